@@ -20,9 +20,9 @@
 #include "bench/limits.h"
 #include "bench/one_server.h"
 #include "bench/sparse_worker.h"
-#include "common/daemon.h"
-#include "common/rpc/grpc_transport.h"
+#include "common/program/daemon.h"
 #include "common/status_macros.h"
+#include "rpc/grpc_transport.h"
 
 namespace ebb::bench {
 

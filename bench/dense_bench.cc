@@ -16,9 +16,9 @@
 #include "bench/raw_socket.h"
 #include "bench/rows.h"
 #include "bench/transfer_loop.h"
-#include "common/daemon.h"
-#include "common/rpc/grpc_transport.h"
+#include "common/program/daemon.h"
 #include "common/status_macros.h"
+#include "rpc/grpc_transport.h"
 
 namespace ebb::bench {
 

@@ -14,7 +14,7 @@
 #include "bench/paired.h"
 #include "bench/transfer.h"
 #include "bench/watch.h"
-#include "tools/ebb/json.h"
+#include "tools/text/json.h"
 
 namespace ebb::bench {
 

@@ -12,8 +12,8 @@
 #include "bench/transfer_loop.h"
 #include "client/actions.h"
 #include "client/float_pool.h"
-#include "common/protocol/messages.h"
-#include "common/rpc/transport.h"
+#include "protocol/messages.h"
+#include "rpc/transport.h"
 
 namespace ebb::bench {
 

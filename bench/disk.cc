@@ -14,7 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/status_macros.h"
-#include "tools/ebb/files.h"
+#include "tools/files/files.h"
 
 namespace ebb::bench {
 

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "common/testing/test_folder.h"
-#include "tools/ebb/files.h"
+#include "tools/files/files.h"
 
 namespace ebb::bench {
 namespace {

@@ -14,7 +14,7 @@
 #include "models/backend.h"
 #include "models/gpu/gemm.h"
 #include "models/gpu/gpu_backend.h"
-#include "tools/ebb/json.h"
+#include "tools/text/json.h"
 
 namespace ebb::bench {
 

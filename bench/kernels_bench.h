@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "bench/paired.h"
-#include "tools/ebb/json.h"
+#include "tools/text/json.h"
 
 namespace ebb::bench {
 

@@ -8,11 +8,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "bench/limits.h"
-#include "common/daemon.h"
-#include "common/job/specification.h"
 #include "common/payload.h"
+#include "common/program/daemon.h"
 #include "common/status_macros.h"
 #include "data/dataset.h"
+#include "job/specification.h"
 #include "models/backends.h"
 #include "models/model.h"
 #include "models/registry.h"

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 
 namespace ebb::bench {
 

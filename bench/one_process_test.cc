@@ -7,7 +7,7 @@
 #include <string>
 
 #include "common/testing/test_folder.h"
-#include "tools/ebb/submission.h"
+#include "tools/ebb/job/submission.h"
 
 namespace ebb::bench {
 namespace {

@@ -9,10 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "common/protocol/marks.h"
 #include "common/status_macros.h"
-#include "tools/ebb/files.h"
-#include "tools/ebb/tls_process.h"
+#include "protocol/marks.h"
+#include "tools/files/files.h"
+#include "tools/process/tls_process.h"
 
 namespace ebb::bench {
 

@@ -20,10 +20,10 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "common/mutex.h"
-#include "common/protocol/messages.h"
-#include "common/rpc/transport.h"
 #include "common/tls/tls_settings.h"
-#include "tools/ebb/child_process.h"
+#include "protocol/messages.h"
+#include "rpc/transport.h"
+#include "tools/process/child_process.h"
 
 namespace ebb::bench {
 

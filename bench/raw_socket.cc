@@ -13,7 +13,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
-#include "common/daemon.h"
+#include "common/program/daemon.h"
 #include "common/status_macros.h"
 
 namespace ebb::bench {

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "tools/ebb/console.h"
+#include "tools/text/console.h"
 
 namespace ebb::bench {
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "bench/paired.h"
-#include "tools/ebb/json.h"
+#include "tools/text/json.h"
 
 namespace ebb::bench {
 

@@ -15,9 +15,9 @@
 #include "bench/rows.h"
 #include "bench/sparse_worker.h"
 #include "bench/transfer_loop.h"
-#include "common/daemon.h"
-#include "common/rpc/grpc_transport.h"
+#include "common/program/daemon.h"
 #include "common/status_macros.h"
+#include "rpc/grpc_transport.h"
 #include "server/job_rule.h"
 
 namespace ebb::bench {

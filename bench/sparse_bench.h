@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "bench/paired.h"
 #include "bench/watch.h"
-#include "tools/ebb/json.h"
+#include "tools/text/json.h"
 
 namespace ebb::bench {
 

@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/job/specification.h"
-#include "common/job/validate.h"
-#include "common/job/yaml.h"
 #include "common/status_macros.h"
+#include "job/specification.h"
+#include "job/validate.h"
+#include "job/yaml.h"
 
 namespace ebb::bench {
 namespace {

@@ -16,8 +16,8 @@
 #include "client/actions.h"
 #include "client/float_pool.h"
 #include "client/key_order.h"
-#include "common/protocol/messages.h"
-#include "common/rpc/transport.h"
+#include "protocol/messages.h"
+#include "rpc/transport.h"
 
 namespace ebb::bench {
 

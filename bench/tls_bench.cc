@@ -16,10 +16,10 @@
 #include "bench/one_server.h"
 #include "bench/paired.h"
 #include "bench/rows.h"
-#include "common/daemon.h"
-#include "common/rpc/grpc_transport.h"
+#include "common/program/daemon.h"
 #include "common/status_macros.h"
 #include "common/tls/issue.h"
+#include "rpc/grpc_transport.h"
 
 namespace ebb::bench {
 

@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "bench/dense_bench.h"
 #include "bench/paired.h"
-#include "tools/ebb/json.h"
+#include "tools/text/json.h"
 
 namespace ebb::bench {
 

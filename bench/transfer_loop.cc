@@ -6,10 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "common/daemon.h"
-#include "common/protocol/ledger.h"
+#include "common/program/daemon.h"
 #include "common/shm/shared_heap.h"
 #include "common/status_macros.h"
+#include "protocol/ledger.h"
 
 namespace ebb::bench {
 

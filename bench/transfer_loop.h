@@ -20,9 +20,9 @@
 #include "client/pusher.h"
 #include "client/routes.h"
 #include "common/mutex.h"
-#include "common/protocol/messages.h"
-#include "common/rpc/grpc_transport.h"
-#include "common/rpc/transport.h"
+#include "protocol/messages.h"
+#include "rpc/grpc_transport.h"
+#include "rpc/transport.h"
 
 namespace ebb::bench {
 

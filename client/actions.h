@@ -14,7 +14,7 @@
 #include "common/filters/encoding.h"
 #include "common/ids.h"
 #include "common/payload.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 
 namespace ebb::client {
 

@@ -4,8 +4,8 @@
 #include <memory>
 #include <span>
 
+#include "algorithms/algorithm.h"
 #include "client/testing/two_servers.h"
-#include "common/algorithms/algorithm.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -1,4 +1,4 @@
-#include "client/client.h"
+#include "ebb/client.h"
 
 #include <unistd.h>
 
@@ -6,12 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/internal/job_loop.h"
-#include "common/daemon.h"
-#include "common/rpc/admin.h"
-#include "common/rpc/convert.h"
-#include "common/rpc/grpc_transport.h"
+#include "common/program/daemon.h"
 #include "common/status_macros.h"
 #include "common/tls/job_token.h"
+#include "rpc/admin.h"
+#include "rpc/convert.h"
+#include "rpc/grpc_transport.h"
 
 namespace ebb {
 

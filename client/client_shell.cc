@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/local_mathematics.h"
 #include "common/example_hash.h"
-#include "common/rpc/call_failure.h"
+#include "rpc/call_failure.h"
 
 namespace ebb::client {
 

@@ -41,8 +41,8 @@
 #include "common/kill_point.h"
 #include "common/mutex.h"
 #include "common/rare_telling.h"
-#include "common/rpc/transport.h"
 #include "common/steady_time.h"
+#include "rpc/transport.h"
 
 namespace ebb::client {
 

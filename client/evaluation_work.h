@@ -22,7 +22,7 @@
 #include "client/puller.h"
 #include "client/worker_state.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 
 namespace ebb::client {
 

@@ -7,8 +7,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/actions.h"
-#include "common/protocol/messages.h"
-#include "common/protocol/plan.h"
+#include "protocol/messages.h"
+#include "protocol/plan.h"
 
 namespace ebb::client {
 

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "client/actions.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 
 namespace ebb::client {
 

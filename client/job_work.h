@@ -35,8 +35,8 @@
 #include "client/row_finder.h"
 #include "client/worker_state.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
 #include "common/rare_telling.h"
+#include "protocol/messages.h"
 
 namespace ebb::client {
 

@@ -17,8 +17,8 @@
 #include "client/item_progress.h"
 #include "client/local_shares.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
-#include "common/protocol/plan.h"
+#include "protocol/messages.h"
+#include "protocol/plan.h"
 
 namespace ebb::client {
 

@@ -4,10 +4,10 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "common/job/specification.h"
-#include "common/job/training.h"
 #include "common/schedule.h"
 #include "common/status_macros.h"
+#include "job/specification.h"
+#include "job/training.h"
 
 namespace ebb::client {
 

@@ -3,10 +3,10 @@
 #define EBB_CLIENT_LOCAL_MATHEMATICS_H_
 
 #include "absl/status/statusor.h"
+#include "algorithms/algorithm.h"
 #include "client/local_training.h"
-#include "common/algorithms/algorithm.h"
-#include "common/protocol/plan.h"
 #include "ebb/v1/job.pb.h"
+#include "protocol/plan.h"
 
 namespace ebb::client {
 

@@ -13,8 +13,8 @@
 #include <map>
 
 #include "common/ids.h"
-#include "common/protocol/ledger.h"
-#include "common/protocol/messages.h"
+#include "protocol/ledger.h"
+#include "protocol/messages.h"
 
 namespace ebb::client {
 

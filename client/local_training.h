@@ -1,5 +1,5 @@
 // What a worker does with the batches of a push before it is pushed, where the
-// job's algorithm has a local rule (common/algorithms): which values a batch is
+// job's algorithm has a local rule (algorithms): which values a batch is
 // computed from, and the sums of a run of batches. Where the job has sparse
 // tables a run has the rows of all its batches (run_rows.h).
 //
@@ -24,13 +24,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "algorithms/local_rule.h"
+#include "algorithms/row_rule.h"
 #include "client/actions.h"
 #include "client/run_rows.h"
-#include "common/algorithms/local_rule.h"
-#include "common/algorithms/row_rule.h"
 #include "common/ids.h"
-#include "common/protocol/ledger.h"
-#include "common/protocol/messages.h"
+#include "protocol/ledger.h"
+#include "protocol/messages.h"
 
 namespace ebb::client {
 

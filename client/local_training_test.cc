@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "algorithms/algorithm.h"
 #include "client/pulled_values.h"
-#include "common/algorithms/algorithm.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -8,8 +8,8 @@
 
 #include "common/ids.h"
 #include "common/payload.h"
-#include "common/protocol/ledger.h"
-#include "common/protocol/plan.h"
+#include "protocol/ledger.h"
+#include "protocol/plan.h"
 
 namespace ebb::client {
 

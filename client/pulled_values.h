@@ -6,7 +6,7 @@
 
 #include "absl/status/status.h"
 #include "client/actions.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 
 namespace ebb::client {
 

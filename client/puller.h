@@ -18,8 +18,8 @@
 #include "client/routes.h"
 #include "client/row_cache.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
-#include "common/protocol/plan.h"
+#include "protocol/messages.h"
+#include "protocol/plan.h"
 
 namespace ebb::client {
 

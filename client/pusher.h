@@ -37,8 +37,8 @@
 #include "client/leased_items.h"
 #include "client/routes.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
-#include "common/protocol/plan.h"
+#include "protocol/messages.h"
+#include "protocol/plan.h"
 
 namespace ebb::client {
 

@@ -13,8 +13,8 @@
 #include "absl/container/btree_set.h"
 #include "absl/time/time.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
-#include "common/protocol/peer_trouble.h"
+#include "protocol/messages.h"
+#include "protocol/peer_trouble.h"
 
 namespace ebb::client {
 

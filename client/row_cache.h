@@ -25,8 +25,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "common/ids.h"
 #include "common/payload.h"
-#include "common/protocol/messages.h"
-#include "common/protocol/plan.h"
+#include "protocol/messages.h"
+#include "protocol/plan.h"
 
 namespace ebb::client {
 

@@ -18,11 +18,11 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "algorithms/row_rule.h"
 #include "client/actions.h"
-#include "common/algorithms/row_rule.h"
 #include "common/payload.h"
-#include "common/protocol/messages.h"
-#include "common/protocol/plan.h"
+#include "protocol/messages.h"
+#include "protocol/plan.h"
 
 namespace ebb::client {
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/algorithms/algorithm.h"
+#include "algorithms/algorithm.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

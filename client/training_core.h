@@ -26,7 +26,7 @@
 #include "client/job_work.h"
 #include "client/worker_state.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 
 namespace ebb::client {
 

@@ -11,7 +11,7 @@
 #include "client/computation.h"
 #include "client/row_cache.h"
 #include "common/ids.h"
-#include "common/protocol/peer_trouble.h"
+#include "protocol/peer_trouble.h"
 
 namespace ebb::client {
 

@@ -21,7 +21,8 @@ absl::StatusOr<std::shared_ptr<const PluginLibrary>> Open(
       file->Find("ebb_model_plugin"));
   if (entry == nullptr) {
     return file->Refuse(
-        "exports no function ebb_model_plugin; models/plugin_api.h says how");
+        "exports no function ebb_model_plugin; include/ebb/plugin_api.h says "
+        "how");
   }
   const EbbModelPlugin* plugin = entry(EBB_MODEL_PLUGIN_API_VERSION);
   if (plugin == nullptr ||
@@ -31,7 +32,7 @@ absl::StatusOr<std::shared_ptr<const PluginLibrary>> Open(
         plugin == nullptr ? "another version"
                           : absl::StrCat("version ", plugin->api_version),
         " of the interface, not ", EBB_MODEL_PLUGIN_API_VERSION,
-        "; compile it with this ebb's models/plugin_api.h"));
+        "; compile it with this ebb's include/ebb/plugin_api.h"));
   }
   if (plugin->kind == nullptr || plugin->summary == nullptr ||
       plugin->create == nullptr || plugin->destroy == nullptr ||
@@ -48,7 +49,7 @@ absl::StatusOr<std::shared_ptr<const PluginLibrary>> Open(
       return file->Refuse(absl::StrCat(
           "is made for another version of the interface for rows, not ",
           EBB_ROW_PLUGIN_API_VERSION,
-          "; compile it with this ebb's models/plugin_api.h"));
+          "; compile it with this ebb's include/ebb/plugin_api.h"));
     }
     if (rows->tables == nullptr || rows->record == nullptr) {
       return file->Refuse("a member of its EbbRowPlugin is null");

@@ -12,10 +12,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "common/algorithms/coordinator.h"
+#include "algorithms/coordinator.h"
 #include "common/ids.h"
-#include "common/job/training_facts.h"
-#include "common/protocol/messages.h"
+#include "job/training_facts.h"
+#include "protocol/messages.h"
 #include "scheduler/store/scheduler_store.h"
 
 namespace ebb::scheduler {

@@ -22,7 +22,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 #include "common/ids.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 #include "scheduler/actions.h"
 #include "scheduler/lease_table.h"
 #include "scheduler/mark_table.h"

@@ -3,7 +3,7 @@
 #define EBB_SCHEDULER_CHECK_JOB_H_
 
 #include "absl/status/status.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 
 namespace ebb::scheduler {
 

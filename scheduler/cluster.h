@@ -11,7 +11,7 @@
 
 #include "absl/time/time.h"
 #include "common/ids.h"
-#include "common/protocol/peer_trouble.h"
+#include "protocol/peer_trouble.h"
 #include "scheduler/actions.h"
 #include "scheduler/placement.h"
 

@@ -19,7 +19,7 @@
 #include <string>
 #include <vector>
 
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 
 namespace ebb::scheduler {
 

@@ -17,7 +17,7 @@
 
 #include "absl/time/time.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "scheduler/cluster.h"
 #include "scheduler/job_state.h"
 #include "scheduler/placement.h"

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "common/algorithms/coordinator.h"
+#include "algorithms/coordinator.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "scheduler/explain.h"

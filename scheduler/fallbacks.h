@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "common/ids.h"
-#include "common/protocol/marks.h"
+#include "protocol/marks.h"
 #include "scheduler/mark_table.h"
 
 namespace ebb::scheduler {

@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "common/protocol/plan_codec.h"
-#include "common/protocol/sealed_fields.h"
 #include "common/status_macros.h"
+#include "protocol/plan_codec.h"
+#include "protocol/sealed_fields.h"
 
 namespace ebb {
 

@@ -11,8 +11,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/ids.h"
-#include "common/protocol/plan.h"
 #include "common/scores/figures.h"
+#include "protocol/plan.h"
 
 namespace ebb::scheduler {
 

@@ -11,8 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
-#include "common/protocol/field_codec.h"
-#include "common/protocol/sealed.h"
+#include "protocol/field_codec.h"
+#include "protocol/sealed.h"
 
 namespace ebb::scheduler {
 namespace {

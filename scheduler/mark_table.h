@@ -12,8 +12,8 @@
 #include <functional>
 #include <vector>
 
-#include "common/protocol/marks.h"
-#include "common/protocol/plan.h"
+#include "protocol/marks.h"
+#include "protocol/plan.h"
 
 namespace ebb::scheduler {
 

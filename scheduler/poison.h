@@ -24,7 +24,7 @@
 #include <vector>
 
 #include "common/ids.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 #include "scheduler/cluster.h"
 #include "scheduler/job_state.h"
 #include "scheduler/lease_table.h"

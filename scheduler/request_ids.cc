@@ -2,8 +2,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "common/job/content_difference.h"
-#include "common/job/specification.h"
+#include "job/content_difference.h"
+#include "job/specification.h"
 
 namespace ebb::scheduler {
 

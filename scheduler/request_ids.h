@@ -14,7 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/ids.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 #include "scheduler/training_job.h"
 
 namespace ebb::scheduler {

@@ -18,7 +18,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/ids.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 
 namespace ebb::scheduler {
 

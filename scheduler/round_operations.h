@@ -18,9 +18,9 @@
 #include <string>
 #include <vector>
 
-#include "common/algorithms/coordinator.h"
+#include "algorithms/coordinator.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "scheduler/actions.h"
 #include "scheduler/mark_table.h"
 #include "scheduler/placement.h"

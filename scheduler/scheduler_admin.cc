@@ -9,11 +9,11 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "common/job/job_change.h"
-#include "common/job/specification.h"
-#include "common/rpc/convert.h"
 #include "common/status_macros.h"
 #include "common/tls/job_token.h"
+#include "job/job_change.h"
+#include "job/specification.h"
+#include "rpc/convert.h"
 #include "scheduler/explain.h"
 #include "scheduler/status.h"
 

@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/rpc/admin.h"
+#include "rpc/admin.h"
 #include "scheduler/request_ids.h"
 #include "scheduler/scheduler_shell.h"
 

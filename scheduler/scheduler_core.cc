@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/plant.h"
-#include "common/protocol/plan_codec.h"
 #include "common/status_macros.h"
+#include "protocol/plan_codec.h"
 #include "scheduler/store_keys.h"
 
 namespace ebb::scheduler {

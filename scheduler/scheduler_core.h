@@ -28,7 +28,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "scheduler/actions.h"
 #include "scheduler/allotment.h"
 #include "scheduler/cluster.h"

@@ -2,8 +2,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/protocol/plan_codec.h"
 #include "common/status_macros.h"
+#include "protocol/plan_codec.h"
 #include "scheduler/check_job.h"
 #include "scheduler/scheduler_core.h"
 #include "scheduler/store_keys.h"

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/plant.h"
-#include "common/protocol/plan_codec.h"
+#include "protocol/plan_codec.h"
 #include "scheduler/check_job.h"
 #include "scheduler/scheduler_core.h"
 #include "scheduler/store_keys.h"

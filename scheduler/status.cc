@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/rpc/convert.h"
+#include "rpc/convert.h"
 #include "scheduler/explain.h"
 
 namespace ebb::scheduler {

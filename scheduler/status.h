@@ -2,8 +2,8 @@
 #ifndef EBB_SCHEDULER_STATUS_H_
 #define EBB_SCHEDULER_STATUS_H_
 
-#include "common/protocol/messages.h"
 #include "ebb/v1/scheduler.pb.h"
+#include "protocol/messages.h"
 #include "scheduler/scheduler_shell.h"
 #include "scheduler/training_job.h"
 

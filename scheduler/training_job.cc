@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/plant.h"
-#include "common/protocol/plan_change.h"
+#include "protocol/plan_change.h"
 
 namespace ebb::scheduler {
 

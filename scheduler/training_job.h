@@ -17,7 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "scheduler/actions.h"
 #include "scheduler/backups.h"
 #include "scheduler/balance.h"

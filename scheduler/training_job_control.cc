@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/plant.h"
-#include "common/protocol/plan_change.h"
+#include "protocol/plan_change.h"
 #include "scheduler/check_job.h"
 #include "scheduler/training_job.h"
 

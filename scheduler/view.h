@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 
 namespace ebb::scheduler {
 

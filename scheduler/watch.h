@@ -14,7 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "scheduler/event_list.h"
 #include "scheduler/recoveries.h"
 #include "scheduler/scheduler_core.h"

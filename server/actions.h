@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "server/memory/block_pool.h"
 #include "server/partition.h"
 #include "server/pull_encoding.h"

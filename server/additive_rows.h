@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/initializer.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 #include "server/optimizer/optimizer.h"
 #include "server/row_rules.h"
 #include "server/update_rule.h"

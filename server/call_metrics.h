@@ -9,8 +9,8 @@
 
 #include "common/metrics/histogram.h"
 #include "common/metrics/open_metrics.h"
-#include "common/protocol/messages.h"
-#include "common/rpc/transport.h"
+#include "protocol/messages.h"
+#include "rpc/transport.h"
 
 namespace ebb::server {
 

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/protocol/marks.h"
+#include "protocol/marks.h"
 #include "server/testing/one_partition.h"
 
 namespace ebb::server {

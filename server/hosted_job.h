@@ -26,7 +26,7 @@
 
 #include "absl/time/time.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "server/actions.h"
 #include "server/checkpointer.h"
 #include "server/incoming_moves.h"

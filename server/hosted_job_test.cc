@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-#include "common/protocol/marks.h"
+#include "protocol/marks.h"
 #include "server/testing/one_partition.h"
 
 namespace ebb::server {

@@ -11,7 +11,7 @@
 
 #include "absl/container/btree_set.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "server/incoming_move.h"
 #include "server/memory/block_pool.h"
 #include "server/outgoing_move.h"

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/rpc/call_failure.h"
+#include "rpc/call_failure.h"
 
 namespace ebb::server {
 

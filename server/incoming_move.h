@@ -19,7 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "server/cut.h"
 #include "server/memory/block_pool.h"
 #include "server/partition.h"

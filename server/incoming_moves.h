@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "server/actions.h"
 #include "server/job_partitions.h"
 #include "server/store/fetched.h"

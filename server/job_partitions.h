@@ -12,8 +12,8 @@
 
 #include "absl/status/status.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
-#include "common/protocol/plan.h"
+#include "protocol/messages.h"
+#include "protocol/plan.h"
 #include "server/actions.h"
 #include "server/hosted_partition.h"
 #include "server/partition.h"

@@ -7,10 +7,10 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "algorithms/lbfgs/lbfgs_vectors.h"
 #include "common/initializer.h"
-#include "common/job/training.h"
-#include "common/lbfgs/lbfgs_vectors.h"
 #include "common/status_macros.h"
+#include "job/training.h"
 #include "server/optimizer/config.h"
 #include "server/row_rules.h"
 

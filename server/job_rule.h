@@ -12,11 +12,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "common/algorithms/algorithm.h"
-#include "common/job/specification.h"
-#include "common/lbfgs/lbfgs.h"
-#include "common/protocol/plan.h"
+#include "algorithms/algorithm.h"
+#include "algorithms/lbfgs/lbfgs.h"
 #include "common/schedule.h"
+#include "job/specification.h"
+#include "protocol/plan.h"
 #include "server/optimizer/optimizer.h"
 #include "server/update_rule.h"
 

@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "algorithms/lbfgs/lbfgs.h"
 #include "common/initializer.h"
-#include "common/job/yaml.h"
-#include "common/lbfgs/lbfgs.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/yaml.h"
 #include "server/memory/block_pool.h"
 #include "server/partition.h"
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 
 namespace ebb::server {
 

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "server/actions.h"
 #include "server/cut.h"
 #include "server/partition.h"

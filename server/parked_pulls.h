@@ -10,7 +10,7 @@
 
 #include "absl/time/time.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 
 namespace ebb::server {
 

@@ -9,8 +9,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "common/protocol/messages.h"
-#include "common/rpc/transport.h"
+#include "protocol/messages.h"
+#include "rpc/transport.h"
 #include "server/store/fetched.h"
 #include "server/task_threads.h"
 

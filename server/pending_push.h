@@ -9,7 +9,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "server/actions.h"
 
 namespace ebb::server {

@@ -6,8 +6,8 @@
 #include <cstdint>
 
 #include "common/filters/encoding.h"
-#include "common/protocol/messages.h"
-#include "common/protocol/plan.h"
+#include "protocol/messages.h"
+#include "protocol/plan.h"
 
 namespace ebb::server {
 

@@ -20,7 +20,7 @@
 
 #include "absl/time/time.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "server/actions.h"
 #include "server/hosted_partition.h"
 #include "server/job_partitions.h"

@@ -8,7 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "common/protocol/codec.h"
+#include "protocol/codec.h"
 
 namespace ebb::server {
 

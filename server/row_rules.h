@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 #include "server/optimizer/config.h"
 #include "server/optimizer/optimizer.h"
 #include "server/optimizer/word_rules.h"

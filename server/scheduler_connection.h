@@ -12,9 +12,9 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
-#include "common/protocol/messages.h"
 #include "common/rare_telling.h"
-#include "common/rpc/transport.h"
+#include "protocol/messages.h"
+#include "rpc/transport.h"
 
 namespace ebb::server {
 

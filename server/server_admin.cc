@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "common/protocol/marks.h"
-#include "common/rpc/convert.h"
 #include "common/status_macros.h"
+#include "protocol/marks.h"
+#include "rpc/convert.h"
 #include "server/job_rule.h"
 #include "server/row_arrays.h"
 #include "server/version_rows.h"

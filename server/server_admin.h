@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/rpc/admin.h"
+#include "rpc/admin.h"
 #include "server/server_shell.h"
 #include "server/store/rocksdb_store.h"
 

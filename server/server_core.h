@@ -24,7 +24,7 @@
 
 #include "absl/time/time.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "server/actions.h"
 #include "server/hosted_job.h"
 #include "server/store/checkpoint_store.h"

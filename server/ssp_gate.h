@@ -17,7 +17,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 
 namespace ebb::server {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "common/ids.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 
 namespace ebb::server {
 

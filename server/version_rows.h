@@ -15,7 +15,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 #include "server/cut.h"
 #include "server/memory/block_pool.h"
 #include "server/update_rule.h"

@@ -8,7 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/example_hash.h"
-#include "common/protocol/ledger.h"
+#include "protocol/ledger.h"
 
 namespace ebb::sim {
 

@@ -15,11 +15,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "common/algorithms/algorithm.h"
-#include "common/algorithms/coordinator.h"
+#include "algorithms/algorithm.h"
+#include "algorithms/coordinator.h"
 #include "common/ids.h"
-#include "common/protocol/marks.h"
-#include "common/protocol/plan.h"
+#include "protocol/marks.h"
+#include "protocol/plan.h"
 #include "server/additive_rows.h"
 
 namespace ebb::sim {

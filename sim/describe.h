@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 
 namespace ebb::sim {
 

@@ -13,8 +13,8 @@
 
 #include "client/actions.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
-#include "common/protocol/plan.h"
+#include "protocol/messages.h"
+#include "protocol/plan.h"
 
 namespace ebb::sim {
 

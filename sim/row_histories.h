@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "common/ids.h"
-#include "common/protocol/marks.h"
-#include "common/protocol/plan.h"
+#include "protocol/marks.h"
+#include "protocol/plan.h"
 #include "server/partition.h"
 #include "server/rows/row_options.h"
 #include "server/rows/testing/row_model.h"

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "algorithms/algorithm.h"
 #include "client/actions.h"
-#include "common/algorithms/algorithm.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 #include "scheduler/actions.h"
 #include "server/actions.h"
 #include "server/rows/row_options.h"

@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "server/server_core.h"
 #include "server/store/memory_store.h"
 #include "sim/call.h"

@@ -9,7 +9,7 @@
 #include "client/gradient_filter.h"
 #include "client/local_training.h"
 #include "client/training_core.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "sim/call.h"
 #include "sim/node.h"
 

@@ -19,7 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "common/algorithms/algorithm.h"
+#include "algorithms/algorithm.h"
 #include "sim/arithmetic.h"
 #include "sim/checker.h"
 #include "sim/counts.h"

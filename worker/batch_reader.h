@@ -22,11 +22,11 @@
 #include "absl/status/statusor.h"
 #include "common/ids.h"
 #include "common/mutex.h"
-#include "common/protocol/ledger.h"
-#include "common/protocol/plan.h"
 #include "data/dataset.h"
 #include "data/order.h"
 #include "models/lookahead.h"
+#include "protocol/ledger.h"
+#include "protocol/plan.h"
 
 namespace ebb::worker {
 

@@ -6,11 +6,11 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "common/datasets/cache.h"
-#include "common/datasets/manifest.h"
-#include "common/rpc/data_sets.h"
 #include "common/status_macros.h"
 #include "data/find_files.h"
+#include "datasets/cache.h"
+#include "datasets/manifest.h"
+#include "rpc/data_sets.h"
 
 namespace ebb::worker {
 

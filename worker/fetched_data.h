@@ -11,8 +11,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/kill_point.h"
-#include "common/rpc/security.h"
 #include "data/byte_source.h"
+#include "rpc/security.h"
 
 namespace ebb::worker {
 

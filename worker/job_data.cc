@@ -3,11 +3,11 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "common/algorithms/plugin.h"
-#include "common/job/training.h"
-#include "common/job/traits.h"
-#include "common/job/values.h"
+#include "algorithms/plugin.h"
 #include "common/status_macros.h"
+#include "job/training.h"
+#include "job/traits.h"
+#include "job/values.h"
 #include "models/plugin.h"
 
 namespace ebb::worker {
@@ -264,7 +264,7 @@ absl::StatusOr<std::unique_ptr<models::Model>> CreateModel(
     const v1::Job& job, const data::Index& train,
     const std::vector<std::string>& plugin_folders, models::Registry* registry,
     models::ComputeBackend* backend) {
-  // The rules of a job say so with the line of its file (common/job/rules.cc).
+  // The rules of a job say so with the line of its file (job/rules.cc).
   if (!job::TakesKeys(job.model()) &&
       TrainingSource(job, LabelKindOf(train)).keyed()) {
     return models::ConfigError("model.kind",

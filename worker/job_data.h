@@ -5,7 +5,7 @@
 //   EBB_ASSIGN_OR_RETURN(auto model,
 //       CreateModel(job, train.index(), plugin_folders, &registry, &backend));
 //
-// `job` has its defaults filled in (common/job/validate.h).
+// `job` has its defaults filled in (job/validate.h).
 #ifndef EBB_WORKER_JOB_DATA_H_
 #define EBB_WORKER_JOB_DATA_H_
 
@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "common/algorithms/algorithm.h"
+#include "algorithms/algorithm.h"
 #include "common/scores/scores.h"
 #include "data/byte_source.h"
 #include "data/dataset.h"

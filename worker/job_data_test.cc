@@ -4,11 +4,11 @@
 #include <fstream>
 #include <string>
 
-#include "common/job/validate.h"
-#include "common/job/yaml.h"
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/validate.h"
+#include "job/yaml.h"
 #include "models/backends.h"
 
 namespace ebb::worker {

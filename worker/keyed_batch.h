@@ -10,8 +10,8 @@
 #include "client/actions.h"
 #include "client/key_order.h"
 #include "common/ids.h"
-#include "common/protocol/plan.h"
 #include "models/batch.h"
+#include "protocol/plan.h"
 #include "worker/batch_reader.h"
 
 namespace ebb::worker {

@@ -6,8 +6,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "client/local_mathematics.h"
-#include "common/job/specification.h"
 #include "common/status_macros.h"
+#include "job/specification.h"
 #include "worker/job_data.h"
 
 namespace ebb::worker {

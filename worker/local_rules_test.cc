@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "common/job/specification.h"
-#include "common/job/validate.h"
-#include "common/job/yaml.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/specification.h"
+#include "job/validate.h"
+#include "job/yaml.h"
 #include "worker/job_data.h"
 
 namespace ebb::worker {

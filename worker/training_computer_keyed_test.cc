@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include "common/job/specification.h"
 #include "data/order.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/specification.h"
 #include "worker/testing/training_computer_fixture.h"
 #include "worker/training_computer.h"
 

@@ -18,10 +18,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
-#include "common/job/specification.h"
 #include "data/order.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/specification.h"
 #include "worker/testing/training_computer_fixture.h"
 
 namespace ebb::worker {

@@ -13,9 +13,9 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "common/protocol/messages.h"
-#include "common/protocol/plan.h"
 #include "models/model.h"
+#include "protocol/messages.h"
+#include "protocol/plan.h"
 
 namespace ebb::worker {
 

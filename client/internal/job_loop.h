@@ -23,12 +23,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "client/client.h"
 #include "client/client_shell.h"
 #include "client/float_pool.h"
 #include "client/job_computer.h"
 #include "common/mutex.h"
-#include "common/rpc/transport.h"
+#include "ebb/client.h"
+#include "rpc/transport.h"
 
 namespace ebb::client {
 

@@ -16,8 +16,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
-#include "common/protocol/messages.h"
-#include "common/rpc/inprocess_transport.h"
+#include "protocol/messages.h"
+#include "rpc/inprocess_transport.h"
 
 namespace ebb::client {
 

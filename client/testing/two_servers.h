@@ -15,10 +15,10 @@
 #include <utility>
 #include <vector>
 
+#include "algorithms/algorithm.h"
 #include "client/local_training.h"
 #include "client/pulled_values.h"
 #include "client/training_core.h"
-#include "common/algorithms/algorithm.h"
 
 namespace ebb::client {
 

@@ -7,10 +7,10 @@
 
 #include "absl/status/statusor.h"
 #include "common/plugin_file.h"
+#include "ebb/plugin_api.h"
 #include "models/backend.h"
 #include "models/config.h"
 #include "models/model.h"
-#include "models/plugin_api.h"
 
 namespace ebb::models::internal {
 

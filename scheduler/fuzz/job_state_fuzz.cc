@@ -6,7 +6,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "common/protocol/sealed.h"
+#include "protocol/sealed.h"
 #include "scheduler/job_state.h"
 
 namespace {

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "common/payload.h"
-#include "common/protocol/sealed_fields.h"
+#include "protocol/sealed_fields.h"
 #include "server/optimizer/gradient.h"
 #include "server/rows/internal/row_cut_format.h"
 #include "server/rows/row_list.h"

@@ -11,9 +11,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/ids.h"
-#include "common/protocol/messages.h"
-#include "common/protocol/plan.h"
 #include "common/status_macros.h"
+#include "protocol/messages.h"
+#include "protocol/plan.h"
 #include "server/cut.h"
 #include "server/memory/block_pool.h"
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/protocol/marks.h"
+#include "protocol/marks.h"
 #include "server/store/copied_store.h"
 #include "server/store/folder_store.h"
 #include "server/store/internal/store_test_util.h"

@@ -4,7 +4,7 @@
 #define EBB_SERVER_STORE_FETCH_CODEC_H_
 
 #include "absl/status/statusor.h"
-#include "common/protocol/messages.h"
+#include "protocol/messages.h"
 #include "server/store/fetched.h"
 
 namespace ebb::server {

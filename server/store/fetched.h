@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "common/ids.h"
-#include "common/protocol/messages.h"
-#include "common/protocol/plan.h"
+#include "protocol/messages.h"
+#include "protocol/plan.h"
 #include "server/cut.h"
 #include "server/memory/block_pool.h"
 #include "server/store/manifest.h"

@@ -9,8 +9,8 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "common/protocol/sealed.h"
 #include "common/status_macros.h"
+#include "protocol/sealed.h"
 #include "server/store/internal/cut_blocks.h"
 #include "server/store/internal/folder_files.h"
 #include "server/store/internal/folder_layout.h"

@@ -17,7 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/ids.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 #include "server/cut.h"
 #include "server/memory/block_pool.h"
 #include "server/store/checkpoint_store.h"

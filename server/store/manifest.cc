@@ -7,10 +7,10 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "common/protocol/plan_codec.h"
-#include "common/protocol/sealed.h"
-#include "common/protocol/sealed_fields.h"
 #include "common/status_macros.h"
+#include "protocol/plan_codec.h"
+#include "protocol/sealed.h"
+#include "protocol/sealed_fields.h"
 
 namespace ebb::server {
 

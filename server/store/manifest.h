@@ -12,7 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 #include "server/cut.h"
 #include "server/store/checkpoint_store.h"
 

@@ -8,7 +8,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "common/protocol/sealed.h"
+#include "protocol/sealed.h"
 #include "server/store/internal/store_test_util.h"
 
 namespace ebb::server {

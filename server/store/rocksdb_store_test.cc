@@ -19,7 +19,7 @@
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "common/protocol/sealed.h"
+#include "protocol/sealed.h"
 #include "rocksdb/db.h"
 #include "rocksdb/options.h"
 #include "server/store/internal/store_keys.h"

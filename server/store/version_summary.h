@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 
 namespace ebb::server {
 

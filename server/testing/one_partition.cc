@@ -4,8 +4,8 @@
 #include <utility>
 #include <variant>
 
-#include "common/protocol/ledger.h"
-#include "common/protocol/marks.h"
+#include "protocol/ledger.h"
+#include "protocol/marks.h"
 #include "server/memory/block_pool.h"
 #include "server/row_arrays.h"
 #include "server/testing/adding_rule.h"

@@ -16,8 +16,8 @@
 #include "gtest/gtest.h"
 #include "models/gpu/gpu_backend.h"
 #include "tests/testing/process_cluster.h"
-#include "tools/ebb/child_process.h"
-#include "tools/ebb/submission.h"
+#include "tools/ebb/job/submission.h"
+#include "tools/process/child_process.h"
 
 namespace ebb::testing {
 namespace {

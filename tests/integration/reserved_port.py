@@ -4,7 +4,7 @@ import socket
 
 
 class ReservedPort:
-    """As tools/ebb/reserved_port.h: bound, and never listening."""
+    """As tools/process/reserved_port.h: bound, and never listening."""
 
     def __init__(self, test, host="127.0.0.1"):
         self._socket = socket.socket()

@@ -19,9 +19,9 @@
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tools/ebb/child_process.h"
-#include "tools/ebb/files.h"
-#include "tools/ebb/run_folder.h"
+#include "tools/ebb/report/run_folder.h"
+#include "tools/files/files.h"
+#include "tools/process/child_process.h"
 
 namespace ebb::tools {
 namespace {

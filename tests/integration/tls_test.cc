@@ -14,7 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/process_cluster.h"
-#include "tools/ebb/tls_process.h"
+#include "tools/process/tls_process.h"
 
 namespace ebb::testing {
 namespace {

@@ -11,15 +11,15 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "client/client.h"
-#include "common/rpc/job_tokens.h"
-#include "common/rpc/transport_contract.h"
 #include "common/tls/issue.h"
 #include "common/tls/job_token.h"
+#include "ebb/client.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rpc/job_tokens.h"
+#include "rpc/transport_contract.h"
 #include "tests/testing/process_cluster.h"
-#include "tools/ebb/tls_process.h"
+#include "tools/process/tls_process.h"
 
 namespace ebb::testing {
 namespace {

@@ -16,12 +16,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "client/client.h"
+#include "ebb/client.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/process_cluster.h"
-#include "tools/ebb/child_process.h"
-#include "tools/ebb/submission.h"
+#include "tools/ebb/job/submission.h"
+#include "tools/process/child_process.h"
 
 namespace ebb::testing {
 namespace {

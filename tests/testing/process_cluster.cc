@@ -11,8 +11,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "common/rpc/convert.h"
 #include "common/tls/issue.h"
+#include "rpc/convert.h"
 
 namespace ebb::testing {
 

@@ -14,14 +14,14 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "client/client_shell.h"
-#include "common/protocol/ledger.h"
-#include "common/rpc/admin.h"
-#include "common/rpc/grpc_transport.h"
-#include "common/rpc/security.h"
 #include "common/testing/test_folder.h"
+#include "protocol/ledger.h"
+#include "rpc/admin.h"
+#include "rpc/grpc_transport.h"
+#include "rpc/security.h"
 #include "tests/testing/shell_cluster.h"
-#include "tools/ebb/child_process.h"
-#include "tools/ebb/reserved_port.h"
+#include "tools/process/child_process.h"
+#include "tools/process/reserved_port.h"
 
 namespace ebb::testing {
 

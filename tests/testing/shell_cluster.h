@@ -14,7 +14,7 @@
 
 #include "absl/time/time.h"
 #include "client/client_shell.h"
-#include "common/rpc/inprocess_transport.h"
+#include "rpc/inprocess_transport.h"
 #include "scheduler/scheduler_shell.h"
 #include "scheduler/store/memory_store.h"
 #include "server/server_shell.h"

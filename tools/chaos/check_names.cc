@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "tools/ebb/daemon_names.h"
+#include "tools/text/daemon_names.h"
 
 namespace ebb::chaos {
 

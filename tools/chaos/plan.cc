@@ -6,7 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tools/chaos/scenario_values.h"
-#include "tools/ebb/daemon_names.h"
+#include "tools/text/daemon_names.h"
 
 namespace ebb::chaos {
 namespace {

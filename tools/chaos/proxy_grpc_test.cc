@@ -9,8 +9,8 @@
 #include "absl/status/status.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "common/rpc/grpc_transport.h"
 #include "gtest/gtest.h"
+#include "rpc/grpc_transport.h"
 #include "tools/chaos/proxy.h"
 
 namespace ebb::chaos {

@@ -11,9 +11,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/job/keys.h"
-#include "common/job/mistake.h"
-#include "common/job/yaml_tree.h"
+#include "job/keys.h"
+#include "job/mistake.h"
+#include "job/yaml_tree.h"
 #include "tools/chaos/scenario_values.h"
 
 namespace ebb::chaos {

@@ -15,9 +15,9 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/exponential.h"
-#include "common/job/mistake.h"
-#include "common/job/values.h"
-#include "tools/ebb/daemon_names.h"
+#include "job/mistake.h"
+#include "job/values.h"
+#include "tools/text/daemon_names.h"
 
 namespace ebb::chaos {
 namespace {

@@ -9,9 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
-#include "common/daemon.h"
 #include "common/plugin_file.h"
-#include "common/tls_flags.h"
+#include "common/program/daemon.h"
+#include "common/program/tls_flags.h"
 
 namespace ebb::tools {
 

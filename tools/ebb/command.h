@@ -10,9 +10,9 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "tools/ebb/checkpoint_source.h"
-#include "tools/ebb/cluster_access.h"
-#include "tools/ebb/submission.h"
+#include "tools/ebb/cluster/cluster_access.h"
+#include "tools/ebb/job/submission.h"
+#include "tools/ebb/stored/checkpoint_source.h"
 
 namespace ebb::tools {
 

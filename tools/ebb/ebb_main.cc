@@ -3,9 +3,9 @@
 #include <iostream>
 
 #include "CLI/CLI.hpp"
-#include "common/flag_mistake.h"
-#include "common/rpc/admin.h"
+#include "common/program/flag_mistake.h"
 #include "glog/logging.h"
+#include "rpc/admin.h"
 #include "tools/ebb/command.h"
 
 int main(int argc, char** argv) {

@@ -40,7 +40,7 @@ RULES = [
 # The rules stand in this file and would find themselves.
 EXEMPT = ["tools/lint/check_text.py"]
 # What may include the packaged Abseil's mutex: it configures that of gRPC.
-PACKAGED_MUTEX = ["common/daemon.cc", "common/daemon_test.cc"]
+PACKAGED_MUTEX = ["common/program/daemon.cc", "common/program/daemon_test.cc"]
 
 
 def check_guard(path, lines):
@@ -196,7 +196,7 @@ PLANTED = [
     ("a.cc", "using namespace std;", "name what is used"),
     ("a.cc", "TEST(A, DISABLED_B) {}", "a test runs or is removed"),
     ("a.cc", '#include "absl/synchronization/mutex.h"', "common/mutex.h"),
-    ("common/daemon.cc", '#include "absl/synchronization/mutex.h"', None),
+    ("common/program/daemon.cc", '#include "absl/synchronization/mutex.h"', None),
     ("b/a-c.h", "// C.\n#ifndef EBB_B_A_C_H_\n#define EBB_B_A_C_H_\n#endif",
      None),
     ("b/a.h", "#ifndef B_A_H_\n#define B_A_H_\n#endif", "EBB_B_A_H_"),

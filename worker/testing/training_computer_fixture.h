@@ -10,12 +10,12 @@
 #include <utility>
 #include <vector>
 
-#include "common/job/specification.h"
-#include "common/job/validate.h"
-#include "common/job/yaml.h"
 #include "common/testing/test_folder.h"
 #include "data/order.h"
 #include "gtest/gtest.h"
+#include "job/specification.h"
+#include "job/validate.h"
+#include "job/yaml.h"
 #include "worker/job_data.h"
 #include "worker/training_computer.h"
 

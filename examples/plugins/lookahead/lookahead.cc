@@ -21,7 +21,7 @@
 #include <new>
 #include <vector>
 
-#include "common/algorithms/plugin_api.h"
+#include "ebb/algorithm_plugin_api.h"
 
 struct EbbAlgorithm {
   float share = 0.5f;

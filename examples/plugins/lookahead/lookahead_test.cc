@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "common/algorithms/plugin.h"
+#include "algorithms/plugin.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -16,7 +16,7 @@
 #include <cstring>
 #include <new>
 
-#include "models/plugin_api.h"
+#include "ebb/plugin_api.h"
 
 // One per worker thread.
 struct EbbModel {

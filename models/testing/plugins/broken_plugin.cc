@@ -2,7 +2,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "models/plugin_api.h"
+#include "ebb/plugin_api.h"
 
 namespace {
 

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/protocol/sealed_fields.h"
 #include "common/status_macros.h"
+#include "protocol/sealed_fields.h"
 
 namespace ebb::server::internal {
 namespace {

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "common/protocol/plan_codec.h"
-#include "common/protocol/sealed.h"
+#include "protocol/plan_codec.h"
+#include "protocol/sealed.h"
 #include "server/store/internal/blob_records.h"
 #include "server/store/internal/folder_layout.h"
 #include "server/store/internal/folder_manifest.h"

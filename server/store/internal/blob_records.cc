@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-#include "common/protocol/codec.h"
-#include "common/protocol/sealed.h"
+#include "protocol/codec.h"
+#include "protocol/sealed.h"
 #include "server/store/internal/store_keys.h"
 
 namespace ebb::server {

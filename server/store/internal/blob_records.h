@@ -19,7 +19,7 @@ struct BlobRecord {
 
 // Whatever in the bytes of a blob file looks like a record of this store: its
 // key has the right form and its value the head of a sealed record
-// (common/protocol/sealed.h). The values are not checked further. Passes over
+// (protocol/sealed.h). The values are not checked further. Passes over
 // what is damaged.
 std::vector<BlobRecord> FindBlobRecords(absl::string_view file);
 

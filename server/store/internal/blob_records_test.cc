@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "common/protocol/codec.h"
-#include "common/protocol/sealed.h"
+#include "protocol/codec.h"
+#include "protocol/sealed.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/options.h"

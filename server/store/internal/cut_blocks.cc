@@ -8,7 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "common/protocol/marks.h"
+#include "protocol/marks.h"
 
 namespace ebb::server {
 

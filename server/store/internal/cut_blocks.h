@@ -10,7 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 #include "server/cut.h"
 #include "server/memory/block.h"
 

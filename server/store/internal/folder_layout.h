@@ -9,7 +9,7 @@
 
 #include "absl/strings/string_view.h"
 #include "common/ids.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 #include "server/store/internal/version_index.h"
 
 namespace ebb::server {

@@ -5,8 +5,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "common/protocol/sealed_fields.h"
 #include "common/status_macros.h"
+#include "protocol/sealed_fields.h"
 
 namespace ebb::server {
 

@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/ids.h"
-#include "common/protocol/sealed.h"
+#include "protocol/sealed.h"
 #include "server/store/manifest.h"
 
 namespace ebb::server {

@@ -7,7 +7,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "common/protocol/sealed.h"
+#include "protocol/sealed.h"
 #include "server/store/internal/folder_layout.h"
 #include "server/store/internal/pack_plan.h"
 

@@ -20,7 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/ids.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 #include "server/store/internal/folder_files.h"
 #include "server/store/internal/folder_layout.h"
 #include "server/store/internal/folder_manifest.h"

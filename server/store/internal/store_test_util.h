@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "common/protocol/plan.h"
 #include "common/testing/test_folder.h"
+#include "protocol/plan.h"
 #include "server/cut.h"
 #include "server/memory/block_pool.h"
 #include "server/store/checkpoint_store.h"

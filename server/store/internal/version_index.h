@@ -14,7 +14,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "common/ids.h"
-#include "common/protocol/plan.h"
+#include "protocol/plan.h"
 #include "server/store/manifest.h"
 
 namespace ebb::server {

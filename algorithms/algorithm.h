@@ -1,0 +1,115 @@
+// How workers and servers divide training between them: when workers pull and
+// push, what they do in between, and how servers take what is pushed.
+//
+// An algorithm is one object with a small interface. The plan that it makes of
+// a job (AlgorithmPlan) is all that the cores of workers and servers are to
+// know; the mathematics is in its local rule, for the worker's computing
+// thread, and in its factor, for the server's update rule:
+// docs/decisions/0014-algorithms.md.
+//
+//   EBB_ASSIGN_OR_RETURN(auto algorithm, BuiltinAlgorithms().Create(config));
+//   plan.algorithm = algorithm->Plan();
+#ifndef EBB_ALGORITHMS_ALGORITHM_H_
+#define EBB_ALGORITHMS_ALGORITHM_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "algorithms/local_rule.h"
+#include "algorithms/row_rule.h"
+#include "protocol/algorithm_plan.h"
+
+namespace ebb {
+
+// The keys of `algorithm` in a job file. Each field says which kinds read it.
+struct AlgorithmConfig {
+  std::string kind = "asgd";
+  // All but asgd, dynsgd and local_sgd: batches that one push covers, at least
+  // 1.
+  int32_t push_every = 1;
+  // downpour, adag: batches that are computed from one pull, at least 1.
+  int32_t pull_every = 1;
+  // aeasgd, eamsgd: what part of the way to each other worker and servers go at
+  // a push, above 0 and at most 1.
+  double moving_rate = 0.1;
+  // eamsgd: what of the velocity remains per batch, in [0, 1).
+  double momentum = 0.9;
+  // geo: what part of a worker's change is pushed, above 0 and at most 1.
+  double share = 1;
+};
+
+// Immutable, so thread-safe.
+class Algorithm {
+ public:
+  virtual ~Algorithm() = default;
+
+  // What the job's plan says of it.
+  virtual AlgorithmPlan Plan() const { return {}; }
+
+  // --- On servers ------------------------------------------------------------
+  // What the learning rate of a step is multiplied by. `staleness`, at least 0,
+  // is the number of updates that the partition took between the pull of the
+  // values that the pushed gradient was computed from and this step; of a
+  // round 0.
+  virtual double RateFactor(int64_t /*staleness*/) const { return 1; }
+
+  // Whether what workers push is no gradient but a change of the values, which
+  // servers add as it is; in rounds a sum of changes, each times its number of
+  // examples, of which they add the mean.
+  virtual bool Adds() const { return false; }
+
+  // --- On workers ------------------------------------------------------------
+  // What a worker does between a pull and a push, if the plan says that there
+  // is something: for a model of so many parameters. Else null: it pushes the
+  // sum of each batch's gradients.
+  virtual std::unique_ptr<LocalRule> MakeLocalRule(
+      int64_t /*parameters*/) const {
+    return nullptr;
+  }
+  // What it does with rows of sparse tables, in a job that trains some: then
+  // values are pulled with each batch, and MakeRunRule of this is what it does
+  // with the dense ones. Null: it does not go with such tables.
+  virtual std::shared_ptr<const RowRule> MakeRowRule() const { return nullptr; }
+};
+
+// Not thread-safe while algorithms are added; the rest may then be called from
+// many threads.
+class AlgorithmRegistry {
+ public:
+  using Factory =
+      std::function<absl::StatusOr<std::unique_ptr<const Algorithm>>(
+          const AlgorithmConfig&)>;
+
+  // Adds an algorithm. `summary` is one line for people. AlreadyExists: the
+  // name is taken.
+  absl::Status Register(absl::string_view kind, absl::string_view summary,
+                        Factory factory);
+  // InvalidArgument: there is none of that kind, or not with this
+  // configuration.
+  absl::StatusOr<std::unique_ptr<const Algorithm>> Create(
+      const AlgorithmConfig& config) const;
+  // In alphabetical order.
+  std::vector<std::string> Kinds() const;
+
+ private:
+  struct Entry {
+    std::string summary;
+    Factory factory;
+  };
+  std::map<std::string, Entry, std::less<>> entries_;
+};
+
+// Those of this folder, each named after its paper where it is defined.
+AlgorithmRegistry BuiltinAlgorithms();
+
+}  // namespace ebb
+
+#endif  // EBB_ALGORITHMS_ALGORITHM_H_

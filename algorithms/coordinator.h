@@ -1,0 +1,46 @@
+// Who decides how the rounds of a job end whose steps need sums over the whole
+// model: of what each partition measures, one operation for all of them.
+//
+// The vectors stay where they are. Each partition that has the whole sum of a
+// round measures it; the scheduler makes the round's operation of all these
+// figures and of the operation before, which carries whatever else it has to
+// know; each partition applies it once (docs/decisions/0016-lbfgs.md).
+#ifndef EBB_ALGORITHMS_COORDINATOR_H_
+#define EBB_ALGORITHMS_COORDINATOR_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace ebb {
+
+// A round whose operation is to be made.
+struct RoundPlace {
+  int64_t round = 0;
+  bool last = false;     // Of the job: no other follows.
+  int64_t examples = 0;  // Of the round.
+};
+
+// Pure functions of their arguments and of the job, so that the operation can
+// be made again, to the bit, by whoever is asked. Thread-safe.
+class Coordinator {
+ public:
+  virtual ~Coordinator() = default;
+
+  // `before` is the operation of the round before; empty in round 0. `figures`
+  // has those of each partition, in their order. InvalidArgument: these are not
+  // what partitions measure, or `before` is none of this job's operations.
+  virtual absl::StatusOr<std::string> Next(
+      const RoundPlace& place, absl::string_view before,
+      const std::vector<std::vector<double>>& figures) const = 0;
+
+  // One line for people.
+  virtual std::string Describe(absl::string_view operation) const = 0;
+};
+
+}  // namespace ebb
+
+#endif  // EBB_ALGORITHMS_COORDINATOR_H_

@@ -1,0 +1,30 @@
+// Algorithms from shared objects of users (plugin_api.h).
+#ifndef EBB_ALGORITHMS_PLUGIN_H_
+#define EBB_ALGORITHMS_PLUGIN_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "algorithms/algorithm.h"
+
+namespace ebb {
+
+// The algorithm of the shared object at `path` (PluginFile::Open says from
+// where), with these options, in a job of at most so many workers (0: any
+// number). The object stays loaded while it or a rule of it exists.
+//
+// The errors of PluginFile::Open. InvalidArgument: it is no plugin, or one for
+// another version of the interface; or it refuses the options, or its plan is
+// none.
+absl::StatusOr<std::unique_ptr<const Algorithm>> LoadAlgorithm(
+    absl::string_view path, const std::vector<std::string>& allowed_folders,
+    const std::map<std::string, std::string>& options, int64_t workers);
+
+}  // namespace ebb
+
+#endif  // EBB_ALGORITHMS_PLUGIN_H_

@@ -1,0 +1,62 @@
+// What a run of `ebb bench algorithms` found, as it is kept.
+#ifndef EBB_BENCH_ALGORITHM_FIGURES_H_
+#define EBB_BENCH_ALGORITHM_FIGURES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace ebb::tools {
+
+// The loss of the training at a moment: the mean over its latest examples.
+struct LossPoint {
+  double seconds = 0;  // Since the first example was computed.
+  int64_t examples = 0;
+  double loss = 0;
+};
+
+struct AlgorithmFigures {
+  // Which case it is: algorithm_cases.h.
+  std::string data, algorithm;
+  int workers = 0;
+  int period = 0;
+  bool churn = false;
+  std::string settings;  // All that decides about the run, in one line.
+  // Where and when.
+  std::string machine, build, commit, measured;
+
+  double seconds = 0;       // Until all examples were counted.
+  double took_seconds = 0;  // The whole run, with its start.
+  int64_t examples = 0;     // Counted.
+  int64_t bytes = 0;        // Of values, pulled and pushed.
+  // Until nine tenths of the examples were counted: of all workers together,
+  // how long they were there, and how long of it they did not compute.
+  double worker_seconds = 0;
+  double waited_seconds = 0;
+  std::optional<double> accuracy;   // Of the test data, at the end.
+  std::optional<double> test_loss;  // Likewise.
+  std::optional<double> staleness;  // In updates: mean ...
+  int64_t staleness_p99 = 0;        // ... and what 99 % do not exceed.
+  int64_t recomputed = 0, missing = 0, doubled = 0;
+  int64_t restarts = 0;
+  std::string failure;  // What stopped it; empty: nothing.
+  std::vector<LossPoint> curve;
+
+  // Nothing: it was not reached.
+  std::optional<LossPoint> Reached(double loss) const;
+  double WaitedShare() const {
+    return worker_seconds > 0 ? waited_seconds / worker_seconds : 0;
+  }
+};
+
+std::string FiguresJson(const AlgorithmFigures& figures);
+// DataLoss: it is none.
+absl::StatusOr<AlgorithmFigures> ReadAlgorithmFigures(absl::string_view json);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_BENCH_ALGORITHM_FIGURES_H_

@@ -1,0 +1,85 @@
+// `ebb bench`, with `ebb bench kernels`.
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "bench/bench_machine.h"
+#include "bench/kernels_bench.h"
+#include "bench/paired.h"
+#include "tools/ebb/command.h"
+#include "tools/files/files.h"
+
+namespace ebb::tools {
+
+namespace {
+
+struct KernelsFlags {
+  bench::KernelsBenchOptions options;
+  std::string json;
+};
+
+int BenchKernels(const KernelsFlags& flags) {
+  if (!flags.json.empty()) {
+    const absl::Status writable = CheckWritable(flags.json);
+    if (!writable.ok()) return Report(writable);
+  }
+  Json json = WhereItRanJson();
+  const absl::Time begun = absl::Now();
+  const auto report = bench::MeasureKernels(flags.options);
+  if (!report.ok()) return Report(report.status());
+  bench::PrintKernelsReport(*report, std::cout);
+  json["seconds"] = absl::ToDoubleSeconds(absl::Now() - begun);
+  bench::AddKernels(*report, &json);
+  if (!flags.json.empty()) {
+    const absl::Status written = WriteFile(flags.json, json.ToString());
+    if (!written.ok()) return Report(written);
+  }
+  return bench::AllHold(bench::KernelRows(*report)) ? kExitGood : kExitFailed;
+}
+
+}  // namespace
+
+void AddBenchCommand(CLI::App* app, int* exit_code) {
+  CLI::App* bench =
+      app->add_subcommand("bench", "Measures ebb on this machine");
+  bench->require_subcommand(1);
+  bench->footer("\nExample:\n  ebb bench kernels");
+
+  CLI::App* kernels = bench->add_subcommand(
+      "kernels", "Measures the optimizers' speed as a share of the memory's");
+  const auto flags = std::make_shared<KernelsFlags>();
+  kernels
+      ->add_option("--array-bytes", flags->options.array_bytes,
+                   "Size of each of five arrays; 0: four times the last-level "
+                   "cache, at most 1 GiB")
+      ->capture_default_str();
+  kernels
+      ->add_option("--rounds", flags->options.rounds,
+                   "Rounds; every figure is their median")
+      ->capture_default_str();
+  kernels->add_option("--seed", flags->options.seed, "Seed of the values")
+      ->capture_default_str();
+  kernels->add_option("--json", flags->json, "Write all figures to FILE")
+      ->type_name("FILE");
+  kernels->footer(R"(
+Exits 1 if an optimizer misses 70 % of the triad.
+Example:
+  ebb bench kernels --rounds 31)");
+  kernels->callback([flags, exit_code] { *exit_code = BenchKernels(*flags); });
+
+  AddBenchJobCommand(bench, exit_code);
+  AddBenchCheckpointCommand(bench, exit_code);
+  AddBenchDenseCommand(bench, exit_code);
+  AddBenchGpuCommand(bench, exit_code);
+  AddBenchSparseCommand(bench, exit_code);
+  AddBenchRecoveryCommand(bench, exit_code);
+  AddBenchGoodputCommand(bench, exit_code);
+  AddBenchMovesCommand(bench, exit_code);
+  AddBenchScalingCommand(bench, exit_code);
+  AddBenchAlgorithmsCommand(bench, exit_code);
+  AddBenchReportCommand(bench, exit_code);
+}
+
+}  // namespace ebb::tools

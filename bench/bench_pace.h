@@ -1,0 +1,18 @@
+// What every benchmark of a disturbed run can be told of its speed.
+#ifndef EBB_BENCH_BENCH_PACE_H_
+#define EBB_BENCH_BENCH_PACE_H_
+
+#include "absl/time/time.h"
+
+namespace ebb::tools {
+
+struct BenchPace {
+  // A batch takes at least so long.
+  absl::Duration batch_time = absl::ZeroDuration();
+  // So long nobody is disturbed first.
+  absl::Duration undisturbed = absl::Seconds(5);
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_BENCH_BENCH_PACE_H_

@@ -1,0 +1,32 @@
+// Charts of what benchmarks measured.
+#ifndef EBB_BENCH_PERFORMANCE_IMAGES_H_
+#define EBB_BENCH_PERFORMANCE_IMAGES_H_
+
+#include <string>
+#include <vector>
+
+#include "bench/bench_figures.h"
+
+namespace ebb::tools {
+
+// A part of the page: a benchmark.
+struct PageSection {
+  std::string title;    // "Dense pushes and pulls over gRPC".
+  std::string command;  // That measured it.
+  std::string limit;    // What it is compared with.
+  BenchFigures figures;
+};
+
+struct PageImage {
+  std::string file;   // "performance-push.svg".
+  std::string title;  // What it shows.
+  std::string svg;    // The file's content.
+};
+
+// The charts for which there are figures.
+std::vector<PageImage> PerformanceImages(
+    const std::vector<PageSection>& sections);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_BENCH_PERFORMANCE_IMAGES_H_

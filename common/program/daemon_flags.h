@@ -1,0 +1,89 @@
+// The command line and the frame of main() that all daemons share.
+//
+//   struct Flags : DaemonFlags { std::string state_dir; ... };
+//   absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop);
+//
+//   int main(int argc, char** argv) {
+//     Flags flags;
+//     return ebb::DaemonMain(
+//         argc, argv, {"ebb-x", "ebb-x: does x.", EBB_VERSION},
+//         [&](CLI::App* app) { AddFlags(app, &flags); }, flags,
+//         [&](const StopSignal& stop) { return Run(flags, stop); });
+//   }
+#ifndef EBB_COMMON_PROGRAM_DAEMON_FLAGS_H_
+#define EBB_COMMON_PROGRAM_DAEMON_FLAGS_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/program/daemon.h"
+#include "common/program/tls_flags.h"
+
+namespace ebb {
+
+// Exit code: whatever must be changed by a person before another start makes
+// sense.
+inline constexpr int kExitUsage = 2;
+
+// What each daemon has.
+struct DaemonFlags {
+  uint64_t message_bytes = uint64_t{512} << 20;
+  TlsSettings tls;
+  // Where it answers `ebb health` (rpc/health.h); empty: nowhere else than at
+  // its --listen.
+  std::string health_socket;
+  // Where it serves metrics (metrics/metrics_server.h); absent: nowhere. 0: at
+  // a port that is free.
+  std::optional<int> metrics_port;
+  std::string metrics_host = "127.0.0.1";
+  // Dies with this process; 0: with none. It must be named: a process whose
+  // parent died before it asked has another, and would never know.
+  pid_t parent = 0;
+  std::string kill_at;
+};
+
+// Adds their flags. Last, so that they stand behind a daemon's own.
+void AddDaemonFlags(CLI::App* app, DaemonFlags* flags);
+
+// --memory, of a daemon that bounds what it holds. 0: no bound.
+void AddMemoryFlag(CLI::App* app, uint64_t* bytes);
+
+// --shared-memory, of a daemon that speaks to others on its machine: "auto" or
+// "off".
+void AddSharedMemoryFlag(CLI::App* app, std::string* mode);
+
+// --scheduler, of a daemon that looks for one.
+void AddSchedulerFlag(CLI::App* app, std::string* scheduler);
+// --listen and --address-file, of a daemon that serves.
+void AddListenFlag(CLI::App* app, std::string* listen);
+void AddAddressFileFlag(CLI::App* app, std::string* path);
+
+// A duration such as 500ms; `variable` is its twin in the environment.
+CLI::Option* AddDurationFlag(CLI::App* app, const char* name,
+                             const char* variable, absl::Duration* value,
+                             const char* help);
+
+struct DaemonName {
+  std::string program;
+  std::string summary;  // For --help.
+  std::string version;
+};
+
+// Configures the process, reads the command line, and runs. `run` gives the
+// exit code; an error of it is printed, and the code is kExitUsage. No thread
+// is started before it.
+int DaemonMain(
+    int argc, char** argv, const DaemonName& name,
+    absl::FunctionRef<void(CLI::App* app)> add_flags, const DaemonFlags& flags,
+    absl::FunctionRef<absl::StatusOr<int>(const StopSignal& stop)> run);
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_PROGRAM_DAEMON_FLAGS_H_

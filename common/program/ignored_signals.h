@@ -1,0 +1,21 @@
+// Signals that whoever started this process has ignored stay ignored: nohup
+// ignores SIGHUP, a shell without job control ignores SIGINT of what it puts
+// into the background. So nobody waits for a signal or handles it without
+// asking here first.
+#ifndef EBB_COMMON_PROGRAM_IGNORED_SIGNALS_H_
+#define EBB_COMMON_PROGRAM_IGNORED_SIGNALS_H_
+
+#include <csignal>
+#include <initializer_list>
+
+namespace ebb {
+
+bool IsIgnored(int signal);
+
+// Those of `signals` that are not ignored. Only these may be blocked: the
+// kernel keeps a blocked signal for whoever waits for it, ignored or not.
+sigset_t NotIgnored(std::initializer_list<int> signals);
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_PROGRAM_IGNORED_SIGNALS_H_

@@ -1,0 +1,101 @@
+// Files of data sets on a machine that shares no file system with those that
+// have them: fetched by need, chunk by chunk, into a folder of bounded size.
+//
+//   Cache cache = ...;
+//   EBB_ASSIGN_OR_RETURN(CachedFile file, cache.Open("ebb://mnist/train.csv"));
+//   Read(file.path);   // Nobody deletes it while `file` lives.
+//
+// Several processes may share a folder. A file is named after what it holds and
+// is believed by its checksums alone: one that was cut off or damaged is
+// fetched where it is wrong. Files that nobody has open make room, the one
+// unused longest first. Locks (flock) say who has one open, so the folder is to
+// be of this machine.
+#ifndef EBB_DATASETS_CACHE_H_
+#define EBB_DATASETS_CACHE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/fd.h"
+#include "common/kill_point.h"
+#include "datasets/manifest.h"
+#include "datasets/target.h"
+
+namespace ebb::datasets {
+
+struct CacheOptions {
+  // Made, if it is missing.
+  std::string folder;
+  // Of all files in it. Default 10 GiB; the files that one job reads at once
+  // must fit.
+  int64_t max_bytes = int64_t{10} << 30;
+  // Chunks that are under way at once. Default 4.
+  int threads = 4;
+  // How long a file waits for others to be closed, where there is no room, or
+  // for another process that fetches it and gets nothing.
+  absl::Duration patience = absl::Minutes(10);
+  KillPoints kill_points;
+};
+
+std::span<const absl::string_view> CacheKillPoints();
+
+// A file that is whole; readable at `path` while this lives.
+struct CachedFile {
+  std::string path;
+  Fd held;
+};
+
+// Thread-safe; calls block on the network and the disk.
+class Cache {
+ public:
+  // `source` outlives it.
+  static absl::StatusOr<std::unique_ptr<Cache>> Make(CacheOptions options,
+                                                     Source* source);
+
+  // `uri` is "ebb://NAME/PATH". InvalidArgument: it is none; NotFound: there is
+  // no such data set, or file in it; ResourceExhausted: there is no room;
+  // DataLoss: it is damaged where it comes from; and the errors of the source.
+  // While that cannot be reached, what is here of it already is taken.
+  absl::StatusOr<CachedFile> Open(absl::string_view uri);
+  // The URIs of the files of a data set, by path, fetching none of them. Errors
+  // as of Open().
+  absl::StatusOr<std::vector<std::string>> FilesOf(const std::string& set);
+
+ private:
+  // Aborted: the set was replaced meanwhile.
+  absl::StatusOr<CachedFile> OpenOnce(const DataUri& uri);
+
+  Cache(CacheOptions options, Source* source)
+      : options_(std::move(options)), source_(*source) {}
+
+  // What the source has under the name; or had, when it cannot be reached.
+  absl::StatusOr<Manifest> ManifestOf(const std::string& name);
+  // The file, empty at first, and room for all of it.
+  absl::Status Reserve(const std::string& path, int64_t bytes);
+  // Whether there is room, once files that nobody uses are gone. Locked.
+  absl::StatusOr<bool> MakeRoom(const std::string& but_of, int64_t bytes) const;
+  // The chunks of the file that are not what they should be, by their numbers
+  // in the set.
+  static absl::StatusOr<std::vector<int64_t>> FindBad(const Manifest& manifest,
+                                                      int64_t file, int fd,
+                                                      const std::string& path);
+  absl::Status Fetch(const std::string& name, const Manifest& manifest,
+                     const std::vector<int64_t>& chunks, int fd,
+                     const std::string& path);
+  absl::StatusOr<Fd> LockAll() const;
+
+  const CacheOptions options_;
+  Source& source_;
+};
+
+}  // namespace ebb::datasets
+
+#endif  // EBB_DATASETS_CACHE_H_

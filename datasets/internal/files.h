@@ -1,0 +1,54 @@
+// What the store, the cache and the pusher do with files: system calls with
+// errors that say which file and what to do.
+#ifndef EBB_DATASETS_INTERNAL_FILES_H_
+#define EBB_DATASETS_INTERNAL_FILES_H_
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/fd.h"
+
+namespace ebb::datasets::internal {
+
+// Of `errno`: ResourceExhausted where there is no room, NotFound,
+// PermissionDenied, else Unavailable. `what`: "cannot be read".
+absl::Status FileError(const std::string& path, absl::string_view what);
+
+// Never follows a link at the end of the path.
+absl::StatusOr<Fd> Open(const std::string& path, int flags);
+// What lies at [offset, offset + size), or less at the end of the file.
+absl::StatusOr<std::string> ReadAt(int fd, const std::string& path,
+                                   int64_t offset, int64_t size);
+absl::Status WriteAt(int fd, const std::string& path, int64_t offset,
+                     absl::string_view bytes);
+absl::StatusOr<std::string> ReadWhole(const std::string& path, int64_t most);
+// By way of a file beside it, so that whoever looks sees all of it or nothing;
+// durable when it returns.
+absl::Status WriteWhole(const std::string& path, absl::string_view bytes);
+// Of a file or a folder.
+absl::Status Sync(const std::string& path);
+// Of anything; a link is looked at itself.
+bool Exists(const std::string& path);
+// Whether `path` still names what is open as `fd`, and not what was made there
+// since.
+bool StillThere(int fd, const std::string& path);
+// And all above it. Those that are there are fine.
+absl::Status MakeFolders(const std::string& path);
+
+// The lock of a file, while it lives: of one holder, or of those that share it.
+// Of processes and of threads. Waits for at most `patience_ms`; Unavailable,
+// saying so.
+absl::Status LockFile(int fd, const std::string& path, bool shared,
+                      int64_t patience_ms);
+// Does not wait; false: another has it.
+bool TryLockFile(int fd, bool shared);
+void Unlock(int fd);
+
+}  // namespace ebb::datasets::internal
+
+#endif  // EBB_DATASETS_INTERNAL_FILES_H_

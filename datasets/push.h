@@ -1,0 +1,72 @@
+// Pushes a folder to where data sets are kept.
+//
+//   SetStore store = ...;
+//   absl::StatusOr<PushResult> pushed = PushFolder("mnist", "mnist", &store,
+//   {});
+#ifndef EBB_DATASETS_PUSH_H_
+#define EBB_DATASETS_PUSH_H_
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/kill_point.h"
+#include "datasets/manifest.h"
+#include "datasets/target.h"
+
+namespace ebb::datasets {
+
+struct PushProgress {
+  // Of the step: bytes that were read for their checksums; then bytes of which
+  // it is known that they are there.
+  bool sending = false;
+  int64_t done = 0;
+  int64_t total = 0;
+  int64_t sent = 0;  // Of those, by this push.
+};
+
+struct PushOptions {
+  // Looks at what is published already, and mends it.
+  bool verify = false;
+  // Chunks that are under way at once. Default 4; more helps where the way is
+  // long.
+  int threads = 4;
+  // Called by one thread at a time; may be null.
+  std::function<void(const PushProgress&)> progress;
+  // Asked between chunks; true ends the push with kCancelled. May be null.
+  std::function<bool()> stop;
+  KillPoints kill_points;
+};
+
+struct PushResult {
+  std::string id;
+  int64_t files = 0;
+  int64_t bytes = 0;
+  int64_t chunks = 0;
+  int64_t chunks_sent = 0;
+  // It was there already, and was not looked at.
+  bool was_there = false;
+};
+
+std::span<const absl::string_view> PushKillPoints();
+
+// What `folder` holds, read once for the checksums. InvalidArgument: a file has
+// a name that no data set may have, is a symbolic link, or neither file nor
+// folder; all are named. Aborted: one changed meanwhile. NotFound: there is no
+// such folder.
+absl::StatusOr<Manifest> ReadFolder(const std::string& folder,
+                                    const PushOptions& options);
+
+// Blocks until it is published. Pushed again after it was killed, it sends what
+// is missing. The errors of ReadFolder and of `target`; Aborted also where a
+// file changed while it was sent: nothing is published then.
+absl::StatusOr<PushResult> PushFolder(const std::string& folder,
+                                      absl::string_view name, Target* target,
+                                      const PushOptions& options);
+
+}  // namespace ebb::datasets
+
+#endif  // EBB_DATASETS_PUSH_H_

@@ -1,0 +1,15 @@
+// What distributed algorithms ask of the rest of a job.
+#ifndef EBB_JOB_ALGORITHM_RULES_H_
+#define EBB_JOB_ALGORITHM_RULES_H_
+
+#include "ebb/v1/job.pb.h"
+#include "job/complaints.h"
+
+namespace ebb::job {
+
+// Of its consistency, optimizers, filters, model and tables.
+void CheckAlgorithmRules(const v1::Job& job, Complaints* found);
+
+}  // namespace ebb::job
+
+#endif  // EBB_JOB_ALGORITHM_RULES_H_

@@ -1,0 +1,263 @@
+#include "job/data_rules.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "job/traits.h"
+#include "job/values.h"
+
+namespace ebb::job {
+namespace {
+
+void CheckIdx(const v1::Idx& idx, const std::string& path, Complaints* found) {
+  const std::string hint = "idx: PREFIX, or idx: {images: FILE, labels: FILE}";
+  if (idx.has_prefix() && (idx.has_images() || idx.has_labels())) {
+    found->Add(path, "has both a prefix and single files", hint);
+  } else if (!idx.has_prefix() && !idx.has_images()) {
+    found->Add(path,
+               idx.has_labels() ? "has labels but no images" : "names no data",
+               hint);
+  } else if (!idx.has_prefix() && !idx.has_labels()) {
+    found->Add(path, "has images but no labels", hint);
+  }
+}
+
+void CheckCsv(const v1::Csv& csv, const std::string& path, Complaints* found) {
+  const auto check_column = [&](const std::string& column,
+                                const std::string& column_path) {
+    int64_t number = 0;
+    const bool is_number = absl::SimpleAtoi(column, &number) && number > 0;
+    if (csv.has_header() && !csv.header() && !is_number) {
+      found->Add(
+          column_path,
+          absl::StrCat("\"", column,
+                       "\" is no number, and without a header columns have "
+                       "no names"),
+          "count the columns from 1, or header: true");
+    }
+  };
+  const auto check_columns = [&](const auto& columns, const std::string& key) {
+    for (int i = 0; i < columns.size(); ++i) {
+      const std::string& column = columns[i];
+      if (column == "auto" || column == "none") continue;
+      check_column(column, absl::StrCat(path, ".", key, "[", i, "]"));
+      if (csv.has_label() && column == csv.label()) {
+        found->Add(absl::StrCat(path, ".", key),
+                   absl::StrCat("\"", column, "\" is the label's column"),
+                   "name other columns, or choose another label");
+      }
+    }
+  };
+  if (csv.has_label()) check_column(csv.label(), path + ".label");
+  check_columns(csv.categorical(), "categorical");
+  check_columns(csv.dates(), "dates");
+  if (csv.categorical_size() > 1 &&
+      std::find(csv.categorical().begin(), csv.categorical().end(), "none") !=
+          csv.categorical().end()) {
+    found->Add(path + ".categorical", "has none beside columns",
+               "[none], or the columns");
+  }
+  for (int i = 0; i < csv.ignore_size(); ++i) {
+    const std::string column_path = absl::StrCat(path, ".ignore[", i, "]");
+    check_column(csv.ignore(i), column_path);
+    if (csv.has_label() && csv.ignore(i) == csv.label()) {
+      found->Add(path + ".ignore",
+                 absl::StrCat("\"", csv.label(), "\" is the label's column"),
+                 "ignore other columns, or choose another label");
+    }
+  }
+}
+
+void CheckSource(const v1::DataSource& source, const std::string& path,
+                 Complaints* found) {
+  switch (source.format_case()) {
+    case v1::DataSource::kIdx:
+      CheckIdx(source.idx(), path + ".idx", found);
+      break;
+    case v1::DataSource::kCsv:
+      CheckCsv(source.csv(), path + ".csv", found);
+      break;
+    case v1::DataSource::kLibsvm:
+    case v1::DataSource::kLibffm:
+    case v1::DataSource::kRatings:
+    case v1::DataSource::kCriteo:
+      break;
+    case v1::DataSource::FORMAT_NOT_SET:
+      found->Add(path, "names no data",
+                 "csv: FILE, libsvm: FILE or idx: PREFIX");
+      break;
+  }
+}
+
+class FactRules {
+ public:
+  FactRules(const v1::Job& job, const DataFacts& facts, Complaints* found)
+      : job_(job), facts_(facts), found_(found) {}
+
+  void Check() {
+    if (facts_.train.has_value()) CheckAgainstTrainData(*facts_.train);
+    if (facts_.test.has_value()) CheckAgainstTestData(*facts_.test);
+  }
+
+ private:
+  void CheckAgainstTrainData(const SourceFacts& data);
+  void CheckLayers(const SourceFacts& data);
+  void CheckAgainstTestData(const SourceFacts& data);
+
+  const v1::Job& job_;
+  const DataFacts& facts_;
+  Complaints* const found_;
+};
+
+void FactRules::CheckAgainstTrainData(const SourceFacts& data) {
+  if (data.examples < 1) {
+    found_->Add("data.train", "has no examples",
+                "a file with a row per example");
+    return;
+  }
+  if (job_.train().batch() > data.examples) {
+    found_->Add(
+        "train.batch",
+        absl::StrCat("a batch of ", job_.train().batch(), " is more than the ",
+                     data.examples, " examples of data.train"),
+        absl::StrCat("leave it out, or batch: ",
+                     std::max<int64_t>(1, data.examples / 8)));
+  }
+  const auto round = ParseEpochOrCount(job_.consistency().examples());
+  if (round.has_value() && *round > data.examples) {
+    found_->Add("consistency.examples",
+                absl::StrCat(*round, " are more than the ", data.examples,
+                             " examples of data.train"),
+                "examples: epoch");
+  }
+  if (job_.data().standardise_labels() && data.classes > 0 &&
+      !IsPerceptron(job_.model())) {
+    found_->Add("data.standardise_labels",
+                absl::StrCat("the labels of data.train are ", data.classes,
+                             " classes, no numbers to predict"),
+                "leave it out");
+  }
+  if (job_.model().has_plugin()) return;
+  const std::string& kind = job_.model().kind();
+  const bool is_linear_classifier = kind == "logistic" || kind == "softmax";
+  const bool tells_two_apart =
+      kind == "logistic" || (TakesKeys(job_.model()) && !PredictsNumbers(job_));
+  if (is_linear_classifier && data.classes == 0) {
+    found_->Add(
+        "model.kind",
+        absl::StrCat(kind,
+                     " tells classes apart, but the labels of data.train are "
+                     "numbers to predict"),
+        "kind: linear");
+  } else if (kind != "linear" && data.classes == 1) {
+    found_->Add("data.train", "has only one class", "choose another label");
+  } else if (tells_two_apart && data.classes > 2) {
+    found_->Add(
+        "model.kind",
+        absl::StrCat(
+            kind, " tells two classes apart, but data.train has ", data.classes,
+            data.class_places.empty()
+                ? ""
+                : absl::StrCat("; the first of each: ", data.class_places)),
+        TakesKeys(job_.model())
+            ? absl::StrCat("keep two of them, or model: {kind: ",
+                           kind == "sparse_logistic" ? "fm" : kind,
+                           ", labels: values}")
+            : "kind: softmax");
+  } else if (IsPerceptron(job_.model())) {
+    CheckLayers(data);
+  }
+}
+
+void FactRules::CheckLayers(const SourceFacts& data) {
+  const auto& layers = job_.model().layers();
+  if (layers.size() < 2) return;  // Said elsewhere.
+  const int64_t inputs = layers[0];
+  const int64_t outputs = layers[layers.size() - 1];
+  const int64_t right_outputs = std::max<int64_t>(data.classes, 1);
+  const bool outputs_fit =
+      outputs == right_outputs || (outputs == 1 && data.classes == 2);
+  std::vector<int64_t> right(layers.begin(), layers.end());
+  right.front() = data.features;
+  if (!outputs_fit) right.back() = right_outputs;
+  const std::string hint =
+      absl::StrCat("layers: [", absl::StrJoin(right, ", "), "]");
+  if (inputs != data.features) {
+    found_->Add("model.layers",
+                absl::StrCat("the first layer has ", inputs,
+                             " inputs, but the examples of data.train have ",
+                             data.features, " features"),
+                hint);
+  }
+  if (!outputs_fit) {
+    const std::string labels =
+        data.classes == 0
+            ? "the labels of data.train are numbers to predict"
+            : absl::StrCat("data.train has ", data.classes, " classes");
+    found_->Add(
+        "model.layers",
+        absl::StrCat("the last layer has ", outputs, " outputs, but ", labels),
+        hint);
+  }
+}
+
+void FactRules::CheckAgainstTestData(const SourceFacts& data) {
+  const std::string path = job_.data().has_split() ? "data.split" : "data.test";
+  if (data.examples < 1) {
+    found_->Add(path, "leaves no examples to test on",
+                job_.data().has_split() ? "split: 0.2"
+                                        : "a file with a row per example");
+    return;
+  }
+  if (!facts_.train.has_value()) return;
+  if (data.features != facts_.train->features) {
+    found_->Add(
+        path,
+        absl::StrCat("its examples have ", data.features,
+                     " features, those of data.train ", facts_.train->features),
+        "both must have the same columns");
+  }
+  if (facts_.train->classes > 0 && data.classes > facts_.train->classes) {
+    found_->Add(path,
+                absl::StrCat("it has ", data.classes, " classes, data.train ",
+                             facts_.train->classes),
+                "no class may occur in the test data alone");
+  }
+  if (facts_.train->classes > 0 && data.classes == 0) {
+    found_->Add(path, "its labels are no classes, those of data.train are",
+                "both must have the same labels");
+  }
+}
+
+}  // namespace
+
+void CheckSourceRules(const v1::Job& job, Complaints* found) {
+  const v1::Data& data = job.data();
+  if (data.has_train()) CheckSource(data.train(), "data.train", found);
+  if (data.has_test()) CheckSource(data.test(), "data.test", found);
+  if (data.has_test() && data.has_split()) {
+    found->Add("data.split", "cannot stand beside test", "keep one of the two");
+  }
+  if (data.standardise_labels() &&
+      job.algorithm().kind() == v1::Algorithm::KIND_LBFGS) {
+    found->Add("data.standardise_labels",
+               "lbfgs compares losses with slopes: both must have one unit",
+               "leave it out: lbfgs finds labels of any size");
+  }
+  if (data.standardise() && IsSparse(data.train())) {
+    found->Add("data.standardise", "would fill the zeros of sparse rows",
+               "leave it out, or scale");
+  }
+}
+
+void CheckFactRules(const v1::Job& job, const DataFacts& facts,
+                    Complaints* found) {
+  FactRules(job, facts, found).Check();
+}
+
+}  // namespace ebb::job

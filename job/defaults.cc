@@ -1,0 +1,167 @@
+// FillDefaults of validate.h: the annotated defaults, and the few that depend
+// on other keys. Those that depend on the data are in fit.cc.
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "job/keys.h"
+#include "job/traits.h"
+#include "job/validate.h"
+
+namespace ebb::job {
+namespace {
+
+// What `test` leaves open about reading its file is as in `train`.
+void InheritFromTrain(v1::Data* data) {
+  const v1::DataSource& train = data->train();
+  v1::DataSource& test = *data->mutable_test();
+  if (!test.has_scale() && train.has_scale()) test.set_scale(train.scale());
+  if (!test.has_comment() && train.has_comment() && !test.has_idx()) {
+    test.set_comment(train.comment());
+  }
+  // A list that `test` has stands in place of that of `train`.
+  const auto inherit = [](auto merged, auto* source) {
+    merged.clear_path();
+    std::vector<const google::protobuf::FieldDescriptor*> given;
+    source->GetReflection()->ListFields(*source, &given);
+    for (const auto* field : given) {
+      merged.GetReflection()->ClearField(&merged, field);
+    }
+    merged.MergeFrom(*source);
+    *source = merged;
+  };
+  if (test.has_csv() && train.has_csv()) {
+    inherit(train.csv(), test.mutable_csv());
+  }
+  if (test.has_libsvm() && train.has_libsvm()) {
+    inherit(train.libsvm(), test.mutable_libsvm());
+  }
+  if (test.has_libffm() && train.has_libffm()) {
+    inherit(train.libffm(), test.mutable_libffm());
+  }
+  if (test.has_ratings() && train.has_ratings()) {
+    inherit(train.ratings(), test.mutable_ratings());
+  }
+  if (test.has_criteo() && train.has_criteo()) {
+    inherit(train.criteo(), test.mutable_criteo());
+  }
+}
+
+// To whose models features are quantities; to a user's they may be anything.
+bool OwnModel(const v1::Model& model) {
+  const absl::string_view kind = model.kind();
+  return !model.has_plugin() && (kind == "linear" || kind == "logistic" ||
+                                 kind == "softmax" || kind == "mlp");
+}
+
+// Features in other units than 1 (the bytes of images, prices) make every step
+// too long for some and too short for others.
+void FillStandardise(v1::Job* job) {
+  if (!job->has_data() || job->data().has_standardise()) return;
+  v1::Data& data = *job->mutable_data();
+  data.set_standardise(OwnModel(job->model()) && !data.train().has_scale() &&
+                       !IsSparse(data.train()));
+}
+
+// Labels in the hundred thousands are out of reach of steps that suit features
+// of deviation 1. A line search makes its own, and compares losses with slopes.
+void FillStandardiseLabels(v1::Job* job) {
+  if (!job->has_data() || job->data().has_standardise_labels()) return;
+  const v1::Model& model = job->model();
+  const bool one_output = IsPerceptron(model) && !model.layers().empty() &&
+                          model.layers(model.layers_size() - 1) == 1;
+  const bool numbers = PredictsNumbers(*job) || one_output;
+  if (!numbers || model.has_plugin()) return;
+  job->mutable_data()->set_standardise_labels(job->algorithm().kind() !=
+                                              v1::Algorithm::KIND_LBFGS);
+}
+
+// What FillAnnotatedDefaults would call classes.
+void FillLabels(v1::Job* job) {
+  if (!job->has_model() || !job->data().train().has_ratings()) return;
+  v1::Model& model = *job->mutable_model();
+  const auto* labels =
+      model.GetDescriptor()->FindFieldByNumber(v1::Model::kLabelsFieldNumber);
+  if (model.has_labels() || !BelongsToKind(model, *labels)) return;
+  model.set_labels(v1::Model::LABELS_VALUES);
+}
+
+// Steps that stay long end in noise, the more so the later they come.
+void FillSchedule(v1::Job* job) {
+  v1::Schedule& schedule = *job->mutable_optimizer()->mutable_schedule();
+  if (schedule.has_kind()) return;
+  const bool falls =
+      StepsAreOfTheRate(job->optimizer()) && !job->train().has_batch_growth();
+  schedule.set_kind(falls ? v1::Schedule::KIND_COSINE
+                          : v1::Schedule::KIND_CONSTANT);
+}
+
+// One that is named is meant.
+void FillAlgorithm(v1::Job* job) {
+  if (!job->algorithm().has_plugin() || job->algorithm().has_kind()) return;
+  job->mutable_algorithm()->set_kind(v1::Algorithm::KIND_PLUGIN);
+}
+
+// The servers' rule is a part of some algorithms.
+void FillOptimizer(v1::Job* job) {
+  if (job->optimizer().has_kind()) return;
+  const v1::Algorithm::Kind algorithm = job->algorithm().kind();
+  if (algorithm == v1::Algorithm::KIND_DOWNPOUR) {
+    job->mutable_optimizer()->set_kind(v1::Optimizer::KIND_ADAGRAD);
+  } else if (HasLocalRule(algorithm) ||
+             algorithm == v1::Algorithm::KIND_LBFGS) {
+    job->mutable_optimizer()->set_kind(v1::Optimizer::KIND_SGD);
+  }
+}
+
+}  // namespace
+
+// What a table leaves open of a rule of the job's kind is as in the job.
+void InheritOptimizer(v1::Job* job) {
+  for (auto& [name, table] : *job->mutable_tables()) {
+    if (!table.has_optimizer()) continue;
+    v1::Optimizer& own = *table.mutable_optimizer();
+    if (own.has_kind() && own.kind() != job->optimizer().kind()) continue;
+    v1::Optimizer merged = job->optimizer();
+    merged.clear_schedule();
+    merged.MergeFrom(own);
+    own = merged;
+  }
+}
+
+void FillDefaults(v1::Job* job) {
+  if (job->data().has_test()) InheritFromTrain(job->mutable_data());
+  FillStandardise(job);
+  FillLabels(job);
+  FillStandardiseLabels(job);
+  if (job->data().has_test() || job->data().has_split()) {
+    job->mutable_evaluate();
+  }
+  // What diverges may meet a gradient that is not finite first.
+  if (job->on_divergence() == v1::ON_DIVERGENCE_ROLLBACK &&
+      !job->has_on_nonfinite()) {
+    job->set_on_nonfinite(v1::POLICY_ROLLBACK);
+  }
+  if (job->on_nonfinite() == v1::POLICY_ROLLBACK) {
+    job->mutable_on_nonfinite_rollback();
+  }
+  FillAlgorithm(job);
+  FillOptimizer(job);
+  FillAnnotatedDefaults(job->mutable_optimizer());
+  InheritOptimizer(job);
+  FillAnnotatedDefaults(job);
+  FillSchedule(job);
+  FillAnnotatedDefaults(job->mutable_optimizer());  // Of the schedule's kind.
+  if (!job->train().has_shuffle_seed()) {
+    job->mutable_train()->set_shuffle_seed(job->seed());
+  }
+  if (job->model().has_activation() && !job->model().has_init()) {
+    job->mutable_model()->set_init(job->model().activation() ==
+                                           v1::Model::ACTIVATION_RELU
+                                       ? v1::Model::INIT_HE
+                                       : v1::Model::INIT_GLOROT);
+  }
+}
+
+}  // namespace ebb::job

@@ -1,0 +1,118 @@
+#include "job/expectations.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "common/scores/figures.h"
+#include "job/traits.h"
+#include "job/values.h"
+
+namespace ebb::job {
+
+namespace {
+
+// Absent: it is not known yet, or a plugin's own affair.
+std::optional<Task> TaskOf(const v1::Job& job, const DataFacts& facts) {
+  if (job.model().has_plugin()) return std::nullopt;
+  if (PredictsNumbers(job)) return Task::kValues;
+  const std::string& kind = job.model().kind();
+  if (kind == "logistic" || TakesKeys(job.model())) return Task::kTwoClasses;
+  if (!facts.train.has_value()) return std::nullopt;
+  const int64_t classes = facts.train->classes;
+  if (classes == 2) return Task::kTwoClasses;
+  if (classes > 2) return Task::kClasses;
+  // Softmax regression is refused for such labels, by another rule.
+  if (classes == 0 && IsPerceptron(job.model())) return Task::kValues;
+  return std::nullopt;
+}
+
+void CheckTask(const FigureKind& figure, Task task, const DataFacts& facts,
+               Complaints* found) {
+  if (figure.Suits(task)) return;
+  const std::string path = absl::StrCat("expect.", figure.name);
+  if (task == Task::kValues) {
+    found->Add(path,
+               absl::StrCat(figure.title,
+                            " is a figure of classes, but the model predicts "
+                            "numbers"),
+               "rmse: \"<= 10\"");
+  } else if (figure.values) {
+    found->Add(path,
+               absl::StrCat(figure.title,
+                            " is a figure of numbers to predict, but the "
+                            "labels are classes"),
+               "accuracy: \">= 0.87\"");
+  } else {
+    found->Add(path,
+               absl::StrCat(figure.title,
+                            " is a figure of two classes, but data.train has ",
+                            facts.train->classes),
+               "f1: \">= 0.8\"");
+  }
+}
+
+void CheckRange(const FigureKind& figure, const std::string& wanted,
+                Complaints* found) {
+  const auto comparison = ParseComparison(wanted);
+  if (!comparison.has_value()) return;  // Said elsewhere.
+  const double bound = comparison->bound;
+  const std::string path = absl::StrCat("expect.", figure.name);
+  const bool is_error =
+      figure.name == kLogLoss || figure.name == kRmse || figure.name == kMae;
+  if (is_error) {
+    if (bound >= 0) return;
+    found->Add(path,
+               absl::StrCat(figure.title, " is never below 0, and so must be ",
+                            NumberText(bound)),
+               absl::StrCat(figure.name, ": \"<= 0.4\""));
+  } else if (figure.name == kR2) {
+    if (bound <= 1) return;
+    found->Add(path,
+               absl::StrCat(figure.title, " is at most 1, and so must be ",
+                            NumberText(bound)),
+               absl::StrCat(figure.name, ": \">= 0.5\""));
+  } else if (bound < 0 || bound > 1) {
+    found->Add(path,
+               absl::StrCat(figure.title, " lies between 0 and 1, and so must ",
+                            NumberText(bound)),
+               absl::StrCat(figure.name, ": \">= 0.87\""));
+  }
+}
+
+}  // namespace
+
+std::vector<ExpectedFigure> ExpectationsOf(const v1::Expect& expect) {
+  std::vector<ExpectedFigure> given;
+  const google::protobuf::Descriptor& fields = *v1::Expect::descriptor();
+  for (int i = 0; i < fields.field_count(); ++i) {
+    const google::protobuf::FieldDescriptor* field = fields.field(i);
+    if (!expect.GetReflection()->HasField(expect, field)) continue;
+    given.push_back(
+        {field->name(), expect.GetReflection()->GetString(expect, field)});
+  }
+  return given;
+}
+
+void CheckExpectations(const v1::Job& job, const DataFacts& facts,
+                       Complaints* found) {
+  const bool tested = job.data().has_test() || job.data().has_split();
+  const std::vector<ExpectedFigure> given = ExpectationsOf(job.expect());
+  if (!tested) {
+    if (given.empty()) return;
+    found->Add("expect", "there is no test data",
+               "data: {test: …}, or data: {split: 0.2}");
+    return;
+  }
+  const std::optional<Task> task = TaskOf(job, facts);
+  for (const ExpectedFigure& one : given) {
+    const FigureKind* figure = FindFigureKind(one.figure);
+    if (figure == nullptr) continue;  // The loss, which every job has.
+    if (task.has_value()) CheckTask(*figure, *task, facts, found);
+    CheckRange(*figure, one.wanted, found);
+  }
+}
+
+}  // namespace ebb::job

@@ -1,0 +1,223 @@
+#include "job/fit.h"
+
+#include <algorithm>
+#include <bit>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+#include "job/traits.h"
+#include "job/values.h"
+
+namespace ebb::job {
+namespace {
+
+constexpr int64_t kMostOfABatch = 128;
+// An epoch of fewer batches has too few for several workers, and its last one,
+// which may be short, weighs too much.
+constexpr int64_t kLeastBatches = 8;
+constexpr int64_t kLeastEpochs = 10;
+// Measured in docs/job-defaults.md: with fewer, models of small tables have not
+// arrived where they would end.
+constexpr int64_t kLeastSteps = 1000;
+constexpr int64_t kMostEvaluations = 20;
+
+constexpr double kLeastRate = 0.001;
+constexpr double kMostRate = 0.1;
+// Holds for models that multiply weights with weights.
+constexpr double kMostRateOfLayers = 0.01;
+
+int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+class Fit {
+ public:
+  Fit(const SourceFacts& data, int64_t parameters, v1::Job* job)
+      : data_(data), parameters_(parameters), job_(*job) {}
+
+  std::vector<Choice> All() {
+    ChooseBatch();
+    ChooseEpochs();
+    ChooseEvaluations();
+    ChooseL2();
+    ChooseRate();
+    ChooseRatesOfTables();
+    return std::move(choices_);
+  }
+
+ private:
+  void ChooseBatch();
+  void ChooseEpochs();
+  void ChooseEvaluations();
+  void ChooseL2();
+  void ChooseRate();
+  void ChooseRatesOfTables();
+
+  // Whether each weight of the model is multiplied with one feature, so that
+  // all of them together move an output by a step times the features.
+  bool IsLinear() const;
+  // What a step of 1 in each weight moves an output by; 0: nobody knows.
+  double Reach(std::string* text) const;
+
+  void Add(absl::string_view key, std::string value, std::string reason) {
+    choices_.push_back({std::string(key), std::move(value), std::move(reason)});
+  }
+
+  const SourceFacts& data_;
+  const int64_t parameters_;
+  v1::Job& job_;
+  std::vector<Choice> choices_;
+};
+
+void Fit::ChooseBatch() {
+  v1::Train& train = *job_.mutable_train();
+  if (train.has_batch()) return;
+  int64_t batch = kMostOfABatch;
+  std::string reason = "many examples";
+  if (data_.examples > 0) {
+    const int64_t share = data_.examples / kLeastBatches;
+    if (share < batch) {
+      batch = static_cast<int64_t>(
+          std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(1, share))));
+    }
+    reason = absl::StrCat("the examples are ", data_.examples);
+  }
+  // What was given is obeyed, and a batch fits into it.
+  const auto fit = [&](bool given, int64_t most, absl::string_view what) {
+    if (!given || most >= batch || most < 1) return;
+    batch = most;
+    reason = absl::StrCat("as ", what);
+  };
+  fit(train.has_item_examples(), train.item_examples(), "train.item_examples");
+  fit(train.has_batch_growth() && train.batch_growth().has_max(),
+      train.batch_growth().max(), "train.batch_growth.max");
+  const auto round = ParseEpochOrCount(job_.consistency().examples());
+  fit(round.has_value() && *round != kWholeEpoch, round.value_or(0),
+      "consistency.examples");
+  train.set_batch(batch);
+  Add("train.batch", absl::StrCat(batch), reason);
+}
+
+// Rounds of an epoch are steps of their own kind (batch learning, lbfgs): how
+// many of them are needed does not follow from the data.
+void Fit::ChooseEpochs() {
+  v1::Train& train = *job_.mutable_train();
+  if (train.has_epochs()) return;
+  int64_t step = train.batch();
+  const bool rounds = job_.consistency().kind() == v1::Consistency::KIND_ROUNDS;
+  if (rounds) {
+    const auto round = ParseEpochOrCount(job_.consistency().examples());
+    step = std::max(step, round.value_or(kWholeEpoch) == kWholeEpoch
+                              ? data_.examples
+                              : *round);
+  }
+  int64_t epochs = kLeastEpochs;
+  std::string reason = "the default";
+  if (data_.examples > 0 && step > 0 && step < data_.examples) {
+    const int64_t steps = CeilDivide(data_.examples, step);
+    epochs = std::max(epochs, CeilDivide(kLeastSteps, steps));
+    reason = absl::StrCat(steps, " batches an epoch, at least ", kLeastSteps);
+  }
+  train.set_epochs(epochs);
+  Add("train.epochs", absl::StrCat(epochs), reason);
+}
+
+void Fit::ChooseEvaluations() {
+  if (!job_.has_evaluate() || job_.evaluate().has_every()) return;
+  const int64_t epochs = job_.train().epochs();
+  const int64_t every = std::max<int64_t>(1, epochs / kMostEvaluations);
+  const std::string text =
+      absl::StrCat(every, every == 1 ? " epoch" : " epochs");
+  job_.mutable_evaluate()->set_every(text);
+  Add("evaluate.every", text, absl::StrCat(epochs, " epochs"));
+}
+
+// With more weights than examples any labels can be met exactly. As much as
+// scikit-learn's logistic regression has by default (C = 1) keeps weights small
+// of which the data says little.
+void Fit::ChooseL2() {
+  v1::Model& model = *job_.mutable_model();
+  const bool dense = !model.has_plugin() && !TakesKeys(model) && IsLinear();
+  if (model.has_l2() || !dense || data_.examples < 1 ||
+      data_.features <= data_.examples) {
+    return;
+  }
+  model.set_l2(1 / static_cast<double>(data_.examples));
+  Add("model.l2", NumberText(model.l2()),
+      absl::StrCat("1 divided by the number of examples, ", data_.examples,
+                   ", which is less than that of the features, ",
+                   data_.features));
+}
+
+bool Fit::IsLinear() const {
+  const v1::Model& model = job_.model();
+  if (!model.has_plugin()) {
+    return model.kind() == "linear" || model.kind() == "logistic" ||
+           model.kind() == "softmax" || model.kind() == "sparse_logistic";
+  }
+  const int64_t outputs = std::max<int64_t>(data_.classes, 1);
+  return parameters_ > 0 && parameters_ <= (data_.features + 1) * outputs;
+}
+
+double Fit::Reach(std::string* text) const {
+  if (data_.row_sum > 0) {
+    *text = absl::StrFormat("the mean row sum %.4g", data_.row_sum);
+    return data_.row_sum;
+  }
+  *text = absl::StrCat("the number of features, ", data_.features);
+  return static_cast<double>(data_.features);
+}
+
+void Fit::ChooseRate() {
+  v1::Optimizer& optimizer = *job_.mutable_optimizer();
+  if (optimizer.has_rate() || !StepsAreOfTheRate(optimizer)) return;
+  double rate = kLeastRate;
+  std::string reason = "the default of models of keys";
+  const bool linear = IsLinear();
+  if (linear || !TakesKeys(job_.model())) {
+    std::string of;
+    const double reach = Reach(&of);
+    const double most = linear ? kMostRate : kMostRateOfLayers;
+    if (reach > 0) {
+      rate = std::clamp(1 / reach, kLeastRate, most);
+      reason = absl::StrCat("1 divided by ", of);
+      if (1 / reach > most) absl::StrAppend(&reason, ", at most ", most);
+      if (1 / reach < kLeastRate) {
+        absl::StrAppend(&reason, ", at least ", kLeastRate);
+      }
+    } else {
+      reason = "the features are not known";
+    }
+  }
+  optimizer.set_rate(rate);
+  Add("optimizer.rate", NumberText(rate), reason);
+}
+
+// A table whose optimizer is of another kind than the job's has a rate of its
+// own: a batch takes a step only of the rows that it names, never of many
+// weights at a time.
+void Fit::ChooseRatesOfTables() {
+  for (auto& [name, table] : *job_.mutable_tables()) {
+    if (!table.has_optimizer() || table.optimizer().has_rate() ||
+        !StepsAreOfTheRate(table.optimizer())) {
+      continue;
+    }
+    const bool same = table.optimizer().kind() == job_.optimizer().kind();
+    const double rate = same ? job_.optimizer().rate() : kLeastRate;
+    table.mutable_optimizer()->set_rate(rate);
+    Add(absl::StrCat("tables.", name, ".optimizer.rate"), NumberText(rate),
+        same ? "as optimizer.rate" : "the default of tables");
+  }
+}
+
+}  // namespace
+
+std::vector<Choice> FitToData(const SourceFacts& data, int64_t parameters,
+                              v1::Job* job) {
+  return Fit(data, parameters, job).All();
+}
+
+}  // namespace ebb::job

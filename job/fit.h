@@ -1,0 +1,40 @@
+// The defaults that follow from the data: how long a job trains, in what
+// portions, by what rate, and what keeps it from learning by heart.
+//
+//   FillDefaults(&job);  // validate.h
+//   for (const Choice& choice : FitToData(facts, parameters, &job)) {
+//     std::cout << choice.key << " " << choice.value << ": " << choice.reason;
+//   }
+#ifndef EBB_JOB_FIT_H_
+#define EBB_JOB_FIT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ebb/v1/job.pb.h"
+#include "job/validate.h"
+
+namespace ebb::job {
+
+// A key that the job left open.
+struct Choice {
+  std::string key;     // Its path: "train.batch".
+  std::string value;   // As a job file has it.
+  std::string reason;  // "117 examples, 8 batches an epoch".
+};
+
+// Sets what the job, which has all its other defaults, leaves open of
+// train.epochs, train.batch, evaluate.every, model.l2 and the rates of its
+// optimizers.
+// Returns what it chose, and from what. `parameters` are those of the model's
+// dense tables; 0: nobody knows. Of data that nobody knows (no examples, no
+// features) it takes the values for much data with many features.
+//
+// The choices follow from the arguments alone. Idempotent.
+std::vector<Choice> FitToData(const SourceFacts& data, int64_t parameters,
+                              v1::Job* job);
+
+}  // namespace ebb::job
+
+#endif  // EBB_JOB_FIT_H_

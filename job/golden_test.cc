@@ -1,0 +1,81 @@
+// testdata/NAME.yaml is a job file with mistakes, NAME.err what is said of it.
+#include "tests/testing/golden.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "gtest/gtest.h"
+#include "job/mistake.h"
+#include "job/validate.h"
+#include "job/yaml.h"
+
+namespace ebb::job {
+namespace {
+
+constexpr char kFolder[] = "job/testdata";
+
+// "# data: train 100x4x3, test 50x4x3" and "# set: KEY=VALUE" lines.
+struct Setting {
+  DataFacts facts;
+  std::vector<std::string> overrides;
+};
+
+SourceFacts ReadFacts(absl::string_view text) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(text, 'x');
+  SourceFacts facts;
+  EXPECT_EQ(parts.size(), 3u);
+  EXPECT_TRUE(absl::SimpleAtoi(parts[0], &facts.examples));
+  EXPECT_TRUE(absl::SimpleAtoi(parts[1], &facts.features));
+  EXPECT_TRUE(absl::SimpleAtoi(parts[2], &facts.classes));
+  return facts;
+}
+
+Setting ReadSetting(absl::string_view text) {
+  Setting setting;
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    if (absl::ConsumePrefix(&line, "# set: ")) {
+      setting.overrides.emplace_back(line);
+    } else if (absl::ConsumePrefix(&line, "# data: ")) {
+      setting.facts.model_kinds = {"linear", "logistic", "softmax", "mlp"};
+      for (absl::string_view part : absl::StrSplit(line, ", ")) {
+        if (absl::ConsumePrefix(&part, "train ")) {
+          setting.facts.train = ReadFacts(part);
+        } else if (absl::ConsumePrefix(&part, "test ")) {
+          setting.facts.test = ReadFacts(part);
+        } else {
+          ADD_FAILURE() << "neither train nor test: " << part;
+        }
+      }
+    }
+  }
+  return setting;
+}
+
+class GoldenTest : public testing::TestWithParam<std::string> {};
+
+TEST_P(GoldenTest, SaysAllThatIsWrongWithAJobFile) {
+  const std::string text = testing_golden::CaseText(kFolder, GetParam());
+  const Setting setting = ReadSetting(text);
+
+  JobFile file = ReadJob(text, GetParam() + ".yaml", setting.overrides);
+  if (setting.facts.train.has_value()) {
+    ASSERT_TRUE(file.ok()) << "the data of a wrong job is not looked at:\n"
+                           << ToString(file.mistakes);
+    file.mistakes = ValidateJob(file.job, setting.facts, file.sources);
+  }
+
+  EXPECT_FALSE(file.mistakes.empty());
+  testing_golden::ExpectGolden(kFolder, GetParam(),
+                               ToString(file.mistakes) + "\n");
+}
+
+INSTANTIATE_TEST_SUITE_P(Job, GoldenTest,
+                         testing::ValuesIn(testing_golden::CaseNames(kFolder)),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace ebb::job

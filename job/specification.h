@@ -1,0 +1,122 @@
+// From a job and what is known of its data and model to the record that all
+// daemons share: its plan, and the specification (specification.proto) that
+// the record carries.
+//
+//   JobFacts facts;   // From the opened data and the model.
+//   EBB_ASSIGN_OR_RETURN(JobRecord record, MakeJobRecord(job, facts));
+//   ... submit record.plan and record.specification ...
+//   EBB_ASSIGN_OR_RETURN(v1::Specification specification,
+//                        ReadSpecification(*record));
+#ifndef EBB_JOB_SPECIFICATION_H_
+#define EBB_JOB_SPECIFICATION_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "algorithms/algorithm.h"
+#include "common/initializer.h"
+#include "ebb/v1/job.pb.h"
+#include "ebb/v1/specification.pb.h"
+#include "protocol/plan.h"
+
+namespace ebb::job {
+
+// A dense table of the model.
+struct DenseTable {
+  std::string name;
+  int64_t size = 0;
+  InitRule init;
+};
+
+// A sparse table of the model, and what the job says of it.
+struct SparseTable {
+  std::string name;
+  int32_t width = 1;  // Elements per row; of bytes, at most.
+  RowKind kind = RowKind::kTrained;
+  InitRule init;
+  // Of the job, unless it gives the table one of its own.
+  std::optional<v1::Optimizer> optimizer;
+  v1::SparseTable::Admission admission;
+  int64_t expire_after_examples = 0;
+  int64_t max_rows = 0;
+  bool evict = false;
+  // SparseTablePlan::clock_bound; only in the plan.
+  int64_t clock_bound = SparseTablePlan::kBoundOfJob;
+  // Likewise.
+  int64_t cache_rows = 0;
+  int64_t cache_batches = 0;
+};
+
+// What is known of a job's data and model when it is submitted.
+struct JobFacts {
+  // In the order of the model, and as it has them: what the job file says of
+  // its sparse tables is added by MakeJobRecord.
+  std::vector<DenseTable> tables;
+  std::vector<SparseTable> sparse_tables;
+
+  int64_t examples = 0;  // Of the training data.
+  // The encoded indexes; without test data the second is empty.
+  std::string train_index;
+  std::string test_index;
+  // data::Index::Hash() of the training data, and data::kOrderVersion.
+  uint64_t train_index_hash = 0;
+  // Of the training data, where its header names them.
+  std::optional<v1::Columns> columns;
+  int order_version = 0;
+
+  // As in the specification; of ebb's own models.
+  bool squared_loss = false;
+  double guess_loss = 0;
+
+  // That of the job's plugin; null: the job has none.
+  std::shared_ptr<const Algorithm> algorithm;
+
+  // What one worker computes, if somebody measured it; 0: it is guessed from
+  // the number of parameters. Only the size of items follows from it.
+  double examples_per_second = 0;
+  // The text of the job file, kept for people.
+  std::string source;
+};
+
+// The record of a job that ValidateJob found no mistake in, with all defaults
+// (FitToData with what is known of the data is for the caller, who has it);
+// `id` is left to the scheduler. InvalidArgument, naming the key, for what no
+// job can be.
+absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
+                                        const JobFacts& facts);
+
+// Sparse tables of all partitions together, each some KiB where it is empty.
+inline constexpr int64_t kMaxRowTables = int64_t{1} << 17;
+
+// InvalidArgument where servers would have more of them. No part of
+// JobPlan::Validate(): a job that was submitted before stays readable.
+absl::Status CheckRowTables(const JobPlan& plan);
+
+// JobPlan::layout_hash: whoever computes it from other data, another order or
+// another grid gets another number. `plan` needs its data part only.
+uint64_t LayoutHash(uint64_t index_hash, int order_version,
+                    const JobPlan& plan);
+
+// DataLoss when the record's specification cannot be read;
+// FailedPrecondition when a newer ebb wrote it.
+absl::StatusOr<v1::Specification> ReadSpecification(const JobRecord& record);
+
+// Its tables. InvalidArgument unless they are the record's parameters.
+absl::StatusOr<std::vector<DenseTable>> TablesOf(
+    const v1::Specification& specification, const JobPlan& plan);
+
+// Its sparse tables. InvalidArgument unless they are those of the plan.
+absl::StatusOr<std::vector<SparseTable>> SparseTablesOf(
+    const v1::Specification& specification, const JobPlan& plan);
+
+// As a specification has it.
+v1::SparseTable ToProto(const SparseTable& table);
+
+}  // namespace ebb::job
+
+#endif  // EBB_JOB_SPECIFICATION_H_

@@ -1,0 +1,790 @@
+#include "job/specification.h"
+
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "job/training.h"
+#include "job/yaml.h"
+
+namespace ebb::job {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// The job of these lines, beside what every job needs.
+v1::Job JobOf(const std::string& lines, const std::string& model =
+                                            "model: softmax\n"
+                                            "data: {train: {csv: a.csv}, "
+                                            "test: {csv: b.csv}}\n") {
+  const std::string text = absl::StrCat(model, lines);
+  const JobFile file = ReadJob(text, "job.yaml");
+  EXPECT_TRUE(file.ok()) << ToString(file.mistakes);
+  return file.job;
+}
+
+// 60,000 examples, 235,146 parameters: the main job.
+JobFacts MainFacts() {
+  JobFacts facts;
+  facts.tables = {{"w1", 784 * 256, InitRule::Normal(0.05f)},
+                  {"b1", 256, InitRule::Zeros()},
+                  {"w2", 256 * 128, InitRule::Uniform(0.1f)},
+                  {"b2", 128, InitRule::Zeros()},
+                  {"w3", 1280, InitRule::Constant(0.5f)},
+                  {"b3", 10, InitRule::Zeros()}};
+  facts.examples = 60'000;
+  facts.train_index = "train";
+  facts.test_index = "test";
+  facts.train_index_hash = 77;
+  facts.order_version = 1;
+  facts.source = "the text";
+  return facts;
+}
+
+JobPlan PlanOf(const std::string& lines, const JobFacts& facts = MainFacts()) {
+  const auto record = MakeJobRecord(JobOf(lines), facts);
+  EXPECT_TRUE(record.ok()) << record.status();
+  return record.ok() ? record->plan : JobPlan();
+}
+
+TEST(SpecificationTest, PlansTheMainJob) {
+  const JobPlan plan = PlanOf(
+      "train: {epochs: 8, batch: 128, shuffle_seed: 5}\n"
+      "consistency: {kind: ssp, bound: 4}\n"
+      "checkpoint: {every: 10s, keep: 5}\n"
+      "evaluate: {every: 1 epoch}\nseed: 9\n");
+  EXPECT_EQ(plan.epochs, 8);
+  EXPECT_EQ(plan.examples, 60'000);
+  EXPECT_EQ(plan.parameters, 235'146);
+  EXPECT_EQ(plan.partitions, 15);  // ceil(235,146 / 16,384).
+  // 60,000 / (8 * 8 workers) = 937, in whole batches: 7 * 128.
+  EXPECT_EQ(plan.shard_size, 896);
+  EXPECT_THAT(plan.batch_by_epoch, ElementsAre(128));
+  EXPECT_EQ(plan.seed, 5u);
+  EXPECT_EQ(plan.consistency.kind, ConsistencyKind::kSsp);
+  EXPECT_EQ(plan.consistency.clock_bound, 4);
+  EXPECT_EQ(plan.consistency.max_staleness_updates, -1);
+  EXPECT_EQ(plan.checkpoint_interval_ms, 10'000);
+  EXPECT_EQ(plan.checkpoint_keep, 5);
+  EXPECT_EQ(plan.evaluate_every, 1);
+  EXPECT_EQ(plan.min_workers, 1);
+  EXPECT_EQ(plan.max_workers, 8);
+  EXPECT_EQ(plan.quarantine_after, 3);
+  EXPECT_EQ(plan.oracle_width, 0);
+}
+
+TEST(SpecificationTest, OrderHasTheJobsSeedUnlessItHasItsOwn) {
+  EXPECT_EQ(PlanOf("seed: 9\n").seed, 9u);
+  EXPECT_EQ(PlanOf("").seed, 1u);
+}
+
+TEST(SpecificationTest, ItemsAreTwoSecondsOfWorkAtMost) {
+  JobFacts facts = MainFacts();
+  facts.examples = 10'000'000;
+  facts.examples_per_second = 1000;
+  // 2,000 examples, in whole batches: 15 * 128.
+  EXPECT_EQ(PlanOf("", facts).shard_size, 1920);
+  // Guessed: 1e10 / 6 / 235,146 = 7,087.8 a second, 14,175 in two: 110 * 128.
+  facts.examples_per_second = 0;
+  EXPECT_EQ(PlanOf("", facts).shard_size, 14'080);
+}
+
+TEST(SpecificationTest, ItemsHoldAtLeastTheLargestBatch) {
+  JobFacts facts = MainFacts();
+  facts.examples = 5000;
+  EXPECT_EQ(PlanOf("train: {batch: 100, batch_growth: {factor: 2, every: 1 "
+                   "epochs, max: 400}}\n",
+                   facts)
+                .shard_size,
+            400);
+  facts.examples = 50;
+  EXPECT_EQ(PlanOf("train: {batch: 50}\n", facts).shard_size, 50);
+}
+
+TEST(SpecificationTest, ItemSizeCanBeGiven) {
+  EXPECT_EQ(PlanOf("train: {item_examples: 1000}\n").shard_size, 1000);
+  EXPECT_EQ(PlanOf("train: {item_examples: 99999999}\n").shard_size, 60'000);
+}
+
+TEST(SpecificationTest, BatchesGrowByEpochUntilTheLargest) {
+  EXPECT_THAT(PlanOf("train: {epochs: 20, batch: 100, batch_growth: {factor: 3,"
+                     " every: 2 epochs, max: 500}}\n")
+                  .batch_by_epoch,
+              ElementsAre(100, 100, 300, 300, 500));
+  EXPECT_THAT(PlanOf("train: {epochs: 4, batch: 100, batch_growth: {factor: 3,"
+                     " every: 2 epochs, max: 500}}\n")
+                  .batch_by_epoch,
+              ElementsAre(100, 100, 300));
+}
+
+TEST(SpecificationTest, BspIsSspWithBoundZero) {
+  const JobPlan plan = PlanOf("consistency: {kind: bsp, max_staleness: 7}\n");
+  EXPECT_EQ(plan.consistency.kind, ConsistencyKind::kSsp);
+  EXPECT_EQ(plan.consistency.clock_bound, 0);
+  EXPECT_EQ(plan.consistency.max_staleness_updates, 7);
+}
+
+TEST(SpecificationTest, LocalStepsAreOfAspAlone) {
+  EXPECT_EQ(PlanOf("consistency: asp\n").consistency.local_steps, 16);
+  EXPECT_EQ(PlanOf("consistency: {local_steps: 0}\n").consistency.local_steps,
+            0);
+  EXPECT_EQ(PlanOf("consistency: ssp\n").consistency.local_steps, 0);
+  EXPECT_EQ(PlanOf("consistency: rounds\n").consistency.local_steps, 0);
+}
+
+TEST(SpecificationTest, TheAlgorithmSaysWhenWorkersPullAndPush) {
+  EXPECT_EQ(PlanOf("").algorithm, AlgorithmPlan());
+  EXPECT_EQ(PlanOf("algorithm: dynsgd\n").algorithm, AlgorithmPlan());
+  const AlgorithmPlan adag = PlanOf("algorithm: adag\n").algorithm;
+  EXPECT_EQ(adag.push_batches, 5);
+  EXPECT_EQ(adag.pull_batches, 5);
+  EXPECT_TRUE(adag.has_local_rule());
+  EXPECT_FALSE(adag.keeps_effect);
+  const AlgorithmPlan downpour =
+      PlanOf("algorithm: {kind: downpour, push_every: 4, pull_every: 2}\n")
+          .algorithm;
+  EXPECT_EQ(downpour.push_batches, 4);
+  EXPECT_EQ(downpour.pull_batches, 2);
+}
+
+TEST(SpecificationTest, CopiesWaitForServersAndWantLongItems) {
+  const JobPlan plan = PlanOf("algorithm: {kind: eamsgd, push_every: 4}\n");
+  EXPECT_TRUE(plan.algorithm.keeps_effect);
+  EXPECT_TRUE(plan.algorithm.pulls_to_push);
+  EXPECT_EQ(plan.consistency.local_steps, 0);
+  EXPECT_EQ(plan.shard_size, 10 * 4 * 128);
+}
+
+TEST(SpecificationTest, LocalSgdPushesWholeItems) {
+  const JobPlan plan = PlanOf(
+      "algorithm: local_sgd\nconsistency: {kind: rounds, examples: 1024}\n"
+      "workers: {max: 4}\n");
+  EXPECT_EQ(plan.algorithm.push_batches, 0);
+  EXPECT_EQ(plan.shard_size, 256);
+}
+
+TEST(SpecificationTest, OperationsCloseTheRoundsOfLbfgs) {
+  const JobPlan plan = PlanOf(
+      "algorithm: lbfgs\nconsistency: {kind: rounds, examples: epoch}\n");
+  EXPECT_EQ(plan.algorithm, AlgorithmPlan{.operated = true});
+  EXPECT_EQ(plan.RoundExamples(0), 60'000);
+}
+
+TEST(SpecificationTest, ItemsAreWholePushes) {
+  // Without, seven batches.
+  EXPECT_EQ(PlanOf("algorithm: {kind: adag, push_every: 3}\n").shard_size,
+            6 * 128);
+  EXPECT_EQ(PlanOf("algorithm: {kind: adag, push_every: 20}\n").shard_size,
+            20 * 128);
+}
+
+TEST(SpecificationTest, FiltersAreNamedForEachDirection) {
+  EXPECT_EQ(PlanOf("").filters, FilterPlan());
+  EXPECT_EQ(PlanOf("filters: {push: int8, pull: bf16}\n").filters,
+            (FilterPlan{{FilterKind::kInt8}, {FilterKind::kBfloat16}}));
+  EXPECT_EQ(PlanOf("filters: {pull: {kind: fp16}}\n").filters,
+            (FilterPlan{{}, {FilterKind::kFloat16}}));
+  EXPECT_EQ(PlanOf("filters: {push: {kind: threshold, threshold: 1e-3}}\n")
+                .filters.push,
+            (Filter{.kind = FilterKind::kThreshold, .threshold = 1e-3}));
+  EXPECT_EQ(PlanOf("filters: {push: top_k}\n").filters.push,
+            (Filter{.kind = FilterKind::kTopK, .share = 0.01}));
+}
+
+TEST(SpecificationTest, WhatKeepsPartsOfGradientsBackWaitsForServers) {
+  EXPECT_EQ(PlanOf("filters: {push: int8}\n").consistency.local_steps, 16);
+  EXPECT_EQ(PlanOf("filters: {push: threshold}\n").consistency.local_steps, 16);
+  EXPECT_EQ(PlanOf("filters: {push: top_k}\n").consistency.local_steps, 0);
+}
+
+TEST(SpecificationTest, ARoundOfAnEpochHasAllItsItems) {
+  const JobPlan plan = PlanOf("consistency: rounds\n");
+  EXPECT_EQ(plan.shard_size, 896);
+  EXPECT_EQ(plan.consistency.round_items, 67);
+  EXPECT_EQ(plan.RoundsPerEpoch(), 1);
+}
+
+TEST(SpecificationTest, AGlobalBatchIsSplitIntoItems) {
+  // Four batches of 128 in 512.
+  JobPlan plan = PlanOf("consistency: {kind: rounds, examples: 512}\n");
+  EXPECT_EQ(plan.shard_size, 128);
+  EXPECT_EQ(plan.consistency.round_items, 4);
+  // 32 batches, but 8 workers: 512 examples each.
+  plan = PlanOf("consistency: {kind: rounds, examples: 4096}\n");
+  EXPECT_EQ(plan.shard_size, 512);
+  EXPECT_EQ(plan.consistency.round_items, 8);
+  // 500 are four items of 125.
+  plan = PlanOf("consistency: {kind: rounds, examples: 500}\n");
+  EXPECT_EQ(plan.shard_size, 125);
+  EXPECT_EQ(plan.consistency.round_items, 4);
+  // Rounded up to whole items of the given size.
+  plan = PlanOf(
+      "consistency: {kind: rounds, examples: 500}\n"
+      "train: {item_examples: 200}\n");
+  EXPECT_EQ(plan.consistency.round_items, 3);
+  // More than an epoch is an epoch.
+  plan = PlanOf("consistency: {kind: rounds, examples: 99999999}\n");
+  EXPECT_EQ(plan.RoundsPerEpoch(), 1);
+}
+
+TEST(SpecificationTest, PoliciesPartitionsAndOracleComeFromTheJob) {
+  const JobPlan plan = PlanOf(
+      "on_poison: skip\non_nonfinite: pause\nquarantine_after: 100\n"
+      "priority: -7\n"
+      "partitions: 3\noracle: {width: 6}\nworkers: {min: 2, max: 5}\n");
+  EXPECT_EQ(plan.on_poison, PoisonPolicy::kSkip);
+  EXPECT_EQ(plan.on_nonfinite, PoisonPolicy::kPause);
+  EXPECT_EQ(plan.quarantine_after, 100);
+  EXPECT_EQ(plan.priority, -7);
+  EXPECT_EQ(plan.partitions, 3);
+  EXPECT_EQ(plan.oracle_width, 6);
+  EXPECT_EQ(plan.min_workers, 2);
+  EXPECT_EQ(plan.max_workers, 5);
+}
+
+TEST(SpecificationTest, ARollbackComesFromTheJob) {
+  JobPlan plan = PlanOf("on_nonfinite: rollback\n");
+  EXPECT_EQ(plan.on_nonfinite, PoisonPolicy::kRollBack);
+  EXPECT_EQ(plan.nonfinite_rollback, (NonfiniteRollback{0.5, 2, 3}));
+  plan = PlanOf(
+      "on_nonfinite: rollback\ncheckpoint: {keep: 5}\n"
+      "on_nonfinite_rollback: {factor: 0.1, versions: 4, most: 7}\n");
+  EXPECT_EQ(plan.nonfinite_rollback, (NonfiniteRollback{0.1, 4, 7}));
+}
+
+TEST(SpecificationTest, ManyParametersMakeSixtyFourPartitions) {
+  JobFacts facts = MainFacts();
+  facts.tables = {{"w", 64 * 16'384 + 1, InitRule::Zeros()}};
+  EXPECT_EQ(PlanOf("", facts).partitions, 64);
+  facts.tables = {{"w", 3, InitRule::Zeros()}};
+  EXPECT_EQ(PlanOf("", facts).partitions, 1);
+}
+
+TEST(SpecificationTest, LargeModelsMakePartitionsOfABoundedSize) {
+  JobFacts facts = MainFacts();
+  facts.tables = {{"w", int64_t{100} << 26, InitRule::Zeros()}};  // 25 GiB.
+  const JobPlan plan = PlanOf("", facts);
+  EXPECT_EQ(plan.partitions, 100);
+  EXPECT_EQ(plan.MostPartitionFloats() * 4, int64_t{256} << 20);
+  EXPECT_EQ(plan.cut_floats, 0);
+}
+
+// Bug: five of six partitions of 2,914 parameters were empty, and a server
+// without a parameter stopped the job when it died.
+TEST(SpecificationTest, EachPartitionHoldsSomething) {
+  JobFacts facts = MainFacts();
+  for (const int64_t parameters : {1, 5, 6, 7, 40, 2914, 20'000, 90'000}) {
+    facts.tables = {{"w", parameters, InitRule::Zeros()}};
+    const JobPlan plan = PlanOf("partitions: 6\n", facts);
+    EXPECT_EQ(plan.partitions, std::min<int64_t>(6, parameters));
+    int64_t sum = 0, least = parameters, most = 0;
+    for (int32_t p = 0; p < plan.partitions; ++p) {
+      const auto [first, last] = plan.ParameterRange(PartitionId(p));
+      EXPECT_EQ(first, sum);
+      EXPECT_LT(first, last);
+      sum = last;
+      least = std::min(least, last - first);
+      most = std::max(most, last - first);
+    }
+    EXPECT_EQ(sum, parameters);
+    EXPECT_LE(most, plan.MostPartitionFloats());
+    EXPECT_LE(most, 3 * least) << parameters;
+  }
+}
+
+TEST(SpecificationTest, SparseTablesMakeSixteenPartitions) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "rows", .width = 4}};
+  facts.tables = {};
+  EXPECT_EQ(PlanOf("", facts).partitions, 16);
+  facts.tables = {{"w", 3, InitRule::Zeros()}};
+  EXPECT_EQ(PlanOf("", facts).partitions, 16);
+  facts.tables = {{"w", 40 * 16'384, InitRule::Zeros()}};
+  EXPECT_EQ(PlanOf("", facts).partitions, 40);
+  facts.tables = {{"w", 100 * 16'384, InitRule::Zeros()}};
+  EXPECT_EQ(PlanOf("", facts).partitions, 64);
+}
+
+TEST(SpecificationTest, LayoutHashNamesDataOrderAndGrid) {
+  const JobPlan plan = PlanOf("");
+  EXPECT_EQ(plan.layout_hash, LayoutHash(77, 1, plan));
+  EXPECT_NE(LayoutHash(78, 1, plan), plan.layout_hash);
+  EXPECT_NE(LayoutHash(77, 2, plan), plan.layout_hash);
+  JobPlan other = plan;
+  other.shard_size += 1;
+  EXPECT_NE(LayoutHash(77, 1, other), plan.layout_hash);
+  other = plan;
+  other.batch_by_epoch = {64};
+  EXPECT_NE(LayoutHash(77, 1, other), plan.layout_hash);
+  other = plan;
+  other.seed = 2;
+  EXPECT_NE(LayoutHash(77, 1, other), plan.layout_hash);
+}
+
+TEST(SpecificationTest, SpecificationComesBackWithDefaultsAndTables) {
+  const auto record = MakeJobRecord(JobOf("name: my-job\n"), MainFacts());
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(record->name, "my-job");
+  const auto specification = ReadSpecification(*record);
+  ASSERT_TRUE(specification.ok()) << specification.status();
+  EXPECT_EQ(specification->job().train().epochs(), 10);
+  EXPECT_EQ(specification->source(), "the text");
+  EXPECT_EQ(specification->train_index(), "train");
+  EXPECT_EQ(specification->test_index(), "test");
+  const auto tables = TablesOf(*specification, record->plan);
+  ASSERT_TRUE(tables.ok()) << tables.status();
+  ASSERT_EQ(tables->size(), 6u);
+  EXPECT_EQ((*tables)[0].name, "w1");
+  EXPECT_EQ((*tables)[0].size, 200'704);
+  EXPECT_EQ((*tables)[0].init, InitRule::Normal(0.05f));
+  EXPECT_EQ((*tables)[1].init, InitRule::Zeros());
+  EXPECT_EQ((*tables)[2].init, InitRule::Uniform(0.1f));
+  EXPECT_EQ((*tables)[4].init, InitRule::Constant(0.5f));
+}
+
+TEST(SpecificationTest, RefusesWhatNoJobCanBe) {
+  JobFacts facts = MainFacts();
+  facts.examples = 0;
+  EXPECT_THAT(MakeJobRecord(JobOf(""), facts).status().message(),
+              HasSubstr("no examples"));
+  facts = MainFacts();
+  facts.tables.clear();
+  EXPECT_THAT(MakeJobRecord(JobOf(""), facts).status().message(),
+              HasSubstr("no parameters"));
+  facts.tables = {{"w", -1, InitRule::Zeros()}};
+  EXPECT_THAT(MakeJobRecord(JobOf(""), facts).status().message(),
+              HasSubstr("table w has -1 elements"));
+}
+
+TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
+  JobRecord record;
+  record.name = "j";
+  record.specification = "no message";
+  EXPECT_TRUE(absl::IsDataLoss(ReadSpecification(record).status()));
+  record.specification.clear();
+  EXPECT_TRUE(absl::IsDataLoss(ReadSpecification(record).status()));
+  v1::Specification newer;
+  newer.set_format(7);
+  record.specification = newer.SerializeAsString();
+  EXPECT_TRUE(absl::IsFailedPrecondition(ReadSpecification(record).status()));
+}
+
+// Of a plugin, as whoever submits the job loaded it.
+class Loaded final : public Algorithm {
+ public:
+  Loaded(const AlgorithmPlan& plan, bool adds) : plan_(plan), adds_(adds) {}
+  AlgorithmPlan Plan() const override { return plan_; }
+  bool Adds() const override { return adds_; }
+
+ private:
+  const AlgorithmPlan plan_;
+  const bool adds_;
+};
+
+TEST(SpecificationTest, AnAlgorithmOfAPluginIsDataForServers) {
+  const AlgorithmPlan plan = {
+      .push_batches = 3, .pull_batches = 3, .worker_vectors = 2};
+  const v1::Job job = JobOf("algorithm: {plugin: liba.so}\n");
+  JobFacts facts = MainFacts();
+  EXPECT_FALSE(MakeJobRecord(job, facts).ok());  // Nobody loaded it.
+  for (const bool adds : {false, true}) {
+    facts.algorithm = std::make_shared<Loaded>(plan, adds);
+    const auto record = MakeJobRecord(job, facts);
+    ASSERT_TRUE(record.ok()) << record.status();
+    EXPECT_EQ(record->plan.algorithm, plan);
+    const auto read = ReadSpecification(*record);
+    ASSERT_TRUE(read.ok());
+    EXPECT_EQ(read->format(), 4u);
+    const auto servers = ServersAlgorithmOf(*read);
+    ASSERT_TRUE(servers.ok()) << servers.status();
+    EXPECT_EQ((*servers)->Adds(), adds);
+  }
+}
+
+TEST(SpecificationTest, WhatAPluginsAlgorithmDoesNotGoWithIsRefused) {
+  const AlgorithmPlan some = {.push_batches = 3, .worker_vectors = 1};
+  const AlgorithmPlan whole = {
+      .push_batches = 0, .pull_batches = 0, .worker_vectors = 1};
+  const auto made = [](const std::string& keys, const AlgorithmPlan& plan) {
+    JobFacts facts = MainFacts();
+    facts.algorithm = std::make_shared<Loaded>(plan, true);
+    return MakeJobRecord(JobOf("algorithm: {plugin: liba.so}\n" + keys), facts)
+        .status();
+  };
+  const std::string rounds = "consistency: {kind: rounds, examples: 1024}\n";
+  EXPECT_TRUE(absl::IsInvalidArgument(made(rounds, some)));
+  EXPECT_TRUE(made(rounds, whole).ok()) << made(rounds, whole);
+  EXPECT_TRUE(absl::IsInvalidArgument(made("optimizer: adam\n", some)));
+  EXPECT_TRUE(absl::IsInvalidArgument(made("filters: {push: top_k}\n", some)));
+  EXPECT_TRUE(made("filters: {push: int8}\n", some).ok());
+  // Bug: that both keep parts of gradients was said of no key.
+  JobFacts facts = MainFacts();
+  facts.algorithm = std::make_shared<Loaded>(
+      AlgorithmPlan{
+          .push_batches = 3, .worker_vectors = 1, .keeps_effect = true},
+      false);
+  const v1::Job job =
+      JobOf("algorithm: {plugin: liba.so}\nfilters: {push: top_k}\n");
+  EXPECT_THAT(MakeJobRecord(job, facts).status().message(),
+              HasSubstr("filters.push.kind: leaves out values of what the "
+                        "algorithm of liba.so pushes"));
+}
+
+// A daemon that does not know of an algorithm must not train by sgd.
+TEST(SpecificationTest, OnlyJobsWithAnAlgorithmNeedANewerReader) {
+  const auto format_of = [](const std::string& lines) -> uint32_t {
+    const auto record = MakeJobRecord(JobOf(lines), MainFacts());
+    EXPECT_TRUE(record.ok()) << record.status();
+    if (!record.ok()) return 0;
+    const auto specification = ReadSpecification(*record);
+    EXPECT_TRUE(specification.ok()) << specification.status();
+    return specification.ok() ? specification->format() : 0;
+  };
+  EXPECT_EQ(format_of(""), 1u);
+  EXPECT_EQ(format_of("algorithm: sgd\n"), 1u);
+  EXPECT_EQ(format_of("device: auto\n"), 1u);
+  EXPECT_EQ(format_of("device: {kind: gpu, precision: tf32}\n"), 5u);
+  EXPECT_EQ(format_of("algorithm: dynsgd\n"), 2u);
+  EXPECT_EQ(format_of("algorithm: adag\n"), 3u);
+  EXPECT_EQ(format_of("algorithm: lbfgs\n"
+                      "consistency: {kind: rounds, examples: epoch}\n"),
+            4u);
+}
+
+// A daemon that does not know of bounds of tables would let workers run apart.
+TEST(SpecificationTest, TablesMayHaveAConsistencyOfTheirOwn) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
+  const auto record =
+      MakeJobRecord(JobOf(R"(
+tables:
+  a: {consistency: asp}
+  b: {consistency: {kind: ssp}}
+)",
+                          "model: sparse_logistic\n"
+                          "data: {train: {libsvm: {path: a, keys: true}}}\n"),
+                    facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  const JobPlan& plan = record->plan;
+  EXPECT_EQ(plan.sparse_tables[0].clock_bound, SparseTablePlan::kNoBound);
+  EXPECT_EQ(plan.sparse_tables[1].clock_bound, 4);
+  EXPECT_EQ(plan.sparse_tables[2].clock_bound, SparseTablePlan::kBoundOfJob);
+  EXPECT_TRUE(plan.clocked());
+  EXPECT_EQ(plan.LeastClockBound(), 4);
+  EXPECT_EQ(plan.ClockBoundOf(2), plan.DenseClockBound());
+  EXPECT_EQ(ReadSpecification(*record)->format(), 4u);
+}
+
+TEST(SpecificationTest, WorkersMayKeepRowsOfATable) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "a"}, {.name = "b"}};
+  const auto record_of = [&](const std::string& tables) {
+    return MakeJobRecord(JobOf("tables:\n" + tables,
+                               "model: sparse_logistic\n"
+                               "data: {train: {libsvm: {path: a, keys: "
+                               "true}}}\n"),
+                         facts);
+  };
+  const auto record = record_of(
+      "  a: {cache: {rows: 9, batches: 2}}\n"
+      "  b: {consistency: {kind: ssp, bound: 3}, cache: {rows: 8}}\n");
+  ASSERT_TRUE(record.ok()) << record.status();
+  const JobPlan& plan = record->plan;
+  EXPECT_EQ(plan.sparse_tables[0].cache_rows, 9);
+  EXPECT_EQ(plan.sparse_tables[0].cache_batches, 2);
+  EXPECT_EQ(plan.sparse_tables[1].cache_rows, 8);
+  EXPECT_EQ(plan.sparse_tables[1].cache_batches, 0);
+  EXPECT_TRUE(plan.Validate().ok());
+  EXPECT_THAT(record_of("  a: {consistency: bsp, cache: {rows: 9}}\n")
+                  .status()
+                  .message(),
+              HasSubstr("tables.a.cache: each batch needs the newest"));
+  EXPECT_THAT(record_of("  a: {consistency: asp, cache: {rows: 9}}\n")
+                  .status()
+                  .message(),
+              HasSubstr("tables.a.cache.batches: is missing"));
+}
+
+TEST(SpecificationTest, DynSgdIsRefusedForATableWithFtrl) {
+  JobFacts facts = MainFacts();
+  v1::Optimizer ftrl;
+  ftrl.set_kind(v1::Optimizer::KIND_FTRL);
+  facts.sparse_tables = {{.name = "rows", .width = 1, .optimizer = ftrl}};
+  EXPECT_TRUE(MakeJobRecord(JobOf(""), facts).ok());
+  const auto refused = MakeJobRecord(JobOf("algorithm: dynsgd\n"), facts);
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
+  EXPECT_THAT(refused.status().message(), HasSubstr("table rows"));
+}
+
+constexpr char kKeyed[] = "model: wide_deep\ndata: {train: {criteo: a.tsv}}\n";
+
+TEST(SpecificationTest, SparseTablesHaveWhatTheJobFileSaysOfThem) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "wide", .width = 1},
+                         {.name = "deep", .width = 8}};
+  const auto record = MakeJobRecord(JobOf(R"(
+partitions: 16
+tables:
+  deep:
+    optimizer: {kind: adagrad, rate: 0.25}
+    init: {kind: normal, spread: 0.5}
+    admit: {kind: count, count: 3, counters: 4096}
+    expire_after: 1000
+    max_rows: 100
+    at_limit: evict
+  wide: {admit: {kind: probability, probability: 0.25}}
+)",
+                                          kKeyed),
+                                    facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  const auto specification = ReadSpecification(*record);
+  ASSERT_TRUE(specification.ok());
+  const auto tables = SparseTablesOf(*specification, record->plan);
+  ASSERT_TRUE(tables.ok()) << tables.status();
+
+  const SparseTable& wide = (*tables)[0];
+  EXPECT_FALSE(wide.optimizer.has_value());
+  EXPECT_EQ(wide.admission.probability(), 0.25);
+  EXPECT_EQ(wide.admission.count(), 0);
+  EXPECT_EQ(wide.max_rows, 0);
+  EXPECT_FALSE(wide.evict);
+
+  const SparseTable& deep = (*tables)[1];
+  ASSERT_TRUE(deep.optimizer.has_value());
+  EXPECT_EQ(deep.optimizer->kind(), v1::Optimizer::KIND_ADAGRAD);
+  EXPECT_EQ(deep.optimizer->rate(), 0.25);
+  EXPECT_EQ(deep.optimizer->initial_accumulator(), 0.1);  // The default.
+  EXPECT_EQ(deep.init, InitRule::Normal(0.5F));
+  EXPECT_EQ(deep.admission.count(), 3);
+  EXPECT_EQ(deep.admission.counters(), 4096);
+  EXPECT_EQ(deep.expire_after_examples, 1000);
+  EXPECT_EQ(deep.max_rows, 7);  // 100 in 16 equal shares, rounded up.
+  EXPECT_TRUE(deep.evict);
+}
+
+// Records of one job are compared by their bytes.
+TEST(SpecificationTest, TheSameJobHasTheSameBytes) {
+  JobFacts facts = MainFacts();
+  std::string lines = "tables: {";
+  for (int i = 0; i < 10; ++i) {
+    const std::string name = absl::StrCat("t", i);
+    facts.sparse_tables.push_back({.name = name});
+    absl::StrAppend(&lines, i == 0 ? "" : ", ", name, ": {max_rows: 5}");
+  }
+  lines += "}\n";
+  const auto first = MakeJobRecord(JobOf(lines, kKeyed), facts);
+  ASSERT_TRUE(first.ok()) << first.status();
+  for (int i = 0; i < 20; ++i) {
+    const auto record = MakeJobRecord(JobOf(lines, kKeyed), facts);
+    ASSERT_TRUE(record.ok());
+    ASSERT_EQ(record->specification, first->specification);
+  }
+}
+
+// A server would refuse it, long after the job was said to be good.
+TEST(SpecificationTest, AnyLimitOfRowsIsOneThatAPartitionCanHave) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "wide"}};
+  const auto record = MakeJobRecord(
+      JobOf("partitions: 1\ntables: {wide: {max_rows: 1099511627776}}\n",
+            kKeyed),
+      facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(ReadSpecification(*record)->sparse_tables(0).max_rows(),
+            int64_t{1} << 31);
+}
+
+// Bug: 4 million tables without a row took 10 GB of the servers.
+TEST(SpecificationTest, MoreTablesThanServersCanKeepAreRefused) {
+  JobFacts facts = MainFacts();
+  for (int t = 0; t < kMaxSparseTables; ++t) {
+    facts.sparse_tables.push_back({.name = absl::StrCat("t", t)});
+  }
+  EXPECT_TRUE(MakeJobRecord(JobOf("partitions: 2048\n", kKeyed), facts).ok());
+  EXPECT_EQ(
+      MakeJobRecord(JobOf("partitions: 2049\n", kKeyed), facts).status(),
+      absl::InvalidArgumentError(
+          "partitions: 2049 partitions of 64 sparse tables are 131136 tables "
+          "for servers to keep, 131072 possible\nhint: partitions: 2048"));
+  facts.sparse_tables.resize(32);
+  EXPECT_TRUE(MakeJobRecord(JobOf("partitions: 4096\n", kKeyed), facts).ok());
+}
+
+// Bug: the message was one of a plan, and of no key.
+TEST(SpecificationTest, WhatMakesRowsTooWideIsNamed) {
+  JobFacts facts = MainFacts();
+  const auto refusal = [&](const std::string& model) {
+    return std::string(
+        MakeJobRecord(
+            JobOf("", absl::StrCat("model: ", model,
+                                   "\ndata: {train: {libffm: a.ffm}}\n")),
+            facts)
+            .status()
+            .message());
+  };
+  facts.sparse_tables = {{.name = "factors", .width = 4096}};
+  EXPECT_EQ(refusal("{kind: ffm, rank: 8}"), "");
+  facts.sparse_tables[0].width = 8 * 600;
+  EXPECT_EQ(refusal("{kind: ffm, rank: 8}"),
+            "model.rank: rows of table factors would have 4800 numbers, 1 to "
+            "4096 possible\nhint: rank: 6");
+  facts.sparse_tables[0].width = 5000;
+  EXPECT_EQ(refusal("{kind: ffm, rank: 1}"),
+            "model.rank: rows of table factors would have 5000 numbers, 1 to "
+            "4096 possible\nhint: data with fewer fields");
+  facts.sparse_tables = {{.name = "embeddings", .width = 4097}};
+  EXPECT_THAT(refusal("{kind: deepfm, dim: 16}"),
+              HasSubstr("model.dim: rows of table embeddings"));
+  EXPECT_THAT(refusal("sparse_logistic"),
+              HasSubstr("model: rows of table embeddings"));
+}
+
+// Bug: the message was said of line 1.
+TEST(SpecificationTest, RoundsAreRefusedForSparseTablesByTheirKey) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "rows"}};
+  EXPECT_EQ(MakeJobRecord(JobOf("consistency: rounds\n"), facts).status(),
+            absl::InvalidArgumentError(
+                "consistency.kind: sparse tables need asp or ssp; rounds know "
+                "none\nhint: consistency: asp"));
+}
+
+// Bug: likewise.
+TEST(SpecificationTest, MoreItemsThanAJobHasAreRefusedByTheirKey) {
+  EXPECT_EQ(
+      MakeJobRecord(JobOf("train: {epochs: 1000000, batch: 10, item_examples: "
+                          "10}\n"),
+                    MainFacts())
+          .status(),
+      absl::InvalidArgumentError(
+          "train.item_examples: 10 examples make 6000 items in each of 1000000 "
+          "epochs, 4294967296 in all possible\nhint: item_examples: 14"));
+  EXPECT_TRUE(
+      MakeJobRecord(JobOf("train: {epochs: 1000000, batch: 10, item_examples: "
+                          "14}\n"),
+                    MainFacts())
+          .ok());
+}
+
+TEST(SpecificationTest, ATableThatTheModelLacksIsRefusedByName) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "wide"}, {.name = "deep"}};
+  const auto refused =
+      MakeJobRecord(JobOf("tables: {depe: {max_rows: 5}}\n", kKeyed), facts);
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
+  EXPECT_THAT(refused.status().message(), HasSubstr("tables.depe: "));
+  EXPECT_THAT(refused.status().message(), HasSubstr("wide, deep"));
+}
+
+// No older daemon may train what is to be added.
+TEST(SpecificationTest, TablesThatAreNotTrainedAskForANewerReader) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {
+      {.name = "a", .width = 2},
+      {.name = "b", .width = 3, .kind = RowKind::kCounts},
+      {.name = "c", .width = 9, .kind = RowKind::kWriteOnce}};
+  const auto record = MakeJobRecord(
+      JobOf("tables: {b: {expire_after: 1000}}\n", kKeyed), facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(record->plan.trained_tables(), 1);
+  EXPECT_EQ(record->plan.sparse_tables[2].kind, RowKind::kWriteOnce);
+  const auto specification = ReadSpecification(*record);
+  ASSERT_TRUE(specification.ok()) << specification.status();
+  EXPECT_EQ(specification->format(), 5u);
+  const auto tables = SparseTablesOf(*specification, record->plan);
+  ASSERT_TRUE(tables.ok()) << tables.status();
+  EXPECT_EQ((*tables)[1].kind, RowKind::kCounts);
+  EXPECT_EQ((*tables)[1].expire_after_examples, 1000);
+
+  JobPlan other = record->plan;
+  other.sparse_tables[1].kind = RowKind::kAdditive;
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(SparseTablesOf(*specification, other).status()));
+}
+
+TEST(SpecificationTest, WhatIsOfNoUseToATableThatIsWrittenIsRefusedByName) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {
+      {.name = "n", .kind = RowKind::kCounts},
+      {.name = "w", .width = 9, .kind = RowKind::kWriteOnce}};
+  for (const auto& [keys, named] :
+       std::vector<std::pair<const char*, const char*>>{
+           {"n: {optimizer: adagrad}", "tables.n.optimizer"},
+           {"n: {init: {kind: normal, spread: 0.1}}", "tables.n.init"},
+           {"n: {admit: {kind: count, count: 3}}", "tables.n.admit"},
+           {"n: {consistency: asp}", "tables.n.consistency"},
+           {"w: {expire_after: 9}", "tables.w.expire_after"},
+           {"w: {max_rows: 9, at_limit: evict}", "tables.w.at_limit"}}) {
+    const auto refused = MakeJobRecord(
+        JobOf(absl::StrCat("tables: {", keys, "}\n"), kKeyed), facts);
+    EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << keys;
+    EXPECT_THAT(refused.status().message(), HasSubstr(named));
+  }
+  EXPECT_TRUE(MakeJobRecord(JobOf("tables: {n: {max_rows: 9, at_limit: evict}, "
+                                  "w: {max_rows: 9}}\n",
+                                  kKeyed),
+                            facts)
+                  .ok());
+}
+
+TEST(SpecificationTest, LocalRulesAreRefusedForSparseTables) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "rows", .width = 1}};
+  for (const char* kind : {"aeasgd", "eamsgd"}) {
+    const auto refused =
+        MakeJobRecord(JobOf(absl::StrCat("algorithm: ", kind, "\n")), facts);
+    EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
+    EXPECT_THAT(refused.status().message(), HasSubstr("table rows"));
+  }
+}
+
+// But for those that have a rule for rows, which are pulled with each batch.
+TEST(SpecificationTest, RunsMayHaveTheRowsOfTheirBatches) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "rows", .width = 1}};
+  for (const auto& [kind, vectors] :
+       {std::pair{"geo", 3}, {"downpour", 4}, {"adag", 4}}) {
+    const auto record = MakeJobRecord(
+        JobOf(absl::StrCat("algorithm: {kind: ", kind, ", push_every: 6}\n")),
+        facts);
+    ASSERT_TRUE(record.ok()) << record.status();
+    EXPECT_EQ(
+        record->plan.algorithm,
+        (AlgorithmPlan{
+            .push_batches = 6, .pull_batches = 1, .worker_vectors = vectors}))
+        << kind;
+    EXPECT_TRUE(record->plan.Validate().ok()) << kind;
+    // An older worker would push the rows of the last batch alone.
+    EXPECT_EQ(ReadSpecification(*record)->format(), 6u) << kind;
+  }
+  // Of tables that are written and not trained nothing is pulled.
+  facts.sparse_tables[0].kind = RowKind::kCounts;
+  const auto written = MakeJobRecord(
+      JobOf("algorithm: {kind: downpour, push_every: 6}\n"), facts);
+  ASSERT_TRUE(written.ok()) << written.status();
+  EXPECT_EQ(written->plan.algorithm.pull_batches, 6);
+}
+
+TEST(SpecificationTest, TablesThatAreNotTheParametersAreRefused) {
+  v1::Specification specification;
+  v1::DenseTable* table = specification.add_tables();
+  table->set_name("w");
+  table->set_size(5);
+  table->set_init(v1::DenseTable::INIT_ZEROS);
+  JobPlan plan;
+  plan.parameters = 5;
+  EXPECT_TRUE(TablesOf(specification, plan).ok());
+  plan.parameters = 6;
+  EXPECT_FALSE(TablesOf(specification, plan).ok());
+  plan.parameters = 4;
+  EXPECT_FALSE(TablesOf(specification, plan).ok());
+  plan.parameters = 5;
+  table->set_init(v1::DenseTable::INIT_UNSPECIFIED);
+  EXPECT_FALSE(TablesOf(specification, plan).ok());
+}
+
+}  // namespace
+}  // namespace ebb::job

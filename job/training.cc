@@ -1,0 +1,183 @@
+#include "job/training.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "job/specification.h"
+
+namespace ebb::job {
+
+absl::StatusOr<RateSchedule> ScheduleOf(const v1::Schedule& schedule) {
+  RateSchedule out;
+  switch (schedule.kind()) {
+    case v1::Schedule::KIND_UNSPECIFIED:  // A job without a schedule.
+    case v1::Schedule::KIND_CONSTANT:
+      out.kind = RateKind::kConstant;
+      break;
+    case v1::Schedule::KIND_STEP:
+      out.kind = RateKind::kStep;
+      break;
+    case v1::Schedule::KIND_COSINE:
+      out.kind = RateKind::kCosine;
+      break;
+    default:
+      return absl::InvalidArgumentError(absl::StrCat(
+          "optimizer.schedule.kind: unknown value ", schedule.kind()));
+  }
+  if (schedule.has_step_epochs()) out.step_epochs = schedule.step_epochs();
+  if (schedule.has_factor()) out.factor = schedule.factor();
+  if (schedule.has_final_share()) out.final_share = schedule.final_share();
+  if (schedule.has_warm_up_epochs()) {
+    out.warm_up_epochs = schedule.warm_up_epochs();
+  }
+  EBB_RETURN_IF_ERROR(out.Validate());
+  return out;
+}
+
+namespace {
+
+absl::StatusOr<std::string> KindOf(v1::Algorithm::Kind kind) {
+  switch (kind) {
+    case v1::Algorithm::KIND_UNSPECIFIED:  // A job without an algorithm.
+    case v1::Algorithm::KIND_SGD:
+      return "asgd";
+    case v1::Algorithm::KIND_DYNSGD:
+      return "dynsgd";
+    case v1::Algorithm::KIND_DOWNPOUR:
+      return "downpour";
+    case v1::Algorithm::KIND_ADAG:
+      return "adag";
+    case v1::Algorithm::KIND_LOCAL_SGD:
+      return "local_sgd";
+    case v1::Algorithm::KIND_AEASGD:
+      return "aeasgd";
+    case v1::Algorithm::KIND_EAMSGD:
+      return "eamsgd";
+    case v1::Algorithm::KIND_LBFGS:
+      return "lbfgs";
+    case v1::Algorithm::KIND_GEO:
+      return "geo";
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("algorithm.kind: unknown value ", kind));
+  }
+}
+
+// Of an algorithm that only workers load.
+class WhatServersKnow final : public Algorithm {
+ public:
+  explicit WhatServersKnow(bool adds) : adds_(adds) {}
+  bool Adds() const override { return adds_; }
+
+ private:
+  const bool adds_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
+    const v1::Job& job) {
+  const v1::Algorithm& algorithm = job.algorithm();
+  AlgorithmConfig config;
+  EBB_ASSIGN_OR_RETURN(config.kind, KindOf(algorithm.kind()));
+  const auto batches = [](int64_t n) {
+    return static_cast<int32_t>(
+        std::min<int64_t>(n, std::numeric_limits<int32_t>::max()));
+  };
+  if (algorithm.has_push_every()) {
+    config.push_every = batches(algorithm.push_every());
+    config.pull_every = config.push_every;
+  }
+  if (algorithm.has_pull_every()) {
+    config.pull_every = batches(algorithm.pull_every());
+  }
+  // Zhang et al. 2015, section 5: beta, which is this times the workers, is
+  // 0.9.
+  constexpr double kBeta = 0.9;
+  const auto workers =
+      static_cast<double>(std::max<int64_t>(1, job.workers().max()));
+  config.moving_rate =
+      algorithm.has_moving_rate() ? algorithm.moving_rate() : kBeta / workers;
+  config.share = algorithm.has_share() ? algorithm.share() : 1 / workers;
+  if (algorithm.has_momentum()) config.momentum = algorithm.momentum();
+  return BuiltinAlgorithms().Create(config);
+}
+
+absl::StatusOr<std::unique_ptr<const Algorithm>> ServersAlgorithmOf(
+    const v1::Specification& specification) {
+  const v1::Job& job = specification.job();
+  if (job.algorithm().kind() != v1::Algorithm::KIND_PLUGIN) {
+    return AlgorithmOf(job);
+  }
+  return std::make_unique<WhatServersKnow>(specification.algorithm_adds());
+}
+
+LbfgsOptions LbfgsOptionsOf(const v1::Algorithm& algorithm) {
+  LbfgsOptions options;
+  if (algorithm.has_history()) {
+    options.history = static_cast<int32_t>(
+        std::min<int64_t>(algorithm.history(), kMostLbfgsHistory + 1));
+  }
+  if (algorithm.has_trials()) {
+    options.trials = static_cast<int32_t>(std::min<int64_t>(
+        algorithm.trials(), std::numeric_limits<int32_t>::max()));
+  }
+  if (algorithm.has_first_step()) options.first_step = algorithm.first_step();
+  if (algorithm.has_decrease()) {
+    options.sufficient_decrease = algorithm.decrease();
+  }
+  if (algorithm.has_curvature()) options.curvature = algorithm.curvature();
+  return options;
+}
+
+absl::StatusOr<std::shared_ptr<const Coordinator>> CoordinatorOf(
+    const JobRecord& record) {
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       ReadSpecification(record));
+  const v1::Algorithm& algorithm = specification.job().algorithm();
+  if (algorithm.kind() != v1::Algorithm::KIND_LBFGS) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "rounds of job ", record.name, " are closed by no operations"));
+  }
+  const LbfgsOptions options = LbfgsOptionsOf(algorithm);
+  EBB_RETURN_IF_ERROR(options.Validate());
+  return std::shared_ptr<const Coordinator>(MakeLbfgsCoordinator(options));
+}
+
+absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       ReadSpecification(record));
+  TrainingFacts facts;
+  facts.squared_loss = specification.squared_loss();
+  facts.guess_loss = specification.guess_loss();
+  const v1::Job& job = specification.job();
+  switch (job.on_divergence()) {
+    case v1::ON_DIVERGENCE_PAUSE:
+      facts.on_divergence = OnDivergence::kPause;
+      break;
+    case v1::ON_DIVERGENCE_ROLLBACK:
+      facts.on_divergence = OnDivergence::kRollBack;
+      break;
+    default:
+      break;
+  }
+  facts.scales_late_steps =
+      job.algorithm().kind() == v1::Algorithm::KIND_DYNSGD;
+  return facts;
+}
+
+absl::StatusOr<LearningRate> LocalRateOf(const v1::Job& job, int64_t epochs) {
+  EBB_ASSIGN_OR_RETURN(const RateSchedule schedule,
+                       ScheduleOf(job.optimizer().schedule()));
+  const double rate = job.algorithm().has_local_rate()
+                          ? job.algorithm().local_rate()
+                          : job.optimizer().rate();
+  return LearningRate(rate, schedule, epochs);
+}
+
+}  // namespace ebb::job

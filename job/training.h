@@ -1,0 +1,52 @@
+// What a job says of the mathematics of its training.
+#ifndef EBB_JOB_TRAINING_H_
+#define EBB_JOB_TRAINING_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "algorithms/algorithm.h"
+#include "algorithms/coordinator.h"
+#include "algorithms/lbfgs/lbfgs.h"
+#include "common/schedule.h"
+#include "ebb/v1/job.pb.h"
+#include "ebb/v1/specification.pb.h"
+#include "job/training_facts.h"
+#include "protocol/plan.h"
+
+namespace ebb::job {
+
+// Of jobs that have their defaults. InvalidArgument, naming the key, for what
+// no job can be.
+
+// How the rate changes with the place in the data.
+absl::StatusOr<RateSchedule> ScheduleOf(const v1::Schedule& schedule);
+
+// What the job names; by default that which makes a step of each batch. Not of
+// a plugin, which workers and whoever submits load
+// (algorithms/plugin.h).
+absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
+    const v1::Job& job);
+
+// What servers do of it, also of one of a plugin.
+absl::StatusOr<std::unique_ptr<const Algorithm>> ServersAlgorithmOf(
+    const v1::Specification& specification);
+// How it does lbfgs.
+LbfgsOptions LbfgsOptionsOf(const v1::Algorithm& algorithm);
+
+// What decides how the rounds of a job end that are closed by operations.
+// InvalidArgument: those of this one are not. Errors of ReadSpecification.
+absl::StatusOr<std::shared_ptr<const Coordinator>> CoordinatorOf(
+    const JobRecord& record);
+
+// Errors of ReadSpecification.
+absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record);
+
+// The rate of the steps that workers take by themselves, in a job of so many
+// epochs: the optimizer's where the algorithm says nothing.
+absl::StatusOr<LearningRate> LocalRateOf(const v1::Job& job, int64_t epochs);
+
+}  // namespace ebb::job
+
+#endif  // EBB_JOB_TRAINING_H_

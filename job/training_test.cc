@@ -1,0 +1,139 @@
+#include "job/training.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "job/specification.h"
+#include "job/validate.h"
+#include "job/yaml.h"
+
+namespace ebb::job {
+namespace {
+
+// With its defaults.
+v1::Job JobOf(const std::string& lines) {
+  JobFile file = ReadJob(
+      absl::StrCat("model: softmax\ndata: {train: {csv: a.csv}}\n", lines),
+      "job.yaml");
+  EXPECT_TRUE(file.ok()) << ToString(file.mistakes);
+  FillDefaults(&file.job);
+  return file.job;
+}
+
+double LocalRate(const std::string& lines, double position = 0) {
+  const auto rate = LocalRateOf(JobOf(lines), 4);
+  EXPECT_TRUE(rate.ok()) << rate.status();
+  return rate.ok() ? rate->At(position) : -1;
+}
+
+TEST(TrainingTest, WorkersStepAtTheOptimizersRateUnlessTheAlgorithmHasOne) {
+  EXPECT_EQ(LocalRate("algorithm: adag\noptimizer: {rate: 0.5}\n"), 0.5);
+  EXPECT_EQ(LocalRate("algorithm: {kind: adag, local_rate: 0}\n"), 0);
+  EXPECT_EQ(LocalRate("algorithm: {kind: adag, local_rate: 3}\n"
+                      "optimizer: {rate: 1, schedule: {kind: step, "
+                      "step_epochs: 1, factor: 0.5}}\n",
+                      1.5),
+            1.5);
+}
+
+TEST(TrainingTest, SomeAlgorithmsHaveARuleOfTheServersOfTheirOwn) {
+  const auto kind = [](const std::string& lines) {
+    return JobOf(lines).optimizer().kind();
+  };
+  EXPECT_EQ(kind(""), v1::Optimizer::KIND_ADAM);
+  EXPECT_EQ(kind("algorithm: downpour\n"), v1::Optimizer::KIND_ADAGRAD);
+  EXPECT_EQ(kind("algorithm: adag\n"), v1::Optimizer::KIND_SGD);
+  EXPECT_EQ(kind("algorithm: adag\noptimizer: adam\n"),
+            v1::Optimizer::KIND_ADAM);
+}
+
+TEST(TrainingTest, LbfgsIsDoneAsTheJobSays) {
+  const auto options = [](const std::string& lines) {
+    return LbfgsOptionsOf(JobOf(lines).algorithm());
+  };
+  const std::string rounds = "consistency: {kind: rounds, examples: epoch}\n";
+  const LbfgsOptions usual =
+      options(absl::StrCat("algorithm: lbfgs\n", rounds));
+  EXPECT_EQ(usual.history, LbfgsOptions().history);
+  EXPECT_EQ(usual.trials, LbfgsOptions().trials);
+  EXPECT_EQ(usual.first_step, LbfgsOptions().first_step);
+  EXPECT_EQ(usual.sufficient_decrease, LbfgsOptions().sufficient_decrease);
+  EXPECT_EQ(usual.curvature, LbfgsOptions().curvature);
+  const LbfgsOptions other = options(absl::StrCat(
+      "algorithm: {kind: lbfgs, history: 3, trials: 7, first_step: 2, "
+      "decrease: 0.25, curvature: 0.5}\n",
+      rounds));
+  EXPECT_EQ(other.history, 3);
+  EXPECT_EQ(other.trials, 7);
+  EXPECT_EQ(other.first_step, 2);
+  EXPECT_EQ(other.sufficient_decrease, 0.25);
+  EXPECT_EQ(other.curvature, 0.5);
+  EXPECT_TRUE(other.Validate().ok());
+}
+
+TEST(TrainingTest, OnlyLbfgsHasACoordinator) {
+  const auto coordinator_of = [](const std::string& lines) {
+    JobFacts facts;
+    facts.tables = {{"w", 3, InitRule::Zeros()}};
+    facts.examples = 100;
+    const auto record = MakeJobRecord(JobOf(lines), facts);
+    EXPECT_TRUE(record.ok()) << record.status();
+    return CoordinatorOf(*record).status();
+  };
+  EXPECT_TRUE(coordinator_of("algorithm: lbfgs\nconsistency: {kind: rounds, "
+                             "examples: epoch}\n")
+                  .ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(coordinator_of("")));
+}
+
+TEST(TrainingTest, ASpecificationSaysWhatItsLossIs) {
+  JobFacts facts;
+  facts.tables = {{"w", 3, InitRule::Zeros()}};
+  facts.examples = 100;
+  facts.squared_loss = true;
+  facts.guess_loss = 0.5;
+  const auto facts_of = [&](const std::string& lines) {
+    const auto record = MakeJobRecord(JobOf(lines), facts);
+    EXPECT_TRUE(record.ok()) << record.status();
+    const auto found = TrainingFactsOf(*record);
+    EXPECT_TRUE(found.ok()) << found.status();
+    return *found;
+  };
+  const TrainingFacts usual = facts_of("");
+  EXPECT_TRUE(usual.squared_loss);
+  EXPECT_EQ(usual.guess_loss, 0.5);
+  EXPECT_EQ(usual.on_divergence, OnDivergence::kWarn);
+  EXPECT_FALSE(usual.scales_late_steps);
+  const TrainingFacts other =
+      facts_of("algorithm: dynsgd\non_divergence: rollback\n");
+  EXPECT_EQ(other.on_divergence, OnDivergence::kRollBack);
+  EXPECT_TRUE(other.scales_late_steps);
+}
+
+// As PaddlePaddle's trainers divide what they send.
+TEST(TrainingTest, OfGeoAWorkerPushesItsPartOfAllWorkers) {
+  const auto pushed = [](const std::string& lines) {
+    const auto algorithm = AlgorithmOf(JobOf(lines));
+    EXPECT_TRUE(algorithm.ok()) << algorithm.status();
+    const auto rule = (*algorithm)->MakeRowRule();
+    std::vector<float> out(1);
+    rule->Push({}, std::vector<float>{8}, out);
+    return out[0];
+  };
+  EXPECT_EQ(pushed("algorithm: geo\nworkers: {max: 4}\n"), 2);
+  EXPECT_EQ(pushed("algorithm: geo\n"), 1);  // Of 8, if a job says nothing.
+  EXPECT_EQ(pushed("algorithm: {kind: geo, share: 0.5}\nworkers: {max: 4}\n"),
+            4);
+}
+
+TEST(TrainingTest, AJobOfBeforeThereWereAlgorithmsIsGradientDescent) {
+  const auto algorithm = AlgorithmOf(v1::Job());
+  ASSERT_TRUE(algorithm.ok()) << algorithm.status();
+  EXPECT_EQ((*algorithm)->Plan(), AlgorithmPlan());
+  EXPECT_EQ((*algorithm)->RateFactor(5), 1);
+}
+
+}  // namespace
+}  // namespace ebb::job

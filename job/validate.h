@@ -1,0 +1,51 @@
+// What a job may be: checks, and what absent keys mean.
+#ifndef EBB_JOB_VALIDATE_H_
+#define EBB_JOB_VALIDATE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ebb/v1/job.pb.h"
+#include "job/mistake.h"
+
+namespace ebb::job {
+
+// What is known of opened data.
+struct SourceFacts {
+  int64_t examples = 0;
+  int64_t features = 0;
+  // Labels are the whole numbers below this; 0: they are other numbers.
+  int64_t classes = 0;
+  // Where the first few were first met, for people; empty: not known.
+  std::string class_places;
+  // The mean over the examples of the sum of their features' absolute values,
+  // of rows that lack most features; 0: of other data, or not known.
+  double row_sum = 0;
+};
+
+// What the caller found out about a job's surroundings. What is absent is not
+// checked.
+struct DataFacts {
+  // After a `split`, both parts.
+  std::optional<SourceFacts> train;
+  std::optional<SourceFacts> test;
+  // The models that can be had, those of the job's plugin among them.
+  std::vector<std::string> model_kinds;
+};
+
+// All that is wrong with the job, by line. Defaults count as if given. A job
+// that came from no file has an empty source map. What only follows from the
+// mistakes `before`, which are known already, is left out.
+std::vector<Mistake> ValidateJob(const v1::Job& job, const DataFacts& facts,
+                                 const SourceMap& sources,
+                                 const std::vector<Mistake>& before = {});
+
+// Sets every absent key that has a default, save those that follow from the
+// data (fit.h). Idempotent. What is left absent means what job.proto says.
+void FillDefaults(v1::Job* job);
+
+}  // namespace ebb::job
+
+#endif  // EBB_JOB_VALIDATE_H_

@@ -1,0 +1,487 @@
+#include "job/yaml.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/regular_file.h"
+#include "job/keys.h"
+#include "job/validate.h"
+#include "job/values.h"
+#include "job/yaml_tree.h"
+
+namespace ebb::job {
+namespace {
+
+std::vector<std::string> KeyNames(const Descriptor& type) {
+  std::vector<std::string> names;
+  for (int i = 0; i < type.field_count(); ++i) {
+    names.push_back(type.field(i)->name());
+  }
+  return names;
+}
+
+std::string KeysHint(const Descriptor& type) {
+  return absl::StrCat("keys: ", absl::StrJoin(KeyNames(type), ", "));
+}
+
+bool IsMessage(const FieldDescriptor& field) {
+  return field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE &&
+         !field.is_map();
+}
+
+// Whether two keys of one name are in messages that stand side by side, as the
+// formats of data do.
+bool AreOfSiblings(const std::vector<std::string>& a,
+                   const std::vector<std::string>& b) {
+  return a.size() == b.size() && a.size() >= 2 &&
+         std::equal(a.begin(), a.end() - 2, b.begin());
+}
+
+// The keys that lead from a job to the key called `name`: where a key written
+// at the wrong place belongs. Of several in messages side by side it is the
+// first. Empty if there is none, or several elsewhere.
+std::vector<std::string> PathOfKey(absl::string_view name) {
+  using Step = std::pair<const Descriptor*, std::vector<std::string>>;
+  std::vector<Step> steps = {{v1::Job::descriptor(), {}}};
+  std::set<const FieldDescriptor*> found;
+  std::vector<std::string> found_path;
+  for (size_t s = 0; s < steps.size(); ++s) {  // Grows; shallow keys first.
+    for (int i = 0; i < steps[s].first->field_count(); ++i) {
+      const FieldDescriptor& field = *steps[s].first->field(i);
+      std::vector<std::string> path = steps[s].second;
+      path.push_back(field.name());
+      if (field.name() == name && found.insert(&field).second) {
+        if (found.size() == 1) {
+          found_path = path;
+        } else if (!AreOfSiblings(path, found_path)) {
+          return {};
+        }
+      }
+      if (IsMessage(field)) steps.emplace_back(field.message_type(), path);
+    }
+  }
+  return found_path;
+}
+
+// Maps a YAML tree onto a message. Collects mistakes and goes on.
+class Mapper {
+ public:
+  static constexpr absl::string_view kSet = "--set";
+
+  // Neither pointer is owned.
+  Mapper(std::string file, SourceMap* sources, std::vector<Mistake>* mistakes)
+      : file_(std::move(file)), sources_(sources), mistakes_(mistakes) {}
+
+  // `node` should be a map, or the short form of `message`; `example` is a
+  // hint for when it is neither.
+  void MapMessage(const YamlNode& node, const std::string& path,
+                  Message* message, const std::string& example = "");
+  void MapField(const YamlNode& node, const FieldDescriptor& field,
+                const std::string& path, Message* message);
+  // What to say of a key that `type` does not have.
+  void UnknownKey(absl::string_view name, const YamlNode* value, int line,
+                  const Descriptor& type, const std::string& path);
+  void Fail(int line, const std::string& path, std::string what,
+            std::string hint) {
+    if (mistakes_->size() >= kMaxMistakes) return;
+    mistakes_->push_back({At(line), path, std::move(what), std::move(hint)});
+  }
+  void SetScalar(absl::string_view text, int line, const FieldDescriptor& field,
+                 const std::string& path, Message* message);
+
+ private:
+  Place At(int line) const { return {file_, file_ == kSet ? 0 : line}; }
+  void FailTwice(int line, const std::string& path, int first_line) {
+    Fail(line, path, absl::StrCat("is given twice, first in line ", first_line),
+         "keep one of the two");
+  }
+  void MapEntry(const YamlNode& key, const YamlNode& value,
+                const std::string& path, Message* message,
+                std::map<std::string, int>* seen);
+  void MapList(const YamlNode& node, const FieldDescriptor& field,
+               const std::string& path, Message* message);
+  void MapEntries(const YamlNode& node, const FieldDescriptor& field,
+                  const std::string& path, Message* message);
+
+  const std::string file_;
+  SourceMap* const sources_;
+  std::vector<Mistake>* const mistakes_;
+};
+
+void Mapper::MapMessage(const YamlNode& node, const std::string& path,
+                        Message* message, const std::string& example) {
+  const Descriptor& type = *message->GetDescriptor();
+  if (const FieldDescriptor* field = ShortForm(type);
+      field != nullptr &&
+      (node.is_scalar() ||
+       (node.kind == YamlNode::Kind::kList && field->is_repeated()))) {
+    MapField(node, *field, Join(path, field->name()), message);
+    return;
+  }
+  if (node.kind != YamlNode::Kind::kMap) {
+    Fail(node.line, path,
+         path.empty() ? "the file is no map of keys"
+                      : "is no map of keys and values",
+         example.empty() ? KeysHint(type) : example);
+    return;
+  }
+  std::map<std::string, int> seen;  // The keys and their lines.
+  for (size_t i = 0; i < node.keys.size(); ++i) {
+    if (mistakes_->size() >= kMaxMistakes) return;
+    MapEntry(node.keys[i], node.items[i], path, message, &seen);
+  }
+}
+
+void Mapper::MapEntry(const YamlNode& key, const YamlNode& value,
+                      const std::string& path, Message* message,
+                      std::map<std::string, int>* seen) {
+  const Descriptor& type = *message->GetDescriptor();
+  if (!key.is_scalar()) {
+    Fail(key.line, path, "a key is not a word", KeysHint(type));
+    return;
+  }
+  const std::string key_path = Join(path, key.text);
+  const auto [first, is_new] = seen->emplace(key.text, key.line);
+  if (!is_new) {
+    FailTwice(key.line, key_path, first->second);
+    return;
+  }
+  const FieldDescriptor* field = type.FindFieldByName(key.text);
+  if (field == nullptr) {
+    UnknownKey(key.text, &value, key.line, type, path);
+    return;
+  }
+  sources_->Set(key_path, At(key.line));
+  if (const auto* oneof = field->real_containing_oneof(); oneof != nullptr) {
+    const FieldDescriptor* other =
+        message->GetReflection()->GetOneofFieldDescriptor(*message, oneof);
+    if (other != nullptr) {
+      Fail(key.line, key_path,
+           absl::StrCat("cannot stand beside ", other->name()),
+           "keep one of the two");
+      return;
+    }
+  }
+  MapField(value, *field, key_path, message);
+}
+
+void Mapper::UnknownKey(absl::string_view name, const YamlNode* value, int line,
+                        const Descriptor& type, const std::string& path) {
+  Mistake mistake;
+  mistake.place = At(line);
+  mistake.path = Join(path, absl::Utf8SafeCEscape(name.substr(0, 60)));
+  mistake.what = path.empty() ? "a job has no such key"
+                              : absl::StrCat(path, " has no such key");
+  const std::string text =
+      value != nullptr && value->is_scalar() && value->text.size() <= 60
+          ? QuoteYaml(value->text)
+          : "…";
+  std::vector<std::string> home = PathOfKey(name);
+  const std::string near = Nearest(name, KeyNames(type));
+  if (!home.empty()) {
+    mistake.meant = absl::StrJoin(home, ".");
+    mistake.hint = absl::StrCat(absl::StrJoin(home, ": {"), ": ", text,
+                                std::string(home.size() - 1, '}'));
+  } else if (!near.empty()) {
+    mistake.meant = Join(path, near);
+    mistake.hint = absl::StrCat(near, ": ", text);
+  } else {
+    mistake.hint = KeysHint(type);
+  }
+  mistakes_->push_back(std::move(mistake));
+}
+
+void Mapper::MapField(const YamlNode& node, const FieldDescriptor& field,
+                      const std::string& path, Message* message) {
+  if (node.kind == YamlNode::Kind::kNull) {
+    Fail(node.line, path, "has no value", ExampleOf(field));
+  } else if (field.is_map()) {
+    MapEntries(node, field, path, message);
+  } else if (IsMessage(field)) {
+    MapMessage(node, path,
+               message->GetReflection()->MutableMessage(message, &field),
+               KeyOf(field).has_example() ? ExampleOf(field) : "");
+  } else if (field.is_repeated()) {
+    MapList(node, field, path, message);
+  } else if (!node.is_scalar()) {
+    Fail(node.line, path, "takes one value, not a list or map",
+         ExampleOf(field));
+  } else {
+    SetScalar(node.text, node.line, field, path, message);
+  }
+}
+
+void Mapper::MapList(const YamlNode& node, const FieldDescriptor& field,
+                     const std::string& path, Message* message) {
+  if (node.is_scalar() && TakesOneOrMore(field)) {
+    SetScalar(node.text, node.line, field, path, message);
+    return;
+  }
+  if (node.kind != YamlNode::Kind::kList || node.items.empty()) {
+    Fail(node.line, path,
+         node.kind == YamlNode::Kind::kList ? "is an empty list"
+                                            : "is not a list",
+         ExampleOf(field));
+    return;
+  }
+  for (size_t i = 0; i < node.items.size(); ++i) {
+    const YamlNode& item = node.items[i];
+    const std::string item_path = absl::StrCat(path, "[", i, "]");
+    if (!item.is_scalar()) {
+      Fail(item.line, item_path, "is not a single value", ExampleOf(field));
+      continue;
+    }
+    if (item.line != node.line) sources_->Set(item_path, At(item.line));
+    SetScalar(item.text, item.line, field, item_path, message);
+  }
+}
+
+void Mapper::MapEntries(const YamlNode& node, const FieldDescriptor& field,
+                        const std::string& path, Message* message) {
+  if (node.kind != YamlNode::Kind::kMap) {
+    Fail(node.line, path, "is no map of keys and values", ExampleOf(field));
+    return;
+  }
+  std::map<std::string, int> seen;
+  const bool of_messages = MessageTypeOf(field) != nullptr;
+  for (size_t i = 0; i < node.keys.size(); ++i) {
+    const YamlNode& key = node.keys[i];
+    const YamlNode& value = node.items[i];
+    if (!key.is_scalar() || (!of_messages && !value.is_scalar())) {
+      Fail(key.line, path, "takes plain keys and values only",
+           ExampleOf(field));
+      continue;
+    }
+    const std::string key_path = Join(path, key.text);
+    const auto [first, is_new] = seen.emplace(key.text, key.line);
+    if (!is_new) {
+      FailTwice(key.line, key_path, first->second);
+      continue;
+    }
+    sources_->Set(key_path, At(key.line));
+    if (of_messages) {
+      MapMessage(value, key_path, MutableEntry(key.text, field, message));
+    } else {
+      SetFromText(value.text, field, message, key.text);
+    }
+  }
+}
+
+void Mapper::SetScalar(absl::string_view text, int line,
+                       const FieldDescriptor& field, const std::string& path,
+                       Message* message) {
+  const std::string wrong = SetFromText(text, field, message);
+  if (wrong.empty()) return;
+  std::string hint = ExampleOf(field);
+  if (field.enum_type() != nullptr) {
+    const std::string near = Nearest(text, EnumWords(*field.enum_type()));
+    if (!near.empty()) hint = absl::StrCat(field.name(), ": ", near);
+  }
+  Fail(line, path, absl::StrCat(QuoteValue(text), " ", wrong), std::move(hint));
+}
+
+// --- Overrides --------------------------------------------------------------
+
+class Overrider {
+ public:
+  explicit Overrider(JobFile* file)
+      : file_(file),
+        mapper_(std::string(Mapper::kSet), &file->sources, &file->mistakes) {}
+
+  // "path=value".
+  void Apply(absl::string_view text) {
+    const size_t equals = text.find('=');
+    if (equals == absl::string_view::npos || equals == 0) {
+      mapper_.Fail(0, "", absl::StrCat(QuoteValue(text), " is not KEY=VALUE"),
+                   "--set train.epochs=3");
+      return;
+    }
+    const absl::string_view value = text.substr(equals + 1);
+    if (!IsUtf8(text)) {
+      mapper_.Fail(0, "", "the override is not UTF-8 text", "");
+      return;
+    }
+    const std::vector<std::string> keys =
+        absl::StrSplit(text.substr(0, equals), '.');
+    // First the whole path, so that nothing is made for a wrong one.
+    Steps steps;
+    const Descriptor* type = v1::Job::descriptor();
+    std::string path;
+    for (size_t i = 0; i < keys.size(); ++i) {
+      const FieldDescriptor* field =
+          type == nullptr ? nullptr : type->FindFieldByName(keys[i]);
+      if (field == nullptr) {
+        Unknown(keys[i], value, type, path, steps);
+        HintWhole({keys.begin() + static_cast<ptrdiff_t>(i) + 1, keys.end()},
+                  value);
+        return;
+      }
+      steps.push_back({field, ""});
+      path = Join(path, keys[i]);
+      type = MessageTypeOf(*field);
+      if (field->is_map() && i + 1 < keys.size()) {
+        steps.back().entry = keys[++i];
+        path = Join(path, keys[i]);
+        if (keys[i].empty()) {
+          mapper_.Fail(0, path, "is empty", ExampleOf(*field));
+          return;
+        }
+      }
+    }
+    Set(steps, path, value);
+  }
+
+ private:
+  // From a message to one below it, or to a key.
+  struct Step {
+    const FieldDescriptor* field;
+    std::string entry;  // Of a map.
+  };
+  using Steps = std::vector<Step>;
+
+  static bool IsThere(const Message& message, const Step& step) {
+    return step.field->is_map()
+               ? MessagesOf(message, *step.field).contains(step.entry)
+               : IsSet(message, *step.field);
+  }
+
+  // Of a misspelt key what should have been written, with the keys below it.
+  void HintWhole(const std::vector<std::string>& below,
+                 absl::string_view value) {
+    if (file_->mistakes.empty() || file_->mistakes.back().meant.empty()) return;
+    Mistake& mistake = file_->mistakes.back();
+    constexpr size_t kLongest = 60;
+    mistake.hint = absl::StrCat(
+        "--set ", mistake.meant, below.empty() ? "" : ".",
+        absl::StrJoin(below, "."), "=",
+        value.size() <= kLongest ? absl::Utf8SafeCEscape(value) : "…");
+  }
+  void Unknown(const std::string& key, absl::string_view value,
+               const Descriptor* type, const std::string& path,
+               const Steps& steps) {
+    if (type == nullptr) {
+      mapper_.Fail(0, path, "has no keys of its own",
+                   ExampleOf(*steps.back().field));
+      return;
+    }
+    YamlNode node;
+    node.kind = YamlNode::Kind::kScalar;
+    node.text = std::string(value);
+    mapper_.UnknownKey(key, &node, 0, *type, path);
+  }
+
+  void Set(const Steps& steps, const std::string& path,
+           absl::string_view value) {
+    Message* message = &file_->job;
+    std::string above;
+    for (size_t i = 0; i + 1 < steps.size(); ++i) {
+      const FieldDescriptor* field = steps[i].field;
+      above = Join(above, field->name());
+      if (field->is_map()) above = Join(above, steps[i].entry);
+      if (!IsThere(*message, steps[i])) {
+        file_->sources.Set(above, {std::string(Mapper::kSet), 0});
+      }
+      message = field->is_map()
+                    ? MutableEntry(steps[i].entry, *field, message)
+                    : message->GetReflection()->MutableMessage(message, field);
+    }
+    const FieldDescriptor& field = *steps.back().field;
+    const std::string& entry = steps.back().entry;
+    file_->sources.Forget(path);
+    file_->sources.Set(path, {std::string(Mapper::kSet), 0});
+    if (!entry.empty() && MessageTypeOf(field) != nullptr && !value.empty()) {
+      Message* of_entry = MutableEntry(entry, field, message);
+      of_entry->Clear();
+      std::vector<Mistake> mistakes;
+      const auto node = ReadYaml(value, Mapper::kSet, &mistakes);
+      if (node.has_value()) mapper_.MapMessage(*node, path, of_entry);
+      for (const Mistake& m : mistakes) mapper_.Fail(0, path, m.what, m.hint);
+      return;
+    }
+    if (!entry.empty() && MessageTypeOf(field) == nullptr) {
+      SetFromText(value, field, message, entry);  // The later entry counts.
+      return;
+    }
+    message->GetReflection()->ClearField(message, &field);
+    if (value.empty()) {
+      mapper_.Fail(0, path, "has no value", ExampleOf(field));
+    } else if (TakesOneOrMore(field) && !absl::StartsWith(value, "[")) {
+      mapper_.SetScalar(value, 0, field, path, message);
+    } else if (field.is_repeated() || IsMessage(field)) {
+      // Lists and maps are YAML; plain values are taken as they stand.
+      std::vector<Mistake> mistakes;
+      const auto node = ReadYaml(value, Mapper::kSet, &mistakes);
+      if (node.has_value()) mapper_.MapField(*node, field, path, message);
+      for (const Mistake& m : mistakes) mapper_.Fail(0, path, m.what, m.hint);
+    } else {
+      mapper_.SetScalar(value, 0, field, path, message);
+    }
+  }
+
+  JobFile* file_;
+  Mapper mapper_;
+};
+
+}  // namespace
+
+JobFile ReadJob(absl::string_view text, absl::string_view name,
+                const std::vector<std::string>& overrides) {
+  JobFile file;
+  file.sources.Set("", {std::string(name), 1});
+  const auto tree = ReadYaml(text, name, &file.mistakes);
+  if (!tree.has_value()) return file;
+  Mapper mapper(std::string(name), &file.sources, &file.mistakes);
+  mapper.MapMessage(*tree, "", &file.job);
+  Overrider overrider(&file);
+  for (const std::string& text : overrides) overrider.Apply(text);
+  MergeMistakes(ValidateJob(file.job, DataFacts{}, file.sources, file.mistakes),
+                &file.mistakes);
+  SortByLine(&file.mistakes);
+  return file;
+}
+
+JobFile ReadJobFile(const std::string& path,
+                    const std::vector<std::string>& overrides) {
+  const auto refuse = [&](std::string what) {
+    JobFile file;
+    file.mistakes.push_back({{path, 0},
+                             "",
+                             std::move(what),
+                             "examples/jobs/ has jobs to start from"});
+    return file;
+  };
+  const absl::Status readable = CheckReadable(path);
+  if (!readable.ok()) return refuse(std::string(readable.message()));
+  std::ifstream in(path, std::ios::binary);
+  // One byte more than allowed, to see that there are too many.
+  std::string text(kMaxYamlBytes + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad() || (in.fail() && !in.eof())) {
+    return refuse(absl::StrCat("cannot be read: ",
+                               std::generic_category().message(errno)));
+  }
+  text.resize(static_cast<size_t>(in.gcount()));
+  return ReadJob(text, path, overrides);
+}
+
+absl::StatusOr<v1::Job> ParseJobYaml(absl::string_view text,
+                                     absl::string_view name,
+                                     SourceMap* sources) {
+  JobFile file = ReadJob(text, name);
+  if (!file.ok()) return ToStatus(file.mistakes);
+  if (sources != nullptr) *sources = std::move(file.sources);
+  return std::move(file.job);
+}
+
+}  // namespace ebb::job

@@ -1,0 +1,45 @@
+// A YAML document as a tree with line numbers, within limits that make it safe
+// to read from anybody: 1 MiB, 16 levels, no aliases, no tags, one document.
+#ifndef EBB_JOB_YAML_TREE_H_
+#define EBB_JOB_YAML_TREE_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "job/mistake.h"
+
+namespace ebb::job {
+
+struct YamlNode {
+  enum class Kind { kNull, kScalar, kList, kMap };
+  Kind kind = Kind::kNull;
+  std::string text;             // Of a scalar.
+  std::vector<YamlNode> keys;   // Of a map; as many as items.
+  std::vector<YamlNode> items;  // Of a list or map, in the file's order.
+  int line = 1;
+
+  bool is_scalar() const { return kind == Kind::kScalar; }
+};
+
+inline constexpr size_t kMaxYamlBytes = size_t{1} << 20;
+inline constexpr size_t kMaxYamlDepth = 16;
+
+// What a text should be, for what is said of it when it is not.
+struct YamlKind {
+  absl::string_view name = "job";
+  absl::string_view least = "a job has at least the keys model and data";
+};
+
+// Says in `mistakes` why there is no tree.
+std::optional<YamlNode> ReadYaml(absl::string_view text, absl::string_view file,
+                                 std::vector<Mistake>* mistakes,
+                                 const YamlKind& kind = {});
+
+// The text as one YAML value, on one line: in quotes where it needs them.
+std::string QuoteYaml(absl::string_view text);
+
+}  // namespace ebb::job
+
+#endif  // EBB_JOB_YAML_TREE_H_

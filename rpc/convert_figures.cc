@@ -1,0 +1,73 @@
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "rpc/convert.h"
+#include "rpc/internal/check.h"
+
+namespace ebb::rpc {
+
+using internal::AtMost;
+using internal::NotNegative;
+
+namespace {
+
+constexpr size_t kLongestName = 32;
+
+bool IsFigureName(absl::string_view name) {
+  return !name.empty() && name.size() <= kLongestName &&
+         std::ranges::all_of(name, [](char c) {
+           return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '_';
+         });
+}
+
+absl::Status CheckConfusion(const v1::Figures& message) {
+  EBB_RETURN_IF_ERROR(AtMost("Figures.confusion", message.confusion_size(),
+                             kMostConfusedClasses * kMostConfusedClasses));
+  int64_t classes = 0;
+  while (classes * classes < message.confusion_size()) ++classes;
+  if (classes * classes != message.confusion_size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Figures.confusion has ", message.confusion_size(),
+                     " entries, which is not the square of a number"));
+  }
+  for (const int64_t count : message.confusion()) {
+    EBB_RETURN_IF_ERROR(NotNegative("Figures.confusion", count));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+v1::Figures ToProto(const Figures& figures) {
+  v1::Figures message;
+  for (const Figure& figure : figures.named) {
+    v1::Figures::Named* to = message.add_named();
+    to->set_name(figure.name);
+    to->set_value(figure.value);
+  }
+  message.mutable_confusion()->Add(figures.confusion.begin(),
+                                   figures.confusion.end());
+  return message;
+}
+
+absl::StatusOr<Figures> FromProto(const v1::Figures& message) {
+  EBB_RETURN_IF_ERROR(
+      AtMost("Figures.named", message.named_size(), kMostFigures));
+  EBB_RETURN_IF_ERROR(CheckConfusion(message));
+  Figures figures;
+  for (const v1::Figures::Named& named : message.named()) {
+    if (!IsFigureName(named.name())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Figures.name must be 1 to ", kLongestName,
+                       " lower-case letters, digits and underscores"));
+    }
+    figures.named.push_back({named.name(), named.value()});
+  }
+  figures.confusion.assign(message.confusion().begin(),
+                           message.confusion().end());
+  return figures;
+}
+
+}  // namespace ebb::rpc

@@ -1,0 +1,63 @@
+// The transport over the network, by gRPC's callback API.
+//
+// Serves, beside the data and the sessions, the admin handlers and the
+// standard health service. Pushes and pulls pass protobuf by (wire.h); a
+// payload is sent from the sender's memory and received in gRPC's.
+//
+// gRPC runs all callbacks of the process on its own few threads, between 2 and
+// 16: never block in one.
+#ifndef EBB_RPC_GRPC_TRANSPORT_H_
+#define EBB_RPC_GRPC_TRANSPORT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "rpc/security.h"
+#include "rpc/transport.h"
+
+namespace ebb::datasets {
+class SetStore;
+}  // namespace ebb::datasets
+
+namespace ebb::rpc {
+
+// Thread-safe. Addresses are "host:port", or what else gRPC understands.
+class GrpcTransport : public Transport {
+ public:
+  // `options` are valid. `received_bytes` is the memory for what the data plane
+  // of a listener receives, those messages included that its handler still
+  // holds; beyond it calls are ended with kResourceExhausted or kUnavailable,
+  // as many as it takes. Sessions are not counted. What workers would write to
+  // shared memory is not in it, so with a bound none is offered. 0: no bound.
+  // Without TLS in `security` it listens and connects within this machine only:
+  // else listening is kInvalidArgument, and connections are kUnavailable.
+  explicit GrpcTransport(TransportOptions options = {},
+                         int64_t received_bytes = 0,
+                         SecurityPtr security = nullptr);
+
+  // Before ListenScheduler: its listeners serve these data sets, too. `store`
+  // is not owned and outlives them.
+  void ServeData(datasets::SetStore* store) { data_ = store; }
+
+  absl::StatusOr<std::unique_ptr<Listener>> ListenPs(
+      const std::string& address, PsServices services) override;
+  absl::StatusOr<std::unique_ptr<Listener>> ListenScheduler(
+      const std::string& address, SchedulerServices services) override;
+  std::unique_ptr<PsChannel> ConnectPs(const std::string& address) override;
+  std::unique_ptr<WorkerSession> ConnectWorkerSession(
+      const std::string& address, WorkerSessionHandler* handler) override;
+  std::unique_ptr<ServerSession> ConnectServerSession(
+      const std::string& address, ServerSessionHandler* handler) override;
+
+ private:
+  const TransportOptions options_;
+  const int64_t received_bytes_;
+  const SecurityPtr security_;
+  datasets::SetStore* data_ = nullptr;
+};
+
+}  // namespace ebb::rpc
+
+#endif  // EBB_RPC_GRPC_TRANSPORT_H_

@@ -1,0 +1,29 @@
+// The calling ends of the gRPC transport.
+#ifndef EBB_RPC_INTERNAL_GRPC_CLIENT_H_
+#define EBB_RPC_INTERNAL_GRPC_CLIENT_H_
+
+#include <grpcpp/channel.h>
+
+#include <memory>
+#include <string>
+
+#include "rpc/internal/guard.h"
+#include "rpc/transport.h"
+
+namespace ebb::rpc::internal {
+
+std::unique_ptr<PsChannel> ConnectGrpcPs(
+    const std::shared_ptr<grpc::Channel>& channel,
+    const TransportOptions& options, Guard guard);
+std::unique_ptr<WorkerSession> ConnectGrpcWorkerSession(
+    const std::shared_ptr<grpc::Channel>& channel,
+    const TransportOptions& options, Guard guard,
+    WorkerSessionHandler* handler);
+std::unique_ptr<ServerSession> ConnectGrpcServerSession(
+    const std::shared_ptr<grpc::Channel>& channel,
+    const TransportOptions& options, Guard guard,
+    ServerSessionHandler* handler);
+
+}  // namespace ebb::rpc::internal
+
+#endif  // EBB_RPC_INTERNAL_GRPC_CLIENT_H_

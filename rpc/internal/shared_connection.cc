@@ -1,0 +1,476 @@
+#include "rpc/internal/shared_connection.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <span>
+#include <string>
+#include <type_traits>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "common/status_macros.h"
+#include "common/tls/job_token.h"
+#include "rpc/wire.h"
+
+namespace ebb::rpc::internal {
+
+namespace {
+
+// Answers that had no room: of more calls than any worker has under way.
+constexpr size_t kMostBacklog = size_t{1} << 16;
+
+// In whose Run() this thread is.
+thread_local const SharedConnection* serving = nullptr;
+
+std::span<const std::byte> BytesOf(absl::string_view text) {
+  return std::as_bytes(std::span<const char>(text.data(), text.size()));
+}
+
+}  // namespace
+
+// One call: answered once, by its `done` or by the end of the last copy of it.
+class SharedConnection::Ticket {
+ public:
+  Ticket(std::shared_ptr<SharedConnection> connection, uint64_t id,
+         bool is_push)
+      : connection_(std::move(connection)), id_(id), is_push_(is_push) {}
+  ~Ticket() {
+    Answer(absl::UnavailableError("the request was not answered"), {});
+  }
+  Ticket(const Ticket&) = delete;
+  Ticket& operator=(const Ticket&) = delete;
+
+  // The connection knows whether it is the first.
+  void Answer(const absl::Status& status, const Payload& message) {
+    connection_->Answer(id_, status, message, is_push_);
+  }
+
+ private:
+  const std::shared_ptr<SharedConnection> connection_;
+  const uint64_t id_;
+  const bool is_push_;
+};
+
+absl::StatusOr<std::shared_ptr<SharedConnection>> SharedConnection::Open(
+    const SharedServices& services, Fd socket, shm::Peer peer,
+    shm::Mapping heap, const SharedHello& hello) {
+  EBB_ASSIGN_OR_RETURN(
+      const Fd up_file,
+      shm::CreateMemoryFile("ebb-worker-says", hello.up().file_bytes()));
+  EBB_ASSIGN_OR_RETURN(
+      const Fd down_file,
+      shm::CreateMemoryFile("ebb-server-says", hello.down().file_bytes()));
+  EBB_ASSIGN_OR_RETURN(shm::Mapping up,
+                       shm::MapToRead(up_file.get(), hello.up().file_bytes()));
+  EBB_ASSIGN_OR_RETURN(
+      shm::Mapping down,
+      shm::MapToWrite(down_file.get(), hello.down().file_bytes()));
+  EBB_RETURN_IF_ERROR(shm::SealAgainstWriters(down_file.get()));
+  EBB_RETURN_IF_ERROR(shm::SendMessage(
+      socket.get(),
+      absl::string_view(reinterpret_cast<const char*>(&hello), sizeof(hello)),
+      {up_file.get(), down_file.get()}));
+  return std::make_shared<SharedConnection>(
+      services, std::move(socket), std::move(peer), std::move(heap),
+      std::move(up), std::move(down), hello);
+}
+
+SharedConnection::SharedConnection(const SharedServices& services, Fd socket,
+                                   shm::Peer peer, shm::Mapping heap,
+                                   shm::Mapping up, shm::Mapping down,
+                                   const SharedHello& hello)
+    : services_(services),
+      socket_(std::move(socket)),
+      peer_(std::move(peer)),
+      heap_(std::move(heap)),
+      up_(std::move(up)),
+      down_(std::move(down)),
+      hello_(hello),
+      link_(down_.bytes(), hello.down(), up_.bytes(), hello.up()) {}
+
+bool SharedConnection::closed() const {
+  MutexLock lock(&mu_);
+  return closed_;
+}
+
+void SharedConnection::StopWhenIdle(absl::Time until) {
+  {
+    MutexLock lock(&mu_);
+    stopping_ = true;
+    stop_at_ = until;
+  }
+  link_.EndWait();
+}
+
+void SharedConnection::Run() {
+  serving = this;
+  shm::Record record;
+  absl::Time look = absl::Now() + kSharedLook;
+  bool gone = false, stopped = false;
+  while (!gone && !stopped) {
+    bool more = true;
+    for (int i = 0; i < kSharedBatch && !gone; ++i) {
+      const shm::Link::Got got = link_.Read(&record);
+      more = got != shm::Link::Got::kNothing;
+      if (!more) break;
+      link_.Wake(shm::Link::kRoom);
+      if (record.kind != kSharedPull && unheard_pull_) WakeForAnswers();
+      gone = got == shm::Link::Got::kNonsense || !Handle(record);
+    }
+    if (!more) WakeForAnswers();
+    if (gone) break;
+    const bool flushed = Flush();
+    // Who never reads is not served.
+    if (BacklogLength() > kMostBacklog) gone = true;
+    if (!more) {
+      link_.Wait(flushed ? shm::Link::kRecords
+                         : shm::Link::kRecords | shm::Link::kRoom,
+                 kSharedLook);
+    }
+    const absl::Time now = absl::Now();
+    if (now >= look) {
+      gone = shm::IsGone(socket_.get(), peer_);
+      look = now + kSharedLook;
+    }
+    MutexLock lock(&mu_);
+    stopped = stopping_ && (open_.empty() || now >= stop_at_) &&
+              (backlog_.empty() || now >= stop_at_);
+  }
+  serving = nullptr;
+  Close(/*worker_may_read=*/!gone);
+}
+
+// Waking a process takes a fifth of what a push of 1,000 rows does, and may put
+// it on this core, which it then has to share. So a worker that looks by itself
+// soon (Link::kSoon) is not woken while there is more to do, but for a pull,
+// which it waits for more, before something else is done.
+void SharedConnection::Wake(bool is_push) {
+  if (serving != this || !link_.PeerLooksSoon()) {
+    return link_.Wake(shm::Link::kRecords);
+  }
+  unheard_ = true;
+  unheard_pull_ |= !is_push;
+}
+
+void SharedConnection::WakeForAnswers() {
+  if (!unheard_) return;
+  unheard_ = false;
+  unheard_pull_ = false;
+  link_.Wake(shm::Link::kRecords);
+}
+
+bool SharedConnection::Handle(const shm::Record& record) {
+  if (record.kind != kSharedRelease) return HandleCall(record);
+  Pinned released;  // Destroyed without the lock.
+  MutexLock lock(&mu_);
+  const auto it = pinned_.find(record.id);
+  if (it == pinned_.end()) return false;
+  released = std::move(it->second);
+  pinned_.erase(it);
+  services_.files->Unpin(released.runs);
+  return true;
+}
+
+std::optional<Payload> SharedConnection::ValuesAt(
+    uint64_t id, const std::vector<shm::Run>& runs) {
+  Payload values;
+  if (runs.empty()) return values;
+  // Whoever drops the last part of it tells the worker.
+  struct Loan {
+    ~Loan() { connection->Freed(id); }
+    std::shared_ptr<SharedConnection> connection;
+    uint64_t id = 0;
+  };
+  auto loan = std::make_shared<Loan>();
+  loan->connection = shared_from_this();
+  loan->id = id;
+  const std::span<const std::byte> area =
+      up_.bytes().subspan(shm::SideSize::kHeaderBytes + hello_.up_ring_bytes);
+  for (const shm::Run& run : runs) {
+    const std::span<const std::byte> file =
+        run.file == kAreaFile ? area : heap_.bytes();
+    if (run.file > kHeapFile || run.offset > file.size() ||
+        run.bytes > file.size() - run.offset) {
+      return std::nullopt;
+    }
+    values.Append(loan, file.subspan(run.offset, run.bytes));
+  }
+  return values;
+}
+
+bool SharedConnection::HandleCall(const shm::Record& record) {
+  CallBody body;
+  if (record.bytes.size() < sizeof(body)) return false;
+  std::memcpy(&body, record.bytes.data(), sizeof(body));
+  const size_t runs_bytes = size_t{body.runs} * sizeof(shm::Run);
+  if (body.runs > kMostCallRuns || body.token_bytes > kTokenBytes ||
+      record.bytes.size() - sizeof(body) < runs_bytes + body.token_bytes) {
+    return false;
+  }
+  std::vector<shm::Run> runs(body.runs);
+  if (runs_bytes > 0) {
+    std::memcpy(runs.data(), record.bytes.data() + sizeof(body), runs_bytes);
+  }
+  // The header, which is this process's own copy, and then values that the
+  // worker may change at any time: the decoder takes them by reference.
+  const std::string token =
+      record.bytes.substr(sizeof(body) + runs_bytes, body.token_bytes);
+  auto header = std::make_shared<const std::string>(
+      record.bytes.substr(sizeof(body) + runs_bytes + body.token_bytes));
+  Payload message;
+  message.Append(header, BytesOf(*header));
+  const std::optional<Payload> values = ValuesAt(record.id, runs);
+  if (!values) return false;
+  for (const Payload::Slice& slice : values->slices()) {
+    message.Append(slice.owner, slice.bytes);
+  }
+  if (record.kind == kSharedClock) {
+    absl::StatusOr<ClockUpdate> update = DecodeClockUpdate(message);
+    if (!update.ok()) {
+      services_.guard.Count(Refusal::kMessage);
+      return false;
+    }
+    if (!services_.guard.CheckWorker(*update, token).ok()) return true;
+    if (!services_.traffic->Begin().ok()) return true;
+    services_.data->Clock(*std::move(update));
+    services_.traffic->HandlerReturned();
+    services_.traffic->CallEnded();
+    return true;
+  }
+  if (record.kind != kSharedPush && record.kind != kSharedPull) return false;
+  {
+    MutexLock lock(&mu_);
+    if (pinned_.contains(record.id) || open_.contains(record.id)) return false;
+  }
+  absl::Status begun;
+  if (message.size() > services_.most_bytes) {
+    begun = absl::OutOfRangeError(
+        absl::StrCat("a message of ", message.size(), " bytes; at most ",
+                     services_.most_bytes, " are taken"));
+  } else {
+    begun = services_.traffic->Begin();
+    if (absl::IsResourceExhausted(begun)) {
+      services_.guard.Count(Refusal::kCalls);
+    }
+  }
+  {
+    MutexLock lock(&mu_);
+    if (!begun.ok()) {
+      ReplyLocked(record.id, static_cast<uint32_t>(begun.code()), {},
+                  BytesOf(begun.message()));
+    } else {
+      open_.insert(record.id);
+    }
+  }
+  if (!begun.ok()) {
+    link_.Wake(shm::Link::kRecords);
+    return true;
+  }
+  if (record.kind == kSharedPush) {
+    Serve<PushRequest, PushReply>(record.id, DecodePushRequest(message), token,
+                                  &PsHandler::Push);
+  } else {
+    Serve<PullRequest, PullReply>(record.id, DecodePullRequest(message), token,
+                                  &PsHandler::Pull);
+  }
+  services_.traffic->HandlerReturned();
+  return true;
+}
+
+template <typename Request, typename Reply>
+void SharedConnection::Serve(
+    uint64_t id, absl::StatusOr<Request> request, absl::string_view token,
+    void (PsHandler::*method)(Request, std::function<void(Reply)>)) {
+  const auto ticket = std::make_shared<Ticket>(
+      shared_from_this(), id, std::is_same_v<Reply, PushReply>);
+  if (!request.ok()) {
+    services_.guard.Count(Refusal::kMessage);
+    ticket->Answer(request.status(), {});
+    return;
+  }
+  if (const absl::Status may = services_.guard.CheckWorker(*request, token);
+      !may.ok()) {
+    ticket->Answer(may, {});
+    return;
+  }
+  (services_.data->*method)(*std::move(request), [ticket](const Reply& reply) {
+    ticket->Answer(absl::OkStatus(), Encode(reply));
+  });
+}
+
+void SharedConnection::Answer(uint64_t id, const absl::Status& status,
+                              const Payload& message, bool is_push) {
+  {
+    MutexLock lock(&mu_);
+    if (closed_ || open_.erase(id) == 0) return;
+    services_.traffic->CallEnded();
+    if (!status.ok()) {
+      ReplyLocked(id, static_cast<uint32_t>(status.code()), {},
+                  BytesOf(status.message()));
+    } else if (message.size() > services_.most_bytes) {
+      const std::string why =
+          absl::StrCat("the answer has ", message.size(), " bytes; at most ",
+                       services_.most_bytes, " can be sent");
+      ReplyLocked(id, static_cast<uint32_t>(absl::StatusCode::kOutOfRange), {},
+                  BytesOf(why));
+    } else {
+      const std::span<const std::byte> header = HeaderOf(message);
+      const auto header_bytes = static_cast<int64_t>(header.size());
+      const Payload values =
+          message.Sub(header_bytes, message.size() - header_bytes);
+      if (header_bytes > link_.most_bytes() / 4 ||
+          !ReplyValuesLocked(id, header, values)) {
+        ReplyLocked(id, kElsewhere, {}, {});
+      }
+    }
+  }
+  Wake(is_push);
+}
+
+bool SharedConnection::ReplyValuesLocked(uint64_t id,
+                                         std::span<const std::byte> header,
+                                         const Payload& values) {
+  const std::vector<shm::Run> runs = services_.files->Find(values);
+  if (static_cast<int64_t>(sizeof(ReplyBody) + runs.size() * sizeof(shm::Run)) >
+      link_.most_bytes() / 4) {
+    return false;
+  }
+  std::vector<std::span<const std::byte>> copied;
+  int64_t at = 0, copied_bytes = 0;
+  for (const shm::Run& run : runs) {
+    const auto bytes = static_cast<int64_t>(run.bytes);
+    if (run.file == shm::kNoFile) {
+      const Payload part = values.Sub(at, bytes);
+      for (const auto& slice : part.slices()) copied.push_back(slice.bytes);
+      copied_bytes += bytes;
+    }
+    at += bytes;
+  }
+  if (copied_bytes > link_.most_bytes() / 2 || !PinLocked(id, values, runs)) {
+    return false;
+  }
+  if (ReplyLocked(id, 0, runs, header, copied)) return true;
+  const auto pinned = pinned_.find(id);
+  if (pinned != pinned_.end()) {
+    services_.files->Unpin(pinned->second.runs);
+    pinned_.erase(pinned);
+  }
+  return false;
+}
+
+bool SharedConnection::PinLocked(uint64_t id, const Payload& values,
+                                 const std::vector<shm::Run>& runs) {
+  const auto in_file = [](const shm::Run& run) {
+    return run.file != shm::kNoFile;
+  };
+  if (std::ranges::none_of(runs, in_file)) return true;
+  if (!HandOverFilesLocked(runs) || !services_.files->Pin(runs)) return false;
+  pinned_[id] = {values, runs};
+  return true;
+}
+
+bool SharedConnection::HandOverFilesLocked(const std::vector<shm::Run>& runs) {
+  uint32_t last = 0;
+  for (const shm::Run& run : runs) {
+    if (run.file != shm::kNoFile) last = std::max(last, run.file);
+  }
+  if (last >= kMostSharedFiles) return false;
+  while (files_handed_over_ <= last) {
+    const auto file = services_.files->Get(files_handed_over_);
+    if (!file) return false;
+    const SharedFile said = {.number = files_handed_over_,
+                             .bytes = file->bytes};
+    const absl::string_view bytes(reinterpret_cast<const char*>(&said),
+                                  sizeof(said));
+    if (!shm::SendMessage(socket_.get(), bytes, {file->fd}).ok()) return false;
+    ++files_handed_over_;
+  }
+  return true;
+}
+
+bool SharedConnection::ReplyLocked(
+    uint64_t id, uint32_t status, const std::vector<shm::Run>& runs,
+    std::span<const std::byte> header,
+    std::span<const std::span<const std::byte>> copied) {
+  const ReplyBody body = {.status = status,
+                          .runs = static_cast<uint32_t>(runs.size()),
+                          .header_bytes = static_cast<uint32_t>(header.size())};
+  absl::InlinedVector<std::span<const std::byte>, 4> parts = {
+      std::as_bytes(std::span(&body, 1)),
+      std::as_bytes(std::span<const shm::Run>(runs)), header};
+  parts.insert(parts.end(), copied.begin(), copied.end());
+  if (backlog_.empty() && link_.Write(kSharedReply, id, parts)) return true;
+  // How much of that there would be, only the worker bounds.
+  if (!copied.empty()) return false;
+  shm::Record late = {.kind = kSharedReply, .id = id, .bytes = {}};
+  for (const auto& part : parts) {
+    late.bytes.append(reinterpret_cast<const char*>(part.data()), part.size());
+  }
+  backlog_.push_back(std::move(late));
+  link_.AlsoWaitForRoom();
+  link_.EndWait();
+  return true;
+}
+
+void SharedConnection::Freed(uint64_t id) {
+  {
+    MutexLock lock(&mu_);
+    if (closed_) return;
+    if (!backlog_.empty() || !link_.Write(kSharedFreed, id, {})) {
+      backlog_.push_back({.kind = kSharedFreed, .id = id, .bytes = {}});
+      link_.AlsoWaitForRoom();
+      link_.EndWait();
+    }
+  }
+  // Who waits for nothing else learns it with the next answer.
+  link_.Wake(shm::Link::kRoom);
+}
+
+size_t SharedConnection::BacklogLength() const {
+  MutexLock lock(&mu_);
+  return backlog_.size();
+}
+
+bool SharedConnection::Flush() {
+  bool sent = false, all = false;
+  {
+    MutexLock lock(&mu_);
+    while (!backlog_.empty()) {
+      const shm::Record& next = backlog_.front();
+      if (!link_.Write(next.kind, next.id, {BytesOf(next.bytes)})) break;
+      backlog_.pop_front();
+      sent = true;
+    }
+    all = backlog_.empty();
+  }
+  if (sent) link_.Wake(shm::Link::kRecords);
+  return all;
+}
+
+void SharedConnection::Close(bool worker_may_read) {
+  absl::flat_hash_map<uint64_t, Pinned> pinned;
+  {
+    MutexLock lock(&mu_);
+    closed_ = true;
+    for (size_t i = 0; i < open_.size(); ++i) services_.traffic->CallEnded();
+    open_.clear();
+    pinned.swap(pinned_);
+    backlog_.clear();
+  }
+  std::vector<Payload> kept;
+  for (auto& [id, one] : pinned) {
+    if (worker_may_read) {
+      kept.push_back(std::move(one.values));
+    } else {
+      services_.files->Unpin(one.runs);
+    }
+  }
+  services_.files->Keep(std::move(kept));
+  // The worker learns it now, not when the last answer is dropped.
+  shm::Disconnect(socket_.get());
+}
+
+}  // namespace ebb::rpc::internal

@@ -1,0 +1,69 @@
+// Where workers of the same machine and user connect to a server's memory.
+#ifndef EBB_RPC_INTERNAL_SHARED_HOST_H_
+#define EBB_RPC_INTERNAL_SHARED_HOST_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/mutex.h"
+#include "common/shm/memory_file.h"
+#include "rpc/internal/shared_connection.h"
+#include "rpc/internal/shared_protocol.h"
+
+namespace ebb::rpc::internal {
+
+// Thread-safe. Threads of its own: one accepts, and each connection has one.
+class SharedHost {
+ public:
+  // Unavailable: the system has no such sockets.
+  static absl::StatusOr<std::unique_ptr<SharedHost>> Start(
+      const SharedServices& services);
+  ~SharedHost();
+
+  // For one connection, within a few seconds. See the RPC for errors.
+  absl::StatusOr<SharedOffer> Offer(uint32_t version,
+                                    absl::string_view boot_id);
+
+  // Ends all connections: when their calls have ended, or at `until`. No call
+  // may begin any more (Traffic).
+  void Stop(absl::Time until);
+
+ private:
+  struct Served {
+    std::shared_ptr<SharedConnection> connection;
+    std::thread thread;
+  };
+
+  SharedHost(const SharedServices& services, SharedHello hello,
+             std::string name, Fd listening, Fd stop);
+  absl::Status HasRoomLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Accept();
+  absl::Status Welcome(Fd socket);
+  // Those that ended; all: those that have not, too.
+  void Reap(bool all);
+
+  const SharedServices services_;
+  const SharedHello hello_;
+  const std::string name_;
+  const std::string boot_id_;
+  const Fd listening_;
+  const Fd stop_;  // An eventfd.
+
+  Mutex mu_;
+  // Of offers that were not taken yet, and until when they count.
+  std::vector<std::pair<std::string, absl::Time>> tokens_ ABSL_GUARDED_BY(mu_);
+  std::vector<Served> served_ ABSL_GUARDED_BY(mu_);
+  std::thread accepting_;
+};
+
+}  // namespace ebb::rpc::internal
+
+#endif  // EBB_RPC_INTERNAL_SHARED_HOST_H_

@@ -1,0 +1,143 @@
+// A worker's end of a connection through shared memory.
+#ifndef EBB_RPC_INTERNAL_SHARED_SESSION_H_
+#define EBB_RPC_INTERNAL_SHARED_SESSION_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/mutex.h"
+#include "common/payload.h"
+#include "common/shm/area.h"
+#include "common/shm/memory_file.h"
+#include "common/shm/ring.h"
+#include "common/shm/shared_heap.h"
+#include "common/shm/unix_socket.h"
+#include "rpc/internal/guard.h"
+#include "rpc/internal/shared_protocol.h"
+#include "rpc/transport.h"
+
+namespace ebb::rpc::internal {
+
+// Thread-safe, but that one thread at a time calls Run(). Values that were
+// pulled keep it: the server keeps them unchanged for as long as the connection
+// is there, so that is closed with the last of them.
+class SharedSession : public std::enable_shared_from_this<SharedSession> {
+ public:
+  // What was begun here is to go over the network.
+  using Elsewhere =
+      std::function<void(const PullRequest& request, absl::Duration deadline,
+                         PsChannel::PullDone done)>;
+
+  // Connects and is greeted, within a few seconds. Values of pushes that lie in
+  // `heap`, which may be null, the server reads there, all others are copied.
+  // An error: the server is gone, of another user, or speaks another language.
+  static absl::StatusOr<std::shared_ptr<SharedSession>> Open(
+      const SharedOffer& offer, int64_t most_bytes,
+      std::shared_ptr<shm::SharedHeap> heap = nullptr, Guard guard = {});
+  // Use Open().
+  SharedSession(Fd socket, shm::Peer peer, shm::Mapping up, shm::Mapping down,
+                const SharedHello& hello, int64_t most_bytes,
+                std::shared_ptr<shm::SharedHeap> heap, Guard guard);
+  ~SharedSession();
+
+  // Begins a call, whose `done` comes from Run() or Close(). False: it must go
+  // another way, and the arguments are as they were; else those that are not
+  // const are taken.
+  bool Push(PushRequest* request, absl::Time deadline,
+            PsChannel::PushDone* done);
+  bool Pull(const PullRequest& request, absl::Time deadline,
+            PsChannel::PullDone* done);
+  bool Clock(const ClockUpdate& update);
+
+  // Serves the calls until Stop(), or until the server is gone.
+  void Run(const Elsewhere& elsewhere);
+  void Stop();
+  // Takes no more calls, and ends those that are under way with `status`.
+  void Close(const absl::Status& status);
+
+ private:
+  // What the server reads for a call.
+  struct Lent {
+    std::vector<shm::Run> runs;  // With offsets of the area from its place.
+    Payload in_heap;
+    Payload copied;  // To the area, when there is a place.
+    std::optional<int64_t> place;
+  };
+  struct Call {
+    uint32_t kind = kSharedClock;
+    std::string token;  // Of the worker, for the call's job; or empty.
+    std::string header;
+    Lent lent;  // Until it is sent.
+    absl::Time deadline;
+    std::variant<std::monostate, PsChannel::PushDone, PsChannel::PullDone> done;
+    PullRequest pull;  // Of a pull.
+  };
+  class Grant;
+
+  bool Start(const Payload& message, Call* call);
+  // Sends what waits for that, as far as there is room.
+  void Flush();
+  // Which of the values are copied, and where the server finds all of them.
+  Lent Lend(const Payload& values) const;
+  // The oldest that waits, with a place for what is to be copied. False:
+  // nothing can be sent now.
+  bool TakeNext(uint64_t* id, Lent* lent);
+  // False: there is no room, and it waits again.
+  bool SendNow(uint64_t id, Lent lent);
+  void WaitForRoomLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // False: nonsense.
+  bool Handle(shm::Record&& record, const Elsewhere& elsewhere);
+  bool HandleReply(shm::Record&& record, const Elsewhere& elsewhere);
+  bool Freed(uint64_t id);
+  // What the runs name, those of the server's files kept by a Grant; `own` is
+  // what lies in none. False: nonsense.
+  bool Values(uint64_t id, const std::vector<shm::Run>& runs,
+              const Payload::Slice& own, Payload* to);
+  // The mapping of the server's file; null: there is none.
+  const shm::Mapping* FileOf(uint32_t number);
+  void Expire();
+  void Release(uint64_t id);
+
+  const Fd socket_;
+  shm::Peer peer_;  // Constant to the end.
+  const shm::Mapping up_;
+  const shm::Mapping down_;
+  const SharedHello hello_;
+  const int64_t most_bytes_;
+  const std::shared_ptr<shm::SharedHeap> heap_;  // May be null.
+  const Guard guard_;
+  shm::Link link_;  // Written to under mu_.
+
+  // Of Run(). Deque: they stay where they are.
+  std::deque<shm::Mapping> files_;
+
+  Mutex mu_;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;
+  bool copying_ ABSL_GUARDED_BY(mu_) = false;  // Some thread is in Flush().
+  shm::Area area_ ABSL_GUARDED_BY(mu_);
+  uint64_t next_id_ ABSL_GUARDED_BY(mu_) = 1;
+  absl::flat_hash_map<uint64_t, std::unique_ptr<Call>> calls_
+      ABSL_GUARDED_BY(mu_);
+  // By call: what was sent, until the server says that it is not read any more.
+  absl::flat_hash_map<uint64_t, Lent> lent_ ABSL_GUARDED_BY(mu_);
+  std::deque<uint64_t> waiting_ ABSL_GUARDED_BY(mu_);    // Calls, not yet sent.
+  std::vector<uint64_t> releases_ ABSL_GUARDED_BY(mu_);  // Likewise.
+  absl::Time next_deadline_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+};
+
+}  // namespace ebb::rpc::internal
+
+#endif  // EBB_RPC_INTERNAL_SHARED_SESSION_H_

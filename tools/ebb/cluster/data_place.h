@@ -1,0 +1,55 @@
+// Where data sets are kept, as a command line says it: a folder, or a scheduler
+// that has one.
+#ifndef EBB_TOOLS_EBB_CLUSTER_DATA_PLACE_H_
+#define EBB_TOOLS_EBB_CLUSTER_DATA_PLACE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "datasets/set_store.h"
+#include "datasets/target.h"
+#include "rpc/data_sets.h"
+#include "tools/ebb/cluster/cluster_access.h"
+
+namespace ebb::tools {
+
+// Whether `place` is HOST:PORT or unix:PATH, and not a folder: what has a slash
+// in it, or no port, is one.
+bool IsDaemonAddress(absl::string_view place);
+
+// What a data set is called where nobody says it: as the folder it is in.
+std::string SetNameOf(const std::string& folder);
+
+// Where `ebb submit` fetches data sets to: ebb/data in $XDG_CACHE_HOME, or in
+// .cache of $HOME; empty: there is neither.
+std::string DataCacheFolder();
+
+class DataPlace {
+ public:
+  // A folder that is missing is made only to push there, and only if it is said
+  // to be one, by a slash: else it may be an address that was mistyped.
+  // InvalidArgument, NotFound: so it is, perhaps. `access` says who asks, where
+  // a daemon is asked; its scheduler is set.
+  static absl::StatusOr<DataPlace> Open(const std::string& place, bool to_push,
+                                        ClusterAccess* access);
+
+  // As long as this lives.
+  datasets::Target* target() const;
+  absl::StatusOr<std::vector<datasets::SetSummary>> List() const;
+  absl::Status Remove(absl::string_view name) const;
+  // How jobs name a file of the set.
+  std::string PathOf(absl::string_view set, absl::string_view file) const;
+
+ private:
+  // One of them.
+  std::unique_ptr<datasets::SetStore> store_;
+  std::unique_ptr<rpc::DataSetsClient> daemon_;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_CLUSTER_DATA_PLACE_H_

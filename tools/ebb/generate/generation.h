@@ -1,0 +1,34 @@
+// Writes a generated data set: the files of its parts, and what is true of
+// them (docs/generate.md).
+#ifndef EBB_TOOLS_EBB_GENERATE_GENERATION_H_
+#define EBB_TOOLS_EBB_GENERATE_GENERATION_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "data/generate/generator.h"
+#include "tools/text/json.h"
+
+namespace ebb::tools {
+
+struct GenerationTarget {
+  // Files are NAME.train..., NAME.test... and NAME.truth.json.
+  std::string name;
+  int64_t rows = 0;
+  int64_t test_rows = 0;  // 0: no such part.
+  bool gzip = false;
+  bool force = false;  // Whether files that are there are replaced.
+  bool json = false;   // Whether the truth is printed instead of a summary.
+};
+
+// Prints the progress on the standard error. All files appear when all are
+// whole; after an error there are none, and those that were there stay.
+// kAlreadyExists, kInvalidArgument, kCancelled when interrupted; else what the
+// system says. `truth` has what is to stand first in NAME.truth.json.
+absl::Status WriteGenerated(const GenerationTarget& target,
+                            data::generate::Generator* generator, Json truth);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_GENERATE_GENERATION_H_

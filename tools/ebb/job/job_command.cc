@@ -1,0 +1,100 @@
+// `ebb job check` and `ebb job show`.
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "job/validate.h"
+#include "job/yaml.h"
+#include "tools/ebb/cluster/data_flags.h"
+#include "tools/ebb/command.h"
+#include "tools/ebb/job/job_sizes.h"
+#include "tools/ebb/job/submission.h"
+#include "tools/text/console.h"
+
+namespace ebb::tools {
+
+namespace {
+
+struct Flags {
+  JobFlags file;
+  ClusterAccess access;
+  DataFlags data;
+};
+
+int Check(const Flags& flags) {
+  JobChoice choice = flags.file.Choice();
+  choice.open = OpenFromCluster(flags.access, flags.data);
+  const auto prepared = PrepareJob(choice);
+  if (!prepared.ok()) return Report(prepared.status());
+  const auto sizes = SizesOf(*prepared);
+  if (!sizes.ok()) return Report(sizes.status());
+  const JobPlan& plan = prepared->record.plan;
+  std::cout << prepared->record.name
+            << " is good: " << Count(plan.examples, "example") << " in "
+            << Count(plan.shards(), "item") << " an epoch, "
+            << Count(plan.epochs, "epoch") << ", " << SizeText(plan) << "\n";
+  std::cout << SizesText(*prepared, *sizes);
+  if (!prepared->choices.empty()) {
+    std::cout << ChoicesText(prepared->choices) << "\n";
+  }
+  if (!prepared->note.empty()) std::cout << prepared->note << "\n";
+  const std::string warning = WideModelWarning(*prepared);
+  if (!warning.empty()) std::cout << warning << "\n";
+  return kExitGood;
+}
+
+// Without what follows from the data where that cannot be had.
+int Show(const Flags& flags) {
+  JobChoice choice = flags.file.Choice();
+  const job::JobFile file = job::ReadJobFile(choice.file, choice.overrides);
+  if (!file.ok()) return Report(job::ToStatus(file.mistakes));
+  choice.open = OpenFromCluster(flags.access, flags.data);
+  const auto prepared = PrepareJob(choice);
+  if (!prepared.ok()) {
+    std::cout << job::JobToYaml(file.job, job::YamlStyle::kExplained);
+    std::cerr << "ebb: what ebb chooses from the data is left out, for `ebb "
+                 "job check` would fail:\n"
+              << prepared.status().message() << "\n";
+    return kExitGood;
+  }
+  v1::Job given = file.job;
+  job::FillDefaults(&given);
+  v1::Job shown = prepared->job;
+  *shown.mutable_data() = given.data();  // With paths as they were written.
+  std::cout << job::JobToYaml(shown, job::YamlStyle::kExplained,
+                              prepared->choices);
+  return kExitGood;
+}
+
+}  // namespace
+
+void AddJobCommand(CLI::App* app, int* exit_code) {
+  CLI::App* job = app->add_subcommand("job", "Checks or explains a job file");
+  job->require_subcommand(1);
+  job->footer("\nExample:\n  ebb job check examples/jobs/fashion_mlp.yaml");
+  const auto add = [&](const char* name, const char* help, const char* footer,
+                       int (*run)(const Flags&)) {
+    CLI::App* command = job->add_subcommand(name, help);
+    const auto flags = std::make_shared<Flags>();
+    AddJobFlags(command, &flags->file);
+    AddAccessFlags(command, &flags->access);
+    AddDataFlags(command, &flags->data);
+    command->footer(footer);
+    command->callback([=] { *exit_code = run(*flags); });
+  };
+  add("check", "Reports all mistakes in a job file and its data", R"(
+Also reads the data; it asks the scheduler about files ebb://NAME/FILE of the
+cluster. Exits 2 if anything is wrong.
+Example:
+  ebb job check examples/jobs/fashion_mlp.yaml)",
+      &Check);
+  add("show",
+      "Prints the whole job, with defaults and an explanation of each key", R"(
+Reads the data to choose batch, epochs and rate. Without the data it leaves
+these out.
+Example:
+  ebb job show examples/jobs/fashion_softmax.yaml --set train.epochs=3)",
+      &Show);
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,118 @@
+#include "tools/ebb/job/job_sizes.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "client/actions.h"
+#include "client/job_limits.h"
+#include "common/filters/encoding.h"
+#include "common/filters/filter.h"
+#include "common/status_macros.h"
+#include "server/job_rule.h"
+#include "server/memory_budget.h"
+#include "tools/text/console.h"
+
+namespace ebb::tools {
+
+namespace {
+
+constexpr int64_t kFloat = sizeof(float);
+// Of a row beside its floats, as docs/memory.md says: its key and marks, and
+// its place in the index. A version is at most half as large again.
+constexpr int64_t kRowOverhead = 12;
+constexpr int64_t kIndexOfARow = 16;
+
+int64_t Encoded(const Filter& filter, int64_t floats) {
+  return filter.kind == FilterKind::kNone
+             ? floats * kFloat
+             : EncodedBytes(EncodingOf(filter), floats);
+}
+
+// Distinct keys of a batch, at most; 0 of data without keys.
+int64_t KeysOfBatch(const PreparedJob& prepared) {
+  const JobPlan& plan = prepared.record.plan;
+  if (plan.trained_tables() == 0) return 0;
+  const int64_t batch =
+      *std::max_element(plan.batch_by_epoch.begin(), plan.batch_by_epoch.end());
+  const double entries = static_cast<double>(prepared.data.entries) /
+                         static_cast<double>(plan.examples);
+  return static_cast<int64_t>(entries * static_cast<double>(batch));
+}
+
+}  // namespace
+
+absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
+  const JobPlan& plan = prepared.record.plan;
+  EBB_ASSIGN_OR_RETURN(const auto rule,
+                       server::JobRule::Create(prepared.record));
+  const int slots = rule->SlotCount();
+  JobSizes sizes;
+  sizes.servers =
+      server::CopiesOfWeights(plan, slots) * plan.parameters * kFloat;
+  sizes.disk = plan.checkpoint_keep * (1 + slots) * plan.parameters * kFloat;
+
+  const client::ClientOptions options;
+  const auto limits = client::LimitsFor(options, plan, 0);
+  sizes.worker_data = prepared.data.bytes;
+  sizes.worker = sizes.worker_data +
+                 (limits ? client::JobBytes(options, plan, *limits) : 0);
+
+  int64_t row_floats = 0;
+  for (int32_t t = 0; t < plan.trained_tables(); ++t) {
+    const int64_t width = plan.sparse_tables[t].width;
+    const int64_t row_slots = rule->RowOptimizer(t)->SlotCount();
+    const int64_t row = kRowOverhead + width * (1 + row_slots) * kFloat;
+    sizes.servers_of_a_key += row + row / 2 + kIndexOfARow;
+    row_floats += width;
+  }
+  const int64_t keys = KeysOfBatch(prepared);
+  const int64_t names =
+      keys * static_cast<int64_t>(sizeof(uint64_t)) * plan.trained_tables();
+  sizes.pulled = Encoded(plan.filters.pull, plan.parameters) + names +
+                 keys * row_floats * kFloat;
+  sizes.pushed = Encoded(plan.filters.push, plan.parameters) + names +
+                 keys * row_floats * kFloat;
+  return sizes;
+}
+
+std::string SizesText(const PreparedJob& prepared, const JobSizes& sizes) {
+  const bool rows = sizes.servers_of_a_key > 0;
+  const std::string most = rows ? "at most " : "";
+  std::string text = absl::StrCat("It takes about\n  memory of all servers   ",
+                                  BytesText(sizes.servers));
+  if (rows) {
+    absl::StrAppend(&text, ", and ", BytesText(sizes.servers_of_a_key),
+                    " for each key");
+  }
+  absl::StrAppend(&text, "\n  memory of each worker   ",
+                  BytesText(sizes.worker), ", ", BytesText(sizes.worker_data),
+                  " of it data", "\n  a batch                 ", most,
+                  BytesText(sizes.pulled), " pulled, ", most,
+                  BytesText(sizes.pushed), " pushed",
+                  "\n  disk for checkpoints    ", BytesText(sizes.disk), " (",
+                  Count(prepared.record.plan.checkpoint_keep, "version"), ")",
+                  rows ? ", and the rows" : "", "\n");
+  return text;
+}
+
+std::string WideModelWarning(const PreparedJob& prepared) {
+  const JobPlan& plan = prepared.record.plan;
+  constexpr int64_t kNobodyMinds = int64_t{1} << 24;
+  if (!prepared.job.data().train().has_libsvm() || plan.trained_tables() > 0 ||
+      plan.parameters < kNobodyMinds ||
+      prepared.data.features / 2 < prepared.data.entries) {
+    return "";
+  }
+  return absl::StrCat(
+      "warning: the model has ", plan.parameters, " parameters (",
+      BytesText(plan.parameters * kFloat), "), as the highest index of ",
+      "data.train is ", prepared.data.features, ", but its rows have ",
+      prepared.data.entries,
+      " numbers together: most features occur nowhere\n  hint: libsvm: {path: "
+      "…, "
+      "keys: true} with model: sparse_logistic (values to predict: {kind: fm, "
+      "labels: values}) has only what occurs");
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,460 @@
+#include "tools/ebb/job/submission.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <random>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/status_macros.h"
+#include "data/dataset.h"
+#include "data/order.h"
+#include "data/reader.h"
+#include "datasets/manifest.h"
+#include "job/fit.h"
+#include "job/keys.h"
+#include "job/mistake.h"
+#include "job/specification.h"
+#include "job/validate.h"
+#include "models/backends.h"
+#include "models/model.h"
+#include "models/plugin.h"
+#include "models/registry.h"
+#include "rpc/convert.h"
+#include "tools/ebb/job/data_hint.h"
+#include "tools/files/files.h"
+#include "tools/text/console.h"
+#include "worker/job_data.h"
+
+namespace ebb::tools {
+
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+// A mistake of the key `path`, unless the status names another itself.
+job::Mistake MistakeOf(const absl::Status& status, absl::string_view path,
+                       const job::SourceMap& sources) {
+  job::Mistake mistake = job::MistakeFromStatus(status, sources);
+  if (mistake.path.empty()) {
+    mistake.path = std::string(path);
+    mistake.place = sources.Find(path);
+  }
+  return mistake;
+}
+
+absl::Status Refuse(const absl::Status& status, absl::string_view path,
+                    const job::SourceMap& sources) {
+  return job::ToStatus({MistakeOf(status, path, sources)});
+}
+
+job::SourceFacts FactsOf(const data::Dataset& dataset) {
+  return {dataset.examples(), dataset.features(),
+          static_cast<int64_t>(dataset.index().classes.size()),
+          dataset.class_places(), dataset.mean_row_sum()};
+}
+
+// The kinds of models that the job can name.
+absl::StatusOr<std::vector<std::string>> ModelKinds(const v1::Job& job,
+                                                    const JobChoice& choice) {
+  models::Registry registry;
+  EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&registry));
+  if (job.model().has_plugin()) {
+    const auto kind = models::LoadPlugin(job.model().plugin(),
+                                         choice.plugin_folders, &registry);
+    if (!kind.ok()) return kind.status();
+  }
+  std::vector<std::string> kinds;
+  for (const auto& [kind, summary] : registry.List()) kinds.push_back(kind);
+  return kinds;
+}
+
+// A plugin's model may have any loss.
+void NoteLoss(const models::ModelDescription& description,
+              const data::Index& index, job::JobFacts* facts) {
+  switch (description.labels) {
+    case models::LabelKind::kValue:
+      facts->squared_loss = true;
+      if (index.labels) {
+        facts->guess_loss = index.labels->stddev * index.labels->stddev / 2;
+      }
+      break;
+    case models::LabelKind::kBinary:
+      facts->guess_loss = std::log(2.0);
+      break;
+    case models::LabelKind::kClass:
+      facts->guess_loss = std::log(static_cast<double>(description.classes));
+      break;
+  }
+}
+
+// Into `facts`.
+absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
+                           const data::Index& index, job::JobFacts* facts) {
+  EBB_ASSIGN_OR_RETURN(const auto backend, models::CreateBackend({}));
+  models::Registry registry;
+  EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&registry));
+  EBB_ASSIGN_OR_RETURN(const auto model,
+                       worker::CreateModel(job, index, choice.plugin_folders,
+                                           &registry, backend.get()));
+  const models::ModelDescription& description = model->description();
+  for (const models::TableShape& table : description.tables) {
+    facts->tables.push_back({table.name, table.size(), table.init});
+  }
+  for (const models::SparseTableShape& table : description.sparse_tables) {
+    job::SparseTable& sparse = facts->sparse_tables.emplace_back();
+    sparse.name = table.name;
+    sparse.width = static_cast<int32_t>(table.width);
+    sparse.init = table.init;
+    sparse.kind = table.kind;
+  }
+  if (!job.model().has_plugin()) NoteLoss(description, index, facts);
+  return absl::OkStatus();
+}
+
+// Of the dense tables.
+int64_t ParametersOf(const job::JobFacts& facts) {
+  int64_t sum = 0;
+  for (const job::DenseTable& table : facts.tables) sum += table.size;
+  return sum;
+}
+
+// A job file, and all that is found to be wrong with it, each thing once.
+struct Draft {
+  data::OpenBytes open = data::OpenFile;
+  v1::Job full;
+  job::JobFile file;
+  job::DataFacts known;
+  DataExtent extent;
+  std::vector<std::string> notes;
+  // Where the data comes from, for errors that say that it is not there.
+  std::string data_hint;
+
+  // Notes the bad examples that are left out of the data at `key`, beyond those
+  // that are known of already.
+  void NoteLeftOut(const data::Dataset& data, absl::string_view key,
+                   int64_t known_already = 0) {
+    const int64_t count = data.left_out().examples - known_already;
+    if (count <= 0) return;
+    notes.push_back(
+        absl::StrCat(Count(count, "bad example"), " of ", key,
+                     " left out; the first: ", data.left_out().first));
+  }
+
+  // Notes what the owner should know of the columns of the training data.
+  void NoteRemarks(const data::Dataset& data, absl::string_view key) {
+    constexpr size_t kMost = 30;
+    const std::vector<std::string>& remarks = data.remarks();
+    for (size_t i = 0; i < remarks.size(); ++i) {
+      if (i == kMost) {
+        notes.push_back(absl::StrCat(key, ": ", remarks.size() - kMost,
+                                     " more columns like these"));
+        break;
+      }
+      notes.push_back(absl::StrCat(key, ": ", remarks[i]));
+    }
+  }
+
+  // A mistake for each line of the message.
+  void Fail(const absl::Status& status, absl::string_view path) {
+    if (status.ok()) return;
+    std::vector<job::Mistake> mistakes;
+    std::string text;
+    for (const absl::string_view line :
+         absl::StrSplit(status.message(), '\n')) {
+      if (!text.empty() && !absl::StartsWith(line, "hint: ")) {
+        mistakes.push_back(
+            MistakeOf(absl::Status(status.code(), text), path, file.sources));
+        text.clear();
+      }
+      absl::StrAppend(&text, text.empty() ? "" : "\n", line);
+    }
+    mistakes.push_back(
+        MistakeOf(absl::Status(status.code(), text), path, file.sources));
+    if (absl::IsNotFound(status) && absl::StartsWith(path, "data.") &&
+        mistakes.back().hint.empty()) {
+      mistakes.back().hint = data_hint;
+    }
+    job::MergeMistakes(mistakes, &file.mistakes);
+  }
+  void Validate() {
+    job::MergeMistakes(
+        job::ValidateJob(file.job, known, file.sources, file.mistakes),
+        &file.mistakes);
+  }
+  bool WrongIn(absl::string_view key) const {
+    return std::ranges::any_of(file.mistakes, [&](const job::Mistake& one) {
+      return one.path == key ||
+             absl::StartsWith(one.path, absl::StrCat(key, "."));
+    });
+  }
+};
+
+// Whether the source can be read at all, whatever its labels are and whatever
+// becomes of its features.
+void Open(data::SourceSpec spec, absl::string_view path, Draft* draft) {
+  if (draft->WrongIn(path)) return;
+  spec.standardise = false;
+  spec.split.reset();
+  draft->Fail(data::OpenReader(spec, draft->open).status(), path);
+}
+
+// Test data where nothing is known of the training data.
+void OpenTestData(Draft* draft) {
+  if (!draft->full.data().has_test()) return;
+  Open(*worker::TestSource(draft->full, data::LabelKind::kReal, std::nullopt),
+       "data.test", draft);
+}
+
+// Only opens the data, where it or the model that would read it is wrong.
+void OpenData(Draft* draft) {
+  if (draft->full.data().has_train()) {
+    Open(worker::TrainingSource(draft->full, data::LabelKind::kReal),
+         "data.train", draft);
+  }
+  OpenTestData(draft);
+}
+
+job::JobFacts ReadData(Draft* draft) {
+  job::JobFacts out;
+  auto train = worker::LoadTrainingData(draft->full, draft->open);
+  if (!train.ok()) {
+    draft->Fail(train.status(), "data.train");
+    OpenTestData(draft);
+    return out;
+  }
+  draft->known.train = FactsOf(*train);
+  draft->extent = {train->memory_bytes(), train->features(), train->entries()};
+  draft->NoteLeftOut(*train, "data.train");
+  draft->NoteRemarks(*train, "data.train");
+  const data::Index& index = train->index();
+  const auto test_source = worker::TestSource(
+      draft->full, worker::LabelKindOf(index), train->names());
+  if (test_source) {
+    const auto test = data::Dataset::LoadLike(*test_source, index, draft->open);
+    if (test.ok()) {
+      draft->known.test = FactsOf(*test);
+      draft->extent.bytes += test->memory_bytes();
+      const bool split = draft->full.data().has_split();  // Of the same file.
+      if (!split) draft->NoteRemarks(*test, "data.test");
+      draft->NoteLeftOut(*test, split ? "data.split" : "data.test",
+                         split ? train->left_out().examples : 0);
+      out.test_index = test->index().Encode();
+    }
+    draft->Fail(test.status(), "data.test");
+  }
+  draft->Validate();
+  out.examples = train->examples();
+  out.train_index = index.Encode();
+  out.train_index_hash = index.Hash();
+  out.order_version = data::kOrderVersion;
+  out.columns = worker::ToProto(train->names());
+  return out;
+}
+
+void MakeAbsolute(const std::filesystem::path& folder, Message* message) {
+  std::vector<const FieldDescriptor*> fields;
+  message->GetReflection()->ListFields(*message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    const auto* reflection = message->GetReflection();
+    const bool of_messages =
+        field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
+    if (job::KeyOf(*field).format() == v1::FORMAT_PATH) {
+      const auto absolute = [&](const std::string& path) {
+        return datasets::IsUri(path)
+                   ? path
+                   : (folder / path).lexically_normal().string();
+      };
+      if (!field->is_repeated()) {
+        reflection->SetString(message, field,
+                              absolute(reflection->GetString(*message, field)));
+        continue;
+      }
+      for (int i = 0; i < reflection->FieldSize(*message, field); ++i) {
+        reflection->SetRepeatedString(
+            message, field, i,
+            absolute(reflection->GetRepeatedString(*message, field, i)));
+      }
+    } else if (of_messages && !field->is_repeated()) {
+      MakeAbsolute(folder, reflection->MutableMessage(message, field));
+    }
+  }
+}
+
+// What the job's labels become, where nobody said so.
+void AddLabelChoice(const v1::Job& given, const v1::Job& full,
+                    const data::Index& index,
+                    std::vector<job::Choice>* choices) {
+  if (given.data().has_standardise_labels() || !index.labels ||
+      !full.data().standardise_labels()) {
+    return;
+  }
+  choices->push_back({"data.standardise_labels", "true",
+                      absl::StrCat("the labels have mean ", index.labels->mean,
+                                   " and deviation ", index.labels->stddev)});
+}
+
+// What the file expects holds for the epochs that it says: with fewer it is
+// expected of nobody, unless by an override, too. Says so.
+std::string LeaveOutExpectations(const JobChoice& choice,
+                                 const job::SourceFacts& data, v1::Job* job) {
+  const bool asked = std::ranges::any_of(
+      choice.overrides,
+      [](const std::string& one) { return absl::StartsWith(one, "expect"); });
+  if (asked || choice.overrides.empty() || !job->has_expect()) return "";
+  v1::Job whole = job::ReadJobFile(choice.file, {}).job;
+  job::FillDefaults(&whole);
+  job::FitToData(data, 0, &whole);
+  if (job->train().epochs() >= whole.train().epochs()) return "";
+  job->clear_expect();
+  return absl::StrCat("`expect:` of the job is for ", whole.train().epochs(),
+                      " epochs: after ", job->train().epochs(),
+                      " it is not looked at");
+}
+
+// Prices or counts are whole numbers, too, and no classes. Empty: the labels
+// look like classes.
+std::string QuantityNote(const v1::Job& job, const job::SourceFacts& data) {
+  constexpr int64_t kFewClasses = 50;
+  if (data.classes <= kFewClasses || 2 * data.classes <= data.examples) {
+    return "";
+  }
+  return absl::StrCat(
+      "warning: the labels have ", data.classes, " different values in ",
+      Count(data.examples, "example"), ", and `model: ", job.model().kind(),
+      "` takes each for a class of its own. If they are quantities to predict, "
+      "take `model: linear`, or `model.labels: values` with layers");
+}
+
+}  // namespace
+
+absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
+  Draft draft;
+  draft.open = choice.open;
+  draft.file = job::ReadJobFile(choice.file, choice.overrides);
+  const auto source = ReadFile(choice.file);
+  if (source.ok()) draft.data_hint = DataHint(*source);
+  const job::JobFile& file = draft.file;
+  // There is no job to look at.
+  if (file.job.ByteSizeLong() == 0) {
+    EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
+  }
+  v1::Job& full = draft.full;
+  full = file.job;
+  job::FillDefaults(&full);
+
+  const auto kinds = ModelKinds(full, choice);
+  draft.Fail(kinds.status(), "model.plugin");
+  if (kinds.ok()) draft.known.model_kinds = *kinds;
+  draft.Validate();
+  job::JobFacts facts;
+  if (draft.WrongIn("data") || draft.WrongIn("model")) {
+    OpenData(&draft);
+  } else {
+    facts = ReadData(&draft);
+  }
+  job::SortByLine(&draft.file.mistakes);
+  EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
+  EBB_ASSIGN_OR_RETURN(const data::Index index,
+                       data::Index::Decode(facts.train_index));
+  const absl::Status tables = TablesOfModel(full, choice, index, &facts);
+  if (!tables.ok()) return Refuse(tables, "model", file.sources);
+  PreparedJob prepared;
+  prepared.data = draft.extent;
+  for (size_t c = 0; c < index.classes.size(); ++c) {
+    prepared.classes.push_back(index.ClassText(static_cast<int64_t>(c)));
+  }
+  prepared.choices =
+      job::FitToData(*draft.known.train, ParametersOf(facts), &full);
+  AddLabelChoice(file.job, full, index, &prepared.choices);
+  const std::string unexpected =
+      LeaveOutExpectations(choice, *draft.known.train, &full);
+  if (!unexpected.empty()) draft.notes.push_back(unexpected);
+  if (full.algorithm().kind() == v1::Algorithm::KIND_PLUGIN) {
+    auto algorithm = worker::CreateAlgorithm(full, choice.plugin_folders);
+    if (!algorithm.ok()) {
+      return Refuse(algorithm.status(), "algorithm.plugin", file.sources);
+    }
+    facts.algorithm = *std::move(algorithm);
+  }
+  if (source.ok()) prepared.source = *source;
+  facts.source = prepared.source;
+  MakePathsAbsolute(std::filesystem::current_path().string(), &full);
+  auto record = job::MakeJobRecord(full, facts);
+  if (!record.ok()) return Refuse(record.status(), "", file.sources);
+  if (record->plan.partitions < full.partitions()) {
+    draft.notes.push_back(
+        absl::StrCat("partitions: ", full.partitions(), " are asked for, ",
+                     record->plan.partitions, " are made: there ",
+                     record->plan.parameters == 1 ? "is " : "are ",
+                     Count(record->plan.parameters, "parameter"),
+                     ", and the others would hold nothing"));
+  }
+  if (const auto note = QuantityNote(full, *draft.known.train); !note.empty()) {
+    draft.notes.push_back(note);
+  }
+  prepared.note = absl::StrJoin(draft.notes, "\n");
+  prepared.record = *std::move(record);
+  prepared.job = std::move(full);
+  return prepared;
+}
+
+void MakePathsAbsolute(absl::string_view folder, v1::Job* job) {
+  MakeAbsolute(std::string(folder), job->mutable_data());
+}
+
+v1::SubmitJobRequest SubmitRequestOf(const PreparedJob& prepared,
+                                     absl::string_view request_id) {
+  v1::SubmitJobRequest request;
+  request.set_request_id(std::string(request_id));
+  request.set_name(prepared.record.name);
+  *request.mutable_plan() = rpc::ToProto(prepared.record.plan);
+  request.set_specification(prepared.record.specification);
+  request.set_source(prepared.source);
+  return request;
+}
+
+std::string ChoicesText(const std::vector<job::Choice>& choices) {
+  if (choices.empty()) return "";
+  return absl::StrCat(
+      "Chosen from the data: ",
+      absl::StrJoin(choices, "; ",
+                    [](std::string* out, const job::Choice& choice) {
+                      absl::StrAppend(out, choice.key, " ", choice.value, " (",
+                                      choice.reason, ")");
+                    }));
+}
+
+std::string SizeText(const JobPlan& plan) {
+  const auto sparse = static_cast<int64_t>(plan.sparse_tables.size());
+  std::vector<std::string> parts;
+  if (plan.parameters > 0 || sparse == 0) {
+    parts.push_back(Count(plan.parameters, "parameter"));
+  }
+  if (sparse > 0) {
+    parts.push_back(
+        absl::StrCat("the rows of ", Count(sparse, "sparse table")));
+  }
+  return absl::StrCat(absl::StrJoin(parts, " and "), " in ",
+                      Count(plan.partitions, "partition"));
+}
+
+std::string NewRequestId() {
+  std::random_device device;
+  return absl::StrFormat("%08x%08x%08x%08x", device(), device(), device(),
+                         device());
+}
+
+}  // namespace ebb::tools

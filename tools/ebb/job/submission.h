@@ -1,0 +1,84 @@
+// From a job file to what a scheduler is given: reads the file, opens the
+// data, makes the model, and checks them all against each other.
+#ifndef EBB_TOOLS_EBB_JOB_SUBMISSION_H_
+#define EBB_TOOLS_EBB_JOB_SUBMISSION_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "data/byte_source.h"
+#include "ebb/v1/job.pb.h"
+#include "ebb/v1/scheduler.pb.h"
+#include "job/fit.h"
+#include "job/yaml.h"
+#include "protocol/plan.h"
+#include "worker/fetched_data.h"
+
+namespace ebb::tools {
+
+// Which job, as a command line says it.
+struct JobChoice {
+  std::string file;
+  // "path.to.key=value", the later before the earlier.
+  std::vector<std::string> overrides;
+  // Where plugins may come from.
+  std::vector<std::string> plugin_folders;
+  // How its data is opened. Default: as files; what a cluster keeps
+  // (ebb://NAME/PATH) is refused.
+  data::OpenBytes open = worker::OpenFilesOnly(
+      "data sets are kept by a cluster, of which this command knows none; "
+      "`ebb submit` and `ebb job check` read them");
+};
+
+// How much data a job has.
+struct DataExtent {
+  int64_t bytes = 0;     // In a worker's memory, test data included.
+  int64_t features = 0;  // Of the training data.
+  // Numbers in its rows, where these lack most features; else 0.
+  int64_t entries = 0;
+};
+
+struct PreparedJob {
+  v1::Job job;       // All defaults filled in, all paths from the root.
+  JobRecord record;  // Without an id.
+  std::string source;
+  DataExtent data;
+  // The text of each class, as the files have it; empty where there are none.
+  std::vector<std::string> classes;
+  // The defaults that follow from the data.
+  std::vector<job::Choice> choices;
+  // For people; mostly empty. What an override leaves out of the file's job,
+  // and which bad examples are left out of the data: a line each.
+  std::string note;
+};
+
+// Reads and checks everything; blocks on the disk. InvalidArgument when
+// something is wrong, the message being all mistakes, each with its place, as
+// they are to be printed.
+absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice);
+
+// The request that submits it; `request_id` makes repeating it safe.
+v1::SubmitJobRequest SubmitRequestOf(const PreparedJob& prepared,
+                                     absl::string_view request_id);
+
+// "Chosen from the data: train.batch 8 (the examples are 117); …": empty
+// without choices.
+std::string ChoicesText(const std::vector<job::Choice>& choices);
+
+// "7850 parameters in 8 partitions", "1 parameter and the rows of 2 sparse
+// tables in 8 partitions": how large what the job learns is.
+std::string SizeText(const JobPlan& plan);
+
+// A new name for a submission.
+std::string NewRequestId();
+
+// Makes the paths of the job's data start at `folder`, where they are
+// relative; those of data sets (ebb://NAME/PATH) stay. The path of a plugin is
+// left: it is looked for in folders.
+void MakePathsAbsolute(absl::string_view folder, v1::Job* job);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_JOB_SUBMISSION_H_

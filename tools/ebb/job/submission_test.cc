@@ -1,0 +1,333 @@
+#include "tools/ebb/job/submission.h"
+
+#include <filesystem>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/testing/test_folder.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "job/specification.h"
+#include "rpc/convert.h"
+#include "tools/ebb/cluster/audit.h"
+#include "tools/files/files.h"
+
+namespace ebb::tools {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class SubmissionTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    Write("train.csv", "a,b,label\n0,1,0\n1,0,1\n1,1,1\n0,0,0\n");
+    Write("test.csv", "a,b,label\n0,1,0\n1,1,1\n");
+  }
+
+  std::string Path(const std::string& name) { return folder_ / name; }
+  void Write(const std::string& name, const std::string& content) {
+    ASSERT_TRUE(WriteFile(Path(name), content).ok());
+  }
+  std::string Job(const std::string& model) {
+    return absl::StrCat("name: tiny\nmodel: ", model,
+                        "\ndata:\n  train: {csv: ", Path("train.csv"),
+                        "}\n  test: {csv: ", Path("test.csv"),
+                        "}\ntrain: {epochs: 3, batch: 2}\n");
+  }
+  absl::StatusOr<PreparedJob> Prepare(const std::string& text,
+                                      std::vector<std::string> set = {}) {
+    Write("job.yaml", text);
+    return PrepareJob({.file = Path("job.yaml"), .overrides = std::move(set)});
+  }
+
+  const TestFolder folder_;
+};
+
+TEST_F(SubmissionTest, PreparesAJob) {
+  const auto prepared = Prepare(Job("softmax"), {"train.epochs=5"});
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_EQ(prepared->record.name, "tiny");
+  EXPECT_EQ(prepared->record.plan.epochs, 5);
+  EXPECT_EQ(prepared->record.plan.examples, 4);
+  // Weights (2, 2) and two biases.
+  EXPECT_EQ(prepared->record.plan.parameters, 6);
+  EXPECT_EQ(prepared->source, Job("softmax"));
+  const auto specification = job::ReadSpecification(prepared->record);
+  ASSERT_TRUE(specification.ok()) << specification.status();
+  EXPECT_FALSE(specification->train_index().empty());
+  EXPECT_FALSE(specification->test_index().empty());
+
+  const v1::SubmitJobRequest request = SubmitRequestOf(*prepared, "id");
+  EXPECT_EQ(request.name(), "tiny");
+  EXPECT_EQ(request.request_id(), "id");
+  EXPECT_EQ(request.plan().parameters(), 6);
+  EXPECT_NE(NewRequestId(), NewRequestId());
+}
+
+// ./try --epochs 1 ended red: one epoch does not reach what ten do.
+TEST_F(SubmissionTest, ExpectsNothingOfAJobThatIsMadeShorter) {
+  const std::string text = Job("softmax") + "expect: {accuracy: \">= 0.9\"}\n";
+  const auto shorter = Prepare(text, {"train.epochs=1"});
+  ASSERT_TRUE(shorter.ok()) << shorter.status();
+  EXPECT_FALSE(shorter->job.has_expect());
+  EXPECT_EQ(shorter->note,
+            "`expect:` of the job is for 3 epochs: after 1 it is not looked "
+            "at");
+  for (const std::vector<std::string>& set :
+       {std::vector<std::string>{},
+        {"train.epochs=3"},
+        {"train.epochs=1", "expect.accuracy=>= 0.5"}}) {
+    const auto prepared = Prepare(text, set);
+    ASSERT_TRUE(prepared.ok()) << prepared.status();
+    EXPECT_TRUE(prepared->job.has_expect());
+    EXPECT_EQ(prepared->note, "");
+  }
+}
+
+// Bug: a model of 600 classes was called good.
+TEST_F(SubmissionTest, WarnsOfQuantitiesThatAreTakenForClasses) {
+  std::string rows = "a,price\n";
+  for (int i = 0; i < 120; ++i) {
+    absl::StrAppend(&rows, i % 7, ",", 300'000 + 17 * i, "\n");
+  }
+  Write("prices.csv", rows);
+  const std::string job = absl::StrCat(
+      "name: prices\ndata: {train: {csv: ", Path("prices.csv"), "}}\nmodel: ");
+  const auto classes = Prepare(job + "softmax\n");
+  ASSERT_TRUE(classes.ok()) << classes.status();
+  EXPECT_THAT(classes->note,
+              HasSubstr("warning: the labels have 120 different values in 120 "
+                        "examples, and `model: softmax` takes each for a class "
+                        "of its own. If they are quantities to predict, take "
+                        "`model: linear`"));
+  const auto values = Prepare(job + "linear\n");
+  ASSERT_TRUE(values.ok()) << values.status();
+  EXPECT_THAT(values->note, ::testing::Not(HasSubstr("quantities")));
+}
+
+TEST_F(SubmissionTest, NamesAMissingFileAndItsLine) {
+  std::filesystem::remove(Path("test.csv"));
+  const auto prepared = Prepare(Job("softmax"));
+  EXPECT_THAT(
+      std::string(prepared.status().message()),
+      AllOf(HasSubstr("job.yaml:5: data.test: "), HasSubstr(Path("test.csv"))));
+}
+
+TEST_F(SubmissionTest, NamesARowOfTheWrongWidth) {
+  Write("train.csv", "a,b,label\n0,1,0\n1,1\n");
+  const auto prepared = Prepare(Job("softmax"));
+  EXPECT_THAT(
+      std::string(prepared.status().message()),
+      AllOf(HasSubstr("job.yaml:4: data.train: "), HasSubstr("train.csv:3")));
+}
+
+TEST_F(SubmissionTest, NamesWhatIsLeftOut) {
+  Write("train.csv", "a,b,label\n0,1,0\n1,1\n1,0,1\n1,1,1\n");
+  Write("test.csv", "a,b,label\n0,1,0\n0,1,7\n1,1,1\n");
+  const std::string skip = "data.on_bad_example=skip";
+  const auto prepared = Prepare(Job("softmax"), {skip});
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_EQ(prepared->record.plan.examples, 3);
+  EXPECT_EQ(prepared->note,
+            absl::StrCat("1 bad example of data.train left out; the first: ",
+                         Path("train.csv"),
+                         ":3: the line has 2 fields, but the first one 3\n"
+                         "1 bad example of data.test left out; the first: ",
+                         Path("test.csv"),
+                         ":3: label 7 is none of the 2 classes of the training "
+                         "data, 0 to 1"));
+  EXPECT_EQ(LeftOut(rpc::ToProto(prepared->record)), 1);
+}
+
+TEST_F(SubmissionTest, SaysWhatTextBecomes) {
+  Write("train.csv", "a,color,label\n0,red,yes\n1,blue,no\n,red,yes\n");
+  Write("test.csv", "label,color,a\nno,green,1\n");
+  const auto prepared = Prepare(Job("softmax"));
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_EQ(
+      prepared->note,
+      "data.train: column 2 ('color') has text: a feature for each of its "
+      "2 values and one for any other\n"
+      "data.train: the label, column 3 ('label'), has 2 classes, in the "
+      "order of their texts: 'no', 'yes'\n"
+      "data.train: column 1 ('a') has no value in 1 of 3 rows: each "
+      "becomes the mean of its column\n"
+      "data.test: column 2 ('color') has a text that the training data "
+      "does not have in 1 of 1 rows, first 'green': it counts as any "
+      "other text");
+  // Weights (4, 2) and two biases.
+  EXPECT_EQ(prepared->record.plan.parameters, 10);
+}
+
+TEST_F(SubmissionTest, TellsTextByColumn) {
+  Write("train.csv", "a,b,label\nx,y,0\nz,u,1\n");
+  const auto prepared =
+      Prepare(Job("softmax"), {"data.train.csv.categorical=[none]"});
+  EXPECT_THAT(std::string(prepared.status().message()),
+              HasSubstr("a, b: text in 2 of 2 rows"));
+}
+
+// Of both parts of a split all bad lines of the file are known.
+TEST_F(SubmissionTest, NamesWhatIsLeftOutOfASplitOnce) {
+  std::string rows = "a,b,label\n0,x,0\n";
+  for (int i = 0; i < 40; ++i) absl::StrAppend(&rows, i, ",1,", i % 2, "\n");
+  Write("train.csv", rows);
+  const auto prepared = Prepare(
+      absl::StrCat("model: softmax\ndata: {train: {csv: ", Path("train.csv"),
+                   "}, split: 0.2, on_bad_example: skip}\n"
+                   "train: {batch: 2}\n"));
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_EQ(prepared->note,
+            absl::StrCat("1 bad example of data.train left out; the first: ",
+                         Path("train.csv"),
+                         ":2: column 2 ('b'): 'x' is not a number"));
+}
+
+// Only the first was named.
+TEST_F(SubmissionTest, NamesEachMistakeOfATable) {
+  Write("train.csv", "a,b,label\n0,inf,0\n1,1\n");
+  const auto prepared = Prepare(Job("softmax"));
+  const std::string error(prepared.status().message());
+  EXPECT_THAT(error, HasSubstr(absl::StrCat(
+                         "job.yaml:4: data.train: ", Path("train.csv"),
+                         ":2: column 2 ('b'): 'inf' is not a finite")));
+  EXPECT_THAT(error, HasSubstr(absl::StrCat("job.yaml:4: data.train: ",
+                                            Path("train.csv"), ":3: ")));
+}
+
+TEST_F(SubmissionTest, NamesLayersThatDoNotFitTheData) {
+  const auto prepared = Prepare(Job("{kind: mlp, layers: [3, 4, 2]}"));
+  EXPECT_THAT(
+      std::string(prepared.status().message()),
+      AllOf(HasSubstr("job.yaml:2: model.layers"), HasSubstr("hint: ")));
+}
+
+TEST_F(SubmissionTest, NamesAnUnknownModelAndAPluginThatIsNotThere) {
+  EXPECT_THAT(std::string(Prepare(Job("softmx")).status().message()),
+              HasSubstr("job.yaml:2: model"));
+  EXPECT_THAT(
+      std::string(
+          Prepare(Job("{kind: mine, plugin: nothing.so}")).status().message()),
+      HasSubstr("job.yaml:2: model.plugin: "));
+}
+
+TEST_F(SubmissionTest, AllMistakesAreNamedAtOnce) {
+  const auto prepared =
+      Prepare("model: softmax\ndata: {train: {csv: x}}\nepochs: 3\nbatsh: 1\n");
+  EXPECT_THAT(
+      std::string(prepared.status().message()),
+      AllOf(HasSubstr("job.yaml:3: epochs"), HasSubstr("job.yaml:4: batsh")));
+}
+
+// The unknown model kept all else from being named, and keys that it has were
+// called out of place.
+TEST_F(SubmissionTest, OneMistakeHidesNoOtherAndMakesNone) {
+  std::filesystem::remove(Path("test.csv"));
+  EXPECT_EQ(
+      std::string(Prepare(Job("{kind: mpl, layers: [2, 2], dropout: 7}") +
+                          "optimizer: {kind: adm, momentum: 5}\n")
+                      .status()
+                      .message()),
+      absl::StrCat(
+          Path("job.yaml"), ":2: model.dropout: must be less than 1, not 7\n",
+          "  hint: dropout: 0.1\n", Path("job.yaml"),
+          ":2: model.kind: there is no model \"mpl\"\n", "  hint: kind: mlp\n",
+          Path("job.yaml"), ":5: data.test: ", Path("test.csv"),
+          ": cannot be opened: No such file or directory\n", Path("job.yaml"),
+          ":7: optimizer.kind: \"adm\" is none of sgd, momentum, nesterov, "
+          "adagrad, rmsprop, adam, ftrl\n  hint: kind: adam\n",
+          Path("job.yaml"),
+          ":7: optimizer.momentum: must be less than 1, not 5\n"
+          "  hint: momentum: 0.9"));
+  // Test data that is not there hid what does not fit the training data.
+  const auto prepared = Prepare(Job("softmax"), {"train.batch=100"});
+  EXPECT_THAT(std::string(prepared.status().message()),
+              AllOf(HasSubstr("data.test: "), HasSubstr("a batch of 100 is")));
+  const auto split = Prepare(Job("softmax"), {"data.split=2"});
+  EXPECT_THAT(std::string(split.status().message()),
+              AllOf(HasSubstr("data.split: must be less than 1"),
+                    HasSubstr("data.test: ")));
+}
+
+// Most example jobs said only that a file was not there.
+TEST_F(SubmissionTest, MissingDataComesWithTheCommandThatMakesIt) {
+  const auto prepared = Prepare(
+      "# data: ebb generate linear ads \\\n#   --rows 10\n"
+      "model: linear\ndata: {train: {csv: no/ads.csv}}\n");
+  EXPECT_EQ(std::string(prepared.status().message()),
+            absl::StrCat(Path("job.yaml"),
+                         ":4: data.train: no/ads.csv: cannot be opened: No "
+                         "such file or directory\n  hint: get the data by: "
+                         "ebb generate linear ads --rows 10"));
+}
+
+// Bug: of a stray label among millions nobody was told where it is.
+TEST_F(SubmissionTest, ALabelTooManyIsNamedWithItsPlace) {
+  Write("stray.libsvm", "1 5:1\n0 6:1\n1 7:1\n2 5:1\n");
+  for (const std::string model : {"sparse_logistic", "fm", "logistic"}) {
+    const auto prepared = Prepare(absl::StrCat(
+        "model: ", model, "\ndata: {train: {libsvm: ", Path("stray.libsvm"),
+        "}}\ntrain: {batch: 2}\n"));
+    EXPECT_THAT(
+        std::string(prepared.status().message()),
+        AllOf(HasSubstr(model + " tells two classes apart"),
+              HasSubstr(absl::StrCat("; the first of each: label 1 at ",
+                                     Path("stray.libsvm"), ":1, label 0 at ")),
+              HasSubstr("stray.libsvm:2, label 2 at "),
+              HasSubstr("stray.libsvm:4")));
+  }
+}
+
+TEST_F(SubmissionTest, NamesPartitionsThatWouldHoldNothing) {
+  const auto enough = Prepare(Job("softmax"), {"partitions=6"});
+  ASSERT_TRUE(enough.ok()) << enough.status();
+  EXPECT_EQ(enough->record.plan.partitions, 6);
+  EXPECT_EQ(enough->note, "");
+  const auto more = Prepare(Job("softmax"), {"partitions=7"});
+  ASSERT_TRUE(more.ok()) << more.status();
+  EXPECT_EQ(more->record.plan.partitions, 6);
+  EXPECT_EQ(more->note,
+            "partitions: 7 are asked for, 6 are made: there are 6 parameters, "
+            "and the others would hold nothing");
+}
+
+TEST_F(SubmissionTest, TellsOfTheRowsOfSparseTables) {
+  const auto dense = Prepare(Job("softmax"), {"partitions=1"});
+  ASSERT_TRUE(dense.ok()) << dense.status();
+  EXPECT_EQ(SizeText(dense->record.plan), "6 parameters in 1 partition");
+  Write("keys.libsvm", "1 5:1\n0 6:1\n1 7:1\n0 5:1\n");
+  const auto sparse = [&](const std::string& model) {
+    const auto prepared = Prepare(absl::StrCat(
+        "model: ", model, "\ndata: {train: {libsvm: ", Path("keys.libsvm"),
+        "}}\ntrain: {batch: 2}\npartitions: 3\n"));
+    EXPECT_TRUE(prepared.ok()) << prepared.status();
+    return prepared.ok() ? SizeText(prepared->record.plan) : "";
+  };
+  EXPECT_EQ(sparse("sparse_logistic"),
+            "1 parameter and the rows of 1 sparse table in 3 partitions");
+  EXPECT_EQ(sparse("fm"),
+            "1 parameter and the rows of 2 sparse tables in 3 partitions");
+  JobPlan plan;  // A plugin's model may have no dense values.
+  plan.partitions = 2;
+  plan.sparse_tables.resize(1);
+  EXPECT_EQ(SizeText(plan), "the rows of 1 sparse table in 2 partitions");
+}
+
+TEST(SubmissionPathsTest, RelativePathsStartAtTheFolder) {
+  v1::Job job;
+  job.mutable_data()->mutable_train()->mutable_csv()->add_path("a/b.csv");
+  job.mutable_data()->mutable_train()->mutable_csv()->add_path("parts/*.csv");
+  job.mutable_data()->mutable_train()->mutable_csv()->add_path("ebb://s/c");
+  job.mutable_data()->mutable_test()->mutable_csv()->add_path("/c.csv");
+  job.mutable_model()->set_plugin("mine.so");
+  MakePathsAbsolute("/home", &job);
+  EXPECT_THAT(
+      job.data().train().csv().path(),
+      testing::ElementsAre("/home/a/b.csv", "/home/parts/*.csv", "ebb://s/c"));
+  EXPECT_THAT(job.data().test().csv().path(), testing::ElementsAre("/c.csv"));
+  EXPECT_EQ(job.model().plugin(), "mine.so");
+}
+
+}  // namespace
+}  // namespace ebb::tools

@@ -1,0 +1,282 @@
+#include "tools/ebb/report/html_report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "tools/text/charts.h"
+#include "tools/text/console.h"
+#include "tools/text/evaluation_text.h"
+#include "tools/text/progress_line.h"
+
+namespace ebb::tools {
+
+namespace {
+
+constexpr char kStyle[] = R"(
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink);
+  background: var(--page); max-width: 1010px; margin: 2.5rem auto;
+  padding: 0 1.2rem; }
+h1 { font-size: 1.5rem; margin: 0; }
+h2 { font-size: 1rem; margin: 0 0 .4rem; font-weight: 600; }
+.sub { color: var(--soft); margin: .2rem 0 1.4rem; }
+.good { color: var(--good); } .bad { color: var(--bad); }
+.grid { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); }
+.card { background: var(--card); border-radius: 10px; padding: .9rem 1rem; }
+.figures { grid-template-columns: repeat(auto-fit, minmax(140px, 1fr));
+  margin-bottom: 1rem; }
+.figure b { display: block; font-size: 1.45rem; font-weight: 650; }
+.figure span { color: var(--soft); font-size: .85rem; }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; }
+td, th { text-align: left; padding: .25rem .6rem .25rem 0;
+  border-bottom: 1px solid var(--line); }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+td.n { white-space: nowrap; }
+pre { overflow-x: auto; font-size: .82rem; }
+svg { width: 100%; height: auto; display: block; }
+.log { max-height: 22rem; overflow-y: auto; }
+)";
+
+Curve CurveOf(const std::string& name, const std::vector<RunSample>& samples,
+              std::optional<double> (*value)(const Progress&)) {
+  Curve curve{name, {}};
+  for (const RunSample& sample : samples) {
+    if (const auto y = value(sample.progress); y && std::isfinite(*y)) {
+      curve.points.emplace_back(sample.seconds, *y);
+    }
+  }
+  return curve;
+}
+
+std::string Figure(absl::string_view number, absl::string_view name,
+                   absl::string_view style = "") {
+  return absl::StrCat("<div class=\"card figure\"><b class=\"", style, "\">",
+                      EscapeHtml(number), "</b><span>", EscapeHtml(name),
+                      "</span></div>\n");
+}
+
+std::string Figures(const RunReport& report) {
+  std::string out = "<div class=\"grid figures\">\n";
+  if (const auto* last = LastEvaluation(report.status)) {
+    for (const ShownFigure& figure : ShownFigures(*last)) {
+      absl::StrAppend(&out, Figure(FigureText(figure.value),
+                                   absl::StrCat("test ", figure.title)));
+    }
+  }
+  absl::StrAppend(
+      &out, Figure(DurationText(absl::Seconds(report.seconds)), "training"),
+      Figure(Short(report.examples_per_second()), "examples/s"),
+      Figure(WithCommas(report.status.updates()), "updates"));
+  if (report.audit) {
+    const std::string verdict = AuditVerdict(report);
+    const bool good = verdict != "not exact";
+    absl::StrAppend(
+        &out,
+        Figure(verdict.empty() ? "good so far" : verdict,
+               absl::StrCat("audit of ",
+                            Count(report.audit->sum.partitions, "partition")),
+               good ? "good" : "bad"));
+  }
+  if (report.goodput) {
+    absl::StrAppend(&out,
+                    Figure(absl::StrFormat("%.3f", report.goodput->value()),
+                           report.batch_time > absl::ZeroDuration()
+                               ? "goodput, computing emulated"
+                               : "goodput"));
+  }
+  absl::StrAppend(&out,
+                  Figure(absl::StrCat(report.restarts.total()), "restarts"),
+                  "</div>\n");
+  return out;
+}
+
+std::string Card(absl::string_view title, absl::string_view content) {
+  return absl::StrCat("<div class=\"card\"><h2>", EscapeHtml(title), "</h2>",
+                      content, "</div>\n");
+}
+
+std::string ListCard(absl::string_view title,
+                     const std::vector<std::string>& lines) {
+  if (lines.empty()) return "";
+  std::string list;
+  for (const std::string& line : lines) {
+    absl::StrAppend(&list, "<li>", EscapeHtml(line), "</li>");
+  }
+  return Card(title, absl::StrCat("<ul>", list, "</ul>"));
+}
+
+// Counts by label, a row each, and prediction, a column each.
+std::string ConfusionCard(const RunReport& report) {
+  const auto* last = LastEvaluation(report.status);
+  if (last == nullptr) return "";
+  const std::vector<std::string> rows = ConfusionRows(*last);
+  if (rows.empty()) return "";
+  std::string table = "<table><tr><th>label</th>";
+  for (size_t predicted = 0; predicted < rows.size(); ++predicted) {
+    absl::StrAppend(&table, "<th class=\"n\">taken for ",
+                    EscapeHtml(report.ClassText(predicted)), "</th>");
+  }
+  for (size_t label = 0; label < rows.size(); ++label) {
+    absl::StrAppend(
+        &table, "</tr><tr><td>", EscapeHtml(report.ClassText(label)),
+        "</td><td class=\"n\">",
+        absl::StrReplaceAll(rows[label], {{" ", "</td><td class=\"n\">"}}),
+        "</td>");
+  }
+  return Card("Confusion matrix", table + "</tr></table>");
+}
+
+std::string Charts(const RunReport& report,
+                   const std::vector<RunSample>& samples) {
+  const std::optional<double> zero = 0;
+  using Value = std::optional<double>;
+  ChartOptions options;
+  if (!samples.empty()) options.reach = samples.back().seconds;
+  for (const PlannedEvent& event : report.events) {
+    options.marks.push_back(
+        {event.seconds,
+         absl::StrFormat("%.1f s: %s", event.seconds, event.what)});
+  }
+  if (!report.events.empty()) options.width = 2 * kChartWidth;
+  // Below one another, one time axis can be followed through all.
+  std::string out = report.events.empty()
+                        ? "<div class=\"grid\">\n"
+                        : "<div class=\"grid\" style=\""
+                          "grid-template-columns:minmax(0,1fr)\">\n";
+  const auto add = [&](absl::string_view title, std::vector<Curve> curves,
+                       std::optional<double> floor) {
+    options.floor = floor;
+    const std::string chart = Chart(title, curves, options);
+    if (!chart.empty()) absl::StrAppend(&out, Card(title, chart));
+  };
+  add("Loss by seconds",
+      {CurveOf("training", samples, [](const Progress& p) { return p.loss; }),
+       CurveOf("test", samples, [](const Progress& p) { return p.test_loss; })},
+      zero);
+  add("Test accuracy by seconds",
+      {CurveOf("accuracy", samples,
+               [](const Progress& p) { return p.test_accuracy; }),
+       CurveOf("AUC", samples, [](const Progress& p) { return p.test_auc; })},
+      std::nullopt);
+  add("Test RMSE by seconds",
+      {CurveOf("RMSE", samples, [](const Progress& p) { return p.test_rmse; })},
+      zero);
+  add("Examples per second",
+      {CurveOf(
+          "examples/s", samples,
+          [](const Progress& p) -> Value { return p.examples_per_second; })},
+      zero);
+  add("Alive",
+      {CurveOf("workers", samples,
+               [](const Progress& p) -> Value { return p.workers; }),
+       CurveOf("servers", samples,
+               [](const Progress& p) -> Value { return p.servers; })},
+      zero);
+  if (!report.events.empty()) {
+    add("Staleness, mean in updates",
+        {CurveOf("staleness", samples,
+                 [](const Progress& p) { return p.staleness; })},
+        zero);
+  }
+  return out + "</div>\n";
+}
+
+std::string StalenessCard(const v1::JobStatus& status) {
+  if (status.staleness().empty()) return "";
+  return Card("Updates by staleness",
+              Histogram({status.staleness().begin(), status.staleness().end()},
+                        "updates"));
+}
+
+std::string Disturbances(const RunReport& report) {
+  if (report.events.empty()) return "";
+  std::string rows;
+  for (const PlannedEvent& event : report.events) {
+    const auto after = [](const std::optional<double>& seconds) {
+      return seconds ? absl::StrFormat("%.2f s", *seconds) : std::string();
+    };
+    absl::StrAppend(&rows, "<tr><td class=\"n\">",
+                    absl::StrFormat("%.1f s", event.seconds), "</td><td>",
+                    EscapeHtml(event.what), "</td><td class=\"n\">",
+                    after(event.resumed_s), "</td><td class=\"n\">",
+                    after(event.recovery_s), "</td></tr>");
+  }
+  return Card(
+      "Planned disturbances",
+      absl::StrCat("<div class=\"log\"><table><tr><th class=\"n\">at</th>"
+                   "<th>what</th><th class=\"n\">taken up after</th>"
+                   "<th class=\"n\">counted again after</th></tr>",
+                   rows, "</table></div>"));
+}
+
+std::string Details(const RunReport& report) {
+  std::string rows;
+  const auto row = [&](absl::string_view name, absl::string_view value) {
+    absl::StrAppend(&rows, "<tr><td>", EscapeHtml(name),
+                    "</td><td class=\"n\">", EscapeHtml(value), "</td></tr>");
+  };
+  for (const auto& [server, partitions] : PartitionsByServer(report)) {
+    row(server, Count(partitions, "partition"));
+  }
+  for (const auto& share : report.status.shares()) {
+    row(share.name(), Count(share.examples(), "example"));
+  }
+  if (report.audit) {
+    const AuditReport& audit = *report.audit;
+    row("examples applied, each partition", WithCommas(audit.worst.applied));
+    row("examples expected", WithCommas(audit.worst.expected));
+    row("missing", WithCommas(audit.sum.missing));
+    row("doubled", WithCommas(audit.sum.doubled));
+    row("skipped by decision", WithCommas(audit.worst.skipped));
+    if (audit.left_out > 0) {
+      row("bad, left out of the data", WithCommas(audit.left_out));
+    }
+    for (const SilentServer& one : audit.silent) {
+      row("no answer", PartitionsText(one.partitions));
+    }
+  }
+  row("examples computed again", WithCommas(report.recomputed()));
+  if (!report.kills.empty()) {
+    row("daemons killed on purpose", absl::StrCat(report.kills.size()));
+  }
+  if (report.rollbacks > 0) row("rollbacks", absl::StrCat(report.rollbacks));
+  if (const std::string rate = RateText(report.status.rate_factor(),
+                                        report.status.nonfinite_rollbacks());
+      !rate.empty()) {
+    row("rate", rate);
+  }
+  return Card("Servers, workers and examples",
+              absl::StrCat("<table>", rows, "</table>"));
+}
+
+}  // namespace
+
+std::string HtmlReport(const RunReport& report,
+                       const std::vector<RunSample>& samples) {
+  const bool passed = report.problems.empty() && !report.interrupted;
+  const std::string problems = ListCard("What is wrong", report.problems) +
+                               ListCard("Warnings", report.warnings);
+  const std::string state = passed               ? "passed"
+                            : report.interrupted ? "interrupted"
+                                                 : "failed";
+  return absl::StrCat(
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+      "<meta name=\"viewport\" content=\"width=device-width\"><title>",
+      EscapeHtml(report.job.name()), "</title><style>", kChartColors, kStyle,
+      kChartStyle, "</style></head><body>\n<h1>", EscapeHtml(report.job.name()),
+      " <span class=\"", passed ? "good" : "bad", "\">", state,
+      "</span></h1>\n<p class=\"sub\">",
+      Count(report.job.train().epochs(), "epoch"), ", ",
+      Count(report.status.examples(), "example"), " in all, seed ",
+      report.job.seed(), ", ", EscapeHtml(report.folder), "</p>\n", problems,
+      Figures(report), Charts(report, samples),
+      "<div class=\"grid\" style=\"margin-top:1rem\">", Details(report),
+      ConfusionCard(report), StalenessCard(report.status), Disturbances(report),
+      "</div>\n</body></html>\n");
+}
+
+}  // namespace ebb::tools

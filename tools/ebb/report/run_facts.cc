@@ -1,0 +1,125 @@
+#include "tools/ebb/report/run_facts.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/status_macros.h"
+#include "ebb/v1/specification.pb.h"
+#include "job/job_change.h"
+#include "job/yaml.h"
+#include "tools/files/files.h"
+
+namespace ebb::tools {
+
+namespace {
+
+constexpr char kFacts[] = "run";
+constexpr char kSpecification[] = "specification";
+
+// The lines in which two jobs differ, in the words of a job file.
+std::string Difference(const v1::Job& stored, const v1::Job& given) {
+  const std::vector<std::string> before =
+      absl::StrSplit(job::JobToYaml(stored, job::YamlStyle::kCompact), '\n');
+  const std::vector<std::string> after =
+      absl::StrSplit(job::JobToYaml(given, job::YamlStyle::kCompact), '\n');
+  std::string out;
+  for (const std::string& line : before) {
+    if (std::ranges::find(after, line) == after.end()) {
+      absl::StrAppend(&out, "\n  it has   ", line);
+    }
+  }
+  for (const std::string& line : after) {
+    if (std::ranges::find(before, line) == before.end()) {
+      absl::StrAppend(&out, "\n  now      ", line);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::Status CheckWorkers(const JobPlan& plan, absl::string_view file,
+                          int workers) {
+  if (plan.min_workers <= workers) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      file, ": workers.min: the job begins with ", plan.min_workers,
+      " workers, and this run would have ", workers, "\n  hint: --workers ",
+      plan.min_workers, ", or --set workers.min=", workers));
+}
+
+absl::StatusOr<RunFacts> ReadFacts(const RunFolder& folder) {
+  EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder.File(kFacts)));
+  std::map<std::string, int> values;
+  for (const absl::string_view line :
+       absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    const std::pair<std::string, std::string> parts =
+        absl::StrSplit(line, absl::MaxSplits(' ', 1));
+    if (!absl::SimpleAtoi(parts.second, &values[parts.first])) {
+      return absl::DataLossError(
+          absl::StrCat(folder.File(kFacts), ": cannot read \"", line, "\""));
+    }
+  }
+  return RunFacts{values["servers"], values["workers"],
+                  values["complete"] != 0};
+}
+
+absl::Status WriteFacts(const RunFolder& folder, const RunFacts& facts) {
+  return WriteFile(
+      folder.File(kFacts),
+      absl::StrCat("servers ", facts.servers, "\nworkers ", facts.workers,
+                   "\ncomplete ", facts.complete ? 1 : 0, "\n"));
+}
+
+absl::Status WriteSpecification(const RunFolder& folder,
+                                const std::string& specification) {
+  return WriteFile(folder.File(kSpecification), specification);
+}
+
+absl::StatusOr<std::string> ReadSpecification(const RunFolder& folder) {
+  auto specification = ReadFile(folder.File(kSpecification));
+  if (absl::IsNotFound(specification.status())) return std::string();
+  return specification;
+}
+
+absl::StatusOr<std::vector<std::string>> ChangesOf(const RunFolder& folder,
+                                                   absl::string_view stored,
+                                                   absl::string_view given) {
+  v1::Specification before;
+  v1::Specification now;
+  if (!before.ParseFromArray(stored.data(), static_cast<int>(stored.size())) ||
+      !now.ParseFromArray(given.data(), static_cast<int>(given.size()))) {
+    return absl::DataLossError(
+        absl::StrCat("the job of the run in ", folder.shown(),
+                     " cannot be read; start a new run"));
+  }
+  const std::string difference = Difference(before.job(), now.job());
+  const int64_t had = before.job().train().epochs();
+  const int64_t has = now.job().train().epochs();
+  const absl::Status may = job::CheckChange(before, now);
+  if (!may.ok() && !difference.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the run in ", folder.shown(), " is of another job: ", may.message(),
+        ". Go on with the same file and the same --set, or start a new run.",
+        difference));
+  }
+  if (!may.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the data has changed since the run in ", folder.shown(),
+                     " began. Bring the old files back, or start a new run."));
+  }
+  if (has < had) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("train.epochs: the run in ", folder.shown(), " has ", had,
+                     " epochs, and cannot go on with ", has,
+                     ": what is applied stays. Go on with --epochs ", had,
+                     " or more, or ", "start a new run.", difference));
+  }
+  return job::ChangedKeys(before.job(), now.job());
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,50 @@
+// What a run keeps in its folder to be gone on with, and whether it may be.
+#ifndef EBB_TOOLS_EBB_REPORT_RUN_FACTS_H_
+#define EBB_TOOLS_EBB_REPORT_RUN_FACTS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "protocol/plan.h"
+#include "tools/ebb/report/run_folder.h"
+
+namespace ebb::tools {
+
+struct RunFacts {
+  int servers = 2;
+  int workers = 3;
+  // All is applied and audited, and the report is written: there is nothing to
+  // go on with.
+  bool complete = false;
+};
+
+// InvalidArgument: the job in `file` begins with more workers than a run
+// starts, and would wait for ever.
+absl::Status CheckWorkers(const JobPlan& plan, absl::string_view file,
+                          int workers);
+
+// In the folder as "key value" lines. NotFound: there are none. DataLoss: they
+// cannot be read.
+absl::StatusOr<RunFacts> ReadFacts(const RunFolder& folder);
+absl::Status WriteFacts(const RunFolder& folder, const RunFacts& facts);
+
+// The specification of the job that the run is of.
+absl::Status WriteSpecification(const RunFolder& folder,
+                                const std::string& specification);
+// Empty where an older ebb kept none.
+absl::StatusOr<std::string> ReadSpecification(const RunFolder& folder);
+
+// The keys in which the job that is `given` now, on the data that is there now,
+// differs from the one that the run is of; empty: in none. Both are
+// specifications. InvalidArgument, naming them: a run cannot go on with what is
+// another (job::CheckChange). DataLoss: the stored one cannot be read.
+absl::StatusOr<std::vector<std::string>> ChangesOf(const RunFolder& folder,
+                                                   absl::string_view stored,
+                                                   absl::string_view given);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_REPORT_RUN_FACTS_H_

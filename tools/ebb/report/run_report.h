@@ -1,0 +1,108 @@
+// What came out of a run: for people, for programs, and the verdict.
+#ifndef EBB_TOOLS_EBB_REPORT_RUN_REPORT_H_
+#define EBB_TOOLS_EBB_REPORT_RUN_REPORT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "ebb/v1/job.pb.h"
+#include "ebb/v1/scheduler.pb.h"
+#include "tools/chaos/goodput.h"
+#include "tools/ebb/cluster/audit.h"
+#include "tools/ebb/status/planned_event.h"
+#include "tools/text/console.h"
+#include "tools/text/json.h"
+
+namespace ebb::tools {
+
+struct Expectation {
+  std::string figure;  // "accuracy".
+  std::string wanted;  // ">= 0.87".
+  std::optional<double> found;
+  bool met = false;
+};
+
+// Of the job's last evaluation. One without a figure is missed.
+std::vector<Expectation> CheckExpectations(const v1::Job& job,
+                                           const v1::JobStatus& status);
+
+// Starts after the first, by role.
+struct Restarts {
+  int scheduler = 0;
+  int servers = 0;
+  int workers = 0;
+  int total() const { return scheduler + servers + workers; }
+};
+
+struct RunReport {
+  v1::Job job;
+  v1::JobStatus status;  // The last one.
+  // The text of each class, as the data has it; empty: it is not known.
+  std::vector<std::string> classes;
+  std::string folder;              // As a person would write it.
+  std::vector<std::string> files;  // In it, for people.
+  bool interrupted = false;
+  bool cut_short = false;      // By whoever disturbed it, as planned.
+  double seconds = 0;          // From the submission to the end of training.
+  int64_t applied_before = 0;  // By earlier parts of a resumed run.
+  double total_seconds = 0;    // From the start of the program.
+  double cpu_seconds = 0;      // Of all daemons.
+  std::vector<Expectation> expectations;
+  std::optional<AuditReport> audit;
+  Restarts restarts;
+  int64_t rollbacks = 0;           // In this part of the run.
+  std::vector<std::string> kills;  // Who was killed by plan, in order.
+  std::vector<PlannedEvent> events;
+  absl::Duration batch_time;              // That workers emulate; zero: none.
+  std::optional<chaos::Goodput> goodput;  // Absent: it was not measured.
+  // What is off, a sentence each; the run failed if there is any.
+  std::vector<std::string> problems;
+  // What somebody else did to it, likewise; no run fails of that.
+  std::vector<std::string> warnings;
+
+  bool complete() const {
+    return status.summary().state() == v1::JOB_STATE_COMPLETE;
+  }
+  double examples_per_second() const {
+    const int64_t applied = status.applied_min() - applied_before;
+    return seconds > 0 && applied > 0 ? static_cast<double>(applied) / seconds
+                                      : 0;
+  }
+  // Examples that workers computed beyond those that had to be: their pushes
+  // were lost, or undone. As far as they came to say so.
+  int64_t recomputed() const;
+  // How people call a class: by its text, or else by its number.
+  std::string ClassText(size_t label) const;
+  // Of the last evaluation.
+  std::optional<double> accuracy() const;
+  std::optional<double> test_loss() const;
+};
+
+// Adds what follows from the figures themselves to the problems: incomplete,
+// audit not exact, an expectation missed.
+void Judge(RunReport* report);
+
+std::string ReportText(const RunReport& report, const Console& console);
+Json ReportJson(const RunReport& report);
+// The verdict of a report as ReportJson wrote it: sets `interrupted` and
+// `problems` of `report`. DataLoss: it cannot be read, or contradicts itself.
+absl::Status ReadVerdict(absl::string_view json, RunReport* report);
+
+// How many partitions each server owns, by name: as the audit found them, else
+// by the job's placement, which lacks a server that was just killed.
+std::vector<std::pair<std::string, int>> PartitionsByServer(
+    const RunReport& report);
+
+// What the audit says, in a word or two; empty: nothing is wrong, and not all
+// is applied yet.
+std::string AuditVerdict(const RunReport& report);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_REPORT_RUN_REPORT_H_

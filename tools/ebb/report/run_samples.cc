@@ -1,0 +1,28 @@
+#include "tools/ebb/report/run_samples.h"
+
+#include <algorithm>
+
+namespace ebb::tools {
+
+RunSamples::RunSamples(const RunFolder* folder)
+    : folder_(folder),
+      all_(folder->ReadSamples()),
+      seconds_before_(all_.empty() ? 0 : all_.back().seconds) {}
+
+absl::Status RunSamples::Take(const Progress& progress, absl::Duration after) {
+  constexpr absl::Duration kShortest = absl::Milliseconds(200);
+  constexpr int kParts = 500;  // Of the run so far: one lies between two.
+  if (after - taken_ < std::max(kShortest, after / kParts)) {
+    return absl::OkStatus();
+  }
+  taken_ = after;
+  return TakeLast(progress, after);
+}
+
+absl::Status RunSamples::TakeLast(const Progress& progress,
+                                  absl::Duration after) {
+  all_.push_back({seconds_before_ + absl::ToDoubleSeconds(after), progress});
+  return folder_->AppendSample(all_.back());
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,41 @@
+// The course of a run, a sample at a time.
+#ifndef EBB_TOOLS_EBB_REPORT_RUN_SAMPLES_H_
+#define EBB_TOOLS_EBB_REPORT_RUN_SAMPLES_H_
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "tools/ebb/report/run_folder.h"
+#include "tools/text/progress_line.h"
+
+namespace ebb::tools {
+
+// About a thousand in all: they are rarer in a long run. Each is in the run's
+// folder as soon as it is taken. Not thread-safe.
+class RunSamples {
+ public:
+  // Begins with those of earlier parts of the run. The folder outlives it.
+  explicit RunSamples(const RunFolder* folder);
+
+  // So long after this part of the run began. Only if one is due.
+  absl::Status Take(const Progress& progress, absl::Duration after);
+  // Though none is due: there is none after it.
+  absl::Status TakeLast(const Progress& progress, absl::Duration after);
+
+  const std::vector<RunSample>& all() const { return all_; }
+  // Applied at the last one; 0: there is none.
+  int64_t applied() const {
+    return all_.empty() ? 0 : all_.back().progress.applied;
+  }
+
+ private:
+  const RunFolder* const folder_;
+  std::vector<RunSample> all_;
+  const double seconds_before_;  // Of earlier parts of the run.
+  absl::Duration taken_ = -absl::InfiniteDuration();
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_REPORT_RUN_SAMPLES_H_

@@ -1,0 +1,66 @@
+#include "tools/ebb/report/run_samples.h"
+
+#include <vector>
+
+#include "common/testing/test_folder.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::tools {
+namespace {
+
+using ::testing::ElementsAre;
+
+class RunSamplesTest : public ::testing::Test {
+ protected:
+  RunSamplesTest() : folder_(*RunFolder::Make("a job", test_folder_ / "run")) {}
+
+  static Progress Applied(int64_t applied) {
+    Progress progress;
+    progress.applied = applied;
+    return progress;
+  }
+  static std::vector<double> Seconds(const std::vector<RunSample>& samples) {
+    std::vector<double> seconds;
+    for (const RunSample& one : samples) seconds.push_back(one.seconds);
+    return seconds;
+  }
+  void Take(RunSamples* samples, absl::Duration after) const {
+    ASSERT_TRUE(samples->Take(Applied(1), after).ok());
+  }
+
+  const TestFolder test_folder_;
+  const RunFolder folder_;
+};
+
+TEST_F(RunSamplesTest, AreRarerInALongRun) {
+  RunSamples samples(&folder_);
+  for (int i = 0; i < 6; ++i) Take(&samples, absl::Milliseconds(100 * i));
+  EXPECT_THAT(Seconds(samples.all()), ElementsAre(0, 0.2, 0.4));
+  for (int i = 0; i < 6; ++i) Take(&samples, absl::Seconds(1000 + i));
+  EXPECT_THAT(Seconds(samples.all()), ElementsAre(0, 0.2, 0.4, 1000, 1003));
+}
+
+TEST_F(RunSamplesTest, TheLastIsTakenThoughNoneIsDue) {
+  RunSamples samples(&folder_);
+  Take(&samples, absl::ZeroDuration());
+  ASSERT_TRUE(samples.TakeLast(Applied(2), absl::Milliseconds(1)).ok());
+  EXPECT_THAT(Seconds(samples.all()), ElementsAre(0, 0.001));
+  EXPECT_EQ(samples.applied(), 2);
+}
+
+TEST_F(RunSamplesTest, GoOnWhereAnEarlierPartOfTheRunEnded) {
+  RunSamples first(&folder_);
+  EXPECT_EQ(first.applied(), 0);
+  Take(&first, absl::ZeroDuration());
+  ASSERT_TRUE(first.TakeLast(Applied(40), absl::Seconds(7)).ok());
+
+  RunSamples second(&folder_);
+  EXPECT_EQ(second.applied(), 40);
+  Take(&second, absl::Seconds(2));
+  EXPECT_THAT(Seconds(second.all()), ElementsAre(0, 7, 9));
+  EXPECT_THAT(Seconds(folder_.ReadSamples()), ElementsAre(0, 7, 9));
+}
+
+}  // namespace
+}  // namespace ebb::tools

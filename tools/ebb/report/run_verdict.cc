@@ -1,0 +1,149 @@
+// Whether a run was good; declared in run_report.h.
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <cmath>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "job/expectations.h"
+#include "job/values.h"
+#include "tools/ebb/report/run_report.h"
+#include "tools/text/evaluation_text.h"
+
+namespace ebb::tools {
+
+namespace {
+
+// What was skipped was meant to be, but a model of the rest is another one.
+void JudgeSkipped(RunReport* report) {
+  const AuditResult& worst = report->audit->worst;
+  if (worst.skipped == 0) return;
+  const std::string text = absl::StrCat(
+      WithCommas(worst.skipped), " of ", WithCommas(worst.expected),
+      " examples were skipped, as batches of them failed");
+  if (2 * worst.skipped > worst.expected) {
+    report->problems.push_back(absl::StrCat(
+        text,
+        ": more than the model was trained on; take a smaller rate, or "
+        "look at the data"));
+  } else {
+    report->warnings.push_back(text);
+  }
+}
+
+}  // namespace
+
+std::vector<Expectation> CheckExpectations(const v1::Job& job,
+                                           const v1::JobStatus& status) {
+  const auto* last = LastEvaluation(status);
+  std::vector<Expectation> expectations;
+  for (const auto& [figure, wanted] : job::ExpectationsOf(job.expect())) {
+    const auto found = last == nullptr ? std::nullopt : FigureOf(*last, figure);
+    const auto comparison = job::ParseComparison(wanted);
+    expectations.push_back({figure, wanted, found,
+                            comparison && found && comparison->Holds(*found)});
+  }
+  return expectations;
+}
+
+void Judge(RunReport* report) {
+  std::vector<std::string>& problems = report->problems;
+  if (report->cut_short) {
+    if (!report->audit) {
+      problems.push_back("there was no audit");
+      return;
+    }
+    const auto wrong = report->audit->Problems(report->complete());
+    problems.insert(problems.end(), wrong.begin(), wrong.end());
+    return;
+  }
+  if (!report->complete()) {
+    if (report->audit) {
+      const auto wrong = report->audit->Problems(/*complete=*/false);
+      problems.insert(problems.end(), wrong.begin(), wrong.end());
+    }
+    // It was said why, and the line of the examples says how far it came.
+    const v1::JobState state = report->status.summary().state();
+    if (!problems.empty() &&
+        (state == v1::JOB_STATE_PAUSED || state == v1::JOB_STATE_CANCELLED)) {
+      return;
+    }
+    // That nothing came of it is no news where somebody said why.
+    if (!problems.empty() && report->status.applied_min() == 0) return;
+    if (report->status.applied_min() == report->status.examples()) {
+      problems.push_back(
+          "the job is not complete: all is applied, and not all is durable");
+      return;
+    }
+    problems.push_back(absl::StrCat(
+        "the job is not complete: ", WithCommas(report->status.applied_min()),
+        " of ", WithCommas(report->status.examples()),
+        " examples are applied"));
+    return;  // The rest says the same.
+  }
+  if (!report->audit) {
+    problems.push_back("there was no audit");
+  } else {
+    if (!report->audit->exact()) {
+      const auto wrong = report->audit->Problems();
+      problems.insert(problems.end(), wrong.begin(), wrong.end());
+    }
+    JudgeSkipped(report);
+  }
+  for (const auto& evaluation : report->status.evaluations()) {
+    if (evaluation.error().empty()) continue;
+    problems.push_back(
+        absl::StrCat("epoch ", evaluation.epoch() + 1,
+                     " was not evaluated: ", evaluation.error()));
+  }
+  if (const auto loss = report->test_loss(); loss && !std::isfinite(*loss)) {
+    problems.push_back(absl::StrCat(
+        "the test loss is ", std::isnan(*loss) ? "not a number" : "infinite",
+        ": the values have gone beyond what floats hold; take a smaller rate"));
+  }
+  for (const Expectation& expectation : report->expectations) {
+    if (expectation.met) continue;
+    problems.push_back(absl::StrCat(
+        "expected ", expectation.figure, " ", expectation.wanted, ", found ",
+        expectation.found ? FigureText(*expectation.found)
+                          : std::string("none")));
+  }
+  if (!report->status.divergence().empty()) {
+    report->warnings.push_back(report->status.divergence());
+  }
+  if (const auto* last = LastEvaluation(report->status)) {
+    const std::string useless = UselessText(*last);
+    if (!useless.empty()) report->warnings.push_back(useless);
+  }
+}
+
+absl::Status ReadVerdict(absl::string_view json, RunReport* report) {
+  google::protobuf::Struct stored;
+  const auto parsed =
+      google::protobuf::util::JsonStringToMessage(std::string(json), &stored);
+  const auto& fields = stored.fields();
+  const auto passed = fields.find("passed");
+  const auto interrupted = fields.find("interrupted");
+  const auto problems = fields.find("problems");
+  if (!parsed.ok() || passed == fields.end() ||
+      !passed->second.has_bool_value() || interrupted == fields.end() ||
+      problems == fields.end()) {
+    return absl::DataLossError("it is no report of a run");
+  }
+  report->interrupted = interrupted->second.bool_value();
+  report->problems.clear();
+  for (const auto& problem : problems->second.list_value().values()) {
+    report->problems.push_back(problem.string_value());
+  }
+  const bool good = report->problems.empty() && !report->interrupted;
+  if (passed->second.bool_value() != good) {
+    return absl::DataLossError(
+        "its \"passed\" and its \"problems\" contradict each other");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,182 @@
+// The daemons of a cluster on this machine, as processes of this one.
+#ifndef EBB_TOOLS_EBB_RUN_LOCAL_CLUSTER_H_
+#define EBB_TOOLS_EBB_RUN_LOCAL_CLUSTER_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "rpc/security.h"
+#include "tools/ebb/report/run_folder.h"
+#include "tools/process/reserved_port.h"
+#include "tools/process/signals.h"
+#include "tools/process/slow_motion.h"
+#include "tools/process/supervisor.h"
+
+namespace ebb::tools {
+
+struct LocalClusterOptions {
+  int servers = 2;
+  int workers = 3;  // At the start.
+  // Where the daemons' programs are.
+  std::string program_folder;
+  // From the root.
+  std::vector<std::string> plugin_folders;
+  // --memory of servers and workers; 0: they have no bound.
+  int64_t memory_bytes = 0;
+  // Everybody speaks by TLS, with certificates that are made for each start.
+  bool tls = false;
+  // A batch of a worker takes at least so long.
+  absl::Duration batch_time = absl::ZeroDuration();
+  // Of single workers, in place of that: by name.
+  std::map<std::string, absl::Duration> batch_times;
+  // Workers that would be idle help others (scheduler/backups.h).
+  bool backup_tasks = true;
+  // Where others are to reach the daemon that listens at `address`; empty
+  // function: there. Called once for each daemon that serves.
+  std::function<absl::StatusOr<std::string>(const std::string& daemon,
+                                            const std::string& address)>
+      front;
+};
+
+// Not thread-safe. The destructor kills what runs.
+class LocalCluster {
+ public:
+  // `port` becomes the scheduler's. Folder and signals are not owned and
+  // outlive the cluster.
+  LocalCluster(LocalClusterOptions options, ReservedPort port,
+               const RunFolder* folder, SignalWaiter* signals)
+      : options_(std::move(options)),
+        port_(std::move(port)),
+        folder_(*folder),
+        signals_(*signals),
+        supervisor_(RestartPolicy{}) {}
+
+  // Starts the scheduler, waits until it serves, and starts the others.
+  // Blocks. FailedPrecondition: a daemon does not start, with its last words.
+  // Aborted: a signal came.
+  absl::Status Start();
+  // Itself, whatever may be in front of it.
+  const std::string& scheduler_address() const { return port_.address(); }
+  // To reach it as a client.
+  const rpc::SecurityPtr& security() const { return security_; }
+
+  // What happened to the daemons; starts again what died. Does not block.
+  std::vector<DaemonEvent> Poll();
+  absl::Time NextDue() const { return supervisor_.NextDue(); }
+
+  // --- On purpose; false: the daemon does not run now ------------------------
+  // Kills it; it comes back, not before `away` has passed.
+  bool KillFor(const std::string& daemon, absl::Duration away) {
+    return supervisor_.Kill(daemon, absl::Now() + away);
+  }
+  // Kills it; it comes back, and where `then_at` names a point, kills itself
+  // there.
+  bool Kill(const std::string& daemon, const std::string& then_at = "");
+  // Asks it to leave; it comes back. After `grace` it is killed.
+  bool Terminate(const std::string& daemon, absl::Duration grace);
+  bool Freeze(const std::string& daemon);
+  bool Thaw(const std::string& daemon);
+  // Its machine: each life of the daemon gets `share` of the time (1: all of
+  // it) ...
+  bool Slow(const std::string& daemon, double share);
+  // ... and may write no byte to a file, or again.
+  bool SetDiskFull(const std::string& daemon, bool full);
+  // Where it keeps what it stores.
+  std::string StateFolder(const std::string& daemon) const {
+    return folder_.State(daemon);
+  }
+  // A new worker, or a new life of one that was removed: what is left of the
+  // old life is killed.
+  absl::Status AddWorker(const std::string& name);
+  // It leaves within `grace` (zero: it is killed) and does not come back.
+  void RemoveWorker(const std::string& name, absl::Duration grace);
+  // Likewise of a server; a scheduler that starts again waits for so many
+  // servers as there are now.
+  absl::Status AddServer(int server);
+  // They get the time that they take to leave in good order.
+  void DrainServer(int server);
+  void DrainWorker(int worker);
+  // Those that run now, but for those that are leaving.
+  std::vector<std::string> Daemons() const { return supervisor_.Names(); }
+  // It runs, or is about to be started again.
+  bool Keeps(const std::string& daemon) const {
+    return supervisor_.Kept(daemon);
+  }
+  pid_t Pid(absl::string_view daemon) const { return supervisor_.Pid(daemon); }
+
+  // Ends workers, then servers, then the scheduler, each in good order: they
+  // finish batches and write checkpoints. Blocks. `on_death` hears of every
+  // daemon that ended otherwise than it was told; one that took too long and
+  // was killed is added to `problems`. Aborted: a signal asks to be quicker;
+  // destroy the cluster then.
+  using OnDeath = absl::FunctionRef<void(const DaemonEvent&)>;
+  absl::Status Stop(OnDeath on_death, std::vector<std::string>* problems);
+
+  // Files outside the run's folder that daemons have open to write, as of now.
+  std::vector<std::string> StrayFiles() const;
+  // Of a daemon that ended, by its log (last_words.h).
+  std::string LastWords(absl::string_view daemon) const;
+
+ private:
+  ProcessSpec Spec(const std::string& daemon, absl::string_view program,
+                   const std::vector<std::string>& arguments) const;
+  absl::Status StartOne(const std::string& daemon, const ProcessSpec& spec);
+  absl::Status MakeCertificates();
+  absl::Status StartServer(int server);
+  ProcessSpec SchedulerSpec(int servers) const;
+  // Of the lives of the scheduler that follow.
+  void AwaitServers();
+  void AddMemory(std::vector<std::string>* arguments) const;
+  absl::Duration BatchTimeOf(const std::string& worker) const;
+  // Lets the present lives of the daemons have what their machines have.
+  void ApplyMachines();
+  absl::Status AwaitFile(const std::string& path, const std::string& daemon);
+  absl::Status StopGroup(const std::vector<std::string>& daemons,
+                         absl::Duration grace, OnDeath on_death,
+                         std::vector<std::string>* problems);
+
+  const LocalClusterOptions options_;
+  const ReservedPort port_;
+  const RunFolder& folder_;  // Not owned.
+  SignalWaiter& signals_;    // Not owned.
+  Supervisor supervisor_;
+  rpc::SecurityPtr security_;
+  std::map<std::string, ProcessSpec> specs_;  // By daemon.
+  std::set<std::string> workers_;             // All that there ever were.
+  std::set<int> servers_;                     // Likewise.
+  std::string scheduler_front_;               // Where daemons reach it.
+  std::vector<ReservedPort> server_ports_;    // Those behind a front.
+
+  struct Machine {
+    double share = 1;
+    bool disk_full = false;
+    pid_t limited = 0;    // The life whose files may not grow.
+    pid_t slowed = 0;     // The life that is slow.
+    bool frozen = false;  // Stands still, so it is not to be continued.
+  };
+  std::map<std::string, Machine> machines_;  // Those that something ails.
+  SlowMotion slow_motion_;
+};
+
+// Kills all processes that descend from this one, and returns what they were.
+// For the end, when none should be left: call AdoptDescendants first.
+std::vector<std::string> EndDescendants();
+// From now on, what is left behind by a child becomes a child of this process.
+void AdoptDescendants();
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_RUN_LOCAL_CLUSTER_H_

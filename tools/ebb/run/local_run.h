@@ -1,0 +1,68 @@
+// `ebb run`: a whole cluster on this machine trains one job, watched from the
+// first to the last moment.
+#ifndef EBB_TOOLS_EBB_RUN_LOCAL_RUN_H_
+#define EBB_TOOLS_EBB_RUN_LOCAL_RUN_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "tools/ebb/job/submission.h"
+#include "tools/ebb/report/run_report.h"
+#include "tools/ebb/run/disturbance.h"
+#include "tools/ebb/stored/rollback_request.h"
+
+namespace ebb::tools {
+
+// Processes of a cluster on this machine, at most.
+inline constexpr int kMostServers = 64;
+inline constexpr int kMostWorkers = 256;
+
+// Workers that a run which began with `started` starts when its job is scaled:
+// 8 for each core of this machine and at least 16, or so many as it began with.
+int MostWorkersOfScale(int started);
+
+struct RunOptions {
+  JobChoice job;
+  // Processes. Absent: 2 servers and 3 workers, or what a resumed run had.
+  std::optional<int> servers;
+  std::optional<int> workers;
+  // --memory of servers and workers; 0: they have no bound.
+  int64_t memory_bytes = 0;
+  // Daemons and this process speak by TLS, with certificates of this run only.
+  bool tls = false;
+  // A folder for the run; empty: runs/NAME-N.
+  std::string folder;
+  // Goes on with the run in the folder; without one, with the newest.
+  bool resume = false;
+  // With `resume`: the batch that the job is paused for is left out, and not
+  // tried again.
+  bool skip = false;
+  // With `resume`: it first goes back to older versions; absent: it goes on
+  // from the newest.
+  std::optional<RollbackWish> back;
+  // Starts and ends daemons as the job is scaled (ebb scale). False: somebody
+  // else decides which there are.
+  bool follow_scale = false;
+  // What is done to the daemons meanwhile; null: nothing. Not owned.
+  Disturbance* disturbance = nullptr;
+  // The report is also written here; empty: only into the run's folder.
+  std::string report_file;
+  // Says nothing but errors.
+  bool quiet = false;
+};
+
+// The whole run, which prints as it goes. What is wrong before anything was
+// started is an error, and so is a run that could not be gone on with, whose
+// files are then as they were; whatever happens later is in the report. No
+// process is left when it returns. Of a run that is complete already nothing is
+// started, and its files stay; the report has its job, folder and
+// verdict only. DataLoss: the verdict cannot be read.
+absl::StatusOr<RunReport> RunLocally(const RunOptions& options);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_RUN_LOCAL_RUN_H_

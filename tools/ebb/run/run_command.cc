@@ -1,0 +1,76 @@
+// `ebb run`.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "tools/ebb/command.h"
+#include "tools/ebb/run/kill_every.h"
+#include "tools/ebb/run/local_run.h"
+#include "tools/ebb/run/run_flags.h"
+#include "tools/ebb/stored/rollback_flags.h"
+
+namespace ebb::tools {
+
+namespace {
+
+struct Flags {
+  JobFlags job;
+  RunOptions run;
+  RollbackWish back;          // Empty: not back.
+  absl::Duration kill_every;  // Zero: nobody is killed.
+  std::optional<uint64_t> kill_seed;
+};
+
+int Run(Flags& flags) {
+  flags.run.job = flags.job.Choice();
+  flags.run.follow_scale = true;
+  if (const int targets = TargetsOf(flags.back); targets > 1) {
+    return Report(absl::InvalidArgumentError(
+        "name one of --versions-ago N, --to TIME and --to-round N, not "
+        "several"));
+  } else if (targets == 1) {
+    flags.run.back = flags.back;
+  }
+  KillEvery kills(flags.kill_every, flags.kill_seed);
+  if (flags.kill_every > absl::ZeroDuration()) flags.run.disturbance = &kills;
+  return RunToItsEnd(flags.run);
+}
+
+}  // namespace
+
+void AddRunCommand(CLI::App* app, int* exit_code) {
+  CLI::App* command = app->add_subcommand(
+      "run", "Trains a job on this machine, on a cluster of its own");
+  const auto flags = std::make_shared<Flags>();
+  AddJobFlags(command, &flags->job);
+  AddRunFlags(command, &flags->run);
+  CLI::Option* resume =
+      command->add_flag("--resume", flags->run.resume,
+                        "Continue the run in --run-dir, or the newest run");
+  command
+      ->add_flag("--skip", flags->run.skip,
+                 "Leave out the batch for which the job is paused")
+      ->needs(resume);
+  for (CLI::Option* target : AddRollbackTargets(command, &flags->back)) {
+    target->needs(resume);
+  }
+  AddDurationFlag(command, "--kill-every", &flags->kill_every,
+                  "Kill a daemon every S seconds, and start it again");
+  command->add_option("--kill-seed", flags->kill_seed,
+                      "Seed of the kills (the job's seed)");
+  command->footer(R"(
+Starts a scheduler, servers and workers as processes, trains, audits, and ends
+them. Everything they write is in the run's folder: logs, checkpoints, metrics,
+report.html. Ctrl-C ends the run in good order. --resume continues it, also with
+another rate or more epochs, or (--versions-ago) from an older version. `ebb
+scale` starts and ends servers and workers while it trains.
+Exit code: 0 good; 1 incomplete, audit not exact, a daemon died, an `expect:`
+missed, ...; 2 a wrong flag or job file, nothing started; 130 interrupted.
+Example:
+  ebb run examples/jobs/fashion_mlp.yaml --epochs 3 --set optimizer.rate=0.002)");
+  command->callback([flags, exit_code] { *exit_code = Run(*flags); });
+}
+
+}  // namespace ebb::tools

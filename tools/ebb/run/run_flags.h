@@ -1,0 +1,18 @@
+// What `ebb run` and `ebb chaos` have in common on the command line.
+#ifndef EBB_TOOLS_EBB_RUN_RUN_FLAGS_H_
+#define EBB_TOOLS_EBB_RUN_RUN_FLAGS_H_
+
+#include "CLI/CLI.hpp"
+#include "tools/ebb/run/local_run.h"
+
+namespace ebb::tools {
+
+// --servers, --workers, --memory, --tls, --report, --run-dir, --quiet.
+void AddRunFlags(CLI::App* command, RunOptions* run);
+
+// The whole run; returns the exit code.
+int RunToItsEnd(const RunOptions& run);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_RUN_RUN_FLAGS_H_

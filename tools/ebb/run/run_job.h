@@ -1,0 +1,66 @@
+// The job of a run, on the run's own scheduler.
+#ifndef EBB_TOOLS_EBB_RUN_RUN_JOB_H_
+#define EBB_TOOLS_EBB_RUN_RUN_JOB_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ebb/v1/scheduler.pb.h"
+#include "rpc/security.h"
+#include "tools/ebb/cluster/audit.h"
+#include "tools/ebb/job/submission.h"
+#include "tools/ebb/report/run_folder.h"
+#include "tools/ebb/stored/rollback_request.h"
+
+namespace ebb::tools {
+
+// Not thread-safe.
+class RunJob {
+ public:
+  // The scheduler serves. `security` is how a client reaches it; null: without
+  // TLS.
+  RunJob(std::string scheduler, rpc::SecurityPtr security)
+      : scheduler_(std::move(scheduler)), security_(std::move(security)) {}
+
+  // Begins it. With TLS it gets a token of its own, which is kept in the
+  // folder. FailedPrecondition: the scheduler does not take it.
+  absl::Status Submit(const PreparedJob& prepared, const RunFolder& folder);
+  // Finds what the run began, and opens what is paused for a batch: that is
+  // tried again or, with `skip`, left out. False: there is no such batch.
+  // What of the job is another now, and may be, is another from then on: once
+  // its servers are there, from the newest versions or those that are wished.
+  // InvalidArgument: the run is of a job that this one may not follow.
+  // NotFound: it has no version that is so old.
+  absl::StatusOr<bool> GoOn(const PreparedJob& prepared,
+                            const RunFolder& folder, bool skip,
+                            const std::optional<RollbackWish>& back);
+
+  // As the scheduler calls it. 0: it has not begun.
+  uint64_t id() const { return id_; }
+  // What its servers say is applied, now.
+  absl::StatusOr<AuditReport> Audit() const;
+
+ private:
+  // Begins a generation in which the job's keys have the new values, if there
+  // are any; waits for the servers.
+  absl::Status Change(const v1::GetJobResponse& stored,
+                      const PreparedJob& prepared,
+                      const std::vector<std::string>& keys, RollbackWish wish);
+  // Whether its servers serve every partition.
+  bool AllServed() const;
+  // Whatever is asked from then on shows it.
+  absl::StatusOr<std::string> TakeToken(const RunFolder& folder);
+
+  const std::string scheduler_;
+  const rpc::SecurityPtr security_;
+  uint64_t id_ = 0;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_RUN_RUN_JOB_H_

@@ -1,0 +1,27 @@
+// Why a run is over although its job is not complete, and what helps.
+#ifndef EBB_TOOLS_EBB_RUN_STOPPED_JOB_H_
+#define EBB_TOOLS_EBB_RUN_STOPPED_JOB_H_
+
+#include <string>
+
+#include "ebb/v1/job.pb.h"
+#include "ebb/v1/scheduler.pb.h"
+#include "tools/ebb/stored/sound_versions.h"
+
+namespace ebb::tools {
+
+// Empty: the job goes on, or will once what is decided is done or the operator
+// who paused it resumes it.
+std::string WhyStopped(const v1::JobStatus& job);
+
+// Whether what helps depends on the values that are stored.
+bool ValuesMatter(const v1::JobStatus& job);
+
+// What makes the run go on, for behind WhyStopped, as "hint: ..."; empty:
+// nothing does. `stored` is what the run left.
+std::string WhatHelps(const v1::JobStatus& job, const v1::Job& specification,
+                      const SoundVersions& stored);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_RUN_STOPPED_JOB_H_

@@ -1,0 +1,243 @@
+#include "tools/ebb/sim/sim_report.h"
+
+#include <unistd.h>
+
+#include <iostream>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/status_macros.h"
+#include "sim/command.h"
+#include "tools/chaos/market.h"
+#include "tools/chaos/trace.h"
+#include "tools/ebb/command.h"
+#include "tools/files/files.h"
+#include "tools/text/console.h"
+#include "tools/text/json.h"
+
+namespace ebb::tools {
+
+namespace {
+
+// From here on the objects of a row are gigabytes.
+constexpr int kManyWorkers = 1000;
+
+// Sets the market, and says where it is from.
+absl::StatusOr<std::string> ChooseMarket(SimReportFlags* flags) {
+  sim::ChurnRates& market = flags->options.market;
+  std::string source = "as in Bamboo's p3 trace";
+  if (!flags->trace.empty()) {
+    EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(flags->trace));
+    EBB_ASSIGN_OR_RETURN(const chaos::Trace trace,
+                         chaos::ReadTrace(text, flags->trace));
+    const chaos::MarketFigures figures = chaos::FiguresOf(trace);
+    market.losses_per_worker_hour = figures.losses_per_node_hour;
+    market.bulk = figures.bulk;
+    // Where nobody comes back nobody of that market is to be expected.
+    if (figures.replaced_after != absl::InfiniteDuration()) {
+      market.away = figures.replaced_after;
+    }
+    source = absl::StrFormat("%s: %d losses in %.1f node-hours", flags->trace,
+                             figures.losses, figures.node_hours);
+  }
+  if (flags->hazard || flags->bulk || flags->away) {
+    absl::StrAppend(&source, ", but for what is given");
+  }
+  if (flags->hazard) market.losses_per_worker_hour = *flags->hazard;
+  if (flags->bulk) market.bulk = *flags->bulk;
+  if (flags->away) market.away = *flags->away;
+  if (flags->speed != 1) {
+    market.losses_per_worker_hour *= flags->speed;
+    market.away /= flags->speed;
+    absl::StrAppendFormat(&source, ", %g times faster", flags->speed);
+  }
+  return source;
+}
+
+std::string Assumptions(const sim::ReportOptions& options,
+                        const std::string& source) {
+  return absl::StrFormat(
+      "market   %.3g losses an hour of each worker, %.3g at an instant, each "
+      "replaced after %s\n         (%s)\n"
+      "workers  a batch takes %s (10 %% more or less), an item of a lease %s, "
+      "loading the data %s\n"
+      "         (50 %% more or less); %s, the values pulled and a push to "
+      "every server for each batch\n"
+      "servers  one for %d workers, at least 2; nothing waits for a server's "
+      "processor, disk or\n         network, a message takes 0.05 to 2 ms\n"
+      "seed     %d\n\n",
+      options.market.losses_per_worker_hour, options.market.bulk,
+      DurationText(options.market.away), source,
+      absl::FormatDuration(options.batch_time),
+      absl::FormatDuration(options.item_time),
+      absl::FormatDuration(options.load_time),
+      options.clock_bound < 0 ? "ASP"
+                              : absl::StrCat("SSP(", options.clock_bound, ")"),
+      options.workers_per_server, options.seed);
+}
+
+constexpr char kHeader[] =
+    "workers servers  simulated losses goodput repeated waiting  leases/s "
+    "messages/s in    out  of one: in   out  scheduler   took\n";
+
+std::string Line(const sim::ReportRow& row) {
+  const double in = row.PerSecond(row.work.messages_in);
+  const double out = row.PerSecond(row.work.messages_out);
+  return absl::StrFormat(
+      "%7s %7d %10s %6d  %.4f  %6.3f%%  %5.2f%% %9s %13s %6s  %10.3f %5.3f "
+      "%8.2f%% %6s\n",
+      WithCommas(row.workers), row.servers, DurationText(row.work.elapsed),
+      row.work.losses, row.goodput(), 100 * row.repeated, 100 * row.waiting(),
+      Short(row.PerSecond(row.work.leases)), Short(in), Short(out),
+      in / row.workers, out / row.workers, 100 * row.scheduler_load(),
+      DurationText(row.took));
+}
+
+constexpr char kLegend[] = R"(
+goodput    examples counted / examples that the workers alive could have computed
+repeated   computed again or in vain / counted; waiting: of the workers' time
+messages   of the scheduler's sessions with workers and servers, a second
+scheduler  of one core of this machine, what its decisions take: not reading,
+           writing and storing the messages
+)";
+
+Json RowJson(const sim::ReportRow& row) {
+  Json json = Json::Object();
+  json["workers"] = row.workers;
+  json["servers"] = row.servers;
+  json["simulated_s"] = absl::ToDoubleSeconds(row.work.elapsed);
+  json["worker_s"] = absl::ToDoubleSeconds(row.work.alive);
+  json["losses"] = row.work.losses;
+  json["rate_of_one_worker"] = row.rate;
+  json["counted"] = row.work.counted;
+  json["goodput"] = row.goodput();
+  json["repeated"] = row.repeated;
+  json["waiting"] = row.waiting();
+  json["leases_per_s"] = row.PerSecond(row.work.leases);
+  json["messages_in_per_s"] = row.PerSecond(row.work.messages_in);
+  json["messages_out_per_s"] = row.PerSecond(row.work.messages_out);
+  json["scheduler_cores"] = row.scheduler_load();
+  json["events"] = row.events;
+  json["took_s"] = absl::ToDoubleSeconds(row.took);
+  json["violation"] = row.violation.empty() ? Json() : Json(row.violation);
+  return json;
+}
+
+Json OptionsJson(const sim::ReportOptions& options, const std::string& source) {
+  Json json = Json::Object();
+  Json& market = json["market"];
+  market["source"] = source;
+  market["losses_per_worker_hour"] = options.market.losses_per_worker_hour;
+  market["bulk"] = options.market.bulk;
+  market["away_s"] = absl::ToDoubleSeconds(options.market.away);
+  json["batch_time_s"] = absl::ToDoubleSeconds(options.batch_time);
+  json["item_time_s"] = absl::ToDoubleSeconds(options.item_time);
+  json["load_time_s"] = absl::ToDoubleSeconds(options.load_time);
+  if (options.clock_bound >= 0) json["clock_bound"] = options.clock_bound;
+  json["workers_per_server"] = options.workers_per_server;
+  json["seed"] = options.seed;
+  json["rows"] = Json::List();
+  return json;
+}
+
+sim::ReportRow RunRow(sim::ReportOptions options, int workers) {
+  const bool watched = isatty(STDERR_FILENO) == 1;
+  if (watched) {
+    options.progress = [workers, last = -1](double share) mutable {
+      const int percent = static_cast<int>(100 * share);
+      if (std::exchange(last, percent) == percent) return;
+      std::cerr << "\r" << WithCommas(workers) << " workers: " << percent
+                << " % " << std::flush;
+    };
+  }
+  sim::ReportRow row = sim::RunReportRow(options, workers);
+  if (watched) std::cerr << "\r\33[K" << std::flush;
+  return row;
+}
+
+}  // namespace
+
+void AddSimReportFlags(CLI::App* command, SimReportFlags* flags) {
+  sim::ReportOptions& options = flags->options;
+  const auto add = [&](CLI::Option* option) { return option->group("Report"); };
+  add(command->add_option("--hazard", flags->hazard,
+                          "Losses of each worker in an hour (0.611)"));
+  add(command->add_option("--bulk", flags->bulk,
+                          "Workers lost at an instant (2.11)"));
+  const auto duration = [&](const char* name, absl::Duration* value,
+                            const char* help) {
+    AddDurationFlag(command, name, value, help);
+    add(command->get_option(name));
+  };
+  command
+      ->add_option_function<std::string>(
+          "--away",
+          [flags](const std::string& text) {
+            absl::Duration away;
+            if (!absl::ParseDuration(text, &away)) {
+              throw CLI::ValidationError(
+                  "--away", "\"" + text + "\" is no duration; write 5m or 30s");
+            }
+            flags->away = away;
+          },
+          "Time until a lost worker is replaced (36.7m)")
+      ->group("Report");
+  add(command->add_option("--speed", flags->speed,
+                          "Play the market this many times faster"))
+      ->check(CLI::PositiveNumber);
+  duration("--batch-time", &options.batch_time, "Time of a batch (1s)");
+  duration("--item-time", &options.item_time, "Time of an item (2s)");
+  duration("--load-time", &options.load_time,
+           "Time until a new worker has loaded its data (2s)");
+  add(command->add_option("--clock-bound", options.clock_bound,
+                          "Use SSP with this bound instead of ASP"));
+  add(command->add_option("--workers-per-server", options.workers_per_server))
+      ->capture_default_str();
+  add(command->add_option("--losses", options.losses,
+                          "Losses after which a row ends"))
+      ->capture_default_str();
+  add(command->add_option("--most-batches", options.most_batches,
+                          "Batches after which a row ends in any case"))
+      ->capture_default_str();
+  add(command->add_flag("--json", flags->json, "Print JSON"));
+}
+
+int SimReport(SimReportFlags flags) {
+  const absl::StatusOr<std::string> source = ChooseMarket(&flags);
+  if (!source.ok()) return Report(source.status());
+  const sim::ReportOptions& options = flags.options;
+  const absl::Status valid = options.Validate();
+  if (!valid.ok()) return Report(valid);
+  sim::LogOnlyErrors();
+  Json json = OptionsJson(options, *source);
+  if (!flags.json) std::cout << Assumptions(options, *source) << kHeader;
+  bool good = true, huge = false;
+  for (const int workers : options.workers) {
+    if (workers >= kManyWorkers && !std::exchange(huge, true)) {
+      sim::UseHugePages();
+    }
+    std::cout << std::flush;
+    const sim::ReportRow row = RunRow(options, workers);
+    good &= row.violation.empty();
+    json["rows"].Add(RowJson(row));
+    if (flags.json) continue;
+    std::cout << Line(row);
+    if (!row.violation.empty()) {
+      std::cout << "VIOLATION " << row.violation << "\n";
+    }
+  }
+  if (flags.json) {
+    std::cout << json.ToString();
+  } else {
+    std::cout << kLegend;
+    if (good) {
+      std::cout << "Every invariant was checked at each step and held; each "
+                   "job was exact at its end.\n";
+    }
+  }
+  return good ? kExitGood : kExitFailed;
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,47 @@
+// How far a job is, as far as anybody knows: while a scheduler in a new life
+// has yet to hear from the servers, it knows of nothing that is applied.
+#ifndef EBB_TOOLS_EBB_STATUS_KNOWN_MARKS_H_
+#define EBB_TOOLS_EBB_STATUS_KNOWN_MARKS_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+
+#include "ebb/v1/scheduler.pb.h"
+
+namespace ebb::tools {
+
+// Whether every partition has told what is applied to it.
+inline bool MarksKnown(const v1::JobStatus& status) {
+  return status.placement().partitions_size() == status.partitions();
+}
+
+// Not thread-safe.
+class KnownMarks {
+ public:
+  // `before`: what is believed at first.
+  explicit KnownMarks(int64_t before = 0) : least_(before), most_(before) {}
+
+  // Puts what was known last where it is not known now.
+  void Mend(v1::JobStatus* status) {
+    if (MarksKnown(*status)) {
+      least_ = status->applied_min();
+      most_ = status->applied_max();
+      if (!first_) first_ = least_;
+      return;
+    }
+    status->set_applied_min(std::max(least_, status->applied_min()));
+    status->set_applied_max(std::max(most_, status->applied_max()));
+  }
+  // Applied to the partition that had the least, when it was first known.
+  std::optional<int64_t> first() const { return first_; }
+
+ private:
+  int64_t least_;
+  int64_t most_;
+  std::optional<int64_t> first_;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_STATUS_KNOWN_MARKS_H_

@@ -1,0 +1,25 @@
+// What was done to a cluster on purpose, and what came of it.
+#ifndef EBB_TOOLS_EBB_STATUS_PLANNED_EVENT_H_
+#define EBB_TOOLS_EBB_STATUS_PLANNED_EVENT_H_
+
+#include <optional>
+#include <string>
+
+namespace ebb::tools {
+
+struct PlannedEvent {
+  double seconds = 0;  // Since the submission.
+  std::string what;    // "worker-3 removed".
+  // The daemon that stopped working by it; empty: none did.
+  std::string lost;
+  // From the event until what the daemon had was somebody's again (its item
+  // leased, its partitions served, the first lease given by the scheduler), and
+  // until the next example of it was counted. Absent: nothing of it was seen to
+  // be lost, or it was not made up for.
+  std::optional<double> resumed_s;
+  std::optional<double> recovery_s;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_STATUS_PLANNED_EVENT_H_

@@ -1,0 +1,48 @@
+// Figures of a run that outlive the scheduler. It counts some of them from its
+// own start only, so each time they fall, what was there before is kept.
+#ifndef EBB_TOOLS_EBB_STATUS_RUN_TALLY_H_
+#define EBB_TOOLS_EBB_STATUS_RUN_TALLY_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ebb/v1/scheduler.pb.h"
+
+namespace ebb::tools {
+
+// Not thread-safe. What was counted between the last status and a scheduler's
+// death is not in it; the audit, which counts in the partitions, has all.
+class RunTally {
+ public:
+  void Add(const v1::JobStatus& status);
+
+  // Puts the sums over all lives into `status`: staleness, shares, repeated
+  // leases, backups, ends of epochs and traffic; and the largest clock lead.
+  void Complete(v1::JobStatus* status) const;
+
+  int64_t rollbacks() const { return rollbacks_; }
+
+ private:
+  std::vector<int64_t> staleness_;       // Of the present life ...
+  std::vector<int64_t> past_staleness_;  // ... and of those before.
+  int64_t clock_lead_ = 0;
+  v1::Traffic traffic_;
+  v1::Traffic past_traffic_;
+  uint64_t generation_ = 0;
+  int64_t rollbacks_ = 0;
+  int64_t nonfinite_rollbacks_ = 0;
+  std::map<std::string, int64_t> shares_;
+  std::map<std::string, int64_t> past_shares_;
+  int64_t leases_repeated_ = 0;
+  int64_t past_leases_repeated_ = 0;
+  v1::JobStatus::Backups backups_;
+  v1::JobStatus::Backups past_backups_;
+  std::map<int32_t, int64_t> tails_;  // In microseconds, by epoch.
+  int64_t slowest_batch_us_ = 0;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_STATUS_RUN_TALLY_H_

@@ -1,0 +1,644 @@
+#include "tools/ebb/status/status_text.h"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "absl/time/time.h"
+#include "common/scores/figures.h"
+#include "tools/ebb/status/event_text.h"
+#include "tools/ebb/status/known_marks.h"
+#include "tools/ebb/status/store_damage.h"
+#include "tools/text/daemon_names.h"
+#include "tools/text/evaluation_text.h"
+#include "tools/text/progress_line.h"
+#include "tools/text/traffic.h"
+
+namespace ebb::tools {
+
+namespace {
+
+std::string Word(absl::string_view name, absl::string_view prefix) {
+  return absl::AsciiStrToLower(absl::StripPrefix(name, prefix));
+}
+
+// How long ago, or nothing where it is not known.
+std::string Since(const v1::GetStatusResponse& status, int64_t unix_ms) {
+  if (unix_ms <= 0) return "";
+  return AgeText(absl::Milliseconds(status.now_unix_ms() - unix_ms));
+}
+
+// "3/18@640": epoch and shard, from 1, and the place in it.
+std::string ItemText(const v1::WorkerStatus::Item& item) {
+  return absl::StrCat(ItemName(item.item().epoch(), item.item().shard()), "@",
+                      item.position(), item.backup() ? " (backup)" : "");
+}
+
+std::string PidText(int64_t pid) { return pid > 0 ? absl::StrCat(pid) : ""; }
+
+std::string StateText(const v1::ServerStatus& server, const Console& console) {
+  if (!server.connected()) return Paint(console, Ink::kRed, "away");
+  return server.leaving() ? Paint(console, Ink::kYellow, "leaving")
+                          : Paint(console, Ink::kGreen, "up");
+}
+
+// A worker that has work and says nothing may be stopped, or hang; others may
+// wait for it. Empty: it was heard of just now, or has nothing to say.
+std::string SilenceText(const v1::WorkerStatus& worker) {
+  constexpr absl::Duration kLong = absl::Seconds(1);
+  const absl::Duration unheard = absl::Milliseconds(worker.unheard_ms());
+  const bool silent = worker.state() == v1::WorkerStatus::STATE_SILENT;
+  if (unheard < kLong || (worker.items().empty() && !silent)) return "";
+  std::string text = absl::StrCat("said nothing for ", DurationText(unheard),
+                                  silent ? ", and its lease ran out" : "");
+  if (worker.awaited_by() > 0) {
+    absl::StrAppend(&text, "; ", Count(worker.awaited_by(), "worker"),
+                    worker.awaited_by() == 1 ? " waits" : " wait", " for it");
+  }
+  return text;
+}
+
+std::string UnreachedText(const v1::Unreached& one) {
+  return absl::StrCat("cannot reach ", ServerName(one.trouble().server()),
+                      " at ", one.trouble().address(), ": ",
+                      one.trouble().text());
+}
+
+// Whom the daemon does not reach, or who does not reach it, each once.
+template <typename Troubles, typename Text>
+void AddUnreached(const Troubles& troubles, Text text_of,
+                  const Console& console, std::string* work) {
+  std::set<std::string> told;
+  for (const v1::Unreached& one : troubles) {
+    const std::string text = text_of(one);
+    if (!told.insert(text).second) continue;
+    absl::StrAppend(work, work->empty() ? "" : ", ",
+                    Paint(console, Ink::kRed, text));
+  }
+}
+
+std::string DaemonTable(const v1::GetStatusResponse& status,
+                        const std::string& scheduler_address,
+                        const Console& console) {
+  TextTable table({"ROLE", "STATE", "SINCE", "PID", "ADDRESS", "WORK"}, {3});
+  table.Add({kSchedulerName, Paint(console, Ink::kGreen, "up"),
+             Since(status, status.up_since_unix_ms()),
+             PidText(status.process_id()), scheduler_address,
+             Count(status.jobs_size(), "job")});
+  for (const v1::ServerStatus& server : status.servers()) {
+    std::string work =
+        absl::StrCat(Count(server.partitions(), "partition"), ", ",
+                     WithCommas(server.updates()), " updates");
+    if (server.refused_pushes() > 0) {
+      absl::StrAppend(&work, ", ",
+                      Paint(console, Ink::kYellow,
+                            absl::StrCat("pushes back: ", server.refusal())));
+    }
+    // It may be what it pushes back for.
+    const bool told =
+        server.refused_pushes() > 0 && server.problem() == server.refusal();
+    if (!server.problem().empty() && !told) {
+      absl::StrAppend(&work, ", ", Paint(console, Ink::kRed, server.problem()));
+    }
+    if (server.has_store_damage()) {
+      absl::StrAppend(&work, ", ",
+                      Paint(console, Ink::kYellow, "its store was damaged"));
+    }
+    AddUnreached(
+        server.unreached_by(),
+        [](const v1::Unreached& by) {
+          return absl::StrCat(by.who(), " cannot reach it at ",
+                              by.trouble().address(), ": ",
+                              by.trouble().text());
+        },
+        console, &work);
+    AddUnreached(server.unreached(), UnreachedText, console, &work);
+    table.Add({ServerName(server.server()), StateText(server, console),
+               Since(status, server.since_unix_ms()),
+               PidText(server.process_id()), server.address(), work});
+  }
+  for (const v1::WorkerStatus& worker : status.workers()) {
+    std::string work = absl::StrJoin(worker.items(), ", ",
+                                     [](std::string* out, const auto& item) {
+                                       absl::StrAppend(out, ItemText(item));
+                                     });
+    if (worker.examples_per_second() > 0) {
+      absl::StrAppend(&work, work.empty() ? "" : "  ",
+                      Short(worker.examples_per_second()), " ex/s");
+    }
+    const std::string silence = SilenceText(worker);
+    if (!silence.empty()) {
+      absl::StrAppend(&work, work.empty() ? "" : "  ",
+                      Paint(console, Ink::kRed, silence));
+    }
+    AddUnreached(worker.unreached(), UnreachedText, console, &work);
+    const bool busy = worker.state() == v1::WorkerStatus::STATE_WORKING ||
+                      worker.state() == v1::WorkerStatus::STATE_EVALUATING;
+    table.Add({worker.name(),
+               Paint(console, busy ? Ink::kGreen : Ink::kYellow,
+                     StateWord(worker.state())),
+               Since(status, worker.since_unix_ms()),
+               PidText(worker.process_id()), "", work});
+  }
+  return table.ToString();
+}
+
+// With its number where another has the same name.
+std::string JobName(const v1::GetStatusResponse& status,
+                    const v1::JobStatus& job) {
+  const std::string& name = job.summary().name();
+  const auto same = std::ranges::count_if(
+      status.jobs(),
+      [&](const v1::JobStatus& one) { return one.summary().name() == name; });
+  return same < 2 ? name : absl::StrCat(name, " (", job.summary().job(), ")");
+}
+
+std::string JobTable(const v1::GetStatusResponse& status) {
+  TextTable table({"JOB", "NUMBER", "STATE", "PRIORITY", "WORKERS", "ITEMS",
+                   "DURABLE", "APPLIED", "SPEED", "ETA", "LOSS", "TEST"},
+                  {1, 3, 4, 5, 6, 7, 8, 9, 10, 11});
+  for (const v1::JobStatus& job : status.jobs()) {
+    v1::GetStatusResponse one;
+    *one.add_jobs() = job;
+    const Progress progress = ProgressOf(one, 0, 0);
+    const auto figure = [](const std::optional<double>& value,
+                           absl::string_view unit = "") {
+      return value ? absl::StrCat(unit, FigureText(*value, 3)) : "";
+    };
+    table.Add(
+        {job.summary().name(), absl::StrCat(job.summary().job()),
+         StateWord(job.summary().state()), absl::StrCat(job.priority()),
+         absl::StrCat(job.workers(), "/", job.workers_wanted()),
+         absl::StrCat(job.summary().full_items(), "/", job.summary().items()),
+         absl::StrCat(job.summary().durable_items()),
+         // A scheduler in a new life has yet to hear of it.
+         MarksKnown(job) || job.applied_min() > 0
+             ? absl::StrFormat("%.1f%%", 100 * progress.fraction())
+             : "",
+         absl::StrCat(Short(job.examples_per_second()), "/s"),
+         progress.eta ? AgeText(*progress.eta) : "",
+         progress.rmse ? figure(progress.rmse, "rmse ") : figure(progress.loss),
+         progress.test_rmse       ? figure(progress.test_rmse, "rmse ")
+         : progress.test_accuracy ? figure(progress.test_accuracy)
+                                  : figure(progress.test_loss)});
+  }
+  return table.empty() ? "" : table.ToString();
+}
+
+constexpr size_t kEpochsShown = 8;
+// Of the epochs before those, the last that were evaluated: `evaluate` may name
+// longer intervals.
+constexpr size_t kEvaluatedShown = 3;
+
+struct EpochRow {
+  std::string loss;
+  std::map<std::string, std::string> figures;  // Of the test, by title.
+};
+
+void KeepLatest(std::map<int32_t, EpochRow>* epochs) {
+  size_t evaluated = 0;
+  size_t seen = 0;
+  std::map<int32_t, EpochRow> kept;
+  for (auto it = epochs->rbegin(); it != epochs->rend(); ++it) {
+    const bool has = !it->second.figures.empty();
+    const bool latest = seen++ < kEpochsShown;
+    if (has) ++evaluated;
+    if (latest || (has && evaluated <= kEvaluatedShown)) kept.insert(*it);
+  }
+  *epochs = std::move(kept);
+}
+
+// Training and test figures of the last epochs of a job.
+std::string EpochTable(const v1::GetStatusResponse& status,
+                       const v1::JobStatus& job) {
+  std::map<int32_t, EpochRow> epochs;
+  std::vector<std::string> titles = {"EPOCH",
+                                     TrainingRmse(job, 0) ? "RMSE" : "LOSS"};
+  for (const auto& loss : job.losses()) {
+    const auto rmse = TrainingRmse(job, loss.mean());
+    epochs[loss.epoch()].loss = FigureText(rmse.value_or(loss.mean()));
+  }
+  for (const auto& evaluation : job.evaluations()) {
+    if (!evaluation.error().empty()) continue;
+    for (const ShownFigure& figure : ShownFigures(evaluation)) {
+      if (figure.name == kPrecision || figure.name == kRecall) continue;
+      const std::string title =
+          absl::AsciiStrToUpper(absl::StrCat("test ", figure.title));
+      epochs[evaluation.epoch()].figures[title] = FigureText(figure.value);
+      if (std::ranges::find(titles, title) == titles.end()) {
+        titles.push_back(title);
+      }
+    }
+  }
+  std::string title = JobName(status, job);
+  if (epochs.size() > kEpochsShown) {
+    const size_t all = epochs.size();
+    KeepLatest(&epochs);
+    absl::StrAppend(
+        &title, ", the last ", kEpochsShown, " of ", all, " epochs",
+        epochs.size() > kEpochsShown ? " and the evaluations before them" : "");
+  }
+  std::vector<int> right(titles.size());
+  std::iota(right.begin(), right.end(), 0);
+  TextTable table(titles, right);
+  for (auto& [epoch, row] : epochs) {
+    std::vector<std::string> cells = {absl::StrCat(epoch + 1), row.loss};
+    for (size_t i = cells.size(); i < titles.size(); ++i) {
+      cells.push_back(row.figures[titles[i]]);
+    }
+    table.Add(cells);
+  }
+  return table.empty() ? "" : absl::StrCat("\n", title, "\n", table.ToString());
+}
+
+bool IsOver(const v1::JobStatus& job) {
+  return job.summary().state() == v1::JOB_STATE_COMPLETE ||
+         job.summary().state() == v1::JOB_STATE_CANCELLED;
+}
+
+// Leaves out the jobs that are over, but for the newest few, and says how many
+// those are. Empty: none.
+std::string FoldJobs(v1::GetStatusResponse* status) {
+  constexpr int64_t kOverShown = 3;
+  auto& jobs = *status->mutable_jobs();
+  // Those that are over and older than the newest few; jobs come by age.
+  int64_t folded =
+      std::max<int64_t>(0, std::ranges::count_if(jobs, IsOver) - kOverShown);
+  if (folded == 0) return "";
+  const int64_t all = folded;
+  for (int i = 0; i < jobs.size() && folded > 0;) {
+    if (IsOver(jobs[i])) {
+      jobs.DeleteSubrange(i, 1);
+      --folded;
+    } else {
+      ++i;
+    }
+  }
+  return absl::StrCat(Count(all, "older job"), all == 1 ? " is" : " are",
+                      " over: `ebb status --all` shows ",
+                      all == 1 ? "it" : "them",
+                      ", `ebb forget JOB` forgets one\n");
+}
+
+std::string ReasonLine(const v1::WaitReason& reason) {
+  // Most sentences begin with whom they are about.
+  const bool named = absl::StartsWith(reason.text(), reason.subject());
+  return absl::StrCat(
+      "  ", named ? "" : reason.subject(), named ? "" : ": ", reason.text(),
+      reason.for_ms() > 0
+          ? absl::StrCat(" (for ",
+                         DurationText(absl::Milliseconds(reason.for_ms())), ")")
+          : "",
+      "\n");
+}
+
+// Whether a job in this state, to which something was applied just now or not,
+// advances: some reasons hold others up, and some hold all up.
+template <typename Reasons>
+bool Advances(v1::JobState state, bool applied, const Reasons& reasons) {
+  constexpr v1::WaitReason::Kind kAll[] = {
+      v1::WaitReason::KIND_STARTING, v1::WaitReason::KIND_NO_SERVERS,
+      v1::WaitReason::KIND_NO_WORKERS, v1::WaitReason::KIND_SERVER_AWAY,
+      v1::WaitReason::KIND_PAUSED};
+  return state == v1::JOB_STATE_RUNNING && applied &&
+         std::ranges::none_of(reasons, [&](const v1::WaitReason& reason) {
+           return std::ranges::count(kAll, reason.kind()) > 0;
+         });
+}
+
+Json ReasonJson(const v1::WaitReason& reason) {
+  Json json = Json::Object();
+  json["kind"] = ReasonWord(reason.kind());
+  json["subject"] = reason.subject();
+  json["text"] = reason.text();
+  json["for_ms"] = reason.for_ms();
+  return json;
+}
+
+template <typename Troubles>
+Json UnreachedJson(const Troubles& troubles) {
+  Json list = Json::List();
+  for (const v1::Unreached& one : troubles) {
+    Json json = Json::Object();
+    json["who"] = one.who();
+    json["job"] = one.job();
+    json["server"] = one.trouble().server();
+    json["address"] = one.trouble().address();
+    json["cause"] =
+        Word(v1::PeerTrouble::Cause_Name(one.trouble().cause()), "CAUSE_");
+    json["text"] = one.trouble().text();
+    json["for_ms"] = one.trouble().lasts_ms();
+    json["attempts"] = one.trouble().attempts();
+    list.Add(std::move(json));
+  }
+  return list;
+}
+
+Json WorkerJson(const v1::WorkerStatus& worker) {
+  Json json = Json::Object();
+  json["role"] = "worker";
+  json["name"] = worker.name();
+  json["process_id"] = worker.process_id();
+  json["session"] = worker.session();
+  json["state"] = StateWord(worker.state());
+  json["since_unix_ms"] = worker.since_unix_ms();
+  json["job"] = worker.job();
+  json["clock"] = worker.clock();
+  json["examples"] = worker.examples();
+  json["examples_per_second"] = worker.examples_per_second();
+  json["unheard_ms"] = worker.unheard_ms();
+  json["awaited_by"] = worker.awaited_by();
+  json["unreached"] = UnreachedJson(worker.unreached());
+  json["items"] = Json::List();
+  for (const auto& item : worker.items()) {
+    Json one = Json::Object();
+    one["job"] = item.job();
+    one["epoch"] = item.item().epoch();
+    one["shard"] = item.item().shard();
+    one["mark"] = item.position();
+    one["size"] = item.size();
+    one["backup"] = item.backup();
+    one["lease_left_ms"] = item.lease_left_ms();
+    json["items"].Add(std::move(one));
+  }
+  return json;
+}
+
+Json ServerJson(const v1::ServerStatus& server) {
+  Json json = Json::Object();
+  json["role"] = "server";
+  json["name"] = ServerName(server.server());
+  json["id"] = server.server();
+  json["process_id"] = server.process_id();
+  json["session"] = server.session();
+  json["address"] = server.address();
+  json["connected"] = server.connected();
+  json["leaving"] = server.leaving();
+  json["since_unix_ms"] = server.since_unix_ms();
+  json["partitions"] = server.partitions();
+  json["updates"] = server.updates();
+  json["problem"] = server.problem();
+  json["unreached_by"] = UnreachedJson(server.unreached_by());
+  json["unreached"] = UnreachedJson(server.unreached());
+  json["refused_pushes"] = server.refused_pushes();
+  if (server.refused_pushes() > 0) json["refusal"] = server.refusal();
+  if (server.has_store_damage()) {
+    const v1::StoreDamage& damage = server.store_damage();
+    Json& to = json["store_damage"];
+    to["rescues"] = damage.rescues();
+    to["found"] = damage.found();
+    to["set_aside"] = damage.set_aside();
+    to["versions_kept"] = damage.versions_kept();
+    to["versions_lost"] = damage.versions_lost();
+    to["last_lost"] = damage.last_lost();
+    to["examples_computed_again"] = server.store_damage_cost();
+  }
+  return json;
+}
+
+Json JobJson(const v1::JobStatus& job) {
+  Json json = Json::Object();
+  json["id"] = job.summary().job();
+  json["name"] = job.summary().name();
+  json["state"] = StateWord(job.summary().state());
+  json["generation"] = job.summary().generation();
+  json["rolled_back"] = job.rolled_back();
+  json["rate_factor"] = job.rate_factor();
+  json["nonfinite_rollbacks"] = job.nonfinite_rollbacks();
+  json["priority"] = job.priority();
+  json["workers"]["has"] = job.workers();
+  json["workers"]["wanted"] = job.workers_wanted();
+  json["workers"]["min"] = job.min_workers();
+  json["workers"]["max"] = job.max_workers();
+  json["workers"]["scaled"] = job.workers_scaled();
+  json["paused_by_operator"] = job.paused_by_operator();
+  json["servers"]["max"] = job.max_servers();
+  json["servers"]["moving"] = job.moving();
+  json["servers"]["moved"] = job.moved();
+  json["servers"]["taken_over"] = job.taken_over();
+  json["servers"]["pauses"] = Json::List();
+  for (const v1::MovePause& pause : job.move_pauses()) {
+    Json one = Json::Object();
+    one["partition"] = pause.partition();
+    one["server"] = pause.server();
+    one["paused_s"] = static_cast<double>(pause.paused_us()) * 1e-6;
+    one["stored_s"] = static_cast<double>(pause.stored_us()) * 1e-6;
+    json["servers"]["pauses"].Add(std::move(one));
+  }
+  json["backups"]["leased"] = job.backups().leased();
+  json["backups"]["won"] = job.backups().won();
+  json["backups"]["lost"] = job.backups().lost();
+  json["backups"]["moved"] = job.backups().moved();
+  json["backups"]["computed_twice"] = job.backups().computed_twice();
+  json["leases_repeated"] = job.leases_repeated();
+  json["computed"] = Json::List();
+  for (const auto& share : job.shares()) {
+    Json one = Json::Object();
+    one["worker"] = share.name();
+    one["examples"] = share.examples();
+    json["computed"].Add(std::move(one));
+  }
+  json["epochs"] = job.summary().epochs();
+  json["items"] = job.summary().items();
+  json["full_items"] = job.summary().full_items();
+  json["durable_items"] = job.summary().durable_items();
+  json["examples"] = job.examples();
+  // Below the marks of the partition that has the least, and the most.
+  json["marks"]["least"] = job.applied_min();
+  json["marks"]["most"] = job.applied_max();
+  json["examples_per_second"] = job.examples_per_second();
+  v1::GetStatusResponse alone;
+  *alone.add_jobs() = job;
+  if (const Progress progress = ProgressOf(alone, 0, 0); progress.eta) {
+    json["eta_seconds"] = absl::ToDoubleSeconds(*progress.eta);
+  }
+  json["lost_daemons"] = job.lost_daemons();
+  json["updates"] = job.updates();
+  json["traffic"] = TrafficJson(job.traffic());
+  json["partitions"] = Json::List();
+  for (const auto& place : job.placement().partitions()) {
+    Json one = Json::Object();
+    one["partition"] = place.partition();
+    one["server"] = place.server();
+    one["term"] = place.term();
+    json["partitions"].Add(std::move(one));
+  }
+  if (job.has_recent_loss()) json["recent_loss"] = job.recent_loss();
+  json["divergence"] = job.divergence();
+  json["losses"] = Json::List();
+  for (const auto& loss : job.losses()) {
+    Json one = Json::Object();
+    one["epoch"] = loss.epoch() + 1;
+    one["mean"] = loss.mean();
+    one["examples"] = loss.examples();
+    json["losses"].Add(std::move(one));
+  }
+  json["evaluations"] = Json::List();
+  for (const auto& evaluation : job.evaluations()) {
+    json["evaluations"].Add(EvaluationJson(evaluation));
+  }
+  json["waiting"] = Json::List();
+  for (const auto& reason : job.waiting()) {
+    json["waiting"].Add(ReasonJson(reason));
+  }
+  json["quarantined"] = Json::List();
+  for (const auto& bad : job.quarantined()) {
+    Json one = Json::Object();
+    one["epoch"] = bad.item().epoch();
+    one["shard"] = bad.item().shard();
+    one["position"] = bad.position();
+    one["failures"] = bad.failures();
+    one["error"] = bad.error();
+    one["skip_wanted"] = bad.skip_wanted();
+    one["non_finite"] = bad.non_finite();
+    one["applied_somewhere"] = bad.applied_somewhere();
+    json["quarantined"].Add(std::move(one));
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string StateWord(v1::JobState state) {
+  return Word(v1::JobState_Name(state), "JOB_STATE_");
+}
+std::string StateWord(v1::WorkerStatus::State state) {
+  return Word(v1::WorkerStatus::State_Name(state), "STATE_");
+}
+std::string ReasonWord(v1::WaitReason::Kind kind) {
+  return Word(v1::WaitReason::Kind_Name(kind), "KIND_");
+}
+
+std::string StatusText(const v1::GetStatusResponse& status,
+                       const std::string& scheduler_address,
+                       const Console& console, bool all_jobs) {
+  constexpr int kEventsShown = 6;
+  v1::GetStatusResponse shown = status;
+  const std::string folded = all_jobs ? "" : FoldJobs(&shown);
+  const std::string jobs = JobsText(shown, console);
+  const std::string events = EventsText(status, kEventsShown);
+  std::string damages;
+  for (const v1::ServerStatus& server : status.servers()) {
+    if (!server.has_store_damage()) continue;
+    absl::StrAppend(&damages, "\n", StoreDamageText(server), "; ",
+                    StoreDamageCostText(server), "\n");
+  }
+  return absl::StrCat(DaemonTable(status, scheduler_address, console), damages,
+                      jobs.empty() ? "" : "\n", jobs,
+                      folded.empty() ? "" : "\n", folded,
+                      events.empty() ? "" : "\n", events);
+}
+
+std::string JobsText(const v1::GetStatusResponse& status,
+                     const Console& console) {
+  std::string out = JobTable(status);
+  for (const v1::JobStatus& job : status.jobs()) {
+    absl::StrAppend(&out, EpochTable(status, job));
+    if (Filtered(job.traffic())) {
+      absl::StrAppend(&out, "\n", JobName(status, job), " ",
+                      TrafficText(job.traffic()), "\n");
+    }
+    if (!job.rolled_back().empty()) {
+      absl::StrAppend(&out, "\n", JobName(status, job), " rolled back ",
+                      job.rolled_back(), "\n");
+    }
+    const std::string rate =
+        RateText(job.rate_factor(), job.nonfinite_rollbacks());
+    if (!rate.empty()) {
+      absl::StrAppend(&out, "\n", JobName(status, job), " trains at ", rate,
+                      "\n");
+    }
+  }
+  for (const v1::JobStatus& job : status.jobs()) {
+    if (job.divergence().empty()) continue;
+    absl::StrAppend(&out, "\n", JobName(status, job), ": ", job.divergence(),
+                    "\n");
+  }
+  for (const v1::JobStatus& job : status.jobs()) {
+    if (job.waiting().empty()) continue;
+    absl::StrAppend(&out, "\n", JobName(status, job),
+                    Advances(job.summary().state(),
+                             job.examples_per_second() > 0, job.waiting())
+                        ? " advances; meanwhile:\n"
+                        : " waits:\n");
+    for (const auto& reason : job.waiting()) {
+      absl::StrAppend(&out, ReasonLine(reason));
+    }
+  }
+  return out;
+}
+
+Json StatusJson(const v1::GetStatusResponse& status,
+                const std::string& scheduler_address) {
+  Json json = Json::Object();
+  json["now_unix_ms"] = status.now_unix_ms();
+  Json& roles = json["roles"];
+  Json scheduler = Json::Object();
+  scheduler["role"] = "scheduler";
+  scheduler["name"] = kSchedulerName;
+  scheduler["process_id"] = status.process_id();
+  scheduler["address"] = scheduler_address;
+  scheduler["since_unix_ms"] = status.up_since_unix_ms();
+  roles.Add(std::move(scheduler));
+  for (const auto& server : status.servers()) roles.Add(ServerJson(server));
+  for (const auto& worker : status.workers()) roles.Add(WorkerJson(worker));
+  json["jobs"] = Json::List();
+  for (const auto& job : status.jobs()) json["jobs"].Add(JobJson(job));
+  json["events"] = EventsJson(status);
+  return json;
+}
+
+std::string ExplainText(const v1::ExplainResponse& explanation,
+                        v1::JobState state, const Console& console) {
+  const absl::Duration stopped =
+      absl::Milliseconds(explanation.not_advancing_ms());
+  std::string out;
+  Ink ink = Ink::kGreen;
+  if (state == v1::JOB_STATE_COMPLETE || state == v1::JOB_STATE_CANCELLED) {
+    out = absl::StrCat("It is ", StateWord(state), "; nothing waits.");
+  } else if (Advances(state, stopped == absl::ZeroDuration(),
+                      explanation.reasons())) {
+    out = explanation.reasons().empty() ? "It advances; nothing waits."
+                                        : "It advances. Meanwhile:";
+  } else if (state == v1::JOB_STATE_FLUSHING) {
+    out = "All is applied, and not all is durable.";
+  } else {
+    ink = Ink::kYellow;
+    out = stopped > absl::ZeroDuration()
+              ? absl::StrCat("Not advancing for ", DurationText(stopped), ".")
+              : "Not advancing.";
+  }
+  out = Paint(console, ink, out) + "\n";
+  for (const auto& reason : explanation.reasons()) {
+    absl::StrAppend(&out, ReasonLine(reason));
+  }
+  if (!explanation.divergence().empty()) {
+    absl::StrAppend(&out, Paint(console, Ink::kYellow, "Warning:"), " ",
+                    explanation.divergence(), ".\n");
+  }
+  return out;
+}
+
+Json ExplainJson(const v1::ExplainResponse& explanation, v1::JobState state) {
+  Json json = Json::Object();
+  json["state"] = StateWord(state);
+  json["advancing"] = Advances(state, explanation.not_advancing_ms() == 0,
+                               explanation.reasons());
+  json["not_advancing_ms"] = explanation.not_advancing_ms();
+  json["divergence"] = explanation.divergence();
+  json["reasons"] = Json::List();
+  for (const auto& reason : explanation.reasons()) {
+    json["reasons"].Add(ReasonJson(reason));
+  }
+  return json;
+}
+
+}  // namespace ebb::tools

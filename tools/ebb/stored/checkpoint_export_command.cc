@@ -1,0 +1,208 @@
+// `ebb checkpoint export`.
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
+#include "common/status_macros.h"
+#include "tools/ebb/command.h"
+#include "tools/ebb/stored/checkpoint_source.h"
+#include "tools/ebb/stored/fold_model.h"
+#include "tools/ebb/stored/model_doubts.h"
+#include "tools/ebb/stored/stored_model.h"
+#include "tools/files/files.h"
+#include "tools/text/console.h"
+#include "tools/text/json.h"
+
+namespace ebb::tools {
+
+namespace {
+
+struct Flags {
+  CheckpointPlace place;
+  std::string output;
+  std::vector<std::string> plugin_folders;
+  bool with_slots = false;
+  bool fold = false;
+  bool force = false;
+};
+
+// A folder with a .npy for each tensor, and model.json, which says what they
+// mean and which file has which.
+absl::Status WriteNpyFolder(const std::string& folder, const ModelExport& all) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    return absl::ErrnoToStatus(error.value(), "cannot make " + folder);
+  }
+  Json model = all.model;
+  for (const TensorStream& tensor : all.tensors) {
+    const std::string file = absl::StrCat(
+        absl::StrReplaceAll(tensor.name, {{"/", "."}, {" ", "_"}}), ".npy");
+    EBB_RETURN_IF_ERROR(WriteNpy(absl::StrCat(folder, "/", file), tensor));
+    model["files"][tensor.name] = file;
+  }
+  return WriteFile(absl::StrCat(folder, "/model.json"), model.ToString());
+}
+
+// Whether the export may go to `output`: nothing is lost by mistake, and what
+// cannot be written is not computed first.
+absl::Status MayWrite(const std::string& output, bool force) {
+  // "out/" is the folder "out".
+  const std::filesystem::path path(std::string(absl::StripSuffix(output, "/")));
+  std::error_code error;
+  const bool folder = std::filesystem::is_directory(path, error);
+  // The name of a file of another format: a folder would be no help.
+  if (path.has_extension() && path.extension() != ".safetensors" && !folder &&
+      !absl::EndsWith(output, "/")) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        output,
+        ": a model has several tensors; name a FILE.safetensors, or a "
+        "folder, which gets a .npy for each (",
+        output, "/ is one)"));
+  }
+  const bool there = folder ? !std::filesystem::is_empty(path, error)
+                            : std::filesystem::exists(path, error);
+  if (there && !force) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(output, folder ? " is not empty" : " exists",
+                     "; --force replaces what is there"));
+  }
+  const std::filesystem::path parent =
+      std::filesystem::absolute(path).parent_path();
+  if (!std::filesystem::is_directory(parent, error)) {
+    return absl::NotFoundError(absl::StrCat("cannot write ", output, ": ",
+                                            parent.string(), " is no folder"));
+  }
+  return absl::OkStatus();
+}
+
+// How much of the model is exactly 0, as L1 makes it: a line for each table of
+// which something is.
+std::string Zeros(const StoredModel& stored,
+                  const models::ModelDescription& description) {
+  std::string text;
+  const auto share = [](int64_t part, int64_t whole) {
+    return absl::StrFormat("%.1f %%", 100.0 * static_cast<double>(part) /
+                                          static_cast<double>(whole));
+  };
+  std::span<const float> rest = stored.parameters;
+  for (const models::TableShape& table : description.tables) {
+    const auto zeros = std::ranges::count(rest.first(table.size()), 0.0f);
+    rest = rest.subspan(table.size());
+    if (zeros == 0) continue;
+    absl::StrAppend(&text, table.name, ": ", share(zeros, table.size()), " of ",
+                    Count(table.size(), "weight"), " are exactly 0\n");
+  }
+  for (size_t t = 0; t < stored.runs.size(); ++t) {
+    const RowRuns& runs = stored.runs[t];
+    const job::SparseTable& table = stored.sparse_tables[t];
+    if (table.kind != RowKind::kTrained || runs.zero_floats() == 0) continue;
+    const int64_t weights = runs.rows() * table.width;
+    absl::StrAppend(&text, table.name, ": ", share(runs.zero_floats(), weights),
+                    " of ", Count(weights, "weight"), " are exactly 0");
+    if (table.width > 1) {
+      absl::StrAppend(&text, ", and all of ",
+                      share(runs.zero_rows(), runs.rows()), " of the rows");
+    }
+    absl::StrAppend(&text, "\n");
+  }
+  return text;
+}
+
+absl::StatusOr<ModelExport> MakeExport(
+    const Flags& flags, const StoredModel& stored,
+    const models::ModelDescription& description) {
+  ModelExport all = ExportModel(stored, description);
+  if (flags.fold) {
+    EBB_RETURN_IF_ERROR(FoldScaling(stored, description, &all));
+  }
+  return all;
+}
+
+int Export(const Flags& flags) {
+  const absl::Status may_write = MayWrite(flags.output, flags.force);
+  if (!may_write.ok()) return Report(may_write);
+  const auto source = OpenCheckpoints(flags.place);
+  if (!source.ok()) return Report(source.status());
+  const int damaged = WarnOfDamage(**source) ? kExitFailed : kExitGood;
+  // "out/" is the folder "out".
+  const std::filesystem::path output = std::filesystem::absolute(
+      std::string(absl::StripSuffix(flags.output, "/")));
+  const auto stored = LoadStoredModel(
+      source->get(), output.parent_path().string(), flags.with_slots);
+  if (!stored.ok()) return Report(stored.status());
+  WarnOfDoubts(source->get(), stored->parameters);
+  const auto model = CreateStoredModel(*stored, flags.plugin_folders);
+  if (!model.ok()) return Report(model.status());
+  const models::ModelDescription& description = (*model)->model->description();
+  const auto all = MakeExport(flags, *stored, description);
+  if (!all.ok()) return Report(all.status());
+  const absl::Status written =
+      absl::EndsWith(flags.output, ".safetensors")
+          ? WriteSafetensors(flags.output, all->tensors, all->metadata)
+          : WriteNpyFolder(flags.output, *all);
+  if (!written.ok()) return Report(written);
+  std::cout << Count(all->tensors.size(), "tensor") << ", "
+            << Count(stored->parameters.size(), "parameter");
+  for (size_t t = 0; t < stored->runs.size(); ++t) {
+    std::cout << (t == 0 ? ", " : " and ")
+              << Count(stored->runs[t].rows(), "row") << " of "
+              << stored->sparse_tables[t].name;
+  }
+  std::cout << " in " << flags.output << "\n" << Zeros(*stored, description);
+  if (damaged != kExitGood) {
+    std::cerr << "ebb: " << flags.output
+              << " is sound, and of the newest versions that can be read; "
+                 "newer ones may be lost, as said above (exit code 1)\n";
+  }
+  return damaged;
+}
+
+}  // namespace
+
+void AddExportCommand(CLI::App* checkpoint, int* exit_code) {
+  CLI::App* command = checkpoint->add_subcommand(
+      "export", "Writes the newest model for other programs");
+  const auto flags = std::make_shared<Flags>();
+  AddStoredJob(command, &flags->place);
+  command
+      ->add_option("-o,--output", flags->output,
+                   "FILE.safetensors; or a folder, for one .npy per tensor and "
+                   "model.json")
+      ->required();
+  command->add_flag(
+      "--fold", flags->fold,
+      "Fold the scaling of features into the first layer, so that it takes the "
+      "data's own numbers; otherwise scale features first, as model.json says");
+  command->add_flag(
+      "--with-slots", flags->with_slots,
+      "Also write the optimizer's state, as slots/OPTIMIZER/SLOT/TENSOR");
+  command->add_flag("--force", flags->force, "Replace existing files");
+  AddPluginsFlag(command, &flags->plugin_folders);
+  command->footer(R"(
+Weights are (in, out): outputs = inputs @ weights + bias. A torch.nn.Linear
+keeps the transpose. The file model.json (in a .safetensors file: the metadata
+"ebb.model") says how features are scaled and what outputs mean. docs/export.md
+has the NumPy code that computes the predictions.
+`ebb predict` reads the .safetensors file, unless it was made with --fold.
+Exits 1 also if damage may have cost newer versions than the one that is
+written.
+Examples:
+  ebb checkpoint export runs/fashion-mlp-1 -o model.safetensors
+  ebb checkpoint export runs/fashion-mlp-1 -o model/ --fold)");
+  command->callback([=] {
+    const absl::Status open = flags->place.access.Open();
+    *exit_code = open.ok() ? Export(*flags) : Report(open);
+  });
+}
+
+}  // namespace ebb::tools

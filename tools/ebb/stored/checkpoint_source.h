@@ -1,0 +1,110 @@
+// The stored versions of a job: from the servers that run it, from the folder
+// that an `ebb run` or a server left, or from one to which servers copied them.
+#ifndef EBB_TOOLS_EBB_STORED_CHECKPOINT_SOURCE_H_
+#define EBB_TOOLS_EBB_STORED_CHECKPOINT_SOURCE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "ebb/v1/parameter_server.pb.h"
+#include "protocol/plan.h"
+#include "tools/ebb/cluster/cluster_access.h"
+#include "tools/ebb/status/silent_servers.h"
+
+namespace ebb::tools {
+
+struct VersionInfo {
+  VersionKey key;
+  std::string server;  // "ps-0".
+  int64_t updates = 0;
+  int64_t examples = 0;         // Below its marks.
+  int64_t bytes = 0;            // Of its values.
+  int64_t written_unix_ms = 0;  // 0: not known.
+  RoundSpan rounds;  // Of a job in rounds; with CheckpointPlace::keep only.
+};
+
+// Values of a job or of a partition by name, each as long as the parameters:
+// "values", and "slot/first_moment" and the like of the optimizer.
+using NamedArrays = std::map<std::string, std::vector<float>>;
+
+// Of one partition; for the names of rows see server/version_rows.h.
+struct VersionArrays {
+  NamedArrays floats;
+  std::map<std::string, std::vector<uint64_t>> integers;
+};
+
+struct VerifiedVersions {
+  int64_t versions = 0;  // Read whole.
+  std::vector<std::pair<VersionInfo, std::string>> damaged;
+};
+
+// Which history of a job its versions must be of to be gone on with.
+struct JobLine {
+  Generation generation;
+  RollbackRecord rollback;  // Where the generation began.
+};
+
+// Where checkpoints are, as a command line says it.
+struct CheckpointPlace {
+  // A folder, or a job of the scheduler by name or number.
+  std::string name;
+  ClusterAccess access;
+  // Of a folder with several: the job's name or number.
+  std::string job;
+  // Servers list only what can be rolled back to, and keep it for so long.
+  absl::Duration keep;
+};
+
+// Not thread-safe. Blocks.
+class CheckpointSource {
+ public:
+  virtual ~CheckpointSource() = default;
+  virtual const JobRecord& job() const = 0;
+  virtual JobLine line() const = 0;
+  // Damage that may have cost versions, which are not listed, and what is left.
+  virtual std::vector<std::string> problems() const { return {}; }
+  // By partition, then oldest first.
+  virtual absl::StatusOr<std::vector<VersionInfo>> List() = 0;
+  virtual absl::StatusOr<VerifiedVersions> Verify() = 0;
+  // Whose versions the last List() or Verify() is without.
+  virtual std::vector<SilentServer> silent() const { return {}; }
+  // Why a partition may have none, and the next step.
+  virtual std::string WhyNoVersion() const = 0;
+  // Those of the arrays that the version has, whole.
+  virtual absl::StatusOr<VersionArrays> Read(
+      const VersionInfo& version, const std::vector<std::string>& names) = 0;
+  // What an audit looks at of a stored version, all of which is read. What is
+  // durable of it is what it has. Unimplemented of a job that runs.
+  virtual absl::StatusOr<v1::PartitionLedger> Ledger(
+      const VersionInfo& version) {
+    return absl::UnimplementedError("its servers are asked");
+  }
+};
+
+// `place.name` is a folder of a run, the state folder of a server (or one with
+// those of several, `ps-*`), one of --shared-checkpoints, or a job of the
+// scheduler. NotFound, Unavailable:
+// none of these. InvalidArgument: several jobs are there and none is chosen, or
+// the one that is chosen is not there; the message lists them.
+absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
+    const CheckpointPlace& place);
+
+// The newest version of each partition in the newest generation, else the one
+// that its rollback names: together they are where the job would go on from.
+// NotFound: a partition has none, and the message names it.
+absl::StatusOr<std::vector<VersionInfo>> NewestVersions(
+    const JobPlan& plan, const JobLine& line,
+    const std::vector<VersionInfo>& versions);
+
+// Says on stderr what is damaged; whether anything is.
+bool WarnOfDamage(const CheckpointSource& source);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_STORED_CHECKPOINT_SOURCE_H_

@@ -1,0 +1,49 @@
+#include "tools/ebb/stored/model_doubts.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+
+#include "absl/strings/str_cat.h"
+#include "protocol/plan.h"
+#include "tools/text/console.h"
+
+namespace ebb::tools {
+
+std::vector<std::string> DoubtsOf(int64_t applied, int64_t planned,
+                                  std::span<const float> parameters) {
+  std::vector<std::string> doubts;
+  if (applied < planned) {
+    doubts.push_back(
+        absl::StrCat("the job is not complete: ", WithCommas(applied), " of ",
+                     Count(planned, "example"), applied == 1 ? " is" : " are",
+                     " in this model"));
+  }
+  const auto astray = std::ranges::count_if(
+      parameters, [](float x) { return !std::isfinite(x); });
+  if (astray > 0) {
+    doubts.push_back(absl::StrCat(
+        WithCommas(astray), " of ",
+        Count(static_cast<int64_t>(parameters.size()), "parameter"),
+        astray == 1 ? " is" : " are",
+        " not finite: the training diverged, and what it predicts is of no "
+        "use"));
+  }
+  return doubts;
+}
+
+void WarnOfDoubts(CheckpointSource* source, std::span<const float> parameters) {
+  const auto listed = source->List();
+  if (!listed.ok()) return;
+  const JobPlan& plan = source->job().plan;
+  const auto newest = NewestVersions(plan, source->line(), *listed);
+  if (!newest.ok()) return;
+  int64_t least = plan.examples * plan.epochs;
+  for (const VersionInfo& one : *newest) least = std::min(least, one.examples);
+  for (const std::string& doubt :
+       DoubtsOf(least, plan.examples * plan.epochs, parameters)) {
+    std::cerr << "warning: " << doubt << "\n";
+  }
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,25 @@
+// What whoever takes a stored model home should know of it.
+#ifndef EBB_TOOLS_EBB_STORED_MODEL_DOUBTS_H_
+#define EBB_TOOLS_EBB_STORED_MODEL_DOUBTS_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tools/ebb/stored/checkpoint_source.h"
+
+namespace ebb::tools {
+
+// A sentence each; none: the job was trained to its end, and all parameters are
+// finite. `applied`: the examples that every partition's newest version has, of
+// `planned`.
+std::vector<std::string> DoubtsOf(int64_t applied, int64_t planned,
+                                  std::span<const float> parameters);
+
+// The same, to stderr. Nothing is said where the versions cannot be listed.
+void WarnOfDoubts(CheckpointSource* source, std::span<const float> parameters);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_STORED_MODEL_DOUBTS_H_

@@ -1,0 +1,351 @@
+#include "tools/ebb/stored/model_json.h"
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/strip.h"
+#include "data/encoding.h"
+#include "data/source.h"
+#include "job/traits.h"
+#include "worker/job_data.h"
+
+namespace ebb::tools {
+
+namespace {
+
+// Raised when a key changes its meaning; keys may be added without.
+constexpr int kFormat = 1;
+
+std::string ActivationOf(const v1::Model& model) {
+  if (!model.has_activation()) return "relu";
+  return absl::AsciiStrToLower(absl::StripPrefix(
+      v1::Model::Activation_Name(model.activation()), "ACTIVATION_"));
+}
+
+// The function from the score of an example to the output.
+std::string OutputFunction(models::LabelKind labels) {
+  switch (labels) {
+    case models::LabelKind::kValue:
+      return "identity";
+    case models::LabelKind::kBinary:
+      return "sigmoid";
+    case models::LabelKind::kClass:
+      return "softmax";
+  }
+  return "identity";
+}
+
+absl::string_view OutputMeaning(models::LabelKind labels) {
+  switch (labels) {
+    case models::LabelKind::kValue:
+      return "value";
+    case models::LabelKind::kBinary:
+      return "probability of the second class";
+    case models::LabelKind::kClass:
+      return "probability of each class";
+  }
+  return "value";
+}
+
+// What a model of keys computes before the output's function. x are the values
+// of an example's entries, w and v the rows of their keys in the first and
+// second table. Empty for other models.
+absl::string_view ScoreOf(absl::string_view kind) {
+  constexpr std::pair<absl::string_view, absl::string_view> kScores[] = {
+      {"sparse_logistic", "bias + sum_a w(a) x(a)"},
+      {"fm", "bias + sum_a w(a) x(a) + sum_{a < b} <v(a), v(b)> x(a) x(b)"},
+      {"ffm",
+       "bias + sum_a w(a) x(a) + sum_{a < b} <v(a, field of b), "
+       "v(b, field of a)> x(a) x(b)"},
+      {"matrix_factorisation", "bias + w(user) + w(item) + <v(user), v(item)>"},
+      {"wide_deep",
+       "sum_a w(a) x(a) + layers([sum_{a in field} v(a) x(a) of each field])"},
+      {"deepfm",
+       "sum_a w(a) x(a) + sum_{a < b} <v(a), v(b)> x(a) x(b) + "
+       "layers([sum_{a in field} v(a) x(a) of each field])"}};
+  for (const auto& [name, score] : kScores) {
+    if (name == kind) return score;
+  }
+  return "";
+}
+
+absl::string_view FormatOf(data::SourceKind kind) {
+  switch (kind) {
+    case data::SourceKind::kIdx:
+      return "idx";
+    case data::SourceKind::kCsv:
+      return "csv";
+    case data::SourceKind::kLibsvm:
+      return "libsvm";
+    case data::SourceKind::kLibffm:
+      return "libffm";
+    case data::SourceKind::kRatings:
+      return "ratings";
+    case data::SourceKind::kCriteo:
+      return "criteo";
+  }
+  return "";
+}
+
+template <typename T>
+Json ListOf(const std::vector<T>& values) {
+  Json list = Json::List();
+  for (const T& value : values) list.Add(value);
+  return list;
+}
+
+// One number for all, one for each, or null.
+Json OneOrList(const std::vector<double>& numbers) {
+  if (numbers.empty()) return Json();
+  return numbers.size() == 1 ? Json(numbers.front()) : ListOf(numbers);
+}
+
+data::SourceSpec SourceOf(const StoredModel& stored) {
+  return worker::TrainingSource(stored.job, worker::LabelKindOf(stored.index));
+}
+
+absl::string_view KindOf(data::ColumnEncoding::Kind kind) {
+  using Kind = data::ColumnEncoding::Kind;
+  switch (kind) {
+    case Kind::kNumber:
+      return "number";
+    case Kind::kBoolean:
+      return "boolean";
+    case Kind::kOneHot:
+      return "one_hot";
+    case Kind::kHashed:
+      return "hashed";
+    case Kind::kDate:
+      return "date";
+    case Kind::kDateParts:
+      return "date_parts";
+    case Kind::kLeftOut:
+      return "left_out";
+  }
+  return "";
+}
+
+absl::string_view OrderOf(data::DateOrder order) {
+  switch (order) {
+    case data::DateOrder::kYearFirst:
+      return "year";
+    case data::DateOrder::kDayFirst:
+      return "day";
+    case data::DateOrder::kMonthFirst:
+      return "month";
+  }
+  return "";
+}
+
+// How the columns of a table become the numbers of an example.
+Json ColumnsJson(const StoredModel& stored) {
+  using Kind = data::ColumnEncoding::Kind;
+  Json list = Json::List();
+  for (size_t i = 0; i < stored.index.encoding.columns.size(); ++i) {
+    const data::ColumnEncoding& column = stored.index.encoding.columns[i];
+    Json json = Json::Object();
+    if (stored.columns) json["name"] = stored.columns->features[i];
+    json["kind"] = KindOf(column.kind);
+    if (!column.values.empty()) json["values"] = ListOf(column.values);
+    if (column.kind == Kind::kHashed) json["buckets"] = column.buckets;
+    if (column.kind == Kind::kDate || column.kind == Kind::kDateParts) {
+      json["first"] = OrderOf(column.order);
+    }
+    list.Add(std::move(json));
+  }
+  return list;
+}
+
+Json FeaturesJson(const StoredModel& stored, const Scaling& scaling) {
+  const data::SourceSpec source = SourceOf(stored);
+  Json json = Json::Object();
+  json["source"] = FormatOf(source.kind);
+  if (source.keyed()) {
+    json["fields"] = stored.index.features;
+    // Words are hashed: XXH64 with the field as seed (docs/sparse-data.md).
+    const bool words = source.kind == data::SourceKind::kRatings ||
+                       source.kind == data::SourceKind::kCriteo;
+    json["keys"] = words ? "xxh64 of the word, seeded with the field"
+                         : "the numbers of the file";
+    json["scale"] = OneOrList(scaling.scale);
+    return json;
+  }
+  json["count"] = stored.index.features;
+  if (source.kind == data::SourceKind::kLibsvm) {
+    json["first_index"] = source.libsvm.zero_based ? 0 : 1;
+  }
+  const data::Encoding& encoding = stored.index.encoding;
+  const std::vector<std::string> columns =
+      stored.columns ? stored.columns->features : std::vector<std::string>();
+  if (!encoding.columns.empty()) json["columns"] = ColumnsJson(stored);
+  const std::vector<std::string> names = encoding.FeatureNames(columns);
+  if (!names.empty()) json["names"] = ListOf(names);
+  if (!source.csv.text.missing_values.empty()) {
+    json["missing_values"] = ListOf(source.csv.text.missing_values);
+  }
+  json["scale"] = OneOrList(scaling.scale);
+  json["missing"] = OneOrList(scaling.missing);
+  json["mean"] = scaling.mean.empty() ? Json() : ListOf(scaling.mean);
+  json["deviation"] =
+      scaling.deviation.empty() ? Json() : ListOf(scaling.deviation);
+  return json;
+}
+
+// The texts of the classes, or their labels, which are whole numbers then.
+Json ClassesJson(const data::Index& index) {
+  if (!index.encoding.classes.empty()) {
+    Json list = Json::List();
+    for (size_t c = 0; c < index.classes.size(); ++c) {
+      list.Add(index.ClassText(static_cast<int64_t>(c)));
+    }
+    return list;
+  }
+  return ListOf(
+      std::vector<int64_t>(index.classes.begin(), index.classes.end()));
+}
+
+Json LabelsJson(const StoredModel& stored, const Scaling& scaling) {
+  Json json = Json::Object();
+  if (stored.columns && !stored.columns->label.empty()) {
+    json["name"] = stored.columns->label;
+  }
+  if (stored.index.classes.empty()) {
+    json["kind"] = "values";
+    json["mean"] = scaling.labels.mean;
+    json["deviation"] = scaling.labels.unit;
+  } else {
+    json["kind"] = "classes";
+    json["classes"] = ClassesJson(stored.index);
+  }
+  return json;
+}
+
+// Of each feature: only numbers are scaled, not categories and dates.
+std::vector<double> ScaleOfColumns(const data::Encoding& encoding,
+                                   double scale) {
+  std::vector<double> scales;
+  for (const data::ColumnEncoding& column : encoding.columns) {
+    const bool number = column.kind == data::ColumnEncoding::Kind::kNumber;
+    scales.insert(scales.end(), column.width(), number ? scale : 1);
+  }
+  return scales;
+}
+
+Json StartOf(const InitRule& rule, uint64_t seed) {
+  Json json = Json::Object();
+  switch (rule.kind) {
+    case InitRule::Kind::kZeros:
+      json["rule"] = "zeros";
+      return json;
+    case InitRule::Kind::kConstant:
+      json["rule"] = "constant";
+      break;
+    case InitRule::Kind::kUniform:
+      json["rule"] = "uniform";
+      break;
+    case InitRule::Kind::kNormal:
+      json["rule"] = "normal";
+      break;
+  }
+  json["parameter"] = static_cast<double>(rule.parameter);
+  if (rule.kind != InitRule::Kind::kConstant) json["seed"] = seed;
+  return json;
+}
+
+Json TablesJson(const StoredModel& stored) {
+  Json list = Json::List();
+  for (const job::SparseTable& table : stored.sparse_tables) {
+    Json json = Json::Object();
+    json["name"] = table.name;
+    json["keys"] = table.name + "/keys";
+    json["rows"] = table.name + "/rows";
+    json["width"] = table.width;
+    if (table.kind == RowKind::kTrained) {
+      json["without_row"] = StartOf(table.init, stored.job.seed());
+    }
+    list.Add(std::move(json));
+  }
+  return list;
+}
+
+Json LayersJson(const std::vector<Layer>& layers) {
+  Json list = Json::List();
+  for (const Layer& layer : layers) {
+    Json json = Json::Object();
+    json["weights"] = layer.weights;
+    json["bias"] = layer.bias;
+    json["shape"].Add(layer.inputs);
+    json["shape"].Add(layer.outputs);
+    json["function"] = layer.function;
+    list.Add(std::move(json));
+  }
+  return list;
+}
+
+}  // namespace
+
+std::vector<Layer> LayersOf(const v1::Job& job,
+                            const models::ModelDescription& description) {
+  std::vector<Layer> layers;
+  if (job.model().has_plugin()) return layers;
+  const auto& tables = description.tables;
+  for (size_t i = 0; i + 1 < tables.size(); i += 2) {
+    layers.push_back({tables[i].name, tables[i + 1].name, tables[i].dims[0],
+                      tables[i].dims[1], ActivationOf(job.model())});
+  }
+  if (layers.empty()) return layers;
+  // The score of a model of keys has more parts than its layers.
+  layers.back().function = job::TakesKeys(job.model())
+                               ? "identity"
+                               : OutputFunction(description.labels);
+  return layers;
+}
+
+Scaling ScalingOf(const StoredModel& stored) {
+  const data::SourceSpec source = SourceOf(stored);
+  Scaling scaling;
+  scaling.scale = {source.scale};
+  if (source.scale != 1 && !stored.index.encoding.columns.empty()) {
+    scaling.scale = ScaleOfColumns(stored.index.encoding, source.scale);
+  }
+  if (source.kind == data::SourceKind::kCsv) {
+    if (source.csv.missing == data::CsvOptions::Missing::kMean) {
+      scaling.missing = stored.index.mean;
+    } else if (source.csv.missing == data::CsvOptions::Missing::kConstant) {
+      for (const double scale : scaling.scale) {
+        scaling.missing.push_back(source.csv.missing_value * scale);
+      }
+    }
+  }
+  if (source.standardise) {
+    scaling.mean = stored.index.mean;
+    scaling.deviation = stored.index.stddev;
+  }
+  scaling.labels = worker::LabelScaleOf(stored.job, stored.index).units;
+  return scaling;
+}
+
+Json DescribeModel(const StoredModel& stored,
+                   const models::ModelDescription& description,
+                   const Scaling& scaling) {
+  Json json = Json::Object();
+  json["format"] = kFormat;
+  json["name"] = stored.job.name();
+  json["model"] = stored.job.model().kind();
+  json["layout"] = "(in, out)";
+  json["features"] = FeaturesJson(stored, scaling);
+  const absl::string_view score = ScoreOf(stored.job.model().kind());
+  const bool keyed = job::TakesKeys(stored.job.model()) && !score.empty();
+  if (keyed) json["score"] = score;
+  if (stored.job.model().has_rank()) json["rank"] = stored.job.model().rank();
+  if (!stored.sparse_tables.empty()) json["tables"] = TablesJson(stored);
+  const std::vector<Layer> layers = LayersOf(stored.job, description);
+  if (!layers.empty()) json["layers"] = LayersJson(layers);
+  if (keyed) json["function"] = OutputFunction(description.labels);
+  json["output"] = OutputMeaning(description.labels);
+  json["labels"] = LabelsJson(stored, scaling);
+  return json;
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,61 @@
+// What a model is, as JSON: all that a program without ebb needs to compute
+// predictions from the exported tensors (docs/export.md).
+#ifndef EBB_TOOLS_EBB_STORED_MODEL_JSON_H_
+#define EBB_TOOLS_EBB_STORED_MODEL_JSON_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/scores/scores.h"
+#include "ebb/v1/job.pb.h"
+#include "models/model.h"
+#include "tools/ebb/stored/stored_model.h"
+#include "tools/text/json.h"
+
+namespace ebb::tools {
+
+// One layer of a perceptron: function(inputs @ weights + bias).
+struct Layer {
+  std::string weights;  // The name of a tensor of (inputs, outputs).
+  std::string bias;     // The name of a tensor of (outputs).
+  int64_t inputs = 0;
+  int64_t outputs = 0;
+  std::string function;  // identity, relu, tanh, sigmoid or softmax.
+};
+
+// The layers from the first to the last. Empty for a model without layers, and
+// for a model of a plugin, whose layers only the plugin knows.
+std::vector<Layer> LayersOf(const v1::Job& job,
+                            const models::ModelDescription& description);
+
+// What becomes of the numbers of an example before the first layer: each is
+// multiplied by `scale`, and then standardised. And what becomes of the output.
+struct Scaling {
+  // One number for all features, or one for each.
+  std::vector<double> scale = {1};
+  // What stands for a missing value, after `scale`: one number for all
+  // features, or one for each. Empty: a missing value is an error.
+  std::vector<double> missing;
+  // (x - mean) / deviation, and 0 where the deviation is 0. Both are empty
+  // where features are not standardised.
+  std::vector<double> mean;
+  std::vector<double> deviation;
+  // Of values that are predicted.
+  ValueUnits labels;
+
+  // The number of `scale` or `missing` for this feature.
+  static double At(const std::vector<double>& numbers, int64_t feature) {
+    return numbers.size() == 1 ? numbers.front() : numbers[feature];
+  }
+};
+Scaling ScalingOf(const StoredModel& stored);
+
+// The content of model.json, but for the names of files.
+Json DescribeModel(const StoredModel& stored,
+                   const models::ModelDescription& description,
+                   const Scaling& scaling);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_STORED_MODEL_JSON_H_

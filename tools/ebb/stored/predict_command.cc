@@ -1,0 +1,210 @@
+// `ebb predict`.
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "models/model_scores.h"
+#include "tools/ebb/command.h"
+#include "tools/ebb/stored/model_doubts.h"
+#include "tools/ebb/stored/predictions.h"
+#include "tools/ebb/stored/stored_model.h"
+#include "tools/files/files.h"
+#include "tools/text/console.h"
+#include "tools/text/evaluation_text.h"
+#include "worker/job_data.h"
+
+namespace ebb::tools {
+
+namespace {
+
+struct Flags {
+  CheckpointPlace model;
+  std::string data;
+  std::string output;
+  std::vector<std::string> plugin_folders;
+  bool labelled = false;
+  std::string id;
+  bool score = false;
+};
+
+std::string TemporaryFolder() {
+  std::error_code error;
+  const auto folder = std::filesystem::temp_directory_path(error);
+  return error ? "." : folder.string();
+}
+
+// `*damaged`: newer versions may be lost.
+absl::StatusOr<StoredModel> Load(const Flags& flags, bool* damaged) {
+  const std::string& name = flags.model.name;
+  if (absl::EndsWith(name, ".safetensors")) {
+    if (!flags.model.job.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--job ", flags.model.job, ": ", name, " holds one model"));
+    }
+    return LoadExportedModel(name);
+  }
+  constexpr absl::string_view kNoModel =
+      "a model is a file called *.safetensors (ebb checkpoint export), a "
+      "folder with checkpoints, or a job that runs";
+  std::error_code error;
+  if (std::filesystem::is_regular_file(name, error)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, " is no model that ebb reads: ", kNoModel));
+  }
+  // What `ebb checkpoint export` writes where the output is a folder.
+  if (std::filesystem::exists(std::filesystem::path(name) / "model.json",
+                              error)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        name,
+        " is an export as .npy files, for other programs; ebb predict "
+        "reads one file: export it with -o NAME.safetensors, or name the "
+        "run it came from"));
+  }
+  const auto source = OpenCheckpoints(flags.model);
+  // It may have been meant to be a file.
+  if (!source.ok() && !std::filesystem::exists(name, error) &&
+      std::filesystem::path(name).has_extension()) {
+    return absl::Status(
+        source.status().code(),
+        absl::StrCat("there is no file or folder ", name,
+                     ", nor is it found to be a job: ",
+                     source.status().message(), "\nhint: ", kNoModel));
+  }
+  if (!source.ok()) return source.status();
+  *damaged = WarnOfDamage(**source);
+  auto stored = LoadStoredModel(source->get(), TemporaryFolder());
+  if (stored.ok()) WarnOfDoubts(source->get(), stored->parameters);
+  return stored;
+}
+
+// "1,000 examples: accuracy 0.8805, log loss 0.3424, ...".
+std::string ScoresText(const Figures& figures, int64_t examples) {
+  std::string text = absl::StrCat(Count(examples, "example"), ":");
+  const char* separator = " ";
+  for (const FigureKind& kind : FigureKinds()) {
+    const auto value = figures.Find(kind.name);
+    if (!value) continue;
+    absl::StrAppend(&text, separator, kind.title, " ", FigureText(*value));
+    separator = ", ";
+  }
+  return text + "\n";
+}
+
+int Predict(const Flags& flags) {
+  if (!flags.output.empty()) {
+    const absl::Status writable = CheckWritable(flags.output);
+    if (!writable.ok()) return Report(writable);
+  }
+  bool damaged = false;
+  auto stored = Load(flags, &damaged);
+  if (!stored.ok()) return Report(stored.status());
+  const auto model = CreateStoredModel(*stored, flags.plugin_folders);
+  if (!model.ok()) {
+    return Report(absl::Status(
+        model.status().code(),
+        absl::StrCat(flags.model.name, ": ", model.status().message())));
+  }
+  const absl::Status found = MakeRowsFindable((*model)->model->description(),
+                                              TemporaryFolder(), &*stored);
+  if (!found.ok()) return Report(found);
+  // A file of images has no labels that --labelled could pass over.
+  const bool labelled =
+      flags.score || (flags.labelled && !stored->job.data().train().has_idx());
+  const auto examples = LoadToPredict(*stored, flags.data, labelled, flags.id);
+  if (!examples.ok()) return Report(examples.status());
+  for (const std::string& remark : examples->remarks()) {
+    std::cerr << "warning: " << flags.data << ": " << remark << "\n";
+  }
+  PredictionExtras extras = {.id_column = flags.id};
+  if (!flags.id.empty()) {
+    auto ids = ReadIds(*stored, flags.data, labelled, flags.id);
+    if (!ids.ok()) return Report(ids.status());
+    extras.ids = *std::move(ids);
+  }
+  const auto units = worker::LabelScaleOf(stored->job, stored->index).units;
+  auto scores = models::ScoresOf((*model)->model->description(), units);
+  if (flags.score && !scores) {
+    return Report(absl::InvalidArgumentError(
+        absl::StrCat(flags.model.name,
+                     ": the predictions of this plugin's model are not "
+                     "ones that figures are made of; leave out --score")));
+  }
+  if (flags.score) extras.scores = &*scores;
+  const auto predict = [&](std::ostream& out) {
+    return WritePredictions(
+        *stored, *examples, (*model)->model.get(),
+        [&](absl::string_view text) { out << text; }, extras);
+  };
+  if (flags.score && flags.output.empty()) {
+    std::ofstream nowhere;  // The figures alone are wanted.
+    const absl::Status predicted = predict(nowhere);
+    if (!predicted.ok()) return Report(predicted);
+    std::cout << ScoresText(scores->Get(), examples->examples());
+    return damaged ? kExitFailed : kExitGood;
+  }
+  const absl::Status written = flags.output.empty()
+                                   ? predict(std::cout)
+                                   : WriteFile(flags.output, predict);
+  if (!written.ok()) return Report(written);
+  if (flags.output.empty()) {
+    std::cout.flush();
+    if (!std::cout) {
+      return Report(absl::UnavailableError("cannot write the standard output"));
+    }
+  } else {
+    std::cout << Count(examples->examples(), "prediction") << " in "
+              << flags.output << "\n";
+    if (flags.score) {
+      std::cout << ScoresText(scores->Get(), examples->examples());
+    }
+  }
+  return damaged ? kExitFailed : kExitGood;
+}
+
+}  // namespace
+
+void AddPredictCommand(CLI::App* app, int* exit_code) {
+  CLI::App* command =
+      app->add_subcommand("predict", "Applies a trained model to new data");
+  const auto flags = std::make_shared<Flags>();
+  AddAccessFlags(command, &flags->model.access);
+  command
+      ->add_option("MODEL", flags->model.name,
+                   "An exported .safetensors, the folder of an ebb run, or a "
+                   "running job")
+      ->required();
+  command
+      ->add_option("DATA", flags->data,
+                   "File, folder or pattern of examples in the format of the "
+                   "training data, without labels")
+      ->required();
+  AddStoredJobFlag(command, &flags->model.job);
+  command->add_option("-o,--output", flags->output,
+                      "CSV file to write (the standard output)");
+  command->add_flag("--labelled", flags->labelled,
+                    "Skip the labels that the file has");
+  command->add_option("--id", flags->id,
+                      "Column of DATA, by name or number from 1, to copy as "
+                      "the first column of the predictions");
+  command->add_flag(
+      "--score", flags->score,
+      "Compare the predictions with the labels that the file has. Without -o "
+      "no predictions are written. For IDX, DATA is the prefix of both files");
+  AddPluginsFlag(command, &flags->plugin_folders);
+  command->footer(R"(
+Writes a line per example: the prediction, and the probability of each class.
+Examples:
+  ebb predict model.safetensors new-images.gz -o predictions.csv
+  ebb predict model.safetensors new.csv --id customer -o predictions.csv
+  ebb predict model.safetensors test.csv --score)");
+  command->callback([flags, exit_code] {
+    const absl::Status open = flags->model.access.Open();
+    *exit_code = open.ok() ? Predict(*flags) : Report(open);
+  });
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,171 @@
+#include "tools/ebb/stored/read_model.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/status_macros.h"
+#include "server/job_rule.h"
+
+namespace ebb::tools {
+
+namespace {
+
+// Puts a partition's arrays at their place in the job's.
+absl::Status Place(const JobPlan& plan, const VersionInfo& version,
+                   const NamedArrays& read, NamedArrays* all) {
+  const auto [first, last] = plan.ParameterRange(version.key.partition);
+  for (auto& [name, whole] : *all) {
+    const auto part = read.find(name);
+    const int64_t found =
+        part == read.end() ? 0 : static_cast<int64_t>(part->second.size());
+    if (found != last - first) {
+      return absl::DataLossError(absl::StrCat(
+          "the version of partition ", version.key.partition.value(), " at ",
+          version.server, " has ", found, " floats of \"", name,
+          "\" instead of ", last - first));
+    }
+    std::ranges::copy(part->second, whole.begin() + first);
+  }
+  return absl::OkStatus();
+}
+
+// What another server still has of a silent one's partitions is old.
+absl::Status AllAnswered(const CheckpointSource& source) {
+  const std::vector<SilentServer> silent = source.silent();
+  if (silent.empty()) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("the model is not whole: ",
+                   absl::StrJoin(silent, "; ",
+                                 [](std::string* out, const auto& one) {
+                                   absl::StrAppend(out, SilentText(one));
+                                 }),
+                   ". Try again when it is back."));
+}
+
+// What a model is read by.
+struct ModelNames {
+  struct Table {
+    std::string keys;
+    std::vector<std::string> arrays;  // Values, then slots.
+    int64_t width = 0;
+  };
+  std::vector<std::string> dense;
+  std::vector<Table> tables;  // The sparse ones.
+
+  std::vector<std::string> All() const {
+    std::vector<std::string> all = dense;
+    for (const Table& table : tables) {
+      all.push_back(table.keys);
+      all.insert(all.end(), table.arrays.begin(), table.arrays.end());
+    }
+    return all;
+  }
+};
+
+absl::StatusOr<ModelNames> NamesOf(const JobRecord& record, bool with_slots) {
+  EBB_ASSIGN_OR_RETURN(const auto rule, server::JobRule::Create(record));
+  ModelNames names;
+  names.dense = {"values"};
+  if (with_slots) {
+    for (const absl::string_view slot : rule->optimizer().SlotNames()) {
+      names.dense.push_back(absl::StrCat("slot/", slot));
+    }
+  }
+  for (size_t i = 0; i < record.plan.sparse_tables.size(); ++i) {
+    const auto t = static_cast<int32_t>(i);
+    const server::RowTableOptions options = rule->RowOptions(t);
+    const std::string prefix = absl::StrCat("rows/", options.table, "/");
+    ModelNames::Table& table = names.tables.emplace_back();
+    table.keys = absl::StrCat(prefix, "keys");
+    table.arrays = {absl::StrCat(prefix, "values")};
+    table.width = options.width;
+    if (!with_slots) continue;
+    const auto optimizer = rule->RowOptimizer(t);
+    for (const absl::string_view slot : optimizer->SlotNames()) {
+      table.arrays.push_back(absl::StrCat(prefix, "slot/", slot));
+    }
+  }
+  return names;
+}
+
+absl::Status PassRows(const ModelNames& names, const VersionInfo& version,
+                      const VersionArrays& read, RowReceiver* rows) {
+  for (size_t t = 0; t < names.tables.size(); ++t) {
+    const ModelNames::Table& table = names.tables[t];
+    const auto keys = read.integers.find(table.keys);
+    std::vector<std::span<const float>> arrays;
+    for (const std::string& name : table.arrays) {
+      const auto found = read.floats.find(name);
+      if (found == read.floats.end() || keys == read.integers.end() ||
+          found->second.size() != keys->second.size() * table.width) {
+        return absl::DataLossError(absl::StrCat(
+            "the version of partition ", version.key.partition.value(), " at ",
+            version.server, " has no whole \"", name, "\""));
+      }
+      arrays.emplace_back(found->second);
+    }
+    EBB_RETURN_IF_ERROR(
+        rows->Add(static_cast<int32_t>(t), keys->second, arrays));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<NamedArrays> ReadVersions(
+    CheckpointSource* source, const std::vector<VersionInfo>& versions,
+    const ModelNames& names, RowReceiver* rows) {
+  const JobPlan& plan = source->job().plan;
+  NamedArrays all;
+  for (const std::string& name : names.dense) all[name].resize(plan.parameters);
+  if (rows != nullptr) EBB_RETURN_IF_ERROR(rows->Restart());
+  for (const VersionInfo& version : versions) {
+    EBB_ASSIGN_OR_RETURN(const VersionArrays read,
+                         source->Read(version, names.All()));
+    EBB_RETURN_IF_ERROR(Place(plan, version, read.floats, &all));
+    EBB_RETURN_IF_ERROR(PassRows(names, version, read, rows));
+  }
+  return all;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> ValueNames(const JobRecord& record) {
+  EBB_ASSIGN_OR_RETURN(const ModelNames names,
+                       NamesOf(record, /*with_slots=*/false));
+  return names.All();
+}
+
+absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source, bool with_slots,
+                                      RowReceiver* rows) {
+  EBB_ASSIGN_OR_RETURN(const ModelNames names,
+                       NamesOf(source->job(), with_slots));
+  // A job that advances writes new versions and deletes old ones all the time.
+  constexpr int kTries = 5;
+  absl::Status failed;
+  std::vector<VersionInfo> tried;
+  for (int i = 0; i < kTries; ++i) {
+    EBB_ASSIGN_OR_RETURN(const auto versions, source->List());
+    EBB_RETURN_IF_ERROR(AllAnswered(*source));
+    const auto found =
+        NewestVersions(source->job().plan, source->line(), versions);
+    if (!found.ok()) {
+      return absl::Status(
+          found.status().code(),
+          absl::StrCat(found.status().message(), ": ", source->WhyNoVersion()));
+    }
+    const std::vector<VersionInfo>& newest = *found;
+    // It is not that one was deleted.
+    if (!tried.empty() &&
+        std::ranges::equal(newest, tried, {}, &VersionInfo::key,
+                           &VersionInfo::key)) {
+      return failed;
+    }
+    auto all = ReadVersions(source, newest, names, rows);
+    if (all.ok()) return all;
+    failed = all.status();
+    tried = newest;
+  }
+  return failed;
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,44 @@
+// The model of a job, from its newest stored versions.
+#ifndef EBB_TOOLS_EBB_STORED_READ_MODEL_H_
+#define EBB_TOOLS_EBB_STORED_READ_MODEL_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "tools/ebb/stored/checkpoint_source.h"
+
+namespace ebb::tools {
+
+// Gets the rows of a job's sparse tables, of one partition after the other.
+class RowReceiver {
+ public:
+  virtual ~RowReceiver() = default;
+  // What was added is void; it comes anew. Also before the first.
+  virtual absl::Status Restart() = 0;
+  // Rows of the sparse table with this number under `keys`, which ascend: the
+  // values and then each slot of the table's optimizer.
+  virtual absl::Status Add(
+      int32_t table, std::span<const uint64_t> keys,
+      const std::vector<std::span<const float>>& arrays) = 0;
+};
+
+// The names of all values of a job in a version, without slots: "values", and
+// those of the rows of its sparse tables.
+absl::StatusOr<std::vector<std::string>> ValueNames(const JobRecord& record);
+
+// "values" of the job, from the newest versions; `with_slots`, the arrays of
+// its optimizer too; rows of sparse tables go to `rows`, which may be null
+// where the job has none. Versions that are deleted meanwhile, because newer
+// ones are there, are read again. DataLoss: what is stored is damaged.
+// Unavailable: a server is silent, and with it the newest versions of its
+// partitions.
+absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source, bool with_slots,
+                                      RowReceiver* rows);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_STORED_READ_MODEL_H_

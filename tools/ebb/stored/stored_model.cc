@@ -1,0 +1,508 @@
+#include "tools/ebb/stored/stored_model.h"
+
+#include <glog/logging.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/status_macros.h"
+#include "job/validate.h"
+#include "job/yaml.h"
+#include "models/backends.h"
+#include "server/job_rule.h"
+#include "tools/ebb/stored/model_json.h"
+#include "tools/ebb/stored/read_model.h"
+#include "worker/job_data.h"
+
+namespace ebb::tools {
+
+namespace {
+
+constexpr char kJobKey[] = "ebb.job";
+// Base64: an index, v1::Columns, and v1::Specification with its sparse tables
+// only.
+constexpr char kIndexKey[] = "ebb.index";
+constexpr char kColumnsKey[] = "ebb.columns";
+constexpr char kTablesKey[] = "ebb.sparse_tables";
+constexpr char kSlots[] = "slots/";
+
+std::string KeysName(absl::string_view table) {
+  return absl::StrCat(table, "/keys");
+}
+std::string RowsName(absl::string_view table) {
+  return absl::StrCat(table, "/rows");
+}
+std::string LengthsName(absl::string_view table) {
+  return absl::StrCat(table, "/lengths");
+}
+
+// As plans have it.
+SparseTablePlan PlanOf(const job::SparseTable& table) {
+  return {.width = table.width, .kind = table.kind};
+}
+
+std::string NameOf(const v1::Optimizer& optimizer) {
+  return absl::AsciiStrToLower(
+      absl::StripPrefix(v1::Optimizer::Kind_Name(optimizer.kind()), "KIND_"));
+}
+
+template <typename T>
+void WriteAll(std::ostream& out, std::span<const T> values) {
+  out.write(reinterpret_cast<const char*>(values.data()),
+            static_cast<std::streamsize>(values.size_bytes()));
+}
+
+// Tensor by tensor, as the flat vector has them.
+void AddTensors(const models::ModelDescription& description,
+                const std::string& prefix, std::span<const float> values,
+                std::vector<TensorStream>* tensors) {
+  for (const models::TableShape& table : description.tables) {
+    const auto part = values.first(table.size());
+    values = values.subspan(table.size());
+    tensors->push_back({absl::StrCat(prefix, table.name), TensorType::kFloat32,
+                        table.dims, [part](std::ostream& out) {
+                          WriteAll(out, part);
+                          return absl::OkStatus();
+                        }});
+  }
+}
+
+// Calls `write` with the words of row after row.
+TensorStream WordsOf(
+    std::string name, TensorType type, std::vector<int64_t> dims,
+    const RowRuns& runs,
+    std::function<void(std::span<const std::byte>, std::ostream& out)> write) {
+  return {std::move(name), type, std::move(dims),
+          [&runs, write = std::move(write)](std::ostream& out) {
+            return runs.Merge([&](uint64_t, std::span<const float> words) {
+              write(std::as_bytes(words), out);
+              return absl::OkStatus();
+            });
+          }};
+}
+
+// Of a table that is not trained: numbers; of bytes also how many there are.
+void AddWrittenRows(const job::SparseTable& table, const RowRuns& runs,
+                    std::vector<TensorStream>* tensors) {
+  const auto all = [](std::span<const std::byte> words, std::ostream& out) {
+    WriteAll(out, words);
+  };
+  const std::vector<int64_t> dims = {runs.rows(), table.width};
+  if (table.kind != RowKind::kWriteOnce) {
+    tensors->push_back(WordsOf(RowsName(table.name),
+                               table.kind == RowKind::kCounts
+                                   ? TensorType::kInt64
+                                   : TensorType::kFloat32,
+                               dims, runs, all));
+    return;
+  }
+  tensors->push_back(
+      WordsOf(LengthsName(table.name), TensorType::kUint64, {runs.rows()}, runs,
+              [](std::span<const std::byte> words, std::ostream& out) {
+                uint32_t more = 0;
+                std::memcpy(&more, words.data(), sizeof(more));
+                const uint64_t length = more - 1;
+                WriteAll(out, std::span<const uint64_t>(&length, 1));
+              }));
+  const auto width = static_cast<size_t>(table.width);
+  tensors->push_back(
+      WordsOf(RowsName(table.name), TensorType::kUint8, dims, runs,
+              [width](std::span<const std::byte> words, std::ostream& out) {
+                WriteAll(out, words.subspan(sizeof(uint32_t), width));
+              }));
+}
+
+TensorStream KeysOf(const job::SparseTable& table, const RowRuns& runs) {
+  return {KeysName(table.name),
+          TensorType::kUint64,
+          {runs.rows()},
+          [&runs](std::ostream& out) {
+            return runs.Merge([&](uint64_t key, std::span<const float>) {
+              WriteAll(out, std::span<const uint64_t>(&key, 1));
+              return absl::OkStatus();
+            });
+          }};
+}
+
+// Of the arrays of rows that with this number; 0: the values.
+TensorStream RowsOf(std::string name, const job::SparseTable& table,
+                    const RowRuns& runs, size_t array) {
+  const auto width = static_cast<size_t>(table.width);
+  return {std::move(name),
+          TensorType::kFloat32,
+          {runs.rows(), table.width},
+          [&runs, array, width](std::ostream& out) {
+            return runs.Merge([&](uint64_t, std::span<const float> floats) {
+              WriteAll(out, floats.subspan(array * width, width));
+              return absl::OkStatus();
+            });
+          }};
+}
+
+std::string EncodeTables(const std::vector<job::SparseTable>& tables) {
+  v1::Specification specification;
+  for (const job::SparseTable& table : tables) {
+    *specification.add_sparse_tables() = job::ToProto(table);
+  }
+  return specification.SerializeAsString();
+}
+
+absl::StatusOr<std::vector<job::SparseTable>> DecodeTables(
+    const std::string& bytes) {
+  v1::Specification specification;
+  JobPlan plan;
+  bool good = specification.ParseFromString(bytes);
+  for (const v1::SparseTable& table : specification.sparse_tables()) {
+    plan.sparse_tables.push_back(
+        {.width = table.width(), .kind = static_cast<RowKind>(table.kind())});
+    good = good && table.width() > 0;
+  }
+  if (!good) {
+    return absl::DataLossError("what it says of sparse tables cannot be read");
+  }
+  return job::SparseTablesOf(specification, plan);
+}
+
+// Into files of the tables.
+class RowWriter final : public RowReceiver {
+ public:
+  RowWriter(const StoredModel& model, std::string folder,
+            std::vector<RowRuns>* runs)
+      : model_(model), folder_(std::move(folder)), runs_(*runs) {}
+
+  absl::Status Restart() override {
+    runs_.clear();
+    for (size_t t = 0; t < model_.sparse_tables.size(); ++t) {
+      const size_t arrays = 1 + model_.run_slots[t].size();
+      const int64_t words = PlanOf(model_.sparse_tables[t]).row_words();
+      EBB_ASSIGN_OR_RETURN(
+          RowRuns runs,
+          RowRuns::Create(folder_, std::vector<int64_t>(arrays, words)));
+      runs_.push_back(std::move(runs));
+    }
+    return absl::OkStatus();
+  }
+  absl::Status Add(int32_t table, std::span<const uint64_t> keys,
+                   const std::vector<std::span<const float>>& arrays) override {
+    return runs_[table].Add(keys, arrays);
+  }
+
+ private:
+  const StoredModel& model_;
+  const std::string folder_;
+  std::vector<RowRuns>& runs_;
+};
+
+absl::Status AddRows(const TensorFileView& file, StoredModel* stored) {
+  const auto find =
+      [&](const std::string& name, TensorType type,
+          std::vector<int64_t> rest) -> absl::StatusOr<const TensorView*> {
+    for (const TensorView& tensor : file.tensors) {
+      if (tensor.name != name || tensor.type != type || tensor.dims.empty() ||
+          !std::equal(tensor.dims.begin() + 1, tensor.dims.end(), rest.begin(),
+                      rest.end())) {
+        continue;
+      }
+      return &tensor;
+    }
+    return absl::DataLossError(absl::StrCat("it has no fit tensor ", name));
+  };
+  for (const job::SparseTable& table : stored->sparse_tables) {
+    if (table.kind != RowKind::kTrained) break;  // Nobody looks rows up there.
+    EBB_ASSIGN_OR_RETURN(const TensorView* keys,
+                         find(KeysName(table.name), TensorType::kUint64, {}));
+    EBB_ASSIGN_OR_RETURN(
+        const TensorView* rows,
+        find(RowsName(table.name), TensorType::kFloat32, {table.width}));
+    if (keys->dims[0] != rows->dims[0]) {
+      return absl::DataLossError(absl::StrCat("table ", table.name, " has ",
+                                              keys->dims[0], " keys and ",
+                                              rows->dims[0], " rows"));
+    }
+    EBB_ASSIGN_OR_RETURN(
+        StoredRows found,
+        StoredRows::Create(table, stored->job.seed(), keys->data, rows->data));
+    stored->rows.push_back(std::move(found));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StoredModel> ImportModel(const TensorFileView& file) {
+  const auto said = [&](const char* key, std::string* bytes) {
+    const auto found = file.metadata.find(key);
+    return found != file.metadata.end() &&
+           absl::Base64Unescape(found->second, bytes);
+  };
+  const auto job = file.metadata.find(kJobKey);
+  std::string bytes;
+  if (job == file.metadata.end() && file.metadata.count(kModelKey) > 0) {
+    return absl::InvalidArgumentError(
+        "it was exported with --fold, for other programs; ebb predict reads "
+        "what ebb checkpoint export writes without --fold");
+  }
+  if (job == file.metadata.end() || !said(kIndexKey, &bytes)) {
+    return absl::DataLossError(
+        "it holds no job: it was not written by ebb checkpoint export");
+  }
+  StoredModel stored;
+  EBB_ASSIGN_OR_RETURN(stored.job,
+                       job::ParseJobYaml(job->second, kJobKey, nullptr));
+  job::FillDefaults(&stored.job);
+  EBB_ASSIGN_OR_RETURN(stored.index, data::Index::Decode(bytes));
+  if (file.metadata.count(kColumnsKey) > 0) {
+    v1::Specification with;
+    if (!said(kColumnsKey, &bytes) ||
+        !with.mutable_columns()->ParseFromString(bytes)) {
+      return absl::DataLossError("its column names cannot be read");
+    }
+    stored.columns = worker::ColumnsOf(with);
+  }
+  if (said(kTablesKey, &bytes)) {
+    EBB_ASSIGN_OR_RETURN(stored.sparse_tables, DecodeTables(bytes));
+  }
+  EBB_RETURN_IF_ERROR(AddRows(file, &stored));
+  const auto of_rows = [&](const std::string& name) {
+    return std::ranges::any_of(
+        stored.sparse_tables, [&](const job::SparseTable& table) {
+          return name == KeysName(table.name) || name == RowsName(table.name) ||
+                 name == LengthsName(table.name);
+        });
+  };
+  for (const TensorView& tensor : file.tensors) {
+    if (absl::StartsWith(tensor.name, kSlots) || of_rows(tensor.name)) continue;
+    if (tensor.type != TensorType::kFloat32) {
+      return absl::DataLossError(
+          absl::StrCat("tensor ", tensor.name, " has no float32"));
+    }
+    const size_t before = stored.parameters.size();
+    stored.parameters.resize(before + tensor.data.size() / sizeof(float));
+    if (tensor.data.empty()) continue;  // There is no address to copy from.
+    std::memcpy(stored.parameters.data() + before, tensor.data.data(),
+                tensor.data.size());
+  }
+  return stored;
+}
+
+absl::StatusOr<StoredModel> ImportMapped(MappedFile file) {
+  EBB_ASSIGN_OR_RETURN(const TensorFileView view,
+                       ViewSafetensors(file.bytes()));
+  EBB_ASSIGN_OR_RETURN(StoredModel stored, ImportModel(view));
+  stored.file = std::move(file);
+  return stored;
+}
+
+}  // namespace
+
+absl::StatusOr<StoredRows> StoredRows::Create(job::SparseTable table,
+                                              uint64_t seed,
+                                              absl::string_view keys,
+                                              absl::string_view values) {
+  StoredRows rows(table, seed);
+  rows.keys_ = keys;
+  rows.values_ = values;
+  CHECK_EQ(values.size(), rows.rows() * table.width * sizeof(float));
+  for (int64_t row = 1; row < rows.rows(); ++row) {
+    if (rows.KeyAt(row) <= rows.KeyAt(row - 1)) {
+      return absl::DataLossError(
+          absl::StrCat("the keys of table ", table.name, " do not ascend: ",
+                       rows.KeyAt(row - 1), " and then ", rows.KeyAt(row)));
+    }
+  }
+  return rows;
+}
+
+uint64_t StoredRows::KeyAt(int64_t row) const {
+  uint64_t key;
+  std::memcpy(&key, keys_.data() + row * sizeof(key), sizeof(key));
+  return key;
+}
+
+void StoredRows::Get(uint64_t key, std::span<float> out) const {
+  int64_t first = 0;
+  for (int64_t last = rows(); first < last;) {
+    const int64_t middle = first + (last - first) / 2;
+    if (KeyAt(middle) < key) {
+      first = middle + 1;
+    } else {
+      last = middle;
+    }
+  }
+  if (first == rows() || KeyAt(first) != key) {
+    initial_.Fill(key, out);
+    return;
+  }
+  std::memcpy(out.data(), values_.data() + first * out.size_bytes(),
+              out.size_bytes());
+}
+
+absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
+                                            const std::string& folder,
+                                            bool with_slots) {
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       job::ReadSpecification(source->job()));
+  StoredModel stored;
+  stored.job = specification.job();
+  EBB_ASSIGN_OR_RETURN(stored.index,
+                       data::Index::Decode(specification.train_index()));
+  stored.columns = worker::ColumnsOf(specification);
+  EBB_ASSIGN_OR_RETURN(stored.sparse_tables,
+                       job::SparseTablesOf(specification, source->job().plan));
+  EBB_ASSIGN_OR_RETURN(const auto rule, server::JobRule::Create(source->job()));
+  for (size_t t = 0; t < stored.sparse_tables.size(); ++t) {
+    auto& names = stored.run_slots.emplace_back();
+    if (!with_slots) continue;
+    const auto optimizer = rule->RowOptimizer(static_cast<int32_t>(t));
+    for (const absl::string_view slot : optimizer->SlotNames()) {
+      names.emplace_back(slot);
+    }
+  }
+  RowWriter rows(stored, folder, &stored.runs);
+  EBB_ASSIGN_OR_RETURN(NamedArrays arrays,
+                       ReadModel(source, with_slots, &rows));
+  for (auto& [name, values] : arrays) {
+    if (name == "values") {
+      stored.parameters = std::move(values);
+    } else {
+      stored.slots[std::string(absl::StripPrefix(name, "slot/"))] =
+          std::move(values);
+    }
+  }
+  return stored;
+}
+
+ModelExport ExportModel(const StoredModel& stored,
+                        const models::ModelDescription& description) {
+  ModelExport all;
+  all.model = DescribeModel(stored, description, ScalingOf(stored));
+  all.metadata[kModelKey] = all.model.ToLine();
+  all.metadata[kJobKey] = job::JobToYaml(stored.job, job::YamlStyle::kCompact);
+  all.metadata[kIndexKey] = absl::Base64Escape(stored.index.Encode());
+  if (const auto columns = worker::ToProto(stored.columns)) {
+    all.metadata[kColumnsKey] =
+        absl::Base64Escape(columns->SerializeAsString());
+  }
+  if (!stored.sparse_tables.empty()) {
+    all.metadata[kTablesKey] =
+        absl::Base64Escape(EncodeTables(stored.sparse_tables));
+  }
+  // Keys first: what is read in words of 8 bytes lies at multiples of them.
+  std::vector<TensorStream> written;
+  for (size_t t = 0; t < stored.runs.size(); ++t) {
+    const job::SparseTable& table = stored.sparse_tables[t];
+    all.tensors.push_back(KeysOf(table, stored.runs[t]));
+    if (table.kind != RowKind::kTrained) {
+      AddWrittenRows(table, stored.runs[t], &written);
+    }
+  }
+  // Then what else has words of 8 bytes; what has single bytes comes last.
+  const auto take = [&](bool wide) {
+    for (TensorStream& tensor : written) {
+      const bool is_wide = tensor.type == TensorType::kInt64 ||
+                           tensor.type == TensorType::kUint64;
+      if (tensor.write != nullptr && (is_wide || !wide)) {
+        all.tensors.push_back(std::exchange(tensor, {}));
+      }
+    }
+  };
+  take(/*wide=*/true);
+  AddTensors(description, "", stored.parameters, &all.tensors);
+  for (size_t t = 0; t < stored.runs.size(); ++t) {
+    const job::SparseTable& table = stored.sparse_tables[t];
+    if (table.kind != RowKind::kTrained) continue;
+    all.tensors.push_back(
+        RowsOf(RowsName(table.name), table, stored.runs[t], 0));
+  }
+  for (const auto& [slot, values] : stored.slots) {
+    AddTensors(
+        description,
+        absl::StrCat(kSlots, NameOf(stored.job.optimizer()), "/", slot, "/"),
+        values, &all.tensors);
+  }
+  for (size_t t = 0; t < stored.runs.size(); ++t) {
+    const job::SparseTable& table = stored.sparse_tables[t];
+    const std::string optimizer =
+        NameOf(table.optimizer.value_or(stored.job.optimizer()));
+    size_t array = 0;
+    for (const std::string& slot : stored.run_slots[t]) {
+      all.tensors.push_back(RowsOf(
+          absl::StrCat(kSlots, optimizer, "/", slot, "/", RowsName(table.name)),
+          table, stored.runs[t], ++array));
+    }
+  }
+  std::ranges::stable_sort(written, {}, &TensorStream::type);  // Floats first.
+  take(/*wide=*/false);
+  return all;
+}
+
+absl::StatusOr<StoredModel> LoadExportedModel(const std::string& path) {
+  EBB_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
+  auto stored = ImportMapped(std::move(file));
+  if (stored.ok()) return stored;
+  return absl::Status(stored.status().code(),
+                      absl::StrCat(path, ": ", stored.status().message()));
+}
+
+absl::Status MakeRowsFindable(const models::ModelDescription& description,
+                              const std::string& folder, StoredModel* stored) {
+  if (stored->runs.empty()) return absl::OkStatus();
+  std::string own = absl::StrCat(folder, "/ebb-model-XXXXXX");
+  if (mkdtemp(own.data()) == nullptr) {
+    return absl::ErrnoToStatus(
+        errno, absl::StrCat("cannot keep rows in a file in ", folder));
+  }
+  const std::string path = absl::StrCat(own, "/model.safetensors");
+  const ModelExport all = ExportModel(*stored, description);
+  const absl::Status written =
+      WriteSafetensors(path, all.tensors, all.metadata);
+  auto found = written.ok() ? LoadExportedModel(path)
+                            : absl::StatusOr<StoredModel>(written);
+  // Mapped, it stays until nobody needs it.
+  unlink(path.c_str());
+  rmdir(own.c_str());
+  EBB_RETURN_IF_ERROR(found.status());
+  stored->runs.clear();
+  stored->rows = std::move(found->rows);
+  stored->file = std::move(found->file);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<LoadedModel>> CreateStoredModel(
+    const StoredModel& stored, const std::vector<std::string>& plugin_folders) {
+  auto loaded = std::make_unique<LoadedModel>();
+  EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&loaded->registry));
+  EBB_ASSIGN_OR_RETURN(loaded->backend, models::CreateBackend({}));
+  EBB_ASSIGN_OR_RETURN(
+      loaded->model,
+      worker::CreateModel(stored.job, stored.index, plugin_folders,
+                          &loaded->registry, loaded->backend.get()));
+  const int64_t wanted = loaded->model->description().ParameterCount();
+  if (static_cast<int64_t>(stored.parameters.size()) != wanted) {
+    return absl::DataLossError(absl::StrCat(
+        "the model has ", wanted, " parameters, what is stored of it ",
+        stored.parameters.size()));
+  }
+  const auto& tables = loaded->model->description().sparse_tables;
+  const auto same = [](const models::SparseTableShape& shape,
+                       const job::SparseTable& table) {
+    return shape.name == table.name && shape.width == table.width &&
+           shape.kind == table.kind;
+  };
+  if (!std::equal(tables.begin(), tables.end(), stored.sparse_tables.begin(),
+                  stored.sparse_tables.end(), same)) {
+    return absl::DataLossError(absl::StrCat(
+        "the model has ", tables.size(), " sparse tables, what is stored of it",
+        " has ", stored.sparse_tables.size(), ", or others"));
+  }
+  return loaded;
+}
+
+}  // namespace ebb::tools

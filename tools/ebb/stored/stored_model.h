@@ -1,0 +1,120 @@
+// A trained model outside of a cluster: what is needed to use it again.
+#ifndef EBB_TOOLS_EBB_STORED_STORED_MODEL_H_
+#define EBB_TOOLS_EBB_STORED_STORED_MODEL_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/initializer.h"
+#include "data/index.h"
+#include "data/source.h"
+#include "ebb/v1/job.pb.h"
+#include "job/specification.h"
+#include "models/backend.h"
+#include "models/model.h"
+#include "models/registry.h"
+#include "tools/ebb/stored/checkpoint_source.h"
+#include "tools/ebb/stored/row_runs.h"
+#include "tools/ebb/stored/tensor_files.h"
+#include "tools/files/mapped_file.h"
+#include "tools/text/json.h"
+
+namespace ebb::tools {
+
+// The rows of a sparse table, in a file that is mapped. Thread-safe.
+class StoredRows {
+ public:
+  // Views of the file. DataLoss: the keys do not ascend.
+  static absl::StatusOr<StoredRows> Create(job::SparseTable table,
+                                           uint64_t seed,
+                                           absl::string_view keys,
+                                           absl::string_view values);
+
+  // Of the row under `key`, else what such a row starts from.
+  void Get(uint64_t key, std::span<float> out) const;
+  int64_t rows() const {
+    return static_cast<int64_t>(keys_.size() / sizeof(uint64_t));
+  }
+
+ private:
+  StoredRows(const job::SparseTable& table, uint64_t seed)
+      : initial_(table.init, seed, table.name) {}
+  uint64_t KeyAt(int64_t row) const;
+
+  RowInitializer initial_;
+  absl::string_view keys_;  // uint64, ascending, not aligned.
+  absl::string_view values_;
+};
+
+struct StoredModel {
+  v1::Job job;        // All defaults filled in.
+  data::Index index;  // Of the training data.
+  // Its columns, where they have names.
+  std::optional<data::ColumnNames> columns;
+  std::vector<float> parameters;
+  // State of the optimizer, by name ("first_moment"), as long as the
+  // parameters; empty where it was not asked for.
+  std::map<std::string, std::vector<float>> slots;
+
+  std::vector<job::SparseTable> sparse_tables;
+  // Of each of these either, as read from versions, values and slots, whose
+  // names are beside them; or, of an exported file, how to find them.
+  std::vector<RowRuns> runs;
+  std::vector<std::vector<std::string>> run_slots;
+  std::vector<StoredRows> rows;
+  MappedFile file;  // In which `rows` are.
+};
+
+// The newest stored state of a job. Rows of sparse tables are kept in files in
+// `folder` that have no names.
+absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
+                                            const std::string& folder,
+                                            bool with_slots = false);
+
+// The metadata that other programs read: ModelExport::model on one line.
+inline constexpr char kModelKey[] = "ebb.model";
+
+// What an exported file holds. It refers to the model.
+struct ModelExport {
+  std::vector<TensorStream> tensors;
+  std::map<std::string, std::string> metadata;
+  Json model;  // What the tensors mean (docs/export.md).
+};
+
+// The tensors by name, and beside them what they mean to other programs, and
+// the job and the index for ebb. A sparse table
+// has "TABLE/keys", ascending, and "TABLE/rows" in their order: of counts
+// int64, of what is written once uint8, filled up with zeros, with
+// "TABLE/lengths". A slot's are called "slots/OPTIMIZER/SLOT/TENSOR".
+ModelExport ExportModel(const StoredModel& stored,
+                        const models::ModelDescription& description);
+// Back again, without slots; of rows only those are in memory that are asked
+// for. DataLoss: the file is damaged, or was not exported by ebb.
+absl::StatusOr<StoredModel> LoadExportedModel(const std::string& path);
+
+// A model from versions becomes one whose rows can be found, by an exported
+// file in `folder` that nobody else sees.
+absl::Status MakeRowsFindable(const models::ModelDescription& description,
+                              const std::string& folder, StoredModel* stored);
+
+// A model that computes, with what it needs to live.
+struct LoadedModel {
+  models::Registry registry;
+  std::unique_ptr<models::ComputeBackend> backend;
+  std::unique_ptr<models::Model> model;
+};
+// The errors of worker::CreateModel.
+absl::StatusOr<std::unique_ptr<LoadedModel>> CreateStoredModel(
+    const StoredModel& stored, const std::vector<std::string>& plugin_folders);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_STORED_STORED_MODEL_H_

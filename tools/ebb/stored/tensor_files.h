@@ -1,0 +1,76 @@
+// Files with tensors that other programs read: safetensors, and NumPy's .npy.
+#ifndef EBB_TOOLS_EBB_STORED_TENSOR_FILES_H_
+#define EBB_TOOLS_EBB_STORED_TENSOR_FILES_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace ebb::tools {
+
+// float32, row after row.
+struct Tensor {
+  std::string name;
+  std::vector<int64_t> dims;
+  std::vector<float> values;
+};
+
+struct TensorFile {
+  std::vector<Tensor> tensors;
+  std::map<std::string, std::string> metadata;
+};
+
+enum class TensorType { kFloat32, kUint64, kInt64, kUint8, kFloat64 };
+
+// One that need not be in memory: `write` writes its elements, little-endian,
+// piece after piece. It may be called once.
+struct TensorStream {
+  std::string name;
+  TensorType type = TensorType::kFloat32;
+  std::vector<int64_t> dims;
+  std::function<absl::Status(std::ostream& out)> write;
+};
+// Of memory that outlives it.
+TensorStream StreamOf(const Tensor& tensor);
+
+// One as it lies in a file's bytes, not aligned.
+struct TensorView {
+  std::string name;
+  TensorType type = TensorType::kFloat32;
+  std::vector<int64_t> dims;
+  absl::string_view data;
+};
+
+struct TensorFileView {
+  std::vector<TensorView> tensors;  // In the order of their data.
+  std::map<std::string, std::string> metadata;
+};
+
+// Replaces the file at `path` at once. What a tensor's `write` says leaves the
+// old one. ResourceExhausted: names, shapes and metadata are longer than the
+// format allows (100 MiB).
+absl::Status WriteSafetensors(
+    const std::string& path, const std::vector<TensorStream>& tensors,
+    const std::map<std::string, std::string>& metadata);
+// DataLoss: it is no such file, or damaged; InvalidArgument: it has a tensor of
+// another type than these.
+absl::StatusOr<TensorFileView> ViewSafetensors(absl::string_view bytes);
+
+// Format version 1.0, C order. Replaces the file at `path` at once.
+absl::Status WriteNpy(const std::string& path, const TensorStream& tensor);
+
+// In memory, and of float32 only.
+std::string EncodeSafetensors(const TensorFile& file);
+absl::StatusOr<TensorFile> DecodeSafetensors(absl::string_view bytes);
+std::string EncodeNpy(const Tensor& tensor);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_STORED_TENSOR_FILES_H_

@@ -1,0 +1,44 @@
+#include "tools/files/mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+#include "common/fd.h"
+
+namespace ebb::tools {
+
+namespace {
+
+absl::Status CannotRead(const std::string& path, int error = errno) {
+  return absl::ErrnoToStatus(error, absl::StrCat("cannot read ", path));
+}
+
+}  // namespace
+
+absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
+  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) return CannotRead(path);
+  return Of(fd.get(), path);
+}
+
+absl::StatusOr<MappedFile> MappedFile::Of(int fd, const std::string& path) {
+  struct stat about = {};
+  if (fstat(fd, &about) != 0) return CannotRead(path);
+  if (S_ISDIR(about.st_mode)) return CannotRead(path, EISDIR);
+  const auto size = static_cast<size_t>(about.st_size);
+  if (size == 0) return MappedFile();
+  void* const memory = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
+  if (memory == MAP_FAILED) return CannotRead(path);
+  return MappedFile({static_cast<const char*>(memory), size});
+}
+
+MappedFile::~MappedFile() {
+  if (bytes_.empty()) return;
+  munmap(const_cast<char*>(bytes_.data()), bytes_.size());
+}
+
+}  // namespace ebb::tools

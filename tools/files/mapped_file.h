@@ -1,0 +1,42 @@
+// Files that are larger than memory may be, as bytes.
+#ifndef EBB_TOOLS_FILES_MAPPED_FILE_H_
+#define EBB_TOOLS_FILES_MAPPED_FILE_H_
+
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace ebb::tools {
+
+// A file as it is, mapped: the system has as much of it in memory as there is
+// room for. Whoever makes a file shorter that is read this way ends the reader;
+// one that is replaced stays. Thread-safe.
+class MappedFile {
+ public:
+  // Errors name the file and what the system says.
+  static absl::StatusOr<MappedFile> Open(const std::string& path);
+  // Of a file that is open and stays so; `path` is for errors.
+  static absl::StatusOr<MappedFile> Of(int fd, const std::string& path);
+
+  MappedFile() = default;
+  MappedFile(MappedFile&& other) noexcept
+      : bytes_(std::exchange(other.bytes_, {})) {}
+  MappedFile& operator=(MappedFile&& other) noexcept {
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~MappedFile();
+
+  absl::string_view bytes() const { return bytes_; }
+
+ private:
+  explicit MappedFile(absl::string_view bytes) : bytes_(bytes) {}
+
+  absl::string_view bytes_;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_FILES_MAPPED_FILE_H_

@@ -1,0 +1,48 @@
+#include "tools/process/last_words.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
+
+namespace ebb::tools {
+
+namespace {
+
+// As glog begins its lines: "I20261121 ", a letter for the severity.
+bool IsInfo(absl::string_view line) {
+  constexpr size_t kDate = 8;
+  const absl::string_view date = line.substr(0, kDate + 1);
+  return absl::StartsWith(line, "I") && date.size() == kDate + 1 &&
+         std::all_of(date.begin() + 1, date.end(), absl::ascii_isdigit);
+}
+
+// Of what glog prints upon a crash.
+bool IsStack(absl::string_view line) {
+  return absl::ascii_isspace(line.front()) || absl::StartsWith(line, "***") ||
+         absl::StartsWith(line, "PC: @") || absl::StartsWith(line, "@");
+}
+
+// Of what a program says of a flag that it refuses (FlagMistake), below why.
+bool IsHint(absl::string_view line) {
+  return absl::EndsWith(line, " --help has all flags");
+}
+
+}  // namespace
+
+std::string LastWords(absl::string_view log) {
+  const std::vector<absl::string_view> lines =
+      absl::StrSplit(log, '\n', absl::SkipWhitespace());
+  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
+    if (!IsInfo(*line)) {
+      if (!IsStack(*line) && !IsHint(*line)) return std::string(*line);
+    } else if (absl::StrContains(*line, " starts: ")) {
+      break;  // What is above is of an earlier life.
+    }
+  }
+  return "";
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,37 @@
+// Waiting for signals as for anything else: on one thread, with a deadline.
+#ifndef EBB_TOOLS_PROCESS_SIGNALS_H_
+#define EBB_TOOLS_PROCESS_SIGNALS_H_
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace ebb::tools {
+
+// What came while waiting.
+struct Signals {
+  int interrupts = 0;  // SIGINT, SIGTERM or SIGHUP.
+  bool child = false;  // SIGCHLD: a process ended.
+};
+
+// Holds back SIGINT, SIGTERM, SIGHUP and SIGCHLD in this thread and those that
+// it starts from now on, so make it first; gives them back at its end. One at
+// a time. A signal that was ignored when the process started (by nohup, say)
+// stays ignored and is never reported; SIGCHLD always is.
+class SignalWaiter {
+ public:
+  static absl::StatusOr<SignalWaiter> Create();
+  SignalWaiter(SignalWaiter&& other) noexcept;
+  SignalWaiter& operator=(SignalWaiter&&) = delete;
+  ~SignalWaiter();
+
+  // Returns at the first signal, or after `timeout`.
+  Signals Wait(absl::Duration timeout);
+
+ private:
+  explicit SignalWaiter(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_PROCESS_SIGNALS_H_

@@ -1,0 +1,226 @@
+#include "tools/process/supervisor.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace ebb::tools {
+
+absl::Duration RestartPolicy::WaitAfter(int short_lives) const {
+  absl::Duration wait = first_wait;
+  for (int i = 1; i < short_lives && wait < longest_wait; ++i) wait *= 2;
+  return std::min(wait, longest_wait);
+}
+
+bool Orders::MetBy(const ProcessEnd& end) const {
+  if (end.signal == SIGKILL) return killed || at_place;
+  return asked && (end.clean() || end.signal == SIGTERM);
+}
+
+absl::Status Supervisor::Start(absl::string_view daemon,
+                               const ProcessSpec& first,
+                               const ProcessSpec& later, absl::Time now) {
+  auto process = ChildProcess::Start(first);
+  if (!process.ok()) return process.status();
+  Daemon& entry = daemons_[std::string(daemon)];
+  entry = Daemon{};
+  entry.later = later;
+  entry.process = std::move(*process);
+  entry.started = now;
+  return absl::OkStatus();
+}
+
+void Supervisor::SetLater(absl::string_view daemon, const ProcessSpec& later) {
+  if (Daemon* entry = Find(daemon)) entry->later = later;
+}
+
+std::vector<DaemonEvent> Supervisor::Poll(absl::Time now) {
+  std::vector<DaemonEvent> events;
+  for (auto& [name, daemon] : daemons_) {
+    if (daemon.process && daemon.process->Poll()) {
+      NoticeDeath(name, &daemon, now, &events);
+    }
+    if (daemon.process && daemon.kill_at <= now) {
+      daemon.kill_at = absl::InfiniteFuture();
+      Send(name, SIGKILL);
+    }
+    if (!daemon.process && daemon.due <= now) {
+      StartAgain(name, &daemon, now, &events);
+    }
+  }
+  return events;
+}
+
+DaemonEvent Supervisor::Death(const std::string& name, Daemon* daemon) {
+  DaemonEvent event{DaemonEvent::Kind::kDied, name, daemon->process->pid(),
+                    *daemon->process->Poll()};
+  Orders& orders = daemon->orders;
+  // Before it comes to its place it may end otherwise, untold.
+  if (event.end.signal == SIGKILL && !orders.killed) {
+    event.place = daemon->place;
+    orders.at_place = !event.place.empty();
+  }
+  event.told = orders.any();
+  event.as_told = orders.MetBy(event.end);
+  return event;
+}
+
+void Supervisor::NoticeDeath(const std::string& name, Daemon* daemon,
+                             absl::Time now, std::vector<DaemonEvent>* events) {
+  DaemonEvent event = Death(name, daemon);
+  events->push_back(event);
+  const bool steady = now - daemon->started >= policy_.steady_life;
+  daemon->process.reset();
+  daemon->kill_at = absl::InfiniteFuture();
+  daemon->orders = {};
+  if (daemon->stopped) return;
+  // A life that was ended by order says nothing about the next.
+  daemon->short_lives = steady || event.told ? 1 : daemon->short_lives + 1;
+  const bool refused =
+      event.end.signal == 0 && event.end.exit_code == policy_.refusal;
+  if (refused || daemon->short_lives > policy_.most_short_lives) {
+    event.kind = DaemonEvent::Kind::kGivenUp;
+    event.reason = refused
+                       ? "it refuses to start"
+                       : absl::StrCat("it died ", daemon->short_lives,
+                                      " times, each time soon after its start");
+    events->push_back(std::move(event));
+    return;
+  }
+  daemon->due = std::max(now + policy_.WaitAfter(daemon->short_lives),
+                         std::exchange(daemon->back_at, absl::InfinitePast()));
+}
+
+void Supervisor::StartAgain(const std::string& name, Daemon* daemon,
+                            absl::Time now, std::vector<DaemonEvent>* events) {
+  daemon->due = absl::InfiniteFuture();
+  auto process = ChildProcess::Start(daemon->next.value_or(daemon->later));
+  daemon->next.reset();
+  daemon->place = std::exchange(daemon->next_place, "");
+  DaemonEvent event{DaemonEvent::Kind::kStarted, name};
+  if (process.ok()) {
+    daemon->process = std::move(*process);
+    daemon->started = now;
+    event.pid = daemon->process->pid();
+  } else {
+    event.kind = DaemonEvent::Kind::kGivenUp;
+    event.reason = process.status().ToString();
+  }
+  events->push_back(std::move(event));
+}
+
+absl::Time Supervisor::NextDue() const {
+  absl::Time next = absl::InfiniteFuture();
+  for (const auto& [name, daemon] : daemons_) {
+    next = std::min({next, daemon.due, daemon.kill_at});
+  }
+  return next;
+}
+
+bool Supervisor::Send(absl::string_view daemon, int signal) {
+  Daemon* entry = Find(daemon);
+  if (entry == nullptr || !entry->process || entry->process->Poll()) {
+    return false;
+  }
+  entry->process->Signal(signal);
+  if (signal == SIGTERM) entry->orders.asked = true;
+  if (signal == SIGKILL) entry->orders.killed = true;
+  return true;
+}
+
+bool Supervisor::Kill(absl::string_view daemon, absl::Time back_at) {
+  if (!Send(daemon, SIGKILL)) return false;
+  Find(daemon)->back_at = back_at;
+  return true;
+}
+
+bool Supervisor::Terminate(absl::string_view daemon, absl::Time kill_at) {
+  Daemon* entry = Find(daemon);
+  if (entry == nullptr) return false;
+  // Asked twice, a daemon ends at once, whatever it holds.
+  if (!Send(daemon, entry->orders.asked ? SIGCONT : SIGTERM)) return false;
+  Send(daemon, SIGCONT);  // One that stands still would not hear of it.
+  entry->kill_at = std::min(entry->kill_at, kill_at);
+  return true;
+}
+
+bool Supervisor::Freeze(absl::string_view daemon) {
+  return Send(daemon, SIGSTOP);
+}
+
+bool Supervisor::Thaw(absl::string_view daemon) {
+  return Send(daemon, SIGCONT);
+}
+
+bool Supervisor::KillThenAt(absl::string_view daemon, const ProcessSpec& next,
+                            absl::string_view place) {
+  if (!Kill(daemon)) return false;
+  Daemon* entry = Find(daemon);
+  entry->next = next;
+  entry->next_place = std::string(place);
+  return true;
+}
+
+void Supervisor::Stop(absl::string_view daemon, absl::Time kill_at) {
+  StartNoMore(daemon);
+  // Who is dead already was not told to die.
+  Terminate(daemon, kill_at);
+}
+
+void Supervisor::Remove(absl::string_view daemon) {
+  StartNoMore(daemon);
+  Kill(daemon);
+}
+
+void Supervisor::StartNoMore(absl::string_view daemon) {
+  Daemon* entry = Find(daemon);
+  if (entry == nullptr) return;
+  entry->stopped = true;
+  entry->due = absl::InfiniteFuture();
+}
+
+bool Supervisor::Running(absl::string_view daemon) const {
+  const Daemon* entry = Find(daemon);
+  return entry != nullptr && entry->process.has_value();
+}
+
+bool Supervisor::Kept(absl::string_view daemon) const {
+  const Daemon* entry = Find(daemon);
+  return entry != nullptr && !entry->stopped;
+}
+
+pid_t Supervisor::Pid(absl::string_view daemon) const {
+  const Daemon* entry = Find(daemon);
+  return entry != nullptr && entry->process ? entry->process->pid() : 0;
+}
+
+std::vector<pid_t> Supervisor::Pids() const {
+  std::vector<pid_t> pids;
+  for (const auto& [name, daemon] : daemons_) {
+    if (daemon.process) pids.push_back(daemon.process->pid());
+  }
+  return pids;
+}
+
+std::vector<std::string> Supervisor::Names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, daemon] : daemons_) {
+    if (daemon.process && !daemon.stopped) names.push_back(name);
+  }
+  return names;
+}
+
+const Supervisor::Daemon* Supervisor::Find(absl::string_view name) const {
+  const auto it = daemons_.find(name);
+  return it == daemons_.end() ? nullptr : &it->second;
+}
+
+Supervisor::Daemon* Supervisor::Find(absl::string_view name) {
+  const auto it = daemons_.find(name);
+  return it == daemons_.end() ? nullptr : &it->second;
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,164 @@
+// Keeps a set of daemons running: starts again what dies, less and less
+// eagerly, and in the end gives up.
+//
+//   Supervisor supervisor(RestartPolicy{});
+//   EBB_RETURN_IF_ERROR(supervisor.Start("ps 0", first_life, later_lives));
+//   for (;;) {
+//     for (const DaemonEvent& event : supervisor.Poll(absl::Now()))
+//     Tell(event);
+//     ... wait for SIGCHLD or supervisor.NextDue() ...
+//   }
+#ifndef EBB_TOOLS_PROCESS_SUPERVISOR_H_
+#define EBB_TOOLS_PROCESS_SUPERVISOR_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "tools/process/child_process.h"
+
+namespace ebb::tools {
+
+struct RestartPolicy {
+  // The wait before a daemon that died is started again; doubled for each
+  // death that follows a life shorter than `steady_life`. Default 50 ms: most
+  // deaths are single ones.
+  absl::Duration first_wait = absl::Milliseconds(50);
+  absl::Duration longest_wait = absl::Seconds(5);
+  absl::Duration steady_life = absl::Seconds(5);
+  // Such short lives in a row, ended by nobody's order, after which it is
+  // given up. Default 8: together they took about 10 seconds.
+  int most_short_lives = 8;
+  // With this exit code a daemon says that no other start can help before a
+  // person has changed something (wrong flags, a folder that is in use): it is
+  // given up at once. Default 2.
+  int refusal = 2;
+
+  // The wait after `short_lives` short lives in a row.
+  absl::Duration WaitAfter(int short_lives) const;
+};
+
+// What the life of a daemon was told.
+struct Orders {
+  bool asked = false;     // To end in good order, by SIGTERM.
+  bool killed = false;    // By our SIGKILL, at once or as it took too long.
+  bool at_place = false;  // To kill itself at a place.
+
+  bool any() const { return asked || killed || at_place; }
+  // Whether that is how one ends who was told so. One that was asked: with code
+  // 0, or by the SIGTERM itself if it was just starting. One that was killed,
+  // by us or itself: by SIGKILL. Anything else is as bad as a death that
+  // nobody ordered.
+  bool MetBy(const ProcessEnd& end) const;
+};
+
+struct DaemonEvent {
+  enum class Kind {
+    kDied,
+    kStarted,  // Again.
+    kGivenUp,  // After kDied; it will not be started again.
+  };
+  Kind kind = Kind::kDied;
+  std::string daemon;
+  pid_t pid = 0;
+  // kDied: how; whether it was told to, by Kill, Stop and the like or by its
+  // place; and whether it ended as one that was told so does (Orders::MetBy).
+  ProcessEnd end;
+  bool told = false;
+  bool as_told = false;
+  // kDied: where it killed itself as it was told, the place of which
+  // KillThenAt spoke.
+  std::string place;
+  // kGivenUp: why.
+  std::string reason;
+};
+
+// Not thread-safe. Ends everything it started when it is destroyed.
+class Supervisor {
+ public:
+  explicit Supervisor(const RestartPolicy& policy) : policy_(policy) {}
+
+  // Starts a daemon; after a death, `later` is started.
+  absl::Status Start(absl::string_view daemon, const ProcessSpec& first,
+                     const ProcessSpec& later, absl::Time now);
+
+  // The lives that follow are started by `later` from now on.
+  void SetLater(absl::string_view daemon, const ProcessSpec& later);
+
+  // Notices deaths, and starts what is due. Does not block.
+  std::vector<DaemonEvent> Poll(absl::Time now);
+  // When Poll has something to start or to kill; infinite: nothing.
+  absl::Time NextDue() const;
+
+  // Kills it with SIGKILL; it is started again, not before `back_at`, unless it
+  // was stopped. False: it does not run.
+  bool Kill(absl::string_view daemon,
+            absl::Time back_at = absl::InfinitePast());
+  // The same; the life that follows is `next`, which is told to kill itself at
+  // `place`.
+  bool KillThenAt(absl::string_view daemon, const ProcessSpec& next,
+                  absl::string_view place);
+  // Asks it to end, and kills it at `kill_at` if it is there still; it is
+  // started again. False: it does not run. One that was asked already is not
+  // asked twice (that would be: at once), and keeps the earlier `kill_at`.
+  bool Terminate(absl::string_view daemon, absl::Time kill_at);
+  // Stands still from now on, or goes on. False: it does not run.
+  bool Freeze(absl::string_view daemon);
+  bool Thaw(absl::string_view daemon);
+  // From now on: it is asked to end, as above, and not started again.
+  void Stop(absl::string_view daemon,
+            absl::Time kill_at = absl::InfiniteFuture());
+  // It is killed and not started again.
+  void Remove(absl::string_view daemon);
+
+  bool Running(absl::string_view daemon) const;
+  // It was started, and neither stopped nor removed: it runs, or will again.
+  bool Kept(absl::string_view daemon) const;
+  // 0: it does not run.
+  pid_t Pid(absl::string_view daemon) const;
+  std::vector<pid_t> Pids() const;
+  // Of those that run and are to run on.
+  std::vector<std::string> Names() const;
+
+ private:
+  struct Daemon {
+    ProcessSpec later;
+    // The next life, where it is another one, and its place; then the place of
+    // the life that runs.
+    std::optional<ProcessSpec> next;
+    std::string next_place;
+    std::string place;
+    std::optional<ChildProcess> process;
+    absl::Time started = absl::InfinitePast();
+    absl::Time due = absl::InfiniteFuture();
+    absl::Time kill_at = absl::InfiniteFuture();
+    absl::Time back_at = absl::InfinitePast();  // The next life.
+    int short_lives = 0;
+    Orders orders;         // To the life that runs; at_place: see Death.
+    bool stopped = false;  // No life follows.
+  };
+
+  void NoticeDeath(const std::string& name, Daemon* daemon, absl::Time now,
+                   std::vector<DaemonEvent>* events);
+  void StartAgain(const std::string& name, Daemon* daemon, absl::Time now,
+                  std::vector<DaemonEvent>* events);
+  // How it died.
+  static DaemonEvent Death(const std::string& name, Daemon* daemon);
+  // Notes it where it is an order. False: it does not run.
+  bool Send(absl::string_view daemon, int signal);
+  void StartNoMore(absl::string_view daemon);
+  const Daemon* Find(absl::string_view name) const;
+  Daemon* Find(absl::string_view name);
+
+  const RestartPolicy policy_;
+  std::map<std::string, Daemon, std::less<>> daemons_;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_PROCESS_SUPERVISOR_H_

@@ -1,0 +1,183 @@
+#include "tools/text/evaluation_text.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/scores/figures.h"
+#include "tools/text/console.h"
+
+namespace ebb::tools {
+
+namespace {
+
+constexpr absl::string_view kLoss = "loss";
+
+std::optional<double> NamedFigure(const v1::JobStatus::Evaluation& evaluation,
+                                  absl::string_view name) {
+  for (const auto& named : evaluation.figures().named()) {
+    if (named.name() == name) return named.value();
+  }
+  return std::nullopt;
+}
+
+// How many classes the confusion matrix has; 0: there is none.
+int ClassesOf(const v1::JobStatus::Evaluation& evaluation) {
+  const int counts = evaluation.figures().confusion_size();
+  int classes = 0;
+  while (classes * classes < counts) ++classes;
+  return classes * classes == counts ? classes : 0;
+}
+
+}  // namespace
+
+const v1::JobStatus::Evaluation* LastEvaluation(const v1::JobStatus& status) {
+  if (status.evaluations().empty()) return nullptr;
+  const auto& last = status.evaluations(status.evaluations_size() - 1);
+  return last.error().empty() ? &last : nullptr;
+}
+
+std::optional<double> FigureOf(const v1::JobStatus::Evaluation& evaluation,
+                               absl::string_view name) {
+  if (!evaluation.error().empty()) return std::nullopt;
+  if (name == kLoss) return evaluation.loss();
+  // An older worker sends no figures, and the accuracy all the same.
+  if (name == kAccuracy) {
+    return evaluation.accuracy() < 0 ? std::nullopt
+                                     : std::optional(evaluation.accuracy());
+  }
+  return NamedFigure(evaluation, name);
+}
+
+std::vector<ShownFigure> ShownFigures(
+    const v1::JobStatus::Evaluation& evaluation) {
+  std::vector<ShownFigure> shown;
+  bool says_loss = false;
+  for (const FigureKind& kind : FigureKinds()) {
+    const auto value = FigureOf(evaluation, kind.name);
+    if (!value) continue;
+    shown.push_back({std::string(kind.name), std::string(kind.title), *value});
+    says_loss = says_loss || kind.name == kLogLoss || kind.name == kRmse;
+  }
+  if (!says_loss && evaluation.error().empty()) {
+    shown.push_back(
+        {std::string(kLoss), std::string(kLoss), evaluation.loss()});
+  }
+  return shown;
+}
+
+std::string FiguresText(const v1::JobStatus::Evaluation& evaluation) {
+  std::vector<std::string> texts;
+  for (const ShownFigure& figure : ShownFigures(evaluation)) {
+    // The F1 is made of the two.
+    if (figure.name == kPrecision || figure.name == kRecall) continue;
+    texts.push_back(absl::StrCat(figure.title, " ", FigureText(figure.value)));
+  }
+  return absl::StrJoin(texts, ", ");
+}
+
+std::string FigureText(double value, int digits) {
+  constexpr double kLarge = 1000;
+  constexpr double kHuge = 1e9;
+  constexpr int kDigitsOfLarge = 2;
+  const double size = std::abs(value);
+  if (std::isfinite(value) && size >= kHuge) {
+    return absl::StrFormat("%.4g", value);
+  }
+  if (!(size >= kLarge) || !std::isfinite(value)) {
+    return LossText(value, digits);
+  }
+  const std::string text = LossText(value, std::min(digits, kDigitsOfLarge));
+  const size_t point = std::min(text.find('.'), text.size());
+  int64_t whole = 0;
+  if (!absl::SimpleAtoi(text.substr(0, point), &whole)) return text;
+  return absl::StrCat(WithCommas(whole), text.substr(point));
+}
+
+std::string UselessText(const v1::JobStatus::Evaluation& evaluation) {
+  const auto rmse = NamedFigure(evaluation, kRmse);
+  const auto baseline_rmse = NamedFigure(evaluation, kBaselineRmse);
+  if (rmse && baseline_rmse && *rmse >= *baseline_rmse && *rmse > 0) {
+    return absl::StrCat(
+        "the model predicts no better than always saying the mean of the test "
+        "data: its RMSE is ",
+        FigureText(*rmse), ", that of the mean ", FigureText(*baseline_rmse),
+        "; it may need more epochs, another rate, or other features");
+  }
+  const auto accuracy = FigureOf(evaluation, kAccuracy);
+  const auto log_loss = NamedFigure(evaluation, kLogLoss);
+  const auto baseline = NamedFigure(evaluation, kBaselineAccuracy);
+  const auto baseline_loss = NamedFigure(evaluation, kBaselineLogLoss);
+  // Where one class is rare, probabilities tell much before the accuracy does.
+  if (accuracy && log_loss && baseline && baseline_loss &&
+      *accuracy <= *baseline && *log_loss >= *baseline_loss && *baseline < 1) {
+    return absl::StrCat(
+        "the model predicts no better than always saying the commonest class "
+        "of the test data: its accuracy is ",
+        FigureText(*accuracy), ", that of the commonest class ",
+        FigureText(*baseline),
+        "; it may need more epochs, another rate, or other features");
+  }
+  constexpr double kFarOff = 3;
+  if (accuracy && log_loss && baseline_loss &&
+      *log_loss > kFarOff * *baseline_loss && *baseline_loss > 0) {
+    return absl::StrCat(
+        "the model's probabilities are worse than guessing, though its "
+        "accuracy of ",
+        FigureText(*accuracy), " is better: its log loss is ",
+        FigureText(*log_loss), ", that of the classes' shares ",
+        FigureText(*baseline_loss), "; the rate may be too large");
+  }
+  return "";
+}
+
+std::vector<std::string> ConfusionRows(
+    const v1::JobStatus::Evaluation& evaluation) {
+  constexpr int kMostForPeople = 10;
+  const int classes = ClassesOf(evaluation);
+  std::vector<std::string> rows;
+  if (classes > kMostForPeople) return rows;
+  for (int label = 0; label < classes; ++label) {
+    std::string row;
+    for (int predicted = 0; predicted < classes; ++predicted) {
+      absl::StrAppend(&row, predicted == 0 ? "" : " ",
+                      WithCommas(evaluation.figures().confusion(
+                          label * classes + predicted)));
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+Json EvaluationJson(const v1::JobStatus::Evaluation& evaluation) {
+  Json json = Json::Object();
+  json["epoch"] = evaluation.epoch() + 1;
+  if (!evaluation.error().empty()) {
+    json["error"] = evaluation.error();
+    return json;
+  }
+  if (evaluation.accuracy() >= 0) json["accuracy"] = evaluation.accuracy();
+  json["loss"] = evaluation.loss();
+  json["examples"] = evaluation.examples();
+  json["position"] = evaluation.position();
+  for (const auto& named : evaluation.figures().named()) {
+    if (named.name() != kAccuracy) json[named.name()] = named.value();
+  }
+  const int classes = ClassesOf(evaluation);
+  if (classes == 0) return json;
+  json["confusion"] = Json::List();
+  for (int label = 0; label < classes; ++label) {
+    Json row = Json::List();
+    for (int predicted = 0; predicted < classes; ++predicted) {
+      row.Add(evaluation.figures().confusion(label * classes + predicted));
+    }
+    json["confusion"].Add(std::move(row));
+  }
+  return json;
+}
+
+}  // namespace ebb::tools

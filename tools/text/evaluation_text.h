@@ -1,0 +1,56 @@
+// What an evaluation found, for people and for programs.
+#ifndef EBB_TOOLS_TEXT_EVALUATION_TEXT_H_
+#define EBB_TOOLS_TEXT_EVALUATION_TEXT_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "ebb/v1/scheduler.pb.h"
+#include "tools/text/json.h"
+
+namespace ebb::tools {
+
+// The last evaluation of the job; null: there is none, or it failed.
+const v1::JobStatus::Evaluation* LastEvaluation(const v1::JobStatus& status);
+
+// A figure by the name that `expect:` has for it ("accuracy", "loss", "auc").
+// Absent: the evaluation does not have it.
+std::optional<double> FigureOf(const v1::JobStatus::Evaluation& evaluation,
+                               absl::string_view name);
+
+// A figure that an evaluation has.
+struct ShownFigure {
+  std::string name;   // "auc".
+  std::string title;  // "AUC".
+  double value = 0;
+};
+// All figures that people read, the most important first. The loss is among
+// them only where no figure says the same in a user's terms.
+std::vector<ShownFigure> ShownFigures(
+    const v1::JobStatus::Evaluation& evaluation);
+
+// "accuracy 0.8805, log loss 0.3424": all that one line says of it.
+std::string FiguresText(const v1::JobStatus::Evaluation& evaluation);
+
+// With so many digits after the point, or for a large number as many
+// significant ones as a float holds; "nan" and "inf" are words.
+std::string FigureText(double value, int digits = 4);
+
+// Why the model is of no use, as a sentence: it predicts no better than a
+// constant. Empty: it does better, or it is not known.
+std::string UselessText(const v1::JobStatus::Evaluation& evaluation);
+
+// The confusion matrix, a text for each label: "40 3 0" counts what examples of
+// it were taken for. Empty: there is none, or it has more than ten classes.
+std::vector<std::string> ConfusionRows(
+    const v1::JobStatus::Evaluation& evaluation);
+
+// {"accuracy": …, "loss": …, "auc": …, …, "confusion": [[…], …]}, without what
+// it does not have.
+Json EvaluationJson(const v1::JobStatus::Evaluation& evaluation);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_TEXT_EVALUATION_TEXT_H_

@@ -1,0 +1,122 @@
+#include "tools/text/evaluation_text.h"
+
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::tools {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+using Named = std::vector<std::pair<std::string, double>>;
+
+v1::JobStatus::Evaluation Evaluation(double accuracy, double loss,
+                                     const Named& figures) {
+  v1::JobStatus::Evaluation evaluation;
+  evaluation.set_epoch(2);
+  evaluation.set_examples(50);
+  evaluation.set_accuracy(accuracy);
+  evaluation.set_loss(loss);
+  for (const auto& [name, value] : figures) {
+    auto* named = evaluation.mutable_figures()->add_named();
+    named->set_name(name);
+    named->set_value(value);
+  }
+  return evaluation;
+}
+
+TEST(EvaluationTextTest, AFigureOfTheUserStandsForTheLoss) {
+  EXPECT_EQ(
+      FiguresText(Evaluation(
+          .875, .4,
+          {{"accuracy", .875}, {"log_loss", .4}, {"auc", .9}, {"f1", .5}})),
+      "accuracy 0.8750, log loss 0.4000, AUC 0.9000, F1 0.5000");
+  EXPECT_EQ(FiguresText(Evaluation(
+                -1, .5, {{"rmse", 12.5}, {"mae", 10}, {"r2", -.25}})),
+            "RMSE 12.5000, MAE 10.0000, R2 -0.2500");
+}
+
+// An older worker sends no figures.
+TEST(EvaluationTextTest, WithoutFiguresThereIsTheLoss) {
+  EXPECT_EQ(FiguresText(Evaluation(.875, .4, {})),
+            "accuracy 0.8750, loss 0.4000");
+  EXPECT_EQ(FiguresText(Evaluation(-1, .4, {})), "loss 0.4000");
+}
+
+TEST(EvaluationTextTest, FiguresAreFoundByTheNamesOfExpect) {
+  const auto evaluation = Evaluation(.875, .4, {{"auc", .9}});
+  EXPECT_EQ(FigureOf(evaluation, "accuracy"), .875);
+  EXPECT_EQ(FigureOf(evaluation, "loss"), .4);
+  EXPECT_EQ(FigureOf(evaluation, "auc"), .9);
+  EXPECT_EQ(FigureOf(evaluation, "rmse"), std::nullopt);
+  EXPECT_EQ(FigureOf(Evaluation(-1, .4, {}), "accuracy"), std::nullopt);
+  auto failed = evaluation;
+  failed.set_error("no worker");
+  EXPECT_EQ(FigureOf(failed, "auc"), std::nullopt);
+}
+
+TEST(EvaluationTextTest, LargeNumbersHaveFewDigits) {
+  EXPECT_EQ(FigureText(48123.456), "48,123.46");
+  EXPECT_EQ(FigureText(0.12345), "0.1235");
+  EXPECT_EQ(FigureText(-2000), "-2,000.00");
+  EXPECT_EQ(FigureText(1234567.891), "1,234,567.89");
+  EXPECT_EQ(FigureText(3.4028e38), "3.403e+38");
+  EXPECT_EQ(FigureText(std::numeric_limits<double>::quiet_NaN()), "nan");
+}
+
+TEST(EvaluationTextTest, AModelThatIsNoBetterThanTheMeanIsTold) {
+  EXPECT_THAT(
+      UselessText(Evaluation(-1, 1, {{"rmse", 164}, {"baseline_rmse", 77}})),
+      HasSubstr("no better than always saying the mean of the test data: its "
+                "RMSE is 164.0000, that of the mean 77.0000"));
+  EXPECT_THAT(
+      UselessText(Evaluation(-1, 1, {{"rmse", 76}, {"baseline_rmse", 77}})),
+      IsEmpty());
+  EXPECT_THAT(UselessText(Evaluation(-1, 1, {})), IsEmpty());
+}
+
+TEST(EvaluationTextTest, AModelThatIsNoBetterThanTheCommonestClassIsTold) {
+  const auto classes = [](double accuracy, double log_loss) {
+    return UselessText(Evaluation(accuracy, log_loss,
+                                  {{"log_loss", log_loss},
+                                   {"baseline_accuracy", .9},
+                                   {"baseline_log_loss", .325}}));
+  };
+  EXPECT_THAT(classes(.9, .69), HasSubstr("the commonest class"));
+  EXPECT_THAT(classes(.5, .69), HasSubstr("its accuracy is 0.5000"));
+  EXPECT_THAT(classes(.95, .69), IsEmpty());
+  // The accuracy alone would be called good.
+  EXPECT_THAT(classes(.95, 7.8),
+              HasSubstr("probabilities are worse than guessing, though its "
+                        "accuracy of 0.9500 is better: its log loss is 7.8000, "
+                        "that of the classes' shares 0.3250"));
+  // Its probabilities tell rare examples from others.
+  EXPECT_THAT(classes(.9, .2), IsEmpty());
+}
+
+TEST(EvaluationTextTest, ProgramsGetEverything) {
+  auto evaluation =
+      Evaluation(.875, .4, {{"auc", .9}, {"baseline_accuracy", .5}});
+  for (const int count : {1, 2, 3, 4}) {
+    evaluation.mutable_figures()->add_confusion(count);
+  }
+  evaluation.set_position(99);
+  EXPECT_EQ(EvaluationJson(evaluation).ToLine(),
+            "{\"epoch\": 3, \"accuracy\": 0.875, \"loss\": 0.4, \"examples\": "
+            "50, \"position\": 99, \"auc\": 0.9, \"baseline_accuracy\": 0.5, "
+            "\"confusion\": [[1, 2], [3, 4]]}");
+  EXPECT_THAT(ConfusionRows(evaluation), ElementsAre("1 2", "3 4"));
+  evaluation.set_error("no worker");
+  EXPECT_EQ(EvaluationJson(evaluation).ToLine(),
+            "{\"epoch\": 3, \"error\": \"no worker\"}");
+}
+
+}  // namespace
+}  // namespace ebb::tools

@@ -1,0 +1,75 @@
+// The one line that says how a job is doing.
+#ifndef EBB_TOOLS_TEXT_PROGRESS_LINE_H_
+#define EBB_TOOLS_TEXT_PROGRESS_LINE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "ebb/v1/scheduler.pb.h"
+#include "tools/text/console.h"
+
+namespace ebb::tools {
+
+// A job at one moment.
+struct Progress {
+  int64_t epoch = 0;  // From 1.
+  int64_t epochs = 0;
+  int64_t applied = 0;   // To the partition that has the least.
+  int64_t examples = 0;  // To apply.
+  double examples_per_second = 0;
+  std::optional<double> loss;  // Of the training, latest updates.
+  // The same as an RMSE; absent where the loss is no squared error.
+  std::optional<double> rmse;
+  std::optional<double> test_accuracy;  // Of the last evaluation ...
+  std::optional<double> test_loss;
+  std::optional<double> test_auc;
+  std::optional<double> test_f1;
+  std::optional<double> test_rmse;
+  std::optional<double> test_mae;
+  std::optional<double> test_r2;
+  std::optional<double> staleness;  // Mean, in updates.
+  int workers = 0;
+  int workers_wanted = 0;
+  int servers = 0;
+  int servers_wanted = 0;
+  std::optional<absl::Duration> eta;
+  // What it waits for; empty: nothing.
+  std::string waiting;
+
+  double fraction() const {
+    return examples > 0
+               ? static_cast<double>(applied) / static_cast<double>(examples)
+               : 0;
+  }
+};
+
+// Where the job of `status` (its only one) is. Workers and servers count as
+// wanted where more are there than `servers` and `workers` say.
+Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
+                    int servers);
+
+// "0.5 times the rate of the job file, after 1 rollback by itself"; empty: at
+// that rate, and after none.
+std::string RateText(double rate_factor, int32_t nonfinite_rollbacks);
+
+// The training loss as an RMSE; absent where the loss is no squared error.
+std::optional<double> TrainingRmse(const v1::JobStatus& job, double loss);
+
+// The mean of a histogram whose index is the value; nothing when it is empty.
+std::optional<double> MeanOfHistogram(const std::vector<int64_t>& histogram);
+// The smallest value that at least `share` of the histogram does not exceed.
+int64_t QuantileOfHistogram(const std::vector<int64_t>& histogram,
+                            double share);
+
+// For a terminal, at most `console.columns` wide: a bar, and as many of the
+// figures as fit, the most important ones first.
+std::string ProgressLine(const Progress& progress, const Console& console);
+// For a log: everything, without a bar.
+std::string ProgressLogLine(const Progress& progress);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_TEXT_PROGRESS_LINE_H_

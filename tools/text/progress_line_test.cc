@@ -1,0 +1,188 @@
+#include "tools/text/progress_line.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::tools {
+namespace {
+
+Progress Middle() {
+  Progress progress;
+  progress.epoch = 3;
+  progress.epochs = 8;
+  progress.applied = 196'800;
+  progress.examples = 480'000;
+  progress.examples_per_second = 112'345;
+  progress.loss = 0.3312;
+  progress.test_accuracy = 0.861;
+  progress.staleness = 1.92;
+  progress.workers = 3;
+  progress.workers_wanted = 3;
+  progress.servers = 2;
+  progress.servers_wanted = 2;
+  progress.eta = absl::Seconds(2);
+  return progress;
+}
+
+TEST(ProgressLineTest, ShowsEverythingOnAWideTerminal) {
+  EXPECT_EQ(ProgressLine(Middle(), {.unicode = true, .columns = 140}),
+            "epoch 3/8 ━━━━━━━━━━━━────────────────── "
+            " 41%  112k ex/s  loss 0.331  test 0.861  staleness 1.9  "
+            "workers 3/3  servers 2/2  eta 2s");
+}
+
+TEST(ProgressLineTest, LeavesOutTheLeastImportantFiguresWhereItIsNarrow) {
+  EXPECT_EQ(ProgressLine(Middle(), {.unicode = false, .columns = 80}),
+            "epoch 3/8 ########------------- "
+            " 41%  112k ex/s  loss 0.331  test 0.861  eta 2s");
+  EXPECT_EQ(ProgressLine(Middle(), {.unicode = false, .columns = 50}),
+            "epoch 3/8 #####---------  41%  loss 0.331  eta 2s");
+  EXPECT_EQ(ProgressLine(Middle(), {.unicode = false, .columns = 20}),
+            "epoch 3/8 #---  41%");
+}
+
+TEST(ProgressLineTest, SpeaksTheFiguresOfTheTask) {
+  Progress classes = Middle();
+  classes.test_auc = 0.912;
+  EXPECT_EQ(ProgressLine(classes, {.unicode = false, .columns = 100}),
+            "epoch 3/8 ######-----------  41%  112k ex/s  loss 0.331  "
+            "test 0.861  auc 0.912  servers 2/2  eta 2s");
+  Progress values = Middle();
+  values.rmse = 54.25;
+  values.test_accuracy.reset();
+  values.test_loss = 0.4;
+  values.test_rmse = 48123.456;
+  EXPECT_EQ(ProgressLine(values, {.unicode = false, .columns = 100}),
+            "epoch 3/8 #######-----------  41%  112k ex/s  rmse 54.250  "
+            "test rmse 48,123.46  servers 2/2  eta 2s");
+}
+
+TEST(ProgressLineTest, TheTrainingLossOfValuesIsAnRmse) {
+  v1::JobStatus job;
+  EXPECT_EQ(TrainingRmse(job, 2), std::nullopt);
+  job.set_squared_loss(true);
+  EXPECT_EQ(TrainingRmse(job, 2), 2);
+}
+
+TEST(ProgressLineTest, NeverFillsTheLastColumn) {
+  Progress waits = Middle();
+  waits.waiting = std::string(100, 'x');
+  for (int columns = 16; columns < 250; ++columns) {
+    const Console console{.color = true, .unicode = true, .columns = columns};
+    EXPECT_LT(DisplayWidth(ProgressLine(Middle(), console)), columns);
+    EXPECT_LT(DisplayWidth(ProgressLine(waits, console)), columns);
+  }
+}
+
+// Bug: it was the first to be left out.
+TEST(ProgressLineTest, SaysWhatAJobWaitsForBeforeAllFigures) {
+  Progress waits = Middle();
+  waits.waiting = "ps 0 refused 7 pushes 0 s ago: table 'weights' is full";
+  waits.eta.reset();
+  EXPECT_EQ(ProgressLine(waits, {.unicode = false, .columns = 80}),
+            "epoch 3/8 ####------  41%  loss 0.331  "
+            "waiting: ps 0 refused 7 pushes 0 s ag...");
+  EXPECT_EQ(ProgressLine(waits, {.unicode = true, .columns = 70}),
+            "epoch 3/8 ━━━━──────  41%  "
+            "waiting: ps 0 refused 7 pushes 0 s ago: t…");
+  waits.waiting = "ps 0 is away";
+  EXPECT_EQ(ProgressLine(waits, {.unicode = false, .columns = 80}),
+            "epoch 3/8 #######-----------  41%  112k ex/s  loss 0.331  "
+            "waiting: ps 0 is away");
+}
+
+TEST(ProgressLineTest, PaintsTheBar) {
+  Progress half = Middle();
+  half.applied = 240'000;
+  const std::string line =
+      ProgressLine(half, {.color = true, .unicode = true, .columns = 140});
+  EXPECT_THAT(line, ::testing::StartsWith(
+                        "epoch 3/8 \x1b[32m━━━━━━━━━━━━━━━\x1b[0m\x1b[2m"
+                        "━━━━━━━━━━━━━━━\x1b[0m  50%"));
+}
+
+TEST(ProgressLineTest, LogLineHasNoBarAndAllFigures) {
+  Progress progress = Middle();
+  progress.waiting = "server 1 is away";
+  progress.workers = 2;
+  EXPECT_EQ(ProgressLogLine(progress),
+            "epoch 3/8  41%  112k ex/s  loss 0.331  test 0.861  "
+            "staleness 1.9  workers 2/3  servers 2/2  eta 2s  "
+            "waiting: server 1 is away");
+}
+
+TEST(ProgressLineTest, SaysWhatTheStatusSays) {
+  v1::GetStatusResponse status;
+  status.add_servers()->set_connected(true);
+  status.add_servers()->set_connected(false);
+  status.add_workers();
+  v1::JobStatus* job = status.add_jobs();
+  job->mutable_summary()->set_epochs(8);
+  job->set_examples(480'000);
+  job->set_applied_min(130'000);
+  job->set_examples_per_second(50'000);
+  job->add_losses()->set_mean(0.9);
+  job->set_recent_loss(0.5);
+  auto* evaluation = job->add_evaluations();
+  evaluation->set_accuracy(0.8);
+  evaluation->set_loss(0.6);
+  for (const int64_t count : {0, 2, 2}) job->add_staleness(count);
+
+  const Progress progress = ProgressOf(status, 3, 2);
+  EXPECT_EQ(progress.epoch, 3);
+  EXPECT_EQ(progress.epochs, 8);
+  EXPECT_EQ(progress.applied, 130'000);
+  EXPECT_EQ(progress.loss, 0.5);
+  EXPECT_EQ(progress.test_accuracy, 0.8);
+  EXPECT_EQ(progress.staleness, 1.5);
+  EXPECT_EQ(progress.workers, 1);
+  EXPECT_EQ(progress.workers_wanted, 3);
+  EXPECT_EQ(progress.servers, 1);
+  EXPECT_EQ(progress.servers_wanted, 2);
+  EXPECT_EQ(progress.eta, absl::Seconds(7));
+}
+
+TEST(ProgressLineTest, AFinishedJobIsInItsLastEpochWithoutEta) {
+  v1::GetStatusResponse status;
+  v1::JobStatus* job = status.add_jobs();
+  job->mutable_summary()->set_epochs(2);
+  job->set_examples(200);
+  job->set_applied_min(200);
+  job->set_examples_per_second(10);
+  const Progress progress = ProgressOf(status, 1, 1);
+  EXPECT_EQ(progress.epoch, 2);
+  EXPECT_EQ(progress.fraction(), 1);
+  EXPECT_FALSE(progress.eta.has_value());
+}
+
+TEST(ProgressLineTest, WhatToDoIsForExplain) {
+  v1::GetStatusResponse status;
+  status.add_jobs()->add_waiting()->set_text(
+      "ps 0 is away. What to do: start `ebb-ps --id 0` with its --state-dir");
+  EXPECT_EQ(ProgressOf(status, 1, 1).waiting, "ps 0 is away");
+  status.mutable_jobs(0)->mutable_waiting(0)->set_text("ps 0 is loading");
+  EXPECT_EQ(ProgressOf(status, 1, 1).waiting, "ps 0 is loading");
+}
+
+TEST(ProgressLineTest, TellsARateThatIsNotTheJobFiles) {
+  EXPECT_EQ(RateText(1, 0), "");
+  EXPECT_EQ(RateText(0, 0), "");  // Of an older scheduler.
+  EXPECT_EQ(RateText(0.25, 0), "0.25 times the rate of the job file");
+  EXPECT_EQ(RateText(0.5, 1),
+            "0.5 times the rate of the job file, after 1 rollback by itself");
+  EXPECT_EQ(RateText(0.25, 2),
+            "0.25 times the rate of the job file, after 2 rollbacks by itself");
+}
+
+TEST(ProgressLineTest, HistogramsHaveMeansAndQuantiles) {
+  EXPECT_EQ(MeanOfHistogram({}), std::nullopt);
+  EXPECT_EQ(MeanOfHistogram({1, 0, 1}), 1.0);
+  EXPECT_EQ(QuantileOfHistogram({}, 0.5), 0);
+  EXPECT_EQ(QuantileOfHistogram({5, 4, 1}, 0.5), 0);
+  EXPECT_EQ(QuantileOfHistogram({5, 4, 1}, 0.9), 1);
+  EXPECT_EQ(QuantileOfHistogram({5, 4, 1}, 0.99), 2);
+  EXPECT_EQ(QuantileOfHistogram({0, 0, 1, 0}, 1), 2);
+}
+
+}  // namespace
+}  // namespace ebb::tools
