@@ -31,7 +31,7 @@ namespace ebb {
 
 // The keys of `algorithm` in a job file. Each field says which kinds read it.
 struct AlgorithmConfig {
-  std::string kind = "asgd";
+  std::string kind = "sgd";
   // All but asgd, dynsgd and local_sgd: batches that one push covers, at least
   // 1.
   int32_t push_every = 1;

@@ -30,6 +30,8 @@ const v1::Key& KeyOf(const FieldDescriptor& field);
 
 // --- Values as text ---------------------------------------------------------
 
+// The word for a value of an enum: KIND_RMSPROP of Kind is "rmsprop".
+std::string EnumWord(const google::protobuf::EnumValueDescriptor& value);
 // The words for the values of an enum: KIND_RMSPROP of Kind is "rmsprop".
 std::vector<std::string> EnumWords(const EnumDescriptor& type);
 

@@ -69,7 +69,7 @@ class HostedJob {
 
   // --- From workers ----------------------------------------------------------
   // See PushHandler.
-  void Push(uint64_t token, PushRequest push, const std::string& no_room,
+  void Push(uint64_t token, PushRequest push, const absl::Status& room,
             absl::Time now, ServerActions* out);
   void Pull(uint64_t token, PullRequest pull, absl::Time now,
             ServerActions* out) {

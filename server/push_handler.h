@@ -36,9 +36,10 @@ class PushHandler {
   explicit PushHandler(JobPartitions* job)
       : job_(*job), intake_(job->options.push_window, job->options.push_hold) {}
 
-  // `no_room`: why it cannot be taken, for people; empty: it can. False: it is
-  // not for this generation in this session, and refused.
-  bool Push(uint64_t token, PushRequest push, const std::string& no_room,
+  // `room`: OK, or ResourceExhausted, which says to people why the server has
+  // no memory for the push. Returns false if the push belongs to another
+  // generation or session, and refuses it.
+  bool Push(uint64_t token, PushRequest push, const absl::Status& room,
             absl::Time now, ServerActions* out);
 
   enum class Done {

@@ -46,8 +46,9 @@ class ServerCore {
   // The tokens come back in ReplyPush and ReplyPull, exactly once each.
   void OnPush(uint64_t token, PushRequest push, absl::Time now,
               ServerActions* out);
-  // `no_room`: why the shell cannot take it, for people. It is answered busy.
-  void OnPush(uint64_t token, PushRequest push, const std::string& no_room,
+  // `room`: ResourceExhausted if the shell has no memory for the push, with a
+  // reason for people. The core then answers busy.
+  void OnPush(uint64_t token, PushRequest push, const absl::Status& room,
               absl::Time now, ServerActions* out);
   void OnPull(uint64_t token, PullRequest pull, absl::Time now,
               ServerActions* out);

@@ -165,7 +165,7 @@ class ServerShell final : public rpc::PsHandler {
   // the thread that is at it).
   template <typename Event>
   void Do(Event event);
-  void OnPush(PushRequest request, const std::string& no_room,
+  void OnPush(PushRequest request, const absl::Status& room,
               PendingPush pending);
   bool AtOnceLocked(const UpdateTask& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool ReadyLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {

@@ -65,7 +65,7 @@ class OnePartitionTest : public testing::Test {
   Encoding encoding_ = Encoding::kFloat32;
   std::vector<PushRows> rows_;
   int64_t memory_ = int64_t{1} << 20;
-  std::string no_room_;          // Set: the next pushes find no room.
+  absl::Status room_;            // Not OK: the next pushes find no room.
   int64_t version_bytes_ = 0;    // Bytes that are new in the next version.
   int64_t checkpoint_rate_ = 0;  // From the next Restart on.
   ServerStatistics statistics_;
