@@ -23,10 +23,10 @@ bool MayHaveSparseTables(const v1::Model& model);
 // model.labels: values, and of linear and matrix_factorisation.
 bool PredictsNumbers(const v1::Job& job);
 
-// Whether workers go on by themselves between a pull and a push, so that the
-// servers of a push know nothing of single batches.
+// Whether workers go on by themselves between a pull and a push, so that a push
+// does not show the servers single batches.
 bool HasLocalRule(v1::Algorithm::Kind algorithm);
-// Of these, whether it goes with sparse tables.
+// Whether such an algorithm goes with sparse tables.
 bool TakesRows(v1::Algorithm::Kind algorithm);
 
 // Whether a step of the rule is about as long as the rate, however small the

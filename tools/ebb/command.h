@@ -44,7 +44,7 @@ void AddJobCommand(CLI::App* app, int* exit_code);
 void AddCheckpointCommand(CLI::App* app, int* exit_code);
 void AddPredictCommand(CLI::App* app, int* exit_code);
 void AddBenchCommand(CLI::App* app, int* exit_code);
-// Of `ebb bench`.
+// The commands below `ebb bench`.
 void AddBenchAlgorithmsCommand(CLI::App* bench, int* exit_code);
 void AddBenchCheckpointCommand(CLI::App* bench, int* exit_code);
 void AddBenchDenseCommand(CLI::App* bench, int* exit_code);
