@@ -46,8 +46,8 @@ std::string SetFromText(absl::string_view text, const FieldDescriptor& field,
 std::string TextOf(const Message& message, const FieldDescriptor& field,
                    int index);
 
-// Of a map from names to messages its messages' type, of another message field
-// its own; null: the field is neither.
+// Returns a message field's type; for a map from names to messages the type of
+// the messages; null: the field is neither.
 const Descriptor* MessageTypeOf(const FieldDescriptor& field);
 
 // The entry `name` of a map from names to messages, made if it is not there.

@@ -1,4 +1,4 @@
-// What tests of one partition on one server begin with.
+// The fixture of tests of one partition on one server.
 //
 //   using CheckpointerTest = OnePartitionTest;
 //   TEST_F(CheckpointerTest, AnIdlePartitionWritesNoVersion) {
@@ -48,7 +48,7 @@ class OnePartitionTest : public testing::Test {
   void FinishUpdates();
   // The version that was asked for last has been written, or not.
   void Written(absl::Status status = absl::OkStatus());
-  // What the server says of itself next.
+  // Returns the server's next statistics.
   const ServerStatistics& Statistics();
   void Checkpoint();
   void Rounds(int64_t closed, int64_t durable);
@@ -80,7 +80,7 @@ class OnePartitionTest : public testing::Test {
   std::vector<JobRegistration> registrations_;
   std::vector<MarkReport> reports_;
   double rate_factor_ = 1;            // The factor in the next grants.
-  std::vector<double> rule_factors_;  // With which rules were made.
+  std::vector<double> rule_factors_;  // The factors with which rules were made.
   int view_requests_ = 0;
   int alive_ = 0;
   int retries_ = 0;
