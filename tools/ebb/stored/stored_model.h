@@ -38,8 +38,9 @@ class StoredRows {
                                            absl::string_view keys,
                                            absl::string_view values);
 
-  // Returns the row under `key`, else the initial values of such a row.
-  void Get(uint64_t key, std::span<float> out) const;
+  // Writes the row under `key` to `out`, or the initial values of such a row if
+  // there is none. Returns whether there is one.
+  bool Get(uint64_t key, std::span<float> out) const;
   int64_t rows() const {
     return static_cast<int64_t>(keys_.size() / sizeof(uint64_t));
   }
