@@ -4,10 +4,10 @@ libraries that they need, and nothing else. As a tar of OCI layout, or as the
 folder that the Containerfile's last stage consists of.
 
   deploy/image/make_image.py --bin build/bin --out ebb.tar
-  skopeo copy oci-archive:ebb.tar docker://registry.example/ebb:0.1.0
+  skopeo copy oci-archive:ebb.tar docker://registry.example/ebb:VERSION
   ctr -n k8s.io images import ebb.tar          # or straight into a node
   deploy/image/make_image.py --cublas /usr/local/cuda/lib64 \
-      --name localhost/ebb-gpu:0.1.0 --out ebb-gpu.tar   # for workers on GPUs
+      --name localhost/ebb-gpu:VERSION --out ebb-gpu.tar   # for workers on GPUs
 
 The same programs and libraries make the same bytes.
 """
@@ -67,6 +67,14 @@ def merged(path):
     """Below usr/, as Debian has it."""
     path = os.path.normpath(path).lstrip("/")
     return path if path.startswith("usr/") else "usr/" + path
+
+
+def version():
+    """The version of ebb, as CMakeLists.txt has it."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                        "../../CMakeLists.txt")
+    with open(path) as file:
+        return re.search(r"project\(ebb VERSION (\S+)", file.read())[1]
 
 
 def cublas_in(folder, worker):
@@ -249,8 +257,8 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default="build/bin", metavar="FOLDER",
                         help="where the programs are")
-    parser.add_argument("--name", default="localhost/ebb:0.1.0",
-                        help="of the image, with a tag")
+    parser.add_argument("--name", default=f"localhost/ebb:{version()}",
+                        help="name and tag of the image (%(default)s)")
     parser.add_argument("--cublas", metavar="FOLDER",
                         help="put in the cuBLAS that is there, for workers on "
                         "GPUs")
