@@ -304,44 +304,52 @@ std::vector<std::string> Algorithms() {
 
 void AddBenchAlgorithmsCommand(CLI::App* bench, int* exit_code) {
   CLI::App* command = bench->add_subcommand(
-      "algorithms", "The distributed algorithms, side by side");
+      "algorithms", "Compares the distributed algorithms");
   const auto flags = std::make_shared<BenchAlgorithmsFlags>();
   command->add_flag("--quick", flags->quick,
-                    "8 workers, once through the data, batches of 20 ms: "
-                    "printed, no page");
-  command->add_option("--folder", flags->folder, "Keeps the figures")
+                    "Only print a rough result: 8 workers, one pass over the "
+                    "data, batches of 20 ms");
+  command
+      ->add_option("--folder", flags->folder, "Folder that keeps the figures")
       ->capture_default_str()
       ->type_name("FOLDER");
-  command->add_option("--page", flags->page, "To write; charts go to images/")
+  command
+      ->add_option("--page", flags->page,
+                   "Page to write; its charts go to images/")
       ->capture_default_str()
       ->type_name("FILE");
-  command->add_option("--workers", flags->cases.workers, "So many each")
+  command
+      ->add_option("--workers", flags->cases.workers,
+                   "Numbers of workers to run with")
       ->capture_default_str()
       ->check(CLI::Range(1, kMostWorkers));
-  command->add_option("--batch", flags->cases.batch, "Examples of a batch")
+  command->add_option("--batch", flags->cases.batch, "Examples in a batch")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 16));
-  AddDurationFlag(command, "--batch-time", &flags->cases.batch_time,
-                  "A batch takes at least so long, as there are more workers "
-                  "than cores (40ms)");
-  command->add_option("--epochs", flags->cases.epochs, "Of the dense job")
+  AddDurationFlag(
+      command, "--batch-time", &flags->cases.batch_time,
+      "Least time of a batch, as there are more workers than cores (40ms)");
+  command
+      ->add_option("--epochs", flags->cases.epochs, "Epochs of the dense job")
       ->capture_default_str();
   command
-      ->add_option("--sparse-epochs", flags->cases.passes, "Of the sparse job")
+      ->add_option("--sparse-epochs", flags->cases.passes,
+                   "Epochs of the sparse job")
       ->capture_default_str();
-  command->add_option("--rate", flags->cases.rate, "Of plain SGD")
+  command->add_option("--rate", flags->cases.rate, "Learning rate of plain SGD")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   command
-      ->add_option("--targets", flags->targets,
-                   "Training losses of the two jobs to measure times to")
+      ->add_option(
+          "--targets", flags->targets,
+          "Training losses of the two jobs: measures the times to reach them")
       ->capture_default_str()
       ->expected(2);
   const std::vector<std::string> names = Algorithms();
   command
       ->add_option(
           "--only", flags->only,
-          absl::StrCat("These only (", absl::StrJoin(names, ", "), ")"))
+          absl::StrCat("Run only these (", absl::StrJoin(names, ", "), ")"))
       ->type_name("NAME")
       ->check(CLI::IsMember(names));
   command->add_option("--job", flags->dense_job, "The dense job")
@@ -351,9 +359,9 @@ void AddBenchAlgorithmsCommand(CLI::App* bench, int* exit_code) {
       ->capture_default_str()
       ->type_name("FILE");
   command->footer(R"(
-Each algorithm with more and more workers, and under churn: real gradients, and
-batches that take a while, as there are more workers than cores. Figures of runs
-that are done are kept, so an interrupted benchmark goes on.
+Runs each algorithm with more and more workers, and under churn. The gradients
+are real; batches take a while, as there are more workers than cores. Figures of
+finished runs are kept, so an interrupted benchmark goes on.
 Example:
   ebb bench algorithms --workers 1 8)");
   command->callback([flags, exit_code] {

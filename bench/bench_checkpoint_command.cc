@@ -57,26 +57,29 @@ int BenchCheckpoint(const BenchCheckpointFlags& flags) {
 
 void AddBenchCheckpointCommand(CLI::App* bench, int* exit_code) {
   CLI::App* command = bench->add_subcommand(
-      "checkpoint", "What checkpoints cost, and how fast they are read back");
-  const auto flags = std::make_shared<BenchCheckpointFlags>();
+      "checkpoint",
+      "Measures what checkpoints cost, and how fast they are read back");
+  const auto flags = std::make_shared<CheckpointFlags>();
   command
       ->add_option("--pairs", flags->pairs,
-                   "Pairs of each ratio, of which the median counts (7)")
+                   "Pairs of each ratio; their median counts (7)")
       ->check(CLI::Range(1, 1000));
   command
-      ->add_option("--folder", flags->folder,
-                   "On the disk to measure (the system's temporary files)")
+      ->add_option(
+          "--folder", flags->folder,
+          "Folder on the disk to measure (the system's temporary folder)")
       ->type_name("FOLDER");
-  command->add_flag("--quick", flags->quick,
-                    "1 pair of small models: a look, no verdict");
-  command->add_option("--json", flags->json, "All figures into FILE")
+  command->add_flag(
+      "--quick", flags->quick,
+      "Give a rough result without a verdict: 1 pair of small models");
+  command->add_option("--json", flags->json, "Write all figures to FILE")
       ->type_name("FILE");
   command->footer(R"(
-One ebb-ps that is pushed to at full speed with and without checkpoints, what
-they write, of a dense model and of rows under keys, how fast they are read back
-from a cold cache, and how much memory the server takes with a model of 1 GiB.
-Takes 12 GiB of memory, 5 GiB of disk, and a quarter of an hour. Exit code 1:
-some row misses what it needs.
+One ebb-ps takes pushes at full speed, with and without checkpoints. Measures
+what they write, for a dense model and for rows under keys, how fast they are
+read back from a cold cache, and how much memory the server takes with a model
+of 1 GiB. Takes 12 GiB of memory, 5 GiB of disk, and a quarter of an hour. Exits
+1 if some row misses its requirement.
 Example:
   ebb bench checkpoint --json checkpoint.json)");
   command->callback(

@@ -64,33 +64,35 @@ int BenchDense(const BenchDenseFlags& flags) {
 
 void AddBenchDenseCommand(CLI::App* bench, int* exit_code) {
   CLI::App* command = bench->add_subcommand(
-      "dense", "Pushes and pulls of a dense model against a raw socket");
+      "dense", "Compares pushes and pulls of a dense model with a raw socket");
   const auto flags = std::make_shared<BenchDenseFlags>();
   command
       ->add_option("--pairs", flags->pairs,
-                   "Pairs of each ratio, of which the median counts (9)")
+                   "Pairs of each ratio; their median counts (9)")
       ->check(CLI::Range(1, 1000));
   command
       ->add_option("--kib", flags->kib,
-                   "Models of so many KiB only (4, 64, 1024 ... 65536)")
+                   "Only models of these sizes in KiB (4, 64, 1024 ... 65536)")
       ->check(CLI::Range(1, 1 << 20));
   command
       ->add_option("--transport", flags->transport,
-                   "grpc, or shm: worker and server share memory")
+                   "grpc; or shm: worker and server share memory")
       ->capture_default_str()
       ->check(CLI::IsMember({"grpc", "shm"}));
   command
-      ->add_flag("--tls", flags->tls,
-                 "Mutual TLS against plain text, both over gRPC, 4 and 16 MiB")
+      ->add_flag(
+          "--tls", flags->tls,
+          "Compare mutual TLS with plain text, both over gRPC, 4 and 16 MiB")
       ->excludes("--transport");
-  command->add_flag("--quick", flags->quick,
-                    "3 pairs of short samples: a look, no verdict");
-  command->add_option("--json", flags->json, "All figures into FILE")
+  command->add_flag(
+      "--quick", flags->quick,
+      "Give a rough result without a verdict: 3 pairs of short samples");
+  command->add_option("--json", flags->json, "Write all figures to FILE")
       ->type_name("FILE");
   command->footer(R"(
-One worker's pushes and pulls to one ebb-ps on this machine, and the same bytes
-with the same arithmetic over a plain TCP socket, in turns. Exit code 1: some
-row misses what it needs.
+Compares one worker's pushes and pulls to one ebb-ps on this machine with the
+same bytes and the same arithmetic over a plain TCP socket, in turns. Exits 1 if
+some row misses its requirement.
 Example:
   ebb bench dense --json dense.json
   ebb bench dense --transport shm

@@ -146,27 +146,30 @@ int BenchGoodput(BenchGoodputFlags& flags) {
 
 void AddBenchGoodputCommand(CLI::App* bench, int* exit_code) {
   CLI::App* command = bench->add_subcommand(
-      "goodput", "What is left of the machines' work on a spot market");
+      "goodput",
+      "Measures how much of the machines' work counts on a spot market");
   const auto flags = std::make_shared<BenchGoodputFlags>();
   command->add_option(
       "--trace", flags->trace,
       absl::StrCat("Spot-market record (", kRecorded, ", else ", kMadeUp, ")"));
-  command->add_option("--speed", flags->speed, "The trace so many times faster")
+  command
+      ->add_option("--speed", flags->speed,
+                   "Play the trace this many times faster")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   AddDurationFlag(command, "--seconds", &flags->length,
-                  "How much of it, in seconds of the run (60s)");
+                  "Time of the run to measure (60s)");
   AddDurationFlag(command, "--warm-up", &flags->warm_up,
-                  "How long one worker is alone first (10s)");
-  AddDurationFlag(command, "--batch-time", &flags->batch_time,
-                  "A batch takes at least so long, as there are more workers "
-                  "than cores (100ms)");
-  command->add_flag("--json", flags->json, "As JSON");
+                  "How long one worker is alone at the start (10s)");
+  AddDurationFlag(
+      command, "--batch-time", &flags->batch_time,
+      "Least time of a batch, as there are more workers than cores (100ms)");
+  command->add_flag("--json", flags->json, "Print JSON");
   command->footer(R"(
 Workers come and go as the trace says, killed without notice. Goodput = examples
-counted / examples that the workers alive could have computed at the rate of one
-that nobody disturbs, measured at the start of the run. What is applied is
-audited.
+counted / examples that the live workers could have computed at the rate of one
+undisturbed worker, which is measured at the start of the run. Audits the
+result.
 Example:
   ebb bench goodput --speed 60 --seconds 60)");
   command->callback([flags, exit_code] { *exit_code = BenchGoodput(*flags); });

@@ -80,48 +80,48 @@ int BenchGpu(BenchGpuFlags flags) {
 
 void AddBenchGpuCommand(CLI::App* bench, int* exit_code) {
   CLI::App* command = bench->add_subcommand(
-      "gpu", "A perceptron on a GPU against cuBLAS alone");
+      "gpu", "Compares a perceptron on a GPU with cuBLAS alone");
   const auto flags = std::make_shared<BenchGpuFlags>();
   command
       ->add_option("--gpu", flags->options.gpu.device,
-                   "Which of the GPUs that CUDA shows")
+                   "Number of the GPU among those that CUDA shows")
       ->envname("EBB_GPU")
       ->capture_default_str()
       ->check(CLI::Range(0, 1023));
   command
       ->add_option("--precision", flags->precision,
-                   "What factors are rounded to: fp32, tf32 or bf16")
+                   "Number format of the factors: fp32, tf32 or bf16")
       ->capture_default_str()
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
   command
       ->add_option("--layers", flags->options.layers,
-                   "Of the perceptron (4096,4096,4096,1000)")
+                   "Widths of the perceptron's layers (4096,4096,4096,1000)")
       ->delimiter(',')
       ->check(CLI::Range(1, 1 << 20));
-  command->add_option("--batch", flags->options.rows, "Examples of a batch")
+  command->add_option("--batch", flags->options.rows, "Examples in a batch")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 24));
   command
       ->add_option("--pairs", flags->options.pairs,
-                   "Pairs of each ratio, of which the median counts")
+                   "Pairs of each ratio; their median counts")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
   command
       ->add_option("--steps", flags->steps,
-                   "Of the run with a server; 0: there is none")
+                   "Steps of the run with a server; 0: no such run")
       ->capture_default_str()
       ->check(CLI::Range(0, 1 << 20));
   command->add_option("--peers", flags->peers, "The folder with torch_gpu.py")
       ->capture_default_str();
-  command->add_option("--json", flags->json, "All figures into FILE")
+  command->add_option("--json", flags->json, "Write all figures to FILE")
       ->type_name("FILE");
   command->footer(R"(
-Products of the perceptron's layers as its model computes them against cuBLAS
-alone (0.95 required); the gradient of a batch against its products alone, and
-against them with the copies of examples, values and gradient beside them (0.7
-required); PyTorch, where it is; and how much of the time the GPU is busy while
-one server and one worker train (0.85 required). Exit code 1: some row misses,
-or there is no GPU.
+Compares the products of the perceptron's layers, as its model computes them,
+with cuBLAS alone (0.95 required). Compares the gradient of a batch with its
+products alone, and with its products beside the copies of examples, values and
+gradient (0.7 required). Compares with PyTorch, if it is there. Measures how
+much of the time the GPU is busy while one server and one worker train (0.85
+required). Exits 1 if some row misses its requirement, or there is no GPU.
 Example:
   ebb bench gpu --precision tf32)");
   command->callback([flags, exit_code] { *exit_code = BenchGpu(*flags); });

@@ -132,7 +132,7 @@ int BenchJob(BenchJobFlags& flags) {
 
 void AddBenchJobCommand(CLI::App* bench, int* exit_code) {
   CLI::App* job = bench->add_subcommand(
-      "job", "Speed, time to an accuracy and CPU seconds of a job");
+      "job", "Measures a job's speed, CPU seconds, and time to an accuracy");
   const auto flags = std::make_shared<BenchJobFlags>();
   AddJobFlags(job, &flags->job);
   // Runs of a cluster, or rows beside something else: what only one of them
@@ -140,8 +140,8 @@ void AddBenchJobCommand(CLI::App* bench, int* exit_code) {
   CLI::Option* against =
       job->add_option(
              "--against", flags->against,
-             "loop: 1 worker and 1 server against the same training in one "
-             "process; peers: 2 workers and 1 server against PyTorch")
+             "loop: compare 1 worker and 1 server with the same training in "
+             "one process; peers: compare 2 workers and 1 server with PyTorch")
           ->check(CLI::IsMember({"loop", "peers"}));
   job->add_option("--servers", flags->run.servers, "Parameter servers (2)")
       ->check(CLI::Range(1, 64))
@@ -149,7 +149,7 @@ void AddBenchJobCommand(CLI::App* bench, int* exit_code) {
   job->add_option("--workers", flags->run.workers, "Workers (3)")
       ->check(CLI::Range(1, 256))
       ->excludes(against);
-  job->add_option("--runs", flags->runs, "Runs, of which medians are taken")
+  job->add_option("--runs", flags->runs, "Runs; every figure is their median")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000))
       ->excludes(against);
@@ -160,27 +160,28 @@ void AddBenchJobCommand(CLI::App* bench, int* exit_code) {
                   "With --against: pairs of each ratio (7)")
       ->check(CLI::Range(1, 1000))
       ->needs(against);
-  job->add_flag("--quick", flags->quick,
-                "With --against: 1 pair: a look, no verdict")
+  job->add_flag(
+         "--quick", flags->quick,
+         "With --against: give a rough result without a verdict from 1 pair")
       ->needs(against);
   const CLI::Option* peers =
       job->add_option("--peers", flags->peers,
-                      "With --against peers: folder of their scripts")
+                      "With --against peers: folder of the peers' scripts")
           ->capture_default_str()
           ->type_name("FOLDER")
           ->needs(against);
   job->add_option("--data", flags->data,
-                  "With --against: Fashion-MNIST, for job and peers (what the "
-                  "job names)")
+                  "With --against: Fashion-MNIST files for job and peers "
+                  "(those that the job names)")
       ->type_name("FOLDER")
       ->needs(against);
   job->add_option("--json", flags->json,
-                  "With --against: all figures into FILE")
+                  "With --against: write all figures to FILE")
       ->type_name("FILE")
       ->needs(against);
   job->footer(R"(
-Every run is audited; one that is not exact fails the benchmark. --against makes
-rows of interleaved pairs; exit code 1: some row misses what it needs.
+Audits every run; the benchmark fails if an audit is not exact. --against makes
+rows of interleaved pairs, and exits 1 if some row misses its requirement.
 Example:
   ebb bench job examples/jobs/fashion_mlp.yaml
   ebb bench job examples/jobs/fashion_mlp.yaml --epochs 3 --against loop)");

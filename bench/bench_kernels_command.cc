@@ -43,7 +43,7 @@ int BenchKernels(const KernelsFlags& flags) {
 
 void AddBenchKernelsCommand(CLI::App* bench, int* exit_code) {
   CLI::App* kernels = bench->add_subcommand(
-      "kernels", "The optimizers' speed as a share of the memory's");
+      "kernels", "Measures the optimizers' speed as a share of the memory's");
   const auto flags = std::make_shared<KernelsFlags>();
   kernels
       ->add_option("--array-bytes", flags->options.array_bytes,
@@ -52,14 +52,14 @@ void AddBenchKernelsCommand(CLI::App* bench, int* exit_code) {
       ->capture_default_str();
   kernels
       ->add_option("--rounds", flags->options.rounds,
-                   "Of which medians are taken")
+                   "Rounds; every figure is their median")
       ->capture_default_str();
-  kernels->add_option("--seed", flags->options.seed, "Of the values")
+  kernels->add_option("--seed", flags->options.seed, "Seed of the values")
       ->capture_default_str();
-  kernels->add_option("--json", flags->json, "All figures into FILE")
+  kernels->add_option("--json", flags->json, "Write all figures to FILE")
       ->type_name("FILE");
   kernels->footer(R"(
-Exit code 1: an optimizer misses 70 % of the triad.
+Exits 1 if an optimizer misses 70 % of the triad.
 Example:
   ebb bench kernels --rounds 31)");
   kernels->callback([flags, exit_code] { *exit_code = BenchKernels(*flags); });

@@ -109,18 +109,19 @@ int BenchMoves(BenchMovesFlags& flags) {
 
 void AddBenchMovesCommand(CLI::App* bench, int* exit_code) {
   CLI::App* command = bench->add_subcommand(
-      "moves", "How long a partition stands still that changes its server");
+      "moves", "Measures how long a partition is unavailable while it moves");
   const auto flags = std::make_shared<BenchMovesFlags>();
   AddBenchFlags(command, {.servers = 2, .workers = 1}, &flags->bench.pace,
                 flags.get());
-  command->add_option("--moves", flags->bench.moves, "At least so many")
+  command
+      ->add_option("--moves", flags->bench.moves, "Moves to measure, at least")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
   command->footer(R"(
-A cluster of real daemons trains while its job is put on one server less, and on
-all again, in turns. A partition stands still from the last cut, at which the
-server before takes no more pushes, until the next one serves it; what storing
-the copy took of that is told apart. What is applied is audited.
+A cluster of real daemons trains while its job moves to one server less, and
+back to all, in turns. A partition is unavailable from the last cut, at which
+the former server takes no more pushes, until the next server serves it. The
+part for storing the copy is printed separately. Audits the result.
 Example:
   ebb bench moves --moves 20)");
   command->callback([flags, exit_code] { *exit_code = BenchMoves(*flags); });

@@ -105,7 +105,7 @@ int BenchRecovery(BenchRecoveryFlags& flags) {
 
 void AddBenchRecoveryCommand(CLI::App* bench, int* exit_code) {
   CLI::App* command = bench->add_subcommand(
-      "recovery", "How long it takes to make up for daemons that are lost");
+      "recovery", "Measures how long it takes to recover from lost daemons");
   const auto flags = std::make_shared<BenchRecoveryFlags>();
   AddBenchFlags(command, {.servers = 1, .workers = 2}, &flags->bench.pace,
                 flags.get());
@@ -114,14 +114,15 @@ void AddBenchRecoveryCommand(CLI::App* bench, int* exit_code) {
       ->check(CLI::Range(1, 1000));
   command
       ->add_option("--seed-pauses", flags->bench.seed,
-                   "Of the pauses between losses")
+                   "Seed of the pauses between losses")
       ->capture_default_str();
   command->footer(R"(
-A cluster of real daemons trains while workers are killed, stopped until their
-leases have run out, and told to leave, then servers and the scheduler are
-killed, one at a time and each after the one before was made up for. Prints the
-seconds until the next example was counted of what was lost, and examples/s as a
-ratio to the undisturbed cluster of the same run. What is applied is audited.
+A cluster of real daemons trains. Workers are killed, stopped until their leases
+have run out, and told to leave; then servers and the scheduler are killed. The
+losses come one at a time, each after the cluster has recovered from the one
+before. Prints the seconds until the next example of the lost work was counted,
+and examples/s as a ratio to the undisturbed cluster of the same run. Audits the
+result.
 Example:
   ebb bench recovery --kills 20)");
   command->callback([flags, exit_code] { *exit_code = BenchRecovery(*flags); });

@@ -368,55 +368,60 @@ int MakeReport(const BenchReportFlags& flags) {
 
 void AddBenchReportCommand(CLI::App* bench, int* exit_code) {
   CLI::App* command = bench->add_subcommand(
-      "report", "All of them, one after the other, as a page with charts");
+      "report", "Runs all benchmarks, and writes a page with charts");
   const auto flags = std::make_shared<BenchReportFlags>();
-  CLI::Option* quick =
-      command->add_flag("--quick", flags->quick,
-                        "Short samples of a few sizes: printed, no verdict, "
-                        "no page");
-  command->add_option("--folder", flags->folder, "Keeps figures and logs")
+  CLI::Option* quick = command->add_flag(
+      "--quick", flags->quick,
+      "Only print a rough result: short samples of a few sizes, no verdict");
+  command
+      ->add_option("--folder", flags->folder,
+                   "Folder that keeps figures and logs")
       ->capture_default_str()
       ->type_name("FOLDER");
-  command->add_option("--page", flags->page, "To write; charts go to images/")
+  command
+      ->add_option("--page", flags->page,
+                   "Page to write; its charts go to images/")
       ->capture_default_str()
       ->type_name("FILE")
       ->excludes(quick);
   command
       ->add_option("--recorded", flags->recorded,
-                   "Ratios that were recorded, to compare with")
+                   "File of recorded ratios to compare with")
       ->capture_default_str()
       ->type_name("FILE");
-  command->add_flag("--record", flags->record, "Renew them")->excludes(quick);
+  command->add_flag("--record", flags->record, "Renew the recorded ratios")
+      ->excludes(quick);
   std::vector<std::string> names = StepNames();
   command
       ->add_option(
           "--only", flags->only,
-          absl::StrCat("Measure these only (", absl::StrJoin(names, ", "), ")"))
+          absl::StrCat("Measure only these (", absl::StrJoin(names, ", "), ")"))
       ->type_name("NAME")
       ->check(CLI::IsMember(names));
   names.push_back(kAll);
   command
-      ->add_option("--again", flags->again,
-                   "Measure these though their figures are there (or all)")
+      ->add_option(
+          "--again", flags->again,
+          "Measure these again, though the folder has their figures (or all)")
       ->type_name("NAME")
       ->check(CLI::IsMember(names));
-  command->add_option("--job", flags->job, "The main job")
+  command->add_option("--job", flags->job, "Job file of the main job")
       ->capture_default_str()
       ->type_name("FILE");
   command->add_option("--peers", flags->peers, "Folder of the peers' scripts")
       ->capture_default_str()
       ->type_name("FOLDER");
   command
-      ->add_option("--checkpoint-folder", flags->checkpoint_folder,
-                   "On the disk to measure (the system's temporary files)")
+      ->add_option(
+          "--checkpoint-folder", flags->checkpoint_folder,
+          "Folder on the disk to measure (the system's temporary folder)")
       ->type_name("FOLDER");
   command->footer(R"(
 Start it in the folder of ebb's sources. Figures that are in the folder are not
-measured again, so that what was interrupted goes on; the page is always
-written anew. A row whose median is worse than all pairs that were recorded of
-it is warned of. Exit code 1: some row misses what it needs, or a benchmark
-failed. --quick prints its rows beside what was recorded of them, and judges
-none.
+measured again, so an interrupted report goes on; the page is always written
+anew. Warns of a row whose median is worse than all its recorded pairs. Exits 1
+if some row misses its requirement, or a benchmark failed. --quick prints its
+rows beside the recorded ones, without a verdict.
 Example:
   ebb bench report --again all --record
   ebb bench report --quick --only dense-grpc)");

@@ -27,19 +27,20 @@ void AddBenchFlags(CLI::App* command, const LeastCluster& least,
                    BenchPace* pace, BenchFlags* flags) {
   AddJobFlags(command, &flags->job);
   command->get_option("JOB")
-      ->description("Job file (a small job is made up)")
+      ->description("Job file (default: a small made-up job)")
       ->required(false);
   command->add_option("--servers", flags->run.servers, "Parameter servers (2)")
       ->check(CLI::Range(least.servers, kMostServers));
   command->add_option("--workers", flags->run.workers, "Workers (3)")
       ->check(CLI::Range(least.workers, kMostWorkers));
   AddDurationFlag(command, "--batch-time", &pace->batch_time,
-                  absl::StrCat("A batch takes at least so long (",
+                  absl::StrCat("Least time of a batch (",
                                absl::FormatDuration(pace->batch_time), ")"));
-  AddDurationFlag(command, "--undisturbed", &pace->undisturbed,
-                  absl::StrCat("How long its speed is measured first (",
-                               absl::FormatDuration(pace->undisturbed), ")"));
-  command->add_flag("--json", flags->json, "As JSON");
+  AddDurationFlag(
+      command, "--undisturbed", &pace->undisturbed,
+      absl::StrCat("How long the undisturbed speed is measured first (",
+                   absl::FormatDuration(pace->undisturbed), ")"));
+  command->add_flag("--json", flags->json, "Print JSON");
 }
 
 void AddApplied(const RunReport& report, Json* json) {

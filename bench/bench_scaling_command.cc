@@ -182,30 +182,33 @@ int BenchScaling(const BenchScalingFlags& flags) {
 }  // namespace
 
 void AddBenchScalingCommand(CLI::App* bench, int* exit_code) {
-  CLI::App* command =
-      bench->add_subcommand("scaling", "What more workers and servers bring");
+  CLI::App* command = bench->add_subcommand(
+      "scaling", "Measures what more workers and servers bring");
   const auto flags = std::make_shared<BenchScalingFlags>();
-  command->add_option("--workers", flags->workers, "So many each")
+  command
+      ->add_option("--workers", flags->workers, "Numbers of workers to measure")
       ->capture_default_str()
       ->check(CLI::Range(1, kMostWorkers));
-  command->add_option("--servers", flags->servers, "So many each")
+  command
+      ->add_option("--servers", flags->servers, "Numbers of servers to measure")
       ->capture_default_str()
       ->check(CLI::Range(1, kMostServers));
-  command->add_option("--model-kib", flags->model_kib, "Size of the model")
+  command
+      ->add_option("--model-kib", flags->model_kib, "Size of the model in KiB")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 18));
-  AddDurationFlag(command, "--batch-time", &flags->point.batch_time,
-                  "A batch takes at least so long, as there are more workers "
-                  "than cores (100ms)");
+  AddDurationFlag(
+      command, "--batch-time", &flags->point.batch_time,
+      "Least time of a batch, as there are more workers than cores (100ms)");
   AddDurationFlag(command, "--seconds", &flags->point.length,
-                  "How long each pair is measured (5s)");
-  command->add_option("--json", flags->json, "All figures into FILE")
+                  "How long to measure each pair (5s)");
+  command->add_option("--json", flags->json, "Write all figures to FILE")
       ->type_name("FILE");
   command->footer(R"(
-Each pair is a cluster of real daemons on this machine. With computing emulated,
+Each pair is a cluster of real daemons on this machine. With emulated computing,
 n workers do n times the work of one until a processor, the network or a lock
-does not keep up; how busy the processors are tells which. docs/scaling.md goes
-on from there.
+does not keep up. The load of the processors tells which. docs/scaling.md
+explains the result.
 Example:
   ebb bench scaling --workers 1 4 --servers 1 --seconds 3)");
   command->callback([flags, exit_code] { *exit_code = BenchScaling(*flags); });

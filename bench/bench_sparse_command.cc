@@ -53,13 +53,13 @@ int BenchSparse(const BenchSparseFlags& flags) {
 
 void AddBenchSparseCommand(CLI::App* bench, int* exit_code) {
   CLI::App* command = bench->add_subcommand(
-      "sparse", "Pushes and pulls of rows under keys against a hash map");
+      "sparse", "Compares pushes and pulls of rows under keys with a hash map");
   const auto flags = std::make_shared<BenchSparseFlags>();
-  command->add_option("--rows", flags->rows, "Rows of the table (1000000)")
+  command->add_option("--rows", flags->rows, "Rows in the table (1000000)")
       ->check(CLI::Range(int64_t{1000}, int64_t{1} << 30));
   command
       ->add_option("--zipf", flags->options.zipf,
-                   "Exponent of the rows' popularity; 0: all alike")
+                   "Exponent of the rows' popularity; 0: all equally popular")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 2.0));
   command->add_option("--width", flags->options.width, "Floats of a row")
@@ -72,26 +72,27 @@ void AddBenchSparseCommand(CLI::App* bench, int* exit_code) {
       ->check(CLI::Range(1, 65536));
   command
       ->add_option("--in-flight", flags->options.in_flight,
-                   "Pushes (pulls) outstanding at the caller")
+                   "Pushes, or pulls, in flight at a time")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
   command
       ->add_option("--pairs", flags->pairs,
-                   "Pairs of each ratio, of which the median counts (9)")
+                   "Pairs of each ratio; their median counts (9)")
       ->check(CLI::Range(1, 1000));
   command
       ->add_option("--transport", flags->transport,
-                   "grpc, or shm: worker and server share memory")
+                   "grpc; or shm: worker and server share memory")
       ->capture_default_str()
       ->check(CLI::IsMember({"grpc", "shm"}));
   command->add_flag("--quick", flags->quick,
-                    "3 pairs of short samples, 50000 rows: a look, no verdict");
-  command->add_option("--json", flags->json, "All figures into FILE")
+                    "Give a rough result without a verdict: 3 pairs of short "
+                    "samples, 50000 rows");
+  command->add_option("--json", flags->json, "Write all figures to FILE")
       ->type_name("FILE");
   command->footer(R"(
-One worker's pushes to and pulls from one ebb-ps on this machine, and the same
-keys and arithmetic in one thread of this process, in turns. Exit code 1: some
-row misses what it needs.
+Compares one worker's pushes to and pulls from one ebb-ps on this machine with
+the same keys and arithmetic in one thread of this process, in turns. Exits 1 if
+some row misses its requirement.
 Example:
   ebb bench sparse --zipf 1.1
   ebb bench sparse --transport shm --json sparse.json)");

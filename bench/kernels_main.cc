@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
                  "cache, at most 1 GiB")
       ->capture_default_str();
   app.add_option("--rounds", options.rounds,
-                 "Rounds, of which medians are taken")
+                 "Rounds; every figure is their median")
       ->capture_default_str();
   app.add_option("--seed", options.seed, "Seed of the values")
       ->capture_default_str();

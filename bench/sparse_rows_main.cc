@@ -13,7 +13,8 @@ int main(int argc, char** argv) {
       "ebb-bench-sparse-rows");
   app.add_option("--rows", options.rows, "Rows in all tables")
       ->capture_default_str();
-  app.add_option("--tables", options.tables, "Tables: partitions of one")
+  app.add_option("--tables", options.tables,
+                 "Tables, each like one partition of a job's table")
       ->capture_default_str();
   app.add_option("--width", options.width, "Floats of a row")
       ->capture_default_str();
@@ -21,9 +22,10 @@ int main(int argc, char** argv) {
                  "Distinct rows of a push or pull")
       ->capture_default_str();
   app.add_option("--zipf", options.zipf,
-                 "Exponent of the rows' popularity; 0: all alike")
+                 "Exponent of the rows' popularity; 0: all equally popular")
       ->capture_default_str();
-  app.add_option("--pairs", options.pairs, "Pairs, of which medians are taken")
+  app.add_option("--pairs", options.pairs,
+                 "Pairs; every figure is their median")
       ->capture_default_str();
   app.add_option("--pushes", options.pushes, "Pushes and pulls of a pair")
       ->capture_default_str();

@@ -76,11 +76,11 @@ struct BatchRows {
   ItemId item;
   int64_t begin = 0;
   int64_t end = 0;
-  // Of the test data; whether these are its last examples.
+  // The examples are of the test data; and they are its last ones.
   bool test = false;
   bool last = false;
-  // By partition, as it is asked for them: ascending by table, none without
-  // keys.
+  // By partition, in the order of the request: ascending by table, only tables
+  // with keys.
   std::vector<std::vector<PullRows>> partitions;
   std::shared_ptr<const void> batch;  // The computer's own: what it read.
 
@@ -97,12 +97,13 @@ struct PulledValues {
   JobId job;
   Generation generation;
   int64_t round = -1;
-  int64_t target_clock = 0;  // Of the batch that they were pulled for.
+  // The clock of the batch for which they were pulled.
+  int64_t target_clock = 0;
   // By partition, as they came (pulled_values.h).
   std::vector<Payload> partitions;
-  std::vector<Encoding> encodings;  // Of each; none: all are float32.
-  // What they are named by, within a generation: of each partition, at its
-  // pull.
+  std::vector<Encoding> encodings;  // By partition; empty: all are float32.
+  // By partition, at its pull: the term and the number of updates, which name
+  // the values within a generation.
   std::vector<Term> terms;
   std::vector<int64_t> updates;
   // Where the job has sparse tables: which rows were asked for, and by
@@ -127,7 +128,7 @@ struct ComputeTask {
   // it has: their sums are with the computing thread (local_training.h).
   bool push = true;
   int64_t gathered = 0;
-  // Nothing of the item may stay with the worker after this push.
+  // After this push the worker must keep no part of the item.
   bool whole = false;
   double rate_factor = 1;  // As in RollbackRecord.
 };
@@ -144,8 +145,8 @@ struct ComputeResult {
   // Given up before anything was known; the rest holds not. No failure.
   bool cancelled = false;
   Payload gradient;  // float32 sums, the whole flat vector; or empty.
-  // What is pushed of it, by partition; empty: the gradient as it is.
-  // Nothing of a partition: the batch is not for it.
+  // What is pushed of it, by partition; empty: the gradient as it is. A
+  // partition without a value takes no part in the batch.
   std::vector<std::optional<FilteredGradient>> filtered;
   // The filter or the algorithm keeps a part of it for the item's next batch.
   bool leaves = false;
@@ -153,7 +154,7 @@ struct ComputeResult {
   // has no sparse tables.
   std::vector<std::vector<PushRows>> rows;
   Payload oracle;    // uint64 sums, partitions × oracle_width.
-  LedgerRow ledger;  // Of the examples really read.
+  LedgerRow ledger;  // Counts the examples that were really read.
   double loss_sum = 0;
 };
 
@@ -213,8 +214,8 @@ struct FindRows {
   ItemId item;
   int64_t begin = 0;
   int64_t end = 0;
-  // Of the test data instead, from `begin` on: how many examples, the computer
-  // says.
+  // The examples begin at `begin` of the test data instead; the computer
+  // decides how many they are.
   bool test = false;
 };
 // Then OnComputed. At most one Compute or Evaluate is under way.

@@ -8,14 +8,13 @@
 //   ...                              // It works.
 //   shell.Drain(absl::Seconds(20));  // Leaves in good order.
 //
-// Thread-safe. Threads of its own: one computes; one finds the rows of the next
-// batch meanwhile; one keeps time, reconnects,
-// and closes what is no longer used (which may block, so no thread of the
-// transport does it).
+// Thread-safe. It has three threads of its own. One computes. One finds the
+// rows of the next batch meanwhile. One keeps time, reconnects, and closes
+// unused connections (this may block, so no thread of the transport does it).
 //
-// One lock, mu_, is round the core; nothing is sent under it. The core's
-// actions are put into one queue under the lock, and whichever thread finds
-// nobody at it carries them out, in order.
+// One lock, mu_, protects the core; nothing is sent under it. The core's
+// actions go into one queue under the lock. A thread that finds the queue
+// unattended carries the actions out, in order.
 #ifndef EBB_CLIENT_CLIENT_SHELL_H_
 #define EBB_CLIENT_CLIENT_SHELL_H_
 
@@ -62,8 +61,9 @@ struct ClientShellOptions {
   // Makes the local rules of jobs whose algorithm has one. Absent: only those
   // of ebb's own algorithms.
   LocalTraining::Maker local_mathematics;
-  // Called with one line per event that an operator should know, on any
-  // thread, one at a time; must not call the shell. Absent: nobody is told.
+  // Called with one line per event that an operator should know, on any thread,
+  // one call at a time; it must not call the shell. Absent: the lines are
+  // dropped.
   std::function<void(absl::string_view)> log;
   // For tests.
   KillPoints kill_points;
@@ -155,21 +155,22 @@ class ClientShell {
   rpc::Transport* const transport_;  // Not owned.
   JobComputer* const computer_;      // Not owned.
   const SteadyTime time_;
-  // Of the computing thread.
+  // Used by the computing thread only.
   LocalTraining local_training_;
   GradientFilter filter_;
 
   mutable Mutex mu_;
-  CondVar timer_;    // Of KeepTime.
-  CondVar work_;     // Of Work.
-  CondVar settled_;  // Nobody carries; a session closed.
+  CondVar timer_;  // Wakes KeepTime.
+  CondVar work_;   // Wakes Work.
+  // Signalled when no thread carries, and when a session closed.
+  CondVar settled_;
   TrainingCore core_ ABSL_GUARDED_BY(mu_);
   std::deque<Outgoing> outgoing_ ABSL_GUARDED_BY(mu_);
   bool carrying_ ABSL_GUARDED_BY(mu_) = false;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   std::deque<Task> tasks_ ABSL_GUARDED_BY(mu_);
   bool computing_ ABSL_GUARDED_BY(mu_) = false;
-  CondVar rows_wanted_;  // Of WorkOnRows.
+  CondVar rows_wanted_;  // Wakes WorkOnRows.
   // A batch of each job, and one of test data.
   std::deque<FindRows> rows_tasks_ ABSL_GUARDED_BY(mu_);
 
@@ -193,7 +194,7 @@ class ClientShell {
 
   std::map<std::string, Channel> channels_ ABSL_GUARDED_BY(mu_);
   absl::Time next_sweep_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
-  // To be destroyed by KeepTime once nobody else refers to them.
+  // KeepTime destroys them when it has the last reference.
   std::vector<std::shared_ptr<void>> retired_ ABSL_GUARDED_BY(mu_);
   absl::Time next_complaint_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
 

@@ -51,7 +51,7 @@ class Computation {
   void EndEvaluation() { evaluating_ = false; }
   bool evaluating() const { return evaluating_; }
 
-  // Of all jobs, so far.
+  // Counts since the start, for all jobs.
   int64_t batches() const { return batches_; }
   int64_t examples() const { return examples_; }
   // A batch that takes longer than this is unusual; zero before the first.

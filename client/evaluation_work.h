@@ -1,11 +1,11 @@
-// The one evaluation that a worker may have on lease: a snapshot of a job's
-// values is pulled, tried on the test data, and the figures are reported. Where
-// the job has sparse tables, a part of the test data at a time: its rows are
-// found, pulled and tried.
+// The one evaluation that a worker may have on lease. It pulls a snapshot of a
+// job's values, evaluates them on the test data, and reports the figures. If
+// the job has sparse tables, it takes the test data in parts: it finds, pulls
+// and evaluates the rows of one part at a time.
 //
-// A later lease replaces an earlier one; what the computer still finds for the
-// earlier is not reported. None outlives the session in which it was leased:
-// who reconnects is leased another.
+// A later lease replaces an earlier one; results for the earlier one are not
+// reported. A lease ends with the session in which it was given: a worker that
+// reconnects gets another one.
 //
 // Thread-compatible.
 #ifndef EBB_CLIENT_EVALUATION_WORK_H_
@@ -32,7 +32,7 @@ class EvaluationWork {
   explicit EvaluationWork(WorkerState* worker) : worker_(worker) {}
 
   void Take(EvaluationLease lease);
-  // It is another's now: nothing of it is reported.
+  // Another worker has it now: results are not reported.
   void Forget();
 
   // The job that is to be evaluated; empty: none is.
@@ -47,7 +47,7 @@ class EvaluationWork {
   // It is given up: the same pull would fail again.
   bool OnPullOverLimit(const PullId& id, const absl::Status& why,
                        ClientActions* out);
-  // Of the test data; what nobody waits for any more is passed over.
+  // Rows of the test data. It ignores rows that it no longer waits for.
   void OnRowsFound(const FindRows& batch,
                    const absl::StatusOr<BatchRowsPtr>& rows,
                    ClientActions* out);

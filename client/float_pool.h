@@ -1,13 +1,13 @@
-// Float buffers that are used again: a gradient goes into one, travels to the
-// servers as slices of it, and comes back when the last slice is let go.
+// Float buffers for repeated use: a gradient goes into one, travels to the
+// servers as slices of it, and returns when the last slice is released.
 //
 //   FloatPool pool;
 //   FloatBufferPtr gradient = pool.Take(parameters);
 //   Fill(gradient->span());
 //   Payload payload = FloatPool::AsPayload(std::move(gradient));
 //
-// Where a heap is given, and somebody reads it, buffers lie there while it has
-// room: servers of this machine take gradients from where they lie.
+// With a heap that some server reads, buffers lie in the heap while it has
+// room: servers of this machine read gradients in place.
 //
 // Thread-safe; buffers may outlive the pool.
 #ifndef EBB_CLIENT_FLOAT_POOL_H_
@@ -31,7 +31,7 @@ namespace ebb::client {
 class FloatBuffer {
  public:
   explicit FloatBuffer(int64_t size);
-  // Null: it has no room, or nobody reads there.
+  // Null: the heap has no room, or no server reads it.
   static std::unique_ptr<FloatBuffer> InHeap(int64_t size,
                                              shm::SharedHeap* heap);
   FloatBuffer(const FloatBuffer&) = delete;
@@ -44,8 +44,8 @@ class FloatBuffer {
   }
   bool in_heap() const { return in_heap_; }
 
-  // Keeps what somebody did to the memory, such as pinning its pages, until
-  // just before it is freed. By whoever has the buffer for himself.
+  // Keeps the effect of a call on the memory, such as pinned pages, until just
+  // before the memory is freed. Only the sole user of the buffer may call it.
   void Keep(std::shared_ptr<void> kept) { kept_ = std::move(kept); }
   bool keeps() const { return kept_ != nullptr; }
 
@@ -63,7 +63,7 @@ using FloatBufferPtr = std::shared_ptr<FloatBuffer>;
 
 class FloatPool {
  public:
-  // Keeps at most `keep` buffers that nobody uses.
+  // Keeps at most `keep` unused buffers.
   explicit FloatPool(size_t keep = 4,
                      std::shared_ptr<shm::SharedHeap> heap = nullptr);
 

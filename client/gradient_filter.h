@@ -56,8 +56,8 @@ class GradientFilter {
 
   const size_t positions_;  // Kept per item and partition.
   std::list<Item> items_;   // Used last first.
-  // Written by whoever drains, read by whoever computes; nothing else hangs on
-  // it.
+  // The draining thread writes it and the computing thread reads it. It orders
+  // no other data.
   std::atomic<bool> flush_ = false;
 };
 

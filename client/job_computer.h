@@ -12,9 +12,10 @@
 
 namespace ebb::client {
 
-// Called by one thread, one call at a time, but FindRows by another, and Expect
-// by any; calls block for as long as they take. Whoever ends the shell makes a
-// call that waits for somebody return.
+// One thread calls it, one call at a time; but another thread calls FindRows,
+// and any thread may call Expect. A call blocks for as long as its work takes.
+// If a call waits for something outside, the owner of the shell must end that
+// wait before it ends the shell.
 class JobComputer {
  public:
   virtual ~JobComputer() = default;
@@ -40,9 +41,9 @@ class JobComputer {
   // between; mostly told while one is computed. Does not block.
   virtual void Expect(const PulledValuesPtr& /*values*/) {}
 
-  // Tries a snapshot of the model on the test data. Of the result, the
-  // figures and `error` count. The job has been prepared. Where the test data
-  // comes in parts, `figures` are those of all parts so far, the rest is of
+  // Evaluates a snapshot of the model on the test data. Only the figures and
+  // `error` of the result count. The job has been prepared. If the test data
+  // comes in parts, `figures` are those of all parts so far, and the rest is of
   // this part alone.
   virtual EvaluationResult Evaluate(const EvaluateTask& task) = 0;
 };

@@ -27,12 +27,12 @@ struct JobLimits {
   friend bool operator==(const JobLimits&, const JobLimits&) = default;
 };
 
-// What a job takes with these limits: each of its parameters is in the values
-// pulled, in the vector made of them, in a gradient for each batch that is
-// computed or under way, and in values pulled beside (twice where these are put
-// together, too); to go on without servers
-// takes the values pulled last and the sums of two items; and what the
-// allocator cannot use between them.
+// Returns the memory that a job takes with these limits. Each of its parameters
+// is in the pulled values, in the vector made of them, in a gradient for each
+// batch that is computed or under way, and in values pulled meanwhile (twice if
+// these are put together, too). To go on without servers takes the last pulled
+// values and the sums of two items. The allocator loses some memory between
+// them.
 int64_t JobBytes(const ClientOptions& options, const JobPlan& plan,
                  const JobLimits& limits);
 

@@ -56,7 +56,7 @@ class JobWork {
   // newer generation, and its plan may follow the one before (MayFollow).
   void Begin(const JobRecordPtr& record, Generation generation,
              ClientActions* out);
-  // Of the present generation.
+  // The lease must be of the present generation.
   void Take(Lease lease, absl::Time now);
   void Lose(const LeaseLost& lost);
   void Place(const Placement& placement, ClientActions* out);
@@ -64,7 +64,8 @@ class JobWork {
   // --- Answers to the actions ------------------------------------------------
   // Unavailable: the load is tried again after a pause, some times.
   void OnJobReady(absl::Status status, absl::Time now, ClientActions* out);
-  // Of the batch of the last FindRows of this job; or why they cannot be found.
+  // The rows of the batch of this job's last FindRows; or why they cannot be
+  // found.
   void OnRowsFound(const FindRows& batch, absl::StatusOr<BatchRowsPtr> rows,
                    absl::Time now, ClientActions* out);
   // A batch of this job was given up.
@@ -137,9 +138,10 @@ class JobWork {
   // job.
   void SayForgotten(ClientActions* out);
 
-  // Nothing is held, on its way or computed: it can be forgotten. Whoever does
-  // so raises WorkerState::first_incarnation to unused_incarnation(), or the
-  // servers would take what comes later for what came before.
+  // Nothing is held, on its way or computed: it can be forgotten. The caller
+  // that forgets it raises WorkerState::first_incarnation to
+  // unused_incarnation(). Otherwise the servers would take later pushes for
+  // earlier ones.
   bool idle() const;
   int64_t unused_incarnation() const { return routes_.unused_incarnation(); }
 
@@ -147,7 +149,7 @@ class JobWork {
   const JobRecord& record() const { return *record_; }
   Generation generation() const { return generation_; }
   int64_t clock() const { return pusher_.clock(); }
-  // Others may wait for its clock, or nobody ever does.
+  // Others may wait for its clock, or the job has no clocks.
   bool in_view() const {
     return !record_->plan.clocked() || joined_ != ViewNumber();
   }
@@ -176,7 +178,7 @@ class JobWork {
   void EndInvalidPull(ClientActions* out);
   // What was pulled for a lease, or in a view, is nothing to the next.
   void ForgetPulled();
-  // Who computes is told what the next batch will be computed from.
+  // Tells the computer which values the next batch will be computed from.
   void TellNext(ClientActions* out);
   // The next batch is to be computed from newer ones.
   void DropValues() {
@@ -199,7 +201,7 @@ class JobWork {
   bool GoesOnAt(ItemId item, int64_t from) const;
   // A batch is computed from them.
   void Used(const PulledValuesPtr& values);
-  // False: nobody is known to push to.
+  // False: no server is known for it.
   bool PushSkipped(LeasedItem* held, int64_t begin);
   bool Push(LeasedItem* held, const LeasedItems::Run& run,
             const ComputeResult& result, const PulledValues* values, bool skip);
@@ -240,8 +242,8 @@ class JobWork {
   void ForgetOldValues(ServerId server);
   // What is under way to the server is lost: its partitions step back.
   void StepBackServer(ServerId server);
-  // What is pushed to the server is kept until it is answered. Who leaves does
-  // not wait for room.
+  // The pushes to the server are kept until they are answered. A worker that is
+  // leaving does not wait for room.
   bool SendsAgain(ServerId server) const {
     return routes_.server(server).short_of_room && !worker_->draining;
   }
@@ -298,7 +300,7 @@ class JobWork {
   Generation generation_;
   bool preparing_ = false;
   bool ready_ = false;
-  int loads_failed_ = 0;  // In a row, with who has the data away.
+  int loads_failed_ = 0;  // In a row, while the source of the data is away.
   absl::Time load_again_ = absl::InfiniteFuture();
 
   Routes routes_;
@@ -306,7 +308,7 @@ class JobWork {
   Puller puller_;
   Pusher pusher_;
   PulledValuesPtr values_;  // Pulled, not yet used.
-  bool told_ = false;       // Who computes knows of them.
+  bool told_ = false;       // The computer knows them.
   PulledValuesPtr used_;    // Good for `uses_left_` more batches.
   int32_t uses_left_ = 0;
   RowFinder rows_;
@@ -323,7 +325,7 @@ class JobWork {
   PipelineDepth depth_;
   absl::Time pull_since_;
   ViewNumber joined_;
-  double rate_factor_ = 1;  // Of the present generation.
+  double rate_factor_ = 1;  // Belongs to the present generation.
   bool parked_ = false;  // The last pull that was answered waits at a server.
 
   // Belongs to the present session with the scheduler.

@@ -7,8 +7,8 @@
 //   ... compute: entry i is of row places[i] of each table ...
 //   result.rows = order.Pushes(plan, gradient);
 //
-// Of a matrix with a row for each key those of a partition are one run, so what
-// was pulled is copied once, and what is pushed not at all.
+// In a matrix with a row for each key, the rows of a partition are one run. So
+// pulled rows are copied once, and pushed rows are not copied at all.
 #ifndef EBB_CLIENT_KEY_ORDER_H_
 #define EBB_CLIENT_KEY_ORDER_H_
 
@@ -29,7 +29,7 @@ namespace ebb::client {
 // Immutable, so thread-safe.
 class KeyOrder {
  public:
-  // Of `keys`, which may repeat; (*places)[i] is the place of keys[i].
+  // Orders `keys`, which may repeat; (*places)[i] is the place of keys[i].
   KeyOrder(const JobPlan& plan, std::span<const uint64_t> keys,
            std::vector<int32_t>* places);
 

@@ -1,8 +1,8 @@
 // The items of one job that a worker has on lease: how far it is with each,
 // which batch comes next, and when the leases are to be renewed.
 //
-// A lease is renewed by progress, not by being alive: whoever owns this says
-// when something advanced, and renews only while that is not long ago.
+// A lease is renewed by progress, not by being alive. The owner says when
+// something advanced, and renews only for a short time after that.
 //
 // Thread-compatible.
 #ifndef EBB_CLIENT_LEASED_ITEMS_H_
@@ -61,8 +61,8 @@ class LeasedItems {
     int64_t end = 0;
   };
 
-  // Takes a lease, in the order of the items. Of an item that is held already
-  // it takes over what is to be skipped, and nothing else.
+  // Takes a lease, in the order of the items. For an item that is held already,
+  // it only takes over the ranges to skip.
   void Take(const JobPlan& plan, Lease lease, absl::Time now);
   void Remove(ItemId item);
   void Clear() { items_.clear(); }

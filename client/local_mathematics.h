@@ -14,7 +14,7 @@ namespace ebb::client {
 // read. InvalidArgument: there is no such algorithm, or it has no local rule.
 absl::StatusOr<LocalMathematics> LocalMathematicsOf(const JobRecord& record);
 
-// The same with an algorithm that somebody else made, as of a plugin, for the
+// The same with an algorithm that the caller made, as that of a plugin, for the
 // record's job.
 absl::StatusOr<LocalMathematics> LocalMathematicsWith(
     const Algorithm& algorithm, const v1::Job& job, const JobRecord& record);

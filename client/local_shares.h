@@ -1,10 +1,9 @@
-// What a worker computed for one item while servers were away: for each of
-// their partitions one sum over a run of whole batches, which is pushed as one
-// when somebody serves the partition again
-// (docs/decisions/0007-local-steps.md).
+// What a worker computed for one item while servers were away. Each of their
+// partitions has one sum over a run of whole batches. The sum is pushed as one
+// when the partition is served again (docs/decisions/0007-local-steps.md).
 //
-// A share is not sent, so a broken stream or a new term takes nothing from it:
-// it is there until the partition's mark is above where it begins.
+// A share is not sent yet, so a broken stream or a new term does not affect it.
+// It stays until the partition's mark is above its begin.
 //
 // Thread-compatible.
 #ifndef EBB_CLIENT_LOCAL_SHARES_H_
@@ -23,7 +22,7 @@ namespace ebb::client {
 struct LocalShare {
   int64_t begin = 0;
   int64_t end = 0;
-  // Of the oldest values that went into it; without a term.
+  // Names the oldest values that went into it; without a term.
   PushSegment segment;
   LedgerRow ledger;
   double loss_sum = 0;

@@ -7,11 +7,11 @@
 //   ComputeResult result = computer->Compute(local);
 //   training.End(task, &result);
 //
-// The core says with which batch a push ends (ComputeTask::push) and how much
-// before it belongs to it (gathered). Nothing that is gathered is marked, so
-// all of it may be lost at any time: a run that is not continued where it ended
-// begins anew. A task that would continue what is not here is Aborted; told
-// that the batch is cancelled, the core begins the run anew.
+// The core says with which batch a push ends (ComputeTask::push) and how many
+// earlier examples belong to it (gathered). Gathered examples are not marked,
+// so all of them may be lost at any time: a run that is not continued where it
+// ended begins anew. A task whose earlier part is not here is Aborted; then the
+// core cancels the batch and begins the run anew.
 #ifndef EBB_CLIENT_LOCAL_TRAINING_H_
 #define EBB_CLIENT_LOCAL_TRAINING_H_
 
@@ -37,10 +37,11 @@ namespace ebb::client {
 // A job's local rule, and the rate of its steps.
 struct LocalMathematics {
   std::unique_ptr<LocalRule> rule;
-  // Of the examples [begin, end) of the item, before the task's rate factor.
+  // The rate for the examples [begin, end) of the item, before the task's rate
+  // factor.
   std::function<double(ItemId item, int64_t begin, int64_t end)> rate;
-  // Of the rows of sparse tables, where the job trains some; else null. And how
-  // many a push may have of any.
+  // The rule for rows of sparse tables; null: the job trains none. `limits`
+  // says how many rows of any table a push may have.
   std::shared_ptr<const RowRule> rows;
   RunLimits limits;
 };
@@ -55,10 +56,10 @@ class LocalTraining {
 
   explicit LocalTraining(Maker maker) : maker_(std::move(maker)) {}
 
-  // The task with the values that the batch's gradient is to be taken at. They
-  // are good until End. Of a job without a local rule the task as it is.
-  // Aborted: the run is to begin anew. Else the maker's errors; Internal: what
-  // was pulled is no model.
+  // Returns the task with the values at which the batch's gradient is to be
+  // computed; they are valid until End. Without a local rule it is the task
+  // unchanged. Errors: Aborted: the run must begin anew. Internal: the pulled
+  // values are not of this model. Else the maker's errors.
   absl::StatusOr<ComputeTask> Begin(const ComputeTask& task);
 
   // `result` has the batch's sums; it gets those of the run, and what is to be
@@ -74,11 +75,12 @@ class LocalTraining {
     Generation generation;
     ItemId item;
     LocalMathematics mathematics;
-    RunRows rows{nullptr, {}};  // Of the run that is gathered.
-    // That the rule saw last. Not held: servers' memory lies behind it.
+    RunRows rows{nullptr, {}};  // Rows of the gathered run.
+    // The values that the rule saw last. Not owned: servers' memory lies behind
+    // them.
     std::weak_ptr<const PulledValues> pulled;
     int64_t position = 0;  // Where the next batch of it begins.
-    // Of the run that is gathered.
+    // The sums of the gathered run.
     int64_t gathered = 0;
     int64_t batches = 0;
     std::vector<uint64_t> oracle;

@@ -39,7 +39,7 @@ class PipelineDepth {
  private:
   static constexpr int kMuchLonger = 3;
 
-  // Of the last few: one that was held up says nothing.
+  // The last few durations: a single one that was delayed tells little.
   class Recent {
    public:
     void Add(absl::Duration took) { last_[added_++ % kKept] = took; }

@@ -11,8 +11,8 @@
 namespace ebb::client {
 
 // Decodes the values of all partitions into the flat vector, `out`, of
-// plan.parameters floats. Internal: they are not of this job, or a server
-// answered what is no such encoding.
+// plan.parameters floats. Internal: they are not of this job, or a server's
+// answer cannot be decoded.
 absl::Status Assemble(const JobPlan& plan, const PulledValues& values,
                       std::span<float> out);
 

@@ -32,8 +32,9 @@ struct PullSpec {
   int64_t snapshot = 0;
   Encoding encoding = Encoding::kFloat32;
   BatchRowsPtr rows;  // Null: the job has no sparse tables.
-  // Of partitions that are away the values of the pull before will do, if they
-  // are of the same generation; those of this one are kept for the next.
+  // For partitions that are away, the values of the pull before are used, if
+  // they are of the same generation. The values of this pull are kept for the
+  // next.
   bool go_on = false;
 };
 
@@ -44,7 +45,7 @@ class Puller {
     kPulling,
     kDone,             // TakeValues() has them all.
     kNeedsPlacement,   // Some partition is elsewhere: ask the scheduler.
-    kClosed,           // Rounds: nobody needs this round any more.
+    kClosed,           // Rounds: the round is closed on all servers.
     kNotInView,        // SSP: the worker must join again.
     kOtherGeneration,  // `generation()` is the servers'.
     kNoSnapshot,
@@ -55,13 +56,13 @@ class Puller {
 
   void Start(const PullSpec& spec);
   void Cancel() { state_ = State::kIdle; }
-  // Of what was pulled before nothing will do.
+  // Discards all values that were pulled before.
   void Forget() {
     Cancel();
     last_.reset();
     cache_.Clear();
   }
-  // Of the partition rows that were pulled before are too old.
+  // Earlier pulled rows of the partition are too old.
   void DropRows(PartitionId partition) { cache_.Drop(partition); }
   // What is still to be asked for is for an earlier batch than was thought.
   void LowerTarget(int64_t clock) {
@@ -113,14 +114,16 @@ class Puller {
   // As HaveRows, with those that were there.
   bool CompleteRows(const PullSegment& segment, int64_t clock,
                     std::vector<Payload> rows);
-  // Of the values that are asked for of the partition, at most, with its keys.
+  // The most bytes of values, with their keys, that are requested of the
+  // partition.
   int64_t BytesOf(PartitionId p) const;
   void HaveLast(PartitionId p);
   // What a server need not send again of the partition, served in the term.
   std::optional<int64_t> KnownUpdates(PartitionId p, Term term) const;
 
   const int32_t partitions_;
-  const int64_t partition_bytes_;  // Of the largest, without rows.
+  // Size of the largest partition, without rows.
+  const int64_t partition_bytes_;
   const std::vector<SparseTablePlan> tables_;
   std::vector<bool> dense_;  // By partition: it has dense values.
   State state_ = State::kIdle;

@@ -4,18 +4,18 @@
 //
 //   batch ──> pushes per server ──> one segment per partition
 //
-// Of what is for one server, so much is on its way at once as its window
-// allows; the rest waits, in its order, for answers (Pump).
+// The pushes to a server on their way at once are limited by its window. The
+// others wait in their order, and Pump sends them when answers come.
 //
 // A batch is settled once every segment of it was answered or given up; only
 // one with no refusal counts. Pushes to a server are numbered within an
 // incarnation (client/routes.h), and one that is lost is never repeated:
 // stepping back gives up all that are on their way to the server.
 //
-// One that was refused for want of room is no lost one. To a server that is
-// short of room pushes are kept until they are answered, and sent again as they
-// are, one at a time until it takes one: were they computed again, the server's
-// network would be full of pulls for pushes that it refuses.
+// A push that was refused for lack of room is not lost. Pushes to a server that
+// is short of room are kept until they are answered. They are sent again
+// unchanged, one at a time until the server takes one. If they were computed
+// again, the pulls for refused pushes would fill the server's network.
 //
 // Thread-compatible.
 #ifndef EBB_CLIENT_PUSHER_H_
@@ -99,10 +99,10 @@ class Pusher {
   // segments, each once. Empty: it was not on its way.
   std::optional<Push> Take(const PushId& id);
   void Settle(const BatchPtr& batch, bool refused);
-  // The server had no room for what is left of the push, which is kept, and so
-  // takes none of those after it: all begin anew, in their order and another
-  // incarnation, as far as they are wanted. Of the others the segments are
-  // settled as refused.
+  // The server had no room for the rest of the push. It is kept, so the server
+  // takes none of the later ones: all begin anew, in their order and with
+  // another incarnation, as far as they are wanted. The segments of the
+  // unwanted ones are settled as refused.
   void SendAgain(const PushId& id, Push refused, const WorkerStamp& stamp,
                  Wanted wanted, Routes* routes);
 

@@ -28,7 +28,7 @@ class Routes {
   struct Server {
     SessionId session;
     std::string address;
-    // Of this worker's pushes to this life of the server.
+    // Numbers this worker's pushes to this life of the server.
     int64_t incarnation = 0;
     int64_t next_sequence = 0;
     // It answered what was asked last, or is another life since.
@@ -38,9 +38,9 @@ class Routes {
     CallFailure why;
     // A call that began after the first that failed has failed, too.
     bool failed_again = false;
-    // When the first push failed of those since the last that was answered;
-    // InfiniteFuture: none did. Whether one that began later failed, too: pulls
-    // that are answered say nothing of the way of pushes, which are larger.
+    // When the first push failed since the last one that was answered;
+    // InfiniteFuture: none did. pushes_fail: one that began later failed, too.
+    // Answered pulls say little about pushes, which are larger.
     absl::Time push_failed_at = absl::InfiniteFuture();
     bool pushes_fail = false;
     // A question after the first failure was answered: what was asked before
@@ -121,7 +121,7 @@ class Routes {
   void FailedAgain(ServerId id) { servers_.at(id).failed_again = true; }
   // The servers of partitions that do not answer.
   std::vector<ServerId> Broken() const;
-  // Nobody is known to serve the partition, or who does so does not answer.
+  // No server is known for the partition, or its server does not answer.
   bool Away(PartitionId p) const {
     return !at(p).known || !server(at(p).server).answers;
   }
@@ -136,7 +136,7 @@ class Routes {
   std::vector<Route> routes_;
   std::map<ServerId, Server> servers_;
   int64_t version_ = 0;
-  // Of servers that failed, also in the past: at most one for each.
+  // Servers that failed, also in the past: at most one entry for each.
   absl::btree_set<std::pair<absl::Time, ServerId>> retries_;
 };
 

@@ -2,14 +2,14 @@
 // pulled again, where a job's tables say so (the process cache of Petuum:
 // docs/decisions/0021-cached-rows.md).
 //
-// A row may be used for a batch if the answer that brought it would have been
-// an answer to that batch's own pull: of the same partition in the same term,
-// and when it was given every worker of the view had come as far as the batch's
-// clock less the clock bound of the table. Where a table says for how many
-// batches, too, it is no older than that; and without a clock bound nothing
-// else counts.
+// A row may be used for a batch if the answer that brought it could also have
+// answered that batch's own pull. The answer came from the same partition in
+// the same term. When it was given, every worker of the view had reached the
+// batch's clock less the table's clock bound. If the table limits the batches,
+// too, the row is no older than that. Without a clock bound only this limit
+// counts.
 //
-// What this worker pushed since is not in it.
+// The cache lacks what this worker pushed since.
 //
 // Thread-compatible.
 #ifndef EBB_CLIENT_ROW_CACHE_H_
@@ -30,7 +30,7 @@
 
 namespace ebb::client {
 
-// Of all rows that batches read of tables with a cache.
+// Counts the rows that batches read of tables with a cache.
 struct CachedRowCounts {
   int64_t used = 0;    // Were there.
   int64_t pulled = 0;  // Were not, or not any more.
@@ -47,9 +47,10 @@ struct CachedRows {
   struct Table {
     int32_t table = 0;
     int64_t keys = 0;
-    // Of all keys, those that are asked for unfilled; empty: none is there.
+    // The rows of all keys, with those that are requested left unfilled; empty:
+    // no row was there.
     std::vector<float> rows;
-    // Of those that are asked for the place among the keys.
+    // The places of the requested keys among the keys.
     std::vector<int32_t> missing;
     std::vector<uint64_t> asked;  // Their keys, of a table with a cache.
   };
@@ -72,9 +73,9 @@ class RowCache {
   // What is there of the partition, served in the term, for that batch.
   CachedRows Find(PartitionId partition, Term term,
                   const std::vector<PullRows>& wanted);
-  // Takes what was answered to what `found` asked for, and makes all rows of
-  // it, as they were wanted; nothing: it is no such answer. `clock`: of the
-  // smallest clock of the view then.
+  // Takes the answer to the request of `found`, and returns all rows of it, as
+  // they were wanted; nullopt: the answer does not fit the request. `clock` is
+  // the smallest clock of the view at that time.
   std::optional<std::vector<Payload>> Complete(CachedRows found,
                                                PartitionId partition, Term term,
                                                int64_t updates, int64_t clock,
@@ -108,7 +109,7 @@ class RowCache {
   struct Table {
     int64_t most = 0;  // Rows; 0: none are kept.
     int64_t batches = 0;
-    int64_t bound = 0;  // Of clocks.
+    int64_t bound = 0;  // The bound in clocks.
     int64_t width = 0;
     absl::flat_hash_map<uint64_t, uint32_t> places = {};
     std::vector<Block> blocks = {};
@@ -127,11 +128,11 @@ class RowCache {
 
   bool on_ = false;
   std::vector<Table> tables_;
-  // By partition: the batch up to which nothing that was pulled counts.
+  // By partition: rows pulled up to this batch are not used.
   std::vector<int64_t> dropped_;
   CachedRowCounts counts_;
 
-  // Of the batch that is begun.
+  // The batch that is begun, and its clock.
   int64_t batch_ = 0;
   int64_t clock_ = 0;
 };

@@ -11,7 +11,7 @@
 
 namespace ebb::client {
 
-// Of one job, one batch at a time.
+// Finds the rows of one job, one batch at a time.
 class RowFinder {
  public:
   // The batch's rows; null: they are not known (yet), and are being asked for,
@@ -37,7 +37,7 @@ class RowFinder {
 
  private:
   bool asked_ = false;
-  BatchRowsPtr found_;  // Of the last batch that was asked for.
+  BatchRowsPtr found_;  // The rows of the last batch that was asked for.
 };
 
 }  // namespace ebb::client

@@ -37,7 +37,7 @@ struct RunLimits {
 // Thread-compatible.
 class RunRows {
  public:
-  // Of a job that trains none, only writes some, `rule` is null.
+  // `rule` is null for a job that trains no rows, and only writes some.
   RunRows(std::shared_ptr<const RowRule> rule, const RunLimits& limits)
       : rule_(std::move(rule)), limits_(limits) {}
 
@@ -50,8 +50,9 @@ class RunRows {
   absl::StatusOr<std::vector<std::vector<Payload>>> ValuesOf(
       const JobPlan& plan, const PulledValues& pulled) const;
 
-  // Of a batch, ComputeResult::rows. ResourceExhausted: a push would have more
-  // than the limits; then, and with any other error, what is kept is of no use.
+  // Adds ComputeResult::rows of a batch. ResourceExhausted: a push would have
+  // more rows than the limits allow. After any error the kept rows are
+  // unusable.
   absl::Status Add(const JobPlan& plan, const LocalStep& step,
                    const std::vector<std::vector<PushRows>>& rows);
 
@@ -61,8 +62,8 @@ class RunRows {
       const JobPlan& plan, const LocalPush& push) const;
 
  private:
-  // Of one table in one partition. What is kept of row i are `stride` floats,
-  // or words of another kind, at i * stride.
+  // One table in one partition. Row i keeps `stride` floats, or words of
+  // another kind, at i * stride.
   struct Table {
     absl::flat_hash_map<uint64_t, int32_t> places;
     std::vector<uint64_t> keys;  // By place.

@@ -5,9 +5,9 @@
 // It keeps the session with the scheduler and leaves in good order; what is
 // done for a job is JobWork's (job_work.h), for an evaluation EvaluationWork's.
 //
-// Messages and time in, actions out; no thread, socket, clock or disk inside.
-// It has no state worth saving: whoever gets a lease next starts at a hint, and
-// the first replies correct it (docs/protocol.md, "A worker").
+// Messages and time go in, actions come out; it has no thread, socket, clock or
+// disk. It has no state worth saving: the next holder of a lease starts at a
+// hint, and the first replies correct it (docs/protocol.md, "A worker").
 //
 // Thread-compatible: the shell holds one lock around it.
 #ifndef EBB_CLIENT_TRAINING_CORE_H_
@@ -89,7 +89,7 @@ class TrainingCore {
   const FailedCalls& failed_calls() const { return worker_.failed_calls; }
   // How many servers of its jobs it has not reached for a while.
   int64_t UnreachedServers(absl::Time now) const;
-  size_t jobs() const { return works_.size(); }  // That it remembers.
+  size_t jobs() const { return works_.size(); }  // Jobs that it remembers.
   int64_t clock(JobId job) const;
   std::vector<ItemId> held(JobId job) const;
 
@@ -101,7 +101,7 @@ class TrainingCore {
 
   // Null: nothing is remembered of the job.
   JobWork* Find(JobId job);
-  // Of the generation, ready or being prepared.
+  // Returns the work of this generation, ready or being prepared.
   JobWork& WorkFor(const JobRecordPtr& record, Generation generation,
                    ClientActions* out);
 

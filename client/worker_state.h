@@ -1,5 +1,5 @@
-// What the jobs of one worker share. Whoever runs them keeps it up to date;
-// they read it, number their pulls by it and use its one computation.
+// What the jobs of one worker share. TrainingCore keeps it up to date; the jobs
+// read it, number their pulls by it and use its one computation.
 #ifndef EBB_CLIENT_WORKER_STATE_H_
 #define EBB_CLIENT_WORKER_STATE_H_
 
@@ -17,9 +17,9 @@ namespace ebb::client {
 
 // What servers that were away made of it.
 struct LocalSteps {
-  int64_t batches = 0;  // Of which something was kept.
-  int64_t applied = 0;  // Shares: by all of their partitions; …
-  int64_t refused = 0;  // … not by all.
+  int64_t batches = 0;  // Batches of which some part was kept.
+  int64_t applied = 0;  // Shares that all of their partitions applied.
+  int64_t refused = 0;  // Shares that some partition refused.
   // Examples of held items that a server came back without.
   int64_t taken_back = 0;
 };
@@ -31,7 +31,7 @@ struct WorkerState {
   const ClientOptions options;
   bool connected = false;    // To the scheduler.
   bool draining = false;     // No new batch is begun.
-  int64_t next_request = 1;  // Of pulls, to any server.
+  int64_t next_request = 1;  // Numbers the pulls, to any server.
   // Above all that were used for jobs that are forgotten (routes.h).
   int64_t first_incarnation = 0;
   Computation computation;
@@ -41,7 +41,7 @@ struct WorkerState {
   // There is room for the values of an evaluation, or for those of a batch.
   bool evaluates_alone = false;
   LocalSteps local_steps;
-  CachedRowCounts cached_rows;  // Of all pulls that ended.
+  CachedRowCounts cached_rows;  // Counts over all pulls that ended.
   FailedCalls failed_calls{};
 };
 

@@ -1,7 +1,8 @@
-# EBB_UNITY: sources of a library are compiled several at a time, so that what
-# they include is read once for all of them. That takes a third of the time, and
-# a change of one source compiles its neighbours, too. The presets dev and tidy
-# compile each source alone: they find a source that lacks an #include.
+# EBB_UNITY: the build compiles several sources of a library at a time, so that
+# the compiler reads what they include once for all of them. This takes a third
+# of the time; in return, a change of one source compiles its neighbours, too.
+# The presets dev and tidy compile each source alone, and so find a source that
+# lacks an #include.
 #
 #   ebb_join_sources(OUTPUT NAME SOURCES...)
 #       OUTPUT: what to compile instead of the sources, which are relative to

@@ -53,7 +53,7 @@ TEST(KeysTest, EveryKeyHasAShortWord) {
 TEST(KeysTest, WordsAreTheFirstSentenceOfTheComment) {
   const KeyWords words;
   EXPECT_EQ(words.Find(*v1::Train::descriptor()->FindFieldByName("epochs")),
-            "How often every example is gone through");
+            "How often workers go through every example");
   EXPECT_EQ(words.Find(*v1::Job::descriptor()->FindFieldByName("seed")),
             "Seed of the initial values, of dropout and of the data order");
 }

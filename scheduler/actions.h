@@ -72,7 +72,8 @@ struct SendWorker {
   LinkId link;
   SchedulerToWorker message;
 };
-// Its session has another link now. Whoever is still there registers anew.
+// Its session has another link now. A worker that is still on this link
+// registers anew.
 struct CloseWorker {
   LinkId link;
 };
@@ -135,8 +136,8 @@ class NumberSource {
   }
   // One that was drawn and stored: no surprise.
   void Remember(uint64_t number) { last_ = std::max(last_, number); }
-  // Whether one was met that a scheduler drew whom this one does not remember:
-  // its store is an older copy, or was lost.
+  // Whether the scheduler met a number that another scheduler drew and that it
+  // does not remember. Then its store is an older copy, or was lost.
   bool surprised() const { return surprised_; }
   uint64_t last() const { return last_; }
 

@@ -1,9 +1,10 @@
-// Which worker works for which job: shares of share_out.h, made of workers.
+// Decides which worker works for which job: the shares of share_out.h, made of
+// workers.
 //
 // A worker belongs to at most one job at a time, and leases go to a job's own
 // workers only. Workers move at once when shares change: those without work
-// first, then those with the least; nobody moves without a job that gains by
-// it, except beyond a job's maximum. Workers that no job may have are idle.
+// first, then those with the least. A worker moves only if a job gains by it,
+// or if its job is beyond its maximum. Workers that no job may have are idle.
 //
 // Decision logic only. Thread-compatible. The cluster outlives it; its workers
 // are changed (WorkerInfo::job) by this class alone.
@@ -27,7 +28,7 @@ class Allotment {
   struct JobClaim {
     JobId job;
     WorkerClaim claim;
-    int64_t limit = 0;  // More it may not have, even if nobody else wants them.
+    int64_t limit = 0;  // The most that it may have, even if others are idle.
     friend bool operator==(const JobClaim&, const JobClaim&) = default;
   };
   struct Move {
@@ -75,11 +76,11 @@ class Allotment {
 
   Cluster& cluster_;
   int64_t workers_ = 0;
-  std::map<JobId, std::set<SessionId>> of_;  // Of 0: idle.
+  std::map<JobId, std::set<SessionId>> of_;  // Those of job 0 are idle.
   std::set<SessionId> choosy_;               // Maybe not able for every job.
   std::map<JobId, int64_t> able_;            // As far as asked for.
   bool changed_ = true;
-  std::vector<JobClaim> jobs_;  // Of the last Rebalance.
+  std::vector<JobClaim> jobs_;  // Claims at the last Rebalance.
   const std::set<SessionId> none_;
 };
 

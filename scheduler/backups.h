@@ -1,6 +1,6 @@
-// Who helps whom at the end of an epoch, a round or a job: a worker that would
-// be idle, or begin the next epoch, gets an item of one that will need clearly
-// longer for it.
+// Decides which worker helps which at the end of an epoch, a round or a job. A
+// worker that would be idle, or begin the next epoch, gets an item of a worker
+// that will need clearly longer for it.
 //
 // An item that its worker has not begun is moved: taken from it, and leased to
 // the other. One that it has begun is leased a second time (a backup task):
@@ -50,7 +50,7 @@ class Pace {
   std::optional<absl::Time> busy_since_;
   absl::Duration unheard_;
   int64_t examples_ = 0;  // As last heard.
-  // Of the last seconds, the latest counting most.
+  // Over the last seconds, the latest counting most.
   double computed_ = 0;
   absl::Duration took_;
 };
@@ -81,24 +81,24 @@ class Backups {
   void Heard(SessionId worker, int64_t examples, bool waited, absl::Time now);
   void Gone(SessionId worker) { paces_.erase(worker); }
 
-  // Of two workers whose pace is known, by as much as makes it worth to compute
-  // something twice.
+  // Whether one is faster by so much that it is worth to compute something
+  // twice; both paces are known.
   bool MuchFaster(SessionId one, SessionId other) const;
-  // Time per example, of the slowest whose pace is known; zero: nobody's is.
+  // Time per example of the slowest with a known pace; zero: none is known.
   absl::Duration SlowestPace() const;
 
   // --- Decisions -------------------------------------------------------------
   struct Help {
     int64_t ordinal = 0;
-    SessionId from;  // Who has it.
+    SessionId from;  // The worker that has it.
     SessionId to;
-    bool begun = false;  // By who has it.
+    bool begun = false;  // By the worker that has it.
   };
   // Whether it is time for a Look(), which goes through all leases; the next
   // is a while later.
   bool Due(absl::Time now);
-  // Who of `helpers` is to help whom, each at most once, with items below
-  // `end`; those that `leave_alone` names are left alone.
+  // Says which of `helpers` are to help which workers, each at most once, with
+  // items below `end`; it leaves alone those that `leave_alone` names.
   using Predicate = absl::FunctionRef<bool(int64_t ordinal)>;
   std::vector<Help> Look(const std::vector<SessionId>& helpers, int64_t end,
                          Predicate leave_alone) const;
@@ -122,7 +122,7 @@ class Backups {
   // What the worker has to do of items below `end`.
   int64_t RestOf(SessionId worker, int64_t end) const;
   int64_t Rest(int64_t ordinal) const;
-  // Of all workers together; nullopt: nothing is known yet.
+  // The mean over all workers; nullopt: no pace is known yet.
   std::optional<absl::Duration> MeanPace() const;
 
   const SchedulerOptions& options_;

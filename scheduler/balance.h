@@ -36,8 +36,8 @@ std::optional<WantedMove> NextMove(
     const std::map<PartitionId, ServerId>& moving,
     const std::set<ServerId>& avoid);
 
-// Whom to give a partition: the one of `servers`, which are not none, with the
-// fewest.
+// Returns the server of `servers` (at least one) with the fewest partitions: it
+// gets the next.
 ServerId Emptiest(const PlacementTable& placement,
                   const std::set<ServerId>& servers);
 

@@ -1,4 +1,4 @@
-// Who is there: the servers and workers a scheduler knows.
+// The servers and workers that a scheduler knows.
 #ifndef EBB_SCHEDULER_CLUSTER_H_
 #define EBB_SCHEDULER_CLUSTER_H_
 
@@ -19,7 +19,7 @@ namespace ebb::scheduler {
 
 // What a server last said of one job, for people.
 struct ServerReport {
-  int64_t updates = 0;  // Of the scheduler's life.
+  int64_t updates = 0;  // In the scheduler's life.
   std::string problem;  // Empty: none.
   ServerProblem problem_kind = ServerProblem::kOther;
   // Pushes refused for want of room: in the last report with any.
@@ -35,7 +35,7 @@ struct ServerInfo {
   int64_t process_id = 0;
   LinkId link;
   bool connected = false;
-  bool empty = false;  // It had nothing of any job when it registered.
+  bool empty = false;  // It had no part of any job when it registered.
   // Connected or lost since; or heard of, if it never connected.
   absl::Time since = absl::InfinitePast();
   absl::Time last_heard = absl::InfinitePast();
@@ -44,10 +44,10 @@ struct ServerInfo {
   std::string shared_folder;
   std::string store;
   bool leaving = false;
-  StoreDamage store_damage;    // Of its present life.
+  StoreDamage store_damage;    // In its present life.
   bool told_to_leave = false;  // LeaveNow was sent.
   bool goodbye = false;        // It left in good order.
-  // Of another process with this id that was refused last.
+  // The process with this id that was refused last.
   SessionId refused;
   std::string refusal;
   absl::Time refused_at = absl::InfinitePast();
@@ -63,7 +63,7 @@ struct ServerInfo {
 // A server that a daemon does not reach, as it last said.
 struct UnreachedServer {
   PeerTrouble trouble;
-  absl::Time since;  // Of the first call that failed.
+  absl::Time since;  // When the first failing call began.
   absl::Time told;   // When the scheduler first heard of it.
   // The daemon computes without it for now.
   bool goes_on = false;
@@ -81,9 +81,9 @@ struct WorkerInfo {
   bool parked = false;
   bool goodbye = false;  // It leaves in good order.
   bool silent = false;   // Its lease ran out, and it was not heard since.
-  JobId silent_in;       // Whose lease that was; of a silent one.
+  JobId silent_in;       // The job whose lease it was, if it is silent.
   int64_t examples = 0;  // Computed in its life, as it last said.
-  JobId job;             // That it works for: see allotment.h. 0: it is idle.
+  JobId job;  // The job for which it works (allotment.h); 0: it is idle.
   // As in RegisterWorker.
   JobId only_job;
   bool no_evaluations = false;

@@ -62,10 +62,10 @@ class Divergence {
   const bool watched_;
   const int64_t epoch_;     // Examples of one.
   const int64_t patience_;  // Examples for which a loss must stay bad.
-  const int64_t least_;     // Examples before anybody says that it never fell.
+  const int64_t least_;  // Examples after which a loss counts as never falling.
   const double guess_;
 
-  int64_t first_at_ = -1;  // Of the first loss; -1: none was heard.
+  int64_t first_at_ = -1;  // At the first loss; -1: none was heard.
   int64_t last_at_ = -1;
   double start_ = 0;
   double best_ = 0;
@@ -80,7 +80,7 @@ class Divergence {
 // that.
 struct Lateness {
   double mean_staleness = 0;       // Updates.
-  bool asynchronous = false;       // Nobody waits for anybody.
+  bool asynchronous = false;       // Workers do not wait for others.
   bool scales_late_steps = false;  // dynsgd.
 };
 

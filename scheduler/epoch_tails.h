@@ -1,5 +1,5 @@
-// How long the ends of epochs drag on: from when the first worker that asks
-// finds nothing of the epoch that nobody has, to when all of it is applied.
+// How long the ends of epochs drag on: from the first time that a worker asks
+// and every open item of the epoch is taken, until all of the epoch is applied.
 //
 // Thread-compatible. Belongs to a TrainingJob.
 #ifndef EBB_SCHEDULER_EPOCH_TAILS_H_
@@ -13,9 +13,9 @@
 
 namespace ebb::scheduler {
 
-// Of the scheduler's life, and of epochs in which no server was away. Each
-// counts once, as it ended first: a server that comes back with less opens some
-// again.
+// Counts in the scheduler's life, over epochs in which no server was away. Each
+// epoch counts once, when it first ends: a server that comes back with less
+// opens some again.
 struct EpochTailCounts {
   std::map<int32_t, absl::Duration> ends;  // By epoch.
   absl::Duration sum;
@@ -26,7 +26,7 @@ struct EpochTailCounts {
 
 class EpochTails {
  public:
-  // A worker asks, and epochs [full, open) have nothing that nobody has.
+  // A worker asks, and all open items of epochs [full, open) are taken.
   void Asked(int32_t full, int32_t open, absl::Time now) {
     dry_.erase(dry_.lower_bound(open), dry_.end());  // Open again.
     for (int32_t e = full; e < open; ++e) dry_.try_emplace(e, now);
@@ -34,7 +34,7 @@ class EpochTails {
   bool Ends(int32_t full) const {
     return !dry_.empty() && dry_.begin()->first < full;
   }
-  // Epochs below `full` are applied; `slowest_batch`: of whoever is there.
+  // Epochs below `full` are applied; `slowest_batch`: of the workers present.
   void Ended(int32_t full, absl::Duration slowest_batch, absl::Time now) {
     while (Ends(full)) {
       const auto [epoch, since] = *dry_.begin();

@@ -1,7 +1,7 @@
-// The evaluations of one job, one after the other: a snapshot is pinned on
-// every partition, then one worker computes it, and where that is slow another,
-// too; where a server or all of them fail, it is begun again with another
-// snapshot.
+// The evaluations of one job, one after the other. A snapshot is pinned on
+// every partition; then one worker computes it, and if that is slow, another
+// does so, too. If a server or all of these workers fail, the evaluation begins
+// again with another snapshot.
 //
 //   due ──> pinning ──(all partitions)──> wants a worker ──> computing ──> done
 //             ^                                                  |
@@ -26,8 +26,8 @@ namespace ebb::scheduler {
 
 class Evaluator {
  public:
-  // All outlive it. Of `state` it reads the generation and the evaluations;
-  // the caller adds those that it is handed.
+  // All arguments outlive it. It reads the generation and the evaluations in
+  // `state`; the caller adds the evaluations that it is handed.
   Evaluator(const SchedulerOptions& options, const JobRecord& record,
             const JobState& state, const PlacementTable& placement)
       : options_(options),
@@ -36,15 +36,15 @@ class Evaluator {
         placement_(placement) {}
 
   bool underway() const { return running_.has_value(); }
-  // Who evaluates; 0: nobody yet.
+  // The worker that evaluates; 0: none yet.
   SessionId worker() const { return running_ ? running_->worker : SessionId(); }
-  // Who does so, too; 0: nobody.
+  // The second worker that does so; 0: none.
   SessionId second() const { return running_ ? running_->second : SessionId(); }
   // None is under way, and none is to come.
   bool AllDone() const;
 
-  // What was evaluated before is lost with the scheduler's store. Of those that
-  // are due, which would all have the values of now, only the newest is made.
+  // Earlier evaluations are lost with the scheduler's store. Those that are due
+  // would all have the values of now, so only the newest is made.
   void Lost(int32_t epochs_full);
   // Begins the next, if `epochs_full` says that it is due and none is under
   // way.
@@ -55,7 +55,7 @@ class Evaluator {
   void ServersBack(Context* context);
 
   void SnapshotTaken(const ServerInfo& server, const SnapshotReply& reply);
-  // Whether the snapshot is there, and nobody computes it.
+  // Whether the snapshot is there, and no worker computes it.
   bool WantsWorker() const;
   EvaluationLease Lease(const JobRecordPtr& record, SessionId worker,
                         absl::Time now);
@@ -78,8 +78,8 @@ class Evaluator {
     int64_t snapshot = 0;
     std::set<PartitionId> pinned;
     int64_t position = 0;
-    SessionId worker;           // 0: nobody yet.
-    SessionId second;           // 0: nobody.
+    SessionId worker;           // 0: none yet.
+    SessionId second;           // 0: none.
     bool leased_again = false;  // To a second, be it gone.
     absl::Time deadline;
     int attempts = 0;

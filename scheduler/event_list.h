@@ -14,7 +14,7 @@
 namespace ebb::scheduler {
 
 struct PastEvent {
-  int64_t number = 0;  // Of the scheduler's life, from 1.
+  int64_t number = 0;  // Numbers the events of the scheduler's life, from 1.
   absl::Time when;
   LogEvent what;
 };

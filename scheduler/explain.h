@@ -17,7 +17,7 @@ inline constexpr absl::Duration kPause = absl::Seconds(1);
 // Refusals of pushes that are longer ago are over.
 inline constexpr absl::Duration kPushesBack = absl::Seconds(3);
 
-// For how long nothing of the job was applied; zero: it advances, or is over.
+// How long no push to the job was applied; zero: it advances, or is over.
 absl::Duration NotAdvancing(const SchedulerShell::Picture& picture,
                             const TrainingJob& job);
 

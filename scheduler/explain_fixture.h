@@ -1,5 +1,5 @@
-// For tests of what is said of jobs and workers: a core, what servers and
-// workers say to it, and who watches it.
+// For tests of what is said about jobs and workers: a core, the messages of
+// servers and workers to it, and an observer.
 #ifndef EBB_SCHEDULER_EXPLAIN_FIXTURE_H_
 #define EBB_SCHEDULER_EXPLAIN_FIXTURE_H_
 

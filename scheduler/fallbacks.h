@@ -51,7 +51,7 @@ class Fallbacks {
   Fallback& Of(ServerId server);
 
   struct Untold {
-    ServerId server;  // That came back with it last.
+    ServerId server;  // The last server that came back with it.
     SessionId session;
     MarkSet had;  // When the first did.
   };

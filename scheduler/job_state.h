@@ -35,7 +35,7 @@ enum class DivergencePause : uint8_t {
 struct Evaluation {
   int32_t epoch = 0;        // The first snapshot after this epoch was full.
   int64_t position = 0;     // Examples surely in the snapshot.
-  int64_t examples = 0;     // Of the test data.
+  int64_t examples = 0;     // Examples of the test data.
   double loss = 0;          // Mean over them.
   double accuracy = 0;      // -1: no classification.
   std::string error;        // Why there is none.
@@ -60,16 +60,16 @@ struct JobState {
   std::string rolled_back;  // The latest rollback, for people; empty: none.
   JobPhase phase = JobPhase::kRunning;
   std::string reason;
-  std::vector<ServerId> owners;  // By partition; -1: nobody.
-  // In a row, by item ordinal. Of those quarantined for a batch: how many led
-  // to it; nothing of those that an older ebb stored.
+  std::vector<ServerId> owners;  // By partition; -1: none.
+  // Failures in a row, by item ordinal. For items quarantined for a batch: how
+  // many led to it; no entry if an older ebb stored the item.
   std::map<int64_t, int32_t> failures;
   std::vector<int64_t> quarantined;  // Item ordinals.
   // Where the batch begins that the last failed lease ended in, by item
   // ordinal.
   std::map<int64_t, int64_t> failed_at;
-  // What is wrong with each that is quarantined. Of those that an older ebb
-  // stored `reason` is all there is.
+  // Why each quarantined item is quarantined. For items that an older ebb
+  // stored there is only `reason`.
   std::map<int64_t, QuarantineReason> why_quarantined;
   std::vector<SkippedRange> skipped;
   // At most kMostEvaluations: see AddEvaluation.
@@ -77,13 +77,13 @@ struct JobState {
   bool paused_by_operator = false;
   int32_t scaled_workers = -1;  // At most; 0: no limit; -1: as in the plan.
   // By partition: the newest term that was drawn for its owner; 0: none yet.
-  // Who claims it with an older one is an owner of before.
+  // A server that claims it with an older term is a former owner.
   std::vector<Term> owned_since;
   int32_t servers = 0;  // Over how many the partitions lie at most; 0: all.
   // By partition: the shared folder that has the newest durable version that
-  // its owner told of, or, before the first, the owner's; empty: it may be in
-  // no folder. Who has the folder may take the partition over. And the term of
-  // that version; 0: none yet.
+  // its owner reported; before the first report, the owner's folder. Empty: it
+  // may be in no folder. A server with this folder may take the partition over.
+  // durable_term is the term of that version; 0: none yet.
   std::vector<std::string> durable_in;
   std::vector<Term> durable_term;
   // By partition: the term in which another owner got it, the last time; 0:

@@ -1,16 +1,16 @@
-// Who works on what: the leases of one job.
+// The leases of one job: which worker works on which item.
 //
 //   open ──lease──> leased ──done──> hinted ──marks full──> full
 //    ^                |                 |                     |
 //    +──end, expiry───+──not confirmed──+──a mark fell────────+
 //
 // An item may be leased to a second worker, too (its backup): when one of the
-// two leases ends, the item stays leased by the other; who says that it is done
-// says so for both.
+// two leases ends, the item stays leased by the other. A worker that says that
+// the item is done says so for both.
 //
-// A lease only avoids wasted work: an item leased to nobody, or to two workers,
-// is as safe as any other. The lowest open item goes first, so items that
-// reopen come before fresh ones.
+// A lease only avoids wasted work: an item leased to no worker, or to two, is
+// as safe as any other. The lowest open item goes first, so items that reopen
+// come before fresh ones.
 //
 // Thread-compatible. The plan and the marks outlive the table.
 #ifndef EBB_SCHEDULER_LEASE_TABLE_H_
@@ -53,12 +53,13 @@ class LeaseTable {
   void TakeMoved(int64_t ordinal, SessionId worker, absl::Time expires);
 
   // The worker no longer works on it: done as it says (no backup goes on then),
-  // or open again. Ignored when somebody else holds it.
+  // or open again. Ignored when another worker holds it.
   void Done(int64_t ordinal, SessionId worker, absl::Time confirm_until);
   void Release(int64_t ordinal, SessionId worker);
 
-  // A worker takes up a lease of before the scheduler's restart. False: the
-  // item is full or somebody else's; of two that had it, the first has it.
+  // A worker takes up a lease from before the scheduler's restart. False: the
+  // item is full, or another worker has it; the first of two that had it gets
+  // it.
   bool Adopt(int64_t ordinal, SessionId worker, absl::Time expires);
 
   void Renew(SessionId worker, absl::Time expires);
@@ -84,15 +85,15 @@ class LeaseTable {
   }
   std::vector<int64_t> HeldBy(SessionId worker) const;
   int64_t CountHeldBy(SessionId worker) const;
-  // Every item that somebody holds; of two, whoever had it first.
+  // Every leased item; for two holders, the first.
   const std::map<int64_t, Held>& held() const { return held_; }
   // The second leases.
   const std::map<int64_t, Held>& backups() const { return backups_; }
   // The worker's lease of the item; null: it has none.
   const Held* Find(int64_t ordinal, SessionId worker) const;
-  // Who holds the item: nobody, one or two.
+  // The workers that hold the item: none, one or two.
   std::vector<SessionId> HoldersOf(int64_t ordinal) const;
-  // Who holds anything.
+  // The workers that hold any item.
   std::set<SessionId> Holders() const;
   const std::set<int64_t>& quarantined() const { return quarantined_; }
   // Said to be done, and not confirmed yet; until when that is waited for.
@@ -107,7 +108,7 @@ class LeaseTable {
   int64_t fresh_ = 0;       // Items from here on were never taken.
   std::set<int64_t> reopened_;
   std::map<int64_t, Held> held_;
-  std::map<int64_t, Held> backups_;  // Of items of held_.
+  std::map<int64_t, Held> backups_;  // Second leases of items in held_.
   absl::flat_hash_map<SessionId, std::set<int64_t>> by_worker_;
   std::map<int64_t, absl::Time> hinted_;
   std::set<int64_t> quarantined_;

@@ -26,7 +26,7 @@ struct Move {
   SessionId target_session;
   Term term;
   absl::Time begun;
-  absl::Time last_sign;  // Of life, from the target.
+  absl::Time last_sign;  // When the target last gave a sign of life.
 };
 
 struct Moves {

@@ -1,4 +1,4 @@
-// Who owns which partition of a job, under which term.
+// The owners of a job's partitions, with their terms.
 //
 // A term is drawn, and made durable, before each grant and never used twice.
 // A partition is `registered` when its owner has said, in the drawn term, which
@@ -16,7 +16,8 @@
 
 namespace ebb::scheduler {
 
-// The term of what a server could go on from; having seen one is no claim.
+// The term of the values that a server could go on from; having seen a term is
+// not a claim.
 inline Term ClaimedTerm(const PartitionRegistration& one) {
   return one.serving ? one.term : one.stored_term;
 }
@@ -58,7 +59,7 @@ class PlacementTable {
     one.registered = false;
     one.durable = false;
   }
-  // Another owner, to whom a term is yet to be granted.
+  // Sets another owner, which has yet to be granted a term.
   void SetOwner(PartitionId p, ServerId owner) {
     Unregistered(p);
     Ownership& one = at(p);

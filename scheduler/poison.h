@@ -1,17 +1,16 @@
-// Which items of a job keep failing, and what becomes of them: failures are
-// counted by the batch they happen at; after so many, the item is quarantined
-// and the job pauses, or the batch is skipped, as the job's policy or an
-// operator says.
+// The items of a job that keep failing. Failures are counted by the batch at
+// which they happen. After so many, the item is quarantined and the job pauses;
+// or the batch is skipped, as the job's policy or an operator says.
 //
-// A batch is skipped on every partition or on none. What the servers reported
-// last is no reason to believe that none has it, nor is the death of whoever
-// pushed it: a push may be on its way. So a skip is wanted first; nobody works
-// on the item until all partitions are under new terms, which refuse such
-// pushes, and have said what is applied. Then it is settled.
+// A batch is skipped on every partition or on none. The servers' last reports
+// do not prove that none has it, nor does the death of the worker that pushed
+// it: a push may be on its way. So a skip is wanted first. No worker gets the
+// item until all partitions are under new terms, which refuse such pushes, and
+// have said what is applied. Then the skip is settled.
 //
-// A batch that some partitions have and that cannot be computed for the others,
-// since values are no more what they were, can neither be skipped nor counted:
-// the job pauses, whatever its policy, until somebody rolls it back.
+// Some partitions may have a batch that cannot be computed for the others, as
+// the values have changed. It can neither be skipped nor counted: the job
+// pauses, whatever its policy, until an operator rolls it back.
 //
 // Decision logic only. Thread-compatible. Belongs to a TrainingJob, which
 // stores `state` after every call that is not const.
@@ -95,7 +94,8 @@ class Poison {
   void Quarantine(int64_t ordinal, QuarantineReason why, Context* context);
   // What a reason begins with that does not go without saying which item.
   std::string IsQuarantined(int64_t ordinal) const;
-  // That some partitions have the batch at `begin`, and what to do; "": none.
+  // Says that some partitions have the batch at `begin`, and what to do; "":
+  // none.
   std::string WhyNotSkipped(ItemId item, int64_t begin) const;
   // False: it is not quarantined.
   bool Release(int64_t ordinal);
@@ -112,7 +112,8 @@ class Poison {
     int64_t begin = 0;
     std::string why;
   };
-  // By ordinal. Not stored: who starts without it tries the batch again.
+  // By ordinal. Not stored: a scheduler that starts without it tries the batch
+  // again.
   std::map<int64_t, WantedSkip> wanted_;
 };
 

@@ -24,10 +24,11 @@ struct Recovery {
     kServer,     // Its partitions: served again, all of them.
     kScheduler,  // It is back: the first lease that it gives.
   };
-  int64_t number = 0;  // Of this job and this life of the scheduler, from 1.
+  // Counts in this job and this life of the scheduler, from 1.
+  int64_t number = 0;
   Kind kind = Kind::kWorker;
   std::string worker;    // kWorker: its name; empty: gone long ago.
-  int64_t ordinal = -1;  // kWorker: of the item.
+  int64_t ordinal = -1;  // kWorker: the item's.
   ServerId server;       // kServer.
   // The connection broke; kScheduler: it started. InfiniteFuture: unknown, as
   // where a lease ran out or was returned.
@@ -38,7 +39,7 @@ struct Recovery {
   absl::Time counted = absl::InfiniteFuture();
 };
 
-// Of one job, the latest kMost. Thread-compatible.
+// The recoveries of one job, the latest kMost. Thread-compatible.
 class Recoveries {
  public:
   static constexpr size_t kMost = 128;
@@ -55,9 +56,9 @@ class Recoveries {
   void ServerLost(ServerId server, const std::vector<PartitionId>& partitions,
                   absl::Time now);
 
-  // Somebody got the item, for the first time.
+  // A worker got the item, for the first time.
   void Leased(absl::Time now);
-  // Or after `from`, whose lease ended.
+  // Or again, after `from`, whose lease ended.
   void LeasedAgain(int64_t ordinal, absl::string_view from, absl::Time now);
   // The partition is served.
   void Served(PartitionId partition, absl::Time now);

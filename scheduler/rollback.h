@@ -1,10 +1,11 @@
 // Whether a job in rounds must roll back, and to what.
 //
 // A partition that comes back with an older round needs no rollback as long as
-// the others keep the values that its missing rounds were computed from. Where
-// one of these is gone (damaged storage), nobody can compute what is missing:
-// the job goes back, as a new generation, to the newest round of which every
-// partition has a version of the line (docs/protocol.md, "Rollback").
+// the others keep the values from which its missing rounds were computed. If
+// one of these values is gone (damaged storage), the missing rounds cannot be
+// computed. Then the job goes back, as a new generation, to the newest round of
+// which every partition has a version of the line (docs/protocol.md,
+// "Rollback").
 //
 // Pure functions.
 #ifndef EBB_SCHEDULER_ROLLBACK_H_
@@ -47,7 +48,7 @@ enum class OfRound {
 };
 // For a generation at that rate factor, after one that began with the record.
 inline OfRound OfRoundAt(double factor, const RollbackRecord& before) {
-  // Who rolled back by itself has versions of a higher rate.
+  // A job that rolled back by itself has versions of a higher rate.
   return factor == 1 && before.rate_factor == 1 && before.nonfinite == 0
              ? OfRound::kValue
              : OfRound::kOpen;
@@ -68,9 +69,9 @@ Rollback RollbackToRoundOrOldest(const std::vector<PartitionRounds>& partitions,
                                  int64_t round,
                                  OfRound which = OfRound::kValue);
 
-// Of each partition the version so many before its newest, or else its oldest,
-// among those of its term in `from` and later ones. One that has none is not
-// named.
+// Returns for each partition the version that many before its newest, or else
+// its oldest, among those of its term in `from` and later ones. A partition
+// without such versions is left out.
 std::vector<VersionKey> VersionsBefore(
     const std::vector<PartitionRounds>& partitions, int64_t versions,
     const std::vector<Term>& from);

@@ -1,9 +1,10 @@
 // The operations that close the rounds of one job: what partitions measured of
-// the open round, and what was made of it (docs/decisions/0016-lbfgs.md).
+// the open round, and the operation made from it
+// (docs/decisions/0016-lbfgs.md).
 //
-// Nothing of it is stored here. An operation follows from the one before it and
-// from figures that any partition measures again to the bit; and partitions
-// keep those that somebody may still need, and register them.
+// They are not stored here. An operation follows from the one before it and
+// from figures that any partition measures again to the bit. Partitions keep
+// the operations that others may still need, and register them.
 //
 // Decision logic only. Thread-compatible. Belongs to a TrainingJob.
 #ifndef EBB_SCHEDULER_ROUND_OPERATIONS_H_
@@ -46,24 +47,24 @@ class RoundOperations {
     std::vector<Order> orders;
     std::string text;  // For people; empty: none.
   };
-  // What somebody waits for who is not answered yet. Every partition is
-  // registered.
+  // Returns the operations and figures that some partition waits for and that
+  // were not sent yet. Every partition is registered.
   News Advance(const MarkTable& marks, const PlacementTable& placement);
 
   // --- How far a round is ----------------------------------------------------
   struct Phase {
     bool made = false;    // There is its operation.
     std::string problem;  // Why it cannot be made; empty: nothing is wrong.
-    // That have all its examples, and wait for its operation.
+    // Partitions that have all its examples, and wait for its operation.
     std::vector<PartitionId> wait;
-    // That miss examples of it. The rest have closed it.
+    // Partitions that miss examples of it. The rest have closed it.
     std::vector<PartitionId> count;
   };
   Phase PhaseOf(int64_t round, const MarkTable& marks,
                 const PlacementTable& placement) const;
 
  private:
-  // Of those that were ordered, by this scheduler or one before it.
+  // Learns operations that this scheduler, or one before it, ordered.
   void Learn(std::span<const RoundOperation> operations);
 
   struct Figures {
@@ -72,7 +73,7 @@ class RoundOperations {
     bool answered = false;
   };
 
-  // Of the round that is open there, in its present term; else null.
+  // Figures of the round that is open there, in its present term; else null.
   const Figures* Waiting(PartitionId p, const MarkTable& marks,
                          const PlacementTable& placement) const;
   // Makes the operation of the round, if every partition waits for it.

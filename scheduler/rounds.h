@@ -1,6 +1,6 @@
 // The rounds of one job: which are closed and durable everywhere, what servers
-// were told of it, whether a value that somebody needs is gone. And of any job:
-// which versions of its line the servers have stored.
+// were told about them, and whether a value that some partition needs is gone.
+// For any job: which versions of its line the servers have stored.
 //
 // Decision logic only. Thread-compatible. Belongs to a TrainingJob.
 #ifndef EBB_SCHEDULER_ROUNDS_H_

@@ -51,7 +51,7 @@ class SchedulerControlTest : public SchedulerFixture {
       return core_->ScaleJob(id, {.workers = workers}, now_, out);
     });
   }
-  // Who lost which item, as the last event said.
+  // Which worker lost which item, as the last event said.
   std::vector<std::pair<LinkId, ItemId>> Lost() const {
     std::vector<std::pair<LinkId, ItemId>> lost;
     for (const auto& [link, message] : to_worker_) {

@@ -1,8 +1,9 @@
-// The scheduler's decisions: who is alive, who owns which partition under
-// which term, who works on which item, which jobs run.
+// The scheduler's decisions: which daemons are alive, which server owns which
+// partition under which term, which worker works on which item, and which jobs
+// run.
 //
-// Messages and time in, actions out; no thread, socket, clock or disk inside.
-// The daemon (scheduler_shell.h) and the simulator run the same class.
+// Messages and time go in, actions come out; it has no thread, socket, clock or
+// disk. The daemon (scheduler_shell.h) and the simulator run the same class.
 //
 // A scheduler always starts the same way, whatever its store holds: it grants
 // nothing until every server named in the store or by a server has reported,
@@ -61,9 +62,9 @@ class SchedulerCore {
   // NotFound when there is no such job.
   absl::Status Checkpoint(JobId job, absl::Time now, SchedulerActions* out);
   absl::Status Cancel(JobId job, absl::Time now, SchedulerActions* out);
-  // Nobody lists the job any more, and servers let go of it; with what they
-  // stored of it if `versions`. FailedPrecondition: it is not over.
-  // Unavailable: this scheduler has yet to hear of the servers.
+  // Removes the job from all lists; servers drop it, with their stored versions
+  // if `versions`. FailedPrecondition: it is not over. Unavailable: this
+  // scheduler has yet to hear of the servers.
   absl::Status Forget(JobId job, bool versions, absl::Time now,
                       SchedulerActions* out);
   // Takes the workers of the job away until EndPause.
@@ -174,7 +175,7 @@ class SchedulerCore {
   void SettleClaims(WorkerInfo* worker, Context* context);
   void LoseWorker(SessionId session, Context* context);
 
-  // --- Who reaches which server: scheduler_core_reach.cc ---------------------
+  // --- Reaching servers: scheduler_core_reach.cc -----------------------------
   void HearUnreached(const PlacementRequest& message, WorkerInfo* worker,
                      absl::Time now);
   // The server of the job that keeps the worker from it; null: there is none.
@@ -184,7 +185,7 @@ class SchedulerCore {
   // of its jobs, and get none until they reach it.
   void SettleUnreached(Context* context);
 
-  // --- Who works for whom: scheduler_core_sharing.cc -------------------------
+  // --- Sharing workers: scheduler_core_sharing.cc ----------------------------
   // A worker that shows what it does for a job, and belongs to none.
   void MaybeKeep(WorkerInfo* worker, JobId job);
   // It may be able to do more or less than before.
@@ -222,9 +223,9 @@ class SchedulerCore {
   absl::Time started_;
   absl::Time last_event_ = absl::InfinitePast();
   absl::Time gather_until_;
-  // Who left in good order or was given up, and has not come back.
+  // Servers that left in good order or were given up, and have not come back.
   std::set<ServerId> former_;
-  // Of those who else was named since this scheduler's start.
+  // Former servers that were named since this scheduler's start.
   std::set<ServerId> named_;
   // When a server was last heard of a job that is not in the store.
   absl::Time adopted_at_ = absl::InfinitePast();

@@ -58,26 +58,26 @@ struct Flags : DaemonFlags {
 
 void AddFlags(CLI::App* app, Flags* flags) {
   app->add_option("--state-dir", flags->state_dir,
-                  "Folder for its state, made if missing")
+                  "Folder for its state; made if missing")
       ->envname("EBB_STATE_DIR")
       ->required()
       ->group("Identity");
   AddListenFlag(app, &flags->listen);
   AddAddressFileFlag(app, &flags->address_file);
   app->add_option("--min-servers", flags->min_servers,
-                  "Servers a job waits for before it is placed")
+                  "Servers that must be there before a job is placed")
       ->envname("EBB_MIN_SERVERS")
       ->capture_default_str()
       ->check(CLI::Range(1, 65536))
       ->group("Cluster");
   app->add_option("--data-folder", flags->data_folder,
-                  "Keeps data sets there, which `ebb data push` sends and "
-                  "workers with --data-cache fetch; made if missing")
+                  "Folder for data sets that `ebb data push` sends and workers "
+                  "with --data-cache fetch; made if missing")
       ->envname("EBB_DATA_FOLDER")
       ->group("Data");
-  app->add_option("--data-bytes", flags->data_bytes,
-                  "Of all data sets, at most, such as 500GiB; 0: what the "
-                  "disk has")
+  app->add_option(
+         "--data-bytes", flags->data_bytes,
+         "Most bytes of all data sets, e.g. 500GiB; 0: no limit but the disk")
       ->envname("EBB_DATA_BYTES")
       ->transform(SizeValue())
       ->default_str("10GiB")
@@ -87,19 +87,19 @@ void AddFlags(CLI::App* app, Flags* flags) {
     AddDurationFlag(app, name, variable, value, help)->group("Timing");
   };
   duration("--lease-ttl", "EBB_LEASE_TTL", &flags->lease_ttl,
-           "A worker without progress for so long loses its item");
+           "A worker loses its item after this long without progress");
   duration("--server-ttl", "EBB_SERVER_TTL", &flags->server_ttl,
-           "A server silent for so long may be replaced by another of its id");
+           "After this long without a word, another server may take its id");
   duration("--takeover-after", "EBB_TAKEOVER_AFTER", &flags->takeover_after,
-           "How long a starting scheduler waits for servers it knows of");
+           "How long a starting scheduler waits for servers that it knows");
   duration("--confirm-timeout", "EBB_CONFIRM_TIMEOUT", &flags->confirm_timeout,
-           "A finished item that marks do not confirm is leased again");
+           "When to lease a finished item again that marks do not confirm");
   duration("--evaluation-timeout", "EBB_EVALUATION_TIMEOUT",
            &flags->evaluation_timeout,
-           "An evaluation without a result is begun again");
+           "When to begin an evaluation without a result again");
   duration("--backup-gain", "EBB_BACKUP_GAIN", &flags->backup_gain,
-           "An idle worker helps another that is done earlier by so much; a "
-           "large one: never");
+           "An idle worker helps another if that ends the work earlier by this "
+           "much; a large value: never");
   AddDaemonFlags(app, flags);
   app->footer(kExample);
 }

@@ -7,8 +7,8 @@
 
 namespace ebb::scheduler {
 
-// Of the status of all: jobs that have not ended each by itself, servers each
-// by itself, workers, which come and go, by how many there are.
+// Adds metrics from the status of all: each job that has not ended, each
+// server, and the number of workers, as these come and go.
 void AddScheduler(const v1::GetStatusResponse& status,
                   metrics::OpenMetrics* text);
 

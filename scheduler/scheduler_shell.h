@@ -3,9 +3,9 @@
 //   sessions, operators ──> queue ──> event thread: core, then its actions:
 //   time ─────────────────────────/     store (waits), messages, log lines
 //
-// Events are handled one at a time and whatever an event must store is durable
+// Events are handled one at a time, and whatever an event must store is durable
 // before its next action begins. The core's lock is held while it decides and
-// while somebody looks (status), never for I/O.
+// while another thread reads it (status), never for I/O.
 //
 // While the store cannot be written, nothing is decided and status says so;
 // training goes on with the items in hand.
@@ -69,7 +69,7 @@ class SchedulerShell final : public rpc::SchedulerHandler {
   // Loads the store and listens. `admin`, which may be null, may use the
   // shell. Call once. DataLoss: the store is damaged.
   absl::Status Start(std::shared_ptr<rpc::SchedulerAdminHandler> admin);
-  // Of a started shell.
+  // The shell must have been started.
   const std::string& address() const { return listener_->address(); }
 
   // Makes a change on the event thread. OK only once it is durable. Blocks;

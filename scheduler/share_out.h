@@ -5,8 +5,8 @@
 //              priority share evenly.
 //
 // So a job takes workers from those of a lower priority, down to their minima,
-// and below a minimum only for its own. Of equal priorities the job that was
-// submitted first gets its minimum first, and what cannot be halved.
+// and below a minimum only for its own. Among equal priorities the job that was
+// submitted first gets its minimum first, and the worker that cannot be halved.
 #ifndef EBB_SCHEDULER_SHARE_OUT_H_
 #define EBB_SCHEDULER_SHARE_OUT_H_
 

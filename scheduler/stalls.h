@@ -1,6 +1,6 @@
-// Leases that run out while others do, too: of a machine or a network that
-// stalls, not of an example that hangs whoever computes it. But two such
-// examples excuse each other only so often.
+// Leases that run out at the same time as others. Then a machine or a network
+// stalls, rather than one example that hangs its workers. But two such examples
+// excuse each other only so often.
 //
 // Thread-compatible.
 #ifndef EBB_SCHEDULER_STALLS_H_

@@ -17,7 +17,7 @@ v1::ServerStatus StatusOf(const SchedulerShell::Picture& picture,
                           const ServerInfo& server);
 v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
                           const WorkerInfo& worker);
-// Of this job, and of none; of all jobs where it is 0.
+// Adds events of this job and those of no job; of all jobs where it is 0.
 void AddEvents(const SchedulerShell::Picture& picture, JobId job,
                v1::GetStatusResponse* response);
 // How many workers the job has, and how many it could use now, however many

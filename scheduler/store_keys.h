@@ -16,7 +16,7 @@ inline constexpr absl::string_view kNumbersKey = "numbers";
 inline constexpr absl::string_view kServerPrefix = "server/";
 // The name of a server's store, as it last registered.
 inline constexpr absl::string_view kStorePrefix = "store/";
-// Of servers that left or were given up, and own nothing.
+// Servers that left or were given up, and own no partition.
 inline constexpr absl::string_view kFormerPrefix = "former/";
 inline constexpr absl::string_view kJobPrefix = "job/";
 // Jobs that no server is believed to know any more, whatever it says; and

@@ -45,7 +45,7 @@ struct JobStatistics {
   int64_t updates = 0;
   std::vector<int64_t> staleness;                     // Histogram by staleness.
   int64_t clock_lead = 0;                             // SSP: the largest.
-  Traffic traffic;                                    // Of values.
+  Traffic traffic;                                    // Traffic of values.
   std::optional<double> recent_loss;                  // Mean.
   std::map<int32_t, EpochLossSum> losses;             // By epoch.
   std::map<std::string, int64_t> examples_by_worker;  // Computed, by name.
@@ -65,8 +65,7 @@ class TrainingJob {
   bool started() const { return started_; }
   // It is known from a server: what was evaluated of it is lost.
   void EvaluationsLost() { evaluations_lost_ = true; }
-  // A server registered; `registration` is null when it knows nothing of this
-  // job.
+  // A server registered; `registration` is null when it does not know this job.
   void ServerRegistered(const ServerInfo& server,
                         const JobRegistration* registration, Context* context);
   void PartitionsRegistered(const ServerInfo& server,
@@ -80,8 +79,8 @@ class TrainingJob {
                   Context* context);
   void PartitionMovedIn(const ServerInfo& server,
                         const JobRegistration& registration, Context* context);
-  // Who there is changed, and owners must know it for when this scheduler and
-  // its store are gone.
+  // The set of servers changed. Owners must know it for a time when this
+  // scheduler and its store are gone.
   void TellServers(Context* context);
   // Begins the next move that is due, if any.
   void MoveOn(Context* context);
@@ -94,14 +93,14 @@ class TrainingJob {
   // earlier epoch that a slower one has; false: there is none now, for
   // whichever worker.
   bool Offer(WorkerInfo* worker, Context* context);
-  // None is open: who of `waiting`, all of them the job's, would be idle gets
-  // an item of one that is slower. False: nobody does.
+  // No item is open. Those of `waiting`, all workers of the job, that would be
+  // idle get items of slower workers. False: none does.
   bool OfferBackups(const std::set<SessionId>& waiting, Context* context);
-  // A snapshot waits for somebody who evaluates it.
+  // A snapshot waits for a worker to evaluate it.
   bool WantsEvaluator() const;
   void Evaluate(SessionId worker, Context* context);
-  // The worker, for which there is no item, evaluates what a slower one
-  // evaluates. False: nobody needs it.
+  // A worker for which there is no item evaluates the same as a slower one.
+  // False: that is not needed.
   bool EvaluateToo(WorkerInfo* worker, Context* context);
   // What it wants of the cluster's workers, of which `able` could work on it
   // and it has `has`; see share_out.h. `limit`: more it may not have.
@@ -110,8 +109,8 @@ class TrainingJob {
   void TakeBack(const std::vector<SessionId>& workers, Context* context);
   // The worker does not reach a server of the job: others get what it has.
   void CutOff(SessionId worker, Context* context);
-  // What it holds, it may go on with if nobody else has it. `clock`: where it
-  // joins the view, unless it is in it; -1: it does not.
+  // The worker may go on with its item if no other worker has it. `clock`:
+  // where it joins the view, unless it is in it; -1: it does not join.
   void AdoptLease(const WorkerInfo& worker, const HeldItem& held, int64_t clock,
                   Context* context);
   // Leases of a worker that registers anew and does not name them.
@@ -143,17 +142,18 @@ class TrainingJob {
   // As an operator orders, in a new generation, to versions of the line. See
   // RollbackJob in proto/ebb/v1/scheduler.proto.
   struct RollbackOrder {
-    Generation generation;  // That is rolled back.
+    Generation generation;  // The generation that is rolled back.
     RollbackRecord record;  // Its versions.
     std::string what;       // For people.
-    // Of the rates from there on; absent: as before.
+    // Factor of the rates from there on; absent: as before.
     std::optional<double> rate_factor;
     // What the job is from there on; see MayFollow. Null: as before.
     JobRecordPtr change = nullptr;
   };
   absl::Status RollBackTo(const RollbackOrder& order, Context* context);
 
-  // Whose leases ran out: they may be there, but say nothing.
+  // Returns the workers whose leases ran out: they may be there, but are
+  // silent.
   std::vector<SessionId> Tick(Context* context);
   absl::Time NextTick() const;
 
@@ -199,13 +199,13 @@ class TrainingJob {
   // What a server that registers lacks of what is durable of its partitions:
   // it is in a shared folder that this process has not. Empty: nothing.
   std::string LacksFolder(const RegisterServer& message) const;
-  // Of what its id had, another process may have more than this one, which
-  // says nothing of a partition. `same_store`: no other process can have what
-  // is not in its store. `gathering`: its id may have had more than is known
-  // here.
+  // Whether another process may have more of the data of this id than this one,
+  // which does not mention a partition. `same_store`: no other process can have
+  // data that is not in its store. `gathering`: its id may have had more than
+  // is known here.
   bool LacksWhatItsIdHad(const RegisterServer& message, bool same_store,
                          bool gathering) const;
-  // A server that is leaving owns something here, and somebody may take it.
+  // A server that is leaving owns a partition here, and another may take it.
   bool TakesFrom(const ServerInfo& server, const Context& context) const;
   int64_t Owned(ServerId server) const;
   bool evaluating() const { return evaluator_.underway(); }
@@ -242,10 +242,11 @@ class TrainingJob {
   // Draws a new term for each and sends the grants.
   void GrantAnew(const std::vector<PartitionId>& partitions, Context* context);
   void GrantAll(Context* context);
-  // Of nothing: so that the server knows the job and the other servers.
+  // Grants no partition, if it is empty: the server then knows the job and the
+  // other servers.
   void SendGrant(const ServerInfo& server,
                  std::vector<PartitionGrant> partitions, Context* context);
-  // To who owns a partition now, or may have missed it.
+  // For a server that owns a partition now, or may have missed the news.
   void SendNews(const ServerInfo& server, Context* context);
   void HearClaim(const ServerInfo& server, const PartitionRegistration& one);
   // True: the registration shows the drawn term, and is believed.
@@ -284,7 +285,7 @@ class TrainingJob {
   bool MayLease(int64_t ordinal, Context* context);
   std::vector<Backups::Help> LookForHelp(const std::vector<SessionId>& helpers,
                                          int64_t end) const;
-  // Before it begins an epoch. False: nobody needs it.
+  // Before it begins an epoch. False: no help is needed.
   bool HelpsEarlierEpoch(SessionId worker, int32_t epoch, Context* context);
   void Help(const Backups::Help& help, Context* context);
   // One of the two that had it has done it all, as it says.
@@ -315,7 +316,7 @@ class TrainingJob {
   void LeaseRanOut(int64_t ordinal, const WorkerInfo& worker, Context* context);
   void FenceSkip(int64_t ordinal, Context* context);
   void SettleSkips(Context* context);
-  // Nobody pauses it any more.
+  // The job goes on if its pause has no reason any more.
   void MaybeGoOn(Context* context);
   void WarnOfTooManyWorkers(Context* context) const;
   void BroadcastView(Context* context);
@@ -328,11 +329,11 @@ class TrainingJob {
   // to it and to its plan.
   JobRecord known_;
   bool new_record_ = false;
-  job::TrainingFacts training_facts_;  // Of record_.
+  job::TrainingFacts training_facts_;  // The facts of record_.
   JobState state_;
   bool dirty_ = true;
   bool started_ = false;
-  std::string could_not_begin_;  // Who, and why: the last.
+  std::string could_not_begin_;  // The last worker that could not, and why.
   bool begun_ = false;           // An item was leased.
   // Evaluations of what was rolled back are forgotten as soon as it is known
   // which epochs are full now; also by a scheduler that began since.

@@ -2,8 +2,9 @@
 // count for the clock bound.
 //
 // A worker is a member only while it holds a training lease, and only from when
-// it can begin: its first pull is answered that it is no member, and then it
-// asks to join. Nobody waits for what it loads, nor for what it has not done.
+// it can begin. Its first pull is answered that it is not a member, and then it
+// asks to join. No worker waits for another that is loading, nor for its
+// missing batches.
 //
 // Thread-compatible.
 #ifndef EBB_SCHEDULER_VIEW_H_
@@ -24,7 +25,7 @@ class View {
  public:
   ViewNumber number() const { return number_; }
   bool Contains(SessionId worker) const { return members_.contains(worker); }
-  // Of a member.
+  // The worker must be a member.
   const ViewMember& member(SessionId worker) const {
     return members_.at(worker);
   }
@@ -35,7 +36,7 @@ class View {
     members_[worker] = {worker, number, clock};
     clocks_[worker] = clock;
   }
-  // False when it was no member.
+  // False: it was not a member.
   bool Leave(SessionId worker, ViewNumber number) {
     if (!members_.contains(worker)) return false;
     floor_ = MinClock();
@@ -44,7 +45,7 @@ class View {
     number_ = number;
     return true;
   }
-  // Everybody leaves. False when nobody was there.
+  // All members leave. False: there were none.
   bool Clear(ViewNumber number) {
     if (members_.empty()) return false;
     floor_ = MinClock();
@@ -53,10 +54,10 @@ class View {
     number_ = number;
     return true;
   }
-  // Where one joins that says what a server takes for the smallest clock; what
-  // is known here is as old as what workers last said of their leases. Those
-  // at the smallest are in the midst of a batch: who begins one now comes after
-  // them, and would hold up the fastest.
+  // Where a worker joins that reports what a server takes for the smallest
+  // clock; what is known here is as old as the workers' last reports. Workers
+  // at the smallest clock are in the midst of a batch. A worker that begins one
+  // now comes after them, and would hold up the fastest.
   int64_t StartClock(int64_t view_clock) const {
     constexpr int64_t kMost = std::numeric_limits<int64_t>::max() - 1;
     return std::min(std::max(MinClock(), view_clock), kMost) + 1;

@@ -31,9 +31,10 @@ class Speed {
   std::deque<std::pair<absl::Time, double>> samples_;
 };
 
-// How many examples the average partition applied since the first look. What
-// is learnt from a registration was not applied just then, and what a server
-// lost is no step back: only what a partition adds within a term counts.
+// How many examples the average partition applied since the first look. Only
+// additions of a partition within a term count: examples learnt from a
+// registration were not applied just then, and a server's loss is not a step
+// back.
 class AppliedCount {
  public:
   double Look(const TrainingJob& job);
@@ -52,7 +53,7 @@ class AppliedCount {
 
 struct JobWatch {
   AppliedCount count;
-  Speed applied;        // Of that count.
+  Speed applied;        // Speed of that count.
   absl::Time advanced;  // When its sum last changed, or the job was first seen.
   absl::Time finished = absl::InfiniteFuture();
   // Items that another worker was leased after a lease that ended before they
@@ -60,7 +61,7 @@ struct JobWatch {
   int64_t leases_repeated = 0;
   // Ordinal -> last leased to, of items that are not done.
   absl::flat_hash_map<int64_t, LinkId> leased;
-  Generation generation;       // Of these leases.
+  Generation generation;       // The generation of these leases.
   int64_t silent_workers = 0;  // As TrainingJob::silent_workers last said.
   Recoveries recoveries;
 };

@@ -54,19 +54,19 @@ struct ServerOptions {
   absl::Duration pull_park = absl::Seconds(1);
   // Pushes of one worker held while an earlier one is missing.
   int64_t push_window = 32;
-  // They are given up when nothing of the worker came for so long: it died, or
-  // has counted the missing one as lost.
+  // The server gives up held pushes when no message of the worker came for this
+  // long: the worker died, or counts the missing push as lost.
   absl::Duration push_hold = absl::Seconds(15);
   // Pushes of all workers admitted but not yet answered; more are refused.
   int64_t push_limit = 1024;
-  // How often changed marks are told to the scheduler.
+  // How often changed marks are reported to the scheduler.
   absl::Duration report_interval = absl::Milliseconds(50);
   absl::Duration statistics_interval = absl::Milliseconds(250);
   // Bytes of values that versions may have a second, on average, all jobs
-  // together; where that is less than they change, versions come less often.
-  // Not held back is what somebody waits for: a partition's first version in a
+  // together. If more values change, versions come less often. Versions that
+  // something waits for are not held back: a partition's first version in a
   // term, those that the scheduler asks for (for an operator, a round that
-  // cannot close, a pause or the end), the last ones. 0: no bound.
+  // cannot close, a pause or the end), and the last ones. 0: no bound.
   int64_t checkpoint_rate = 0;
 };
 

@@ -1,5 +1,5 @@
-// Sparse tables whose rows only add up: what an update rule needs of them that
-// is no job's.
+// Sparse tables whose rows only add up: the parts of an update rule that depend
+// on no job.
 #ifndef EBB_SERVER_ADDITIVE_ROWS_H_
 #define EBB_SERVER_ADDITIVE_ROWS_H_
 

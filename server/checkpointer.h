@@ -36,21 +36,23 @@ class Checkpointer {
 
   // From the first partition on: a checkpoint each interval.
   void Begin(absl::Time now);
-  // One now, of all partitions that changed since their last cut. `asked`: by
-  // somebody who waits for it.
+  // Wants a version now, of all partitions that changed since their last cut.
+  // `asked`: something waits for it.
   void Want(absl::Time now, bool asked);
   // See HostedJob.
   std::vector<RoundVersion> KeepVersions(absl::Time until);
 
-  // Whose turn it is: who has no version of its term, then who has waited
-  // longest, so that nobody is passed over for ever.
+  // The partition whose turn it is: first those without a version of their
+  // term, then the one that has waited longest. So none is passed over for
+  // ever.
   struct Turn {
     bool later = false;  // It has a version of its term.
     absl::Time since;
     PartitionId partition;
     friend std::weak_ordering operator<=>(const Turn&, const Turn&) = default;
   };
-  // nullopt: nobody's now. With `hold_back` those wait that nobody waits for.
+  // nullopt: no partition may write now. With `hold_back`, versions that
+  // nothing waits for must wait.
   std::optional<Turn> NextTurn(absl::Time now, bool hold_back);
   // The cut follows at once or when the partition's running update is done.
   void Start(const Turn& turn, ServerActions* out);
@@ -77,10 +79,10 @@ class Checkpointer {
   struct Writing {
     PartitionId partition;
     VersionKey key;
-    // Of which the cut is; it may be gone.
+    // The partition of the cut; it may be gone.
     std::weak_ptr<Partition> values;
     bool cut_taken = false;
-    bool asked = false;  // Somebody waits for it.
+    bool asked = false;  // Something waits for it.
     std::optional<MarkSet> marks;
     std::optional<RoundSpan> rounds;
     // Changed between the last cut and this one.
@@ -104,7 +106,7 @@ class Checkpointer {
   absl::Time keep_until_ = absl::InfinitePast();
   bool holds_back_ = false;
   bool held_back_ = false;  // Since the last interval began.
-  int late_intervals_ = 0;  // That Late() is still said for.
+  int late_intervals_ = 0;  // Intervals for which Late() still holds.
   bool said_so_ = false;
 };
 

@@ -38,7 +38,8 @@ struct CutArray {
   uint64_t content_id(size_t i) const {
     return at_hand(i) ? blocks[i].content_id() : stored_ids[i];
   }
-  // Of each block but the last; 0: there is none, or it cannot be known.
+  // Returns the floats of each block but the last; 0: there are none, or it
+  // cannot be known.
   int64_t BlockFloats() const {
     if (block_floats != 0 || blocks.empty() || !at_hand(0)) return block_floats;
     return static_cast<int64_t>(blocks[0].floats().size());
@@ -61,7 +62,7 @@ struct CutBlock {
 };
 
 // Taken in one step, so all of it belongs together. It holds references to
-// immutable blocks: taking one copies no values and stalls nobody. The byte
+// immutable blocks: taking one copies no values and delays no push. The byte
 // strings are MarkSet::Encode and Ledger::Encode.
 struct Cut {
   std::string marks;

@@ -1,5 +1,5 @@
-// One job on one server: which partitions it owns here, and who deals with
-// what happens to them.
+// One job on one server: the partitions that it owns here, and the classes that
+// handle its events.
 //
 //   grant ──> loading ──(a version, or initial values)──> serving
 //     ^                                                      |
@@ -111,9 +111,9 @@ class HostedJob {
 
   // --- What the scheduler is told --------------------------------------------
   JobRegistration Registration() const { return job_.RegistrationOfAll(); }
-  // A session begins, and with it all of Registration() is told: what was to be
-  // reported is forgotten, and nothing of the session before is relied upon, so
-  // moves to here are given up.
+  // A session begins, and all of Registration() is sent. Forgets what was to be
+  // reported. Nothing from the last session holds any more, so moves to this
+  // server are given up.
   void OnNewSession();
   // Marks that changed since the last report; nullopt: none.
   std::optional<MarkReport> TakeReport();
@@ -131,7 +131,7 @@ class HostedJob {
   // --- What it is ------------------------------------------------------------
   const StoredJob& stored() const { return job_.stored; }
   const Partition* partition(PartitionId id) const { return job_.Values(id); }
-  // The same, for who must tell it from a later one at the same address.
+  // The same; it can be told from a later partition at the same address.
   std::weak_ptr<const Partition> WeakPartition(PartitionId id) const;
   Term term(PartitionId id) const { return job_.TermOf(id); }
   // Every change so far is durable, in the present terms.
@@ -144,7 +144,7 @@ class HostedJob {
   // told so: it adopts what is known here.
   bool TakeGeneration(const JobRecordPtr& record, Generation generation,
                       const RollbackRecord& rollback, ServerActions* out);
-  // Whom a scheduler that lost its store must wait for.
+  // The servers that a scheduler which lost its store must wait for.
   void KnowServers(const std::vector<ServerId>& servers, ServerActions* out);
   // The term, or a later one, was granted or stored here.
   bool Seen(PartitionId id, Term term) const;
@@ -155,7 +155,7 @@ class HostedJob {
   // The partition's values are not for this server any more: answers all that
   // waits for them.
   void DropPartition(PartitionId id, ServerActions* out);
-  // Another server owns it now, or nobody.
+  // Another server owns it now, or none does.
   void Disown(PartitionId id, ServerActions* out);
 
   JobPartitions job_;

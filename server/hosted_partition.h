@@ -65,9 +65,9 @@ struct HostedPartition {
   // For its values, from before they are loaded or copied until they go.
   PromisedBlocks room;
 
-  Term term;                          // Owned under; 0: not owned.
-  Term highest_seen;                  // Of all terms, owned or stored.
-  Term parent;                        // Of the grant.
+  Term term;          // Owned under; 0: not owned.
+  Term highest_seen;  // The highest of all terms, owned or stored.
+  Term parent;        // The parent in the grant.
   std::shared_ptr<Partition> values;  // Null while loading.
   VersionList versions;               // Durable.
   std::deque<VersionKey> to_load;     // Candidates, best first.
@@ -103,8 +103,8 @@ struct HostedPartition {
   absl::btree_set<ItemId> changed;
   absl::btree_set<ItemId> changed_durable;
   bool changed_versions = false;
-  bool changed_figures = false;  // Of what is held.
-  bool new_operation = false;    // The last is to be told.
+  bool changed_figures = false;  // The kept figures changed.
+  bool new_operation = false;    // The last operation is to be reported.
 };
 
 }  // namespace ebb::server

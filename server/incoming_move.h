@@ -74,7 +74,7 @@ class IncomingMove {
   // The blocks of the outline that are not here yet; or on to the next stage.
   void WantBlocks();
 
-  const FetchRequest about_;  // Whom and what every request names.
+  const FetchRequest about_;  // The part that is the same in every request.
   const std::string address_;
   const Term term_;
   const std::shared_ptr<BlockPool> pool_;
@@ -87,7 +87,7 @@ class IncomingMove {
   std::vector<uint64_t> asked_for_;
   absl::Time try_at_ = absl::InfinitePast();
   absl::Time last_answer_ = absl::InfinitePast();
-  // Of the calls that failed since.
+  // Calls that failed since then.
   int64_t failures_ = 0;
   absl::Time broken_since_;
   CallFailure why_;

@@ -1,7 +1,7 @@
 // The partitions of a job that are on their way to this server, the target of
-// their moves (docs/decisions/0006): each is fetched (incoming_move.h), stored
-// as a version of its new term, told to the scheduler, and served once that has
-// decided so.
+// their moves (docs/decisions/0006). Each is fetched (incoming_move.h), stored
+// as a version of its new term, and reported to the scheduler. It is served
+// once the scheduler has decided so.
 //
 // Decision logic only: messages and time in, actions out. Thread-compatible.
 #ifndef EBB_SERVER_INCOMING_MOVES_H_

@@ -1,6 +1,7 @@
-// One job on one server as it is now: its specification, its generation, and
-// what is here of each partition. State, and the questions that all ask who
-// change it: a class for each kind of event (see hosted_job.h).
+// One job on one server at present: its specification, its generation, and the
+// state of each partition here. It answers the questions that several event
+// handlers ask. The handlers change it: a class for each kind of event (see
+// hosted_job.h).
 #ifndef EBB_SERVER_JOB_PARTITIONS_H_
 #define EBB_SERVER_JOB_PARTITIONS_H_
 
@@ -20,7 +21,7 @@
 
 namespace ebb::server {
 
-// Of what keeps values from being made or loaded.
+// What kind of problem keeps values from being made or loaded.
 ServerProblem KindOf(const absl::Status& status);
 
 // Thread-compatible.
@@ -44,7 +45,8 @@ struct JobPartitions {
   absl::Status MakeRoom(PartitionId id, HostedPartition* hosted);
   void Complain(std::string what, ServerProblem kind);
 
-  // Of none of the partitions; of all; of some, which is sent.
+  // Makes a registration without partitions, or with all; or sends one with
+  // some.
   JobRegistration Registration() const;
   JobRegistration RegistrationOfAll() const;
   void Register(const std::vector<PartitionId>& ids, ServerActions* out);

@@ -1,6 +1,6 @@
-// The update rule of a job as its specification describes it: initial values
-// by table, one optimizer for all tables, the rate by the place in the data and
-// by what the job's algorithm makes of how late the gradient comes.
+// The update rule of a job as its specification describes it: initial values by
+// table, and one optimizer for all tables. The rate follows from the place in
+// the data, and from how the job's algorithm weighs late gradients.
 #ifndef EBB_SERVER_JOB_RULE_H_
 #define EBB_SERVER_JOB_RULE_H_
 
@@ -26,11 +26,11 @@ namespace ebb::server {
 class JobRule final : public UpdateRule {
  public:
   // DataLoss, FailedPrecondition: the specification cannot be read (see
-  // ReadSpecification). InvalidArgument: it is no possible one.
+  // ReadSpecification). InvalidArgument: it is not valid.
   //
-  // `rollback` is that of the generation: each step that is made of gradients
-  // here takes its rate times the factor. Changes that workers make and push
-  // are added as they are: workers have the factor, too.
+  // `rollback` is that of the generation: each step from gradients takes its
+  // rate times the factor. Changes that workers make and push are added
+  // unchanged: workers have the factor, too.
   static absl::StatusOr<std::unique_ptr<JobRule>> Create(
       const JobRecord& record, const RollbackRecord& rollback = {});
 

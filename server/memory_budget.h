@@ -33,10 +33,10 @@ struct MemoryBudget {
 // InvalidArgument, saying what to do: less than kLeastMemory.
 absl::StatusOr<MemoryBudget> DivideMemory(int64_t bytes);
 
-// How many times its weights a partition may have to hold for training to go
-// on: they and the optimizer's slots, the new ones of a step while a pull or a
-// snapshot keeps the old, a gradient that is decoded, and in rounds the values
-// and sums that are kept.
+// Returns how many times its weights a partition may have to hold so that
+// training goes on. It counts the weights and the optimizer's slots; the new
+// ones of a step while a pull or a snapshot keeps the old; a decoded gradient;
+// and in rounds the kept values and sums.
 int64_t CopiesOfWeights(const JobPlan& plan, int slots);
 
 }  // namespace ebb::server

@@ -62,8 +62,8 @@ class Partition {
       JobRecordPtr record, PartitionId id,
       std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool);
 
-  // With the values of a sealed cut. `stored`: it is the newest stored version.
-  // DataLoss when it is no cut of this partition.
+  // Makes a partition with the values of a sealed cut. `stored`: it is the
+  // newest stored version. DataLoss: the cut is not of this partition.
   static absl::StatusOr<std::unique_ptr<Partition>> FromCut(
       JobRecordPtr record, PartitionId id,
       std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool,
@@ -79,16 +79,17 @@ class Partition {
                   int64_t closed_rounds) const;
 
   // Validates the contribution and obtains all memory that applying it takes.
-  // Changes nothing that can be seen. InvalidArgument for a contribution of
-  // the wrong shape; ResourceExhausted without memory.
+  // Has no visible effect. InvalidArgument: the contribution has the wrong
+  // shape. ResourceExhausted: there is not enough memory.
   absl::StatusOr<std::unique_ptr<Update>> Prepare(const PushRequest& push,
                                                   const PushSegment& segment);
   void Compute(Update* update);
-  // The update waits for the operation of the open round: validates it, and
-  // obtains its memory. InvalidArgument or DataLoss for what is no operation;
-  // ResourceExhausted without memory; the update then waits as before.
+  // The update waits for the operation of the open round: validates the
+  // operation, and obtains its memory. InvalidArgument or DataLoss: it is not a
+  // valid operation. ResourceExhausted: there is not enough memory; the update
+  // then waits as before.
   absl::Status PrepareOperation(const std::string& operation, Update* update);
-  // Of values and slots that Compute goes through, about.
+  // Returns about how many bytes of values and slots Compute goes through.
   int64_t ComputeBytes(const Update& update) const;
   // Swaps the new values in, with the mark and the ledger. Returns the mark.
   int64_t Commit(std::unique_ptr<Update> update);
@@ -123,25 +124,26 @@ class Partition {
   void DropSnapshot(int64_t snapshot);
   std::optional<Payload> SnapshotValues(int64_t snapshot) const;
 
-  // Of sparse tables, as they are or as the snapshot (not 0) has them: one
-  // payload for each table that is asked for, in the room. InvalidArgument for
-  // what is no question to this partition; NotFound without the snapshot.
+  // Returns rows of sparse tables, as they are or as the snapshot (not 0) has
+  // them: one payload for each requested table, in the room. InvalidArgument:
+  // the request does not fit this partition. NotFound: there is no such
+  // snapshot.
   absl::StatusOr<std::vector<Payload>> Rows(const std::vector<PullRows>& wanted,
                                             int64_t snapshot,
                                             RowRoom* room) const;
 
   // --- Cuts ------------------------------------------------------------------
 
-  // A cut to be stored. Of sparse tables it only names what the newest stored
-  // version has, so whoever takes one says what became of it before the next.
-  // ResourceExhausted without memory.
+  // Returns a cut to be stored. For sparse tables it only names what the newest
+  // stored version has, so the caller must report the fate of each cut before
+  // it takes the next. ResourceExhausted: there is not enough memory.
   absl::StatusOr<Cut> TakeCut();
   // It is the newest stored version; or it was not stored.
   void CutWritten();
   void CutLost();
   // No stored version may be relied on: the next cut is whole.
   void ForgetStored();
-  // A cut with all there is, of which nobody need hear any more.
+  // Returns a cut with everything in it, whose fate need not be reported.
   absl::StatusOr<Cut> TakeWholeCut();
 
   PartitionId id() const { return id_; }
@@ -208,7 +210,7 @@ class Partition {
   // Rounds. Sums are kept per item and folded in item order, so that a round's
   // step is the same to the bit whatever the order of arrival.
   int64_t open_round_ = 0;
-  Blocks round_sum_;                        // Of the folded items.
+  Blocks round_sum_;                        // Sum of the folded items.
   std::map<ItemId, Blocks> item_sums_;      // Not yet folded.
   std::map<int64_t, Blocks> round_values_;  // By the round that pulls them.
   // Where they are closed by operations: those applied, by round, and the sums
@@ -225,7 +227,8 @@ struct Partition::Update {
   int64_t end = 0;
   LedgerRow ledger;
   double loss_sum = 0;
-  int64_t pulled_updates = 0;  // Of the values it was computed from.
+  // Updates in the values from which it was computed.
+  int64_t pulled_updates = 0;
   bool skip = false;
   Payload gradient;  // Empty: no dense table is touched.
   Encoding encoding = Encoding::kFloat32;

@@ -33,7 +33,7 @@ class PartitionLoader {
 
   // Each returns true when the partition is served from now on.
 
-  // Of the partition nothing is here, and it has been granted.
+  // The partition has been granted, and no values of it are here.
   bool Begin(PartitionId id, absl::Time now, ServerActions* out);
   bool Listed(PartitionId id, absl::StatusOr<PartitionInventory> inventory,
               absl::Time now, ServerActions* out);

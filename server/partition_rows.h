@@ -35,7 +35,8 @@ class PartitionRows {
       RowUpdatePtr rows;
       Payload gradient;
     };
-    absl::InlinedVector<Table, 1> tables;  // Of the plan, in its order.
+    // The tables of the plan, in its order.
+    absl::InlinedVector<Table, 1> tables;
 
     int64_t ComputeBytes() const;
   };
@@ -52,9 +53,9 @@ class PartitionRows {
       std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool,
       bool stored, Cut* cut);
 
-  // `now`: examples of the partition, with those of the push. InvalidArgument
-  // for what is no push to this partition; ResourceExhausted without memory, or
-  // at a table's limit of rows.
+  // `now`: examples of the partition, with those of the push. InvalidArgument:
+  // the push does not fit this partition. ResourceExhausted: there is not
+  // enough memory, or a table is at its limit of rows.
   absl::StatusOr<Update> Prepare(const std::vector<PushRows>& rows,
                                  int64_t now);
   void Compute(const StepPlace& place, Update* update) const;
@@ -62,9 +63,9 @@ class PartitionRows {
   // Both in one.
   void Apply(const StepPlace& place, Update update);
 
-  // Of each table that is asked for, in turn, the rows as they are; or as a
-  // snapshot has them, in memory of the room. InvalidArgument for what is no
-  // question to this partition; NotFound: there is no such snapshot.
+  // For each requested table, in turn, the rows as they are; or as a snapshot
+  // has them, in memory of the room. InvalidArgument: the request does not fit
+  // this partition. NotFound: there is no such snapshot.
   absl::StatusOr<std::vector<Payload>> Rows(const std::vector<PullRows>& wanted,
                                             RowRoom* room) const;
   absl::StatusOr<std::vector<Payload>> SnapshotRows(
@@ -78,7 +79,7 @@ class PartitionRows {
   // Adds the rows to a cut, what is stored by its name only; then it is either
   // written or lost. Errors: ResourceExhausted.
   absl::Status AddTo(Cut* cut);
-  // Adds all of them, whatever is stored; nobody need hear of it.
+  // Adds all rows, stored or not; the fate of this cut need not be reported.
   absl::Status AddWholeTo(Cut* cut);
   // The last cut is the newest stored version; or it was not stored.
   void CutWritten();
@@ -110,7 +111,7 @@ class PartitionRows {
   const PartitionId id_;
   const std::shared_ptr<const UpdateRule> rule_;
   std::vector<std::unique_ptr<RowTable>> tables_;
-  std::vector<uint64_t> cut_tokens_;  // Of the last cut, by table.
+  std::vector<uint64_t> cut_tokens_;  // The tokens of the last cut, by table.
   using Views = std::vector<std::shared_ptr<const RowView>>;
   std::map<int64_t, Views> snapshots_;
 };

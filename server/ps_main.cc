@@ -40,7 +40,7 @@ constexpr int kExitDisplaced = 4;
 constexpr char kExample[] = R"(
 Example: a server of the cluster whose scheduler is on this machine
   ebb-ps --id 0 --state-dir /var/lib/ebb/ps-0 --scheduler localhost:7000
-SIGTERM makes it write what is not durable and leave. Logs go to stderr.)";
+On SIGTERM it stores what is not durable yet and leaves. Logs go to stderr.)";
 
 DaemonName Name() {
   return {"ebb-ps", "ebb-ps: a parameter server of ebb.", EBB_VERSION};
@@ -73,27 +73,27 @@ std::string NumberOf(std::string name) {
 
 void AddFlags(CLI::App* app, Flags* flags) {
   app->add_option("--id", flags->id,
-                  "Its lasting number, from 0; or a name that ends with it, as "
-                  "ebb-ps-3")
+                  "Its lasting number, from 0; or a name that ends with it, "
+                  "e.g. ebb-ps-3")
       ->envname("EBB_ID")
       ->transform(&NumberOf, "", "")
       ->required()
       ->check(CLI::Range(0, 65535))
       ->group("Identity");
   app->add_option("--state-dir", flags->state_dir,
-                  "Folder for its checkpoints, made if missing")
+                  "Folder for its checkpoints; made if missing")
       ->envname("EBB_STATE_DIR")
       ->required()
       ->group("Identity");
   app->add_option("--shared-checkpoints", flags->shared_checkpoints,
-                  "Folder of a network volume, the same for all servers, for "
-                  "copies of its checkpoints")
+                  "Folder for copies of its checkpoints, on a network volume "
+                  "that all servers share")
       ->envname("EBB_SHARED_CHECKPOINTS")
       ->group("Identity");
   AddSchedulerFlag(app, &flags->scheduler);
   AddListenFlag(app, &flags->listen);
   app->add_option("--advertise", flags->advertise,
-                  "HOST or HOST:PORT where workers reach it, if not --listen")
+                  "HOST or HOST:PORT where workers reach it; default: --listen")
       ->envname("EBB_ADVERTISE")
       ->group("Network");
   AddAddressFileFlag(app, &flags->address_file);
@@ -106,8 +106,8 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->group("Resources");
   AddMemoryFlag(app, &flags->memory_bytes);
   app->add_option("--checkpoint-rate", flags->checkpoint_rate,
-                  "Bytes of checkpoints written a second at most, on average, "
-                  "as 64MiB: versions come less often; 0: no bound")
+                  "Most bytes of checkpoints to write a second, on average, "
+                  "e.g. 64MiB; fewer bytes make fewer versions; 0: no limit")
       ->envname("EBB_CHECKPOINT_RATE")
       ->transform(SizeValue())
       ->default_str("0")
@@ -117,11 +117,11 @@ void AddFlags(CLI::App* app, Flags* flags) {
     AddDurationFlag(app, name, variable, value, help)->group("Timing");
   };
   duration("--pull-park", "EBB_PULL_PARK", &flags->pull_park,
-           "A pull that must wait is asked to come again after this long");
+           "How long a pull may wait before it must ask again");
   duration("--report-interval", "EBB_REPORT_INTERVAL", &flags->report_interval,
-           "How often marks are reported to the scheduler");
+           "How often it reports marks to the scheduler");
   duration("--drain-timeout", "EBB_DRAIN_TIMEOUT", &flags->drain_timeout,
-           "How long leaving may take");
+           "How long it may take to leave");
   AddDaemonFlags(app, flags);
 #ifdef EBB_PLANTED_BUGS
   app->add_option("--plant", flags->plant)->envname("EBB_PLANT");

@@ -13,8 +13,8 @@ namespace ebb::server {
 
 struct PullEncoding {
   Encoding encoding = Encoding::kFloat32;
-  // Of the noise, which depends on the job's seed, the partition and which of
-  // its values these are: all who pull a round get the same.
+  // Seed of the noise, which depends on the job's seed, the partition and the
+  // place of the values in it: all pulls of a round get the same.
   uint64_t seed = 0;
   int64_t round = -1;
 

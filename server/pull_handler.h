@@ -1,6 +1,6 @@
-// What becomes of the pulls of one job: each is answered at once with values
-// or a reason why not, or is parked until a clock, a view or a round lets it
-// go, or it has waited long enough and is answered "wait".
+// Handles the pulls of one job. It answers each at once, with values or a
+// reason why not; or it parks the pull until a clock, a view or a round
+// releases it. A pull that has waited long enough is answered "wait".
 //
 // Decision logic only: messages and time in, actions out. Thread-compatible.
 #ifndef EBB_SERVER_PULL_HANDLER_H_
@@ -31,7 +31,7 @@ class PullHandler {
 
   void Pull(uint64_t token, PullRequest pull, absl::Time now,
             ServerActions* out);
-  // A worker says how far it is: lets go who waited for it.
+  // A worker says how far it is: releases the pulls that waited for it.
   void Learn(const WorkerStamp& stamp, ServerActions* out);
   void SetView(const ViewUpdate& view, ServerActions* out);
   // Answers what need not wait (any more). After every change of values, terms
@@ -39,14 +39,14 @@ class PullHandler {
   void Release(ServerActions* out);
   // Answers all that wait with "wait".
   void Close(ServerActions* out);
-  // Nobody answers what the scheduler was asked for before.
+  // The scheduler does not answer requests of an earlier session.
   void OnNewSession() { asked_view_ = ViewNumber(); }
 
   // The same for those that have waited long enough.
   void Tick(absl::Time now, ServerActions* out);
   absl::Time NextTick() const { return parked_.NextDeadline(); }
 
-  // Of the values answered since the last time.
+  // Traffic of the values answered since the last call.
   Traffic TakeTraffic() { return std::exchange(traffic_, {}); }
   // The largest lead of a clock over the slowest that it has let through.
   int64_t clock_lead() const { return clock_lead_; }

@@ -1,7 +1,7 @@
-// What becomes of the pushes of one job: a worker's come in the order of their
-// sequence numbers (push_intake.h), each segment waits in its partition's
-// queue, is judged by mark at its turn, and changes the values or not; when all
-// its segments are answered, so is the push.
+// Handles the pushes of one job. A worker's pushes come in the order of their
+// sequence numbers (push_intake.h). Each segment waits in its partition's
+// queue; at its turn it is judged by mark, and applied or not. When all its
+// segments are answered, so is the push.
 //
 //   arrives ──> held (an earlier one is missing) ──> queued ──> judged
 //                                                                 │

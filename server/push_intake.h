@@ -21,8 +21,8 @@ class PushIntake {
  public:
   using Sequencer = PushSequencer<PendingPushPtr>;
 
-  // Holds at most `window` pushes of a worker, and gives them up when nothing
-  // of it came for `hold`.
+  // Holds at most `window` pushes of a worker, and gives them up when no
+  // message of the worker came for `hold`.
   PushIntake(int64_t window, absl::Duration hold)
       : window_(window), hold_(hold) {}
 
@@ -52,7 +52,7 @@ class PushIntake {
   const int64_t window_;
   const absl::Duration hold_;
   absl::flat_hash_map<SessionId, Worker> workers_;
-  absl::btree_set<SessionId> holding_;  // Whose pushes are held.
+  absl::btree_set<SessionId> holding_;  // Workers with held pushes.
   absl::Time next_tick_ = absl::InfiniteFuture();
   bool forgot_ = false;  // A worker, ever.
   absl::Time forget_at_ = absl::InfiniteFuture();

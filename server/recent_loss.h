@@ -12,7 +12,7 @@ namespace ebb::server {
 
 class RecentLoss {
  public:
-  // Of the next push; older ones go where `enough` examples are left.
+  // Adds the next push, and drops older ones while `enough` examples are left.
   void Add(double loss_sum, int64_t examples, int64_t enough) {
     pushes_.push_back({loss_sum, examples});
     examples_ += examples;

@@ -13,7 +13,7 @@ namespace ebb::server {
 // Not thread-safe.
 class RowRoom {
  public:
-  // Of pieces, and of what is obtained before it is asked for.
+  // Size of a piece, and the size that is obtained in advance.
   static constexpr size_t kMostFloats = size_t{1} << 18;
 
   struct Part {

@@ -12,17 +12,17 @@
 
 namespace ebb::server {
 
-// Runs tasks one at a time, in the order in which they come. Who comes while
-// none runs runs its own task and a few that come meanwhile; the rest a thread
-// of this object runs. So nobody waits for another's task, as a lock would have
-// it, and another thread need not wake up for the few.
+// Runs tasks one at a time, in the order in which they come. If no task runs,
+// the thread that brings one runs it, and a few that come meanwhile; a thread
+// of this object runs the rest. So no thread waits for another's task, as with
+// a lock, and no other thread need wake up for a few tasks.
 //
-// Whoever adds tasks bounds how many there are. A task may add others.
+// The callers bound how many tasks there are. A task may add others.
 // Thread-safe.
 class SerialTasks {
  public:
   using Task = absl::AnyInvocable<void()>;
-  // Of others, that one who brings a task runs.
+  // Tasks of others that a thread runs after its own.
   static constexpr int kMostOfOthers = 16;
 
   SerialTasks() : thread_([this] { Run(); }) {}
@@ -93,7 +93,7 @@ class SerialTasks {
 
   Mutex mu_;
   CondVar changed_;
-  // Not empty: somebody has the turn.
+  // Not empty: some thread has the turn.
   std::deque<Task> tasks_ ABSL_GUARDED_BY(mu_);
   Turn turn_ ABSL_GUARDED_BY(mu_) = Turn::kNobody;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

@@ -7,7 +7,7 @@
 
 namespace ebb::server {
 
-// Of a started shell.
+// Adds the metrics of a started shell.
 void AddServer(ServerShell* shell, metrics::OpenMetrics* text);
 
 }  // namespace ebb::server

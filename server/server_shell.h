@@ -4,12 +4,13 @@
 //   scheduler ── session ── connection ─┼─> core ────┼──> storage thread
 //   time ── timer thread ───────────────┘ (one lock) └──> replies, messages
 //
-// Every event takes the core's lock for a moment; the actions that follow are
-// carried out after it is left, in the order of their events, by whichever
-// thread is at it: one at a time. Nothing but decisions happens under the lock.
+// Every event takes the core's lock for a moment; only decisions happen under
+// it. The resulting actions are carried out after the lock is released, in the
+// order of their events. One thread at a time carries them out: any that comes.
 //
-// Pushes take turns before that (SerialTasks): what follows one takes longest,
-// and the transport's few threads are not to wait for it with the next.
+// Pushes take turns before that (SerialTasks). The work after a push takes
+// longest, and the transport's few threads must not wait for it with the next
+// push.
 //
 // It knows no gRPC: the ThreadSanitizer test runs it over the in-process
 // transport.
@@ -71,7 +72,7 @@ struct ServerShellOptions {
   int64_t push_bytes = int64_t{1} << 30;
   KillPoints kill_points;
   // Called once, on any thread, when another process has taken this server's
-  // place: the process should end. Null: nobody wants to know.
+  // place: the process should end. Null: no call.
   std::function<void(const std::string& why)> displaced;
 
   // InvalidArgument naming the option.
@@ -94,18 +95,19 @@ class ServerShell final : public rpc::PsHandler {
   // Reads the store's inventory, listens, and begins to look for the
   // scheduler. `admin`, which may be null, may use the shell. Call once.
   absl::Status Start(std::shared_ptr<rpc::PsAdminHandler> admin);
-  // Of a started shell.
+  // The shell must have been started.
   const std::string& address() const { return listener_->address(); }
   // Where others reach it, as it tells the scheduler.
   std::string advertised() const;
-  // The scheduler knows this server, and it does not leave. Of a started shell.
+  // The scheduler knows this server, and it does not leave. The shell must have
+  // been started.
   bool Ready();
 
-  // Leaves in good order: lets other servers take its partitions, for at most
-  // half of `limit`; then takes no more pushes, writes what is not durable,
-  // says goodbye. Blocks at most `limit`. DeadlineExceeded: something is not
-  // durable yet, or the scheduler did not take the goodbye; whoever comes
-  // back recomputes it.
+  // Leaves in good order. It lets other servers take its partitions, for at
+  // most half of `limit`; then takes no more pushes, writes what is not
+  // durable, and says goodbye. Blocks at most `limit`. DeadlineExceeded: some
+  // data is not durable yet, or the scheduler did not take the goodbye; workers
+  // will recompute what is lost.
   absl::Status Drain(absl::Duration limit);
 
   // What the server's own disk holds, as the server knows it. Waits for the
@@ -114,11 +116,12 @@ class ServerShell final : public rpc::PsHandler {
 
   // What it is at, in figures.
   struct Figures {
-    // Of workers, not answered yet; bytes with what applying rows takes.
+    // Requests of workers that are not answered yet; the bytes include what
+    // applying rows takes.
     int64_t pushes = 0;
     int64_t push_bytes = 0;
     int64_t pulls = 0;
-    // Of the blocks in which values lie.
+    // Memory of the blocks that hold values.
     int64_t used_bytes = 0;
     int64_t free_bytes = 0;
     int64_t most_bytes = 0;
@@ -129,7 +132,7 @@ class ServerShell final : public rpc::PsHandler {
     absl::Time last_version = absl::InfinitePast();
   };
   Figures figures();
-  // Of all calls of workers.
+  // Metrics of all calls of workers.
   const CallMetrics& calls() const { return calls_; }
 
   // As ServerCore's, for so long.
@@ -146,7 +149,7 @@ class ServerShell final : public rpc::PsHandler {
  private:
   struct PendingPush {
     PushDone done;
-    int64_t bytes = 0;  // Of it in pushed_bytes_.
+    int64_t bytes = 0;  // Its part of pushed_bytes_.
   };
   // What came out of the core, with those who wait for its replies.
   struct Output {
@@ -198,15 +201,16 @@ class ServerShell final : public rpc::PsHandler {
   absl::flat_hash_map<uint64_t, PullDone> pulls_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<uint64_t, FetchDone> fetches_ ABSL_GUARDED_BY(mu_);
   absl::Time timer_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
-  Figures versions_ ABSL_GUARDED_BY(mu_);  // Of versions alone.
-  // That this event may still compute on, as ServerOptions::at_once has it.
+  Figures versions_ ABSL_GUARDED_BY(mu_);  // Only the figures of versions.
+  // Bytes that this event may still compute on; see ServerOptions::at_once.
   int64_t in_event_left_ ABSL_GUARDED_BY(mu_) = kUpdatesInEventBytes;
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 
-  // Of pushes that came and are not answered yet, with what applying their rows
-  // takes. Of those that are refused it is what is left without their values.
+  // Bytes of pushes that came and are not answered yet, with what applying
+  // their rows takes. For refused pushes it is what is left without their
+  // values.
   std::atomic<int64_t> pushed_bytes_ = 0;
   CallMetrics calls_;  // Outlives the listener.
 

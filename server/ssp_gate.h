@@ -27,7 +27,7 @@ class SspGate {
     kOpen,
     kClosed,       // Some worker of the view is too far behind.
     kUnknownView,  // The worker joined in a view that is not known here yet.
-    kNotInView,    // The worker is no member (any more).
+    kNotInView,    // The worker is not a member (any more).
   };
 
   // Replaces the membership. False: the view is not newer and is ignored.

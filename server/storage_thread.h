@@ -17,8 +17,8 @@
 namespace ebb::server {
 
 // Carries out storage actions in their order, one at a time. A job that could
-// not be saved is saved before its next version, or there is none: a version
-// of a job that nobody knows after a restart would be lost.
+// not be saved is saved before its next version, or no version is written: a
+// version of a job that the store does not know would be lost at a restart.
 //
 // The queue is bounded by the core: it has one version written at a time, and
 // each partition loads at most one.

@@ -13,8 +13,8 @@
 
 namespace ebb::server {
 
-// With one thread, tasks run one after the other. Whoever adds tasks bounds
-// how many there are. Thread-safe.
+// With one thread, tasks run one after the other. The callers bound how many
+// there are. Thread-safe.
 class TaskThreads {
  public:
   explicit TaskThreads(int threads) {

@@ -1,12 +1,12 @@
 // Which of the updates that follow from one event run together.
 //
 // A push of a large model is one update for each of its partitions, and small
-// ones cost less than handing them from thread to thread. So what is little is
-// done by whoever brings it, and the rest is cut into runs, one for a thread at
-// a time, long enough to be worth it and short enough that the first partitions
-// are soon free for the next push.
+// ones cost less than handing them from thread to thread. So the thread that
+// brings small updates does them. The rest is cut into runs, one for a thread
+// at a time: long enough to be worth it, and short enough that the first
+// partitions are soon free for the next push.
 //
-// The least is not even worth leaving the core for: it is computed there.
+// The smallest are computed within the core.
 #ifndef EBB_SERVER_UPDATE_GROUPS_H_
 #define EBB_SERVER_UPDATE_GROUPS_H_
 
@@ -30,9 +30,9 @@ inline constexpr int64_t kUpdateAtOnceBytes = int64_t{1} << 20;
 inline constexpr int64_t kLeastUpdateGroupBytes = int64_t{256} << 10;
 inline constexpr int64_t kMostUpdateGroupBytes = int64_t{1} << 20;
 
-// `bytes` that each update goes through. The ends of the runs, in their order:
-// none is empty, and none has more than kMostUpdateGroupBytes unless it is one
-// update.
+// `bytes`: what each update goes through. Returns the ends of the runs, in
+// their order. Each run has at least one update, and at most
+// kMostUpdateGroupBytes if it has several.
 inline std::vector<size_t> GroupUpdates(std::span<const int64_t> bytes,
                                         int threads) {
   int64_t total = 0;

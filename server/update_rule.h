@@ -34,7 +34,7 @@ struct StepPlace {
   int64_t end = 0;
   // 1 / (the batch size, or the examples of the round): turns sums into means.
   float gradient_scale = 1;
-  int64_t step = 1;  // Of the partition, from 1.
+  int64_t step = 1;  // Number of the partition's step, from 1.
   // Updates that the partition took between the pull of the values from which
   // the gradient was computed and this step, its worker's own among them; of a
   // round 0.
@@ -77,27 +77,28 @@ class UpdateRule {
   // Arrays of optimizer state, each as long as the weights.
   virtual int SlotCount() const = 0;
   virtual void InitialWeights(int64_t first, std::span<float> out) const = 0;
-  // Of slot number `slot`, whose weights have their initial values.
+  // Writes slot number `slot`, whose weights have their initial values.
   virtual void InitialSlot(int slot, int64_t first,
                            std::span<const float> weights,
                            std::span<float> out) const = 0;
   virtual void Step(const StepPlace& place, const StepRun& run) const = 0;
 
-  // Of jobs whose rounds are closed by operations. How many figures a partition
-  // measures: the first is the sum of the losses of the round's examples.
+  // For jobs whose rounds are closed by operations. Returns how many figures a
+  // partition measures: the first is the sum of the losses of the round's
+  // examples.
   virtual size_t FigureCount() const { return 1; }
   // Adds what the run contributes to all of them but the first.
   virtual void Measure(const StepPlace& /*place*/, const MeasureRun& /*run*/,
                        std::span<double> /*figures*/) const {}
-  // InvalidArgument or DataLoss: it is no operation of this job.
+  // InvalidArgument or DataLoss: it is not an operation of this job.
   virtual absl::StatusOr<std::unique_ptr<const RoundStep>> ReadOperation(
       absl::string_view /*operation*/) const {
     return absl::InvalidArgumentError(
         "rounds of this job are not closed by operations");
   }
 
-  // Of the plan's sparse table with this number: what it is on a partition, by
-  // which optimizer its rows change, and with what a step of them is taken.
+  // For the plan's sparse table with this number: its options on a partition,
+  // the optimizer that changes its rows, and the context of a step of them.
   virtual RowTableOptions RowOptions(int32_t table) const = 0;
   virtual std::shared_ptr<const Optimizer> RowOptimizer(
       int32_t table) const = 0;

@@ -35,8 +35,8 @@ class VersionList {
   // first, then the one it started from.
   std::vector<VersionKey> ToLoad(PartitionId partition, Generation generation,
                                  const RollbackRecord& rollback) const;
-  // Of the newest sound version of the generation, else of the one that it
-  // started from; 0: there is none.
+  // Returns the term of the newest sound version of the generation, else of the
+  // one that it started from; 0: there is none.
   Term NewestTerm(Generation generation, const RollbackRecord& rollback) const;
   // Drops, and returns, all of them.
   std::vector<VersionKey> Clear();

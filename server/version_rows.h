@@ -1,10 +1,10 @@
 // The rows of sparse tables as people read them out of a stored version:
 // arrays by name.
 //
-// Of table NAME these are "rows/NAME/keys" (uint64, ascending),
-// "rows/NAME/values" (float32, the weights of key after key) and, of each slot
-// of its optimizer, "rows/NAME/slot/SLOT" (likewise). Rows that had expired are
-// not among them.
+// Table NAME has the arrays "rows/NAME/keys" (uint64, ascending) and
+// "rows/NAME/values" (float32, the weights of key after key). It has
+// "rows/NAME/slot/SLOT" (likewise) for each slot of its optimizer. Expired rows
+// are left out.
 #ifndef EBB_SERVER_VERSION_ROWS_H_
 #define EBB_SERVER_VERSION_ROWS_H_
 
@@ -26,7 +26,7 @@ namespace ebb::server {
 class ArraySink {
  public:
   virtual ~ArraySink() = default;
-  // Of uint64 or else of float32.
+  // Elements are uint64, or else float32.
   virtual absl::Status Begin(const std::string& name, bool integers,
                              int64_t elements) = 0;
   // Whole elements of the array begun last, little-endian.

@@ -1,4 +1,4 @@
-// When versions that nobody waits for may be written.
+// When versions that nothing waits for may be written.
 #ifndef EBB_SERVER_WRITE_PACE_H_
 #define EBB_SERVER_WRITE_PACE_H_
 
@@ -29,7 +29,7 @@ class WritePace {
   // So many bytes were written, of a version or of a move's copy.
   void Wrote(int64_t bytes, absl::Time now);
   void Begin(absl::Time now) { began_ = now; }
-  // Of what began last; `waiting`: those that are left.
+  // The last version that began is written; `waiting`: those that are left.
   void End(const Waiting& waiting, absl::Time now);
   // The time from which on the next may be written.
   absl::Time next() const { return next_; }

@@ -99,15 +99,18 @@ int main(int argc, char** argv) {
   uint64_t seed = 0;
   CLI::App app(
       "Runs ebb's cores in a simulated cluster with a bug planted in them. "
-      "Exit code 0 when a seed finds each of the bugs");
-  app.add_flag("--list", list, "The bugs there are");
-  app.add_option("--bug", bugs, "Plants it; none: as ebb sim does");
-  app.add_flag("--all", all, "Each bug in turn");
-  app.add_option("--except", except, "Of --all: not these")->delimiter(',');
-  app.add_option("--seeds", seeds, "A..B: tries seeds until one finds the bug");
-  auto* one = app.add_option("--seed", seed, "Runs it, and says how it ended");
-  app.add_option("--threads", options.threads, "0: one per core");
-  app.add_flag("--trace", options.trace, "Prints every event of --seed");
+      "Exits 0 if some seed finds each of the bugs");
+  app.add_flag("--list", list, "List the bugs");
+  app.add_option("--bug", bugs,
+                 "Plant this bug; without it: run as ebb sim does");
+  app.add_flag("--all", all, "Plant each bug in turn");
+  app.add_option("--except", except, "With --all: leave these out")
+      ->delimiter(',');
+  app.add_option("--seeds", seeds, "A..B: try seeds until one finds the bug");
+  auto* one =
+      app.add_option("--seed", seed, "Run this seed, and say how it ended");
+  app.add_option("--threads", options.threads, "Threads; 0: one per core");
+  app.add_flag("--trace", options.trace, "Print every event of --seed");
   CLI11_PARSE(app, argc, argv);
   if (list) {
     for (const ebb::Plant& plant : ebb::Plants()) {

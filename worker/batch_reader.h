@@ -35,17 +35,18 @@ struct TrainingBatch {
   ItemId item;
   int64_t begin = 0;
   int64_t end = 0;
-  std::vector<int64_t> numbers;  // Of the examples, in the data set.
+  std::vector<int64_t> numbers;  // Numbers of the examples in the data set.
   data::ExampleBatch examples;
   LedgerRow ledger;  // Summed over what was gathered, one by one.
-  models::ContentId content = models::ContentId::kUnknown;  // Of `examples`.
+  // Names the content of `examples`.
+  models::ContentId content = models::ContentId::kUnknown;
   // What keeps the pages of dense values where they are, if anything does.
   std::shared_ptr<void> pin;
 };
 
 class BatchReader {
  public:
-  // ComputeBackend::PinHost of whoever computes.
+  // ComputeBackend::PinHost of the computing back end.
   using Pin = std::function<std::shared_ptr<void>(void* memory, int64_t bytes)>;
 
   // `dataset` is not owned and has the plan's examples. At most `ahead`
@@ -62,8 +63,8 @@ class BatchReader {
   // positions.
   absl::StatusOr<const TrainingBatch*> Read(ItemId item, int64_t begin,
                                             int64_t end);
-  // Of the reading thread, too: those if they are read ahead, also until the
-  // next call of Read; else null.
+  // Returns the batch if it is read ahead, valid until the next call of Read;
+  // else null. Only for the thread that calls Read.
   const TrainingBatch* Ready(ItemId item, int64_t begin, int64_t end);
 
  private:
@@ -77,11 +78,11 @@ class BatchReader {
   };
 
   void Run();
-  // Fills the batch whose item and positions are set. They stay as they are:
-  // who looks for a batch reads them while it is gathered.
+  // Fills the batch whose item and positions are set. These do not change: a
+  // thread that looks for a batch reads them while it is gathered.
   absl::Status Gather(TrainingBatch* batch) ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<OrderPtr> OrderOf(ItemId item) ABSL_LOCKS_EXCLUDED(mu_);
-  // Makes the slot one that nobody has begun.
+  // Makes the slot one that is not begun yet.
   void WantLocked(ItemId item, int64_t begin, int64_t end, Slot* slot)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The slot of this batch, ready if it was read ahead; else a spare one.
@@ -98,7 +99,7 @@ class BatchReader {
   const size_t ahead_;
   const Pin pin_;
 
-  // Of the reading thread.
+  // Used by the thread that calls Read.
   std::unique_ptr<Slot> current_ = std::make_unique<Slot>();
 
   Mutex mu_;
@@ -107,7 +108,7 @@ class BatchReader {
   int64_t wanted_ ABSL_GUARDED_BY(mu_) = 0;  // So many, so far.
   std::list<std::unique_ptr<Slot>> slots_ ABSL_GUARDED_BY(mu_);
   std::vector<std::unique_ptr<Slot>> spare_ ABSL_GUARDED_BY(mu_);
-  // Of the items read last, newest first.
+  // Orders of the items read last, newest first.
   std::deque<std::pair<ItemId, OrderPtr>> orders_ ABSL_GUARDED_BY(mu_);
 
   std::thread thread_;

@@ -15,9 +15,9 @@
 
 namespace ebb::worker {
 
-// Of the same memory.
+// The view refers to the same memory.
 models::BatchView ViewOf(const data::ExampleBatch& examples);
-// Of a batch to learn from: those of the item from `begin` on.
+// The view of a batch to learn from: examples of the item from `begin` on.
 models::BatchView ViewOf(const data::ExampleBatch& examples, ItemId item,
                          int64_t begin);
 

@@ -28,14 +28,15 @@ struct FetchedDataOptions {
   std::function<bool()> stop;
 };
 
-// Opens files as data::OpenFile does, and what is of data sets from the cache,
-// fetching what is missing; nobody deletes such a file while it is being read.
-// Thread-safe; lives as long as anybody has it. The errors of
-// datasets::Cache::Make; without a folder data sets are kFailedPrecondition
-// when they are opened. Reaches for nobody before.
+// Opens files as data::OpenFile does, and files of data sets from the cache. It
+// fetches missing ones; a file is not deleted while it is being read.
+// Thread-safe; lives as long as it has holders. Connects only when a data set
+// is opened. Errors: those of datasets::Cache::Make. Without a folder, opening
+// a data set is kFailedPrecondition.
 absl::StatusOr<data::OpenBytes> OpenFetched(FetchedDataOptions options);
 
-// The same where nobody keeps data: says that `flag` would.
+// The same without a source of data sets: its error says that `flag` would give
+// one.
 data::OpenBytes OpenFilesOnly(absl::string_view advice);
 
 }  // namespace ebb::worker

@@ -53,8 +53,8 @@ data::LabelKind LabelKindOf(const data::Index& index);
 // in the units of the user.
 struct LabelScale {
   ValueUnits units;
-  // A loss in these units is this times the model's. A squared error is
-  // converted; what the loss of a plugin is, nobody knows: it stays as it is.
+  // A loss in these units is this times the model's. It converts a squared
+  // error. The loss of a plugin is unknown: it stays as it is.
   double loss = 1;
 };
 LabelScale LabelScaleOf(const v1::Job& job, const data::Index& train);

@@ -20,7 +20,8 @@ namespace ebb::worker {
 struct KeyedBatch {
   KeyedBatch(const JobPlan& plan, TrainingBatch read);
 
-  // As BatchRows has it, for whoever computes the batch later.
+  // The rows as BatchRows has them, for the thread that computes the batch
+  // later.
   static client::BatchRowsPtr RowsOf(const JobPlan& plan, TrainingBatch read);
   static client::BatchRowsPtr TestRowsOf(const JobPlan& plan,
                                          TrainingBatch read, bool last);
@@ -28,12 +29,12 @@ struct KeyedBatch {
     return *static_cast<const KeyedBatch*>(rows.batch.get());
   }
 
-  // Of the same memory. Parameters and gradient of the model are the dense
-  // vector and then the rows, as `order` has them.
+  // The view refers to the same memory. Parameters and gradient of the model
+  // are the dense vector and then the rows, as `order` has them.
   models::BatchView View() const;
 
   const TrainingBatch batch;
-  std::vector<int32_t> places;  // Of each entry's key.
+  std::vector<int32_t> places;  // Place of each entry's key.
   const client::KeyOrder order;
 };
 

@@ -40,9 +40,10 @@ struct NoticeQuestion {
   std::vector<std::pair<std::string, std::string>> headers;
   // What status 200 must have in its body; empty: anything.
   std::vector<std::string> words;
-  // Not empty: the body is Azure's list of events, which tells of all machines
-  // of a scale set; one of these types is a notice if it names this machine,
-  // whose name is at `name_path`. Who has no name leaves at any of them.
+  // Not empty: the body is Azure's list of events, which covers all machines of
+  // a scale set. An event of one of these types is a notice if it names this
+  // machine, whose name is at `name_path`. A machine without a name leaves at
+  // any of them.
   std::vector<std::string> event_types;
   std::string name_path;
   // Where a token for the question is got; empty: none is needed.
@@ -55,7 +56,7 @@ struct NoticeQuestion {
 // refused: looking it up can take longer than there is time to leave.
 absl::StatusOr<NoticeQuestion> ParseNoticeUrl(const std::string& text);
 
-// Who does not answer gives no notice; the first time that is logged.
+// No answer means no notice; the first time it is logged.
 std::unique_ptr<PreemptionSource> AskNoticeUrl(NoticeQuestion question);
 
 // The first notice of any of them.

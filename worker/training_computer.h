@@ -46,10 +46,10 @@ struct TrainingComputerOptions {
   int64_t evaluation_batch = 1024;
   // Jobs whose data is held in memory; the one unused longest goes. Default 2.
   size_t jobs_in_memory = 2;
-  // Of data at most, but for a single job's: others go before their number
-  // says so. And evaluations take batches of the size that training does, so
-  // that they need no more for what is between the model's layers. Default 0:
-  // no bound.
+  // Most bytes of data, except for a single job's: data of other jobs is
+  // dropped before jobs_in_memory is reached. With a bound, evaluations take
+  // batches of the size that training does, so that they need no more memory
+  // between the model's layers. Default 0: no bound.
   int64_t data_bytes = 0;
   // A batch takes at least so long, as on a slower machine. Default: as long as
   // it takes.
@@ -58,7 +58,7 @@ struct TrainingComputerOptions {
   // How what a job names as its data is opened. Default: as files.
   data::OpenBytes open = data::OpenFile;
 
-  // Where gradients lie, once somebody reads there. Default none.
+  // Where gradients lie, as soon as a server reads there. Default: none.
   std::shared_ptr<shm::SharedHeap> heap;
 
   // For tests: a batch with the training example of this number kills the
@@ -89,8 +89,8 @@ class TrainingComputer : public client::JobComputer {
   // How long devices had something to do, of jobs that have any.
   struct DeviceTime {
     double busy_seconds = 0;
-    // Of the time after the first batch until the end of the last one; 0: there
-    // were none.
+    // Share of the time from after the first batch until the end of the last
+    // one; 0: there were none.
     double busy_share = 0;
   };
   // Thread-safe.
@@ -110,10 +110,10 @@ class TrainingComputer : public client::JobComputer {
     models::Registry registry;
     std::unique_ptr<models::ComputeBackend> backend;
     std::unique_ptr<models::Model> model;
-    // Of whoever reads the job's batches: of keyed examples the thread that
-    // finds rows, else the one that computes.
+    // Used by the thread that reads the job's batches: for keyed examples the
+    // thread that finds rows, else the computing thread.
     std::unique_ptr<BatchReader> reader;
-    double l2 = 0;  // Of the model.
+    double l2 = 0;  // The model's.
     // What losses are reported in.
     LabelScale labels;
     // Batches without a finite gradient, so far.
@@ -160,7 +160,8 @@ class TrainingComputer : public client::JobComputer {
                         const models::BatchView& view,
                         client::FloatBuffer* gradient, LoadedJob* job,
                         models::BatchStats* stats);
-  // Of the batch after the task's on its item's grid, once they are read.
+  // The examples of the batch after the task's on its item's grid, if they are
+  // read.
   static models::KnownFloats NextExamples(const client::ComputeTask& task,
                                           LoadedJob* job);
   absl::Status ComputeBatch(const client::ComputeTask& task,
@@ -191,7 +192,7 @@ class TrainingComputer : public client::JobComputer {
   // Used last first.
   std::list<LoadedJobPtr> jobs_ ABSL_GUARDED_BY(jobs_mu_);
   client::FloatPool pool_;
-  // Of the batch, and of the next one.
+  // The values of the batch, and of the next one.
   Assembled assembled_[2];
   int current_ = 0;
   int64_t contents_ = 0;  // So many, so far.

@@ -46,8 +46,8 @@ namespace {
 constexpr char kExample[] = R"(
 Example: a worker of the cluster whose scheduler is on this machine
   ebb-worker --scheduler localhost:7000 --name worker-0
-SIGTERM makes it finish its batch, give back its items and leave; a second
-one, leave at once. Logs go to stderr.)";
+On SIGTERM it finishes its batch, gives back its items and leaves; on a second
+SIGTERM it leaves at once. Logs go to stderr.)";
 
 constexpr absl::Duration kLookForNotices = absl::Seconds(1);
 
@@ -87,9 +87,10 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   "Its name in status and logs; default: worker-PID")
       ->envname("EBB_NAME")
       ->group("Identity");
-  app->add_option("--allow-plugins", flags->plugin_folders,
-                  "Folders, parted by commas, not writable for others, from "
-                  "which jobs may load models and algorithms")
+  app->add_option(
+         "--allow-plugins", flags->plugin_folders,
+         "Folders, separated by commas, from which jobs may load models and "
+         "algorithms; others must not be able to write to them")
       ->envname("EBB_ALLOW_PLUGINS")
       ->delimiter(',')
       ->check(CLI::ExistingDirectory)
@@ -97,44 +98,46 @@ void AddFlags(CLI::App* app, Flags* flags) {
         return std::string(CheckPluginFolder(folder).message());
       })
       ->group("Models");
-  app->add_option("--backend", flags->backend.kind,
-                  "What computes: eigen, or reference (slow, to compare with)")
+  app->add_option(
+         "--backend", flags->backend.kind,
+         "Back end that computes: eigen, or reference (slow, for comparison)")
       ->envname("EBB_BACKEND")
       ->capture_default_str()
       ->group("Models");
   app->add_option("--isa", flags->backend.isa,
-                  "Instructions of eigen: auto, baseline, avx2 or avx512")
+                  "Instruction set of eigen: auto, baseline, avx2 or avx512")
       ->envname("EBB_ISA")
       ->capture_default_str()
       ->group("Models");
   app->add_option("--device", flags->device,
                   "auto: as each job says; cpu: no job gets a GPU; gpu: as "
-                  "auto, and no start without one")
+                  "auto, but do not start without a GPU")
       ->envname("EBB_DEVICE")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "cpu", "gpu"}))
       ->group("Models");
-  app->add_option("--gpu", flags->gpu,
-                  "Which of the GPUs that CUDA shows (CUDA_VISIBLE_DEVICES)")
+  app->add_option(
+         "--gpu", flags->gpu,
+         "Number of the GPU among those that CUDA shows (CUDA_VISIBLE_DEVICES)")
       ->envname("EBB_GPU")
       ->capture_default_str()
       ->check(CLI::Range(0, 1023))
       ->group("Models");
-  app->add_option("--gpu-graphs", flags->gpu_graphs,
-                  "on: a GPU is given steps that come again as CUDA graphs; "
-                  "off: call by call")
+  app->add_option(
+         "--gpu-graphs", flags->gpu_graphs,
+         "on: give a GPU recurring steps as CUDA graphs; off: call by call")
       ->envname("EBB_GPU_GRAPHS")
       ->capture_default_str()
       ->check(CLI::IsMember({"on", "off"}))
       ->group("Models");
   app->add_option("--data-cache", flags->data_cache,
-                  "Folder of this machine into which ebb://NAME/PATH is "
-                  "fetched from the scheduler; several workers may share it")
+                  "Folder for files ebb://NAME/PATH fetched from the "
+                  "scheduler; several workers of a machine may share it")
       ->envname("EBB_DATA_CACHE")
       ->group("Data");
   app->add_option("--data-cache-bytes", flags->data_cache_bytes,
-                  "Size of that folder, at most, such as 50GiB; what was used "
-                  "longest ago goes")
+                  "Most bytes in that folder, e.g. 50GiB; the worker removes "
+                  "files used longest ago")
       ->envname("EBB_DATA_CACHE_BYTES")
       ->transform(SizeValue())
       ->default_str("10GiB")
@@ -142,49 +145,49 @@ void AddFlags(CLI::App* app, Flags* flags) {
   AddMemoryFlag(app, &flags->memory_bytes);
   AddSharedMemoryFlag(app, &flags->shared_memory);
   app->add_option("--read-ahead", flags->read_ahead,
-                  "Batches gathered while another is computed")
+                  "Batches to gather while another is computed")
       ->envname("EBB_READ_AHEAD")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024))
       ->group("Pipeline");
   app->add_option("--held-items", flags->held_items,
-                  "Items leased at a time: the one in work and the next")
+                  "Items to lease at a time: the current and the next ones")
       ->envname("EBB_HELD_ITEMS")
       ->capture_default_str()
       ->check(CLI::Range(1, 64))
       ->group("Pipeline");
   app->add_option("--batches-in-flight", flags->batches_in_flight,
-                  "Batches pushed and not yet acknowledged, at most")
+                  "Most batches pushed and not yet acknowledged")
       ->envname("EBB_BATCHES_IN_FLIGHT")
       ->capture_default_str()
       ->check(CLI::Range(1, 32))
       ->group("Pipeline");
-  app->add_option("--batches-per-pull", flags->batches_per_pull,
-                  "Batches computed from one pull's values, at most, where "
-                  "pulls take much longer (asp)")
+  app->add_option(
+         "--batches-per-pull", flags->batches_per_pull,
+         "Most batches computed from one pull, if pulls take much longer (asp)")
       ->envname("EBB_BATCHES_PER_PULL")
       ->capture_default_str()
       ->check(CLI::Range(1, 64))
       ->group("Pipeline");
   app->add_flag("--no-prefetch", flags->no_prefetch,
-                "Pull only when a batch is done: slower, less stale by one")
+                "Pull only when a batch is done: slower, with values fresher "
+                "by one batch")
       ->envname("EBB_NO_PREFETCH")
       ->group("Pipeline");
   AddDurationFlag(app, "--batch-time", "EBB_BATCH_TIME", &flags->batch_time,
-                  "A batch takes at least so long, but for the last before "
-                  "leaving: emulates a slower machine")
+                  "Least time of a batch, except the last before leaving: "
+                  "emulates a slower machine")
       ->group("Pipeline");
   AddDurationFlag(app, "--grace", "EBB_GRACE", &flags->grace,
-                  "How long leaving may take")
+                  "How long it may take to leave")
       ->group("Process");
   app->add_option("--notice-file", flags->notice_file,
-                  "It leaves, as on SIGTERM, once this file has something in "
-                  "it")
+                  "Leave, as on SIGTERM, as soon as this file is not empty")
       ->envname("EBB_NOTICE_FILE")
       ->group("Process");
   app->add_option("--notice-url", flags->notice_url,
-                  "Or once the cloud tells of its machine's end: aws, azure, "
-                  "gcp, or http://ADDRESS/PATH")
+                  "Leave when the cloud announces the end of its machine: aws, "
+                  "azure, gcp, or http://ADDRESS/PATH")
       ->envname("EBB_NOTICE_URL")
       ->check([](const std::string& text) {
         const auto question = ParseNoticeUrl(text);

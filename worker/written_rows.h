@@ -32,10 +32,11 @@ class WrittenRows final : public models::RowSink {
   void Write(int64_t table, uint64_t key,
              std::span<const std::byte> bytes) override;
 
-  // Behind what partitions have in `rows`, which has one element for each of
-  // them, or none yet: of each key one row, sums of what was added. Takes the
-  // rows away. Internal: what was given is no row of its table; OutOfRange: a
-  // sum of floats is not finite. The first mistake is named.
+  // Appends, behind the rows that partitions have in `rows`, one row for each
+  // key: the sum of what was added. `rows` has one element for each partition,
+  // or none yet. Takes the rows away. Internal: a given row does not fit its
+  // table. OutOfRange: a sum of floats is not finite. The first mistake is
+  // named.
   absl::Status AppendTo(std::vector<std::vector<PushRows>>* rows);
 
  private:
@@ -45,7 +46,7 @@ class WrittenRows final : public models::RowSink {
     std::vector<std::byte> rows;  // By number, each of row_bytes().
   };
 
-  // The key's row, zeros if it is new; null for what is no row of the table.
+  // The key's row, zeros if it is new; null if the row does not fit the table.
   // `elements` are given, of that kind.
   std::byte* RowOf(int64_t table, uint64_t key, RowKind kind, size_t elements);
   absl::Status CheckFinite(size_t table) const;

@@ -5,7 +5,7 @@
 //   offered ──Take──> out ──Hand──> done, and the next is offered
 //                      └──Abandon─> back to others, as a failure
 //
-// Leave() takes back what is offered or out, and that is no failure.
+// Leave() takes back a batch that is offered or out, without a failure.
 #ifndef EBB_CLIENT_INTERNAL_JOB_LOOP_H_
 #define EBB_CLIENT_INTERNAL_JOB_LOOP_H_
 
@@ -89,7 +89,7 @@ class JobLoop : private JobComputer {
   const std::shared_ptr<rpc::Transport> transport_;
   FloatPool pool_;
 
-  // Of the thread that takes.
+  // Only the thread that calls Take uses these.
   ItemId order_of_{-1, -1};
   std::vector<int64_t> order_;
   std::vector<int64_t> examples_;

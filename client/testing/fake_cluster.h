@@ -48,8 +48,8 @@ class FakePs : public rpc::PsHandler {
   // Every item of the job is full in every partition.
   bool Full() const;
   bool Full(ItemId item) const;
-  // Of the partition: what the ledger has summed, and the value of each of
-  // its parameters if all are equal, else NaN.
+  // For the partition: the sum of its ledger, and the value of its parameters
+  // if all are equal, else NaN.
   LedgerRow Total(PartitionId p) const;
   float Value(PartitionId p) const;
   // Pushed ranges that were not applied.
@@ -94,11 +94,12 @@ class FakeCluster : private rpc::SchedulerHandler {
   void RestartServer(ServerId id);
   void StopScheduler();
   void StartScheduler();
-  // Leases the evaluation of snapshot 1 to whoever asks for a lease next.
+  // Leases the evaluation of snapshot 1 to the next worker that asks for a
+  // lease.
   void OfferEvaluation();
 
-  // Until all items are full everywhere and somebody said so; false: not
-  // within `limit`.
+  // Waits until all items are full everywhere and a worker has said so. False:
+  // not within `limit`.
   bool WaitComplete(absl::Duration limit);
   // Until a message of the kind has come; nullopt: not within `limit`.
   template <typename Message>

@@ -56,7 +56,7 @@ class KeptActions : public ::testing::Test {
   std::vector<EvaluateTask> evaluates_;
   std::vector<FindRows> wanted_;
   std::vector<std::string> logged_;
-  // All so far, until somebody takes them.
+  // All so far; tests take them out.
   std::vector<SendPull> open_pulls_;
   std::vector<PulledValuesPtr> expected_;
   int evaluations_ = 0;

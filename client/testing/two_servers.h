@@ -66,7 +66,7 @@ class TwoServersTest : public testing::Test {
     lease.ttl = absl::Seconds(3);
     return lease;
   }
-  // Says where the partitions are; whoever has another session is another life.
+  // Says where the partitions are; another session is another life of a server.
   void Place() {
     Placement placement;
     placement.job = record_.id;
@@ -188,8 +188,8 @@ class TwoServersTest : public testing::Test {
   std::map<PartitionId, uint64_t> term_{{kOfA, 5}, {kOfB, 5}};
   std::map<ServerId, int> lives_;
   std::set<ServerId> down_;
-  std::optional<Verdict> refusal_;  // Of every push to B.
-  int64_t busy_end_ = -1;           // Of a share: B has no room for it, once.
+  std::optional<Verdict> refusal_;  // The answer to every push to B.
+  int64_t busy_end_ = -1;  // B has no room, once, for a share that ends here.
   std::map<std::pair<PartitionId, ItemId>, int64_t> marks_;
   std::map<PartitionId, float> sums_;
   std::map<PartitionId, uint64_t> oracles_;

@@ -30,23 +30,23 @@ class HelpFormatter : public CLI::Formatter {
 
 void AddDaemonFlags(CLI::App* app, DaemonFlags* flags) {
   app->add_option("--message-limit", flags->message_bytes,
-                  "Size of a message at most; the same on all daemons")
+                  "Largest message; give all daemons the same value")
       ->envname("EBB_MESSAGE_LIMIT")
       ->transform(SizeValue())
       ->default_str("512MiB")
       ->group("Network");
   app->add_option("--health-socket", flags->health_socket,
-                  "Unix socket to make, at which it answers `ebb health`")
+                  "Unix socket to make, where it answers `ebb health`")
       ->envname("EBB_HEALTH_SOCKET")
       ->group("Process");
   app->add_option("--metrics-port", flags->metrics_port,
-                  "Port of GET /metrics, in plain HTTP; 0 picks one; absent: "
-                  "none")
+                  "Port of GET /metrics, in plain HTTP; 0 picks a free one; "
+                  "absent: no metrics")
       ->envname("EBB_METRICS_PORT")
       ->check(CLI::Range(0, 65535))
       ->group("Process");
   app->add_option("--metrics-host", flags->metrics_host,
-                  "Address at which that is; 0.0.0.0: all")
+                  "Address of the metrics port; 0.0.0.0: all addresses")
       ->envname("EBB_METRICS_HOST")
       ->capture_default_str()
       ->group("Process");
@@ -64,7 +64,7 @@ void AddDaemonFlags(CLI::App* app, DaemonFlags* flags) {
 
 void AddMemoryFlag(CLI::App* app, uint64_t* bytes) {
   app->add_option("--memory", *bytes,
-                  "Memory of the process at most, as 4GiB; 0: no bound")
+                  "Most memory of the process, e.g. 4GiB; 0: no limit")
       ->envname("EBB_MEMORY")
       ->transform(SizeValue())
       ->default_str("0")
@@ -73,8 +73,9 @@ void AddMemoryFlag(CLI::App* app, uint64_t* bytes) {
 
 void AddSharedMemoryFlag(CLI::App* app, std::string* mode) {
   app->add_option("--shared-memory", *mode,
-                  "auto: worker and server of one machine and user that both "
-                  "say so use no network; off: always the network")
+                  "auto: share memory instead of the network if worker and "
+                  "server run on one machine as one user, both with auto; off: "
+                  "always use the network")
       ->envname("EBB_SHARED_MEMORY")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "off"}))
@@ -93,7 +94,8 @@ void AddSchedulerFlag(CLI::App* app, std::string* scheduler) {
 
 void AddListenFlag(CLI::App* app, std::string* listen) {
   app->add_option("--listen", *listen,
-                  "HOST:PORT to serve at; no HOST: all; port 0 picks one")
+                  "HOST:PORT to serve at; without HOST: all addresses; port 0 "
+                  "picks a free one")
       ->envname("EBB_LISTEN")
       ->transform(
           [](std::string address) {
@@ -110,7 +112,7 @@ void AddListenFlag(CLI::App* app, std::string* listen) {
 
 void AddAddressFileFlag(CLI::App* app, std::string* path) {
   app->add_option("--address-file", *path,
-                  "File to write the address to once it serves")
+                  "File to write the address to as soon as it serves")
       ->envname("EBB_ADDRESS_FILE")
       ->group("Network");
 }

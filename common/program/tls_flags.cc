@@ -16,8 +16,9 @@ void AddTlsFlags(CLI::App* app, TlsSettings* settings) {
        "The key of the certificate");
   file("--tls-ca", "EBB_TLS_CA", &settings->files.authority,
        "The authority whose certificates it believes");
-  app->add_flag("--insecure", settings->insecure,
-                "Plain text to other machines, too: for networks of one's own")
+  app->add_flag(
+         "--insecure", settings->insecure,
+         "Allow plain text to other machines, too: only in private networks")
       ->envname("EBB_INSECURE")
       ->group("Security");
 }

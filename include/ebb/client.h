@@ -1,5 +1,5 @@
-// ebb in your own C++ program: a loop of yours trains a job, and each example
-// of each epoch is applied exactly once, whatever dies on the way.
+// ebb in your own C++ program. Your loop trains a job, and each example of each
+// epoch is applied exactly once, even if programs and daemons die.
 //
 //   ebb::Client client({.scheduler = "localhost:7000"});
 //   absl::StatusOr<ebb::JoinedJob> job = client.Join("my-job");
@@ -12,11 +12,11 @@
 //   }
 //   if (!job->status().ok()) return Fail(job->status());
 //
-// The job is an ordinary one, submitted with `ebb submit`; its file says how
+// The job is an ordinary one, submitted with `ebb submit`. Its file says how
 // many examples there are, how the model is laid out and which optimizer the
 // servers use. Any number of such programs may work on one job, start and stop
 // at any time, and be killed. Programs and ebb-workers that share a job must
-// mean the same mathematics by it.
+// compute the same mathematics.
 //
 // Errors are values; nothing throws. Link with ebb::client
 // (find_package(ebb)). A program of 50 lines is in examples/client/.
@@ -41,75 +41,76 @@ namespace client {
 class JobLoop;
 }
 
-// What a trial of the model on data of yours gave.
+// The result of evaluating the model on your data.
 struct Evaluation {
   int64_t examples = 0;
   double loss_sum = 0;  // Over the examples.
-  int64_t correct = 0;  // -1 where labels are numbers.
+  int64_t correct = 0;  // -1 if labels are numbers.
 };
 
 struct ClientOptions {
   // HOST:PORT of the scheduler.
   std::string scheduler = "localhost:7000";
-  // What the program is called in `ebb status` and in logs; default:
-  // client-PID.
+  // Name of the program in `ebb status` and in logs. Default: client-PID.
   std::string name;
-  // Files in PEM: a certificate of the role worker, its key, and the authority
-  // whose certificates are believed. None: plain text, within this machine.
+  // PEM files: a certificate with the role worker, its key, and the authority
+  // whose certificates are trusted. Empty: plain text, within this machine.
   std::string tls_certificate;
   std::string tls_key;
   std::string tls_authority;
-  // A file with the job's token, as `ebb submit` writes it; empty: the job has
-  // none, or nobody has a certificate. Default empty.
+  // A file with the job's token, as `ebb submit` writes it. Empty: the job has
+  // no token, or the daemons have no certificates. Default: empty.
   std::string token_file;
-  // Plain text to other machines, too: for networks of one's own.
+  // Allows plain text to other machines, too: for private networks.
   bool insecure = false;
-  // How long leaving a job may take: what was pushed is delivered, items go
-  // back. Default 5 s.
+  // How long Leave may take to deliver pushes and to give items back. Default:
+  // 5 s.
   absl::Duration grace = absl::Seconds(5);
-  // Whether the next values are pulled while a batch is computed. Faster, but
-  // they lack this batch. Default true.
+  // Whether the next values are pulled while a batch is computed. This is
+  // faster, but the values lack the batch. Default: true.
   bool prefetch = true;
-  // Where the job has evaluations: tries these values. Called on a thread of
-  // the library's own, never while a batch is out. Absent: the job's
-  // ebb-workers do it, or nobody.
+  // Evaluates these values, if the job has evaluations. Called on a thread of
+  // the library's own, never while a batch is out. Absent: ebb-workers of the
+  // job evaluate, if there are any.
   std::function<absl::StatusOr<Evaluation>(std::span<const float> model)>
       evaluate;
-  // Called with one line per event that an operator should know, on any
-  // thread, one at a time. Absent: nobody is told.
+  // Called with one line per event that an operator should know, on any thread,
+  // one call at a time. Absent: the lines are dropped.
   std::function<void(absl::string_view line)> log;
 };
 
-// Some examples to compute next. Hand in their gradient with Push, or say with
-// Fail that there is none. Belongs to the thread that has it; good until the
-// next batch is asked for, and used only while its job is there.
+// Some examples to compute next. Hand in their gradient with Push, or call
+// Fail. A batch belongs to its JoinedJob, and is valid until the next batch is
+// asked for. Use it on the thread that uses the job.
 class Batch {
  public:
-  // The examples: their numbers in the training data, from 0, in the order in
-  // which the job reads it. (With `split`, numbers within the training part.)
+  // Returns the numbers of the examples in the training data, from 0, in the
+  // order in which the job reads it. (With `split`, they are numbers within the
+  // training part.)
   std::span<const int64_t> examples() const;
   int64_t size() const { return static_cast<int64_t>(examples().size()); }
-  // Which pass over the data this is, from 0.
+  // Returns the number of this pass over the data, from 0.
   int32_t epoch() const;
 
   // Writes the model's values, all tables one after the other, into `model`.
-  // They are here already: does not block. InvalidArgument unless it has
-  // parameters() elements.
+  // The values are here already, so it does not block. InvalidArgument: `model`
+  // has not parameters() elements.
   absl::Status Pull(std::span<float> model) const;
 
-  // Hands in the *sum* over the examples of the gradients, laid out as the
-  // values, and the sum of their losses (which is only reported). Copies; does
-  // not wait for the servers. From here on the batch takes effect exactly
-  // once, though perhaps by somebody else's hands.
+  // Hands in the *sum* of the gradients over the examples, laid out as the
+  // values, and the sum of their losses (which is only reported). It copies the
+  // gradient and returns before the servers answer. From here on the batch
+  // takes effect exactly once; another worker may compute it again for that.
   //
-  // InvalidArgument: the wrong number of elements; try again. OutOfRange: it
-  // is not finite; nothing is sent, and the job's `on_nonfinite` says what
-  // happens. FailedPrecondition: it was pushed or failed before, or the job
-  // was left.
+  // InvalidArgument: the wrong number of elements; try again. OutOfRange: the
+  // gradient or loss is not finite; it is not sent, and the job's
+  // `on_nonfinite` says what happens. FailedPrecondition: the batch was pushed
+  // or failed before, or the job was left.
   absl::Status Push(std::span<const float> gradient, double loss_sum = 0);
 
-  // It cannot be computed. Somebody else tries; what cannot be computed again
-  // and again stops the job, with these words (`quarantine_after`).
+  // Says that the batch cannot be computed, and why. Another worker tries. If
+  // the batch fails again and again, the job stops with `why`
+  // (`quarantine_after`).
   void Fail(absl::string_view why);
 
  private:
@@ -122,8 +123,8 @@ class Batch {
   std::span<const int64_t> examples_;
 };
 
-// A job that this program works on. One thread at a time uses it and its
-// batches; its other threads are its own.
+// A job that this program works on. It is not thread-safe: one thread at a time
+// uses it and its batches, except for Leave. It has threads of its own.
 class JoinedJob {
  public:
   class BatchRange;
@@ -134,27 +135,28 @@ class JoinedJob {
   JoinedJob& operator=(JoinedJob&&) noexcept;
 
   const std::string& name() const;
-  // Floats in the model: all tables one after the other, each row by row.
+  // Returns the floats in the model: all tables one after the other, each row
+  // by row.
   int64_t parameters() const;
-  int64_t examples() const;  // Of the training data.
+  int64_t examples() const;  // In the training data.
   int32_t epochs() const;
 
-  // The next batch; null when the job is complete, was cancelled, or was
-  // left. Blocks while there is none: for want of servers, of open items, or
-  // because other workers must catch up. The one before must have been pushed
-  // or failed: else it counts as failed, and this is FailedPrecondition.
-  // NotFound: the scheduler no longer knows the job.
+  // Returns the next batch; null when the job is complete, was cancelled, or
+  // was left. Blocks while there is no batch: servers or open items are
+  // missing, or other workers must catch up. Push or fail the batch before:
+  // else it counts as failed, and this returns FailedPrecondition. NotFound:
+  // the scheduler no longer knows the job.
   absl::StatusOr<Batch*> Next();
 
-  // The same for a loop: `for (Batch& batch : job->Batches())`. status() says
-  // afterwards whether it ended by an error.
+  // The same for a loop: `for (Batch& batch : job->Batches())`. After the loop,
+  // status() says whether an error ended it.
   BatchRange Batches();
   const absl::Status& status() const { return status_; }
 
-  // Delivers what was pushed and gives the rest back to others, as a worker
-  // does that is told to go. DeadlineExceeded: not within
-  // ClientOptions::grace. Either way nothing is lost. Also from another
-  // thread, while Next() blocks.
+  // Leaves the job as a worker does that is told to go: delivers pushes, and
+  // gives other work back. Blocks for at most ClientOptions::grace.
+  // DeadlineExceeded: that was too short. In either case no example is lost.
+  // Another thread may call it while Next() blocks.
   absl::Status Leave();
 
  private:
@@ -166,7 +168,7 @@ class JoinedJob {
   absl::Status status_;
 };
 
-// Once over the batches of a job.
+// The batches of a job as a range, for one loop.
 class JoinedJob::BatchRange {
  public:
   struct End {};
@@ -191,18 +193,19 @@ class JoinedJob::BatchRange {
   JoinedJob* job_;  // Not owned.
 };
 
-// Where jobs are joined. Thread-safe; jobs outlive it or not, as you like.
+// Joins jobs. Thread-safe. Jobs may outlive it.
 class Client {
  public:
   explicit Client(ClientOptions options = {});
 
-  // Becomes a worker of the newest job of this name. Blocks until the
-  // scheduler has answered, at most 10 s.
+  // Becomes a worker of the newest job of this name. Blocks until the scheduler
+  // has answered, at most 10 s.
   //
-  // InvalidArgument: the TLS files, or plain text to another machine.
-  // Unavailable: there is no scheduler at the address. NotFound: no such job.
-  // FailedPrecondition: it is complete or cancelled, or of a newer ebb; or it
-  // has sparse tables, of which a program hands in no rows.
+  // InvalidArgument: a TLS file is wrong, or plain text would go to another
+  // machine. Unavailable: there is no scheduler at the address. NotFound: there
+  // is no such job. FailedPrecondition: the job is complete or cancelled, or
+  // needs a newer ebb; or it has sparse tables, whose rows a program cannot
+  // push.
   absl::StatusOr<JoinedJob> Join(absl::string_view job) const;
 
  private:

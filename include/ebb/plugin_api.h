@@ -7,14 +7,15 @@
  *
  *   model: {kind: huber, plugin: libhuber_regression.so, options: {delta: 2}}
  *
- * ebb calls create, then shape, then gradient and predict as often as it
- * likes, then destroy. One model is called by one thread at a time; several
- * models may be alive, each called by a thread of its own: keep no global
- * state. Functions must not throw, and return 0, or anything else after
- * writing a text to `error`.
+ * ebb calls create, then shape, then gradient and predict any number of times,
+ * then destroy. One thread at a time calls one model. Several models may be
+ * alive, each called by a thread of its own: keep no global state. Functions
+ * must not throw. They return 0; or they write a text to `error` and return
+ * another number.
  *
  * ebb itself checks sizes, columns and labels before it calls, applies L2 and
- * clipping to what gradient returns, and looks for values that are not finite.
+ * clipping to the results of gradient, and looks for values that are not
+ * finite.
  *
  * examples/plugins/huber_regression is a whole plugin to copy.
  */
@@ -27,7 +28,7 @@
 extern "C" {
 #endif
 
-/* Raised by every change of what follows; nothing changes without it. */
+/* Every change of the declarations below raises it. */
 #define EBB_MODEL_PLUGIN_API_VERSION 1u
 
 #define EBB_MODEL_PLUGIN_EXPORT __attribute__((visibility("default")))
@@ -42,12 +43,12 @@ typedef struct EbbOption {
   const char* value;
 } EbbOption;
 
-/* The keys of `model:` in the job, and two numbers that its data decide. What
- * the job does not say is an empty string or 0. */
+/* The keys of `model:` in the job, and two numbers that its data decide. A key
+ * that is absent from the job is an empty string or 0. */
 typedef struct EbbModelConfig {
   const char* kind;
-  int64_t features; /* Of the data, at least 1. */
-  int64_t classes;  /* Of the data, at least 2; 0 where labels are values. */
+  int64_t features; /* In the data, at least 1. */
+  int64_t classes;  /* In the data, at least 2; 0 if labels are values. */
   const int64_t* layers;
   int64_t layer_count;
   const char* activation;
@@ -60,8 +61,9 @@ typedef struct EbbModelConfig {
 
 /* NOLINTBEGIN(readability-identifier-naming): names for C. */
 
-/* How the values of a table start: at zero; at `init_parameter`; evenly within
- * it on both sides of zero; or normally, with it as standard deviation. */
+/* How the values of a table start: at zero; at `init_parameter`; evenly between
+ * -init_parameter and init_parameter; or normally, with init_parameter as the
+ * standard deviation. */
 enum {
   EBB_INIT_ZEROS = 0,
   EBB_INIT_CONSTANT = 1,
@@ -71,7 +73,7 @@ enum {
 
 /* A part of the parameters: a tensor of floats, row after row. */
 typedef struct EbbTable {
-  const char* name; /* Of its own in the model. */
+  const char* name; /* Unique in the model. */
   const int64_t* dims;
   int64_t dim_count;
   int32_t init; /* EBB_INIT_... */
@@ -79,7 +81,7 @@ typedef struct EbbTable {
   int32_t regularized; /* Whether L2 applies: 1 for weights, 0 for biases. */
 } EbbTable;
 
-/* What labels are: any number; 1, or else 0 or -1; or 0, 1, ... classes - 1. */
+/* The labels are any numbers; or 1 and (0 or -1); or 0, 1, ... classes - 1. */
 enum { EBB_LABELS_VALUE = 0, EBB_LABELS_BINARY = 1, EBB_LABELS_CLASS = 2 };
 
 /* NOLINTEND(readability-identifier-naming) */
@@ -95,16 +97,16 @@ typedef struct EbbModelShape {
 typedef struct EbbBatch {
   int64_t rows;
   int64_t features;
-  /* (rows, features), row after row; or null, and then the entries of row r
-   * are [row_offsets[r], row_offsets[r + 1]) of columns and values. */
+  /* (rows, features), row after row. Null for sparse data: then the entries of
+   * row r are [row_offsets[r], row_offsets[r + 1]) of columns and values. */
   const float* dense;
   const int64_t* row_offsets;
   const int32_t* columns;
   const float* values;
   const float* labels; /* One per row; null in predict. */
-  /* Where they stand in the order of the data. Draw what is random from these,
-   * the seed and nothing else: a batch may be computed more than once, and
-   * must then contribute the same. */
+  /* The place of the examples in the order of the data. Derive random numbers
+   * only from this place and the seed: a batch may be computed more than once,
+   * and must then contribute the same. */
   int32_t epoch;
   int32_t shard;
   int64_t first_position;
@@ -113,7 +115,7 @@ typedef struct EbbBatch {
 /* Sums over the batch; both are 0 before the call. */
 typedef struct EbbSums {
   double loss;
-  int64_t correct; /* Examples predicted right, where labels are classes. */
+  int64_t correct; /* Examples predicted right, if labels are classes. */
 } EbbSums;
 
 typedef struct EbbModel EbbModel; /* Yours to define. */
@@ -130,54 +132,55 @@ typedef struct EbbModelPlugin {
                 EbbError* error);
   void (*destroy)(EbbModel* model);
 
-  /* The same at each call, and valid until destroy. */
+  /* Returns the shape: the same at each call, valid until destroy. */
   const EbbModelShape* (*shape)(const EbbModel* model);
 
-  /* The sum of the losses and, unless grad is null, the sum of their gradients
-   * (not the mean), over what is in `grad`. A null grad means that the model
-   * is evaluated: nothing is left out at random. */
+  /* Writes the sum of the losses to `sums`, and the sum (not the mean) of their
+   * gradients over `grad`, whatever that held. A null grad means that ebb
+   * evaluates the model: then use all units, without dropout. */
   int (*gradient)(EbbModel* model, const float* params, const EbbBatch* batch,
                   float* grad, EbbSums* sums, EbbError* error);
 
-  /* Writes (rows, outputs). */
+  /* Writes the outputs of each row, (rows, outputs). */
   int (*predict)(EbbModel* model, const float* params, const EbbBatch* batch,
                  float* outputs, EbbError* error);
 } EbbModelPlugin;
 
-/* The exported function: the plugin, valid as long as the object is
+/* The exported function. Returns the plugin, valid as long as the object is
  * loaded, or null if it does not know this version. */
 EBB_MODEL_PLUGIN_EXPORT const EbbModelPlugin* ebb_model_plugin(
     uint32_t api_version);
 
 /* ---- Rows that examples write --------------------------------------------
  *
- * Beside its tensors a model may have tables of rows under 64-bit keys that its
- * examples add to, or write once: how often a thing was met, a vocabulary. They
- * lie on the servers with the model, each example counts in them exactly once,
- * and `ebb checkpoint export` writes them. Training reads none of them. Such a
- * model exports a second function, ebb_row_plugin. */
+ * Beside its tensors a model may have tables of rows under 64-bit keys. Its
+ * examples add to the rows, or write them once: they count how often things
+ * occur, or build a vocabulary. The rows lie on the servers with the model, and
+ * each example counts in them exactly once. Training does not read them;
+ * `ebb checkpoint export` writes them. Such a model exports a second function,
+ * ebb_row_plugin. */
 
-/* Raised by every change of what follows. */
+/* Every change of the declarations below raises it. */
 #define EBB_ROW_PLUGIN_API_VERSION 1u
 
 /* NOLINTBEGIN(readability-identifier-naming): names for C. */
 
-/* What is made of a row that is given for a key: floats to be added; integers
- * to be added, modulo 2^64, exact whatever the order; bytes, of which the first
- * given stay, in whatever order batches come. */
+/* What a row given for a key does. Additive: its floats are added. Counts: its
+ * integers are added modulo 2^64, which is exact in every order. Write-once:
+ * the bytes that are given first stay; batches may come in any order. */
 enum { EBB_ROWS_ADDITIVE = 1, EBB_ROWS_COUNTS = 2, EBB_ROWS_WRITE_ONCE = 3 };
 
 typedef struct EbbRowTable {
-  const char* name; /* Of its own in the model, tensors included. */
+  const char* name; /* Unique in the model, tensors included. */
   int32_t kind;     /* EBB_ROWS_... */
   int32_t width;    /* Numbers in a row; bytes at most. 1 to 4096. */
 } EbbRowTable;
 
 /* NOLINTEND(readability-identifier-naming) */
 
-/* Takes rows. `table` is a place in what `tables` gave. A key may be given
- * several times. A row for a table of another kind, or of more bytes than its
- * width, fails the batch. */
+/* Takes rows. `table` is an index into the result of `tables`. A key may be
+ * given several times. A row for a table of another kind fails the batch, and
+ * so does one of more bytes than the table's width. */
 typedef struct EbbRows {
   void* state;
   void (*add)(void* state, int64_t table, uint64_t key, const float* row);
@@ -189,17 +192,18 @@ typedef struct EbbRows {
 typedef struct EbbRowPlugin {
   uint32_t api_version; /* EBB_ROW_PLUGIN_API_VERSION */
 
-  /* How many tables there are, at *tables: the same at each call, and valid
-   * until the model is destroyed. */
+  /* Sets *tables, and returns the number of tables: the same at each call,
+   * valid until the model is destroyed. */
   int64_t (*tables)(const EbbModel* model, const EbbRowTable** tables);
 
-  /* Gives the rows of a batch: the same for the same examples, for a batch may
-   * be computed more than once, and counts once. Called after gradient. */
+  /* Gives the rows of a batch to `rows`. They must be the same for the same
+   * examples: a batch may be computed more than once, and counts once. Called
+   * after gradient. */
   int (*record)(EbbModel* model, const EbbBatch* batch, const EbbRows* rows,
                 EbbError* error);
 } EbbRowPlugin;
 
-/* Null if it does not know this version. */
+/* The exported function. Returns null if it does not know this version. */
 EBB_MODEL_PLUGIN_EXPORT const EbbRowPlugin* ebb_row_plugin(
     uint32_t api_version);
 

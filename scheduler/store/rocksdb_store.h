@@ -29,10 +29,10 @@ struct RocksDbStoreOptions {
 
 // The records are few, so all of them are checked when the store is opened and
 // kept in memory from then on. A database with any damage is set aside as a
-// whole as `db.damaged-N` (nobody deletes it but a person), and the store
-// starts empty, which a scheduler can: it learns from the servers. Half of it
-// would be decisions torn from one another. A database that turns out damaged
-// later is replaced by a new one with all records.
+// whole as `db.damaged-N`, for a person to delete. The store then starts empty,
+// which a scheduler can: it learns from the servers. Half of the records would
+// be decisions torn from one another. A database that turns out damaged later
+// is replaced by a new one with all records.
 //
 // A Commit that failed changed nothing, also not for a later life of the
 // store; the next one tries to open the database again.

@@ -24,8 +24,8 @@ struct Block {
   uint64_t content_id = 0;        // Written by the sole holder only.
   Block* next_free = nullptr;     // Guarded by the pool's lock.
   // The decrements (release) pair with the load of BlockRef::Unique() and the
-  // decrement that finds 1 (acquire): whoever is alone sees all that others
-  // did with the block.
+  // decrement that finds 1 (acquire): a sole holder sees everything that other
+  // holders did with the block.
   std::atomic<uint32_t> references{0};
   uint32_t size = 0;  // Constant.
 };
@@ -94,19 +94,19 @@ class BlockRef {
             block_->size / sizeof(float)};
   }
 
-  // True when no other handle exists. Then nobody else reads the block, and
-  // what earlier holders did has happened before: it may be written.
+  // True when no other handle exists. Then no other thread reads the block, and
+  // all that earlier holders did has happened before: it may be written.
   bool Unique() const {
     return block_->references.load(std::memory_order_acquire) == 1;
   }
-  // The payload for writing, by a sole holder (checked). Counts as a change,
-  // so ask again after any time in which somebody may have looked at
-  // content_id(), or call MarkChanged().
+  // The payload for writing, by a sole holder (checked). Counts as a change.
+  // After a time in which another thread may have looked at content_id(), call
+  // it again, or call MarkChanged().
   std::span<std::byte> mutable_bytes();
   std::span<float> mutable_floats();
 
   // Names the contents: never 0, and never given to two contents within a
-  // pool, even of two blocks. Who has stored these contents under this id
+  // pool, even of two blocks. A store that has these contents under this id
   // need not store them again.
   uint64_t content_id() const { return block_->content_id; }
   // Draws a new id. Only for a sole holder that writes through a span it kept.

@@ -16,8 +16,8 @@
 
 namespace ebb::server {
 
-// Of plain values. A block holds a power of two of them. Nobody else holds the
-// blocks, so elements are written in place.
+// An array of plain values. A block holds a power of two of them. The array is
+// the sole holder of its blocks, so elements are written in place.
 //
 //   EBB_ASSIGN_OR_RETURN(auto counts, BlockArray<uint8_t>::Make(pool, n, 0));
 //   ++counts[7];
@@ -32,7 +32,7 @@ class BlockArray {
   BlockArray(BlockArray&&) noexcept = default;
   BlockArray& operator=(BlockArray&&) noexcept = default;
 
-  // That so many elements take.
+  // Returns the blocks that so many elements take.
   static int64_t BlocksFor(const BlockPool& pool, size_t size) {
     const size_t chunk = ChunkOf(pool);
     return static_cast<int64_t>((size + chunk - 1) / chunk);

@@ -24,9 +24,9 @@ struct BlockPoolOptions {
   // Bound of all blocks, free ones included; rounded down to whole blocks.
   // Address space for it is reserved at once, memory as it is needed.
   int64_t max_bytes = int64_t{4} << 30;
-  // The pool grows by so much at a time (rounded up to whole blocks), while who
-  // needs a block waits, with the lock of its partition. A huge page takes a
-  // virtual machine up to 5 ms.
+  // The pool grows by this much at a time (rounded up to whole blocks).
+  // Meanwhile the thread that needs a block waits, with the lock of its
+  // partition. A huge page takes a virtual machine up to 5 ms.
   int64_t slab_bytes = int64_t{2} << 20;
   // In a memory file that another process can map (`fd()`), else on the heap:
   // for the many small pools of tests, and where memfd_create is forbidden.
@@ -38,7 +38,7 @@ struct BlockPoolOptions {
 
 struct BlockPoolStats {
   int64_t block_bytes = 0;
-  int64_t live_blocks = 0;  // Somebody holds a reference.
+  int64_t live_blocks = 0;  // Blocks that have a reference.
   int64_t free_blocks = 0;  // Obtained from the system and idle.
   int64_t peak_blocks = 0;  // The most that were live at once.
   int64_t promised_blocks = 0;
@@ -49,8 +49,8 @@ struct BlockPoolStats {
 
 class BlockPool;
 
-// Room in a pool that was promised to somebody: what BlockPool::Promise gives.
-// Movable; the promise ends with it.
+// Room that a pool has promised: the result of BlockPool::Promise. Movable; the
+// promise ends with it.
 class PromisedBlocks {
  public:
   PromisedBlocks() = default;
@@ -66,8 +66,8 @@ class PromisedBlocks {
 
   explicit operator bool() const { return core_ != nullptr; }
   int64_t count() const { return count_; }
-  // As many blocks instead, at least 0. False: these would be beyond the bound,
-  // and it is as it was. Of a promise that was made.
+  // Promises this many blocks instead, at least 0. False: these would be beyond
+  // the bound, and the promise is unchanged. The promise must have been made.
   bool Resize(int64_t count);
 
  private:
@@ -113,17 +113,17 @@ class BlockPool {
   // this size). The caller is its sole holder, so it may write.
   absl::StatusOr<BlockRef> CopyForWrite(const BlockRef& source);
 
-  // Counts `count` blocks as somebody's, whether or not they are allocated yet:
-  // all promises together are within the bound, so whoever takes on only what
-  // was promised never finds that it took on too much. Allocating does not
-  // look at promises. False (PromisedBlocks): they would be beyond the bound.
+  // Promises `count` blocks to the caller, whether or not they are allocated
+  // yet. All promises together are within the bound, so a caller that takes on
+  // only what was promised never takes on too much. Allocating does not look at
+  // promises. False (PromisedBlocks): the blocks would be beyond the bound.
   PromisedBlocks Promise(int64_t count);
 
   int64_t block_bytes() const;
   BlockPoolStats Stats() const;
 
-  // The memory file, owned by the pool; -1 when it is not shared. Whoever
-  // gets it can map all of it, read-only, and finds a block's payload at
+  // The memory file, owned by the pool; -1 when it is not shared. A process
+  // that gets it can map all of it, read-only, and finds a block's payload at
   // BlockRef::offset(). Its size never changes: `file_bytes()`.
   int fd() const;
   int64_t file_bytes() const;

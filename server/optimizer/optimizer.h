@@ -27,11 +27,11 @@
 //            w' = -(z' - sgn(z') l1) / ((beta + sqrt(n')) / r + l2)
 //            McMahan et al. 2013, "Ad click prediction", algorithm 1; r is
 //            always the configured rate. z starts where it gives the initial
-//            weight (with w = 0, at 0 as in the paper). Where slots may be of
-//            another rate, z is first made to be where w stands with this one:
-//            -w ((beta + sqrt(n)) / r + l2) - sgn(w) l1, unless w = 0. So a
-//            smaller rate shortens steps, as in the others, and leaves weights
-//            where they are.
+//            weight (with w = 0, at 0 as in the paper). Slots may be of another
+//            rate. Then, if w is not 0, z is first set to the value that
+//            gives w at this rate: -w ((beta + sqrt(n)) / r + l2) -
+//            sgn(w) l1. So a smaller rate shortens steps, as in the others,
+//            and leaves weights where they are.
 // additive   w' = w + G
 #ifndef EBB_SERVER_OPTIMIZER_OPTIMIZER_H_
 #define EBB_SERVER_OPTIMIZER_OPTIMIZER_H_

@@ -1,12 +1,13 @@
-// Update rules of rows that are not trained: what is pushed is no gradient.
+// Update rules of rows that are not trained: pushes carry other values than
+// gradients.
 //
-// Notation of optimizer.h; a row is words of four bytes, of which these rules
-// know more than that they are floats. They have no slots, and read nothing of
-// the StepContext.
+// The notation is that of optimizer.h. A row is words of four bytes; each rule
+// knows what its words mean. The rules have no slots, and do not read the
+// StepContext.
 //
-// counts      n' = n + m modulo 2^64, of each two words, little-endian.
-// write-once  the row that is there stays; one whose first word is 0 is none
-//             yet, and becomes what is pushed.
+// counts      n' = n + m modulo 2^64, for each two words, little-endian.
+// write-once  a row that is there stays. A first word of 0 means that there is
+//             no row yet; it becomes the pushed one.
 #ifndef EBB_SERVER_OPTIMIZER_WORD_RULES_H_
 #define EBB_SERVER_OPTIMIZER_WORD_RULES_H_
 

@@ -11,9 +11,9 @@
 namespace ebb::server {
 
 // Time is a count of examples. Rows remember it in units of 1/256 of their life
-// (64 examples where they live for ever, for whoever evicts the oldest): four
-// bytes are then enough for four million lives; what is touched later than
-// that never expires.
+// (64 examples if they live for ever, for evicting the oldest). Four bytes are
+// then enough for four million lives; a row touched later than that never
+// expires.
 //
 // A row has expired when it was touched more than `lifetime` units ago. How
 // many have is known without looking at rows: they are counted by the unit in

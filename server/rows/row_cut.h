@@ -20,7 +20,8 @@ struct RowCutState;
 struct RowCutBlock {
   // Names the contents within the pool (BlockRef::content_id).
   uint64_t content_id = 0;
-  // Of the block that belong to the cut, from its beginning; a multiple of 4.
+  // Bytes of the block that belong to the cut, from its beginning; a multiple
+  // of 4.
   int64_t bytes = 0;
   // Empty: the memory has changed since. The newest stored version of the
   // table has the block under the same id.
@@ -53,7 +54,7 @@ struct RowCut {
   // blocks that were not stored before.
   void Seal();
 
-  // Of all blocks, and of those that are not stored yet.
+  // Sizes of all blocks, and of those that are not stored yet.
   int64_t Bytes() const;
   int64_t NewBytes() const;
 

@@ -11,19 +11,20 @@
 namespace ebb::server {
 
 // An open-addressing table of (hash of 32 bits, row number), at most three
-// quarters full. Keys are not in it: they stand in the rows, where whoever
-// looks a key up goes anyway, and two keys in 2^32 share a hash. So a look-up
-// goes through the rows of a hash:
+// quarters full. It holds no keys: a look-up reads the key in the row, which it
+// needs anyway, and two keys in 2^32 share a hash. So a look-up goes through
+// the rows of a hash:
 //
 //   const uint32_t hash = RowIndex::HashOf(key);
 //   for (size_t at = index.Find(hash); index.Has(at, hash); ++at) {
 //     if (KeyOfRow(index.RowAt(at)) == key) return index.RowAt(at);
 //   }
 //
-// Linear probing with entries in the order of their hashes (Amble, Knuth 1974,
-// "Ordered hash tables"), which are also the order of their places: a look-up
-// that finds nothing ends early, growing is one pass over both tables, and
-// removing leaves no tombstones. Eight bytes per entry; 10.7 to 16 per row.
+// It uses linear probing with entries in the order of their hashes (Amble,
+// Knuth 1974, "Ordered hash tables"), which are also the order of their places.
+// So a failing look-up ends early, growing is one pass over both tables, and
+// removing leaves no tombstones. It takes 8 bytes per entry, and 10.7 to 16 per
+// row.
 //
 // Thread-compatible.
 class RowIndex {

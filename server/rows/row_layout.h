@@ -25,9 +25,9 @@ class RowLayout {
   // Row numbers are below this.
   static constexpr int64_t kMaxRows = int64_t{1} << 31;
 
-  // Of rows of `width` floats and as many in each of `slots`. `table` is named
-  // in errors. InvalidArgument for a width below 1, or when a row is larger
-  // than a block.
+  // Makes the layout of rows of `width` floats and as many in each of `slots`.
+  // `table` is named in errors. InvalidArgument: the width is below 1, or a row
+  // is larger than a block.
   static absl::StatusOr<RowLayout> Make(absl::string_view table, int64_t width,
                                         int slots, int64_t block_bytes);
 
@@ -35,16 +35,16 @@ class RowLayout {
   int slots() const { return slots_; }
   size_t record_bytes() const { return record_bytes_; }
   uint32_t rows_per_block() const { return rows_per_block_; }
-  // Of a block; the rest of it is not used.
+  // Used bytes of a block; the rest of it is free.
   size_t used_bytes() const { return rows_per_block_ * record_bytes_; }
-  // That so many row numbers take.
+  // Returns the blocks that so many row numbers take.
   size_t BlocksOf(int64_t rows) const {
     return static_cast<size_t>((rows + rows_per_block_ - 1) / rows_per_block_);
   }
 
   struct Place {
     uint32_t block = 0;
-    size_t offset = 0;  // Of the record, in bytes.
+    size_t offset = 0;  // Offset of the record, in bytes.
   };
   Place PlaceOf(uint32_t row) const {
     const uint32_t block = BlockOf(row);

@@ -1,4 +1,4 @@
-// All rows of a table in the order of their keys, for whoever reads a stored
+// All rows of a table in the order of their keys, for readers of a stored
 // version.
 #ifndef EBB_SERVER_ROWS_ROW_LIST_H_
 #define EBB_SERVER_ROWS_ROW_LIST_H_

@@ -41,8 +41,8 @@ struct RowTableOptions {
 
   // Stands in error messages, in cuts and in the initial values.
   std::string table;
-  // Floats of a row's weights, and of each of its slots; or words of four bytes
-  // that are no floats (RowKind).
+  // Floats in a row's weights, and in each of its slots; or words of four bytes
+  // with other values (RowKind).
   int64_t width = 1;
   // Initial weights are a function of this, the table's name and the key.
   InitRule init;
@@ -54,10 +54,10 @@ struct RowTableOptions {
   int64_t max_rows = 0;
   enum class AtLimit {
     kRefuse,  // The push that would make more fails.
-    // Rows that were not touched for long make place: of 16 rows that a
-    // sequence (seed, table, how many were evicted) draws, the one touched
-    // longest ago (to 64 examples, or 1/256 of a life), again for each row
-    // that is made. Never one of the push's own: where a push has more keys
+    // Rows that were not touched for long are replaced. A sequence (seed,
+    // table, how many were evicted) draws 16 rows, and the one touched longest
+    // ago goes (to 64 examples, or 1/256 of a life); this happens for each row
+    // that is made. A push never evicts its own rows: if a push has more keys
     // than the limit, the table has as many rows until later pushes.
     kEvict,
   };

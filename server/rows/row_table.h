@@ -50,13 +50,14 @@ struct RowVersion;
 }  // namespace internal
 
 struct RowStatistics {
-  int64_t rows = 0;  // That have not expired.
+  int64_t rows = 0;  // Rows that have not expired.
   // In the life of the values, so over loads, too.
   int64_t created = 0;
-  int64_t expired = 0;  // Found by now: those that nobody asks for come later.
+  // Found by now: expired rows that are not requested are found later.
+  int64_t expired = 0;
   int64_t evicted = 0;
-  // Gradients of rows that were dropped; of rows that are written once, what
-  // came later and was another.
+  // Dropped gradients of rows without admission; for rows that are written
+  // once, later values that differ.
   int64_t not_admitted = 0;
   // Memory: blocks of the pool, of rows and counters; and all else.
   int64_t block_bytes = 0;
@@ -71,12 +72,13 @@ class RowTable {
       RowTableOptions options, std::shared_ptr<const Optimizer> optimizer,
       std::shared_ptr<BlockPool> pool);
 
-  // With the rows of a sealed cut, whose blocks are all in memory.
-  // `stored`: the cut is the newest stored version, so that the next cut need
-  // not have its blocks. Another life of rows is fine, other counters of
-  // admission begin anew; either makes the next cut whole. Errors: DataLoss
-  // naming the table and what is wrong: nothing that the cut says is believed;
-  // InvalidArgument as of Create; ResourceExhausted without memory.
+  // Makes a table with the rows of a sealed cut, whose blocks are all in
+  // memory. `stored`: the cut is the newest stored version, so that the next
+  // cut need not have its blocks. Rows may have another life than in the cut,
+  // and other counters of admission begin anew; either makes the next cut
+  // whole. Errors: DataLoss, which names the table and the damage: every
+  // statement of the cut is checked. InvalidArgument as in Create.
+  // ResourceExhausted: there is not enough memory.
   static absl::StatusOr<std::unique_ptr<RowTable>> FromCut(
       RowTableOptions options, std::shared_ptr<const Optimizer> optimizer,
       std::shared_ptr<BlockPool> pool, RowCut cut, bool stored);
@@ -88,13 +90,15 @@ class RowTable {
   // --- Pushes ----------------------------------------------------------------
 
   // Decides what a push to `keys` (ascending, none twice) does at `now`, with
-  // the examples of the push or without, and obtains all memory for it.
-  // Changes nothing that can be seen. A push without keys lets time pass.
-  // Errors: InvalidArgument for keys out of order or a time before the last;
-  // ResourceExhausted without memory, or at the limit of rows. What the rows
-  // take is promised by the pool first, with half as much again as a version
-  // of them may be larger that is to be loaded: so what a table may hold it can
-  // load, and it does not take what others were promised.
+  // the examples of the push or without, and obtains all memory for it. Has no
+  // visible effect. A push without keys lets time pass. Errors:
+  // InvalidArgument: keys are out of order, or the time is before the last.
+  // ResourceExhausted: there is not enough memory, or the table is at its limit
+  // of rows.
+  //
+  // The pool first promises what the rows take, and half as much again as a
+  // version of them may be larger when it is loaded. So a table can load what
+  // it may hold, and does not take what was promised to others.
   absl::StatusOr<RowUpdatePtr> Prepare(std::span<const uint64_t> keys,
                                        int64_t now);
   // `gradient`: sums, row major, keys x width floats (checked).
@@ -118,39 +122,44 @@ class RowTable {
   // in any order, and several times. Creates no row.
   void Gather(std::span<const uint64_t> keys, std::span<float> out) const;
 
-  // The rows as they are now, for as long as somebody keeps the view. It takes
-  // references only: 10 ns or so per block. What it costs comes later: each
-  // block that is written again is copied once, in the Compute of that push;
-  // the first push that makes or loses rows copies the index (8 to 16 bytes per
-  // row). ResourceExhausted: while an update is between Prepare and Commit,
-  // blocks for its copies are obtained here.
+  // Returns the rows as they are now, for as long as the view is kept. It takes
+  // references only: about 10 ns per block. The cost comes later: each block
+  // that is written again is copied once, in the Compute of that push; the
+  // first push that makes or loses rows copies the index (8 to 16 bytes per
+  // row). While an update is between Prepare and Commit, blocks for its copies
+  // are obtained here: ResourceExhausted.
   absl::StatusOr<std::shared_ptr<const RowView>> Pin();
 
   RowStatistics Statistics() const;
   const RowLayout& layout() const { return layout_; }
   const RowTableOptions& options() const { return options_; }
-  // Of the last push; of pushes so far, those without keys included.
+  // Time of the last push; number of pushes so far, with those without keys.
   int64_t now() const { return now_; }
   int64_t pushes() const { return pushes_; }
 
   // --- Cuts ------------------------------------------------------------------
 
-  // What a new version is to hold. Parts of the newest stored version are
-  // named, not held, without what is needed no more. A new part has what
-  // changed since that, whose rows are packed as the cut is sealed (a push that
-  // changes one of them before that packs it), and the next run of all rows, by
-  // reference: blocks of it that are written again are copied until the cut is
-  // let go. So a version is at most half again as large as its rows, and some
-  // three times what changed is written (docs/decisions/0013). All rows are in
-  // the part where there is no stored version, or as much would be written.
-  // Errors: FailedPrecondition while an earlier cut is neither written nor
-  // merged back, or an update is between Prepare and Commit; ResourceExhausted.
+  // Returns the content of a new version. It names parts of the newest stored
+  // version, without those that are no longer needed, and does not hold them. A
+  // new part has what changed since that version, and the next run of all rows,
+  // by reference.
+  //
+  // Changed rows are packed as the cut is sealed; a push that changes one of
+  // them before that packs it. Blocks of the run that are written again are
+  // copied until the cut is released. So a version is at most half again as
+  // large as its rows, and about three times what changed is written
+  // (docs/decisions/0013). All rows are in the part if there is no stored
+  // version, or if as much would be written.
+  //
+  // Errors: FailedPrecondition: an earlier cut is neither written nor merged
+  // back, or an update is between Prepare and Commit. ResourceExhausted: there
+  // is not enough memory.
   absl::StatusOr<RowCut> TakeCut();
   // All rows by reference, without regard to what is stored: for a move. Needs
   // no answer. Errors: those of TakeCut, but for the earlier cut.
   absl::StatusOr<RowCut> TakeWholeCut();
   // The cut is stored, durably, and is now the newest stored version. It was
-  // sealed (checked). Of a token that was forgotten: nothing.
+  // sealed (checked). A forgotten token has no effect.
   void Written(uint64_t token);
   // It could not be written: what it held as changed is so again.
   void MergeBack(uint64_t token);
@@ -160,7 +169,7 @@ class RowTable {
  private:
   struct Block {
     BlockRef ref;  // Empty: has no rows.
-    // Where this table alone holds it, and nobody has seen its content id.
+    // Set if this table is the sole holder, and its content id is not used.
     std::byte* writable = nullptr;
     uint32_t rows = 0;
   };
@@ -178,7 +187,7 @@ class RowTable {
 
   internal::RowReader reader() const;
   int64_t physical_rows() const;
-  // Of admission; 0: it does not go by counting.
+  // Counters of admission; 0: it does not go by counting.
   int64_t counter_count() const {
     const RowAdmission& admission = options_.admission;
     return admission.kind == RowAdmission::Kind::kCount ? admission.counters
@@ -227,12 +236,12 @@ class RowTable {
   void RemoveRow(uint32_t row);
   void Sweep(int64_t rows);
 
-  // Somebody else is about to hold all blocks, and to know their content ids.
+  // Another holder is about to hold all blocks, and to know their content ids.
   void ShareBlocks();
 
   // Cuts.
   class CutMaker;
-  // Whoever seals the newest cut needs the table no more.
+  // The sealing of the newest cut needs the table no more.
   void EndPacking();
 
   // FromCut's parts.
@@ -248,20 +257,21 @@ class RowTable {
 
   std::shared_ptr<internal::SharedIndex> index_;
   std::vector<Block> blocks_;
-  std::vector<const std::byte*> block_bytes_;  // Of each block; null: empty.
+  // Bytes of each block; null: empty.
+  std::vector<const std::byte*> block_bytes_;
   RowSet live_;
   int64_t capacity_ = 0;   // Row numbers that exist, live or not.
   size_t first_free_ = 0;  // Words of live_ before it are full.
   RowAges ages_;
   BlockArray<uint8_t> counters_;  // The first counter_count().
-  int64_t row_blocks_ = 0;        // Of blocks_, those that there are.
+  int64_t row_blocks_ = 0;        // The blocks in blocks_ that exist.
   PromisedBlocks room_;
   int64_t now_ = 0;
   int64_t pushes_ = 0;
   uint32_t sweep_hand_ = 0;  // The row to look at next.
   RowStatistics totals_;     // But for rows and memory.
   std::weak_ptr<RowUpdate> open_;
-  // Of the last update, empty, for the next.
+  // The memory of the last update, empty, for the next.
   std::vector<RowUpdate::Row> row_room_;
 
   // Since the newest part that is stored or being written.
@@ -270,7 +280,7 @@ class RowTable {
   // Null: nothing may be relied on.
   std::shared_ptr<const internal::RowVersion> stored_;
   std::optional<PendingCut> pending_;
-  // Of the pending cut, if it has rows to pack. Rows, and where they are,
+  // Packs the pending cut, if it has rows to pack. Rows, and where they are,
   // change under a Hold of it.
   std::shared_ptr<internal::RowPacking> packing_;
   uint64_t last_token_ = 0;

@@ -11,14 +11,14 @@
 
 namespace ebb::server {
 
-// Made by RowTable::Prepare, all of its memory obtained; filled by Compute,
-// taken over by Commit. Letting it go instead undoes it: nothing of it was to
-// be seen.
+// The effect of a push on the rows. RowTable::Prepare makes it, with all of its
+// memory; Compute fills it, and Commit takes it over. Releasing it instead
+// undoes it: it had no visible effect.
 class RowUpdate {
  public:
   // Keys of the push, those included that get no row.
   int64_t keys() const { return keys_; }
-  // That Compute goes through, about.
+  // Returns about how many bytes Compute goes through.
   int64_t ComputeBytes() const {
     return static_cast<int64_t>(rows_.size() * (2 * record_bytes_)) +
            static_cast<int64_t>(copies_.size() * block_bytes_);
@@ -40,12 +40,12 @@ class RowUpdate {
     uint32_t key_number = 0;  // Which of the push's keys.
     Kind kind = Kind::kChanged;
   };
-  // Of a key whose row stays as it is.
+  // A key whose row stays as it is.
   struct Kept {
     const std::byte* record = nullptr;
     uint32_t key_number = 0;
   };
-  // A block that somebody else holds, or that there is not yet (null).
+  // A block that has another holder, or that does not exist yet (null).
   struct BlockCopy {
     uint32_t block = 0;
     const std::byte* from = nullptr;
@@ -58,21 +58,21 @@ class RowUpdate {
   int64_t keys_ = 0;
   size_t record_bytes_ = 0;
   size_t block_bytes_ = 0;
-  int64_t capacity_ = 0;  // Of the table, after it.
+  int64_t capacity_ = 0;  // Row numbers of the table after the update.
   int64_t not_admitted_ = 0;
   std::vector<Row> rows_;           // By key; only those that get a row.
   std::vector<Kept> kept_;          // By key; of rows written once.
   std::vector<uint32_t> evicted_;   // Rows.
-  std::vector<uint32_t> counters_;  // Of admission, to raise.
+  std::vector<uint32_t> counters_;  // Counters of admission to raise.
 
-  // Blocks that nobody else holds, but were not written to since somebody did.
+  // Blocks with this sole holder, not written since another holder had them.
   std::vector<uint32_t> in_place_;
 
-  // Of Compute: the blocks' contents, and the rows to be, in their order.
+  // Results of Compute: the blocks' contents, and the new rows, in their order.
   std::vector<BlockCopy> copies_;
   std::unique_ptr<std::byte[]> next_rows_;
 
-  // Of blocks that were pinned since Prepare: for Commit, which copies.
+  // Blocks that were pinned since Prepare; Commit copies them.
   std::vector<BlockCopy> late_copies_;
 };
 

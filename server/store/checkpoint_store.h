@@ -30,24 +30,25 @@ struct StoredJob {
 // All that a store holds, as found when it was opened.
 struct Inventory {
   // Names the store: a new one, as after a disk was lost, has another name.
-  // Empty: it is no server's own.
+  // Empty: the store is not a server's own.
   std::string name;
   std::vector<StoredJob> jobs;
   std::vector<VersionKey> versions;  // Ascending.
-  // Of the versions of jobs in rounds.
+  // Rounds of the versions of jobs in rounds.
   std::map<VersionKey, RoundSpan> rounds;
 };
 
 // What there is of one partition.
 struct PartitionInventory {
   std::vector<VersionKey> versions;  // Ascending.
-  // Of a job in rounds.
+  // For a job in rounds.
   std::map<VersionKey, RoundSpan> rounds;
 };
 
 struct WriteResult {
   int64_t blocks_written = 0;
-  int64_t bytes_written = 0;  // Of values; what was stored already is free.
+  // Bytes of values; values that were stored already do not count.
+  int64_t bytes_written = 0;
 };
 
 // The seam between a server and its disk. Implementations: RocksDB
@@ -78,13 +79,15 @@ class CheckpointStore {
   // Replaces what is known of the job. Durable on return.
   virtual absl::Status SaveJob(const StoredJob& job) = 0;
 
-  // Writes a version: first the blocks whose contents (content_id) this store
-  // has not stored for the partition yet, then, by one synced write, the
+  // Writes a version. First come the blocks whose contents (content_id) this
+  // store has not stored for the partition yet. Then one synced write adds the
   // manifest that makes the version visible. On an error the version does not
-  // exist and earlier ones are intact. Errors: ResourceExhausted when the disk
-  // is full, PermissionDenied or Unavailable when it cannot be written,
-  // AlreadyExists when there is a version of this key, Aborted when the cut
-  // names contents that this store has not: the next cut must be whole.
+  // exist and earlier ones are intact.
+  //
+  // Errors: ResourceExhausted: the disk is full. PermissionDenied or
+  // Unavailable: it cannot be written. AlreadyExists: there is a version of
+  // this key. Aborted: the cut names contents that this store lacks; the next
+  // cut must be whole.
   virtual absl::StatusOr<WriteResult> Write(const VersionKey& key,
                                             const Cut& cut) = 0;
 
@@ -93,8 +96,8 @@ class CheckpointStore {
   // DataLoss naming what is damaged: never a damaged value.
   virtual absl::StatusOr<Cut> Load(const VersionKey& key, BlockPool* pool) = 0;
 
-  // Deletes versions, and the blocks that no other version has. Unknown keys
-  // are no error.
+  // Deletes versions, and the blocks that no other version has. Ignores unknown
+  // keys.
   virtual absl::Status Delete(std::span<const VersionKey> keys) = 0;
 
   // Another server has the partition: forgets the versions that this one has of
@@ -119,10 +122,10 @@ class CheckpointStore {
 // it. List() tells what this server stored (whatever process it was), while
 // ListPartition() and Load() know what all did.
 //
-// A partition's place belongs to whoever wrote a version in its newest term.
-// From then on a Write in an older term is FailedPrecondition, and Delete does
-// nothing to partitions of which this store has not itself written in the
-// newest term: so a former owner that is slow to notice does no harm.
+// A partition's place belongs to the server that wrote a version in its newest
+// term. From then on a Write in an older term is FailedPrecondition. Delete has
+// no effect on partitions for which this store has not itself written in the
+// newest term. So a former owner that is slow to notice does no harm.
 class SharedCheckpointStore : public CheckpointStore {
  public:
   // `cut` has the contents of a stored version, read from another copy of it:

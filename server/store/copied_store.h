@@ -15,19 +15,20 @@
 
 namespace ebb::server {
 
-// A version is stored when both have it: what is called durable survives the
-// machine, and another server finds it. Loading prefers the server's own disk,
-// and the other copy stands in for what is missing or damaged there.
+// A version is stored when both stores have it: a durable version survives the
+// machine, and another server finds it. Loading prefers the server's own disk;
+// the other copy replaces what is missing or damaged there.
 //
-// A crash between the two leaves a version in one place only, which was called
-// durable to nobody. It is whole and of the partition's history, so whoever
-// finds it may go on from it; whoever does not goes on from one before, and its
-// term, being newer, outranks it. Nothing is repaired, and no copy is made
-// good: the first version of the next term has all that counts.
+// A crash between the two leaves a version in one place only, which was never
+// reported as durable. It is whole and of the partition's history. A server
+// that finds it may go on from it. A server that does not find it goes on from
+// an earlier one, and its newer term outranks the version. Such versions are
+// not repaired or copied: the first version of the next term has all that
+// counts.
 //
 // When one of the two fails, the version is taken back from the other, and the
-// one that failed is the first to be tried next time: so while it cannot be
-// written, nothing is written at all, and nothing piles up.
+// failed store is tried first the next time. So while it cannot be written, no
+// version is written at all, and none pile up.
 //
 // Thread-compatible.
 class CopiedStore final : public CheckpointStore {
@@ -35,10 +36,10 @@ class CopiedStore final : public CheckpointStore {
   CopiedStore(std::unique_ptr<CheckpointStore> local,
               std::unique_ptr<SharedCheckpointStore> shared);
 
-  // Of both. Without the shared copies, while they cannot be read: who is
-  // granted a partition asks again with ListPartition, which then fails.
+  // Lists both. It leaves out the shared copies while they cannot be read: then
+  // ListPartition, which a server calls after a grant, fails.
   absl::StatusOr<Inventory> List() override;
-  // Of the server's own disk.
+  // Lists the server's own disk.
   absl::StatusOr<Inventory> ListOwn() override;
   absl::StatusOr<PartitionInventory> ListPartition(
       JobId job, PartitionId partition) override;

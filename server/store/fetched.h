@@ -29,8 +29,8 @@ struct FetchAnswer {
 // The target's side.
 struct Fetched {
   FetchResult result = FetchResult::kOk;
-  Manifest outline;              // Of the cut asked for; or …
-  std::vector<BlockRef> blocks;  // … the blocks, in the order asked for.
+  Manifest outline;              // The manifest of the requested cut, or ...
+  std::vector<BlockRef> blocks;  // ... the requested blocks, in their order.
 };
 
 // What a target asks, and what it takes to read the answer.

@@ -34,7 +34,7 @@ struct FolderStoreOptions {
   // Must be there: a volume that is not mounted must not be taken for an empty
   // one.
   std::string folder;
-  // Whose store this is.
+  // The server that owns this store.
   ServerId server;
   // For tests that break disks; nullptr: the real ones. Not owned.
   FolderFiles* files = nullptr;
@@ -47,17 +47,18 @@ struct FolderStoreOptions {
 // renamed into place, a manifest that names this file and older ones. Both are
 // never changed, and each block and each manifest has its checksum.
 //
-// A block whose contents are stored is not written again, except to let go of
-// files of which little is needed (internal/pack_plan.h): all writing is at
+// A block whose contents are stored is not written again, except to release
+// files of which little is needed (internal/pack_plan.h). All writing is at
 // most twice that of new values, and log2(blocks) times that of versions with
 // only a few. The first version of a term writes no stored block at all.
 //
-// Whoever writes in a new term takes over what older terms left, and shuts
-// their owners out, by renaming their folders: internal/partition_folder.h.
+// A server that writes in a new term renames the folders of older terms: it
+// takes over their content, and shuts their owners out
+// (internal/partition_folder.h).
 //
-// What it asks of the file system: rename in one step, also of folders, which
-// others see when they look next; fsync of files and folders. Local file
-// systems have it, and so has NFS with `lookupcache=none`.
+// It needs from the file system: rename in one step, also of folders, visible
+// to others when they look next; fsync of files and folders. Local file systems
+// have it, and so has NFS with `lookupcache=none`.
 //
 // When writing fails, everything stored stays readable, and the next Write
 // tries again. Thread-compatible.
@@ -114,7 +115,7 @@ class FolderStore final : public SharedCheckpointStore {
   absl::Status CheckIdentity() const;
   absl::StatusOr<std::set<JobId>> JobIds() const;
   absl::StatusOr<StoredJob> ReadJob(JobId job, ServerId server) const;
-  // Of a job that any server has saved; null: none has.
+  // The record of a job that any server has saved; null: none has.
   JobRecordPtr RecordOf(JobId job) const;
   absl::Status ListJob(JobId job, Inventory* inventory) const;
   std::map<VersionKey, RoundSpan> RoundsOfVersions(

@@ -50,7 +50,7 @@ class MemoryDisk {
 
   // Ascending.
   std::vector<VersionKey> Versions() const;
-  // Of values, by all stores so far.
+  // Bytes of values that all stores have written.
   int64_t bytes_written() const { return bytes_written_; }
 
  private:
@@ -67,7 +67,7 @@ class MemoryDisk {
     ServerId writer;
   };
 
-  // Of a version of a job in rounds.
+  // For a version of a job in rounds.
   std::optional<RoundSpan> Rounds(const VersionKey& key,
                                   const Version& version) const;
 
@@ -118,7 +118,7 @@ class MemoryStore final : public SharedCheckpointStore {
 
   MemoryDisk* const disk_;  // Not owned.
   const bool shared_ = false;
-  const ServerId server_{-1};  // Nobody's name, where the disk has no other.
+  const ServerId server_{-1};  // -1 if the disk has one owner only.
   std::map<std::pair<JobId, PartitionId>, Known> known_;
   // The newest in which this life has written.
   std::map<std::pair<JobId, PartitionId>, Term> terms_;

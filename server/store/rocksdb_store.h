@@ -38,20 +38,19 @@ struct RocksDbStoreOptions {
   // Created where it is missing; holds `db`, a lock, whose it is, and what was
   // set aside.
   std::string folder;
-  // Whose it is: Open refuses that of another. nullopt: nobody's, for tests and
-  // tools.
+  // The owner: Open refuses a store of another server. nullopt: no owner, for
+  // tests and tools.
   std::optional<ServerId> server;
   // Values kept in memory before they are written to files of their own, in
   // bulk. Memory used: up to twice as much. Larger means fewer and larger
   // files.
   int64_t write_buffer_bytes = int64_t{32} << 20;
-  // A version with more new values than these does not go through the log: its
-  // values are written once, to files that are synced before its manifest. That
-  // takes several syncs, which smaller ones are spared.
+  // A version with more new values than this does not go through the log: its
+  // values are written once, to files that are synced before its manifest. It
+  // takes several syncs, which smaller versions avoid.
   int64_t most_logged_bytes = int64_t{1} << 20;
-  // Of OpenReadOnly: damage in the middle of the log, which is the end of what
-  // is read in any case, is told in condition(). For stores that no server has
-  // open.
+  // For OpenReadOnly: whether condition() reports damage in the middle of the
+  // log. (In any case reading ends there.) For stores that no server has open.
   bool whole_log = false;
   // For tests that break disks; nullptr: the real one. Not owned.
   rocksdb::Env* env = nullptr;
@@ -74,21 +73,22 @@ struct StoreCondition {
   std::string set_aside;      // The newest damaged database; empty: none.
   std::string found;          // What was damaged in it.
   int64_t versions_kept = 0;  // Versions in it that were sound.
-  // Of OpenReadOnly with `whole_log`: the log is damaged, and these are what is
-  // not read of it. Versions may be there that are not listed.
+  // From OpenReadOnly with `whole_log`: the log is damaged, and these parts of
+  // it are not read. Versions may be there that are not listed.
   bool log_damaged = false;
   std::vector<UnreadLog> unread_log;
 };
 
-// All cuts written come from the pool that Load fills: content ids mean
-// nothing beyond one pool.
+// All cuts written come from the pool that Load fills: a content id is
+// meaningful only within one pool.
 //
 // When writing fails (disk full, folder not writable), everything stored stays
-// readable, and each later call tries to write again. When the database itself
-// is damaged, in opening or in writing, all versions that are sound to their
-// last byte are copied to a new database, the damaged one is set aside as
-// `db.damaged-N` (nobody deletes it but a person), and the store goes on; in
-// the worst case it is empty. This is logged as an error and counted in
+// readable, and each later call tries to write again.
+//
+// If opening or writing finds the database itself damaged, all versions that
+// are sound to their last byte are copied to a new database. The damaged one is
+// set aside as `db.damaged-N`, for a person to delete, and the store goes on;
+// in the worst case it is empty. This is logged as an error and counted in
 // condition().
 //
 // Thread-compatible.
@@ -156,7 +156,7 @@ class RocksDbStore final : public CheckpointStore {
   const RocksDbStoreOptions options_;
   const std::optional<StoreFolder> folder_;
   const std::string path_;
-  std::unique_ptr<LogReading> log_reading_;  // Of db_, where it has one.
+  std::unique_ptr<LogReading> log_reading_;  // Watches db_, if it has one.
   std::unique_ptr<rocksdb::DB> db_;          // Null: cannot even be read.
   std::unique_ptr<VersionIndex> index_;
   bool writable_ = false;

@@ -14,8 +14,8 @@ struct VersionSummary {
   VersionKey key;
   std::string marks;
   int64_t updates = 0;
-  int64_t value_bytes = 0;  // Of all its values.
-  int64_t new_bytes = 0;    // Of those that no version before it has.
+  int64_t value_bytes = 0;  // Size of all its values.
+  int64_t new_bytes = 0;    // Size of those that no version before it has.
   int64_t written_us = 0;   // By its writer's clock; 0: not known.
 };
 

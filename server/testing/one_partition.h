@@ -59,14 +59,14 @@ class OnePartitionTest : public testing::Test {
   bool hold_updates_ = false;  // They end in FinishUpdates.
   bool at_once_ = false;       // Those that are asked about are not even begun.
   ServerActions held_updates_;
-  // Of the next pushes.
+  // The content of the next pushes.
   double loss_ = 0;
   Payload gradient_ = Payload::Of(std::vector<float>(2, 1.0f));
   Encoding encoding_ = Encoding::kFloat32;
   std::vector<PushRows> rows_;
   int64_t memory_ = int64_t{1} << 20;
-  std::string no_room_;          // Of the next pushes.
-  int64_t version_bytes_ = 0;    // That are new in the next version.
+  std::string no_room_;          // Set: the next pushes find no room.
+  int64_t version_bytes_ = 0;    // Bytes that are new in the next version.
   int64_t checkpoint_rate_ = 0;  // From the next Restart on.
   ServerStatistics statistics_;
   int64_t updates_at_report_ = 0;  // Told before the latest marks.
@@ -79,7 +79,7 @@ class OnePartitionTest : public testing::Test {
   std::vector<PullReply> pull_replies_;
   std::vector<JobRegistration> registrations_;
   std::vector<MarkReport> reports_;
-  double rate_factor_ = 1;            // Of the next grants.
+  double rate_factor_ = 1;            // The factor in the next grants.
   std::vector<double> rule_factors_;  // With which rules were made.
   int view_requests_ = 0;
   int alive_ = 0;

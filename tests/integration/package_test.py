@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The tarball of tools/package, made from the programs of this build and
-unpacked elsewhere: a job trains with nothing of this machine but glibc.
+unpacked elsewhere: a job trains, and of this machine it takes only glibc.
 
   package_test.py BUILD_FOLDER
 """
@@ -17,7 +17,7 @@ BUILD = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build"
 ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__), "../.."))
 PROGRAMS = ["ebb", "ebb-bench", "ebb-ps", "ebb-scheduler", "ebb-sim",
             "ebb-worker"]
-# Nothing of the caller's: no LD_LIBRARY_PATH, no EBB_….
+# Without the caller's LD_LIBRARY_PATH and EBB_….
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent",
                "LANG": "C.UTF-8"}
 GLIBC = {"libc", "libm", "libmvec", "libpthread", "libdl", "librt", "libresolv",

@@ -23,7 +23,7 @@ BUILD = "sim/CMakeLists.txt"
 PLANTED = re.compile(r"ebb_planted\(\s*\w+([^)]*)\)")
 LIBRARY = re.compile(r"ebb_library\(\s*(\w+)([^)]*)\)")
 HOOK = re.compile(r"EBB_PLANTED\(\s*(\w+)\s*\)")
-# Of the function that every hook calls, in a symbol table or mangled name.
+# Every hook calls a function that has this in its name, also in a symbol table.
 SYMBOL = b"PlantedBug"
 
 

@@ -1,16 +1,23 @@
 #!/usr/bin/env python3
-"""Checks that need no parser: each rule of RULES below, and include guards.
+"""Checks that need no parser: RULES below, include guards, plain English.
 
-  check_text.py              checks the project
-  check_text.py --self-test  checks the check, on planted violations
+  check_text.py                    checks the project
+  check_text.py --self-test        checks the check, on planted violations
+  check_text.py --english [PATH]   prints the sentences to mend, of a file or
+                                   below a folder
+  check_text.py --write-allowance  lowers the allowances of files in which
+                                   sentences were mended; with --moved, those
+                                   of moved files go along
 """
 
+import collections
 import fnmatch
 import pathlib
 import re
 import sys
 import tempfile
 
+import english
 from project_files import ROOT, project_files, read_lines
 
 SOURCES = ["*.h", "*.cc", "*.cu"]
@@ -46,6 +53,113 @@ def check_guard(path, lines):
     return f"{path}:1: the include guard must be {guard}"
 
 
+# How many sentences of each file may break a rule of english.py. The list only
+# shrinks.
+ALLOWANCE = "tools/lint/english_allowance.txt"
+WRITE = "tools/lint/check_text.py --write-allowance"
+
+
+def read_allowance(root):
+    """The allowance of each file in the list, by path."""
+    if not (pathlib.Path(root) / ALLOWANCE).is_file():
+        return {}
+    entries = [line.split(" ", 1) for line in read_lines(root, ALLOWANCE)
+               if line and not line.startswith("#")]
+    return {path: int(count) for count, path in entries}
+
+
+def find_english(root):
+    """The sentences to mend: by path, (line, rule, complaint, is help)."""
+    found = {}
+    for path in project_files(root):
+        if english.language(path) is None:
+            continue
+        text = "\n".join(read_lines(root, path))
+        if mistakes := english.mistakes(path, text):
+            found[path] = mistakes
+    return found
+
+
+def check_english(root):
+    complaints = []
+    found, allowance = find_english(root), read_allowance(root)
+    for path in sorted(found.keys() | allowance.keys()):
+        mistakes, allowed = found.get(path, []), allowance.get(path, 0)
+        excused = [m for m in mistakes if english.is_excused(path, m[3])]
+        texts = [f"{path}:{line}: {complaint}"
+                 for line, _, complaint, _ in mistakes]
+        if len(excused) > allowed:
+            complaints += texts
+            if allowed:
+                complaints.append(f"{path}: {len(excused)} sentences to mend; "
+                                  f"{allowed} were there before")
+        else:
+            complaints += [text for text, mistake in zip(texts, mistakes)
+                           if mistake not in excused]
+        if len(excused) < allowed:
+            there = (pathlib.Path(root) / path).is_file()
+            complaints.append(
+                f"{path}: {len(excused)} sentences to mend, its allowance is "
+                f"{allowed}: run {WRITE}" if there else
+                f"{path}: has an allowance and is gone: run {WRITE}; if it "
+                f"was moved, {WRITE} --moved")
+    return complaints
+
+
+def lowered(allowance, counts, moved):
+    """The allowance of the files with `counts` sentences to mend.
+
+    None is raised. With `moved`, a file that has none takes that of a file
+    that is gone and had the same name: the one nearest in its path, else in
+    its count.
+    """
+    new = {path: min(count, allowance[path])
+           for path, count in counts.items() if path in allowance}
+    gone = [path for path in allowance if path not in counts]
+    for path in counts if moved else []:
+        if path in allowance:
+            continue
+        parts = path.split("/")
+        candidates = [old for old in gone
+                      if old.split("/")[-1] == parts[-1]]
+        if candidates:
+            old = max(candidates, key=lambda old: (
+                len(set(old.split("/")) & set(parts)),
+                -abs(allowance[old] - counts[path])))
+            gone.remove(old)
+            new[path] = min(counts[path], allowance[old])
+    return {path: count for path, count in new.items() if count}
+
+
+def write_allowance(root, moved):
+    """Writes the list anew: as it is found if there is none."""
+    found = find_english(root)
+    counts = {path: sum(english.is_excused(path, mistake[3])
+                        for mistake in found.get(path, []))
+              for path in project_files(root)
+              if english.language(path) is not None}
+    first = not (pathlib.Path(root) / ALLOWANCE).is_file()
+    new = lowered(counts if first else read_allowance(root), counts, moved)
+    (pathlib.Path(root) / ALLOWANCE).write_text(
+        "".join(f"{new[path]} {path}\n" for path in sorted(new)))
+    return new
+
+
+def print_english(root, places):
+    """Prints the sentences to mend below `places`, and counts by rule."""
+    rules = collections.Counter()
+    for path, mistakes in find_english(root).items():
+        if places and not any(path == place or
+                              path.startswith(place.rstrip("/") + "/")
+                              for place in places):
+            continue
+        for line, rule, complaint, _ in mistakes:
+            rules[rule] += 1
+            print(f"{path}:{line}: {complaint}")
+    print(", ".join(f"rule {rule}: {count}"
+                    for rule, count in sorted(rules.items())) or "none")
+
+
 def check(root):
     """The complaints about the files below `root`, and the long files."""
     complaints, long_files = [], []
@@ -68,7 +182,7 @@ def check(root):
         if path.endswith((".h", ".cc", ".cu", ".py")) and (
                 len(lines) > MAX_LINES):
             long_files.append(f"{path}: {len(lines)} lines")
-    return complaints, long_files
+    return complaints + check_english(root), long_files
 
 
 # Path, content, and what the complaint must say (None: no complaint).
@@ -87,6 +201,69 @@ PLANTED = [
      None),
     ("b/a.h", "#ifndef B_A_H_\n#define B_A_H_\n#endif", "EBB_B_A_H_"),
     ("b/a.h", "#pragma once", "EBB_B_A_H_"),
+    # Sentences without a subject.
+    ("a.cc", "int a;  // Of the last batch.", '"Of" begins without'),
+    ("a.cc", "// It waits. Whose turn it is says `b`.", '"Whose" begins'),
+    ("a.cc", "// That it waits\n// is told.", '"That" begins'),
+    ("a.cc", "// The first is good.\n//\n//  * Of two, the first.",
+     '"Of" begins'),
+    ("a.cc", 'f("// Of it", \'"\');  // Often\n'
+     + " " * 21 + "// Of use, too.", None),
+    ("a.cc", "// That's it. That-way. Who is it? Offers end.", None),
+    ("a.cc", 'auto a = R"(\n// Of it.\n)";', None),
+    ("a.proto", "int32 a = 1;  // Of the job.", '"Of" begins'),
+    ("a.cu", "int a;\n/* It is.\n *\n * Of it. */", '"Of" begins'),
+    ("a.cc", 'a(/*of=*/1); a("/* Of it. */");', None),
+    ("a.py", "a = 1  # Of the job.", '"Of" begins'),
+    ("a.py", "a = '# Of the job'  # \"Of\" is one word.", None),
+    ("a.py", 'def a():\n    """Of the job."""', '"Of" begins'),
+    ("a.py", 'A = """Of the job."""', None),
+    ("a.sh", "a # It is.\n# Of it.", '"Of" begins'),
+    ("a.sh", "echo a#Of; b=${#Of}", None),
+    ("CMakeLists.txt", "# Of the targets.", '"Of" begins'),
+    ("a.md", "# Title\n\nIt is good. Of many,\none is.", '"Of" begins'),
+    ("a.md", "It is good:\n\n- Of many", '"Of" begins'),
+    ("a.md", "| a | Of them |", '"Of" begins'),
+    ("a.md", "`Of` is\n```\nOf it\n```\n\n    Of it\n\nNo. `Of it`", None),
+    ("a_command.cc", 'CLI::App a; a.add_flag("--of", b,\n "Of" " it");',
+     '"Of" begins'),
+    ("a_command.cc", '// CLI\na->footer("It is good.\\n" "Of it.");',
+     '"Of" begins'),
+    ("a_command.cc", '// CLI\na->add_flag("--of", b, "Offer it")\n'
+     '->check([] { return "Of it"; });', None),
+    # Processes as people.
+    ("a.cc", "// The worker who pushes.", '"who": a process'),
+    ("a.cc", "// Nobody\n// waits.", '"Nobody": a process'),
+    ("a.cc", "// Users who look. Who? A job whose end is near.", None),
+    ("a_command.cc", '// CLI\na->add_flag("--of", b, "Somebody is it");',
+     '"Somebody": a process'),
+    ("a.md", "People come, and somebody who pushes.", None),
+    # Double turns.
+    ("a.cc", "// This is no error.", '"is no": a double'),
+    ("a.cc", "// It takes nothing that is used.", '"nothing that": a double'),
+    ("a.cc", "// None but the last counts.", '"None but": a double'),
+    ("a.md", "No lease is taken\nunless it is free.", "a double turn"),
+    ("a.cc", "// It is not done unless neither waits.", "a double turn"),
+    ("a.cc", "// There is no room. It is no longer there. Are no more here? "
+     "No. Unless it waits, it is good. There is none.", None),
+    # Long ones.
+    ("a.cc", "// One" + "\n// two three" * 20 + ".", "41 words"),
+    ("a.cc", "// One" + "\n// two three" * 19 + " four. Five.", None),
+    ("a.md", "One" + " `two three` four." * 30, None),
+]
+# Path, content, its allowance, and what the complaint must say.
+PLANTED_ALLOWANCE = [
+    ("a.cc", "// Of it.\n\n// Of it.", 2, None),
+    ("a.cc", "// Of it.\n\n// Of it.", 1, "2 sentences to mend; 1 were"),
+    ("a.cc", "// Of it.\n", 2, "1 sentences to mend, its allowance is 2"),
+    ("a.cc", "// It is.\n", 1, "0 sentences to mend, its allowance is 1"),
+]
+# Allowance, counts, and the allowance with --moved.
+PLANTED_MOVES = [
+    ({"a/b.h": 2}, {"c/b.h": 3}, {"c/b.h": 2}),
+    ({"a/b.h": 2}, {"a/b.h": 1, "c/b.h": 1}, {"a/b.h": 1}),
+    ({"a/b.h": 2, "d/b.h": 3}, {"x/d/b.h": 3, "a.h": 0}, {"x/d/b.h": 3}),
+    ({"a/b.h": 2}, {"a/b.h": 5, "c/d.h": 1}, {"a/b.h": 2}),
 ]
 
 
@@ -102,10 +279,34 @@ def self_test():
                 else len(got) == 1 and expected in got[0])
         if not good:
             failures.append(f"{path}: expected {expected}, got {got}")
+    for path, content, allowed, expected in PLANTED_ALLOWANCE:
+        with tempfile.TemporaryDirectory() as root:
+            (pathlib.Path(root) / path).write_text(content)
+            file = pathlib.Path(root) / ALLOWANCE
+            file.parent.mkdir(parents=True)
+            file.write_text(f"{allowed} {path}\n")
+            got = check_english(root)
+            if not (got == [] if expected is None else expected in got[-1]):
+                failures.append(f"{path}: expected {expected}, got {got}")
+            write_allowance(root, moved=False)
+            new = sum(read_allowance(root).values())
+            if new > allowed or check_english(root) and new < allowed:
+                failures.append(f"{path}: allowance {new} after {allowed}")
+    for allowance, counts, expected in PLANTED_MOVES:
+        got = lowered(allowance, counts, moved=True)
+        if got != expected:
+            failures.append(f"{allowance}: expected {expected}, got {got}")
     return failures
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--english"]:
+        print_english(ROOT, sys.argv[2:])
+        sys.exit(0)
+    if sys.argv[1:2] == ["--write-allowance"]:
+        left = write_allowance(ROOT, moved=sys.argv[2:] == ["--moved"])
+        print(f"{sum(left.values())} sentences to mend in {len(left)} files")
+        sys.exit(0)
     if sys.argv[1:] == ["--self-test"]:
         found = self_test()
     else:

@@ -18,7 +18,7 @@ def project_files(root, *endings):
                          capture_output=True)
     if git.returncode == 0:
         files = git.stdout.decode().split("\0")
-    else:  # An unpacked archive, or a clone that belongs to somebody else.
+    else:  # An unpacked archive, or a clone that another user owns.
         files = []
         for folder, subfolders, names in os.walk(root):
             subfolders[:] = [s for s in subfolders

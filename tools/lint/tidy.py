@@ -80,7 +80,7 @@ class Tree:
 
 
 def compile_commands(build):
-    """Of the project's sources: their command lines, by path."""
+    """The command lines of the project's sources, by path."""
     commands = {}
     with open(build / "compile_commands.json", encoding="utf-8") as file:
         for entry in json.load(file):

@@ -122,13 +122,13 @@ class TrainingComputerFixture : public ::testing::Test {
     return std::make_shared<const JobRecord>(*std::move(record));
   }
 
-  // Of kExamples in a.csv.
+  // Submits a job of kExamples in a.csv.
   JobRecordPtr SubmitSmall() {
     return Submit(
         JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
   }
 
-  // Of the first item.
+  // The first batch of the first item.
   static client::ComputeTask FirstBatch(const JobRecordPtr& record,
                                         const client::PulledValuesPtr& values) {
     return {record, Generation(1), ItemId{0, 0}, 0, 4, values};

@@ -12,10 +12,11 @@
 
 namespace ebb::server::internal {
 
-// Of the places [0, n) of a base, where n may grow: first its counters of
-// admission, a chunk of as many bytes as a block at a time, then its blocks of
-// rows. In a round that is over the hand passed all places that there were
-// before the next began: what is in later ones is of versions of that round.
+// A hand that goes over the places [0, n) of a base, where n may grow. First
+// come its counters of admission, a chunk of as many bytes as a block at a
+// time; then its blocks of rows. At the end of a round the hand has passed all
+// places that existed before the next began. So the contents of later places
+// come from versions of that round.
 struct RenewalHand {
   int64_t round = 0;
   int64_t place = 0;  // The next to be written.

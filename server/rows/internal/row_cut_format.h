@@ -33,8 +33,9 @@ struct RowCutOutline {
   // Blocks of what changed that were dropped, its first.
   int64_t dropped = 0;
 
-  // The run. Of the blocks of rows [first_block, end_block) it says which rows
-  // are live; `blocks` of those from `kept_block` on have some, and are in it.
+  // The run. It says which rows are live in the blocks [first_block,
+  // end_block). The cut contains those blocks from `kept_block` on that have
+  // live rows; there are `blocks` of them.
   int64_t first_block = 0;
   int64_t end_block = 0;
   int64_t kept_block = 0;
@@ -53,7 +54,7 @@ struct RowCutFields {
   uint64_t width = 0;
   int64_t slots = 0;
   uint64_t block_bytes = 0;
-  int64_t unit_examples = 0;  // Of the rows' times.
+  int64_t unit_examples = 0;  // The unit of the rows' times.
   int64_t now = 0;
   int64_t rows = 0;
   uint64_t sweep_hand = 0;

@@ -16,17 +16,18 @@
 
 namespace ebb::server::internal {
 
-// The first of what a part has of what changed: numbers of rows and their
-// records. Who seals the cut packs them, a few at a time, without the lock of
-// the table; a push that changes one of them before that packs it first. So a
+// The first changed rows in a part: numbers of rows and their records. The
+// thread that seals the cut packs them, a few at a time, without the lock of
+// the table. A push that changes one of them before that packs it first. So a
 // push waits for a few rows, or packs those that it changes, instead of waiting
 // for all.
 //
-// Thread-safe where it says so; all else is the table's, who has a Hold.
+// Only methods that say so are thread-safe; the others belong to the table,
+// which has a Hold.
 class RowPacking {
  public:
-  // Of `rows` that have records: at least one, ascending from the first on, and
-  // behind the highest from the lowest on. `block_bytes` is the table's, by
+  // Packs `rows` that have records: at least one, ascending from the first on,
+  // and behind the highest from the lowest on. `block_bytes` is the table's, by
   // block, and is borrowed until Finish was called. Keeps the blocks that
   // `write` writes to.
   RowPacking(const RowLayout& layout, std::vector<uint32_t> rows,
@@ -35,11 +36,11 @@ class RowPacking {
 
   // Packs all that is left. Thread-safe.
   void Finish();
-  // Nothing is left: nobody need hold it. Thread-safe.
+  // All rows are packed: a Hold is no longer needed. Thread-safe.
   bool finished() const { return finished_.load(std::memory_order_acquire); }
 
-  // While there is one nothing is packed, and rows, and where they are, may
-  // change. Of nothing: null.
+  // While a Hold exists no row is packed, and rows, and where they are, may
+  // change. The packing may be null.
   class Hold {
    public:
     explicit Hold(RowPacking* packing);
@@ -58,11 +59,13 @@ class RowPacking {
   const std::vector<uint32_t> rows_;
   const std::vector<const std::byte*>& block_bytes_;
   const std::vector<BlockRef> blocks_;
-  // Who waits for `mutex_` has this, so that who packs does not overtake it.
+  // A thread that waits for `mutex_` holds this, so that the packing thread
+  // does not overtake it.
   Mutex turn_;
   Mutex mutex_ ABSL_ACQUIRED_AFTER(turn_);
   BlockWriter write_ ABSL_GUARDED_BY(mutex_);
-  size_t next_ ABSL_GUARDED_BY(mutex_) = 0;  // Of rows_; all before are packed.
+  // Index into rows_; all before it are packed.
+  size_t next_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<bool> saved_ ABSL_GUARDED_BY(mutex_);  // Those packed by Save.
   std::atomic<bool> finished_ = false;
 };

@@ -42,7 +42,7 @@ class RowModel {
   int64_t created() const { return state_.created; }
   int64_t expired() const { return state_.expired; }
 
-  // Of models with the same options: whether they will go on alike.
+  // For models with the same options: whether they will go on alike.
   bool SameState(const RowModel& other) const { return state_ == other.state_; }
 
  private:

@@ -13,7 +13,7 @@ namespace ebb::server {
 
 struct BlobRecord {
   std::string key;
-  size_t offset = 0;  // Of the value in the file.
+  size_t offset = 0;  // Offset of the value in the file.
   size_t size = 0;
 };
 

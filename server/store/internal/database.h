@@ -35,8 +35,9 @@ enum class OpenMode {
   kReplayLog,  // Like kWrite, but passes over damaged records of its log.
 };
 
-// Whether there is a database in the folder, or something of one, or who opens
-// it is told why nobody can tell. Not: who made it was killed at once.
+// Reports whether the folder holds a RocksDB database. Returns true for a
+// damaged one, so that opening it reports the damage. Returns false for a
+// folder whose creator was killed at once.
 bool HasDatabase(const std::string& path, rocksdb::Env* env);
 
 // Errors: see ToStatus. Any damage that opening can see is DataLoss.

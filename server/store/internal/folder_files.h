@@ -56,8 +56,8 @@ class FolderFiles {
   virtual absl::Status SyncFolder(const std::string& path) = 0;
   // A file or an empty folder. NotFound; AlreadyExists: it is not empty.
   virtual absl::Status Remove(const std::string& path) = 0;
-  // With all below it, whoever removes some of it meanwhile. Nothing to remove
-  // is no error.
+  // Removes the folder with all below it, even if another process removes some
+  // of it meanwhile. A missing path is OK.
   virtual absl::Status RemoveTree(const std::string& path) = 0;
 };
 

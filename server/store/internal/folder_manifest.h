@@ -45,7 +45,7 @@ struct FolderManifest {
                          const FolderManifest&) = default;
 };
 
-// Of a sealed block with so many floats.
+// Returns the size of a sealed block with so many floats.
 inline uint64_t SealedBlockBytes(int64_t floats) {
   return kSealHeadBytes + static_cast<uint64_t>(floats) * sizeof(float) +
          kSealTailBytes;

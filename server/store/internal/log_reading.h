@@ -17,13 +17,13 @@ namespace ebb::server {
 // at every record of the log and changes none. Thread-compatible.
 class LogReading final : public rocksdb::WalFilter {
  public:
-  // Of the database in `folder`, once it is open: the logs it needs that it has
-  // not read to their ends, oldest first. Empty where the folder cannot be
-  // listed.
+  // Call it for the database in `folder`, once it is open. Returns the logs it
+  // needs that it has not read to their ends, oldest first. Empty if the folder
+  // cannot be listed.
   std::vector<UnreadLog> Unread(rocksdb::Env* env,
                                 const std::string& folder) const;
 
-  // Of RocksDB.
+  // RocksDB calls these.
   void ColumnFamilyLogNumberMap(
       const std::map<uint32_t, uint64_t>& log_numbers,
       const std::map<std::string, uint32_t>& ids) override;

@@ -31,8 +31,8 @@ namespace ebb::server {
 inline constexpr size_t kMostPacks = 64;
 
 struct PackUse {
-  uint64_t bytes = 0;   // Of the file.
-  uint64_t needed = 0;  // Of these, by the new version.
+  uint64_t bytes = 0;   // Size of the file.
+  uint64_t needed = 0;  // The part of it that the new version needs.
 };
 
 // The files that the new version leaves. Those of which it needs nothing are

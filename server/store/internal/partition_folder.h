@@ -1,12 +1,12 @@
 // One partition's part of a folder of shared checkpoints: the folders of its
-// terms, and who may change what in them.
+// terms, and which server may change what in them.
 //
-// The rule that makes it safe to share: every path below which something is
-// changed has in its name the term of the one who may change it. A new term's
-// owner first renames the folders of all older terms (tTERM-sSERVER becomes
-// tTERM-sSERVER.ofOWNER), so a former owner that was stopped in the middle of
-// anything, and wakes, finds its paths gone: it can neither write another
-// version nor delete what the new owner builds upon.
+// The rule that makes it safe to share: every path below which files change has
+// in its name the term of the server that may change them. A new term's owner
+// first renames the folders of all older terms (tTERM-sSERVER becomes
+// tTERM-sSERVER.ofOWNER). A former owner that was stopped at any point, and
+// wakes, finds its paths gone. It can neither write another version nor delete
+// what the new owner builds upon.
 #ifndef EBB_SERVER_STORE_INTERNAL_PARTITION_FOLDER_H_
 #define EBB_SERVER_STORE_INTERNAL_PARTITION_FOLDER_H_
 

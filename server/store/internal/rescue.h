@@ -17,12 +17,12 @@ struct Rescued {
 
 // Copies every job and every version that is sound to its last byte from the
 // database at `from`, which is not changed, into a new one at `to`. It reads
-// each blob file and the log by itself, so damage to one file costs nothing
-// that is in others. Versions that were deleted not long ago may come back.
+// each blob file and the log by itself, so damage to one file does not affect
+// the data in others. Versions that were deleted not long ago may come back.
 //
-// Whatever is wrong with `from` is no error (in the worst case nothing is
-// copied), but not being able to write `to` is. `scratch` and `to` must not
-// exist; `scratch` is left for the caller to remove.
+// Damage in `from` is not an error (in the worst case nothing is copied); being
+// unable to write `to` is. `scratch` and `to` must not exist; `scratch` is left
+// for the caller to remove.
 absl::StatusOr<Rescued> RescueDatabase(const std::string& from,
                                        const std::string& scratch,
                                        const std::string& to,

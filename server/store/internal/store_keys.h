@@ -63,7 +63,7 @@ inline bool IsStoreKey(absl::string_view key) {
          (kind == kVersionsPrefix && key.size() == kMaxKeyBytes);
 }
 
-// The partition whose block this is; nullopt when it is no block's key.
+// Returns the partition whose block this is; nullopt: it is not a block's key.
 inline std::optional<PartitionName> PartitionOfBlockKey(absl::string_view key) {
   // b/ 16 digits / 8 digits / 16 digits
   uint64_t job = 0;

@@ -54,7 +54,7 @@ class VersionDraft {
   // The file of new blocks; empty: there are none.
   const std::vector<absl::string_view>& new_values() const { return parts_; }
   const WriteResult& result() const { return result_; }
-  // Of the cut, once all of this is written.
+  // Returns the cut's contents, once all of this is written.
   PlacedContents Contents() const {
     return ContentsOf(manifest_, cut_, /*check=*/false);
   }

@@ -19,8 +19,9 @@ void AddAccessFlags(CLI::App* command, ClusterAccess* access) {
       ->capture_default_str();
   AddTlsFlags(command, &access->tls);
   command
-      ->add_option("--token-file", access->token_file,
-                   "The token of the job; default: where submit put it")
+      ->add_option(
+          "--token-file", access->token_file,
+          "File with the token of the job; default: where submit put it")
       ->type_name("FILE")
       ->envname("EBB_TOKEN_FILE")
       ->group("Security");

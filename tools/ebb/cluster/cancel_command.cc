@@ -41,8 +41,8 @@ void AddCancelCommand(CLI::App* app, int* exit_code) {
       app, "cancel", "Ends a job for good", flags.get(),
       [flags] { return Cancel(*flags); }, exit_code);
   command->footer(R"(
-Workers let go of it; its checkpoints stay with the servers, and can be listed,
-exported and predicted with. It cannot be resumed: submit it anew.
+Workers drop it. Its checkpoints stay with the servers; you can list and export
+them, and predict with them. A cancelled job cannot be resumed: submit it anew.
 Example:
   ebb cancel --scheduler localhost:7000 fashion-mlp)");
 }

@@ -84,26 +84,29 @@ void AddCertsCommand(CLI::App* app, int* exit_code) {
   CLI::App* command = app->add_subcommand(
       "certs", "Makes an authority and certificates, to try TLS");
   const auto flags = std::make_shared<CertsFlags>();
-  command->add_option("--folder", flags->folder, "Where to; made if missing")
+  command
+      ->add_option("--folder", flags->folder,
+                   "Folder for them; made if missing")
       ->required();
-  command->add_option("--role", flags->role,
-                      "One certificate only: scheduler, ps, worker, client or "
-                      "viewer; of the folder's authority, if there is one");
+  command->add_option(
+      "--role", flags->role,
+      "Make only one certificate, of this role: scheduler, ps, worker, client "
+      "or viewer. The folder's authority signs it, if there is one");
   command->add_option("--name", flags->name,
-                      "What that one is called, in refusals (its role)");
+                      "Name of that certificate in error messages (its role)");
   command
       ->add_option("--host", flags->hosts,
-                   "DNS name or address in the certificates, for those who "
-                   "compare it; ebb does not. May be repeated")
+                   "DNS name or address to put into the certificates, for "
+                   "programs that compare it; ebb does not. May be repeated")
       ->allow_extra_args(false);
   command
       ->add_option("--days", flags->days,
-                   "How long they are valid; a new authority: 10 "
-                   "years at least")
+                   "How long they are valid; a new authority is valid for at "
+                   "least 10 years")
       ->capture_default_str()
       ->check(CLI::Range(1, 36500));
   command->footer(R"(
-Files that are there are never written over. Keys can be read by you only.
+Never overwrites existing files. Only you can read the keys.
 Example:
   ebb certs --folder tls
   ebb status --scheduler a:7000 --tls-cert tls/viewer.pem \

@@ -172,7 +172,7 @@ int Remove(DataCommandFlags* flags) {
 
 void AddDataCommand(CLI::App* app, int* exit_code) {
   CLI::App* data = app->add_subcommand(
-      "data", "Brings data to where workers find it: data sets");
+      "data", "Manages data sets: files that workers fetch by name");
   data->require_subcommand(1);
   data->footer("\nExample:\n  ebb data push fashion-mnist localhost:7000");
   const auto add = [&](const char* name, const char* help,
@@ -187,33 +187,35 @@ void AddDataCommand(CLI::App* app, int* exit_code) {
                             const std::shared_ptr<DataCommandFlags>& flags) {
     command
         ->add_option("DEST", flags->place,
-                     "A folder that workers see; or HOST:PORT of a scheduler "
-                     "with --data-folder")
+                     "Folder that workers can read; or HOST:PORT of a "
+                     "scheduler with --data-folder")
         ->envname("EBB_SCHEDULER")
         ->required();
   };
 
   const auto push = std::make_shared<DataCommandFlags>();
-  CLI::App* command = add("push", "Makes a folder a data set", &Push, push);
-  command->add_option("FOLDER", push->folder, "What holds the files")
+  CLI::App* command =
+      add("push", "Publishes a folder as a data set", &Push, push);
+  command->add_option("FOLDER", push->folder, "Folder that holds the files")
       ->required();
   add_place(command, push);
   command->add_option("--name", push->name,
-                      "Of the data set; default: as the folder is called");
-  command->add_flag("--verify", push->verify,
-                    "Read what is there already, too, and mend it");
-  command->add_option("--threads", push->threads, "Chunks on their way at once")
+                      "Name of the data set; default: that of the folder");
+  command->add_flag(
+      "--verify", push->verify,
+      "Also read the chunks that are there already, and repair damaged ones");
+  command->add_option("--threads", push->threads, "Chunks to send at once")
       ->check(CLI::Range(1, 16))
       ->capture_default_str();
-  command->add_flag("-q,--quiet", push->quiet, "Do not say how far it is");
-  command->add_flag("--json", push->json, "For programs");
+  command->add_flag("-q,--quiet", push->quiet, "Print no progress");
+  command->add_flag("--json", push->json, "Print JSON, for programs");
   command->add_option("--kill-at", push->kill_at)->group("");
   command->footer(R"(
-Files go in chunks of 1 MiB, each with its checksum. A push that was killed goes
-on where it was when it is given again. Until it is done whoever reads has what
-was there before, and then all of the new. Jobs name a file DEST/NAME/FILE where
-DEST is a folder; ebb://NAME/FILE where it is a scheduler: workers with
---data-cache fetch it from there.
+Files go in chunks of 1 MiB, each with its checksum. Give an interrupted push
+again: it continues where it was. Until the push is done, readers have the old
+files; then they have all of the new ones. Jobs name a file DEST/NAME/FILE if
+DEST is a folder. If DEST is a scheduler, jobs name it ebb://NAME/FILE, and
+workers with --data-cache fetch it from there.
 Examples:
   ebb data push fashion-mnist localhost:7000
   ebb data push fashion-mnist /mnt/volume)");
@@ -221,12 +223,12 @@ Examples:
   const auto list = std::make_shared<DataCommandFlags>();
   command = add("list", "Lists data sets", &List, list);
   add_place(command, list);
-  command->add_flag("--json", list->json, "For programs");
+  command->add_flag("--json", list->json, "Print JSON, for programs");
   command->footer("\nExample:\n  ebb data list localhost:7000");
 
   const auto remove = std::make_shared<DataCommandFlags>();
   command = add("remove", "Removes a data set", &Remove, remove);
-  command->add_option("NAME", remove->name, "Of the data set")->required();
+  command->add_option("NAME", remove->name, "Name of the data set")->required();
   add_place(command, remove);
   command->footer("\nExample:\n  ebb data remove fashion-mnist localhost:7000");
 }

@@ -48,13 +48,12 @@ void AddDataFlags(CLI::App* command, DataFlags* flags) {
   flags->cache = DataCacheFolder();
   command
       ->add_option("--data-cache", flags->cache,
-                   "Where data that the job names ebb://NAME/PATH is fetched "
-                   "to")
+                   "Folder for data that the job names ebb://NAME/PATH")
       ->envname("EBB_DATA_CACHE")
       ->default_str("~/.cache/ebb/data");
   command
       ->add_option("--data-cache-bytes", flags->cache_bytes,
-                   "Size of that folder, at most")
+                   "Most bytes in that folder")
       ->envname("EBB_DATA_CACHE_BYTES")
       ->transform(SizeValue())
       ->default_str("10GiB");

@@ -28,16 +28,16 @@ int Events(const AskingFlags& flags) {
 void AddEventsCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<AskingFlags>();
   CLI::App* command = AddAsking(
-      app, "events", "Prints what happened of late", flags.get(),
+      app, "events", "Prints recent events", flags.get(),
       [flags] { return Events(*flags); }, exit_code);
   command->add_option(
       "JOB", flags->job,
-      "Only of this job, by name or number, and of the daemons");
+      "Name or number of a job: print only its events and those of daemons");
   AddJsonFlag(command, &flags->json);
   command->footer(R"(
-Workers and servers that came, went or fell silent; jobs that were submitted,
-paused, scaled, rolled back or ended; quarantines and evaluations: the latest
-256 since the scheduler started, oldest first.
+Events are workers and servers that came, went or fell silent; jobs that were
+submitted, paused, scaled, rolled back or ended; quarantines; and evaluations.
+Prints the latest 256 since the scheduler started, oldest first.
 Example:
   ebb events --scheduler localhost:7000 --json)");
 }

@@ -36,7 +36,8 @@ void AddExplainCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<AskingFlags>();
   CLI::App* command = AddJobAsking(
       app, "explain",
-      "Says why a job is not advancing: what waits for what, and what to do",
+      "Explains why a job does not advance: what "
+      "waits for what, and what to do",
       flags.get(), [flags] { return Explain(*flags); }, exit_code);
   AddJsonFlag(command, &flags->json);
   command->footer(R"(

@@ -45,10 +45,10 @@ void AddForgetCommand(CLI::App* app, int* exit_code) {
       app, "forget", "Forgets a job that is complete or cancelled", flags.get(),
       [flags] { return Forget(*flags); }, exit_code);
   command->add_flag("--versions", flags->versions,
-                    "Delete what servers stored of it, too");
+                    "Also delete its stored versions");
   command->footer(R"(
-Nobody lists the job any more, and servers free what they hold of it. Without
---versions its model stays in the servers' folders. It cannot be undone.
+The scheduler no longer lists the job, and servers free its memory. Without
+--versions its model stays in the servers' folders. This cannot be undone.
 Example:
   ebb forget --scheduler localhost:7000 fashion-mlp --versions)");
 }

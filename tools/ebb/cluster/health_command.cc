@@ -58,7 +58,7 @@ int Health(const HealthFlags& flags) {
 
 void AddHealthCommand(CLI::App* app, int* exit_code) {
   CLI::App* command = app->add_subcommand(
-      "health", "Asks one daemon whether it serves, for probes");
+      "health", "Asks a daemon whether it serves, for probes");
   const auto flags = std::make_shared<HealthFlags>();
   command
       ->add_option("ADDRESS", flags->address,
@@ -72,7 +72,7 @@ void AddHealthCommand(CLI::App* app, int* exit_code) {
                    : CheckFlagAddress(text, /*listens=*/false);
       });
   command->add_flag("--alive", flags->alive,
-                    "Good is whatever it answers, also that it does not serve");
+                    "Succeed on any answer, even NOT_SERVING");
   command
       ->add_option(
           "--role", flags->role,
@@ -80,11 +80,11 @@ void AddHealthCommand(CLI::App* app, int* exit_code) {
       ->check(CLI::IsMember({"scheduler", "ps"}))
       ->capture_default_str();
   AddDurationFlag(command, "--timeout", &flags->timeout,
-                  "For the answer, at most");
+                  "Longest time to wait for the answer");
   AddTlsFlags(command, &flags->tls);
   command->footer(R"(
 Speaks gRPC's standard health protocol. Servers and workers serve while the
-scheduler knows them; exit code 1: it does not serve, or does not answer.
+scheduler knows them. Exits 1 if the daemon does not serve, or does not answer.
 Example:
   ebb health unix:/run/ebb/health.sock)");
   command->callback([flags, exit_code] { *exit_code = Health(*flags); });

@@ -47,8 +47,8 @@ void AddPauseCommand(CLI::App* app, int* exit_code) {
       app, "pause", "Stops the training of a job for a while", flags.get(),
       [flags] { return Pause(*flags); }, exit_code);
   command->footer(R"(
-Its workers let go of it at once and are free for other jobs; what they did is
-kept and made durable. Lasts until ebb resume, over restarts too.
+Its workers drop it at once and are free for other jobs; their work is kept and
+made durable. The pause lasts until ebb resume, also over restarts.
 Example:
   ebb pause --scheduler localhost:7000 fashion-mlp)");
 }

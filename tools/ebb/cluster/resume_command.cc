@@ -76,10 +76,10 @@ int Resume(const ResumeFlags& flags) {
 void AddResumeCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<ResumeFlags>();
   CLI::App* command = AddJobAsking(
-      app, "resume", "Lets a job go on that is paused, or waits for a decision",
+      app, "resume", "Resumes a job that is paused or waits for a decision",
       flags.get(), [flags] { return Resume(*flags); }, exit_code);
   command->add_flag("--skip", flags->skip,
-                    "Skip the failing batches, instead of trying them again");
+                    "Skip the failing batches instead of trying them again");
   command->footer(R"(
 For jobs paused by ebb pause, or because an item kept failing (see ebb status).
 Example:

@@ -94,20 +94,20 @@ void AddScaleCommand(CLI::App* app, int* exit_code) {
   CLI::App* command = AddJobAsking(
       app, "scale", "Changes how many workers and servers a job takes",
       flags.get(), [flags] { return Scale(*flags); }, exit_code);
-  command
-      ->add_option("--workers", flags->workers, "At most so many; 0: no limit")
+  command->add_option("--workers", flags->workers, "Most workers; 0: no limit")
       ->check(CLI::NonNegativeNumber);
   command
       ->add_option("--servers", flags->servers,
-                   "Its partitions on at most so many; 0: on all")
+                   "Most servers for its partitions; 0: all")
       ->check(CLI::NonNegativeNumber);
   command->footer(R"(
-Holds from now on, beats workers.max of the job's file, and outlives restarts.
-With fewer, those that are too many let go of the job at once: what they did
-counts, what they held is given to others. With more, workers that are there
-and have nothing of a higher priority to do join at once. Partitions move while
-training goes on; servers that join get their share by themselves.
-Whoever runs the processes starts and ends them; `ebb run` does so at once.
+Holds from now on, overrides workers.max of the job's file, and outlives
+restarts. With a lower number, surplus workers drop the job at once: their work
+counts, and other workers get their items. With a higher number, workers without
+work of a higher priority join at once. Partitions move while training goes on;
+servers that join get their share by themselves.
+The command starts and ends no processes of daemons; `ebb run` does that for its
+own.
 Example:
   ebb scale --scheduler localhost:7000 fashion-mlp --workers 16)");
 }

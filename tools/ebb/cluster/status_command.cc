@@ -32,15 +32,15 @@ int Status(const StatusFlags& flags) {
 void AddStatusCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<StatusFlags>();
   CLI::App* command = AddAsking(
-      app, "status", "Prints which daemons are there and what they do",
+      app, "status", "Prints the daemons and jobs, and what they do",
       flags.get(), [flags] { return Status(*flags); }, exit_code);
-  command->add_option("JOB", flags->job,
-                      "Only this job, by name or number, and no daemons");
-  command->add_flag("--all", flags->all,
-                    "Also the older ones of the jobs that are over");
+  command->add_option(
+      "JOB", flags->job,
+      "Name or number of a job: print only this job, without daemons");
+  command->add_flag("--all", flags->all, "Also print older jobs that are over");
   AddJsonFlag(command, &flags->json);
   command->footer(R"(
-Work is EPOCH/SHARD@EXAMPLE of the items that a worker holds.
+Work is EPOCH/SHARD@EXAMPLE for each item that a worker holds.
 Examples:
   ebb status fashion-mlp
   EBB_SCHEDULER=localhost:7000 ebb status --json)");

@@ -41,7 +41,8 @@ class Kind {
     kind->test_rows = kind->Add("--test-rows", &kind->target.test_rows,
                                 "Rows to test on; 0: none (a tenth of --rows)")
                           ->default_str("");
-    kind->Add("--seed", &kind->options.seed, "What all is drawn from");
+    kind->Add("--seed", &kind->options.seed,
+              "Seed of everything that is drawn");
     return kind;
   }
 
@@ -71,9 +72,9 @@ class Kind {
     GenerationTarget* target = &kind->target;
     CLI::App* command = kind->command;
     command->add_flag("--gzip", target->gzip, "Compress the files");
-    command->add_flag("--force", target->force, "Replace files that are there");
+    command->add_flag("--force", target->force, "Replace existing files");
     command->add_flag("--json", target->json,
-                      "Print what is in NAME.truth.json");
+                      "Print the content of NAME.truth.json");
     command->footer(footer);
     command->callback(
         [kind = std::move(kind), exit_code, settle = std::move(settle)] {
@@ -115,7 +116,8 @@ class Kind {
 void AddClicks(CLI::App* parent, int* exit_code) {
   using Clicks = Kind<generate::ClickLog, generate::ClickOptions>;
   const auto kind = Clicks::Make(
-      parent, "clicks", "A click log: categories, and who clicked", 1'000'000);
+      parent, "clicks",
+      "Makes a click log: categories, and whether a user clicked", 1'000'000);
   generate::ClickOptions* options = &kind->options;
   kind->format = "libsvm";
   kind->Add("--format", &kind->format, "libsvm, libffm, criteo (TSV) or csv")
@@ -123,26 +125,27 @@ void AddClicks(CLI::App* parent, int* exit_code) {
   kind->Add("--fields", &options->fields, "Categorical fields");
   kind->Add("--numeric", &options->numeric, "Numeric fields");
   kind->Add("--vocabulary", &options->vocabulary,
-            "N,N,...: values of each field; from the first again where there "
-            "are more fields")
+            "N,N,...: number of values of each field; further fields begin "
+            "with the first N again")
       ->delimiter(',')
       ->allow_extra_args(false);
   kind->Add("--exponent", &options->exponents,
-            "X,X,...: of their Zipf distributions, likewise")
+            "X,X,...: exponents of the fields' Zipf distributions, likewise")
       ->delimiter(',')
       ->allow_extra_args(false);
   kind->Add("--rank", &options->rank,
             "Numbers in each latent vector; 0: no interactions");
   kind->Add("--field-aware", &options->field_aware,
-            "A latent vector for each field that is met");
+            "Give a value one latent vector for each other field");
   kind->Add("--linear", &options->linear,
             "Spread of the linear part of the logit");
   kind->Add("--interactions", &options->interactions,
             "Spread of the interactions");
   kind->Add("--rate", &options->rate, "Share of clicks");
   Clicks::Finish(kind, exit_code, R"(
-Clicks are drawn from a factorisation machine whose parameters follow from the
-seed; the truth has its log-loss on the rows, which no model beats but by luck.
+Draws clicks from a factorisation machine whose parameters follow from the seed.
+The truth file has the log-loss of that machine on the rows; a model beats it
+only by luck.
 Example:
   ebb generate clicks ads --rows 10000000 --vocabulary 1000000)",
                  [](Clicks* clicks) {
@@ -157,8 +160,8 @@ Example:
 
 void AddRatings(CLI::App* parent, int* exit_code) {
   using Ratings = Kind<generate::Ratings, generate::RatingOptions>;
-  const auto kind =
-      Ratings::Make(parent, "ratings", "Ratings of items by users", 1'000'000);
+  const auto kind = Ratings::Make(parent, "ratings",
+                                  "Makes ratings of items by users", 1'000'000);
   generate::RatingOptions* options = &kind->options;
   kind->Add("--users", &options->users, "How many");
   kind->Add("--items", &options->items, "How many");
@@ -171,10 +174,12 @@ void AddRatings(CLI::App* parent, int* exit_code) {
   CLI::Option* per_user =
       kind->command
           ->add_option("--per-user", per->user,
-                       "Ratings of a user, on average, instead of --rows")
+                       "Ratings per user, on average, instead of --rows")
           ->check(CLI::Range(int64_t{1}, kMost))
           ->excludes(kind->rows);
-  kind->command->add_option("--per-item", per->item, "The same of an item")
+  kind->command
+      ->add_option("--per-item", per->item,
+                   "Ratings per item, on average, instead of --rows")
       ->check(CLI::Range(int64_t{1}, kMost))
       ->excludes(kind->rows)
       ->excludes(per_user);
@@ -185,10 +190,11 @@ void AddRatings(CLI::App* parent, int* exit_code) {
   kind->Add("--factors", &options->factors,
             "Spread of the products of the vectors");
   kind->Add("--noise", &options->noise,
-            "Spread of the noise: no model has a lower RMSE");
-  kind->Add("--time", &options->time, "A fourth column: seconds since 1970");
+            "Spread of the noise: a lower bound of any model's RMSE");
+  kind->Add("--time", &options->time,
+            "Add a fourth column: seconds since 1970");
   Ratings::Finish(kind, exit_code, R"(
-Nobody rates an item twice, also not in the test rows.
+A user rates an item at most once, in all rows together.
 Example:
   ebb generate ratings films --users 20000 --items 5000 --per-user 300)",
                   [per](Ratings* ratings) {
@@ -204,22 +210,23 @@ Example:
 
 void AddLinear(CLI::App* parent, int* exit_code) {
   using Linear = Kind<generate::Linear, generate::LinearOptions>;
-  const auto kind = Linear::Make(parent, "linear",
-                                 "Labels that are a linear function, or its "
-                                 "odds",
-                                 100'000);
+  const auto kind = Linear::Make(
+      parent, "linear",
+      "Makes labels that are a linear function, or drawn by its odds", 100'000);
   generate::LinearOptions* options = &kind->options;
   kind->format = "csv";
   kind->Add("--format", &kind->format, "csv or libsvm")
       ->check(CLI::IsMember({"csv", "libsvm"}));
   kind->Add("--logistic", &options->logistic,
-            "Labels 0 and 1 instead of numbers");
+            "Make labels 0 and 1 instead of numbers");
   kind->Add("--features", &options->features, "How many");
-  kind->Add("--density", &options->density, "Share of them that a row has");
+  kind->Add("--density", &options->density,
+            "Share of the features that a row has");
   kind->Add("--signal", &options->signal, "Spread of the function");
-  kind->Add("--intercept", &options->intercept, "Its value where all are 0");
+  kind->Add("--intercept", &options->intercept,
+            "Value of the function if all features are 0");
   kind->Add("--noise", &options->noise,
-            "Spread of the noise; not of --logistic");
+            "Spread of the noise; --logistic has none");
   Linear::Finish(kind, exit_code, R"(
 Example:
   ebb generate linear wide --logistic --format libsvm --features 1000000 \
@@ -231,13 +238,14 @@ Example:
 
 void AddClusters(CLI::App* parent, int* exit_code) {
   using Clusters = Kind<generate::Clusters, generate::ClusterOptions>;
-  const auto kind = Clusters::Make(parent, "clusters",
-                                   "Points around known centres", 100'000);
+  const auto kind = Clusters::Make(
+      parent, "clusters", "Makes points around known centres", 100'000);
   generate::ClusterOptions* options = &kind->options;
   kind->Add("--clusters", &options->clusters, "How many");
-  kind->Add("--dimensions", &options->dimensions, "Of each point");
+  kind->Add("--dimensions", &options->dimensions, "Dimensions of each point");
   kind->Add("--separation", &options->separation, "Spread of the centres");
-  kind->Add("--spread", &options->spread, "And of the points around theirs");
+  kind->Add("--spread", &options->spread,
+            "Spread of the points around their centres");
   Clusters::Finish(kind, exit_code, R"(
 Example:
   ebb generate clusters points --clusters 100 --dimensions 16)",
@@ -246,10 +254,10 @@ Example:
 
 void AddImages(CLI::App* parent, int* exit_code) {
   using Images = Kind<generate::Images, generate::ImageOptions>;
-  const auto kind =
-      Images::Make(parent, "images", "Grey images of patterns, in IDX", 60'000);
+  const auto kind = Images::Make(
+      parent, "images", "Makes grey images of patterns, in IDX", 60'000);
   generate::ImageOptions* options = &kind->options;
-  kind->Add("--classes", &options->classes, "How many, at most 256");
+  kind->Add("--classes", &options->classes, "Number of classes, at most 256");
   kind->Add("--size", &options->size, "Pixels on each side");
   kind->Add("--square", &options->square,
             "Pixels on each side of a square of the patterns");
@@ -273,9 +281,9 @@ void AddGenerateCommand(CLI::App* app, int* exit_code) {
   AddClusters(command, exit_code);
   AddImages(command, exit_code);
   command->footer(R"(
-The same flags make the same bytes on every machine; more rows begin with those
-that fewer have. NAME.truth.json has the settings, and how well the true model
-itself does. docs/generate.md has the formats and formulas.
+The same flags make the same bytes on every machine; a run with more rows begins
+with the rows of a run with fewer. NAME.truth.json has the settings, and how
+well the true model itself does. docs/generate.md has the formats and formulas.
 Example:
   ebb generate clicks ads --rows 200000)");
 }

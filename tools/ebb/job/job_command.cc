@@ -83,15 +83,16 @@ void AddJobCommand(CLI::App* app, int* exit_code) {
     command->footer(footer);
     command->callback([=] { *exit_code = run(*flags); });
   };
-  add("check", "Says all that is wrong with a job file and its data", R"(
-Reads the data too; of the cluster's, ebb://NAME/FILE, the scheduler is asked.
-Exit code 2 if anything is wrong.
+  add("check", "Reports all mistakes in a job file and its data", R"(
+Also reads the data; it asks the scheduler about files ebb://NAME/FILE of the
+cluster. Exits 2 if anything is wrong.
 Example:
   ebb job check examples/jobs/fashion_mlp.yaml)",
       &Check);
-  add("show", "Prints the whole job, with defaults and a word on each key", R"(
-Reads the data, for what ebb chooses from it: batch, epochs and rate. Without
-the data these are left out.
+  add("show",
+      "Prints the whole job, with defaults and an explanation of each key", R"(
+Reads the data to choose batch, epochs and rate. Without the data it leaves
+these out.
 Example:
   ebb job show examples/jobs/fashion_softmax.yaml --set train.epochs=3)",
       &Show);

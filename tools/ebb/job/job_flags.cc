@@ -29,7 +29,8 @@ JobChoice JobFlags::Choice() const {
 
 void AddJobFlags(CLI::App* command, JobFlags* flags) {
   command->add_option("JOB", flags->file, "Job file (YAML)")->required();
-  command->add_option("--epochs", flags->epochs, "Instead of train.epochs")
+  command
+      ->add_option("--epochs", flags->epochs, "Epochs; overrides train.epochs")
       ->check([](const std::string& text) {
         int64_t epochs = 0;
         return absl::SimpleAtoi(text, &epochs) && epochs > 0
@@ -37,11 +38,11 @@ void AddJobFlags(CLI::App* command, JobFlags* flags) {
                    : text + " is no number of epochs: write 1 or more";
       });
   command->add_option("--seed", flags->seed,
-                      "Instead of seed and train.shuffle_seed");
+                      "Overrides seed and train.shuffle_seed");
   command
       ->add_option("--set", flags->set,
-                   "KEY=VALUE: a key of the job, e.g. optimizer.rate=0.01; may "
-                   "be repeated")
+                   "KEY=VALUE: set a key of the job, e.g. optimizer.rate=0.01; "
+                   "may be repeated")
       ->allow_extra_args(false);
   AddPluginsFlag(command, &flags->plugin_folders);
 }
@@ -49,8 +50,8 @@ void AddJobFlags(CLI::App* command, JobFlags* flags) {
 void AddPluginsFlag(CLI::App* command, std::vector<std::string>* folders) {
   command
       ->add_option("--allow-plugins", *folders,
-                   "Folder, not writable for others, from which models may be "
-                   "loaded; may be repeated")
+                   "Folder from which ebb may load models; others must not be "
+                   "able to write to it; may be repeated")
       ->check(CLI::ExistingDirectory)
       ->check([](const std::string& folder) {
         return std::string(CheckPluginFolder(folder).message());

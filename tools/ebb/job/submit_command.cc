@@ -54,7 +54,7 @@ int Submit(const SubmitFlags& flags) {
     answer = client.SubmitJob(request, kAdminDeadline);
   }
   if (!answer.ok()) {
-    // Who was not heard of may have taken the job.
+    // A scheduler that did not answer may have taken the job.
     const bool refused = absl::IsInvalidArgument(answer.status()) ||
                          absl::IsAlreadyExists(answer.status()) ||
                          absl::IsPermissionDenied(answer.status());
@@ -117,7 +117,7 @@ void AddSubmitCommand(CLI::App* app, int* exit_code) {
     *exit_code = open.ok() ? Submit(*flags) : Report(open);
   });
   command->footer(R"(
-Reads the job and its data, and says all that is wrong before anything starts.
+Reads the job and its data, and reports all mistakes before anything starts.
 Example:
   ebb submit --scheduler localhost:7000 examples/jobs/fashion_mlp.yaml)");
 }

@@ -127,41 +127,43 @@ void AddChaosCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<ChaosFlags>();
   AddJobFlags(command, &flags->job);
   command->get_option("JOB")->required(false);
-  command->add_option("--scenario", flags->scenario,
-                      "What is done, and when (YAML); see examples/chaos/");
+  command->add_option(
+      "--scenario", flags->scenario,
+      "File that says which faults happen when (YAML); see examples/chaos/");
   command->add_option("--trace", flags->trace,
                       "Spot-market record: workers come and go (CSV "
                       "t_s,op,node)");
-  command->add_option("--speed", flags->speed, "The trace so many times faster")
+  command
+      ->add_option("--speed", flags->speed,
+                   "Play the trace this many times faster")
       ->check(CLI::PositiveNumber);
   AddDurationFlag(command, "--notice", &flags->notice,
-                  "Workers are told so long before the trace takes them (0)");
-  AddDurationFlag(
-      command, "--batch-time", &flags->batch_time,
-      "A batch takes at least so long: for more workers than cores");
+                  "How long before the trace takes a worker it is told (0)");
+  AddDurationFlag(command, "--batch-time", &flags->batch_time,
+                  "Least time of a batch, to emulate more workers than cores");
   AddDurationFlag(command, "--warm-up", &flags->warm_up,
-                  "One worker is alone for so long first; its rate is that of "
-                  "goodput (10s with --trace, else none)");
-  command->add_option(
-      "--chaos-seed", flags->seed,
-      "The seed of which daemon a role means, and of --make-trace");
+                  "How long one worker is alone at the start; its rate is the "
+                  "basis of goodput (10s with --trace, else 0)");
+  command->add_option("--chaos-seed", flags->seed,
+                      "Seed of the choice of daemons, and of --make-trace");
   AddRunFlags(command, &flags->run);
   command->add_flag("--make-trace", flags->make_trace,
-                    "Print a trace of a market of these figures, and no more:");
+                    "Only print a trace of a market with these figures:");
   command->add_option("--nodes", flags->market.nodes, "Machines")
       ->group("Trace");
   command
       ->add_option("--hazard", flags->market.losses_per_node_hour,
-                   "Losses an hour of each machine")
+                   "Losses of each machine in an hour")
       ->group("Trace");
   command
-      ->add_option("--bulk", flags->market.bulk,
-                   "How many are taken at an instant")
+      ->add_option("--bulk", flags->market.bulk, "Machines taken at an instant")
       ->group("Trace");
-  command->add_option("--hours", flags->hours, "Length")->group("Trace");
+  command->add_option("--hours", flags->hours, "Hours of the trace")
+      ->group("Trace");
   command->footer(R"(
-As `ebb run`; the report says besides what was done when, and with --warm-up the
-goodput: examples counted / examples that the workers alive could have computed.
+Trains as `ebb run`. The report also says which faults happened when, and, with
+--warm-up, the goodput: examples counted / examples that the live workers could
+have computed.
 Examples:
   ebb chaos JOB.yaml --scenario examples/chaos/worker_killed.yaml
   ebb chaos --make-trace --nodes 24 --hazard 0.3 > market.csv

@@ -42,31 +42,31 @@ int Run(RunFlags& flags) {
 }  // namespace
 
 void AddRunCommand(CLI::App* app, int* exit_code) {
-  CLI::App* command =
-      app->add_subcommand("run", "Trains a job on a cluster of its own, here");
+  CLI::App* command = app->add_subcommand(
+      "run", "Trains a job on this machine, on a cluster of its own");
   const auto flags = std::make_shared<RunFlags>();
   AddJobFlags(command, &flags->job);
   AddRunFlags(command, &flags->run);
   CLI::Option* resume =
       command->add_flag("--resume", flags->run.resume,
-                        "Go on with the run in --run-dir, or with the newest");
+                        "Continue the run in --run-dir, or the newest run");
   command
       ->add_flag("--skip", flags->run.skip,
-                 "Leave out the batch that the job is paused for")
+                 "Leave out the batch for which the job is paused")
       ->needs(resume);
   for (CLI::Option* target : AddRollbackTargets(command, &flags->back)) {
     target->needs(resume);
   }
   AddDurationFlag(command, "--kill-every", &flags->kill_every,
-                  "Kill a daemon every so many seconds, and bring it back");
+                  "Kill a daemon every S seconds, and start it again");
   command->add_option("--kill-seed", flags->kill_seed,
-                      "Of the kills (the job's seed)");
+                      "Seed of the kills (the job's seed)");
   command->footer(R"(
 Starts a scheduler, servers and workers as processes, trains, audits, and ends
 them. Everything they write is in the run's folder: logs, checkpoints, metrics,
-report.html. Ctrl-C ends it in good order; --resume goes on from there, also
-with another rate or more epochs, or (--versions-ago) from an older version.
-`ebb scale` starts and ends servers and workers while it trains.
+report.html. Ctrl-C ends the run in good order. --resume continues it, also with
+another rate or more epochs, or (--versions-ago) from an older version. `ebb
+scale` starts and ends servers and workers while it trains.
 Exit code: 0 good; 1 incomplete, audit not exact, a daemon died, an `expect:`
 missed, ...; 2 a wrong flag or job file, nothing started; 130 interrupted.
 Example:

@@ -19,7 +19,7 @@ void AddRunFlags(CLI::App* command, RunOptions* run) {
       ->check(CLI::Range(1, kMostWorkers));
   command
       ->add_option("--memory", run->memory_bytes,
-                   "Memory of each server and worker at most, as 512MiB")
+                   "Most memory of each server and worker, e.g. 512MiB")
       ->transform(SizeValue())
       ->check([](const std::string& text) {
         int64_t bytes = 0;
@@ -29,7 +29,7 @@ void AddRunFlags(CLI::App* command, RunOptions* run) {
         return std::string(absl::StripPrefix(enough.message(), "--memory is "));
       });
   command->add_flag("--tls", run->tls,
-                    "Mutual TLS, with certificates made for this run");
+                    "Use mutual TLS, with certificates made for this run");
   command->add_option("--report", run->report_file,
                       "Also write the report (JSON) to this file");
   command->add_option("--run-dir", run->folder,

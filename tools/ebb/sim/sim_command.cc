@@ -43,43 +43,45 @@ void AddSimCommand(CLI::App* app, int* exit_code) {
                              [options](const uint64_t& seed) {
                                options->first = options->last = seed;
                              },
-                             "One seed")
+                             "The one seed to run")
                          ->excludes(range);
   // With --report, a file; else nothing follows it.
   const auto traced = std::make_shared<std::string>();
   CLI::Option* trace =
       command
           ->add_option("--trace", *traced,
-                       "Print every event of a single seed; of --report: the "
+                       "Print every event of a single seed; with --report: the "
                        "record of a spot market (CSV t_s,op,node)")
           ->expected(0, 1);
   command->add_flag("--require-probes", options->require_probes,
-                    "Fail also if some fault or rare path never happened");
-  command->add_option("--threads", options->threads, "0: one per core");
+                    "Also fail if some fault or rare path never happened");
+  command->add_option("--threads", options->threads,
+                      "Threads; 0: one per core");
   command->add_flag("--scale", options->scale,
-                    "One large run without faults instead of seeds");
+                    "Simulate one large run without faults instead of seeds");
   const auto workers = std::make_shared<std::vector<int>>();
   command
       ->add_option("--workers", *workers,
-                   "Of --scale (10000); a row each of --report "
+                   "Workers of --scale (10000); with --report one row for each "
                    "(10,100,1000,10000)")
       ->delimiter(',');
-  command->add_option("--servers", options->scale_servers, "Of --scale")
+  command->add_option("--servers", options->scale_servers, "Servers of --scale")
       ->capture_default_str();
   command
       ->add_option("--batches", options->scale_batches,
-                   "Of --scale, for each worker")
+                   "Batches of --scale, for each worker")
       ->capture_default_str();
   const auto report = std::make_shared<bool>();
-  command->add_flag("--report", *report,
-                    "How clusters of 10 to 10,000 workers do on a spot market");
+  command->add_flag(
+      "--report", *report,
+      "Estimate clusters of 10 to 10,000 workers on a spot market");
   const auto flags = std::make_shared<SimReportFlags>();
   AddSimReportFlags(command, flags.get());
   command->footer(R"(
-The schedulers, servers and workers are the real ones; time, network, disks and
-crashes are simulated, and every seed repeats exactly. Exit code 1 if an
-invariant was violated. The market of --report is that of the p3 trace of Bamboo
-(NSDI 2023), unless a trace or its figures are given.
+The schedulers, servers and workers are the real ones. Time, network, disks and
+crashes are simulated, and every seed repeats exactly. Exits 1 if an invariant
+was violated. The market of --report is that of the p3 trace of Bamboo (NSDI
+2023), unless a trace or its figures are given.
 Examples:
   ebb sim --seed 17 --trace
   ebb sim --report --workers 10,100

@@ -163,9 +163,9 @@ void AddSimReportFlags(CLI::App* command, SimReportFlags* flags) {
   sim::ReportOptions& options = flags->options;
   const auto add = [&](CLI::Option* option) { return option->group("Report"); };
   add(command->add_option("--hazard", flags->hazard,
-                          "Losses an hour of each worker (0.611)"));
+                          "Losses of each worker in an hour (0.611)"));
   add(command->add_option("--bulk", flags->bulk,
-                          "How many are lost at an instant (2.11)"));
+                          "Workers lost at an instant (2.11)"));
   const auto duration = [&](const char* name, absl::Duration* value,
                             const char* help) {
     AddDurationFlag(command, name, value, help);
@@ -182,27 +182,26 @@ void AddSimReportFlags(CLI::App* command, SimReportFlags* flags) {
             }
             flags->away = away;
           },
-          "Until one that was lost is replaced (36.7m)")
+          "Time until a lost worker is replaced (36.7m)")
       ->group("Report");
   add(command->add_option("--speed", flags->speed,
-                          "The market so many times faster"))
+                          "Play the market this many times faster"))
       ->check(CLI::PositiveNumber);
-  duration("--batch-time", &options.batch_time, "What a batch takes (1s)");
-  duration("--item-time", &options.item_time,
-           "What an item of a lease takes (2s)");
+  duration("--batch-time", &options.batch_time, "Time of a batch (1s)");
+  duration("--item-time", &options.item_time, "Time of an item (2s)");
   duration("--load-time", &options.load_time,
-           "Until a new worker has loaded its data (2s)");
+           "Time until a new worker has loaded its data (2s)");
   add(command->add_option("--clock-bound", options.clock_bound,
-                          "SSP with this bound instead of ASP"));
+                          "Use SSP with this bound instead of ASP"));
   add(command->add_option("--workers-per-server", options.workers_per_server))
       ->capture_default_str();
   add(command->add_option("--losses", options.losses,
-                          "A row lasts for so many losses ..."))
+                          "Losses after which a row ends"))
       ->capture_default_str();
   add(command->add_option("--most-batches", options.most_batches,
-                          "... but not for more batches than so many"))
+                          "Batches after which a row ends in any case"))
       ->capture_default_str();
-  add(command->add_flag("--json", flags->json, "As JSON"));
+  add(command->add_flag("--json", flags->json, "Print JSON"));
 }
 
 int SimReport(SimReportFlags flags) {

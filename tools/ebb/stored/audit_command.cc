@@ -154,18 +154,18 @@ void AddAuditCommand(CLI::App* app, int* exit_code) {
   AddAccessFlags(command, &flags->place.access);
   command
       ->add_option("JOB", flags->place.name,
-                   "Name or number of the job; or a folder: of an ebb run, the "
-                   "--state-dir of an ebb-ps or a folder with several, or one "
-                   "of --shared-checkpoints")
+                   "Name or number of the job; or the folder of an ebb run, a "
+                   "--state-dir of an ebb-ps, a folder with several of these, "
+                   "or a folder of --shared-checkpoints")
       ->required();
   AddStoredJobFlag(command, &flags->place.job);
-  command->add_flag("--json", flags->json, "For programs");
+  command->add_flag("--json", flags->json, "Print JSON, for programs");
   command->footer(R"(
 Compares what every partition contains, by its ledger, with the data. Marks are
-listed, and must agree; no figure is derived from them. Of a folder, the newest
+listed, and must agree; no figure is derived from them. For a folder, the newest
 stored versions are read whole.
-Exit code 1 unless it is exact; a job that is not complete is not, nor one of
-which a server does not answer.
+Exits 1 unless every server answered, the job is complete and the audit is
+exact.
 Examples:
   ebb audit --scheduler localhost:7000 fashion-mlp
   ebb audit runs/fashion-mlp-1)");

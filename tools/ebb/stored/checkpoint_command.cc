@@ -123,9 +123,10 @@ int Verify(const CheckpointFlags& flags) {
 }  // namespace
 
 void AddCheckpointCommand(CLI::App* app, int* exit_code) {
-  CLI::App* checkpoint = app->add_subcommand(
-      "checkpoint",
-      "Lists, verifies or exports what is stored of a job, or goes back to it");
+  CLI::App* checkpoint =
+      app->add_subcommand("checkpoint",
+                          "Lists, verifies or exports a job's stored versions, "
+                          "or goes back to one");
   checkpoint->require_subcommand(1);
   checkpoint->footer("\nExample:\n  ebb checkpoint list runs/fashion-mlp-1");
   const auto add = [&](const char* name, const char* help,
@@ -142,17 +143,17 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code) {
   const auto list = std::make_shared<CheckpointFlags>();
   CLI::App* command =
       add("list", "Lists the stored versions of every partition", &List, list);
-  command->add_flag("--json", list->json, "For programs");
+  command->add_flag("--json", list->json, "Print JSON, for programs");
   command->footer(
-      "\nExit code 1 if damage may have cost versions, or a server does not "
+      "\nExits 1 if damage may have cost versions, or a server does not "
       "answer.\nExample:\n  ebb checkpoint list runs/fashion-mlp-1");
 
   command = add("verify", "Reads all versions and compares all checksums",
                 &Verify, std::make_shared<CheckpointFlags>());
   command->footer(
-      "\nExit code 1 if anything is damaged, or a server does not answer.\n"
-      "Example:\n  ebb checkpoint "
-      "verify fashion-mlp");
+      "\nExits 1 if anything is damaged, or a server does not "
+      "answer.\nExample:\n  ebb checkpoint verify fashion-mlp");
+
 }
 
 }  // namespace ebb::tools

@@ -178,25 +178,25 @@ void AddCheckpointExportCommand(CLI::App* checkpoint, int* exit_code) {
   AddStoredJob(command, &flags->place);
   command
       ->add_option("-o,--output", flags->output,
-                   "FILE.safetensors, or a folder for a .npy per tensor and "
+                   "FILE.safetensors; or a folder, for one .npy per tensor and "
                    "model.json")
       ->required();
-  command->add_flag("--fold", flags->fold,
-                    "The first layer takes the numbers of the data as they "
-                    "are; without it features must be scaled first, as "
-                    "model.json says");
+  command->add_flag(
+      "--fold", flags->fold,
+      "Fold the scaling of features into the first layer, so that it takes the "
+      "data's own numbers; otherwise scale features first, as model.json says");
   command->add_flag(
       "--with-slots", flags->with_slots,
-      "The optimizer's state too, as slots/OPTIMIZER/SLOT/TENSOR");
-  command->add_flag("--force", flags->force, "Replace what is there");
+      "Also write the optimizer's state, as slots/OPTIMIZER/SLOT/TENSOR");
+  command->add_flag("--force", flags->force, "Replace existing files");
   AddPluginsFlag(command, &flags->plugin_folders);
   command->footer(R"(
-Weights are (in, out): outputs = inputs @ weights + bias. torch.nn.Linear keeps
-the transpose. model.json (in a .safetensors file: the metadata "ebb.model")
-says how features are scaled and what outputs mean; docs/export.md has the
-NumPy code that computes the predictions.
-ebb predict reads the .safetensors file, unless it was made with --fold.
-Exit code 1 also if damage may have cost newer versions than that which is
+Weights are (in, out): outputs = inputs @ weights + bias. A torch.nn.Linear
+keeps the transpose. The file model.json (in a .safetensors file: the metadata
+"ebb.model") says how features are scaled and what outputs mean. docs/export.md
+has the NumPy code that computes the predictions.
+`ebb predict` reads the .safetensors file, unless it was made with --fold.
+Exits 1 also if damage may have cost newer versions than the one that is
 written.
 Examples:
   ebb checkpoint export runs/fashion-mlp-1 -o model.safetensors

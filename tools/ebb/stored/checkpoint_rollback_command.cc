@@ -61,20 +61,21 @@ int Rollback(const CheckpointRollbackFlags& flags) {
 void AddCheckpointRollbackCommand(CLI::App* checkpoint, int* exit_code) {
   const auto flags = std::make_shared<CheckpointRollbackFlags>();
   CLI::App* command = checkpoint->add_subcommand(
-      "rollback", "Lets a job go on from an older version");
+      "rollback", "Takes a job back to an older version");
   AddAccessFlags(command, &flags->access);
   command->add_option("JOB", flags->job, "Name or number of the job")
       ->required();
   AddRollbackTargets(command, &flags->wish);
   command
       ->add_option("--rate-factor", flags->wish.rate_factor,
-                   "Multiplies the rates of the job file from there on; else "
-                   "it stays what it was")
+                   "Factor of the job file's learning rates from there on; "
+                   "default: the present factor")
       ->check(CLI::Range(kMinRateFactor, kMaxRateFactor));
-  command->add_flag("--json", flags->json, "For programs");
+  command->add_flag("--json", flags->json, "Print JSON, for programs");
   command->footer(R"(
-Training need not stop, and a complete job opens again. What was applied since
-is trained again, exactly once; versions after it count no more.
+Training may go on meanwhile; a complete job opens again. Workers train again,
+exactly once, what was applied after that version; later versions no longer
+count.
 Examples:
   ebb checkpoint rollback --scheduler localhost:7000 fashion-mlp --to 10m
   ebb checkpoint rollback fashion-mlp --versions-ago 2 --rate-factor 0.5)");

@@ -179,7 +179,7 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
   command
       ->add_option("MODEL", flags->model.name,
                    "An exported .safetensors, the folder of an ebb run, or a "
-                   "job that runs")
+                   "running job")
       ->required();
   command
       ->add_option("DATA", flags->data,
@@ -188,16 +188,16 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
       ->required();
   AddStoredJobFlag(command, &flags->model.job);
   command->add_option("-o,--output", flags->output,
-                      "CSV file (the standard output)");
+                      "CSV file to write (the standard output)");
   command->add_flag("--labelled", flags->labelled,
-                    "The file has labels all the same: skip them");
+                    "Skip the labels that the file has");
   command->add_option("--id", flags->id,
-                      "Column of DATA, by name or number from 1, that becomes "
-                      "the first of the predictions");
-  command->add_flag("--score", flags->score,
-                    "The file has labels: say how good the predictions are. "
-                    "Without -o no predictions are written. For IDX, DATA is "
-                    "the front of both files' names");
+                      "Column of DATA, by name or number from 1, to copy as "
+                      "the first column of the predictions");
+  command->add_flag(
+      "--score", flags->score,
+      "Compare the predictions with the labels that the file has. Without -o "
+      "no predictions are written. For IDX, DATA is the prefix of both files");
   AddPluginsFlag(command, &flags->plugin_folders);
   command->footer(R"(
 Writes a line per example: the prediction, and the probability of each class.

@@ -5,12 +5,12 @@ namespace ebb::tools {
 std::vector<CLI::Option*> AddRollbackTargets(CLI::App* command,
                                              RollbackWish* wish) {
   return {command->add_option("--to", wish->to,
-                              "Go back to what was stored by then: 10m (ago), "
-                              "14:03, or \"2026-01-31 14:03:20\""),
+                              "Go back to the versions stored by then: 10m "
+                              "(ago), 14:03, or \"2026-01-31 14:03:20\""),
           command
-              ->add_option("--versions-ago", wish->versions_ago,
-                           "Go back to so many versions before each "
-                           "partition's newest")
+              ->add_option(
+                  "--versions-ago", wish->versions_ago,
+                  "Go back this many versions before each partition's newest")
               ->check(CLI::NonNegativeNumber),
           command
               ->add_option("--to-round", wish->round,

@@ -5,8 +5,8 @@
 namespace ebb::tools {
 
 void AddStoredJobFlag(CLI::App* command, std::string* job) {
-  command->add_option(
-      "--job", *job, "NAME or NUMBER of the job, where a folder holds several");
+  command->add_option("--job", *job,
+                      "Name or number of the job, if a folder holds several");
 }
 
 void AddStoredJob(CLI::App* command, CheckpointPlace* place) {
