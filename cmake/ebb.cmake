@@ -142,6 +142,11 @@ function(ebb_program name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
   target_link_libraries(${name} PRIVATE ebb_flags ${ARG_DEPS})
+  # For tools/package, whose tarball brings the libraries along. RPATH, unlike
+  # RUNPATH, is also where the libraries of libraries are looked for.
+  set_target_properties(${name} PROPERTIES
+    INSTALL_RPATH "\$ORIGIN/../lib/ebb" BUILD_WITH_INSTALL_RPATH ON)
+  target_link_options(${name} PRIVATE LINKER:--disable-new-dtags)
   add_dependencies(programs ${name})
 endfunction()
 

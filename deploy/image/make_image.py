@@ -19,15 +19,17 @@ import json
 import os
 import platform
 import re
-import shutil
-import stat
 import subprocess
 import sys
 import tarfile
 import tempfile
 
-PROGRAMS = ["ebb", "ebb-bench", "ebb-ps", "ebb-scheduler", "ebb-sim",
-            "ebb-worker"]
+sys.dont_write_bytecode = True  # In the source tree.
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                ".."))
+from program_files import (PROGRAMS, CannotPackage, libraries_of, program_in,
+                           put_copyrights, put_library, tar_of)
+
 USER = 65532  # Nobody's: as in other images that have no users.
 ENTRYPOINT = ["/usr/bin/ebb"]
 PATH = "/usr/bin"
@@ -45,22 +47,6 @@ LINKS = {"bin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64"}
 FOLDERS = {"data": 0o755, "dev": 0o755, "etc": 0o755, "proc": 0o755,
            "run": 0o755, "sys": 0o755, "tmp": 0o1777, "usr": 0o755,
            "usr/lib64": 0o755}
-
-
-def fail(text):
-    sys.exit(f"make_image: {text}")
-
-
-def libraries_of(program):
-    """The files that the loader finds, and the loader, as the program names
-    them."""
-    ran = subprocess.run(["ldd", program], capture_output=True, text=True)
-    if ran.returncode != 0:
-        fail(f"ldd {program}: {ran.stderr.strip()}")
-    missing = re.findall(r"(\S+) => not found", ran.stdout)
-    if missing:
-        fail(f"{program} needs {missing[0]}, which is not installed")
-    return re.findall(r"(/\S+) \(0x", ran.stdout)
 
 
 def merged(path):
@@ -81,38 +67,21 @@ def cublas_in(folder, worker):
     """The libraries that the worker opens, by name, when a job wants a GPU."""
     with open(worker, "rb") as file:
         if b"libcublas.so." not in file.read():
-            fail(f"{worker} was built without CUDA: it has no use for cuBLAS")
+            raise CannotPackage(
+                f"{worker} was built without CUDA: it has no use for cuBLAS")
     for name in ("libcublas", "libcublasLt"):
         found = [one for one in os.listdir(folder)
                  if re.fullmatch(name + r"\.so\.\d+", one)]
         if len(found) != 1:
-            fail(f"{folder} has {sorted(found) or 'no'} {name}.so.N, must be "
-                 "of one version of CUDA")
+            raise CannotPackage(
+                f"{folder} has {sorted(found) or 'no'} {name}.so.N, must be "
+                "of one version of CUDA")
         yield os.path.join(folder, found[0])
-
-
-def copyrights_of(libraries):
-    """The licences of the packages that the libraries are of."""
-    # Packages know a file by its path of before /lib was /usr/lib, or after.
-    real = {os.path.realpath(library) for library in libraries}
-    paths = sorted(real | {path.removeprefix("/usr") for path in real})
-    known = subprocess.run(["dpkg", "-S", *paths], capture_output=True,
-                           text=True).stdout
-    for name in sorted({line.split(":")[0] for line in known.splitlines()}):
-        path = f"/usr/share/doc/{name}/copyright"
-        if os.path.isfile(path):
-            yield path
 
 
 def size_of(root):
     return sum(os.lstat(os.path.join(folder, name)).st_size
                for folder, _, names in os.walk(root) for name in names)
-
-
-def put_library(library, target):
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    shutil.copyfile(os.path.realpath(library), target)
-    os.chmod(target, 0o755)
 
 
 def put_libraries(libraries, root):
@@ -124,9 +93,7 @@ def put_programs(bin_folder, root):
     """And the libraries that they need, which it returns."""
     libraries = set()
     for program in PROGRAMS:
-        source = os.path.join(bin_folder, program)
-        if not os.path.isfile(source):
-            fail(f"{source} is not there; build the target `programs`")
+        source = program_in(bin_folder, program)
         libraries.update(libraries_of(source))
         target = os.path.join(root, "usr/bin", program)
         subprocess.run(["strip", "-o", target, source], check=True)
@@ -158,49 +125,19 @@ def make_rootfs(bin_folder, root, cublas=None):
     libraries = put_programs(bin_folder, root)
     size = size_of(root)
     if size > MOST_BYTES:
-        fail(f"the image has {size / 1e6:.0f} MB, more than "
-             f"{MOST_BYTES / 1e6:.0f}: is it a release build?")
+        raise CannotPackage(
+            f"the image has {size / 1e6:.0f} MB, more than "
+            f"{MOST_BYTES / 1e6:.0f}: is it a release build?")
     if cublas:
         libraries |= put_cublas(cublas, os.path.join(bin_folder, "ebb-worker"),
                                 root)
-    for path in copyrights_of(sorted(libraries)):
-        target = os.path.join(root, path.lstrip("/"))
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        shutil.copyfile(os.path.realpath(path), target)
-        os.chmod(target, 0o644)
+    put_copyrights(libraries, os.path.join(root, "usr/share/doc"))
     for path, text in FILES.items():
         with open(os.path.join(root, path), "w") as file:
             file.write(text)
     for path, target in LINKS.items():
         os.symlink(target, os.path.join(root, path))
     return size_of(root)
-
-
-def layer_of(root):
-    """All of the folder as a tar, owned by root, of no date."""
-    paths = []
-    for folder, folders, names in os.walk(root):
-        paths += [os.path.relpath(os.path.join(folder, name), root)
-                  for name in folders + names]
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for path in sorted(paths):
-            full = os.path.join(root, path)
-            info = os.lstat(full)
-            entry = tarfile.TarInfo(path)
-            entry.mode = stat.S_IMODE(info.st_mode)
-            if stat.S_ISDIR(info.st_mode):
-                entry.type = tarfile.DIRTYPE
-                tar.addfile(entry)
-            elif stat.S_ISLNK(info.st_mode):
-                entry.type = tarfile.SYMTYPE
-                entry.linkname = os.readlink(full)
-                tar.addfile(entry)
-            else:
-                entry.size = info.st_size
-                with open(full, "rb") as file:
-                    tar.addfile(entry, file)
-    return out.getvalue()
 
 
 def write_image(root, name, path, gpu=False):
@@ -217,7 +154,7 @@ def write_image(root, name, path, gpu=False):
     def json_blob(value, kind):
         return blob(json.dumps(value, sort_keys=True).encode(), kind)
 
-    tar = layer_of(root)
+    tar = tar_of(root)
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(),
                                                           platform.machine())
     oci = "application/vnd.oci.image."
@@ -252,6 +189,22 @@ def write_image(root, name, path, gpu=False):
             out.addfile(entry, io.BytesIO(files[inner]))
 
 
+def make(flags):
+    """Makes what the command line asks for."""
+    if flags.rootfs:
+        if os.path.exists(flags.rootfs):
+            raise CannotPackage(f"{flags.rootfs} is there already")
+        size = make_rootfs(flags.bin, flags.rootfs, flags.cublas)
+        print(f"{flags.rootfs}: {size / 1e6:.0f} MB")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        root = os.path.join(folder, "rootfs")
+        size = make_rootfs(flags.bin, root, flags.cublas)
+        write_image(root, flags.name, flags.out, gpu=bool(flags.cublas))
+    print(f"{flags.out}: {flags.name}, {size / 1e6:.0f} MB unpacked, "
+          f"{os.path.getsize(flags.out) / 1e6:.0f} MB as a file")
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -267,18 +220,10 @@ def main():
     what.add_argument("--rootfs", metavar="FOLDER",
                       help="the folder to make instead")
     flags = parser.parse_args()
-    if flags.rootfs:
-        if os.path.exists(flags.rootfs):
-            fail(f"{flags.rootfs} is there already")
-        size = make_rootfs(flags.bin, flags.rootfs, flags.cublas)
-        print(f"{flags.rootfs}: {size / 1e6:.0f} MB")
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        root = os.path.join(folder, "rootfs")
-        size = make_rootfs(flags.bin, root, flags.cublas)
-        write_image(root, flags.name, flags.out, gpu=bool(flags.cublas))
-    print(f"{flags.out}: {flags.name}, {size / 1e6:.0f} MB unpacked, "
-          f"{os.path.getsize(flags.out) / 1e6:.0f} MB as a file")
+    try:
+        make(flags)
+    except CannotPackage as error:
+        sys.exit(f"make_image: {error}")
 
 
 if __name__ == "__main__":
