@@ -116,7 +116,7 @@ class KeyedBatch {
 
  private:
   const StoredModel& stored_;
-  std::vector<int32_t> places_;  // Of each entry's key.
+  std::vector<int32_t> places_;  // The place of each entry's key.
   std::vector<bool> known_;      // By place: the model has a row for the key.
   std::vector<float> params_;
 };
@@ -194,7 +194,7 @@ std::string UnknownKeysText(const UnknownKeys& unknown, int64_t examples,
         " a user or an item that the training data does not have; what the "
         "model knows of the other one is all that the prediction follows");
   }
-  // Of click logs and the like, single keys that are new are usual.
+  // In click logs and the like, new keys are usual.
   if (!ratings && unknown.all > 0) {
     return absl::StrCat(
         WithCommas(unknown.all), of, unknown.all == 1 ? " has" : " have",
