@@ -30,11 +30,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from program_files import (PROGRAMS, CannotPackage, libraries_of, program_in,
                            put_copyrights, put_library, tar_of)
 
-USER = 65532  # Nobody's: as in other images that have no users.
+USER = 65532  # As in other images without users.
 ENTRYPOINT = ["/usr/bin/ebb"]
 PATH = "/usr/bin"
 MOST_BYTES = 150_000_000  # Without cuBLAS.
-# What the container runtime is to mount of the node's driver.
+# What the container runtime mounts of the node's driver.
 GPU_ENVIRONMENT = "NVIDIA_DRIVER_CAPABILITIES=compute,utility"
 FILES = {
     "etc/passwd": f"root:x:0:0:root:/:/sbin/nologin\n"
@@ -43,14 +43,14 @@ FILES = {
     "etc/nsswitch.conf": "hosts: files dns\n",
 }
 LINKS = {"bin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64"}
-# What pods mount over, and what a process may expect.
+# Pods mount over some of these; a process may expect the others.
 FOLDERS = {"data": 0o755, "dev": 0o755, "etc": 0o755, "proc": 0o755,
            "run": 0o755, "sys": 0o755, "tmp": 0o1777, "usr": 0o755,
            "usr/lib64": 0o755}
 
 
 def merged(path):
-    """Below usr/, as Debian has it."""
+    """Returns the path below usr/, where Debian has it."""
     path = os.path.normpath(path).lstrip("/")
     return path if path.startswith("usr/") else "usr/" + path
 
@@ -90,7 +90,7 @@ def put_libraries(libraries, root):
 
 
 def put_programs(bin_folder, root):
-    """And the libraries that they need, which it returns."""
+    """Also puts, and returns, the libraries that the programs need."""
     libraries = set()
     for program in PROGRAMS:
         source = program_in(bin_folder, program)
@@ -103,8 +103,8 @@ def put_programs(bin_folder, root):
 
 
 def put_cublas(folder, worker, root):
-    """Where the loader looks without being told, and the libraries that it
-    needs, which it returns."""
+    """Puts cuBLAS where the loader looks by itself. Also puts, and returns, the
+    libraries that it needs."""
     own = {os.path.basename(one): one for one in cublas_in(folder, worker)}
     libraries = {one for path in own.values() for one in libraries_of(path)
                  if os.path.basename(one) not in own}
@@ -116,7 +116,7 @@ def put_cublas(folder, worker, root):
 
 
 def make_rootfs(bin_folder, root, cublas=None):
-    """Fills the folder `root`, which is made. `cublas`: where that is."""
+    """Makes and fills the folder `root`. `cublas`: the folder of cuBLAS."""
     for folder, mode in FOLDERS.items():
         os.makedirs(os.path.join(root, folder), exist_ok=True)
         os.chmod(os.path.join(root, folder), mode)
@@ -141,7 +141,7 @@ def make_rootfs(bin_folder, root, cublas=None):
 
 
 def write_image(root, name, path, gpu=False):
-    """The folder as an image of one layer: an OCI layout in a tar."""
+    """Writes the folder as an image of one layer: an OCI layout in a tar."""
     environment = ["PATH=" + PATH] + ([GPU_ENVIRONMENT] if gpu else [])
     blobs = {}
 
