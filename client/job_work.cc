@@ -111,7 +111,6 @@ void JobWork::GoOver(Generation generation, ClientActions* out) {
     out->push_back(SendScheduler{EndOf(item, LeaseEnd::kReturned)});
   }
   items_.Clear();
-  gathered_.reset();
   pusher_.Clear();
   ForgetPulled();
   generation_ = generation;
@@ -174,7 +173,7 @@ void JobWork::Advance(absl::Time now, ClientActions* out) {
 void JobWork::Proceed(absl::Time now, ClientActions* out) {
   for (const ItemId item : items_.Done()) EndItem(item, LeaseEnd::kDone, out);
   EndPull(now, out);
-  if (worker_->draining && !LeavesSomething()) {
+  if (worker_->draining && !items_.LeavesSomething()) {
     puller_.Cancel();
     return;
   }
@@ -258,11 +257,12 @@ void JobWork::Compute(const LeasedItem& held, int64_t begin, absl::Time now,
   const ItemId item = held.progress.item();
   const int64_t push_end = PushEnd(held, begin);
   int64_t from = begin;
-  if (gathered_ && gathered_->run.item == item &&
-      gathered_->run.begin == begin && gathered_->run.end < push_end) {
-    from = gathered_->run.end;
+  if (const auto& gathered = items_.gathered();
+      gathered && gathered->run.item == item && gathered->run.begin == begin &&
+      gathered->run.end < push_end) {
+    from = gathered->run.end;
   } else {
-    gathered_.reset();
+    items_.DropGathered();
   }
   // Old ones only while newer are on their way.
   if (!puller_.active()) used_.reset();
@@ -288,11 +288,12 @@ void JobWork::Compute(const LeasedItem& held, int64_t begin, absl::Time now,
       task.due[p] = held.Next(PartitionId(p)) == begin;
     }
   }
-  worker_->computation.Begin({record_->id, generation_, run, begin,
-                              gathered_ ? gathered_->values : values, task.push,
-                              now, worker_->preparing > 0});
+  worker_->computation.Begin(
+      {record_->id, generation_, run, begin,
+       items_.gathered() ? items_.gathered()->values : values, task.push, now,
+       worker_->preparing > 0});
   out->push_back(client::Compute{std::move(task)});
-  if (plan.algorithm.has_local_rule()) last_ = Gathered{run, values};
+  if (plan.algorithm.has_local_rule()) last_ = Begun{run, values};
   if (!plan.rounds() && !goes_on) Used(values);
 }
 
@@ -313,7 +314,7 @@ void JobWork::OnComputed(const Computation::Batch& batch,
   if (!batch.after_load) depth_.Computed(now - batch.since);
   LeasedItem* held = items_.Find(batch.run.item);
   if (held == nullptr) return;
-  gathered_.reset();
+  items_.DropGathered();
   const LeasedItems::Run run{batch.run.item, batch.push_begin, batch.run.end};
   // Decided while it was computed.
   if (held->SkipsAny(run.begin, run.end)) return;
@@ -321,7 +322,7 @@ void JobWork::OnComputed(const Computation::Batch& batch,
   SendShares(held, false, now);
   held->left_over = result.leaves && !record_->plan.rounds();
   if (!batch.push) {
-    gathered_ = Gathered{run, batch.values};
+    items_.Gather({run, batch.values});
     return;
   }
   Keep(held, OrderFor(run, result, batch.values.get(), false), out);
@@ -368,8 +369,8 @@ void JobWork::MaybePull(absl::Time now, ClientActions* out) {
   std::optional<LeasedItems::Run> computed;
   if (computing != nullptr) {
     computed = {computing->run.item, computing->push_begin, computing->run.end};
-  } else if (gathered_) {
-    computed = gathered_->run;
+  } else if (items_.gathered()) {
+    computed = items_.gathered()->run;
   }
   int64_t begin = 0;
   const LeasedItem* next =
@@ -553,14 +554,7 @@ void JobWork::FailItem(const LeasedItems::Run& run, const ComputeResult& why,
 
 void JobWork::Drop(ItemId item) {
   items_.Remove(item);
-  if (gathered_ && gathered_->run.item == item) gathered_.reset();
   if (items_.empty()) ForgetPulled();
-}
-
-bool JobWork::LeavesSomething() const {
-  return std::any_of(items_.begin(), items_.end(), [](const LeasedItem& held) {
-    return held.left_over && held.Next() < held.progress.size();
-  });
 }
 
 void JobWork::ReturnItems(ClientActions* out) {

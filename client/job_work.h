@@ -68,7 +68,7 @@ class JobWork {
   void OnRowsFound(const FindRows& batch, absl::StatusOr<BatchRowsPtr> rows,
                    absl::Time now, ClientActions* out);
   // A batch of this job was given up.
-  void OnCancelled() { gathered_.reset(); }
+  void OnCancelled() { items_.DropGathered(); }
   // `batch` was under way, of this job.
   void OnComputed(const Computation::Batch& batch, const ComputeResult& result,
                   absl::Time now, ClientActions* out);
@@ -101,9 +101,6 @@ class JobWork {
   void Advanced(absl::Time now) { items_.Advanced(now); }
   // No push is on its way.
   bool delivered() const { return pusher_.idle(); }
-  // A part of a gradient waits for the next batch of its item, and is lost if
-  // there is none.
-  bool LeavesSomething() const;
   // Gives all items back.
   void ReturnItems(ClientActions* out);
 
@@ -310,16 +307,13 @@ class JobWork {
   PulledValuesPtr used_;    // Good for `uses_left_` more batches.
   int32_t uses_left_ = 0;
   RowFinder rows_;
-  // Where several batches are pushed as one: those that are computed and not
-  // yet pushed, and the values that the first of them was computed from.
-  struct Gathered {
+  // Where several are computed from one pull: the last batch that was begun,
+  // and from what.
+  struct Begun {
     LeasedItems::Run run;
     PulledValuesPtr values;
   };
-  std::optional<Gathered> gathered_;
-  // Where several are computed from one pull: the last batch that was begun,
-  // and from what.
-  std::optional<Gathered> last_;
+  std::optional<Begun> last_;
   PipelineDepth depth_;
   absl::Time pull_since_;
   ViewNumber joined_;

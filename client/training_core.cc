@@ -310,7 +310,7 @@ void TrainingCore::FinishDrain(ClientActions* out) {
   for (const auto& [id, work] : works_) {
     // An evaluation is not waited for, nor what would come after it.
     const bool leaves =
-        work.LeavesSomething() && !worker_.computation.evaluating();
+        work.items().LeavesSomething() && !worker_.computation.evaluating();
     if (!work.delivered() || leaves) return;
   }
   for (auto& [id, work] : works_) work.ReturnItems(out);
