@@ -65,6 +65,12 @@ LeasedItem* LeasedItems::Find(ItemId item) {
   return nullptr;
 }
 
+bool LeasedItems::Holds(ItemId item) const {
+  return std::any_of(items_.begin(), items_.end(), [&](const auto& held) {
+    return held.progress.item() == item;
+  });
+}
+
 std::vector<ItemId> LeasedItems::Ids() const {
   std::vector<ItemId> ids;
   for (const LeasedItem& held : items_) ids.push_back(held.progress.item());

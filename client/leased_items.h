@@ -82,6 +82,7 @@ class LeasedItems {
   bool empty() const { return items_.empty(); }
   size_t size() const { return items_.size(); }
   LeasedItem* Find(ItemId item);
+  bool Holds(ItemId item) const;
   const LeasedItem& front() const { return items_.front(); }
   std::list<LeasedItem>::const_iterator begin() const { return items_.begin(); }
   std::list<LeasedItem>::const_iterator end() const { return items_.end(); }
