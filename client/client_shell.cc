@@ -110,7 +110,7 @@ void ClientShell::Log(absl::string_view text) {
 
 void ClientShell::Complain(const std::string& address,
                            const absl::Status& status) {
-  // The core tells of all others, if they last (job_work_reach.cc).
+  // The core tells of all others, if they last (server_reach.h).
   if (!absl::IsResourceExhausted(status) && !absl::IsOutOfRange(status)) {
     return;
   }

@@ -76,7 +76,7 @@ void EvaluationWork::Advance(JobWork* work, absl::Time now,
   if (worker_->draining) return Fail("the worker is leaving", out);
   if (pending_->computing || work->loading()) return;
   if (!work->ready()) return Fail("the job cannot be computed here", out);
-  if (pending_->lease.generation != work->generation()) {
+  if (pending_->lease.generation != work->state().generation) {
     return Fail("the job has a newer generation", out);
   }
   Puller& puller = pending_->puller;
@@ -86,13 +86,13 @@ void EvaluationWork::Advance(JobWork* work, absl::Time now,
       return;  // Its rows are not known yet.
     case Puller::State::kPulling:
     case Puller::State::kNeedsPlacement:
-      worker_->evaluates_alone = !work->limits().evaluates_beside;
+      worker_->evaluates_alone = !work->state().limits().evaluates_beside;
       // Pulled for a batch that comes first.
       if (worker_->evaluates_alone && work->holds_values()) return;
-      puller.Pump(work->routes(), work->stamp(), worker_->options, now,
+      puller.Pump(work->routes(), work->state().stamp(), worker_->options, now,
                   &worker_->next_request, out);
       if (puller.state() == Puller::State::kNeedsPlacement) {
-        work->AskForPlacement(now, out);
+        work->reach().AskForPlacement(now, out);
       }
       return;
     case Puller::State::kDone:

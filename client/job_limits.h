@@ -21,7 +21,7 @@ struct JobLimits {
   bool prefetch = false;
   // Whether a snapshot may be pulled while training holds values, too.
   bool evaluates_beside = false;
-  // Whether it goes on while servers are away (job_work_local.cc).
+  // Whether it goes on while servers are away (away_shares.h).
   bool goes_on = false;
 
   friend bool operator==(const JobLimits&, const JobLimits&) = default;

@@ -55,6 +55,7 @@ void LeasedItems::Take(const JobPlan& plan, Lease lease, absl::Time now) {
 void LeasedItems::Remove(ItemId item) {
   items_.remove_if(
       [&](const LeasedItem& held) { return held.progress.item() == item; });
+  if (gathered_ && gathered_->run.item == item) gathered_.reset();
 }
 
 LeasedItem* LeasedItems::Find(ItemId item) {
@@ -62,6 +63,12 @@ LeasedItem* LeasedItems::Find(ItemId item) {
     if (held.progress.item() == item) return &held;
   }
   return nullptr;
+}
+
+bool LeasedItems::Holds(ItemId item) const {
+  return std::any_of(items_.begin(), items_.end(), [&](const auto& held) {
+    return held.progress.item() == item;
+  });
 }
 
 std::vector<ItemId> LeasedItems::Ids() const {
@@ -106,6 +113,12 @@ int64_t LeasedItems::KeptBatches(const JobPlan& plan) const {
     batches += (held.shares.Longest() + size - 1) / size;
   }
   return batches;
+}
+
+bool LeasedItems::LeavesSomething() const {
+  return std::any_of(items_.begin(), items_.end(), [](const LeasedItem& held) {
+    return held.left_over && held.Next() < held.progress.size();
+  });
 }
 
 void LeasedItems::StepBack(PartitionId partition) {

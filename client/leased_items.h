@@ -11,9 +11,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "client/actions.h"
 #include "client/item_progress.h"
 #include "client/local_shares.h"
 #include "common/ids.h"
@@ -60,16 +63,26 @@ class LeasedItems {
     int64_t begin = 0;
     int64_t end = 0;
   };
+  // Batches that were computed and wait to be pushed with the next one, and the
+  // values that the first of them was computed from.
+  struct Gathered {
+    Run run;
+    PulledValuesPtr values;
+  };
 
   // Takes a lease, in the order of the items. For an item that is held already,
   // it only takes over the ranges to skip.
   void Take(const JobPlan& plan, Lease lease, absl::Time now);
   void Remove(ItemId item);
-  void Clear() { items_.clear(); }
+  void Clear() {
+    items_.clear();
+    gathered_.reset();
+  }
 
   bool empty() const { return items_.empty(); }
   size_t size() const { return items_.size(); }
   LeasedItem* Find(ItemId item);
+  bool Holds(ItemId item) const;
   const LeasedItem& front() const { return items_.front(); }
   std::list<LeasedItem>::const_iterator begin() const { return items_.begin(); }
   std::list<LeasedItem>::const_iterator end() const { return items_.end(); }
@@ -86,6 +99,15 @@ class LeasedItems {
   // Batches that are kept in shares, of all items.
   int64_t KeptBatches(const JobPlan& plan) const;
 
+  // What is gathered, of one item at a time; empty: nothing is. It is dropped
+  // with its item.
+  const std::optional<Gathered>& gathered() const { return gathered_; }
+  void Gather(Gathered gathered) { gathered_ = std::move(gathered); }
+  void DropGathered() { gathered_.reset(); }
+  // A part of a gradient waits for the next batch of its item, and is lost if
+  // there is none.
+  bool LeavesSomething() const;
+
   // Pushes to the partition may be lost.
   void StepBack(PartitionId partition);
 
@@ -101,6 +123,7 @@ class LeasedItems {
 
  private:
   std::list<LeasedItem> items_;  // In the order of the items.
+  std::optional<Gathered> gathered_;
   absl::Duration ttl_ = absl::Seconds(3);
   absl::Time advanced_ = absl::InfinitePast();
   absl::Time next_renewal_ = absl::InfinitePast();

@@ -96,5 +96,35 @@ TEST_F(LeasedItemsTest, AreRenewedOnlyWhileSomethingAdvances) {
   EXPECT_TRUE(items_.AdvancedLately(now_ + absl::Seconds(7)));
 }
 
+TEST_F(LeasedItemsTest, DropsWhatIsGatheredWithItsItem) {
+  Take(kFirst);
+  Take(kSecond);
+  items_.Gather({{kFirst, 0, 2}, nullptr});
+
+  items_.Remove(kSecond);
+  ASSERT_TRUE(items_.gathered());
+  EXPECT_EQ(items_.gathered()->run.end, 2);
+  items_.Remove(kFirst);
+  EXPECT_FALSE(items_.gathered());
+
+  Take(kThird);
+  items_.Gather({{kThird, 0, 2}, nullptr});
+  items_.Clear();
+  EXPECT_FALSE(items_.gathered());
+}
+
+TEST_F(LeasedItemsTest, LeavesSomethingWhileAnItemHasANextBatch) {
+  Take(kFirst);
+  LeasedItem* const held = items_.Find(kFirst);
+  EXPECT_FALSE(items_.LeavesSomething());
+
+  held->left_over = true;
+  EXPECT_TRUE(items_.LeavesSomething());
+
+  held->progress.Sent(PartitionId(0), 4);
+  held->progress.Sent(PartitionId(1), 4);
+  EXPECT_FALSE(items_.LeavesSomething());
+}
+
 }  // namespace
 }  // namespace ebb::client

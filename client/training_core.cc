@@ -25,20 +25,20 @@ JobWork* TrainingCore::Find(JobId job) {
 
 int64_t TrainingCore::clock(JobId job) const {
   const auto it = works_.find(job);
-  return it == works_.end() ? 0 : it->second.clock();
+  return it == works_.end() ? 0 : it->second.state().clock();
 }
 
 std::vector<ItemId> TrainingCore::held(JobId job) const {
   const auto it = works_.find(job);
   if (it == works_.end()) return {};
-  return it->second.items().Ids();
+  return it->second.state().items.Ids();
 }
 
 // --- The scheduler -----------------------------------------------------------
 
 void TrainingCore::OnSchedulerConnected(absl::Time now, ClientActions* out) {
   worker_.connected = true;
-  for (auto& [id, work] : works_) work.ForgetTold();
+  for (auto& [id, work] : works_) work.reach().ForgetTold();
   asked_for_ = 0;
   evaluation_.Forget();
   RegisterWorker message;
@@ -50,9 +50,10 @@ void TrainingCore::OnSchedulerConnected(absl::Time now, ClientActions* out) {
   message.examples = worker_.computation.examples();
   message.clock = -1;
   for (auto& [id, work] : works_) {
-    if (work.in_view()) message.clock = std::max(message.clock, work.clock());
-    for (const ItemId item : work.items().Ids()) {
-      message.held.push_back({id, work.generation(), item});
+    const JobState& job = work.state();
+    if (job.in_view()) message.clock = std::max(message.clock, job.clock());
+    for (const ItemId item : job.items.Ids()) {
+      message.held.push_back({id, job.generation, item});
     }
   }
   out->push_back(SendScheduler{std::move(message)});
@@ -85,16 +86,17 @@ void TrainingCore::ForgetJobs(ClientActions* out) {
       ++it;
       continue;
     }
-    worker_.first_incarnation =
-        std::max(worker_.first_incarnation, work.unused_incarnation());
-    work.SayForgotten(out);
+    worker_.first_incarnation = std::max(
+        worker_.first_incarnation, work.state().routes.unused_incarnation());
+    work.reach().SayForgotten(out);
     it = works_.erase(it);
   }
 }
 
 void TrainingCore::Handle(Lease lease, absl::Time now, ClientActions* out) {
   JobWork& work = WorkFor(lease.record, lease.generation, out);
-  if (!work.Holds(lease.item)) asked_for_ = std::max(0, asked_for_ - 1);
+  if (!work.state().items.Holds(lease.item))
+    asked_for_ = std::max(0, asked_for_ - 1);
   if (worker_.draining) {
     out->push_back(SendScheduler{ItemEnd{worker_.options.session,
                                          lease.record->id, lease.generation,
@@ -123,7 +125,7 @@ void TrainingCore::Handle(const Placement& placement, absl::Time /*now*/,
 int64_t TrainingCore::UnreachedServers(absl::Time now) const {
   std::set<ServerId> servers;
   for (const auto& [id, work] : works_) {
-    for (const PeerTrouble& trouble : work.Unreached(now)) {
+    for (const PeerTrouble& trouble : work.reach().Unreached(now)) {
       servers.insert(trouble.server);
     }
   }
@@ -149,7 +151,7 @@ void TrainingCore::Advance(absl::Time now, ClientActions* out) {
 void TrainingCore::AskForLeases(ClientActions* out) {
   int32_t have = 0;
   for (const auto& [id, work] : works_) {
-    have += static_cast<int32_t>(work.items().size());
+    have += static_cast<int32_t>(work.state().items.size());
   }
   const int32_t want = std::max(0, worker_.options.held_items - have);
   if (!worker_.connected || want == 0 || want == asked_for_) return;
@@ -163,28 +165,28 @@ void TrainingCore::OnPushReply(const PushId& id, const PushReply& reply,
                                absl::Time now, ClientActions* out) {
   JobWork* work = Find(id.job);
   if (work == nullptr || reply.worker != worker_.options.session) return;
-  if (work->OnPushReply(id, reply, now, out)) Advance(now, out);
+  if (work->push_answers().OnReply(id, reply, now, out)) Advance(now, out);
 }
 
 void TrainingCore::OnPushFailed(const PushId& id, const CallFailure& why,
                                 absl::Time now, ClientActions* out) {
   JobWork* work = Find(id.job);
   if (work == nullptr) return;
-  if (work->OnPushFailed(id, why, now, out)) Advance(now, out);
+  if (work->push_answers().OnFailed(id, why, now, out)) Advance(now, out);
 }
 
 void TrainingCore::OnPushRefused(const PushId& id, absl::Time now,
                                  ClientActions* out) {
   JobWork* work = Find(id.job);
   if (work == nullptr) return;
-  if (work->OnPushRefused(id, now)) Advance(now, out);
+  if (work->push_answers().OnRefused(id, now)) Advance(now, out);
 }
 
 void TrainingCore::OnPushOverLimit(const PushId& id, const absl::Status& why,
                                    absl::Time now, ClientActions* out) {
   JobWork* work = Find(id.job);
   if (work == nullptr) return;
-  if (work->OnPushOverLimit(id, why, out)) Advance(now, out);
+  if (work->push_answers().OnOverLimit(id, why, out)) Advance(now, out);
 }
 
 void TrainingCore::OnPullOverLimit(const PullId& id, const absl::Status& why,
@@ -212,7 +214,7 @@ void TrainingCore::OnPullFailed(const PullId& id, const CallFailure& why,
   JobWork* work = Find(id.job);
   if (work == nullptr) return;
   if (evaluation_.OnPullFailed(id)) {
-    work->BreakServer(id.server, why, now, out);
+    work->reach().BreakServer(id.server, why, now, out);
   } else {
     work->OnPullFailed(id, why, now, out);
   }
@@ -224,7 +226,7 @@ void TrainingCore::OnPullRefused(const PullId& id, absl::Time now,
   JobWork* work = Find(id.job);
   if (work == nullptr) return;
   if (evaluation_.OnPullFailed(id) || work->OnPullRefused(id)) {
-    work->LacksRoom(id.server, now);
+    work->push_answers().LacksRoom(id.server, now);
   }
   Advance(now, out);
 }
@@ -309,9 +311,9 @@ void TrainingCore::FinishDrain(ClientActions* out) {
   if (drained_ || worker_.computation.computes_batch()) return;
   for (const auto& [id, work] : works_) {
     // An evaluation is not waited for, nor what would come after it.
-    const bool leaves =
-        work.LeavesSomething() && !worker_.computation.evaluating();
-    if (!work.delivered() || leaves) return;
+    const bool leaves = work.state().items.LeavesSomething() &&
+                        !worker_.computation.evaluating();
+    if (!work.state().pusher.idle() || leaves) return;
   }
   for (auto& [id, work] : works_) work.ReturnItems(out);
   out->push_back(SendScheduler{WorkerGoodbye{worker_.options.session}});

@@ -153,7 +153,6 @@ void AddCheckpointCommand(CLI::App* app, int* exit_code) {
   command->footer(
       "\nExits 1 if anything is damaged, or a server does not "
       "answer.\nExample:\n  ebb checkpoint verify fashion-mlp");
-
 }
 
 }  // namespace ebb::tools

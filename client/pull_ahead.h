@@ -1,0 +1,130 @@
+// The values of one job that batches are computed from: they are pulled while
+// the batch before is computed, and several batches may be computed from one
+// pull. While a pull waits for other workers, this worker repeats its clock.
+//
+//   PullNext ──> pulling ──> End ──> ValuesFor ──> Begun
+//                   ^                  └── DropValues: they do not serve ──┐
+//                   └───────────────────────────────────────────────────────┘
+//
+// Thread-compatible.
+#ifndef EBB_CLIENT_PULL_AHEAD_H_
+#define EBB_CLIENT_PULL_AHEAD_H_
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "client/actions.h"
+#include "client/job_state.h"
+#include "client/leased_items.h"
+#include "client/pipeline_depth.h"
+#include "client/puller.h"
+#include "client/row_finder.h"
+#include "common/ids.h"
+#include "protocol/messages.h"
+
+namespace ebb::client {
+
+class PullAhead {
+ public:
+  // `job` is not owned, and outlives it.
+  explicit PullAhead(JobState* job);
+
+  // --- Pulling ---------------------------------------------------------------
+  // Begins the next pull when there will be something to compute with it.
+  void PullNext(absl::Time now, ClientActions* out);
+  // Asks the servers that can be asked now.
+  void Pump(absl::Time now, ClientActions* out);
+  // Takes the values of a pull that has them all, and gives up one that ended
+  // without. Returns how it ended; kIdle, kPulling and kNeedsPlacement: not
+  // yet.
+  Puller::State End(absl::Time now);
+  // The present pull, or the one that ended last.
+  const Puller& puller() const { return puller_; }
+  void Cancel() { puller_.Cancel(); }
+  // No pull has to wait after the last that was refused.
+  void Resume() { not_before_ = absl::InfinitePast(); }
+  // The last pull that was answered waits at a server.
+  bool parked() const { return parked_ && puller_.active(); }
+
+  // --- Answers ---------------------------------------------------------------
+  void OnReply(const PullId& id, PullReply reply, absl::Time now);
+  // True: the pull was awaited.
+  bool OnFailed(const PullId& id) { return puller_.Failed(id); }
+  // Null: the rows were not found.
+  void OnRowsFound(BatchRowsPtr rows) { rows_.Found(std::move(rows)); }
+  bool asks_for_rows() const { return rows_.asking(); }
+
+  // --- Values ----------------------------------------------------------------
+  // From which the batch of the item that begins there can be computed. Null:
+  // there are none, and those that do not serve are dropped.
+  PulledValuesPtr ValuesFor(const LeasedItem& held, int64_t begin);
+  // The batch is being computed from them.
+  void Begun(const LeasedItems::Run& run, const PulledValuesPtr& values);
+  // It was computed.
+  void Computed(absl::Duration took) { depth_.Computed(took); }
+  // How many batches are to be computed from one pull.
+  int32_t batches_per_pull() const { return depth_.batches(); }
+  // Values were pulled, or are being pulled, for a batch.
+  bool holds_values() const { return values_ != nullptr || puller_.active(); }
+  // The next batch is to be computed from newer ones.
+  void DropValues();
+  // The partition refused what was computed from them: they are too old.
+  void DropStale(PartitionId p);
+  // The server answers: if it was away, what was pulled may be as old as that.
+  void ForgetOldValues(ServerId server);
+  // What was pulled for a lease, or in a view, is nothing to the next.
+  void Forget();
+
+  // --- The clock -------------------------------------------------------------
+  // Tells the servers the clock.
+  void SendClocks(absl::Time now, ClientActions* out);
+  // The clock has changed: says so where others, or this worker, may wait.
+  void OnClockChanged(absl::Time now, ClientActions* out);
+  // Repeats it where that is due.
+  void OnTick(absl::Time now, ClientActions* out);
+  // When PullNext or OnTick is wanted, if the last PullNext was at `last`.
+  absl::Time NextTick(absl::Time last) const;
+
+ private:
+  // What the next batch is to be computed from: values of a round, and where
+  // the job has sparse tables, with its rows.
+  struct Wanted {
+    int64_t round = -1;
+    std::optional<FindRows> batch;  // Nothing: it pulls no rows.
+  };
+  Wanted WantedFor(const LeasedItem* held, int64_t begin) const;
+  static bool Serves(const PulledValues& values, const Wanted& wanted);
+  // Whether the batch at `from` goes on from what is computed from the last
+  // pull.
+  bool GoesOnAt(ItemId item, int64_t from) const;
+  // A batch is computed from them.
+  void Used(const PulledValuesPtr& values);
+  // The computer is told what the next batch will be computed from.
+  void TellNext(ClientActions* out);
+
+  JobState& job_;
+  Puller puller_;
+  RowFinder rows_;
+  PipelineDepth depth_;
+  PulledValuesPtr values_;  // Pulled, not yet used.
+  bool told_ = false;       // The computer knows of them.
+  PulledValuesPtr used_;    // Good for `uses_left_` more batches.
+  int32_t uses_left_ = 0;
+  // Where several are computed from one pull: the last batch that was begun,
+  // and from what.
+  struct Last {
+    LeasedItems::Run run;
+    PulledValuesPtr values;
+  };
+  std::optional<Last> last_;
+  bool parked_ = false;
+  absl::Time since_;  // The present pull began then.
+  absl::Time not_before_ = absl::InfinitePast();
+  absl::Time next_clock_ = absl::InfinitePast();
+};
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_PULL_AHEAD_H_
