@@ -7,8 +7,8 @@
 #include "absl/strings/strip.h"
 #include "common/program/size_flag.h"
 #include "server/memory_budget.h"
-#include "tools/process/most_processes.h"
 #include "tools/command/command.h"
+#include "tools/process/most_processes.h"
 
 namespace ebb::tools {
 
