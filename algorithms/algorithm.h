@@ -1,11 +1,10 @@
 // How workers and servers divide training between them: when workers pull and
 // push, what they do in between, and how servers take what is pushed.
 //
-// An algorithm is one object with a small interface. The plan that it makes of
-// a job (AlgorithmPlan) is all that the cores of workers and servers are to
-// know; the mathematics is in its local rule, for the worker's computing
-// thread, and in its factor, for the server's update rule:
-// docs/decisions/0014-algorithms.md.
+// An algorithm is one object with a small interface. The cores of workers and
+// servers know only the plan that it makes of a job (AlgorithmPlan). The
+// mathematics is in its local rule, for the worker's computing thread, and in
+// its factor, for the server's update rule (docs/decisions/0014-algorithms.md).
 //
 //   EBB_ASSIGN_OR_RETURN(auto algorithm, BuiltinAlgorithms().Create(config));
 //   plan.algorithm = algorithm->Plan();
@@ -31,7 +30,7 @@ namespace ebb {
 
 // The keys of `algorithm` in a job file. Each field says which kinds read it.
 struct AlgorithmConfig {
-  std::string kind = "asgd";
+  std::string kind = "sgd";
   // All but asgd, dynsgd and local_sgd: batches that one push covers, at least
   // 1.
   int32_t push_every = 1;
@@ -61,9 +60,9 @@ class Algorithm {
   // round 0.
   virtual double RateFactor(int64_t /*staleness*/) const { return 1; }
 
-  // Whether what workers push is no gradient but a change of the values, which
-  // servers add as it is; in rounds a sum of changes, each times its number of
-  // examples, of which they add the mean.
+  // Whether workers push changes of the values instead of gradients. Servers
+  // add a change unchanged. In rounds a push is a sum of changes, each times
+  // its number of examples, and servers add the mean.
   virtual bool Adds() const { return false; }
 
   // --- On workers ------------------------------------------------------------

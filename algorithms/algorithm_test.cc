@@ -25,7 +25,7 @@ TEST(AlgorithmRegistryTest, NamesWhatThereIs) {
   const auto unknown = BuiltinAlgorithms().Create({.kind = "dinsgd"});
   EXPECT_TRUE(absl::IsInvalidArgument(unknown.status()));
   EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("dynsgd"));
-  EXPECT_THAT(BuiltinAlgorithms().Kinds(), Contains("asgd"));
+  EXPECT_THAT(BuiltinAlgorithms().Kinds(), Contains("sgd"));
 }
 
 TEST(AlgorithmRegistryTest, TakesOthersUnderOtherNames) {
@@ -39,14 +39,14 @@ TEST(AlgorithmRegistryTest, TakesOthersUnderOtherNames) {
     return std::make_unique<Mine>();
   };
   EXPECT_TRUE(registry.Register("mine", "one of a user's", factory).ok());
-  EXPECT_TRUE(absl::IsAlreadyExists(registry.Register("asgd", "", factory)));
+  EXPECT_TRUE(absl::IsAlreadyExists(registry.Register("sgd", "", factory)));
   const auto mine = registry.Create({.kind = "mine"});
   ASSERT_TRUE(mine.ok()) << mine.status();
   EXPECT_EQ((*mine)->RateFactor(3), 7);
 }
 
 TEST(GradientDescentTest, MindsNoStaleness) {
-  EXPECT_EQ(Make({.kind = "asgd"})->RateFactor(9), 1);
+  EXPECT_EQ(Make({.kind = "sgd"})->RateFactor(9), 1);
 }
 
 // Jiang et al. 2017, section 5.
@@ -188,7 +188,7 @@ TEST(RowRuleTest, OfEachAlgorithmThatHasOne) {
   // By the batches of the run, not of the row.
   EXPECT_THAT(PushOfARow(*Make({.kind = "adag"})->MakeRowRule()),
               ElementsAre(4, 1));
-  for (const char* kind : {"asgd", "local_sgd", "aeasgd", "eamsgd"}) {
+  for (const char* kind : {"sgd", "local_sgd", "aeasgd", "eamsgd"}) {
     EXPECT_EQ(Make({.kind = kind})->MakeRowRule(), nullptr) << kind;
   }
 }

@@ -7,7 +7,7 @@
 
 namespace ebb {
 
-// "asgd"
+// "sgd"
 absl::Status RegisterGradientDescent(AlgorithmRegistry* registry);
 // "dynsgd"
 absl::Status RegisterDynSgd(AlgorithmRegistry* registry);

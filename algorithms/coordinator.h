@@ -1,10 +1,11 @@
-// Who decides how the rounds of a job end whose steps need sums over the whole
-// model: of what each partition measures, one operation for all of them.
+// Decides how the rounds of a job end whose steps need sums over the whole
+// model: one operation for all partitions, made of what each partition
+// measures.
 //
 // The vectors stay where they are. Each partition that has the whole sum of a
-// round measures it; the scheduler makes the round's operation of all these
-// figures and of the operation before, which carries whatever else it has to
-// know; each partition applies it once (docs/decisions/0016-lbfgs.md).
+// round measures it. The scheduler makes the round's operation of all these
+// figures and of the operation before, which carries all other state. Each
+// partition applies the operation once (docs/decisions/0016-lbfgs.md).
 #ifndef EBB_ALGORITHMS_COORDINATOR_H_
 #define EBB_ALGORITHMS_COORDINATOR_H_
 
@@ -20,12 +21,12 @@ namespace ebb {
 // A round whose operation is to be made.
 struct RoundPlace {
   int64_t round = 0;
-  bool last = false;     // Of the job: no other follows.
-  int64_t examples = 0;  // Of the round.
+  bool last = false;     // The job's last: no other follows.
+  int64_t examples = 0;  // Examples in the round.
 };
 
-// Pure functions of their arguments and of the job, so that the operation can
-// be made again, to the bit, by whoever is asked. Thread-safe.
+// Pure functions of their arguments and of the job, so that any scheduler can
+// make the operation again, to the bit. Thread-safe.
 class Coordinator {
  public:
   virtual ~Coordinator() = default;

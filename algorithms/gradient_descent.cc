@@ -17,7 +17,7 @@ class GradientDescent final : public Algorithm {};
 
 absl::Status RegisterGradientDescent(AlgorithmRegistry* registry) {
   return registry->Register(
-      "asgd", "each batch is a step, as the consistency says",
+      "sgd", "each batch is a step, as the consistency says",
       [](const AlgorithmConfig&)
           -> absl::StatusOr<std::unique_ptr<const Algorithm>> {
         return std::make_unique<GradientDescent>();

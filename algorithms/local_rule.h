@@ -1,5 +1,5 @@
 // What a worker does with the batches of an item between a pull and a push: the
-// mathematics alone. Who calls it knows which batches these are.
+// mathematics alone. The caller knows which batches these are.
 //
 //   Begin(pulled)                           an item begins, or begins anew
 //     Values(), Step(gradient)              a batch
@@ -17,13 +17,13 @@
 
 namespace ebb {
 
-// Of one batch.
+// What a rule must know about one batch.
 struct LocalStep {
   float rate = 0;            // By the schedule, at the batch's place.
   float gradient_scale = 1;  // 1 / the batch size: makes a mean of the sum.
 };
 
-// Of one push.
+// What a rule must know about one push.
 struct LocalPush {
   int64_t examples = 0;  // Since the last Push or Begin.
   int64_t batches = 0;   // Likewise.
@@ -47,9 +47,10 @@ class LocalRule {
                     std::span<const float> gradient_sum) = 0;
   // Writes what is to be pushed for the batches since the last Push or Begin.
   virtual void Push(const LocalPush& push, std::span<float> out) = 0;
-  // The servers have what the batches did to the elements [first, last), of
-  // which the next Push is not sent: nothing of it may be sent later, either.
-  // Nothing to do where nothing stays after a push.
+  // The servers have the effect of the batches on the elements [first, last)
+  // already, and the next Push is not sent for them. Forgets that effect, so
+  // that no later push contains it. Does nothing if the rule keeps nothing
+  // after a push.
   virtual void Forget(size_t /*first*/, size_t /*last*/) {}
 };
 

@@ -18,9 +18,9 @@ namespace ebb {
 // where), with these options, in a job of at most so many workers (0: any
 // number). The object stays loaded while it or a rule of it exists.
 //
-// The errors of PluginFile::Open. InvalidArgument: it is no plugin, or one for
-// another version of the interface; or it refuses the options, or its plan is
-// none.
+// Errors: those of PluginFile::Open. InvalidArgument: it is not a plugin, or
+// one for another version of the interface; it refuses the options; or its plan
+// is not valid.
 absl::StatusOr<std::unique_ptr<const Algorithm>> LoadAlgorithm(
     absl::string_view path, const std::vector<std::string>& allowed_folders,
     const std::map<std::string, std::string>& options, int64_t workers);

@@ -11,7 +11,7 @@
 
 namespace ebb::tools {
 
-// Of the two jobs: one with dense tables only, one with sparse ones.
+// The data of the two jobs: one with dense tables only, one with sparse ones.
 inline constexpr char kDenseData[] = "fashion";
 inline constexpr char kSparseData[] = "clicks";
 
@@ -20,9 +20,9 @@ struct CaseOptions {
   int batch = 64;  // Examples of a batch.
   // A batch takes at least so long, as there are more workers than cores.
   absl::Duration batch_time = absl::Milliseconds(40);
-  std::string epochs = "2";  // Of the dense job ...
+  std::string epochs = "2";  // Epochs of the dense job ...
   std::string passes = "1";  // ... and of the sparse one.
-  double rate = 0.05;        // Of plain SGD, dense.
+  double rate = 0.05;        // Rate of plain SGD, dense.
 };
 
 // One run.
@@ -33,10 +33,10 @@ struct AlgorithmCase {
   int period = 0;  // Batches of a push, where that is what is compared; or 0.
   bool churn = false;
   bool backup_tasks = true;
-  // Of the job, "path.to.key=value".
+  // Settings of the job, "path.to.key=value".
   std::vector<std::string> settings;
 
-  // Of its own among all cases: "fashion-ssp-8", "fashion-adag-8-every-64",
+  // Unique among all cases: "fashion-ssp-8", "fashion-adag-8-every-64",
   // "clicks-asp-8-churn".
   std::string Name() const;
 };
@@ -44,12 +44,12 @@ struct AlgorithmCase {
 // Everything, in the order in which it is measured: first what the page has
 // most to say about.
 std::vector<AlgorithmCase> AlgorithmCases(const CaseOptions& options);
-// Of the runs that are disturbed and of those with other periods: the 8 of the
-// options or, if they are not among them, the most.
+// Workers of the disturbed runs and of those with other periods: 8 if the
+// options have it, else the most.
 int ComparedWorkers(const CaseOptions& options);
 
 // One worker of eight is three times slower than the others: worker-7,
-// worker-15, ... Of the others' batch time, what a batch of this one takes.
+// worker-15, ... Returns its batch time as a multiple of the others'.
 int SlownessOf(int worker);
 
 // Workers are killed and told to leave while the job goes on, and come back:

@@ -32,12 +32,12 @@ struct AlgorithmFigures {
   double seconds = 0;       // Until all examples were counted.
   double took_seconds = 0;  // The whole run, with its start.
   int64_t examples = 0;     // Counted.
-  int64_t bytes = 0;        // Of values, pulled and pushed.
-  // Until nine tenths of the examples were counted: of all workers together,
-  // how long they were there, and how long of it they did not compute.
+  int64_t bytes = 0;        // Bytes of values, pulled and pushed.
+  // Until nine tenths of the examples were counted: the time of all workers
+  // together, and the part of it in which they did not compute.
   double worker_seconds = 0;
   double waited_seconds = 0;
-  std::optional<double> accuracy;   // Of the test data, at the end.
+  std::optional<double> accuracy;   // On the test data, at the end.
   std::optional<double> test_loss;  // Likewise.
   std::optional<double> staleness;  // In updates: mean ...
   int64_t staleness_p99 = 0;        // ... and what 99 % do not exceed.

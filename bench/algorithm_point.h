@@ -40,13 +40,13 @@ class AlgorithmPoint final : public Disturbance {
   const AlgorithmCase which_;
   const int batch_;
   const absl::Duration batch_time_;
-  std::optional<ChaosRun> chaos_;  // Nothing: nobody is disturbed.
-  int64_t status_ms_ = 0;          // Of the last status that was looked at.
-  int64_t workers_ = 0;            // There then.
+  std::optional<ChaosRun> chaos_;  // Absent: no daemon is disturbed.
+  int64_t status_ms_ = 0;  // Time of the last status that was looked at.
+  int64_t workers_ = 0;    // Workers there at that time.
   std::optional<int64_t> begun_ms_;
   double seconds_ = 0;  // Until all was counted.
-  // Of all workers: how long they were there, and what they computed by the
-  // beginning and by the end of that.
+  // For all workers together: how long they were there, and what they computed
+  // by the beginning and by the end of that time.
   absl::Duration there_;
   absl::Duration computed_before_;
   absl::Duration computed_;

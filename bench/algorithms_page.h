@@ -14,9 +14,9 @@ namespace ebb::tools {
 
 // A job of the page.
 struct PageJob {
-  std::string data;        // Of the figures: "fashion".
+  std::string data;        // Data of the figures: "fashion".
   std::string title;       // "Fashion-MNIST, a perceptron".
-  double target_loss = 0;  // Of the training: what time is measured to.
+  double target_loss = 0;  // Training loss to which time is measured.
 };
 
 // What runs were to show, by the papers, and whether these do.
@@ -36,7 +36,7 @@ struct AlgorithmsPageOptions {
   std::string images = "images/";
 };
 
-// Of the runs that are there.
+// The effects among the runs that are there.
 std::vector<KnownEffect> KnownEffects(const std::vector<AlgorithmFigures>& all,
                                       const AlgorithmsPageOptions& options);
 std::vector<PageImage> AlgorithmsImages(

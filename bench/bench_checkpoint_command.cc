@@ -59,7 +59,7 @@ void AddBenchCheckpointCommand(CLI::App* bench, int* exit_code) {
   CLI::App* command = bench->add_subcommand(
       "checkpoint",
       "Measures what checkpoints cost, and how fast they are read back");
-  const auto flags = std::make_shared<CheckpointFlags>();
+  const auto flags = std::make_shared<BenchCheckpointFlags>();
   command
       ->add_option("--pairs", flags->pairs,
                    "Pairs of each ratio; their median counts (7)")

@@ -26,8 +26,8 @@ struct ChildRunOptions {
   std::function<void()> tick;
 };
 
-// Blocks until the program has ended. Of a program that is stopped, or too
-// slow, nothing is left: it is killed with its process group after a while.
+// Blocks until the program has ended. A program that is stopped, or too slow,
+// is killed with its process group after a while.
 absl::StatusOr<ProcessEnd> RunChild(const ChildRunOptions& options);
 
 // The last line in a log that says something, for a message; empty: there is

@@ -21,15 +21,15 @@ struct Contestant {
   double accuracy = -1;                // -1: not measured.
 };
 
-// Of one run of a benchmark.
+// The figures of one run of a benchmark.
 struct BenchFigures {
   std::string name;  // "dense-grpc".
   std::string machine, build, commit, kernel, congestion_control;
   std::string measured;  // When.
-  double seconds = 0;    // That took.
+  double seconds = 0;    // How long it took.
   std::vector<bench::Row> rows;
   std::vector<Contestant> contestants;
-  // Of `bench dense`, by what was done: "push 4 MiB, 8 in flight".
+  // For `bench dense`, by operation: "push 4 MiB, 8 in flight".
   std::map<std::string, double> server_cpu_seconds_per_gb;
   std::vector<std::string> notes;  // What is missing.
   std::string skipped;             // Why nothing was measured; empty: it was.
@@ -50,7 +50,7 @@ struct RecordedRow {
 };
 
 struct BenchRecord {
-  std::string machine, commit;  // Of the newest.
+  std::string machine, commit;  // Those of the newest figures.
   std::vector<RecordedRow> rows;
 };
 
@@ -59,10 +59,10 @@ struct BenchRecord {
 BenchRecord RecordOf(const std::vector<BenchFigures>& figures,
                      const BenchRecord& earlier);
 std::string RecordJson(const BenchRecord& record);
-// DataLoss: it is no record.
+// DataLoss: it is not a record.
 absl::StatusOr<BenchRecord> ReadRecord(absl::string_view json);
 
-// Of this row of the benchmark; null: none.
+// The record of this row of the benchmark; null: none.
 const RecordedRow* FindRecorded(const BenchRecord& record,
                                 const std::string& bench,
                                 const bench::Row& row);

@@ -26,7 +26,7 @@ class BenchJob {
   std::string file() const { return folder_ + "/job.yaml"; }
   // For a run of it.
   std::string run_folder() const { return folder_ + "/run"; }
-  // Somebody may want to look: it is not removed. Returns the folder.
+  // Keeps the folder for inspection instead of removing it. Returns the folder.
   std::string Keep() { return std::exchange(folder_, ""); }
 
  private:

@@ -124,7 +124,7 @@ int BenchAgainst(const BenchJobFlags& flags) {
   return RunInScratchFolder("", flags.json, measure);
 }
 
-int BenchJob(BenchJobFlags& flags) {
+int RunBenchJob(BenchJobFlags& flags) {
   return flags.against.empty() ? BenchRuns(flags) : BenchAgainst(flags);
 }
 
@@ -192,7 +192,7 @@ Example:
           absl::StrCat("needs --against peers, and here is --against ",
                        flags->against));
     }
-    *exit_code = BenchJob(*flags);
+    *exit_code = RunBenchJob(*flags);
   });
 }
 

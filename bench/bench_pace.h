@@ -9,7 +9,7 @@ namespace ebb::tools {
 struct BenchPace {
   // A batch takes at least so long.
   absl::Duration batch_time = absl::ZeroDuration();
-  // So long nobody is disturbed first.
+  // How long the cluster is undisturbed at first.
   absl::Duration undisturbed = absl::Seconds(5);
 };
 

@@ -17,8 +17,8 @@
 #include "bench/bench_job.h"
 #include "bench/bench_machine.h"
 #include "tools/files/files.h"
-#include "tools/process/signals.h"
 #include "tools/process/most_processes.h"
+#include "tools/process/signals.h"
 #include "tools/text/console.h"
 
 namespace ebb::tools {

@@ -1,4 +1,4 @@
-// A benchmark that is a run of a cluster which somebody disturbs.
+// A benchmark that is a disturbed run of a cluster.
 #ifndef EBB_BENCH_BENCH_RUN_H_
 #define EBB_BENCH_BENCH_RUN_H_
 

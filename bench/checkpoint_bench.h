@@ -22,7 +22,7 @@ struct CheckpointOptions {
   int64_t pushed_bytes = int64_t{256} << 20;
   // Written whole under Adam.
   int64_t written_bytes = int64_t{128} << 20;
-  // Of 16 floats under Adagrad: 1 % is pushed to and written.
+  // Rows of 16 floats under Adagrad: 1 % is pushed to and written.
   int64_t table_rows = 10'000'000;
   // Restored, and pushed and pulled within the memory bound.
   int64_t large_bytes = int64_t{1} << 30;

@@ -1,7 +1,7 @@
-// `ebb bench dense`: pushes and pulls of a dense model, one worker and one
-// server on this machine, as ratios to a raw socket that moves the same bytes
-// with the same arithmetic; through shared memory CPU time is compared with one
-// process that does the same.
+// `ebb bench dense`: pushes and pulls of a dense model, between one worker and
+// one server on this machine. It compares them with a raw socket that moves the
+// same bytes with the same arithmetic. Through shared memory it compares CPU
+// time with one process that does the same.
 #ifndef EBB_BENCH_DENSE_BENCH_H_
 #define EBB_BENCH_DENSE_BENCH_H_
 
@@ -34,7 +34,7 @@ struct DenseOptions {
   Watch watch;
 };
 
-// A machine's limits, for whoever reads the rows.
+// A machine's limits, for readers of the rows.
 struct DenseLimits {
   std::string machine;
   std::string congestion_control;

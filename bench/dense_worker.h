@@ -24,16 +24,17 @@ struct DenseJobOptions {
   std::string checkpoint_every = "24h";  // At the beginning only.
 };
 // A job of one dense table of `bytes`, zeros at first, one example a batch, and
-// more examples than anybody pushes. Its partitions are as many as a job has
-// that does not say.
+// more examples than are ever pushed. It has as many partitions as a job by
+// default.
 absl::StatusOr<JobRecordPtr> DenseJob(JobId id, int64_t bytes,
                                       DenseJobOptions options = {});
 
-// Of one job on one server. Thread-compatible: one transfer at a time.
+// Works on one job on one server. Thread-compatible: one transfer at a time.
 class DenseWorker {
  public:
-  // The transport is not owned and outlives this. Of the only item, `pushed`
-  // examples were pushed by another. `heap` is the transport's, if it has one.
+  // The transport is not owned and outlives this. Another worker pushed the
+  // first `pushed` examples of the only item. `heap` is the transport's, if it
+  // has one.
   DenseWorker(rpc::Transport* transport, JobRecordPtr record,
               const Placement& placement, int64_t pushed = 0,
               std::shared_ptr<shm::SharedHeap> heap = nullptr);

@@ -20,12 +20,12 @@ namespace ebb::bench {
 
 struct GpuBenchOptions {
   models::gpu::GpuOptions gpu;
-  // Of the perceptron, from the features to the classes, and its batch.
+  // Widths of the perceptron, from the features to the classes, and its batch.
   std::vector<int64_t> layers = {4096, 4096, 4096, 1000};
   int64_t rows = 8192;
   // Pairs of each ratio, of which the median counts.
   int pairs = 9;
-  // Of one sample, about.
+  // Length of one sample, about.
   double sample_seconds = 0.2;
   Watch watch;
 };

@@ -22,7 +22,7 @@ struct GpuRowsOptions {
   std::string device = "gpu";
   std::string precision = "fp32";  // Empty: the job does not say.
   int gpu = 0;
-  // Of the perceptron, and its batch.
+  // Widths of the perceptron, and its batch.
   std::vector<int64_t> layers;
   int64_t rows = 0;
   // Steps of the run that is measured.

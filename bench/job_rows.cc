@@ -29,7 +29,7 @@ using bench::Bound;
 using bench::Row;
 using google::protobuf::Struct;
 
-constexpr char kPython[] = "/usr/bin/python3";
+constexpr char kJobPython[] = "/usr/bin/python3";
 constexpr char kDebianFashion[] = "/usr/share/datasets/fashion-mnist";
 constexpr char kSharedFashion[] = "../shared/data/fashion-mnist";
 
@@ -191,7 +191,7 @@ class JobBench {
                                      int64_t epochs) {
     const std::string log = Path(absl::StrCat(script, "-", ++runs_, ".log"));
     ProcessSpec spec = {
-        .argv = {kPython, "-B",
+        .argv = {kJobPython, "-B",
                  absl::StrCat(options_.peers, "/", script, ".py"), "--data",
                  options_.data, "--epochs", absl::StrCat(epochs)},
         .log = log};
@@ -225,10 +225,10 @@ class JobBench {
     const std::string missing =
         "PyTorch is not installed: apt-get install python3-torch "
         "libopenblas0-pthread";
-    if (!std::filesystem::exists(kPython)) return missing;
+    if (!std::filesystem::exists(kJobPython)) return missing;
     EBB_ASSIGN_OR_RETURN(
         const ProcessEnd end,
-        RunChild({.process = {.argv = {kPython, "-c", "import torch"},
+        RunChild({.process = {.argv = {kJobPython, "-c", "import torch"},
                               .log = Path("torch.log")},
                   .stop = options_.watch.stop}));
     return end.clean() ? "" : missing;

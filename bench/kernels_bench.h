@@ -16,12 +16,12 @@ namespace ebb::bench {
 
 struct KernelsBenchOptions {
   // Size of each of the five arrays; 0: four times the last-level cache, at
-  // most 1 GiB, so that nothing but memory serves them.
+  // most 1 GiB, so that they do not fit into the cache.
   int64_t array_bytes = 0;
   // Rounds; each runs everything once, and medians over the rounds count.
   // What disturbs the machine for a while then disturbs all alike.
   int rounds = 15;
-  // Of the values.
+  // Seed of the values.
   uint64_t seed = 1;
 
   // InvalidArgument for what cannot work.
@@ -34,7 +34,7 @@ struct KernelResult {
   // is going to be overwritten without having been read (write-allocate).
   int64_t bytes_per_element = 0;
   double bytes_per_second = 0;  // Median.
-  PairedRatio share_of_triad;   // Of the rounds.
+  PairedRatio share_of_triad;   // Over the rounds.
 };
 
 struct KernelsReport {

@@ -37,11 +37,12 @@ int64_t LastLevelCacheBytes();
 std::string MachineText();
 // The system's, under which all sockets of a benchmark run.
 std::string CongestionControl();
-// Of the last minute: others use the machine, too.
+// Load over the last minute: other programs use the machine, too.
 double LoadAverage();
 
 double SecondsOf(absl::FunctionRef<void()> work);
-// That a process has used so far, all threads; 0: this one. 0 where it is gone.
+// CPU time that a process has used so far, all threads; 0: this one. Returns 0
+// if it is gone.
 double CpuSeconds(pid_t process);
 
 // Bytes that memcpy copies in a second, from and to arrays of `bytes`.
@@ -56,8 +57,8 @@ double TriadBytesPerSecond();
 // Plain SGD in place: w -= rate * g.
 void PlainSgd(std::span<float> weights, std::span<const float> gradient,
               float rate);
-// Reads all: the sum of the words of `bytes`, wherever they lie; what remains
-// at the end is no word.
+// Reads all: returns the sum of the words of `bytes`, wherever they lie; an
+// incomplete word at the end is left out.
 uint32_t WordSum(std::span<const std::byte> bytes);
 
 }  // namespace ebb::bench

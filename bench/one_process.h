@@ -14,7 +14,7 @@ namespace ebb::bench {
 
 struct OneProcessRun {
   int64_t examples = 0;
-  // Of the loop alone: the data was loaded before.
+  // Time of the loop alone: the data was loaded before.
   double seconds = 0;
   double cpu_seconds = 0;
   double loss = 0;       // Mean over the examples of the last epoch.
@@ -27,10 +27,10 @@ struct OneProcessRun {
 };
 
 // Goes through the items of the job in their order, batch after batch, as one
-// worker does, with the kernels that workers and servers have: the same
+// worker does, with the kernels of workers and servers. It uses the same
 // examples, the same model on one thread (another gathers the next batches, as
-// a worker's does), the optimizer in place. Blocks. `stop`, which may be empty,
-// is asked between items: true ends it with Cancelled.
+// a worker's does), and the optimizer in place. Blocks. `stop`, which may be
+// empty, is asked between items: true ends it with Cancelled.
 absl::StatusOr<OneProcessRun> TrainInOneProcess(
     const JobRecord& record, const std::function<bool()>& stop);
 

@@ -30,14 +30,13 @@ namespace ebb::bench {
 // Thread-safe.
 class OneServer : private rpc::SchedulerHandler {
  public:
-  // Of every grant.
+  // The generation of every grant.
   static constexpr Generation kGeneration{1};
 
-  // Starts `programs`/ebb-ps, which keeps its state and log in `folder`.
-  // With `shared_memory` workers that can will use that; with `tls` it is who
-  // these files say.
-  // Blocks until it has registered. FailedPrecondition: it does not, with its
-  // last words. The transport is not owned and outlives this.
+  // Starts `programs`/ebb-ps, which keeps its state and log in `folder`. With
+  // `shared_memory` workers on this machine may use that. `tls` is the server's
+  // identity. Blocks until it has registered. FailedPrecondition: it does not,
+  // with its last words. The transport is not owned and outlives this.
   static absl::StatusOr<std::unique_ptr<OneServer>> Start(
       rpc::Transport* transport, const std::string& programs,
       const std::string& folder, bool shared_memory = false,
@@ -97,10 +96,10 @@ class OneServer : private rpc::SchedulerHandler {
   CondVar changed_;
   std::shared_ptr<rpc::ServerLink> link_ ABSL_GUARDED_BY(mu_);
   RegisterServer server_ ABSL_GUARDED_BY(mu_);
-  // The term of the last grant, and who serves in it.
+  // The term of the last grant, and the partitions served in it.
   std::map<JobId, Term> granted_ ABSL_GUARDED_BY(mu_);
   std::map<JobId, std::set<PartitionId>> served_ ABSL_GUARDED_BY(mu_);
-  // Of the first item.
+  // Durable marks of the first item.
   std::map<JobId, std::map<PartitionId, int64_t>> durable_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -11,11 +11,11 @@
 
 namespace ebb::bench {
 
-// Of at least one; the mean of the middle two where there are as many above as
-// below.
+// The median of at least one value; the mean of the middle two for an even
+// number.
 double Median(std::vector<double> values);
 
-// Of the pairs' ratios: the median, and the least and greatest.
+// The pairs' ratios: the median, and the least and greatest.
 struct PairedRatio {
   double median = 0;
   double low = 0;

@@ -12,7 +12,7 @@ namespace ebb::tools {
 // A part of the page: a benchmark.
 struct PageSection {
   std::string title;    // "Dense pushes and pulls over gRPC".
-  std::string command;  // That measured it.
+  std::string command;  // The command that measured it.
   std::string limit;    // What it is compared with.
   BenchFigures figures;
 };

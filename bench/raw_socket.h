@@ -1,5 +1,5 @@
-// A worker and a server that speak nothing but the values' bytes, over one TCP
-// connection of loopback: what no parameter server over TCP can beat by much.
+// A worker and a server that exchange only the values' bytes, over one TCP
+// connection of loopback: a parameter server over TCP cannot beat it by much.
 // The server is a process of its own, as a parameter server is.
 //
 //   EBB_ASSIGN_OR_RETURN(auto raw, RawSocket::Start());

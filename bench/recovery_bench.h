@@ -56,9 +56,9 @@ struct LossFigures {
 };
 
 struct RecoveryBenchOptions {
-  int kills = 20;  // Of each kind.
+  int kills = 20;  // Losses of each kind of daemon.
   BenchPace pace = {.batch_time = absl::Milliseconds(10)};
-  uint64_t seed = 1;  // Of the pauses.
+  uint64_t seed = 1;  // Seed of the pauses.
   // Told of each loss that was made up for.
   std::function<void(const std::string&)> say;
 };
@@ -82,7 +82,7 @@ class RecoveryBench final : public Disturbance {
  private:
   enum class Phase { kStart, kUndisturbed, kPause, kLost, kDone };
 
-  // Everybody is there and works, as the scheduler said after `since`.
+  // All daemons are there and work, as the scheduler said after `since`.
   bool Whole(const RunMoment& moment, absl::Time since) const;
   void BeginKind(const RunMoment& moment);
   void EndKind(const RunMoment& moment);

@@ -13,8 +13,8 @@
 
 namespace ebb::tools {
 
-// One run that nobody disturbs: it waits until every worker works, then for
-// `warm_up`, and is measured for `length`. Not thread-safe.
+// One undisturbed run: it waits until every worker works, then for `warm_up`,
+// and is measured for `length`. Not thread-safe.
 class ScalingPoint final : public Disturbance {
  public:
   struct Options {
@@ -33,14 +33,14 @@ class ScalingPoint final : public Disturbance {
 
   // Examples per second; 0: it did not come so far.
   double rate() const { return rate_; }
-  // Of values, pulled and pushed, per second.
+  // Bytes of values, pulled and pushed, per second.
   double bytes_per_second() const { return bytes_per_second_; }
-  // How much of this machine's processors was used meanwhile, by anybody.
+  // The used share of this machine's processors meanwhile, by all processes.
   double busy() const { return busy_; }
 
  private:
   enum class Phase { kStart, kWarmUp, kMeasuring, kDone };
-  // Of all processors since the system started.
+  // Times of all processors since the system started.
   struct Ticks {
     int64_t all = 0;
     int64_t idle = 0;

@@ -34,8 +34,8 @@ struct SparseRowsBenchOptions {
 };
 
 struct SparseRowsReport {
-  std::vector<Row> rows;  // Of the table that is printed.
-  // Of a table, the longest push while it was filled: growing is in it.
+  std::vector<Row> rows;  // Rows of the table that is printed.
+  // The longest push while a table was filled, which includes growing.
   double longest_push_seconds = 0;
   // Under the lock: the longest, of all tables.
   double base_cut_seconds = 0;

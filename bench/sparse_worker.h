@@ -22,8 +22,9 @@
 namespace ebb::bench {
 
 // A job of one sparse table under Adagrad and nothing else, zeros at first, one
-// example a batch, and more examples than anybody pushes. Its partitions are as
-// many as a job has that does not say; each has a version every so often.
+// example a batch, and more examples than are ever pushed. It has as many
+// partitions as a job by default; each stores a version every
+// `checkpoint_every`.
 absl::StatusOr<JobRecordPtr> SparseJob(
     JobId id, int64_t width, const std::string& checkpoint_every = "24h");
 
@@ -35,7 +36,7 @@ struct RowMessage {
   client::ComputeResult push;
 };
 
-// Of one job on one server. Rows are named by number (RowSampler::KeyOf).
+// Works on one job on one server. Rows are named by number (RowSampler::KeyOf).
 // Thread-compatible: one call at a time.
 class SparseWorker {
  public:
@@ -46,9 +47,9 @@ class SparseWorker {
                const Placement& placement, int64_t most_rows, uint64_t seed,
                std::shared_ptr<shm::SharedHeap> heap = nullptr);
 
-  // Of distinct rows, without a push or a pull.
+  // Makes a message of distinct rows, without a push or a pull.
   RowMessage MessageOf(std::span<const uint64_t> ids) const;
-  // Of so many rows that the sampler draws.
+  // Makes a message of so many rows that the sampler draws.
   RowMessage DrawMessage(RowSampler* sampler, int64_t rows) const;
   // The first rows of every gradient.
   std::span<const float> Gradient(int64_t rows) const;

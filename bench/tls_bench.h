@@ -24,8 +24,8 @@ struct TlsReport {
 // What is required of a model of so many bytes; none: nothing.
 std::optional<Bound> TlsCpuBound(int64_t bytes);
 
-// Of the options `shared_memory` does not count. Blocks. Every result is
-// verified: Internal when one is wrong. Cancelled: it was stopped.
+// It ignores the option `shared_memory`. Blocks. Every result is verified:
+// Internal when one is wrong. Cancelled: it was stopped.
 absl::StatusOr<TlsReport> MeasureTls(const DenseOptions& options);
 
 std::string TlsText(const TlsReport& report);

@@ -18,7 +18,7 @@ enum class Direction {
 
 struct Transfer {
   Direction direction = Direction::kPush;
-  int64_t bytes = 0;  // Of the model: a multiple of 4.
+  int64_t bytes = 0;  // Size of the model: a multiple of 4.
   int64_t operations = 1;
   // Outstanding at the caller.
   int in_flight = 1;
@@ -33,7 +33,7 @@ struct TransferSample {
   double seconds = 0;
   double worker_cpu_seconds = 0;
   double server_cpu_seconds = 0;
-  // Of pushes: until each was acknowledged. Empty: not measured.
+  // For pushes: until each was acknowledged. Empty: not measured.
   std::vector<double> latencies;
 
   double cpu_seconds() const { return worker_cpu_seconds + server_cpu_seconds; }

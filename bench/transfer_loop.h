@@ -34,18 +34,18 @@ absl::StatusOr<JobRecordPtr> EndlessJob(JobId id, JobRecord record);
 // heap if it shares memory and the system has room for one.
 rpc::TransportOptions WorkerNetwork(bool shared_memory);
 
-// Of one job on one server. Thread-compatible: one call at a time.
+// Works on one job on one server. Thread-compatible: one call at a time.
 class TransferLoop {
  public:
-  // The transport is not owned and outlives this. Of the only item, `pushed`
-  // examples were pushed by another.
+  // The transport is not owned and outlives this. Another worker pushed the
+  // first `pushed` examples of the only item.
   TransferLoop(rpc::Transport* transport, JobRecordPtr record,
                const Placement& placement, int64_t pushed = 0);
   ~TransferLoop();
 
-  // What follows is called by whatever thread has an answer, as the core of a
-  // client is: the thread that waits would be a third one on two cores. Each is
-  // called by one thread at a time, and calls nothing of this.
+  // A thread with an answer calls the functions below, as with the core of a
+  // client: the waiting thread would be a third one on two cores. Each is
+  // called by one thread at a time, and does not call this.
 
   // What the push with this number, from 0, carries but for its ledger, which
   // is set here; may be the same again and again.
@@ -63,8 +63,8 @@ class TransferLoop {
   absl::Status Pull(int64_t operations, int in_flight, RowsOf rows_of,
                     OnPulled on_pulled);
 
-  // Of pushes with nothing else in flight, since the last call: seconds until
-  // each was acknowledged.
+  // Latencies of pushes with nothing else in flight, since the last call:
+  // seconds until each was acknowledged.
   std::vector<double> TakeLatencies();
 
   const JobRecord& record() const { return *record_; }
@@ -101,7 +101,7 @@ class TransferLoop {
   // Takes those that are there, in their order, and begins as many.
   void SendPullsLocked(client::ClientActions* out)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Of those that were taken, unless another thread is at it.
+  // Reports the pulls that were taken, unless another thread does so.
   void TellPulled();
   // For what is missing of the pull.
   void AskLocked(client::Puller* puller, client::ClientActions* out)

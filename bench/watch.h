@@ -1,4 +1,4 @@
-// Who follows a measurement, and may end it.
+// The observer of a measurement, which may end it.
 #ifndef EBB_BENCH_WATCH_H_
 #define EBB_BENCH_WATCH_H_
 

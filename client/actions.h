@@ -1,4 +1,4 @@
-// What the client's core asks of its shell, and how it is set up.
+// The actions that the client's core asks of its shell, and the core's options.
 #ifndef EBB_CLIENT_ACTIONS_H_
 #define EBB_CLIENT_ACTIONS_H_
 
@@ -18,8 +18,9 @@
 
 namespace ebb::client {
 
-// How long a call may take that moves so many bytes: one of a large partition
-// takes longer than `timeout` on a slow network, and would never be answered.
+// Returns how long a call may take that moves this many bytes. On a slow
+// network a call with a large partition takes longer than `timeout`, and would
+// never be answered.
 inline absl::Duration TimeFor(int64_t bytes, absl::Duration timeout) {
   constexpr int64_t kSlowestRate = int64_t{4} << 20;  // Bytes a second.
   return std::max(timeout, absl::Seconds(bytes / kSlowestRate));
@@ -42,18 +43,19 @@ struct ClientOptions {
   // Values of one pull at most, but for a partition that has more by itself; a
   // server with more is asked several times. Less than any message may have.
   int64_t pull_bytes = int64_t{32} << 20;
-  // Values on their way to one server at most, but for a single push; what is
-  // beyond waits here, so that a slow server holds this worker back instead of
-  // being filled. At least twice push_bytes, or each push waits for the answer
-  // to the one before.
+  // Most bytes of values on their way to one server, except for a single push.
+  // More wait here, so that a slow server holds this worker back instead of
+  // being filled. Give at least twice push_bytes, or each push waits for the
+  // answer to the one before.
   int64_t push_window_bytes = int64_t{16} << 20;
   // Memory for values and gradients of a job, the computer's data and the
   // program; a job that needs more gets fewer batches in flight and no
   // prefetch, and is refused if that is not enough. 0: no bound.
   int64_t memory_bytes = 0;
-  // Batches computed from the values of one pull, at most, where pulls take
-  // much longer than batches (client/pipeline_depth.h): in ASP without bounds
-  // on staleness or memory, for models of which so many fit into a window.
+  // Most batches computed from the values of one pull, if pulls take much
+  // longer than batches (client/pipeline_depth.h). It applies in ASP without
+  // bounds on staleness or memory, to models of which this many fit into a
+  // window.
   int32_t batches_per_pull = 1;
   // Whether the next pull overlaps with computing; costs one update of
   // staleness.
@@ -66,7 +68,7 @@ struct ClientOptions {
   // (TimeFor).
   absl::Duration push_timeout = absl::Seconds(10);
   absl::Duration pull_timeout = absl::Seconds(10);
-  // A waiting worker repeats its clock so often.
+  // How often a waiting worker repeats its clock.
   absl::Duration clock_interval = absl::Milliseconds(100);
 };
 
@@ -106,8 +108,8 @@ struct PulledValues {
   // the values within a generation.
   std::vector<Term> terms;
   std::vector<int64_t> updates;
-  // Where the job has sparse tables: which rows were asked for, and by
-  // partition what was answered (PullSegment::rows).
+  // With sparse tables: the requested rows, and by partition the answer
+  // (PullSegment::rows).
   BatchRowsPtr rows;
   std::vector<std::vector<Payload>> row_values;
 };
@@ -133,7 +135,7 @@ struct ComputeTask {
   double rate_factor = 1;  // As in RollbackRecord.
 };
 
-// What the job's filter made of a partition's part of a gradient.
+// A partition's part of a gradient after the job's filter.
 struct FilteredGradient {
   Encoding encoding = Encoding::kFloat32;
   Payload bytes;
@@ -145,8 +147,8 @@ struct ComputeResult {
   // Given up before anything was known; the rest holds not. No failure.
   bool cancelled = false;
   Payload gradient;  // float32 sums, the whole flat vector; or empty.
-  // What is pushed of it, by partition; empty: the gradient as it is. A
-  // partition without a value takes no part in the batch.
+  // The push by partition; empty: the gradient as it is. A partition without a
+  // value takes no part in the batch.
   std::vector<std::optional<FilteredGradient>> filtered;
   // The filter or the algorithm keeps a part of it for the item's next batch.
   bool leaves = false;

@@ -54,8 +54,8 @@ struct ClientShellOptions {
   // failure up to the longest, less a random part of up to half.
   absl::Duration first_pause = absl::Milliseconds(20);
   absl::Duration longest_pause = absl::Seconds(2);
-  // A connection to a server that nothing used for so long is closed, and the
-  // one unused longest where there are more than this.
+  // A connection to a server that was unused for this long is closed. So is the
+  // one unused longest, if there are more than most_channels.
   absl::Duration channel_idle = absl::Seconds(30);
   size_t most_channels = 1024;
   // Makes the local rules of jobs whose algorithm has one. Absent: only those
@@ -118,7 +118,7 @@ class ClientShell {
   };
 
   // Gives the core one event, `handle(core, now, actions)`, then carries out
-  // what is in the queue unless another thread is at it.
+  // the queue, unless another thread does so.
   template <typename Handle>
   void Step(Handle handle);
   void QueueLocked(ClientActions actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -131,7 +131,8 @@ class ClientShell {
   void Do(FindRows action);
   void Do(Expect action);
   void Assign(Task task);
-  // The way to a server; made if there is none. By the carrying thread only.
+  // Returns the connection to a server; makes it if there is none. For the
+  // carrying thread only.
   std::shared_ptr<rpc::PsChannel> ChannelTo(const std::string& address);
 
   void OnMessage(int64_t connection, SchedulerToWorker message);
@@ -140,7 +141,7 @@ class ClientShell {
   void Work();        // The computing thread.
   void WorkOnRows();  // The one that finds rows.
   void KeepTime();    // The other one.
-  // As the job's algorithm and filter have it.
+  // Computes a batch, and applies the job's algorithm and filter.
   ComputeResult ComputeBatch(const ComputeTask& task);
   void Connect();
   void SweepChannelsLocked(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -21,8 +21,8 @@ class Computation {
     JobId job;
     Generation generation;
     LeasedItems::Run run;
-    // Where what is pushed with it begins, from which values that was computed
-    // first, and whether it is pushed with this batch.
+    // The begin of the push to which the batch belongs; the values from which
+    // the push was computed first; whether the push ends with this batch.
     int64_t push_begin = 0;
     PulledValuesPtr values;
     bool push = true;
@@ -35,14 +35,14 @@ class Computation {
 
   // Only when not busy.
   void Begin(Batch batch) { batch_ = std::move(batch); }
-  // Nothing is under way any more; returns the batch that was, if one was.
+  // The computation has ended; returns its batch, if there was one.
   std::optional<Batch> End() { return std::exchange(batch_, std::nullopt); }
   // The batch was computed to its end: it counts.
   void Count(const Batch& batch, absl::Time now);
   // The batch under way; null: none, or one of another job or generation.
   const Batch* Of(JobId job, Generation generation) const;
 
-  // A batch is under way that waited for no load: what is loaded now waits for
+  // A batch is under way that did not wait for a load: present loads wait for
   // it.
   bool BeforeLoads() const { return batch_.has_value() && !batch_->after_load; }
 

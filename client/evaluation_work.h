@@ -68,7 +68,7 @@ class EvaluationWork {
   static bool IsSparse(const Pending& pending) {
     return pending.lease.record->plan.trained_tables() > 0;
   }
-  // What to pull for the part that `rows` names; null: for all.
+  // The pull for the part that `rows` names; null: for all.
   static PullSpec SpecFor(const EvaluationLease& lease, BatchRowsPtr rows);
   // The rows of the next part are found, or asked for.
   void FindNext(ClientActions* out);

@@ -1,12 +1,12 @@
-// What a job's filter of pushes makes of a batch's gradient, before the client
+// Applies a job's filter of pushes to a batch's gradient, before the client
 // sends it.
 //
-// Filters that leave values out (threshold, top-k) keep what is left for the
-// item's next batch, per partition, and send all with the item's last. What is
-// left after a batch is known by where in the item that is: a partition that
-// steps back goes on with what was left over there. Where that is not known
-// (any more), with nothing: then a part of the effect of examples that are
-// counted is lost, but none is there twice.
+// Filters that leave values out (threshold, top-k) keep the rest for the item's
+// next batch, per partition, and send all with the item's last. The rest after
+// a batch is known by its place in the item: a partition that steps back goes
+// on with the rest from there. If that is not known (any more), it starts
+// without a rest. Then a part of the effect of counted examples is lost, but
+// none is there twice.
 //
 //   left over at `begin` + gradient of [begin, end) = sent + left over at `end`
 #ifndef EBB_CLIENT_GRADIENT_FILTER_H_

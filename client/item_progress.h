@@ -66,7 +66,7 @@ class ItemProgress {
     const int64_t there = std::clamp<int64_t>(mark, 0, size_);
     positions_[p.value()] = {there, there};
   }
-  // A broken stream or a new term: what was sent may be lost.
+  // A broken stream or a new term: pushes that were sent may be lost.
   void StepBack(PartitionId p) {
     positions_[p.value()].sent = positions_[p.value()].mark;
   }

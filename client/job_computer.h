@@ -20,7 +20,7 @@ class JobComputer {
  public:
   virtual ~JobComputer() = default;
 
-  // Opens the job's data and builds its model. An error is told to the
+  // Opens the job's data and builds its model. The core reports an error to the
   // scheduler, which gives the job's items to others; a later lease tries
   // again.
   virtual absl::Status Prepare(const JobRecordPtr& record) = 0;

@@ -1,14 +1,14 @@
-// What a worker does for one job: pulls values, has batches computed, pushes
-// their sums, and takes each server's verdict.
+// A worker's part in one job: pulls values, has batches computed, pushes their
+// sums, and takes each server's verdict.
 //
 //   lease ──> prepare ──> pull ──> compute ──> push ──> acknowledged ──> done
 //               (once)     ^  └── the next pull overlaps ──┘   |
 //                          └──── a refusal steps back ─────────┘
 //
-// It decides with parts of its own: which items are held (leased_items.h),
-// where the partitions are (routes.h), what is being pulled (puller.h) and
-// pushed (pusher.h). After any event, and whenever another job's or an
-// evaluation's computation ended, Advance() does what can be done next.
+// Its parts decide: which items are held (leased_items.h), where the partitions
+// are (routes.h), what to pull (puller.h) and to push (pusher.h). After any
+// event, and after another job's or an evaluation's computation ended,
+// Advance() does all that is possible next.
 //
 // Thread-compatible.
 #ifndef EBB_CLIENT_JOB_WORK_H_
@@ -92,7 +92,7 @@ class JobWork {
   }
 
   // --- Going on --------------------------------------------------------------
-  // Pushes what was computed, and whatever can be done next.
+  // Pushes computed batches, and does all that is possible next.
   void Advance(absl::Time now, ClientActions* out);
   // Renews the leases and repeats the clock where that is due.
   void OnTick(absl::Time now, ClientActions* out);
@@ -114,7 +114,7 @@ class JobWork {
     return preparing_ || load_again_ < absl::InfiniteFuture();
   }
   bool ready() const { return ready_; }
-  // What may be under way, by the memory there is.
+  // The limits on work under way that follow from the memory.
   JobLimits limits() const;
   // Values were pulled, or are being pulled, for a batch.
   bool holds_values() const {
@@ -123,7 +123,8 @@ class JobWork {
   Routes* routes() { return &routes_; }
   WorkerStamp stamp() const;
   void AskForPlacement(absl::Time now, ClientActions* out);
-  // The stream to the server broke: what was pushed on it may be lost too.
+  // The stream to the server broke: pushes that were sent on it may be lost,
+  // too.
   void BreakServer(ServerId server, const CallFailure& why, absl::Time now,
                    ClientActions* out);
   // It had no room for a call.
@@ -132,7 +133,7 @@ class JobWork {
   // --- Servers that it does not reach (job_work_reach.cc) -------------------
   // Those that have not answered for a while, and why.
   std::vector<PeerTrouble> Unreached(absl::Time now) const;
-  // What the scheduler was told of them is forgotten with its session.
+  // Reports to the scheduler end with its session.
   void ForgetTold() { told_unreached_.clear(); }
   // The scheduler hears no more of them from this worker, which forgets the
   // job.
@@ -163,11 +164,11 @@ class JobWork {
   void Proceed(absl::Time now, ClientActions* out);
   // Values for the next batch.
   void MaybePull(absl::Time now, ClientActions* out);
-  // What it is to be computed from: of a round, and where the job has sparse
-  // tables, with its rows.
+  // The values from which it computes next: those of a round, and with sparse
+  // tables with its rows.
   struct Wanted {
     int64_t round = -1;
-    std::optional<FindRows> batch;  // Nothing: it pulls no rows.
+    std::optional<FindRows> batch;  // Absent: it pulls no rows.
   };
   Wanted WantedFor(const LeasedItem* held, int64_t begin) const;
   static bool Serves(const PulledValues& values, const Wanted& wanted);
@@ -176,7 +177,7 @@ class JobWork {
   void EndClosedRound(ClientActions* out);
   void EndPullOfOtherGeneration(absl::Time now, ClientActions* out);
   void EndInvalidPull(ClientActions* out);
-  // What was pulled for a lease, or in a view, is nothing to the next.
+  // Values pulled for a lease, or in a view, are not valid in the next.
   void ForgetPulled();
   // Tells the computer which values the next batch will be computed from.
   void TellNext(ClientActions* out);
@@ -191,13 +192,12 @@ class JobWork {
   // server is awaited.
   bool StartBatches(absl::Time now, ClientActions* out);
   bool Reachable(const LeasedItem& held, int64_t begin, absl::Time now) const;
-  // Computes the next batch of what is pushed from `begin` on.
+  // Computes the next batch of the push that begins at `begin`.
   void Compute(const LeasedItem& held, int64_t begin, absl::Time now,
                ClientActions* out);
-  // Where what is pushed from `begin` on ends: before what is to be skipped.
+  // Returns where the push from `begin` on ends: before a range to skip.
   int64_t PushEnd(const LeasedItem& held, int64_t begin) const;
-  // Whether the batch at `from` goes on from what is computed from the last
-  // pull.
+  // Whether the batch at `from` continues those computed from the last pull.
   bool GoesOnAt(ItemId item, int64_t from) const;
   // A batch is computed from them.
   void Used(const PulledValuesPtr& values);
@@ -216,8 +216,8 @@ class JobWork {
   bool CanKeep(const LeasedItem& held, PartitionId p, int64_t begin) const;
   // Keeps the batch for the partitions that are away.
   void Keep(LeasedItem* held, const Pusher::Order& batch, ClientActions* out);
-  // Pushes what is kept to servers that answer; or to all that it can be tried
-  // with, where nothing else would find out whether they do again.
+  // Pushes the kept shares to servers that answer; with `try_all` also to the
+  // others, if only this shows whether they answer again.
   void SendShares(bool try_all, absl::Time now);
   void SendShares(LeasedItem* held, bool try_all, absl::Time now);
   void ShareJudged(const Pusher::Push& push, const PushReply& reply,
@@ -230,7 +230,7 @@ class JobWork {
 
   // A server's verdicts.
   //
-  // Leaves of the push what is to be sent again.
+  // Leaves in the push the part to be sent again.
   void Judge(Pusher::Push* push, const PushReply& reply, absl::Time now,
              ClientActions* out);
   // How the verdict ends the item's lease; nothing: it does not.
@@ -238,16 +238,16 @@ class JobWork {
                                        Term term,
                                        const PushSegmentReply& answer,
                                        absl::Time now, ClientActions* out);
-  // The server answers: if it was away, what was pulled may be as old as that.
+  // The server answers. If it was away, pulled values may be too old.
   void ForgetOldValues(ServerId server);
-  // What is under way to the server is lost: its partitions step back.
+  // Pushes under way to the server are lost: its partitions step back.
   void StepBackServer(ServerId server);
   // The pushes to the server are kept until they are answered. A worker that is
   // leaving does not wait for room.
   bool SendsAgain(ServerId server) const {
     return routes_.server(server).short_of_room && !worker_->draining;
   }
-  // The server had no room for what is left of the push.
+  // The server had no room for the rest of the push.
   void SendAgain(const PushId& id, Pusher::Push left);
   // Drops what it holds of the generation before.
   void GoOver(Generation generation, ClientActions* out);

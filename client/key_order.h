@@ -45,8 +45,9 @@ class KeyOrder {
 
   // Floats of all trained tables together.
   int64_t Floats(const JobPlan& plan) const;
-  // What was pulled: of each table in turn the matrix (size(), width). `rows`
-  // has Floats() floats. Internal: the values are not of these keys.
+  // Assembles the pulled rows: for each table in turn the matrix (size(),
+  // width). `rows` has Floats() floats. Internal: the values are not of these
+  // keys.
   absl::Status Assemble(const JobPlan& plan, const PulledValues& values,
                         std::span<float> rows) const;
   // ComputeResult::rows of sums in the same order, float32.

@@ -26,7 +26,7 @@ struct LeasedItem {
   ItemProgress progress;
   std::vector<SkippedRange> skipped;
   LocalShares shares;
-  // A part of what was computed waits for the item's next batch.
+  // A part of the computed gradient waits for the item's next batch.
   bool left_over = false;
 
   // Where the next batch for the partition begins, sent or kept; and the next
@@ -80,14 +80,13 @@ class LeasedItems {
   // The first item with something left to compute, where its next batch begins
   // in *begin; null: there is none.
   LeasedItem* Next(int64_t* begin);
-  // As Next, as if `computed` (null: nothing), from what is next in its item
-  // on, were pushed already.
+  // As Next, as if `computed` (null: no run) were pushed already.
   const LeasedItem* NextAfter(const Run* computed, int64_t* begin) const;
 
   // Batches that are kept in shares, of all items.
   int64_t KeptBatches(const JobPlan& plan) const;
 
-  // What was sent to the partition may be lost.
+  // Pushes to the partition may be lost.
   void StepBack(PartitionId partition);
 
   // --- Renewal ---------------------------------------------------------------

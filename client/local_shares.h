@@ -44,8 +44,8 @@ class LocalShares {
   void Drop(PartitionId p) { shares_.erase(p); }
   void Clear() { shares_.clear(); }
 
-  // Where the next batch for the partition begins, if what was sent to it ends
-  // at `sent`.
+  // Where the next batch for the partition begins, if the sent pushes end at
+  // `sent`.
   int64_t Next(PartitionId p, int64_t sent) const {
     const LocalShare* share = shares_.empty() ? nullptr : Find(p);
     return share != nullptr && share->begin == sent ? share->end : sent;

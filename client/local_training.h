@@ -1,7 +1,7 @@
-// What a worker does with the batches of a push before it is pushed, where the
-// job's algorithm has a local rule (algorithms): which values a batch is
-// computed from, and the sums of a run of batches. Where the job has sparse
-// tables a run has the rows of all its batches (run_rows.h).
+// The worker's work on the batches of a push, if the job's algorithm has a
+// local rule (algorithms): the values from which a batch is computed,
+// and the sums of a run of batches. With sparse tables a run has the rows of
+// all its batches (run_rows.h).
 //
 //   EBB_ASSIGN_OR_RETURN(ComputeTask local, training.Begin(task));
 //   ComputeResult result = computer->Compute(local);
@@ -62,14 +62,14 @@ class LocalTraining {
   // values are not of this model. Else the maker's errors.
   absl::StatusOr<ComputeTask> Begin(const ComputeTask& task);
 
-  // `result` has the batch's sums; it gets those of the run, and what is to be
-  // pushed for it, if the task says that it ends, and else nothing. Where the
-  // run has more rows than a push may have, or what is to be pushed is not
-  // finite, it gets an error. Goes through all of it: not under a lock.
+  // `result` has the batch's sums, and gets those of the run. If the task says
+  // that the push ends, it gets the push, too. Error: the run has more rows
+  // than a push may have, or the push is not finite. Goes through all values:
+  // do not call it under a lock.
   void End(const ComputeTask& task, ComputeResult* result);
 
  private:
-  // An item of which batches are computed, or were until another took over.
+  // An item whose batches are computed here, until another takes over.
   struct Item {
     JobId job;
     Generation generation;
@@ -88,10 +88,10 @@ class LocalTraining {
     double loss_sum = 0;
   };
 
-  // Nothing is gathered of the item yet.
+  // No batch of the item is gathered yet.
   static void BeginRun(Item* item);
-  // The two steps of End: the batch's sums go to the run's, and what is to be
-  // pushed for these, if it ends, into `result`.
+  // The two steps of End: adds the batch's sums to the run's, and puts the
+  // push, if it ends, into `result`.
   static absl::Status Gather(const ComputeTask& task, Item* item,
                              const ComputeResult& result);
   static absl::Status EndRun(const ComputeTask& task, Item* item,

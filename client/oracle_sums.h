@@ -1,4 +1,4 @@
-// What the examples of a batch add to the job's integer oracle table.
+// The contribution of a batch's examples to the job's integer oracle table.
 #ifndef EBB_CLIENT_ORACLE_SUMS_H_
 #define EBB_CLIENT_ORACLE_SUMS_H_
 

@@ -1,11 +1,11 @@
 // How many batches a worker computes from the values of one pull, by what pulls
 // and batches take.
 //
-// The next pull is under way while a batch is computed. Where it takes much
-// longer than that, as between regions, the worker would wait for most of the
-// time; instead it computes the next batches from the values that it has, as
-// many as end before the pull does. What that costs is staleness, so it begins
-// only where more than half of the time would be lost.
+// The next pull is under way while a batch is computed. If the pull takes much
+// longer, as between regions, the worker would wait for most of the time.
+// Instead it computes the next batches from the values that it has, as many as
+// end before the pull does. The cost is staleness, so it does so only if more
+// than half of the time would be lost.
 //
 // Thread-compatible.
 #ifndef EBB_CLIENT_PIPELINE_DEPTH_H_
@@ -22,7 +22,7 @@ namespace ebb::client {
 
 class PipelineDepth {
  public:
-  // At most so many batches from one pull; 1: always one.
+  // `most`: batches from one pull; 1: always one.
   explicit PipelineDepth(int32_t most) : most_(std::max(most, 1)) {}
 
   void Pulled(absl::Duration took) { pulls_.Add(took); }

@@ -23,7 +23,7 @@
 
 namespace ebb::client {
 
-// What is pulled, and in whose name.
+// A pull: its values, and the name under which it is made.
 struct PullSpec {
   JobId job;
   Generation generation;
@@ -64,7 +64,7 @@ class Puller {
   }
   // Earlier pulled rows of the partition are too old.
   void DropRows(PartitionId partition) { cache_.Drop(partition); }
-  // What is still to be asked for is for an earlier batch than was thought.
+  // The rest of the pull is for an earlier batch than was thought.
   void LowerTarget(int64_t clock) {
     spec_.target_clock = std::min(spec_.target_clock, clock);
   }
@@ -80,8 +80,8 @@ class Puller {
   // In state kNotInView: as the server says.
   int64_t view_clock() const { return view_clock_; }
 
-  // Sends what is missing to servers that have no request of ours under way.
-  // `next_request` is advanced for each.
+  // Sends requests for missing values to servers without a request of ours
+  // under way. `next_request` is advanced for each.
   void Pump(Routes* routes, const WorkerStamp& stamp,
             const ClientOptions& options, absl::Time now, int64_t* next_request,
             ClientActions* out);
@@ -94,7 +94,7 @@ class Puller {
   PulledValuesPtr TakeValues();
 
  private:
-  // What is missing of the partition is taken from the pull before, if that is
+  // Takes missing values of the partition from the pull before, if that is
   // possible.
   bool GoOn(PartitionId p);
   // Whether the pull before, of the same generation, is at hand.
@@ -109,7 +109,8 @@ class Puller {
   bool UsesCache() const {
     return cache_.on() && spec_.rows != nullptr && spec_.snapshot == 0;
   }
-  // What is still wanted of the rows; whether nothing is of the partition.
+  // Finds the rows that are still missing; returns whether there are none in
+  // the partition.
   bool FindRows(PartitionId p, Term term);
   // As HaveRows, with those that were there.
   bool CompleteRows(const PullSegment& segment, int64_t clock,
@@ -118,7 +119,8 @@ class Puller {
   // partition.
   int64_t BytesOf(PartitionId p) const;
   void HaveLast(PartitionId p);
-  // What a server need not send again of the partition, served in the term.
+  // The values that a server need not send again, of the partition served in
+  // the term.
   std::optional<int64_t> KnownUpdates(PartitionId p, Term term) const;
 
   const int32_t partitions_;
@@ -136,8 +138,8 @@ class Puller {
   int32_t missing_ = 0;
   std::map<ServerId, int64_t> under_way_;  // The number of the request.
   RowCache cache_;
-  // By partition, where rows are looked for: what was there, and the number of
-  // the request that asks for the rest.
+  // By partition, while rows are looked for: the rows that were there, and the
+  // number of the request for the rest.
   struct Found {
     int64_t request = -1;
     CachedRows rows;

@@ -63,7 +63,7 @@ class Pusher {
   using Wanted =
       absl::FunctionRef<bool(const PushRequest&, const PushSegment&)>;
 
-  // What is pushed, in whose name.
+  // A batch to push, and the name under which it is pushed.
   struct Order {
     const JobRecord& record;
     Generation generation;
@@ -92,7 +92,7 @@ class Pusher {
   void SendShares(const Order& order, std::vector<PushSegment> shares,
                   LeasedItem* held, Routes* routes);
 
-  // Sends what has room in a window, to servers that may be tried now.
+  // Sends pushes that have room in a window, to servers that may be tried now.
   void Pump(const Routes& routes, absl::Time now, ClientActions* out);
 
   // The push is answered: it is on its way no more, and its caller settles its
@@ -106,7 +106,7 @@ class Pusher {
   void SendAgain(const PushId& id, Push refused, const WorkerStamp& stamp,
                  Wanted wanted, Routes* routes);
 
-  // Gives up what is on its way to the server: settled as refused.
+  // Gives up the pushes on their way to the server: settles them as refused.
   void GiveUp(ServerId server);
   // Forgets everything, as of another generation.
   void Clear();
@@ -119,7 +119,7 @@ class Pusher {
   void set_clock(int64_t clock) { clock_ = clock; }
 
  private:
-  // What is for one server.
+  // The pushes to one server.
   struct Window {
     int64_t bytes = 0;  // Sent and not answered.
     std::deque<SendPush> waiting;
@@ -133,7 +133,7 @@ class Pusher {
 
   const int64_t push_bytes_;
   const int64_t window_bytes_;
-  // With those that wait.
+  // Includes those that wait.
   std::map<PushId, Push> under_way_;
   std::map<ServerId, Window> windows_;
   std::list<BatchPtr> batches_;

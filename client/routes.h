@@ -31,7 +31,7 @@ class Routes {
     // Numbers this worker's pushes to this life of the server.
     int64_t incarnation = 0;
     int64_t next_sequence = 0;
-    // It answered what was asked last, or is another life since.
+    // It answered the last request, or is in another life since.
     bool answers = true;
     // Else: since when not, and what the last call ended with.
     absl::Time broken_since;
@@ -43,8 +43,8 @@ class Routes {
     // Answered pulls say little about pushes, which are larger.
     absl::Time push_failed_at = absl::InfiniteFuture();
     bool pushes_fail = false;
-    // A question after the first failure was answered: what was asked before
-    // may be slow, and the server is there.
+    // A question after the first failure was answered: earlier requests may be
+    // slow, and the server is there.
     bool answered_question = false;
     // After a failure nothing is sent before this.
     absl::Time retry_at = absl::InfinitePast();
@@ -54,17 +54,17 @@ class Routes {
     // In this life it had no room for a push: they are kept until answered.
     bool short_of_room = false;
   };
-  // What a placement changed.
+  // The changes that a placement made.
   struct Changes {
     std::vector<PartitionId> partitions;  // Under another term now.
-    std::vector<ServerId> servers;        // In another life now.
+    std::vector<ServerId> servers;  // Servers that are in another life now.
   };
 
   // `first_incarnation` is above all that this worker ever used for the job.
   explicit Routes(int32_t partitions, int64_t first_incarnation = 0)
       : first_incarnation_(first_incarnation), routes_(partitions) {}
 
-  // Takes over what is newer than what is known.
+  // Takes over the newer parts of a placement.
   Changes Update(const Placement& placement);
 
   // Stops using a partition's route until a newer one comes.
@@ -97,7 +97,8 @@ class Routes {
   void LacksRoom(ServerId id, absl::Time now);
   // It was a push; no other is on its way.
   void ShortOfRoom(ServerId id) { servers_.at(id).short_of_room = true; }
-  // Before Broke. What fails `push_lasts` after the first began after it.
+  // Call it before Broke. A call that fails more than `push_lasts` after the
+  // first failure began after it.
   void PushFailed(ServerId id, absl::Duration push_lasts, absl::Time now);
   void PushAnswered(ServerId id) {
     servers_.at(id).push_failed_at = absl::InfiniteFuture();
@@ -105,9 +106,9 @@ class Routes {
   }
   // It took a push.
   void HadRoom(ServerId id) { servers_.at(id).refusals = 0; }
-  // Nothing reaches it: try again later, with back-off. `urgent`: something
-  // waits for it. What fails `call_lasts` after the first failure began after
-  // it.
+  // The server cannot be reached: try again later, with back-off. `urgent`:
+  // something waits for it. A call that fails more than `call_lasts` after the
+  // first failure began after it.
   void Broke(ServerId id, const CallFailure& why, bool urgent,
              absl::Duration call_lasts, absl::Time now);
   void Answered(ServerId id) {
@@ -127,7 +128,7 @@ class Routes {
   }
 
  private:
-  // After so many failures.
+  // Schedules a retry after this many failures.
   void RetryAfter(ServerId id, int failures, int most_doublings,
                   absl::Time now);
   void RetryAt(ServerId id, Server* server, absl::Time time);

@@ -55,7 +55,7 @@ struct CachedRows {
     std::vector<uint64_t> asked;  // Their keys, of a table with a cache.
   };
   std::vector<Table> tables;  // As they are wanted.
-  // What is to be asked for; of each table at most once, and none without keys.
+  // Rows to request; each table at most once, and only with keys.
   std::vector<PullRows> ask;
   // PullSegment::updates of the oldest answer that a row is of.
   int64_t updates = std::numeric_limits<int64_t>::max();
@@ -70,7 +70,7 @@ class RowCache {
 
   // A batch is begun, to be computed at the clock.
   void Begin(int64_t clock);
-  // What is there of the partition, served in the term, for that batch.
+  // Finds cached rows of the partition, served in the term, for that batch.
   CachedRows Find(PartitionId partition, Term term,
                   const std::vector<PullRows>& wanted);
   // Takes the answer to the request of `found`, and returns all rows of it, as
@@ -81,7 +81,7 @@ class RowCache {
                                                int64_t updates, int64_t clock,
                                                std::vector<Payload> answered);
 
-  // What was pulled of the partition so far is too old.
+  // All rows that were pulled of the partition so far are too old.
   void Drop(PartitionId partition) { dropped_[partition.value()] = batch_; }
   void Clear();
 

@@ -31,7 +31,7 @@ class RowFinder {
     found_ = std::move(rows);
   }
 
-  // What is known is of no use any more.
+  // The known rows are of no use any more.
   void Forget() { found_.reset(); }
   bool asking() const { return asked_; }
 

@@ -1,6 +1,6 @@
-// The rows of sparse tables that the batches of a run have met: how each of
-// them changed in the run, as the algorithm's rule for rows keeps it, and of
-// tables that examples write what they wrote.
+// The rows of sparse tables that the batches of a run touched. It has the
+// change of each in the run, as the algorithm's rule for rows keeps it. For
+// tables that examples write it has what they wrote.
 //
 //   rows.Clear();                                        a run begins
 //   local->row_values = rows.ValuesOf(plan, *pulled)     a batch
@@ -26,7 +26,7 @@
 
 namespace ebb::client {
 
-// What one push may have.
+// Limits of one push.
 struct RunLimits {
   // Rows of all tables together.
   int64_t most_rows = 1'000'000;

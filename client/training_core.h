@@ -2,8 +2,8 @@
 // reply means. The daemon ebb-worker, the client library and the simulator run
 // this same class round their own mathematics.
 //
-// It keeps the session with the scheduler and leaves in good order; what is
-// done for a job is JobWork's (job_work.h), for an evaluation EvaluationWork's.
+// It keeps the session with the scheduler and leaves in good order. JobWork
+// (job_work.h) does the work of a job, EvaluationWork that of an evaluation.
 //
 // Messages and time go in, actions come out; it has no thread, socket, clock or
 // disk. It has no state worth saving: the next holder of a lease starts at a
@@ -61,7 +61,7 @@ class TrainingCore {
                     ClientActions* out);
   // The server had no room for the call.
   void OnPullRefused(const PullId& id, absl::Time now, ClientActions* out);
-  // What the computer holds beside values and gradients, from now on.
+  // Bytes that the computer holds beside values and gradients, from now on.
   void set_held_bytes(int64_t bytes) { worker_.held_bytes = bytes; }
   void OnJobReady(JobId job, const absl::Status& status, absl::Time now,
                   ClientActions* out);
@@ -75,8 +75,8 @@ class TrainingCore {
   void OnTick(absl::Time now, ClientActions* out);
   absl::Time NextTick() const;
 
-  // Leaves in good order: no new batch; what is computed is delivered, items
-  // go back. Drained() becomes true when nothing is left to do.
+  // Leaves in good order: begins no batch, delivers computed ones, and gives
+  // items back. Drained() becomes true when all is done.
   void Drain(absl::Time now, ClientActions* out);
   bool Drained() const { return drained_; }
 

@@ -15,7 +15,7 @@
 
 namespace ebb::client {
 
-// What servers that were away made of it.
+// The fate of the local steps at servers that were away.
 struct LocalSteps {
   int64_t batches = 0;  // Batches of which some part was kept.
   int64_t applied = 0;  // Shares that all of their partitions applied.

@@ -1,6 +1,7 @@
 # What `cmake --install` puts where, and the Debian packages that `cpack` makes
-# of it: `ebb`, the programs; `libebb0.1`, the client library; `libebb-dev`, what
-# is needed to compile with it. It installs what `--target programs` builds.
+# of it: `ebb`, the programs; `libebb` with the minor version in its name, the
+# client library; `libebb-dev`, what is needed to compile with it. It installs
+# what `--target programs` builds.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 

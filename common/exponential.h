@@ -6,12 +6,13 @@
 
 namespace ebb {
 
-// Exponential with mean 1. `next` draws an even 64-bit number at each call.
+// Draws exponentially distributed numbers with mean 1. Each call of `next`
+// draws an evenly distributed 64-bit number.
 //
-// By comparisons alone (von Neumann 1951), for neither the distributions nor
-// the logarithm of a library promise the same result everywhere: of a falling
-// row of even draws the first counts if the row's length is odd, and each row
-// of even length before it adds 1.
+// It uses comparisons alone (von Neumann 1951), as neither the distributions
+// nor the logarithm of a library promise the same result everywhere. It draws
+// falling rows of numbers until a row has odd length. The result is the first
+// number of that row, plus 1 for each row before it.
 template <typename Next>
 double DrawExponential(Next&& next) {
   for (double whole = 0;; ++whole) {

@@ -44,7 +44,7 @@ using Term = StrongInt<struct TermTag, uint64_t>;
 using PartitionId = StrongInt<struct PartitionIdTag, int32_t>;
 // A server's lasting identity (its ordinal in the StatefulSet).
 using ServerId = StrongInt<struct ServerIdTag, int32_t>;
-// One life of a daemon process. 0 is nobody.
+// One life of a daemon process; 0: none.
 using SessionId = StrongInt<struct SessionIdTag, uint64_t>;
 // A numbered set of live workers of a job.
 using ViewNumber = StrongInt<struct ViewNumberTag, uint64_t>;

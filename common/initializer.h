@@ -1,6 +1,6 @@
-// Initial values as a function of (seed, table, index or key): the server
-// makes them when they are needed, in whatever pieces, and everybody who
-// computes them gets the same bits.
+// Initial values as a function of (seed, table, index or key). The server makes
+// them when they are needed, in any pieces, and every process computes the same
+// bits.
 //
 // With HashAppend of common/example_hash.h, and numbers as 64-bit words:
 //

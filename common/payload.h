@@ -1,6 +1,6 @@
-// Bulk values on their way: an immutable sequence of bytes in slices whose
-// memory somebody else owns (a parameter block, a received network buffer, a
-// gradient). Copying a Payload copies references, never bytes.
+// Bulk values on their way: an immutable sequence of bytes in slices. Another
+// object owns the memory of a slice (a parameter block, a received network
+// buffer, a gradient). Copying a Payload copies references, never bytes.
 //
 //   Payload values;
 //   values.Append(block_owner, block_bytes);

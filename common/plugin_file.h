@@ -1,4 +1,4 @@
-// Shared objects of users, from folders that somebody allowed.
+// Shared objects of users, from folders that the operator allowed.
 //
 //   EBB_ASSIGN_OR_RETURN(auto file, PluginFile::Open("libmine.so", folders));
 //   const auto entry = reinterpret_cast<Entry*>(file->Find("my_entry"));
@@ -16,7 +16,7 @@
 
 namespace ebb {
 
-// PermissionDenied where others may put code into the folder: anybody may write
+// PermissionDenied: others may put code into the folder, as all users may write
 // to it, without the sticky bit, or it is neither this user's nor root's.
 absl::Status CheckPluginFolder(const std::string& folder);
 
@@ -25,13 +25,13 @@ class PluginFile {
  public:
   // Loads the shared object at `path`. A relative path is looked for in each of
   // the folders, in their order. The object must really lie in or below one of
-  // them, whatever links lead there: a job may name any path, and code that is
-  // loaded is run, so whoever may write to these folders may do what this
-  // process may.
+  // them, whatever links lead there. The reason: a job may name any path, and
+  // loaded code runs, so users with write access to these folders may do what
+  // this process may.
   //
   // kNotFound: there is no such file. kPermissionDenied: it lies elsewhere, or
   // others may write to it or to a folder up to the allowed one.
-  // kInvalidArgument: it is no shared object that can be loaded.
+  // kInvalidArgument: it is not a shared object that can be loaded.
   static absl::StatusOr<std::shared_ptr<const PluginFile>> Open(
       absl::string_view path, const std::vector<std::string>& allowed_folders);
 

@@ -1,7 +1,7 @@
 // Learning rates and batch sizes as functions of the place in the data.
 //
-// Never of time, of arrival or of how many updates there were: so whoever
-// computes a batch, and however often, comes to the same rate and size.
+// They never depend on time, on arrival or on the number of updates. So every
+// computation of a batch comes to the same rate and size.
 //
 //   LearningRate rate(0.1, {.kind = RateKind::kCosine}, /*epochs=*/8);
 //   rate.At(BatchPosition(item.epoch, first + begin, first + end, examples));

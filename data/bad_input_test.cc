@@ -408,8 +408,7 @@ TEST_P(BadFileTest, IsAnErrorWhateverBecomesOfBadExamples) {
   }
 }
 
-// --- What all formats have in common
-// ------------------------------------------
+// --- What all formats have in common ----------------------------------------
 
 class FormatTest : public testing::TestWithParam<Format> {};
 

@@ -65,9 +65,9 @@ class OpenBytes {
   Find find_;
 };
 
-// The file at `path`, decompressed when it begins as gzip, zstd, xz, bzip2 or
-// lz4 do, whatever its name. kNotFound, kPermissionDenied, and kInvalidArgument
-// for what is no regular file: a folder, a pipe, a device.
+// Opens the file at `path`. If it begins as gzip, zstd, xz, bzip2 or lz4 do, it
+// is decompressed, whatever its name. kNotFound; kPermissionDenied;
+// kInvalidArgument: it is not a regular file but a folder, a pipe or a device.
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenFile(absl::string_view path);
 
 // The same; errors call it `name`.

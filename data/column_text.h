@@ -12,11 +12,11 @@
 
 namespace ebb::data {
 
-// The field of each record in `column`, a name of the header or a number from
-// 1, without its quotes. There is one for each example where none is left out.
-// `encoding` is that of the training data. Blocks. kInvalidArgument where the
-// source is no table (SourceKind::kCsv) or has no such column; else the errors
-// of OpenReader() and Reader::Next().
+// Returns the field of each record in `column`, a name of the header or a
+// number from 1, without its quotes. There is one for each example if none is
+// left out. `encoding` is that of the training data. Blocks. kInvalidArgument:
+// the source is not a table (SourceKind::kCsv) or has no such column. Else the
+// errors of OpenReader() and Reader::Next().
 absl::StatusOr<std::vector<std::string>> ReadColumnText(
     const SourceSpec& spec, const Encoding& encoding, const std::string& column,
     const OpenBytes& open = OpenFile);

@@ -87,7 +87,7 @@ class Dataset {
   bool sparse() const { return layout_ == Layout::kSparse; }
   bool keyed() const { return layout_ == Layout::kKeyed; }
   bool has_labels() const { return !labels_.empty(); }
-  // Of index().left_out, with what was wrong with the first.
+  // The examples counted in index().left_out, with the mistake in the first.
   const LeftOut& left_out() const { return left_out_; }
   // "label 0 at a.csv:1, label 1 at a.csv:7": where the first few of its
   // classes were first met; nothing where they were known before.
@@ -132,7 +132,7 @@ class Dataset {
   void StandardiseLabels();
 
   void GatherDense(std::span<const int64_t> examples, ExampleBatch* out) const;
-  // Of ids or of keys.
+  // Gathers rows of ids or of keys.
   void GatherRows(std::span<const int64_t> examples, ExampleBatch* out) const;
 
   Index index_;

@@ -43,7 +43,7 @@ struct ColumnEncoding {
 };
 
 struct Encoding {
-  // One for each column of the training data that is no label and not ignored,
+  // One for each column of the training data except the label and ignored ones,
   // in their order. Empty: all of them are numbers.
   std::vector<ColumnEncoding> columns;
   // The text of each class: a label is the place of its text here. Empty:
@@ -55,7 +55,7 @@ struct Encoding {
   int64_t features() const;
   // The names of the features, in their order: "age", "sex=male", "sex=other",
   // "ticket#17", "when.month". `names` are those of the columns, or empty: then
-  // a column's name is "column 3", counted among those that are no label.
+  // a column's name is "column 3", counted without the label's.
   std::vector<std::string> FeatureNames(
       const std::vector<std::string>& names) const;
 

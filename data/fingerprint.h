@@ -9,7 +9,8 @@
 
 namespace ebb::data {
 
-// Of the decompressed bytes, so `a.csv` and `a.csv.gz` have the same one.
+// It is that of the decompressed bytes, so `a.csv` and `a.csv.gz` have the same
+// one.
 struct FileFingerprint {
   int64_t bytes = 0;
   // XXH3 (128 bits), as `xxhsum -H2` prints it.

@@ -31,24 +31,24 @@ struct Index {
   // SourceSpec::Meaning() of the source, and its files in the order read.
   std::string meaning;
   std::vector<FileFingerprint> files;
-  // Of the source (of its part, where it is split).
+  // Examples of the source (of its part, if it is split).
   int64_t examples = 0;
   // Bad examples of the files that were left out (OnBadExample::kSkip); those
   // of the whole source where it is split. Not counted in `examples`.
   int64_t left_out = 0;
   // The rest are constants of the *training* data: an index of test data has
   // them from the training index.
-  int64_t features = 0;  // Of keyed data the number of fields.
+  int64_t features = 0;  // For keyed data the number of fields.
   // The labels, ascending: class c of a data set is classes[c] in its files.
   // Empty without labels or where they are real.
   std::vector<float> classes;
-  // Of each feature, scaled, without missing values; the standard deviation is
-  // that of the population, and exactly 0 when all values are equal. Both
-  // empty for sparse data.
+  // Mean and standard deviation of each feature, scaled, without missing
+  // values. The deviation is that of the population, and exactly 0 if all
+  // values are equal. Both are empty for sparse data.
   std::vector<double> mean;
   std::vector<double> stddev;
-  // Of labels that are numbers. Absent where they are classes or there are
-  // none, and in indexes of before version 3.
+  // Mean and deviation of labels that are numbers. Absent if they are classes
+  // or there are none, and in indexes before version 3.
   std::optional<LabelMoments> labels;
   // How a table's columns become features, and the texts of its classes. Empty
   // for tables of numbers and other formats.

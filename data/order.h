@@ -31,7 +31,7 @@ struct ShardLayout {
   // number of shards fits an ItemId.
   absl::Status Validate() const;
 
-  // Of a valid layout.
+  // The layout must be valid.
   int64_t shards() const { return (examples - 1) / shard_size + 1; }
   int64_t begin(int64_t shard) const { return shard * shard_size; }
   int64_t size(int64_t shard) const;

@@ -83,12 +83,13 @@ class Reader {
   virtual std::string ColumnOrder() const { return ""; }
   // Where the last example stands, for messages: "a.csv:17".
   virtual std::string Where() const = 0;
-  // What its owner should know of columns that can be read: sentences. Of the
-  // file so far.
+  // What the owner should know about readable columns of the file so far, as
+  // sentences.
   virtual std::vector<std::string> Remarks() const { return {}; }
-  // Of the file so far, whatever part of it a split selects.
+  // Examples left out of the file so far, in all parts of a split.
   virtual LeftOut left_out() const { return {}; }
-  // Of the files in the order read, once Next() has returned false.
+  // Fingerprints of the files in the order read, once Next() has returned
+  // false.
   virtual std::vector<FileFingerprint> Fingerprints() const = 0;
 };
 

@@ -46,8 +46,8 @@ struct TextOptions {
   // Between fields: a text of 1 to kMaxDelimiterBytes bytes, or kWhitespace.
   // Absent: as the format guesses it.
   std::optional<std::string> delimiter;
-  // Whether quotes around a field are no part of it ("a ""b"" c"). Such a field
-  // may have delimiters and line breaks in it.
+  // Whether quotes around a field are removed ("a ""b"" c"). Such a field may
+  // have delimiters and line breaks in it.
   bool quotes = true;
   // Words that stand for no value, beside the usual ones: NA, NaN, null, ...
   std::vector<std::string> missing_values;

@@ -3,13 +3,12 @@
 //
 //   Cache cache = ...;
 //   EBB_ASSIGN_OR_RETURN(CachedFile file, cache.Open("ebb://mnist/train.csv"));
-//   Read(file.path);   // Nobody deletes it while `file` lives.
+//   Read(file.path);   // It is not deleted while `file` lives.
 //
-// Several processes may share a folder. A file is named after what it holds and
-// is believed by its checksums alone: one that was cut off or damaged is
-// fetched where it is wrong. Files that nobody has open make room, the one
-// unused longest first. Locks (flock) say who has one open, so the folder is to
-// be of this machine.
+// Several processes may share a folder. A file is named after its content, and
+// only its checksums are trusted: a part that is missing or damaged is fetched
+// again. Files that no process has open make room, the one unused longest
+// first. Locks (flock) mark open files, so the folder must be on this machine.
 #ifndef EBB_DATASETS_CACHE_H_
 #define EBB_DATASETS_CACHE_H_
 
@@ -34,8 +33,8 @@ namespace ebb::datasets {
 struct CacheOptions {
   // Made, if it is missing.
   std::string folder;
-  // Of all files in it. Default 10 GiB; the files that one job reads at once
-  // must fit.
+  // Most bytes of all files in it. Default 10 GiB; the files that one job reads
+  // at once must fit.
   int64_t max_bytes = int64_t{10} << 30;
   // Chunks that are under way at once. Default 4.
   int threads = 4;
@@ -80,7 +79,7 @@ class Cache {
   absl::StatusOr<Manifest> ManifestOf(const std::string& name);
   // The file, empty at first, and room for all of it.
   absl::Status Reserve(const std::string& path, int64_t bytes);
-  // Whether there is room, once files that nobody uses are gone. Locked.
+  // Whether there is room, once unused files are gone. Locked.
   absl::StatusOr<bool> MakeRoom(const std::string& but_of, int64_t bytes) const;
   // The chunks of the file that are not what they should be, by their numbers
   // in the set.

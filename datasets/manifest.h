@@ -46,14 +46,14 @@ Checksum ChecksumOf(absl::string_view bytes);
 absl::Status CheckSetName(absl::string_view name);
 // InvalidArgument: not 32 lower-case hexadecimal digits.
 absl::Status CheckSetId(absl::string_view id);
-// Of a file in a data set: relative, parted by "/", without empty parts, "."
-// and "..", without control characters.
+// Checks a path of a file in a data set: relative, parted by "/", without empty
+// parts, "." and "..", without control characters.
 absl::Status CheckPath(absl::string_view path);
 
 struct DataFile {
   std::string path;
   int64_t bytes = 0;
-  // Of each kChunkBytes, the last perhaps shorter.
+  // The checksum of each kChunkBytes; the last chunk may be shorter.
   std::vector<Checksum> chunks;
 };
 
@@ -76,17 +76,17 @@ class Manifest {
  public:
   // Where a chunk lies.
   struct Place {
-    int64_t file = 0;    // Of files().
+    int64_t file = 0;    // Index into files().
     int64_t offset = 0;  // In it.
     int64_t size = 0;
   };
 
-  // Of none.
+  // The manifest of an empty set.
   Manifest() = default;
 
-  // In any order. InvalidArgument: a path is none (CheckPath), is there twice
-  // or is a folder of another; sizes and checksums do not fit together; or it
-  // is all too large.
+  // The files may be in any order. InvalidArgument: a path is malformed
+  // (CheckPath), is there twice or is a folder of another; sizes and checksums
+  // do not fit together; or it is all too large.
   static absl::StatusOr<Manifest> Make(std::vector<DataFile> files);
   // DataLoss: damaged, or not written by ebb; FailedPrecondition: by a later
   // one. And as Make.
@@ -100,7 +100,7 @@ class Manifest {
   int64_t chunks() const { return first_chunk_.empty() ? 0 : chunks_; }
   int64_t total_bytes() const { return total_bytes_; }
 
-  // Of a file by its number.
+  // Returns a file's first chunk; `file` is its number.
   int64_t first_chunk(int64_t file) const { return first_chunk_[file]; }
   // `chunk` is one of the set's.
   Place PlaceOf(int64_t chunk) const;
@@ -110,7 +110,7 @@ class Manifest {
 
  private:
   std::vector<DataFile> files_;
-  std::vector<int64_t> first_chunk_;  // Of each file.
+  std::vector<int64_t> first_chunk_;  // The first chunk of each file.
   int64_t chunks_ = 0;
   int64_t total_bytes_ = 0;
   std::string bytes_;

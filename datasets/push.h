@@ -20,12 +20,12 @@
 namespace ebb::datasets {
 
 struct PushProgress {
-  // Of the step: bytes that were read for their checksums; then bytes of which
-  // it is known that they are there.
+  // Bytes of the present step: first those that were read for their checksums;
+  // then those that are known to be there.
   bool sending = false;
   int64_t done = 0;
   int64_t total = 0;
-  int64_t sent = 0;  // Of those, by this push.
+  int64_t sent = 0;  // The part of these that this push sent.
 };
 
 struct PushOptions {

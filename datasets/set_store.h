@@ -5,10 +5,11 @@
 //   FOLDER/.ebb-data/NAME/ID.pushing/ what is being pushed
 //   FOLDER/.ebb-data/NAME/ID.removed/ what is being deleted
 //
-// A push writes beside what is there; publishing it renames one link, so who
-// looks sees the old or the new, and who reads the old may go on until the next
-// push of that name begins. What was pushed is believed by its checksums alone:
-// a push that is killed goes on where it was, whatever lies there.
+// A push writes beside the published content. Publishing renames one link: a
+// process that opens the set gets the old or the new content, and a reader of
+// the old may go on until the next push of that name begins. Only checksums of
+// pushed data are trusted: a push that was killed continues where it was,
+// whatever lies there.
 #ifndef EBB_DATASETS_SET_STORE_H_
 #define EBB_DATASETS_SET_STORE_H_
 
@@ -38,11 +39,11 @@ struct SetStoreOptions {
   std::string folder;
   // False: NotFound, where nothing was ever pushed to it.
   bool make = true;
-  // Of all data sets together, those included that are being pushed or were
-  // replaced; with their manifests, and 4 KiB for each file. Default 0: what
-  // the disk has.
+  // Most bytes of all data sets together. It includes those that are being
+  // pushed or were replaced, their manifests, and 4 KiB for each file. Default
+  // 0: what the disk has.
   int64_t max_bytes = 0;
-  // Of data sets, those included that are being pushed. Default 10,000.
+  // Most data sets, with those that are being pushed. Default 10,000.
   int64_t max_sets = 10'000;
   // How long a call waits for another, perhaps of another process, that renames
   // or deletes. Default a minute; 0: Unavailable at once, for threads that
@@ -105,7 +106,7 @@ class SetStore : public Target, public Source {
   explicit SetStore(SetStoreOptions options);
 
   std::string SetFolder(absl::string_view name) const;
-  // Of one content.
+  // The paths of one content.
   std::string Published(absl::string_view name, absl::string_view id) const;
   std::string Pushing(absl::string_view name, absl::string_view id) const;
   std::string Link(absl::string_view name) const;
@@ -113,7 +114,7 @@ class SetStore : public Target, public Source {
   // something else stands there.
   absl::StatusOr<std::string> Current(absl::string_view name) const;
   std::string LockFile() const;
-  // Nobody else changes which contents there are.
+  // While it lives, no other holder changes which contents there are.
   absl::StatusOr<Fd> LockAll() const;
   // What lies in the folder of a set and is neither published nor of `keep`.
   std::vector<std::string> OthersOf(absl::string_view name,
@@ -139,7 +140,7 @@ class SetStore : public Target, public Source {
   // Locked.
   absl::Status LinkTo(absl::string_view name, absl::string_view id);
 
-  // Of the folder of a content, read once.
+  // The manifest in the folder of a content, read once.
   absl::StatusOr<ManifestPtr> ManifestIn(const std::string& content)
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<PushPtr> FindPush(absl::string_view name, absl::string_view id)

@@ -15,7 +15,7 @@
 namespace ebb::datasets {
 
 // Thread-safe; all calls block. Beside the codes named there:
-// InvalidArgument     what is no name, id, manifest, or chunk of the set
+// InvalidArgument     a malformed name, id or manifest; or no such chunk
 // ResourceExhausted   there is no room
 // Unavailable         it is not there, or its disk fails
 class Target {
@@ -28,15 +28,15 @@ class Target {
   };
 
   virtual ~Target() = default;
-  // Begins to push, or goes on with, what `manifest` says, and gives up what
-  // was pushed under this name before and is not published. `verify`: also
-  // looks at what is published. Idempotent. FailedPrecondition: something that
-  // is no data set has that name.
+  // Begins to push the content of `manifest`, or continues that push, and gives
+  // up any other unpublished push under this name. `verify`: also looks at the
+  // published content. Idempotent. FailedPrecondition: something that was not
+  // pushed has that name.
   virtual absl::StatusOr<Begun> BeginPush(absl::string_view name,
                                           absl::string_view manifest,
                                           bool verify) = 0;
-  // Which of the chunks [first, first + count) are not there, or not whole, in
-  // ascending order; reads those that nobody has looked at. Idempotent.
+  // Returns which of the chunks [first, first + count) are missing or damaged,
+  // in ascending order; reads those that were not looked at yet. Idempotent.
   // Aborted: another push of this name has begun.
   virtual absl::StatusOr<std::vector<int64_t>> FindMissing(
       absl::string_view name, absl::string_view id, int64_t first,
@@ -61,7 +61,7 @@ class Source {
   // The manifest of the set as it is published. NotFound: there is none.
   virtual absl::StatusOr<std::string> GetManifest(absl::string_view name) = 0;
   // A chunk of that content. Aborted: the set was replaced or removed.
-  // DataLoss: it is damaged there. Who asks checks it, too.
+  // DataLoss: it is damaged there. The caller checks it, too.
   virtual absl::StatusOr<std::string> GetChunk(absl::string_view name,
                                                absl::string_view id,
                                                int64_t chunk) = 0;

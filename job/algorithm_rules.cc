@@ -17,25 +17,26 @@ class AlgorithmRules {
 
   void Check() {
     const v1::Algorithm::Kind kind = job_.algorithm().kind();
-    if (HasLocalRule(kind)) CheckLocalRule();
+    if (TraitsOf(kind).local_rule()) CheckLocalRule();
     if (kind == v1::Algorithm::KIND_PLUGIN && !job_.algorithm().has_plugin()) {
       found_->Add("algorithm.kind", "there is no plugin to load",
                   "plugin: libmy_algorithm.so");
     }
-    if (kind == v1::Algorithm::KIND_LBFGS) CheckLbfgs();
-    if (kind == v1::Algorithm::KIND_DYNSGD) CheckDynsgd();
+    const v1::AlgorithmTraits& traits = TraitsOf(kind);
+    if (traits.line_search()) CheckLbfgs();
+    if (traits.by_lateness()) CheckDynsgd();
     // Of others nothing is to be said but that they have no tables.
     if (!MayHaveSparseTables(job_.model())) return;
     for (const auto& [name, table] : job_.tables()) {
       const std::string path = Join("tables", name);
-      if (kind == v1::Algorithm::KIND_DYNSGD &&
-          table.optimizer().kind() == v1::Optimizer::KIND_FTRL) {
+      if (traits.by_lateness() &&
+          TraitsOf(table.optimizer().kind()).rates_fall()) {
         found_->Add(path + ".optimizer",
                     "dynsgd makes single steps shorter, but ftrl has one rate "
                     "for all",
                     "kind: adagrad");
       }
-      if (HasLocalRule(kind)) CheckRowsOfRuns(table, path);
+      if (TraitsOf(kind).local_rule()) CheckRowsOfRuns(table, path);
     }
   }
 
@@ -53,8 +54,8 @@ void AlgorithmRules::CheckLocalRule() {
   const std::string name = KindOf(job_.algorithm());
   const v1::Algorithm::Kind kind = job_.algorithm().kind();
   const v1::Consistency::Kind consistency = job_.consistency().kind();
-  if (TakesKeys(job_.model())) {
-    if (!TakesRows(kind)) {
+  if (TraitsOf(job_.model()).keyed()) {
+    if (!TraitsOf(kind).takes_rows()) {
       found_->Add(
           "algorithm.kind",
           absl::StrCat(name,
@@ -70,7 +71,8 @@ void AlgorithmRules::CheckLocalRule() {
           "leave it out");
     }
   }
-  const bool averages = kind == v1::Algorithm::KIND_LOCAL_SGD;
+  const v1::AlgorithmTraits& traits = TraitsOf(kind);
+  const bool averages = traits.averages_rounds();
   if (averages && consistency != v1::Consistency::KIND_ROUNDS) {
     found_->Add(
         "algorithm.kind",
@@ -87,17 +89,14 @@ void AlgorithmRules::CheckLocalRule() {
                      " lets workers go on by themselves, which only asp does"),
         "consistency: asp");
   }
-  const bool elastic =
-      kind == v1::Algorithm::KIND_AEASGD || kind == v1::Algorithm::KIND_EAMSGD;
-  const bool geo = kind == v1::Algorithm::KIND_GEO;
-  if ((averages || elastic || geo) &&
-      job_.optimizer().kind() != v1::Optimizer::KIND_SGD) {
+  if (traits.workers_step() && !TraitsOf(job_.optimizer().kind()).plain()) {
     found_->Add("optimizer.kind",
                 absl::StrCat("with ", name,
                              " it is workers that step, and only by plain SGD"),
                 "kind: sgd");
   }
-  if ((elastic || geo) && LeavesOut(job_.filters().push().kind())) {
+  if (traits.pushes_whole() &&
+      TraitsOf(job_.filters().push().kind()).leaves_out()) {
     found_->Add("filters.push.kind",
                 absl::StrCat("leaves out values of what ", name, " pushes"),
                 "kind: int8");
@@ -106,7 +105,7 @@ void AlgorithmRules::CheckLocalRule() {
 
 // The objective must be one function, and what is pushed its gradient.
 void AlgorithmRules::CheckLbfgs() {
-  if (TakesKeys(job_.model())) {
+  if (TraitsOf(job_.model()).keyed()) {
     found_->Add(
         "algorithm.kind",
         "lbfgs takes sums over the whole model, and the rows of sparse tables "
@@ -119,7 +118,7 @@ void AlgorithmRules::CheckLbfgs() {
     found_->Add("algorithm.kind", "each trial of lbfgs is a round of one epoch",
                 "consistency: {kind: rounds, examples: epoch}");
   }
-  if (job_.optimizer().kind() != v1::Optimizer::KIND_SGD) {
+  if (!TraitsOf(job_.optimizer().kind()).plain()) {
     found_->Add("optimizer.kind", "lbfgs is an optimizer itself",
                 "leave it out");
   }
@@ -162,7 +161,7 @@ void AlgorithmRules::CheckDynsgd() {
         "goes by how late gradients come, and in rounds none comes late",
         "kind: sgd, or consistency: asp");
   }
-  if (job_.optimizer().kind() == v1::Optimizer::KIND_FTRL) {
+  if (TraitsOf(job_.optimizer().kind()).rates_fall()) {
     found_->Add(
         "algorithm.kind",
         "makes single steps shorter, but ftrl has one rate for all its steps",
@@ -182,7 +181,8 @@ void AlgorithmRules::CheckRowsOfRuns(const v1::Table& table,
                              " a push has several"),
                 "leave it out");
   }
-  if (job_.algorithm().kind() != v1::Algorithm::KIND_GEO) return;
+  const v1::AlgorithmTraits& traits = TraitsOf(job_.algorithm().kind());
+  if (!traits.workers_step() || !traits.takes_rows()) return;
   if (table.has_optimizer()) {
     found_->Add(path + ".optimizer",
                 "with geo it is workers that step, and only by plain SGD",

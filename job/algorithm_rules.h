@@ -7,7 +7,8 @@
 
 namespace ebb::job {
 
-// Of its consistency, optimizers, filters, model and tables.
+// Checks the algorithm against the job's consistency, optimizers, filters,
+// model and tables.
 void CheckAlgorithmRules(const v1::Job& job, Complaints* found);
 
 }  // namespace ebb::job

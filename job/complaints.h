@@ -16,7 +16,8 @@ class Complaints {
   // The source map outlives it.
   explicit Complaints(const SourceMap& sources) : sources_(sources) {}
 
-  // Of the key at `path`: what is wrong, and what would be right.
+  // Adds a mistake of the key at `path`: what is wrong, and what would be
+  // right.
   void Add(const std::string& path, std::string what, std::string hint) {
     mistakes_.push_back(
         {sources_.Find(path), path, std::move(what), std::move(hint)});

@@ -136,7 +136,7 @@ void FactRules::CheckAgainstTrainData(const SourceFacts& data) {
                 "examples: epoch");
   }
   if (job_.data().standardise_labels() && data.classes > 0 &&
-      !IsPerceptron(job_.model())) {
+      !TraitsOf(job_.model()).perceptron()) {
     found_->Add("data.standardise_labels",
                 absl::StrCat("the labels of data.train are ", data.classes,
                              " classes, no numbers to predict"),
@@ -144,9 +144,14 @@ void FactRules::CheckAgainstTrainData(const SourceFacts& data) {
   }
   if (job_.model().has_plugin()) return;
   const std::string& kind = job_.model().kind();
-  const bool is_linear_classifier = kind == "logistic" || kind == "softmax";
+  const v1::ModelTraits& traits = TraitsOf(job_.model());
+  const auto prediction = traits.prediction();
   const bool tells_two_apart =
-      kind == "logistic" || (TakesKeys(job_.model()) && !PredictsNumbers(job_));
+      prediction == v1::ModelTraits::PREDICTION_TWO_CLASSES &&
+      !PredictsNumbers(job_);
+  const bool is_linear_classifier =
+      traits.linear() && !traits.keyed() &&
+      prediction != v1::ModelTraits::PREDICTION_NUMBERS;
   if (is_linear_classifier && data.classes == 0) {
     found_->Add(
         "model.kind",
@@ -154,7 +159,8 @@ void FactRules::CheckAgainstTrainData(const SourceFacts& data) {
                      " tells classes apart, but the labels of data.train are "
                      "numbers to predict"),
         "kind: linear");
-  } else if (kind != "linear" && data.classes == 1) {
+  } else if (prediction != v1::ModelTraits::PREDICTION_NUMBERS &&
+             data.classes == 1) {
     found_->Add("data.train", "has only one class", "choose another label");
   } else if (tells_two_apart && data.classes > 2) {
     found_->Add(
@@ -164,12 +170,11 @@ void FactRules::CheckAgainstTrainData(const SourceFacts& data) {
             data.class_places.empty()
                 ? ""
                 : absl::StrCat("; the first of each: ", data.class_places)),
-        TakesKeys(job_.model())
-            ? absl::StrCat("keep two of them, or model: {kind: ",
-                           kind == "sparse_logistic" ? "fm" : kind,
-                           ", labels: values}")
-            : "kind: softmax");
-  } else if (IsPerceptron(job_.model())) {
+        traits.keyed() ? absl::StrCat("keep two of them, or model: {kind: ",
+                                      kind == "sparse_logistic" ? "fm" : kind,
+                                      ", labels: values}")
+                       : "kind: softmax");
+  } else if (traits.perceptron()) {
     CheckLayers(data);
   }
 }
@@ -244,7 +249,7 @@ void CheckSourceRules(const v1::Job& job, Complaints* found) {
     found->Add("data.split", "cannot stand beside test", "keep one of the two");
   }
   if (data.standardise_labels() &&
-      job.algorithm().kind() == v1::Algorithm::KIND_LBFGS) {
+      TraitsOf(job.algorithm().kind()).line_search()) {
     found->Add("data.standardise_labels",
                "lbfgs compares losses with slopes: both must have one unit",
                "leave it out: lbfgs finds labels of any size");

@@ -8,9 +8,9 @@
 
 namespace ebb::job {
 
-// Of its data as the job names them.
+// Checks the data as the job names them.
 void CheckSourceRules(const v1::Job& job, Complaints* found);
-// Of what was found in them. What is absent in `facts` is not checked.
+// Checks what was found in the data. Absent `facts` are not checked.
 void CheckFactRules(const v1::Job& job, const DataFacts& facts,
                     Complaints* found);
 

@@ -48,11 +48,10 @@ void InheritFromTrain(v1::Data* data) {
   }
 }
 
-// To whose models features are quantities; to a user's they may be anything.
-bool OwnModel(const v1::Model& model) {
-  const absl::string_view kind = model.kind();
-  return !model.has_plugin() && (kind == "linear" || kind == "logistic" ||
-                                 kind == "softmax" || kind == "mlp");
+// Reports whether features are quantities to the model. To a plugin's they may
+// be anything.
+bool TakesQuantities(const v1::Model& model) {
+  return KnowsModel({}, model) && !MayHaveSparseTables(model);
 }
 
 // Features in other units than 1 (the bytes of images, prices) make every step
@@ -60,8 +59,8 @@ bool OwnModel(const v1::Model& model) {
 void FillStandardise(v1::Job* job) {
   if (!job->has_data() || job->data().has_standardise()) return;
   v1::Data& data = *job->mutable_data();
-  data.set_standardise(OwnModel(job->model()) && !data.train().has_scale() &&
-                       !IsSparse(data.train()));
+  data.set_standardise(TakesQuantities(job->model()) &&
+                       !data.train().has_scale() && !IsSparse(data.train()));
 }
 
 // Labels in the hundred thousands are out of reach of steps that suit features
@@ -69,12 +68,13 @@ void FillStandardise(v1::Job* job) {
 void FillStandardiseLabels(v1::Job* job) {
   if (!job->has_data() || job->data().has_standardise_labels()) return;
   const v1::Model& model = job->model();
-  const bool one_output = IsPerceptron(model) && !model.layers().empty() &&
+  const bool one_output = TraitsOf(model).perceptron() &&
+                          !model.layers().empty() &&
                           model.layers(model.layers_size() - 1) == 1;
   const bool numbers = PredictsNumbers(*job) || one_output;
   if (!numbers || model.has_plugin()) return;
-  job->mutable_data()->set_standardise_labels(job->algorithm().kind() !=
-                                              v1::Algorithm::KIND_LBFGS);
+  job->mutable_data()->set_standardise_labels(
+      !TraitsOf(job->algorithm().kind()).line_search());
 }
 
 // What FillAnnotatedDefaults would call classes.
@@ -91,8 +91,8 @@ void FillLabels(v1::Job* job) {
 void FillSchedule(v1::Job* job) {
   v1::Schedule& schedule = *job->mutable_optimizer()->mutable_schedule();
   if (schedule.has_kind()) return;
-  const bool falls =
-      StepsAreOfTheRate(job->optimizer()) && !job->train().has_batch_growth();
+  const bool falls = TraitsOf(job->optimizer().kind()).steps_of_the_rate() &&
+                     !job->train().has_batch_growth();
   schedule.set_kind(falls ? v1::Schedule::KIND_COSINE
                           : v1::Schedule::KIND_CONSTANT);
 }
@@ -106,13 +106,11 @@ void FillAlgorithm(v1::Job* job) {
 // The servers' rule is a part of some algorithms.
 void FillOptimizer(v1::Job* job) {
   if (job->optimizer().has_kind()) return;
-  const v1::Algorithm::Kind algorithm = job->algorithm().kind();
-  if (algorithm == v1::Algorithm::KIND_DOWNPOUR) {
-    job->mutable_optimizer()->set_kind(v1::Optimizer::KIND_ADAGRAD);
-  } else if (HasLocalRule(algorithm) ||
-             algorithm == v1::Algorithm::KIND_LBFGS) {
-    job->mutable_optimizer()->set_kind(v1::Optimizer::KIND_SGD);
-  }
+  const std::string& word = TraitsOf(job->algorithm().kind()).optimizer();
+  if (word.empty()) return;
+  v1::Optimizer* optimizer = job->mutable_optimizer();
+  SetFromText(word, *optimizer->GetDescriptor()->FindFieldByName("kind"),
+              optimizer);
 }
 
 }  // namespace

@@ -18,14 +18,16 @@ namespace {
 std::optional<Task> TaskOf(const v1::Job& job, const DataFacts& facts) {
   if (job.model().has_plugin()) return std::nullopt;
   if (PredictsNumbers(job)) return Task::kValues;
-  const std::string& kind = job.model().kind();
-  if (kind == "logistic" || TakesKeys(job.model())) return Task::kTwoClasses;
+  const v1::ModelTraits& traits = TraitsOf(job.model());
+  if (traits.prediction() == v1::ModelTraits::PREDICTION_TWO_CLASSES) {
+    return Task::kTwoClasses;
+  }
   if (!facts.train.has_value()) return std::nullopt;
   const int64_t classes = facts.train->classes;
   if (classes == 2) return Task::kTwoClasses;
   if (classes > 2) return Task::kClasses;
   // Softmax regression is refused for such labels, by another rule.
-  if (classes == 0 && IsPerceptron(job.model())) return Task::kValues;
+  if (classes == 0 && traits.perceptron()) return Task::kValues;
   return std::nullopt;
 }
 

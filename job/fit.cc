@@ -140,7 +140,8 @@ void Fit::ChooseEvaluations() {
 // of which the data says little.
 void Fit::ChooseL2() {
   v1::Model& model = *job_.mutable_model();
-  const bool dense = !model.has_plugin() && !TakesKeys(model) && IsLinear();
+  const bool dense =
+      !model.has_plugin() && !TraitsOf(model).keyed() && IsLinear();
   if (model.has_l2() || !dense || data_.examples < 1 ||
       data_.features <= data_.examples) {
     return;
@@ -155,8 +156,7 @@ void Fit::ChooseL2() {
 bool Fit::IsLinear() const {
   const v1::Model& model = job_.model();
   if (!model.has_plugin()) {
-    return model.kind() == "linear" || model.kind() == "logistic" ||
-           model.kind() == "softmax" || model.kind() == "sparse_logistic";
+    return TraitsOf(model).linear();
   }
   const int64_t outputs = std::max<int64_t>(data_.classes, 1);
   return parameters_ > 0 && parameters_ <= (data_.features + 1) * outputs;
@@ -173,11 +173,12 @@ double Fit::Reach(std::string* text) const {
 
 void Fit::ChooseRate() {
   v1::Optimizer& optimizer = *job_.mutable_optimizer();
-  if (optimizer.has_rate() || !StepsAreOfTheRate(optimizer)) return;
+  if (optimizer.has_rate() || !TraitsOf(optimizer.kind()).steps_of_the_rate())
+    return;
   double rate = kLeastRate;
   std::string reason = "the default of models of keys";
   const bool linear = IsLinear();
-  if (linear || !TakesKeys(job_.model())) {
+  if (linear || !TraitsOf(job_.model()).keyed()) {
     std::string of;
     const double reach = Reach(&of);
     const double most = linear ? kMostRate : kMostRateOfLayers;
@@ -202,7 +203,7 @@ void Fit::ChooseRate() {
 void Fit::ChooseRatesOfTables() {
   for (auto& [name, table] : *job_.mutable_tables()) {
     if (!table.has_optimizer() || table.optimizer().has_rate() ||
-        !StepsAreOfTheRate(table.optimizer())) {
+        !TraitsOf(table.optimizer().kind()).steps_of_the_rate()) {
       continue;
     }
     const bool same = table.optimizer().kind() == job_.optimizer().kind();

@@ -28,8 +28,8 @@ struct Choice {
 // train.epochs, train.batch, evaluate.every, model.l2 and the rates of its
 // optimizers.
 // Returns what it chose, and from what. `parameters` are those of the model's
-// dense tables; 0: nobody knows. Of data that nobody knows (no examples, no
-// features) it takes the values for much data with many features.
+// dense tables; 0: unknown. For unknown data (no examples, no features) it
+// takes the values for much data with many features.
 //
 // The choices follow from the arguments alone. Idempotent.
 std::vector<Choice> FitToData(const SourceFacts& data, int64_t parameters,

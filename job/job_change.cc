@@ -10,6 +10,7 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "job/traits.h"
 
 namespace ebb::job {
 
@@ -102,7 +103,7 @@ absl::Status CheckChange(const v1::Specification& before,
                          const v1::Specification& after) {
   std::vector<std::string> keys = ChangedKeys(before.job(), after.job());
   if (!keys.empty() &&
-      before.job().algorithm().kind() == v1::Algorithm::KIND_LBFGS) {
+      TraitsOf(before.job().algorithm().kind()).line_search()) {
     return absl::InvalidArgumentError(absl::StrCat(
         absl::StrJoin(keys, ", "), keys.size() == 1 ? " is" : " are",
         " another, and nothing of a job with `algorithm: lbfgs` can change "

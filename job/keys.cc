@@ -26,12 +26,6 @@ absl::string_view EnumPrefix(const EnumDescriptor& type) {
   return zero;
 }
 
-std::string EnumWord(const EnumValueDescriptor& value) {
-  absl::string_view name = value.name();
-  absl::ConsumePrefix(&name, EnumPrefix(*value.type()));
-  return absl::AsciiStrToLower(name);
-}
-
 bool IsWholeNumber(absl::string_view text) {
   absl::ConsumePrefix(&text, "-");
   return !text.empty() &&
@@ -82,6 +76,12 @@ std::string Join(absl::string_view path, absl::string_view key) {
 
 const v1::Key& KeyOf(const FieldDescriptor& field) {
   return field.options().GetExtension(v1::key);
+}
+
+std::string EnumWord(const EnumValueDescriptor& value) {
+  absl::string_view name = value.name();
+  absl::ConsumePrefix(&name, EnumPrefix(*value.type()));
+  return absl::AsciiStrToLower(name);
 }
 
 std::vector<std::string> EnumWords(const EnumDescriptor& type) {

@@ -30,6 +30,8 @@ const v1::Key& KeyOf(const FieldDescriptor& field);
 
 // --- Values as text ---------------------------------------------------------
 
+// The word for a value of an enum: KIND_RMSPROP of Kind is "rmsprop".
+std::string EnumWord(const google::protobuf::EnumValueDescriptor& value);
 // The words for the values of an enum: KIND_RMSPROP of Kind is "rmsprop".
 std::vector<std::string> EnumWords(const EnumDescriptor& type);
 
@@ -44,8 +46,8 @@ std::string SetFromText(absl::string_view text, const FieldDescriptor& field,
 std::string TextOf(const Message& message, const FieldDescriptor& field,
                    int index);
 
-// Of a map from names to messages its messages' type, of another message field
-// its own; null: the field is neither.
+// Returns a message field's type; for a map from names to messages the type of
+// the messages; null: the field is neither.
 const Descriptor* MessageTypeOf(const FieldDescriptor& field);
 
 // The entry `name` of a map from names to messages, made if it is not there.

@@ -37,7 +37,7 @@ inline constexpr size_t kMaxMistakes = 100;
 
 struct Mistake {
   Place place;
-  std::string path;   // Of the key; empty: the file itself.
+  std::string path;   // Path of the key; empty: the file itself.
   std::string what;   // What is wrong.
   std::string hint;   // What would be right.
   std::string meant;  // Path of the key that a misspelt one probably is.
@@ -46,7 +46,7 @@ struct Mistake {
   std::string ToString() const;
 };
 
-// A value as somebody wrote it, for a message: quoted, escaped, cut if long.
+// Shows a value of the user's in a message: quoted, escaped, cut if long.
 std::string QuoteValue(absl::string_view text);
 
 // In the order of their lines, one after the other.

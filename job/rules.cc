@@ -68,7 +68,7 @@ void Rules::CheckModel() {
     found_->Add("model.labels", "ratings are values, not classes",
                 "labels: values");
   }
-  if (!IsPerceptron(job_.model())) return;
+  if (!TraitsOf(job_.model()).perceptron()) return;
   constexpr int kMaxLayers = 64;
   if (model.layers_size() == 0) {
     found_->Add("model.layers", "is missing",
@@ -88,7 +88,7 @@ void Rules::CheckKeysOfModel() {
   const v1::DataSource& train = job_.data().train();
   // What another was meant by it would learn from, nobody knows.
   if (!KnowsModel(facts_, model)) return;
-  if (!TakesKeys(model)) {
+  if (!TraitsOf(model).keyed()) {
     if (!HasKeys(train)) return;
     found_->Add("data.train",
                 absl::StrCat("its examples are 64-bit keys, but ", model.kind(),
@@ -98,8 +98,7 @@ void Rules::CheckKeysOfModel() {
   }
   // libffm and criteo do for ratings, too, if they have two fields.
   const bool columns = train.has_csv() || train.has_idx();
-  if (model.kind() == "matrix_factorisation" &&
-      (columns || train.has_libsvm())) {
+  if (TraitsOf(model).ratings() && (columns || train.has_libsvm())) {
     found_->Add(
         "data.train",
         absl::StrCat("its examples are no ratings of items by users, which ",
@@ -126,7 +125,7 @@ void Rules::CheckOptimizer() {
   }
   const bool is_constant = schedule.kind() == v1::Schedule::KIND_CONSTANT &&
                            schedule.warm_up_epochs() == 0;
-  if (job_.optimizer().kind() == v1::Optimizer::KIND_FTRL && !is_constant) {
+  if (TraitsOf(job_.optimizer().kind()).rates_fall() && !is_constant) {
     found_->Add("optimizer.schedule", "is nothing that ftrl takes",
                 "leave it out: the rates of ftrl fall by themselves");
   }
@@ -220,7 +219,7 @@ void Rules::CheckPoliciesOfRounds() {
 
 void Rules::CheckFilters() {
   const v1::Filter& push = job_.filters().push();
-  if (LeavesOut(job_.filters().pull().kind())) {
+  if (TraitsOf(job_.filters().pull().kind()).leaves_out()) {
     found_->Add("filters.pull.kind", "leaves values out, which a pull cannot",
                 "kind: int8");
   }
@@ -255,7 +254,7 @@ void Rules::CheckTable(const v1::Table& table, const std::string& path) {
                 "is nothing of a table: that of the job holds for all of them",
                 "optimizer: {schedule: …} of the job");
   }
-  if (table.has_optimizer() && own.kind() == v1::Optimizer::KIND_FTRL) {
+  if (table.has_optimizer() && TraitsOf(own.kind()).rates_fall()) {
     const v1::Schedule& schedule = job_.optimizer().schedule();
     if (schedule.kind() != v1::Schedule::KIND_CONSTANT ||
         schedule.warm_up_epochs() > 0) {

@@ -10,8 +10,8 @@
 
 namespace ebb::job {
 
-// `job` has its defaults. Of keys that are missing or malformed by themselves
-// nothing is said.
+// `job` has its defaults. It does not report keys that are missing or malformed
+// by themselves.
 std::vector<Mistake> CheckRules(const v1::Job& job, const DataFacts& facts,
                                 const SourceMap& sources);
 

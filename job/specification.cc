@@ -35,7 +35,7 @@ uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
   const v1::Algorithm::Kind algorithm = job.algorithm().kind();
   // It would know none such, or push the rows of a run's last batch only.
   if (algorithm == v1::Algorithm::KIND_GEO ||
-      (HasLocalRule(algorithm) && !facts.sparse_tables.empty())) {
+      (TraitsOf(algorithm).local_rule() && !facts.sparse_tables.empty())) {
     return 6;
   }
   const auto written = [](const SparseTable& table) {
@@ -59,7 +59,7 @@ uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
       algorithm == v1::Algorithm::KIND_LBFGS) {
     return 4;
   }
-  if (HasLocalRule(algorithm)) return 3;
+  if (TraitsOf(algorithm).local_rule()) return 3;
   return algorithm == v1::Algorithm::KIND_DYNSGD ? 2 : 1;
 }
 constexpr int64_t kMostPartitions = 64;
@@ -519,8 +519,7 @@ absl::Status CheckPlugin(const v1::Job& job, const JobFacts& facts) {
                    "something, but gradients of a round are all of one value",
                    "\nhint: consistency: asp");
   }
-  if (facts.algorithm->Adds() &&
-      job.optimizer().kind() != v1::Optimizer::KIND_SGD) {
+  if (facts.algorithm->Adds() && !TraitsOf(job.optimizer().kind()).plain()) {
     return Invalid("optimizer.kind: with the algorithm of ",
                    job.algorithm().plugin(),
                    " it is workers that step\nhint: kind: sgd");
@@ -648,9 +647,8 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   EBB_ASSIGN_OR_RETURN(const std::vector<SparseTable> sparse_tables,
                        SparseTablesOfJob(full, facts, plan.partitions));
   for (const SparseTable& table : sparse_tables) {
-    if (full.algorithm().kind() == v1::Algorithm::KIND_DYNSGD &&
-        table.optimizer &&
-        table.optimizer->kind() == v1::Optimizer::KIND_FTRL) {
+    if (TraitsOf(full.algorithm().kind()).by_lateness() && table.optimizer &&
+        TraitsOf(table.optimizer->kind()).rates_fall()) {
       return Invalid("algorithm.kind: makes single steps shorter, but ftrl, ",
                      "the optimizer of table ", table.name,
                      ", has one rate for all its steps\nhint: kind: sgd");

@@ -39,7 +39,7 @@ struct SparseTable {
   int32_t width = 1;  // Elements per row; of bytes, at most.
   RowKind kind = RowKind::kTrained;
   InitRule init;
-  // Of the job, unless it gives the table one of its own.
+  // The job's, unless it gives the table one of its own.
   std::optional<v1::Optimizer> optimizer;
   v1::SparseTable::Admission admission;
   int64_t expire_after_examples = 0;
@@ -59,13 +59,13 @@ struct JobFacts {
   std::vector<DenseTable> tables;
   std::vector<SparseTable> sparse_tables;
 
-  int64_t examples = 0;  // Of the training data.
+  int64_t examples = 0;  // Examples of the training data.
   // The encoded indexes; without test data the second is empty.
   std::string train_index;
   std::string test_index;
   // data::Index::Hash() of the training data, and data::kOrderVersion.
   uint64_t train_index_hash = 0;
-  // Of the training data, where its header names them.
+  // Columns of the training data, if its header names them.
   std::optional<v1::Columns> columns;
   int order_version = 0;
 
@@ -73,20 +73,19 @@ struct JobFacts {
   bool squared_loss = false;
   double guess_loss = 0;
 
-  // That of the job's plugin; null: the job has none.
+  // The job's plugin; null: the job has none.
   std::shared_ptr<const Algorithm> algorithm;
 
-  // What one worker computes, if somebody measured it; 0: it is guessed from
-  // the number of parameters. Only the size of items follows from it.
+  // Measured speed of one worker; 0: it is guessed from the number of
+  // parameters. Only the size of items follows from it.
   double examples_per_second = 0;
   // The text of the job file, kept for people.
   std::string source;
 };
 
-// The record of a job that ValidateJob found no mistake in, with all defaults
-// (FitToData with what is known of the data is for the caller, who has it);
-// `id` is left to the scheduler. InvalidArgument, naming the key, for what no
-// job can be.
+// Makes the record of a job in which ValidateJob found no mistake, with all
+// defaults. (The caller calls FitToData, as it knows the data.) The scheduler
+// sets `id`. InvalidArgument, naming the key: the job is not possible.
 absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
                                         const JobFacts& facts);
 
@@ -97,8 +96,8 @@ inline constexpr int64_t kMaxRowTables = int64_t{1} << 17;
 // JobPlan::Validate(): a job that was submitted before stays readable.
 absl::Status CheckRowTables(const JobPlan& plan);
 
-// JobPlan::layout_hash: whoever computes it from other data, another order or
-// another grid gets another number. `plan` needs its data part only.
+// JobPlan::layout_hash: a process with other data, another order or another
+// grid gets another number. `plan` needs its data part only.
 uint64_t LayoutHash(uint64_t index_hash, int order_version,
                     const JobPlan& plan);
 

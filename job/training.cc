@@ -8,7 +8,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "job/keys.h"
 #include "job/specification.h"
+#include "job/traits.h"
 
 namespace ebb::job {
 
@@ -41,31 +43,15 @@ absl::StatusOr<RateSchedule> ScheduleOf(const v1::Schedule& schedule) {
 
 namespace {
 
+// The name under which the algorithm is registered: the job file's word.
 absl::StatusOr<std::string> KindOf(v1::Algorithm::Kind kind) {
-  switch (kind) {
-    case v1::Algorithm::KIND_UNSPECIFIED:  // A job without an algorithm.
-    case v1::Algorithm::KIND_SGD:
-      return "asgd";
-    case v1::Algorithm::KIND_DYNSGD:
-      return "dynsgd";
-    case v1::Algorithm::KIND_DOWNPOUR:
-      return "downpour";
-    case v1::Algorithm::KIND_ADAG:
-      return "adag";
-    case v1::Algorithm::KIND_LOCAL_SGD:
-      return "local_sgd";
-    case v1::Algorithm::KIND_AEASGD:
-      return "aeasgd";
-    case v1::Algorithm::KIND_EAMSGD:
-      return "eamsgd";
-    case v1::Algorithm::KIND_LBFGS:
-      return "lbfgs";
-    case v1::Algorithm::KIND_GEO:
-      return "geo";
-    default:
-      return absl::InvalidArgumentError(
-          absl::StrCat("algorithm.kind: unknown value ", kind));
+  if (kind == v1::Algorithm::KIND_UNSPECIFIED) kind = v1::Algorithm::KIND_SGD;
+  const auto* value = v1::Algorithm::Kind_descriptor()->FindValueByNumber(kind);
+  if (value == nullptr || kind == v1::Algorithm::KIND_PLUGIN) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("algorithm.kind: unknown value ", kind));
   }
+  return EnumWord(*value);
 }
 
 // Of an algorithm that only workers load.
@@ -140,7 +126,7 @@ absl::StatusOr<std::shared_ptr<const Coordinator>> CoordinatorOf(
   EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                        ReadSpecification(record));
   const v1::Algorithm& algorithm = specification.job().algorithm();
-  if (algorithm.kind() != v1::Algorithm::KIND_LBFGS) {
+  if (!TraitsOf(algorithm.kind()).line_search()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "rounds of job ", record.name, " are closed by no operations"));
   }
@@ -166,8 +152,7 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
     default:
       break;
   }
-  facts.scales_late_steps =
-      job.algorithm().kind() == v1::Algorithm::KIND_DYNSGD;
+  facts.scales_late_steps = TraitsOf(job.algorithm().kind()).by_lateness();
   return facts;
 }
 

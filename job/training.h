@@ -17,14 +17,14 @@
 
 namespace ebb::job {
 
-// Of jobs that have their defaults. InvalidArgument, naming the key, for what
-// no job can be.
+// The jobs have their defaults. InvalidArgument, naming the key: the value is
+// not possible.
 
 // How the rate changes with the place in the data.
 absl::StatusOr<RateSchedule> ScheduleOf(const v1::Schedule& schedule);
 
-// What the job names; by default that which makes a step of each batch. Not of
-// a plugin, which workers and whoever submits load
+// Makes the algorithm that the job names; by default the one that makes a step
+// of each batch. It does not load plugins: workers and `ebb submit` do that
 // (algorithms/plugin.h).
 absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
     const v1::Job& job);

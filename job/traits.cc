@@ -1,69 +1,71 @@
 #include "job/traits.h"
 
 #include <algorithm>
-#include <iterator>
 
-#include "absl/strings/string_view.h"
+#include "job/keys.h"
 
 namespace ebb::job {
 
+namespace {
+
+using google::protobuf::EnumDescriptor;
+using google::protobuf::EnumValueDescriptor;
+
+const EnumValueDescriptor* BuiltIn(const v1::Model& model) {
+  if (model.has_plugin()) return nullptr;
+  const EnumDescriptor& known = *v1::Model::BuiltIn_descriptor();
+  for (int i = 1; i < known.value_count(); ++i) {
+    if (EnumWord(*known.value(i)) == model.kind()) return known.value(i);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+const v1::OptimizerTraits& TraitsOf(v1::Optimizer::Kind kind) {
+  const EnumValueDescriptor* value =
+      v1::Optimizer::Kind_descriptor()->FindValueByNumber(kind);
+  return value == nullptr ? v1::OptimizerTraits::default_instance()
+                          : value->options().GetExtension(v1::optimizer);
+}
+
+const v1::AlgorithmTraits& TraitsOf(v1::Algorithm::Kind kind) {
+  const EnumValueDescriptor* value =
+      v1::Algorithm::Kind_descriptor()->FindValueByNumber(kind);
+  return value == nullptr ? v1::AlgorithmTraits::default_instance()
+                          : value->options().GetExtension(v1::algorithm);
+}
+
+const v1::FilterTraits& TraitsOf(v1::Filter::Kind kind) {
+  const EnumValueDescriptor* value =
+      v1::Filter::Kind_descriptor()->FindValueByNumber(kind);
+  return value == nullptr ? v1::FilterTraits::default_instance()
+                          : value->options().GetExtension(v1::filter);
+}
+
+const v1::ModelTraits& TraitsOf(const v1::Model& model) {
+  const EnumValueDescriptor* value = BuiltIn(model);
+  return value == nullptr ? v1::ModelTraits::default_instance()
+                          : value->options().GetExtension(v1::model);
+}
+
 bool KnowsModel(const DataFacts& facts, const v1::Model& model) {
-  constexpr absl::string_view kOwn[] = {
-      "linear",          "logistic", "softmax", "mlp",
-      "sparse_logistic", "fm",       "ffm",     "matrix_factorisation",
-      "wide_deep",       "deepfm"};
-  const auto among = [&](const auto& kinds) {
-    return std::find(std::begin(kinds), std::end(kinds), model.kind()) !=
-           std::end(kinds);
-  };
-  return facts.model_kinds.empty() ? model.has_plugin() || among(kOwn)
-                                   : among(facts.model_kinds);
-}
-
-bool IsPerceptron(const v1::Model& model) {
-  return model.kind() == "mlp" && !model.has_plugin();
-}
-
-bool TakesKeys(const v1::Model& model) {
-  constexpr absl::string_view kKinds[] = {
-      "sparse_logistic", "fm",     "ffm",
-      "wide_deep",       "deepfm", "matrix_factorisation"};
-  return !model.has_plugin() && std::find(std::begin(kKinds), std::end(kKinds),
-                                          model.kind()) != std::end(kKinds);
+  if (facts.model_kinds.empty()) {
+    return model.has_plugin() || BuiltIn(model) != nullptr;
+  }
+  return std::find(facts.model_kinds.begin(), facts.model_kinds.end(),
+                   model.kind()) != facts.model_kinds.end();
 }
 
 bool MayHaveSparseTables(const v1::Model& model) {
-  return TakesKeys(model) || model.has_plugin();
+  return TraitsOf(model).keyed() || model.has_plugin();
 }
 
 bool PredictsNumbers(const v1::Job& job) {
   const v1::Model& model = job.model();
   return job.data().train().has_ratings() ||
          model.labels() == v1::Model::LABELS_VALUES ||
-         (!model.has_plugin() &&
-          (model.kind() == "linear" || model.kind() == "matrix_factorisation"));
-}
-
-bool HasLocalRule(v1::Algorithm::Kind algorithm) {
-  return algorithm != v1::Algorithm::KIND_UNSPECIFIED &&
-         algorithm != v1::Algorithm::KIND_SGD &&
-         algorithm != v1::Algorithm::KIND_DYNSGD &&
-         algorithm != v1::Algorithm::KIND_LBFGS;
-}
-
-bool TakesRows(v1::Algorithm::Kind algorithm) {
-  return algorithm == v1::Algorithm::KIND_GEO ||
-         algorithm == v1::Algorithm::KIND_DOWNPOUR ||
-         algorithm == v1::Algorithm::KIND_ADAG;
-}
-
-bool StepsAreOfTheRate(const v1::Optimizer& optimizer) {
-  return optimizer.kind() == v1::Optimizer::KIND_ADAM ||
-         optimizer.kind() == v1::Optimizer::KIND_RMSPROP;
-}
-
-bool LeavesOut(v1::Filter::Kind kind) {
-  return kind == v1::Filter::KIND_THRESHOLD || kind == v1::Filter::KIND_TOP_K;
+         TraitsOf(model).prediction() == v1::ModelTraits::PREDICTION_NUMBERS;
 }
 
 bool HasKeys(const v1::DataSource& source) {

@@ -3,38 +3,29 @@
 #define EBB_JOB_TRAITS_H_
 
 #include "ebb/v1/job.pb.h"
+#include "ebb/v1/key.pb.h"
 #include "job/validate.h"
 
 namespace ebb::job {
 
-// Whether there is such a model, as far as it is known which there are: a
-// plugin's is known with the facts that it was asked for.
+// What a kind is, as job.proto says beside its enum value; empty traits for a
+// value that has none or is not known. The results live for ever.
+const v1::OptimizerTraits& TraitsOf(v1::Optimizer::Kind kind);
+const v1::AlgorithmTraits& TraitsOf(v1::Algorithm::Kind kind);
+const v1::FilterTraits& TraitsOf(v1::Filter::Kind kind);
+// A plugin's model has empty traits: it says itself what it is.
+const v1::ModelTraits& TraitsOf(const v1::Model& model);
+
+// Whether there is such a model, as far as it is known which there are: the
+// facts of a job with a plugin name the plugin's.
 bool KnowsModel(const DataFacts& facts, const v1::Model& model);
 
-// Whether the model is the built-in perceptron.
-bool IsPerceptron(const v1::Model& model);
-
-// Whether it is a built-in model with sparse tables, whose examples have keys.
-bool TakesKeys(const v1::Model& model);
-// Whether it is one of these or a plugin's, which says itself what it has.
+// Whether the model has sparse tables, or is a plugin's, which may have some.
 bool MayHaveSparseTables(const v1::Model& model);
 
-// Whether labels are numbers whatever they look like: of ratings, with
-// model.labels: values, and of linear and matrix_factorisation.
+// Whether labels are numbers whatever they look like: those of ratings, with
+// model.labels: values, and of models that predict only numbers.
 bool PredictsNumbers(const v1::Job& job);
-
-// Whether workers go on by themselves between a pull and a push, so that the
-// servers of a push know nothing of single batches.
-bool HasLocalRule(v1::Algorithm::Kind algorithm);
-// Of these, whether it goes with sparse tables.
-bool TakesRows(v1::Algorithm::Kind algorithm);
-
-// Whether a step of the rule is about as long as the rate, however small the
-// gradient is.
-bool StepsAreOfTheRate(const v1::Optimizer& optimizer);
-
-// Whether the filter leaves values out.
-bool LeavesOut(v1::Filter::Kind kind);
 
 // Whether examples name their features by keys of sparse tables.
 bool HasKeys(const v1::DataSource& source);

@@ -23,7 +23,7 @@
 namespace ebb::job {
 
 struct JobFile {
-  v1::Job job;  // As given: nothing that is absent is filled in.
+  v1::Job job;  // As given: absent keys are not filled in.
   SourceMap sources;
   std::vector<Mistake> mistakes;  // By line.
 

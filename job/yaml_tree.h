@@ -1,5 +1,5 @@
-// A YAML document as a tree with line numbers, within limits that make it safe
-// to read from anybody: 1 MiB, 16 levels, no aliases, no tags, one document.
+// A YAML document as a tree with line numbers. Limits make it safe to read from
+// any source: 1 MiB, 16 levels, no aliases, no tags, one document.
 #ifndef EBB_JOB_YAML_TREE_H_
 #define EBB_JOB_YAML_TREE_H_
 
@@ -15,9 +15,10 @@ namespace ebb::job {
 struct YamlNode {
   enum class Kind { kNull, kScalar, kList, kMap };
   Kind kind = Kind::kNull;
-  std::string text;             // Of a scalar.
-  std::vector<YamlNode> keys;   // Of a map; as many as items.
-  std::vector<YamlNode> items;  // Of a list or map, in the file's order.
+  std::string text;            // The text of a scalar.
+  std::vector<YamlNode> keys;  // The keys of a map; as many as items.
+  // The items of a list or map, in the file's order.
+  std::vector<YamlNode> items;
   int line = 1;
 
   bool is_scalar() const { return kind == Kind::kScalar; }

@@ -1,5 +1,5 @@
-// The few operations that models are made of. Whoever implements them brings
-// models to another kind of machine.
+// The few operations of which models are made. An implementation brings models
+// to another kind of machine.
 #ifndef EBB_MODELS_BACKEND_H_
 #define EBB_MODELS_BACKEND_H_
 
@@ -52,9 +52,9 @@ enum class CopyTicket : int64_t { kNone = 0 };
 // calls; those that return a value wait for it. An operation allocates nothing
 // once it has been called with the largest sizes.
 //
-// After a failure operations do nothing, and what they return means nothing:
-// TakeError tells, and whoever computes with a back end whose memory is its own
-// asks for it before he believes a result.
+// After a failure operations have no effect, and their results mean nothing.
+// TakeError reports the failure. With a back end whose memory is its own, ask
+// for it before you trust a result.
 //
 // Not thread-safe: one back end per computing thread. It outlives the models
 // that use it.
@@ -124,8 +124,8 @@ class ComputeBackend {
     return nullptr;
   }
 
-  // Seconds in which a device had something to do, since the last call. Of
-  // processors nobody asks.
+  // Seconds in which a device had something to do, since the last call; 0 for
+  // processors.
   virtual double TakeBusySeconds() { return 0; }
 
   // c(m, n) = a(m, k) b(k, n), plus bias(n) on each row unless it is null.
@@ -155,11 +155,11 @@ class ComputeBackend {
   // but the first two their fields: one for each element of a.columns, in [0,
   // f). Pairs are those of entries, whatever their columns.
 
-  // The pairwise part of a factorisation machine in time linear in the
-  // entries (Rendle 2010, lemma 3.1), for a factor b(k, n) of each column:
-  // sums(m, n) = a b, and scores(m) += the sum over the pairs of entries of a
-  // row of <b of the one, b of the other> times their values, which is
-  // sum_j (sums_j^2 - sum_e (value_e b_ej)^2) / 2.
+  // The pairwise part of a factorisation machine in time linear in the entries
+  // (Rendle 2010, lemma 3.1). There is a factor b(k, n) of each column, and
+  // sums(m, n) = a b. For each row, scores(m) grows by the sum over the pairs
+  // of its entries of <b of the one, b of the other> times their values. This
+  // is sum_j (sums_j^2 - sum_e (value_e b_ej)^2) / 2.
   virtual void FactorScores(int64_t m, int64_t n, const CsrView& a,
                             const float* b, float* sums, float* scores) = 0;
   // c(k, n) = the derivative by b of the sum of delta(m) times these scores,
@@ -167,11 +167,10 @@ class ComputeBackend {
   virtual void FactorGradient(int64_t m, int64_t k, int64_t n, const CsrView& a,
                               const float* b, const float* sums,
                               const float* delta, float* c) = 0;
-  // The same where a column has a factor of its own for each field of the
-  // other entry, b(k, f, n): the sum over pairs of <b(column of the one, field
-  // of the other), b(column of the other, field of the one)> times their
-  // values (Juan et al. 2016, equation 4). Time is quadratic in the entries
-  // of a row.
+  // The same with a factor of each column for each field of the other entry,
+  // b(k, f, n). Scores are the sum over pairs of <b(column of the one, field of
+  // the other), b(column of the other, field of the one)> times their values
+  // (Juan et al. 2016, equation 4). Time is quadratic in the entries of a row.
   virtual void FieldFactorScores(int64_t m, int64_t f, int64_t n,
                                  const CsrView& a,
                                  std::span<const uint16_t> fields,

@@ -1,4 +1,4 @@
-// What a model sees of the examples: a view of somebody else's memory.
+// What a model sees of the examples: a view of memory that it does not own.
 #ifndef EBB_MODELS_BATCH_H_
 #define EBB_MODELS_BATCH_H_
 
@@ -22,8 +22,8 @@ struct CsrView {
 // A run of consecutive examples of one work item. Not owned.
 //
 // Keyed examples have 64-bit keys in place of columns. Models never see them:
-// whoever has the keys numbers those of the batch, in any order, from 0 up, and
-// gives the model the rows of its sparse tables in that order. So `columns`
+// the owner of the keys numbers those of the batch, in any order, from 0 up,
+// and gives the model the rows of its sparse tables in that order. So `columns`
 // holds places among the batch's keys; a key may occur in many rows, twice in
 // one, or in none.
 struct BatchView {
@@ -31,7 +31,7 @@ struct BatchView {
   bool is_keyed() const { return distinct_keys > 0; }
 
   int64_t rows = 0;
-  // Of keyed examples: the number of their fields.
+  // For keyed examples: the number of their fields.
   int64_t features = 0;
   // One of the two: (rows, features), row after row, or `sparse`.
   std::span<const float> dense;

@@ -19,14 +19,14 @@ namespace ebb::models {
 struct ModelConfig {
   // Which model: a name of the registry.
   std::string kind;
-  // Of the data: the features of each example, or the fields of keyed ones.
+  // From the data: the features of each example, or the fields of keyed ones.
   int64_t features = 0;
-  // Of the data: the number of classes; 0 where labels are values.
+  // From the data: the number of classes; 0 if labels are values.
   int64_t classes = 0;
   // mlp: the width of each layer, from the features to the outputs. wide_deep,
   // deepfm: of each hidden layer.
   std::vector<int64_t> layers;
-  // Of mlp, wide_deep and deepfm: relu (default), tanh or sigmoid, after each
+  // For mlp, wide_deep and deepfm: relu (default), tanh or sigmoid, after each
   // layer but the last.
   std::string activation;
   // How weights start: he, glorot or zeros. Default: he for relu, glorot for
@@ -50,9 +50,9 @@ struct ModelConfig {
   std::map<std::string, std::string> options;
 };
 
-// kInvalidArgument with the message "PATH: TEXT", followed, if there is one,
-// by a second line "hint: HINT" with what would be right. PATH is that of a key
-// in the job, such as "model.layers"; whoever has the file knows its line.
+// kInvalidArgument with the message "PATH: TEXT". If there is a HINT, a second
+// line "hint: HINT" says what would be right. PATH is that of a key in the job,
+// such as "model.layers"; the reader of the file knows its line.
 absl::Status ConfigError(absl::string_view path, absl::string_view text,
                          absl::string_view hint = "");
 

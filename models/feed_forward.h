@@ -27,7 +27,7 @@ enum class WeightInit {
 
 InitRule WeightRule(WeightInit init, int64_t inputs, int64_t outputs);
 
-// Of config.init; `unset` where it is empty.
+// Parses config.init; `unset` if it is empty.
 absl::StatusOr<WeightInit> ParseWeightInit(const ModelConfig& config,
                                            WeightInit unset);
 

@@ -44,7 +44,7 @@ class IncomingValues {
   void Forget();
 
  private:
-  // Of a table, or several.
+  // The copy of a table, or of several.
   struct Copy {
     int64_t end;
     CopyTicket ticket;
@@ -67,7 +67,8 @@ class IncomingValues {
 
   ComputeBackend* const backend_;  // Not owned.
   Arrival arrivals_[2];
-  int current_ = 0;  // That is read; the other one is of the next batch.
+  // The one that is read; the other one is of the next batch.
+  int current_ = 0;
   const float* memory_ = nullptr;
   int64_t size_ = 0;
   std::vector<Copy> copies_;  // None where nothing is copied.

@@ -14,9 +14,8 @@
 
 namespace ebb::models {
 
-// Which floats those in some memory are. Whoever puts them there gives them an
-// id that no other parameters, or no other examples, of the same model ever had
-// or will have.
+// Names the floats in some memory. The writer of the memory draws an id that
+// other parameters, or other examples, of the same model never have.
 enum class ContentId : int64_t { kUnknown = 0 };
 
 // Not owned. kUnknown: there are none yet.
@@ -32,7 +31,8 @@ struct NextBatch {
 };
 
 struct Lookahead {
-  // Of what this batch is computed from, so that it is known again.
+  // Names the values from which this batch is computed, so that they are
+  // recognised.
   ContentId params = ContentId::kUnknown;
   ContentId dense = ContentId::kUnknown;
   // Called by the model's thread again and again while a device computes, until

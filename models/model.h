@@ -40,15 +40,15 @@ struct TableShape {
 struct SparseTableShape {
   std::string name;
   int64_t width = 0;
-  // Of the row under a key: FillInitialRow. Of those that are trained.
+  // Initial values of the row under a key (FillInitialRow), in trained tables.
   InitRule init;
   RowKind kind = RowKind::kTrained;
 };
 
 // Takes what examples write into the tables of a model that are not trained.
-// `table` is the place in ModelDescription::sparse_tables. What is wrong, such
-// as a table of another kind or a row of another width, is found out by
-// whoever asked for the writing.
+// `table` is the place in ModelDescription::sparse_tables. The caller that
+// asked for the writing finds mistakes, such as a table of another kind or a
+// row of another width.
 class RowSink {
  public:
   virtual ~RowSink() = default;
@@ -57,7 +57,7 @@ class RowSink {
   // Added to the row, modulo 2^64, of kCounts.
   virtual void Count(int64_t table, uint64_t key,
                      std::span<const int64_t> row) = 0;
-  // Of kWriteOnce: what the row becomes, unless there is one.
+  // For kWriteOnce: what the row becomes, unless there is one.
   virtual void Write(int64_t table, uint64_t key,
                      std::span<const std::byte> bytes) = 0;
 };
@@ -87,7 +87,7 @@ struct ModelDescription {
   // Numbers per example that Predict writes.
   int64_t outputs = 0;
   LabelKind labels = LabelKind::kValue;
-  int64_t classes = 0;  // Of kClass.
+  int64_t classes = 0;  // For kClass.
 };
 
 // Sums over the examples of a batch.
@@ -119,10 +119,10 @@ class Model {
   virtual const ModelDescription& description() const = 0;
 
   // Overwrites `grad` with the SUM over the batch of the gradients of the
-  // examples' losses, with L2 (count * l2 * weight, where the count is that of
-  // the batch's examples for a dense table, and for a row of a sparse one that
-  // of the examples that have its key, so that other rows take no step) and
-  // clipping: where the mean over the batch, L2 included, is longer than
+  // examples' losses, with L2 and clipping. L2 adds count * l2 * weight. The
+  // count is that of the batch's examples for a dense table. For a row of a
+  // sparse table it is that of the examples that have its key, so that other
+  // rows take no step. If the mean over the batch, L2 included, is longer than
   // clip_norm, the sum is scaled so that the mean has that norm. Dropout leaves
   // units out. Overwrites `stats`, whose sums are those of the dropped-out
   // network.

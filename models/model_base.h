@@ -101,7 +101,7 @@ class ModelBase : public Model {
   absl::Status OutputsInParts(std::span<const float> params,
                               const BatchView& batch, int64_t at_once,
                               LossSums* sums, std::vector<float>* outputs);
-  // Of so many parts, in the back end's memory.
+  // Space for so many parts, in the back end's memory.
   Totals* ReserveTotals(int64_t parts);
   // Waits for what was computed, and brings the next batch meanwhile. The
   // losses are added to `sums`.
@@ -127,15 +127,16 @@ class ModelBase : public Model {
   IncomingValues params_, dense_;
   BackendArray grad_, part_grad_, outputs_, labels_;
   BackendArray row_offsets_, columns_, values_, fields_, row_counts_, totals_;
-  std::vector<Totals> read_totals_;  // Of each part.
-  // Of CountRows: the counts, and the last row that had each key.
+  std::vector<Totals> read_totals_;  // One for each part.
+  // Used by CountRows: the counts, and the last row that had each key.
   std::vector<float> counts_;
   std::vector<int64_t> last_rows_;
   int64_t most_at_once_ = std::numeric_limits<int64_t>::max();
   // Until there is no room for two batches; and whether there was, so far.
   bool looks_ahead_ = true;
   bool has_room_ = false;
-  std::vector<int64_t> part_offsets_;  // Of the part that is computed.
+  // The offsets of the part that is computed.
+  std::vector<int64_t> part_offsets_;
   // Where tables end in the flat vector; behind the dense ones those of the
   // batch's rows.
   std::vector<int64_t> table_ends_;

@@ -1,4 +1,4 @@
-// Whose fault it is that a batch has no finite gradient.
+// The cause of a batch without a finite gradient.
 #ifndef EBB_MODELS_NON_FINITE_H_
 #define EBB_MODELS_NON_FINITE_H_
 
@@ -29,7 +29,7 @@ enum class Fault {
 
 struct NonFinite {
   Fault fault = Fault::kSum;
-  int64_t row = 0;  // Of kExample: the first such example of the batch.
+  int64_t row = 0;  // For kExample: the first such example of the batch.
   // The largest magnitude of a parameter; of kValues, of those that are finite.
   float largest = 0;
 };
@@ -42,12 +42,12 @@ inline constexpr float kFarOffFrom = 1e6F;
 float LargestFinite(std::span<const float> values);
 bool AllFinite(std::span<const float> values);
 
-// Of a batch, of one row at least, for which model->Gradient answered
-// kOutOfRange with these `params`. Where they are finite, asks it again for
-// parts of the batch: up to 3 + 2 log2(rows) times, the examples of about three
-// batches in all. `grad` is as Gradient takes it; what is in it afterwards is
-// of no use. `stop` is asked before each: kCancelled once it says true. Other
-// errors of Gradient are its own.
+// Finds the cause in a batch of at least one row, for which model->Gradient
+// answered kOutOfRange with these `params`. If they are finite, it asks again
+// for parts of the batch: up to 3 + 2 log2(rows) times, the examples of about
+// three batches in all. `grad` is as Gradient takes it; its content is
+// unspecified afterwards. It asks `stop` before each: kCancelled if that says
+// true. Other errors are those of Gradient.
 absl::StatusOr<NonFinite> FindNonFinite(std::span<const float> params,
                                         const BatchView& batch,
                                         std::span<float> grad, Model* model,

@@ -15,9 +15,9 @@ namespace ebb::models {
 // its model to `registry` and returns the model's kind. It stays loaded while
 // the registry or a model of it exists.
 //
-// The errors of PluginFile::Open. kInvalidArgument: it is no plugin, or one for
-// another version of the interface. kAlreadyExists: there is a model of that
-// name.
+// Errors: those of PluginFile::Open. kInvalidArgument: it is not a plugin, or
+// one for another version of the interface. kAlreadyExists: there is a model of
+// that name.
 absl::StatusOr<std::string> LoadPlugin(
     absl::string_view path, const std::vector<std::string>& allowed_folders,
     Registry* registry);

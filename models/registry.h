@@ -4,12 +4,11 @@
 //   EBB_RETURN_IF_ERROR(RegisterBuiltinModels(&registry));
 //   EBB_ASSIGN_OR_RETURN(auto model, registry.Create(config, &backend));
 //
-// To add a model, write models/zoo/NAME.cc with one function,
-// `absl::Status RegisterName(Registry*)` in namespace ebb::models::zoo. The
-// build lists the folder and calls the function of each file. (Objects that
-// register themselves while the program starts would be dropped by the linker
-// with the rest of a static library that nobody calls, and their order would
-// be nobody's.)
+// To add a model, write models/zoo/NAME.cc with one function, `absl::Status
+// RegisterName(Registry*)` in namespace ebb::models::zoo. The build lists the
+// folder and calls the function of each file. (Objects that register themselves
+// while the program starts would have no defined order. The linker would drop
+// them with the rest of a static library that is not called.)
 #ifndef EBB_MODELS_REGISTRY_H_
 #define EBB_MODELS_REGISTRY_H_
 

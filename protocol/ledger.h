@@ -2,9 +2,9 @@
 // path that changes them, and stored, moved and restored with them.
 //
 // It is an additive row per item: how many examples were added and the sum of
-// their hashes mod 2^64. It knows nothing of marks; the audit compares the
-// two. A finished item whose row is exactly what the data says folds into its
-// epoch's row, so the ledger stays small; a row that is not stays for ever.
+// their hashes mod 2^64. It does not use marks; the audit compares the two. A
+// finished item whose row is exactly what the data says folds into its epoch's
+// row, so the ledger stays small. Another row stays for ever.
 //
 // Thread-compatible. The plan outlives the ledger.
 #ifndef EBB_PROTOCOL_LEDGER_H_

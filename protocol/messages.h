@@ -2,8 +2,8 @@
 // server and client exchange. proto/ebb/v1/ is their public form on the wire,
 // rpc/ converts. docs/protocol.md says what they mean together.
 //
-// Every message names its job and generation. Whoever receives one of another
-// generation or term answers with its own, so that both sides converge.
+// Every message names its job and generation. A daemon that receives one of
+// another generation or term answers with its own, so that both sides converge.
 #ifndef EBB_PROTOCOL_MESSAGES_H_
 #define EBB_PROTOCOL_MESSAGES_H_
 
@@ -27,7 +27,8 @@ namespace ebb {
 
 // --- Worker <-> server: the data plane --------------------------------------
 
-// Who sends, and how far it is: on every pull, push and clock message.
+// The worker that sends, and how far it is: on every pull, push and clock
+// message.
 struct WorkerStamp {
   SessionId worker;
   ViewNumber joined;  // The view in which the worker joined; 0 outside SSP.
@@ -91,7 +92,7 @@ struct PushRequest {
   ItemId item;
   int64_t begin = 0;
   int64_t end = 0;
-  LedgerRow ledger;     // Of the examples really read.
+  LedgerRow ledger;     // Counts the examples that were really read.
   double loss_sum = 0;  // Over the examples; 0 when skipped.
   bool skip = false;    // The scheduler decided to skip [begin, end).
   std::vector<PushSegment> segments;
@@ -100,8 +101,8 @@ struct PushRequest {
 struct PushSegmentReply {
   PartitionId partition;
   Verdict verdict = Verdict::kApplied;
-  // The partition's mark of the item, in the term of the request's segment;
-  // 0 where the verdict is no judgement by marks.
+  // The partition's mark of the item, in the term of the request's segment; 0
+  // if the partition did not judge by marks.
   int64_t mark = 0;
   Term term;  // The server's, or 0 where it serves none.
 };
@@ -171,8 +172,8 @@ struct PullSegment {
   int64_t updates = 0;  // Applied by the partition so far.
   Payload values;       // In `encoding`, the partition's whole dense range.
   Encoding encoding = Encoding::kFloat32;
-  // Of each table that was asked for, in turn: of each key its row, float32.
-  // With kUnchanged, too: it says something of the dense range only.
+  // For each requested table, in turn: one row for each key, float32. Also with
+  // kUnchanged, which is about the dense range only.
   std::vector<Payload> rows;
 };
 
@@ -216,21 +217,22 @@ struct FetchRequest {
   PartitionId partition;
   SessionId source;  // The life that serves the partition, …
   Term term;         // … and the term it does so in.
-  Term new_term;     // Of the move: the target's.
+  Term new_term;     // The term of the move, which the target will serve.
   // Nothing is applied any more in `term`: the cut is the last.
   bool freeze = false;
-  // Of a cut fetched before, as its manifest numbers them; empty: a cut.
+  // Numbers of blocks in the manifest of a cut fetched before; empty: fetch a
+  // cut.
   std::vector<uint64_t> blocks;
 };
 
 struct FetchReply {
   FetchResult result = FetchResult::kOk;
-  std::string manifest;  // Of a cut (server/store/manifest.h).
-  Payload values;        // Of the blocks, one after the other: their floats.
+  std::string manifest;  // The manifest of a cut (server/store/manifest.h).
+  Payload values;        // The floats of the blocks, one after the other.
 };
 
-// --- Rounds that are closed by operations (docs/decisions/0016-lbfgs.md)
-// ------
+// --- Rounds that are closed by operations -----------------------------------
+// See docs/decisions/0016-lbfgs.md.
 
 // What a coordinator made of the figures of a round; opaque to the cores. It is
 // what closes the round: applied, once, by each partition.
@@ -247,7 +249,7 @@ struct RoundFigures {
 
 // --- Server -> scheduler -----------------------------------------------------
 
-// Of a partition, to the scheduler.
+// Most versions that a server reports of a partition to the scheduler.
 inline constexpr size_t kMostReportedVersions = 1000;
 
 struct PartitionRegistration {
@@ -263,8 +265,9 @@ struct PartitionRegistration {
   // The sound versions of the line that are stored, ascending, the newest
   // kMostReportedVersions at most; their rounds count in rounds only.
   std::vector<RoundVersion> stored;
-  // Of the newest version stored here in the present generation, else of the
-  // one that it started from; 0: there is none. Who has it may go on from it.
+  // The term of the newest version stored here in the present generation, else
+  // of the one that it started from; 0: there is none. A server with that
+  // version may go on from it.
   Term stored_term;
   // Applied, and needed by partitions that are behind, or for the next.
   std::vector<RoundOperation> operations;
@@ -322,11 +325,11 @@ struct RegisterPartitions {
 struct PartitionMarkReport {
   PartitionId partition;
   Term term;
-  std::vector<ItemMark> marks;  // That changed since the last report.
+  std::vector<ItemMark> marks;  // Those that changed since the last report.
   std::vector<ItemMark> durable;
   // As in PartitionRegistration, where that changed; else empty.
   std::vector<RoundVersion> stored;
-  // Of the open round, which waits for its operation; where that is new.
+  // Figures of the open round, which waits for its operation, if they are new.
   std::optional<RoundFigures> figures;
   // Applied since the last report.
   std::vector<RoundOperation> operations;
@@ -396,7 +399,8 @@ struct ServerStatistics {
   std::string refusal;
   // By the server of partition 0: epochs that changed since the last report.
   std::vector<EpochLossSum> losses;
-  ServerProblem problem_kind = ServerProblem::kOther;  // Of `problem`.
+  // What `problem` is about.
+  ServerProblem problem_kind = ServerProblem::kOther;
   // SSP: by how many batches a pull that was answered was ahead of the slowest
   // worker, at most; of all since the server began with the job.
   int64_t clock_lead = 0;
@@ -426,9 +430,9 @@ struct MoveProgress {
   JobId job;
   Generation generation;
   PartitionId partition;
-  Term term;  // Of the move.
-  // It serves the partition, for which nobody took a push for `paused`, and of
-  // that it was stored for `stored`; zero: it does not yet.
+  Term term;  // The term of the move.
+  // It serves the partition. No server took a push for `paused`; in `stored` of
+  // that time the copy was stored. Zero: it does not serve it yet.
   absl::Duration paused;
   absl::Duration stored;
   std::string failed;  // Why it gave up; empty: it goes on.
@@ -479,8 +483,9 @@ struct MoveIn {
   Term source_term;            // … and in which term.
 };
 
-// A partition has an owner under a term. Who has the copy of this very term is
-// the owner, and serves it; anybody else forgets what it has of older terms.
+// A partition has an owner under a term. The server that has the copy of this
+// very term is the owner, and serves it. Any other server forgets what it has
+// of older terms.
 struct PartitionMoved {
   JobId job;
   Generation generation;
@@ -640,7 +645,7 @@ struct Lease {
   std::vector<int64_t> hints;  // Marks by partition; may be wrong.
   ViewNumber joined;           // SSP.
   int64_t start_clock = 0;
-  std::vector<SkippedRange> skipped;  // Of this item.
+  std::vector<SkippedRange> skipped;  // Ranges of this item.
   double rate_factor = 1;             // As in RollbackRecord.
 };
 struct EvaluationLease {

@@ -47,7 +47,7 @@ struct PeerTrouble {
   std::string address;
   absl::Duration lasts;  // Since the first call that failed.
   int64_t attempts = 0;  // Calls that failed, in a row.
-  CallFailure why;       // Of the last.
+  CallFailure why;       // The last failure.
 };
 
 // "ps 3 at ps-3:7001: the name ps-3 does not resolve (12 attempts in 14s)".

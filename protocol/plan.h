@@ -33,7 +33,7 @@ struct ConsistencyPlan {
   // Rounds: K, how many rounds may be closed but not yet durable.
   int32_t rounds_in_memory = 2;
   // Updates a partition may have applied between a push's pull and the push;
-  // -1 is no bound.
+  // -1: any number.
   int64_t max_staleness_updates = -1;
   // ASP: batches that a worker computes for the partitions of servers that are
   // away, and keeps for them; 0: it waits (docs/decisions/0007-local-steps.md).
@@ -43,7 +43,7 @@ struct ConsistencyPlan {
 // Bounds of what a plan may ask for.
 inline constexpr int32_t kMaxSparseTables = 64;
 inline constexpr int32_t kMaxRowWidth = 4096;
-// Of one table, that a worker keeps.
+// Most rows of one table that a worker keeps.
 inline constexpr int64_t kMaxCachedRows = int64_t{1} << 30;
 inline constexpr int64_t kMaxCacheBatches = 1'000'000;
 
@@ -52,15 +52,17 @@ inline constexpr int64_t kMaxCacheBatches = 1'000'000;
 enum class PoisonPolicy {
   kPause,
   kSkip,
-  kRollBack,  // Of gradients only: see NonfiniteRollback.
+  kRollBack,  // For gradients only: see NonfiniteRollback.
 };
 
-// To older values, and on from there with a smaller rate
+// Goes back to older values, and on with a smaller rate
 // (docs/decisions/0015-rollback-with-a-smaller-rate.md).
 struct NonfiniteRollback {
-  double factor = 0.5;   // Of the rate, each time; above 0, below 1.
-  int32_t versions = 2;  // So many before each partition's newest; or rounds.
-  int32_t most = 3;      // Times within a job, which then pauses.
+  // Factor of the rate at each rollback, above 0 and below 1.
+  double factor = 0.5;
+  // How many versions to go back, before each partition's newest; or rounds.
+  int32_t versions = 2;
+  int32_t most = 3;  // Rollbacks of a job, after which it pauses instead.
   friend bool operator==(const NonfiniteRollback&,
                          const NonfiniteRollback&) = default;
 };
@@ -68,8 +70,8 @@ struct NonfiniteRollback {
 // Rows under 64-bit keys. How they begin and change is in the specification
 // (docs/decisions/0013-sparse-tables.md).
 struct SparseTablePlan {
-  // What clock_bound says beside a number of clocks: what the job's dense
-  // values have holds here, too; or nobody waits.
+  // Values of clock_bound beside a number of clocks: as for the job's dense
+  // values; and no waiting.
   static constexpr int64_t kBoundOfJob = -2;
   static constexpr int64_t kNoBound = -1;
 
@@ -87,9 +89,9 @@ struct SparseTablePlan {
 
   // Pulled with each batch, where it has their keys; else training only writes.
   bool trained() const { return kind == RowKind::kTrained; }
-  // A row as it travels and lies in memory: words of four bytes. Of kWriteOnce
-  // the first is 1 more than how many bytes follow, and the rest of the row is
-  // 0; all is 0 where there is none.
+  // Size of a row as it travels and lies in memory, in words of four bytes. For
+  // kWriteOnce the first word is 1 more than the number of bytes that follow,
+  // and the rest of the row is 0. A row of zeros means that there is none.
   int64_t row_words() const {
     if (kind == RowKind::kCounts) return int64_t{2} * width;
     if (kind == RowKind::kWriteOnce) return 1 + (int64_t{width} + 3) / 4;
@@ -137,7 +139,7 @@ struct JobPlan {
   int32_t quarantine_after = 3;  // Failed leases of one item.
   PoisonPolicy on_poison = PoisonPolicy::kPause;
   PoisonPolicy on_nonfinite = PoisonPolicy::kPause;
-  NonfiniteRollback nonfinite_rollback;  // Of kRollBack.
+  NonfiniteRollback nonfinite_rollback;  // The settings of kRollBack.
   int64_t checkpoint_interval_ms = 10'000;
   int32_t checkpoint_keep = 3;  // Versions per partition.
   // Jobs of a higher one take workers from those of a lower one.
@@ -145,7 +147,7 @@ struct JobPlan {
   FilterPlan filters;
   AlgorithmPlan algorithm;
 
-  // Of the sparse tables.
+  // How many of the sparse tables are trained.
   int32_t trained_tables() const {
     return static_cast<int32_t>(
         std::count_if(sparse_tables.begin(), sparse_tables.end(),

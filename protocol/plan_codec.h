@@ -16,9 +16,8 @@ namespace ebb {
 // A sealed byte string (sealed.h).
 std::string EncodeJobRecord(const JobRecord& record);
 
-// DataLoss unless `bytes` are what EncodeJobRecord gave; FailedPrecondition
-// when a newer ebb wrote them; InvalidArgument when the plan is no possible
-// one (JobPlan::Validate).
+// DataLoss: `bytes` are not from EncodeJobRecord. FailedPrecondition: a newer
+// ebb wrote them. InvalidArgument: the plan is not valid (JobPlan::Validate).
 absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes);
 
 // For records that contain these (field_codec.h).

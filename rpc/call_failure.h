@@ -15,7 +15,7 @@ namespace ebb::rpc {
 // The same code and text; FailureOf returns this cause.
 absl::Status WithCause(absl::Status status, CallCause cause);
 
-// `status` is no OkStatus. Without WithCause, the code decides.
+// `status` is an error. Without WithCause, the code decides.
 CallFailure FailureOf(const absl::Status& status);
 
 }  // namespace ebb::rpc

@@ -40,8 +40,8 @@ inline constexpr int32_t kMaxHeldItems = 65536;
 inline constexpr int32_t kMaxStalenessBuckets = 65536;
 inline constexpr int32_t kMaxBatchSizes = 65536;
 inline constexpr int32_t kMaxFetchedBlocks = 1 << 20;
-// Of the reason why a move was given up, which is cut to it, and of the name of
-// a folder.
+// Most bytes of a folder's name, and of the reason for giving up a move, which
+// is cut to it.
 inline constexpr int64_t kMaxTextBytes = 4096;
 
 // --- Shared ------------------------------------------------------------------

@@ -26,16 +26,16 @@ struct DataSetsOptions {
   // For how long a call is tried again where the daemon is away or has too much
   // to do. Default a minute.
   absl::Duration patience = absl::Minutes(1);
-  // The same, where it was never reached: nobody knows whether it is there at
-  // all. Default 5 s.
+  // The same if it was never reached, as it may not exist at all. Default 5 s.
   absl::Duration first_patience = absl::Seconds(5);
   // Asked between tries; true gives up with kCancelled. May be null.
   std::function<bool()> stop = nullptr;
 };
 
-// Of the scheduler at an address. Thread-safe; has one connection. Beside what
-// the seams say: Unavailable, it cannot be reached; Unimplemented, it keeps no
-// data; PermissionDenied, by its certificate this process may not.
+// The data sets of the scheduler at an address. Thread-safe; has one
+// connection. Errors beside those of the seams: Unavailable: the scheduler
+// cannot be reached. Unimplemented: it keeps no data. PermissionDenied: the
+// role in this process's certificate does not allow the call.
 class DataSetsClient : public datasets::Target, public datasets::Source {
  public:
   explicit DataSetsClient(const std::string& address,

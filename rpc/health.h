@@ -14,8 +14,8 @@
 
 namespace ebb::rpc {
 
-// Answers at a Unix socket, in plain text, and serves nothing else there: who
-// asks is in the daemon's own container, and needs no certificate.
+// Answers at a Unix socket, in plain text, and serves nothing else there. A
+// caller is in the daemon's own container, and needs no certificate.
 //
 //   EBB_ASSIGN_OR_RETURN(auto health, HealthSocket::Start(
 //       flags.health_socket, [&] { return shell.status().connected; }));
@@ -24,10 +24,10 @@ namespace ebb::rpc {
 class HealthSocket {
  public:
   // `ready` is called twice a second, on the socket's thread, until the object
-  // is destroyed; NOT_SERVING is answered before its first answer. `path` is
-  // made anew if a socket is there. Null if `path` is empty: nobody asks.
-  // InvalidArgument: `path` is too long for a socket. Unavailable: it cannot be
-  // made, or is no socket.
+  // is destroyed; NOT_SERVING is answered before its first answer. A socket at
+  // `path` is replaced. Null if `path` is empty. InvalidArgument: `path` is too
+  // long for a socket. Unavailable: it cannot be made, or another file is
+  // there.
   static absl::StatusOr<std::unique_ptr<HealthSocket>> Start(
       const std::string& path, std::function<bool()> ready);
   virtual ~HealthSocket() = default;

@@ -1,8 +1,8 @@
 // What a process knows of the tokens of jobs: those that it shows, and what it
-// checks those of others with (docs/decisions/0017-job-tokens.md). Nothing in
-// it is ever logged.
+// needs to check those of others (docs/decisions/0017-job-tokens.md). It is
+// never logged.
 //
-//   who submits    makes a job's token; its hash is in the specification
+//   ebb submit     makes a job's token; its hash is in the specification
 //   scheduler      has a key of its life; gives it to the servers when they
 //                  connect, and with each lease a token made with it to the
 //                  worker
@@ -39,7 +39,7 @@ void SetTokenHash(absl::string_view token, JobRecord* record);
 // Thread-safe.
 class JobTokens {
  public:
-  // Finds the token of a job; empty: there is none. Of job 0: one of any job.
+  // Finds the token of a job; empty: there is none. For job 0: one of any job.
   using Find = std::function<std::string(JobId)>;
 
   JobTokens() = default;
@@ -54,7 +54,7 @@ class JobTokens {
 
   // --- Of a scheduler -------------------------------------------------------
 
-  // Of this life of the process: made when it is asked for first.
+  // The key of this life of the process: made at the first call.
   std::string Key();
   std::string ForWorker(JobId job, SessionId worker);
 
@@ -73,7 +73,7 @@ class JobTokens {
   void Learn(const JobRecord& record);
   // PermissionDenied: the job has a token, and the worker does not show what
   // was given to it for this job. The message is safe to log. Without any key
-  // the scheduler knows no tokens, and nobody is refused.
+  // the scheduler uses no tokens, and no worker is refused.
   absl::Status CheckWorker(JobId job, SessionId worker,
                            absl::string_view shown) const;
 

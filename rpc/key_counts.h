@@ -7,7 +7,7 @@
 
 namespace ebb::rpc {
 
-// Of pushes over the network that it sent, or took. Thread-safe.
+// Counts pushes over the network that the process sent, or took. Thread-safe.
 class KeyCounts {
  public:
   // A push has bytes of keys; as many more are of lists that it names.

@@ -49,8 +49,9 @@ class PieceAssembler {
   // Takes messages of at most `most_bytes`.
   explicit PieceAssembler(int64_t most_bytes) : most_bytes_(most_bytes) {}
 
-  // The next piece, encoded. OutOfRange: the message is larger than is taken.
-  // InvalidArgument: it is no piece, or does not fit those before it.
+  // Adds the next piece, encoded. OutOfRange: the message is larger than is
+  // taken. InvalidArgument: the piece is malformed, or does not fit those
+  // before it.
   absl::Status Add(const Payload& piece);
   // Bytes of the whole message; 0 before the first piece.
   int64_t message_bytes() const { return message_bytes_; }

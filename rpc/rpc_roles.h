@@ -1,4 +1,4 @@
-// Who may call what, over TLS: the one table of it.
+// Which roles may call what, over TLS: the one table of it.
 #ifndef EBB_RPC_RPC_ROLES_H_
 #define EBB_RPC_RPC_ROLES_H_
 
@@ -9,8 +9,8 @@
 
 namespace ebb::rpc {
 
-// Of an RPC as HTTP/2 names it, "/ebb.v1.Scheduler/SubmitJob". Nobody may call
-// what is not in the table.
+// The roles that may call an RPC as HTTP/2 names it,
+// "/ebb.v1.Scheduler/SubmitJob". None may call an RPC that is not in the table.
 RoleSet MayCall(absl::string_view path);
 
 // PermissionDenied: the peer, whose certificate's common name is `name`, may

@@ -1,5 +1,5 @@
-// How a process proves who it is to the others, and whom it believes: mutual
-// TLS (docs/security.md), or plain text.
+// How a process proves its identity to the others, and which identities it
+// accepts: mutual TLS (docs/security.md), or plain text.
 //
 //   EBB_ASSIGN_OR_RETURN(const rpc::SecurityPtr security,
 //                        rpc::Security::Create(flags.tls, {Role::kWorker}));
@@ -38,7 +38,7 @@ class Security {
  public:
   struct Grpc;
 
-  // Of a process whose certificate must be of one of the roles.
+  // For a process whose certificate must be of one of the roles.
   // InvalidArgument: a mistake in the settings, or files that cannot be used
   // (certificate.h).
   static absl::StatusOr<SecurityPtr> Create(const TlsSettings& settings,
@@ -47,14 +47,14 @@ class Security {
 
   bool tls() const { return grpc_ != nullptr; }
   bool insecure() const { return insecure_; }
-  // For a log: who this is by its certificate, or that it is plain text.
+  // For a log: the identity in the certificate, or that it is plain text.
   const std::string& description() const { return description_; }
   // For its owner: a key that others on this machine can read. Empty: none.
   const std::string& warning() const { return warning_; }
-  // Of the certificate's file as it is now; absent: there is none.
+  // End of the certificate in the file as it is now; absent: there is none.
   std::optional<absl::Time> CertificateEnd() const;
-  // Of jobs: what this process shows, and what it checks; null: plain text,
-  // where nobody is told apart.
+  // The tokens of jobs that this process shows and checks; null: plain text,
+  // which tells no callers apart.
   const std::shared_ptr<JobTokens>& tokens() const { return tokens_; }
   // What it refused; never null.
   const std::shared_ptr<Refusals>& refusals() const { return refusals_; }
@@ -88,9 +88,9 @@ absl::Status MayConnect(const Security* security, absl::string_view address);
 // Their InvalidArgument; `doing`: "listening at", "speaking to".
 absl::Status NotInPlainText(absl::string_view doing, absl::string_view address);
 
-// From now on connections that end in their handshake are counted, those of all
-// listeners of this process: gRPC tells of them in its log only, which goes to
-// the process's from here on. Of a daemon, once.
+// Counts connections that end in their handshake from now on, for all listeners
+// of this process. gRPC reports them in its log only, which goes to the
+// process's from here on. Call it once in a daemon.
 void CountHandshakes(const Security& security);
 
 // A daemon's lines about it; with --insecure it is a warning.

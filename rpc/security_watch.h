@@ -1,6 +1,6 @@
-// A daemon's lines about the files of its TLS, when they change while it runs:
-// who it is now, or a warning that they cannot be used. Those whom it would
-// speak to then only fail to connect.
+// A daemon's log lines about its TLS files, when they change while it runs: its
+// new identity, or a warning that they cannot be used. Connections would only
+// fail in that case.
 //
 //   const rpc::SecurityWatch watch(flags.tls.files, {Role::kWorker});
 //   EBB_ASSIGN_OR_RETURN(const rpc::SecurityPtr security,
@@ -18,7 +18,8 @@
 
 namespace ebb::rpc {
 
-// Of the files as they are when it is made; none: it does nothing.
+// Starts from the files as they are when it is made; without files it does
+// nothing.
 class SecurityWatch {
  public:
   SecurityWatch(const TlsFiles& files, RoleSet roles);
@@ -29,7 +30,7 @@ class SecurityWatch {
  private:
   void Run();
 
-  IdentityWatch watch_;  // Of the thread.
+  IdentityWatch watch_;  // Used by the thread.
   Mutex mu_;
   CondVar wake_;
   bool stop_ ABSL_GUARDED_BY(mu_) = false;

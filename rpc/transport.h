@@ -125,7 +125,7 @@ class PsChannel {
                     PullDone done) = 0;
   // Arrives or does not.
   virtual void Clock(const ClockUpdate& update) = 0;
-  // Of a server that moves a partition here. kInvalidArgument also says that
+  // For a server to which a partition moves. kInvalidArgument also says that
   // the answer cannot be read, as one whose manifest is too long (wire.h).
   virtual void Fetch(const FetchRequest& request, absl::Duration deadline,
                      FetchDone done) = 0;
@@ -155,10 +155,10 @@ class SessionHandler {
  public:
   virtual ~SessionHandler() = default;
   virtual void OnMessage(In message) = 0;
-  // Exactly once, and last. OK: one side called Close(). kUnavailable: the
+  // Exactly once, and last. OK: one side called Close(). Unavailable: the
   // other side cannot be reached, refused, is gone, or gave this one up.
-  // kInvalidArgument: a message could not be read. kResourceExhausted: more
-  // was sent than the other side reads. kCancelled: this end was destroyed.
+  // InvalidArgument: a message could not be read. ResourceExhausted: the
+  // other side does not read fast enough. Cancelled: this end was destroyed.
   virtual void OnClosed(absl::Status status) = 0;
 };
 

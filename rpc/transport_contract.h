@@ -27,7 +27,7 @@ struct TransportCase {
   std::string name;
   std::function<std::unique_ptr<Transport>(const TransportOptions&)> make;
   std::string any_address;     // Listens at a free one.
-  std::string nobody_address;  // Nobody listens there.
+  std::string nobody_address;  // An address without a listener.
 
   friend std::ostream& operator<<(std::ostream& out, const TransportCase& c) {
     return out << c.name;

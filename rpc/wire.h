@@ -3,8 +3,9 @@
 // appends the payloads' own slices behind a small header, decoding hands out
 // parts of the slices that arrived; neither copies a value.
 //
-// Decoders never trust their input: whatever is no valid message, or breaks a
-// rule of convert.h, is InvalidArgument. They accept fields in any order.
+// Decoders never trust their input: bytes that are not a valid message, or
+// break a rule of convert.h, are InvalidArgument. They accept fields in any
+// order.
 //
 // A push may name lists of keys that the server has of a pull
 // (docs/decisions/0020-key-lists.md). Messages of the protocol always have all
@@ -62,8 +63,7 @@ Payload Encode(const PullReply& reply, uint64_t number);
 absl::StatusOr<PullReply> DecodePullReply(const Payload& bytes,
                                           uint64_t* number);
 
-// --- Messages in pieces (pieces.h)
-// --------------------------------------------
+// --- Messages in pieces (pieces.h) ------------------------------------------
 
 // Everything of a piece but its part; more is refused.
 inline constexpr int64_t kMaxBesidePart = 1024;
@@ -75,7 +75,7 @@ absl::StatusOr<Payload> DecodePiece(const Payload& bytes,
 
 // --- Pushes that travel together ---------------------------------------------
 
-// Of one message; more are refused, and so is none.
+// Most pushes of one message; more are refused, and so is an empty one.
 inline constexpr int kMaxPushesTogether = 64;
 
 // `pushes` are encoded ones.

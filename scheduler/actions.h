@@ -1,4 +1,5 @@
-// What the scheduler's core asks of its shell, and how it is set up.
+// The actions that the scheduler's core asks of its shell, and the core's
+// options.
 #ifndef EBB_SCHEDULER_ACTIONS_H_
 #define EBB_SCHEDULER_ACTIONS_H_
 
@@ -25,7 +26,7 @@ using LinkId = StrongInt<struct LinkIdTag, uint64_t>;
 
 struct SchedulerOptions {
   SessionId session;
-  // Lease time: a worker that shows no progress for so long loses its item.
+  // Lease time: a worker without progress for this long loses its item.
   absl::Duration lease_ttl = absl::Seconds(3);
   // A "done" that the servers' marks do not confirm in this time is forgotten.
   absl::Duration confirm_timeout = absl::Seconds(1);
@@ -34,26 +35,27 @@ struct SchedulerOptions {
   absl::Duration takeover_after = absl::Seconds(60);
   // An evaluation that gives no result is begun again after this long.
   absl::Duration evaluation_timeout = absl::Seconds(60);
-  // A server that says nothing for so long may be replaced by another process
-  // with its id; until then, and for last_word after it came, the other is
+  // A server that is silent for this long may be replaced by another process
+  // with its id. Until then, and for last_word after it came, the other is
   // refused.
   absl::Duration server_ttl = absl::Seconds(5);
-  // What a silent server said may still lie unread in a scheduler that stood
-  // still itself. So long is waited for it.
+  // The last message of a silent server may still lie unread in a scheduler
+  // that stood still itself. The scheduler waits this long for it.
   absl::Duration last_word = absl::Seconds(1);
-  // A partition's move whose target shows no progress for so long is given up.
+  // A partition's move is given up after this long without progress of the
+  // target.
   absl::Duration move_timeout = absl::Seconds(3);
-  // A worker that would be idle gets an item of another where that is done
-  // earlier by so much at least; see backups.h.
+  // A worker that would be idle gets an item of another if that ends the work
+  // earlier by at least this much; see backups.h.
   absl::Duration backup_gain = absl::Milliseconds(50);
-  // A job waits for so many servers before its partitions are placed.
+  // Servers that must be there before the partitions of a job are placed.
   int32_t min_servers = 1;
   // Makes what decides how the rounds of a job end that are closed by
   // operations; null: none can be.
   std::function<absl::StatusOr<std::shared_ptr<const Coordinator>>(
       const JobRecord&)>
       coordinator;
-  // What a job says of its training loss; null: nothing is known of any.
+  // Returns a job's facts about its training loss; null: they are unknown.
   std::function<absl::StatusOr<job::TrainingFacts>(const JobRecord&)>
       training_facts;
 };
@@ -77,7 +79,7 @@ struct SendWorker {
 struct CloseWorker {
   LinkId link;
 };
-// What an operator wants to find again later; see event_list.h.
+// Events that an operator may look for later; see event_list.h.
 enum class EventKind {
   kLogOnly,
   kWorkerUp,

@@ -78,7 +78,7 @@ class Allotment {
   int64_t workers_ = 0;
   std::map<JobId, std::set<SessionId>> of_;  // Those of job 0 are idle.
   std::set<SessionId> choosy_;               // Maybe not able for every job.
-  std::map<JobId, int64_t> able_;            // As far as asked for.
+  std::map<JobId, int64_t> able_;            // As far as it was asked for.
   bool changed_ = true;
   std::vector<JobClaim> jobs_;  // Claims at the last Rebalance.
   const std::set<SessionId> none_;

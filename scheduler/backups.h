@@ -7,8 +7,8 @@
 // both work from the marks, each partition takes whichever push comes first,
 // and the later learns from its first duplicate where to go on.
 //
-// How fast workers are is learnt from what they say they computed, over the
-// last seconds in which they had something to do and did not wait for others.
+// The pace of workers follows from their reports of computed examples, over the
+// last seconds in which they had work and did not wait for others.
 //
 // Decision logic only. Thread-compatible. Belongs to a TrainingJob.
 #ifndef EBB_SCHEDULER_BACKUPS_H_
@@ -34,19 +34,19 @@ class Pace {
  public:
   // From now on it has something to do; `examples` as it says in all its life.
   void Begin(int64_t examples, absl::Time now);
-  // It has nothing to do any more. What it computed may be heard of only later.
+  // It has no work any more. Its last examples may be reported only later.
   void End(absl::Time now);
   // `waited`: for others, since it was last heard.
   void Heard(int64_t examples, bool waited, absl::Time now);
 
   // Time per example. Nullopt: nothing is known yet.
   std::optional<absl::Duration> PerExample() const;
-  // As if it were about to have `pending` more.
+  // As if it were about to report `pending` more.
   std::optional<absl::Duration> AtLeast(int64_t pending) const;
 
  private:
-  // Since when it has something to do, of what was not heard yet; and what of
-  // that lies before.
+  // The time since which it has work that is not reported yet; and the part of
+  // that time which lies before.
   std::optional<absl::Time> busy_since_;
   absl::Duration unheard_;
   int64_t examples_ = 0;  // As last heard.
@@ -55,7 +55,7 @@ class Pace {
   absl::Duration took_;
 };
 
-// What became of the second leases, in the scheduler's life.
+// The results of the second leases, in the scheduler's life.
 struct BackupCounts {
   int64_t leased = 0;  // Items leased a second time.
   int64_t won = 0;     // The second was done first, ...
@@ -119,7 +119,7 @@ class Backups {
     int64_t examples = 0;
     int64_t mark = 0;
   };
-  // What the worker has to do of items below `end`.
+  // The worker's remaining work on items below `end`.
   int64_t RestOf(SessionId worker, int64_t end) const;
   int64_t Rest(int64_t ordinal) const;
   // The mean over all workers; nullopt: no pace is known yet.

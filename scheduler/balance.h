@@ -27,10 +27,11 @@ struct WantedMove {
 std::set<ServerId> Takers(const Cluster& cluster,
                           const PlacementTable& placement, int32_t wanted);
 
-// Away from servers that are none of the takers; else, when every partition is
-// served, from the fullest to the emptiest if they differ by more than one.
-// Partitions that are moving count where they are moving `to`. None of `avoid`
-// gets any. nullopt: all is well, or nothing can be done now.
+// Returns the next move. First come partitions on servers that are not among
+// the takers. Else, when every partition is served, one goes from the fullest
+// server to the emptiest if they differ by more than one. Moving partitions
+// count where they move `to`. Servers in `avoid` get none. nullopt: all is
+// well, or nothing can be done now.
 std::optional<WantedMove> NextMove(
     const PlacementTable& placement, const std::set<ServerId>& takers,
     const std::map<PartitionId, ServerId>& moving,

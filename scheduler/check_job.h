@@ -10,9 +10,9 @@ namespace ebb::scheduler {
 // InvalidArgument: it contradicts itself, or is too large to be kept.
 absl::Status CheckPlan(const JobRecord& record);
 
-// What a server says of a job is its word against the scheduler's memory: a
-// number that cannot have been drawn (DataLoss), or a job that could not have
-// been submitted (InvalidArgument), is not taken over from it.
+// A server's claim about a job stands against the scheduler's memory. The
+// scheduler refuses a number that cannot have been drawn (DataLoss), and a job
+// that could not have been submitted (InvalidArgument).
 absl::Status CheckRegistration(const JobRegistration& registration);
 
 // It has something of a job that it could go on from.

@@ -17,7 +17,7 @@
 
 namespace ebb::scheduler {
 
-// What a server last said of one job, for people.
+// A server's last report of one job, for people.
 struct ServerReport {
   int64_t updates = 0;  // In the scheduler's life.
   std::string problem;  // Empty: none.
@@ -90,7 +90,7 @@ struct WorkerInfo {
   // It has an evaluation, whether or not that still counts, until it says how
   // it ended.
   bool evaluates = false;
-  // Jobs of which it was leased anything: see WorksOn.
+  // Jobs of which it was leased an item: see WorksOn.
   std::set<JobId> leased;
   // Jobs that it could not even begin, and why: their data is not there, or
   // another; or a message of theirs is over a limit.
@@ -101,8 +101,8 @@ struct WorkerInfo {
   std::map<JobId, Unfit> unfit_for;
   // By job.
   std::map<JobId, std::vector<UnreachedServer>> unreached;
-  // Jobs of which it does not reach a server that is up: it gets nothing to do
-  // for them until it does. See SchedulerCore::SettleUnreached.
+  // Jobs of which it does not reach a server that is up: it gets no work of
+  // them until it does. See SchedulerCore::SettleUnreached.
   std::set<JobId> cut_off;
   int64_t clock = 0;             // As last heard.
   std::vector<HeldItem> claims;  // Held since before; settled at the start.
@@ -114,8 +114,8 @@ struct WorkerInfo {
   bool CanWorkOn(JobId job) const {
     return MayWorkOn(job) && !cut_off.contains(job);
   }
-  // It was leased something of the job, however long ago, or claims so since
-  // before this scheduler. To others the job is none of their business.
+  // It was leased an item of the job, however long ago, or claims so since
+  // before this scheduler. The job is not the business of other workers.
   bool WorksOn(JobId job) const {
     return leased.contains(job) ||
            (MayWorkOn(job) &&
@@ -125,7 +125,7 @@ struct WorkerInfo {
   }
 };
 
-// As daemons are named where people read.
+// A daemon's name, for people.
 inline std::string NameOf(ServerId server) {
   return "ps-" + std::to_string(server.value());
 }
@@ -147,7 +147,7 @@ struct Cluster {
   }
 };
 
-// What every decision may use, and where its consequences go.
+// The state that every decision may use, and the place for its consequences.
 struct Context {
   absl::Time now;
   Cluster* cluster;

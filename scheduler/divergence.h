@@ -26,9 +26,10 @@ namespace ebb::scheduler {
 class Divergence {
  public:
   // `plan` says how long is long enough. `guess_loss` is that of a model that
-  // gives all classes the same probability; 0: not known, and the first loss
-  // that is heard stands for it. A job whose rounds are trials of a line search
-  // (algorithm.operated) is never in trouble: it takes back what is too far.
+  // gives all classes the same probability; 0: unknown, and the first loss
+  // replaces it. A job whose rounds are trials of a line search
+  // (algorithm.operated) is never in trouble: it takes back steps that went too
+  // far.
   Divergence(const JobPlan& plan, double guess_loss);
 
   struct Trouble {
@@ -84,8 +85,8 @@ struct Lateness {
   bool scales_late_steps = false;  // dynsgd.
 };
 
-// What people read: what is seen, and what helps. `epoch` is its examples;
-// a squared loss is told as the RMSE.
+// Describes the trouble and its remedy to people. `epoch` is its examples; a
+// squared loss is shown as the RMSE.
 std::string DivergenceText(const Divergence::Trouble& trouble, int64_t epoch,
                            bool squared_loss, const Lateness& lateness);
 

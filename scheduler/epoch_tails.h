@@ -20,7 +20,7 @@ struct EpochTailCounts {
   std::map<int32_t, absl::Duration> ends;  // By epoch.
   absl::Duration sum;
   absl::Duration longest;
-  // What a batch took the slowest worker that was there at one of these ends.
+  // The time of a batch on the slowest worker present at one of these ends.
   absl::Duration slowest_batch;
 };
 

@@ -40,7 +40,7 @@ class Evaluator {
   SessionId worker() const { return running_ ? running_->worker : SessionId(); }
   // The second worker that does so; 0: none.
   SessionId second() const { return running_ ? running_->second : SessionId(); }
-  // None is under way, and none is to come.
+  // No evaluation is under way, and none is to come.
   bool AllDone() const;
 
   // Earlier evaluations are lost with the scheduler's store. Those that are due
@@ -65,7 +65,8 @@ class Evaluator {
   }
   EvaluationLease LeaseAgain(const JobRecordPtr& record, SessionId worker);
 
-  // What ended is returned, perhaps with an error; nullopt: nothing did.
+  // Returns the evaluation that ended, perhaps with an error; nullopt: none
+  // did.
   std::optional<Evaluation> Evaluated(const EvaluationResult& result,
                                       Context* context);
   std::optional<Evaluation> WorkerLost(SessionId worker, Context* context);
@@ -90,7 +91,8 @@ class Evaluator {
   int32_t NextAfter(int32_t epoch) const;
   // One of two ended otherwise: the other goes on. False: it was the only one.
   bool OtherGoesOn(SessionId ended);
-  // Another snapshot; or, after so many attempts, an end with an error.
+  // Begins with another snapshot; or, after too many attempts, ends with an
+  // error.
   std::optional<Evaluation> Begin(Context* context);
   Evaluation End(Evaluation evaluation, Context* context);
 

@@ -1,5 +1,5 @@
-// What happened in a cluster of late, for people: workers and servers that came
-// and went, rollbacks, quarantines, evaluations. No decision needs it.
+// Recent events in a cluster, for people: workers and servers that came and
+// went, rollbacks, quarantines, evaluations. Decisions do not use them.
 #ifndef EBB_SCHEDULER_EVENT_LIST_H_
 #define EBB_SCHEDULER_EVENT_LIST_H_
 

@@ -104,7 +104,7 @@ class ExplainFixture : public ::testing::Test {
     FromWorker(link, RegisterWorker{session, name});
     FromWorker(link, LeaseRequest{session, 1});
   }
-  // What the server says of the job, all of it well.
+  // The server's report of the job, without problems.
   ServerStatistics Statistics() const {
     ServerStatistics statistics;
     statistics.session = kServerSession;
@@ -199,7 +199,8 @@ class ExplainFixture : public ::testing::Test {
   std::unique_ptr<SchedulerCore> core_;
   Watch watch_{now_};
   std::string store_problem_;
-  std::map<std::string, std::string> stored_;  // What the core wrote.
+  // The records that the core wrote.
+  std::map<std::string, std::string> stored_;
   SchedulerActions sent_;  // Upon the server's last message.
   JobId job_;
 };

@@ -1,6 +1,6 @@
 // Servers that came back with less than they had: their storage was lost or is
-// older, or they died between two checkpoints. What is missing is computed
-// again; people want to know. Lost with the scheduler.
+// older, or they died between two checkpoints. The missing part is computed
+// again, and people want to know. Lost with the scheduler.
 //
 // Thread-compatible. Belongs to a TrainingJob.
 #ifndef EBB_SCHEDULER_FALLBACKS_H_
@@ -21,15 +21,16 @@ namespace ebb::scheduler {
 struct Fallback {
   ServerId server;
   SessionId session;  // The life of it that came back with less.
-  // What the partitions had, as far as the scheduler knew.
+  // The marks that the partitions had, as far as the scheduler knew.
   std::vector<std::pair<PartitionId, MarkSet>> had;
-  // When they came back: what is computed again, at most, and what is not.
+  // When they came back: the most that is computed again, and the part that is
+  // not.
   int64_t most_lost = 0;
   int64_t left = 0;
 
   // Whether they have it again.
   bool MadeUpFor(const MarkTable& marks) const;
-  // For people: what was lost, and how much of it is there by now.
+  // For people: the loss, and how much of it is there by now.
   std::string Text(const MarkTable& marks) const;
 };
 

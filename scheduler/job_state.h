@@ -1,4 +1,4 @@
-// What the scheduler must remember of a job: stored whole, in one record.
+// The scheduler's memory of a job: stored whole, in one record.
 #ifndef EBB_SCHEDULER_JOB_STATE_H_
 #define EBB_SCHEDULER_JOB_STATE_H_
 

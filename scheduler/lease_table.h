@@ -75,7 +75,7 @@ class LeaseTable {
   // were not confirmed: these reopen.
   std::vector<std::pair<int64_t, SessionId>> Expired(absl::Time now);
   void ReopenUnconfirmed(absl::Time now);
-  // Nothing expires before it.
+  // The first possible expiry.
   absl::Time NextExpiry() const { return next_expiry_; }
 
   // Items that are held or could be: how many workers could be of use.

@@ -1,8 +1,8 @@
-// What the scheduler believes of a job's marks: what the servers registered
-// and reported, per partition, in the partition's current term.
+// The scheduler's picture of a job's marks: those that servers registered and
+// reported, per partition, in the partition's current term.
 //
-// The servers' marks are the truth; this is a picture of them that may lag and
-// is replaced by every registration, so any item can reopen.
+// The servers' marks are the truth. This picture may lag, and every
+// registration replaces it, so any item can reopen.
 //
 // Thread-compatible. The plan outlives the table.
 #ifndef EBB_SCHEDULER_MARK_TABLE_H_

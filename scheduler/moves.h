@@ -52,7 +52,7 @@ struct Moves {
   static constexpr size_t kMostPauses = 64;
   std::deque<Pause> pauses;
 
-  // Where the partitions go.
+  // The servers to which partitions move.
   std::map<PartitionId, ServerId> Targets() const {
     std::map<PartitionId, ServerId> targets;
     for (const auto& [partition, move] : underway) {

@@ -48,7 +48,7 @@ class PlacementTable {
   bool AllRegistered() const { return registered_ == size(); }
   int32_t registered() const { return registered_; }
 
-  // A new term is drawn: what was believed is forgotten.
+  // A new term is drawn: forgets the marks of the old one.
   void Drawn(PartitionId p, ServerId owner, SessionId session, Term term) {
     Ownership& one = at(p);
     if (one.registered) --registered_;

@@ -34,14 +34,14 @@ namespace ebb::scheduler {
 
 class Poison {
  public:
-  // All outlive it. `state` says what was known before.
+  // All arguments outlive it. `state` has the earlier knowledge.
   Poison(const JobRecord& record, const MarkTable& marks, LeaseTable* leases,
          JobState* state);
 
   // A lease of the item ended by its worker's death or error.
   struct Failure {
     int64_t ordinal = 0;
-    int64_t position = 0;     // Where the batch begins that was in work.
+    int64_t position = 0;     // Where the batch in work begins.
     bool non_finite = false;  // Its loss or gradient: once is enough.
     PoisonPolicy policy = PoisonPolicy::kPause;
     std::string why;
@@ -62,8 +62,8 @@ class Poison {
   // How often in a row the batch failed before its item was quarantined; 0: no
   // worker could begin it, or an older ebb, which kept no count, did it.
   int32_t FailuresOf(int64_t ordinal) const;
-  // What is wrong with a quarantined item. Its text is for people, who know
-  // which item it is.
+  // Why a quarantined item is quarantined. The text is for people, who know the
+  // item.
   QuarantineReason WhyQuarantined(int64_t ordinal) const;
   // Whether some partitions have the batch that it failed at: it cannot be left
   // out, since it is left out of all or of none.
@@ -78,8 +78,8 @@ class Poison {
   // are to get new terms.
   bool WantSkip(int64_t ordinal);
   bool SkipWanted(int64_t ordinal) const { return wanted_.contains(ordinal); }
-  // All partitions have said what is applied, in terms drawn since the skips
-  // were wanted. False: none was.
+  // All partitions have reported their marks, in terms drawn since the skips
+  // were wanted. False: no skip was wanted.
   bool SettleSkips(Context* context);
 
   // Decisions that a server has in its values; those that were not known.
@@ -87,12 +87,12 @@ class Poison {
                                   Context* context);
 
   // The leases were made anew: items stay quarantined, counts begin again, and
-  // what is wanted is still wanted.
+  // wanted skips stay wanted.
   void BeginGeneration();
 
  private:
   void Quarantine(int64_t ordinal, QuarantineReason why, Context* context);
-  // What a reason begins with that does not go without saying which item.
+  // The beginning of a reason that must name the item.
   std::string IsQuarantined(int64_t ordinal) const;
   // Says that some partitions have the batch at `begin`, and what to do; "":
   // none.

@@ -17,10 +17,10 @@
 
 namespace ebb::scheduler {
 
-// The most reasons of one kind that are told.
+// The most reasons of one kind that are listed.
 inline constexpr int64_t kMostListed = 8;
-// A server says something several times a second: one that was not heard for so
-// long stands still, or the way to it is cut.
+// A server sends several messages a second: one that was silent for this long
+// stands still, or the network to it is cut.
 inline constexpr absl::Duration kUnheard = absl::Seconds(3);
 
 // Thread-compatible.
@@ -40,14 +40,14 @@ class Reasons {
 };
 
 v1::WaitReason::Kind ReasonOf(ServerProblem problem);
-// What to do about a problem that the server `name` ("ps 0") tells of.
+// The remedy for a problem that the server `name` ("ps 0") reports.
 std::string ToDoAbout(ServerProblem problem, absl::string_view name);
 // "1.5 s".
 std::string Seconds(absl::Duration duration);
 // "worker 3", "worker-3", "a worker that is gone".
 std::string NameOf(const Cluster& cluster, SessionId session);
 
-// What was said of servers, so that it is not said again.
+// The reasons given about servers, so that they are not given again.
 struct SaidOfServers {
   std::set<ServerId> problems;  // Those whose problem was told.
   bool quiet = false;           // One is connected and says nothing.

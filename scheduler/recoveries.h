@@ -1,6 +1,6 @@
-// How long a job's losses lasted: from a worker, a server or the scheduler
-// being gone to the next example that is counted of what it had. For people;
-// no decision needs it.
+// How long a job's losses lasted: from the loss of a worker, a server or the
+// scheduler until the next example of its work is counted. For people;
+// decisions do not use it.
 #ifndef EBB_SCHEDULER_RECOVERIES_H_
 #define EBB_SCHEDULER_RECOVERIES_H_
 
@@ -49,8 +49,7 @@ class Recoveries {
   // A worker's connection broke that held these items.
   void WorkerLost(absl::string_view worker,
                   const std::vector<int64_t>& ordinals, absl::Time now);
-  // A worker's lease ran out. The item that another worker is leased then is
-  // told by LeasedAgain.
+  // A worker's lease ran out. LeasedAgain says which worker gets the item then.
   void WorkerSilent() { ++losses_; }
   // A server's connection broke that owned these partitions.
   void ServerLost(ServerId server, const std::vector<PartitionId>& partitions,
@@ -76,7 +75,7 @@ class Recoveries {
  private:
   struct Entry {
     Recovery recovery;
-    // kServer: what is still missing.
+    // kServer: the partitions still missing.
     std::set<PartitionId> unserved;
     std::set<PartitionId> uncounted;
     bool open() const { return recovery.counted == absl::InfiniteFuture(); }

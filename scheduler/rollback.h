@@ -22,7 +22,7 @@
 
 namespace ebb::scheduler {
 
-// What a partition has, as its owner says.
+// The rounds of a partition, as its owner reports.
 struct PartitionRounds {
   RoundSpan live;                    // In memory.
   std::vector<RoundVersion> stored;  // Sound, and of the line.
@@ -37,13 +37,13 @@ struct Rollback {
 
 // Which versions are those of a round.
 enum class OfRound {
-  // They have the round's value. What one has closed after that the others
-  // close again, and come to the same.
+  // They have the round's value. Rounds that some closed after it are closed
+  // again by the others, with the same result.
   kValue,
-  // The round is open in them: at another rate the others would come to
-  // something else, and so would gradients that were taken at what they had.
-  // Where there is no such round it is as above: to go on from what is nearly
-  // right is better than from the beginning.
+  // The round is open in them: at another rate the others would come to another
+  // result, and so would gradients taken at older values. Without such a round
+  // it is as above: to go on from values that are nearly right is better than
+  // from the beginning.
   kOpen,
 };
 // For a generation at that rate factor, after one that began with the record.
@@ -59,12 +59,13 @@ std::optional<Rollback> DecideRollback(
     const std::vector<PartitionRounds>& partitions,
     OfRound which = OfRound::kValue);
 
-// To the newest round of which every partition has a version that was stored
-// when no round after `round` was open; the beginning: there is none.
+// Rolls back to the newest round of which every partition has a version that
+// was stored when no round after `round` was open. Without one: to the
+// beginning.
 Rollback RollbackToRound(std::vector<PartitionRounds> partitions, int64_t round,
                          OfRound which = OfRound::kValue);
-// The same, or else to the oldest round of which every partition has a version;
-// the beginning: there is none.
+// The same, or else to the oldest round of which every partition has a version.
+// Without one: to the beginning.
 Rollback RollbackToRoundOrOldest(const std::vector<PartitionRounds>& partitions,
                                  int64_t round,
                                  OfRound which = OfRound::kValue);
@@ -81,13 +82,13 @@ struct KeptVersion {
   VersionKey key;
   int64_t written_unix_ms = 0;
 };
-// What an operator wants to go back to: of each partition the newest version
+// An operator's target of a rollback: for each partition the newest version
 // that is old enough.
 struct RollbackTarget {
   int64_t versions_ago = 0;                // 0: the newest.
   std::optional<int64_t> written_unix_ms;  // Or: stored by then.
 };
-// What to name for each partition; `versions` are sound and of the line.
+// Returns the version for each partition; `versions` are sound and of the line.
 // NotFound, naming the partition: none of its versions is old enough.
 absl::StatusOr<RollbackRecord> ChooseVersions(
     const std::vector<KeptVersion>& versions, int32_t partitions,

@@ -38,7 +38,7 @@ class RoundOperations {
   void Reported(const PartitionMarkReport& report);
   void BeginGeneration();
 
-  // --- What they are told ----------------------------------------------------
+  // --- Messages to servers ---------------------------------------------------
   struct Order {
     ServerId server;
     RoundOperation operation;

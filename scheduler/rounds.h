@@ -32,13 +32,13 @@ class Rounds {
   // Whether the job must roll back, by the marks that are known now.
   std::optional<Rollback> MustRollBack(const MarkTable& marks, OfRound which);
 
-  // --- What they are told ----------------------------------------------------
+  // --- Messages to servers ---------------------------------------------------
   struct News {
     RoundStatus status;
     // Leases of rounds beyond the open one must be taken back.
     bool revokes = false;
   };
-  // What must be told to all servers now; nullopt: they know.
+  // Returns the news for all servers; nullopt: they know all of it.
   std::optional<News> Advance(JobId job, Generation generation,
                               const MarkTable& marks);
   // As told before; nullopt: nothing yet, in this generation.
@@ -51,7 +51,7 @@ class Rounds {
   // True once for each round: a checkpoint should be asked for.
   bool WantsCheckpoint(int64_t round);
 
-  // A server is back: what was asked of it may be lost.
+  // A server is back: requests to it may be lost.
   void ServerBack() { checkpoint_asked_ = -1; }
   void BeginGeneration() {
     told_.reset();

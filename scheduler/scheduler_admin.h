@@ -1,4 +1,5 @@
-// What people and tools ask the scheduler, and tell it to do.
+// Answers people and tools that ask the scheduler, and carries out their
+// orders.
 #ifndef EBB_SCHEDULER_SCHEDULER_ADMIN_H_
 #define EBB_SCHEDULER_SCHEDULER_ADMIN_H_
 

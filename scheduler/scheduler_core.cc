@@ -133,8 +133,7 @@ void SchedulerCore::OnWorker(LinkId link, const WorkerToScheduler& message,
   Finish(&context, first);
 }
 
-// --- Time and ends of events
-// ------------------------------------------------------
+// --- Time and ends of events ------------------------------------------------
 
 // Every server that anybody knows has reported, or the wait is over.
 void SchedulerCore::MaybeStart(Context* context) {

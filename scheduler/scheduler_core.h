@@ -85,7 +85,7 @@ class SchedulerCore {
   // FailedPrecondition: the job is not paused.
   absl::Status Resume(JobId job, bool skip_quarantined, absl::Time now,
                       SchedulerActions* out);
-  // About one; trying again an item that is open is done already. To skip:
+  // Decides about a quarantined item. Trying again an open item is OK. To skip:
   // NotFound: it is not quarantined. FailedPrecondition: no batch of it failed.
   absl::Status Resolve(JobId job, ItemId item, bool skip, absl::Time now,
                        SchedulerActions* out);

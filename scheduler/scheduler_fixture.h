@@ -42,7 +42,7 @@ class SchedulerFixture : public testing::Test {
     core_ = *SchedulerCore::Create(options, stored_, now_);
   }
 
-  // Carries out what was asked for; keeps what was sent by the last event.
+  // Carries out the actions; keeps the messages of the last event.
   void Do(SchedulerActions actions) {
     to_server_.clear();
     to_server_links_.clear();
@@ -127,7 +127,7 @@ class SchedulerFixture : public testing::Test {
   }
 
   const TrainingJob& job() const { return *core_->jobs().at(job_); }
-  // What the server would say of its partitions, with `full` items done.
+  // The server's registration of its partitions, with `full` items done.
   JobRegistration Registration(int32_t full, int32_t durable) const {
     JobRegistration registration;
     registration.record = job().record();

@@ -1,4 +1,4 @@
-// What a scheduler tells monitoring systems: docs/metrics.md.
+// The metrics of a scheduler: docs/metrics.md.
 #ifndef EBB_SCHEDULER_SCHEDULER_METRICS_H_
 #define EBB_SCHEDULER_SCHEDULER_METRICS_H_
 

@@ -113,14 +113,14 @@ class SchedulerShell final : public rpc::SchedulerHandler {
 
   LinkId NewLink();
   void Enqueue(Event event);
-  // False: so many of this link wait that it should not be listened to.
+  // False: too many messages of this link wait, so it should not be read.
   bool EnqueueMessage(Event event);
   void Run();
   void Handle(Event* event);
   // False as for CarryOut.
   template <typename Function>
   bool Decide(Function decide);
-  // False: stopping, and what was to be stored may not be.
+  // False: it is stopping, and data may not have been stored.
   bool CarryOut(SchedulerActions* actions);
   bool Store(const std::vector<StoreWrite>& writes);
   void Stop();

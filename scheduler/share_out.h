@@ -15,12 +15,12 @@
 
 namespace ebb::scheduler {
 
-// What a job wants.
+// A job's claim of workers.
 struct WorkerClaim {
   int32_t priority = 0;  // Higher first.
   int64_t min = 0;
-  // It could use so many now: its maximum, its open work and the workers that
-  // are able bound it.
+  // Workers that it could use now. Its maximum, its open work and the able
+  // workers bound the number.
   int64_t most = 0;
   // A job that has not begun gets its minimum or nothing.
   bool begun = false;

@@ -26,8 +26,8 @@ class Stalls {
     int64_t position = 0;
   };
   struct Verdict {
-    bool to_blame = true;          // Nothing else stalls, as far as is known.
-    std::vector<Place> acquitted;  // What was blamed shortly before.
+    bool to_blame = true;          // No other lease stalls, as far as is known.
+    std::vector<Place> acquitted;  // Places that were blamed shortly before.
   };
   // The lease of the item that `worker` worked on ran out. Only leases of other
   // workers and other items are witnesses.

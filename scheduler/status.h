@@ -25,7 +25,7 @@ void AddEvents(const SchedulerShell::Picture& picture, JobId job,
 int64_t WorkersOf(const SchedulerShell::Picture& picture,
                   const TrainingJob& job);
 int64_t WorkersWanted(const TrainingJob& job);
-// Where the job's partitions are served now.
+// The servers that serve the job's partitions now.
 Placement PlacementOf(const SchedulerShell::Picture& picture,
                       const TrainingJob& job);
 

@@ -66,8 +66,7 @@ TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
   }
 }
 
-// --- Placement
-// ------------------------------------------------------------------
+// --- Placement --------------------------------------------------------------
 
 // Partitions that nobody owns are dealt out evenly over the servers that are
 // there.
@@ -460,8 +459,7 @@ void TrainingJob::SendPlacement(SessionId worker, Context* context) {
   context->ToWorker(worker, std::move(message));
 }
 
-// --- Marks
-// ----------------------------------------------------------------------
+// --- Marks ------------------------------------------------------------------
 
 void TrainingJob::Marks(const ServerInfo& server, const MarkReport& report,
                         Context* context) {
@@ -596,8 +594,7 @@ void TrainingJob::Statistics(const ServerStatistics& statistics,
   LookForDivergence(context);
 }
 
-// --- Evaluation
-// -----------------------------------------------------------------
+// --- Evaluation -------------------------------------------------------------
 
 void TrainingJob::SnapshotTaken(const ServerInfo& server,
                                 const SnapshotReply& reply) {
@@ -620,8 +617,7 @@ void TrainingJob::EvaluationEnded(std::optional<Evaluation> evaluation,
   MarksChanged(context);
 }
 
-// --- Time
-// -----------------------------------------------------------------------
+// --- Time -------------------------------------------------------------------
 
 std::vector<SessionId> TrainingJob::Tick(Context* context) {
   std::vector<SessionId> silent;

@@ -63,7 +63,7 @@ class TrainingJob {
   // The scheduler may grant from now on: every partition gets a new term.
   void Start(Context* context);
   bool started() const { return started_; }
-  // It is known from a server: what was evaluated of it is lost.
+  // A server told of the job: its earlier evaluations are lost.
   void EvaluationsLost() { evaluations_lost_ = true; }
   // A server registered; `registration` is null when it does not know this job.
   void ServerRegistered(const ServerInfo& server,
@@ -102,8 +102,8 @@ class TrainingJob {
   // A worker for which there is no item evaluates the same as a slower one.
   // False: that is not needed.
   bool EvaluateToo(WorkerInfo* worker, Context* context);
-  // What it wants of the cluster's workers, of which `able` could work on it
-  // and it has `has`; see share_out.h. `limit`: more it may not have.
+  // Its claim of the cluster's workers; `able` of them could work on it, and it
+  // has `has` (share_out.h). `limit`: the most that it may have.
   WorkerClaim Claim(int64_t able, int64_t has, int64_t* limit) const;
   // They work for other jobs now, or for none.
   void TakeBack(const std::vector<SessionId>& workers, Context* context);
@@ -147,7 +147,7 @@ class TrainingJob {
     std::string what;       // For people.
     // Factor of the rates from there on; absent: as before.
     std::optional<double> rate_factor;
-    // What the job is from there on; see MayFollow. Null: as before.
+    // The job from there on; see MayFollow. Null: as before.
     JobRecordPtr change = nullptr;
   };
   absl::Status RollBackTo(const RollbackOrder& order, Context* context);
@@ -185,7 +185,7 @@ class TrainingJob {
   // It diverged, and its policy is to pause; also of a scheduler that began
   // since.
   bool PausedForDivergence() const;
-  // What is wrong with the course of its loss, for people; empty: nothing.
+  // The trouble with the course of its loss, for people; empty: none.
   std::string DivergenceText() const;
   const Fallbacks& fallbacks() const { return fallbacks_; }
   const Moves& moves() const { return moves_; }
@@ -196,8 +196,8 @@ class TrainingJob {
   int64_t silent_workers() const { return silent_workers_; }
   // Partitions that were taken over, in the scheduler's life.
   int64_t taken_over() const { return taken_over_; }
-  // What a server that registers lacks of what is durable of its partitions:
-  // it is in a shared folder that this process has not. Empty: nothing.
+  // Describes durable data of its partitions that a registering server lacks:
+  // it is in a shared folder that this process has not. Empty: none.
   std::string LacksFolder(const RegisterServer& message) const;
   // Whether another process may have more of the data of this id than this one,
   // which does not mention a partition. `same_store`: no other process can have
@@ -252,7 +252,8 @@ class TrainingJob {
   // True: the registration shows the drawn term, and is believed.
   bool Believe(const ServerInfo& server, const PartitionRegistration& one,
                Context* context);
-  // What the worker computed since it last said so counts for this job.
+  // The examples that the worker computed since its last report count for this
+  // job.
   void Computed(WorkerInfo* worker, int64_t examples, absl::Time now);
   // Says which servers came back with less, once all are there.
   void TellFallbacks(Context* context);
@@ -320,7 +321,7 @@ class TrainingJob {
   void MaybeGoOn(Context* context);
   void WarnOfTooManyWorkers(Context* context) const;
   void BroadcastView(Context* context);
-  // What ended, if anything did.
+  // Takes an evaluation that ended, if there is one.
   void EvaluationEnded(std::optional<Evaluation> evaluation, Context* context);
 
   const SchedulerOptions& options_;
@@ -335,8 +336,8 @@ class TrainingJob {
   bool started_ = false;
   std::string could_not_begin_;  // The last worker that could not, and why.
   bool begun_ = false;           // An item was leased.
-  // Evaluations of what was rolled back are forgotten as soon as it is known
-  // which epochs are full now; also by a scheduler that began since.
+  // Evaluations from before a rollback are forgotten as soon as the full epochs
+  // are known again; also by a scheduler that began since.
   bool forget_evaluations_ = false;
   // Likewise of a lost store's: see Evaluator::Lost.
   bool evaluations_lost_ = false;

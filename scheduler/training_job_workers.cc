@@ -9,8 +9,7 @@
 
 namespace ebb::scheduler {
 
-// --- Leases
-// ---------------------------------------------------------------------
+// --- Leases -----------------------------------------------------------------
 
 bool TrainingJob::MayLease(int64_t ordinal, Context* context) {
   if (!plan().rounds()) return true;

@@ -54,15 +54,15 @@ class View {
     number_ = number;
     return true;
   }
-  // Where a worker joins that reports what a server takes for the smallest
-  // clock; what is known here is as old as the workers' last reports. Workers
-  // at the smallest clock are in the midst of a batch. A worker that begins one
-  // now comes after them, and would hold up the fastest.
+  // Returns the clock at which a worker joins. `view_clock` is the smallest
+  // clock that a server reports; the clocks here are as old as the workers'
+  // last reports. Workers at the smallest clock are in the midst of a batch. A
+  // worker that begins one now comes after them, and would hold up the fastest.
   int64_t StartClock(int64_t view_clock) const {
     constexpr int64_t kMost = std::numeric_limits<int64_t>::max() - 1;
     return std::min(std::max(MinClock(), view_clock), kMost) + 1;
   }
-  // What a member says of its clock: at least this.
+  // Learns a member's clock: it is at least this.
   void Learn(SessionId worker, int64_t clock) {
     const auto it = clocks_.find(worker);
     if (it != clocks_.end()) it->second = std::max(it->second, clock);

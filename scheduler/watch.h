@@ -1,6 +1,6 @@
-// What people want to see of a scheduler and no decision needs: speeds, since
-// when nothing advances, how many leases were given again, how long losses
-// lasted, what happened of late.
+// Facts about a scheduler for people, which decisions do not use: speeds, how
+// long nothing has advanced, how many leases were given again, how long losses
+// lasted, and recent events.
 #ifndef EBB_SCHEDULER_WATCH_H_
 #define EBB_SCHEDULER_WATCH_H_
 
@@ -81,7 +81,7 @@ class Watch {
 
   void Look(const SchedulerCore& core, absl::Time now);
 
-  // What the core is about to be told (a goodbye is a close), ...
+  // The events that the core is about to get (a goodbye is a close), ...
   void WorkerCloses(const SchedulerCore& core, LinkId link, absl::Time now);
   void ServerCloses(const SchedulerCore& core, LinkId link, absl::Time now);
   void WorkerSays(const SchedulerCore& core, LinkId link,
@@ -113,7 +113,7 @@ class Watch {
   EventList events_;
   std::map<JobId, JobWatch> jobs_;
   std::map<SessionId, WorkerWatch> workers_;
-  // Names of workers that are gone, the latest: what they returned may be
+  // Names of workers that are gone, the latest: items that they returned may be
   // leased later.
   std::map<LinkId, std::string> gone_;
 };

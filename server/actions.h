@@ -1,4 +1,4 @@
-// What the server's core asks of its shell, and how it is set up.
+// The actions that the server's core asks of its shell, and the core's options.
 #ifndef EBB_SERVER_ACTIONS_H_
 #define EBB_SERVER_ACTIONS_H_
 
@@ -22,7 +22,7 @@
 
 namespace ebb::server {
 
-// What a job needs to be served: made when its first grant arrives.
+// The resources that serving a job needs: made when its first grant arrives.
 struct JobResources {
   std::shared_ptr<const UpdateRule> rule;
   std::shared_ptr<BlockPool> pool;
@@ -70,8 +70,7 @@ struct ServerOptions {
   int64_t checkpoint_rate = 0;
 };
 
-// --- Actions, to be carried out in their order
-// --------------------------------
+// --- Actions, to be carried out in their order ------------------------------
 
 struct ReplyPush {
   uint64_t token;
@@ -117,14 +116,14 @@ struct DeleteVersions {
 struct DeleteJob {
   JobId job;
 };
-// Another server has the partition: no version of these terms is for this one
-// to keep. What lies in a shared folder is the other's.
+// Another server has the partition: this one keeps no version of these terms.
+// Versions in a shared folder belong to the other.
 struct ForgetPartition {
   JobId job;
   PartitionId partition;
   Term newest;  // Later ones stay: it may be on its way back.
 };
-// What can be loaded of the partition now; then OnListed.
+// List the versions that can be loaded of the partition now; then OnListed.
 struct ListVersions {
   JobId job;
   PartitionId partition;

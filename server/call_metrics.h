@@ -1,4 +1,4 @@
-// What came of workers' calls, and how long the answers took.
+// Counts the results of workers' calls, and measures how long the answers took.
 #ifndef EBB_SERVER_CALL_METRICS_H_
 #define EBB_SERVER_CALL_METRICS_H_
 
@@ -17,7 +17,8 @@ namespace ebb::server {
 // Thread-safe; outlives the calls that it watches.
 class CallMetrics {
  public:
-  // What to call in place of `done`. `bytes`: of the push's values.
+  // Returns a callback to use in place of `done`. `bytes`: of the push's
+  // values.
   rpc::PsHandler::PushDone Watch(int64_t bytes, rpc::PsHandler::PushDone done);
   rpc::PsHandler::PullDone Watch(rpc::PsHandler::PullDone done);
 

@@ -358,7 +358,7 @@ class LongCheckpointRateTest : public OnePartitionTest {
     segment.term = Term(term);
     segment.gradient = Payload::Of(std::vector<float>(16, 1.0f));
     ServerActions actions;
-    core_->OnPush(1, std::move(push), "", now_, &actions);
+    core_->OnPush(1, std::move(push), absl::OkStatus(), now_, &actions);
     Do(std::move(actions));
   }
 

@@ -143,11 +143,10 @@ void HostedJob::Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
 
 // --- Pushes and pulls --------------------------------------------------------
 
-void HostedJob::Push(uint64_t token, PushRequest push,
-                     const std::string& no_room, absl::Time now,
-                     ServerActions* out) {
+void HostedJob::Push(uint64_t token, PushRequest push, const absl::Status& room,
+                     absl::Time now, ServerActions* out) {
   const WorkerStamp stamp = push.stamp;
-  if (pushes_.Push(token, std::move(push), no_room, now, out)) {
+  if (pushes_.Push(token, std::move(push), room, now, out)) {
     pulls_.Learn(stamp, out);
   }
 }

@@ -10,8 +10,8 @@
 //   partition_loader.h  getting the values    checkpointer.h   versions
 //   push_handler.h      pushes                incoming_moves.h, outgoing_move.h
 //
-// They know the partitions and not each other; what one does is told to the
-// others here. Decision logic only: messages and time in, actions out.
+// They know the partitions and not each other; this class passes the effects of
+// one on to the others. Decision logic only: messages and time in, actions out.
 // Thread-compatible; the actions RunUpdate and LoadVersion come back as
 // UpdateDone and Loaded.
 #ifndef EBB_SERVER_HOSTED_JOB_H_
@@ -69,7 +69,7 @@ class HostedJob {
 
   // --- From workers ----------------------------------------------------------
   // See PushHandler.
-  void Push(uint64_t token, PushRequest push, const std::string& no_room,
+  void Push(uint64_t token, PushRequest push, const absl::Status& room,
             absl::Time now, ServerActions* out);
   void Pull(uint64_t token, PullRequest pull, absl::Time now,
             ServerActions* out) {
@@ -109,11 +109,11 @@ class HostedJob {
   // gives its turn up when the partition is dropped.
   bool writing() const { return checkpoints_.writing(); }
 
-  // --- What the scheduler is told --------------------------------------------
+  // --- Reports to the scheduler ----------------------------------------------
   JobRegistration Registration() const { return job_.RegistrationOfAll(); }
-  // A session begins, and all of Registration() is sent. Forgets what was to be
-  // reported. Nothing from the last session holds any more, so moves to this
-  // server are given up.
+  // A session begins, and all of Registration() is sent. Forgets open reports.
+  // Nothing from the last session holds any more, so moves to this server are
+  // given up.
   void OnNewSession();
   // Marks that changed since the last report; nullopt: none.
   std::optional<MarkReport> TakeReport();
@@ -140,8 +140,8 @@ class HostedJob {
   bool OwnsNothing() const;
 
  private:
-  // False: what names it is of an older generation, and the scheduler has been
-  // told so: it adopts what is known here.
+  // False: the caller's message is of an older generation. The scheduler has
+  // been told so: it adopts the generation that is known here.
   bool TakeGeneration(const JobRecordPtr& record, Generation generation,
                       const RollbackRecord& rollback, ServerActions* out);
   // The servers that a scheduler which lost its store must wait for.
@@ -150,7 +150,7 @@ class HostedJob {
   bool Seen(PartitionId id, Term term) const;
   void GrantOne(const PartitionGrant& grant, absl::Time now,
                 ServerActions* out);
-  // With the values that are here.
+  // Goes on under the term with the values that are here.
   void GoOnUnder(const PartitionGrant& grant, ServerActions* out);
   // The partition's values are not for this server any more: answers all that
   // waits for them.

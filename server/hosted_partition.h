@@ -1,4 +1,4 @@
-// What a server keeps of a partition that it owns, or once did.
+// The state that a server keeps of a partition that it owns, or once did.
 #ifndef EBB_SERVER_HOSTED_PARTITION_H_
 #define EBB_SERVER_HOSTED_PARTITION_H_
 
@@ -47,7 +47,7 @@ struct HostedPartition {
   // All there is to tell the scheduler.
   PartitionRegistration Registration(PartitionId id,
                                      const StoredJob& job) const;
-  // What changed since the last report or registration; nullopt: nothing.
+  // The changes since the last report or registration; nullopt: none.
   std::optional<PartitionMarkReport> TakeReport(PartitionId id,
                                                 const StoredJob& job);
   // A registration said all of it.
@@ -71,8 +71,8 @@ struct HostedPartition {
   std::shared_ptr<Partition> values;  // Null while loading.
   VersionList versions;               // Durable.
   std::deque<VersionKey> to_load;     // Candidates, best first.
-  bool listing = false;               // What a shared folder has is asked for.
-  bool load_waits = false;            // Until the next try.
+  bool listing = false;  // A list of the shared folder's versions is requested.
+  bool load_waits = false;  // Until the next try.
 
   // The one writer.
   bool busy = false;
@@ -99,7 +99,7 @@ struct HostedPartition {
   OutgoingMove outgoing;  // Whatever is asked for in the present term.
   std::unique_ptr<IncomingMove> incoming;  // Null: none is under way.
 
-  // To be reported.
+  // Marks to be reported.
   absl::btree_set<ItemId> changed;
   absl::btree_set<ItemId> changed_durable;
   bool changed_versions = false;

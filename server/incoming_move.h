@@ -4,8 +4,8 @@
 //   first cut -> its blocks -> last cut (the source freezes) -> new blocks
 //     -> stored as version (T', 0) -> the scheduler is told, and decides
 //
-// Asks for one thing at a time, so what is under way is bounded. Decision logic
-// only: time and answers in, what to fetch out. Thread-compatible.
+// It asks for one thing at a time, so the requests under way are bounded.
+// Decision logic only: time and answers in, requests out. Thread-compatible.
 #ifndef EBB_SERVER_INCOMING_MOVE_H_
 #define EBB_SERVER_INCOMING_MOVE_H_
 
@@ -33,8 +33,8 @@ class IncomingMove {
 
   Term term() const { return term_; }
 
-  // What to ask now; nullopt: an answer is awaited, it is not yet time to ask
-  // again, or everything is there.
+  // Returns the next request; nullopt: an answer is awaited, it is not yet time
+  // to ask again, or everything is there.
   std::optional<FetchTask> Next(absl::Time now);
   // When Next may have something; InfiniteFuture: after an answer.
   absl::Time NextTry() const;
@@ -58,7 +58,7 @@ class IncomingMove {
   std::shared_ptr<Partition> values;
   absl::Time storing_since;
   bool stored = false;     // As version (term, 0) ...
-  absl::Duration storing;  // ... which took so long.
+  absl::Duration storing;  // ... which took this long.
 
  private:
   enum class Stage {

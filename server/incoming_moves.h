@@ -26,8 +26,8 @@ class IncomingMoves {
   // `job` is not owned, and outlives it.
   explicit IncomingMoves(JobPartitions* job) : job_(*job) {}
 
-  // Begins with a partition of which nothing is here any more. False: it cannot
-  // be held here, and the scheduler has been told so.
+  // Begins with a partition of which no values are here any more. False: it
+  // cannot be held here, and the scheduler has been told so.
   bool Begin(const MoveIn& order, absl::Time now, ServerActions* out);
   void Fetched(const FetchRequest& request,
                absl::StatusOr<server::Fetched> fetched, absl::Time now,
@@ -35,8 +35,8 @@ class IncomingMoves {
   // True: it was the version that a move ends with.
   bool VersionWritten(const VersionKey& key, const absl::Status& status,
                       absl::Time now, ServerActions* out);
-  // The scheduler has decided that it is served here. What to tell when it is;
-  // nullopt: it is not here in that term (any more).
+  // The scheduler has decided that it is served here. Returns the report for
+  // when it is; nullopt: it is not here in that term (any more).
   std::optional<MoveProgress> TakeOver(const PartitionMoved& decision,
                                        absl::Time now);
   // Gives all up.

@@ -21,7 +21,7 @@
 
 namespace ebb::server {
 
-// What kind of problem keeps values from being made or loaded.
+// Classifies a problem that keeps values from being made or loaded.
 ServerProblem KindOf(const absl::Status& status);
 
 // Thread-compatible.
@@ -56,7 +56,7 @@ struct JobPartitions {
   JobResources resources;
   std::map<PartitionId, HostedPartition> partitions;
   RoundStatus rounds;
-  bool report_at_once = false;  // What is to be reported cannot wait.
+  bool report_at_once = false;  // Open reports cannot wait.
   std::string problem;          // The latest, for people; empty: none.
   ServerProblem problem_kind = ServerProblem::kOther;
   // Stored versions that could not be used: how many, and the last and why.

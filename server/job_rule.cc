@@ -10,6 +10,7 @@
 #include "algorithms/lbfgs/lbfgs_vectors.h"
 #include "common/initializer.h"
 #include "common/status_macros.h"
+#include "job/keys.h"
 #include "job/training.h"
 #include "server/optimizer/config.h"
 #include "server/row_rules.h"
@@ -19,25 +20,12 @@ namespace ebb::server {
 namespace {
 
 absl::StatusOr<OptimizerKind> KindOf(v1::Optimizer::Kind kind) {
-  switch (kind) {
-    case v1::Optimizer::KIND_SGD:
-      return OptimizerKind::kSgd;
-    case v1::Optimizer::KIND_MOMENTUM:
-      return OptimizerKind::kMomentum;
-    case v1::Optimizer::KIND_NESTEROV:
-      return OptimizerKind::kNesterov;
-    case v1::Optimizer::KIND_ADAGRAD:
-      return OptimizerKind::kAdagrad;
-    case v1::Optimizer::KIND_RMSPROP:
-      return OptimizerKind::kRmsProp;
-    case v1::Optimizer::KIND_ADAM:
-      return OptimizerKind::kAdam;
-    case v1::Optimizer::KIND_FTRL:
-      return OptimizerKind::kFtrl;
-    default:
-      return absl::InvalidArgumentError(
-          absl::StrCat("optimizer.kind: unknown value ", kind));
+  const auto* value = v1::Optimizer::Kind_descriptor()->FindValueByNumber(kind);
+  if (value == nullptr || kind == v1::Optimizer::KIND_UNSPECIFIED) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("optimizer.kind: unknown value ", kind));
   }
+  return ParseOptimizerKind(job::EnumWord(*value));
 }
 
 // What the job leaves open keeps the configuration's own default.

@@ -59,8 +59,8 @@ class JobRule final : public UpdateRule {
   }
 
   const Optimizer& optimizer() const { return *optimizer_; }
-  // What people call a cut's array: "values" for "weights", "slot/first_moment"
-  // for "slot:0" of adam; others keep their names.
+  // Returns the public name of a cut's array: "values" for "weights",
+  // "slot/first_moment" for "slot:0" of adam; others keep their names.
   std::string PublicName(absl::string_view array) const;
 
  private:
@@ -94,7 +94,7 @@ class JobRule final : public UpdateRule {
   const uint64_t seed_;
   const LearningRate rate_;
   const double rate_factor_;
-  // What it goes on from may be of a generation with another factor.
+  // The values that it goes on from may be of a generation with another factor.
   const bool slots_of_other_rates_;
   const std::shared_ptr<const Optimizer> optimizer_;
   const std::shared_ptr<const Algorithm> algorithm_;

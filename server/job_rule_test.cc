@@ -10,8 +10,11 @@
 #include "common/initializer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/keys.h"
+#include "job/traits.h"
 #include "job/yaml.h"
 #include "server/memory/block_pool.h"
+#include "server/optimizer/config.h"
 #include "server/partition.h"
 
 namespace ebb::server {
@@ -34,6 +37,20 @@ JobRecord RecordOf(const std::string& lines,
   const auto record = job::MakeJobRecord(file.job, facts);
   EXPECT_TRUE(record.ok()) << record.status();
   return record.ok() ? *record : JobRecord();
+}
+
+// What job.proto says of an optimizer must be so.
+TEST(OptimizerKindsTest, AreThoseOfTheServer) {
+  const auto& kinds = *v1::Optimizer::Kind_descriptor();
+  for (int i = 1; i < kinds.value_count(); ++i) {
+    const std::string word = job::EnumWord(*kinds.value(i));
+    const auto kind = ParseOptimizerKind(word);
+    ASSERT_TRUE(kind.ok()) << kind.status();
+    const v1::OptimizerTraits& traits = job::TraitsOf(
+        static_cast<v1::Optimizer::Kind>(kinds.value(i)->number()));
+    EXPECT_EQ(TakesSchedule(*kind), !traits.rates_fall()) << word;
+    EXPECT_EQ(*kind == OptimizerKind::kSgd, traits.plain()) << word;
+  }
 }
 
 std::unique_ptr<JobRule> RuleOf(const JobRecord& record) {

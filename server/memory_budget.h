@@ -14,8 +14,8 @@ inline constexpr int64_t kLeastMemory = int64_t{128} << 20;
 
 //   memory = program + received messages + the store's buffers + values
 //
-// What is left between the parts and the whole is for what no part counts: the
-// allocator's gaps, messages on their way out, marks and ledgers.
+// The rest is for memory that no part counts: the allocator's gaps, messages on
+// their way out, marks and ledgers.
 struct MemoryBudget {
   // Blocks of all jobs, with those that pulls, cuts and snapshots hold: of
   // dense values, and of rows with their indexes and counters.

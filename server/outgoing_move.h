@@ -23,11 +23,11 @@ namespace ebb::server {
 
 class OutgoingMove {
  public:
-  // Nothing is judged any more in this term.
+  // The source judges no push any more in this term.
   bool frozen() const { return frozen_; }
 
-  // What the target asks of the partition in its present term. `busy`: an
-  // update runs, so that a cut must wait for OnIdle.
+  // Answers a request of the target for the partition in its present term.
+  // `busy`: an update runs, so that a cut must wait for OnIdle.
   void Fetch(uint64_t token, FetchRequest request, bool busy, Partition* values,
              ServerActions* out);
   // The update is done: takes the cuts that were asked for meanwhile.

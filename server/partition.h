@@ -54,10 +54,11 @@ struct Judgement {
 
 class Partition {
  public:
-  // What a push will change; made by Prepare, all of its memory obtained.
+  // The changes by a push; made by Prepare, with all of its memory.
   struct Update;
 
-  // With initial values. ResourceExhausted when `pool` has no room.
+  // Makes a partition with initial values. ResourceExhausted: `pool` has no
+  // room.
   static absl::StatusOr<std::unique_ptr<Partition>> Create(
       JobRecordPtr record, PartitionId id,
       std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool);
@@ -73,7 +74,7 @@ class Partition {
   Partition(const Partition&) = delete;
   Partition& operator=(const Partition&) = delete;
 
-  // What becomes of a push, by rounds, marks and staleness. `closed_rounds`
+  // Judges a push by rounds, marks and staleness. Rounds below `closed_rounds`
   // are closed on every partition.
   Judgement Judge(const PushRequest& push, const PushSegment& segment,
                   int64_t closed_rounds) const;
@@ -93,8 +94,8 @@ class Partition {
   int64_t ComputeBytes(const Update& update) const;
   // Swaps the new values in, with the mark and the ledger. Returns the mark.
   int64_t Commit(std::unique_ptr<Update> update);
-  // Compute and Commit in one, under the owner's lock: for little, of which it
-  // does less. The update does not wait for an operation.
+  // Compute and Commit in one, under the owner's lock: for small updates. The
+  // update must not wait for an operation.
   int64_t Apply(std::unique_ptr<Update> update);
 
   // --- Reading ---------------------------------------------------------------
@@ -221,7 +222,7 @@ class Partition {
 
 // Made by Prepare, filled by Compute, swapped in by Commit.
 struct Partition::Update {
-  // What it is, from the push.
+  // The push that it is made from.
   ItemId item;
   int64_t begin = 0;
   int64_t end = 0;
@@ -232,8 +233,7 @@ struct Partition::Update {
   bool skip = false;
   Payload gradient;  // Empty: no dense table is touched.
   Encoding encoding = Encoding::kFloat32;
-  Blocks
-      decoded;  // What Compute decodes the gradient into; empty: it need not.
+  Blocks decoded;  // The decoded gradient; empty: it need not be decoded.
   std::vector<uint64_t> oracle;
 
   std::optional<PartitionRows::Update> rows;  // Where there are sparse tables.
@@ -244,8 +244,8 @@ struct Partition::Update {
   // that closes the round.
   std::vector<ItemId> folds;
   bool closes_round = false;
-  // An operation closes it: the round's whole sum, what was measured of it, and
-  // once it is known what is to be done.
+  // An operation closes the round. The update then has the round's whole sum,
+  // the figures measured of it, and, once it is known, the step.
   bool waits = false;
   Blocks whole_sum;
   std::vector<double> figures;

@@ -4,7 +4,7 @@
 //      │   (a shared folder)  │  ^
 //      └──────────────────────┘  └──(damaged: the version before)
 //
-// What may pass (no memory, no store) is tried again after a while.
+// A failure that may pass (no memory, no store) is tried again after a while.
 //
 // Decision logic only: time and answers in, actions out; LoadVersion comes back
 // as Loaded, ListVersions as Listed. Thread-compatible.

@@ -1,6 +1,6 @@
 // The rows that a partition has of its job's sparse tables.
 //
-// What is said of a Partition's pushes, threads and memory holds here too:
+// The rules of Partition about pushes, threads and memory hold here too:
 // Prepare, Compute without a lock, Commit; one writer.
 #ifndef EBB_SERVER_PARTITION_ROWS_H_
 #define EBB_SERVER_PARTITION_ROWS_H_
@@ -29,7 +29,7 @@ namespace ebb::server {
 
 class PartitionRows {
  public:
-  // What a push does to the rows; all of its memory obtained.
+  // The changes of a push to the rows, with all of its memory.
   struct Update {
     struct Table {
       RowUpdatePtr rows;
@@ -46,8 +46,9 @@ class PartitionRows {
   static absl::StatusOr<std::unique_ptr<PartitionRows>> Create(
       const JobPlan& plan, PartitionId id,
       std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool);
-  // With those of a sealed cut, out of which they are taken; `stored`: it is
-  // the newest stored version. DataLoss when they are not of this partition.
+  // Makes them with the rows of a sealed cut, which it takes out of the cut;
+  // `stored`: it is the newest stored version. DataLoss: they are not of this
+  // partition.
   static absl::StatusOr<std::unique_ptr<PartitionRows>> FromCut(
       const JobPlan& plan, PartitionId id,
       std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool,
@@ -76,7 +77,7 @@ class PartitionRows {
   absl::Status PinSnapshot(int64_t snapshot);
   void DropSnapshot(int64_t snapshot) { snapshots_.erase(snapshot); }
 
-  // Adds the rows to a cut, what is stored by its name only; then it is either
+  // Adds the rows to a cut, stored ones by name only; then the cut is either
   // written or lost. Errors: ResourceExhausted.
   absl::Status AddTo(Cut* cut);
   // Adds all rows, stored or not; the fate of this cut need not be reported.

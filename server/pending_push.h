@@ -29,7 +29,7 @@ class PendingPush {
   // server's of a partition.
   void AnswerAll(Verdict verdict, absl::FunctionRef<Term(PartitionId)> term,
                  ServerActions* out);
-  // What a push without segments is answered with.
+  // Answers a push without segments.
   void Reply(ServerActions* out);
 
  private:

@@ -25,7 +25,7 @@ constexpr absl::Duration kOperateAgain = absl::Seconds(1);
 }  // namespace
 
 bool PushHandler::Push(uint64_t token, PushRequest push,
-                       const std::string& no_room, absl::Time now,
+                       const absl::Status& room, absl::Time now,
                        ServerActions* out) {
   const auto pending = std::make_shared<PendingPush>(
       token, std::move(push), job_.stored.generation, job_.options);
@@ -39,12 +39,12 @@ bool PushHandler::Push(uint64_t token, PushRequest push,
     Refuse(pending, Verdict::kWrongPlacement, out);
     return false;
   }
-  const auto outcome = intake_.Arrive(pending, now, no_room.empty());
+  const auto outcome = intake_.Arrive(pending, now, room.ok());
   for (const PendingPushPtr& old : outcome.superseded) {
     Refuse(old, Verdict::kSuperseded, out);
   }
   for (const PendingPushPtr& refused : outcome.refused) {
-    CountRefused(!no_room.empty() ? no_room
+    CountRefused(!room.ok() ? std::string(room.message())
                  : outcome.after_refusal
                      ? "one before it was refused"
                      : absl::StrCat("a worker has more than ",

@@ -36,9 +36,10 @@ class PushHandler {
   explicit PushHandler(JobPartitions* job)
       : job_(*job), intake_(job->options.push_window, job->options.push_hold) {}
 
-  // `no_room`: why it cannot be taken, for people; empty: it can. False: it is
-  // not for this generation in this session, and refused.
-  bool Push(uint64_t token, PushRequest push, const std::string& no_room,
+  // `room`: OK, or ResourceExhausted, which says to people why the server has
+  // no memory for the push. Returns false if the push belongs to another
+  // generation or session, and refuses it.
+  bool Push(uint64_t token, PushRequest push, const absl::Status& room,
             absl::Time now, ServerActions* out);
 
   enum class Done {
@@ -55,18 +56,18 @@ class PushHandler {
                ServerActions* out);
   // The term ends: what waits for an operation is as if it had not come.
   void DropHeld(HostedPartition* hosted);
-  // Judges what is queued for the partition until an update runs.
+  // Judges the queued segments of the partition until an update runs.
   void RunQueue(HostedPartition* hosted, ServerActions* out);
-  // The partition's values go: refuses what is queued and what runs.
+  // The partition's values go: refuses queued and running segments.
   void OnDropped(HostedPartition* hosted, ServerActions* out);
   // Refuses all that is held.
   void Close(ServerActions* out);
 
-  // Gives up what is held for too long.
+  // Gives up pushes that were held for too long.
   void Tick(absl::Time now, ServerActions* out);
   absl::Time NextTick() const;
 
-  // What was counted since the last time.
+  // Statistics since the last call.
   bool has_statistics() const { return statistics_.updates > 0; }
   ServerStatistics TakeStatistics();
   // The losses that were reported before are reported again.

@@ -36,7 +36,7 @@ TEST_F(PushHandlerTest, SaysWhatItRefusesAndWhy) {
   EXPECT_EQ(statistics_.problem, "");
   // Each is told once.
   EXPECT_EQ(Statistics().refused_pushes, 0);
-  no_room_ = "no room";
+  room_ = absl::ResourceExhaustedError("no room");
   Push(5, 0, 3);
   EXPECT_EQ(LastVerdict(), Verdict::kBusy);
   EXPECT_EQ(Statistics().refused_pushes, 1);

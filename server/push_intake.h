@@ -30,9 +30,10 @@ class PushIntake {
   Sequencer::Outcome Arrive(const PendingPushPtr& push, absl::Time now,
                             bool room = true);
 
-  // What was held too long: what a dead worker left must not take the room of
-  // the living. Also forgets workers that were long silent; one that comes
-  // back has its first push given up, and begins a new incarnation.
+  // Returns the pushes that were held too long, so that those of a dead worker
+  // do not take the room of the living. Also forgets workers that were long
+  // silent; if one comes back, its first push is given up, and it begins a new
+  // incarnation.
   std::vector<PendingPushPtr> GiveUp(absl::Time now);
   // When to give up next.
   absl::Time NextTick() const { return next_tick_; }

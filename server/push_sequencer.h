@@ -22,8 +22,8 @@ class PushSequencer {
  public:
   struct Outcome {
     std::vector<Push> ready;       // To be judged, in this order.
-    std::vector<Push> superseded;  // To be answered so.
-    std::vector<Push> refused;     // To be answered busy.
+    std::vector<Push> superseded;  // To be answered "superseded".
+    std::vector<Push> refused;     // To be answered "busy".
     bool after_refusal = false;    // Not as the window is full.
   };
 
@@ -74,7 +74,7 @@ class PushSequencer {
   const int64_t window_;
   int64_t incarnation_ = -1;
   int64_t next_ = 0;
-  bool refusing_ = false;  // What comes of the incarnation.
+  bool refusing_ = false;  // Refuses all pushes of the incarnation.
   std::map<int64_t, Push> held_;
 };
 

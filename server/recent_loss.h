@@ -1,5 +1,5 @@
-// The training loss of the latest pushes, for people: over at least so many
-// examples as were asked for, and hardly more, however fast they come.
+// The training loss of the latest pushes, for people. It covers at least
+// `enough` examples, and hardly more, however fast they come.
 //
 // Thread-compatible.
 #ifndef EBB_SERVER_RECENT_LOSS_H_

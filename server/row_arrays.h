@@ -23,8 +23,8 @@ bool IsRowArray(absl::string_view name);
 // Adds the rows of the next table.
 void AddRows(RowCut rows, Cut* cut);
 
-// Fills in Cut::rows. It reads what was not stored before, so it runs apart
-// from the core: call it once before a cut is stored or sent.
+// Fills in Cut::rows. It reads values that were not stored before, so it runs
+// apart from the core: call it once before a cut is stored or sent.
 void SealRows(Cut* cut);
 
 // Takes the rows of `tables` tables out of a sealed cut, all of whose blocks

@@ -56,7 +56,7 @@ class SchedulerConnection {
   // The scheduler does not take this session: ends it, and connects again
   // later, as after a failure to connect.
   void Retry();
-  // Sends what is queued, closes, and connects no more. Waits for it, at most
+  // Sends queued messages, closes, and connects no more. Waits for it, at most
   // `limit`. No event comes later.
   void Leave(absl::Duration limit);
 

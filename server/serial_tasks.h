@@ -43,7 +43,7 @@ class SerialTasks {
     }
     for (int more = kMostOfOthers;; --more) {
       task();
-      task = nullptr;  // What it holds is part of it.
+      task = nullptr;  // Destroying its state is part of the task.
       MutexLock lock(&mu_);
       if (more == 0 || tasks_.empty() || stopping_) {
         turn_ = tasks_.empty() ? Turn::kNobody : Turn::kThread;

@@ -1,4 +1,5 @@
-// What people and tools ask a parameter server: ledgers, and what it stores.
+// Answers people and tools that ask a parameter server for ledgers and stored
+// versions.
 #ifndef EBB_SERVER_SERVER_ADMIN_H_
 #define EBB_SERVER_SERVER_ADMIN_H_
 

@@ -169,11 +169,11 @@ void ServerCore::Handle(const ApplyOperation& message, absl::Time now,
 
 void ServerCore::OnPush(uint64_t token, PushRequest push, absl::Time now,
                         ServerActions* out) {
-  OnPush(token, std::move(push), "", now, out);
+  OnPush(token, std::move(push), absl::OkStatus(), now, out);
 }
 
 void ServerCore::OnPush(uint64_t token, PushRequest push,
-                        const std::string& no_room, absl::Time now,
+                        const absl::Status& room, absl::Time now,
                         ServerActions* out) {
   HostedJob* job = Find(push.job);
   if (job == nullptr || draining_) {  // The last cut must be the last.
@@ -183,7 +183,7 @@ void ServerCore::OnPush(uint64_t token, PushRequest push,
             Verdict::kWrongPlacement, [](PartitionId) { return Term(); }, out);
     return;
   }
-  job->Push(token, std::move(push), no_room, now, out);
+  job->Push(token, std::move(push), room, now, out);
   Advance(now, out);
 }
 

@@ -1,8 +1,8 @@
-// The parameter server's decisions: which grants to take, what becomes of a
-// push or pull, when a version is written, what the scheduler is told.
+// The parameter server's decisions: which grants to take, how to judge pushes
+// and pulls, when to write a version, and what to report to the scheduler.
 //
-// Messages and time in, actions out; no thread, socket, clock or disk inside.
-// The daemon (server_shell.h) and the simulator run the same class.
+// Messages and time go in, actions come out; it has no thread, socket, clock or
+// disk. The daemon (server_shell.h) and the simulator run the same class.
 //
 //   ServerCore core(options, inventory);
 //   ServerActions actions;
@@ -36,8 +36,8 @@ class ServerCore {
  public:
   ServerCore(ServerOptions options, const Inventory& inventory);
 
-  // The session with the scheduler. Nothing sent before a connection broke is
-  // relied upon after it: connecting registers everything anew.
+  // The session with the scheduler. After a connection broke, nothing sent
+  // before counts: connecting registers everything anew.
   void OnSchedulerConnected(absl::Time now, ServerActions* out);
   void OnSchedulerDisconnected();
   void OnScheduler(const SchedulerToServer& message, absl::Time now,
@@ -46,8 +46,9 @@ class ServerCore {
   // The tokens come back in ReplyPush and ReplyPull, exactly once each.
   void OnPush(uint64_t token, PushRequest push, absl::Time now,
               ServerActions* out);
-  // `no_room`: why the shell cannot take it, for people. It is answered busy.
-  void OnPush(uint64_t token, PushRequest push, const std::string& no_room,
+  // `room`: ResourceExhausted if the shell has no memory for the push, with a
+  // reason for people. The core then answers busy.
+  void OnPush(uint64_t token, PushRequest push, const absl::Status& room,
               absl::Time now, ServerActions* out);
   void OnPull(uint64_t token, PullRequest pull, absl::Time now,
               ServerActions* out);
@@ -56,7 +57,7 @@ class ServerCore {
   // From another server; likewise a token, for ReplyFetch.
   void OnFetch(uint64_t token, FetchRequest request, absl::Time now,
                ServerActions* out);
-  // What became of a Fetch.
+  // The result of a Fetch.
   void OnFetched(const FetchRequest& request, absl::StatusOr<Fetched> fetched,
                  absl::Time now, ServerActions* out);
 
@@ -66,13 +67,13 @@ class ServerCore {
   // Takes the tasks out of the span.
   void OnUpdatesDone(std::span<UpdateTask> tasks, absl::Time now,
                      ServerActions* out);
-  // `bytes`: what was new in it.
+  // `bytes`: of the values that were new in it.
   void OnVersionWritten(const VersionKey& key, const absl::Status& status,
                         int64_t bytes, absl::Time now, ServerActions* out);
   void OnLoaded(const VersionKey& key, absl::StatusOr<Cut> cut, absl::Time now,
                 ServerActions* out);
-  // All that the store was found to have lost so far. The scheduler hears of it
-  // with what is sent next.
+  // All losses that the store has found so far. The next message tells the
+  // scheduler.
   void OnStoreDamage(StoreDamage damage) { damage_ = std::move(damage); }
   // With the versions that jobs could not go on from.
   StoreDamage store_damage() const;
@@ -143,7 +144,7 @@ class ServerCore {
   absl::Time next_statistics_ = absl::InfinitePast();
   const std::string store_;  // Its name.
   WritePace pace_;
-  bool write_waits_ = false;  // For its turn by that.
+  bool write_waits_ = false;  // For its turn by that pace.
   StoreDamage damage_;        // As the store says.
 };
 

@@ -1,4 +1,4 @@
-// What a parameter server tells monitoring systems: docs/metrics.md.
+// The metrics of a parameter server: docs/metrics.md.
 #ifndef EBB_SERVER_SERVER_METRICS_H_
 #define EBB_SERVER_SERVER_METRICS_H_
 

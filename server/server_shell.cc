@@ -436,23 +436,23 @@ void ServerShell::Push(PushRequest request, PushDone done) {
     // others: what is beyond that nobody answers.
     if (!room && before + held > 2 * options_.push_bytes) return;
   } while (!pushed_bytes_.compare_exchange_weak(before, before + held));
-  std::string no_room;
+  absl::Status fits;
   if (!room) {
-    no_room = absl::StrCat("pushes that wait have ", before, " of the ",
-                           options_.push_bytes,
-                           " bytes that --memory leaves for them and for what "
-                           "applying their rows takes");
+    fits = absl::ResourceExhaustedError(absl::StrCat(
+        "pushes that wait have ", before, " of the ", options_.push_bytes,
+        " bytes that --memory leaves for them and for what applying their rows "
+        "takes"));
     DropValues(&request);
   }
   PendingPush pending = {calls_.Watch(bytes, std::move(done)), held};
   arrived_pushes_.Add([this, request = std::move(request),
-                       no_room = std::move(no_room),
+                       fits = std::move(fits),
                        pending = std::move(pending)]() mutable {
-    OnPush(std::move(request), no_room, std::move(pending));
+    OnPush(std::move(request), fits, std::move(pending));
   });
 }
 
-void ServerShell::OnPush(PushRequest request, const std::string& no_room,
+void ServerShell::OnPush(PushRequest request, const absl::Status& room,
                          PendingPush pending) {
   {
     MutexLock lock(&mu_);
@@ -462,7 +462,7 @@ void ServerShell::OnPush(PushRequest request, const std::string& no_room,
     }
     const uint64_t token = next_token_++;
     pushes_[token] = std::move(pending);
-    core_->OnPush(token, std::move(request), no_room, time_.Now(), &outbox_);
+    core_->OnPush(token, std::move(request), room, time_.Now(), &outbox_);
     if (!AfterEventLocked()) return;
   }
   CarryOutAll();

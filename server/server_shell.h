@@ -53,7 +53,7 @@
 namespace ebb::server {
 
 struct ServerShellOptions {
-  // What the core is told; address and resources are filled in by the shell.
+  // Options of the core; the shell fills in address and resources.
   ServerOptions core;
   // "host:port"; port 0 picks one.
   std::string listen = "127.0.0.1:0";
@@ -110,11 +110,11 @@ class ServerShell final : public rpc::PsHandler {
   // will recompute what is lost.
   absl::Status Drain(absl::Duration limit);
 
-  // What the server's own disk holds, as the server knows it. Waits for the
-  // storage thread, at most `limit`: then Unavailable.
+  // Returns the content of the server's own disk, as the server knows it. Waits
+  // for the storage thread, at most `limit`: then Unavailable.
   absl::StatusOr<Inventory> Stored(absl::Duration limit);
 
-  // What it is at, in figures.
+  // Figures of its present work.
   struct Figures {
     // Requests of workers that are not answered yet; the bytes include what
     // applying rows takes.
@@ -128,14 +128,14 @@ class ServerShell final : public rpc::PsHandler {
     // Versions that were written in its life, and those that could not be.
     int64_t versions = 0;
     int64_t versions_failed = 0;
-    int64_t version_bytes = 0;  // What was new in them.
+    int64_t version_bytes = 0;  // Bytes of values that were new in them.
     absl::Time last_version = absl::InfinitePast();
   };
   Figures figures();
   // Metrics of all calls of workers.
   const CallMetrics& calls() const { return calls_; }
 
-  // As ServerCore's, for so long.
+  // As ServerCore's, for this long.
   std::vector<RoundVersion> KeepVersions(JobId job, absl::Duration time);
 
   // Calls `look` under the core's lock: be short, do no I/O.
@@ -151,7 +151,7 @@ class ServerShell final : public rpc::PsHandler {
     PushDone done;
     int64_t bytes = 0;  // Its part of pushed_bytes_.
   };
-  // What came out of the core, with those who wait for its replies.
+  // The results of the core, with the callers that wait for its replies.
   struct Output {
     ServerActions actions;
     std::vector<PushDone> pushes;  // One for each ReplyPush, in order.
@@ -165,7 +165,7 @@ class ServerShell final : public rpc::PsHandler {
   // the thread that is at it).
   template <typename Event>
   void Do(Event event);
-  void OnPush(PushRequest request, const std::string& no_room,
+  void OnPush(PushRequest request, const absl::Status& room,
               PendingPush pending);
   bool AtOnceLocked(const UpdateTask& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool ReadyLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -177,11 +177,11 @@ class ServerShell final : public rpc::PsHandler {
   bool TakeOutput(Output* output);
   void CarryOut(Output* output);
   void CountVersion(const absl::Status& status, int64_t bytes);
-  // On this thread what is little, the rest on the compute threads.
+  // Runs small updates on this thread, and the rest on the compute threads.
   void RunUpdates(std::vector<UpdateTask> tasks);
   void RunUpdatesHere(std::span<UpdateTask> tasks);
   void RunTimer();
-  // Until the others have what they will take, or `until`.
+  // Waits until the other servers have taken partitions, or until `until`.
   void HandOver(absl::Time until);
   void Stop();
 
@@ -214,13 +214,13 @@ class ServerShell final : public rpc::PsHandler {
   std::atomic<int64_t> pushed_bytes_ = 0;
   CallMetrics calls_;  // Outlives the listener.
 
-  // Workers of this machine read pulled values where they lie. Outlives what
-  // the workers are told of, and the listener.
+  // Workers of this machine read pulled values in place. Outlives the answers
+  // to the workers, and the listener.
   shm::FileTable files_;
 
   Mutex pools_mu_;  // Taken after mu_.
-  // By the size of their blocks, which all jobs of this version have alike, so
-  // that what one job leaves the next can use. Kept for good: the store knows
+  // By the size of their blocks, which all jobs of this version share, so that
+  // a job can use memory that another leaves. Kept for good: the store knows
   // contents by them.
   std::map<int64_t, std::shared_ptr<BlockPool>> pools_
       ABSL_GUARDED_BY(pools_mu_);

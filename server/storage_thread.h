@@ -32,7 +32,7 @@ class StorageThread {
                             DeleteJob, ForgetPartition, ListVersions, Look>;
   // Called on the thread.
   struct Events {
-    // With the bytes that were new.
+    // Called with the bytes that were new.
     std::function<void(const VersionKey&, const absl::Status&, int64_t)>
         written;
     std::function<void(const VersionKey&, absl::StatusOr<Cut>)> loaded;

@@ -18,14 +18,14 @@
 
 namespace ebb::server {
 
-// What is computed under the core's lock, for which pulls wait: of one update,
-// some 10 us, and of all that one event brings, 100 to 200.
+// Most bytes that are computed under the core's lock, while pulls wait: of one
+// update, about 10 us; of all updates of one event, 100 to 200 us.
 inline constexpr int64_t kUpdateInEventBytes = int64_t{64} << 10;
 inline constexpr int64_t kUpdatesInEventBytes = int64_t{1} << 20;
 
-// What one thread does at once, whatever the number of threads: 100 to 200 us
-// of arithmetic on a gradient that it has just read. A hand-over and back is 20
-// to 50, and brings it to the cache of another core.
+// Work that one thread does at once, whatever the number of threads: 100 to 200
+// us of arithmetic on a gradient that it has just read. A hand-over and back
+// takes 20 to 50 us, and moves it to the cache of another core.
 inline constexpr int64_t kUpdateAtOnceBytes = int64_t{1} << 20;
 inline constexpr int64_t kLeastUpdateGroupBytes = int64_t{256} << 10;
 inline constexpr int64_t kMostUpdateGroupBytes = int64_t{1} << 20;

@@ -59,7 +59,7 @@ struct OperationRun {
   std::span<const std::span<float>> changed;
 };
 
-// What the scheduler made of the figures of all partitions. Immutable.
+// The scheduler's result from the figures of all partitions. Immutable.
 class RoundStep {
  public:
   virtual ~RoundStep() = default;

@@ -21,7 +21,7 @@ class VersionList {
   void Add(const VersionKey& key, std::optional<RoundSpan> rounds) {
     versions_[key] = {rounds, false};
   }
-  // As found in the store now; what is known already stays as it is.
+  // Adds a version found in the store; known versions stay unchanged.
   void Found(const VersionKey& key, std::optional<RoundSpan> rounds) {
     versions_.try_emplace(key, Version{rounds, false});
   }
@@ -31,8 +31,8 @@ class VersionList {
   // It is no longer there.
   void Gone(const VersionKey& key) { versions_.erase(key); }
 
-  // What a load tries, the best first: versions of the generation, the newest
-  // first, then the one it started from.
+  // The versions that a load tries, the best first: those of the generation,
+  // the newest first, then the one it started from.
   std::vector<VersionKey> ToLoad(PartitionId partition, Generation generation,
                                  const RollbackRecord& rollback) const;
   // Returns the term of the newest sound version of the generation, else of the

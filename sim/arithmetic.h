@@ -102,8 +102,9 @@ class Arithmetic {
   using Rows = std::map<uint64_t, std::vector<int64_t>>;
   void AddRows(ItemId item, int64_t begin, int64_t end, int32_t table,
                Rows* rows) const;
-  // Of what was added under a key the words that are pushed; with `initial`,
-  // those of a row that trained ones begin at. Empty: nothing was added.
+  // The words that are pushed for the additions under a key. With `initial`:
+  // the words of the row if a trained row begins at that value. Empty: nothing
+  // was added.
   std::vector<float> WordsOf(int32_t table, const std::vector<int64_t>& row,
                              float initial = 0) const;
   // Adds the oracle's vector of the partition.
@@ -123,7 +124,8 @@ class Arithmetic {
   struct Round {
     std::vector<float> values;
     uint64_t hash = 0;
-    int64_t constant = 0;  // Of the operation that closed the round before it.
+    // The constant of the operation that closed the round before it.
+    int64_t constant = 0;
   };
   void ExtendRounds(int64_t round);
 

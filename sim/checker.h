@@ -117,9 +117,9 @@ class Checker {
     explicit Content(const JobPlan& plan) : marks(plan) {}
     MarkSet marks;
     std::vector<SkippedRange> skipped;
-    std::vector<int64_t> sum;            // Of gradients; unused in rounds.
-    std::vector<uint64_t> oracle;        // Of the oracle table.
-    std::vector<Arithmetic::Rows> rows;  // Of each sparse table.
+    std::vector<int64_t> sum;            // Sum of gradients; unused in rounds.
+    std::vector<uint64_t> oracle;        // Values of the oracle table.
+    std::vector<Arithmetic::Rows> rows;  // Rows of each sparse table.
     // Where rows come and go: what the tables may be, and `rows` follow.
     std::vector<RowHistories::State> states;
     LedgerRow total;
@@ -181,14 +181,14 @@ class Checker {
   // A server took up a newer generation: only damage, an operator or a gradient
   // that is not finite makes one.
   void MeetGeneration(Generation generation);
-  // I4: whoever is of a generation has its rate factor and its count.
+  // I4: a daemon with a generation has its rate factor and its count.
   void HasRollback(const std::string& who, Generation generation,
                    const RollbackRecord& rollback);
   void NewInstance(const ServerNode& server, PartitionId p,
                    const server::Partition& partition, Term term,
                    Shadow* shadow);
-  // I4: a generation that an operator wants begins with what he named.
-  // Whoever serves it in its newest term has all that was durable.
+  // I4: a generation that an operator wants begins with the named versions. A
+  // server that serves it in its newest term has all that was durable.
   void CheckFloor(const ServerNode& server, PartitionId p,
                   const server::Partition& partition, Term term);
   void CheckBeginning(const ServerNode& server, PartitionId p,
@@ -237,15 +237,15 @@ class Checker {
   std::vector<std::map<Term, Life>> served_;
   std::vector<std::set<Term>> granted_;
   std::vector<std::vector<int64_t>> durable_floor_;  // By item.
-  Generation generation_;                            // Of the floors.
-  std::map<VersionKey, uint64_t> versions_;          // Digests of all cuts.
+  Generation generation_;                    // The generation of the floors.
+  std::map<VersionKey, uint64_t> versions_;  // Digests of all cuts.
   std::map<VersionKey, std::string> stored_marks_;
   // What operators wanted generations to begin with, or the job's policy.
   std::map<Generation, RollbackRecord> wanted_;
   // As the scheduler began them.
   std::map<Generation, RollbackRecord> decided_;
   bool heard_nonfinite_ = false;              // In the message in hand.
-  std::map<VersionKey, int64_t> full_items_;  // Of each version.
+  std::map<VersionKey, int64_t> full_items_;  // Full items of each version.
   std::set<PartitionId> begun_;
 
   // True clocks, by worker and the view it joined in.

@@ -31,13 +31,13 @@ struct WorkerEvent {
   friend bool operator==(const WorkerEvent&, const WorkerEvent&) = default;
 };
 
-// Who is there when. Nothing in a cluster changes it.
+// When workers are there. The cluster does not change it.
 struct Churn {
   int workers = 0;   // Numbered from 0.
   int at_first = 0;  // The first so many are there from the start.
   std::vector<WorkerEvent> events;  // By time.
 
-  // Of all workers, how long they are there in [from, until).
+  // The time that all workers together are there in [from, until).
   absl::Duration Presence(absl::Duration from, absl::Duration until) const;
   int64_t Losses(absl::Duration from, absl::Duration until) const;
 };

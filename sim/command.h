@@ -24,13 +24,12 @@ struct CommandOptions {
   int scale_workers = 10'000;
   int scale_servers = 100;
   int scale_batches = 20;
-  // Gets a line that is written over again and again during a large run; null:
-  // nobody looks. Not owned.
+  // Gets a line that is overwritten again and again during a large run; null:
+  // no such line. Not owned.
   std::ostream* progress = nullptr;
 };
 
-// What simulated stores find damaged is no news: only errors are logged in this
-// process.
+// Damage in simulated stores is expected: this process logs only errors.
 void LogOnlyErrors();
 
 // For runs that walk through gigabytes of small objects: what malloc hands out

@@ -14,8 +14,8 @@ namespace ebb::sim {
 
 using Task = absl::AnyInvocable<void()>;
 
-// Of two tasks at one time the one that was added first runs first, so a run
-// is a function of what was added. Thread-compatible.
+// If two tasks have the same time, the one that was added first runs first: so
+// a run is a function of the added tasks. Thread-compatible.
 class EventQueue {
  public:
   explicit EventQueue(absl::Time start) : now_(start) {}

@@ -24,13 +24,13 @@ class FaultPlan {
   // A scheduler with a store of before what happened last; false: there is
   // none that the servers could make up for.
   bool AgeScheduler();
-  // All is well again: splits heal, disks work, everybody is there.
+  // All is well again: splits heal, disks work, and all daemons are there.
   void Calm();
   // An operator looks at the job when it is complete.
   void AddEpochs();
 
  private:
-  // Of the partitions, at their owners.
+  // The stored versions of the partitions, at their owners.
   struct StoredNow {
     std::vector<scheduler::PartitionRounds> rounds;  // By partition.
     std::vector<scheduler::KeptVersion> kept;

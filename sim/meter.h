@@ -11,14 +11,14 @@ namespace ebb::sim {
 // Sums since the start of a run.
 struct Work {
   absl::Duration elapsed;
-  absl::Duration alive;  // Of all workers.
+  absl::Duration alive;  // Time of all workers together.
   // Examples that workers computed; of a batch that a worker dies over, as many
   // as it had come to.
   double computed = 0;
   int64_t counted = 0;      // Examples, in the partition that has the least.
   int64_t losses = 0;       // Workers that died.
   int64_t leases = 0;       // Granted, also again.
-  int64_t messages_in = 0;  // Of the scheduler.
+  int64_t messages_in = 0;  // Messages of the scheduler.
   int64_t messages_out = 0;
   // Processor time spent in the scheduler's logic: differs from run to run.
   absl::Duration scheduler_took;

@@ -53,7 +53,7 @@ class Node {
   virtual void OnTick() = 0;
   virtual absl::Time NextTick() const = 0;
 
-  // Of a stopped process: when it goes on, before all that waits.
+  // For a stopped process: runs the task first when it goes on.
   void RunFirst(Task task) { deferred_.push_front(std::move(task)); }
   // False: it dies before this action.
   bool Survives();
@@ -87,7 +87,7 @@ struct Stream {
   scheduler::LinkId link;
   bool from_server = false;
   bool broken = false;
-  // Of what is under way when it breaks, what arrives before these does.
+  // When it breaks, messages under way that arrive before these times still do.
   absl::Time cut_to_client = absl::InfiniteFuture();
   absl::Time cut_to_scheduler = absl::InfiniteFuture();
   absl::Time last_to_client = absl::InfinitePast();

@@ -37,7 +37,7 @@ class ReadRows {
     Term term;
     int64_t updates = 0;
     int64_t clock = 0;
-    int64_t batch = 0;  // Of the worker, so far.
+    int64_t batch = 0;  // Batches of the worker, so far.
     std::vector<float> row;
   };
   using Place = std::tuple<SessionId, int32_t, uint64_t>;  // Table and key.

@@ -56,15 +56,15 @@ struct ReportOptions {
   absl::Duration MeasuredUntil(int workers) const;
 };
 
-// Of the time that is measured, but for `repeated` and what follows it.
+// Figures of the measured time, except `repeated` and the members after it.
 struct ReportRow {
   int workers = 0;
   int servers = 0;
-  // Examples a second of a worker that nobody disturbs. A batch is an example.
+  // Examples a second of an undisturbed worker. A batch is an example.
   double rate = 0;
   Work work;
-  // Of all the run, to the end of the job, of which nothing is in doubt: what
-  // was computed and was not what counted, over what counted.
+  // Over the whole run, to the end of the job, which is certain: computed
+  // examples that did not count, over those that counted.
   double repeated = 0;
   int64_t events = 0;
   std::string violation;  // Empty: every invariant held.
@@ -73,10 +73,10 @@ struct ReportRow {
 
   // Examples counted over those that the workers alive could have computed.
   double goodput() const;
-  // Of the workers' time, what they did not compute in.
+  // The share of the workers' time in which they did not compute.
   double waiting() const;
   double PerSecond(int64_t n) const;
-  // Of one core of this machine, what the scheduler's logic takes.
+  // The share of one core of this machine that the scheduler's logic takes.
   double scheduler_load() const;
 };
 

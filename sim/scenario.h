@@ -48,10 +48,10 @@ struct Scenario {
 
   // --- Network ---------------------------------------------------------------
   Span delay{absl::Microseconds(50), absl::Milliseconds(2)};
-  // Of one message in so many: a delay of up to `slow_delay`.
+  // Share of messages with a delay of up to `slow_delay`.
   double slow_messages = 0;
   absl::Duration slow_delay = absl::Milliseconds(100);
-  // Of pulls, pushes and their replies.
+  // Share of pulls, pushes and their replies.
   double lost_messages = 0;
   double duplicated_messages = 0;
 
@@ -61,7 +61,7 @@ struct Scenario {
   // The first worker takes ten times as long.
   bool slow_worker = false;
   Span update{absl::ZeroDuration(), absl::Milliseconds(2)};
-  // Of those that a push brings, so many are done before it is over.
+  // Share of a push's updates that are done before its event is over.
   double update_at_once = 0;
   Span storage{absl::Microseconds(200), absl::Milliseconds(10)};
   // Until a worker has loaded what a job needs.
@@ -93,7 +93,7 @@ struct Scenario {
     if (!shared_folder || server != ServerId(0)) return shared_folder;
     return !one_shares_nothing && (!one_shares_by_turns || life % 2 == 1);
   }
-  // Somebody starts a second process with the id of a server.
+  // A second process with the id of a server starts.
   bool twin = false;
   // How often an operator pauses, scales, changes or rolls back the job.
   int operations = 0;

@@ -34,7 +34,7 @@ class SchedulerNode final : public Node {
 
   // --- The operator ----------------------------------------------------------
   void Submit();
-  // Another job, which nobody watches: see Checker.
+  // Another job, which the Checker does not watch.
   JobId SubmitBeside(JobPlan plan);
   void ResumeJob(bool skip);
   void DemandCheckpoint();
@@ -88,8 +88,8 @@ class SchedulerNode final : public Node {
   // Over all lives.
   std::map<const ServerNode*, Grant> last_grants_;
   std::map<ServerId, const ServerNode*> served_by_;
-  // When whoever was the server then said something. Over all lives since the
-  // disk was replaced.
+  // When a server last sent something, by id, over all lives since the disk was
+  // replaced.
   std::map<ServerId, absl::Time> heard_;
   std::set<ServerId> met_;  // In this life.
 };

@@ -174,8 +174,10 @@ void ServerNode::Push(const CallPtr& call, PushRequest request) {
   server::ServerActions out;
   const bool room = !world_->Loses();  // As often as the network loses one.
   may_apply_ = true;
-  core_->OnPush(number, std::move(request), room ? "" : "no room",
-                world_->now(), &out);
+  core_->OnPush(
+      number, std::move(request),
+      room ? absl::OkStatus() : absl::ResourceExhaustedError("no room"),
+      world_->now(), &out);
   may_apply_ = false;
   TellApplied();
   Carry(std::move(out));

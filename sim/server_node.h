@@ -74,7 +74,7 @@ class ServerNode final : public ClientNode {
   struct Token {
     CallPtr call;
     PullRequest pull;  // Without values; of pulls.
-    SessionId worker;  // Of pushes.
+    SessionId worker;  // The worker of a push.
   };
 
   void Carry(server::ServerActions actions);
@@ -99,7 +99,7 @@ class ServerNode final : public ClientNode {
   std::vector<server::MemoryDisk> older_disks_;
 
   int life_ = 0;  // The next.
-  // Of one life.
+  // The state of one life.
   SessionId session_;
   std::unique_ptr<server::CheckpointStore> store_;
   std::shared_ptr<server::BlockPool> pool_;
@@ -109,7 +109,7 @@ class ServerNode final : public ClientNode {
   std::map<uint64_t, Token> tokens_;
   std::map<uint64_t, FetchCallPtr> fetches_;  // By token.
   absl::Time leave_until_ = absl::InfiniteFuture();
-  // Of the event that the core handles.
+  // For the event that the core handles.
   bool may_apply_ = false;
   std::vector<Checker::Commit> applied_;  // Not told yet.
   std::deque<server::ServerAction> storage_;

@@ -23,7 +23,7 @@ namespace ebb::sim {
 struct Progress {
   int64_t events = 0;
   absl::Duration virtual_time;
-  int64_t items = 0;  // Of the job, once it is submitted.
+  int64_t items = 0;  // Items of the job, once it is submitted.
   int64_t full_items = 0;
 };
 
@@ -37,10 +37,10 @@ struct Options {
 struct Result {
   uint64_t seed = 0;
   bool ok = true;
-  std::string violation;  // Of which invariant, where and when.
+  std::string violation;  // The invariant, where and when.
   std::string scenario;   // In words.
   Counts counts;
-  Work work;   // Of the time that the scenario says is measured.
+  Work work;   // Work in the time that the scenario says is measured.
   Work total;  // Until the job was complete.
   int64_t events = 0;
   absl::Duration virtual_time;
@@ -53,7 +53,7 @@ Result RunScenario(const Options& options, const Scenario& scenario,
 struct Summary {
   uint64_t seeds = 0;
   uint64_t failed = 0;
-  Result first_failure;  // Of the lowest failing seed; if any failed.
+  Result first_failure;  // Result of the lowest failing seed, if any failed.
   Counts counts;
   int64_t events = 0;
 };

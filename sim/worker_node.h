@@ -31,7 +31,7 @@ class WorkerNode final : public ClientNode {
   // The server died under it: the worker hears at once, or never.
   void CallBroken(const CallPtr& call);
 
-  // Of the batch in work, the examples that it has come to.
+  // The examples that it has computed of the present batch.
   double Underway() const;
 
   // SIGTERM. It is gone when it has delivered what it computed.
@@ -62,7 +62,7 @@ class WorkerNode final : public ClientNode {
   void Compute(const client::ComputeTask& task);
   void Evaluate(const client::EvaluateTask& task);
   client::ComputeResult ResultOf(const client::ComputeTask& task);
-  // Of the batch alone.
+  // The sums of the batch alone.
   client::ComputeResult SumsOf(const client::ComputeTask& task);
   CallPtr NewCall(std::variant<client::PushId, client::PullId> id,
                   absl::Duration timeout);
@@ -74,7 +74,7 @@ class WorkerNode final : public ClientNode {
   std::unique_ptr<client::TrainingCore> core_;
   std::unique_ptr<client::LocalTraining> local_training_;
   std::unique_ptr<client::GradientFilter> filter_;
-  // Of one life, each kind in the order of the deadlines.
+  // The calls of one life, each kind in the order of the deadlines.
   std::deque<CallPtr> pushes_;
   std::deque<CallPtr> pulls_;
   bool watching_pushes_ = false;

@@ -50,7 +50,7 @@ class World {
   // Runs until `done`, a violation, or `until`.
   void RunUntil(absl::Time until, const std::function<bool()>& done);
 
-  // --- Who is there ----------------------------------------------------------
+  // --- Nodes -----------------------------------------------------------------
   const Scenario& scenario() const { return scenario_; }
   SchedulerNode& scheduler() { return *scheduler_; }
   std::vector<std::unique_ptr<ServerNode>>& servers() { return servers_; }
@@ -61,13 +61,14 @@ class World {
   ServerNode* twin() { return twin_.get(); }
   // What servers share, where the scenario has it.
   server::MemoryDisk& shared_disk() { return shared_disk_; }
-  // Who served, or would, under this session; its server when that is gone.
+  // The process that served, or would, under this session; if it is gone, the
+  // server with its id.
   ServerNode& ServerOf(const scheduler::Ownership& owner);
   // All processes; the scheduler first.
   std::vector<Node*> Nodes();
   ServerNode* ServerAt(absl::string_view address);
   SessionId NewSession() { return SessionId(next_session_++); }
-  // Of the job, once it is submitted.
+  // The job's id, once it is submitted.
   JobId job;
   // Kills it now and starts it again after a while.
   void KillAndRestart(Node* node);
@@ -105,8 +106,8 @@ class World {
   const std::string& violation() const { return violation_; }
   bool ok() const { return violation_.empty(); }
   bool tracing() const { return trace_ != nullptr; }
-  // Parts are text, numbers or messages, which are described only if anybody
-  // reads it.
+  // Parts are text, numbers or messages, which are described only if there is a
+  // trace.
   template <typename... Parts>
   void Trace(const Node& node, const Parts&... parts) {
     if (trace_ != nullptr) TraceLine(node, absl::StrCat(TextOf(parts)...));

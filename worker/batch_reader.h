@@ -37,10 +37,10 @@ struct TrainingBatch {
   int64_t end = 0;
   std::vector<int64_t> numbers;  // Numbers of the examples in the data set.
   data::ExampleBatch examples;
-  LedgerRow ledger;  // Summed over what was gathered, one by one.
+  LedgerRow ledger;  // Summed over the gathered examples.
   // Names the content of `examples`.
   models::ContentId content = models::ContentId::kUnknown;
-  // What keeps the pages of dense values where they are, if anything does.
+  // Keeps the pages of dense values in place; may be null.
   std::shared_ptr<void> pin;
 };
 

@@ -1,4 +1,4 @@
-// What to say of a batch that has no finite gradient, beyond that it has none.
+// Explains why a batch has no finite gradient.
 #ifndef EBB_WORKER_BLAME_H_
 #define EBB_WORKER_BLAME_H_
 
@@ -17,11 +17,12 @@ namespace ebb::worker {
 using PlaceOfExample =
     absl::FunctionRef<absl::StatusOr<std::string>(int64_t number)>;
 
-// For behind an error of model->Gradient(params, batch, grad): which example
-// has no finite gradient even alone, with its place, or that the values are
-// what is wrong. Begins with "; "; nothing where nothing was found before
-// `stop` said true. `numbers` are those of the batch's examples. Blocks as
-// models::FindNonFinite and `place_of`; `grad` is of no use afterwards.
+// Text to follow an error of model->Gradient(params, batch, grad). It names the
+// example that has no finite gradient even alone, with its place; or it says
+// that the values are at fault. It begins with "; ", and is empty if nothing
+// was found before `stop` said true. `numbers` are those of the batch's
+// examples. Blocks as models::FindNonFinite and `place_of`; the content of
+// `grad` is unspecified afterwards.
 std::string Blame(std::span<const float> params, const models::BatchView& batch,
                   std::span<const int64_t> numbers, std::span<float> grad,
                   models::Model* model, absl::FunctionRef<bool()> stop,

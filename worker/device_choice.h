@@ -1,4 +1,4 @@
-// What a worker computes a job on.
+// Chooses the device on which a worker computes a job.
 #ifndef EBB_WORKER_DEVICE_CHOICE_H_
 #define EBB_WORKER_DEVICE_CHOICE_H_
 
@@ -15,7 +15,7 @@
 namespace ebb::worker {
 
 struct DeviceOptions {
-  // What computes on the processor.
+  // The back end for the processor.
   models::BackendOptions cpu;
   // Whether jobs that ask for a GPU get it. Default: yes.
   bool use_gpu = true;

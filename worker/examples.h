@@ -21,9 +21,9 @@ models::BatchView ViewOf(const data::ExampleBatch& examples);
 models::BatchView ViewOf(const data::ExampleBatch& examples, ItemId item,
                          int64_t begin);
 
-// Tries the parameters on all of `test`, so many examples at once. Predictions
-// are added to `scores`, unless it is null. `scratch` is overwritten; kept for
-// the next time it spares memory. The errors of data::Dataset::Gather and
+// Evaluates the parameters on all of `test`, this many examples at once. Adds
+// predictions to `scores`, unless it is null. Overwrites `scratch`; keep it for
+// the next call to save memory. Errors: those of data::Dataset::Gather and
 // models::Model::Evaluate.
 absl::StatusOr<models::BatchStats> EvaluateOn(const data::Dataset& test,
                                               std::span<const float> params,

@@ -132,7 +132,7 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
     SetPaths(libsvm.path(), &spec);
     // A model of keys takes no other rows.
     spec.libsvm = {libsvm.features(), libsvm.zero_based(),
-                   libsvm.keys() || job::TakesKeys(job.model())};
+                   libsvm.keys() || job::TraitsOf(job.model()).keyed()};
   }
   return spec;
 }
@@ -204,7 +204,8 @@ absl::StatusOr<data::Dataset> LoadTrainingData(const v1::Job& job,
   if (job::PredictsNumbers(job)) return load(data::LabelKind::kReal);
   auto classes = load(data::LabelKind::kClass);
   // In models of keys, `layers` are the hidden ones.
-  const bool one_output = !job::TakesKeys(model) && !model.layers().empty() &&
+  const bool one_output = !job::TraitsOf(model).keyed() &&
+                          !model.layers().empty() &&
                           model.layers(model.layers_size() - 1) == 1;
   const bool fits =
       classes.ok() && (!one_output || classes->index().classes.size() == 2);
@@ -265,7 +266,7 @@ absl::StatusOr<std::unique_ptr<models::Model>> CreateModel(
     const std::vector<std::string>& plugin_folders, models::Registry* registry,
     models::ComputeBackend* backend) {
   // The rules of a job say so with the line of its file (job/rules.cc).
-  if (!job::TakesKeys(job.model()) &&
+  if (!job::TraitsOf(job.model()).keyed() &&
       TrainingSource(job, LabelKindOf(train)).keyed()) {
     return models::ConfigError("model.kind",
                                job.model().kind() +

@@ -1,5 +1,5 @@
-// What a job says about its data and its model, in the words of data/ and
-// models/.
+// Translates what a job says about its data and its model into the terms of
+// data/ and models/.
 //
 //   EBB_ASSIGN_OR_RETURN(data::Dataset train, LoadTrainingData(job));
 //   EBB_ASSIGN_OR_RETURN(auto model,
@@ -33,7 +33,7 @@ namespace ebb::worker {
 // The part of data.train to learn from.
 data::SourceSpec TrainingSource(const v1::Job& job, data::LabelKind labels);
 // The examples to test on: data.test, or the held-out part of data.train.
-// Nothing when the job has neither. `columns` are those of the training data
+// nullopt: the job has neither. `columns` are those of the training data
 // (Specification.columns): those of data.test are found by their names.
 std::optional<data::SourceSpec> TestSource(
     const v1::Job& job, data::LabelKind labels,
@@ -46,11 +46,11 @@ std::optional<data::ColumnNames> ColumnsOf(
 std::optional<v1::Columns> ToProto(
     const std::optional<data::ColumnNames>& columns);
 
-// What the labels of an indexed source are.
+// The kind of an indexed source's labels.
 data::LabelKind LabelKindOf(const data::Index& index);
 
-// What the labels that a job's model sees, and its predictions and losses, are
-// in the units of the user.
+// Converts the labels, predictions and losses of a job's model to the units of
+// the user.
 struct LabelScale {
   ValueUnits units;
   // A loss in these units is this times the model's. It converts a squared

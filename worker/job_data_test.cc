@@ -3,13 +3,16 @@
 #include <cstdio>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/keys.h"
 #include "job/validate.h"
 #include "job/yaml.h"
 #include "models/backends.h"
+#include "models/registry.h"
 
 namespace ebb::worker {
 namespace {
@@ -27,6 +30,19 @@ v1::Job ParseJob(const std::string& text) {
 // Of a model that takes keys.
 v1::Job KeyedJob(const std::string& data) {
   return ParseJob("model: fm\ndata: {" + data + "}\n");
+}
+
+// What job.proto says of a model must be said of each that is registered.
+TEST(ModelKindsTest, AreThoseOfTheRegistry) {
+  models::Registry registry;
+  ASSERT_TRUE(models::RegisterBuiltinModels(&registry).ok());
+  std::vector<std::string> registered;
+  for (const auto& [kind, summary] : registry.List()) {
+    registered.push_back(kind);
+  }
+
+  EXPECT_THAT(job::EnumWords(*v1::Model::BuiltIn_descriptor()),
+              testing::UnorderedElementsAreArray(registered));
 }
 
 class JobDataTest : public testing::Test {

@@ -11,12 +11,11 @@
 
 namespace ebb::worker {
 
-// For ClientShellOptions: plugins are loaded from these folders, and a push of
-// several batches may have as many rows as fit into so many bytes of one push
-// (rpc::TransportOptions). Besides the
-// errors of client::LocalMathematicsOf and LoadAlgorithm its function has
-// FailedPrecondition: the plugin plans otherwise than the one that the job was
-// submitted with.
+// For ClientShellOptions. Plugins are loaded from these folders. A push of
+// several batches may have as many rows as fit into this many bytes of one push
+// (rpc::TransportOptions). Errors of its function, besides those of
+// client::LocalMathematicsOf and LoadAlgorithm: FailedPrecondition: the plugin
+// has another plan than the one with which the job was submitted.
 client::LocalTraining::Maker LocalRulesFrom(
     std::vector<std::string> plugin_folders,
     int64_t push_bytes = std::numeric_limits<int64_t>::max());

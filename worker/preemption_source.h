@@ -38,7 +38,7 @@ struct NoticeQuestion {
   int port = 80;
   std::string path;  // With its query.
   std::vector<std::pair<std::string, std::string>> headers;
-  // What status 200 must have in its body; empty: anything.
+  // Words that the body of a status 200 must have; empty: none.
   std::vector<std::string> words;
   // Not empty: the body is Azure's list of events, which covers all machines of
   // a scale set. An event of one of these types is a notice if it names this
@@ -46,7 +46,7 @@ struct NoticeQuestion {
   // any of them.
   std::vector<std::string> event_types;
   std::string name_path;
-  // Where a token for the question is got; empty: none is needed.
+  // Path of the token for the question; empty: none is needed.
   std::string token_path;
 };
 

@@ -51,8 +51,8 @@ struct TrainingComputerOptions {
   // batches of the size that training does, so that they need no more memory
   // between the model's layers. Default 0: no bound.
   int64_t data_bytes = 0;
-  // A batch takes at least so long, as on a slower machine. Default: as long as
-  // it takes.
+  // Least time of a batch, as on a slower machine. Default: as long as it
+  // takes.
   absl::Duration batch_time = absl::ZeroDuration();
 
   // How what a job names as its data is opened. Default: as files.
@@ -62,7 +62,7 @@ struct TrainingComputerOptions {
   std::shared_ptr<shm::SharedHeap> heap;
 
   // For tests: a batch with the training example of this number kills the
-  // process; -1: none does. Each batch takes so much longer.
+  // process; -1: none does. compute_delay is added to each batch.
   int64_t crash_at_example = -1;
   absl::Duration compute_delay = absl::ZeroDuration();
 };
@@ -114,7 +114,7 @@ class TrainingComputer : public client::JobComputer {
     // thread that finds rows, else the computing thread.
     std::unique_ptr<BatchReader> reader;
     double l2 = 0;  // The model's.
-    // What losses are reported in.
+    // The units in which losses are reported.
     LabelScale labels;
     // Batches without a finite gradient, so far.
     int blames = 0;
@@ -152,8 +152,8 @@ class TrainingComputer : public client::JobComputer {
       Assembled* assembled);
   // Lets the job's device copy from and to it by itself.
   static void Pin(const LoadedJob& job, client::FloatBuffer* buffer);
-  // The model's gradient of the batch, told what is known of the next one.
-  // `view` is of the examples of `batch`.
+  // The model's gradient of the batch, computed with the known parts of the
+  // next one. `view` is of the examples of `batch`.
   absl::Status Gradient(const client::ComputeTask& task,
                         const models::KnownFloats& params,
                         const TrainingBatch& batch,
@@ -184,7 +184,7 @@ class TrainingComputer : public client::JobComputer {
   // `status`, of the job's model; whether its device is lost, and how long it
   // was busy, is seen to.
   absl::Status Seen(const absl::Status& status, LoadedJob* job);
-  // What the knobs for tests ask for.
+  // Does what the knobs for tests ask for.
   void MaybeMisbehave(const TrainingBatch& batch) const;
 
   const TrainingComputerOptions options_;
@@ -197,7 +197,7 @@ class TrainingComputer : public client::JobComputer {
   int current_ = 0;
   int64_t contents_ = 0;  // So many, so far.
   data::ExampleBatch test_batch_;
-  // What the parts of the test data before `end` gave, of keyed examples.
+  // Scores over the parts of the test data before `end`, of keyed examples.
   struct PartialScores {
     JobId job;
     int64_t snapshot = 0;

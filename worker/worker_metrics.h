@@ -1,4 +1,4 @@
-// What a worker tells monitoring systems: docs/metrics.md.
+// The metrics of a worker: docs/metrics.md.
 #ifndef EBB_WORKER_WORKER_METRICS_H_
 #define EBB_WORKER_WORKER_METRICS_H_
 

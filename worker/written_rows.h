@@ -1,4 +1,5 @@
-// What the examples of a batch write into sparse tables that are not trained.
+// The rows that the examples of a batch write into sparse tables that are not
+// trained.
 //
 //   WrittenRows rows(plan);
 //   EBB_RETURN_IF_ERROR(model->Record(batch, &rows));
@@ -32,11 +33,11 @@ class WrittenRows final : public models::RowSink {
   void Write(int64_t table, uint64_t key,
              std::span<const std::byte> bytes) override;
 
-  // Appends, behind the rows that partitions have in `rows`, one row for each
-  // key: the sum of what was added. `rows` has one element for each partition,
-  // or none yet. Takes the rows away. Internal: a given row does not fit its
-  // table. OutOfRange: a sum of floats is not finite. The first mistake is
-  // named.
+  // Appends one row for each key, behind the rows that partitions have in
+  // `rows`: the sum of the additions. `rows` has one element for each
+  // partition, or none yet. Takes the rows away. Internal: a given row does not
+  // fit its table. OutOfRange: a sum of floats is not finite. The error names
+  // the first mistake.
   absl::Status AppendTo(std::vector<std::vector<PushRows>>* rows);
 
  private:

@@ -1,9 +1,9 @@
-// Limited-memory BFGS whose vectors nobody gathers: Dean et al. 2012, "Large
-// scale distributed deep networks", section 4.2 (Sandblaster L-BFGS), with the
-// two-loop recursion on coefficients instead of vectors of Chen, Wang and Zhou
-// 2014, "Large-scale L-BFGS using MapReduce" (algorithm 3), and the line search
-// of Lewis and Overton 2013, "Nonsmooth optimization via quasi-Newton methods"
-// (algorithm 4.6), a trial per round.
+// Limited-memory BFGS without gathering the vectors. See Dean et al. 2012,
+// "Large scale distributed deep networks", section 4.2 (Sandblaster L-BFGS).
+// The two-loop recursion works on coefficients instead of vectors: Chen, Wang
+// and Zhou 2014, "Large-scale L-BFGS using MapReduce" (algorithm 3). The line
+// search, a trial per round, is that of Lewis and Overton 2013, "Nonsmooth
+// optimization via quasi-Newton methods" (algorithm 4.6).
 //
 // Each partition has of its part of the model, beside the values w that workers
 // pull, these vectors, all of them slots (LbfgsSlots):
@@ -69,7 +69,7 @@ struct LbfgsSlots {
 // Places in what a partition measures; of the gradient n at w, with the step
 // s = w - x and the change y = n - g that the two would be if w was accepted.
 struct LbfgsFigures {
-  // Of the objective, over the round's examples: whole, not a part.
+  // The objective's loss over the round's examples: whole, not a part.
   static constexpr size_t kLoss = 0;
   static constexpr size_t kSlope = 1;           // g d
   static constexpr size_t kNewSlope = 2;        // n d
@@ -132,7 +132,7 @@ struct LbfgsOperation {
   bool Changes(int slot) const;
 
   std::string Encode() const;
-  // DataLoss: it is no operation; InvalidArgument: of other options.
+  // DataLoss: it is not an operation; InvalidArgument: it has other options.
   static absl::StatusOr<LbfgsOperation> Decode(absl::string_view bytes,
                                                const LbfgsOptions& options);
   friend bool operator==(const LbfgsOperation&,

@@ -45,7 +45,7 @@ struct JobLoopOptions {
 // Thread-safe, but for Take, which one thread calls.
 class JobLoop : private JobComputer {
  public:
-  // What is to be computed, as the user sees it.
+  // A batch to compute, as the user sees it.
   struct Work {
     uint64_t ticket = 0;  // Never twice.
     int32_t epoch = 0;

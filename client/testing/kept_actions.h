@@ -1,4 +1,4 @@
-// What a worker's core asks for, kept in lists, for tests.
+// The actions of a worker's core, kept in lists, for tests.
 #ifndef EBB_CLIENT_TESTING_KEPT_ACTIONS_H_
 #define EBB_CLIENT_TESTING_KEPT_ACTIONS_H_
 

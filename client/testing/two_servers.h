@@ -93,7 +93,7 @@ class TwoServersTest : public testing::Test {
     Place();
   }
 
-  // Ends what is being computed; false: nothing is.
+  // Ends the present computation; false: there is none.
   bool Compute() {
     if (!computing_) return false;
     const ComputeTask task = *std::exchange(computing_, std::nullopt);
@@ -115,7 +115,7 @@ class TwoServersTest : public testing::Test {
     Do([&](auto* out) { core_.OnComputed(std::move(result), now_, out); });
     return true;
   }
-  // Computes as long as there is something, at most so many batches.
+  // Computes while there is work, at most this many batches.
   void Work(int batches = 100) {
     for (int i = 0; i < batches && Compute(); ++i) {
     }
@@ -138,7 +138,7 @@ class TwoServersTest : public testing::Test {
   int64_t MarkOf(PartitionId p, ItemId item = kFirst) {
     return marks_[{p, item}];
   }
-  // What was pushed to the partition while it was up, whatever became of it.
+  // The pushes to the partition while it was up, applied or not.
   std::vector<Range> PushedTo(PartitionId p) const {
     std::vector<Range> ranges;
     for (const auto& [to, push] : pushes_) {

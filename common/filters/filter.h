@@ -15,8 +15,8 @@ enum class FilterKind : uint8_t {
   kBfloat16,
   kFloat16,
   kInt8,
-  // Of pushes only: what is not sent is added to the next gradient of the
-  // item, the last of which is sent whole.
+  // In pushes only: values that are not sent are added to the next gradient of
+  // the item; its last gradient is sent whole.
   kThreshold,  // Values above `threshold`.
   kTopK,       // The largest `share` of all.
 };

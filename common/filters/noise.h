@@ -1,6 +1,6 @@
-// The noise of stochastic rounding: a function of (seed, index), so that
-// nothing is kept between two calls, and the same values with the same seed
-// are rounded in the same way by whoever does it.
+// The noise of stochastic rounding: a function of (seed, index). No state is
+// kept between two calls, and every process rounds the same values with the
+// same seed in the same way.
 #ifndef EBB_COMMON_FILTERS_NOISE_H_
 #define EBB_COMMON_FILTERS_NOISE_H_
 
@@ -11,7 +11,7 @@ namespace ebb {
 struct Noise {
   uint64_t seed = 0;
 
-  // The steps of Bits, for who takes them many at a time.
+  // The constants of Bits, for callers that compute many at a time.
   static constexpr uint32_t kFirst = 0x7feb352d, kSecond = 0x846ca68b,
                             kThird = 0x9e3779b1;
 

@@ -8,10 +8,10 @@
 
 namespace ebb {
 
-// Moves what the filter (threshold or top-k) sends of `waiting` to `sent`, of
-// the same size; what is moved leaves 0, and what is not sent is 0 in `sent`.
-// So waiting + sent is what waiting was, to the bit. Of equal magnitudes top-k
-// sends the first.
+// Moves the values of `waiting` that the filter (threshold or top-k) sends to
+// `sent`, of the same size. A moved value leaves 0; an unsent one is 0 in
+// `sent`. So waiting + sent is the former waiting, to the bit. Among equal
+// magnitudes top-k sends the first.
 void Select(const Filter& filter, std::span<float> waiting,
             std::span<float> sent);
 

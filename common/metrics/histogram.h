@@ -14,13 +14,13 @@ struct HistogramSnapshot {
   std::vector<double> bounds;   // Ascending; a value is counted at the first
                                 // that it does not exceed.
   std::vector<int64_t> counts;  // One more than bounds: what exceeds all.
-  double sum = 0;               // Of the values.
+  double sum = 0;               // Sum of the values.
 };
 
 // Durations from 50 us to 50 s: bounds of 1, 2 and 5 times a power of ten.
 //
-// Thread-safe; nobody waits. A snapshot that is taken while values are recorded
-// may have some of them in one figure and not yet in another.
+// Thread-safe and wait-free. A snapshot taken while values are recorded may
+// have some of them in one figure and not yet in another.
 class SecondsHistogram {
  public:
   void Record(double seconds) {
@@ -52,7 +52,8 @@ class SecondsHistogram {
   std::atomic<int64_t> nanos_ = 0;
 };
 
-// Of a list of counts, the index being the value: bounds at powers of two.
+// Makes a histogram of a list of counts, the index being the value: bounds at
+// powers of two.
 HistogramSnapshot HistogramOfCounts(const std::vector<int64_t>& counts);
 
 }  // namespace ebb::metrics

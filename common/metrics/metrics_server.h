@@ -16,9 +16,9 @@ struct MetricsServerOptions {
   int port = 0;  // 0: one that is free.
 };
 
-// Answers one request at a time, on a thread of its own: who asks slowly keeps
-// others who ask waiting, for some seconds, and nobody else. Plain text, and
-// nothing in it is secret; it reads no more of a request than its first lines.
+// Answers one request at a time, on a thread of its own: a slow client delays
+// only other clients, for some seconds. It uses plain text, as the content is
+// not secret; it reads only the first lines of a request.
 //
 // Thread-safe.
 class MetricsServer {

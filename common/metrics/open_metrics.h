@@ -41,7 +41,7 @@ class OpenMetrics {
 
     OpenMetrics* const text_;  // Not owned.
     const std::string name_;
-    const std::string suffix_;  // Of a sample that is one number.
+    const std::string suffix_;  // Suffix of a sample that is one number.
   };
 
   // What only grows while the process lives. Without "_total", which is added.

@@ -68,8 +68,8 @@ class StopSignal {
 std::string ParseFlagDuration(const std::string& text,
                               absl::Duration* duration);
 
-// What is wrong with a HOST:PORT, in words; empty: nothing. Without a port,
-// gRPC would silently take 443. Port 0 picks one, where somebody listens.
+// Says what is wrong with a HOST:PORT; empty: nothing. Without a port, gRPC
+// would silently take 443. Port 0 picks a free one, if `listens`.
 std::string CheckFlagAddress(absl::string_view address, bool listens);
 
 }  // namespace ebb

@@ -8,9 +8,9 @@
 
 namespace ebb {
 
-// Of a command line that `app` could not parse: "ebb run: there is no flag
-// --wrokers; is it --workers?", else what the parser says of it. Of a value
-// that stands in the environment, with the name of its variable.
+// Describes a command line that `app` could not parse: "ebb run: there is no
+// flag --wrokers; is it --workers?", else the parser's text. If the value is
+// from the environment, the text names the variable.
 std::string FlagMistake(const CLI::App& app, const CLI::ParseError& error,
                         int argc, const char* const* argv);
 

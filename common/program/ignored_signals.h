@@ -1,7 +1,6 @@
-// Signals that whoever started this process has ignored stay ignored: nohup
-// ignores SIGHUP, a shell without job control ignores SIGINT of what it puts
-// into the background. So nobody waits for a signal or handles it without
-// asking here first.
+// Signals that were ignored when this process started stay ignored: nohup
+// ignores SIGHUP, and a shell without job control ignores SIGINT for background
+// processes. So code that waits for a signal, or handles it, asks here first.
 #ifndef EBB_COMMON_PROGRAM_IGNORED_SIGNALS_H_
 #define EBB_COMMON_PROGRAM_IGNORED_SIGNALS_H_
 
@@ -13,7 +12,8 @@ namespace ebb {
 bool IsIgnored(int signal);
 
 // Those of `signals` that are not ignored. Only these may be blocked: the
-// kernel keeps a blocked signal for whoever waits for it, ignored or not.
+// kernel keeps a blocked signal for the thread that waits for it, ignored or
+// not.
 sigset_t NotIgnored(std::initializer_list<int> signals);
 
 }  // namespace ebb

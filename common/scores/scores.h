@@ -42,9 +42,8 @@ class Scores {
   void Add(std::span<const float> labels, std::span<const float> predictions);
 
   // Empty before the first example. A figure that means nothing for these
-  // examples is missing: the AUC where only one class occurs, R2 where all
-  // labels are equal. Predictions that are no numbers make figures that are
-  // none.
+  // examples is missing: the AUC if only one class occurs, R2 if all labels are
+  // equal. If predictions are not finite, figures are not, either.
   Figures Get() const;
 
  private:

@@ -56,8 +56,7 @@ class FileTable {
   void Unpin(const std::vector<Run>& runs);
   int64_t pinned_bytes() const;
 
-  // Keeps values until the end: their readers may live on, nobody knows how
-  // long.
+  // Keeps values until the end: their readers may live on for an unknown time.
   void Keep(std::vector<Payload> values);
 
  private:

@@ -32,17 +32,17 @@ class Mapping {
   std::span<std::byte> bytes_;
 };
 
-// A file of zeros whose size never changes, so that who maps it never meets its
-// end. ResourceExhausted: the system refuses.
+// Makes a file of zeros whose size never changes, so that a process that maps
+// it never meets its end. ResourceExhausted: the system refuses.
 absl::StatusOr<Fd> CreateMemoryFile(const std::string& name, int64_t bytes);
 
-// From now on nobody can write to the file but through mappings that exist.
-// Unimplemented: not on this system (Linux before 5.1).
+// From now on only existing mappings can write to the file. Unimplemented: not
+// on this system (Linux before 5.1).
 absl::Status SealAgainstWriters(int fd);
 bool SealedAgainstWriters(int fd);
 
-// The first `bytes` of the file. InvalidArgument: it is shorter, or could be
-// made so under whoever reads it.
+// Maps the first `bytes` of the file. InvalidArgument: it is shorter, or could
+// be made shorter while it is mapped.
 absl::StatusOr<Mapping> MapToRead(int fd, int64_t bytes);
 absl::StatusOr<Mapping> MapToWrite(int fd, int64_t bytes);
 

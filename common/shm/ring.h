@@ -41,7 +41,7 @@ struct SideHeader {
   alignas(64) std::atomic<uint64_t> consumed;
   // What its owner sleeps for (Link::kRecords, kRoom, kSoon); 0: it does not.
   alignas(64) std::atomic<uint32_t> waits;
-  // Changed by its owner to wake the other, who sleeps on it (futex).
+  // Its owner changes it to wake the other process, which sleeps on it (futex).
   alignas(64) std::atomic<uint32_t> bell;
   // One more than the core that its owner's reader ran on last; 0: not known.
   alignas(64) std::atomic<uint32_t> core;
@@ -65,7 +65,7 @@ struct Record {
 };
 
 // Whether to look again for a moment, instead of sleeping: only while looking
-// helps, and only while nobody else wants the processor.
+// helps, and only while no other thread wants the processor.
 class Spinner {
  public:
   // Until `ready`, or until it is better to sleep: then false.
@@ -78,7 +78,7 @@ class Spinner {
 
   int spins_ = kMostSpins;  // The next time at most.
   int skipped_ = 0;
-  static constexpr int kMostSpins = 64;  // Of about 1 us each.
+  static constexpr int kMostSpins = 64;  // Each takes about 1 us.
   static constexpr int kLeastSpins = 2;
   static constexpr int kSkips = 64;
 };
@@ -93,8 +93,8 @@ class Link {
   static constexpr uint32_t kRoom = 2;
   // No reason: says beside them that the wait ends by itself within kSoonLimit.
   static constexpr uint32_t kSoon = 4;
-  // Of some pushes of 1,000 rows: it is short enough that a few of them are
-  // under way.
+  // The time for a few pushes of 1,000 rows: it is so short that a few of them
+  // are under way.
   static constexpr absl::Duration kSoonLimit = absl::Microseconds(100);
 
   // Both begin with a SideHeader and have the sizes' bytes. Not owned.
@@ -108,7 +108,7 @@ class Link {
 
   // The longest record that ever has room.
   int64_t most_bytes() const;
-  // False: no room now. Wakes nobody.
+  // False: no room now. Does not wake the other side.
   bool Write(uint32_t kind, uint64_t id,
              std::span<const std::span<const std::byte>> parts);
   bool Write(uint32_t kind, uint64_t id,
@@ -118,8 +118,8 @@ class Link {
   // It sleeps, and looks by itself soon for what was written before this.
   bool PeerLooksSoon() const;
 
-  // kNonsense: the other process does not keep to the protocol, and nothing of
-  // it can be read any more.
+  // kNonsense: the other process breaks the protocol, and its side cannot be
+  // read any more.
   Got Read(Record* record);
 
   // Blocks until there is a record, or, if `reasons` has kRoom, the other has

@@ -26,21 +26,22 @@ class SharedHeap {
   // As others map it.
   static constexpr int64_t kMostBytes = int64_t{4} << 30;
 
-  // Address space for `bytes`; memory as it is used, given back to the system
-  // with what is freed. (So it is not sealed against writers, which would
-  // forbid that: whoever gets it is of the same user, and maps it to read.)
-  // An error: the system refuses.
+  // Reserves address space for `bytes`. Memory is taken as it is used, and
+  // freed memory is given back to the system. (So it is not sealed against
+  // writers, which would forbid that: its reader is of the same user, and maps
+  // it to read.) An error: the system refuses.
   static absl::StatusOr<std::shared_ptr<SharedHeap>> Create(int64_t bytes);
-  // What it keeps is freed, but not written over: nobody takes of it any more.
+  // Its kept values are freed, but not written over: no memory is taken from it
+  // any more.
   ~SharedHeap();
   SharedHeap(const SharedHeap&) = delete;
   SharedHeap& operator=(const SharedHeap&) = delete;
 
-  // Aligned to 64 bytes, freed with its last owner. Null: there is no such
-  // room, or nobody reads here.
+  // Returns memory that is aligned to 64 bytes and freed with its last owner.
+  // Null: there is not enough room, or no process reads here.
   std::shared_ptr<std::byte> Take(int64_t bytes);
 
-  // Somebody reads here, from now on.
+  // A process reads here, from now on.
   void Open() { open_ = true; }
   bool open() const { return open_; }
 
@@ -50,8 +51,8 @@ class SharedHeap {
   // Where the bytes lie; absent: elsewhere.
   std::optional<uint64_t> OffsetOf(std::span<const std::byte> bytes) const;
 
-  // Keeps values until `unread` says that nobody can read them any more, which
-  // is asked when something else is kept, or nothing can be taken.
+  // Keeps values until `unread` says that no process can read them any more. It
+  // calls `unread` when something else is kept, or nothing can be taken.
   void Keep(std::vector<Payload> values, std::function<bool()> unread);
 
  private:

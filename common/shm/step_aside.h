@@ -1,9 +1,9 @@
 // Two threads of two processes that hand work to each other must not stay on
-// one core. They do where the kernel takes idle cores for busy ones: a virtual
+// one core. They do if the kernel takes idle cores for busy ones: a virtual
 // processor that is halted counts as preempted by its host, and a thread that
-// is woken is then not put there (available_idle_cpu in Linux's fair
-// scheduler). The two take turns, nobody else is ready to run, so no balancing
-// parts them, and each waits for what it could do meanwhile.
+// wakes up is then not put there (available_idle_cpu in Linux's fair
+// scheduler). The two take turns and no other thread is ready to run, so load
+// balancing does not part them. Each waits for what it could do meanwhile.
 #ifndef EBB_COMMON_SHM_STEP_ASIDE_H_
 #define EBB_COMMON_SHM_STEP_ASIDE_H_
 
@@ -30,7 +30,7 @@ class StepAside {
 
   int together_ = 0;
   int apart_ = 0;
-  int patience_ = kLeast;  // Of meetings in a row.
+  int patience_ = kLeast;  // Meetings in a row.
 };
 
 }  // namespace ebb::shm

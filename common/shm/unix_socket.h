@@ -17,18 +17,18 @@
 
 namespace ebb::shm {
 
-// Of this start of this machine; empty: unknown.
+// Id of this boot of the machine; empty: unknown.
 std::string BootId();
 // `bytes` of the system's randomness. Aborts where it has none.
 std::string RandomBytes(int bytes);
 
 // Listens at `name`, of letters and digits. Unavailable: it cannot.
 absl::StatusOr<Fd> ListenLocally(const std::string& name);
-// The next who connected to it; Unavailable: nobody did.
+// Accepts the next connection; Unavailable: there is none.
 absl::StatusOr<Fd> AcceptLocally(int listening);
 absl::StatusOr<Fd> ConnectLocally(const std::string& name);
 
-// Who is at the other end of a connection, by the kernel's word.
+// The process at the other end of a connection, as the kernel says.
 struct Peer {
   pid_t pid = 0;  // 0: of another namespace.
   // Ends with that process (poll); none: unknown.
@@ -38,10 +38,12 @@ struct Peer {
 absl::StatusOr<Peer> PeerOfSameUser(int socket);
 // Its process has ended. False also where that cannot be known.
 bool HasEnded(const Peer& peer);
-// It closed the connection, or it ended, whoever else has its descriptors.
+// It closed the connection, or it ended; other processes may still have its
+// descriptors.
 bool IsGone(int socket, const Peer& peer);
 
-// Lets the other one see that this end is done, whoever else has the socket.
+// Shows the other side that this end is done, even if other processes have the
+// socket.
 void Disconnect(int socket);
 
 // One message, whole, with descriptors. Never blocks: Unavailable.

@@ -1,6 +1,6 @@
-// Whose a state folder is. A daemon that is given another's, by mistake, would
-// set aside what it cannot read and delete what is not of its partitions: it
-// is refused instead, before anything is opened.
+// The owner of a state folder. A daemon that is given another's folder by
+// mistake would set aside what it cannot read and delete what is not of its
+// partitions. Instead it is refused before it opens anything.
 #ifndef EBB_COMMON_STORAGE_FOLDER_OWNER_H_
 #define EBB_COMMON_STORAGE_FOLDER_OWNER_H_
 

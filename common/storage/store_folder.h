@@ -40,7 +40,7 @@ class StoreFolder {
   absl::StatusOr<std::string> SetAside(absl::string_view name) const;
   // Renames within the folder, durably.
   absl::Status Rename(absl::string_view from, absl::string_view to) const;
-  // Removes an entry and all below it; nothing to remove is no error.
+  // Removes an entry and all below it; OK if it does not exist.
   absl::Status Remove(absl::string_view name) const;
   bool Has(absl::string_view name) const;
 

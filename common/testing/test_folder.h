@@ -14,9 +14,9 @@
 
 namespace ebb {
 
-// New and empty, named after the test suite; the destructor removes it with all
-// that it holds. Ends the process if it cannot be made: whoever went on would
-// write somewhere else.
+// A new and empty folder, named after the test suite; the destructor removes it
+// with its content. Ends the process if it cannot be made: the test would write
+// somewhere else.
 class TestFolder {
  public:
   enum class On {
@@ -33,9 +33,9 @@ class TestFolder {
 
   // From the root, over no links, without a slash at its end.
   const std::string& path() const { return path_; }
-  // Of what has this name in it.
+  // Returns the path of this name in the folder.
   std::string operator/(absl::string_view name) const;
-  // The destructor leaves it: somebody will want to look.
+  // The destructor leaves the folder, for inspection.
   void Keep() { keep_ = true; }
 
  private:

@@ -25,12 +25,12 @@ struct Certificate {
 // The first in `pem`. InvalidArgument: there is none that can be read.
 absl::StatusOr<Certificate> ReadCertificate(absl::string_view pem);
 
-// Whether the files are there, can be read whole, and belong together: the key
-// is the certificate's, which the authority signed, is valid `now`, has one of
-// the roles, and may be used for what its role does. The certificate, with the
-// times between which all are valid that lead from it to the authority.
-// InvalidArgument: not so; the message names the file and what to do, and holds
-// nothing of a key.
+// Checks that the files are there, can be read whole, and belong together. The
+// key is the certificate's. The authority signed the certificate, which is
+// valid `now`, has one of the roles, and may be used for what its role does.
+// Returns the certificate, with the times between which all certificates are
+// valid that lead from it to the authority. InvalidArgument: a check failed;
+// the message names the file and what to do, and contains no part of a key.
 absl::StatusOr<Certificate> CheckIdentity(const TlsFiles& files, RoleSet roles,
                                           absl::Time now);
 

@@ -23,7 +23,7 @@ namespace ebb {
 
 class IdentityWatch {
  public:
-  // Of files that are known as they are now.
+  // Watches files; it knows them as they are now.
   IdentityWatch(TlsFiles files, RoleSet roles);
 
   // CheckIdentity of files that have changed and then stayed as they were from
@@ -49,7 +49,8 @@ class IdentityWatch {
   RoleSet roles_;
   Stamps seen_;
   bool changed_ = false;  // Since the last check.
-  std::string mistake_;   // That was told last; empty: there is none.
+  // The mistake that was returned last; empty: there is none.
+  std::string mistake_;
 };
 
 }  // namespace ebb

@@ -42,12 +42,13 @@ struct CertificateRequest {
   absl::Time now = absl::Now();
 };
 
-// A new authority. Of the request, name, valid and now count; it is valid for
-// kAuthorityValid at least.
+// Makes a new authority from the request's name, validity and present time; it
+// is valid for kAuthorityValid at least.
 absl::StatusOr<Identity> MakeAuthority(const CertificateRequest& request);
 
-// A new key (P-256) and its certificate. InvalidArgument: name or hosts, or
-// `authority` is none, or ends before the certificate would.
+// Makes a new key (P-256) and its certificate. InvalidArgument: the name or
+// hosts are malformed; or `authority` is not an authority, or ends before the
+// certificate would.
 absl::StatusOr<Identity> Issue(const Identity& authority,
                                const CertificateRequest& request);
 

@@ -1,6 +1,6 @@
-// The token of a job: whoever has it reaches the job (docs/security.md).
+// The token of a job: a caller that has it reaches the job (docs/security.md).
 //
-//   const std::string token = NewJobToken();          // Who submits, ...
+//   const std::string token = NewJobToken();            // ebb submit, ...
 //   specification.set_token_hash(JobTokenHash(token));  // ... and all others.
 //   EBB_RETURN_IF_ERROR(WriteJobToken("job.token", token));
 //
@@ -19,7 +19,7 @@
 
 namespace ebb {
 
-// Of a hash, of a key and of a worker's token.
+// Size of a hash, of a key and of a worker's token.
 inline constexpr size_t kTokenBytes = 32;
 
 // 256 random bits, as text of 43 letters, digits, '-' and '_'.
@@ -36,12 +36,13 @@ std::string NewTokenKey();
 // HMAC-SHA-256, 32 bytes. `key` is of NewTokenKey.
 std::string WorkerToken(absl::string_view key, JobId job, SessionId worker);
 
-// In a time that tells nothing of where they differ. Their sizes may be told.
+// Compares in a time that does not depend on where they differ. It may depend
+// on their sizes.
 bool SameSecret(absl::string_view a, absl::string_view b);
 
-// Of a file that holds one, and spaces around it. NotFound: there is no such
-// file. InvalidArgument: it cannot be read, or holds no token: 32 to 256
-// printable characters without spaces, in one line. No message quotes it.
+// Reads the token from a file, which may have spaces around it. NotFound: there
+// is no such file. InvalidArgument: it cannot be read, or holds no token: 32 to
+// 256 printable characters without spaces, in one line. No message quotes it.
 absl::StatusOr<std::string> ReadJobToken(const std::string& path);
 
 // Into a new file that only its owner can read; its folder is there.

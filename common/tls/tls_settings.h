@@ -1,4 +1,4 @@
-// What a process is given to prove who it is.
+// The files by which a process proves its identity.
 #ifndef EBB_COMMON_TLS_TLS_SETTINGS_H_
 #define EBB_COMMON_TLS_TLS_SETTINGS_H_
 
@@ -12,8 +12,9 @@ namespace ebb {
 // Files in PEM, all three or none.
 struct TlsFiles {
   std::string certificate;  // Its own, with what leads to the authority.
-  std::string key;          // Of the certificate.
-  std::string authority;    // Whose certificates it believes; may be several.
+  std::string key;          // The certificate's key.
+  // The authority whose certificates it accepts; the file may have several.
+  std::string authority;
 
   bool none() const {
     return certificate.empty() && key.empty() && authority.empty();
@@ -29,8 +30,8 @@ struct TlsSettings {
   absl::Status Validate() const;
 };
 
-// Whether what is said there stays on this machine: "localhost:1", 127.0.0.0/8,
-// "[::1]:1", "unix:PATH". Of names no other is believed.
+// Whether messages to this address stay on this machine: "localhost:1",
+// 127.0.0.0/8, "[::1]:1", "unix:PATH". Other names do not count as local.
 bool IsLocalAddress(absl::string_view address);
 
 }  // namespace ebb

@@ -25,9 +25,10 @@ struct ClickOptions {
   ClickFormat format = ClickFormat::kLibsvm;
   int fields = 10;  // Categorical ones.
   int numeric = 0;
-  // Of the categorical fields; from the first again where they are fewer.
+  // Sizes of the categorical fields; further fields begin with the first again.
   std::vector<int64_t> vocabulary = {10, 100, 1000, 10'000, 100'000};
-  std::vector<double> exponents = {1.1};  // Of the Zipf distributions.
+  // Exponents of the Zipf distributions.
+  std::vector<double> exponents = {1.1};
   // As in ClickModelOptions.
   int rank = 4;
   bool field_aware = false;
@@ -60,7 +61,7 @@ class ClickLog : public Generator {
 
   const ClickOptions options_;
   ClickModel model_;
-  std::vector<Zipf> values_;        // Of the categorical fields.
+  std::vector<Zipf> values_;        // Values of the categorical fields.
   std::vector<int64_t> first_ids_;  // The ids of their first values.
   std::vector<uint32_t> hex_keys_;  // What sets apart their hex.
   std::vector<ClickFeature> row_;

@@ -49,8 +49,9 @@ class ClickModel {
   ClickModelOptions options_;
   double weight_deviation_ = 0;
   double latent_deviation_ = 0;
-  size_t width_;                // Numbers of one feature.
-  std::vector<float> numbers_;  // Of the current row: a row for each field.
+  size_t width_;  // Numbers of one feature.
+  // Numbers of the current row: a row for each field.
+  std::vector<float> numbers_;
 };
 
 }  // namespace ebb::data::generate

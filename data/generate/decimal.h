@@ -26,7 +26,7 @@ inline void AppendInteger(int64_t number, std::string* out) {
   out->append(&digits[at], digits.size() - at);
 }
 
-// Of what ToDecimal returned, below 1e14; without zeros at its end.
+// Appends a result of ToDecimal, below 1e14; without zeros at its end.
 inline void AppendDecimal(double x, std::string* out) {
   auto units = static_cast<int64_t>(std::floor(std::fabs(x) * 1e4 + 0.5));
   if (x < 0 && units > 0) out->push_back('-');

@@ -1,5 +1,5 @@
-// What is drawn for one row: a function of seed, part and number of the row
-// alone (docs/generate.md), so rows can be made in any order, a larger set
+// The random numbers of one row: a function of seed, part and number of the row
+// alone (docs/generate.md). So rows can be made in any order, a larger set
 // begins as a smaller one does, and every machine makes the same.
 #ifndef EBB_DATA_GENERATE_DRAWS_H_
 #define EBB_DATA_GENERATE_DRAWS_H_

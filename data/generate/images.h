@@ -26,7 +26,7 @@ class Images : public Generator {
  public:
   explicit Images(const ImageOptions& options);  // They are valid.
 
-  // Of the images, then of the labels.
+  // Suffixes of the images' file, then of the labels'.
   std::vector<std::string> Suffixes() const override;
   std::vector<Fact> Model() const override;
   int64_t most_rows() const override { return (int64_t{1} << 32) - 1; }

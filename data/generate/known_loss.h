@@ -9,7 +9,7 @@
 
 namespace ebb::data::generate {
 
-// Of labels 0 and 1 that were drawn with known probabilities.
+// The log loss of labels 0 and 1 that were drawn with known probabilities.
 class KnownLogLoss {
  public:
   void Add(double logit, bool label);
@@ -26,7 +26,7 @@ class KnownLogLoss {
   double variance_ = 0;
 };
 
-// Of numbers that are a known value and noise.
+// The squared error of numbers that are a known value and noise.
 class KnownSquares {
  public:
   void Add(double error) {

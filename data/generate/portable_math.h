@@ -8,7 +8,7 @@ namespace ebb::data::generate {
 // Each is right to about 1e-15 of its value, and made of +, -, *, / and bits
 // alone. Exp takes what is beyond 700 as 700, on either side.
 double Exp(double x);
-// Of a number above 0 that is not subnormal.
+// For a number above 0 that is not subnormal.
 double Log(double x);
 
 // log(1 + e^x): what a label costs whose probability has the logit -x.

@@ -22,8 +22,8 @@ class ColumnProblems {
   enum class Kind {
     kRecord,   // The whole record: its width or its quotes.
     kLabel,    // The label cannot be read.
-    kText,     // A field that is no number.
-    kDate,     // A field that is no date.
+    kText,     // A field that is not a number.
+    kDate,     // A field that is not a date.
     kMissing,  // A field that is missing.
     kOther,    // A field that is a number, but no good one.
   };
@@ -48,7 +48,7 @@ class ColumnProblems {
  private:
   struct Group {
     int64_t count = 0;
-    std::string place;  // Of the first,
+    std::string place;  // Place of the first,
     std::string message;
   };
   // All columns of one kind of which equally many fields are wrong.

@@ -35,8 +35,8 @@ class ColumnSurvey {
     ColumnEncoding encoding;
     std::string remark;  // "has text: …"; empty for numbers.
   };
-  // kInvalidArgument where nobody can tell day from month; the message says
-  // what, not where.
+  // kInvalidArgument: day and month cannot be told apart; the message says what
+  // is wrong, not where.
   absl::StatusOr<Outcome> Judge() const;
 
  private:
@@ -45,7 +45,7 @@ class ColumnSurvey {
   void AddDate(absl::string_view field);
   // Whether the texts look like mistakes among numbers.
   bool IsDoubtful() const;
-  // Whether the fields that are no dates look like mistakes among dates.
+  // Whether the fields without a date look like mistakes among dates.
   bool AreDoubtfulDates() const;
   // Whether nearly every row has a text of its own.
   bool IsIdentifier() const;
@@ -65,14 +65,14 @@ class ColumnSurvey {
   // The values, until there are more than become features of their own.
   absl::flat_hash_set<std::string> values_;
   bool too_many_ = false;
-  // Hashes of the values, and of those that are no numbers, up to a limit.
+  // Hashes of the values, and of those that are not numbers, up to a limit.
   absl::flat_hash_set<uint64_t> distinct_;
   absl::flat_hash_set<uint64_t> distinct_texts_;
   OddNumbers odd_;
   int64_t given_when_full_ = 0;  // Fields when distinct_ had its limit.
   int64_t dates_ = 0;
-  // Hashes of the fields that are no dates, up to a limit: beyond it, this is
-  // no column of dates.
+  // Hashes of the fields that are not dates, up to a limit: beyond it, this is
+  // not a column of dates.
   absl::flat_hash_set<uint64_t> distinct_others_;
   // Whether all dates are such if the day, or the month, comes first; and
   // whether that makes a difference.

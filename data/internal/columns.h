@@ -40,7 +40,7 @@ class Columns {
   absl::StatusOr<size_t> Resolve(const std::string& column) const;
 
   // The index of the first column that has one of the `known` names, in the
-  // order of `known`. Case and what is no letter or digit do not count:
+  // order of `known`. It ignores case, and all but letters and digits:
   // "user_id" is "userid".
   std::optional<size_t> Find(std::span<const absl::string_view> known) const;
 

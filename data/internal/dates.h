@@ -19,14 +19,14 @@ struct Moment {
   double days = 0;  // Since 1970-01-01, with a fraction.
 };
 
-// Takes
+// Parses
 //   2021-03-04, 2021/3/4, 2021.03.04, 20210304, 2021-03,
 //   04.03.2021, and 04/03/2021 or 04-03-2021 in the order that is given;
 // each perhaps followed by T or a space and 15:04, 15:04:05, 15:04:05.678 or
-// 3:04 PM, and that by Z, UTC, +01:00 or +0100; a time alone, as on 1970-01-01;
-// and seconds or milliseconds since 1970 as 9 to 10 or 12 to 13 digits. Nothing
-// where the text is none of these or there is no such day. kYearFirst takes no
-// date whose day and month may be confused.
+// 3:04 PM. Z, UTC, +01:00 or +0100 may follow the time. It also parses a time
+// alone, as on 1970-01-01; and seconds or milliseconds since 1970 as 9 to 10 or
+// 12 to 13 digits. Nothing if the text is none of these or there is no such
+// day. kYearFirst takes only dates whose day and month cannot be confused.
 std::optional<Moment> ParseMoment(absl::string_view text, DateOrder order);
 
 }  // namespace ebb::data::internal

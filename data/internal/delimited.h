@@ -1,12 +1,12 @@
 // Delimited text as records of fields: what tables, ratings and click logs
 // share. One set of rules holds for all of them:
-//   - Spaces around a field are no part of it.
+//   - Spaces around a field do not belong to it.
 //   - A field that begins with a quote ends at the next quote that is not
 //     doubled. Delimiters, line breaks and spaces inside are part of it; the
 //     quotes are not.
 //   - Quotes that are wrong spoil one line: the next record begins behind it.
 //   - A quote inside a field that does not begin with one is a character.
-//   - Empty lines are no records.
+//   - Empty lines are ignored.
 #ifndef EBB_DATA_INTERNAL_DELIMITED_H_
 #define EBB_DATA_INTERNAL_DELIMITED_H_
 
@@ -93,7 +93,7 @@ class DelimitedRecords {
   absl::StatusOr<bool> Read();
   // Takes the first of the lines to be read again; there is at least one.
   void TakeAgain(absl::string_view* line);
-  // The next line of the file, or one to be read again, that is no comment.
+  // The next line of the file, or one to be read again, without comments.
   absl::StatusOr<bool> ReadLine(absl::string_view* line);
   // Another line of the current record.
   absl::StatusOr<bool> ReadFurtherLine(absl::string_view* line);
@@ -152,7 +152,7 @@ class DelimitedRecords {
   std::vector<absl::string_view> fields_;
   std::optional<Kept> current_;  // Where a record after it was looked at,
   std::optional<Kept> ahead_;    // and that.
-  std::string storage_;          // Of the fields of a record with quotes,
+  std::string storage_;          // Fields of a record with quotes,
   std::vector<size_t> ends_;     // each of which ends there.
 };
 

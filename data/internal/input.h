@@ -59,7 +59,7 @@ class Input {
   // Goes on to the next file; false where there is none.
   absl::StatusOr<bool> NextFile();
 
-  // Of the file that the line read last stands in, or at the end the last one.
+  // Path of the file that has the line read last; at the end the last file.
   const std::string& path() const { return paths_[file_]; }
   // All files, for messages: "a.csv", "a.csv and 2 more files".
   std::string name() const;
@@ -70,7 +70,8 @@ class Input {
   bool begins_further_file() const { return file_ > 0 && lines_ == 1; }
   // The bytes given out so far.
   int64_t offset() const { return fingerprint_bytes_ - Buffered(); }
-  // Of the files in their order, each once it has been read to its end.
+  // Fingerprints of the files in their order, each once it has been read to its
+  // end.
   std::vector<FileFingerprint> Fingerprints() const;
 
  private:
@@ -94,14 +95,15 @@ class Input {
   std::vector<std::string> paths_;
   OpenBytes open_;
   std::string comment_;
-  // Of the files that are read; what follows is of the one that is open.
+  // Fingerprints of the files that are read; the members below are about the
+  // open file.
   std::vector<FileFingerprint> fingerprints_;
   size_t file_ = 0;
   std::unique_ptr<ByteSource> source_;
   std::unique_ptr<XXH3_state_t, FreeHash> hash_;
   int64_t fingerprint_bytes_ = 0;
   int64_t line_number_ = 0;
-  int64_t lines_ = 0;  // Of them, those given out that are not empty.
+  int64_t lines_ = 0;  // Lines of them that were given out and are not empty.
   // buffer_[begin_, end_) is read but not given out.
   std::vector<char> buffer_;
   size_t begin_ = 0;

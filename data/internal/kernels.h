@@ -34,7 +34,7 @@ class Moments {
  private:
   std::vector<double> count_;
   std::vector<double> mean_;
-  std::vector<double> squares_;  // Of the distances from the mean, summed.
+  std::vector<double> squares_;  // Sums of the squared distances from the mean.
 };
 
 }  // namespace ebb::data::internal

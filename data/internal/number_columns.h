@@ -30,8 +30,8 @@ class NumberColumns {
   // Whether a column has had numbers alone.
   bool Any() const;
 
-  // The columns of numbers in which a record has words, where it has words in
-  // all of them and they are no mistake; else none.
+  // The columns of numbers in which a record has words, if it has words in all
+  // of them and they do not look like mistakes; else none.
   std::vector<size_t> Words(const std::vector<absl::string_view>& fields) const;
 
  private:

@@ -9,10 +9,10 @@
 
 namespace ebb::data::internal {
 
-// Reads the whole file. Leaves a column as numbers where its few texts look
-// like mistakes: reading it then fails and says so. Records that cannot be read
-// are passed over. kInvalidArgument where the options name columns that are no
-// features, or where nobody can tell day from month in dates.
+// Reads the whole file. Leaves a column as numbers if its few texts look like
+// mistakes: reading it then fails and says so. Skips records that cannot be
+// read. kInvalidArgument: the options name columns that are not features, or
+// day and month of dates cannot be told apart.
 absl::StatusOr<FoundEncoding> SurveyTable(const SourceSpec& spec, Input file);
 
 }  // namespace ebb::data::internal

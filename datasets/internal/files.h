@@ -15,7 +15,7 @@
 
 namespace ebb::datasets::internal {
 
-// Of `errno`: ResourceExhausted where there is no room, NotFound,
+// Makes a status of `errno`: ResourceExhausted if there is no room, NotFound,
 // PermissionDenied, else Unavailable. `what`: "cannot be read".
 absl::Status FileError(const std::string& path, absl::string_view what);
 
@@ -27,12 +27,12 @@ absl::StatusOr<std::string> ReadAt(int fd, const std::string& path,
 absl::Status WriteAt(int fd, const std::string& path, int64_t offset,
                      absl::string_view bytes);
 absl::StatusOr<std::string> ReadWhole(const std::string& path, int64_t most);
-// By way of a file beside it, so that whoever looks sees all of it or nothing;
-// durable when it returns.
+// Writes a file beside it and renames that, so that a reader sees all of it or
+// nothing; durable when it returns.
 absl::Status WriteWhole(const std::string& path, absl::string_view bytes);
-// Of a file or a folder.
+// Syncs a file or a folder.
 absl::Status Sync(const std::string& path);
-// Of anything; a link is looked at itself.
+// Whether the path exists; a link itself counts.
 bool Exists(const std::string& path);
 // Whether `path` still names what is open as `fd`, and not what was made there
 // since.
@@ -40,9 +40,9 @@ bool StillThere(int fd, const std::string& path);
 // And all above it. Those that are there are fine.
 absl::Status MakeFolders(const std::string& path);
 
-// The lock of a file, while it lives: of one holder, or of those that share it.
-// Of processes and of threads. Waits for at most `patience_ms`; Unavailable,
-// saying so.
+// Locks a file, while the result lives, for one holder or for several that
+// share it. It excludes processes and threads. Waits for at most `patience_ms`;
+// then Unavailable, which says so.
 absl::Status LockFile(int fd, const std::string& path, bool shared,
                       int64_t patience_ms);
 // Does not wait; false: another has it.

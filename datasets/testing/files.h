@@ -36,8 +36,8 @@ inline std::string ReadFile(const std::string& path) {
   return bytes;
 }
 
-// Bytes that are no repetition, of which others come from another seed. Eight
-// at a time: sanitizers look at each access.
+// Bytes without repetition; another seed gives other bytes. It makes eight at a
+// time: sanitizers look at each access.
 inline std::string Bytes(int64_t size, uint64_t seed = 1) {
   std::string bytes(static_cast<size_t>(size), 0);
   uint64_t state = seed * 0x9e3779b97f4a7c15;

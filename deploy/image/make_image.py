@@ -4,10 +4,10 @@ libraries that they need, and nothing else. As a tar of OCI layout, or as the
 folder that the Containerfile's last stage consists of.
 
   deploy/image/make_image.py --bin build/bin --out ebb.tar
-  skopeo copy oci-archive:ebb.tar docker://registry.example/ebb:0.1.0
+  skopeo copy oci-archive:ebb.tar docker://registry.example/ebb:VERSION
   ctr -n k8s.io images import ebb.tar          # or straight into a node
   deploy/image/make_image.py --cublas /usr/local/cuda/lib64 \
-      --name localhost/ebb-gpu:0.1.0 --out ebb-gpu.tar   # for workers on GPUs
+      --name localhost/ebb-gpu:VERSION --out ebb-gpu.tar   # for workers on GPUs
 
 The same programs and libraries make the same bytes.
 """
@@ -30,11 +30,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from program_files import (PROGRAMS, CannotPackage, libraries_of, program_in,
                            put_copyrights, put_library, tar_of)
 
-USER = 65532  # Nobody's: as in other images that have no users.
+USER = 65532  # As in other images without users.
 ENTRYPOINT = ["/usr/bin/ebb"]
 PATH = "/usr/bin"
 MOST_BYTES = 150_000_000  # Without cuBLAS.
-# What the container runtime is to mount of the node's driver.
+# What the container runtime mounts of the node's driver.
 GPU_ENVIRONMENT = "NVIDIA_DRIVER_CAPABILITIES=compute,utility"
 FILES = {
     "etc/passwd": f"root:x:0:0:root:/:/sbin/nologin\n"
@@ -43,16 +43,24 @@ FILES = {
     "etc/nsswitch.conf": "hosts: files dns\n",
 }
 LINKS = {"bin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64"}
-# What pods mount over, and what a process may expect.
+# Pods mount over some of these; a process may expect the others.
 FOLDERS = {"data": 0o755, "dev": 0o755, "etc": 0o755, "proc": 0o755,
            "run": 0o755, "sys": 0o755, "tmp": 0o1777, "usr": 0o755,
            "usr/lib64": 0o755}
 
 
 def merged(path):
-    """Below usr/, as Debian has it."""
+    """Returns the path below usr/, where Debian has it."""
     path = os.path.normpath(path).lstrip("/")
     return path if path.startswith("usr/") else "usr/" + path
+
+
+def version():
+    """The version of ebb, as CMakeLists.txt has it."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                        "../../CMakeLists.txt")
+    with open(path) as file:
+        return re.search(r"project\(ebb VERSION (\S+)", file.read())[1]
 
 
 def cublas_in(folder, worker):
@@ -82,7 +90,7 @@ def put_libraries(libraries, root):
 
 
 def put_programs(bin_folder, root):
-    """And the libraries that they need, which it returns."""
+    """Also puts, and returns, the libraries that the programs need."""
     libraries = set()
     for program in PROGRAMS:
         source = program_in(bin_folder, program)
@@ -95,8 +103,8 @@ def put_programs(bin_folder, root):
 
 
 def put_cublas(folder, worker, root):
-    """Where the loader looks without being told, and the libraries that it
-    needs, which it returns."""
+    """Puts cuBLAS where the loader looks by itself. Also puts, and returns, the
+    libraries that it needs."""
     own = {os.path.basename(one): one for one in cublas_in(folder, worker)}
     libraries = {one for path in own.values() for one in libraries_of(path)
                  if os.path.basename(one) not in own}
@@ -108,7 +116,7 @@ def put_cublas(folder, worker, root):
 
 
 def make_rootfs(bin_folder, root, cublas=None):
-    """Fills the folder `root`, which is made. `cublas`: where that is."""
+    """Makes and fills the folder `root`. `cublas`: the folder of cuBLAS."""
     for folder, mode in FOLDERS.items():
         os.makedirs(os.path.join(root, folder), exist_ok=True)
         os.chmod(os.path.join(root, folder), mode)
@@ -133,7 +141,7 @@ def make_rootfs(bin_folder, root, cublas=None):
 
 
 def write_image(root, name, path, gpu=False):
-    """The folder as an image of one layer: an OCI layout in a tar."""
+    """Writes the folder as an image of one layer: an OCI layout in a tar."""
     environment = ["PATH=" + PATH] + ([GPU_ENVIRONMENT] if gpu else [])
     blobs = {}
 
@@ -202,8 +210,8 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default="build/bin", metavar="FOLDER",
                         help="where the programs are")
-    parser.add_argument("--name", default="localhost/ebb:0.1.0",
-                        help="of the image, with a tag")
+    parser.add_argument("--name", default=f"localhost/ebb:{version()}",
+                        help="name and tag of the image (%(default)s)")
     parser.add_argument("--cublas", metavar="FOLDER",
                         help="put in the cuBLAS that is there, for workers on "
                         "GPUs")

@@ -153,10 +153,10 @@ class JoinedJob {
   BatchRange Batches();
   const absl::Status& status() const { return status_; }
 
-  // Leaves the job as a worker does that is told to go: delivers pushes, and
-  // gives other work back. Blocks for at most ClientOptions::grace.
-  // DeadlineExceeded: that was too short. In either case no example is lost.
-  // Another thread may call it while Next() blocks.
+  // Leaves the job as a worker does on SIGTERM: delivers pushes, and gives
+  // other work back. Blocks for at most ClientOptions::grace. DeadlineExceeded:
+  // that was too short. In either case no example is lost. Another thread may
+  // call it while Next() blocks.
   absl::Status Leave();
 
  private:

@@ -22,11 +22,11 @@ namespace ebb::models::gpu {
 //   copy:             | values 1, values 2 ... gradients |
 //   ahead:                      | the next batch's values  |
 //
-// What keeps one lane from overwriting what another still reads: a copy begins
-// after all that was called to compute before it (Fork), one ahead after all
-// that was before the last MarkAhead, and computing goes on after all copies
-// before a block changes hands (Join). Slots are used when what they were used
-// for last is over, in whichever lane that was.
+// Three rules keep one lane from overwriting what another still reads. A copy
+// begins after all earlier computing calls (Fork). A copy ahead begins after
+// all calls before the last MarkAhead. Computing goes on after all copies
+// before a block changes hands (Join). A slot is used when its last use is
+// over, in whichever lane that was.
 template <typename Engine>
 class Copies {
  public:
@@ -108,9 +108,9 @@ class Copies {
     int ready;  // The mark.
   };
 
-  // Marks: of the slots, of each purpose, and in turns for copies. One that has
-  // come round stands for a later place of the same lane: whoever waits for it
-  // waits longer.
+  // Marks: of the slots, of each purpose, and in turns for copies. A mark that
+  // is used again stands for a later place of the same lane: waiting for it
+  // takes longer.
   static constexpr int kHost = 2, kFork = 3, kJoin = 4;
   static constexpr int kBefore = 5, kAhead = 6, kComputed = 7;
   static constexpr int kTurns = 16;
@@ -192,7 +192,7 @@ class Copies {
   int64_t last_ticket_ = 0;
   int64_t next_out_ = 0;
   bool under_way_ = false;  // Something may be, since the last Finish.
-  bool ahead_ = false;      // Of it something that kCopy does not wait for.
+  bool ahead_ = false;  // Part of it is something that kCopy does not wait for.
   std::vector<Waiting> waiting_;
 };
 

@@ -105,9 +105,9 @@ struct StoreDropoutBatch {
   bool operator==(const StoreDropoutBatch&) const = default;
 };
 
-// Of dropout.h: one for each two columns of a row, of which there are
-// (columns + 1) / 2. The batch lies in memory, so that the launch is the same
-// for all batches.
+// The masks of dropout.h: one for each two columns of a row, in all (columns +
+// 1) / 2. The batch lies in memory, so that the launch is the same for all
+// batches.
 struct DropoutPair {
   EBB_DEVICE_CODE void operator()(int64_t i) const {
     const int64_t pairs = (columns + 1) / 2;

@@ -17,13 +17,14 @@
 
 namespace ebb::models::gpu {
 
-// Of one stream. Not thread-safe; the device is that of the calling thread.
+// The products of one stream. Not thread-safe; the device is that of the
+// calling thread.
 class FusedProducts {
  public:
   struct Options {
     cublasComputeType_t compute;
     cudaStream_t stream;
-    // Not owned; used by nobody else at the same place of the stream.
+    // Not owned; without another user at the same place of the stream.
     void* workspace;
     int64_t workspace_bytes;
   };

@@ -37,7 +37,7 @@ struct GpuOptions {
 struct GpuInfo {
   std::string name;  // "NVIDIA H100 80GB HBM3"
   int64_t memory_bytes = 0;
-  int major = 0, minor = 0;  // Of the compute capability.
+  int major = 0, minor = 0;  // The compute capability.
   int multiprocessors = 0;
 };
 

@@ -16,8 +16,8 @@
 //   };
 //
 // What one step leaves for the next lies in team.shared() or in memory: a
-// thread keeps nothing of its own from step to step. All threads of a block
-// come to the same steps. A kernel takes whatever number of blocks it is given.
+// thread has no state of its own from step to step. All threads of a block come
+// to the same steps. A kernel takes whatever number of blocks it is given.
 #ifndef EBB_MODELS_GPU_KERNEL_H_
 #define EBB_MODELS_GPU_KERNEL_H_
 
@@ -44,7 +44,7 @@ constexpr int64_t BlocksFor(int64_t pieces) {
 
 constexpr int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Of a kernel whose threads share nothing.
+// For a kernel whose threads share no memory.
 struct NothingShared {};
 
 // One block on the host: its threads one after the other.

@@ -29,7 +29,7 @@ namespace ebb::models::gpu {
 //
 //   absl::Status status() const;  // Once it is not OK, it stays so.
 //
-//   // Of Lane::kCompute. No matrix is empty, and there are blocks.
+//   // For Lane::kCompute. No matrix is empty, and there are blocks.
 //   void Zero(void* memory, int64_t bytes);
 //   void Multiply(const Gemm& gemm);
 //   // With bias(m) on each column and `f` in one.
@@ -46,14 +46,14 @@ namespace ebb::models::gpu {
 //   Graph Capture(absl::FunctionRef<void()> issue);
 //   void Replay(const Graph& graph);  // Does it.
 //
-//   // Of any. The host's side is a slot, or pinned.
+//   // For any lane. The host's side is a slot, or pinned.
 //   void CopyIn(Lane lane, const void* host, int64_t bytes, void* memory);
 //   void CopyOut(Lane lane, const void* memory, int64_t bytes, void* host);
 //   // The end of what the lane was given so far, in [0, kMarks).
 //   void Mark(Lane lane, int mark);
 //   // What `lane` is given from now on waits for the mark where it is now.
 //   void Await(Lane lane, int mark);
-//   void Sync(int mark);  // The host waits. Not marked yet: nobody waits.
+//   void Sync(int mark);  // The host waits; not if it is unmarked.
 //   bool Reached(int mark);  // Whether Sync would not have to wait.
 //
 //   int64_t least_copy_bytes() const;  // As of ComputeBackend.
@@ -342,7 +342,7 @@ class KernelBackend final : public ComputeBackend {
   const DropoutBatch* InMemory(const DropoutBatch& batch) {
     if (dropout_ == nullptr) {
       dropout_ = static_cast<DropoutBatch*>(Allocate(sizeof(DropoutBatch)));
-      // What is held back may be of whoever had that memory before.
+      // Held operations may use the memory of its last holder.
       recorder_.Flush();
     }
     if (Failed()) return dropout_;
@@ -362,7 +362,7 @@ class KernelBackend final : public ComputeBackend {
   Recorder<Engine> recorder_;
   MemoryPool pool_;
   Copies<Recorder<Engine>> copies_;
-  absl::Status error_;  // Of the pool.
+  absl::Status error_;  // Error of the pool.
   BackendArray parts_;  // What blocks leave for the kernel after them.
   // Never freed, for it keeps what is in it: the batch whose masks were called
   // last, in which segment.

@@ -13,8 +13,8 @@ enum class Lane {
 };
 inline constexpr int kLaneCount = 3;
 
-// Places in a lane that another, or the host, waits for. Marking one again
-// changes nothing for who waits already.
+// Places in a lane that another, or the host, waits for. Marking one again does
+// not affect those that wait already.
 inline constexpr int kMarks = 40;
 
 }  // namespace ebb::models::gpu

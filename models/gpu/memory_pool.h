@@ -20,8 +20,9 @@ class BlockSource {
   virtual void DeleteBlock(void* block) = 0;
 };
 
-// Blocks are given out again in the order of the calls: whoever frees one sees
-// to it that what is called later comes after what used it. Not thread-safe.
+// Blocks are given out again in the order of the calls: the caller that frees a
+// block makes sure that later calls come after those that used it. Not
+// thread-safe.
 class MemoryPool {
  public:
   // The source is not owned and outlives the pool.

@@ -17,8 +17,8 @@
 namespace ebb::models::gpu {
 
 // Stands before an Engine (kernel_backend.h) and looks like one. A segment is
-// what the computing lane is given between two points at which somebody waits,
-// or may be waited for: a copy in that lane, a mark, a wait.
+// the work of the computing lane between two points at which another lane or
+// the host waits, or may be waited for: a copy in that lane, a mark, a wait.
 //
 //   first time    given to the engine operation by operation, and remembered
 //   second time   captured as a graph, which is launched
@@ -113,7 +113,7 @@ class Recorder final : public BlockSource {
  private:
   // A graph costs as much to launch as some operations do.
   static constexpr size_t kLeastOperations = 3;
-  // Of a segment; more are as good as more segments.
+  // Most operations of a segment; more are as good as more segments.
   static constexpr size_t kMostOperations = 256;
   // Known segments, of which each takes some KiB here, and more on the device.
   static constexpr size_t kMostKnown = 64;

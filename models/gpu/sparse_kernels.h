@@ -9,7 +9,7 @@
 
 namespace ebb::models::gpu {
 
-// Of a CsrView.
+// The pointers of a CsrView.
 struct CsrPointers {
   const int64_t* row_offsets;
   const int32_t* columns;
@@ -191,8 +191,8 @@ struct AddPairsElement {
   bool operator==(const AddPairsElement&) const = default;
 };
 
-// Of FieldFactorScores and its gradient: the factor (column of the one, field
-// of the other) in b(k, f, n).
+// Places in the factors of FieldFactorScores and its gradient: the factor
+// (column of the one, field of the other) in b(k, f, n).
 struct FieldFactors {
   EBB_DEVICE_CODE int64_t At(int64_t one, int64_t other) const {
     return (a.columns[one] * f + fields[other]) * n;

@@ -2,11 +2,11 @@
 // instructions and chosen at run time.
 //
 // The file that implements them is compiled with flags that this machine's
-// processor may not know. So nothing in this header, and nothing in that file,
-// may leave behind a function that the linker could prefer to the same
-// function compiled without the flags: no inline functions, no templates of
-// the standard library, only pointers and numbers. A test looks at the symbols
-// of the object files (check_kernel_symbols.cmake).
+// processor may not know. So neither this header nor that file may leave behind
+// a function that the linker could prefer to the same function compiled without
+// the flags. They have no inline functions and no templates of the standard
+// library, only pointers and numbers. A test looks at the symbols of the object
+// files (check_kernel_symbols.cmake).
 #ifndef EBB_MODELS_INTERNAL_EIGEN_KERNELS_H_
 #define EBB_MODELS_INTERNAL_EIGEN_KERNELS_H_
 

@@ -10,10 +10,9 @@
 
 namespace ebb::models::testing {
 
-// Computes as the reference does, and CHECK-fails when an operation is given
-// memory that did not come from Allocate, or more of it than there is: so
-// models that pass their tests on it never hand the caller's memory to a
-// device.
+// Computes as the reference does. It CHECK-fails if an operation gets memory
+// that did not come from Allocate, or more of it than there is. So models that
+// pass their tests on it never hand the caller's memory to a device.
 class DeviceBackend final : public ComputeBackend {
  public:
   DeviceBackend();

@@ -35,12 +35,12 @@ namespace ebb::models::testing {
 struct Schedule {
   enum class Order {
     kAtOnce,       // Everything when it is called.
-    kCopiesLate,   // Beside computing nothing that nobody waits for.
+    kCopiesLate,   // Beside computing only what some lane waits for.
     kCopiesEarly,  // Copies as soon as they may be, and computing late.
     kRandom,
   };
   Order order = Order::kAtOnce;
-  uint32_t seed = 1;  // Of kRandom.
+  uint32_t seed = 1;  // For kRandom.
 };
 
 // Tests what is computed where: indices, shapes of launches, sizes of memory,
@@ -58,10 +58,10 @@ class EmulatedEngine final : public gpu::BlockSource {
   void set_memory_bytes(int64_t bytes) { memory_bytes_ = bytes; }
   // From now on nothing works, as after an error of the device.
   void Lose() { status_ = absl::UnavailableError("emulated: lost"); }
-  // Of kernels, in graphs and alone.
+  // Launches of kernels, in graphs and alone.
   int64_t launches() const { return launches_; }
-  // Of the computing lane, as the host makes them: a graph is one, however much
-  // is in it.
+  // Calls to the computing lane, as the host makes them: a graph is one,
+  // however much is in it.
   int64_t calls() const { return calls_; }
   // Graphs that were captured, and launched.
   int64_t captures() const { return captures_; }
@@ -70,11 +70,11 @@ class EmulatedEngine final : public gpu::BlockSource {
   void FailCaptures() { fail_captures_ = true; }
   // Default 0: all are worth it.
   void set_least_copy_bytes(int64_t bytes) { least_copy_bytes_ = bytes; }
-  // Copies from and to pinned memory that is no slot.
+  // Copies from and to pinned memory other than slots.
   int64_t direct_copies() const { return direct_copies_; }
   // Copies ahead that were done while there was something to compute.
   int64_t copies_beside() const { return copies_beside_; }
-  // Of memory that is pinned now.
+  // Bytes of memory that is pinned now.
   int64_t pinned_bytes() const;
 
   void* NewBlock(int64_t bytes) override;
@@ -96,7 +96,7 @@ class EmulatedEngine final : public gpu::BlockSource {
     ++(captured_ == nullptr ? launches_ : captured_->launches);
     Compute([blocks, kernel] {
       for (int64_t block = 0; block < blocks; ++block) {
-        // Nobody may read what his block has not written.
+        // A block may read only what it has written.
         typename Kernel::Shared shared;
         std::memset(static_cast<void*>(&shared), 0xff, sizeof(shared));
         kernel(gpu::HostTeam<Kernel>(block, blocks, &shared));
@@ -119,7 +119,7 @@ class EmulatedEngine final : public gpu::BlockSource {
   void Mark(gpu::Lane lane, int mark);
   void Await(gpu::Lane lane, int mark);
   void Sync(int mark);
-  // Who asks gives the device the time for a step.
+  // The call gives the device the time for a step.
   bool Reached(int mark);
 
   int64_t least_copy_bytes() const { return least_copy_bytes_; }

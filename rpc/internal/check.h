@@ -66,7 +66,7 @@ inline absl::Status OfJob(absl::string_view field, int32_t value,
   return InRange(field, value, 0, record.plan.partitions - 1);
 }
 
-// Who knows no factors sends 0.
+// A sender that does not know factors sends 0.
 inline absl::StatusOr<double> RateFactorOf(absl::string_view field,
                                            double value) {
   if (value == 0) return 1;

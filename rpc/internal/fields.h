@@ -1,6 +1,7 @@
-// How many fields a struct has, so that one who adds a field is told where it
-// must be converted: a struct that gained a field which the wire does not carry
-// compiles, passes every test in one process, and fails between two.
+// How many fields a struct has, so that the compiler tells the author of a new
+// field where it must be converted. Without that, a struct with a field which
+// the wire does not carry compiles, passes every test in one process, and fails
+// between two.
 //
 //   static_assert(kFields<PushRequest> == 14);  // Beside its conversion.
 #ifndef EBB_RPC_INTERNAL_FIELDS_H_

@@ -57,8 +57,8 @@ absl::StatusOr<JobRecordPtr> CheckOwner(const Guard& guard, Handler* handler,
   return record;
 }
 
-// Where tokens are looked at, the handler is not asked about a job that nobody
-// knows: it might be there by then.
+// With tokens, the handler is not asked about an unknown job: the job might be
+// there by then.
 inline absl::Status NoSuchJob(uint64_t job, const std::string& name) {
   return absl::NotFoundError(job == 0 && !name.empty()
                                  ? absl::StrCat("there is no job ", name)
@@ -111,7 +111,7 @@ grpc::ServerUnaryReactor* RunAdmin(
   return reactor;
 }
 
-// As RunAdmin, for whoever shows the token of the request's job.
+// As RunAdmin, for a caller that shows the token of the request's job.
 template <typename Handler, typename Request, typename Response>
 grpc::ServerUnaryReactor* RunForOwner(
     AdminPool* pool, Handler* handler, grpc::CallbackServerContext* context,

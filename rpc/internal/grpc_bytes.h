@@ -35,7 +35,7 @@ inline grpc::ByteBuffer ToByteBuffer(const Payload& payload) {
       bytes += all[end++].bytes.size();
     }
     if (end > begin) {
-      // gRPC has no pointer for writing to a slice that nobody else has yet.
+      // gRPC has no pointer for writing to a slice with a single holder.
       auto* to = const_cast<uint8_t*>(slices.emplace_back(bytes).begin());
       for (; begin < end; ++begin) {
         const std::span<const std::byte> from = all[begin].bytes;

@@ -1,5 +1,5 @@
 // Calls whose messages travel in pieces, over gRPC: the caller's end and the
-// server's. What the messages are is the business of whoever uses them.
+// server's. The users of this file know what the messages are.
 #ifndef EBB_RPC_INTERNAL_GRPC_PIECES_H_
 #define EBB_RPC_INTERNAL_GRPC_PIECES_H_
 
@@ -140,7 +140,7 @@ class PiecesCall
     if (cancelled) ticket->Finish(CallerIsGone());
     return ticket;
   }
-  // It ends before anybody has a ticket.
+  // It ends before it gets a ticket.
   void Refuse(const absl::Status& status) { Finish(ToGrpc(status)); }
 
  private:
@@ -229,8 +229,8 @@ class PiecesCall
   grpc::ByteBuffer out_;
 };
 
-// The caller's end of one call. Whoever owns it keeps it until `done` was
-// called, once, with the whole answer or why there is none.
+// The caller's end of one call. Its owner keeps it until `done` was called,
+// once, with the whole answer or why there is none.
 class PiecesCaller
     : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:

@@ -19,15 +19,15 @@ inline constexpr char kWorkerTokenKey[] = "ebb-worker-token-bin";
 inline constexpr char kTokenKeyKey[] = "ebb-token-key-bin";
 
 struct Guard {
-  // Null: nobody has a certificate, and tokens are neither shown nor checked.
+  // Null: without certificates; tokens are neither shown nor checked.
   std::shared_ptr<JobTokens> tokens;
-  std::shared_ptr<Refusals> refusals;    // Null: nobody counts.
-  std::shared_ptr<KeyCounts> keys = {};  // Likewise.
+  std::shared_ptr<Refusals> refusals;    // Null: refusals are not counted.
+  std::shared_ptr<KeyCounts> keys = {};  // Null: keys are not counted.
 
   void Count(Refusal refusal) const {
     if (refusals != nullptr) refusals->Count(refusal);
   }
-  // Of a push, a pull or a clock.
+  // Checks a push, a pull or a clock.
   template <typename Request>
   absl::Status CheckWorker(const Request& request,
                            absl::string_view shown) const {
@@ -37,7 +37,7 @@ struct Guard {
     if (!status.ok()) Count(Refusal::kToken);
     return status;
   }
-  // Of a process that connects to servers; empty: none is shown.
+  // The token that a process which connects to servers shows; empty: none.
   template <typename Request>
   std::string ShownWith(const Request& request) const {
     return tokens == nullptr ? ""

@@ -68,7 +68,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
   void Pull(std::shared_ptr<Calls> calls, uint64_t call, PullRequest request);
   void Fetch(std::shared_ptr<Calls> calls, uint64_t call, FetchRequest request);
   void Clock(const ClockUpdate& update);
-  // False: nobody accepts sessions of this kind here.
+  // False: sessions of this kind are not accepted here.
   bool Accept(std::shared_ptr<Pipe<WorkerToScheduler, SchedulerToWorker>> pipe);
   bool Accept(std::shared_ptr<Pipe<ServerToScheduler, SchedulerToServer>> pipe);
 

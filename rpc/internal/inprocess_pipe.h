@@ -190,7 +190,8 @@ class Pipe : public PipeBase,
   void DestroyHandlerOf(End<Up>*) { server_handler_.reset(); }
 
   const int bound_;
-  std::unique_ptr<SessionHandler<Up>> server_handler_;  // Of server_'s mailbox.
+  // Handler of server_'s mailbox.
+  std::unique_ptr<SessionHandler<Up>> server_handler_;
   Mutex mu_;
   bool broken_ ABSL_GUARDED_BY(mu_) = false;     // Nothing more arrives.
   bool unplugged_ ABSL_GUARDED_BY(mu_) = false;  // The server hears nothing.

@@ -2,8 +2,8 @@
 // answers, and what a worker remembers of the answers
 // (docs/decisions/0020-key-lists.md).
 //
-// Nothing rests on either: whoever has not, or no longer, what is named says
-// so, and all keys are sent.
+// Correctness rests on neither: a side that lacks a named list says so, and all
+// keys are sent.
 #ifndef EBB_RPC_INTERNAL_KEY_LISTS_H_
 #define EBB_RPC_INTERNAL_KEY_LISTS_H_
 
@@ -58,11 +58,11 @@ class KeyLists {
 class KeptKeys {
  public:
   struct Options {
-    // Of one worker of one job: more than what is between a pull and the last
-    // push of its batch.
+    // Lists of one worker of one job: more than exist between a pull and the
+    // last push of its batch.
     size_t lists_per_worker = 16;
     int64_t bytes_per_worker = int64_t{4} << 20;
-    // Of all. Beyond it the oldest go.
+    // Bytes of all lists. Beyond it the oldest go.
     int64_t bytes = int64_t{64} << 20;
   };
 
@@ -117,7 +117,7 @@ class SentKeys {
   // A life of the server, in its answer to a pull of the worker, says under
   // which number it keeps the pull's lists.
   void Kept(const PullReply& reply, uint64_t number, KeyLists lists);
-  // Of the push's keys those that the server has.
+  // Returns names for those of the push's keys that the server has.
   NamedKeys NamesFor(const PushRequest& push) const;
   // The server has not what was named.
   void Forget();

@@ -5,9 +5,10 @@
 //    └────▶ waits ──▶ with others, or alone  Ended: a call is over
 //
 // A call costs both sides much the same whatever it carries. So while two small
-// pushes are under way others wait, and go together when a call ends; but four
-// go in a second call beside the first, lest the server waits for them. Nothing
-// is kept for a time: who has two pushes under way at most meets no wait.
+// pushes are under way others wait, and go together when a call ends. But four
+// go in a second call beside the first, lest the server wait for them. No push
+// is kept for a fixed time: a caller that has at most two pushes under way
+// meets no wait.
 //
 // What waits is bounded by what its callers have under way at once.
 #ifndef EBB_RPC_INTERNAL_PUSH_QUEUE_H_
@@ -53,7 +54,7 @@ struct PushStream {
 };
 
 struct PushQueueOptions {
-  // Of small pushes of one stream, under way at once.
+  // Calls with small pushes of one stream, under way at once.
   size_t calls = 2;
   // With fewer pushes under way, none waits.
   size_t alone = 2;
@@ -61,7 +62,7 @@ struct PushQueueOptions {
   size_t company = 4;
   // A larger push gains nothing by waiting.
   int64_t small_bytes = int64_t{256} << 10;
-  // Of one call.
+  // Most bytes of one call.
   int64_t call_bytes = int64_t{1} << 20;
   size_t call_pushes = kMaxPushesTogether;
 };

@@ -72,7 +72,7 @@ class SharedChannel : public PsChannel {
   // The same, also while it is being destroyed.
   PsChannel* const network_;
   const std::unique_ptr<SharedAsker> asker_;
-  const int64_t most_bytes_;  // Of a push, or of the answer to a pull.
+  const int64_t most_bytes_;  // Most of a push, or of the answer to a pull.
   const std::shared_ptr<shm::SharedHeap> heap_;  // As of SharedSession::Open.
   const Guard guard_;
 

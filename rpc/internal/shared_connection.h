@@ -34,7 +34,7 @@ struct SharedServices {
   PsHandler* data = nullptr;
   shm::FileTable* files = nullptr;
   Traffic* traffic = nullptr;
-  int64_t most_bytes = 0;  // Of a push, or of the answer to a pull.
+  int64_t most_bytes = 0;  // Most bytes of a push, or of the answer to a pull.
   Guard guard = {};
 };
 
@@ -85,9 +85,9 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
 
   void Answer(uint64_t id, const absl::Status& status, const Payload& message,
               bool is_push);
-  // The worker hears of what is answered, if it sleeps. Of what the thread in
-  // Run() answered while it looks by itself soon, it hears when there is
-  // nothing more to read, and of pulls before anything else is done.
+  // Wakes the worker for an answer, if it sleeps. For answers of the thread in
+  // Run() while it looks by itself soon, it wakes the worker when there is
+  // nothing more to read; for pulls before any other work.
   void Wake(bool is_push);
   void WakeForAnswers();
   // True: the values lie where the worker can read them, and are kept; but for
@@ -124,8 +124,8 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
   const SharedHello hello_;
   shm::Link link_;  // Written to under mu_.
 
-  // Of the thread in Run(): answers that it has not woken the worker for, and
-  // whether a pull's is among them.
+  // Belongs to the thread in Run(): it has answers for which it has not woken
+  // the worker; a pull's is among them.
   bool unheard_ = false;
   bool unheard_pull_ = false;
 

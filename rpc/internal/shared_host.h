@@ -58,7 +58,7 @@ class SharedHost {
   const Fd stop_;  // An eventfd.
 
   Mutex mu_;
-  // Of offers that were not taken yet, and until when they count.
+  // Tokens of offers that were not taken yet, and until when they count.
   std::vector<std::pair<std::string, absl::Time>> tokens_ ABSL_GUARDED_BY(mu_);
   std::vector<Served> served_ ABSL_GUARDED_BY(mu_);
   std::thread accepting_;

@@ -1,8 +1,7 @@
 // What worker and server say to each other through shared memory. Messages are
-// those of wire.h: of each, the header is in a record, and the values lie in
-// the worker's area or its heap (pushes), in files of the server or in the
-// record itself (pulls), where the record says. docs/decisions/0009 has the
-// whole.
+// those of wire.h. The header of each is in a record. Values of pushes lie in
+// the worker's area or its heap; values of pulls in files of the server or in
+// the record itself. The record says where. See docs/decisions/0009.
 #ifndef EBB_RPC_INTERNAL_SHARED_PROTOCOL_H_
 #define EBB_RPC_INTERNAL_SHARED_PROTOCOL_H_
 
@@ -18,7 +17,7 @@
 
 namespace ebb::rpc::internal {
 
-// Of all below, and of ring.h.
+// Version of all below, and of ring.h.
 inline constexpr uint32_t kSharedVersion = 4;
 
 enum SharedKind : uint32_t {
@@ -39,7 +38,8 @@ enum SharedKind : uint32_t {
   kSharedFreed = 17,
 };
 
-// Of an encoded message: all but its values, which are the other slices.
+// The part of an encoded message without its values, which are the other
+// slices.
 inline std::span<const std::byte> HeaderOf(const Payload& message) {
   if (message.empty()) return {};
   return message.slices().front().bytes;
@@ -49,8 +49,8 @@ struct CallBody {
   uint32_t runs = 0;
   uint32_t token_bytes = 0;  // At most kTokenBytes (job_token.h).
 };
-// Of the runs of a call: the area beside the worker's ring, and the memory that
-// it brought along (SharedGreeting).
+// Files of the runs of a call: the area beside the worker's ring, and the
+// memory that the worker brought along (SharedGreeting).
 inline constexpr uint32_t kAreaFile = 0;
 inline constexpr uint32_t kHeapFile = 1;
 // Values in more pieces are copied.
@@ -69,7 +69,7 @@ inline constexpr uint32_t kElsewhere = 1000;
 // The first message of the worker on the Unix socket: the offer's token and
 // this, with a file where there are such bytes.
 struct SharedGreeting {
-  // Of its own memory, in which values of pushes may lie.
+  // Size of its own memory, in which values of pushes may lie.
   int64_t heap_bytes = 0;
 };
 // The first of the server, with two files: the worker's, which it writes to,
@@ -98,8 +98,8 @@ struct SharedOffer {
 };
 inline constexpr int kSharedTokenBytes = 16;
 
-// The longest sleep of whoever waits for the other process: then it looks
-// whether that is still there.
+// The longest sleep of a thread that waits for the other process: then it
+// checks whether that is still there.
 inline constexpr absl::Duration kSharedLook = absl::Milliseconds(50);
 // Records handled before other duties are looked at.
 inline constexpr int kSharedBatch = 256;

@@ -77,12 +77,12 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   };
   struct Call {
     uint32_t kind = kSharedClock;
-    std::string token;  // Of the worker, for the call's job; or empty.
+    std::string token;  // The worker's token for the call's job; or empty.
     std::string header;
     Lent lent;  // Until it is sent.
     absl::Time deadline;
     std::variant<std::monostate, PsChannel::PushDone, PsChannel::PullDone> done;
-    PullRequest pull;  // Of a pull.
+    PullRequest pull;  // Set if it is a pull.
   };
   class Grant;
 
@@ -120,7 +120,7 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   const Guard guard_;
   shm::Link link_;  // Written to under mu_.
 
-  // Of Run(). Deque: they stay where they are.
+  // Used by Run() only. A deque: the elements stay where they are.
   std::deque<shm::Mapping> files_;
 
   Mutex mu_;

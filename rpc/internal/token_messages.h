@@ -25,7 +25,7 @@ inline JobId JobOf(const v1::SchedulerToWorker& message) {
   return JobId();
 }
 
-// Of a question or an order. 0: about none, or one that has only a name.
+// A question or an order about a job. 0: about none, or it has only a name.
 template <typename Request>
 concept NamesJob = requires(const Request& request) {
   request.job();

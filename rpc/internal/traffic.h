@@ -15,7 +15,7 @@ class Traffic {
  public:
   explicit Traffic(int max_calls) : max_calls_(max_calls) {}
 
-  // Of a call whose handler is about to run.
+  // Begins a call whose handler is about to run.
   absl::Status Begin() {
     MutexLock lock(&mu_);
     if (stopping_) return absl::UnavailableError("the server is going");

@@ -13,9 +13,9 @@
 
 namespace ebb::scheduler {
 
-// What outlives a simulated scheduler: the disk under its MemoryStores. A copy
-// is a snapshot, so "it came back with an older copy of its store" is an
-// assignment while no store is over it. Thread-compatible.
+// The part of a simulated scheduler that outlives it: the disk under its
+// MemoryStores. A copy is a snapshot, so "it came back with an older copy of
+// its store" is an assignment while no store is over it. Thread-compatible.
 class MemoryDisk {
  public:
   // Every Commit fails with `status` and changes nothing, until OK is given.

@@ -20,8 +20,8 @@ class Env;
 namespace ebb::scheduler {
 
 struct RocksDbStoreOptions {
-  // Created where it is missing; holds `db`, a lock, whose it is, and what was
-  // set aside.
+  // Created if it is missing; holds `db`, a lock, the owner's name, and
+  // databases that were set aside.
   std::string folder;
   // For tests that break disks; nullptr: the real one. Not owned.
   rocksdb::Env* env = nullptr;

@@ -15,8 +15,8 @@ namespace internal {
 
 class BlockPoolCore;
 
-// What the pool knows of a block. It stands apart from the payload, which
-// another process may map.
+// The pool's record of a block. It stands apart from the payload, which another
+// process may map.
 struct Block {
   std::byte* data = nullptr;      // Constant.
   BlockPoolCore* pool = nullptr;  // Constant; alive while references > 0.
@@ -41,10 +41,9 @@ void DrawContentId(Block* block);
 // from. The last reference to go gives the block back to its pool, which
 // lives at least as long as its blocks.
 //
-// What several references see is immutable by agreement: only a holder that
-// is alone (`Unique()`) writes. So a pull, a cut or a shared-memory reader
-// keeps its value by keeping a reference, and the writer swaps in another
-// block instead:
+// A block with several references is immutable by agreement: only a sole holder
+// (`Unique()`) writes. So a pull, a cut or a shared-memory reader keeps its
+// value by keeping a reference, and the writer swaps in another block instead:
 //
 //   EBB_ASSIGN_OR_RETURN(BlockRef next, pool->Allocate());
 //   optimizer->Step(context, weights.floats(), gradient,

@@ -52,12 +52,12 @@ namespace internal {
 struct KernelRange;
 }  // namespace internal
 
-// What is the same for all blocks and rows of one update.
+// The values that are the same for all blocks and rows of one update.
 struct StepContext {
   // The scheduled rate (common/schedule.h), times all factors. Not read by
   // ftrl and additive: see TakesSchedule().
   float rate = 0;
-  // What makes a mean of the pushed sum: 1 / examples. Not read by additive.
+  // Makes a mean of the pushed sum: 1 / examples. Not read by additive.
   float gradient_scale = 1;
   // Updates of the partition, this one included: 1 for the first.
   int64_t step = 1;

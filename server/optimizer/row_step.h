@@ -7,9 +7,9 @@
 
 namespace ebb::server {
 
-// As many floats behind each pointer as the row is wide; borrows. What is
-// written may be what is read (the same pointer twice); nothing else overlaps.
-// Slots that the optimizer does not have stay null.
+// Each pointer has as many floats behind it as the row is wide; borrows.
+// Outputs may be inputs (the same pointer twice); nothing else overlaps. Slots
+// that the optimizer does not have stay null.
 struct RowStep {
   const float* weights_in = nullptr;
   const std::byte* gradient_sum = nullptr;  // Floats at any address.

@@ -28,8 +28,8 @@ struct RowCutBlock {
   BlockRef block;
 };
 
-// What RowTable::TakeCut gives. Under the table's lock only references are
-// taken; what changed is packed, and the checksums are worked out, later:
+// The result of RowTable::TakeCut. Under the table's lock only references are
+// taken. Changed rows are packed, and the checksums computed, later:
 //
 //   RowCut cut = *table->TakeCut();      // Under the lock.
 //   cut.Seal();                          // Long: no lock, any thread.
@@ -58,7 +58,7 @@ struct RowCut {
   int64_t Bytes() const;
   int64_t NewBytes() const;
 
-  // What Seal makes the header of; null in a loaded cut.
+  // Seal makes the header of it; null in a loaded cut.
   std::shared_ptr<internal::RowCutState> state;
 };
 

@@ -74,8 +74,8 @@ class RowIndex {
     uint32_t row = kNoRow;
   };
 
-  // Not beyond the last but a few entries, which take what is pushed out of
-  // the others.
+  // Never one of the last few entries: these take entries that are pushed out
+  // of their places.
   size_t StartOf(uint32_t hash) const {
     return static_cast<size_t>((uint64_t{hash} * starts_) >> 32);
   }

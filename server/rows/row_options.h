@@ -1,4 +1,4 @@
-// What a sparse table is, on one partition.
+// The options of a sparse table on one partition.
 #ifndef EBB_SERVER_ROWS_ROW_OPTIONS_H_
 #define EBB_SERVER_ROWS_ROW_OPTIONS_H_
 
@@ -10,16 +10,16 @@
 
 namespace ebb::server {
 
-// Which keys get a row. What is pushed to a key that gets none is dropped, and
-// counted (RowStatistics::not_admitted).
+// Which keys get a row. Pushes to other keys are dropped, and counted
+// (RowStatistics::not_admitted).
 struct RowAdmission {
   enum class Kind {
     kAlways,
     // At the key's n-th push, about: pushes to keys without a row are counted
     // in a table of `counters` bytes by hash. Keys that share a counter are
     // counted together, so a key may come in early, never late. Counters never
-    // fall: give as many as there are keys to expect, or more. What had a row
-    // once comes back at its next push.
+    // fall: give as many as there are keys to expect, or more. A key that once
+    // had a row gets it back at its next push.
     kCount,
     // At each push with a probability, drawn from (seed, table, key, how many
     // pushes the table has had): pushes applied anew from a stored version draw
@@ -47,8 +47,8 @@ struct RowTableOptions {
   // Initial weights are a function of this, the table's name and the key.
   InitRule init;
   uint64_t seed = 0;
-  // A row that was not pushed to for more than so many examples of the
-  // partition vanishes (to 1/256 of it, later); 0: never.
+  // A row vanishes after more than this many examples of the partition without
+  // a push to it (up to 1/256 later); 0: never.
   int64_t expire_after_examples = 0;
   // Rows that the table may have here; 0: as many as there is memory for.
   int64_t max_rows = 0;
@@ -63,9 +63,9 @@ struct RowTableOptions {
   };
   AtLimit at_limit = AtLimit::kRefuse;
   RowAdmission admission;
-  // A row that is there does not change any more: a push to it costs no more
-  // than to compare, and is counted where it is another (not_admitted). For
-  // rows that neither expire nor are evicted.
+  // A row does not change once it is there. A push to it costs a comparison,
+  // and is counted if it differs (not_admitted). For rows that neither expire
+  // nor are evicted.
   bool write_once = false;
 
   // InvalidArgument naming the table, the field and what would be right. (The

@@ -12,8 +12,8 @@
 // Everything but Compute is called under the owner's lock, is short, and may
 // run while Compute does.
 //
-// What a table holds is a function of the pushes applied to it, in their
-// order: keys, rows, which expired and which were evicted, to the bit.
+// The content of a table is a function of the pushes applied to it, in their
+// order: keys, rows, and which rows expired and were evicted, to the bit.
 //
 // Time is a count of examples of the partition that never falls (`now`).
 #ifndef EBB_SERVER_ROWS_ROW_TABLE_H_
@@ -96,7 +96,7 @@ class RowTable {
   // ResourceExhausted: there is not enough memory, or the table is at its limit
   // of rows.
   //
-  // The pool first promises what the rows take, and half as much again as a
+  // The pool first promises the memory of the rows, and half as much again as a
   // version of them may be larger when it is loaded. So a table can load what
   // it may hold, and does not take what was promised to others.
   absl::StatusOr<RowUpdatePtr> Prepare(std::span<const uint64_t> keys,
@@ -155,8 +155,8 @@ class RowTable {
   // back, or an update is between Prepare and Commit. ResourceExhausted: there
   // is not enough memory.
   absl::StatusOr<RowCut> TakeCut();
-  // All rows by reference, without regard to what is stored: for a move. Needs
-  // no answer. Errors: those of TakeCut, but for the earlier cut.
+  // Returns all rows by reference, stored or not: for a move. Needs no answer.
+  // Errors: those of TakeCut, except for the earlier cut.
   absl::StatusOr<RowCut> TakeWholeCut();
   // The cut is stored, durably, and is now the newest stored version. It was
   // sealed (checked). A forgotten token has no effect.
@@ -205,8 +205,8 @@ class RowTable {
   absl::Status NumberRows(int64_t created, RowUpdate* update) const;
   absl::Status ObtainBlocks(int64_t created, RowUpdate* update);
   void ReserveFor(const RowUpdate& update, int64_t created);
-  // Room for so many more blocks of rows, and rows, than there are. Never fails
-  // for none.
+  // Promises room for this many more blocks of rows, and rows. Never fails for
+  // none.
   absl::Status PromiseRoom(int64_t more_blocks, int64_t more_rows);
 
   // Into memory of the update's own.
@@ -219,8 +219,8 @@ class RowTable {
   template <typename GradientOf, typename NextOf>
   void ComputeRows(RowUpdate* update, const StepContext& context,
                    GradientOf gradient_of, NextOf next_of) const;
-  // Counts the next of `*kept` of keys before that number whose row is not what
-  // is pushed.
+  // Counts the next of `*kept` for keys before that number whose row differs
+  // from the pushed one.
   template <typename GradientOf>
   void CompareKept(uint32_t before, size_t* kept, RowUpdate* update,
                    const GradientOf& gradient_of) const;

@@ -1,4 +1,4 @@
-// What one push changes in the rows of a sparse table.
+// The changes of one push to the rows of a sparse table.
 #ifndef EBB_SERVER_ROWS_ROW_UPDATE_H_
 #define EBB_SERVER_ROWS_ROW_UPDATE_H_
 

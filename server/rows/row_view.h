@@ -30,8 +30,8 @@ struct SharedIndex {
 
 }  // namespace internal
 
-// What RowTable::Pin gives. Immutable, so thread-safe: it needs no lock of the
-// table, and may outlive it.
+// The result of RowTable::Pin. Immutable, so thread-safe: it needs no lock of
+// the table, and may outlive it.
 class RowView {
  public:
   // Use RowTable::Pin. `index` counts this view already.

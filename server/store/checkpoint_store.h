@@ -1,4 +1,4 @@
-// Where a server keeps the versions of its partitions.
+// The store in which a server keeps the versions of its partitions.
 #ifndef EBB_SERVER_STORE_CHECKPOINT_STORE_H_
 #define EBB_SERVER_STORE_CHECKPOINT_STORE_H_
 
@@ -19,7 +19,7 @@
 
 namespace ebb::server {
 
-// What a server knows of a job beside its values.
+// A server's knowledge of a job beside its values.
 struct StoredJob {
   JobRecordPtr record;
   Generation generation;
@@ -38,7 +38,7 @@ struct Inventory {
   std::map<VersionKey, RoundSpan> rounds;
 };
 
-// What there is of one partition.
+// The stored versions of one partition.
 struct PartitionInventory {
   std::vector<VersionKey> versions;  // Ascending.
   // For a job in rounds.
@@ -61,22 +61,22 @@ class CheckpointStore {
  public:
   virtual ~CheckpointStore() = default;
 
-  // What is stored now. DataLoss never comes from here: a record that cannot
-  // be read is left out and logged.
+  // Lists all that is stored now. Never DataLoss: a record that cannot be read
+  // is left out and logged.
   virtual absl::StatusOr<Inventory> List() = 0;
 
   // The same, without what only a place that servers share has: copies of what
   // this server had once, and another may take over or delete at any time.
   virtual absl::StatusOr<Inventory> ListOwn() { return List(); }
 
-  // What can be loaded of this partition now, by whomever it was written: a
-  // store that other servers share has their versions, too. Unknown partitions
-  // have none. Errors: Unavailable or PermissionDenied when it cannot be read;
-  // what is there may then be newer than anything that is known.
+  // Lists what can be loaded of this partition now, whichever server wrote it:
+  // a store that other servers share has their versions, too. Unknown
+  // partitions have none. Errors: Unavailable or PermissionDenied: it cannot be
+  // read; it may then hold newer versions than any known one.
   virtual absl::StatusOr<PartitionInventory> ListPartition(
       JobId job, PartitionId partition) = 0;
 
-  // Replaces what is known of the job. Durable on return.
+  // Replaces the record of the job. Durable on return.
   virtual absl::Status SaveJob(const StoredJob& job) = 0;
 
   // Writes a version. First come the blocks whose contents (content_id) this
@@ -91,17 +91,17 @@ class CheckpointStore {
   virtual absl::StatusOr<WriteResult> Write(const VersionKey& key,
                                             const Cut& cut) = 0;
 
-  // Reads a version whole, into blocks of `pool`, and checks every checksum.
-  // A later Write of what was loaded stores no block again. Errors: NotFound;
-  // DataLoss naming what is damaged: never a damaged value.
+  // Reads a version whole, into blocks of `pool`, and checks every checksum. A
+  // later Write of the loaded values stores no block again. Errors: NotFound;
+  // DataLoss, naming the damage: it never returns a damaged value.
   virtual absl::StatusOr<Cut> Load(const VersionKey& key, BlockPool* pool) = 0;
 
   // Deletes versions, and the blocks that no other version has. Ignores unknown
   // keys.
   virtual absl::Status Delete(std::span<const VersionKey> keys) = 0;
 
-  // Another server has the partition: forgets the versions that this one has of
-  // terms up to `newest`. What is in a store that others share stays.
+  // Another server has the partition: forgets this server's versions of terms
+  // up to `newest`. Versions in a store that others share stay.
   virtual absl::Status Forget(JobId job, PartitionId partition, Term newest) {
     EBB_ASSIGN_OR_RETURN(PartitionInventory inventory,
                          ListPartition(job, partition));
@@ -114,7 +114,7 @@ class CheckpointStore {
   // Forgets a job and all its versions.
   virtual absl::Status DeleteJob(JobId job) = 0;
 
-  // What was found damaged in it, since it was opened by this process.
+  // The damage found in it, since this process opened it.
   virtual StoreDamage Damage() const { return {}; }
 };
 
@@ -129,8 +129,8 @@ class CheckpointStore {
 class SharedCheckpointStore : public CheckpointStore {
  public:
   // `cut` has the contents of a stored version, read from another copy of it:
-  // as after Load, a later Write of what is in it stores no block again. Blocks
-  // with other contents than are stored are not taken for these. Errors: as of
+  // as after Load, a later Write of them stores no block again. Blocks whose
+  // contents differ from the stored ones are not recognised. Errors: as for
   // Load.
   virtual absl::Status Recognize(const VersionKey& key, const Cut& cut) = 0;
 };

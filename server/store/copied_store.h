@@ -44,24 +44,25 @@ class CopiedStore final : public CheckpointStore {
   absl::StatusOr<PartitionInventory> ListPartition(
       JobId job, PartitionId partition) override;
   absl::Status SaveJob(const StoredJob& job) override;
-  // What was written is told of the server's own disk.
+  // Reports what was written to the server's own disk.
   absl::StatusOr<WriteResult> Write(const VersionKey& key,
                                     const Cut& cut) override;
   absl::StatusOr<Cut> Load(const VersionKey& key, BlockPool* pool) override;
   absl::Status Delete(std::span<const VersionKey> keys) override;
   absl::Status DeleteJob(JobId job) override;
-  // Its own copies: what is shared is the new owner's.
+  // Forgets its own copies: shared ones belong to the new owner.
   absl::Status Forget(JobId job, PartitionId partition, Term newest) override;
-  // What was damaged on the server's own disk, with the versions for which
-  // shared copies stood in.
+  // The damage on the server's own disk, with the versions that shared copies
+  // replaced.
   StoreDamage Damage() const override;
 
  private:
   const std::unique_ptr<CheckpointStore> local_;
   const std::unique_ptr<SharedCheckpointStore> shared_;
   bool shared_first_ = false;  // It failed the last time.
-  int64_t copies_used_ = 0;    // For damaged versions of the own disk.
-  std::string last_copied_;    // Why the last one was used.
+  // Copies used for damaged versions of the own disk.
+  int64_t copies_used_ = 0;
+  std::string last_copied_;  // Why the last one was used.
 };
 
 }  // namespace ebb::server

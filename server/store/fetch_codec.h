@@ -12,9 +12,9 @@ namespace ebb::server {
 // The values stay where they are; the reply holds on to their blocks.
 FetchReply EncodeFetchAnswer(FetchAnswer answer);
 
-// Copies what was asked for into blocks of the task's pool. DataLoss when a
-// checksum does not match or it is something else; ResourceExhausted when the
-// pool has no room.
+// Copies the requested blocks into blocks of the task's pool. DataLoss: a
+// checksum does not match, or the answer has other blocks. ResourceExhausted:
+// the pool has no room.
 absl::StatusOr<Fetched> DecodeFetchReply(const FetchTask& task,
                                          const FetchReply& reply);
 

@@ -1,5 +1,6 @@
-// What moves between two servers, as their cores see it: cuts whose blocks are
-// names, and blocks. fetch_codec.h makes messages of it, outside of the locks.
+// The data that moves between two servers, as their cores see it: cuts whose
+// blocks are names, and blocks. fetch_codec.h makes messages of it, outside of
+// the locks.
 #ifndef EBB_SERVER_STORE_FETCHED_H_
 #define EBB_SERVER_STORE_FETCHED_H_
 
@@ -33,7 +34,7 @@ struct Fetched {
   std::vector<BlockRef> blocks;  // ... the requested blocks, in their order.
 };
 
-// What a target asks, and what it takes to read the answer.
+// A target's request, and what it needs to read the answer.
 struct FetchTask {
   std::string address;
   FetchRequest request;

@@ -82,12 +82,12 @@ class FolderStore final : public SharedCheckpointStore {
   static bool IsOne(const std::string& folder);
 
   // --- For people ------------------------------------------------------------
-  // Of each job what that server knows which has its newest generation. What
-  // cannot be read is left out, and named in `problems`.
+  // For each job the record of the server that has its newest generation.
+  // Unreadable records are left out, and named in `problems`.
   absl::StatusOr<std::vector<StoredJob>> JobsOfAll(
       std::vector<std::string>* problems);
-  // By whichever server; ascending. A version that cannot be read has neither
-  // marks nor bytes: Load tells why.
+  // Versions by whichever server; ascending. A version that cannot be read has
+  // neither marks nor bytes: Load tells why.
   struct Listed {
     VersionSummary version;
     ServerId writer;
@@ -111,7 +111,7 @@ class FolderStore final : public SharedCheckpointStore {
   std::string JobPath(JobId job) const;
   PartitionFolder FolderOf(
       const std::pair<JobId, PartitionId>& partition) const;
-  // Unavailable: what is at the path now is not the folder that was opened.
+  // Unavailable: the folder at the path now is not the one that was opened.
   absl::Status CheckIdentity() const;
   absl::StatusOr<std::set<JobId>> JobIds() const;
   absl::StatusOr<StoredJob> ReadJob(JobId job, ServerId server) const;

@@ -93,9 +93,9 @@ CutArray ArrayOf(const StoredArray& stored, BlockOf block_of) {
 }
 
 std::string EncodeManifest(const Manifest& manifest);
-// DataLoss unless `bytes` are what EncodeManifest gave; FailedPrecondition
-// when a newer ebb wrote them. What it returns is consistent: the blocks of
-// each array have its floats, all but the last as many as the first.
+// Decodes a manifest. DataLoss: the bytes are not from EncodeManifest.
+// FailedPrecondition: a newer ebb wrote them. The result is consistent: the
+// blocks of each array have its floats, all but the last as many as the first.
 absl::StatusOr<Manifest> DecodeManifest(absl::string_view bytes);
 
 // A block is stored as head, floats (raw little-endian float32), tail; the

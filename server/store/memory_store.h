@@ -23,9 +23,9 @@
 
 namespace ebb::server {
 
-// What outlives a simulated server: the disk under its MemoryStores. A copy is
-// a snapshot and costs no values (they are shared), so a restart from an older
-// state of the disk is an assignment:
+// The part of a simulated server that outlives it: the disk under its
+// MemoryStores. A copy is a snapshot and costs no values (they are shared), so
+// a restart from an older state of the disk is an assignment:
 //
 //   MemoryDisk disk;
 //   auto store = std::make_unique<MemoryStore>(&disk);  // A server lives.
@@ -75,7 +75,7 @@ class MemoryDisk {
   // By which server saved them, too.
   std::map<std::pair<JobId, ServerId>, StoredJob> jobs_;
   std::map<VersionKey, std::shared_ptr<const Version>> versions_;
-  // In which anything was ever written.
+  // The newest term in which anything was written.
   std::map<std::pair<JobId, PartitionId>, Term> newest_terms_;
   std::set<VersionKey> damaged_;
   absl::Status fault_;
@@ -105,8 +105,8 @@ class MemoryStore final : public SharedCheckpointStore {
   absl::Status Recognize(const VersionKey& key, const Cut& cut) override;
 
  private:
-  // What the newest cut of a partition had, by content id, as long as some
-  // version on the disk has it too.
+  // The contents of a partition's newest cut, by content id, as long as some
+  // version on the disk has them too.
   using Known =
       absl::flat_hash_map<uint64_t, std::weak_ptr<const std::vector<float>>>;
 

@@ -35,8 +35,8 @@ class LogReading;
 class VersionIndex;
 
 struct RocksDbStoreOptions {
-  // Created where it is missing; holds `db`, a lock, whose it is, and what was
-  // set aside.
+  // Created if it is missing; holds `db`, a lock, the owner's name, and
+  // databases that were set aside.
   std::string folder;
   // The owner: Open refuses a store of another server. nullopt: no owner, for
   // tests and tools.
@@ -64,14 +64,14 @@ struct RocksDbStoreOptions {
 
 enum class LogUse;  // internal/database.h
 
-// What went wrong with a store in this process's time.
+// The problems of a store in this process's time.
 struct StoreCondition {
   // Records that were there and could not be read (never served).
   int64_t damaged_records = 0;
-  // Times that what was sound was copied out of a damaged database.
+  // Times that the sound parts were copied out of a damaged database.
   int64_t rescues = 0;
   std::string set_aside;      // The newest damaged database; empty: none.
-  std::string found;          // What was damaged in it.
+  std::string found;          // The damage in it.
   int64_t versions_kept = 0;  // Versions in it that were sound.
   // From OpenReadOnly with `whole_log`: the log is damaged, and these parts of
   // it are not read. Versions may be there that are not listed.
@@ -100,10 +100,10 @@ class RocksDbStore final : public CheckpointStore {
   static absl::StatusOr<std::unique_ptr<RocksDbStore>> Open(
       RocksDbStoreOptions options);
 
-  // For tools: what is stored now, also beside the server that has the folder.
-  // Nothing is changed; whatever changes the store is FailedPrecondition. Keep
-  // it open only briefly: the server deletes files that it no longer needs.
-  // NotFound: there is no store.
+  // For tools: opens what is stored now, also beside the server that has the
+  // folder. Changes nothing; calls that change the store are
+  // FailedPrecondition. Keep it open only briefly: the server deletes files
+  // that it no longer needs. NotFound: there is no store.
   static absl::StatusOr<std::unique_ptr<RocksDbStore>> OpenReadOnly(
       RocksDbStoreOptions options);
 

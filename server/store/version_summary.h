@@ -1,4 +1,4 @@
-// What a list of stored versions says of one.
+// The facts about a stored version in a list.
 #ifndef EBB_SERVER_STORE_VERSION_SUMMARY_H_
 #define EBB_SERVER_STORE_VERSION_SUMMARY_H_
 

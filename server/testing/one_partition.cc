@@ -128,7 +128,7 @@ void OnePartitionTest::PushRange(uint64_t term, int64_t begin, int64_t end,
   segment.encoding = encoding_;
   segment.rows = rows_;
   ServerActions actions;
-  core_->OnPush(1, std::move(push), no_room_, now_, &actions);
+  core_->OnPush(1, std::move(push), room_, now_, &actions);
   Do(std::move(actions));
 }
 

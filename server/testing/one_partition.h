@@ -1,4 +1,4 @@
-// What tests of one partition on one server begin with.
+// The fixture of tests of one partition on one server.
 //
 //   using CheckpointerTest = OnePartitionTest;
 //   TEST_F(CheckpointerTest, AnIdlePartitionWritesNoVersion) {
@@ -48,7 +48,7 @@ class OnePartitionTest : public testing::Test {
   void FinishUpdates();
   // The version that was asked for last has been written, or not.
   void Written(absl::Status status = absl::OkStatus());
-  // What the server says of itself next.
+  // Returns the server's next statistics.
   const ServerStatistics& Statistics();
   void Checkpoint();
   void Rounds(int64_t closed, int64_t durable);
@@ -65,7 +65,7 @@ class OnePartitionTest : public testing::Test {
   Encoding encoding_ = Encoding::kFloat32;
   std::vector<PushRows> rows_;
   int64_t memory_ = int64_t{1} << 20;
-  std::string no_room_;          // Set: the next pushes find no room.
+  absl::Status room_;            // Not OK: the next pushes find no room.
   int64_t version_bytes_ = 0;    // Bytes that are new in the next version.
   int64_t checkpoint_rate_ = 0;  // From the next Restart on.
   ServerStatistics statistics_;
@@ -80,7 +80,7 @@ class OnePartitionTest : public testing::Test {
   std::vector<JobRegistration> registrations_;
   std::vector<MarkReport> reports_;
   double rate_factor_ = 1;            // The factor in the next grants.
-  std::vector<double> rule_factors_;  // With which rules were made.
+  std::vector<double> rule_factors_;  // The factors with which rules were made.
   int view_requests_ = 0;
   int alive_ = 0;
   int retries_ = 0;

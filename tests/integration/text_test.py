@@ -28,13 +28,14 @@ class TextTest(unittest.TestCase):
         with open(os.path.join(self.folder, name), "w", newline="") as out:
             out.write(text)
 
-    def ebb(self, *arguments, code=0):
+    def ebb(self, *arguments, code=0, errors=False):
         done = subprocess.run([os.path.join(BIN, "ebb"), *arguments],
                               cwd=self.folder, capture_output=True, text=True,
                               timeout=LIMIT_S)
         said = done.stdout + done.stderr
         self.assertEqual(done.returncode, code, said)
-        return said if code or arguments[0] == "job" else done.stdout
+        all_of_it = errors or code or arguments[0] == "job"
+        return said if all_of_it else done.stdout
 
     def run_job(self, *more):
         self.ebb("run", "job.yaml", "--servers", "1", "--workers", "2",
@@ -163,8 +164,15 @@ class TextTest(unittest.TestCase):
             self.write("new.csv", header + "\n" + "".join(
                 ",".join({"userId": user, "movieId": item}.get(name, "3")
                          for name in names) + "\n" for user, item in pairs))
-            said.append(self.ebb("predict", "run", "new.csv"))
+            said.append(self.ebb("predict", "run", "new.csv", errors=True))
         self.assertEqual(said[0], said[1])
+        # A user or item that is new was the mean, without a word.
+        self.assertNotIn("warning", said[0])
+        self.write("new.csv", "userId,movieId\nu1,m1\nu1,m99\nu77,m1\n"
+                              "u77,m99\n")
+        self.assertIn("3 of 4 examples have a user or an item that the "
+                      "training data does not have",
+                      self.ebb("predict", "run", "new.csv", errors=True))
         self.write("new.csv", "filmId,person\nm1,u1\n")
         self.assertIn("there is no column 'userId', which is the user",
                       self.ebb("predict", "run", "new.csv", code=2))

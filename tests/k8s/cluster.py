@@ -3,6 +3,7 @@ import contextlib
 import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -17,6 +18,12 @@ NEIGHBOUR = os.path.join(ROOT, "../shared/kube")
 
 class Missing(Exception):
     """Why there is no cluster to test on."""
+
+
+def version():
+    """The version of ebb, as CMakeLists.txt has it."""
+    with open(os.path.join(ROOT, "CMakeLists.txt")) as file:
+        return re.search(r"project\(ebb VERSION (\S+)", file.read())[1]
 
 
 def run(command, limit=300, text=None, check=True, **more):
@@ -55,7 +62,8 @@ class Cluster:
         self.ebb = os.path.join(bin_folder, "ebb")
         self.nearby = []  # Before a command that talks to what kubectl opens.
         self.kubectl_command = ["kubectl"]
-        self.image = os.environ.get("EBB_IMAGE", "localhost/ebb:0.1.0")
+        self.image = os.environ.get("EBB_IMAGE",
+                                    f"localhost/ebb:{version()}")
         # With a shell, to put data onto a volume.
         self.tools_image = os.environ.get("EBB_TOOLS_IMAGE",
                                           "docker.io/library/busybox:1")

@@ -20,6 +20,7 @@ import yaml
 
 import pod_security
 import render
+from cluster import version
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__), "../.."))
@@ -32,11 +33,6 @@ ROLES = {"scheduler": "ebb-scheduler", "ps": "ebb-ps", "worker": "ebb-worker",
 def overlays():
     return sorted("overlays/" + name
                   for name in os.listdir(os.path.join(DEPLOY, "overlays")))
-
-
-def version():
-    with open(os.path.join(ROOT, "CMakeLists.txt")) as file:
-        return re.search(r"project\(ebb VERSION (\S+)", file.read()).group(1)
 
 
 def seconds(text):

@@ -20,7 +20,7 @@ inline std::string ReadText(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-// Of the cases of a folder, sorted.
+// Returns the names of the cases in a folder, sorted.
 inline std::vector<std::string> CaseNames(const std::filesystem::path& folder) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {

@@ -38,8 +38,8 @@ class MemoryFiles final : public server::FolderFiles {
 
   MemoryFiles() { root_->entries["shared"] = NewFolder(); }
 
-  // Of the calls that change anything, so many more succeed, and then each
-  // fails with `status`; the first may be carried out in part.
+  // So many more calls that change something succeed, and then each fails with
+  // `status`; the first may be carried out in part.
   void FailAfter(int64_t changes, absl::Status status) {
     MutexLock lock(&mu_);
     room_ = changes;
@@ -57,8 +57,8 @@ class MemoryFiles final : public server::FolderFiles {
     hook_ = std::move(hook);
   }
 
-  // Of what was not synced, each change of a folder and the bytes of each file
-  // survive if `survives` says so. Mends it, too.
+  // Loses what was not synced. Each change of a folder and the bytes of each
+  // file survive if `survives` says so. Mends it, too.
   void LosePower(absl::FunctionRef<bool()> survives) {
     MutexLock lock(&mu_);
     Lose(root_->entries["shared"].get(), survives);

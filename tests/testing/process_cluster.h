@@ -58,13 +58,13 @@ class Daemon {
 // CountingComputer. Thread-compatible.
 class ProcessCluster {
  public:
-  // Nothing runs yet. With `tls` everybody, this process too, speaks by it.
+  // No process runs yet. With `tls` all processes, this one too, use TLS.
   explicit ProcessCluster(bool tls = false);
 
   void StartWorker();
   void StartAll();
 
-  // Of the scheduler, in all its lives.
+  // The scheduler's address, in all its lives.
   const std::string& address() const { return port_.address(); }
   Daemon& scheduler() { return *scheduler_; }
   Daemon& ps(int i) { return *servers_[i]; }

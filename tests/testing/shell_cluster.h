@@ -52,13 +52,13 @@ class CountingComputer final : public client::JobComputer {
 struct ShellClusterOptions {
   int servers = 2;
   int workers = 3;
-  // Of the CountingComputers.
+  // Pace of the CountingComputers.
   absl::Duration pace = absl::ZeroDuration();
-  int64_t push_bytes = int64_t{1} << 30;  // Of the servers.
+  int64_t push_bytes = int64_t{1} << 30;  // Limit of the servers.
   // Where the RocksDB stores are; empty: stores in memory.
   std::string folder;
-  // Of RocksDB stores: the disk below that of "scheduler" or "server-I". Null:
-  // the real one. Not owned.
+  // For RocksDB stores: returns the disk below that of "scheduler" or
+  // "server-I". Null: the real one. Not owned.
   std::function<rocksdb::Env*(const std::string& daemon)> disk;
   // Where servers with RocksDB stores share copies of their versions (in
   // MemoryFiles::kRoot); null: nowhere. Not owned.
@@ -72,8 +72,8 @@ class ShellCluster {
   explicit ShellCluster(const ShellClusterOptions& options);
   ~ShellCluster();
 
-  // As if killed: nobody is told anything, what was not durable is lost. And
-  // a new life of the same.
+  // As if killed: it sends no message, and loses what was not durable. And a
+  // new life of the same.
   void KillScheduler();
   void StartScheduler();
   void KillServer(int i);
@@ -95,13 +95,14 @@ class ShellCluster {
   // Examples that the partition that has the least has applied.
   int64_t Applied(JobId job);
 
-  // Of the partition, which some running server must serve.
+  // The contents of the partition, which some running server must serve.
   struct PartitionContents {
     bool served = false;
     AuditResult audit;
     std::vector<float> values;
     std::vector<uint64_t> oracle;
-    // Of the job's sparse table, of one float per row: by key of the partition.
+    // Rows of the job's sparse table, of one float per row: by key of the
+    // partition.
     std::map<uint64_t, float> rows;
     MarkSet marks;
   };

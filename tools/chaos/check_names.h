@@ -1,4 +1,4 @@
-// Whether whoever a plan names can be there.
+// Checks that the daemons which a plan names can be there.
 #ifndef EBB_TOOLS_CHAOS_CHECK_NAMES_H_
 #define EBB_TOOLS_CHAOS_CHECK_NAMES_H_
 
@@ -14,8 +14,9 @@ struct ClusterSize {
   int workers = 0;
 };
 
-// Everybody that an event names is there at the start or is added by some
-// event, and there are never more than `most`. Else InvalidArgument.
+// Checks that every daemon that an event names is there at the start or is
+// added by some event, and that there are never more than `most`. Else
+// InvalidArgument.
 absl::Status CheckNames(const std::vector<ChaosEvent>& events,
                         const ClusterSize& start, const ClusterSize& most);
 

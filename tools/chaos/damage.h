@@ -21,7 +21,8 @@ struct StoredFile {
 
 struct Damage {
   std::string path;
-  std::vector<int64_t> offsets;  // Of bytes to flip, in order; at least one.
+  // Offsets of bytes to flip, in order; at least one.
+  std::vector<int64_t> offsets;
 };
 
 // A function of its arguments. Only files that hold values are damaged: no log

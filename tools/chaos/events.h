@@ -1,5 +1,5 @@
-// What is done to a cluster, and when: the common language of scenarios,
-// traces and whoever carries them out.
+// What is done to a cluster, and when: the common language of scenarios, traces
+// and the code that carries them out.
 #ifndef EBB_TOOLS_CHAOS_EVENTS_H_
 #define EBB_TOOLS_CHAOS_EVENTS_H_
 
@@ -37,7 +37,7 @@ enum class Op {
 // there ("ps", "worker"), or all ("all").
 using DaemonPattern = std::string;
 
-// The connections between two daemons, whoever opened them.
+// The connections between two daemons, whichever opened them.
 struct Link {
   DaemonPattern a;
   DaemonPattern b = "all";
@@ -57,8 +57,8 @@ enum class FileChoice { kAny, kNewest, kBiggest };
 struct ChaosEvent {
   Moment when;
   Op op = Op::kKill;
-  DaemonPattern target;  // Of all but the network's.
-  Link link;             // Of the network's.
+  DaemonPattern target;  // For all but the network's events.
+  Link link;             // For the network's events.
   // kRemove, kTerminate: how long it may take to leave before it is killed;
   // zero: it is killed at once.
   absl::Duration grace;

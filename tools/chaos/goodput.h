@@ -1,8 +1,8 @@
 // How much of what the machines could have computed was counted.
 //
 // Goodput as in Bamboo and its kin: useful work over possible work. Useful is
-// an example counted in every partition, once; possible is what the workers
-// that were alive could have computed at the rate of one that nobody disturbs.
+// an example counted in every partition, once. Possible is what the live
+// workers could have computed at the rate of one undisturbed worker.
 #ifndef EBB_TOOLS_CHAOS_GOODPUT_H_
 #define EBB_TOOLS_CHAOS_GOODPUT_H_
 
@@ -20,10 +20,11 @@ namespace ebb::chaos {
 
 // Times are since the start of the run.
 struct Goodput {
-  absl::Duration begin, end;   // What of the run is looked at.
-  double rate = 0;             // Examples per second of one worker alone.
-  absl::Duration worker_time;  // Of all workers, while they were alive.
-  int64_t counted = 0;         // Examples, in the partition that has the least.
+  absl::Duration begin, end;  // What of the run is looked at.
+  double rate = 0;            // Examples per second of one worker alone.
+  // Time of all workers together, while they were alive.
+  absl::Duration worker_time;
+  int64_t counted = 0;  // Examples, in the partition that has the least.
 
   double possible() const { return rate * absl::ToDoubleSeconds(worker_time); }
   // 0 to about 1; above it by what the rate was measured too low (Doubt).
@@ -43,7 +44,7 @@ class WorkerSpans {
   void Seen(absl::string_view worker, uint64_t life, absl::Duration since);
   // Its present life, if any was seen, is over.
   void Ended(absl::string_view worker, absl::Duration at);
-  // Of all lives, within [begin, end).
+  // Sum over all lives, within [begin, end).
   absl::Duration Sum(absl::Duration begin, absl::Duration end) const;
 
  private:

@@ -20,8 +20,8 @@ struct MarketFigures {
   double losses_per_node_hour = 0;
   // Losses over instants at which some were; 1 where nothing was lost.
   double bulk = 1;
-  // A name says nothing of which node replaces which: the longest lost is
-  // replaced first, by whatever is added later. Infinite: none ever was.
+  // A name does not tell which node replaces which: the node lost longest ago
+  // is replaced first, by the next that is added. Infinite: none ever was.
   absl::Duration replaced_after = absl::InfiniteDuration();
 };
 

@@ -26,9 +26,10 @@ namespace ebb::chaos {
 // An event that is due, with its roles replaced by names.
 struct Disturb {
   Op op = Op::kKill;
-  std::vector<std::string> daemons;  // Of all but the network's; at least one.
-  // Of the network's: each end is the name of a daemon, or "all", which means
-  // those too that come later.
+  // For all but the network's events; at least one.
+  std::vector<std::string> daemons;
+  // For the network's events: each end is the name of a daemon, or "all", which
+  // includes daemons that come later.
   Link link;
   absl::Duration grace;
   absl::Duration delay;
@@ -46,18 +47,18 @@ struct Disturb {
 // Says what to do when; does nothing itself, and has no clock. Not thread-safe.
 //
 // - A role is one of its daemons that are there when the event is due, drawn
-//   from the seed and the event's place among the events: the same daemons
-//   there, the same choice, whatever else happened. While nobody is there, or
-//   for "all" nobody at all, the event waits. A daemon that is named is
-//   disturbed whether it is there or not.
+//   from the seed and the event's place among the events. With the same daemons
+//   there it is the same choice, whatever else happened. While no daemon of the
+//   role is there, or for "all" no daemon at all, the event waits. A named
+//   daemon is disturbed whether it is there or not.
 // - To add "worker" adds the number after the highest that was ever there or
 //   that an event adds by name.
-// - An event that `lasts` is undone so long after it was due to be carried out:
-//   the same daemons, the same link. Until then another one that stops or
-//   continues a daemon, or splits, delays, limits or heals just the same link,
-//   takes the place of the former, which is not undone any more; nor is a stop
-//   once its daemon is killed or removed. That a machine is slow or its disk
-//   full outlives its daemon.
+// - An event that `lasts` is undone so long after it was due to be carried out,
+//   for the same daemons or the same link. Until then a later event may replace
+//   it: one that stops or continues the daemon, or splits, delays, limits or
+//   heals just the same link. Then the former is not undone any more; nor is a
+//   stop once its daemon is killed or removed. A slow machine and a full disk
+//   outlive the daemon.
 class ChaosPlan {
  public:
   ChaosPlan(std::vector<ChaosEvent> events, uint64_t seed);
@@ -70,7 +71,7 @@ class ChaosPlan {
                            const std::vector<std::string>& there);
 
   // When the next is due by its time, which may have passed; infinite: none,
-  // but some may be due by progress or wait for somebody.
+  // but some may be due by progress or wait for a daemon.
   absl::Duration NextDue() const;
 
   // Whether any event, past or to come, is one of the network's.
@@ -91,8 +92,9 @@ class ChaosPlan {
              const std::vector<std::string>& there, std::vector<Disturb>* due);
   std::optional<Disturb> Resolve(size_t event,
                                  const std::vector<std::string>& there);
-  // One of those there that `pattern` means, but not `other`; nullopt: nobody.
-  // `end` makes the draws for the ends of a link different ones.
+  // Returns one of the present daemons that `pattern` means, but not `other`;
+  // nullopt: there is none. `end` makes the draws for the ends of a link
+  // different ones.
   std::optional<std::string> Pick(const DaemonPattern& pattern,
                                   absl::string_view other, size_t event,
                                   uint64_t end,

@@ -30,19 +30,19 @@ namespace ebb::chaos {
 
 class Relay;
 
-// The name of whoever opens a connection and is no daemon that was named.
+// The name of an opener of connections that is not a named daemon.
 inline constexpr char kOther[] = "other";
 
 // Carries connections to daemons that have a front. A *link* is all connections
-// between two daemons, by exact name, whoever opened them; who opened one is
+// between two daemons, by exact name, whichever opened them. The opener is
 // found by its socket in /proc. Bytes of a connection arrive in order, each
-// once, whatever is set meanwhile; its end (a FIN, for each direction; a reset)
+// once, whatever is set meanwhile. Its end (a FIN, for each direction; a reset)
 // comes after the bytes before it, as shaped as they are.
 //
 // Bounded: for each direction of a connection it holds what LinkWay::capacity()
-// says, and then reads no more. Takes two descriptors a connection: whoever
-// expects more than RLIMIT_NOFILE allows raises it. While descriptors are
-// short, connections wait to be accepted.
+// says, and then reads no more. Takes two descriptors a connection: a caller
+// that expects more than RLIMIT_NOFILE allows raises that. While descriptors
+// are short, connections wait to be accepted.
 //
 // Thread-safe. One thread of its own does all the work; a method returns when
 // that thread has done what it asks for, which takes milliseconds at most.
@@ -61,8 +61,8 @@ class Proxy {
   absl::StatusOr<std::string> Front(const std::string& daemon,
                                     const std::string& target);
 
-  // From now on new connections lead to "127.0.0.1:PORT" or "localhost:PORT";
-  // where it is empty, or nobody listens there, they are reset at once. Open
+  // From now on new connections lead to "127.0.0.1:PORT" or "localhost:PORT".
+  // If it is empty, or no process listens there, they are reset at once. Open
   // ones stay. InvalidArgument: no such address. NotFound: no front.
   absl::Status SetTarget(const std::string& daemon, const std::string& target);
 

@@ -28,11 +28,11 @@ std::optional<double> ParseShare(absl::string_view text);
 // with k, M or G (of 1000) before them.
 std::optional<int64_t> ParseRate(absl::string_view text);
 
-// Whom a text means: "scheduler", "ps-1", "worker" (any), "all".
+// The daemons that a text means: "scheduler", "ps-1", "worker" (any), "all".
 struct Daemons {
   enum class Role { kScheduler, kServer, kWorker, kAll };
   Role role = Role::kAll;
-  std::optional<int> index;  // Of servers and workers; absent: any of them.
+  std::optional<int> index;  // For servers and workers; absent: any of them.
 };
 std::optional<Daemons> ParseDaemons(absl::string_view text);
 

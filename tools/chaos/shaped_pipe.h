@@ -36,9 +36,10 @@ struct LinkState {
 // Lets `bytes_per_second` through, in the long run exactly; after a rest, what
 // belongs to 50 ms at once.
 //
-// Whoever wants to send reserves, and is told when: so those who share a bucket
-// take turns by the order in which they ask. (The generic cell rate algorithm,
-// as a clock of when all that was reserved will have gone at the exact rate.)
+// A sender reserves, and is told when it may send: so senders that share a
+// bucket take turns in the order of their requests. (The generic cell rate
+// algorithm, as a clock of when all that was reserved will have gone at the
+// exact rate.)
 class TokenBucket {
  public:
   // At least 1.
@@ -66,15 +67,16 @@ class LinkWay {
   // Bytes that left pipes of this way at their far end.
   int64_t carried() const { return carried_; }
 
-  // What a pipe holds at most, in bytes: 4 MiB under a delay, so that the delay
-  // does not become a limit; a tenth of a second's worth under a limit, as a
-  // router's queue, since more would become a delay; else 256 KiB.
+  // The most bytes that a pipe holds. Under a delay it is 4 MiB, so that the
+  // delay does not become a limit. Under a limit it is a tenth of a second's
+  // worth, as in a router's queue, since more would become a delay. Else it is
+  // 256 KiB.
   int64_t capacity() const;
 
  private:
   friend class ShapedPipe;
   LinkState state_;
-  TokenBucket bucket_{1};  // Of state_.bytes_per_second, where it limits.
+  TokenBucket bucket_{1};  // For state_.bytes_per_second, if that limits.
   int64_t epoch_ = 0;      // Reservations of an earlier one are void.
   int64_t carried_ = 0;
 };
@@ -127,7 +129,7 @@ class ShapedPipe {
 
   LinkWay* way_;  // Not owned.
   std::deque<Item> items_;
-  int64_t taken_ = 0;  // Of the first item's bytes.
+  int64_t taken_ = 0;  // Bytes of the first item that were taken.
   // What the items occupy, each with something for itself, so that memory is
   // bounded for streams of single bytes, too.
   int64_t cost_ = 0;

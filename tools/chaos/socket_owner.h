@@ -24,7 +24,7 @@ struct SocketAddress {
   int port = 0;
 };
 
-// The socket of whoever opened a connection, as that process sees it.
+// The socket of the process that opened a connection, as it sees the socket.
 struct PeerSocket {
   SocketAddress local;
   SocketAddress remote;

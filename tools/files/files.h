@@ -15,8 +15,8 @@ namespace ebb::tools {
 // Errors name the file and what the system says.
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 
-// Replaces the file at once: readers see the old content or the new one. What
-// is no file (a device, a pipe, a link) is written to.
+// Replaces the file at once: readers see the old content or the new one. A
+// device, a pipe or a link is written to instead.
 absl::Status WriteFile(const std::string& path, absl::string_view content);
 // The same with content that `write` writes piece by piece. An error of its
 // own leaves the old file.

@@ -11,13 +11,13 @@
 namespace ebb::tools {
 
 // A file as it is, mapped: the system has as much of it in memory as there is
-// room for. Whoever makes a file shorter that is read this way ends the reader;
-// one that is replaced stays. Thread-safe.
+// room for. Shortening the file ends the reading process; replacing it does not
+// affect the reader. Thread-safe.
 class MappedFile {
  public:
   // Errors name the file and what the system says.
   static absl::StatusOr<MappedFile> Open(const std::string& path);
-  // Of a file that is open and stays so; `path` is for errors.
+  // Maps a file that is open and stays so; `path` is for errors.
   static absl::StatusOr<MappedFile> Of(int fd, const std::string& path);
 
   MappedFile() = default;

@@ -36,6 +36,7 @@ RULES = [
     (r'[<"]absl/synchronization/', SOURCES,
      "use common/mutex.h: ThreadSanitizer cannot see through the packaged "
      "Abseil"),
+    (r"^\s*// -{3,}$", SOURCES, "a banner broken over lines: write one line"),
 ]
 # The rules stand in this file and would find themselves.
 EXEMPT = ["tools/lint/check_text.py"]
@@ -193,6 +194,8 @@ PLANTED = [
     ("a.cc", "// /home/ann/work and https://x.org/work/ and /rooted/", None),
     ("a.cc", "// TODO: later", "TODO(name)"),
     ("a.cc", "// TODO(ann): remove once no store of version 1 is read", None),
+    ("a.cc", "// --- Leases\n// ------------", "a banner broken"),
+    ("a.cc", "// --- Leases ------------", None),
     ("a.cc", "using namespace std;", "name what is used"),
     ("a.cc", "TEST(A, DISABLED_B) {}", "a test runs or is removed"),
     ("a.cc", '#include "absl/synchronization/mutex.h"', "common/mutex.h"),
@@ -209,6 +212,8 @@ PLANTED = [
      '"Of" begins'),
     ("a.cc", 'f("// Of it", \'"\');  // Often\n'
      + " " * 21 + "// Of use, too.", None),
+    ("a.cc", "// It is so:\n//\n//   // It waits\n//   Of();\n"
+     "//   int b;  // Of it.", None),
     ("a.cc", "// That's it. That-way. Who is it? Offers end.", None),
     ("a.cc", 'auto a = R"(\n// Of it.\n)";', None),
     ("a.proto", "int32 a = 1;  // Of the job.", '"Of" begins'),

@@ -13,7 +13,8 @@ MOST_WORDS = 40  # In a sentence. Aim at 30.
 
 # Files that may hold no mistake. All others have an allowance, which only
 # shrinks (english_allowance.txt).
-STRICT = ["README.md", "docs/*.md", "include/ebb/*.h", "proto/ebb/v1/*.proto"]
+STRICT = ["CHANGELOG.md", "README.md", "SECURITY.md", "docs/*.md",
+          "include/ebb/*.h", "proto/ebb/v1/*.proto"]
 # Whether help texts may hold no mistake, wherever they stand.
 HELP_IS_STRICT = True
 
@@ -141,6 +142,7 @@ CODE = re.compile(
     r"(`+)(?!`).+?(?<!`)\1(?!`)|(?<![\w.,])\"(?=\S)[^\"]{1,60}(?<=\S)\"(?!\w)")
 BULLET = re.compile(r"(?:[-*+]|\(?\d+[.)])\s+")
 ROW = re.compile(r"[\w-]+(?:, [\w-]+)*\s\s+(?=\S)")  # In a table in a comment.
+EXAMPLE_CODE = re.compile(r".*[;{}](\s*//.*)?$")
 BANNER = re.compile(r"[-=*_/#\s]*")
 
 
@@ -156,8 +158,13 @@ def paragraphs(lines, kind):
     for number, text in lines:
         bare = text.strip()
         depth = len(text) - len(text.lstrip())
+        if depth > 2 and EXAMPLE_CODE.match(bare):
+            yield block
+            block = Block(kind)
+            continue
         bullet = BULLET.match(bare) or (depth and ROW.match(bare))
-        if not bare or BANNER.fullmatch(bare) or bullet or depth > indent + 2:
+        if (not bare or BANNER.fullmatch(bare) or bullet or "   " in bare
+                or depth > indent + 2):
             yield block
             block = Block(kind)
             indent = depth if not bullet else depth + len(bullet.group())

@@ -43,9 +43,9 @@ struct ProcessEnd {
 };
 
 // A running or ended process in a process group of its own, so that Ctrl-C
-// reaches only whoever started it. It ignores SIGHUP, SIGINT and SIGQUIT where
-// this process does. The destructor kills and reaps what still
-// runs. Signals only a process that has not been reaped, so never a stranger.
+// reaches only this process. It ignores SIGHUP, SIGINT and SIGQUIT if this
+// process does. The destructor kills and reaps it if it still runs. Signals
+// only a process that has not been reaped, so never a stranger.
 // Thread-compatible.
 class ChildProcess {
  public:

@@ -9,8 +9,8 @@
 namespace ebb::tools {
 
 // The last warning or error in a log, of the daemon's last life; empty: there
-// is none. What went well says nothing of an end, stacks say it to nobody who
-// did not write them, and neither does where all flags are.
+// is none. It leaves out successes, which do not explain an end; stacks, which
+// help only developers; and the pointer to the list of flags.
 std::string LastWords(absl::string_view log);
 
 }  // namespace ebb::tools

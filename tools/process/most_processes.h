@@ -11,8 +11,8 @@ inline constexpr int kMostServers = 64;
 inline constexpr int kMostWorkers = 256;
 
 // Returns how many workers a run that began with `started` workers starts when
-// its job is scaled: 8 for each core of this machine and at least 16, or as many
-// as the run began with.
+// its job is scaled: 8 for each core of this machine and at least 16, or as
+// many as the run began with.
 inline int MostWorkersOfScale(int started) {
   constexpr int kPerCore = 8;
   const int cores = static_cast<int>(std::thread::hardware_concurrency());

@@ -10,10 +10,10 @@
 
 namespace ebb::tools {
 
-// Bound, but never listening. So nobody is given the port meanwhile: neither
-// another program that asks for any, nor, worse, one of the workers that keep
-// trying to connect to it, whose own end of the connection would take the port
-// and connect to itself. A daemon may still bind it, with SO_REUSEADDR.
+// Bound, but never listening, so that the port is not given away meanwhile.
+// Another program might ask for any port. Worse, a worker that keeps trying to
+// connect to the port might get it for its own end, and connect to itself. A
+// daemon may still bind it, with SO_REUSEADDR.
 class ReservedPort {
  public:
   // A free port of 127.0.0.1.

@@ -31,7 +31,7 @@ struct RestartPolicy {
   absl::Duration first_wait = absl::Milliseconds(50);
   absl::Duration longest_wait = absl::Seconds(5);
   absl::Duration steady_life = absl::Seconds(5);
-  // Such short lives in a row, ended by nobody's order, after which it is
+  // So many short lives in a row, without an order to end, after which it is
   // given up. Default 8: together they took about 10 seconds.
   int most_short_lives = 8;
   // With this exit code a daemon says that no other start can help before a
@@ -50,10 +50,10 @@ struct Orders {
   bool at_place = false;  // To kill itself at a place.
 
   bool any() const { return asked || killed || at_place; }
-  // Whether that is how one ends who was told so. One that was asked: with code
-  // 0, or by the SIGTERM itself if it was just starting. One that was killed,
-  // by us or itself: by SIGKILL. Anything else is as bad as a death that
-  // nobody ordered.
+  // Whether a daemon ends this way after such an order. One that was asked ends
+  // with code 0, or by the SIGTERM itself if it was just starting. One that was
+  // killed, by us or itself, ends by SIGKILL. Any other end is as bad as a
+  // death without an order.
   bool MetBy(const ProcessEnd& end) const;
 };
 
@@ -122,7 +122,7 @@ class Supervisor {
   // 0: it does not run.
   pid_t Pid(absl::string_view daemon) const;
   std::vector<pid_t> Pids() const;
-  // Of those that run and are to run on.
+  // Names of the daemons that run and are to run on.
   std::vector<std::string> Names() const;
 
  private:

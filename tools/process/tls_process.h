@@ -1,4 +1,4 @@
-// Who a daemon is that this process starts.
+// The TLS identity that this process gives to the daemons it starts.
 #ifndef EBB_TOOLS_PROCESS_TLS_PROCESS_H_
 #define EBB_TOOLS_PROCESS_TLS_PROCESS_H_
 
@@ -7,8 +7,8 @@
 
 namespace ebb::tools {
 
-// It has these files, or none: not those of whoever starts it, which name
-// another.
+// Gives it these files, or none. Those of this process would name another
+// daemon.
 inline void AddTls(const TlsFiles& files, ProcessSpec* spec) {
   spec->environment.insert(
       spec->environment.end(),

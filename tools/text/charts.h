@@ -15,7 +15,7 @@ namespace ebb::tools {
 // `text` with what means something in HTML written as entities.
 std::string EscapeHtml(absl::string_view text);
 
-// Of a chart, in its own units.
+// Width of a chart, in its own units.
 inline constexpr double kChartWidth = 460;
 
 struct Curve {

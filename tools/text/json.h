@@ -39,10 +39,10 @@ class Json {
   static Json Object() { return Json(Members{}); }
   static Json List() { return Json(Elements{}); }
 
-  // The member of this name; made, as null, where there is none. A value that
-  // is no object becomes one.
+  // The member of this name; made, as null, if there is none. Another value
+  // becomes an object first.
   Json& operator[](absl::string_view key);
-  // Appends. A value that is no list becomes one.
+  // Appends. Another value becomes a list first.
   void Add(Json element);
 
   // Indented by two spaces; lists of plain values stand on one line. Numbers

@@ -20,10 +20,10 @@ struct Progress {
   int64_t applied = 0;   // To the partition that has the least.
   int64_t examples = 0;  // To apply.
   double examples_per_second = 0;
-  std::optional<double> loss;  // Of the training, latest updates.
-  // The same as an RMSE; absent where the loss is no squared error.
+  std::optional<double> loss;  // Training loss of the latest updates.
+  // The same as an RMSE; absent if the loss is not a squared error.
   std::optional<double> rmse;
-  std::optional<double> test_accuracy;  // Of the last evaluation ...
+  std::optional<double> test_accuracy;  // From the last evaluation ...
   std::optional<double> test_loss;
   std::optional<double> test_auc;
   std::optional<double> test_f1;
@@ -55,7 +55,7 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
 // that rate, and after none.
 std::string RateText(double rate_factor, int32_t nonfinite_rollbacks);
 
-// The training loss as an RMSE; absent where the loss is no squared error.
+// The training loss as an RMSE; absent if the loss is not a squared error.
 std::optional<double> TrainingRmse(const v1::JobStatus& job, double loss);
 
 // The mean of a histogram whose index is the value; nothing when it is empty.

@@ -24,8 +24,8 @@ namespace ebb::worker::testing {
 inline constexpr int64_t kExamples = 37;
 inline constexpr int64_t kFeatures = 3;
 
-// The label of an example is its number modulo two, its features are
-// functions of the number, so what was read is known.
+// The label of an example is its number modulo two. Its features are functions
+// of the number, so tests know the data that was read.
 inline int64_t Byte(int64_t example, int64_t feature) {
   return (example * 7 + feature * 3) % 11;
 }

@@ -35,7 +35,7 @@ inline BioPtr ToBio(absl::string_view text) {
 // For all that reads PEM: OpenSSL would ask at the terminal.
 inline int NoPassword(char*, int, int, void*) { return -1; }
 
-// Null: there is none, or it has a password: nobody is asked for one.
+// Null: there is none, or it has a password, which is not asked for.
 inline KeyPtr ReadPrivateKey(absl::string_view pem) {
   const BioPtr bio = ToBio(pem);
   KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassword, nullptr));

@@ -20,8 +20,8 @@ struct Oddities {
   std::optional<absl::Time> not_after;
 };
 
-// `of` with its oddities, signed again by who signed it: an authority, that
-// of an authority by itself.
+// Returns `of` with its oddities, signed again by its signer; an authority is
+// signed by itself.
 absl::StatusOr<Identity> SignAnew(const Identity& signer, const Identity& of,
                                   const Oddities& oddities);
 

@@ -10,8 +10,8 @@
 
 namespace ebb::server::internal {
 
-// Rows of `width` elements; a run of a dense table is one row. As many slots
-// as the kernel says.
+// Rows of `width` elements; a run of a dense table is one row. The kernel says
+// how many slots there are.
 struct KernelRange {
   size_t width = 0;
   std::span<const RowStep> rows;

@@ -1,10 +1,10 @@
 // How far the base of a table has been written anew.
 //
-// A version of a table is not a base and all that changed since: that would
-// want a new base sooner or later, and a version that is written at once. Each
-// version has a run of the base instead, the one behind that of the version
-// before, round after round, as the hand of a clock. What changed before the
-// hand came by is in what it wrote.
+// A version of a table is not a base with all later changes: then a new base
+// would be due sooner or later, in a version that is written at once. Instead
+// each version has a run of the base, the one behind that of the version
+// before, round after round, as the hand of a clock. Changes from before the
+// hand came by are in the runs that it wrote.
 #ifndef EBB_SERVER_ROWS_INTERNAL_RENEWAL_HAND_H_
 #define EBB_SERVER_ROWS_INTERNAL_RENEWAL_HAND_H_
 

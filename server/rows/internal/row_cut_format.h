@@ -19,9 +19,9 @@
 
 namespace ebb::server::internal {
 
-// What a part has: what changed since the part before it, and a run of the
-// base. Either may be nothing. What later parts have anew is dropped from it, a
-// block at a time, as RenewalHand goes.
+// The content of a part: the rows that changed since the part before it, and a
+// run of the base. Either may be empty. Rows that later parts have again are
+// dropped from it, a block at a time, as RenewalHand goes.
 struct RowCutOutline {
   // Row numbers that exist at its end, live or not.
   int64_t capacity = 0;
@@ -48,7 +48,7 @@ struct RowCutOutline {
   std::vector<uint64_t> checksums;
 };
 
-// What is known of a table, beside its parts, to go on from.
+// The facts about a table, beside its parts, from which to go on.
 struct RowCutFields {
   std::string table;
   uint64_t width = 0;
@@ -96,9 +96,9 @@ struct RowCutPart {
   struct Block {
     uint64_t content_id = 0;
     int64_t bytes = 0;
-    // What later parts have once this place (RenewalHand) was renewed: its own
-    // place in the base, or that of the last row that changed of which it has
-    // some. A block that has something else is needed as long as its part.
+    // Later parts have its content once this place (RenewalHand) was renewed:
+    // its own place in the base, or that of the last changed row in it. A block
+    // with other content is needed as long as its part.
     int64_t place = 0;
   };
   RowCutOutline outline;  // Without checksums before Seal.
@@ -122,19 +122,19 @@ struct RowVersion {
 
 class RowPacking;
 
-// What Seal makes a header of.
+// The state from which Seal makes a header.
 struct RowCutState {
   RowCutFields fields;  // Without parts.
   RowCutParts parts;
-  // What it has to pack first, into blocks of the last part; or null.
+  // Rows to pack first, into blocks of the last part; or null.
   std::shared_ptr<RowPacking> packing;
 };
 
 // Version 1 where all rows are in one part, as in moves: so that older servers
 // can take part in them.
 std::string EncodeRowCutHeader(const RowCutFields& fields);
-// DataLoss unless `header` is what EncodeRowCutHeader gave, in this version or
-// an earlier one. Nothing else of it is checked.
+// Decodes a header. DataLoss: it is not from EncodeRowCutHeader, in this
+// version or an earlier one. It checks nothing else.
 absl::StatusOr<RowCutFields> DecodeRowCutHeader(absl::string_view table,
                                                 const RowLayout& layout,
                                                 absl::string_view header);
@@ -143,7 +143,7 @@ uint64_t RowBlockChecksum(std::span<const std::byte> bytes);
 
 // A row that changed is its number and its record.
 int64_t ChangeBytes(const RowLayout& layout);
-// Without regard to what was dropped.
+// Dropped rows count, too.
 int64_t ChangesBytes(const RowCutOutline& outline, const RowLayout& layout);
 int64_t BitmapBytes(const RowCutOutline& outline, const RowLayout& layout);
 int64_t CounterBytes(const RowCutOutline& outline);
@@ -160,7 +160,7 @@ class BlockWriter {
   explicit BlockWriter(std::span<BlockRef> blocks);
   // Where the next bytes go, counted over all blocks.
   void Seek(size_t at) { at_ = at; }
-  // They fit into what is left of the blocks.
+  // The bytes fit into the rest of the blocks.
   void Put(std::span<const std::byte> bytes);
   template <typename T>
   void PutValue(T value) {
@@ -186,7 +186,7 @@ class BlockReader {
   }
 
  private:
-  // Gives so many bytes, piece by piece.
+  // Gives this many bytes, piece by piece.
   template <typename Take>
   bool Next(size_t bytes, Take take);
 

@@ -24,7 +24,8 @@ inline void PrefetchBytes(const std::byte* from, size_t bytes) {
   __builtin_prefetch(from + bytes - 1);
 }
 
-// What finding and reading rows takes. Borrows all of it.
+// The parts of a table that finding and reading rows needs. Borrows all of
+// them.
 struct RowReader {
   const RowLayout& layout;
   const RowIndex& index;

@@ -1,4 +1,4 @@
-// What tests of sparse rows begin with: a pool, pushes, and a store of cuts.
+// What tests of sparse rows share: a pool, pushes, and a store of cuts.
 #ifndef EBB_SERVER_ROWS_TESTING_ROW_DISK_H_
 #define EBB_SERVER_ROWS_TESTING_ROW_DISK_H_
 
@@ -40,7 +40,8 @@ class RowDisk {
   // Seals and stores. DataLoss when a block that the cut only names is not in
   // the version before.
   absl::Status Store(RowCut* cut);
-  // What is stored, in new blocks of the pool; from now on known by their ids.
+  // Returns the stored cut in new blocks of the pool, whose ids are known from
+  // now on.
   RowCut Load(BlockPool* pool);
 
   bool empty() const { return header_.empty(); }

@@ -17,10 +17,10 @@ struct BlobRecord {
   size_t size = 0;
 };
 
-// Whatever in the bytes of a blob file looks like a record of this store: its
-// key has the right form and its value the head of a sealed record
-// (protocol/sealed.h). The values are not checked further. Passes over
-// what is damaged.
+// Finds all parts of a blob file that look like a record of this store: the key
+// has the right form and the value the head of a sealed record
+// (protocol/sealed.h). It does not check the values further, and skips
+// damaged parts.
 std::vector<BlobRecord> FindBlobRecords(absl::string_view file);
 
 }  // namespace ebb::server

@@ -1,4 +1,4 @@
-// What every CheckpointStore does with the blocks of a cut.
+// Work that every CheckpointStore does with the blocks of a cut.
 #ifndef EBB_SERVER_STORE_INTERNAL_CUT_BLOCKS_H_
 #define EBB_SERVER_STORE_INTERNAL_CUT_BLOCKS_H_
 

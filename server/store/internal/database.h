@@ -1,5 +1,5 @@
-// RocksDB as a checkpoint store uses it: how it is opened, how its errors are
-// told, and how records are read and written.
+// RocksDB as a checkpoint store uses it: opening it, translating its errors,
+// and reading and writing records.
 #ifndef EBB_SERVER_STORE_INTERNAL_DATABASE_H_
 #define EBB_SERVER_STORE_INTERNAL_DATABASE_H_
 
@@ -24,7 +24,7 @@ namespace ebb::server {
 struct DatabaseOptions {
   int64_t write_buffer_bytes = int64_t{32} << 20;
   rocksdb::Env* env = nullptr;  // Not owned; nullptr: the real one.
-  // Sees what is read of the log; see log_reading.h. Not owned.
+  // Sees the records read from the log; see log_reading.h. Not owned.
   rocksdb::WalFilter* log_reading = nullptr;
 };
 
@@ -63,12 +63,12 @@ using BlockVisitor = absl::FunctionRef<absl::Status(
 absl::Status ReadBlocks(rocksdb::DB& db, const Manifest& manifest,
                         BlockVisitor visit);
 
-// Blocks are written so many bytes at a time: a batch is held in memory.
+// Bytes of blocks that are written at a time: a batch is held in memory.
 inline constexpr size_t kBatchBytes = 4 << 20;
 
-// When half of what is in the files of values, and no less than this, belongs
-// to no block any more, moves the rest to new files. Takes as long as writing
-// that; each byte is moved once for each byte of garbage at most.
+// When half of the files of values, and no less than this, belongs to no block
+// any more, the rest moves to new files. It takes as long as writing the
+// rest; each byte moves at most once for each byte of garbage.
 inline constexpr uint64_t kLeastGarbage = 64 << 20;
 absl::Status CollectGarbage(rocksdb::DB& db);
 

@@ -17,8 +17,8 @@ namespace ebb::server {
 // The seam between a FolderStore and its file system. Implementations: the real
 // one (below) and one in memory that loses power (tests/testing).
 //
-// What a call did to a folder's entries is durable after SyncFolder of that
-// folder, not before. Errors, besides those named: ResourceExhausted (no room),
+// Changes to a folder's entries are durable after SyncFolder of that folder,
+// not before. Errors, besides those named: ResourceExhausted (no room),
 // PermissionDenied, else Unavailable; the message names the path.
 //
 // Thread-compatible.

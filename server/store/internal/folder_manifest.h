@@ -15,10 +15,10 @@
 
 namespace ebb::server {
 
-// A file of values: sealed blocks, one after the other. What a name stands for
-// never changes.
+// A file of values: sealed blocks, one after the other. The content behind a
+// name never changes.
 struct PackName {
-  Term term;  // In whose folder it is.
+  Term term;  // The term whose folder it is in.
   uint64_t number = 0;
   friend constexpr auto operator<=>(const PackName&, const PackName&) = default;
 };
@@ -45,17 +45,16 @@ struct FolderManifest {
                          const FolderManifest&) = default;
 };
 
-// Returns the size of a sealed block with so many floats.
+// Returns the size of a sealed block of `floats`.
 inline uint64_t SealedBlockBytes(int64_t floats) {
   return kSealHeadBytes + static_cast<uint64_t>(floats) * sizeof(float) +
          kSealTailBytes;
 }
 
 std::string EncodeFolderManifest(const FolderManifest& manifest);
-// DataLoss unless `bytes` are what EncodeFolderManifest gave;
-// FailedPrecondition when a newer ebb wrote them. What it returns is
-// consistent: each block of each array has a place, and each place is within
-// its pack.
+// Decodes a manifest. DataLoss: the bytes are not from EncodeFolderManifest.
+// FailedPrecondition: a newer ebb wrote them. The result is consistent: each
+// block of each array has a place, and each place is within its pack.
 absl::StatusOr<FolderManifest> DecodeFolderManifest(absl::string_view bytes);
 
 }  // namespace ebb::server

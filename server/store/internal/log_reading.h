@@ -35,7 +35,7 @@ class LogReading final : public rocksdb::WalFilter {
   const char* Name() const override { return "ebb.LogReading"; }
 
  private:
-  uint64_t first_needed_ = 0;            // What is in older logs is in tables.
+  uint64_t first_needed_ = 0;            // Records of older logs are in tables.
   std::map<uint64_t, int64_t> read_to_;  // By log number, in bytes.
 };
 

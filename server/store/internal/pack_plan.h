@@ -11,11 +11,12 @@
 //     together.
 //
 // Room: the files that a version names have at most three times its values.
-// Writing: by the first rule, what is written once more is at most half of what
-// became garbage in the same file, and what is written becomes garbage once: so
-// all writing is at most twice that of new values. By the second, a block that
-// moves comes to a file at least twice as large: at most log2(blocks) times,
-// and that only where a version has few new blocks.
+// Writing: by the first rule, the bytes that are written once more are at most
+// half of those that became garbage in the same file, and each byte becomes
+// garbage once. So all writing is at most twice that of new values. By the
+// second rule, a block that moves comes to a file at least twice as large. So
+// it moves at most log2(blocks) times, and only if a version has few new
+// blocks.
 #ifndef EBB_SERVER_STORE_INTERNAL_PACK_PLAN_H_
 #define EBB_SERVER_STORE_INTERNAL_PACK_PLAN_H_
 
@@ -35,8 +36,8 @@ struct PackUse {
   uint64_t needed = 0;  // The part of it that the new version needs.
 };
 
-// The files that the new version leaves. Those of which it needs nothing are
-// not among them: there is nothing to write.
+// Returns the files that the new version leaves. Files of which it needs no
+// byte are left out: there is nothing to write.
 std::set<PackName> PacksToLeave(const std::map<PackName, PackUse>& packs);
 
 }  // namespace ebb::server

@@ -27,7 +27,7 @@
 
 namespace ebb::server {
 
-// What is in a term's folder.
+// The content of a term's folder.
 struct ListedTerm {
   TermFolder folder;
   std::vector<VersionFile> versions;

@@ -1,4 +1,4 @@
-// What to do with a damaged database: keep what is sound.
+// Rescues the sound parts of a damaged database.
 #ifndef EBB_SERVER_STORE_INTERNAL_RESCUE_H_
 #define EBB_SERVER_STORE_INTERNAL_RESCUE_H_
 

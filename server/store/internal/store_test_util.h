@@ -105,7 +105,7 @@ inline void ExpectSameCut(const Cut& a, const Cut& b) {
   }
 }
 
-// Loads a version and compares it with what was written.
+// Loads a version and compares it with the written one.
 inline void ExpectStored(CheckpointStore& store, BlockPool& pool,
                          const VersionKey& key, const Cut& cut) {
   const auto loaded = store.Load(key, &pool);

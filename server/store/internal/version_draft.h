@@ -43,8 +43,8 @@ absl::Status CheckNamedContents(const VersionKey& key, const Cut& cut,
 // It refers to the cut, which outlives it, and whose named contents are known.
 class VersionDraft {
  public:
-  // `known` is stored, new blocks go to the file `pack`. With `tidy`, files of
-  // which little is needed are left (pack_plan.h).
+  // `known` contents are stored; new blocks go to the file `pack`. With `tidy`,
+  // it leaves files of which little is needed (pack_plan.h).
   VersionDraft(const VersionKey& key, const Cut& cut,
                const PlacedContents& known, const PackName& pack, bool tidy);
   VersionDraft(const VersionDraft&) = delete;

@@ -27,7 +27,7 @@ inline PartitionName PartitionOf(const VersionKey& key) {
 
 // Contents (content_id) that are stored, and where.
 using StoredContents = absl::flat_hash_map<uint64_t, StoredBlock>;
-// nullptr when they are not, or not with so many floats.
+// nullptr: they are not stored, or have another number of floats.
 const StoredBlock* Find(const StoredContents& contents, uint64_t content_id,
                         int64_t floats);
 
@@ -58,7 +58,7 @@ class VersionIndex {
   // them; nullptr otherwise.
   const StoredBlock* Find(const PartitionName& partition, uint64_t content_id,
                           int64_t floats) const;
-  // What the partition's newest cut had. Replaces what was known.
+  // Replaces the known contents by those of the partition's newest cut.
   void SetKnown(const PartitionName& partition, StoredContents known);
 
   // This index was read anew from the store that `before` described: takes

@@ -18,8 +18,9 @@ namespace ebb::chaos {
 //
 // An end is *broken* when nothing more can be sent to it: it was reset, or
 // could not be connected. What it sent before still goes to the other end, and
-// then a reset; what the other end sends is read and dropped (but for a split,
-// over which nothing moves), so that nobody waits for a reader who is gone.
+// then a reset. What the other end sends is read and dropped (except over a
+// split, where nothing moves), so that it does not wait for a reader that is
+// gone.
 class Connection {
  public:
   enum Side { kOpener = 0, kDaemon = 1 };

@@ -42,7 +42,7 @@ class Relay {
   void Wake();
 
  private:
-  // Of epoll's events: which object, and, of a connection, which side.
+  // Names the object of an epoll event and, for a connection, the side.
   using Id = uint64_t;
   struct FrontDoor {
     std::string daemon;
@@ -96,7 +96,8 @@ class Relay {
   // point to the ways.
   std::map<std::pair<std::string, std::string>, Link> links_;
   std::map<Id, Passage> passages_;
-  std::set<std::pair<absl::Time, Id>> timers_;  // Of fronts and passages.
+  // Timers of fronts and passages.
+  std::set<std::pair<absl::Time, Id>> timers_;
 };
 
 }  // namespace ebb::chaos

@@ -16,8 +16,9 @@ absl::StatusOr<SocketAddress> ParseLoopback(absl::string_view address);
 absl::StatusOr<Fd> ListenOnLoopback();
 absl::StatusOr<SocketAddress> NameOf(int socket);
 
-// The next connection that waits at `listening`, and who is at its other end.
-// Unavailable: none waits. ResourceExhausted: no descriptor or memory for it.
+// The next connection that waits at `listening`, and the address of its other
+// end. Unavailable: none waits. ResourceExhausted: no descriptor or memory for
+// it.
 struct Accepted {
   Fd socket;
   SocketAddress peer;

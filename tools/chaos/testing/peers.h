@@ -23,7 +23,7 @@ namespace ebb::chaos {
 
 // No event takes so long: then the test has failed.
 inline constexpr int kLongMs = 30'000;
-// That nothing happens can only be watched for a while.
+// How long a test watches that nothing happens.
 inline constexpr int kWhileMs = 200;
 // More bytes than the buffers of the proxy and the kernel take.
 inline constexpr size_t kMuch = 64 << 20;

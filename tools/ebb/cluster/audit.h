@@ -22,7 +22,8 @@ namespace ebb::tools {
 
 struct PartitionAudit {
   int32_t partition = 0;
-  int server = -1;  // -1: nobody answered for it, and nothing below holds.
+  // -1: no server answered for it, and the members below are not set.
+  int server = -1;
   AuditResult ledger;
   // Examples below its marks, for comparison.
   int64_t marked = 0;
@@ -46,7 +47,7 @@ struct AuditReport {
   // was, which kept back what the job's filter or algorithm did not send.
   bool effect_approximate = false;
   int64_t updates = 0;  // Pushes applied, by all partitions together.
-  // Bad examples of the training data, which are no examples of the job.
+  // Bad examples of the training data, which the job leaves out.
   int64_t left_out = 0;
   // The latest rollback, how often the job made one by itself, and at how much
   // of its rate it has trained since.
@@ -60,8 +61,8 @@ struct AuditReport {
   bool exact() const;
   // Nothing is missing that a partition which answered has yet to apply.
   bool all_applied() const { return sum.missing == 0; }
-  // What is wrong, a line each. Of a job that is not complete, what is still
-  // missing is not.
+  // What is wrong, a line each. In a job that is not complete, missing examples
+  // are not wrong.
   std::vector<std::string> Problems(bool complete = true) const;
 };
 
@@ -71,8 +72,8 @@ AuditReport AuditJob(const JobPlan& plan,
                      const std::vector<v1::GetLedgersResponse>& ledgers,
                      const std::vector<SilentServer>& silent = {});
 
-// What each of the partition's integer sums must be: by the definition, from
-// nothing but the plan and what was skipped.
+// The value that each of the partition's integer sums must have by definition:
+// a function of the plan and of the skipped ranges alone.
 std::vector<uint64_t> ExpectedOracle(const JobPlan& plan, int32_t partition,
                                      const std::vector<SkippedRange>& skipped);
 

@@ -1,5 +1,5 @@
-// How a command reaches a cluster: its scheduler's address, and who the command
-// is there.
+// How a command reaches a cluster: its scheduler's address, and the command's
+// identity there.
 #ifndef EBB_TOOLS_EBB_CLUSTER_CLUSTER_ACCESS_H_
 #define EBB_TOOLS_EBB_CLUSTER_CLUSTER_ACCESS_H_
 
@@ -15,8 +15,8 @@ namespace ebb::tools {
 struct ClusterAccess {
   std::string scheduler;
   TlsSettings tls;
-  // Of the token of a job; empty: tokens are looked for where `ebb submit` puts
-  // them.
+  // File with the token of a job; empty: looks for tokens where `ebb submit`
+  // puts them.
   std::string token_file;
   rpc::SecurityPtr security;  // Made of `tls` by Open.
 

@@ -21,7 +21,7 @@ namespace ebb::tools {
 // in it, or no port, is one.
 bool IsDaemonAddress(absl::string_view place);
 
-// What a data set is called where nobody says it: as the folder it is in.
+// Default name of a data set: that of its folder.
 std::string SetNameOf(const std::string& folder);
 
 // Where `ebb submit` fetches data sets to: ebb/data in $XDG_CACHE_HOME, or in
@@ -30,10 +30,10 @@ std::string DataCacheFolder();
 
 class DataPlace {
  public:
-  // A folder that is missing is made only to push there, and only if it is said
-  // to be one, by a slash: else it may be an address that was mistyped.
-  // InvalidArgument, NotFound: so it is, perhaps. `access` says who asks, where
-  // a daemon is asked; its scheduler is set.
+  // Makes a missing folder only for a push, and only if a slash shows that it
+  // is a folder: else it may be a mistyped address. InvalidArgument, NotFound:
+  // perhaps that is so. `access` is the identity for asking a daemon; its
+  // scheduler is set.
   static absl::StatusOr<DataPlace> Open(const std::string& place, bool to_push,
                                         ClusterAccess* access);
 

@@ -1,5 +1,5 @@
-// Where the tokens of jobs are that this user submitted: a file each, that
-// nobody else can read.
+// The tokens of the jobs that this user submitted: a file each, that only this
+// user can read.
 #ifndef EBB_TOOLS_EBB_CLUSTER_TOKEN_FILES_H_
 #define EBB_TOOLS_EBB_CLUSTER_TOKEN_FILES_H_
 
@@ -17,22 +17,22 @@ namespace ebb::tools {
 // neither.
 std::string TokenFolder();
 
-// Of this user's job; empty: there is none in the folder.
+// The token of this user's job; empty: the folder has none.
 std::string KnownToken(const std::string& folder, JobId job);
 
-// For who keeps a token in the file: that all users of the machine can read it;
-// empty: they cannot. A group may: so are secrets mounted for those who are not
-// root.
+// Warns the keeper of a token that all users of the machine can read the file;
+// empty: they cannot. A group may read it, as with secrets mounted for other
+// users than root.
 std::string TokenFileWarning(const std::string& file);
 
-// The token of a job that is about to be submitted. It is in a file before
-// anybody knows its hash: a job without a token that anybody has could only be
-// looked at.
+// The token of a job that is about to be submitted. It is in a file before the
+// scheduler gets its hash: a job whose token is lost could only be looked at.
 class TokenToSubmit {
  public:
-  // That of `file`, or a new one in it; without `file`, in the folder, under
-  // the submission's name until the job has a number. InvalidArgument: it
-  // cannot be read or written, and the message says what to do.
+  // Takes the token in `file`, or puts a new one there. Without `file` the
+  // token is in the folder, under the submission's name until the job has a
+  // number. InvalidArgument: it cannot be read or written, and the message says
+  // what to do.
   static absl::StatusOr<TokenToSubmit> Take(const std::string& file,
                                             const std::string& folder,
                                             absl::string_view request_id);
@@ -41,8 +41,8 @@ class TokenToSubmit {
   // The job is there. Where its token is from now on: an earlier try with the
   // same request may have left one.
   absl::StatusOr<std::string> Keep(JobId job) const;
-  // It was refused: nobody needs what was written for it. What an earlier try
-  // left stays: the job may be there since.
+  // The job was refused: removes what was written for it. A token of an earlier
+  // try stays, as the job may exist since.
   void Drop() const;
   // Where it is until Keep.
   const std::string& file() const { return file_; }
@@ -51,7 +51,7 @@ class TokenToSubmit {
   std::string token_;
   std::string file_;
   std::string folder_;   // Empty: the file was named.
-  bool is_new_ = false;  // Of this try.
+  bool is_new_ = false;  // Made by this try.
 };
 
 }  // namespace ebb::tools

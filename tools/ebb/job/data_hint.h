@@ -1,7 +1,7 @@
-// What a job file says of where its data comes from, for whoever lacks it: a
-// comment "# data: COMMAND", and perhaps "# stand-in: COMMAND", which makes
-// other data of the same shape. A command goes on in the next line of the
-// comment where a line ends with a backslash.
+// What a job file says about the source of its data, for a user who lacks it: a
+// comment "# data: COMMAND". There may also be "# stand-in: COMMAND", which
+// makes other data of the same shape. A line that ends with a backslash
+// continues in the next line of the comment.
 #ifndef EBB_TOOLS_EBB_JOB_DATA_HINT_H_
 #define EBB_TOOLS_EBB_JOB_DATA_HINT_H_
 
@@ -11,8 +11,8 @@
 
 namespace ebb::tools {
 
-// Both as a hint of one line, from the text of a job file; empty where it says
-// nothing of its data.
+// Returns both as a hint of one line, from the text of a job file; empty if it
+// has neither.
 std::string DataHint(absl::string_view job_file);
 
 }  // namespace ebb::tools

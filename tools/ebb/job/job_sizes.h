@@ -12,13 +12,13 @@ namespace ebb::tools {
 
 // Bytes, about. What the program itself takes is not counted.
 struct JobSizes {
-  // Of all servers together: weights, slots of the optimizer and the new
+  // Bytes of all servers together: weights, slots of the optimizer and the new
   // weights of a step (docs/memory.md), without rows of sparse tables.
   int64_t servers = 0;
-  // Of a server, for each key that has a row in every trained sparse table.
+  // Bytes of a server, for each key that has a row in every trained sparse
+  // table.
   int64_t servers_of_a_key = 0;
-  // Of each worker that may take as much as it likes: its data, and values and
-  // gradients.
+  // Bytes of each worker without a limit: its data, and values and gradients.
   int64_t worker = 0;
   int64_t worker_data = 0;
   // What a batch pulls and pushes, with rows for keys that are all distinct.

@@ -35,7 +35,7 @@ struct JobChoice {
 // How much data a job has.
 struct DataExtent {
   int64_t bytes = 0;     // In a worker's memory, test data included.
-  int64_t features = 0;  // Of the training data.
+  int64_t features = 0;  // Features of the training data.
   // Numbers in its rows, where these lack most features; else 0.
   int64_t entries = 0;
 };

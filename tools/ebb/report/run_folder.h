@@ -1,6 +1,6 @@
 // The folder of one `ebb run`: everything that the run writes is in it.
 //
-//   logs/        what the daemons say         job.yaml     the whole job
+//   logs/        the daemons' logs            job.yaml     the whole job
 //   state/       their stores                 metrics.csv  a line per sample
 //   tmp/         for what they may scribble   report.*     the result
 //   scheduler.address               run, specification   what --resume needs

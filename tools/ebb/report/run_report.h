@@ -28,7 +28,7 @@ struct Expectation {
   bool met = false;
 };
 
-// Of the job's last evaluation. One without a figure is missed.
+// Checks the job's last evaluation. An expectation without a figure is missed.
 std::vector<Expectation> CheckExpectations(const v1::Job& job,
                                            const v1::JobStatus& status);
 
@@ -48,22 +48,23 @@ struct RunReport {
   std::string folder;              // As a person would write it.
   std::vector<std::string> files;  // In it, for people.
   bool interrupted = false;
-  bool cut_short = false;      // By whoever disturbed it, as planned.
+  bool cut_short = false;      // Ended by the Disturbance, as planned.
   double seconds = 0;          // From the submission to the end of training.
   int64_t applied_before = 0;  // By earlier parts of a resumed run.
   double total_seconds = 0;    // From the start of the program.
-  double cpu_seconds = 0;      // Of all daemons.
+  double cpu_seconds = 0;      // Sum over all daemons.
   std::vector<Expectation> expectations;
   std::optional<AuditReport> audit;
   Restarts restarts;
-  int64_t rollbacks = 0;           // In this part of the run.
-  std::vector<std::string> kills;  // Who was killed by plan, in order.
+  int64_t rollbacks = 0;  // In this part of the run.
+  // The daemons that were killed by plan, in order.
+  std::vector<std::string> kills;
   std::vector<PlannedEvent> events;
-  absl::Duration batch_time;              // That workers emulate; zero: none.
+  absl::Duration batch_time;  // Time that workers emulate; zero: none.
   std::optional<chaos::Goodput> goodput;  // Absent: it was not measured.
   // What is off, a sentence each; the run failed if there is any.
   std::vector<std::string> problems;
-  // What somebody else did to it, likewise; no run fails of that.
+  // Outside influences on the run, likewise; they do not make it fail.
   std::vector<std::string> warnings;
 
   bool complete() const {
@@ -79,7 +80,7 @@ struct RunReport {
   int64_t recomputed() const;
   // How people call a class: by its text, or else by its number.
   std::string ClassText(size_t label) const;
-  // Of the last evaluation.
+  // From the last evaluation.
   std::optional<double> accuracy() const;
   std::optional<double> test_loss() const;
 };

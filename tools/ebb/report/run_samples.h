@@ -32,7 +32,7 @@ class RunSamples {
  private:
   const RunFolder* const folder_;
   std::vector<RunSample> all_;
-  const double seconds_before_;  // Of earlier parts of the run.
+  const double seconds_before_;  // Seconds of earlier parts of the run.
   absl::Duration taken_ = -absl::InfiniteDuration();
 };
 

@@ -39,7 +39,7 @@ class ChaosNetwork {
 
   const std::unique_ptr<chaos::Proxy> proxy_;
   chaos::LinkTable table_;
-  std::map<std::string, pid_t> daemons_;  // Of their last lives.
+  std::map<std::string, pid_t> daemons_;  // The processes of their last lives.
   std::map<std::pair<std::string, std::string>, chaos::LinkState> set_;
 };
 

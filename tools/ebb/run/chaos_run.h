@@ -22,7 +22,7 @@ namespace ebb::tools {
 
 struct ChaosOptions {
   std::vector<chaos::ChaosEvent> events;
-  uint64_t seed = 0;  // Of who is meant where a role is named.
+  uint64_t seed = 0;  // Seed of the choice of daemons for roles.
   // Before anything else, one worker is alone for so long, and its rate is that
   // of goodput; zero: no goodput is measured.
   absl::Duration warm_up;
@@ -62,7 +62,7 @@ class ChaosRun final : public Disturbance {
 
   // Nothing: the scheduler was not heard from since.
   std::optional<Seen> Look(const RunMoment& moment);
-  // False: nobody trains yet, or one worker is still alone.
+  // False: no worker trains yet, or one worker is still alone.
   bool Begins(const Seen& seen);
   // False: the daemon was not there, or, where it is added, is. What there is
   // to add is appended to `did`.
@@ -77,7 +77,7 @@ class ChaosRun final : public Disturbance {
   chaos::WorkerSpans spans_;
   std::map<std::string, pid_t> ending_;  // Told to end, and their process.
   chaos::RateMeter meter_;
-  int64_t status_ms_ = 0;  // Of the last that was looked at.
+  int64_t status_ms_ = 0;  // Time of the last status that was looked at.
   Seen last_;
   std::optional<absl::Duration> first_counted_;  // An example, of the warm-up.
   // When the plan began, and what had been counted then.

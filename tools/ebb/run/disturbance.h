@@ -14,7 +14,7 @@
 
 namespace ebb::tools {
 
-// A moment of a run, for whoever disturbs it.
+// A moment of a run, for a Disturbance.
 struct RunMoment {
   absl::Time now;
   absl::Duration elapsed;  // Since the job was submitted.

@@ -1,6 +1,7 @@
 #include "tools/ebb/run/kill_every.h"
 
 #include "client/client_shell.h"
+#include "job/traits.h"
 #include "scheduler/scheduler_shell.h"
 #include "server/server_shell.h"
 
@@ -17,7 +18,7 @@ std::vector<std::string> Texts(const Points& points) {
 
 absl::Status KillEvery::Prepare(const v1::Job& job,
                                 LocalClusterOptions* cluster) {
-  const bool operated = job.algorithm().kind() == v1::Algorithm::KIND_LBFGS;
+  const bool operated = job::TraitsOf(job.algorithm().kind()).line_search();
   plan_.emplace(
       every_, seed_.value_or(job.seed()), cluster->servers, cluster->workers,
       KillPointsByRole{Texts(scheduler::SchedulerKillPoints(operated)),

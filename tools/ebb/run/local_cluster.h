@@ -36,11 +36,11 @@ struct LocalClusterOptions {
   std::vector<std::string> plugin_folders;
   // --memory of servers and workers; 0: they have no bound.
   int64_t memory_bytes = 0;
-  // Everybody speaks by TLS, with certificates that are made for each start.
+  // All daemons speak TLS, with certificates that are made for each start.
   bool tls = false;
   // A batch of a worker takes at least so long.
   absl::Duration batch_time = absl::ZeroDuration();
-  // Of single workers, in place of that: by name.
+  // For single workers, instead: by name.
   std::map<std::string, absl::Duration> batch_times;
   // Workers that would be idle help others (scheduler/backups.h).
   bool backup_tasks = true;
@@ -127,7 +127,7 @@ class LocalCluster {
 
   // Files outside the run's folder that daemons have open to write, as of now.
   std::vector<std::string> StrayFiles() const;
-  // Of a daemon that ended, by its log (last_words.h).
+  // The last words in the log of a daemon that ended (last_words.h).
   std::string LastWords(absl::string_view daemon) const;
 
  private:
@@ -137,7 +137,7 @@ class LocalCluster {
   absl::Status MakeCertificates();
   absl::Status StartServer(int server);
   ProcessSpec SchedulerSpec(int servers) const;
-  // Of the lives of the scheduler that follow.
+  // For the next lives of the scheduler.
   void AwaitServers();
   void AddMemory(std::vector<std::string>* arguments) const;
   absl::Duration BatchTimeOf(const std::string& worker) const;

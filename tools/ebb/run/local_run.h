@@ -36,23 +36,23 @@ struct RunOptions {
   // With `resume`: it first goes back to older versions; absent: it goes on
   // from the newest.
   std::optional<RollbackWish> back;
-  // Starts and ends daemons as the job is scaled (ebb scale). False: somebody
-  // else decides which there are.
+  // Starts and ends daemons as the job is scaled (ebb scale). False: the
+  // Disturbance decides which there are.
   bool follow_scale = false;
   // What is done to the daemons meanwhile; null: nothing. Not owned.
   Disturbance* disturbance = nullptr;
   // The report is also written here; empty: only into the run's folder.
   std::string report_file;
-  // Says nothing but errors.
+  // Prints only errors.
   bool quiet = false;
 };
 
-// The whole run, which prints as it goes. What is wrong before anything was
-// started is an error, and so is a run that could not be gone on with, whose
-// files are then as they were; whatever happens later is in the report. No
-// process is left when it returns. Of a run that is complete already nothing is
-// started, and its files stay; the report has its job, folder and
-// verdict only. DataLoss: the verdict cannot be read.
+// Does the whole run, and prints as it goes. Returns an error if something is
+// wrong before the start, or if a run cannot be continued; its files are then
+// unchanged. The report has whatever happens later. All processes have ended
+// when it returns. For a run that is complete already it starts no process and
+// keeps the files; the report has its job, folder and verdict only. DataLoss:
+// the verdict cannot be read.
 absl::StatusOr<RunReport> RunLocally(const RunOptions& options);
 
 }  // namespace ebb::tools

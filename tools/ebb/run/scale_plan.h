@@ -33,7 +33,7 @@ struct ScaleStep {
   std::string text;  // For people; empty: nothing to say yet.
 };
 
-// Decides; whoever owns the daemons carries it out.
+// Decides; the owner of the daemons carries it out.
 //
 //   for (const ScaleStep& step : plan.Next(status, process_of)) ...
 //   if (auto text = plan.Ended("ps-2", ok)) ...  // One that was drained.

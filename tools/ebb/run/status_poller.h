@@ -17,10 +17,10 @@
 namespace ebb::tools {
 
 struct PolledStatus {
-  absl::Status error;                      // Of the last time; OK: it answered.
-  v1::GetStatusResponse response;          // The last one there was.
-  absl::Time when = absl::InfinitePast();  // Of the response.
-  int64_t number = 0;  // Of the response; 0: there was none.
+  absl::Status error;              // Error of the last time; OK: it answered.
+  v1::GetStatusResponse response;  // The last one there was.
+  absl::Time when = absl::InfinitePast();  // When the response came.
+  int64_t number = 0;  // Number of the response; 0: there was none.
 };
 
 // Thread-safe. The destructor joins the thread.

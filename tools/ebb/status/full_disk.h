@@ -9,9 +9,8 @@
 
 namespace ebb::tools {
 
-// Training goes on while a disk is full, and somebody may make room. Once
-// nothing goes on without it, it is waited for as long as this. Not
-// thread-safe.
+// Training goes on while a disk is full, and the user may make room. Once
+// training cannot go on, it waits for as long as this. Not thread-safe.
 class FullDisk {
  public:
   static constexpr absl::Duration kPatience = absl::Minutes(1);

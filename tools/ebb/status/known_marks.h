@@ -1,5 +1,5 @@
-// How far a job is, as far as anybody knows: while a scheduler in a new life
-// has yet to hear from the servers, it knows of nothing that is applied.
+// How far a job is, as far as the scheduler knows: in a new life, until it has
+// heard from the servers, it knows of no applied examples.
 #ifndef EBB_TOOLS_EBB_STATUS_KNOWN_MARKS_H_
 #define EBB_TOOLS_EBB_STATUS_KNOWN_MARKS_H_
 

@@ -1,5 +1,5 @@
-// What to say of a daemon that was asked and gave no answer: whether anybody
-// was there, and what may have become of what was asked.
+// What to say about a daemon that gave no answer: whether a process was there,
+// and what may have become of the request.
 #ifndef EBB_TOOLS_EBB_STATUS_NO_ANSWER_H_
 #define EBB_TOOLS_EBB_STATUS_NO_ANSWER_H_
 
@@ -9,8 +9,9 @@
 
 namespace ebb::tools {
 
-// Of an Unavailable or DeadlineExceeded, in words and not in gRPC's own: "it
-// did not answer in time", "the connection broke", "Connection refused".
+// Describes an Unavailable or DeadlineExceeded in plain words instead of
+// gRPC's: "it did not answer in time", "the connection broke", "Connection
+// refused".
 std::string NoAnswerText(const absl::Status& status);
 
 // Looking may be repeated; a change may have been made unheard.

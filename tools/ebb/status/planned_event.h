@@ -12,10 +12,10 @@ struct PlannedEvent {
   std::string what;    // "worker-3 removed".
   // The daemon that stopped working by it; empty: none did.
   std::string lost;
-  // From the event until what the daemon had was somebody's again (its item
+  // From the event until another daemon had what the lost one had (its item
   // leased, its partitions served, the first lease given by the scheduler), and
-  // until the next example of it was counted. Absent: nothing of it was seen to
-  // be lost, or it was not made up for.
+  // until the next example of it was counted. Absent: the loss was not
+  // observed, or was not made up for.
   std::optional<double> resumed_s;
   std::optional<double> recovery_s;
 };

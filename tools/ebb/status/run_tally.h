@@ -25,8 +25,8 @@ class RunTally {
   int64_t rollbacks() const { return rollbacks_; }
 
  private:
-  std::vector<int64_t> staleness_;       // Of the present life ...
-  std::vector<int64_t> past_staleness_;  // ... and of those before.
+  std::vector<int64_t> staleness_;       // In the present life ...
+  std::vector<int64_t> past_staleness_;  // ... and in those before.
   int64_t clock_lead_ = 0;
   v1::Traffic traffic_;
   v1::Traffic past_traffic_;

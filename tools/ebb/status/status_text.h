@@ -10,8 +10,8 @@
 
 namespace ebb::tools {
 
-// Of the jobs that are over only the newest few, unless `all_jobs`; and the
-// last few events.
+// Prints the status with the last few events. It has only the newest of the
+// jobs that are over, unless `all_jobs`.
 std::string StatusText(const v1::GetStatusResponse& status,
                        const std::string& scheduler_address,
                        const Console& console, bool all_jobs = false);

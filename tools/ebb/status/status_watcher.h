@@ -19,7 +19,7 @@ namespace ebb::tools {
 struct Notice {
   enum class Kind {
     kResult,   // An evaluation: what training is for.
-    kTrouble,  // Somebody is gone, something is stuck.
+    kTrouble,  // A daemon is gone, or something is stuck.
     kRelief,   // They are back.
   };
   Kind kind = Kind::kResult;
@@ -34,22 +34,22 @@ std::string AfterFailures(int32_t failures);
 // Not thread-safe.
 class StatusWatcher {
  public:
-  // `process_of` a daemon is 0 if it does not run now: who is lost although its
+  // `process_of` a daemon is 0 if it does not run now: a lost daemon whose
   // process runs was not heard.
   explicit StatusWatcher(
       std::function<int64_t(const std::string& daemon)> process_of = nullptr)
       : process_of_(std::move(process_of)) {}
 
-  // What is new in `status`, which has one job at most. Who is there at the
-  // first one is not news.
+  // Returns what is new in `status`, which has one job at most. Daemons that
+  // are there at the first call are not news.
   std::vector<Notice> Update(const v1::GetStatusResponse& status,
                              absl::Time now);
 
-  // From now on it is no news that the daemon is gone: it was told to, and
-  // somebody else speaks of it. Until it is awaited.
+  // From now on the loss of the daemon is not news: it was told to go, and
+  // other code reports it. Until it is awaited.
   void LetGo(const std::string& daemon);
   void Await(const std::string& daemon) { let_go_.erase(daemon); }
-  // It ended in good order: nobody lost it.
+  // It ended in good order: this is not a loss.
   void Left(const std::string& daemon) { left_.insert(daemon); }
 
  private:
@@ -70,8 +70,8 @@ class StatusWatcher {
                     std::vector<Notice>* notices);
   void WatchServers(const v1::GetStatusResponse& status, absl::Time now,
                     std::vector<Notice>* notices);
-  // Adds who was there before the scheduler's new life, and was not heard of
-  // in it yet.
+  // Adds daemons that were there before the scheduler's new life, and were not
+  // heard of in it yet.
   void KeepUnheard(std::map<uint64_t, std::string>* workers,
                    std::map<Item, Held>* held) const;
   // What becomes of a server that was connected before, or is now.
@@ -90,25 +90,26 @@ class StatusWatcher {
   std::function<int64_t(const std::string&)> process_of_;
   bool first_ = true;
   int64_t scheduler_ = 0;  // Its process.
-  // A scheduler in a new life has yet to hear of those who are there: until
-  // then, nobody is lost.
+  // A scheduler in a new life has yet to hear of the daemons that are there:
+  // until then, none is lost.
   absl::Time settled_;
   std::map<uint64_t, std::string> workers_;  // Sessions and their names.
-  std::map<uint64_t, int64_t> processes_;    // Of these sessions.
-  std::map<std::string, int> lives_;         // Of a worker's name, so far.
+  std::map<uint64_t, int64_t> processes_;    // Process ids of these sessions.
+  std::map<std::string, int> lives_;  // Lives of a worker's name, so far.
   std::map<Item, Held> held_;
   std::map<Item, Held> orphans_;  // Their worker is lost.
   struct Server {
     bool connected = false;
-    uint64_t session = 0;  // Of the life that was connected last.
+    uint64_t session = 0;  // Session of the life that was connected last.
     int64_t process = 0;   // Likewise.
     bool leaving = false;  // Likewise.
   };
   std::map<int32_t, Server> servers_;
-  // In this life of the scheduler: whoever goes now is lost.
+  // Heard of in this life of the scheduler: if one goes now, it is lost.
   std::set<int32_t> servers_heard_;
   std::set<uint64_t> workers_heard_;
-  std::map<int32_t, int> partitions_;  // Of a server, when it last had any.
+  // Partitions of a server, when it last had any.
+  std::map<int32_t, int> partitions_;
   std::map<int32_t, std::string> problems_;
   struct Damage {
     uint64_t session = 0;
@@ -118,7 +119,7 @@ class StatusWatcher {
   std::map<int32_t, Damage> damage_;
   std::set<std::string> let_go_;
   std::set<std::string> left_;   // Until they are back.
-  std::set<uint64_t> draining_;  // Of the workers' sessions.
+  std::set<uint64_t> draining_;  // Sessions of workers.
   uint64_t generation_ = 0;
   bool diverges_ = false;
   int evaluated_ = -1;  // The newest epoch whose evaluation was told.

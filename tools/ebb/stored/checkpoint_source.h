@@ -24,16 +24,16 @@ struct VersionInfo {
   std::string server;  // "ps-0".
   int64_t updates = 0;
   int64_t examples = 0;         // Below its marks.
-  int64_t bytes = 0;            // Of its values.
+  int64_t bytes = 0;            // Size of its values.
   int64_t written_unix_ms = 0;  // 0: not known.
-  RoundSpan rounds;  // Of a job in rounds; with CheckpointPlace::keep only.
+  RoundSpan rounds;  // For a job in rounds; with CheckpointPlace::keep only.
 };
 
 // Values of a job or of a partition by name, each as long as the parameters:
 // "values", and "slot/first_moment" and the like of the optimizer.
 using NamedArrays = std::map<std::string, std::vector<float>>;
 
-// Of one partition; for the names of rows see server/version_rows.h.
+// The arrays of one partition; for the names of rows see server/version_rows.h.
 struct VersionArrays {
   NamedArrays floats;
   std::map<std::string, std::vector<uint64_t>> integers;
@@ -55,7 +55,7 @@ struct CheckpointPlace {
   // A folder, or a job of the scheduler by name or number.
   std::string name;
   ClusterAccess access;
-  // Of a folder with several: the job's name or number.
+  // For a folder with several jobs: the job's name or number.
   std::string job;
   // Servers list only what can be rolled back to, and keep it for so long.
   absl::Duration keep;
@@ -72,7 +72,7 @@ class CheckpointSource {
   // By partition, then oldest first.
   virtual absl::StatusOr<std::vector<VersionInfo>> List() = 0;
   virtual absl::StatusOr<VerifiedVersions> Verify() = 0;
-  // Whose versions the last List() or Verify() is without.
+  // The servers whose versions the last List() or Verify() lacks.
   virtual std::vector<SilentServer> silent() const { return {}; }
   // Why a partition may have none, and the next step.
   virtual std::string WhyNoVersion() const = 0;

@@ -99,7 +99,7 @@ absl::Status CheckFoldable(const StoredModel& stored) {
                      " are known to its plugin alone; export without --fold, "
                      "and model.json says how features are scaled"));
   }
-  if (job::TakesKeys(model)) {
+  if (job::TraitsOf(model).keyed()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--fold: ", model.kind(),
                      " learns from keys, which are not standardised; export "

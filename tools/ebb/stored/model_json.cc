@@ -296,7 +296,7 @@ std::vector<Layer> LayersOf(const v1::Job& job,
   }
   if (layers.empty()) return layers;
   // The score of a model of keys has more parts than its layers.
-  layers.back().function = job::TakesKeys(job.model())
+  layers.back().function = job::TraitsOf(job.model()).keyed()
                                ? "identity"
                                : OutputFunction(description.labels);
   return layers;
@@ -336,7 +336,8 @@ Json DescribeModel(const StoredModel& stored,
   json["layout"] = "(in, out)";
   json["features"] = FeaturesJson(stored, scaling);
   const absl::string_view score = ScoreOf(stored.job.model().kind());
-  const bool keyed = job::TakesKeys(stored.job.model()) && !score.empty();
+  const bool keyed =
+      job::TraitsOf(stored.job.model()).keyed() && !score.empty();
   if (keyed) json["score"] = score;
   if (stored.job.model().has_rank()) json["rank"] = stored.job.model().rank();
   if (!stored.sparse_tables.empty()) json["tables"] = TablesJson(stored);

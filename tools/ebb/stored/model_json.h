@@ -41,7 +41,7 @@ struct Scaling {
   // where features are not standardised.
   std::vector<double> mean;
   std::vector<double> deviation;
-  // Of values that are predicted.
+  // Units of predicted values.
   ValueUnits labels;
 
   // The number of `scale` or `missing` for this feature.

@@ -123,7 +123,8 @@ int Predict(const PredictFlags& flags) {
   for (const std::string& remark : examples->remarks()) {
     std::cerr << "warning: " << flags.data << ": " << remark << "\n";
   }
-  PredictionExtras extras = {.id_column = flags.id};
+  UnknownKeys unknown;
+  PredictionExtras extras = {.id_column = flags.id, .unknown = &unknown};
   if (!flags.id.empty()) {
     auto ids = ReadIds(*stored, flags.data, labelled, flags.id);
     if (!ids.ok()) return Report(ids.status());
@@ -143,10 +144,19 @@ int Predict(const PredictFlags& flags) {
         *stored, *examples, (*model)->model.get(),
         [&](absl::string_view text) { out << text; }, extras);
   };
+  const auto warn_of_unknown = [&] {
+    const std::string text =
+        UnknownKeysText(unknown, examples->examples(),
+                        stored->job.data().train().has_ratings());
+    if (!text.empty()) {
+      std::cerr << "warning: " << flags.data << ": " << text << "\n";
+    }
+  };
   if (flags.score && flags.output.empty()) {
     std::ofstream nowhere;  // The figures alone are wanted.
     const absl::Status predicted = predict(nowhere);
     if (!predicted.ok()) return Report(predicted);
+    warn_of_unknown();
     std::cout << ScoresText(scores->Get(), examples->examples());
     return damaged ? kExitFailed : kExitGood;
   }
@@ -154,6 +164,7 @@ int Predict(const PredictFlags& flags) {
                                    ? predict(std::cout)
                                    : WriteFile(flags.output, predict);
   if (!written.ok()) return Report(written);
+  warn_of_unknown();
   if (flags.output.empty()) {
     std::cout.flush();
     if (!std::cout) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "common/status_macros.h"
 #include "data/column_text.h"
+#include "tools/text/console.h"
 #include "worker/examples.h"
 #include "worker/job_data.h"
 
@@ -83,13 +84,14 @@ class KeyedBatch {
           std::ranges::lower_bound(keys, batch.keys[i]) - keys.begin());
     }
     params_.resize(stored_.parameters.size());
+    known_.assign(keys.size(), false);
     for (size_t t = 0; t < stored_.rows.size(); ++t) {
       const auto width = static_cast<size_t>(stored_.sparse_tables[t].width);
       const size_t first = params_.size();
       params_.resize(first + keys.size() * width);
       for (size_t i = 0; i < keys.size(); ++i) {
-        stored_.rows[t].Get(
-            keys[i], std::span(params_).subspan(first + i * width, width));
+        const auto row = std::span(params_).subspan(first + i * width, width);
+        if (stored_.rows[t].Get(keys[i], row)) known_[i] = true;
       }
     }
     view->sparse = {batch.offsets, places_, batch.values};
@@ -98,9 +100,24 @@ class KeyedBatch {
   }
   const std::vector<float>& params() const { return params_; }
 
+  // Adds up the examples of the batch that was filled last.
+  void CountUnknown(const data::ExampleBatch& batch, UnknownKeys* unknown) {
+    for (int64_t row = 0; row < batch.rows; ++row) {
+      const auto begin = static_cast<size_t>(batch.offsets[row]);
+      const auto end = static_cast<size_t>(batch.offsets[row + 1]);
+      size_t missing = 0;
+      for (size_t i = begin; i < end; ++i) {
+        if (!known_[places_[i]]) ++missing;
+      }
+      if (missing > 0) ++unknown->some;
+      if (missing > 0 && missing == end - begin) ++unknown->all;
+    }
+  }
+
  private:
   const StoredModel& stored_;
-  std::vector<int32_t> places_;  // Of each entry's key.
+  std::vector<int32_t> places_;  // The place of each entry's key.
+  std::vector<bool> known_;      // By place: the model has a row for the key.
   std::vector<float> params_;
 };
 
@@ -168,6 +185,25 @@ absl::StatusOr<std::vector<std::string>> ReadIds(const StoredModel& stored,
   return data::ReadColumnText(spec, stored.index.encoding, id);
 }
 
+std::string UnknownKeysText(const UnknownKeys& unknown, int64_t examples,
+                            bool ratings) {
+  const std::string of = absl::StrCat(" of ", Count(examples, "example"));
+  if (ratings && unknown.some > 0) {
+    return absl::StrCat(
+        WithCommas(unknown.some), of, unknown.some == 1 ? " has" : " have",
+        " a user or an item that the training data does not have; what the "
+        "model knows of the other one is all that the prediction follows");
+  }
+  // In click logs and the like, new keys are usual.
+  if (!ratings && unknown.all > 0) {
+    return absl::StrCat(
+        WithCommas(unknown.all), of, unknown.all == 1 ? " has" : " have",
+        " no key that the training data has: the prediction is the one of an "
+        "example without features; was the data made in another way?");
+  }
+  return "";
+}
+
 absl::Status WritePredictions(
     const StoredModel& stored, const data::Dataset& examples,
     models::Model* model, const std::function<void(absl::string_view)>& write,
@@ -198,7 +234,10 @@ absl::Status WritePredictions(
     std::iota(rows.begin(), rows.end(), begin);
     EBB_RETURN_IF_ERROR(examples.Gather(rows, &batch));
     models::BatchView view = worker::ViewOf(batch);
-    if (batch.keyed) keyed.Fill(batch, &view);
+    if (batch.keyed) {
+      keyed.Fill(batch, &view);
+      if (extras.unknown != nullptr) keyed.CountUnknown(batch, extras.unknown);
+    }
     EBB_RETURN_IF_ERROR(model->Predict(keyed.params(), view, &outputs));
     if (extras.scores != nullptr) extras.scores->Add(batch.labels, outputs);
     for (int64_t row = 0; row < batch.rows; ++row) {

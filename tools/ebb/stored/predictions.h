@@ -2,6 +2,7 @@
 #ifndef EBB_TOOLS_EBB_STORED_PREDICTIONS_H_
 #define EBB_TOOLS_EBB_STORED_PREDICTIONS_H_
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -32,6 +33,18 @@ absl::StatusOr<std::vector<std::string>> ReadIds(const StoredModel& stored,
                                                  bool labelled,
                                                  const std::string& id);
 
+// Examples with keys for which the model has no row, because the training data
+// did not have them.
+struct UnknownKeys {
+  int64_t some = 0;  // At least one key of the example.
+  int64_t all = 0;   // Every key of the example.
+};
+
+// Says to people what `unknown` means for the predictions of `examples`
+// examples, of ratings or of other data with keys. Empty: nothing to say.
+std::string UnknownKeysText(const UnknownKeys& unknown, int64_t examples,
+                            bool ratings);
+
 // What else becomes of predictions.
 struct PredictionExtras {
   // The first column: its name, and the text of each example. Empty: none.
@@ -39,6 +52,8 @@ struct PredictionExtras {
   std::vector<std::string> ids;
   // Adds up labels and predictions; may be null. Not owned.
   Scores* scores = nullptr;
+  // Adds up the examples with unknown keys; may be null. Not owned.
+  UnknownKeys* unknown = nullptr;
 };
 
 // Writes CSV: a header, and a line for each example. "prediction" is the label

@@ -21,7 +21,7 @@ struct RollbackWish {
   // Versions that were stored later do not count: a server that starts stores
   // one under its new term. Absent: all count.
   std::optional<absl::Time> stored_by;
-  std::optional<int64_t> round;  // Of a job in rounds.
+  std::optional<int64_t> round;  // For a job in rounds.
   std::optional<double> rate_factor;
   // The job changes, too, so a round that one partition has closed may come to
   // something else at the others.

@@ -64,7 +64,7 @@ class RowRuns {
 
   std::string folder_;
   std::vector<int64_t> widths_;
-  int64_t floats_ = 0;  // Of a row.
+  int64_t floats_ = 0;  // Floats in a row.
   std::unique_ptr<std::FILE, CloseFile> file_;
   std::vector<Run> runs_;
   int64_t rows_ = 0;

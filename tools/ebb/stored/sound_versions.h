@@ -10,7 +10,7 @@ namespace ebb::tools {
 
 struct SoundVersions {
   enum class Kind {
-    kUnknown,  // Nobody looked, or it could not be read.
+    kUnknown,  // Not checked, or it could not be read.
     kNewest,   // The newest versions are sound.
     kOlder,    // The newest ones stored by `unix_ms` are.
     kNone,     // There is no such time.

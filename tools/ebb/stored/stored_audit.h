@@ -8,10 +8,10 @@
 
 namespace ebb::tools {
 
-// Of the newest version of each partition, which are read whole: where the job
-// would go on from, and what is left of one that is complete. NotFound: a
+// Audits the newest version of each partition, which it reads whole: where the
+// job would go on from, or what is left of a complete one. NotFound: a
 // partition has none. DataLoss: a version is damaged. Unimplemented: `source`
-// is a job that runs (FetchAudit asks its servers).
+// is a running job (FetchAudit asks its servers).
 absl::StatusOr<AuditReport> AuditVersions(CheckpointSource* source);
 
 }  // namespace ebb::tools

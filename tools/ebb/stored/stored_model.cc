@@ -326,7 +326,7 @@ uint64_t StoredRows::KeyAt(int64_t row) const {
   return key;
 }
 
-void StoredRows::Get(uint64_t key, std::span<float> out) const {
+bool StoredRows::Get(uint64_t key, std::span<float> out) const {
   int64_t first = 0;
   for (int64_t last = rows(); first < last;) {
     const int64_t middle = first + (last - first) / 2;
@@ -338,10 +338,11 @@ void StoredRows::Get(uint64_t key, std::span<float> out) const {
   }
   if (first == rows() || KeyAt(first) != key) {
     initial_.Fill(key, out);
-    return;
+    return false;
   }
   std::memcpy(out.data(), values_.data() + first * out.size_bytes(),
               out.size_bytes());
+  return true;
 }
 
 absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,

@@ -38,8 +38,9 @@ class StoredRows {
                                            absl::string_view keys,
                                            absl::string_view values);
 
-  // Of the row under `key`, else what such a row starts from.
-  void Get(uint64_t key, std::span<float> out) const;
+  // Writes the row under `key` to `out`, or the initial values of such a row if
+  // there is none. Returns whether there is one.
+  bool Get(uint64_t key, std::span<float> out) const;
   int64_t rows() const {
     return static_cast<int64_t>(keys_.size() / sizeof(uint64_t));
   }
@@ -56,7 +57,7 @@ class StoredRows {
 
 struct StoredModel {
   v1::Job job;        // All defaults filled in.
-  data::Index index;  // Of the training data.
+  data::Index index;  // Index of the training data.
   // Its columns, where they have names.
   std::optional<data::ColumnNames> columns;
   std::vector<float> parameters;
@@ -65,8 +66,8 @@ struct StoredModel {
   std::map<std::string, std::vector<float>> slots;
 
   std::vector<job::SparseTable> sparse_tables;
-  // Of each of these either, as read from versions, values and slots, whose
-  // names are beside them; or, of an exported file, how to find them.
+  // For each of these tables there are values and slots as read from versions,
+  // with their names beside; or, for an exported file, the means to find them.
   std::vector<RowRuns> runs;
   std::vector<std::vector<std::string>> run_slots;
   std::vector<StoredRows> rows;
@@ -100,8 +101,8 @@ ModelExport ExportModel(const StoredModel& stored,
 // for. DataLoss: the file is damaged, or was not exported by ebb.
 absl::StatusOr<StoredModel> LoadExportedModel(const std::string& path);
 
-// A model from versions becomes one whose rows can be found, by an exported
-// file in `folder` that nobody else sees.
+// Makes a model from versions one whose rows can be found, by an exported file
+// in `folder`, which only this process sees.
 absl::Status MakeRowsFindable(const models::ModelDescription& description,
                               const std::string& folder, StoredModel* stored);
 

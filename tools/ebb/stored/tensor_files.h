@@ -37,7 +37,7 @@ struct TensorStream {
   std::vector<int64_t> dims;
   std::function<absl::Status(std::ostream& out)> write;
 };
-// Of memory that outlives it.
+// A stream of memory that outlives it.
 TensorStream StreamOf(const Tensor& tensor);
 
 // One as it lies in a file's bytes, not aligned.
@@ -59,8 +59,8 @@ struct TensorFileView {
 absl::Status WriteSafetensors(
     const std::string& path, const std::vector<TensorStream>& tensors,
     const std::map<std::string, std::string>& metadata);
-// DataLoss: it is no such file, or damaged; InvalidArgument: it has a tensor of
-// another type than these.
+// DataLoss: it is not such a file, or damaged; InvalidArgument: it has a tensor
+// of another type than these.
 absl::StatusOr<TensorFileView> ViewSafetensors(absl::string_view bytes);
 
 // Format version 1.0, C order. Replaces the file at `path` at once.
