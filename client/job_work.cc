@@ -12,7 +12,7 @@ namespace ebb::client {
 namespace {
 
 constexpr absl::Duration kRejoinPause = absl::Milliseconds(50);
-// Who loads has tried for a minute already, each time.
+// The loader has tried for a minute already, each time.
 constexpr absl::Duration kLoadPause = absl::Seconds(5);
 constexpr int kMostLoads = 10;
 
@@ -138,8 +138,8 @@ void JobWork::OnJobReady(absl::Status status, absl::Time now,
         WhyItDoesNotFit(worker_->options, record_->plan, worker_->held_bytes));
   }
   ready_ = status.ok();
-  // Who has the data is away, or has too much to do. Neither is for ever, and a
-  // worker that fails an item here is not asked again.
+  // The source of the data is away, or has too much to do. Neither lasts for
+  // ever, and a worker that fails an item here is not asked again.
   const bool may_pass = absl::IsUnavailable(status);
   loads_failed_ = may_pass ? loads_failed_ + 1 : 0;
   if (ready_) return;
@@ -276,7 +276,7 @@ void JobWork::Compute(const LeasedItem& held, int64_t begin, absl::Time now,
   }
   const LeasedItems::Run run{item, from, plan.BatchEnd(item, from)};
   ComputeTask task{record_, generation_, item, run.begin, run.end, values, {}};
-  // Who leaves pushes what there is; but a round's items are whole.
+  // A worker that leaves pushes what there is; but a round's items are whole.
   const bool leaves = worker_->draining && !plan.rounds();
   task.push = run.end == push_end || leaves;
   task.whole = task.push && (run.end == plan.ItemSize(item) || leaves);
@@ -478,7 +478,7 @@ void JobWork::OnPullReply(const PullId& id, PullReply reply, absl::Time now) {
       reply.segments.begin(), reply.segments.end(),
       [](const auto& segment) { return segment.result == PullResult::kWait; });
   if (!puller_.Reply(id, std::move(reply), &routes_)) return;
-  items_.Advanced(now);  // Waiting at a server is no fault of ours.
+  items_.Advanced(now);  // Waiting at a server is not this worker's fault.
   parked_ = waits;
 }
 

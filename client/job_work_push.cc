@@ -79,7 +79,8 @@ bool JobWork::OnPushReply(const PushId& id, const PushReply& reply,
     AskForPlacement(now, out);
   }
   // Others may wait for this clock, and we for ourselves.
-  // Who has rows may not pull, and so not say it for a while.
+  // A worker with kept rows may not pull, and so not report its clock for a
+  // while.
   if (clock() != clock_before && (puller_.active() || puller_.keeps_rows())) {
     SendClocks(now, out);
   }
@@ -132,7 +133,7 @@ void JobWork::Judge(Pusher::Push* push, const PushReply& reply, absl::Time now,
     pusher_.Settle(push->batch, answer.verdict != Verdict::kApplied &&
                                     answer.verdict != Verdict::kDuplicate);
     LeasedItem* held = items_.Find(run.item);
-    // A reply of another term says nothing of the present one.
+    // A reply of another term has no meaning for the present one.
     if (held == nullptr || routes_.at(p).term != term) continue;
     const std::optional<LeaseEnd> end =
         JudgeSegment(held, p, term, answer, now, out);

@@ -16,7 +16,7 @@
 
 namespace ebb::tools {
 
-// What every `ebb` exits with.
+// The exit codes of `ebb`.
 enum ExitCode {
   kExitGood = 0,
   kExitFailed = 1,  // It ran, and something is wrong.
@@ -88,8 +88,8 @@ void AddPluginsFlag(CLI::App* command, std::vector<std::string>* folders);
 void AddDurationFlag(CLI::App* command, const std::string& name,
                      absl::Duration* value, const std::string& help);
 
-// What is wrong when a word of the command line should name a command and does
-// not (the parser would only ask for one); empty: nothing.
+// The message for a word of the command line that should name a command and
+// does not (the parser would only ask for one); empty: there is none.
 std::string UnknownCommand(const CLI::App& app, int argc,
                            const char* const* argv);
 

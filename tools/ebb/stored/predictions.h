@@ -15,12 +15,12 @@
 
 namespace ebb::tools {
 
-// The source at `path` (a file, a folder or a pattern), read as the job reads
-// its training data but without labels. With `labelled` it has labels. They are
-// in the examples, to score by; IDX files have theirs elsewhere, so there
-// `path` is then the front of both names. An error says so where the data would
-// be read with labels. `id` is a column to carry, or empty: where columns have
-// no names it is left out of the features.
+// Loads the source at `path` (a file, a folder or a pattern), read as the job
+// reads its training data but without labels. With `labelled` it has labels.
+// They are in the examples, to score by; IDX files have theirs elsewhere, so
+// there `path` is the prefix of both names. An error says so if the data could
+// be read with labels. `id` is a column to carry, or empty: if columns have no
+// names it is left out of the features.
 absl::StatusOr<data::Dataset> LoadToPredict(const StoredModel& stored,
                                             const std::string& path,
                                             bool labelled,
@@ -32,7 +32,7 @@ absl::StatusOr<std::vector<std::string>> ReadIds(const StoredModel& stored,
                                                  bool labelled,
                                                  const std::string& id);
 
-// What else becomes of predictions.
+// Further uses of predictions.
 struct PredictionExtras {
   // The first column: its name, and the text of each example. Empty: none.
   std::string id_column;
