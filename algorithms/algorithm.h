@@ -50,7 +50,7 @@ class Algorithm {
  public:
   virtual ~Algorithm() = default;
 
-  // What the job's plan says of it.
+  // The algorithm's part of the job's plan.
   virtual AlgorithmPlan Plan() const { return {}; }
 
   // --- On servers ------------------------------------------------------------
@@ -66,16 +66,16 @@ class Algorithm {
   virtual bool Adds() const { return false; }
 
   // --- On workers ------------------------------------------------------------
-  // What a worker does between a pull and a push, if the plan says that there
-  // is something: for a model of so many parameters. Else null: it pushes the
-  // sum of each batch's gradients.
+  // Makes the worker's work between a pull and a push, for a model of this many
+  // parameters. Null: there is none, and the worker pushes the sum of each
+  // batch's gradients.
   virtual std::unique_ptr<LocalRule> MakeLocalRule(
       int64_t /*parameters*/) const {
     return nullptr;
   }
-  // What it does with rows of sparse tables, in a job that trains some: then
-  // values are pulled with each batch, and MakeRunRule of this is what it does
-  // with the dense ones. Null: it does not go with such tables.
+  // The work on rows of sparse tables, in a job that trains some: then values
+  // are pulled with each batch, and MakeRunRule makes the work on the dense
+  // ones. Null: the algorithm does not go with such tables.
   virtual std::shared_ptr<const RowRule> MakeRowRule() const { return nullptr; }
 };
 

@@ -1,4 +1,4 @@
-// What the files of this folder add to the registry.
+// The algorithms that this folder adds to the registry.
 #ifndef EBB_ALGORITHMS_BUILTIN_H_
 #define EBB_ALGORITHMS_BUILTIN_H_
 

@@ -1,4 +1,4 @@
-// What a worker does with the batches of an item between a pull and a push: the
+// The worker's work on the batches of an item between a pull and a push: the
 // mathematics alone. The caller knows which batches these are.
 //
 //   Begin(pulled)                           an item begins, or begins anew
@@ -39,13 +39,13 @@ class LocalRule {
   virtual void Begin(std::span<const float> pulled) = 0;
   // Newer values of the servers.
   virtual void Pulled(std::span<const float> pulled) = 0;
-  // Where the next batch's gradient is to be taken. Valid, and unchanged, until
-  // the next call of another function.
+  // Returns the values at which the next batch's gradient is computed. They are
+  // valid, and stay unchanged, until the next call of another function.
   virtual std::span<const float> Values() const = 0;
   // `gradient_sum` is that of a batch, taken at Values().
   virtual void Step(const LocalStep& step,
                     std::span<const float> gradient_sum) = 0;
-  // Writes what is to be pushed for the batches since the last Push or Begin.
+  // Writes the push for the batches since the last Push or Begin.
   virtual void Push(const LocalPush& push, std::span<float> out) = 0;
   // The servers have the effect of the batches on the elements [first, last)
   // already, and the next Push is not sent for them. Forgets that effect, so

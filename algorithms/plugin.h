@@ -14,9 +14,9 @@
 
 namespace ebb {
 
-// The algorithm of the shared object at `path` (PluginFile::Open says from
-// where), with these options, in a job of at most so many workers (0: any
-// number). The object stays loaded while it or a rule of it exists.
+// Loads the algorithm of the shared object at `path` (from the folders that
+// PluginFile::Open allows), with these options. `workers` is the most in the
+// job; 0: any number. The object stays loaded while it or a rule of it exists.
 //
 // Errors: those of PluginFile::Open. InvalidArgument: it is not a plugin, or
 // one for another version of the interface; it refuses the options; or its plan

@@ -1,7 +1,7 @@
-// What a worker does with rows of sparse tables in a run of batches, the
-// batches of one push: the mathematics alone. A pull brings the rows of one
-// batch, so nothing can be copied for the whole run; what is kept is how each
-// row that the run met has changed:
+// The worker's work on rows of sparse tables in a run of batches, the batches
+// of one push: the mathematics alone. A pull brings the rows of one batch, so
+// nothing can be copied for the whole run. Instead the rule keeps how each row
+// that the run met has changed:
 //
 //   kept <- 0                     the run meets a row
 //   pulled + the first of kept    a batch: where its gradient is to be taken
@@ -35,7 +35,7 @@ class RowRule {
   // vectors() * n.
   virtual void Step(const LocalStep& step, std::span<const float> gradient_sum,
                     std::span<float> kept) const = 0;
-  // What is to be pushed, of n elements, for the run.
+  // Writes the push of n elements for the run.
   virtual void Push(const LocalPush& push, std::span<const float> kept,
                     std::span<float> out) const = 0;
 };

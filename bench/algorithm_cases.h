@@ -1,4 +1,4 @@
-// What `ebb bench algorithms` runs: each algorithm on two jobs, with more and
+// The runs of `ebb bench algorithms`: each algorithm on two jobs, with more and
 // more workers, and while workers come and go.
 #ifndef EBB_BENCH_ALGORITHM_CASES_H_
 #define EBB_BENCH_ALGORITHM_CASES_H_
@@ -18,7 +18,7 @@ inline constexpr char kSparseData[] = "clicks";
 struct CaseOptions {
   std::vector<int> workers = {1, 2, 4, 8, 16};
   int batch = 64;  // Examples of a batch.
-  // A batch takes at least so long, as there are more workers than cores.
+  // Least time of a batch, as there are more workers than cores.
   absl::Duration batch_time = absl::Milliseconds(40);
   std::string epochs = "2";  // Epochs of the dense job ...
   std::string passes = "1";  // ... and of the sparse one.
@@ -30,7 +30,8 @@ struct AlgorithmCase {
   std::string data;
   std::string algorithm;  // As the page names it: "ssp", "adag".
   int workers = 1;
-  int period = 0;  // Batches of a push, where that is what is compared; or 0.
+  // Batches of a push, if runs with several values are compared; or 0.
+  int period = 0;
   bool churn = false;
   bool backup_tasks = true;
   // Settings of the job, "path.to.key=value".

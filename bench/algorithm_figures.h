@@ -1,4 +1,4 @@
-// What a run of `ebb bench algorithms` found, as it is kept.
+// The stored result of a run of `ebb bench algorithms`.
 #ifndef EBB_BENCH_ALGORITHM_FIGURES_H_
 #define EBB_BENCH_ALGORITHM_FIGURES_H_
 
@@ -43,10 +43,10 @@ struct AlgorithmFigures {
   int64_t staleness_p99 = 0;        // ... and what 99 % do not exceed.
   int64_t recomputed = 0, missing = 0, doubled = 0;
   int64_t restarts = 0;
-  std::string failure;  // What stopped it; empty: nothing.
+  std::string failure;  // The error that stopped it; empty: none.
   std::vector<LossPoint> curve;
 
-  // Nothing: it was not reached.
+  // nullopt: it was not reached.
   std::optional<LossPoint> Reached(double loss) const;
   double WaitedShare() const {
     return worker_seconds > 0 ? waited_seconds / worker_seconds : 0;

@@ -16,8 +16,8 @@
 
 namespace ebb::tools {
 
-// Workers that emulate how long computing takes, of which one of eight is
-// slower; and, if the case says so, churn. Not thread-safe.
+// Workers that emulate the time of computing; one of eight is slower. If the
+// case says so, there is churn, too. Not thread-safe.
 class AlgorithmPoint final : public Disturbance {
  public:
   AlgorithmPoint(const AlgorithmCase& which, int batch,
@@ -29,12 +29,12 @@ class AlgorithmPoint final : public Disturbance {
                                RunReport* report) override;
   void Finish(RunReport* report) override;
 
-  // Adds what was seen, and what the report of the run has.
+  // Adds the observations, and figures from the report of the run.
   void AddTo(const RunReport& report, AlgorithmFigures* figures) const;
 
  private:
   absl::Duration BatchTime(const std::string& worker) const;
-  // What workers say that they computed so far would take.
+  // The time that the reported computing of workers takes.
   absl::Duration ComputeTime(const v1::JobStatus& job) const;
 
   const AlgorithmCase which_;

@@ -19,7 +19,7 @@ struct PageJob {
   double target_loss = 0;  // Training loss to which time is measured.
 };
 
-// What runs were to show, by the papers, and whether these do.
+// An effect that the papers predict, and whether these runs show it.
 struct KnownEffect {
   std::string name;
   std::string found;  // In figures; empty: these runs do not tell.

@@ -1,6 +1,6 @@
-// What the rows of sparse tables are compared with: the bare work, that is a
-// hash map into arrays, batched and with prefetching, on the caller's thread;
-// and which rows are drawn.
+// The bare work with which the rows of sparse tables are compared: a hash map
+// into arrays, batched and with prefetching, on the caller's thread. It also
+// draws the rows.
 #ifndef EBB_BENCH_BARE_ROWS_H_
 #define EBB_BENCH_BARE_ROWS_H_
 

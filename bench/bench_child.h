@@ -30,8 +30,8 @@ struct ChildRunOptions {
 // is killed with its process group after a while.
 absl::StatusOr<ProcessEnd> RunChild(const ChildRunOptions& options);
 
-// The last line in a log that says something, for a message; empty: there is
-// none. What a line wrote over on a terminal is left out.
+// The last line of a log with text, for a message; empty: there is none. Parts
+// that were overwritten on a terminal are left out.
 std::string LastLine(const std::string& log);
 
 }  // namespace ebb::tools

@@ -1,5 +1,4 @@
-// What benchmarks measured, as their --json has it, and what was recorded of
-// it earlier.
+// The figures of benchmarks, as their --json has them, and earlier records.
 #ifndef EBB_BENCH_BENCH_FIGURES_H_
 #define EBB_BENCH_BENCH_FIGURES_H_
 
@@ -31,7 +30,7 @@ struct BenchFigures {
   std::vector<Contestant> contestants;
   // For `bench dense`, by operation: "push 4 MiB, 8 in flight".
   std::map<std::string, double> server_cpu_seconds_per_gb;
-  std::vector<std::string> notes;  // What is missing.
+  std::vector<std::string> notes;  // The figures that are missing.
   std::string skipped;             // Why nothing was measured; empty: it was.
 };
 

@@ -1,4 +1,4 @@
-// What a benchmark says about where it ran.
+// A benchmark's description of its machine.
 #ifndef EBB_BENCH_BENCH_MACHINE_H_
 #define EBB_BENCH_BENCH_MACHINE_H_
 

@@ -1,4 +1,4 @@
-// What every benchmark of a disturbed run can be told of its speed.
+// The options of every benchmark of a disturbed run about its speed.
 #ifndef EBB_BENCH_BENCH_PACE_H_
 #define EBB_BENCH_BENCH_PACE_H_
 
@@ -7,7 +7,7 @@
 namespace ebb::tools {
 
 struct BenchPace {
-  // A batch takes at least so long.
+  // Least time of a batch.
   absl::Duration batch_time = absl::ZeroDuration();
   // How long the cluster is undisturbed at first.
   absl::Duration undisturbed = absl::Seconds(5);

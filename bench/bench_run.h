@@ -33,7 +33,8 @@ struct BenchFlags {
 void AddBenchFlags(CLI::App* command, const LeastCluster& least,
                    BenchPace* pace, BenchFlags* flags);
 
-// What was computed again and applied twice, as the last members of `json`.
+// Adds the examples that were computed again and applied twice, as the last
+// members of `json`.
 void AddApplied(const RunReport& report, Json* json);
 
 // Runs the job of the flags, or one that is made up with `train`, until
@@ -46,7 +47,7 @@ int RunBench(BenchFlags* flags, const std::string& train,
 // On standard error; what came last is written over on a terminal.
 void ShowBenchProgress(const std::string& text);
 
-// What a benchmark found.
+// The result of a benchmark.
 struct BenchResult {
   std::string text;
   bool good = false;  // All bounds hold, or it was a look and no verdict.

@@ -1,6 +1,6 @@
-// `ebb bench checkpoint`: what checkpoints cost a server under full-speed
-// pushes, what they write, how fast they are read back, and how much memory a
-// server takes meanwhile.
+// `ebb bench checkpoint`: the cost of checkpoints to a server under full-speed
+// pushes, the bytes that they write, the speed of reading them back, and the
+// server's memory meanwhile.
 #ifndef EBB_BENCH_CHECKPOINT_BENCH_H_
 #define EBB_BENCH_CHECKPOINT_BENCH_H_
 

@@ -52,7 +52,7 @@ struct DenseReport {
   DenseLimits limits;
   bool shared_memory = false;
   std::vector<Row> rows;
-  // What the raw socket was fastest with, by cell, for people.
+  // The fastest settings of the raw socket, by cell, for people.
   struct Cell {
     Transfer transfer;
     int64_t raw_write_bytes = 0;
@@ -63,7 +63,7 @@ struct DenseReport {
   std::vector<Cell> cells;
 };
 
-// What is required of a cell, over the network or not; none: nothing.
+// The requirement on a cell, over the network or not; none: there is none.
 std::optional<Bound> ThroughputBound(int64_t bytes, bool shared_memory);
 std::optional<Bound> CpuBound(int64_t bytes);
 std::optional<Bound> LatencyBound(int64_t bytes, bool shared_memory);

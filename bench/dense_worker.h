@@ -18,7 +18,7 @@
 namespace ebb::bench {
 
 struct DenseJobOptions {
-  // As in a job file; with plain SGD at kTransferRate what is pulled can be
+  // As in a job file; with plain SGD at kTransferRate pulled values can be
   // verified.
   std::string optimizer;
   std::string checkpoint_every = "24h";  // At the beginning only.

@@ -1,4 +1,4 @@
-// What a process and a disk move, as the kernel counts it.
+// The bytes that a process and a disk move, as the kernel counts them.
 #ifndef EBB_BENCH_DISK_H_
 #define EBB_BENCH_DISK_H_
 
@@ -19,7 +19,7 @@ absl::StatusOr<int64_t> BytesWritten(pid_t process);
 absl::StatusOr<int64_t> PeakResidentBytes(pid_t process);
 absl::Status ForgetPeak(pid_t process);
 
-// Writes back what is dirty of all files below the folder, and drops them from
+// Writes back dirty pages of all files below the folder, and drops them from
 // the page cache.
 absl::Status DropFromCache(const std::string& folder);
 // Reads all files below the folder one after the other, in large pieces. The

@@ -23,7 +23,7 @@ struct GpuBenchOptions {
   // Widths of the perceptron, from the features to the classes, and its batch.
   std::vector<int64_t> layers = {4096, 4096, 4096, 1000};
   int64_t rows = 8192;
-  // Pairs of each ratio, of which the median counts.
+  // Pairs of each ratio; their median counts.
   int pairs = 9;
   // Length of one sample, about.
   double sample_seconds = 0.2;
@@ -32,12 +32,12 @@ struct GpuBenchOptions {
 
 struct GpuReport {
   std::string gpu;
-  // Steps of a small model, of which launches are the most, with graphs and
-  // without. The products of a layer as its model has them, against cuBLAS
-  // alone, and the gradient of a batch, copies included, against its products
-  // alone and against products and copies beside each other.
+  // Steps of a small model, which are mostly launches, with graphs and without.
+  // The products of a layer as its model has them, against cuBLAS alone. The
+  // gradient of a batch, copies included, against its products alone and
+  // against products and copies beside each other.
   std::vector<Row> rows;
-  // What could not be measured and why, a sentence each.
+  // Missing measurements and the reasons, a sentence each.
   std::vector<std::string> notes;
 };
 

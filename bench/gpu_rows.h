@@ -1,5 +1,5 @@
-// A GPU end to end: a cluster of which the worker computes on it; and its
-// gradient beside PyTorch's.
+// A GPU end to end: a cluster whose worker computes on it; and its gradient
+// beside PyTorch's.
 #ifndef EBB_BENCH_GPU_ROWS_H_
 #define EBB_BENCH_GPU_ROWS_H_
 
@@ -36,7 +36,7 @@ struct GpuRowsOptions {
 // or its worker used no device. Cancelled: it was stopped.
 absl::StatusOr<bench::Row> MeasureBusyShare(const GpuRowsOptions& options);
 
-// What the log of a worker that has left says of it. NotFound: nothing.
+// The share in the log of a worker that has left. NotFound: the log has none.
 absl::StatusOr<double> BusyShareIn(absl::string_view log);
 
 // `examples_per_second` of a batch's gradient beside PyTorch's. NotFound: it

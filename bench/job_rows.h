@@ -36,9 +36,9 @@ struct JobRowsOptions {
 struct JobRows {
   std::vector<bench::Row> rows;
   std::vector<Contestant> contestants;
-  // What is missing and why, a sentence each.
+  // Missing rows and the reasons, a sentence each.
   std::vector<std::string> notes;
-  // Nothing could be compared, and why; empty: something was.
+  // Why nothing could be compared; empty: something was.
   std::string skipped;
 };
 
@@ -59,7 +59,7 @@ std::string FashionFolder();
 // nothing where there are too few samples to tell.
 std::optional<double> SteadySpeed(const std::vector<RunSample>& samples);
 
-// What a peer printed: its last line is JSON. DataLoss: it is not.
+// Reads a peer's output: its last line is JSON. DataLoss: it is not.
 absl::StatusOr<Contestant> ReadPeer(absl::string_view printed);
 
 }  // namespace ebb::tools

@@ -18,8 +18,8 @@ struct KernelsBenchOptions {
   // Size of each of the five arrays; 0: four times the last-level cache, at
   // most 1 GiB, so that they do not fit into the cache.
   int64_t array_bytes = 0;
-  // Rounds; each runs everything once, and medians over the rounds count.
-  // What disturbs the machine for a while then disturbs all alike.
+  // Rounds; each runs everything once, and medians over the rounds count. A
+  // temporary disturbance of the machine then affects all alike.
   int rounds = 15;
   // Seed of the values.
   uint64_t seed = 1;
@@ -39,7 +39,7 @@ struct KernelResult {
 
 struct KernelsReport {
   std::string machine;          // Processor, cores, last-level cache.
-  std::string instruction_set;  // Highway's name of what was chosen.
+  std::string instruction_set;  // Highway's name of the chosen one.
   int64_t array_bytes = 0;
   int rounds = 0;
   uint64_t seed = 0;
@@ -53,7 +53,7 @@ struct KernelsReport {
 absl::StatusOr<KernelsReport> MeasureKernels(
     const KernelsBenchOptions& options);
 
-// What each optimizer must reach of the triad.
+// The required share of the triad for each optimizer.
 inline constexpr Bound kKernelBound{Bound::Kind::kAtLeast, 0.7};
 // The optimizers, compared with the triad.
 std::vector<Row> KernelRows(const KernelsReport& report);

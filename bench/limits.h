@@ -1,5 +1,5 @@
-// What this machine can do at best, by the plainest means: what benchmarks
-// compare themselves with. bench/raw_socket.h has the network's.
+// The best that this machine can do, by the plainest means, for comparison with
+// benchmarks. bench/raw_socket.h has the network's.
 #ifndef EBB_BENCH_LIMITS_H_
 #define EBB_BENCH_LIMITS_H_
 

@@ -16,7 +16,7 @@
 
 namespace ebb::tools {
 
-// What is required: docs/fault-tolerance.md.
+// The required bound: docs/fault-tolerance.md.
 inline constexpr double kMostPauseSeconds = 0.1;
 
 struct MovesBenchOptions {

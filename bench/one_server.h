@@ -49,8 +49,8 @@ class OneServer : private rpc::SchedulerHandler {
   absl::StatusOr<Placement> Serve(const JobRecordPtr& record);
 
   void AskToStore(const JobRecord& record);
-  // Blocks until so many examples of the job's first item are durable in all
-  // partitions. FailedPrecondition: as of Start.
+  // Blocks until this many examples of the job's first item are durable in all
+  // partitions. FailedPrecondition: as for Start.
   absl::Status AwaitStored(const JobRecord& record, int64_t examples);
   // Both.
   absl::Status Store(const JobRecord& record, int64_t examples) {
@@ -84,7 +84,7 @@ class OneServer : private rpc::SchedulerHandler {
   void Learn(const MarkReport& report) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The log is as long as all its lives.
   std::string log() const { return folder_ + "/ebb-ps.log"; }
-  // What to say when it did not do what it should.
+  // The error when it did not do its work in time.
   absl::Status Late(const std::string& what) const;
 
   const std::string programs_, folder_;

@@ -26,7 +26,7 @@ struct PairedRatio {
 PairedRatio RatioOf(std::span<const double> ours,
                     std::span<const double> limits);
 
-// What a ratio must reach.
+// The requirement on a ratio.
 struct Bound {
   enum class Kind { kAtLeast, kAtMost };
   Kind kind = Kind::kAtLeast;

@@ -13,13 +13,13 @@ namespace ebb::tools {
 struct PageSection {
   std::string title;    // "Dense pushes and pulls over gRPC".
   std::string command;  // The command that measured it.
-  std::string limit;    // What it is compared with.
+  std::string limit;    // The limit for comparison.
   BenchFigures figures;
 };
 
 struct PageImage {
   std::string file;   // "performance-push.svg".
-  std::string title;  // What it shows.
+  std::string title;  // Describes the image.
   std::string svg;    // The file's content.
 };
 

@@ -1,4 +1,4 @@
-// What benchmarks measured as a page of the documentation, with charts.
+// The page of the documentation with the figures of benchmarks, with charts.
 #ifndef EBB_BENCH_PERFORMANCE_PAGE_H_
 #define EBB_BENCH_PERFORMANCE_PAGE_H_
 

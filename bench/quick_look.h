@@ -1,4 +1,4 @@
-// What short samples of benchmarks say: figures, and no verdict.
+// The figures of short samples of benchmarks, without a verdict.
 #ifndef EBB_BENCH_QUICK_LOOK_H_
 #define EBB_BENCH_QUICK_LOOK_H_
 
@@ -9,9 +9,9 @@
 
 namespace ebb::tools {
 
-// A table for each benchmark that was measured. Each row stands beside what was
-// recorded of it at full length; what was recorded and not measured is left
-// out, and so is what would be required.
+// A table for each benchmark that was measured. Each row stands beside its
+// record at full length. Records without a measurement are left out, and so are
+// requirements.
 std::string QuickLook(const std::vector<PageSection>& sections,
                       const BenchRecord& record);
 

@@ -58,8 +58,8 @@ class RawSocket {
 
   const int fd_;
   const pid_t server_;
-  // By size: what was pushed, where it is pulled to, and how often it was
-  // pushed.
+  // By size: the pushed values, the memory for pulled ones, and the number of
+  // pushes.
   struct Model {
     explicit Model(size_t floats) : gradient(floats), pulled(floats) {}
     AlignedFloats gradient;

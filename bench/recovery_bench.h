@@ -35,7 +35,7 @@ inline constexpr std::array kLosses = {
 // "worker killed".
 absl::string_view LossName(Loss loss);
 
-// What is required: docs/fault-tolerance.md.
+// A required bound: docs/fault-tolerance.md.
 struct LossBound {
   std::string figure;  // "leased again after its connection broke".
   double seconds = 0;
@@ -49,7 +49,7 @@ struct LossFigures {
   // first lease), and until the next example of it was counted.
   std::vector<double> resumed;
   std::vector<double> recovered;
-  // What the bound is for; empty where there is none.
+  // The times with a bound; empty if there is none.
   std::vector<double> bounded;
   double examples_per_second = 0;  // Meanwhile.
   double seconds = 0;              // All of them took.

@@ -1,4 +1,4 @@
-// One point of `ebb bench scaling`: how fast so many workers and servers are.
+// One point of `ebb bench scaling`: the speed of this many workers and servers.
 #ifndef EBB_BENCH_SCALING_BENCH_H_
 #define EBB_BENCH_SCALING_BENCH_H_
 
@@ -18,7 +18,7 @@ namespace ebb::tools {
 class ScalingPoint final : public Disturbance {
  public:
   struct Options {
-    absl::Duration batch_time;  // A batch takes at least so long.
+    absl::Duration batch_time;  // Least time of a batch.
     absl::Duration warm_up = absl::Seconds(1);
     absl::Duration length = absl::Seconds(5);
   };

@@ -28,8 +28,8 @@ struct SparseOptions {
   // Row k of n is drawn with a probability as k^-zipf; 0: all alike.
   double zipf = 0;
   int in_flight = 8;
-  // Pairs that count, after one that warms up; in each both do the same
-  // pushes, then the same pulls, so many of both.
+  // Pairs that count, after one that warms up; in each both sides do the same
+  // pushes, then the same pulls, equally many of both.
   int pairs = 9;
   int64_t messages = 400;
   uint64_t seed = 1;
@@ -54,7 +54,7 @@ struct SparseReport {
   Cpu push, pull;
 };
 
-// What rows per second must reach, over the network or not.
+// The requirement on rows per second, over the network or not.
 Bound RowsBound(bool shared_memory);
 
 // Forks: call it before the process has other threads. Blocks. Internal when

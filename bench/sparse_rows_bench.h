@@ -1,5 +1,5 @@
-// How fast the rows of sparse tables are pushed and pulled, compared with the
-// bare work; what they take of memory; what cuts cost.
+// The speed of pushing and pulling rows of sparse tables, compared with the
+// bare work; their memory; the cost of cuts.
 #ifndef EBB_BENCH_SPARSE_ROWS_BENCH_H_
 #define EBB_BENCH_SPARSE_ROWS_BENCH_H_
 
@@ -42,7 +42,7 @@ struct SparseRowsReport {
   double delta_cut_seconds = 0;
 };
 
-// What rows must reach.
+// The requirement on rows.
 inline constexpr Bound kPushBound{Bound::Kind::kAtLeast, 0.6};
 inline constexpr Bound kPullBound{Bound::Kind::kAtLeast, 0.8};
 inline constexpr Bound kRestBound{Bound::Kind::kAtMost, 1.3};

@@ -49,7 +49,7 @@ class SparseWorker {
 
   // Makes a message of distinct rows, without a push or a pull.
   RowMessage MessageOf(std::span<const uint64_t> ids) const;
-  // Makes a message of so many rows that the sampler draws.
+  // Makes a message of `rows` rows that the sampler draws.
   RowMessage DrawMessage(RowSampler* sampler, int64_t rows) const;
   // The first rows of every gradient.
   std::span<const float> Gradient(int64_t rows) const;

@@ -21,7 +21,7 @@ struct TlsReport {
   std::vector<Row> rows;
 };
 
-// What is required of a model of so many bytes; none: nothing.
+// The requirement on a model of this many bytes; none: there is none.
 std::optional<Bound> TlsCpuBound(int64_t bytes);
 
 // It ignores the option `shared_memory`. Blocks. Every result is verified:

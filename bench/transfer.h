@@ -39,14 +39,14 @@ struct TransferSample {
   double cpu_seconds() const { return worker_cpu_seconds + server_cpu_seconds; }
 };
 
-// What every push applies, so that results are known to the bit: the gradient
+// The parts of every push, so that results are known to the bit: the gradient
 // of a weight, and the rate.
 inline constexpr size_t kGradientPeriod = 7;
 inline float GradientAt(size_t i) {
   return static_cast<float>(1 + i % kGradientPeriod);
 }
 inline constexpr float kTransferRate = 1.0f / 1024;
-// The weight after so many pushes, exactly, up to two million of them.
+// The weight after this many pushes, exactly, up to two million of them.
 inline float WeightAfter(int64_t pushes, size_t i) {
   return 0.0f - static_cast<float>(pushes) * kTransferRate * GradientAt(i);
 }

@@ -47,8 +47,8 @@ class TransferLoop {
   // client: the waiting thread would be a third one on two cores. Each is
   // called by one thread at a time, and does not call this.
 
-  // What the push with this number, from 0, carries but for its ledger, which
-  // is set here; may be the same again and again.
+  // Returns the content of the push with this number, from 0, without its
+  // ledger, which is set here; it may be the same again and again.
   using ResultOf = absl::FunctionRef<client::ComputeResult*(int64_t)>;
   // Which rows are pulled with this number; null: there are no sparse tables.
   using RowsOf = absl::FunctionRef<client::BatchRowsPtr(int64_t)>;
@@ -56,9 +56,10 @@ class TransferLoop {
   using OnPulled =
       absl::FunctionRef<absl::Status(int64_t, const client::PulledValues&)>;
 
-  // So many pushes (pulls), `in_flight` of them outstanding. Blocks until all
-  // are answered. Internal: a push was not applied, or a pull brought nothing.
-  // Else what the transport or OnPulled says. Nothing may follow an error.
+  // Sends this many pushes (pulls), with `in_flight` of them outstanding.
+  // Blocks until all are answered. Internal: a push was not applied, or a pull
+  // brought nothing. Else the error of the transport or OnPulled. Do not use it
+  // after an error.
   absl::Status Push(int64_t operations, int in_flight, ResultOf result_of);
   absl::Status Pull(int64_t operations, int in_flight, RowsOf rows_of,
                     OnPulled on_pulled);
@@ -95,7 +96,7 @@ class TransferLoop {
     bool telling = false;
   };
 
-  // As many as are to be under way.
+  // Sends as many as may be under way.
   void SendPushesLocked(client::ClientActions* out)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Takes those that are there, in their order, and begins as many.
@@ -103,7 +104,7 @@ class TransferLoop {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Reports the pulls that were taken, unless another thread does so.
   void TellPulled();
-  // For what is missing of the pull.
+  // Requests missing parts of the pull.
   void AskLocked(client::Puller* puller, client::ClientActions* out)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Carries out what the pusher or a puller asked for, in its order, on one

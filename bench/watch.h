@@ -10,12 +10,13 @@
 namespace ebb::bench {
 
 struct Watch {
-  // Told what is being measured; may be empty.
+  // Called with the present measurement; may be empty.
   std::function<void(const std::string&)> progress;
   // Asked between samples: true ends it. May be empty.
   std::function<bool()> stop;
 
-  // What comes next. Cancelled: `stop` says so, and it does not.
+  // Announces the next measurement. Cancelled: `stop` says so, and it must not
+  // run.
   absl::Status Tell(const std::string& what) const;
   // Pairs count from 0; -1 warms up.
   absl::Status Tell(const std::string& what, int pair, int pairs) const;

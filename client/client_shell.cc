@@ -27,7 +27,7 @@ constexpr absl::Duration kComplaintInterval = absl::Seconds(10);
 
 constexpr absl::string_view kKillPoints[] = {
     "leased-not-begun",     // A lease has come, and nothing was done for it.
-    "computed-not-pushed",  // A gradient is there, and nobody knows.
+    "computed-not-pushed",  // A gradient is computed; no push was sent.
     "pushed-not-answered",  // It is on its way to one server.
 };
 
@@ -489,8 +489,8 @@ void ClientShell::KeepTime() {
       connect = wants_connection && reconnect_at_ <= now;
       tick = next_tick_ <= now;
       SweepChannelsLocked(now);
-      // Nobody gets a new reference to what is retired: once only ours is
-      // left, it stays so.
+      // No other thread gets a new reference to a retired object: once only
+      // ours is left, it stays so.
       const auto used = std::partition(
           retired_.begin(), retired_.end(),
           [](const auto& object) { return object.use_count() > 1; });

@@ -133,7 +133,7 @@ void EvaluationWork::OnEvaluated(const EvaluationResult& result,
   EvaluationResult& sums = pending_->sums;
   sums.examples += result.examples;
   sums.loss_sum += result.loss_sum;
-  // Of parts none or all have classes.
+  // Either no part has classes, or all have.
   sums.correct = result.correct < 0 ? -1 : sums.correct + result.correct;
   sums.figures = result.figures;  // Those of all parts so far.
   if (pending_->rows->last) return Report(sums, out);

@@ -9,7 +9,7 @@ namespace {
 
 constexpr int64_t kPage = 4096;
 
-// Of memory of so many bytes.
+// Returns the alignment for memory of this size.
 int64_t AlignmentOf(int64_t bytes) {
   constexpr int64_t kMiB = int64_t{1} << 20, kAlignment = 64;
   return bytes < kMiB ? kAlignment : kPage;
@@ -56,7 +56,7 @@ FloatPool::FloatPool(size_t keep, std::shared_ptr<shm::SharedHeap> heap)
 std::unique_ptr<FloatBuffer> FloatPool::Shelf::Take(int64_t size,
                                                     bool in_heap) {
   MutexLock lock(&mu);
-  // Of another job: of no use to this one, and perhaps large.
+  // Buffers of another job are of no use to this one, and perhaps large.
   std::erase_if(free, [&](const auto& one) { return one->size() != size; });
   const auto fits = std::ranges::find_if(
       free, [&](const auto& one) { return one->in_heap() == in_heap; });

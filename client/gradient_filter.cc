@@ -21,8 +21,8 @@ constexpr size_t kMostFilteredItems = 2;
 // Where what is pushed begins.
 int64_t BeginOf(const ComputeTask& task) { return task.begin - task.gathered; }
 
-// Of the position in the data, so that whoever computes the same batch from
-// the same values pushes the same bytes.
+// A function of the position in the data, so that every computation of the same
+// batch from the same values pushes the same bytes.
 uint64_t SeedOf(const ComputeTask& task) {
   uint64_t seed = HashAppend(HashAppend(0, task.record->plan.seed), kPushes);
   seed = HashAppend(seed, static_cast<uint64_t>(task.item.epoch));

@@ -27,8 +27,8 @@ int64_t JobBytes(const ClientOptions& options, const JobPlan& plan,
   const int64_t left = KeepsResiduals(plan.filters.push)
                            ? 2 * (limits.batches_in_flight + 1) + 2
                            : 0;
-  // Of two items, what was pulled, and the gradient as a vector; and the values
-  // that later batches are computed from.
+  // The pulled values and the gradient of two items as vectors; and the values
+  // from which later batches are computed.
   const int64_t local = plan.algorithm.has_local_rule()
                             ? 2 * plan.algorithm.worker_vectors + 3
                             : 0;

@@ -53,8 +53,8 @@ std::string WhereOf(const ComputeTask& task) {
                       " of item ", ToString(task.item));
 }
 
-// What was forgotten is nothing that a partition's mark could stand for: where
-// it has stepped back since, the run is computed again.
+// No partition's mark can rest on forgotten values: if it has stepped back
+// since, the run is computed again.
 void SendToDue(const ComputeTask& task, ComputeResult* result) {
   const JobPlan& plan = task.record->plan;
   if (std::ranges::find(task.due, false) == task.due.end()) return;
@@ -158,7 +158,7 @@ void LocalTraining::End(const ComputeTask& task, ComputeResult* result) {
     ended = EndRun(task, item, result);
     if (ended.ok()) return;
   }
-  // Nothing of it is handed out.
+  // No part of it is handed out.
   *result = {};
   result->leaves = ended.ok();
   if (ended.ok()) return;
@@ -215,7 +215,8 @@ absl::Status LocalTraining::EndRun(const ComputeTask& task, Item* item,
     }
     std::vector<float> pushed(plan.parameters);
     rule.Push(push, pushed);
-    // Of finite gradients, but steps in the copy can be too large, and sums.
+    // The gradients are finite, but steps in the copy, and sums, can be too
+    // large.
     const auto odd = std::ranges::find_if_not(
         pushed, [](float value) { return std::isfinite(value); });
     if (odd != pushed.end()) {

@@ -226,7 +226,7 @@ bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
              segment.term, segment.updates);
         break;
       case PullResult::kUnchanged:
-        // Else it is no answer to what was asked.
+        // Else the answer does not fit the request.
         if (KnownUpdates(segment.partition, segment.term) == segment.updates) {
           HaveLast(segment.partition);
         }

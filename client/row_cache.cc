@@ -12,7 +12,8 @@ namespace ebb::client {
 namespace {
 
 constexpr int64_t kBlockRows = 1024;
-// Of an entry and its place in the index, which is rebuilt as it grows, about.
+// Size of an entry and its place in the index, which is rebuilt as it grows,
+// about.
 constexpr int64_t kEntryBytes = 112;
 
 std::vector<uint64_t> Numbers(const Payload& keys) {

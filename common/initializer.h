@@ -64,7 +64,7 @@ void FillInitialRow(const InitRule& rule, uint64_t seed,
                     absl::string_view table, uint64_t key,
                     std::span<float> out);
 
-// The same for many rows of one table: what they share is worked out once.
+// The same for many rows of one table: it computes their shared part once.
 // Immutable, so thread-safe.
 class RowInitializer {
  public:

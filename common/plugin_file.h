@@ -39,7 +39,7 @@ class PluginFile {
   PluginFile& operator=(const PluginFile&) = delete;
   ~PluginFile();
 
-  // What it exports by this name; null: nothing.
+  // Returns the object's symbol of this name; null: there is none.
   void* Find(const char* name) const;
   // InvalidArgument, naming the file.
   absl::Status Refuse(absl::string_view why) const;

@@ -18,7 +18,7 @@ absl::StatusOr<Fd> OpenRegularFile(const std::string& path,
                                    absl::string_view called);
 
 // The same check, for a file that is to be opened in another way; its message
-// does not repeat the path. OK, too, for what is not there, and for what this
+// does not repeat the path. Also OK for a missing file, and for one that this
 // process was given open (/dev/stdin, or /dev/fd/63 of `<(command)`).
 absl::Status CheckReadable(const std::string& path);
 

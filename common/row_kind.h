@@ -1,4 +1,4 @@
-// What a push makes of a row of a sparse table, and what its elements are.
+// The effect of a push on a row of a sparse table, and the row's elements.
 #ifndef EBB_COMMON_ROW_KIND_H_
 #define EBB_COMMON_ROW_KIND_H_
 

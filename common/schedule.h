@@ -77,11 +77,11 @@ class LearningRate {
 struct BatchSchedule {
   // Examples per batch in epoch 0; at least 1.
   int64_t initial = 128;
-  // What it is multiplied by every `every` epochs; at least 1, which is
+  // Factor of the batch size every `every` epochs; at least 1, which is
   // constant and makes the rest of no effect. Sizes are rounded down.
   double factor = 1;
   int64_t every = 5;
-  // Where growing ends; at least `initial`.
+  // The largest size; at least `initial`.
   int64_t max = 1024;
 
   // InvalidArgument naming the field, its value and what would be right.

@@ -38,7 +38,7 @@ class OpenBytes {
   // kNotFound when there is no such thing.
   using Open = std::function<absl::StatusOr<std::unique_ptr<ByteSource>>(
       absl::string_view path)>;
-  // As FindFiles().
+  // A function like FindFiles().
   using Find = std::function<absl::StatusOr<std::vector<std::string>>(
       absl::string_view path)>;
 

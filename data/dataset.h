@@ -101,7 +101,7 @@ class Dataset {
   // Sentences about its columns that their owner should know: what text
   // becomes, missing values that become means, columns that count the rows.
   const std::vector<std::string>& remarks() const { return remarks_; }
-  // What its examples take in memory.
+  // Returns the memory that its examples take.
   int64_t memory_bytes() const;
 
   // Makes `*out` the examples with these numbers, in this order, scaled,
@@ -113,8 +113,8 @@ class Dataset {
  private:
   Dataset() = default;
 
-  // `constants` are null for training data, of which `encoding` says what its
-  // text becomes.
+  // `constants` are null for training data, whose `encoding` says what its text
+  // becomes.
   static absl::StatusOr<Dataset> Load(const SourceSpec& spec,
                                       const Index* constants,
                                       const Encoding& encoding,
@@ -155,11 +155,11 @@ class Dataset {
   std::vector<float> term_;
 };
 
-// "a.csv:17": where the example with this number (of Dataset::Gather) stands
-// in the files of the source, of which `index` is that of the loaded data set.
-// Reads them again up to there, as they are now, and blocks. kInvalidArgument
-// when there is no such example, kCancelled once `stop`, which is asked now and
-// then, says true; else the errors of OpenReader() and Reader::Next().
+// Returns "a.csv:17": the place of the example with this number (of
+// Dataset::Gather) in the files of the source. `index` is that of the loaded
+// data set. Reads the files again up to there, as they are now, and blocks.
+// kInvalidArgument: there is no such example. kCancelled: `stop`, which it asks
+// now and then, says true. Else the errors of OpenReader() and Reader::Next().
 absl::StatusOr<std::string> PlaceOf(const SourceSpec& spec, const Index& index,
                                     int64_t example, const OpenBytes& open,
                                     absl::FunctionRef<bool()> stop);

@@ -1,4 +1,5 @@
-// What a file held when it was read: enough to tell that it has changed.
+// Identifies the content of a file when it was read: enough to tell that it has
+// changed.
 #ifndef EBB_DATA_FINGERPRINT_H_
 #define EBB_DATA_FINGERPRINT_H_
 

@@ -1,5 +1,5 @@
-// What is to be known about a source without reading it again: built once,
-// stored by the scheduler with the job, checked by every worker.
+// The facts about a source that spare reading it again: built once, stored by
+// the scheduler with the job, checked by every worker.
 #ifndef EBB_DATA_INDEX_H_
 #define EBB_DATA_INDEX_H_
 
@@ -20,8 +20,8 @@ struct LabelMoments {
   double mean = 0;
   double stddev = 0;  // Exactly 0 when all labels are equal.
 
-  // What a standardised label of 1 is above one of 0: the deviation, or 1 where
-  // all labels are equal.
+  // The distance from a standardised label of 0 to one of 1: the deviation, or
+  // 1 if all labels are equal.
   double unit() const { return stddev == 0 ? 1 : stddev; }
 
   friend bool operator==(const LabelMoments&, const LabelMoments&) = default;

@@ -18,7 +18,7 @@ inline constexpr int64_t kMaxFields = int64_t{1} << 16;
 // may share a table. Among n keys, two are expected to be equal n^2 / 2^65
 // times: once in ten runs with 2 * 10^9 of them.
 //
-// Part of the formats: what is trained has rows by these names.
+// It is part of the formats: trained rows have these names.
 uint64_t KeyOf(Field field, absl::string_view word);
 
 }  // namespace ebb::data

@@ -52,7 +52,7 @@ struct Example {
 // The bad examples that were left out (OnBadExample::kSkip).
 struct LeftOut {
   int64_t examples = 0;
-  std::string first;  // What is wrong with the first, with its place.
+  std::string first;  // The mistake in the first, with its place.
 };
 
 // The examples of one source from the first to the last. Not thread safe.
@@ -60,13 +60,13 @@ class Reader {
  public:
   virtual ~Reader() = default;
 
-  // Sets `*example`, valid until the next call; false at the end. Blocks on
-  // the disk. Errors name file and line (or byte), what was found, and what
-  // would be right: kInvalidArgument for the content (perhaps several lines, a
+  // Sets `*example`, valid until the next call; false at the end. Blocks on the
+  // disk. Errors name file and line (or byte), the text found, and what would
+  // be right. kInvalidArgument is for the content (perhaps several lines, a
   // mistake each), kDataLoss for a damaged compressed file, kUnavailable for
-  // the medium. After one, the reader is finished with. Where bad examples are
-  // left out, those of content are errors only if they are of the file as a
-  // whole, or of more than half of its examples.
+  // the medium. After an error the reader is finished. If bad examples are left
+  // out, content is an error only if the file as a whole is wrong, or more than
+  // half of its examples.
   virtual absl::StatusOr<bool> Next(Example* example) = 0;
 
   virtual Layout layout() const = 0;
@@ -116,7 +116,7 @@ struct NamedFingerprint {
   FileFingerprint fingerprint;
 };
 
-// The files of `spec` and what they hold, whether or not it can be parsed.
+// Fingerprints of the files of `spec`, whether or not they can be parsed.
 absl::StatusOr<std::vector<NamedFingerprint>> FingerprintFiles(
     const SourceSpec& spec, const OpenBytes& open = OpenFile);
 

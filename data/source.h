@@ -18,15 +18,15 @@ enum class SourceKind { kIdx, kCsv, kLibsvm, kLibffm, kRatings, kCriteo };
 // predict (regression).
 enum class LabelKind { kClass, kReal };
 
-// What becomes of an example that cannot be read, or that does not fit the
-// training data: kStop is an error, kSkip leaves it out, and it counts as no
-// example. Either way it is the same on every machine, for it follows from the
-// bytes of the file alone.
+// What to do about an example that cannot be read, or that does not fit the
+// training data. kStop is an error. kSkip leaves it out, and it does not count
+// as an example. Either way it is the same on every machine, as it follows from
+// the bytes of the file alone.
 enum class OnBadExample { kStop, kSkip };
 
-// One part of a file of which some examples are kept for testing. Which ones
-// is a function of the seed and the example's number (docs/data-order.md), so
-// the two parts are disjoint and the same on every machine.
+// One part of a file that keeps some examples for testing. A function of the
+// seed and the example's number chooses them (docs/data-order.md), so the two
+// parts are disjoint and the same on every machine.
 struct Split {
   enum class Part { kTrain, kTest };
   // The share of examples in the test part; between 0 and 1, exclusive.
@@ -41,7 +41,7 @@ bool Selects(const Split& split, int64_t example);
 // A delimiter: any run of spaces and tabs.
 inline constexpr char kWhitespace[] = "whitespace";
 
-// What all delimited text has: tables, ratings and click logs.
+// Options of all delimited text: tables, ratings and click logs.
 struct TextOptions {
   // Between fields: a text of 1 to kMaxDelimiterBytes bytes, or kWhitespace.
   // Absent: as the format guesses it.
@@ -96,8 +96,8 @@ struct CsvOptions {
   // Whether other columns are categories too where they have text that does not
   // look like mistakes among numbers. Texts that are all dates are dates.
   bool categories_by_text = true;
-  // A column of at most so many categories has a feature for each of them. With
-  // more, they share this number of features by their hash.
+  // A column of at most this many categories has a feature for each of them.
+  // With more, they share hash_buckets features by their hash.
   int64_t one_hot = 32;
   int64_t hash_buckets = 64;
   // Columns of dates and times: days since 1970, or their parts.
@@ -137,7 +137,7 @@ struct RatingsOptions {
 };
 
 struct CriteoOptions {
-  // What becomes of numbers. kBucket: words for their magnitude, so that each
+  // Treatment of numbers. kBucket: words for their magnitude, so that each
   // magnitude has a key; they must be whole. kValue: values of one key per
   // column.
   enum class Numbers { kBucket, kValue };
@@ -160,8 +160,8 @@ struct SourceSpec {
   // parts/*.csv (find_files.h). For IDX the common front of two files:
   // PATH-images-idx3-ubyte and PATH-labels-idx1-ubyte, each perhaps with .gz.
   std::string path;
-  // What stands for the files that follow those of `path`, in this order. All
-  // are parts of one table. Not for IDX.
+  // The files after those of `path`, in this order. All are parts of one table.
+  // Not for IDX.
   std::vector<std::string> further_paths;
   // Lines of text that begin with it are passed over. Empty: none.
   std::string comment;
@@ -176,8 +176,8 @@ struct SourceSpec {
   // it would fill.
   bool standardise = false;
   // Labels that are numbers become (label - mean) / stddev of those of the
-  // training data; where these are all equal, label - mean. Classes stay, and
-  // so do labels of which the training index has no moments.
+  // training data; if these are all equal, label - mean. Classes stay, and so
+  // do labels without moments in the training index.
   bool standardise_labels = false;
   std::optional<Split> split;
   OnBadExample on_bad_example = OnBadExample::kStop;

@@ -59,10 +59,11 @@ class Cache {
   static absl::StatusOr<std::unique_ptr<Cache>> Make(CacheOptions options,
                                                      Source* source);
 
-  // `uri` is "ebb://NAME/PATH". InvalidArgument: it is none; NotFound: there is
-  // no such data set, or file in it; ResourceExhausted: there is no room;
-  // DataLoss: it is damaged where it comes from; and the errors of the source.
-  // While that cannot be reached, what is here of it already is taken.
+  // `uri` is "ebb://NAME/PATH". InvalidArgument: it is malformed. NotFound:
+  // there is no such data set, or no such file in it. ResourceExhausted: there
+  // is no room. DataLoss: it is damaged at the source. Else the errors of the
+  // source. While the source cannot be reached, files that are here already can
+  // be opened.
   absl::StatusOr<CachedFile> Open(absl::string_view uri);
   // The URIs of the files of a data set, by path, fetching none of them. Errors
   // as of Open().
@@ -75,14 +76,14 @@ class Cache {
   Cache(CacheOptions options, Source* source)
       : options_(std::move(options)), source_(*source) {}
 
-  // What the source has under the name; or had, when it cannot be reached.
+  // Returns the source's content under the name; or the last known one, if the
+  // source cannot be reached.
   absl::StatusOr<Manifest> ManifestOf(const std::string& name);
   // The file, empty at first, and room for all of it.
   absl::Status Reserve(const std::string& path, int64_t bytes);
   // Whether there is room, once unused files are gone. Locked.
   absl::StatusOr<bool> MakeRoom(const std::string& but_of, int64_t bytes) const;
-  // The chunks of the file that are not what they should be, by their numbers
-  // in the set.
+  // Returns the wrong chunks of the file, by their numbers in the set.
   static absl::StatusOr<std::vector<int64_t>> FindBad(const Manifest& manifest,
                                                       int64_t file, int fd,
                                                       const std::string& path);

@@ -1,4 +1,4 @@
-// What a data set is: named files, cut into chunks that each have a checksum.
+// A data set: named files, cut into chunks that each have a checksum.
 // docs/formats/data-set.md has the bytes.
 //
 //   EBB_ASSIGN_OR_RETURN(Manifest manifest, Manifest::Make(std::move(files)));
@@ -29,8 +29,7 @@ inline constexpr int kMaxDepth = 32;
 // does.
 inline constexpr absl::string_view kReservedPrefix = ".ebb";
 
-// XXH3 of 128 bits, as elsewhere in ebb: finds what was damaged, not what was
-// forged.
+// XXH3 of 128 bits, as elsewhere in ebb: it finds damage, not forgery.
 struct Checksum {
   uint64_t high = 0;
   uint64_t low = 0;
@@ -41,8 +40,8 @@ struct Checksum {
 };
 Checksum ChecksumOf(absl::string_view bytes);
 
-// InvalidArgument, saying what is wrong: letters, digits, ".", "-" and "_", of
-// which the first is a letter or digit; at most kMaxSetNameBytes.
+// InvalidArgument, saying what is wrong: a name has letters, digits, ".", "-"
+// and "_", and begins with a letter or digit; it has at most kMaxSetNameBytes.
 absl::Status CheckSetName(absl::string_view name);
 // InvalidArgument: not 32 lower-case hexadecimal digits.
 absl::Status CheckSetId(absl::string_view id);
@@ -74,10 +73,10 @@ std::string UriOf(absl::string_view set, absl::string_view path);
 // Immutable; chunks are counted from 0 over all files, in the order of these.
 class Manifest {
  public:
-  // Where a chunk lies.
+  // The place of a chunk.
   struct Place {
     int64_t file = 0;    // Index into files().
-    int64_t offset = 0;  // In it.
+    int64_t offset = 0;  // Offset in the file.
     int64_t size = 0;
   };
 

@@ -29,7 +29,7 @@ struct PushProgress {
 };
 
 struct PushOptions {
-  // Looks at what is published already, and mends it.
+  // Also looks at the published content, and repairs it.
   bool verify = false;
   // Chunks that are under way at once. Default 4; more helps where the way is
   // long.
@@ -53,16 +53,17 @@ struct PushResult {
 
 std::span<const absl::string_view> PushKillPoints();
 
-// What `folder` holds, read once for the checksums. InvalidArgument: a file has
-// a name that no data set may have, is a symbolic link, or neither file nor
-// folder; all are named. Aborted: one changed meanwhile. NotFound: there is no
-// such folder.
+// Makes the manifest of `folder`, which it reads once for the checksums.
+// InvalidArgument, naming all: a file has a name that no data set may have, is
+// a symbolic link, or is neither file nor folder. Aborted: a file changed
+// meanwhile. NotFound: there is no such folder.
 absl::StatusOr<Manifest> ReadFolder(const std::string& folder,
                                     const PushOptions& options);
 
-// Blocks until it is published. Pushed again after it was killed, it sends what
-// is missing. The errors of ReadFolder and of `target`; Aborted also where a
-// file changed while it was sent: nothing is published then.
+// Pushes the folder, and blocks until it is published. After it was killed,
+// another call sends the missing part. Errors: those of ReadFolder and of
+// `target`. Also Aborted: a file changed while it was sent, and nothing is
+// published.
 absl::StatusOr<PushResult> PushFolder(const std::string& folder,
                                       absl::string_view name, Target* target,
                                       const PushOptions& options);

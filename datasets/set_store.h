@@ -90,15 +90,16 @@ class SetStore : public Target, public Source {
                                        absl::string_view id,
                                        int64_t chunk) override;
 
-  // All, by name: of each what is published, then what is being pushed.
+  // Lists all sets by name. For each name the published one comes before the
+  // one that is being pushed.
   absl::StatusOr<std::vector<SetSummary>> List();
-  // With all that was pushed under the name. NotFound: there is none.
+  // Removes the set with all pushes under the name. NotFound: there is none.
   absl::Status Remove(absl::string_view name);
 
   const std::string& folder() const { return options_.folder; }
 
  private:
-  // A content of which chunks are written.
+  // A content whose chunks are being written.
   struct Push;
   using PushPtr = std::shared_ptr<Push>;
   using ManifestPtr = std::shared_ptr<const Manifest>;
@@ -116,7 +117,7 @@ class SetStore : public Target, public Source {
   std::string LockFile() const;
   // While it lives, no other holder changes which contents there are.
   absl::StatusOr<Fd> LockAll() const;
-  // What lies in the folder of a set and is neither published nor of `keep`.
+  // Contents in the folder of a set that are neither published nor `keep`.
   std::vector<std::string> OthersOf(absl::string_view name,
                                     absl::string_view current,
                                     absl::string_view keep) const;
@@ -124,14 +125,14 @@ class SetStore : public Target, public Source {
   absl::Status Drop(absl::string_view name,
                     const std::vector<std::string>& contents);
   absl::Status RemovePublished(absl::string_view name, absl::string_view id);
-  // ResourceExhausted: `bytes` are too much for `pushing`, once what is in
-  // `dropped` is gone: paths, both. Locked.
+  // ResourceExhausted: `bytes` are too much for `pushing`, even without the
+  // contents in `dropped`. Both have paths. Locked.
   absl::Status CheckRoom(int64_t bytes, const std::string& pushing,
                          const std::set<std::string>& dropped);
   // ResourceExhausted: one more set would be too many. Locked.
   absl::Status CheckSets() const;
   int64_t BytesOf(const std::string& content);
-  // What was seen of the push.
+  // Forgets the state of the push.
   void Forget(const Push& push, absl::string_view name)
       ABSL_LOCKS_EXCLUDED(mu_);
   // A file of the push could not be made durable.

@@ -21,7 +21,7 @@ namespace ebb::datasets {
 class Target {
  public:
   struct Begun {
-    // Names what is pushed, in the calls that follow.
+    // Names the content in the next calls.
     std::string id;
     // The set has this content already: there is nothing to do.
     bool published = false;

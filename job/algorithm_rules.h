@@ -1,4 +1,4 @@
-// What distributed algorithms ask of the rest of a job.
+// The requirements of distributed algorithms on the rest of a job.
 #ifndef EBB_JOB_ALGORITHM_RULES_H_
 #define EBB_JOB_ALGORITHM_RULES_H_
 

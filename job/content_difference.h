@@ -8,10 +8,10 @@
 
 namespace ebb::job {
 
-// What of two records is another, for people: "name", "job file", "data",
-// "specification" or "plan"; empty: nothing. Their numbers do not count, nor
-// what may differ where one job is submitted twice: the text of its file, the
-// id and the time of the request, and the token.
+// The part in which two records differ, for people: "name", "job file", "data",
+// "specification" or "plan"; empty: none. It ignores the records' numbers, and
+// what may differ if one job is submitted twice: the text of its file, the id
+// and the time of the request, and the token.
 std::string ContentDifference(const JobRecord& a, const JobRecord& b);
 
 }  // namespace ebb::job

@@ -1,4 +1,4 @@
-// What a job expects of its last evaluation.
+// A job's expectations of its last evaluation.
 #ifndef EBB_JOB_EXPECTATIONS_H_
 #define EBB_JOB_EXPECTATIONS_H_
 

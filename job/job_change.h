@@ -1,4 +1,4 @@
-// What of a job's specification may become another while the job goes on: by
+// The parts of a job's specification that may change while the job goes on: by
 // `ebb run --resume` with another job file, --epochs or --set.
 #ifndef EBB_JOB_JOB_CHANGE_H_
 #define EBB_JOB_JOB_CHANGE_H_
@@ -13,11 +13,11 @@
 namespace ebb::job {
 
 // The keys of the job file that may change, as docs/job-changes.md lists them.
-// What is below such a key may change, too.
+// Keys below such a key may change, too.
 const std::vector<std::string>& KeysThatMayChange();
 
-// What makes `ebb run --resume` go on with another value of a key, for hints:
-// "--set optimizer.rate=0.01". The key must be one that may change.
+// The flag with which `ebb run --resume` goes on with another value of a key,
+// for hints: "--set optimizer.rate=0.01". The key must be one that may change.
 std::string ChangeFlag(absl::string_view key, absl::string_view value);
 
 // The keys in which two jobs differ, like "train.epochs": of a message that one

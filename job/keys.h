@@ -35,9 +35,8 @@ std::string EnumWord(const google::protobuf::EnumValueDescriptor& value);
 // The words for the values of an enum: KIND_RMSPROP of Kind is "rmsprop".
 std::vector<std::string> EnumWords(const EnumDescriptor& type);
 
-// Sets a scalar field, or adds to a repeated or map<string, string> field
-// (then `map_key` is used), from text. Returns what is wrong with the text;
-// empty: nothing.
+// Sets a scalar field, or adds to a repeated or map<string, string> field (then
+// `map_key` is used), from text. Returns the mistake in the text; empty: none.
 std::string SetFromText(absl::string_view text, const FieldDescriptor& field,
                         Message* message, absl::string_view map_key = "");
 
@@ -75,7 +74,7 @@ bool BelongsToKind(const Message& message, const FieldDescriptor& field);
 // The default of the field with the message's present `kind`.
 std::optional<std::string> DefaultOf(const Message& message,
                                      const FieldDescriptor& field);
-// Sets what is not set to its default, in this message and all below.
+// Sets absent keys to their defaults, in this message and all below.
 void FillAnnotatedDefaults(Message* message);
 
 // The field that a plain value in place of the message stands for; null: the
@@ -90,8 +89,8 @@ bool TakesOneOrMore(const FieldDescriptor& field);
 // "key: value" with a sensible value.
 std::string ExampleOf(const FieldDescriptor& field);
 
-// What each key means, as job.proto says it: the first sentence of the
-// comment, by the field's full name.
+// The meaning of each key in job.proto: the first sentence of the comment, by
+// the field's full name.
 class KeyWords {
  public:
   KeyWords();

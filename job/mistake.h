@@ -1,5 +1,5 @@
-// What is wrong in a job file, where, and what would be right; and where in
-// the file each key of a job came from.
+// Mistakes in a job file, with their places and what would be right; and the
+// place in the file from which each key of a job came.
 #ifndef EBB_JOB_MISTAKE_H_
 #define EBB_JOB_MISTAKE_H_
 
@@ -31,8 +31,8 @@ class SourceMap {
   std::map<std::string, Place, std::less<>> places_;
 };
 
-// At most about so many are collected: enough for a person, and a bound on the
-// work that a hostile file makes.
+// Mistakes that are collected, at most about: enough for a person, and a bound
+// on the work that a hostile file makes.
 inline constexpr size_t kMaxMistakes = 100;
 
 struct Mistake {

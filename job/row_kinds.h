@@ -1,5 +1,5 @@
-// What rows of a job's sparse tables are: as specifications have it, and what a
-// job file may say of each kind.
+// The kinds of rows of a job's sparse tables in specifications, and what a job
+// file may say about each kind.
 #ifndef EBB_JOB_ROW_KINDS_H_
 #define EBB_JOB_ROW_KINDS_H_
 
@@ -15,7 +15,7 @@
 namespace ebb::job {
 
 v1::RowKind ToProto(RowKind kind);
-// Nothing: it is of a newer ebb.
+// nullopt: it is from a newer ebb.
 std::optional<RowKind> RowKindOf(v1::RowKind kind);
 
 // InvalidArgument, beginning with the key of the model that makes a table's
@@ -23,7 +23,7 @@ std::optional<RowKind> RowKindOf(v1::RowKind kind);
 absl::Status CheckRowWidth(const v1::Model& model, absl::string_view table,
                            int64_t width);
 
-// InvalidArgument, beginning with the key, for what is of no use to a table of
+// InvalidArgument, beginning with the key: a setting is of no use to a table of
 // such rows.
 absl::Status CheckRowKind(const v1::Table& said, RowKind kind);
 

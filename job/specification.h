@@ -1,5 +1,5 @@
-// From a job and what is known of its data and model to the record that all
-// daemons share: its plan, and the specification (specification.proto) that
+// Makes of a job, and of the facts about its data and model, the record that
+// all daemons share: its plan, and the specification (specification.proto) that
 // the record carries.
 //
 //   JobFacts facts;   // From the opened data and the model.
@@ -52,7 +52,7 @@ struct SparseTable {
   int64_t cache_batches = 0;
 };
 
-// What is known of a job's data and model when it is submitted.
+// The facts about a job's data and model when it is submitted.
 struct JobFacts {
   // In the order of the model, and as it has them: what the job file says of
   // its sparse tables is added by MakeJobRecord.
@@ -113,7 +113,7 @@ absl::StatusOr<std::vector<DenseTable>> TablesOf(
 absl::StatusOr<std::vector<SparseTable>> SparseTablesOf(
     const v1::Specification& specification, const JobPlan& plan);
 
-// As a specification has it.
+// The table in a specification's form.
 v1::SparseTable ToProto(const SparseTable& table);
 
 }  // namespace ebb::job

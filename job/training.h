@@ -1,4 +1,4 @@
-// What a job says of the mathematics of its training.
+// The mathematics of a job's training.
 #ifndef EBB_JOB_TRAINING_H_
 #define EBB_JOB_TRAINING_H_
 
@@ -29,22 +29,22 @@ absl::StatusOr<RateSchedule> ScheduleOf(const v1::Schedule& schedule);
 absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
     const v1::Job& job);
 
-// What servers do of it, also of one of a plugin.
+// The servers' part of the algorithm, also of a plugin.
 absl::StatusOr<std::unique_ptr<const Algorithm>> ServersAlgorithmOf(
     const v1::Specification& specification);
 // How it does lbfgs.
 LbfgsOptions LbfgsOptionsOf(const v1::Algorithm& algorithm);
 
-// What decides how the rounds of a job end that are closed by operations.
-// InvalidArgument: those of this one are not. Errors of ReadSpecification.
+// The coordinator that decides how the job's rounds end. InvalidArgument: its
+// rounds are not closed by operations. Else the errors of ReadSpecification.
 absl::StatusOr<std::shared_ptr<const Coordinator>> CoordinatorOf(
     const JobRecord& record);
 
 // Errors of ReadSpecification.
 absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record);
 
-// The rate of the steps that workers take by themselves, in a job of so many
-// epochs: the optimizer's where the algorithm says nothing.
+// The rate of the steps that workers take by themselves, in a job of this many
+// epochs: by default the optimizer's.
 absl::StatusOr<LearningRate> LocalRateOf(const v1::Job& job, int64_t epochs);
 
 }  // namespace ebb::job

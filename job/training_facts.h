@@ -1,10 +1,10 @@
-// What a job's specification says of its training loss.
+// The facts about a job's training loss in its specification.
 #ifndef EBB_JOB_TRAINING_FACTS_H_
 #define EBB_JOB_TRAINING_FACTS_H_
 
 namespace ebb::job {
 
-// What becomes of a job that diverges.
+// What the scheduler does about a job that diverges.
 enum class OnDivergence { kWarn, kPause, kRollBack };
 
 struct TrainingFacts {

@@ -1,4 +1,4 @@
-// What the settings of a job say by themselves, before its data is read.
+// Properties of a job that follow from its settings, before its data is read.
 #ifndef EBB_JOB_TRAITS_H_
 #define EBB_JOB_TRAITS_H_
 

@@ -1,4 +1,4 @@
-// What a job may be: checks, and what absent keys mean.
+// Checks of a job, and the meaning of absent keys.
 #ifndef EBB_JOB_VALIDATE_H_
 #define EBB_JOB_VALIDATE_H_
 
@@ -12,7 +12,7 @@
 
 namespace ebb::job {
 
-// What is known of opened data.
+// The facts about opened data.
 struct SourceFacts {
   int64_t examples = 0;
   int64_t features = 0;
@@ -25,8 +25,8 @@ struct SourceFacts {
   double row_sum = 0;
 };
 
-// What the caller found out about a job's surroundings. What is absent is not
-// checked.
+// The facts about a job's surroundings that the caller found. Absent facts are
+// not checked.
 struct DataFacts {
   // After a `split`, both parts.
   std::optional<SourceFacts> train;
@@ -35,15 +35,15 @@ struct DataFacts {
   std::vector<std::string> model_kinds;
 };
 
-// All that is wrong with the job, by line. Defaults count as if given. A job
-// that came from no file has an empty source map. What only follows from the
-// mistakes `before`, which are known already, is left out.
+// Returns all mistakes in the job, by line. Defaults count as if given. A job
+// that came from no file has an empty source map. Mistakes that only follow
+// from `before`, which are known already, are left out.
 std::vector<Mistake> ValidateJob(const v1::Job& job, const DataFacts& facts,
                                  const SourceMap& sources,
                                  const std::vector<Mistake>& before = {});
 
-// Sets every absent key that has a default, save those that follow from the
-// data (fit.h). Idempotent. What is left absent means what job.proto says.
+// Sets every absent key that has a default, except those that follow from the
+// data (fit.h). Idempotent. job.proto says what the remaining absent keys mean.
 void FillDefaults(v1::Job* job);
 
 }  // namespace ebb::job

@@ -37,7 +37,7 @@ struct Comparison {
 };
 std::optional<Comparison> ParseComparison(absl::string_view text);
 
-// What stands for a missing value: "error", "mean", or a number.
+// The replacement of a missing value: "error", "mean", or a number.
 struct MissingRule {
   enum class Kind { kError, kMean, kConstant };
   Kind kind = Kind::kError;
@@ -45,10 +45,10 @@ struct MissingRule {
 };
 std::optional<MissingRule> ParseMissing(absl::string_view text);
 
-// What stands between two fields: "tab", "space", "whitespace" (any run of
-// spaces and tabs), or the bytes themselves, where "\t" and "\x01" may be
-// written as such. Nothing where it could be part of a field: letters, digits,
-// quotes, line ends and signs of numbers, or more than 8 bytes.
+// Parses the text between two fields: "tab", "space", "whitespace" (any run of
+// spaces and tabs), or the bytes themselves. Escapes are "\t" and "\x01".
+// nullopt: it has more than 8 bytes, or could be part of a field: letters,
+// digits, quotes, line ends and signs of numbers.
 std::optional<std::string> ParseDelimiter(absl::string_view text);
 
 // Up to 63 of a-z, 0-9, '-', '_' and '.', the first a letter or digit: fit

@@ -6,8 +6,7 @@
 //   EBB_RETURN_IF_ERROR(ToStatus(ValidateJob(file.job, facts, file.sources)));
 //   FillDefaults(&job);
 //
-// Nothing here knows a key by name: the mapping follows job.proto and its
-// annotations.
+// It knows no key by name: the mapping follows job.proto and its annotations.
 #ifndef EBB_JOB_YAML_H_
 #define EBB_JOB_YAML_H_
 
@@ -48,7 +47,7 @@ absl::StatusOr<v1::Job> ParseJobYaml(absl::string_view text,
                                      SourceMap* sources);
 
 enum class YamlStyle {
-  kCompact,    // What is set, a line per key of the job.
+  kCompact,    // The keys that are set, a line per key of the job.
   kExplained,  // All defaults filled in, a line and a word for each key.
 };
 

@@ -27,7 +27,7 @@ struct YamlNode {
 inline constexpr size_t kMaxYamlBytes = size_t{1} << 20;
 inline constexpr size_t kMaxYamlDepth = 16;
 
-// What a text should be, for what is said of it when it is not.
+// The right form of a text, for messages about wrong ones.
 struct YamlKind {
   absl::string_view name = "job";
   absl::string_view least = "a job has at least the keys model and data";

@@ -69,7 +69,7 @@ class ComputeBackend {
   // copied in or out.
   virtual bool uses_host_memory() const = 0;
 
-  // What failed since the last call, which is then forgotten. Ordinary memory
+  // Returns the failure since the last call, and forgets it. Ordinary memory
   // never fails.
   // kResourceExhausted: no memory; with ReleaseArrays and smaller sizes the
   // operations may be tried again.
@@ -101,9 +101,9 @@ class ComputeBackend {
   virtual void BeginCopyOut(const void* memory, int64_t bytes, void* host) {
     CopyOut(memory, bytes, host);
   }
-  // Copies in for what is computed later. They begin after the operations
-  // called before the last MarkAhead, and those called since neither wait for
-  // them nor use `memory`; operations may after FinishCopies.
+  // Marks the begin of copies for later computing. They begin after the
+  // operations called before the last MarkAhead. Operations called since then
+  // neither wait for them nor use `memory`; operations after FinishCopies may.
   virtual void MarkAhead() {}
   virtual void BeginCopyInAhead(const void* host, int64_t bytes, void* memory) {
     CopyIn(host, bytes, memory);
@@ -115,11 +115,11 @@ class ComputeBackend {
   virtual int64_t least_copy_bytes() const { return 0; }
   // Waits for all of them, after failures too.
   virtual void FinishCopies() {}
-  // Keeps pages of the host where they are, so that a device copies from and to
-  // them without help: faster, for memory that is used again and has its pages
-  // for itself. What is returned is let go before the memory is freed, perhaps
-  // after the back end has gone. Null: it cannot be, or is of no use. This may
-  // be called by any thread, and the pages let go by any.
+  // Keeps pages of the host in place, so that a device copies from and to them
+  // without help. It is faster, for memory that is used again and does not
+  // share its pages. The caller releases the result before it frees the memory,
+  // perhaps after the back end has gone. Null: not possible, or of no use. Any
+  // thread may call this, and any may release the pages.
   virtual std::shared_ptr<void> PinHost(void* /*memory*/, int64_t /*bytes*/) {
     return nullptr;
   }
@@ -272,7 +272,7 @@ class BackendArray {
     }
     return static_cast<T*>(memory_);
   }
-  // What Reserve returned last, and its room.
+  // The result of the last Reserve, and its room.
   template <typename T>
   T* data() const {
     return static_cast<T*>(memory_);

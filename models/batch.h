@@ -8,10 +8,10 @@
 
 namespace ebb::models {
 
-// Rows of which only some columns are not zero. The entries of row r are
-// [row_offsets[r], row_offsets[r + 1]) of `columns` and `values`; a column
-// that a row names twice counts with the sum of its values, and, where a model
-// looks at pairs of entries, as two entries.
+// Rows that are mostly zero. The entries of row r are [row_offsets[r],
+// row_offsets[r + 1]) of `columns` and `values`. A column that a row names
+// twice counts with the sum of its values, and, if a model looks at pairs of
+// entries, as two entries.
 struct CsrView {
   std::span<const int64_t> row_offsets;  // One more than there are rows.
   // Each in [0, features), of keyed rows in [0, distinct_keys).
@@ -36,8 +36,8 @@ struct BatchView {
   // One of the two: (rows, features), row after row, or `sparse`.
   std::span<const float> dense;
   CsrView sparse;
-  // Keyed rows are `sparse` rows of which each entry has a field, in
-  // [0, features), as well.
+  // Keyed rows are `sparse` rows; each entry also has a field, in [0,
+  // features).
   std::span<const uint16_t> fields;
   // How many keys the batch has; 0 where examples are not keyed (or none of
   // them has an entry).

@@ -1,4 +1,4 @@
-// What a job says about its model, and how its mistakes are reported.
+// A job's settings of its model, and the reports of mistakes in them.
 #ifndef EBB_MODELS_CONFIG_H_
 #define EBB_MODELS_CONFIG_H_
 

@@ -14,9 +14,9 @@ namespace ebb::models {
 
 // They come table after table, so that the first layer is computed while the
 // values of the last are still copied; small tables come with those before
-// them. Those of the next batch may come while this one is computed, into
-// memory of their own. Where models compute in the host's memory they are
-// there. Dense examples are brought as values of one table are. Not
+// them. Values of the next batch may come while this one is computed, into
+// memory of their own. If models compute in the host's memory, the values are
+// there already. Dense examples come as the values of one table do. Not
 // thread-safe.
 class IncomingValues {
  public:
@@ -29,7 +29,8 @@ class IncomingValues {
   // The values stay as they are until ComputeBackend::FinishCopies.
   void Begin(const KnownFloats& values, std::span<const int64_t> ends);
 
-  // Those from `begin` on, of which operations from now on may read `count`.
+  // Returns the values from `begin` on; later operations may read `count` of
+  // them.
   const float* Read(int64_t begin, int64_t count);
   // All of them.
   const float* ReadAll() { return Read(0, size_); }
@@ -40,7 +41,7 @@ class IncomingValues {
   // Begins to bring those, if they are known and there is room for them, until
   // ComputeBackend::FinishCopies. False: they are not known.
   bool BeginNext(const KnownFloats& next);
-  // Something failed: what was brought may not have come.
+  // A failure: copies may not have come.
   void Forget();
 
  private:

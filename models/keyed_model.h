@@ -19,7 +19,7 @@
 
 namespace ebb::models {
 
-// What the pairs of entries of an example add to its score.
+// The contribution of the pairs of an example's entries to its score.
 enum class Pairs {
   kNone,
   // <v(a), v(b)> x(a) x(b): ComputeBackend::FactorScores.
@@ -38,8 +38,8 @@ struct KeyedSpec {
   int64_t vector_size = 0;
   InitRule vectors_init;
   Pairs pairs = Pairs::kNone;
-  // With `deep`: a perceptron with these hidden layers and one output, of which
-  // the inputs are for each field the sum of the vectors of its entries times
+  // With `deep`: a perceptron with these hidden layers and one output. Its
+  // inputs are, for each field, the sum of the vectors of its entries times
   // their values.
   bool deep = false;
   std::vector<int64_t> hidden;

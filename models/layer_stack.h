@@ -51,7 +51,7 @@ class LayerStack {
     int64_t bias = 0;
   };
 
-  // What the forward pass leaves for the backward pass, per hidden layer.
+  // Results of the forward pass for the backward pass, per hidden layer.
   struct Hidden {
     explicit Hidden(ComputeBackend* backend)
         : units(backend), mask(backend), dropped(backend) {}

@@ -1,5 +1,5 @@
-// What a model may know of the batch after the one that it computes, so that
-// this is on its way to a device meanwhile.
+// A model's knowledge of the batch after the present one, so that its data is
+// on its way to a device meanwhile.
 //
 //   const auto next = [&]() -> NextBatch { return {.params = pulled}; };
 //   model->GradientWithNext(params, batch, grad, &stats,
@@ -35,9 +35,9 @@ struct Lookahead {
   // recognised.
   ContentId params = ContentId::kUnknown;
   ContentId dense = ContentId::kUnknown;
-  // Called by the model's thread again and again while a device computes, until
-  // both are known; elsewhere never. What it has named stays as it is until the
-  // call that it was given with returns. The next batch may be another one.
+  // The model's thread calls it again and again while a device computes, until
+  // both are known; without a device never. The named data stays unchanged
+  // until the call that got this returns. The next batch may be another one.
   absl::FunctionRef<NextBatch()> next;
   // Whether it will ever name parameters.
   bool names_params = true;

@@ -62,14 +62,14 @@ class RowSink {
                      std::span<const std::byte> bytes) = 0;
 };
 
-// What labels are.
+// The kind of labels.
 enum class LabelKind {
   kValue,   // Any number.
   kBinary,  // 1, or else 0 or -1.
   kClass,   // 0, 1, ... classes - 1.
 };
 
-// What the rest of the system must know of a model.
+// The facts about a model that the rest of the system must know.
 struct ModelDescription {
   // The sum of the sizes of the dense tables.
   int64_t ParameterCount() const;
@@ -133,10 +133,10 @@ class Model {
                                 const BatchView& batch, std::span<float> grad,
                                 BatchStats* stats) = 0;
 
-  // Gradient, and where a model computes on a device what is known of the next
-  // batch is brought there meanwhile, so that it need not be copied then; if
-  // the next one is another, nothing is lost. When it returns, nothing is read
-  // of the memory of either any more.
+  // Computes Gradient. If the model computes on a device, it meanwhile brings
+  // known data of the next batch there, which then need not be copied; if the
+  // next batch is another, nothing is lost. When it returns, the memory of both
+  // is not read any more.
   virtual absl::Status GradientWithNext(std::span<const float> params,
                                         const BatchView& batch,
                                         std::span<float> grad,
@@ -155,9 +155,9 @@ class Model {
                                           BatchStats* stats,
                                           std::vector<float>* outputs) = 0;
 
-  // What the examples write into tables that are not trained: the same for the
-  // same batch, which may be computed more than once and is written once. By
-  // default nothing.
+  // Gives the rows that the examples write into tables that are not trained.
+  // They are the same for the same batch, which may be computed more than once
+  // and is written once. By default there are none.
   virtual absl::Status Record(const BatchView& batch, RowSink* rows) {
     return absl::OkStatus();
   }
@@ -169,8 +169,8 @@ class Model {
                                std::vector<float>* outputs) = 0;
 };
 
-// What L2 adds to the objective of each example: l2 / 2 times the sum of the
-// squares of the dense tables' values that it applies to.
+// Returns the part of L2 in the objective of each example: l2 / 2 times the sum
+// of the squares of those dense values to which it applies.
 double Penalty(const ModelDescription& description, double l2,
                std::span<const float> params);
 

@@ -1,6 +1,6 @@
-// What all models share, so that one of them is only its mathematics: checks
-// of what comes in, moving it to the back end, L2, clipping, and the search
-// for values that are not finite.
+// The shared part of all models, so that a model is only its mathematics. It
+// checks inputs, moves them to the back end, applies L2 and clipping, and
+// searches for values that are not finite.
 #ifndef EBB_MODELS_MODEL_BASE_H_
 #define EBB_MODELS_MODEL_BASE_H_
 
@@ -43,12 +43,12 @@ class ModelBase : public Model {
             ComputeBackend* backend);
 
   ComputeBackend& backend() { return *backend_; }
-  // Where the rows of a sparse table begin in `params` and `grad`.
+  // Returns where the rows of a sparse table begin in `params` and `grad`.
   int64_t RowsAt(size_t sparse_table, int64_t distinct_keys) const;
 
  private:
-  // What is read when all is computed: the loss of a part of a batch, and of
-  // the first part the squares of the whole gradient.
+  // Read when all is computed: the loss of a part of a batch, and in the first
+  // part the squares of the whole gradient.
   struct Totals {
     LossSums sums;
     double squares = 0;
@@ -73,7 +73,7 @@ class ModelBase : public Model {
                                          const BatchView& batch, LossSums* sums,
                                          float* outputs);
 
-  // What this model asks of a batch beyond that, of which the memory is still
+  // Checks further requirements of this model on a batch, whose memory is still
   // the caller's; kInvalidArgument.
   virtual absl::Status CheckExamples(const BatchView& batch) const;
 
@@ -103,8 +103,8 @@ class ModelBase : public Model {
                               LossSums* sums, std::vector<float>* outputs);
   // Space for so many parts, in the back end's memory.
   Totals* ReserveTotals(int64_t parts);
-  // Waits for what was computed, and brings the next batch meanwhile. The
-  // losses are added to `sums`.
+  // Waits for the results, and brings the next batch meanwhile. The losses are
+  // added to `sums`.
   absl::Status ReadTotals(LossSums* sums, const Lookahead* ahead = nullptr);
   BatchView Import(const BatchView& batch,
                    ContentId dense = ContentId::kUnknown);
@@ -137,7 +137,7 @@ class ModelBase : public Model {
   bool has_room_ = false;
   // The offsets of the part that is computed.
   std::vector<int64_t> part_offsets_;
-  // Where tables end in the flat vector; behind the dense ones those of the
+  // Ends of the tables in the flat vector; behind the dense ones those of the
   // batch's rows.
   std::vector<int64_t> table_ends_;
 };

@@ -15,8 +15,8 @@ namespace ebb::models {
 enum class Fault {
   // A parameter is not finite.
   kValues,
-  // The parameters are finite, and far off: what has no finite gradient has one
-  // once they are scaled down to usual size.
+  // The parameters are finite, and far off: a gradient that is not finite
+  // becomes finite once they are scaled down to usual size.
   kFarOff,
   // Neither the first example nor the last has one, each alone, and the
   // parameters are not to blame: the data is too large.

@@ -12,17 +12,17 @@
 
 namespace ebb::models {
 
-// Where a model writes the gradient of a batch. Tables that it says are
-// finished leave while it computes the others, if they may, and small ones with
-// those after them. Not thread-safe.
+// Where a model writes the gradient of a batch. Finished tables leave while the
+// model computes the others, if they may; small ones leave with those after
+// them. Not thread-safe.
 class OutgoingGradient {
  public:
-  // What is still to be done to [begin, end), whole tables, before they leave.
+  // Does the remaining work on [begin, end), whole tables, before they leave.
   using Complete = absl::FunctionRef<void(int64_t begin, int64_t end)>;
 
   // `gradient`, in the back end's memory, goes to `host`: finished tables at
-  // once where they leave `early`, all others with Complete. Nothing is owned,
-  // and `complete` outlives it.
+  // once if they leave `early`, all others with Complete. Nothing is owned, and
+  // `complete` outlives it.
   OutgoingGradient(ComputeBackend* backend, float* gradient,
                    std::span<float> host, bool early, Complete complete)
       : backend_(backend),
@@ -38,14 +38,14 @@ class OutgoingGradient {
   // time. It need not say so, and says it once.
   void Finished(int64_t begin, int64_t count);
 
-  // Completes what is not complete.
+  // Completes the remaining tables.
   void CompleteRest();
-  // Lets what is still there leave.
+  // Lets the remaining tables leave.
   void LeaveRest();
 
  private:
   void Leave(int64_t begin, int64_t end);
-  // Calls f(begin, end) for what has not left.
+  // Calls f(begin, end) for the tables that have not left.
   void ForEachRest(absl::FunctionRef<void(int64_t, int64_t)> f);
 
   ComputeBackend* const backend_;  // Not owned.

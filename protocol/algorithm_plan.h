@@ -1,4 +1,4 @@
-// What the cores of workers and servers know of a job's algorithm.
+// What the cores of workers and servers must know about a job's algorithm.
 #ifndef EBB_PROTOCOL_ALGORITHM_PLAN_H_
 #define EBB_PROTOCOL_ALGORITHM_PLAN_H_
 
@@ -7,8 +7,8 @@
 namespace ebb {
 
 struct AlgorithmPlan {
-  // Batches of an item that one push covers, from a multiple of so many to the
-  // next; 0: all of the item.
+  // Batches of an item that one push covers, from one multiple of this number
+  // to the next; 0: all of the item.
   int32_t push_batches = 1;
   // Batches of an item that are computed from one pull: as above.
   int32_t pull_batches = 1;

@@ -85,8 +85,8 @@ class FieldWriter {
 };
 
 // Reads them back. Never trusts its input: after the first bad field, ok() is
-// false and nothing more is read. What it allocates is bounded by a small
-// multiple of the input's size.
+// false and nothing more is read. Its allocations are at most a small multiple
+// of the input's size.
 class FieldReader {
  public:
   explicit FieldReader(absl::string_view bytes) : in_(bytes) {}

@@ -35,14 +35,14 @@ struct LedgerRow {
   friend bool operator==(const LedgerRow&, const LedgerRow&) = default;
 };
 
-// What examples [begin, end) of an item add to a ledger.
+// Returns what examples [begin, end) of an item add to a ledger.
 LedgerRow ExpectedRow(ItemId item, int64_t begin, int64_t end);
 inline LedgerRow ExpectedRow(const JobPlan& plan, ItemId item) {
   return ExpectedRow(item, 0, plan.ItemSize(item));
 }
 
-// What the example at `position` of an item adds to element `index` of the
-// integer oracle table; the index runs over all partitions.
+// Returns what the example at `position` of an item adds to element `index` of
+// the integer oracle table; the index runs over all partitions.
 uint64_t OracleValue(ItemId item, int64_t position, int64_t index);
 
 class Ledger {

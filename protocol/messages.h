@@ -1,6 +1,6 @@
-// The messages of the protocol as plain structs: what the cores of scheduler,
+// The messages of the protocol as plain structs, which the cores of scheduler,
 // server and client exchange. proto/ebb/v1/ is their public form on the wire,
-// rpc/ converts. docs/protocol.md says what they mean together.
+// and rpc/ converts. docs/protocol.md says what they mean together.
 //
 // Every message names its job and generation. A daemon that receives one of
 // another generation or term answers with its own, so that both sides converge.
@@ -52,7 +52,7 @@ enum class Verdict : uint8_t {
 };
 absl::string_view VerdictName(Verdict verdict);
 
-// What a range of examples contributes to rows of one sparse table.
+// The contribution of a range of examples to rows of one sparse table.
 struct PushRows {
   int32_t table = 0;  // Its place in JobPlan::sparse_tables.
   Payload keys;       // uint64, ascending, each once, all of the partition.
@@ -60,7 +60,7 @@ struct PushRows {
   Payload gradient;
 };
 
-// What a range of examples contributes to one partition.
+// The contribution of a range of examples to one partition.
 struct PushSegment {
   PartitionId partition;
   Term term;
@@ -87,7 +87,8 @@ struct PushRequest {
   // server.
   int64_t incarnation = 0;
   int64_t sequence = 0;
-  SessionId server_session;  // For which the two above count; else refused.
+  // The session to which the two above belong; another refuses.
+  SessionId server_session;
   uint64_t layout_hash = 0;  // JobPlan::layout_hash.
   ItemId item;
   int64_t begin = 0;
@@ -218,7 +219,7 @@ struct FetchRequest {
   SessionId source;  // The life that serves the partition, …
   Term term;         // … and the term it does so in.
   Term new_term;     // The term of the move, which the target will serve.
-  // Nothing is applied any more in `term`: the cut is the last.
+  // The source applies no push any more in `term`: the cut is the last.
   bool freeze = false;
   // Numbers of blocks in the manifest of a cut fetched before; empty: fetch a
   // cut.
@@ -234,14 +235,14 @@ struct FetchReply {
 // --- Rounds that are closed by operations -----------------------------------
 // See docs/decisions/0016-lbfgs.md.
 
-// What a coordinator made of the figures of a round; opaque to the cores. It is
-// what closes the round: applied, once, by each partition.
+// A coordinator's result from the figures of a round; opaque to the cores. It
+// closes the round: each partition applies it once.
 struct RoundOperation {
   int64_t round = 0;
   std::string operation;
 };
 
-// What a partition measures of a round's whole sum.
+// Figures that a partition computes from a round's whole sum.
 struct RoundFigures {
   int64_t round = 0;
   std::vector<double> values;
@@ -273,13 +274,13 @@ struct PartitionRegistration {
   std::vector<RoundOperation> operations;
 };
 
-// What a server found damaged in its own store, in this life of it. All zero
-// and empty: nothing.
+// The damage that a server found in its own store, in this life of the server.
+// All zero and empty: none.
 struct StoreDamage {
-  // Times that the store was opened anew from what was sound of it.
+  // Times that the server rebuilt its store from the sound parts.
   int64_t rescues = 0;
-  // What was damaged at the last rescue, where the damaged files lie now, and
-  // how many versions in them were sound.
+  // The damage at the last rescue, the place of the damaged files now, and the
+  // number of sound versions in them.
   std::string found;
   std::string set_aside;
   int64_t versions_kept = 0;
@@ -355,7 +356,7 @@ struct SnapshotReply {
   int64_t examples = 0;
 };
 
-// The training loss of what is applied of an epoch.
+// The training loss over the applied examples of an epoch.
 struct EpochLossSum {
   int32_t epoch = 0;
   double loss_sum = 0;
@@ -377,13 +378,13 @@ struct Traffic {
     return *this;
   }
 };
-// What a server's problem is about.
+// The kind of a server's problem.
 enum class ServerProblem : uint8_t {
   kOther,
   kMemory,  // No room for a job's values.
   kDisk,    // Its state cannot be written.
 };
-// What a person wants to know of a server; sent now and then.
+// Facts about a server for people; sent now and then.
 struct ServerStatistics {
   SessionId session;
   JobId job;
@@ -494,7 +495,7 @@ struct PartitionMoved {
   ServerId owner;
 };
 
-// Nothing more is taken from a server that is leaving.
+// The scheduler takes nothing more from a server that is leaving.
 struct LeaveNow {
   SessionId session;
 };
@@ -518,7 +519,7 @@ struct RoundStatus {
   int64_t durable_everywhere = 0;  // … and durable everywhere.
 };
 
-// For every partition here that waits for it.
+// The operation for every partition here that waits for it.
 struct ApplyOperation {
   JobId job;
   Generation generation;
@@ -546,7 +547,7 @@ struct JobCompleted {
 // The job is no longer wanted here: the server forgets it and its versions.
 struct ForgetJob {
   JobId job;
-  bool keep_versions = false;  // What is stored of it stays.
+  bool keep_versions = false;  // The stored versions of the job stay.
 };
 
 // Another process has the server's id. It may try again; or, `displaced`, its

@@ -13,26 +13,26 @@
 
 namespace ebb {
 
-// What keeps a call from being answered. The numbers are those of
+// The cause of a call without an answer. The numbers are those of
 // v1::PeerTrouble.Cause.
 enum class CallCause : uint8_t {
   kOther,     // None of those below.
   kName,      // The host's name does not resolve.
   kRefused,   // The machine says that nothing listens at the port.
-  kNoAnswer,  // Nothing answers, or not in time.
+  kNoAnswer,  // No answer came, or none in time.
   kClosed,    // The connection was there, and broke.
   kTls,     // The TLS handshake failed, or the certificate is of another role.
   kDenied,  // The peer answers, and does not let the caller in.
   kPlain,   // The caller may not speak plain text to another machine.
   kTooLarge,  // The message is over --message-limit.
-  kNotEbb,    // What listens there is no such daemon.
+  kNotEbb,    // The process that listens there is another program.
 };
 inline constexpr int kCallCauses = static_cast<int>(CallCause::kNotEbb) + 1;
 
 // One word for metrics and `--json`: "name", "refused", "no_answer", ...
 absl::string_view CallCauseName(CallCause cause);
-// What to do about a server that `caller` ("the worker", "ps 1") cannot reach
-// at its address for this cause, as a clause: "start the server, or ...".
+// The remedy for a server that `caller` ("the worker", "ps 1") cannot reach at
+// its address for this cause, as a clause: "start the server, or ...".
 std::string WhatToDo(CallCause cause, absl::string_view address,
                      absl::string_view caller);
 

@@ -47,8 +47,8 @@ inline constexpr int32_t kMaxRowWidth = 4096;
 inline constexpr int64_t kMaxCachedRows = int64_t{1} << 30;
 inline constexpr int64_t kMaxCacheBatches = 1'000'000;
 
-// What becomes of an item that keeps killing workers, or of a batch whose
-// gradient is not finite.
+// What to do about an item that keeps killing workers, or about a batch with a
+// gradient that is not finite.
 enum class PoisonPolicy {
   kPause,
   kSkip,
@@ -121,7 +121,7 @@ struct JobPlan {
   int64_t parameters = 0;
   int64_t block_floats = 16384;  // 64 KiB.
   int32_t partitions = 1;
-  // Runs begin at multiples of so many floats; 0: at those of block_floats.
+  // Runs begin at multiples of this many floats; 0: at those of block_floats.
   // Less than a block is for models of fewer blocks than partitions.
   int64_t cut_floats = 0;
   // 64-bit integer sums per partition, to which every example adds a known
@@ -195,7 +195,7 @@ struct JobPlan {
            begin % batch == 0 && (end % batch == 0 || end == ItemSize(item));
   }
 
-  // What one push covers of the item from `begin` on.
+  // Returns the end of the push that begins at `begin` of the item.
   int64_t PushEnd(ItemId item, int64_t begin) const {
     const int64_t run = BatchSize(item) * algorithm.push_batches;
     const int64_t size = ItemSize(item);
@@ -310,19 +310,19 @@ struct VersionKey {
                                     const VersionKey&) = default;
 };
 
-// What a rate factor may be. NaN is none.
+// Bounds of a rate factor. NaN is invalid.
 inline constexpr double kMinRateFactor = 1e-9;
 inline constexpr double kMaxRateFactor = 1e9;
 inline bool IsRateFactor(double factor) {
   return factor >= kMinRateFactor && factor <= kMaxRateFactor;
 }
 
-// From which versions a generation starts, and how it differs from what was
-// submitted: one durable scheduler write. A partition that is not named starts
-// from its initial values.
+// The versions from which a generation starts, and its differences from the
+// submitted job: one durable scheduler write. A partition that is not named
+// starts from its initial values.
 struct RollbackRecord {
   std::vector<VersionKey> versions;  // At most one per partition.
-  // What the rates of the specification are multiplied by.
+  // Factor of the specification's rates.
   double rate_factor = 1;
   // How often the job rolled back by itself since a gradient was not finite.
   int32_t nonfinite = 0;

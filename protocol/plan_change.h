@@ -1,4 +1,4 @@
-// What of a job's plan may become another while the job goes on.
+// The parts of a job's plan that may change while the job goes on.
 #ifndef EBB_PROTOCOL_PLAN_CHANGE_H_
 #define EBB_PROTOCOL_PLAN_CHANGE_H_
 

@@ -38,7 +38,7 @@ void VisitFields(Struct& rollback, Visitor&& visit) {
   static_cast<void>(rate_factor);
   static_cast<void>(nonfinite);
 }
-// What is read of the rest may be anything. DataLoss, beginning with `what`.
+// Checks stored bytes before they are trusted. DataLoss, beginning with `what`.
 absl::Status CheckStored(absl::string_view what,
                          const RollbackRecord& rollback);
 

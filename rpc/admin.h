@@ -1,5 +1,5 @@
-// What people and tools ask of daemons, and how to ask it: see the comments of
-// the RPCs in proto/ebb/v1/. Served by the gRPC transport only.
+// Requests of people and tools to daemons: see the comments of the RPCs in
+// proto/ebb/v1/. Served by the gRPC transport only.
 //
 //   auto client = SchedulerAdminClient("localhost:7000");
 //   absl::StatusOr<v1::GetStatusResponse> status =

@@ -1,5 +1,5 @@
-// What kept a call from being answered, by its status: FromGrpc knows more than
-// a code and a text say, and the status carries it.
+// The cause of a call without an answer, from its status: FromGrpc knows more
+// than a code and a text say, and the status carries it.
 //
 //   channel->Push(request, deadline, [](absl::StatusOr<PushReply> reply) {
 //     if (!reply.ok()) Tell(rpc::FailureOf(reply.status()));

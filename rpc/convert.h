@@ -1,11 +1,11 @@
 // Plain structs of the protocol <-> messages of proto/ebb/v1/.
 //
-// FromProto never trusts its input: an unknown enum value, a negative size, a
-// missing message, a name that is 0, an absurd count or a plan that no job can
-// have is InvalidArgument, naming field and value. What only a core can judge
-// (marks, terms, generations, the grid) is left to it.
+// FromProto never trusts its input. InvalidArgument, naming field and value: an
+// unknown enum value, a negative size, a missing message, a name that is 0, an
+// absurd count or a plan that no job can have. Only a core can judge marks,
+// terms, generations and the grid.
 //
-// ToProto replaces what is not UTF-8 in texts for people by '?'.
+// ToProto replaces bytes that are not UTF-8 in texts for people by '?'.
 //
 // Pushes, pulls and fetches are converted here without their values: see
 // wire.h.

@@ -26,13 +26,14 @@ namespace ebb::rpc {
 // Thread-safe. Addresses are "host:port", or what else gRPC understands.
 class GrpcTransport : public Transport {
  public:
-  // `options` are valid. `received_bytes` is the memory for what the data plane
-  // of a listener receives, those messages included that its handler still
-  // holds; beyond it calls are ended with kResourceExhausted or kUnavailable,
-  // as many as it takes. Sessions are not counted. What workers would write to
-  // shared memory is not in it, so with a bound none is offered. 0: no bound.
-  // Without TLS in `security` it listens and connects within this machine only:
-  // else listening is kInvalidArgument, and connections are kUnavailable.
+  // `options` are valid. `received_bytes` bounds the memory of messages that
+  // the data plane of a listener receives, with those that its handler still
+  // holds. Beyond it, as many calls as necessary end with kResourceExhausted or
+  // kUnavailable. Sessions do not count. Values that workers would write to
+  // shared memory do not count, so with a bound shared memory is not offered.
+  // 0: no bound. Without TLS in `security` it listens and connects within this
+  // machine only: else listening is kInvalidArgument, and connections are
+  // kUnavailable.
   explicit GrpcTransport(TransportOptions options = {},
                          int64_t received_bytes = 0,
                          SecurityPtr security = nullptr);

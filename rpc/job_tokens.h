@@ -1,6 +1,5 @@
-// What a process knows of the tokens of jobs: those that it shows, and what it
-// needs to check those of others (docs/decisions/0017-job-tokens.md). It is
-// never logged.
+// The tokens of jobs that a process shows, and its means to check those of
+// others (docs/decisions/0017-job-tokens.md). They are never logged.
 //
 //   ebb submit     makes a job's token; its hash is in the specification
 //   scheduler      has a key of its life; gives it to the servers when they
@@ -71,9 +70,9 @@ class JobTokens {
   void AddKey(absl::string_view key);
   // Before anything is served of the job.
   void Learn(const JobRecord& record);
-  // PermissionDenied: the job has a token, and the worker does not show what
-  // was given to it for this job. The message is safe to log. Without any key
-  // the scheduler uses no tokens, and no worker is refused.
+  // PermissionDenied: the job has a token, and the worker does not show the one
+  // that was made for it and this job. The message is safe to log. Without any
+  // key the scheduler uses no tokens, and no worker is refused.
   absl::Status CheckWorker(JobId job, SessionId worker,
                            absl::string_view shown) const;
 

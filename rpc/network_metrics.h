@@ -1,4 +1,4 @@
-// What a daemon tells monitoring systems of its connections, whatever it is.
+// The metrics of a daemon's connections, whatever daemon it is.
 #ifndef EBB_RPC_NETWORK_METRICS_H_
 #define EBB_RPC_NETWORK_METRICS_H_
 

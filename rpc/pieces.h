@@ -26,8 +26,8 @@ inline constexpr int64_t kLeastPart = 1024;
 
 class PieceCutter {
  public:
-  // Parts of `piece_bytes`, at least kLeastPart, of a message that is not
-  // empty; the last has what is left.
+  // Cuts a message that is not empty into parts of `piece_bytes`, at least
+  // kLeastPart; the last has the rest.
   PieceCutter(Payload message, int64_t piece_bytes)
       : message_(std::move(message)), piece_bytes_(piece_bytes) {}
 
@@ -58,7 +58,7 @@ class PieceAssembler {
   bool complete() const {
     return message_bytes_ > 0 && message_.size() == message_bytes_;
   }
-  // What came of the message.
+  // The part of the message that has come.
   const Payload& beginning() const { return message_; }
   // The message, when it is complete. Once.
   Payload Take() { return std::move(message_); }

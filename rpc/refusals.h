@@ -1,4 +1,4 @@
-// What a process refused of what reached it, by why: for its metrics.
+// Counts the requests that a process refused, by reason: for its metrics.
 #ifndef EBB_RPC_REFUSALS_H_
 #define EBB_RPC_REFUSALS_H_
 
@@ -15,7 +15,7 @@ enum class Refusal {
   kHandshake,   // A connection: no certificate, or none that is believed.
   kRole,        // A call that the caller's role may not make.
   kToken,       // A call about a job whose token was not shown.
-  kMessage,     // What cannot be read: a bug of the sender, or an attack.
+  kMessage,     // It cannot be read: a bug of the sender, or an attack.
   kCalls,       // More pushes and pulls at once than are answered.
   kAdminCalls,  // More questions of people and tools than wait for an answer.
   kSessions,    // More sessions than are kept.

@@ -14,7 +14,8 @@ namespace ebb::rpc {
 RoleSet MayCall(absl::string_view path);
 
 // PermissionDenied: the peer, whose certificate's common name is `name`, may
-// not call it; the message says what is needed and what its certificate says.
+// not call it; the message names the required roles and those of the
+// certificate.
 absl::Status CheckCaller(absl::string_view path,
                          const absl::StatusOr<Role>& role,
                          absl::string_view name);

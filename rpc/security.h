@@ -56,7 +56,7 @@ class Security {
   // The tokens of jobs that this process shows and checks; null: plain text,
   // which tells no callers apart.
   const std::shared_ptr<JobTokens>& tokens() const { return tokens_; }
-  // What it refused; never null.
+  // Counts its refusals; never null.
   const std::shared_ptr<Refusals>& refusals() const { return refusals_; }
   // How keys of pushes travelled; never null.
   const std::shared_ptr<KeyCounts>& keys() const { return keys_; }
@@ -81,9 +81,9 @@ bool MustStayLocal(const Security* security);
 // InvalidArgument: the process must stay local, and `address` is not of this
 // machine. The message says what to do.
 absl::Status MayListen(const Security* security, absl::string_view address);
-// The same for a peer that the process is to connect to. A name that does not
-// resolve is told first. Blocks while the name is looked up: for the start of a
-// daemon. Later the connection itself says it (internal/grpc_setup.h).
+// The same for a peer that the process is to connect to. An unresolvable name
+// comes first. Blocks while the name is looked up: for the start of a daemon.
+// Later the connection itself reports it (internal/grpc_setup.h).
 absl::Status MayConnect(const Security* security, absl::string_view address);
 // Their InvalidArgument; `doing`: "listening at", "speaking to".
 absl::Status NotInPlainText(absl::string_view doing, absl::string_view address);

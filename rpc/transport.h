@@ -11,9 +11,9 @@
 // destructors. Callbacks and handlers run on threads of the transport, which
 // are few: they hand over to threads of their own, and never block.
 //
-// Destructors cancel what is outstanding, wait for callbacks that are running,
-// and let none come later. So do not destroy a channel, session or listener on
-// a thread of the transport, nor while holding a lock that callbacks take.
+// Destructors cancel outstanding calls, wait for running callbacks, and prevent
+// later ones. So do not destroy a channel, session or listener on a thread of
+// the transport, nor while holding a lock that callbacks take.
 #ifndef EBB_RPC_TRANSPORT_H_
 #define EBB_RPC_TRANSPORT_H_
 
@@ -62,11 +62,11 @@ struct TransportOptions {
   // How long a listener that is destroyed lets calls finish. Default 1 s.
   absl::Duration shutdown_grace = absl::Seconds(1);
   // Whether a worker and a server of one machine and one user reach each other
-  // through shared memory, both of them willing (docs/decisions/0009). Default
-  // no. What is said is the same, but for Fetch, which takes the network.
+  // through shared memory, if both allow it (docs/decisions/0009). Default: no.
+  // The messages are the same, except for Fetch, which takes the network.
   bool shared_memory = false;
-  // Where a worker's gradients lie that such servers read in place; others are
-  // copied. Default none.
+  // The heap of a worker's gradients, which such servers read in place;
+  // gradients elsewhere are copied. Default: none.
   std::shared_ptr<shm::SharedHeap> heap;
   // Threads that run the admin handlers of one listener, and calls that may
   // wait for one. Defaults 2 and 64.
@@ -78,11 +78,11 @@ struct TransportOptions {
 
 // --- The data plane ----------------------------------------------------------
 
-// What a parameter server does with what reaches it. Called from any thread,
+// A parameter server's handler of requests. It is called from any thread,
 // several at once. `done` may be called from any thread, at any time, within
 // the call or long after; at most once. Destroying it uncalled answers the
-// caller with kUnavailable; calling it when the caller or the listener is gone
-// does nothing.
+// caller with kUnavailable. Calling it when the caller or the listener is gone
+// has no effect.
 class PsHandler {
  public:
   using PushDone = std::function<void(PushReply)>;
@@ -144,12 +144,12 @@ class Session {
   // dropped. Over TransportOptions::session_queue_messages it is closed with
   // kResourceExhausted.
   virtual bool Send(Out message) = 0;
-  // Sends what is queued, then closes; OnClosed follows, on both sides, with
+  // Sends queued messages, then closes; OnClosed follows, on both sides, with
   // OK. If the other side does not read, nothing follows until it is given up.
   virtual void Close() = 0;
 };
 
-// What arrives at one end. Calls come one after the other.
+// Handles the messages at one end. Calls come one after the other.
 template <typename In>
 class SessionHandler {
  public:
@@ -194,7 +194,7 @@ class Listener {
   virtual ~Listener() = default;
   // With the port that was picked where 0 was asked for.
   virtual const std::string& address() const = 0;
-  // What the health service answers. True at first; set it to false when
+  // The answer of the health service. True at first; set it to false when
   // draining begins.
   virtual void SetServing(bool serving) = 0;
 };
@@ -226,10 +226,10 @@ class Transport {
 
   virtual std::unique_ptr<PsChannel> ConnectPs(const std::string& address) = 0;
 
-  // Messages may be sent at once and calls to the handler come before this
-  // returns; an address that cannot be reached is OnClosed(kUnavailable). A
-  // session never connects twice. The handler is not owned and outlives the
-  // session. Destroying a session closes it without sending what is queued;
+  // Messages may be sent at once, and calls to the handler may come before this
+  // returns. OnClosed(kUnavailable) reports an address that cannot be reached.
+  // A session never connects twice. The handler is not owned and outlives the
+  // session. Destroying a session closes it without sending queued messages;
   // the other side sees kUnavailable. To leave in good order, Close() and wait
   // for OnClosed.
   virtual std::unique_ptr<WorkerSession> ConnectWorkerSession(

@@ -42,7 +42,7 @@ class TransportContractTest : public testing::TestWithParam<TransportCase> {
   }
 };
 
-// What other threads did, for a test to wait for.
+// Results of other threads, for which a test can wait.
 template <typename T>
 class Collected {
  public:

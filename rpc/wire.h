@@ -80,7 +80,7 @@ inline constexpr int kMaxPushesTogether = 64;
 
 // `pushes` are encoded ones.
 Payload EncodePushMany(const std::vector<const Payload*>& pushes);
-// Nothing is said about what each of them is.
+// It does not check the single pushes.
 absl::StatusOr<std::vector<Payload>> DecodePushMany(const Payload& bytes);
 
 // The reply to a push, or with what status it is refused.

@@ -140,8 +140,8 @@ class Allotment::Round {
     return true;
   }
 
-  // Where some workers cannot do everything, shares may be out of reach: what
-  // is left over then helps whom it can.
+  // If some workers cannot do everything, shares may be out of reach. The idle
+  // workers then help the jobs that they can work on.
   void UseIdle() {
     for (const SessionId worker : std::set(all_.Of(JobId()))) {
       for (const size_t j : order_) {

@@ -12,11 +12,13 @@ namespace {
 constexpr absl::Duration kMemory = absl::Seconds(2);
 
 // A look takes a tenth of this for each lease, so looks take a tenth of the
-// time at most. Who asks at an epoch's end asks once, so none may be missed.
+// time at most. A worker at an epoch's end asks once, so no request may be
+// missed.
 constexpr absl::Duration kLookPerLease = absl::Microseconds(10);
 
-// How much longer its worker needs for an item than who is to help. What is
-// begun costs a batch, or more where the guess is wrong; what is not, messages.
+// How much longer its worker needs for an item than the helper. Helping with a
+// begun item costs a batch, or more if the guess is wrong; with another,
+// messages.
 constexpr double kIfBegun = 2;
 constexpr double kIfNotBegun = 1.25;
 
@@ -167,7 +169,7 @@ std::vector<Backups::Help> Backups::Look(const std::vector<SessionId>& helpers,
       const int64_t rest = Rest(ordinal);
       left += known.value_or(*mean) * rest;
       const bool begun = std::exchange(first, false);
-      // Whoever goes on with what is begun lacks what the other keeps back.
+      // A worker that continues a begun item lacks what the other keeps back.
       const bool keeps = begun && plan_.KeepsEffect();
       if (rest == 0 || leases_.held().at(ordinal).helped || keeps ||
           leave_alone(ordinal)) {

@@ -16,11 +16,11 @@ constexpr double kLostShare = 0.5;
 constexpr double kAboveBest = 1.5;
 // It is good again when it has regained half of that.
 constexpr double kRegainedShare = 0.25;
-// A loss that stays so much above that of guessing learns nothing, unless it
-// was once so much below.
+// The model learns nothing if its loss stays above that of guessing times this,
+// and was never below that of guessing times the other.
 constexpr double kAboveGuess = 1.05;
 constexpr double kBelowGuess = 0.9;
-// A loss of at most so many times the best has not risen.
+// A loss of at most this multiple of the best has not risen.
 constexpr double kStillFalls = 1.02;
 
 // A single report may be of few updates.

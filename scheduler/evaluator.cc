@@ -55,7 +55,7 @@ std::optional<Evaluation> Evaluator::Begin(Context* context) {
   if (running.snapshot != 0) {
     context->ToOwners(placement_, DropSnapshot{record_.id, running.snapshot});
   }
-  // Nobody failed where nobody was there to try.
+  // Without a worker there was no failed attempt.
   const bool tried = running.worker != SessionId();
   if (tried && ++running.attempts >= kAttempts) {
     Evaluation failed;

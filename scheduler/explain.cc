@@ -195,7 +195,8 @@ class Explainer {
     }
   }
 
-  // Why it has none, or fewer than it takes at least: who has them.
+  // Which other jobs have the workers, if it has none, or fewer than it takes
+  // at least.
   void AtOtherJobs() {
     const int64_t has = WorkersOf(picture_, job_);
     const int64_t least =
@@ -447,7 +448,7 @@ class Explainer {
            it->second.unreached.contains(job_.id());
   }
 
-  // Loading renews a lease; that it may end is no news then.
+  // Loading renews a lease; the end of a lease is not a sign of trouble then.
   bool Begins(SessionId worker) const {
     const auto it = cluster_.workers.find(worker);
     if (it == cluster_.workers.end() || it->second.examples > 0) return false;
@@ -469,7 +470,7 @@ class Explainer {
         "and again, look at its log and its machine");
   }
 
-  // What they held is given to others, who may come to hang as well.
+  // Their items are given to others, which may come to hang as well.
   void Silent() {
     int64_t listed = 0;
     for (const auto& [session, worker] : cluster_.workers) {
@@ -491,7 +492,7 @@ class Explainer {
     }
   }
 
-  // Something is wrong, and nothing of the above: what is known is said.
+  // Something is wrong, and none of the above: says what is known.
   void Unknown() {
     if (!stopped_ || !reasons_.empty()) return;
     Add(Reason::KIND_UNKNOWN, absl::StrCat("job ", job_.record()->name),

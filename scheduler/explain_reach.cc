@@ -21,8 +21,8 @@ struct Cut {
   bool goes_on = false;   // Some worker does, for now.
 };
 
-// By server and cause. Of a server that is away, or says nothing, enough is
-// said (explain_servers.cc).
+// By server and cause. Servers that are away, or silent, are explained
+// elsewhere (explain_servers.cc).
 std::map<std::pair<ServerId, std::string>, Cut> CutsOf(
     const SchedulerShell::Picture& picture, JobId job) {
   const Cluster& cluster = picture.core.cluster();

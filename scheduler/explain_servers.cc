@@ -129,7 +129,7 @@ class ServersExplainer {
     return absl::StrCat(" (", server.refusal, ")");
   }
 
-  // There are enough, and none may have what nobody owns.
+  // There are enough servers, and none may have partitions without an owner.
   void NobodyTakes() {
     reasons_.Add(
         Reason::KIND_NO_SERVERS, "servers",

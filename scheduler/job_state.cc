@@ -105,9 +105,9 @@ void VisitFields(Struct& state, Visitor&& visit) {
 namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
-// 1 had no `rolled_back`, 2 ended with the evaluations, 3 had nothing of a
-// rollback but its versions, 4 had one reason for all items, 5 had reasons that
-// were texts, 6 had evaluations without figures, 7 had nothing of a divergence.
+// 1 had no `rolled_back`, 2 ended with the evaluations, 3 had only the versions
+// of a rollback, 4 had one reason for all items, 5 had reasons that were texts,
+// 6 had evaluations without figures, 7 had no divergence.
 constexpr uint32_t kVersion = 8;
 
 void ReadTexts(FieldReader& read,

@@ -21,15 +21,16 @@ Poison::Poison(const JobRecord& record, const MarkTable& marks,
   }
 }
 
-// A batch is not blamed for those before it: machines that are taken away
-// often are no poison.
+// A batch is not blamed for those before it: frequent losses of machines are
+// not poison.
 bool Poison::Failed(const Failure& failure, Context* context) {
   const int64_t ordinal = failure.ordinal;
   if (Quarantined(ordinal) || wanted_.contains(ordinal)) {
     return false;  // What is decided about stays as it is.
   }
   const ItemId item = plan_.ItemAt(ordinal);
-  // Every partition has it: who computed it again had not heard of that.
+  // Every partition has it: the worker that computed it again had not heard of
+  // that.
   if (marks_.LowestMark(item) > failure.position) return false;
   const auto [failed_at, first] =
       state_->failed_at.try_emplace(ordinal, failure.position);
@@ -43,7 +44,7 @@ bool Poison::Failed(const Failure& failure, Context* context) {
   }
   if (failure.position >= plan_.ItemSize(item)) {
     state_->failures.erase(ordinal);
-    return false;  // Somebody finished it.
+    return false;  // Another worker finished it.
   }
   // What some partition has applied can be computed; elsewhere it must be too.
   if (failure.policy == PoisonPolicy::kSkip &&

@@ -84,7 +84,7 @@ Rollback RollbackToRound(std::vector<PartitionRounds> partitions, int64_t round,
     which = OfRound::kValue;
     common = CommonRound(partitions, which);
   }
-  // The initial values are those of round 0, and everybody has them.
+  // The initial values are those of round 0, and every partition has them.
   rollback.to_round = common.value_or(0);
   for (const PartitionRounds& partition : partitions) {
     const RoundVersion* version = NewestOf(partition, rollback.to_round, which);

@@ -72,7 +72,7 @@ RoundOperations::News RoundOperations::Advance(
     if (!operations_.contains(round)) {
       std::string text = Make(round, marks, placement);
       if (!text.empty() && text != said_) news.text = said_ = std::move(text);
-      // Somebody may wait for an older one, which is known.
+      // A partition may wait for an older one, which is known.
       if (!operations_.contains(round)) continue;
     }
     figures_[p.value()]->answered = true;

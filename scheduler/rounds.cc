@@ -33,10 +33,10 @@ std::optional<Rounds::News> Rounds::Advance(JobId job, Generation generation,
       told_->durable_everywhere == now.durable_everywhere) {
     return std::nullopt;
   }
-  // The first time whatever it is: servers may believe an earlier scheduler's,
-  // and workers may hold what it leased. Else a server came back with an older
-  // round: workers that wait for later ones hold all they may, and nobody could
-  // take what is open again.
+  // The first time in any case: servers may believe an earlier scheduler's, and
+  // workers may hold items that it leased. Else if a server came back with an
+  // older round: workers that wait for later ones hold all they may, and no
+  // worker could take the items that are open again.
   const bool revokes =
       !told_ || now.closed_everywhere < told_->closed_everywhere;
   told_ = now;

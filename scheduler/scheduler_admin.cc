@@ -39,7 +39,7 @@ const TrainingJob* FindJob(const SchedulerCore& core, uint64_t id) {
   return it == core.jobs().end() ? nullptr : it->second.get();
 }
 
-// Of number 0, the newest of this name.
+// Number 0 means the newest job of this name.
 const TrainingJob* FindJob(const SchedulerCore& core, uint64_t id,
                            const std::string& name) {
   if (id != 0) return FindJob(core, id);
@@ -91,7 +91,7 @@ absl::StatusOr<JobRecord> RecordOf(const v1::SubmitJobRequest& request) {
   }
   record.specification = request.specification();
   EBB_ASSIGN_OR_RETURN(record.plan, rpc::FromProto(request.plan()));
-  // Of blocks of another size a server would have as many bytes once more.
+  // With blocks of another size a server would take as many bytes once more.
   const int64_t known = JobPlan().block_floats;
   if (record.plan.block_floats != known) {
     return absl::InvalidArgumentError(

@@ -135,7 +135,7 @@ void SchedulerCore::OnWorker(LinkId link, const WorkerToScheduler& message,
 
 // --- Time and ends of events ------------------------------------------------
 
-// Every server that anybody knows has reported, or the wait is over.
+// Every server that any daemon knows has reported, or the wait is over.
 void SchedulerCore::MaybeStart(Context* context) {
   if (!gathering_ && late_.empty()) return;
   const auto& servers = cluster_.servers;
@@ -189,8 +189,8 @@ absl::Time SchedulerCore::NextTick() const {
     next = std::min(next, no_doubt);
   }
   for (const auto& [id, job] : jobs_) next = std::min(next, job->NextTick());
-  // While somebody wants a server's place, time is looked at often enough to
-  // notice if it stood still.
+  // While another process wants a server's place, time is looked at often
+  // enough to notice if it stood still.
   for (const auto& [id, server] : cluster_.servers) {
     if (server.connected && server.challenged_at != absl::InfiniteFuture()) {
       next = std::min(next, last_event_ + options_.server_ttl / 8);

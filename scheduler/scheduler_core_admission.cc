@@ -72,9 +72,9 @@ bool SchedulerCore::MayRegister(LinkId link, const RegisterServer& message,
   return false;
 }
 
-// A broken connection is no dead server. For as long as a living one may take
-// to come back, its place is not for a process that has nothing of it: what
-// that would begin anew outranks what the other has stored.
+// A broken connection does not mean a dead server. For as long as a living one
+// may take to come back, its place is not for a process without its data: a new
+// beginning would outrank what the other has stored.
 bool SchedulerCore::MayReplace(LinkId link, const RegisterServer& message,
                                ServerInfo* server, Context* context) {
   const absl::Time free_at =

@@ -30,8 +30,8 @@ void SchedulerCore::HearUnreached(const PlacementRequest& message,
 }
 
 // The server speaks, and the worker does not reach it: something is between the
-// two. While the server itself is away or stands still, nobody loses a lease.
-// What a worker computes without the server is of use only if it reaches it
+// two. While the server itself is away or stands still, no worker loses a
+// lease. Work of a worker without the server is of use only if it reaches it
 // soon: others do the same work meanwhile.
 const UnreachedServer* SchedulerCore::CutOffBy(const WorkerInfo& worker,
                                                const TrainingJob& job) const {

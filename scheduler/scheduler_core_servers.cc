@@ -13,7 +13,7 @@ namespace ebb::scheduler {
 
 namespace {
 
-// Of those that left or were given up.
+// Former servers that are remembered.
 constexpr size_t kMostFormer = 1024;
 
 }  // namespace
@@ -169,7 +169,7 @@ void SchedulerCore::AdoptJob(const JobRegistration& registration,
                                             std::move(state));
   jobs_[id]->EvaluationsLost();
   adopted_at_ = context->now;
-  // Who it names may have what this server has not.
+  // A server that it names may have what this one has not.
   if (!gathering_) late_[id] = context->now + options_.takeover_after;
 }
 
@@ -243,8 +243,8 @@ void SchedulerCore::Handle(LinkId link, const ServerGoodbye& message,
   ForgetServer(id, context);
 }
 
-// Who was not there when a server left still names it. Our word for that it
-// left counts, unless numbers are met that we do not remember: then it may have
+// A server that was away when another left still names it. Our record that it
+// left counts, unless we meet numbers that we do not remember: then it may have
 // come back since, and own something.
 void SchedulerCore::TakeInNamed(Context* context) {
   std::erase_if(named_, [&](ServerId other) {
@@ -256,7 +256,7 @@ void SchedulerCore::TakeInNamed(Context* context) {
   });
 }
 
-// It has nothing of any job: nobody needs to wait for it.
+// It has no part of any job: no start needs to wait for it.
 void SchedulerCore::ForgetServer(ServerId server, Context* context) {
   if (former_.size() >= kMostFormer) {
     pending_writes_.push_back({FormerKey(*former_.begin()), std::nullopt});

@@ -26,9 +26,9 @@ void SchedulerCore::ForgetWorker(SessionId session) {
   allotment_.Forget(session);
 }
 
-// What it holds since before it was forgotten, or since before this scheduler's
-// life, it may go on with if the job may have it; who wants it more gets it
-// then.
+// A worker may go on with an item that it holds since before it was forgotten,
+// or since before this scheduler's life, if the job may have the worker. A job
+// that needs the worker more gets it then.
 void SchedulerCore::MaybeKeep(WorkerInfo* worker, JobId id) {
   const TrainingJob* job = Find(id);
   if (job == nullptr || worker->job != JobId() || worker->draining ||

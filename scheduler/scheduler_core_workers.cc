@@ -25,7 +25,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
   if (message.session == SessionId()) return;
   const auto had = worker_links_.find(link);
   if (had != worker_links_.end() && had->second != message.session) {
-    // One at a time: nobody would hear that the one before is gone.
+    // One at a time: otherwise the loss of the one before would go unnoticed.
     const SessionId before = had->second;
     worker_links_.erase(had);
     LoseWorker(before, context);
@@ -36,7 +36,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
     if (worker.link != link) context->out->push_back(CloseWorker{worker.link});
   } else {
     WarnOfNamesake(message, context);
-    // What it did under another scheduler is no work of this one's life.
+    // Its work under another scheduler does not count in this one's life.
     worker.examples = message.examples;
     context->Tell(EventKind::kWorkerUp, JobId(),
                   absl::StrCat("worker=", message.name,
@@ -70,8 +70,8 @@ void SchedulerCore::Handle(LinkId link, const RegisterWorker& message,
   if (!gathering_) SettleClaims(&worker, context);
 }
 
-// A worker keeps what it holds since before this scheduler, unless somebody
-// else has it.
+// A worker keeps its items from before this scheduler, unless another worker
+// has them.
 void SchedulerCore::SettleClaims(WorkerInfo* worker, Context* context) {
   for (const HeldItem& held : std::exchange(worker->claims, {})) {
     if (TrainingJob* job = Find(held.job)) {
@@ -131,8 +131,8 @@ void SchedulerCore::Handle(LinkId link, const PlacementRequest& message,
   WorkerInfo* worker = WorkerOf(link);
   TrainingJob* job = Find(message.job);
   if (worker == nullptr || job == nullptr) return;
-  // A token goes with it. Who did not hear that its lease ran out must find
-  // where to push to.
+  // A token goes with it. A worker that did not hear that its lease ran out
+  // must find where to push to.
   if (!worker->WorksOn(message.job)) return;
   HearUnreached(message, worker, context->now);
   job->SendPlacement(worker->session, context);

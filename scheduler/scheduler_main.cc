@@ -164,7 +164,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
         data, datasets::SetStore::Open(
                   {.folder = flags.data_folder,
                    .max_bytes = static_cast<int64_t>(flags.data_bytes),
-                   // Few threads serve all; who pushes asks again.
+                   // Few threads serve all; a client that pushes asks again.
                    .lock_patience = absl::ZeroDuration(),
                    .kill_points = options.kill_points}));
   }

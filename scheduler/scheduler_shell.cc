@@ -24,7 +24,7 @@ constexpr absl::string_view kKillPoints[] = {
     "term-stored-not-sent",
     "completion-stored-not-sent",
     "job-stored-not-answered",
-    // Of rounds that are closed by operations.
+    // For rounds that are closed by operations.
     "operation-made-not-sent",
 };
 
@@ -75,7 +75,7 @@ absl::Status SchedulerShellOptions::Validate() const {
   return absl::OkStatus();
 }
 
-// What somebody waits for.
+// A change with a thread that waits for it.
 struct SchedulerShell::PendingChange {
   ChangeFunction change;
   Mutex mu;
@@ -181,8 +181,8 @@ absl::Status SchedulerShell::Start(
   return absl::OkStatus();
 }
 
-// First the thread, so that nobody is told anything any more; then whoever
-// waits for a change; then the sessions.
+// First ends the event thread, so that no more messages are sent; then the
+// threads that wait for a change; then the sessions.
 void SchedulerShell::Stop() {
   {
     MutexLock lock(&queue_mu_);
@@ -346,8 +346,8 @@ bool SchedulerShell::CarryOut(SchedulerActions* actions) {
   return true;
 }
 
-// Tries until it succeeds: what was decided cannot be undecided, and nobody
-// may hear of it before it is durable.
+// Tries until it succeeds: a decision cannot be undone, and no daemon may hear
+// of it before it is durable.
 bool SchedulerShell::Store(const std::vector<StoreWrite>& writes) {
   std::string problem;
   while (true) {

@@ -68,8 +68,7 @@ TrainingJob::TrainingJob(const SchedulerOptions& options, JobRecordPtr record,
 
 // --- Placement --------------------------------------------------------------
 
-// Partitions that nobody owns are dealt out evenly over the servers that are
-// there.
+// Deals partitions without an owner out evenly over the present servers.
 void TrainingJob::AssignOwners(Context* context) {
   const std::set<ServerId> takers =
       Takers(*context->cluster, placement_, state_.servers);
@@ -130,7 +129,7 @@ void TrainingJob::GrantAnew(const std::vector<PartitionId>& partitions,
   }
 }
 
-// Who owned nothing was told nothing of views and rounds.
+// A server that owned no partition has not heard of any view or round yet.
 void TrainingJob::SendNews(const ServerInfo& server, Context* context) {
   SendView(server, context);
   if (rounds_.told()) context->ToServer(server, *rounds_.told());
@@ -156,8 +155,8 @@ void TrainingJob::TellServers(Context* context) {
   }
 }
 
-// So that a later scheduler does not believe who claims it with an older one:
-// the copy of a move that was given up, or an owner of before.
+// So that a later scheduler does not believe a server that claims it with an
+// older term: the target of a move that was given up, or a former owner.
 void TrainingJob::RememberDrawn(PartitionId p) {
   state_.owned_since[p.value()] = placement_.at(p).drawn;
   dirty_ = true;
@@ -208,13 +207,13 @@ void TrainingJob::BeginGeneration(Generation generation,
   backups_.BeginGeneration();
   tails_.Clear();
   returned_at_.clear();
-  fallbacks_.Clear();  // Of a history that is no more.
+  fallbacks_.Clear();  // They belong to a history that is gone.
   rounds_.BeginGeneration();
   operations_.BeginGeneration();
   final_checkpoint_asked_ = false;
   evaluator_.Abandon();  // Its snapshot is of values that are no more.
   if (!started_) return;
-  // Nobody has a lease, and who gets none now must hold nobody up.
+  // No worker has a lease, and one that gets none now must hold up no other.
   view_.Clear(ViewNumber(context->numbers->Draw(context->now)));
   GrantAll(context);
 }
@@ -237,8 +236,8 @@ bool TrainingJob::RollBackIfNeeded(Context* context) {
   return true;
 }
 
-// Who claims more than was known was granted it, or it moved there, by a
-// scheduler that we do not remember.
+// A server that claims a later term than the known one was granted it, or the
+// partition moved there, by a scheduler that we do not remember.
 void TrainingJob::HearClaim(const ServerInfo& server,
                             const PartitionRegistration& one) {
   Ownership& known = placement_.at(one.partition);
@@ -290,7 +289,8 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
         continue;
       }
       known.kept = true;
-      // What it serves of before others had it is no parent of anything.
+      // A term that it serves from before others had the partition is not a
+      // parent.
       if (one.serving && one.term >= known.parent &&
           one.term >= state_.moved[one.partition.value()]) {
         known.parent = one.term;
@@ -315,7 +315,8 @@ void TrainingJob::ServerRegistered(const ServerInfo& server,
   }
   GrantAnew(anew, context);
   if (std::ranges::find(believed, true) != believed.end()) {
-    // It missed some while it was not connected, also who came meanwhile.
+    // It missed some while it was not connected; so did a server that came
+    // meanwhile.
     SendGrant(server, {}, context);
     SendNews(server, context);
   }
@@ -356,7 +357,7 @@ bool TrainingJob::Believe(const ServerInfo& server,
     SetDurable(one.partition, state_.durable_in[one.partition.value()], Term());
   }
   if (!was_whole && placement_.AllRegistered()) {
-    // Nobody could advance while a server was away.
+    // No worker could advance while a server was away.
     leases_.RenewAll(context->now + options_.lease_ttl);
     evaluator_.ServersBack(context);
   }
@@ -368,7 +369,7 @@ bool TrainingJob::Believe(const ServerInfo& server,
   operations_.Registered(one);
   for (const SkippedRange& range : poison_.Adopt(one.skipped, context)) {
     dirty_ = true;
-    // Whoever works on the item has a lease that says nothing of it.
+    // The lease of a worker on the item does not mention it.
     const int64_t ordinal = plan().Ordinal(range.item);
     for (const SessionId worker : leases_.HoldersOf(ordinal)) {
       SendLease(worker, ordinal, context);
@@ -402,7 +403,7 @@ void TrainingJob::PartitionsRegistered(const ServerInfo& server,
     if (known.owner != server.id) {
       if (ClaimedTerm(one) != Term()) stale_[one.partition].insert(server.id);
     } else if (one.term > known.drawn) {
-      // It has seen a later one; who was granted that may be yet to come.
+      // It has seen a later one; the server with that grant may be yet to come.
       anew.push_back(one.partition);
       continue;
     }
@@ -472,7 +473,7 @@ void TrainingJob::Marks(const ServerInfo& server, const MarkReport& report,
     const Ownership& known = placement_.at(one.partition);
     if (!known.registered || known.owner != server.id ||
         known.session != server.session || known.drawn != one.term) {
-      continue;  // Of a term that is no longer, or not yet, believed.
+      continue;  // It is of a term that is no longer, or not yet, believed.
     }
     marks_.Raise(one.partition, one.marks, one.durable,
                  [&](int64_t ordinal) { leases_.FullChanged(ordinal); });
@@ -624,7 +625,7 @@ std::vector<SessionId> TrainingJob::Tick(Context* context) {
   if (!started_) return silent;
   last_tick_ = context->now;
   TickMoves(context);
-  // While a server is away nobody can advance, and nobody is to blame.
+  // While a server is away no worker can advance, and none is to blame.
   if (placement_.AllRegistered()) {
     silent = LeasesRanOut(context);
     leases_.ReopenUnconfirmed(context->now);

@@ -122,7 +122,7 @@ void TrainingJob::NotePause(const ServerInfo& server,
   if (moves_.pauses.size() > Moves::kMostPauses) moves_.pauses.pop_front();
 }
 
-// The commit point: the new owner is stored before anybody hears of it.
+// The commit point: the new owner is stored before any daemon hears of it.
 void TrainingJob::PartitionMovedIn(const ServerInfo& server,
                                    const JobRegistration& registration,
                                    Context* context) {
@@ -136,7 +136,7 @@ void TrainingJob::PartitionMovedIn(const ServerInfo& server,
         it->second.target_session != server.session ||
         (one.term <= placement_.at(one.partition).drawn &&
          !EBB_PLANTED(late_copy_is_committed))) {
-      continue;  // Given up: who says so has been told.
+      continue;  // Given up: the sender has been told.
     }
     const Move move = it->second;
     moves_.underway.erase(it);
@@ -177,7 +177,7 @@ void TrainingJob::TellOwner(PartitionId p, const ServerInfo& server,
       server, PartitionMoved{id(), state_.generation, p, one.drawn, one.owner});
 }
 
-// The source goes on under a new term; who has the copy forgets it.
+// The source goes on under a new term; the target forgets its copy.
 void TrainingJob::GiveUpMove(PartitionId p, const std::string& why,
                              Context* context) {
   const Move move = moves_.underway.at(p);
@@ -280,9 +280,9 @@ absl::Status TrainingJob::ScaleServers(int32_t servers, Context* context) {
 
 // --- Takeover ----------------------------------------------------------------
 
-// What is durable in a shared folder is in the reach of whoever has the folder,
-// too. That the owner has one now says nothing: its newest durable version may
-// be of a life in which it had none, or another.
+// Durable versions in a shared folder are within reach of every server that has
+// the folder. The owner's present folder proves nothing: its newest durable
+// version may be of a life in which it had none, or another.
 void TrainingJob::TakeOver(Context* context) {
   take_over_at_ = absl::InfiniteFuture();
   if (!started_ || placement_.AllRegistered() ||
@@ -339,7 +339,7 @@ void TrainingJob::TakeOver(ServerId from, const std::string& folder,
 
 namespace {
 
-// Null: the server says nothing of the job.
+// Null: the server does not mention the job.
 const JobRegistration* Of(JobId job, const RegisterServer& message) {
   const auto mine = std::ranges::find_if(
       message.jobs, [&](const JobRegistration& registration) {
@@ -348,7 +348,7 @@ const JobRegistration* Of(JobId job, const RegisterServer& message) {
   return mine == message.jobs.end() ? nullptr : &*mine;
 }
 
-// Null: it says nothing of the partition.
+// Null: it does not mention the partition.
 const PartitionRegistration* Of(PartitionId p,
                                 const JobRegistration* registration) {
   if (registration == nullptr) return nullptr;
@@ -365,8 +365,8 @@ Term ClaimedOf(PartitionId p, const JobRegistration* registration) {
 
 }  // namespace
 
-// Until it has one of its own, what it took over is in the folder only: also
-// what nobody heard of, which became durable while the scheduler was away.
+// Until it has a version of its own, the versions that it took over are in the
+// folder only. So are those that became durable while the scheduler was away.
 std::string TrainingJob::LacksFolder(const RegisterServer& message) const {
   if (state_.phase == JobPhase::kCancelled) return "";
   const JobRegistration* mine = Of(id(), message);
@@ -396,9 +396,9 @@ bool TrainingJob::LacksWhatItsIdHad(const RegisterServer& message,
     if (one.owner != message.server || !one.kept) continue;
     if (may_lack_all) return true;
     const Term claimed = ClaimedOf(PartitionId(p), mine);
-    // It may not have stored it before it died, or since it got it. Of what was
-    // durable before a rollback, a server that came back needs only what that
-    // led to; the terms of a generation are drawn after its own number.
+    // It may not have stored it before it died, or since it got it. From before
+    // a rollback, a server that came back needs only the versions that led to
+    // the rollback; the terms of a generation are drawn after its own number.
     const Term stored = state_.durable_term[p];
     if (stored == Term() || stored < state_.moved[p]) continue;
     // It moved away since, which an older store of the scheduler's forgot.
@@ -414,7 +414,7 @@ bool TrainingJob::LacksWhatItsIdHad(const RegisterServer& message,
   return false;
 }
 
-// --- Who has what another owns -----------------------------------------------
+// --- Partitions that another server owns -------------------------------------
 
 // Only when the owner has something durable: until then it may be the others'
 // that counts.

@@ -141,8 +141,8 @@ void TrainingJob::EndBackup(int64_t ordinal, const WorkerInfo& first,
   IfIdle(other, context);
 }
 
-// It joins the view only when it can begin, as its first pull shows: nobody
-// waits for what it loads.
+// It joins the view only when it can begin, as its first pull shows: other
+// workers do not wait while it loads.
 void TrainingJob::FirstLease(const WorkerInfo& worker, absl::Time now) {
   backups_.Begins(worker.session, worker.examples, now);
 }
@@ -251,8 +251,8 @@ void TrainingJob::SendView(const ServerInfo& server, Context* context) {
 
 void TrainingJob::AdoptLease(const WorkerInfo& worker, const HeldItem& held,
                              int64_t clock, Context* context) {
-  // In a round that is not open, nobody could advance it, and it would keep the
-  // worker from what is.
+  // If its round is not open, no worker could advance it, and it would keep the
+  // worker from open ones.
   const auto may_be_held = [&] {
     return !plan().rounds() || !placement_.AllRegistered() ||
            plan().RoundOf(held.item) <= marks_.RoundsClosed();
@@ -297,7 +297,8 @@ void TrainingJob::Renewed(WorkerInfo* worker, const Progress& progress,
   const bool joins = progress.not_in_view && !view_.Contains(worker->session);
   if (!progress.not_in_view) view_.Learn(worker->session, progress.clock);
   if (std::find(held.begin(), held.end(), ordinal) == held.end() || joins) {
-    // Its lease ran out meanwhile: it may have it back if nobody else has it.
+    // Its lease ran out meanwhile: it may have it back if no other worker has
+    // it.
     AdoptLease(*worker, {id(), progress.generation, progress.item},
                joins ? view_.StartClock(progress.view_clock) : -1, context);
     return;
@@ -334,7 +335,7 @@ void TrainingJob::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
       if (end.failed_end <= end.position) {
         CouldNotBegin(worker, end, context);
       } else if (leases_.HoldersOf(ordinal).empty()) {
-        // Else whoever has it, too, shows whether the batch is to blame.
+        // Else the other holder shows whether the batch is to blame.
         LeaseFailed(
             {.ordinal = ordinal,
              .position = end.position,
@@ -348,8 +349,8 @@ void TrainingJob::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
   IfIdle(worker->session, context);
 }
 
-// The worker says nothing of a batch, so no batch is blamed: it is asked no
-// more, and the others go on.
+// The worker names no batch, so none is blamed: it is asked no more, and the
+// others go on.
 void TrainingJob::CouldNotBegin(WorkerInfo* worker, const ItemEnd& end,
                                 Context* context) {
   constexpr size_t kMostWhyBytes = 4096;  // Enough for people.
@@ -359,7 +360,7 @@ void TrainingJob::CouldNotBegin(WorkerInfo* worker, const ItemEnd& end,
   PauseIfNobodyCan(context);
 }
 
-// When only those are left that could not begin, somebody must look.
+// When only workers are left that could not begin, an operator must look.
 void TrainingJob::PauseIfNobodyCan(Context* context) {
   const Cluster& cluster = *context->cluster;
   const bool somebody_tried = std::any_of(
@@ -380,7 +381,7 @@ void TrainingJob::PauseIfNobodyCan(Context* context) {
 }
 
 // Only leases that ended by the worker's death or error while all partitions
-// were there count: nobody is blamed for a server that was away.
+// were there count: no batch is blamed for a server that was away.
 void TrainingJob::LeaseFailed(Poison::Failure failure, Context* context) {
   if (!placement_.AllRegistered() && !EBB_PLANTED(every_failed_lease_counts)) {
     return;
@@ -414,7 +415,8 @@ std::vector<SessionId> TrainingJob::LeasesRanOut(Context* context) {
   for (const auto& [ordinal, session] : leases_.Expired(context->now)) {
     const ItemId item = plan().ItemAt(ordinal);
     const WorkerInfo& worker = context->cluster->workers.at(session);
-    // Who says why it does not advance is not silent, and no batch is to blame.
+    // A worker that says why it does not advance is not silent, and no batch is
+    // to blame.
     const bool unreached = worker.unreached.contains(id());
     // It worked on the lowest; the next it only held, whenever that runs out.
     const bool first = leases_.HeldBy(session).front() == ordinal &&
@@ -460,9 +462,9 @@ void TrainingJob::LeaseRanOut(int64_t ordinal, const WorkerInfo& worker,
       context);
 }
 
-// Pushes of before are refused by the new terms. Who may work on the item
-// still, since its lease ran out unheard, hears that it is lost before it hears
-// of them.
+// The new terms refuse earlier pushes. A worker that may still work on the
+// item, since its lease ran out unheard, hears that it is lost before it hears
+// of the terms.
 void TrainingJob::FenceSkip(int64_t ordinal, Context* context) {
   for (const auto& [session, worker] : context->cluster->workers) {
     context->ToWorker(

@@ -201,7 +201,7 @@ void Watch::Leased(const SchedulerCore& core, LinkId to, const Lease& lease,
                    absl::Time now) {
   JobWatch& job = Of(lease.record->id, now);
   const int64_t ordinal = lease.record->plan.Ordinal(lease.item);
-  // After a rollback all is leased anew, and nobody was lost.
+  // After a rollback all items are leased anew, without a loss.
   if (std::exchange(job.generation, lease.generation) != lease.generation) {
     job.leased.clear();
   }
@@ -216,7 +216,7 @@ void Watch::Leased(const SchedulerCore& core, LinkId to, const Lease& lease,
   if (worker != nullptr && known != core.jobs().end()) {
     const LeaseTable::Held* held =
         known->second->leases().Find(ordinal, worker->session);
-    if (held != nullptr && held->helped) return;  // Nobody was lost.
+    if (held != nullptr && held->helped) return;  // It was not lost.
   }
   ++job.leases_repeated;
   const auto gone = gone_.find(before);

@@ -86,7 +86,7 @@ void Checkpointer::OnIdle(PartitionId id, ServerActions* out) {
 
 void Checkpointer::OnDropped(PartitionId id) {
   if (!writing_ || writing_->partition != id || writing_->cut_taken) return;
-  writing_.reset();  // Nobody would take this cut any more.
+  writing_.reset();  // This cut is not needed any more.
 }
 
 void Checkpointer::TakeCut(HostedPartition* hosted, ServerActions* out) {
@@ -214,7 +214,8 @@ void Checkpointer::Prune(HostedPartition* hosted, absl::Time now,
 void Checkpointer::Tick(absl::Time now, ServerActions* out) {
   if (retry_at_ <= now) retry_at_ = absl::InfinitePast();
   if (next_checkpoint_ > now) return;
-  // Some always wait their turn; late is who still does when the next is due.
+  // Some always wait their turn. Late are those that still wait when the next
+  // is due.
   const absl::Time due = now - Interval();
   if (held_back_ && job_.options.checkpoint_rate > 0 &&
       std::ranges::any_of(job_.partitions, [due](const auto& one) {

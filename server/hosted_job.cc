@@ -23,7 +23,7 @@ void HostedJob::TakeGrant(const Grant& grant, absl::Time now,
   const bool other_life =
       grant.server != job_.options.id || grant.session != job_.options.session;
   if (other_life && !EBB_PLANTED(grants_not_tied_to_a_session)) return;
-  // A copy that comes late says who was known then.
+  // A copy that comes late names the servers that were known then.
   const bool late =
       !grant.partitions.empty() &&
       std::ranges::all_of(grant.partitions, [&](const PartitionGrant& one) {
@@ -108,7 +108,7 @@ void HostedJob::GrantOne(const PartitionGrant& grant, absl::Time now,
 void HostedJob::GoOnUnder(const PartitionGrant& grant, ServerActions* out) {
   HostedPartition& hosted = job_.partitions[grant.partition];
   hosted.BeginTerm(grant.term);
-  pushes_.DropHeld(&hosted);  // Of the term before.
+  pushes_.DropHeld(&hosted);  // They belong to the term before.
   // A version of the new term must exist before anything is reported durable
   // under it: an abandoned term could else be loaded instead.
   hosted.base_durable = EBB_PLANTED(durable_before_a_version_of_the_term);
@@ -211,7 +211,7 @@ void HostedJob::Snapshot(const TakeSnapshot& request, ServerActions* out) {
     if (const absl::Status pinned =
             hosted.values->PinSnapshot(request.snapshot);
         !pinned.ok()) {
-      // Who asks for it is told that it is not there.
+      // The asker is told that it is not there.
       out->push_back(LogEvent{
           absl::StrCat("partition ", id.value(),
                        " takes no part in an evaluation: ", pinned.message())});
@@ -306,7 +306,7 @@ void HostedJob::Moved(const PartitionMoved& message, absl::Time now,
   }
   hosted.highest_seen = std::max(hosted.highest_seen, message.term);
   Disown(message.partition, out);
-  // The values are dropped, so nobody writes another version of it.
+  // The values are dropped, so this server writes no other version of it.
   if (!hosted.versions.Clear().empty()) {
     out->push_back(
         ForgetPartition{stored().record->id, message.partition, message.term});

@@ -11,10 +11,10 @@ namespace ebb::server {
 
 namespace {
 
-// Of one answer.
+// Bytes of one answer.
 constexpr int64_t kMostBytes = int64_t{4} << 20;
-// The source may only be slow, or a message lost; then it is asked again. Not
-// for long: it has to be decided who serves the partition.
+// The source may only be slow, or a message lost; then it is asked again. This
+// must not last long: it has to be decided which server serves the partition.
 constexpr absl::Duration kFetchRetry = absl::Milliseconds(50);
 constexpr absl::Duration kPatience = absl::Seconds(3);
 

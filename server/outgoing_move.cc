@@ -7,7 +7,7 @@ namespace ebb::server {
 
 namespace {
 
-// Of one answer: a target asks for less.
+// Floats of one answer: a target asks for less.
 constexpr int64_t kMostFloats = int64_t{16} << 20;
 
 }  // namespace

@@ -215,7 +215,7 @@ absl::StatusOr<std::unique_ptr<Partition::Update>> Partition::Prepare(
         "partition ", id_.value(), ": oracle sums of ", segment.oracle.size(),
         " bytes instead of ", oracle_bytes));
   }
-  // The epoch's loss is a sum: nothing that came later would mend it.
+  // The epoch's loss is a sum: no later push would mend it.
   if (!push.skip && !std::isfinite(push.loss_sum)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "partition ", id_.value(), ": a push with a loss of ", push.loss_sum));
@@ -346,7 +346,7 @@ void Partition::Step(const StepPlace& place, const Payload& gradient_sum,
     const auto [first, last] = BlockRange(b);
     const size_t n = last - first;
     for (size_t s = 0; s < slots_.size(); ++s) {
-      // Sole holder since PrepareStep; nobody reads slots outside a cut.
+      // Sole holder since PrepareStep; slots are read only in a cut.
       slots[s] = slots_[s][b].mutable_floats().subspan(0, n);
     }
     StepRun run;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr absl::Duration kLoadRetry = absl::Seconds(1);
 
-// Memory, or the store, is wanting: says nothing of what is stored.
+// There is not enough memory, or no store: this does not affect what is stored.
 bool MayPass(const absl::Status& status) {
   return absl::IsResourceExhausted(status) || absl::IsUnavailable(status) ||
          absl::IsPermissionDenied(status);
@@ -147,7 +147,7 @@ bool PartitionLoader::CannotUse(const VersionKey& key, HostedPartition* hosted,
   }
   if (absl::IsNotFound(why) && !job_.options.shared_folder.empty() &&
       key.generation == job_.stored.generation) {
-    // An owner of before, who does not know it yet, has a newer one.
+    // A former owner, which does not know that yet, has a newer one.
     hosted->versions.Gone(key);
     hosted->to_load.clear();
     hosted->listing = true;

@@ -241,7 +241,7 @@ absl::Status PartitionRows::AddTo(Cut* cut) {
   for (const auto& table : tables_) {
     absl::StatusOr<RowCut> rows = table->TakeCut();
     if (!rows.ok()) {
-      CutLost();  // Of the tables before it.
+      CutLost();  // The tables before it lose their cuts.
       return rows.status();
     }
     cut_tokens_.push_back(rows->token);

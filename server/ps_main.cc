@@ -64,7 +64,7 @@ struct Flags : DaemonFlags {
   std::string plant;  // Only where bugs can be planted.
 };
 
-// Of "ebb-ps-3", the name of a StatefulSet's pod: "3".
+// Returns "3" for "ebb-ps-3", the name of a StatefulSet's pod.
 std::string NumberOf(std::string name) {
   const size_t dash = name.rfind('-');
   const bool named = dash != std::string::npos && dash > 0;

@@ -10,8 +10,8 @@ namespace ebb::server {
 
 namespace {
 
-// Of the rows in one answer: it must fit into a message, and a few bytes of
-// keys may ask for many of rows.
+// Most bytes of rows in one answer: it must fit into a message, and a few bytes
+// of keys may ask for many of rows.
 constexpr int64_t kMostRowBytes = int64_t{448} << 20;
 
 int64_t RowBytes(const JobPlan& plan, const PullRequest& pull) {
@@ -144,8 +144,8 @@ std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
                ? job_.Values(segment.partition)
                : nullptr;
   };
-  // A server that lost its last partition hears of no view or round any more:
-  // who pulls from it must learn that, also while it waits for one.
+  // A server that lost its last partition hears of no view or round any more: a
+  // worker that pulls from it must learn that, also while it waits for one.
   const bool misplaced = std::ranges::find(pull.segments, nullptr, values_of) !=
                          pull.segments.end();
   if (!open && !misplaced) return std::nullopt;
@@ -217,7 +217,7 @@ bool PullHandler::Fill(const PullRequest& pull,
 }
 
 void PullHandler::SetView(const ViewUpdate& view, ServerActions* out) {
-  // A view that is not newer releases nobody; each pull that still lacks one
+  // A view that is not newer releases no pull. Each pull that still lacks one
   // would ask for it again, and the answers would multiply.
   if (gate_.SetView(view)) Release(out);
 }

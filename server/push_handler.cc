@@ -210,8 +210,8 @@ bool PushHandler::StartUpdate(HostedPartition* hosted,
   return false;
 }
 
-// Not what others have to hear of: who waits for a round, or the round for an
-// operation.
+// Updates that others wait for are left out: a worker waits for a round, or the
+// round for an operation.
 bool PushHandler::AtOnce(const UpdateTask& task) const {
   return job_.options.at_once != nullptr && !task.update->closes_round &&
          !task.update->waits && job_.options.at_once(task);

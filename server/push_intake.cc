@@ -9,7 +9,7 @@ namespace ebb::server {
 
 namespace {
 
-// A worker lives as long as its session; nobody tells a server that it ended.
+// A worker lives as long as its session; a server does not hear when it ends.
 constexpr absl::Duration kForgetAfter = absl::Hours(1);
 
 }  // namespace

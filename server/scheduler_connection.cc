@@ -14,7 +14,7 @@ namespace {
 
 // More than a connection that fails takes to do so (connect_timeout).
 constexpr absl::Duration kAccepted = absl::Seconds(3);
-// A session that lived so long was no failure to connect.
+// A session that lived this long counts as a success.
 constexpr absl::Duration kLived = absl::Seconds(1);
 constexpr int kMostDoublings = 20;
 

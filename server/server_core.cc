@@ -234,8 +234,8 @@ void ServerCore::OnClock(const ClockUpdate& clock, absl::Time now,
   if (HostedJob* job = Find(clock.job)) job->Clock(clock, out);
 }
 
-// Whose turn it is to be written is looked for among all partitions: once, not
-// for each that a push went to.
+// Looks among all partitions for the next one to write: once, not for each that
+// a push went to.
 void ServerCore::OnUpdatesDone(std::span<UpdateTask> tasks, absl::Time now,
                                ServerActions* out) {
   for (UpdateTask& task : tasks) {
@@ -251,7 +251,7 @@ void ServerCore::OnVersionWritten(const VersionKey& key,
   HostedJob* const job = Find(key.job);
   const bool writing = job != nullptr && job->writing();
   if (job != nullptr) job->VersionWritten(key, status, now, out);
-  if (writing && !job->writing()) {  // It is no copy of a move.
+  if (writing && !job->writing()) {  // It is not the copy of a move.
     WritePace::Waiting waiting;
     for (const auto& [id, other] : jobs_) other.AddWaiting(&waiting);
     pace_.End(waiting, now);
@@ -320,7 +320,7 @@ void ServerCore::Report(ServerActions* out) {
 void ServerCore::Report(HostedJob* job, ServerActions* out) {
   auto report = job->TakeReport();
   if (!report) return;
-  // Who sees that a job is complete sees its figures whole.
+  // A client that sees a job complete sees its figures whole.
   if (job->CompleteButForStatistics()) {
     out->push_back(SendScheduler{StatisticsOf(job)});
   }

@@ -31,7 +31,7 @@ constexpr absl::string_view kKillPoints[] = {
     "version-values-written-not-manifest",
     "manifest-written-not-reported",
     "version-loaded-not-served",
-    // Of rounds that are closed by operations.
+    // For rounds that are closed by operations.
     "round-measured-not-reported",
     "operation-computed-not-committed",
     "operation-applied-not-reported",
@@ -70,7 +70,7 @@ int64_t PartsOf(const PushRequest& push) {
   return static_cast<int64_t>(bytes);
 }
 
-// Of a push that is refused anyway.
+// For a push that is refused anyway.
 void DropValues(PushRequest* push) {
   for (PushSegment& segment : push->segments) {
     segment.gradient = Payload();
@@ -301,7 +301,7 @@ void ServerShell::CarryOutAll() {
   while (TakeOutput(&output)) CarryOut(&output);
 }
 
-// False: nothing is left, and somebody else may begin.
+// False: nothing is left, and another thread may begin.
 bool ServerShell::TakeOutput(Output* output) {
   *output = {};
   MutexLock lock(&mu_);
@@ -432,8 +432,8 @@ void ServerShell::Push(PushRequest request, PushDone done) {
   do {
     room = before == 0 || before + all <= options_.push_bytes;
     held = room ? all : parts;
-    // Refusals wait for their turn, too, and whoever gives its calls up sends
-    // others: what is beyond that nobody answers.
+    // Refusals wait for their turn, too, and a client that gives its calls up
+    // sends others. Beyond this there is no answer.
     if (!room && before + held > 2 * options_.push_bytes) return;
   } while (!pushed_bytes_.compare_exchange_weak(before, before + held));
   absl::Status fits;
@@ -613,7 +613,7 @@ ServerShell::Figures ServerShell::figures() {
 }
 
 absl::StatusOr<Inventory> ServerShell::Stored(absl::Duration limit) {
-  // Shared: the thread may come to it when nobody waits any more.
+  // Shared: the thread may come to it when the caller does not wait any more.
   struct Answer {
     Mutex mu;
     CondVar there;
@@ -636,7 +636,7 @@ absl::StatusOr<Inventory> ServerShell::Stored(absl::Duration limit) {
       absl::StrCat("the storage was busy for ", absl::FormatDuration(limit)));
 }
 
-// The order matters: nobody may give work to what has ended.
+// The order matters: no thread may give work to one that has ended.
 void ServerShell::Stop() {
   absl::flat_hash_map<uint64_t, PendingPush> pushes;
   absl::flat_hash_map<uint64_t, PullDone> pulls;

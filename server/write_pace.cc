@@ -9,16 +9,16 @@ namespace {
 // A rest, in times what was written before it took: one of 99 in a hundred
 // pushes is to meet none, and of those that do most are not delayed.
 constexpr int kRest = 7;
-// Of the time until they are due that those that wait may take: the next may
-// take longer than the last.
+// The share of the time until they are due that waiting versions may take: the
+// next may take longer than the last.
 constexpr double kOfTheTime = 0.8;
 
 }  // namespace
 
 void WritePace::Wrote(int64_t bytes, absl::Time now) {
   if (rate_ == 0) return;
-  // No more than its own: what was written for somebody who waited is not to
-  // keep all others from ever being written.
+  // It pays no more than its own part: versions that something waited for must
+  // not keep the others from ever being written.
   next_ = std::max(next_, now + absl::Seconds(static_cast<double>(bytes) /
                                               static_cast<double>(rate_)));
 }

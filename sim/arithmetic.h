@@ -79,7 +79,7 @@ class WholeNumberCoordinator final : public Coordinator {
   }
 };
 
-// What examples contribute, and what values follow from it.
+// The contributions of examples, and the values that follow from them.
 //
 // In rounds a gradient depends on the values it was computed from, through a
 // hash of them, so a gradient of the wrong values gives wrong values for ever.
@@ -111,7 +111,8 @@ class Arithmetic {
   void AddOracle(ItemId item, int64_t begin, int64_t end, PartitionId partition,
                  std::span<uint64_t> sum) const;
 
-  // What a gradient depends on: of the whole flat vector. 0 outside rounds.
+  // The hash of the whole flat vector, on which gradients depend. 0 outside
+  // rounds.
   uint64_t HashValues(std::span<const float> values) const;
 
   // Rounds: the flat vector that pulls of `round` return, and its hash.

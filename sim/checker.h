@@ -1,9 +1,9 @@
 // The invariants of docs/protocol.md, checked at every step of a simulated
 // cluster by an oracle that knows all of it.
 //
-// The oracle decides nothing: it watches what goes in and out of the
-// production classes, and computes by itself what marks imply for values,
-// which clocks workers really have, what was really stored.
+// The oracle decides nothing: it watches the inputs and outputs of the
+// production classes. It computes by itself what marks imply for values, which
+// clocks workers really have, and what was really stored.
 #ifndef EBB_SIM_CHECKER_H_
 #define EBB_SIM_CHECKER_H_
 
@@ -80,13 +80,13 @@ class Checker {
                      const absl::StatusOr<server::Cut>& cut);
   // Another has the partition now.
   void Forgot(const ServerNode& server, PartitionId p, Term newest);
-  // What was durable on this server is so no longer.
+  // Durable data on this server is lost.
   void StorageDamaged(const ServerNode& server);
-  // Two processes had one id in turn, each with a disk of its own: what one
-  // calls durable the other has not, so from here on nothing is held to it.
-  // `other`: the one before, if it is there still. A scheduler that met it must
-  // leave its place to it; one that did not yet may take the twin for it, if
-  // that has something of the job, too.
+  // Two processes had one id in turn, each with a disk of its own: the other
+  // lacks what one calls durable, so from here on the check holds nothing
+  // against it. `other`: the one before, if it is there still. A scheduler that
+  // met it must leave its place to it. A scheduler that did not yet may take
+  // the twin for it, if the twin has something of the job, too.
   void TwinTookOver(const ServerNode& twin, const ServerNode* other, bool met);
   // A generation that an operator wants.
   void OperatorRollsBack(const scheduler::TrainingJob& job,
@@ -112,7 +112,7 @@ class Checker {
   int64_t progress() const { return progress_; }
 
  private:
-  // What marks say that a partition contains.
+  // The content of a partition that marks imply.
   struct Content {
     explicit Content(const JobPlan& plan) : marks(plan) {}
     MarkSet marks;
@@ -226,7 +226,7 @@ class Checker {
   std::vector<std::vector<Stored>> stored_;
   std::map<std::pair<size_t, PartitionId>, std::string> loaded_marks_;
   std::map<std::pair<size_t, PartitionId>, VersionKey> load_failed_;
-  // Snapshots: what was pinned.
+  // Pinned values of snapshots.
   struct Pinned {
     uint64_t values = 0;  // A digest.
     std::vector<Arithmetic::Rows> rows;
@@ -240,7 +240,8 @@ class Checker {
   Generation generation_;                    // The generation of the floors.
   std::map<VersionKey, uint64_t> versions_;  // Digests of all cuts.
   std::map<VersionKey, std::string> stored_marks_;
-  // What operators wanted generations to begin with, or the job's policy.
+  // The versions with which operators, or the job's policy, wanted generations
+  // to begin.
   std::map<Generation, RollbackRecord> wanted_;
   // As the scheduler began them.
   std::map<Generation, RollbackRecord> decided_;

@@ -34,7 +34,7 @@ struct WorkerEvent {
 // When workers are there. The cluster does not change it.
 struct Churn {
   int workers = 0;   // Numbered from 0.
-  int at_first = 0;  // The first so many are there from the start.
+  int at_first = 0;  // How many are there from the start: the first ones.
   std::vector<WorkerEvent> events;  // By time.
 
   // The time that all workers together are there in [from, until).

@@ -1,4 +1,4 @@
-// What `ebb sim` does: runs seeds and prints what came of them.
+// The work of `ebb sim`: runs seeds and prints the results.
 #ifndef EBB_SIM_COMMAND_H_
 #define EBB_SIM_COMMAND_H_
 
@@ -18,8 +18,8 @@ struct CommandOptions {
   bool require_probes = false;
   // Threads; 0: one per core.
   int threads = 0;
-  // One large run without faults instead of seeds: so many workers, servers
-  // and batches for each worker.
+  // Simulates one large run without faults instead of seeds, with this many
+  // workers, servers and batches for each worker.
   bool scale = false;
   int scale_workers = 10'000;
   int scale_servers = 100;

@@ -1,4 +1,4 @@
-// What a run did: the faults that happened to it, and the rare paths of the
+// Counts in a run: the faults that happened to it, and the rare paths of the
 // production code that it reached (probes).
 #ifndef EBB_SIM_COUNTS_H_
 #define EBB_SIM_COUNTS_H_
@@ -63,7 +63,7 @@ enum class Probe {
   kWrongPlacementAnswered,
   kWaitAnswered,
   kNotInViewAnswered,
-  kPullWithoutBound,    // In a job of which something else has one.
+  kPullWithoutBound,    // In a job with another bounded table.
   kPullOfATablesBound,  // Narrower than that of the dense values.
   kRejoinedView,
   kViewRequested,

@@ -1,4 +1,4 @@
-// What goes wrong in a run, and when.
+// The faults of a run, and when they happen.
 #ifndef EBB_SIM_FAULTS_H_
 #define EBB_SIM_FAULTS_H_
 
@@ -19,7 +19,7 @@ class FaultPlan {
 
   // Puts all planned faults into the queue, and the end of them.
   void Schedule();
-  // Damages what one server stored of a complete job.
+  // Damages one server's store of a complete job.
   void DamageAfterCompletion();
   // A scheduler with a store of before what happened last; false: there is
   // none that the servers could make up for.
@@ -64,7 +64,7 @@ class FaultPlan {
 
   World* const world_;  // Not owned.
   Rng rng_;
-  Rng aside_;  // For what is drawn only sometimes: the rest stays the same.
+  Rng aside_;  // For rare draws: the others stay the same.
   Rng twin_;   // Likewise.
   Rng operator_;
   Rng elastic_;

@@ -1,4 +1,4 @@
-// What the workers of a run did, and what they asked of the scheduler.
+// The work of a run's workers, and their requests to the scheduler.
 #ifndef EBB_SIM_METER_H_
 #define EBB_SIM_METER_H_
 

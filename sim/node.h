@@ -36,7 +36,7 @@ class Node {
   // SIGSTOP and SIGCONT: what comes to it meanwhile waits.
   void Stop();
   void Resume();
-  // It dies before it carries out one more than so many actions.
+  // It dies before the action after this many.
   void DieAfter(int actions) { actions_left_ = actions; }
   bool dies_soon() const { return actions_left_ >= 0; }
 
@@ -44,7 +44,7 @@ class Node {
   void After(absl::Duration delay, Task task);
   void Run(Task task);
 
-  // Work takes so many times as long.
+  // Factor of the time that work takes.
   double slowness = 1;
 
  protected:

@@ -1,6 +1,6 @@
-// What workers read of sparse tables whose rows they may keep, and from what of
-// it they compute (docs/decisions/0021-cached-rows.md). Goes by what servers
-// answered and by true clocks alone.
+// The rows of sparse tables that workers read and may keep, and the values from
+// which they compute (docs/decisions/0021-cached-rows.md). It uses only the
+// servers' answers and true clocks.
 #ifndef EBB_SIM_READ_ROWS_H_
 #define EBB_SIM_READ_ROWS_H_
 

@@ -29,8 +29,7 @@ struct ReportOptions {
   ChurnRates market{.losses_per_worker_hour = 0.611,
                     .bulk = 2.11,
                     .away = absl::Minutes(36.7)};
-  // What a batch takes, a tenth more or less; and an item of a lease, in whole
-  // batches.
+  // Time of a batch, a tenth more or less; and of an item, in whole batches.
   absl::Duration batch_time = absl::Seconds(1);
   absl::Duration item_time = absl::Seconds(2);
   // Until a worker that came has loaded its data, a half more or less.
@@ -39,8 +38,8 @@ struct ReportOptions {
   int64_t clock_bound = -1;
   // Servers are as few as that allows, but at least two.
   int workers_per_server = 1000;
-  // A row lasts until so many workers were lost, on average, but for no more
-  // batches than that.
+  // A row lasts until this many workers were lost, on average, but at most for
+  // that many batches.
   double losses = 50;
   int64_t most_batches = 1'000'000;
   uint64_t seed = 1;
@@ -48,10 +47,10 @@ struct ReportOptions {
   // not at all.
   std::function<void(double share)> progress;
 
-  // Says by name what is out of its range.
+  // The error names the value that is out of its range.
   absl::Status Validate() const;
   int Servers(int workers) const;
-  // What of a row is measured: workers have loaded and begun.
+  // When the measured part of a row begins: workers have loaded and begun.
   absl::Duration MeasuredFrom() const;
   absl::Duration MeasuredUntil(int workers) const;
 };

@@ -1,5 +1,5 @@
-// What sparse tables may hold of which rows come late, expire or are evicted:
-// their contents depend on the order of pushes, which marks do not tell.
+// The possible contents of sparse tables whose rows come late, expire or are
+// evicted: they depend on the order of pushes, which marks do not tell.
 //
 // So each state that a partition was ever in is kept by its marks. A partition
 // that is loaded or moved must have one of those with its marks; where several
@@ -44,7 +44,7 @@ class RowHistories {
              std::vector<State>* states) const;
   void Keep(PartitionId p, const MarkSet& marks,
             const std::vector<State>& states);
-  // How rows differ from what they start from.
+  // The differences of rows from their initial values.
   std::vector<Arithmetic::Rows> Rows(const State& state) const;
 
  private:

@@ -1,5 +1,4 @@
-// What one seed stands for: a job, a cluster, a network and how much goes
-// wrong.
+// The scenario of one seed: a job, a cluster, a network and the faults.
 #ifndef EBB_SIM_SCENARIO_H_
 #define EBB_SIM_SCENARIO_H_
 
@@ -19,7 +18,7 @@
 
 namespace ebb::sim {
 
-// What the computation of a poisonous batch does.
+// The effect of a poisonous batch on its computation.
 enum class PoisonKind { kError, kNonFinite, kKillsWorker };
 
 struct Poison {
@@ -78,7 +77,7 @@ struct Scenario {
   // Damage once more when the job is complete.
   bool damage_after_completion = false;
   std::optional<Poison> poison;
-  // It loses it so long after the job rolled back by itself.
+  // How long after the job rolled back by itself it loses the store.
   std::optional<absl::Duration> store_lost_after_rollback;
   // So many of the servers are started only later, while the faults happen.
   int late_servers = 0;
@@ -97,7 +96,7 @@ struct Scenario {
   bool twin = false;
   // How often an operator pauses, scales, changes or rolls back the job.
   int operations = 0;
-  // The job is submitted with so many of the plan's epochs; an operator adds
+  // The job is submitted with this many of the plan's epochs. An operator adds
   // the others, some at a time, at the latest when it is complete.
   std::optional<int32_t> first_epochs;
 
@@ -105,7 +104,7 @@ struct Scenario {
   // So many of the workers, the last ones, are not there at first.
   int absent_workers = 0;
   std::vector<WorkerEvent> churn;
-  // What workers do in this time is the run's Work. Empty: all is well from
+  // The work of workers in this time is the run's Work. Empty: all is well from
   // the start; else only from its end.
   absl::Duration measured_from, measured_until;
 
@@ -114,9 +113,9 @@ struct Scenario {
   int64_t most_events = 300'000;
   // Values are compared at each step; a run at scale has only the oracle.
   bool dense_values = true;
-  // What is left over of gradients is lost with workers, and what a gradient
-  // does may depend on when it comes, so that values are not what marks imply;
-  // all else is.
+  // False: values are not what marks imply. Left-over gradients are lost with
+  // workers, and the effect of a gradient may depend on when it comes. All else
+  // is exact.
   bool exact_values = true;
   AlgorithmConfig algorithm;
   // By sparse table, where rows are admitted late, expire or are evicted.

@@ -49,7 +49,7 @@ class SchedulerNode final : public Node {
   // then. False: there was none.
   bool CopyLastGrant(const ServerNode& server, absl::Duration delay);
 
-  // What its disk fails with heals; it goes on with what it could not store.
+  // Its disk heals; it goes on with records that it could not store.
   void DiskHealed();
   // Copies of the disk as it once was.
   void RememberDisk() { older_disks_.push_back(disk_); }

@@ -23,7 +23,7 @@ class ServerNode final : public ClientNode {
   ServerNode(World* world, ServerId id, int place);
   ~ServerNode() override;
 
-  // What can be rolled back to, and is kept for so long; none: it is dead.
+  // The versions that can be rolled back to, kept this long; none: it is dead.
   std::vector<RoundVersion> KeepVersions(absl::Duration time);
   ServerId id() const { return id_; }
   size_t place() const { return place_; }
@@ -32,7 +32,7 @@ class ServerNode final : public ClientNode {
   const server::ServerCore* core() const { return core_.get(); }
   // Null when it is dead or does not know the job.
   const server::HostedJob* job() const;
-  // With which the job's present rule was made.
+  // The factor with which the job's present rule was made.
   double rate_factor() const { return rate_factor_; }
   server::MemoryDisk& disk() { return disk_; }
   const server::MemoryDisk& disk() const { return disk_; }
@@ -46,7 +46,7 @@ class ServerNode final : public ClientNode {
   void Fetch(const FetchCallPtr& call);
   void Fetched(const FetchCallPtr& call, absl::StatusOr<FetchReply> reply);
 
-  // SIGTERM: hands its partitions over, writes what is not durable, leaves.
+  // SIGTERM: hands its partitions over, stores the rest, leaves.
   void Drain();
 
   void RememberDisk() { older_disks_.push_back(disk_); }
@@ -70,7 +70,7 @@ class ServerNode final : public ClientNode {
  private:
   void SendFetch(server::FetchTask task);
   void Answer(server::ReplyFetch action);
-  // What is known of a call until it is answered.
+  // The facts about a call until it is answered.
   struct Token {
     CallPtr call;
     PullRequest pull;  // Without values; of pulls.

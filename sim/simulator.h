@@ -58,8 +58,8 @@ struct Summary {
   int64_t events = 0;
 };
 
-// Seeds first .. last, on so many threads. Stops early when a seed failed and
-// `stop_at_failure`; the summary then covers what was run.
+// Runs seeds first .. last, on this many threads. Stops early when a seed
+// failed and `stop_at_failure`; the summary then covers the seeds that ran.
 Summary RunSeeds(uint64_t first, uint64_t last, int threads,
                  bool stop_at_failure);
 

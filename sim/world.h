@@ -59,7 +59,7 @@ class World {
   // A second process with the id of a server, on a disk of its own; once.
   ServerNode& AddTwin(ServerId of);
   ServerNode* twin() { return twin_.get(); }
-  // What servers share, where the scenario has it.
+  // The disk that servers share, if the scenario has one.
   server::MemoryDisk& shared_disk() { return shared_disk_; }
   // The process that served, or would, under this session; if it is gone, the
   // server with its id.

@@ -76,7 +76,7 @@ void BatchReader::WantLocked(ItemId item, int64_t begin, int64_t end,
   slot->batch.content = models::ContentId{++wanted_};
 }
 
-// What nobody has begun is faster done by the caller than waited for.
+// A batch that is not begun is faster done by the caller than waited for.
 std::unique_ptr<BatchReader::Slot> BatchReader::TakeLocked(ItemId item,
                                                            int64_t begin,
                                                            int64_t end) {

@@ -21,7 +21,7 @@ void SetPaths(const google::protobuf::RepeatedPtrField<std::string>& paths,
   spec->further_paths = {paths.begin() + 1, paths.end()};
 }
 
-// Of a table, ratings or a click log, which have these keys in common.
+// Options of a table, ratings or a click log, which have these keys in common.
 // `quotes` is how releases read that had no key for it: their jobs do not say.
 template <typename Source>
 data::TextOptions TextOf(const Source& source, bool quotes) {
@@ -211,8 +211,8 @@ absl::StatusOr<data::Dataset> LoadTrainingData(const v1::Job& job,
       classes.ok() && (!one_output || classes->index().classes.size() == 2);
   if (!(one_output || model.has_plugin())) return classes;
   if (fits && classes->index().left_out == 0) return classes;
-  // What is wrong beside the labels is wrong both times; and where more is left
-  // out of classes than of numbers, labels that are no classes were.
+  // Mistakes beside the labels occur both times. If more examples are left out
+  // with classes than with numbers, their labels are numbers.
   auto numbers = load(data::LabelKind::kReal);
   const bool same = fits && numbers.ok() &&
                     numbers->index().left_out == classes->index().left_out;

@@ -28,13 +28,14 @@ namespace ebb::worker {
 
 namespace {
 
-// Of an answer at most, of a file that is read, and of a notice that is told.
+// Most bytes of an answer, of a file that is read, and of a notice that is
+// shown.
 constexpr size_t kAnswerBytes = 64 << 10;
 constexpr size_t kFileBytes = 4096;
 constexpr size_t kToldBytes = 200;
 constexpr std::chrono::milliseconds kConnectFor(500);
 constexpr std::chrono::milliseconds kReadFor(1000);
-// Of all clouds, whatever the name under which they give it.
+// The address on all clouds, whatever name they give it.
 constexpr char kMetadataAddress[] = "169.254.169.254";
 
 std::string Told(const std::string& where, absl::string_view body) {
@@ -44,9 +45,9 @@ std::string Told(const std::string& where, absl::string_view body) {
       "\"");
 }
 
-// Whether one of Azure's scheduled events is of one of the types and tells of
-// the machine of this name; an event that names none tells of all.
-// InvalidArgument: they are no list of events.
+// Whether one of Azure's scheduled events is of one of the types and names this
+// machine; an event that names none is for all. InvalidArgument: it is not a
+// list of events.
 absl::StatusOr<bool> HasEvent(const std::string& body,
                               const std::vector<std::string>& types,
                               const std::string& name) {
@@ -83,7 +84,7 @@ class FileSource final : public PreemptionSource {
   explicit FileSource(std::string path) : path_(std::move(path)) {}
 
   std::optional<std::string> Look() override {
-    // Whoever made a pipe of it must not hold us up.
+    // If it is a pipe, opening it must not block.
     const Fd file(open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (!file) return std::nullopt;
     std::array<char, kFileBytes> bytes = {};
@@ -193,7 +194,7 @@ class UrlSource final : public PreemptionSource {
   const NoticeQuestion question_;
   const std::string where_;
   std::string token_;
-  std::string name_;  // Of this machine, where events name some.
+  std::string name_;  // The name of this machine, if events name some.
   bool warned_ = false;
 };
 

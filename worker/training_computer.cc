@@ -23,7 +23,7 @@ namespace ebb::worker {
 
 namespace {
 
-// Those that nobody uses any more: of as many batches as are under way.
+// Unused buffers to keep: for as many batches as are under way.
 constexpr size_t kGradientsKept = 4;
 
 // How many batches without a finite gradient are looked into, and for how long:
@@ -32,8 +32,8 @@ constexpr size_t kGradientsKept = 4;
 constexpr int kMostBlames = 5;
 constexpr absl::Duration kBlameTime = absl::Seconds(1);
 
-// Of which there is one more size only with each power of two, so that buffers
-// are used again.
+// There is one more size only with each power of two, so that buffers are used
+// again.
 int64_t RoomFor(int64_t rows) {
   return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(rows)));
 }
@@ -43,8 +43,8 @@ absl::Status NoTestData(const JobRecord& record) {
       absl::StrCat("job ", record.name, " has no test data"));
 }
 
-// Whoever reads other data, in another order or on another grid than the job
-// was submitted with must not take part.
+// A worker with other data, another order or another grid than the job was
+// submitted with must not take part.
 absl::Status CheckLayout(const JobRecord& record, const data::Dataset& train,
                          const models::Model& model) {
   const JobPlan& plan = record.plan;
@@ -149,7 +149,7 @@ int64_t TrainingComputer::BytesOf(const LoadedJob& job) const {
   const int64_t rows = std::min(
       *std::max_element(plan.batch_by_epoch.begin(), plan.batch_by_epoch.end()),
       plan.shard_size);
-  // Of sparse examples a batch takes as its part of the data does.
+  // A sparse batch takes the same share of memory as of the data.
   const int64_t row =
       job.train.sparse()
           ? job.train.memory_bytes() / std::max<int64_t>(plan.examples, 1)

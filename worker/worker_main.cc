@@ -273,8 +273,9 @@ End WaitForEnd(const StopSignal& stop, const PreemptionSources& sources) {
   }
 }
 
-// Who has left by a notice may well be started again, on the same machine: it
-// joins when the notice is gone. The signal that came before that, or 0.
+// A worker that has left by a notice may well be started again, on the same
+// machine: it joins when the notice is gone. Returns the signal that came
+// before that, or 0.
 absl::StatusOr<int> WaitOutNotice(const Flags& flags, const StopSignal& stop,
                                   const PreemptionSources& sources) {
   const auto notice = LookAtAll(sources);
@@ -296,7 +297,8 @@ absl::StatusOr<int> WaitOutNotice(const Flags& flags, const StopSignal& stop,
 // From now on a signal to stop ends the process where it is; but the first
 // `expected` of them only say what is known already.
 void StopAtOnceOnNextSignal(int expected) {
-  static volatile std::sig_atomic_t left = 0;  // Of the handler's.
+  // Signals that the handler still expects.
+  static volatile std::sig_atomic_t left = 0;
   left = expected;
   const auto end = [](int) {
     if (left == 0) std::_Exit(1);
@@ -309,9 +311,8 @@ void StopAtOnceOnNextSignal(int expected) {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
-// What a device that is lost has touched cannot be given back by this process,
-// and nothing it computes counts: others get its items, and whoever started it
-// may start another.
+// This process cannot give back the state of a lost device, and its results do
+// not count. Others get its items, and its supervisor may start another worker.
 void EndWithoutDevice(const absl::Status& status) {
   LOG(ERROR) << "this worker ends: " << status.message();
   std::_Exit(1);
@@ -446,11 +447,12 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
               << " device_busy_seconds=" << device.busy_seconds;
   }
   if (!drained) {
-    // Its batch goes on; whoever gets the item begins where the servers say.
+    // Its batch goes on; the next holder of the item begins where the servers
+    // say.
     LOG(WARNING) << "worker=" << flags.name << " was not done after "
                  << flags.grace << "; a longer --grace would lose no work";
   }
-  // Nobody waits for what it still loads, evaluates or computes.
+  // What it still loads, evaluates or computes is not needed.
   if (!drained || did.computing) std::_Exit(0);
   return 0;
 }

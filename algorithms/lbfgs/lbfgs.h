@@ -93,7 +93,7 @@ struct LbfgsFigures {
   }
 };
 
-// What the coordinator knows after an operation.
+// The coordinator's knowledge after an operation.
 struct LbfgsState {
   double objective = 0;      // At x.
   double gradient_norm = 0;  // There.
@@ -112,7 +112,7 @@ struct LbfgsState {
   friend bool operator==(const LbfgsState&, const LbfgsState&) = default;
 };
 
-// What each partition does, in this order.
+// The steps of each partition, in this order.
 struct LbfgsOperation {
   int64_t round = 0;
   // The pair at this place becomes (w - x, n - g); -1: none does.

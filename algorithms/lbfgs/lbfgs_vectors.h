@@ -1,6 +1,6 @@
-// What a partition does with its part of the vectors of L-BFGS (lbfgs.h): a run
-// of them at a time. Sums are made in double precision in a fixed order, so
-// that they are the same to the bit however often they are made.
+// A partition's work on its part of the vectors of L-BFGS (lbfgs.h): a run of
+// them at a time. Sums are made in double precision in a fixed order, so that
+// they are the same to the bit however often they are made.
 #ifndef EBB_ALGORITHMS_LBFGS_LBFGS_VECTORS_H_
 #define EBB_ALGORITHMS_LBFGS_LBFGS_VECTORS_H_
 

@@ -194,8 +194,8 @@ void JobLoop::Abandon(uint64_t ticket, absl::string_view why) {
 
 // --- The library's side ------------------------------------------------------
 
-// A push without the rows that its examples write would count all the same, and
-// the rows be missing for good: of the ledger they are no part.
+// A push without the rows that its examples write would count all the same. The
+// rows would be missing for good, as the ledger does not count them.
 absl::Status JobLoop::CheckTakes(const JobRecord& record) {
   const size_t tables = record.plan.sparse_tables.size();
   if (tables == 0) return absl::OkStatus();

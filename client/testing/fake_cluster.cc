@@ -285,7 +285,7 @@ void FakeCluster::OnMessage(rpc::WorkerLink* link, WorkerToScheduler message) {
         leased_.insert(held.item);
         open_.erase(held.item);
       }
-      // What it finished while nobody listened.
+      // Items that it finished while no worker listened.
       ReopenLocked();
     }
     if (evaluation_ && wants_[link] > 0) {

@@ -15,8 +15,8 @@
 
 namespace ebb {
 
-// `values` are float32, in any slices. What is not finite stays so: as it is
-// in 16 bits; in 8 bits it makes NaN of its whole block.
+// `values` are float32, in any slices. Values that are not finite stay so in 16
+// bits; in 8 bits one makes NaN of its whole block.
 Payload Encode(Encoding encoding, const Payload& values, const Noise& noise);
 
 // `bytes` are what CheckEncoded accepts for as many values as `out` has: in

@@ -1,6 +1,6 @@
-// The forms in which values travel: float32, as they are, or smaller. What a
-// sender encodes is encoded once; the receiver decodes it before anything is
-// computed with it (docs/decisions/0011-filters.md, docs/formats/encodings.md).
+// The forms in which values travel: unchanged float32, or smaller. A sender
+// encodes once; the receiver decodes before it computes
+// (docs/decisions/0011-filters.md, docs/formats/encodings.md).
 #ifndef EBB_COMMON_FILTERS_ENCODING_H_
 #define EBB_COMMON_FILTERS_ENCODING_H_
 
@@ -29,10 +29,10 @@ inline constexpr int64_t kInt8Block = 256;
 // Values that share a count of those which are there.
 inline constexpr int64_t kSparseBlock = 4096;
 
-// What `floats` values take; kSparse: at most.
+// Bytes that `floats` values take; kSparse: at most.
 int64_t EncodedBytes(Encoding encoding, int64_t floats);
 
-// InvalidArgument unless `bytes` encode `floats` values. What passes can be
+// InvalidArgument: `bytes` do not encode `floats` values. Otherwise they can be
 // decoded.
 absl::Status CheckEncoded(Encoding encoding, const Payload& bytes,
                           int64_t floats);

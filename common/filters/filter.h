@@ -1,5 +1,4 @@
-// What a job asks of what travels: the filter of its pushes and that of its
-// pulls.
+// The filters of a job: that of its pushes and that of its pulls.
 #ifndef EBB_COMMON_FILTERS_FILTER_H_
 #define EBB_COMMON_FILTERS_FILTER_H_
 
@@ -34,7 +33,7 @@ struct FilterPlan {
   friend bool operator==(const FilterPlan&, const FilterPlan&) = default;
 };
 
-// In which form the filter sends all values.
+// The form in which the filter sends all values.
 constexpr Encoding EncodingOf(const Filter& filter) {
   switch (filter.kind) {
     case FilterKind::kNone:

@@ -44,7 +44,8 @@ class OpenMetrics {
     const std::string suffix_;  // Suffix of a sample that is one number.
   };
 
-  // What only grows while the process lives. Without "_total", which is added.
+  // A value that only grows while the process lives. Without "_total", which is
+  // added.
   Family Counter(absl::string_view name, absl::string_view help);
   Family Gauge(absl::string_view name, absl::string_view help);
   Family Histogram(absl::string_view name, absl::string_view help);

@@ -1,4 +1,4 @@
-// What every process has to say of itself: CPU, memory, files, since when.
+// Metrics that every process has: CPU, memory, files, start time.
 #ifndef EBB_COMMON_METRICS_PROCESS_METRICS_H_
 #define EBB_COMMON_METRICS_PROCESS_METRICS_H_
 
@@ -7,8 +7,8 @@
 
 namespace ebb::metrics {
 
-// Under the names that Prometheus' client libraries use, from /proc/self; and
-// ebb_build_info. What cannot be read is left out.
+// Adds them under the names that Prometheus' client libraries use, from
+// /proc/self; and ebb_build_info. Unreadable values are left out.
 void AddProcess(absl::string_view program, absl::string_view version,
                 OpenMetrics* text);
 

@@ -1,4 +1,4 @@
-// What every daemon's main() does first and last.
+// The first and last steps of every daemon's main().
 //
 //   ConfigureMalloc();
 //   ... flags ...
@@ -30,10 +30,10 @@ void ConfigureMalloc();
 // own mutexes are others (common/mutex.h). Before the first thread.
 void SkipMutexChecks();
 
-// Lets all threads share one heap, so that what one frees another can use;
-// else each keeps what it ever needed, and a process whose large messages are
-// received now here, now there takes several times what it holds. For
-// processes with a bound; before the first thread.
+// Lets all threads share one heap, so that memory freed by one can be used by
+// another. Otherwise each thread keeps the most that it ever needed, and a
+// process that receives large messages on changing threads takes several times
+// what it holds. For processes with a bound; call it before the first thread.
 void ShareHeap();
 
 // Asks the system to kill this process when `parent` dies, however it dies.

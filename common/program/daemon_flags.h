@@ -32,15 +32,15 @@ namespace ebb {
 // sense.
 inline constexpr int kExitUsage = 2;
 
-// What each daemon has.
+// The flags that each daemon has.
 struct DaemonFlags {
   uint64_t message_bytes = uint64_t{512} << 20;
   TlsSettings tls;
-  // Where it answers `ebb health` (rpc/health.h); empty: nowhere else than at
-  // its --listen.
+  // Socket at which it answers `ebb health` (rpc/health.h); empty: it answers
+  // only at its --listen.
   std::string health_socket;
-  // Where it serves metrics (metrics/metrics_server.h); absent: nowhere. 0: at
-  // a port that is free.
+  // Port at which it serves metrics (metrics/metrics_server.h); absent: none.
+  // 0: a free port.
   std::optional<int> metrics_port;
   std::string metrics_host = "127.0.0.1";
   // Dies with this process; 0: with none. It must be named: a process whose
@@ -72,7 +72,7 @@ CLI::Option* AddDurationFlag(CLI::App* app, const char* name,
 
 struct DaemonName {
   std::string program;
-  std::string summary;  // For --help.
+  std::string summary;  // Shown by --help.
   std::string version;
 };
 

@@ -1,4 +1,4 @@
-// What is wrong with a command line, in words that say what would be right.
+// Explains a mistake in a command line, and says what would be right.
 #ifndef EBB_COMMON_PROGRAM_FLAG_MISTAKE_H_
 #define EBB_COMMON_PROGRAM_FLAG_MISTAKE_H_
 

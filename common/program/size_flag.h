@@ -7,8 +7,8 @@
 namespace ebb {
 
 // For Option::transform: "64MiB", "64 mb" and "67108864" become 67108864; each
-// unit is 1024 of the one before. Refuses what is negative, no whole number, or
-// more than an int64_t holds, so that the value fits any 64-bit integer.
+// unit is 1024 of the one before. Refuses negative values, fractions, and
+// values beyond int64_t, so that the value fits any 64-bit integer.
 CLI::Validator SizeValue();
 
 }  // namespace ebb

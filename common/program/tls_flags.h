@@ -7,7 +7,7 @@
 
 namespace ebb {
 
-// With their twins in the environment.
+// Adds the flags with their twins in the environment.
 void AddTlsFlags(CLI::App* app, TlsSettings* settings);
 
 }  // namespace ebb

@@ -12,7 +12,7 @@
 
 namespace ebb {
 
-// What a model predicts.
+// The kind of a model's predictions.
 enum class Task { kTwoClasses, kClasses, kValues };
 
 inline constexpr absl::string_view kAccuracy = "accuracy";
@@ -56,11 +56,11 @@ struct Figure {
   friend bool operator==(const Figure&, const Figure&) = default;
 };
 
-// Bounds of what one evaluation has.
+// Bounds of one evaluation.
 inline constexpr int64_t kMostFigures = 32;
 inline constexpr int64_t kMostConfusedClasses = 32;
 
-// What an evaluation found.
+// The results of an evaluation.
 struct Figures {
   std::vector<Figure> named;
   // How many examples of each class were taken for each class: the row is the

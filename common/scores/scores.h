@@ -16,7 +16,7 @@
 
 namespace ebb {
 
-// What a value that a model sees is in the units of its user: value * unit +
+// Converts a value that a model sees to the units of its user: value * unit +
 // mean.
 struct ValueUnits {
   double mean = 0;

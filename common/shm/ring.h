@@ -12,10 +12,10 @@
 //   link.Wait(Link::kRecords, absl::Milliseconds(50));
 //
 // A record is written whole before `written` names it (release, acquire), so a
-// process that is killed at any instruction leaves one that is there, or none.
-// What is read is first copied, header and all, and only the copy is judged:
+// process that is killed at any instruction leaves a whole record, or none. A
+// reader first copies a record, header and all, and judges only the copy. So
 // whatever the other process does to its file meanwhile changes the contents of
-// its own records, no bound. No lock is shared, and no wait is endless, so
+// its own records, but no bound. No lock is shared, and no wait is endless, so
 // nothing hangs on a wake-up that a killed process owed.
 #ifndef EBB_COMMON_SHM_RING_H_
 #define EBB_COMMON_SHM_RING_H_
@@ -39,7 +39,8 @@ struct SideHeader {
   // loads (acquire).
   alignas(64) std::atomic<uint64_t> written;
   alignas(64) std::atomic<uint64_t> consumed;
-  // What its owner sleeps for (Link::kRecords, kRoom, kSoon); 0: it does not.
+  // The reasons for which its owner sleeps (Link::kRecords, kRoom, kSoon); 0:
+  // it does not.
   alignas(64) std::atomic<uint32_t> waits;
   // Its owner changes it to wake the other process, which sleeps on it (futex).
   alignas(64) std::atomic<uint32_t> bell;
@@ -115,7 +116,7 @@ class Link {
              std::initializer_list<std::span<const std::byte>> parts);
   // Wakes the other process if it sleeps for one of `reasons`.
   void Wake(uint32_t reasons);
-  // It sleeps, and looks by itself soon for what was written before this.
+  // It sleeps, and will soon look by itself for records written before this.
   bool PeerLooksSoon() const;
 
   // kNonsense: the other process breaks the protocol, and its side cannot be
@@ -127,7 +128,7 @@ class Link {
   void Wait(uint32_t reasons, absl::Duration limit);
   // From another thread of this process: ends the other's wait, most likely.
   void EndWait();
-  // Adds kRoom to what is waited for now.
+  // Adds kRoom to the reasons of the present wait.
   void AlsoWaitForRoom();
 
  private:

@@ -20,7 +20,7 @@
 
 namespace ebb::shm {
 
-// Thread-safe. What was taken from it may outlive it.
+// Thread-safe. Memory taken from it may outlive it.
 class SharedHeap {
  public:
   // As others map it.
@@ -45,10 +45,10 @@ class SharedHeap {
   void Open() { open_ = true; }
   bool open() const { return open_; }
 
-  // What a reader maps.
+  // The file that a reader maps.
   int fd() const;
   int64_t bytes() const;
-  // Where the bytes lie; absent: elsewhere.
+  // Returns the offset of the bytes; absent: they lie elsewhere.
   std::optional<uint64_t> OffsetOf(std::span<const std::byte> bytes) const;
 
   // Keeps values until `unread` says that no process can read them any more. It
@@ -64,7 +64,7 @@ class SharedHeap {
   };
 
   explicit SharedHeap(std::shared_ptr<Core> core) : core_(std::move(core)) {}
-  // What is unread, of those that were kept.
+  // Returns those kept values that are unread.
   std::vector<Kept> TakeUnread();
 
   const std::shared_ptr<Core> core_;

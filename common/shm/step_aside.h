@@ -12,7 +12,8 @@
 namespace ebb::shm {
 
 // One of the two threads asks for another core when it finds the other on its
-// own again and again. Not both, which would meet there. For that thread alone.
+// own again and again. If both did, they would meet there. For that thread
+// alone.
 class StepAside {
  public:
   // After each wait that the other ended: the cores of the two. True: it is

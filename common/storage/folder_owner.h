@@ -23,9 +23,9 @@ struct FolderOwner {
   friend bool operator==(const FolderOwner&, const FolderOwner&) = default;
 };
 
-// StoreFolder::Lock for this owner. The folder says whose it is in its file
-// `owner`, which is written when it is used first. One from before that file
-// is taken for the owner's, unless what is in it tells otherwise: databases of
+// StoreFolder::Lock for this owner. The file `owner` in the folder names the
+// owner; it is written when the folder is used first. A folder from before that
+// file counts as the owner's, unless its content shows otherwise: databases of
 // servers and of schedulers differ. A file that cannot be written (full disk)
 // is a warning, and is written the next time.
 //

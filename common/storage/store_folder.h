@@ -1,5 +1,5 @@
-// The folder in which a daemon keeps its store: one process at a time, and
-// what is damaged is put aside, not deleted.
+// The folder in which a daemon keeps its store: one process at a time. Damaged
+// databases are put aside, not deleted.
 #ifndef EBB_COMMON_STORAGE_STORE_FOLDER_H_
 #define EBB_COMMON_STORAGE_STORE_FOLDER_H_
 
@@ -56,7 +56,7 @@ class StoreFolder {
 // all that RocksDB tells: ResourceExhausted when there is no room,
 // PermissionDenied, else Unavailable.
 absl::StatusCode CodeOfSystemError(absl::string_view message);
-// What a person can do about it, e.g. "free space on its disk".
+// The next step for a person, e.g. "free space on its disk".
 absl::string_view NextStepFor(absl::StatusCode code);
 
 }  // namespace ebb

@@ -1,5 +1,5 @@
-// What certificates say, and whether those of a process can be used at all:
-// gRPC would only tell that a connection cannot be made.
+// Reads certificates, and checks whether those of a process can be used at all:
+// gRPC would only report that a connection cannot be made.
 #ifndef EBB_COMMON_TLS_CERTIFICATE_H_
 #define EBB_COMMON_TLS_CERTIFICATE_H_
 

@@ -1,5 +1,5 @@
-// Whether the files of a running process can still be used: it reads them
-// again when they change, and only its owner's log can say what is wrong.
+// Checks whether the files of a running process can still be used. It reads
+// them again when they change; the owner logs what is wrong.
 //
 //   IdentityWatch watch(files, roles);  // Before CheckIdentity.
 //   ... every second: if (const auto news = watch.Look(absl::Now())) ...

@@ -25,15 +25,15 @@ inline constexpr size_t kTokenBytes = 32;
 // 256 random bits, as text of 43 letters, digits, '-' and '_'.
 std::string NewJobToken();
 
-// What is stored of it: SHA-256, 32 bytes. The token has too many bits to be
-// guessed, so there is no salt.
+// The stored form of a token: SHA-256, 32 bytes. The token has too many bits to
+// be guessed, so there is no salt.
 std::string JobTokenHash(absl::string_view token);
 
-// 32 random bytes, of which workers' tokens are made.
+// Returns 32 random bytes, from which workers' tokens are made.
 std::string NewTokenKey();
 
-// What proves that a scheduler leased something of the job to the worker:
-// HMAC-SHA-256, 32 bytes. `key` is of NewTokenKey.
+// Returns the proof that a scheduler leased an item of the job to the worker:
+// HMAC-SHA-256, 32 bytes. `key` is from NewTokenKey.
 std::string WorkerToken(absl::string_view key, JobId job, SessionId worker);
 
 // Compares in a time that does not depend on where they differ. It may depend

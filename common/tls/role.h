@@ -1,5 +1,5 @@
-// What a peer may be, and how its certificate says so: by one URI among its
-// subject alternative names, as ebb://role/worker.
+// The roles of a peer. Its certificate names one by one URI among its subject
+// alternative names, as ebb://role/worker.
 #ifndef EBB_COMMON_TLS_ROLE_H_
 #define EBB_COMMON_TLS_ROLE_H_
 

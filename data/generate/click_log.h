@@ -63,7 +63,7 @@ class ClickLog : public Generator {
   ClickModel model_;
   std::vector<Zipf> values_;        // Values of the categorical fields.
   std::vector<int64_t> first_ids_;  // The ids of their first values.
-  std::vector<uint32_t> hex_keys_;  // What sets apart their hex.
+  std::vector<uint32_t> hex_keys_;  // Distinguishes their hex.
   std::vector<ClickFeature> row_;
   double bias_ = 0;
   Part part_ = Part::kTrain;

@@ -26,7 +26,7 @@ struct ClickModelOptions {
   double interactions = 0;
 };
 
-// For one thread.
+// Use it on one thread.
 class ClickModel {
  public:
   explicit ClickModel(const ClickModelOptions& options);
@@ -34,7 +34,7 @@ class ClickModel {
   // Without a bias, of a row that has a feature for each field.
   double Logit(std::span<const ClickFeature> row);
 
-  // What a feature's numbers, which have variance 1, are multiplied by.
+  // Factor of a feature's numbers, which have variance 1.
   double weight_deviation() const { return weight_deviation_; }
   double latent_deviation() const { return latent_deviation_; }
 

@@ -1,5 +1,6 @@
-// Numbers in text with four decimals. What is drawn is rounded to them before
-// it is used, so that a file holds exactly what its labels were made of.
+// Numbers in text with four decimals. Drawn numbers are rounded to them before
+// they are used, so that a file holds exactly the numbers of which its labels
+// were made.
 #ifndef EBB_DATA_GENERATE_DECIMAL_H_
 #define EBB_DATA_GENERATE_DECIMAL_H_
 

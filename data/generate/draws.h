@@ -11,7 +11,7 @@
 
 namespace ebb::data::generate {
 
-// Part of every draw; what is generated changes only with it.
+// Part of every draw; the generated data changes only with it.
 inline constexpr uint64_t kVersion = 1;
 
 // The rows of each part are numbered from 0. Those of kCalibration are written

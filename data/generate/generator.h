@@ -27,12 +27,12 @@ struct Fact {
       value;
 };
 
-// For one thread. The bytes are a function of the options alone.
+// Use it on one thread. The bytes are a function of the options alone.
 class Generator {
  public:
   virtual ~Generator() = default;
 
-  // What the names of a part's files end with, e.g. ".csv".
+  // Ends of the names of a part's files, e.g. ".csv".
   virtual std::vector<std::string> Suffixes() const = 0;
   // The numbers that, with docs/generate.md, make the true model.
   virtual std::vector<Fact> Model() const = 0;

@@ -1,4 +1,4 @@
-// What the true model itself loses on the rows that were written.
+// The loss of the true model itself on the written rows.
 #ifndef EBB_DATA_GENERATE_KNOWN_LOSS_H_
 #define EBB_DATA_GENERATE_KNOWN_LOSS_H_
 

@@ -6,7 +6,7 @@
 namespace ebb::data::generate {
 
 // Each is right to about 1e-15 of its value, and made of +, -, *, / and bits
-// alone. Exp takes what is beyond 700 as 700, on either side.
+// alone. Exp takes arguments beyond 700, on either side, as 700.
 double Exp(double x);
 // For a number above 0 that is not subnormal.
 double Log(double x);

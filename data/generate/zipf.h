@@ -1,4 +1,4 @@
-// Numbers of which few are frequent and many are rare.
+// Random numbers: few of them are frequent and many are rare.
 #ifndef EBB_DATA_GENERATE_ZIPF_H_
 #define EBB_DATA_GENERATE_ZIPF_H_
 

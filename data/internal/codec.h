@@ -39,7 +39,7 @@ struct CodecKind {
   std::unique_ptr<Codec> (*make)();
 };
 
-// As many bytes as tell any kind from text.
+// The bytes that tell any kind from text.
 inline constexpr size_t kMagicBytes = 10;
 
 // The kind of compression that a file or member with this front has; null

@@ -1,5 +1,5 @@
-// What is wrong in the fields of one table, told by column: enough for a person
-// to mend a file, or a job, in one go.
+// Mistakes in the fields of one table, by column: enough for a person to mend a
+// file, or a job, in one go.
 #ifndef EBB_DATA_INTERNAL_COLUMN_PROBLEMS_H_
 #define EBB_DATA_INTERNAL_COLUMN_PROBLEMS_H_
 
@@ -18,7 +18,7 @@ namespace ebb::data::internal {
 
 class ColumnProblems {
  public:
-  // In the order in which they are told.
+  // In the order of the message.
   enum class Kind {
     kRecord,   // The whole record: its width or its quotes.
     kLabel,    // The label cannot be read.
@@ -28,8 +28,8 @@ class ColumnProblems {
     kOther,    // A field that is a number, but no good one.
   };
 
-  // `message` says what is wrong with a field of `column`; `place` is that of
-  // its record.
+  // `message` is the mistake in a field of `column`; `place` is that of its
+  // record.
   void Add(Kind kind, size_t column, absl::string_view place,
            absl::string_view message);
 
@@ -39,9 +39,9 @@ class ColumnProblems {
   bool empty() const { return groups_.empty(); }
   void Clear() { groups_.clear(); }
 
-  // kInvalidArgument, with a line for each kind of mistake: a mistake that was
-  // made once is told with its place, several of them by their columns and
-  // count. `rows` is the number of records that were looked at.
+  // kInvalidArgument, with a line for each kind of mistake: a single mistake
+  // with its place, several with their columns and count. `rows` is the number
+  // of records that were looked at.
   absl::Status Status(const Columns& columns, absl::string_view path,
                       int64_t rows) const;
 
@@ -51,7 +51,7 @@ class ColumnProblems {
     std::string place;  // Place of the first,
     std::string message;
   };
-  // All columns of one kind of which equally many fields are wrong.
+  // All columns with the same kind and number of wrong fields.
   std::string Line(Kind kind, const std::vector<size_t>& of,
                    const Columns& columns, absl::string_view path,
                    int64_t rows) const;

@@ -1,4 +1,4 @@
-// What the fields of one column have in common, and what it so becomes.
+// What the fields of one column have in common, and what the column becomes.
 #ifndef EBB_DATA_INTERNAL_COLUMN_SURVEY_H_
 #define EBB_DATA_INTERNAL_COLUMN_SURVEY_H_
 
@@ -16,13 +16,14 @@
 
 namespace ebb::data::internal {
 
-// Where fewer than one value in so many is text, it is a mistake among numbers.
+// If fewer than one value in this many is text, the text is a mistake among
+// numbers.
 inline constexpr int64_t kRareTextOf = 20;
 
 // Bounded in memory, however many values there are. Not thread safe.
 class ColumnSurvey {
  public:
-  // What the options say of the column.
+  // The role of the column in the options.
   enum class Role { kAny, kCategorical, kDate };
 
   // `options` outlives it.

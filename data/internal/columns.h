@@ -44,8 +44,8 @@ class Columns {
   // "user_id" is "userid".
   std::optional<size_t> Find(std::span<const absl::string_view> known) const;
 
-  // The names of these columns, for Reader::Names(). Nothing without a header,
-  // where two features have one name, or where the names are too long.
+  // The names of these columns, for Reader::Names(). nullopt: there is no
+  // header, two features have one name, or the names are too long.
   std::optional<ColumnNames> NamesOf(const std::vector<size_t>& features,
                                      size_t label) const;
 

@@ -48,7 +48,7 @@ class DelimitedRecords {
   // next call goes on behind it.
   absl::StatusOr<bool> Next();
 
-  // What is wrong with the current record, with its place; OK: nothing.
+  // The mistake in the current record, with its place; OK: none.
   const absl::Status& status() const { return status_; }
   // The fields of the current record, valid until the next call of Next().
   const std::vector<absl::string_view>& fields() const { return fields_; }
@@ -81,7 +81,7 @@ class DelimitedRecords {
  private:
   // A record that is kept while another one is read.
   struct Kept {
-    absl::StatusOr<bool> more = false;  // What Next() returned for it,
+    absl::StatusOr<bool> more = false;  // The result of Next() for it,
     std::string path;                   // and the rest of its state.
     int64_t line = 0;
     bool begins_file = false;
@@ -110,7 +110,7 @@ class DelimitedRecords {
   // with the first header of all. The rest of it would be read as the wrong
   // columns, so that the error is not of this record alone.
   absl::Status CheckOtherHeader() const;
-  // The error where words stand in `columns`, of which the others have numbers.
+  // The error if words stand in `columns` and numbers in the others.
   absl::Status OtherHeader(const std::vector<size_t>& columns) const;
 
   // Views of `line`, which has no quote.

@@ -1,4 +1,4 @@
-// 64-bit little-endian numbers, of which the data index is made.
+// 64-bit little-endian numbers, as in the data index.
 #ifndef EBB_DATA_INTERNAL_FIXED64_H_
 #define EBB_DATA_INTERNAL_FIXED64_H_
 

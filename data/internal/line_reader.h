@@ -1,4 +1,4 @@
-// What the readers of text with an example a line share. (CSV, which names
+// The shared part of readers of text with one example a line. (CSV, which names
 // several mistakes at once, has a reader of its own.)
 #ifndef EBB_DATA_INTERNAL_LINE_READER_H_
 #define EBB_DATA_INTERNAL_LINE_READER_H_
@@ -43,8 +43,8 @@ class LineReader : public Reader {
   absl::Status Bad(const Args&... args) const {
     return absl::InvalidArgumentError(absl::StrCat(Where(), ": ", args...));
   }
-  // What an empty line among lines of pairs is: no example. Without labels it
-  // could be an example without features, so it is an error.
+  // Handles an empty line among lines of pairs: it is not an example. Without
+  // labels it could be an example without features, so it is an error.
   absl::StatusOr<bool> NothingIn() const {
     if (spec_.has_labels) return false;
     return Bad(

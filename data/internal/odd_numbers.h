@@ -17,9 +17,9 @@ struct OddNumber {
 };
 
 // Takes numbers with separators between thousands, a decimal comma, a currency
-// sign or a percent sign, parentheses or single quotes, hexadecimal ones,
-// several in one field, and dates with a month's name or a year of two digits.
-// Nothing for other texts, and for numbers that ebb reads.
+// sign, a percent sign, parentheses or single quotes. It also takes hexadecimal
+// ones, several in one field, and dates with a month's name or a year of two
+// digits. nullopt: another text, or a number that ebb reads.
 std::optional<OddNumber> ParseOddNumber(absl::string_view text);
 
 // Those among the texts of one column. Not thread safe.

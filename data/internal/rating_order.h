@@ -12,7 +12,7 @@
 
 namespace ebb::data::internal {
 
-// What to do if this column has the ratings: "If column 1 is the rating, ...".
+// The remedy if this column has the ratings: "If column 1 is the rating, ...".
 std::string NameColumns(size_t rating);
 
 // Looks at the first records only, and keeps a bounded number of values. Not

@@ -1,5 +1,5 @@
-// What the readers of delimited text share whose examples are keys: ratings and
-// click logs.
+// The shared part of readers of delimited text whose examples are keys: ratings
+// and click logs.
 #ifndef EBB_DATA_INTERNAL_RECORD_READER_H_
 #define EBB_DATA_INTERNAL_RECORD_READER_H_
 

@@ -15,7 +15,7 @@
 
 namespace ebb::data::internal {
 
-// What is wrong with a field.
+// A mistake in a field.
 struct FieldProblem {
   enum class Kind { kNone, kText, kDate, kMissing, kOther };
   Kind kind = Kind::kNone;

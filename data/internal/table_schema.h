@@ -1,4 +1,4 @@
-// What each column of a table is: the label, a feature, or neither.
+// The role of each column of a table: the label, a feature, or neither.
 #ifndef EBB_DATA_INTERNAL_TABLE_SCHEMA_H_
 #define EBB_DATA_INTERNAL_TABLE_SCHEMA_H_
 

@@ -1,4 +1,4 @@
-// What the tests of the readers share.
+// Helpers of the readers' tests.
 #ifndef EBB_DATA_INTERNAL_TESTING_H_
 #define EBB_DATA_INTERNAL_TESTING_H_
 

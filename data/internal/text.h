@@ -1,4 +1,5 @@
-// What the readers of text share: numbers, labels and words about them.
+// The shared part of the readers of text: numbers, labels and messages about
+// them.
 #ifndef EBB_DATA_INTERNAL_TEXT_H_
 #define EBB_DATA_INTERNAL_TEXT_H_
 
@@ -34,8 +35,8 @@ bool ParseNumber(absl::string_view text, double* value);
 // Whether `text` is such a number.
 bool IsNumber(absl::string_view text);
 
-// A number times `scale` as a finite float. The error says what is wrong with
-// `text`, not where it stands.
+// Returns a number times `scale` as a finite float. The error says what is
+// wrong with `text`, not where it stands.
 absl::StatusOr<float> ParseFeature(absl::string_view text, double scale);
 
 // The same for a label: a class is a whole number that float holds exactly.
@@ -54,7 +55,7 @@ bool ParseWhole(absl::string_view text, uint64_t* value);
 bool IsBlank(absl::string_view line);
 
 // Takes the next word from `*line`, without the spaces and tabs around it;
-// empty at the end. What comes after # is a comment.
+// empty at the end. A # begins a comment.
 absl::string_view TakeWord(absl::string_view* line);
 
 // The delimiter of the options, or the one that suits the file's name.

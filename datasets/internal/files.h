@@ -1,5 +1,5 @@
-// What the store, the cache and the pusher do with files: system calls with
-// errors that say which file and what to do.
+// File operations of the store, the cache and the pusher: system calls with
+// errors that name the file and say what to do.
 #ifndef EBB_DATASETS_INTERNAL_FILES_H_
 #define EBB_DATASETS_INTERNAL_FILES_H_
 
@@ -21,7 +21,7 @@ absl::Status FileError(const std::string& path, absl::string_view what);
 
 // Never follows a link at the end of the path.
 absl::StatusOr<Fd> Open(const std::string& path, int flags);
-// What lies at [offset, offset + size), or less at the end of the file.
+// Reads the bytes at [offset, offset + size), or fewer at the end of the file.
 absl::StatusOr<std::string> ReadAt(int fd, const std::string& path,
                                    int64_t offset, int64_t size);
 absl::Status WriteAt(int fd, const std::string& path, int64_t offset,
@@ -34,8 +34,8 @@ absl::Status WriteWhole(const std::string& path, absl::string_view bytes);
 absl::Status Sync(const std::string& path);
 // Whether the path exists; a link itself counts.
 bool Exists(const std::string& path);
-// Whether `path` still names what is open as `fd`, and not what was made there
-// since.
+// Whether `path` still names the file that is open as `fd`, and not a later
+// one.
 bool StillThere(int fd, const std::string& path);
 // And all above it. Those that are there are fine.
 absl::Status MakeFolders(const std::string& path);

@@ -50,8 +50,8 @@ inline std::string Bytes(int64_t size, uint64_t seed = 1) {
   return bytes;
 }
 
-// Another source, of which is known what was asked, and whose answers can be
-// changed. Thread-safe.
+// Another source that records the requests; its answers can be changed.
+// Thread-safe.
 class WatchedSource : public Source {
  public:
   explicit WatchedSource(Source* source) : source_(*source) {}

@@ -11,10 +11,9 @@
 
 namespace ebb::models::gpu {
 
-// Knows from what an engine is given, and from what its host has waited for,
-// when the device begins to be busy and when it has come to an end. What it
-// does between the two may have gaps, in which one lane waits for another or
-// the next call is on its way.
+// Computes when the device becomes busy and when it comes to an end, from the
+// calls to an engine and the waits of its host. Between the two there may be
+// gaps, in which one lane waits for another or the next call is on its way.
 class BusyMeter {
  public:
   // The lane is given something. True: the device had nothing to do.
@@ -51,7 +50,7 @@ class BusyMeter {
     return true;
   }
 
-  // What is over when a lane comes to its end.
+  // The place that has ended when a lane comes to its end.
   std::array<Place, kLaneCount> ends_ = {};
   Place done_ = {};
   std::array<Place, kMarks> marks_ = {};

@@ -77,7 +77,7 @@ class Copies {
       return engine_->CopyOut(Lane::kCopy, memory, bytes, host);
     }
     // The host has to take part, and would have to wait here. It has more to
-    // call first; what is copied is ready while the device still computes.
+    // call first; the copy is ready while the device still computes.
     const int mark = kFirstOut + static_cast<int>(next_out_++ % kTurns);
     engine_->Mark(Lane::kCompute, mark);
     waiting_.push_back({memory, bytes, host, mark});
@@ -91,7 +91,7 @@ class Copies {
     engine_->Sync(kHost);
     under_way_ = false;
   }
-  // What is called from now on waits for all that was begun.
+  // Later calls wait for all copies that were begun.
   void Join() {
     if (!under_way_) return;
     CopyWaiting();

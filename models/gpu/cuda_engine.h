@@ -25,8 +25,8 @@
 
 namespace ebb::models::gpu {
 
-// As KernelBackend asks for it. Used by one thread at a time; it need not
-// always be the same.
+// The engine that KernelBackend needs. Used by one thread at a time, which may
+// change.
 class CudaEngine final : public BlockSource {
  public:
   // The errors of MakeGpuBackend.
@@ -92,7 +92,7 @@ class CudaEngine final : public BlockSource {
   const GpuOptions options_;
   const GpuInfo info_;
   absl::Status status_;
-  // What failed first, while a graph is captured: the device is not lost by it.
+  // The first failure while a graph is captured; it does not lose the device.
   bool capturing_ = false;
   std::string capture_error_;
   cudaStream_t streams_[kLaneCount] = {};

@@ -91,7 +91,7 @@ struct ActivateBackwardElement {
   bool operator==(const ActivateBackwardElement&) const = default;
 };
 
-// What masks of one batch have in common.
+// The shared part of the masks of one batch.
 struct DropoutBatch {
   uint64_t item;  // The hash of seed, epoch and shard.
   int64_t first_position;

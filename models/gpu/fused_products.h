@@ -45,8 +45,8 @@ class FusedProducts {
   cublasStatus_t Multiply(const Gemm& gemm, const float* bias, bool relu);
 
  private:
-  // Products are alike that differ in their pointers only, and in these not by
-  // what they are aligned to.
+  // Products are alike if they differ in their pointers only, and these have
+  // the same alignment.
   using Key = std::array<int64_t, 13>;
   struct Plan {
     cublasLtMatmulDesc_t desc = nullptr;

@@ -15,8 +15,8 @@
 
 namespace ebb::models::gpu {
 
-// What dense matrices are multiplied in; sums are of float32 in all of them,
-// and so is everything else.
+// Number format of products of dense matrices; sums, and everything else, are
+// float32.
 enum class Precision {
   kFp32,
   kTf32,  // Factors rounded to 10 bits after the point.
@@ -46,8 +46,8 @@ struct GpuInfo {
 absl::StatusOr<GpuInfo> FindGpu(int device);
 
 // Takes some hundred MiB of the device's memory, most of it CUDA's own, and
-// pinned memory of 16 MiB. The errors of FindGpu; also kFailedPrecondition:
-// libcublas is not there, kResourceExhausted: not so much memory is free.
+// pinned memory of 16 MiB. Errors: those of FindGpu. Also kFailedPrecondition:
+// libcublas is not there. kResourceExhausted: there is not enough free memory.
 //
 // Results differ from a CPU's by the rounding of sums; those over sparse
 // entries (SparseMatMulTransA, FactorGradient, FieldFactorGradient,

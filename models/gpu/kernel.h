@@ -35,8 +35,8 @@ namespace ebb::models::gpu {
 // Threads that work on one row of a matrix; also those of a warp.
 inline constexpr int kLanes = 32;
 
-// Blocks for so many independent pieces of work, of which a block does one or
-// more: none where there is no work.
+// Blocks for this many independent pieces of work; a block does one or more.
+// None if there is no work.
 constexpr int64_t BlocksFor(int64_t pieces) {
   constexpr int64_t kMostBlocks = 65535;
   return std::min(pieces, kMostBlocks);

@@ -68,8 +68,8 @@ namespace ebb::models::gpu {
 template <typename Engine>
 class KernelBackend final : public ComputeBackend {
  public:
-  // With `graphs`, what is computed again and again is given to the device as
-  // one (recorder.h).
+  // With `graphs`, recurring work is given to the device as one graph
+  // (recorder.h).
   KernelBackend(std::string name, std::unique_ptr<Engine> engine, bool graphs)
       : name_(std::move(name)),
         engine_(std::move(engine)),
@@ -347,7 +347,7 @@ class KernelBackend final : public ComputeBackend {
     }
     if (Failed()) return dropout_;
     if (dropout_batch_ != batch) {
-      // It is written before what is held back: not before masks of another.
+      // It is written before held operations: not before masks of another.
       if (dropout_segment_ == recorder_.segment()) recorder_.Flush();
       using Store = ForEachElement<StoreDropoutBatch>;
       recorder_.LaunchBefore(1, Store{1, {batch, dropout_}});
@@ -363,9 +363,9 @@ class KernelBackend final : public ComputeBackend {
   MemoryPool pool_;
   Copies<Recorder<Engine>> copies_;
   absl::Status error_;  // Error of the pool.
-  BackendArray parts_;  // What blocks leave for the kernel after them.
-  // Never freed, for it keeps what is in it: the batch whose masks were called
-  // last, in which segment.
+  BackendArray parts_;  // Results of blocks for the kernel after them.
+  // Never freed, as it keeps its content: the batch whose masks were called
+  // last, and in which segment.
   DropoutBatch* dropout_ = nullptr;
   std::optional<DropoutBatch> dropout_batch_;
   int64_t dropout_segment_ = -1;

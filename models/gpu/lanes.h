@@ -4,8 +4,8 @@
 
 namespace ebb::models::gpu {
 
-// Each does what it is given one after the other; none waits for another but
-// where it is told to.
+// Each lane does its work in order. It waits for another only where it is told
+// to.
 enum class Lane {
   kCompute,
   kCopy,   // Beside computing, for this batch.

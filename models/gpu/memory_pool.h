@@ -11,11 +11,11 @@
 
 namespace ebb::models::gpu {
 
-// Where the pool gets its blocks.
+// The source of the pool's blocks.
 class BlockSource {
  public:
   virtual ~BlockSource() = default;
-  // Aligned to 256 bytes; null where there are not so many.
+  // Aligned to 256 bytes; null if there is not enough memory.
   virtual void* NewBlock(int64_t bytes) = 0;
   virtual void DeleteBlock(void* block) = 0;
 };
@@ -31,15 +31,15 @@ class MemoryPool {
   MemoryPool(const MemoryPool&) = delete;
   MemoryPool& operator=(const MemoryPool&) = delete;
 
-  // At least `bytes`, of which there are 1 or more. What is free goes back to
-  // the source before it is said that there is no room: kResourceExhausted.
+  // Returns at least `bytes`, which is 1 or more. Before it fails with
+  // kResourceExhausted, free blocks go back to the source.
   absl::StatusOr<void*> Allocate(int64_t bytes);
   // Takes null too.
   void Free(void* block);
-  // Gives the source back what is free.
+  // Gives free blocks back to the source.
   void Trim();
 
-  // Given out, with what they were rounded up by.
+  // Bytes given out, with those by which they were rounded up.
   int64_t used_bytes() const { return used_bytes_; }
   // Kept for the next that asks.
   int64_t free_bytes() const { return free_bytes_; }

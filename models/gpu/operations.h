@@ -75,7 +75,7 @@ class Operations {
     std::memcpy(bytes.data(), from, sizeof(Operation));
     return std::bit_cast<Operation>(bytes);
   }
-  // By their members: what is between them means nothing.
+  // Compares members: the bytes between them mean nothing.
   template <typename Operation>
   static bool Same(const std::byte* a, const std::byte* b) {
     return Read<Operation>(a) == Read<Operation>(b);

@@ -1,4 +1,4 @@
-// What a device computes again and again, given to it as one graph.
+// Gives recurring work to a device as one graph.
 #ifndef EBB_MODELS_GPU_RECORDER_H_
 #define EBB_MODELS_GPU_RECORDER_H_
 
@@ -24,15 +24,15 @@ namespace ebb::models::gpu {
 //   second time   captured as a graph, which is launched
 //   from then on  the graph is launched
 //
-// A segment is the same only if all of its operations are, with all that they
-// were given: memory, sizes, numbers. So a graph never does anything but what
-// the operations would have done, whatever has become of the memory; what is
-// to differ from batch to batch must lie in memory. To know, operations that
-// may be those of a known segment are held back until it ends, or goes on
-// differently.
+// A segment is the same only if all of its operations are, with all their
+// arguments: memory, sizes, numbers. So a graph never does anything but what
+// the operations would have done, whatever has become of the memory. Values
+// that differ from batch to batch must lie in memory. To compare, the recorder
+// holds back operations that may be those of a known segment, until it ends or
+// goes on differently.
 //
-// Graphs are few, and go when memory goes back to the engine. Where one cannot
-// be captured there are none from then on. Not thread-safe.
+// Graphs are few, and go when memory goes back to the engine. If one cannot be
+// captured, no more are made. Not thread-safe.
 template <typename Engine>
 class Recorder final : public BlockSource {
  public:
@@ -52,7 +52,7 @@ class Recorder final : public BlockSource {
     issued_ = 0;
     match_ = kNone;
   }
-  // The segment that it is now: so many were before it.
+  // The number of segments before the present one.
   int64_t segment() const { return segment_; }
 
   void Zero(void* memory, int64_t bytes) { Add(ZeroOperation{memory, bytes}); }
@@ -66,7 +66,7 @@ class Recorder final : public BlockSource {
   void Launch(int64_t blocks, const Kernel& kernel) {
     Add(KernelLaunch<Kernel>{blocks, kernel});
   }
-  // Before what is held back, and never part of a segment.
+  // Runs before held operations, and is never part of a segment.
   template <typename Kernel>
   void LaunchBefore(int64_t blocks, const Kernel& kernel) {
     engine_->Launch(blocks, kernel);
@@ -115,10 +115,10 @@ class Recorder final : public BlockSource {
   static constexpr size_t kLeastOperations = 3;
   // Most operations of a segment; more are as good as more segments.
   static constexpr size_t kMostOperations = 256;
-  // Known segments, of which each takes some KiB here, and more on the device.
+  // Known segments; each takes some KiB here, and more on the device.
   static constexpr size_t kMostKnown = 64;
-  // One that was there so many segments ago is kept: else a step of more than
-  // kMostKnown would be captured over and over.
+  // A segment that occurred within this many segments is kept: else a step of
+  // more than kMostKnown would be captured over and over.
   static constexpr int64_t kKept = 1024;
   static constexpr size_t kNone = SIZE_MAX;
 
@@ -226,8 +226,8 @@ class Recorder final : public BlockSource {
   Engine* const engine_;  // Not owned.
   bool graphs_;
   int64_t segment_ = 0;
-  // The segment so far, of which so many are given to the engine: none while it
-  // begins as known_[match_] does.
+  // The operations of the present segment. issued_ of them are with the engine:
+  // none while it begins as known_[match_] does.
   Operations<Engine> operations_;
   size_t issued_ = 0;
   size_t match_ = kNone;

@@ -113,7 +113,7 @@ struct ForEachEntry {
   bool operator==(const ForEachEntry&) const = default;
 };
 
-// What an entry adds to SparseMatMulTransA's c(k, n).
+// An entry's part of SparseMatMulTransA's c(k, n).
 struct SparseTransposeTerm {
   EBB_DEVICE_CODE void operator()(int64_t i, int64_t e, int64_t j) const {
     AddAtomically(c + a.columns[e] * n + j, a.values[e] * b[i * n + j]);
@@ -125,7 +125,7 @@ struct SparseTransposeTerm {
   bool operator==(const SparseTransposeTerm&) const = default;
 };
 
-// What an entry adds to FactorGradient's c(k, n).
+// An entry's part of FactorGradient's c(k, n).
 struct FactorGradientTerm {
   EBB_DEVICE_CODE void operator()(int64_t i, int64_t e, int64_t j) const {
     const float value = a.values[e];
@@ -141,7 +141,7 @@ struct FactorGradientTerm {
   bool operator==(const FactorGradientTerm&) const = default;
 };
 
-// What an entry adds to FieldSumsGradient's c(k, n).
+// An entry's part of FieldSumsGradient's c(k, n).
 struct FieldSumsTerm {
   EBB_DEVICE_CODE void operator()(int64_t i, int64_t e, int64_t j) const {
     AddAtomically(c + a.columns[e] * n + j,
@@ -230,7 +230,7 @@ struct FieldFactorRows {
       });
     }
   }
-  // What a lane's pairs add to the score of row i.
+  // A lane's part of the score of row i.
   EBB_DEVICE_CODE double PairsOf(int64_t i, int lane) const {
     const CsrPointers& a = factors.a;
     const int64_t end = a.row_offsets[i + 1];
@@ -256,8 +256,8 @@ struct FieldFactorRows {
   bool operator==(const FieldFactorRows&) const = default;
 };
 
-// What an entry p and the number j of its factors, with each later entry of its
-// row, adds to FieldFactorGradient's c(k, f, n).
+// The part of an entry p and the number j of its factors, with each later entry
+// of its row, of FieldFactorGradient's c(k, f, n).
 struct FieldFactorTerm {
   EBB_DEVICE_CODE void operator()(int64_t i, int64_t p, int64_t j) const {
     const CsrPointers& a = factors.a;

@@ -1,5 +1,5 @@
-// What the back ends of ordinary memory share: memory itself, and operations
-// too small to be worth a second version.
+// The shared part of back ends of ordinary memory: memory itself, and
+// operations too small to be worth a second version.
 #ifndef EBB_MODELS_INTERNAL_HOST_BACKEND_H_
 #define EBB_MODELS_INTERNAL_HOST_BACKEND_H_
 

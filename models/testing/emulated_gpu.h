@@ -43,12 +43,12 @@ struct Schedule {
   uint32_t seed = 1;  // For kRandom.
 };
 
-// Tests what is computed where: indices, shapes of launches, sizes of memory,
-// and, by the schedule, whether the lanes and the host wait for each other
-// where they must: what is not waited for is not there yet, or gone. Graphs do
-// what was called when they were captured, wherever memory is by now.
-// Not what only a device shows: races of threads, barriers that are missing,
-// rounding, and every call of CUDA.
+// Tests the organisation of computing: indices, shapes of launches, sizes of
+// memory. By the schedule it tests whether the lanes and the host wait for each
+// other where they must: data that was not waited for is not there yet, or
+// gone. Graphs repeat the calls that were captured, wherever memory is by now.
+// It does not test what only a device shows: races of threads, missing
+// barriers, rounding, and every call of CUDA.
 class EmulatedEngine final : public gpu::BlockSource {
  public:
   explicit EmulatedEngine(const Schedule& schedule = {});
@@ -104,7 +104,7 @@ class EmulatedEngine final : public gpu::BlockSource {
     });
   }
 
-  // What was called, as it was.
+  // The calls that were captured.
   struct Captured {
     std::vector<std::function<void()>> runs;
     int64_t launches = 0;
@@ -132,7 +132,7 @@ class EmulatedEngine final : public gpu::BlockSource {
   double TakeBusySeconds() { return std::exchange(busy_seconds_, 0); }
 
  private:
-  // A place in a lane: so many steps are before it.
+  // A place in a lane, by the number of steps before it.
   struct Place {
     gpu::Lane lane;
     int64_t steps;
@@ -146,7 +146,7 @@ class EmulatedEngine final : public gpu::BlockSource {
     int64_t called = 0;
     int64_t done = 0;
   };
-  // Outlives the engine, as what was pinned may.
+  // Outlives the engine, as pinned memory may.
   struct Pins {
     mutable Mutex mu;
     std::map<uintptr_t, int64_t> ranges ABSL_GUARDED_BY(mu);

@@ -17,7 +17,7 @@ inline ModelConfig SmallMlp() {
   return config;
 }
 
-// With all that a job may ask for beside.
+// With all further options of a job.
 inline ModelConfig SmallMlpWithAll() {
   ModelConfig config = SmallMlp();
   config.dropout = 0.3;

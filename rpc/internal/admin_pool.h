@@ -21,7 +21,7 @@ class AdminPool {
     }
   }
 
-  // Runs what was posted, and joins.
+  // Runs the posted tasks, and joins.
   ~AdminPool() {
     {
       MutexLock lock(&mu_);

@@ -29,7 +29,7 @@ inline absl::Status TooManyAdminCalls() {
   return absl::ResourceExhaustedError("too many admin calls: try again later");
 }
 
-// What the caller sent under the key; empty: nothing.
+// The caller's value of the key; empty: none.
 inline std::string ShownIn(const grpc::CallbackServerContext& context,
                            const char* key) {
   const auto& metadata = context.client_metadata();

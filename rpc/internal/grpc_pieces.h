@@ -31,8 +31,8 @@
 
 namespace ebb::rpc::internal {
 
-// How large a message may be to travel whole, and its pieces otherwise. Both
-// leave room for what is beside the values.
+// The size up to which a message travels whole, and the size of its pieces
+// otherwise. Both leave room for the fields beside the values.
 struct PieceSizes {
   explicit PieceSizes(const TransportOptions& options)
       : whole(std::min<int64_t>(int64_t{64} << 20,
@@ -44,14 +44,13 @@ struct PieceSizes {
   int64_t piece;
 };
 
-// What the messages that arrive in pieces at a listener may take at once.
-// Thread-safe.
+// The room for messages that arrive in pieces at a listener. Thread-safe.
 class AssemblyRoom {
  public:
   explicit AssemblyRoom(int64_t bytes) : bytes_(bytes) {}
 
   int64_t bytes() const { return bytes_; }
-  // Before a message of so many bytes, at most bytes(), is kept.
+  // Call it before a message of `bytes`, at most bytes(), is kept.
   absl::Status Take(int64_t bytes) {
     MutexLock lock(&mu_);
     if (bytes > bytes_ - taken_) {

@@ -111,7 +111,7 @@ class PushManyCall : public grpc::ServerUnaryReactor {
     std::vector<State> states_ ABSL_GUARDED_BY(mu_);
   };
 
-  // What the `done` of one push holds.
+  // Held by the `done` of one push.
   class Ticket {
    public:
     Ticket(std::shared_ptr<Answers> answers, size_t i)

@@ -1,4 +1,4 @@
-// What all ways on which calls reach a process look at, beside roles.
+// The checks of all ways on which calls reach a process, beside roles.
 #ifndef EBB_RPC_INTERNAL_GUARD_H_
 #define EBB_RPC_INTERNAL_GUARD_H_
 

@@ -1,5 +1,5 @@
-// What listens at one address of the in-process transport, and the calls that
-// one channel has under way.
+// A listener at one address of the in-process transport, and the calls that one
+// channel has under way.
 #ifndef EBB_RPC_INTERNAL_INPROCESS_ENDPOINT_H_
 #define EBB_RPC_INTERNAL_INPROCESS_ENDPOINT_H_
 

@@ -19,8 +19,8 @@ namespace ebb::rpc::internal {
 class PipeBase {
  public:
   virtual ~PipeBase() = default;
-  // What is under way is lost; each end hears its status, unless it was told
-  // one before.
+  // Messages under way are lost; each end gets its status, unless it got one
+  // before.
   virtual void Break(absl::Status client, absl::Status server) = 0;
   // The same, but the server's end hears nothing until Replug().
   virtual void Unplug(absl::Status client) = 0;

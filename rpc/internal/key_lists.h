@@ -37,7 +37,7 @@ class KeyLists {
 
   bool empty() const { return lists_.empty(); }
   int64_t Bytes() const { return bytes_; }
-  // What they take in memory, about.
+  // Their memory, about.
   int64_t Cost() const;
   // Null: there is no such list.
   const Payload* Find(PartitionId partition, int32_t table) const;
@@ -111,7 +111,7 @@ class KeptKeys {
 // A worker's, of one server and its lives. Thread-safe.
 class SentKeys {
  public:
-  // What is between a pull and the last push of its batch.
+  // Covers the lists between a pull and the last push of its batch.
   static constexpr size_t kMost = 8;
 
   // A life of the server, in its answer to a pull of the worker, says under
@@ -119,7 +119,7 @@ class SentKeys {
   void Kept(const PullReply& reply, uint64_t number, KeyLists lists);
   // Returns names for those of the push's keys that the server has.
   NamedKeys NamesFor(const PushRequest& push) const;
-  // The server has not what was named.
+  // The server lacks a named list.
   void Forget();
 
  private:

@@ -35,7 +35,7 @@ class Mailbox {
   Timer PostAfter(absl::Duration delay, Task task);
   void Cancel(const Timer& timer);
 
-  // Runs what was posted before, drops the timers, and ends the thread.
+  // Runs the tasks posted before, drops the timers, and ends the thread.
   void Finish();
 
  private:

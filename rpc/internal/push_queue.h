@@ -10,7 +10,7 @@
 // is kept for a fixed time: a caller that has at most two pushes under way
 // meets no wait.
 //
-// What waits is bounded by what its callers have under way at once.
+// The pushes that its callers have under way at once bound those that wait.
 #ifndef EBB_RPC_INTERNAL_PUSH_QUEUE_H_
 #define EBB_RPC_INTERNAL_PUSH_QUEUE_H_
 
@@ -74,17 +74,18 @@ class PushQueue {
   // Pushes to be sent now, in one call.
   struct Call {
     PushStream stream;
-    size_t counts = 0;  // If not 0, Ended is told of its end, and of this.
+    // If not 0, Ended is called at its end with this number.
+    size_t counts = 0;
     std::vector<Push> pushes;
   };
   using Calls = std::vector<Call>;
 
   explicit PushQueue(const PushQueueOptions& options) : options_(options) {}
 
-  // What to send now: nothing, if the push waits. It waits only for calls all
-  // of whose pushes the server judges before it, and that end before it must:
-  // were it otherwise, the server might wait for it, and it for the server.
-  // What is large, or comes late, takes along those that wait before it.
+  // Returns the calls to send now: none, if the push waits. It waits only for
+  // calls all of whose pushes the server judges before it, and that end before
+  // it must. Otherwise the server might wait for it, and it for the server. A
+  // push that is large, or comes late, takes along those that wait before it.
   Calls Add(const PushStream& of, int64_t sequence, absl::Time until,
             int64_t bytes, Push push) {
     Calls now;
@@ -111,7 +112,7 @@ class PushQueue {
     return now;
   }
 
-  // A call that counts so many is over. Returns what to send now.
+  // A call with this count is over. Returns the calls to send now.
   Calls Ended(const PushStream& of, size_t counts) {
     Calls now;
     const auto it = streams_.find(of);
@@ -123,8 +124,8 @@ class PushQueue {
     return now;
   }
 
-  // Nothing waits any more, now or later. Returns what did, for calls of one
-  // push each.
+  // Lets no push wait any more, now or later. Returns those that did, for calls
+  // of one push each.
   Calls Separate() {
     apart_ = true;
     Calls now;

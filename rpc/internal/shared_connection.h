@@ -29,7 +29,7 @@
 
 namespace ebb::rpc::internal {
 
-// What all connections of a listener have in common. Not owned.
+// The services that all connections of a listener share. Not owned.
 struct SharedServices {
   PsHandler* data = nullptr;
   shm::FileTable* files = nullptr;
@@ -58,8 +58,8 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
   // Serves what the worker asks, until it is gone or talks nonsense, or until
   // Stop(). Then closes.
   void Run();
-  // No call is taken any more once Traffic refuses them; ends Run() when none
-  // is open, or at `until`. What the worker may still read stays unchanged.
+  // Takes no call any more once Traffic refuses them; ends Run() when none is
+  // open, or at `until`. Memory that the worker may still read stays unchanged.
   void StopWhenIdle(absl::Time until);
   bool closed() const;
   pid_t pid() const { return peer_.pid; }
@@ -111,7 +111,7 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Freed(uint64_t id);
   size_t BacklogLength() const;
-  // Sends what had no room. True: nothing is left.
+  // Sends messages that had no room. True: none is left.
   bool Flush();
   void Close(bool worker_may_read);
 

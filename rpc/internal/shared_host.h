@@ -1,4 +1,5 @@
-// Where workers of the same machine and user connect to a server's memory.
+// The place where workers of the same machine and user connect to a server's
+// memory.
 #ifndef EBB_RPC_INTERNAL_SHARED_HOST_H_
 #define EBB_RPC_INTERNAL_SHARED_HOST_H_
 

@@ -1,7 +1,7 @@
-// What worker and server say to each other through shared memory. Messages are
-// those of wire.h. The header of each is in a record. Values of pushes lie in
-// the worker's area or its heap; values of pulls in files of the server or in
-// the record itself. The record says where. See docs/decisions/0009.
+// The messages between worker and server through shared memory. They are those
+// of wire.h. The header of each is in a record. Values of pushes lie in the
+// worker's area or its heap; values of pulls in files of the server or in the
+// record itself. The record says where. See docs/decisions/0009.
 #ifndef EBB_RPC_INTERNAL_SHARED_PROTOCOL_H_
 #define EBB_RPC_INTERNAL_SHARED_PROTOCOL_H_
 
@@ -103,7 +103,7 @@ inline constexpr int kSharedTokenBytes = 16;
 inline constexpr absl::Duration kSharedLook = absl::Milliseconds(50);
 // Records handled before other duties are looked at.
 inline constexpr int kSharedBatch = 256;
-// What a process that is there takes for its part of the greeting.
+// How long a process waits for the other's part of the greeting.
 inline constexpr absl::Duration kSharedPatience = absl::Seconds(1);
 
 }  // namespace ebb::rpc::internal

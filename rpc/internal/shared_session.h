@@ -35,7 +35,7 @@ namespace ebb::rpc::internal {
 // is there, so that is closed with the last of them.
 class SharedSession : public std::enable_shared_from_this<SharedSession> {
  public:
-  // What was begun here is to go over the network.
+  // Sends a call that was begun here over the network.
   using Elsewhere =
       std::function<void(const PullRequest& request, absl::Duration deadline,
                          PsChannel::PullDone done)>;
@@ -68,7 +68,7 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   void Close(const absl::Status& status);
 
  private:
-  // What the server reads for a call.
+  // Memory that the server reads for a call.
   struct Lent {
     std::vector<shm::Run> runs;  // With offsets of the area from its place.
     Payload in_heap;
@@ -91,8 +91,8 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   void Flush();
   // Which of the values are copied, and where the server finds all of them.
   Lent Lend(const Payload& values) const;
-  // The oldest that waits, with a place for what is to be copied. False:
-  // nothing can be sent now.
+  // Takes the oldest waiting call, with a place for bytes to copy. False: no
+  // call can be sent now.
   bool TakeNext(uint64_t* id, Lent* lent);
   // False: there is no room, and it waits again.
   bool SendNow(uint64_t id, Lent lent);
@@ -101,8 +101,8 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   bool Handle(shm::Record&& record, const Elsewhere& elsewhere);
   bool HandleReply(shm::Record&& record, const Elsewhere& elsewhere);
   bool Freed(uint64_t id);
-  // What the runs name, those of the server's files kept by a Grant; `own` is
-  // what lies in none. False: nonsense.
+  // Returns the values of the runs. A Grant keeps those in the server's files;
+  // `own` are those in no file. False: the runs are malformed.
   bool Values(uint64_t id, const std::vector<shm::Run>& runs,
               const Payload::Slice& own, Payload* to);
   // The mapping of the server's file; null: there is none.
@@ -131,7 +131,8 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   uint64_t next_id_ ABSL_GUARDED_BY(mu_) = 1;
   absl::flat_hash_map<uint64_t, std::unique_ptr<Call>> calls_
       ABSL_GUARDED_BY(mu_);
-  // By call: what was sent, until the server says that it is not read any more.
+  // By call: memory that was lent, until the server says that it does not read
+  // it any more.
   absl::flat_hash_map<uint64_t, Lent> lent_ ABSL_GUARDED_BY(mu_);
   std::deque<uint64_t> waiting_ ABSL_GUARDED_BY(mu_);    // Calls, not yet sent.
   std::vector<uint64_t> releases_ ABSL_GUARDED_BY(mu_);  // Likewise.

@@ -27,9 +27,9 @@ constexpr absl::string_view kDatabase = "db";
 constexpr absl::string_view kMagic = "EBBR";
 constexpr uint32_t kVersion = 1;
 
-// Of RocksDB's own log nobody would read anything that its answers do not say;
-// and where the disk is full, its second line that cannot be written aborts the
-// process, in packages that have assertions.
+// RocksDB's own log tells operators no more than its answers. Where the disk is
+// full, its second line that cannot be written aborts the process, in packages
+// that have assertions.
 class NoLog final : public rocksdb::Logger {
  public:
   using rocksdb::Logger::Logv;
@@ -184,9 +184,9 @@ absl::StatusOr<std::map<std::string, std::string>> RocksDbStore::Load() {
   return records_;
 }
 
-// After a failed write nobody knows whether it is in the log, and RocksDB may
-// refuse what follows. Opening anew answers both; what the log kept of it is
-// undone.
+// After a failed write it is unknown whether the write is in the log, and
+// RocksDB may refuse later ones. Opening anew answers both; what the log kept
+// of it is undone.
 absl::Status RocksDbStore::EnsureWritable() {
   if (writable_) return absl::OkStatus();
   EBB_RETURN_IF_ERROR(OpenDatabase(/*for_writing=*/true));

@@ -179,7 +179,7 @@ class BlockPoolCore : public std::enable_shared_from_this<BlockPoolCore> {
     return true;
   }
 
-  // The first id of a range that nobody else gets.
+  // Returns the first id of a range that no other caller gets.
   uint64_t DrawIds() {
     // Relaxed: only distinctness matters.
     return id_ranges_.fetch_add(1, std::memory_order_relaxed) * kIdRange;
@@ -251,9 +251,9 @@ class BlockPoolCore : public std::enable_shared_from_this<BlockPoolCore> {
     madvise(mapping_ + first, end - first, MADV_COLLAPSE);
   }
 
-  // Obtains a stretch of the file from the system now: a full machine is an
-  // error here, not a SIGBUS at the first write, and nobody who computes
-  // later meets a page fault.
+  // Obtains a stretch of the file from the system now. A full machine is an
+  // error here, not a SIGBUS at the first write, and later computing meets no
+  // page fault.
   absl::Status Populate(int64_t start, int64_t bytes) {
     int result = 0;
     do {

@@ -70,7 +70,7 @@ void RowIndex::Erase(uint32_t hash, uint32_t row) {
   size_t at = Find(hash);
   while (Has(at, hash) && entries_[at].row != row) ++at;
   CHECK(Has(at, hash)) << "row " << row << " is not in the index";
-  // Whoever was pushed on comes one place back.
+  // Entries that were pushed on come one place back.
   for (++at; entries_[at].row != kNoRow && StartOf(entries_[at].hash) < at;
        ++at) {
     entries_[at - 1] = entries_[at];

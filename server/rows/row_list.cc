@@ -33,7 +33,7 @@ absl::StatusOr<RowList> RowList::Of(RowTable* table) {
   const RowAges ages(table->options().expire_after_examples);
   const uint32_t now = ages.UnitOf(table->now());
   list.rows_.reserve(static_cast<size_t>(cut.state->fields.rows));
-  uint32_t block = 0;  // That of the row before,
+  uint32_t block = 0;  // The block of the row before,
   size_t ordinal = 0;  // and how many blocks with rows came before the next.
   for (size_t word = 0; word < live.size(); ++word) {
     for (uint64_t bits = live[word]; bits != 0; bits &= bits - 1) {

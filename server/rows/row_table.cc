@@ -322,8 +322,8 @@ absl::Status RowTable::NumberRows(int64_t created, RowUpdate* update) const {
   return absl::OkStatus();
 }
 
-// New blocks for rows where there are none, and for those whose blocks somebody
-// else holds.
+// New blocks for rows without one, and for rows whose blocks have other
+// holders.
 absl::Status RowTable::ObtainBlocks(int64_t created, RowUpdate* update) {
   std::vector<uint32_t> unsure;
   for (const RowUpdate::Row& row : update->rows_) {
@@ -376,7 +376,7 @@ void RowTable::ComputeBeside(RowUpdate* update, const StepContext& context,
   for (RowUpdate::BlockCopy& copy : update->copies_) {
     const std::span<std::byte> to = copy.to.mutable_bytes();
     if (copy.from == nullptr) {
-      // What is stored, or sent, has nothing in it of who had the block before.
+      // Stored or sent blocks must contain no bytes of the block's last holder.
       std::memset(to.data(), 0, to.size());
     } else {
       std::memcpy(to.data(), copy.from, to.size());
@@ -565,8 +565,8 @@ std::byte* RowTable::WritableRecord(uint32_t row) {
   return block.writable + place.offset;
 }
 
-// Nobody else holds it: Prepare saw to that, and Pin. A new content id is drawn
-// once for all writes until somebody may look at it again.
+// The table is the sole holder: Prepare and Pin saw to that. A new content id
+// is drawn once for all writes until another thread may look at it again.
 void RowTable::MakeWritable(Block* block) {
   if (block->writable == nullptr) {
     block->writable = block->ref.mutable_bytes().data();

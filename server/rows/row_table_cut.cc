@@ -106,7 +106,7 @@ class RowTable::CutMaker {
     return Cut(std::move(outline));
   }
 
-  // That goes on from the stored version, if that is any good.
+  // Makes a cut that goes on from the stored version, if possible.
   absl::StatusOr<RowCut> Next() {
     if (!table_.stored_) return Whole();
     RowCutOutline outline = Changes();
@@ -131,8 +131,8 @@ class RowTable::CutMaker {
         version_->parts.push_back(std::move(rest));
       }
     }
-    // Each part ends within a block or two. Of a table of few blocks these are
-    // more than what was promised for a load, sooner or later.
+    // Each part ends within a block or two. In a table of few blocks these are
+    // sooner or later more than the room promised for a load.
     if ((bytes - all) * kRowsPerRest > all || blocks > table_.room_.count() ||
         version_->parts.size() >= kMostParts) {
       return Whole();
@@ -258,7 +258,7 @@ class RowTable::CutMaker {
     for (const Passed& place : next) records += place.rows;
     const int64_t full =
         records * internal::ChangeBytes(layout_) / block_bytes_ * block_bytes_;
-    // Of what changes in a version, for each row.
+    // Share of the changes in a version, for each row.
     const double share = records == 0 ? 0
                                       : static_cast<double>(full) /
                                             static_cast<double>(records) /
@@ -307,16 +307,16 @@ class RowTable::CutMaker {
       due -= cost;
     }
     if (end == places_) due = 0;  // Not in the next version beside its own.
-    // A new round begins with what it writes: who loads the version sees that
-    // it began, and until then there may be more places in the one before.
+    // A new round begins with the run that it writes: a reader of the version
+    // sees that it began. Until then the round before may have more places.
     if (end == first) return;
     if (first < hand.place) ++hand.round;
     hand.place = end;
     SetRun(first, end, outline);
   }
 
-  // Where in the blocks of a part something begins, and how many of what
-  // changed have nothing but rows.
+  // Where in the blocks of a part its sections begin, and how many changes have
+  // only rows.
   struct Extents {
     size_t changes = 0;
     size_t full_changes = 0;
@@ -495,7 +495,7 @@ class RowTable::CutMaker {
     return rows;
   }
 
-  // Of what is packed: until when it is needed.
+  // Sets the places until which packed blocks are needed.
   void SetPlaces(std::span<const uint32_t> rows,
                  std::span<RowCutPart::Block> blocks) const {
     const int64_t each = internal::ChangeBytes(layout_);
@@ -587,7 +587,7 @@ void RowTable::ForgetStored() {
 
 void RowTable::EndPacking() {
   if (packing_ == nullptr) return;
-  // The cut may be in somebody's hands still, who will seal it.
+  // Another thread may still have the cut, and seal it.
   if (packing_.use_count() > 1) packing_->Finish();
   packing_.reset();
 }

@@ -1,5 +1,5 @@
-// RowTable::FromCut: the rows of a stored cut. Nothing that it says is
-// believed: all memory that is obtained is for bytes that were given.
+// RowTable::FromCut: the rows of a stored cut. It trusts none of its
+// statements: it obtains memory only for bytes that are there.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -139,7 +139,7 @@ class RowTable::Loader {
     return absl::OkStatus();
   }
 
-  // Of what changed and the bits: what is stored of them.
+  // The stored bytes of the changes and of the bits.
   int64_t PackedBytes(const RowCutOutline& outline) const {
     return internal::ChangesBytes(outline, layout_) -
            outline.dropped * block_bytes_ +
@@ -258,7 +258,7 @@ class RowTable::Loader {
     return absl::OkStatus();
   }
 
-  // Of the blocks [first, end) of the cut.
+  // Reads the blocks [first, end) of the cut.
   BlockReader ReaderOf(size_t first, size_t end) const {
     std::vector<std::span<const std::byte>> spans;
     for (; first < end; ++first) {
@@ -366,7 +366,7 @@ class RowTable::Loader {
       if (!read.GetValue(&row)) return Short(p);
       if (row >= outline.capacity) return bad_row(row);
       const RowLayout::Place place = layout_.PlaceOf(row);
-      // Of blocks that end within the row.
+      // Covers blocks that end within the row.
       for (; at + block_bytes_ <= (i + 1) * each; at += block_bytes_) {
         packed[at / block_bytes_ - outline.dropped].place =
             BlocksOf(table_.counter_count()) + place.block;
@@ -491,8 +491,8 @@ class RowTable::Loader {
   const int64_t block_bytes_;
   const RowCutFields fields_;
   RowCut cut_;
-  std::vector<size_t> firsts_;  // Of each part, in cut_.blocks.
-  // Of each block of rows: the last part whose run has it; -1: none.
+  std::vector<size_t> firsts_;  // The first block of each part, in cut_.blocks.
+  // For each block of rows: the last part whose run has it; -1: none.
   std::vector<int64_t> last_runs_;
   std::vector<uint8_t> counters_;
   bool converted_ = false;  // Not what is stored.

@@ -119,7 +119,8 @@ absl::StatusOr<Cut> CopiedStore::Load(const VersionKey& key, BlockPool* pool) {
     }
     return copy;
   }
-  // What may pass is said first: it is no reason to go on from another version.
+  // Errors that may pass come first: they are not a reason to go on from
+  // another version.
   const bool lost =
       absl::IsNotFound(own.status()) || absl::IsDataLoss(own.status());
   if (!lost || absl::IsNotFound(copy.status())) return own.status();

@@ -48,8 +48,8 @@ absl::StatusOr<std::string> ReadIdentity(FolderFiles* files,
   return absl::BytesToHexString(id);
 }
 
-// It is made in a folder of its own, which then gets its name: of all who try,
-// one succeeds, and nobody sees a part of it.
+// It is made in a folder of its own, which then gets its name. One of all
+// processes that try succeeds, and none sees a part of it.
 absl::Status MakeIdentity(FolderFiles* files, const std::string& folder) {
   const std::string id = RandomBytes();
   const std::string made =
@@ -151,8 +151,8 @@ absl::StatusOr<std::unique_ptr<FolderStore>> FolderStore::Open(
     id = ReadIdentity(files, options.folder);
   }
   EBB_RETURN_IF_ERROR(id.status());
-  // Whoever made it may have died before. A folder that cannot be written can
-  // be read all the same.
+  // Its maker may have died before. A folder that cannot be written can be read
+  // all the same.
   files->SyncFolder(options.folder).IgnoreError();
   return std::make_unique<FolderStore>(std::move(options), files,
                                        *std::move(id));
@@ -407,7 +407,7 @@ absl::StatusOr<absl::flat_hash_map<uint64_t, BlockRef>> ReadBlocks(
 absl::StatusOr<Cut> FolderStore::Load(const VersionKey& key, BlockPool* pool) {
   auto cut = TryLoad(key, pool);
   if (absl::IsNotFound(cut.status()) || absl::IsDataLoss(cut.status())) {
-    // Of a volume that is not mounted, nothing is stored or damaged.
+    // An unmounted volume tells nothing about stored or damaged versions.
     EBB_RETURN_IF_ERROR(CheckIdentity());
   }
   return cut;
@@ -493,18 +493,19 @@ absl::Status FolderStore::NotWritten(Term term, const absl::Status& why,
     RemoveUncertain(own).IgnoreError();
     return why;
   }
-  // Our folder is gone: this is no term to write in.
+  // Our folder is gone: we must not write in this term.
   own->term = {};
   EBB_RETURN_IF_ERROR(own->folder.CheckNewest(term));
   return absl::UnavailableError(why.message());
 }
 
-// From here on nobody else changes what is there.
+// From here on no other server changes this partition's folders.
 absl::Status FolderStore::BeginTerm(const VersionKey& key, OwnPartition* own) {
   own->term = {};
   own->versions.clear();
   own->named.clear();
-  own->uncertain.reset();  // Of an older term; whole, should it be there.
+  // It was in an older term; if it is there, it is whole.
+  own->uncertain.reset();
   own->next_pack = 1;
   EBB_RETURN_IF_ERROR(CheckIdentity());
   EBB_RETURN_IF_ERROR(MakeFolder(files_, options_.folder, JobPath(key.job)));
@@ -605,8 +606,8 @@ absl::Status FolderStore::DeleteOf(const PartitionName& partition,
   return DeletePacks(partition, terms, own);
 }
 
-// Whatever no version names: also what a crash left, for nobody else writes
-// here.
+// Deletes all packs that no version names, also those left by a crash: no other
+// server writes here.
 absl::Status FolderStore::DeletePacks(const PartitionName& partition,
                                       const std::vector<ListedTerm>& terms,
                                       OwnPartition* own) {

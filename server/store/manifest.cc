@@ -100,7 +100,7 @@ std::vector<StoredBlock> Manifest::DistinctBlocks() const {
 }
 
 std::string EncodeManifest(const Manifest& manifest) {
-  // Who knows of no operations can read what has none.
+  // A reader that does not know operations can read a manifest without them.
   if (manifest.operations.empty() && manifest.item_losses.empty()) {
     return SealFields(kManifestMagic, 3, manifest, manifest.written_us,
                       manifest.rows);

@@ -20,7 +20,7 @@ std::vector<VersionKey> MemoryDisk::Versions() const {
 
 std::optional<RoundSpan> MemoryDisk::Rounds(const VersionKey& key,
                                             const Version& version) const {
-  // Whoever saved it: a plan is fixed for the life of a job.
+  // Any server's record will do: a plan is fixed for the life of a job.
   const auto job = jobs_.lower_bound({key.job, ServerId(-1)});
   if (job == jobs_.end() || job->first.first != key.job) return std::nullopt;
   const JobPlan& plan = job->second.record->plan;

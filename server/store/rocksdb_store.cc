@@ -39,8 +39,8 @@ DatabaseOptions DatabaseOptionsOf(const RocksDbStoreOptions& options) {
   return {.write_buffer_bytes = options.write_buffer_bytes, .env = options.env};
 }
 
-// Damage to one record is no damage to the others. Anything else that keeps a
-// record from being read (a newer ebb wrote it) is for a person to decide.
+// Damage to one record does not affect the others. Any other obstacle to
+// reading a record (a newer ebb wrote it) is for a person to decide.
 bool IsDamagedRecord(const absl::Status& status) {
   return absl::IsDataLoss(status) || absl::IsInvalidArgument(status);
 }
@@ -501,8 +501,8 @@ absl::StatusOr<WriteResult> RocksDbStore::Write(const VersionKey& key,
 
 namespace {
 
-// Of the cut's values, those that are not stored yet. Aborted: some of them
-// are not at hand either.
+// Returns the bytes of the cut's values that are not stored yet. Aborted: some
+// of them are not at hand either.
 absl::StatusOr<int64_t> NewBytes(const VersionIndex& index,
                                  const VersionKey& key, const Cut& cut) {
   int64_t bytes = 0;

@@ -40,7 +40,7 @@ absl::StatusOr<std::string> DamageAFile(const std::string& folder,
 absl::Status LoseFiles(const std::string& folder);
 // All below `folder` is copied beside it; a copy of before is replaced.
 absl::Status KeepFiles(const std::string& folder);
-// The copy takes the place of what is in `folder`. NotFound: there is none.
+// Replaces the content of `folder` by the copy. NotFound: there is none.
 absl::Status RestoreFiles(const std::string& folder);
 
 }  // namespace ebb::chaos

@@ -20,16 +20,16 @@ enum class Op {
   kStop,       // SIGSTOP.
   kContinue,   // SIGCONT.
   kSlow,       // Its processor is slower; with a share of 1 no more.
-  kFillDisk,   // What it writes is refused, as on a full disk.
+  kFillDisk,   // Its writes are refused, as on a full disk.
   kFreeDisk,   // There is space again.
   kDamage,     // Bytes of one of its files are flipped.
   kLose,       // All that it stored is gone.
-  kKeep,       // What it stored is copied ...
+  kKeep,       // Its stored files are copied ...
   kRestore,    // ... and put in the place of what it has by then.
   kSplit,      // The link carries nothing; connections stay open.
   kDrop,       // Connections of the link are reset, once.
   kDelay,      // Bytes of the link arrive later.
-  kLimit,      // The link carries so many bytes a second at most.
+  kLimit,      // The link carries at most this many bytes a second.
   kHeal,       // The link is as it was.
 };
 
@@ -44,7 +44,7 @@ struct Link {
   friend bool operator==(const Link&, const Link&) = default;
 };
 
-// When the job runs for so long, or so much of it is counted.
+// When the job has run for this long, or this much of it is counted.
 struct Moment {
   absl::Duration at = absl::ZeroDuration();
   std::optional<double>
@@ -66,8 +66,8 @@ struct ChaosEvent {
   int64_t bytes_per_second = 0;  // kLimit: each way.
   double share = 1;              // kSlow: of its speed, above 0, at most 1.
   FileChoice file = FileChoice::kAny;  // kDamage.
-  // kKill: so long it is away; infinite: it is brought back at once. Others:
-  // it is undone after this (kStop by kContinue, kSlow by kSlow, kFillDisk by
+  // kKill: how long it is away; infinite: it is brought back at once. Others:
+  // when it is undone (kStop by kContinue, kSlow by kSlow, kFillDisk by
   // kFreeDisk, kSplit, kDelay and kLimit by kHeal); infinite: never.
   absl::Duration lasts = absl::InfiniteDuration();
 };

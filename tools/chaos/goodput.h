@@ -20,7 +20,7 @@ namespace ebb::chaos {
 
 // Times are since the start of the run.
 struct Goodput {
-  absl::Duration begin, end;  // What of the run is looked at.
+  absl::Duration begin, end;  // The part of the run that is measured.
   double rate = 0;            // Examples per second of one worker alone.
   // Time of all workers together, while they were alive.
   absl::Duration worker_time;

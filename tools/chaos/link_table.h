@@ -22,8 +22,8 @@ class LinkTable {
   // Splits, delays, limits or heals. A later one of the very same link takes
   // the place of the one before; those of other links stand beside it.
   void Apply(const Disturb& disturb);
-  // What stands between two daemons: split if one says so, the longest delay,
-  // the lowest limit.
+  // The state between two daemons: split if one entry says so, the longest
+  // delay, the lowest limit.
   LinkState StateOf(absl::string_view a, absl::string_view b) const;
 
  private:

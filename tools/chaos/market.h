@@ -1,4 +1,4 @@
-// What the record of a spot market says of the market.
+// Figures of a spot market from its record.
 #ifndef EBB_TOOLS_CHAOS_MARKET_H_
 #define EBB_TOOLS_CHAOS_MARKET_H_
 

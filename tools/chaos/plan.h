@@ -63,10 +63,11 @@ class ChaosPlan {
  public:
   ChaosPlan(std::vector<ChaosEvent> events, uint64_t seed);
 
-  // What is due after `elapsed` with `progress` (0 to 1) of the job counted,
-  // each once. `there` are the daemons of the cluster at that time, in any
-  // order. First comes what has waited, then by time, then by progress; at
-  // equal times (or progress) in the order of the events, what is undone first.
+  // Returns the events due after `elapsed` with `progress` (0 to 1) of the job
+  // counted, each once. `there` are the daemons of the cluster at that time, in
+  // any order. Waiting events come first, then those by time, then those by
+  // progress. At equal times (or progress) they are in the order of the events,
+  // undone ones first.
   std::vector<Disturb> Due(absl::Duration elapsed, double progress,
                            const std::vector<std::string>& there);
 
@@ -77,12 +78,12 @@ class ChaosPlan {
   // Whether any event, past or to come, is one of the network's.
   bool TouchesNetwork() const { return touches_network_; }
 
-  // Every event was due; what is left is to undo some.
+  // Every event was due; only undoing some remains.
   bool all_begun() const {
     return by_time_.empty() && by_progress_.empty() && waiting_.empty();
   }
 
-  // Nothing will be due any more.
+  // No event will be due any more.
   bool done() const { return all_begun() && undos_.empty(); }
 
  private:

@@ -66,13 +66,13 @@ class Proxy {
   // ones stay. InvalidArgument: no such address. NotFound: no front.
   absl::Status SetTarget(const std::string& daemon, const std::string& target);
 
-  // The processes of the daemons as of now. To be told after each start of one.
-  // A connection whose opener was not known (kOther) is looked up again; that
-  // of a process that is gone meanwhile stays what it is.
+  // Sets the present processes of the daemons. Call it after each start of one.
+  // A connection whose opener was not known (kOther) is looked up again; one of
+  // a process that is gone meanwhile stays unchanged.
   void SetDaemons(std::vector<DaemonProcess> daemons);
 
-  // The link between `a` and `b` is like this from now on, for open connections
-  // and new ones; {}: healed. What is under way is held or delayed, too.
+  // Sets the link between `a` and `b` from now on, for open connections and new
+  // ones; {}: healed. Bytes under way are held or delayed, too.
   //
   // While it is split, new connections are accepted and silent. They are
   // connected when it is healed, unless their opener has closed or ended its

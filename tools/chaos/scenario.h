@@ -1,4 +1,4 @@
-// Scenarios: what is done to a cluster, as people write it (docs/chaos.md).
+// Scenarios: faults of a cluster, as people write them (docs/chaos.md).
 #ifndef EBB_TOOLS_CHAOS_SCENARIO_H_
 #define EBB_TOOLS_CHAOS_SCENARIO_H_
 
@@ -17,16 +17,16 @@ namespace ebb::chaos {
 // How long a daemon that a scenario terminates may take to leave, where it
 // does not say.
 inline constexpr absl::Duration kDefaultGrace = absl::Seconds(20);
-// A scenario makes at most so many events: a bound on the work that a hostile
-// file makes.
+// Most events of a scenario: a bound on the work that a hostile file makes.
 inline constexpr size_t kMostEvents = 10'000;
 
 struct Scenario {
   std::string name;   // One line, not empty.
-  std::string about;  // What it shows; one line, may be empty.
+  std::string about;  // The purpose of it; one line, may be empty.
   std::optional<int> servers, workers;    // At the start.
-  std::optional<absl::Duration> compute;  // A batch takes at least so long.
-  // At least one, in the order of the file; what is repeated stands as often.
+  std::optional<absl::Duration> compute;  // Least time of a batch.
+  // At least one, in the order of the file; a repeated one stands several
+  // times.
   std::vector<ChaosEvent> events;
 };
 

@@ -13,14 +13,14 @@ namespace ebb::chaos {
 
 inline constexpr absl::Duration kLongestSpan = absl::Hours(24 * 365);
 
-// Nothing to kLongestSpan: "500ms", "2s", "1h30m", "0s".
+// 0 to kLongestSpan: "500ms", "2s", "1h30m", "0s".
 std::optional<absl::Duration> ParseSpan(absl::string_view text);
 
 // "30%": 0.3. At least 0; above 1 too, which its reader may want to refuse in
 // its own words.
 std::optional<double> ParsePercent(absl::string_view text);
 
-// "0.1": what is left of a speed; from kLeastShare to 1.
+// "0.1": the remaining share of a speed; from kLeastShare to 1.
 inline constexpr double kLeastShare = 0.01;
 std::optional<double> ParseShare(absl::string_view text);
 

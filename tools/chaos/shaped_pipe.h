@@ -1,5 +1,5 @@
-// What a link does to the bytes on it: holds them, delays them, lets so many a
-// second through. No I/O, no clock.
+// The effect of a link on the bytes on it: holds them, delays them, and limits
+// their rate. No I/O, no clock.
 //
 //   LinkWay way;                          // worker-1 to ps-0
 //   ShapedPipe pipe(&way);                // one connection's bytes on it
@@ -19,12 +19,12 @@
 
 namespace ebb::chaos {
 
-// What the network between two daemons is like, in both directions. The
-// default: as if there was nothing between them.
+// The network between two daemons, in both directions. The default: as if
+// nothing were between them.
 struct LinkState {
-  // No byte moves, no connection is made or ends; what is sent is held.
+  // No byte moves, no connection is made or ends; sent bytes are held.
   bool split = false;
-  // Each byte arrives so much later. Negative counts as zero.
+  // The delay of each byte. Negative counts as zero.
   absl::Duration delay = absl::ZeroDuration();
   // So many a second, in each direction, for all connections of the link
   // together; 0 or less: no limit.
@@ -61,7 +61,7 @@ class TokenBucket {
 // One direction of a link: what all pipes of it share. Not thread-safe.
 class LinkWay {
  public:
-  // Takes effect for what is held, too.
+  // Takes effect for held bytes, too.
   void Set(const LinkState& state);
   const LinkState& state() const { return state_; }
   // Bytes that left pipes of this way at their far end.
@@ -106,13 +106,14 @@ class ShapedPipe {
 
   // Bytes that may be put now; 0 or less: none until some were taken.
   int64_t Room() const { return way_->capacity() - cost_; }
-  // In the order of time.
+  // Call it in the order of time.
   void Put(absl::string_view bytes, absl::Time now);
   void PutEnd(End end, absl::Time now);
   // Forgets what it holds.
   void Clear();
 
-  // What may leave. `bytes` are valid until the pipe is changed.
+  // Returns the bytes that may leave. `bytes` are valid until the pipe is
+  // changed.
   Out Ready(absl::Time now);
   // So many of the bytes, or the end, that Ready() gave have left.
   void Take(int64_t bytes);
@@ -122,7 +123,8 @@ class ShapedPipe {
   struct Item {
     std::string bytes;
     End end = End::kNone;
-    // Not when it is due: a delay that changes holds for what is under way.
+    // Not the time when it is due: a changed delay also holds for bytes under
+    // way.
     absl::Time arrived;
   };
   void PopFront();
@@ -130,8 +132,8 @@ class ShapedPipe {
   LinkWay* way_;  // Not owned.
   std::deque<Item> items_;
   int64_t taken_ = 0;  // Bytes of the first item that were taken.
-  // What the items occupy, each with something for itself, so that memory is
-  // bounded for streams of single bytes, too.
+  // Memory of the items. Each has a fixed part, so that memory is bounded for
+  // streams of single bytes, too.
   int64_t cost_ = 0;
   // Under a limit: bytes of the first item that may go, from when on.
   int64_t granted_ = 0;

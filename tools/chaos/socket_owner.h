@@ -36,8 +36,8 @@ struct PeerSocket {
 std::vector<std::string> FindOwners(std::span<const PeerSocket> sockets,
                                     std::span<const DaemonProcess> daemons);
 
-// For each of `sockets` that is in `table`, the contents of /proc/net/tcp or
-// tcp6, sets its inode; leaves the others alone. An inode of 0 is that of a
+// Sets the inodes of those `sockets` that are in `table`, the contents of
+// /proc/net/tcp or tcp6; leaves the others alone. An inode of 0 is that of a
 // socket without a process. For kernels without NETLINK_SOCK_DIAG.
 void FindInodes(absl::string_view table, std::span<const PeerSocket> sockets,
                 std::vector<uint64_t>* inodes);

@@ -47,8 +47,8 @@ absl::StatusOr<Trace> ReadTrace(absl::string_view text,
 std::vector<ChaosEvent> EventsOf(const Trace& trace, double speed,
                                  absl::Duration notice);
 
-// A market to make a trace of: `nodes` machines at first, each of which is
-// taken at random, and some time later replaced by a new one.
+// A market from which a trace is made: `nodes` machines at first. Each is taken
+// at random, and some time later replaced by a new one.
 struct Market {
   // Machines at the start, and wanted ever after; 1 to 10,000.
   int64_t nodes = 24;
@@ -65,8 +65,8 @@ struct Market {
   absl::Duration duration = absl::Hours(12);
   uint64_t seed = 1;
 
-  // Says by name what is out of its range, or that the trace would have more
-  // than about a million events.
+  // The error names a value out of its range, or says that the trace would have
+  // more than about a million events.
   absl::Status Validate() const;
 };
 

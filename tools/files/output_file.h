@@ -14,8 +14,8 @@
 
 namespace ebb::tools {
 
-// Written beside its place, PATH.new, and renamed by Publish(); without that it
-// leaves nothing. For one thread.
+// Written beside its place, PATH.new, and renamed by Publish(); without
+// Publish() it leaves no file. For one thread.
 class OutputFile {
  public:
   // Errors, here and below, name the file and what the system says.
@@ -26,9 +26,9 @@ class OutputFile {
   ~OutputFile();
 
   absl::Status Append(absl::string_view bytes);
-  // Nothing is appended after it.
+  // Ends the file: append nothing after it.
   absl::Status Close();
-  // Once closed. Replaces what was there.
+  // Call it after Close(). Replaces the old file.
   absl::Status Publish();
 
   const std::string& path() const { return path_; }

@@ -23,7 +23,7 @@ struct ProcessSpec {
   std::vector<std::string> argv;
   // Standard output and error are appended to this file.
   std::string log;
-  // Where it runs; empty: here.
+  // Its folder; empty: the present one.
   std::string folder;
   // "NAME=value", before what this process has.
   std::vector<std::string> environment;
@@ -59,9 +59,9 @@ class ChildProcess {
   ~ChildProcess();
 
   pid_t pid() const { return pid_; }
-  // Does not block. Nothing while it runs.
+  // Does not block. nullopt: it runs.
   std::optional<ProcessEnd> Poll();
-  // Nothing happens when it has ended.
+  // No effect when it has ended.
   void Signal(int signal);
 
  private:

@@ -1,4 +1,4 @@
-// What a daemon that ended had to say about it.
+// The last message of a daemon that ended.
 #ifndef EBB_TOOLS_PROCESS_LAST_WORDS_H_
 #define EBB_TOOLS_PROCESS_LAST_WORDS_H_
 

@@ -7,7 +7,7 @@
 
 namespace ebb::tools {
 
-// What came while waiting.
+// Signals that came while waiting.
 struct Signals {
   int interrupts = 0;  // SIGINT, SIGTERM or SIGHUP.
   bool child = false;  // SIGCHLD: a process ended.

@@ -43,7 +43,7 @@ struct RestartPolicy {
   absl::Duration WaitAfter(int short_lives) const;
 };
 
-// What the life of a daemon was told.
+// The orders to the life of a daemon.
 struct Orders {
   bool asked = false;     // To end in good order, by SIGTERM.
   bool killed = false;    // By our SIGKILL, at once or as it took too long.
@@ -71,8 +71,7 @@ struct DaemonEvent {
   ProcessEnd end;
   bool told = false;
   bool as_told = false;
-  // kDied: where it killed itself as it was told, the place of which
-  // KillThenAt spoke.
+  // kDied: the place where it killed itself, as KillThenAt ordered.
   std::string place;
   // kGivenUp: why.
   std::string reason;
@@ -90,7 +89,7 @@ class Supervisor {
   // The lives that follow are started by `later` from now on.
   void SetLater(absl::string_view daemon, const ProcessSpec& later);
 
-  // Notices deaths, and starts what is due. Does not block.
+  // Notices deaths, and starts daemons that are due. Does not block.
   std::vector<DaemonEvent> Poll(absl::Time now);
   // When Poll has something to start or to kill; infinite: nothing.
   absl::Time NextDue() const;
@@ -99,8 +98,7 @@ class Supervisor {
   // was stopped. False: it does not run.
   bool Kill(absl::string_view daemon,
             absl::Time back_at = absl::InfinitePast());
-  // The same; the life that follows is `next`, which is told to kill itself at
-  // `place`.
+  // The same; the next life is `next`, which is to kill itself at `place`.
   bool KillThenAt(absl::string_view daemon, const ProcessSpec& next,
                   absl::string_view place);
   // Asks it to end, and kills it at `kill_at` if it is there still; it is

@@ -34,7 +34,7 @@ struct ChartOptions {
   std::optional<double> floor;  // The vertical axis reaches down to it, ...
   double reach = 0;             // ... the horizontal one at least up to it.
   std::vector<Mark> marks;
-  // What stands below 0, 1, 2 ... of the horizontal axis; empty: round numbers.
+  // Texts below 0, 1, 2 ... of the horizontal axis; empty: round numbers.
   std::vector<std::string> x_names;
 };
 

@@ -1,4 +1,4 @@
-// What is written for people: the terminal's abilities, tables, numbers.
+// Output for people: the terminal's abilities, tables, numbers.
 #ifndef EBB_TOOLS_TEXT_CONSOLE_H_
 #define EBB_TOOLS_TEXT_CONSOLE_H_
 
@@ -11,7 +11,7 @@
 
 namespace ebb::tools {
 
-// What the standard output can show.
+// The abilities of the standard output.
 struct Console {
   bool terminal = false;  // Lines may be written over.
   bool color = false;     // A terminal, and NO_COLOR is not set.
@@ -48,7 +48,7 @@ class TextTable {
 std::string WithCommas(int64_t number);
 // 112345 -> "112k"; three digits at most.
 std::string Short(double number);
-// With so many digits after the point. What is not a number has no sign.
+// With this many digits after the point. NaN has no sign.
 std::string LossText(double loss, int digits);
 // "0.04 s", "4.6 s", "3 min 12 s", "2 h 5 min".
 std::string DurationText(absl::Duration duration);

@@ -1,4 +1,4 @@
-// What daemons and items are called: in tables and events.
+// The names of daemons and items in tables and events.
 #ifndef EBB_TOOLS_TEXT_DAEMON_NAMES_H_
 #define EBB_TOOLS_TEXT_DAEMON_NAMES_H_
 

@@ -1,4 +1,4 @@
-// What an evaluation found, for people and for programs.
+// The result of an evaluation, for people and for programs.
 #ifndef EBB_TOOLS_TEXT_EVALUATION_TEXT_H_
 #define EBB_TOOLS_TEXT_EVALUATION_TEXT_H_
 
@@ -34,7 +34,7 @@ std::vector<ShownFigure> ShownFigures(
 // "accuracy 0.8805, log loss 0.3424": all that one line says of it.
 std::string FiguresText(const v1::JobStatus::Evaluation& evaluation);
 
-// With so many digits after the point, or for a large number as many
+// With this many digits after the point, or for a large number as many
 // significant ones as a float holds; "nan" and "inf" are words.
 std::string FigureText(double value, int digits = 4);
 

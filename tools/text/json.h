@@ -66,7 +66,7 @@ class Json {
       value_;
 };
 
-// `text` as a JSON string, quotes included. What is not UTF-8 becomes U+FFFD.
+// `text` as a JSON string, with quotes. Bytes that are not UTF-8 become U+FFFD.
 std::string JsonString(absl::string_view text);
 
 }  // namespace ebb::tools

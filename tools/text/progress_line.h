@@ -36,7 +36,7 @@ struct Progress {
   int servers = 0;
   int servers_wanted = 0;
   std::optional<absl::Duration> eta;
-  // What it waits for; empty: nothing.
+  // The reason for waiting; empty: none.
   std::string waiting;
 
   double fraction() const {
@@ -46,8 +46,8 @@ struct Progress {
   }
 };
 
-// Where the job of `status` (its only one) is. Workers and servers count as
-// wanted where more are there than `servers` and `workers` say.
+// The progress of the job of `status` (its only one). Workers and servers count
+// as wanted if more are there than `servers` and `workers` say.
 Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
                     int servers);
 

@@ -1,4 +1,4 @@
-// Reading JSON that a command wrote: what is not there has a default.
+// Reads JSON that a command wrote: absent members have a default.
 #ifndef EBB_TOOLS_TEXT_READ_JSON_H_
 #define EBB_TOOLS_TEXT_READ_JSON_H_
 

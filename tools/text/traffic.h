@@ -1,4 +1,4 @@
-// What a job's values took on their way, and what filters spared.
+// The bytes of a job's values on their way, and what filters saved.
 #ifndef EBB_TOOLS_TEXT_TRAFFIC_H_
 #define EBB_TOOLS_TEXT_TRAFFIC_H_
 

@@ -19,8 +19,8 @@ class Runs {
   // `unit` is at most kMaxUnit. The payload outlives the walk.
   Runs(const Payload& payload, size_t unit) : payload_(payload), unit_(unit) {}
 
-  // The next whole units, or at the end of the payload what is left; empty:
-  // nothing is. Valid until the next call.
+  // Returns the next whole units, or at the end of the payload the rest; empty:
+  // the end. Valid until the next call.
   std::span<const std::byte> Next() {
     if (slice_ == payload_.slices().size()) return {};
     const auto here = payload_.slices()[slice_].bytes.subspan(offset_);

@@ -1,4 +1,4 @@
-// The sparse encoding: blocks of 4096 values, each a count, so many indices
+// The sparse encoding: blocks of 4096 values, each a count, that many indices
 // within the block, rising, and as many float32 values.
 #ifndef EBB_COMMON_FILTERS_INTERNAL_SPARSE_H_
 #define EBB_COMMON_FILTERS_INTERNAL_SPARSE_H_
@@ -28,7 +28,7 @@ class SparseReader {
   // The next block, of `values.size()` values. InvalidArgument: it is none;
   // then nothing more can be read.
   absl::Status Next(std::span<float> values);
-  // Nothing is left.
+  // All is read.
   bool done() const { return slice_ == bytes_.slices().size(); }
 
  private:

@@ -20,7 +20,7 @@ constexpr auto kNumberBytes = static_cast<int64_t>(sizeof(uint32_t));
 // A part in version 1: the first is a base, the others are what changed since.
 struct FirstOutline {
   int64_t capacity = 0;
-  int64_t records = 0;  // Of the base its blocks of rows.
+  int64_t records = 0;  // Blocks of rows in the base.
   int64_t removed = 0;
   int64_t counters = 0;
   std::vector<uint64_t> checksums;

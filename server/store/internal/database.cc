@@ -20,9 +20,9 @@ namespace ebb::server {
 
 namespace {
 
-// Of RocksDB's own log nobody would read anything that its answers do not say;
-// and where the disk is full, its second line that cannot be written aborts the
-// process, in packages that have assertions.
+// RocksDB's own log tells operators no more than its answers. Where the disk is
+// full, its second line that cannot be written aborts the process, in packages
+// that have assertions.
 class NoLog final : public rocksdb::Logger {
  public:
   using rocksdb::Logger::Logv;

@@ -92,7 +92,7 @@ absl::Status PartitionFolder::Take(Term term, ServerId server) const {
           files_->Rename(absl::StrCat(path_, "/", folder.Name()),
                          absl::StrCat(path_, "/", taken.Name()));
       if (absl::IsNotFound(renamed)) {
-        all = false;  // Somebody else took it: perhaps in a newer term.
+        all = false;  // Another server took it: perhaps in a newer term.
       } else {
         EBB_RETURN_IF_ERROR(renamed);
       }

@@ -28,7 +28,7 @@ namespace {
 std::vector<std::string> FilesIn(rocksdb::Env* env, const std::string& folder,
                                  absl::string_view ending) {
   std::vector<std::string> names;
-  // A folder that cannot be listed has nothing that can be rescued.
+  // If a folder cannot be listed, there is nothing to rescue in it.
   env->GetChildren(folder, &names).PermitUncheckedError();
   std::erase_if(names, [ending](const std::string& name) {
     return !absl::EndsWith(name, ending);

@@ -1,4 +1,4 @@
-// What both fuzz targets do with what was accepted.
+// Checks of both fuzz targets on accepted inputs.
 #ifndef EBB_TOOLS_CHAOS_FUZZ_FUZZING_H_
 #define EBB_TOOLS_CHAOS_FUZZ_FUZZING_H_
 

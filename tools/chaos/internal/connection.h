@@ -31,13 +31,14 @@ class Connection {
   void MoveToLink(LinkWay* from_opener, LinkWay* from_daemon);
   bool split() const { return ends_[kOpener].into.way().state().split; }
 
-  // Where it leads; no descriptor: nowhere, the opener is told so. Once.
+  // Connects it to the daemon. Without a descriptor the opener gets a reset.
+  // Call it once.
   void Connect(Fd daemon, absl::Time now);
   bool led() const { return led_; }
   // Negative: none.
   int descriptor(Side side) const { return ends_[side].socket.get(); }
 
-  // What edge-triggered epoll says of an end.
+  // Handles the events of edge-triggered epoll at an end.
   void OnEvents(Side side, uint32_t events, absl::Time now);
 
   // Moves what may be moved, as far as the sockets take it; `scratch` is any
@@ -59,8 +60,8 @@ class Connection {
     bool failed = false;  // The socket has an error, which may be known yet.
     bool broken = false;
     bool read_all = false;  // Its end was put into the other's pipe.
-    bool told_fin = false;  // Nothing follows in `into`, but a reset.
-    ShapedPipe into;        // What is sent to it.
+    bool told_fin = false;  // Nothing follows in `into`, except a reset.
+    ShapedPipe into;        // Bytes sent to this end.
     absl::Time again = absl::InfiniteFuture();  // When `into` has more.
   };
 

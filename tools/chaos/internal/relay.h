@@ -25,7 +25,7 @@ namespace ebb::chaos {
 // Not thread-safe, but for Wake. proxy.h says what the methods do.
 class Relay {
  public:
-  // Where epoll or memory is short: kResourceExhausted and the like.
+  // Errors: epoll or memory is short, as kResourceExhausted.
   static absl::StatusOr<std::unique_ptr<Relay>> Create();
 
   absl::StatusOr<std::string> Front(const std::string& daemon,

@@ -31,7 +31,7 @@ Fd BeginConnect(const SocketAddress& target);
 // After that event: 0, or the error.
 int ConnectError(int socket);
 
-// Closes the connection so that the other side is told of a reset.
+// Closes the connection with a reset.
 void ResetConnection(Fd socket);
 
 }  // namespace ebb::chaos

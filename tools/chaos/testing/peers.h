@@ -21,7 +21,7 @@
 
 namespace ebb::chaos {
 
-// No event takes so long: then the test has failed.
+// An event that takes this long means that the test has failed.
 inline constexpr int kLongMs = 30'000;
 // How long a test watches that nothing happens.
 inline constexpr int kWhileMs = 200;
@@ -164,7 +164,7 @@ class Server {
   std::string address_;
 };
 
-// A process that connects where it is told to, sends "hi" and waits. Made
+// A process that connects to the given address, sends "hi" and waits. Made
 // before this process has threads.
 class Puppet {
  public:

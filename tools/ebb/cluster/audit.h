@@ -40,7 +40,7 @@ struct AuditReport {
   // is the number of examples times epochs.
   AuditResult worst;
   AuditResult sum;  // Over the partitions that answered.
-  // Nothing is known of their partitions, least of all that they hold nothing.
+  // Their partitions are unknown: they need not be empty.
   std::vector<SilentServer> silent;
   bool oracle_checked = false;
   // Every example counts once, but a part of its effect is lost where a worker
@@ -56,10 +56,10 @@ struct AuditReport {
   double rate_factor = 1;
   std::vector<PartitionAudit> partitions;
 
-  // Every partition holds every example exactly once, but for what was decided
-  // to be skipped; integer tables and marks say the same.
+  // Every partition holds every example exactly once, except decided skips;
+  // integer tables and marks agree.
   bool exact() const;
-  // Nothing is missing that a partition which answered has yet to apply.
+  // The partitions that answered have applied all examples.
   bool all_applied() const { return sum.missing == 0; }
   // What is wrong, a line each. In a job that is not complete, missing examples
   // are not wrong.

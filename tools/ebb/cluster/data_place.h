@@ -17,8 +17,8 @@
 
 namespace ebb::tools {
 
-// Whether `place` is HOST:PORT or unix:PATH, and not a folder: what has a slash
-// in it, or no port, is one.
+// Whether `place` is HOST:PORT or unix:PATH. A place with a slash, or without a
+// port, is a folder.
 bool IsDaemonAddress(absl::string_view place);
 
 // Default name of a data set: that of its folder.

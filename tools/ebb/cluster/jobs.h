@@ -20,7 +20,8 @@ inline constexpr absl::Duration kAdminDeadline = absl::Seconds(5);
 absl::StatusOr<v1::GetJobResponse> FindJob(const ClusterAccess& access,
                                            const std::string& job);
 
-// What every client may know of it, without its token. The same errors.
+// The facts that every client may know without the job's token. The same
+// errors.
 absl::StatusOr<v1::JobSummary> FindSummary(const ClusterAccess& access,
                                            const std::string& job);
 

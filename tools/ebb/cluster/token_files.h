@@ -38,8 +38,8 @@ class TokenToSubmit {
                                             absl::string_view request_id);
 
   const std::string& token() const { return token_; }
-  // The job is there. Where its token is from now on: an earlier try with the
-  // same request may have left one.
+  // The job exists. Returns the file of its token from now on: an earlier try
+  // with the same request may have left one.
   absl::StatusOr<std::string> Keep(JobId job) const;
   // The job was refused: removes what was written for it. A token of an earlier
   // try stays, as the job may exist since.

@@ -1,5 +1,5 @@
-// Writes a generated data set: the files of its parts, and what is true of
-// them (docs/generate.md).
+// Writes a generated data set: the files of its parts, and its true model
+// (docs/generate.md).
 #ifndef EBB_TOOLS_EBB_GENERATE_GENERATION_H_
 #define EBB_TOOLS_EBB_GENERATE_GENERATION_H_
 
@@ -23,9 +23,9 @@ struct GenerationTarget {
 };
 
 // Prints the progress on the standard error. All files appear when all are
-// whole; after an error there are none, and those that were there stay.
-// kAlreadyExists, kInvalidArgument, kCancelled when interrupted; else what the
-// system says. `truth` has what is to stand first in NAME.truth.json.
+// whole; after an error there are none, and earlier ones stay. kAlreadyExists,
+// kInvalidArgument, kCancelled when interrupted; else the system's error.
+// `truth` is the beginning of NAME.truth.json.
 absl::Status WriteGenerated(const GenerationTarget& target,
                             data::generate::Generator* generator, Json truth);
 

@@ -1,4 +1,4 @@
-// What a job takes of machines at its sizes: memory, network, disk.
+// A job's needs of machines: memory, network, disk.
 #ifndef EBB_TOOLS_EBB_JOB_JOB_SIZES_H_
 #define EBB_TOOLS_EBB_JOB_JOB_SIZES_H_
 
@@ -10,7 +10,7 @@
 
 namespace ebb::tools {
 
-// Bytes, about. What the program itself takes is not counted.
+// Bytes, about, without the memory of the program itself.
 struct JobSizes {
   // Bytes of all servers together: weights, slots of the optimizer and the new
   // weights of a step (docs/memory.md), without rows of sparse tables.
@@ -21,7 +21,8 @@ struct JobSizes {
   // Bytes of each worker without a limit: its data, and values and gradients.
   int64_t worker = 0;
   int64_t worker_data = 0;
-  // What a batch pulls and pushes, with rows for keys that are all distinct.
+  // Bytes that a batch pulls and pushes, with rows for keys that are all
+  // distinct.
   int64_t pulled = 0;
   int64_t pushed = 0;
   // The stored versions that are kept, without rows of sparse tables.

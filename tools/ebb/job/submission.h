@@ -23,7 +23,7 @@ struct JobChoice {
   std::string file;
   // "path.to.key=value", the later before the earlier.
   std::vector<std::string> overrides;
-  // Where plugins may come from.
+  // Folders from which plugins may come.
   std::vector<std::string> plugin_folders;
   // How its data is opened. Default: as files; what a cluster keeps
   // (ebb://NAME/PATH) is refused.
@@ -49,8 +49,8 @@ struct PreparedJob {
   std::vector<std::string> classes;
   // The defaults that follow from the data.
   std::vector<job::Choice> choices;
-  // For people; mostly empty. What an override leaves out of the file's job,
-  // and which bad examples are left out of the data: a line each.
+  // For people; mostly empty. It has a line for each override that leaves out a
+  // part of the file's job, and for bad examples that are left out of the data.
   std::string note;
 };
 

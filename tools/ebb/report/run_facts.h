@@ -1,4 +1,4 @@
-// What a run keeps in its folder to be gone on with, and whether it may be.
+// The facts that a run keeps in its folder for --resume, and the check of them.
 #ifndef EBB_TOOLS_EBB_REPORT_RUN_FACTS_H_
 #define EBB_TOOLS_EBB_REPORT_RUN_FACTS_H_
 
@@ -37,10 +37,10 @@ absl::Status WriteSpecification(const RunFolder& folder,
 // Empty where an older ebb kept none.
 absl::StatusOr<std::string> ReadSpecification(const RunFolder& folder);
 
-// The keys in which the job that is `given` now, on the data that is there now,
-// differs from the one that the run is of; empty: in none. Both are
-// specifications. InvalidArgument, naming them: a run cannot go on with what is
-// another (job::CheckChange). DataLoss: the stored one cannot be read.
+// Returns the keys in which the job that is `given` now, on the present data,
+// differs from the run's job; empty: none. Both are specifications.
+// InvalidArgument, naming them: a run cannot go on with these changes
+// (job::CheckChange). DataLoss: the stored one cannot be read.
 absl::StatusOr<std::vector<std::string>> ChangesOf(const RunFolder& folder,
                                                    absl::string_view stored,
                                                    absl::string_view given);

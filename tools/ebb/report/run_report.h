@@ -1,4 +1,4 @@
-// What came out of a run: for people, for programs, and the verdict.
+// The result of a run: for people, for programs, and the verdict.
 #ifndef EBB_TOOLS_EBB_REPORT_RUN_REPORT_H_
 #define EBB_TOOLS_EBB_REPORT_RUN_REPORT_H_
 
@@ -62,7 +62,7 @@ struct RunReport {
   std::vector<PlannedEvent> events;
   absl::Duration batch_time;  // Time that workers emulate; zero: none.
   std::optional<chaos::Goodput> goodput;  // Absent: it was not measured.
-  // What is off, a sentence each; the run failed if there is any.
+  // Problems, a sentence each; the run failed if there is any.
   std::vector<std::string> problems;
   // Outside influences on the run, likewise; they do not make it fail.
   std::vector<std::string> warnings;
@@ -75,8 +75,8 @@ struct RunReport {
     return seconds > 0 && applied > 0 ? static_cast<double>(applied) / seconds
                                       : 0;
   }
-  // Examples that workers computed beyond those that had to be: their pushes
-  // were lost, or undone. As far as they came to say so.
+  // Examples that workers computed more often than necessary, as their pushes
+  // were lost or undone. It counts those that workers reported.
   int64_t recomputed() const;
   // How people call a class: by its text, or else by its number.
   std::string ClassText(size_t label) const;
@@ -100,8 +100,8 @@ absl::Status ReadVerdict(absl::string_view json, RunReport* report);
 std::vector<std::pair<std::string, int>> PartitionsByServer(
     const RunReport& report);
 
-// What the audit says, in a word or two; empty: nothing is wrong, and not all
-// is applied yet.
+// The verdict of the audit, in a word or two; empty: it is exact so far, and
+// not all is applied yet.
 std::string AuditVerdict(const RunReport& report);
 
 }  // namespace ebb::tools

@@ -23,17 +23,17 @@ namespace ebb::tools {
 struct ChaosOptions {
   std::vector<chaos::ChaosEvent> events;
   uint64_t seed = 0;  // Seed of the choice of daemons for roles.
-  // Before anything else, one worker is alone for so long, and its rate is that
-  // of goodput; zero: no goodput is measured.
+  // How long one worker is alone at the start; its rate is that of goodput.
+  // Zero: no goodput is measured.
   absl::Duration warm_up;
   // Workers that are there when the plan begins.
   int workers = 0;
   // The plan, as a trace, says when its last worker went: the goodput is of the
   // time until then.
   bool goodput_until_done = false;
-  // The run ends so long after the plan began; infinite: when the job does.
+  // The run ends this long after the plan began; infinite: when the job does.
   absl::Duration ends_after = absl::InfiniteDuration();
-  // A batch of a worker takes at least so long.
+  // Least time of a worker's batch.
   absl::Duration batch_time;
 };
 
@@ -52,7 +52,7 @@ class ChaosRun final : public Disturbance {
   void Finish(RunReport* report) override;
 
  private:
-  // What the scheduler knows of the job.
+  // The scheduler's view of the job.
   struct Seen {
     absl::Duration at;  // Since the submission.
     int64_t counted = 0;
@@ -60,12 +60,12 @@ class ChaosRun final : public Disturbance {
     bool trains = false;  // A worker holds an item, or something is counted.
   };
 
-  // Nothing: the scheduler was not heard from since.
+  // nullopt: the scheduler was not heard from since.
   std::optional<Seen> Look(const RunMoment& moment);
   // False: no worker trains yet, or one worker is still alone.
   bool Begins(const Seen& seen);
-  // False: the daemon was not there, or, where it is added, is. What there is
-  // to add is appended to `did`.
+  // False: the daemon was not there, or, if it is to be added, is. Appends
+  // notes to `did`.
   absl::StatusOr<bool> CarryOut(const chaos::Disturb& disturb,
                                 const std::string& daemon, absl::Duration at,
                                 LocalCluster* cluster, std::string* did);
@@ -80,7 +80,7 @@ class ChaosRun final : public Disturbance {
   int64_t status_ms_ = 0;  // Time of the last status that was looked at.
   Seen last_;
   std::optional<absl::Duration> first_counted_;  // An example, of the warm-up.
-  // When the plan began, and what had been counted then.
+  // The moment when the plan began, with the counts at that time.
   std::optional<Seen> begun_;
   std::optional<Seen> done_;
 };

@@ -1,4 +1,4 @@
-// What is done to the daemons of a run on purpose.
+// Deliberate disturbances of a run's daemons.
 #ifndef EBB_TOOLS_EBB_RUN_DISTURBANCE_H_
 #define EBB_TOOLS_EBB_RUN_DISTURBANCE_H_
 
@@ -30,8 +30,8 @@ class Disturbance {
   // Before the cluster starts: what it has to be like.
   virtual absl::Status Prepare(const v1::Job& job,
                                LocalClusterOptions* cluster) = 0;
-  // In each turn while the job runs. What was done is added to the report; what
-  // a person should read at once is returned, a line each.
+  // Called in each turn while the job runs. Adds its acts to the report;
+  // returns lines that a person should read at once.
   virtual std::vector<std::string> Act(const RunMoment& moment,
                                        LocalCluster* cluster,
                                        RunReport* report) = 0;

@@ -30,7 +30,7 @@ namespace ebb::tools {
 struct LocalClusterOptions {
   int servers = 2;
   int workers = 3;  // At the start.
-  // Where the daemons' programs are.
+  // Folder of the daemons' programs.
   std::string program_folder;
   // From the root.
   std::vector<std::string> plugin_folders;
@@ -38,13 +38,13 @@ struct LocalClusterOptions {
   int64_t memory_bytes = 0;
   // All daemons speak TLS, with certificates that are made for each start.
   bool tls = false;
-  // A batch of a worker takes at least so long.
+  // Least time of a worker's batch.
   absl::Duration batch_time = absl::ZeroDuration();
   // For single workers, instead: by name.
   std::map<std::string, absl::Duration> batch_times;
   // Workers that would be idle help others (scheduler/backups.h).
   bool backup_tasks = true;
-  // Where others are to reach the daemon that listens at `address`; empty
+  // Returns where others reach the daemon that listens at `address`; empty
   // function: there. Called once for each daemon that serves.
   std::function<absl::StatusOr<std::string>(const std::string& daemon,
                                             const std::string& address)>
@@ -73,7 +73,7 @@ class LocalCluster {
   // To reach it as a client.
   const rpc::SecurityPtr& security() const { return security_; }
 
-  // What happened to the daemons; starts again what died. Does not block.
+  // Returns events of the daemons; starts dead ones again. Does not block.
   std::vector<DaemonEvent> Poll();
   absl::Time NextDue() const { return supervisor_.NextDue(); }
 
@@ -94,17 +94,17 @@ class LocalCluster {
   bool Slow(const std::string& daemon, double share);
   // ... and may write no byte to a file, or again.
   bool SetDiskFull(const std::string& daemon, bool full);
-  // Where it keeps what it stores.
+  // Folder of its store.
   std::string StateFolder(const std::string& daemon) const {
     return folder_.State(daemon);
   }
-  // A new worker, or a new life of one that was removed: what is left of the
-  // old life is killed.
+  // Adds a new worker, or a new life of a removed one; kills the rest of the
+  // old life.
   absl::Status AddWorker(const std::string& name);
   // It leaves within `grace` (zero: it is killed) and does not come back.
   void RemoveWorker(const std::string& name, absl::Duration grace);
-  // Likewise of a server; a scheduler that starts again waits for so many
-  // servers as there are now.
+  // Likewise for a server; a scheduler that starts again waits for the present
+  // number of servers.
   absl::Status AddServer(int server);
   // They get the time that they take to leave in good order.
   void DrainServer(int server);
@@ -171,10 +171,11 @@ class LocalCluster {
   SlowMotion slow_motion_;
 };
 
-// Kills all processes that descend from this one, and returns what they were.
-// For the end, when none should be left: call AdoptDescendants first.
+// Kills all processes that descend from this one, and describes them. For the
+// end, when none should be left: call AdoptDescendants first.
 std::vector<std::string> EndDescendants();
-// From now on, what is left behind by a child becomes a child of this process.
+// From now on, processes left behind by a child become children of this
+// process.
 void AdoptDescendants();
 
 }  // namespace ebb::tools

@@ -39,7 +39,7 @@ struct RunOptions {
   // Starts and ends daemons as the job is scaled (ebb scale). False: the
   // Disturbance decides which there are.
   bool follow_scale = false;
-  // What is done to the daemons meanwhile; null: nothing. Not owned.
+  // Disturbs the daemons meanwhile; null: nothing does. Not owned.
   Disturbance* disturbance = nullptr;
   // The report is also written here; empty: only into the run's folder.
   std::string report_file;

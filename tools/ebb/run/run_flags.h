@@ -1,4 +1,4 @@
-// What `ebb run` and `ebb chaos` have in common on the command line.
+// The common flags of `ebb run` and `ebb chaos`.
 #ifndef EBB_TOOLS_EBB_RUN_RUN_FLAGS_H_
 #define EBB_TOOLS_EBB_RUN_RUN_FLAGS_H_
 

@@ -30,19 +30,18 @@ class RunJob {
   // Begins it. With TLS it gets a token of its own, which is kept in the
   // folder. FailedPrecondition: the scheduler does not take it.
   absl::Status Submit(const PreparedJob& prepared, const RunFolder& folder);
-  // Finds what the run began, and opens what is paused for a batch: that is
+  // Finds the job that the run began. If it is paused for a batch, that is
   // tried again or, with `skip`, left out. False: there is no such batch.
-  // What of the job is another now, and may be, is another from then on: once
-  // its servers are there, from the newest versions or those that are wished.
-  // InvalidArgument: the run is of a job that this one may not follow.
-  // NotFound: it has no version that is so old.
+  // Permitted changes of the job hold from then on: once its servers are there,
+  // from the newest versions or the wished ones. InvalidArgument: this job may
+  // not follow the run's. NotFound: it has no version that is so old.
   absl::StatusOr<bool> GoOn(const PreparedJob& prepared,
                             const RunFolder& folder, bool skip,
                             const std::optional<RollbackWish>& back);
 
   // As the scheduler calls it. 0: it has not begun.
   uint64_t id() const { return id_; }
-  // What its servers say is applied, now.
+  // Audits what its servers have applied now.
   absl::StatusOr<AuditReport> Audit() const;
 
  private:

@@ -41,14 +41,14 @@ struct ScaleStep {
 // Not thread-safe.
 class ScalePlan {
  public:
-  // The daemons that there are, by number from 0, and may be at most. What the
-  // job had been scaled to before counts for its workers only if
+  // `now` are the present daemons, by number from 0, and `most` their limits.
+  // An earlier scaling of the job counts for its workers only if
   // `follow_before`.
   ScalePlan(ClusterSize now, ClusterSize most, bool follow_before)
       : size_(now), wished_(now), most_(most), follow_before_(follow_before) {}
 
-  // What to do now, by a status that is newer than whatever was done before.
-  // A job that was not scaled, or to no limit, keeps the daemons that it has.
+  // Returns the steps to do now, by a status that is newer than all earlier
+  // steps. A job that was not scaled, or to no limit, keeps its daemons.
   // `process_of` a daemon is 0 if it does not run just now.
   std::vector<ScaleStep> Next(
       const v1::GetStatusResponse& status,

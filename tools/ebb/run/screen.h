@@ -16,7 +16,7 @@ namespace ebb::tools {
 // Not thread-safe. The destructor removes the progress line.
 class Screen {
  public:
-  // With `quiet` nothing is written.
+  // With `quiet` it writes nothing.
   Screen(const Console& console, bool quiet, std::FILE* out)
       : console_(console), quiet_(quiet), out_(out) {}
   ~Screen() { Clear(); }

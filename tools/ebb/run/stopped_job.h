@@ -10,15 +10,15 @@
 
 namespace ebb::tools {
 
-// Empty: the job goes on, or will once what is decided is done or the operator
+// Empty: the job goes on, or will once the decided work is done or the operator
 // who paused it resumes it.
 std::string WhyStopped(const v1::JobStatus& job);
 
 // Whether what helps depends on the values that are stored.
 bool ValuesMatter(const v1::JobStatus& job);
 
-// What makes the run go on, for behind WhyStopped, as "hint: ..."; empty:
-// nothing does. `stored` is what the run left.
+// The remedy that makes the run go on, to follow WhyStopped, as "hint: ...";
+// empty: there is none. `stored` is what the run left.
 std::string WhatHelps(const v1::JobStatus& job, const v1::Job& specification,
                       const SoundVersions& stored);
 

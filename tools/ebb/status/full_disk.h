@@ -15,7 +15,7 @@ class FullDisk {
  public:
   static constexpr absl::Duration kPatience = absl::Minutes(1);
 
-  // What is wrong, once patience is at an end; empty: nothing.
+  // Returns the problem, once patience is at an end; empty: none.
   std::string Update(const v1::JobStatus& job, absl::Time now);
 
  private:

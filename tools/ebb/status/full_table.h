@@ -21,8 +21,8 @@ class FullTable {
 
   explicit FullTable(const v1::Job& job);
 
-  // What is wrong and what to do, once nothing went on for so long; empty:
-  // nothing.
+  // Returns the problem and its remedy, once nothing went on for a while;
+  // empty: none.
   std::string Update(const v1::JobStatus& job, absl::Time now);
 
  private:

@@ -11,7 +11,7 @@
 
 namespace ebb::tools {
 
-// Whether every partition has told what is applied to it.
+// Whether every partition has reported its marks.
 inline bool MarksKnown(const v1::JobStatus& status) {
   return status.placement().partitions_size() == status.partitions();
 }
@@ -19,10 +19,10 @@ inline bool MarksKnown(const v1::JobStatus& status) {
 // Not thread-safe.
 class KnownMarks {
  public:
-  // `before`: what is believed at first.
+  // `before`: the assumed number at first.
   explicit KnownMarks(int64_t before = 0) : least_(before), most_(before) {}
 
-  // Puts what was known last where it is not known now.
+  // Replaces unknown numbers by the last known ones.
   void Mend(v1::JobStatus* status) {
     if (MarksKnown(*status)) {
       least_ = status->applied_min();

@@ -1,4 +1,4 @@
-// What was done to a cluster on purpose, and what came of it.
+// A deliberate event in a cluster, and its effect.
 #ifndef EBB_TOOLS_EBB_STATUS_PLANNED_EVENT_H_
 #define EBB_TOOLS_EBB_STATUS_PLANNED_EVENT_H_
 

@@ -22,9 +22,10 @@ class RecoveryLog {
   // A status of one job at most.
   void Add(const v1::GetStatusResponse& status);
 
-  // The first loss of the daemon ("worker-1", "ps-0", "scheduler") in
-  // [begin, end) of which another took something up, or its next life; of
-  // several items the one counted first, or taken up. Absent: none yet.
+  // Finds the first loss of the daemon ("worker-1", "ps-0", "scheduler") in
+  // [begin, end) from which another daemon, or its next life, took something
+  // up. Among several items it is the one counted first, or taken up first.
+  // Absent: none yet.
   std::optional<v1::Recovery> Find(const std::string& daemon, absl::Time begin,
                                    absl::Time end) const;
 

@@ -1,5 +1,6 @@
-// Figures of a run that outlive the scheduler. It counts some of them from its
-// own start only, so each time they fall, what was there before is kept.
+// Figures of a run that outlive the scheduler. The scheduler counts some of
+// them from its own start only, so each time they fall, the tally keeps the
+// former ones.
 #ifndef EBB_TOOLS_EBB_STATUS_RUN_TALLY_H_
 #define EBB_TOOLS_EBB_STATUS_RUN_TALLY_H_
 
@@ -12,8 +13,8 @@
 
 namespace ebb::tools {
 
-// Not thread-safe. What was counted between the last status and a scheduler's
-// death is not in it; the audit, which counts in the partitions, has all.
+// Not thread-safe. It lacks what was counted between the last status and a
+// scheduler's death; the audit, which counts in the partitions, has all.
 class RunTally {
  public:
   void Add(const v1::JobStatus& status);

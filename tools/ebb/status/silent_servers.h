@@ -1,5 +1,5 @@
-// Which servers of a job can be asked, and what to say of those that gave no
-// answer: nothing is known of what they hold, least of all that it is nothing.
+// The servers of a job that can be asked, and the message about silent ones:
+// their partitions are unknown, and need not be empty.
 #ifndef EBB_TOOLS_EBB_STATUS_SILENT_SERVERS_H_
 #define EBB_TOOLS_EBB_STATUS_SILENT_SERVERS_H_
 

@@ -1,4 +1,4 @@
-// What `ebb status` and `ebb explain` print.
+// The output of `ebb status` and `ebb explain`.
 #ifndef EBB_TOOLS_EBB_STATUS_STATUS_TEXT_H_
 #define EBB_TOOLS_EBB_STATUS_STATUS_TEXT_H_
 

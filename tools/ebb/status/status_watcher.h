@@ -1,5 +1,5 @@
-// What a person wants to be told of a job while it runs: noticed by comparing
-// one status of the scheduler with the one before.
+// News about a running job for people: it compares one status of the scheduler
+// with the one before.
 #ifndef EBB_TOOLS_EBB_STATUS_STATUS_WATCHER_H_
 #define EBB_TOOLS_EBB_STATUS_STATUS_WATCHER_H_
 
@@ -74,10 +74,10 @@ class StatusWatcher {
   // heard of in it yet.
   void KeepUnheard(std::map<uint64_t, std::string>* workers,
                    std::map<Item, Held>* held) const;
-  // What becomes of a server that was connected before, or is now.
+  // Follows a server that was connected before, or is now.
   void WatchServer(const v1::ServerStatus& server, const std::string& name,
                    std::vector<Notice>* notices);
-  // What a server found damaged in its store, once it is known what that cost.
+  // Reports damage in a server's store, once the cost is known.
   void WatchStore(const v1::ServerStatus& server, absl::Time now,
                   std::vector<Notice>* notices);
   // Why one whose process this was is lost, where that is known.
@@ -113,7 +113,7 @@ class StatusWatcher {
   std::map<int32_t, std::string> problems_;
   struct Damage {
     uint64_t session = 0;
-    std::string told;  // In this life of the server.
+    std::string told;  // The message given in this life of the server.
     absl::Time since;  // When there was more to tell; infinite: there is not.
   };
   std::map<int32_t, Damage> damage_;

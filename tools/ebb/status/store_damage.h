@@ -1,4 +1,4 @@
-// What people are told of a server that found its store damaged.
+// Messages for people about a server with a damaged store.
 #ifndef EBB_TOOLS_EBB_STATUS_STORE_DAMAGE_H_
 #define EBB_TOOLS_EBB_STATUS_STORE_DAMAGE_H_
 
@@ -8,11 +8,11 @@
 
 namespace ebb::tools {
 
-// What was damaged, what became of it and where the damaged files lie; for a
-// server whose status has `store_damage`. It names the server.
+// The damage, the rescue and the place of the damaged files, for a server whose
+// status has `store_damage`. It names the server.
 std::string StoreDamageText(const v1::ServerStatus& server);
 
-// What the damage cost so far: known once the server's partitions are served.
+// The cost of the damage so far: known once the server's partitions are served.
 std::string StoreDamageCostText(const v1::ServerStatus& server);
 
 }  // namespace ebb::tools

@@ -57,7 +57,8 @@ struct CheckpointPlace {
   ClusterAccess access;
   // For a folder with several jobs: the job's name or number.
   std::string job;
-  // Servers list only what can be rolled back to, and keep it for so long.
+  // Servers list only versions that can be rolled back to, and keep them this
+  // long.
   absl::Duration keep;
 };
 
@@ -79,8 +80,8 @@ class CheckpointSource {
   // Those of the arrays that the version has, whole.
   virtual absl::StatusOr<VersionArrays> Read(
       const VersionInfo& version, const std::vector<std::string>& names) = 0;
-  // What an audit looks at of a stored version, all of which is read. What is
-  // durable of it is what it has. Unimplemented of a job that runs.
+  // A stored version as an audit sees it, which reads all of it. All of it is
+  // durable. Unimplemented for a running job.
   virtual absl::StatusOr<v1::PartitionLedger> Ledger(
       const VersionInfo& version) {
     return absl::UnimplementedError("its servers are asked");
@@ -102,7 +103,7 @@ absl::StatusOr<std::vector<VersionInfo>> NewestVersions(
     const JobPlan& plan, const JobLine& line,
     const std::vector<VersionInfo>& versions);
 
-// Says on stderr what is damaged; whether anything is.
+// Warns on stderr of damage; returns whether there is any.
 bool WarnOfDamage(const CheckpointSource& source);
 
 }  // namespace ebb::tools

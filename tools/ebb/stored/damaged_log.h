@@ -1,4 +1,4 @@
-// What to say of a server's store whose log is damaged.
+// The message about a server's store with a damaged log.
 #ifndef EBB_TOOLS_EBB_STORED_DAMAGED_LOG_H_
 #define EBB_TOOLS_EBB_STORED_DAMAGED_LOG_H_
 
@@ -21,9 +21,9 @@ struct DamagedLog {
   std::vector<VersionInfo> versions;
 };
 
-// Which bytes are not read, how new what is read is, of a job of so many
-// examples in all epochs (absent: no job is known), and the next step. One
-// line.
+// Says in one line which bytes are not read, how new the read part is, and the
+// next step. `examples` are those of the job in all epochs; absent: no job is
+// known.
 std::string DamagedLogText(const DamagedLog& damaged,
                            std::optional<int64_t> examples, absl::Time now);
 

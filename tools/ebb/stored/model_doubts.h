@@ -17,7 +17,7 @@ namespace ebb::tools {
 std::vector<std::string> DoubtsOf(int64_t applied, int64_t planned,
                                   std::span<const float> parameters);
 
-// The same, to stderr. Nothing is said where the versions cannot be listed.
+// The same, to stderr. Prints nothing if the versions cannot be listed.
 void WarnOfDoubts(CheckpointSource* source, std::span<const float> parameters);
 
 }  // namespace ebb::tools

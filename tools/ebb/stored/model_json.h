@@ -1,5 +1,5 @@
-// What a model is, as JSON: all that a program without ebb needs to compute
-// predictions from the exported tensors (docs/export.md).
+// A model as JSON: all that a program without ebb needs to compute predictions
+// from the exported tensors (docs/export.md).
 #ifndef EBB_TOOLS_EBB_STORED_MODEL_JSON_H_
 #define EBB_TOOLS_EBB_STORED_MODEL_JSON_H_
 
@@ -29,13 +29,13 @@ struct Layer {
 std::vector<Layer> LayersOf(const v1::Job& job,
                             const models::ModelDescription& description);
 
-// What becomes of the numbers of an example before the first layer: each is
-// multiplied by `scale`, and then standardised. And what becomes of the output.
+// The steps on the numbers of an example before the first layer: each is
+// multiplied by `scale`, and then standardised. Also the steps on the output.
 struct Scaling {
   // One number for all features, or one for each.
   std::vector<double> scale = {1};
-  // What stands for a missing value, after `scale`: one number for all
-  // features, or one for each. Empty: a missing value is an error.
+  // Replaces a missing value, after `scale`: one number for all features, or
+  // one for each. Empty: a missing value is an error.
   std::vector<double> missing;
   // (x - mean) / deviation, and 0 where the deviation is 0. Both are empty
   // where features are not standardised.

@@ -17,7 +17,7 @@ namespace ebb::tools {
 class RowReceiver {
  public:
   virtual ~RowReceiver() = default;
-  // What was added is void; it comes anew. Also before the first.
+  // Earlier rows are void; they come again. Also called before the first.
   virtual absl::Status Restart() = 0;
   // Rows of the sparse table with this number under `keys`, which ascend: the
   // values and then each slot of the table's optimizer.
@@ -30,10 +30,10 @@ class RowReceiver {
 // those of the rows of its sparse tables.
 absl::StatusOr<std::vector<std::string>> ValueNames(const JobRecord& record);
 
-// "values" of the job, from the newest versions; `with_slots`, the arrays of
-// its optimizer too; rows of sparse tables go to `rows`, which may be null
-// where the job has none. Versions that are deleted meanwhile, because newer
-// ones are there, are read again. DataLoss: what is stored is damaged.
+// Reads "values" of the job, from the newest versions; with `with_slots` also
+// the arrays of its optimizer. Rows of sparse tables go to `rows`, which may be
+// null if the job has none. Versions that are deleted meanwhile, because newer
+// ones are there, are read again. DataLoss: the stored data is damaged.
 // Unavailable: a server is silent, and with it the newest versions of its
 // partitions.
 absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source, bool with_slots,

@@ -1,4 +1,4 @@
-// What to ask of a scheduler so that a job goes on from older versions.
+// The request to a scheduler with which a job goes on from older versions.
 #ifndef EBB_TOOLS_EBB_STORED_ROLLBACK_REQUEST_H_
 #define EBB_TOOLS_EBB_STORED_ROLLBACK_REQUEST_H_
 
@@ -31,9 +31,9 @@ struct RollbackWish {
 // How many of the first three are given.
 int TargetsOf(const RollbackWish& wish);
 
-// Whether the job stored in a run's `folder`, of which no daemon runs, has
-// versions to go back to. OK also where only a cluster can say that: of rounds.
-// The errors of RollbackRequestOf.
+// Whether the job stored in a run's `folder`, without running daemons, has
+// versions to go back to. Also OK if only a cluster can tell, as for rounds.
+// Errors: those of RollbackRequestOf.
 absl::Status CheckWish(const std::string& folder, const RollbackWish& wish);
 
 // The newest versions.

@@ -26,7 +26,7 @@ struct LookedAt {
 };
 
 // `versions` has those of each partition, newest first. The time is the last
-// before any partition stored what is not sound.
+// before any partition stored a damaged version.
 SoundVersions ChooseSound(const std::vector<std::vector<LookedAt>>& versions);
 
 // Looks at what a run that is over left in its folder. Blocks while it reads

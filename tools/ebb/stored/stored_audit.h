@@ -1,4 +1,4 @@
-// The audit of what is stored, where no server answers for it any more.
+// The audit of stored versions, when no server answers for them any more.
 #ifndef EBB_TOOLS_EBB_STORED_STORED_AUDIT_H_
 #define EBB_TOOLS_EBB_STORED_STORED_AUDIT_H_
 

@@ -1,4 +1,4 @@
-// A trained model outside of a cluster: what is needed to use it again.
+// A trained model outside of a cluster: all that is needed to use it again.
 #ifndef EBB_TOOLS_EBB_STORED_STORED_MODEL_H_
 #define EBB_TOOLS_EBB_STORED_STORED_MODEL_H_
 
@@ -83,18 +83,18 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
 // The metadata that other programs read: ModelExport::model on one line.
 inline constexpr char kModelKey[] = "ebb.model";
 
-// What an exported file holds. It refers to the model.
+// The content of an exported file. It refers to the model.
 struct ModelExport {
   std::vector<TensorStream> tensors;
   std::map<std::string, std::string> metadata;
   Json model;  // What the tensors mean (docs/export.md).
 };
 
-// The tensors by name, and beside them what they mean to other programs, and
-// the job and the index for ebb. A sparse table
-// has "TABLE/keys", ascending, and "TABLE/rows" in their order: of counts
-// int64, of what is written once uint8, filled up with zeros, with
-// "TABLE/lengths". A slot's are called "slots/OPTIMIZER/SLOT/TENSOR".
+// The tensors by name. Beside them are their meaning for other programs, and
+// the job and the index for ebb. A sparse table has "TABLE/keys", ascending,
+// and "TABLE/rows" in their order: counts are int64. Rows that are written once
+// are uint8, filled up with zeros, with "TABLE/lengths". A slot's tensors are
+// called "slots/OPTIMIZER/SLOT/TENSOR".
 ModelExport ExportModel(const StoredModel& stored,
                         const models::ModelDescription& description);
 // Back again, without slots; of rows only those are in memory that are asked

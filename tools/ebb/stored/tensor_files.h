@@ -53,9 +53,9 @@ struct TensorFileView {
   std::map<std::string, std::string> metadata;
 };
 
-// Replaces the file at `path` at once. What a tensor's `write` says leaves the
-// old one. ResourceExhausted: names, shapes and metadata are longer than the
-// format allows (100 MiB).
+// Replaces the file at `path` at once. An error of a tensor's `write` leaves
+// the old one. ResourceExhausted: names, shapes and metadata are longer than
+// the format allows (100 MiB).
 absl::Status WriteSafetensors(
     const std::string& path, const std::vector<TensorStream>& tensors,
     const std::map<std::string, std::string>& metadata);
