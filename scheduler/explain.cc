@@ -31,7 +31,7 @@ class Explainer {
         stopped_(NotAdvancing(picture, job) > absl::ZeroDuration()) {}
 
   std::vector<Reason> Explain() {
-    if (job_.over()) return {};
+    if (job_.parts().tables.over()) return {};
     Store();
     Paused();
     said_ = ExplainServers(picture_, job_, &reasons_);
@@ -42,7 +42,8 @@ class Explainer {
     if (job_.state().phase != JobPhase::kRunning) return reasons_.Take();
     if (job_.marks().AllApplied()) {
       Ending();
-    } else if (job_.started() && job_.placement().AllRegistered()) {
+    } else if (job_.parts().tables.started &&
+               job_.placement().AllRegistered()) {
       AtOtherJobs();
       ParkedBySsp();
       RoundOpen();
@@ -74,10 +75,13 @@ class Explainer {
     if (job_.state().phase != JobPhase::kPaused) return;
     for (const int64_t ordinal : job_.state().quarantined) {
       const ItemId item = plan_.ItemAt(ordinal);
-      const auto failed_at = job_.poison().QuarantinedAt(ordinal);
+      const auto failed_at =
+          job_.parts().failures.poison().QuarantinedAt(ordinal);
       const std::string name = absl::StrCat("item ", ToString(item));
-      const bool applied = job_.poison().AppliedSomewhere(ordinal);
-      if (failed_at && !applied && job_.poison().SkipWanted(ordinal)) {
+      const bool applied =
+          job_.parts().failures.poison().AppliedSomewhere(ordinal);
+      if (failed_at && !applied &&
+          job_.parts().failures.poison().SkipWanted(ordinal)) {
         Add(Reason::KIND_QUARANTINED, name,
             absl::StrCat(name, ": its batch at example ", *failed_at,
                          " is left out once all partitions say, under new "
@@ -107,7 +111,7 @@ class Explainer {
     }
     Add(Reason::KIND_PAUSED, absl::StrCat("job ", job_.record()->name),
         absl::StrCat("the job is paused: ", job_.state().reason),
-        job_.PausedForDivergence() ? WhenItDiverged()
+        job_.parts().pauses.PausedForDivergence() ? WhenItDiverged()
         : job_.state().paused_by_operator
             ? "`ebb resume` lets it go on"
             : "mend what it is paused for, then `ebb resume` lets it go on");
@@ -163,7 +167,7 @@ class Explainer {
           absl::StrCat("none of the ", cluster_.workers.size(),
                        " workers can work on this job: ", WhyNone()),
           "start others with ebb-worker");
-    } else if (!job_.HasBegun() && able < plan_.min_workers) {
+    } else if (!job_.parts().demand.HasBegun() && able < plan_.min_workers) {
       Add(Reason::KIND_NO_WORKERS, "workers",
           absl::StrCat("the job begins with ", plan_.min_workers,
                        " workers (workers.min); there are ", able),
@@ -254,7 +258,7 @@ class Explainer {
   }
 
   void Ending() {
-    if (job_.evaluating()) {
+    if (job_.parts().evaluations.underway()) {
       Add(Reason::KIND_EVALUATION, absl::StrCat("job ", job_.record()->name),
           absl::StrCat("every example is applied; the last evaluation is under "
                        "way",
@@ -279,10 +283,10 @@ class Explainer {
 
   void ParkedBySsp() {
     if (!plan_.clocked()) return;
-    const SessionId slowest = job_.view().Slowest();
+    const SessionId slowest = job_.parts().view.view().Slowest();
     for (const auto& [session, worker] : cluster_.workers) {
       if (!worker.parked || session == slowest ||
-          !job_.view().Contains(session)) {
+          !job_.parts().view.view().Contains(session)) {
         continue;
       }
       const WorkerWatch* watch = picture_.watch.worker(session);
@@ -291,8 +295,9 @@ class Explainer {
       Add(Reason::KIND_PARKED_BY_SSP, NameOf(cluster_, session),
           absl::StrCat(NameOf(cluster_, session), " is at clock ", worker.clock,
                        " and parked, waiting for ", NameOf(cluster_, slowest),
-                       " at clock ", job_.view().MinClock(), Unheard(slowest),
-                       " (bound ", plan_.LeastClockBound(), ")"),
+                       " at clock ", job_.parts().view.view().MinClock(),
+                       Unheard(slowest), " (bound ", plan_.LeastClockBound(),
+                       ")"),
           AboutSlowest(slowest),
           since_known ? picture_.now - watch->parked_since
                       : absl::ZeroDuration());
@@ -353,7 +358,7 @@ class Explainer {
     }
     RoundOperations::Phase phase;
     if (plan_.algorithm.operated) {
-      phase = job_.OperationPhase(round);
+      phase = job_.parts().rounds.OperationPhase(round);
       if (phase.count.empty()) return OperationDue(round, phase);
     }
     const auto [first, last] = plan_.RoundItems(round);
@@ -452,7 +457,7 @@ class Explainer {
   bool Begins(SessionId worker) const {
     const auto it = cluster_.workers.find(worker);
     if (it == cluster_.workers.end() || it->second.examples > 0) return false;
-    return !job_.statistics().examples_by_worker.contains(it->second.name);
+    return !job_.parts().held.examples_by_worker().contains(it->second.name);
   }
 
   void LeaseHeld(int64_t ordinal, const LeaseTable::Held& held) {
@@ -505,7 +510,7 @@ class Explainer {
   }
 
   void Redone() {
-    for (const Fallback& fallback : job_.fallbacks().told()) {
+    for (const Fallback& fallback : job_.parts().registrar.fallbacks().told()) {
       if (fallback.MadeUpFor(job_.marks())) continue;
       Add(Reason::KIND_REDONE, absl::StrCat("ps ", fallback.server.value()),
           fallback.Text(job_.marks()),
@@ -530,7 +535,8 @@ class Explainer {
 absl::Duration NotAdvancing(const SchedulerShell::Picture& picture,
                             const TrainingJob& job) {
   const JobWatch* watch = picture.watch.job(job.id());
-  if (watch == nullptr || job.over()) return absl::ZeroDuration();
+  if (watch == nullptr || job.parts().tables.over())
+    return absl::ZeroDuration();
   const absl::Duration since = picture.now - watch->advanced;
   return since < kPause ? absl::ZeroDuration() : since;
 }

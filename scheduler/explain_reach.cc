@@ -87,7 +87,7 @@ void ExplainUnreached(const SchedulerShell::Picture& picture,
     if (++listed > kMostListed) return;
     ExplainCut(picture, job, cut, reasons);
   }
-  for (const auto& [target, avoid] : job.moves().avoid) {
+  for (const auto& [target, avoid] : job.parts().moves.avoid()) {
     if (!avoid.unreached) continue;
     if (++listed > kMostListed) return;
     const PeerTrouble& trouble = avoid.unreached->trouble;

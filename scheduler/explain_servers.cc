@@ -46,7 +46,7 @@ class ServersExplainer {
 
  private:
   void Owners() {
-    if (!job_.started()) {
+    if (!job_.parts().tables.started) {
       std::vector<std::string> awaited;
       for (const auto& [id, server] : cluster_.servers) {
         if (server.connected) continue;
@@ -143,7 +143,8 @@ class ServersExplainer {
   void Quiet() {
     for (const auto& [id, server] : cluster_.servers) {
       const absl::Duration unheard = picture_.now - server.last_heard;
-      if (!server.connected || unheard <= kUnheard || job_.Owned(id) == 0) {
+      if (!server.connected || unheard <= kUnheard ||
+          job_.parts().owners.Owned(id) == 0) {
         continue;
       }
       said_.quiet = true;

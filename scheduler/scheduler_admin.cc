@@ -252,7 +252,7 @@ absl::Status SchedulerAdmin::Explain(const v1::ExplainRequest& request,
     }
     response->set_not_advancing_ms(
         absl::ToInt64Milliseconds(NotAdvancing(picture, *job)));
-    response->set_divergence(job->DivergenceText());
+    response->set_divergence(job->parts().losses.DivergenceText());
   });
   return found;
 }
@@ -365,7 +365,7 @@ absl::Status SchedulerAdmin::ScaleJob(const v1::ScaleJobRequest& request,
       [id = request.job(), scale, before](SchedulerCore* core, absl::Time now,
                                           SchedulerActions* out) {
         if (const TrainingJob* job = FindJob(*core, id)) {
-          before->set_workers_before(job->max_workers());
+          before->set_workers_before(job->parts().demand.max_workers());
           before->set_servers_before(job->state().servers);
         }
         return core->ScaleJob(JobId(id), scale, now, out);
@@ -377,7 +377,7 @@ absl::Status SchedulerAdmin::ScaleJob(const v1::ScaleJobRequest& request,
 
 absl::Status SchedulerAdmin::RollbackJob(const v1::RollbackJobRequest& request,
                                          v1::RollbackJobResponse* response) {
-  TrainingJob::RollbackOrder order;
+  RollbackOrder order;
   order.generation = Generation(request.generation());
   EBB_ASSIGN_OR_RETURN(order.record, rpc::FromProto(request.record()));
   order.what = request.what();

@@ -106,7 +106,7 @@ TEST_F(SchedulerBackupsTest, WhatASlowWorkerHasBegunIsLeasedToAnIdleOneToo) {
   EXPECT_THAT(Leases(kOtherLink)[0].hints, ElementsAre(20, 20));
   EXPECT_THAT(HoldersOfFirst(), ElementsAre(kWorker, kOther));
   EXPECT_THAT(Lost(kWorkerLink), IsEmpty());
-  EXPECT_EQ(job().backups().leased, 1);
+  EXPECT_EQ(job().parts().backups.counts().leased, 1);
   // There is one more that would be idle, and nothing for it.
   now_ += absl::Seconds(1);
   WorkerUp(kThirdLink, kThird);
@@ -137,8 +137,8 @@ TEST_F(SchedulerBackupsTest, WhatItHasNotBegunIsTakenFromIt) {
   EXPECT_THAT(Lost(kWorkerLink), ElementsAre(kSecond));
   EXPECT_THAT(job().leases().HeldBy(kWorker), ElementsAre(0));
   EXPECT_THAT(job().leases().HeldBy(kOther), ElementsAre(1));
-  EXPECT_EQ(job().backups().moved, 1);
-  EXPECT_EQ(job().backups().leased, 0);
+  EXPECT_EQ(job().parts().backups.counts().moved, 1);
+  EXPECT_EQ(job().parts().backups.counts().leased, 0);
 }
 
 TEST_F(SchedulerBackupsTest, NobodyHelpsAWorkerThatIsAsFast) {
@@ -207,9 +207,9 @@ TEST_F(SchedulerBackupsTest, TheFirstThatIsDoneEndsBothLeases) {
   Ends(kOtherLink, kOther, kFirst, 200 + 80);
   EXPECT_THAT(Lost(kWorkerLink), ElementsAre(kFirst));
   EXPECT_THAT(HoldersOfFirst(), IsEmpty());
-  EXPECT_EQ(job().backups().won, 1);
-  EXPECT_EQ(job().backups().lost, 0);
-  EXPECT_EQ(job().backups().computed_twice, 10);
+  EXPECT_EQ(job().parts().backups.counts().won, 1);
+  EXPECT_EQ(job().parts().backups.counts().lost, 0);
+  EXPECT_EQ(job().parts().backups.counts().computed_twice, 10);
   // It is a hint, as ever: what is not confirmed is open again.
   Tick(absl::Seconds(1));
   EXPECT_THAT(HoldersOfFirst(), SizeIs(1));  // Leased again.
@@ -222,9 +222,9 @@ TEST_F(SchedulerBackupsTest, TheSlowOneMayBeFirst) {
   Ends(kWorkerLink, kWorker, kFirst, 100);
   EXPECT_THAT(Lost(kOtherLink), ElementsAre(kFirst));
   EXPECT_THAT(HoldersOfFirst(), IsEmpty());
-  EXPECT_EQ(job().backups().won, 0);
-  EXPECT_EQ(job().backups().lost, 1);
-  EXPECT_EQ(job().backups().computed_twice, 0);
+  EXPECT_EQ(job().parts().backups.counts().won, 0);
+  EXPECT_EQ(job().parts().backups.counts().lost, 1);
+  EXPECT_EQ(job().parts().backups.counts().computed_twice, 0);
 }
 
 // Whichever dies, the other goes on, and no batch is blamed.
@@ -285,7 +285,7 @@ TEST_F(SchedulerBackupsTest, UnderABoundWhatIsBegunIsTakenFromASlowWorker) {
   LeaveOnlyTheSlow();
   EXPECT_THAT(HoldersOfFirst(), ElementsAre(kOther));
   EXPECT_THAT(Lost(kWorkerLink), ElementsAre(kFirst));
-  EXPECT_FALSE(job().view().Contains(kWorker));
+  EXPECT_FALSE(job().parts().view.view().Contains(kWorker));
 }
 
 TEST_F(SchedulerBackupsTest, ARoundsLastItemIsLeasedTwice) {
@@ -361,7 +361,7 @@ TEST_F(SlowEvaluationTest, AnIdleWorkerThatIsFasterEvaluatesToo) {
 
   ASSERT_THAT(job().state().evaluations, SizeIs(1));
   EXPECT_EQ(job().state().evaluations[0].accuracy, 0.9);
-  EXPECT_FALSE(job().evaluating());
+  EXPECT_FALSE(job().parts().evaluations.underway());
 }
 
 TEST_F(SlowEvaluationTest, OneAsFastDoesNot) {
@@ -375,7 +375,7 @@ TEST_F(SlowEvaluationTest, WhicheverIsLostTheOtherGoesOn) {
   SnapshotIsThere();
   WorkerGone(kWorkerLink);
   EXPECT_THAT(to_server_, IsEmpty());  // No other snapshot.
-  EXPECT_TRUE(job().Evaluates(kOther));
+  EXPECT_TRUE(job().parts().evaluations.Evaluates(kOther));
 
   Evaluated(kOtherLink, kOther, "");
 

@@ -236,7 +236,7 @@ TEST_F(SchedulerControlTest, FewerWorkersLetGoAtOnceAndMoreJoinAtOnce) {
   for (int i = 0; i < 4; ++i) FromWorker(Link(i), LeaseRequest{Worker(i), 1});
   ASSERT_TRUE(Scale(id, 0).ok());
   EXPECT_EQ(Has(id), 4u);
-  EXPECT_EQ(Job(id).max_workers(), 0);
+  EXPECT_EQ(Job(id).parts().demand.max_workers(), 0);
 }
 
 // Bug: it was no event.
@@ -274,7 +274,7 @@ TEST_F(SchedulerControlTest, TheScaleIsDurableAndBeatsTheFile) {
   ASSERT_TRUE(Scale(id, 2).ok());
   const JobRegistration known = Registration(0, 0);
   Restart(std::map(stored_));
-  EXPECT_EQ(Job(id).max_workers(), 2);
+  EXPECT_EQ(Job(id).parts().demand.max_workers(), 2);
   ServerUp({known});
   Register();
   WorkersUp(4);
@@ -289,7 +289,7 @@ TEST_F(SchedulerControlTest, NoScaleIsBelowTheMinimum) {
   EXPECT_THAT(refused.message(),
               HasSubstr("cannot take 2 workers at most: it takes 3 at least"));
   EXPECT_EQ(Scale(id, -1).code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(Job(id).max_workers(), 4);
+  EXPECT_EQ(Job(id).parts().demand.max_workers(), 4);
   EXPECT_TRUE(Scale(id, 3).ok());
   EXPECT_EQ(Operate([&](auto* out) {
               return core_->ScaleJob(JobId(9), {.workers = 3}, now_, out);
@@ -301,11 +301,11 @@ TEST_F(SchedulerControlTest, NoScaleIsBelowTheMinimum) {
 
 class SchedulerRollbackTest : public SchedulerControlTest {
  protected:
-  absl::Status RollBack(JobId id, TrainingJob::RollbackOrder order) {
+  absl::Status RollBack(JobId id, RollbackOrder order) {
     order.generation = Job(id).state().generation;
     return RollBackWith(id, order);
   }
-  absl::Status RollBackWith(JobId id, const TrainingJob::RollbackOrder& order) {
+  absl::Status RollBackWith(JobId id, const RollbackOrder& order) {
     return Operate(
         [&](auto* out) { return core_->Rollback(id, order, now_, out); });
   }
@@ -376,10 +376,10 @@ TEST_F(SchedulerRollbackTest, NobodyIsInTheViewWithoutALease) {
   WorkersUp(2);
   AsksToJoin(Link(0), Worker(0), {0, 0});
   AsksToJoin(Link(1), Worker(1), {0, 1});
-  ASSERT_TRUE(job().view().Contains(Worker(1)));
+  ASSERT_TRUE(job().parts().view.view().Contains(Worker(1)));
   ASSERT_TRUE(RollBack(job_, {}).ok());
-  EXPECT_FALSE(job().view().Contains(Worker(0)));
-  EXPECT_FALSE(job().view().Contains(Worker(1)));
+  EXPECT_FALSE(job().parts().view.view().Contains(Worker(0)));
+  EXPECT_FALSE(job().parts().view.view().Contains(Worker(1)));
   // The servers hear of it after they heard of the generation.
   ASSERT_THAT(to_server_, SizeIs(2));
   EXPECT_TRUE(std::holds_alternative<Grant>(to_server_[0]));
@@ -453,7 +453,7 @@ TEST_F(SchedulerRollbackTest, RefusesWhatIsNotOfTheLine) {
 TEST_F(SchedulerRollbackTest, ASecondTryDoesNotRollBackAgain) {
   ServerUp();
   const JobId id = Begin("test", 0);
-  const TrainingJob::RollbackOrder order{Job(id).state().generation};
+  const RollbackOrder order{Job(id).state().generation};
   ASSERT_TRUE(RollBackWith(id, order).ok());
   Register();
   const Generation rolled = Job(id).state().generation;

@@ -79,8 +79,8 @@ class SchedulerCore {
   };
   absl::Status ScaleJob(JobId job, const Scale& scale, absl::Time now,
                         SchedulerActions* out);
-  absl::Status Rollback(JobId job, const TrainingJob::RollbackOrder& order,
-                        absl::Time now, SchedulerActions* out);
+  absl::Status Rollback(JobId job, const RollbackOrder& order, absl::Time now,
+                        SchedulerActions* out);
   // Decides about every quarantined item, and ends an operator's pause.
   // FailedPrecondition: the job is not paused.
   absl::Status Resume(JobId job, bool skip_quarantined, absl::Time now,

@@ -30,7 +30,7 @@ bool SchedulerCore::MayRegister(LinkId link, const RegisterServer& message,
   ServerInfo& server = it->second;
   if (!server.connected) return MayReplace(link, message, &server, context);
   const bool owns = std::ranges::any_of(jobs_, [&](const auto& job) {
-    return job.second->Owned(message.server) > 0;
+    return job.second->parts().owners.Owned(message.server) > 0;
   });
   if (server.empty && !owns && HasData(message)) {
     // A scheduler without its store could not know whose the place is.
@@ -105,7 +105,7 @@ bool SchedulerCore::HasItsFolder(LinkId link, const RegisterServer& message,
                                  Context* context) {
   if (EBB_PLANTED(server_without_its_folder_is_let_in)) return true;
   for (const auto& [id, job] : jobs_) {
-    const std::string lacks = job->LacksFolder(message);
+    const std::string lacks = job->parts().owners.LacksFolder(message);
     if (lacks.empty()) continue;
     Refuse(link, message, &cluster_.servers[message.server],
            absl::StrCat(" is refused: ", lacks),
@@ -136,7 +136,8 @@ bool SchedulerCore::LacksWhatItsIdHad(const RegisterServer& message,
        !message.store_damage.any()) ||
       EBB_PLANTED(any_store_is_taken_for_its_own);
   return std::ranges::any_of(jobs_, [&](const auto& job) {
-    return job.second->LacksWhatItsIdHad(message, same_store, gathering_);
+    return job.second->parts().owners.LacksWhatItsIdHad(message, same_store,
+                                                        gathering_);
   });
 }
 

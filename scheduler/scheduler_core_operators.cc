@@ -48,7 +48,7 @@ absl::Status SchedulerCore::Checkpoint(JobId id, absl::Time now,
   TrainingJob* job = Find(id);
   if (job == nullptr) return NoSuchJob(id);
   Context context = MakeContext(now, out);
-  job->RequestCheckpoint(&context);
+  job->parts().owners.RequestCheckpoint(&context);
   return absl::OkStatus();
 }
 
@@ -70,7 +70,7 @@ absl::Status SchedulerCore::Forget(JobId id, bool versions, absl::Time now,
   const TrainingJob* job = Find(id);
   if (job == nullptr) return NoSuchJob(id);
   const std::string& name = job->record()->name;
-  if (!job->over()) {
+  if (!job->parts().tables.over()) {
     return absl::FailedPreconditionError(
         absl::StrCat("job ", name, " is ", JobPhaseName(job->state().phase),
                      ", and only what is over can be forgotten: wait for it, "
@@ -145,7 +145,7 @@ absl::Status SchedulerCore::ChangeJob(JobId id, absl::Time now,
 absl::Status SchedulerCore::Pause(JobId id, absl::Time now,
                                   SchedulerActions* out) {
   return ChangeJob(id, now, out, [](TrainingJob* job, Context* context) {
-    return job->Pause(context);
+    return job->parts().pauses.Pause(context);
   });
 }
 
@@ -156,11 +156,10 @@ absl::Status SchedulerCore::EndPause(JobId id, absl::Time now,
   });
 }
 
-absl::Status SchedulerCore::Rollback(JobId id,
-                                     const TrainingJob::RollbackOrder& order,
+absl::Status SchedulerCore::Rollback(JobId id, const RollbackOrder& order,
                                      absl::Time now, SchedulerActions* out) {
   return ChangeJob(id, now, out, [&](TrainingJob* job, Context* context) {
-    return job->RollBackTo(order, context);
+    return job->parts().rollbacks.RollBackTo(order, context);
   });
 }
 
@@ -168,9 +167,10 @@ absl::Status SchedulerCore::ScaleJob(JobId id, const Scale& scale,
                                      absl::Time now, SchedulerActions* out) {
   return ChangeJob(id, now, out, [&](TrainingJob* job, Context* context) {
     absl::Status scaled;
-    if (scale.servers) scaled = job->ScaleServers(*scale.servers, context);
+    if (scale.servers)
+      scaled = job->parts().mover.Scale(*scale.servers, context);
     if (scale.workers && scaled.ok()) {
-      scaled = job->ScaleWorkers(*scale.workers, context);
+      scaled = job->parts().demand.Scale(*scale.workers, context);
     }
     return scaled;
   });
@@ -186,17 +186,17 @@ absl::Status SchedulerCore::Resolve(JobId id, ItemId item, bool skip,
     return absl::NotFoundError(absl::StrCat("there is no ", name));
   }
   const int64_t ordinal = job->plan().Ordinal(item);
-  if (!job->poison().Quarantined(ordinal)) {
+  if (!job->parts().failures.poison().Quarantined(ordinal)) {
     // Tried again already, since a worker came or another item was decided on.
     if (!skip && job->state().phase == JobPhase::kRunning) {
       return absl::OkStatus();
     }
     return absl::NotFoundError(absl::StrCat(name, " is not quarantined"));
   }
-  if (skip && !job->poison().QuarantinedAt(ordinal)) {
+  if (skip && !job->parts().failures.poison().QuarantinedAt(ordinal)) {
     return absl::FailedPreconditionError(absl::StrCat(
         name, " has no failing batch to skip: ",
-        job->poison().WhyQuarantined(ordinal).text,
+        job->parts().failures.poison().WhyQuarantined(ordinal).text,
         ". Start a worker that can, or mend the cause and resume without "
         "skipping"));
   }

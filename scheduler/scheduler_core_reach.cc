@@ -44,7 +44,7 @@ const UnreachedServer* SchedulerCore::CutOffBy(const WorkerInfo& worker,
     if (server != cluster_.servers.end() && server->second.connected &&
         server->second.session == one.trouble.session &&
         server->second.last_heard > one.told + patience &&
-        job.Owned(one.trouble.server) > 0) {
+        job.parts().owners.Owned(one.trouble.server) > 0) {
       return &one;
     }
   }

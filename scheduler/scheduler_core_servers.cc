@@ -83,7 +83,7 @@ void SchedulerCore::Handle(LinkId link, const RegisterServer& message,
   TakeInNamed(context);
   // A scheduler without its store must hear of it before it owns anything.
   if (!known && !gathering_) {
-    for (auto& [id, job] : jobs_) job->TellServers(context);
+    for (auto& [id, job] : jobs_) job->parts().granter.TellServers(context);
   }
   for (auto& [id, job] : jobs_) {
     const auto mine = registered.find(id);
@@ -167,7 +167,7 @@ void SchedulerCore::AdoptJob(const JobRegistration& registration,
       {JobKey(id, "record"), EncodeJobRecord(*registration.record)});
   jobs_[id] = std::make_unique<TrainingJob>(options_, registration.record,
                                             std::move(state));
-  jobs_[id]->EvaluationsLost();
+  jobs_[id]->parts().evaluations.Lost();
   adopted_at_ = context->now;
   // A server that it names may have what this one has not.
   if (!gathering_) late_[id] = context->now + options_.takeover_after;
@@ -199,7 +199,8 @@ void SchedulerCore::Handle(LinkId link, const ViewRequest& message,
                            Context* context) {
   ServerInfo* server = ServerOf(link);
   TrainingJob* job = Find(message.job);
-  if (server != nullptr && job != nullptr) job->SendView(*server, context);
+  if (server != nullptr && job != nullptr)
+    job->parts().view.Send(*server, context);
 }
 
 void SchedulerCore::Handle(LinkId link, const SnapshotReply& message,
@@ -207,7 +208,7 @@ void SchedulerCore::Handle(LinkId link, const SnapshotReply& message,
   ServerInfo* server = ServerOf(link);
   TrainingJob* job = Find(message.job);
   if (server != nullptr && job != nullptr) {
-    job->SnapshotTaken(*server, message);
+    job->parts().evaluations.SnapshotTaken(*server, message);
   }
 }
 
@@ -226,7 +227,7 @@ void SchedulerCore::Handle(LinkId link, const ServerStatistics& message,
     report.refused_at = context->now;
   }
   FoundDamage(message.store_damage, server, context);
-  job->Statistics(message, context);
+  job->parts().losses.Heard(message, context);
 }
 
 void SchedulerCore::Handle(LinkId link, const ServerGoodbye& message,
@@ -267,7 +268,7 @@ void SchedulerCore::ForgetServer(ServerId server, Context* context) {
   cluster_.servers.erase(server);
   pending_writes_.push_back({ServerKey(server), std::nullopt});
   pending_writes_.push_back({StoreKey(server), std::nullopt});
-  for (auto& [id, job] : jobs_) job->TellServers(context);
+  for (auto& [id, job] : jobs_) job->parts().granter.TellServers(context);
 }
 
 // Those that are away for so long that others took what they had.
@@ -291,7 +292,7 @@ void SchedulerCore::ForgetGone(Context* context) {
 bool SchedulerCore::OwnsAnything(ServerId server) const {
   return std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& job) {
     return job.second->state().phase != JobPhase::kCancelled &&
-           job.second->Owned(server) > 0;
+           job.second->parts().owners.Owned(server) > 0;
   });
 }
 
@@ -305,7 +306,7 @@ void SchedulerCore::Handle(LinkId link, const ServerLeaving& message,
   }
   server->leaving = true;
   server->told_to_leave = false;
-  for (auto& [id, job] : jobs_) job->MoveOn(context);
+  for (auto& [id, job] : jobs_) job->parts().mover.MoveOn(context);
 }
 
 void SchedulerCore::SettleLeaving(Context* context) {
@@ -314,7 +315,7 @@ void SchedulerCore::SettleLeaving(Context* context) {
     if (!server.connected || !server.leaving || server.told_to_leave) continue;
     const bool more = std::any_of(
         jobs_.begin(), jobs_.end(), [&, one = &server](const auto& job) {
-          return job.second->TakesFrom(*one, *context);
+          return job.second->parts().mover.TakesFrom(*one, *context);
         });
     if (more) continue;
     server.told_to_leave = true;
@@ -330,7 +331,7 @@ void SchedulerCore::Handle(LinkId link, const MoveProgress& message,
       message.session != server->session) {
     return;
   }
-  job->Progressed(*server, message, context);
+  job->parts().mover.Progressed(*server, message, context);
 }
 
 void SchedulerCore::Handle(LinkId link, const MovedIn& message,

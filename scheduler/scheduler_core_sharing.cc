@@ -48,9 +48,9 @@ void SchedulerCore::MaybeKeep(WorkerInfo* worker, JobId id) {
 Allotment::JobClaim SchedulerCore::ClaimOf(const TrainingJob& job) {
   Allotment::JobClaim claim;
   claim.job = job.id();
-  claim.claim = job.Claim(allotment_.AbleFor(job.id()),
-                          static_cast<int64_t>(allotment_.Of(job.id()).size()),
-                          &claim.limit);
+  claim.claim = job.parts().demand.Claim(
+      allotment_.AbleFor(job.id()),
+      static_cast<int64_t>(allotment_.Of(job.id()).size()), &claim.limit);
   return claim;
 }
 
@@ -75,7 +75,7 @@ void SchedulerCore::ShareWorkers(Context* context) {
     if (move.to != JobId()) ++counts[{move.from, move.to}];
   }
   for (const auto& [job, workers] : taken) {
-    jobs_.at(job)->TakeBack(workers, context);
+    jobs_.at(job)->parts().keeper.TakeBack(workers, context);
   }
   for (const auto& [way, count] : counts) {
     const JobRecord& from = *jobs_.at(way.first)->record();
@@ -98,7 +98,7 @@ bool SchedulerCore::HoldsItems(SessionId worker) const {
 void SchedulerCore::OfferEvaluations(Context* context) {
   if (gathering_) return;
   for (auto& [id, job] : jobs_) {
-    if (!job->WantsEvaluator()) continue;
+    if (!job->parts().evaluations.WantsEvaluator()) continue;
     const auto offer = [&, id = id,
                         &job = job](const std::set<SessionId>& workers) {
       std::optional<SessionId> who;
@@ -113,7 +113,7 @@ void SchedulerCore::OfferEvaluations(Context* context) {
         if (!holds_items || !who) who = session;
         if (!holds_items) break;
       }
-      if (who) job->Evaluate(*who, context);
+      if (who) job->parts().evaluations.Evaluate(*who, context);
       return who.has_value();
     };
     if (offer(waiting_[id])) continue;
@@ -132,19 +132,21 @@ void SchedulerCore::OfferWork(Context* context) {
     std::set<SessionId>& workers = waiting->second;
     while (!workers.empty()) {
       WorkerInfo& worker = cluster_.workers.at(*workers.begin());
-      while (worker.wants > 0 && job->Offer(&worker, context)) {
+      while (worker.wants > 0 && job->parts().offers.Offer(&worker, context)) {
       }
       if (worker.wants > 0) break;
       workers.erase(workers.begin());
     }
     if (workers.empty()) continue;
-    if (job->OfferBackups(workers, context)) {
+    if (job->parts().offers.OfferBackups(workers, context)) {
       std::erase_if(workers, [this](SessionId worker) {
         return cluster_.workers.at(worker).wants <= 0;
       });
     }
     for (const SessionId worker : workers) {
-      if (job->EvaluateToo(&cluster_.workers.at(worker), context)) break;
+      if (job->parts().evaluations.EvaluateToo(&cluster_.workers.at(worker),
+                                               context))
+        break;
     }
   }
 }

@@ -76,9 +76,9 @@ void SchedulerCore::SettleClaims(WorkerInfo* worker, Context* context) {
   for (const HeldItem& held : std::exchange(worker->claims, {})) {
     if (TrainingJob* job = Find(held.job)) {
       MaybeKeep(worker, held.job);
-      job->AdoptLease(*worker, held, worker->clock, context);
+      job->parts().held.Adopt(*worker, held, worker->clock, context);
       if (worker->leased.contains(held.job)) {
-        job->SendPlacement(worker->session, context);
+        job->parts().owners.SendPlacement(worker->session, context);
       }
     } else {
       context->ToWorker(worker->session,
@@ -110,9 +110,9 @@ void SchedulerCore::Handle(LinkId link, const Progress& message,
   worker->clock = message.clock;
   // What it claims is settled when the servers have reported; until then it
   // goes on with it.
-  if (!job->started()) return;
+  if (!job->parts().tables.started) return;
   MaybeKeep(worker, message.job);
-  job->Renewed(worker, message, context);
+  job->parts().held.Renewed(worker, message, context);
 }
 
 void SchedulerCore::Handle(LinkId link, const ItemEnd& message,
@@ -122,7 +122,7 @@ void SchedulerCore::Handle(LinkId link, const ItemEnd& message,
   if (worker == nullptr || job == nullptr || !worker->WorksOn(message.job)) {
     return;
   }
-  job->ItemEnded(worker, message, context);
+  job->parts().held.ItemEnded(worker, message, context);
   if (message.end == LeaseEnd::kFailed) LookAt(worker);
 }
 
@@ -135,7 +135,7 @@ void SchedulerCore::Handle(LinkId link, const PlacementRequest& message,
   // must find where to push to.
   if (!worker->WorksOn(message.job)) return;
   HearUnreached(message, worker, context->now);
-  job->SendPlacement(worker->session, context);
+  job->parts().owners.SendPlacement(worker->session, context);
 }
 
 void SchedulerCore::Handle(LinkId link, const EvaluationResult& message,

@@ -57,7 +57,7 @@ class SchedulerDivergenceTest : public SchedulerFixture {
   }
   void Diverge() {
     Hear({0.6, 0.2, 0.1, 2, 2, 2, 2});
-    EXPECT_EQ(job().DivergenceText(), "");
+    EXPECT_EQ(job().parts().losses.DivergenceText(), "");
     Hear(3);
   }
 
@@ -74,27 +74,30 @@ TEST_F(SchedulerDivergenceTest, IsToldAndTheJobGoesOn) {
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
   Hear(3);
   EXPECT_THAT(log_, IsEmpty());
-  EXPECT_THAT(job().DivergenceText(), HasSubstr("smaller rate"));
-  EXPECT_FALSE(job().PausedForDivergence());
+  EXPECT_THAT(job().parts().losses.DivergenceText(), HasSubstr("smaller rate"));
+  EXPECT_FALSE(job().parts().pauses.PausedForDivergence());
   Hear(0.1);
-  EXPECT_EQ(job().DivergenceText(), "");
+  EXPECT_EQ(job().parts().losses.DivergenceText(), "");
 }
 
 TEST_F(SchedulerDivergenceTest, PausesUntilAnOperatorLetsItGoOn) {
   Begin(job::OnDivergence::kPause);
   Diverge();
   EXPECT_EQ(job().state().phase, JobPhase::kPaused);
-  EXPECT_TRUE(job().PausedForDivergence());
-  EXPECT_THAT(job().DivergenceText(), HasSubstr("(on_divergence: pause)"));
+  EXPECT_TRUE(job().parts().pauses.PausedForDivergence());
+  EXPECT_THAT(job().parts().losses.DivergenceText(),
+              HasSubstr("(on_divergence: pause)"));
   // A scheduler that began since knows why, too.
   Restart(std::map(stored_), options_);
-  EXPECT_TRUE(job().PausedForDivergence());
-  EXPECT_THAT(job().DivergenceText(), HasSubstr("its best was 0.1"));
+  EXPECT_TRUE(job().parts().pauses.PausedForDivergence());
+  EXPECT_THAT(job().parts().losses.DivergenceText(),
+              HasSubstr("its best was 0.1"));
 
   SchedulerActions actions;
   ASSERT_TRUE(core_->Resume(job_, false, now_, &actions).ok());
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
-  EXPECT_THAT(job().DivergenceText(), StartsWith("the training had diverged"));
+  EXPECT_THAT(job().parts().losses.DivergenceText(),
+              StartsWith("the training had diverged"));
 }
 
 TEST_F(SchedulerDivergenceTest, WhatWasResumedPausesOnce) {
@@ -104,7 +107,7 @@ TEST_F(SchedulerDivergenceTest, WhatWasResumedPausesOnce) {
   ASSERT_TRUE(core_->Resume(job_, false, now_, &actions).ok());
   Hear(std::vector<double>(10, 3));
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
-  EXPECT_NE(job().DivergenceText(), "");
+  EXPECT_NE(job().parts().losses.DivergenceText(), "");
 }
 
 // Bug: the next scheduler, as that of `ebb run --resume`, paused at once again.
@@ -121,9 +124,11 @@ TEST_F(SchedulerDivergenceTest, WhatWasResumedPausesOnceInTheNextSchedulerToo) {
   Register();
   item_ = 0;
   // Bug: what ended so was good.
-  EXPECT_THAT(job().DivergenceText(), StartsWith("the training had diverged"));
+  EXPECT_THAT(job().parts().losses.DivergenceText(),
+              StartsWith("the training had diverged"));
   Hear(std::vector<double>(130, 3));
-  EXPECT_THAT(job().DivergenceText(), StartsWith("the training loss is 3"));
+  EXPECT_THAT(job().parts().losses.DivergenceText(),
+              StartsWith("the training loss is 3"));
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
   // The next one is news again.
   Hear({0.1, 0.1, 2, 2, 2, 2, 3, 3, 3});
@@ -162,20 +167,20 @@ class SchedulerShortRunTest : public SchedulerFixture {
 TEST_F(SchedulerShortRunTest, EndsWithAWarning) {
   Train(job::OnDivergence::kWarn, 3);
   EXPECT_EQ(job().state().phase, JobPhase::kCompleted);
-  EXPECT_THAT(job().DivergenceText(),
+  EXPECT_THAT(job().parts().losses.DivergenceText(),
               StartsWith("the training loss is 3, and guessing has 0.7"));
 }
 
 TEST_F(SchedulerShortRunTest, IsGoodIfItLearned) {
   Train(job::OnDivergence::kPause, 0.5);
   EXPECT_EQ(job().state().phase, JobPhase::kCompleted);
-  EXPECT_EQ(job().DivergenceText(), "");
+  EXPECT_EQ(job().parts().losses.DivergenceText(), "");
 }
 
 TEST_F(SchedulerShortRunTest, PausesBeforeItEndsUntilAnOperatorLetsIt) {
   Train(job::OnDivergence::kPause, 3);
   EXPECT_EQ(job().state().phase, JobPhase::kPaused);
-  EXPECT_TRUE(job().PausedForDivergence());
+  EXPECT_TRUE(job().parts().pauses.PausedForDivergence());
   SchedulerActions actions;
   ASSERT_TRUE(core_->Resume(job_, false, now_, &actions).ok());
   EXPECT_EQ(job().state().phase, JobPhase::kCompleted);
@@ -192,7 +197,7 @@ TEST_F(SchedulerDivergenceTest, AnOperatorsPauseIsNotForDivergence) {
   Diverge();
   SchedulerActions actions;
   ASSERT_TRUE(core_->Pause(job_, now_, &actions).ok());
-  EXPECT_FALSE(job().PausedForDivergence());
+  EXPECT_FALSE(job().parts().pauses.PausedForDivergence());
 }
 
 TEST_F(SchedulerDivergenceTest, RollsBackWithASmallerRateAndThenPauses) {
@@ -205,13 +210,13 @@ TEST_F(SchedulerDivergenceTest, RollsBackWithASmallerRateAndThenPauses) {
   EXPECT_THAT(job().state().rolled_back,
               AllOf(StartsWith("by 1 version: the training loss is 3"),
                     HasSubstr("(on_divergence: rollback 1 of at most 1)")));
-  EXPECT_EQ(job().DivergenceText(), "");
+  EXPECT_EQ(job().parts().losses.DivergenceText(), "");
 
   Register();
   item_ = 0;
   Diverge();
   EXPECT_EQ(job().state().phase, JobPhase::kPaused);
-  EXPECT_THAT(job().DivergenceText(),
+  EXPECT_THAT(job().parts().losses.DivergenceText(),
               HasSubstr("the job rolled back 1 time already"));
 }
 
@@ -224,7 +229,7 @@ TEST_F(SchedulerDivergenceTest, WithoutFactsNothingIsJudged) {
   Register();
   Hear({0.6, 0.2, 0.1, 2, 2, 2, 2, 3, 3, 3});
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
-  EXPECT_EQ(job().DivergenceText(), "");
+  EXPECT_EQ(job().parts().losses.DivergenceText(), "");
 }
 
 }  // namespace

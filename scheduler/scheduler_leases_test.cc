@@ -275,7 +275,7 @@ TEST_F(SchedulerLeasesTest, AnEvaluationWaitsForAWorkerAsLongAsItTakes) {
   Submit(record);
   Register(4, 4);
   for (int i = 0; i < 20; ++i) Tick(absl::Seconds(61));
-  EXPECT_TRUE(job().evaluating());
+  EXPECT_TRUE(job().parts().evaluations.underway());
   EXPECT_THAT(job().state().evaluations, IsEmpty());
 }
 
@@ -334,7 +334,7 @@ TEST_F(SchedulerEvaluationTest, WhoDoesNotKnowThatItIsBegunAnewMayAskWhere) {
   ASSERT_THAT(Evaluates(kWorkerLink), ElementsAre(0));
   Tick(absl::Minutes(2));
   ASSERT_EQ(job().leases().CountHeldBy(kWorker), 0);
-  ASSERT_FALSE(job().Evaluates(kWorker));
+  ASSERT_FALSE(job().parts().evaluations.Evaluates(kWorker));
 
   FromWorker(kWorkerLink, PlacementRequest{kWorker, job_});
   EXPECT_THAT(to_worker_, SizeIs(1));
@@ -353,7 +353,7 @@ TEST_F(SchedulerEvaluationTest, OneWhoseWorkerRegistersAnewIsBegunAgain) {
   FromWorker(LinkId(9), RegisterWorker{kWorker, "w"});
 
   EXPECT_GT(SnapshotAsked(), first);
-  EXPECT_FALSE(job().Evaluates(kWorker));
+  EXPECT_FALSE(job().parts().evaluations.Evaluates(kWorker));
 }
 
 TEST_F(SchedulerEvaluationTest, WhoWasLeasedNothingHasNoResult) {
@@ -445,16 +445,18 @@ TEST_F(SchedulerViewTest, WhoHasNotBegunIsInNoView) {
   ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
   EXPECT_EQ(Leases(kOtherLink)[0].joined, ViewNumber());
   Says(kOtherLink, kOther, {0, 1}, 0);  // It is loading.
-  EXPECT_FALSE(job().view().Contains(kOther));
+  EXPECT_FALSE(job().parts().view.view().Contains(kOther));
 
   AsksToJoin(kOtherLink, kOther, {0, 1});
 
-  ASSERT_TRUE(job().view().Contains(kOther));
-  EXPECT_FALSE(job().view().Contains(kWorker));
+  ASSERT_TRUE(job().parts().view.view().Contains(kOther));
+  EXPECT_FALSE(job().parts().view.view().Contains(kWorker));
   ASSERT_THAT(Leases(kOtherLink), SizeIs(1));
-  EXPECT_EQ(Leases(kOtherLink)[0].joined, job().view().member(kOther).joined);
+  EXPECT_EQ(Leases(kOtherLink)[0].joined,
+            job().parts().view.view().member(kOther).joined);
   ASSERT_THAT(to_server_, SizeIs(1));
-  EXPECT_EQ(std::get<ViewUpdate>(to_server_[0]).number, job().view().number());
+  EXPECT_EQ(std::get<ViewUpdate>(to_server_[0]).number,
+            job().parts().view.view().number());
 }
 
 // Bug: it was told that its lease is lost, and the item stayed its own until
@@ -479,25 +481,25 @@ TEST_F(SchedulerViewTest, WhoMayNotJoinWhileTheJobIsPausedHoldsNothing) {
 TEST_F(SchedulerViewTest, OneJoinsWhereTheSlowestIsNow) {
   Begin();
   AsksToJoin(kWorkerLink, kWorker, {0, 0}, 20);
-  EXPECT_EQ(job().view().member(kWorker).start_clock, 21);
+  EXPECT_EQ(job().parts().view.view().member(kWorker).start_clock, 21);
 
   AsksToJoin(kOtherLink, kOther, {0, 1}, 26);  // A server knows better.
 
-  EXPECT_EQ(job().view().member(kOther).start_clock, 27);
+  EXPECT_EQ(job().parts().view.view().member(kOther).start_clock, 27);
   EXPECT_EQ(Leases(kOtherLink)[0].start_clock, 27);
   // One that came back, and has heard of no clock yet, does not.
   WorkerGone(kOtherLink);
   Says(kWorkerLink, kWorker, {0, 0}, 30);
   WorkerUp(kOtherLink, kOther);
   AsksToJoin(kOtherLink, kOther, {0, 1}, 0);
-  EXPECT_EQ(job().view().member(kOther).start_clock, 31);
+  EXPECT_EQ(job().parts().view.view().member(kOther).start_clock, 31);
 }
 
 TEST_F(SchedulerViewTest, NoClockIsTooLargeToJoinAfter) {
   Begin();
   constexpr int64_t kLargest = std::numeric_limits<int64_t>::max();
   AsksToJoin(kWorkerLink, kWorker, {0, 0}, kLargest);
-  EXPECT_EQ(job().view().member(kWorker).start_clock, kLargest);
+  EXPECT_EQ(job().parts().view.view().member(kWorker).start_clock, kLargest);
 }
 
 TEST_F(SchedulerViewTest, AfterARestartWhoWasInTheViewIsAndNobodyElse) {
@@ -518,9 +520,9 @@ TEST_F(SchedulerViewTest, AfterARestartWhoWasInTheViewIsAndNobodyElse) {
   ServerUp({registration});
 
   EXPECT_EQ(job().leases().HeldBy(kOther), std::vector<int64_t>{1});
-  ASSERT_TRUE(job().view().Contains(kWorker));
-  EXPECT_EQ(job().view().member(kWorker).start_clock, 17);
-  EXPECT_FALSE(job().view().Contains(kOther));
+  ASSERT_TRUE(job().parts().view.view().Contains(kWorker));
+  EXPECT_EQ(job().parts().view.view().member(kWorker).start_clock, 17);
+  EXPECT_FALSE(job().parts().view.view().Contains(kOther));
 }
 
 }  // namespace

@@ -103,7 +103,7 @@ TEST_F(SchedulerMovesTest, AServerThatJoinsGetsItsShare) {
   }
   // One each: there is nothing more to do.
   EXPECT_FALSE(Sent<MoveIn>(kNewLink));
-  EXPECT_THAT(job().moves().underway, IsEmpty());
+  EXPECT_THAT(job().parts().moves.underway(), IsEmpty());
 }
 
 // The fixture fails if the message is sent before the owner is stored.
@@ -163,7 +163,7 @@ TEST_F(SchedulerMovesTest, AMoveIsGivenUpWhenItsTargetIsLost) {
   ASSERT_THAT(grant->partitions, SizeIs(1));
   EXPECT_EQ(grant->partitions[0].parent, before);
   EXPECT_GT(grant->partitions[0].term, term);
-  EXPECT_EQ(job().moves().given_up, 1);
+  EXPECT_EQ(job().parts().moves.given_up(), 1);
 
   // It is too late for the copy.
   OtherUp();
@@ -185,10 +185,10 @@ TEST_F(SchedulerMovesTest, AMoveWithoutProgressIsGivenUpAndTriedAgain) {
   Tick(timeout / 2);
   Say(kNewLink, progress);
   Tick(timeout / 2);
-  EXPECT_THAT(job().moves().underway, SizeIs(1));
+  EXPECT_THAT(job().parts().moves.underway(), SizeIs(1));
   EXPECT_LE(core_->NextTick(), now_ + timeout / 2);
   Tick(timeout / 2);
-  EXPECT_THAT(job().moves().underway, IsEmpty());
+  EXPECT_THAT(job().parts().moves.underway(), IsEmpty());
   EXPECT_THAT(log_, Contains(HasSubstr("showed no progress")));
   EXPECT_EQ(Sent<PartitionMoved>(kNewLink)->owner, kServer);
   Register();
@@ -234,8 +234,8 @@ TEST_F(SchedulerMovesTest, ATargetThatDoesNotReachTheSourceIsRemembered) {
                   9,           {CallCause::kRefused, "refused"}};
   Say(kNewLink, progress);
 
-  ASSERT_THAT(job().moves().avoid, SizeIs(1));
-  const auto& unreached = job().moves().avoid.begin()->second.unreached;
+  ASSERT_THAT(job().parts().moves.avoid(), SizeIs(1));
+  const auto& unreached = job().parts().moves.avoid().begin()->second.unreached;
   ASSERT_TRUE(unreached);
   EXPECT_EQ(unreached->trouble.server, kServer);
   EXPECT_EQ(unreached->trouble.why.text, "refused");
@@ -297,7 +297,7 @@ TEST_F(SchedulerMovesTest, ACancelledJobMovesNoMore) {
   SchedulerActions actions;
   ASSERT_TRUE(core_->Cancel(job_, now_, &actions).ok());
   Do(std::move(actions));
-  EXPECT_THAT(job().moves().underway, IsEmpty());
+  EXPECT_THAT(job().parts().moves.underway(), IsEmpty());
   Say(kServerLink, ServerLeaving{kServerSession});
   EXPECT_TRUE(Sent<LeaveNow>(kServerLink));
   Say(kServerLink, ServerGoodbye{kServerSession});
@@ -336,7 +336,7 @@ TEST_F(SchedulerMovesTest, WhoHasWhatARollbackLedToIsItsOwner) {
   Say(kNewLink, MovedIn{kNewSession, Has(PartitionId(0), term, 1)});
   JobRegistration theirs = Has(PartitionId(0), term, 1);
   theirs.partitions[0].serving = false;
-  TrainingJob::RollbackOrder order;
+  RollbackOrder order;
   order.generation = first;
   order.record.versions = {{job_, first, PartitionId(0), term, 0}};
   SchedulerActions actions;
@@ -457,7 +457,7 @@ TEST_F(SchedulerTakeoverTest, WhoSharesTheFolderTakesOver) {
   ASSERT_THAT(grants, SizeIs(2));
   EXPECT_THAT(grants[0].partitions, SizeIs(2));
   EXPECT_EQ(At(PartitionId(0)).owner, kNewServer);
-  EXPECT_EQ(job().taken_over(), 2);
+  EXPECT_EQ(job().parts().takeover.taken_over(), 2);
   // And who is there: the one that is gone is waited for no more.
   EXPECT_THAT(grants[1].known_servers, testing::ElementsAre(kNewServer));
 }
@@ -540,7 +540,7 @@ TEST_F(SchedulerTakeoverTest, WhatIsDurableInNoFolderWaitsForItsOwner) {
   Tick(SchedulerOptions().takeover_after);
   Tick(absl::Seconds(1));
   EXPECT_EQ(At(PartitionId(1)).owner, kServer);
-  EXPECT_EQ(job().taken_over(), 0);
+  EXPECT_EQ(job().parts().takeover.taken_over(), 0);
   EXPECT_EQ(job().state().durable_in[1], "");
 }
 
@@ -656,7 +656,7 @@ TEST_F(SchedulerTakeoverTest, WhatGoesOnWithoutTheFolderIsNotTakenFromThere) {
   Tick(SchedulerOptions().takeover_after);
   Tick(absl::Seconds(1));
   EXPECT_EQ(At(PartitionId(0)).owner, kServer);
-  EXPECT_EQ(job().taken_over(), 0);
+  EXPECT_EQ(job().parts().takeover.taken_over(), 0);
 }
 
 TEST_F(SchedulerTakeoverTest, TheNextSchedulerKnowsTheFolder) {

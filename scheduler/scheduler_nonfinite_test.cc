@@ -201,10 +201,10 @@ TEST_F(NonfiniteSkipTest, ABatchThatSomePartitionsHavePausesTheJob) {
   RegisterApplied(1);
   Fails();
   EXPECT_EQ(job().state().phase, JobPhase::kPaused);
-  EXPECT_TRUE(job().poison().AppliedSomewhere(0));
-  EXPECT_TRUE(job().poison().WhyQuarantined(0).non_finite);
+  EXPECT_TRUE(job().parts().failures.poison().AppliedSomewhere(0));
+  EXPECT_TRUE(job().parts().failures.poison().WhyQuarantined(0).non_finite);
   EXPECT_THAT(
-      job().poison().WhyQuarantined(0).text,
+      job().parts().failures.poison().WhyQuarantined(0).text,
       AllOf(StartsWith("at example 0: the loss is nan; 1 of 2 partitions "
                        "applied this batch before, so it cannot be left out"),
             HasSubstr("ebb checkpoint rollback")));
@@ -234,7 +234,7 @@ TEST_F(NonfiniteSkipTest, TheBatchThatFailedIsToBlame) {
   WorkerUp(kWorkerLink, kWorker);
   Fails();
   EXPECT_EQ(job().state().phase, JobPhase::kPaused);
-  EXPECT_EQ(job().poison().QuarantinedAt(0), 0);
+  EXPECT_EQ(job().parts().failures.poison().QuarantinedAt(0), 0);
 }
 
 // Requirement 2: a scheduler that lost its store has the rate from the servers.

@@ -28,7 +28,7 @@ TEST_F(SchedulerPoisonTest, AnItemThatKeepsKillingWorkersIsQuarantined) {
     WorkerGone(kWorkerLink);
   }
   EXPECT_EQ(job().state().phase, JobPhase::kPaused);
-  EXPECT_EQ(job().poison().FailuresOf(0), 2);
+  EXPECT_EQ(job().parts().failures.poison().FailuresOf(0), 2);
   SchedulerActions actions;
   ASSERT_TRUE(core_->Resume(job_, true, now_, &actions).ok());
   Do(std::move(actions));
@@ -298,7 +298,7 @@ TEST_F(SchedulerPoisonTest, ADeathBeforeIsNoReasonToSkipWhatNobodyCanBegin) {
   WorkerUp(kWorkerLink, kWorker);
   CannotBegin(kWorkerLink, kWorker);
   ASSERT_EQ(job().state().phase, JobPhase::kPaused);
-  EXPECT_FALSE(job().poison().QuarantinedAt(0).has_value());
+  EXPECT_FALSE(job().parts().failures.poison().QuarantinedAt(0).has_value());
 }
 
 // Bug: each decision was one about all, and the second was refused.
@@ -346,8 +346,10 @@ TEST_F(SchedulerPoisonTest, EachQuarantinedItemHasItsOwnReason) {
   Restart(std::map(stored_));
   ASSERT_THAT(job().state().quarantined, ElementsAre(0, 1));
   // Bug: they named the item once more, to those who had just done so.
-  EXPECT_EQ(job().poison().WhyQuarantined(0).text, "at example 0: first");
-  EXPECT_EQ(job().poison().WhyQuarantined(1).text, "at example 0: second");
+  EXPECT_EQ(job().parts().failures.poison().WhyQuarantined(0).text,
+            "at example 0: first");
+  EXPECT_EQ(job().parts().failures.poison().WhyQuarantined(1).text,
+            "at example 0: second");
   EXPECT_EQ(job().state().reason,
             "item (epoch 1, shard 2) is quarantined: at example 0: second");
   // Of what an older ebb stored there is one reason, of the last.
@@ -357,7 +359,8 @@ TEST_F(SchedulerPoisonTest, EachQuarantinedItemHasItsOwnReason) {
   const std::map now(stored_);
   stored_[key] = older.Encode();
   Restart(std::map(stored_));
-  EXPECT_EQ(job().poison().WhyQuarantined(1).text, "at example 0: second");
+  EXPECT_EQ(job().parts().failures.poison().WhyQuarantined(1).text,
+            "at example 0: second");
   Restart(now);
   SchedulerActions actions;
   ASSERT_TRUE(core_->Resolve(job_, {0, 1}, false, now_, &actions).ok());
@@ -381,14 +384,14 @@ TEST_F(SchedulerPoisonTest, AQuarantinedItemTellsHowOftenItFailed) {
   end.non_finite = true;  // Once is enough.
   FromWorker(kWorkerLink, end);
   WorkerGone(kWorkerLink);  // It dies on the first.
-  EXPECT_EQ(job().poison().FailuresOf(1), 1);
-  EXPECT_EQ(job().poison().FailuresOf(0), 1);
+  EXPECT_EQ(job().parts().failures.poison().FailuresOf(1), 1);
+  EXPECT_EQ(job().parts().failures.poison().FailuresOf(0), 1);
   ASSERT_THAT(job().state().quarantined, ElementsAre(1));
   Restart(std::map(stored_));
   ServerUp({Registration(0, 0)});
   Register();
-  EXPECT_EQ(job().poison().FailuresOf(1), 1);
-  EXPECT_EQ(job().poison().FailuresOf(0), 1);
+  EXPECT_EQ(job().parts().failures.poison().FailuresOf(1), 1);
+  EXPECT_EQ(job().parts().failures.poison().FailuresOf(0), 1);
   // It stays quarantined when all else begins again.
   SchedulerActions back;
   ASSERT_TRUE(core_
@@ -410,12 +413,13 @@ TEST_F(SchedulerPoisonTest, DeathsAddUpBetweenWorkersThatCannotBegin) {
   CannotBegin(kOtherLink, kOther);
   WorkerGone(kWorkerLink);
   ASSERT_EQ(job().state().phase, JobPhase::kPaused);
-  EXPECT_EQ(job().poison().FailuresOf(0), 0) << "it is no batch's fault";
+  EXPECT_EQ(job().parts().failures.poison().FailuresOf(0), 0)
+      << "it is no batch's fault";
   WorkerUp(kWorkerLink, kWorker);
   ASSERT_EQ(job().state().phase, JobPhase::kRunning);
   WorkerGone(kWorkerLink);
-  EXPECT_TRUE(job().poison().QuarantinedAt(0).has_value());
-  EXPECT_EQ(job().poison().FailuresOf(0), 2);
+  EXPECT_TRUE(job().parts().failures.poison().QuarantinedAt(0).has_value());
+  EXPECT_EQ(job().parts().failures.poison().FailuresOf(0), 2);
 }
 
 // Bug: the job stayed paused until an operator came.
@@ -457,12 +461,12 @@ TEST_F(SchedulerPoisonTest, ALateEndOfItsLeaseChangesNoQuarantine) {
     WorkerGone(kWorkerLink);
   }
   ASSERT_EQ(job().state().phase, JobPhase::kPaused);
-  ASSERT_TRUE(job().poison().QuarantinedAt(0).has_value());
+  ASSERT_TRUE(job().parts().failures.poison().QuarantinedAt(0).has_value());
   FromWorker(kOtherLink, RegisterWorker{kOther, "late"});
   ItemEnd end{kOther, job_, job().state().generation, {0, 0}};
   end.end = LeaseEnd::kDone;
   FromWorker(kOtherLink, end);
-  EXPECT_TRUE(job().poison().QuarantinedAt(0).has_value());
+  EXPECT_TRUE(job().parts().failures.poison().QuarantinedAt(0).has_value());
 }
 
 TEST_F(SchedulerPoisonTest, ANewWorkerIsNoReasonToTryAPoisonousBatchAgain) {

@@ -114,7 +114,7 @@ TEST_F(SchedulerReachTest, NoBatchIsToBlame) {
   }
   EXPECT_EQ(job().leases().CountHeldBy(kWorker), 0);
   EXPECT_FALSE(worker().silent);
-  EXPECT_EQ(job().poison().FailuresOf(0), 0);
+  EXPECT_EQ(job().parts().failures.poison().FailuresOf(0), 0);
   EXPECT_EQ(job().state().phase, JobPhase::kRunning);
 }
 
@@ -152,14 +152,15 @@ TEST_F(SchedulerReachTest, ItLeavesTheView) {
   WorkerUp(kOtherLink, kOther);
   AsksToJoin(kWorkerLink, kWorker, {0, 0});
   AsksToJoin(kOtherLink, kOther, {0, 1});
-  ASSERT_TRUE(job().view().Contains(kWorker));
+  ASSERT_TRUE(job().parts().view.view().Contains(kWorker));
 
   FromWorker(kWorkerLink, Unreached(kWorker));
   now_ += absl::Milliseconds(10);
   Alive();
 
-  EXPECT_FALSE(job().view().Contains(kWorker)) << "it would hold up the other";
-  EXPECT_TRUE(job().view().Contains(kOther));
+  EXPECT_FALSE(job().parts().view.view().Contains(kWorker))
+      << "it would hold up the other";
+  EXPECT_TRUE(job().parts().view.view().Contains(kOther));
 }
 
 }  // namespace

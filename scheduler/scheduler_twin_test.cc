@@ -249,7 +249,7 @@ TEST_F(SchedulerTwinTest, WhoBeganAnewAndDiedBeforeItStoredThatIsNotRefused) {
   Submit();
   Register(1, 1);
   SchedulerActions actions;
-  TrainingJob::RollbackOrder order;
+  RollbackOrder order;
   order.generation = job().state().generation;
   ASSERT_TRUE(core_->Rollback(job_, order, now_, &actions).ok());
   Do(std::move(actions));
@@ -316,7 +316,7 @@ TEST_F(SchedulerTwinTest, WhatIsOfTheGenerationBeforeIsKeptForItToo) {
   Submit();
   Register(1, 1);
   JobRegistration older = Registration(1, 1);
-  TrainingJob::RollbackOrder order;
+  RollbackOrder order;
   order.generation = job().state().generation;
   for (PartitionRegistration& one : older.partitions) {
     one.serving = false;
@@ -356,7 +356,7 @@ TEST_F(SchedulerTwinTest, AnOlderDiskLacksWhatTheJobWasRolledBackTo) {
   Submit();
   Register(1, 1);
   JobRegistration older = Registration(1, 1);
-  TrainingJob::RollbackOrder order;
+  RollbackOrder order;
   order.generation = job().state().generation;
   for (PartitionRegistration& one : older.partitions) {
     order.record.versions.push_back(

@@ -76,7 +76,7 @@ v1::JobState StateOf(const SchedulerShell::Picture& picture,
     case JobPhase::kRunning:
       break;
   }
-  if (!job.started() || !job.placement().AllRegistered()) {
+  if (!job.parts().tables.started || !job.placement().AllRegistered()) {
     return v1::JOB_STATE_WAITING;
   }
   if (job.marks().AllApplied()) return v1::JOB_STATE_FLUSHING;
@@ -92,14 +92,14 @@ int32_t AwaitedBy(const SchedulerShell::Picture& picture,
   int32_t parked = 0;
   if (picture.now - worker.last_heard < kUnheard) return parked;
   for (const auto& [id, job] : picture.core.jobs()) {
-    if (!job->plan().clocked() || job->over() ||
-        !job->view().Contains(worker.session) ||
-        job->view().Slowest() != worker.session) {
+    if (!job->plan().clocked() || job->parts().tables.over() ||
+        !job->parts().view.view().Contains(worker.session) ||
+        job->parts().view.view().Slowest() != worker.session) {
       continue;
     }
     for (const auto& [session, other] : picture.core.cluster().workers) {
       if (other.parked && session != worker.session &&
-          job->view().Contains(session)) {
+          job->parts().view.view().Contains(session)) {
         ++parked;
       }
     }
@@ -180,7 +180,7 @@ void AddEvaluations(const TrainingJob& job, v1::JobStatus* status) {
 
 void AddShares(const SchedulerShell::Picture& picture, const TrainingJob& job,
                v1::JobStatus* status) {
-  for (const auto& [name, examples] : job.statistics().examples_by_worker) {
+  for (const auto& [name, examples] : job.parts().held.examples_by_worker()) {
     v1::JobStatus::WorkerShare* share = status->add_shares();
     share->set_name(name);
     share->set_examples(examples);
@@ -198,8 +198,9 @@ int64_t WorkersOf(const SchedulerShell::Picture& picture,
 }
 
 int64_t WorkersWanted(const TrainingJob& job) {
-  const int64_t most = job.max_workers();
-  return most == 0 ? job.OpenWork() : std::min(most, job.OpenWork());
+  const int64_t most = job.parts().demand.max_workers();
+  return most == 0 ? job.parts().demand.OpenWork()
+                   : std::min(most, job.parts().demand.OpenWork());
 }
 
 Placement PlacementOf(const SchedulerShell::Picture& picture,
@@ -264,7 +265,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
     status.set_lost_daemons(watch->recoveries.losses());
     AddRecoveries(job, *watch, &status);
   }
-  const JobStatistics& statistics = job.statistics();
+  const JobStatistics& statistics = job.parts().losses.statistics();
   status.set_updates(statistics.updates);
   if (statistics.recent_loss) status.set_recent_loss(*statistics.recent_loss);
   for (const auto& [epoch, sum] : statistics.losses) {
@@ -275,9 +276,9 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
     loss->set_examples(sum.examples);
   }
   AddEvaluations(job, &status);
-  status.set_squared_loss(job.training_facts().squared_loss);
-  status.set_divergence(job.DivergenceText());
-  status.set_paused_for_divergence(job.PausedForDivergence());
+  status.set_squared_loss(job.parts().tables.training_facts.squared_loss);
+  status.set_divergence(job.parts().losses.DivergenceText());
+  status.set_paused_for_divergence(job.parts().pauses.PausedForDivergence());
   status.set_clock_lead(statistics.clock_lead);
   *status.mutable_traffic() = rpc::ToProto(statistics.traffic);
   status.mutable_staleness()->Add(statistics.staleness.begin(),
@@ -287,18 +288,20 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   AddShares(picture, job, &status);
   for (const int64_t ordinal : job.state().quarantined) {
     const ItemId item = plan.ItemAt(ordinal);
-    const auto failed_at = job.poison().QuarantinedAt(ordinal);
+    const auto failed_at = job.parts().failures.poison().QuarantinedAt(ordinal);
     const int64_t position = failed_at.value_or(job.marks().LowestMark(item));
     v1::JobStatus::Quarantined* out = status.add_quarantined();
     *out->mutable_item() = rpc::ToProto(item);
     out->set_position(position);
     out->set_failed_end(failed_at ? plan.BatchEnd(item, position) : position);
-    out->set_failures(job.poison().FailuresOf(ordinal));
-    const QuarantineReason why = job.poison().WhyQuarantined(ordinal);
+    out->set_failures(job.parts().failures.poison().FailuresOf(ordinal));
+    const QuarantineReason why =
+        job.parts().failures.poison().WhyQuarantined(ordinal);
     out->set_error(why.text);
     out->set_non_finite(why.non_finite);
-    out->set_applied_somewhere(job.poison().AppliedSomewhere(ordinal));
-    out->set_skip_wanted(job.poison().SkipWanted(ordinal));
+    out->set_applied_somewhere(
+        job.parts().failures.poison().AppliedSomewhere(ordinal));
+    out->set_skip_wanted(job.parts().failures.poison().SkipWanted(ordinal));
   }
   for (const SkippedRange& range : job.state().skipped) {
     *status.add_skipped() = rpc::ToProto(range);
@@ -309,7 +312,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   status.set_rolled_back(job.state().rolled_back);
   status.set_rate_factor(job.state().rollback.rate_factor);
   status.set_nonfinite_rollbacks(job.state().rollback.nonfinite);
-  for (const Fallback& fallback : job.fallbacks().told()) {
+  for (const Fallback& fallback : job.parts().registrar.fallbacks().told()) {
     status.add_fell_back(fallback.Text(job.marks()));
   }
   if (plan.rounds()) status.set_closed_rounds(job.marks().RoundsClosed());
@@ -317,21 +320,21 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   status.set_workers(WorkersOf(picture, job));
   status.set_workers_wanted(WorkersWanted(job));
   status.set_min_workers(plan.min_workers);
-  status.set_max_workers(job.max_workers());
+  status.set_max_workers(job.parts().demand.max_workers());
   status.set_workers_scaled(job.state().scaled_workers >= 0);
   status.set_paused_by_operator(job.state().paused_by_operator);
   status.set_max_servers(job.state().servers);
-  status.set_moving(static_cast<int32_t>(job.moves().underway.size()));
-  status.set_moved(job.moves().completed);
-  status.set_taken_over(job.taken_over());
-  for (const Moves::Pause& pause : job.moves().pauses) {
+  status.set_moving(static_cast<int32_t>(job.parts().moves.underway().size()));
+  status.set_moved(job.parts().moves.completed());
+  status.set_taken_over(job.parts().takeover.taken_over());
+  for (const Moves::Pause& pause : job.parts().moves.pauses()) {
     v1::MovePause* to = status.add_move_pauses();
     to->set_partition(pause.partition.value());
     to->set_server(pause.target.value());
     to->set_paused_us(absl::ToInt64Microseconds(pause.paused));
     to->set_stored_us(absl::ToInt64Microseconds(pause.stored));
   }
-  const BackupCounts& backups = job.backups();
+  const BackupCounts& backups = job.parts().backups.counts();
   if (backups.leased > 0 || backups.moved > 0) {
     v1::JobStatus::Backups* out = status.mutable_backups();
     out->set_leased(backups.leased);
@@ -340,7 +343,8 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
     out->set_moved(backups.moved);
     out->set_computed_twice(backups.computed_twice);
   }
-  if (const EpochTailCounts& tails = job.tails(); !tails.ends.empty()) {
+  if (const EpochTailCounts& tails = job.parts().offers.tails();
+      !tails.ends.empty()) {
     v1::JobStatus::EpochTails* out = status.mutable_epoch_tails();
     out->set_epochs(static_cast<int64_t>(tails.ends.size()));
     for (const auto& [epoch, tail] : tails.ends) {
@@ -360,7 +364,7 @@ int64_t ComputedAgainFor(const SchedulerShell::Picture& picture,
                          const ServerInfo& server) {
   int64_t examples = 0;
   for (const auto& [id, job] : picture.core.jobs()) {
-    for (const Fallback& fallback : job->fallbacks().told()) {
+    for (const Fallback& fallback : job->parts().registrar.fallbacks().told()) {
       if (fallback.session == server.session) examples += fallback.most_lost;
     }
   }
@@ -427,7 +431,7 @@ v1::ServerStatus StatusOf(const SchedulerShell::Picture& picture,
     }
   }
   for (const auto& [id, job] : picture.core.jobs()) {
-    for (const auto& [target, avoid] : job->moves().avoid) {
+    for (const auto& [target, avoid] : job->parts().moves.avoid()) {
       if (!avoid.unreached) continue;
       const ServerId source = avoid.unreached->trouble.server;
       if (target != server.id && source != server.id) continue;
@@ -470,7 +474,9 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
   }
   const bool evaluates = std::any_of(
       picture.core.jobs().begin(), picture.core.jobs().end(),
-      [&](const auto& one) { return one.second->Evaluates(worker.session); });
+      [&](const auto& one) {
+        return one.second->parts().evaluations.Evaluates(worker.session);
+      });
   status.set_state(worker.draining ? v1::WorkerStatus::STATE_DRAINING
                    : evaluates     ? v1::WorkerStatus::STATE_EVALUATING
                    : worker.silent ? v1::WorkerStatus::STATE_SILENT

@@ -78,7 +78,7 @@ void Watch::Look(const SchedulerCore& core, absl::Time now) {
     watch.applied.Add(now, watch.count.Look(*job));
     // Less is an advance, too: of knowing what a server that came back has.
     if (watch.count.sum() != before) watch.advanced = now;
-    for (; watch.silent_workers < job->silent_workers();
+    for (; watch.silent_workers < job->parts().held.silent_workers();
          ++watch.silent_workers) {
       watch.recoveries.WorkerSilent();
     }

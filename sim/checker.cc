@@ -500,9 +500,8 @@ void Checker::CheckFloor(const ServerNode& server, PartitionId p,
   }
 }
 
-void Checker::OperatorRollsBack(
-    const scheduler::TrainingJob& job,
-    const scheduler::TrainingJob::RollbackOrder& order) {
+void Checker::OperatorRollsBack(const scheduler::TrainingJob& job,
+                                const scheduler::RollbackOrder& order) {
   wanted_[job.state().generation] = order.record;
 }
 

@@ -90,7 +90,7 @@ class Checker {
   void TwinTookOver(const ServerNode& twin, const ServerNode* other, bool met);
   // A generation that an operator wants.
   void OperatorRollsBack(const scheduler::TrainingJob& job,
-                         const scheduler::TrainingJob::RollbackOrder& order);
+                         const scheduler::RollbackOrder& order);
   bool any_damage() const { return any_damage_; }
 
   // --- Workers ---------------------------------------------------------------

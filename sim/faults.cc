@@ -453,7 +453,7 @@ void FaultPlan::AddEpochs() {
   const int32_t missing = world_->scenario().plan.epochs - job->plan().epochs;
   if (missing == 0) return;
   const StoredNow stored = WhatIsStored(*job);
-  scheduler::TrainingJob::RollbackOrder order;
+  scheduler::RollbackOrder order;
   order.generation = job->state().generation;
   order.what = "to go on for longer";
   if (job->plan().rounds()) {
@@ -491,7 +491,7 @@ void FaultPlan::OperatorRollsBack() {
   if (job == nullptr) return;
   const JobPlan& plan = job->plan();
   const StoredNow stored = WhatIsStored(*job);
-  scheduler::TrainingJob::RollbackOrder order;
+  scheduler::RollbackOrder order;
   order.generation = job->state().generation;
   order.what = "to see whether that is harmless";
   if (plan.rounds()) {

@@ -78,7 +78,7 @@ TEST_F(PriorityTest, HalfTheWorkersAreTakenAtOnceAndGivenBack) {
 
   RunFor(absl::Seconds(2));  // Every worker that moved has computed a batch.
   int seconds = 0;
-  while (Job(high).OpenWork() > kTaken) {
+  while (Job(high).parts().demand.OpenWork() > kTaken) {
     const std::array before = {Counted(low), Counted(high)};
     RunFor(absl::Seconds(1));
     EXPECT_GT(Counted(low), before[0]);

@@ -220,8 +220,7 @@ bool SchedulerNode::ScaleJob(int32_t workers) {
   return ok;
 }
 
-bool SchedulerNode::RollBack(
-    const scheduler::TrainingJob::RollbackOrder& order) {
+bool SchedulerNode::RollBack(const scheduler::RollbackOrder& order) {
   SchedulerActions out;
   const bool ok = core_->Rollback(world_->job, order, world_->now(), &out).ok();
   world_->Trace(*this, "an operator rolls the job back: ", ok);
@@ -230,8 +229,7 @@ bool SchedulerNode::RollBack(
   return ok;
 }
 
-bool SchedulerNode::AddEpochs(int32_t epochs,
-                              scheduler::TrainingJob::RollbackOrder order) {
+bool SchedulerNode::AddEpochs(int32_t epochs, scheduler::RollbackOrder order) {
   JobRecord record = *job()->record();
   record.plan.epochs += epochs;
   record.specification = RecordOf(record.plan).specification;

@@ -41,9 +41,9 @@ class SchedulerNode final : public Node {
   // False: it was refused.
   bool PauseJob();
   bool ScaleJob(int32_t workers);
-  bool RollBack(const scheduler::TrainingJob::RollbackOrder& order);
+  bool RollBack(const scheduler::RollbackOrder& order);
   // `order` names the newest versions.
-  bool AddEpochs(int32_t epochs, scheduler::TrainingJob::RollbackOrder order);
+  bool AddEpochs(int32_t epochs, scheduler::RollbackOrder order);
   void ScaleServers(int32_t servers);
   // The last grant to the server comes once more, to whatever life it has
   // then. False: there was none.

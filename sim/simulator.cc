@@ -205,8 +205,8 @@ class Run {
         job->marks().full_everywhere(), " of ", job->plan().items(),
         " items are full, ", job->marks().durable_everywhere(), " durable, ",
         job->placement().registered(), " of ", job->plan().partitions,
-        " partitions registered, ", job->evaluating() ? "evaluating, " : "",
-        "leases:");
+        " partitions registered, ",
+        job->parts().evaluations.underway() ? "evaluating, " : "", "leases:");
     for (const auto& [ordinal, lease] : job->leases().held()) {
       for (const SessionId worker : job->leases().HoldersOf(ordinal)) {
         absl::StrAppend(&text, " ", ToString(job->plan().ItemAt(ordinal)),

@@ -46,7 +46,7 @@ Course Train(const Scenario& scenario, uint64_t seed) {
     return job.state().phase == scheduler::JobPhase::kCompleted;
   });
   EXPECT_TRUE(world.ok()) << world.violation();
-  course.tails = job.tails();
+  course.tails = job.parts().offers.tails();
   EXPECT_EQ(course.epochs.size(), size_t{kEpochs});
   course.epochs.resize(kEpochs, absl::InfiniteDuration());
   return course;
