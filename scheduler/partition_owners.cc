@@ -11,7 +11,7 @@ namespace ebb::scheduler {
 
 namespace {
 
-// Null: the server says nothing of the job.
+// Null: the server does not name the job.
 const JobRegistration* Of(JobId job, const RegisterServer& message) {
   const auto mine = std::ranges::find_if(
       message.jobs, [&](const JobRegistration& registration) {
@@ -20,7 +20,7 @@ const JobRegistration* Of(JobId job, const RegisterServer& message) {
   return mine == message.jobs.end() ? nullptr : &*mine;
 }
 
-// Null: it says nothing of the partition.
+// Null: it does not name the partition.
 const PartitionRegistration* Of(PartitionId p,
                                 const JobRegistration* registration) {
   if (registration == nullptr) return nullptr;
