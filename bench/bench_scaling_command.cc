@@ -29,7 +29,7 @@ namespace ebb::tools {
 
 namespace {
 
-// Of the model of BenchJob: a perceptron of 16 features and 4 classes.
+// For the model of BenchJob: a perceptron of 16 features and 4 classes.
 constexpr int kFloatsPerUnit = 21;
 
 struct Flags {
@@ -48,7 +48,7 @@ struct Point {
   double busy = 0;
 };
 
-// Cancelled: somebody interrupted it.
+// Cancelled: a signal interrupted it.
 absl::StatusOr<Point> Measure(const Flags& flags, int servers, int workers) {
   const int units = std::max(1, flags.model_kib * 256 / kFloatsPerUnit);
   EBB_ASSIGN_OR_RETURN(

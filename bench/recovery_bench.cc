@@ -12,7 +12,7 @@ namespace {
 
 constexpr absl::Duration kSettle = absl::Seconds(1);
 constexpr absl::Duration kGrace = absl::Seconds(20);
-// Of all that is required, the longest is 3.5 s.
+// The longest required bound is 3.5 s.
 constexpr absl::Duration kPatience = absl::Seconds(60);
 
 bool OfWorker(Loss loss) {

@@ -24,7 +24,7 @@ class AlgorithmRules {
     }
     if (kind == v1::Algorithm::KIND_LBFGS) CheckLbfgs();
     if (kind == v1::Algorithm::KIND_DYNSGD) CheckDynsgd();
-    // Of others nothing is to be said but that they have no tables.
+    // The others have one rule: they have no tables.
     if (!MayHaveSparseTables(job_.model())) return;
     for (const auto& [name, table] : job_.tables()) {
       const std::string path = Join("tables", name);
@@ -170,7 +170,7 @@ void AlgorithmRules::CheckDynsgd() {
   }
 }
 
-// Of workers that go on by themselves.
+// For workers that go on by themselves.
 void AlgorithmRules::CheckRowsOfRuns(const v1::Table& table,
                                      const std::string& path) {
   const std::string name = KindOf(job_.algorithm());

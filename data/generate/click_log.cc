@@ -10,7 +10,7 @@ namespace ebb::data::generate {
 namespace {
 
 constexpr int64_t kCalibrationRows = 10'000;
-constexpr int64_t kMostNumbers = 1'000'000;  // Of the features of a row.
+constexpr int64_t kMostNumbers = 1'000'000;  // Numbers of a row's features.
 
 int64_t VocabularyOf(const ClickOptions& options, int field) {
   return options.vocabulary[field % options.vocabulary.size()];

@@ -8,7 +8,7 @@
 namespace ebb::data::generate {
 namespace {
 
-constexpr int64_t kMostNumbers = int64_t{1} << 24;  // Of all centres.
+constexpr int64_t kMostNumbers = int64_t{1} << 24;  // Numbers of all centres.
 constexpr int64_t kMostListed = 10'000;             // In the truth.
 
 std::vector<float> Centres(const ClusterOptions& options) {

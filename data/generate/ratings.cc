@@ -9,7 +9,7 @@
 namespace ebb::data::generate {
 namespace {
 
-constexpr int64_t kMostNumbers = int64_t{1} << 31;  // Of users, of items.
+constexpr int64_t kMostNumbers = int64_t{1} << 31;  // Most users, and items.
 // Seconds since 1970: ratings are of the year 2020.
 constexpr int64_t kFirstTime = 1'577'836'800;
 constexpr int64_t kTimes = 366 * 86'400;

@@ -63,7 +63,7 @@ int Submit(const Flags& flags) {
     answer = client.SubmitJob(request, kAdminDeadline);
   }
   if (!answer.ok()) {
-    // Who was not heard of may have taken the job.
+    // A scheduler that did not answer may have taken the job.
     const bool refused = absl::IsInvalidArgument(answer.status()) ||
                          absl::IsAlreadyExists(answer.status()) ||
                          absl::IsPermissionDenied(answer.status());
@@ -106,7 +106,7 @@ int Submit(const Flags& flags) {
   return kExitGood;
 }
 
-// Of the job that the flags name, or of all.
+// The status of the job that the flags name, or of all.
 absl::StatusOr<v1::GetStatusResponse> AskStatus(const Flags& flags) {
   v1::GetStatusRequest request;
   if (!flags.job.empty()) {

@@ -100,7 +100,7 @@ class KeyedBatch {
 
  private:
   const StoredModel& stored_;
-  std::vector<int32_t> places_;  // Of each entry's key.
+  std::vector<int32_t> places_;  // The place of each entry's key.
   std::vector<float> params_;
 };
 
