@@ -111,9 +111,13 @@ class ImageTest(unittest.TestCase):
                                     capture_output=True, text=True, check=True)
             for found in re.findall(r"=> (/\S+)", listed.stdout):
                 self.assertTrue(found.startswith(self.root + "/"), found)
-            said = subprocess.run([*command, program, "--version"],
-                                  capture_output=True, text=True, check=True)
-            self.assertRegex(said.stdout, r"\d+\.\d+\.\d+")
+            # `ebb` starts these two, and they have no version of their own.
+            part = name in ("ebb-bench", "ebb-sim")
+            said = subprocess.run(
+                [*command, program, "--help" if part else "--version"],
+                capture_output=True, text=True, check=True)
+            self.assertRegex(said.stdout,
+                             "Usage: " if part else r"\d+\.\d+\.\d+")
 
     def test_the_containerfiles_make_the_same(self):
         sys.path.insert(0, IMAGE)
