@@ -5,8 +5,8 @@
 // first, then those with the least; nobody moves without a job that gains by
 // it, except beyond a job's maximum. Workers that no job may have are idle.
 //
-// Decision logic only. Thread-compatible. The cluster outlives it; its workers
-// are changed (WorkerInfo::job) by this class alone.
+// Decision logic only. Thread-compatible. The cluster outlives it. Only this
+// class says which job a worker works for (Workers::WorksFor).
 #ifndef EBB_SCHEDULER_ALLOTMENT_H_
 #define EBB_SCHEDULER_ALLOTMENT_H_
 

@@ -11,9 +11,9 @@
 
 #include "absl/time/time.h"
 #include "common/ids.h"
-#include "protocol/peer_trouble.h"
 #include "scheduler/actions.h"
 #include "scheduler/placement.h"
+#include "scheduler/workers.h"
 
 namespace ebb::scheduler {
 
@@ -60,71 +60,6 @@ struct ServerInfo {
   }
 };
 
-// A server that a daemon does not reach, as it last said.
-struct UnreachedServer {
-  PeerTrouble trouble;
-  absl::Time since;  // Of the first call that failed.
-  absl::Time told;   // When the scheduler first heard of it.
-  // The daemon computes without it for now.
-  bool goes_on = false;
-};
-
-struct WorkerInfo {
-  SessionId session;
-  std::string name;
-  int64_t process_id = 0;
-  LinkId link;
-  absl::Time since = absl::InfinitePast();
-  absl::Time last_heard = absl::InfinitePast();
-  int32_t wants = 0;  // Items it could take.
-  bool draining = false;
-  bool parked = false;
-  bool goodbye = false;  // It leaves in good order.
-  bool silent = false;   // Its lease ran out, and it was not heard since.
-  JobId silent_in;       // Whose lease that was; of a silent one.
-  int64_t examples = 0;  // Computed in its life, as it last said.
-  JobId job;             // That it works for: see allotment.h. 0: it is idle.
-  // As in RegisterWorker.
-  JobId only_job;
-  bool no_evaluations = false;
-  // It has an evaluation, whether or not that still counts, until it says how
-  // it ended.
-  bool evaluates = false;
-  // Jobs of which it was leased anything: see WorksOn.
-  std::set<JobId> leased;
-  // Jobs that it could not even begin, and why: their data is not there, or
-  // another; or a message of theirs is over a limit.
-  struct Unfit {
-    std::string why;
-    bool over_limit = false;
-  };
-  std::map<JobId, Unfit> unfit_for;
-  // By job.
-  std::map<JobId, std::vector<UnreachedServer>> unreached;
-  // Jobs of which it does not reach a server that is up: it gets nothing to do
-  // for them until it does. See SchedulerCore::SettleUnreached.
-  std::set<JobId> cut_off;
-  int64_t clock = 0;             // As last heard.
-  std::vector<HeldItem> claims;  // Held since before; settled at the start.
-
-  bool MayWorkOn(JobId job) const {
-    return (only_job == JobId() || only_job == job) && !unfit_for.contains(job);
-  }
-  // It may, and it reaches the job's servers, as far as is known.
-  bool CanWorkOn(JobId job) const {
-    return MayWorkOn(job) && !cut_off.contains(job);
-  }
-  // It was leased something of the job, however long ago, or claims so since
-  // before this scheduler. To others the job is none of their business.
-  bool WorksOn(JobId job) const {
-    return leased.contains(job) ||
-           (MayWorkOn(job) &&
-            std::ranges::any_of(claims, [job](const HeldItem& held) {
-              return held.job == job;
-            }));
-  }
-};
-
 // As daemons are named where people read.
 inline std::string NameOf(ServerId server) {
   return "ps-" + std::to_string(server.value());
@@ -132,7 +67,7 @@ inline std::string NameOf(ServerId server) {
 
 struct Cluster {
   std::map<ServerId, ServerInfo> servers;
-  std::map<SessionId, WorkerInfo> workers;
+  Workers workers;
 
   std::vector<ServerId> ServerIds() const {
     std::vector<ServerId> ids;

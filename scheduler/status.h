@@ -20,11 +20,6 @@ v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
 // Of this job, and of none; of all jobs where it is 0.
 void AddEvents(const SchedulerShell::Picture& picture, JobId job,
                v1::GetStatusResponse* response);
-// How many workers the job has, and how many it could use now, however many
-// there are.
-int64_t WorkersOf(const SchedulerShell::Picture& picture,
-                  const TrainingJob& job);
-int64_t WorkersWanted(const TrainingJob& job);
 // Where the job's partitions are served now.
 Placement PlacementOf(const SchedulerShell::Picture& picture,
                       const TrainingJob& job);
