@@ -37,7 +37,9 @@ void Allotment::Forget(SessionId session) {
   const auto it = cluster_.workers.find(session);
   const JobId job = it == cluster_.workers.end() ? JobId() : it->second.job;
   if (of_[job].erase(session) == 0) return;
-  if (it != cluster_.workers.end()) it->second.job = JobId();
+  if (it != cluster_.workers.end()) {
+    cluster_.workers.WorksFor(session, JobId());
+  }
   --workers_;
   choosy_.erase(session);
   able_.clear();
@@ -45,9 +47,8 @@ void Allotment::Forget(SessionId session) {
 }
 
 void Allotment::Give(SessionId session, JobId job) {
-  WorkerInfo& worker = cluster_.workers.at(session);
-  of_[worker.job].erase(session);
-  worker.job = job;
+  of_[cluster_.workers.at(session).job].erase(session);
+  cluster_.workers.WorksFor(session, job);
   of_[job].insert(session);
   changed_ = true;
 }

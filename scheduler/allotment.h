@@ -6,8 +6,8 @@
 // first, then those with the least. A worker moves only if a job gains by it,
 // or if its job is beyond its maximum. Workers that no job may have are idle.
 //
-// Decision logic only. Thread-compatible. The cluster outlives it; its workers
-// are changed (WorkerInfo::job) by this class alone.
+// Decision logic only. Thread-compatible. The cluster outlives it. Only this
+// class says which job a worker works for (Workers::WorksFor).
 #ifndef EBB_SCHEDULER_ALLOTMENT_H_
 #define EBB_SCHEDULER_ALLOTMENT_H_
 

@@ -39,27 +39,24 @@ bool Evaluations::WantsEvaluator() const {
 }
 
 void Evaluations::Evaluate(SessionId worker, Context* context) {
-  WorkerInfo& info = context->cluster->workers.at(worker);
-  info.evaluates = true;
-  info.leased.insert(job_.id());
+  context->cluster->workers.BeginsEvaluation(worker, job_.id());
   context->ToWorker(worker,
                     evaluator_.Lease(job_.record, worker, context->now));
   owners_.SendPlacement(worker, context);
 }
 
-bool Evaluations::EvaluateToo(WorkerInfo* worker, Context* context) {
-  const SessionId session = worker->session, first = evaluator_.worker();
+bool Evaluations::EvaluateToo(const WorkerInfo& worker, Context* context) {
+  const SessionId session = worker.session, first = evaluator_.worker();
   if (!evaluator_.MayLeaseAgain() || job_.leases.CountHeldBy(session) > 0 ||
-      worker->evaluates || worker->no_evaluations ||
-      !worker->CanWorkOn(job_.id()) || !backups_.MuchFaster(session, first)) {
+      worker.evaluates || worker.no_evaluations ||
+      !worker.CanWorkOn(job_.id()) || !backups_.MuchFaster(session, first)) {
     return false;
   }
   context->Log(absl::StrCat(
-      "job=", job_.name(), " worker=", worker->name,
+      "job=", job_.name(), " worker=", worker.name,
       " evaluates, too, what worker=", context->cluster->workers.at(first).name,
       " evaluates: it will be done earlier"));
-  worker->evaluates = true;
-  worker->leased.insert(job_.id());
+  context->cluster->workers.BeginsEvaluation(session, job_.id());
   context->ToWorker(session, evaluator_.LeaseAgain(job_.record, session));
   owners_.SendPlacement(session, context);
   return true;

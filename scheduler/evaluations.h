@@ -22,7 +22,7 @@ namespace ebb::scheduler {
 
 class Evaluations {
  public:
-  // None is owned, and all outlive it.
+  // The arguments are not owned, and outlive it.
   Evaluations(JobTables* job, PartitionOwners* owners, const Backups* backups);
 
   // --- Workers ---------------------------------------------------------------
@@ -31,7 +31,7 @@ class Evaluations {
   void Evaluate(SessionId worker, Context* context);
   // The worker, for which there is no item, evaluates what a slower one
   // evaluates. False: nobody needs it.
-  bool EvaluateToo(WorkerInfo* worker, Context* context);
+  bool EvaluateToo(const WorkerInfo& worker, Context* context);
   // The worker evaluates, alone or with another.
   bool Evaluates(SessionId worker) const {
     return worker != SessionId() &&
@@ -61,10 +61,10 @@ class Evaluations {
   bool AllDone() const { return evaluator_.AllDone(); }
   // The job is known from a server: what was evaluated of it is lost.
   void Lost() { lost_ = true; }
-  // Those of epochs that are open again after a rollback are made again, as
-  // soon as it is known which these are; ...
+  // The job rolled back: evaluations of epochs that are open again are made
+  // again, as soon as it is known which epochs these are, ...
   void ForgetOpen() { forget_open_ = true; }
-  // ... or those from this epoch on, at once.
+  // ... or, at once, all of this epoch and later ones.
   void ForgetFrom(int64_t epoch);
   void BeginGeneration() { evaluator_.Abandon(); }
 

@@ -10,8 +10,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "scheduler/job_progress.h"
 #include "scheduler/reasons.h"
-#include "scheduler/status.h"
 
 namespace ebb::scheduler {
 
@@ -531,15 +531,6 @@ class Explainer {
 };
 
 }  // namespace
-
-absl::Duration NotAdvancing(const SchedulerShell::Picture& picture,
-                            const TrainingJob& job) {
-  const JobWatch* watch = picture.watch.job(job.id());
-  if (watch == nullptr || job.parts().tables.over())
-    return absl::ZeroDuration();
-  const absl::Duration since = picture.now - watch->advanced;
-  return since < kPause ? absl::ZeroDuration() : since;
-}
 
 std::vector<v1::WaitReason> ExplainJob(const SchedulerShell::Picture& picture,
                                        const TrainingJob& job) {

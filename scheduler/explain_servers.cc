@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "scheduler/explain.h"
+#include "scheduler/job_progress.h"
 #include "scheduler/reasons.h"
 
 namespace ebb::scheduler {

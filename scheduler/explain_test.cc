@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "scheduler/explain_fixture.h"
+#include "scheduler/job_progress.h"
 #include "scheduler/reasons.h"
 #include "scheduler/status.h"
 

@@ -53,7 +53,7 @@ void Granter::TellMissed(const ServerInfo& server, Context* context) const {
   SendNews(server, context);
 }
 
-// Who owned nothing was told nothing of views and rounds.
+// A server that owned no partition has not heard of any view or round yet.
 void Granter::SendNews(const ServerInfo& server, Context* context) const {
   view_.Send(server, context);
   if (rounds_.told()) context->ToServer(server, *rounds_.told());

@@ -19,7 +19,7 @@ namespace ebb::scheduler {
 
 class Granter {
  public:
-  // None is owned, and all outlive it.
+  // The arguments are not owned, and outlive it.
   Granter(JobTables* job, PartitionOwners* owners, Moves* moves,
           const ViewKeeper* view, const JobRounds* rounds)
       : job_(*job),
@@ -44,7 +44,8 @@ class Granter {
   void SendNews(const ServerInfo& server, Context* context) const;
 
  private:
-  // Of nothing: so that the server knows the job and the other servers.
+  // A grant without partitions tells the server of the job and of the other
+  // servers.
   void Send(const ServerInfo& server, std::vector<PartitionGrant> partitions,
             Context* context) const;
 

@@ -37,45 +37,45 @@ void HeldLeases::Adopt(const WorkerInfo& worker, const HeldItem& held,
   keeper_.Send(worker.session, job_.plan().Ordinal(held.item), context);
 }
 
-void HeldLeases::Computed(WorkerInfo* worker, int64_t examples,
-                          absl::Time now) {
-  backups_.Heard(worker->session, std::max(examples, worker->examples),
-                 worker->parked, now);
-  if (examples <= worker->examples) return;
-  examples_by_worker_[worker->name] += examples - worker->examples;
-  worker->examples = examples;
+void HeldLeases::Computed(const WorkerInfo& worker, int64_t examples,
+                          Context* context) {
+  backups_.Heard(worker.session, std::max(examples, worker.examples),
+                 worker.parked, context->now);
+  const int64_t news =
+      context->cluster->workers.Computed(worker.session, examples);
+  if (news > 0) examples_by_worker_[worker.name] += news;
 }
 
-void HeldLeases::Renewed(WorkerInfo* worker, const Progress& progress,
+void HeldLeases::Renewed(const WorkerInfo& worker, const Progress& progress,
                          Context* context) {
   if (!job_.plan().HasItem(progress.item)) return;
-  Computed(worker, progress.examples, context->now);
+  Computed(worker, progress.examples, context);
   const int64_t ordinal = job_.plan().Ordinal(progress.item);
-  const auto held = job_.leases.HeldBy(worker->session);
+  const auto held = job_.leases.HeldBy(worker.session);
   const bool joins =
-      progress.not_in_view && !view_.view().Contains(worker->session);
-  if (!progress.not_in_view) view_.Learn(worker->session, progress.clock);
+      progress.not_in_view && !view_.view().Contains(worker.session);
+  if (!progress.not_in_view) view_.Learn(worker.session, progress.clock);
   if (std::find(held.begin(), held.end(), ordinal) == held.end() || joins) {
     // Its lease ran out meanwhile: it may have it back if nobody else has it.
-    Adopt(*worker, {job_.id(), progress.generation, progress.item},
+    Adopt(worker, {job_.id(), progress.generation, progress.item},
           joins ? view_.view().StartClock(progress.view_clock) : -1, context);
     return;
   }
-  if (progress.not_in_view) keeper_.Send(worker->session, ordinal, context);
-  job_.leases.SetPosition(ordinal, worker->session, progress.position);
-  job_.leases.Renew(worker->session, context->now + job_.options.lease_ttl);
+  if (progress.not_in_view) keeper_.Send(worker.session, ordinal, context);
+  job_.leases.SetPosition(ordinal, worker.session, progress.position);
+  job_.leases.Renew(worker.session, context->now + job_.options.lease_ttl);
 }
 
-void HeldLeases::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
+void HeldLeases::ItemEnded(const WorkerInfo& worker, const ItemEnd& end,
                            Context* context) {
-  Computed(worker, end.examples, context->now);
+  Computed(worker, end.examples, context);
   if (end.generation != job_.state.generation || !job_.plan().HasItem(end.item))
     return;
   const int64_t ordinal = job_.plan().Ordinal(end.item);
   switch (end.end) {
     case LeaseEnd::kDone:
-      EndBackup(ordinal, *worker, context);
-      job_.leases.Done(ordinal, worker->session,
+      EndBackup(ordinal, worker, context);
+      job_.leases.Done(ordinal, worker.session,
                        context->now + job_.options.confirm_timeout);
       failures_.Succeeded(ordinal);
       break;
@@ -83,14 +83,14 @@ void HeldLeases::ItemEnded(WorkerInfo* worker, const ItemEnd& end,
       keeper_.Returned(ordinal, end.position);
       [[fallthrough]];
     case LeaseEnd::kRefused:
-      job_.leases.Release(ordinal, worker->session);
+      job_.leases.Release(ordinal, worker.session);
       break;
     case LeaseEnd::kFailed:
-      job_.leases.Release(ordinal, worker->session);
+      job_.leases.Release(ordinal, worker.session);
       failures_.Failed(worker, end, context);
       break;
   }
-  keeper_.IfIdle(worker->session, context);
+  keeper_.IfIdle(worker.session, context);
 }
 
 void HeldLeases::EndBackup(int64_t ordinal, const WorkerInfo& first,
@@ -131,7 +131,8 @@ std::vector<SessionId> HeldLeases::RunOut(Context* context) {
   for (const auto& [ordinal, session] : job_.leases.Expired(context->now)) {
     const ItemId item = job_.plan().ItemAt(ordinal);
     const WorkerInfo& worker = context->cluster->workers.at(session);
-    // Who says why it does not advance is not silent, and no batch is to blame.
+    // A worker that says why it does not advance is not silent, and no batch is
+    // to blame.
     const bool unreached = worker.unreached.contains(job_.id());
     // It worked on the lowest; the next it only held, whenever that runs out.
     const bool first = job_.leases.HeldBy(session).front() == ordinal &&

@@ -24,7 +24,7 @@ namespace ebb::scheduler {
 
 class HeldLeases {
  public:
-  // None is owned, and all outlive it.
+  // The arguments are not owned, and outlive it.
   HeldLeases(JobTables* job, ViewKeeper* view, Backups* backups,
              LeaseKeeper* keeper, ItemFailures* failures)
       : job_(*job),
@@ -38,8 +38,10 @@ class HeldLeases {
   // joins the view, unless it is in it; -1: it does not.
   void Adopt(const WorkerInfo& worker, const HeldItem& held, int64_t clock,
              Context* context);
-  void Renewed(WorkerInfo* worker, const Progress& progress, Context* context);
-  void ItemEnded(WorkerInfo* worker, const ItemEnd& end, Context* context);
+  void Renewed(const WorkerInfo& worker, const Progress& progress,
+               Context* context);
+  void ItemEnded(const WorkerInfo& worker, const ItemEnd& end,
+                 Context* context);
 
   // --- What happens to them --------------------------------------------------
   // Leases of a worker that registers anew and does not name them.
@@ -58,7 +60,7 @@ class HeldLeases {
 
  private:
   // What the worker computed since it last said so counts for this job.
-  void Computed(WorkerInfo* worker, int64_t examples, absl::Time now);
+  void Computed(const WorkerInfo& worker, int64_t examples, Context* context);
   // One of the two that had it has done it all, as it says.
   void EndBackup(int64_t ordinal, const WorkerInfo& first, Context* context);
 

@@ -23,9 +23,9 @@ void ItemFailures::Succeeded(int64_t ordinal) {
   stalls_.Done(ordinal);
 }
 
-void ItemFailures::Failed(WorkerInfo* worker, const ItemEnd& end,
+void ItemFailures::Failed(const WorkerInfo& worker, const ItemEnd& end,
                           Context* context) {
-  context->Log(absl::StrCat("job=", job_.name(), " worker=", worker->name,
+  context->Log(absl::StrCat("job=", job_.name(), " worker=", worker.name,
                             " item=", ToString(end.item), " failed at ",
                             end.position, ": ", end.error));
   const int64_t ordinal = job_.plan().Ordinal(end.item);
@@ -75,12 +75,13 @@ void ItemFailures::Died(int64_t ordinal, const WorkerInfo& worker,
 
 // The worker says nothing of a batch, so no batch is blamed: it is asked no
 // more, and the others go on.
-void ItemFailures::CouldNotBegin(WorkerInfo* worker, const ItemEnd& end,
+void ItemFailures::CouldNotBegin(const WorkerInfo& worker, const ItemEnd& end,
                                  Context* context) {
   constexpr size_t kMostWhyBytes = 4096;  // Enough for people.
-  worker->unfit_for[job_.id()] = {end.error.substr(0, kMostWhyBytes),
-                                  end.over_limit};
-  could_not_begin_ = absl::StrCat("worker ", worker->name, ": ", end.error);
+  context->cluster->workers.CannotBegin(
+      worker.session, job_.id(),
+      {end.error.substr(0, kMostWhyBytes), end.over_limit});
+  could_not_begin_ = absl::StrCat("worker ", worker.name, ": ", end.error);
   PauseIfNobodyCan(context);
 }
 
@@ -157,9 +158,7 @@ bool ItemFailures::Resolve(int64_t ordinal, bool skip, Context* context) {
   const bool wanted = skip && poison_.WantSkip(ordinal);
   if (!wanted && !poison_.Resolve(ordinal)) return false;
   job_.dirty = true;
-  for (auto& [session, worker] : context->cluster->workers) {
-    worker.unfit_for.erase(job_.id());
-  }
+  context->cluster->workers.MayTryAgain(job_.id());
   if (!wanted) return pauses_.MayGoOn();
   FenceSkip(ordinal, context);
   return false;

@@ -23,7 +23,7 @@ namespace ebb::scheduler {
 
 class ItemFailures {
  public:
-  // None is owned, and all outlive it.
+  // The arguments are not owned, and outlive it.
   ItemFailures(JobTables* job, Granter* granter, JobPauses* pauses,
                Rollbacks* rollbacks);
 
@@ -32,7 +32,7 @@ class ItemFailures {
   // --- How a lease ended -----------------------------------------------------
   void Succeeded(int64_t ordinal);
   // With an error, as the worker says.
-  void Failed(WorkerInfo* worker, const ItemEnd& end, Context* context);
+  void Failed(const WorkerInfo& worker, const ItemEnd& end, Context* context);
   // The worker said nothing while its lease ran out.
   void RanOut(int64_t ordinal, const WorkerInfo& worker, Context* context);
   void Died(int64_t ordinal, const WorkerInfo& worker, Context* context);
@@ -56,7 +56,8 @@ class ItemFailures {
   void BeginGeneration();
 
  private:
-  void CouldNotBegin(WorkerInfo* worker, const ItemEnd& end, Context* context);
+  void CouldNotBegin(const WorkerInfo& worker, const ItemEnd& end,
+                     Context* context);
   void LeaseFailed(Poison::Failure failure, Context* context);
   void FenceSkip(int64_t ordinal, Context* context);
 

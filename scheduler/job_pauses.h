@@ -18,7 +18,7 @@ namespace ebb::scheduler {
 
 class JobPauses {
  public:
-  // None is owned, and both outlive it.
+  // The arguments are not owned, and outlive it.
   JobPauses(JobTables* job, PartitionOwners* owners)
       : job_(*job), owners_(*owners) {}
 

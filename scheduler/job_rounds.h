@@ -22,7 +22,7 @@ namespace ebb::scheduler {
 
 class JobRounds {
  public:
-  // None is owned, and all outlive it.
+  // The arguments are not owned, and outlive it.
   JobRounds(const JobTables* job, PartitionOwners* owners, LeaseKeeper* keeper)
       : job_(*job),
         owners_(*owners),

@@ -31,7 +31,7 @@ void LeaseKeeper::Send(SessionId worker, int64_t ordinal, Context* context) {
   for (const SkippedRange& range : job_.state.skipped) {
     if (range.item == lease.item) lease.skipped.push_back(range);
   }
-  context->cluster->workers.at(worker).leased.insert(job_.id());
+  context->cluster->workers.IsLeased(worker, job_.id());
   context->ToWorker(worker, std::move(lease));
 }
 

@@ -21,7 +21,7 @@ namespace ebb::scheduler {
 
 class LeaseKeeper {
  public:
-  // None is owned, and all outlive it.
+  // The arguments are not owned, and outlive it.
   LeaseKeeper(JobTables* job, ViewKeeper* view, Backups* backups)
       : job_(*job), view_(*view), backups_(*backups) {}
 

@@ -21,7 +21,7 @@ bool LeaseOffers::MayOffer() const {
          job_.state.phase == JobPhase::kRunning;
 }
 
-bool LeaseOffers::Offer(WorkerInfo* worker, Context* context) {
+bool LeaseOffers::Offer(const WorkerInfo& worker, Context* context) {
   if (!MayOffer()) return false;
   const auto ordinal = job_.leases.LowestOpen();
   tails_.Asked(
@@ -29,19 +29,19 @@ bool LeaseOffers::Offer(WorkerInfo* worker, Context* context) {
       ordinal ? job_.plan().ItemAt(*ordinal).epoch : job_.plan().epochs,
       context->now);
   if (!ordinal || !rounds_.MayLease(*ordinal, context)) return false;
-  if (HelpsEarlierEpoch(worker->session, job_.plan().ItemAt(*ordinal).epoch,
+  if (HelpsEarlierEpoch(worker.session, job_.plan().ItemAt(*ordinal).epoch,
                         context)) {
     return true;
   }
-  const bool first = job_.leases.CountHeldBy(worker->session) == 0;
+  const bool first = job_.leases.CountHeldBy(worker.session) == 0;
   demand_.Begin();
-  --worker->wants;
-  job_.leases.Take(*ordinal, worker->session,
+  context->cluster->workers.TakesItem(worker.session);
+  job_.leases.Take(*ordinal, worker.session,
                    context->now + job_.options.lease_ttl);
-  if (first) keeper_.Begins(*worker, context->now);
-  keeper_.Send(worker->session, *ordinal, context);
+  if (first) keeper_.Begins(worker, context->now);
+  keeper_.Send(worker.session, *ordinal, context);
   // After the lease: a worker ignores the placement of a job it has not met.
-  if (first) owners_.SendPlacement(worker->session, context);
+  if (first) owners_.SendPlacement(worker.session, context);
   return true;
 }
 
@@ -88,8 +88,8 @@ std::vector<Backups::Help> LeaseOffers::LookForHelp(
 // Under SSP a worker that goes on with what another does better would hold all
 // back, so what it has begun is taken from it, too.
 void LeaseOffers::Help(const Backups::Help& help, Context* context) {
-  auto& workers = context->cluster->workers;
-  WorkerInfo& to = workers.at(help.to);
+  Workers& workers = context->cluster->workers;
+  const WorkerInfo& to = workers.at(help.to);
   const WorkerInfo& from = workers.at(help.from);
   const absl::Time expires = context->now + job_.options.lease_ttl;
   const ItemId item = job_.plan().ItemAt(help.ordinal);
@@ -99,7 +99,7 @@ void LeaseOffers::Help(const Backups::Help& help, Context* context) {
                    moves ? " goes from worker=" : " of worker=", from.name,
                    moves ? " to worker=" : " is leased to worker=", to.name,
                    moves ? "" : ", too", ": it will be done earlier"));
-  --to.wants;
+  workers.TakesItem(to.session);
   const bool first = job_.leases.CountHeldBy(to.session) == 0;
   if (moves) {
     keeper_.Revoke(help.ordinal, from.session, context);

@@ -26,7 +26,7 @@ namespace ebb::scheduler {
 
 class LeaseOffers {
  public:
-  // What it uses. None is owned, and all outlive it.
+  // What it uses; nothing of it is owned, and all outlives it.
   struct Uses {
     JobTables* job;
     PartitionOwners* owners;
@@ -42,9 +42,9 @@ class LeaseOffers {
   // Leases the next item to the worker, which works for the job, or one of an
   // earlier epoch that a slower one has; false: there is none now, for
   // whichever worker.
-  bool Offer(WorkerInfo* worker, Context* context);
-  // None is open: who of `waiting`, all of them the job's, would be idle gets
-  // an item of one that is slower. False: nobody does.
+  bool Offer(const WorkerInfo& worker, Context* context);
+  // No item is open: workers of `waiting`, all of them the job's, that would be
+  // idle get items of slower ones. False: no worker gets any.
   bool OfferBackups(const std::set<SessionId>& waiting, Context* context);
 
   // So many epochs are full on every partition.
@@ -58,7 +58,7 @@ class LeaseOffers {
   bool MayOffer() const;
   std::vector<Backups::Help> LookForHelp(const std::vector<SessionId>& helpers,
                                          int64_t end) const;
-  // Before it begins an epoch. False: nobody needs it.
+  // Before the worker begins an epoch. False: no other needs it.
   bool HelpsEarlierEpoch(SessionId worker, int32_t epoch, Context* context);
   void Help(const Backups::Help& help, Context* context);
 

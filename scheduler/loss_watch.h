@@ -32,7 +32,7 @@ struct JobStatistics {
 
 class LossWatch {
  public:
-  // None is owned, and all outlive it.
+  // The arguments are not owned, and outlive it.
   LossWatch(JobTables* job, JobPauses* pauses, Rollbacks* rollbacks)
       : job_(*job),
         pauses_(*pauses),

@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "common/ids.h"
@@ -34,7 +35,7 @@ struct Move {
 
 class Moves {
  public:
-  // None is owned, and both outlive it.
+  // The arguments are not owned, and outlive it.
   Moves(const JobTables* job, PartitionOwners* owners)
       : job_(*job), owners_(*owners) {}
 

@@ -27,7 +27,7 @@ namespace ebb::scheduler {
 
 class PartitionMover {
  public:
-  // What it uses. None is owned, and all outlive it.
+  // What it uses; nothing of it is owned, and all outlives it.
   struct Uses {
     JobTables* job;
     PartitionOwners* owners;

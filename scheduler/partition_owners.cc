@@ -76,8 +76,8 @@ void PartitionOwners::Draw(PartitionId p, ServerId owner, SessionId session,
   RememberDrawn(p);
 }
 
-// So that a later scheduler does not believe who claims it with an older one:
-// the copy of a move that was given up, or an owner of before.
+// A later scheduler must not believe a server that claims it with an older
+// term: the copy of a move that was given up, or an owner of before.
 void PartitionOwners::RememberDrawn(PartitionId p) {
   job_.state.owned_since[p.value()] = job_.placement.at(p).drawn;
   job_.dirty = true;
@@ -110,7 +110,7 @@ void PartitionOwners::Away(ServerId server) {
   }
 }
 
-// Who claims more than was known was granted it, or it moved there, by a
+// A server that claims more than was known got it, by a grant or a move, from a
 // scheduler that we do not remember.
 void PartitionOwners::HearClaim(const ServerInfo& server,
                                 const PartitionRegistration& one) {

@@ -28,7 +28,7 @@ class PartitionOwners {
   // there.
   void Assign(Context* context);
   void SetOwner(PartitionId p, ServerId owner);
-  // As in JobState.
+  // See JobState::durable_in.
   void SetDurable(PartitionId p, const std::string& folder, Term term);
   // The term is for this life of the owner.
   void Draw(PartitionId p, ServerId owner, SessionId session, Term term);
@@ -47,10 +47,10 @@ class PartitionOwners {
   // What a server that registers lacks of what is durable of its partitions:
   // it is in a shared folder that this process has not. Empty: nothing.
   std::string LacksFolder(const RegisterServer& message) const;
-  // Of what its id had, another process may have more than this one, which
-  // says nothing of a partition. `same_store`: no other process can have what
-  // is not in its store. `gathering`: its id may have had more than is known
-  // here.
+  // Whether another process may have more of what the server had than this one,
+  // which says nothing of a partition. `same_store`: no other process can have
+  // what is not in its store. `gathering`: the server may have had more than is
+  // known here.
   bool LacksWhatItsIdHad(const RegisterServer& message, bool same_store,
                          bool gathering) const;
 

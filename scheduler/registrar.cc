@@ -140,7 +140,7 @@ bool Registrar::Believe(const ServerInfo& server,
                        job_.state.durable_in[one.partition.value()], Term());
   }
   if (!was_whole && job_.placement.AllRegistered()) {
-    // Nobody could advance while a server was away.
+    // No worker could advance while a server was away.
     job_.leases.RenewAll(context->now + job_.options.lease_ttl);
     evaluations_.ServersBack(context);
   }

@@ -23,7 +23,7 @@ namespace ebb::scheduler {
 
 class Registrar {
  public:
-  // What it uses. None is owned, and all outlive it.
+  // What it uses; nothing of it is owned, and all outlives it.
   struct Uses {
     JobTables* job;
     PartitionOwners* owners;
@@ -41,7 +41,8 @@ class Registrar {
   void ServerRegistered(const ServerInfo& server,
                         const JobRegistration* registration,
                         bool same_generation, Context* context);
-  // Of the present generation. True: marks are known that were not.
+  // The registration is of the present generation. True: marks are known that
+  // were not.
   bool PartitionsRegistered(const ServerInfo& server,
                             const JobRegistration& registration,
                             Context* context);

@@ -22,13 +22,13 @@
 
 namespace ebb::scheduler {
 
-// As an operator orders, in a new generation, to versions of the line. See
-// RollbackJob in proto/ebb/v1/scheduler.proto.
+// An operator's order to go back, in a new generation, to versions of the line.
+// See RollbackJob in proto/ebb/v1/scheduler.proto.
 struct RollbackOrder {
-  Generation generation;  // That is rolled back.
+  Generation generation;  // The one that is rolled back.
   RollbackRecord record;  // Its versions.
   std::string what;       // For people.
-  // Of the rates from there on; absent: as before.
+  // Multiplies the rates from there on; absent: as before.
   std::optional<double> rate_factor;
   // What the job is from there on; see MayFollow. Null: as before.
   JobRecordPtr change = nullptr;
@@ -41,7 +41,7 @@ class Rollbacks {
   using BeginGeneration =
       std::function<void(Generation generation, RollbackRecord, Context*)>;
 
-  // None is owned, and all outlive it.
+  // The arguments are not owned, and outlive it.
   Rollbacks(JobTables* job, JobRounds* rounds, Evaluations* evaluations,
             BeginGeneration begin_generation)
       : job_(*job),
@@ -53,8 +53,7 @@ class Rollbacks {
   // served now. Aborted: what the order was made for has changed.
   // InvalidArgument: it cannot be.
   absl::Status RollBackTo(const RollbackOrder& order, Context* context);
-  // Of a job in rounds, if a value that somebody needs is gone. True: the job
-  // rolled back.
+  // A job in rounds rolls back if a value that is needed is gone. True: it did.
   bool RollBackIfNeeded(Context* context);
   // As `policy`, a key of the job, says: a gradient is not finite, or the loss
   // diverges. `round`: the one that it was seen in; `why` is for people.

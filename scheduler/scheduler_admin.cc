@@ -15,6 +15,7 @@
 #include "job/specification.h"
 #include "rpc/convert.h"
 #include "scheduler/explain.h"
+#include "scheduler/job_progress.h"
 #include "scheduler/status.h"
 
 namespace ebb::scheduler {

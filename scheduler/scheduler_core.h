@@ -1,15 +1,22 @@
-// The scheduler's decisions: which daemons are alive, which server owns which
-// partition under which term, which worker works on which item, and which jobs
-// run.
+// The scheduler's decisions: who is alive, who owns which partition under
+// which term, who works on which item, which jobs run.
 //
-// Messages and time go in, actions come out; it has no thread, socket, clock or
-// disk. The daemon (scheduler_shell.h) and the simulator run the same class.
+// Messages and time in, actions out; no thread, socket, clock or disk inside.
+// The daemon (scheduler_shell.h) and the simulator run the same class.
 //
 // A scheduler always starts the same way, whatever its store holds: it grants
 // nothing until every server named in the store or by a server has reported,
 // or SchedulerOptions::takeover_after has passed; then every partition gets a
 // new term. Training goes on meanwhile, and the servers' marks, which are the
 // truth, say what it missed (docs/protocol.md, "The scheduler starts").
+//
+// Its parts deal with one subject each, and share the state
+// (scheduler_state.h): which jobs there are (known_jobs.h; one job:
+// training_job.h), servers (server_sessions.h, server_admission.h), workers
+// (worker_sessions.h, worker_reach.h), who works for whom (worker_shares.h),
+// and what operators order (operator_orders.h). A part is given those that it
+// uses when it is made. Here is when the scheduler starts, and how an event
+// ends.
 //
 // Thread-compatible: the shell holds one lock around it.
 #ifndef EBB_SCHEDULER_SCHEDULER_CORE_H_
@@ -18,21 +25,27 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
-#include <set>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/ids.h"
 #include "protocol/messages.h"
 #include "scheduler/actions.h"
 #include "scheduler/allotment.h"
 #include "scheduler/cluster.h"
+#include "scheduler/known_jobs.h"
+#include "scheduler/operator_orders.h"
+#include "scheduler/rollbacks.h"
+#include "scheduler/scheduler_state.h"
+#include "scheduler/server_admission.h"
+#include "scheduler/server_sessions.h"
 #include "scheduler/training_job.h"
+#include "scheduler/worker_reach.h"
+#include "scheduler/worker_sessions.h"
+#include "scheduler/worker_shares.h"
 
 namespace ebb::scheduler {
 
@@ -51,184 +64,104 @@ class SchedulerCore {
                 SchedulerActions* out);
   void OnWorker(LinkId link, const WorkerToScheduler& message, absl::Time now,
                 SchedulerActions* out);
-  void OnServerDisconnected(LinkId link, absl::Time now, SchedulerActions* out);
-  void OnWorkerDisconnected(LinkId link, absl::Time now, SchedulerActions* out);
+  void OnServerDisconnected(LinkId link, absl::Time now,
+                            SchedulerActions* out) {
+    servers_.OnDisconnected(link, now, out);
+  }
+  void OnWorkerDisconnected(LinkId link, absl::Time now,
+                            SchedulerActions* out) {
+    workers_.OnDisconnected(link, now, out);
+  }
 
   // --- Operators -------------------------------------------------------------
   // Draws an id and begins the job. InvalidArgument when its plan is none;
   // `record.id` is ignored.
   absl::StatusOr<JobId> Submit(JobRecord record, absl::Time now,
-                               SchedulerActions* out);
+                               SchedulerActions* out) {
+    return orders_.Submit(std::move(record), now, out);
+  }
   // NotFound when there is no such job.
-  absl::Status Checkpoint(JobId job, absl::Time now, SchedulerActions* out);
-  absl::Status Cancel(JobId job, absl::Time now, SchedulerActions* out);
-  // Removes the job from all lists; servers drop it, with their stored versions
-  // if `versions`. FailedPrecondition: it is not over. Unavailable: this
-  // scheduler has yet to hear of the servers.
+  absl::Status Checkpoint(JobId job, absl::Time now, SchedulerActions* out) {
+    return orders_.Checkpoint(job, now, out);
+  }
+  absl::Status Cancel(JobId job, absl::Time now, SchedulerActions* out) {
+    return orders_.Cancel(job, now, out);
+  }
+  // Nobody lists the job any more, and servers let go of it; with what they
+  // stored of it if `versions`. FailedPrecondition: it is not over.
+  // Unavailable: this scheduler has yet to hear of the servers.
   absl::Status Forget(JobId job, bool versions, absl::Time now,
-                      SchedulerActions* out);
+                      SchedulerActions* out) {
+    return orders_.Forget(job, versions, now, out);
+  }
   // Takes the workers of the job away until EndPause.
   // FailedPrecondition: it is over.
-  absl::Status Pause(JobId job, absl::Time now, SchedulerActions* out);
-  absl::Status EndPause(JobId job, absl::Time now, SchedulerActions* out);
+  absl::Status Pause(JobId job, absl::Time now, SchedulerActions* out) {
+    return orders_.Pause(job, now, out);
+  }
+  absl::Status EndPause(JobId job, absl::Time now, SchedulerActions* out) {
+    return orders_.EndPause(job, now, out);
+  }
   // How many workers and servers it has at most from now on; nullopt: as many
   // as before. See TrainingJob.
-  struct Scale {
-    std::optional<int32_t> workers;
-    std::optional<int32_t> servers;
-  };
+  using Scale = OperatorOrders::Scale;
   absl::Status ScaleJob(JobId job, const Scale& scale, absl::Time now,
-                        SchedulerActions* out);
+                        SchedulerActions* out) {
+    return orders_.ScaleJob(job, scale, now, out);
+  }
   absl::Status Rollback(JobId job, const RollbackOrder& order, absl::Time now,
-                        SchedulerActions* out);
+                        SchedulerActions* out) {
+    return orders_.Rollback(job, order, now, out);
+  }
   // Decides about every quarantined item, and ends an operator's pause.
   // FailedPrecondition: the job is not paused.
   absl::Status Resume(JobId job, bool skip_quarantined, absl::Time now,
-                      SchedulerActions* out);
-  // Decides about a quarantined item. Trying again an open item is OK. To skip:
+                      SchedulerActions* out) {
+    return orders_.Resume(job, skip_quarantined, now, out);
+  }
+  // About one; trying again an item that is open is done already. To skip:
   // NotFound: it is not quarantined. FailedPrecondition: no batch of it failed.
   absl::Status Resolve(JobId job, ItemId item, bool skip, absl::Time now,
-                       SchedulerActions* out);
+                       SchedulerActions* out) {
+    return orders_.Resolve(job, item, skip, now, out);
+  }
 
   // Call at NextTick() or later.
   void OnTick(absl::Time now, SchedulerActions* out);
   absl::Time NextTick() const;
 
   // --- What it is ------------------------------------------------------------
-  bool gathering() const { return gathering_; }
+  bool gathering() const { return state_.gathering; }
   const std::map<JobId, std::unique_ptr<TrainingJob>>& jobs() const {
-    return jobs_;
+    return state_.jobs;
   }
-  const Cluster& cluster() const { return cluster_; }
-  const SchedulerOptions& options() const { return options_; }
-  const Allotment& allotment() const { return allotment_; }
+  const Cluster& cluster() const { return state_.cluster; }
+  const SchedulerOptions& options() const { return state_.options; }
+  const Allotment& allotment() const { return shares_.allotment(); }
 
  private:
   SchedulerCore(SchedulerOptions options, absl::Time now);
 
-  void Handle(LinkId link, const RegisterServer& message, Context* context);
-  void Handle(LinkId link, const RegisterPartitions& message, Context* context);
-  void Handle(LinkId link, const MarkReport& message, Context* context);
-  void Handle(LinkId link, const ViewRequest& message, Context* context);
-  void Handle(LinkId link, const SnapshotReply& message, Context* context);
-  void Handle(LinkId link, const ServerStatistics& message, Context* context);
-  void Handle(LinkId link, const ServerGoodbye& message, Context* context);
-  void Handle(LinkId link, const ServerAlive& message, Context* context) {}
-  void Handle(LinkId link, const ServerLeaving& message, Context* context);
-  void Handle(LinkId link, const MoveProgress& message, Context* context);
-  void Handle(LinkId link, const MovedIn& message, Context* context);
-
-  void Handle(LinkId link, const RegisterWorker& message, Context* context);
-  void Handle(LinkId link, const LeaseRequest& message, Context* context);
-  void Handle(LinkId link, const Progress& message, Context* context);
-  void Handle(LinkId link, const ItemEnd& message, Context* context);
-  void Handle(LinkId link, const PlacementRequest& message, Context* context);
-  void Handle(LinkId link, const EvaluationResult& message, Context* context);
-  void Handle(LinkId link, const WorkerGoodbye& message, Context* context);
-
-  Context MakeContext(absl::Time now, SchedulerActions* out) {
-    return {now, &cluster_, &numbers_, out};
-  }
-  template <typename Change>
-  absl::Status ChangeJob(JobId id, absl::Time now, SchedulerActions* out,
-                         Change change);
-  void NoteTime(absl::Time now);
-  ServerInfo* ServerOf(LinkId link);
-  WorkerInfo* WorkerOf(LinkId link);
-  TrainingJob* Find(JobId job);
+  // One record of `stored`.
+  absl::Status Load(const std::string& key, const std::string& value,
+                    const std::map<std::string, std::string>& stored);
   void MaybeStart(Context* context);
-
-  // --- Which process is which server: scheduler_core_admission.cc ------------
-  // Whether the process may be this server; tells the one that may not.
-  bool MayRegister(LinkId link, const RegisterServer& message,
-                   Context* context);
-  bool MayReplace(LinkId link, const RegisterServer& message,
-                  ServerInfo* server, Context* context);
-  void Refuse(LinkId link, const RegisterServer& message, ServerInfo* server,
-              absl::string_view log, std::string reason, Context* context);
-  bool HasItsFolder(LinkId link, const RegisterServer& message,
-                    Context* context);
-  bool LacksWhatItsIdHad(const RegisterServer& message,
-                         const ServerInfo& known) const;
-
-  // --- What servers say: scheduler_core_servers.cc ---------------------------
-  bool MayBelieve(const JobRegistration& registration, ServerId server,
-                  Context* context) const;
-  void LetForget(const ServerInfo& server, const JobRegistration& registration,
-                 Context* context) const;
-  void TellForget(const ServerInfo& server, JobId job, bool versions,
-                  Context* context) const;
-  void AdoptJob(const JobRegistration& registration, Context* context);
-  // The server says what it found damaged in its store; news are logged.
-  static void FoundDamage(const StoreDamage& damage, ServerInfo* server,
-                          Context* context);
-  void LoseServer(ServerInfo* server, Context* context);
-  // Tells servers that are leaving when nothing more is taken from them.
-  void SettleLeaving(Context* context);
-  bool OwnsAnything(ServerId server) const;
-  void TakeInNamed(Context* context);
-  void ForgetServer(ServerId server, Context* context);
-  void ForgetGone(Context* context);
-
-  // --- What workers say: scheduler_core_workers.cc ---------------------------
-  void WarnOfNamesake(const RegisterWorker& message, Context* context) const;
-  void SettleClaims(WorkerInfo* worker, Context* context);
-  void LoseWorker(SessionId session, Context* context);
-
-  // --- Reaching servers: scheduler_core_reach.cc -----------------------------
-  void HearUnreached(const PlacementRequest& message, WorkerInfo* worker,
-                     absl::Time now);
-  // The server of the job that keeps the worker from it; null: there is none.
-  const UnreachedServer* CutOffBy(const WorkerInfo& worker,
-                                  const TrainingJob& job) const;
-  // Workers that do not reach a server which others may reach lose their leases
-  // of its jobs, and get none until they reach it.
-  void SettleUnreached(Context* context);
-
-  // --- Sharing workers: scheduler_core_sharing.cc ----------------------------
-  // A worker that shows what it does for a job, and belongs to none.
-  void MaybeKeep(WorkerInfo* worker, JobId job);
-  // It may be able to do more or less than before.
-  void LookAt(WorkerInfo* worker);
-  void ForgetWorker(SessionId worker);
-  Allotment::JobClaim ClaimOf(const TrainingJob& job);
-  // Workers go where they are wanted most.
-  void ShareWorkers(Context* context);
-  bool HoldsItems(SessionId worker) const;
-  void OfferEvaluations(Context* context);
-  void OfferWork(Context* context);
-
   // After every event: offers work, and puts whatever must be durable before
   // the event's other actions in front of them.
   void Finish(Context* context, size_t first_action);
+  // The same, for parts in which an event begins.
+  FinishEvent Finisher();
 
-  const SchedulerOptions options_;
-  NumberSource numbers_;
+  SchedulerState state_;
+  const absl::Time gather_until_;
   uint64_t stored_number_ = 0;
-  Cluster cluster_;
-  std::map<LinkId, ServerId> server_links_;
-  std::map<LinkId, SessionId> worker_links_;
-  Allotment allotment_{&cluster_};
-  // Workers that want items, by the job that they belong to; of 0: to none.
-  std::map<JobId, std::set<SessionId>> waiting_;
-  std::set<SessionId> unreaching_;  // Workers with any WorkerInfo::unreached.
-  std::map<JobId, std::unique_ptr<TrainingJob>> jobs_;
-  // Jobs that were forgotten, the latest; true: with their versions.
-  std::map<JobId, bool> forgotten_;
-  std::vector<StoreWrite> pending_writes_;
-
-  bool gathering_ = true;
-  // Jobs that were heard of later, and when they start at the latest.
-  std::map<JobId, absl::Time> late_;
-  absl::Time started_;
-  absl::Time last_event_ = absl::InfinitePast();
-  absl::Time gather_until_;
-  // Servers that left in good order or were given up, and have not come back.
-  std::set<ServerId> former_;
-  // Former servers that were named since this scheduler's start.
-  std::set<ServerId> named_;
-  // When a server was last heard of a job that is not in the store.
-  absl::Time adopted_at_ = absl::InfinitePast();
+  KnownJobs jobs_;
+  ServerAdmission admission_;
+  WorkerShares shares_;
+  WorkerReach reach_;
+  ServerSessions servers_;
+  WorkerSessions workers_;
+  OperatorOrders orders_;
 };
 
 }  // namespace ebb::scheduler

@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "rpc/convert.h"
-#include "scheduler/explain.h"
+#include "scheduler/job_progress.h"
 
 namespace ebb::scheduler {
 
@@ -191,17 +191,6 @@ void AddShares(const SchedulerShell::Picture& picture, const TrainingJob& job,
 }
 
 }  // namespace
-
-int64_t WorkersOf(const SchedulerShell::Picture& picture,
-                  const TrainingJob& job) {
-  return static_cast<int64_t>(picture.core.allotment().Of(job.id()).size());
-}
-
-int64_t WorkersWanted(const TrainingJob& job) {
-  const int64_t most = job.parts().demand.max_workers();
-  return most == 0 ? job.parts().demand.OpenWork()
-                   : std::min(most, job.parts().demand.OpenWork());
-}
 
 Placement PlacementOf(const SchedulerShell::Picture& picture,
                       const TrainingJob& job) {

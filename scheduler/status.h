@@ -17,15 +17,10 @@ v1::ServerStatus StatusOf(const SchedulerShell::Picture& picture,
                           const ServerInfo& server);
 v1::WorkerStatus StatusOf(const SchedulerShell::Picture& picture,
                           const WorkerInfo& worker);
-// Adds events of this job and those of no job; of all jobs where it is 0.
+// Of this job, and of none; of all jobs where it is 0.
 void AddEvents(const SchedulerShell::Picture& picture, JobId job,
                v1::GetStatusResponse* response);
-// How many workers the job has, and how many it could use now, however many
-// there are.
-int64_t WorkersOf(const SchedulerShell::Picture& picture,
-                  const TrainingJob& job);
-int64_t WorkersWanted(const TrainingJob& job);
-// The servers that serve the job's partitions now.
+// Where the job's partitions are served now.
 Placement PlacementOf(const SchedulerShell::Picture& picture,
                       const TrainingJob& job);
 

@@ -20,7 +20,7 @@ namespace ebb::scheduler {
 
 class Takeover {
  public:
-  // None is owned, and all outlive it.
+  // The arguments are not owned, and outlive it.
   Takeover(const JobTables* job, PartitionOwners* owners, Granter* granter)
       : job_(*job), owners_(*owners), granter_(*granter) {}
 
@@ -32,7 +32,8 @@ class Takeover {
   int64_t taken_over() const { return taken_over_; }
 
  private:
-  // Those of one server whose newest durable versions are in one folder.
+  // The partitions are of one server, and their newest durable versions are in
+  // one folder.
   void TakeOverFrom(ServerId from, const std::string& folder,
                     const std::vector<PartitionId>& partitions,
                     Context* context);

@@ -76,7 +76,8 @@ class TrainingJob {
 
   // --- Time, and what must be stored -----------------------------------------
 
-  // Whose leases ran out: they may be there, but say nothing.
+  // Returns the workers whose leases ran out: they may be there, but say
+  // nothing.
   std::vector<SessionId> Tick(Context* context);
   absl::Time NextTick() const;
   // Must be stored before the actions of this event are carried out.
@@ -89,7 +90,7 @@ class TrainingJob {
   // --- What it is ------------------------------------------------------------
   JobParts& parts() { return parts_; }
   const JobParts& parts() const { return parts_; }
-  // Of its tables.
+  // What its tables have.
   JobId id() const { return parts_.tables.id(); }
   const JobRecordPtr& record() const { return parts_.tables.record; }
   const JobPlan& plan() const { return parts_.tables.plan(); }

@@ -73,7 +73,8 @@ TEST_P(FiltersTest, EveryExampleCountsInEveryParameter) {
   ASSERT_TRUE(cluster.WaitUntil([&] { return cluster.Complete(job); }, kLimit));
   ExpectExactlyOnce(&cluster, record, job);
   cluster.scheduler().Inspect([&](const auto& picture) {
-    const Traffic traffic = picture.core.jobs().at(job)->statistics().traffic;
+    const Traffic traffic =
+        picture.core.jobs().at(job)->parts().losses.statistics().traffic;
     EXPECT_GT(traffic.pushed, 0);
     EXPECT_LT(traffic.pushed, traffic.pushed_as_floats);
   });

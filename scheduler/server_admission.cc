@@ -1,11 +1,11 @@
-// Which process may be the server that it says it is; see scheduler_core.h.
+#include "scheduler/server_admission.h"
+
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/plant.h"
 #include "scheduler/check_job.h"
-#include "scheduler/scheduler_core.h"
 
 namespace ebb::scheduler {
 
@@ -20,16 +20,17 @@ std::string ProcessAt(int64_t id, const std::string& address) {
 // One id is one process: two would take the partitions from each other. A
 // living one keeps its place; a process that died and came back before its
 // broken connection was noticed has to wait for that, or for the silence.
-bool SchedulerCore::MayRegister(LinkId link, const RegisterServer& message,
-                                Context* context) {
-  const auto it = cluster_.servers.find(message.server);
-  if (it == cluster_.servers.end() || it->second.session == message.session ||
+bool ServerAdmission::MayRegister(LinkId link, const RegisterServer& message,
+                                  Context* context) {
+  const auto it = state_.cluster.servers.find(message.server);
+  if (it == state_.cluster.servers.end() ||
+      it->second.session == message.session ||
       EBB_PLANTED(second_process_is_let_in)) {
     return true;
   }
   ServerInfo& server = it->second;
   if (!server.connected) return MayReplace(link, message, &server, context);
-  const bool owns = std::ranges::any_of(jobs_, [&](const auto& job) {
+  const bool owns = std::ranges::any_of(state_.jobs, [&](const auto& job) {
     return job.second->parts().owners.Owned(message.server) > 0;
   });
   if (server.empty && !owns && HasData(message)) {
@@ -47,8 +48,8 @@ bool SchedulerCore::MayRegister(LinkId link, const RegisterServer& message,
   const std::string other = ProcessAt(message.process_id, message.address);
   const std::string name = absl::StrCat("server ", message.server.value());
   server.challenged_at = std::min(server.challenged_at, context->now);
-  if (silent >= options_.server_ttl &&
-      context->now - server.challenged_at >= options_.last_word) {
+  if (silent >= state_.options.server_ttl &&
+      context->now - server.challenged_at >= state_.options.last_word) {
     context->ToServer(
         server,
         RefuseServer{true, absl::StrCat(other, " has taken the place of ", name,
@@ -72,13 +73,13 @@ bool SchedulerCore::MayRegister(LinkId link, const RegisterServer& message,
   return false;
 }
 
-// A broken connection does not mean a dead server. For as long as a living one
-// may take to come back, its place is not for a process without its data: a new
-// beginning would outrank what the other has stored.
-bool SchedulerCore::MayReplace(LinkId link, const RegisterServer& message,
-                               ServerInfo* server, Context* context) {
+// A broken connection is no dead server. For as long as a living one may take
+// to come back, its place is not for a process that has nothing of it: what
+// that would begin anew outranks what the other has stored.
+bool ServerAdmission::MayReplace(LinkId link, const RegisterServer& message,
+                                 ServerInfo* server, Context* context) {
   const absl::Time free_at =
-      std::max(server->since, started_) + options_.server_ttl;
+      std::max(server->since, state_.started) + state_.options.server_ttl;
   if (context->now >= free_at || !LacksWhatItsIdHad(message, *server)) {
     return true;
   }
@@ -86,7 +87,7 @@ bool SchedulerCore::MayReplace(LinkId link, const RegisterServer& message,
   server->refusal =
       absl::StrCat(ProcessAt(message.process_id, message.address),
                    " has its id but not its data, and is let in ",
-                   absl::FormatDuration(options_.server_ttl),
+                   absl::FormatDuration(state_.options.server_ttl),
                    " after the other was lost, or the scheduler started");
   Refuse(link, message, server,
          absl::StrCat(" is away, and ", server->refusal,
@@ -95,19 +96,19 @@ bool SchedulerCore::MayReplace(LinkId link, const RegisterServer& message,
                       " had partitions of which this process has nothing, and "
                       "may only have lost its connection; if its storage was "
                       "lost, wait for ",
-                      absl::FormatDuration(options_.server_ttl)),
+                      absl::FormatDuration(state_.options.server_ttl)),
          context);
   return false;
 }
 
 // Without it, it would begin anew what others can go on from.
-bool SchedulerCore::HasItsFolder(LinkId link, const RegisterServer& message,
-                                 Context* context) {
+bool ServerAdmission::HasItsFolder(LinkId link, const RegisterServer& message,
+                                   Context* context) {
   if (EBB_PLANTED(server_without_its_folder_is_let_in)) return true;
-  for (const auto& [id, job] : jobs_) {
+  for (const auto& [id, job] : state_.jobs) {
     const std::string lacks = job->parts().owners.LacksFolder(message);
     if (lacks.empty()) continue;
-    Refuse(link, message, &cluster_.servers[message.server],
+    Refuse(link, message, &state_.cluster.servers[message.server],
            absl::StrCat(" is refused: ", lacks),
            absl::StrCat(lacks,
                         "; start it with them, or wait until others "
@@ -119,9 +120,9 @@ bool SchedulerCore::HasItsFolder(LinkId link, const RegisterServer& message,
 }
 
 // Said in the log once for each process, which comes again and again.
-void SchedulerCore::Refuse(LinkId link, const RegisterServer& message,
-                           ServerInfo* server, absl::string_view log,
-                           std::string reason, Context* context) {
+void ServerAdmission::Refuse(LinkId link, const RegisterServer& message,
+                             ServerInfo* server, absl::string_view log,
+                             std::string reason, Context* context) {
   if (std::exchange(server->refused, message.session) != message.session) {
     context->Log(absl::StrCat("server=", message.server.value(), log));
   }
@@ -129,16 +130,38 @@ void SchedulerCore::Refuse(LinkId link, const RegisterServer& message,
       SendServer{link, RefuseServer{false, std::move(reason)}});
 }
 
-bool SchedulerCore::LacksWhatItsIdHad(const RegisterServer& message,
-                                      const ServerInfo& known) const {
+bool ServerAdmission::LacksWhatItsIdHad(const RegisterServer& message,
+                                        const ServerInfo& known) const {
   const bool same_store =
       (!message.store.empty() && message.store == known.store &&
        !message.store_damage.any()) ||
       EBB_PLANTED(any_store_is_taken_for_its_own);
-  return std::ranges::any_of(jobs_, [&](const auto& job) {
+  return std::ranges::any_of(state_.jobs, [&](const auto& job) {
     return job.second->parts().owners.LacksWhatItsIdHad(message, same_store,
-                                                        gathering_);
+                                                        state_.gathering);
   });
+}
+
+// After a while without any event, this process may have stood still, and what
+// a server said meanwhile may come only now.
+void ServerAdmission::NoteTime(absl::Time now) {
+  if (now - last_event_ >= state_.options.server_ttl / 2) {
+    for (auto& [id, server] : state_.cluster.servers) {
+      if (server.challenged_at < now) server.challenged_at = now;
+    }
+  }
+  last_event_ = now;
+}
+
+// While somebody wants a server's place, time is looked at often enough to
+// notice if it stood still.
+absl::Time ServerAdmission::NextTick() const {
+  for (const auto& [id, server] : state_.cluster.servers) {
+    if (server.connected && server.challenged_at != absl::InfiniteFuture()) {
+      return last_event_ + state_.options.server_ttl / 8;
+    }
+  }
+  return absl::InfiniteFuture();
 }
 
 }  // namespace ebb::scheduler
