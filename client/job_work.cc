@@ -47,11 +47,13 @@ void JobWork::Lose(const LeaseLost& lost) {
   if (lost.generation >= state_.generation) leases_.Drop(lost.item);
 }
 
-void JobWork::Place(const Placement& placement, ClientActions* out) {
+void JobWork::Place(const Placement& placement, absl::Time now,
+                    ClientActions* out) {
   if (placement.generation != state_.generation) {
     leases_.GoOver(placement.generation, out);
   }
   const Routes::Changes changes = state_.routes.Update(placement);
+  reach_.OnPlaced(placement, now);
   for (const ServerId server : changes.servers) state_.StepBackServer(server);
   // It is back: what was pulled may be as old as the time it was away.
   if (state_.GoesOn() && !changes.servers.empty()) pulls_.DropValues();

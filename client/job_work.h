@@ -68,7 +68,7 @@ class JobWork {
   // `lease` is of the present generation.
   void Take(Lease lease, absl::Time now);
   void Lose(const LeaseLost& lost);
-  void Place(const Placement& placement, ClientActions* out);
+  void Place(const Placement& placement, absl::Time now, ClientActions* out);
 
   // --- Answers to the actions ------------------------------------------------
   // See JobLoading.

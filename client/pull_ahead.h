@@ -57,12 +57,12 @@ class PullAhead {
   bool asks_for_rows() const { return rows_.asking(); }
 
   // --- Values ----------------------------------------------------------------
-  // From which the batch of the item that begins there can be computed. Null:
+  // Returns values that the item's batch at `begin` can be computed from. Null:
   // there are none, and those that do not serve are dropped.
   PulledValuesPtr ValuesFor(const LeasedItem& held, int64_t begin);
   // The batch is being computed from them.
   void Begun(const LeasedItems::Run& run, const PulledValuesPtr& values);
-  // It was computed.
+  // A batch was computed, in so much time.
   void Computed(absl::Duration took) { depth_.Computed(took); }
   // How many batches are to be computed from one pull.
   int32_t batches_per_pull() const { return depth_.batches(); }
@@ -74,15 +74,15 @@ class PullAhead {
   void DropStale(PartitionId p);
   // The server answers: if it was away, what was pulled may be as old as that.
   void ForgetOldValues(ServerId server);
-  // What was pulled for a lease, or in a view, is nothing to the next.
+  // Drops all that was pulled: it was for a lease, or in a view, that ended.
   void Forget();
 
   // --- The clock -------------------------------------------------------------
-  // Tells the servers the clock.
+  // Tells all servers the clock.
   void SendClocks(absl::Time now, ClientActions* out);
   // The clock has changed: says so where others, or this worker, may wait.
   void OnClockChanged(absl::Time now, ClientActions* out);
-  // Repeats it where that is due.
+  // Repeats the clock where that is due.
   void OnTick(absl::Time now, ClientActions* out);
   // When PullNext or OnTick is wanted, if the last PullNext was at `last`.
   absl::Time NextTick(absl::Time last) const;
@@ -99,7 +99,7 @@ class PullAhead {
   // Whether the batch at `from` goes on from what is computed from the last
   // pull.
   bool GoesOnAt(ItemId item, int64_t from) const;
-  // A batch is computed from them.
+  // Takes the values out of `values_`, or uses `used_` once more.
   void Used(const PulledValuesPtr& values);
   // The computer is told what the next batch will be computed from.
   void TellNext(ClientActions* out);

@@ -1,6 +1,7 @@
 #include "client/server_reach.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -73,6 +74,22 @@ void ServerReach::BreakServer(ServerId server, const CallFailure& why,
   // Else each push finds out by itself.
   if (!job_.SendsAgain(server) || job_.GoesOn()) job_.StepBackServer(server);
   Broke(server, why, now, out);
+}
+
+std::optional<CallFailure> ServerReach::WhyNotFrom(ServerId server,
+                                                   ServerId from,
+                                                   SessionId from_session,
+                                                   absl::Time now) {
+  if (!job_.routes.Knows(server)) return std::nullopt;
+  const Routes::Server& known = job_.routes.server(server);
+  return answers_.Heard(
+      {server, known.session, known.address, from, from_session}, now);
+}
+
+void ServerReach::OnPlaced(const Placement& placement, absl::Time now) {
+  for (const PartitionPlace& place : placement.partitions) {
+    answers_.Placed(place.server, place.server_session, now);
+  }
 }
 
 void ServerReach::TellReached(absl::Time now, ClientActions* out) {

@@ -1,6 +1,6 @@
-// Servers of one job that this worker does not reach: it says so, in its log
-// and to the scheduler, and asks them again; and it asks the scheduler where
-// the partitions are.
+// Servers of one job that this worker does not reach, or at whose address
+// another server answers: it says so, in its log and to the scheduler, and asks
+// them again; and it asks the scheduler where the partitions are.
 //
 // Thread-compatible.
 #ifndef EBB_CLIENT_SERVER_REACH_H_
@@ -8,15 +8,18 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "client/actions.h"
+#include "client/answer_check.h"
 #include "client/job_loading.h"
 #include "client/job_state.h"
 #include "common/ids.h"
 #include "common/rare_telling.h"
+#include "protocol/messages.h"
 #include "protocol/peer_trouble.h"
 
 namespace ebb::client {
@@ -36,6 +39,13 @@ class ServerReach {
   // As Broke, and what was pushed on the stream may be lost, too.
   void BreakServer(ServerId server, const CallFailure& why, absl::Time now,
                    ClientActions* out);
+
+  // The server's address answered: `from` in `from_session`, as the reply says.
+  // Returns why the reply is to be taken for a failed call; see AnswerCheck.
+  std::optional<CallFailure> WhyNotFrom(ServerId server, ServerId from,
+                                        SessionId from_session, absl::Time now);
+  // The scheduler says again which session of each server is the one.
+  void OnPlaced(const Placement& placement, absl::Time now);
 
   // Asks silent servers whether they answer: always while no work asks them,
   // and once after a first call without an answer.
@@ -67,6 +77,7 @@ class ServerReach {
 
   JobState& job_;
   const JobLoading& loading_;
+  AnswerCheck answers_;
   std::set<ServerId> told_;  // In the present session with the scheduler.
   std::map<ServerId, int64_t> probes_;  // Requests under way.
   std::map<ServerId, RareTelling> logged_;

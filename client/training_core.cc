@@ -117,9 +117,9 @@ void TrainingCore::Handle(const LeaseLost& lost, absl::Time /*now*/,
   if (JobWork* work = Find(lost.job)) work->Lose(lost);
 }
 
-void TrainingCore::Handle(const Placement& placement, absl::Time /*now*/,
+void TrainingCore::Handle(const Placement& placement, absl::Time now,
                           ClientActions* out) {
-  if (JobWork* work = Find(placement.job)) work->Place(placement, out);
+  if (JobWork* work = Find(placement.job)) work->Place(placement, now, out);
 }
 
 int64_t TrainingCore::UnreachedServers(absl::Time now) const {
@@ -165,6 +165,10 @@ void TrainingCore::OnPushReply(const PushId& id, const PushReply& reply,
                                absl::Time now, ClientActions* out) {
   JobWork* work = Find(id.job);
   if (work == nullptr || reply.worker != worker_.options.session) return;
+  if (const auto why = work->reach().WhyNotFrom(id.server, reply.server,
+                                                reply.server_session, now)) {
+    return OnPushFailed(id, *why, now, out);
+  }
   if (work->push_answers().OnReply(id, reply, now, out)) Advance(now, out);
 }
 
@@ -203,6 +207,10 @@ void TrainingCore::OnPullReply(const PullId& id, PullReply reply,
                                absl::Time now, ClientActions* out) {
   JobWork* work = Find(id.job);
   if (work == nullptr || reply.worker != worker_.options.session) return;
+  if (const auto why = work->reach().WhyNotFrom(id.server, reply.server,
+                                                reply.server_session, now)) {
+    return OnPullFailed(id, *why, now, out);
+  }
   if (!evaluation_.OnPullReply(id, reply, work)) {
     work->OnPullReply(id, std::move(reply), now);
   }

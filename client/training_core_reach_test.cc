@@ -1,5 +1,8 @@
 // What a worker says and does while it does not reach a server.
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +22,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::kA;
 using testing::kB;
+using testing::kMe;
 using ::testing::Not;
 using ::testing::SizeIs;
 
@@ -75,6 +79,41 @@ class ReachTest : public testing::TrainingCoreTest {
     On([&](auto* out) { core_.OnPushFailed(*push, why, now_, out); });
     Keep();
   }
+  // Each pull from B for some time, by what is at B's address; those from A as
+  // usual. The scheduler places the job whenever it is asked to, unless it is
+  // away.
+  void AnsweredBy(ServerId server, SessionId session, absl::Duration time,
+                  bool scheduler_is_away = false) {
+    for (const absl::Time end = now_ + time; now_ < end;) {
+      for (const SendPull& pull : std::exchange(open_pulls_, {})) {
+        if (pull.id.server == kA) {
+          Answer(pull);
+          continue;
+        }
+        PullReply reply;
+        reply.job = record_->id;
+        reply.generation = pull.request.generation;
+        reply.server = server;
+        reply.server_session = session;
+        reply.worker = kMe;
+        for (const PullSegmentRequest& segment : pull.request.segments) {
+          PullSegment& one = reply.segments.emplace_back();
+          one.partition = segment.partition;
+          one.result = PullResult::kWrongPlacement;
+        }
+        On([&](auto* out) { core_.OnPullReply(pull.id, reply, now_, out); });
+        Keep();
+      }
+      Tick(absl::Milliseconds(50));
+      Keep();
+      const bool asked = requests_.size() > placed_;
+      placed_ = requests_.size();
+      if (asked && !scheduler_is_away) FromScheduler(PlacementOf(5));
+    }
+  }
+  int64_t WrongServers() const {
+    return core_.failed_calls()[static_cast<int>(CallCause::kWrongServer)];
+  }
   void LoseLease() {
     FromScheduler(LeaseLost{record_->id, Generation(1), {0, 0}});
     Keep();
@@ -82,7 +121,11 @@ class ReachTest : public testing::TrainingCoreTest {
 
   std::vector<PlacementRequest> requests_;
   std::vector<std::string> lines_;
+  size_t placed_ = 0;  // Requests that were answered.
 };
+
+constexpr ServerId kOfAnotherCluster(4);
+constexpr SessionId kItsSession(777), kOfB(101), kOfTheNextB(202);
 
 TEST_F(ReachTest, ABriefFailureIsNothingToTell) {
   Begin(LeaseOf(0));
@@ -335,6 +378,112 @@ TEST_F(ReachTest, ANewSchedulerIsToldAnew) {
   FailFor(absl::Seconds(1));
   ASSERT_FALSE(requests_.empty());
   EXPECT_THAT(requests_.back().unreached, SizeIs(1));
+}
+
+// Bug: a server that advertised the address of another cluster's server was
+// asked for ever, and nobody was told.
+TEST_F(ReachTest, AServerOfAnotherClusterIsTold) {
+  Begin(LeaseOf(0));
+  AnsweredBy(kOfAnotherCluster, kItsSession, absl::Milliseconds(4900));
+  EXPECT_EQ(WrongServers(), 0);
+  EXPECT_EQ(core_.UnreachedServers(now_), 0);
+  AnsweredBy(kOfAnotherCluster, kItsSession, absl::Seconds(3));
+
+  ASSERT_FALSE(requests_.empty());
+  ASSERT_THAT(requests_.back().unreached, SizeIs(1));
+  const PeerTrouble& trouble = requests_.back().unreached[0];
+  EXPECT_EQ(trouble.server, kB);
+  EXPECT_EQ(trouble.session, kOfB);
+  EXPECT_EQ(trouble.why.cause, CallCause::kWrongServer);
+  EXPECT_EQ(trouble.why.text,
+            "another server answers at here: it says that it is server 4, "
+            "session 777, and the scheduler expects server 1, session 101; the "
+            "--advertise of server 1 names the wrong address");
+  ASSERT_THAT(lines_, SizeIs(1));
+  EXPECT_THAT(lines_[0], HasSubstr("server=1 at here cannot be reached"));
+  EXPECT_THAT(lines_[0], HasSubstr("another server answers at here"));
+  EXPECT_THAT(lines_[0], HasSubstr("an --advertise of its own"));
+  EXPECT_EQ(core_.UnreachedServers(now_), 1);
+  EXPECT_GT(WrongServers(), 1);
+
+  AnsweredBy(kOfAnotherCluster, kItsSession, absl::Minutes(1));
+  EXPECT_THAT(lines_, SizeIs(3)) << "told ever more rarely";
+}
+
+// Its servers have the same numbers.
+TEST_F(ReachTest, AServerOfTheSameNumberIsTold) {
+  Begin(LeaseOf(0));
+  AnsweredBy(kB, kItsSession, absl::Seconds(8));
+  ASSERT_FALSE(requests_.empty());
+  EXPECT_THAT(requests_.back().unreached, SizeIs(1));
+}
+
+TEST_F(ReachTest, AWrongServerIsToldWithoutALeaseToo) {
+  Begin(LeaseOf(0));
+  AnsweredBy(kOfAnotherCluster, kItsSession, absl::Seconds(8));
+  LoseLease();
+  AnsweredBy(kOfAnotherCluster, kItsSession, absl::Minutes(1));
+  ASSERT_THAT(requests_.back().unreached, SizeIs(1));
+
+  AnsweredBy(kB, kOfB, absl::Seconds(6));
+  EXPECT_THAT(requests_.back().unreached, IsEmpty());
+  EXPECT_THAT(lines_.back(), HasSubstr("server=1 is there again"));
+  EXPECT_EQ(core_.UnreachedServers(now_), 0);
+}
+
+// The pulls do not say who answers them.
+TEST_F(ReachTest, AWrongServerThatAnswersPushesIsTold) {
+  Begin(LeaseOf(0));
+  std::deque<SendPush> open;
+  const auto collect = [&] {
+    Keep();
+    for (SendPush& push : pushes_) open.push_back(std::move(push));
+  };
+  for (const absl::Time end = now_ + absl::Seconds(8); now_ < end;) {
+    AnswerPulls();
+    collect();
+    if (core_.computing()) {
+      Computed();
+      collect();
+    }
+    while (!open.empty()) {
+      const SendPush push = open.front();
+      open.pop_front();
+      PushReply reply;
+      reply.job = record_->id;
+      reply.generation = push.request.generation;
+      reply.worker = kMe;
+      reply.item = push.request.item;
+      const bool to_a = push.id.server == kA;
+      reply.server = to_a ? kA : kOfAnotherCluster;
+      reply.server_session = to_a ? SessionId(100) : kItsSession;
+      for (const PushSegment& segment : push.request.segments) {
+        reply.segments.push_back(
+            {segment.partition,
+             to_a ? Verdict::kApplied : Verdict::kWrongPlacement,
+             to_a ? push.request.end : 0, to_a ? Term(5) : Term()});
+      }
+      On([&](auto* out) { core_.OnPushReply(push.id, reply, now_, out); });
+      collect();
+    }
+    FromScheduler(PlacementOf(5));
+    collect();
+    Tick(absl::Milliseconds(50));
+    collect();
+  }
+  EXPECT_GT(WrongServers(), 0);
+}
+
+// The scheduler is away, and does not say which life the server has now.
+TEST_F(ReachTest, AServerThatRestartedIsNoWrongServer) {
+  Begin(LeaseOf(0));
+  AnsweredBy(kB, kOfTheNextB, absl::Minutes(1), /*scheduler_is_away=*/true);
+  Placement placement = PlacementOf(6);
+  placement.partitions[1].server_session = kOfTheNextB;
+  FromScheduler(placement);
+  AnsweredBy(kB, kOfTheNextB, absl::Seconds(1), /*scheduler_is_away=*/true);
+  EXPECT_EQ(WrongServers(), 0);
+  EXPECT_THAT(lines_, IsEmpty());
 }
 
 }  // namespace

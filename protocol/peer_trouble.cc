@@ -26,6 +26,8 @@ absl::string_view CallCauseName(CallCause cause) {
       return "too_large";
     case CallCause::kNotEbb:
       return "not_ebb";
+    case CallCause::kWrongServer:
+      return "wrong_server";
     case CallCause::kOther:
       break;
   }
@@ -69,6 +71,10 @@ std::string WhatToDo(CallCause cause, absl::string_view address,
     case CallCause::kNotEbb:
       return absl::StrCat("start the server with an --advertise of its own: ",
                           address, " belongs to something else");
+    case CallCause::kWrongServer:
+      return absl::StrCat(
+          "start the server with an --advertise of its own: at ", address,
+          " the machine of ", caller, " finds another server");
     case CallCause::kOther:
       break;
   }

@@ -24,10 +24,12 @@ enum class CallCause : uint8_t {
   kTls,     // The TLS handshake failed, or the certificate is of another role.
   kDenied,  // The peer answers, and does not let the caller in.
   kPlain,   // The caller may not speak plain text to another machine.
-  kTooLarge,  // The message is over --message-limit.
-  kNotEbb,    // The process that listens there is another program.
+  kTooLarge,     // The message is over --message-limit.
+  kNotEbb,       // The process that listens there is another program.
+  kWrongServer,  // Another server answers than the scheduler names.
 };
-inline constexpr int kCallCauses = static_cast<int>(CallCause::kNotEbb) + 1;
+inline constexpr int kCallCauses =
+    static_cast<int>(CallCause::kWrongServer) + 1;
 
 // One word for metrics and `--json`: "name", "refused", "no_answer", ...
 absl::string_view CallCauseName(CallCause cause);

@@ -162,14 +162,12 @@ class ExplainFixture : public ::testing::Test {
     FromWorker(link, progress);
   }
   // The worker does not reach the server.
-  void DoesNotReach(LinkId link, SessionId session, bool goes_on = false) {
+  void DoesNotReach(LinkId link, SessionId session, bool goes_on = false,
+                    const CallFailure& why = {CallCause::kName,
+                                              "ps-0 does not resolve"}) {
     PlacementRequest message{session, job_, {}, goes_on};
-    message.unreached.push_back({ServerId(0),
-                                 kServerSession,
-                                 "ps-0:7001",
-                                 absl::Seconds(2),
-                                 9,
-                                 {CallCause::kName, "ps-0 does not resolve"}});
+    message.unreached.push_back(
+        {ServerId(0), kServerSession, "ps-0:7001", absl::Seconds(2), 9, why});
     FromWorker(link, message);
   }
   void ServerSpeaks() {

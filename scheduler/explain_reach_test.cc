@@ -58,6 +58,27 @@ TEST_F(ExplainReachTest, NoWorkerReachesTheServer) {
                          "ps-0 does not resolve; no other worker reaches it"));
 }
 
+// Bug: neither was told, though the worker was answered "wrong placement" for
+// ever.
+TEST_F(ExplainReachTest, AnotherServerThatAnswersIsNamed) {
+  TwoWorkers();
+  DoesNotReach(kFirstLink, kFirst, /*goes_on=*/false,
+               {CallCause::kWrongServer,
+                "another server answers at ps-0:7001: it says that it is "
+                "server 7"});
+  ServerSpeaks();
+  EXPECT_THAT(
+      Only(Reason::KIND_UNREACHED),
+      AllOf(StartsWith("worker a cannot reach ps 0 at ps-0:7001: another "
+                       "server answers at ps-0:7001: it says that it is server "
+                       "7; others get the work meanwhile. What to do: "),
+            HasSubstr("start the server with an --advertise of its own")));
+  EXPECT_EQ(First().state(), v1::WorkerStatus::STATE_CUT_OFF);
+  ASSERT_THAT(First().unreached(), SizeIs(1));
+  EXPECT_EQ(First().unreached(0).trouble().cause(),
+            v1::PeerTrouble::CAUSE_WRONG_SERVER);
+}
+
 TEST_F(ExplainReachTest, AServerThatStandsStillIsNamed) {
   TwoWorkers();
   Wait(absl::Seconds(10));

@@ -96,6 +96,8 @@ class Checker {
   // --- Workers ---------------------------------------------------------------
   void Stamped(const WorkerStamp& stamp);
   void WorkerHears(const WorkerNode& worker, const SchedulerToWorker& message);
+  // Each address is that of its server: no worker finds another server there.
+  void ServerAnswered(const WorkerNode& worker);
   void Computes(const WorkerNode& worker, const client::ComputeTask& task);
   void Evaluates(const WorkerNode& worker, const client::EvaluateTask& task);
 

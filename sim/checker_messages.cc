@@ -418,6 +418,14 @@ void Checker::BeforeServerMessage(const ServerToScheduler& message) {
   }
 }
 
+void Checker::ServerAnswered(const WorkerNode& worker) {
+  constexpr auto kWrong = static_cast<size_t>(CallCause::kWrongServer);
+  if (worker.core()->failed_calls()[kWrong] > 0) {
+    Violate(absl::StrCat(worker.name(),
+                         " takes the server that answers for another one"));
+  }
+}
+
 void Checker::AfterWorkerMessage(const WorkerToScheduler& message,
                                  const scheduler::SchedulerActions& out) {
   const bool leases = Sends<Lease, scheduler::SendWorker>(out);

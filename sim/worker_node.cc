@@ -313,6 +313,7 @@ void WorkerNode::PushReplied(const CallPtr& call, PushReply reply) {
     client::ClientActions out;
     core_->OnPushReply(std::get<client::PushId>(call->id), reply, world_->now(),
                        &out);
+    world_->checker().ServerAnswered(*this);
     Carry(std::move(out));
   });
 }
@@ -325,6 +326,7 @@ void WorkerNode::PullReplied(const CallPtr& call, PullReply reply) {
     client::ClientActions out;
     core_->OnPullReply(std::get<client::PullId>(call->id), std::move(reply),
                        world_->now(), &out);
+    world_->checker().ServerAnswered(*this);
     Carry(std::move(out));
   });
 }

@@ -208,6 +208,13 @@ class ConnectionsTest(unittest.TestCase):
         self.address_of(name)
         return daemon
 
+    def server_of_another_cluster(self, number):
+        """Its address. It speaks plain text, and needs no scheduler."""
+        self.daemon("other", "ebb-ps", "--id", str(number), "--state-dir",
+                    "other", "--address-file", "other.address", "--scheduler",
+                    "127.0.0.1:1")
+        return self.address_of("other")
+
     def worker(self, number, *flags):
         name = f"worker-{number}"
         # Beside the network there would be another way to a server.
@@ -335,6 +342,14 @@ class ConnectionsTest(unittest.TestCase):
         self.submit()
         self.assert_told("worker-0", advertised, "not_ebb", "another role")
 
+    # It answers "wrong placement", for it knows no such job.
+    def test_a_server_of_another_cluster_answers(self):
+        address = self.server_of_another_cluster(4)
+        self.told_alone(address, "wrong_server",
+                        f"another server answers at {address}: it says that it "
+                        "is server 4, session ")
+        self.assertIn("an --advertise of its own", self.explain()[0]["text"])
+
     # It reaches the scheduler at a loopback address.
     def test_a_worker_without_insecure(self):
         self.scheduler()
@@ -439,14 +454,7 @@ class ConnectionsTest(unittest.TestCase):
     def test_a_worker_with_tls_and_a_server_without(self):
         self.assertEqual(self.ebb("certs", "--folder", "tls").returncode, 0)
         tls = self.tls
-        other = tempfile.mkdtemp(dir=self.folder)
-        # A server of another cluster, which speaks plain text.
-        with open(self.path("other.log"), "w") as log:
-            self.daemons.append(subprocess.Popen(
-                [os.path.join(BIN, "ebb-ps"), "--id", "7", "--state-dir", other,
-                 "--scheduler", "127.0.0.1:1", "--address-file",
-                 "other.address"], cwd=self.folder, stderr=log))
-        address = self.address_of("other")
+        address = self.server_of_another_cluster(7)
         self.scheduler(*tls("scheduler"))
         self.server(0, "--advertise", address, *tls("ps"))
         self.worker(0, *tls("worker"))

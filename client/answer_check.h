@@ -1,0 +1,61 @@
+// Whether the server that answers at an address is the one that the scheduler
+// names. It is not where a server advertises the address of another, as of
+// another cluster: that one knows no such job, and answers "wrong placement"
+// for ever.
+//
+// A server that just restarted also answers in another session than the
+// worker's placement names, and so does one whose address was taken over. Both
+// pass with the next placement. So other answers count only when they keep
+// coming for 5 s, and a placement after that still names the same session.
+//
+//   AnswerCheck::Answer answer{server, session, address, reply.server,
+//                              reply.server_session};
+//   if (auto why = check.Heard(answer, now)) Broke(server, *why);
+//
+// Thread-compatible.
+#ifndef EBB_CLIENT_ANSWER_CHECK_H_
+#define EBB_CLIENT_ANSWER_CHECK_H_
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "protocol/peer_trouble.h"
+
+namespace ebb::client {
+
+class AnswerCheck {
+ public:
+  struct Answer {
+    // As the scheduler's placement says.
+    ServerId server;
+    SessionId session;
+    std::string address;
+    // As the reply says.
+    ServerId from;
+    SessionId from_session;  // SessionId(): it does not say.
+  };
+
+  // A server answered a call. Returns why the answer counts as a failed call:
+  // another server has answered for too long. Nothing: it does not (yet).
+  std::optional<CallFailure> Heard(const Answer& answer, absl::Time now);
+  // A placement from the scheduler names the server, in that session.
+  void Placed(ServerId server, SessionId session, absl::Time now);
+
+ private:
+  // Answers of others, since the last of the server itself.
+  struct Others {
+    SessionId session;  // The one that the placement names.
+    absl::Time since;
+    absl::Time last;
+    absl::Time placed = absl::InfinitePast();
+    bool certain = false;
+  };
+  std::map<ServerId, Others> others_;
+};
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_ANSWER_CHECK_H_
