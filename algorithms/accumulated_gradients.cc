@@ -11,9 +11,9 @@
 //
 // ADAG, accumulated gradient normalisation: Hermans 2017, "On scalable deep
 // learning and parallelizing gradient descent", chapter 4 (and Hermans,
-// Spanakis, Moeckel 2017): the same, but what is pushed is divided by the
-// number of its batches, so that it is as long as one gradient, in a direction
-// that several explored. Workers pull when they push.
+// Spanakis, Moeckel 2017). It is the same, but a push is divided by the number
+// of its batches. So it is as long as one gradient, in a direction that several
+// explored. Workers pull when they push.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

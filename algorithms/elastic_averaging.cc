@@ -8,9 +8,9 @@
 //
 // c is pulled for the batch with which a push ends.
 //
-// What is not the paper's: a copy lives as long as its item. With the item's
-// last push, and with that of a worker that leaves, all of x - c is pushed, so
-// that nothing of what is marked stays behind; the next item begins at the
+// One thing is not in the paper: a copy lives as long as its item. With the
+// item's last push, and with that of a worker that leaves, all of x - c is
+// pushed, so that no marked part stays behind; the next item begins at the
 // center.
 #include <algorithm>
 #include <cstddef>

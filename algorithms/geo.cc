@@ -10,8 +10,8 @@
 //   servers w <- w + what was pushed
 //
 // There a worker keeps its rows from push to push, and with them the part of d
-// that it does not push; here the next run begins at what is pulled, so that
-// nothing of a marked range stays in a worker.
+// that it does not push. Here the next run begins at the pulled values, so that
+// no part of a marked range stays in a worker.
 #include <cstddef>
 #include <cstdint>
 #include <memory>

@@ -1,8 +1,8 @@
 // Every batch is pulled for and pushed by itself, and servers step by the mean
-// of its gradient. Asynchronous SGD where nobody waits (Recht et al. 2011,
-// "Hogwild!", on a parameter server: Li et al. 2014), stale synchronous where
-// the consistency says so (Ho et al. 2013), and in rounds synchronous SGD with
-// backup tasks (Chen et al. 2016, "Revisiting distributed synchronous SGD").
+// of its gradient. Without waiting it is asynchronous SGD (Recht et al. 2011,
+// "Hogwild!", on a parameter server: Li et al. 2014). With a bound it is stale
+// synchronous (Ho et al. 2013). In rounds it is synchronous SGD with backup
+// tasks (Chen et al. 2016, "Revisiting distributed synchronous SGD").
 #include <memory>
 
 #include "algorithms/builtin.h"

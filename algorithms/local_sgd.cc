@@ -5,8 +5,8 @@
 //
 // A round has it exactly: each of its items is gone through from the values
 // that the round before closed, and the round's step adds the mean of the
-// changes. A worker keeps nothing beyond its item, and who computes which item
-// does not matter.
+// changes. A worker keeps no state beyond its item, and any worker may compute
+// any item.
 //
 //   item    x <- the round's values
 //   batch   x <- x - r / B G

@@ -12,7 +12,8 @@ namespace {
 
 using Settings = std::vector<std::string>;
 
-constexpr int kPeriod = 4;  // Of those that push now and then.
+// Batches of a push, for algorithms that push now and then.
+constexpr int kPeriod = 4;
 
 // Items of at least ten pushes, or two of a long period: a copy of elastic
 // averaging lives for one.
@@ -82,7 +83,7 @@ class CaseMaker {
       all.push_back(absl::StrCat("train.epochs=", options_.passes));
     }
     all.push_back(absl::StrCat("train.item_examples=", 10 * options_.batch));
-    // Kills are meant: an item is no poison for them.
+    // The kills are deliberate: they do not make an item poison.
     if (churn_) all.push_back("quarantine_after=100");
     all.insert(all.end(), std::make_move_iterator(settings.begin()),
                std::make_move_iterator(settings.end()));
@@ -126,7 +127,7 @@ class CaseMaker {
     return settings;
   }
 
-  // Of the sparse job, whose servers have Adagrad.
+  // Settings of the sparse job, whose servers have Adagrad.
   Settings SparseRuns(const std::string& kind) const {
     return {absl::StrCat("algorithm.kind=", kind),
             absl::StrCat("algorithm.push_every=", kPeriod),

@@ -15,7 +15,7 @@ namespace ebb::tools {
 
 namespace {
 
-// Of accuracies: less is chance between runs.
+// A clear difference of accuracies: less is chance between runs.
 constexpr double kClear = 0.02;
 
 class Effects {

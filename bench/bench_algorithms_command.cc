@@ -44,8 +44,9 @@ struct BenchAlgorithmsFlags {
   std::string folder = "runs/algorithms";
   std::string page = "docs/algorithms.md";
   CaseOptions cases;
-  std::vector<double> targets = {0.7, 0.53};  // Of the dense and sparse job.
-  std::vector<std::string> only;              // Empty: all.
+  // For the dense and the sparse job.
+  std::vector<double> targets = {0.7, 0.53};
+  std::vector<std::string> only;  // Empty: all.
   std::string dense_job = kDenseJob;
   std::string sparse_job = kSparseJob;
 };

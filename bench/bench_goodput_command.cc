@@ -27,7 +27,7 @@ namespace ebb::tools {
 
 namespace {
 
-// Beside the sources, where whoever has it keeps it.
+// Optional, in a folder beside the sources.
 constexpr char kRecorded[] = "../shared/data/spot/bamboo-p3.csv";
 constexpr char kMadeUp[] = "a market made up";
 

@@ -59,7 +59,7 @@ int BenchRuns(BenchJobFlags& flags) {
     if (!report.ok()) return Report(report.status());
     if (report->interrupted) return kExitInterrupted;
     const auto to = SecondsTo(flags.target, report->status);
-    // Of all children of this process, so of the earlier runs too.
+    // Counts all children of this process, so the earlier runs, too.
     const double used = report->cpu_seconds - cpu_before;
     cpu_before = report->cpu_seconds;
     std::cout << absl::StrFormat("%3d  %4d  %10.0f  %7.2f  %7s  %5.1f  %.4f",

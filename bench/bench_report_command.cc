@@ -54,7 +54,7 @@ struct Step {
   std::string name;
   std::string title;
   std::string limit;
-  std::vector<std::string> arguments;  // Of `ebb bench`.
+  std::vector<std::string> arguments;  // Arguments of `ebb bench`.
   std::vector<std::string> quick;      // Those of a quick look.
   bool needs_fashion = false;
 };
@@ -295,7 +295,7 @@ class BenchReport {
     return all;
   }
 
-  // Of short samples: prints what they say, writes nothing, judges nothing.
+  // For short samples: prints the figures, without a file or a verdict.
   int Look(absl::Duration took) const {
     const auto record = Recorded();
     if (!record.ok()) return Report(record.status());

@@ -94,7 +94,7 @@ int RunInScratchFolder(const std::string& parent, const std::string& json,
     const absl::Status writable = CheckWritable(json);
     if (!writable.ok()) return Report(writable);
   }
-  // Whoever stops it finds no folder left behind.
+  // A user who stops it finds no folder left behind.
   auto signals = SignalWaiter::Create();
   if (!signals.ok()) return Report(signals.status());
   std::error_code error;

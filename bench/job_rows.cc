@@ -127,8 +127,8 @@ class JobBench {
   }
 
  private:
-  // The model is tested once, at the end: nobody else's training is
-  // interrupted for it.
+  // The model is tested once, at the end: the peers' training is not
+  // interrupted for it, either.
   absl::StatusOr<PreparedJob> Prepare() {
     EBB_ASSIGN_OR_RETURN(PreparedJob prepared, PrepareJob(options_.job));
     overrides_ = options_.job.overrides;
@@ -345,7 +345,7 @@ std::optional<double> SteadySpeed(const std::vector<RunSample>& samples) {
   const RunSample& last = *std::prev(end);
   const auto examples =
       static_cast<double>(last.progress.applied - first->progress.applied);
-  // Of less it cannot be told.
+  // With less it cannot be told.
   if (examples < 0.25 * static_cast<double>(last.progress.examples)) {
     return std::nullopt;
   }

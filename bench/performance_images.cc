@@ -135,7 +135,7 @@ class Images {
     const Sides sides = SidesOf(kCpu, direction);
     std::vector<BarGroup> groups;
     for (const std::string& size : sides.axis.sizes) {
-      // Of less it is the message that costs, not the bytes.
+      // With less, the cost is that of the message, not of the bytes.
       if (!absl::EndsWith(size, "MiB")) continue;
       BarGroup group = {.name = size};
       for (const CellRows* from : {&sides.network, &sides.memory}) {
@@ -268,7 +268,7 @@ class Images {
   void AddSaturation() {
     const BenchFigures* dense = Find(sections_, kGrpc);
     if (dense == nullptr) return;
-    double cpu = 0;  // Of the server, for a byte pulled and pushed.
+    double cpu = 0;  // CPU time of the server, for a byte pulled and pushed.
     for (const char* what :
          {"push 16 MiB, 8 in flight", "pull 16 MiB, 8 in flight"}) {
       const auto it = dense->server_cpu_seconds_per_gb.find(what);

@@ -36,8 +36,8 @@ bool IsBelow(const fs::path& path, const fs::path& folder) {
   return part != path.end();
 }
 
-// Where others put what they like is code from anybody. What lies in a folder
-// with the sticky bit is its owner's.
+// If others can write to a place, its code may be anyone's. A file in a folder
+// with the sticky bit belongs to its owner.
 absl::Status CheckWriters(const fs::path& path) {
   struct stat info = {};
   if (stat(path.c_str(), &info) != 0) {
@@ -58,7 +58,7 @@ absl::Status CheckWriters(const fs::path& path) {
   return absl::OkStatus();
 }
 
-// Of the file and of what it lies in, up to the folder.
+// Checks the file and its folders, up to the allowed folder.
 absl::Status CheckWriters(const fs::path& file, const fs::path& folder) {
   for (fs::path path = file;; path = path.parent_path()) {
     EBB_RETURN_IF_ERROR(CheckWriters(path));

@@ -19,7 +19,7 @@
 namespace ebb::data {
 namespace {
 
-// Any more and the label is no class, or was forgotten to be called real.
+// With more, the label is not a class, or should have been declared real.
 constexpr size_t kMaxClasses = 65536;
 
 template <typename... Args>
@@ -257,8 +257,8 @@ absl::StatusOr<Dataset> Dataset::LoadIndexed(const SourceSpec& spec,
   }
   absl::StatusOr<Dataset> loaded = Load(spec, &index, index.encoding, open);
   if (loaded.ok() && loaded->index_ == index) return loaded;
-  // That the file has changed explains an error better than what in the new
-  // one cannot be read.
+  // The change of the file explains an error better than what cannot be read in
+  // the new one.
   EBB_RETURN_IF_ERROR(VerifyFiles(spec, index, open));
   EBB_RETURN_IF_ERROR(loaded.status());
   if (loaded->index_.meaning != index.meaning) {

@@ -123,8 +123,8 @@ absl::StatusOr<Paths> FilesIn(absl::string_view folder) {
   return OrderedFolder(folder, std::move(found));
 }
 
-// Whether a folder that cannot be read ends the search: one that is not there
-// has nothing that matches.
+// Whether a folder that cannot be read ends the search: a missing one has no
+// match.
 int StopsGlob(const char* /*folder*/, int error) {
   return error == ENOENT || error == ENOTDIR ? 0 : 1;
 }

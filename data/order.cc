@@ -38,10 +38,11 @@ Order::Order(uint64_t seed, const ShardLayout& layout)
   while (int64_t{1} << (2 * half_bits_) < layout.examples) ++half_bits_;
 }
 
-// A Feistel network over the places permutes 4^half_bits_ numbers; walking on
-// from those that are no examples leaves a permutation of the examples (Black
-// and Rogaway 2002, "Ciphers with arbitrary finite domains", method 2). Fewer
-// than four in five walks on average, as 4^half_bits_ is below 4 * examples.
+// A Feistel network over the places permutes 4^half_bits_ numbers. Walking on
+// from numbers beyond the examples leaves a permutation of the examples (Black
+// and Rogaway 2002, "Ciphers with arbitrary finite domains", method 2). It
+// takes fewer than four in five walks on average, as 4^half_bits_ is below 4 *
+// examples.
 int64_t Order::ExampleAt(int32_t epoch, int64_t place) const {
   const auto examples = static_cast<uint64_t>(layout_.examples);
   uint64_t key = HashAppend(0, kOrderVersion);

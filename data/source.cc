@@ -155,8 +155,8 @@ std::string QuotedList(const std::vector<std::string>& texts) {
                       "]");
 }
 
-// All options below have a meaning only where they are used: indexes that were
-// built before there were any know nothing of them.
+// All options below have a meaning only where they are used: indexes from
+// before such an option do not contain it.
 void AppendNamed(absl::string_view key, absl::string_view value,
                  std::string* meaning) {
   if (value.empty()) return;
@@ -169,8 +169,8 @@ void AppendList(absl::string_view key, const std::vector<std::string>& values,
   absl::StrAppend(meaning, " ", key, "=", QuotedList(values));
 }
 
-// Without the delimiter, which tables always say. `quotes` is how releases read
-// whose indexes say nothing of it.
+// Without the delimiter, which tables always have. `quotes` is how releases
+// read whose indexes do not contain it.
 std::string Meaning(const TextOptions& text, bool quotes) {
   std::string meaning;
   if (text.quotes != quotes) {
@@ -338,7 +338,7 @@ std::string SourceSpec::Meaning() const {
         &text, " split=", split->part == Split::Part::kTrain ? "train" : "test",
         "/", Exact(split->test_fraction), "/", split->seed);
   }
-  // Only where it is so: older indexes know nothing of these.
+  // Only if it is so: older indexes do not contain these.
   if (standardise_labels && numbers()) {
     absl::StrAppend(&text, " standardise_labels=yes");
   }

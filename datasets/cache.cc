@@ -45,7 +45,7 @@ std::string ContentOf(const DataFile& file) {
   return ChecksumOf(all).ToHex();
 }
 
-// Who was used last is deleted last.
+// The file used last is deleted last.
 void Touch(int fd) {
   // Finer than the system's own idea of now.
   const timespec now = absl::ToTimespec(absl::Now());
@@ -63,8 +63,8 @@ bool IsOwn(const std::string& name) {
   return CheckSetId(name).ok() || absl::StrContains(name, kManifest);
 }
 
-// As internal::LockFile; but the patience begins anew while whoever holds the
-// file writes to it: a large one may take hours to fetch.
+// As internal::LockFile; but the patience begins anew while the holder of the
+// lock writes to the file: a large one may take hours to fetch.
 absl::Status LockWritten(int fd, const std::string& path, bool shared,
                          int64_t patience_ms) {
   struct stat before = {};
@@ -163,7 +163,7 @@ absl::StatusOr<bool> Cache::MakeRoom(const std::string& but_of,
   for (const Entry& entry : entries) {
     if (used <= options_.max_bytes - bytes) return true;
     const auto fd = internal::Open(entry.path, O_RDONLY);
-    // Somebody reads or fetches it.
+    // Another process reads or fetches it.
     if (!fd.ok() || !internal::TryLockFile(fd->get(), /*shared=*/false)) {
       continue;
     }
@@ -278,7 +278,7 @@ absl::StatusOr<CachedFile> Cache::Open(absl::string_view uri) {
     return absl::InvalidArgumentError(
         absl::StrCat(uri, ": a file of a data set is ebb://NAME/PATH"));
   }
-  // Whoever replaces a set all the time is to be told so.
+  // The error tells a user whose set is replaced all the time.
   constexpr int kTries = 3;
   for (int tried = 1;; ++tried) {
     auto file = OpenOnce(*parts);
@@ -309,8 +309,9 @@ absl::StatusOr<CachedFile> Cache::OpenOnce(const DataUri& uri) {
   const int64_t patience_ms = Milliseconds(options_.patience);
   const absl::Time start = absl::Now();
   size_t fetched = 0;
-  // Each turn finds it whole, fetches, or has lost it to somebody who made
-  // room; patience is for the last alone, however long fetching takes.
+  // Each turn finds the file whole, fetches, or has lost it to another process
+  // that made room. The patience is for the last case alone, however long
+  // fetching takes.
   absl::Time until = absl::InfiniteFuture();
   while (true) {
     auto fd = internal::Open(path, O_RDWR);
@@ -346,8 +347,8 @@ absl::StatusOr<CachedFile> Cache::OpenOnce(const DataUri& uri) {
       }
       return CachedFile{path, *std::move(fd)};
     }
-    // Gives up the shared lock first, so that two who want this do not wait for
-    // each other.
+    // Gives up the shared lock first, so that two threads that want this do not
+    // wait for each other.
     internal::Unlock(fd->get());
     EBB_RETURN_IF_ERROR(
         LockWritten(fd->get(), path, /*shared=*/false, patience_ms));

@@ -137,7 +137,7 @@ class Sender {
     return status_;
   }
 
-  // Of a chunk that is known to be there.
+  // Counts a chunk that is known to be there.
   void Done(int64_t bytes, bool sent) {
     MutexLock lock(&mu_);
     progress_.done += bytes;
@@ -185,7 +185,7 @@ class Sender {
   const Manifest& manifest_;
   Target& target_;
   const PushOptions& options_;
-  // Of the chunks of one Send; each is taken once, nothing is read by it.
+  // Counts the chunks of one Send; each is taken once. It orders no other data.
   std::atomic<size_t> next_ = 0;
   Mutex mu_;
   PushProgress& progress_ ABSL_GUARDED_BY(mu_);

@@ -31,7 +31,8 @@ namespace {
 constexpr absl::string_view kKept = ".ebb-data";
 constexpr absl::string_view kManifestFile = ".ebb-manifest";
 constexpr absl::string_view kPushing = ".pushing";
-// Of what is being deleted. Nobody looks for such a name but to delete it.
+// Ends the name of a content that is being deleted. Such a name is looked for
+// only to delete it.
 constexpr absl::string_view kRemoved = ".removed";
 // A manifest is 8 MiB at most, and mostly much less.
 constexpr size_t kManifestsKept = 8;
@@ -78,8 +79,8 @@ int64_t BytesOnDisk(const std::string& folder) {
   return bytes;
 }
 
-// Unless it lies there already. That it once did is no proof: another process
-// may have removed it.
+// Writes the manifest, unless it lies there already. An earlier look is not a
+// proof: another process may have removed it.
 absl::Status KeepManifest(const std::string& content, absl::string_view bytes) {
   const std::string path = absl::StrCat(content, "/", kManifestFile);
   const auto kept = internal::ReadWhole(path, kMaxManifestBytes);
@@ -127,8 +128,8 @@ std::span<const absl::string_view> StoreKillPoints() {
 struct SetStore::Push {
   ManifestPtr manifest;
   std::string folder;
-  // That folder: one that was removed, perhaps by another process, and made
-  // anew holds nothing of what was seen here.
+  // The open folder. If a process removed it and made it anew, the new one has
+  // none of the chunks seen here.
   Fd at;
   // Publishing is all that is left to do, or not even that.
   bool published = false;
@@ -168,7 +169,7 @@ absl::StatusOr<std::unique_ptr<SetStore>> SetStore::Open(
                                             options.folder, " yet"));
   }
   auto store = std::unique_ptr<SetStore>(new SetStore(std::move(options)));
-  if (!store->options_.make) return store;  // Who looks need not write.
+  if (!store->options_.make) return store;  // Reading needs no right to write.
   EBB_RETURN_IF_ERROR(
       internal::MakeFolders(absl::StrCat(store->folder(), "/", kKept)));
   // Better now than with the first push: whether this may write there.
@@ -227,7 +228,7 @@ absl::StatusOr<Fd> SetStore::LockAll() const {
                        ": another push or removal is being done; try again "
                        "later"));
     }
-    // Else somebody deleted it, and another may have the one that is there.
+    // Else another process deleted it, and a third may hold the present one.
     if (StillThere(fd.get(), path)) return fd;
   }
 }
@@ -266,7 +267,8 @@ absl::StatusOr<SetStore::ManifestPtr> SetStore::ManifestIn(
 
 int64_t SetStore::BytesOf(const std::string& content) {
   const auto manifest = ManifestIn(content);
-  // Killed before it had one, or damaged: that is no reason to refuse others.
+  // It was killed before it had one, or is damaged: that must not refuse
+  // others.
   return manifest.ok() ? RoomFor(**manifest) : BytesOnDisk(content);
 }
 
@@ -327,7 +329,7 @@ std::vector<std::string> SetStore::OthersOf(absl::string_view name,
         absl::StripSuffix(absl::string_view(content), kPushing);
     const bool pushing = id.size() != content.size();
     const bool kept = id == keep || id == current;
-    // Of a content that is there, nothing is being pushed.
+    // A published content is not being pushed.
     if (kept && !(pushing && internal::Exists(Published(name, id)))) continue;
     others.push_back(content);
   }
@@ -355,8 +357,8 @@ absl::Status SetStore::Drop(absl::string_view name,
 
 absl::Status SetStore::RemovePublished(absl::string_view name,
                                        absl::string_view id) {
-  // What is there under its name is believed to be whole, so it loses that
-  // before it loses a file: who deletes it may be killed.
+  // A content is believed to be whole under its name. So it loses the name
+  // before it loses a file: the deleting process may be killed.
   const std::string removed = absl::StrCat(Published(name, id), kRemoved);
   EBB_RETURN_IF_ERROR(RemoveTree(removed));
   if (rename(Published(name, id).c_str(), removed.c_str()) != 0) {
@@ -440,7 +442,7 @@ absl::StatusOr<SetStore::PushPtr> SetStore::FindPush(absl::string_view name,
     push->whole.resize(static_cast<size_t>(push->left));
   }
   MutexLock lock(&mu_);
-  // Those that nobody goes on with; whoever does has it looked at again.
+  // These are abandoned; a push that goes on is looked at again.
   if (pushes_.size() >= kPushesKept) pushes_.clear();
   return pushes_.emplace(key, std::move(push)).first->second;
 }
@@ -565,7 +567,7 @@ absl::Status SetStore::Publish(absl::string_view name, absl::string_view id) {
         absl::StrCat(left, " chunks of ", name,
                      " are missing, or were not looked at; push again"));
   }
-  // What takes long comes before anybody has to wait.
+  // Slow work comes before the lock for which others wait.
   std::set<std::string> folders = {push->folder};
   for (const DataFile& file : push->manifest->files()) {
     const std::string path = absl::StrCat(push->folder, "/", file.path);
@@ -577,7 +579,7 @@ absl::Status SetStore::Publish(absl::string_view name, absl::string_view id) {
     AddFoldersOf(path, push->folder, &folders);
   }
   absl::Status synced = SyncAll(folders);
-  // Or somebody else has published it meanwhile, which is seen below.
+  // Or another process has published it meanwhile, which is seen below.
   if (!synced.ok() && (push->IsThere() || !absl::IsNotFound(synced))) {
     return synced;
   }
@@ -585,7 +587,7 @@ absl::Status SetStore::Publish(absl::string_view name, absl::string_view id) {
   // Before anything is renamed: another thing of that name is left alone.
   EBB_ASSIGN_OR_RETURN(const std::string current, Current(name));
   if (!push->IsThere()) {
-    // Somebody else has published the same, or something else.
+    // Another process has published the same, or another content.
     return current == id ? absl::OkStatus() : GivenUp(name);
   }
   // A later push was published while this one looked at what was there.
@@ -689,7 +691,7 @@ absl::StatusOr<std::vector<SetSummary>> SetStore::List() {
     // Begun just now, or published.
     if (pushing && absl::IsNotFound(manifest.status())) return;
     if (!manifest.ok()) {
-      // Whoever asks for it is told; the others are as good as before.
+      // A request for it reports this; the others are as good as before.
       LOG(ERROR) << "data_set=" << name
                  << " is not listed: " << manifest.status().message();
       return;

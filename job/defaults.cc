@@ -150,7 +150,7 @@ void FillDefaults(v1::Job* job) {
   InheritOptimizer(job);
   FillAnnotatedDefaults(job);
   FillSchedule(job);
-  FillAnnotatedDefaults(job->mutable_optimizer());  // Of the schedule's kind.
+  FillAnnotatedDefaults(job->mutable_optimizer());  // For the schedule's kind.
   if (!job->train().has_shuffle_seed()) {
     job->mutable_train()->set_shuffle_seed(job->seed());
   }

@@ -59,7 +59,7 @@ class Fit {
   // Whether each weight of the model is multiplied with one feature, so that
   // all of them together move an output by a step times the features.
   bool IsLinear() const;
-  // What a step of 1 in each weight moves an output by; 0: nobody knows.
+  // How far a step of 1 in each weight moves an output; 0: unknown.
   double Reach(std::string* text) const;
 
   void Add(absl::string_view key, std::string value, std::string reason) {

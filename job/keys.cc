@@ -32,7 +32,7 @@ bool IsWholeNumber(absl::string_view text) {
          std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
 }
 
-// Of a text that is no number of the field's type.
+// Describes a text that is not a number of the field's type.
 std::string NotWhole(absl::string_view text) {
   if (!IsWholeNumber(text)) return "is not a whole number";
   return absl::StartsWith(text, "-") ? "is negative" : "is too large";

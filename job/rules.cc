@@ -86,7 +86,7 @@ void Rules::CheckModel() {
 void Rules::CheckKeysOfModel() {
   const v1::Model& model = job_.model();
   const v1::DataSource& train = job_.data().train();
-  // What another was meant by it would learn from, nobody knows.
+  // The data that another intended model learns from is unknown.
   if (!KnowsModel(facts_, model)) return;
   if (!TraitsOf(model).keyed()) {
     if (!HasKeys(train)) return;

@@ -69,8 +69,8 @@ constexpr int64_t kMostByDefault = 4096;
 // A partition of less than a block has at least so many cuts, so that all have
 // nearly the same size.
 constexpr int64_t kCutsOfAPartition = 8;
-// Of the rows that will come nobody knows how many. A push or pull has a
-// segment for each, and of few rows the segment costs more than they do.
+// The number of future rows is unknown. A push or pull has a segment for each
+// partition, and for few rows the segment costs more than they do.
 constexpr int32_t kSparsePartitions = 16;
 constexpr double kItemSeconds = 2;
 // Items of an epoch per worker, at least: the last ones must not keep all but
@@ -421,7 +421,7 @@ absl::Status Adopt(const v1::Table& said, int partitions, SparseTable* table) {
       return Invalid("admit.kind: unknown value ", said.admit().kind());
   }
   table->expire_after_examples = said.expire_after();
-  // More rows than a partition can have anyway are no limit.
+  // A partition cannot have more rows anyway.
   constexpr int64_t kMostRows = int64_t{1} << 31;
   table->max_rows =
       std::min(CeilDivide(said.max_rows(), int64_t{partitions}), kMostRows);
@@ -538,7 +538,7 @@ absl::Status CheckPlugin(const v1::Job& job, const JobFacts& facts) {
   return absl::OkStatus();
 }
 
-// Of an algorithm with a local rule, and a rule for rows if it has one.
+// For an algorithm with a local rule, and a rule for rows if it has one.
 absl::Status PlanRowsOfRuns(const JobFacts& facts, const RowRule* rows,
                             JobPlan* plan) {
   if (rows == nullptr) {

@@ -54,7 +54,7 @@ absl::StatusOr<std::string> KindOf(v1::Algorithm::Kind kind) {
   return EnumWord(*value);
 }
 
-// Of an algorithm that only workers load.
+// The servers' view of an algorithm that only workers load.
 class WhatServersKnow final : public Algorithm {
  public:
   explicit WhatServersKnow(bool adds) : adds_(adds) {}

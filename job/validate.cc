@@ -131,7 +131,7 @@ void Checker::CheckField(const Message& message, const FieldDescriptor& field,
   const std::string parent = path.substr(0, path.rfind('.'));
   if (!BelongsToKind(message, field) && !any_kind_.contains(parent)) {
     const std::string kind = KindOf(message);
-    // That a kind is missing that must be there is said.
+    // A missing kind that is required is reported elsewhere.
     if (kind.empty() && KindIsRequired(message)) return;
     Fail(path,
          kind.empty() ? "means nothing without a kind"

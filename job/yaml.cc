@@ -48,9 +48,9 @@ bool AreOfSiblings(const std::vector<std::string>& a,
          std::equal(a.begin(), a.end() - 2, b.begin());
 }
 
-// The keys that lead from a job to the key called `name`: where a key written
-// at the wrong place belongs. Of several in messages side by side it is the
-// first. Empty if there is none, or several elsewhere.
+// The keys that lead from a job to the key called `name`: the right place of a
+// misplaced key. If several messages side by side have it, it is the first.
+// Empty if there is none, or several elsewhere.
 std::vector<std::string> PathOfKey(absl::string_view name) {
   using Step = std::pair<const Descriptor*, std::vector<std::string>>;
   std::vector<Step> steps = {{v1::Job::descriptor(), {}}};
@@ -346,7 +346,7 @@ class Overrider {
   // From a message to one below it, or to a key.
   struct Step {
     const FieldDescriptor* field;
-    std::string entry;  // Of a map.
+    std::string entry;  // For a map.
   };
   using Steps = std::vector<Step>;
 
@@ -356,7 +356,7 @@ class Overrider {
                : IsSet(message, *step.field);
   }
 
-  // Of a misspelt key what should have been written, with the keys below it.
+  // Hints at the right spelling of a misspelt key, with the keys below it.
   void HintWhole(const std::vector<std::string>& below,
                  absl::string_view value) {
     if (file_->mistakes.empty() || file_->mistakes.back().meant.empty()) return;

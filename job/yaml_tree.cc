@@ -18,8 +18,8 @@
 namespace ebb::job {
 namespace {
 
-// Builds the tree from the parser's events. Of what is not taken, it keeps the
-// first refusal and goes on: the parser's own depth limit bounds it.
+// Builds the tree from the parser's events. It keeps the first refusal and goes
+// on: the parser's own depth limit bounds it.
 class TreeBuilder : public YAML::EventHandler {
  public:
   explicit TreeBuilder(absl::string_view kind) : kind_(kind) {}
@@ -130,7 +130,7 @@ bool IsPlain(absl::string_view text) {
   });
 }
 
-// What a person probably did who wrote the line that is not YAML.
+// The probable mistake of the author of a line that is not YAML.
 std::string SyntaxHint(absl::string_view text, int line,
                        absl::string_view message) {
   const std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');

@@ -50,7 +50,7 @@ class KeyedModel final : public ModelBase {
       const int64_t first = batch.sparse.row_offsets[row];
       const int64_t entries = batch.sparse.row_offsets[row + 1] - first;
       if (entries == 2 && batch.fields[first] != batch.fields[first + 1]) {
-        continue;  // Of the two fields that there are.
+        continue;  // They are the two fields that exist.
       }
       return absl::InvalidArgumentError(absl::StrCat(
           "example at epoch ", batch.epoch + 1, ", shard ", batch.shard + 1,
@@ -163,7 +163,7 @@ class KeyedModel final : public ModelBase {
     if (shared) backend().AddScaled(count, 1, of_layers, vectors_grad);
   }
 
-  // Of the sparse table.
+  // The rows of the sparse table.
   const float* RowsOf(size_t table, const BatchView& batch,
                       IncomingValues* params) const {
     return params->Read(

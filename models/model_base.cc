@@ -47,7 +47,7 @@ absl::Status CheckCsr(const BatchView& batch, bool keyed) {
   return absl::OkStatus();
 }
 
-// Of a batch that CheckCsr has passed.
+// Checks a batch that CheckCsr has passed.
 absl::Status CheckFields(const BatchView& batch) {
   const CsrView& csr = batch.sparse;
   if (batch.fields.size() != csr.columns.size()) {

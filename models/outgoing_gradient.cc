@@ -11,8 +11,8 @@ void OutgoingGradient::Leave(int64_t begin, int64_t end) {
 
 void OutgoingGradient::Finished(int64_t begin, int64_t count) {
   if (!early_ || count == 0) return;
-  // Layers are finished from the last to the first. What is no neighbour stays
-  // for the end.
+  // Layers are finished from the last to the first. A table that is not a
+  // neighbour stays for the end.
   if (waiting_begin_ != begin + count) waiting_end_ = begin + count;
   waiting_begin_ = begin;
   const int64_t bytes =

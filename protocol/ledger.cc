@@ -99,7 +99,7 @@ std::string Ledger::Encode() const {
 
 namespace {
 
-// Of all examples of a ledger together, so that no sum overflows.
+// Most examples of a ledger in all, so that no sum overflows.
 constexpr int64_t kMaxCount = int64_t{1} << 62;
 
 [[nodiscard]] bool GetItem(const JobPlan& plan, ByteReader* in, ItemId* item) {

@@ -136,7 +136,7 @@ absl::Status JobPlan::Validate() const {
   if (algorithm.operated && !rounds()) {
     return invalid("only rounds are closed by operations");
   }
-  // In a round whoever goes through an item must come to the same.
+  // In a round every computation of an item must come to the same.
   const bool whole_items =
       algorithm.push_batches == 0 && algorithm.pull_batches == 0;
   if (algorithm.has_local_rule() && !asp && !(rounds() && whole_items)) {

@@ -15,9 +15,10 @@ namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
 // 1 had no priority, 2 no local steps, 3 no filters, 4 no sparse tables, 5 no
-// algorithm, 6 no rollback, 7 no clock bounds of sparse tables, 8 none whose
-// rounds are closed by operations, 9 no kinds of rows, 10 no rows that workers
-// keep and 11 no partitions of less than a block; these follow the rest.
+// algorithm, 6 no rollback, 7 no clock bounds of sparse tables. 8 had no
+// algorithm whose rounds are closed by operations, 9 no kinds of rows, 10 no
+// rows that workers keep and 11 no partitions of less than a block. These
+// follow the rest.
 constexpr uint32_t kVersion = 12;
 
 std::vector<int64_t> BoundsOf(const JobPlan& plan) {

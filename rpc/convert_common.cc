@@ -23,7 +23,7 @@ using internal::RateFactorOf;
 using internal::UnknownEnum;
 using internal::ValidUtf8;
 
-// Whoever adds a field is stopped here: convert it below, then count it.
+// A new field stops here: convert it below, then count it.
 static_assert(kFields<ItemId> == 2 && kFields<LedgerRow> == 2 &&
               kFields<SkippedRange> == 3 && kFields<ItemMark> == 2 &&
               kFields<VersionKey> == 5 && kFields<RoundVersion> == 2 &&

@@ -19,7 +19,7 @@ using internal::NotNegative;
 using internal::Present;
 using internal::UnknownEnum;
 
-// Whoever adds a field is stopped here: convert it below, then count it.
+// A new field stops here: convert it below, then count it.
 static_assert(kFields<PushRequest> == 14 && kFields<PushSegment> == 7 &&
               kFields<WorkerStamp> == 3);
 static_assert(kFields<PushReply> == 9 && kFields<PushSegmentReply> == 4);

@@ -20,7 +20,7 @@ using internal::Named;
 using internal::Present;
 using internal::UnknownEnum;
 
-// Whoever adds a field is stopped here: convert it below, then count it.
+// A new field stops here: convert it below, then count it.
 static_assert(kFields<FetchRequest> == 8 && kFields<FetchReply> == 3);
 static_assert(kFields<ServerLeaving> == 1 && kFields<MoveProgress> == 9 &&
               kFields<MovedIn> == 2);

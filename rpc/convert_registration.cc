@@ -44,7 +44,7 @@ absl::StatusOr<StoreDamage> FromProto(const v1::StoreDamage& message) {
 
 namespace ebb::rpc::internal {
 
-// Whoever adds a field is stopped here: convert it below, then count it.
+// A new field stops here: convert it below, then count it.
 static_assert(kFields<RegisterServer> == 10 && kFields<JobRegistration> == 4 &&
               kFields<PartitionRegistration> == 10 &&
               kFields<RegisterPartitions> == 2 && kFields<RoundOperation> == 2);

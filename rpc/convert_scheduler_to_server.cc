@@ -26,7 +26,7 @@ using internal::Present;
 using internal::Put;
 using internal::ValidUtf8;
 
-// Whoever adds a field is stopped here: convert it below, then count it.
+// A new field stops here: convert it below, then count it.
 static_assert(kFields<Grant> == 7 && kFields<PartitionGrant> == 3);
 static_assert(kFields<ViewUpdate> == 4 && kFields<ViewMember> == 3 &&
               kFields<RoundStatus> == 4 && kFields<CheckpointNow> == 1 &&

@@ -24,7 +24,7 @@ using internal::NotNegative;
 using internal::Put;
 using internal::ValidUtf8;
 
-// Whoever adds a field is stopped here: convert it below, then count it.
+// A new field stops here: convert it below, then count it.
 static_assert(kFields<MarkReport> == 4 && kFields<PartitionMarkReport> == 7 &&
               kFields<RoundFigures> == 2);
 static_assert(kFields<ViewRequest> == 1 && kFields<SnapshotReply> == 5 &&

@@ -17,7 +17,7 @@ using internal::Named;
 using internal::NotNegative;
 using internal::ValidUtf8;
 
-// Whoever adds a field is stopped here: convert it below, then count it.
+// A new field stops here: convert it below, then count it.
 static_assert(kFields<PeerTrouble> == 6 && kFields<CallFailure> == 2);
 static_assert(kCallCauses == v1::PeerTrouble::Cause_MAX + 1);
 

@@ -25,7 +25,7 @@ using internal::Present;
 using internal::UnknownEnum;
 using internal::ValidUtf8;
 
-// Whoever adds a field is stopped here: convert it below, then count it.
+// A new field stops here: convert it below, then count it.
 static_assert(kFields<RegisterWorker> == 8 && kFields<HeldItem> == 3 &&
               kFields<LeaseRequest> == 2 && kFields<Progress> == 10 &&
               kFields<ItemEnd> == 11 && kFields<PlacementRequest> == 4 &&

@@ -22,9 +22,9 @@ using v1::DataSets;
 
 namespace {
 
-// Of a call that moves a chunk, or less.
+// Limit of a call that moves a chunk, or less.
 constexpr absl::Duration kCall = absl::Seconds(30);
-// Of one that reads or writes much of the daemon's disk.
+// Limit of a call that reads or writes much of the daemon's disk.
 constexpr absl::Duration kLongCall = absl::Minutes(10);
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(50);

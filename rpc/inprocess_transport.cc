@@ -17,7 +17,7 @@
 namespace ebb::rpc {
 namespace internal {
 
-// Who listens where. Thread-safe.
+// The listeners by address. Thread-safe.
 class InProcessNetwork {
  public:
   explicit InProcessNetwork(TransportOptions options)
@@ -25,7 +25,7 @@ class InProcessNetwork {
 
   const TransportOptions& options() const { return options_; }
 
-  // Replaces a final ":0" in `*address`. False: somebody listens there.
+  // Replaces a final ":0" in `*address`. False: the address has a listener.
   bool Add(std::shared_ptr<Endpoint> endpoint, std::string* address) {
     MutexLock lock(&mu_);
     if (absl::EndsWith(*address, ":0")) {
@@ -35,7 +35,7 @@ class InProcessNetwork {
     return endpoints_.emplace(*address, std::move(endpoint)).second;
   }
 
-  // Null: nobody listens there.
+  // Null: the address has no listener.
   std::shared_ptr<Endpoint> Find(const std::string& address) {
     MutexLock lock(&mu_);
     const auto it = endpoints_.find(address);

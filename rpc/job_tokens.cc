@@ -59,7 +59,7 @@ std::string JobTokens::Lent(JobId job, SessionId worker) const {
 }
 
 void JobTokens::AddKey(absl::string_view key) {
-  if (key.size() != kTokenBytes) return;  // Of no scheduler of ours.
+  if (key.size() != kTokenBytes) return;  // It is not from an ebb scheduler.
   MutexLock lock(&mu_);
   const auto known = std::find(keys_.begin(), keys_.end(), key);
   if (known != keys_.end()) keys_.erase(known);

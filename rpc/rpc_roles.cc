@@ -19,7 +19,7 @@ constexpr RoleSet kLook = {Role::kClient, Role::kViewer};
 // A program that joins a job asks for it first, by name.
 constexpr RoleSet kLookOrJoin = {Role::kClient, Role::kViewer, Role::kWorker};
 
-// Whoever trains on it, and whoever submits, who indexes it.
+// Workers train on it, and `ebb submit` indexes it.
 constexpr RoleSet kData = {Role::kClient, Role::kWorker};
 
 constexpr std::pair<absl::string_view, RoleSet> kTable[] = {
@@ -82,7 +82,7 @@ absl::Status CheckCaller(absl::string_view path,
                          absl::string_view name) {
   const RoleSet allowed = MayCall(path);
   if (role.ok() && allowed.Has(*role)) return absl::OkStatus();
-  constexpr size_t kMost = 64;  // Of what a stranger wrote.
+  constexpr size_t kMost = 64;  // Most bytes of a stranger's text.
   const absl::string_view rpc = path.substr(path.rfind('/') + 1);
   const std::string needed =
       absl::StrCat(absl::CHexEscape(rpc.substr(0, kMost)),

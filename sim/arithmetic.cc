@@ -124,14 +124,14 @@ void Arithmetic::AddRows(ItemId item, int64_t begin, int64_t end, int32_t table,
       const uint64_t key = (draw >> 32) % (1 + (draw & 0xffff) % kSparseKeys);
       std::vector<int64_t>& row = (*rows)[key];
       if (kind == RowKind::kWriteOnce) {
-        // Whoever is first writes the same.
+        // Every first writer writes the same.
         row = {static_cast<int64_t>(HashAppend(Mix64(key) ^ seed_, table))};
         continue;
       }
       row.resize(width);
       for (int64_t& sum : row) {
         draw = HashAppend(draw, 0);
-        // Of counts any number; the sum is one modulo 2^64.
+        // Counts may be any number; the sum is one modulo 2^64.
         sum = kind == RowKind::kCounts
                   ? static_cast<int64_t>(static_cast<uint64_t>(sum) + draw)
                   : sum + static_cast<int64_t>(draw >> 40) % 5 - 2;

@@ -38,7 +38,7 @@ uint64_t DigestOf(const server::Cut& cut) {
   uint64_t digest =
       absl::HashOf(cut.marks, cut.ledger, cut.updates, cut.oracle);
   for (const auto& [name, array] : cut.arrays) {
-    // Which of what was stored before is at hand says nothing of the contents.
+    // Which of the stored blocks are at hand does not affect the contents.
     if (absl::StartsWith(name, "rows:")) continue;
     digest = HashAppend(digest, absl::HashOf(name));
     digest = HashAppend(digest, DigestOf(FloatsOf(array)));
@@ -482,7 +482,7 @@ void Checker::NewInstance(const ServerNode& server, PartitionId p,
 void Checker::CheckFloor(const ServerNode& server, PartitionId p,
                          const server::Partition& partition, Term term) {
   if (server.job()->stored().generation < generation_) return;
-  // Others had it since, and nobody hears of what this one loads.
+  // Others had it since, and no daemon hears of what this one loads.
   if (served_[p.value()].upper_bound(term) != served_[p.value()].end()) return;
   if (stored_[server.place()][p.value()].damaged) {
     // Another's may be sound still, but this one's claim was the newest.
@@ -509,7 +509,7 @@ void Checker::CheckBeginning(const ServerNode& server, PartitionId p,
                              const server::Partition& partition) {
   const Generation generation = server.job()->stored().generation;
   const auto wanted = wanted_.find(generation);
-  // Whoever took it over since has what the generation came to meanwhile.
+  // A server that took it over since has what the generation came to meanwhile.
   const auto begun = [&](const std::vector<Stored>& stored) {
     return stored[p.value()].key.generation == generation;
   };
@@ -531,7 +531,7 @@ void Checker::CheckBeginning(const ServerNode& server, PartitionId p,
       std::ranges::count(server.disk().Versions(), *from) == 0) {
     return;
   }
-  // Who took it over has not what only the other had.
+  // A server that took it over lacks what only the other had.
   const auto has = [&](const ServerNode& one) {
     return std::ranges::count(one.disk().Versions(), *from) > 0;
   };
@@ -774,7 +774,7 @@ void Checker::StorageDamaged(const ServerNode& server) {
   any_damage_ = true;
   for (int32_t p = 0; p < plan().partitions; ++p) {
     Stored& stored = stored_[server.place()][p];
-    // Of what it had forgotten an older disk has something again.
+    // An older disk has again some of what it had forgotten.
     const bool has = std::ranges::any_of(
         server.disk().Versions(), [&](const VersionKey& key) {
           return Watches(key.job) && key.partition == PartitionId(p);

@@ -328,7 +328,7 @@ void Checker::CheckDurable(const ServerNode& server, PartitionId p, Term term,
       server.job()->stored().generation < generation_) {
     return;
   }
-  // Who was replaced meanwhile may say so still; nobody believes it.
+  // A server that was replaced meanwhile may still say so; it is not believed.
   const auto& granted = granted_[p.value()];
   if (!granted.empty() && *granted.rbegin() > term) return;
   int64_t& floor = durable_floor_[p.value()][plan().Ordinal(item)];
@@ -492,8 +492,8 @@ void Checker::AfterSchedulerEvent(const scheduler::SchedulerActions& out) {
   CheckJob(world_->scheduler());
 }
 
-// Without its store it may not know what whoever is away had, and goes on with
-// what others had of before (docs/protocol.md, "Known and accepted").
+// Without its store it may not know what an absent server had, and goes on with
+// what others had before (docs/protocol.md, "Known and accepted").
 void Checker::BeginsToDecide(const SchedulerNode& scheduler) {
   const Counts& counts = world_->counts();
   const int64_t losses = counts.of(Fault::kSchedulerStoreLost) +
@@ -609,7 +609,7 @@ void Checker::CheckJob(const SchedulerNode& scheduler) {
 
 // I6: complete means full and durable, in the current terms.
 void Checker::CheckCompletion(const scheduler::TrainingJob& job) {
-  const int64_t items = job.plan().items();  // Of its epochs so far.
+  const int64_t items = job.plan().items();  // Items of its epochs so far.
   const auto is_whole = [&](const VersionKey& key) {
     const auto full = full_items_.find(key);
     return full != full_items_.end() && full->second == items;

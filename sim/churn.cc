@@ -26,7 +26,7 @@ class Planner {
                         rates.losses_per_worker_hour *
                         absl::ToDoubleHours(rates.away);
     for (int64_t i = std::llround(away); i > 0; --i) {
-      // Who would come after the end is not heard of.
+      // Workers that would come after the end are left out.
       const int64_t at = Later(away_us_);
       if (at < end_) returns_.push({at, churn_.workers++});
     }
@@ -90,7 +90,7 @@ class Planner {
     churn_.events.push_back({absl::Microseconds(now_), worker, comes});
   }
 
-  using Return = std::pair<int64_t, int>;  // When, who.
+  using Return = std::pair<int64_t, int>;  // When, and which worker.
   const ChurnRates rates_;
   const int64_t end_;
   Rng rng_;

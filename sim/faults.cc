@@ -98,7 +98,7 @@ void FaultPlan::Calm() {
   }
   world_->scheduler().DiskHealed();
   world_->scheduler().Start();
-  // Whoever started it sees the mistake.
+  // The operator who started it sees the mistake.
   if (world_->twin() != nullptr) world_->twin()->Kill();
   for (const auto& worker : world_->workers()) {
     if (!worker->retired) worker->Start();
@@ -330,7 +330,7 @@ void FaultPlan::StopAndResume(Node* node, Fault fault) {
   if (!node->alive()) return;
   world_->counts().Add(fault);
   node->Stop();
-  // Whoever waits for it may give the connection up.
+  // A process that waits for it may give the connection up.
   if (rng_.Chance(0.4)) {
     auto* client = dynamic_cast<ClientNode*>(node);
     if (client != nullptr && client->stream() != nullptr) {
@@ -365,7 +365,7 @@ void FaultPlan::SplitSomebody() {
   const std::vector<Node*> nodes = world_->Nodes();
   const Node* a = nodes[rng_.Below(static_cast<int64_t>(nodes.size()))];
   const Node* b = nodes[rng_.Below(static_cast<int64_t>(nodes.size()))];
-  if (a == b) b = nullptr;  // From everybody.
+  if (a == b) b = nullptr;  // Splits it from all others.
   world_->counts().Add(Fault::kSplit);
   world_->Split(a, b);
   world_->queue().At(world_->now() + Outage(),
@@ -430,7 +430,7 @@ void FaultPlan::OperatorActs() {
     return AddEpochs();
   }
   switch (operator_.Below(5)) {
-    case 0:  // Whoever looks after the run resumes it.
+    case 0:  // The operator resumes it.
       if (scheduler.PauseJob()) world_->counts().Add(Fault::kOperatorPaused);
       return;
     case 1: {

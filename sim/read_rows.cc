@@ -11,7 +11,7 @@ namespace ebb::sim {
 
 namespace {
 
-// Of one row by one worker: far more than any has use for.
+// Reads of one row by one worker: far more than are needed.
 constexpr size_t kMostReads = 64;
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace {
 constexpr absl::Duration kShortest = absl::Seconds(10);
 // Enough to see what a pull or push in the way costs.
 constexpr int kBatchesAlone = 200;
-// Of an epoch.
+// Items of an epoch.
 constexpr int64_t kItemsPerWorker = 16;
 
 int64_t BatchesPerItem(const ReportOptions& options) {
@@ -35,7 +35,7 @@ Scenario Cluster(const ReportOptions& options, int workers, int servers,
   JobPlan& plan = s.plan;
   plan.batch_by_epoch = {1};
   plan.shard_size = BatchesPerItem(options);
-  // Of an epoch that is over, marks are one number.
+  // In an epoch that is over, marks are one number.
   plan.examples = plan.shard_size * kItemsPerWorker * workers;
   plan.epochs = static_cast<int32_t>((batches - 1) / plan.examples + 1);
   plan.partitions = servers;
@@ -190,7 +190,7 @@ ReportRow RunReportRow(const ReportOptions& options, int workers) {
   const absl::Duration until = options.MeasuredUntil(workers);
   Churn churn =
       PlanChurn(options.market, workers, until, Rng(options.seed).Fork(3));
-  // More than all can do by then, so that nobody runs out of work.
+  // More than all can do by then, so that no worker runs out of work.
   const double possible = row.rate * absl::ToDoubleSeconds(churn.Presence(
                                          absl::ZeroDuration(), until));
   const auto batches = static_cast<int64_t>(possible * 1.01) +

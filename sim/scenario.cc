@@ -52,7 +52,7 @@ void DrawConsistency(Rng* rng, JobPlan* plan) {
     how.rounds_in_memory = static_cast<int32_t>(rng->Between(1, 4));
   }
   if (how.kind != ConsistencyKind::kRounds && rng->Chance(0.3)) {
-    // At least what a worker's own pipeline makes of it, or nobody advances.
+    // At least what a worker's own pipeline makes of it, or no worker advances.
     how.max_staleness_updates = rng->Between(3, 12);
   }
 }
@@ -82,7 +82,7 @@ void DrawPolicy(Rng* rng, Scenario* s) {
   plan.checkpoint_interval_ms = rng->Between(20, 400);
   plan.checkpoint_keep = static_cast<int32_t>(rng->Between(1, 3));
   if (rng->Chance(0.1)) plan.max_workers = 2;
-  plan.quarantine_after = 1000;  // Random kills are nobody's fault.
+  plan.quarantine_after = 1000;  // Random kills do not make an item poison.
   if (!rng->Chance(0.15)) return;
   DrawPoison(rng, s);
 }
@@ -152,8 +152,8 @@ void DrawAlgorithm(Rng rng, Scenario* s) {
   };
   const auto batches = [&] { return static_cast<int32_t>(rng.Between(1, 4)); };
   if (plan.rounds()) {
-    // Of a batch that kills its worker only the push is known, so that nobody
-    // could say what a round has to leave out.
+    // A batch that kills its worker is known only by its push, so it would be
+    // unknown what a round has to leave out.
     if (s->poison && s->poison->kind == PoisonKind::kKillsWorker) return;
     if (!rng.Chance(0.2)) return;
     // Whole items, as local SGD has them; of sums, which are whole numbers.
@@ -179,7 +179,8 @@ void DrawAlgorithm(Rng rng, Scenario* s) {
   }
 }
 
-// Of jobs with sparse tables: those whose workers gather the rows of a run.
+// For jobs with sparse tables: algorithms whose workers gather the rows of a
+// run.
 void DrawRowAlgorithm(Rng rng, Scenario* s) {
   JobPlan& plan = s->plan;
   if (plan.sparse_tables.empty() || plan.algorithm.has_local_rule() ||

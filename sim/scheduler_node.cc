@@ -16,7 +16,7 @@ using scheduler::SchedulerActions;
 
 namespace {
 
-// Of the processor, so that what else the machine does counts not.
+// Time of the processor, so that other work of the machine does not count.
 absl::Duration ThreadTime() {
   timespec time{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);

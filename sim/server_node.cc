@@ -342,8 +342,7 @@ Term ServerNode::TermOf(const server::Partition& partition) const {
   return job() == nullptr ? Term() : job()->term(partition.id());
 }
 
-// Computing takes a while; when within it the arithmetic happens is anybody's
-// guess.
+// Computing takes a while; the arithmetic may happen at any time within it.
 void ServerNode::RunUpdate(server::UpdateTask task) {
   const Span& span = world_->scenario().update;
   const Term term = TermOf(*task.partition);

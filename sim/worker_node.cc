@@ -77,7 +77,7 @@ void WorkerNode::OnConnected() {
 
 namespace {
 
-// Of which those with sparse tables are evaluated a part at a time.
+// Jobs with sparse tables evaluate them a part at a time.
 constexpr int64_t kTestExamples = 10;
 constexpr int64_t kTestPart = 4;
 
@@ -449,7 +449,7 @@ client::ComputeResult WorkerNode::ResultOf(const client::ComputeTask& task) {
   }
   client::ComputeResult result = SumsOf(*local);
   client::ComputeTask stepped = task;
-  // Of geo a smaller rate is in what is pushed; here that is whole numbers.
+  // In geo the push contains a smaller rate; here pushes are whole numbers.
   if (world_->scenario().algorithm.kind == "geo") stepped.rate_factor = 1;
   local_training_->End(stepped, &result);
   filter_->Apply(task, &result);

@@ -35,10 +35,10 @@ namespace {
 constexpr absl::string_view kMagic = "EBBL";
 constexpr uint32_t kVersion = 1;
 
-// Pairs whose step and change are nearly at right angles say nothing of the
+// Pairs whose step and change are nearly at right angles do not show the
 // curvature: in float32 they are noise.
 constexpr double kLeastCosine = 1e-6;
-// A direction that is nearly level is none.
+// A direction that is nearly level does not count.
 constexpr double kLeastDescent = 1e-10;
 
 using F = LbfgsFigures;

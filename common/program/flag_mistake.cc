@@ -79,8 +79,8 @@ std::string Readable(const std::string& what) {
              : what;
 }
 
-// "--memory: ..." is "--memory (EBB_MEMORY): ..." where it is not among the
-// words: whoever started this may know nothing of it.
+// "--memory: ..." is "--memory (EBB_MEMORY): ..." if the flag is not among the
+// words: the user may not know about the variable.
 std::string WithVariable(const CLI::App& command, const std::string& what,
                          int argc, const char* const* argv) {
   const std::string flag = what.substr(0, what.find(':'));

@@ -64,7 +64,7 @@ void Scores::Add(std::span<const float> labels,
 
 void Scores::AddClass(int64_t label, std::span<const float> prediction) {
   int64_t predicted = 0;
-  double probability = 0;  // Of the label.
+  double probability = 0;  // The probability of the label.
   if (prediction.size() == 1) {
     const double second = prediction.front();
     predicted = second > 0.5 ? 1 : 0;

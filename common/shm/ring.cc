@@ -27,7 +27,7 @@ struct RecordHeader {
 constexpr uint64_t kUnit = sizeof(RecordHeader);
 static_assert(kUnit == 16);
 
-// Somebody who had the processor had it for longer than this.
+// Another thread that had the processor had it for longer than this.
 constexpr int64_t kYieldNanos = 8000;
 constexpr int kPausesPerSpin = 24;
 
@@ -41,7 +41,7 @@ void Pause() {
 #endif
 }
 
-// Not private: the word is known by its file, whoever maps it.
+// Not private: the word is known by its file in all processes.
 void FutexWait(const std::atomic<uint32_t>* word, uint32_t value,
                absl::Duration limit) {
   const timespec time = absl::ToTimespec(limit);
@@ -123,8 +123,8 @@ bool Link::Write(uint32_t kind, uint64_t id,
   uint64_t bytes = 0;
   for (const auto& part : parts) bytes += part.size();
   const uint64_t whole = kUnit + Padded(bytes);
-  // Of the other process: nonsense makes it look full, or lets it lose what it
-  // has not read.
+  // It is from the other process: nonsense makes the ring look full, or lets
+  // that process lose what it has not read.
   const uint64_t consumed = peer_->consumed.load(std::memory_order_acquire);
   const uint64_t unread = written_ - consumed;
   if (unread > own_ring_.size() || own_ring_.size() - unread < whole) {
@@ -206,7 +206,7 @@ void Link::StayApart() {
   const int core = sched_getcpu();
   own_->core.store(static_cast<uint32_t>(core + 1), std::memory_order_relaxed);
   if (!steps_aside_) return;
-  // Of the other process: whatever it says, it is a number to compare.
+  // It is from the other process: in any case it is only a number to compare.
   const uint32_t other = peer_->core.load(std::memory_order_relaxed);
   if (other == 0 || !step_aside_.Met(core, static_cast<int>(other - 1))) return;
   StepAside::Leave(core);

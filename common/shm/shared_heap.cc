@@ -66,7 +66,7 @@ std::optional<uint64_t> SharedHeap::OffsetOf(
     std::span<const std::byte> bytes) const {
   const std::byte* const first = core_->mapping.bytes().data();
   const std::byte* const end = first + core_->mapping.bytes().size();
-  // Of unrelated memory only std::less says what is before what.
+  // For unrelated memory only std::less defines an order.
   const std::less<const std::byte*> before;
   if (before(bytes.data(), first) || before(end, bytes.data() + bytes.size())) {
     return std::nullopt;

@@ -34,7 +34,7 @@ absl::Status Failed(absl::string_view what) {
   return absl::UnavailableError(absl::StrCat(what, ": ", strerror(errno)));
 }
 
-// A name that begins with a zero byte is of the abstract namespace: it is no
+// A name that begins with a zero byte is in the abstract namespace: it has no
 // file, and goes with the socket.
 socklen_t AddressOf(const std::string& name, sockaddr_un* address) {
   *address = {};

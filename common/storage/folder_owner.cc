@@ -70,7 +70,7 @@ std::string Encode(const FolderOwner& owner) {
                       : absl::StrCat(kScheduler, "\n");
 }
 
-// Of what a later ebb may add, other lines, nothing is asked.
+// It ignores other lines, which a later ebb may add.
 std::optional<FolderOwner> Decode(absl::string_view text) {
   text = text.substr(0, text.find('\n'));
   if (text == kScheduler) return FolderOwner{};
@@ -178,7 +178,7 @@ absl::Status IsOf(absl::string_view path, const FolderOwner& found,
       owner);
 }
 
-// Of a folder that does not say whose it is.
+// For a folder that does not name its owner.
 absl::Status CheckContents(absl::string_view path, const FolderOwner& owner) {
   const fs::path folder{std::string(path)};
   const std::string user = UserOfStore(folder);

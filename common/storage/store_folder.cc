@@ -30,7 +30,7 @@ absl::Status Failed(absl::string_view doing, absl::string_view path, int error,
                                          reason, "; ", next));
 }
 
-// Who cannot lock its folder ends, and tries nothing again.
+// A daemon that cannot lock its folder ends, and does not try again.
 absl::Status NotLocked(absl::string_view doing, absl::string_view path,
                        int error) {
   if (error == ENOTDIR || error == EEXIST) {
@@ -53,7 +53,8 @@ absl::Status SyncFolder(const std::string& path) {
   return error == 0 ? absl::OkStatus() : Failed("sync", path, error);
 }
 
-// Who holds the lock: a hint for people, so any failure is just less of one.
+// The holder of the lock: a hint for people, so any failure only makes it
+// shorter.
 std::string HolderOf(int fd) {
   char text[32] = {};
   const ssize_t size = pread(fd, text, sizeof(text) - 1, 0);
@@ -107,7 +108,7 @@ absl::StatusOr<StoreFolder> StoreFolder::Lock(absl::string_view path) {
         absl::StrCat("the folder ", folder, " is in use by ", holder,
                      "; stop that process, or choose another folder"));
   }
-  // The number is only for the message above, so a full disk is no error.
+  // The number is only for the message above, so a full disk does not matter.
   const std::string pid = absl::StrCat(getpid());
   if (ftruncate(fd, 0) == 0) {
     [[maybe_unused]] const ssize_t n = pwrite(fd, pid.data(), pid.size(), 0);

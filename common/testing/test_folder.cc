@@ -32,8 +32,8 @@ fs::path Parent(TestFolder::On on) {
   return error ? fs::path(::testing::TempDir()) : parent;
 }
 
-// Of the test that runs, as a part of a file's name; short, for what lies in
-// the folder may be a socket, whose path may not be long.
+// The running test's suite, as a part of a file's name. It is short, since a
+// file in the folder may be a socket, whose path may not be long.
 std::string SuiteName() {
   constexpr size_t kLongest = 24;
   const auto* suite = ::testing::UnitTest::GetInstance()->current_test_suite();

@@ -72,8 +72,8 @@ Certificate Describe(const X509* certificate) {
           .not_after = TimeOf(X509_get0_notAfter(certificate))};
 }
 
-// At least one. gRPC, too, reads until the first that it cannot read, but says
-// nothing of those after it.
+// At least one. gRPC, too, reads until the first that it cannot read, but does
+// not report those after it.
 absl::StatusOr<std::vector<X509Ptr>> ReadAll(absl::string_view pem,
                                              const std::string& path,
                                              absl::string_view flag) {
@@ -149,7 +149,7 @@ std::vector<Use> UsesOf(Role role) {
   return {kToConnect};
 }
 
-// Of the certificate that is wrong.
+// For the certificate that is wrong.
 std::string WhyNot(int error, const TlsFiles& files, const X509* certificate,
                    const Use& use) {
   switch (error) {

@@ -37,8 +37,8 @@ using tls_internal::ToBio;
 using tls_internal::X509Ptr;
 
 constexpr absl::Duration kClocksBehind = absl::Hours(1);
-constexpr size_t kMostName = 64;   // Of a common name (RFC 5280, A.1).
-constexpr size_t kMostHost = 253;  // Of a DNS name (RFC 1035, 2.3.4),
+constexpr size_t kMostName = 64;   // In a common name (RFC 5280, A.1).
+constexpr size_t kMostHost = 253;  // In a DNS name (RFC 1035, 2.3.4),
 constexpr size_t kMostLabel = 63;  // between its dots.
 
 absl::Status Failed(absl::string_view what) {
@@ -246,7 +246,7 @@ absl::StatusOr<Identity> Issue(const Identity& authority,
             key.get(), request));
   X509_set_issuer_name(made.get(), X509_get_subject_name(issuer.get()));
   EBB_ASSIGN_OR_RETURN(const std::string names, AlternativeNames(request));
-  // Nobody but these is connected to.
+  // Peers connect only to these.
   const bool serves =
       request.role == Role::kScheduler || request.role == Role::kServer;
   const std::pair<int, std::string> extensions[] = {

@@ -142,7 +142,7 @@ absl::Status WriteJobToken(const std::string& path, absl::string_view token) {
     }
     written += static_cast<size_t>(put);
   }
-  // Without it nobody reaches the job.
+  // Without it the job cannot be reached.
   if (fsync(file.get()) != 0 && errno != EINVAL) {
     return Fails("written", path, errno);
   }

@@ -14,7 +14,7 @@ using absl::string_view;
 
 struct Format {
   string_view magic;
-  size_t offset;  // Of the magic in the file.
+  size_t offset;  // Offset of the magic in the file.
   string_view what;
   string_view advice;  // $FILE is the path.
 };

@@ -21,7 +21,8 @@ namespace {
 
 struct Header {
   int64_t items = 0;
-  // Of one item: 1 for labels, the product of the further dimensions else.
+  // Numbers of one item: 1 for labels, the product of the further dimensions
+  // else.
   int64_t width = 1;
 };
 

@@ -86,7 +86,7 @@ class LibsvmReader : public LineReader {
   std::vector<float> values_;
 };
 
-// Of which ids are keys.
+// Reads libsvm files whose ids are keys.
 class LibsvmKeyReader : public LineReader {
  public:
   using LineReader::LineReader;

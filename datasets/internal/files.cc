@@ -105,7 +105,7 @@ absl::Status WriteWhole(const std::string& path, absl::string_view bytes) {
 }
 
 absl::Status Sync(const std::string& path) {
-  // Of a folder that is named by a link, too.
+  // The folder may be named by a link.
   const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return FileError(path, "cannot be opened");
   // Some file systems know no sync of folders.

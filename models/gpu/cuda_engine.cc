@@ -137,7 +137,7 @@ absl::Status CudaEngine::Start() {
 }
 
 CudaEngine::~CudaEngine() {
-  // Of a device that is lost nothing can be given back, and need not be.
+  // The memory of a lost device cannot be given back, and need not be.
   cudaSetDevice(options_.device);
   for (cudaStream_t stream : streams_) {
     if (stream != nullptr) cudaStreamSynchronize(stream);
@@ -195,7 +195,7 @@ void* CudaEngine::NewBlock(int64_t bytes) {
 
 void CudaEngine::DeleteBlock(void* block) {
   Use();
-  // Of all lanes; what cudaFree waits for is not promised.
+  // It waits for all lanes; cudaFree does not promise what it waits for.
   Check(cudaDeviceSynchronize(), "computing, or copying");
   Check(cudaFree(block), "giving back memory");
 }
@@ -277,7 +277,7 @@ std::shared_ptr<void> CudaEngine::PinHost(void* memory, int64_t bytes) {
     return nullptr;
   }
   return {memory, [device = options_.device](void* pinned) {
-            // Of the thread that frees it, which may never have used a device:
+            // For the thread that frees it, which may never have used a device:
             // without this it would start the first one.
             cudaSetDevice(device);
             cudaHostUnregister(pinned);
@@ -285,8 +285,8 @@ std::shared_ptr<void> CudaEngine::PinHost(void* memory, int64_t bytes) {
           }};
 }
 
-// Whether somebody has pinned it, which need not be this engine: of a range
-// that ebb pins, both ends are.
+// Whether the memory is pinned, perhaps not by this engine: of a range that ebb
+// pins, both ends are.
 bool CudaEngine::IsPinned(const void* memory, int64_t bytes) const {
   const auto pinned = [](const char* byte) {
     cudaPointerAttributes attributes;

@@ -9,12 +9,12 @@
 namespace ebb::models::gpu {
 namespace {
 
-// Of shapes: batches of a job have few.
+// Plans for shapes: batches of a job have few.
 constexpr size_t kMostPlans = 64;
 // More is of no use to cuBLASLt.
 constexpr uintptr_t kMostAlignment = 256;
-// Kernels read so much of the bias at once, and nobody can tell them not to:
-// their alignment is not among cublasLtMatmulPreferenceAttributes_t.
+// Kernels read this much of the bias at once, and cannot be told not to: their
+// alignment is not among cublasLtMatmulPreferenceAttributes_t.
 constexpr int64_t kBiasAlignment = 16;
 
 int64_t AlignmentOf(const void* pointer) {
@@ -152,8 +152,8 @@ bool FusedProducts::FindAlgorithm(const Gemm& gemm, Plan* plan) {
   return ok;
 }
 
-// Of this very algorithm, once: with a bias of NaNs. What fails here for good
-// the next call of the engine meets, too.
+// Tries this very algorithm, once, with a bias of NaNs. If it fails here for
+// good, the next call of the engine fails, too.
 bool FusedProducts::KeepsNans(const Gemm& gemm, const Plan& plan) {
   const size_t bytes = static_cast<size_t>(gemm.m) * sizeof(float);
   void* nans = nullptr;

@@ -339,7 +339,7 @@ class PluginModel final : private HostBackendIfNeeded, public ModelBase {
   }
 
   const std::unique_ptr<Instance> instance_;
-  std::vector<size_t> widths_;  // Of the tables of rows.
+  std::vector<size_t> widths_;  // Widths of the tables of rows.
 };
 
 }  // namespace

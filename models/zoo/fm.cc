@@ -4,9 +4,9 @@
 //             + sum_{pairs d, e} <v(key_d), v(key_e)> x_d x_e
 //
 // with two classes or values as labels. Factors start normally with deviation
-// 0.01, as in the reference implementation of DeepFM, whose one half this is:
-// small beside weights, so that the first predictions are those of a linear
-// model, but not zero, where factors would have no gradient.
+// 0.01, as in the reference implementation of DeepFM, one half of which this
+// is. They are small beside weights, so that the first predictions are those of
+// a linear model. But they are not zero, where factors would have no gradient.
 #include "common/status_macros.h"
 #include "models/keyed_model.h"
 #include "models/registry.h"

@@ -5,7 +5,7 @@
 //
 // and the loss of an example (prediction - rating)^2 / 2. An example has an
 // entry of field 0, its user, and one of field 1, its item, both with the value
-// 1; the mean, a dense bias, is learned with the rest. With l2, the penalty is
+// 1. The mean, a dense bias, is learned with the rest. With l2, the penalty is
 // that of the paper's equation 5: once for each rating of the user or item.
 // Factors start normally with deviation 0.1, the default of libFM (Rendle
 // 2012): with 0.01, gradient descent needs epochs to leave the saddle at zero.

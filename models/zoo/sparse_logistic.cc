@@ -1,7 +1,8 @@
 // Logistic regression over keys (McMahan et al. 2013, "Ad Click Prediction: a
-// View from the Trenches"): the probability of 1 is
-// 1 / (1 + exp(-(b + sum_e w(key_e) x_e))), and labels are 0/1 or -1/+1. Its
-// rows start at zero, so that a row exists only where a key has been met.
+// View from the Trenches"). The probability of 1 is
+//   1 / (1 + exp(-(b + sum_e w(key_e) x_e))),
+// and labels are 0/1 or -1/+1. Its rows start at zero, so that a row exists
+// only where a key has been met.
 #include "common/status_macros.h"
 #include "models/keyed_model.h"
 #include "models/registry.h"

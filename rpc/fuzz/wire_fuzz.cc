@@ -175,7 +175,8 @@ void Check(uint8_t kind, size_t slice, const std::string& bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
-  google::protobuf::LogSilencer silencer;  // Of strings that are not UTF-8.
+  // Silences messages about strings that are not UTF-8.
+  google::protobuf::LogSilencer silencer;
   const std::string bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
   ebb::rpc::Check(data[0], std::max<size_t>(data[1], 1), bytes);
   return 0;

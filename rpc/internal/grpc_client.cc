@@ -33,7 +33,7 @@ class WorkerTokens {
       session_ = self->session.value();
     }
   }
-  // Before anybody else hears of it.
+  // Takes the token before the handler gets the message.
   void OnReceive(v1::SchedulerToWorker* message) {
     if (tokens_ == nullptr || message->job_token().empty()) return;
     tokens_->Lend(JobOf(*message), SessionId(session_),
@@ -231,7 +231,7 @@ class GrpcSession : public Session<Out>,
   const std::unique_ptr<v1::Scheduler::Stub> stub_;
   const std::shared_ptr<Done> done_ = std::make_shared<Done>();
   grpc::ClientContext context_;
-  InMessage in_;                     // Of the reading reactions.
+  InMessage in_;                     // Used by the reading reactions.
   RecordReceiver received_records_;  // Likewise.
   Mutex mu_;
   State state_ ABSL_GUARDED_BY(mu_) = State::kOpen;

@@ -22,16 +22,16 @@ namespace {
 
 // For the disk; so is what all of it may take of the processor.
 constexpr int kThreads = 2;
-// That were received, or are answered and not yet read by who asked; of chunks
-// a MiB each. A process of ebb asks for a few at once.
+// Calls that were received, or are answered and not yet read by the caller; of
+// chunks a MiB each. A process of ebb asks for a few at once.
 constexpr int kMostCalls = 128;
 constexpr int kMostOfOnePeer = 16;
 // Likewise, of those that carry a manifest, which may have 8 MiB.
 constexpr int kMostWithManifest = 8;
 constexpr int kMostWithManifestOfOnePeer = 2;
-// So long can one who does not read the answer keep a place from others: of a
-// call with a chunk or a manifest of ours, and of one that may read or write
-// much of the disk.
+// How long a caller that does not read its answer can keep a place from others:
+// for a call with a chunk or a manifest of ours, and for one that may read or
+// write much of the disk.
 constexpr absl::Duration kLongestOfAChunk = absl::Minutes(1);
 constexpr absl::Duration kLongestDeadline = absl::Minutes(11);
 

@@ -41,7 +41,7 @@ class GrpcPsChannel : public PsChannel {
   // A push that was not sent yet, or not answered.
   struct Outgoing {
     Payload message;
-    std::optional<PushRequest> whole;  // Of one whose message names keys.
+    std::optional<PushRequest> whole;  // Set if the message names keys.
     absl::Time until;
     PushDone done;
   };
@@ -161,7 +161,7 @@ class GrpcPsChannel : public PsChannel {
     }
   }
 
-  // What waited for the call goes before anybody is told of its end.
+  // Waiting pushes go before the callers hear of the call's end.
   void CallEnded(const PushCall& call) {
     if (call.counts == 0) return;
     PushCalls now;
@@ -245,7 +245,7 @@ class GrpcPsChannel : public PsChannel {
       // What it holds goes before the channel does.
       return std::exchange(push->done, nullptr)(std::move(answer));
     }
-    // Nobody has judged it. Those after it wait for it there.
+    // The server has not judged it. Later pushes wait for it there.
     sent_keys_.Forget();
     CountKeys(*push->whole, {});
     if (guard_.keys != nullptr) guard_.keys->CountUnknown();
@@ -371,7 +371,7 @@ class GrpcPsChannel : public PsChannel {
 
   const Guard guard_;
   const PieceSizes sizes_;
-  const int64_t most_bytes_;  // Of an answer in pieces.
+  const int64_t most_bytes_;  // Most bytes of an answer in pieces.
   SentKeys sent_keys_;
   PiecesCaller::Stub stub_;
   Mutex mu_;

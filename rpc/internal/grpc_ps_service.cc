@@ -64,7 +64,7 @@ class DataCall : public grpc::ServerUnaryReactor {
    private:
     DataCall* const call_;
     grpc::ByteBuffer* const response_;
-    std::atomic<bool> finished_ = false;  // Of itself; nothing else goes by it.
+    std::atomic<bool> finished_ = false;  // Orders no other data.
   };
 
   explicit DataCall(Traffic* traffic) : traffic_(traffic) {}
@@ -103,7 +103,7 @@ grpc::ServerUnaryReactor* Refuse(grpc::CallbackServerContext* context,
 }
 
 // One ReadVersion: the handler, on a thread of the pool, waits for each write;
-// but not for a caller who does not read.
+// but not for a caller that does not read.
 class ReadVersionCall
     : public grpc::ServerWriteReactor<v1::ReadVersionResponse> {
  public:
@@ -156,7 +156,7 @@ class ReadVersionCall
   }
   void OnDone() override { delete this; }
 
-  // For 4 MiB: less than 1 MB/s is no reader.
+  // For 4 MiB: a caller slower than 1 MB/s counts as not reading.
   static constexpr absl::Duration kPieceLimit = absl::Seconds(5);
 
   grpc::CallbackServerContext* const context_;  // gRPC's, until Finish.
@@ -423,7 +423,7 @@ class PsService : public PsBase, public StoppableService {
   }
 
   // Gives the request to the handler, with a ticket of the call. Not OK: the
-  // handler heard nothing of it, and no ticket was made.
+  // handler was not called, and no ticket was made.
   template <typename Reply, typename Request, typename Complete,
             typename EncodeReply, typename MakeTicket>
   absl::Status HandOver(const grpc::CallbackServerContext& context,

@@ -86,8 +86,8 @@ class ServerLinkTokens {
   static void OnSend(v1::SchedulerToServer*) {}
 };
 
-// The scheduler's end of a stream. gRPC's part of it lives until OnDone, the
-// part that is a Session for as long as somebody wants: `self_` is the
+// The scheduler's end of a stream. gRPC's part of it lives until OnDone. The
+// part that is a Session lives as long as it has holders: `self_` is the
 // reference that OnDone gives up.
 //
 //   kOpen ── Close() ──▶ kDraining ── all is written ──▶ kEnding
@@ -245,7 +245,7 @@ class Stream : public grpc::ServerBidiReactor<InMessage, OutMessage>,
   const Guard guard_;
   grpc::CallbackServerContext* const context_;  // gRPC's, until Finish.
   std::shared_ptr<Stream> self_;
-  std::unique_ptr<SessionHandler<In>> handler_;  // Of the reactions.
+  std::unique_ptr<SessionHandler<In>> handler_;  // Used by the reactions.
   InMessage in_;                                 // Likewise.
   RecordReceiver received_records_;              // Likewise.
   Tokens tokens_;

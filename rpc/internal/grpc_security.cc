@@ -30,7 +30,8 @@ using grpc::experimental::TlsChannelCredentialsOptions;
 using grpc::experimental::TlsCustomVerificationCheckRequest;
 using grpc::experimental::TlsServerCredentialsOptions;
 
-// Three small files: often enough for whoever waits for a new certificate.
+// Three small files: often enough for an operator who waits for a new
+// certificate.
 constexpr unsigned kLookAgainSeconds = 1;
 
 absl::string_view View(grpc::string_ref text) {
@@ -114,7 +115,8 @@ void CountAndLog(gpr_log_func_args* entry) {
     LOG_EVERY_T(WARNING, 1) << "gRPC: " << message;
     return;
   }
-  // chttp2_server.cc, of a port that is taken: whoever listens tells it better.
+  // chttp2_server.cc, about a port that is taken: the listener reports it
+  // better.
   if (absl::StrContains(message, "No address added out of total")) {
     VLOG(1) << "gRPC: " << message;
     return;

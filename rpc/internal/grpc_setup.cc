@@ -33,7 +33,7 @@ std::shared_ptr<grpc::ServerCredentials> ServerCredentials(
              : grpc::InsecureServerCredentials();
 }
 
-// Of a peer that is there it takes a few round trips.
+// A present peer takes a few round trips for it.
 constexpr absl::Duration kHandshakeLimit = absl::Seconds(10);
 // A worker has some tens of calls under way to one server.
 constexpr int kStreamsPerConnection = 1024;
@@ -70,7 +70,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
   // back-off of an old one; and pulls of one do not queue behind the pushes of
   // another.
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  // Who retries is the protocol's affair.
+  // The protocol itself retries.
   args.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   // Daemons of a cluster reach each other directly.
   args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
@@ -93,7 +93,7 @@ void SetUpServer(const std::string& address, const TransportOptions& options,
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // Accepts every peer's own keepalive.
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
-  // Who connects and says nothing is let go.
+  // A peer that connects and stays silent is dropped.
   builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
                               Milliseconds(kHandshakeLimit));
   // What one connection asks for at once; more waits at its side.

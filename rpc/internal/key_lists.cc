@@ -10,7 +10,7 @@ namespace ebb::rpc::internal {
 
 namespace {
 
-// Of a list beside its keys, and of an entry beside its lists, about.
+// Memory of a list beside its keys, and of an entry beside its lists, about.
 constexpr int64_t kListCost = 96;
 constexpr int64_t kEntryCost = 256;
 

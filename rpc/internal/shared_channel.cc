@@ -75,7 +75,7 @@ void SharedChannel::BeginWhenAnswered(std::function<void()> call) {
       early_.push_back(std::move(call));
       return;
     }
-    answered_ = true;  // Nobody asks any more.
+    answered_ = true;  // No call asks any more.
   }
   call();
 }

@@ -123,7 +123,7 @@ void SharedConnection::Run() {
     if (!more) WakeForAnswers();
     if (gone) break;
     const bool flushed = Flush();
-    // Who never reads is not served.
+    // A worker that never reads is not served.
     if (BacklogLength() > kMostBacklog) gone = true;
     if (!more) {
       link_.Wait(flushed ? shm::Link::kRecords
@@ -178,7 +178,7 @@ std::optional<Payload> SharedConnection::ValuesAt(
     uint64_t id, const std::vector<shm::Run>& runs) {
   Payload values;
   if (runs.empty()) return values;
-  // Whoever drops the last part of it tells the worker.
+  // The holder that drops the last part tells the worker.
   struct Loan {
     ~Loan() { connection->Freed(id); }
     std::shared_ptr<SharedConnection> connection;
@@ -425,7 +425,7 @@ void SharedConnection::Freed(uint64_t id) {
       link_.EndWait();
     }
   }
-  // Who waits for nothing else learns it with the next answer.
+  // A worker that waits for nothing else learns it with the next answer.
   link_.Wake(shm::Link::kRoom);
 }
 

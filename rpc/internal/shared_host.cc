@@ -43,7 +43,7 @@ absl::StatusOr<std::unique_ptr<SharedHost>> SharedHost::Start(
   hello.up_ring_bytes = kUpRingBytes;
   hello.down_ring_bytes = kDownRingBytes;
   hello.up_area_bytes = kAreaBytes;
-  // The name tells nothing, and nobody can take it before.
+  // The name has no meaning, and no process can take it before.
   const std::string name =
       absl::StrCat("ebb-", absl::BytesToHexString(shm::RandomBytes(16)));
   EBB_ASSIGN_OR_RETURN(Fd listening, shm::ListenLocally(name));

@@ -41,13 +41,14 @@ absl::StatusOr<std::shared_ptr<SharedSession>> SharedSession::Open(
     std::shared_ptr<shm::SharedHeap> heap, Guard guard) {
   absl::StatusOr<Fd> connected = shm::ConnectLocally(offer.socket_name);
   if (!connected.ok()) {
-    // Of another network namespace, most likely: that will not change soon.
+    // It is most likely in another network namespace: that will not change
+    // soon.
     return absl::FailedPreconditionError(absl::StrCat(
         "the server's socket is out of reach: ", connected.status().message()));
   }
   Fd socket = *std::move(connected);
   EBB_ASSIGN_OR_RETURN(shm::Peer peer, shm::PeerOfSameUser(socket.get()));
-  // Of a server whose end cannot be seen nobody knows when it reads no more.
+  // If a server's end cannot be seen, it is unknown when it reads no more.
   if (!peer.process) heap = nullptr;
   const SharedGreeting greeting = {heap == nullptr ? 0 : heap->bytes()};
   std::string first = offer.token;
@@ -284,10 +285,10 @@ void SharedSession::Flush() {
   uint64_t id = 0;
   Lent lent;
   while (TakeNext(&id, &lent)) {
-    // Without the lock: nobody else has this place.
+    // Without the lock: no other thread has this place.
     if (lent.place) {
       lent.copied.CopyTo(area.subspan(*lent.place, lent.copied.size()));
-      // Whoever hears of the answer, which may be soon, finds them free.
+      // A caller that gets the answer, which may be soon, finds them free.
       lent.copied = {};
     }
     if (!SendNow(id, std::exchange(lent, {}))) return;

@@ -23,7 +23,7 @@ void WorkerSpans::Seen(absl::string_view worker, uint64_t life,
     if (span.life == life) return;
   }
   Span span{life, since};
-  // It was over before anybody heard of it.
+  // It was over before its start was known.
   if (since <= entry.last_end) span.end = entry.last_end;
   entry.spans.push_back(span);
 }

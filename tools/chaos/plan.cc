@@ -26,7 +26,7 @@ bool IsOfNetwork(Op op) {
   }
 }
 
-// Of a pattern that stands for one of several.
+// Whether a pattern stands for one of several.
 bool IsRole(const DaemonPattern& pattern) {
   return pattern == "ps" || pattern == "worker";
 }

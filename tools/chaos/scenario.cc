@@ -413,7 +413,7 @@ void ScenarioReader::CheckStores(const Fields& fields, const Verb& verb,
                         verb.op == Op::kKeep || verb.op == Op::kRestore;
   if (target.empty() || !(of_disk || of_files)) return;
   const Daemons::Role role = ParseDaemons(target)->role;
-  // A disk may be that of all, but files are somebody's.
+  // A disk may be that of all, but files belong to a server or scheduler.
   if (role != Daemons::Role::kWorker &&
       (role != Daemons::Role::kAll || of_disk)) {
     return;

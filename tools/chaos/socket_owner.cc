@@ -34,7 +34,7 @@ std::string TableForm(const SocketAddress& end) {
   return absl::StrFormat("%08X:%04X", end.address, end.port);
 }
 
-// Of an IPv6 address that stands for an IPv4 one, the latter is the last part.
+// In an IPv6 address that stands for an IPv4 one, the latter is the last part.
 absl::string_view LastPart(absl::string_view end) {
   return end.size() > kEndLength ? end.substr(end.size() - kEndLength) : end;
 }

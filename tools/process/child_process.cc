@@ -169,7 +169,7 @@ std::optional<ProcessEnd> ChildProcess::Poll() {
   int status = 0;
   const pid_t reaped = waitpid(pid_, &status, WNOHANG);
   if (reaped == pid_) end_ = EndOf(status);
-  // Somebody else reaped it: its number may be another's by now.
+  // Other code reaped it: its number may be another's by now.
   if (reaped < 0 && errno == ECHILD) end_ = ProcessEnd{.exit_code = -1};
   return end_;
 }

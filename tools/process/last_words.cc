@@ -19,13 +19,13 @@ bool IsInfo(absl::string_view line) {
          std::all_of(date.begin() + 1, date.end(), absl::ascii_isdigit);
 }
 
-// Of what glog prints upon a crash.
+// Whether glog prints the line upon a crash.
 bool IsStack(absl::string_view line) {
   return absl::ascii_isspace(line.front()) || absl::StartsWith(line, "***") ||
          absl::StartsWith(line, "PC: @") || absl::StartsWith(line, "@");
 }
 
-// Of what a program says of a flag that it refuses (FlagMistake), below why.
+// Whether a program prints the line below a refused flag (FlagMistake).
 bool IsHint(absl::string_view line) {
   return absl::EndsWith(line, " --help has all flags");
 }

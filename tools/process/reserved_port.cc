@@ -25,7 +25,7 @@ absl::StatusOr<ReservedPort> ReservedPort::Reserve() {
     return absl::ErrnoToStatus(errno, "no port of 127.0.0.1 is free");
   }
   // Only now: with it from the start, the kernel might give out a port that
-  // somebody else reserved in the same way.
+  // another process reserved in the same way.
   const int on = 1;
   setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   return ReservedPort(std::move(fd),

@@ -74,7 +74,7 @@ bool SlowMotion::Turn(Process* process, absl::Time now) {
   return SendTo(process->fd, process->stopped ? SIGSTOP : SIGCONT);
 }
 
-// Signals are sent under the lock, so that whoever was cleared stays so.
+// Signals are sent under the lock, so that a cleared process stays so.
 void SlowMotion::Run() {
   MutexLock lock(&mu_);
   while (!stop_) {

@@ -166,7 +166,7 @@ bool Supervisor::KillThenAt(absl::string_view daemon, const ProcessSpec& next,
 
 void Supervisor::Stop(absl::string_view daemon, absl::Time kill_at) {
   StartNoMore(daemon);
-  // Who is dead already was not told to die.
+  // A daemon that is dead already got no order to die.
   Terminate(daemon, kill_at);
 }
 

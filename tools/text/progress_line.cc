@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kWidestBar = 30;
 constexpr int kNarrowestBar = 10;
-// Of what the job waits for, before other figures give way to it.
+// Width of the reason for waiting, before other figures give way to it.
 constexpr int kNarrowestWaiting = 40;
 
 // A figure of the line. Those of the highest rank go first when the line is
@@ -215,7 +215,7 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
         static_cast<double>(progress.examples - progress.applied) /
         progress.examples_per_second);
   }
-  // While it advances, that somebody waits for somebody is no news.
+  // While the job advances, waiting is not news.
   if (!job.waiting().empty() && job.examples_per_second() <= 0) {
     // What to do about it `ebb explain` says: a line has no room.
     const std::string& text = job.waiting(0).text();

@@ -157,8 +157,8 @@ HWY_INLINE hn::Vec<U> NoiseBits(U u, const Noise& noise, hn::Vec<U> index) {
   return hn::Xor(x, hn::ShiftRight<15>(x));
 }
 
-// Of magnitudes, as bits: these are in the order of the values, and those that
-// are not finite are above all others.
+// Compares magnitudes as bits: these are in the order of the values, and values
+// that are not finite are above all others.
 uint32_t LargestMagnitude(const std::byte* floats, size_t count) {
   uint32_t largest = 0;
   uint32_t* const result = &largest;
@@ -178,7 +178,7 @@ void Int8Of(const std::byte* floats, size_t count, const Noise& noise_ref,
   const uint32_t largest_bits = LargestMagnitude(floats, count);
   float largest;
   std::memcpy(&largest, &largest_bits, sizeof(largest));
-  // Of the largest floats 127 times their 127th would be infinite.
+  // For the largest floats 127 times their 127th would be infinite.
   constexpr float kMostOfScale = 0x1.020406p121f;
   float scale = largest / 127.0f;
   if (scale > kMostOfScale) scale = kMostOfScale;

@@ -99,7 +99,7 @@ absl::StatusOr<Accepted> Accept(int listening) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) {
       return absl::UnavailableError("no connection waits");
     }
-    // That connection has failed before it was accepted: on to the next one.
+    // The connection failed before it was accepted: on to the next one.
     if (errno == EINTR || errno == ECONNABORTED) continue;
     return absl::ResourceExhaustedError("no descriptor for a connection");
   }
@@ -116,8 +116,8 @@ Fd BeginConnect(const SocketAddress& target) {
       errno != EINPROGRESS && errno != EINTR) {
     return {};
   }
-  // Where nobody listens on a port that the kernel gives out, it may give us
-  // just that one, and we are connected to ourselves.
+  // If a port that the kernel gives out has no listener, it may give us just
+  // that one, and we are connected to ourselves.
   const auto own = NameOf(connecting.get());
   if (own.ok() && own->port == target.port && own->address == target.address) {
     return {};

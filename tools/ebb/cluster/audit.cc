@@ -177,7 +177,7 @@ std::vector<std::string> AuditReport::Problems(bool complete) const {
   for (const SilentServer& one : silent) {
     problems.push_back(SilentText(one));
   }
-  const PartitionAudit* first = nullptr;  // Of those that are there.
+  const PartitionAudit* first = nullptr;  // The first that is there.
   for (const PartitionAudit& audit : partitions) {
     if (audit.server < 0) continue;
     const std::string name = absl::StrCat("partition ", audit.partition);

@@ -91,7 +91,7 @@ class Kind {
   CLI::Option* test_rows = nullptr;
   GenerationTarget target;
   Options options;
-  std::string format;  // Of kinds that have several.
+  std::string format;  // For kinds that have several.
 
  private:
   int Run() const {

@@ -114,7 +114,8 @@ class Writer {
       std::erase(stale, file.path());
       EBB_RETURN_IF_ERROR(file.Publish());
     }
-    // Of another data set: nobody is to take them for parts of this one.
+    // They belong to another data set: they must not look like parts of this
+    // one.
     for (const std::string& path : stale) std::remove(path.c_str());
     const absl::Duration past = progress_.past();
     progress_.Clear();

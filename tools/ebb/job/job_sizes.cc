@@ -18,8 +18,8 @@ namespace ebb::tools {
 namespace {
 
 constexpr int64_t kFloat = sizeof(float);
-// Of a row beside its floats, as docs/memory.md says: its key and marks, and
-// its place in the index. A version is at most half as large again.
+// Bytes of a row beside its floats, as docs/memory.md says: its key and marks,
+// and its place in the index. A version is at most half as large again.
 constexpr int64_t kRowOverhead = 12;
 constexpr int64_t kIndexOfARow = 16;
 

@@ -124,7 +124,7 @@ absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
   return absl::OkStatus();
 }
 
-// Of the dense tables.
+// Parameters of the dense tables.
 int64_t ParametersOf(const job::JobFacts& facts) {
   int64_t sum = 0;
   for (const job::DenseTable& table : facts.tables) sum += table.size;
@@ -247,7 +247,8 @@ job::JobFacts ReadData(Draft* draft) {
     if (test.ok()) {
       draft->known.test = FactsOf(*test);
       draft->extent.bytes += test->memory_bytes();
-      const bool split = draft->full.data().has_split();  // Of the same file.
+      // Both are of the same file.
+      const bool split = draft->full.data().has_split();
       if (!split) draft->NoteRemarks(*test, "data.test");
       draft->NoteLeftOut(*test, split ? "data.split" : "data.test",
                          split ? train->left_out().examples : 0);
@@ -293,7 +294,7 @@ void MakeAbsolute(const std::filesystem::path& folder, Message* message) {
   }
 }
 
-// What the job's labels become, where nobody said so.
+// Adds the choice for the job's labels, if the file has none.
 void AddLabelChoice(const v1::Job& given, const v1::Job& full,
                     const data::Index& index,
                     std::vector<job::Choice>* choices) {
@@ -306,8 +307,8 @@ void AddLabelChoice(const v1::Job& given, const v1::Job& full,
                                    " and deviation ", index.labels->stddev)});
 }
 
-// What the file expects holds for the epochs that it says: with fewer it is
-// expected of nobody, unless by an override, too. Says so.
+// The file's expectations hold for its epochs. With fewer epochs they are left
+// out, unless an override sets them, too. Returns a note about that.
 std::string LeaveOutExpectations(const JobChoice& choice,
                                  const job::SourceFacts& data, v1::Job* job) {
   const bool asked = std::ranges::any_of(

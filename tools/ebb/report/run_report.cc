@@ -235,7 +235,7 @@ void AddShares(const RunReport& report, Json* json) {
   }
 }
 
-// Of those that stopped a daemon.
+// The recoveries from events that stopped a daemon.
 std::string RecoveriesText(const std::vector<PlannedEvent>& events) {
   const PlannedEvent* longest = nullptr;
   std::vector<double> seconds;

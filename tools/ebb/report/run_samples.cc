@@ -11,7 +11,8 @@ RunSamples::RunSamples(const RunFolder* folder)
 
 absl::Status RunSamples::Take(const Progress& progress, absl::Duration after) {
   constexpr absl::Duration kShortest = absl::Milliseconds(200);
-  constexpr int kParts = 500;  // Of the run so far: one lies between two.
+  // The share of the run so far that lies between two.
+  constexpr int kParts = 500;
   if (after - taken_ < std::max(kShortest, after / kParts)) {
     return absl::OkStatus();
   }

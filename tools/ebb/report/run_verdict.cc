@@ -71,7 +71,7 @@ void Judge(RunReport* report) {
         (state == v1::JOB_STATE_PAUSED || state == v1::JOB_STATE_CANCELLED)) {
       return;
     }
-    // That nothing came of it is no news where somebody said why.
+    // Without any result, an explanation above is enough.
     if (!problems.empty() && report->status.applied_min() == 0) return;
     if (report->status.applied_min() == report->status.examples()) {
       problems.push_back(

@@ -41,7 +41,7 @@ std::string Describe(const chaos::Disturb& disturb) {
                       ": ", what);
 }
 
-// Of a daemon.
+// What happened to a daemon.
 std::string Participle(const chaos::Disturb& disturb) {
   switch (disturb.op) {
     case chaos::Op::kAdd:
@@ -90,7 +90,7 @@ bool StopsDaemons(chaos::Op op) {
   return EndsDaemons(op) || op == chaos::Op::kStop;
 }
 
-// Whoever does not work any more by it.
+// The daemon that does not work any more because of it.
 std::string LostBy(const chaos::Disturb& disturb) {
   const chaos::Link& link = disturb.link;
   if (disturb.op != chaos::Op::kSplit) return "";
@@ -226,7 +226,7 @@ absl::StatusOr<bool> ChaosRun::CarryOut(const chaos::Disturb& disturb,
   switch (disturb.op) {
     case chaos::Op::kAdd:
       if (Contains(cluster->Daemons(), daemon)) return false;
-      if (pid != 0) spans_.Ended(daemon, at);  // Of the life that is leaving.
+      if (pid != 0) spans_.Ended(daemon, at);  // The life that is leaving ends.
       EBB_RETURN_IF_ERROR(cluster->AddWorker(daemon));
       return true;
     case chaos::Op::kRemove:
@@ -241,7 +241,7 @@ absl::StatusOr<bool> ChaosRun::CarryOut(const chaos::Disturb& disturb,
     case chaos::Op::kContinue:
       return cluster->Thaw(daemon);
     case chaos::Op::kSlow:
-      // Whoever comes later is slow, too.
+      // A daemon that comes later is slow, too.
       cluster->Slow(daemon, disturb.share);
       return true;
     case chaos::Op::kFillDisk:

@@ -57,10 +57,10 @@ bool OpenToWrite(const fs::path& info) {
   return false;
 }
 
-// How long a slow process stops and goes: short, so that nobody sees it but by
-// its speed; but a worker that emulates computing does so by waiting, which
-// goes on while it is stopped, so it must get through several batches each
-// time. At most a second, for leases last three.
+// How long a slow process stops and goes: short, so that only its speed shows
+// it. But a worker emulates computing by waiting, which goes on while it is
+// stopped. So it must get through several batches each time. At most a second,
+// for leases last three.
 absl::Duration CycleOf(double share, absl::Duration batch_time) {
   return std::clamp(10 * batch_time / share, absl::Milliseconds(100),
                     absl::Seconds(1));
@@ -130,7 +130,7 @@ bool LocalCluster::Kill(const std::string& daemon, const std::string& then_at) {
 absl::Status LocalCluster::MakeCertificates() {
   const std::string folder = folder_.File(kCertificates);
   std::error_code error;
-  fs::remove_all(folder, error);  // Of a run that is resumed.
+  fs::remove_all(folder, error);  // Left by the run that is resumed.
   fs::create_directory(folder, error);
   if (error) {
     return absl::ErrnoToStatus(error.value(), "cannot make " + folder);
@@ -147,7 +147,7 @@ absl::Status LocalCluster::Start() {
   const std::string address_file = folder_.File(kAddressFile);
   std::error_code ignored;
   fs::remove(address_file, ignored);
-  // Of runs that are resumed, too; servers say so where it is not there.
+  // Resumed runs need it, too; servers report if it is missing.
   fs::create_directory(folder_.File(kSharedCheckpoints), ignored);
   EBB_RETURN_IF_ERROR(
       StartOne(kSchedulerName, SchedulerSpec(options_.servers)));
@@ -377,7 +377,7 @@ absl::Status LocalCluster::StopGroup(const std::vector<std::string>& daemons,
   };
   for (;;) {
     for (const DaemonEvent& event : Poll()) {
-      // That one took too long is told below.
+      // A daemon that took too long is reported below.
       if (event.kind != DaemonEvent::Kind::kDied || event.as_told) continue;
       on_death(event);
     }
@@ -407,7 +407,7 @@ std::vector<std::string> LocalCluster::StrayFiles() const {
       std::error_code gone;
       const std::string file = fs::read_symlink(entry.path(), gone).string();
       const bool ours = absl::StartsWith(file, inside);
-      // Sockets, pipes and the like are no paths; a memfd is no file.
+      // Sockets, pipes and the like have no paths; a memfd has no file.
       if (gone || ours || !absl::StartsWith(file, "/") ||
           absl::StartsWith(file, "/memfd:") ||
           absl::StartsWith(file, "/dev/") || absl::StartsWith(file, "/proc/") ||

@@ -51,7 +51,7 @@ constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
 // After the job is complete, for servers that are just coming back.
 constexpr absl::Duration kAuditLimit = absl::Seconds(60);
 
-// Of all children that have ended.
+// CPU time of all children that have ended.
 double ChildrenCpuSeconds() {
   rusage usage = {};
   getrusage(RUSAGE_CHILDREN, &usage);
@@ -136,7 +136,7 @@ class LocalRun {
   PolledStatus LatestStatus();
   Progress CurrentProgress(const PolledStatus& polled) const;
   // Whether the process was a scheduler that was asked, or known to one: else
-  // nobody notices that it comes and goes.
+  // its coming and going is not noticed.
   bool Seen(pid_t process);
   void See(const v1::GetStatusResponse& status);
   void Count(absl::string_view daemon);
@@ -145,7 +145,7 @@ class LocalRun {
   void Note(const absl::Status& done) {
     if (!done.ok()) Problem(done.message());
   }
-  // Of a disk that is full one sample tells enough.
+  // For a full disk one sample tells enough.
   void NoteSample(const absl::Status& written) {
     if (report_.problems.empty()) Note(written);
   }
@@ -408,7 +408,8 @@ void LocalRun::FollowScale(absl::Time now) {
       scale_.Next(polled_, [this](const std::string& daemon) -> int64_t {
         return cluster_->Pid(daemon);
       });
-  // First: whoever goes on with this run finds all that hold its model.
+  // First: a run that is resumed from here then finds all servers with its
+  // model.
   NoteSize();
   for (const ScaleStep& step : steps) {
     if (!step.text.empty()) screen_.Event(step.text, now);
@@ -586,7 +587,7 @@ absl::StatusOr<RunFacts> ChooseFacts(const RunOptions& options,
   return facts;
 }
 
-// Of a run that is complete, in place of running it: its verdict.
+// The verdict of a complete run, in place of running it.
 absl::StatusOr<RunReport> PointToReport(const RunOptions& options,
                                         const PreparedJob& prepared,
                                         const RunFolder& folder,

@@ -20,7 +20,7 @@ struct RunFlags {
   JobFlags job;
   RunOptions run;
   RollbackWish back;          // Empty: not back.
-  absl::Duration kill_every;  // Zero: nobody is killed.
+  absl::Duration kill_every;  // Zero: no daemon is killed.
   std::optional<uint64_t> kill_seed;
 };
 

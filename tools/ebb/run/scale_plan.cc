@@ -13,10 +13,10 @@ namespace {
 
 using Kind = ScaleStep::Kind;
 
-// A server that nobody takes the partitions from is asked no more often.
+// A server whose partitions no other takes is asked this often at most.
 constexpr int kMostInVain = 3;
 
-// Of the workers, for all of which a machine may be too small at once.
+// Most workers that start at once: a machine may be too small for more.
 constexpr int kMostStarting = 16;
 
 bool Knows(const v1::GetStatusResponse& status, int worker) {
@@ -109,15 +109,16 @@ void ScalePlan::ScaleWorkers(const v1::GetStatusResponse& status,
   }
 }
 
-// Whom the scheduler still knows has not handed everything over: it was away
-// just then, or nobody could take it. As long as that server is down, what it
-// owns stands still.
+// A server that the scheduler still knows has not handed everything over: the
+// scheduler was away just then, or no other server could take it. As long as
+// that server is down, its partitions stand still.
 void ScalePlan::JudgeLeft(const v1::GetStatusResponse& status,
                           std::vector<ScaleStep>* steps) {
   if (!server_left_) return;
   const int number = size_.servers;
   const v1::ServerStatus* known = Find(status, number);
-  if (known != nullptr && known->connected()) return;  // Of its former life.
+  // It is connected in its former life.
+  if (known != nullptr && known->connected()) return;
   server_left_ = false;
   if (known == nullptr) {
     in_vain_ = 0;

@@ -35,7 +35,7 @@ absl::StatusOr<std::string> ChooseMarket(SimReportFlags* flags) {
     const chaos::MarketFigures figures = chaos::FiguresOf(trace);
     market.losses_per_worker_hour = figures.losses_per_node_hour;
     market.bulk = figures.bulk;
-    // Where nobody comes back nobody of that market is to be expected.
+    // If no node of that market comes back, none is expected.
     if (figures.replaced_after != absl::InfiniteDuration()) {
       market.away = figures.replaced_after;
     }

@@ -11,9 +11,10 @@ namespace ebb::tools {
 namespace {
 
 enum class Why {
-  kNobody,      // Nothing listens there, or there is no way to it.
-  kNoTls,       // Somebody listens, and is not, or does not speak, what we do.
-  kNotGreeted,  // Somebody listens, and takes no requests (in time).
+  kNobody,  // Nothing listens there, or there is no way to it.
+  // A process listens, and does not speak TLS as we do, or with another role.
+  kNoTls,
+  kNotGreeted,  // A process listens, and takes no requests (in time).
   kLate,        // It may be doing what it was asked.
   kBroken,      // So may it have been.
   kAnswered,    // It cannot, in its own words.
@@ -113,7 +114,7 @@ absl::Status WithAddress(const absl::Status& status,
                           next);
       break;
     case Why::kBroken:
-      // Who says GOAWAY speaks plain text.
+      // A peer that sends GOAWAY speaks plain text.
       text = absl::StrCat("the connection to the scheduler at ", scheduler,
                           " broke before its answer. ", next,
                           absl::StrContains(status.message(), "GOAWAY")

@@ -32,7 +32,8 @@ bool TakenUp(const v1::Recovery& recovery) {
          recovery.resumed_unix_us() > 0;
 }
 
-// Of an item that its worker had all but finished nothing may be left to count.
+// An item that its worker had almost finished may have no example left to
+// count.
 std::pair<int64_t, int64_t> Order(const v1::Recovery& recovery) {
   return {recovery.counted_unix_us() > 0 ? recovery.counted_unix_us()
                                          : std::numeric_limits<int64_t>::max(),

@@ -42,7 +42,7 @@ void RunTally::Add(const v1::JobStatus& status) {
   traffic_ = status.traffic();
 
   const uint64_t generation = status.summary().generation();
-  // Of those that the job made by itself more than one may have come since.
+  // The job may have made more than one by itself since.
   if (generation_ != 0 && generation != generation_) {
     rollbacks_ += std::max<int64_t>(
         1, status.nonfinite_rollbacks() - nonfinite_rollbacks_);

@@ -72,7 +72,8 @@ std::string UnreachedText(const v1::Unreached& one) {
                       one.trouble().text());
 }
 
-// Whom the daemon does not reach, or who does not reach it, each once.
+// The servers that the daemon does not reach, or the daemons that do not reach
+// it, each once.
 template <typename Troubles, typename Text>
 void AddUnreached(const Troubles& troubles, Text text_of,
                   const Console& console, std::string* work) {
@@ -194,13 +195,13 @@ std::string JobTable(const v1::GetStatusResponse& status) {
 }
 
 constexpr size_t kEpochsShown = 8;
-// Of the epochs before those, the last that were evaluated: `evaluate` may name
-// longer intervals.
+// Earlier epochs that are shown: the last that were evaluated. `evaluate` may
+// name longer intervals.
 constexpr size_t kEvaluatedShown = 3;
 
 struct EpochRow {
   std::string loss;
-  std::map<std::string, std::string> figures;  // Of the test, by title.
+  std::map<std::string, std::string> figures;  // Figures of the test, by title.
 };
 
 void KeepLatest(std::map<int32_t, EpochRow>* epochs) {
@@ -289,7 +290,7 @@ std::string FoldJobs(v1::GetStatusResponse* status) {
 }
 
 std::string ReasonLine(const v1::WaitReason& reason) {
-  // Most sentences begin with whom they are about.
+  // Most sentences begin with their subject.
   const bool named = absl::StartsWith(reason.text(), reason.subject());
   return absl::StrCat(
       "  ", named ? "" : reason.subject(), named ? "" : ": ", reason.text(),

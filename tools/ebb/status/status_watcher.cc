@@ -175,7 +175,7 @@ void StatusWatcher::WatchServer(const v1::ServerStatus& server,
   const bool another = known.connected && known.session != server.session();
   if (known.connected && !another) return;
   left_.erase(name);
-  // In another life: nobody looked while it was away.
+  // In another life: its return was not watched.
   notices->push_back(
       {Kind::kRelief,
        absl::StrCat(name, !another   ? " is back"

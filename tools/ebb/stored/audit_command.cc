@@ -34,7 +34,7 @@ std::string SkippedText(const AuditReport& audit) {
                       WithCommas(audit.worst.expected), " that were skipped");
 }
 
-// Of what is stored, whose state nobody says: JOB_STATE_UNSPECIFIED.
+// The state of stored versions is unknown: JOB_STATE_UNSPECIFIED.
 std::string AuditText(const AuditReport& audit, v1::JobState state,
                       const Console& console) {
   TextTable table({"PARTITION", "SERVER", "APPLIED", "EXPECTED", "MISSING",

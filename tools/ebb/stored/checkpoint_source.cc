@@ -49,7 +49,7 @@ template <typename T>
 void AppendBytes(absl::string_view bytes, std::vector<T>* array) {
   const size_t before = array->size();
   array->resize(before + bytes.size() / sizeof(T));
-  if (bytes.empty()) return;  // Of nothing there is no address to copy to.
+  if (bytes.empty()) return;  // Empty data has no address to copy to.
   std::memcpy(array->data() + before, bytes.data(),
               (array->size() - before) * sizeof(T));
 }
@@ -142,7 +142,7 @@ class LiveSource final : public CheckpointSource {
   }
 
  private:
-  // A server that does not answer is silent(); it is no error.
+  // Adds a server that does not answer to silent(), without an error.
   absl::Status AskAll(
       absl::FunctionRef<absl::Status(const std::string& server,
                                      rpc::PsAdminClient* client)>
@@ -184,7 +184,7 @@ class LiveSource final : public CheckpointSource {
 
 // --- A folder ----------------------------------------------------------------
 
-constexpr char kStore[] = "db";  // Of a server's state folder.
+constexpr char kStore[] = "db";  // In a server's state folder.
 
 // The state folders of servers in or at `folder`.
 std::vector<fs::path> StateFolders(const fs::path& folder) {
@@ -352,7 +352,7 @@ class StoredSource : public CheckpointSource {
   std::vector<std::string> problems() const override { return problems_; }
 
  protected:
-  // Of the jobs found the one that is chosen; `nothing` says why there may be
+  // Takes the chosen one of the jobs found; `nothing` says why there may be
   // none.
   absl::Status Take(const StoredJobs& jobs, const std::string& folder,
                     const std::string& choice, absl::string_view nothing) {
@@ -467,7 +467,7 @@ class FolderSource final : public StoredSource {
   }
 
  private:
-  // Of the job's versions too, where one is chosen.
+  // Includes the job's versions, if one is chosen.
   void TellDamage() {
     std::vector<VersionInfo> versions;
     std::optional<int64_t> examples;
@@ -561,7 +561,7 @@ class SharedSource final : public StoredSource {
   }
 
  private:
-  // Of the job's versions, which are passed over by all that lists them.
+  // Includes the job's versions, which all lists leave out.
   absl::Status TellDamage(const std::string& folder) {
     EBB_ASSIGN_OR_RETURN(const auto all, store_->Summaries(record_->id));
     for (const auto& [summary, writer] : all) {

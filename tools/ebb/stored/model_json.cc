@@ -221,7 +221,7 @@ Json LabelsJson(const StoredModel& stored, const Scaling& scaling) {
   return json;
 }
 
-// Of each feature: only numbers are scaled, not categories and dates.
+// The scale of each feature: only numbers are scaled, not categories and dates.
 std::vector<double> ScaleOfColumns(const data::Encoding& encoding,
                                    double scale) {
   std::vector<double> scales;

@@ -90,7 +90,8 @@ TensorStream WordsOf(
           }};
 }
 
-// Of a table that is not trained: numbers; of bytes also how many there are.
+// Adds rows of a table that is not trained: numbers; for bytes also their
+// lengths.
 void AddWrittenRows(const job::SparseTable& table, const RowRuns& runs,
                     std::vector<TensorStream>* tensors) {
   const auto all = [](std::span<const std::byte> words, std::ostream& out) {
@@ -133,7 +134,7 @@ TensorStream KeysOf(const job::SparseTable& table, const RowRuns& runs) {
           }};
 }
 
-// Of the arrays of rows that with this number; 0: the values.
+// The array of rows with this number; 0: the values.
 TensorStream RowsOf(std::string name, const job::SparseTable& table,
                     const RowRuns& runs, size_t array) {
   const auto width = static_cast<size_t>(table.width);
@@ -217,7 +218,8 @@ absl::Status AddRows(const TensorFileView& file, StoredModel* stored) {
     return absl::DataLossError(absl::StrCat("it has no fit tensor ", name));
   };
   for (const job::SparseTable& table : stored->sparse_tables) {
-    if (table.kind != RowKind::kTrained) break;  // Nobody looks rows up there.
+    // Rows are not looked up in such tables.
+    if (table.kind != RowKind::kTrained) break;
     EBB_ASSIGN_OR_RETURN(const TensorView* keys,
                          find(KeysName(table.name), TensorType::kUint64, {}));
     EBB_ASSIGN_OR_RETURN(
@@ -466,7 +468,7 @@ absl::Status MakeRowsFindable(const models::ModelDescription& description,
       WriteSafetensors(path, all.tensors, all.metadata);
   auto found = written.ok() ? LoadExportedModel(path)
                             : absl::StatusOr<StoredModel>(written);
-  // Mapped, it stays until nobody needs it.
+  // Mapped, it stays as long as it is needed.
   unlink(path.c_str());
   rmdir(own.c_str());
   EBB_RETURN_IF_ERROR(found.status());

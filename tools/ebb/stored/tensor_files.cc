@@ -54,7 +54,7 @@ std::optional<int64_t> IndexOf(const Value& value, size_t limit) {
 // What the formats call them.
 struct TypeNames {
   TensorType type;
-  int64_t bytes;  // Of an element.
+  int64_t bytes;  // Bytes of an element.
   absl::string_view safetensors;
   absl::string_view npy;
 };
@@ -104,7 +104,7 @@ absl::StatusOr<TensorView> ViewTensor(const std::string& name,
     if (!dim) return Damaged(absl::StrCat("impossible shape of ", name));
     tensor.dims.push_back(*dim);
   }
-  // Of a tensor without elements the other dimensions may be any.
+  // If a tensor has no elements, its other dimensions may be any.
   int64_t elements = std::ranges::count(tensor.dims, 0) > 0 ? 0 : 1;
   for (const int64_t dim : tensor.dims) {
     if (elements > 0 && elements > static_cast<int64_t>(data.size()) / dim) {
@@ -266,7 +266,7 @@ absl::StatusOr<TensorFile> DecodeSafetensors(absl::string_view bytes) {
     copy.name = std::move(tensor.name);
     copy.dims = std::move(tensor.dims);
     copy.values.resize(tensor.data.size() / sizeof(float));
-    if (!tensor.data.empty()) {  // Of nothing there is no address to copy to.
+    if (!tensor.data.empty()) {  // Empty data has no address to copy to.
       std::memcpy(copy.values.data(), tensor.data.data(), tensor.data.size());
     }
   }
