@@ -5,6 +5,15 @@
 #       AddNameCommand (command.h). TITLE is what `--help` writes above the
 #       commands of the folder; folders and their commands are in the order
 #       given here and of the alphabet.
+#   ebb_command_sources(OUTPUT)
+#       OUTPUT: the sources NAME_command.cc of the current folder, for the
+#       library of its commands. With it, a new command is one new file.
+function(ebb_command_sources output)
+  file(GLOB sources RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS
+       *_command.cc)
+  set(${output} ${sources} PARENT_SCOPE)
+endfunction()
+
 function(ebb_commands program)
   set(declarations)
   set(calls)
