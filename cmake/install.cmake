@@ -33,7 +33,8 @@ install(TARGETS ebb_shared EXPORT ebbTargets
         LIBRARY COMPONENT library NAMELINK_COMPONENT development
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ebb
-        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development
+        FILES_MATCHING PATTERN *.h)
 
 # find_package(ebb)
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/ebb)

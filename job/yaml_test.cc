@@ -355,7 +355,7 @@ std::vector<std::string> ExampleJobs() {
   std::vector<std::string> paths;
   for (const auto& entry :
        std::filesystem::directory_iterator("examples/jobs")) {
-    paths.push_back(entry.path());
+    if (entry.path().extension() == ".yaml") paths.push_back(entry.path());
   }
   std::sort(paths.begin(), paths.end());
   return paths;
@@ -401,11 +401,11 @@ on_poison: skip
 
 TEST(JobToYamlTest, ExplainsEveryKey) {
   const std::string text = JobToYaml(Read(kMinimal), YamlStyle::kExplained);
-  EXPECT_THAT(text, HasSubstr("model:                            # What is "
-                              "trained\n"
+  EXPECT_THAT(text, HasSubstr("model:                            # The model "
+                              "to train\n"
                               "  kind: softmax "));
   EXPECT_THAT(text, HasSubstr("  # epochs:                       # How often "
-                              "every example is gone through\n"));
+                              "workers go through every example\n"));
   EXPECT_THAT(text, HasSubstr("# partitions:                     # Slices of "
                               "the model; absent: one per 64 KiB, at most "
                               "64\n"));
@@ -424,8 +424,8 @@ TEST(JobToYamlTest, SaysWhyAValueWasChosen) {
   const std::string text = JobToYaml(job, YamlStyle::kExplained, choices);
   EXPECT_THAT(text,
               HasSubstr("  batch: 8                        # Examples per "
-                        "gradient; absent: 128, or fewer of few "
-                        "examples. Chosen: the examples are 120\n"));
+                        "gradient; absent: 128, or less for "
+                        "small data. Chosen: the examples are 120\n"));
   EXPECT_THAT(
       text,
       HasSubstr(

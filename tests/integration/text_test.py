@@ -170,8 +170,8 @@ class TextTest(unittest.TestCase):
         self.assertNotIn("warning", said[0])
         self.write("new.csv", "userId,movieId\nu1,m1\nu1,m99\nu77,m1\n"
                               "u77,m99\n")
-        self.assertIn("3 of 4 examples have a user or an item that the "
-                      "training data does not have",
+        self.assertIn("3 of 4 examples have a user or an item of which the "
+                      "model knows nothing",
                       self.ebb("predict", "run", "new.csv", errors=True))
         self.write("new.csv", "filmId,person\nm1,u1\n")
         self.assertIn("there is no column 'userId', which is the user",

@@ -191,15 +191,18 @@ std::string UnknownKeysText(const UnknownKeys& unknown, int64_t examples,
   if (ratings && unknown.some > 0) {
     return absl::StrCat(
         WithCommas(unknown.some), of, unknown.some == 1 ? " has" : " have",
-        " a user or an item that the training data does not have; what the "
-        "model knows of the other one is all that the prediction follows");
+        " a user or an item of which the model knows nothing: the training "
+        "data "
+        "does not have it, or its row was not kept; the prediction follows "
+        "only what the model knows of the other one");
   }
   // In click logs and the like, new keys are usual.
   if (!ratings && unknown.all > 0) {
     return absl::StrCat(
         WithCommas(unknown.all), of, unknown.all == 1 ? " has" : " have",
-        " no key that the training data has: the prediction is the one of an "
-        "example without features; was the data made in another way?");
+        " no key of which the model has a row: the prediction is the one of an "
+        "example without features. Was the data made in another way than the "
+        "training data, or did the tables keep too few rows?");
   }
   return "";
 }

@@ -33,8 +33,8 @@ absl::StatusOr<std::vector<std::string>> ReadIds(const StoredModel& stored,
                                                  bool labelled,
                                                  const std::string& id);
 
-// Examples with keys for which the model has no row, because the training data
-// did not have them.
+// Examples with keys for which the model has no row: the training data did not
+// have them, or their rows were not admitted or have vanished.
 struct UnknownKeys {
   int64_t some = 0;  // At least one key of the example.
   int64_t all = 0;   // Every key of the example.
