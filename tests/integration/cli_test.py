@@ -542,7 +542,7 @@ class CliTest(ClusterTest):
                         ["checkpoint", "list"], ["checkpoint", "verify"]):
             self.fails(2, "there is no job socks", *command, "socks")
             self.fails(2, "there are: shirts", *command, "socks")
-        self.fails(2, "there is no command frob; there are: run, ", "frob")
+        self.fails(2, "there is no command frob; there are: chaos, run, ", "frob")
         self.fails(2, "there is no command frob; there are: list, verify, ",
                    "checkpoint", "frob")
         self.fails(2, "no.yaml: cannot be read", "submit", "no.yaml")
