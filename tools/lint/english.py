@@ -1,4 +1,4 @@
-"""Plain English: the prose that stands in a file, and what is wrong with it.
+"""Plain English: finds the prose in a file, and says what is wrong with it.
 
 Prose is: the comments of sources, scripts and messages, the docstrings of
 scripts, the text of Markdown files, and the help texts of commands. mistakes()
@@ -27,7 +27,7 @@ LANGUAGES = [  # File names, and how their comments begin.
 
 
 def language(path):
-    """How comments begin in a file, "markdown", or None: it has no prose."""
+    """Returns how comments begin in a file, "markdown", or None: no prose."""
     name = path.rsplit("/", 1)[-1]
     for patterns, found in LANGUAGES:
         if any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
@@ -71,7 +71,7 @@ LONG_ADVICE = "words in a sentence: write two"
 
 
 def sentence_mistakes(sentence, kind):
-    """What is wrong with a sentence of a "comment", a "help" or "prose".
+    """Says what is wrong with a sentence of a "comment", a "help" or "prose".
 
     Yields (offset in the sentence, rule, advice).
     """
