@@ -137,7 +137,7 @@ def generated(args, *flags):
 
 def normal(rows, means, deviations, correlations, decimals=3):
     """Returns rows with just these means, deviations and correlations, the last
-    column     being what is to be predicted."""
+    column being what is to be predicted."""
     rng = np.random.default_rng(7)
     size = len(means)
     corr = np.eye(size)

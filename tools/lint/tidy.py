@@ -10,9 +10,9 @@
   tidy.py --self-test      checks what the cache depends on
 
 tidy.py does not read a source that passed again until it, a header of the
-project that it includes, however indirectly, its flags, /.clang-tidy or clang-
-tidy itself changes. $XDG_CACHE_HOME/ebb-tidy has an empty file for each that
-passed.
+project that it includes, however indirectly, its flags, /.clang-tidy or
+clang-tidy itself changes. $XDG_CACHE_HOME/ebb-tidy has an empty file for each
+that passed.
 """
 
 import argparse
