@@ -1,5 +1,6 @@
 #!/bin/sh
-# The commit that `ebb bench` names was that of the last configuration.
+# Tests that `ebb bench` names the commit of the build, not of the last
+# configuration.
 #   commit_test.sh CMAKE
 set -eu
 script=$(dirname "$(realpath "$0")")/commit.cmake

@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""The default job beside scikit-learn's logistic and ridge regression.
+"""Compares the default job with scikit-learn's logistic and ridge regression.
 
-Each table is trained by `ebb run` with a job file that names only its model and
-its data, and by scikit-learn with defaults (after StandardScaler, but for
+`ebb run` trains each table with a job file that names only its model and its
+data. scikit-learn trains it with defaults (after StandardScaler, except for
 sparse rows). Tables of fewer than 2,000 rows are cross-validated in five
-folds, so that one example is no whole point; others have a test part.
+folds, so that one example is less than a point; others have a test part.
 
   python3 bench/defaults_table.py --bin build/bin --data ../shared/data
   python3 bench/defaults_table.py --only iris,diabetes
   python3 bench/defaults_table.py --write docs/job-defaults.md
 
-Needs numpy and scikit-learn: Debian's python3-sklearn, or `pip install
-scikit-learn` in a virtual environment. Prints a table in Markdown, and what it
-skipped. Exits with 1 when ebb is more than a point of accuracy, or 0.02 of R2,
-behind in a table.
+It needs numpy and scikit-learn: Debian's python3-sklearn, or `pip install
+scikit-learn` in a virtual environment. It prints a table in Markdown, and what
+it skipped. It exits with 1 when ebb is more than a point of accuracy, or 0.02
+of R2, behind in a table.
 """
 import argparse
 import gzip
@@ -90,7 +90,7 @@ def csv(args, name, numbers=False):
 
 
 def libsvm(args, *names):
-    """Training and test rows together."""
+    """Returns training and test rows together."""
     paths = [existing(args, name) for name in names]
     both = load_svmlight_file(paths[0])
     if len(paths) > 1:
@@ -136,8 +136,8 @@ def generated(args, *flags):
 # --- Made from published statistics ------------------------------------------
 
 def normal(rows, means, deviations, correlations, decimals=3):
-    """Rows with just these means, deviations and correlations, the last column
-    being what is to be predicted."""
+    """Returns rows with just these means, deviations and correlations, the last
+    column being what is to be predicted."""
     rng = np.random.default_rng(7)
     size = len(means)
     corr = np.eye(size)
@@ -239,7 +239,7 @@ TABLES = {
 # --- Both sides --------------------------------------------------------------
 
 def of_ebb(args, table, train, test, folder):
-    """Mean loss and accuracy (None of numbers) over the test rows."""
+    """Returns mean loss and accuracy (None for numbers) over the test rows."""
     job = os.path.join(folder, "job.yaml")
     report = os.path.join(folder, "report.json")
     with open(job, "w") as out:
@@ -257,7 +257,7 @@ def of_ebb(args, table, train, test, folder):
 
 
 def of_sklearn(table, train, test):
-    """Predictions for the test rows."""
+    """Returns predictions for the test rows."""
     model = Ridge() if table.numbers else LogisticRegression(max_iter=5000)
     if not table.sparse:
         model = make_pipeline(StandardScaler(), model)
@@ -265,7 +265,7 @@ def of_sklearn(table, train, test):
 
 
 def compare(args, table):
-    """Accuracy or R2 of ebb and of scikit-learn."""
+    """Returns accuracy or R2 of ebb and of scikit-learn."""
     ours = theirs = tested = 0
     for train, test in table.parts(np.random.default_rng(1)):
         with tempfile.TemporaryDirectory(prefix="ebb_defaults_") as folder:

@@ -1,19 +1,19 @@
-# EBB_CUDA: workers that compute on NVIDIA's devices (docs/gpu.md). AUTO: where
-# the CUDA toolkit is found and works; ON: it must; OFF: not. Nothing of CUDA is
-# needed to build or test ebb, and a program built with it starts without a
-# driver and without cuBLAS.
+# EBB_CUDA: builds workers that compute on NVIDIA's devices (docs/gpu.md). AUTO:
+# if CMake finds a CUDA toolkit that works; ON: it must; OFF: never. You need no
+# CUDA to build or test ebb, and a program built with it starts without a driver
+# and without cuBLAS.
 #
-# Sets EBB_HAS_CUDA, and
+# This file sets EBB_HAS_CUDA, and defines
 #   ebb_cuda_object(OUTPUT SOURCE)
-#       Compiles SOURCE by nvcc into an object, whose path is in OUTPUT. Only
-#       kernels are compiled so: enabling CMake's language CUDA would take
+#       Compiles SOURCE by nvcc into an object, whose path is in OUTPUT. nvcc
+#       compiles only kernels: enabling CMake's language CUDA would take
 #       seconds of each configuration, and its host flags are not nvcc's.
 set(EBB_CUDA AUTO CACHE STRING "Workers on GPU: AUTO, ON or OFF")
 set_property(CACHE EBB_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(EBB_HAS_CUDA OFF)
 
-# Oldest devices, newest that the toolkits of 12.0 know, and for later ones PTX,
-# which the driver compiles when it first needs it.
+# The oldest devices, the newest that the toolkits of 12.0 know, and PTX for
+# later ones. The driver compiles PTX when it first needs it.
 set(EBB_NVCC_FLAGS
   -std=c++20 -O3 --expt-relaxed-constexpr -Xcompiler=-fPIC
   -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90,code=sm_90
@@ -47,7 +47,7 @@ function(ebb_find_cuda)
   endif()
 endfunction()
 
-# The sanitizers are not for what nvcc compiles, nor for its libraries.
+# The sanitizers do not work with code that nvcc compiles, nor with its libraries.
 if(EBB_CUDA STREQUAL "ON" OR (EBB_CUDA STREQUAL "AUTO" AND NOT EBB_SANITIZE))
   ebb_find_cuda()
 endif()

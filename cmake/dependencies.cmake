@@ -1,4 +1,4 @@
-# The distribution packages ebb builds on (packages.txt names them).
+# Finds the distribution's packages that ebb needs (packages.txt names them).
 find_package(Threads REQUIRED)
 find_package(Protobuf REQUIRED)  # Module mode, before gRPC: see its configs.
 find_package(absl CONFIG REQUIRED)

@@ -1,15 +1,16 @@
-# The functions every CMakeLists.txt of ebb is written with. There are no
-# directory-wide flags: what a target needs, it gets from `ebb_flags`.
+# Every CMakeLists.txt of ebb is written with these functions. There are no
+# directory-wide flags: a target gets the flags that it needs from `ebb_flags`.
 #
 #   ebb_library(NAME SRCS a.cc HDRS a.h DEPS ebb::b absl::status [ALONE c.cc])
 #       A static library `NAME`, alias `ebb::NAME`. Header-only without sources.
 #       ALONE: sources that are never compiled together with others (unity.cmake).
 #   ebb_test(NAME SRCS a_test.cc DEPS ebb::a [LABEL unit] [TIMEOUT 60] [ARGS ..])
 #       A GoogleTest program, run by ctest. LABEL: unit (default), sim,
-#       integration, stress, lint; beside it `tsan`, for a test with more than
-#       one thread to run under ThreadSanitizer, and `asan`, for one that is not
-#       a unit test to run under AddressSanitizer too. The target tests_LABEL
-#       builds all the tests of one label.
+#       integration, stress, lint. A second label adds a sanitizer:
+#       `tsan` runs a test with more than one thread under ThreadSanitizer.
+#       `asan` runs a test that is not a unit test under AddressSanitizer, too.
+#       The target tests_LABEL builds all the tests of one label.
+#
 #   ebb_fuzz_test(NAME SRCS a_fuzz.cc DEPS ebb::a CORPUS dir)
 #       An LLVMFuzzerTestOneInput. ctest runs it over the files of CORPUS
 #       (label fuzz); with the preset `asan` it is a libFuzzer program, for
@@ -27,12 +28,12 @@ set(EBB_SANITIZE "" CACHE STRING
     "Sanitizers, as -fsanitize takes them: thread, or address,undefined")
 
 # The kernels that gain from more than -O2 ask for it themselves. Only Release
-# compiles assertions out.
+# compiles without assertions.
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g")
 
-# Paths below the source folder are hashed relative to the build folder, so a
-# second clone hits what the first one compiled; CCACHE_DEPEND spares a miss the
+# ccache hashes paths below the source folder relative to the build folder, so a
+# second clone hits what the first one compiled. CCACHE_DEPEND spares a miss the
 # preprocessor's run (12 % of a file that includes gRPC).
 find_program(EBB_CCACHE ccache)
 if(EBB_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
@@ -51,10 +52,10 @@ if(EBB_SANITIZE)
   set(EBB_SANITIZER_FLAGS -fsanitize=${EBB_SANITIZE}
                           -fno-sanitize-recover=all -g1
                           $<IF:$<BOOL:$<TARGET_PROPERTY:EBB_OPTIMISED>>,-O1,-O0>)
-  # Only the libraries that compute are optimised (EBB_OPTIMISED): to optimise
-  # what the sanitizers put into the others takes as long again as all the rest.
-  # The packaged gRPC and Abseil are not instrumented: without the first option
-  # TSan reports races inside them that are none.
+  # Only the libraries that compute are optimised (EBB_OPTIMISED): optimising the
+  # sanitizers' code in the others takes as long again as all the rest. The
+  # packaged gRPC and Abseil are not instrumented: without the first option TSan
+  # reports false races inside them.
   set(EBB_SANITIZER_ENVIRONMENT
       TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=${PROJECT_SOURCE_DIR}/cmake/tsan_suppressions.txt
       ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
@@ -85,7 +86,7 @@ include(unity)
 add_custom_target(programs)
 add_custom_target(generated_sources)
 
-# `target` is built by tests_LABEL, for each of its labels.
+# Makes tests_LABEL build `target`, for each of its labels.
 function(ebb_add_to_label_targets target)
   foreach(label IN LISTS ARGN)
     if(NOT TARGET tests_${label})
@@ -100,8 +101,8 @@ endforeach()
 
 function(ebb_library name)
   cmake_parse_arguments(ARG "" "" "SRCS;ALONE;HDRS;DEPS" ${ARGN})
-  # A header that a source of the same name includes first (a check of the
-  # layers) was seen to compile alone; the others are verified.
+  # A header that a source of the same name includes first (check_layers.py
+  # checks this) compiles alone. CMake verifies the others.
   set(headers)
   set(headers_alone)
   foreach(header IN LISTS ARG_HDRS)
@@ -142,8 +143,8 @@ function(ebb_program name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
   target_link_libraries(${name} PRIVATE ebb_flags ${ARG_DEPS})
-  # For tools/package, whose tarball brings the libraries along. RPATH, unlike
-  # RUNPATH, is also where the libraries of libraries are looked for.
+  # For tools/package, whose tarball brings the libraries along. The loader uses
+  # RPATH, unlike RUNPATH, also for the libraries of libraries.
   set_target_properties(${name} PROPERTIES
     INSTALL_RPATH "\$ORIGIN/../lib/ebb" BUILD_WITH_INSTALL_RPATH ON)
   target_link_options(${name} PRIVATE LINKER:--disable-new-dtags)
@@ -183,8 +184,8 @@ function(ebb_test name)
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE ebb_flags ${ARG_DEPS} GTest::gmock
                         GTest::gtest_main)
-  # What a test says itself is little work for the processor, and much for the
-  # optimiser: half of the time that it takes to compile.
+  # The code of a test itself is little work for the processor, and much for the
+  # optimiser: half of the time that the test takes to compile.
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O0>)
   ebb_precompile(${name})
   ebb_add_to_label_targets(${name} ${ARG_LABEL})
@@ -199,7 +200,7 @@ function(ebb_test name)
   endforeach()
 endfunction()
 
-# The interface of plugins in HEADER is C, for compilers of any language.
+# Checks that the interface of plugins in HEADER is C, for any compiler.
 function(ebb_plugin_api name header)
   add_test(NAME ${name}
            COMMAND ${CMAKE_CXX_COMPILER} -x c -std=c99 -pedantic -Wall -Wextra
@@ -207,7 +208,7 @@ function(ebb_plugin_api name header)
   set_tests_properties(${name} PROPERTIES LABELS lint)
 endfunction()
 
-# Plugins for TEST, built of SOURCE with EBB_BROKEN_<HOW> defined, one for each
+# Builds plugins for TEST from SOURCE with EBB_BROKEN_<HOW> defined, one for each
 # of the words that follow: PREFIX_<how>.so in the folder EBB_TEST_PLUGINS.
 function(ebb_broken_plugins test prefix source)
   set(folder ${CMAKE_BINARY_DIR}/tests/plugins)
@@ -259,9 +260,9 @@ function(ebb_require_all_tests_registered)
   endforeach()
 endfunction()
 
-# Protos stand below proto/ and are included by the path below it. Only
-# ThreadSanitizer, which has to see all that synchronises, is put into what is
-# generated: it takes up to a minute a file.
+# Protos stand below proto/, and sources include them by the path below it. Among
+# the sanitizers only ThreadSanitizer instruments generated code, because it has
+# to see all that synchronises: it takes up to a minute a file.
 function(ebb_proto_library name)
   cmake_parse_arguments(ARG "GRPC" "" "PROTOS;DEPS" ${ARGN})
   set(root ${PROJECT_SOURCE_DIR}/proto)

@@ -1,13 +1,13 @@
-# What `cmake --install` puts where, and the Debian packages that `cpack` makes
-# of it: `ebb`, the programs; `libebb` with the minor version in its name, the
-# client library; `libebb-dev`, what is needed to compile with it. It installs
-# what `--target programs` builds.
+# This file says what `cmake --install` puts where, and which Debian packages
+# `cpack` makes of it: `ebb` has the programs; `libebb`, with the minor version in
+# its name, the client library; `libebb-dev` the files to compile with it. It
+# installs what `--target programs` builds.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-# The client library as one shared object that holds all it needs of ebb and
-# shows only what client.h declares, so that a user's program links with
-# nothing else of ebb's, and gRPC and Protocol Buffers stay out of its way.
+# The client library is one shared object. It holds all it needs of ebb and shows
+# only what client.h declares. So a user's program links only with this library,
+# and gRPC and Protocol Buffers stay out of its way.
 # (BUILD_INTERFACE keeps CMake from asking for our own libraries on export.)
 # Until 1.0 each minor version may change the interface.
 set(interface ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
@@ -82,8 +82,8 @@ set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
 set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS ON)
 set(CPACK_COMPONENTS_ALL programs library development)
 
-# ebb_package(COMPONENT PACKAGE SECTION SUMMARY): each has its own licence file,
-# where Debian looks for it.
+# ebb_package(COMPONENT PACKAGE SECTION SUMMARY): each package has its own licence
+# file, where Debian looks for it.
 function(ebb_package component package section summary)
   install(FILES ${PROJECT_SOURCE_DIR}/LICENSE
           DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} RENAME copyright

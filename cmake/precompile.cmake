@@ -1,4 +1,4 @@
-# EBB_PRECOMPILE: what most files include is compiled once. The presets of the
+# EBB_PRECOMPILE: compiles the headers that most files include once. The presets of the
 # sanitizers set it. Other builds do not, so that they find a file that lacks an
 # #include.
 #
@@ -15,8 +15,8 @@ elseif(NOT EBB_PRECOMPILE)
   return()
 endif()
 
-# A definition or an option that differs from the variant's is an error: that
-# some targets get these from what they link to must not matter.
+# A definition or an option that differs from the variant's is an error. Some
+# targets get these from what they link to; this must not matter.
 target_compile_options(ebb_flags INTERFACE -pthread)
 target_compile_definitions(ebb_flags INTERFACE GTEST_HAS_PTHREAD=1)
 
@@ -52,8 +52,8 @@ set_target_properties(ebb_precompiled ebb_precompiled_unoptimised
                       ebb_precompiled_test PROPERTIES
   CXX_COMPILER_LAUNCHER ${CMAKE_CURRENT_LIST_DIR}/precompile.sh)
 
-# Without the name of the header itself, which CMake adds for compilers that
-# would not find it precompiled, and which ccache does not know to be a path.
+# Leaves out the name of the header itself. CMake adds it for compilers that would
+# not find it precompiled, and ccache does not know it to be a path.
 set(CMAKE_CXX_COMPILE_OPTIONS_USE_PCH -Xclang -include-pch -Xclang <PCH_FILE>)
 
 function(ebb_precompile target)

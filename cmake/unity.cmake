@@ -48,8 +48,8 @@ function(ebb_join_sources output name)
   set(${output} ${joined} PARENT_SCOPE)
 endfunction()
 
-# GCC 12 takes what is in a joined source for what others could include
-# (subobject-linkage), and moved-from members of variants for uninitialised.
+# GCC 12 believes that others could include what is in a joined source
+# (subobject-linkage), and that moved-from members of variants are uninitialised.
 set(EBB_JOINED_PREFACE "\
 #pragma GCC diagnostic ignored \"-Wsubobject-linkage\"
 #pragma GCC diagnostic ignored \"-Wmaybe-uninitialized\"

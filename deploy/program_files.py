@@ -1,6 +1,6 @@
-"""The files that ebb's programs need on another machine: the libraries that the
-loader finds, and the licences of those. image/make_image.py makes a container
-image of them, tools/package a tarball.
+"""Finds the files that ebb's programs need on another machine: the libraries
+that the loader finds, and the licences of those. image/make_image.py makes a
+container image of them, tools/package a tarball.
 """
 import io
 import os
@@ -15,11 +15,11 @@ PROGRAMS = ["ebb", "ebb-bench", "ebb-ps", "ebb-scheduler", "ebb-sim",
 
 
 class CannotPackage(Exception):
-    """What is wrong with the programs, and what to do."""
+    """Says what is wrong with the programs, and what to do."""
 
 
 def program_in(bin_folder, name):
-    """The path of a program. Raises CannotPackage if it is not built."""
+    """Returns the path of a program. Raises CannotPackage if it is not built."""
     path = os.path.join(bin_folder, name)
     if not os.path.isfile(path):
         raise CannotPackage(f"{path} is not there; build the target `programs`")
@@ -27,8 +27,8 @@ def program_in(bin_folder, name):
 
 
 def libraries_of(program):
-    """The files that the loader finds, and the loader, as the program names
-    them. Raises CannotPackage if one is not installed."""
+    """Returns the files that the loader finds, and the loader, as the program
+    names them. Raises CannotPackage if one is not installed."""
     ran = subprocess.run(["ldd", program], capture_output=True, text=True)
     if ran.returncode != 0:
         raise CannotPackage(f"ldd {program}: {ran.stderr.strip()}")
@@ -49,7 +49,7 @@ def put_library(library, target):
 def put_copyrights(libraries, folder):
     """Copies the licences of the packages that the libraries belong to into
     NAME/copyright in the folder, as Debian's /usr/share/doc has them."""
-    # Packages know a file by its path of before /lib was /usr/lib, or after.
+    # Packages know a file by its path before or after /lib became /usr/lib.
     real = {os.path.realpath(library) for library in libraries}
     paths = sorted(real | {path.removeprefix("/usr") for path in real})
     known = subprocess.run(["dpkg", "-S", *paths], capture_output=True,
@@ -65,8 +65,8 @@ def put_copyrights(libraries, folder):
 
 
 def tar_of(root, prefix="", date=0):
-    """All of the folder as the bytes of a tar, owned by root, each file of the
-    same date. The names in it begin with `prefix`."""
+    """Returns all of the folder as the bytes of a tar, owned by root, each file of
+    the same date. The names in it begin with `prefix`."""
     paths = []
     for folder, folders, names in os.walk(root):
         paths += [os.path.relpath(os.path.join(folder, name), root)

@@ -1,4 +1,4 @@
-"""What the peers share: the main job's data, model, schedule and report.
+"""The peers share this: the main job's data, model, schedule and report.
 
 The job is examples/jobs/fashion_mlp.yaml: a perceptron 784-256-128-10 on the
 60,000 images of Fashion-MNIST (Debian package dataset-fashion-mnist), batches
@@ -38,7 +38,7 @@ def parser(what):
 
 
 def idx(path):
-    """The array of an IDX file, as MNIST's page describes it."""
+    """Returns the array of an IDX file, as MNIST's page describes it."""
     with gzip.open(path) as file:
         head = file.read(4)
         shape = [int.from_bytes(file.read(4), "big") for _ in range(head[3])]
@@ -46,7 +46,7 @@ def idx(path):
 
 
 def load(folder, name):
-    """Images as floats in [0, 1], a row each, and labels."""
+    """Returns images as floats in [0, 1], a row each, and labels."""
     images = idx(os.path.join(folder, f"{name}-images-idx3-ubyte.gz"))
     labels = idx(os.path.join(folder, f"{name}-labels-idx1-ubyte.gz"))
     rows = images.reshape(len(images), -1).astype(numpy.float32) / 255
@@ -73,7 +73,7 @@ def optimizer(flags, parameters):
 
 
 def cosine(flags, done):
-    """The rate when `done`, of 0 to 1, of the job is."""
+    """Returns the rate after the part `done` (0 to 1) of the job."""
     return flags.rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
@@ -92,7 +92,7 @@ def accuracy(net, images, labels):
 
 
 class Clock:
-    """Wall and CPU seconds of this process and of its ended children."""
+    """Returns wall and CPU seconds of this process and of its ended children."""
 
     def __init__(self):
         self.wall = time.monotonic()
@@ -109,7 +109,7 @@ class Clock:
 
 
 def report(peer, processes, examples, seconds, cpu, reached):
-    """One line of JSON: examples counts what all processes computed."""
+    """Prints one line of JSON: examples counts what all processes computed."""
     print(json.dumps({
         "peer": peer,
         "torch": torch.__version__,

@@ -1,5 +1,5 @@
-"""The main job with the plainest parameter server on gRPC: whole vectors as
-`repeated float`, a unary call to fetch and one to push."""
+"""Trains the main job with the plainest parameter server on gRPC: whole vectors
+as `repeated float`, a unary call to fetch and one to push."""
 
 import concurrent.futures
 import multiprocessing

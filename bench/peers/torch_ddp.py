@@ -1,5 +1,5 @@
-"""The main job by PyTorch's DistributedDataParallel over gloo: synchronous,
-each step's gradients averaged over all processes."""
+"""Trains the main job by PyTorch's DistributedDataParallel over gloo. It is
+synchronous: each step averages the gradients over all processes."""
 
 import os
 

@@ -1,8 +1,8 @@
-"""The gradient of a perceptron's batch on a GPU, by PyTorch.
+"""Computes the gradient of a perceptron's batch on a GPU, by PyTorch.
 
-What `ebb bench gpu` compares its own with: examples and parameters are copied
-to the device for each batch, and the gradient back, all from and to pinned
-memory, as a worker does which keeps nothing there.
+`ebb bench gpu` compares its own gradient with this. PyTorch copies examples and
+parameters to the device for each batch, and the gradient back, all from and to
+pinned memory. A worker that keeps nothing on the device does the same.
 """
 
 import argparse

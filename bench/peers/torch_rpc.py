@@ -1,4 +1,4 @@
-"""The main job with an asynchronous parameter server on
+"""Trains the main job with an asynchronous parameter server on
 torch.distributed.rpc: workers fetch the parameters, compute a gradient, and
 the server applies each as it comes."""
 

@@ -1,4 +1,4 @@
-"""The main job in one PyTorch process with one thread, without any server."""
+"""Trains the main job in one PyTorch process with one thread, without servers."""
 
 import torch
 

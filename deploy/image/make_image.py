@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes ebb's container image without a container engine: the programs, the
-libraries that they need, and nothing else. As a tar of OCI layout, or as the
-folder that the Containerfile's last stage consists of.
+"""Makes ebb's container image without a container engine. The image has only the
+programs and the libraries that they need. It is a tar of OCI layout, or the
+folder of which the Containerfile's last stage consists.
 
   deploy/image/make_image.py --bin build/bin --out ebb.tar
   skopeo copy oci-archive:ebb.tar docker://registry.example/ebb:VERSION
@@ -56,7 +56,7 @@ def merged(path):
 
 
 def version():
-    """The version of ebb, as CMakeLists.txt has it."""
+    """Returns the version of ebb, as CMakeLists.txt has it."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                         "../../CMakeLists.txt")
     with open(path) as file:
@@ -64,7 +64,7 @@ def version():
 
 
 def cublas_in(folder, worker):
-    """The libraries that the worker opens, by name, when a job wants a GPU."""
+    """Returns the names of the libraries that the worker opens for a GPU."""
     with open(worker, "rb") as file:
         if b"libcublas.so." not in file.read():
             raise CannotPackage(

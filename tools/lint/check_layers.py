@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks that folders include only what their layer may.
 
-This file owns the table of layers. One include root means that CMake's link
-edges do not stop an include; this does.
+This file owns the table of layers. There is one include root, so CMake's link
+edges do not stop an include; this check does.
 
   check_layers.py              checks the project, and that the picture of the
                                layers in docs/architecture.md is the table's
@@ -92,7 +92,7 @@ LIBRARIES = {
     "CLI/": ("CLI11", ["common/program/*", "*_main.cc", *EVERYWHERE_ON_TOP]),
 }
 
-# What is generated from proto/ is included as "ebb/v1/name.pb.h".
+# Files generated from proto/ are included as "ebb/v1/name.pb.h".
 GENERATED = "ebb/v1/"
 # The folder of what users include is an include root, too.
 PUBLIC = re.compile(r"ebb/\w+\.h$")
@@ -108,7 +108,7 @@ def matches(path, patterns):
 
 
 def layer_of(path):
-    """The layer of a path, or None outside the table."""
+    """Returns the layer of a path, or None outside the table."""
     best = None
     for layer in LAYERS:
         if path.startswith(layer + "/") and len(layer) > len(best or ""):
@@ -121,7 +121,7 @@ def slashes(layers):
 
 
 def check_include(path, quote, included, exists):
-    """The complaint about one include line, or None."""
+    """Returns the complaint about one include line, or None."""
     for prefix, (library, allowed) in LIBRARIES.items():
         if included.startswith(prefix):
             if matches(path, allowed):
@@ -152,7 +152,7 @@ def check_include(path, quote, included, exists):
 
 
 def check_namespace(path, name):
-    """The complaint about one opened namespace, or None."""
+    """Returns the complaint about one opened namespace, or None."""
     if name not in OWN_NAMESPACE or path.startswith((name + "/", "include/")):
         return None
     if path.startswith("tests/") or matches(path, TEST_FILES):
@@ -161,7 +161,7 @@ def check_namespace(path, name):
 
 
 def check(root):
-    """All complaints about the files below `root`."""
+    """Returns all complaints about the files below `root`."""
     def exists(name):
         return (pathlib.Path(root) / name).exists()
 
@@ -261,7 +261,7 @@ PAGE = "docs/architecture.md"
 
 
 def picture():
-    """The table as text: each floor stands on those below it."""
+    """Returns the table as text: each floor stands on those below it."""
     needs = {layer: set(LAYERS[layer]) - set(TOP) for layer in LAYERS
              if layer not in TOP}
     floor = {}

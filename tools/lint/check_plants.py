@@ -32,13 +32,13 @@ def read(root, path):
 
 
 def arguments(text, keyword):
-    """What follows a keyword of a CMake call, up to the next keyword."""
+    """Returns what follows a keyword of a CMake call, up to the next keyword."""
     match = re.search(rf"\b{keyword}\b((?:\s+(?![A-Z]+\b)[^\s]+)*)", text)
     return match.group(1).split() if match else []
 
 
 def planted_sources(root):
-    """The sources that sim_planted compiles with their hooks."""
+    """Returns the sources that sim_planted compiles with their hooks."""
     libraries = {}
     for path in project_files(root, "CMakeLists.txt"):
         folder = pathlib.PurePosixPath(path).parent

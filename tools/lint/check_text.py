@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that need no parser: RULES below, include guards, plain English.
+"""Makes the checks that need no parser: RULES below, include guards, English.
 
   check_text.py                    checks the project
   check_text.py --self-test        checks the check, on planted violations
@@ -45,7 +45,7 @@ PACKAGED_MUTEX = ["common/program/daemon.cc", "common/program/daemon_test.cc"]
 
 
 def check_guard(path, lines):
-    """The complaint about a header's guard, or None."""
+    """Returns the complaint about a header's guard, or None."""
     guard = "EBB_" + re.sub(r"[^A-Z0-9]", "_", path.upper()) + "_"
     expected = [f"#ifndef {guard}", f"#define {guard}"]
     directives = [line for line in lines if line.startswith("#")]
@@ -61,7 +61,7 @@ WRITE = "tools/lint/check_text.py --write-allowance"
 
 
 def read_allowance(root):
-    """The allowance of each file in the list, by path."""
+    """Returns the allowance of each file in the list, by path."""
     if not (pathlib.Path(root) / ALLOWANCE).is_file():
         return {}
     entries = [line.split(" ", 1) for line in read_lines(root, ALLOWANCE)
@@ -70,7 +70,7 @@ def read_allowance(root):
 
 
 def find_english(root):
-    """The sentences to mend: by path, (line, rule, complaint, is help)."""
+    """Returns by path the (line, rule, complaint, is help) of what to mend."""
     found = {}
     for path in project_files(root):
         if english.language(path) is None:
@@ -162,7 +162,7 @@ def print_english(root, places):
 
 
 def check(root):
-    """The complaints about the files below `root`, and the long files."""
+    """Returns complaints about the files below `root`, and the long files."""
     complaints, long_files = [], []
     for path in project_files(root):
         if path in EXEMPT:

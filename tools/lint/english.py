@@ -1,4 +1,4 @@
-"""Plain English: the prose that stands in a file, and what is wrong with it.
+"""Plain English: finds the prose in a file, and says what is wrong with it.
 
 Prose is: the comments of sources, scripts and messages, the docstrings of
 scripts, the text of Markdown files, and the help texts of commands. mistakes()
@@ -14,6 +14,7 @@ MOST_WORDS = 40  # In a sentence. Aim at 30.
 # Files that may hold no mistake. All others have an allowance, which only
 # shrinks (english_allowance.txt).
 STRICT = ["CHANGELOG.md", "README.md", "SECURITY.md", "docs/*.md",
+          "docs/decisions/*.md", "docs/formats/*.md",
           "include/ebb/*.h", "proto/ebb/v1/*.proto"]
 # Whether help texts may hold no mistake, wherever they stand.
 HELP_IS_STRICT = True
@@ -26,7 +27,7 @@ LANGUAGES = [  # File names, and how their comments begin.
 
 
 def language(path):
-    """How comments begin in a file, "markdown", or None: it has no prose."""
+    """Returns how comments begin in a file, "markdown", or None: no prose."""
     name = path.rsplit("/", 1)[-1]
     for patterns, found in LANGUAGES:
         if any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
@@ -70,7 +71,7 @@ LONG_ADVICE = "words in a sentence: write two"
 
 
 def sentence_mistakes(sentence, kind):
-    """What is wrong with a sentence of a "comment", a "help" or "prose".
+    """Says what is wrong with a sentence of a "comment", a "help" or "prose".
 
     Yields (offset in the sentence, rule, advice).
     """

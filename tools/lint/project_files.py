@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The files that belong to the project: what git tracks.
+"""Finds the files that belong to the project: what git tracks.
 
-As a command: prints those with the given endings, NUL-separated.
+As a command it prints those with the given endings, NUL-separated.
 """
 
 import os
@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def project_files(root, *endings):
-    """Paths below `root`, relative to it, sorted."""
+    """Returns paths below `root`, relative to it, sorted."""
     git = subprocess.run(["git", "-C", root, "ls-files", "-z"],
                          capture_output=True)
     if git.returncode == 0:
@@ -31,7 +31,7 @@ def project_files(root, *endings):
 
 
 def read_lines(root, path):
-    """The lines of a text file; none of a binary one."""
+    """Returns the lines of a text file; none of a binary one."""
     with open(os.path.join(root, path), "rb") as file:
         content = file.read()
     if b"\0" in content:

@@ -9,9 +9,10 @@
                            not reached
   tidy.py --self-test      checks what the cache depends on
 
-A source that passed is not read again until it, a header of the project that
-it includes, however indirectly, its flags, /.clang-tidy or clang-tidy itself
-changes: $XDG_CACHE_HOME/ebb-tidy has an empty file for each that passed.
+tidy.py does not read a source that passed again until it, a header of the
+project that it includes, however indirectly, its flags, /.clang-tidy or
+clang-tidy itself changes. $XDG_CACHE_HOME/ebb-tidy has an empty file for each
+that passed.
 """
 
 import argparse
@@ -80,7 +81,7 @@ class Tree:
 
 
 def compile_commands(build):
-    """The command lines of the project's sources, by path."""
+    """Returns the command lines of the project's sources, by path."""
     commands = {}
     with open(build / "compile_commands.json", encoding="utf-8") as file:
         for entry in json.load(file):
@@ -91,7 +92,7 @@ def compile_commands(build):
 
 
 def changed_sources(tree, commit):
-    """The sources through which all that changed since `commit` is read."""
+    """Returns the sources through which the changes since `commit` are read."""
     diff = subprocess.run(
         ["git", "-C", ROOT, "diff", "--name-only", "--diff-filter=d", "-z",
          commit, "--", "*.cc", "*.h"], capture_output=True, check=True)
@@ -110,7 +111,7 @@ def changed_sources(tree, commit):
 
 
 def passed_before(cache, now):
-    """The keys in the cache, rid of those that nothing used for long."""
+    """Returns the keys in the cache, without those long unused."""
     cache.mkdir(parents=True, exist_ok=True)
     keys = set()
     for entry in os.scandir(cache):
@@ -122,7 +123,7 @@ def passed_before(cache, now):
 
 
 def tidy(build, path):
-    """What clang-tidy says against the source; empty: nothing."""
+    """Returns what clang-tidy says against the source; empty: nothing."""
     done = subprocess.run(["clang-tidy", "-p", build, "--quiet", path],
                           cwd=ROOT, capture_output=True, text=True)
     if done.returncode == 0:
