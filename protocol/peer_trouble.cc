@@ -82,7 +82,7 @@ std::string WhatToDo(CallCause cause, absl::string_view address,
 }
 
 std::string ToText(const PeerTrouble& trouble) {
-  const std::string text =
+  std::string text =
       absl::StrCat("ps ", trouble.server.value(), " at ", trouble.address, ": ",
                    trouble.why.text);
   if (trouble.attempts < 2) return text;
