@@ -82,9 +82,8 @@ std::string WhatToDo(CallCause cause, absl::string_view address,
 }
 
 std::string ToText(const PeerTrouble& trouble) {
-  std::string text =
-      absl::StrCat("ps ", trouble.server.value(), " at ", trouble.address, ": ",
-                   trouble.why.text);
+  std::string text = absl::StrCat("ps ", trouble.server.value(), " at ",
+                                  trouble.address, ": ", trouble.why.text);
   if (trouble.attempts < 2) return text;
   return absl::StrCat(
       text, " (", trouble.attempts, " attempts in ",
