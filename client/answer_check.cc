@@ -1,5 +1,7 @@
 #include "client/answer_check.h"
 
+#include <string>
+
 #include "absl/strings/str_cat.h"
 
 namespace ebb::client {

@@ -18,8 +18,8 @@
 
 #include <map>
 #include <optional>
-#include <string>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/ids.h"
 #include "protocol/peer_trouble.h"
@@ -32,7 +32,7 @@ class AnswerCheck {
     // As the scheduler's placement says.
     ServerId server;
     SessionId session;
-    std::string address;
+    absl::string_view address;
     // As the reply says.
     ServerId from;
     SessionId from_session;  // SessionId(): it does not say.

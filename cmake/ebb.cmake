@@ -83,6 +83,19 @@ endif()
 include(precompile)
 include(unity)
 
+# `output` becomes SomeName for some_name: what a file of that name defines.
+function(ebb_function_word output name)
+  string(REPLACE "_" ";" words ${name})
+  set(joined)
+  foreach(word IN LISTS words)
+    string(SUBSTRING ${word} 0 1 initial)
+    string(TOUPPER ${initial} initial)
+    string(SUBSTRING ${word} 1 -1 rest)
+    string(APPEND joined ${initial}${rest})
+  endforeach()
+  set(${output} ${joined} PARENT_SCOPE)
+endfunction()
+
 add_custom_target(programs)
 add_custom_target(generated_sources)
 

@@ -10,6 +10,7 @@ namespace {
 
 using google::protobuf::EnumDescriptor;
 using google::protobuf::EnumValueDescriptor;
+using google::protobuf::EnumValueOptions;
 
 const EnumValueDescriptor* BuiltIn(const v1::Model& model) {
   if (model.has_plugin()) return nullptr;
@@ -20,33 +21,31 @@ const EnumValueDescriptor* BuiltIn(const v1::Model& model) {
   return nullptr;
 }
 
+// The annotations of a value; none for null, a value that is not known.
+const EnumValueOptions& OptionsOf(const EnumValueDescriptor* value) {
+  return value == nullptr ? EnumValueOptions::default_instance()
+                          : value->options();
+}
+
 }  // namespace
 
 const v1::OptimizerTraits& TraitsOf(v1::Optimizer::Kind kind) {
-  const EnumValueDescriptor* value =
-      v1::Optimizer::Kind_descriptor()->FindValueByNumber(kind);
-  return value == nullptr ? v1::OptimizerTraits::default_instance()
-                          : value->options().GetExtension(v1::optimizer);
+  return OptionsOf(v1::Optimizer::Kind_descriptor()->FindValueByNumber(kind))
+      .GetExtension(v1::optimizer);
 }
 
 const v1::AlgorithmTraits& TraitsOf(v1::Algorithm::Kind kind) {
-  const EnumValueDescriptor* value =
-      v1::Algorithm::Kind_descriptor()->FindValueByNumber(kind);
-  return value == nullptr ? v1::AlgorithmTraits::default_instance()
-                          : value->options().GetExtension(v1::algorithm);
+  return OptionsOf(v1::Algorithm::Kind_descriptor()->FindValueByNumber(kind))
+      .GetExtension(v1::algorithm);
 }
 
 const v1::FilterTraits& TraitsOf(v1::Filter::Kind kind) {
-  const EnumValueDescriptor* value =
-      v1::Filter::Kind_descriptor()->FindValueByNumber(kind);
-  return value == nullptr ? v1::FilterTraits::default_instance()
-                          : value->options().GetExtension(v1::filter);
+  return OptionsOf(v1::Filter::Kind_descriptor()->FindValueByNumber(kind))
+      .GetExtension(v1::filter);
 }
 
 const v1::ModelTraits& TraitsOf(const v1::Model& model) {
-  const EnumValueDescriptor* value = BuiltIn(model);
-  return value == nullptr ? v1::ModelTraits::default_instance()
-                          : value->options().GetExtension(v1::model);
+  return OptionsOf(BuiltIn(model)).GetExtension(v1::model);
 }
 
 bool KnowsModel(const DataFacts& facts, const v1::Model& model) {
