@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "rpc/convert.h"
+#include "scheduler/explain.h"
 #include "scheduler/job_progress.h"
 
 namespace ebb::scheduler {
