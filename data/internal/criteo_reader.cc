@@ -17,7 +17,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "data/internal/line_reader.h"
+#include "data/internal/keyed_row.h"
 #include "data/internal/readers.h"
 #include "data/internal/record_reader.h"
 #include "data/internal/text.h"

@@ -11,16 +11,17 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "data/internal/line_reader.h"
+#include "data/internal/keyed_row.h"
 #include "data/internal/readers.h"
+#include "data/internal/sparse_line_reader.h"
 #include "data/internal/text.h"
 
 namespace ebb::data::internal {
 namespace {
 
-class LibffmReader : public LineReader {
+class LibffmReader : public SparseLineReader {
  public:
-  using LineReader::LineReader;
+  using SparseLineReader::SparseLineReader;
 
   Layout layout() const override { return Layout::kKeyed; }
   int64_t features() const override {
@@ -28,22 +29,15 @@ class LibffmReader : public LineReader {
   }
 
  private:
-  absl::StatusOr<bool> Take(absl::string_view line, Example* example) override {
-    if (IsBlank(line)) return NothingIn();
-    absl::string_view word;
-    EBB_ASSIGN_OR_RETURN(const float label, TakeLabel(&line, &word));
-    row_.Clear();
-    for (; !word.empty(); word = TakeWord(&line)) {
-      EBB_RETURN_IF_ERROR(AddTriple(word));
-    }
+  void Clear() override { row_.Clear(); }
+  Example Row() override {
     for (const Field field : row_.fields) {
       found_ = std::max(found_, int64_t{field} + 1);
     }
-    *example = row_.AsExample(label);
-    return true;
+    return row_.AsExample();
   }
 
-  absl::Status AddTriple(absl::string_view word) {
+  absl::Status Add(absl::string_view word) override {
     const size_t first = word.find(':');
     const size_t second =
         first == absl::string_view::npos ? first : word.find(':', first + 1);

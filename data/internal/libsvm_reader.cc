@@ -11,17 +11,18 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "data/internal/line_reader.h"
+#include "data/internal/keyed_row.h"
 #include "data/internal/readers.h"
+#include "data/internal/sparse_line_reader.h"
 #include "data/internal/text.h"
 
 namespace ebb::data::internal {
 namespace {
 
-class LibsvmReader : public LineReader {
+class LibsvmReader : public SparseLineReader {
  public:
   LibsvmReader(const SourceSpec& spec, Input file)
-      : LineReader(spec, std::move(file)),
+      : SparseLineReader(spec, std::move(file)),
         first_id_(spec.libsvm.zero_based ? 0 : 1) {}
 
   Layout layout() const override { return Layout::kSparse; }
@@ -30,21 +31,16 @@ class LibsvmReader : public LineReader {
   }
 
  private:
-  absl::StatusOr<bool> Take(absl::string_view line, Example* example) override {
-    if (IsBlank(line)) return NothingIn();
-    absl::string_view word;
-    EBB_ASSIGN_OR_RETURN(const float label, TakeLabel(&line, &word));
+  void Clear() override {
     ids_.clear();
     values_.clear();
-    for (; !word.empty(); word = TakeWord(&line)) {
-      EBB_RETURN_IF_ERROR(AddPair(word));
-    }
+  }
+  Example Row() override {
     if (!ids_.empty()) found_ = std::max<int64_t>(found_, ids_.back() + 1);
-    *example = {.label = label, .values = values_, .ids = ids_};
-    return true;
+    return {.values = values_, .ids = ids_};
   }
 
-  absl::Status AddPair(absl::string_view word) {
+  absl::Status Add(absl::string_view word) override {
     const size_t colon = word.find(':');
     int64_t id;
     if (colon == absl::string_view::npos ||
@@ -87,27 +83,18 @@ class LibsvmReader : public LineReader {
 };
 
 // Reads libsvm files whose ids are keys.
-class LibsvmKeyReader : public LineReader {
+class LibsvmKeyReader : public SparseLineReader {
  public:
-  using LineReader::LineReader;
+  using SparseLineReader::SparseLineReader;
 
   Layout layout() const override { return Layout::kKeyed; }
   int64_t features() const override { return 1; }
 
  private:
-  absl::StatusOr<bool> Take(absl::string_view line, Example* example) override {
-    if (IsBlank(line)) return NothingIn();
-    absl::string_view word;
-    EBB_ASSIGN_OR_RETURN(const float label, TakeLabel(&line, &word));
-    row_.Clear();
-    for (; !word.empty(); word = TakeWord(&line)) {
-      EBB_RETURN_IF_ERROR(AddPair(word));
-    }
-    *example = row_.AsExample(label);
-    return true;
-  }
+  void Clear() override { row_.Clear(); }
+  Example Row() override { return row_.AsExample(); }
 
-  absl::Status AddPair(absl::string_view word) {
+  absl::Status Add(absl::string_view word) override {
     const size_t colon = word.find(':');
     uint64_t key;
     if (colon == absl::string_view::npos ||
