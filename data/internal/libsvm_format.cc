@@ -11,8 +11,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "data/internal/format.h"
 #include "data/internal/keyed_row.h"
-#include "data/internal/readers.h"
+#include "data/internal/options.h"
 #include "data/internal/sparse_line_reader.h"
 #include "data/internal/text.h"
 
@@ -119,14 +120,52 @@ class LibsvmKeyReader : public SparseLineReader {
   KeyedRow row_;
 };
 
+absl::Status ValidateLibsvm(const SourceSpec& spec) {
+  const int64_t features = spec.libsvm.features;
+  if (features < 0 || features > kMaxFeatures) {
+    return WrongOption("features ", features,
+                       " is not between 0 (as found) and ", kMaxFeatures);
+  }
+  if (spec.libsvm.keys && (features != 0 || spec.libsvm.zero_based)) {
+    return WrongOption(
+        "keys: true takes neither features nor zero_based, for keys are any "
+        "numbers; leave out features and zero_based, or keys");
+  }
+  return absl::OkStatus();
+}
+
+std::string MeaningOfLibsvm(const SourceSpec& spec, absl::string_view common) {
+  return absl::StrCat(spec.libsvm.keys ? "libsvm-keys" : "libsvm", common,
+                      " features=", spec.libsvm.features,
+                      " zero_based=", spec.libsvm.zero_based ? "yes" : "no");
+}
+
+Layout LayoutOfLibsvm(const SourceSpec& spec) {
+  return spec.libsvm.keys ? Layout::kKeyed : Layout::kSparse;
+}
+
+int64_t WidthOfLibsvm(const SourceSpec& spec) {
+  return spec.libsvm.keys ? 1 : spec.libsvm.features;
+}
+
+absl::StatusOr<std::unique_ptr<Reader>> OpenLibsvm(const SourceSpec& spec,
+                                                   const Encoding& encoding,
+                                                   std::vector<Input> files) {
+  return spec.libsvm.keys
+             ? Open<LibsvmKeyReader>(spec, encoding, std::move(files))
+             : Open<LibsvmReader>(spec, encoding, std::move(files));
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Reader>> OpenLibsvmReader(const SourceSpec& spec,
-                                                         Input file) {
-  if (spec.libsvm.keys) {
-    return std::make_unique<LibsvmKeyReader>(spec, std::move(file));
-  }
-  return std::make_unique<LibsvmReader>(spec, std::move(file));
+Format LibsvmFormat() {
+  return {.kind = SourceKind::kLibsvm,
+          .word = "libsvm",
+          .layout = LayoutOfLibsvm,
+          .stated_width = WidthOfLibsvm,
+          .validate = ValidateLibsvm,
+          .meaning = MeaningOfLibsvm,
+          .open = OpenLibsvm};
 }
 
 }  // namespace ebb::data::internal

@@ -11,8 +11,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "data/internal/format.h"
 #include "data/internal/keyed_row.h"
-#include "data/internal/readers.h"
+#include "data/internal/options.h"
 #include "data/internal/sparse_line_reader.h"
 #include "data/internal/text.h"
 
@@ -73,11 +74,31 @@ class LibffmReader : public SparseLineReader {
   KeyedRow row_;
 };
 
+absl::Status ValidateLibffm(const SourceSpec& spec) {
+  const int64_t fields = spec.libffm.fields;
+  if (fields < 0 || fields > kMaxFields) {
+    return WrongOption("fields ", fields, " is not between 0 (as found) and ",
+                       kMaxFields);
+  }
+  return absl::OkStatus();
+}
+
+std::string MeaningOfLibffm(const SourceSpec& spec, absl::string_view common) {
+  return absl::StrCat("libffm", common, " fields=", spec.libffm.fields);
+}
+
+int64_t WidthOfLibffm(const SourceSpec& spec) { return spec.libffm.fields; }
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Reader>> OpenLibffmReader(const SourceSpec& spec,
-                                                         Input file) {
-  return std::make_unique<LibffmReader>(spec, std::move(file));
+Format LibffmFormat() {
+  return {.kind = SourceKind::kLibffm,
+          .word = "libffm",
+          .layout = Always<Layout::kKeyed>,
+          .stated_width = WidthOfLibffm,
+          .validate = ValidateLibffm,
+          .meaning = MeaningOfLibffm,
+          .open = Open<LibffmReader>};
 }
 
 }  // namespace ebb::data::internal
