@@ -13,6 +13,7 @@
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
 #include "data/internal/bad_examples.h"
+#include "data/internal/format.h"
 #include "data/internal/kernels.h"
 #include "data/internal/text.h"
 
@@ -65,9 +66,8 @@ absl::Status CheckFit(const SourceSpec& spec, const Reader& reader,
     return Wrong(spec.Name(), " is read as ", FormatOf(meaning),
                  ", but the training data as ", FormatOf(constants.meaning));
   }
-  const bool named = spec.kind == SourceKind::kLibffm ? spec.libffm.fields > 0
-                     : layout == Layout::kSparse      ? spec.libsvm.features > 0
-                                                      : true;
+  const auto stated_width = internal::FormatOf(spec.kind).stated_width;
+  const bool named = !stated_width || stated_width(spec) > 0;
   if (named && reader.features() != constants.features) {
     return Wrong(spec.Name(), " has ", reader.features(), " ",
                  spec.keyed() ? "fields" : "features",

@@ -9,9 +9,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "data/internal/format.h"
 #include "data/internal/input.h"
-#include "data/internal/readers.h"
-#include "data/internal/survey.h"
 #include "data/internal/table_files.h"
 
 namespace ebb::data {
@@ -49,63 +48,15 @@ class SplitReader : public Reader {
   int64_t next_ = 0;
 };
 
-// Opens `path`, or `path`.gz where there is no such file.
-absl::StatusOr<Input> OpenEither(const std::string& path,
-                                 const OpenBytes& open) {
-  absl::StatusOr<Input> plain = Input::Open(path, open);
-  if (!absl::IsNotFound(plain.status())) return plain;
-  absl::StatusOr<Input> zipped = Input::Open(absl::StrCat(path, ".gz"), open);
-  if (!absl::IsNotFound(zipped.status())) return zipped;
-  return absl::NotFoundError(absl::StrCat(
-      path,
-      "[.gz]: there is no such file; an IDX path is what comes before "
-      "-images-idx3-ubyte"));
-}
-
-// Each table is one input, and so are the two files of IDX.
 absl::StatusOr<std::vector<Input>> OpenFiles(const SourceSpec& spec,
                                              const OpenBytes& open) {
   EBB_RETURN_IF_ERROR(spec.Validate());
-  std::vector<absl::StatusOr<Input>> opened;
-  if (spec.kind != SourceKind::kIdx) {
-    opened.push_back(internal::OpenTableFiles(spec, open));
-  } else if (spec.path.empty()) {
-    opened.push_back(Input::Open(spec.idx.images, open));
-    if (spec.has_labels) opened.push_back(Input::Open(spec.idx.labels, open));
-  } else {
-    opened.push_back(OpenEither(spec.path + "-images-idx3-ubyte", open));
-    if (spec.has_labels) {
-      opened.push_back(OpenEither(spec.path + "-labels-idx1-ubyte", open));
-    }
-  }
+  const internal::Format& format = internal::FormatOf(spec.kind);
+  if (format.files) return format.files(spec, open);
+  EBB_ASSIGN_OR_RETURN(Input table, internal::OpenTableFiles(spec, open));
   std::vector<Input> files;
-  for (absl::StatusOr<Input>& file : opened) {
-    EBB_RETURN_IF_ERROR(file.status());
-    files.push_back(*std::move(file));
-  }
+  files.push_back(std::move(table));
   return files;
-}
-
-absl::StatusOr<std::unique_ptr<Reader>> OpenWhole(const SourceSpec& spec,
-                                                  const Encoding& encoding,
-                                                  std::vector<Input> files) {
-  switch (spec.kind) {
-    case SourceKind::kCsv:
-      return internal::OpenCsvReader(spec, encoding, std::move(files[0]));
-    case SourceKind::kLibsvm:
-      return internal::OpenLibsvmReader(spec, std::move(files[0]));
-    case SourceKind::kLibffm:
-      return internal::OpenLibffmReader(spec, std::move(files[0]));
-    case SourceKind::kRatings:
-      return internal::OpenRatingsReader(spec, std::move(files[0]));
-    case SourceKind::kCriteo:
-      return internal::OpenCriteoReader(spec, std::move(files[0]));
-    case SourceKind::kIdx:
-      break;
-  }
-  std::optional<Input> labels;
-  if (spec.has_labels) labels = std::move(files[1]);
-  return internal::OpenIdxReader(std::move(files[0]), std::move(labels));
 }
 
 }  // namespace
@@ -114,17 +65,19 @@ absl::StatusOr<std::unique_ptr<Reader>> OpenReader(const SourceSpec& spec,
                                                    const OpenBytes& open,
                                                    const Encoding& encoding) {
   EBB_ASSIGN_OR_RETURN(std::vector<Input> files, OpenFiles(spec, open));
-  EBB_ASSIGN_OR_RETURN(std::unique_ptr<Reader> reader,
-                       OpenWhole(spec, encoding, std::move(files)));
+  EBB_ASSIGN_OR_RETURN(
+      std::unique_ptr<Reader> reader,
+      internal::FormatOf(spec.kind).open(spec, encoding, std::move(files)));
   if (!spec.split.has_value()) return reader;
   return std::make_unique<SplitReader>(*spec.split, std::move(reader));
 }
 
 absl::StatusOr<FoundEncoding> FindEncoding(const SourceSpec& spec,
                                            const OpenBytes& open) {
-  if (spec.kind != SourceKind::kCsv) return FoundEncoding{};
+  const auto survey = internal::FormatOf(spec.kind).survey;
+  if (!survey) return FoundEncoding{};
   EBB_ASSIGN_OR_RETURN(std::vector<Input> files, OpenFiles(spec, open));
-  return internal::SurveyTable(spec, std::move(files[0]));
+  return survey(spec, std::move(files[0]));
 }
 
 absl::StatusOr<std::vector<NamedFingerprint>> FingerprintFiles(

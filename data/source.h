@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 
 namespace ebb::data {
 
+// A kind's format is data/internal/NAME_format.cc.
 enum class SourceKind { kIdx, kCsv, kLibsvm, kLibffm, kRatings, kCriteo };
 
 // kClass: labels are whole numbers that name classes; kReal: numbers to
@@ -200,8 +202,12 @@ struct SourceSpec {
   // `path`, and how many follow it: "a.csv and 2 more paths". For messages.
   std::string Name() const;
 
+  // The word of its format in job files: "csv".
+  absl::string_view format_word() const;
   // Whether its examples are keys of sparse tables (Layout::kKeyed).
   bool keyed() const;
+  // Whether these keys are hashes of words.
+  bool hashes_words() const;
 
   // kInvalidArgument, naming the field, its value and what would be right.
   absl::Status Validate() const;

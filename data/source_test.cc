@@ -3,9 +3,12 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "data/internal/format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -15,7 +18,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::Pair;
 using ::testing::StartsWith;
+using ::testing::UnorderedElementsAre;
 
 SourceSpec Csv() { return {.kind = SourceKind::kCsv, .path = "a.csv"}; }
 
@@ -23,6 +28,21 @@ std::string ErrorOf(const SourceSpec& spec) {
   const absl::Status status = spec.Validate();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   return std::string(status.message());
+}
+
+TEST(SourceSpecTest, EachKindHasAFormatWithAWordOfItsOwn) {
+  std::map<SourceKind, absl::string_view> words;
+  for (const internal::Format& format : internal::Formats()) {
+    EXPECT_TRUE(words.emplace(format.kind, format.word).second) << format.word;
+    EXPECT_THAT(SourceSpec{.kind = format.kind}.Meaning(),
+                StartsWith(absl::StrCat(format.word, " reader=1 ")));
+  }
+  EXPECT_THAT(words, UnorderedElementsAre(Pair(SourceKind::kIdx, "idx"),
+                                          Pair(SourceKind::kCsv, "csv"),
+                                          Pair(SourceKind::kLibsvm, "libsvm"),
+                                          Pair(SourceKind::kLibffm, "libffm"),
+                                          Pair(SourceKind::kRatings, "ratings"),
+                                          Pair(SourceKind::kCriteo, "criteo")));
 }
 
 TEST(SourceSpecTest, RefusesPathsThatDoNotSuitTheKind) {

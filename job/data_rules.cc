@@ -75,22 +75,10 @@ void CheckCsv(const v1::Csv& csv, const std::string& path, Complaints* found) {
 
 void CheckSource(const v1::DataSource& source, const std::string& path,
                  Complaints* found) {
-  switch (source.format_case()) {
-    case v1::DataSource::kIdx:
-      CheckIdx(source.idx(), path + ".idx", found);
-      break;
-    case v1::DataSource::kCsv:
-      CheckCsv(source.csv(), path + ".csv", found);
-      break;
-    case v1::DataSource::kLibsvm:
-    case v1::DataSource::kLibffm:
-    case v1::DataSource::kRatings:
-    case v1::DataSource::kCriteo:
-      break;
-    case v1::DataSource::FORMAT_NOT_SET:
-      found->Add(path, "names no data",
-                 "csv: FILE, libsvm: FILE or idx: PREFIX");
-      break;
+  if (source.has_idx()) CheckIdx(source.idx(), path + ".idx", found);
+  if (source.has_csv()) CheckCsv(source.csv(), path + ".csv", found);
+  if (FormatOf(source) == nullptr) {
+    found->Add(path, "names no data", "csv: FILE, libsvm: FILE or idx: PREFIX");
   }
 }
 

@@ -1,8 +1,6 @@
 // FillDefaults of validate.h: the annotated defaults, and the few that depend
 // on other keys. Those that depend on the data are in fit.cc.
-#include <algorithm>
-#include <cstdint>
-#include <vector>
+#include <memory>
 
 #include "absl/strings/string_view.h"
 #include "job/keys.h"
@@ -17,35 +15,24 @@ void InheritFromTrain(v1::Data* data) {
   const v1::DataSource& train = data->train();
   v1::DataSource& test = *data->mutable_test();
   if (!test.has_scale() && train.has_scale()) test.set_scale(train.scale());
-  if (!test.has_comment() && train.has_comment() && !test.has_idx()) {
+  if (!test.has_comment() && train.has_comment() && !TraitsOf(test).binary()) {
     test.set_comment(train.comment());
   }
+  const FieldDescriptor* format = FormatOf(test);
+  if (format == nullptr || format != FormatOf(train)) return;
   // A list that `test` has stands in place of that of `train`.
-  const auto inherit = [](auto merged, auto* source) {
-    merged.clear_path();
-    std::vector<const google::protobuf::FieldDescriptor*> given;
-    source->GetReflection()->ListFields(*source, &given);
-    for (const auto* field : given) {
-      merged.GetReflection()->ClearField(&merged, field);
+  const auto& reflection = *test.GetReflection();
+  Message& own = *reflection.MutableMessage(&test, format);
+  const std::unique_ptr<Message> inherited(own.New());
+  inherited->CopyFrom(reflection.GetMessage(train, format));
+  const Descriptor& type = *own.GetDescriptor();
+  for (int i = 0; i < type.field_count(); ++i) {
+    const FieldDescriptor& key = *type.field(i);
+    if (KeyOf(key).format() == v1::FORMAT_PATH || IsSet(own, key)) {
+      own.GetReflection()->ClearField(inherited.get(), &key);
     }
-    merged.MergeFrom(*source);
-    *source = merged;
-  };
-  if (test.has_csv() && train.has_csv()) {
-    inherit(train.csv(), test.mutable_csv());
   }
-  if (test.has_libsvm() && train.has_libsvm()) {
-    inherit(train.libsvm(), test.mutable_libsvm());
-  }
-  if (test.has_libffm() && train.has_libffm()) {
-    inherit(train.libffm(), test.mutable_libffm());
-  }
-  if (test.has_ratings() && train.has_ratings()) {
-    inherit(train.ratings(), test.mutable_ratings());
-  }
-  if (test.has_criteo() && train.has_criteo()) {
-    inherit(train.criteo(), test.mutable_criteo());
-  }
+  own.MergeFrom(*inherited);
 }
 
 // Reports whether features are quantities to the model. To a plugin's they may
@@ -79,7 +66,7 @@ void FillStandardiseLabels(v1::Job* job) {
 
 // What FillAnnotatedDefaults would call classes.
 void FillLabels(v1::Job* job) {
-  if (!job->has_model() || !job->data().train().has_ratings()) return;
+  if (!job->has_model() || !TraitsOf(job->data().train()).ratings()) return;
   v1::Model& model = *job->mutable_model();
   const auto* labels =
       model.GetDescriptor()->FindFieldByNumber(v1::Model::kLabelsFieldNumber);

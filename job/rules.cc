@@ -63,7 +63,7 @@ void Rules::CheckModel() {
                                    : near));
   }
   CheckKeysOfModel();
-  if (job_.data().train().has_ratings() &&
+  if (TraitsOf(job_.data().train()).ratings() &&
       model.labels() == v1::Model::LABELS_CLASSES) {
     found_->Add("model.labels", "ratings are values, not classes",
                 "labels: values");
@@ -96,15 +96,15 @@ void Rules::CheckKeysOfModel() {
                 "libsvm: FILE, without keys");
     return;
   }
+  if (FormatOf(train) == nullptr) return;  // Said elsewhere.
   // libffm and criteo do for ratings, too, if they have two fields.
-  const bool columns = train.has_csv() || train.has_idx();
-  if (TraitsOf(model).ratings() && (columns || train.has_libsvm())) {
+  if (TraitsOf(model).ratings() && !TraitsOf(train).keyed()) {
     found_->Add(
         "data.train",
         absl::StrCat("its examples are no ratings of items by users, which ",
                      model.kind(), " learns from"),
         "ratings: FILE");
-  } else if (columns) {
+  } else if (!IsSparse(train)) {
     found_->Add("data.train",
                 absl::StrCat("its examples are columns of numbers, but ",
                              model.kind(), " learns from 64-bit keys"),

@@ -44,6 +44,12 @@ const v1::FilterTraits& TraitsOf(v1::Filter::Kind kind) {
       .GetExtension(v1::filter);
 }
 
+const v1::FormatTraits& TraitsOf(const v1::DataSource& source) {
+  const FieldDescriptor* format = FormatOf(source);
+  return format == nullptr ? v1::FormatTraits::default_instance()
+                           : format->options().GetExtension(v1::data_format);
+}
+
 const v1::ModelTraits& TraitsOf(const v1::Model& model) {
   return OptionsOf(BuiltIn(model)).GetExtension(v1::model);
 }
@@ -62,18 +68,27 @@ bool MayHaveSparseTables(const v1::Model& model) {
 
 bool PredictsNumbers(const v1::Job& job) {
   const v1::Model& model = job.model();
-  return job.data().train().has_ratings() ||
+  return TraitsOf(job.data().train()).ratings() ||
          model.labels() == v1::Model::LABELS_VALUES ||
          TraitsOf(model).prediction() == v1::ModelTraits::PREDICTION_NUMBERS;
 }
 
+const FieldDescriptor* FormatOf(const v1::DataSource& source) {
+  return source.GetReflection()->GetOneofFieldDescriptor(
+      source, source.GetDescriptor()->FindOneofByName("format"));
+}
+
 bool HasKeys(const v1::DataSource& source) {
-  return source.has_libffm() || source.has_ratings() || source.has_criteo() ||
-         source.libsvm().keys();
+  const v1::FormatTraits& traits = TraitsOf(source);
+  if (traits.keyed_if().empty()) return traits.keyed();
+  const Message& format =
+      source.GetReflection()->GetMessage(source, FormatOf(source));
+  return format.GetReflection()->GetBool(
+      format, format.GetDescriptor()->FindFieldByName(traits.keyed_if()));
 }
 
 bool IsSparse(const v1::DataSource& source) {
-  return source.has_libsvm() || HasKeys(source);
+  return TraitsOf(source).sparse() || HasKeys(source);
 }
 
 }  // namespace ebb::job

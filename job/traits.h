@@ -4,15 +4,19 @@
 
 #include "ebb/v1/job.pb.h"
 #include "ebb/v1/key.pb.h"
+#include "google/protobuf/descriptor.h"
 #include "job/validate.h"
 
 namespace ebb::job {
 
-// What a kind is, as job.proto says beside its enum value; empty traits for a
-// value that has none or is not known. The results live for ever.
+// What a kind is, as job.proto says beside its enum value, or a format beside
+// its field; empty traits for a value that has none or is not known. The
+// results live for ever.
 const v1::OptimizerTraits& TraitsOf(v1::Optimizer::Kind kind);
 const v1::AlgorithmTraits& TraitsOf(v1::Algorithm::Kind kind);
 const v1::FilterTraits& TraitsOf(v1::Filter::Kind kind);
+// Empty traits for a source that names no data.
+const v1::FormatTraits& TraitsOf(const v1::DataSource& source);
 // A plugin's model has empty traits: it says itself what it is.
 const v1::ModelTraits& TraitsOf(const v1::Model& model);
 
@@ -26,6 +30,10 @@ bool MayHaveSparseTables(const v1::Model& model);
 // Whether labels are numbers whatever they look like: those of ratings, with
 // model.labels: values, and of models that predict only numbers.
 bool PredictsNumbers(const v1::Job& job);
+
+// The field of DataSource that is the source's format. Null where it names no
+// data.
+const google::protobuf::FieldDescriptor* FormatOf(const v1::DataSource& source);
 
 // Whether examples name their features by keys of sparse tables.
 bool HasKeys(const v1::DataSource& source);

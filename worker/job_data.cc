@@ -33,6 +33,27 @@ data::TextOptions TextOf(const Source& source, bool quotes) {
   return text;
 }
 
+void SetIdx(const v1::Idx& idx, data::SourceSpec* spec) {
+  spec->kind = data::SourceKind::kIdx;
+  spec->path = idx.prefix();
+  spec->idx = {idx.images(), idx.labels()};
+}
+
+void SetLibsvm(const v1::Libsvm& libsvm, const v1::Model& model,
+               data::SourceSpec* spec) {
+  spec->kind = data::SourceKind::kLibsvm;
+  SetPaths(libsvm.path(), spec);
+  // A model of keys takes no other rows.
+  spec->libsvm = {libsvm.features(), libsvm.zero_based(),
+                  libsvm.keys() || job::TraitsOf(model).keyed()};
+}
+
+void SetLibffm(const v1::Libffm& libffm, data::SourceSpec* spec) {
+  spec->kind = data::SourceKind::kLibffm;
+  SetPaths(libffm.path(), spec);
+  spec->libffm = {libffm.fields()};
+}
+
 void SetRatings(const v1::Ratings& ratings, data::SourceSpec* spec) {
   spec->kind = data::SourceKind::kRatings;
   SetPaths(ratings.path(), spec);
@@ -112,27 +133,26 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
   if (data.on_bad_example() == v1::Data::BAD_EXAMPLE_SKIP) {
     spec.on_bad_example = data::OnBadExample::kSkip;
   }
-  if (source.has_idx()) {
-    spec.kind = data::SourceKind::kIdx;
-    spec.path = source.idx().prefix();
-    spec.idx = {source.idx().images(), source.idx().labels()};
-  } else if (source.has_csv()) {
-    SetCsv(source.csv(), &spec);
-  } else if (source.has_libffm()) {
-    spec.kind = data::SourceKind::kLibffm;
-    SetPaths(source.libffm().path(), &spec);
-    spec.libffm = {source.libffm().fields()};
-  } else if (source.has_ratings()) {
-    SetRatings(source.ratings(), &spec);
-  } else if (source.has_criteo()) {
-    SetCriteo(source.criteo(), &spec);
-  } else {
-    const v1::Libsvm& libsvm = source.libsvm();
-    spec.kind = data::SourceKind::kLibsvm;
-    SetPaths(libsvm.path(), &spec);
-    // A model of keys takes no other rows.
-    spec.libsvm = {libsvm.features(), libsvm.zero_based(),
-                   libsvm.keys() || job::TraitsOf(job.model()).keyed()};
+  switch (source.format_case()) {
+    case v1::DataSource::kIdx:
+      SetIdx(source.idx(), &spec);
+      break;
+    case v1::DataSource::kCsv:
+      SetCsv(source.csv(), &spec);
+      break;
+    case v1::DataSource::kLibsvm:
+    case v1::DataSource::FORMAT_NOT_SET:  // The rules of a job say so.
+      SetLibsvm(source.libsvm(), job.model(), &spec);
+      break;
+    case v1::DataSource::kLibffm:
+      SetLibffm(source.libffm(), &spec);
+      break;
+    case v1::DataSource::kRatings:
+      SetRatings(source.ratings(), &spec);
+      break;
+    case v1::DataSource::kCriteo:
+      SetCriteo(source.criteo(), &spec);
+      break;
   }
   return spec;
 }

@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/keys.h"
+#include "job/traits.h"
 #include "job/validate.h"
 #include "job/yaml.h"
 #include "models/backends.h"
@@ -43,6 +44,23 @@ TEST(ModelKindsTest, AreThoseOfTheRegistry) {
 
   EXPECT_THAT(job::EnumWords(*v1::Model::BuiltIn_descriptor()),
               testing::UnorderedElementsAreArray(registered));
+}
+
+// What job.proto says of a format is what data/ says of it.
+TEST(FormatsTest, AreThoseOfTheJobFile) {
+  const auto& formats =
+      *v1::DataSource::descriptor()->FindOneofByName("format");
+  for (int i = 0; i < formats.field_count(); ++i) {
+    const auto& format = *formats.field(i);
+    v1::Job job;
+    v1::DataSource& train = *job.mutable_data()->mutable_train();
+    train.GetReflection()->MutableMessage(&train, &format);
+
+    const data::SourceSpec spec = TrainingSource(job, data::LabelKind::kClass);
+
+    EXPECT_EQ(spec.format_word(), format.name());
+    EXPECT_EQ(spec.keyed(), job::HasKeys(train)) << format.name();
+  }
 }
 
 class JobDataTest : public testing::Test {

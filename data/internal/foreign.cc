@@ -12,7 +12,7 @@ namespace {
 
 using absl::string_view;
 
-struct Format {
+struct ForeignFormat {
   string_view magic;
   size_t offset;  // Offset of the magic in the file.
   string_view what;
@@ -23,7 +23,7 @@ constexpr string_view kPandas =
     "make it CSV, for example with pandas: python3 -c \"import pandas as p; "
     "p.";
 
-constexpr Format kFormats[] = {
+constexpr ForeignFormat kForeignFormats[] = {
     {"PK\x03\x04", 0, "a zip archive (.xlsx and .npz files are, too)",
      "unpack it, as `unzip $FILE` does, and name the file that was in it"},
     {"PK\x05\x06", 0, "an empty zip archive", "pack it anew"},
@@ -64,7 +64,7 @@ constexpr Format kFormats[] = {
 
 bool IsPandas(string_view advice) { return absl::StartsWith(advice, "read_"); }
 
-std::string Advice(const Format& format, string_view path) {
+std::string Advice(const ForeignFormat& format, string_view path) {
   std::string text = std::string(format.advice);
   if (IsPandas(text)) {
     text = absl::StrCat(kPandas, text, ".to_csv('$FILE.csv', index=False)\"");
@@ -96,7 +96,7 @@ bool HasZerosFrom(string_view front, size_t first) {
 }  // namespace
 
 absl::Status RefuseForeign(string_view path, string_view front) {
-  for (const Format& format : kFormats) {
+  for (const ForeignFormat& format : kForeignFormats) {
     if (front.size() < format.offset ||
         !absl::StartsWith(front.substr(format.offset), format.magic)) {
       continue;

@@ -1,5 +1,5 @@
-// The shared part of readers of text with one example a line. (CSV, which names
-// several mistakes at once, has a reader of its own.)
+// The shared part of readers of text with one example a line. (Tables, ratings
+// and click logs have records of fields instead: record_reader.h.)
 #ifndef EBB_DATA_INTERNAL_LINE_READER_H_
 #define EBB_DATA_INTERNAL_LINE_READER_H_
 
@@ -43,50 +43,17 @@ class LineReader : public Reader {
   absl::Status Bad(const Args&... args) const {
     return absl::InvalidArgumentError(absl::StrCat(Where(), ": ", args...));
   }
-  // Handles an empty line among lines of pairs: it is not an example. Without
-  // labels it could be an example without features, so it is an error.
-  absl::StatusOr<bool> NothingIn() const {
-    if (spec_.has_labels) return false;
-    return Bad(
-        "the line is empty; where examples have no labels it could be one "
-        "without features: remove it, or give each line a label");
-  }
-  // Refuses a qid: and the like by name.
-  absl::Status CheckNamedPair(absl::string_view word) const;
   // The label that `word` is.
   absl::StatusOr<float> Label(absl::string_view word) const;
-  // The label at the front of a line of pairs, which it takes from `*line` with
-  // the first pair, set in `*pair`: empty where there is none.
-  absl::StatusOr<float> TakeLabel(absl::string_view* line,
-                                  absl::string_view* pair) const;
 
   const SourceSpec& spec() const { return spec_; }
+  // The file of the line.
+  const std::string& path() const { return file_.path(); }
 
  private:
   const SourceSpec spec_;
   Input file_;
   BadExamples bad_;
-};
-
-// The entries of a keyed example, its memory used again by the next one.
-struct KeyedRow {
-  std::vector<float> values;
-  std::vector<uint64_t> keys;
-  std::vector<Field> fields;
-
-  void Clear() {
-    values.clear();
-    keys.clear();
-    fields.clear();
-  }
-  void Add(Field field, uint64_t key, float value) {
-    fields.push_back(field);
-    keys.push_back(key);
-    values.push_back(value);
-  }
-  Example AsExample(float label) const {
-    return {.label = label, .values = values, .keys = keys, .fields = fields};
-  }
 };
 
 }  // namespace ebb::data::internal

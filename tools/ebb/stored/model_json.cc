@@ -70,24 +70,6 @@ absl::string_view ScoreOf(absl::string_view kind) {
   return "";
 }
 
-absl::string_view FormatOf(data::SourceKind kind) {
-  switch (kind) {
-    case data::SourceKind::kIdx:
-      return "idx";
-    case data::SourceKind::kCsv:
-      return "csv";
-    case data::SourceKind::kLibsvm:
-      return "libsvm";
-    case data::SourceKind::kLibffm:
-      return "libffm";
-    case data::SourceKind::kRatings:
-      return "ratings";
-    case data::SourceKind::kCriteo:
-      return "criteo";
-  }
-  return "";
-}
-
 template <typename T>
 Json ListOf(const std::vector<T>& values) {
   Json list = Json::List();
@@ -160,14 +142,13 @@ Json ColumnsJson(const StoredModel& stored) {
 Json FeaturesJson(const StoredModel& stored, const Scaling& scaling) {
   const data::SourceSpec source = SourceOf(stored);
   Json json = Json::Object();
-  json["source"] = FormatOf(source.kind);
+  json["source"] = source.format_word();
   if (source.keyed()) {
     json["fields"] = stored.index.features;
     // Words are hashed: XXH64 with the field as seed (docs/sparse-data.md).
-    const bool words = source.kind == data::SourceKind::kRatings ||
-                       source.kind == data::SourceKind::kCriteo;
-    json["keys"] = words ? "xxh64 of the word, seeded with the field"
-                         : "the numbers of the file";
+    json["keys"] = source.hashes_words()
+                       ? "xxh64 of the word, seeded with the field"
+                       : "the numbers of the file";
     json["scale"] = OneOrList(scaling.scale);
     return json;
   }

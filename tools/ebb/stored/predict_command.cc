@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "job/traits.h"
 #include "models/model_scores.h"
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/access_flags.h"
@@ -147,7 +148,7 @@ int Predict(const PredictFlags& flags) {
   const auto warn_of_unknown = [&] {
     const std::string text =
         UnknownKeysText(unknown, examples->examples(),
-                        stored->job.data().train().has_ratings());
+                        job::TraitsOf(stored->job.data().train()).ratings());
     if (!text.empty()) {
       std::cerr << "warning: " << flags.data << ": " << text << "\n";
     }

@@ -14,7 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/status_macros.h"
-#include "data/internal/readers.h"
+#include "data/internal/format.h"
+#include "data/internal/options.h"
 
 namespace ebb::data::internal {
 namespace {
@@ -137,10 +138,75 @@ class IdxReader : public Reader {
   std::vector<uint8_t> row_;
 };
 
-}  // namespace
+absl::Status ValidateIdx(const SourceSpec& spec) {
+  const bool named = !spec.idx.images.empty() || !spec.idx.labels.empty();
+  if (named == !spec.path.empty()) {
+    return WrongOption(
+        "an IDX source needs either a path, the common front of its two "
+        "files' names, or images and labels, the files themselves");
+  }
+  if (named && spec.idx.images.empty()) {
+    return WrongOption("the IDX source names no images file beside the labels ",
+                       spec.idx.labels);
+  }
+  if (named && spec.has_labels && spec.idx.labels.empty()) {
+    return WrongOption("the IDX source names no labels file beside the images ",
+                       spec.idx.images,
+                       "; name it, or say that it has no labels");
+  }
+  if (!spec.further_paths.empty()) {
+    return WrongOption("an IDX source is one pair of files; join them first");
+  }
+  if (!spec.comment.empty()) {
+    return WrongOption("IDX files have no lines, so none that begin with ",
+                       Quoted(spec.comment), "; leave out comment");
+  }
+  return absl::OkStatus();
+}
 
-absl::StatusOr<std::unique_ptr<Reader>> OpenIdxReader(
-    Input images, std::optional<Input> labels) {
+std::string MeaningOfIdx(const SourceSpec& /*spec*/, absl::string_view common) {
+  return absl::StrCat("idx", common);
+}
+
+// Opens `path`, or `path`.gz where there is no such file.
+absl::StatusOr<Input> OpenEither(const std::string& path,
+                                 const OpenBytes& open) {
+  absl::StatusOr<Input> plain = Input::Open(path, open);
+  if (!absl::IsNotFound(plain.status())) return plain;
+  absl::StatusOr<Input> zipped = Input::Open(absl::StrCat(path, ".gz"), open);
+  if (!absl::IsNotFound(zipped.status())) return zipped;
+  return absl::NotFoundError(absl::StrCat(
+      path,
+      "[.gz]: there is no such file; an IDX path is what comes before "
+      "-images-idx3-ubyte"));
+}
+
+absl::StatusOr<std::vector<Input>> OpenIdxFiles(const SourceSpec& spec,
+                                                const OpenBytes& open) {
+  std::vector<absl::StatusOr<Input>> opened;
+  if (spec.path.empty()) {
+    opened.push_back(Input::Open(spec.idx.images, open));
+    if (spec.has_labels) opened.push_back(Input::Open(spec.idx.labels, open));
+  } else {
+    opened.push_back(OpenEither(spec.path + "-images-idx3-ubyte", open));
+    if (spec.has_labels) {
+      opened.push_back(OpenEither(spec.path + "-labels-idx1-ubyte", open));
+    }
+  }
+  std::vector<Input> files;
+  for (absl::StatusOr<Input>& file : opened) {
+    EBB_RETURN_IF_ERROR(file.status());
+    files.push_back(*std::move(file));
+  }
+  return files;
+}
+
+absl::StatusOr<std::unique_ptr<Reader>> OpenIdx(const SourceSpec& spec,
+                                                const Encoding& /*encoding*/,
+                                                std::vector<Input> files) {
+  Input images = std::move(files[0]);
+  std::optional<Input> labels;
+  if (spec.has_labels) labels = std::move(files[1]);
   EBB_ASSIGN_OR_RETURN(const Header header, ReadHeader(images, false));
   if (labels.has_value()) {
     EBB_ASSIGN_OR_RETURN(const Header other, ReadHeader(*labels, true));
@@ -152,6 +218,18 @@ absl::StatusOr<std::unique_ptr<Reader>> OpenIdxReader(
   }
   return std::make_unique<IdxReader>(std::move(images), std::move(labels),
                                      header);
+}
+
+}  // namespace
+
+Format IdxFormat() {
+  return {.kind = SourceKind::kIdx,
+          .word = "idx",
+          .layout = Always<Layout::kBytes>,
+          .validate = ValidateIdx,
+          .meaning = MeaningOfIdx,
+          .files = OpenIdxFiles,
+          .open = OpenIdx};
 }
 
 }  // namespace ebb::data::internal

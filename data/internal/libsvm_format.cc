@@ -11,17 +11,19 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "data/internal/line_reader.h"
-#include "data/internal/readers.h"
+#include "data/internal/format.h"
+#include "data/internal/keyed_row.h"
+#include "data/internal/options.h"
+#include "data/internal/sparse_line_reader.h"
 #include "data/internal/text.h"
 
 namespace ebb::data::internal {
 namespace {
 
-class LibsvmReader : public LineReader {
+class LibsvmReader : public SparseLineReader {
  public:
   LibsvmReader(const SourceSpec& spec, Input file)
-      : LineReader(spec, std::move(file)),
+      : SparseLineReader(spec, std::move(file)),
         first_id_(spec.libsvm.zero_based ? 0 : 1) {}
 
   Layout layout() const override { return Layout::kSparse; }
@@ -30,21 +32,16 @@ class LibsvmReader : public LineReader {
   }
 
  private:
-  absl::StatusOr<bool> Take(absl::string_view line, Example* example) override {
-    if (IsBlank(line)) return NothingIn();
-    absl::string_view word;
-    EBB_ASSIGN_OR_RETURN(const float label, TakeLabel(&line, &word));
+  void Clear() override {
     ids_.clear();
     values_.clear();
-    for (; !word.empty(); word = TakeWord(&line)) {
-      EBB_RETURN_IF_ERROR(AddPair(word));
-    }
+  }
+  Example Row() override {
     if (!ids_.empty()) found_ = std::max<int64_t>(found_, ids_.back() + 1);
-    *example = {.label = label, .values = values_, .ids = ids_};
-    return true;
+    return {.values = values_, .ids = ids_};
   }
 
-  absl::Status AddPair(absl::string_view word) {
+  absl::Status Add(absl::string_view word) override {
     const size_t colon = word.find(':');
     int64_t id;
     if (colon == absl::string_view::npos ||
@@ -87,27 +84,18 @@ class LibsvmReader : public LineReader {
 };
 
 // Reads libsvm files whose ids are keys.
-class LibsvmKeyReader : public LineReader {
+class LibsvmKeyReader : public SparseLineReader {
  public:
-  using LineReader::LineReader;
+  using SparseLineReader::SparseLineReader;
 
   Layout layout() const override { return Layout::kKeyed; }
   int64_t features() const override { return 1; }
 
  private:
-  absl::StatusOr<bool> Take(absl::string_view line, Example* example) override {
-    if (IsBlank(line)) return NothingIn();
-    absl::string_view word;
-    EBB_ASSIGN_OR_RETURN(const float label, TakeLabel(&line, &word));
-    row_.Clear();
-    for (; !word.empty(); word = TakeWord(&line)) {
-      EBB_RETURN_IF_ERROR(AddPair(word));
-    }
-    *example = row_.AsExample(label);
-    return true;
-  }
+  void Clear() override { row_.Clear(); }
+  Example Row() override { return row_.AsExample(); }
 
-  absl::Status AddPair(absl::string_view word) {
+  absl::Status Add(absl::string_view word) override {
     const size_t colon = word.find(':');
     uint64_t key;
     if (colon == absl::string_view::npos ||
@@ -132,14 +120,52 @@ class LibsvmKeyReader : public LineReader {
   KeyedRow row_;
 };
 
+absl::Status ValidateLibsvm(const SourceSpec& spec) {
+  const int64_t features = spec.libsvm.features;
+  if (features < 0 || features > kMaxFeatures) {
+    return WrongOption("features ", features,
+                       " is not between 0 (as found) and ", kMaxFeatures);
+  }
+  if (spec.libsvm.keys && (features != 0 || spec.libsvm.zero_based)) {
+    return WrongOption(
+        "keys: true takes neither features nor zero_based, for keys are any "
+        "numbers; leave out features and zero_based, or keys");
+  }
+  return absl::OkStatus();
+}
+
+std::string MeaningOfLibsvm(const SourceSpec& spec, absl::string_view common) {
+  return absl::StrCat(spec.libsvm.keys ? "libsvm-keys" : "libsvm", common,
+                      " features=", spec.libsvm.features,
+                      " zero_based=", spec.libsvm.zero_based ? "yes" : "no");
+}
+
+Layout LayoutOfLibsvm(const SourceSpec& spec) {
+  return spec.libsvm.keys ? Layout::kKeyed : Layout::kSparse;
+}
+
+int64_t WidthOfLibsvm(const SourceSpec& spec) {
+  return spec.libsvm.keys ? 1 : spec.libsvm.features;
+}
+
+absl::StatusOr<std::unique_ptr<Reader>> OpenLibsvm(const SourceSpec& spec,
+                                                   const Encoding& encoding,
+                                                   std::vector<Input> files) {
+  return spec.libsvm.keys
+             ? Open<LibsvmKeyReader>(spec, encoding, std::move(files))
+             : Open<LibsvmReader>(spec, encoding, std::move(files));
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Reader>> OpenLibsvmReader(const SourceSpec& spec,
-                                                         Input file) {
-  if (spec.libsvm.keys) {
-    return std::make_unique<LibsvmKeyReader>(spec, std::move(file));
-  }
-  return std::make_unique<LibsvmReader>(spec, std::move(file));
+Format LibsvmFormat() {
+  return {.kind = SourceKind::kLibsvm,
+          .word = "libsvm",
+          .layout = LayoutOfLibsvm,
+          .stated_width = WidthOfLibsvm,
+          .validate = ValidateLibsvm,
+          .meaning = MeaningOfLibsvm,
+          .open = OpenLibsvm};
 }
 
 }  // namespace ebb::data::internal

@@ -11,16 +11,18 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "data/internal/line_reader.h"
-#include "data/internal/readers.h"
+#include "data/internal/format.h"
+#include "data/internal/keyed_row.h"
+#include "data/internal/options.h"
+#include "data/internal/sparse_line_reader.h"
 #include "data/internal/text.h"
 
 namespace ebb::data::internal {
 namespace {
 
-class LibffmReader : public LineReader {
+class LibffmReader : public SparseLineReader {
  public:
-  using LineReader::LineReader;
+  using SparseLineReader::SparseLineReader;
 
   Layout layout() const override { return Layout::kKeyed; }
   int64_t features() const override {
@@ -28,22 +30,15 @@ class LibffmReader : public LineReader {
   }
 
  private:
-  absl::StatusOr<bool> Take(absl::string_view line, Example* example) override {
-    if (IsBlank(line)) return NothingIn();
-    absl::string_view word;
-    EBB_ASSIGN_OR_RETURN(const float label, TakeLabel(&line, &word));
-    row_.Clear();
-    for (; !word.empty(); word = TakeWord(&line)) {
-      EBB_RETURN_IF_ERROR(AddTriple(word));
-    }
+  void Clear() override { row_.Clear(); }
+  Example Row() override {
     for (const Field field : row_.fields) {
       found_ = std::max(found_, int64_t{field} + 1);
     }
-    *example = row_.AsExample(label);
-    return true;
+    return row_.AsExample();
   }
 
-  absl::Status AddTriple(absl::string_view word) {
+  absl::Status Add(absl::string_view word) override {
     const size_t first = word.find(':');
     const size_t second =
         first == absl::string_view::npos ? first : word.find(':', first + 1);
@@ -79,11 +74,31 @@ class LibffmReader : public LineReader {
   KeyedRow row_;
 };
 
+absl::Status ValidateLibffm(const SourceSpec& spec) {
+  const int64_t fields = spec.libffm.fields;
+  if (fields < 0 || fields > kMaxFields) {
+    return WrongOption("fields ", fields, " is not between 0 (as found) and ",
+                       kMaxFields);
+  }
+  return absl::OkStatus();
+}
+
+std::string MeaningOfLibffm(const SourceSpec& spec, absl::string_view common) {
+  return absl::StrCat("libffm", common, " fields=", spec.libffm.fields);
+}
+
+int64_t WidthOfLibffm(const SourceSpec& spec) { return spec.libffm.fields; }
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Reader>> OpenLibffmReader(const SourceSpec& spec,
-                                                         Input file) {
-  return std::make_unique<LibffmReader>(spec, std::move(file));
+Format LibffmFormat() {
+  return {.kind = SourceKind::kLibffm,
+          .word = "libffm",
+          .layout = Always<Layout::kKeyed>,
+          .stated_width = WidthOfLibffm,
+          .validate = ValidateLibffm,
+          .meaning = MeaningOfLibffm,
+          .open = Open<LibffmReader>};
 }
 
 }  // namespace ebb::data::internal

@@ -16,9 +16,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "data/internal/line_reader.h"
+#include "data/internal/format.h"
+#include "data/internal/keyed_row.h"
+#include "data/internal/options.h"
 #include "data/internal/rating_order.h"
-#include "data/internal/readers.h"
 #include "data/internal/record_reader.h"
 #include "data/internal/text.h"
 
@@ -293,11 +294,32 @@ absl::Status RatingsReader::AddWord(Field field, absl::string_view word) {
   return absl::OkStatus();
 }
 
+absl::Status ValidateRatings(const SourceSpec& spec) {
+  return ValidateText(spec.ratings.text);
+}
+
+std::string MeaningOfRatings(const SourceSpec& spec, absl::string_view common) {
+  const RatingsOptions& ratings = spec.ratings;
+  std::string meaning = absl::StrCat("ratings", common);
+  AppendNamed("delimiter", ratings.text.delimiter.value_or(""), &meaning);
+  AppendNamed("user", ratings.user, &meaning);
+  AppendNamed("item", ratings.item, &meaning);
+  AppendNamed("rating", ratings.rating, &meaning);
+  return absl::StrCat(meaning, MeaningOf(ratings.text, false),
+                      MeaningOf(spec.like));
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Reader>> OpenRatingsReader(
-    const SourceSpec& spec, Input file) {
-  return std::make_unique<RatingsReader>(spec, std::move(file));
+Format RatingsFormat() {
+  return {.kind = SourceKind::kRatings,
+          .word = "ratings",
+          .layout = Always<Layout::kKeyed>,
+          .hashes_words = true,
+          .only_words = [](const SourceSpec&) { return true; },
+          .validate = ValidateRatings,
+          .meaning = MeaningOfRatings,
+          .open = Open<RatingsReader>};
 }
 
 }  // namespace ebb::data::internal

@@ -17,8 +17,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "data/internal/line_reader.h"
-#include "data/internal/readers.h"
+#include "data/internal/format.h"
+#include "data/internal/keyed_row.h"
+#include "data/internal/options.h"
 #include "data/internal/record_reader.h"
 #include "data/internal/text.h"
 
@@ -26,6 +27,10 @@ namespace ebb::data::internal {
 namespace {
 
 using Numbers = CriteoOptions::Numbers;
+
+bool BucketsNumbers(const SourceSpec& spec) {
+  return spec.criteo.numbers == Numbers::kBucket;
+}
 
 // The word for the magnitude of a whole number: "SP" and the number up to 2,
 // above it the whole part of the squared natural logarithm. This is how the
@@ -250,7 +255,7 @@ absl::Status CriteoReader::Take(const Fields& fields, Example* example) {
 }
 
 absl::Status CriteoReader::AddNumber(size_t field, absl::string_view text) {
-  const bool bucket = spec().criteo.numbers == Numbers::kBucket;
+  const bool bucket = BucketsNumbers(spec());
   if (missing_.Has(text)) {  // No magnitude is one, too; no value is none.
     if (bucket) AddWord(field, "");
     return absl::OkStatus();
@@ -275,11 +280,45 @@ absl::Status CriteoReader::AddNumber(size_t field, absl::string_view text) {
   return absl::OkStatus();
 }
 
+absl::Status ValidateCriteo(const SourceSpec& spec) {
+  EBB_RETURN_IF_ERROR(ValidateText(spec.criteo.text));
+  const int64_t numeric = spec.criteo.numeric;
+  const int64_t categories = spec.criteo.categories;
+  if (numeric < 0 || categories < 0 || numeric > kMaxFields ||
+      categories > kMaxFields - numeric || numeric + categories == 0) {
+    return WrongOption(
+        "a click log of ", numeric, " numbers and ", categories,
+        " categories is not possible; beside the label there must be "
+        "between 1 and ",
+        kMaxFields, " columns");
+  }
+  return absl::OkStatus();
+}
+
+std::string MeaningOfCriteo(const SourceSpec& spec, absl::string_view common) {
+  const CriteoOptions& criteo = spec.criteo;
+  std::string meaning =
+      absl::StrCat("criteo", common, " numeric=", criteo.numeric,
+                   " categories=", criteo.categories,
+                   " numbers=", BucketsNumbers(spec) ? "bucket" : "value");
+  AppendNamed("delimiter", criteo.text.delimiter.value_or(""), &meaning);
+  AppendNamed("label", criteo.label, &meaning);
+  AppendList("ignore", criteo.ignore, &meaning);
+  return absl::StrCat(meaning, MeaningOf(criteo.text, false),
+                      MeaningOf(spec.like));
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Reader>> OpenCriteoReader(const SourceSpec& spec,
-                                                         Input file) {
-  return std::make_unique<CriteoReader>(spec, std::move(file));
+Format CriteoFormat() {
+  return {.kind = SourceKind::kCriteo,
+          .word = "criteo",
+          .layout = Always<Layout::kKeyed>,
+          .hashes_words = true,
+          .only_words = BucketsNumbers,
+          .validate = ValidateCriteo,
+          .meaning = MeaningOfCriteo,
+          .open = Open<CriteoReader>};
 }
 
 }  // namespace ebb::data::internal

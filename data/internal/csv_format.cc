@@ -1,5 +1,6 @@
 // Tables in delimited text.
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -17,8 +18,10 @@
 #include "data/internal/booleans.h"
 #include "data/internal/column_problems.h"
 #include "data/internal/column_watch.h"
-#include "data/internal/readers.h"
+#include "data/internal/format.h"
+#include "data/internal/options.h"
 #include "data/internal/row_encoder.h"
+#include "data/internal/survey.h"
 #include "data/internal/table_schema.h"
 #include "data/internal/text.h"
 
@@ -365,14 +368,79 @@ std::vector<std::string> CsvReader::Remarks() const {
   return remarks;
 }
 
-}  // namespace
+absl::Status ValidateCsv(const SourceSpec& spec) {
+  EBB_RETURN_IF_ERROR(ValidateText(spec.csv.text));
+  if (!std::isfinite(spec.csv.missing_value)) {
+    return WrongOption("missing value ", spec.csv.missing_value,
+                       " is not a finite number");
+  }
+  constexpr int64_t kMost = 1 << 20;
+  if (spec.csv.one_hot < 0 || spec.csv.one_hot > kMost) {
+    return WrongOption("one_hot ", spec.csv.one_hot, " is not between 0 and ",
+                       kMost);
+  }
+  if (spec.csv.hash_buckets < 1 || spec.csv.hash_buckets > kMost) {
+    return WrongOption("hash_buckets ", spec.csv.hash_buckets,
+                       " is not between 1 and ", kMost);
+  }
+  return absl::OkStatus();
+}
 
-absl::StatusOr<std::unique_ptr<Reader>> OpenCsvReader(const SourceSpec& spec,
-                                                      const Encoding& encoding,
-                                                      Input file) {
-  auto reader = std::make_unique<CsvReader>(spec, encoding, std::move(file));
+// What becomes of text, where it is not as by default.
+std::string MeaningOfText(const CsvOptions& csv) {
+  const CsvOptions usual;
+  std::string meaning;
+  AppendList("categorical", csv.categorical, &meaning);
+  if (!csv.categories_by_text) absl::StrAppend(&meaning, " text=error");
+  if (csv.one_hot != usual.one_hot) {
+    absl::StrAppend(&meaning, " one_hot=", csv.one_hot);
+  }
+  if (csv.hash_buckets != usual.hash_buckets) {
+    absl::StrAppend(&meaning, " hash_buckets=", csv.hash_buckets);
+  }
+  AppendList("dates", csv.dates, &meaning);
+  if (csv.date_parts) absl::StrAppend(&meaning, " date_parts=yes");
+  if (csv.day_first.has_value()) {
+    absl::StrAppend(&meaning, " day_first=", *csv.day_first ? "yes" : "no");
+  }
+  return meaning;
+}
+
+std::string MeaningOfCsv(const SourceSpec& spec, absl::string_view common) {
+  const CsvOptions& csv = spec.csv;
+  constexpr const char* kHeader[] = {"auto", "yes", "no"};
+  std::string missing = "error";
+  if (csv.missing == CsvOptions::Missing::kMean) missing = "mean";
+  if (csv.missing == CsvOptions::Missing::kConstant) {
+    missing = Exact(csv.missing_value);
+  }
+  return absl::StrCat(
+      "csv", common, " delimiter=", Quoted(Delimiter(csv, spec.path)),
+      " header=", kHeader[static_cast<int>(csv.header)],
+      " label=", Quoted(csv.label), " ignore=", QuotedList(csv.ignore),
+      " missing=", missing, MeaningOf(csv.text, true), MeaningOfText(csv),
+      MeaningOf(spec.like));
+}
+
+absl::StatusOr<std::unique_ptr<Reader>> OpenCsv(const SourceSpec& spec,
+                                                const Encoding& encoding,
+                                                std::vector<Input> files) {
+  auto reader =
+      std::make_unique<CsvReader>(spec, encoding, std::move(files[0]));
   EBB_RETURN_IF_ERROR(reader->Start());
   return reader;
+}
+
+}  // namespace
+
+Format CsvFormat() {
+  return {.kind = SourceKind::kCsv,
+          .word = "csv",
+          .layout = Always<Layout::kDense>,
+          .validate = ValidateCsv,
+          .meaning = MeaningOfCsv,
+          .open = OpenCsv,
+          .survey = SurveyTable};
 }
 
 }  // namespace ebb::data::internal
