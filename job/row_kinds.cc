@@ -1,38 +1,12 @@
 #include "job/row_kinds.h"
 
+#include <string>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "protocol/plan.h"
 
 namespace ebb::job {
-
-v1::RowKind ToProto(RowKind kind) {
-  switch (kind) {
-    case RowKind::kTrained:
-      return v1::ROW_KIND_UNSPECIFIED;
-    case RowKind::kAdditive:
-      return v1::ROW_KIND_ADDITIVE;
-    case RowKind::kCounts:
-      return v1::ROW_KIND_COUNTS;
-    case RowKind::kWriteOnce:
-      return v1::ROW_KIND_WRITE_ONCE;
-  }
-  return v1::ROW_KIND_UNSPECIFIED;
-}
-
-std::optional<RowKind> RowKindOf(v1::RowKind kind) {
-  switch (kind) {
-    case v1::ROW_KIND_UNSPECIFIED:
-      return RowKind::kTrained;
-    case v1::ROW_KIND_ADDITIVE:
-      return RowKind::kAdditive;
-    case v1::ROW_KIND_COUNTS:
-      return RowKind::kCounts;
-    case v1::ROW_KIND_WRITE_ONCE:
-      return RowKind::kWriteOnce;
-    default:
-      return std::nullopt;
-  }
-}
 
 absl::Status CheckRowWidth(const v1::Model& model, absl::string_view table,
                            int64_t width) {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/example_hash.h"
+#include "common/row_kind_number.h"
 #include "common/schedule.h"
 #include "common/status_macros.h"
 #include "google/protobuf/io/coded_stream.h"
@@ -559,7 +560,7 @@ v1::SparseTable ToProto(const SparseTable& table) {
   v1::SparseTable message;
   message.set_name(table.name);
   message.set_width(table.width);
-  message.set_kind(ToProto(table.kind));
+  message.set_kind(static_cast<v1::RowKind>(NumberOf(table.kind)));
   message.set_init(ToProto(table.init.kind));
   message.set_init_parameter(table.init.parameter);
   if (table.optimizer) *message.mutable_optimizer() = *table.optimizer;

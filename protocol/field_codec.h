@@ -34,6 +34,16 @@
 
 namespace ebb {
 
+// One member of all structs of a list, as a list of its own: for a member that
+// is stored apart from the others, because it came later.
+template <typename List, typename Member>
+struct Column {
+  Column(List& of_list, Member of_member) : list(of_list), member(of_member) {}
+
+  List& list;
+  const Member member;
+};
+
 // Appends fields to a string.
 class FieldWriter {
  public:
@@ -76,6 +86,11 @@ class FieldWriter {
       Put(key);
       Put(value);
     }
+  }
+  template <typename List, typename Member>
+  void Put(const Column<List, Member>& column) {
+    PutVarint(column.list.size(), out_);
+    for (const auto& element : column.list) Put(element.*column.member);
   }
   template <typename Struct>
   requires std::is_class_v<Struct>
@@ -158,6 +173,12 @@ class FieldReader {
       if (!Check(map->empty() || map->rbegin()->first < key)) return;
       Get(&map->emplace_hint(map->end(), std::move(key), V{})->second);
     }
+  }
+  // The list is there already, with as many elements.
+  template <typename List, typename Member>
+  void Get(Column<List, Member>* column) {
+    if (!Check(GetCount() == column->list.size())) return;
+    for (auto& element : column->list) Get(&(element.*column->member));
   }
   template <typename Struct>
   requires std::is_class_v<Struct>

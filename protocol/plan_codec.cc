@@ -1,56 +1,21 @@
 #include "protocol/plan_codec.h"
 
 #include <memory>
+#include <type_traits>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "protocol/sealed_fields.h"
+#include "protocol/field_codec.h"
+#include "protocol/sealed_form.h"
 
 namespace ebb {
 
 namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
-// 1 had no priority, 2 no local steps, 3 no filters, 4 no sparse tables, 5 no
-// algorithm, 6 no rollback, 7 no clock bounds of sparse tables. 8 had no
-// algorithm whose rounds are closed by operations, 9 no kinds of rows, 10 no
-// rows that workers keep and 11 no partitions of less than a block. These
-// follow the rest.
 constexpr uint32_t kVersion = 12;
-
-std::vector<int64_t> BoundsOf(const JobPlan& plan) {
-  std::vector<int64_t> bounds;
-  for (const SparseTablePlan& table : plan.sparse_tables) {
-    bounds.push_back(table.clock_bound);
-  }
-  return bounds;
-}
-
-std::vector<RowKind> KindsOf(const JobPlan& plan) {
-  std::vector<RowKind> kinds;
-  for (const SparseTablePlan& table : plan.sparse_tables) {
-    kinds.push_back(table.kind);
-  }
-  return kinds;
-}
-
-// What a worker keeps of each table.
-struct Caches {
-  std::vector<int64_t> rows;
-  std::vector<int64_t> batches;
-};
-
-Caches CachesOf(const JobPlan& plan) {
-  Caches caches;
-  for (const SparseTablePlan& table : plan.sparse_tables) {
-    caches.rows.push_back(table.cache_rows);
-    caches.batches.push_back(table.cache_batches);
-  }
-  return caches;
-}
 
 }  // namespace
 
@@ -81,7 +46,7 @@ requires std::is_same_v<std::remove_const_t<Struct>, SparseTablePlan>
 void VisitFields(Struct& table, Visitor&& visit) {
   auto& [width, clock_bound, kind, cache_rows, cache_batches] = table;
   visit(width);
-  static_cast<void>(clock_bound);  // Behind the record: see EncodeJobRecord.
+  static_cast<void>(clock_bound);  // Behind the record: see VisitForm.
   static_cast<void>(kind);
   static_cast<void>(cache_rows);
   static_cast<void>(cache_batches);
@@ -94,7 +59,7 @@ void VisitFields(Struct& algorithm, Visitor&& visit) {
          keeps_effect, operated] = algorithm;
   visit(push_batches, pull_batches, pulls_to_push, worker_vectors,
         keeps_effect);
-  static_cast<void>(operated);  // Behind the record: see EncodeJobRecord.
+  static_cast<void>(operated);  // Behind the record: see VisitForm.
 }
 
 template <typename Struct, typename Visitor>
@@ -111,7 +76,7 @@ void VisitFields(Struct& plan, Visitor&& visit) {
          max_staleness_updates, local_steps] = plan;
   visit(kind, clock_bound, round_items, rounds_in_memory,
         max_staleness_updates);
-  static_cast<void>(local_steps);  // Behind the record: see EncodeJobRecord.
+  static_cast<void>(local_steps);  // Behind the record: see VisitForm.
 }
 
 template <typename Struct, typename Visitor>
@@ -127,7 +92,7 @@ void VisitFields(Struct& plan, Visitor&& visit) {
         parameters, block_floats, partitions, oracle_width, consistency,
         min_workers, max_workers, evaluate_every, quarantine_after, on_poison,
         on_nonfinite, checkpoint_interval_ms, checkpoint_keep);
-  // Behind the record: see EncodeJobRecord.
+  // Behind the record: see VisitForm.
   static_cast<void>(cut_floats);
   static_cast<void>(priority);
   static_cast<void>(filters);
@@ -143,55 +108,35 @@ void VisitFields(Struct& record, Visitor&& visit) {
   visit(id, name, plan, specification);
 }
 
+template <typename Struct, typename Form>
+requires std::is_same_v<std::remove_const_t<Struct>, JobRecord>
+void VisitForm(Struct& record, Form&& form) {
+  auto& plan = record.plan;
+  auto& tables = plan.sparse_tables;
+  form(1, record);
+  form(2, plan.priority);
+  form(3, plan.consistency.local_steps);
+  form(4, plan.filters);
+  form(5, tables);
+  form(6, plan.algorithm);
+  form(7, plan.nonfinite_rollback);
+  form(8, Column(tables, &SparseTablePlan::clock_bound));
+  form(9, plan.algorithm.operated);
+  form(10, Column(tables, &SparseTablePlan::kind));
+  form(11, Column(tables, &SparseTablePlan::cache_rows),
+       Column(tables, &SparseTablePlan::cache_batches));
+  form(12, plan.cut_floats);
+}
+
 std::string EncodeJobRecord(const JobRecord& record) {
-  const Caches caches = CachesOf(record.plan);
-  return SealFields(kMagic, kVersion, record, record.plan.priority,
-                    record.plan.consistency.local_steps, record.plan.filters,
-                    record.plan.sparse_tables, record.plan.algorithm,
-                    record.plan.nonfinite_rollback, BoundsOf(record.plan),
-                    record.plan.algorithm.operated, KindsOf(record.plan),
-                    caches.rows, caches.batches, record.plan.cut_floats);
+  return SealForm(kMagic, kVersion, record);
 }
 
 absl::StatusOr<JobRecordPtr> DecodeJobRecord(absl::string_view bytes) {
   auto record = std::make_shared<JobRecord>();
-  std::vector<SparseTablePlan>& tables = record->plan.sparse_tables;
-  std::vector<int64_t> bounds;
-  std::vector<RowKind> kinds;
-  Caches caches;
   EBB_RETURN_IF_ERROR(
-      UnsealFields(kMagic, kVersion, "stored job record", bytes,
-                   [&](FieldReader& read, uint32_t version) {
-                     read(*record);
-                     if (version >= 2) read(record->plan.priority);
-                     if (version >= 3)
-                       read(record->plan.consistency.local_steps);
-                     if (version >= 4) read(record->plan.filters);
-                     if (version >= 5) read(record->plan.sparse_tables);
-                     if (version >= 6) read(record->plan.algorithm);
-                     if (version >= 7) read(record->plan.nonfinite_rollback);
-                     if (version >= 8) read(bounds);
-                     if (version < 8) bounds = BoundsOf(record->plan);
-                     if (version >= 9) read(record->plan.algorithm.operated);
-                     if (version >= 10) read(kinds);
-                     if (version < 10) kinds = KindsOf(record->plan);
-                     if (version >= 11) read(caches.rows, caches.batches);
-                     if (version < 11) caches = CachesOf(record->plan);
-                     if (version >= 12) read(record->plan.cut_floats);
-                   }));
-  if (bounds.size() != tables.size() || kinds.size() != tables.size() ||
-      caches.rows.size() != tables.size() ||
-      caches.batches.size() != tables.size()) {
-    return absl::DataLossError(
-        "stored job record: clock bounds, kinds or caches of other sparse "
-        "tables");
-  }
-  for (size_t t = 0; t < tables.size(); ++t) {
-    tables[t].clock_bound = bounds[t];
-    tables[t].kind = kinds[t];
-    tables[t].cache_rows = caches.rows[t];
-    tables[t].cache_batches = caches.batches[t];
-  }
+      UnsealForm(kMagic, kVersion, "stored job record", bytes, record.get())
+          .status());
   EBB_RETURN_IF_ERROR(record->plan.Validate());
   return record;
 }

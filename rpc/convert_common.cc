@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "common/row_kind_number.h"
 #include "common/status_macros.h"
 #include "rpc/convert.h"
 #include "rpc/internal/check.h"
@@ -165,34 +166,11 @@ absl::StatusOr<ConsistencyKind> FromProto(Kind kind) {
   }
 }
 
-v1::RowKind ToProto(RowKind kind) {
-  switch (kind) {
-    case RowKind::kTrained:
-      return v1::ROW_KIND_UNSPECIFIED;
-    case RowKind::kAdditive:
-      return v1::ROW_KIND_ADDITIVE;
-    case RowKind::kCounts:
-      return v1::ROW_KIND_COUNTS;
-    case RowKind::kWriteOnce:
-      return v1::ROW_KIND_WRITE_ONCE;
-  }
-  return v1::ROW_KIND_UNSPECIFIED;
-}
-
-absl::StatusOr<RowKind> FromProto(v1::RowKind kind) {
-  switch (kind) {
-    case v1::ROW_KIND_UNSPECIFIED:
-      return RowKind::kTrained;
-    case v1::ROW_KIND_ADDITIVE:
-      return RowKind::kAdditive;
-    case v1::ROW_KIND_COUNTS:
-      return RowKind::kCounts;
-    case v1::ROW_KIND_WRITE_ONCE:
-      return RowKind::kWriteOnce;
-    default:
-      return UnknownEnum("Plan.sparse_tables.kind", kind);
-  }
-}
+static_assert(v1::ROW_KIND_UNSPECIFIED == NumberOf(RowKind::kTrained) &&
+              v1::ROW_KIND_ADDITIVE == NumberOf(RowKind::kAdditive) &&
+              v1::ROW_KIND_COUNTS == NumberOf(RowKind::kCounts) &&
+              v1::ROW_KIND_WRITE_ONCE == NumberOf(RowKind::kWriteOnce) &&
+              v1::RowKind_MAX == NumberOf(RowKind::kWriteOnce));
 
 v1::Plan::PoisonPolicy ToProto(PoisonPolicy policy) {
   switch (policy) {
@@ -367,7 +345,7 @@ v1::Plan ToProto(const JobPlan& plan) {
     if (table.clock_bound != SparseTablePlan::kBoundOfJob) {
       out->set_clock_bound(table.clock_bound);
     }
-    out->set_kind(ToProto(table.kind));
+    out->set_kind(static_cast<v1::RowKind>(NumberOf(table.kind)));
     out->set_cache_rows(table.cache_rows);
     out->set_cache_batches(table.cache_batches);
   }
@@ -586,7 +564,9 @@ absl::StatusOr<JobPlan> FromProto(const v1::Plan& message) {
     SparseTablePlan& planned = plan.sparse_tables.emplace_back();
     planned.width = table.width();
     if (table.has_clock_bound()) planned.clock_bound = table.clock_bound();
-    EBB_ASSIGN_OR_RETURN(planned.kind, FromProto(table.kind()));
+    const auto kind = RowKindOf(table.kind());
+    if (!kind) return UnknownEnum("Plan.sparse_tables.kind", table.kind());
+    planned.kind = *kind;
     planned.cache_rows = table.cache_rows();
     planned.cache_batches = table.cache_batches();
   }

@@ -10,8 +10,9 @@
 
 #include "absl/strings/match.h"
 #include "common/status_macros.h"
+#include "protocol/field_codec.h"
 #include "protocol/plan_codec.h"
-#include "protocol/sealed_fields.h"
+#include "protocol/sealed_form.h"
 
 namespace ebb {
 
@@ -70,8 +71,7 @@ void VisitFields(Struct& evaluation, Visitor&& visit) {
   auto& [epoch, position, examples, loss, accuracy, error, finished_us,
          figures] = evaluation;
   visit(epoch, position, examples, loss, accuracy, error, finished_us);
-  // In the seventh version and later: see Encode and Decode.
-  static_cast<void>(figures);
+  static_cast<void>(figures);  // Behind the state: see VisitForm.
 }
 
 template <typename Struct, typename Visitor>
@@ -90,7 +90,7 @@ void VisitFields(Struct& state, Visitor&& visit) {
          durable_term, moved, divergence] = state;
   visit(generation, rollback, rolled_back, phase, reason, owners, failures,
         quarantined, failed_at, skipped, evaluations);
-  // In the third version and later: see Encode and Decode.
+  // Later than the second version: see VisitForm.
   static_cast<void>(why_quarantined);
   static_cast<void>(paused_by_operator);
   static_cast<void>(scaled_workers);
@@ -105,9 +105,6 @@ void VisitFields(Struct& state, Visitor&& visit) {
 namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
-// 1 had no `rolled_back`, 2 ended with the evaluations, 3 had only the versions
-// of a rollback, 4 had one reason for all items, 5 had reasons that were texts,
-// 6 had evaluations without figures, 7 had no divergence.
 constexpr uint32_t kVersion = 8;
 
 void ReadTexts(FieldReader& read,
@@ -116,22 +113,6 @@ void ReadTexts(FieldReader& read,
   read(texts);
   for (auto& [ordinal, text] : texts) {
     (*why_quarantined)[ordinal].text = std::move(text);
-  }
-}
-
-// One for each evaluation, in their order.
-std::vector<Figures> FiguresOf(const std::vector<Evaluation>& evaluations) {
-  std::vector<Figures> figures;
-  for (const Evaluation& one : evaluations) figures.push_back(one.figures);
-  return figures;
-}
-
-void ReadFigures(FieldReader& read, std::vector<Evaluation>* evaluations) {
-  std::vector<Figures> figures;
-  read(figures);
-  const size_t known = std::min(figures.size(), evaluations->size());
-  for (size_t i = 0; i < known; ++i) {
-    (*evaluations)[i].figures = std::move(figures[i]);
   }
 }
 
@@ -144,11 +125,23 @@ bool PausedItself(const JobState& state) {
 
 }  // namespace
 
+// The first version had no `rolled_back`: it is read no more.
+template <typename Struct, typename Form>
+requires std::is_same_v<std::remove_const_t<Struct>, JobState>
+void VisitForm(Struct& state, Form&& form) {
+  form(1, state);
+  form(3, state.paused_by_operator, state.scaled_workers, state.owned_since,
+       state.servers, state.durable_in, state.durable_term, state.moved);
+  form(4, state.rollback.rate_factor, state.rollback.nonfinite);
+  // The fourth version had one reason for all items.
+  form.Only(5, [&](auto& read) { ReadTexts(read, &state.why_quarantined); });
+  form(6, state.why_quarantined);
+  form(7, Column(state.evaluations, &Evaluation::figures));
+  form(8, state.divergence);
+}
+
 std::string JobState::Encode() const {
-  return SealFields(kMagic, kVersion, *this, paused_by_operator, scaled_workers,
-                    owned_since, servers, durable_in, durable_term, moved,
-                    rollback.rate_factor, rollback.nonfinite, why_quarantined,
-                    FiguresOf(evaluations), divergence);
+  return SealForm(kMagic, kVersion, *this);
 }
 
 void JobState::AddEvaluation(Evaluation evaluation) {
@@ -167,24 +160,12 @@ void JobState::AddEvaluation(Evaluation evaluation) {
 
 absl::StatusOr<JobState> JobState::Decode(absl::string_view bytes) {
   JobState state;
-  EBB_RETURN_IF_ERROR(UnsealFields(
-      kMagic, kVersion, "stored state of a job", bytes,
-      [&](FieldReader& read, uint32_t version) {
-        read(state);
-        if (version < 3) return;
-        read(state.paused_by_operator, state.scaled_workers, state.owned_since,
-             state.servers, state.durable_in, state.durable_term, state.moved);
-        if (version < 4) return;
-        read(state.rollback.rate_factor, state.rollback.nonfinite);
-        if (version == 5) ReadTexts(read, &state.why_quarantined);
-        if (version >= 6) read(state.why_quarantined);
-        if (version >= 7) ReadFigures(read, &state.evaluations);
-        if (version >= 8) {
-          read(state.divergence);
-        } else if (PausedItself(state)) {
-          state.divergence = DivergencePause::kPaused;
-        }
-      }));
+  EBB_ASSIGN_OR_RETURN(
+      const uint32_t version,
+      UnsealForm(kMagic, kVersion, "stored state of a job", bytes, &state));
+  if (version >= 4 && version < 8 && PausedItself(state)) {
+    state.divergence = DivergencePause::kPaused;
+  }
   EBB_RETURN_IF_ERROR(CheckStored("stored state of a job", state.rollback));
   return state;
 }

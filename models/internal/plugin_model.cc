@@ -1,12 +1,14 @@
 #include "models/internal/plugin_model.h"
 
 #include <cstring>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/row_kind_number.h"
 #include "common/status_macros.h"
 #include "models/model_base.h"
 #include "models/reference_backend.h"
@@ -83,8 +85,8 @@ absl::StatusOr<SparseTableShape> ToRowTable(const EbbRowTable& table) {
   SparseTableShape shape;
   shape.name = table.name;
   shape.width = table.width;
-  shape.kind = static_cast<RowKind>(table.kind);
-  if (table.kind < EBB_ROWS_ADDITIVE || table.kind > EBB_ROWS_WRITE_ONCE) {
+  const std::optional<RowKind> kind = RowKindOf(table.kind);
+  if (!kind || *kind == RowKind::kTrained) {
     return absl::InvalidArgumentError(absl::StrCat(
         "table ", table.name, " has rows of an unknown kind, ", table.kind));
   }
@@ -93,11 +95,12 @@ absl::StatusOr<SparseTableShape> ToRowTable(const EbbRowTable& table) {
         absl::StrCat("table ", table.name, " has rows of width ", table.width,
                      ", 1 to ", kMaxWidth, " possible"));
   }
+  shape.kind = *kind;
   return shape;
 }
-static_assert(EBB_ROWS_ADDITIVE == static_cast<int>(RowKind::kAdditive) &&
-              EBB_ROWS_COUNTS == static_cast<int>(RowKind::kCounts) &&
-              EBB_ROWS_WRITE_ONCE == static_cast<int>(RowKind::kWriteOnce));
+static_assert(EBB_ROWS_ADDITIVE == NumberOf(RowKind::kAdditive) &&
+              EBB_ROWS_COUNTS == NumberOf(RowKind::kCounts) &&
+              EBB_ROWS_WRITE_ONCE == NumberOf(RowKind::kWriteOnce));
 
 // Those of `rows`, which may be null, into the description of its tensors.
 absl::Status AddRowTables(const EbbRowPlugin* rows, const EbbModel* model,

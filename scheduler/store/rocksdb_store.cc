@@ -13,7 +13,7 @@
 #include "common/status_macros.h"
 #include "common/storage/folder_owner.h"
 #include "protocol/field_codec.h"
-#include "protocol/sealed.h"
+#include "protocol/sealed_fields.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/options.h"
@@ -76,24 +76,18 @@ absl::Status ToStatus(absl::string_view folder, absl::string_view doing,
 
 // The key is in the value too, so that no value is taken for another's.
 std::string EncodeRecord(const std::string& key, const std::string& value) {
-  std::string body;
-  FieldWriter writer(&body);
-  writer(key, value);
-  return Seal(kMagic, kVersion, body);
+  return SealFields(kMagic, kVersion, key, value);
 }
 
 absl::Status DecodeRecord(absl::string_view stored_key, absl::string_view bytes,
                           std::string* key, std::string* value) {
   const std::string what =
       absl::StrCat("scheduler store: record ", absl::CHexEscape(stored_key));
-  EBB_ASSIGN_OR_RETURN(const absl::string_view body,
-                       Unseal(kMagic, kVersion, what, bytes));
-  FieldReader reader(body);
-  reader(*key, *value);
-  if (!reader.done() || *key != stored_key) {
-    return absl::DataLossError(absl::StrCat(what, ": it is another's value"));
-  }
-  return absl::OkStatus();
+  EBB_RETURN_IF_ERROR(
+      UnsealFields(kMagic, kVersion, what, bytes,
+                   [&](FieldReader& read, uint32_t) { read(*key, *value); }));
+  if (*key == stored_key) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(what, ": it is another's value"));
 }
 
 // Without the file CURRENT RocksDB would take the folder for a new one, and

@@ -16,38 +16,38 @@
 // order: keys, rows, and which rows expired and were evicted, to the bit.
 //
 // Time is a count of examples of the partition that never falls (`now`).
+//
+// The table is a hub: `internal/` has the owners, one subject each. Only it
+// changes several of them, in the order that a push or a cut asks for.
 #ifndef EBB_SERVER_ROWS_ROW_TABLE_H_
 #define EBB_SERVER_ROWS_ROW_TABLE_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/initializer.h"
-#include "server/memory/block_array.h"
 #include "server/memory/block_pool.h"
 #include "server/optimizer/gradient.h"
 #include "server/optimizer/optimizer.h"
-#include "server/rows/row_ages.h"
+#include "server/rows/internal/row_admitter.h"
+#include "server/rows/internal/row_limit.h"
+#include "server/rows/internal/row_push.h"
+#include "server/rows/internal/row_renewal.h"
+#include "server/rows/internal/row_stepper.h"
+#include "server/rows/internal/row_store.h"
+#include "server/rows/internal/row_versions.h"
+#include "server/rows/internal/row_writer.h"
 #include "server/rows/row_cut.h"
 #include "server/rows/row_layout.h"
 #include "server/rows/row_options.h"
-#include "server/rows/row_set.h"
 #include "server/rows/row_update.h"
 #include "server/rows/row_view.h"
 
 namespace ebb::server {
-
-namespace internal {
-class RowPacking;
-struct RowReader;
-struct RowVersion;
-}  // namespace internal
 
 struct RowStatistics {
   int64_t rows = 0;  // Rows that have not expired.
@@ -83,7 +83,6 @@ class RowTable {
       RowTableOptions options, std::shared_ptr<const Optimizer> optimizer,
       std::shared_ptr<BlockPool> pool, RowCut cut, bool stored);
 
-  ~RowTable();
   RowTable(const RowTable&) = delete;
   RowTable& operator=(const RowTable&) = delete;
 
@@ -103,10 +102,14 @@ class RowTable {
                                        int64_t now);
   // `gradient`: sums, row major, keys x width floats (checked).
   void Compute(RowUpdate* update, GradientView gradient,
-               const StepContext& context) const;
+               const StepContext& context) const {
+    stepper_.Compute(&update->push_, gradient, context);
+  }
   // The next keys x width floats of it.
   void Compute(RowUpdate* update, GradientCursor& gradient,
-               const StepContext& context) const;
+               const StepContext& context) const {
+    stepper_.Compute(&update->push_, gradient, context);
+  }
   // Makes it visible, lets expired rows go (a few times as many as the push has
   // keys are looked at), never fails.
   void Commit(RowUpdatePtr update);
@@ -131,7 +134,7 @@ class RowTable {
   absl::StatusOr<std::shared_ptr<const RowView>> Pin();
 
   RowStatistics Statistics() const;
-  const RowLayout& layout() const { return layout_; }
+  const RowLayout& layout() const { return rows_.layout(); }
   const RowTableOptions& options() const { return options_; }
   // Time of the last push; number of pushes so far, with those without keys.
   int64_t now() const { return now_; }
@@ -160,130 +163,46 @@ class RowTable {
   absl::StatusOr<RowCut> TakeWholeCut();
   // The cut is stored, durably, and is now the newest stored version. It was
   // sealed (checked). A forgotten token has no effect.
-  void Written(uint64_t token);
+  void Written(uint64_t token) { versions_.Written(token); }
   // It could not be written: what it held as changed is so again.
-  void MergeBack(uint64_t token);
+  void MergeBack(uint64_t token) { versions_.MergeBack(token); }
   // No stored version may be relied on any more: the next cut is whole.
-  void ForgetStored();
+  void ForgetStored() { versions_.ForgetStored(); }
 
  private:
-  struct Block {
-    BlockRef ref;  // Empty: has no rows.
-    // Set if this table is the sole holder, and its content id is not used.
-    std::byte* writable = nullptr;
-    uint32_t rows = 0;
-  };
-  // A cut that is being written.
-  struct PendingCut {
-    uint64_t token = 0;
-    std::shared_ptr<const internal::RowVersion> version;
-    RowSet changed;  // Since the newest stored version.
-    RowSet changed_counters;
-  };
-
-  RowTable(RowTableOptions options, RowLayout layout,
+  RowTable(RowTableOptions options, const RowLayout& layout,
            std::shared_ptr<const Optimizer> optimizer,
            std::shared_ptr<BlockPool> pool);
 
-  internal::RowReader reader() const;
-  int64_t physical_rows() const;
-  // Counters of admission; 0: it does not go by counting.
-  int64_t counter_count() const {
-    const RowAdmission& admission = options_.admission;
-    return admission.kind == RowAdmission::Kind::kCount ? admission.counters
-                                                        : 0;
-  }
-  RowIndex& MutableIndex();
-  std::byte* WritableRecord(uint32_t row);
-  static void MakeWritable(Block* block);
-
-  // Prepare's parts.
-  bool Admits(uint64_t key, RowUpdate* update) const;
-  absl::Status KeepLimit(int64_t made, RowUpdate* update) const;
-  std::vector<uint32_t> ChooseVictims(int64_t count,
-                                      const RowUpdate& update) const;
-  absl::Status NumberRows(int64_t created, RowUpdate* update) const;
-  absl::Status ObtainBlocks(int64_t created, RowUpdate* update);
-  void ReserveFor(const RowUpdate& update, int64_t created);
-  // Promises room for this many more blocks of rows, and rows. Never fails for
-  // none.
-  absl::Status PromiseRoom(int64_t more_blocks, int64_t more_rows);
-
-  // Into memory of the update's own.
-  template <typename GradientOf>
-  void ComputeBeside(RowUpdate* update, const StepContext& context,
-                     GradientOf gradient_of) const;
-  // Calls `gradient_of` once for each key of the update that gets a row or has
-  // one that stays, ascending; and `next_of` once for each that gets one: where
-  // its record is to be, which may be where it is.
-  template <typename GradientOf, typename NextOf>
-  void ComputeRows(RowUpdate* update, const StepContext& context,
-                   GradientOf gradient_of, NextOf next_of) const;
-  // Counts the next of `*kept` for keys before that number whose row differs
-  // from the pushed one.
-  template <typename GradientOf>
-  void CompareKept(uint32_t before, size_t* kept, RowUpdate* update,
-                   const GradientOf& gradient_of) const;
+  // Prepare's parts. FindRows returns how many rows the push makes: new ones,
+  // and new ones in the place of expired ones.
+  absl::Status CheckPush(std::span<const uint64_t> keys, int64_t now) const;
+  std::pair<int64_t, int64_t> FindRows(std::span<const uint64_t> keys,
+                                       internal::RowPush* push) const;
 
   // Commit's parts.
   void BeginCommit(const RowUpdatePtr& update);
-  void EndCommit(RowUpdate* update);
-  void GrowTo(int64_t capacity);
-  // Before a row changes, or goes.
-  void SaveForCut(uint32_t row);
-  void Install(RowUpdate::BlockCopy* copy);
-  void WriteRows(const RowUpdate& update);
-  void RemoveRow(uint32_t row);
-  void Sweep(int64_t rows);
+  void EndCommit(internal::RowPush* push);
 
-  // Another holder is about to hold all blocks, and to know their content ids.
-  void ShareBlocks();
+  // FailedPrecondition: an update is between Prepare and Commit.
+  absl::Status CheckNoUpdate() const;
+  absl::StatusOr<RowCut> Cut(internal::NextVersion next);
 
-  // Cuts.
-  class CutMaker;
-  // The sealing of the newest cut needs the table no more.
-  void EndPacking();
-
-  // FromCut's parts.
-  class Loader;
-
-  // Constant.
   const RowTableOptions options_;
-  const RowLayout layout_;
-  const std::shared_ptr<const Optimizer> optimizer_;
-  const std::shared_ptr<BlockPool> pool_;
-  const RowInitializer initial_;
-  const uint64_t draws_;  // Where the sequences of random numbers begin.
+  const internal::RowStepper stepper_;
+  const internal::RowLimit limit_;
+  internal::RowAdmitter admitter_;
+  internal::RowStore rows_;
+  // Borrows the rows while it packs them.
+  internal::RowVersions versions_;
+  internal::RowWriter writer_;
 
-  std::shared_ptr<internal::SharedIndex> index_;
-  std::vector<Block> blocks_;
-  // Bytes of each block; null: empty.
-  std::vector<const std::byte*> block_bytes_;
-  RowSet live_;
-  int64_t capacity_ = 0;   // Row numbers that exist, live or not.
-  size_t first_free_ = 0;  // Words of live_ before it are full.
-  RowAges ages_;
-  BlockArray<uint8_t> counters_;  // The first counter_count().
-  int64_t row_blocks_ = 0;        // The blocks in blocks_ that exist.
-  PromisedBlocks room_;
   int64_t now_ = 0;
   int64_t pushes_ = 0;
-  uint32_t sweep_hand_ = 0;  // The row to look at next.
-  RowStatistics totals_;     // But for rows and memory.
+  int64_t not_admitted_ = 0;
   std::weak_ptr<RowUpdate> open_;
   // The memory of the last update, empty, for the next.
-  std::vector<RowUpdate::Row> row_room_;
-
-  // Since the newest part that is stored or being written.
-  RowSet changed_;
-  RowSet changed_counters_;
-  // Null: nothing may be relied on.
-  std::shared_ptr<const internal::RowVersion> stored_;
-  std::optional<PendingCut> pending_;
-  // Packs the pending cut, if it has rows to pack. Rows, and where they are,
-  // change under a Hold of it.
-  std::shared_ptr<internal::RowPacking> packing_;
-  uint64_t last_token_ = 0;
+  std::vector<internal::RowPush::Row> row_room_;
 };
 
 }  // namespace ebb::server

@@ -10,7 +10,7 @@
 #include "common/status_macros.h"
 #include "protocol/plan_codec.h"
 #include "protocol/sealed.h"
-#include "protocol/sealed_fields.h"
+#include "protocol/sealed_form.h"
 
 namespace ebb::server {
 
@@ -24,7 +24,7 @@ constexpr uint32_t kManifestVersion = 4;
 constexpr absl::string_view kBlockMagic = "EBBB";
 constexpr uint32_t kBlockVersion = 1;
 constexpr absl::string_view kJobMagic = "EBBS";
-constexpr uint32_t kJobVersion = 2;  // 1 had no rate factor.
+constexpr uint32_t kJobVersion = 2;
 
 absl::Status Consistent(const Manifest& manifest) {
   for (const auto& [name, array] : manifest.arrays) {
@@ -76,14 +76,22 @@ void VisitFields(Struct& array, Visitor&& visit) {
   visit(floats, blocks);
 }
 
-// Without what the second, third and fourth version of the form end with:
-// written_us; rows; operations and item_losses.
+// The first version of the form: see VisitForm.
 template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, Manifest>
 void VisitFields(Struct& manifest, Visitor&& visit) {
   auto& [key, marks, ledger, updates, oracle, loss, arrays, written_us, rows,
          operations, item_losses] = manifest;
   visit(key, marks, ledger, updates, oracle, loss, arrays);
+}
+
+template <typename Struct, typename Form>
+requires std::is_same_v<std::remove_const_t<Struct>, Manifest>
+void VisitForm(Struct& manifest, Form&& form) {
+  form(1, manifest);
+  form(2, manifest.written_us);
+  form(3, manifest.rows);
+  form(4, manifest.operations, manifest.item_losses);
 }
 
 std::vector<StoredBlock> Manifest::DistinctBlocks() const {
@@ -101,27 +109,16 @@ std::vector<StoredBlock> Manifest::DistinctBlocks() const {
 
 std::string EncodeManifest(const Manifest& manifest) {
   // A reader that does not know operations can read a manifest without them.
-  if (manifest.operations.empty() && manifest.item_losses.empty()) {
-    return SealFields(kManifestMagic, 3, manifest, manifest.written_us,
-                      manifest.rows);
-  }
-  return SealFields(kManifestMagic, kManifestVersion, manifest,
-                    manifest.written_us, manifest.rows, manifest.operations,
-                    manifest.item_losses);
+  const bool without =
+      manifest.operations.empty() && manifest.item_losses.empty();
+  return SealForm(kManifestMagic, without ? 3 : kManifestVersion, manifest);
 }
 
 absl::StatusOr<Manifest> DecodeManifest(absl::string_view bytes) {
   Manifest manifest;
-  EBB_RETURN_IF_ERROR(
-      UnsealFields(kManifestMagic, kManifestVersion, "checkpoint manifest",
-                   bytes, [&](FieldReader& read, uint32_t version) {
-                     read(manifest);
-                     if (version >= 2) read(manifest.written_us);
-                     if (version >= 3) read(manifest.rows);
-                     if (version >= 4) {
-                       read(manifest.operations, manifest.item_losses);
-                     }
-                   }));
+  EBB_RETURN_IF_ERROR(UnsealForm(kManifestMagic, kManifestVersion,
+                                 "checkpoint manifest", bytes, &manifest)
+                          .status());
   EBB_RETURN_IF_ERROR(Consistent(manifest));
   return manifest;
 }
@@ -152,26 +149,40 @@ absl::StatusOr<absl::string_view> UnsealBlock(const StoredBlock& block,
   return floats;
 }
 
-std::string EncodeStoredJob(const StoredJob& job) {
+namespace {
+
+// A stored job, and its record as that is stored.
+template <typename Job>
+struct StoredJobForm {
+  Job& job;
+  std::string record;
+};
+
+template <typename Struct, typename Form>
+void VisitForm(Struct& stored, Form&& form) {
   // Fails to compile when StoredJob gets a member that is not stored.
-  const auto& [record, generation, rollback, known_servers] = job;
-  return SealFields(kJobMagic, kJobVersion, EncodeJobRecord(*record),
-                    generation, rollback, known_servers, rollback.rate_factor,
-                    rollback.nonfinite);
+  auto& [record, generation, rollback, known_servers] = stored.job;
+  static_cast<void>(record);
+  form(1, stored.record, generation, rollback, known_servers);
+  form(2, rollback.rate_factor, rollback.nonfinite);
+}
+
+}  // namespace
+
+std::string EncodeStoredJob(const StoredJob& job) {
+  return SealForm(
+      kJobMagic, kJobVersion,
+      StoredJobForm<const StoredJob>{job, EncodeJobRecord(*job.record)});
 }
 
 absl::StatusOr<StoredJob> DecodeStoredJob(absl::string_view bytes) {
   StoredJob job;
-  std::string record;
-  EBB_RETURN_IF_ERROR(UnsealFields(
-      kJobMagic, kJobVersion, "stored job", bytes,
-      [&](FieldReader& read, uint32_t version) {
-        read(record, job.generation, job.rollback, job.known_servers);
-        if (version < 2) return;
-        read(job.rollback.rate_factor, job.rollback.nonfinite);
-      }));
+  StoredJobForm<StoredJob> stored{job, std::string()};
+  EBB_RETURN_IF_ERROR(
+      UnsealForm(kJobMagic, kJobVersion, "stored job", bytes, &stored)
+          .status());
   EBB_RETURN_IF_ERROR(CheckStored("stored job", job.rollback));
-  EBB_ASSIGN_OR_RETURN(job.record, DecodeJobRecord(record));
+  EBB_ASSIGN_OR_RETURN(job.record, DecodeJobRecord(stored.record));
   return job;
 }
 

@@ -120,6 +120,12 @@ int64_t CounterBytes(const RowCutOutline& outline) {
   return (outline.end_counter - outline.first_counter + 3) / 4 * 4;
 }
 
+int64_t PackedBytes(const RowCutOutline& outline, const RowLayout& layout,
+                    int64_t block_bytes) {
+  return ChangesBytes(outline, layout) - outline.dropped * block_bytes +
+         BitmapBytes(outline, layout);
+}
+
 BlockWriter::BlockWriter(std::span<BlockRef> blocks) {
   blocks_.reserve(blocks.size());
   for (BlockRef& block : blocks) {

@@ -147,6 +147,13 @@ int64_t ChangeBytes(const RowLayout& layout);
 int64_t ChangesBytes(const RowCutOutline& outline, const RowLayout& layout);
 int64_t BitmapBytes(const RowCutOutline& outline, const RowLayout& layout);
 int64_t CounterBytes(const RowCutOutline& outline);
+// The stored bytes of the changes and of the bits.
+int64_t PackedBytes(const RowCutOutline& outline, const RowLayout& layout,
+                    int64_t block_bytes);
+// The blocks that so many bytes take.
+inline int64_t BlocksFor(int64_t bytes, int64_t block_bytes) {
+  return (bytes + block_bytes - 1) / block_bytes;
+}
 // Row numbers of the run: [first, end).
 std::pair<int64_t, int64_t> RowsOfRun(const RowCutOutline& outline,
                                       const RowLayout& layout);

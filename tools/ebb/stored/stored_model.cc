@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/row_kind_number.h"
 #include "common/status_macros.h"
 #include "job/validate.h"
 #include "job/yaml.h"
@@ -163,8 +164,9 @@ absl::StatusOr<std::vector<job::SparseTable>> DecodeTables(
   JobPlan plan;
   bool good = specification.ParseFromString(bytes);
   for (const v1::SparseTable& table : specification.sparse_tables()) {
-    plan.sparse_tables.push_back(
-        {.width = table.width(), .kind = static_cast<RowKind>(table.kind())});
+    // SparseTablesOf refuses an unknown kind.
+    const RowKind kind = RowKindOf(table.kind()).value_or(RowKind::kTrained);
+    plan.sparse_tables.push_back({.width = table.width(), .kind = kind});
     good = good && table.width() > 0;
   }
   if (!good) {

@@ -1,0 +1,44 @@
+#include "server/rows/internal/row_stepper.h"
+
+namespace ebb::server::internal {
+
+template <typename GradientOf>
+void RowStepper::ComputeBeside(RowPush* push, const StepContext& context,
+                               GradientOf gradient_of) const {
+  for (RowPush::BlockCopy& copy : push->copies) {
+    const std::span<std::byte> to = copy.to.mutable_bytes();
+    if (copy.from == nullptr) {
+      // Stored or sent blocks must contain no bytes of the block's last holder.
+      std::memset(to.data(), 0, to.size());
+    } else {
+      std::memcpy(to.data(), copy.from, to.size());
+    }
+  }
+  push->next_rows = std::make_unique_for_overwrite<std::byte[]>(
+      push->rows.size() * layout_.record_bytes());
+  std::byte* next = push->next_rows.get();
+  ComputeRows(push, context, gradient_of, [&](const RowPush::Row&) {
+    return std::exchange(next, next + layout_.record_bytes());
+  });
+}
+
+void RowStepper::Compute(RowPush* push, GradientView gradient,
+                         const StepContext& context) const {
+  const size_t row_bytes = layout_.width() * sizeof(float);
+  CHECK_EQ(gradient.size(), static_cast<size_t>(push->keys) * layout_.width());
+  ComputeBeside(push, context, [&](uint32_t key_number) {
+    return gradient.bytes() + key_number * row_bytes;
+  });
+}
+
+void RowStepper::Compute(RowPush* push, GradientCursor& gradient,
+                         const StepContext& context) const {
+  const auto keys = static_cast<size_t>(push->keys);
+  CHECK_GE(gradient.remaining(), keys * layout_.width());
+  GradientRows rows(&gradient, keys, layout_.width());
+  ComputeBeside(push, context,
+                [&](uint32_t key_number) { return rows.Row(key_number); });
+  rows.Finish();
+}
+
+}  // namespace ebb::server::internal

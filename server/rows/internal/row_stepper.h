@@ -1,0 +1,142 @@
+// Computes the rows of a push.
+#ifndef EBB_SERVER_ROWS_INTERNAL_ROW_STEPPER_H_
+#define EBB_SERVER_ROWS_INTERNAL_ROW_STEPPER_H_
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "common/initializer.h"
+#include "server/optimizer/gradient.h"
+#include "server/optimizer/optimizer.h"
+#include "server/rows/internal/gradient_rows.h"
+#include "server/rows/internal/row_push.h"
+#include "server/rows/row_layout.h"
+#include "server/rows/row_options.h"
+
+namespace ebb::server::internal {
+
+// What a push makes of rows: initial values where there is no row, and the
+// optimizer's step. Immutable, so thread-safe: it needs no lock of the table.
+class RowStepper {
+ public:
+  RowStepper(const RowTableOptions& options, const RowLayout& layout,
+             std::shared_ptr<const Optimizer> optimizer)
+      : layout_(layout),
+        optimizer_(std::move(optimizer)),
+        initial_(options.init, options.seed, options.table) {}
+
+  const RowInitializer& initial() const { return initial_; }
+
+  // Into memory of the push's own. `gradient`: keys x width floats (checked).
+  void Compute(RowPush* push, GradientView gradient,
+               const StepContext& context) const;
+  // The next keys x width floats of it.
+  void Compute(RowPush* push, GradientCursor& gradient,
+               const StepContext& context) const;
+  // The same, into the records that `next_of` says.
+  template <typename NextOf>
+  void ComputeInto(RowPush* push, GradientCursor& gradient,
+                   const StepContext& context, NextOf next_of) const;
+
+ private:
+  template <typename GradientOf>
+  void ComputeBeside(RowPush* push, const StepContext& context,
+                     GradientOf gradient_of) const;
+  // Calls `gradient_of` once for each key of the push that gets a row or has
+  // one that stays, ascending; and `next_of` once for each that gets one: where
+  // its record is to be, which may be where it is.
+  template <typename GradientOf, typename NextOf>
+  void ComputeRows(RowPush* push, const StepContext& context,
+                   GradientOf gradient_of, NextOf next_of) const;
+  // Counts the next of `*kept` for keys before that number whose row differs
+  // from the pushed one.
+  template <typename GradientOf>
+  void CompareKept(uint32_t before, size_t* kept, RowPush* push,
+                   const GradientOf& gradient_of) const;
+
+  const RowLayout layout_;
+  const std::shared_ptr<const Optimizer> optimizer_;
+  const RowInitializer initial_;
+};
+
+// --- Implementation ----------------------------------------------------------
+
+template <typename NextOf>
+void RowStepper::ComputeInto(RowPush* push, GradientCursor& gradient,
+                             const StepContext& context, NextOf next_of) const {
+  const auto keys = static_cast<size_t>(push->keys);
+  CHECK_GE(gradient.remaining(), keys * layout_.width());
+  GradientRows rows(&gradient, keys, layout_.width());
+  ComputeRows(
+      push, context, [&](uint32_t key_number) { return rows.Row(key_number); },
+      next_of);
+  rows.Finish();
+}
+
+template <typename GradientOf, typename NextOf>
+void RowStepper::ComputeRows(RowPush* push, const StepContext& context,
+                             GradientOf gradient_of, NextOf next_of) const {
+  size_t kept = 0;
+  constexpr size_t kTogether = 32;
+  std::array<RowStep, kTogether> steps;
+  const size_t width = layout_.width();
+  const int slots = layout_.slots();
+  const size_t count = push->rows.size();
+  for (size_t begin = 0; begin < count; begin += kTogether) {
+    const size_t n = std::min(kTogether, count - begin);
+    for (size_t i = 0; i < n; ++i) {
+      const RowPush::Row& row = push->rows[begin + i];
+      if (!push->kept.empty()) {
+        CompareKept(row.key_number, &kept, push, gradient_of);
+      }
+      std::byte* const next = next_of(row);
+      RowLayout::SetHead(row.key, push->unit, next);
+      const std::byte* from = row.record;
+      if (from == nullptr) {
+        const std::span<float> weights(RowLayout::WeightsOf(next), width);
+        initial_.Fill(row.key, weights);
+        for (int s = 0; s < slots; ++s) {
+          optimizer_->InitializeSlot(s, weights,
+                                     {layout_.SlotOf(s, next), width});
+        }
+        from = next;
+      }
+      RowStep& step = steps[i];
+      step.weights_in = RowLayout::WeightsOf(from);
+      step.gradient_sum = gradient_of(row.key_number);
+      step.weights_out = RowLayout::WeightsOf(next);
+      for (int s = 0; s < slots; ++s) {
+        step.slots_in[s] = layout_.SlotOf(s, from);
+        step.slots_out[s] = layout_.SlotOf(s, next);
+      }
+    }
+    optimizer_->StepRows(context, width, std::span(steps).first(n));
+  }
+  CompareKept(static_cast<uint32_t>(push->keys), &kept, push, gradient_of);
+}
+
+template <typename GradientOf>
+void RowStepper::CompareKept(uint32_t before, size_t* kept, RowPush* push,
+                             const GradientOf& gradient_of) const {
+  for (; *kept < push->kept.size(); ++*kept) {
+    const RowPush::Kept& row = push->kept[*kept];
+    if (row.key_number >= before) return;
+    if (std::memcmp(RowLayout::WeightsOf(row.record),
+                    gradient_of(row.key_number),
+                    layout_.width() * sizeof(float)) != 0) {
+      ++push->not_admitted;
+    }
+  }
+}
+
+}  // namespace ebb::server::internal
+
+#endif  // EBB_SERVER_ROWS_INTERNAL_ROW_STEPPER_H_
