@@ -32,7 +32,8 @@ int BenchCheckpoint(const BenchCheckpointFlags& flags) {
     options.pushed_bytes = options.written_bytes = int64_t{32} << 20;
     options.table_rows = 200'000;
     options.large_bytes = int64_t{64} << 20;
-    options.interval_seconds = 1;
+    options.row_pushes = 50;
+    options.interval_seconds = 0.5;
   }
   if (flags.pairs > 0) options.pairs = flags.pairs;
   const auto measure = [&](const std::string& folder, const StopFunction& stop,

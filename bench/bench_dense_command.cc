@@ -33,6 +33,8 @@ int BenchDense(const BenchDenseFlags& flags) {
     options.pairs = 3;
     options.sample_bytes = int64_t{32} << 20;
     options.operations = 200;
+    options.write_tries = 1;
+    options.array_bytes = int64_t{64} << 20;
   }
   if (flags.pairs > 0) options.pairs = flags.pairs;
   if (flags.tls) options.sizes = {4 << 20, 16 << 20};

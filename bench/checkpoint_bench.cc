@@ -43,9 +43,8 @@ constexpr int kPullers = 4;
 constexpr int64_t kLargePushes = 4, kLargePulls = 2 * kPullers;
 // Of a table of rows: floats, rows of a push, and of how many one is touched.
 constexpr int64_t kRowWidth = 16, kMessageRows = 1000, kOneIn = 100;
-// Of a sample of pushes of rows: how many versions are written, or not; and
-// pushes, which come again for as long as a version is written.
-constexpr int64_t kVersions = 3, kPushes = 500;
+// Versions that are written, or not, while rows are pushed.
+constexpr int64_t kVersions = 3;
 
 double Percentile99(std::vector<double> values) {
   std::ranges::sort(values);
@@ -284,7 +283,9 @@ class CheckpointBench {
   absl::StatusOr<double> PushRows(bool storing, RowSampler* sampler,
                                   SparseWorker* worker) {
     const Payload gradient = worker->MakeGradient(kMessageRows);
-    std::vector<client::ComputeResult> pushes(kPushes);
+    // While a version is written, they come again and again.
+    std::vector<client::ComputeResult> pushes(
+        static_cast<size_t>(options_.row_pushes));
     for (client::ComputeResult& push : pushes) {
       push.rows = worker->DrawMessage(sampler, kMessageRows)
                       .order->Pushes(worker->record().plan, gradient);

@@ -26,6 +26,9 @@ struct CheckpointOptions {
   int64_t table_rows = 10'000'000;
   // Restored, and pushed and pulled within the memory bound.
   int64_t large_bytes = int64_t{1} << 30;
+  // Pushes of 1,000 rows of a sample. Samples between two checkpoints are
+  // repeated until they fit into the interval.
+  int64_t row_pushes = 500;
   // As long as a job's checkpoints are apart that says nothing.
   double interval_seconds = 10;
   Watch watch;

@@ -27,8 +27,6 @@ namespace {
 constexpr int64_t kKiB = 1 << 10, kMiB = 1 << 20;
 constexpr int kInFlight[] = {1, 8};
 constexpr std::array kWriteBytes = {64 * kKiB, 256 * kKiB, kMiB, 4 * kMiB};
-// Of a raw write size, before the pairs.
-constexpr int kTries = 3;
 // Latencies of a sample: enough for a median.
 constexpr int64_t kPings = 300;
 
@@ -94,7 +92,8 @@ class DenseBench {
     DenseLimits& limits = report_.limits;
     limits.machine = MachineText();
     limits.congestion_control = CongestionControl();
-    limits.triad_bytes_per_second = TriadBytesPerSecond();
+    limits.triad_bytes_per_second = TriadBytesPerSecond(
+        options_.array_bytes > 0 ? options_.array_bytes : UncachedArrayBytes());
     for (const int64_t bytes : options_.sizes) {
       EBB_RETURN_IF_ERROR(
           options_.watch.Tell(absl::StrCat("limits: ", SizeText(bytes))));
@@ -144,7 +143,7 @@ class DenseBench {
     for (const int64_t write : kWriteBytes) {
       if (write > transfer.bytes && best_bytes != 0) break;
       std::vector<double> speeds;
-      for (int i = 0; i < kTries; ++i) {
+      for (int i = 0; i < options_.write_tries; ++i) {
         EBB_ASSIGN_OR_RETURN(const TransferSample sample,
                              raw_->Run(transfer, write));
         speeds.push_back(transfer.gigabytes() / sample.seconds);

@@ -31,6 +31,10 @@ struct DenseOptions {
   int64_t operations = 1000;
   std::vector<int64_t> sizes = {4 << 10, 64 << 10, 1 << 20,
                                 4 << 20, 16 << 20, 64 << 20};
+  // Samples of each size of the raw socket's writes, before the pairs.
+  int write_tries = 3;
+  // Size of each of the triad's three arrays; 0: UncachedArrayBytes().
+  int64_t array_bytes = 0;
   Watch watch;
 };
 

@@ -25,7 +25,6 @@ using server::OptimizerConfig;
 using server::OptimizerKind;
 
 constexpr size_t kBlockFloats = (size_t{64} << 10) / sizeof(float);
-constexpr int64_t kMaxArrayBytes = int64_t{1} << 30;
 constexpr double kGiga = 1e9;
 constexpr float kRate = 1e-3f;
 constexpr float kScale = 1.0f / 128;
@@ -230,9 +229,7 @@ absl::StatusOr<KernelsReport> MeasureKernels(
     const KernelsBenchOptions& options) {
   EBB_RETURN_IF_ERROR(options.Validate());
   int64_t bytes = options.array_bytes;
-  if (bytes == 0) {
-    bytes = std::min(4 * LastLevelCacheBytes(), kMaxArrayBytes);
-  }
+  if (bytes == 0) bytes = UncachedArrayBytes();
   bytes -= bytes % 64;
   KernelsBench bench(options, static_cast<size_t>(bytes) / sizeof(float));
   EBB_RETURN_IF_ERROR(bench.AddOptimizers());

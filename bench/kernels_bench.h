@@ -15,8 +15,7 @@
 namespace ebb::bench {
 
 struct KernelsBenchOptions {
-  // Size of each of the five arrays; 0: four times the last-level cache, at
-  // most 1 GiB, so that they do not fit into the cache.
+  // Size of each of the five arrays; 0: UncachedArrayBytes().
   int64_t array_bytes = 0;
   // Rounds; each runs everything once, and medians over the rounds count. A
   // temporary disturbance of the machine then affects all alike.

@@ -33,6 +33,10 @@ int64_t LastLevelCacheBytes() {
   return largest > 0 ? largest : int64_t{64} << 20;
 }
 
+int64_t UncachedArrayBytes() {
+  return std::min(4 * LastLevelCacheBytes(), kMaxArrayBytes);
+}
+
 std::string MachineText() {
   std::string model = "unknown processor";
   std::ifstream file("/proc/cpuinfo");
@@ -105,9 +109,9 @@ void Triad(std::span<float> a, std::span<const float> b,
   for (size_t i = 0; i < a.size(); ++i) to[i] = from[i] + s * scaled[i];
 }
 
-double TriadBytesPerSecond() {
+double TriadBytesPerSecond(int64_t array_bytes) {
   constexpr int kTries = 5;
-  const auto bytes = static_cast<size_t>(4 * LastLevelCacheBytes());
+  const auto bytes = static_cast<size_t>(array_bytes);
   const size_t floats = bytes / sizeof(float);
   AlignedFloats a(floats), b(floats), c(floats);
   double best = std::numeric_limits<double>::infinity();

@@ -33,6 +33,10 @@ class AlignedFloats {
 };
 
 int64_t LastLevelCacheBytes();
+// The size of an array that does not fit into the cache: four times the
+// last-level cache, at most kMaxArrayBytes.
+inline constexpr int64_t kMaxArrayBytes = int64_t{1} << 30;
+int64_t UncachedArrayBytes();
 // Processor, cores, last-level cache.
 std::string MachineText();
 // The system's, under which all sockets of a benchmark run.
@@ -50,9 +54,8 @@ double CopyBytesPerSecond(int64_t bytes);
 // STREAM (McCalpin 1995): a[i] = b[i] + s * c[i]. Spans of one size.
 void Triad(std::span<float> a, std::span<const float> b,
            std::span<const float> c, float s);
-// Bytes read and written in a second by one thread, arrays of four times the
-// last-level cache.
-double TriadBytesPerSecond();
+// Bytes read and written in a second by one thread, with arrays of this size.
+double TriadBytesPerSecond(int64_t array_bytes);
 
 // Plain SGD in place: w -= rate * g.
 void PlainSgd(std::span<float> weights, std::span<const float> gradient,

@@ -76,9 +76,11 @@ ClientShell::ClientShell(ClientShellOptions options, rpc::Transport* transport,
 }
 
 ClientShell::~ClientShell() {
+  std::vector<Outgoing> dropped;  // Destroyed without the lock.
   {
     MutexLock lock(&mu_);
     stopped_ = true;
+    dropped.swap(*outbox_.actions());
     timer_.SignalAll();
     work_.SignalAll();
     rows_wanted_.SignalAll();
@@ -91,7 +93,7 @@ ClientShell::~ClientShell() {
   std::vector<std::shared_ptr<void>> retired;
   {
     MutexLock lock(&mu_);
-    while (carrying_) settled_.Wait(&mu_);
+    while (!outbox_.idle()) settled_.Wait(&mu_);
     connection = std::move(connection_);
     channels = std::move(channels_);
     retired = std::move(retired_);
@@ -122,58 +124,43 @@ void ClientShell::Complain(const std::string& address,
   Log(absl::StrCat("server=", address, " refused a call: ", status.message()));
 }
 
-// --- The queue of actions ----------------------------------------------------
+// --- Events and actions ------------------------------------------------------
 
 template <typename Handle>
 void ClientShell::Step(Handle handle) {
-  {
-    MutexLock lock(&mu_);
-    if (stopped_) return;
-    ClientActions actions;
-    handle(&core_, Now(), &actions);
-    QueueLocked(std::move(actions));
-    if (carrying_) return;
-    carrying_ = true;
-  }
-  CarryOut();
+  MutexLock lock(&mu_);
+  if (stopped_) return;
+  ClientActions actions;
+  handle(&core_, Now(), &actions);
+  QueueLocked(std::move(actions));
+  outbox_.CarryOut(&mu_, std::identity(),
+                   [this](std::vector<Outgoing>& batch) { CarryOut(&batch); });
+  settled_.SignalAll();
 }
 
 void ClientShell::QueueLocked(ClientActions actions) {
   const int64_t connection = connection_ == nullptr ? 0 : connection_->number();
   for (ClientAction& action : actions) {
-    outgoing_.push_back({std::move(action), connection});
+    outbox_.actions()->push_back({std::move(action), connection});
   }
   next_tick_ = std::max(core_.NextTick(), no_tick_before_);
   if (next_tick_ < wakes_at_) timer_.Signal();
 }
 
-void ClientShell::CarryOut() {
-  std::deque<Outgoing> batch;
-  for (;;) {
-    {
-      MutexLock lock(&mu_);
-      batch.clear();
-      batch.swap(outgoing_);
-      if (batch.empty() || stopped_) {
-        carrying_ = false;
-        settled_.SignalAll();
-        return;
-      }
-    }
-    for (Outgoing& one : batch) {
-      std::visit(
-          [&](auto& action) {
-            using Action = std::decay_t<decltype(action)>;
-            if constexpr (std::is_same_v<Action, SendScheduler>) {
-              Do(std::move(action), one.connection);
-            } else if constexpr (std::is_constructible_v<Task, Action>) {
-              Assign(std::move(action));
-            } else {
-              Do(std::move(action));
-            }
-          },
-          one.action);
-    }
+void ClientShell::CarryOut(std::vector<Outgoing>* batch) {
+  for (Outgoing& one : *batch) {
+    std::visit(
+        [&](auto& action) {
+          using Action = std::decay_t<decltype(action)>;
+          if constexpr (std::is_same_v<Action, SendScheduler>) {
+            Do(std::move(action), one.connection);
+          } else if constexpr (std::is_constructible_v<Task, Action>) {
+            Assign(std::move(action));
+          } else {
+            Do(std::move(action));
+          }
+        },
+        one.action);
   }
 }
 
@@ -352,7 +339,7 @@ bool ClientShell::Drain(absl::Duration limit) {
   std::shared_ptr<Connection> connection;
   {
     MutexLock lock(&mu_);
-    while (!core_.Drained() || carrying_ || !outgoing_.empty()) {
+    while (!core_.Drained() || !outbox_.idle()) {
       const absl::Duration left = deadline - Now();
       if (left <= absl::ZeroDuration()) return false;
       settled_.WaitFor(&mu_, left);

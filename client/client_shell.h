@@ -13,8 +13,8 @@
 // unused connections (this may block, so no thread of the transport does it).
 //
 // One lock, mu_, protects the core; nothing is sent under it. The core's
-// actions go into one queue under the lock. A thread that finds the queue
-// unattended carries the actions out, in order.
+// actions are carried out without it, by one thread at a time
+// (common/outbox.h).
 #ifndef EBB_CLIENT_CLIENT_SHELL_H_
 #define EBB_CLIENT_CLIENT_SHELL_H_
 
@@ -40,6 +40,7 @@
 #include "client/training_core.h"
 #include "common/kill_point.h"
 #include "common/mutex.h"
+#include "common/outbox.h"
 #include "common/rare_telling.h"
 #include "common/steady_time.h"
 #include "rpc/transport.h"
@@ -118,11 +119,11 @@ class ClientShell {
   };
 
   // Gives the core one event, `handle(core, now, actions)`, then carries out
-  // the queue, unless another thread does so.
+  // what follows, unless another thread does so.
   template <typename Handle>
   void Step(Handle handle);
   void QueueLocked(ClientActions actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void CarryOut();
+  void CarryOut(std::vector<Outgoing>* batch);
   void Do(SendScheduler action, int64_t connection);
   void Do(SendPush action);
   void Do(SendPull action);
@@ -163,11 +164,10 @@ class ClientShell {
   mutable Mutex mu_;
   CondVar timer_;  // Wakes KeepTime.
   CondVar work_;   // Wakes Work.
-  // Signalled when no thread carries, and when a session closed.
+  // Signalled after an event: outbox_ may be idle. And when a session closed.
   CondVar settled_;
   TrainingCore core_ ABSL_GUARDED_BY(mu_);
-  std::deque<Outgoing> outgoing_ ABSL_GUARDED_BY(mu_);
-  bool carrying_ ABSL_GUARDED_BY(mu_) = false;
+  Outbox<Outgoing> outbox_ ABSL_GUARDED_BY(mu_);
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   std::deque<Task> tasks_ ABSL_GUARDED_BY(mu_);
   bool computing_ ABSL_GUARDED_BY(mu_) = false;

@@ -7,6 +7,11 @@
 // before its next action begins. The core's lock is held while it decides and
 // while another thread reads it (status), never for I/O.
 //
+// So it has no Outbox, as servers and workers do. With one, other threads bring
+// the core events while the actions of an earlier event are carried out. Here
+// the next event waits until all of them are: a decision could otherwise rest
+// on state that is not durable yet.
+//
 // While the store cannot be written, nothing is decided and status says so;
 // training goes on with the items in hand.
 #ifndef EBB_SCHEDULER_SCHEDULER_SHELL_H_

@@ -269,13 +269,10 @@ absl::StatusOr<JobResources> ServerShell::MakeResources(
 
 template <typename Event>
 void ServerShell::Do(Event event) {
-  {
-    MutexLock lock(&mu_);
-    if (!ReadyLocked()) return;
-    event(*core_, time_.Now(), &outbox_);
-    if (!AfterEventLocked()) return;
-  }
-  CarryOutAll();
+  MutexLock lock(&mu_);
+  if (!ReadyLocked()) return;
+  event(*core_, time_.Now(), outbox_.actions());
+  AfterEventLocked();
 }
 
 bool ServerShell::AtOnceLocked(const UpdateTask& task) {
@@ -285,45 +282,38 @@ bool ServerShell::AtOnceLocked(const UpdateTask& task) {
   return true;
 }
 
-bool ServerShell::AfterEventLocked() {
+void ServerShell::AfterEventLocked() {
   in_event_left_ = kUpdatesInEventBytes;
   if (const absl::Time next = core_->NextTick(); next < timer_at_) {
     timer_at_ = next;
     timer_changed_.SignalAll();  // A drain waits on it too.
   }
-  if (carrying_out_ || outbox_.empty()) return false;
-  carrying_out_ = true;
-  return true;
+  outbox_.CarryOut(
+      &mu_,
+      [this](ServerActions actions) {
+        mu_.AssertHeld();
+        return OutputLocked(std::move(actions));
+      },
+      [this](Output& output) { CarryOut(&output); });
+  carried_out_.SignalAll();
 }
 
-void ServerShell::CarryOutAll() {
+ServerShell::Output ServerShell::OutputLocked(ServerActions actions) {
   Output output;
-  while (TakeOutput(&output)) CarryOut(&output);
-}
-
-// False: nothing is left, and another thread may begin.
-bool ServerShell::TakeOutput(Output* output) {
-  *output = {};
-  MutexLock lock(&mu_);
-  if (outbox_.empty()) {
-    carrying_out_ = false;
-    carried_out_.SignalAll();
-    return false;
-  }
-  output->actions.swap(outbox_);
-  for (const ServerAction& action : output->actions) {
+  for (const ServerAction& action : actions) {
     if (const auto* push = std::get_if<ReplyPush>(&action)) {
       auto pending = pushes_.extract(push->token);
       pushed_bytes_ -= pending.mapped().bytes;
-      output->pushes.push_back(std::move(pending.mapped().done));
+      output.pushes.push_back(std::move(pending.mapped().done));
     } else if (const auto* pull = std::get_if<ReplyPull>(&action)) {
-      output->pulls.push_back(std::move(pulls_.extract(pull->token).mapped()));
+      output.pulls.push_back(std::move(pulls_.extract(pull->token).mapped()));
     } else if (const auto* fetch = std::get_if<ReplyFetch>(&action)) {
-      output->fetches.push_back(
+      output.fetches.push_back(
           std::move(fetches_.extract(fetch->token).mapped()));
     }
   }
-  return true;
+  output.actions = std::move(actions);
+  return output;
 }
 
 void ServerShell::CarryOut(Output* output) {
@@ -454,42 +444,34 @@ void ServerShell::Push(PushRequest request, PushDone done) {
 
 void ServerShell::OnPush(PushRequest request, const absl::Status& room,
                          PendingPush pending) {
-  {
-    MutexLock lock(&mu_);
-    if (!ReadyLocked() || draining_) {
-      pushed_bytes_ -= pending.bytes;
-      return;
-    }
-    const uint64_t token = next_token_++;
-    pushes_[token] = std::move(pending);
-    core_->OnPush(token, std::move(request), room, time_.Now(), &outbox_);
-    if (!AfterEventLocked()) return;
+  MutexLock lock(&mu_);
+  if (!ReadyLocked() || draining_) {
+    pushed_bytes_ -= pending.bytes;
+    return;
   }
-  CarryOutAll();
+  const uint64_t token = next_token_++;
+  pushes_[token] = std::move(pending);
+  core_->OnPush(token, std::move(request), room, time_.Now(),
+                outbox_.actions());
+  AfterEventLocked();
 }
 
 void ServerShell::Pull(PullRequest request, PullDone done) {
-  {
-    MutexLock lock(&mu_);
-    if (!ReadyLocked()) return;
-    const uint64_t token = next_token_++;
-    pulls_[token] = calls_.Watch(std::move(done));
-    core_->OnPull(token, std::move(request), time_.Now(), &outbox_);
-    if (!AfterEventLocked()) return;
-  }
-  CarryOutAll();
+  MutexLock lock(&mu_);
+  if (!ReadyLocked()) return;
+  const uint64_t token = next_token_++;
+  pulls_[token] = calls_.Watch(std::move(done));
+  core_->OnPull(token, std::move(request), time_.Now(), outbox_.actions());
+  AfterEventLocked();
 }
 
 void ServerShell::Fetch(FetchRequest request, FetchDone done) {
-  {
-    MutexLock lock(&mu_);
-    if (!ReadyLocked()) return;
-    const uint64_t token = next_token_++;
-    fetches_[token] = std::move(done);
-    core_->OnFetch(token, std::move(request), time_.Now(), &outbox_);
-    if (!AfterEventLocked()) return;
-  }
-  CarryOutAll();
+  MutexLock lock(&mu_);
+  if (!ReadyLocked()) return;
+  const uint64_t token = next_token_++;
+  fetches_[token] = std::move(done);
+  core_->OnFetch(token, std::move(request), time_.Now(), outbox_.actions());
+  AfterEventLocked();
 }
 
 void ServerShell::Clock(ClockUpdate update) {
@@ -558,7 +540,7 @@ absl::Status ServerShell::Drain(absl::Duration limit) {
       if (!core.Drained()) core.Drain(now, out);
     });
     MutexLock lock(&mu_);
-    drained = core_->Drained() && outbox_.empty() && !carrying_out_;
+    drained = core_->Drained() && outbox_.idle();
     if (drained || time_.Now() >= deadline) break;
     timer_changed_.WaitFor(&mu_, kDrainLook);
   }
@@ -645,7 +627,7 @@ void ServerShell::Stop() {
     MutexLock lock(&mu_);
     stopping_ = true;
     timer_changed_.SignalAll();
-    while (carrying_out_) carried_out_.Wait(&mu_);
+    while (!outbox_.idle()) carried_out_.Wait(&mu_);
     pushes.swap(pushes_);
     pulls.swap(pulls_);
     fetches.swap(fetches_);

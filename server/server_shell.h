@@ -5,8 +5,8 @@
 //   time ── timer thread ───────────────┘ (one lock) └──> replies, messages
 //
 // Every event takes the core's lock for a moment; only decisions happen under
-// it. The resulting actions are carried out after the lock is released, in the
-// order of their events. One thread at a time carries them out: any that comes.
+// it. The resulting actions are carried out without the lock, by one thread at
+// a time (common/outbox.h).
 //
 // Pushes take turns before that (SerialTasks). The work after a push takes
 // longest, and the transport's few threads must not wait for it with the next
@@ -37,6 +37,7 @@
 #include "absl/time/time.h"
 #include "common/kill_point.h"
 #include "common/mutex.h"
+#include "common/outbox.h"
 #include "common/shm/file_table.h"
 #include "common/steady_time.h"
 #include "rpc/transport.h"
@@ -151,7 +152,7 @@ class ServerShell final : public rpc::PsHandler {
     PushDone done;
     int64_t bytes = 0;  // Its part of pushed_bytes_.
   };
-  // The results of the core, with the callers that wait for its replies.
+  // Actions of the core, with the callers that wait for its replies.
   struct Output {
     ServerActions actions;
     std::vector<PushDone> pushes;  // One for each ReplyPush, in order.
@@ -171,10 +172,9 @@ class ServerShell final : public rpc::PsHandler {
   bool ReadyLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return core_.has_value() && !stopping_;
   }
-  // After an event. True: this thread must CarryOutAll().
-  bool AfterEventLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void CarryOutAll();
-  bool TakeOutput(Output* output);
+  // Ends an event: carries out what follows, without the lock.
+  void AfterEventLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Output OutputLocked(ServerActions actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CarryOut(Output* output);
   void CountVersion(const absl::Status& status, int64_t bytes);
   // Runs small updates on this thread, and the rest on the compute threads.
@@ -192,10 +192,9 @@ class ServerShell final : public rpc::PsHandler {
 
   Mutex mu_;
   CondVar timer_changed_;
-  CondVar carried_out_;
+  CondVar carried_out_;  // After an event: outbox_ may be idle.
   std::optional<ServerCore> core_ ABSL_GUARDED_BY(mu_);
-  ServerActions outbox_ ABSL_GUARDED_BY(mu_);
-  bool carrying_out_ ABSL_GUARDED_BY(mu_) = false;
+  Outbox<ServerAction> outbox_ ABSL_GUARDED_BY(mu_);
   uint64_t next_token_ ABSL_GUARDED_BY(mu_) = 1;
   absl::flat_hash_map<uint64_t, PendingPush> pushes_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<uint64_t, PullDone> pulls_ ABSL_GUARDED_BY(mu_);

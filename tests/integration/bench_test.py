@@ -144,7 +144,7 @@ optimizer: {{kind: {optimizer}}}
 """)
         bench = ["bench", "algorithms", "--job", "blobs.yaml", "--sparse-job",
                  "ads.yaml", "--workers", "2", "--batch", "40", "--epochs",
-                 "1", "--batch-time", "20ms", "--targets", "0.9", "0.68",
+                 "1", "--batch-time", "10ms", "--targets", "0.9", "0.68",
                  "--only", "asp", "adag", "geo", "--folder", "kept", "--page",
                  "page.md"]
         ran = ebb(*bench)
@@ -160,8 +160,8 @@ optimizer: {{kind: {optimizer}}}
             self.assertEqual(one["examples"], 4800, name)
             self.assertEqual((one["missing"], one["doubled"]), (0, 0), name)
             self.assertEqual(one["failure"], "", name)
-            # 120 batches of 20 ms, of two workers.
-            self.assertGreater(one["seconds"], 0.6, name)
+            # 120 batches of 10 ms, of two workers.
+            self.assertGreater(one["seconds"], 0.3, name)
             computed += one["worker_seconds"] - one["waited_seconds"]
             self.assertGreater(one["bytes"], 0, name)
             self.assertGreater(one["curve"][-1][1], 0, name)
@@ -448,7 +448,7 @@ optimizer: {{kind: {optimizer}}}
             f"{i % 2 * 3},{i % 7 / 10},{i % 2}\n" for i in range(400)))
         self.write("job.yaml", "model: softmax\n"
                    "data: {train: {csv: data.csv}, test: {csv: data.csv}}\n"
-                   "train: {epochs: 40, batch: 4}\n"
+                   "train: {epochs: 20, batch: 4}\n"
                    "optimizer: {kind: adam, rate: 0.01}\n"
                    "evaluate: {every: 1 epoch}\n")
         ran = subprocess.run(

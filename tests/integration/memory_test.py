@@ -21,10 +21,10 @@ BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 LIMIT_S = 240
 MIB = 1 << 20
 
-# 100 MiB of parameters that cost nothing to compute: each example has three
+# 48 MiB of parameters that cost nothing to compute: each example has three
 # features of many.
-FEATURES = 25 * MIB
-ROWS = 320
+FEATURES = 12 * MIB
+ROWS = 240
 JOB = """
 name: wide
 model: logistic
@@ -58,9 +58,14 @@ events:
   - {at: 70%, slow: ps-0, to: 1}
 """
 
-# Fifty whose pulls each take seconds, in which the server's values change; what
-# they push at once is twenty times what it has room for.
+# Fifty whose pulls of 12 MiB each take a second or more, in which the server's
+# values change; what they push at once is twenty times what it has room for.
 SLOW_PULLERS = 50
+PULLED_FEATURES = 3 * MIB
+PULLED_ROWS = 120
+PULLED_JOB = (JOB.replace("lines.svm", "pulled.svm")
+              .replace("test.svm", "pulled_test.svm")
+              .replace("item_examples: 16", "item_examples: 4"))
 SLOW_LINKS = f"""
 name: slow pullers
 workers: {SLOW_PULLERS}
@@ -104,15 +109,13 @@ class MemoryTest(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="ebb_memory_test_")
         self.addCleanup(shutil.rmtree, self.folder)
         self.write("job.yaml", JOB)
-        # 16 MiB of parameters.
-        self.write("small.yaml", JOB.replace("lines.svm", "small.svm")
-                   .replace("test.svm", "small_test.svm"))
+        self.write("pulled.yaml", PULLED_JOB)
         self.write("scenario.yaml", SCENARIO)
         self.write("slow_links.yaml", SLOW_LINKS)
         self.write("lines.svm", self.lines(ROWS, FEATURES))
         self.write("test.svm", self.lines(16, FEATURES))
-        self.write("small.svm", self.lines(ROWS, 4 * MIB))
-        self.write("small_test.svm", self.lines(16, 4 * MIB))
+        self.write("pulled.svm", self.lines(PULLED_ROWS, PULLED_FEATURES))
+        self.write("pulled_test.svm", self.lines(16, PULLED_FEATURES))
 
     @staticmethod
     def lines(rows, features):
@@ -149,9 +152,9 @@ class MemoryTest(unittest.TestCase):
         (begun, before), (ended, after) = within[0], within[-1]
         return (after - before) / (ended - begun)
 
-    def peaks_of(self, *arguments):
+    def peaks_of(self, rows, *arguments):
         """The most that each daemon had in memory in `ebb chaos`, which counts
-        each example once."""
+        each of these rows once."""
         process = self.start("chaos", *arguments, "--report", "report.json",
                              "--run-dir", "run")
         peaks = {}
@@ -167,13 +170,13 @@ class MemoryTest(unittest.TestCase):
                   encoding="utf-8") as file:
             report = json.load(file)
         self.assertTrue(report["audit"]["exact"], said)
-        self.assertEqual(report["audit"]["applied"], ROWS)
+        self.assertEqual(report["audit"]["applied"], rows)
         return peaks
 
     def test_a_slow_server_holds_back_workers_that_stay_within_their_memory(
             self):
-        peaks = self.peaks_of("job.yaml", "--scenario", "scenario.yaml",
-                              "--memory", "512MiB")
+        peaks = self.peaks_of(ROWS, "job.yaml", "--scenario", "scenario.yaml",
+                              "--memory", "288MiB")
         print({name: f"{peak / MIB:.0f} MiB" for name, peak in peaks.items()},
               f"{self.rate(0.05, 0.3):.1f} examples/s,",
               f"{self.rate(0.35, 0.7):.1f} with a slow server")
@@ -181,31 +184,31 @@ class MemoryTest(unittest.TestCase):
                                          "ebb-scheduler", "ebb-worker worker-0",
                                          "ebb-worker worker-1"])
         for name, peak in peaks.items():
-            self.assertLess(peak, 512 * MIB, peaks)
+            self.assertLess(peak, 288 * MIB, peaks)
         # They wait for it instead of filling it. Before or after, the machine
         # may be busy with something else.
         self.assertLess(self.rate(0.35, 0.7),
                         max(self.rate(0.05, 0.3), self.rate(0.75, 0.95)))
 
     def test_slow_pullers_do_not_fill_a_server(self):
-        peaks = self.peaks_of("small.yaml", "--scenario", "slow_links.yaml",
-                              "--memory", "192MiB")
+        peaks = self.peaks_of(PULLED_ROWS, "pulled.yaml", "--scenario",
+                              "slow_links.yaml", "--memory", "160MiB")
         print(f"server {peaks['ebb-ps 0'] / MIB:.0f} MiB with {SLOW_PULLERS} "
-              f"pullers of 16 MiB at 20 MB/s")
+              f"pullers of 12 MiB at 20 MB/s")
         self.assertEqual(len(peaks), SLOW_PULLERS + 2)
-        self.assertLess(peaks["ebb-ps 0"], 192 * MIB)
+        self.assertLess(peaks["ebb-ps 0"], 160 * MIB)
 
     def test_servers_refuse_what_they_have_no_room_for(self):
-        process = self.start("run", "job.yaml", "--memory", "192MiB",
+        process = self.start("run", "job.yaml", "--memory", "128MiB",
                              "--run-dir", "run")
         self.wait_explained(
             process, "wide", r"ps [01] is loading \d+ partitions: no "
             r"room for another partition of "
-            r"job wide: in all its partitions it takes 20\d MiB .* of the "
+            r"job wide: in all its partitions it takes 9\d MiB .* of the "
             r"\d+ MiB that this server's --memory leaves for values are "
             r"taken; raise --memory, or add servers")
         for name, pid in daemons_of(process.pid):
-            self.assertLess(peak_bytes(pid), 192 * MIB, name)
+            self.assertLess(peak_bytes(pid), 128 * MIB, name)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(timeout=LIMIT_S), 130)
 
