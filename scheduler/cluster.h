@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,52 +12,10 @@
 #include "common/ids.h"
 #include "scheduler/actions.h"
 #include "scheduler/placement.h"
+#include "scheduler/servers.h"
 #include "scheduler/workers.h"
 
 namespace ebb::scheduler {
-
-// What a server last said of one job, for people.
-struct ServerReport {
-  int64_t updates = 0;  // Of the scheduler's life.
-  std::string problem;  // Empty: none.
-  ServerProblem problem_kind = ServerProblem::kOther;
-  // Pushes refused for want of room: in the last report with any.
-  int64_t refused_pushes = 0;
-  std::string refusal;
-  absl::Time refused_at = absl::InfinitePast();
-};
-
-struct ServerInfo {
-  ServerId id;
-  SessionId session;  // 0: not heard of in the scheduler's life.
-  std::string address;
-  int64_t process_id = 0;
-  LinkId link;
-  bool connected = false;
-  bool empty = false;  // It had nothing of any job when it registered.
-  // Connected or lost since; or heard of, if it never connected.
-  absl::Time since = absl::InfinitePast();
-  absl::Time last_heard = absl::InfinitePast();
-  std::map<JobId, ServerReport> reports;
-  // As in RegisterServer.
-  std::string shared_folder;
-  std::string store;
-  bool leaving = false;
-  StoreDamage store_damage;    // Of its present life.
-  bool told_to_leave = false;  // LeaveNow was sent.
-  bool goodbye = false;        // It left in good order.
-  // Of another process with this id that was refused last.
-  SessionId refused;
-  std::string refusal;
-  absl::Time refused_at = absl::InfinitePast();
-  // When the first such came after the last word of this one.
-  absl::Time challenged_at = absl::InfiniteFuture();
-
-  void Heard(absl::Time now) {
-    last_heard = now;
-    challenged_at = absl::InfiniteFuture();
-  }
-};
 
 // As daemons are named where people read.
 inline std::string NameOf(ServerId server) {
@@ -66,7 +23,7 @@ inline std::string NameOf(ServerId server) {
 }
 
 struct Cluster {
-  std::map<ServerId, ServerInfo> servers;
+  Servers servers;
   Workers workers;
 
   std::vector<ServerId> ServerIds() const {

@@ -57,8 +57,8 @@ void KnownJobs::Forget(JobId id, bool versions, Context* context) {
   state_.jobs.erase(id);
   late_.erase(id);
   state_.cluster.workers.ForgetUnreached(id);
-  for (auto& [server_id, server] : state_.cluster.servers) {
-    server.reports.erase(id);
+  state_.cluster.servers.ForgetReports(id);
+  for (const auto& [server_id, server] : state_.cluster.servers) {
     if (server.connected) TellForget(server, id, versions, context);
   }
 }

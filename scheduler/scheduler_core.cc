@@ -61,17 +61,13 @@ absl::Status SchedulerCore::Load(
   } else if (absl::ConsumePrefix(&rest, kServerPrefix)) {
     int32_t id = 0;
     if (!absl::SimpleAtoi(rest, &id)) return Unreadable(key);
-    ServerInfo& server = state_.cluster.servers[ServerId(id)];
-    server.id = ServerId(id);
-    server.shared_folder = value;
-    server.since = state_.started;
+    state_.cluster.servers.Load(ServerId(id), value, state_.started);
   } else if (absl::ConsumePrefix(&rest, kStorePrefix)) {
     int32_t id = 0;
     if (!absl::SimpleAtoi(rest, &id)) return Unreadable(key);
     // An older scheduler, which knew no names of stores, may have forgotten
     // the server. The keys of servers come before those of stores.
-    const auto server = state_.cluster.servers.find(ServerId(id));
-    if (server != state_.cluster.servers.end()) server->second.store = value;
+    state_.cluster.servers.LoadStore(ServerId(id), value);
   } else if (absl::ConsumePrefix(&rest, kFormerPrefix)) {
     int32_t id = 0;
     if (!absl::SimpleAtoi(rest, &id)) return Unreadable(key);

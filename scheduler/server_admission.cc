@@ -22,14 +22,14 @@ std::string ProcessAt(int64_t id, const std::string& address) {
 // broken connection was noticed has to wait for that, or for the silence.
 bool ServerAdmission::MayRegister(LinkId link, const RegisterServer& message,
                                   Context* context) {
-  const auto it = state_.cluster.servers.find(message.server);
-  if (it == state_.cluster.servers.end() ||
-      it->second.session == message.session ||
+  Servers& servers = state_.cluster.servers;
+  const auto it = servers.find(message.server);
+  if (it == servers.end() || it->second.session == message.session ||
       EBB_PLANTED(second_process_is_let_in)) {
     return true;
   }
-  ServerInfo& server = it->second;
-  if (!server.connected) return MayReplace(link, message, &server, context);
+  const ServerInfo& server = it->second;
+  if (!server.connected) return MayReplace(link, message, server, context);
   const bool owns = std::ranges::any_of(state_.jobs, [&](const auto& job) {
     return job.second->parts().owners.Owned(message.server) > 0;
   });
@@ -47,7 +47,7 @@ bool ServerAdmission::MayRegister(LinkId link, const RegisterServer& message,
   const std::string here = ProcessAt(server.process_id, server.address);
   const std::string other = ProcessAt(message.process_id, message.address);
   const std::string name = absl::StrCat("server ", message.server.value());
-  server.challenged_at = std::min(server.challenged_at, context->now);
+  servers.Challenged(server.id, context->now);
   if (silent >= state_.options.server_ttl &&
       context->now - server.challenged_at >= state_.options.last_word) {
     context->ToServer(
@@ -61,9 +61,10 @@ bool ServerAdmission::MayRegister(LinkId link, const RegisterServer& message,
         absl::FormatDuration(silent), "; ", other, " takes its place"));
     return true;
   }
-  server.refused_at = context->now;
-  server.refusal = absl::StrCat(other, " has its id, too, and is refused");
-  Refuse(link, message, &server,
+  servers.RefusedOther(server.id,
+                       absl::StrCat(other, " has its id, too, and is refused"),
+                       context->now);
+  Refuse(link, message,
          absl::StrCat(" is ", here, "; ", server.refusal,
                       ": stop one of the two, or start it with another --id"),
          absl::StrCat(name, " is there already: ", here,
@@ -77,20 +78,21 @@ bool ServerAdmission::MayRegister(LinkId link, const RegisterServer& message,
 // to come back, its place is not for a process that has nothing of it: what
 // that would begin anew outranks what the other has stored.
 bool ServerAdmission::MayReplace(LinkId link, const RegisterServer& message,
-                                 ServerInfo* server, Context* context) {
+                                 const ServerInfo& server, Context* context) {
   const absl::Time free_at =
-      std::max(server->since, state_.started) + state_.options.server_ttl;
-  if (context->now >= free_at || !LacksWhatItsIdHad(message, *server)) {
+      std::max(server.since, state_.started) + state_.options.server_ttl;
+  if (context->now >= free_at || !LacksWhatItsIdHad(message, server)) {
     return true;
   }
-  server->refused_at = context->now;
-  server->refusal =
+  state_.cluster.servers.RefusedOther(
+      server.id,
       absl::StrCat(ProcessAt(message.process_id, message.address),
                    " has its id but not its data, and is let in ",
                    absl::FormatDuration(state_.options.server_ttl),
-                   " after the other was lost, or the scheduler started");
-  Refuse(link, message, server,
-         absl::StrCat(" is away, and ", server->refusal,
+                   " after the other was lost, or the scheduler started"),
+      context->now);
+  Refuse(link, message,
+         absl::StrCat(" is away, and ", server.refusal,
                       ", unless the other is back"),
          absl::StrCat("server ", message.server.value(),
                       " had partitions of which this process has nothing, and "
@@ -108,8 +110,7 @@ bool ServerAdmission::HasItsFolder(LinkId link, const RegisterServer& message,
   for (const auto& [id, job] : state_.jobs) {
     const std::string lacks = job->parts().owners.LacksFolder(message);
     if (lacks.empty()) continue;
-    Refuse(link, message, &state_.cluster.servers[message.server],
-           absl::StrCat(" is refused: ", lacks),
+    Refuse(link, message, absl::StrCat(" is refused: ", lacks),
            absl::StrCat(lacks,
                         "; start it with them, or wait until others "
                         "that have them take over what it owns"),
@@ -121,9 +122,9 @@ bool ServerAdmission::HasItsFolder(LinkId link, const RegisterServer& message,
 
 // Said in the log once for each process, which comes again and again.
 void ServerAdmission::Refuse(LinkId link, const RegisterServer& message,
-                             ServerInfo* server, absl::string_view log,
-                             std::string reason, Context* context) {
-  if (std::exchange(server->refused, message.session) != message.session) {
+                             absl::string_view log, std::string reason,
+                             Context* context) {
+  if (state_.cluster.servers.Refuses(message.server, message.session)) {
     context->Log(absl::StrCat("server=", message.server.value(), log));
   }
   context->out->push_back(
@@ -146,9 +147,7 @@ bool ServerAdmission::LacksWhatItsIdHad(const RegisterServer& message,
 // a server said meanwhile may come only now.
 void ServerAdmission::NoteTime(absl::Time now) {
   if (now - last_event_ >= state_.options.server_ttl / 2) {
-    for (auto& [id, server] : state_.cluster.servers) {
-      if (server.challenged_at < now) server.challenged_at = now;
-    }
+    state_.cluster.servers.StoodStill(now);
   }
   last_event_ = now;
 }

@@ -36,9 +36,9 @@ class ServerAdmission {
 
  private:
   bool MayReplace(LinkId link, const RegisterServer& message,
-                  ServerInfo* server, Context* context);
-  void Refuse(LinkId link, const RegisterServer& message, ServerInfo* server,
-              absl::string_view log, std::string reason, Context* context);
+                  const ServerInfo& server, Context* context);
+  void Refuse(LinkId link, const RegisterServer& message, absl::string_view log,
+              std::string reason, Context* context);
   bool LacksWhatItsIdHad(const RegisterServer& message,
                          const ServerInfo& known) const;
 

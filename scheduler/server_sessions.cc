@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "scheduler/check_job.h"
 #include "scheduler/store_keys.h"
 
 namespace ebb::scheduler {
@@ -19,14 +18,16 @@ constexpr size_t kMostFormer = 1024;
 
 }  // namespace
 
-ServerInfo* ServerSessions::Of(LinkId link) {
+const ServerInfo* ServerSessions::Of(LinkId link) {
   const auto it = links_.find(link);
   return it == links_.end() ? nullptr : &state_.cluster.servers.at(it->second);
 }
 
 bool ServerSessions::On(LinkId link, const ServerToScheduler& message,
                         Context* context) {
-  if (ServerInfo* server = Of(link)) server->Heard(context->now);
+  if (const ServerInfo* server = Of(link)) {
+    state_.cluster.servers.Heard(server->id, context->now);
+  }
   return std::visit(
       [&](const auto& typed) { return Handle(link, typed, context); }, message);
 }
@@ -39,13 +40,14 @@ bool ServerSessions::Handle(LinkId link, const RegisterServer& message,
       !admission_.HasItsFolder(link, message, context)) {
     return false;
   }
-  ServerInfo& server = state_.cluster.servers[message.server];
-  if (server.connected && server.session == message.session &&
-      link < server.link) {
+  const auto before = state_.cluster.servers.find(message.server);
+  const bool listed = before != state_.cluster.servers.end();
+  if (listed && before->second.connected &&
+      before->second.session == message.session && link < before->second.link) {
     return false;  // Said before it connected anew, and heard only now.
   }
-  const bool known = server.id == message.server && server.session.value() != 0;
-  TakeIn(link, message, known, &server, context);
+  const bool known = listed && before->second.session.value() != 0;
+  const ServerInfo& server = TakeIn(link, message, known, context);
   const auto registered = HearJobs(server, message, context);
   TakeInNamed(context);
   // A scheduler without its store must hear of it before it owns anything.
@@ -62,15 +64,17 @@ bool ServerSessions::Handle(LinkId link, const RegisterServer& message,
   return true;
 }
 
-void ServerSessions::TakeIn(LinkId link, const RegisterServer& message,
-                            bool known, ServerInfo* server, Context* context) {
-  if (server->connected) {
+const ServerInfo& ServerSessions::TakeIn(LinkId link,
+                                         const RegisterServer& message,
+                                         bool known, Context* context) {
+  Servers& servers = state_.cluster.servers;
+  const auto before = servers.find(message.server);
+  if (before != servers.end() && before->second.connected) {
     // A newer life, or a newer connection of the same: it replaces the old.
-    links_.erase(server->link);
-    Lose(server, context);
+    links_.erase(before->second.link);
+    Lose(before->second, context);
   }
-  const bool other_life = message.session != server->session;
-  if (!known || other_life) {
+  if (!known || message.session != before->second.session) {
     context->Tell(EventKind::kServerUp, JobId(),
                   absl::StrCat("server=", message.server.value(), " is ",
                                known ? "back" : "up", " at ", message.address,
@@ -80,29 +84,13 @@ void ServerSessions::TakeIn(LinkId link, const RegisterServer& message,
         {ServerKey(message.server), message.shared_folder});
     state_.pending_writes.push_back({StoreKey(message.server), message.store});
   }
-  server->id = message.server;
-  if (other_life) {
-    server->reports.clear();
-    server->store_damage = {};
-  }
-  server->session = message.session;
+  const ServerInfo& server = servers.Register(message, link, context->now);
   FoundDamage(message.store_damage, server, context);
-  server->address = message.address;
-  server->process_id = message.process_id;
-  server->link = link;
-  server->connected = true;
-  server->shared_folder = message.shared_folder;
-  server->store = message.store;
-  server->empty = !HasData(message);
-  server->leaving = message.leaving;
-  server->told_to_leave = false;
-  server->goodbye = false;
-  server->since = context->now;
-  server->Heard(context->now);
   links_[link] = message.server;
   if (former_.erase(message.server) > 0) {
     state_.pending_writes.push_back({FormerKey(message.server), std::nullopt});
   }
+  return server;
 }
 
 std::map<JobId, const JobRegistration*> ServerSessions::HearJobs(
@@ -121,10 +109,10 @@ std::map<JobId, const JobRegistration*> ServerSessions::HearJobs(
   return registered;
 }
 
-void ServerSessions::FoundDamage(const StoreDamage& damage, ServerInfo* server,
-                                 Context* context) {
-  const StoreDamage& known = server->store_damage;
-  const std::string name = absl::StrCat("server=", server->id.value());
+void ServerSessions::FoundDamage(const StoreDamage& damage,
+                                 const ServerInfo& server, Context* context) {
+  const StoreDamage& known = server.store_damage;
+  const std::string name = absl::StrCat("server=", server.id.value());
   if (damage.rescues > known.rescues) {
     context->Log(absl::StrCat(name, " found its store damaged: ", damage.found,
                               "; ", damage.versions_kept,
@@ -136,7 +124,7 @@ void ServerSessions::FoundDamage(const StoreDamage& damage, ServerInfo* server,
     context->Log(absl::StrCat(name, " cannot use ", damage.versions_lost,
                               " stored versions: ", damage.last_lost));
   }
-  server->store_damage = damage;
+  state_.cluster.servers.FoundDamage(server.id, damage);
 }
 
 // A server that was not there when another left still names that. What we know
@@ -145,22 +133,20 @@ void ServerSessions::FoundDamage(const StoreDamage& damage, ServerInfo* server,
 void ServerSessions::TakeInNamed(Context* context) {
   std::erase_if(named_, [&](ServerId other) {
     if (former_.contains(other) && !state_.numbers.surprised()) return false;
-    const auto [it, heard_of_now] = state_.cluster.servers.try_emplace(other);
-    it->second.id = other;
-    if (heard_of_now) it->second.since = context->now;
+    state_.cluster.servers.Named(other, context->now);
     return true;
   });
 }
 
 bool ServerSessions::Handle(LinkId link, const ServerGoodbye& message,
                             Context* context) {
-  ServerInfo* server = Of(link);
+  const ServerInfo* server = Of(link);
   if (server == nullptr) return false;
   const ServerId id = server->id;
   context->Tell(EventKind::kServerLeft, JobId(),
                 absl::StrCat("server=", id.value(), " left in good order"),
                 NameOf(id));
-  server->goodbye = true;
+  state_.cluster.servers.Leaves(id);
   OnDisconnected(link, context->now, context->out);
   if (state_.gathering || state_.OwnsAnything(id)) return false;
   Forget(id, context);
@@ -176,7 +162,7 @@ void ServerSessions::Forget(ServerId server, Context* context) {
   }
   former_.insert(server);
   state_.pending_writes.push_back({FormerKey(server), ""});
-  state_.cluster.servers.erase(server);
+  state_.cluster.servers.Remove(server);
   state_.pending_writes.push_back({ServerKey(server), std::nullopt});
   state_.pending_writes.push_back({StoreKey(server), std::nullopt});
   for (auto& [id, job] : state_.jobs) job->parts().granter.TellServers(context);
@@ -202,21 +188,20 @@ void ServerSessions::ForgetGone(Context* context) {
 
 bool ServerSessions::Handle(LinkId link, const ServerLeaving& message,
                             Context* context) {
-  ServerInfo* server = Of(link);
+  const ServerInfo* server = Of(link);
   if (server == nullptr || message.session != server->session) return false;
   if (!server->leaving) {
     context->Log(absl::StrCat("server=", server->id.value(),
                               " is leaving; its partitions go to others"));
   }
-  server->leaving = true;
-  server->told_to_leave = false;
+  state_.cluster.servers.WantsToLeave(server->id);
   for (auto& [id, job] : state_.jobs) job->parts().mover.MoveOn(context);
   return false;
 }
 
 void ServerSessions::SettleLeaving(Context* context) {
   if (state_.gathering) return;
-  for (auto& [id, server] : state_.cluster.servers) {
+  for (const auto& [id, server] : state_.cluster.servers) {
     if (!server.connected || !server.leaving || server.told_to_leave) continue;
     const bool more = std::any_of(state_.jobs.begin(), state_.jobs.end(),
                                   [&, one = &server](const auto& job) {
@@ -224,20 +209,19 @@ void ServerSessions::SettleLeaving(Context* context) {
                                         *one, *context);
                                   });
     if (more) continue;
-    server.told_to_leave = true;
+    state_.cluster.servers.ToldToLeave(id);
     context->ToServer(server, LeaveNow{server.session});
   }
 }
 
-void ServerSessions::Lose(ServerInfo* server, Context* context) {
-  server->connected = false;
-  server->since = context->now;
-  for (auto& [id, job] : state_.jobs) job->ServerLost(*server, context);
+void ServerSessions::Lose(const ServerInfo& server, Context* context) {
+  state_.cluster.servers.Lost(server.id, context->now);
+  for (auto& [id, job] : state_.jobs) job->ServerLost(server, context);
 }
 
 void ServerSessions::OnDisconnected(LinkId link, absl::Time now,
                                     SchedulerActions* out) {
-  ServerInfo* server = Of(link);
+  const ServerInfo* server = Of(link);
   if (server == nullptr) return;
   links_.erase(link);
   Context context = state_.MakeContext(now, out);
@@ -249,7 +233,7 @@ void ServerSessions::OnDisconnected(LinkId link, absl::Time now,
                               "wait for it"),
                  NameOf(server->id));
   }
-  Lose(server, &context);
+  Lose(*server, &context);
   finish_(&context, first);
 }
 
@@ -257,7 +241,7 @@ void ServerSessions::OnDisconnected(LinkId link, absl::Time now,
 
 bool ServerSessions::Handle(LinkId link, const RegisterPartitions& message,
                             Context* context) {
-  ServerInfo* server = Of(link);
+  const ServerInfo* server = Of(link);
   if (server == nullptr || message.session != server->session ||
       !jobs_.MayBelieve(message.job, server->id, context)) {
     return false;
@@ -271,7 +255,7 @@ bool ServerSessions::Handle(LinkId link, const RegisterPartitions& message,
 
 bool ServerSessions::Handle(LinkId link, const MarkReport& message,
                             Context* context) {
-  ServerInfo* server = Of(link);
+  const ServerInfo* server = Of(link);
   TrainingJob* job = state_.Find(message.job);
   if (server != nullptr && job != nullptr) {
     job->Marks(*server, message, context);
@@ -281,7 +265,7 @@ bool ServerSessions::Handle(LinkId link, const MarkReport& message,
 
 bool ServerSessions::Handle(LinkId link, const ViewRequest& message,
                             Context* context) {
-  ServerInfo* server = Of(link);
+  const ServerInfo* server = Of(link);
   TrainingJob* job = state_.Find(message.job);
   if (server != nullptr && job != nullptr)
     job->parts().view.Send(*server, context);
@@ -290,7 +274,7 @@ bool ServerSessions::Handle(LinkId link, const ViewRequest& message,
 
 bool ServerSessions::Handle(LinkId link, const SnapshotReply& message,
                             Context* context) {
-  ServerInfo* server = Of(link);
+  const ServerInfo* server = Of(link);
   TrainingJob* job = state_.Find(message.job);
   if (server != nullptr && job != nullptr) {
     job->parts().evaluations.SnapshotTaken(*server, message);
@@ -300,26 +284,18 @@ bool ServerSessions::Handle(LinkId link, const SnapshotReply& message,
 
 bool ServerSessions::Handle(LinkId link, const ServerStatistics& message,
                             Context* context) {
-  ServerInfo* server = Of(link);
+  const ServerInfo* server = Of(link);
   TrainingJob* job = state_.Find(message.job);
   if (server == nullptr || job == nullptr) return false;
-  ServerReport& report = server->reports[message.job];
-  report.updates += message.updates;
-  report.problem = message.problem;
-  report.problem_kind = message.problem_kind;
-  if (message.refused_pushes > 0) {
-    report.refused_pushes = message.refused_pushes;
-    report.refusal = message.refusal;
-    report.refused_at = context->now;
-  }
-  FoundDamage(message.store_damage, server, context);
+  state_.cluster.servers.Reports(server->id, message, context->now);
+  FoundDamage(message.store_damage, *server, context);
   job->parts().losses.Heard(message, context);
   return false;
 }
 
 bool ServerSessions::Handle(LinkId link, const MoveProgress& message,
                             Context* context) {
-  ServerInfo* server = Of(link);
+  const ServerInfo* server = Of(link);
   TrainingJob* job = state_.Find(message.job);
   if (server == nullptr || job == nullptr ||
       message.session != server->session) {
@@ -331,7 +307,7 @@ bool ServerSessions::Handle(LinkId link, const MoveProgress& message,
 
 bool ServerSessions::Handle(LinkId link, const MovedIn& message,
                             Context* context) {
-  ServerInfo* server = Of(link);
+  const ServerInfo* server = Of(link);
   if (server == nullptr || message.session != server->session ||
       !jobs_.MayBelieve(message.job, server->id, context)) {
     return false;

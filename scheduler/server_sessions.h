@@ -57,18 +57,18 @@ class ServerSessions {
   bool Handle(LinkId link, const MoveProgress& message, Context* context);
   bool Handle(LinkId link, const MovedIn& message, Context* context);
 
-  ServerInfo* Of(LinkId link);
+  const ServerInfo* Of(LinkId link);
   // The server is the process that registers, from now on.
-  void TakeIn(LinkId link, const RegisterServer& message, bool known,
-              ServerInfo* server, Context* context);
+  const ServerInfo& TakeIn(LinkId link, const RegisterServer& message,
+                           bool known, Context* context);
   // What it says of jobs, by job; those that are not believed are left out.
   std::map<JobId, const JobRegistration*> HearJobs(
       const ServerInfo& server, const RegisterServer& message,
       Context* context);
   // The server says what it found damaged in its store; news are logged.
-  static void FoundDamage(const StoreDamage& damage, ServerInfo* server,
-                          Context* context);
-  void Lose(ServerInfo* server, Context* context);
+  void FoundDamage(const StoreDamage& damage, const ServerInfo& server,
+                   Context* context);
+  void Lose(const ServerInfo& server, Context* context);
   void TakeInNamed(Context* context);
   void Forget(ServerId server, Context* context);
 

@@ -104,7 +104,7 @@ void Checkpointer::TakeCut(HostedPartition* hosted, ServerActions* out) {
   writing.key = {job_.stored.record->id, job_.stored.generation,
                  writing.partition, hosted->term, hosted->next_sequence++};
   writing.marks = hosted->values->marks();
-  if (job_.plan().rounds()) writing.rounds = hosted->values->rounds();
+  if (job_.plan().rounds()) writing.rounds = hosted->values->rounds().held();
   writing.items = std::exchange(hosted->unsaved, {});
   hosted->cut_wanted = false;
   writing.asked = std::exchange(hosted->cut_asked, false);
@@ -199,7 +199,7 @@ void Checkpointer::Prune(HostedPartition* hosted, absl::Time now,
   // Others are behind what is kept here: a rollback may be decided just now,
   // and may name any of these.
   if (job_.plan().rounds() && hosted->values != nullptr &&
-      hosted->values->rounds().oldest > job_.rounds.closed_everywhere) {
+      hosted->values->rounds().held().oldest > job_.rounds.closed_everywhere) {
     keep += kKeptForRollback;
   }
   // Nor is the scheduler's word on it here at once.

@@ -185,7 +185,7 @@ void HostedJob::SetRounds(const RoundStatus& rounds, ServerActions* out) {
     hosted.values->DropRoundValues(EBB_PLANTED(value_dropped_when_closed)
                                        ? rounds.closed_everywhere
                                        : rounds.durable_everywhere);
-    if (hosted.values->rounds().oldest > rounds.closed_everywhere) {
+    if (hosted.values->rounds().held().oldest > rounds.closed_everywhere) {
       too_late.push_back(id);  // What is needed is gone: it must hear of it.
     }
   }

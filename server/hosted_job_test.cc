@@ -203,7 +203,7 @@ TEST_F(OperatedJobTest, TheLastPushIsAnsweredAndWaitsForItsOperation) {
   Operation(0, "1");
   EXPECT_TRUE(Marks().Full({0, 0}));
   Operation(0, "1");  // A repeat is nothing.
-  EXPECT_EQ(core_->jobs().at(record_->id).partition(kP)->updates(), 2);
+  EXPECT_EQ(core_->jobs().at(record_->id).partition(kP)->tally().updates(), 2);
   EXPECT_THAT(push_replies_, SizeIs(before));
 }
 
@@ -218,7 +218,7 @@ TEST_F(OperatedJobTest, WhatWaitsIsJudgedAsIfItWasApplied) {
   EXPECT_EQ(LastVerdict(), Verdict::kWrongPlacement);
   EXPECT_EQ(Marks().mark({0, 0}), 2);
   Operation(0, "1");
-  EXPECT_EQ(core_->jobs().at(record_->id).partition(kP)->updates(), 2);
+  EXPECT_EQ(core_->jobs().at(record_->id).partition(kP)->tally().updates(), 2);
 }
 
 // What it measured is told again: the scheduler may be another one.

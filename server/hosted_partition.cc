@@ -20,10 +20,10 @@ PartitionRegistration HostedPartition::Registration(
   } else if (base_durable && durable.has_value()) {
     registration.durable_marks = durable->Encode();
   }
-  registration.skipped = values->ledger().skipped();
+  registration.skipped = values->tally().ledger().skipped();
   if (job.record->plan.rounds()) {
-    registration.oldest_round = values->rounds().oldest;
-    registration.operations = values->Operations();
+    registration.oldest_round = values->rounds().held().oldest;
+    registration.operations = values->rounds().Operations();
   }
   registration.stored = StoredVersions(job);
   return registration;
@@ -64,10 +64,10 @@ std::optional<PartitionMarkReport> HostedPartition::TakeReport(
   }
   if (new_versions) report.stored = StoredVersions(job);
   if (new_figures) {
-    report.figures = {values->open_round(), held->update->figures};
+    report.figures = {values->rounds().open(), held->update->figures()};
   }
   if (operated) {
-    auto operations = values->Operations();
+    auto operations = values->rounds().Operations();
     if (!operations.empty()) {
       report.operations.push_back(std::move(operations.back()));
     }

@@ -122,7 +122,7 @@ bool IncomingMoves::VersionWritten(const VersionKey& key,
   move.values->CutWritten();
   move.storing = now - move.storing_since;
   std::optional<RoundSpan> rounds;
-  if (job_.plan().rounds()) rounds = move.values->rounds();
+  if (job_.plan().rounds()) rounds = move.values->rounds().held();
   hosted.versions.Add(key, rounds);
   // As it will be when it is served.
   HostedPartition served;

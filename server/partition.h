@@ -29,20 +29,26 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "common/ids.h"
 #include "common/payload.h"
-#include "protocol/ledger.h"
 #include "protocol/marks.h"
 #include "protocol/messages.h"
 #include "protocol/plan.h"
 #include "server/cut.h"
+#include "server/dense_shape.h"
+#include "server/dense_values.h"
 #include "server/memory/block_pool.h"
 #include "server/partition_rows.h"
+#include "server/partition_update.h"
+#include "server/push_tally.h"
+#include "server/round_history.h"
+#include "server/round_sums.h"
+#include "server/row_room.h"
 #include "server/update_rule.h"
 
 namespace ebb::server {
@@ -54,8 +60,7 @@ struct Judgement {
 
 class Partition {
  public:
-  // The changes by a push; made by Prepare, with all of its memory.
-  struct Update;
+  using Update = PartitionUpdate;
 
   // Makes a partition with initial values. ResourceExhausted: `pool` has no
   // room.
@@ -101,21 +106,13 @@ class Partition {
   // --- Reading ---------------------------------------------------------------
 
   // The values a pull gets: references to the published blocks.
-  Payload Values() const { return PayloadOf(weights_); }
+  Payload Values() const { return shape_.PayloadOf(dense_.weights()); }
   // Rounds: the value closed by `round - 1`; nullopt when it is not (or no
   // longer) held.
   std::optional<Payload> RoundValues(int64_t round) const;
-  // Rounds below it are closed here.
-  int64_t open_round() const { return open_round_; }
-  // Rounds: those whose values are held.
-  RoundSpan rounds() const {
-    return {round_values_.empty() ? open_round_ : round_values_.begin()->first,
-            open_round_};
-  }
+  const RoundHistory& rounds() const { return history_; }
   // Rounds: no pull of a round below `round` will come any more.
-  void DropRoundValues(int64_t round);
-  // Those that closed rounds whose values are held, and the last one.
-  std::vector<RoundOperation> Operations() const;
+  void DropRoundValues(int64_t round) { history_.Drop(round); }
 
   // An evaluation's snapshot: keeps the present values under a number. Numbers
   // rise and a job has one evaluation at a time, so older ones are dropped: the
@@ -149,108 +146,40 @@ class Partition {
 
   PartitionId id() const { return id_; }
   const MarkSet& marks() const { return marks_; }
-  const Ledger& ledger() const { return ledger_; }
+  const PushTally& tally() const { return tally_; }
   // Null: the job has no sparse tables.
   const PartitionRows* rows() const { return rows_.get(); }
-  std::span<const uint64_t> oracle() const { return oracle_; }
-  const std::map<int32_t, EpochLoss>& loss() const { return loss_; }
-  // Pushes applied in the life of these values.
-  int64_t updates() const { return updates_; }
 
  private:
-  // A run of values in blocks, and the sums of gradients in the same shape.
-  using Blocks = std::vector<BlockRef>;
-
   Partition(JobRecordPtr record, PartitionId id,
             std::shared_ptr<const UpdateRule> rule,
             std::shared_ptr<BlockPool> pool);
 
-  int64_t floats() const { return last_ - first_; }
-  int64_t BlockCount() const;
-  std::pair<int64_t, int64_t> BlockRange(int64_t block) const;
-  Payload PayloadOf(const Blocks& blocks) const;
-  absl::StatusOr<Blocks> Zeros() const;
-  // Makes this partition the only holder of each block.
-  absl::Status MakeUnique(Blocks* blocks) const;
+  absl::Status CheckShape(const PushSegment& segment) const;
   absl::Status PrepareStep(Update* update);
-  absl::Status PrepareRound(const PushRequest& push, Update* update);
-  void DecodeGradient(Update* update) const;
-  void Step(const StepPlace& place, const Payload& gradient_sum,
-            Update* update);
-  absl::Status PrepareMeasure(Update* update);
-  void ComputeRound(Update* update);
-  void Measure(Update* update) const;
-  void Operate(Update* update);
+  absl::Status PrepareRound(Update* update);
+  StepPlace PlaceOf(const Update& update) const;
   StepPlace PlaceOfRound() const;
-  void CommitRound(Update* update);
-  void Count(const Update& update);
   absl::Status RestoreArrays(const Cut& cut);
   // A cut but for its rows.
   Cut CutOfDense() const;
-  StepPlace PlaceOf(const Update& update) const;
+  // The status of something of this partition.
+  absl::Status Named(absl::string_view of, const absl::Status& status) const;
 
   // Constant.
   const JobRecordPtr record_;
   const JobPlan& plan_;
   const PartitionId id_;
   const std::shared_ptr<const UpdateRule> rule_;
-  const std::shared_ptr<BlockPool> pool_;
-  int64_t first_ = 0;  // [first_, last_) of the flat vector.
-  int64_t last_ = 0;
+  const DenseShape shape_;
 
-  Blocks weights_;
-  std::vector<Blocks> slots_;
-  std::unique_ptr<PartitionRows> rows_;  // Null: the job has no sparse tables.
-  std::vector<uint64_t> oracle_;
   MarkSet marks_;
-  Ledger ledger_;
-  std::map<int32_t, EpochLoss> loss_;
-  int64_t updates_ = 0;
+  PushTally tally_;
+  DenseValues dense_;
+  RoundSums sums_;                       // In rounds.
+  RoundHistory history_;                 // In rounds.
+  std::unique_ptr<PartitionRows> rows_;  // Null: the job has no sparse tables.
   std::map<int64_t, Blocks> snapshots_;
-
-  // Rounds. Sums are kept per item and folded in item order, so that a round's
-  // step is the same to the bit whatever the order of arrival.
-  int64_t open_round_ = 0;
-  Blocks round_sum_;                        // Sum of the folded items.
-  std::map<ItemId, Blocks> item_sums_;      // Not yet folded.
-  std::map<int64_t, Blocks> round_values_;  // By the round that pulls them.
-  // Where they are closed by operations: those applied, by round, and the sums
-  // of the losses by item of the open one.
-  std::map<int64_t, std::string> operations_;
-  std::map<ItemId, double> item_losses_;
-};
-
-// Made by Prepare, filled by Compute, swapped in by Commit.
-struct Partition::Update {
-  // The push that it is made from.
-  ItemId item;
-  int64_t begin = 0;
-  int64_t end = 0;
-  LedgerRow ledger;
-  double loss_sum = 0;
-  // Updates in the values from which it was computed.
-  int64_t pulled_updates = 0;
-  bool skip = false;
-  Payload gradient;  // Empty: no dense table is touched.
-  Encoding encoding = Encoding::kFloat32;
-  Blocks decoded;  // The decoded gradient; empty: it need not be decoded.
-  std::vector<uint64_t> oracle;
-
-  std::optional<PartitionRows::Update> rows;  // Where there are sparse tables.
-
-  // The step it takes, if any: the new weights, published by Commit.
-  Blocks new_weights;
-  // Rounds: the items to fold into the round's sum, in order, and whether
-  // that closes the round.
-  std::vector<ItemId> folds;
-  bool closes_round = false;
-  // An operation closes the round. The update then has the round's whole sum,
-  // the figures measured of it, and, once it is known, the step.
-  bool waits = false;
-  Blocks whole_sum;
-  std::vector<double> figures;
-  std::string operation;
-  std::unique_ptr<const RoundStep> step;
 };
 
 }  // namespace ebb::server

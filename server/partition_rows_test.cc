@@ -126,8 +126,8 @@ TEST_F(PartitionRowsTest, WhatIsAppliedAtOnceIsTheSame) {
     ASSERT_TRUE(Apply(Push(4, {RowsOf(0, {a, b}, {6, 7})})).ok());
     ASSERT_TRUE(Apply(Push(6, {RowsOf(0, {b, c}, {8, 9})})).ok());
     EXPECT_EQ(partition_->marks().mark({0, 0}), 8);
-    EXPECT_EQ(partition_->updates(), 4);
-    EXPECT_EQ(partition_->ledger().Total().count, 8);
+    EXPECT_EQ(partition_->tally().updates(), 4);
+    EXPECT_EQ(partition_->tally().ledger().Total().count, 8);
     EXPECT_THAT(Row(*partition_, 0, a), ElementsAre(7 + 1 + 5 + 6));
     EXPECT_THAT(Row(*partition_, 0, b), ElementsAre(7 + 2 + 7 + 8));
     EXPECT_THAT(Row(*partition_, 0, c), ElementsAre(7 + 9));

@@ -136,7 +136,7 @@ TEST_F(PartitionTest, JudgesByTheMark) {
   EXPECT_EQ(Apply(p.get(), Push(0, 0, 4, 1)), Verdict::kOverlap);
   EXPECT_EQ(Apply(p.get(), Push(0, 2, 4, 1)), Verdict::kApplied);
   EXPECT_EQ(p->marks().mark({0, 0}), 4);
-  EXPECT_EQ(p->updates(), 2);
+  EXPECT_EQ(p->tally().updates(), 2);
 }
 
 TEST_F(PartitionTest, RefusesARangeOffTheGridOrOfAnotherLayout) {
@@ -153,8 +153,8 @@ TEST_F(PartitionTest, AppliesAllTablesOfAPushTogether) {
   ASSERT_EQ(Apply(p.get(), Push(1, 0, 2, 4)), Verdict::kApplied);
   // Initial value i, plus 4 / batch of 2.
   EXPECT_THAT(Floats(p->Values()), ElementsAre(2, 3, 4, 5, 6, 7));
-  EXPECT_THAT(p->oracle(), Each(10));
-  EXPECT_EQ(p->ledger().Total().count, 2);
+  EXPECT_THAT(p->tally().oracle(), Each(10));
+  EXPECT_EQ(p->tally().ledger().Total().count, 2);
 }
 
 TEST_F(PartitionTest, APushOfSeveralBatchesWeighsAsMuchAsTheirsTogether) {
@@ -162,8 +162,8 @@ TEST_F(PartitionTest, APushOfSeveralBatchesWeighsAsMuchAsTheirsTogether) {
   ASSERT_EQ(Apply(together.get(), Push(0, 0, 4, 6)), Verdict::kApplied);
   EXPECT_THAT(Floats(together->Values()), ElementsAre(3, 4, 5, 6, 7, 8));
   EXPECT_EQ(together->marks().mark({0, 0}), 4);
-  EXPECT_EQ(together->ledger().Total(), ExpectedRow({0, 0}, 0, 4));
-  EXPECT_EQ(together->updates(), 1);
+  EXPECT_EQ(together->tally().ledger().Total(), ExpectedRow({0, 0}, 0, 4));
+  EXPECT_EQ(together->tally().updates(), 1);
   // Part of it came before: all of it is refused, and the rest fits.
   auto apart = Make(Record());
   ASSERT_EQ(Apply(apart.get(), Push(0, 0, 2, 2)), Verdict::kApplied);
@@ -262,9 +262,9 @@ TEST_F(PartitionTest, ACutStaysAsItWasAndRestoresEverything) {
   ASSERT_TRUE(restored.ok()) << restored.status();
   EXPECT_EQ((*restored)->marks().mark({0, 0}), 2);
   EXPECT_THAT(Floats((*restored)->Values()), ElementsAre(1, 2, 3, 4, 5, 6));
-  EXPECT_EQ((*restored)->ledger().Total().count, 2);
-  EXPECT_EQ((*restored)->updates(), 1);
-  EXPECT_THAT((*restored)->oracle(), Each(10));
+  EXPECT_EQ((*restored)->tally().ledger().Total().count, 2);
+  EXPECT_EQ((*restored)->tally().updates(), 1);
+  EXPECT_THAT((*restored)->tally().oracle(), Each(10));
   EXPECT_EQ(cut.arrays.at("slot:0").blocks[0].floats()[0], 1);  // Not 2.
 }
 
@@ -344,7 +344,7 @@ TEST_F(RoundTest, StepsOnceOnTheMeanWhenTheLastExampleArrives) {
   ASSERT_EQ(Apply(p.get(), Push(0, 0, 2, 8)), Verdict::kApplied);
   EXPECT_THAT(Floats(p->Values()), ElementsAre(0, 1, 2, 3, 4, 5));
   ASSERT_EQ(Apply(p.get(), Push(0, 2, 4, 8)), Verdict::kApplied);
-  EXPECT_EQ(p->open_round(), 1);
+  EXPECT_EQ(p->rounds().open(), 1);
   // Four sums of 8 over 8 examples.
   EXPECT_THAT(Floats(p->Values()), ElementsAre(4, 5, 6, 7, 8, 9));
   EXPECT_THAT(Floats(*p->RoundValues(0)), ElementsAre(0, 1, 2, 3, 4, 5));
@@ -467,32 +467,32 @@ TEST_F(OperatedRoundTest, TheLastPushWaitsForTheOperation) {
   Partition* const p = partition_.get();
   FillUp(p);
   auto update = Begin(p, Push(1, 2, 4, 8, 0.5));
-  EXPECT_TRUE(update->waits);
-  EXPECT_THAT(update->figures, ElementsAre(3.75, 4 * 8 * 6));
+  EXPECT_TRUE(update->waits());
+  EXPECT_THAT(update->figures(), ElementsAre(3.75, 4 * 8 * 6));
   // Nothing is changed yet.
-  EXPECT_EQ(p->open_round(), 0);
+  EXPECT_EQ(p->rounds().open(), 0);
   EXPECT_EQ(p->marks().mark({0, 1}), 2);
   EXPECT_THAT(Floats(p->Values()), ElementsAre(0, 1, 2, 3, 4, 5));
   EXPECT_EQ(p->PrepareOperation("what", update.get()).code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_TRUE(update->waits);
+  EXPECT_TRUE(update->waits());
   End(p, std::move(update), "100");
-  EXPECT_EQ(p->open_round(), 1);
+  EXPECT_EQ(p->rounds().open(), 1);
   EXPECT_TRUE(p->marks().Complete());
   EXPECT_THAT(Floats(p->Values()), ElementsAre(104, 105, 106, 107, 108, 109));
   EXPECT_THAT(Floats(*p->RoundValues(0)), ElementsAre(0, 1, 2, 3, 4, 5));
-  ASSERT_EQ(p->Operations().size(), 1);
-  EXPECT_EQ(p->Operations()[0].round, 0);
-  EXPECT_EQ(p->Operations()[0].operation, "100");
+  ASSERT_EQ(p->rounds().Operations().size(), 1);
+  EXPECT_EQ(p->rounds().Operations()[0].round, 0);
+  EXPECT_EQ(p->rounds().Operations()[0].operation, "100");
   // The next is made of the last, however durable.
   p->DropRoundValues(1);
-  EXPECT_EQ(p->Operations().size(), 1);
+  EXPECT_EQ(p->rounds().Operations().size(), 1);
 }
 
 TEST_F(OperatedRoundTest, WhatWaitsIsInNoCutAndMayBeDropped) {
   FillUp(partition_.get());
   auto update = Begin(partition_.get(), Push(1, 2, 4, 8, 0.5));
-  const std::vector<double> figures = update->figures;
+  const std::vector<double> figures = update->figures();
   auto restored = *Partition::FromCut(record_, PartitionId(0),
                                       std::make_shared<OperatedRule>(), pool_,
                                       *partition_->TakeCut());
@@ -500,7 +500,7 @@ TEST_F(OperatedRoundTest, WhatWaitsIsInNoCutAndMayBeDropped) {
   for (Partition* p : {restored.get(), partition_.get()}) {
     EXPECT_EQ(p->marks().mark({0, 1}), 2);
     auto again = Begin(p, Push(1, 2, 4, 8, 0.5));
-    EXPECT_EQ(again->figures, figures);
+    EXPECT_EQ(again->figures(), figures);
     End(p, std::move(again), "1");
     EXPECT_THAT(Floats(p->Values()), ElementsAre(5, 6, 7, 8, 9, 10));
   }
@@ -508,9 +508,9 @@ TEST_F(OperatedRoundTest, WhatWaitsIsInNoCutAndMayBeDropped) {
   const auto closed = *Partition::FromCut(record_, PartitionId(0),
                                           std::make_shared<OperatedRule>(),
                                           pool_, *partition_->TakeCut());
-  EXPECT_EQ(closed->open_round(), 1);
-  ASSERT_EQ(closed->Operations().size(), 1);
-  EXPECT_EQ(closed->Operations()[0].operation, "1");
+  EXPECT_EQ(closed->rounds().open(), 1);
+  ASSERT_EQ(closed->rounds().Operations().size(), 1);
+  EXPECT_EQ(closed->rounds().Operations()[0].operation, "1");
 }
 
 TEST_F(OperatedRoundTest, MeasuresTheSameInAnyOrderOfArrival) {
@@ -526,7 +526,7 @@ TEST_F(OperatedRoundTest, MeasuresTheSameInAnyOrderOfArrival) {
   Apply(b.get(), Push(0, 0, 2, tenth, 0.1));
   Apply(b.get(), Push(1, 2, 4, -big * 0.3f, 0.7));
   auto of_b = Begin(b.get(), Push(0, 2, 4, -tenth * 0.3f, 1e9));
-  EXPECT_EQ(of_a->figures, of_b->figures);
+  EXPECT_EQ(of_a->figures(), of_b->figures());
   End(a, std::move(of_a), "3");
   End(b.get(), std::move(of_b), "3");
   EXPECT_EQ(Floats(a->Values()), Floats(b->Values()));

@@ -162,7 +162,7 @@ std::optional<PullReply> PullHandler::Try(const PullRequest& pull) {
       segment.result = PullResult::kWrongPlacement;
       continue;
     }
-    segment.updates = values->updates();
+    segment.updates = values->tally().updates();
     if (open && Fill(pull, pull.segments[i], *values, &room, &segment))
       continue;
     if (!misplaced) return std::nullopt;
@@ -191,7 +191,8 @@ bool PullHandler::Fill(const PullRequest& pull,
   }
   if (!job_.plan().rounds()) {
     // Within a term values are named by the number of their updates.
-    if (wanted.known_updates == values.updates() && wanted.rows.empty()) {
+    if (wanted.known_updates == values.tally().updates() &&
+        wanted.rows.empty()) {
       segment->result = PullResult::kUnchanged;
     } else {
       segment->values = values.Values();

@@ -138,7 +138,7 @@ void PushHandler::JudgeBesideHeld(HostedPartition* hosted,
 void PushHandler::Operate(HostedPartition* hosted,
                           const RoundOperation& operation, ServerActions* out) {
   const bool asked_for = hosted->held && hosted->values != nullptr &&
-                         operation.round == hosted->values->open_round();
+                         operation.round == hosted->values->rounds().open();
   if (!asked_for || hosted->busy || hosted->outgoing.frozen()) return;
   HostedPartition::Held& held = *hosted->held;
   const absl::Status prepared =
@@ -180,7 +180,8 @@ bool PushHandler::StartUpdate(HostedPartition* hosted,
   if (verdict == Verdict::kApplied) {
     auto update = hosted->values->Prepare(push, segment);
     if (update.ok()) {
-      CountStaleness(hosted->values->updates() - segment.pulled_updates);
+      CountStaleness(hosted->values->tally().updates() -
+                     segment.pulled_updates);
       UpdateTask task{job_.stored.record->id, hosted->values,
                       *std::move(update)};
       if (AtOnce(task)) {
@@ -213,8 +214,8 @@ bool PushHandler::StartUpdate(HostedPartition* hosted,
 // Updates that others wait for are left out: a worker waits for a round, or the
 // round for an operation.
 bool PushHandler::AtOnce(const UpdateTask& task) const {
-  return job_.options.at_once != nullptr && !task.update->closes_round &&
-         !task.update->waits && job_.options.at_once(task);
+  return job_.options.at_once != nullptr && !task.update->completes_round() &&
+         job_.options.at_once(task);
 }
 
 PushHandler::Done PushHandler::UpdateDone(UpdateTask task, ServerActions* out) {
@@ -224,7 +225,7 @@ PushHandler::Done PushHandler::UpdateDone(UpdateTask task, ServerActions* out) {
   HostedPartition::QueuedSegment running = std::exchange(hosted.running, {});
   const PushRequest& push = running.push->request();
   hosted.busy = false;
-  if (task.update->waits) {
+  if (task.update->waits()) {
     // Its worker has others to push: what they need may be this answer. If it
     // is dropped, it is as if it was applied and lost: the marks say so.
     running.push->Answer(running.segment, Verdict::kApplied, push.end,
@@ -236,10 +237,10 @@ PushHandler::Done PushHandler::UpdateDone(UpdateTask task, ServerActions* out) {
     job_.report_at_once = true;
     return Done::kWaits;
   }
-  const int64_t round_before = hosted.values->open_round();
+  const int64_t round_before = hosted.values->rounds().open();
   const int64_t mark = hosted.values->Commit(std::move(task.update));
   Applied(&hosted, running, mark, out);
-  const bool closed_round = hosted.values->open_round() != round_before;
+  const bool closed_round = hosted.values->rounds().open() != round_before;
   if (!closed_round) return Done::kApplied;
   hosted.new_operation |= job_.plan().algorithm.operated;
   job_.report_at_once = true;
@@ -363,7 +364,7 @@ ServerStatistics PushHandler::TakeStatistics() {
   }
   statistics.loss_sum = recent_loss_.sum();
   statistics.loss_examples = recent_loss_.examples();
-  for (const auto& [epoch, loss] : values->loss()) {
+  for (const auto& [epoch, loss] : values->tally().loss()) {
     int64_t& reported = reported_losses_[epoch];
     if (reported == loss.examples) continue;
     reported = loss.examples;

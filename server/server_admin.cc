@@ -177,11 +177,11 @@ absl::Status ServerAdmin::GetLedgers(const v1::GetLedgersRequest& request,
       ledger->set_partition(one.partition.value());
       ledger->set_generation(registration.generation.value());
       ledger->set_term(one.term.value());
-      ledger->set_updates(values->updates());
+      ledger->set_updates(values->tally().updates());
       ledger->set_marks(one.marks);
       ledger->set_durable_marks(one.durable_marks);
-      ledger->set_ledger(values->ledger().Encode());
-      const absl::string_view oracle = BytesOf(values->oracle());
+      ledger->set_ledger(values->tally().ledger().Encode());
+      const absl::string_view oracle = BytesOf(values->tally().oracle());
       ledger->set_oracle(oracle.data(), oracle.size());
     }
   });

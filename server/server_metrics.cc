@@ -32,7 +32,7 @@ JobFigures FiguresOf(JobId id, const HostedJob& job) {
     if (job.term(partition) == Term()) continue;
     if (const Partition* values = job.partition(partition)) {
       ++figures.serving;
-      figures.updates += values->updates();
+      figures.updates += values->tally().updates();
     } else {
       ++figures.loading;
     }

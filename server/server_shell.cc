@@ -401,7 +401,7 @@ void ServerShell::RunUpdatesHere(std::span<UpdateTask> tasks) {
   for (const UpdateTask& task : tasks) {
     task.partition->Compute(task.update.get());
     options_.kill_points.Reached(kComputedNotCommitted);
-    if (task.update->step != nullptr) {
+    if (task.update->operates()) {
       options_.kill_points.Reached("operation-computed-not-committed");
     }
   }

@@ -308,12 +308,12 @@ void Checker::Compare(const std::string& where,
                                 " has other marks than its "
                                 "pushes moved"));
   }
-  if (!std::ranges::equal(partition.oracle(), content.oracle)) {
+  if (!std::ranges::equal(partition.tally().oracle(), content.oracle)) {
     return Violate(absl::StrCat("I10: ", where,
                                 ": the oracle table does not "
                                 "hold what the marks say"));
   }
-  if (partition.ledger().skipped().size() != content.skipped.size()) {
+  if (partition.tally().ledger().skipped().size() != content.skipped.size()) {
     return Violate(absl::StrCat("I6: ", where,
                                 ": the ledger names other "
                                 "skipped ranges"));
@@ -456,10 +456,10 @@ void Checker::NewInstance(const ServerNode& server, PartitionId p,
   shadow->generation = server.job()->stored().generation;
   shadow->term = term;
   shadow->content =
-      ContentOf(p, partition.marks(), partition.ledger().skipped());
+      ContentOf(p, partition.marks(), partition.tally().ledger().skipped());
   Identify(where, partition, &*shadow->content);
   Compare(where, partition, *shadow->content);
-  CompareLedger(where, partition.ledger(), *shadow->content);
+  CompareLedger(where, partition.tally().ledger(), *shadow->content);
   const auto loaded = loaded_marks_.find({server.place(), p});
   if (partition.marks() == MarkSet(plan())) {
     if (!begun_.insert(p).second) {
@@ -857,11 +857,12 @@ void Checker::CheckAllExact() {
           "I6: ", where, " has ", found->marks().examples(), " examples of ",
           plan().examples * plan().epochs, ", though the job is complete"));
     }
-    Content content = ContentOf(p, found->marks(), found->ledger().skipped());
+    Content content =
+        ContentOf(p, found->marks(), found->tally().ledger().skipped());
     Identify(where, *found, &content);
     NoteRows(*found);
     Compare(where, *found, content);
-    CompareLedger(where, found->ledger(), content);
+    CompareLedger(where, found->tally().ledger(), content);
     if (i == 0) skipped = content.skipped;
     if (!std::ranges::is_permutation(skipped, content.skipped)) {
       Violate(absl::StrCat("I6: ", where,

@@ -23,11 +23,11 @@ constexpr absl::Duration kHandOver = absl::Seconds(2);
 Checker::Commit CommitOf(const server::UpdateTask& task, Term begun_in) {
   return {task.partition->id(),
           task.partition.get(),
-          task.update->item,
-          task.update->begin,
-          task.update->end,
-          task.update->skip,
-          task.update->waits,
+          task.update->push.item,
+          task.update->push.begin,
+          task.update->push.end,
+          task.update->push.skip,
+          task.update->waits(),
           task.job,
           begun_in};
 }

@@ -20,7 +20,7 @@ class Trespasser {
  public:
   __attribute__((noinline)) void ReadUpdates(
       const server::Partition& partition) {
-    updates_ = partition.updates();
+    updates_ = partition.tally().updates();
   }
 
  private:

@@ -131,7 +131,7 @@ class Soak {
       const server::Partition* values = hosted.partition(PartitionId(p));
       if (values == nullptr) continue;
       absl::StrAppend(&text, " partition ", p, " in round ",
-                      values->open_round(), " has");
+                      values->rounds().open(), " has");
       for (int64_t round = 0;
            job.record.plan.rounds() && round < job.record.plan.RoundCount();
            ++round) {

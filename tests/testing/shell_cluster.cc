@@ -356,11 +356,12 @@ ShellCluster::PartitionContents ShellCluster::Contents(const JobRecord& record,
       const server::Partition* values = it->second.partition(partition);
       if (values == nullptr || it->second.term(partition) == Term()) return;
       contents.served = true;
-      contents.audit = AuditLedger(record.plan, values->ledger());
+      contents.audit = AuditLedger(record.plan, values->tally().ledger());
       const Payload payload = values->Values();
       contents.values.resize(payload.size() / sizeof(float));
       payload.CopyTo(std::as_writable_bytes(std::span(contents.values)));
-      contents.oracle.assign(values->oracle().begin(), values->oracle().end());
+      contents.oracle.assign(values->tally().oracle().begin(),
+                             values->tally().oracle().end());
       for (uint64_t key = 0; key < CountingComputer::kKeys; ++key) {
         if (values->rows() == nullptr ||
             record.plan.PartitionOfKey(key) != partition) {

@@ -1,0 +1,80 @@
+// The dense values of a partition, and how they step.
+#ifndef EBB_SERVER_DENSE_VALUES_H_
+#define EBB_SERVER_DENSE_VALUES_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/payload.h"
+#include "server/cut.h"
+#include "server/dense_shape.h"
+#include "server/update_rule.h"
+
+namespace ebb::server {
+
+// The weights, and the slots of the optimizer. A step computes new weights out
+// of place, for Publish, and changes the slots in place:
+//
+//   EBB_ASSIGN_OR_RETURN(Blocks next, values.PrepareStep());
+//   values.Step(place, gradient_sum, &next);  // Long.
+//   values.Publish(std::move(next));
+//
+// Thread-compatible; but weights may be read while a step is computed, as slots
+// are read only in a cut. Belongs to a Partition, which has the rules about
+// threads.
+class DenseValues {
+ public:
+  // Without values: either Initialize or Restore gives them. `shape` outlives
+  // it.
+  DenseValues(const DenseShape& shape, std::shared_ptr<const UpdateRule> rule)
+      : shape_(shape), rule_(std::move(rule)), slots_(rule_->SlotCount()) {}
+  DenseValues(const DenseValues&) = delete;
+  DenseValues& operator=(const DenseValues&) = delete;
+
+  // ResourceExhausted: the pool has no room.
+  absl::Status Initialize();
+
+  // --- Steps -----------------------------------------------------------------
+
+  // Returns room for new weights, and makes this the only holder of the slots.
+  // ResourceExhausted: the pool has no room.
+  absl::StatusOr<Blocks> PrepareStep();
+  // The same for a step that closes a round, which may leave slots alone.
+  absl::StatusOr<Blocks> PrepareStep(const RoundStep& step);
+  void Step(const StepPlace& place, const Payload& gradient_sum,
+            Blocks* new_weights);
+  void Step(const RoundStep& step, const StepPlace& place, const Blocks& sum,
+            Blocks* new_weights);
+  // Adds what an operation needs to know of the sum of a round.
+  void Measure(const StepPlace& place, const Blocks& sum,
+               std::span<double> figures) const;
+  // Returns the weights until now.
+  Blocks Publish(Blocks new_weights);
+
+  const Blocks& weights() const { return weights_; }
+  int64_t slots() const { return static_cast<int64_t>(slots_.size()); }
+
+  // --- Cuts ------------------------------------------------------------------
+
+  void AddTo(Cut* cut) const;
+  // Takes an array of a cut, which has the right shape; false: it is not one of
+  // these values.
+  bool Restore(absl::string_view name, const CutArray& array);
+  // DataLoss: the cut lacked some. `cut` names it.
+  absl::Status CheckRestored() const;
+
+ private:
+  const DenseShape& shape_;
+  const std::shared_ptr<const UpdateRule> rule_;
+  Blocks weights_;
+  std::vector<Blocks> slots_;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_DENSE_VALUES_H_

@@ -1,0 +1,68 @@
+// The pushes that are in a partition's values, counted beside these values.
+#ifndef EBB_SERVER_PUSH_TALLY_H_
+#define EBB_SERVER_PUSH_TALLY_H_
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/ids.h"
+#include "protocol/ledger.h"
+#include "protocol/messages.h"
+#include "protocol/plan.h"
+#include "server/cut.h"
+
+namespace ebb::server {
+
+// The examples of one push, and what it says of them.
+struct PushedExamples {
+  // [begin, end) of the item.
+  ItemId item;
+  int64_t begin = 0;
+  int64_t end = 0;
+  bool skip = false;  // They are decided not to be applied.
+  LedgerRow ledger;
+  double loss_sum = 0;
+  std::vector<uint64_t> oracle;  // Empty: nothing is added.
+};
+
+// Thread-compatible. Belongs to a Partition.
+class PushTally {
+ public:
+  // `plan` outlives it.
+  explicit PushTally(const JobPlan& plan)
+      : ledger_(plan), oracle_(plan.oracle_width) {}
+
+  // InvalidArgument: what it says of its examples cannot be counted.
+  absl::StatusOr<PushedExamples> Read(const PushRequest& push,
+                                      const PushSegment& segment) const;
+  // One more push is in the values. `times`: how often its examples count,
+  // which is once but for planted bugs.
+  void Count(const PushedExamples& push, int times);
+
+  // Pushes applied in the life of these values.
+  int64_t updates() const { return updates_; }
+  const Ledger& ledger() const { return ledger_; }
+  std::span<const uint64_t> oracle() const { return oracle_; }
+  // By epoch.
+  const std::map<int32_t, EpochLoss>& loss() const { return loss_; }
+
+  void AddTo(Cut* cut) const;
+  // Takes the rest out of the cut. DataLoss: it is of another job.
+  absl::Status Restore(Ledger ledger, const Cut& cut);
+
+ private:
+  void CountExamples(const PushedExamples& push);
+
+  int64_t updates_ = 0;
+  Ledger ledger_;
+  std::vector<uint64_t> oracle_;
+  std::map<int32_t, EpochLoss> loss_;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_PUSH_TALLY_H_
