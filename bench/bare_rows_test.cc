@@ -7,6 +7,8 @@
 #include <map>
 #include <vector>
 
+#include "ebb/v1/job.pb.h"
+
 namespace ebb::bench {
 namespace {
 
@@ -15,8 +17,11 @@ using ::testing::FloatNear;
 using ::testing::Pointwise;
 
 TEST(BareRowsTest, TakesAStepOfTheRowsThatAreNamed) {
-  const auto optimizer = server::MakeOptimizer(
-      {.kind = server::OptimizerKind::kAdagrad, .initial_accumulator = 0});
+  v1::Optimizer settings;
+  settings.set_kind(v1::Optimizer::KIND_ADAGRAD);
+  settings.set_initial_accumulator(0);
+  settings.set_epsilon(1e-8);
+  const auto optimizer = server::MakeOptimizer(settings);
   ASSERT_TRUE(optimizer.ok()) << optimizer.status();
   BareRows rows(/*tables=*/2, /*rows=*/3, /*width=*/2, **optimizer);
   for (const uint64_t key : {30, 10, 20}) rows.Create(0, key);

@@ -14,15 +14,16 @@
 #include "bench/limits.h"
 #include "bench/rows.h"
 #include "common/status_macros.h"
+#include "ebb/v1/job.pb.h"
 #include "hwy/targets.h"
+#include "job/keys.h"
+#include "job/training.h"
 #include "server/optimizer/optimizer.h"
 #include "server/optimizer/reference.h"
+#include "server/optimizer/word_rules.h"
 
 namespace ebb::bench {
 namespace {
-
-using server::OptimizerConfig;
-using server::OptimizerKind;
 
 constexpr size_t kBlockFloats = (size_t{64} << 10) / sizeof(float);
 constexpr double kGiga = 1e9;
@@ -65,9 +66,17 @@ class KernelsBench {
   }
 
   absl::Status AddOptimizers() {
-    for (OptimizerKind kind : server::AllOptimizerKinds()) {
-      EBB_RETURN_IF_ERROR(AddOptimizer({.kind = kind, .rate = kRate}));
+    const auto& kinds = *v1::Optimizer::Kind_descriptor();
+    for (int i = 1; i < kinds.value_count(); ++i) {
+      const int kind = kinds.value(i)->number();
+      v1::Optimizer settings;
+      settings.set_kind(static_cast<v1::Optimizer::Kind>(kind));
+      settings.set_rate(kRate);
+      EBB_ASSIGN_OR_RETURN(settings, job::OptimizerOf(settings));
+      EBB_ASSIGN_OR_RETURN(auto optimizer, server::MakeOptimizer(settings));
+      AddRule(job::EnumWord(kinds, kind), std::move(optimizer), settings);
     }
+    AddRule("additive", server::MakeAdditiveRule(), {});
     return absl::OkStatus();
   }
 
@@ -127,15 +136,15 @@ class KernelsBench {
              }});
   }
 
-  absl::Status AddOptimizer(const OptimizerConfig& config) {
-    EBB_ASSIGN_OR_RETURN(auto made, server::MakeOptimizer(config));
-    // Shared, because a std::function has to be copyable.
-    const std::shared_ptr<server::Optimizer> optimizer = std::move(made);
+  // `optimizer` is shared, because a std::function has to be copyable.
+  void AddRule(const std::string& name,
+               std::shared_ptr<const server::Optimizer> optimizer,
+               const v1::Optimizer& settings) {
     const int slots = optimizer->SlotCount();
     const server::StepContext context = {
         .rate = kRate, .gradient_scale = kScale, .step = 10};
     kernels_.push_back(
-        {.name = std::string(server::OptimizerKindName(config.kind)),
+        {.name = name,
          // w, G, the line of w' and w'; each slot twice.
          .bytes_per_element =
              static_cast<int64_t>((4 + 2 * slots) * sizeof(float)),
@@ -146,8 +155,7 @@ class KernelsBench {
                }
              },
          .run = [=, this] { StepAll(*optimizer, context); },
-         .check = [=, this] { return Check(config, context, slots); }});
-    return absl::OkStatus();
+         .check = [=, this] { return Check(name, settings, context, slots); }});
   }
 
   // What a server does, block by block.
@@ -165,16 +173,16 @@ class KernelsBench {
     }
   }
 
-  absl::Status Check(const OptimizerConfig& config,
+  absl::Status Check(const std::string& name, const v1::Optimizer& settings,
                      const server::StepContext& context, int slots) {
     for (size_t i : SampleIndices()) {
       const auto exact =
-          server::ReferenceStep(config, context, weights_.span()[i],
+          server::ReferenceStep(settings, context, weights_.span()[i],
                                 gradient_.span()[i], {kSlotValue, kSlotValue});
       const auto wrong = [&](absl::string_view what, float got, double want) {
-        return absl::InternalError(absl::StrFormat(
-            "%s: %s of element %d is %.9g, but must be %.9g",
-            server::OptimizerKindName(config.kind), what, i, got, want));
+        return absl::InternalError(
+            absl::StrFormat("%s: %s of element %d is %.9g, but must be %.9g",
+                            name, what, i, got, want));
       };
       const auto near = [](float got, double want) {
         return std::abs(got - want) <= 1e-6 * std::max(1.0, std::abs(want));

@@ -18,6 +18,8 @@
 #include "bench/limits.h"
 #include "bench/rows.h"
 #include "common/status_macros.h"
+#include "ebb/v1/job.pb.h"
+#include "job/training.h"
 #include "server/rows/row_table.h"
 
 namespace ebb::bench {
@@ -131,9 +133,11 @@ class SparseRowsBench {
 
  private:
   absl::Status Make() {
-    EBB_ASSIGN_OR_RETURN(
-        auto optimizer,
-        server::MakeOptimizer({.kind = server::OptimizerKind::kAdagrad}));
+    v1::Optimizer adagrad;
+    adagrad.set_kind(v1::Optimizer::KIND_ADAGRAD);
+    EBB_ASSIGN_OR_RETURN(const v1::Optimizer settings,
+                         job::OptimizerOf(adagrad));
+    EBB_ASSIGN_OR_RETURN(auto optimizer, server::MakeOptimizer(settings));
     optimizer_ = std::move(optimizer);
     // Far more than it takes: the bound reserves no memory.
     const int64_t bytes = 8 * RawBytes() + options_.tables * (int64_t{4} << 20);

@@ -157,9 +157,10 @@ function(ebb_program name)
   add_executable(${name} ${ARG_SRCS})
   target_link_libraries(${name} PRIVATE ebb_flags ${ARG_DEPS})
   # For tools/package, whose tarball brings the libraries along. The loader uses
-  # RPATH, unlike RUNPATH, also for the libraries of libraries.
+  # RPATH, unlike RUNPATH, also for the libraries of libraries. In the build tree,
+  # CMake adds the folders of libraries that are not where the loader looks.
   set_target_properties(${name} PROPERTIES
-    INSTALL_RPATH "\$ORIGIN/../lib/ebb" BUILD_WITH_INSTALL_RPATH ON)
+    BUILD_RPATH "\$ORIGIN/../lib/ebb" INSTALL_RPATH "\$ORIGIN/../lib/ebb")
   target_link_options(${name} PRIVATE LINKER:--disable-new-dtags)
   add_dependencies(programs ${name})
 endfunction()

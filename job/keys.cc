@@ -1,8 +1,10 @@
 #include "job/keys.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -82,6 +84,11 @@ std::string EnumWord(const EnumValueDescriptor& value) {
   absl::string_view name = value.name();
   absl::ConsumePrefix(&name, EnumPrefix(*value.type()));
   return absl::AsciiStrToLower(name);
+}
+
+std::string EnumWord(const EnumDescriptor& type, int number) {
+  const EnumValueDescriptor* value = type.FindValueByNumber(number);
+  return value == nullptr || number == 0 ? "" : EnumWord(*value);
 }
 
 std::vector<std::string> EnumWords(const EnumDescriptor& type) {
@@ -257,6 +264,35 @@ void FillAnnotatedDefaults(Message* message) {
       FillAnnotatedDefaults(reflection.MutableMessage(message, &field));
     }
   }
+}
+
+std::string OutOfRange(const FieldDescriptor& field, double value) {
+  const v1::Key& key = KeyOf(field);
+  // What is computed with it is a float.
+  constexpr double kLeast = std::numeric_limits<float>::min();
+  constexpr double kMost = std::numeric_limits<float>::max();
+  if (!std::isfinite(value)) return "must be a finite number";
+  if (value != 0 && std::abs(value) < kLeast) {
+    return absl::StrCat("must be 0 or at least ", NumberText(kLeast), ", not ",
+                        NumberText(value));
+  }
+  if (std::abs(value) > kMost) {
+    return absl::StrCat("must be at most ", NumberText(kMost), ", not ",
+                        NumberText(value));
+  }
+  std::string bound;
+  if (key.has_at_least() && value < key.at_least()) {
+    bound = absl::StrCat("at least ", NumberText(key.at_least()));
+  } else if (key.has_above() && value <= key.above()) {
+    bound = absl::StrCat("more than ", NumberText(key.above()));
+  } else if (key.has_at_most() && value > key.at_most()) {
+    bound = absl::StrCat("at most ", NumberText(key.at_most()));
+  } else if (key.has_below() &&
+             static_cast<float>(value) >= static_cast<float>(key.below())) {
+    bound = absl::StrCat("less than ", NumberText(key.below()));
+  }
+  if (bound.empty()) return "";
+  return absl::StrCat("must be ", bound, ", not ", NumberText(value));
 }
 
 const FieldDescriptor* ShortForm(const Descriptor& type) {

@@ -32,6 +32,8 @@ const v1::Key& KeyOf(const FieldDescriptor& field);
 
 // The word for a value of an enum: KIND_RMSPROP of Kind is "rmsprop".
 std::string EnumWord(const google::protobuf::EnumValueDescriptor& value);
+// The same by the value's number; empty: it is 0, or not known.
+std::string EnumWord(const EnumDescriptor& type, int number);
 // The words for the values of an enum: KIND_RMSPROP of Kind is "rmsprop".
 std::vector<std::string> EnumWords(const EnumDescriptor& type);
 
@@ -76,6 +78,10 @@ std::optional<std::string> DefaultOf(const Message& message,
                                      const FieldDescriptor& field);
 // Sets absent keys to their defaults, in this message and all below.
 void FillAnnotatedDefaults(Message* message);
+
+// What is wrong with the number as the value of the field, beside its name:
+// "must be less than 1, not 1"; empty: nothing.
+std::string OutOfRange(const FieldDescriptor& field, double value);
 
 // The field that a plain value in place of the message stands for; null: the
 // message has no short form.

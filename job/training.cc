@@ -41,17 +41,42 @@ absl::StatusOr<RateSchedule> ScheduleOf(const v1::Schedule& schedule) {
   return out;
 }
 
+absl::StatusOr<v1::Optimizer> OptimizerOf(const v1::Optimizer& optimizer) {
+  const Descriptor& type = *optimizer.GetDescriptor();
+  if (EnumWord(*v1::Optimizer::Kind_descriptor(), optimizer.kind()).empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("optimizer.kind: unknown value ", optimizer.kind()));
+  }
+  v1::Optimizer whole = optimizer;
+  if (!whole.has_rate()) whole.set_rate(0.01);
+  FillAnnotatedDefaults(&whole);
+  for (int i = 0; i < type.field_count(); ++i) {
+    const FieldDescriptor& field = *type.field(i);
+    if (field.cpp_type() != FieldDescriptor::CPPTYPE_DOUBLE ||
+        !IsSet(whole, field) || !BelongsToKind(whole, field)) {
+      continue;
+    }
+    const std::string wrong =
+        OutOfRange(field, whole.GetReflection()->GetDouble(whole, &field));
+    if (!wrong.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("optimizer.", field.name(), " ", wrong));
+    }
+  }
+  return whole;
+}
+
 namespace {
 
 // The name under which the algorithm is registered: the job file's word.
-absl::StatusOr<std::string> KindOf(v1::Algorithm::Kind kind) {
+absl::StatusOr<std::string> NameOf(v1::Algorithm::Kind kind) {
   if (kind == v1::Algorithm::KIND_UNSPECIFIED) kind = v1::Algorithm::KIND_SGD;
-  const auto* value = v1::Algorithm::Kind_descriptor()->FindValueByNumber(kind);
-  if (value == nullptr || kind == v1::Algorithm::KIND_PLUGIN) {
+  std::string word = EnumWord(*v1::Algorithm::Kind_descriptor(), kind);
+  if (word.empty() || kind == v1::Algorithm::KIND_PLUGIN) {
     return absl::InvalidArgumentError(
         absl::StrCat("algorithm.kind: unknown value ", kind));
   }
-  return EnumWord(*value);
+  return word;
 }
 
 // The servers' view of an algorithm that only workers load.
@@ -70,7 +95,7 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
     const v1::Job& job) {
   const v1::Algorithm& algorithm = job.algorithm();
   AlgorithmConfig config;
-  EBB_ASSIGN_OR_RETURN(config.kind, KindOf(algorithm.kind()));
+  EBB_ASSIGN_OR_RETURN(config.kind, NameOf(algorithm.kind()));
   const auto batches = [](int64_t n) {
     return static_cast<int32_t>(
         std::min<int64_t>(n, std::numeric_limits<int32_t>::max()));

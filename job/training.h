@@ -23,6 +23,10 @@ namespace ebb::job {
 // How the rate changes with the place in the data.
 absl::StatusOr<RateSchedule> ScheduleOf(const v1::Schedule& schedule);
 
+// The optimizer, with their defaults for the keys of its kind that are absent.
+// An absent rate is 0.01.
+absl::StatusOr<v1::Optimizer> OptimizerOf(const v1::Optimizer& optimizer);
+
 // Makes the algorithm that the job names; by default the one that makes a step
 // of each batch. It does not load plugins: workers and `ebb submit` do that
 // (algorithms/plugin.h).

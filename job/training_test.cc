@@ -1,5 +1,6 @@
 #include "job/training.h"
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -133,6 +134,85 @@ TEST(TrainingTest, AJobOfBeforeThereWereAlgorithmsIsGradientDescent) {
   ASSERT_TRUE(algorithm.ok()) << algorithm.status();
   EXPECT_EQ((*algorithm)->Plan(), AlgorithmPlan());
   EXPECT_EQ((*algorithm)->RateFactor(5), 1);
+}
+
+// --- Optimizers --------------------------------------------------------------
+
+// An optimizer of the kind with one key changed.
+v1::Optimizer With(v1::Optimizer::Kind kind, const char* key, double value) {
+  v1::Optimizer optimizer;
+  optimizer.set_kind(kind);
+  const auto* field = optimizer.GetDescriptor()->FindFieldByName(key);
+  optimizer.GetReflection()->SetDouble(&optimizer, field, value);
+  return optimizer;
+}
+
+// What OptimizerOf says of it; empty: nothing.
+std::string Wrong(v1::Optimizer::Kind kind, const char* key, double value) {
+  const absl::Status status = OptimizerOf(With(kind, key, value)).status();
+  EXPECT_TRUE(status.ok() || absl::IsInvalidArgument(status)) << status;
+  return std::string(status.message());
+}
+
+TEST(OptimizerOfTest, FillsInWhatIsAbsentAndKeepsWhatIsNot) {
+  const auto adam = OptimizerOf(With(v1::Optimizer::KIND_ADAM, "beta1", 0.5));
+  ASSERT_TRUE(adam.ok()) << adam.status();
+  EXPECT_EQ(adam->rate(), 0.01);
+  EXPECT_EQ(adam->beta1(), 0.5);
+  EXPECT_EQ(adam->beta2(), 0.999);
+  EXPECT_EQ(adam->epsilon(), 1e-8);
+  const auto ftrl = OptimizerOf(With(v1::Optimizer::KIND_FTRL, "rate", 2));
+  ASSERT_TRUE(ftrl.ok()) << ftrl.status();
+  EXPECT_EQ(ftrl->rate(), 2);
+  EXPECT_EQ(ftrl->beta(), 1);
+}
+
+TEST(OptimizerOfTest, NamesKeyValueAndWhatWouldBeRight) {
+  EXPECT_EQ(Wrong(v1::Optimizer::KIND_SGD, "rate", -0.5),
+            "optimizer.rate must be more than 0, not -0.5");
+  EXPECT_EQ(Wrong(v1::Optimizer::KIND_MOMENTUM, "momentum", 1),
+            "optimizer.momentum must be less than 1, not 1");
+}
+
+TEST(OptimizerOfTest, RefusesEachKeyOutOfRange) {
+  using O = v1::Optimizer;
+  EXPECT_NE(Wrong(O::KIND_SGD, "rate", 0), "");
+  EXPECT_NE(Wrong(O::KIND_FTRL, "l2", -1), "");
+  EXPECT_NE(Wrong(O::KIND_FTRL, "l1", -1), "");
+  EXPECT_NE(Wrong(O::KIND_FTRL, "beta", -1), "");
+  EXPECT_NE(Wrong(O::KIND_NESTEROV, "momentum", -0.1), "");
+  EXPECT_NE(Wrong(O::KIND_RMSPROP, "decay", 1.5), "");
+  EXPECT_NE(Wrong(O::KIND_ADAM, "beta1", 1), "");
+  EXPECT_NE(Wrong(O::KIND_ADAM, "beta2", 2), "");
+  EXPECT_NE(Wrong(O::KIND_ADAGRAD, "initial_accumulator", -1), "");
+  for (const O::Kind kind : {O::KIND_ADAGRAD, O::KIND_RMSPROP, O::KIND_ADAM}) {
+    EXPECT_NE(Wrong(kind, "epsilon", 0), "");
+  }
+}
+
+TEST(OptimizerOfTest, RefusesWhatIsNoNumberInFloat) {
+  using O = v1::Optimizer;
+  EXPECT_NE(Wrong(O::KIND_SGD, "rate", std::nan("")), "");
+  EXPECT_NE(Wrong(O::KIND_SGD, "rate", HUGE_VAL), "");
+  EXPECT_NE(Wrong(O::KIND_SGD, "rate", 1e-60), "");
+  EXPECT_NE(Wrong(O::KIND_FTRL, "l2", std::nan("")), "");
+  EXPECT_NE(Wrong(O::KIND_MOMENTUM, "momentum", std::nan("")), "");
+  // Below 1, but not as a float.
+  EXPECT_NE(Wrong(O::KIND_ADAM, "beta2", 1 - 1e-12), "");
+}
+
+TEST(OptimizerOfTest, IgnoresKeysOfOtherKinds) {
+  EXPECT_EQ(Wrong(v1::Optimizer::KIND_SGD, "momentum", 7), "");
+  EXPECT_EQ(Wrong(v1::Optimizer::KIND_SGD, "epsilon", 0), "");
+}
+
+TEST(OptimizerOfTest, RefusesAKindThatItDoesNotKnow) {
+  v1::Optimizer optimizer;
+  EXPECT_EQ(OptimizerOf(optimizer).status().message(),
+            "optimizer.kind: unknown value 0");
+  optimizer.set_kind(static_cast<v1::Optimizer::Kind>(99));
+  EXPECT_EQ(OptimizerOf(optimizer).status().message(),
+            "optimizer.kind: unknown value 99");
 }
 
 }  // namespace

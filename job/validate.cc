@@ -53,33 +53,6 @@ std::string WrongForm(v1::Format format, absl::string_view text) {
   }
 }
 
-std::string OutOfRange(const v1::Key& key, double value) {
-  // What is computed with it is a float.
-  constexpr double kLeast = std::numeric_limits<float>::min();
-  constexpr double kMost = std::numeric_limits<float>::max();
-  if (!std::isfinite(value)) return "must be a finite number";
-  if (value != 0 && std::abs(value) < kLeast) {
-    return absl::StrCat("must be 0 or at least ", NumberText(kLeast), ", not ",
-                        NumberText(value));
-  }
-  if (std::abs(value) > kMost) {
-    return absl::StrCat("must be at most ", NumberText(kMost), ", not ",
-                        NumberText(value));
-  }
-  std::string bound;
-  if (key.has_at_least() && value < key.at_least()) {
-    bound = absl::StrCat("at least ", NumberText(key.at_least()));
-  } else if (key.has_above() && value <= key.above()) {
-    bound = absl::StrCat("more than ", NumberText(key.above()));
-  } else if (key.has_at_most() && value > key.at_most()) {
-    bound = absl::StrCat("at most ", NumberText(key.at_most()));
-  } else if (key.has_below() && value >= key.below()) {
-    bound = absl::StrCat("less than ", NumberText(key.below()));
-  }
-  if (bound.empty()) return "";
-  return absl::StrCat("must be ", bound, ", not ", NumberText(value));
-}
-
 bool KindIsRequired(const Message& message) {
   const FieldDescriptor* kind =
       message.GetDescriptor()->FindFieldByName("kind");
@@ -184,13 +157,13 @@ void Checker::CheckValue(const Message& message, const FieldDescriptor& field,
     }
     case FieldDescriptor::CPPTYPE_INT64:
       wrong = OutOfRange(
-          KeyOf(field),
+          field,
           static_cast<double>(
               index >= 0 ? reflection.GetRepeatedInt64(message, &field, index)
                          : reflection.GetInt64(message, &field)));
       break;
     case FieldDescriptor::CPPTYPE_DOUBLE:
-      wrong = OutOfRange(KeyOf(field), reflection.GetDouble(message, &field));
+      wrong = OutOfRange(field, reflection.GetDouble(message, &field));
       break;
     default:
       break;

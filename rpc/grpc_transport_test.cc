@@ -19,6 +19,7 @@
 #include "gtest/gtest.h"
 #include "rpc/admin.h"
 #include "rpc/internal/shared_channel.h"
+#include "rpc/testing/admin_answers.h"
 #include "rpc/testing/shared_values.h"
 #include "rpc/testing/tcp_proxy.h"
 #include "rpc/transport_contract.h"
@@ -438,12 +439,8 @@ TEST(GrpcTransportTest, UnreadableAddressIsUnavailable) {
 
 // --- Admin -------------------------------------------------------------------
 
-class FakeSchedulerAdmin : public SchedulerAdminHandler {
+class FakeSchedulerAdmin : public EmptySchedulerAdmin {
  public:
-  absl::StatusOr<JobRecordPtr> FindRecord(uint64_t,
-                                          const std::string&) override {
-    return nullptr;
-  }
   absl::Status SubmitJob(const v1::SubmitJobRequest& request,
                          v1::SubmitJobResponse* response) override {
     if (request.name().empty()) {
@@ -475,25 +472,9 @@ class FakeSchedulerAdmin : public SchedulerAdminHandler {
                       v1::GetJobResponse*) override {
     return absl::NotFoundError(absl::StrCat("no job ", request.name()));
   }
-  absl::Status CheckpointNow(const v1::CheckpointNowRequest&,
-                             v1::CheckpointNowResponse*) override {
-    return absl::OkStatus();
-  }
   absl::Status CancelJob(const v1::CancelJobRequest&,
                          v1::CancelJobResponse*) override {
     return absl::FailedPreconditionError("it is complete");
-  }
-  absl::Status ForgetJob(const v1::ForgetJobRequest&,
-                         v1::ForgetJobResponse*) override {
-    return absl::OkStatus();
-  }
-  absl::Status PauseJob(const v1::PauseJobRequest&,
-                        v1::PauseJobResponse*) override {
-    return absl::OkStatus();
-  }
-  absl::Status ResumeJob(const v1::ResumeJobRequest&,
-                         v1::ResumeJobResponse*) override {
-    return absl::OkStatus();
   }
   absl::Status ScaleJob(const v1::ScaleJobRequest& request,
                         v1::ScaleJobResponse* response) override {
@@ -503,10 +484,6 @@ class FakeSchedulerAdmin : public SchedulerAdminHandler {
   absl::Status RollbackJob(const v1::RollbackJobRequest& request,
                            v1::RollbackJobResponse* response) override {
     response->set_generation(request.generation() + 1);
-    return absl::OkStatus();
-  }
-  absl::Status ResolveItem(const v1::ResolveItemRequest&,
-                           v1::ResolveItemResponse*) override {
     return absl::OkStatus();
   }
 
@@ -592,12 +569,8 @@ TEST(GrpcTransportTest, AdminCallsNeedAHandlerAndAServer) {
             absl::StatusCode::kUnimplemented);
 }
 
-class FakePsAdmin : public PsAdminHandler {
+class FakePsAdmin : public EmptyPsAdmin {
  public:
-  absl::StatusOr<JobRecordPtr> FindRecord(uint64_t,
-                                          const std::string&) override {
-    return nullptr;
-  }
   absl::Status GetLedgers(const v1::GetLedgersRequest& request,
                           v1::GetLedgersResponse* response) override {
     response->add_partitions()->set_updates(

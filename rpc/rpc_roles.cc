@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "rpc/admin_rpcs.h"
 
 namespace ebb::rpc {
 
@@ -22,22 +23,13 @@ constexpr RoleSet kLookOrJoin = {Role::kClient, Role::kViewer, Role::kWorker};
 // Workers train on it, and `ebb submit` indexes it.
 constexpr RoleSet kData = {Role::kClient, Role::kWorker};
 
+#define EBB_OF_SCHEDULER(Name, roles, token) \
+  {"/ebb.v1.Scheduler/" #Name, roles},
+#define EBB_OF_PS(Name, roles, token) {"/ebb.v1.ParameterServer/" #Name, roles},
+
 constexpr std::pair<absl::string_view, RoleSet> kTable[] = {
     {"/ebb.v1.Scheduler/WorkerSession", kWorkers},
     {"/ebb.v1.Scheduler/ServerSession", kServers},
-    {"/ebb.v1.Scheduler/SubmitJob", kChange},
-    {"/ebb.v1.Scheduler/ListJobs", kLook},
-    {"/ebb.v1.Scheduler/GetStatus", kLook},
-    {"/ebb.v1.Scheduler/Explain", kLook},
-    {"/ebb.v1.Scheduler/GetJob", kLookOrJoin},
-    {"/ebb.v1.Scheduler/CheckpointNow", kChange},
-    {"/ebb.v1.Scheduler/CancelJob", kChange},
-    {"/ebb.v1.Scheduler/ForgetJob", kChange},
-    {"/ebb.v1.Scheduler/PauseJob", kChange},
-    {"/ebb.v1.Scheduler/ResumeJob", kChange},
-    {"/ebb.v1.Scheduler/ScaleJob", kChange},
-    {"/ebb.v1.Scheduler/RollbackJob", kChange},
-    {"/ebb.v1.Scheduler/ResolveItem", kChange},
 
     {"/ebb.v1.ParameterServer/Push", kWorkers},
     {"/ebb.v1.ParameterServer/PushMany", kWorkers},
@@ -46,10 +38,7 @@ constexpr std::pair<absl::string_view, RoleSet> kTable[] = {
     {"/ebb.v1.ParameterServer/PullInPieces", kWorkers},
     {"/ebb.v1.ParameterServer/Clock", kWorkers},
     {"/ebb.v1.ParameterServer/Fetch", kServers},
-    {"/ebb.v1.ParameterServer/GetLedgers", kLook},
-    {"/ebb.v1.ParameterServer/ListVersions", kLook},
     {"/ebb.v1.ParameterServer/ReadVersion", kLook},
-    {"/ebb.v1.ParameterServer/VerifyVersions", kLook},
 
     {"/ebb.v1.SharedMemory/OpenSharedMemory", kWorkers},
 
@@ -65,7 +54,14 @@ constexpr std::pair<absl::string_view, RoleSet> kTable[] = {
     // gRPC's own.
     {"/grpc.health.v1.Health/Check", RoleSet::All()},
     {"/grpc.health.v1.Health/Watch", RoleSet::All()},
-};
+
+    // Those of people and tools, at the scheduler
+    EBB_SCHEDULER_ADMIN_RPCS(EBB_OF_SCHEDULER)
+    // and at the servers.
+    EBB_PS_ADMIN_RPCS(EBB_OF_PS)};
+
+#undef EBB_OF_PS
+#undef EBB_OF_SCHEDULER
 
 }  // namespace
 

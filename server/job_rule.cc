@@ -10,43 +10,13 @@
 #include "algorithms/lbfgs/lbfgs_vectors.h"
 #include "common/initializer.h"
 #include "common/status_macros.h"
-#include "job/keys.h"
+#include "ebb/v1/job.pb.h"
 #include "job/training.h"
-#include "server/optimizer/config.h"
 #include "server/row_rules.h"
 
 namespace ebb::server {
 
 namespace {
-
-absl::StatusOr<OptimizerKind> KindOf(v1::Optimizer::Kind kind) {
-  const auto* value = v1::Optimizer::Kind_descriptor()->FindValueByNumber(kind);
-  if (value == nullptr || kind == v1::Optimizer::KIND_UNSPECIFIED) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("optimizer.kind: unknown value ", kind));
-  }
-  return ParseOptimizerKind(job::EnumWord(*value));
-}
-
-// What the job leaves open keeps the configuration's own default.
-absl::StatusOr<OptimizerConfig> ConfigOf(const v1::Optimizer& optimizer) {
-  OptimizerConfig config;
-  EBB_ASSIGN_OR_RETURN(config.kind, KindOf(optimizer.kind()));
-  if (optimizer.has_rate()) config.rate = optimizer.rate();
-  if (optimizer.has_momentum()) config.momentum = optimizer.momentum();
-  if (optimizer.has_decay()) config.decay = optimizer.decay();
-  if (optimizer.has_beta1()) config.beta1 = optimizer.beta1();
-  if (optimizer.has_beta2()) config.beta2 = optimizer.beta2();
-  if (optimizer.has_epsilon()) config.epsilon = optimizer.epsilon();
-  if (optimizer.has_initial_accumulator()) {
-    config.initial_accumulator = optimizer.initial_accumulator();
-  }
-  if (optimizer.has_beta()) config.beta = optimizer.beta();
-  if (optimizer.has_l1()) config.l1 = optimizer.l1();
-  if (optimizer.has_l2()) config.l2 = optimizer.l2();
-  EBB_RETURN_IF_ERROR(config.Validate());
-  return config;
-}
 
 RowTableOptions OptionsOf(const job::SparseTable& table,
                           const SparseTablePlan& plan, uint64_t seed) {
@@ -78,20 +48,21 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
   EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                        job::ReadSpecification(record));
   const v1::Job& job = specification.job();
-  EBB_ASSIGN_OR_RETURN(OptimizerConfig config, ConfigOf(job.optimizer()));
+  EBB_ASSIGN_OR_RETURN(v1::Optimizer settings,
+                       job::OptimizerOf(job.optimizer()));
   EBB_ASSIGN_OR_RETURN(const RateSchedule schedule,
                        job::ScheduleOf(job.optimizer().schedule()));
   EBB_ASSIGN_OR_RETURN(std::unique_ptr<const Algorithm> algorithm,
                        job::ServersAlgorithmOf(specification));
   // The job's is what workers do.
-  if (algorithm->Adds()) config.kind = OptimizerKind::kSgd;
+  if (algorithm->Adds()) settings.set_kind(v1::Optimizer::KIND_SGD);
   EBB_ASSIGN_OR_RETURN(std::unique_ptr<Optimizer> optimizer,
-                       MakeOptimizer(config));
+                       MakeOptimizer(settings));
   EBB_ASSIGN_OR_RETURN(std::vector<job::DenseTable> tables,
                        job::TablesOf(specification, record.plan));
   std::unique_ptr<JobRule> rule(
       new JobRule(record.plan, job.seed(),
-                  LearningRate(config.rate, schedule, record.plan.epochs),
+                  LearningRate(settings.rate(), schedule, record.plan.epochs),
                   rollback, std::move(optimizer), std::move(algorithm)));
   if (record.plan.algorithm.operated) {
     rule->lbfgs_ = job::LbfgsOptionsOf(job.algorithm());
@@ -109,8 +80,8 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
     const job::SparseTable& table = sparse[t];
     const SparseTablePlan& plan = record.plan.sparse_tables[t];
     const v1::Optimizer& own = table.optimizer.value_or(job.optimizer());
-    EBB_ASSIGN_OR_RETURN(OptimizerConfig of_table, ConfigOf(own));
-    if (rule->algorithm_->Adds()) of_table.kind = OptimizerKind::kSgd;
+    EBB_ASSIGN_OR_RETURN(v1::Optimizer of_table, job::OptimizerOf(own));
+    if (rule->algorithm_->Adds()) of_table.set_kind(v1::Optimizer::KIND_SGD);
     EBB_ASSIGN_OR_RETURN(std::shared_ptr<const Optimizer> its_optimizer,
                          MakeOptimizer(of_table));
     if (!plan.trained()) its_optimizer = RuleOf(plan.kind);
@@ -118,7 +89,7 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
     EBB_RETURN_IF_ERROR(options.Validate());
     rule->sparse_.push_back(
         {std::move(options), std::move(its_optimizer),
-         LearningRate(of_table.rate, schedule, record.plan.epochs)});
+         LearningRate(of_table.rate(), schedule, record.plan.epochs)});
   }
   return rule;
 }

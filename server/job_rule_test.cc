@@ -11,10 +11,11 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/keys.h"
+#include "job/training.h"
 #include "job/traits.h"
 #include "job/yaml.h"
 #include "server/memory/block_pool.h"
-#include "server/optimizer/config.h"
+#include "server/optimizer/optimizer.h"
 #include "server/partition.h"
 
 namespace ebb::server {
@@ -43,13 +44,34 @@ JobRecord RecordOf(const std::string& lines,
 TEST(OptimizerKindsTest, AreThoseOfTheServer) {
   const auto& kinds = *v1::Optimizer::Kind_descriptor();
   for (int i = 1; i < kinds.value_count(); ++i) {
-    const std::string word = job::EnumWord(*kinds.value(i));
-    const auto kind = ParseOptimizerKind(word);
-    ASSERT_TRUE(kind.ok()) << kind.status();
-    const v1::OptimizerTraits& traits = job::TraitsOf(
-        static_cast<v1::Optimizer::Kind>(kinds.value(i)->number()));
-    EXPECT_EQ(TakesSchedule(*kind), !traits.rates_fall()) << word;
-    EXPECT_EQ(*kind == OptimizerKind::kSgd, traits.plain()) << word;
+    const auto kind =
+        static_cast<v1::Optimizer::Kind>(kinds.value(i)->number());
+    const std::string word = job::EnumWord(kinds, kind);
+    v1::Optimizer settings;
+    settings.set_kind(kind);
+    const auto whole = job::OptimizerOf(settings);
+    ASSERT_TRUE(whole.ok()) << whole.status();
+    const auto optimizer = MakeOptimizer(*whole);
+    ASSERT_TRUE(optimizer.ok()) << optimizer.status();
+    // The second step is of another direction: state would show.
+    const auto steps = [&](float rate) {
+      std::vector<float> weights = {1};
+      std::vector<float> slots[2] = {{0}, {0}};
+      const std::vector<std::span<float>> spans(
+          slots, slots + (*optimizer)->SlotCount());
+      for (int s = 0; s < (*optimizer)->SlotCount(); ++s) {
+        (*optimizer)->InitializeSlot(s, weights, slots[s]);
+      }
+      for (const float gradient : {0.5f, -0.25f}) {
+        (*optimizer)
+            ->Step({.rate = rate}, weights,
+                   GradientView(std::span(&gradient, 1)), weights, spans);
+      }
+      return weights[0];
+    };
+    const v1::OptimizerTraits& traits = job::TraitsOf(kind);
+    EXPECT_EQ(steps(0.5f) == steps(0.25f), traits.rates_fall()) << word;
+    EXPECT_EQ(steps(0.5f) == 0.875f, traits.plain()) << word;
   }
 }
 
@@ -264,8 +286,8 @@ TEST(JobRuleTest, FtrlSlotsStartFromTheWeights) {
 }
 
 TEST(JobRuleTest, EveryKindOfOptimizerCanBeMade) {
-  for (const char* kind :
-       {"sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "ftrl"}) {
+  for (const std::string& kind :
+       job::EnumWords(*v1::Optimizer::Kind_descriptor())) {
     const auto rule =
         JobRule::Create(RecordOf(absl::StrCat("optimizer: ", kind, "\n"),
                                  {{"w", 2, InitRule::Zeros()}}));

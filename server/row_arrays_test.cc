@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "server/memory/block_pool.h"
+#include "server/optimizer/word_rules.h"
 #include "server/rows/row_table.h"
 
 namespace ebb::server {
@@ -38,8 +39,7 @@ class RowArraysTest : public testing::Test {
 
   std::shared_ptr<BlockPool> pool_ =
       *BlockPool::Create({.block_bytes = 256, .shared = false});
-  std::shared_ptr<const Optimizer> optimizer_ =
-      *MakeOptimizer({.kind = OptimizerKind::kAdditive});
+  std::shared_ptr<const Optimizer> optimizer_ = MakeAdditiveRule();
 };
 
 TEST_F(RowArraysTest, RowsComeBackAsTheyWere) {

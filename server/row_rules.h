@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "protocol/plan.h"
-#include "server/optimizer/config.h"
 #include "server/optimizer/optimizer.h"
 #include "server/optimizer/word_rules.h"
 
@@ -17,7 +16,7 @@ inline std::shared_ptr<const Optimizer> RuleOf(RowKind kind) {
     case RowKind::kTrained:
       return nullptr;
     case RowKind::kAdditive:
-      return *MakeOptimizer({.kind = OptimizerKind::kAdditive});
+      return MakeAdditiveRule();
     case RowKind::kCounts:
       return MakeCountsRule();
     case RowKind::kWriteOnce:

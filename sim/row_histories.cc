@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "server/optimizer/config.h"
+#include "server/optimizer/word_rules.h"
 
 namespace ebb::sim {
 
@@ -21,9 +21,7 @@ RowHistories::RowHistories(const JobPlan* plan, const Arithmetic* arithmetic,
                            const std::vector<server::RowTableOptions>& options)
     : plan_(*plan), arithmetic_(*arithmetic) {
   for (const server::RowTableOptions& of_table : options) {
-    first_.emplace_back(
-        of_table,
-        *server::MakeOptimizer({.kind = server::OptimizerKind::kAdditive}));
+    first_.emplace_back(of_table, server::MakeAdditiveRule());
   }
 }
 

@@ -84,13 +84,16 @@ Request ByNumber(const Request& request, const JobRecord& record) {
   return by_number;
 }
 
-// `method` of `handler`, which may be null.
+// What a caller shows about the request's job (admin_rpcs.h).
+enum class AdminToken { kNoToken, kJobToken };
+
+// Runs `method` of `handler`, which may be null.
 template <typename Handler, typename Request, typename Response>
 grpc::ServerUnaryReactor* RunAdmin(
     AdminPool* pool, Handler* handler, grpc::CallbackServerContext* context,
     const Request* request, Response* response,
     absl::Status (Handler::*method)(const Request&, Response*),
-    const Guard& guard) {
+    AdminToken token, const Guard& guard) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (handler == nullptr) {
     reactor->Finish(ToGrpc(NoAdmin()));
@@ -102,35 +105,10 @@ grpc::ServerUnaryReactor* RunAdmin(
       reactor->Finish(grpc::Status::CANCELLED);
       return;
     }
-    reactor->Finish(ToGrpc((handler->*method)(*request, response)));
-  });
-  if (!posted) {
-    guard.Count(Refusal::kAdminCalls);
-    reactor->Finish(ToGrpc(TooManyAdminCalls()));
-  }
-  return reactor;
-}
-
-// As RunAdmin, for a caller that shows the token of the request's job.
-template <typename Handler, typename Request, typename Response>
-grpc::ServerUnaryReactor* RunForOwner(
-    AdminPool* pool, Handler* handler, grpc::CallbackServerContext* context,
-    const Request* request, Response* response,
-    absl::Status (Handler::*method)(const Request&, Response*),
-    const Guard& guard) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (handler == nullptr) {
-    reactor->Finish(ToGrpc(NoAdmin()));
-    return reactor;
-  }
-  const bool posted = pool->Post([=] {
-    if (context->IsCancelled()) {
-      reactor->Finish(grpc::Status::CANCELLED);
-      return;
-    }
     const auto answer = [&]() -> absl::Status {
-      if (guard.tokens == nullptr)
+      if (token == AdminToken::kNoToken || guard.tokens == nullptr) {
         return (handler->*method)(*request, response);
+      }
       const uint64_t job = JobOf(*request).value();
       const std::string name = NameIn(*request);
       EBB_ASSIGN_OR_RETURN(const JobRecordPtr record,

@@ -18,6 +18,7 @@
 #include "common/status_macros.h"
 #include "ebb/v1/parameter_server.grpc.pb.h"
 #include "rpc/admin.h"
+#include "rpc/admin_rpcs.h"
 #include "rpc/grpc_status.h"
 #include "rpc/internal/grpc_admin.h"
 #include "rpc/internal/grpc_bytes.h"
@@ -167,11 +168,15 @@ class ReadVersionCall
   bool ok_ ABSL_GUARDED_BY(mu_) = false;
 };
 
-using PsAdminBase = v1::ParameterServer::WithCallbackMethod_GetLedgers<
-    v1::ParameterServer::WithCallbackMethod_ListVersions<
-        v1::ParameterServer::WithCallbackMethod_ReadVersion<
-            v1::ParameterServer::WithCallbackMethod_VerifyVersions<
-                v1::ParameterServer::Service>>>>;
+// Admin RPCs come as messages; pushes, pulls and fetches as bytes.
+#define EBB_WITH(Name, roles, token) \
+  v1::ParameterServer::WithCallbackMethod_##Name <
+#define EBB_CLOSE(Name, roles, token) >
+using PsAdminBase = EBB_PS_ADMIN_RPCS(EBB_WITH)
+    v1::ParameterServer::WithCallbackMethod_ReadVersion<
+        v1::ParameterServer::Service> EBB_PS_ADMIN_RPCS(EBB_CLOSE);
+#undef EBB_CLOSE
+#undef EBB_WITH
 using PsBase = v1::ParameterServer::WithRawCallbackMethod_Push<
     v1::ParameterServer::WithRawCallbackMethod_PushMany<
         v1::ParameterServer::WithRawCallbackMethod_Pull<
@@ -293,27 +298,15 @@ class PsService : public PsBase, public StoppableService {
     });
   }
 
-  grpc::ServerUnaryReactor* GetLedgers(
-      grpc::CallbackServerContext* context,
-      const v1::GetLedgersRequest* request,
-      v1::GetLedgersResponse* response) override {
-    return RunForOwner(&pool_, admin_, context, request, response,
-                       &PsAdminHandler::GetLedgers, guard_);
+#define EBB_FORWARD(Name, roles, token)                                   \
+  grpc::ServerUnaryReactor* Name(grpc::CallbackServerContext* context,    \
+                                 const v1::Name##Request* request,        \
+                                 v1::Name##Response* response) override { \
+    return RunAdmin(&pool_, admin_, context, request, response,           \
+                    &PsAdminHandler::Name, AdminToken::token, guard_);    \
   }
-  grpc::ServerUnaryReactor* ListVersions(
-      grpc::CallbackServerContext* context,
-      const v1::ListVersionsRequest* request,
-      v1::ListVersionsResponse* response) override {
-    return RunForOwner(&pool_, admin_, context, request, response,
-                       &PsAdminHandler::ListVersions, guard_);
-  }
-  grpc::ServerUnaryReactor* VerifyVersions(
-      grpc::CallbackServerContext* context,
-      const v1::VerifyVersionsRequest* request,
-      v1::VerifyVersionsResponse* response) override {
-    return RunForOwner(&pool_, admin_, context, request, response,
-                       &PsAdminHandler::VerifyVersions, guard_);
-  }
+  EBB_PS_ADMIN_RPCS(EBB_FORWARD)
+#undef EBB_FORWARD
 
   grpc::ServerWriteReactor<v1::ReadVersionResponse>* ReadVersion(
       grpc::CallbackServerContext* context,

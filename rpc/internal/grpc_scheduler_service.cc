@@ -13,6 +13,7 @@
 #include "common/mutex.h"
 #include "ebb/v1/scheduler.grpc.pb.h"
 #include "rpc/admin.h"
+#include "rpc/admin_rpcs.h"
 #include "rpc/convert.h"
 #include "rpc/grpc_status.h"
 #include "rpc/internal/grpc_admin.h"
@@ -267,22 +268,8 @@ using ServerStream =
     Stream<SchedulerToServer, ServerToScheduler, v1::SchedulerToServer,
            v1::ServerToScheduler, ServerLinkTokens>;
 
-using S = v1::Scheduler;
-using SchedulerBase = S::WithCallbackMethod_WorkerSession<
-    S::WithCallbackMethod_ServerSession<S::WithCallbackMethod_SubmitJob<
-        S::WithCallbackMethod_ListJobs<S::WithCallbackMethod_GetStatus<
-            S::WithCallbackMethod_Explain<S::WithCallbackMethod_GetJob<
-                S::WithCallbackMethod_CheckpointNow<
-                    S::WithCallbackMethod_CancelJob<
-                        S::WithCallbackMethod_ForgetJob<
-                            S::WithCallbackMethod_PauseJob<
-                                S::WithCallbackMethod_ResumeJob<
-                                    S::WithCallbackMethod_ScaleJob<
-                                        S::WithCallbackMethod_RollbackJob<
-                                            S::WithCallbackMethod_ResolveItem<
-                                                S::Service>>>>>>>>>>>>>>>;
-
-class SchedulerService : public SchedulerBase, public StoppableService {
+class SchedulerService : public v1::Scheduler::CallbackService,
+                         public StoppableService {
  public:
   SchedulerService(const SchedulerServices& services,
                    const TransportOptions& options, Guard guard)
@@ -332,37 +319,15 @@ class SchedulerService : public SchedulerBase, public StoppableService {
     return stream->Start(stream, std::move(handler), OrRefused(room));
   }
 
-#define EBB_ADMIN_METHOD(Name)                                            \
-  grpc::ServerUnaryReactor* Name(grpc::CallbackServerContext* context,    \
-                                 const v1::Name##Request* request,        \
-                                 v1::Name##Response* response) override { \
-    return RunAdmin(&pool_, admin_, context, request, response,           \
-                    &SchedulerAdminHandler::Name, guard_);                \
+#define EBB_FORWARD(Name, roles, token)                                       \
+  grpc::ServerUnaryReactor* Name(grpc::CallbackServerContext* context,        \
+                                 const v1::Name##Request* request,            \
+                                 v1::Name##Response* response) override {     \
+    return RunAdmin(&pool_, admin_, context, request, response,               \
+                    &SchedulerAdminHandler::Name, AdminToken::token, guard_); \
   }
-  EBB_ADMIN_METHOD(SubmitJob)
-  EBB_ADMIN_METHOD(ListJobs)
-  EBB_ADMIN_METHOD(GetStatus)
-  EBB_ADMIN_METHOD(Explain)
-#undef EBB_ADMIN_METHOD
-
-  // What shows what is in a job, or changes it, needs the job's token.
-#define EBB_OWNER_METHOD(Name)                                            \
-  grpc::ServerUnaryReactor* Name(grpc::CallbackServerContext* context,    \
-                                 const v1::Name##Request* request,        \
-                                 v1::Name##Response* response) override { \
-    return RunForOwner(&pool_, admin_, context, request, response,        \
-                       &SchedulerAdminHandler::Name, guard_);             \
-  }
-  EBB_OWNER_METHOD(GetJob)
-  EBB_OWNER_METHOD(CheckpointNow)
-  EBB_OWNER_METHOD(CancelJob)
-  EBB_OWNER_METHOD(ForgetJob)
-  EBB_OWNER_METHOD(PauseJob)
-  EBB_OWNER_METHOD(ResumeJob)
-  EBB_OWNER_METHOD(ScaleJob)
-  EBB_OWNER_METHOD(RollbackJob)
-  EBB_OWNER_METHOD(ResolveItem)
-#undef EBB_OWNER_METHOD
+  EBB_SCHEDULER_ADMIN_RPCS(EBB_FORWARD)
+#undef EBB_FORWARD
 
  private:
   static absl::Status OrRefused(const absl::Status& room) {

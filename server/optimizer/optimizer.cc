@@ -6,15 +6,19 @@
 #include <array>
 #include <cmath>
 
-#include "common/status_macros.h"
+#include "absl/strings/str_cat.h"
+#include "ebb/v1/job.pb.h"
 #include "server/optimizer/internal/kernels.h"
 
 namespace ebb::server {
 namespace {
 
+// The head of optimizer.h says what the letters of the formulas mean.
+
 using internal::KernelRange;
 using Slots = std::span<const std::span<float>>;
 
+// w' = w - r g
 class Sgd : public Optimizer {
  public:
   std::span<const absl::string_view> SlotNames() const override { return {}; }
@@ -26,21 +30,16 @@ class Sgd : public Optimizer {
   }
 };
 
-class Additive : public Optimizer {
- public:
-  std::span<const absl::string_view> SlotNames() const override { return {}; }
-
- private:
-  void StepRange(const StepContext& /*context*/,
-                 const KernelRange& range) const override {
-    internal::AdditiveKernel(range);
-  }
-};
-
-// Plain and Nesterov's.
+// momentum   v' = mu v - r g;  w' = w + v'
+//            Sutskever et al. 2013, "On the importance of initialization and
+//            momentum in deep learning", eqs. 1 and 2.
+// nesterov   v' = mu v - r g;  w' = w + mu v' - r g
+//            Their eqs. 3 and 4, with the look-ahead point theta + mu v stored
+//            as w: so the gradient, taken at the weights a worker pulled, is
+//            taken where Nesterov wants it.
 class Momentum : public Optimizer {
  public:
-  explicit Momentum(const OptimizerConfig& config) : config_(config) {}
+  explicit Momentum(const v1::Optimizer& settings) : settings_(settings) {}
   std::span<const absl::string_view> SlotNames() const override {
     static constexpr std::array<absl::string_view, 1> kNames = {"velocity"};
     return kNames;
@@ -52,44 +51,48 @@ class Momentum : public Optimizer {
     const internal::MomentumRule rule = {
         .scale = context.gradient_scale,
         .rate = context.rate,
-        .momentum = static_cast<float>(config_.momentum)};
-    if (config_.kind == OptimizerKind::kNesterov) {
+        .momentum = static_cast<float>(settings_.momentum())};
+    if (settings_.kind() == v1::Optimizer::KIND_NESTEROV) {
       internal::NesterovKernel(range, rule);
     } else {
       internal::MomentumKernel(range, rule);
     }
   }
 
-  const OptimizerConfig config_;
+  const v1::Optimizer settings_;
 };
 
+// n' = n + g^2;  w' = w - r g / (sqrt(n') + eps)
+// Duchi, Hazan, Singer 2011, "Adaptive subgradient methods", diagonal form.
 class Adagrad : public Optimizer {
  public:
-  explicit Adagrad(const OptimizerConfig& config) : config_(config) {}
+  explicit Adagrad(const v1::Optimizer& settings) : settings_(settings) {}
   std::span<const absl::string_view> SlotNames() const override {
     static constexpr std::array<absl::string_view, 1> kNames = {"squares"};
     return kNames;
   }
   void InitializeSlot(int /*slot*/, std::span<const float> /*weights*/,
                       std::span<float> out) const override {
-    std::ranges::fill(out, static_cast<float>(config_.initial_accumulator));
+    std::ranges::fill(out, static_cast<float>(settings_.initial_accumulator()));
   }
 
  private:
   void StepRange(const StepContext& context,
                  const KernelRange& range) const override {
-    internal::AdagradKernel(range,
-                            {.scale = context.gradient_scale,
-                             .rate = context.rate,
-                             .epsilon = static_cast<float>(config_.epsilon)});
+    internal::AdagradKernel(
+        range, {.scale = context.gradient_scale,
+                .rate = context.rate,
+                .epsilon = static_cast<float>(settings_.epsilon())});
   }
 
-  const OptimizerConfig config_;
+  const v1::Optimizer settings_;
 };
 
+// n' = rho n + (1 - rho) g^2;  w' = w - r g / (sqrt(n') + eps)
+// Tieleman, Hinton 2012, "Lecture 6.5 - rmsprop".
 class RmsProp : public Optimizer {
  public:
-  explicit RmsProp(const OptimizerConfig& config) : config_(config) {}
+  explicit RmsProp(const v1::Optimizer& settings) : settings_(settings) {}
   std::span<const absl::string_view> SlotNames() const override {
     static constexpr std::array<absl::string_view, 1> kNames = {"mean_square"};
     return kNames;
@@ -101,17 +104,21 @@ class RmsProp : public Optimizer {
     internal::RmsPropKernel(
         range, {.scale = context.gradient_scale,
                 .rate = context.rate,
-                .epsilon = static_cast<float>(config_.epsilon),
-                .decay = static_cast<float>(config_.decay),
-                .one_minus_decay = static_cast<float>(1 - config_.decay)});
+                .epsilon = static_cast<float>(settings_.epsilon()),
+                .decay = static_cast<float>(settings_.decay()),
+                .one_minus_decay = static_cast<float>(1 - settings_.decay())});
   }
 
-  const OptimizerConfig config_;
+  const v1::Optimizer settings_;
 };
 
+// m' = b1 m + (1 - b1) g;  n' = b2 n + (1 - b2) g^2
+// w' = w - r m^ / (sqrt(n^) + eps)
+// with m^ = m' / (1 - b1^t), n^ = n' / (1 - b2^t)
+// Kingma, Ba 2015, "Adam", algorithm 1.
 class Adam : public Optimizer {
  public:
-  explicit Adam(const OptimizerConfig& config) : config_(config) {}
+  explicit Adam(const v1::Optimizer& settings) : settings_(settings) {}
   std::span<const absl::string_view> SlotNames() const override {
     static constexpr std::array<absl::string_view, 2> kNames = {
         "first_moment", "second_moment"};
@@ -128,11 +135,11 @@ class Adam : public Optimizer {
         range, {.scale = context.gradient_scale,
                 .rate = static_cast<float>(context.rate / correction1),
                 .root_scale = static_cast<float>(1 / std::sqrt(correction2)),
-                .epsilon = static_cast<float>(config_.epsilon),
-                .beta1 = static_cast<float>(config_.beta1),
-                .one_minus_beta1 = static_cast<float>(1 - config_.beta1),
-                .beta2 = static_cast<float>(config_.beta2),
-                .one_minus_beta2 = static_cast<float>(1 - config_.beta2)});
+                .epsilon = static_cast<float>(settings_.epsilon()),
+                .beta1 = static_cast<float>(settings_.beta1()),
+                .one_minus_beta1 = static_cast<float>(1 - settings_.beta1()),
+                .beta2 = static_cast<float>(settings_.beta2()),
+                .one_minus_beta2 = static_cast<float>(1 - settings_.beta2())});
   }
 
   // 1 - beta^step, without cancellation for a beta near 1. For a beta of 0
@@ -141,14 +148,24 @@ class Adam : public Optimizer {
     return -std::expm1(log_beta * static_cast<double>(step));
   }
 
-  const OptimizerConfig config_;
-  const double log_beta1_ = std::log(config_.beta1);
-  const double log_beta2_ = std::log(config_.beta2);
+  const v1::Optimizer settings_;
+  const double log_beta1_ = std::log(settings_.beta1());
+  const double log_beta2_ = std::log(settings_.beta2());
 };
 
+// n' = n + g^2
+// z' = z + g - (sqrt(n') - sqrt(n)) / r w
+// w' = 0 where |z'| <= l1, else
+// w' = -(z' - sgn(z') l1) / ((beta + sqrt(n')) / r + l2)
+// McMahan et al. 2013, "Ad click prediction", algorithm 1; r is always the
+// configured rate. z starts where it gives the initial weight (with w = 0, at 0
+// as in the paper). Slots may be of another rate. Then, if w is not 0, z is
+// first set to the value that gives w at this rate:
+// -w ((beta + sqrt(n)) / r + l2) - sgn(w) l1. So a smaller rate shortens steps,
+// as in the others, and leaves weights where they are.
 class Ftrl : public Optimizer {
  public:
-  explicit Ftrl(const OptimizerConfig& config) : config_(config) {}
+  explicit Ftrl(const v1::Optimizer& settings) : settings_(settings) {}
   std::span<const absl::string_view> SlotNames() const override {
     static constexpr std::array<absl::string_view, 2> kNames = {"z", "squares"};
     return kNames;
@@ -158,11 +175,11 @@ class Ftrl : public Optimizer {
   void InitializeSlot(int slot, std::span<const float> weights,
                       std::span<float> out) const override {
     if (slot != 0) return Optimizer::InitializeSlot(slot, weights, out);
-    const double divisor = config_.beta / config_.rate + config_.l2;
+    const double divisor = settings_.beta() / settings_.rate() + settings_.l2();
     for (size_t i = 0; i < weights.size(); ++i) {
       const double w = weights[i];
       out[i] = static_cast<float>(
-          w == 0 ? 0 : -(w * divisor + std::copysign(config_.l1, w)));
+          w == 0 ? 0 : -(w * divisor + std::copysign(settings_.l1(), w)));
     }
   }
 
@@ -172,14 +189,14 @@ class Ftrl : public Optimizer {
     internal::FtrlKernel(range,
                          {.scale = context.gradient_scale,
                           .inverse_rate = static_cast<float>(
-                              1 / (config_.rate * context.rate_factor)),
-                          .beta = static_cast<float>(config_.beta),
-                          .l1 = static_cast<float>(config_.l1),
-                          .l2 = static_cast<float>(config_.l2),
+                              1 / (settings_.rate() * context.rate_factor)),
+                          .beta = static_cast<float>(settings_.beta()),
+                          .l1 = static_cast<float>(settings_.l1()),
+                          .l2 = static_cast<float>(settings_.l2()),
                           .z_from_weights = context.slots_of_other_rates});
   }
 
-  const OptimizerConfig config_;
+  const v1::Optimizer settings_;
 };
 
 }  // namespace
@@ -236,26 +253,25 @@ void Optimizer::Step(const StepContext& context,
 }
 
 absl::StatusOr<std::unique_ptr<Optimizer>> MakeOptimizer(
-    const OptimizerConfig& config) {
-  EBB_RETURN_IF_ERROR(config.Validate());
-  switch (config.kind) {
-    case OptimizerKind::kSgd:
+    const v1::Optimizer& settings) {
+  switch (settings.kind()) {
+    case v1::Optimizer::KIND_SGD:
       return std::make_unique<Sgd>();
-    case OptimizerKind::kMomentum:
-    case OptimizerKind::kNesterov:
-      return std::make_unique<Momentum>(config);
-    case OptimizerKind::kAdagrad:
-      return std::make_unique<Adagrad>(config);
-    case OptimizerKind::kRmsProp:
-      return std::make_unique<RmsProp>(config);
-    case OptimizerKind::kAdam:
-      return std::make_unique<Adam>(config);
-    case OptimizerKind::kFtrl:
-      return std::make_unique<Ftrl>(config);
-    case OptimizerKind::kAdditive:
-      return std::make_unique<Additive>();
+    case v1::Optimizer::KIND_MOMENTUM:
+    case v1::Optimizer::KIND_NESTEROV:
+      return std::make_unique<Momentum>(settings);
+    case v1::Optimizer::KIND_ADAGRAD:
+      return std::make_unique<Adagrad>(settings);
+    case v1::Optimizer::KIND_RMSPROP:
+      return std::make_unique<RmsProp>(settings);
+    case v1::Optimizer::KIND_ADAM:
+      return std::make_unique<Adam>(settings);
+    case v1::Optimizer::KIND_FTRL:
+      return std::make_unique<Ftrl>(settings);
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("optimizer.kind: unknown value ", settings.kind()));
   }
-  return absl::InternalError("unreachable: the kind has been validated");
 }
 
 }  // namespace ebb::server

@@ -2,37 +2,7 @@
 //
 // Notation: w weight, G the pushed sum of gradients, g = scale * G their
 // mean, r the rate, t the step. (Penalties on weights are part of a model's
-// loss; only ftrl has its own.)
-//
-// sgd        w' = w - r g
-// momentum   v' = mu v - r g;  w' = w + v'
-//            Sutskever et al. 2013, "On the importance of initialization and
-//            momentum in deep learning", eqs. 1 and 2.
-// nesterov   v' = mu v - r g;  w' = w + mu v' - r g
-//            Their eqs. 3 and 4, with the look-ahead point theta + mu v stored
-//            as w: so the gradient, taken at the weights a worker pulled, is
-//            taken where Nesterov wants it.
-// adagrad    n' = n + g^2;  w' = w - r g / (sqrt(n') + eps)
-//            Duchi, Hazan, Singer 2011, "Adaptive subgradient methods",
-//            diagonal form.
-// rmsprop    n' = rho n + (1 - rho) g^2;  w' = w - r g / (sqrt(n') + eps)
-//            Tieleman, Hinton 2012, "Lecture 6.5 - rmsprop".
-// adam       m' = b1 m + (1 - b1) g;  n' = b2 n + (1 - b2) g^2
-//            w' = w - r m^ / (sqrt(n^) + eps)
-//            with m^ = m' / (1 - b1^t), n^ = n' / (1 - b2^t)
-//            Kingma, Ba 2015, "Adam", algorithm 1.
-// ftrl       n' = n + g^2
-//            z' = z + g - (sqrt(n') - sqrt(n)) / r w
-//            w' = 0 where |z'| <= l1, else
-//            w' = -(z' - sgn(z') l1) / ((beta + sqrt(n')) / r + l2)
-//            McMahan et al. 2013, "Ad click prediction", algorithm 1; r is
-//            always the configured rate. z starts where it gives the initial
-//            weight (with w = 0, at 0 as in the paper). Slots may be of another
-//            rate. Then, if w is not 0, z is first set to the value that
-//            gives w at this rate: -w ((beta + sqrt(n)) / r + l2) -
-//            sgn(w) l1. So a smaller rate shortens steps, as in the others,
-//            and leaves weights where they are.
-// additive   w' = w + G
+// loss; only ftrl has its own.) The formulas are in optimizer.cc.
 #ifndef EBB_SERVER_OPTIMIZER_OPTIMIZER_H_
 #define EBB_SERVER_OPTIMIZER_OPTIMIZER_H_
 
@@ -42,9 +12,12 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "server/optimizer/config.h"
 #include "server/optimizer/gradient.h"
 #include "server/optimizer/row_step.h"
+
+namespace ebb::v1 {
+class Optimizer;  // The settings, in ebb/v1/job.pb.h.
+}  // namespace ebb::v1
 
 namespace ebb::server {
 
@@ -55,7 +28,8 @@ struct KernelRange;
 // The values that are the same for all blocks and rows of one update.
 struct StepContext {
   // The scheduled rate (common/schedule.h), times all factors. Not read by
-  // ftrl and additive: see TakesSchedule().
+  // additive, nor by ftrl: its state is only meaningful under the one rate that
+  // it was gathered with.
   float rate = 0;
   // Makes a mean of the pushed sum: 1 / examples. Not read by additive.
   float gradient_scale = 1;
@@ -119,9 +93,10 @@ class Optimizer {
                          const internal::KernelRange& range) const = 0;
 };
 
-// The optimizer of `config`; InvalidArgument from its Validate().
+// The optimizer with these settings, of which none is absent: those that
+// job::OptimizerOf returns. InvalidArgument: there is none of this kind.
 absl::StatusOr<std::unique_ptr<Optimizer>> MakeOptimizer(
-    const OptimizerConfig& config);
+    const v1::Optimizer& settings);
 
 }  // namespace ebb::server
 

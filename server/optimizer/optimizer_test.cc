@@ -6,14 +6,21 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <random>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
+#include "ebb/v1/job.pb.h"
 #include "hwy/targets.h"
+#include "job/keys.h"
+#include "job/training.h"
 #include "server/optimizer/reference.h"
+#include "server/optimizer/word_rules.h"
 
 namespace ebb::server {
 namespace {
@@ -23,8 +30,23 @@ using ::testing::FloatNear;
 using ::testing::HasSubstr;
 using ::testing::Pointwise;
 
-std::unique_ptr<Optimizer> Make(const OptimizerConfig& config) {
-  auto optimizer = MakeOptimizer(config);
+// The settings of a job with these keys of the optimizer.
+v1::Optimizer Settings(
+    v1::Optimizer::Kind kind,
+    std::initializer_list<std::pair<const char*, double>> keys = {}) {
+  v1::Optimizer settings;
+  settings.set_kind(kind);
+  for (const auto& [key, value] : keys) {
+    const auto* field = settings.GetDescriptor()->FindFieldByName(key);
+    settings.GetReflection()->SetDouble(&settings, field, value);
+  }
+  auto whole = job::OptimizerOf(settings);
+  EXPECT_TRUE(whole.ok()) << whole.status();
+  return *std::move(whole);
+}
+
+std::unique_ptr<Optimizer> Make(const v1::Optimizer& settings) {
+  auto optimizer = MakeOptimizer(settings);
   EXPECT_TRUE(optimizer.ok()) << optimizer.status();
   return *std::move(optimizer);
 }
@@ -54,11 +76,11 @@ struct State {
 };
 
 // One weight, from `start`, through updates 1, 2, ... of the gradients.
-State RunSteps(const OptimizerConfig& config, float start,
+State RunSteps(const v1::Optimizer& settings, float start,
                const std::vector<float>& gradients) {
-  const auto optimizer = Make(config);
+  const auto optimizer = Make(settings);
   State state(*optimizer, {start});
-  StepContext context = {.rate = static_cast<float>(config.rate)};
+  StepContext context = {.rate = static_cast<float>(settings.rate())};
   for (float gradient : gradients) {
     state.Step(*optimizer, context, std::span(&gradient, 1));
     ++context.step;
@@ -77,13 +99,15 @@ void ExpectState(const State& state, float weight, std::vector<float> slots) {
 // Two steps of each rule, worked out by hand from the papers.
 
 TEST(SgdTest, TwoStepsByHand) {
-  const OptimizerConfig config = {.kind = OptimizerKind::kSgd, .rate = 0.5};
-  ExpectState(RunSteps(config, 1.0f, {0.4f}), 0.8f, {});
-  ExpectState(RunSteps(config, 1.0f, {0.4f, -0.2f}), 0.9f, {});
+  const v1::Optimizer settings =
+      Settings(v1::Optimizer::KIND_SGD, {{"rate", 0.5}});
+  ExpectState(RunSteps(settings, 1.0f, {0.4f}), 0.8f, {});
+  ExpectState(RunSteps(settings, 1.0f, {0.4f, -0.2f}), 0.9f, {});
 }
 
 TEST(SgdTest, MakesAMeanOfTheSum) {
-  const auto optimizer = Make({.kind = OptimizerKind::kSgd, .rate = 0.5});
+  const auto optimizer =
+      Make(Settings(v1::Optimizer::KIND_SGD, {{"rate", 0.5}}));
   State state(*optimizer, {2.0f});
   const float sum = 4.0f;
   state.Step(*optimizer, {.rate = 0.5f, .gradient_scale = 0.25f},
@@ -92,7 +116,8 @@ TEST(SgdTest, MakesAMeanOfTheSum) {
 }
 
 TEST(SgdTest, UsesTheScheduledRateNotTheConfigured) {
-  const auto optimizer = Make({.kind = OptimizerKind::kSgd, .rate = 100});
+  const auto optimizer =
+      Make(Settings(v1::Optimizer::KIND_SGD, {{"rate", 100}}));
   State state(*optimizer, {1.0f});
   const float gradient = 1.0f;
   state.Step(*optimizer, {.rate = 0.25f}, std::span(&gradient, 1));
@@ -100,27 +125,27 @@ TEST(SgdTest, UsesTheScheduledRateNotTheConfigured) {
 }
 
 TEST(MomentumTest, TwoStepsByHand) {
-  const OptimizerConfig config = {
-      .kind = OptimizerKind::kMomentum, .rate = 0.1, .momentum = 0.9};
+  const v1::Optimizer settings = Settings(v1::Optimizer::KIND_MOMENTUM,
+                                          {{"rate", 0.1}, {"momentum", 0.9}});
   // v = -0.2; then v = 0.9 * -0.2 - 0.1 = -0.28.
-  ExpectState(RunSteps(config, 1.0f, {2.0f}), 0.8f, {-0.2f});
-  ExpectState(RunSteps(config, 1.0f, {2.0f, 1.0f}), 0.52f, {-0.28f});
+  ExpectState(RunSteps(settings, 1.0f, {2.0f}), 0.8f, {-0.2f});
+  ExpectState(RunSteps(settings, 1.0f, {2.0f, 1.0f}), 0.52f, {-0.28f});
 }
 
 TEST(NesterovTest, TwoStepsByHand) {
-  const OptimizerConfig config = {
-      .kind = OptimizerKind::kNesterov, .rate = 0.1, .momentum = 0.9};
+  const v1::Optimizer settings = Settings(v1::Optimizer::KIND_NESTEROV,
+                                          {{"rate", 0.1}, {"momentum", 0.9}});
   // w = 1 - 0.18 - 0.2; then w = 0.62 - 0.252 - 0.1.
-  ExpectState(RunSteps(config, 1.0f, {2.0f}), 0.62f, {-0.2f});
-  ExpectState(RunSteps(config, 1.0f, {2.0f, 1.0f}), 0.268f, {-0.28f});
+  ExpectState(RunSteps(settings, 1.0f, {2.0f}), 0.62f, {-0.2f});
+  ExpectState(RunSteps(settings, 1.0f, {2.0f, 1.0f}), 0.268f, {-0.28f});
 }
 
 // Sutskever et al. 2013, eqs. 3 and 4, on f(theta) = theta^2 / 2, where the
 // gradient is taken at the look-ahead point theta + mu v.
 TEST(NesterovTest, StoresTheLookAheadPointOfThePaper) {
-  const OptimizerConfig config = {
-      .kind = OptimizerKind::kNesterov, .rate = 0.1, .momentum = 0.8};
-  const auto optimizer = Make(config);
+  const v1::Optimizer settings = Settings(v1::Optimizer::KIND_NESTEROV,
+                                          {{"rate", 0.1}, {"momentum", 0.8}});
+  const auto optimizer = Make(settings);
   State state(*optimizer, {1.0f});
   double theta = 1, v = 0;
   for (int i = 0; i < 10; ++i) {
@@ -133,56 +158,59 @@ TEST(NesterovTest, StoresTheLookAheadPointOfThePaper) {
 }
 
 TEST(AdagradTest, TwoStepsByHand) {
-  const OptimizerConfig config = {
-      .kind = OptimizerKind::kAdagrad, .rate = 0.5, .initial_accumulator = 0};
-  ExpectState(RunSteps(config, 1.0f, {3.0f}), 0.5f, {9.0f});
-  ExpectState(RunSteps(config, 1.0f, {3.0f, 4.0f}), 0.1f, {25.0f});
+  const v1::Optimizer settings = Settings(
+      v1::Optimizer::KIND_ADAGRAD, {{"rate", 0.5}, {"initial_accumulator", 0}});
+  ExpectState(RunSteps(settings, 1.0f, {3.0f}), 0.5f, {9.0f});
+  ExpectState(RunSteps(settings, 1.0f, {3.0f, 4.0f}), 0.1f, {25.0f});
 }
 
 TEST(AdagradTest, StartsFromTheInitialAccumulator) {
-  const OptimizerConfig config = {
-      .kind = OptimizerKind::kAdagrad, .rate = 0.5, .initial_accumulator = 7};
-  ExpectState(RunSteps(config, 1.0f, {}), 1.0f, {7.0f});
-  ExpectState(RunSteps(config, 1.0f, {3.0f}), 0.625f, {16.0f});
+  const v1::Optimizer settings = Settings(
+      v1::Optimizer::KIND_ADAGRAD, {{"rate", 0.5}, {"initial_accumulator", 7}});
+  ExpectState(RunSteps(settings, 1.0f, {}), 1.0f, {7.0f});
+  ExpectState(RunSteps(settings, 1.0f, {3.0f}), 0.625f, {16.0f});
 }
 
 TEST(AdagradTest, EpsilonIsAddedOutsideTheRoot) {
-  const OptimizerConfig config = {.kind = OptimizerKind::kAdagrad,
-                                  .rate = 0.5,
-                                  .epsilon = 1,
-                                  .initial_accumulator = 0};
+  const v1::Optimizer settings =
+      Settings(v1::Optimizer::KIND_ADAGRAD,
+               {{"rate", 0.5}, {"epsilon", 1}, {"initial_accumulator", 0}});
   // 1 - 0.5 * 3 / (3 + 1)
-  ExpectState(RunSteps(config, 1.0f, {3.0f}), 0.625f, {9.0f});
+  ExpectState(RunSteps(settings, 1.0f, {3.0f}), 0.625f, {9.0f});
 }
 
 TEST(RmsPropTest, TwoStepsByHand) {
-  const OptimizerConfig config = {
-      .kind = OptimizerKind::kRmsProp, .rate = 0.5, .decay = 0.75};
-  ExpectState(RunSteps(config, 1.0f, {2.0f}), 0.0f, {1.0f});
+  const v1::Optimizer settings =
+      Settings(v1::Optimizer::KIND_RMSPROP, {{"rate", 0.5}, {"decay", 0.75}});
+  ExpectState(RunSteps(settings, 1.0f, {2.0f}), 0.0f, {1.0f});
   // n = 0.75 + 0.25 * 9 = 3; w = -0.5 * 3 / sqrt(3).
-  ExpectState(RunSteps(config, 1.0f, {2.0f, 3.0f}), -0.8660254f, {3.0f});
+  ExpectState(RunSteps(settings, 1.0f, {2.0f, 3.0f}), -0.8660254f, {3.0f});
 }
 
 TEST(AdamTest, TwoStepsByHand) {
-  const OptimizerConfig config = {
-      .kind = OptimizerKind::kAdam, .rate = 0.1, .beta1 = 0.5, .beta2 = 0.75};
+  const v1::Optimizer settings =
+      Settings(v1::Optimizer::KIND_ADAM,
+               {{"rate", 0.1}, {"beta1", 0.5}, {"beta2", 0.75}});
   // m^ = 1 / 0.5, n^ = 1 / 0.25.
-  ExpectState(RunSteps(config, 1.0f, {2.0f}), 0.9f, {1.0f, 1.0f});
+  ExpectState(RunSteps(settings, 1.0f, {2.0f}), 0.9f, {1.0f, 1.0f});
   // m^ = 2 / 0.75 = 2.6666667; n^ = 3 / 0.4375 = 6.8571429, its root
   // 2.6186147.
-  ExpectState(RunSteps(config, 1.0f, {2.0f, 3.0f}), 0.79816499f, {2.0f, 3.0f});
+  ExpectState(RunSteps(settings, 1.0f, {2.0f, 3.0f}), 0.79816499f,
+              {2.0f, 3.0f});
 }
 
 TEST(AdamTest, FirstStepIsTheRateWhateverTheGradient) {
   for (float gradient : {1e-3f, 1.0f, 1e3f}) {
-    const OptimizerConfig config = {.kind = OptimizerKind::kAdam, .rate = 0.01};
-    EXPECT_NEAR(RunSteps(config, 1.0f, {gradient}).weights[0], 0.99f, 1e-6);
+    const v1::Optimizer settings =
+        Settings(v1::Optimizer::KIND_ADAM, {{"rate", 0.01}});
+    EXPECT_NEAR(RunSteps(settings, 1.0f, {gradient}).weights[0], 0.99f, 1e-6);
   }
 }
 
 TEST(AdamTest, BiasIsGoneAfterManySteps) {
-  const auto optimizer = Make(
-      {.kind = OptimizerKind::kAdam, .rate = 0.1, .beta1 = 0.5, .beta2 = 0.75});
+  const auto optimizer =
+      Make(Settings(v1::Optimizer::KIND_ADAM,
+                    {{"rate", 0.1}, {"beta1", 0.5}, {"beta2", 0.75}}));
   State state(*optimizer, {1.0f});
   const float gradient = 2.0f;
   state.Step(*optimizer, {.rate = 0.1f, .step = int64_t{1} << 40},
@@ -192,50 +220,53 @@ TEST(AdamTest, BiasIsGoneAfterManySteps) {
 }
 
 TEST(AdamTest, BetasOfZeroMakeItTheSignOfTheGradient) {
-  const OptimizerConfig config = {
-      .kind = OptimizerKind::kAdam, .rate = 0.1, .beta1 = 0, .beta2 = 0};
-  ExpectState(RunSteps(config, 1.0f, {-5.0f}), 1.1f, {-5.0f, 25.0f});
+  const v1::Optimizer settings = Settings(
+      v1::Optimizer::KIND_ADAM, {{"rate", 0.1}, {"beta1", 0}, {"beta2", 0}});
+  ExpectState(RunSteps(settings, 1.0f, {-5.0f}), 1.1f, {-5.0f, 25.0f});
 }
 
 // McMahan et al. 2013, algorithm 1.
 TEST(FtrlTest, TwoStepsByHand) {
-  const OptimizerConfig config = {
-      .kind = OptimizerKind::kFtrl, .rate = 0.5, .beta = 1, .l1 = 1, .l2 = 0.5};
+  const v1::Optimizer settings =
+      Settings(v1::Optimizer::KIND_FTRL,
+               {{"rate", 0.5}, {"beta", 1}, {"l1", 1}, {"l2", 0.5}});
   // w = -(3 - 1) / (4 / 0.5 + 0.5)
-  ExpectState(RunSteps(config, 0.0f, {3.0f}), -0.23529412f, {3.0f, 9.0f});
+  ExpectState(RunSteps(settings, 0.0f, {3.0f}), -0.23529412f, {3.0f, 9.0f});
   // sigma = (5 - 3) / 0.5 = 4; z = 3 + 4 + 4 * 0.23529412;
   // w = -(z - 1) / (6 / 0.5 + 0.5)
-  ExpectState(RunSteps(config, 0.0f, {3.0f, 4.0f}), -0.55529412f,
+  ExpectState(RunSteps(settings, 0.0f, {3.0f, 4.0f}), -0.55529412f,
               {7.9411765f, 25.0f});
 }
 
 TEST(FtrlTest, SmallGradientsLeaveExactZero) {
-  const OptimizerConfig config = {
-      .kind = OptimizerKind::kFtrl, .rate = 0.5, .l1 = 1};
-  ExpectState(RunSteps(config, 0.0f, {0.5f}), 0.0f, {0.5f, 0.25f});
-  ExpectState(RunSteps(config, 0.0f, {0.0f}), 0.0f, {0.0f, 0.0f});
-  ExpectState(RunSteps(config, 0.0f, {-1.0f}), 0.0f, {-1.0f, 1.0f});
+  const v1::Optimizer settings =
+      Settings(v1::Optimizer::KIND_FTRL, {{"rate", 0.5}, {"l1", 1}});
+  ExpectState(RunSteps(settings, 0.0f, {0.5f}), 0.0f, {0.5f, 0.25f});
+  ExpectState(RunSteps(settings, 0.0f, {0.0f}), 0.0f, {0.0f, 0.0f});
+  ExpectState(RunSteps(settings, 0.0f, {-1.0f}), 0.0f, {-1.0f, 1.0f});
 }
 
 TEST(FtrlTest, NothingIsNotANumberWithoutBetaAndPenalties) {
-  const OptimizerConfig config = {
-      .kind = OptimizerKind::kFtrl, .rate = 0.5, .beta = 0};
-  ExpectState(RunSteps(config, 0.0f, {0.0f, 0.0f}), 0.0f, {0.0f, 0.0f});
+  const v1::Optimizer settings =
+      Settings(v1::Optimizer::KIND_FTRL, {{"rate", 0.5}, {"beta", 0}});
+  ExpectState(RunSteps(settings, 0.0f, {0.0f, 0.0f}), 0.0f, {0.0f, 0.0f});
   // w = -2 / (2 / 0.5)
-  ExpectState(RunSteps(config, 0.0f, {0.0f, 2.0f}), -0.5f, {2.0f, 4.0f});
+  ExpectState(RunSteps(settings, 0.0f, {0.0f, 2.0f}), -0.5f, {2.0f, 4.0f});
 }
 
 TEST(FtrlTest, StartsFromTheWeightsItIsGiven) {
-  const OptimizerConfig config = {
-      .kind = OptimizerKind::kFtrl, .rate = 0.5, .beta = 1, .l1 = 1, .l2 = 0.5};
+  const v1::Optimizer settings =
+      Settings(v1::Optimizer::KIND_FTRL,
+               {{"rate", 0.5}, {"beta", 1}, {"l1", 1}, {"l2", 0.5}});
   // z = -(0.25 * (1 / 0.5 + 0.5) + 1)
-  ExpectState(RunSteps(config, 0.25f, {}), 0.25f, {-1.625f, 0.0f});
-  ExpectState(RunSteps(config, 0.25f, {0.0f}), 0.25f, {-1.625f, 0.0f});
-  ExpectState(RunSteps(config, -0.25f, {0.0f}), -0.25f, {1.625f, 0.0f});
+  ExpectState(RunSteps(settings, 0.25f, {}), 0.25f, {-1.625f, 0.0f});
+  ExpectState(RunSteps(settings, 0.25f, {0.0f}), 0.25f, {-1.625f, 0.0f});
+  ExpectState(RunSteps(settings, -0.25f, {0.0f}), -0.25f, {1.625f, 0.0f});
 }
 
 TEST(FtrlTest, IgnoresAScheduledRate) {
-  const auto optimizer = Make({.kind = OptimizerKind::kFtrl, .rate = 0.5});
+  const auto optimizer =
+      Make(Settings(v1::Optimizer::KIND_FTRL, {{"rate", 0.5}}));
   State state(*optimizer, {0.0f});
   const float gradient = 3.0f;
   state.Step(*optimizer, {.rate = 123.0f}, std::span(&gradient, 1));
@@ -243,9 +274,9 @@ TEST(FtrlTest, IgnoresAScheduledRate) {
 }
 
 TEST(FtrlTest, ARateFactorShortensStepsAndLeavesWeightsWhereTheyAre) {
-  const OptimizerConfig config = {
-      .kind = OptimizerKind::kFtrl, .rate = 1, .beta = 1, .l1 = 0.5};
-  const auto optimizer = Make(config);
+  const v1::Optimizer settings = Settings(
+      v1::Optimizer::KIND_FTRL, {{"rate", 1}, {"beta", 1}, {"l1", 0.5}});
+  const auto optimizer = Make(settings);
   State state(*optimizer, {1.0f});
   ExpectState(state, 1.0f, {-1.5f, 0.0f});
   const float nothing = 0, gradient = 1;
@@ -274,7 +305,7 @@ TEST(FtrlTest, ARateFactorShortensStepsAndLeavesWeightsWhereTheyAre) {
 }
 
 TEST(AdditiveTest, AddsTheSumAsItIs) {
-  const auto optimizer = Make({.kind = OptimizerKind::kAdditive});
+  const auto optimizer = MakeAdditiveRule();
   State state(*optimizer, {1.5f});
   const float gradient = 2.25f;
   state.Step(*optimizer, {.rate = 9.0f, .gradient_scale = 9.0f},
@@ -283,38 +314,50 @@ TEST(AdditiveTest, AddsTheSumAsItIs) {
 }
 
 TEST(OptimizerTest, NamesTheSlotsOfEachKind) {
-  const auto names = [](OptimizerKind kind) {
-    const auto optimizer = Make({.kind = kind});
+  const auto names = [](v1::Optimizer::Kind kind) {
+    const auto optimizer = Make(Settings(kind));
     const auto span = optimizer->SlotNames();
     EXPECT_EQ(optimizer->SlotCount(), static_cast<int>(span.size()));
     return std::vector<std::string>(span.begin(), span.end());
   };
-  EXPECT_THAT(names(OptimizerKind::kSgd), ElementsAre());
-  EXPECT_THAT(names(OptimizerKind::kMomentum), ElementsAre("velocity"));
-  EXPECT_THAT(names(OptimizerKind::kNesterov), ElementsAre("velocity"));
-  EXPECT_THAT(names(OptimizerKind::kAdagrad), ElementsAre("squares"));
-  EXPECT_THAT(names(OptimizerKind::kRmsProp), ElementsAre("mean_square"));
-  EXPECT_THAT(names(OptimizerKind::kAdam),
+  EXPECT_THAT(names(v1::Optimizer::KIND_SGD), ElementsAre());
+  EXPECT_THAT(names(v1::Optimizer::KIND_MOMENTUM), ElementsAre("velocity"));
+  EXPECT_THAT(names(v1::Optimizer::KIND_NESTEROV), ElementsAre("velocity"));
+  EXPECT_THAT(names(v1::Optimizer::KIND_ADAGRAD), ElementsAre("squares"));
+  EXPECT_THAT(names(v1::Optimizer::KIND_RMSPROP), ElementsAre("mean_square"));
+  EXPECT_THAT(names(v1::Optimizer::KIND_ADAM),
               ElementsAre("first_moment", "second_moment"));
-  EXPECT_THAT(names(OptimizerKind::kFtrl), ElementsAre("z", "squares"));
-  EXPECT_THAT(names(OptimizerKind::kAdditive), ElementsAre());
+  EXPECT_THAT(names(v1::Optimizer::KIND_FTRL), ElementsAre("z", "squares"));
 }
 
-TEST(OptimizerTest, RefusesABadConfiguration) {
-  EXPECT_EQ(MakeOptimizer({.rate = -1}).status().code(),
+TEST(OptimizerTest, RefusesAKindThatItLacks) {
+  EXPECT_EQ(MakeOptimizer({}).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 
 // What follows holds for every kind, on every instruction set at hand.
 
-OptimizerConfig TypicalConfig(OptimizerKind kind) {
-  OptimizerConfig config = {.kind = kind, .rate = 0.05};
-  if (kind == OptimizerKind::kFtrl) config.l1 = 0.3, config.l2 = 0.01;
-  return config;
+// The kinds of jobs, and 0 for the rule of additive rows.
+std::vector<int> AllKinds() {
+  const auto& kinds = *v1::Optimizer::Kind_descriptor();
+  std::vector<int> numbers;
+  for (int i = 0; i < kinds.value_count(); ++i) {
+    numbers.push_back(kinds.value(i)->number());
+  }
+  return numbers;
+}
+
+v1::Optimizer TypicalSettings(int number) {
+  const auto kind = static_cast<v1::Optimizer::Kind>(number);
+  if (kind == v1::Optimizer::KIND_UNSPECIFIED) return {};
+  if (kind == v1::Optimizer::KIND_FTRL) {
+    return Settings(kind, {{"rate", 0.05}, {"l1", 0.3}, {"l2", 0.01}});
+  }
+  return Settings(kind, {{"rate", 0.05}});
 }
 
 class EveryOptimizerTest
-    : public testing::TestWithParam<std::tuple<OptimizerKind, int64_t>> {
+    : public testing::TestWithParam<std::tuple<int, int64_t>> {
  protected:
   EveryOptimizerTest() {
     hwy::SetSupportedTargetsForTest(std::get<1>(GetParam()));
@@ -337,8 +380,11 @@ class EveryOptimizerTest
     return values;
   }
 
-  const OptimizerConfig config_ = TypicalConfig(std::get<0>(GetParam()));
-  const std::unique_ptr<Optimizer> optimizer_ = Make(config_);
+  bool additive() const { return std::get<0>(GetParam()) == 0; }
+
+  const v1::Optimizer settings_ = TypicalSettings(std::get<0>(GetParam()));
+  const std::unique_ptr<Optimizer> optimizer_ =
+      additive() ? MakeAdditiveRule() : Make(settings_);
   StepContext context_ = {.rate = 0.05f, .gradient_scale = 0.125f};
   std::mt19937 random_{20240229};
 };
@@ -352,15 +398,16 @@ std::vector<int64_t> TargetsHere() {
   return targets;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Kind, EveryOptimizerTest,
-    testing::Combine(testing::ValuesIn(AllOptimizerKinds().begin(),
-                                       AllOptimizerKinds().end()),
-                     testing::ValuesIn(TargetsHere())),
-    [](const auto& test) {
-      return std::string(OptimizerKindName(std::get<0>(test.param))) + "_" +
-             hwy::TargetName(std::get<1>(test.param));
-    });
+INSTANTIATE_TEST_SUITE_P(Kind, EveryOptimizerTest,
+                         testing::Combine(testing::ValuesIn(AllKinds()),
+                                          testing::ValuesIn(TargetsHere())),
+                         [](const auto& test) {
+                           const std::string word =
+                               job::EnumWord(*v1::Optimizer::Kind_descriptor(),
+                                             std::get<0>(test.param));
+                           return (word.empty() ? "additive" : word) + "_" +
+                                  hwy::TargetName(std::get<1>(test.param));
+                         });
 
 // The bound that optimizer.h promises.
 void ExpectWithinBound(float got, const ReferenceValue& exact,
@@ -394,8 +441,8 @@ TEST_P(EveryOptimizerTest, AgreesWithTheReferenceAtEverySizeAndAlignment) {
         for (size_t s = 0; s < before.slots.size(); ++s) {
           slots[s] = before.slots[s][i];
         }
-        const ReferenceResult exact =
-            ReferenceStep(config_, context_, before.weights[i], sum[i], slots);
+        const ReferenceResult exact = ReferenceStep(
+            settings_, context_, before.weights[i], sum[i], slots);
         ExpectWithinBound(state.weights[i], exact.weight, 0.5);
         for (size_t s = 0; s < before.slots.size(); ++s) {
           ExpectWithinBound(state.slots[s][i], exact.slots[s], 0);
@@ -508,11 +555,12 @@ TEST_P(EveryOptimizerTest, TakesAGradientInSlicesCutAnywhere) {
 }
 
 TEST_P(EveryOptimizerTest, MinimizesAParabola) {
-  if (config_.kind == OptimizerKind::kAdditive) return;  // Not its business.
-  OptimizerConfig config = config_;
-  config.rate = 0.1;
-  config.l1 = config.l2 = 0;
-  const auto optimizer = Make(config);
+  if (additive()) return;  // Not its business.
+  v1::Optimizer settings = settings_;
+  settings.set_rate(0.1);
+  settings.set_l1(0);
+  settings.set_l2(0);
+  const auto optimizer = Make(settings);
   State state(*optimizer, {1.0f, -1.0f, 0.0f});
   for (StepContext context = {.rate = 0.1f}; context.step <= 4000;
        ++context.step) {
@@ -526,7 +574,7 @@ TEST_P(EveryOptimizerTest, MinimizesAParabola) {
 }
 
 TEST(OptimizerDeathTest, SizesThatDisagreeAreABug) {
-  const auto optimizer = Make({.kind = OptimizerKind::kMomentum});
+  const auto optimizer = Make(Settings(v1::Optimizer::KIND_MOMENTUM));
   std::vector<float> four(4), five(5);
   const std::vector<std::span<float>> none, good = {four}, bad = {five};
   const GradientView gradient = four;

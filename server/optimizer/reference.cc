@@ -31,7 +31,7 @@ ReferenceValue Square(ReferenceValue value) {
 }  // namespace
 
 ReferenceResult ReferenceStep(
-    const OptimizerConfig& config, const StepContext& context, float weight,
+    const v1::Optimizer& settings, const StepContext& context, float weight,
     float gradient_sum, const std::array<float, Optimizer::kMaxSlots>& slots) {
   const ReferenceValue w = Exact(weight);
   const ReferenceValue s0 = Exact(slots[0]);
@@ -42,59 +42,60 @@ ReferenceResult ReferenceStep(
       Exact(static_cast<double>(context.gradient_scale) * gradient_sum);
 
   ReferenceResult next;
-  switch (config.kind) {
-    case OptimizerKind::kSgd:
+  switch (settings.kind()) {
+    case v1::Optimizer::KIND_SGD:
       next.weight = Sum({w, Times(-rate, g)});
       break;
-    case OptimizerKind::kMomentum:
-      next.slots[0] = Sum({Times(config.momentum, s0), Times(-rate, g)});
+    case v1::Optimizer::KIND_MOMENTUM:
+      next.slots[0] = Sum({Times(settings.momentum(), s0), Times(-rate, g)});
       next.weight = Sum({w, next.slots[0]});
       break;
-    case OptimizerKind::kNesterov:
-      next.slots[0] = Sum({Times(config.momentum, s0), Times(-rate, g)});
+    case v1::Optimizer::KIND_NESTEROV:
+      next.slots[0] = Sum({Times(settings.momentum(), s0), Times(-rate, g)});
       next.weight =
-          Sum({w, Times(config.momentum, next.slots[0]), Times(-rate, g)});
+          Sum({w, Times(settings.momentum(), next.slots[0]), Times(-rate, g)});
       break;
-    case OptimizerKind::kAdagrad: {
+    case v1::Optimizer::KIND_ADAGRAD: {
       next.slots[0] = Sum({s0, Square(g)});
       const double root = std::sqrt(next.slots[0].value);
-      next.weight = Sum({w, Times(-rate / (root + config.epsilon), g)});
+      next.weight = Sum({w, Times(-rate / (root + settings.epsilon()), g)});
       break;
     }
-    case OptimizerKind::kRmsProp: {
-      next.slots[0] =
-          Sum({Times(config.decay, s0), Times(1 - config.decay, Square(g))});
+    case v1::Optimizer::KIND_RMSPROP: {
+      next.slots[0] = Sum({Times(settings.decay(), s0),
+                           Times(1 - settings.decay(), Square(g))});
       const double root = std::sqrt(next.slots[0].value);
-      next.weight = Sum({w, Times(-rate / (root + config.epsilon), g)});
+      next.weight = Sum({w, Times(-rate / (root + settings.epsilon()), g)});
       break;
     }
-    case OptimizerKind::kAdam: {
+    case v1::Optimizer::KIND_ADAM: {
       next.slots[0] =
-          Sum({Times(config.beta1, s0), Times(1 - config.beta1, g)});
-      next.slots[1] =
-          Sum({Times(config.beta2, s1), Times(1 - config.beta2, Square(g))});
+          Sum({Times(settings.beta1(), s0), Times(1 - settings.beta1(), g)});
+      next.slots[1] = Sum({Times(settings.beta2(), s1),
+                           Times(1 - settings.beta2(), Square(g))});
       const double corrected =
-          next.slots[1].value / (1 - std::pow(config.beta2, t));
-      const double factor = rate / (1 - std::pow(config.beta1, t)) /
-                            (std::sqrt(corrected) + config.epsilon);
+          next.slots[1].value / (1 - std::pow(settings.beta2(), t));
+      const double factor = rate / (1 - std::pow(settings.beta1(), t)) /
+                            (std::sqrt(corrected) + settings.epsilon());
       next.weight = Sum({w, Times(-factor, next.slots[0])});
       break;
     }
-    case OptimizerKind::kFtrl: {
+    case v1::Optimizer::KIND_FTRL: {
       next.slots[1] = Sum({s1, Square(g)});
       const double root = std::sqrt(next.slots[1].value);
-      const double sigma = (root - std::sqrt(s1.value)) / config.rate;
+      const double sigma = (root - std::sqrt(s1.value)) / settings.rate();
       next.slots[0] = Sum({s0, g, Times(-sigma, w)});
       const double z = next.slots[0].value;
-      const double divisor = (config.beta + root) / config.rate + config.l2;
+      const double divisor =
+          (settings.beta() + root) / settings.rate() + settings.l2();
       const ReferenceValue shrunk =
-          Sum({next.slots[0], Exact(-std::copysign(config.l1, z))});
-      next.weight = std::abs(z) <= config.l1
+          Sum({next.slots[0], Exact(-std::copysign(settings.l1(), z))});
+      next.weight = std::abs(z) <= settings.l1()
                         ? ReferenceValue{0, shrunk.largest_term / divisor}
                         : Times(-1 / divisor, shrunk);
       break;
     }
-    case OptimizerKind::kAdditive:
+    default:  // additive.
       next.weight = Sum({w, Exact(gradient_sum)});
       break;
   }

@@ -1,11 +1,11 @@
-// The formulas of optimizer.h, one element at a time, in double and as plain
+// The formulas of optimizer.cc, one element at a time, in double and as plain
 // as they are written: the oracle of the vector kernels. For tests.
 #ifndef EBB_SERVER_OPTIMIZER_REFERENCE_H_
 #define EBB_SERVER_OPTIMIZER_REFERENCE_H_
 
 #include <array>
 
-#include "server/optimizer/config.h"
+#include "ebb/v1/job.pb.h"
 #include "server/optimizer/optimizer.h"
 
 namespace ebb::server {
@@ -22,8 +22,9 @@ struct ReferenceResult {
   std::array<ReferenceValue, Optimizer::kMaxSlots> slots;
 };
 
+// Settings without a kind stand for the rule of additive rows.
 ReferenceResult ReferenceStep(
-    const OptimizerConfig& config, const StepContext& context, float weight,
+    const v1::Optimizer& settings, const StepContext& context, float weight,
     float gradient_sum, const std::array<float, Optimizer::kMaxSlots>& slots);
 
 }  // namespace ebb::server

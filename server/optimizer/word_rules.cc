@@ -16,6 +16,14 @@ class WordRule : public Optimizer {
   std::span<const absl::string_view> SlotNames() const override { return {}; }
 };
 
+class Additive final : public WordRule {
+ private:
+  void StepRange(const StepContext& /*context*/,
+                 const internal::KernelRange& range) const override {
+    internal::AdditiveKernel(range);
+  }
+};
+
 class Counts final : public WordRule {
  private:
   void StepRange(const StepContext& /*context*/,
@@ -52,6 +60,10 @@ class WriteOnce final : public WordRule {
 };
 
 }  // namespace
+
+std::unique_ptr<Optimizer> MakeAdditiveRule() {
+  return std::make_unique<Additive>();
+}
 
 std::unique_ptr<Optimizer> MakeCountsRule() {
   return std::make_unique<Counts>();

@@ -5,6 +5,7 @@
 // knows what its words mean. The rules have no slots, and do not read the
 // StepContext.
 //
+// additive    w' = w + G, of floats.
 // counts      n' = n + m modulo 2^64, for each two words, little-endian.
 // write-once  a row that is there stays. A first word of 0 means that there is
 //             no row yet; it becomes the pushed one.
@@ -17,6 +18,7 @@
 
 namespace ebb::server {
 
+std::unique_ptr<Optimizer> MakeAdditiveRule();
 // Rows of an even number of words (checked).
 std::unique_ptr<Optimizer> MakeCountsRule();
 std::unique_ptr<Optimizer> MakeWriteOnceRule();

@@ -72,7 +72,7 @@ class RowCutTest : public testing::Test {
 
   std::shared_ptr<BlockPool> pool_ = MakeRowPool(256, 2000);
   std::shared_ptr<const Optimizer> optimizer_ =
-      MakeRowOptimizer(OptimizerKind::kAdagrad);
+      MakeRowOptimizer(v1::Optimizer::KIND_ADAGRAD);
   std::unique_ptr<RowTable> table_;
   RowDisk disk_;
 };
@@ -333,7 +333,7 @@ TEST_F(RowCutTest, RowsOfAnotherTableAreNotItsOwn) {
             "table 'u': its stored rows: they are those of table 't'");
   EXPECT_THAT(error([](auto* options) { options->width = 3; }),
               HasSubstr("2 floats and 1 slot(s) instead of 3 and 1"));
-  optimizer_ = MakeRowOptimizer(OptimizerKind::kSgd);
+  optimizer_ = MakeRowOptimizer(v1::Optimizer::KIND_SGD);
   EXPECT_THAT(error([](auto*) {}), HasSubstr("instead of 2 and 0"));
 }
 

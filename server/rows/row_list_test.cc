@@ -25,7 +25,7 @@ class RowListTest : public testing::Test {
     options.width = 2;
     options.expire_after_examples = expire_after;
     auto table = RowTable::Create(
-        options, MakeRowOptimizer(OptimizerKind::kMomentum), pool_);
+        options, MakeRowOptimizer(v1::Optimizer::KIND_MOMENTUM), pool_);
     ASSERT_TRUE(table.ok()) << table.status();
     table_ = *std::move(table);
   }

@@ -15,6 +15,8 @@
 #include "absl/strings/match.h"
 #include "common/example_hash.h"
 #include "common/payload.h"
+#include "ebb/v1/job.pb.h"
+#include "server/optimizer/word_rules.h"
 #include "server/rows/testing/row_disk.h"
 
 namespace ebb::server {
@@ -212,7 +214,10 @@ TEST_P(RowModelTest, TablesDoAsTheModelSays) {
   // One in four has hardly enough memory.
   const int64_t block_bytes = Draw(2) == 0 ? 256 : 1024;
   pool_ = MakeRowPool(block_bytes, Draw(4) == 0 ? 60 : 4000);
-  optimizer_ = MakeRowOptimizer(AllOptimizerKinds()[Draw(8)]);
+  // 0 stands for the rule of additive rows.
+  const auto kind = static_cast<v1::Optimizer::Kind>(Draw(8));
+  optimizer_ = kind == v1::Optimizer::KIND_UNSPECIFIED ? MakeAdditiveRule()
+                                                       : MakeRowOptimizer(kind);
   const RowTableOptions options = DrawOptions();
   auto table = RowTable::Create(options, optimizer_, pool_);
   ASSERT_TRUE(table.ok()) << table.status();

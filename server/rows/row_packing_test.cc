@@ -32,7 +32,7 @@ Keys Draw(size_t count, uint64_t from, std::minstd_rand* random) {
 
 TEST(RowPackingTest, ACutStaysAsItWasWhileOthersPush) {
   const auto pool = MakeRowPool(1024, 20'000);
-  const auto optimizer = MakeRowOptimizer(OptimizerKind::kAdagrad);
+  const auto optimizer = MakeRowOptimizer(v1::Optimizer::KIND_ADAGRAD);
   const RowTableOptions options = {.table = "t",
                                    .width = 2,
                                    .init = InitRule::Uniform(1),
@@ -98,7 +98,7 @@ void CutAndPush(uint32_t seed) {
   std::minstd_rand random(seed);
   const auto draw = [&](uint32_t below) { return random() % below; };
   const auto pool = MakeRowPool(1024, 40'000);
-  const auto optimizer = MakeRowOptimizer(OptimizerKind::kAdagrad);
+  const auto optimizer = MakeRowOptimizer(v1::Optimizer::KIND_ADAGRAD);
   RowTableOptions options = {
       .table = "t", .width = 2, .init = InitRule::Uniform(1)};
   if (draw(2) == 0) options.expire_after_examples = 30'000;

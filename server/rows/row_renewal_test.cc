@@ -87,7 +87,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST_P(RowSizesTest, NoVersionWritesMuchMoreThanChanged) {
   const auto pool = MakeRowPool(GetParam().block_bytes, 40'000);
-  const auto optimizer = MakeRowOptimizer(OptimizerKind::kAdagrad);
+  const auto optimizer = MakeRowOptimizer(v1::Optimizer::KIND_ADAGRAD);
   const RowTableOptions options = {
       .table = "t",
       .width = GetParam().width,
@@ -374,7 +374,7 @@ class RowRenewalTest : public testing::TestWithParam<int> {
   const int64_t block_bytes_ = OneOf<int64_t>({256, 256, 1024, 4096});
   std::shared_ptr<BlockPool> pool_ = MakeRowPool(block_bytes_, 20'000);
   std::shared_ptr<const Optimizer> optimizer_ =
-      MakeRowOptimizer(OptimizerKind::kAdagrad);
+      MakeRowOptimizer(v1::Optimizer::KIND_ADAGRAD);
   RowTableOptions options_ = {.table = "t", .init = InitRule::Uniform(1)};
   std::unique_ptr<RowTable> stored_, kept_;
   RowDisk disk_;
@@ -417,7 +417,7 @@ void VisitFields(const FirstOutline& outline, Visitor&& visit) {
 
 TEST(FirstRowFormatTest, IsLoadedAndNextWrittenWhole) {
   const auto pool = MakeRowPool(256, 2000);
-  const auto optimizer = MakeRowOptimizer(OptimizerKind::kAdagrad);
+  const auto optimizer = MakeRowOptimizer(v1::Optimizer::KIND_ADAGRAD);
   const RowTableOptions options = {
       .table = "t",
       .width = 2,

@@ -52,8 +52,7 @@ class RowTableTest : public testing::Test {
 
   // Counters of admission take 4096 unless a test says otherwise.
   std::shared_ptr<BlockPool> pool_ = MakeRowPool(256, 10'000);
-  std::shared_ptr<const Optimizer> optimizer_ =
-      MakeRowOptimizer(OptimizerKind::kAdditive);
+  std::shared_ptr<const Optimizer> optimizer_ = MakeAdditiveRule();
   std::unique_ptr<RowTable> table_;
 };
 
@@ -228,7 +227,7 @@ TEST_F(RowTableTest, CountersOfAdmissionAreCounted) {
 }
 
 TEST_F(RowTableTest, OptimizersHaveTheirSlots) {
-  optimizer_ = MakeRowOptimizer(OptimizerKind::kAdam);
+  optimizer_ = MakeRowOptimizer(v1::Optimizer::KIND_ADAM);
   Make({.init = InitRule::Constant(1)});
   std::vector<float> weights(2, 1.0f), first(2), second(2);
   for (int step = 1; step <= 3; ++step) {

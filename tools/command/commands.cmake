@@ -2,9 +2,9 @@
 #
 #   ebb_commands(PROGRAM TITLE FOLDER [TITLE FOLDER ...])
 #       PROGRAM gets the command of each FOLDER/NAME_command.cc, which defines
-#       AddNameCommand (command.h). TITLE is what `--help` writes above the
-#       commands of the folder; folders and their commands are in the order
-#       given here and of the alphabet.
+#       AddNameCommand (command.h). The folders call ebb_command_sources before.
+#       TITLE is what `--help` writes above the commands of the folder; folders
+#       and their commands are in the order given here and of the alphabet.
 #   ebb_command_sources(OUTPUT)
 #       OUTPUT: the sources NAME_command.cc of the current folder, for the
 #       library of its commands. With it, a new command is one new file.
@@ -12,6 +12,8 @@ function(ebb_command_sources output)
   file(GLOB sources RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS
        *_command.cc)
   set(${output} ${sources} PARENT_SCOPE)
+  file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  set_property(GLOBAL PROPERTY EBB_COMMANDS_OF_${folder} ${sources})
 endfunction()
 
 function(ebb_commands program)
@@ -19,8 +21,11 @@ function(ebb_commands program)
   set(calls)
   while(ARGN)
     list(POP_FRONT ARGN title folder)
-    file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*_command.cc)
-    list(TRANSFORM files REPLACE ".*/(.*)_command\\.cc$" "\\1")
+    get_property(files GLOBAL PROPERTY EBB_COMMANDS_OF_${folder})
+    if(NOT files)
+      message(FATAL_ERROR "${folder} has no ebb_command_sources() before this")
+    endif()
+    list(TRANSFORM files REPLACE "_command\\.cc$" "")
     list(SORT files)
     set(nested)
     foreach(name IN LISTS files)

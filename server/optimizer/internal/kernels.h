@@ -1,5 +1,5 @@
 // The loops of the optimizers: one pass over memory each, for the widest
-// vectors the processor has. Formulas: server/optimizer/optimizer.h.
+// vectors the processor has. Formulas: server/optimizer/optimizer.cc.
 #ifndef EBB_SERVER_OPTIMIZER_INTERNAL_KERNELS_H_
 #define EBB_SERVER_OPTIMIZER_INTERNAL_KERNELS_H_
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "job/training.h"
 
 namespace ebb::server {
 
@@ -20,8 +21,12 @@ std::shared_ptr<BlockPool> MakeRowPool(int64_t block_bytes, int64_t blocks) {
   return *std::move(pool);
 }
 
-std::shared_ptr<const Optimizer> MakeRowOptimizer(OptimizerKind kind) {
-  auto optimizer = MakeOptimizer({.kind = kind});
+std::shared_ptr<const Optimizer> MakeRowOptimizer(v1::Optimizer::Kind kind) {
+  v1::Optimizer settings;
+  settings.set_kind(kind);
+  const auto whole = job::OptimizerOf(settings);
+  CHECK(whole.ok()) << whole.status();
+  auto optimizer = MakeOptimizer(*whole);
   CHECK(optimizer.ok()) << optimizer.status();
   return *std::move(optimizer);
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "ebb/v1/job.pb.h"
 #include "server/memory/block_pool.h"
 #include "server/optimizer/optimizer.h"
 #include "server/rows/row_cut.h"
@@ -20,7 +21,7 @@
 namespace ebb::server {
 
 std::shared_ptr<BlockPool> MakeRowPool(int64_t block_bytes, int64_t blocks);
-std::shared_ptr<const Optimizer> MakeRowOptimizer(OptimizerKind kind);
+std::shared_ptr<const Optimizer> MakeRowOptimizer(v1::Optimizer::Kind kind);
 
 // Prepare, Compute and Commit.
 absl::Status PushRows(RowTable* table, std::span<const uint64_t> keys,
