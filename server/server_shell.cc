@@ -352,8 +352,9 @@ void ServerShell::CarryOut(Output* output) {
       [&](ReplyFetch& reply) {
         // Sums up all values of a cut: not here, where others wait.
         auto answer = std::make_shared<FetchAnswer>(std::move(reply.answer));
-        compute_->Add([answer, done = std::move(*fetch++)] {
-          done(EncodeFetchAnswer(std::move(*answer)));
+        compute_->Add([this, answer, done = std::move(*fetch++)] {
+          done(EncodeFetchAnswer(options_.core.id, options_.core.session,
+                                 std::move(*answer)));
         });
       },
       [&](server::Fetch& ask) { peers_->Add(std::move(ask.task)); },
