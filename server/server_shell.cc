@@ -100,7 +100,9 @@ bool TellsOperation(const MarkReport& report) {
 
 std::string Advertised(const std::string& given, const std::string& listened) {
   if (given.empty()) return listened;
-  if (given.find(':') != std::string::npos) return given;
+  // "[::1]" is a host alone.
+  const bool port = given.find(':') != std::string::npos && given.back() != ']';
+  if (port) return given;
   return absl::StrCat(given, listened.substr(listened.rfind(':')));
 }
 

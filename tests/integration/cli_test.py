@@ -657,6 +657,18 @@ class CliTest(ClusterTest):
             self.assertIn('"localhost" is no address; write HOST:PORT',
                           done.stdout + done.stderr)
 
+    def test_an_address_that_is_none_is_refused(self):
+        done = subprocess.run(
+            [os.path.join(BIN, "ebb-ps"), "--id", "7", "--state-dir", "ps-7",
+             "--advertise", "a:b:c"], cwd=self.folder, text=True,
+            timeout=LIMIT_S, capture_output=True)
+        self.assertEqual(done.returncode, 2, done)
+        self.assertIn('"a:b:c" is no address; write HOST or HOST:PORT',
+                      done.stderr)
+        for words in (["status", "--scheduler", "a:b:1"],
+                      ["health", "a:b:1"]):
+            self.fails(2, '"a:b:1" is no address; write HOST:PORT', *words)
+
     def test_exports_replace_nothing_by_mistake(self):
         def export(*more):
             return ("checkpoint", "export", "shirts", "-o", *more)
