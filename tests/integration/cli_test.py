@@ -669,6 +669,18 @@ class CliTest(ClusterTest):
                       ["health", "a:b:1"]):
             self.fails(2, '"a:b:1" is no address; write HOST:PORT', *words)
 
+    # "No scheduler listens" was all that a misspelt file was told.
+    def test_a_model_that_is_not_there_is_named(self):
+        for words in (("predict", "nosuch", "x.csv"),
+                      ("predict", "nosuch.d", "x.csv"),
+                      ("checkpoint", "list", "nosuch"), ("audit", "nosuch")):
+            name = words[2] if words[1] == "list" else words[1]
+            said = f"there is no folder or file {name}"
+            self.fails(2, said, *words)
+            self.fails(1, said, *words, "--scheduler", "127.0.0.1:1")
+        self.fails(2, "hint: a model is a file called *.safetensors",
+                   "predict", "nosuch", "x.csv")
+
     def test_exports_replace_nothing_by_mistake(self):
         def export(*more):
             return ("checkpoint", "export", "shirts", "-o", *more)
@@ -696,7 +708,7 @@ class CliTest(ClusterTest):
         self.fails(2, "fit.safetensorz is no model that ebb reads: a model is a "
                    "file called *.safetensors", "predict", "fit.safetensorz",
                    IMAGES)
-        self.fails(2, "there is no file or folder fit.safetensor, nor",
+        self.fails(2, "there is no folder or file fit.safetensor; taken for",
                    "predict", "fit.safetensor", IMAGES)
         self.fails(2, "no.gz: cannot be opened", "predict", "fit.safetensors",
                    "no.gz")
