@@ -35,7 +35,8 @@ struct ServerInfo {
   int64_t process_id = 0;
   LinkId link;
   bool connected = false;
-  bool empty = false;  // It had nothing of any job when it registered.
+  bool empty = false;       // It had nothing of any job when it registered.
+  bool lost_store = false;  // It came back so, and had something before.
   // Connected or lost since; or heard of, if it never connected.
   absl::Time since = absl::InfinitePast();
   absl::Time last_heard = absl::InfinitePast();

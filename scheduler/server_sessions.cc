@@ -71,10 +71,18 @@ void ServerSessions::TakeIn(LinkId link, const RegisterServer& message,
   }
   const bool other_life = message.session != server->session;
   if (!known || other_life) {
+    const bool had = !server->empty || state_.OwnsAnything(message.server);
+    server->lost_store = known && had && !HasData(message) &&
+                         !server->store.empty() &&
+                         message.store != server->store;
     context->Tell(EventKind::kServerUp, JobId(),
                   absl::StrCat("server=", message.server.value(), " is ",
                                known ? "back" : "up", " at ", message.address,
-                               " pid=", message.process_id),
+                               " pid=", message.process_id,
+                               server->lost_store
+                                   ? " with an empty folder: what its store "
+                                     "had is not there"
+                                   : ""),
                   NameOf(message.server));
     state_.pending_writes.push_back(
         {ServerKey(message.server), message.shared_folder});
