@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/plant.h"
 
 namespace ebb::client {
 
@@ -82,6 +83,10 @@ std::optional<CallFailure> ServerReach::WhyNotFrom(ServerId server,
                                                    absl::Time now) {
   if (!job_.routes.Knows(server)) return std::nullopt;
   const Routes::Server& known = job_.routes.server(server);
+  if (EBB_PLANTED(other_session_is_another_server) &&
+      from_session != known.session) {
+    return CallFailure{CallCause::kWrongServer, "another server answers"};
+  }
   return answers_.Heard(
       {server, known.session, known.address, from, from_session}, now);
 }

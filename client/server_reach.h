@@ -14,11 +14,11 @@
 
 #include "absl/time/time.h"
 #include "client/actions.h"
-#include "client/answer_check.h"
 #include "client/job_loading.h"
 #include "client/job_state.h"
 #include "common/ids.h"
 #include "common/rare_telling.h"
+#include "protocol/answer_check.h"
 #include "protocol/messages.h"
 #include "protocol/peer_trouble.h"
 
@@ -77,7 +77,7 @@ class ServerReach {
 
   JobState& job_;
   const JobLoading& loading_;
-  AnswerCheck answers_;
+  AnswerCheck answers_{AnswerCheck::kKeepComing};
   std::set<ServerId> told_;  // In the present session with the scheduler.
   std::map<ServerId, int64_t> probes_;  // Requests under way.
   std::map<ServerId, RareTelling> logged_;

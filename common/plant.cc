@@ -76,6 +76,8 @@ constexpr Plant kPlants[] = {
     {"operation_applied_twice", "what closes a round changes the slots twice"},
     {"operations_not_registered",
      "a new scheduler is not told the operations that partitions applied"},
+    {"other_session_is_another_server",
+     "a worker takes a server that restarted for another one at once"},
     {"pull_of_a_closed_round_parks",
      "a pull of a closed round waits instead of ending the lease"},
     {"push_applied_twice",

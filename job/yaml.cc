@@ -74,6 +74,66 @@ std::vector<std::string> PathOfKey(absl::string_view name) {
   return found_path;
 }
 
+// Names that other tools give to keys of ours.
+struct NameElsewhere {
+  absl::string_view name;
+  absl::string_view path;  // Where our key is.
+};
+constexpr NameElsewhere kNamesElsewhere[] = {
+    {"batch_size", "train.batch"},   {"batchsize", "train.batch"},
+    {"eta", "optimizer.rate"},       {"learning_rate", "optimizer.rate"},
+    {"lr", "optimizer.rate"},        {"max_epochs", "train.epochs"},
+    {"mini_batch", "train.batch"},   {"minibatch", "train.batch"},
+    {"n_epochs", "train.epochs"},    {"num_epochs", "train.epochs"},
+    {"random_seed", "seed"},         {"random_state", "seed"},
+    {"step_size", "optimizer.rate"}, {"weight_decay", "model.l2"},
+};
+
+// The path of the key of ours that another tool calls so; empty: none.
+std::vector<std::string> PathElsewhere(absl::string_view name) {
+  for (const NameElsewhere& one : kNamesElsewhere) {
+    if (one.name == name) return absl::StrSplit(one.path, '.');
+  }
+  return {};
+}
+
+// All names of keys below a job, each once.
+std::set<std::string> AllKeyNames() {
+  std::vector<const Descriptor*> types = {v1::Job::descriptor()};
+  std::set<std::string> names;
+  for (size_t t = 0; t < types.size(); ++t) {  // Grows.
+    for (const std::string& name : KeyNames(*types[t])) names.insert(name);
+    for (int i = 0; i < types[t]->field_count(); ++i) {
+      const FieldDescriptor& field = *types[t]->field(i);
+      if (!IsMessage(field)) continue;
+      if (std::ranges::count(types, field.message_type()) > 0) continue;
+      types.push_back(field.message_type());
+    }
+  }
+  return names;
+}
+
+// The path of the key that is probably meant by `name`, which the message
+// `type` at `path` does not have; empty: none.
+std::vector<std::string> MeantBy(absl::string_view name, const Descriptor& type,
+                                 const std::string& path) {
+  if (auto known = PathOfKey(name); !known.empty()) return known;
+  if (auto known = PathElsewhere(name); !known.empty()) return known;
+  if (const std::string near = Nearest(name, KeyNames(type)); !near.empty()) {
+    return absl::StrSplit(Join(path, near), '.');
+  }
+  std::vector<std::string> others;
+  for (const NameElsewhere& one : kNamesElsewhere) {
+    others.emplace_back(one.name);
+  }
+  if (const std::string near = Nearest(name, others); !near.empty()) {
+    return PathElsewhere(near);
+  }
+  const std::set<std::string> all = AllKeyNames();
+  const std::string any = Nearest(name, {all.begin(), all.end()});
+  return any.empty() ? std::vector<std::string>() : PathOfKey(any);
+}
+
 // Maps a YAML tree onto a message. Collects mistakes and goes on.
 class Mapper {
  public:
@@ -187,17 +247,18 @@ void Mapper::UnknownKey(absl::string_view name, const YamlNode* value, int line,
       value != nullptr && value->is_scalar() && value->text.size() <= 60
           ? QuoteYaml(value->text)
           : "…";
-  std::vector<std::string> home = PathOfKey(name);
-  const std::string near = Nearest(name, KeyNames(type));
-  if (!home.empty()) {
-    mistake.meant = absl::StrJoin(home, ".");
-    mistake.hint = absl::StrCat(absl::StrJoin(home, ": {"), ": ", text,
-                                std::string(home.size() - 1, '}'));
-  } else if (!near.empty()) {
-    mistake.meant = Join(path, near);
-    mistake.hint = absl::StrCat(near, ": ", text);
-  } else {
+  const std::vector<std::string> meant = MeantBy(name, type, path);
+  if (meant.empty()) {
     mistake.hint = KeysHint(type);
+  } else {
+    mistake.meant = absl::StrJoin(meant, ".");
+    // Beside the key that is wrong, the key alone says enough.
+    const std::string& key = meant.back();
+    const bool beside = mistake.meant == Join(path, key);
+    const std::vector<std::string> shown =
+        beside ? std::vector<std::string>{key} : meant;
+    mistake.hint = absl::StrCat(absl::StrJoin(shown, ": {"), ": ", text,
+                                std::string(shown.size() - 1, '}'));
   }
   mistakes_->push_back(std::move(mistake));
 }

@@ -227,6 +227,9 @@ struct FetchRequest {
 };
 
 struct FetchReply {
+  // The server that answers; SessionId(): an older ebb does not say.
+  ServerId server;
+  SessionId server_session;
   FetchResult result = FetchResult::kOk;
   std::string manifest;  // The manifest of a cut (server/store/manifest.h).
   Payload values;        // The floats of the blocks, one after the other.
@@ -482,6 +485,8 @@ struct MoveIn {
   SessionId source;            // The life that serves it now, …
   std::string source_address;  // … where, …
   Term source_term;            // … and in which term.
+  // The server of that life; nullopt: an older ebb does not say.
+  std::optional<ServerId> source_server;
 };
 
 // A partition has an owner under a term. The server that has the copy of this

@@ -21,10 +21,10 @@ using internal::Present;
 using internal::UnknownEnum;
 
 // A new field stops here: convert it below, then count it.
-static_assert(kFields<FetchRequest> == 8 && kFields<FetchReply> == 3);
+static_assert(kFields<FetchRequest> == 8 && kFields<FetchReply> == 5);
 static_assert(kFields<ServerLeaving> == 1 && kFields<MoveProgress> == 9 &&
               kFields<MovedIn> == 2);
-static_assert(kFields<MoveIn> == 11 && kFields<PartitionMoved> == 5 &&
+static_assert(kFields<MoveIn> == 12 && kFields<PartitionMoved> == 5 &&
               kFields<LeaveNow> == 1);
 
 // --- Server <-> server -------------------------------------------------------
@@ -96,6 +96,8 @@ v1::FetchResponse HeaderToProto(const FetchReply& reply) {
   v1::FetchResponse message;
   message.set_result(ToProto(reply.result));
   message.set_manifest(reply.manifest);
+  message.set_server(reply.server.value());
+  message.set_server_session(reply.server_session.value());
   return message;
 }
 
@@ -103,6 +105,9 @@ absl::StatusOr<FetchReply> HeaderFromProto(v1::FetchResponse&& message) {
   FetchReply reply;
   EBB_ASSIGN_OR_RETURN(reply.result, FromProto(message.result()));
   reply.manifest = std::move(*message.mutable_manifest());
+  EBB_RETURN_IF_ERROR(NotNegative("FetchResponse.server", message.server()));
+  reply.server = ServerId(message.server());
+  reply.server_session = SessionId(message.server_session());
   return reply;
 }
 
@@ -194,6 +199,7 @@ void Put(const MoveIn& from, RecordSender* records,
   to->set_source(from.source.value());
   to->set_source_address(ValidUtf8(from.source_address));
   to->set_source_term(from.source_term.value());
+  if (from.source_server) to->set_source_server(from.source_server->value());
 }
 
 absl::Status Get(v1::MoveIn* from, RecordReceiver* records, MoveIn* to) {
@@ -218,6 +224,11 @@ absl::Status Get(v1::MoveIn* from, RecordReceiver* records, MoveIn* to) {
   to->source = SessionId(from->source());
   to->source_address = std::move(*from->mutable_source_address());
   to->source_term = Term(from->source_term());
+  if (from->has_source_server()) {
+    EBB_RETURN_IF_ERROR(
+        NotNegative("MoveIn.source_server", from->source_server()));
+    to->source_server = ServerId(from->source_server());
+  }
   return GetServers("MoveIn.known_servers", from->known_servers(),
                     &to->known_servers);
 }

@@ -476,6 +476,8 @@ TEST(ConvertTest, FetchRequestSurvives) {
 
 TEST(ConvertTest, FetchHeaderSurvivesWithEveryResult) {
   FetchReply reply;
+  reply.server = ServerId(3);
+  reply.server_session = SessionId(4);
   reply.manifest = std::string("\0\xff", 2);
   reply.values = Payload::Of(std::vector<float>(10));
   for (const auto& [result, name] :
@@ -487,7 +489,8 @@ TEST(ConvertTest, FetchHeaderSurvivesWithEveryResult) {
     const v1::FetchResponse message = HeaderToProto(reply);
     EXPECT_EQ(message.ShortDebugString(),
               absl::StrCat("result: FETCH_RESULT_", name,
-                           " manifest: \"\\000\\377\""));
+                           " manifest: \"\\000\\377\" server: 3 "
+                           "server_session: 4"));
     const auto back = HeaderFromProto(v1::FetchResponse(message));
     ASSERT_TRUE(back.ok()) << back.status();
     EXPECT_EQ(back->result, result);
@@ -689,12 +692,13 @@ TEST(ConvertTest, MessagesOfAMoveSurvive) {
              .term = Term(6),
              .source = SessionId(7),
              .source_address = "ps-4:7001",
-             .source_term = Term(5)},
+             .source_term = Term(5),
+             .source_server = ServerId(0)},
       absl::StrCat("move_in { server: 1 session: 2 record { ", kRecordText,
                    " } generation: 3 rollback { ", kRollbackText,
                    " } known_servers: 0 known_servers: 4 partition: 2 term: 6 "
                    "source: 7 source_address: \"ps-4:7001\" source_term: 5 "
-                   "}"));
+                   "source_server: 0 }"));
   ExpectSameInStream<SchedulerToServer>(
       PartitionMoved{JobId(1), Generation(2), PartitionId(3), Term(4),
                      ServerId(5)},

@@ -1,10 +1,19 @@
 // Who goes beyond a limit is refused and counted, and holds nobody up.
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/metrics/open_metrics.h"
 #include "ebb/v1/parameter_server.grpc.pb.h"
 #include "gmock/gmock.h"
@@ -19,7 +28,9 @@
 namespace ebb::rpc {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 
 constexpr absl::Duration kLong = absl::Seconds(20);
 constexpr char kAny[] = "127.0.0.1:0";
@@ -35,6 +46,7 @@ class LargePs : public EmptyPsAdmin {
  public:
   absl::Status ReadVersion(const v1::ReadVersionRequest&,
                            const Emit& emit) override {
+    begun.Add(true);
     v1::ReadVersionResponse piece;
     piece.set_values(std::string(4 << 20, 'v'));
     for (int i = 0; i < 100; ++i) {
@@ -47,6 +59,7 @@ class LargePs : public EmptyPsAdmin {
     return absl::OkStatus();
   }
 
+  Collected<bool> begun;
   Collected<absl::Status> ended;  // Of those that were not read.
 };
 
@@ -107,6 +120,131 @@ TEST(GrpcLimitsTest, SessionsBeyondTheLimitAreRefused) {
   EXPECT_EQ(security->refusals()->Of(Refusal::kSessions), 1);
   EXPECT_TRUE(first.closed.Now().empty());
   EXPECT_TRUE(second.closed.Now().empty());
+}
+
+// What the metrics tell of `security`: how many were refused, by reason, where
+// any were.
+std::map<std::string, int> Told(const Security& security) {
+  metrics::OpenMetrics text;
+  AddNetwork(security, &text);
+  std::map<std::string, int> told;
+  const std::string said = std::move(text).Text();
+  for (absl::string_view line : absl::StrSplit(said, '\n')) {
+    if (!absl::ConsumePrefix(&line, "ebb_network_refusals_total{reason=\"")) {
+      continue;
+    }
+    const std::pair<std::string, std::string> sample =
+        absl::StrSplit(line, "\"} ");
+    int count = -1;
+    EXPECT_TRUE(absl::SimpleAtoi(sample.second, &count)) << line;
+    if (count != 0) told[sample.first] = count;
+  }
+  return told;
+}
+
+// Two answers that are not read hold both threads; 64 questions wait, and each
+// more is refused.
+TEST(GrpcLimitsTest, MetricsCountQuestionsAndAnswersThatAreRefused) {
+  const SecurityPtr security = Plain();
+  const TransportOptions options;
+  GrpcTransport transport(options, 0, security);
+  LargePs admin;
+  const auto listener = transport.ListenPs(kAny, {.admin = &admin});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const auto stub = v1::ParameterServer::NewStub(grpc::CreateChannel(
+      (*listener)->address(), grpc::InsecureChannelCredentials()));
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::ReadVersionResponse>>>
+      readers;
+  for (int i = 0; i < options.admin_threads; ++i) {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    readers.push_back(stub->ReadVersion(contexts.back().get(), {}));
+  }
+  admin.begun.WaitFor(readers.size());
+  constexpr int kBeyond = 5;
+  struct Question {
+    grpc::ClientContext context;
+    v1::GetLedgersRequest request;
+    v1::GetLedgersResponse response;
+  };
+  std::vector<std::unique_ptr<Question>> questions;
+  Collected<grpc::StatusCode> ended;
+  for (int i = 0; i < options.admin_queue + kBeyond; ++i) {
+    Question* const one =
+        questions.emplace_back(std::make_unique<Question>()).get();
+    stub->async()->GetLedgers(
+        &one->context, &one->request, &one->response,
+        [&](const grpc::Status& status) { ended.Add(status.error_code()); });
+  }
+
+  int refused = 0;
+  for (const grpc::StatusCode code : ended.WaitFor(questions.size())) {
+    if (code != grpc::StatusCode::OK) ++refused;
+  }
+  EXPECT_EQ(refused, kBeyond);
+  admin.ended.WaitFor(readers.size());
+  EXPECT_THAT(Told(*security),
+              ElementsAre(Pair("admin_calls", kBeyond),
+                          Pair("unread", options.admin_threads)));
+  for (size_t i = 0; i < readers.size(); ++i) {
+    v1::ReadVersionResponse piece;
+    while (readers[i]->Read(&piece)) {
+    }
+    EXPECT_FALSE(readers[i]->Finish().ok());
+  }
+}
+
+TEST(GrpcLimitsTest, MetricsCountSessionsThatAreRefused) {
+  const SecurityPtr security = Plain();
+  TransportOptions options;
+  options.max_calls = 2;
+  GrpcTransport transport(options, 0, security);
+  KeepingScheduler scheduler;
+  const auto listener =
+      transport.ListenScheduler(kAny, {.sessions = &scheduler});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  std::vector<Keeping<SchedulerToWorker>> sides(5);
+  std::vector<std::unique_ptr<WorkerSession>> sessions;
+  for (auto& side : sides) {
+    sessions.push_back(
+        transport.ConnectWorkerSession((*listener)->address(), &side));
+  }
+  scheduler.workers.WaitFor(2);
+
+  // Whichever came late, of five that connect at once.
+  const absl::Time limit = absl::Now() + kLong;
+  while (Told(*security)["sessions"] < 3 && absl::Now() < limit) {
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  EXPECT_THAT(Told(*security), ElementsAre(Pair("sessions", 3)));
+}
+
+TEST(GrpcLimitsTest, MetricsCountCallsThatAreRefused) {
+  const SecurityPtr security = Plain();
+  TransportOptions options;
+  options.max_calls = 2;
+  GrpcTransport transport(options, 0, security);
+  KeepingPs ps;
+  const auto listener = transport.ListenPs(kAny, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const auto channel = transport.ConnectPs((*listener)->address());
+  std::vector<Answer<PullReply>> answers(5);
+  for (auto& answer : answers) {
+    channel->Pull(MakePull(0), kLong, answer.Done());
+  }
+  const auto kept = ps.pulls.WaitFor(2);
+
+  int refused = 0;
+  const absl::Time limit = absl::Now() + kLong;
+  while (refused < 3 && absl::Now() < limit) {
+    absl::SleepFor(absl::Milliseconds(10));
+    refused = static_cast<int>(
+        std::count_if(answers.begin(), answers.end(),
+                      [](auto& answer) { return answer.arrived(); }));
+  }
+  EXPECT_EQ(refused, 3);
+  EXPECT_THAT(Told(*security), ElementsAre(Pair("calls", 3)));
+  for (const auto& [pull, done] : kept) done(PullReply());
 }
 
 TEST(GrpcLimitsTest, MetricsNameEachReason) {

@@ -64,6 +64,7 @@ class ExplainFixture : public ::testing::Test {
     message.server = ServerId(id);
     message.session = kServerSession;
     message.address = "here:1";
+    message.shared_folder = folder_;
     FromServer(message);
   }
   void Submit() {
@@ -194,6 +195,7 @@ class ExplainFixture : public ::testing::Test {
 
   JobRecord record_;
   absl::Time now_ = absl::FromUnixSeconds(1'000'000);
+  std::string folder_;  // The server's shared one.
   std::unique_ptr<SchedulerCore> core_;
   Watch watch_{now_};
   std::string store_problem_;

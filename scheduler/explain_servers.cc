@@ -116,8 +116,12 @@ class ServersExplainer {
                   ? ""
                   : Refused(it->second) + WhatTakesOver(folder, since)),
           absl::StrCat("start `ebb-ps --id ", id.value(),
-                       "` with its --state-dir; if it runs, its log says what "
-                       "it does not reach"),
+                       "` with its --state-dir",
+                       folder.empty()
+                           ? ""
+                           : ", or, if that is lost, with an empty one and the "
+                             "same --shared-checkpoints, which has copies",
+                       "; if it runs, its log says what it does not reach"),
           since);
     }
     Quiet();

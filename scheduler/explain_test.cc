@@ -177,8 +177,23 @@ TEST_F(ExplainTest, AServerThatIsAway) {
   now_ += absl::Seconds(3);
   EXPECT_THAT(Only(Reason::KIND_SERVER_AWAY),
               AllOf(HasSubstr("ps 0, which owns 2 of 2 partitions, is away"),
-                    HasSubstr("in no --shared-checkpoints, so they wait")));
+                    HasSubstr("in no --shared-checkpoints, so they wait"),
+                    HasSubstr("with its --state-dir; if it runs")));
   EXPECT_EQ(Explain()[0].for_ms(), 3000);
+}
+
+// Bug: that its own folder is not needed was not said.
+TEST_F(ExplainTest, AServerWhoseFolderIsLostMayComeBackWithoutIt) {
+  folder_ = "shared";
+  Ready();
+  Register(1, /*durable=*/true);
+  WorkerUp(kFirstLink, kFirst, "a");
+  SchedulerActions actions;
+  core_->OnServerDisconnected(kServerLink, now_, &actions);
+  now_ += absl::Seconds(3);
+  EXPECT_THAT(Only(Reason::KIND_SERVER_AWAY),
+              HasSubstr("with its --state-dir, or, if that is lost, with an "
+                        "empty one and the same --shared-checkpoints"));
 }
 
 TEST_F(ExplainTest, AFullDisk) {

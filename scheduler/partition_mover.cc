@@ -62,6 +62,7 @@ void PartitionMover::Begin(const WantedMove& wanted, Context* context) {
   order.term = move.term;
   order.source = source.session;
   order.source_address = source.address;
+  order.source_server = source.id;
   order.source_term = job_.placement.at(wanted.partition).drawn;
   moves_.Begin(move);
   context->ToServer(target, std::move(order));

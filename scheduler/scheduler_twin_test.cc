@@ -13,8 +13,10 @@
 namespace ebb::scheduler {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 constexpr LinkId kTwinLink(4);
@@ -159,6 +161,49 @@ TEST_F(SchedulerTwinTest, ANewSchedulerTakesAServerWithItsStoreAtOnce) {
   EXPECT_TRUE(refused("its store", {.versions_lost = 1}));
   now_ += SchedulerOptions().server_ttl;
   EXPECT_FALSE(refused("its store", {.versions_lost = 1}));
+}
+
+// Bug: "server=3 is back" was all that was said of it.
+TEST_F(SchedulerTwinTest, AServerThatIsBackWithAnEmptyFolderSaysSo) {
+  std::vector<std::string> told;
+  const auto up = [&](const std::string& store, SessionId session) {
+    RegisterServer message;
+    message.server = kServer;
+    message.session = session;
+    message.address = "here:1";
+    message.store = store;
+    told.clear();
+    SchedulerActions actions;
+    core_->OnServer(kServerLink, message, now_, &actions);
+    for (const SchedulerAction& action : actions) {
+      const auto* event = std::get_if<LogEvent>(&action);
+      if (event != nullptr && event->kind == EventKind::kServerUp) {
+        told.push_back(event->text);
+      }
+    }
+    Do(std::move(actions));
+  };
+  up("its store", kServerSession);
+  EXPECT_THAT(told, ElementsAre(HasSubstr(" is up at here:1")));
+  // It had nothing yet.
+  ServerGone();
+  up("another", SessionId(201));
+  EXPECT_THAT(told, ElementsAre(Not(HasSubstr("empty folder"))));
+  EXPECT_FALSE(core_->cluster().servers.at(kServer).lost_store);
+
+  Submit();
+  ServerGone();
+  now_ += SchedulerOptions().server_ttl;
+  up("a third", SessionId(202));
+  EXPECT_THAT(
+      told,
+      ElementsAre(HasSubstr(" is back at here:1 pid=0 with an empty folder")));
+  EXPECT_TRUE(core_->cluster().servers.at(kServer).lost_store);
+  // With that store it is as it was.
+  ServerGone();
+  up("a third", SessionId(203));
+  EXPECT_THAT(told, ElementsAre(Not(HasSubstr("empty folder"))));
+  EXPECT_FALSE(core_->cluster().servers.at(kServer).lost_store);
 }
 
 // An older scheduler, which does not know the names of stores, may have

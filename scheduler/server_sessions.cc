@@ -64,6 +64,13 @@ bool ServerSessions::Handle(LinkId link, const RegisterServer& message,
   return true;
 }
 
+bool ServerSessions::LostStore(const ServerInfo& before,
+                               const RegisterServer& message) const {
+  const bool had = !before.empty || state_.OwnsAnything(message.server);
+  return had && !HasData(message) && !before.store.empty() &&
+         message.store != before.store;
+}
+
 const ServerInfo& ServerSessions::TakeIn(LinkId link,
                                          const RegisterServer& message,
                                          bool known, Context* context) {
@@ -74,17 +81,24 @@ const ServerInfo& ServerSessions::TakeIn(LinkId link,
     links_.erase(before->second.link);
     Lose(before->second, context);
   }
-  if (!known || message.session != before->second.session) {
-    context->Tell(EventKind::kServerUp, JobId(),
-                  absl::StrCat("server=", message.server.value(), " is ",
-                               known ? "back" : "up", " at ", message.address,
-                               " pid=", message.process_id),
-                  NameOf(message.server));
+  const bool other_life = !known || message.session != before->second.session;
+  const bool lost_store = known && LostStore(before->second, message);
+  if (other_life) {
+    context->Tell(
+        EventKind::kServerUp, JobId(),
+        absl::StrCat("server=", message.server.value(), " is ",
+                     known ? "back" : "up", " at ", message.address,
+                     " pid=", message.process_id,
+                     lost_store ? " with an empty folder: what its store "
+                                  "had is not there"
+                                : ""),
+        NameOf(message.server));
     state_.pending_writes.push_back(
         {ServerKey(message.server), message.shared_folder});
     state_.pending_writes.push_back({StoreKey(message.server), message.store});
   }
   const ServerInfo& server = servers.Register(message, link, context->now);
+  if (other_life) servers.CameBack(message.server, lost_store);
   FoundDamage(message.store_damage, server, context);
   links_[link] = message.server;
   if (former_.erase(message.server) > 0) {

@@ -59,6 +59,8 @@ class ServerSessions {
 
   const ServerInfo* Of(LinkId link);
   // The server is the process that registers, from now on.
+  // Whether a server comes back without what it had stored.
+  bool LostStore(const ServerInfo& before, const RegisterServer& message) const;
   const ServerInfo& TakeIn(LinkId link, const RegisterServer& message,
                            bool known, Context* context);
   // What it says of jobs, by job; those that are not believed are left out.

@@ -35,7 +35,8 @@ struct ServerInfo {
   int64_t process_id = 0;
   LinkId link;
   bool connected = false;
-  bool empty = false;  // It held no job's data when it registered.
+  bool empty = false;       // It held no job's data when it registered.
+  bool lost_store = false;  // It came back so, and had something before.
   // Connected or lost since; or heard of, if it never connected.
   absl::Time since = absl::InfinitePast();
   absl::Time last_heard = absl::InfinitePast();
@@ -82,6 +83,11 @@ class Servers {
   // without reports and damage.
   const ServerInfo& Register(const RegisterServer& message, LinkId link,
                              absl::Time now);
+
+  // It has begun a life, with or without the store of the one before.
+  void CameBack(ServerId server, bool lost_store) {
+    servers_.at(server).lost_store = lost_store;
+  }
 
   // --- Going -----------------------------------------------------------------
   // It will disconnect, in good order.

@@ -386,6 +386,7 @@ v1::ServerStatus StatusOf(const SchedulerShell::Picture& picture,
   status.set_process_id(server.process_id);
   status.set_connected(server.connected);
   status.set_leaving(server.leaving);
+  status.set_lost_store(server.lost_store);
   status.set_since_unix_ms(UnixMs(server.since));
   for (const auto& [id, job] : picture.core.jobs()) {
     for (int32_t p = 0; p < job->plan().partitions; ++p) {

@@ -37,6 +37,7 @@ FetchRequest About(const MoveIn& order) {
 
 IncomingMove::IncomingMove(const MoveIn& order, std::shared_ptr<BlockPool> pool)
     : about_(About(order)),
+      source_(order.source_server),
       address_(order.source_address),
       term_(order.term),
       pool_(std::move(pool)) {}

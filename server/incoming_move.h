@@ -39,6 +39,10 @@ class IncomingMove {
   // When Next may have something; InfiniteFuture: after an answer.
   absl::Time NextTry() const;
 
+  // The server that serves the partition now; nullopt: an older scheduler does
+  // not say.
+  std::optional<ServerId> source() const { return source_; }
+
   // An answer to what Next gave; of any other it takes no notice. An error is
   // final: the move must be given up.
   absl::Status OnFetched(const FetchRequest& request,
@@ -48,6 +52,7 @@ class IncomingMove {
   bool complete() const { return stage_ == Stage::kComplete; }
   Cut TakeCut();
 
+  const std::string& source_address() const { return address_; }
   // The source does not answer; nullopt: it does.
   std::optional<PeerTrouble> unreached(absl::Time now) const;
 
@@ -75,6 +80,7 @@ class IncomingMove {
   void WantBlocks();
 
   const FetchRequest about_;  // The part that is the same in every request.
+  const std::optional<ServerId> source_;
   const std::string address_;
   const Term term_;
   const std::shared_ptr<BlockPool> pool_;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/plant.h"
+#include "rpc/call_failure.h"
 #include "server/incoming_move.h"
 
 namespace ebb::server {
@@ -14,6 +15,9 @@ namespace {
 
 // How often a move that goes on says so.
 constexpr absl::Duration kSignOfLife = absl::Milliseconds(250);
+
+// More than the scheduler waits before it orders a move again that failed.
+constexpr absl::Duration kLongestPause = absl::Minutes(2);
 
 std::string WhyNot(const PeerTrouble& source) {
   return absl::StrCat("it cannot reach the server at ", source.address, ": ",
@@ -26,6 +30,9 @@ void GiveUp(HostedPartition* hosted) {
 }
 
 }  // namespace
+
+IncomingMoves::IncomingMoves(JobPartitions* job)
+    : job_(*job), answers_(kLongestPause) {}
 
 bool IncomingMoves::Begin(const MoveIn& order, absl::Time now,
                           ServerActions* out) {
@@ -40,6 +47,9 @@ bool IncomingMoves::Begin(const MoveIn& order, absl::Time now,
     return false;
   }
   hosted.incoming = std::make_unique<IncomingMove>(order, job_.resources.pool);
+  if (order.source_server) {
+    answers_.Placed(*order.source_server, order.source, now);
+  }
   next_sign_ = std::min(next_sign_, now + kSignOfLife);
   FetchNext(&hosted, now, out);
   return true;
@@ -59,6 +69,12 @@ void IncomingMoves::Fetched(const FetchRequest& request,
   if (hosted.incoming == nullptr ||
       hosted.incoming->term() != request.new_term) {
     return;  // Given up meanwhile.
+  }
+  if (fetched.ok()) {
+    if (const auto why = WhyNotFrom(*hosted.incoming, request, *fetched, now)) {
+      fetched =
+          rpc::WithCause(absl::FailedPreconditionError(why->text), why->cause);
+    }
   }
   const absl::Status status =
       hosted.incoming->OnFetched(request, std::move(fetched), now);
@@ -82,6 +98,15 @@ void IncomingMoves::Fetched(const FetchRequest& request,
     return Store(request.partition, &hosted, now, out);
   }
   FetchNext(&hosted, now, out);
+}
+
+std::optional<CallFailure> IncomingMoves::WhyNotFrom(
+    const IncomingMove& move, const FetchRequest& request,
+    const server::Fetched& fetched, absl::Time now) {
+  if (!move.source()) return std::nullopt;
+  return answers_.Heard({*move.source(), request.source, move.source_address(),
+                         fetched.server, fetched.server_session},
+                        now);
 }
 
 void IncomingMoves::Store(PartitionId id, HostedPartition* hosted,

@@ -14,8 +14,11 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/ids.h"
+#include "protocol/answer_check.h"
 #include "protocol/messages.h"
+#include "protocol/peer_trouble.h"
 #include "server/actions.h"
+#include "server/incoming_move.h"
 #include "server/job_partitions.h"
 #include "server/store/fetched.h"
 
@@ -24,7 +27,7 @@ namespace ebb::server {
 class IncomingMoves {
  public:
   // `job` is not owned, and outlives it.
-  explicit IncomingMoves(JobPartitions* job) : job_(*job) {}
+  explicit IncomingMoves(JobPartitions* job);
 
   // Begins with a partition of which no values are here any more. False: it
   // cannot be held here, and the scheduler has been told so.
@@ -54,7 +57,14 @@ class IncomingMoves {
             std::optional<PeerTrouble> unreached = std::nullopt);
   MoveProgress ProgressOf(PartitionId id, Term term) const;
 
+  // Returns why the answer is to be taken for a failed call; see AnswerCheck.
+  std::optional<CallFailure> WhyNotFrom(const IncomingMove& move,
+                                        const FetchRequest& request,
+                                        const server::Fetched& fetched,
+                                        absl::Time now);
+
   JobPartitions& job_;
+  AnswerCheck answers_;
   absl::Time next_sign_ = absl::InfiniteFuture();
 };
 

@@ -17,6 +17,7 @@ namespace ebb::server {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -80,7 +81,8 @@ class ServerMovesTest : public testing::Test {
       } else if (auto* fetch = std::get_if<Fetch>(&action)) {
         fetches_.push_back(std::move(fetch->task));
       } else if (auto* answer = std::get_if<ReplyFetch>(&action)) {
-        answers_.push_back(EncodeFetchAnswer(answer->answer));
+        answers_.push_back(
+            EncodeFetchAnswer(answers_as_, answer_session_, answer->answer));
       } else if (auto* push = std::get_if<ReplyPush>(&action)) {
         verdicts_.push_back(push->reply.segments[0].verdict);
       } else if (auto* gone = std::get_if<ForgetPartition>(&action)) {
@@ -123,9 +125,10 @@ class ServerMovesTest : public testing::Test {
     order.record = record_;
     order.generation = Generation(1);
     order.partition = kP;
-    order.term = kNew;
-    order.source = kSession[0];
+    order.term = new_;
+    order.source = source_session_;
     order.source_address = "ps-0";
+    order.source_server = ServerId(0);
     order.source_term = kOld;
     Tell(1, order);
   }
@@ -197,6 +200,12 @@ class ServerMovesTest : public testing::Test {
   std::vector<VersionKey> written_;
   std::vector<FetchTask> fetches_;
   std::vector<FetchReply> answers_;
+  // As the order names them.
+  Term new_ = kNew;
+  SessionId source_session_ = kSession[0];
+  // The server that answers, as the answers say.
+  ServerId answers_as_{0};
+  SessionId answer_session_ = kSession[0];
   std::vector<Verdict> verdicts_;
   std::vector<Term> forgotten_;  // The newest terms of what was.
   std::optional<MovedIn> moved_in_;
@@ -226,6 +235,47 @@ TEST_F(ServerMovesTest, ItMovesWithAllThatWasAppliedMeanwhile) {
   EXPECT_EQ(values[39], 2);
   EXPECT_EQ(At(0), nullptr);
   EXPECT_THAT(forgotten_, ElementsAre(kNew));
+}
+
+// Bug: the source "is no longer what it was", for ever.
+TEST_F(ServerMovesTest, AnotherServerAtTheSourcesAddressIsTold) {
+  answers_as_ = ServerId(4);
+  answer_session_ = SessionId(900);
+  GrantTerm(Term(7), kOld);  // It serves no such partition.
+  absl::Duration pause = absl::Seconds(1);
+  for (const absl::Time begin = now_; now_ - begin < absl::Seconds(5);) {
+    Order();
+    Finish();
+    EXPECT_FALSE(progress_.unreached.has_value());
+    EXPECT_THAT(progress_.failed, HasSubstr("not here"));
+    now_ += pause;
+    pause *= 2;
+    new_ = Term(new_.value() + 1);
+  }
+  Order();
+  Finish();
+
+  ASSERT_TRUE(progress_.unreached.has_value());
+  EXPECT_EQ(progress_.unreached->why.cause, CallCause::kWrongServer);
+  EXPECT_THAT(progress_.failed,
+              HasSubstr("another server answers at ps-0: it says that it is "
+                        "server 4, session 900, and the scheduler expects "
+                        "server 0, session"));
+}
+
+TEST_F(ServerMovesTest, AServerThatRestartedIsNoOtherServer) {
+  GrantTerm(Term(7), kOld);
+  answer_session_ = SessionId(900);
+  Order();
+  Finish();
+  now_ += absl::Seconds(6);
+  // The scheduler has heard of its new life.
+  source_session_ = answer_session_;
+  new_ = Term(new_.value() + 1);
+  Order();
+  Finish();
+  EXPECT_THAT(progress_.failed, HasSubstr("not here"));
+  EXPECT_FALSE(progress_.unreached.has_value());
 }
 
 TEST_F(ServerMovesTest, WhoServesItSaysHowLongNobodyDid) {

@@ -100,7 +100,9 @@ bool TellsOperation(const MarkReport& report) {
 
 std::string Advertised(const std::string& given, const std::string& listened) {
   if (given.empty()) return listened;
-  if (given.find(':') != std::string::npos) return given;
+  // "[::1]" is a host alone.
+  const bool port = given.find(':') != std::string::npos && given.back() != ']';
+  if (port) return given;
   return absl::StrCat(given, listened.substr(listened.rfind(':')));
 }
 
@@ -342,8 +344,9 @@ void ServerShell::CarryOut(Output* output) {
       [&](ReplyFetch& reply) {
         // Sums up all values of a cut: not here, where others wait.
         auto answer = std::make_shared<FetchAnswer>(std::move(reply.answer));
-        compute_->Add([answer, done = std::move(*fetch++)] {
-          done(EncodeFetchAnswer(std::move(*answer)));
+        compute_->Add([this, answer, done = std::move(*fetch++)] {
+          done(EncodeFetchAnswer(options_.core.id, options_.core.session,
+                                 std::move(*answer)));
         });
       },
       [&](server::Fetch& ask) { peers_->Add(std::move(ask.task)); },

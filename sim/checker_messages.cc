@@ -405,6 +405,14 @@ void Checker::Evaluates(const WorkerNode& worker,
 
 void Checker::BeforeServerMessage(const ServerToScheduler& message) {
   const scheduler::TrainingJob* job = world_->scheduler().job();
+  // Each server of a simulation advertises its own address.
+  const auto* move = std::get_if<MoveProgress>(&message);
+  if (move != nullptr && move->unreached &&
+      move->unreached->why.cause == CallCause::kWrongServer) {
+    Violate(
+        "the target of a move takes the server that answers for another "
+        "one");
+  }
   const auto* all = std::get_if<RegisterServer>(&message);
   if (all == nullptr) return;
   for (const JobRegistration& one : all->jobs) {

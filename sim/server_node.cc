@@ -235,7 +235,8 @@ void ServerNode::Answer(server::ReplyFetch action) {
   if (!world_->Reachable(*this, *call->target) || world_->Loses()) return;
   world_->queue().At(
       world_->Arrival(*this, *call->target),
-      [call, reply = server::EncodeFetchAnswer(std::move(action.answer))] {
+      [call, reply = server::EncodeFetchAnswer(id_, session_,
+                                               std::move(action.answer))] {
         ServerNode* target = call->target;
         if (!target->alive() || target->life() != call->target_life) return;
         target->Run([target, call, reply] { target->Fetched(call, reply); });

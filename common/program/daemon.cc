@@ -1,27 +1,79 @@
 #include "common/program/daemon.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <string>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
 #include "common/program/ignored_signals.h"
 
 namespace ebb {
+
+namespace {
+
+constexpr absl::string_view kAddressExample =
+    ", like localhost:7000 or [::1]:7000";
+
+// A name, an IPv4 address, or an IPv6 address in brackets.
+bool IsHost(absl::string_view host) {
+  if (absl::ConsumePrefix(&host, "[")) {
+    in6_addr address = {};
+    return absl::ConsumeSuffix(&host, "]") &&
+           inet_pton(AF_INET6, std::string(host).c_str(), &address) == 1;
+  }
+  return !host.empty() && std::all_of(host.begin(), host.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' ||
+           c == '-' || c == '_';
+  });
+}
+
+// HOST:PORT, or what gRPC calls so.
+bool IsAddress(absl::string_view address, bool listens) {
+  // It has no port.
+  if (absl::StartsWith(address, "unix:")) return true;
+  // "dns:HOST:PORT", "dns:///HOST:PORT", "dns://SERVER/HOST:PORT".
+  if (absl::ConsumePrefix(&address, "dns:")) {
+    if (absl::ConsumePrefix(&address, "//")) {
+      const size_t slash = address.find('/');
+      if (slash == absl::string_view::npos) return false;
+      address.remove_prefix(slash + 1);
+    }
+  } else if (!absl::ConsumePrefix(&address, "ipv4:")) {
+    absl::ConsumePrefix(&address, "ipv6:");
+  }
+  const size_t colon = address.rfind(':');
+  if (colon == absl::string_view::npos) return false;
+  const absl::string_view digits = address.substr(colon + 1);
+  int port = -1;
+  return IsHost(address.substr(0, colon)) &&
+         std::all_of(digits.begin(), digits.end(), absl::ascii_isdigit) &&
+         absl::SimpleAtoi(digits, &port) && port >= (listens ? 0 : 1) &&
+         port <= 65535;
+}
+
+}  // namespace
 
 void ConfigureMalloc() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
@@ -105,23 +157,18 @@ std::string ParseFlagDuration(const std::string& text,
 }
 
 std::string CheckFlagAddress(absl::string_view address, bool listens) {
-  // "unix:PATH" has no port.
-  if (absl::StartsWith(address, "unix:")) return "";
-  const size_t colon = address.rfind(':');
-  const absl::string_view host = address.substr(0, colon);
-  int port = -1;
-  // "::1" is a host alone, "[::1]:7000" has a port.
-  const bool bare =
-      absl::StrContains(host, ':') && !absl::EndsWith(host, "]") &&
-      !absl::StartsWith(host, "dns:") && !absl::StartsWith(host, "ipv4:");
-  if (colon == absl::string_view::npos || host.empty() || bare ||
-      !absl::SimpleAtoi(address.substr(colon + 1), &port) ||
-      port < (listens ? 0 : 1) || port > 65535) {
-    return absl::StrCat("\"", address,
-                        "\" is no address; write HOST:PORT, like "
-                        "localhost:7000");
-  }
-  return "";
+  return IsAddress(address, listens)
+             ? ""
+             : absl::StrCat("\"", address, "\" is no address; write HOST:PORT",
+                            kAddressExample);
+}
+
+std::string CheckFlagAdvertise(absl::string_view address) {
+  return IsHost(address) || IsAddress(address, /*listens=*/false)
+             ? ""
+             : absl::StrCat("\"", address,
+                            "\" is no address; write HOST or HOST:PORT",
+                            kAddressExample);
 }
 
 }  // namespace ebb

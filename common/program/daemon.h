@@ -68,9 +68,12 @@ class StopSignal {
 std::string ParseFlagDuration(const std::string& text,
                               absl::Duration* duration);
 
-// Says what is wrong with a HOST:PORT; empty: nothing. Without a port, gRPC
-// would silently take 443. Port 0 picks a free one, if `listens`.
+// Says what is wrong with a HOST:PORT, in which an IPv6 address has brackets;
+// empty: nothing. Without a port, gRPC would silently take 443. Port 0 picks a
+// free one, if `listens`.
 std::string CheckFlagAddress(absl::string_view address, bool listens);
+// Likewise with a HOST or a HOST:PORT.
+std::string CheckFlagAdvertise(absl::string_view address);
 
 }  // namespace ebb
 

@@ -119,13 +119,33 @@ TEST(DaemonTest, AnAddressHasAPort) {
                            "ipv4:127.0.0.1:7", "unix:/tmp/x"}) {
     EXPECT_EQ(CheckFlagAddress(good, false), "") << good;
   }
-  for (const char* bad : {"localhost", "", ":7000", "localhost:", "::1",
-                          "localhost:http", "localhost:0", "a:65536"}) {
+  for (const char* bad : {"localhost",   "",           ":7000",
+                          "localhost:",  "::1",        "localhost:http",
+                          "localhost:0", "a:65536",    "a:b:1",
+                          "a:b:c",       "[a]:1",      "::1]:1",
+                          "[::1:1",      "[]:1",       "a b:1",
+                          "a:+1",        "a: 1",       "a/b:1",
+                          "dns:///:1",   "ipv4:a:b:1", "http://a:1"}) {
     EXPECT_THAT(CheckFlagAddress(bad, false), testing::HasSubstr("HOST:PORT"))
         << bad;
   }
   EXPECT_EQ(CheckFlagAddress("0.0.0.0:0", true), "");
   EXPECT_NE(CheckFlagAddress("0.0.0.0", true), "");
+  EXPECT_EQ(CheckFlagAddress("[::]:0", true), "");
+}
+
+// "a:b:c" was taken for an address, and no worker reached the server.
+TEST(DaemonTest, AHostMayBeAdvertisedWithoutAPort) {
+  for (const char* good : {"ps-0", "ps_0.a-b.c", "10.0.0.1", "ps-0:7001",
+                           "[::1]", "[fe80::1]:7001", "dns:///a.b:1"}) {
+    EXPECT_EQ(CheckFlagAdvertise(good), "") << good;
+  }
+  for (const char* bad : {"", "a:b:c", "::1", ":7001", "ps-0:0", "ps-0:x",
+                          "ps 0", "[::1]7001", "http://ps-0"}) {
+    EXPECT_THAT(CheckFlagAdvertise(bad),
+                testing::HasSubstr("write HOST or HOST:PORT"))
+        << bad;
+  }
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "data/internal/booleans.h"
 #include "data/internal/column_problems.h"
 #include "data/internal/column_watch.h"
+#include "data/internal/far_constants.h"
 #include "data/internal/format.h"
 #include "data/internal/options.h"
 #include "data/internal/row_encoder.h"
@@ -90,6 +91,10 @@ class CsvReader : public Reader {
   }
   // The files, for messages.
   std::string Name() const { return records_.file().name(); }
+  bool IsNumberColumn(size_t feature) const {
+    return encoding_.columns.empty() ||
+           encoding_.columns[feature].kind == ColumnEncoding::Kind::kNumber;
+  }
 
   const SourceSpec spec_;
   const Encoding encoding_;
@@ -110,6 +115,9 @@ class CsvReader : public Reader {
   int64_t wide_rows_ = 0;        // Records with one field too many.
   bool wide_first_ = false;      // The first bad record has too many fields.
   ColumnProblems problems_;
+  FarConstants constants_;
+  // Values are as the files have them, and no constant replaces missing ones.
+  bool looks_for_constants_ = false;
 };
 
 absl::Status CsvReader::Start() {
@@ -117,6 +125,8 @@ absl::Status CsvReader::Start() {
   pending_ = !schema_.header;
   row_.emplace(spec_, encoding_, schema_.features.size());
   watch_.emplace(schema_);
+  looks_for_constants_ = !spec_.like.has_value() && spec_.scale == 1 &&
+                         spec_.csv.missing != CsvOptions::Missing::kConstant;
   for (const std::string& text : encoding_.classes) {
     classes_.emplace(text, static_cast<float>(classes_.size()));
   }
@@ -180,9 +190,14 @@ void CsvReader::Take(float* label) {
   for (size_t i = 0; i < schema_.features.size(); ++i) {
     const size_t column = schema_.features[i];
     if (column == Columns::kNone) continue;
+    const int64_t filled = row_->filled()[i];
     const FieldProblem problem = row_->Add(i, fields[column]);
     switch (problem.kind) {
       case FieldProblem::Kind::kNone:
+        if (looks_for_constants_ && filled == row_->filled()[i] &&
+            IsNumberColumn(i)) {
+          constants_.Add(i, row_->value(i));
+        }
         break;
       case FieldProblem::Kind::kText:
         AddProblem(Kind::kText, column,
@@ -346,6 +361,12 @@ std::vector<std::string> CsvReader::Remarks() const {
           "data to test or to predict with is read by the order of its "
           "columns, not by their names");
     }
+  }
+  for (const FarConstants::Found& one : constants_.Find()) {
+    remarks.push_back(absl::StrCat(
+        Describe(schema_.features[one.column]), " is ", one.text,
+        ": if it stands for a missing value, say missing_values: [\"",
+        one.value, "\"]"));
   }
   for (size_t i = 0; i < schema_.features.size(); ++i) {
     const RowEncoder::Unknown& unknown = row_->unknown()[i];

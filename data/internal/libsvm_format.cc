@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "data/internal/far_constants.h"
 #include "data/internal/format.h"
 #include "data/internal/keyed_row.h"
 #include "data/internal/options.h"
@@ -29,6 +31,16 @@ class LibsvmReader : public SparseLineReader {
   Layout layout() const override { return Layout::kSparse; }
   int64_t features() const override {
     return spec().libsvm.features > 0 ? spec().libsvm.features : found_;
+  }
+  std::vector<std::string> Remarks() const override {
+    std::vector<std::string> remarks;
+    for (const FarConstants::Found& one : constants_.Find()) {
+      remarks.push_back(absl::StrCat(
+          "feature ", one.column + first_id_, " is ", one.text,
+          ": if it stands for a missing value, leave the pair out, which reads "
+          "as 0, or write another number"));
+    }
+    return remarks;
   }
 
  private:
@@ -74,6 +86,7 @@ class LibsvmReader : public SparseLineReader {
     }
     ids_.push_back(static_cast<int32_t>(id));
     values_.push_back(*value);
+    if (spec().scale == 1) constants_.Add(id, *value);
     return absl::OkStatus();
   }
 
@@ -81,6 +94,7 @@ class LibsvmReader : public SparseLineReader {
   int64_t found_ = 0;
   std::vector<int32_t> ids_;
   std::vector<float> values_;
+  FarConstants constants_;
 };
 
 // Reads libsvm files whose ids are keys.

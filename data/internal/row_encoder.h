@@ -39,6 +39,10 @@ class RowEncoder {
   FieldProblem Add(size_t column, absl::string_view field);
   // The features of the record.
   const std::vector<float>& values() const { return values_; }
+  // The first feature of a column in the record.
+  float value(size_t column) const {
+    return values_[first_.empty() ? column : first_[column]];
+  }
 
   // The fields of each column that were missing and became the mean.
   const std::vector<int64_t>& filled() const { return filled_; }

@@ -32,8 +32,11 @@ Manifest OutlineOf(const VersionKey& key, const Cut& cut) {
 
 }  // namespace
 
-FetchReply EncodeFetchAnswer(FetchAnswer answer) {
+FetchReply EncodeFetchAnswer(ServerId server, SessionId session,
+                             FetchAnswer answer) {
   FetchReply reply;
+  reply.server = server;
+  reply.server_session = session;
   reply.result = answer.result;
   if (answer.cut.has_value()) {
     SealRows(&*answer.cut);
@@ -49,6 +52,8 @@ FetchReply EncodeFetchAnswer(FetchAnswer answer) {
 absl::StatusOr<Fetched> DecodeFetchReply(const FetchTask& task,
                                          const FetchReply& reply) {
   Fetched fetched;
+  fetched.server = reply.server;
+  fetched.server_session = reply.server_session;
   fetched.result = reply.result;
   if (reply.result != FetchResult::kOk) return fetched;
   if (task.blocks.empty()) {

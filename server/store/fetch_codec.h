@@ -4,13 +4,16 @@
 #define EBB_SERVER_STORE_FETCH_CODEC_H_
 
 #include "absl/status/statusor.h"
+#include "common/ids.h"
 #include "protocol/messages.h"
 #include "server/store/fetched.h"
 
 namespace ebb::server {
 
-// The values stay where they are; the reply holds on to their blocks.
-FetchReply EncodeFetchAnswer(FetchAnswer answer);
+// The answer of this server, in this life. The values stay where they are; the
+// reply holds on to their blocks.
+FetchReply EncodeFetchAnswer(ServerId server, SessionId session,
+                             FetchAnswer answer);
 
 // Copies the requested blocks into blocks of the task's pool. DataLoss: a
 // checksum does not match, or the answer has other blocks. ResourceExhausted:

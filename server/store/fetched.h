@@ -29,6 +29,8 @@ struct FetchAnswer {
 
 // The target's side.
 struct Fetched {
+  ServerId server;  // Which answered; SessionId(): it does not say.
+  SessionId server_session;
   FetchResult result = FetchResult::kOk;
   Manifest outline;              // The manifest of the requested cut, or ...
   std::vector<BlockRef> blocks;  // ... the requested blocks, in their order.

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -302,6 +303,46 @@ TEST_F(AbuseTest, BytesThatAreNoMessagesAreRefused) {
   }
   EXPECT_GT(refused, sent * 3 / 4);
   EXPECT_GT(Refused(cluster_.ps(0), "message"), 0);
+
+  ExpectUndisturbed();
+}
+
+// Bug: the page of metrics let one think that each such message is counted.
+TEST_F(AbuseTest, TheMetricsCountUnreadableMessagesOfTheData) {
+  const std::string garbage(20, '\xff');
+  const std::set<std::string> counted = {
+      "Push",     "Pull",         "Clock",       "Fetch",
+      "PushMany", "PushInPieces", "PullInPieces"};
+  const auto server = Channel(cluster_.ps(0).address());
+  std::vector<std::string> rpcs = ServerRpcs();
+  rpcs.push_back("PushMany");
+  double messages = 0;
+  for (const std::string& rpc : rpcs) {
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_FALSE(Call(server, "/ebb.v1.ParameterServer/" + rpc, garbage).ok())
+          << rpc;
+    }
+    if (counted.contains(rpc)) messages += 3;
+    EXPECT_EQ(Refused(cluster_.ps(0), "message"), messages) << rpc;
+  }
+  const auto scheduler = Channel(cluster_.address());
+  // What gRPC itself cannot read never reaches the daemon.
+  for (const std::string& rpc : SchedulerRpcs()) {
+    Call(scheduler, "/ebb.v1.Scheduler/" + rpc, garbage);
+    EXPECT_EQ(Refused(cluster_.scheduler(), "message"), 0) << rpc;
+  }
+  // A session's message that gRPC can read, and that is none of the protocol.
+  const auto sessions = v1::Scheduler::NewStub(scheduler);
+  for (int i = 1; i <= 3; ++i) {
+    grpc::ClientContext context;
+    const auto stream = sessions->WorkerSession(&context);
+    stream->Write(v1::WorkerToScheduler());
+    v1::SchedulerToWorker answer;
+    EXPECT_FALSE(stream->Read(&answer));
+    EXPECT_EQ(stream->Finish().error_code(),
+              grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_EQ(Refused(cluster_.scheduler(), "message"), i);
+  }
 
   ExpectUndisturbed();
 }

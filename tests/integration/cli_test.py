@@ -657,6 +657,30 @@ class CliTest(ClusterTest):
             self.assertIn('"localhost" is no address; write HOST:PORT',
                           done.stdout + done.stderr)
 
+    def test_an_address_that_is_none_is_refused(self):
+        done = subprocess.run(
+            [os.path.join(BIN, "ebb-ps"), "--id", "7", "--state-dir", "ps-7",
+             "--advertise", "a:b:c"], cwd=self.folder, text=True,
+            timeout=LIMIT_S, capture_output=True)
+        self.assertEqual(done.returncode, 2, done)
+        self.assertIn('"a:b:c" is no address; write HOST or HOST:PORT',
+                      done.stderr)
+        for words in (["status", "--scheduler", "a:b:1"],
+                      ["health", "a:b:1"]):
+            self.fails(2, '"a:b:1" is no address; write HOST:PORT', *words)
+
+    # "No scheduler listens" was all that a misspelt file was told.
+    def test_a_model_that_is_not_there_is_named(self):
+        for words in (("predict", "nosuch", "x.csv"),
+                      ("predict", "nosuch.d", "x.csv"),
+                      ("checkpoint", "list", "nosuch"), ("audit", "nosuch")):
+            name = words[2] if words[1] == "list" else words[1]
+            said = f"there is no folder or file {name}"
+            self.fails(2, said, *words)
+            self.fails(1, said, *words, "--scheduler", "127.0.0.1:1")
+        self.fails(2, "hint: a model is a file called *.safetensors",
+                   "predict", "nosuch", "x.csv")
+
     def test_exports_replace_nothing_by_mistake(self):
         def export(*more):
             return ("checkpoint", "export", "shirts", "-o", *more)
@@ -684,7 +708,7 @@ class CliTest(ClusterTest):
         self.fails(2, "fit.safetensorz is no model that ebb reads: a model is a "
                    "file called *.safetensors", "predict", "fit.safetensorz",
                    IMAGES)
-        self.fails(2, "there is no file or folder fit.safetensor, nor",
+        self.fails(2, "there is no folder or file fit.safetensor; taken for",
                    "predict", "fit.safetensor", IMAGES)
         self.fails(2, "no.gz: cannot be opened", "predict", "fit.safetensors",
                    "no.gz")

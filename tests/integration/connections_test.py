@@ -544,6 +544,29 @@ class ConnectionsTest(unittest.TestCase):
         self.assertIn(f"was given up: it cannot reach the server at {address}",
                       self.log("scheduler"))
 
+    # It answered "not here", and was asked again for ever.
+    def test_a_server_of_another_cluster_answers_a_server(self):
+        address = self.server_of_another_cluster(4)
+        self.scheduler()
+        self.server(0, "--advertise", address)
+        self.submit(job=shirts().replace("model: softmax",
+                                    "model: {kind: mlp, layers: [784, 64, 10]}\n"
+                                    "partitions: 2"))
+        self.wait(lambda: self.role("ps-0")["partitions"] == 2, "no partitions")
+        self.server(1)
+
+        self.wait(self.explain, "explain does not say it")
+        text = self.explain()[0]["text"]
+        self.assertIn(f"ps 1 cannot take partitions over, for it cannot reach "
+                      f"ps 0 at {address}: another server answers at {address}: "
+                      "it says that it is server 4, session ", text)
+        self.assertIn("an --advertise of its own", text)
+        self.assertEqual(self.role("ps-1")["unreached"][0]["cause"],
+                         "wrong_server")
+        self.assertEqual(self.role("ps-0")["unreached_by"][0]["who"], "ps-1")
+        self.assertIn("cannot move here: it cannot reach the server at "
+                      f"{address}: another server answers", self.log("ps-1"))
+
     # --- Anybody and the scheduler ------------------------------------------
 
     def test_a_scheduler_that_is_not_reached(self):

@@ -5,6 +5,7 @@ the alerts and the dashboard of deploy/monitoring ask for nothing else.
 
   metrics_test.py BIN_FOLDER SOURCE_FOLDER
 """
+import glob
 import json
 import os
 import re
@@ -449,6 +450,33 @@ tables: {factors: {cache: {rows: 1000, batches: 4}}}
         self.assertLessEqual(updates, pushes)
         self.assertEqual(0, self.value(worker,
                                        "ebb_worker_failed_calls_total"))
+
+    def test_rescues_of_a_damaged_store_are_counted(self):
+        scheduler, server, worker = self.cluster(
+            shirts(EPOCHS, "checkpoint: {every: 200ms}\n"))
+        database = os.path.join(self.folder, "ps", "db")
+        written = lambda: self.value(server, "ebb_server_versions_total",
+                                     result="written")
+        rescues = lambda: self.value(server, "ebb_server_store_rescues_total")
+        # A damaged manifest is found when the store is opened. The counter
+        # covers the process's life.
+        for _ in range(2):
+            self.wait(lambda: written() > 2, "no version")
+            self.assertEqual(0, rescues())
+            ps, _ = self.daemons[-1 if len(self.daemons) > 3 else 1]
+            ps.kill()
+            ps.wait()
+            (manifest,) = glob.glob(os.path.join(database, "MANIFEST-*"))
+            os.truncate(manifest, os.path.getsize(manifest) // 2)
+            server = self.daemon("ebb-ps", "--id", "0", "--state-dir", "ps")
+            self.assertEqual(1, rescues())
+            self.wait(lambda: written() > 2, "no version after the rescue")
+            self.assertEqual(1, rescues())
+            ps, _ = self.daemons[-1]
+            ps.kill()
+            ps.wait()
+            server = self.daemon("ebb-ps", "--id", "0", "--state-dir", "ps")
+        self.assertEqual(2, len(glob.glob(database + ".damaged-*")))
 
     def address(self, name):
         path = os.path.join(self.folder, name)

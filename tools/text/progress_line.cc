@@ -45,6 +45,12 @@ std::vector<Figure> Figures(const Progress& progress) {
   std::vector<Figure> figures;
   figures.push_back(
       {absl::StrCat(Short(progress.examples_per_second), " ex/s"), 3});
+  if (progress.taken_back > 0) {
+    figures.push_back(
+        {absl::StrCat(Short(static_cast<double>(progress.taken_back)),
+                      " taken back"),
+         2});
+  }
   if (progress.rmse) {
     figures.push_back(
         {absl::StrCat("rmse ", FigureText(*progress.rmse, 3)), 2});

@@ -19,6 +19,9 @@ struct Progress {
   int64_t epochs = 0;
   int64_t applied = 0;   // To the partition that has the least.
   int64_t examples = 0;  // To apply.
+  // What was applied already and is computed again, as a server lost it or the
+  // job went back to older versions.
+  int64_t taken_back = 0;
   double examples_per_second = 0;
   std::optional<double> loss;  // Training loss of the latest updates.
   // The same as an RMSE; absent if the loss is not a squared error.

@@ -57,6 +57,13 @@ TEST(ProgressLineTest, SpeaksTheFiguresOfTheTask) {
             "test rmse 48,123.46  servers 2/2  eta 2s");
 }
 
+TEST(ProgressLineTest, SaysWhyItIsLessThanBefore) {
+  Progress less = Middle();
+  less.taken_back = 1200;
+  EXPECT_THAT(ProgressLogLine(less),
+              ::testing::HasSubstr(" 41%  112k ex/s  1.20k taken back  loss"));
+}
+
 TEST(ProgressLineTest, TheTrainingLossOfValuesIsAnRmse) {
   v1::JobStatus job;
   EXPECT_EQ(TrainingRmse(job, 2), std::nullopt);

@@ -34,6 +34,9 @@ int Check(const JobCommandFlags& flags) {
             << " is good: " << Count(plan.examples, "example") << " in "
             << Count(plan.shards(), "item") << " an epoch, "
             << Count(plan.epochs, "epoch") << ", " << SizeText(plan) << "\n";
+  if (!prepared->label.empty()) {
+    std::cout << "The label is " << prepared->label << ".\n";
+  }
   std::cout << SizesText(*prepared, *sizes);
   if (!prepared->choices.empty()) {
     std::cout << ChoicesText(prepared->choices) << "\n";

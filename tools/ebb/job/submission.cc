@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -325,6 +326,20 @@ std::string LeaveOutExpectations(const JobChoice& choice,
                       " it is not looked at");
 }
 
+// Where the labels of the training data are; empty: it has no columns.
+std::string LabelColumn(const v1::Job& job,
+                        const std::optional<v1::Columns>& columns) {
+  const v1::DataSource& train = job.data().train();
+  if (train.has_idx()) return "";
+  if (columns && !columns->label().empty()) {
+    return absl::StrCat("column '", absl::Utf8SafeCEscape(columns->label()),
+                        "'");
+  }
+  if (!train.has_csv()) return "";
+  return train.csv().has_label() ? absl::StrCat("column ", train.csv().label())
+                                 : "the last column";
+}
+
 // Prices or counts are whole numbers, too, and no classes. Empty: the labels
 // look like classes.
 std::string QuantityNote(const v1::Job& job, const job::SourceFacts& data) {
@@ -377,6 +392,7 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   for (size_t c = 0; c < index.classes.size(); ++c) {
     prepared.classes.push_back(index.ClassText(static_cast<int64_t>(c)));
   }
+  prepared.label = LabelColumn(full, facts.columns);
   prepared.choices =
       job::FitToData(*draft.known.train, ParametersOf(facts), &full);
   AddLabelChoice(file.job, full, index, &prepared.choices);

@@ -47,6 +47,8 @@ struct PreparedJob {
   DataExtent data;
   // The text of each class, as the files have it; empty where there are none.
   std::vector<std::string> classes;
+  // "column 'price'": where the labels of a table are. Empty for other data.
+  std::string label;
   // The defaults that follow from the data.
   std::vector<job::Choice> choices;
   // For people; mostly empty. It has a line for each override that leaves out a

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -158,6 +159,52 @@ TEST_F(SubmissionTest, SaysWhatTextBecomes) {
       "other text");
   // Weights (4, 2) and two biases.
   EXPECT_EQ(prepared->record.plan.parameters, 10);
+}
+
+// Bug: only a label with text was named.
+TEST_F(SubmissionTest, NamesTheColumnOfTheLabel) {
+  Write("train.csv", "a,b,price\n0,1,7\n1,0,9\n");
+  Write("test.csv", "a,b,price\n0,1,7\n");
+  auto prepared = Prepare(Job("linear"));
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_EQ(prepared->label, "column 'price'");
+  Write("train.csv", "0,1,7\n1,0,9\n");
+  Write("test.csv", "0,1,7\n");
+  prepared = Prepare(Job("linear"));
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_EQ(prepared->label, "the last column");
+  prepared = Prepare(Job("linear"), {"data.train.csv.label=1"});
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_EQ(prepared->label, "column 1");
+}
+
+// Bug: such a number was taken like any other.
+TEST_F(SubmissionTest, PointsOutANumberThatMayStandForAMissingValue) {
+  std::string csv = "age,label\n", libsvm;
+  for (int i = 0; i < 100; ++i) {
+    const std::string age = i % 5 == 0 ? "-999" : absl::StrCat(20 + i % 50);
+    absl::StrAppend(&csv, age, ",", i % 2, "\n");
+    absl::StrAppend(&libsvm, i % 2, " 3:", age, "\n");
+  }
+  Write("train.csv", csv);
+  Write("test.csv", csv);
+  auto prepared = Prepare(Job("softmax"));
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  const std::string found =
+      "is -999 in 20 of 100 rows, far from its other values, 21 to 69: if it "
+      "stands for a missing value, ";
+  EXPECT_THAT(prepared->note,
+              HasSubstr(absl::StrCat("data.train: column 1 ('age') ", found,
+                                     "say missing_values: [\"-999\"]")));
+  Write("train.libsvm", libsvm);
+  prepared = Prepare(
+      absl::StrReplaceAll(Job("softmax"), {{"csv: ", "libsvm: "},
+                                           {"train.csv", "train.libsvm"},
+                                           {"test.csv", "train.libsvm"}}));
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_THAT(prepared->note,
+              HasSubstr(absl::StrCat("data.train: feature 3 ", found,
+                                     "leave the pair out")));
 }
 
 TEST_F(SubmissionTest, TellsTextByColumn) {

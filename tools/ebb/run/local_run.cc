@@ -361,6 +361,7 @@ PolledStatus LocalRun::LatestStatus() {
 Progress LocalRun::CurrentProgress(const PolledStatus& polled) const {
   Progress progress =
       ProgressOf(polled.response, facts_.workers, facts_.servers);
+  progress.taken_back = marks_.taken_back();
   if (!polled.error.ok()) progress.waiting = "the scheduler is away";
   return progress;
 }

@@ -67,8 +67,9 @@ them. Everything they write is in the run's folder: logs, checkpoints, metrics,
 report.html. Ctrl-C ends the run in good order. --resume continues it, also with
 another rate or more epochs, or (--versions-ago) from an older version. `ebb
 scale` starts and ends servers and workers while it trains.
-Exit code: 0 good; 1 incomplete, audit not exact, a daemon died, an `expect:`
-missed, ...; 2 a wrong flag or job file, nothing started; 130 interrupted.
+Exit code: 0 good; 1 incomplete, audit not exact, a daemon crashed or gave up,
+an `expect:` missed, ...; 2 a wrong flag or job file, nothing started; 130
+interrupted. A daemon that is killed from outside only gets a warning.
 Example:
   ebb run examples/jobs/fashion_mlp.yaml --epochs 3 --set optimizer.rate=0.002)");
   command->callback([flags, exit_code] { *exit_code = Run(*flags); });

@@ -20,7 +20,8 @@ inline bool MarksKnown(const v1::JobStatus& status) {
 class KnownMarks {
  public:
   // `before`: the assumed number at first.
-  explicit KnownMarks(int64_t before = 0) : least_(before), most_(before) {}
+  explicit KnownMarks(int64_t before = 0)
+      : least_(before), most_(before), highest_(before) {}
 
   // Replaces unknown numbers by the last known ones.
   void Mend(v1::JobStatus* status) {
@@ -28,6 +29,7 @@ class KnownMarks {
       least_ = status->applied_min();
       most_ = status->applied_max();
       if (!first_) first_ = least_;
+      highest_ = std::max(highest_, least_);
       return;
     }
     status->set_applied_min(std::max(least_, status->applied_min()));
@@ -35,10 +37,14 @@ class KnownMarks {
   }
   // Applied to the partition that had the least, when it was first known.
   std::optional<int64_t> first() const { return first_; }
+  // How much less that is than it was at its highest: a server that was killed
+  // lost it, or the job was rolled back.
+  int64_t taken_back() const { return highest_ - least_; }
 
  private:
   int64_t least_;
   int64_t most_;
+  int64_t highest_;
   std::optional<int64_t> first_;
 };
 

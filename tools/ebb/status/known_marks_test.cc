@@ -31,6 +31,21 @@ TEST(KnownMarksTest, ARestartedSchedulersIgnoranceTakesNothingBack) {
   EXPECT_EQ(marks.first(), 40);
 }
 
+// Bug: the line of a run jumped back and did not say why.
+TEST(KnownMarksTest, WhatAServerLostIsTakenBackUntilItIsAppliedAgain) {
+  KnownMarks marks;
+  const auto after = [&](int known, int64_t least) {
+    v1::JobStatus status = Status(known, least, 60);
+    marks.Mend(&status);
+    return marks.taken_back();
+  };
+  EXPECT_EQ(after(2, 40), 0);
+  EXPECT_EQ(after(1, 0), 0);  // Not known.
+  EXPECT_EQ(after(2, 30), 10);
+  EXPECT_EQ(after(2, 35), 5);
+  EXPECT_EQ(after(2, 41), 0);
+}
+
 TEST(KnownMarksTest, AResumedRunGoesOnFromWhatItHad) {
   KnownMarks marks(100);
   v1::JobStatus status = Status(0, 0, 0);

@@ -178,9 +178,11 @@ void StatusWatcher::WatchServer(const v1::ServerStatus& server,
   // In another life: its return was not watched.
   notices->push_back(
       {Kind::kRelief,
-       absl::StrCat(name, !another   ? " is back"
-                          : in_order ? " left, and is back"
-                                     : " was lost, and is back")});
+       absl::StrCat(name,
+                    !another   ? " is back"
+                    : in_order ? " left, and is back"
+                               : " was lost, and is back",
+                    server.lost_store() ? " with an empty folder" : "")});
 }
 
 std::string StatusWatcher::WhyLost(const std::string& name,

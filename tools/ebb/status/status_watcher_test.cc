@@ -191,6 +191,12 @@ TEST_F(StatusWatcherTest, TellsOfServersThatCameBackUnseen) {
   server->set_session(13);
   server->set_connected(true);
   EXPECT_THAT(Update(), ElementsAre("ps-1 was lost, and is back"));
+  // Bug: not even this was told of it.
+  server->set_session(20);
+  server->set_lost_store(true);
+  EXPECT_THAT(Update(),
+              ElementsAre("ps-1 was lost, and is back with an empty folder"));
+  server->set_lost_store(false);
   // The scheduler is new, but has heard of it.
   server->set_connected(false);
   EXPECT_THAT(Update(), ElementsAre("ps-1 lost"));

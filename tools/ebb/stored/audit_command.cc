@@ -139,7 +139,11 @@ int Audit(const AuditFlags& flags) {
     }
   }
   const auto job = FindJob(access, flags.place.name);
-  if (!job.ok()) return Report(no_folder.ok() ? job.status() : no_folder);
+  if (!job.ok()) {
+    return Report(no_folder.ok()
+                      ? NeitherFileNorJob(flags.place.name, job.status())
+                      : no_folder);
+  }
   const auto audit = FetchAudit(*job, absl::Seconds(30), access.security);
   if (!audit.ok()) return Report(audit.status());
   return Print(*audit, job->summary().state(), flags.json);

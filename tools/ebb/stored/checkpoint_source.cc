@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/status_macros.h"
+#include "job/values.h"
 #include "protocol/marks.h"
 #include "rpc/admin.h"
 #include "rpc/convert.h"
@@ -582,6 +583,19 @@ class SharedSource final : public StoredSource {
 
 }  // namespace
 
+absl::Status NeitherFileNorJob(const std::string& name,
+                               const absl::Status& no_job) {
+  std::error_code error;
+  const bool unknown = absl::IsNotFound(no_job) || absl::IsUnavailable(no_job);
+  // With a slash, it was said before; and not every terminal shows other bytes.
+  const bool said = absl::StrContains(name, '/') || !job::IsUtf8(name);
+  if (!unknown || said || fs::exists(name, error)) return no_job;
+  return absl::Status(
+      no_job.code(),
+      absl::StrCat("there is no folder or file ", name,
+                   "; taken for the name of a job: ", no_job.message()));
+}
+
 absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
     const CheckpointPlace& place) {
   std::error_code error;
@@ -598,8 +612,10 @@ absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
                      "folder ",
                      place.name));
   }
-  EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse job,
-                       FindJob(place.access, place.name));
+  const absl::StatusOr<v1::GetJobResponse> found =
+      FindJob(place.access, place.name);
+  if (!found.ok()) return NeitherFileNorJob(place.name, found.status());
+  const v1::GetJobResponse& job = *found;
   EBB_ASSIGN_OR_RETURN(JobRecord record, rpc::FromProto(job.record()));
   EBB_ASSIGN_OR_RETURN(RollbackRecord rollback, rpc::FromProto(job.rollback()));
   return std::make_unique<LiveSource>(

@@ -95,6 +95,10 @@ class CheckpointSource {
 // the one that is chosen is not there; the message lists them.
 absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
     const CheckpointPlace& place);
+// Adds to `no_job`, why there is no job called `name`, that there is no such
+// file or folder either: the user may have meant one.
+absl::Status NeitherFileNorJob(const std::string& name,
+                               const absl::Status& no_job);
 
 // The newest version of each partition in the newest generation, else the one
 // that its rollback names: together they are where the job would go on from.

@@ -70,16 +70,12 @@ absl::StatusOr<StoredModel> Load(const PredictFlags& flags, bool* damaged) {
         "run it came from"));
   }
   const auto source = OpenCheckpoints(flags.model);
-  // It may have been meant to be a file.
-  if (!source.ok() && !std::filesystem::exists(name, error) &&
-      std::filesystem::path(name).has_extension()) {
+  if (!source.ok()) {
+    if (std::filesystem::exists(name, error)) return source.status();
     return absl::Status(
         source.status().code(),
-        absl::StrCat("there is no file or folder ", name,
-                     ", nor is it found to be a job: ",
-                     source.status().message(), "\nhint: ", kNoModel));
+        absl::StrCat(source.status().message(), "\nhint: ", kNoModel));
   }
-  if (!source.ok()) return source.status();
   *damaged = WarnOfDamage(**source);
   auto stored = LoadStoredModel(source->get(), TemporaryFolder());
   if (stored.ok()) WarnOfDoubts(source->get(), stored->parameters);

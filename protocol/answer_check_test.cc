@@ -1,11 +1,11 @@
-#include "client/answer_check.h"
+#include "protocol/answer_check.h"
 
 #include <optional>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace ebb::client {
+namespace ebb {
 namespace {
 
 using ::testing::HasSubstr;
@@ -31,7 +31,7 @@ class AnswerCheckTest : public testing::Test {
   }
 
   absl::Time now_ = absl::FromUnixSeconds(1000);
-  AnswerCheck check_;
+  AnswerCheck check_{AnswerCheck::kKeepComing};
 };
 
 TEST_F(AnswerCheckTest, TheServerItselfIsNoFailure) {
@@ -91,4 +91,4 @@ TEST_F(AnswerCheckTest, AnAnswerThatNamesNoSessionIsNone) {
 }
 
 }  // namespace
-}  // namespace ebb::client
+}  // namespace ebb

@@ -4,17 +4,18 @@
 // for ever.
 //
 // A server that just restarted also answers in another session than the
-// worker's placement names, and so does one whose address was taken over. Both
-// pass with the next placement. So other answers count only when they keep
-// coming for 5 s, and a placement after that still names the same session.
+// placement of a worker or the order of a move names, and so does one whose
+// address was taken over. Both pass with the next placement or order. So other
+// answers count only when they keep coming for 5 s, and a placement or order
+// after that still names the same session.
 //
 //   AnswerCheck::Answer answer{server, session, address, reply.server,
 //                              reply.server_session};
 //   if (auto why = check.Heard(answer, now)) Broke(server, *why);
 //
 // Thread-compatible.
-#ifndef EBB_CLIENT_ANSWER_CHECK_H_
-#define EBB_CLIENT_ANSWER_CHECK_H_
+#ifndef EBB_PROTOCOL_ANSWER_CHECK_H_
+#define EBB_PROTOCOL_ANSWER_CHECK_H_
 
 #include <map>
 #include <optional>
@@ -24,12 +25,16 @@
 #include "common/ids.h"
 #include "protocol/peer_trouble.h"
 
-namespace ebb::client {
+namespace ebb {
 
 class AnswerCheck {
  public:
+  // For so long other answers must keep coming: longer than a server that
+  // restarts needs to be placed anew.
+  static constexpr absl::Duration kKeepComing = absl::Seconds(5);
+
   struct Answer {
-    // As the scheduler's placement says.
+    // As the scheduler says.
     ServerId server;
     SessionId session;
     absl::string_view address;
@@ -38,24 +43,31 @@ class AnswerCheck {
     SessionId from_session;  // SessionId(): it does not say.
   };
 
+  // A pause of more than `longest_pause` between two answers begins the count
+  // again.
+  explicit AnswerCheck(absl::Duration longest_pause)
+      : longest_pause_(longest_pause) {}
+
   // A server answered a call. Returns why the answer counts as a failed call:
   // another server has answered for too long. Nothing: it does not (yet).
   std::optional<CallFailure> Heard(const Answer& answer, absl::Time now);
-  // A placement from the scheduler names the server, in that session.
+  // A placement or an order from the scheduler names the server, in that
+  // session.
   void Placed(ServerId server, SessionId session, absl::Time now);
 
  private:
   // Answers of others, since the last of the server itself.
   struct Others {
-    SessionId session;  // The one that the placement names.
+    SessionId session;  // The one that the scheduler names.
     absl::Time since;
     absl::Time last;
     absl::Time placed = absl::InfinitePast();
     bool certain = false;
   };
+  const absl::Duration longest_pause_;
   std::map<ServerId, Others> others_;
 };
 
-}  // namespace ebb::client
+}  // namespace ebb
 
-#endif  // EBB_CLIENT_ANSWER_CHECK_H_
+#endif  // EBB_PROTOCOL_ANSWER_CHECK_H_

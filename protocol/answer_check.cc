@@ -1,16 +1,12 @@
-#include "client/answer_check.h"
+#include "protocol/answer_check.h"
 
 #include <string>
 
 #include "absl/strings/str_cat.h"
 
-namespace ebb::client {
+namespace ebb {
 
 namespace {
-
-// Longer than a server that restarts needs to be placed anew. A pause of this
-// length between two answers begins the count again.
-constexpr absl::Duration kKeepComing = absl::Seconds(5);
 
 std::string Named(ServerId server, SessionId session) {
   return absl::StrCat("server ", server.value(), ", session ", session.value());
@@ -29,8 +25,8 @@ std::optional<CallFailure> AnswerCheck::Heard(const Answer& answer,
   const auto [it, added] =
       others_.try_emplace(answer.server, Others{answer.session, now, now});
   Others& others = it->second;
-  if (!others.certain &&
-      (others.session != answer.session || now - others.last > kKeepComing)) {
+  if (!others.certain && (others.session != answer.session ||
+                          now - others.last > longest_pause_)) {
     others = {answer.session, now, now};
   }
   others.last = now;
@@ -57,4 +53,4 @@ void AnswerCheck::Placed(ServerId server, SessionId session, absl::Time now) {
   }
 }
 
-}  // namespace ebb::client
+}  // namespace ebb
