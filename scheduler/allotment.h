@@ -19,7 +19,7 @@
 #include "absl/functional/function_ref.h"
 #include "common/ids.h"
 #include "scheduler/cluster.h"
-#include "scheduler/share_out.h"
+#include "scheduler/job/share_out.h"
 
 namespace ebb::scheduler {
 

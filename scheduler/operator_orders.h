@@ -17,10 +17,10 @@
 #include "protocol/messages.h"
 #include "scheduler/actions.h"
 #include "scheduler/cluster.h"
+#include "scheduler/job/rollbacks.h"
+#include "scheduler/job/training_job.h"
 #include "scheduler/known_jobs.h"
-#include "scheduler/rollbacks.h"
 #include "scheduler/scheduler_state.h"
-#include "scheduler/training_job.h"
 #include "scheduler/worker_shares.h"
 
 namespace ebb::scheduler {

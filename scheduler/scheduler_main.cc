@@ -21,7 +21,7 @@
 #include "rpc/health.h"
 #include "rpc/network_metrics.h"
 #include "rpc/security_watch.h"
-#include "scheduler/scheduler_admin.h"
+#include "scheduler/answers/scheduler_admin.h"
 #include "scheduler/scheduler_metrics.h"
 #include "scheduler/scheduler_shell.h"
 #include "scheduler/store/rocksdb_store.h"

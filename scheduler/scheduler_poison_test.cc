@@ -5,7 +5,7 @@
 #include <map>
 #include <utility>
 
-#include "scheduler/job_state.h"
+#include "scheduler/job/job_state.h"
 #include "scheduler/scheduler_fixture.h"
 #include "scheduler/store_keys.h"
 

@@ -14,7 +14,7 @@
 #include "common/ids.h"
 #include "scheduler/actions.h"
 #include "scheduler/cluster.h"
-#include "scheduler/training_job.h"
+#include "scheduler/job/training_job.h"
 
 namespace ebb::scheduler {
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "scheduler/check_job.h"
 #include "scheduler/store_keys.h"
 
 namespace ebb::scheduler {

@@ -10,8 +10,8 @@
 #include "common/ids.h"
 #include "protocol/messages.h"
 #include "scheduler/cluster.h"
+#include "scheduler/job/training_job.h"
 #include "scheduler/scheduler_state.h"
-#include "scheduler/training_job.h"
 #include "scheduler/worker_shares.h"
 
 namespace ebb::scheduler {

@@ -11,8 +11,8 @@
 #include "common/ids.h"
 #include "scheduler/allotment.h"
 #include "scheduler/cluster.h"
+#include "scheduler/job/training_job.h"
 #include "scheduler/scheduler_state.h"
-#include "scheduler/training_job.h"
 
 namespace ebb::scheduler {
 

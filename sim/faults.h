@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "scheduler/rollback.h"
-#include "scheduler/training_job.h"
+#include "scheduler/job/rollback.h"
+#include "scheduler/job/training_job.h"
 #include "sim/counts.h"
 #include "sim/rng.h"
 #include "sim/world.h"

@@ -15,7 +15,7 @@
 #include "absl/time/time.h"
 #include "common/testing/test_folder.h"
 #include "gtest/gtest.h"
-#include "scheduler/status.h"
+#include "scheduler/answers/status.h"
 #include "server/store/internal/store_test_util.h"
 #include "tests/testing/shell_cluster.h"
 

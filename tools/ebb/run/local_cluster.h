@@ -42,7 +42,7 @@ struct LocalClusterOptions {
   absl::Duration batch_time = absl::ZeroDuration();
   // For single workers, instead: by name.
   std::map<std::string, absl::Duration> batch_times;
-  // Workers that would be idle help others (scheduler/backups.h).
+  // Workers that would be idle help others (scheduler/job/backups.h).
   bool backup_tasks = true;
   // Returns where others reach the daemon that listens at `address`; empty
   // function: there. Called once for each daemon that serves.

@@ -9,7 +9,7 @@
 #include "absl/time/time.h"
 #include "common/status_macros.h"
 #include "rpc/convert.h"
-#include "scheduler/rollback.h"
+#include "scheduler/job/rollback.h"
 #include "tools/ebb/stored/checkpoint_source.h"
 #include "tools/text/when.h"
 

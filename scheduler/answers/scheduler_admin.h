@@ -1,0 +1,62 @@
+// Answers people and tools that ask the scheduler, and carries out their
+// orders.
+#ifndef EBB_SCHEDULER_ANSWERS_SCHEDULER_ADMIN_H_
+#define EBB_SCHEDULER_ANSWERS_SCHEDULER_ADMIN_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rpc/admin.h"
+#include "scheduler/answers/request_ids.h"
+#include "scheduler/scheduler_shell.h"
+
+namespace ebb::scheduler {
+
+// Thread-safe.
+class SchedulerAdmin final : public rpc::SchedulerAdminHandler {
+ public:
+  // `shell` is not owned and outlives the handler's calls.
+  explicit SchedulerAdmin(SchedulerShell* shell)
+      : shell_(*shell), request_ids_(std::make_shared<RequestIds>()) {}
+
+  absl::StatusOr<JobRecordPtr> FindRecord(uint64_t job,
+                                          const std::string& name) override;
+  absl::Status SubmitJob(const v1::SubmitJobRequest& request,
+                         v1::SubmitJobResponse* response) override;
+  absl::Status ListJobs(const v1::ListJobsRequest& request,
+                        v1::ListJobsResponse* response) override;
+  absl::Status GetStatus(const v1::GetStatusRequest& request,
+                         v1::GetStatusResponse* response) override;
+  absl::Status Explain(const v1::ExplainRequest& request,
+                       v1::ExplainResponse* response) override;
+  absl::Status GetJob(const v1::GetJobRequest& request,
+                      v1::GetJobResponse* response) override;
+  absl::Status CheckpointNow(const v1::CheckpointNowRequest& request,
+                             v1::CheckpointNowResponse* response) override;
+  absl::Status CancelJob(const v1::CancelJobRequest& request,
+                         v1::CancelJobResponse* response) override;
+  absl::Status ForgetJob(const v1::ForgetJobRequest& request,
+                         v1::ForgetJobResponse* response) override;
+  absl::Status PauseJob(const v1::PauseJobRequest& request,
+                        v1::PauseJobResponse* response) override;
+  absl::Status ResumeJob(const v1::ResumeJobRequest& request,
+                         v1::ResumeJobResponse* response) override;
+  absl::Status ScaleJob(const v1::ScaleJobRequest& request,
+                        v1::ScaleJobResponse* response) override;
+  absl::Status RollbackJob(const v1::RollbackJobRequest& request,
+                           v1::RollbackJobResponse* response) override;
+  absl::Status ResolveItem(const v1::ResolveItemRequest& request,
+                           v1::ResolveItemResponse* response) override;
+
+ private:
+  SchedulerShell& shell_;
+  // Used by changes, which come one after the other and may outlive a call.
+  const std::shared_ptr<RequestIds> request_ids_;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_ANSWERS_SCHEDULER_ADMIN_H_

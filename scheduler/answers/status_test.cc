@@ -1,0 +1,133 @@
+#include "scheduler/answers/status.h"
+
+#include <variant>
+
+#include "gtest/gtest.h"
+#include "scheduler/answers/explain_fixture.h"
+
+namespace ebb::scheduler {
+namespace {
+
+TEST(SpeedTest, IsThatOfTheLastSeconds) {
+  Speed speed;
+  const absl::Time start = absl::FromUnixSeconds(1000);
+  EXPECT_EQ(speed.per_second(), 0);
+  speed.Add(start, 100);
+  EXPECT_EQ(speed.per_second(), 0);
+  speed.Add(start + absl::Seconds(1), 300);
+  EXPECT_EQ(speed.per_second(), 200);
+  for (int i = 2; i <= 10; ++i) {
+    speed.Add(start + absl::Seconds(i), 300 + 50 * (i - 1));
+  }
+  EXPECT_EQ(speed.per_second(), 50);
+}
+
+class StatusTest : public ExplainFixture {
+ protected:
+  v1::WorkerStatus::State StateOfA() {
+    return StatusOf({*core_, watch_, now_, ""},
+                    core_->cluster().workers.at(kFirst))
+        .state();
+  }
+};
+
+TEST_F(StatusTest, AWorkerThatLeavesSaysSo) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  EXPECT_EQ(StateOfA(), v1::WorkerStatus::STATE_WORKING);
+  FromWorker(kFirstLink, LeaseRequest{kFirst, 0});
+  EXPECT_EQ(StateOfA(), v1::WorkerStatus::STATE_DRAINING);
+  // As a new connection registers it, with no item.
+  FromWorker(kFirstLink, RegisterWorker{kFirst, "a"});
+  EXPECT_EQ(StateOfA(), v1::WorkerStatus::STATE_IDLE);
+}
+
+TEST_F(StatusTest, AWorkerThatEvaluates) {
+  record_.plan.evaluate_every = 1;
+  Ready();
+  Register(4);
+  int64_t snapshot = 0;
+  for (const SchedulerAction& action : sent_) {
+    const auto* send = std::get_if<SendServer>(&action);
+    if (send == nullptr) continue;
+    if (const auto* take = std::get_if<TakeSnapshot>(&send->message)) {
+      snapshot = take->snapshot;
+    }
+  }
+  const PartitionId first(0), second(1);
+  FromServer(SnapshotReply{job_,
+                           job().state().generation,
+                           snapshot,
+                           {{first, job().placement().at(first).drawn},
+                            {second, job().placement().at(second).drawn}},
+                           8});
+  WorkerUp(kFirstLink, kFirst, "a");
+  EXPECT_EQ(StateOfA(), v1::WorkerStatus::STATE_EVALUATING);
+}
+
+// Bug: it was a mean in which reports of long ago weighed most, and ended far
+// above the loss of the last epoch.
+TEST_F(StatusTest, TheRecentLossIsThatOfTheLatestReport) {
+  Ready();
+  ServerStatistics statistics = Statistics();
+  statistics.loss_sum = 1e6;
+  statistics.loss_examples = 100;
+  FromServer(statistics);
+  statistics.loss_sum = 3;
+  statistics.loss_examples = 2;
+  FromServer(statistics);
+  const SchedulerShell::Picture picture{*core_, watch_, now_, ""};
+  EXPECT_EQ(StatusOf(picture, job()).recent_loss(), 1.5);
+  // Another server knows of none.
+  statistics.loss_examples = 0;
+  FromServer(statistics);
+  EXPECT_EQ(StatusOf(picture, job()).recent_loss(), 1.5);
+}
+
+// Bug: what a worker had ever computed was its speed of the seconds after the
+// scheduler's start, and its share of the job.
+TEST_F(StatusTest, WhatAWorkerDidBeforeTheSchedulersStartIsNoSpeed) {
+  Ready();
+  RegisterWorker worker{kFirst, "a"};
+  worker.examples = 5'000'000;
+  FromWorker(kFirstLink, worker);
+  FromWorker(kFirstLink, LeaseRequest{kFirst, 1});
+  watch_.Look(*core_, now_);
+  now_ += absl::Seconds(1);
+  Progress progress{kFirst, job_, job().state().generation, {0, 0}};
+  progress.examples = 5'000'030;
+  FromWorker(kFirstLink, progress);
+  watch_.Look(*core_, now_);
+  const SchedulerShell::Picture picture{*core_, watch_, now_, ""};
+  EXPECT_EQ(StatusOf(picture, core_->cluster().workers.at(kFirst))
+                .examples_per_second(),
+            30);
+  ASSERT_EQ(StatusOf(picture, job()).shares_size(), 1);
+  EXPECT_EQ(StatusOf(picture, job()).shares(0).examples(), 30);
+  // Bug: an item that was done before the next report was not counted.
+  ItemEnd end{kFirst, job_, job().state().generation, {0, 0}};
+  end.examples = 5'000'032;
+  FromWorker(kFirstLink, end);
+  EXPECT_EQ(StatusOf(picture, job()).shares(0).examples(), 32);
+}
+
+TEST_F(StatusTest, LossesAreThoseOfTheLatestReportOfEachEpoch) {
+  Ready();
+  ServerStatistics statistics = Statistics();
+  statistics.updates = 2;
+  statistics.losses = {{0, 6.0, 4}};
+  FromServer(statistics);
+  // It came back with an older version, and goes on.
+  statistics.losses = {{0, 3.0, 2}, {9, 1, 1}};
+  FromServer(statistics);
+  const SchedulerShell::Picture picture{*core_, watch_, now_, ""};
+  const v1::JobStatus status = StatusOf(picture, job());
+  ASSERT_EQ(status.losses_size(), 1);  // There is one epoch.
+  EXPECT_EQ(status.losses(0).mean(), 1.5);
+  EXPECT_EQ(status.losses(0).examples(), 2);
+  EXPECT_EQ(
+      StatusOf(picture, core_->cluster().servers.at(ServerId(0))).updates(), 4);
+}
+
+}  // namespace
+}  // namespace ebb::scheduler

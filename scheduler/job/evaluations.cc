@@ -1,0 +1,113 @@
+#include "scheduler/job/evaluations.h"
+
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace ebb::scheduler {
+
+namespace {
+
+// In the figures that people know; `squared_loss` as in TrainingFacts.
+std::string EvaluationText(const Evaluation& evaluation, bool squared_loss) {
+  if (!evaluation.error.empty()) {
+    return absl::StrCat(" is not evaluated: ", evaluation.error);
+  }
+  return absl::StrCat(
+      squared_loss ? ": test RMSE " : ": test loss ",
+      squared_loss ? std::sqrt(2 * evaluation.loss) : evaluation.loss,
+      evaluation.accuracy >= 0
+          ? absl::StrCat(", accuracy ", evaluation.accuracy)
+          : "");
+}
+
+}  // namespace
+
+Evaluations::Evaluations(JobTables* job, PartitionOwners* owners,
+                         const Backups* backups)
+    : job_(*job),
+      owners_(*owners),
+      backups_(*backups),
+      evaluator_(job->options, job->known, job->state, job->placement),
+      forget_open_(!job->state.rolled_back.empty()) {}
+
+bool Evaluations::WantsEvaluator() const {
+  return job_.started && job_.placement.AllRegistered() &&
+         evaluator_.WantsWorker();
+}
+
+void Evaluations::Evaluate(SessionId worker, Context* context) {
+  context->cluster->workers.BeginsEvaluation(worker, job_.id());
+  context->ToWorker(worker,
+                    evaluator_.Lease(job_.record, worker, context->now));
+  owners_.SendPlacement(worker, context);
+}
+
+bool Evaluations::EvaluateToo(const WorkerInfo& worker, Context* context) {
+  const SessionId session = worker.session, first = evaluator_.worker();
+  if (!evaluator_.MayLeaseAgain() || job_.leases.CountHeldBy(session) > 0 ||
+      worker.evaluates || worker.no_evaluations ||
+      !worker.CanWorkOn(job_.id()) || !backups_.MuchFaster(session, first)) {
+    return false;
+  }
+  context->Log(absl::StrCat(
+      "job=", job_.name(), " worker=", worker.name,
+      " evaluates, too, what worker=", context->cluster->workers.at(first).name,
+      " evaluates: it will be done earlier"));
+  context->cluster->workers.BeginsEvaluation(session, job_.id());
+  context->ToWorker(session, evaluator_.LeaseAgain(job_.record, session));
+  owners_.SendPlacement(session, context);
+  return true;
+}
+
+std::set<SessionId> Evaluations::Workers() const {
+  std::set<SessionId> workers;
+  for (const SessionId one : {evaluator_.worker(), evaluator_.second()}) {
+    if (one != SessionId()) workers.insert(one);
+  }
+  return workers;
+}
+
+bool Evaluations::Evaluated(const EvaluationResult& result, Context* context) {
+  return Ended(evaluator_.Evaluated(result, context), context);
+}
+
+bool Evaluations::WorkerLost(SessionId worker, Context* context) {
+  return Ended(evaluator_.WorkerLost(worker, context), context);
+}
+
+bool Evaluations::Tick(Context* context) {
+  return Ended(evaluator_.Tick(context), context);
+}
+
+void Evaluations::Advance(int32_t epochs_full, Context* context) {
+  if (std::exchange(forget_open_, false)) {
+    ForgetFrom(epochs_full);
+    job_.dirty = true;
+  }
+  if (std::exchange(lost_, false)) evaluator_.Lost(epochs_full);
+  evaluator_.Start(epochs_full, context);
+}
+
+void Evaluations::ForgetFrom(int64_t epoch) {
+  std::erase_if(job_.state.evaluations, [&](const Evaluation& evaluation) {
+    return evaluation.epoch >= epoch;
+  });
+}
+
+bool Evaluations::Ended(std::optional<Evaluation> evaluation,
+                        Context* context) {
+  if (!evaluation) return false;
+  context->Tell(
+      EventKind::kEvaluation, job_.id(),
+      absl::StrCat(
+          "job=", job_.name(), " epoch ", evaluation->epoch + 1,
+          EvaluationText(*evaluation, job_.training_facts.squared_loss)));
+  job_.state.AddEvaluation(*std::move(evaluation));
+  job_.dirty = true;
+  return true;
+}
+
+}  // namespace ebb::scheduler

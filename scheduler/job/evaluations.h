@@ -1,0 +1,87 @@
+// The evaluations of one job: which are kept, and which worker computes the one
+// that is under way (evaluator.h).
+//
+// Decision logic only. Thread-compatible. Belongs to a TrainingJob.
+#ifndef EBB_SCHEDULER_JOB_EVALUATIONS_H_
+#define EBB_SCHEDULER_JOB_EVALUATIONS_H_
+
+#include <cstdint>
+#include <optional>
+#include <set>
+
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "protocol/messages.h"
+#include "scheduler/cluster.h"
+#include "scheduler/job/backups.h"
+#include "scheduler/job/evaluator.h"
+#include "scheduler/job/job_tables.h"
+#include "scheduler/job/partition_owners.h"
+
+namespace ebb::scheduler {
+
+class Evaluations {
+ public:
+  // The arguments are not owned, and outlive it.
+  Evaluations(JobTables* job, PartitionOwners* owners, const Backups* backups);
+
+  // --- Workers ---------------------------------------------------------------
+  // A snapshot waits for a worker that evaluates it.
+  bool WantsEvaluator() const;
+  void Evaluate(SessionId worker, Context* context);
+  // The worker, for which there is no item, evaluates what a slower one
+  // evaluates. False: nobody needs it.
+  bool EvaluateToo(const WorkerInfo& worker, Context* context);
+  // The worker evaluates, alone or with another.
+  bool Evaluates(SessionId worker) const {
+    return worker != SessionId() &&
+           (evaluator_.worker() == worker || evaluator_.second() == worker);
+  }
+  // All that do so.
+  std::set<SessionId> Workers() const;
+
+  // Each returns true when an evaluation has ended, perhaps with an error: the
+  // caller then looks what is due next.
+  bool Evaluated(const EvaluationResult& result, Context* context);
+  bool WorkerLost(SessionId worker, Context* context);
+  bool Tick(Context* context);
+  absl::Time NextTick() const { return evaluator_.NextTick(); }
+
+  // --- Servers ---------------------------------------------------------------
+  void SnapshotTaken(const ServerInfo& server, const SnapshotReply& reply) {
+    evaluator_.SnapshotTaken(server, reply);
+  }
+  // What was pinned may be no more.
+  void ServersBack(Context* context) { evaluator_.ServersBack(context); }
+
+  // --- What is due -----------------------------------------------------------
+  // Begins the next, if it is due; so many epochs are full on every partition.
+  void Advance(int32_t epochs_full, Context* context);
+  bool underway() const { return evaluator_.underway(); }
+  bool AllDone() const { return evaluator_.AllDone(); }
+  // The job is known from a server: what was evaluated of it is lost.
+  void Lost() { lost_ = true; }
+  // The job rolled back: evaluations of epochs that are open again are made
+  // again, as soon as it is known which epochs these are, ...
+  void ForgetOpen() { forget_open_ = true; }
+  // ... or, at once, all of this epoch and later ones.
+  void ForgetFrom(int64_t epoch);
+  void BeginGeneration() { evaluator_.Abandon(); }
+
+ private:
+  // What ended, if anything did.
+  bool Ended(std::optional<Evaluation> evaluation, Context* context);
+
+  JobTables& job_;
+  PartitionOwners& owners_;
+  const Backups& backups_;
+  Evaluator evaluator_;
+  // See ForgetOpen; also of a scheduler that began since.
+  bool forget_open_ = false;
+  // See Evaluator::Lost.
+  bool lost_ = false;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_JOB_EVALUATIONS_H_

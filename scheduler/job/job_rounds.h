@@ -1,0 +1,77 @@
+// The rounds of one job and the operations that close them, as servers and
+// workers are told of them.
+//
+// Decision logic only. Thread-compatible. Belongs to a TrainingJob.
+#ifndef EBB_SCHEDULER_JOB_JOB_ROUNDS_H_
+#define EBB_SCHEDULER_JOB_JOB_ROUNDS_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "protocol/messages.h"
+#include "scheduler/cluster.h"
+#include "scheduler/job/job_tables.h"
+#include "scheduler/job/lease_keeper.h"
+#include "scheduler/job/partition_owners.h"
+#include "scheduler/job/rollback.h"
+#include "scheduler/job/round_operations.h"
+#include "scheduler/job/rounds.h"
+
+namespace ebb::scheduler {
+
+class JobRounds {
+ public:
+  // The arguments are not owned, and outlive it.
+  JobRounds(const JobTables* job, PartitionOwners* owners, LeaseKeeper* keeper)
+      : job_(*job),
+        owners_(*owners),
+        keeper_(*keeper),
+        rounds_(job->plan()),
+        operations_(job->options, *job->record, job->plan()) {}
+
+  // --- What servers say of a partition ---------------------------------------
+  void Registered(const PartitionRegistration& registration);
+  void Reported(const PartitionMarkReport& report);
+  // A server is back: what was asked of it may be lost.
+  void ServerBack() { rounds_.ServerBack(); }
+  void BeginGeneration();
+
+  // --- What daemons are told -------------------------------------------------
+  // Whether the item's round is open. Asks for a checkpoint if the servers must
+  // store what they have before it opens.
+  bool MayLease(int64_t ordinal, Context* context);
+  // What closed, and what closes the open round; takes back leases of rounds
+  // that are not open any more. All partitions are registered.
+  void Tell(Context* context);
+  // As told before; nullopt: nothing yet, in this generation.
+  const std::optional<RoundStatus>& told() const { return rounds_.told(); }
+
+  // --- What they have --------------------------------------------------------
+  // By partition; of any job.
+  const std::vector<PartitionRounds>& Kept() {
+    return rounds_.Kept(job_.marks);
+  }
+  std::optional<Rollback> MustRollBack() {
+    const RollbackRecord& now = job_.state.rollback;
+    return rounds_.MustRollBack(job_.marks, OfRoundAt(now.rate_factor, now));
+  }
+  // How far a round is that is closed by an operation.
+  RoundOperations::Phase OperationPhase(int64_t round) const {
+    return operations_.PhaseOf(round, job_.marks, job_.placement);
+  }
+
+ private:
+  void TellStatus(Context* context);
+  void OrderOperations(Context* context);
+
+  const JobTables& job_;
+  PartitionOwners& owners_;
+  LeaseKeeper& keeper_;
+  Rounds rounds_;
+  RoundOperations operations_;
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_JOB_JOB_ROUNDS_H_

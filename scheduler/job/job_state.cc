@@ -1,0 +1,173 @@
+#include "scheduler/job/job_state.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "common/status_macros.h"
+#include "protocol/field_codec.h"
+#include "protocol/plan_codec.h"
+#include "protocol/sealed_form.h"
+
+namespace ebb {
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, ItemId>
+void VisitFields(Struct& item, Visitor&& visit) {
+  auto& [epoch, shard] = item;
+  visit(epoch, shard);
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, SkippedRange>
+void VisitFields(Struct& range, Visitor&& visit) {
+  auto& [item, begin, end] = range;
+  visit(item, begin, end);
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, Figure>
+void VisitFields(Struct& figure, Visitor&& visit) {
+  auto& [name, value] = figure;
+  visit(name, value);
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, Figures>
+void VisitFields(Struct& figures, Visitor&& visit) {
+  auto& [named, confusion] = figures;
+  visit(named, confusion);
+}
+
+}  // namespace ebb
+
+namespace ebb::scheduler {
+
+absl::string_view JobPhaseName(JobPhase phase) {
+  switch (phase) {
+    case JobPhase::kRunning:
+      return "running";
+    case JobPhase::kPaused:
+      return "paused";
+    case JobPhase::kCompleted:
+      return "completed";
+    case JobPhase::kCancelled:
+      return "cancelled";
+  }
+  return "unknown";
+}
+
+JobPhase MaxEnum(JobPhase) { return JobPhase::kCancelled; }
+DivergencePause MaxEnum(DivergencePause) { return DivergencePause::kGoneBack; }
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, Evaluation>
+void VisitFields(Struct& evaluation, Visitor&& visit) {
+  auto& [epoch, position, examples, loss, accuracy, error, finished_us,
+         figures] = evaluation;
+  visit(epoch, position, examples, loss, accuracy, error, finished_us);
+  static_cast<void>(figures);  // Behind the state: see VisitForm.
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, QuarantineReason>
+void VisitFields(Struct& reason, Visitor&& visit) {
+  auto& [text, non_finite] = reason;
+  visit(text, non_finite);
+}
+
+template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, JobState>
+void VisitFields(Struct& state, Visitor&& visit) {
+  auto& [generation, rollback, rolled_back, phase, reason, owners, failures,
+         quarantined, failed_at, why_quarantined, skipped, evaluations,
+         paused_by_operator, scaled_workers, owned_since, servers, durable_in,
+         durable_term, moved, divergence] = state;
+  visit(generation, rollback, rolled_back, phase, reason, owners, failures,
+        quarantined, failed_at, skipped, evaluations);
+  // Later than the second version: see VisitForm.
+  static_cast<void>(why_quarantined);
+  static_cast<void>(paused_by_operator);
+  static_cast<void>(scaled_workers);
+  static_cast<void>(owned_since);
+  static_cast<void>(servers);
+  static_cast<void>(durable_in);
+  static_cast<void>(durable_term);
+  static_cast<void>(moved);
+  static_cast<void>(divergence);
+}
+
+namespace {
+
+constexpr absl::string_view kMagic = "EBBJ";
+constexpr uint32_t kVersion = 8;
+
+void ReadTexts(FieldReader& read,
+               std::map<int64_t, QuarantineReason>* why_quarantined) {
+  std::map<int64_t, std::string> texts;
+  read(texts);
+  for (auto& [ordinal, text] : texts) {
+    (*why_quarantined)[ordinal].text = std::move(text);
+  }
+}
+
+// Before the eighth version only the text of the reason told.
+bool PausedItself(const JobState& state) {
+  return state.phase == JobPhase::kPaused && state.paused_by_operator &&
+         (absl::StrContains(state.reason, "(on_divergence: pause)") ||
+          absl::StrContains(state.reason, "(on_nonfinite_rollback)"));
+}
+
+}  // namespace
+
+// The first version had no `rolled_back`: it is read no more.
+template <typename Struct, typename Form>
+requires std::is_same_v<std::remove_const_t<Struct>, JobState>
+void VisitForm(Struct& state, Form&& form) {
+  form(1, state);
+  form(3, state.paused_by_operator, state.scaled_workers, state.owned_since,
+       state.servers, state.durable_in, state.durable_term, state.moved);
+  form(4, state.rollback.rate_factor, state.rollback.nonfinite);
+  // The fourth version had one reason for all items.
+  form.Only(5, [&](auto& read) { ReadTexts(read, &state.why_quarantined); });
+  form(6, state.why_quarantined);
+  form(7, Column(state.evaluations, &Evaluation::figures));
+  form(8, state.divergence);
+}
+
+std::string JobState::Encode() const {
+  return SealForm(kMagic, kVersion, *this);
+}
+
+void JobState::AddEvaluation(Evaluation evaluation) {
+  if (!evaluations.empty()) evaluations.back().figures.confusion.clear();
+  evaluations.push_back(std::move(evaluation));
+  if (evaluations.size() <= kMostEvaluations) return;
+  const size_t half = evaluations.size() / 2;
+  size_t kept = 0;
+  for (size_t i = 0; i < evaluations.size(); ++i) {
+    if (i < half && i % 2 == 1) continue;
+    if (kept != i) evaluations[kept] = std::move(evaluations[i]);
+    ++kept;
+  }
+  evaluations.resize(kept);
+}
+
+absl::StatusOr<JobState> JobState::Decode(absl::string_view bytes) {
+  JobState state;
+  EBB_ASSIGN_OR_RETURN(
+      const uint32_t version,
+      UnsealForm(kMagic, kVersion, "stored state of a job", bytes, &state));
+  if (version >= 4 && version < 8 && PausedItself(state)) {
+    state.divergence = DivergencePause::kPaused;
+  }
+  EBB_RETURN_IF_ERROR(CheckStored("stored state of a job", state.rollback));
+  return state;
+}
+
+}  // namespace ebb::scheduler

@@ -1,0 +1,190 @@
+#include "scheduler/job/lease_table.h"
+
+#include <algorithm>
+
+#include "common/plant.h"
+
+namespace ebb::scheduler {
+
+bool LeaseTable::Open(int64_t ordinal) const {
+  return !marks_->FullEverywhere(ordinal) && !held_.contains(ordinal) &&
+         !hinted_.contains(ordinal) && !quarantined_.contains(ordinal);
+}
+
+std::optional<int64_t> LeaseTable::LowestOpen() {
+  while (!reopened_.empty() && !Open(*reopened_.begin())) {
+    reopened_.erase(reopened_.begin());
+  }
+  if (!reopened_.empty() && *reopened_.begin() < fresh_) {
+    return *reopened_.begin();
+  }
+  while (fresh_ < plan_->items() && !Open(fresh_)) ++fresh_;
+  if (!reopened_.empty() && *reopened_.begin() < fresh_) {
+    return *reopened_.begin();
+  }
+  if (fresh_ == plan_->items()) return std::nullopt;
+  return fresh_;
+}
+
+void LeaseTable::Take(int64_t ordinal, SessionId worker, absl::Time expires) {
+  reopened_.erase(ordinal);
+  held_[ordinal] = {worker, expires};
+  next_expiry_ = std::min(next_expiry_, expires);
+  by_worker_[worker].insert(ordinal);
+}
+
+void LeaseTable::TakeBackup(int64_t ordinal, SessionId worker,
+                            absl::Time expires) {
+  held_[ordinal].helped = true;
+  backups_[ordinal] = {worker, expires, 0, true};
+  next_expiry_ = std::min(next_expiry_, expires);
+  by_worker_[worker].insert(ordinal);
+}
+
+void LeaseTable::TakeMoved(int64_t ordinal, SessionId worker,
+                           absl::Time expires) {
+  Take(ordinal, worker, expires);
+  held_[ordinal].helped = true;
+}
+
+const LeaseTable::Held* LeaseTable::Find(int64_t ordinal,
+                                         SessionId worker) const {
+  for (const auto* leases : {&held_, &backups_}) {
+    const auto it = leases->find(ordinal);
+    if (it != leases->end() && it->second.worker == worker) return &it->second;
+  }
+  return nullptr;
+}
+
+LeaseTable::Held* LeaseTable::Changeable(int64_t ordinal, SessionId worker) {
+  return const_cast<Held*>(Find(ordinal, worker));
+}
+
+std::vector<SessionId> LeaseTable::HoldersOf(int64_t ordinal) const {
+  std::vector<SessionId> workers;
+  for (const auto* leases : {&held_, &backups_}) {
+    const auto it = leases->find(ordinal);
+    if (it != leases->end()) workers.push_back(it->second.worker);
+  }
+  return workers;
+}
+
+std::set<SessionId> LeaseTable::Holders() const {
+  std::set<SessionId> workers;
+  for (const auto& [worker, ordinals] : by_worker_) workers.insert(worker);
+  return workers;
+}
+
+bool LeaseTable::Adopt(int64_t ordinal, SessionId worker, absl::Time expires) {
+  if (ordinal < 0 || ordinal >= plan_->items()) return false;
+  if (Held* lease = Changeable(ordinal, worker)) {
+    lease->expires = expires;
+    return true;
+  }
+  if (!Open(ordinal)) return false;
+  Take(ordinal, worker, expires);
+  return true;
+}
+
+void LeaseTable::Release(int64_t ordinal, SessionId worker) {
+  if (Find(ordinal, worker) == nullptr) return;
+  const auto mine = by_worker_.find(worker);
+  mine->second.erase(ordinal);
+  if (mine->second.empty()) by_worker_.erase(mine);
+  const auto backup = backups_.find(ordinal);
+  if (backup != backups_.end()) {  // The other has it alone.
+    if (backup->second.worker != worker) held_[ordinal] = backup->second;
+    backups_.erase(backup);
+    return;
+  }
+  const bool helped = held_.at(ordinal).helped;
+  held_.erase(ordinal);
+  if (helped && EBB_PLANTED(helped_item_stays_shut)) return;
+  if (!marks_->FullEverywhere(ordinal)) reopened_.insert(ordinal);
+}
+
+void LeaseTable::Done(int64_t ordinal, SessionId worker,
+                      absl::Time confirm_until) {
+  if (Find(ordinal, worker) == nullptr) return;
+  for (const SessionId holder : HoldersOf(ordinal)) Release(ordinal, holder);
+  if (marks_->FullEverywhere(ordinal)) return;
+  reopened_.erase(ordinal);
+  hinted_[ordinal] = confirm_until;
+  next_expiry_ = std::min(next_expiry_, confirm_until);
+}
+
+void LeaseTable::Renew(SessionId worker, absl::Time expires) {
+  const auto it = by_worker_.find(worker);
+  if (it == by_worker_.end()) return;
+  for (const int64_t ordinal : it->second) {
+    Changeable(ordinal, worker)->expires = expires;
+  }
+}
+
+void LeaseTable::RenewAll(absl::Time expires) {
+  for (auto* leases : {&held_, &backups_}) {
+    for (auto& [ordinal, lease] : *leases) lease.expires = expires;
+  }
+  for (auto& [ordinal, until] : hinted_) until = std::max(until, expires);
+}
+
+void LeaseTable::SetPosition(int64_t ordinal, SessionId worker,
+                             int64_t position) {
+  if (Held* lease = Changeable(ordinal, worker)) lease->position = position;
+}
+
+void LeaseTable::FullChanged(int64_t ordinal) {
+  if (marks_->FullEverywhere(ordinal)) {
+    hinted_.erase(ordinal);
+    reopened_.erase(ordinal);
+  } else if (!held_.contains(ordinal) && !hinted_.contains(ordinal)) {
+    reopened_.insert(ordinal);
+  }
+}
+
+void LeaseTable::EndQuarantine(int64_t ordinal) {
+  quarantined_.erase(ordinal);
+  if (Open(ordinal)) reopened_.insert(ordinal);
+}
+
+std::vector<std::pair<int64_t, SessionId>> LeaseTable::Expired(absl::Time now) {
+  std::vector<std::pair<int64_t, SessionId>> expired;
+  next_expiry_ = absl::InfiniteFuture();
+  for (const auto* leases : {&held_, &backups_}) {
+    for (const auto& [ordinal, lease] : *leases) {
+      if (lease.expires <= now) {
+        expired.emplace_back(ordinal, lease.worker);
+      } else {
+        next_expiry_ = std::min(next_expiry_, lease.expires);
+      }
+    }
+  }
+  for (const auto& [ordinal, until] : hinted_) {
+    if (until > now) next_expiry_ = std::min(next_expiry_, until);
+  }
+  return expired;
+}
+
+void LeaseTable::ReopenUnconfirmed(absl::Time now) {
+  for (auto it = hinted_.begin(); it != hinted_.end();) {
+    if (it->second > now || EBB_PLANTED(done_is_believed)) {
+      ++it;
+      continue;
+    }
+    reopened_.insert(it->first);
+    it = hinted_.erase(it);
+  }
+}
+
+int64_t LeaseTable::CountHeldBy(SessionId worker) const {
+  const auto it = by_worker_.find(worker);
+  return it == by_worker_.end() ? 0 : static_cast<int64_t>(it->second.size());
+}
+
+std::vector<int64_t> LeaseTable::HeldBy(SessionId worker) const {
+  const auto it = by_worker_.find(worker);
+  if (it == by_worker_.end()) return {};
+  return {it->second.begin(), it->second.end()};
+}
+
+}  // namespace ebb::scheduler

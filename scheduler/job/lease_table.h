@@ -1,0 +1,121 @@
+// The leases of one job: which worker works on which item.
+//
+//   open ──lease──> leased ──done──> hinted ──marks full──> full
+//    ^                |                 |                     |
+//    +──end, expiry───+──not confirmed──+──a mark fell────────+
+//
+// An item may be leased to a second worker, too (its backup): when one of the
+// two leases ends, the item stays leased by the other. A worker that says that
+// the item is done says so for both.
+//
+// A lease only avoids wasted work: an item leased to no worker, or to two, is
+// as safe as any other. The lowest open item goes first, so items that reopen
+// come before fresh ones.
+//
+// Thread-compatible. The plan and the marks outlive the table.
+#ifndef EBB_SCHEDULER_JOB_LEASE_TABLE_H_
+#define EBB_SCHEDULER_JOB_LEASE_TABLE_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "scheduler/job/mark_table.h"
+
+namespace ebb::scheduler {
+
+class LeaseTable {
+ public:
+  struct Held {
+    SessionId worker;
+    absl::Time expires;
+    int64_t position = 0;  // As last heard.
+    // It was taken from another for this worker, or leased to two: neither is
+    // done again until it is leased anew.
+    bool helped = false;
+  };
+
+  LeaseTable(const JobPlan& plan, const MarkTable& marks)
+      : plan_(&plan), marks_(&marks) {}
+
+  // The lowest open item, if any. It stays open until Take.
+  std::optional<int64_t> LowestOpen();
+  void Take(int64_t ordinal, SessionId worker, absl::Time expires);
+
+  // To one more worker than the one that holds it.
+  void TakeBackup(int64_t ordinal, SessionId worker, absl::Time expires);
+  // As Take, of one that was taken from another worker for this one.
+  void TakeMoved(int64_t ordinal, SessionId worker, absl::Time expires);
+
+  // The worker no longer works on it: done as it says (no backup goes on then),
+  // or open again. Ignored when another worker holds it.
+  void Done(int64_t ordinal, SessionId worker, absl::Time confirm_until);
+  void Release(int64_t ordinal, SessionId worker);
+
+  // A worker takes up a lease from before the scheduler's restart. False: the
+  // item is full, or another worker has it; the first of two that had it gets
+  // it.
+  bool Adopt(int64_t ordinal, SessionId worker, absl::Time expires);
+
+  void Renew(SessionId worker, absl::Time expires);
+  void RenewAll(absl::Time expires);
+  void SetPosition(int64_t ordinal, SessionId worker, int64_t position);
+
+  // An item became full everywhere, or no longer is.
+  void FullChanged(int64_t ordinal);
+  void Quarantine(int64_t ordinal) { quarantined_.insert(ordinal); }
+  void EndQuarantine(int64_t ordinal);
+
+  // Leases that ran out by `now`; they stay until released. And hints that
+  // were not confirmed: these reopen.
+  std::vector<std::pair<int64_t, SessionId>> Expired(absl::Time now);
+  void ReopenUnconfirmed(absl::Time now);
+  // The first possible expiry.
+  absl::Time NextExpiry() const { return next_expiry_; }
+
+  // Items that are held or could be: how many workers could be of use.
+  int64_t Unfinished() const {
+    return plan_->items() - marks_->full_everywhere() -
+           static_cast<int64_t>(hinted_.size() + quarantined_.size());
+  }
+  std::vector<int64_t> HeldBy(SessionId worker) const;
+  int64_t CountHeldBy(SessionId worker) const;
+  // Every leased item; for two holders, the first.
+  const std::map<int64_t, Held>& held() const { return held_; }
+  // The second leases.
+  const std::map<int64_t, Held>& backups() const { return backups_; }
+  // The worker's lease of the item; null: it has none.
+  const Held* Find(int64_t ordinal, SessionId worker) const;
+  // The workers that hold the item: none, one or two.
+  std::vector<SessionId> HoldersOf(int64_t ordinal) const;
+  // The workers that hold any item.
+  std::set<SessionId> Holders() const;
+  const std::set<int64_t>& quarantined() const { return quarantined_; }
+  // Said to be done, and not confirmed yet; until when that is waited for.
+  const std::map<int64_t, absl::Time>& hinted() const { return hinted_; }
+
+ private:
+  bool Open(int64_t ordinal) const;
+  Held* Changeable(int64_t ordinal, SessionId worker);
+
+  const JobPlan* plan_;     // Not owned.
+  const MarkTable* marks_;  // Not owned.
+  int64_t fresh_ = 0;       // Items from here on were never taken.
+  std::set<int64_t> reopened_;
+  std::map<int64_t, Held> held_;
+  std::map<int64_t, Held> backups_;  // Second leases of items in held_.
+  absl::flat_hash_map<SessionId, std::set<int64_t>> by_worker_;
+  std::map<int64_t, absl::Time> hinted_;
+  std::set<int64_t> quarantined_;
+  // A bound: renewals make the truth later, the next Expired() finds it.
+  absl::Time next_expiry_ = absl::InfiniteFuture();
+};
+
+}  // namespace ebb::scheduler
+
+#endif  // EBB_SCHEDULER_JOB_LEASE_TABLE_H_

@@ -1,0 +1,140 @@
+#include "scheduler/job/lease_table.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace ebb::scheduler {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr SessionId kAnn(1), kBob(2);
+constexpr PartitionId kP0(0), kP1(1);
+const absl::Time kStart = absl::UnixEpoch();
+const absl::Time kLater = kStart + absl::Seconds(3);
+
+class LeaseTableTest : public testing::Test {
+ protected:
+  // One epoch of three items of 2 examples, on two partitions.
+  LeaseTableTest() {
+    plan_.examples = 6;
+    plan_.shard_size = 2;
+    plan_.partitions = 2;
+    marks_ = std::make_unique<MarkTable>(plan_);
+    leases_ = std::make_unique<LeaseTable>(plan_, *marks_);
+  }
+  void Fill(PartitionId p, int32_t shard) {
+    marks_->Raise(p, {{{0, shard}, 2}}, {},
+                  [&](int64_t o) { leases_->FullChanged(o); });
+  }
+  void Forget(PartitionId p) {
+    marks_->Replace(p, MarkSet(plan_), MarkSet(plan_),
+                    [&](int64_t o) { leases_->FullChanged(o); });
+  }
+
+  JobPlan plan_;
+  std::unique_ptr<MarkTable> marks_;
+  std::unique_ptr<LeaseTable> leases_;
+};
+
+TEST_F(LeaseTableTest, LeasesTheLowestOpenItem) {
+  EXPECT_EQ(leases_->LowestOpen(), 0);
+  leases_->Take(0, kAnn, kLater);
+  EXPECT_EQ(leases_->LowestOpen(), 1);
+  leases_->Take(1, kBob, kLater);
+  leases_->Release(0, kAnn);
+  EXPECT_EQ(leases_->LowestOpen(), 0);  // Reopened before fresh ones.
+}
+
+TEST_F(LeaseTableTest, AnItemFullOnEveryPartitionIsNotLeased) {
+  Fill(kP0, 0);
+  EXPECT_EQ(leases_->LowestOpen(), 0);
+  Fill(kP1, 0);
+  EXPECT_EQ(leases_->LowestOpen(), 1);
+}
+
+TEST_F(LeaseTableTest, AnItemReopensWhenAPartitionComesBackWithLess) {
+  for (const PartitionId p : {kP0, kP1}) Fill(p, 0);
+  leases_->Take(1, kAnn, kLater);
+  leases_->Take(2, kAnn, kLater);
+  EXPECT_EQ(leases_->LowestOpen(), std::nullopt);
+  Forget(kP1);
+  EXPECT_EQ(leases_->LowestOpen(), 0);
+}
+
+TEST_F(LeaseTableTest, DoneIsAHintThatTheMarksMustConfirm) {
+  leases_->Take(0, kAnn, kLater);
+  leases_->Done(0, kAnn, kStart + absl::Seconds(1));
+  EXPECT_EQ(leases_->LowestOpen(), 1);
+  leases_->ReopenUnconfirmed(kStart + absl::Seconds(1));
+  EXPECT_EQ(leases_->LowestOpen(), 0);
+}
+
+TEST_F(LeaseTableTest, OnlyTheHolderEndsALease) {
+  leases_->Take(0, kAnn, kLater);
+  leases_->Release(0, kBob);
+  leases_->Done(0, kBob, kLater);
+  EXPECT_THAT(leases_->HeldBy(kAnn), ElementsAre(0));
+}
+
+TEST_F(LeaseTableTest, RenewalsKeepALeaseFromRunningOut) {
+  leases_->Take(0, kAnn, kLater);
+  leases_->Take(1, kBob, kLater);
+  leases_->Renew(kAnn, kLater + absl::Seconds(3));
+  EXPECT_THAT(leases_->Expired(kLater), ElementsAre(testing::Pair(1, kBob)));
+}
+
+TEST_F(LeaseTableTest, AWorkerTakesUpWhatNobodyElseHas) {
+  EXPECT_TRUE(leases_->Adopt(2, kAnn, kLater));
+  EXPECT_TRUE(leases_->Adopt(2, kAnn, kLater));
+  EXPECT_FALSE(leases_->Adopt(2, kBob, kLater));
+  Fill(kP0, 1);
+  Fill(kP1, 1);
+  EXPECT_FALSE(leases_->Adopt(1, kBob, kLater));
+  EXPECT_FALSE(leases_->Adopt(99, kBob, kLater));
+}
+
+TEST_F(LeaseTableTest, QuarantinedItemsWaitForADecision) {
+  leases_->Quarantine(0);
+  EXPECT_EQ(leases_->LowestOpen(), 1);
+  leases_->EndQuarantine(0);
+  EXPECT_EQ(leases_->LowestOpen(), 0);
+}
+
+TEST_F(LeaseTableTest, AnItemOfTwoStaysLeasedUntilBothAreGone) {
+  for (const auto& [first, second] :
+       {std::pair(kAnn, kBob), std::pair(kBob, kAnn)}) {
+    leases_->Take(0, kAnn, kLater);
+    leases_->TakeBackup(0, kBob, kLater);
+    EXPECT_THAT(leases_->HoldersOf(0), ElementsAre(kAnn, kBob));
+    leases_->Release(0, first);
+    EXPECT_THAT(leases_->HoldersOf(0), ElementsAre(second));
+    EXPECT_THAT(leases_->HeldBy(first), IsEmpty());
+    EXPECT_EQ(leases_->LowestOpen(), 1);
+    leases_->Release(0, second);
+    EXPECT_EQ(leases_->LowestOpen(), 0);
+  }
+}
+
+TEST_F(LeaseTableTest, EachOfTwoHasAnExpiryOfItsOwn) {
+  leases_->Take(0, kAnn, kStart + absl::Seconds(1));
+  leases_->TakeBackup(0, kBob, kStart + absl::Seconds(1));
+  leases_->Renew(kBob, kLater);
+  EXPECT_THAT(leases_->Expired(kStart + absl::Seconds(2)),
+              ElementsAre(std::pair<int64_t, SessionId>(0, kAnn)));
+  EXPECT_EQ(leases_->NextExpiry(), kLater);
+}
+
+TEST_F(LeaseTableTest, WhoeverOfTwoIsDoneSaysSoForBoth) {
+  leases_->Take(0, kAnn, kLater);
+  leases_->TakeBackup(0, kBob, kLater);
+  leases_->Done(0, kBob, kLater);
+  EXPECT_THAT(leases_->HoldersOf(0), IsEmpty());
+  EXPECT_EQ(leases_->LowestOpen(), 1);
+  leases_->ReopenUnconfirmed(kLater);
+  EXPECT_EQ(leases_->LowestOpen(), 0);
+}
+
+}  // namespace
+}  // namespace ebb::scheduler
