@@ -290,7 +290,9 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
   Dataset data;
   data.layout_ = reader->layout();
   data.index_.encoding = encoding;
-  if (constants != nullptr) {
+  if (constants == nullptr) {
+    reader->LookForConstants();
+  } else {
     EBB_RETURN_IF_ERROR(CheckFit(spec, *reader, *constants));
     data.index_.features = constants->features;
     data.index_.classes = constants->classes;

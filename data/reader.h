@@ -88,6 +88,10 @@ class Reader {
   virtual std::vector<std::string> Remarks() const { return {}; }
   // Examples left out of the file so far, in all parts of a split.
   virtual LeftOut left_out() const { return {}; }
+  // Remarks tell also of numbers that may stand for a missing value. Called
+  // before the first Next(), for training data that is looked at for the first
+  // time.
+  virtual void LookForConstants() {}
   // Fingerprints of the files in the order read, once Next() has returned
   // false.
   virtual std::vector<FileFingerprint> Fingerprints() const = 0;

@@ -268,7 +268,7 @@ void FillAnnotatedDefaults(Message* message) {
 
 std::string OutOfRange(const FieldDescriptor& field, double value) {
   const v1::Key& key = KeyOf(field);
-  // What is computed with it is a float.
+  // Models and servers compute with floats.
   constexpr double kLeast = std::numeric_limits<float>::min();
   constexpr double kMost = std::numeric_limits<float>::max();
   if (!std::isfinite(value)) return "must be a finite number";
@@ -287,9 +287,13 @@ std::string OutOfRange(const FieldDescriptor& field, double value) {
     bound = absl::StrCat("more than ", NumberText(key.above()));
   } else if (key.has_at_most() && value > key.at_most()) {
     bound = absl::StrCat("at most ", NumberText(key.at_most()));
-  } else if (key.has_below() &&
-             static_cast<float>(value) >= static_cast<float>(key.below())) {
+  } else if (key.has_below() && value >= key.below()) {
     bound = absl::StrCat("less than ", NumberText(key.below()));
+  } else if (key.has_below() &&
+             field.containing_type() == v1::Optimizer::descriptor() &&
+             static_cast<float>(value) >= static_cast<float>(key.below())) {
+    bound = absl::StrCat("less than ", NumberText(key.below()),
+                         " as a 32-bit float");
   }
   if (bound.empty()) return "";
   return absl::StrCat("must be ", bound, ", not ", NumberText(value));

@@ -141,6 +141,18 @@ TEST(KeysTest, NearestForgivesSmallMisspellings) {
   EXPECT_EQ(Nearest(std::string(1000, 'e'), keys), "");
 }
 
+// Bug: data.split: 0.99999999 was "not less than 1".
+TEST(KeysTest, OnlyConstantsOfOptimizersKeepTheirBoundAsFloats) {
+  const auto wrong = [](const Descriptor& type, const char* key, double value) {
+    return OutOfRange(*type.FindFieldByName(key), value);
+  };
+  EXPECT_EQ(wrong(*v1::Data::descriptor(), "split", 0.99999999), "");
+  EXPECT_EQ(wrong(*v1::Data::descriptor(), "split", 1),
+            "must be less than 1, not 1");
+  EXPECT_EQ(wrong(*v1::Optimizer::descriptor(), "beta2", 0.99999999),
+            "must be less than 1 as a 32-bit float, not 0.99999999");
+}
+
 // The rows of docs/job-file.md below `path`: key, default, meaning. Of
 // messages that several keys have, the keys are listed at the first.
 void AppendRows(const Descriptor& type, const std::string& path,

@@ -56,8 +56,11 @@ absl::StatusOr<v1::Optimizer> OptimizerOf(const v1::Optimizer& optimizer) {
         !IsSet(whole, field) || !BelongsToKind(whole, field)) {
       continue;
     }
-    const std::string wrong =
-        OutOfRange(field, whole.GetReflection()->GetDouble(whole, &field));
+    double value = whole.GetReflection()->GetDouble(whole, &field);
+    // Jobs of older releases may have smaller ones where 0 is allowed.
+    const bool tiny = value > 0 && value < std::numeric_limits<float>::min();
+    if (tiny && !KeyOf(field).has_above()) value = 0;
+    const std::string wrong = OutOfRange(field, value);
     if (!wrong.empty()) {
       return absl::InvalidArgumentError(
           absl::StrCat("optimizer.", field.name(), " ", wrong));

@@ -201,6 +201,15 @@ TEST(OptimizerOfTest, RefusesWhatIsNoNumberInFloat) {
   EXPECT_NE(Wrong(O::KIND_ADAM, "beta2", 1 - 1e-12), "");
 }
 
+// Bug: a stored job with such a constant lost its rule.
+TEST(OptimizerOfTest, TakesConstantsThatAreZeroAsAFloat) {
+  using O = v1::Optimizer;
+  EXPECT_EQ(Wrong(O::KIND_FTRL, "l2", 1e-60), "");
+  EXPECT_EQ(Wrong(O::KIND_MOMENTUM, "momentum", 1e-40), "");
+  EXPECT_NE(Wrong(O::KIND_MOMENTUM, "momentum", -1e-40), "");
+  EXPECT_NE(Wrong(O::KIND_ADAM, "epsilon", 1e-60), "");
+}
+
 TEST(OptimizerOfTest, IgnoresKeysOfOtherKinds) {
   EXPECT_EQ(Wrong(v1::Optimizer::KIND_SGD, "momentum", 7), "");
   EXPECT_EQ(Wrong(v1::Optimizer::KIND_SGD, "epsilon", 0), "");

@@ -80,17 +80,23 @@ struct NameElsewhere {
   absl::string_view path;  // Where our key is.
 };
 constexpr NameElsewhere kNamesElsewhere[] = {
-    {"batch_size", "train.batch"},   {"batchsize", "train.batch"},
-    {"eta", "optimizer.rate"},       {"learning_rate", "optimizer.rate"},
-    {"lr", "optimizer.rate"},        {"max_epochs", "train.epochs"},
-    {"mini_batch", "train.batch"},   {"minibatch", "train.batch"},
-    {"n_epochs", "train.epochs"},    {"num_epochs", "train.epochs"},
-    {"random_seed", "seed"},         {"random_state", "seed"},
-    {"step_size", "optimizer.rate"}, {"weight_decay", "model.l2"},
+    {"batch_size", "train.batch"}, {"batchsize", "train.batch"},
+    {"eta", "optimizer.rate"},     {"learning_rate", "optimizer.rate"},
+    {"lr", "optimizer.rate"},      {"max_epochs", "train.epochs"},
+    {"mini_batch", "train.batch"}, {"minibatch", "train.batch"},
+    {"n_epochs", "train.epochs"},  {"num_epochs", "train.epochs"},
+    {"random_seed", "seed"},       {"random_state", "seed"},
+    {"weight_decay", "model.l2"},
 };
 
-// The path of the key of ours that another tool calls so; empty: none.
-std::vector<std::string> PathElsewhere(absl::string_view name) {
+// The path of the key of ours that another tool calls so in a message of this
+// type; empty: none.
+std::vector<std::string> PathElsewhere(absl::string_view name,
+                                       const Descriptor& type) {
+  // StepLR of PyTorch calls it so, and others the rate.
+  if (name == "step_size" && &type == v1::Schedule::descriptor()) {
+    return {"optimizer", "schedule", "step_epochs"};
+  }
   for (const NameElsewhere& one : kNamesElsewhere) {
     if (one.name == name) return absl::StrSplit(one.path, '.');
   }
@@ -113,25 +119,33 @@ std::set<std::string> AllKeyNames() {
   return names;
 }
 
-// The path of the key that is probably meant by `name`, which the message
-// `type` at `path` does not have; empty: none.
-std::vector<std::string> MeantBy(absl::string_view name, const Descriptor& type,
-                                 const std::string& path) {
-  if (auto known = PathOfKey(name); !known.empty()) return known;
-  if (auto known = PathElsewhere(name); !known.empty()) return known;
+// The key that a misspelt one probably is.
+struct MeantKey {
+  std::vector<std::string> path;  // Empty: none.
+  // The name is only near to one of another tool.
+  bool guessed = false;
+};
+
+// The key that is probably meant by `name`, which the message `type` at `path`
+// does not have.
+MeantKey MeantBy(absl::string_view name, const Descriptor& type,
+                 const std::string& path) {
+  if (auto known = PathOfKey(name); !known.empty()) return {known};
+  if (auto known = PathElsewhere(name, type); !known.empty()) return {known};
   if (const std::string near = Nearest(name, KeyNames(type)); !near.empty()) {
-    return absl::StrSplit(Join(path, near), '.');
+    return {absl::StrSplit(Join(path, near), '.')};
   }
   std::vector<std::string> others;
   for (const NameElsewhere& one : kNamesElsewhere) {
     others.emplace_back(one.name);
   }
   if (const std::string near = Nearest(name, others); !near.empty()) {
-    return PathElsewhere(near);
+    return {PathElsewhere(near, type), /*guessed=*/true};
   }
   const std::set<std::string> all = AllKeyNames();
   const std::string any = Nearest(name, {all.begin(), all.end()});
-  return any.empty() ? std::vector<std::string>() : PathOfKey(any);
+  if (any.empty()) return {};
+  return {PathOfKey(any)};
 }
 
 // Maps a YAML tree onto a message. Collects mistakes and goes on.
@@ -149,9 +163,11 @@ class Mapper {
                   Message* message, const std::string& example = "");
   void MapField(const YamlNode& node, const FieldDescriptor& field,
                 const std::string& path, Message* message);
-  // What to say of a key that `type` does not have.
-  void UnknownKey(absl::string_view name, const YamlNode* value, int line,
-                  const Descriptor& type, const std::string& path);
+  // What to say of a key that `type` does not have. Returns the path of the key
+  // that is probably meant; empty: none.
+  std::string UnknownKey(absl::string_view name, const YamlNode* value,
+                         int line, const Descriptor& type,
+                         const std::string& path);
   void Fail(int line, const std::string& path, std::string what,
             std::string hint) {
     if (mistakes_->size() >= kMaxMistakes) return;
@@ -236,8 +252,9 @@ void Mapper::MapEntry(const YamlNode& key, const YamlNode& value,
   MapField(value, *field, key_path, message);
 }
 
-void Mapper::UnknownKey(absl::string_view name, const YamlNode* value, int line,
-                        const Descriptor& type, const std::string& path) {
+std::string Mapper::UnknownKey(absl::string_view name, const YamlNode* value,
+                               int line, const Descriptor& type,
+                               const std::string& path) {
   Mistake mistake;
   mistake.place = At(line);
   mistake.path = Join(path, absl::Utf8SafeCEscape(name.substr(0, 60)));
@@ -247,20 +264,23 @@ void Mapper::UnknownKey(absl::string_view name, const YamlNode* value, int line,
       value != nullptr && value->is_scalar() && value->text.size() <= 60
           ? QuoteYaml(value->text)
           : "…";
-  const std::vector<std::string> meant = MeantBy(name, type, path);
+  const auto [meant_path, guessed] = MeantBy(name, type, path);
+  std::string meant = absl::StrJoin(meant_path, ".");
   if (meant.empty()) {
     mistake.hint = KeysHint(type);
   } else {
-    mistake.meant = absl::StrJoin(meant, ".");
+    // It explains mistakes in the key that is meant; a guess explains nothing.
+    if (!guessed) mistake.meant = meant;
     // Beside the key that is wrong, the key alone says enough.
-    const std::string& key = meant.back();
-    const bool beside = mistake.meant == Join(path, key);
+    const std::string& key = meant_path.back();
+    const bool beside = meant == Join(path, key);
     const std::vector<std::string> shown =
-        beside ? std::vector<std::string>{key} : meant;
+        beside ? std::vector<std::string>{key} : meant_path;
     mistake.hint = absl::StrCat(absl::StrJoin(shown, ": {"), ": ", text,
                                 std::string(shown.size() - 1, '}'));
   }
   mistakes_->push_back(std::move(mistake));
+  return meant;
 }
 
 void Mapper::MapField(const YamlNode& node, const FieldDescriptor& field,
@@ -383,8 +403,8 @@ class Overrider {
       const FieldDescriptor* field =
           type == nullptr ? nullptr : type->FindFieldByName(keys[i]);
       if (field == nullptr) {
-        Unknown(keys[i], value, type, path, steps);
-        HintWhole({keys.begin() + static_cast<ptrdiff_t>(i) + 1, keys.end()},
+        HintWhole(Unknown(keys[i], value, type, path, steps),
+                  {keys.begin() + static_cast<ptrdiff_t>(i) + 1, keys.end()},
                   value);
         return;
       }
@@ -417,29 +437,30 @@ class Overrider {
                : IsSet(message, *step.field);
   }
 
-  // Hints at the right spelling of a misspelt key, with the keys below it.
-  void HintWhole(const std::vector<std::string>& below,
+  // Hints at the key that is `meant`, if any, with the keys below it.
+  void HintWhole(const std::string& meant,
+                 const std::vector<std::string>& below,
                  absl::string_view value) {
-    if (file_->mistakes.empty() || file_->mistakes.back().meant.empty()) return;
+    if (file_->mistakes.empty() || meant.empty()) return;
     Mistake& mistake = file_->mistakes.back();
     constexpr size_t kLongest = 60;
     mistake.hint = absl::StrCat(
-        "--set ", mistake.meant, below.empty() ? "" : ".",
-        absl::StrJoin(below, "."), "=",
-        value.size() <= kLongest ? absl::Utf8SafeCEscape(value) : "…");
+        "--set ", meant, below.empty() ? "" : ".", absl::StrJoin(below, "."),
+        "=", value.size() <= kLongest ? absl::Utf8SafeCEscape(value) : "…");
   }
-  void Unknown(const std::string& key, absl::string_view value,
-               const Descriptor* type, const std::string& path,
-               const Steps& steps) {
+  // Returns the path of the key that is probably meant; empty: none.
+  std::string Unknown(const std::string& key, absl::string_view value,
+                      const Descriptor* type, const std::string& path,
+                      const Steps& steps) {
     if (type == nullptr) {
       mapper_.Fail(0, path, "has no keys of its own",
                    ExampleOf(*steps.back().field));
-      return;
+      return "";
     }
     YamlNode node;
     node.kind = YamlNode::Kind::kScalar;
     node.text = std::string(value);
-    mapper_.UnknownKey(key, &node, 0, *type, path);
+    return mapper_.UnknownKey(key, &node, 0, *type, path);
   }
 
   void Set(const Steps& steps, const std::string& path,

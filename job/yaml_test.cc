@@ -26,6 +26,7 @@ namespace {
 using google::protobuf::util::MessageDifferencer;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 constexpr char kMinimal[] = "model: softmax\ndata: {train: {csv: table.csv}}\n";
 
@@ -247,6 +248,33 @@ TEST(OverrideTest, OfAMisspeltKeyTheWholeOneIsNamed) {
             "  hint: --set optimizer.rate=1\n"
             "--set: epochs: a job has no such key\n"
             "  hint: --set train.epochs=3");
+}
+
+TEST(JobYamlTest, StepSizeIsARateOrTheLengthOfAStep) {
+  const auto hint = [](const std::string& optimizer) {
+    const JobFile file =
+        ReadJob(absl::StrCat(kMinimal, "optimizer: ", optimizer, "\n"), "f");
+    EXPECT_EQ(file.mistakes.size(), 1u);
+    return file.mistakes.empty() ? "" : file.mistakes[0].hint;
+  };
+  EXPECT_EQ(hint("{kind: sgd, schedule: {kind: step, step_size: 3}}"),
+            "step_epochs: 3");
+  EXPECT_THAT(hint("{kind: sgd, step_size: 0.1}"), StartsWith("keys: "));
+}
+
+// Bug: the wrong value of the key that was guessed was not told.
+TEST(JobYamlTest, AGuessExplainsNoOtherMistake) {
+  const auto mistakes = [](const std::string& name) {
+    return ReadJob(absl::StrCat(kMinimal, "optimizer: {kind: sgd, rate: 0}\n",
+                                "train: {", name, ": 0.1}\n"),
+                   "f")
+        .mistakes;
+  };
+  ASSERT_EQ(mistakes("learning_rate").size(), 1u);
+  const auto guessed = mistakes("learning_rat");
+  ASSERT_EQ(guessed.size(), 2u);
+  EXPECT_EQ(guessed[0].path, "optimizer.rate");
+  EXPECT_EQ(guessed[1].hint, "optimizer: {rate: 0.1}");
 }
 
 // --- Hostile and unreadable files -------------------------------------------

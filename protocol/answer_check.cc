@@ -30,7 +30,9 @@ std::optional<CallFailure> AnswerCheck::Heard(const Answer& answer,
     others = {answer.session, now, now};
   }
   others.last = now;
-  others.certain |= others.placed - others.since >= kKeepComing;
+  const bool same_id = answer.from == answer.server;
+  others.certain |= others.placed - others.since >=
+                    (same_id ? kKeepComingAgain : kKeepComing);
   if (!others.certain) return std::nullopt;
   return CallFailure{
       CallCause::kWrongServer,
@@ -38,9 +40,11 @@ std::optional<CallFailure> AnswerCheck::Heard(const Answer& answer,
           "another server answers at ", answer.address, ": it says that it is ",
           Named(answer.from, answer.from_session),
           ", and the scheduler expects ", Named(answer.server, answer.session),
-          "; the --advertise of "
-          "server ",
-          answer.server.value(), " names the wrong address")};
+          "; ",
+          same_id ? "it restarted and the scheduler does not know yet, or "
+                  : "",
+          "the --advertise of server ", answer.server.value(),
+          " names the wrong address")};
 }
 
 void AnswerCheck::Placed(ServerId server, SessionId session, absl::Time now) {

@@ -5,9 +5,10 @@
 //
 // A server that just restarted also answers in another session than the
 // placement of a worker or the order of a move names, and so does one whose
-// address was taken over. Both pass with the next placement or order. So other
-// answers count only when they keep coming for 5 s, and a placement or order
-// after that still names the same session.
+// address was taken over. Both pass once the scheduler has let the new session
+// in. So other answers count only when they keep coming, and a placement or
+// order after that still names the same session. They must keep coming for 5 s;
+// or for 20 s if they have the id of the server, which may have restarted.
 //
 //   AnswerCheck::Answer answer{server, session, address, reply.server,
 //                              reply.server_session};
@@ -29,9 +30,12 @@ namespace ebb {
 
 class AnswerCheck {
  public:
-  // For so long other answers must keep coming: longer than a server that
-  // restarts needs to be placed anew.
+  // For so long answers of another id must keep coming,
   static constexpr absl::Duration kKeepComing = absl::Seconds(5);
+  // and for so long those of another session of the same id. The scheduler lets
+  // a restarted server in after --server-ttl (5 s) and a last word (1 s), and
+  // then the placement or the order must come.
+  static constexpr absl::Duration kKeepComingAgain = absl::Seconds(20);
 
   struct Answer {
     // As the scheduler says.

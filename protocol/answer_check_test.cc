@@ -53,6 +53,22 @@ TEST_F(AnswerCheckTest, AnotherIsAFailureAfterFiveSeconds) {
                         "server 0, session 100"));
 }
 
+// Bug: a server that restarted was taken for another one before the scheduler
+// let its new session in.
+TEST_F(AnswerCheckTest, TheSameIdIsAFailureAfterTwentySeconds) {
+  for (const absl::Time end = now_ + absl::Seconds(20); now_ < end;) {
+    EXPECT_EQ(Heard(kServer, kNext), std::nullopt);
+    now_ += absl::Seconds(1);
+    check_.Placed(kServer, kSession, now_);
+  }
+  const std::optional<CallFailure> why = Heard(kServer, kNext);
+  ASSERT_TRUE(why.has_value());
+  EXPECT_THAT(why->text,
+              HasSubstr("session 100; it restarted and the scheduler does not "
+                        "know yet, or the --advertise of server 0 names the "
+                        "wrong address"));
+}
+
 TEST_F(AnswerCheckTest, OnceCertainItStaysSoUntilTheServerAnswers) {
   OtherAnswersFor(absl::Seconds(6));
   now_ += absl::Hours(1);

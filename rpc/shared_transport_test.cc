@@ -307,16 +307,19 @@ TEST_F(SharedTest, WhoSleepsIsWokenForTheLastAnswer) {
   listener_ = *transport_.ListenPs("any:0", {.data = &ps});
   auto channel = transport_.Connect(listener_->address());
   Push(channel.get(), 1, {1});
-  const absl::Time begin = absl::Now();
   constexpr int kRounds = 100;
+  int woken = 0;
   for (int i = 0; i < kRounds; ++i) {
+    const absl::Time begin = absl::Now();
     std::vector<Answer<PushReply>> answers(3);
     for (auto& answer : answers) {
       channel->Push(MakePush(1, {2}), kLong, answer.Done());
     }
     for (auto& answer : answers) ASSERT_TRUE(answer.Wait().ok());
+    if (absl::Now() - begin < absl::Milliseconds(40)) ++woken;
   }
-  EXPECT_LT(absl::Now() - begin, kRounds * absl::Milliseconds(20));
+  // A busy machine makes some rounds long.
+  EXPECT_GT(woken, kRounds / 2);
   channel.reset();
   listener_.reset();
 }

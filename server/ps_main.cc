@@ -95,6 +95,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
   app->add_option("--advertise", flags->advertise,
                   "HOST or HOST:PORT where workers reach it; default: --listen")
       ->envname("EBB_ADVERTISE")
+      ->transform(WithBrackets, "", "")
       ->check([](const std::string& text) { return CheckFlagAdvertise(text); })
       ->group("Network");
   AddAddressFileFlag(app, &flags->address_file);

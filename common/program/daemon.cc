@@ -19,11 +19,13 @@
 #include <cstring>
 #include <ctime>
 #include <string>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
@@ -36,17 +38,35 @@ namespace {
 constexpr absl::string_view kAddressExample =
     ", like localhost:7000 or [::1]:7000";
 
+// fe80::1, or fe80::1%eth0 with the zone that it is in.
+bool IsIpv6(absl::string_view host) {
+  const size_t zone = host.find('%');
+  if (zone + 1 == host.size()) return false;
+  in6_addr address = {};
+  return inet_pton(AF_INET6, std::string(host.substr(0, zone)).c_str(),
+                   &address) == 1;
+}
+
 // A name, an IPv4 address, or an IPv6 address in brackets.
 bool IsHost(absl::string_view host) {
   if (absl::ConsumePrefix(&host, "[")) {
-    in6_addr address = {};
-    return absl::ConsumeSuffix(&host, "]") &&
-           inet_pton(AF_INET6, std::string(host).c_str(), &address) == 1;
+    return absl::ConsumeSuffix(&host, "]") && IsIpv6(host);
   }
   return !host.empty() && std::all_of(host.begin(), host.end(), [](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' ||
            c == '-' || c == '_';
   });
+}
+
+bool IsHostAndPort(absl::string_view address, bool listens) {
+  const size_t colon = address.rfind(':');
+  if (colon == absl::string_view::npos) return false;
+  const absl::string_view digits = address.substr(colon + 1);
+  int port = -1;
+  return IsHost(address.substr(0, colon)) &&
+         std::all_of(digits.begin(), digits.end(), absl::ascii_isdigit) &&
+         absl::SimpleAtoi(digits, &port) && port >= (listens ? 0 : 1) &&
+         port <= 65535;
 }
 
 // HOST:PORT, or what gRPC calls so.
@@ -60,17 +80,14 @@ bool IsAddress(absl::string_view address, bool listens) {
       if (slash == absl::string_view::npos) return false;
       address.remove_prefix(slash + 1);
     }
-  } else if (!absl::ConsumePrefix(&address, "ipv4:")) {
-    absl::ConsumePrefix(&address, "ipv6:");
+  } else if (absl::ConsumePrefix(&address, "ipv4:") ||
+             absl::ConsumePrefix(&address, "ipv6:")) {
+    const std::vector<absl::string_view> all = absl::StrSplit(address, ',');
+    return std::all_of(all.begin(), all.end(), [=](absl::string_view one) {
+      return IsHostAndPort(one, listens);
+    });
   }
-  const size_t colon = address.rfind(':');
-  if (colon == absl::string_view::npos) return false;
-  const absl::string_view digits = address.substr(colon + 1);
-  int port = -1;
-  return IsHost(address.substr(0, colon)) &&
-         std::all_of(digits.begin(), digits.end(), absl::ascii_isdigit) &&
-         absl::SimpleAtoi(digits, &port) && port >= (listens ? 0 : 1) &&
-         port <= 65535;
+  return IsHostAndPort(address, listens);
 }
 
 }  // namespace
@@ -164,11 +181,16 @@ std::string CheckFlagAddress(absl::string_view address, bool listens) {
 }
 
 std::string CheckFlagAdvertise(absl::string_view address) {
-  return IsHost(address) || IsAddress(address, /*listens=*/false)
+  return address.empty() || IsHost(address) ||
+                 IsAddress(address, /*listens=*/false)
              ? ""
              : absl::StrCat("\"", address,
                             "\" is no address; write HOST or HOST:PORT",
                             kAddressExample);
+}
+
+std::string WithBrackets(std::string address) {
+  return IsIpv6(address) ? absl::StrCat("[", address, "]") : address;
 }
 
 }  // namespace ebb

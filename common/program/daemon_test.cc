@@ -115,17 +115,21 @@ TEST(DaemonTest, AParentThatIsDeadAlreadyIsNoticed) {
 
 // Without a port, gRPC took 443, and nobody answered for ever.
 TEST(DaemonTest, AnAddressHasAPort) {
-  for (const char* good : {"localhost:7000", "[::1]:7000", "dns:///a.b:1",
-                           "ipv4:127.0.0.1:7", "unix:/tmp/x"}) {
+  for (const char* good :
+       {"localhost:7000", "[::1]:7000", "dns:///a.b:1", "ipv4:127.0.0.1:7",
+        "unix:/tmp/x", "[fe80::1%eth0]:7000", "ipv4:1.2.3.4:80,5.6.7.8:81",
+        "ipv6:[::1]:7,[::2]:7"}) {
     EXPECT_EQ(CheckFlagAddress(good, false), "") << good;
   }
-  for (const char* bad : {"localhost",   "",           ":7000",
-                          "localhost:",  "::1",        "localhost:http",
-                          "localhost:0", "a:65536",    "a:b:1",
-                          "a:b:c",       "[a]:1",      "::1]:1",
-                          "[::1:1",      "[]:1",       "a b:1",
-                          "a:+1",        "a: 1",       "a/b:1",
-                          "dns:///:1",   "ipv4:a:b:1", "http://a:1"}) {
+  for (const char* bad : {"localhost",    "",           ":7000",
+                          "localhost:",   "::1",        "localhost:http",
+                          "localhost:0",  "a:65536",    "a:b:1",
+                          "a:b:c",        "[a]:1",      "::1]:1",
+                          "[::1:1",       "[]:1",       "a b:1",
+                          "a:+1",         "a: 1",       "a/b:1",
+                          "dns:///:1",    "ipv4:a:b:1", "http://a:1",
+                          "[fe80::1%]:1", "[%eth0]:1",  "ipv4:1.2.3.4:80,",
+                          "a:1,b:1"}) {
     EXPECT_THAT(CheckFlagAddress(bad, false), testing::HasSubstr("HOST:PORT"))
         << bad;
   }
@@ -137,14 +141,24 @@ TEST(DaemonTest, AnAddressHasAPort) {
 // "a:b:c" was taken for an address, and no worker reached the server.
 TEST(DaemonTest, AHostMayBeAdvertisedWithoutAPort) {
   for (const char* good : {"ps-0", "ps_0.a-b.c", "10.0.0.1", "ps-0:7001",
-                           "[::1]", "[fe80::1]:7001", "dns:///a.b:1"}) {
+                           "[::1]", "[fe80::1]:7001", "dns:///a.b:1", ""}) {
     EXPECT_EQ(CheckFlagAdvertise(good), "") << good;
   }
-  for (const char* bad : {"", "a:b:c", "::1", ":7001", "ps-0:0", "ps-0:x",
-                          "ps 0", "[::1]7001", "http://ps-0"}) {
+  for (const char* bad : {"a:b:c", "::1", ":7001", "ps-0:0", "ps-0:x", "ps 0",
+                          "[::1]7001", "http://ps-0"}) {
     EXPECT_THAT(CheckFlagAdvertise(bad),
                 testing::HasSubstr("write HOST or HOST:PORT"))
         << bad;
+  }
+}
+
+// Bug: a pod of an IPv6 cluster advertises its bare address, and did not start.
+TEST(DaemonTest, AnIpv6AddressGetsBrackets) {
+  EXPECT_EQ(WithBrackets("fd00::5"), "[fd00::5]");
+  EXPECT_EQ(WithBrackets("fe80::1%eth0"), "[fe80::1%eth0]");
+  for (const char* other : {"", "ps-0", "10.0.0.1", "ps-0:7001", "[::1]",
+                            "[::1]:7001", "a:b:c", "dns:a:1"}) {
+    EXPECT_EQ(WithBrackets(other), other);
   }
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,6 +50,11 @@ class CsvReader : public Reader {
   std::string Where() const override { return records_.Where(); }
   LeftOut left_out() const override { return bad_.left_out(); }
   std::vector<std::string> Remarks() const override;
+  void LookForConstants() override {
+    // Values are as the files have them, and no constant replaces missing ones.
+    looks_for_constants_ =
+        spec_.scale == 1 && spec_.csv.missing != CsvOptions::Missing::kConstant;
+  }
   std::vector<FileFingerprint> Fingerprints() const override {
     return records_.file().Fingerprints();
   }
@@ -116,7 +122,6 @@ class CsvReader : public Reader {
   bool wide_first_ = false;      // The first bad record has too many fields.
   ColumnProblems problems_;
   FarConstants constants_;
-  // Values are as the files have them, and no constant replaces missing ones.
   bool looks_for_constants_ = false;
 };
 
@@ -125,8 +130,6 @@ absl::Status CsvReader::Start() {
   pending_ = !schema_.header;
   row_.emplace(spec_, encoding_, schema_.features.size());
   watch_.emplace(schema_);
-  looks_for_constants_ = !spec_.like.has_value() && spec_.scale == 1 &&
-                         spec_.csv.missing != CsvOptions::Missing::kConstant;
   for (const std::string& text : encoding_.classes) {
     classes_.emplace(text, static_cast<float>(classes_.size()));
   }
@@ -196,7 +199,7 @@ void CsvReader::Take(float* label) {
       case FieldProblem::Kind::kNone:
         if (looks_for_constants_ && filled == row_->filled()[i] &&
             IsNumberColumn(i)) {
-          constants_.Add(i, row_->value(i));
+          constants_.Add(i, row_->value(i), fields[column]);
         }
         break;
       case FieldProblem::Kind::kText:
@@ -362,12 +365,6 @@ std::vector<std::string> CsvReader::Remarks() const {
           "columns, not by their names");
     }
   }
-  for (const FarConstants::Found& one : constants_.Find()) {
-    remarks.push_back(absl::StrCat(
-        Describe(schema_.features[one.column]), " is ", one.text,
-        ": if it stands for a missing value, say missing_values: [\"",
-        one.value, "\"]"));
-  }
   for (size_t i = 0; i < schema_.features.size(); ++i) {
     const RowEncoder::Unknown& unknown = row_->unknown()[i];
     if (unknown.fields == 0) continue;
@@ -386,6 +383,13 @@ std::vector<std::string> CsvReader::Remarks() const {
         Describe(schema_.features[i]), " has no value in ", filled, " of ",
         rows_, " rows: each becomes the mean of its column"));
   }
+  std::vector<std::string> constants = FarConstants::Remarks(
+      constants_.Find(),
+      [this](size_t column) { return Describe(schema_.features[column]); },
+      [](const std::string& text) {
+        return absl::StrCat("say missing_values: [\"", text, "\"]");
+      });
+  std::move(constants.begin(), constants.end(), std::back_inserter(remarks));
   return remarks;
 }
 

@@ -33,15 +33,17 @@ class LibsvmReader : public SparseLineReader {
     return spec().libsvm.features > 0 ? spec().libsvm.features : found_;
   }
   std::vector<std::string> Remarks() const override {
-    std::vector<std::string> remarks;
-    for (const FarConstants::Found& one : constants_.Find()) {
-      remarks.push_back(absl::StrCat(
-          "feature ", one.column + first_id_, " is ", one.text,
-          ": if it stands for a missing value, leave the pair out, which reads "
-          "as 0, or write another number"));
-    }
-    return remarks;
+    return FarConstants::Remarks(
+        constants_.FindInSparse(rows_),
+        [this](size_t column) {
+          return absl::StrCat("feature ", column + first_id_);
+        },
+        [](const std::string&) {
+          return "leave the pair out, which reads as 0, or write another "
+                 "number";
+        });
   }
+  void LookForConstants() override { looks_for_constants_ = spec().scale == 1; }
 
  private:
   void Clear() override {
@@ -49,6 +51,7 @@ class LibsvmReader : public SparseLineReader {
     values_.clear();
   }
   Example Row() override {
+    ++rows_;
     if (!ids_.empty()) found_ = std::max<int64_t>(found_, ids_.back() + 1);
     return {.values = values_, .ids = ids_};
   }
@@ -86,14 +89,18 @@ class LibsvmReader : public SparseLineReader {
     }
     ids_.push_back(static_cast<int32_t>(id));
     values_.push_back(*value);
-    if (spec().scale == 1) constants_.Add(id, *value);
+    if (looks_for_constants_) {
+      constants_.Add(id, *value, word.substr(colon + 1));
+    }
     return absl::OkStatus();
   }
 
   const int64_t first_id_;
   int64_t found_ = 0;
+  int64_t rows_ = 0;
   std::vector<int32_t> ids_;
   std::vector<float> values_;
+  bool looks_for_constants_ = false;
   FarConstants constants_;
 };
 

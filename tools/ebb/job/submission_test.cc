@@ -18,6 +18,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class SubmissionTest : public ::testing::Test {
  protected:
@@ -182,7 +183,7 @@ TEST_F(SubmissionTest, NamesTheColumnOfTheLabel) {
 TEST_F(SubmissionTest, PointsOutANumberThatMayStandForAMissingValue) {
   std::string csv = "age,label\n", libsvm;
   for (int i = 0; i < 100; ++i) {
-    const std::string age = i % 5 == 0 ? "-999" : absl::StrCat(20 + i % 50);
+    const std::string age = i % 5 == 0 ? "-999.0" : absl::StrCat(20 + i % 50);
     absl::StrAppend(&csv, age, ",", i % 2, "\n");
     absl::StrAppend(&libsvm, i % 2, " 3:", age, "\n");
   }
@@ -191,11 +192,13 @@ TEST_F(SubmissionTest, PointsOutANumberThatMayStandForAMissingValue) {
   auto prepared = Prepare(Job("softmax"));
   ASSERT_TRUE(prepared.ok()) << prepared.status();
   const std::string found =
-      "is -999 in 20 of 100 rows, far from its other values, 21 to 69: if it "
+      "is -999.0 in 20 of 100 rows, far from its other values, 21 to 69: if it "
       "stands for a missing value, ";
   EXPECT_THAT(prepared->note,
               HasSubstr(absl::StrCat("data.train: column 1 ('age') ", found,
-                                     "say missing_values: [\"-999\"]")));
+                                     "say missing_values: [\"-999.0\"]")));
+  // Test data follows the training data.
+  EXPECT_THAT(prepared->note, Not(HasSubstr("data.test")));
   Write("train.libsvm", libsvm);
   prepared = Prepare(
       absl::StrReplaceAll(Job("softmax"), {{"csv: ", "libsvm: "},

@@ -175,14 +175,15 @@ void StatusWatcher::WatchServer(const v1::ServerStatus& server,
   const bool another = known.connected && known.session != server.session();
   if (known.connected && !another) return;
   left_.erase(name);
+  // The connection of one life may break, long after it found its folder empty.
+  const bool empty = server.lost_store() && known.session != server.session();
   // In another life: its return was not watched.
   notices->push_back(
-      {Kind::kRelief,
-       absl::StrCat(name,
-                    !another   ? " is back"
-                    : in_order ? " left, and is back"
-                               : " was lost, and is back",
-                    server.lost_store() ? " with an empty folder" : "")});
+      {Kind::kRelief, absl::StrCat(name,
+                                   !another   ? " is back"
+                                   : in_order ? " left, and is back"
+                                              : " was lost, and is back",
+                                   empty ? " with an empty folder" : "")});
 }
 
 std::string StatusWatcher::WhyLost(const std::string& name,

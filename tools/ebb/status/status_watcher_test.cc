@@ -196,6 +196,11 @@ TEST_F(StatusWatcherTest, TellsOfServersThatCameBackUnseen) {
   server->set_lost_store(true);
   EXPECT_THAT(Update(),
               ElementsAre("ps-1 was lost, and is back with an empty folder"));
+  // Bug: it was told again when the same life was connected anew.
+  server->set_connected(false);
+  EXPECT_THAT(Update(), ElementsAre("ps-1 lost"));
+  server->set_connected(true);
+  EXPECT_THAT(Update(), ElementsAre("ps-1 is back"));
   server->set_lost_store(false);
   // The scheduler is new, but has heard of it.
   server->set_connected(false);

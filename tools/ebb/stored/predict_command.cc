@@ -5,6 +5,7 @@
 #include <iostream>
 #include <memory>
 
+#include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "job/traits.h"
@@ -71,7 +72,11 @@ absl::StatusOr<StoredModel> Load(const PredictFlags& flags, bool* damaged) {
   }
   const auto source = OpenCheckpoints(flags.model);
   if (!source.ok()) {
-    if (std::filesystem::exists(name, error)) return source.status();
+    const bool nowhere = absl::IsNotFound(source.status()) ||
+                         absl::IsUnavailable(source.status());
+    if (!nowhere || std::filesystem::exists(name, error)) {
+      return source.status();
+    }
     return absl::Status(
         source.status().code(),
         absl::StrCat(source.status().message(), "\nhint: ", kNoModel));
