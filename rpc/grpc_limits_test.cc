@@ -245,6 +245,7 @@ TEST(GrpcLimitsTest, MetricsCountCallsThatAreRefused) {
   EXPECT_EQ(refused, 3);
   EXPECT_THAT(Told(*security), ElementsAre(Pair("calls", 3)));
   for (const auto& [pull, done] : kept) done(PullReply());
+  for (auto& answer : answers) answer.Wait().IgnoreError();  // They go now.
 }
 
 TEST(GrpcLimitsTest, MetricsNameEachReason) {

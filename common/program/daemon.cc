@@ -180,6 +180,11 @@ std::string CheckFlagAddress(absl::string_view address, bool listens) {
                             kAddressExample);
 }
 
+std::string TakeFlagAddress(std::string* address, bool listens) {
+  absl::StripAsciiWhitespace(address);
+  return CheckFlagAddress(*address, listens);
+}
+
 std::string CheckFlagAdvertise(absl::string_view address) {
   return address.empty() || IsHost(address) ||
                  IsAddress(address, /*listens=*/false)

@@ -85,9 +85,11 @@ void AddSharedMemoryFlag(CLI::App* app, std::string* mode) {
 void AddSchedulerFlag(CLI::App* app, std::string* scheduler) {
   app->add_option("--scheduler", *scheduler, "HOST:PORT of the scheduler")
       ->envname("EBB_SCHEDULER")
-      ->check([](const std::string& text) {
-        return CheckFlagAddress(text, /*listens=*/false);
-      })
+      ->transform(CLI::Validator(
+          [](std::string& text) {
+            return TakeFlagAddress(&text, /*listens=*/false);
+          },
+          ""))
       ->capture_default_str()
       ->group("Network");
 }
@@ -97,15 +99,12 @@ void AddListenFlag(CLI::App* app, std::string* listen) {
                   "HOST:PORT to serve at; without HOST: all addresses; port 0 "
                   "picks a free one")
       ->envname("EBB_LISTEN")
-      ->transform(
-          [](std::string address) {
-            return absl::StartsWith(address, ":") ? "0.0.0.0" + address
-                                                  : address;
+      ->transform(CLI::Validator(
+          [](std::string& text) {
+            if (absl::StartsWith(text, ":")) text = "0.0.0.0" + text;
+            return TakeFlagAddress(&text, /*listens=*/true);
           },
-          "", "")
-      ->check([](const std::string& text) {
-        return CheckFlagAddress(text, /*listens=*/true);
-      })
+          ""))
       ->capture_default_str()
       ->group("Network");
 }

@@ -133,6 +133,9 @@ TEST(DaemonTest, AnAddressHasAPort) {
     EXPECT_THAT(CheckFlagAddress(bad, false), testing::HasSubstr("HOST:PORT"))
         << bad;
   }
+  std::string of_a_file = "127.0.0.1:7000\n";
+  EXPECT_EQ(TakeFlagAddress(&of_a_file, false), "");
+  EXPECT_EQ(of_a_file, "127.0.0.1:7000");
   EXPECT_EQ(CheckFlagAddress("0.0.0.0:0", true), "");
   EXPECT_NE(CheckFlagAddress("0.0.0.0", true), "");
   EXPECT_EQ(CheckFlagAddress("[::]:0", true), "");

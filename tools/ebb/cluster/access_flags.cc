@@ -13,9 +13,11 @@ void AddAccessFlags(CLI::App* command, ClusterAccess* access) {
       ->add_option("--scheduler", access->scheduler,
                    "HOST:PORT of the scheduler")
       ->envname("EBB_SCHEDULER")
-      ->check([](const std::string& text) {
-        return CheckFlagAddress(text, /*listens=*/false);
-      })
+      ->transform(CLI::Validator(
+          [](std::string& text) {
+            return TakeFlagAddress(&text, /*listens=*/false);
+          },
+          ""))
       ->capture_default_str();
   AddTlsFlags(command, &access->tls);
   command

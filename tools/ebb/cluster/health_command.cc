@@ -66,11 +66,11 @@ void AddHealthCommand(CLI::App* app, int* exit_code) {
                    "--listen")
       ->envname("EBB_HEALTH")
       ->required()
-      ->check([](const std::string& text) {
-        return absl::StartsWith(text, "unix:")
-                   ? std::string()
-                   : CheckFlagAddress(text, /*listens=*/false);
-      });
+      ->transform(CLI::Validator(
+          [](std::string& text) {
+            return TakeFlagAddress(&text, /*listens=*/false);
+          },
+          ""));
   command->add_flag("--alive", flags->alive,
                     "Succeed on any answer, even NOT_SERVING");
   command
