@@ -65,7 +65,7 @@ std::optional<Rollback> DecideRollback(
       absl::StrCat("partition ", behind - partitions.begin(),
                    " came back in round ", behind->live.open,
                    ", whose value partition ", without - partitions.begin(),
-                   " no longer keeps: its storage was damaged");
+                   " no longer keeps: its newer versions are damaged or gone");
   return rollback;
 }
 
