@@ -16,6 +16,8 @@ constexpr absl::Duration kCutRetry = absl::Seconds(1);
 // More versions than these are not written between a server's registration and
 // the grant of a rollback.
 constexpr size_t kKeptForRollback = 8;
+// What was written in this time the scheduler may not have heard of.
+constexpr absl::Duration kUnheard = absl::Seconds(5);
 // A version that was late says so for so many intervals: the next does not wait
 // at once.
 constexpr int kLateIntervals = 3;
@@ -137,6 +139,11 @@ void Checkpointer::VersionWritten(const VersionKey& key,
   }
   hosted.versions.Add(key, written.rounds);
   hosted.changed_versions = true;
+  hosted.written.push_back(now);
+  while (hosted.written.size() > kKeptForRollback ||
+         hosted.written.front() <= now - kUnheard) {
+    hosted.written.pop_front();
+  }
   const bool current = hosted.values != nullptr && hosted.term == key.term &&
                        job_.stored.generation == key.generation;
   if (!current) {
@@ -202,9 +209,12 @@ void Checkpointer::Prune(HostedPartition* hosted, absl::Time now,
       hosted->values->rounds().held().oldest > job_.rounds.closed_everywhere) {
     keep += kKeptForRollback;
   }
-  // Nor is the scheduler's word on it here at once.
+  // Nor is the scheduler's word on it here at once: it may name the oldest
+  // version that it heard of.
   if (job_.plan().on_nonfinite == PoisonPolicy::kRollBack) {
     keep += static_cast<size_t>(job_.plan().nonfinite_rollback.versions);
+    hosted->most_told = keep;
+    keep += hosted->written.size();
   }
   auto dropped = hosted->versions.Prune(keep, job_.stored.generation,
                                         job_.stored.rollback);

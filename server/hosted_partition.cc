@@ -1,5 +1,7 @@
 #include "server/hosted_partition.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "common/plant.h"
@@ -34,8 +36,9 @@ std::vector<RoundVersion> HostedPartition::StoredVersions(
   auto stored = job.record->plan.rounds()
                     ? versions.OfRounds(job.generation, job.rollback)
                     : versions.OfTheLine(job.generation, job.rollback);
-  if (stored.size() > kMostReportedVersions) {
-    stored.erase(stored.begin(), stored.end() - kMostReportedVersions);
+  const size_t most = std::min<size_t>(most_told, kMostReportedVersions);
+  if (stored.size() > most) {
+    stored.erase(stored.begin(), stored.end() - static_cast<ptrdiff_t>(most));
   }
   return stored;
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -94,6 +95,12 @@ struct HostedPartition {
   bool cut_asked = false;           // Not only as its interval is over.
   absl::btree_set<ItemId> unsaved;  // Changed since the last cut.
   std::optional<MarkSet> durable;
+  // When the newest versions were written, of which the scheduler may not have
+  // heard.
+  std::deque<absl::Time> written;
+  // So many versions are told, the newest: the others are kept for a rollback
+  // that was decided before it heard of the newest.
+  size_t most_told = std::numeric_limits<size_t>::max();
 
   // Moves.
   OutgoingMove outgoing;  // Whatever is asked for in the present term.
