@@ -22,8 +22,11 @@ KILLS = 2
 
 class BenchTest(unittest.TestCase):
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="ebb_bench_test_")
-        self.addCleanup(shutil.rmtree, self.folder)
+        scratch = tempfile.mkdtemp(prefix="ebb_bench_test_")
+        self.addCleanup(shutil.rmtree, scratch)
+        # Its neighbour ../shared would be looked at for data.
+        self.folder = os.path.join(scratch, "folder")
+        os.mkdir(self.folder)
 
     def bench(self, *arguments):
         ran = subprocess.run(
