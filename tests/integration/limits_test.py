@@ -26,7 +26,8 @@ name: large
 model: {kind: mlp, layers: [8, 4000, 1]}
 data: {train: {csv: rows.csv}, test: {csv: rows.csv}}
 train: {epochs: 2, batch: 20, item_examples: 100}
-optimizer: {kind: sgd, rate: 0.001}
+# A hidden layer as wide as this one takes only short steps, however late.
+optimizer: {kind: sgd, rate: 0.0001}
 evaluate: {every: 1 epoch}
 partitions: 1
 """
