@@ -63,6 +63,35 @@ class LargePs : public EmptyPsAdmin {
   Collected<absl::Status> ended;  // Of those that were not read.
 };
 
+// Versions that are asked for and not read.
+class UnreadVersions {
+ public:
+  UnreadVersions(v1::ParameterServer::Stub* stub, int count) {
+    for (int i = 0; i < count; ++i) {
+      contexts_.push_back(std::make_unique<grpc::ClientContext>());
+      readers_.push_back(stub->ReadVersion(contexts_.back().get(), {}));
+    }
+  }
+  size_t size() const { return readers_.size(); }
+  void Cancel() {
+    for (auto& context : contexts_) context->TryCancel();
+  }
+  // Reads what is left of each: it must have ended with an error.
+  void ExpectRefused() {
+    for (auto& reader : readers_) {
+      v1::ReadVersionResponse piece;
+      while (reader->Read(&piece)) {
+      }
+      EXPECT_FALSE(reader->Finish().ok());
+    }
+  }
+
+ private:
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts_;
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::ReadVersionResponse>>>
+      readers_;
+};
+
 // They had all threads that answer people, for as long as they liked.
 TEST(GrpcLimitsTest, ReadersWhoDoNotReadAreLetGo) {
   const SecurityPtr security = Plain();
@@ -72,28 +101,17 @@ TEST(GrpcLimitsTest, ReadersWhoDoNotReadAreLetGo) {
   ASSERT_TRUE(listener.ok()) << listener.status();
   const auto stub = v1::ParameterServer::NewStub(grpc::CreateChannel(
       (*listener)->address(), grpc::InsecureChannelCredentials()));
-  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
-  std::vector<std::unique_ptr<grpc::ClientReader<v1::ReadVersionResponse>>>
-      readers;
-  for (int i = 0; i < TransportOptions().admin_threads; ++i) {
-    contexts.push_back(std::make_unique<grpc::ClientContext>());
-    readers.push_back(stub->ReadVersion(contexts.back().get(), {}));
-  }
+  UnreadVersions versions(stub.get(), TransportOptions().admin_threads);
 
   const auto answer =
       PsAdminClient((*listener)->address()).GetLedgers({}, kLong);
 
   EXPECT_TRUE(answer.ok()) << answer.status();
-  admin.ended.WaitFor(readers.size());
+  admin.ended.WaitFor(versions.size());
   EXPECT_EQ(security->refusals()->Of(Refusal::kUnread),
-            static_cast<int64_t>(readers.size()));
-  for (size_t i = 0; i < readers.size(); ++i) {
-    contexts[i]->TryCancel();
-    v1::ReadVersionResponse piece;
-    while (readers[i]->Read(&piece)) {
-    }
-    EXPECT_FALSE(readers[i]->Finish().ok());
-  }
+            static_cast<int64_t>(versions.size()));
+  versions.Cancel();
+  versions.ExpectRefused();
 }
 
 TEST(GrpcLimitsTest, SessionsBeyondTheLimitAreRefused) {
@@ -153,14 +171,8 @@ TEST(GrpcLimitsTest, MetricsCountQuestionsAndAnswersThatAreRefused) {
   ASSERT_TRUE(listener.ok()) << listener.status();
   const auto stub = v1::ParameterServer::NewStub(grpc::CreateChannel(
       (*listener)->address(), grpc::InsecureChannelCredentials()));
-  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
-  std::vector<std::unique_ptr<grpc::ClientReader<v1::ReadVersionResponse>>>
-      readers;
-  for (int i = 0; i < options.admin_threads; ++i) {
-    contexts.push_back(std::make_unique<grpc::ClientContext>());
-    readers.push_back(stub->ReadVersion(contexts.back().get(), {}));
-  }
-  admin.begun.WaitFor(readers.size());
+  UnreadVersions versions(stub.get(), options.admin_threads);
+  admin.begun.WaitFor(versions.size());
   constexpr int kBeyond = 5;
   struct Question {
     grpc::ClientContext context;
@@ -182,16 +194,11 @@ TEST(GrpcLimitsTest, MetricsCountQuestionsAndAnswersThatAreRefused) {
     if (code != grpc::StatusCode::OK) ++refused;
   }
   EXPECT_EQ(refused, kBeyond);
-  admin.ended.WaitFor(readers.size());
+  admin.ended.WaitFor(versions.size());
   EXPECT_THAT(Told(*security),
               ElementsAre(Pair("admin_calls", kBeyond),
                           Pair("unread", options.admin_threads)));
-  for (size_t i = 0; i < readers.size(); ++i) {
-    v1::ReadVersionResponse piece;
-    while (readers[i]->Read(&piece)) {
-    }
-    EXPECT_FALSE(readers[i]->Finish().ok());
-  }
+  versions.ExpectRefused();
 }
 
 TEST(GrpcLimitsTest, MetricsCountSessionsThatAreRefused) {
