@@ -41,6 +41,7 @@ AlgorithmRegistry BuiltinAlgorithms() {
   // The names are different.
   RegisterGradientDescent(&registry).IgnoreError();
   RegisterDynSgd(&registry).IgnoreError();
+  RegisterStalenessAware(&registry).IgnoreError();
   RegisterDownpour(&registry).IgnoreError();
   RegisterAdag(&registry).IgnoreError();
   RegisterGeo(&registry).IgnoreError();

@@ -57,6 +57,30 @@ TEST(DynSgdTest, DividesTheStepByTheUpdatesSinceThePull) {
   EXPECT_EQ(dynsgd->RateFactor(3), 0.25);
 }
 
+// Zhang et al. 2016, beyond the staleness of eight workers.
+TEST(StalenessAwareTest, IsPlainForGradientsThatAreHardlyLate) {
+  const auto aware = Make({.kind = "staleness_aware"});
+  for (int64_t late = 0; late <= 7; ++late) {
+    EXPECT_EQ(aware->RateFactor(late), 1) << late;
+  }
+  EXPECT_EQ(aware->RateFactor(15), 0.5);
+  EXPECT_EQ(aware->RateFactor(127), 1.0 / 16);
+}
+
+TEST(StalenessAwareTest, ALateUpdateNeverWeighsMoreThanAnEarlierOne) {
+  for (const char* kind : {"staleness_aware", "dynsgd"}) {
+    const auto algorithm = Make({.kind = kind});
+    EXPECT_EQ(algorithm->RateFactor(0), 1);
+    double before = 1;
+    for (int64_t late = 1; late <= int64_t{1} << 40; late += 1 + late / 7) {
+      const double factor = algorithm->RateFactor(late);
+      EXPECT_LE(factor, before) << kind << " " << late;
+      EXPECT_GT(factor, 0) << kind << " " << late;
+      before = factor;
+    }
+  }
+}
+
 // Two batches of two examples, of gradients (4, 8) and (12, -4), at a rate of
 // 0.5.
 std::vector<float> PushOfTwo(LocalRule* rule) {

@@ -11,6 +11,8 @@ namespace ebb {
 absl::Status RegisterGradientDescent(AlgorithmRegistry* registry);
 // "dynsgd"
 absl::Status RegisterDynSgd(AlgorithmRegistry* registry);
+// "staleness_aware"
+absl::Status RegisterStalenessAware(AlgorithmRegistry* registry);
 // "downpour", "adag"
 absl::Status RegisterDownpour(AlgorithmRegistry* registry);
 absl::Status RegisterAdag(AlgorithmRegistry* registry);

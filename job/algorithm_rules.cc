@@ -24,12 +24,12 @@ class AlgorithmRules {
     }
     const v1::AlgorithmTraits& traits = TraitsOf(kind);
     if (traits.line_search()) CheckLbfgs();
-    if (traits.by_lateness()) CheckDynsgd();
+    if (traits.by_lateness()) CheckLateness();
     // Of others nothing is to be said but that they have no tables.
     if (!MayHaveSparseTables(job_.model())) return;
     for (const auto& [name, table] : job_.tables()) {
       const std::string path = Join("tables", name);
-      if (traits.by_lateness() &&
+      if (traits.by_lateness() && !traits.fits_workers() &&
           TraitsOf(table.optimizer().kind()).rates_fall()) {
         found_->Add(path + ".optimizer",
                     "dynsgd makes single steps shorter, but ftrl has one rate "
@@ -43,7 +43,7 @@ class AlgorithmRules {
  private:
   void CheckLocalRule();
   void CheckLbfgs();
-  void CheckDynsgd();
+  void CheckLateness();
   void CheckRowsOfRuns(const v1::Table& table, const std::string& path);
 
   const v1::Job& job_;
@@ -154,7 +154,7 @@ void AlgorithmRules::CheckLbfgs() {
   }
 }
 
-void AlgorithmRules::CheckDynsgd() {
+void AlgorithmRules::CheckLateness() {
   if (job_.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
     found_->Add(
         "algorithm.kind",

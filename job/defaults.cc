@@ -84,10 +84,17 @@ void FillSchedule(v1::Job* job) {
                           : v1::Schedule::KIND_CONSTANT);
 }
 
-// One that is named is meant.
+// A plugin that is named is meant. In rounds no gradient is late, and a rule
+// whose rates fall by themselves has no single step to make shorter.
 void FillAlgorithm(v1::Job* job) {
-  if (!job->algorithm().has_plugin() || job->algorithm().has_kind()) return;
-  job->mutable_algorithm()->set_kind(v1::Algorithm::KIND_PLUGIN);
+  if (job->algorithm().has_kind()) return;
+  const bool plain =
+      job->consistency().kind() == v1::Consistency::KIND_ROUNDS ||
+      TraitsOf(job->optimizer().kind()).rates_fall();
+  job->mutable_algorithm()->set_kind(
+      job->algorithm().has_plugin() ? v1::Algorithm::KIND_PLUGIN
+      : plain                       ? v1::Algorithm::KIND_SGD
+                                    : v1::Algorithm::KIND_STALENESS_AWARE);
 }
 
 // The servers' rule is a part of some algorithms.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,6 +19,17 @@ namespace ebb::job {
 namespace {
 
 constexpr int64_t kMostOfABatch = 128;
+// Measured in docs/job-defaults.md: a worker for so many steps of the job, and
+// it learns about what one worker does; with more, gradients are too late.
+constexpr int64_t kStepsOfAWorker = 2000;
+// Where the examples are few, batches are so small that as many workers may
+// take part, but not so small that messages cost more than gradients do.
+constexpr int64_t kWorkersOfABatch = 16;
+constexpr int64_t kLeastOfABatch = 16;
+constexpr int64_t kParametersOfAnExample = 65'536;
+// Models of small tables do not mind so many.
+constexpr int64_t kFewWorkers = 8;
+constexpr int64_t kManyWorkers = 100'000;  // The most of job.proto.
 // An epoch of fewer batches has too few for several workers, and its last one,
 // which may be short, weighs too much.
 constexpr int64_t kLeastBatches = 8;
@@ -33,14 +46,19 @@ constexpr double kMostRateOfLayers = 0.01;
 
 int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+int64_t PowerOfTwoWithin(int64_t most) {
+  return static_cast<int64_t>(
+      std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(1, most))));
+}
+
 class Fit {
  public:
   Fit(const SourceFacts& data, int64_t parameters, v1::Job* job)
       : data_(data), parameters_(parameters), job_(*job) {}
 
   std::vector<Choice> All() {
-    ChooseBatch();
-    ChooseEpochs();
+    ChooseBatchAndEpochs();
+    ChooseWorkers();
     ChooseEvaluations();
     ChooseL2();
     ChooseRate();
@@ -49,12 +67,19 @@ class Fit {
   }
 
  private:
-  void ChooseBatch();
-  void ChooseEpochs();
+  void ChooseBatchAndEpochs();
+  void ChooseWorkers();
   void ChooseEvaluations();
   void ChooseL2();
   void ChooseRate();
   void ChooseRatesOfTables();
+
+  int64_t BatchOfTheData(std::string* reason) const;
+  Choice ChooseEpochs();
+  int64_t ExamplesOfAllEpochs() const;
+  int64_t BatchForWorkers() const;
+  // Whether the algorithm asks for batches and workers that fit to each other.
+  bool FitsWorkers() const;
 
   // Whether each weight of the model is multiplied with one feature, so that
   // all of them together move an output by a step times the features.
@@ -72,24 +97,41 @@ class Fit {
   std::vector<Choice> choices_;
 };
 
-void Fit::ChooseBatch() {
+// Epochs go by the batches that much data would have. Then these may become
+// smaller, for many workers.
+void Fit::ChooseBatchAndEpochs() {
   v1::Train& train = *job_.mutable_train();
-  if (train.has_batch()) return;
+  const bool open = !train.has_batch();
+  std::string reason;
+  if (open) train.set_batch(BatchOfTheData(&reason));
+  std::optional<Choice> epochs;
+  if (!train.has_epochs()) epochs = ChooseEpochs();
+  if (open) {
+    const int64_t smaller = BatchForWorkers();
+    if (smaller < train.batch()) {
+      train.set_batch(smaller);
+      reason = absl::StrCat("the examples of all epochs are ",
+                            ExamplesOfAllEpochs());
+    }
+    Add("train.batch", absl::StrCat(train.batch()), reason);
+  }
+  if (epochs) choices_.push_back(*std::move(epochs));
+}
+
+int64_t Fit::BatchOfTheData(std::string* reason) const {
+  const v1::Train& train = job_.train();
   int64_t batch = kMostOfABatch;
-  std::string reason = "many examples";
+  *reason = "many examples";
   if (data_.examples > 0) {
     const int64_t share = data_.examples / kLeastBatches;
-    if (share < batch) {
-      batch = static_cast<int64_t>(
-          std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(1, share))));
-    }
-    reason = absl::StrCat("the examples are ", data_.examples);
+    if (share < batch) batch = PowerOfTwoWithin(share);
+    *reason = absl::StrCat("the examples are ", data_.examples);
   }
   // What was given is obeyed, and a batch fits into it.
   const auto fit = [&](bool given, int64_t most, absl::string_view what) {
     if (!given || most >= batch || most < 1) return;
     batch = most;
-    reason = absl::StrCat("as ", what);
+    *reason = absl::StrCat("as ", what);
   };
   fit(train.has_item_examples(), train.item_examples(), "train.item_examples");
   fit(train.has_batch_growth() && train.batch_growth().has_max(),
@@ -97,15 +139,13 @@ void Fit::ChooseBatch() {
   const auto round = ParseEpochOrCount(job_.consistency().examples());
   fit(round.has_value() && *round != kWholeEpoch, round.value_or(0),
       "consistency.examples");
-  train.set_batch(batch);
-  Add("train.batch", absl::StrCat(batch), reason);
+  return batch;
 }
 
 // Rounds of an epoch are steps of their own kind (batch learning, lbfgs): how
 // many of them are needed does not follow from the data.
-void Fit::ChooseEpochs() {
+Choice Fit::ChooseEpochs() {
   v1::Train& train = *job_.mutable_train();
-  if (train.has_epochs()) return;
   int64_t step = train.batch();
   const bool rounds = job_.consistency().kind() == v1::Consistency::KIND_ROUNDS;
   if (rounds) {
@@ -119,10 +159,53 @@ void Fit::ChooseEpochs() {
   if (data_.examples > 0 && step > 0 && step < data_.examples) {
     const int64_t steps = CeilDivide(data_.examples, step);
     epochs = std::max(epochs, CeilDivide(kLeastSteps, steps));
-    reason = absl::StrCat(steps, " batches an epoch, at least ", kLeastSteps);
+    reason = absl::StrCat(steps, rounds ? " rounds" : " batches of ",
+                          rounds ? "" : absl::StrCat(step),
+                          " an epoch, at least ", kLeastSteps);
   }
   train.set_epochs(epochs);
-  Add("train.epochs", absl::StrCat(epochs), reason);
+  return {"train.epochs", absl::StrCat(epochs), std::move(reason)};
+}
+
+int64_t Fit::ExamplesOfAllEpochs() const {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  const int64_t epochs = std::max<int64_t>(1, job_.train().epochs());
+  return data_.examples > kMost / epochs ? kMost : data_.examples * epochs;
+}
+
+// The batch with which the usual number of workers learns what one does.
+int64_t Fit::BatchForWorkers() const {
+  if (!FitsWorkers()) return kMostOfABatch;
+  const int64_t least = std::max(
+      kLeastOfABatch, PowerOfTwoWithin(parameters_ / kParametersOfAnExample));
+  const int64_t wanted = PowerOfTwoWithin(ExamplesOfAllEpochs() /
+                                          (kStepsOfAWorker * kWorkersOfABatch));
+  return std::max(least, wanted);
+}
+
+void Fit::ChooseWorkers() {
+  v1::Workers& workers = *job_.mutable_workers();
+  if (workers.has_max()) return;
+  const v1::Train& train = job_.train();
+  const int64_t batch = std::max<int64_t>(
+      {1, train.batch(), train.has_batch_growth() ? train.batch_growth().max()
+                                                  : 0});
+  const int64_t steps = ExamplesOfAllEpochs() / batch;
+  const int64_t most =
+      FitsWorkers()
+          ? std::clamp(steps / kStepsOfAWorker, kFewWorkers, kManyWorkers)
+          : kFewWorkers;
+  workers.set_max(std::max(most, workers.min()));
+  if (!FitsWorkers()) return;
+  Add("workers.max", absl::StrCat(workers.max()),
+      absl::StrCat(steps, steps == 1 ? " step" : " steps",
+                   " in all, one worker for ", kStepsOfAWorker, ", at least ",
+                   kFewWorkers));
+}
+
+bool Fit::FitsWorkers() const {
+  return data_.examples > 0 &&
+         TraitsOf(job_.algorithm().kind()).fits_workers();
 }
 
 void Fit::ChooseEvaluations() {

@@ -42,7 +42,9 @@ TEST(FitTest, SaysWhatItChoseAndFromWhat) {
   EXPECT_THAT(
       Texts(FitToData({.examples = 117, .features = 4, .classes = 3}, 0, &job)),
       ElementsAre("train.batch 8: the examples are 117",
-                  "train.epochs 67: 15 batches an epoch, at least 1000",
+                  "train.epochs 67: 15 batches of 8 an epoch, at least 1000",
+                  "workers.max 8: 979 steps in all, one worker for 2000, at "
+                  "least 8",
                   "optimizer.rate 0.1: 1 divided by the number of features, 4, "
                   "at most 0.1"));
   EXPECT_EQ(job.train().batch(), 8);
@@ -54,10 +56,53 @@ TEST(FitTest, SaysWhatItChoseAndFromWhat) {
 // The defaults of before: those of much data did not change.
 TEST(FitTest, MuchDataIsGoneThroughTenTimesInBatchesOf128) {
   v1::Job job = Csv();
-  FitToData({.examples = 60'000, .features = 784, .classes = 10}, 0, &job);
+  FitToData({.examples = 600'000, .features = 784, .classes = 10}, 0, &job);
   EXPECT_EQ(job.train().batch(), 128);
   EXPECT_EQ(job.train().epochs(), 10);
   EXPECT_EQ(job.optimizer().rate(), 1.0 / 784);
+}
+
+// What many workers have in flight must be a small part of all examples.
+TEST(FitTest, BatchesAreSmallWhereManyWorkersWouldHaveTooMuchInFlight) {
+  const auto fitted = [](int64_t examples, int64_t parameters = 0,
+                         const std::string& more = "") {
+    v1::Job job = Csv(more);
+    FitToData({.examples = examples, .features = 784}, parameters, &job);
+    return job;
+  };
+  const v1::Job fashion = fitted(60'000);
+  EXPECT_EQ(fashion.train().batch(), 16);
+  EXPECT_EQ(fashion.train().epochs(), 10);
+  EXPECT_EQ(fashion.workers().max(), 18);
+  EXPECT_EQ(fitted(200'000).train().batch(), 32);
+  EXPECT_EQ(fitted(200'000).workers().max(), 31);
+  EXPECT_EQ(fitted(10'000'000).train().batch(), 128);
+  EXPECT_EQ(fitted(10'000'000).workers().max(), 390);
+  // As many epochs as with the batches of before.
+  EXPECT_EQ(fitted(1797).train().batch(), 16);
+  EXPECT_EQ(fitted(1797).train().epochs(), 67);
+  EXPECT_EQ(fitted(1797).workers().max(), 8);
+  // A gradient that is long costs more than it is worth.
+  EXPECT_EQ(fitted(60'000, 4 << 20).train().batch(), 64);
+  EXPECT_EQ(fitted(60'000, 1 << 30).train().batch(), 128);
+  // Whoever names a part gets it.
+  const v1::Job named = fitted(60'000, 0, "train: {batch: 128}");
+  EXPECT_EQ(named.train().batch(), 128);
+  EXPECT_EQ(named.workers().max(), 8);
+  EXPECT_EQ(fitted(60'000, 0, "workers: {max: 200}").workers().max(), 200);
+  EXPECT_EQ(fitted(60'000, 0, "workers: {min: 30}").workers().max(), 30);
+  EXPECT_EQ(fitted(60'000, 0, "train: {epochs: 100}").workers().max(), 23);
+}
+
+TEST(FitTest, OtherAlgorithmsHaveTheBatchesAndWorkersOfBefore) {
+  for (const char* other :
+       {"algorithm: sgd", "algorithm: dynsgd", "algorithm: downpour",
+        "consistency: {kind: rounds, examples: 1024}", "optimizer: ftrl"}) {
+    v1::Job job = Csv(other);
+    FitToData({.examples = 60'000, .features = 784}, 0, &job);
+    EXPECT_EQ(job.train().batch(), 128) << other;
+    EXPECT_EQ(job.workers().max(), 8) << other;
+  }
 }
 
 TEST(FitTest, DataThatNobodyKnowsIsMuch) {
@@ -77,8 +122,7 @@ TEST(FitTest, ABatchIsAtMostAnEighthOfTheExamples) {
   EXPECT_EQ(batch(1), 1);
   EXPECT_EQ(batch(15), 1);
   EXPECT_EQ(batch(16), 2);
-  EXPECT_EQ(batch(1023), 64);
-  EXPECT_EQ(batch(1024), 128);
+  EXPECT_EQ(batch(129), 16);
 }
 
 TEST(FitTest, WhatWasGivenStaysAndTheRestFitsToIt) {
@@ -88,10 +132,10 @@ TEST(FitTest, WhatWasGivenStaysAndTheRestFitsToIt) {
   EXPECT_EQ(job.train().epochs(), 500);
   EXPECT_EQ(job.optimizer().rate(), 0.5);
 
-  v1::Job items = Csv("train: {item_examples: 20, epochs: 3}");
+  v1::Job items = Csv("train: {item_examples: 20, epochs: 300}");
   FitToData({.examples = 10'000, .features = 8}, 0, &items);
   EXPECT_EQ(items.train().batch(), 20);
-  EXPECT_EQ(items.train().epochs(), 3);
+  EXPECT_EQ(items.train().epochs(), 300);
 }
 
 TEST(FitTest, ARoundIsAStep) {

@@ -28,12 +28,13 @@ namespace ebb::job {
 
 namespace {
 
-constexpr uint32_t kFormat = 6;
+constexpr uint32_t kFormat = 7;
 
 // The oldest format in which a reader understands all of the job: it must not
 // train by another algorithm than the job's, nor on another device.
 uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
   const v1::Algorithm::Kind algorithm = job.algorithm().kind();
+  if (algorithm == v1::Algorithm::KIND_STALENESS_AWARE) return 7;
   // It would know none such, or push the rows of a run's last batch only.
   if (algorithm == v1::Algorithm::KIND_GEO ||
       (TraitsOf(algorithm).local_rule() && !facts.sparse_tables.empty())) {
@@ -648,7 +649,8 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   EBB_ASSIGN_OR_RETURN(const std::vector<SparseTable> sparse_tables,
                        SparseTablesOfJob(full, facts, plan.partitions));
   for (const SparseTable& table : sparse_tables) {
-    if (TraitsOf(full.algorithm().kind()).by_lateness() && table.optimizer &&
+    const v1::AlgorithmTraits& traits = TraitsOf(full.algorithm().kind());
+    if (traits.by_lateness() && !traits.fits_workers() && table.optimizer &&
         TraitsOf(table.optimizer->kind()).rates_fall()) {
       return Invalid("algorithm.kind: makes single steps shorter, but ftrl, ",
                      "the optimizer of table ", table.name,

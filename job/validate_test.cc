@@ -162,7 +162,8 @@ TEST(FillDefaultsTest, FillsEveryKeyThatHasADefault) {
   EXPECT_EQ(job.consistency().kind(), v1::Consistency::KIND_ASP);
   EXPECT_EQ(job.checkpoint().every(), "10s");
   EXPECT_EQ(job.on_poison(), v1::POLICY_PAUSE);
-  EXPECT_EQ(job.workers().max(), 8);
+  EXPECT_EQ(job.algorithm().kind(), v1::Algorithm::KIND_STALENESS_AWARE);
+  EXPECT_FALSE(job.workers().has_max());  // See fit_test.cc.
 
   v1::Job again = job;
   FillDefaults(&again);

@@ -162,7 +162,7 @@ void DrawAlgorithm(Rng rng, Scenario* s) {
     return;
   }
   if (rng.Chance(0.08)) {
-    take({.kind = "dynsgd"});
+    take({.kind = rng.Chance(0.5) ? "dynsgd" : "staleness_aware"});
     s->exact_values = false;
     return;
   }

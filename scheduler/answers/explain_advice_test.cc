@@ -76,6 +76,11 @@ class Waiting : public ExplainFixture {
     ServerUp();
     Register(0);
   }
+  void WithWorkersToSpare() {
+    record_.plan.max_workers = 1;
+    OneWorker();
+    WorkerUp(kSecondLink, kSecond, "b");
+  }
   void AtARefusal() { CannotBegin(/*over_limit=*/false); }
   void AtALimit() { CannotBegin(/*over_limit=*/true); }
   void AtACutPath() {
@@ -138,6 +143,7 @@ const std::map<Reason::Kind, Waiting::Make>& Makers() {
       {Reason::KIND_STARTING, &Waiting::AtItsStart},
       {Reason::KIND_NOT_DURABLE, &Waiting::ForVersions},
       {Reason::KIND_EVALUATION, &Waiting::AtAnEvaluation},
+      {Reason::KIND_WORKERS_TO_SPARE, &Waiting::WithWorkersToSpare},
       {Reason::KIND_REDONE, &Waiting::AtWorkOfBefore},
       {Reason::KIND_WORKER_REFUSES, &Waiting::AtARefusal},
       {Reason::KIND_MESSAGE_LIMIT, &Waiting::AtALimit},
