@@ -19,9 +19,6 @@ namespace ebb::job {
 namespace {
 
 constexpr int64_t kMostOfABatch = 128;
-// Measured in docs/job-defaults.md: a worker for so many steps of the job, and
-// it learns about what one worker does; with more, gradients are too late.
-constexpr int64_t kStepsOfAWorker = 2000;
 // Where the examples are few, batches are so small that as many workers may
 // take part, but not so small that messages cost more than gradients do.
 constexpr int64_t kWorkersOfABatch = 16;
@@ -188,13 +185,12 @@ void Fit::ChooseWorkers() {
   if (workers.has_max()) return;
   const v1::Train& train = job_.train();
   const int64_t batch = std::max<int64_t>(
-      {1, train.batch(), train.has_batch_growth() ? train.batch_growth().max()
-                                                  : 0});
+      {1, train.batch(),
+       train.has_batch_growth() ? train.batch_growth().max() : 0});
   const int64_t steps = ExamplesOfAllEpochs() / batch;
-  const int64_t most =
-      FitsWorkers()
-          ? std::clamp(steps / kStepsOfAWorker, kFewWorkers, kManyWorkers)
-          : kFewWorkers;
+  const int64_t most = FitsWorkers() ? std::clamp(steps / kStepsOfAWorker,
+                                                  kFewWorkers, kManyWorkers)
+                                     : kFewWorkers;
   workers.set_max(std::max(most, workers.min()));
   if (!FitsWorkers()) return;
   Add("workers.max", absl::StrCat(workers.max()),
@@ -204,8 +200,7 @@ void Fit::ChooseWorkers() {
 }
 
 bool Fit::FitsWorkers() const {
-  return data_.examples > 0 &&
-         TraitsOf(job_.algorithm().kind()).fits_workers();
+  return data_.examples > 0 && TraitsOf(job_.algorithm().kind()).fits_workers();
 }
 
 void Fit::ChooseEvaluations() {

@@ -24,9 +24,14 @@ struct Choice {
   std::string reason;  // "117 examples, 8 batches an epoch".
 };
 
+// By default a job takes a worker for so many of its steps, a batch each: with
+// more workers gradients are too late for what is learned. Measured in
+// docs/job-defaults.md.
+inline constexpr int64_t kStepsOfAWorker = 2000;
+
 // Sets what the job, which has all its other defaults, leaves open of
-// train.epochs, train.batch, evaluate.every, model.l2 and the rates of its
-// optimizers.
+// train.epochs, train.batch, workers.max, evaluate.every, model.l2 and the
+// rates of its optimizers.
 // Returns what it chose, and from what. `parameters` are those of the model's
 // dense tables; 0: unknown. For unknown data (no examples, no features) it
 // takes the values for much data with many features.

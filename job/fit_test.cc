@@ -85,7 +85,7 @@ TEST(FitTest, BatchesAreSmallWhereManyWorkersWouldHaveTooMuchInFlight) {
   // A gradient that is long costs more than it is worth.
   EXPECT_EQ(fitted(60'000, 4 << 20).train().batch(), 64);
   EXPECT_EQ(fitted(60'000, 1 << 30).train().batch(), 128);
-  // Whoever names a part gets it.
+  // A part that is named is taken as it is.
   const v1::Job named = fitted(60'000, 0, "train: {batch: 128}");
   EXPECT_EQ(named.train().batch(), 128);
   EXPECT_EQ(named.workers().max(), 8);

@@ -159,8 +159,7 @@ void Rules::CheckTraining() {
     CheckPoliciesOfRounds();
   }
   CheckRollback();
-  if (job_.workers().has_max() &&
-      job_.workers().min() > job_.workers().max()) {
+  if (job_.workers().has_max() && job_.workers().min() > job_.workers().max()) {
     found_->Add(
         "workers.min",
         absl::StrCat(job_.workers().min(), " is more than the maximum of ",

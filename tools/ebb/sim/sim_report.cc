@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/status_macros.h"
+#include "job/fit.h"
 #include "sim/command.h"
 #include "tools/chaos/market.h"
 #include "tools/chaos/trace.h"
@@ -79,23 +80,27 @@ std::string Assumptions(const sim::ReportOptions& options,
 }
 
 constexpr char kHeader[] =
-    "workers servers  simulated losses goodput repeated waiting  leases/s "
+    "workers job steps servers  simulated losses goodput repeated waiting  "
+    "leases/s "
     "messages/s in    out  of one: in   out  scheduler   took\n";
 
 std::string Line(const sim::ReportRow& row) {
   const double in = row.PerSecond(row.work.messages_in);
   const double out = row.PerSecond(row.work.messages_out);
   return absl::StrFormat(
-      "%7s %7d %10s %6d  %.4f  %6.3f%%  %5.2f%% %9s %13s %6s  %10.3f %5.3f "
+      "%7s %9s %7d %10s %6d  %.4f  %6.3f%%  %5.2f%% %9s %13s %6s  %10.3f %5.3f "
       "%8.2f%% %6s\n",
-      WithCommas(row.workers), row.servers, DurationText(row.work.elapsed),
-      row.work.losses, row.goodput(), 100 * row.repeated, 100 * row.waiting(),
+      WithCommas(row.workers),
+      Short(static_cast<double>(row.workers * job::kStepsOfAWorker)),
+      row.servers, DurationText(row.work.elapsed), row.work.losses,
+      row.goodput(), 100 * row.repeated, 100 * row.waiting(),
       Short(row.PerSecond(row.work.leases)), Short(in), Short(out),
       in / row.workers, out / row.workers, 100 * row.scheduler_load(),
       DurationText(row.took));
 }
 
 constexpr char kLegend[] = R"(
+job steps  batches of a job that takes so many workers by default
 goodput    examples counted / examples that the workers alive could have computed
 repeated   computed again or in vain / counted; waiting: of the workers' time
 messages   of the scheduler's sessions with workers and servers, a second
@@ -106,6 +111,7 @@ scheduler  of one core of this machine, what its decisions take: not reading,
 Json RowJson(const sim::ReportRow& row) {
   Json json = Json::Object();
   json["workers"] = row.workers;
+  json["job_steps"] = row.workers * job::kStepsOfAWorker;
   json["servers"] = row.servers;
   json["simulated_s"] = absl::ToDoubleSeconds(row.work.elapsed);
   json["worker_s"] = absl::ToDoubleSeconds(row.work.alive);
