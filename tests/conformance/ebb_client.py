@@ -78,7 +78,7 @@ class Channels:
 
 def asked(call: Callable, request: object) -> object:
     """The answer to a question that changes nothing. It is repeated while
-    nobody answers, as when a scheduler or server restarts."""
+    no answer comes, as when a scheduler or server restarts."""
     until = time.monotonic() + 3 * CALL_S
     while True:
         try:
@@ -240,8 +240,8 @@ class Trouble:
 
 
 class JobState:
-    """What a worker knows of its job. It is lost with the process, and nothing
-    of it is worth storing."""
+    """What a worker knows of its job. It dies with the process: the servers'
+    marks say all that another worker needs."""
 
     def __init__(self, session: int, channels: Channels) -> None:
         self.session = session
@@ -406,7 +406,7 @@ class Pusher:
             try:
                 reply = call.result()
             except grpc.RpcError as error:
-                # Nobody knows whether it was applied: the marks will say.
+                # It may be applied or not: the marks will say.
                 server.new_incarnation()
                 job.call_failed(server, error, trouble)
                 everywhere = False

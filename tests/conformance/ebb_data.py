@@ -16,6 +16,7 @@ import xxhash
 from ebb.v1 import common_pb2, job_pb2, specification_pb2
 
 ORDER_VERSION = 2
+FORMAT = 6  # The newest of specifications that is understood here.
 Plan = common_pb2.Plan
 Item = Tuple[int, int]  # Epoch, shard. Items are worked on in this order.
 
@@ -150,7 +151,7 @@ class DataIndex:
         moments = self._int()
         self.means = self._reals(moments)
         self.deviations = self._reals(moments)
-        # Of the labels, where they are numbers.
+        # Mean and unit of labels that are numbers.
         self.label_mean, self.label_unit = 0.0, 1.0
         while version == 3 and self._at < len(self._bytes):
             tag = self._int()
@@ -192,8 +193,11 @@ class Table:
             text = file.read()
         if (len(text), xxhash.xxh3_128_intdigest(text)) != index.files[0]:
             raise Refused(f"{csv.path[0]} is not what was submitted")
-        rows = np.array([line.split(b",") for line in text.splitlines()],
-                        np.float32)
+        try:
+            rows = np.array([line.split(b",") for line in text.splitlines()],
+                            np.float32)
+        except ValueError as error:
+            raise Refused(f"{csv.path[0]}: {error}") from None
         x, labels = rows[:, :-1].astype(np.float64), rows[:, -1]
         if data.standardise:
             unit = np.where(index.deviations == 0, np.inf, index.deviations)
@@ -250,6 +254,8 @@ class Training:
         specification = specification_pb2.Specification.FromString(
             record.specification)
         algorithm = plan.algorithm
+        if specification.format > FORMAT:
+            raise Refused(f"format {specification.format} of a job")
         if plan.sparse_tables or specification.algorithm_adds or (
                 plan.HasField("algorithm") and
                 (algorithm.push_batches != 1 or algorithm.pull_batches != 1 or
