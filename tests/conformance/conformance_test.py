@@ -246,17 +246,18 @@ class ConformanceTest(unittest.TestCase):
                 self.exported(model + "-python"),
                 self.exported(model + "-cpp"), rtol=1e-4, atol=1e-5)
 
-    def disturbed(self, consistency, epochs, victims):
-        """Trains by one Python and two C++ workers, and kills each victim in
-        turn where the job is so and so far."""
+    def disturbed(self, consistency, epochs, victims,
+                  others=("worker-0", "worker-1")):
+        """Trains by one Python worker and others, and kills each victim in turn
+        where the job is so and so far."""
         name = "disturbed"
         self.environment["EBB_BATCH_TIME"] = "30ms"
         self.submit(job(name, "logistic", epochs, consistency))
         flags = {"python-0": (name, "--batch-time", "0.03")}
         self.start("python-0", *flags["python-0"])
         self.wait(lambda: self.computed("python-0") > 0, "it computes nothing")
-        self.start("worker-0")
-        self.start("worker-1")
+        for other in others:
+            self.start(other)
         for i, victim in enumerate(victims, start=1):
             mark = ROWS * epochs * i // (len(victims) + 5)
             self.wait(lambda: self.applied(name) >= mark,
@@ -274,6 +275,11 @@ class ConformanceTest(unittest.TestCase):
     def test_beside_cpp_workers_under_kills(self):
         self.disturbed("asp", 24, ["python-0", "ps-0", "worker-0", "scheduler",
                                    "ps-1", "python-0", "worker-1", "ps-0"])
+
+    # What a server lost, the Python worker computes again by itself.
+    def test_alone_under_kills(self):
+        self.disturbed("asp", 6, ["ps-0", "scheduler", "python-0", "ps-1"],
+                       others=())
 
     def test_within_a_clock_bound_under_kills(self):
         self.disturbed("{kind: ssp, bound: 2}", 12,
