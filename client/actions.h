@@ -58,7 +58,7 @@ struct ClientOptions {
   // window.
   int32_t batches_per_pull = 1;
   // Whether the next pull overlaps with computing; costs one update of
-  // staleness.
+  // staleness. It begins just in time (client/pull_start.h).
   bool prefetch = true;
   // The computer may put the next pull's values together beside those that it
   // computes from, as for a device.

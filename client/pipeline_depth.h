@@ -12,11 +12,10 @@
 #define EBB_CLIENT_PIPELINE_DEPTH_H_
 
 #include <algorithm>
-#include <array>
-#include <cstddef>
 #include <cstdint>
 
 #include "absl/time/time.h"
+#include "client/recent_durations.h"
 
 namespace ebb::client {
 
@@ -39,26 +38,10 @@ class PipelineDepth {
  private:
   static constexpr int kMuchLonger = 3;
 
-  // The last few durations: a single one that was delayed tells little.
-  class Recent {
-   public:
-    void Add(absl::Duration took) { last_[added_++ % kKept] = took; }
-    bool enough() const { return added_ >= kKept; }
-    absl::Duration Median() const {
-      std::array<absl::Duration, kKept> sorted = last_;
-      std::ranges::nth_element(sorted, sorted.begin() + kKept / 2);
-      return sorted[kKept / 2];
-    }
-
-   private:
-    static constexpr size_t kKept = 9;
-    std::array<absl::Duration, kKept> last_ = {};
-    size_t added_ = 0;
-  };
-
   const int32_t most_;
-  Recent pulls_;
-  Recent batches_;
+  // A single one that was delayed tells little.
+  RecentDurations<9> pulls_;
+  RecentDurations<9> batches_;
 };
 
 }  // namespace ebb::client

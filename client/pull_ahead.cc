@@ -19,7 +19,8 @@ constexpr absl::Duration kRefusedPause = absl::Milliseconds(50);
 PullAhead::PullAhead(JobState* job)
     : job_(*job),
       puller_(job_.first_record->plan),
-      depth_(MostBatchesPerPull(job_.worker.options, job_.plan())) {}
+      depth_(MostBatchesPerPull(job_.worker.options, job_.plan())),
+      start_(job_.worker.options.assembles_next) {}
 
 // --- Pulling -----------------------------------------------------------------
 
@@ -43,7 +44,18 @@ bool PullAhead::Serves(const PulledValues& values, const Wanted& wanted) {
          (values.rows != nullptr && values.rows->Are(*wanted.batch));
 }
 
+// Values of a round stay the same. Where something is wrong already, the pull
+// finds it out, and has it mended meanwhile.
+absl::Time PullAhead::StartDuring(const Computation::Batch* computing) const {
+  if (computing == nullptr || job_.plan().rounds() || !job_.in_view() ||
+      !job_.routes.Complete() || !job_.routes.Broken().empty()) {
+    return absl::InfinitePast();
+  }
+  return computing->since + start_.After();
+}
+
 void PullAhead::PullNext(absl::Time now, ClientActions* out) {
+  const std::optional<absl::Time> due = std::exchange(due_, std::nullopt);
   const Computation::Batch* computing = job_.computing();
   if (computing != nullptr && !job_.limits().prefetch) return;
   // What is computed, or will be before the values are there.
@@ -80,6 +92,10 @@ void PullAhead::PullNext(absl::Time now, ClientActions* out) {
     spec.rows = rows_.Find(*wanted.batch, out);
     if (spec.rows == nullptr) return;
   }
+  if (const absl::Time start = StartDuring(computing); now < start) {
+    due_ = start;
+    return;
+  }
   spec.job = job_.record->id;
   spec.generation = job_.generation;
   spec.target_clock = target;
@@ -87,7 +103,8 @@ void PullAhead::PullNext(absl::Time now, ClientActions* out) {
   spec.go_on = job_.GoesOn();
   spec.encoding = EncodingOf(job_.plan().filters.pull);
   puller_.Start(spec);
-  since_ = now;
+  // What a tick was late is a part of the time that a pull takes.
+  since_ = std::min(now, due.value_or(now));
   next_clock_ = now + job_.worker.options.clock_interval;
 }
 
@@ -116,6 +133,7 @@ Puller::State PullAhead::End(absl::Time now) {
       told_ = false;
       job_.worker.cached_rows += puller_.TakeCachedRows();
       depth_.Pulled(now - since_);
+      start_.Pulled(now - since_);
       break;
     case Puller::State::kNotInView:
     case Puller::State::kOtherGeneration:
@@ -215,8 +233,9 @@ void PullAhead::SendClocks(absl::Time now, ClientActions* out) {
 
 void PullAhead::OnClockChanged(absl::Time now, ClientActions* out) {
   // Others may wait for this clock, and we for ourselves.
-  // A worker that keeps rows may not pull for a while, and so not say it.
-  if (puller_.active() || puller_.keeps_rows()) SendClocks(now, out);
+  // A worker that keeps rows may not pull for a while, and so not say it; nor
+  // does one whose next pull is not due.
+  if (puller_.active() || puller_.keeps_rows() || due_) SendClocks(now, out);
 }
 
 void PullAhead::OnTick(absl::Time now, ClientActions* out) {
@@ -229,6 +248,7 @@ absl::Time PullAhead::NextTick(absl::Time last) const {
   if (!job_.items.empty() && not_before_ > last) {
     next = std::min(next, not_before_);
   }
+  if (due_ && *due_ > last) next = std::min(next, *due_);
   return next;
 }
 

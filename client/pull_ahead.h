@@ -1,6 +1,7 @@
 // The values of one job that batches are computed from: they are pulled while
 // the batch before is computed, and several batches may be computed from one
-// pull. While a pull waits for other workers, this worker repeats its clock.
+// pull. A pull begins just in time for its batch (pull_start.h). While it waits
+// for other workers, this worker repeats its clock.
 //
 //   PullNext ──> pulling ──> End ──> ValuesFor ──> Begun
 //                   ^                  └── DropValues: they do not serve ──┐
@@ -16,9 +17,11 @@
 
 #include "absl/time/time.h"
 #include "client/actions.h"
+#include "client/computation.h"
 #include "client/job_state.h"
 #include "client/leased_items.h"
 #include "client/pipeline_depth.h"
+#include "client/pull_start.h"
 #include "client/puller.h"
 #include "client/row_finder.h"
 #include "common/ids.h"
@@ -32,7 +35,8 @@ class PullAhead {
   explicit PullAhead(JobState* job);
 
   // --- Pulling ---------------------------------------------------------------
-  // Begins the next pull when there will be something to compute with it.
+  // Begins the next pull when there will be something to compute with it, and
+  // soon.
   void PullNext(absl::Time now, ClientActions* out);
   // Asks the servers that can be asked now.
   void Pump(absl::Time now, ClientActions* out);
@@ -63,7 +67,10 @@ class PullAhead {
   // The batch is being computed from them.
   void Begun(const LeasedItems::Run& run, const PulledValuesPtr& values);
   // A batch was computed, in so much time.
-  void Computed(absl::Duration took) { depth_.Computed(took); }
+  void Computed(absl::Duration took) {
+    depth_.Computed(took);
+    start_.Computed(took);
+  }
   // How many batches are to be computed from one pull.
   int32_t batches_per_pull() const { return depth_.batches(); }
   // Values were pulled, or are being pulled, for a batch.
@@ -96,6 +103,8 @@ class PullAhead {
   };
   Wanted WantedFor(const LeasedItem* held, int64_t begin) const;
   static bool Serves(const PulledValues& values, const Wanted& wanted);
+  // When the next pull begins, as far as the present batch says.
+  absl::Time StartDuring(const Computation::Batch* computing) const;
   // Whether the batch at `from` goes on from what is computed from the last
   // pull.
   bool GoesOnAt(ItemId item, int64_t from) const;
@@ -108,6 +117,7 @@ class PullAhead {
   Puller puller_;
   RowFinder rows_;
   PipelineDepth depth_;
+  PullStart start_;
   PulledValuesPtr values_;  // Pulled, not yet used.
   bool told_ = false;       // The computer knows of them.
   PulledValuesPtr used_;    // Good for `uses_left_` more batches.
@@ -120,7 +130,9 @@ class PullAhead {
   };
   std::optional<Last> last_;
   bool parked_ = false;
-  absl::Time since_;  // The present pull began then.
+  // The next pull waits for this time, and for nothing else.
+  std::optional<absl::Time> due_;
+  absl::Time since_;  // The present pull began then, or was due.
   absl::Time not_before_ = absl::InfinitePast();
   absl::Time next_clock_ = absl::InfinitePast();
 };
