@@ -2,6 +2,8 @@
 #include <google/protobuf/text_format.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
