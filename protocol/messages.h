@@ -22,6 +22,7 @@
 #include "protocol/marks.h"
 #include "protocol/peer_trouble.h"
 #include "protocol/plan.h"
+#include "protocol/scaled_updates.h"
 
 namespace ebb {
 
@@ -410,6 +411,11 @@ struct ServerStatistics {
   int64_t clock_lead = 0;
   Traffic traffic;           // Since the last report.
   StoreDamage store_damage;  // In the server's life, of all jobs.
+  ScaledUpdates scaled;      // Those in `staleness`.
+  // By the server of partition 0, of a job with clocks: how long workers with
+  // nothing else to do waited since the last report, as a clock bound parked
+  // their pulls. Absent: the server does not measure it.
+  std::optional<absl::Duration> bound_wait;
 };
 
 // The server is going: it has written its last cut.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -33,7 +34,7 @@ static_assert(kFields<JobPlan> == 25 && kFields<ConsistencyPlan> == 6 &&
               kFields<NonfiniteRollback> == 3 && kFields<JobRecord> == 4);
 static_assert(kFields<SparseTablePlan> == 5 && kFields<Filter> == 3 &&
               kFields<FilterPlan> == 2 && kFields<AlgorithmPlan> == 6 &&
-              kFields<Traffic> == 4);
+              kFields<Traffic> == 4 && kFields<ScaledUpdates> == 5);
 static_assert(kFields<Placement> == 4 && kFields<PartitionPlace> == 4 &&
               kFields<ServerAddress> == 2);
 
@@ -304,6 +305,35 @@ absl::StatusOr<Traffic> FromProto(const v1::Traffic& message) {
       NotNegative("Traffic.pulled_as_floats", message.pulled_as_floats()));
   return Traffic{message.pushed(), message.pushed_as_floats(), message.pulled(),
                  message.pulled_as_floats()};
+}
+
+v1::ScaledUpdates ToProto(const ScaledUpdates& scaled) {
+  v1::ScaledUpdates message;
+  message.set_updates(scaled.updates);
+  message.set_scaled(scaled.scaled);
+  message.set_to_nothing(scaled.to_nothing);
+  message.set_factor_sum(scaled.factor_sum);
+  message.set_scaled_staleness(scaled.scaled_staleness);
+  return message;
+}
+
+absl::StatusOr<ScaledUpdates> FromProto(const v1::ScaledUpdates& message) {
+  EBB_RETURN_IF_ERROR(NotNegative("ScaledUpdates.updates", message.updates()));
+  EBB_RETURN_IF_ERROR(
+      InRange("ScaledUpdates.scaled", message.scaled(), 0, message.updates()));
+  EBB_RETURN_IF_ERROR(InRange("ScaledUpdates.to_nothing", message.to_nothing(),
+                              0, message.scaled()));
+  for (const auto& [field, sum] :
+       {std::pair("factor_sum", message.factor_sum()),
+        std::pair("scaled_staleness", message.scaled_staleness())}) {
+    if (std::isfinite(sum) && sum >= 0) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("ScaledUpdates.", field, " is ", sum,
+                     ", must be a number that is not negative"));
+  }
+  return ScaledUpdates{message.updates(), message.scaled(),
+                       message.to_nothing(), message.factor_sum(),
+                       message.scaled_staleness()};
 }
 
 v1::Plan ToProto(const JobPlan& plan) {

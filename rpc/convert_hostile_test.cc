@@ -2,6 +2,8 @@
 #include <google/protobuf/text_format.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -304,6 +306,22 @@ TEST(ConvertHostileTest, RefusesBrokenServerMessages) {
                            "ServerStatistics.staleness is -1");
   ExpectRefusedInStream<M>("statistics { session: 1 job: 1 clock_lead: -1 }",
                            "ServerStatistics.clock_lead is -1");
+  ExpectRefusedInStream<M>("statistics { session: 1 job: 1 bound_wait_us: -1 }",
+                           "ServerStatistics.bound_wait_us is -1");
+  for (const auto& [scaled, why] :
+       std::vector<std::pair<const char*, const char*>>{
+           {"updates: -1", "updates is -1"},
+           {"updates: 3 scaled: 4", "scaled is 4"},
+           {"updates: 3 scaled: -1", "scaled is -1"},
+           {"updates: 3 scaled: 2 to_nothing: 3", "to_nothing is 3"},
+           {"updates: 3 factor_sum: -0.5", "factor_sum is -0.5"},
+           {"updates: 3 factor_sum: inf", "factor_sum is inf"},
+           {"updates: 3 scaled_staleness: nan", "scaled_staleness is nan"}}) {
+    ExpectRefusedInStream<M>(
+        absl::StrCat("statistics { session: 1 job: 1 scaled { ", scaled,
+                     " } }"),
+        absl::StrCat("ScaledUpdates.", why));
+  }
   ExpectRefusedInStream<M>("goodbye {}", "ServerGoodbye.session is 0");
   ExpectRefusedInStream<M>("alive {}", "ServerAlive.session is 0");
 }

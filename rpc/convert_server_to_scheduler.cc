@@ -3,6 +3,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/status_macros.h"
 #include "rpc/convert.h"
 #include "rpc/internal/check.h"
@@ -28,7 +29,7 @@ using internal::ValidUtf8;
 static_assert(kFields<MarkReport> == 4 && kFields<PartitionMarkReport> == 7 &&
               kFields<RoundFigures> == 2);
 static_assert(kFields<ViewRequest> == 1 && kFields<SnapshotReply> == 5 &&
-              kFields<ServerStatistics> == 14 && kFields<EpochLossSum> == 3 &&
+              kFields<ServerStatistics> == 16 && kFields<EpochLossSum> == 3 &&
               kFields<ServerGoodbye> == 1 && kFields<ServerAlive> == 1);
 
 static_assert(
@@ -192,6 +193,10 @@ void Put(const ServerStatistics& from, RecordSender*,
   if (from.store_damage.any()) {
     *to->mutable_store_damage() = ToProto(from.store_damage);
   }
+  if (from.scaled.updates > 0) *to->mutable_scaled() = ToProto(from.scaled);
+  if (from.bound_wait) {
+    to->set_bound_wait_us(absl::ToInt64Microseconds(*from.bound_wait));
+  }
 }
 
 absl::Status Get(v1::ServerStatistics* from, RecordReceiver*,
@@ -227,6 +232,12 @@ absl::Status Get(v1::ServerStatistics* from, RecordReceiver*,
   to->clock_lead = from->clock_lead();
   EBB_ASSIGN_OR_RETURN(to->traffic, FromProto(from->traffic()));
   EBB_ASSIGN_OR_RETURN(to->store_damage, FromProto(from->store_damage()));
+  EBB_ASSIGN_OR_RETURN(to->scaled, FromProto(from->scaled()));
+  if (from->has_bound_wait_us()) {
+    EBB_RETURN_IF_ERROR(
+        NotNegative("ServerStatistics.bound_wait_us", from->bound_wait_us()));
+    to->bound_wait = absl::Microseconds(from->bound_wait_us());
+  }
   // One that a newer server knows is another to us.
   to->problem_kind = v1::ServerProblem_IsValid(from->problem_kind())
                          ? static_cast<ServerProblem>(from->problem_kind())

@@ -114,6 +114,7 @@ TEST(ConvertTest, MessagesHaveTheFieldsOfTheirStructs) {
   ExpectSameFields<Filter, v1::Plan::Filter>();
   ExpectSameFields<SparseTablePlan, v1::Plan::SparseTable>();
   ExpectSameFields<Traffic, v1::Traffic>();
+  ExpectSameFields<ScaledUpdates, v1::ScaledUpdates>();
   ExpectSameFields<ConsistencyPlan, v1::Plan::Consistency>();
   ExpectSameFields<JobRecord, v1::JobRecord>();
   ExpectSameFields<VersionKey, v1::VersionKey>();
@@ -609,7 +610,9 @@ TEST(ConvertTest, ServerMessagesSurvive) {
                        ServerProblem::kDisk,
                        10,
                        {11, 12, 13, 14},
-                       {.versions_lost = 1, .last_lost = "x"}},
+                       {.versions_lost = 1, .last_lost = "x"},
+                       {15, 14, 13, 12.5, 11.5},
+                       absl::Microseconds(16)},
       "statistics { session: 1 job: 2 updates: 3 staleness: 4 staleness: 5 "
       "loss_sum: 0.5 loss_examples: 6 problem: \"disk full\" "
       "refused_pushes: 7 refusal: \"no room\" "
@@ -617,7 +620,13 @@ TEST(ConvertTest, ServerMessagesSurvive) {
       "problem_kind: SERVER_PROBLEM_DISK clock_lead: 10 "
       "traffic { pushed: 11 pushed_as_floats: 12 pulled: 13 "
       "pulled_as_floats: 14 } "
-      "store_damage { versions_lost: 1 last_lost: \"x\" } }");
+      "store_damage { versions_lost: 1 last_lost: \"x\" } "
+      "scaled { updates: 15 scaled: 14 to_nothing: 13 factor_sum: 12.5 "
+      "scaled_staleness: 11.5 } bound_wait_us: 16 }");
+  // An older server says neither.
+  ExpectSameInStream<V>(
+      ServerStatistics{.session = SessionId(1), .job = JobId(2)},
+      "statistics { session: 1 job: 2 traffic {} }");
   ExpectSameInStream<V>(ServerGoodbye{SessionId(1)}, "goodbye { session: 1 }");
   ExpectSameInStream<V>(ServerAlive{SessionId(1)}, "alive { session: 1 }");
 }

@@ -232,5 +232,31 @@ TEST_F(SchedulerDivergenceTest, WithoutFactsNothingIsJudged) {
   EXPECT_EQ(job().parts().losses.DivergenceText(), "");
 }
 
+TEST_F(SchedulerDivergenceTest, TellsOnceOfUpdatesThatCountForNothing) {
+  Begin(job::OnDivergence::kWarn);
+  ServerStatistics statistics;
+  statistics.session = kServerSession;
+  statistics.job = job_;
+  for (int i = 0; i < 1000; ++i) statistics.scaled.Add(i < 900 ? 1 : 0.001, 1);
+  statistics.bound_wait = absl::Seconds(2);
+  FromServer(statistics, kServerSession);
+  EXPECT_THAT(log_, Contains(StartsWith("job=test 10.0 % of the latest 1000 "
+                                        "updates were scaled to nothing")));
+  log_.clear();
+  FromServer(statistics, kServerSession);
+  EXPECT_THAT(log_, IsEmpty());
+  const LossWatch& losses = job().parts().losses;
+  EXPECT_THAT(losses.LateUpdatesText(), StartsWith("10.0 % of"));
+  EXPECT_EQ(losses.statistics().scaled.updates, 2000);
+  EXPECT_EQ(losses.statistics().bound_wait, absl::Seconds(4));
+}
+
+TEST_F(SchedulerDivergenceTest, AServerThatMeasuresNoWaitsSaysNothingOfThem) {
+  Begin(job::OnDivergence::kWarn);
+  Hear(0.5);
+  EXPECT_EQ(job().parts().losses.statistics().bound_wait, std::nullopt);
+  EXPECT_EQ(job().parts().losses.LateUpdatesText(), "");
+}
+
 }  // namespace
 }  // namespace ebb::scheduler

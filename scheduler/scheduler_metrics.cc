@@ -5,6 +5,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -98,7 +99,8 @@ void AddJobStates(const v1::GetStatusResponse& status, OpenMetrics* text) {
 struct JobMetric {
   absl::string_view name;
   absl::string_view help;
-  std::function<double(const v1::JobStatus&)> value;
+  // Nothing: it is not known, and the job has no series.
+  std::function<std::optional<double>(const v1::JobStatus&)> value;
 };
 
 std::vector<JobMetric> JobGauges() {
@@ -146,6 +148,14 @@ std::vector<JobMetric> JobGauges() {
       {"ebb_scheduler_job_quarantined_items",
        "Work items that are given to no worker, as they fail",
        number([](const Job& job) { return job.quarantined_size(); })},
+      {"ebb_scheduler_job_effective_staleness",
+       "Mean staleness in updates, where each update counts by what its rate "
+       "was multiplied by for being late",
+       [](const Job& job) -> std::optional<double> {
+         const v1::ScaledUpdates& scaled = job.scaled();
+         if (scaled.factor_sum() <= 0) return std::nullopt;
+         return scaled.scaled_staleness() / scaled.factor_sum();
+       }},
       {"ebb_scheduler_job_waiting_reasons",
        "Why the job waits: how many reasons ebb status names",
        number([](const Job& job) { return job.waiting_size(); })},
@@ -156,6 +166,19 @@ std::vector<JobMetric> JobCounters() {
   using Job = v1::JobStatus;
   const auto number = [](auto get) {
     return [get](const Job& job) { return static_cast<double>(get(job)); };
+  };
+  // Absent where no server said how updates were scaled.
+  const auto of_scaled = [](auto get) {
+    return [get](const Job& job) -> std::optional<double> {
+      if (job.scaled().updates() == 0) return std::nullopt;
+      return static_cast<double>(get(job.scaled()));
+    };
+  };
+  const auto seconds = [](auto has, auto us) {
+    return [has, us](const Job& job) -> std::optional<double> {
+      if (!(job.*has)()) return std::nullopt;
+      return static_cast<double>((job.*us)()) / 1e6;
+    };
   };
   return {
       {"ebb_scheduler_job_updates", "Pushes applied, one for each partition",
@@ -174,6 +197,26 @@ std::vector<JobMetric> JobCounters() {
       {"ebb_scheduler_job_taken_over_partitions",
        "Partitions taken over from a server that was gone",
        number([](const Job& job) { return job.taken_over(); })},
+      {"ebb_scheduler_job_scaled_updates",
+       "Updates whose rate was multiplied by less than 1, as they were late",
+       of_scaled([](const v1::ScaledUpdates& all) { return all.scaled(); })},
+      {"ebb_scheduler_job_updates_scaled_to_nothing",
+       "Those whose rate was multiplied by less than 0.01; more than one in a "
+       "hundred: the job has too many workers",
+       of_scaled(
+           [](const v1::ScaledUpdates& all) { return all.to_nothing(); })},
+      {"ebb_scheduler_job_update_factors",
+       "The sum of what the rates of updates were multiplied by for being late",
+       of_scaled(
+           [](const v1::ScaledUpdates& all) { return all.factor_sum(); })},
+      {"ebb_scheduler_job_bound_wait_seconds",
+       "Time that workers with nothing else to do waited for others, as ssp or "
+       "bsp bounds them, all workers together; much beside the workers' time: "
+       "one is slow, or the bound is narrow",
+       seconds(&Job::has_bound_wait_us, &Job::bound_wait_us)},
+      {"ebb_scheduler_job_worker_seconds",
+       "Time that the job had workers, all of them together",
+       seconds(&Job::has_worker_us, &Job::worker_us)},
   };
 }
 
@@ -192,7 +235,8 @@ void AddScheduler(const v1::GetStatusResponse& status, OpenMetrics* text) {
   };
   const auto add = [&](OpenMetrics::Family family, const JobMetric& metric) {
     for (const v1::JobStatus* job : jobs) {
-      family.Add(metric.value(*job), labels(*job));
+      const std::optional<double> value = metric.value(*job);
+      if (value) family.Add(*value, labels(*job));
     }
   };
   for (const JobMetric& metric : JobGauges()) {

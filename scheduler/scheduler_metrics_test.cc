@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -73,6 +75,33 @@ TEST(SchedulerMetricsTest, ALossThatIsNotKnownIsNoNumber) {
   EXPECT_THAT(TextOf(status),
               HasSubstr("ebb_scheduler_job_loss{job=\"2\",name=\"mnist\"} "
                         "0.25\n"));
+}
+
+TEST(SchedulerMetricsTest, LatenessThatNoServerSaidHasNoSeries) {
+  v1::GetStatusResponse status;
+  v1::JobStatus* job = AddJob(2, v1::JOB_STATE_RUNNING, &status);
+  EXPECT_THAT(TextOf(status),
+              AllOf(Not(HasSubstr("job_scaled_updates_total{")),
+                    Not(HasSubstr("job_effective_staleness{")),
+                    Not(HasSubstr("job_bound_wait_seconds_total{"))));
+  v1::ScaledUpdates* scaled = job->mutable_scaled();
+  scaled->set_updates(4);
+  scaled->set_scaled(2);
+  scaled->set_to_nothing(1);
+  scaled->set_factor_sum(2.5);
+  scaled->set_scaled_staleness(5);
+  job->set_bound_wait_us(1'500'000);
+  job->set_worker_us(3'000'000);
+  const auto is = [](absl::string_view name, absl::string_view value) {
+    return HasSubstr(absl::StrCat("ebb_scheduler_job_", name,
+                                  "{job=\"2\",name=\"mnist\"} ", value, "\n"));
+  };
+  EXPECT_THAT(TextOf(status), AllOf(is("scaled_updates_total", "2"),
+                                    is("updates_scaled_to_nothing_total", "1"),
+                                    is("update_factors_total", "2.5"),
+                                    is("effective_staleness", "2"),
+                                    is("bound_wait_seconds_total", "1.5"),
+                                    is("worker_seconds_total", "3")));
 }
 
 TEST(SchedulerMetricsTest, StalenessIsAHistogram) {

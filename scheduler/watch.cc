@@ -78,6 +78,8 @@ void Watch::Look(const SchedulerCore& core, absl::Time now) {
     watch.applied.Add(now, watch.count.Look(*job));
     // Less is an advance, too: of knowing what a server that came back has.
     if (watch.count.sum() != before) watch.advanced = now;
+    watch.worker_time +=
+        static_cast<int64_t>(core.allotment().Of(id).size()) * (now - looked_);
     for (; watch.silent_workers < job->parts().held.silent_workers();
          ++watch.silent_workers) {
       watch.recoveries.WorkerSilent();
@@ -102,6 +104,7 @@ void Watch::Look(const SchedulerCore& core, absl::Time now) {
     watch.parked_since = worker.parked ? std::min(watch.parked_since, now)
                                        : absl::InfiniteFuture();
   }
+  looked_ = now;
 }
 
 void Watch::WorkerCloses(const SchedulerCore& core, LinkId link,

@@ -59,6 +59,8 @@ struct JobWatch {
   // Items that another worker was leased after a lease that ended before they
   // were done, within a generation.
   int64_t leases_repeated = 0;
+  // How long the job had workers, all of them together.
+  absl::Duration worker_time;
   // Ordinal -> last leased to, of items that are not done.
   absl::flat_hash_map<int64_t, LinkId> leased;
   Generation generation;       // The generation of these leases.
@@ -77,7 +79,7 @@ class Watch {
   // How often to Look().
   static constexpr absl::Duration kInterval = absl::Milliseconds(250);
 
-  explicit Watch(absl::Time now) : since_(now) {}
+  explicit Watch(absl::Time now) : since_(now), looked_(now) {}
 
   void Look(const SchedulerCore& core, absl::Time now);
 
@@ -110,6 +112,7 @@ class Watch {
   JobWatch& Of(JobId job, absl::Time now);
 
   absl::Time since_;
+  absl::Time looked_;  // When Look was called last.
   EventList events_;
   std::map<JobId, JobWatch> jobs_;
   std::map<SessionId, WorkerWatch> workers_;

@@ -153,6 +153,20 @@ TEST_F(RecoveryWatchTest, AnItemOfALostWorkerIsFollowedUntilItCounts) {
   EXPECT_EQ(List()[0].counted, now_);
 }
 
+TEST_F(RecoveryWatchTest, WorkersTimeIsThatOfAllOfThemTogether) {
+  Register(0, 0);
+  Register(1, 0);
+  watch_.Look(*core_, now_);
+  Pass();
+  watch_.Look(*core_, now_);
+  EXPECT_EQ(watch_.job(job_)->worker_time, absl::ZeroDuration());
+  WorkerUp(LinkId(11), "worker-0");
+  WorkerUp(LinkId(12), "worker-1");
+  Pass();
+  watch_.Look(*core_, now_);
+  EXPECT_EQ(watch_.job(job_)->worker_time, absl::Seconds(2));
+}
+
 TEST_F(RecoveryWatchTest, WhatSomebodyReturnedWhoLeftIsTheirs) {
   Register(0, 0);
   Register(1, 0);

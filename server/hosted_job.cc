@@ -29,7 +29,8 @@ void HostedJob::TakeGrant(const Grant& grant, absl::Time now,
       std::ranges::all_of(grant.partitions, [&](const PartitionGrant& one) {
         return Seen(one.partition, one.term);
       });
-  if (!TakeGeneration(grant.record, grant.generation, grant.rollback, out)) {
+  if (!TakeGeneration(grant.record, grant.generation, grant.rollback, now,
+                      out)) {
     return;
   }
   if (!late) KnowServers(grant.known_servers, out);
@@ -46,7 +47,7 @@ void HostedJob::TakeGrant(const Grant& grant, absl::Time now,
 
 bool HostedJob::TakeGeneration(const JobRecordPtr& record,
                                Generation generation,
-                               const RollbackRecord& rollback,
+                               const RollbackRecord& rollback, absl::Time now,
                                ServerActions* out) {
   StoredJob& stored = job_.stored;
   if (generation < stored.generation) {
@@ -64,7 +65,7 @@ bool HostedJob::TakeGeneration(const JobRecordPtr& record,
     job_.resources.rule = nullptr;  // Its rates may have changed.
     job_.EnsureResources(out);
     out->push_back(SaveJob{stored});
-    pulls_.Release(out);
+    pulls_.Release(now, out);
   }
   return true;
 }
@@ -101,7 +102,7 @@ void HostedJob::GrantOne(const PartitionGrant& grant, absl::Time now,
   hosted.BeginTerm(grant.term);
   DropPartition(grant.partition, out);
   hosted.parent = grant.parent;
-  if (loader_.Begin(grant.partition, now, out)) pulls_.Release(out);
+  if (loader_.Begin(grant.partition, now, out)) pulls_.Release(now, out);
 }
 
 // No update runs: what is registered is all that was applied in terms before.
@@ -133,12 +134,13 @@ void HostedJob::Disown(PartitionId id, ServerActions* out) {
 void HostedJob::Listed(PartitionId id,
                        absl::StatusOr<PartitionInventory> inventory,
                        absl::Time now, ServerActions* out) {
-  if (loader_.Listed(id, std::move(inventory), now, out)) pulls_.Release(out);
+  if (loader_.Listed(id, std::move(inventory), now, out))
+    pulls_.Release(now, out);
 }
 
 void HostedJob::Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
                        absl::Time now, ServerActions* out) {
-  if (loader_.Loaded(key, std::move(cut), now, out)) pulls_.Release(out);
+  if (loader_.Loaded(key, std::move(cut), now, out)) pulls_.Release(now, out);
 }
 
 // --- Pushes and pulls --------------------------------------------------------
@@ -147,15 +149,16 @@ void HostedJob::Push(uint64_t token, PushRequest push, const absl::Status& room,
                      absl::Time now, ServerActions* out) {
   const WorkerStamp stamp = push.stamp;
   if (pushes_.Push(token, std::move(push), room, now, out)) {
-    pulls_.Learn(stamp, out);
+    pulls_.Learn(stamp, now, out);
   }
 }
 
-void HostedJob::UpdateDone(UpdateTask task, ServerActions* out) {
+void HostedJob::UpdateDone(UpdateTask task, absl::Time now,
+                           ServerActions* out) {
   const PartitionId id = task.partition->id();
   const auto done = pushes_.UpdateDone(std::move(task), out);
   if (done == PushHandler::Done::kDropped) return;
-  if (done == PushHandler::Done::kClosedRound) pulls_.Release(out);
+  if (done == PushHandler::Done::kClosedRound) pulls_.Release(now, out);
   // Between two updates.
   HostedPartition& hosted = job_.partitions[id];
   if (const auto grant = std::exchange(hosted.next_grant, {})) {
@@ -166,17 +169,20 @@ void HostedJob::UpdateDone(UpdateTask task, ServerActions* out) {
   pushes_.RunQueue(&hosted, out);
 }
 
-void HostedJob::Clock(const ClockUpdate& clock, ServerActions* out) {
+void HostedJob::Clock(const ClockUpdate& clock, absl::Time now,
+                      ServerActions* out) {
   if (clock.generation != stored().generation) return;
-  pulls_.Learn(clock.stamp, out);
+  pulls_.Learn(clock.stamp, now, out);
 }
 
-void HostedJob::SetView(const ViewUpdate& view, ServerActions* out) {
+void HostedJob::SetView(const ViewUpdate& view, absl::Time now,
+                        ServerActions* out) {
   if (view.generation != stored().generation) return;
-  pulls_.SetView(view, out);
+  pulls_.SetView(view, now, out);
 }
 
-void HostedJob::SetRounds(const RoundStatus& rounds, ServerActions* out) {
+void HostedJob::SetRounds(const RoundStatus& rounds, absl::Time now,
+                          ServerActions* out) {
   if (rounds.generation != stored().generation) return;
   job_.rounds = rounds;
   std::vector<PartitionId> too_late;
@@ -190,7 +196,7 @@ void HostedJob::SetRounds(const RoundStatus& rounds, ServerActions* out) {
     }
   }
   if (!too_late.empty()) job_.Register(too_late, out);
-  pulls_.Release(out);
+  pulls_.Release(now, out);
 }
 
 void HostedJob::Operate(const ApplyOperation& message, ServerActions* out) {
@@ -276,7 +282,8 @@ void HostedJob::TakeMove(const MoveIn& order, absl::Time now,
   const bool late = Seen(order.partition, order.term);
   if (order.server != job_.options.id ||
       order.session != job_.options.session ||
-      !TakeGeneration(order.record, order.generation, order.rollback, out)) {
+      !TakeGeneration(order.record, order.generation, order.rollback, now,
+                      out)) {
     return;
   }
   if (!late) KnowServers(order.known_servers, out);
@@ -295,7 +302,7 @@ void HostedJob::Moved(const PartitionMoved& message, absl::Time now,
   HostedPartition& hosted = it->second;
   if (message.owner == job_.options.id) {
     if (auto served = incoming_.TakeOver(message, now)) {
-      pulls_.Release(out);
+      pulls_.Release(now, out);
       out->push_back(SendScheduler{*std::move(served)});
     }
     return;
@@ -326,7 +333,7 @@ void HostedJob::Tick(absl::Time now, ServerActions* out) {
   pulls_.Tick(now, out);
   pushes_.Tick(now, out);
   for (const PartitionId id : loader_.TakeDue(now)) {
-    if (loader_.TryAgain(id, now, out)) pulls_.Release(out);
+    if (loader_.TryAgain(id, now, out)) pulls_.Release(now, out);
   }
   incoming_.Tick(now, out);
   checkpoints_.Tick(now, out);
@@ -368,6 +375,11 @@ ServerStatistics HostedJob::TakeStatistics() {
   statistics.job = stored().record->id;
   statistics.clock_lead = pulls_.clock_lead();
   statistics.traffic += pulls_.TakeTraffic();
+  // A pull waits on every server: one of them counts.
+  const absl::Duration bound_wait = pulls_.TakeBoundWait();
+  if (job_.plan().clocked() && job_.Values(PartitionId(0)) != nullptr) {
+    statistics.bound_wait = bound_wait;
+  }
   if (job_.problem.empty()) {
     statistics.problem = checkpoints_.Late();
   } else {
@@ -387,10 +399,10 @@ bool HostedJob::CompleteButForStatistics() const {
                      });
 }
 
-void HostedJob::Close(ServerActions* out) {
+void HostedJob::Close(absl::Time now, ServerActions* out) {
   for (const auto& [id, hosted] : job_.partitions) Disown(id, out);
   pushes_.Close(out);
-  pulls_.Close(out);
+  pulls_.Close(now, out);
 }
 
 std::weak_ptr<const Partition> HostedJob::WeakPartition(PartitionId id) const {

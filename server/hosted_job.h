@@ -50,8 +50,8 @@ class HostedJob {
 
   // --- From the scheduler ----------------------------------------------------
   void TakeGrant(const Grant& grant, absl::Time now, ServerActions* out);
-  void SetView(const ViewUpdate& view, ServerActions* out);
-  void SetRounds(const RoundStatus& rounds, ServerActions* out);
+  void SetView(const ViewUpdate& view, absl::Time now, ServerActions* out);
+  void SetRounds(const RoundStatus& rounds, absl::Time now, ServerActions* out);
   void Operate(const ApplyOperation& message, ServerActions* out);
   void WantCheckpoint(absl::Time now) { checkpoints_.Want(now, true); }
   // Retention deletes none of the job's versions until then: those that are
@@ -75,10 +75,10 @@ class HostedJob {
             ServerActions* out) {
     pulls_.Pull(token, std::move(pull), now, out);
   }
-  void Clock(const ClockUpdate& clock, ServerActions* out);
+  void Clock(const ClockUpdate& clock, absl::Time now, ServerActions* out);
 
   // --- From the shell --------------------------------------------------------
-  void UpdateDone(UpdateTask task, ServerActions* out);
+  void UpdateDone(UpdateTask task, absl::Time now, ServerActions* out);
   void Loaded(const VersionKey& key, absl::StatusOr<Cut> cut, absl::Time now,
               ServerActions* out);
   void VersionWritten(const VersionKey& key, const absl::Status& status,
@@ -126,7 +126,7 @@ class HostedJob {
   bool CompleteButForStatistics() const;
 
   // Answers everything that waits, before the job is forgotten.
-  void Close(ServerActions* out);
+  void Close(absl::Time now, ServerActions* out);
 
   // --- What it is ------------------------------------------------------------
   const StoredJob& stored() const { return job_.stored; }
@@ -143,7 +143,8 @@ class HostedJob {
   // False: the caller's message is of an older generation. The scheduler has
   // been told so: it adopts the generation that is known here.
   bool TakeGeneration(const JobRecordPtr& record, Generation generation,
-                      const RollbackRecord& rollback, ServerActions* out);
+                      const RollbackRecord& rollback, absl::Time now,
+                      ServerActions* out);
   // The servers that a scheduler which lost its store must wait for.
   void KnowServers(const std::vector<ServerId>& servers, ServerActions* out);
   // The term, or a later one, was granted or stored here.

@@ -180,9 +180,8 @@ StepContext JobRule::ContextOf(const StepPlace& place,
   const int64_t shard = place.item.shard * plan_.shard_size;
   const double position = BatchPosition(place.item.epoch, shard + place.begin,
                                         shard + place.end, plan_.examples);
-  context.rate = static_cast<float>(rate.At(position) *
-                                    algorithm_->RateFactor(place.staleness) *
-                                    rate_factor_);
+  context.rate =
+      static_cast<float>(rate.At(position) * RateFactor(place) * rate_factor_);
   context.rate_factor = static_cast<float>(rate_factor_);
   context.slots_of_other_rates = slots_of_other_rates_;
   context.gradient_scale = place.gradient_scale;

@@ -41,6 +41,9 @@ class JobRule final : public UpdateRule {
   void InitialSlot(int slot, int64_t first, std::span<const float> weights,
                    std::span<float> out) const override;
   void Step(const StepPlace& place, const StepRun& run) const override;
+  double RateFactor(const StepPlace& place) const override {
+    return algorithm_->Adds() ? 1 : algorithm_->RateFactor(place.staleness);
+  }
   size_t FigureCount() const override {
     return lbfgs_ ? LbfgsFigures::Count(*lbfgs_) : 1;
   }

@@ -161,6 +161,19 @@ TEST(JobRuleTest, DynSgdDividesStepsByTheUpdatesSinceThePull) {
   EXPECT_THAT(StepOf(*sgd, place, {0}, {12}), ElementsAre(full));
 }
 
+TEST(JobRuleTest, TheFactorOfALateGradientIsTheAlgorithms) {
+  const auto rule_of = [](absl::string_view algorithm) {
+    return RuleOf(RecordOf(absl::StrCat("algorithm: ", algorithm, "\n"),
+                           {{"w", 1, InitRule::Zeros()}}));
+  };
+  StepPlace place;
+  place.staleness = 3;
+  EXPECT_EQ(rule_of("dynsgd")->RateFactor(place), 0.25);
+  EXPECT_EQ(rule_of("sgd")->RateFactor(place), 1);
+  // What workers push is added as it is.
+  EXPECT_EQ(rule_of("aeasgd")->RateFactor(place), 1);
+}
+
 TEST(JobRuleTest, DynSgdDividesStepsOfRowsToo) {
   const std::string text =
       "model: softmax\ndata: {train: {csv: a.csv}}\nalgorithm: dynsgd\n"

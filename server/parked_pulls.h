@@ -18,6 +18,9 @@ struct ParkedPull {
   uint64_t token;
   PullRequest request;
   absl::Time deadline;
+  // Since then its worker has nothing else to do, and a clock bound holds the
+  // pull. Infinite future: that is not so (yet).
+  absl::Time waits_since = absl::InfiniteFuture();
 };
 
 // Keeps their order. Thread-compatible.
@@ -40,6 +43,11 @@ class ParkedPulls {
   template <typename Take>
   void TakeIf(Take take) {
     std::erase_if(pulls_, take);
+  }
+
+  template <typename Visit>
+  void ForEach(Visit visit) {
+    for (ParkedPull& pull : pulls_) visit(pull);
   }
 
   absl::Time NextDeadline() const {

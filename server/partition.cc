@@ -266,6 +266,15 @@ StepPlace Partition::PlaceOf(const Update& update) const {
   return place;
 }
 
+// Rows are as late as the push. Where they have factors of their own, the mean
+// over them belongs here.
+ScaledUpdates Partition::ScalingOf(const Update& update) const {
+  const StepPlace place = PlaceOf(update);
+  ScaledUpdates scaled;
+  scaled.Add(rule_->RateFactor(place), place.staleness);
+  return scaled;
+}
+
 StepPlace Partition::PlaceOfRound() const {
   const int64_t round = history_.open();
   StepPlace place;

@@ -39,6 +39,7 @@
 #include "protocol/marks.h"
 #include "protocol/messages.h"
 #include "protocol/plan.h"
+#include "protocol/scaled_updates.h"
 #include "server/cut.h"
 #include "server/dense_shape.h"
 #include "server/dense_values.h"
@@ -89,6 +90,8 @@ class Partition {
   // shape. ResourceExhausted: there is not enough memory.
   absl::StatusOr<std::unique_ptr<Update>> Prepare(const PushRequest& push,
                                                   const PushSegment& segment);
+  // How much the rule scales the prepared update, as a sum over one update.
+  ScaledUpdates ScalingOf(const Update& update) const;
   void Compute(Update* update);
   // The update waits for the operation of the open round: validates the
   // operation, and obtains its memory. InvalidArgument or DataLoss: it is not a

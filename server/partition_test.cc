@@ -50,6 +50,9 @@ class StalenessRule : public AddingRule {
       run.out[i] = run.weights[i] + 100 + static_cast<float>(place.staleness);
     }
   }
+  double RateFactor(const StepPlace& place) const override {
+    return 1.0 / (1.0 + static_cast<double>(place.staleness));
+  }
 };
 
 // One epoch of two shards of 4 examples, batches of 2; 6 parameters in blocks
@@ -328,6 +331,26 @@ TEST_F(PartitionTest, CountsUpdatesUntilTheStep) {
   p->Compute(two->get());
   p->Commit(*std::move(two));
   EXPECT_EQ(Floats(p->Values())[0], 201);
+}
+
+TEST_F(PartitionTest, SaysHowMuchALateUpdateIsScaled) {
+  auto p = Make(Record(), std::make_shared<StalenessRule>());
+  for (const int64_t item : {0, 1}) {
+    Apply(p.get(), Push(static_cast<int32_t>(item), 0, 2, 1));
+  }
+  PushRequest push = Push(0, 2, 4, 1);
+  ScaledUpdates sums;
+  for (const int64_t pulled : {2, 1, 0, 9}) {
+    push.segments[0].pulled_updates = pulled;
+    const auto update = p->Prepare(push, push.segments[0]);
+    ASSERT_TRUE(update.ok());
+    sums += p->ScalingOf(**update);
+  }
+  EXPECT_EQ(sums.updates, 4);
+  EXPECT_EQ(sums.scaled, 2);  // One update late, and two.
+  EXPECT_EQ(sums.to_nothing, 0);
+  EXPECT_DOUBLE_EQ(sums.factor_sum, 1 + 1.0 / 2 + 1.0 / 3 + 1);
+  EXPECT_DOUBLE_EQ(sums.scaled_staleness, 1.0 / 2 + 2.0 / 3);
 }
 
 class RoundTest : public PartitionTest {

@@ -65,10 +65,16 @@ PullReply ReplyToAll(const ServerOptions& options, Generation generation,
   return reply;
 }
 
-void PullHandler::Learn(const WorkerStamp& stamp, ServerActions* out) {
+void PullHandler::Learn(const WorkerStamp& stamp, absl::Time now,
+                        ServerActions* out) {
   const int64_t before = gate_.min_clock();
   gate_.Learn(stamp);
-  if (gate_.min_clock() != before) Release(out);
+  if (gate_.min_clock() != before) Release(now, out);
+  parked_.ForEach([&](ParkedPull& parked) {
+    if (parked.request.stamp.worker == stamp.worker) {
+      NoteWait(stamp.clock, now, &parked);
+    }
+  });
 }
 
 void PullHandler::Pull(uint64_t token, PullRequest pull, absl::Time now,
@@ -77,7 +83,7 @@ void PullHandler::Pull(uint64_t token, PullRequest pull, absl::Time now,
   gate_.Learn(pull.stamp);
   // A worker has one pull at a time: its earlier one is not waited for.
   if (const auto earlier = parked_.TakeOf(pull.stamp.worker)) {
-    ReplyWait(*earlier, out);
+    ReplyWait(*earlier, now, out);
   }
   if (auto reply = Try(pull)) {
     Answer(token, pull, *std::move(reply), out);
@@ -85,9 +91,11 @@ void PullHandler::Pull(uint64_t token, PullRequest pull, absl::Time now,
     if (pull.stamp.joined > gate_.view()) {
       AskForView(pull.stamp.joined, now, out);
     }
-    parked_.Park({token, std::move(pull), now + job_.options.pull_park});
+    ParkedPull parked{token, std::move(pull), now + job_.options.pull_park};
+    NoteWait(parked.request.stamp.clock, now, &parked);
+    parked_.Park(std::move(parked));
   }
-  if (gate_.min_clock() != before) Release(out);
+  if (gate_.min_clock() != before) Release(now, out);
 }
 
 void PullHandler::Answer(uint64_t token, const PullRequest& pull,
@@ -217,24 +225,49 @@ bool PullHandler::Fill(const PullRequest& pull,
   return false;
 }
 
-void PullHandler::SetView(const ViewUpdate& view, ServerActions* out) {
+void PullHandler::SetView(const ViewUpdate& view, absl::Time now,
+                          ServerActions* out) {
   // A view that is not newer releases no pull. Each pull that still lacks one
   // would ask for it again, and the answers would multiply.
-  if (gate_.SetView(view)) Release(out);
+  if (!gate_.SetView(view)) return;
+  Release(now, out);
+  parked_.ForEach([&](ParkedPull& parked) {
+    NoteWait(parked.request.stamp.clock, now, &parked);
+  });
 }
 
-void PullHandler::ReplyWait(const ParkedPull& parked,
-                            ServerActions* out) const {
+void PullHandler::NoteWait(int64_t clock, absl::Time now,
+                           ParkedPull* parked) const {
+  const PullRequest& pull = parked->request;
+  if (parked->waits_since != absl::InfiniteFuture() ||
+      clock < pull.target_clock || pull.snapshot != 0) {
+    return;
+  }
+  const std::optional<int64_t> bound = BoundOf(job_.plan(), pull);
+  if (bound && gate_.Ask(pull.stamp, pull.target_clock, *bound) ==
+                   SspGate::Answer::kClosed) {
+    parked->waits_since = now;
+  }
+}
+
+void PullHandler::EndWait(const ParkedPull& parked, absl::Time now) {
+  if (parked.waits_since < now) bound_wait_ += now - parked.waits_since;
+}
+
+void PullHandler::ReplyWait(const ParkedPull& parked, absl::Time now,
+                            ServerActions* out) {
+  EndWait(parked, now);
   out->push_back(ReplyPull{parked.token,
                            ReplyToAll(job_.options, job_.stored.generation,
                                       parked.request, PullResult::kWait),
                            {}});
 }
 
-void PullHandler::Release(ServerActions* out) {
+void PullHandler::Release(absl::Time now, ServerActions* out) {
   parked_.TakeIf([&](const ParkedPull& parked) {
     auto reply = Try(parked.request);
     if (!reply) return false;
+    EndWait(parked, now);
     Answer(parked.token, parked.request, *std::move(reply), out);
     return true;
   });
@@ -243,13 +276,16 @@ void PullHandler::Release(ServerActions* out) {
 void PullHandler::Tick(absl::Time now, ServerActions* out) {
   parked_.TakeIf([&](const ParkedPull& parked) {
     if (parked.deadline > now) return false;
-    ReplyWait(parked, out);
+    ReplyWait(parked, now, out);
     return true;
   });
 }
 
-void PullHandler::Close(ServerActions* out) {
-  Tick(absl::InfiniteFuture(), out);
+void PullHandler::Close(absl::Time now, ServerActions* out) {
+  parked_.TakeIf([&](const ParkedPull& parked) {
+    ReplyWait(parked, now, out);
+    return true;
+  });
 }
 
 }  // namespace ebb::server

@@ -32,13 +32,13 @@ class PullHandler {
   void Pull(uint64_t token, PullRequest pull, absl::Time now,
             ServerActions* out);
   // A worker says how far it is: releases the pulls that waited for it.
-  void Learn(const WorkerStamp& stamp, ServerActions* out);
-  void SetView(const ViewUpdate& view, ServerActions* out);
+  void Learn(const WorkerStamp& stamp, absl::Time now, ServerActions* out);
+  void SetView(const ViewUpdate& view, absl::Time now, ServerActions* out);
   // Answers what need not wait (any more). After every change of values, terms
   // or rounds.
-  void Release(ServerActions* out);
+  void Release(absl::Time now, ServerActions* out);
   // Answers all that wait with "wait".
-  void Close(ServerActions* out);
+  void Close(absl::Time now, ServerActions* out);
   // The scheduler does not answer requests of an earlier session.
   void OnNewSession() { asked_view_ = ViewNumber(); }
 
@@ -48,6 +48,12 @@ class PullHandler {
 
   // Traffic of the values answered since the last call.
   Traffic TakeTraffic() { return std::exchange(traffic_, {}); }
+  // How long workers waited for a clock bound, all together, in waits that
+  // ended since the last call. A worker that still computes, or has pushes
+  // under way, does not wait: its clock is below that of its pull.
+  absl::Duration TakeBoundWait() {
+    return std::exchange(bound_wait_, absl::ZeroDuration());
+  }
   // The largest lead of a clock over the slowest that it has let through.
   int64_t clock_lead() const { return clock_lead_; }
 
@@ -59,12 +65,17 @@ class PullHandler {
   void Answer(uint64_t token, const PullRequest& pull, PullReply reply,
               ServerActions* out);
   void AskForView(ViewNumber joined, absl::Time now, ServerActions* out);
-  void ReplyWait(const ParkedPull& parked, ServerActions* out) const;
+  // A worker whose clock is `clock` has this pull parked.
+  void NoteWait(int64_t clock, absl::Time now, ParkedPull* parked) const;
+  // The pull is not parked any more.
+  void EndWait(const ParkedPull& parked, absl::Time now);
+  void ReplyWait(const ParkedPull& parked, absl::Time now, ServerActions* out);
 
   const JobPartitions& job_;
   SspGate gate_;
   int64_t clock_lead_ = 0;
   Traffic traffic_;
+  absl::Duration bound_wait_;
   // The newest view asked for, and when it may be asked for again.
   ViewNumber asked_view_;
   absl::Time ask_view_again_ = absl::InfinitePast();

@@ -122,6 +122,82 @@ TEST_F(PullHandlerTest, APullWaitsForTheNarrowestBoundOfWhatItReads) {
   }
 }
 
+class BoundWaitTest : public PullHandlerTest {
+ protected:
+  // In a job with this bound, of two workers.
+  void Begin(int64_t bound) {
+    auto record = std::make_shared<JobRecord>(*record_);
+    record->plan.consistency.kind = ConsistencyKind::kSsp;
+    record->plan.consistency.clock_bound = bound;
+    record_ = record;
+    GrantTerm(5, 0);
+    ServerActions actions;
+    view_ = TwoWorkersJoin(&actions);
+    Do(std::move(actions));
+  }
+  // Worker 31, at this clock, pulls for the batch at `target`.
+  void Pull(int64_t clock, int64_t target) {
+    PullRequest request;
+    request.job = record_->id;
+    request.generation = generation_;
+    request.stamp = {SessionId(31), view_, clock};
+    request.target_clock = target;
+    request.segments = {{kP, Term(5)}};
+    ServerActions actions;
+    core_->OnPull(1, std::move(request), now_, &actions);
+    Do(std::move(actions));
+  }
+  void Clock(uint64_t worker, int64_t clock) {
+    ServerActions actions;
+    core_->OnClock(
+        {record_->id, generation_, {SessionId(worker), view_, clock}}, now_,
+        &actions);
+    Do(std::move(actions));
+  }
+
+  ViewNumber view_;
+};
+
+TEST_F(BoundWaitTest, CountsTheTimeAWorkerWaitsForAnother) {
+  Begin(1);
+  Pull(2, 2);
+  now_ += absl::Milliseconds(300);
+  Clock(32, 1);
+  EXPECT_THAT(pull_replies_, SizeIs(1));
+  EXPECT_EQ(Statistics().bound_wait, absl::Milliseconds(300));
+  EXPECT_EQ(Statistics().bound_wait, absl::ZeroDuration());
+}
+
+// A pull begins while the batch before it is computed.
+TEST_F(BoundWaitTest, DoesNotCountWhatAWorkerComputes) {
+  Begin(0);
+  Pull(1, 2);
+  now_ += absl::Milliseconds(300);
+  Clock(31, 2);
+  now_ += absl::Milliseconds(50);
+  Clock(31, 2);  // It is said again.
+  now_ += absl::Milliseconds(50);
+  Clock(32, 2);
+  EXPECT_THAT(pull_replies_, SizeIs(1));
+  EXPECT_EQ(Statistics().bound_wait, absl::Milliseconds(100));
+}
+
+TEST_F(BoundWaitTest, GoesOnWhenAPullIsAnsweredThatItWaits) {
+  Begin(1);
+  Pull(2, 2);
+  now_ += absl::Milliseconds(200);
+  Pull(2, 2);  // The other is answered.
+  now_ += absl::Milliseconds(200);
+  Clock(32, 2);
+  EXPECT_THAT(pull_replies_, SizeIs(2));
+  EXPECT_EQ(Statistics().bound_wait, absl::Milliseconds(400));
+}
+
+TEST_F(BoundWaitTest, IsNotMeasuredWithoutABound) {
+  GrantTerm(5, 0);
+  EXPECT_EQ(Statistics().bound_wait, std::nullopt);
+}
+
 // Bug: a server that was taken for dead, and had lost its partitions, told its
 // workers to wait for a view that it would never hear of (seed 17952394978131).
 TEST_F(PullHandlerTest, WhoPullsWhatIsElsewhereLearnsItThoughTheViewIsUnknown) {

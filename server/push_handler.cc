@@ -182,6 +182,7 @@ bool PushHandler::StartUpdate(HostedPartition* hosted,
     if (update.ok()) {
       CountStaleness(hosted->values->tally().updates() -
                      segment.pulled_updates);
+      statistics_.scaled += hosted->values->ScalingOf(**update);
       UpdateTask task{job_.stored.record->id, hosted->values,
                       *std::move(update)};
       if (AtOnce(task)) {

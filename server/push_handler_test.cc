@@ -72,6 +72,17 @@ TEST_F(PushHandlerTest, RowsThatDoNotFitWaitAndItSaysWhatToDo) {
   EXPECT_EQ(LastVerdict(), Verdict::kApplied);
 }
 
+TEST_F(PushHandlerTest, CountsHowMuchUpdatesAreScaled) {
+  GrantTerm(5, 0);
+  Push(5, 0, 0);
+  Push(5, 0, 1);  // Again: it is not applied.
+  const ScaledUpdates once = Statistics().scaled;
+  EXPECT_EQ(once.updates, 1);
+  EXPECT_EQ(once.scaled, 0);
+  EXPECT_EQ(once.factor_sum, 1);
+  EXPECT_EQ(Statistics().scaled.updates, 0);
+}
+
 std::vector<float> ValuesOf(const Partition& partition) {
   std::vector<float> values(2);
   partition.Values().CopyTo(std::as_writable_bytes(std::span(values)));

@@ -88,12 +88,12 @@ void ServerCore::Handle(const Grant& grant, absl::Time now,
 
 void ServerCore::Handle(const ViewUpdate& view, absl::Time now,
                         ServerActions* out) {
-  if (HostedJob* job = Find(view.job)) job->SetView(view, out);
+  if (HostedJob* job = Find(view.job)) job->SetView(view, now, out);
 }
 
 void ServerCore::Handle(const RoundStatus& rounds, absl::Time now,
                         ServerActions* out) {
-  if (HostedJob* job = Find(rounds.job)) job->SetRounds(rounds, out);
+  if (HostedJob* job = Find(rounds.job)) job->SetRounds(rounds, now, out);
 }
 
 void ServerCore::Handle(const CheckpointNow& request, absl::Time now,
@@ -123,7 +123,7 @@ void ServerCore::Handle(const ForgetJob& forget, absl::Time now,
                         ServerActions* out) {
   HostedJob* job = Find(forget.job);
   if (job == nullptr) return;
-  job->Close(out);
+  job->Close(now, out);
   jobs_.erase(forget.job);
   if (!forget.keep_versions) out->push_back(DeleteJob{forget.job});
 }
@@ -231,7 +231,7 @@ void ServerCore::OnListed(JobId id, PartitionId partition,
 
 void ServerCore::OnClock(const ClockUpdate& clock, absl::Time now,
                          ServerActions* out) {
-  if (HostedJob* job = Find(clock.job)) job->Clock(clock, out);
+  if (HostedJob* job = Find(clock.job)) job->Clock(clock, now, out);
 }
 
 // Looks among all partitions for the next one to write: once, not for each that
@@ -239,7 +239,8 @@ void ServerCore::OnClock(const ClockUpdate& clock, absl::Time now,
 void ServerCore::OnUpdatesDone(std::span<UpdateTask> tasks, absl::Time now,
                                ServerActions* out) {
   for (UpdateTask& task : tasks) {
-    if (HostedJob* job = Find(task.job)) job->UpdateDone(std::move(task), out);
+    if (HostedJob* job = Find(task.job))
+      job->UpdateDone(std::move(task), now, out);
   }
   Advance(now, out);
 }

@@ -82,6 +82,9 @@ class UpdateRule {
                            std::span<const float> weights,
                            std::span<float> out) const = 0;
   virtual void Step(const StepPlace& place, const StepRun& run) const = 0;
+  // What the learning rate of the step is multiplied by, as its gradient is
+  // late: 1 or less.
+  virtual double RateFactor(const StepPlace& /*place*/) const { return 1; }
 
   // For jobs whose rounds are closed by operations. Returns how many figures a
   // partition measures: the first is the sum of the losses of the round's

@@ -27,8 +27,7 @@ void WholeNumberRule::InitialSlot(int slot, int64_t first,
 
 void WholeNumberRule::Step(const server::StepPlace& place,
                            const server::StepRun& run) const {
-  const auto factor =
-      static_cast<float>(algorithm_->RateFactor(place.staleness));
+  const auto factor = static_cast<float>(RateFactor(place));
   for (size_t i = 0; i < run.weights.size();) {
     const server::GradientView part =
         run.gradient->Next(run.weights.size() - i);

@@ -51,6 +51,9 @@ class WholeNumberRule final : public server::AdditiveRows {
                    std::span<float> out) const override;
   void Step(const server::StepPlace& place,
             const server::StepRun& run) const override;
+  double RateFactor(const server::StepPlace& place) const override {
+    return algorithm_->RateFactor(place.staleness);
+  }
 
   // Rounds that are closed by operations: w' = w + G + c. Partitions measure
   // the sum over their part of G.

@@ -252,6 +252,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
       status.set_examples_per_second(watch->applied.per_second());
     }
     status.set_leases_repeated(watch->leases_repeated);
+    status.set_worker_us(absl::ToInt64Microseconds(watch->worker_time));
     status.set_lost_daemons(watch->recoveries.losses());
     AddRecoveries(job, *watch, &status);
   }
@@ -271,6 +272,13 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   status.set_paused_for_divergence(job.parts().pauses.PausedForDivergence());
   status.set_clock_lead(statistics.clock_lead);
   *status.mutable_traffic() = rpc::ToProto(statistics.traffic);
+  if (statistics.scaled.updates > 0) {
+    *status.mutable_scaled() = rpc::ToProto(statistics.scaled);
+  }
+  if (statistics.bound_wait) {
+    status.set_bound_wait_us(absl::ToInt64Microseconds(*statistics.bound_wait));
+  }
+  status.set_late_updates(job.parts().losses.LateUpdatesText());
   status.mutable_staleness()->Add(statistics.staleness.begin(),
                                   statistics.staleness.end());
   *status.mutable_placement() = rpc::ToProto(PlacementOf(picture, job));

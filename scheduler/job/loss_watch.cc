@@ -15,6 +15,9 @@ constexpr double kBackBelowGuess = 0.9;
 
 void LossWatch::Heard(const ServerStatistics& statistics, Context* context) {
   Add(statistics);
+  if (late_updates_.Heard(statistics.scaled)) {
+    context->Log(absl::StrCat("job=", job_.name(), " ", LateUpdatesText()));
+  }
   if (statistics.loss_examples == 0) return;
   statistics_.recent_loss =
       statistics.loss_sum / static_cast<double>(statistics.loss_examples);
@@ -24,6 +27,11 @@ void LossWatch::Heard(const ServerStatistics& statistics, Context* context) {
 void LossWatch::Add(const ServerStatistics& statistics) {
   statistics_.updates += statistics.updates;
   statistics_.traffic += statistics.traffic;
+  statistics_.scaled += statistics.scaled;
+  if (statistics.bound_wait) {
+    statistics_.bound_wait = *statistics.bound_wait +
+                             statistics_.bound_wait.value_or(absl::Duration());
+  }
   auto& histogram = statistics_.staleness;
   if (histogram.size() < statistics.staleness.size()) {
     histogram.resize(statistics.staleness.size());
@@ -64,6 +72,12 @@ std::string LossWatch::DivergenceText() const {
       {.mean_staleness = updates > 0 ? staleness / updates : 0,
        .asynchronous = job_.plan().consistency.kind == ConsistencyKind::kAsp,
        .scales_late_steps = job_.training_facts.scales_late_steps});
+}
+
+std::string LossWatch::LateUpdatesText() const {
+  return late_updates_.found()
+             ? scheduler::LateUpdatesText(*late_updates_.found())
+             : "";
 }
 
 // The loss of a job that is told of without its facts may be anything.

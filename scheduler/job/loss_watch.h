@@ -11,11 +11,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "protocol/messages.h"
+#include "protocol/scaled_updates.h"
 #include "scheduler/cluster.h"
 #include "scheduler/job/divergence.h"
 #include "scheduler/job/job_pauses.h"
 #include "scheduler/job/job_tables.h"
+#include "scheduler/job/late_updates.h"
 #include "scheduler/job/rollbacks.h"
 
 namespace ebb::scheduler {
@@ -23,9 +26,12 @@ namespace ebb::scheduler {
 // Figures that servers report; lost with the scheduler.
 struct JobStatistics {
   int64_t updates = 0;
-  std::vector<int64_t> staleness;          // Histogram by staleness.
-  int64_t clock_lead = 0;                  // SSP: the largest.
-  Traffic traffic;                         // Of values.
+  std::vector<int64_t> staleness;  // Histogram by staleness.
+  int64_t clock_lead = 0;          // SSP: the largest.
+  Traffic traffic;                 // Of values.
+  ScaledUpdates scaled;            // Those in `staleness`.
+  // How long workers waited for a clock bound; nullopt: no server said.
+  std::optional<absl::Duration> bound_wait;
   std::optional<double> recent_loss;       // Mean.
   std::map<int32_t, EpochLossSum> losses;  // By epoch.
 };
@@ -47,6 +53,8 @@ class LossWatch {
   const JobStatistics& statistics() const { return statistics_; }
   // What is wrong with the course of its loss, for people; empty: nothing.
   std::string DivergenceText() const;
+  // Whether too many updates were scaled to nothing, for people; empty: no.
+  std::string LateUpdatesText() const;
 
  private:
   void Add(const ServerStatistics& statistics);
@@ -61,6 +69,7 @@ class LossWatch {
   Rollbacks& rollbacks_;
   JobStatistics statistics_;
   Divergence divergence_;
+  LateUpdates late_updates_;
 };
 
 }  // namespace ebb::scheduler

@@ -375,6 +375,7 @@ class RowsTest(Fixture):
             "at: 60%, stop: worker-2, for: 500ms")
         late = report["staleness"]["max"]
         self.assertIsNone(report["clock_lead"])
+        self.assertIsNone(report["bound_wait_seconds"])
         self.write("job.yaml",
                    JOB + "consistency: {kind: ssp, bound: 4}\n")
         report = self.run_events(
@@ -387,6 +388,10 @@ class RowsTest(Fixture):
         self.assertLessEqual(report["staleness"]["max"], bound)
         # As the servers saw it when they answered pulls: it was reached.
         self.assertEqual(report["clock_lead"], 4)
+        # At least for the worker that stood still for 2 s.
+        self.assertGreater(report["bound_wait_seconds"], 1)
+        self.assertGreater(report["worker_seconds"],
+                           report["bound_wait_seconds"])
         # Without the bound they do not wait.
         self.assertGreater(late, bound)
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "common/scores/figures.h"
 #include "tools/text/evaluation_text.h"
+#include "tools/text/lateness.h"
 
 namespace ebb::tools {
 
@@ -66,6 +67,9 @@ std::vector<Figure> Figures(const Progress& progress) {
   if (progress.staleness) {
     figures.push_back(
         {absl::StrFormat("staleness %.1f", *progress.staleness), 6});
+  }
+  if (progress.scale && *progress.scale < 1) {
+    figures.push_back({absl::StrFormat("scaled by %.2f", *progress.scale), 7});
   }
   figures.push_back(
       {Alive("workers", progress.workers, progress.workers_wanted), 5});
@@ -215,6 +219,9 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
   }
   progress.staleness =
       MeanOfHistogram({job.staleness().begin(), job.staleness().end()});
+  progress.scale = MeanFactor(job.scaled());
+  progress.effective_staleness = EffectiveStaleness(job.scaled());
+  progress.bound_wait = BoundWaitSeconds(job);
   if (progress.examples_per_second > 0 &&
       progress.applied < progress.examples) {
     progress.eta = absl::Seconds(

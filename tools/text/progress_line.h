@@ -34,6 +34,12 @@ struct Progress {
   std::optional<double> test_mae;
   std::optional<double> test_r2;
   std::optional<double> staleness;  // Mean, in updates.
+  // What the rate of updates was multiplied by on average, as they were late;
+  // and the mean staleness where each counts by that. Absent: no server said.
+  std::optional<double> scale;
+  std::optional<double> effective_staleness;
+  // How long workers waited for a clock bound, in seconds; absent: unknown.
+  std::optional<double> bound_wait;
   int workers = 0;
   int workers_wanted = 0;
   int servers = 0;

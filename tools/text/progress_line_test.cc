@@ -118,6 +118,16 @@ TEST(ProgressLineTest, LogLineHasNoBarAndAllFigures) {
             "waiting: server 1 is away");
 }
 
+TEST(ProgressLineTest, SaysByHowMuchLateUpdatesAreScaled) {
+  Progress progress = Middle();
+  progress.scale = 1;
+  EXPECT_EQ(ProgressLogLine(progress), ProgressLogLine(Middle()));
+  progress.scale = 0.714;
+  EXPECT_EQ(ProgressLogLine(progress),
+            "epoch 3/8  41%  112k ex/s  loss 0.331  test 0.861  "
+            "staleness 1.9  scaled by 0.71  workers 3/3  servers 2/2  eta 2s");
+}
+
 TEST(ProgressLineTest, SaysWhatTheStatusSays) {
   v1::GetStatusResponse status;
   status.add_servers()->set_connected(true);
@@ -134,6 +144,9 @@ TEST(ProgressLineTest, SaysWhatTheStatusSays) {
   evaluation->set_accuracy(0.8);
   evaluation->set_loss(0.6);
   for (const int64_t count : {0, 2, 2}) job->add_staleness(count);
+  job->mutable_scaled()->set_updates(4);
+  job->mutable_scaled()->set_factor_sum(2);
+  job->mutable_scaled()->set_scaled_staleness(3);
 
   const Progress progress = ProgressOf(status, 3, 2);
   EXPECT_EQ(progress.epoch, 3);
@@ -142,6 +155,9 @@ TEST(ProgressLineTest, SaysWhatTheStatusSays) {
   EXPECT_EQ(progress.loss, 0.5);
   EXPECT_EQ(progress.test_accuracy, 0.8);
   EXPECT_EQ(progress.staleness, 1.5);
+  EXPECT_EQ(progress.scale, 0.5);
+  EXPECT_EQ(progress.effective_staleness, 1.5);
+  EXPECT_EQ(progress.bound_wait, std::nullopt);
   EXPECT_EQ(progress.workers, 1);
   EXPECT_EQ(progress.workers_wanted, 3);
   EXPECT_EQ(progress.servers, 1);

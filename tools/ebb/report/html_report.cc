@@ -10,6 +10,7 @@
 #include "tools/text/charts.h"
 #include "tools/text/console.h"
 #include "tools/text/evaluation_text.h"
+#include "tools/text/lateness.h"
 #include "tools/text/progress_line.h"
 
 namespace ebb::tools {
@@ -182,6 +183,14 @@ std::string Charts(const RunReport& report,
                  [](const Progress& p) { return p.staleness; })},
         zero);
   }
+  const bool scaled = std::ranges::any_of(samples, [](const RunSample& sample) {
+    return sample.progress.scale.value_or(1) < 1;
+  });
+  if (scaled) {
+    add("Rate that late updates keep, mean",
+        {CurveOf("factor", samples, [](const Progress& p) { return p.scale; })},
+        zero);
+  }
   return out + "</div>\n";
 }
 
@@ -240,6 +249,11 @@ std::string Details(const RunReport& report) {
     }
   }
   row("examples computed again", WithCommas(report.recomputed()));
+  const auto row_if = [&](absl::string_view name, absl::string_view value) {
+    if (!value.empty()) row(name, value);
+  };
+  row_if("late updates scaled", ScaledText(report.status.scaled()));
+  row_if("bound waits", BoundWaitText(report.status));
   if (!report.kills.empty()) {
     row("daemons killed on purpose", absl::StrCat(report.kills.size()));
   }

@@ -30,10 +30,12 @@ constexpr char kRuns[] = "runs";
 constexpr char kHeader[] =
     "seconds,epoch,applied,examples,examples_per_second,training_loss,"
     "test_accuracy,test_loss,staleness,workers,servers,test_auc,test_f1,"
-    "test_rmse,test_mae,test_r2\n";
-// An older ebb had no more.
-constexpr size_t kOldCells = 11;
-constexpr size_t kCells = 16;
+    "test_rmse,test_mae,test_r2,update_scale,effective_staleness,"
+    "bound_wait_seconds\n";
+// Older ebbs had no more.
+constexpr size_t kOldestCells = 11;
+constexpr size_t kOldCells = 16;
+constexpr size_t kCells = 19;
 
 std::string NameOf(absl::string_view name, int number) {
   return absl::StrCat(kRuns, "/", name, "-", number);
@@ -77,7 +79,8 @@ std::optional<RunSample> ParseSample(absl::string_view line) {
   const std::vector<absl::string_view> cells = absl::StrSplit(line, ',');
   RunSample sample;
   Progress& p = sample.progress;
-  if ((cells.size() != kOldCells && cells.size() != kCells) ||
+  if ((cells.size() != kOldestCells && cells.size() != kOldCells &&
+       cells.size() != kCells) ||
       !absl::SimpleAtod(cells[0], &sample.seconds) ||
       !absl::SimpleAtoi(cells[1], &p.epoch) ||
       !absl::SimpleAtoi(cells[2], &p.applied) ||
@@ -91,12 +94,16 @@ std::optional<RunSample> ParseSample(absl::string_view line) {
   p.test_accuracy = OptionalNumber(cells[6]);
   p.test_loss = OptionalNumber(cells[7]);
   p.staleness = OptionalNumber(cells[8]);
-  if (cells.size() == kOldCells) return sample;
+  if (cells.size() == kOldestCells) return sample;
   p.test_auc = OptionalNumber(cells[11]);
   p.test_f1 = OptionalNumber(cells[12]);
   p.test_rmse = OptionalNumber(cells[13]);
   p.test_mae = OptionalNumber(cells[14]);
   p.test_r2 = OptionalNumber(cells[15]);
+  if (cells.size() == kOldCells) return sample;
+  p.scale = OptionalNumber(cells[16]);
+  p.effective_staleness = OptionalNumber(cells[17]);
+  p.bound_wait = OptionalNumber(cells[18]);
   return sample;
 }
 
@@ -211,7 +218,8 @@ absl::Status RunFolder::AppendSample(const RunSample& sample) const {
       p.examples_per_second, ",", OptionalText(p.loss), ",",
       OptionalText(p.test_accuracy), ",", OptionalText(p.test_loss), ",",
       OptionalText(p.staleness), ",", p.workers, ",", p.servers, ",",
-      absl::StrJoin({p.test_auc, p.test_f1, p.test_rmse, p.test_mae, p.test_r2},
+      absl::StrJoin({p.test_auc, p.test_f1, p.test_rmse, p.test_mae, p.test_r2,
+                     p.scale, p.effective_staleness, p.bound_wait},
                     ",",
                     [](std::string* text, const auto& figure) {
                       absl::StrAppend(text, OptionalText(figure));

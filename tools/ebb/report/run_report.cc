@@ -11,6 +11,7 @@
 #include "common/scores/figures.h"
 #include "tools/text/daemon_names.h"
 #include "tools/text/evaluation_text.h"
+#include "tools/text/lateness.h"
 #include "tools/text/progress_line.h"
 #include "tools/text/traffic.h"
 
@@ -439,7 +440,9 @@ std::string ReportText(const RunReport& report, const Console& console) {
   if (const auto histogram = Staleness(status); !histogram.empty()) {
     line("staleness", StalenessText(histogram));
   }
+  line("scaled", ScaledText(status.scaled()));
   line("clock lead", ClockLeadText(report));
+  line("bound waits", BoundWaitText(status));
   line("servers", ServersText(report));
   line("workers", WorkersText(status));
   line("restarts", RestartsText(report));
@@ -501,6 +504,7 @@ Json ReportJson(const RunReport& report) {
   json["audit"] =
       report.audit ? AuditJson(*report.audit, report.complete()) : Json();
   json["staleness"] = StalenessJson(status);
+  AddLateness(status, &json);
   json["traffic"] = TrafficJson(status.traffic());
   json["clock_lead"] =
       ClockBound(report.job) ? Json(status.clock_lead()) : Json();

@@ -443,6 +443,42 @@ TEST(RunReportTest, StalenessThatIsNotKnownIsNull) {
                         "\"histogram\": []}"));
 }
 
+TEST(RunReportTest, SaysHowMuchLateUpdatesWereScaledAndWhoWaited) {
+  RunReport report = Good();
+  EXPECT_THAT(ReportJson(report).ToLine(),
+              HasSubstr("\"scaled_updates\": null, \"bound_wait_seconds\": "
+                        "null, \"worker_seconds\": null"));
+  v1::ScaledUpdates* scaled = report.status.mutable_scaled();
+  scaled->set_updates(9380);
+  scaled->set_scaled(5120);
+  scaled->set_to_nothing(3);
+  scaled->set_factor_sum(6660);
+  scaled->set_scaled_staleness(61272);
+  report.status.set_bound_wait_us(500'000);
+  report.status.set_worker_us(10'000'000);
+  report.status.set_late_updates("2 % were too late");
+  Judge(&report);
+  const std::string text = ReportText(report, {});
+  EXPECT_THAT(text,
+              HasSubstr("  scaled          by 0.71 on average (5,120 of 9,380 "
+                        "updates), 3 of them to nothing; effective staleness "
+                        "9.2\n"));
+  EXPECT_THAT(text, HasSubstr("  bound waits     workers waited 0.5 s for "
+                              "others, 5.0 % of their time\n"));
+  EXPECT_THAT(text, HasSubstr("warning: 2 % were too late\n"));
+  EXPECT_THAT(ReportJson(report).ToLine(),
+              HasSubstr("\"scaled_updates\": {\"updates\": 9380, "));
+  std::vector<RunSample> samples(2);
+  EXPECT_THAT(
+      HtmlReport(report, samples),
+      AllOf(HasSubstr("by 0.71 on average"), HasSubstr("workers waited 0.5 s"),
+            Not(HasSubstr("Rate that late updates keep"))));
+  samples[1].seconds = 1;
+  samples[0].progress.scale = samples[1].progress.scale = 0.7;
+  EXPECT_THAT(HtmlReport(report, samples),
+              HasSubstr("Rate that late updates keep"));
+}
+
 TEST(HtmlReportTest, IsOnePageWithCharts) {
   RunReport report = Good();
   report.job.set_name("a<b");
@@ -529,6 +565,8 @@ TEST_F(RunFolderTest, RemembersSamples) {
   sample.progress.applied = 100;
   sample.progress.loss = 0.25;
   sample.progress.workers = 3;
+  sample.progress.scale = 0.5;
+  sample.progress.effective_staleness = 2.5;
   ASSERT_TRUE(run->AppendSample(sample).ok());
   ASSERT_TRUE(run->AppendSample(sample).ok());
   const auto samples = run->ReadSamples();
@@ -539,6 +577,24 @@ TEST_F(RunFolderTest, RemembersSamples) {
   EXPECT_EQ(samples[1].progress.loss, 0.25);
   EXPECT_EQ(samples[1].progress.test_accuracy, std::nullopt);
   EXPECT_EQ(samples[1].progress.workers, 3);
+  EXPECT_EQ(samples[1].progress.scale, 0.5);
+  EXPECT_EQ(samples[1].progress.effective_staleness, 2.5);
+  EXPECT_EQ(samples[1].progress.bound_wait, std::nullopt);
+}
+
+TEST_F(RunFolderTest, ReadsSamplesOfOlderEbbs) {
+  const auto samples = RunFolder::SamplesOf(
+      "seconds,epoch\n"
+      "1,2,100,200,50,0.5,,,1.5,3,2\n"
+      "2,2,100,200,50,0.5,,,1.5,3,2,0.9,,,,\n"
+      "3,2,100,200,50,0.5,,,1.5,3,2,0.9,,,,,0.5,0.75,2\n");
+  ASSERT_EQ(samples.size(), 3);
+  EXPECT_EQ(samples[0].progress.scale, std::nullopt);
+  EXPECT_EQ(samples[1].progress.test_auc, 0.9);
+  EXPECT_EQ(samples[1].progress.scale, std::nullopt);
+  EXPECT_EQ(samples[2].progress.scale, 0.5);
+  EXPECT_EQ(samples[2].progress.effective_staleness, 0.75);
+  EXPECT_EQ(samples[2].progress.bound_wait, 2);
 }
 
 }  // namespace

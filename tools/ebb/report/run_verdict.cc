@@ -114,6 +114,9 @@ void Judge(RunReport* report) {
   if (!report->status.divergence().empty()) {
     report->warnings.push_back(report->status.divergence());
   }
+  if (!report->status.late_updates().empty()) {
+    report->warnings.push_back(report->status.late_updates());
+  }
   if (const auto* last = LastEvaluation(report->status)) {
     const std::string useless = UselessText(*last);
     if (!useless.empty()) report->warnings.push_back(useless);

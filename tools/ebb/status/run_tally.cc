@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "tools/text/lateness.h"
 #include "tools/text/traffic.h"
 
 namespace ebb::tools {
@@ -26,6 +27,19 @@ void AddTo(const v1::JobStatus::Backups& some, v1::JobStatus::Backups* sum) {
   sum->set_computed_twice(sum->computed_twice() + some.computed_twice());
 }
 
+// A figure that grew up to `last` is `now`: if that is less, it began anew.
+void Follow(std::optional<int64_t> now, std::optional<int64_t>* last,
+            std::optional<int64_t>* past) {
+  if (*last && now.value_or(0) < **last) *past = past->value_or(0) + **last;
+  *last = now;
+}
+
+std::optional<int64_t> SumOf(std::optional<int64_t> some,
+                             std::optional<int64_t> others) {
+  if (!some && !others) return std::nullopt;
+  return some.value_or(0) + others.value_or(0);
+}
+
 }  // namespace
 
 void RunTally::Add(const v1::JobStatus& status) {
@@ -35,11 +49,23 @@ void RunTally::Add(const v1::JobStatus& status) {
   staleness_ = std::move(staleness);
 
   clock_lead_ = std::max(clock_lead_, status.clock_lead());
+  if (!status.late_updates().empty()) late_updates_ = status.late_updates();
 
   if (status.traffic().pulled_as_floats() < traffic_.pulled_as_floats()) {
     AddTo(traffic_, &past_traffic_);
   }
   traffic_ = status.traffic();
+
+  if (status.scaled().updates() < scaled_.updates()) {
+    AddTo(scaled_, &past_scaled_);
+  }
+  scaled_ = status.scaled();
+  Follow(status.has_bound_wait_us() ? std::optional(status.bound_wait_us())
+                                    : std::nullopt,
+         &bound_wait_us_, &past_bound_wait_us_);
+  Follow(
+      status.has_worker_us() ? std::optional(status.worker_us()) : std::nullopt,
+      &worker_us_, &past_worker_us_);
 
   const uint64_t generation = status.summary().generation();
   // The job may have made more than one by itself since.
@@ -83,9 +109,19 @@ void RunTally::Complete(v1::JobStatus* status) const {
   AddTo(staleness_, &staleness);
   status->mutable_staleness()->Assign(staleness.begin(), staleness.end());
   status->set_clock_lead(clock_lead_);
+  status->set_late_updates(late_updates_);
   v1::Traffic traffic = past_traffic_;
   AddTo(traffic_, &traffic);
   *status->mutable_traffic() = traffic;
+  v1::ScaledUpdates scaled = past_scaled_;
+  AddTo(scaled_, &scaled);
+  if (scaled.updates() > 0) *status->mutable_scaled() = scaled;
+  if (const auto us = SumOf(bound_wait_us_, past_bound_wait_us_)) {
+    status->set_bound_wait_us(*us);
+  }
+  if (const auto us = SumOf(worker_us_, past_worker_us_)) {
+    status->set_worker_us(*us);
+  }
 
   std::map<std::string, int64_t> shares = past_shares_;
   for (const auto& [name, examples] : shares_) shares[name] += examples;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,9 @@ class RunTally {
   void Add(const v1::JobStatus& status);
 
   // Puts the sums over all lives into `status`: staleness, shares, repeated
-  // leases, backups, ends of epochs and traffic; and the largest clock lead.
+  // leases, backups, ends of epochs, traffic, scaled updates, waits for a bound
+  // and workers' time; the largest clock lead, and the latest warning about
+  // late updates.
   void Complete(v1::JobStatus* status) const;
 
   int64_t rollbacks() const { return rollbacks_; }
@@ -31,6 +34,13 @@ class RunTally {
   int64_t clock_lead_ = 0;
   v1::Traffic traffic_;
   v1::Traffic past_traffic_;
+  v1::ScaledUpdates scaled_;
+  v1::ScaledUpdates past_scaled_;
+  // Absent: no scheduler said.
+  std::optional<int64_t> bound_wait_us_;
+  std::optional<int64_t> past_bound_wait_us_;
+  std::optional<int64_t> worker_us_;
+  std::optional<int64_t> past_worker_us_;
   uint64_t generation_ = 0;
   int64_t rollbacks_ = 0;
   int64_t nonfinite_rollbacks_ = 0;
@@ -42,6 +52,7 @@ class RunTally {
   v1::JobStatus::Backups past_backups_;
   std::map<int32_t, int64_t> tails_;  // In microseconds, by epoch.
   int64_t slowest_batch_us_ = 0;
+  std::string late_updates_;  // The latest warning about them.
 };
 
 }  // namespace ebb::tools

@@ -1,5 +1,6 @@
 #include "tools/ebb/status/run_tally.h"
 
+#include <algorithm>
 #include <initializer_list>
 #include <string>
 #include <utility>
@@ -86,6 +87,55 @@ TEST(RunTallyTest, AddsUpTheTrafficOverTheSchedulersLives) {
   tally.Complete(&status);
   EXPECT_EQ(status.traffic().pulled_as_floats(), 40 + 8);
   EXPECT_EQ(status.traffic().pushed(), 20 + 4);
+}
+
+TEST(RunTallyTest, AddsUpHowUpdatesWereScaledOverTheSchedulersLives) {
+  RunTally tally;
+  for (const int64_t updates : {4, 40, 0, 8}) {
+    v1::JobStatus status;
+    if (updates > 0) {
+      status.mutable_scaled()->set_updates(updates);
+      status.mutable_scaled()->set_scaled(updates / 2);
+      status.mutable_scaled()->set_factor_sum(0.75 *
+                                              static_cast<double>(updates));
+    }
+    tally.Add(status);
+  }
+  v1::JobStatus last;
+  tally.Complete(&last);
+  EXPECT_EQ(last.scaled().updates(), 40 + 8);
+  EXPECT_EQ(last.scaled().scaled(), 20 + 4);
+  EXPECT_EQ(last.scaled().factor_sum(), 36);
+}
+
+TEST(RunTallyTest, AddsUpWaitsAndWorkersTimeOverTheSchedulersLives) {
+  RunTally tally;
+  v1::JobStatus last;
+  tally.Add(last);
+  tally.Complete(&last);
+  EXPECT_FALSE(last.has_bound_wait_us());  // An older ebb says nothing.
+  EXPECT_FALSE(last.has_worker_us());
+  EXPECT_FALSE(last.has_scaled());
+  for (const int64_t us : {4, 40, -1, 8}) {
+    v1::JobStatus status;
+    if (us >= 0) status.set_bound_wait_us(us);
+    status.set_worker_us(std::max<int64_t>(0, 2 * us));
+    tally.Add(status);
+  }
+  tally.Complete(&last);
+  EXPECT_EQ(last.bound_wait_us(), 40 + 8);
+  EXPECT_EQ(last.worker_us(), 80 + 16);
+}
+
+TEST(RunTallyTest, KeepsTheWarningAboutLateUpdates) {
+  RunTally tally;
+  v1::JobStatus status;
+  status.set_late_updates("too late");
+  tally.Add(status);
+  tally.Add({});
+  v1::JobStatus last;
+  tally.Complete(&last);
+  EXPECT_EQ(last.late_updates(), "too late");
 }
 
 TEST(RunTallyTest, KeepsTheLargestClockLead) {

@@ -19,6 +19,7 @@
 #include "tools/ebb/status/store_damage.h"
 #include "tools/text/daemon_names.h"
 #include "tools/text/evaluation_text.h"
+#include "tools/text/lateness.h"
 #include "tools/text/progress_line.h"
 #include "tools/text/traffic.h"
 
@@ -463,6 +464,8 @@ Json JobJson(const v1::JobStatus& job) {
   }
   json["lost_daemons"] = job.lost_daemons();
   json["updates"] = job.updates();
+  AddLateness(job, &json);
+  json["late_updates"] = job.late_updates();
   json["traffic"] = TrafficJson(job.traffic());
   json["partitions"] = Json::List();
   for (const auto& place : job.placement().partitions()) {
@@ -547,6 +550,13 @@ std::string JobsText(const v1::GetStatusResponse& status,
       absl::StrAppend(&out, "\n", JobName(status, job), " ",
                       TrafficText(job.traffic()), "\n");
     }
+    if (const std::string scaled = ScaledText(job.scaled()); !scaled.empty()) {
+      absl::StrAppend(&out, "\n", JobName(status, job), " scales late updates ",
+                      scaled, "\n");
+    }
+    if (const std::string waits = BoundWaitText(job); !waits.empty()) {
+      absl::StrAppend(&out, "\n", JobName(status, job), ": ", waits, "\n");
+    }
     if (!job.rolled_back().empty()) {
       absl::StrAppend(&out, "\n", JobName(status, job), " rolled back ",
                       job.rolled_back(), "\n");
@@ -561,6 +571,11 @@ std::string JobsText(const v1::GetStatusResponse& status,
   for (const v1::JobStatus& job : status.jobs()) {
     if (job.divergence().empty()) continue;
     absl::StrAppend(&out, "\n", JobName(status, job), ": ", job.divergence(),
+                    "\n");
+  }
+  for (const v1::JobStatus& job : status.jobs()) {
+    if (job.late_updates().empty()) continue;
+    absl::StrAppend(&out, "\n", JobName(status, job), ": ", job.late_updates(),
                     "\n");
   }
   for (const v1::JobStatus& job : status.jobs()) {

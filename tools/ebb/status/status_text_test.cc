@@ -267,6 +267,33 @@ TEST(StatusTextTest, JsonHasRolesProcessesAddressesItemsAndMarks) {
             HasSubstr("\"kind\": \"server_away\"")));
 }
 
+TEST(StatusTextTest, SaysHowLateUpdatesAreAndWhoWaits) {
+  v1::GetStatusResponse status = Status();
+  EXPECT_THAT(StatusJson(status, "").ToLine(),
+              HasSubstr("\"scaled_updates\": null, \"bound_wait_seconds\": "
+                        "null, \"worker_seconds\": null, "
+                        "\"late_updates\": \"\""));
+  v1::JobStatus* job = status.mutable_jobs(0);
+  job->mutable_scaled()->set_updates(4);
+  job->mutable_scaled()->set_scaled(2);
+  job->mutable_scaled()->set_factor_sum(3);
+  job->set_bound_wait_us(2'000'000);
+  job->set_worker_us(8'000'000);
+  job->set_late_updates("2 % were too late");
+  EXPECT_THAT(
+      JobsText(status, {}),
+      AllOf(HasSubstr("\nfashion-mlp scales late updates by 0.75 on average (2 "
+                      "of 4 updates); effective staleness 0.0\n"),
+            HasSubstr("\nfashion-mlp: workers waited 2.0 s for others, 25.0 % "
+                      "of their time\n"),
+            HasSubstr("\nfashion-mlp: 2 % were too late\n")));
+  EXPECT_THAT(StatusJson(status, "").ToLine(),
+              AllOf(HasSubstr("\"mean_factor\": 0.75"),
+                    HasSubstr("\"bound_wait_seconds\": 2, "
+                              "\"worker_seconds\": 8, \"late_updates\": "
+                              "\"2 % were too late\"")));
+}
+
 TEST(StatusTextTest, JsonSaysWhatIsWrongWithAnItem) {
   v1::GetStatusResponse status = Status();
   auto* const bad = status.mutable_jobs(0)->add_quarantined();

@@ -359,6 +359,10 @@ void StatusWatcher::WatchCourse(const v1::JobStatus& job,
     notices->push_back({Kind::kRelief, "the training loss is back"});
   }
   diverges_ = diverges;
+  if (!job.late_updates().empty() && !late_updates_) {
+    late_updates_ = true;
+    notices->push_back({Kind::kTrouble, job.late_updates()});
+  }
   const v1::JobState state = job.summary().state();
   if (state != state_ && state == v1::JOB_STATE_PAUSED) {
     notices->push_back({Kind::kTrouble, "the job is paused"});

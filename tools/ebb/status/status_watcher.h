@@ -122,7 +122,8 @@ class StatusWatcher {
   std::set<uint64_t> draining_;  // Sessions of workers.
   uint64_t generation_ = 0;
   bool diverges_ = false;
-  int evaluated_ = -1;  // The newest epoch whose evaluation was told.
+  bool late_updates_ = false;  // They were told.
+  int evaluated_ = -1;         // The newest epoch whose evaluation was told.
   int quarantined_ = 0;
   bool non_finite_told_ = false;  // One that is quarantined now was told.
   int skipped_ = 0;

@@ -289,6 +289,17 @@ TEST_F(StatusWatcherTest, TellsADivergenceOnceAndThatItIsOver) {
   EXPECT_THAT(Update(), ElementsAre("the training loss is back"));
 }
 
+TEST_F(StatusWatcherTest, TellsOnceOfUpdatesThatCountForNothing) {
+  v1::JobStatus* job = status_.add_jobs();
+  job->set_late_updates("2 % were too late");
+  EXPECT_THAT(Update(), ElementsAre("2 % were too late"));
+  EXPECT_THAT(Update(), IsEmpty());
+  job->clear_late_updates();
+  EXPECT_THAT(Update(), IsEmpty());
+  job->set_late_updates("3 % were too late");  // A scheduler's new life.
+  EXPECT_THAT(Update(), IsEmpty());
+}
+
 TEST_F(StatusWatcherTest, TellsEvaluationsOnce) {
   v1::JobStatus* job = status_.add_jobs();
   auto* evaluation = job->add_evaluations();

@@ -1,0 +1,38 @@
+#include "scheduler/job/late_updates.h"
+
+#include <cstdint>
+
+#include "absl/strings/str_format.h"
+
+namespace ebb::scheduler {
+
+namespace {
+
+// Enough for a share of 1 % to be no accident, few enough to be of now.
+constexpr int64_t kLatestUpdates = 1000;
+constexpr double kMostToNothing = 0.01;
+
+}  // namespace
+
+bool LateUpdates::Heard(const ScaledUpdates& updates) {
+  if (found_) return false;
+  latest_ += updates;
+  if (latest_.updates < kLatestUpdates) return false;
+  const auto most = kMostToNothing * static_cast<double>(latest_.updates);
+  if (static_cast<double>(latest_.to_nothing) > most) found_ = latest_;
+  latest_ = {};
+  return found_.has_value();
+}
+
+std::string LateUpdatesText(const ScaledUpdates& found) {
+  return absl::StrFormat(
+      "%.1f %% of the latest %d updates were scaled to nothing, to less than "
+      "%g of the rate: their gradients came too late. Take fewer workers "
+      "(workers.max, or ebb scale), or smaller batches (train.batch), of "
+      "which each takes less with it",
+      100 * static_cast<double>(found.to_nothing) /
+          static_cast<double>(found.updates),
+      found.updates, ScaledUpdates::kNothing);
+}
+
+}  // namespace ebb::scheduler
