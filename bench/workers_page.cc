@@ -68,6 +68,25 @@ std::string WorkersHeader(const std::vector<std::string>& names) {
   return text + "\n";
 }
 
+// The run with each loss replaced by the mean over the examples just before it,
+// so that a run with more points does not reach a loss sooner by chance.
+AlgorithmFigures Smooth(const AlgorithmFigures& run) {
+  constexpr double kWindow = 0.05;  // A share of the examples.
+  AlgorithmFigures smooth = run;
+  const double window = kWindow * static_cast<double>(run.examples);
+  size_t first = 0;
+  double sum = 0;
+  for (size_t i = 0; i < run.curve.size(); ++i) {
+    sum += run.curve[i].loss;
+    while (static_cast<double>(run.curve[i].examples -
+                               run.curve[first].examples) > window) {
+      sum -= run.curve[first++].loss;
+    }
+    smooth.curve[i].loss = sum / static_cast<double>(i + 1 - first);
+  }
+  return smooth;
+}
+
 // Which runs are compared.
 struct Group {
   std::string data;
@@ -153,7 +172,7 @@ class Runs {
     double loss = 0;
     const RunsList ones = Of({.data = data, .workers = 1});
     for (const AlgorithmFigures* one : ones) {
-      const auto at = one->LossAt(kTargetAt);
+      const auto at = Smooth(*one).LossAt(kTargetAt);
       if (!at) return std::nullopt;
       loss += *at / static_cast<double>(ones.size());
     }
@@ -161,7 +180,7 @@ class Runs {
     if (ones.empty() || runs.empty()) return std::nullopt;
     double examples = 0;
     for (const AlgorithmFigures* run : runs) {
-      const auto reached = run->Reached(loss);
+      const auto reached = Smooth(*run).Reached(loss);
       if (!reached) return std::nullopt;
       examples += static_cast<double>(reached->examples);
     }

@@ -96,6 +96,14 @@ TEST(WorkersRequirementsTest, CompareExamplesToTheLossHalfWay) {
   EXPECT_EQ(WorkersRequirements(all)[2].found, "never");
 }
 
+// A single low value among high ones is chance.
+TEST(WorkersRequirementsTest, SmoothTheLossesBeforeTheyAreCompared) {
+  std::vector<AlgorithmFigures> all = {RunWith(1, 0.85), RunWith(64, 0.85)};
+  all[1].curve = {{1, 1000, 2}, {2, 1050, 0.5}, {3, 1300, 1}, {4, 3200, 0.9}};
+  EXPECT_EQ(WorkersRequirements(all)[2].found, "1.60 times");
+  EXPECT_FALSE(WorkersRequirements(all)[2].met);
+}
+
 TEST(WorkersRequirementsTest, KnowThatOneOfEightIsSlow) {
   std::vector<AlgorithmFigures> all = {RunWith(1, 0.85), RunWith(64, 0.85)};
   for (AlgorithmFigures& one : all) one.algorithm = kSpeedVariant;
