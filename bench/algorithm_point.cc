@@ -77,6 +77,12 @@ absl::Duration AlgorithmPoint::ComputeTime(const v1::JobStatus& job) const {
   return sum;
 }
 
+void AlgorithmPoint::CountFrom(const v1::GetStatusResponse& status) {
+  counts_ms_ = status.now_unix_ms();
+  computed_before_ = ComputeTime(status.jobs(0));
+  cpu_before_ = ServersCpuSeconds(status);
+}
+
 std::vector<std::string> AlgorithmPoint::Act(const RunMoment& moment,
                                              LocalCluster* cluster,
                                              RunReport* report) {
@@ -89,16 +95,19 @@ std::vector<std::string> AlgorithmPoint::Act(const RunMoment& moment,
   const bool computes = std::ranges::any_of(
       job.shares(), [](const auto& one) { return one.examples() > 0; });
   if (!begun_ms_ && !computes && job.applied_min() == 0) return lines;
+  const double progress =
+      static_cast<double>(job.applied_min()) /
+      static_cast<double>(std::max<int64_t>(job.examples(), 1));
   if (!begun_ms_) {
     begun_ms_ = now;
-    computed_before_ = ComputeTime(job);
-    cpu_begun_ = ServersCpuSeconds(status);
-  } else if (job.applied_min() <
-             kLookedAt * static_cast<double>(job.examples())) {
+    CountFrom(status);
+  } else if (progress < options_.counts_from) {
+    CountFrom(status);
+  } else if (progress < kLookedAt) {
     there_ += absl::Milliseconds(now - status_ms_) * workers_;
     computed_ = ComputeTime(job);
     cpu_ = ServersCpuSeconds(status);
-    cpu_seconds_ = static_cast<double>(now - *begun_ms_) * 1e-3;
+    cpu_seconds_ = static_cast<double>(now - counts_ms_) * 1e-3;
   }
   status_ms_ = now;
   workers_ = WorkersOfJob(status);
@@ -129,7 +138,7 @@ void AlgorithmPoint::AddTo(const RunReport& report,
   figures->test_loss = report.test_loss();
   figures->cpu_seconds = report.cpu_seconds;
   if (cpu_seconds_ > 0) {
-    figures->server_cores = (cpu_ - cpu_begun_) / cpu_seconds_;
+    figures->server_cores = (cpu_ - cpu_before_) / cpu_seconds_;
   }
   const std::vector<int64_t> staleness(status.staleness().begin(),
                                        status.staleness().end());

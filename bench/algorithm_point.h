@@ -24,6 +24,9 @@ struct PointOptions {
   // Least time of a batch, for workers that are not slow.
   absl::Duration batch_time;
   bool backup_tasks = true;
+  // Waiting and the CPU time of servers count from this share of the examples:
+  // many workers take a while to start.
+  double counts_from = 0;
   // What is done to the daemons, and whether the end of the job may cut it off.
   std::vector<chaos::ChaosEvent> events;
   bool cut_off = false;
@@ -48,6 +51,7 @@ class AlgorithmPoint final : public Disturbance {
 
  private:
   absl::Duration BatchTime(const std::string& worker) const;
+  void CountFrom(const v1::GetStatusResponse& status);
   // The time that the reported computing of workers takes.
   absl::Duration ComputeTime(const v1::JobStatus& job) const;
 
@@ -58,9 +62,11 @@ class AlgorithmPoint final : public Disturbance {
   int64_t workers_ = 0;    // Workers there at that time.
   std::optional<int64_t> begun_ms_;
   double seconds_ = 0;  // Until all was counted.
-  // CPU time of the servers, and when it was looked at: first and last.
-  double cpu_begun_ = 0, cpu_ = 0;
+  // CPU time of the servers when counting began and at its latest, and the
+  // seconds between.
+  double cpu_before_ = 0, cpu_ = 0;
   double cpu_seconds_ = 0;
+  int64_t counts_ms_ = 0;  // When counting began.
   // For all workers together: how long they were there, and what they computed
   // by the beginning and by the end of that time.
   absl::Duration there_;

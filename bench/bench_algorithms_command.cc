@@ -112,7 +112,7 @@ class AlgorithmsBench {
 
   absl::Status RunWorkers() {
     if (!flags_.WithWorkers()) return absl::OkStatus();
-    const absl::Status done =
+    absl::Status done =
         workers_.Run([this](const std::string& text) { ShowProgress(text); });
     for (const std::string& line : workers_.skipped()) {
       std::cerr << "ebb: " << line << "\n";
@@ -325,10 +325,7 @@ void AddWorkersFlags(CLI::App* command, WorkersBenchOptions* workers) {
   constexpr char kGroup[] = "Section workers";
   std::vector<std::string> data;
   for (const WorkersJob& job : WorkersJobs()) data.push_back(job.data);
-  command
-      ->add_option(
-          "--data", workers->cases.data,
-          absl::StrCat("Run only these jobs (", absl::StrJoin(data, ", "), ")"))
+  command->add_option("--data", workers->cases.data, "Run only these jobs")
       ->type_name("NAME")
       ->check(CLI::IsMember(data))
       ->group(kGroup);
@@ -368,6 +365,9 @@ void AddWorkersFlags(CLI::App* command, WorkersBenchOptions* workers) {
   AddDurationFlag(command, "--run-time", &workers->runs_for,
                   "Least time of a run (15s)");
   command->get_option("--run-time")->group(kGroup);
+  AddDurationFlag(command, "--speed-batch-time", &workers->speed_batch_time,
+                  "Time of a batch where speed is measured (120ms)");
+  command->get_option("--speed-batch-time")->group(kGroup);
   command
       ->add_option("--cores", workers->cores, "Processors that a run may use")
       ->capture_default_str()
@@ -393,7 +393,7 @@ void AddBenchAlgorithmsCommand(CLI::App* bench, int* exit_code) {
   const auto flags = std::make_shared<BenchAlgorithmsFlags>();
   command->add_flag("--quick", flags->quick,
                     "Only print a rough result: 8 workers, one pass over the "
-                    "data, batches of 20 ms");
+                    "data, batches of 20 ms; 1 and 16 for section workers");
   command
       ->add_option("--folder", flags->folder, "Folder that keeps the figures")
       ->capture_default_str()
@@ -459,6 +459,7 @@ Example:
       flags->cases.batch_time = absl::Milliseconds(20);
       flags->workers.cases.seeds = {1};
       flags->workers.cases.counts = {1, 16};
+      flags->workers.cases.disturbances = {kQuiet, kKills};
       flags->workers.runs_for = absl::Seconds(5);
     }
     flags->workers.folder = flags->folder;

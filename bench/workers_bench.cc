@@ -27,8 +27,9 @@ using Strings = std::vector<std::string>;
 constexpr int kServersOfRun = 2;
 constexpr char kShared[] = "../shared/data/";
 constexpr const char* kTraceNames[] = {"bamboo-p3", "bamboo-gcp-v100-east1c"};
-// CPU time of a batch in all daemons, beside that of its examples.
-constexpr absl::Duration kBatchCost = absl::Microseconds(250);
+// CPU time of a batch in all daemons, beside that of its examples: a worker
+// that slept finds cold caches.
+constexpr absl::Duration kBatchCost = absl::Milliseconds(1);
 // A recorded trace starts many workers, which costs time, too.
 constexpr double kTraceSlowdown = 2;
 // How long each run that measures speed goes on.
@@ -197,6 +198,7 @@ absl::StatusOr<WorkersBench::Prepared> WorkersBench::Prepare(
   point.batch_time = BatchTimeOf(pace);
   if (which.variant == kSpeedVariant) {
     point.batch_time = options_.speed_batch_time;
+    point.counts_from = kSpeedFrom;
     const double batches = which.workers * (kSpeedRun / point.batch_time);
     overrides.push_back(absl::StrCat(
         "train.epochs=", std::ceil(batches * static_cast<double>(batch) /

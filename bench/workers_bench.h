@@ -26,7 +26,7 @@ struct WorkersBenchOptions {
   std::vector<std::string> settings;
   absl::Duration runs_for = absl::Seconds(15);  // Least time of a run.
   double cores = 1.5;                           // Processors for a run.
-  absl::Duration speed_batch_time = absl::Milliseconds(40);
+  absl::Duration speed_batch_time = absl::Milliseconds(120);
 };
 
 // Not thread-safe. The options are not owned and outlive it.

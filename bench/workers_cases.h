@@ -37,6 +37,8 @@ std::span<const std::string> WorkersVariants();
 // The runs that measure speed.
 inline constexpr char kSpeedVariant[] = "speed";
 inline constexpr int kSpeedWorkers = 64;
+// The part of such a run that counts: all workers are there.
+inline constexpr double kSpeedFrom = 0.4, kSpeedTo = 0.9;
 
 // Names of what disturbs a run; others are names of recorded traces.
 inline constexpr char kQuiet[] = "quiet";

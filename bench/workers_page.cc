@@ -30,8 +30,6 @@ constexpr double kLeastSpeed = 0.9;
 constexpr double kMostWaiting = 0.15;
 // The share of the examples after which one worker's loss is the target.
 constexpr double kTargetAt = 0.5;
-// The part of a run whose speed is measured: all workers are there.
-constexpr double kSpeedFrom = 0.4, kSpeedTo = 0.9;
 
 // How a metric is compared with that of one worker.
 struct Metric {
