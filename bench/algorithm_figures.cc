@@ -2,9 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <utility>
 
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
 #include "common/status_macros.h"
+#include "tools/text/console.h"
 #include "tools/text/json.h"
 #include "tools/text/read_json.h"
 
@@ -150,6 +155,24 @@ absl::StatusOr<AlgorithmFigures> ReadAlgorithmFigures(absl::string_view json) {
          .loss = point[2].number_value()});
   }
   return figures;
+}
+
+std::string WhereTheyRan(const std::vector<AlgorithmFigures>& all) {
+  if (all.empty()) return "";
+  std::set<std::string> commits;
+  double seconds = 0;
+  std::string first = all.front().measured, last = first;
+  for (const AlgorithmFigures& one : all) {
+    commits.insert(one.commit);
+    seconds += one.took_seconds;
+    first = std::min(first, one.measured);
+    last = std::max(last, one.measured);
+  }
+  return absl::StrFormat(
+      "Machine: %s; build %s; commit %s; %d runs of %s together, "
+      "%s to %s.\n",
+      all.front().machine, all.front().build, absl::StrJoin(commits, ", "),
+      all.size(), DurationText(absl::Seconds(seconds)), first, last);
 }
 
 }  // namespace ebb::tools

@@ -66,6 +66,10 @@ struct AlgorithmFigures {
   }
 };
 
+// The machine, build, commits and times of the runs, in a line; empty: there
+// are no runs.
+std::string WhereTheyRan(const std::vector<AlgorithmFigures>& all);
+
 std::string FiguresJson(const AlgorithmFigures& figures);
 // DataLoss: it is none.
 absl::StatusOr<AlgorithmFigures> ReadAlgorithmFigures(absl::string_view json);

@@ -210,24 +210,6 @@ class Page {
   const AlgorithmsPageOptions& options_;
 };
 
-std::string Where(const std::vector<AlgorithmFigures>& all) {
-  if (all.empty()) return "";
-  std::set<std::string> commits;
-  double seconds = 0;
-  std::string first = all.front().measured, last = first;
-  for (const AlgorithmFigures& one : all) {
-    commits.insert(one.commit);
-    seconds += one.took_seconds;
-    first = std::min(first, one.measured);
-    last = std::max(last, one.measured);
-  }
-  return absl::StrFormat(
-      "Machine: %s; build %s; commit %s; %d runs of %s together, one each, "
-      "%s to %s.\n",
-      all.front().machine, all.front().build, absl::StrJoin(commits, ", "),
-      all.size(), DurationText(absl::Seconds(seconds)), first, last);
-}
-
 std::string EffectsText(const std::vector<AlgorithmFigures>& all,
                         const AlgorithmsPageOptions& options) {
   std::string text =
@@ -256,8 +238,8 @@ std::string AlgorithmsPage(const std::vector<AlgorithmFigures>& all,
   const Page page(all, options);
   std::string text =
       absl::StrCat("# Algorithms, measured\n\nWritten by `", options.command,
-                   "`; do not edit.\n\n", options.how, "\n\n", Where(all),
-                   page.Audits(), EffectsText(all, options));
+                   "`; do not edit.\n\n", options.how, "\n\n",
+                   WhereTheyRan(all), page.Audits(), EffectsText(all, options));
   if (!images.empty()) absl::StrAppend(&text, "\n## Charts\n");
   for (const PageImage& image : images) {
     absl::StrAppend(&text, "\n", image.title, ":\n\n![", image.title, "](",

@@ -234,6 +234,16 @@ absl::Status WorkersBench::Take(const WorkersCase& which,
 
 WorkersSectionOptions WorkersBench::SectionOptions() const {
   WorkersSectionOptions section;
+  const auto add = [&](const char* flag, const std::string& values) {
+    if (!values.empty()) {
+      absl::StrAppend(&section.command, " ", flag, " ", values);
+    }
+  };
+  add("--data", absl::StrJoin(options_.cases.data, " "));
+  add("--counts", absl::StrJoin(options_.cases.counts, " "));
+  add("--seeds", absl::StrJoin(options_.cases.seeds, " "));
+  add("--set", absl::StrJoin(options_.settings, " "));
+  if (options_.cases.held_out) absl::StrAppend(&section.command, " --held-out");
   section.how = absl::StrFormat(
       "Real daemons on one machine, %d servers; every gradient is computed. "
       "The "

@@ -42,7 +42,7 @@ class WorkersBench {
   const std::vector<AlgorithmFigures>& figures() const { return figures_; }
   // Data and traces that this machine lacks, a line each.
   const std::vector<std::string>& skipped() const { return skipped_; }
-  // For the page; without the command.
+  // For the page.
   WorkersSectionOptions SectionOptions() const;
 
  private:

@@ -352,7 +352,10 @@ class JobTable {
       Append(kills, &row);
       row.push_back(Staleness(quiet));
       const auto examples = runs_.ExamplesToLoss(job_.data, workers);
-      row.push_back(examples ? WithCommas(std::llround(*examples)) : "never");
+      const bool known = runs_.One(job_.data) && !runs_.Of(quiet).empty();
+      row.push_back(examples ? WithCommas(std::llround(*examples))
+                    : known  ? "never"
+                             : "");
       row.push_back(Verdict({quiet, kills}, allowed));
       rows.push_back(std::move(row));
     }
@@ -553,7 +556,7 @@ std::string WorkersSection(const std::vector<AlgorithmFigures>& all,
   const Runs runs(all);
   std::string text =
       absl::StrCat(kWorkersTitle, "\nMeasured by `", options.command, "`.\n\n",
-                   options.how, "\n", Failures(all));
+                   options.how, "\n\n", WhereTheyRan(all), Failures(all));
   absl::StrAppend(&text, "\n### What is required of any number of workers\n\n",
                   WorkersRow({"", "", ""}), "|---|---|---|\n");
   for (const WorkersRequirement& one : WorkersRequirements(all)) {

@@ -23,6 +23,9 @@ AlgorithmFigures RunWith(int workers, double score,
           .disturbance = disturbance,
           .seed = 1,
           .at_once = 16,
+          .machine = "a machine",
+          .build = "Release",
+          .commit = "abc",
           .examples = 4000,
           .worker_seconds = 100,
           .waited_seconds = 10,
@@ -136,6 +139,7 @@ TEST(WorkersPageTest, HasATableForEachJobAndItsCharts) {
   EXPECT_THAT(
       section,
       AllOf(HasSubstr("## Workers\n"), HasSubstr("With care."),
+            HasSubstr("Machine: a machine; build Release; commit abc; 6 runs"),
             HasSubstr("| 16 | 16 | 0.8430 | +0.70 | 0.8490 | +0.10 | 3.5 | "
                       "2,000 | **not within** |"),
             HasSubstr("| 4 to 64 to 4 | 16 |  |  | 0.8490 | +0.10 | 3.5 |  | "
