@@ -202,13 +202,15 @@ std::vector<AlgorithmCase> AlgorithmCases(const CaseOptions& options) {
 
 int SlownessOf(int worker) { return worker % 8 == 7 ? 3 : 1; }
 
-std::vector<chaos::ChaosEvent> ChurnEvents() {
+std::vector<chaos::ChaosEvent> ChurnEvents(int at_once) {
   std::vector<chaos::ChaosEvent> events;
   const auto add = [&](double progress, chaos::Op op) {
-    events.push_back({.when = {.progress = progress},
-                      .op = op,
-                      .target = "worker",
-                      .grace = absl::Seconds(20)});
+    for (int i = 0; i < at_once; ++i) {
+      events.push_back({.when = {.progress = progress},
+                        .op = op,
+                        .target = "worker",
+                        .grace = absl::Seconds(20)});
+    }
   };
   for (const double progress : {0.15, 0.3, 0.45, 0.6, 0.75}) {
     add(progress, chaos::Op::kKill);

@@ -54,8 +54,8 @@ int ComparedWorkers(const CaseOptions& options);
 int SlownessOf(int worker);
 
 // Workers are killed and told to leave while the job goes on, and come back:
-// eight times, by its progress.
-std::vector<chaos::ChaosEvent> ChurnEvents();
+// at eight moments of its progress, `at_once` of them each time.
+std::vector<chaos::ChaosEvent> ChurnEvents(int at_once = 1);
 
 }  // namespace ebb::tools
 

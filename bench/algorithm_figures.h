@@ -25,6 +25,11 @@ struct AlgorithmFigures {
   int workers = 0;
   int period = 0;
   bool churn = false;
+  // Only in the section about workers: what disturbs the run ("quiet", "kills",
+  // "market", the name of a trace), and the job's seed.
+  std::string disturbance;
+  int seed = 0;
+  int64_t at_once = 0;   // Workers that the job takes at a time.
   std::string settings;  // All that decides about the run, in one line.
   // Where and when.
   std::string machine, build, commit, measured;
@@ -39,19 +44,31 @@ struct AlgorithmFigures {
   double waited_seconds = 0;
   std::optional<double> accuracy;   // On the test data, at the end.
   std::optional<double> test_loss;  // Likewise.
+  std::optional<double> score;      // Likewise: the metric of the job.
   std::optional<double> staleness;  // In updates: mean ...
   int64_t staleness_p99 = 0;        // ... and what 99 % do not exceed.
   int64_t recomputed = 0, missing = 0, doubled = 0;
   int64_t restarts = 0;
-  std::string failure;  // The error that stopped it; empty: none.
+  double cpu_seconds = 0;   // CPU time of all daemons.
+  double server_cores = 0;  // CPU time of the servers in a second of training.
+  std::string failure;      // The error that stopped it; empty: none.
   std::vector<LossPoint> curve;
 
   // nullopt: it was not reached.
   std::optional<LossPoint> Reached(double loss) const;
+  // The loss at this share of the examples; nullopt: there is no curve.
+  std::optional<double> LossAt(double share) const;
+  // Examples per second between two shares of the examples; nullopt: the curve
+  // has too few points.
+  std::optional<double> Rate(double from, double to) const;
   double WaitedShare() const {
     return worker_seconds > 0 ? waited_seconds / worker_seconds : 0;
   }
 };
+
+// The machine, build, commits and times of the runs, in a line; empty: there
+// are no runs.
+std::string WhereTheyRan(const std::vector<AlgorithmFigures>& all);
 
 std::string FiguresJson(const AlgorithmFigures& figures);
 // DataLoss: it is none.

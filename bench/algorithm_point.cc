@@ -1,9 +1,13 @@
 #include "bench/algorithm_point.h"
 
+#include <sys/types.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_join.h"
+#include "bench/algorithm_cases.h"
+#include "bench/limits.h"
 #include "tools/text/daemon_names.h"
 #include "tools/text/progress_line.h"
 
@@ -21,44 +25,62 @@ bool MayCompute(const v1::WorkerStatus& worker) {
          worker.state() == v1::WorkerStatus::STATE_PARKED;
 }
 
-}  // namespace
-
-AlgorithmPoint::AlgorithmPoint(const AlgorithmCase& which, int batch,
-                               absl::Duration batch_time)
-    : which_(which), batch_(batch), batch_time_(batch_time) {
-  if (!which.churn) return;
-  ChaosOptions options;
-  options.events = ChurnEvents();
-  options.workers = which.workers;
-  options.batch_time = batch_time;
-  chaos_.emplace(std::move(options));
+// A worker beyond the most that the job takes does not wait for it.
+int64_t WorkersOfJob(const v1::GetStatusResponse& status) {
+  const int64_t there = std::ranges::count_if(status.workers(), MayCompute);
+  const int64_t most = status.jobs(0).max_workers();
+  return most > 0 ? std::min(there, most) : there;
 }
+
+double ServersCpuSeconds(const v1::GetStatusResponse& status) {
+  double seconds = 0;
+  for (const auto& server : status.servers()) {
+    seconds += bench::CpuSeconds(static_cast<pid_t>(server.process_id()));
+  }
+  return seconds;
+}
+
+}  // namespace
 
 absl::Status AlgorithmPoint::Prepare(const v1::Job& job,
                                      LocalClusterOptions* cluster) {
-  cluster->batch_time = batch_time_;
-  for (int i = 0; i < which_.workers; ++i) {
-    if (SlownessOf(i) == 1) continue;
-    cluster->batch_times[WorkerName(i)] = SlownessOf(i) * batch_time_;
+  if (!options_.events.empty()) {
+    chaos_.emplace(ChaosOptions{.events = options_.events,
+                                .seed = options_.seed,
+                                .workers = options_.workers,
+                                .goodput_until_done = options_.cut_off,
+                                .batch_time = options_.batch_time});
   }
-  cluster->backup_tasks = which_.backup_tasks;
+  const auto added = std::ranges::count(options_.events, chaos::Op::kAdd,
+                                        &chaos::ChaosEvent::op);
+  for (int i = 0; i < options_.workers + static_cast<int>(added); ++i) {
+    if (SlownessOf(i) == 1) continue;
+    slow_[WorkerName(i)] = SlownessOf(i) * options_.batch_time;
+  }
+  cluster->batch_time = options_.batch_time;
+  cluster->batch_times = slow_;
+  cluster->backup_tasks = options_.backup_tasks;
   return chaos_ ? chaos_->Prepare(job, cluster) : absl::OkStatus();
 }
 
 absl::Duration AlgorithmPoint::BatchTime(const std::string& worker) const {
-  for (int i = 0; i < which_.workers; ++i) {
-    if (WorkerName(i) == worker) return SlownessOf(i) * batch_time_;
-  }
-  return batch_time_;
+  const auto slow = slow_.find(worker);
+  return slow == slow_.end() ? options_.batch_time : slow->second;
 }
 
 absl::Duration AlgorithmPoint::ComputeTime(const v1::JobStatus& job) const {
   absl::Duration sum;
   for (const auto& share : job.shares()) {
     sum += BatchTime(share.name()) *
-           (static_cast<double>(share.examples()) / batch_);
+           (static_cast<double>(share.examples()) / options_.batch);
   }
   return sum;
+}
+
+void AlgorithmPoint::CountFrom(const v1::GetStatusResponse& status) {
+  counts_ms_ = status.now_unix_ms();
+  computed_before_ = ComputeTime(status.jobs(0));
+  cpu_before_ = ServersCpuSeconds(status);
 }
 
 std::vector<std::string> AlgorithmPoint::Act(const RunMoment& moment,
@@ -73,16 +95,22 @@ std::vector<std::string> AlgorithmPoint::Act(const RunMoment& moment,
   const bool computes = std::ranges::any_of(
       job.shares(), [](const auto& one) { return one.examples() > 0; });
   if (!begun_ms_ && !computes && job.applied_min() == 0) return lines;
+  const double progress =
+      static_cast<double>(job.applied_min()) /
+      static_cast<double>(std::max<int64_t>(job.examples(), 1));
   if (!begun_ms_) {
     begun_ms_ = now;
-    computed_before_ = ComputeTime(job);
-  } else if (job.applied_min() <
-             kLookedAt * static_cast<double>(job.examples())) {
+    CountFrom(status);
+  } else if (progress < options_.counts_from) {
+    CountFrom(status);
+  } else if (progress < kLookedAt) {
     there_ += absl::Milliseconds(now - status_ms_) * workers_;
     computed_ = ComputeTime(job);
+    cpu_ = ServersCpuSeconds(status);
+    cpu_seconds_ = static_cast<double>(now - counts_ms_) * 1e-3;
   }
   status_ms_ = now;
-  workers_ = std::ranges::count_if(status.workers(), MayCompute);
+  workers_ = WorkersOfJob(status);
   const double seconds = static_cast<double>(now - *begun_ms_) * 1e-3;
   if (job.has_recent_loss() &&
       (curve_.empty() || curve_.back().examples < job.applied_min())) {
@@ -99,11 +127,6 @@ void AlgorithmPoint::Finish(RunReport* report) {
 void AlgorithmPoint::AddTo(const RunReport& report,
                            AlgorithmFigures* figures) const {
   const v1::JobStatus& status = report.status;
-  figures->data = which_.data;
-  figures->algorithm = which_.algorithm;
-  figures->workers = which_.workers;
-  figures->period = which_.period;
-  figures->churn = which_.churn;
   figures->seconds = seconds_;
   figures->took_seconds = report.total_seconds;
   figures->examples = status.applied_min();
@@ -113,6 +136,10 @@ void AlgorithmPoint::AddTo(const RunReport& report,
       0.0, absl::ToDoubleSeconds(there_ - (computed_ - computed_before_)));
   figures->accuracy = report.accuracy();
   figures->test_loss = report.test_loss();
+  figures->cpu_seconds = report.cpu_seconds;
+  if (cpu_seconds_ > 0) {
+    figures->server_cores = (cpu_ - cpu_before_) / cpu_seconds_;
+  }
   const std::vector<int64_t> staleness(status.staleness().begin(),
                                        status.staleness().end());
   figures->staleness = MeanOfHistogram(staleness);

@@ -19,12 +19,12 @@ std::string OrDash(const std::optional<double>& value, const char* format) {
   return absl::StrFormat(*parsed, *value);
 }
 
-std::string Row(const std::vector<std::string>& cells) {
+std::string TableRow(const std::vector<std::string>& cells) {
   return absl::StrCat("| ", absl::StrJoin(cells, " | "), " |\n");
 }
 
-std::string Header(const std::vector<std::string>& names) {
-  std::string text = Row(names) + "|---|";
+std::string TableHeader(const std::vector<std::string>& names) {
+  std::string text = TableRow(names) + "|---|";
   for (size_t i = 1; i < names.size(); ++i) text += "--:|";
   return text + "\n";
 }
@@ -147,12 +147,12 @@ class Page {
           one.workers != options_.compared_workers) {
         continue;
       }
-      rows += Row(Cells(one, one.algorithm, job.target_loss));
+      rows += TableRow(Cells(one, one.algorithm, job.target_loss));
     }
     if (rows.empty()) return "";
     return absl::StrCat("\n### ", Count(options_.compared_workers, "worker"),
-                        churn ? ", under churn" : "", "\n\n", Header(Columns()),
-                        rows);
+                        churn ? ", under churn" : "", "\n\n",
+                        TableHeader(Columns()), rows);
   }
 
   std::string Periods(const PageJob& job) const {
@@ -166,15 +166,15 @@ class Page {
         continue;
       }
       any = any || one.period > 0;
-      rows += Row(Cells(one,
-                        absl::StrCat(one.algorithm, ", a push in ",
-                                     one.period > 0 ? one.period : 4),
-                        job.target_loss));
+      rows += TableRow(Cells(one,
+                             absl::StrCat(one.algorithm, ", a push in ",
+                                          one.period > 0 ? one.period : 4),
+                             job.target_loss));
     }
     if (!any) return "";
     return absl::StrCat("\n### Longer periods, ",
                         Count(options_.compared_workers, "worker"), "\n\n",
-                        Header(Columns()), rows);
+                        TableHeader(Columns()), rows);
   }
 
   std::string ByWorkers(
@@ -184,7 +184,7 @@ class Page {
     std::vector<std::string> header = {""};
     for (const int count : workers) header.push_back(Count(count, "worker"));
     std::string text =
-        absl::StrCat("\n### ", title, ", by workers\n\n", Header(header));
+        absl::StrCat("\n### ", title, ", by workers\n\n", TableHeader(header));
     std::vector<std::string> algorithms;
     for (const AlgorithmFigures& one : all_) {
       if (one.data == job.data &&
@@ -201,7 +201,7 @@ class Page {
         });
         cells.push_back(it == all_.end() ? "" : cell(*it));
       }
-      text += Row(cells);
+      text += TableRow(cells);
     }
     return text;
   }
@@ -210,35 +210,18 @@ class Page {
   const AlgorithmsPageOptions& options_;
 };
 
-std::string Where(const std::vector<AlgorithmFigures>& all) {
-  if (all.empty()) return "";
-  std::set<std::string> commits;
-  double seconds = 0;
-  std::string first = all.front().measured, last = first;
-  for (const AlgorithmFigures& one : all) {
-    commits.insert(one.commit);
-    seconds += one.took_seconds;
-    first = std::min(first, one.measured);
-    last = std::max(last, one.measured);
-  }
-  return absl::StrFormat(
-      "Machine: %s; build %s; commit %s; %d runs of %s together, one each, "
-      "%s to %s.\n",
-      all.front().machine, all.front().build, absl::StrJoin(commits, ", "),
-      all.size(), DurationText(absl::Seconds(seconds)), first, last);
-}
-
 std::string EffectsText(const std::vector<AlgorithmFigures>& all,
                         const AlgorithmsPageOptions& options) {
   std::string text =
       "\n## Known effects\n\nWhat papers report, and these runs:\n\n"
       "| | | |\n|---|---|---|\n";
   for (const KnownEffect& effect : KnownEffects(all, options)) {
-    text += Row({effect.name,
-                 effect.found.empty() ? "these runs do not tell" : effect.found,
-                 effect.found.empty() ? ""
-                 : effect.seen        ? "seen"
-                                      : "**not seen**"});
+    text += TableRow(
+        {effect.name,
+         effect.found.empty() ? "these runs do not tell" : effect.found,
+         effect.found.empty() ? ""
+         : effect.seen        ? "seen"
+                              : "**not seen**"});
   }
   if (!options.notes.empty()) {
     absl::StrAppend(&text, "\nWhy where not, and what else there is to say: [",
@@ -255,8 +238,8 @@ std::string AlgorithmsPage(const std::vector<AlgorithmFigures>& all,
   const Page page(all, options);
   std::string text =
       absl::StrCat("# Algorithms, measured\n\nWritten by `", options.command,
-                   "`; do not edit.\n\n", options.how, "\n\n", Where(all),
-                   page.Audits(), EffectsText(all, options));
+                   "`; do not edit.\n\n", options.how, "\n\n",
+                   WhereTheyRan(all), page.Audits(), EffectsText(all, options));
   if (!images.empty()) absl::StrAppend(&text, "\n## Charts\n");
   for (const PageImage& image : images) {
     absl::StrAppend(&text, "\n", image.title, ":\n\n![", image.title, "](",

@@ -1,5 +1,6 @@
 #include "bench/algorithms_page.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,10 +59,16 @@ TEST(AlgorithmFiguresTest, AreReadAsTheyWereWritten) {
   figures.doubled = 2;
   figures.test_loss.reset();
   figures.failure = "it went astray";
+  figures.disturbance = "market";
+  figures.seed = 3;
+  figures.score = 0.25;
+  figures.at_once = 16;
   const auto read = ReadAlgorithmFigures(FiguresJson(figures));
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(FiguresJson(*read), FiguresJson(figures));
   EXPECT_TRUE(read->churn);
+  EXPECT_EQ(read->seed, 3);
+  EXPECT_EQ(read->score, 0.25);
   EXPECT_FALSE(read->test_loss);
   EXPECT_EQ(read->curve.size(), 3);
   EXPECT_FALSE(ReadAlgorithmFigures("{}").ok());
@@ -74,6 +81,15 @@ TEST(AlgorithmFiguresTest, SaysWhenALossWasReachedFirst) {
   EXPECT_EQ(figures.Reached(0.9)->examples, 2000);
   EXPECT_EQ(figures.Reached(0.7)->seconds, 4);
   EXPECT_FALSE(figures.Reached(0.5));
+}
+
+TEST(AlgorithmFiguresTest, KnowTheirLossAndTheirSpeed) {
+  AlgorithmFigures figures = RunOf("asp", 8, 0.8, 1);
+  EXPECT_EQ(figures.LossAt(0.3), 0.9);
+  EXPECT_EQ(figures.Rate(0.1, 1), 4000 / 3.0);
+  EXPECT_EQ(figures.Rate(0.9, 1), std::nullopt);
+  figures.curve.clear();
+  EXPECT_EQ(figures.LossAt(0.5), std::nullopt);
 }
 
 TEST(AlgorithmsPageTest, HasEachRunAndItsCharts) {

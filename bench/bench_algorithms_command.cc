@@ -15,19 +15,21 @@
 #include "absl/time/time.h"
 #include "bench/algorithm_cases.h"
 #include "bench/algorithm_figures.h"
-#include "bench/algorithm_point.h"
 #include "bench/algorithms_page.h"
 #include "bench/bench_child.h"
 #include "bench/bench_machine.h"
 #include "bench/bench_run.h"
 #include "bench/job_rows.h"
+#include "bench/kept_runs.h"
+#include "bench/workers_bench.h"
+#include "bench/workers_cases.h"
+#include "bench/workers_page.h"
 #include "common/status_macros.h"
 #include "tools/command/command.h"
 #include "tools/ebb/run/local_run.h"
 #include "tools/files/files.h"
 #include "tools/process/most_processes.h"
 #include "tools/text/console.h"
-#include "tools/text/read_json.h"
 
 namespace ebb::tools {
 
@@ -38,6 +40,9 @@ namespace fs = std::filesystem;
 constexpr char kDenseJob[] = "examples/jobs/algorithms_fashion.yaml";
 constexpr char kSparseJob[] = "examples/jobs/algorithms_clicks.yaml";
 constexpr int kServers = 2;
+// What --only calls the two parts of the page.
+constexpr char kAlgorithmsPart[] = "algorithms";
+constexpr char kWorkersPart[] = "workers";
 
 struct BenchAlgorithmsFlags {
   bool quick = false;
@@ -49,52 +54,82 @@ struct BenchAlgorithmsFlags {
   std::vector<std::string> only;  // Empty: all.
   std::string dense_job = kDenseJob;
   std::string sparse_job = kSparseJob;
+  WorkersBenchOptions workers;
+
+  bool WithWorkers() const {
+    return only.empty() || std::ranges::count(only, kWorkersPart) > 0;
+  }
+  bool WithAlgorithms() const {
+    return std::ranges::any_of(
+               only,
+               [](const std::string& name) { return name != kWorkersPart; }) ||
+           only.empty();
+  }
 };
 
 class AlgorithmsBench {
  public:
-  explicit AlgorithmsBench(const BenchAlgorithmsFlags& flags) : flags_(flags) {}
+  explicit AlgorithmsBench(const BenchAlgorithmsFlags& flags)
+      : flags_(flags),
+        kept_(flags.folder, flags.quick ? "quick-" : ""),
+        workers_(flags.workers, kept_) {}
 
   int Run() {
     std::error_code error;
     fs::create_directories(flags_.folder, error);
-    std::vector<std::string> files = {File("any", ".json")};
+    std::vector<std::string> files = {kept_.File("any", ".json")};
     if (!flags_.quick) files.push_back(flags_.page);
     for (const std::string& file : files) {
       const absl::Status writable = CheckWritable(file);
       if (!writable.ok()) return Report(writable);
     }
     std::cerr << WhereItRan() << std::endl;
-    const absl::Status ready = FindData();
-    if (absl::IsCancelled(ready)) return kExitInterrupted;
-    if (!ready.ok()) return Report(ready);
-    const std::vector<AlgorithmCase> cases = Chosen();
-    for (size_t i = 0; i < cases.size(); ++i) {
-      ShowBenchProgress(absl::StrCat(i + 1, " of ", cases.size(), ", ",
-                                     cases[i].Name(), "; ",
-                                     DurationText(absl::Now() - begun_)));
-      const absl::Status done = Take(cases[i]);
-      if (absl::IsCancelled(done)) return kExitInterrupted;
-      if (!done.ok()) return Report(done);
-    }
+    absl::Status done = RunAlgorithms();
+    if (done.ok()) done = RunWorkers();
+    if (absl::IsCancelled(done)) return kExitInterrupted;
+    if (!done.ok()) return Report(done);
     ShowBenchProgress("");
     return Tell();
   }
 
  private:
+  void ShowProgress(const std::string& text) const {
+    ShowBenchProgress(
+        absl::StrCat(text, "; ", DurationText(absl::Now() - begun_)));
+  }
+
+  absl::Status RunAlgorithms() {
+    if (!flags_.WithAlgorithms()) return absl::OkStatus();
+    EBB_RETURN_IF_ERROR(FindData());
+    const std::vector<AlgorithmCase> cases = Chosen();
+    for (size_t i = 0; i < cases.size(); ++i) {
+      ShowProgress(
+          absl::StrCat(i + 1, " of ", cases.size(), ", ", cases[i].Name()));
+      EBB_RETURN_IF_ERROR(Take(cases[i]));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status RunWorkers() {
+    if (!flags_.WithWorkers()) return absl::OkStatus();
+    absl::Status done =
+        workers_.Run([this](const std::string& text) { ShowProgress(text); });
+    for (const std::string& line : workers_.skipped()) {
+      std::cerr << "ebb: " << line << "\n";
+    }
+    return done;
+  }
+
   std::vector<AlgorithmCase> Chosen() const {
     std::vector<AlgorithmCase> cases = AlgorithmCases(flags_.cases);
-    if (flags_.only.empty()) return cases;
+    if (flags_.only.empty() ||
+        std::ranges::count(flags_.only, kAlgorithmsPart) > 0) {
+      return cases;
+    }
     std::erase_if(cases, [&](const AlgorithmCase& one) {
       return std::ranges::count(flags_.only, one.algorithm) == 0;
     });
     return cases;
-  }
-
-  // Quick figures are never taken for others.
-  std::string File(const std::string& name, absl::string_view ending) const {
-    return absl::StrCat(flags_.folder, "/", flags_.quick ? "quick-" : "", name,
-                        ending);
   }
 
   // The data of the jobs that are ebb's own, where this machine has it.
@@ -157,63 +192,31 @@ class AlgorithmsBench {
         which.backup_tasks ? "" : " backup_tasks=false");
   }
 
-  // Runs it, unless its figures are there, and keeps them.
   absl::Status Take(const AlgorithmCase& which) {
-    const std::string file = File(which.Name(), ".json");
-    std::error_code ignored;
-    if (fs::exists(file, ignored)) {
-      EBB_ASSIGN_OR_RETURN(const std::string json, ReadFile(file));
-      auto kept = ReadAlgorithmFigures(json);
-      if (!kept.ok()) {
-        return absl::DataLossError(
-            absl::StrCat(file, ": ", kept.status().message(),
-                         "; remove it, and it is measured again"));
-      }
-      if (kept->settings == SettingsOf(which)) {
-        all_.push_back(*std::move(kept));
-        return absl::OkStatus();
-      }
-    }
-    EBB_ASSIGN_OR_RETURN(AlgorithmFigures figures, Measure(which));
-    EBB_RETURN_IF_ERROR(WriteFile(file, FiguresJson(figures)));
+    const bool dense = which.data == kDenseData;
+    KeptRun kept = {.name = which.Name(), .settings = SettingsOf(which)};
+    kept.point = {.workers = which.workers,
+                  .batch = flags_.cases.batch,
+                  .batch_time = flags_.cases.batch_time,
+                  .backup_tasks = which.backup_tasks};
+    if (which.churn) kept.point.events = ChurnEvents();
+    kept.run.job.file = dense ? flags_.dense_job : flags_.sparse_job;
+    kept.run.job.overrides = dense ? dense_data_ : sparse_data_;
+    kept.run.job.overrides.insert(kept.run.job.overrides.end(),
+                                  which.settings.begin(), which.settings.end());
+    kept.run.servers = kServers;
+    kept.run.workers = which.workers;
+    EBB_ASSIGN_OR_RETURN(
+        AlgorithmFigures figures,
+        kept_.Take(kept, [&](const RunReport&, AlgorithmFigures* one) {
+          one->data = which.data;
+          one->algorithm = which.algorithm;
+          one->workers = which.workers;
+          one->period = which.period;
+          one->churn = which.churn;
+        }));
     all_.push_back(std::move(figures));
     return absl::OkStatus();
-  }
-
-  absl::StatusOr<AlgorithmFigures> Measure(const AlgorithmCase& which) {
-    AlgorithmPoint point(which, flags_.cases.batch, flags_.cases.batch_time);
-    const bool dense = which.data == kDenseData;
-    RunOptions run;
-    run.job.file = dense ? flags_.dense_job : flags_.sparse_job;
-    run.job.overrides = dense ? dense_data_ : sparse_data_;
-    run.job.overrides.insert(run.job.overrides.end(), which.settings.begin(),
-                             which.settings.end());
-    run.servers = kServers;
-    run.workers = which.workers;
-    run.folder = File(which.Name(), ".run");
-    run.quiet = true;
-    run.disturbance = &point;
-    std::error_code ignored;
-    fs::remove_all(run.folder, ignored);
-    EBB_ASSIGN_OR_RETURN(const RunReport report, RunLocally(run));
-    if (report.interrupted) return absl::CancelledError("interrupted");
-    // An algorithm that goes astray is a result; anything else is none.
-    if (!report.problems.empty() && report.status.quarantined().empty()) {
-      return absl::InternalError(absl::StrCat(which.Name(), ": ",
-                                              report.problems.front(),
-                                              "; its run is in ", run.folder));
-    }
-    fs::remove_all(run.folder, ignored);
-    EBB_ASSIGN_OR_RETURN(
-        const auto where,
-        ParseJsonObject(WhereItRanJson().ToString(), "where it ran"));
-    AlgorithmFigures figures = {.settings = SettingsOf(which),
-                                .machine = TextIn(where, "machine"),
-                                .build = TextIn(where, "build"),
-                                .commit = TextIn(where, "commit"),
-                                .measured = TextIn(where, "measured")};
-    point.AddTo(report, &figures);
-    return figures;
   }
 
   AlgorithmsPageOptions PageOptions() const {
@@ -254,15 +257,18 @@ class AlgorithmsBench {
 
   int Tell() const {
     const AlgorithmsPageOptions options = PageOptions();
-    std::cout << AlgorithmsText(all_, options);
+    std::cout << AlgorithmsText(all_, options)
+              << WorkersText(workers_.figures());
     if (!flags_.quick) {
       const absl::Status written = Write(options);
       if (!written.ok()) return Report(written);
       std::cout << "written: " << flags_.page << "\n";
     }
     int64_t wrong = 0;
-    for (const AlgorithmFigures& one : all_) {
-      wrong += one.missing + one.doubled;
+    for (const auto* figures : {&all_, &workers_.figures()}) {
+      for (const AlgorithmFigures& one : *figures) {
+        wrong += one.missing + one.doubled;
+      }
     }
     if (wrong > 0) {
       std::cerr << "ebb: the audits found " << Count(wrong, "example")
@@ -276,20 +282,98 @@ class AlgorithmsBench {
     const std::string notes = absl::StrCat(page.stem().string(), "-notes.md");
     std::error_code error;
     if (fs::exists(page.parent_path() / notes, error)) options.notes = notes;
-    const std::vector<PageImage> images = AlgorithmsImages(all_, options);
+    // The part that was not measured stays as it is.
+    PageParts parts;
+    if (fs::exists(page, error)) {
+      EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(flags_.page));
+      parts = SplitPage(text);
+    }
     const fs::path folder = page.parent_path() / options.images;
     fs::create_directories(folder, error);
+    if (flags_.WithAlgorithms()) {
+      const std::vector<PageImage> images = AlgorithmsImages(all_, options);
+      EBB_RETURN_IF_ERROR(WriteImages(folder, images));
+      parts.algorithms = AlgorithmsPage(all_, images, options);
+    }
+    if (flags_.WithWorkers()) {
+      const auto& figures = workers_.figures();
+      const std::vector<PageImage> images = WorkersImages(figures);
+      EBB_RETURN_IF_ERROR(WriteImages(folder, images));
+      parts.workers =
+          WorkersSection(figures, images, workers_.SectionOptions());
+    }
+    return WriteFile(flags_.page, JoinPage(parts));
+  }
+
+  static absl::Status WriteImages(const fs::path& folder,
+                                  const std::vector<PageImage>& images) {
     for (const PageImage& image : images) {
       EBB_RETURN_IF_ERROR(WriteFile((folder / image.file).string(), image.svg));
     }
-    return WriteFile(flags_.page, AlgorithmsPage(all_, images, options));
+    return absl::OkStatus();
   }
 
   const BenchAlgorithmsFlags& flags_;
+  const KeptRuns kept_;
+  WorkersBench workers_;
   const absl::Time begun_ = absl::Now();
   std::vector<std::string> dense_data_, sparse_data_;
   std::vector<AlgorithmFigures> all_;
 };
+
+void AddWorkersFlags(CLI::App* command, WorkersBenchOptions* workers) {
+  constexpr char kGroup[] = "Section workers";
+  std::vector<std::string> data;
+  for (const WorkersJob& job : WorkersJobs()) data.push_back(job.data);
+  command->add_option("--data", workers->cases.data, "Run only these jobs")
+      ->type_name("NAME")
+      ->check(CLI::IsMember(data))
+      ->group(kGroup);
+  command
+      ->add_option("--counts", workers->cases.counts,
+                   "Numbers of workers to run with")
+      ->capture_default_str()
+      ->check(CLI::Range(1, kMostWorkers))
+      ->group(kGroup);
+  command->add_option("--seeds", workers->cases.seeds, "Seeds of the jobs")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber)
+      ->group(kGroup);
+  command
+      ->add_option("--variants", workers->cases.variants,
+                   "What runs beside the default job")
+      ->capture_default_str()
+      ->type_name("NAME")
+      ->check(CLI::IsMember(workers->cases.variants))
+      ->group(kGroup);
+  command
+      ->add_option("--disturbances", workers->cases.disturbances,
+                   "What happens to the workers")
+      ->capture_default_str()
+      ->type_name("NAME")
+      ->check(CLI::IsMember(workers->cases.disturbances))
+      ->group(kGroup);
+  command
+      ->add_flag("--held-out", workers->cases.held_out,
+                 "Run also on the data sets that no default was chosen by")
+      ->group(kGroup);
+  command
+      ->add_option("--set", workers->settings,
+                   "Settings of all its jobs, such as train.epochs=1")
+      ->type_name("KEY=VALUE")
+      ->group(kGroup);
+  AddDurationFlag(command, "--run-time", &workers->runs_for,
+                  "Least time of a run (15s)");
+  command->get_option("--run-time")->group(kGroup);
+  AddDurationFlag(command, "--speed-batch-time", &workers->speed_batch_time,
+                  "Time of a batch where speed is measured (120ms)");
+  command->get_option("--speed-batch-time")->group(kGroup);
+  command
+      ->add_option("--cores", workers->cores, "Processors that a run may use")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber)
+      ->group(kGroup);
+}
 
 std::vector<std::string> Algorithms() {
   std::vector<std::string> names;
@@ -309,7 +393,7 @@ void AddBenchAlgorithmsCommand(CLI::App* bench, int* exit_code) {
   const auto flags = std::make_shared<BenchAlgorithmsFlags>();
   command->add_flag("--quick", flags->quick,
                     "Only print a rough result: 8 workers, one pass over the "
-                    "data, batches of 20 ms");
+                    "data, batches of 20 ms; 1 and 16 for section workers");
   command
       ->add_option("--folder", flags->folder, "Folder that keeps the figures")
       ->capture_default_str()
@@ -346,7 +430,9 @@ void AddBenchAlgorithmsCommand(CLI::App* bench, int* exit_code) {
           "Training losses of the two jobs: measures the times to reach them")
       ->capture_default_str()
       ->expected(2);
-  const std::vector<std::string> names = Algorithms();
+  AddWorkersFlags(command, &flags->workers);
+  std::vector<std::string> names = Algorithms();
+  names.insert(names.end(), {kAlgorithmsPart, kWorkersPart});
   command
       ->add_option(
           "--only", flags->only,
@@ -364,13 +450,19 @@ Runs each algorithm with more and more workers, and under churn. The gradients
 are real; batches take a while, as there are more workers than cores. Figures of
 finished runs are kept, so an interrupted benchmark goes on.
 Example:
-  ebb bench algorithms --workers 1 8)");
+  ebb bench algorithms --only algorithms --workers 1 8
+  ebb bench algorithms --only workers --data ratings --counts 1 16)");
   command->callback([flags, exit_code] {
     if (flags->quick) {
       flags->cases.workers = {8};
       flags->cases.epochs = "1";
       flags->cases.batch_time = absl::Milliseconds(20);
+      flags->workers.cases.seeds = {1};
+      flags->workers.cases.counts = {1, 16};
+      flags->workers.cases.disturbances = {kQuiet, kKills};
+      flags->workers.runs_for = absl::Seconds(5);
     }
+    flags->workers.folder = flags->folder;
     *exit_code = AlgorithmsBench(*flags).Run();
   });
 }

@@ -51,7 +51,7 @@ constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
 // After the job is complete, for servers that are just coming back.
 constexpr absl::Duration kAuditLimit = absl::Seconds(60);
 
-// CPU time of all children that have ended.
+// CPU time of all children that have ended, also of earlier runs.
 double ChildrenCpuSeconds() {
   rusage usage = {};
   getrusage(RUSAGE_CHILDREN, &usage);
@@ -157,6 +157,7 @@ class LocalRun {
   const RunFolder folder_;
   SignalWaiter signals_;
   const absl::Time started_;
+  const double cpu_before_ = ChildrenCpuSeconds();
   Screen screen_;
   ReservedPort port_;  // Until the cluster has it.
   std::unique_ptr<LocalCluster> cluster_;
@@ -526,7 +527,7 @@ void LocalRun::TellWhyStopped() {
 void LocalRun::Finish() {
   TellWhyStopped();
   report_.total_seconds = absl::ToDoubleSeconds(absl::Now() - started_);
-  report_.cpu_seconds = ChildrenCpuSeconds();
+  report_.cpu_seconds = ChildrenCpuSeconds() - cpu_before_;
   tally_.Complete(&report_.status);
   report_.rollbacks = tally_.rollbacks();
   if (options_.disturbance != nullptr) options_.disturbance->Finish(&report_);
