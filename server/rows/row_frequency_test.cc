@@ -96,7 +96,7 @@ TEST(RowFrequencyTest, GoesOnAcrossTheWrap) {
         const int64_t estimate = near.Staleness(kWrap * base + i, staleness);
         EXPECT_EQ(estimate, far.Staleness(65 * kWrap + i, staleness));
         if (i > -100) {
-          EXPECT_NEAR(estimate, staleness / 3, 4);
+          EXPECT_NEAR(estimate, static_cast<double>(staleness) / 3, 4);
         }
         EXPECT_EQ(near.Staleness(kWrap * base + i + staleness, staleness), 0);
       }
