@@ -56,9 +56,12 @@ class Algorithm {
   // --- On servers ------------------------------------------------------------
   // What the learning rate of a step is multiplied by. `staleness`, at least 0,
   // is the number of updates that the partition took between the pull of the
-  // values that the pushed gradient was computed from and this step; of a
-  // round 0.
+  // values that the pushed gradient was computed from and this step. In rounds
+  // it is 0. A row of a sparse table has about the number of those updates that
+  // changed the row. The factor is 1 for a staleness of 0. It does not grow.
   virtual double RateFactor(int64_t /*staleness*/) const { return 1; }
+  // Whether it is ever another than 1.
+  bool ScalesByStaleness() const { return RateFactor(int64_t{1} << 40) != 1; }
 
   // Whether workers push changes of the values instead of gradients. Servers
   // add a change unchanged. In rounds a push is a sum of changes, each times

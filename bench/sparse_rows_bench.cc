@@ -143,11 +143,16 @@ class SparseRowsBench {
     const int64_t bytes = 8 * RawBytes() + options_.tables * (int64_t{4} << 20);
     EBB_ASSIGN_OR_RETURN(pool_, BlockPool::Create({.max_bytes = bytes}));
     std::vector<std::unique_ptr<RowTable>> tables;
+    server::RowTableOptions table = {.table = "bench", .width = options_.width};
+    if (options_.staleness > 0) {
+      table.rate_factor = [](int64_t staleness) {
+        return 1 / (static_cast<double>(staleness) + 1);
+      };
+      context_.staleness = options_.staleness;
+    }
     for (int64_t t = 0; t < options_.tables; ++t) {
-      EBB_ASSIGN_OR_RETURN(
-          tables.emplace_back(),
-          RowTable::Create({.table = "bench", .width = options_.width},
-                           optimizer_, pool_));
+      EBB_ASSIGN_OR_RETURN(tables.emplace_back(),
+                           RowTable::Create(table, optimizer_, pool_));
     }
     ours_ = std::make_unique<EbbRows>(std::move(tables), context_);
     bare_ = std::make_unique<Bare>(options_, *optimizer_, context_);
@@ -257,6 +262,7 @@ class SparseRowsBench {
 
   // Both did the same pushes.
   absl::Status Compare() {
+    if (options_.staleness > 0) return absl::OkStatus();
     for (int i = 0; i < 100; ++i) {
       const Push pull = DrawPush(options_.push_rows);
       for (const TablePush& part : pull) {
@@ -343,7 +349,7 @@ class SparseRowsBench {
 
   const SparseRowsBenchOptions options_;
   const size_t width_;
-  const StepContext context_ = {.rate = 0.01f, .gradient_scale = 0.01f};
+  StepContext context_ = {.rate = 0.01f, .gradient_scale = 0.01f};
   RowSampler sampler_;
   std::mt19937_64 random_;
   std::shared_ptr<const Optimizer> optimizer_;
@@ -376,6 +382,10 @@ absl::Status SparseRowsBenchOptions::Validate() const {
   if (!(zipf >= 0 && zipf <= 2)) {
     return absl::InvalidArgumentError(
         absl::StrCat("zipf is ", zipf, "; it must be from 0 to 2"));
+  }
+  if (staleness < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("staleness is ", staleness, "; it must be at least 0"));
   }
   if (pairs < 1 || pushes < 1) {
     return absl::InvalidArgumentError(
@@ -413,6 +423,10 @@ int RunSparseRowsBench(const SparseRowsBenchOptions& options, std::ostream& out,
       << " tables, "
       << (options.zipf == 0 ? "uniform" : absl::StrCat("Zipf ", options.zipf))
       << ", pushes and pulls of " << options.push_rows << " rows, "
+      << (options.staleness == 0
+              ? ""
+              : absl::StrCat("pushes ", options.staleness,
+                             " updates late that take dynsgd's steps, "))
       << options.pairs << " pairs, seed " << options.seed << "\n\n"
       << RowsText(report->rows, "bare")
       << absl::StrFormat(

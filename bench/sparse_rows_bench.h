@@ -24,6 +24,9 @@ struct SparseRowsBenchOptions {
   int64_t push_rows = 1000;
   // Row k of n is drawn with a probability as k^-zipf; 0: all alike.
   double zipf = 0;
+  // Gradients are so many updates late, and steps of rows go by it (dynsgd).
+  // Then weights are not those of the bare work, and are not compared.
+  int64_t staleness = 0;
   // Pairs; in each both do the same pushes, then the same pulls.
   int pairs = 15;
   int64_t pushes = 200;  // In each.

@@ -24,6 +24,9 @@ int main(int argc, char** argv) {
   app.add_option("--zipf", options.zipf,
                  "Exponent of the rows' popularity; 0: all equally popular")
       ->capture_default_str();
+  app.add_option("--staleness", options.staleness,
+                 "Updates by which gradients are late for dynsgd; 0: sgd")
+      ->capture_default_str();
   app.add_option("--pairs", options.pairs,
                  "Pairs; every figure is their median")
       ->capture_default_str();

@@ -12,6 +12,7 @@
 #include "common/status_macros.h"
 #include "ebb/v1/job.pb.h"
 #include "job/training.h"
+#include "job/traits.h"
 #include "server/row_rules.h"
 
 namespace ebb::server {
@@ -86,6 +87,12 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
                          MakeOptimizer(of_table));
     if (!plan.trained()) its_optimizer = RuleOf(plan.kind);
     RowTableOptions options = OptionsOf(table, plan, job.seed());
+    if (plan.trained() && rule->algorithm_->ScalesByStaleness() &&
+        !job::TraitsOf(of_table.kind()).rates_fall()) {
+      options.rate_factor = [algorithm = rule->algorithm_](int64_t staleness) {
+        return algorithm->RateFactor(staleness);
+      };
+    }
     EBB_RETURN_IF_ERROR(options.Validate());
     rule->sparse_.push_back(
         {std::move(options), std::move(its_optimizer),
@@ -122,8 +129,9 @@ void JobRule::InitialSlot(int slot, int64_t first,
 }
 
 void JobRule::Step(const StepPlace& place, const StepRun& run) const {
-  optimizer_->Step(ContextOf(place, rate_), run.weights, *run.gradient, run.out,
-                   run.slots);
+  const double rate_factor = RateFactor(place);
+  optimizer_->Step(ContextOf(place, rate_, rate_factor), run.weights,
+                   *run.gradient, run.out, run.slots);
 }
 
 namespace {
@@ -167,8 +175,8 @@ absl::StatusOr<std::unique_ptr<const RoundStep>> JobRule::ReadOperation(
   return std::make_unique<LbfgsStep>(std::move(decoded));
 }
 
-StepContext JobRule::ContextOf(const StepPlace& place,
-                               const LearningRate& rate) const {
+StepContext JobRule::ContextOf(const StepPlace& place, const LearningRate& rate,
+                               double rate_factor) const {
   StepContext context;
   context.step = place.step;
   if (algorithm_->Adds()) {
@@ -181,7 +189,8 @@ StepContext JobRule::ContextOf(const StepPlace& place,
   const double position = BatchPosition(place.item.epoch, shard + place.begin,
                                         shard + place.end, plan_.examples);
   context.rate =
-      static_cast<float>(rate.At(position) * RateFactor(place) * rate_factor_);
+      static_cast<float>(rate.At(position) * rate_factor * rate_factor_);
+  context.staleness = place.staleness;
   context.rate_factor = static_cast<float>(rate_factor_);
   context.slots_of_other_rates = slots_of_other_rates_;
   context.gradient_scale = place.gradient_scale;

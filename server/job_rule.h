@@ -58,7 +58,8 @@ class JobRule final : public UpdateRule {
     return sparse_[table].optimizer;
   }
   StepContext RowStep(int32_t table, const StepPlace& place) const override {
-    return ContextOf(place, sparse_[table].rate);
+    // Each row has a factor of its own (RowTableOptions::rate_factor).
+    return ContextOf(place, sparse_[table].rate, 1);
   }
 
   const Optimizer& optimizer() const { return *optimizer_; }
@@ -78,7 +79,9 @@ class JobRule final : public UpdateRule {
     LearningRate rate;
   };
 
-  StepContext ContextOf(const StepPlace& place, const LearningRate& rate) const;
+  // `rate_factor`: by the algorithm, for the staleness.
+  StepContext ContextOf(const StepPlace& place, const LearningRate& rate,
+                        double rate_factor) const;
 
   JobRule(const JobPlan& plan, uint64_t seed, LearningRate rate,
           const RollbackRecord& rollback,

@@ -194,11 +194,14 @@ TEST(JobRuleTest, DynSgdDividesStepsOfRowsToo) {
   place.end = 4;
   EXPECT_EQ(rule->RowStep(0, place).rate, 1);
   EXPECT_EQ(rule->RowStep(1, place).rate, 0.5f);
+  // The table divides each row's step by what the row took meanwhile.
   place.staleness = 3;
-  EXPECT_EQ(rule->RowStep(0, place).rate, 0.25f);
-  EXPECT_EQ(rule->RowStep(1, place).rate, 0.125f);
+  EXPECT_EQ(rule->RowStep(0, place).rate, 1);
+  EXPECT_EQ(rule->RowStep(1, place).rate, 0.5f);
+  EXPECT_EQ(rule->RowStep(1, place).staleness, 3);
+  EXPECT_EQ(rule->RowOptions(0).rate_factor(3), 0.25);
   const auto slower = *JobRule::Create(*record, Half());
-  EXPECT_EQ(slower->RowStep(1, place).rate, 0.0625f);
+  EXPECT_EQ(slower->RowStep(1, place).rate, 0.25f);
   EXPECT_EQ(slower->RowStep(1, place).rate_factor, 0.5f);  // For ftrl.
 }
 
@@ -238,6 +241,8 @@ TEST(JobRuleTest, ChangesOfRowsAreAddedToo) {
   // Nor does a generation with a smaller rate add less.
   const auto slower = *JobRule::Create(*record, Half());
   EXPECT_EQ(slower->RowStep(0, place).rate, -1);
+  // Nothing goes by lateness, and nothing is kept for it.
+  EXPECT_EQ(rule->RowOptions(0).rate_factor, nullptr);
 }
 
 // Stich 2019, algorithm 1: the mean, by examples.

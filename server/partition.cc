@@ -266,12 +266,20 @@ StepPlace Partition::PlaceOf(const Update& update) const {
   return place;
 }
 
-// Rows are as late as the push. Where they have factors of their own, the mean
-// over them belongs here.
-ScaledUpdates Partition::ScalingOf(const Update& update) const {
-  const StepPlace place = PlaceOf(update);
+// Rows have factors of their own: that of the update is the mean over them.
+ScaledUpdates Partition::ScalingAt(const StepPlace& place) {
+  double factor = rule_->RateFactor(place);
+  if (rows_ != nullptr) {
+    const RowScaling now = rows_->scaling();
+    const int64_t rows = now.rows - counted_rows_.rows;
+    if (rows > 0) {
+      factor = (now.rate_factors - counted_rows_.rate_factors) /
+               static_cast<double>(rows);
+    }
+    counted_rows_ = now;
+  }
   ScaledUpdates scaled;
-  scaled.Add(rule_->RateFactor(place), place.staleness);
+  scaled.Add(factor, place.staleness);
   return scaled;
 }
 
@@ -342,6 +350,7 @@ int64_t Partition::Commit(std::unique_ptr<Update> update) {
   if (update->rows && !EBB_PLANTED(rows_not_applied)) {
     rows_->Commit(*std::move(update->rows));
   }
+  last_scaling_ = ScalingAt(PlaceOf(*update));
   tally_.Count(push, Times(push));
   // Cannot fail: the push was judged on the grid, and begins at the mark.
   marks_.Raise(push.item, push.end).IgnoreError();

@@ -90,8 +90,6 @@ class Partition {
   // shape. ResourceExhausted: there is not enough memory.
   absl::StatusOr<std::unique_ptr<Update>> Prepare(const PushRequest& push,
                                                   const PushSegment& segment);
-  // How much the rule scales the prepared update, as a sum over one update.
-  ScaledUpdates ScalingOf(const Update& update) const;
   void Compute(Update* update);
   // The update waits for the operation of the open round: validates the
   // operation, and obtains its memory. InvalidArgument or DataLoss: it is not a
@@ -152,6 +150,8 @@ class Partition {
   const PushTally& tally() const { return tally_; }
   // Null: the job has no sparse tables.
   const PartitionRows* rows() const { return rows_.get(); }
+  // How much the rule scaled the last update, as a sum over one update.
+  const ScaledUpdates& last_scaling() const { return last_scaling_; }
 
  private:
   Partition(JobRecordPtr record, PartitionId id,
@@ -162,6 +162,8 @@ class Partition {
   absl::Status PrepareStep(Update* update);
   absl::Status PrepareRound(Update* update);
   StepPlace PlaceOf(const Update& update) const;
+  // Of the update whose rows were committed last.
+  ScaledUpdates ScalingAt(const StepPlace& place);
   StepPlace PlaceOfRound() const;
   absl::Status RestoreArrays(const Cut& cut);
   // A cut but for its rows.
@@ -182,6 +184,8 @@ class Partition {
   RoundSums sums_;                       // In rounds.
   RoundHistory history_;                 // In rounds.
   std::unique_ptr<PartitionRows> rows_;  // Null: the job has no sparse tables.
+  RowScaling counted_rows_;              // As of the last update.
+  ScaledUpdates last_scaling_;
   std::map<int64_t, Blocks> snapshots_;
 };
 

@@ -183,6 +183,15 @@ void PartitionRows::Apply(const StepPlace& place, Update update) {
   }
 }
 
+RowScaling PartitionRows::scaling() const {
+  RowScaling all;
+  for (const auto& table : tables_) {
+    all.rows += table->scaling().rows;
+    all.rate_factors += table->scaling().rate_factors;
+  }
+  return all;
+}
+
 // --- Reading -----------------------------------------------------------------
 
 template <typename TableOf>

@@ -89,6 +89,8 @@ class PartitionRows {
   void ForgetStored();
 
   const RowTable& table(int32_t table) const { return *tables_[table]; }
+  // Returns the sums over all tables.
+  RowScaling scaling() const;
 
  private:
   PartitionRows(const JobPlan& plan, PartitionId id,

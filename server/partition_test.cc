@@ -335,17 +335,17 @@ TEST_F(PartitionTest, CountsUpdatesUntilTheStep) {
 
 TEST_F(PartitionTest, SaysHowMuchALateUpdateIsScaled) {
   auto p = Make(Record(), std::make_shared<StalenessRule>());
-  for (const int64_t item : {0, 1}) {
-    Apply(p.get(), Push(static_cast<int32_t>(item), 0, 2, 1));
-  }
-  PushRequest push = Push(0, 2, 4, 1);
   ScaledUpdates sums;
-  for (const int64_t pulled : {2, 1, 0, 9}) {
+  const auto apply = [&](int32_t item, int64_t begin, int64_t pulled) {
+    PushRequest push = Push(item, begin, begin + 2, 1);
     push.segments[0].pulled_updates = pulled;
-    const auto update = p->Prepare(push, push.segments[0]);
-    ASSERT_TRUE(update.ok());
-    sums += p->ScalingOf(**update);
-  }
+    ASSERT_EQ(Apply(p.get(), push), Verdict::kApplied);
+    sums += p->last_scaling();
+  };
+  apply(0, 0, 0);
+  apply(1, 0, 9);  // It came back with less than was pulled.
+  apply(0, 2, 1);
+  apply(1, 2, 1);
   EXPECT_EQ(sums.updates, 4);
   EXPECT_EQ(sums.scaled, 2);  // One update late, and two.
   EXPECT_EQ(sums.to_nothing, 0);

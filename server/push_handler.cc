@@ -182,7 +182,6 @@ bool PushHandler::StartUpdate(HostedPartition* hosted,
     if (update.ok()) {
       CountStaleness(hosted->values->tally().updates() -
                      segment.pulled_updates);
-      statistics_.scaled += hosted->values->ScalingOf(**update);
       UpdateTask task{job_.stored.record->id, hosted->values,
                       *std::move(update)};
       if (AtOnce(task)) {
@@ -256,6 +255,7 @@ void PushHandler::Applied(HostedPartition* hosted,
   hosted->unsaved.insert(push.item);
   hosted->changed.insert(push.item);
   ++statistics_.updates;
+  statistics_.scaled += hosted->values->last_scaling();
   if (segment.partition == kLossesAt && !push.skip) {
     recent_loss_.Add(
         push.loss_sum, push.end - push.begin,

@@ -25,6 +25,17 @@ void WholeNumberRule::InitialSlot(int slot, int64_t first,
   std::copy(weights.begin(), weights.end(), out.begin());
 }
 
+server::RowTableOptions WholeNumberRule::RowOptions(int32_t table) const {
+  server::RowTableOptions options =
+      rows_.empty() ? AdditiveRows::RowOptions(table) : rows_[table];
+  if (algorithm_->ScalesByStaleness()) {
+    options.rate_factor = [algorithm = algorithm_](int64_t staleness) {
+      return algorithm->RateFactor(staleness);
+    };
+  }
+  return options;
+}
+
 void WholeNumberRule::Step(const server::StepPlace& place,
                            const server::StepRun& run) const {
   const auto factor = static_cast<float>(RateFactor(place));

@@ -42,8 +42,12 @@ class WholeNumberRule final : public server::AdditiveRows {
     return static_cast<float>(index % 13);
   }
 
-  server::RowTableOptions RowOptions(int32_t table) const override {
-    return rows_.empty() ? AdditiveRows::RowOptions(table) : rows_[table];
+  // Rows add up whatever their factors are; a table keeps what it needs for
+  // them.
+  server::RowTableOptions RowOptions(int32_t table) const override;
+  server::StepContext RowStep(int32_t,
+                              const server::StepPlace& place) const override {
+    return {.staleness = place.staleness};
   }
   int SlotCount() const override { return 1; }
   void InitialWeights(int64_t first, std::span<float> out) const override;

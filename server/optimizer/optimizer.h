@@ -39,6 +39,10 @@ struct StepContext {
   // may be of another such factor.
   float rate_factor = 1;
   bool slots_of_other_rates = false;
+  // Updates of the partition since the pull from which the gradient was
+  // computed. Read by sparse tables alone, for the factors of their rows
+  // (RowTableOptions::rate_factor).
+  int64_t staleness = 0;
 };
 
 // The rule of one table. It holds constants only, so one object serves all
@@ -82,8 +86,9 @@ class Optimizer {
             std::span<const std::span<float>> slots) const;
 
   // One update of rows of `width` floats that lie anywhere, such as those of a
-  // sparse table: the same bits as Step row by row, but slots out of place.
-  // Each row has SlotCount() slots. Never fails.
+  // sparse table: the same bits as Step row by row, but slots out of place, and
+  // the rate times the row's factor. Each row has SlotCount() slots. Never
+  // fails.
   void StepRows(const StepContext& context, size_t width,
                 std::span<const RowStep> rows) const;
 

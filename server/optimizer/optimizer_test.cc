@@ -521,6 +521,30 @@ TEST_P(EveryOptimizerTest, RowsAreSteppedLikeRanges) {
   }
 }
 
+TEST_P(EveryOptimizerTest, ARowsFactorMultipliesTheRate) {
+  const std::vector<float> weights = Values(4), gradient = Values(4);
+  const bool reads_rate =
+      !additive() && settings_.kind() != v1::Optimizer::KIND_FTRL;
+  State whole(*optimizer_, weights), row = whole;
+  StepContext quarter = context_;
+  if (reads_rate) quarter.rate *= 0.25f;
+  RowStep step = {
+      .weights_in = row.weights.data(),
+      .gradient_sum = reinterpret_cast<const std::byte*>(gradient.data()),
+      .weights_out = row.weights.data(),
+      .rate_factor = 0.25f};
+  for (size_t s = 0; s < row.slots.size(); ++s) {
+    step.slots_in[s] = step.slots_out[s] = row.slots[s].data();
+  }
+
+  whole.Step(*optimizer_, quarter, gradient);
+  optimizer_->StepRows(context_, 4, {&step, 1});
+
+  // A power of two makes no difference to what is rounded.
+  EXPECT_EQ(row.weights, whole.weights);
+  EXPECT_EQ(row.slots, whole.slots);
+}
+
 TEST_P(EveryOptimizerTest, TakesAGradientInSlicesCutAnywhere) {
   constexpr size_t kCount = 40;
   const std::vector<float> gradient = Values(kCount);

@@ -57,6 +57,11 @@ class RowModelTest : public testing::TestWithParam<int> {
       default:
         break;
     }
+    if (Draw(2) == 0) {
+      options.rate_factor = [](int64_t staleness) {
+        return std::min(1.0, 8.0 / (1.0 + static_cast<double>(staleness)));
+      };
+    }
     return options;
   }
 
@@ -80,7 +85,8 @@ class RowModelTest : public testing::TestWithParam<int> {
     for (float& g : gradient) g = static_cast<float>(Draw(17)) - 8;
     const StepContext context = {.rate = 0.1f,
                                  .gradient_scale = 0.5f,
-                                 .step = static_cast<int64_t>(1 + Draw(100))};
+                                 .step = static_cast<int64_t>(1 + Draw(100)),
+                                 .staleness = static_cast<int64_t>(Draw(30))};
     now_ += static_cast<int64_t>(Draw(20) == 0 ? Draw(3000) : Draw(30));
     auto update = table_->Prepare(keys, now_);
     if (Draw(10) == 0) return;  // Let go.
@@ -159,6 +165,7 @@ class RowModelTest : public testing::TestWithParam<int> {
     ASSERT_TRUE(table.ok()) << table.status();
     table_ = *std::move(table);
     model_ = stored_;
+    model_->Loaded();
     now_ = model_->now();
   }
 
@@ -172,9 +179,10 @@ class RowModelTest : public testing::TestWithParam<int> {
                                    wire.Load(pool.get()), false);
     ASSERT_TRUE(table.ok()) << table.status();
     if (Draw(2) == 0) {
-      // Both go on alike, so either may be kept.
+      // Both go on alike, but for what loading loses. So either may be kept.
       pool_ = std::move(pool);
       table_ = *std::move(table);
+      model_->Loaded();
     }
   }
 

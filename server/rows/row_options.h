@@ -3,6 +3,7 @@
 #define EBB_SERVER_ROWS_ROW_OPTIONS_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -67,6 +68,10 @@ struct RowTableOptions {
   // and is counted if it differs (not_admitted). For rows that neither expire
   // nor are evicted.
   bool write_once = false;
+  // What the rate of a row's step is multiplied by, if so many updates changed
+  // the row since the pull from which its gradient was computed. It is 1 for 0,
+  // and does not grow. Empty: it is always 1.
+  std::function<double(int64_t staleness)> rate_factor;
 
   // InvalidArgument naming the table, the field and what would be right. (The
   // width is checked against the blocks by RowLayout::Make.)

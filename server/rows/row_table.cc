@@ -63,6 +63,8 @@ absl::StatusOr<std::unique_ptr<RowTable>> RowTable::FromCut(
   table->now_ = fields.now;
   table->pushes_ = fields.pushes;
   table->not_admitted_ = fields.not_admitted;
+  table->rows_.frequencies().Load(table->rows_.numbers().capacity(),
+                                  fields.pushes);
   table->writer_.GoOn({.created = fields.created,
                        .expired = fields.expired,
                        .evicted = fields.evicted},
@@ -80,6 +82,7 @@ absl::StatusOr<RowUpdatePtr> RowTable::Prepare(std::span<const uint64_t> keys,
   push.now = now;
   push.unit = rows_.ages().UnitOf(now);
   push.keys = static_cast<int64_t>(keys.size());
+  push.updates = pushes_;
   push.record_bytes = layout().record_bytes();
   push.block_bytes = static_cast<size_t>(rows_.pool().block_bytes());
   push.capacity = rows_.numbers().capacity();
@@ -124,8 +127,9 @@ absl::Status RowTable::CheckPush(std::span<const uint64_t> keys,
 std::pair<int64_t, int64_t> RowTable::FindRows(std::span<const uint64_t> keys,
                                                RowPush* push) const {
   int64_t created = 0, revived = 0;
+  const bool frequencies = rows_.frequencies().kept();
   rows_.reader().ForEachKey(
-      keys, layout().record_bytes(),
+      keys, layout().record_bytes(), &rows_.frequencies(),
       [&](size_t i, uint32_t row, const std::byte* record) {
         const auto key_number = static_cast<uint32_t>(i);
         auto kind = RowPush::Kind::kChanged;
@@ -151,6 +155,9 @@ std::pair<int64_t, int64_t> RowTable::FindRows(std::span<const uint64_t> keys,
         next.row = row;
         next.key_number = key_number;
         next.kind = kind;
+        if (frequencies && kind == RowPush::Kind::kChanged) {
+          next.frequency = rows_.frequencies().Of(row);
+        }
       });
   return {created, revived};
 }
@@ -199,6 +206,9 @@ void RowTable::BeginCommit(const RowUpdatePtr& update) {
 void RowTable::EndCommit(RowPush* push) {
   admitter_.Raise(*push, versions_.changed_counters());
   not_admitted_ += push->not_admitted;
+  rows_.frequencies().Count(push->rows, pushes_);
+  scaling_.rows += static_cast<int64_t>(push->rows.size());
+  scaling_.rate_factors += push->rate_factors;
   writer_.Sweep(4 * push->keys + 16);
   constexpr size_t kMostRoom = 1024;
   if (push->rows.capacity() > kMostRoom) return;

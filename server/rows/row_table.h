@@ -13,7 +13,9 @@
 // run while Compute does.
 //
 // The content of a table is a function of the pushes applied to it, in their
-// order: keys, rows, and which rows expired and were evicted, to the bit.
+// order: keys, rows, and which rows expired and were evicted, to the bit. If
+// its rows have rate factors, it also depends on when the table was loaded,
+// which forgets how often each row was changed.
 //
 // Time is a count of examples of the partition that never falls (`now`).
 //
@@ -62,6 +64,13 @@ struct RowStatistics {
   // Memory: blocks of the pool, of rows and counters; and all else.
   int64_t block_bytes = 0;
   int64_t other_bytes = 0;
+};
+
+// The steps of rows since the table was made or loaded, and the sum of the
+// factors by which their rates were multiplied (RowTableOptions::rate_factor).
+struct RowScaling {
+  int64_t rows = 0;
+  double rate_factors = 0;
 };
 
 class RowTable {
@@ -134,6 +143,7 @@ class RowTable {
   absl::StatusOr<std::shared_ptr<const RowView>> Pin();
 
   RowStatistics Statistics() const;
+  const RowScaling& scaling() const { return scaling_; }
   const RowLayout& layout() const { return rows_.layout(); }
   const RowTableOptions& options() const { return options_; }
   // Time of the last push; number of pushes so far, with those without keys.
@@ -200,6 +210,7 @@ class RowTable {
   int64_t now_ = 0;
   int64_t pushes_ = 0;
   int64_t not_admitted_ = 0;
+  RowScaling scaling_;
   std::weak_ptr<RowUpdate> open_;
   // The memory of the last update, empty, for the next.
   std::vector<internal::RowPush::Row> row_room_;

@@ -45,7 +45,7 @@ HWY_INLINE size_t UpdateVectors(D d, const RowStep& row, size_t width, size_t i,
     auto slot1 = hn::Zero(d);
     if constexpr (kSlots > 0) slot0 = hn::LoadU(d, row.slots_in[0] + i);
     if constexpr (kSlots > 1) slot1 = hn::LoadU(d, row.slots_in[1] + i);
-    hn::StoreU(update(d, weights, gradient, slot0, slot1), d,
+    hn::StoreU(update(d, row.rate_factor, weights, gradient, slot0, slot1), d,
                row.weights_out + i);
     if constexpr (kSlots > 0) hn::StoreU(slot0, d, row.slots_out[0] + i);
     if constexpr (kSlots > 1) hn::StoreU(slot1, d, row.slots_out[1] + i);
@@ -53,12 +53,12 @@ HWY_INLINE size_t UpdateVectors(D d, const RowStep& row, size_t width, size_t i,
   return i;
 }
 
-// Calls `update(d, w, G, slot0, slot1)` for each vector of each row. It
-// returns the new weights and changes the slots it has. What does not fill a
-// vector goes through smaller ones of the same operations, so that an
-// element's result does not depend on where in a range it stands. (For the
-// same reason this file is compiled with -ffp-contract=off: what is fused is
-// written so.)
+// Calls `update(d, factor, w, G, slot0, slot1)` for each vector of each row,
+// with the row's factor of the rate. It returns the new weights and changes the
+// slots it has. What does not fill a vector goes through smaller ones of the
+// same operations, so that an element's result does not depend on where in a
+// range it stands. (For the same reason this file is compiled with
+// -ffp-contract=off: what is fused is written so.)
 template <int kSlots, class Update>
 HWY_INLINE void ForEachVector(const KernelRange& range,
                               const Update& update_ref) {
@@ -76,36 +76,37 @@ HWY_INLINE void ForEachVector(const KernelRange& range,
 }
 
 void Sgd(const KernelRange& range, float scale, float rate) {
-  ForEachVector<0>(range, [=](auto d, auto w, auto sum, auto&, auto&) HWY_ATTR {
+  ForEachVector<0>(range, [=](auto d, float factor, auto w, auto sum, auto&,
+                              auto&) HWY_ATTR {
     const auto g = hn::Mul(hn::Set(d, scale), sum);
-    return hn::NegMulAdd(hn::Set(d, rate), g, w);
+    return hn::NegMulAdd(hn::Set(d, rate * factor), g, w);
   });
 }
 
 void Additive(const KernelRange& range) {
-  ForEachVector<0>(range, [](auto /*d*/, auto w, auto sum, auto&, auto&)
+  ForEachVector<0>(range, [](auto /*d*/, float, auto w, auto sum, auto&, auto&)
                               HWY_ATTR { return hn::Add(w, sum); });
 }
 
 void Momentum(const KernelRange& range, const MomentumRule& rule) {
-  ForEachVector<1>(
-      range, [=](auto d, auto w, auto sum, auto& velocity, auto&) HWY_ATTR {
-        const auto g = hn::Mul(hn::Set(d, rule.scale), sum);
-        velocity = hn::NegMulAdd(hn::Set(d, rule.rate), g,
-                                 hn::Mul(hn::Set(d, rule.momentum), velocity));
-        return hn::Add(w, velocity);
-      });
+  ForEachVector<1>(range, [=](auto d, float factor, auto w, auto sum,
+                              auto& velocity, auto&) HWY_ATTR {
+    const auto g = hn::Mul(hn::Set(d, rule.scale), sum);
+    velocity = hn::NegMulAdd(hn::Set(d, rule.rate * factor), g,
+                             hn::Mul(hn::Set(d, rule.momentum), velocity));
+    return hn::Add(w, velocity);
+  });
 }
 
 void Nesterov(const KernelRange& range, const MomentumRule& rule) {
-  ForEachVector<1>(
-      range, [=](auto d, auto w, auto sum, auto& velocity, auto&) HWY_ATTR {
-        const auto g = hn::Mul(hn::Set(d, rule.scale), sum);
-        const auto momentum = hn::Set(d, rule.momentum);
-        const auto step = hn::Mul(hn::Set(d, rule.rate), g);
-        velocity = hn::MulSub(momentum, velocity, step);
-        return hn::Add(w, hn::MulSub(momentum, velocity, step));
-      });
+  ForEachVector<1>(range, [=](auto d, float factor, auto w, auto sum,
+                              auto& velocity, auto&) HWY_ATTR {
+    const auto g = hn::Mul(hn::Set(d, rule.scale), sum);
+    const auto momentum = hn::Set(d, rule.momentum);
+    const auto step = hn::Mul(hn::Set(d, rule.rate * factor), g);
+    velocity = hn::MulSub(momentum, velocity, step);
+    return hn::Add(w, hn::MulSub(momentum, velocity, step));
+  });
 }
 
 // w - rate * numerator / divisor
@@ -115,35 +116,35 @@ HWY_INLINE V ScaledStep(D d, V w, float rate, V numerator, V divisor) {
 }
 
 void Adagrad(const KernelRange& range, const AdagradRule& rule) {
-  ForEachVector<1>(
-      range, [=](auto d, auto w, auto sum, auto& squares, auto&) HWY_ATTR {
-        const auto g = hn::Mul(hn::Set(d, rule.scale), sum);
-        squares = hn::MulAdd(g, g, squares);
-        return ScaledStep(d, w, rule.rate, g,
-                          hn::Add(hn::Sqrt(squares), hn::Set(d, rule.epsilon)));
-      });
+  ForEachVector<1>(range, [=](auto d, float factor, auto w, auto sum,
+                              auto& squares, auto&) HWY_ATTR {
+    const auto g = hn::Mul(hn::Set(d, rule.scale), sum);
+    squares = hn::MulAdd(g, g, squares);
+    return ScaledStep(d, w, rule.rate * factor, g,
+                      hn::Add(hn::Sqrt(squares), hn::Set(d, rule.epsilon)));
+  });
 }
 
 void RmsProp(const KernelRange& range, const RmsPropRule& rule) {
-  ForEachVector<1>(
-      range, [=](auto d, auto w, auto sum, auto& square, auto&) HWY_ATTR {
-        const auto g = hn::Mul(hn::Set(d, rule.scale), sum);
-        square = hn::MulAdd(hn::Set(d, rule.one_minus_decay), hn::Mul(g, g),
-                            hn::Mul(hn::Set(d, rule.decay), square));
-        return ScaledStep(d, w, rule.rate, g,
-                          hn::Add(hn::Sqrt(square), hn::Set(d, rule.epsilon)));
-      });
+  ForEachVector<1>(range, [=](auto d, float factor, auto w, auto sum,
+                              auto& square, auto&) HWY_ATTR {
+    const auto g = hn::Mul(hn::Set(d, rule.scale), sum);
+    square = hn::MulAdd(hn::Set(d, rule.one_minus_decay), hn::Mul(g, g),
+                        hn::Mul(hn::Set(d, rule.decay), square));
+    return ScaledStep(d, w, rule.rate * factor, g,
+                      hn::Add(hn::Sqrt(square), hn::Set(d, rule.epsilon)));
+  });
 }
 
 void Adam(const KernelRange& range, const AdamRule& rule) {
-  ForEachVector<2>(range, [=](auto d, auto w, auto sum, auto& first,
-                              auto& second) HWY_ATTR {
+  ForEachVector<2>(range, [=](auto d, float factor, auto w, auto sum,
+                              auto& first, auto& second) HWY_ATTR {
     const auto g = hn::Mul(hn::Set(d, rule.scale), sum);
     first = hn::MulAdd(hn::Set(d, rule.one_minus_beta1), g,
                        hn::Mul(hn::Set(d, rule.beta1), first));
     second = hn::MulAdd(hn::Set(d, rule.one_minus_beta2), hn::Mul(g, g),
                         hn::Mul(hn::Set(d, rule.beta2), second));
-    return ScaledStep(d, w, rule.rate, first,
+    return ScaledStep(d, w, rule.rate * factor, first,
                       hn::MulAdd(hn::Sqrt(second), hn::Set(d, rule.root_scale),
                                  hn::Set(d, rule.epsilon)));
   });
@@ -151,7 +152,7 @@ void Adam(const KernelRange& range, const AdamRule& rule) {
 
 template <bool kZFromWeights>
 void FtrlSteps(const KernelRange& range, const FtrlRule& rule) {
-  ForEachVector<2>(range, [=](auto d, auto w, auto sum, auto& z,
+  ForEachVector<2>(range, [=](auto d, float, auto w, auto sum, auto& z,
                               auto& squares) HWY_ATTR {
     const auto g = hn::Mul(hn::Set(d, rule.scale), sum);
     const auto root_before = hn::Sqrt(squares);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/memory/block.h"
+#include "server/rows/row_frequency.h"
 
 namespace ebb::server::internal {
 
@@ -25,6 +26,8 @@ struct RowPush {
     uint32_t row = 0;
     uint32_t key_number = 0;  // Which of the push's keys.
     Kind kind = Kind::kChanged;
+    // As it is now, if the table keeps it and the row is kChanged.
+    RowFrequency frequency;
   };
   // A key whose row stays as it is.
   struct Kept {
@@ -42,6 +45,7 @@ struct RowPush {
   int64_t now = 0;
   uint32_t unit = 0;
   int64_t keys = 0;
+  int64_t updates = 0;  // Pushes of the table before this one.
   size_t record_bytes = 0;
   size_t block_bytes = 0;
   int64_t capacity = 0;            // Row numbers of the table after the update.
@@ -58,6 +62,8 @@ struct RowPush {
   // Results of Compute: the blocks' contents, and the new rows, in their order.
   std::vector<BlockCopy> copies;
   std::unique_ptr<std::byte[]> next_rows;
+  // The sum of the rate factors of `rows`.
+  double rate_factors = 0;
 
   // Blocks that were pinned since Prepare; Commit copies them.
   std::vector<BlockCopy> late_copies;

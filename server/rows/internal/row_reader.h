@@ -10,6 +10,7 @@
 #include <span>
 
 #include "common/initializer.h"
+#include "server/rows/internal/row_frequencies.h"
 #include "server/rows/row_ages.h"
 #include "server/rows/row_index.h"
 #include "server/rows/row_layout.h"
@@ -38,15 +39,17 @@ struct RowReader {
 
   // Calls `visit(i, row, record)` for each key in order, with kNoRow and null
   // where it has no row. Rows that have expired are found. The first
-  // `prefetch_bytes` of a record are on their way to the cache.
+  // `prefetch_bytes` of a record, and its place in `beside` unless that is null
+  // or keeps nothing, are on their way to the cache.
   //
   // Each step of a look-up waits for memory, so several keys take it together,
   // as in a pipeline: a key asks for its part of the index, kAhead keys later
   // for its record, and is read as many later.
   template <typename Visit>
   void ForEachKey(std::span<const uint64_t> keys, size_t prefetch_bytes,
-                  Visit visit) const {
+                  const RowFrequencies* beside, Visit visit) const {
     constexpr size_t kAhead = 16;
+    const bool keeps = beside != nullptr && beside->kept();
     struct Lookup {
       uint32_t hash;
       size_t at;  // In the index.
@@ -74,8 +77,10 @@ struct RowReader {
         lookup.at = index.Find(lookup.hash);
         lookup.record = nullptr;
         if (index.Has(lookup.at, lookup.hash)) {
-          lookup.record = RecordOf(index.RowAt(lookup.at));
+          const uint32_t row = index.RowAt(lookup.at);
+          lookup.record = RecordOf(row);
           PrefetchBytes(lookup.record, prefetch_bytes);
+          if (keeps) __builtin_prefetch(beside->PlaceOf(row));
         }
       }
       if (step < keys.size()) {
@@ -91,7 +96,7 @@ struct RowReader {
   void Gather(const RowAges& ages, uint32_t now, const RowInitializer& initial,
               std::span<const uint64_t> keys, std::span<float> out) const {
     const size_t width = layout.width();
-    ForEachKey(keys, layout.weights_end(),
+    ForEachKey(keys, layout.weights_end(), nullptr,
                [&](size_t i, uint32_t /*row*/, const std::byte* record) {
                  const std::span<float> to = out.subspan(i * width, width);
                  if (record == nullptr ||

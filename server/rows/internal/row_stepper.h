@@ -9,9 +9,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "common/initializer.h"
 #include "server/optimizer/gradient.h"
@@ -31,7 +33,14 @@ class RowStepper {
              std::shared_ptr<const Optimizer> optimizer)
       : layout_(layout),
         optimizer_(std::move(optimizer)),
-        initial_(options.init, options.seed, options.table) {}
+        initial_(options.init, options.seed, options.table),
+        rate_factor_(options.rate_factor) {
+    if (rate_factor_ == nullptr) return;
+    for (size_t s = 0; s < kUsualStaleness; ++s) {
+      usual_factors_.push_back(
+          static_cast<float>(rate_factor_(static_cast<int64_t>(s))));
+    }
+  }
 
   const RowInitializer& initial() const { return initial_; }
 
@@ -56,6 +65,22 @@ class RowStepper {
   template <typename GradientOf, typename NextOf>
   void ComputeRows(RowPush* push, const StepContext& context,
                    GradientOf gradient_of, NextOf next_of) const;
+  // Whether rows of a push may have other factors of the rate than 1. If the
+  // partition's staleness does not change the rate, no row's does.
+  bool Scales(const StepContext& context) const {
+    return rate_factor_ != nullptr && context.staleness > 0 &&
+           rate_factor_(context.staleness) != 1;
+  }
+  float RateFactorOf(const RowPush::Row& row, const RowPush& push,
+                     const StepContext& context) const {
+    if (row.record == nullptr) return 1;  // No update changed it: it is new.
+    const int64_t staleness =
+        row.frequency.Staleness(push.updates, context.staleness);
+    if (staleness < static_cast<int64_t>(kUsualStaleness)) {
+      return usual_factors_[static_cast<size_t>(staleness)];
+    }
+    return static_cast<float>(rate_factor_(staleness));
+  }
   // Counts the next of `*kept` for keys before that number whose row differs
   // from the pushed one.
   template <typename GradientOf>
@@ -65,6 +90,10 @@ class RowStepper {
   const RowLayout layout_;
   const std::shared_ptr<const Optimizer> optimizer_;
   const RowInitializer initial_;
+  const std::function<double(int64_t)> rate_factor_;  // Empty: always 1.
+  // Its results that are wanted most.
+  static constexpr size_t kUsualStaleness = 64;
+  std::vector<float> usual_factors_;
 };
 
 // --- Implementation ----------------------------------------------------------
@@ -90,6 +119,8 @@ void RowStepper::ComputeRows(RowPush* push, const StepContext& context,
   const size_t width = layout_.width();
   const int slots = layout_.slots();
   const size_t count = push->rows.size();
+  const bool scales = Scales(context);
+  push->rate_factors = static_cast<double>(scales ? 0 : count);
   for (size_t begin = 0; begin < count; begin += kTogether) {
     const size_t n = std::min(kTogether, count - begin);
     for (size_t i = 0; i < n; ++i) {
@@ -116,6 +147,10 @@ void RowStepper::ComputeRows(RowPush* push, const StepContext& context,
       for (int s = 0; s < slots; ++s) {
         step.slots_in[s] = layout_.SlotOf(s, from);
         step.slots_out[s] = layout_.SlotOf(s, next);
+      }
+      if (scales) {
+        step.rate_factor = RateFactorOf(row, *push, context);
+        push->rate_factors += step.rate_factor;
       }
     }
     optimizer_->StepRows(context, width, std::span(steps).first(n));

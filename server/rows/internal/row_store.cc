@@ -19,6 +19,7 @@ RowStore::RowStore(const RowTableOptions& options, const RowLayout& layout,
       blocks_(layout, std::move(pool)),
       index_(std::make_shared<SharedIndex>()),
       ages_(options.expire_after_examples),
+      frequencies_(options.rate_factor != nullptr),
       room_(this->pool().Promise(0)) {}
 
 RowIndex& RowStore::MutableIndex() {
@@ -31,18 +32,21 @@ RowIndex& RowStore::MutableIndex() {
 }
 
 size_t RowStore::other_bytes() const {
-  return index_->index.bytes() + blocks_.list_bytes() + numbers_.live().bytes();
+  return index_->index.bytes() + blocks_.list_bytes() +
+         numbers_.live().bytes() + frequencies_.bytes();
 }
 
 // A version is at most half again as large as its rows (RowTable::TakeCut).
 absl::Status RowStore::PromiseRoom(int64_t more_blocks, int64_t more_rows) {
   const int64_t rows = blocks_.count() + more_blocks;
   const int64_t block_bytes = pool().block_bytes();
-  // On the heap, in one piece: a look-up goes through it fastest so.
-  const auto index = static_cast<int64_t>(index_->index.BytesFor(
-                         static_cast<size_t>(size() + more_rows))) /
-                     block_bytes;
-  const int64_t wanted = rows + rows / 2 + index + counter_blocks_;
+  // The index is on the heap, in one piece: a look-up goes through it fastest
+  // so.
+  const int64_t heap = (static_cast<int64_t>(index_->index.BytesFor(
+                            static_cast<size_t>(size() + more_rows))) +
+                        frequencies_.BytesFor(size() + more_rows)) /
+                       block_bytes;
+  const int64_t wanted = rows + rows / 2 + heap + counter_blocks_;
   if (room_.count() == wanted || room_.Resize(wanted)) return absl::OkStatus();
   const BlockPoolStats stats = pool().Stats();
   const auto kib = [&](int64_t blocks) {
@@ -99,6 +103,7 @@ void RowStore::ReserveFor(const RowPush& push, int64_t created) {
   MutableIndex().Reserve(static_cast<size_t>(size() + created));
   numbers_.Reserve(push.capacity);
   blocks_.Reserve(layout().BlocksOf(push.capacity));
+  frequencies_.Reserve(push.capacity);
 }
 
 void RowStore::GrowTo(int64_t capacity) {

@@ -11,6 +11,7 @@
 #include "common/initializer.h"
 #include "server/memory/block_pool.h"
 #include "server/rows/internal/row_blocks.h"
+#include "server/rows/internal/row_frequencies.h"
 #include "server/rows/internal/row_numbers.h"
 #include "server/rows/internal/row_push.h"
 #include "server/rows/internal/row_reader.h"
@@ -46,6 +47,8 @@ class RowStore {
   RowNumbers& numbers() { return numbers_; }
   const RowAges& ages() const { return ages_; }
   RowAges& ages() { return ages_; }
+  const RowFrequencies& frequencies() const { return frequencies_; }
+  RowFrequencies& frequencies() { return frequencies_; }
   // Memory besides blocks.
   size_t other_bytes() const;
 
@@ -97,6 +100,7 @@ class RowStore {
   RowNumbers numbers_;
   std::shared_ptr<SharedIndex> index_;
   RowAges ages_;
+  RowFrequencies frequencies_;
   PromisedBlocks room_;
 };
 

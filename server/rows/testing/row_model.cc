@@ -67,16 +67,15 @@ bool RowModel::Push(const Keys& keys, const std::vector<float>& gradient,
     }
   }
   state_.not_admitted += dropped;
-  for (const uint64_t key : made) Create(key);
+  for (const uint64_t key : made) {
+    Create(key);
+    frequencies_.erase(key);
+  }
   for (size_t i = 0; i < keys.size(); ++i) {
     Row* const row = Find(keys[i]);
     if (row == nullptr) continue;
     row->touched = unit;
-    std::vector<std::span<float>> slots(row->slots.begin(), row->slots.end());
-    const size_t width = row->weights.size();
-    optimizer_->Step(context, row->weights,
-                     std::span(gradient).subspan(i * width, width),
-                     row->weights, slots);
+    Step(row, gradient.data() + i * row->weights.size(), context);
   }
   for (const uint32_t victim : victims) state_.rows[victim].reset();
   state_.evicted += static_cast<int64_t>(victims.size());
@@ -86,6 +85,33 @@ bool RowModel::Push(const Keys& keys, const std::vector<float>& gradient,
   ++state_.pushes;
   Sweep(4 * static_cast<int64_t>(keys.size()) + 16);
   return true;
+}
+
+void RowModel::Step(Row* row, const float* gradient,
+                    const StepContext& context) {
+  RowStep step = {.weights_in = row->weights.data(),
+                  .gradient_sum = reinterpret_cast<const std::byte*>(gradient),
+                  .weights_out = row->weights.data()};
+  for (size_t s = 0; s < row->slots.size(); ++s) {
+    step.slots_in[s] = step.slots_out[s] = row->slots[s].data();
+  }
+  const int64_t update = state_.pushes + 1;
+  const auto [it, made] =
+      frequencies_.try_emplace(row->key, RowFrequency(update));
+  if (!made) {
+    if (options_.rate_factor != nullptr) {
+      step.rate_factor = static_cast<float>(options_.rate_factor(
+          it->second.Staleness(state_.pushes, context.staleness)));
+    }
+    it->second.Change(update);
+  }
+  optimizer_->StepRows(context, row->weights.size(), {&step, 1});
+}
+
+void RowModel::Loaded() {
+  for (auto& [key, frequency] : frequencies_) {
+    frequency = RowFrequency(state_.pushes);
+  }
 }
 
 std::vector<float> RowModel::Gather(const Keys& keys) const {

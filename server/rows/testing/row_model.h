@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -13,6 +14,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "server/optimizer/optimizer.h"
+#include "server/rows/row_frequency.h"
 #include "server/rows/row_options.h"
 
 namespace ebb::server {
@@ -28,6 +30,9 @@ class RowModel {
   // False: refused for the limit of rows.
   bool Push(const Keys& keys, const std::vector<float>& gradient, int64_t now,
             const StepContext& context);
+
+  // The table was loaded, which loses how often its rows were changed.
+  void Loaded();
 
   std::vector<float> Gather(const Keys& keys) const;
   // Each row that has not expired, in no order that means anything.
@@ -66,6 +71,7 @@ class RowModel {
     friend bool operator==(const State&, const State&) = default;
   };
 
+  void Step(Row* row, const float* gradient, const StepContext& context);
   bool Expired(const Row& row) const;
   Row* Find(uint64_t key);
   std::vector<float> Initial(uint64_t key) const;
@@ -81,6 +87,8 @@ class RowModel {
   int64_t life_units_ = 0;
   uint64_t draws_ = 0;
   State state_;
+  // By key, of all rows that there were.
+  std::map<uint64_t, RowFrequency> frequencies_;
 };
 
 }  // namespace ebb::server

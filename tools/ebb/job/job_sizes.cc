@@ -11,6 +11,7 @@
 #include "common/status_macros.h"
 #include "server/job_rule.h"
 #include "server/memory_budget.h"
+#include "server/rows/row_frequency.h"
 #include "tools/text/console.h"
 
 namespace ebb::tools {
@@ -22,6 +23,8 @@ constexpr int64_t kFloat = sizeof(float);
 // and its place in the index. A version is at most half as large again.
 constexpr int64_t kRowOverhead = 12;
 constexpr int64_t kIndexOfARow = 16;
+// Where steps go by how late a gradient is for the row.
+constexpr int64_t kFrequencyOfARow = sizeof(server::RowFrequency);
 
 int64_t Encoded(const Filter& filter, int64_t floats) {
   return filter.kind == FilterKind::kNone
@@ -64,6 +67,9 @@ absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
     const int64_t row_slots = rule->RowOptimizer(t)->SlotCount();
     const int64_t row = kRowOverhead + width * (1 + row_slots) * kFloat;
     sizes.servers_of_a_key += row + row / 2 + kIndexOfARow;
+    if (rule->RowOptions(t).rate_factor != nullptr) {
+      sizes.servers_of_a_key += kFrequencyOfARow;
+    }
     row_floats += width;
   }
   const int64_t keys = KeysOfBatch(prepared);

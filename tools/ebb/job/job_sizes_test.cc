@@ -59,14 +59,20 @@ TEST_F(JobSizesTest, DenseModelsTakeTheirParametersSoManyTimes) {
 }
 
 TEST_F(JobSizesTest, ModelsOfKeysTakeRowsByTheKey) {
-  const PreparedJob prepared = Prepare(
-      "a.svm", "1 7:1 900000000:1\n0 7:1 8:1\n",
-      absl::StrCat(
-          "model: sparse_logistic\ndata: {train: {libsvm: ", folder_ / "a.svm",
-          "}}\ntrain: {batch: 2}\noptimizer: sgd\n"));
+  const auto prepare = [&](absl::string_view rest) {
+    return Prepare(
+        "a.svm", "1 7:1 900000000:1\n0 7:1 8:1\n",
+        absl::StrCat("model: sparse_logistic\ndata: {train: {libsvm: ",
+                     folder_ / "a.svm",
+                     "}}\ntrain: {batch: 2}\noptimizer: sgd\n", rest));
+  };
+  const PreparedJob prepared = prepare("algorithm: sgd\n");
   const auto sizes = SizesOf(prepared);
   ASSERT_TRUE(sizes.ok()) << sizes.status();
   EXPECT_EQ(sizes->servers_of_a_key, 12 + 4 + 8 + 16);
+  const auto by_lateness = SizesOf(prepare("algorithm: dynsgd\n"));
+  ASSERT_TRUE(by_lateness.ok()) << by_lateness.status();
+  EXPECT_EQ(by_lateness->servers_of_a_key, sizes->servers_of_a_key + 4);
   // A bias, and at most 4 keys of 8 bytes with a float.
   EXPECT_EQ(sizes->pulled, 4 + 4 * (8 + 4));
   EXPECT_THAT(SizesText(prepared, *sizes), HasSubstr("and 40 B for each key"));
