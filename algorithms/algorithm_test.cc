@@ -67,6 +67,16 @@ TEST(StalenessAwareTest, IsPlainForGradientsThatAreHardlyLate) {
   EXPECT_EQ(aware->RateFactor(127), 1.0 / 16);
 }
 
+TEST(StalenessAwareTest, ToleratesWhatItIsTold) {
+  const auto aware = Make({.kind = "staleness_aware", .tolerated = 20});
+  EXPECT_EQ(aware->RateFactor(19), 1);
+  EXPECT_EQ(aware->RateFactor(39), 0.5);
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      BuiltinAlgorithms()
+          .Create({.kind = "staleness_aware", .tolerated = 0.5})
+          .status()));
+}
+
 TEST(StalenessAwareTest, ALateUpdateNeverWeighsMoreThanAnEarlierOne) {
   for (const char* kind : {"staleness_aware", "dynsgd"}) {
     const auto algorithm = Make({.kind = kind});

@@ -1,29 +1,33 @@
 // Staleness-aware SGD: Zhang, Gupta, Lian, Liu 2016, "Staleness-aware
 // async-SGD for distributed deep learning": the rate is divided by the
-// staleness. Here only what goes beyond that of eight workers counts:
+// staleness. Here only what goes beyond a tolerated number of updates counts:
 //
-//   w' = w - r min(1, 8 / (1 + staleness)) g
+//   w' = w - r min(1, tolerated / (1 + staleness)) g
 //
-// with the step of the job's optimizer in place of r g. So up to eight workers
-// it is plain SGD, which learns there what one worker does. With more, the
-// updates under way at a time move the values together no further than those
-// of eight. docs/job-defaults.md has the measurements behind the constant.
+// with the step of the job's optimizer in place of r g. So with few workers it
+// is plain SGD. With more, the updates under way at a time move the values
+// together no further than the tolerated ones. docs/job-defaults.md has what is
+// tolerated by default, and the measurements behind it.
 #include <algorithm>
 #include <memory>
 
+#include "absl/strings/str_cat.h"
 #include "algorithms/builtin.h"
 
 namespace ebb {
 
 namespace {
 
-constexpr double kPlainUpTo = 8;
-
 class StalenessAware final : public Algorithm {
  public:
+  explicit StalenessAware(double tolerated) : tolerated_(tolerated) {}
+
   double RateFactor(int64_t staleness) const override {
-    return std::min(1.0, kPlainUpTo / (static_cast<double>(staleness) + 1.0));
+    return std::min(1.0, tolerated_ / (static_cast<double>(staleness) + 1.0));
   }
+
+ private:
+  const double tolerated_;
 };
 
 }  // namespace
@@ -31,11 +35,15 @@ class StalenessAware final : public Algorithm {
 absl::Status RegisterStalenessAware(AlgorithmRegistry* registry) {
   return registry->Register(
       "staleness_aware",
-      "as sgd, with shorter steps for gradients that are late by more than 7 "
-      "updates",
-      [](const AlgorithmConfig&)
+      "as sgd, with shorter steps for gradients that come too late",
+      [](const AlgorithmConfig& config)
           -> absl::StatusOr<std::unique_ptr<const Algorithm>> {
-        return std::make_unique<StalenessAware>();
+        if (!(config.tolerated >= 1)) {
+          return absl::InvalidArgumentError(
+              absl::StrCat("algorithm.tolerated: ", config.tolerated,
+                           ", at least 1 needed"));
+        }
+        return std::make_unique<StalenessAware>(config.tolerated);
       });
 }
 

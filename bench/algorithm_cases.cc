@@ -30,12 +30,13 @@ class CaseMaker {
     const auto add = [&](const std::string& algorithm, Settings settings) {
       cases.push_back(Case(kDenseData, algorithm, std::move(settings)));
     };
-    add("asp", {});
-    add("ssp", {"consistency.kind=ssp", "consistency.bound=4"});
-    add("bsp", {"consistency.kind=bsp"});
+    add("asp", Plain());
+    add("ssp", Plain({"consistency.kind=ssp", "consistency.bound=4"}));
+    add("bsp", Plain({"consistency.kind=bsp"}));
     add("rounds", Rounds());
     cases.back().backup_tasks = false;
     add("rounds+backup", Rounds());
+    add("staleness_aware", {"algorithm.kind=staleness_aware"});
     add("dynsgd", {"algorithm.kind=dynsgd"});
     add("downpour", Accumulated("downpour", kPeriod));
     add("adag", Accumulated("adag", kPeriod));
@@ -46,10 +47,12 @@ class CaseMaker {
   }
 
   std::vector<AlgorithmCase> Sparse() const {
-    return {Case(kSparseData, "asp", {}),
+    return {Case(kSparseData, "asp", Plain()),
             Case(kSparseData, "ssp",
-                 {"consistency.kind=ssp", "consistency.bound=4"}),
-            Case(kSparseData, "bsp", {"consistency.kind=bsp"}),
+                 Plain({"consistency.kind=ssp", "consistency.bound=4"})),
+            Case(kSparseData, "bsp", Plain({"consistency.kind=bsp"})),
+            Case(kSparseData, "staleness_aware",
+                 {"algorithm.kind=staleness_aware"}),
             Case(kSparseData, "dynsgd", {"algorithm.kind=dynsgd"}),
             Case(kSparseData, "downpour", SparseRuns("downpour")),
             Case(kSparseData, "adag", SparseRuns("adag")),
@@ -92,6 +95,12 @@ class CaseMaker {
             .workers = workers_,
             .churn = churn_,
             .settings = std::move(all)};
+  }
+
+  // Steps that do not mind how late they come.
+  static Settings Plain(Settings settings = {}) {
+    settings.push_back("algorithm.kind=sgd");
+    return settings;
   }
 
   // Two batches of each worker; the rate grows with the root of what a step is

@@ -25,7 +25,9 @@ class Effects {
       : all_(all), options_(options) {}
 
   std::vector<KnownEffect> All() {
-    for (const char* holds : {"dynsgd", "adag"}) AddStaleness(holds);
+    AddStaleness("dynsgd", "Jiang et al. 2017");
+    AddStaleness("staleness_aware", "Zhang et al. 2016");
+    AddStaleness("adag", "Hermans 2017");
     for (const char* other : {"downpour", "adag"}) AddPeriods(other);
     for (const PageJob& job : options_.jobs) {
       AddWaiting(job);
@@ -82,12 +84,11 @@ class Effects {
     return {few, many};
   }
 
-  void AddStaleness(const std::string& holds) {
+  void AddStaleness(const std::string& holds, const char* source) {
     const auto [few, many] = FewestAndMost();
-    const std::string name = absl::StrCat(
-        "Plain asynchronous SGD degrades with staleness, ", holds,
-        " does less (", holds == "adag" ? "Hermans 2017" : "Jiang et al. 2017",
-        ")");
+    const std::string name =
+        absl::StrCat("Plain asynchronous SGD degrades with staleness, ", holds,
+                     " does less (", source, ")");
     const auto* asp_few = Find(kDenseData, "asp", few);
     const auto* asp_many = Find(kDenseData, "asp", many);
     const auto* other_few = Find(kDenseData, holds, few);

@@ -29,13 +29,15 @@ const std::vector<Family>& Families() {
   static const auto* const kFamilies = new std::vector<Family>{
       {"steps",
        "pushing each batch",
-       {"asp", "ssp", "bsp", "rounds", "rounds+backup", "dynsgd"}},
+       {"asp", "ssp", "bsp", "rounds", "rounds+backup", "staleness_aware",
+        "dynsgd"}},
       {"runs",
        "pushing now and then",
        {"asp", "downpour", "adag", "local_sgd", "aeasgd", "eamsgd"}},
       {"sparse",
        "sparse",
-       {"asp", "ssp", "bsp", "dynsgd", "downpour", "adag", "geo"}}};
+       {"asp", "ssp", "bsp", "staleness_aware", "dynsgd", "downpour", "adag",
+        "geo"}}};
   return *kFamilies;
 }
 

@@ -216,6 +216,7 @@ void PullAhead::Forget() {
   puller_.Forget();
   rows_.Forget();
   DropValues();
+  due_.reset();
 }
 
 // --- The clock ---------------------------------------------------------------

@@ -46,7 +46,10 @@ class PullAhead {
   Puller::State End(absl::Time now);
   // The present pull, or the one that ended last.
   const Puller& puller() const { return puller_; }
-  void Cancel() { puller_.Cancel(); }
+  void Cancel() {
+    puller_.Cancel();
+    due_.reset();
+  }
   // No pull has to wait after the last that was refused.
   void Resume() { not_before_ = absl::InfinitePast(); }
   // The last pull that was answered waits at a server.

@@ -144,13 +144,13 @@ TEST_F(PullStartCoreTest, ATickThatIsLateMakesTheNextPullsBeginEarlier) {
   EXPECT_EQ(OneBatch(3 * kMs), 15 * kMs);
 }
 
-TEST_F(PullStartCoreTest, PullsOfRoundsBeginAtOnce) {
+TEST_F(PullStartCoreTest, OnePullServesTheBatchesOfARound) {
   Change([](JobPlan* plan) {
     plan->shard_size = 1000;
     plan->consistency = {.kind = ConsistencyKind::kRounds, .round_items = 1};
   });
   BeginFirst(3 * kMs);
-  // An item is a round here, so one pull serves all of its batches.
+  // An item is a round here.
   for (int i = 0; i < 20; ++i) {
     EXPECT_THAT(open_pulls_, IsEmpty());
     now_ += kBatch;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -36,6 +37,12 @@ constexpr int64_t kLeastEpochs = 10;
 constexpr int64_t kLeastSteps = 1000;
 constexpr int64_t kMostEvaluations = 20;
 
+// Measured in docs/job-defaults.md: late updates that together move an output
+// by more than this do harm, of which fewer than eight never do.
+constexpr double kToleratedMove = 8;
+constexpr double kLeastTolerated = 8;
+constexpr double kMostTolerated = 1000;
+
 constexpr double kLeastRate = 0.001;
 constexpr double kMostRate = 0.1;
 // Holds for models that multiply weights with weights.
@@ -60,6 +67,7 @@ class Fit {
     ChooseL2();
     ChooseRate();
     ChooseRatesOfTables();
+    ChooseTolerated();
     return std::move(choices_);
   }
 
@@ -70,6 +78,7 @@ class Fit {
   void ChooseL2();
   void ChooseRate();
   void ChooseRatesOfTables();
+  void ChooseTolerated();
 
   int64_t BatchOfTheData(std::string* reason) const;
   Choice ChooseEpochs();
@@ -290,6 +299,35 @@ void Fit::ChooseRatesOfTables() {
     Add(absl::StrCat("tables.", name, ".optimizer.rate"), NumberText(rate),
         same ? "as optimizer.rate" : "the default of tables");
   }
+}
+
+// Adam and RMSProp move every weight by the rate, whatever the gradient. An
+// example has only a few keys.
+void Fit::ChooseTolerated() {
+  v1::Algorithm& algorithm = *job_.mutable_algorithm();
+  if (algorithm.has_tolerated() || !TraitsOf(algorithm.kind()).fits_workers()) {
+    return;
+  }
+  std::string of = "the default";
+  double reach = 0;
+  if (TraitsOf(job_.optimizer().kind()).steps_of_the_rate()) {
+    if (!TraitsOf(job_.model()).keyed()) {
+      reach = Reach(&of);
+    } else {
+      reach = data_.row_sum;
+      of = absl::StrFormat("the mean row sum %.4g", data_.row_sum);
+    }
+  }
+  const double move = job_.optimizer().rate() * reach;
+  algorithm.set_tolerated(move > 0
+                              ? std::clamp(std::floor(kToleratedMove / move),
+                                           kLeastTolerated, kMostTolerated)
+                              : kLeastTolerated);
+  if (data_.examples < 1) return;
+  Add("algorithm.tolerated", NumberText(algorithm.tolerated()),
+      move > 0 ? absl::StrCat(kToleratedMove, " divided by the rate, ",
+                              NumberText(job_.optimizer().rate()), ", and ", of)
+               : of);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 namespace ebb::job {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
@@ -46,7 +47,9 @@ TEST(FitTest, SaysWhatItChoseAndFromWhat) {
                   "workers.max 8: 979 steps in all, one worker for 2000, at "
                   "least 8",
                   "optimizer.rate 0.1: 1 divided by the number of features, 4, "
-                  "at most 0.1"));
+                  "at most 0.1",
+                  "algorithm.tolerated 20: 8 divided by the rate, 0.1, and the "
+                  "number of features, 4"));
   EXPECT_EQ(job.train().batch(), 8);
   EXPECT_EQ(job.train().epochs(), 67);
   EXPECT_EQ(job.optimizer().rate(), 0.1);
@@ -92,6 +95,32 @@ TEST(FitTest, BatchesAreSmallWhereManyWorkersWouldHaveTooMuchInFlight) {
   EXPECT_EQ(fitted(60'000, 0, "workers: {max: 200}").workers().max(), 200);
   EXPECT_EQ(fitted(60'000, 0, "workers: {min: 30}").workers().max(), 30);
   EXPECT_EQ(fitted(60'000, 0, "train: {epochs: 100}").workers().max(), 23);
+}
+
+TEST(FitTest, ToleratesLateUpdatesThatMoveAnOutputLittle) {
+  const auto tolerated = [](const std::string& more, const std::string& model,
+                            const SourceFacts& data) {
+    v1::Job job =
+        JobOf(absl::StrCat("model: ", model, "\ndata: {train: {",
+                           model == "fm" ? "libffm" : "csv", ": a}}\n", more));
+    FitToData(data, 0, &job);
+    return job.algorithm().tolerated();
+  };
+  const SourceFacts images = {.examples = 60'000, .features = 784};
+  EXPECT_EQ(tolerated("", "softmax", images), 8);
+  EXPECT_EQ(tolerated("optimizer: {rate: 0.0005}", "softmax", images), 20);
+  EXPECT_EQ(tolerated("optimizer: {rate: 1}", "softmax", images), 8);
+  EXPECT_EQ(tolerated("optimizer: {rate: 1e-9}", "softmax", images), 1000);
+  // Gradients as they are, of which nothing is known.
+  EXPECT_EQ(tolerated("optimizer: sgd", "softmax", images), 8);
+  // An example of a click log has a few keys of many.
+  EXPECT_EQ(tolerated("optimizer: {rate: 0.01}", "fm",
+                      {.examples = 60'000, .features = 10'000, .row_sum = 16}),
+            50);
+  EXPECT_EQ(tolerated("", "fm", {}), 8);
+  EXPECT_EQ(tolerated("algorithm: {kind: staleness_aware, tolerated: 3}",
+                      "softmax", images),
+            3);
 }
 
 TEST(FitTest, OtherAlgorithmsHaveTheBatchesAndWorkersOfBefore) {
@@ -203,7 +232,9 @@ TEST(FitTest, TheRateOfSparseRowsFollowsTheirSum) {
       .examples = 32'560, .features = 122, .classes = 2, .row_sum = 16};
   const auto choices = FitToData(facts, 0, &job);
   EXPECT_EQ(job.optimizer().rate(), 1.0 / 16);
-  EXPECT_EQ(choices.back().reason, "1 divided by the mean row sum 16");
+  EXPECT_THAT(Texts(choices),
+              Contains("optimizer.rate 0.0625: 1 divided by the mean row sum "
+                       "16"));
 
   v1::Job keys =
       JobOf("model: sparse_logistic\ndata: {train: {libsvm: a.svm}}");

@@ -118,6 +118,7 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
   config.moving_rate =
       algorithm.has_moving_rate() ? algorithm.moving_rate() : kBeta / workers;
   config.share = algorithm.has_share() ? algorithm.share() : 1 / workers;
+  if (algorithm.has_tolerated()) config.tolerated = algorithm.tolerated();
   if (algorithm.has_momentum()) config.momentum = algorithm.momentum();
   return BuiltinAlgorithms().Create(config);
 }

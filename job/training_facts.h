@@ -14,7 +14,7 @@ struct TrainingFacts {
   // not known.
   double guess_loss = 0;
   OnDivergence on_divergence = OnDivergence::kWarn;
-  // Steps are made shorter for gradients that are late (dynsgd).
+  // Steps are made shorter for gradients that are late.
   bool scales_late_steps = false;
 };
 

@@ -323,6 +323,13 @@ absl::StatusOr<ScaledUpdates> FromProto(const v1::ScaledUpdates& message) {
       InRange("ScaledUpdates.scaled", message.scaled(), 0, message.updates()));
   EBB_RETURN_IF_ERROR(InRange("ScaledUpdates.to_nothing", message.to_nothing(),
                               0, message.scaled()));
+  // Factors are at most 1, and sums of them are rounded.
+  if (message.factor_sum() >
+      1 + 1.000001 * static_cast<double>(message.updates())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("ScaledUpdates.factor_sum is ", message.factor_sum(),
+                     ", more than its ", message.updates(), " updates"));
+  }
   for (const auto& [field, sum] :
        {std::pair("factor_sum", message.factor_sum()),
         std::pair("scaled_staleness", message.scaled_staleness())}) {

@@ -237,17 +237,20 @@ TEST_F(SchedulerDivergenceTest, TellsOnceOfUpdatesThatCountForNothing) {
   ServerStatistics statistics;
   statistics.session = kServerSession;
   statistics.job = job_;
-  for (int i = 0; i < 1000; ++i) statistics.scaled.Add(i < 900 ? 1 : 0.001, 1);
+  // A thousand pushes to two partitions.
+  for (int i = 0; i < 2000; ++i) {
+    statistics.scaled.Add(i < 1800 ? 1 : 0.001, 1);
+  }
   statistics.bound_wait = absl::Seconds(2);
   FromServer(statistics, kServerSession);
-  EXPECT_THAT(log_, Contains(StartsWith("job=test 10.0 % of the latest 1000 "
+  EXPECT_THAT(log_, Contains(StartsWith("job=test 10.0 % of the latest 2000 "
                                         "updates were scaled to nothing")));
   log_.clear();
   FromServer(statistics, kServerSession);
   EXPECT_THAT(log_, IsEmpty());
   const LossWatch& losses = job().parts().losses;
   EXPECT_THAT(losses.LateUpdatesText(), StartsWith("10.0 % of"));
-  EXPECT_EQ(losses.statistics().scaled.updates, 2000);
+  EXPECT_EQ(losses.statistics().scaled.updates, 4000);
   EXPECT_EQ(losses.statistics().bound_wait, absl::Seconds(4));
 }
 

@@ -158,7 +158,12 @@ std::vector<JobMetric> JobGauges() {
        }},
       {"ebb_scheduler_job_waiting_reasons",
        "Why the job waits: how many reasons ebb status names",
-       number([](const Job& job) { return job.waiting_size(); })},
+       number([](const Job& job) {
+         // A job does not wait for workers that it leaves to others.
+         return std::ranges::count_if(job.waiting(), [](const auto& reason) {
+           return reason.kind() != v1::WaitReason::KIND_WORKERS_TO_SPARE;
+         });
+       })},
   };
 }
 

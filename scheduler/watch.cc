@@ -78,8 +78,8 @@ void Watch::Look(const SchedulerCore& core, absl::Time now) {
     watch.applied.Add(now, watch.count.Look(*job));
     // Less is an advance, too: of knowing what a server that came back has.
     if (watch.count.sum() != before) watch.advanced = now;
-    watch.worker_time +=
-        static_cast<int64_t>(core.allotment().Of(id).size()) * (now - looked_);
+    watch.worker_time += static_cast<int64_t>(core.allotment().Of(id).size()) *
+                         std::max(absl::ZeroDuration(), now - looked_);
     for (; watch.silent_workers < job->parts().held.silent_workers();
          ++watch.silent_workers) {
       watch.recoveries.WorkerSilent();

@@ -350,7 +350,7 @@ int64_t Partition::Commit(std::unique_ptr<Update> update) {
   if (update->rows && !EBB_PLANTED(rows_not_applied)) {
     rows_->Commit(*std::move(update->rows));
   }
-  last_scaling_ = ScalingAt(PlaceOf(*update));
+  last_scaling_ = push.skip ? ScaledUpdates() : ScalingAt(PlaceOf(*update));
   tally_.Count(push, Times(push));
   // Cannot fail: the push was judged on the grid, and begins at the mark.
   marks_.Raise(push.item, push.end).IgnoreError();

@@ -162,7 +162,7 @@ class Partition {
   absl::Status PrepareStep(Update* update);
   absl::Status PrepareRound(Update* update);
   StepPlace PlaceOf(const Update& update) const;
-  // Of the update whose rows were committed last.
+  // Tells of the update whose rows were committed last.
   ScaledUpdates ScalingAt(const StepPlace& place);
   StepPlace PlaceOfRound() const;
   absl::Status RestoreArrays(const Cut& cut);

@@ -82,7 +82,7 @@ class Divergence {
 struct Lateness {
   double mean_staleness = 0;       // Updates.
   bool asynchronous = false;       // Workers do not wait for others.
-  bool scales_late_steps = false;  // dynsgd.
+  bool scales_late_steps = false;  // By the algorithm.
 };
 
 // Describes the trouble and its remedy to people. `epoch` is its examples; a

@@ -8,16 +8,16 @@ namespace ebb::scheduler {
 
 namespace {
 
-// Enough for a share of 1 % to be no accident, few enough to be of now.
-constexpr int64_t kLatestUpdates = 1000;
+// Enough pushes for a share of 1 % to be no accident, few enough to be of now.
+constexpr int64_t kLatestPushes = 1000;
 constexpr double kMostToNothing = 0.01;
 
 }  // namespace
 
-bool LateUpdates::Heard(const ScaledUpdates& updates) {
+bool LateUpdates::Heard(const ScaledUpdates& updates, int64_t partitions) {
   if (found_) return false;
   latest_ += updates;
-  if (latest_.updates < kLatestUpdates) return false;
+  if (latest_.updates < kLatestPushes * partitions) return false;
   const auto most = kMostToNothing * static_cast<double>(latest_.updates);
   if (static_cast<double>(latest_.to_nothing) > most) found_ = latest_;
   latest_ = {};

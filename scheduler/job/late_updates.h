@@ -5,6 +5,7 @@
 #ifndef EBB_SCHEDULER_JOB_LATE_UPDATES_H_
 #define EBB_SCHEDULER_JOB_LATE_UPDATES_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -14,9 +15,10 @@ namespace ebb::scheduler {
 
 class LateUpdates {
  public:
-  // The updates since the last call. True: too many of the latest were scaled
-  // to nothing, for the first time.
-  bool Heard(const ScaledUpdates& updates);
+  // The updates since the last call, of a job with so many partitions: a push
+  // is an update of each. True: too many of the latest were scaled to nothing,
+  // for the first time.
+  bool Heard(const ScaledUpdates& updates, int64_t partitions);
 
   // The updates of which too many were scaled to nothing; nullopt: that was
   // never so.

@@ -17,29 +17,39 @@ ScaledUpdates Updates(int64_t on_time, int64_t to_nothing) {
 
 TEST(LateUpdatesTest, MoreThanOneInAHundredIsTooMany) {
   LateUpdates late;
-  EXPECT_FALSE(late.Heard(Updates(990, 10)));
+  EXPECT_FALSE(late.Heard(Updates(990, 10), 1));
   EXPECT_FALSE(late.found());
-  EXPECT_TRUE(late.Heard(Updates(989, 11)));
+  EXPECT_TRUE(late.Heard(Updates(989, 11), 1));
   EXPECT_EQ(late.found()->to_nothing, 11);
 }
 
 TEST(LateUpdatesTest, JudgesNoFewerThanAThousand) {
   LateUpdates late;
-  EXPECT_FALSE(late.Heard(Updates(100, 300)));
-  EXPECT_FALSE(late.Heard({}));
-  EXPECT_TRUE(late.Heard(Updates(600, 0)));
+  EXPECT_FALSE(late.Heard(Updates(100, 300), 1));
+  EXPECT_FALSE(late.Heard({}, 1));
+  EXPECT_TRUE(late.Heard(Updates(600, 0), 1));
+}
+
+// Bug: one push that is late is an update of each partition, so that two of
+// them were called too many.
+TEST(LateUpdatesTest, AThousandPushesAreJudgedHoweverManyPartitions) {
+  LateUpdates late;
+  EXPECT_FALSE(late.Heard(Updates(15 * 64, 64), 64));
+  EXPECT_FALSE(late.Heard(Updates(984 * 64, 0), 64));
+  EXPECT_FALSE(late.found());
+  EXPECT_TRUE(late.Heard(Updates(980 * 64, 20 * 64), 64));
 }
 
 TEST(LateUpdatesTest, WhatWasGoodBeforeDoesNotHideIt) {
   LateUpdates late;
-  EXPECT_FALSE(late.Heard(Updates(100'000, 0)));
-  EXPECT_TRUE(late.Heard(Updates(900, 100)));
+  EXPECT_FALSE(late.Heard(Updates(100'000, 0), 1));
+  EXPECT_TRUE(late.Heard(Updates(900, 100), 1));
 }
 
 TEST(LateUpdatesTest, IsToldOnce) {
   LateUpdates late;
-  EXPECT_TRUE(late.Heard(Updates(0, 1000)));
-  EXPECT_FALSE(late.Heard(Updates(0, 1000)));
+  EXPECT_TRUE(late.Heard(Updates(0, 1000), 1));
+  EXPECT_FALSE(late.Heard(Updates(0, 1000), 1));
   EXPECT_TRUE(late.found());
 }
 

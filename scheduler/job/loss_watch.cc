@@ -15,7 +15,7 @@ constexpr double kBackBelowGuess = 0.9;
 
 void LossWatch::Heard(const ServerStatistics& statistics, Context* context) {
   Add(statistics);
-  if (late_updates_.Heard(statistics.scaled)) {
+  if (late_updates_.Heard(statistics.scaled, job_.plan().partitions)) {
     context->Log(absl::StrCat("job=", job_.name(), " ", LateUpdatesText()));
   }
   if (statistics.loss_examples == 0) return;

@@ -42,7 +42,7 @@ class RowFrequency {
   // long may count as changed once more.
   int64_t Staleness(int64_t updates, int64_t staleness) const {
     const uint32_t since = (static_cast<uint32_t>(updates) - last_) & kLastMask;
-    if (since >= staleness) return 0;
+    if (since >= std::min<int64_t>(staleness, kLastMask)) return 0;
     // The last change, and those between the pull and it.
     const uint32_t window =
         static_cast<uint32_t>(std::min<int64_t>(staleness, kLastMask)) - since -

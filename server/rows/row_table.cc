@@ -207,8 +207,10 @@ void RowTable::EndCommit(RowPush* push) {
   admitter_.Raise(*push, versions_.changed_counters());
   not_admitted_ += push->not_admitted;
   rows_.frequencies().Count(push->rows, pushes_);
-  scaling_.rows += static_cast<int64_t>(push->rows.size());
-  scaling_.rate_factors += push->rate_factors;
+  if (options_.rate_factor != nullptr) {
+    scaling_.rows += static_cast<int64_t>(push->rows.size());
+    scaling_.rate_factors += push->rate_factors;
+  }
   writer_.Sweep(4 * push->keys + 16);
   constexpr size_t kMostRoom = 1024;
   if (push->rows.capacity() > kMostRoom) return;

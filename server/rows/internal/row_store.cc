@@ -44,7 +44,8 @@ absl::Status RowStore::PromiseRoom(int64_t more_blocks, int64_t more_rows) {
   // so.
   const int64_t heap = (static_cast<int64_t>(index_->index.BytesFor(
                             static_cast<size_t>(size() + more_rows))) +
-                        frequencies_.BytesFor(size() + more_rows)) /
+                        frequencies_.BytesFor(std::max(size() + more_rows,
+                                                       numbers_.capacity()))) /
                        block_bytes;
   const int64_t wanted = rows + rows / 2 + heap + counter_blocks_;
   if (room_.count() == wanted || room_.Resize(wanted)) return absl::OkStatus();

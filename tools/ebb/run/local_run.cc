@@ -644,7 +644,7 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
   if (options.resume) {
     EBB_ASSIGN_OR_RETURN(const std::string stored, ReadSpecification(folder));
     EBB_ASSIGN_OR_RETURN(
-        prepared, KeepEpochsOfRun(options.job, stored, std::move(prepared)));
+        prepared, KeepChoicesOfRun(options.job, stored, std::move(prepared)));
     if (options.back) {
       // A cluster that starts and ends stores versions, and deletes older ones.
       EBB_RETURN_IF_ERROR(CheckWish(folder.File("."), *options.back));
