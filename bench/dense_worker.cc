@@ -25,6 +25,7 @@ absl::StatusOr<JobRecordPtr> DenseJob(JobId id, int64_t bytes,
                    "\nmodel: softmax\n"
                    "data: {train: {csv: none.csv}}\n"
                    "train: {batch: 1}\n"
+                   "algorithm: sgd\n"
                    "optimizer: ",
                    options.optimizer,
                    "\ncheckpoint: {every: ", options.checkpoint_every, "}\n"),

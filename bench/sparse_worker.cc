@@ -26,6 +26,7 @@ absl::StatusOr<JobRecordPtr> SparseJob(JobId id, int64_t width,
                                 "\nmodel: fm\n"
                                 "data: {train: {libsvm: none.libsvm}}\n"
                                 "train: {batch: 1}\n"
+                                "algorithm: sgd\n"
                                 "optimizer: {kind: adagrad}\n"
                                 "checkpoint: {every: ",
                                 checkpoint_every, "}\n"),
