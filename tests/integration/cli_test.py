@@ -575,9 +575,9 @@ class CliTest(ClusterTest):
         self.assertIn("a batch takes 200ms", text)
         self.assertIn("seed     7", text)
         self.assertIn("Every invariant was checked", text)
-        rows = [line.split()[:2] for line in text.splitlines()
+        rows = [line.split()[:3] for line in text.splitlines()
                 if line.split()[:1] in (["10"], ["30"])]
-        self.assertEqual(rows, [["10", "2"], ["30", "2"]])
+        self.assertEqual(rows, [["10", "20.0k", "2"], ["30", "60.0k", "2"]])
         self.assertEqual([row["workers"] for row in report["rows"]], [10, 30])
         for row in report["rows"]:
             self.assertGreater(row["losses"], 0)
