@@ -41,8 +41,8 @@ struct AlgorithmConfig {
   double moving_rate = 0.1;
   // eamsgd: what of the velocity remains per batch, in [0, 1).
   double momentum = 0.9;
-  // staleness_aware: updates between a pull and its push, this one counted,
-  // from which on steps are shorter; at least 1.
+  // staleness_aware: up to so many updates from a pull to its push, this one
+  // counted, make whole steps; at least 1.
   double tolerated = 8;
   // geo: what part of a worker's change is pushed, above 0 and at most 1.
   double share = 1;

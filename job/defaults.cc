@@ -97,6 +97,16 @@ void FillAlgorithm(v1::Job* job) {
                                     : v1::Algorithm::KIND_STALENESS_AWARE);
 }
 
+// How many workers are of use to the default algorithm, the data says.
+void FillWorkers(v1::Job* job) {
+  if (job->workers().has_max() ||
+      TraitsOf(job->algorithm().kind()).fits_workers()) {
+    return;
+  }
+  constexpr int kWorkers = 8;
+  job->mutable_workers()->set_max(kWorkers);
+}
+
 // The servers' rule is a part of some algorithms.
 void FillOptimizer(v1::Job* job) {
   if (job->optimizer().has_kind()) return;
@@ -139,6 +149,7 @@ void FillDefaults(v1::Job* job) {
     job->mutable_on_nonfinite_rollback();
   }
   FillAlgorithm(job);
+  FillWorkers(job);
   FillOptimizer(job);
   FillAnnotatedDefaults(job->mutable_optimizer());
   InheritOptimizer(job);

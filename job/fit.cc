@@ -37,8 +37,8 @@ constexpr int64_t kLeastEpochs = 10;
 constexpr int64_t kLeastSteps = 1000;
 constexpr int64_t kMostEvaluations = 20;
 
-// Measured in docs/job-defaults.md: late updates that together move an output
-// by more than this do harm, of which fewer than eight never do.
+// Late updates that together move an output by more than this do harm. Fewer
+// than eight never do (docs/decisions/0025-as-many-workers.md).
 constexpr double kToleratedMove = 8;
 constexpr double kLeastTolerated = 8;
 constexpr double kMostTolerated = 1000;
@@ -197,9 +197,8 @@ void Fit::ChooseWorkers() {
       {1, train.batch(),
        train.has_batch_growth() ? train.batch_growth().max() : 0});
   const int64_t steps = ExamplesOfAllEpochs() / batch;
-  const int64_t most = FitsWorkers() ? std::clamp(steps / kStepsOfAWorker,
-                                                  kFewWorkers, kManyWorkers)
-                                     : kFewWorkers;
+  const int64_t most =
+      std::clamp(steps / kStepsOfAWorker, kFewWorkers, kManyWorkers);
   workers.set_max(std::max(most, workers.min()));
   if (!FitsWorkers()) return;
   Add("workers.max", absl::StrCat(workers.max()),
@@ -301,33 +300,39 @@ void Fit::ChooseRatesOfTables() {
   }
 }
 
-// Adam and RMSProp move every weight by the rate, whatever the gradient. An
-// example has only a few keys.
+// Adam and RMSProp move every weight by the rate, whatever the gradient. How
+// far the weights of hidden layers move an output together is not known. An
+// example of keys has only a few.
 void Fit::ChooseTolerated() {
   v1::Algorithm& algorithm = *job_.mutable_algorithm();
   if (algorithm.has_tolerated() || !TraitsOf(algorithm.kind()).fits_workers()) {
     return;
   }
-  std::string of = "the default";
-  double reach = 0;
-  if (TraitsOf(job_.optimizer().kind()).steps_of_the_rate()) {
-    if (!TraitsOf(job_.model()).keyed()) {
-      reach = Reach(&of);
-    } else {
-      reach = data_.row_sum;
-      of = absl::StrFormat("the mean row sum %.4g", data_.row_sum);
+  std::string reason = "the default";
+  double tolerated = kLeastTolerated;
+  const bool keyed = TraitsOf(job_.model()).keyed();
+  if (TraitsOf(job_.optimizer().kind()).steps_of_the_rate() &&
+      (keyed || IsLinear())) {
+    std::string of;
+    const double reach = keyed && data_.row_sum <= 0 ? 0 : Reach(&of);
+    const double rate = job_.optimizer().rate();
+    if (rate * reach > 0) {
+      const double wish = std::floor(kToleratedMove / (rate * reach));
+      tolerated = std::clamp(wish, kLeastTolerated, kMostTolerated);
+      reason = absl::StrCat(kToleratedMove, " divided by the rate, ",
+                            NumberText(rate), ", and ", of);
+      if (wish > kMostTolerated) {
+        absl::StrAppend(&reason, ", at most ", kMostTolerated);
+      }
+      if (wish < kLeastTolerated) {
+        absl::StrAppend(&reason, ", at least ", kLeastTolerated);
+      }
     }
   }
-  const double move = job_.optimizer().rate() * reach;
-  algorithm.set_tolerated(move > 0
-                              ? std::clamp(std::floor(kToleratedMove / move),
-                                           kLeastTolerated, kMostTolerated)
-                              : kLeastTolerated);
-  if (data_.examples < 1) return;
-  Add("algorithm.tolerated", NumberText(algorithm.tolerated()),
-      move > 0 ? absl::StrCat(kToleratedMove, " divided by the rate, ",
-                              NumberText(job_.optimizer().rate()), ", and ", of)
-               : of);
+  algorithm.set_tolerated(tolerated);
+  if (data_.examples > 0) {
+    Add("algorithm.tolerated", NumberText(tolerated), std::move(reason));
+  }
 }
 
 }  // namespace

@@ -118,6 +118,10 @@ TEST(FitTest, ToleratesLateUpdatesThatMoveAnOutputLittle) {
                       {.examples = 60'000, .features = 10'000, .row_sum = 16}),
             50);
   EXPECT_EQ(tolerated("", "fm", {}), 8);
+  // All layers move.
+  EXPECT_EQ(tolerated("", "{kind: mlp, layers: [8, 4, 2]}",
+                      {.examples = 60'000, .features = 8}),
+            8);
   EXPECT_EQ(tolerated("algorithm: {kind: staleness_aware, tolerated: 3}",
                       "softmax", images),
             3);

@@ -89,7 +89,9 @@ TEST(SpecificationTest, ItemsAreTwoSecondsOfWorkAtMost) {
   EXPECT_EQ(PlanOf("", facts).shard_size, 1920);
   // Guessed: 1e10 / 6 / 235,146 = 7,087.8 a second, 14,175 in two: 110 * 128.
   facts.examples_per_second = 0;
-  EXPECT_EQ(PlanOf("", facts).shard_size, 14'080);
+  EXPECT_EQ(PlanOf("workers: {max: 8}\n", facts).shard_size, 14'080);
+  // Smaller where there may be many workers, 390 here.
+  EXPECT_EQ(PlanOf("", facts).shard_size, 3200);
 }
 
 TEST(SpecificationTest, ItemsHoldAtLeastTheLargestBatch) {
@@ -443,10 +445,12 @@ TEST(SpecificationTest, OnlyJobsWithAnAlgorithmNeedANewerReader) {
     EXPECT_TRUE(specification.ok()) << specification.status();
     return specification.ok() ? specification->format() : 0;
   };
-  EXPECT_EQ(format_of(""), 1u);
+  EXPECT_EQ(format_of(""), 7u);
   EXPECT_EQ(format_of("algorithm: sgd\n"), 1u);
-  EXPECT_EQ(format_of("device: auto\n"), 1u);
-  EXPECT_EQ(format_of("device: {kind: gpu, precision: tf32}\n"), 5u);
+  EXPECT_EQ(format_of("algorithm: sgd\ndevice: auto\n"), 1u);
+  EXPECT_EQ(format_of("algorithm: sgd\n"
+                      "device: {kind: gpu, precision: tf32}\n"),
+            5u);
   EXPECT_EQ(format_of("algorithm: dynsgd\n"), 2u);
   EXPECT_EQ(format_of("algorithm: adag\n"), 3u);
   EXPECT_EQ(format_of("algorithm: lbfgs\n"
@@ -460,6 +464,7 @@ TEST(SpecificationTest, TablesMayHaveAConsistencyOfTheirOwn) {
   facts.sparse_tables = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
   const auto record =
       MakeJobRecord(JobOf(R"(
+algorithm: sgd
 tables:
   a: {consistency: asp}
   b: {consistency: {kind: ssp}}
@@ -687,7 +692,8 @@ TEST(SpecificationTest, TablesThatAreNotTrainedAskForANewerReader) {
       {.name = "b", .width = 3, .kind = RowKind::kCounts},
       {.name = "c", .width = 9, .kind = RowKind::kWriteOnce}};
   const auto record = MakeJobRecord(
-      JobOf("tables: {b: {expire_after: 1000}}\n", kKeyed), facts);
+      JobOf("algorithm: sgd\ntables: {b: {expire_after: 1000}}\n", kKeyed),
+      facts);
   ASSERT_TRUE(record.ok()) << record.status();
   EXPECT_EQ(record->plan.trained_tables(), 1);
   EXPECT_EQ(record->plan.sparse_tables[2].kind, RowKind::kWriteOnce);

@@ -102,7 +102,7 @@ TEST(TrainingTest, ASpecificationSaysWhatItsLossIs) {
     EXPECT_TRUE(found.ok()) << found.status();
     return *found;
   };
-  const TrainingFacts usual = facts_of("");
+  const TrainingFacts usual = facts_of("algorithm: sgd\n");
   EXPECT_TRUE(usual.squared_loss);
   EXPECT_EQ(usual.guess_loss, 0.5);
   EXPECT_EQ(usual.on_divergence, OnDivergence::kWarn);

@@ -316,6 +316,7 @@ TEST(ConvertHostileTest, RefusesBrokenServerMessages) {
            {"updates: 3 scaled: 2 to_nothing: 3", "to_nothing is 3"},
            {"updates: 3 factor_sum: -0.5", "factor_sum is -0.5"},
            {"updates: 3 factor_sum: inf", "factor_sum is inf"},
+           {"updates: 3 factor_sum: 5", "factor_sum is 5"},
            {"updates: 3 scaled_staleness: nan", "scaled_staleness is nan"}}) {
     ExpectRefusedInStream<M>(
         absl::StrCat("statistics { session: 1 job: 1 scaled { ", scaled,

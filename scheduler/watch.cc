@@ -1,5 +1,6 @@
 #include "scheduler/watch.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <variant>

@@ -191,7 +191,7 @@ std::string DivergenceText(const Divergence::Trouble& trouble, int64_t epoch,
           "(ebb scale), ",
           lateness.mean_staleness),
       lateness.asynchronous ? "consistency: ssp, " : "",
-      lateness.scales_late_steps ? "" : "algorithm: dynsgd, ",
+      lateness.scales_late_steps ? "" : "algorithm: staleness_aware, ",
       "or a smaller rate (optimizer.rate)");
 }
 

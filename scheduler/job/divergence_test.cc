@@ -232,12 +232,13 @@ TEST(DivergenceTextTest, SaysWhatIsSeenAndWhatHelps) {
                      {.mean_staleness = 121, .asynchronous = true}),
       "the training loss is 2.5, and guessing has 2.303: the model is "
       "worse than that. Gradients are late by 121 updates on average: take "
-      "fewer workers (ebb scale), consistency: ssp, algorithm: dynsgd, "
+      "fewer workers (ebb scale), consistency: ssp, algorithm: "
+      "staleness_aware, "
       "or a smaller rate (optimizer.rate)");
   EXPECT_THAT(DivergenceText(never, kEpoch, false,
                              {.mean_staleness = 20, .scales_late_steps = true}),
-              AllOf(HasSubstr("fewer workers"), Not(HasSubstr("dynsgd")),
-                    Not(HasSubstr("ssp"))));
+              AllOf(HasSubstr("fewer workers"),
+                    Not(HasSubstr("staleness_aware")), Not(HasSubstr("ssp"))));
   never.start_known = false;
   EXPECT_THAT(DivergenceText(never, kEpoch, false, {}),
               HasSubstr("it began with 2.303"));

@@ -132,7 +132,7 @@ TEST_F(RowScalingTest, KeepsNothingWhereStepsDoNotGoByIt) {
   Push({1}, 0);
   const int64_t plain = table_->Statistics().other_bytes;
   EXPECT_THAT(StepsOf({1}, 3), ElementsAre(1));
-  EXPECT_EQ(table_->scaling().rows, 0);
+  EXPECT_EQ(table_->scaling().rate_factors, 2);
   Make(Options());
   Push({1}, 0);
   EXPECT_EQ(table_->Statistics().other_bytes, plain + 4 * 4096);

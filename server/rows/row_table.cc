@@ -207,7 +207,7 @@ void RowTable::EndCommit(RowPush* push) {
   admitter_.Raise(*push, versions_.changed_counters());
   not_admitted_ += push->not_admitted;
   rows_.frequencies().Count(push->rows, pushes_);
-  if (options_.rate_factor != nullptr) {
+  if (!options_.write_once) {
     scaling_.rows += static_cast<int64_t>(push->rows.size());
     scaling_.rate_factors += push->rate_factors;
   }

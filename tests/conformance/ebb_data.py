@@ -16,7 +16,7 @@ import xxhash
 from ebb.v1 import common_pb2, job_pb2, specification_pb2
 
 ORDER_VERSION = 2
-FORMAT = 6  # The newest of specifications that is understood here.
+FORMAT = 7  # The newest of specifications that is understood here.
 Plan = common_pb2.Plan
 Item = Tuple[int, int]  # Epoch, shard. Items are worked on in this order.
 

@@ -94,8 +94,8 @@ Example:
       &Check);
   add("show",
       "Prints the whole job, with defaults and an explanation of each key", R"(
-Reads the data to choose batch, epochs, workers and rate. Without the data it leaves
-these out.
+Reads the data to choose batch, epochs, workers and rate. Without the data it
+leaves these out.
 Example:
   ebb job show examples/jobs/fashion_softmax.yaml --set train.epochs=3)",
       &Show);

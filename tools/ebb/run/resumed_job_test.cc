@@ -66,6 +66,30 @@ TEST_F(ResumedJobTest, MoreEpochsChangeNothingElse) {
   EXPECT_EQ(more.record.plan.shard_size, first.record.plan.shard_size);
 }
 
+// Bug: twice the epochs in twice the batch are as many steps, so that the
+// number of workers seemed to be the same, and was another with the batch of
+// before.
+TEST_F(ResumedJobTest, TwiceTheEpochsChangeNothingElse) {
+  const PreparedJob first = Prepare({"train.epochs=400"});
+  const PreparedJob anew = Prepare({"train.epochs=800"});
+  ASSERT_EQ(2 * first.job.train().batch(), anew.job.train().batch());
+  ASSERT_EQ(first.job.workers().max(), anew.job.workers().max());
+
+  const PreparedJob more =
+      Resumed(first.record.specification, {"train.epochs=800"});
+  EXPECT_EQ(more.job.train().batch(), first.job.train().batch());
+  EXPECT_EQ(more.job.workers().max(), first.job.workers().max());
+  EXPECT_EQ(more.record.plan.shard_size, first.record.plan.shard_size);
+}
+
+// Bug: it was refused for an algorithm that the job did not name.
+TEST_F(ResumedJobTest, WhatDoesNotGoWithTheRestIsLeftToTheCaller) {
+  const PreparedJob first = Prepare({});
+  const PreparedJob rounds =
+      Resumed(first.record.specification, {"consistency.kind=rounds"});
+  EXPECT_EQ(rounds.job.consistency().kind(), v1::Consistency::KIND_ROUNDS);
+}
+
 // Bug: a run of an earlier release was called one of another job.
 TEST_F(ResumedJobTest, ARunKeepsTheDefaultsThatItBeganWith) {
   v1::Specification before = job::ReadSpecification(Prepare({}).record).value();
