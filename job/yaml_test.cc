@@ -452,8 +452,8 @@ TEST(JobToYamlTest, SaysWhyAValueWasChosen) {
   const std::string text = JobToYaml(job, YamlStyle::kExplained, choices);
   EXPECT_THAT(text,
               HasSubstr("  batch: 8                        # Examples per "
-                        "gradient; absent: 128, or less for "
-                        "small data. Chosen: the examples are 120\n"));
+                        "gradient; absent: at most 128, by how many "
+                        "there are. Chosen: the examples are 120\n"));
   EXPECT_THAT(
       text,
       HasSubstr(

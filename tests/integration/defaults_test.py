@@ -59,8 +59,9 @@ class DefaultsTest(unittest.TestCase):
         self.write("job.yaml", "model: linear\ndata: {train: {csv: train.csv}, "
                                "test: {csv: test.csv}}\n")
         said, report = self.run_job()
-        self.assertIn("Chosen from the data: train.batch 32 (the examples are "
-                      "400)", said)
+        self.assertIn("Chosen from the data: train.batch 16 (the examples of "
+                      "all epochs are 30800)", said)
+        self.assertIn("workers.max 8 (1925 steps in all", said)
         self.assertIn("data.standardise_labels true (the labels have mean ",
                       said)
         # Half of the squared error; the noise alone is 2e8.

@@ -32,7 +32,8 @@ std::vector<std::string> ChosenForRun(const JobChoice& choice,
     keep("algorithm.kind",
          job::EnumWord(*v1::Algorithm::Kind_descriptor(), algorithm.kind()));
   }
-  if (!named.algorithm().has_tolerated() && algorithm.tolerated() >= 1) {
+  if (algorithm.kind() == v1::Algorithm::KIND_STALENESS_AWARE &&
+      !named.algorithm().has_tolerated() && algorithm.tolerated() >= 1) {
     keep("algorithm.tolerated", algorithm.tolerated());
   }
   const v1::Train& train = before.train();
