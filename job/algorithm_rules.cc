@@ -29,8 +29,7 @@ class AlgorithmRules {
     if (!MayHaveSparseTables(job_.model())) return;
     for (const auto& [name, table] : job_.tables()) {
       const std::string path = Join("tables", name);
-      if (traits.by_lateness() && !traits.fits_workers() &&
-          TraitsOf(table.optimizer().kind()).rates_fall()) {
+      if (CannotShortenSteps(kind, table.optimizer().kind())) {
         found_->Add(path + ".optimizer",
                     "dynsgd makes single steps shorter, but ftrl has one rate "
                     "for all",

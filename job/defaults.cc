@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "absl/strings/string_view.h"
+#include "job/fit.h"
 #include "job/keys.h"
 #include "job/traits.h"
 #include "job/validate.h"
@@ -103,8 +104,7 @@ void FillWorkers(v1::Job* job) {
       TraitsOf(job->algorithm().kind()).fits_workers()) {
     return;
   }
-  constexpr int kWorkers = 8;
-  job->mutable_workers()->set_max(kWorkers);
+  job->mutable_workers()->set_max(kFewWorkers);
 }
 
 // The servers' rule is a part of some algorithms.

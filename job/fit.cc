@@ -25,8 +25,6 @@ constexpr int64_t kMostOfABatch = 128;
 constexpr int64_t kWorkersOfABatch = 16;
 constexpr int64_t kLeastOfABatch = 16;
 constexpr int64_t kParametersOfAnExample = 65'536;
-// Models of small tables do not mind so many.
-constexpr int64_t kFewWorkers = 8;
 constexpr int64_t kManyWorkers = 100'000;  // The most of job.proto.
 // An epoch of fewer batches has too few for several workers, and its last one,
 // which may be short, weighs too much.

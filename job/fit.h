@@ -25,9 +25,12 @@ struct Choice {
 };
 
 // By default a job takes a worker for so many of its steps, a batch each: with
-// more workers gradients are too late for what is learned. Measured in
-// docs/job-defaults.md.
+// more workers gradients are too late for what is learned. See
+// docs/decisions/0025-as-many-workers.md.
 inline constexpr int64_t kStepsOfAWorker = 2000;
+// It takes so many in any case: models of small tables do not mind. Algorithms
+// other than the default take no more.
+inline constexpr int64_t kFewWorkers = 8;
 
 // Sets what the job, which has all its other defaults, leaves open of
 // train.epochs, train.batch, workers.max, evaluate.every, model.l2 and the

@@ -649,9 +649,8 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   EBB_ASSIGN_OR_RETURN(const std::vector<SparseTable> sparse_tables,
                        SparseTablesOfJob(full, facts, plan.partitions));
   for (const SparseTable& table : sparse_tables) {
-    const v1::AlgorithmTraits& traits = TraitsOf(full.algorithm().kind());
-    if (traits.by_lateness() && !traits.fits_workers() && table.optimizer &&
-        TraitsOf(table.optimizer->kind()).rates_fall()) {
+    if (table.optimizer &&
+        CannotShortenSteps(full.algorithm().kind(), table.optimizer->kind())) {
       return Invalid("algorithm.kind: makes single steps shorter, but ftrl, ",
                      "the optimizer of table ", table.name,
                      ", has one rate for all its steps\nhint: kind: sgd");

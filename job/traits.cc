@@ -54,6 +54,13 @@ const v1::ModelTraits& TraitsOf(const v1::Model& model) {
   return OptionsOf(BuiltIn(model)).GetExtension(v1::model);
 }
 
+bool CannotShortenSteps(v1::Algorithm::Kind algorithm,
+                        v1::Optimizer::Kind of_table) {
+  const v1::AlgorithmTraits& traits = TraitsOf(algorithm);
+  return traits.by_lateness() && !traits.fits_workers() &&
+         TraitsOf(of_table).rates_fall();
+}
+
 bool KnowsModel(const DataFacts& facts, const v1::Model& model) {
   if (facts.model_kinds.empty()) {
     return model.has_plugin() || BuiltIn(model) != nullptr;

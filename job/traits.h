@@ -20,6 +20,11 @@ const v1::FormatTraits& TraitsOf(const v1::DataSource& source);
 // A plugin's model has empty traits: it says itself what it is.
 const v1::ModelTraits& TraitsOf(const v1::Model& model);
 
+// Whether the algorithm is to shorten late steps in every table, and this rule
+// of a table cannot. The default algorithm leaves such a table its whole steps.
+bool CannotShortenSteps(v1::Algorithm::Kind algorithm,
+                        v1::Optimizer::Kind of_table);
+
 // Whether there is such a model, as far as it is known which there are: the
 // facts of a job with a plugin name the plugin's.
 bool KnowsModel(const DataFacts& facts, const v1::Model& model);

@@ -28,7 +28,7 @@ struct JobStatistics {
   int64_t updates = 0;
   std::vector<int64_t> staleness;  // Histogram by staleness.
   int64_t clock_lead = 0;          // SSP: the largest.
-  Traffic traffic;                 // Of values.
+  Traffic traffic;                 // Bytes of values.
   ScaledUpdates scaled;            // Those in `staleness`.
   // How long workers waited for a clock bound; nullopt: no server said.
   std::optional<absl::Duration> bound_wait;

@@ -1,5 +1,6 @@
 #include "tools/ebb/run/resumed_job.h"
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "ebb/v1/job.pb.h"
 #include "ebb/v1/specification.pb.h"
 #include "job/keys.h"
+#include "job/values.h"
 #include "job/yaml.h"
 
 namespace ebb::tools {
@@ -16,13 +18,18 @@ namespace ebb::tools {
 namespace {
 
 // What was chosen for the run by the epochs that it had, or by an older ebb, as
-// overrides, where neither the file nor a flag names it. All of it: one that is
-// the same now may be another beside those that are kept.
+// overrides, where neither the file nor a flag names it. Empty if the job has
+// all of it. Otherwise it is all: what is the same now may be another beside
+// those that are kept.
 std::vector<std::string> ChosenForRun(const JobChoice& choice,
-                                      const v1::Job& before) {
+                                      const v1::Job& before,
+                                      const v1::Job& now) {
   std::vector<std::string> overrides;
-  const auto keep = [&](absl::string_view key, const auto& value) {
+  bool other = false;
+  const auto keep = [&](absl::string_view key, const std::string& value,
+                        bool same) {
     overrides.push_back(absl::StrCat(key, "=", value));
+    other = other || !same;
   };
   const v1::Job named = job::ReadJobFile(choice.file, choice.overrides).job;
   const v1::Algorithm& algorithm = before.algorithm();
@@ -30,32 +37,27 @@ std::vector<std::string> ChosenForRun(const JobChoice& choice,
       v1::Algorithm::Kind_IsValid(algorithm.kind()) &&
       algorithm.kind() != v1::Algorithm::KIND_UNSPECIFIED) {
     keep("algorithm.kind",
-         job::EnumWord(*v1::Algorithm::Kind_descriptor(), algorithm.kind()));
+         job::EnumWord(*v1::Algorithm::Kind_descriptor(), algorithm.kind()),
+         algorithm.kind() == now.algorithm().kind());
   }
   if (algorithm.kind() == v1::Algorithm::KIND_STALENESS_AWARE &&
       !named.algorithm().has_tolerated() && algorithm.tolerated() >= 1) {
-    keep("algorithm.tolerated", algorithm.tolerated());
+    keep("algorithm.tolerated", job::NumberText(algorithm.tolerated()),
+         algorithm.tolerated() == now.algorithm().tolerated());
   }
-  const v1::Train& train = before.train();
-  if (!named.train().has_epochs() && train.epochs() >= 1) {
-    keep("train.epochs", train.epochs());
-  }
-  if (!named.train().has_batch() && train.batch() >= 1) {
-    keep("train.batch", train.batch());
-  }
-  if (!named.workers().has_max() && before.workers().max() >= 1) {
-    keep("workers.max", before.workers().max());
-  }
+  const auto keep_count = [&](absl::string_view key, bool is_named,
+                              int64_t count, int64_t count_now) {
+    if (is_named || count < 1) return;
+    keep(key, absl::StrCat(count), count == count_now);
+  };
+  keep_count("train.epochs", named.train().has_epochs(),
+             before.train().epochs(), now.train().epochs());
+  keep_count("train.batch", named.train().has_batch(), before.train().batch(),
+             now.train().batch());
+  keep_count("workers.max", named.workers().has_max(), before.workers().max(),
+             now.workers().max());
+  if (!other) overrides.clear();
   return overrides;
-}
-
-// Whether the job is as it would be with what was chosen for the run.
-bool HasWhatWasChosen(const v1::Job& job, const v1::Job& before) {
-  return job.algorithm().kind() == before.algorithm().kind() &&
-         job.algorithm().tolerated() == before.algorithm().tolerated() &&
-         job.train().epochs() == before.train().epochs() &&
-         job.train().batch() == before.train().batch() &&
-         job.workers().max() == before.workers().max();
 }
 
 }  // namespace
@@ -67,9 +69,9 @@ absl::StatusOr<PreparedJob> KeepChoicesOfRun(const JobChoice& choice,
   if (!before.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) {
     return prepared;
   }
-  if (HasWhatWasChosen(prepared.job, before.job())) return prepared;
+  const auto kept = ChosenForRun(choice, before.job(), prepared.job);
+  if (kept.empty()) return prepared;
   JobChoice again = choice;
-  const auto kept = ChosenForRun(choice, before.job());
   again.overrides.insert(again.overrides.end(), kept.begin(), kept.end());
   auto as_before = PrepareJob(again);
   // What does not go with the rest of the job is named as a change of the run.

@@ -81,8 +81,7 @@ std::string Assumptions(const sim::ReportOptions& options,
 
 constexpr char kHeader[] =
     "workers job steps servers  simulated losses goodput repeated waiting  "
-    "leases/s "
-    "messages/s in    out  of one: in   out  scheduler   took\n";
+    "leases/s messages/s in    out  of one: in   out  scheduler   took\n";
 
 std::string Line(const sim::ReportRow& row) {
   const double in = row.PerSecond(row.work.messages_in);
