@@ -132,7 +132,7 @@ class NonfiniteTest(unittest.TestCase):
                              job=JOB_WITHOUT_POLICY)
         self.assertIn("The usual cause is a learning rate that is too large",
                       said)
-        self.assertEqual(said.count("is quarantined"), 1, said)
+        self.assertEqual(said.count("is quarantined after"), 1, said)
         self.assertIn("no example counts twice", said)
         self.assertNotIn("updates 0", said)
         hint = re.search(r"hint: --resume (--to [\dT:.-]+) --set "
