@@ -185,7 +185,13 @@ absl::StatusOr<WorkersBench::Prepared> WorkersBench::Prepare(
     peak = trace.peak_nodes;
     point.events = EventsByProgress(trace);
     point.cut_off = true;
-    if (recorded != nullptr) pace.runs_for *= kTraceSlowdown;
+    if (recorded != nullptr) {
+      pace.runs_for *= kTraceSlowdown;
+      // Evaluations during the trace would be lost again and again with the
+      // workers; only the last one counts.
+      overrides.push_back(
+          absl::StrCat("evaluate.every=", plan.epochs, " epochs"));
+    }
   }
   pace.at_once =
       plan.max_workers > 0 ? std::min<int64_t>(peak, plan.max_workers) : peak;
