@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "bench/workers_cases.h"
+#include "bench/workers_images.h"
+#include "bench/workers_requirements.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
