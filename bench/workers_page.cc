@@ -82,7 +82,7 @@ std::string WorkersText(const std::vector<AlgorithmFigures>& all) {
   std::string text;
   for (const WorkersJob* job : runs.Jobs()) {
     WorkersTable found = TableOf(runs, *job);
-    TextTable table(std::move(found.header), {1, 2, 3, 4, 5, 6, 7});
+    TextTable table(std::move(found.header), {2, 3, 4, 5, 6});
     for (std::vector<std::string>& row : found.rows) table.Add(std::move(row));
     absl::StrAppend(&text, job->title, ", ", MetricOf(*job).name, "\n",
                     table.ToString(), "\n");

@@ -1,11 +1,14 @@
 #include "bench/workers_requirements.h"
 
+#include <algorithm>
 #include <cmath>
+#include <set>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "bench/workers_cases.h"
 #include "bench/workers_runs.h"
 #include "bench/workers_speed.h"
@@ -45,48 +48,75 @@ class Judge {
   }
 
  private:
-  void Compare(const WorkersJob& job, const WorkersGroup& group,
-               const std::string& where, Worst* worst) const {
-    if (runs_.Of(group).empty()) return;
-    const auto score = runs_.Score(group);
-    const double worse =
-        score ? MetricOf(job).Worse(*score, *runs_.One(job.data)) : HUGE_VAL;
-    if (!score) worst->astray = true;
-    if (worse > worst->worse) {
-      worst->worse = worse;
-      worst->where = where;
-    }
-  }
-
-  WorkersRequirement Scores(const WorkersJob& job, bool few) const {
-    const WorkersMetric metric = MetricOf(job);
-    const double allowed =
-        few ? metric.AllowedWith(kFewWorkers) : metric.allowed;
-    WorkersRequirement found = {
-        .name = absl::StrFormat(
-            "%s: %s with %s at most %g%s%s worse than with one worker",
-            job.title, metric.name,
-            few ? absl::StrCat("up to ", kFewWorkers, " workers")
-                : "any number and any churn",
-            allowed, metric.unit.empty() ? "" : " ", metric.unit)};
-    if (!runs_.One(job.data)) return found;
-    Worst worst;
-    for (const int workers : runs_.Counts(job.data, kDefaultVariant)) {
-      for (const char* disturbance : {kQuiet, kKills}) {
+  // What is compared with one worker that is not disturbed, of what was run.
+  std::vector<WorkersGroup> Compared(const WorkersJob& job, bool few) const {
+    std::vector<WorkersGroup> groups;
+    const std::set<int> counts = runs_.Counts(job.data, kDefaultVariant);
+    for (const char* disturbance : {kQuiet, kKills}) {
+      for (const int workers : counts) {
         if (few && workers > kFewWorkers) continue;
         if (workers == 1 && disturbance == std::string(kQuiet)) continue;
-        Compare(
-            job,
-            {.data = job.data, .disturbance = disturbance, .workers = workers},
-            absl::StrCat(Count(workers, "worker"), ", ", disturbance), &worst);
+        groups.push_back(
+            {.data = job.data, .disturbance = disturbance, .workers = workers});
       }
     }
     if (!few) {
       for (const std::string& market : runs_.Markets(job.data)) {
-        Compare(job, {.data = job.data, .disturbance = market}, market, &worst);
+        groups.push_back({.data = job.data, .disturbance = market});
       }
     }
-    if (worst.where.empty()) return found;
+    std::erase_if(groups, [&](const WorkersGroup& group) {
+      return runs_.Of(group).empty();
+    });
+    return groups;
+  }
+
+  // "16 workers, quiet", "market".
+  static std::string Where(const WorkersGroup& group) {
+    return absl::StrCat(
+        group.workers ? Count(*group.workers, "worker") + ", " : "",
+        group.disturbance);
+  }
+
+  Worst WorstOf(const WorkersJob& job,
+                const std::vector<WorkersGroup>& groups) const {
+    Worst worst;
+    for (const WorkersGroup& group : groups) {
+      const auto score = runs_.Score(group);
+      if (!score) worst.astray = true;
+      const double worse =
+          score ? MetricOf(job).Worse(*score, *runs_.One(job.data)) : HUGE_VAL;
+      if (worse <= worst.worse) continue;
+      worst.worse = worse;
+      worst.where = Where(group);
+    }
+    return worst;
+  }
+
+  // The name has the disturbances that were run, and no others.
+  WorkersRequirement Scores(const WorkersJob& job, bool few) const {
+    const WorkersMetric metric = MetricOf(job);
+    const double allowed =
+        few ? metric.AllowedWith(kFewWorkers) : metric.allowed;
+    const std::vector<WorkersGroup> groups = Compared(job, few);
+    std::vector<std::string> disturbances;
+    for (const WorkersGroup& group : groups) {
+      if (std::ranges::count(disturbances, group.disturbance) == 0) {
+        disturbances.push_back(group.disturbance);
+      }
+    }
+    WorkersRequirement found = {
+        .name = absl::StrFormat(
+            "%s: %s with %s%s at most %g%s%s worse than with one worker",
+            job.title, metric.name,
+            few ? absl::StrCat("up to ", kFewWorkers, " workers")
+                : "any number of workers",
+            disturbances.empty()
+                ? ""
+                : absl::StrCat(" (", absl::StrJoin(disturbances, ", "), ")"),
+            allowed, metric.unit.empty() ? "" : " ", metric.unit)};
+    if (groups.empty() || !runs_.One(job.data)) return found;
+    const Worst worst = WorstOf(job, groups);
     found.found = worst.astray ? absl::StrCat("no result: ", worst.where)
                                : absl::StrCat(metric.Text(worst.worse),
                                               " with ", worst.where);

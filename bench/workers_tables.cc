@@ -1,6 +1,5 @@
 #include "bench/workers_tables.h"
 
-#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <set>
@@ -26,49 +25,60 @@ class JobTable {
     const std::string worse = metric_.unit.empty()
                                   ? "worse by"
                                   : absl::StrCat("worse by, ", metric_.unit);
-    return {"workers", "at a time", "quiet",     worse,
-            "kills",   worse,       "staleness", "examples to the loss",
-            "within"};
+    return {
+        "workers",   "disturbed by",         "at a time", metric_.name, worse,
+        "staleness", "examples to the loss", "within"};
   }
 
+  // A row for each number of workers and what disturbs it.
   std::vector<std::vector<std::string>> Rows() const {
     std::vector<std::vector<std::string>> rows;
     for (const int workers : runs_.Counts(job_.data, kDefaultVariant)) {
-      const WorkersGroup quiet = {.data = job_.data, .workers = workers};
-      const WorkersGroup kills = {
-          .data = job_.data, .disturbance = kKills, .workers = workers};
-      std::vector<std::string> row = {absl::StrCat(workers), AtOnce(quiet)};
-      Append(quiet, &row);
-      Append(kills, &row);
-      row.push_back(Staleness(quiet));
-      const auto examples = runs_.ExamplesToLoss(job_.data, workers);
-      const bool known = runs_.One(job_.data) && !runs_.Of(quiet).empty();
-      row.push_back(examples ? WithCommas(std::llround(*examples))
-                    : known  ? "never"
-                             : "");
-      row.push_back(Verdict({quiet, kills}, metric_.AllowedWith(workers)));
-      rows.push_back(std::move(row));
+      for (const char* disturbance : {kQuiet, kKills}) {
+        const WorkersGroup group = {
+            .data = job_.data, .disturbance = disturbance, .workers = workers};
+        if (runs_.Of(group).empty()) continue;
+        rows.push_back(
+            Row(absl::StrCat(workers), group, metric_.AllowedWith(workers)));
+      }
     }
     for (const std::string& market : runs_.Markets(job_.data)) {
       const WorkersGroup group = {.data = job_.data, .disturbance = market};
-      std::vector<std::string> row = {
-          market == kMarket ? absl::StrFormat("%d to %d to %d", kMarketLow,
-                                              kMarketHigh, kMarketLow)
-                            : absl::StrCat("as in ", market),
-          AtOnce(group), "", ""};
-      Append(group, &row);
-      row.push_back(Staleness(group));
-      row.push_back("");
-      row.push_back(Verdict({group}, metric_.allowed));
-      rows.push_back(std::move(row));
+      rows.push_back(
+          Row(market == kMarket
+                  ? absl::StrFormat("%d to %d to %d", kMarketLow, kMarketHigh,
+                                    kMarketLow)
+                  : absl::StrCat(runs_.Of(group).front()->workers, " at first"),
+              group, metric_.allowed));
     }
     return rows;
   }
 
  private:
-  std::string AtOnce(const WorkersGroup& group) const {
-    const auto list = runs_.Of(group);
-    return list.empty() ? "" : absl::StrCat(list.front()->at_once);
+  // The runs of the group are there.
+  std::vector<std::string> Row(const std::string& workers,
+                               const WorkersGroup& group,
+                               double allowed) const {
+    const auto score = runs_.Score(group);
+    const auto one = runs_.One(job_.data);
+    const bool quiet = group.disturbance == kQuiet;
+    std::optional<double> worse;
+    if (score && one) worse = metric_.Worse(*score, *one);
+    return {workers,
+            group.disturbance,
+            absl::StrCat(runs_.Of(group).front()->at_once),
+            score ? absl::StrFormat("%.4f", *score) : "none",
+            worse && !(quiet && group.workers == 1) ? metric_.Text(*worse) : "",
+            Staleness(group),
+            one && quiet ? ToTheLoss(*group.workers) : "",
+            !one                         ? ""
+            : worse && *worse <= allowed ? "within"
+                                         : "**not within**"};
+  }
+
+  std::string ToTheLoss(int workers) const {
+    const auto examples = runs_.ExamplesToLoss(job_.data, workers);
+    return examples ? WithCommas(std::llround(*examples)) : "never";
   }
 
   std::string Staleness(const WorkersGroup& group) const {
@@ -80,33 +90,6 @@ class JobTable {
       ++count;
     }
     return count == 0 ? "" : absl::StrFormat("%.1f", sum / count);
-  }
-
-  void Append(const WorkersGroup& group, std::vector<std::string>* row) const {
-    const auto score = runs_.Score(group);
-    const auto one = runs_.One(job_.data);
-    if (runs_.Of(group).empty()) {
-      row->insert(row->end(), {"", ""});
-      return;
-    }
-    row->push_back(score ? absl::StrFormat("%.4f", *score) : "none");
-    const bool reference = group.workers == 1 && group.disturbance == kQuiet;
-    row->push_back(score && one && !reference
-                       ? metric_.Text(metric_.Worse(*score, *one))
-                       : "");
-  }
-
-  std::string Verdict(const std::vector<WorkersGroup>& groups,
-                      double allowed) const {
-    const auto one = runs_.One(job_.data);
-    if (!one) return "";
-    const bool good =
-        std::ranges::all_of(groups, [&](const WorkersGroup& group) {
-          if (runs_.Of(group).empty()) return true;
-          const auto score = runs_.Score(group);
-          return score && metric_.Worse(*score, *one) <= allowed;
-        });
-    return good ? "within" : "**not within**";
   }
 
   const WorkersRuns& runs_;

@@ -10,7 +10,8 @@
 
 namespace ebb::tools {
 
-// The scores by the number of workers. Columns 1 to 7 are numbers.
+// The scores by the number of workers and what disturbs them. Columns 2 to 6
+// are numbers.
 struct WorkersTable {
   std::vector<std::string> header;
   std::vector<std::vector<std::string>> rows;
