@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "protocol/effective_staleness.h"
 
 namespace ebb::scheduler {
 
@@ -152,9 +153,8 @@ std::vector<JobMetric> JobGauges() {
        "Mean staleness in updates, where each update counts by what its rate "
        "was multiplied by for being late",
        [](const Job& job) -> std::optional<double> {
-         const v1::ScaledUpdates& scaled = job.scaled();
-         if (scaled.factor_sum() <= 0) return std::nullopt;
-         return scaled.scaled_staleness() / scaled.factor_sum();
+         return EffectiveStaleness(job.scaled().factor_sum(),
+                                   job.scaled().scaled_staleness());
        }},
       {"ebb_scheduler_job_waiting_reasons",
        "Why the job waits: how many reasons ebb status names",
