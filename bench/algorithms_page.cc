@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
+#include "bench/markdown.h"
 #include "tools/text/console.h"
 
 namespace ebb::tools {
@@ -17,16 +17,6 @@ std::string OrDash(const std::optional<double>& value, const char* format) {
   if (!value) return "–";
   const auto parsed = absl::ParsedFormat<'f'>::New(format);
   return absl::StrFormat(*parsed, *value);
-}
-
-std::string TableRow(const std::vector<std::string>& cells) {
-  return absl::StrCat("| ", absl::StrJoin(cells, " | "), " |\n");
-}
-
-std::string TableHeader(const std::vector<std::string>& names) {
-  std::string text = TableRow(names) + "|---|";
-  for (size_t i = 1; i < names.size(); ++i) text += "--:|";
-  return text + "\n";
 }
 
 // All that is known of one run.
@@ -147,12 +137,12 @@ class Page {
           one.workers != options_.compared_workers) {
         continue;
       }
-      rows += TableRow(Cells(one, one.algorithm, job.target_loss));
+      rows += MarkdownRow(Cells(one, one.algorithm, job.target_loss));
     }
     if (rows.empty()) return "";
     return absl::StrCat("\n### ", Count(options_.compared_workers, "worker"),
                         churn ? ", under churn" : "", "\n\n",
-                        TableHeader(Columns()), rows);
+                        MarkdownHeader(Columns()), rows);
   }
 
   std::string Periods(const PageJob& job) const {
@@ -166,15 +156,15 @@ class Page {
         continue;
       }
       any = any || one.period > 0;
-      rows += TableRow(Cells(one,
-                             absl::StrCat(one.algorithm, ", a push in ",
-                                          one.period > 0 ? one.period : 4),
-                             job.target_loss));
+      rows += MarkdownRow(Cells(one,
+                                absl::StrCat(one.algorithm, ", a push in ",
+                                             one.period > 0 ? one.period : 4),
+                                job.target_loss));
     }
     if (!any) return "";
     return absl::StrCat("\n### Longer periods, ",
                         Count(options_.compared_workers, "worker"), "\n\n",
-                        TableHeader(Columns()), rows);
+                        MarkdownHeader(Columns()), rows);
   }
 
   std::string ByWorkers(
@@ -183,8 +173,8 @@ class Page {
     const std::set<int> workers = WorkersOf(job);
     std::vector<std::string> header = {""};
     for (const int count : workers) header.push_back(Count(count, "worker"));
-    std::string text =
-        absl::StrCat("\n### ", title, ", by workers\n\n", TableHeader(header));
+    std::string text = absl::StrCat("\n### ", title, ", by workers\n\n",
+                                    MarkdownHeader(header));
     std::vector<std::string> algorithms;
     for (const AlgorithmFigures& one : all_) {
       if (one.data == job.data &&
@@ -201,7 +191,7 @@ class Page {
         });
         cells.push_back(it == all_.end() ? "" : cell(*it));
       }
-      text += TableRow(cells);
+      text += MarkdownRow(cells);
     }
     return text;
   }
@@ -216,7 +206,7 @@ std::string EffectsText(const std::vector<AlgorithmFigures>& all,
       "\n## Known effects\n\nWhat papers report, and these runs:\n\n"
       "| | | |\n|---|---|---|\n";
   for (const KnownEffect& effect : KnownEffects(all, options)) {
-    text += TableRow(
+    text += MarkdownRow(
         {effect.name,
          effect.found.empty() ? "these runs do not tell" : effect.found,
          effect.found.empty() ? ""

@@ -23,6 +23,7 @@
 #include "bench/kept_runs.h"
 #include "bench/workers_bench.h"
 #include "bench/workers_cases.h"
+#include "bench/workers_images.h"
 #include "bench/workers_page.h"
 #include "common/status_macros.h"
 #include "tools/command/command.h"

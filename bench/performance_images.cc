@@ -67,9 +67,9 @@ CellRows RowsOf(const BenchFigures* figures, absl::string_view measure,
   return found;
 }
 
-class Images {
+class PerformanceCharts {
  public:
-  explicit Images(const std::vector<PageSection>& sections)
+  explicit PerformanceCharts(const std::vector<PageSection>& sections)
       : sections_(sections) {}
 
   std::vector<PageImage> All() {
@@ -304,7 +304,7 @@ class Images {
 
 std::vector<PageImage> PerformanceImages(
     const std::vector<PageSection>& sections) {
-  return Images(sections).All();
+  return PerformanceCharts(sections).All();
 }
 
 }  // namespace ebb::tools

@@ -11,22 +11,12 @@
 
 namespace ebb::tools {
 
-// What any number of workers must come to, and whether these runs do.
-struct WorkersRequirement {
-  std::string name;
-  std::string found;  // In figures; empty: these runs do not tell.
-  bool met = false;
-};
-
 struct WorkersSectionOptions {
   std::string command = "ebb bench algorithms --only workers";
   std::string how;  // How the runs were made: a paragraph.
   std::string images = "images/";
 };
 
-std::vector<WorkersRequirement> WorkersRequirements(
-    const std::vector<AlgorithmFigures>& all);
-std::vector<PageImage> WorkersImages(const std::vector<AlgorithmFigures>& all);
 // Begins with the line kWorkersTitle.
 std::string WorkersSection(const std::vector<AlgorithmFigures>& all,
                            const std::vector<PageImage>& images,

@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "bench/workers_cases.h"
+#include "bench/workers_images.h"
+#include "bench/workers_requirements.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -48,11 +50,13 @@ TEST(WorkersRequirementsTest, CompareTheMeanOfTheSeedsWithOneWorker) {
                                        RunWith(16, 0.849, kKills)};
   all[2].seed = 2;
   auto found = WorkersRequirements(all);
-  const auto* few = FindIn(found, "up to 16 workers at most 0.5 points");
+  const auto* few =
+      FindIn(found, "up to 16 workers (quiet, kills) at most 0.5");
   ASSERT_NE(few, nullptr);
   EXPECT_TRUE(few->met);
   EXPECT_EQ(few->found, "+0.40 with 16 workers, quiet");
-  const auto* any = FindIn(found, "any number and any churn at most 1 points");
+  const auto* any =
+      FindIn(found, "any number of workers (quiet, kills) at most 1");
   ASSERT_NE(any, nullptr);
   EXPECT_TRUE(any->met);
   EXPECT_EQ(any->found, "+0.70 with 64 workers, quiet");
@@ -60,8 +64,22 @@ TEST(WorkersRequirementsTest, CompareTheMeanOfTheSeedsWithOneWorker) {
   all.push_back(RunWith(4, 0.83, kMarket));
   found = WorkersRequirements(all);
   EXPECT_TRUE(FindIn(found, "up to 16")->met);
-  EXPECT_FALSE(FindIn(found, "any number")->met);
-  EXPECT_EQ(FindIn(found, "any number")->found, "+2.00 with market");
+  const auto* disturbed =
+      FindIn(found, "any number of workers (quiet, kills, market) at");
+  ASSERT_NE(disturbed, nullptr);
+  EXPECT_FALSE(disturbed->met);
+  EXPECT_EQ(disturbed->found, "+2.00 with market");
+}
+
+// Bug: without kills and markets the row spoke of "any churn" all the same.
+TEST(WorkersRequirementsTest, NameOnlyWhatWasRun) {
+  auto found = WorkersRequirements({RunWith(1, 0.850), RunWith(16, 0.852)});
+  EXPECT_NE(FindIn(found, "up to 16 workers (quiet) at most"), nullptr);
+  EXPECT_NE(FindIn(found, "any number of workers (quiet) at most"), nullptr);
+  found = WorkersRequirements({RunWith(1, 0.850)});
+  const auto* nothing = FindIn(found, "any number of workers at most");
+  ASSERT_NE(nothing, nullptr);
+  EXPECT_EQ(nothing->found, "");
 }
 
 TEST(WorkersRequirementsTest, ARunThatWentAstrayIsNotHidden) {
@@ -79,7 +97,8 @@ TEST(WorkersRequirementsTest, LossesAndErrorsAreBetterWhenSmall) {
   all[2].data = all[3].data = "ratings";
   const auto found = WorkersRequirements(all);
   EXPECT_EQ(
-      FindIn(found, "log loss with up to 16 workers at most 0.0025")->found,
+      FindIn(found, "log loss with up to 16 workers (quiet) at most 0.0025")
+          ->found,
       "+0.0030 with 16 workers, quiet");
   EXPECT_FALSE(FindIn(found, "log loss with up to")->met);
   EXPECT_TRUE(FindIn(found, "log loss with any number")->met);
@@ -125,8 +144,9 @@ TEST(WorkersRequirementsTest, KnowThatOneOfEightIsSlow) {
 
 TEST(WorkersPageTest, HasATableForEachJobAndItsCharts) {
   std::vector<AlgorithmFigures> all = {
-      RunWith(1, 0.85), RunWith(16, 0.843), RunWith(16, 0.849, kKills),
-      RunWith(4, 0.849, kMarket), RunWith(16, 0.80)};
+      RunWith(1, 0.85),           RunWith(16, 0.843),
+      RunWith(16, 0.849, kKills), RunWith(4, 0.849, kMarket),
+      RunWith(16, 0.80),          RunWith(18, 0.847, "a-trace")};
   all[4].algorithm = "dynsgd";
   all.push_back(RunWith(1, 0.85));
   all.back().algorithm = "dynsgd";
@@ -139,11 +159,18 @@ TEST(WorkersPageTest, HasATableForEachJobAndItsCharts) {
   EXPECT_THAT(
       section,
       AllOf(HasSubstr("## Workers\n"), HasSubstr("With care."),
-            HasSubstr("Machine: a machine; build Release; commit abc; 6 runs"),
-            HasSubstr("| 16 | 16 | 0.8430 | +0.70 | 0.8490 | +0.10 | 3.5 | "
-                      "2,000 | **not within** |"),
-            HasSubstr("| 4 to 64 to 4 | 16 |  |  | 0.8490 | +0.10 | 3.5 |  | "
-                      "within |"),
+            HasSubstr("Machine: a machine; build Release; commit abc; 7 runs"),
+            HasSubstr("| workers | disturbed by | at a time | accuracy | worse "
+                      "by, points | staleness | examples to the loss | within "
+                      "|\n"),
+            HasSubstr("| 1 | quiet | 16 | 0.8500 |  | 3.5 | 2,000 | within |"),
+            HasSubstr("| 16 | quiet | 16 | 0.8430 | +0.70 | 3.5 | 2,000 | "
+                      "**not within** |"),
+            HasSubstr("| 16 | kills | 16 | 0.8490 | +0.10 | 3.5 |  | within |"),
+            HasSubstr("| 4 to 64 to 4 | market | 16 | 0.8490 | +0.10 | 3.5 |  "
+                      "| within |"),
+            HasSubstr("| 18 at first | a-trace | 16 | 0.8470 | +0.30 | 3.5 |  "
+                      "| within |"),
             HasSubstr("| dynsgd | 0.8500 | 0.8000 |"),
             HasSubstr("](images/algorithms-workers-fashion-softmax.svg)"),
             HasSubstr("these runs do not tell")));

@@ -192,6 +192,27 @@ TEST_F(PullStartCoreTest, AfterARollbackItPullsAtOnce) {
   EXPECT_EQ(open_pulls_[0].request.generation, Generation(2));
 }
 
+// The job is prepared anew for a while, and nothing looks at what is due.
+TEST_F(PullStartCoreTest, APullThatWasDueBeforeTheJobChangedIsForgotten) {
+  Learn();
+  ASSERT_EQ(core_.NextTick(), begun_ + 16 * kMs);
+  auto changed = std::make_shared<JobRecord>(*record_);
+  changed->specification = "changed";
+  record_ = changed;
+  FromScheduler(LeaseOf(0, 2));
+  now_ = begun_ + kBatch;
+  Computed();
+  now_ += absl::Seconds(10);
+  On([&](auto* out) {
+    core_.OnJobReady(record_->id, absl::OkStatus(), now_, out);
+  });
+  FromScheduler(PlacementOf(6, 2));
+  ASSERT_THAT(open_pulls_, SizeIs(2));
+  AnswerPullsAfter(3 * kMs);
+  // The pull took 3 ms, and not 10 s.
+  EXPECT_EQ(OneBatch(3 * kMs), 16 * kMs);
+}
+
 TEST_F(PullStartCoreTest, OthersHearItsClockBeforeThePull) {
   Change([](JobPlan* plan) {
     plan->consistency = {.kind = ConsistencyKind::kSsp, .clock_bound = 4};

@@ -1,6 +1,5 @@
 #include "scheduler/scheduler_metrics.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -14,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "protocol/effective_staleness.h"
 
 namespace ebb::scheduler {
 
@@ -142,6 +142,9 @@ std::vector<JobMetric> JobGauges() {
        number([](const Job& job) { return job.workers(); })},
       {"ebb_scheduler_job_wanted_workers", "Workers that the job could use now",
        number([](const Job& job) { return job.workers_wanted(); })},
+      {"ebb_scheduler_job_spare_workers",
+       "Workers that could work on the job beyond those that it takes at once",
+       number([](const Job& job) { return job.workers_to_spare(); })},
       {"ebb_scheduler_job_moving_partitions",
        "Partitions on their way to another server",
        number([](const Job& job) { return job.moving(); })},
@@ -152,18 +155,12 @@ std::vector<JobMetric> JobGauges() {
        "Mean staleness in updates, where each update counts by what its rate "
        "was multiplied by for being late",
        [](const Job& job) -> std::optional<double> {
-         const v1::ScaledUpdates& scaled = job.scaled();
-         if (scaled.factor_sum() <= 0) return std::nullopt;
-         return scaled.scaled_staleness() / scaled.factor_sum();
+         return EffectiveStaleness(job.scaled().factor_sum(),
+                                   job.scaled().scaled_staleness());
        }},
       {"ebb_scheduler_job_waiting_reasons",
        "Why the job waits: how many reasons ebb status names",
-       number([](const Job& job) {
-         // A job does not wait for workers that it leaves to others.
-         return std::ranges::count_if(job.waiting(), [](const auto& reason) {
-           return reason.kind() != v1::WaitReason::KIND_WORKERS_TO_SPARE;
-         });
-       })},
+       number([](const Job& job) { return job.waiting_size(); })},
   };
 }
 

@@ -77,6 +77,18 @@ TEST(SchedulerMetricsTest, ALossThatIsNotKnownIsNoNumber) {
                         "0.25\n"));
 }
 
+TEST(SchedulerMetricsTest, WorkersToSpareAreNoReasonToWait) {
+  v1::GetStatusResponse status;
+  v1::JobStatus* job = AddJob(2, v1::JOB_STATE_RUNNING, &status);
+  job->set_workers_to_spare(3);
+  job->add_waiting()->set_kind(v1::WaitReason::KIND_LEASE_HELD);
+  EXPECT_THAT(TextOf(status),
+              AllOf(HasSubstr("ebb_scheduler_job_spare_workers{job=\"2\","
+                              "name=\"mnist\"} 3\n"),
+                    HasSubstr("ebb_scheduler_job_waiting_reasons{job=\"2\","
+                              "name=\"mnist\"} 1\n")));
+}
+
 TEST(SchedulerMetricsTest, LatenessThatNoServerSaidHasNoSeries) {
   v1::GetStatusResponse status;
   v1::JobStatus* job = AddJob(2, v1::JOB_STATE_RUNNING, &status);

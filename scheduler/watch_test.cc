@@ -167,6 +167,22 @@ TEST_F(RecoveryWatchTest, WorkersTimeIsThatOfAllOfThemTogether) {
   EXPECT_EQ(watch_.job(job_)->worker_time, absl::Seconds(2));
 }
 
+TEST_F(RecoveryWatchTest, AClockThatStepsBackTakesNoWorkersTimeAway) {
+  Register(0, 0);
+  Register(1, 0);
+  WorkerUp(LinkId(11), "worker-0");
+  watch_.Look(*core_, now_);
+  Pass();
+  watch_.Look(*core_, now_);
+  ASSERT_EQ(watch_.job(job_)->worker_time, absl::Seconds(1));
+  now_ -= absl::Minutes(1);
+  watch_.Look(*core_, now_);
+  EXPECT_EQ(watch_.job(job_)->worker_time, absl::Seconds(1));
+  Pass();
+  watch_.Look(*core_, now_);
+  EXPECT_EQ(watch_.job(job_)->worker_time, absl::Seconds(2));
+}
+
 TEST_F(RecoveryWatchTest, WhatSomebodyReturnedWhoLeftIsTheirs) {
   Register(0, 0);
   Register(1, 0);

@@ -353,6 +353,29 @@ TEST_F(PartitionTest, SaysHowMuchALateUpdateIsScaled) {
   EXPECT_DOUBLE_EQ(sums.scaled_staleness, 1.0 / 2 + 2.0 / 3);
 }
 
+TEST_F(PartitionTest, AnUpdateThatIsSkippedIsNotScaled) {
+  auto p = Make(Record(), std::make_shared<StalenessRule>());
+  const auto apply = [&](int32_t item, int64_t begin, bool skip) {
+    PushRequest push = Push(item, begin, begin + 2, 1);
+    push.segments[0].pulled_updates = 0;
+    push.skip = skip;
+    EXPECT_EQ(Apply(p.get(), push), Verdict::kApplied);
+    return p->last_scaling();
+  };
+  EXPECT_EQ(apply(0, 0, false).updates, 1);
+  const ScaledUpdates skipped = apply(1, 0, true);
+  EXPECT_EQ(skipped.updates, 0);
+  EXPECT_EQ(skipped.scaled, 0);
+  EXPECT_EQ(skipped.factor_sum, 0);
+  // The next is late by both.
+  const ScaledUpdates rest = apply(0, 2, false);
+  EXPECT_EQ(rest.updates, 1);
+  EXPECT_EQ(rest.scaled, 1);
+  EXPECT_DOUBLE_EQ(rest.factor_sum, 1.0 / 3);
+  EXPECT_DOUBLE_EQ(rest.scaled_staleness, 2.0 / 3);
+  EXPECT_EQ(Floats(p->Values())[0], 100 + 102);
+}
+
 class RoundTest : public PartitionTest {
  protected:
   // One round is both items: all 8 examples.

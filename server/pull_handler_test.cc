@@ -193,6 +193,16 @@ TEST_F(BoundWaitTest, GoesOnWhenAPullIsAnsweredThatItWaits) {
   EXPECT_EQ(Statistics().bound_wait, absl::Milliseconds(400));
 }
 
+TEST_F(BoundWaitTest, AClockThatStepsBackTakesNothingAway) {
+  Begin(1);
+  Pull(2, 2);
+  now_ -= absl::Seconds(10);
+  Clock(32, 1);
+  EXPECT_THAT(pull_replies_, SizeIs(1));
+  now_ += absl::Seconds(10);  // Reports are due again.
+  EXPECT_EQ(Statistics().bound_wait, absl::ZeroDuration());
+}
+
 TEST_F(BoundWaitTest, IsNotMeasuredWithoutABound) {
   GrantTerm(5, 0);
   EXPECT_EQ(Statistics().bound_wait, std::nullopt);

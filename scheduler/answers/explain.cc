@@ -52,7 +52,6 @@ class Explainer {
     }
     Redone();
     Unknown();
-    ToSpare();
     return reasons_.Take();
   }
 
@@ -229,21 +228,6 @@ class Explainer {
     Add(Reason::KIND_NO_WORKERS, "workers",
         absl::StrCat(text, "; its own priority is ", plan_.priority),
         "start more workers, or wait");
-  }
-
-  // It takes fewer workers than there are.
-  void ToSpare() {
-    const int64_t most = job_.parts().demand.max_workers();
-    const int64_t able = cluster_.WorkersFor(job_.id());
-    if (most <= 0 || able <= most || job_.marks().AllApplied()) return;
-    Add(Reason::KIND_WORKERS_TO_SPARE, "workers",
-        absl::StrCat("the job takes ", most, most == 1 ? " worker" : " workers",
-                     " at once (workers.max), and ", able - most,
-                     " more could work on it"),
-        absl::StrCat("nothing: other jobs get them. With more at once, "
-                     "gradients come later, and the job learns less from each "
-                     "example; `ebb scale ",
-                     job_.record()->name, " --workers N` takes N"));
   }
 
   // What servers complain of.

@@ -76,11 +76,6 @@ class Waiting : public ExplainFixture {
     ServerUp();
     Register(0);
   }
-  void WithWorkersToSpare() {
-    record_.plan.max_workers = 1;
-    OneWorker();
-    WorkerUp(kSecondLink, kSecond, "b");
-  }
   void AtARefusal() { CannotBegin(/*over_limit=*/false); }
   void AtALimit() { CannotBegin(/*over_limit=*/true); }
   void AtACutPath() {
@@ -143,7 +138,6 @@ const std::map<Reason::Kind, Waiting::Make>& Makers() {
       {Reason::KIND_STARTING, &Waiting::AtItsStart},
       {Reason::KIND_NOT_DURABLE, &Waiting::ForVersions},
       {Reason::KIND_EVALUATION, &Waiting::AtAnEvaluation},
-      {Reason::KIND_WORKERS_TO_SPARE, &Waiting::WithWorkersToSpare},
       {Reason::KIND_REDONE, &Waiting::AtWorkOfBefore},
       {Reason::KIND_WORKER_REFUSES, &Waiting::AtARefusal},
       {Reason::KIND_MESSAGE_LIMIT, &Waiting::AtALimit},

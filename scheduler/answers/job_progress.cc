@@ -24,4 +24,12 @@ int64_t WorkersWanted(const TrainingJob& job) {
                    : std::min(most, job.parts().demand.OpenWork());
 }
 
+int64_t WorkersToSpare(const SchedulerShell::Picture& picture,
+                       const TrainingJob& job) {
+  const int64_t most = job.parts().demand.max_workers();
+  if (most <= 0 || job.marks().AllApplied()) return 0;
+  const int64_t able = picture.core.cluster().WorkersFor(job.id());
+  return std::max<int64_t>(0, able - most);
+}
+
 }  // namespace ebb::scheduler

@@ -26,6 +26,10 @@ absl::Duration NotAdvancing(const SchedulerShell::Picture& picture,
 int64_t WorkersOf(const SchedulerShell::Picture& picture,
                   const TrainingJob& job);
 int64_t WorkersWanted(const TrainingJob& job);
+// How many more workers could work on it than it takes at once: it leaves them
+// to other jobs.
+int64_t WorkersToSpare(const SchedulerShell::Picture& picture,
+                       const TrainingJob& job);
 
 }  // namespace ebb::scheduler
 

@@ -254,6 +254,7 @@ absl::Status SchedulerAdmin::Explain(const v1::ExplainRequest& request,
     response->set_not_advancing_ms(
         absl::ToInt64Milliseconds(NotAdvancing(picture, *job)));
     response->set_divergence(job->parts().losses.DivergenceText());
+    response->set_workers_to_spare(WorkersToSpare(picture, *job));
   });
   return found;
 }

@@ -317,6 +317,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   status.set_priority(plan.priority);
   status.set_workers(WorkersOf(picture, job));
   status.set_workers_wanted(WorkersWanted(job));
+  status.set_workers_to_spare(WorkersToSpare(picture, job));
   status.set_min_workers(plan.min_workers);
   status.set_max_workers(job.parts().demand.max_workers());
   status.set_workers_scaled(job.state().scaled_workers >= 0);

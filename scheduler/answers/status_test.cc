@@ -42,6 +42,28 @@ TEST_F(StatusTest, AWorkerThatLeavesSaysSo) {
   EXPECT_EQ(StateOfA(), v1::WorkerStatus::STATE_IDLE);
 }
 
+// Bug: a reason to wait said it, so `ebb status` showed what a job waits for
+// that did not wait.
+TEST_F(StatusTest, WorkersToSpareAreThoseBeyondWhatItTakes) {
+  record_.plan.max_workers = 1;
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  const auto status = [&] {
+    return StatusOf({*core_, watch_, now_, ""}, job());
+  };
+  EXPECT_EQ(status().workers_to_spare(), 0);
+  WorkerUp(kSecondLink, kSecond, "b");
+  EXPECT_EQ(status().workers_to_spare(), 1);
+  EXPECT_EQ(status().waiting_size(), 0);
+}
+
+TEST_F(StatusTest, AJobWithoutALimitHasNoWorkersToSpare) {
+  Ready();
+  WorkerUp(kFirstLink, kFirst, "a");
+  WorkerUp(kSecondLink, kSecond, "b");
+  EXPECT_EQ(StatusOf({*core_, watch_, now_, ""}, job()).workers_to_spare(), 0);
+}
+
 TEST_F(StatusTest, AWorkerThatEvaluates) {
   record_.plan.evaluate_every = 1;
   Ready();

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -125,6 +126,51 @@ TEST_F(RowScalingTest, LoadedRowsHaveTheStalenessOfThePartition) {
   // Pulled before it was stored, and since.
   EXPECT_THAT(StepsOf({1}, 1), ElementsAre(0.5f));
   EXPECT_THAT(StepsOf({2}, 1), ElementsAre(1));
+}
+
+// Numbers that were given stay, and so do their frequencies.
+TEST_F(RowScalingTest, PromisesRoomForAllNumbersThatWereGiven) {
+  constexpr int64_t kRows = 3000;
+  Keys keys(kRows);
+  std::iota(keys.begin(), keys.end(), 1);
+  const auto promised = [&](RowTableOptions options) {
+    table_.reset();
+    options.expire_after_examples = 10;
+    Make(options);
+    Push(keys, 0);
+    for (int i = 0; i < kRows && table_->Statistics().expired < kRows; ++i) {
+      Push({9999}, 0, 100);
+    }
+    EXPECT_EQ(table_->Statistics().expired, kRows);
+    Push({9999}, 0, 100);
+    return pool_->Stats().promised_blocks;
+  };
+  const int64_t plain = promised({.table = "t", .width = 1});
+  // 4 bytes each, in blocks of 256.
+  EXPECT_NEAR(static_cast<double>(promised(Options()) - plain),
+              4.0 * kRows / 256, 1);
+}
+
+TEST_F(RowScalingTest, FewerRowsFitBesideTheirFrequencies) {
+  const auto rows_of = [&](const RowTableOptions& options) {
+    table_.reset();
+    pool_ = MakeRowPool(256, 60);
+    Make(options);
+    absl::Status status;
+    for (uint64_t key = 1; status.ok(); ++key) {
+      status = PushRows(table_.get(), Keys{key}, std::vector<float>{-1}, 0,
+                        {.rate = 1});
+    }
+    EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+    return table_->Statistics().rows;
+  };
+  const int64_t plain = rows_of({.table = "t", .width = 1});
+  const int64_t kept = rows_of(Options());
+  EXPECT_LT(kept, plain);
+  EXPECT_GT(kept, plain / 2);
+  // What was refused changed nothing: row 1 was last changed long ago.
+  EXPECT_EQ(table_->scaling().rows, kept);
+  EXPECT_THAT(StepsOf({1}, 1), ElementsAre(1));
 }
 
 TEST_F(RowScalingTest, KeepsNothingWhereStepsDoNotGoByIt) {

@@ -23,6 +23,8 @@ import threading
 import time
 import unittest
 
+from daemons import Daemons, wait_until
+
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 FASHION = "/usr/share/datasets/fashion-mnist/"
 IMAGES = FASHION + "t10k-images-idx3-ubyte.gz"
@@ -95,18 +97,19 @@ class ClusterTest(unittest.TestCase):
     def setUpClass(cls):
         cls.addClassCleanup(cls.end)
         cls.folder = tempfile.mkdtemp(prefix="ebb_cli_test_")
-        cls.daemons = {}
         cls.environment = dict(os.environ)
-        cls.daemon("scheduler", "--listen", "127.0.0.1:0", "--min-servers", "2",
-                   "--state-dir", "scheduler", "--address-file", "address")
+        cls.daemons = Daemons(BIN, cls.folder, cls.environment)
+        cls.daemons.start(
+            "scheduler", "--listen", "127.0.0.1:0", "--min-servers", "2",
+            "--state-dir", "scheduler", "--address-file", "address")
         cls.wait(lambda: os.path.exists(cls.path("address")), "no scheduler")
         with open(cls.path("address")) as file:
             cls.environment["EBB_SCHEDULER"] = file.read().strip()
         cls.environment.pop("EBB_RUN", None)
         for i in "01":
-            cls.daemon(f"ps-{i}", "--id", i, "--state-dir", f"ps-{i}")
+            cls.daemons.start(f"ps-{i}", "--id", i, "--state-dir", f"ps-{i}")
         for i in "01":
-            cls.daemon(f"worker-{i}", "--name", f"worker-{i}")
+            cls.daemons.start(f"worker-{i}", "--name", f"worker-{i}")
         with open(cls.path("job.yaml"), "w") as file:
             file.write(JOB)
         cls.submitted = cls.ebb("submit", "job.yaml")
@@ -114,9 +117,7 @@ class ClusterTest(unittest.TestCase):
 
     @classmethod
     def end(cls):
-        for daemon in cls.daemons.values():
-            daemon.kill()
-            daemon.wait()
+        cls.daemons.end()
         shutil.rmtree(cls.folder)
 
     @classmethod
@@ -124,21 +125,8 @@ class ClusterTest(unittest.TestCase):
         return os.path.join(cls.folder, name)
 
     @classmethod
-    def daemon(cls, name, *arguments):
-        program = "ebb-" + name.split("-")[0]
-        with open(cls.path(name + ".log"), "w") as log:
-            cls.daemons[name] = subprocess.Popen(
-                [os.path.join(BIN, program), *arguments,
-                 "--die-with-parent", str(os.getpid())],
-                cwd=cls.folder, env=cls.environment, stderr=log)
-
-    @classmethod
     def wait(cls, so, what):
-        limit = time.monotonic() + LIMIT_S
-        while not so():
-            if time.monotonic() > limit:
-                raise AssertionError(what)
-            time.sleep(0.02)
+        wait_until(so, what, LIMIT_S)
 
     @classmethod
     def ebb(cls, *arguments):
@@ -850,7 +838,7 @@ class ChangingClusterTest(ClusterTest):
             file.write("1,1\n")
         self.daemons["worker-1"].kill()
         self.daemons["worker-1"].wait()
-        self.daemon("worker-1", "--name", "worker-1")
+        self.daemons.start("worker-1", "--name", "worker-1")
 
         def refusals():
             explained = json.loads(self.good("explain", "rows", "--json"))
@@ -871,7 +859,7 @@ class ChangingClusterTest(ClusterTest):
             file.write("x,label\n" + rows)
         self.daemons["worker-1"].kill()
         self.daemons["worker-1"].wait()
-        self.daemon("worker-1", "--name", "worker-1")
+        self.daemons.start("worker-1", "--name", "worker-1")
         self.wait(lambda: not refusals() and
                   self.state("rows")["workers"]["has"] == 2, "not both train")
         self.good("cancel", "rows")
@@ -932,7 +920,7 @@ class ChangingClusterTest(ClusterTest):
         self.assertIsNone(audit["missing"])
         self.assertEqual([s["server"] for s in audit["no_answer"]], ["ps-1"])
         self.assertEqual(len(audit["problems"]), 1)
-        self.daemon("ps-1", "--id", "1", "--state-dir", "ps-1")
+        self.daemons.start("ps-1", "--id", "1", "--state-dir", "ps-1")
         self.wait(lambda: self.ebb("audit", "shirts").returncode == 0,
                   "it is not back")
 

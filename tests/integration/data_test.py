@@ -13,9 +13,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
+from daemons import Daemons, wait_until
 from reserved_port import ReservedPort
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
@@ -51,17 +51,12 @@ class DataTest(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="ebb_data_test_")
         self.addCleanup(shutil.rmtree, self.folder)
-        self.daemons = {}
-        self.addCleanup(self.end)
         self.address = ReservedPort(self).address
         self.environment = dict(os.environ, EBB_SCHEDULER=self.address,
                                 XDG_CACHE_HOME=self.path("home"))
         self.environment.pop("EBB_RUN", None)
-
-    def end(self):
-        for daemon in self.daemons.values():
-            daemon.kill()
-            daemon.wait()
+        self.daemons = Daemons(BIN, self.folder, self.environment)
+        self.addCleanup(self.daemons.end)
 
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
@@ -74,21 +69,12 @@ class DataTest(unittest.TestCase):
         with open(self.path(name, "pad.bin"), "wb") as file:
             file.write(random.Random(seed).randbytes(16 * MIB))
 
-    def daemon(self, name, *arguments):
-        program = "ebb-" + name.split("-")[0]
-        with open(self.path(name + ".log"), "a") as log:
-            self.daemons[name] = subprocess.Popen(
-                [os.path.join(BIN, program), *arguments,
-                 "--die-with-parent", str(os.getpid())],
-                cwd=self.folder, env=self.environment, stderr=log)
-        return self.daemons[name]
-
     def scheduler(self, *more):
         """It listens when this returns."""
         file = self.path("scheduler.address")
         if os.path.exists(file):
             os.unlink(file)
-        scheduler = self.daemon(
+        scheduler = self.daemons.start(
             "scheduler", "--listen", self.address, "--state-dir", "scheduler",
             "--address-file", file,
             "--data-folder", "data", "--data-bytes", "100MiB", *more)
@@ -96,13 +82,14 @@ class DataTest(unittest.TestCase):
         return scheduler
 
     def worker(self, i, *more):
-        return self.daemon(
+        return self.daemons.start(
             f"worker-{i}", "--name", f"worker-{i}", "--data-cache", "cache",
             "--data-cache-bytes", str(CACHE_BYTES), "--batch-time", "5ms",
             *more)
 
     def server(self, i):
-        return self.daemon(f"ps-{i}", "--id", i, "--state-dir", f"ps-{i}")
+        return self.daemons.start(
+            f"ps-{i}", "--id", i, "--state-dir", f"ps-{i}")
 
     def kill(self, name):
         self.daemons[name].kill()
@@ -113,10 +100,7 @@ class DataTest(unittest.TestCase):
             return file.read()
 
     def wait(self, so, what):
-        limit = time.monotonic() + LIMIT_S
-        while not so():
-            self.assertLess(time.monotonic(), limit, what)
-            time.sleep(0.02)
+        wait_until(so, what, LIMIT_S)
 
     def killed(self, daemon):
         self.assertEqual(daemon.wait(LIMIT_S), -signal.SIGKILL)

@@ -13,9 +13,9 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
+from daemons import Daemons, wait_until
 from reserved_port import ReservedPort
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
@@ -55,12 +55,10 @@ class Cluster:
         for name in os.listdir(data):
             shutil.copy(os.path.join(data, name), self.folder)
         self.address = ReservedPort(test).address
-        self.daemons = {}
+        self.daemons = Daemons(BIN, self.folder)
 
     def end(self):
-        for daemon in self.daemons.values():
-            daemon.kill()
-            daemon.wait()
+        self.daemons.end()
         shutil.rmtree(self.folder)
 
     def start(self, name, *more):
@@ -72,11 +70,7 @@ class Cluster:
             "worker": ["--name", name]}[role]
         if role != "scheduler":
             arguments += ["--scheduler", self.address]
-        with open(os.path.join(self.folder, name + ".log"), "a") as log:
-            self.daemons[name] = subprocess.Popen(
-                [os.path.join(BIN, "ebb-" + role), *arguments, *more,
-                 "--die-with-parent", str(os.getpid())],
-                cwd=self.folder, stderr=log)
+        self.daemons.start(name, *arguments, *more)
 
     def start_all(self, kills):
         for name in ("scheduler", "ps-0", "ps-1", "worker-0", "worker-1"):
@@ -99,13 +93,9 @@ class Cluster:
         return done.stdout
 
     def wait(self, so, what):
-        limit = time.monotonic() + LIMIT_S
-        while not so():
-            self.test.assertLess(
-                time.monotonic(), limit,
-                f"{what}\n{self.ebb('explain', 'blobs').stdout}"
-                f"{self.log('scheduler')}")
-            time.sleep(0.02)
+        wait_until(
+            so, lambda: f"{what}\n{self.ebb('explain', 'blobs').stdout}"
+                        f"{self.log('scheduler')}", LIMIT_S)
 
     def submit(self):
         self.wait(lambda: self.ebb("submit", "blobs.yaml").returncode == 0,

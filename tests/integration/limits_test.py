@@ -16,6 +16,8 @@ import tempfile
 import time
 import unittest
 
+from daemons import Daemons, wait_until
+
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 LIMIT_S = 120
 
@@ -37,10 +39,10 @@ class Folder(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="ebb_limits_test_")
         self.addCleanup(shutil.rmtree, self.folder)
-        self.daemons = {}
-        self.addCleanup(self.end)
         self.environment = dict(os.environ, EBB_SHARED_MEMORY="off")
         self.environment.pop("EBB_RUN", None)
+        self.daemons = Daemons(BIN, self.folder, self.environment)
+        self.addCleanup(self.daemons.end)
         rng = random.Random(1)
         with open(self.path("rows.csv"), "w") as file:
             file.write(",".join("abcdefgh") + ",label\n")
@@ -51,21 +53,8 @@ class Folder(unittest.TestCase):
         with open(self.path("job.yaml"), "w") as file:
             file.write(JOB)
 
-    def end(self):
-        for daemon in self.daemons.values():
-            daemon.kill()
-            daemon.wait()
-
     def path(self, name):
         return os.path.join(self.folder, name)
-
-    def daemon(self, name, *arguments):
-        program = "ebb-" + name.split("-")[0]
-        with open(self.path(name + ".log"), "w") as log:
-            self.daemons[name] = subprocess.Popen(
-                [os.path.join(BIN, program), *arguments,
-                 "--die-with-parent", str(os.getpid())],
-                cwd=self.folder, env=self.environment, stderr=log)
 
     def ebb(self, *arguments, code=0):
         done = subprocess.run([os.path.join(BIN, "ebb"), *arguments],
@@ -76,13 +65,7 @@ class Folder(unittest.TestCase):
         return done.stdout
 
     def wait(self, so, what):
-        limit = time.monotonic() + LIMIT_S
-        while True:
-            value = so()
-            if value:
-                return value
-            self.assertLess(time.monotonic(), limit, what)
-            time.sleep(0.05)
+        return wait_until(so, what, LIMIT_S)
 
     def log(self, name):
         with open(self.path(name + ".log")) as file:
@@ -90,15 +73,16 @@ class Folder(unittest.TestCase):
 
     def cluster(self, **limits):
         """`limits`: the --message-limit of each daemon, by its role."""
-        self.daemon("scheduler", "--listen", "127.0.0.1:0", "--state-dir",
-                    "scheduler", "--address-file", "address")
+        self.daemons.start("scheduler", "--listen", "127.0.0.1:0",
+                           "--state-dir", "scheduler",
+                           "--address-file", "address")
         self.wait(lambda: os.path.exists(self.path("address")), "no scheduler")
         with open(self.path("address")) as file:
             self.environment["EBB_SCHEDULER"] = file.read().strip()
-        self.daemon("ps-0", "--id", "0", "--state-dir", "ps-0",
-                    *limits.get("ps", ()))
-        self.daemon("worker-0", "--name", "worker-0",
-                    *limits.get("worker", ()))
+        self.daemons.start("ps-0", "--id", "0", "--state-dir", "ps-0",
+                           *limits.get("ps", ()))
+        self.daemons.start("worker-0", "--name", "worker-0",
+                           *limits.get("worker", ()))
 
     def job(self):
         (job,) = json.loads(self.ebb("status", "--json"))["jobs"]

@@ -11,8 +11,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
+
+from daemons import Daemons, wait_until
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 LIMIT_S = 60
@@ -36,40 +37,26 @@ class OperatorsTest(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="ebb_operators_test_")
         self.addCleanup(shutil.rmtree, self.folder)
         self.environment = dict(os.environ, EBB_BATCH_TIME="20ms")
-        self.daemons = {}
-        self.addCleanup(self.end)
+        self.daemons = Daemons(BIN, self.folder, self.environment)
+        self.addCleanup(self.daemons.end)
         with open(self.path("lines.csv"), "w") as file:
             file.writelines(f"{i % 7},{i % 11},{i % 5},{i % 3}\n"
                             for i in range(2000))
-        self.daemon("scheduler", "--listen", "127.0.0.1:0", "--state-dir",
-                    "scheduler", "--min-servers", "2", "--address-file",
-                    "address")
+        self.daemons.start("scheduler", "--listen", "127.0.0.1:0",
+                           "--state-dir", "scheduler", "--min-servers", "2",
+                           "--address-file", "address")
         self.wait(lambda: os.path.exists(self.path("address")), "no scheduler")
         with open(self.path("address")) as file:
             self.environment["EBB_SCHEDULER"] = file.read().strip()
         for i in "01":
-            self.daemon(f"ps-{i}", "--id", i, "--state-dir", f"ps-{i}")
-            self.daemon(f"worker-{i}", "--name", f"worker-{i}")
-
-    def end(self):
-        for daemon in self.daemons.values():
-            daemon.kill()
-            daemon.wait()
+            self.daemons.start(f"ps-{i}", "--id", i, "--state-dir", f"ps-{i}")
+            self.daemons.start(f"worker-{i}", "--name", f"worker-{i}")
 
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def daemon(self, name, *flags):
-        with open(self.path(name + ".log"), "a") as log:
-            self.daemons[name] = subprocess.Popen(
-                [os.path.join(BIN, "ebb-" + name.split("-")[0]), *flags],
-                cwd=self.folder, env=self.environment, stderr=log)
-
     def wait(self, so, what):
-        limit = time.monotonic() + LIMIT_S
-        while not so():
-            self.assertLess(time.monotonic(), limit, what)
-            time.sleep(0.05)
+        wait_until(so, what, LIMIT_S)
 
     def ebb(self, code, *words):
         done = subprocess.run(
@@ -112,7 +99,7 @@ class OperatorsTest(unittest.TestCase):
         # A server that comes back with it does not bring it back.
         self.daemons["ps-0"].kill()
         self.daemons["ps-0"].wait()
-        self.daemon("ps-0", "--id", "0", "--state-dir", "ps-0")
+        self.daemons.start("ps-0", "--id", "0", "--state-dir", "ps-0")
         self.wait(lambda: self.kinds().count("server_up") == 3, "no server")
         self.assertEqual(self.status()["jobs"], [])
         # Nor does the scheduler remember it, and the cluster trains others.

@@ -13,6 +13,8 @@ import tempfile
 import time
 import unittest
 
+from daemons import Daemons, wait_until
+
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 LIMIT_S = 120
 WORKERS = 100
@@ -35,36 +37,19 @@ class PriorityTest(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="ebb_priority_test_")
         self.addCleanup(shutil.rmtree, self.folder)
-        self.daemons = []
-        self.addCleanup(self.end)
         self.environment = dict(os.environ)
         self.environment.pop("EBB_RUN", None)
+        self.daemons = Daemons(BIN, self.folder, self.environment)
+        self.addCleanup(self.daemons.end)
         with open(self.path("rows.csv"), "w") as file:
             file.write("x,y\n")
             file.writelines(f"{i % 7},{i % 7 * 2 + 1}\n" for i in range(ROWS))
 
-    def end(self):
-        for daemon in self.daemons:
-            daemon.kill()
-        for daemon in self.daemons:
-            daemon.wait()
-
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def daemon(self, program, name, *arguments):
-        with open(self.path(name + ".log"), "w") as log:
-            self.daemons.append(subprocess.Popen(
-                [os.path.join(BIN, program), *arguments,
-                 "--die-with-parent", str(os.getpid())],
-                cwd=self.folder, env=self.environment, stderr=log))
-
     def wait(self, so, what):
-        limit = time.monotonic() + LIMIT_S
-        while not so():
-            if time.monotonic() > limit:
-                raise AssertionError(what)
-            time.sleep(0.05)
+        wait_until(so, what, LIMIT_S)
 
     def ebb(self, *arguments):
         ran = subprocess.run(
@@ -84,18 +69,18 @@ class PriorityTest(unittest.TestCase):
         self.ebb("submit", name + ".yaml")
 
     def test_half_of_a_hundred_are_taken_and_given_back(self):
-        self.daemon("ebb-scheduler", "scheduler", "--listen", "127.0.0.1:0",
-                    "--min-servers", "2", "--state-dir", "scheduler",
-                    "--address-file", "address")
+        self.daemons.start("scheduler", "--listen", "127.0.0.1:0",
+                           "--min-servers", "2", "--state-dir", "scheduler",
+                           "--address-file", "address")
         self.wait(lambda: os.path.exists(self.path("address")), "no scheduler")
         with open(self.path("address")) as file:
             self.environment["EBB_SCHEDULER"] = file.read().strip()
         for i in range(2):
-            self.daemon("ebb-ps", f"ps-{i}", "--id", str(i), "--state-dir",
-                        f"ps-{i}")
+            self.daemons.start(f"ps-{i}", "--id", str(i), "--state-dir",
+                               f"ps-{i}")
         for i in range(WORKERS):
-            self.daemon("ebb-worker", f"worker-{i}", "--name", f"worker-{i}",
-                        "--batch-time", "200ms")
+            self.daemons.start(f"worker-{i}", "--name", f"worker-{i}",
+                               "--batch-time", "200ms")
         self.submit("patient", priority=0, epochs=16, workers=WORKERS)
         self.wait(lambda: self.jobs()["patient"]["workers"]["has"] == WORKERS,
                   "not all work")

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "protocol/effective_staleness.h"
 #include "tools/text/console.h"
 
 namespace ebb::tools {
@@ -28,8 +29,8 @@ std::optional<double> MeanFactor(const v1::ScaledUpdates& scaled) {
 }
 
 std::optional<double> EffectiveStaleness(const v1::ScaledUpdates& scaled) {
-  if (scaled.factor_sum() <= 0) return std::nullopt;
-  return scaled.scaled_staleness() / scaled.factor_sum();
+  return ebb::EffectiveStaleness(scaled.factor_sum(),
+                                 scaled.scaled_staleness());
 }
 
 std::optional<double> BoundWaitSeconds(const v1::JobStatus& job) {

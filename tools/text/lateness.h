@@ -15,8 +15,7 @@ namespace ebb::tools {
 // What the rate of an update was multiplied by on average; nothing: no server
 // said.
 std::optional<double> MeanFactor(const v1::ScaledUpdates& scaled);
-// The mean staleness, in updates, where each update counts by its factor: that
-// of the steps that were made. Nothing: no server said, or all factors are 0.
+// As protocol/effective_staleness.h says. Nothing: also if no server said.
 std::optional<double> EffectiveStaleness(const v1::ScaledUpdates& scaled);
 
 // How long workers waited for a clock bound, all together, in seconds, and the

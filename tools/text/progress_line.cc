@@ -14,11 +14,6 @@ namespace ebb::tools {
 
 namespace {
 
-// A job does not wait for workers that it leaves to others.
-bool WaitsForIt(const v1::WaitReason& reason) {
-  return reason.kind() != v1::WaitReason::KIND_WORKERS_TO_SPARE;
-}
-
 constexpr int kWidestBar = 30;
 constexpr int kNarrowestBar = 10;
 // Width of the reason for waiting, before other figures give way to it.
@@ -234,10 +229,9 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
         progress.examples_per_second);
   }
   // While the job advances, waiting is not news.
-  const auto waits = std::ranges::find_if(job.waiting(), WaitsForIt);
-  if (waits != job.waiting().end() && job.examples_per_second() <= 0) {
+  if (!job.waiting().empty() && job.examples_per_second() <= 0) {
     // What to do about it `ebb explain` says: a line has no room.
-    const std::string& text = waits->text();
+    const std::string& text = job.waiting(0).text();
     progress.waiting = text.substr(0, text.find(". What to do: "));
   }
   return progress;

@@ -187,6 +187,12 @@ TEST(ProgressLineTest, WhatToDoIsForExplain) {
   EXPECT_EQ(ProgressOf(status, 1, 1).waiting, "ps 0 is loading");
 }
 
+TEST(ProgressLineTest, AJobDoesNotWaitForWorkersThatItLeavesToOthers) {
+  v1::GetStatusResponse status;
+  status.add_jobs()->set_workers_to_spare(5);
+  EXPECT_EQ(ProgressOf(status, 6, 6).waiting, "");
+}
+
 TEST(ProgressLineTest, TellsARateThatIsNotTheJobFiles) {
   EXPECT_EQ(RateText(1, 0), "");
   EXPECT_EQ(RateText(0, 0), "");  // Of an older scheduler.

@@ -302,6 +302,19 @@ std::string ReasonLine(const v1::WaitReason& reason) {
       "\n");
 }
 
+// What a job leaves to others, and why; empty: nothing.
+std::string SpareText(int64_t spare, const std::string& job) {
+  if (spare <= 0) return "";
+  return absl::StrCat(
+      Count(spare, "more worker"),
+      " could work on the job than it takes at once (workers.max); other jobs "
+      "may have ",
+      spare == 1 ? "it" : "them",
+      ". With more at once, gradients come later, and the job learns less from "
+      "each example; `ebb scale ",
+      job, " --workers N` takes N.\n");
+}
+
 // Whether a job in this state, to which something was applied just now or not,
 // advances: some reasons hold others up, and some hold all up.
 template <typename Reasons>
@@ -420,6 +433,7 @@ Json JobJson(const v1::JobStatus& job) {
   json["workers"]["wanted"] = job.workers_wanted();
   json["workers"]["min"] = job.min_workers();
   json["workers"]["max"] = job.max_workers();
+  json["workers"]["to_spare"] = job.workers_to_spare();
   json["workers"]["scaled"] = job.workers_scaled();
   json["paused_by_operator"] = job.paused_by_operator();
   json["servers"]["max"] = job.max_servers();
@@ -589,6 +603,11 @@ std::string JobsText(const v1::GetStatusResponse& status,
       absl::StrAppend(&out, ReasonLine(reason));
     }
   }
+  for (const v1::JobStatus& job : status.jobs()) {
+    if (job.workers_to_spare() == 0) continue;
+    absl::StrAppend(&out, "\n", JobName(status, job), ": ",
+                    SpareText(job.workers_to_spare(), job.summary().name()));
+  }
   return out;
 }
 
@@ -640,7 +659,7 @@ std::string ExplainText(const v1::ExplainResponse& explanation,
     absl::StrAppend(&out, Paint(console, Ink::kYellow, "Warning:"), " ",
                     explanation.divergence(), ".\n");
   }
-  return out;
+  return out + SpareText(explanation.workers_to_spare(), "JOB");
 }
 
 Json ExplainJson(const v1::ExplainResponse& explanation, v1::JobState state) {
@@ -650,6 +669,7 @@ Json ExplainJson(const v1::ExplainResponse& explanation, v1::JobState state) {
                                explanation.reasons());
   json["not_advancing_ms"] = explanation.not_advancing_ms();
   json["divergence"] = explanation.divergence();
+  json["workers_to_spare"] = explanation.workers_to_spare();
   json["reasons"] = Json::List();
   for (const auto& reason : explanation.reasons()) {
     json["reasons"].Add(ReasonJson(reason));

@@ -328,10 +328,33 @@ TEST(StatusTextTest, ExplainsWhoWaitsForWhom) {
             "Not advancing for 4.0 s.\n" + line);
   EXPECT_EQ(ExplainJson(explanation, running).ToLine(),
             "{\"state\": \"running\", \"advancing\": false, "
-            "\"not_advancing_ms\": 4000, \"divergence\": \"\", \"reasons\": "
-            "[{\"kind\": "
+            "\"not_advancing_ms\": 4000, \"divergence\": \"\", "
+            "\"workers_to_spare\": 0, \"reasons\": [{\"kind\": "
             "\"parked_by_ssp\", \"subject\": \"worker-0\", \"text\": \"parked "
             "at ps-1, waiting for worker-1\", \"for_ms\": 0}]}");
+}
+
+TEST(StatusTextTest, WorkersToSpareAreNoReasonToWait) {
+  v1::ExplainResponse explanation;
+  explanation.set_workers_to_spare(2);
+  const std::string why =
+      "2 more workers could work on the job than it takes at once "
+      "(workers.max); other jobs may have them. With more at once, gradients "
+      "come later, and the job learns less from each example; `ebb scale ";
+  EXPECT_EQ(
+      ExplainText(explanation, v1::JOB_STATE_RUNNING, {}),
+      "It advances; nothing waits.\n" + why + "JOB --workers N` takes N.\n");
+  EXPECT_THAT(ExplainJson(explanation, v1::JOB_STATE_RUNNING).ToLine(),
+              HasSubstr("\"workers_to_spare\": 2, \"reasons\": []"));
+  v1::GetStatusResponse status;
+  v1::JobStatus* job = status.add_jobs();
+  job->mutable_summary()->set_name("mnist");
+  job->set_workers_to_spare(2);
+  const std::string text = StatusText(status, "", {}, false);
+  EXPECT_THAT(text, HasSubstr(why + "mnist --workers N` takes N.\n"));
+  EXPECT_THAT(text, Not(HasSubstr("meanwhile")));
+  EXPECT_THAT(text, Not(HasSubstr("waits")));
+  EXPECT_THAT(StatusJson(status, "").ToLine(), HasSubstr("\"to_spare\": 2"));
 }
 
 // "It advances" stood above why it did not, for the first second of it.

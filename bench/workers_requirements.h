@@ -1,0 +1,24 @@
+// What the section "Workers" requires of any number of workers.
+#ifndef EBB_BENCH_WORKERS_REQUIREMENTS_H_
+#define EBB_BENCH_WORKERS_REQUIREMENTS_H_
+
+#include <string>
+#include <vector>
+
+#include "bench/algorithm_figures.h"
+
+namespace ebb::tools {
+
+// What any number of workers must come to, and whether these runs do.
+struct WorkersRequirement {
+  std::string name;
+  std::string found;  // In figures; empty: these runs do not tell.
+  bool met = false;
+};
+
+std::vector<WorkersRequirement> WorkersRequirements(
+    const std::vector<AlgorithmFigures>& all);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_BENCH_WORKERS_REQUIREMENTS_H_
