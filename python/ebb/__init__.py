@@ -23,11 +23,27 @@ from ebb.errors import Warning as Warning
 from ebb.programs import VERSION as __version__
 
 if TYPE_CHECKING:
+    from ebb.cluster import Cluster as Cluster
+    from ebb.cluster import connect as connect
+    from ebb.history import History as History
+    from ebb.job import Audit as Audit
+    from ebb.job import Job as Job
+    from ebb.job import Progress as Progress
     from ebb.programs import version as version
+    from ebb.tensors import load as load
+    from ebb.tensors import save as save
 
 # Public names, and the module that each is in. A module never has the name of a
 # function beside it, for importing the module would hide the function.
 _NAMES: Dict[str, str] = {
+    "Audit": "ebb.job",
+    "Cluster": "ebb.cluster",
+    "History": "ebb.history",
+    "Job": "ebb.job",
+    "Progress": "ebb.job",
+    "connect": "ebb.cluster",
+    "load": "ebb.tensors",
+    "save": "ebb.tensors",
     "version": "ebb.programs",
 }
 # Modules that are part of the public names.
