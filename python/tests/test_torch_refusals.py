@@ -176,7 +176,7 @@ def test_models_that_servers_cannot_hold():
     lazy = nn.Sequential(nn.LazyLinear(3))
     _refused("0.weight has no shape yet.*\n.*run one batch", lazy, optimizer="sgd")
     meta = nn.Linear(2, 2, device="meta")
-    _refused("bias is on the device meta", meta, optimizer="sgd")
+    _refused("weight is on the device meta", meta, optimizer="sgd")
     frozen = Net().requires_grad_(False)
     _refused("has no parameter with requires_grad=True", frozen, optimizer="sgd")
     _refused("give the module inside", nn.DataParallel(Net()), optimizer="sgd")

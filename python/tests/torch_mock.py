@@ -9,12 +9,14 @@ import mmap
 
 import numpy as np
 import torch
+import torch_models
 
 import ebb
 import ebb.torch
 from ebb.torch import data, optimizers, parameters
 from ebb.torch.buffers import Buffers, digest
-from ebb.torch.job import Parts, TorchJob
+from ebb.torch.job import TorchJob
+from ebb.torch.work import Parts
 
 Table = collections.namedtuple("Table", "name shape offset")
 Place = collections.namedtuple("Place", "epoch shard begin end examples")
@@ -178,6 +180,13 @@ def job(model, dataset, *, optimizer=None, epochs=1, batch=8, seed=1, buffers=No
     return TorchJob(parts, cluster.join, cluster.remote), cluster
 
 
+def one(examples=None, **options):
+    """Returns a model, a job and its cluster, with what is usual."""
+    model = options.pop("model", None) or torch_models.Net()
+    options.setdefault("optimizer", torch_models.sgd(model))
+    return (model, *job(model, examples or torch_models.Data(), **options))
+
+
 def plain(model, optimizer, dataset, loss_of, *, epochs, batch, seed=1, shard=None):
     """The plain loop over the same batches."""
     for place in places(seed, epochs, len(dataset), batch, shard):
@@ -187,4 +196,4 @@ def plain(model, optimizer, dataset, loss_of, *, epochs, batch, seed=1, shard=No
         optimizer.step()
 
 
-__all__ = ["Cluster", "Engine", "job", "plain", "places"]
+__all__ = ["Cluster", "Engine", "job", "one", "plain", "places"]

@@ -61,6 +61,10 @@ def loss_of(model, batch):
     return F.cross_entropy(model(x), y)
 
 
+def sgd(model, **options):
+    return torch.optim.SGD(model.parameters(), lr=0.1, **options)
+
+
 def work(job, loss=loss_of, **options):
     """The loop of the design, with the loss of each batch."""
     seen = []

@@ -34,9 +34,7 @@ class Buffers:
         self._model = model
         self._local = self._chosen(choice)
         self._refuse_statistics()
-        self._scans = 0
-        self._seen = self._traces()
-        self.wrote = False
+        self.watch()
 
     @property
     def local(self) -> List[str]:
@@ -58,8 +56,13 @@ class Buffers:
         }
         return {**frozen, **buffers}
 
+    def watch(self) -> None:
+        """Begins to look for constants that are written."""
+        self._scans = 0
+        self._seen = self._traces()
+
     def check(self) -> None:
-        """Raises Refused if a constant was written since the last call.
+        """Raises Refused if a constant was written since watch().
 
         It looks at the first batches, and later now and then.
         """

@@ -1,73 +1,25 @@
-"""A job whose gradients PyTorch computes: the loop, and what it may not do."""
+"""A job whose gradients PyTorch computes, as the program sees it."""
 
 from __future__ import annotations
 
 import collections
-import dataclasses
-import os
-import sys
-import threading
 import warnings
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 import torch
 
 import ebb.errors
-from ebb.errors import DataDiffers, Error, ForkedError, Refused
+from ebb.errors import Error, Refused
 from ebb.torch import data, parameters
-from ebb.torch.buffers import Buffers, has_batch_norm
-from ebb.torch.losses import Watch
-from ebb.torch.optimizers import Rule
+from ebb.torch.buffers import has_batch_norm
 from ebb.torch.reader import Cutter, Here, Workers
-
-Reduction = Union[str, Callable[[Any], float]]
-Evaluate = Callable[[torch.nn.Module], Any]
-
-#: How often a program may ask for the same batch.
-MOST_AGAIN = 24
-
-
-@dataclasses.dataclass
-class Parts:
-    """What a program brings to a job, looked through and found good."""
-
-    name: str
-    model: torch.nn.Module
-    dataset: Any
-    optimizer: Any
-    tables: Mapping[str, torch.nn.Parameter]
-    buffers: Buffers
-    rule: Rule
-    fingerprint: data.Fingerprint
-    #: ``epochs``, ``batch`` and ``seed`` of the job.
-    plan: Mapping[str, int]
-    reduction: Reduction = "mean"
-    evaluate: Optional[Evaluate] = None
-    seeds: bool = True
-    unused: str = "error"
-
-
-@dataclasses.dataclass
-class _Out:
-    """A piece of a batch that the program works at."""
-
-    batch: Any
-    begin: int
-    examples: int
-    value: Any
-    last: bool
-    state: str = "out"  # then handed, again or failed
-
-    def __str__(self) -> str:
-        place = self.batch
-        return f"batch (epoch {place.epoch}, shard {place.shard}, {place.begin}..{place.end})"
-
+from ebb.torch.work import Out, Parts, Work
 
 class Batch:
     """A batch for a loop of one's own: which examples, and how it is handed in."""
 
-    def __init__(self, job: "TorchJob", out: _Out) -> None:
-        self._job = job
+    def __init__(self, work: Work, out: Out) -> None:
+        self._work = work
         self._out = out
         #: Numbers of the examples in the data set.
         self.examples = out.batch.examples
@@ -81,15 +33,15 @@ class Batch:
     def push(self, loss: torch.Tensor) -> None:
         """Computes the gradients of the loss, and hands the batch in."""
         loss.backward()
-        self._job._hand_in(None)
+        self._work.hand_in(None)
 
     def again(self) -> None:
         """Asks for the same batch once more."""
-        self._job.again()
+        self._work.again()
 
     def fail(self, why: str) -> None:
         """Gives the batch back as failed."""
-        self._job.fail(why)
+        self._work.fail(why)
 
 
 class HandIn(torch.optim.Optimizer):
@@ -98,8 +50,8 @@ class HandIn(torch.optim.Optimizer):
     The servers step, by the rule that was read from the user's optimizer.
     """
 
-    def __init__(self, job: "TorchJob", theirs: Any, tables: Mapping[str, Any]) -> None:
-        self._job = job
+    def __init__(self, work: Work, theirs: Any, tables: Mapping[str, Any]) -> None:
+        self._work = work
         self._rates: List[float] = []
         if isinstance(theirs, torch.optim.Optimizer):
             groups: List[Dict[str, Any]] = [
@@ -133,7 +85,7 @@ class HandIn(torch.optim.Optimizer):
                 "the rate is the servers', and the loop changed it",
                 "give the schedule to ebb.torch.job(schedule=…), and take scheduler.step() away",
             )
-        self._job._hand_in(loss)
+        self._work.hand_in(loss)
         return made
 
     def _now(self) -> List[float]:
@@ -149,19 +101,12 @@ class TorchJob:
 
     def __init__(self, parts: Parts, join: Callable[[], Any], remote: Any) -> None:
         self._parts = parts
-        self._join = join
+        self._work = Work(parts, join)
         self._remote = remote
-        self._engine: Any = None
-        self._binding: Optional[parameters.Binding] = None
-        self._watch = Watch()
-        self._out: Optional[_Out] = None
-        self._loss = 0.0
-        self._handed_in = 0
         self._complete = False
         self._result: Optional[Mapping[str, Any]] = None
-        self._owner = (os.getpid(), threading.get_ident())
         #: In the place of the program's optimizer.
-        self.optimizer = HandIn(self, parts.optimizer, parts.tables)
+        self.optimizer = HandIn(self._work, parts.optimizer, parts.tables)
 
     @property
     def name(self) -> str:
@@ -216,21 +161,17 @@ class TorchJob:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yields batches by the numbers of their examples; nothing is read."""
-        for _ in self._work(_Unread()):
-            assert self._out is not None
-            yield Batch(self, self._out)
+        for _ in self._pieces(_Unread()):
+            assert self._work.out is not None
+            yield Batch(self._work, self._work.out)
 
     def again(self) -> None:
         """Drops the gradients of the batch that is out, and asks for it again."""
-        out = self._piece_out("again()")
-        assert self._binding is not None
-        self._binding.forget()
-        out.state = "again"
+        self._work.again()
 
     def fail(self, why: str) -> None:
         """Gives the batch that is out back as failed."""
-        self._piece_out("fail()").state = "failed"
-        self._engine.fail(self._out.batch, why)  # type: ignore[union-attr]
+        self._work.fail(why)
 
     # --- The result -----------------------------------------------------------
 
@@ -260,7 +201,7 @@ class TorchJob:
 
     def load(self, version: Any = "newest") -> None:
         """Puts a version of the job's values into the model."""
-        if self._binding is not None:
+        if self._work.is_open:
             raise Refused("load(): the loop is not over: the engine loads each batch's values")
         values = self._values(version)
         with torch.no_grad():
@@ -278,7 +219,7 @@ class TorchJob:
 
     def _warn_of_local_buffers(self) -> None:
         local = self._parts.buffers.local
-        if local and not self._handed_in:
+        if local and not self._work.handed_in:
             warnings.warn(
                 f"{', '.join(local[:3])} is local, and this program computed no batch: "
                 "the values are those with which the model began",
@@ -286,222 +227,21 @@ class TorchJob:
                 stacklevel=3,
             )
 
-    # --- Working --------------------------------------------------------------
-
-    def _work(self, reader: Any) -> Iterator[Any]:
-        """Yields the pieces of batch after batch, until the job is complete."""
+    def _pieces(self, reader: Any) -> Iterator[Any]:
+        """Yields what a loop over the job sees; then the job is complete."""
         if self._complete:
             warnings.warn(
-                f"job.loader() went through all {self._epochs()} epochs of {self.name}; take "
-                "the outer loop away",
+                f"job.loader() went through all {self._parts.plan['epochs']} epochs of "
+                f"{self.name}; take the outer loop away",
                 ebb.errors.Warning,
                 stacklevel=3,
             )
             return
-        if self._remote.state == "complete":
-            self._complete = True
-            self._load_result()
-            return
-        self._begin()
-        try:
-            while True:
-                batch = self._next_batch()
-                if batch is None:
-                    break
-                yield from self._pieces(batch, reader)
-        finally:
-            reader.close()
-            self._end()
-        self._remote.wait(progress=False)  # Until the servers have stored it.
+        if self._remote.state != "complete":
+            yield from self._work.pieces(reader)
+            self._remote.wait(progress=False)  # Until the servers have stored it.
         self._complete = True
         self._load_result()
-
-    def _pieces(self, batch: Any, reader: Any) -> Iterator[Any]:
-        try:
-            pieces = reader.read(batch, self._engine.ahead)
-        except Exception as error:
-            self._engine.fail(batch, f"{type(error).__name__}: {error}")
-            raise
-        for _ in range(MOST_AGAIN):
-            for begin, examples, value in pieces:
-                last = begin + examples == batch.begin + len(batch.examples)
-                self._out = _Out(batch, begin, examples, value, last)
-                self._seed(batch.epoch, batch.shard, begin)
-                yield value
-                state = self._settle()
-                if state == "failed":
-                    return
-                if state == "again":
-                    break
-            else:
-                return
-            self._loss = 0.0
-            self._engine.again(batch)
-        why = f"the program asked for the same batch {MOST_AGAIN} times"
-        self._engine.fail(batch, why)
-        raise Refused(f"{self._out}: {why}")
-
-    def _settle(self) -> str:
-        """Returns what became of the piece that was out."""
-        out = self._out
-        assert out is not None and self._binding is not None
-        if out.state == "out":
-            why = f"{out} was neither handed in nor failed"
-            self._binding.forget()
-            self._engine.fail(out.batch, why)
-            out.state = "failed"
-            raise Refused(why, "call optimizer.step() once a batch")
-        return out.state
-
-    def _hand_in(self, loss: Any) -> None:
-        """Adds the gradients of the piece to the sums; pushes after the last."""
-        out = self._piece_out("step()")
-        binding, parts = self._binding, self._parts
-        assert binding is not None
-        changed = binding.changed()
-        if changed is not None:
-            self._refuse_piece(
-                f"parameters changed outside of a pull ({changed})",
-                "the servers step; use job.optimizer",
-            )
-        absent = binding.without_gradient()
-        if absent is not None:
-            self._refuse_piece(
-                f"no gradient for {absent} in this batch",
-                'is it detached, or backward() missing? If it is unused at times: unused="zero"',
-            )
-        try:
-            parts.buffers.check()
-        except Refused as error:
-            self._refuse_piece(error.message, error.hint)
-        weight = self._weight(out)
-        seen = self._watch.take()
-        value = seen if loss is None else float(loss)
-        self._loss += value * weight
-        binding.add(weight)
-        out.state = "handed"
-        if not out.last:
-            return
-        binding.add_decay(len(out.batch.examples))
-        total, self._loss = self._loss, 0.0
-        self._engine.push(out.batch, total)
-        self._handed_in += 1
-
-    def _weight(self, out: _Out) -> float:
-        reduction = self._parts.reduction
-        if reduction == "mean":
-            return float(out.examples)
-        if reduction == "sum":
-            return 1.0
-        return float(reduction(out.value))  # type: ignore[operator]
-
-    def _refuse_piece(self, why: str, hint: Optional[str]) -> None:
-        out, self._loss = self._out, 0.0
-        assert out is not None and self._binding is not None
-        self._binding.forget()
-        self._engine.fail(out.batch, why)
-        out.state = "failed"
-        raise Refused(why, hint)
-
-    def _piece_out(self, what: str) -> _Out:
-        self._check_owner()
-        if self._out is None:
-            raise Refused(
-                f"{what}: no batch is out",
-                "loop over job.loader(), and call optimizer.step() once a batch",
-            )
-        if self._out.state != "out":
-            raise Refused(
-                f"{what}: {self._out} was {_WORDS[self._out.state]} already",
-                "call optimizer.step() once a batch",
-            )
-        return self._out
-
-    def _seed(self, epoch: int, shard: int, begin: int) -> None:
-        if self._parts.seeds:
-            data.set_seeds(data.seed_of(self._engine.seed, epoch, shard, begin))
-
-    # --- The engine -----------------------------------------------------------
-
-    def _begin(self) -> None:
-        self._check_owner()
-        if self._binding is not None:
-            raise Refused(
-                "a loop over this job is open already", "end it, or use one loader at a time"
-            )
-        engine, parts = self._join(), self._parts
-        try:
-            parameters.check_tables(self.name, parts.tables, engine.tables)
-            self._check_plan(engine)
-            parts.fingerprint.compare(engine.fingerprint, self.name, engine.name)
-        except Error:
-            engine.leave()
-            raise
-        self._engine = engine
-        self._binding = parameters.Binding(
-            parts.tables, parts.rule.decay, engine, parts.unused
-        )
-        self._watch.start()
-
-    def _check_plan(self, engine: Any) -> None:
-        for key, ours in self._parts.plan.items():
-            theirs = getattr(engine, key)
-            if ours != theirs:
-                raise Refused(
-                    f"{key} is {ours} here, {theirs} in job {self.name}",
-                    "for another job: rerun=True, or another name",
-                )
-        if engine.examples != len(self._parts.dataset):
-            raise DataDiffers(
-                f"the data set has {len(self._parts.dataset)} examples, job {self.name} "
-                f"{engine.examples}",
-                "the same files, and the same part of them?",
-            )
-
-    def _next_batch(self) -> Any:
-        assert self._binding is not None
-        self._out = None
-        while True:
-            self._check_owner()
-            got = self._engine.next()
-            self._binding.pulled()
-            self._watch.take()
-            if got is None or not _is_evaluation(got):
-                return got
-            self._evaluate(got)
-
-    def _evaluate(self, evaluation: Any) -> None:
-        model, evaluate = self.model, self._parts.evaluate
-        if evaluate is None:
-            self._engine.evaluated(evaluation, examples=0, loss_sum=0.0, error="no evaluate=")
-            return
-        modes = [(module, module.training) for module in model.modules()]
-        try:
-            model.eval()
-            with torch.no_grad(), data.unseen():
-                answer = _figures(evaluate(model))
-        except Exception as error:
-            self._engine.evaluated(
-                evaluation,
-                examples=0,
-                loss_sum=0.0,
-                error=f"{type(error).__name__}: {error}",
-            )
-            raise
-        finally:
-            for module, training in modes:
-                module.training = training
-        self._engine.evaluated(evaluation, **answer)
-
-    def _end(self) -> None:
-        """Leaves in good order, and gives the model memory of its own."""
-        self._watch.stop()
-        binding, self._binding = self._binding, None
-        self._out = None
-        if binding is not None:
-            binding.release()
-        if self._engine is not None and not sys.is_finalizing():
-            self._engine.leave()
 
     def _load_result(self) -> None:
         try:
@@ -511,22 +251,6 @@ class TorchJob:
                 f"the model has the values of the last batch, not the job's result: {error}",
                 ebb.errors.Warning,
                 stacklevel=4,
-            )
-
-    def _epochs(self) -> Any:
-        return getattr(self._engine, "epochs", "its")
-
-    def _check_owner(self) -> None:
-        process, thread = self._owner
-        if os.getpid() != process:
-            raise ForkedError(
-                f"this is a child (process {os.getpid()}) of the process that joined ({process})",
-                "join here, or keep ebb out of DataLoader workers",
-            )
-        if threading.get_ident() != thread:
-            raise Refused(
-                f"job {self.name} belongs to another thread of this program",
-                "call ebb.torch.job in the thread that trains",
             )
 
 
@@ -551,7 +275,7 @@ class Loader:
         return int(self._reader.read_in_vain)
 
     def __iter__(self) -> Iterator[Any]:
-        return self._job._work(self._reader)
+        return self._job._pieces(self._reader)
 
 
 class _Unread:
@@ -562,36 +286,6 @@ class _Unread:
 
     def close(self) -> None:
         pass
-
-
-_WORDS = {"handed": "handed in", "again": "asked for again", "failed": "failed"}
-
-
-def _is_evaluation(got: Any) -> bool:
-    return not hasattr(got, "shard")
-
-
-def _figures(answer: Any) -> Dict[str, Any]:
-    """Returns the arguments of ``Engine.evaluated`` for what evaluate() returned."""
-    if not isinstance(answer, Mapping):
-        return {"examples": 1, "loss_sum": float(answer)}
-    figures = {key: float(value) for key, value in answer.items()}
-    examples = int(figures.pop("examples", 1))
-    loss = figures.pop("loss", None)
-    if loss is None:
-        raise Refused(
-            "evaluate(model) returned no loss",
-            'return {"loss": mean, "correct": count, "examples": count, …}, or the mean loss',
-        )
-    correct = figures.pop("correct", None)
-    if correct is None and "accuracy" in figures:
-        correct = round(figures.pop("accuracy") * examples)
-    return {
-        "examples": examples,
-        "loss_sum": loss * examples,
-        "correct": -1 if correct is None else int(correct),
-        "figures": figures or None,
-    }
 
 
 def _refuse_arguments(others: Mapping[str, Any]) -> None:

@@ -11,7 +11,8 @@ import ebb
 from ebb.errors import Refused
 from ebb.torch import data, meeting, optimizers, parameters
 from ebb.torch.buffers import Buffers, Choice, digest, has_batch_norm
-from ebb.torch.job import Evaluate, Parts, Reduction, TorchJob
+from ebb.torch.job import TorchJob
+from ebb.torch.work import Evaluate, Parts, Reduction
 
 Count = Union[int, Tuple[int, int], List[int], None]
 
