@@ -12,6 +12,7 @@ from torch import nn  # noqa: E402
 from torch_models import Data, Net, farthest, loss_of, sgd, work  # noqa: E402
 
 import ebb  # noqa: E402
+import ebb.torch  # noqa: E402
 
 
 def _both(options, *, rule=None, dataset=None, loss=loss_of, make=Net, batch=8, **job):
@@ -344,3 +345,28 @@ def test_the_model_stays_usable_by_a_copy():
     model, job, _ = mock.one()
     work(job)
     copy.deepcopy(model)
+
+
+def test_the_scaler_yields_a_batch_again_that_overflows():
+    dataset = Data()
+    a, b = Net(), Net()
+    mock.plain(a, sgd(a), dataset, loss_of, epochs=1, batch=8)
+    job, cluster = mock.job(b, dataset, optimizer=sgd(b))
+    scaler = ebb.torch.GradScaler(init_scale=2.0**130, growth_interval=5)
+    losses = []
+    for batch in job.loader(micro=5):
+        loss = loss_of(b, batch)
+        scaler.scale(loss).backward()
+        scaler.step(job.optimizer)
+        scaler.update()
+        losses.append(float(loss))
+    assert farthest(a, b) < 1e-6
+    assert cluster.again >= 3 and len(cluster.pushed) == 7
+    assert cluster.losses[-1] == pytest.approx(losses[-1])
+
+
+def test_joining_takes_epochs_and_batch_from_the_job():
+    _, _, cluster = mock.one(epochs=2)
+    model, job, _ = mock.one(cluster=cluster, plan={"seed": 1})
+    work(job)
+    assert len(cluster.pushed) == 14

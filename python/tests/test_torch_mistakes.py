@@ -229,3 +229,18 @@ def test_micro_batches_of_one_with_batch_norm():
     _, job, _ = mock.one(model=model, buffers="local")
     with pytest.raises(ebb.Refused, match="1 is a BatchNorm, which needs more than one"):
         job.loader(micro=1)
+
+
+def test_the_scaler_of_torch():
+    model, job, _ = mock.one()
+    with pytest.raises(ebb.Refused, match="GradScaler leaves out batches.*\n.*ebb.torch.GradScal"):
+        for batch in job.loader():
+            loss_of(model, batch).backward()
+            job.optimizer.step(grad_scaler=object())  # As torch's does on a GPU.
+
+
+def test_a_job_without_its_settings():
+    import ebb.torch
+
+    with pytest.raises(ebb.Refused, match="ebb.torch.job needs epochs="):
+        ebb.torch.job("job", Net(), Data(), optimizer="sgd", batch=8)

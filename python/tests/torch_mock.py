@@ -156,7 +156,7 @@ class Engine:
 
 
 def job(model, dataset, *, optimizer=None, epochs=1, batch=8, seed=1, buffers=None,
-        fingerprint=None, cluster=None, initial=None, shard=None, evaluate_after=(), **options):
+        fingerprint=None, cluster=None, initial=None, shard=None, evaluate_after=(), plan=None, **options):
     """Returns a job and the mock cluster that it is on."""
     optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=0.05)
     data.check_map_style(dataset)
@@ -175,7 +175,7 @@ def job(model, dataset, *, optimizer=None, epochs=1, batch=8, seed=1, buffers=No
     parts = Parts(
         name="job", model=model, dataset=dataset, optimizer=optimizer, tables=tables,
         buffers=known, rule=rule, fingerprint=prints,
-        plan=dict(epochs=epochs, batch=batch, seed=seed), **options,
+        plan=plan or dict(epochs=epochs, batch=batch, seed=seed), **options,
     )
     return TorchJob(parts, cluster.join, cluster.remote), cluster
 

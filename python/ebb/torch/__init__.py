@@ -23,11 +23,24 @@ except ImportError:
         "apt-get install python3-torch, or pip install torch",
     ) from None
 
+from ebb.torch.amp import GradScaler
 from ebb.torch.check import Report, check
-from ebb.torch.job import Batch, HandIn, Loader, TorchJob
-from ebb.torch.submission import job, submit
+from ebb.torch.handin import HandIn
+from ebb.torch.job import Batch, Loader, TorchJob
+from ebb.torch.submission import job, join, submit
 from ebb.torch.tracebacks import install as _install
 
 _install()
 
-__all__ = ["Batch", "HandIn", "Loader", "Report", "TorchJob", "check", "job", "submit"]
+__all__ = [
+    "Batch",
+    "GradScaler",
+    "HandIn",
+    "Loader",
+    "Report",
+    "TorchJob",
+    "check",
+    "job",
+    "join",
+    "submit",
+]

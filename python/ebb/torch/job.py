@@ -12,6 +12,7 @@ import ebb.errors
 from ebb.errors import Error, Refused
 from ebb.torch import data, parameters
 from ebb.torch.buffers import has_batch_norm
+from ebb.torch.handin import HandIn
 from ebb.torch.reader import Cutter, Here, Workers
 from ebb.torch.work import Out, Parts, Work
 
@@ -42,54 +43,6 @@ class Batch:
     def fail(self, why: str) -> None:
         """Gives the batch back as failed."""
         self._work.fail(why)
-
-
-class HandIn(torch.optim.Optimizer):
-    """Takes the optimizer's place in the loop: ``step()`` hands the batch in.
-
-    The servers step, by the rule that was read from the user's optimizer.
-    """
-
-    def __init__(self, work: Work, theirs: Any, tables: Mapping[str, Any]) -> None:
-        self._work = work
-        self._rates: List[float] = []
-        if isinstance(theirs, torch.optim.Optimizer):
-            groups: List[Dict[str, Any]] = [
-                {**group, "params": list(group["params"])} for group in theirs.param_groups
-            ]
-            super().__init__(groups, dict(theirs.defaults))
-        else:
-            super().__init__(list(tables.values()), {})
-        self._rates = self._now()
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drops the gradients. ``step()`` does so, too."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
-
-    def step(self, closure: Any = None, *, loss: Any = None) -> Any:  # type: ignore[override]
-        """Hands in the batch, or the piece of it, that the loader yielded last.
-
-        closure: computes the loss and calls ``backward()``, as in PyTorch.
-        loss: what the job shows as the loss, instead of what ``backward()`` was
-            called on.
-        """
-        made = None
-        if closure is not None:
-            with torch.enable_grad():
-                made = closure()
-        if self._now() != self._rates:
-            self._rates = self._now()
-            raise Refused(
-                "the rate is the servers', and the loop changed it",
-                "give the schedule to ebb.torch.job(schedule=…), and take scheduler.step() away",
-            )
-        self._work.hand_in(loss)
-        return made
-
-    def _now(self) -> List[float]:
-        return [float(group["lr"]) for group in self.param_groups if "lr" in group]
 
 
 class TorchJob:

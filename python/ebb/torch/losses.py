@@ -38,8 +38,12 @@ class Watch:
             torch.autograd.backward = self._original  # type: ignore[assignment]
         self._original = self._wrapper = None
 
+    def seen(self) -> float:
+        """Returns the loss since take(); 0 without ``backward()``."""
+        return math.fsum(float(loss) for loss in self._losses)
+
     def take(self) -> float:
-        """Returns the loss since the last call; 0 without ``backward()``."""
-        total = math.fsum(float(loss) for loss in self._losses) if self._losses else 0.0
+        """Returns the loss since the last call, and begins anew."""
+        total = self.seen()
         self._losses.clear()
         return total

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
+import time
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
 import ebb
-from ebb.errors import Error
+from ebb.errors import Error, NotFound
 
 #: The states of a job that computes nothing more.
 _OVER = ("complete", "cancelled")
+_PAUSE_S = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +88,26 @@ def find_or_submit(access: Access, description: Description, rerun: bool) -> Pla
                 raise
             made = cluster.job(found["id"])
     return Place(access, address, made)
+
+
+def find(access: Access, description: Description, timeout: Optional[float]) -> Place:
+    """Returns the job of this name, and waits until somebody submits it.
+
+    Raises NotFound after so many seconds.
+    """
+    address = access.scheduler or os.environ.get("EBB_SCHEDULER")
+    cluster = ebb.connect(
+        address, tls=access.tls, token_file=access.token_file, insecure=access.insecure
+    )
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        found = _chosen(_of_this_name(cluster, description), rerun=False)
+        if found is not None:
+            return Place(access, cluster.address, cluster.job(found["id"]))
+        if deadline is not None and time.monotonic() > deadline:
+            name = description.keys["name"]
+            raise NotFound(f"nobody submitted job {name} within {timeout:g} s")
+        time.sleep(_PAUSE_S)
 
 
 def _of_this_name(cluster: Any, description: Description) -> List[Dict[str, Any]]:

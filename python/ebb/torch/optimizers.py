@@ -28,7 +28,7 @@ class Rule:
 
 
 def read(
-    optimizer: Union[torch.optim.Optimizer, Mapping[str, Any], str],
+    optimizer: Union[torch.optim.Optimizer, Mapping[str, Any], str, None],
     parameters: Mapping[str, torch.nn.Parameter],
 ) -> Rule:
     """Returns the rule of the servers that does what the optimizer would do.
@@ -36,6 +36,8 @@ def read(
     Instead of an optimizer, the words of a job file will do, such as
     ``"adam"`` or ``{"kind": "adam", "rate": 0.001}``. Raises Refused.
     """
+    if optimizer is None:
+        return Rule({}, {})
     if isinstance(optimizer, str):
         return Rule({"kind": optimizer}, {})
     if isinstance(optimizer, Mapping):

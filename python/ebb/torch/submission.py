@@ -52,6 +52,7 @@ def job(name: str, model: torch.nn.Module, dataset: Any, **options: Any) -> Torc
     - rerun: begins another job if the last one of this name is over.
     - scheduler, tls, token_file, insecure: as for ``ebb.connect``.
     """
+    _check_given(options)
     parts, description, access = _prepared(name, model, dataset, **options)
     place = meeting.find_or_submit(access, description, options.get("rerun", False))
     return TorchJob(parts, place.join(parts.evaluate is not None), place.remote)
@@ -59,8 +60,22 @@ def job(name: str, model: torch.nn.Module, dataset: Any, **options: Any) -> Torc
 
 def submit(name: str, model: torch.nn.Module, dataset: Any, **options: Any) -> Any:
     """Does the same as ``job`` without working at it; returns the ``ebb.Job``."""
+    _check_given(options)
     _, description, access = _prepared(name, model, dataset, **options)
     return meeting.find_or_submit(access, description, options.get("rerun", False)).remote
+
+
+def join(
+    name: str, model: torch.nn.Module, dataset: Any, *, timeout: Optional[float] = None, **options: Any
+) -> TorchJob:
+    """Joins a job that somebody else submits; waits until it is there.
+
+    Options are those of ``job``. Epochs and batch are the job's. Raises
+    NotFound after ``timeout`` seconds.
+    """
+    parts, description, access = _prepared(name, model, dataset, **options)
+    place = meeting.find(access, description, timeout)
+    return TorchJob(parts, place.join(parts.evaluate is not None), place.remote)
 
 
 def _prepared(
@@ -68,9 +83,9 @@ def _prepared(
     model: torch.nn.Module,
     dataset: Any,
     *,
-    optimizer: Any,
-    epochs: int,
-    batch: int,
+    optimizer: Any = None,
+    epochs: Optional[int] = None,
+    batch: Optional[int] = None,
     scheduler: Optional[str] = None,
     schedule: Any = None,
     algorithm: Any = None,
@@ -110,7 +125,7 @@ def _prepared(
         buffers=known,
         rule=rule,
         fingerprint=print_of_data,
-        plan={"epochs": epochs, "batch": batch, "seed": seed},
+        plan=_given(epochs=epochs, batch=batch, seed=seed),
         reduction=reduction,
         evaluate=evaluate,
         seeds=seeds,
@@ -130,7 +145,7 @@ def _prepared(
                 "positions": {"examples": examples, "fingerprint": str(print_of_data)}
             }
         },
-        "train": {"epochs": epochs, "batch": batch},
+        "train": _given(epochs=epochs, batch=batch),
         "optimizer": dict(rule.settings),
         "seed": seed,
     }
@@ -151,11 +166,17 @@ def _prepared(
     return parts, description, meeting.Access(scheduler, tls, token_file, insecure)
 
 
+def _check_given(options: Mapping[str, Any]) -> None:
+    for key in ("optimizer", "epochs", "batch"):
+        if options.get(key) is None:
+            raise Refused(f"ebb.torch.job needs {key}=")
+
+
 def _check_words(
     reduction: Reduction,
     unused: str,
     evaluate: Any,
-    batch: int,
+    batch: Optional[int],
     model: torch.nn.Module,
 ) -> None:
     if reduction not in ("mean", "sum") and not callable(reduction):
@@ -169,6 +190,11 @@ def _check_words(
         raise Refused(
             f"batch=1: {norm} is a BatchNorm, which needs more than one example at a time"
         )
+
+
+def _given(**numbers: Optional[int]) -> Dict[str, int]:
+    """Returns those that are not None."""
+    return {key: number for key, number in numbers.items() if number is not None}
 
 
 def _is_path(value: Any) -> bool:

@@ -109,6 +109,10 @@ class Work:
         out = self._piece_out("fail()")
         self._fail(out, why)
 
+    def seen_loss(self) -> float:
+        """Returns the sum of what ``backward()`` was called on for this piece."""
+        return self._watch.seen()
+
     def hand_in(self, loss: Any) -> None:
         """Adds the gradients of the piece to the sums; pushes after the last."""
         out = self._piece_out("step()")
