@@ -5,12 +5,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/found_job.h"
 #include "client/internal/job_loop.h"
 #include "common/program/daemon.h"
 #include "common/status_macros.h"
-#include "common/tls/job_token.h"
 #include "rpc/admin.h"
-#include "rpc/convert.h"
 #include "rpc/grpc_transport.h"
 
 namespace ebb {
@@ -18,10 +17,6 @@ namespace ebb {
 namespace {
 
 constexpr absl::Duration kAskTimeout = absl::Seconds(10);
-
-bool IsFinished(v1::JobState state) {
-  return state == v1::JOB_STATE_COMPLETE || state == v1::JOB_STATE_CANCELLED;
-}
 
 }  // namespace
 
@@ -93,25 +88,18 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
                                       options_.tls_key, options_.tls_authority},
                             .insecure = options_.insecure},
                            {Role::kWorker}));
-  if (security->tokens() != nullptr && !options_.token_file.empty()) {
-    EBB_ASSIGN_OR_RETURN(std::string token, ReadJobToken(options_.token_file));
-    security->tokens()->SetFind(
-        [token = std::move(token)](JobId) { return std::string(token); });
-  }
+  EBB_RETURN_IF_ERROR(client::ShowToken(*security, options_.token_file));
   auto admin =
       std::make_shared<rpc::SchedulerAdminClient>(options_.scheduler, security);
-  v1::GetJobRequest request;
-  request.set_name(std::string(job));
-  EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse found,
-                       admin->GetJob(request, kAskTimeout));
-  if (IsFinished(found.summary().state())) {
+  EBB_ASSIGN_OR_RETURN(client::FoundJob found,
+                       client::FindJob(admin.get(), job));
+  if (found.end != client::JobEnd::kNotYet) {
     return absl::FailedPreconditionError(absl::StrCat(
         "job ", job, " is ",
-        found.summary().state() == v1::JOB_STATE_COMPLETE ? "complete"
-                                                          : "cancelled",
+        found.end == client::JobEnd::kComplete ? "complete" : "cancelled",
         "; submit it anew to train again"));
   }
-  EBB_ASSIGN_OR_RETURN(JobRecord record, rpc::FromProto(found.record()));
+  JobRecord& record = found.record;
   EBB_RETURN_IF_ERROR(client::JobLoop::CheckTakes(record));
 
   client::JobLoopOptions loop;
@@ -127,11 +115,9 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
   loop.grace = options_.grace;
   loop.evaluate = options_.evaluate;
   loop.finished = [admin, id = record.id]() -> absl::StatusOr<bool> {
-    v1::GetJobRequest ask;
-    ask.set_job(id.value());
-    EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse now,
-                         admin->GetJob(ask, kAskTimeout));
-    return IsFinished(now.summary().state());
+    EBB_ASSIGN_OR_RETURN(const client::JobEnd end,
+                         client::AskForEnd(admin.get(), id, kAskTimeout));
+    return end != client::JobEnd::kNotYet;
   };
   loop.record = std::make_shared<const JobRecord>(std::move(record));
   return JoinedJob(std::make_unique<client::JobLoop>(

@@ -374,6 +374,12 @@ ClientShell::Status ClientShell::status() const {
           core_.UnreachedServers(Now())};
 }
 
+std::vector<LeasedItems::Run> ClientShell::Ahead(JobId job,
+                                                 size_t most) const {
+  MutexLock lock(&mu_);
+  return core_.Ahead(job, most);
+}
+
 ComputeResult ClientShell::ComputeBatch(const ComputeTask& task) {
   const absl::StatusOr<ComputeTask> local = local_training_.Begin(task);
   if (!local.ok()) {

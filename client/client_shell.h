@@ -18,6 +18,7 @@
 #ifndef EBB_CLIENT_CLIENT_SHELL_H_
 #define EBB_CLIENT_CLIENT_SHELL_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -36,6 +37,7 @@
 #include "client/actions.h"
 #include "client/gradient_filter.h"
 #include "client/job_computer.h"
+#include "client/leased_items.h"
 #include "client/local_training.h"
 #include "client/training_core.h"
 #include "common/kill_point.h"
@@ -105,6 +107,8 @@ class ClientShell {
   bool Drain(absl::Duration limit);
 
   Status status() const;
+  // See TrainingCore. May be called by the computer.
+  std::vector<LeasedItems::Run> Ahead(JobId job, size_t most) const;
 
  private:
   class Connection;

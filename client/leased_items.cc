@@ -106,6 +106,26 @@ const LeasedItem* LeasedItems::NextAfter(const Run* computed,
   return nullptr;
 }
 
+std::vector<LeasedItems::Run> LeasedItems::Ahead(const JobPlan& plan,
+                                                 const Run* computed,
+                                                 size_t most) const {
+  std::vector<Run> ahead;
+  if (computed == nullptr && gathered_) computed = &gathered_->run;
+  for (const LeasedItem& held : items_) {
+    const ItemId item = held.progress.item();
+    int64_t begin = held.Next();
+    if (computed != nullptr && computed->item == item) {
+      begin = std::max(begin, computed->end);
+    }
+    while (begin < held.progress.size() && ahead.size() < most) {
+      const int64_t end = plan.BatchEnd(item, begin);
+      if (!held.Skips(begin)) ahead.push_back({item, begin, end});
+      begin = end;
+    }
+  }
+  return ahead;
+}
+
 int64_t LeasedItems::KeptBatches(const JobPlan& plan) const {
   int64_t batches = 0;
   for (const LeasedItem& held : items_) {

@@ -96,6 +96,11 @@ class LeasedItems {
   // As Next, as if `computed` (null: no run) were pushed already.
   const LeasedItem* NextAfter(const Run* computed, int64_t* begin) const;
 
+  // The next batches, at most `most`, if nothing is lost and nothing else is
+  // leased. `computed` as above, or the batch that is being computed.
+  std::vector<Run> Ahead(const JobPlan& plan, const Run* computed,
+                         size_t most) const;
+
   // Batches that are kept in shares, of all items.
   int64_t KeptBatches(const JobPlan& plan) const;
 

@@ -24,6 +24,7 @@
 #include "client/actions.h"
 #include "client/evaluation_work.h"
 #include "client/job_work.h"
+#include "client/leased_items.h"
 #include "client/worker_state.h"
 #include "common/ids.h"
 #include "protocol/messages.h"
@@ -92,6 +93,8 @@ class TrainingCore {
   size_t jobs() const { return works_.size(); }  // Jobs that it remembers.
   int64_t clock(JobId job) const;
   std::vector<ItemId> held(JobId job) const;
+  // The batches after the one that is being computed (LeasedItems::Ahead).
+  std::vector<LeasedItems::Run> Ahead(JobId job, size_t most) const;
 
  private:
   void Handle(Lease lease, absl::Time now, ClientActions* out);

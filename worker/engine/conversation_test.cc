@@ -1,0 +1,3 @@
+#include "worker/engine/conversation.h"
+
+#include "gtest/gtest.h"

@@ -1,0 +1,3 @@
+#include "worker/engine/messages.h"
+
+#include "gtest/gtest.h"

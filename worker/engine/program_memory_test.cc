@@ -1,0 +1,3 @@
+#include "worker/engine/program_memory.h"
+
+#include "gtest/gtest.h"
