@@ -7,7 +7,7 @@ import os
 import subprocess
 import warnings
 from dataclasses import dataclass
-from typing import Any, List, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type, Union
 
 from ebb import programs
 from ebb.errors import Error, NotFound, Refused, Unavailable, Warning
@@ -28,6 +28,8 @@ class Access:
     tls: Optional[Tls] = None
     token_file: Optional[str] = None
     insecure: bool = False
+    #: A cluster of this process: EBB_* variables say nothing about it.
+    own: bool = False
 
     @property
     def address(self) -> str:
@@ -37,6 +39,10 @@ class Access:
     def flags(self) -> List[str]:
         """The flags of a command that asks the cluster."""
         return ["--scheduler", self.address, *self.security_flags()]
+
+    def environment(self) -> Optional[Dict[str, str]]:
+        """The environment of a command; None: that of this process."""
+        return own_environment() if self.own else None
 
     def security_flags(self) -> List[str]:
         """The same without the scheduler."""
@@ -50,6 +56,16 @@ class Access:
         if self.token_file is not None:
             flags += ["--token-file", self.token_file]
         return flags
+
+
+def own_environment() -> Dict[str, str]:
+    """The environment of this process without flags of ebb's programs."""
+    return {key: value for key, value in os.environ.items() if not _is_flag(key)}
+
+
+def _is_flag(variable: str) -> bool:
+    kept = ("EBB_BIN", "EBB_PYTHON", "EBB_DATA_CACHE", "EBB_DATA_CACHE_BYTES")
+    return variable.startswith("EBB_") and variable not in kept
 
 
 def tls_files(tls: Tls) -> Tuple[str, str, str]:
@@ -66,6 +82,7 @@ def call(
     *,
     answers: Sequence[int] = (0,),
     names: Sequence[Tuple[str, str]] = (),
+    environment: Optional[Mapping[str, str]] = None,
     timeout: Optional[float] = None,
 ) -> str:
     """Runs ``ebb ARGUMENTS``, and returns what it printed.
@@ -85,6 +102,7 @@ def call(
             stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
+            env=environment,
             timeout=timeout,
         )
     except subprocess.TimeoutExpired:

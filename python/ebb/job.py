@@ -338,7 +338,11 @@ class Job:
         return [*words, self._target(), *flags, *self._access_flags()]
 
     def _ask(self, words: Sequence[str], flags: Sequence[str] = ()) -> str:
-        return command.call(self._arguments(words, flags), names=self._names())
+        return command.call(
+            self._arguments(words, flags),
+            names=self._names(),
+            environment=self._access.environment(),
+        )
 
     def _ask_json(
         self,
@@ -347,7 +351,10 @@ class Job:
         answers: Sequence[int] = (0,),
     ) -> Any:
         return command.call_json(
-            self._arguments(words, flags), answers=answers, names=self._names()
+            self._arguments(words, flags),
+            answers=answers,
+            names=self._names(),
+            environment=self._access.environment(),
         )
 
     def _names(self) -> Sequence[Tuple[str, str]]:
@@ -384,6 +391,7 @@ class Job:
         text = command.call(
             ["predict", self._target(), path, *self._access_flags()],
             names=self._names(),
+            environment=self._access.environment(),
         )
         rows = list(csv.reader(text.splitlines()))
         column = [row[0] for row in rows[1:]]

@@ -17,6 +17,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -24,7 +25,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
-from ebb import programs
+from ebb import command, programs
 from ebb.errors import Refused, Unavailable
 
 # How eagerly a daemon that died is started again, as `ebb run` does it.
@@ -39,6 +40,16 @@ _START_LIMIT_S = 20.0
 # A worker leaves within 20 s, a server too (their flags).
 _GRACE_S = {"worker": 22.0, "ps": 25.0, "scheduler": 10.0}
 _LOG_LINES = 12
+
+# Becomes the program of its arguments, which the kernel kills as soon as the
+# process PID, the first argument, ends (prctl(2), PR_SET_PDEATHSIG).
+_DIE_WITH_PARENT = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("its parent has ended")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 def cluster(
@@ -148,11 +159,51 @@ class LocalCluster:
 
         Returns False if it does not run now.
         """
-        pid = self.processes.get(daemon)
-        if pid is None:
-            return False
-        os.kill(pid, signal.SIGKILL)
-        return True
+        return self.signal(daemon, signal.SIGKILL)
+
+    def run_program(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        environment: Optional[Mapping[str, str]] = None,
+    ) -> None:
+        """Starts a program that joins the cluster, and starts it again if it dies.
+
+        name: of its log, and of the worker that it is: EBB_NAME.
+        argv: an absolute path, then its arguments. It runs in this process's
+            working folder, with EBB_SCHEDULER set.
+        environment: instead of this process's.
+
+        Exit code 0 is its end. It is killed if this process dies.
+        """
+        self.check()
+        base = command.own_environment() if environment is None else environment
+        self._keeper.start(
+            name,
+            [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(self._owner)]
+            + list(argv),
+            folder=os.getcwd(),
+            environment={**base, "EBB_SCHEDULER": self.address, "EBB_NAME": name},
+            may_end=True,
+        )
+
+    def stop_program(self, name: str) -> None:
+        """Asks a program to end, as Ctrl-C does; it is not started again."""
+        self._keeper.stop(name, signal.SIGINT)
+
+    def finished(self, name: str) -> bool:
+        """Whether a program of run_program() has ended with exit code 0."""
+        return self._keeper.finished(name)
+
+    @property
+    def ends(self) -> List["End"]:
+        """The ends of processes so far, in order."""
+        return self._keeper.ends()
+
+    def signal(self, name: str, number: int) -> bool:
+        """Sends a signal to a process; returns False if it does not run now."""
+        return self._keeper.signal_one(name, number)
 
     def add_worker(self) -> str:
         """Starts one more ``ebb-worker``, and returns its name."""
@@ -273,10 +324,26 @@ class LocalCluster:
 # --- The thread that starts the daemons ---------------------------------------
 
 
+@dataclass(frozen=True)
+class End:
+    """The end of a process of a cluster: which, how, after how many seconds."""
+
+    name: str
+    pid: int
+    code: int  # Negative: the signal that ended it.
+    life_s: float
+
+    def __str__(self) -> str:
+        return f"{self.name} {_end_text(self.code)}"
+
+
 @dataclass
 class _Daemon:
     argv: List[str]
     log: str
+    folder: str
+    environment: Mapping[str, str]
+    may_end: bool  # Exit code 0 is the end of its task, and it stays away.
     process: Optional["subprocess.Popen[bytes]"] = None
     pidfd: int = -1
     started: float = 0.0
@@ -284,11 +351,14 @@ class _Daemon:
     short_lives: int = 0
     first_end: Optional[str] = None
     given_up: bool = False
+    finished: bool = False
+    stopped: bool = False
 
 
 @dataclass
 class _State:
     daemons: Dict[str, _Daemon] = field(default_factory=dict)
+    ends: List[End] = field(default_factory=list)
     stopping: bool = False
 
 
@@ -310,11 +380,42 @@ class _Keeper:
         )
         self._thread.start()
 
-    def start(self, name: str, argv: List[str]) -> None:
-        log = os.path.join(self._folder, "logs", f"{name}.log")
+    def start(
+        self,
+        name: str,
+        argv: List[str],
+        *,
+        folder: Optional[str] = None,
+        environment: Optional[Mapping[str, str]] = None,
+        may_end: bool = False,
+    ) -> None:
+        daemon = _Daemon(
+            argv,
+            os.path.join(self._folder, "logs", f"{name}.log"),
+            folder or self._folder,
+            environment or _environment(os.path.join(self._folder, "tmp")),
+            may_end,
+            due=time.monotonic(),
+        )
         with self._lock:
-            self._state.daemons[name] = _Daemon(argv, log, due=time.monotonic())
+            self._state.daemons[name] = daemon
         self._wake()
+
+    def stop(self, name: str, number: int) -> None:
+        with self._lock:
+            daemon = self._state.daemons[name]
+            daemon.stopped = True
+            daemon.due = None
+            if daemon.process is not None:
+                daemon.process.send_signal(number)
+
+    def finished(self, name: str) -> bool:
+        with self._lock:
+            return self._state.daemons[name].finished
+
+    def ends(self) -> List[End]:
+        with self._lock:
+            return list(self._state.ends)
 
     def processes(self) -> Dict[str, int]:
         with self._lock:
@@ -367,6 +468,14 @@ class _Keeper:
                 time.sleep(0.01)
         self.kill_all()
 
+    def signal_one(self, name: str, number: int) -> bool:
+        with self._lock:
+            daemon = self._state.daemons.get(name)
+            if daemon is None or daemon.process is None:
+                return False
+            daemon.process.send_signal(number)
+            return True
+
     def _signal(self, kind: str, number: int) -> None:
         with self._lock:
             for name, daemon in self._state.daemons.items():
@@ -414,9 +523,9 @@ class _Keeper:
         """Notices ends, starts what is due; returns seconds to the next start."""
         now = time.monotonic()
         next_due: Optional[float] = None
-        for daemon in self._state.daemons.values():
+        for name, daemon in self._state.daemons.items():
             if daemon.process is not None and daemon.process.poll() is not None:
-                self._note_end(daemon, now)
+                self._note_end(name, daemon, now)
             if self._state.stopping or daemon.due is None:
                 continue
             if daemon.due <= now:
@@ -435,8 +544,8 @@ class _Keeper:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=self._folder,
-                env=_environment(os.path.join(self._folder, "tmp")),
+                cwd=daemon.folder,
+                env=daemon.environment,
                 # Ctrl-C goes to this process alone.
                 start_new_session=True,
             )
@@ -445,15 +554,22 @@ class _Keeper:
         except (AttributeError, OSError):
             daemon.pidfd = -1  # An old kernel: the thread looks now and then.
 
-    def _note_end(self, daemon: _Daemon, now: float) -> None:
+    def _note_end(self, name: str, daemon: _Daemon, now: float) -> None:
         assert daemon.process is not None
         code = daemon.process.returncode
+        life_s = now - daemon.started
+        self._state.ends.append(End(name, daemon.process.pid, code, life_s))
         daemon.process = None
         if daemon.pidfd >= 0:
             os.close(daemon.pidfd)
         if daemon.first_end is None:
             daemon.first_end = _end_text(code)
-        short = now - daemon.started < _STEADY_LIFE_S and code != -signal.SIGKILL
+        if code == 0 and daemon.may_end:
+            daemon.finished = True
+            return
+        if daemon.stopped:
+            return
+        short = life_s < _STEADY_LIFE_S and code != -signal.SIGKILL
         daemon.short_lives = daemon.short_lives + 1 if short else 0
         if code == _REFUSAL or daemon.short_lives >= _MOST_SHORT_LIVES:
             daemon.first_end = _end_text(code)
@@ -475,11 +591,7 @@ def _close_all() -> None:
 
 def _environment(temporary: str) -> Mapping[str, str]:
     """The environment of a daemon, whose flags are all on its command line."""
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith("EBB_")
-    }
-    environment["TMPDIR"] = temporary
-    return environment
+    return {**command.own_environment(), "TMPDIR": temporary}
 
 
 def _end_text(code: int) -> str:
