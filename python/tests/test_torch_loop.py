@@ -333,6 +333,14 @@ def test_a_job_that_was_cancelled():
                 cluster.remote.state = "cancelled"
 
 
+def test_an_engine_that_leaves_ends_the_loop():
+    _, job, cluster = mock.one()
+    cluster.remote.state = "left"
+    cluster.todo.clear()
+    with pytest.warns(ebb.Warning, match="left job job, which is not complete"):
+        assert list(job.loader()) == []
+
+
 def test_a_program_that_comes_late_has_the_result_at_once():
     model, job, cluster = mock.one()
     work(job)

@@ -94,6 +94,7 @@ class Engine:
         self.sums = np.frombuffer(self.memory, np.float32, offset, 4 * offset)
         self.ticket = 0
         self.out = None
+        self.ended = None
 
     def next(self, timeout=None):
         assert self.out is None
@@ -106,6 +107,7 @@ class Engine:
         if not self.cluster.todo:
             if self.cluster.remote.state == "running":
                 self.cluster.remote.state = "complete"
+            self.ended = self.cluster.remote.state
             return None
         place = self.cluster.todo.popleft()
         self.ticket += 1

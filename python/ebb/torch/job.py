@@ -192,6 +192,13 @@ class TorchJob:
             return
         if self._remote.state != "complete":
             yield from self._work.pieces(reader)
+            if self._work.ended == "left":
+                warnings.warn(
+                    f"this program left job {self.name}, which is not complete",
+                    ebb.errors.Warning,
+                    stacklevel=3,
+                )
+                return
             self._remote.wait(progress=False)  # Until the servers have stored it.
         self._complete = True
         self._load_result()

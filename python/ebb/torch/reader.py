@@ -154,14 +154,10 @@ class Workers:
     def read(self, batch: Any, ahead: Ahead) -> List[Piece]:
         """Returns the pieces of a batch. Raises what the data set raises."""
         wanted = key_of(batch)
-        expected = [batch, *ahead()]
-        self._forget_others({key_of(place) for place in expected})
         while wanted not in self._kept:
-            self._places = collections.deque(
-                place
-                for place in expected
-                if key_of(place) not in self._kept and key_of(place) not in self._asked
-            )
+            # Asking the engine takes longer than reading on from its last answer.
+            if not self._places or not self._will_come(wanted):
+                self._expect([batch, *ahead()])
             self._receive()
         made = self._kept.pop(wanted)
         if isinstance(made, Failure):
@@ -245,6 +241,18 @@ class Workers:
         self._iterator = None
         self._asked.clear()
         self._processes = []
+
+    def _will_come(self, wanted: Key) -> bool:
+        return wanted in self._asked or key_of(self._places[0]) == wanted
+
+    def _expect(self, places: Sequence[Any]) -> None:
+        """Reads these places next, and forgets what is not among them."""
+        self._forget_others({key_of(place) for place in places})
+        self._places = collections.deque(
+            place
+            for place in places
+            if key_of(place) not in self._kept and key_of(place) not in self._asked
+        )
 
     def _forget_others(self, keys: Any) -> None:
         for key in [key for key in self._kept if key not in keys]:

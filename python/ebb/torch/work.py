@@ -76,6 +76,8 @@ class Work:
         self._owner = (os.getpid(), threading.get_ident())
         #: The piece that the program works at.
         self.out: Optional[Out] = None
+        #: Why the last loop ended: "complete", "cancelled" or "left".
+        self.ended = "left"
         #: Batches that this program handed in.
         self.handed_in = 0
 
@@ -91,6 +93,7 @@ class Work:
             while True:
                 batch = self._next_batch()
                 if batch is None:
+                    self.ended = self._engine.ended
                     return
                 yield from self._pieces_of(batch, reader)
         finally:
@@ -232,7 +235,9 @@ class Work:
         try:
             parameters.check_tables(self._parts.name, parts.tables, engine.tables)
             self._check_plan(engine)
-            parts.fingerprint.compare(engine.fingerprint, self._parts.name, engine.name)
+            parts.fingerprint.compare(
+                getattr(engine, "fingerprint", ""), self._parts.name, engine.name
+            )
         except Error:
             engine.leave()
             raise
