@@ -39,7 +39,7 @@ class GradScaler:
         """Returns the factor."""
         return self._scale
 
-    def scale(self, loss: torch.Tensor) -> torch.Tensor:
+    def scale(self, loss: Any) -> Any:
         """Returns the loss times the factor."""
         return loss * self._scale
 

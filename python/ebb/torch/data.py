@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from ebb.errors import DataDiffers, ModelDiffers, Refused
+from ebb.tensors import Array
 
 #: Examples that the fingerprint looks at.
 DRAWN = 64
@@ -183,11 +184,11 @@ def _read(dataset: Any, seed: int, number: int) -> Tuple[bytes, bool]:
 
 
 def _state() -> Tuple[Any, ...]:
-    words, position = np.random.get_state()[1:3]
+    _, words, position, *_ = np.random.get_state(legacy=True)
     return (
         hash(random.getstate()),
         position,
-        words[:4].tobytes(),
+        np.asarray(words)[:4].tobytes(),
         torch.get_rng_state().numpy().tobytes(),
     )
 
@@ -224,7 +225,7 @@ def _parts(value: Any) -> Iterator[Any]:
         yield value[key]
 
 
-def _feed_array(update: Callable[[bytes], None], array: np.ndarray) -> None:
+def _feed_array(update: Callable[[bytes], None], array: Array) -> None:
     update(f"{array.dtype.str} {array.shape}\n".encode())
     if array.dtype.hasobject:
         _feed(update, array.tolist())

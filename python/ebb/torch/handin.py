@@ -37,7 +37,7 @@ class HandIn(torch.optim.Optimizer):
     #: torch's GradScaler calls step(grad_scaler=…) because of this.
     _step_supports_amp_scaling = True
 
-    def step(  # type: ignore[override]
+    def step(
         self, closure: Any = None, *, loss: Any = None, grad_scaler: Any = None
     ) -> Any:
         """Hands in the batch, or the piece of it, that the loader yielded last.

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 import torch
 
 import ebb.errors
-from ebb.errors import Error, Refused
+from ebb.errors import Refused, Unavailable
 from ebb.torch import data, parameters
 from ebb.torch.buffers import has_batch_norm
 from ebb.torch.handin import HandIn
@@ -31,7 +31,7 @@ class Batch:
     def __len__(self) -> int:
         return len(self.examples)
 
-    def push(self, loss: torch.Tensor) -> None:
+    def push(self, loss: Any) -> None:
         """Computes the gradients of the loss, and hands the batch in."""
         loss.backward()
         self._work.hand_in(None)
@@ -187,7 +187,7 @@ class TorchJob:
                 f"job.loader() went through all {self._parts.plan['epochs']} epochs of "
                 f"{self.name}; take the outer loop away",
                 ebb.errors.Warning,
-                stacklevel=3,
+                stacklevel=2,
             )
             return
         if self._remote.state != "complete":
@@ -196,7 +196,7 @@ class TorchJob:
                 warnings.warn(
                     f"this program left job {self.name}, which is not complete",
                     ebb.errors.Warning,
-                    stacklevel=3,
+                    stacklevel=2,
                 )
                 return
             self._remote.wait(progress=False)  # Until the servers have stored it.
@@ -206,11 +206,11 @@ class TorchJob:
     def _load_result(self) -> None:
         try:
             self.load()
-        except Error as error:
+        except Unavailable as error:
             warnings.warn(
                 f"the model has the values of the last batch, not the job's result: {error}",
                 ebb.errors.Warning,
-                stacklevel=4,
+                stacklevel=3,
             )
 
 

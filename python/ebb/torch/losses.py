@@ -30,12 +30,12 @@ class Watch:
             return original(tensors, *args, **kwargs)
 
         self._original, self._wrapper = original, backward
-        torch.autograd.backward = backward  # type: ignore[assignment]
+        torch.autograd.backward = backward
 
     def stop(self) -> None:
         """Ends watching, unless another library put its own function there."""
         if self._original is not None and torch.autograd.backward is self._wrapper:
-            torch.autograd.backward = self._original  # type: ignore[assignment]
+            torch.autograd.backward = self._original
         self._original = self._wrapper = None
 
     def seen(self) -> float:

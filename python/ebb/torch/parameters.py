@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-import numpy as np
 import torch
 
 from ebb.errors import ModelDiffers, Refused
+from ebb.tensors import Array
 
 _CAST = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -50,7 +50,7 @@ def tables_of(model: torch.nn.Module) -> Dict[str, torch.nn.Parameter]:
     return {name: found[name] for name in sorted(found, key=str.encode)}
 
 
-def initial_values(tables: Mapping[str, torch.nn.Parameter]) -> Dict[str, np.ndarray]:
+def initial_values(tables: Mapping[str, torch.nn.Parameter]) -> Dict[str, Array]:
     """Returns copies of the values, as float32."""
     return {
         name: parameter.detach().to("cpu", torch.float32, copy=True).contiguous().numpy()
@@ -198,7 +198,8 @@ class Binding:
 def _on_host(gradient: torch.Tensor) -> torch.Tensor:
     if gradient.device.type == "cpu" and gradient.dtype == torch.float32:
         return gradient
-    return gradient.to("cpu", torch.float32)
+    moved: torch.Tensor = gradient.to("cpu", torch.float32)
+    return moved
 
 
 def add(sums: List[torch.Tensor], others: List[torch.Tensor], weight: float) -> None:

@@ -140,7 +140,7 @@ class Workers:
     """
 
     def __init__(self, dataset: Any, cutter: Cutter, options: Dict[str, Any]) -> None:
-        self._dataset = Caught(dataset)
+        self._dataset: Any = Caught(dataset)
         self._cutter = cutter
         self._options = options
         self._asked: Deque[Optional[Key]] = collections.deque()
@@ -207,8 +207,8 @@ class Workers:
         before = {process.pid for process in multiprocessing.active_children()}
         handler = signal.getsignal(signal.SIGCHLD)
         loader: Any = torch.utils.data.DataLoader(
-            self._dataset,  # type: ignore[arg-type]
-            batch_sampler=self,  # type: ignore[arg-type]
+            self._dataset,
+            batch_sampler=self,
             collate_fn=self._cutter,
             **self._options,
         )
