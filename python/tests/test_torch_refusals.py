@@ -62,7 +62,7 @@ def test_the_job_file():
         "schedule": {"kind": "cosine"},
     }  # fmt: skip
     assert keys["consistency"] == {"kind": "ssp", "bound": 2}
-    assert keys["evaluate"] == {"every": "1 epochs"}
+    assert keys["evaluate"] == {"every": "1 epoch"}
     assert keys["workers"] == {"min": 2, "max": 5}
     assert keys["partitions"] == 2
     values = description.initial()

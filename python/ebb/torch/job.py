@@ -13,6 +13,7 @@ from ebb.errors import Refused, Unavailable
 from ebb.torch import data, parameters
 from ebb.torch.buffers import has_batch_norm
 from ebb.torch.handin import HandIn
+from ebb.torch.patience import patiently
 from ebb.torch.reader import Cutter, Here, Workers
 from ebb.torch.work import Out, Parts, Work
 
@@ -164,7 +165,7 @@ class TorchJob:
     def _values(self, version: Any) -> Mapping[str, Any]:
         if version == "newest" and self._result is not None:
             return self._result
-        values: Mapping[str, Any] = self._remote.state_dict(version=version)
+        values: Mapping[str, Any] = patiently(lambda: self._remote.state_dict(version=version))
         parameters.check_values(self.name, self._parts.tables, values)
         if version == "newest" and self._complete:
             self._result = values
@@ -190,7 +191,7 @@ class TorchJob:
                 stacklevel=2,
             )
             return
-        if self._remote.state != "complete":
+        if patiently(lambda: self._remote.state) != "complete":
             yield from self._work.pieces(reader)
             if self._work.ended == "left":
                 warnings.warn(

@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 
 import ebb
 from ebb.errors import Error, NotFound
+from ebb.torch.patience import patiently
 
 #: The states of a job that computes nothing more.
 _OVER = ("complete", "cancelled")
@@ -68,40 +69,49 @@ def find_or_submit(access: Access, description: Description, rerun: bool) -> Pla
     count.
     """
     address = access.scheduler or os.environ.get("EBB_SCHEDULER") or _own_cluster()
-    cluster = ebb.connect(
-        address, tls=access.tls, token_file=access.token_file, insecure=access.insecure
-    )
+    found = patiently(lambda: _found_or_submitted(access, address, description, rerun))
+    return Place(access, address, found)
+
+
+def _found_or_submitted(
+    access: Access, address: str, description: Description, rerun: bool
+) -> Any:
+    cluster = _connected(access, address)
     there = _of_this_name(cluster, description)
     found = _chosen(there, rerun)
     if found is not None:
-        return Place(access, address, cluster.job(found["id"]))
+        return cluster.job(found["id"])
     with tempfile.TemporaryDirectory(prefix="ebb-") as folder:
         keys = _with_initial(description, folder)
         try:
             # The number tells the runs of a name apart, so that several
             # programs that begin the same one have one job.
-            made = cluster.submit(keys, request_id=f"ebb.torch/{keys['name']}/{len(there)}")
+            return cluster.submit(keys, request_id=f"ebb.torch/{keys['name']}/{len(there)}")
         except Error:
             # Another program was first, with initial values of its own.
             found = _chosen(_of_this_name(cluster, description), rerun)
             if found is None:
                 raise
-            made = cluster.job(found["id"])
-    return Place(access, address, made)
+            return cluster.job(found["id"])
+
+
+def _connected(access: Access, address: Optional[str]) -> Any:
+    return ebb.connect(
+        address, tls=access.tls, token_file=access.token_file, insecure=access.insecure
+    )
 
 
 def find(access: Access, description: Description, timeout: Optional[float]) -> Place:
-    """Returns the job of this name, and waits until somebody submits it.
+    """Returns the job of this name, and waits until it is submitted.
 
     Raises NotFound after so many seconds.
     """
     address = access.scheduler or os.environ.get("EBB_SCHEDULER")
-    cluster = ebb.connect(
-        address, tls=access.tls, token_file=access.token_file, insecure=access.insecure
-    )
+    cluster = patiently(lambda: _connected(access, address))
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
-        found = _chosen(_of_this_name(cluster, description), rerun=False)
+        there = patiently(lambda: _of_this_name(cluster, description))
+        found = _chosen(there, rerun=False)
         if found is not None:
             return Place(access, cluster.address, cluster.job(found["id"]))
         if deadline is not None and time.monotonic() > deadline:

@@ -68,7 +68,7 @@ def submit(name: str, model: torch.nn.Module, dataset: Any, **options: Any) -> A
 def join(
     name: str, model: torch.nn.Module, dataset: Any, *, timeout: Optional[float] = None, **options: Any
 ) -> TorchJob:
-    """Joins a job that somebody else submits; waits until it is there.
+    """Joins a job that another program submits; waits until it is there.
 
     Options are those of ``job``. Epochs and batch are the job's. Raises
     NotFound after ``timeout`` seconds.
@@ -156,7 +156,8 @@ def _prepared(
     if consistency is not None:
         keys["consistency"] = consistency
     if evaluate is not None:
-        keys["evaluate"] = {"every": f"{evaluate_every} epochs"}
+        word = "epoch" if evaluate_every == 1 else "epochs"
+        keys["evaluate"] = {"every": f"{evaluate_every} {word}"}
     if workers is not None:
         least, most = (1, workers) if isinstance(workers, int) else workers
         keys["workers"] = {"min": least, "max": most}

@@ -15,6 +15,7 @@ from ebb.torch import data, parameters
 from ebb.torch.buffers import Buffers
 from ebb.torch.losses import Watch
 from ebb.torch.optimizers import Rule
+from ebb.torch.patience import patiently
 
 Reduction = Union[str, Callable[[Any], float]]
 Evaluate = Callable[[torch.nn.Module], Any]
@@ -231,7 +232,7 @@ class Work:
             raise Refused(
                 "a loop over this job is open already", "end it, or use one loader at a time"
             )
-        engine, parts = self._join(), self._parts
+        engine, parts = patiently(self._join), self._parts
         try:
             parameters.check_tables(self._parts.name, parts.tables, engine.tables)
             self._check_plan(engine)
@@ -305,8 +306,9 @@ class Work:
         self.out = None
         if binding is not None:
             binding.release()
-        if self._engine is not None and not sys.is_finalizing():
-            self._engine.leave()
+        engine, self._engine = self._engine, None
+        if engine is not None and not sys.is_finalizing():
+            engine.leave()
 
     def _check_owner(self) -> None:
         process, thread = self._owner
