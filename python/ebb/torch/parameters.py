@@ -51,9 +51,12 @@ def tables_of(model: torch.nn.Module) -> Dict[str, torch.nn.Parameter]:
 
 
 def initial_values(tables: Mapping[str, torch.nn.Parameter]) -> Dict[str, Array]:
-    """Returns copies of the values, as float32."""
+    """Returns copies of the values, as float32. A single number is a vector."""
     return {
-        name: parameter.detach().to("cpu", torch.float32, copy=True).contiguous().numpy()
+        name: parameter.detach()
+        .to("cpu", torch.float32, copy=True)
+        .reshape(tuple(parameter.shape) or (1,))
+        .numpy()
         for name, parameter in tables.items()
     }
 
