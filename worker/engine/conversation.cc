@@ -116,11 +116,6 @@ Decision Conversation::On(uint64_t sequence, const Fail& fail) {
   return decision;
 }
 
-Decision Conversation::On(uint64_t sequence, const Again& again) {
-  if (!IsOut<PlaceBody>(again.body.ticket)) return Stale(sequence);
-  return Done(Decision::Act::kClearSums, sequence);
-}
-
 Decision Conversation::On(uint64_t sequence, const Evaluated& evaluated) {
   if (!IsOut<EvaluateBody>(evaluated.body.ticket)) return Stale(sequence);
   return Done(Decision::Act::kEndEvaluated, sequence);

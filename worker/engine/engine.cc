@@ -138,7 +138,8 @@ class TableNames {
 
  private:
   static std::vector<int64_t> DimsOf(const v1::DenseTable& table) {
-    return {table.size()};
+    if (table.dims().empty()) return {table.size()};
+    return {table.dims().begin(), table.dims().end()};
   }
 
   v1::Specification specification_;
@@ -193,6 +194,7 @@ class Engine : private client::JobComputer {
   void Serve();
 
  private:
+  using Result = std::variant<ComputeResult, EvaluationResult>;
   // What is offered; no values: nothing. No place: an evaluation.
   struct Work {
     std::optional<PlaceBody> place;
@@ -212,13 +214,16 @@ class Engine : private client::JobComputer {
   template <typename Body>
   void Reply(uint64_t sequence, const Body& body);
 
+  // Offers the work, and waits for its result; nothing: the engine leaves.
+  template <typename What>
+  std::optional<Result> Offer(Work work, const What& what);
   // Puts the values into the memory, and answers the program that waits.
   void GiveAndAnswer(const Decision& decision,
                      const client::PulledValuesPtr& values);
   absl::Status TakeSums(const PlaceBody& place, double loss_sum,
                         ComputeResult* result);
   // What is offered is over, unless it is already.
-  void Finish(std::variant<ComputeResult, EvaluationResult> result);
+  void Finish(Result result);
   void FinishFailed(const std::string& why);
 
   void End(client::JobEnd end);
@@ -239,8 +244,7 @@ class Engine : private client::JobComputer {
   CondVar changed_;
   Conversation conversation_ ABSL_GUARDED_BY(mu_);
   Work work_ ABSL_GUARDED_BY(mu_);
-  std::optional<ComputeResult> batch_result_ ABSL_GUARDED_BY(mu_);
-  std::optional<EvaluationResult> evaluation_result_ ABSL_GUARDED_BY(mu_);
+  std::optional<Result> result_ ABSL_GUARDED_BY(mu_);
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;
 
   std::thread watch_;
@@ -260,42 +264,39 @@ absl::Status Engine::Prepare(const JobRecordPtr& record) {
 ComputeResult Engine::Compute(const ComputeTask& task) {
   const PlaceBody place = {task.item.epoch, task.item.shard, task.begin,
                            task.end};
-  Decision decision;
-  {
-    MutexLock lock(&mu_);
-    work_ = {place, task.values};
-    batch_result_.reset();
-    decision = conversation_.Offer(place);
-  }
-  if (decision.act == Decision::Act::kGive) GiveAndAnswer(decision, task.values);
-  MutexLock lock(&mu_);
-  while (!leaving_ && !batch_result_) changed_.Wait(&mu_);
-  conversation_.Withdraw();
-  work_ = {};
+  std::optional<Result> result = Offer({place, task.values}, place);
   // What was handed in counts, even if the job is left in the same moment.
-  if (batch_result_) return *std::move(batch_result_);
-  ComputeResult result;
-  result.cancelled = true;
-  return result;
+  if (result) return std::get<ComputeResult>(*std::move(result));
+  ComputeResult cancelled;
+  cancelled.cancelled = true;
+  return cancelled;
 }
 
 EvaluationResult Engine::Evaluate(const EvaluateTask& task) {
+  std::optional<Result> result = Offer({std::nullopt, task.values},
+                                       EvaluateBody{0, task.snapshot});
+  if (result) return std::get<EvaluationResult>(*std::move(result));
+  EvaluationResult left;
+  left.error = "the program left";
+  return left;
+}
+
+template <typename What>
+std::optional<Engine::Result> Engine::Offer(Work work, const What& what) {
   Decision decision;
   {
     MutexLock lock(&mu_);
-    work_ = {std::nullopt, task.values};
-    evaluation_result_.reset();
-    decision = conversation_.Offer(EvaluateBody{0, task.snapshot});
+    work_ = work;
+    decision = conversation_.Offer(what);
   }
-  if (decision.act == Decision::Act::kGive) GiveAndAnswer(decision, task.values);
+  if (decision.act == Decision::Act::kGive) {
+    GiveAndAnswer(decision, work.values);
+  }
   MutexLock lock(&mu_);
-  while (!leaving_ && !evaluation_result_) changed_.Wait(&mu_);
+  while (!leaving_ && !result_) changed_.Wait(&mu_);
   conversation_.Withdraw();
   work_ = {};
-  if (evaluation_result_) return *std::move(evaluation_result_);
-  EvaluationResult result;
-  result.error = "the program left";
-  return result;
+  return std::exchange(result_, std::nullopt);
 }
 
 void Engine::GiveAndAnswer(const Decision& decision,
@@ -383,9 +384,6 @@ void Engine::Reply(uint64_t sequence, const Body& body) {
         decision.answer = EncodeStatus(sequence, taken);
       }
       break;
-    case Decision::Act::kClearSums:
-      memory_.ClearSums();
-      break;
     case Decision::Act::kEndFailed:
       FinishFailed(decision.why);
       break;
@@ -421,14 +419,13 @@ absl::Status Engine::TakeSums(const PlaceBody& place, double loss_sum,
   return absl::OkStatus();
 }
 
-void Engine::Finish(std::variant<ComputeResult, EvaluationResult> result) {
+void Engine::Finish(Result result) {
   MutexLock lock(&mu_);
-  if (work_.values == nullptr || batch_result_ || evaluation_result_) return;
-  if (auto* batch = std::get_if<ComputeResult>(&result)) {
-    batch_result_ = std::move(*batch);
-  } else {
-    evaluation_result_ = std::move(std::get<EvaluationResult>(result));
+  const bool batch = std::holds_alternative<ComputeResult>(result);
+  if (work_.values == nullptr || work_.place.has_value() != batch || result_) {
+    return;
   }
+  result_ = std::move(result);
   // From here on nothing is out.
   conversation_.Withdraw();
   changed_.SignalAll();
