@@ -68,6 +68,10 @@ struct Index {
   friend bool operator==(const Index&, const Index&) = default;
 };
 
+// That of examples which only programs know: there are so many, of which the
+// text tells those of other data.
+Index IndexOfPositions(int64_t examples, absl::string_view fingerprint);
+
 }  // namespace ebb::data
 
 #endif  // EBB_DATA_INDEX_H_
