@@ -68,8 +68,8 @@ struct Index {
   friend bool operator==(const Index&, const Index&) = default;
 };
 
-// That of examples which only programs know: there are so many, of which the
-// text tells those of other data.
+// The index of so many examples which only programs know. The fingerprint tells
+// them from those of other data.
 Index IndexOfPositions(int64_t examples, absl::string_view fingerprint);
 
 }  // namespace ebb::data

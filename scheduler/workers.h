@@ -85,7 +85,7 @@ class Workers {
   size_t size() const { return workers_.size(); }
   bool empty() const { return workers_.empty(); }
 
-  // --- Who works on what -----------------------------------------------------
+  // --- Which worker works on what --------------------------------------------
   // Programs that join the job compute it, and no other worker.
   bool IsForPrograms(JobId job) const { return for_programs_.contains(job); }
   bool MayWorkOn(const WorkerInfo& worker, JobId job) const {
@@ -151,7 +151,7 @@ class Workers {
   }
   // All workers may try to begin the job again.
   void MayTryAgain(JobId job);
-  // Of a job that is new here: see IsForPrograms.
+  // The job, which is new here, is for programs: see IsForPrograms.
   void LeaveToPrograms(JobId job) { for_programs_.insert(job); }
   // The job is no more: they do not need to reach its servers.
   void ForgetJob(JobId job);

@@ -101,7 +101,7 @@ struct Place {
 // One of the tables that make the model's vector of parameters.
 struct Table {
   std::string name;
-  int64_t offset = 0;  // Of its first value in the vector.
+  int64_t offset = 0;  // Where its first value stands in the vector.
   int64_t size = 0;
   // The lengths of its dimensions; the last index runs fastest. Empty: the job
   // was submitted by an ebb that did not note them.

@@ -235,7 +235,7 @@ void OpenData(Draft* draft) {
   OpenTestData(draft);
 }
 
-// Of data that only programs know nothing is read.
+// Reads nothing: only programs know the data.
 job::JobFacts NotePositions(Draft* draft) {
   const v1::Positions& positions = draft->full.data().train().positions();
   const data::Index index =
