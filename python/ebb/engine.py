@@ -342,6 +342,8 @@ class Engine:
     epochs: int
     examples: int
     batch: int
+    #: Of the examples, as the job has it; may be empty.
+    fingerprint: str
     tables: List[Table]
     values: "Floats"
     sums: "Floats"
@@ -421,7 +423,8 @@ class Engine:
         kind, _, body = self._answer(sequence)
         assert kind == seam.JOB, kind
         job = seam.JOB_BODY.unpack_from(body)
-        name = bytes(body[seam.JOB_BODY.size :]).decode("utf-8", "replace")
+        names = bytes(body[seam.JOB_BODY.size :]).decode("utf-8", "replace")
+        name, _, self.fingerprint = names.partition("\0")
         number, seed, parameters, examples, batch, epochs, shard_size, tables = job
         described = [self._table() for _ in range(tables)]
         if self.number == 0:

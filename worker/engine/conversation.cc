@@ -62,6 +62,12 @@ Decision Conversation::Give() {
   return decision;
 }
 
+std::optional<PlaceBody> Conversation::offered() const {
+  if (!offered_ || out_) return std::nullopt;
+  const auto* const place = std::get_if<PlaceBody>(&*offered_);
+  return place == nullptr ? std::nullopt : std::optional(*place);
+}
+
 void Conversation::Withdraw() {
   offered_.reset();
   out_ = false;

@@ -56,6 +56,8 @@ class Conversation {
   // Nothing more will come. Returns the answer to a program that waits, or
   // nothing.
   std::string End(EndReason reason);
+  // The batch that waits for the program.
+  std::optional<PlaceBody> offered() const;
   // The program waits, and nothing is offered.
   bool starved() const { return asked_.has_value() && !offered_.has_value(); }
 

@@ -53,6 +53,14 @@ TEST_F(ConversationTest, AnOfferWaitsForTheProgram) {
   EXPECT_EQ(TicketOf(given.answer), 100u);
 }
 
+TEST_F(ConversationTest, WhatWaitsIsOffered) {
+  EXPECT_FALSE(conversation_.offered().has_value());
+  conversation_.Offer(kPlace);
+  EXPECT_EQ(conversation_.offered()->begin, kPlace.begin);
+  conversation_.On(5, Next());
+  EXPECT_FALSE(conversation_.offered().has_value());
+}
+
 TEST_F(ConversationTest, AProgramWaitsForAnOffer) {
   const Decision asked = conversation_.On(5, Next());
   EXPECT_EQ(asked.act, Decision::Act::kNothing);

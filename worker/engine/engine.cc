@@ -18,6 +18,7 @@
 #include "client/float_pool.h"
 #include "client/found_job.h"
 #include "client/internal/job_loop.h"
+#include "client/item_orders.h"
 #include "client/job_computer.h"
 #include "client/oracle_sums.h"
 #include "client/pulled_values.h"
@@ -25,7 +26,6 @@
 #include "common/mutex.h"
 #include "common/program/ignored_signals.h"
 #include "common/status_macros.h"
-#include "data/order.h"
 #include "glog/logging.h"
 #include "job/specification.h"
 #include "rpc/admin.h"
@@ -91,15 +91,21 @@ class ProgramLog : public google::LogSink {
   const ProgramSocket& socket_;
 };
 
-// The dense tables of a job, in the order of its vector of parameters.
-class TableNames {
+// What the specification says of the dense tables, in the order of the vector
+// of parameters, and of the data.
+class JobTables {
  public:
-  explicit TableNames(const JobRecord& record) {
+  explicit JobTables(const JobRecord& record) {
     const auto specification = job::ReadSpecification(record);
     if (specification.ok()) specification_ = *specification;
   }
 
   int64_t size() const { return specification_.tables_size(); }
+
+  // Of the examples that only programs know; may be empty.
+  const std::string& fingerprint() const {
+    return specification_.job().data().train().positions().fingerprint();
+  }
 
   // A kTable for each.
   std::vector<std::string> Messages() const {
@@ -171,6 +177,7 @@ class Engine : private client::JobComputer {
         signals_(signals),
         admin_(*admin),
         pool_(/*keep=*/4, options.heap),
+        orders_(record_->plan),
         conversation_(hello.body.first_ticket) {
     if (found.end != client::JobEnd::kNotYet) {
       End(found.end);
@@ -179,6 +186,7 @@ class Engine : private client::JobComputer {
     client::ClientShellOptions shell = options_.shell;
     shell.core.only_job = record_->id;
     shell.core.no_evaluations = !evaluates_;
+    shell.core.batch_patience = options_.patience;
     client::JobComputer* const computer = this;
     shell_ = std::make_unique<client::ClientShell>(std::move(shell), transport,
                                                    computer);
@@ -232,13 +240,14 @@ class Engine : private client::JobComputer {
 
   const EngineOptions& options_;
   const JobRecordPtr record_;
-  const TableNames tables_;
+  const JobTables tables_;
   const bool evaluates_;
   const ProgramMemory memory_;
   ProgramSocket& socket_;
   const Fd& signals_;
   rpc::SchedulerAdminClient& admin_;
   client::FloatPool pool_;
+  client::ItemOrders orders_;  // Used by the caller of Serve only.
 
   Mutex mu_;
   CondVar changed_;
@@ -320,31 +329,28 @@ void Engine::Answer(const Request& request) {
 }
 
 void Engine::Reply(uint64_t sequence, const Order& order) {
-  const JobPlan& plan = record_->plan;
-  const ItemId item = {order.epoch, order.shard};
-  if (!plan.HasItem(item) || order.begin < 0 || order.end < order.begin ||
-      order.end > plan.ItemSize(item)) {
-    socket_.Send(EncodeStatus(
-        sequence, absl::InvalidArgumentError("there is no such place")));
-    return;
-  }
-  const data::Order examples(plan.seed, {plan.examples, plan.shard_size});
-  const int64_t end =
-      std::min(order.end, order.begin + static_cast<int64_t>(kMostNumbers));
-  std::vector<int64_t> numbers;
-  for (int64_t at = order.begin; at < end; ++at) {
-    numbers.push_back(
-        examples.ExampleAt(order.epoch, order.shard * plan.shard_size + at));
+  const auto most = static_cast<int64_t>(kMostNumbers);
+  int64_t end = order.end;
+  if (order.begin >= 0 && end - order.begin > most) end = order.begin + most;
+  const auto numbers =
+      orders_.ExamplesAt({order.epoch, order.shard}, order.begin, end);
+  if (!numbers.ok()) {
+    return socket_.Send(EncodeStatus(sequence, numbers.status()));
   }
   socket_.Send(EncodeBytes({Kind::kNumbers, 0, sequence},
-                           std::as_bytes(std::span<const int64_t>(numbers))));
+                           std::as_bytes(std::span<const int64_t>(*numbers))));
 }
 
 void Engine::Reply(uint64_t sequence, const Ahead& ahead) {
+  const auto most = std::min<uint64_t>(ahead.most, kMostPlaces);
   std::vector<PlaceBody> places;
-  if (shell_ != nullptr) {
-    const auto most = std::min<uint64_t>(ahead.most, kMostPlaces);
-    for (const auto& run : shell_->Ahead(record_->id, most)) {
+  if (shell_ != nullptr && most > 0) {
+    {
+      MutexLock lock(&mu_);
+      // The core counts what is offered as begun.
+      if (const auto place = conversation_.offered()) places.push_back(*place);
+    }
+    for (const auto& run : shell_->Ahead(record_->id, most - places.size())) {
       places.push_back({run.item.epoch, run.item.shard, run.begin, run.end});
     }
   }
@@ -587,7 +593,7 @@ absl::Status CheckHello(const EngineOptions& options, const Request& request) {
 }
 
 std::string JobMessage(uint64_t sequence, const JobRecord& record,
-                       const TableNames& tables) {
+                       const JobTables& tables) {
   const JobPlan& plan = record.plan;
   const JobBody body = {
       .number = static_cast<int64_t>(record.id.value()),
@@ -599,8 +605,10 @@ std::string JobMessage(uint64_t sequence, const JobRecord& record,
       .shard_size = plan.shard_size,
       .tables = tables.size(),
   };
-  return Encode({Kind::kJob, 0, sequence}, body,
-                absl::string_view(record.name).substr(0, kMostText));
+  std::string names = record.name.substr(0, kMostText);
+  names.push_back('\0');
+  names += tables.fingerprint().substr(0, kMostText);
+  return Encode({Kind::kJob, 0, sequence}, body, names);
 }
 
 }  // namespace
@@ -632,7 +640,7 @@ absl::Status ServeProgram(EngineOptions options, rpc::Transport* transport) {
   status = client::JobLoop::CheckTakes(found->record);
   if (!status.ok()) return refuse(status);
 
-  const TableNames tables(found->record);
+  const JobTables tables(found->record);
   socket.Send(JobMessage(joins, found->record, tables));
   for (const std::string& message : tables.Messages()) socket.Send(message);
   const auto second = NextRequest(&socket, signals);

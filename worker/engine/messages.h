@@ -139,7 +139,8 @@ absl::StatusOr<Request> ReadRequest(std::span<const std::byte> message);
 
 // --- From the engine ---------------------------------------------------------
 
-// Then the job's name. kTable follows for each table.
+// Then the job's name, 0, and the fingerprint of its examples. kTable follows
+// for each table.
 struct JobBody {
   int64_t number = 0;
   uint64_t seed = 0;
