@@ -9,6 +9,7 @@
 #include "client/internal/job_loop.h"
 #include "common/program/daemon.h"
 #include "common/status_macros.h"
+#include "job/specification.h"
 #include "rpc/admin.h"
 #include "rpc/grpc_transport.h"
 
@@ -18,13 +19,26 @@ namespace {
 
 constexpr absl::Duration kAskTimeout = absl::Seconds(10);
 
+std::vector<Table> TablesOf(const v1::Specification& specification) {
+  std::vector<Table> tables;
+  int64_t offset = 0;
+  for (const v1::DenseTable& table : specification.tables()) {
+    tables.push_back({table.name(),
+                      offset,
+                      table.size(),
+                      {table.dims().begin(), table.dims().end()}});
+    offset += table.size();
+  }
+  return tables;
+}
+
 }  // namespace
 
 // --- Batch -------------------------------------------------------------------
 
 std::span<const int64_t> Batch::examples() const { return examples_; }
 
-int32_t Batch::epoch() const { return epoch_; }
+const Place& Batch::place() const { return place_; }
 
 absl::Status Batch::Pull(std::span<float> model) const {
   return loop_->Pull(ticket_, model);
@@ -38,8 +52,12 @@ void Batch::Fail(absl::string_view why) { loop_->Abandon(ticket_, why); }
 
 // --- JoinedJob ---------------------------------------------------------------
 
-JoinedJob::JoinedJob(std::unique_ptr<client::JobLoop> loop)
-    : loop_(std::move(loop)), batch_(new Batch()) {
+JoinedJob::JoinedJob(std::unique_ptr<client::JobLoop> loop,
+                     std::vector<Table> tables, std::string fingerprint)
+    : loop_(std::move(loop)),
+      batch_(new Batch()),
+      tables_(std::move(tables)),
+      fingerprint_(std::move(fingerprint)) {
   batch_->loop_ = loop_.get();
 }
 
@@ -58,7 +76,7 @@ absl::StatusOr<Batch*> JoinedJob::Next() {
   EBB_ASSIGN_OR_RETURN(const auto work, loop_->Take());
   if (!work) return nullptr;
   batch_->ticket_ = work->ticket;
-  batch_->epoch_ = work->epoch;
+  batch_->place_ = work->place;
   batch_->examples_ = work->examples;
   return batch_.get();
 }
@@ -73,6 +91,15 @@ JoinedJob::BatchRange::Iterator& JoinedJob::BatchRange::Iterator::operator++() {
   job_->status_ = next.status();
   batch_ = next.ok() ? *next : nullptr;
   return *this;
+}
+
+std::vector<Place> JoinedJob::Ahead(size_t most) const {
+  return loop_->Ahead(most);
+}
+
+absl::StatusOr<std::vector<int64_t>> JoinedJob::ExamplesAt(
+    const Place& place) const {
+  return loop_->ExamplesAt(place);
 }
 
 absl::Status JoinedJob::Leave() { return loop_->Leave(); }
@@ -101,6 +128,8 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
   }
   JobRecord& record = found.record;
   EBB_RETURN_IF_ERROR(client::JobLoop::CheckTakes(record));
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       job::ReadSpecification(record));
 
   client::JobLoopOptions loop;
   loop.shell.scheduler = options_.scheduler;
@@ -112,6 +141,7 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
   loop.shell.core.only_job = record.id;
   loop.shell.core.no_evaluations = !options_.evaluate;
   loop.shell.core.prefetch = options_.prefetch;
+  loop.shell.core.batch_patience = options_.patience;
   loop.grace = options_.grace;
   loop.evaluate = options_.evaluate;
   loop.finished = [admin, id = record.id]() -> absl::StatusOr<bool> {
@@ -120,10 +150,13 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
     return end != client::JobEnd::kNotYet;
   };
   loop.record = std::make_shared<const JobRecord>(std::move(record));
-  return JoinedJob(std::make_unique<client::JobLoop>(
-      std::move(loop),
-      std::make_shared<rpc::GrpcTransport>(rpc::TransportOptions(),
-                                           /*received_bytes=*/0, security)));
+  return JoinedJob(
+      std::make_unique<client::JobLoop>(
+          std::move(loop),
+          std::make_shared<rpc::GrpcTransport>(rpc::TransportOptions(),
+                                               /*received_bytes=*/0, security)),
+      TablesOf(specification),
+      specification.job().data().train().positions().fingerprint());
 }
 
 }  // namespace ebb

@@ -18,7 +18,6 @@
 #ifndef EBB_CLIENT_CLIENT_SHELL_H_
 #define EBB_CLIENT_CLIENT_SHELL_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -107,7 +106,7 @@ class ClientShell {
   bool Drain(absl::Duration limit);
 
   Status status() const;
-  // See TrainingCore. May be called by the computer.
+  // See TrainingCore.
   std::vector<LeasedItems::Run> Ahead(JobId job, size_t most) const;
 
  private:

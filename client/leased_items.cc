@@ -109,21 +109,22 @@ const LeasedItem* LeasedItems::NextAfter(const Run* computed,
 std::vector<LeasedItems::Run> LeasedItems::Ahead(const JobPlan& plan,
                                                  const Run* computed,
                                                  size_t most) const {
-  std::vector<Run> ahead;
-  if (computed == nullptr && gathered_) computed = &gathered_->run;
+  std::vector<Run> runs;
   for (const LeasedItem& held : items_) {
     const ItemId item = held.progress.item();
     int64_t begin = held.Next();
-    if (computed != nullptr && computed->item == item) {
-      begin = std::max(begin, computed->end);
-    }
-    while (begin < held.progress.size() && ahead.size() < most) {
+    const auto pass = [&](const Run& run) {
+      if (run.item == item && run.begin == begin) begin = run.end;
+    };
+    if (gathered_) pass(gathered_->run);
+    if (computed != nullptr) pass(*computed);
+    while (begin < held.progress.size() && runs.size() < most) {
       const int64_t end = plan.BatchEnd(item, begin);
-      if (!held.Skips(begin)) ahead.push_back({item, begin, end});
+      if (!held.Skips(begin)) runs.push_back({item, begin, end});
       begin = end;
     }
   }
-  return ahead;
+  return runs;
 }
 
 int64_t LeasedItems::KeptBatches(const JobPlan& plan) const {

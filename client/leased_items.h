@@ -96,8 +96,8 @@ class LeasedItems {
   // As Next, as if `computed` (null: no run) were pushed already.
   const LeasedItem* NextAfter(const Run* computed, int64_t* begin) const;
 
-  // The next batches, at most `most`, if nothing is lost and nothing else is
-  // leased. `computed` as above, or the batch that is being computed.
+  // The batches that are likely to come next, in order: those of the held items
+  // after `computed` (null: none is computed), `most` at most.
   std::vector<Run> Ahead(const JobPlan& plan, const Run* computed,
                          size_t most) const;
 

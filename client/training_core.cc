@@ -39,9 +39,9 @@ std::vector<LeasedItems::Run> TrainingCore::Ahead(JobId job,
   const auto it = works_.find(job);
   if (it == works_.end()) return {};
   const JobState& state = it->second.state();
-  const Computation::Batch* const batch = state.computing();
-  return state.items.Ahead(state.plan(), batch == nullptr ? nullptr : &batch->run,
-                           most);
+  const Computation::Batch* batch = state.computing();
+  return state.items.Ahead(state.plan(),
+                           batch == nullptr ? nullptr : &batch->run, most);
 }
 
 // --- The scheduler -----------------------------------------------------------

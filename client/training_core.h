@@ -93,7 +93,9 @@ class TrainingCore {
   size_t jobs() const { return works_.size(); }  // Jobs that it remembers.
   int64_t clock(JobId job) const;
   std::vector<ItemId> held(JobId job) const;
-  // The batches after the one that is being computed (LeasedItems::Ahead).
+  // The job's batches that are likely to come next, in order, without the one
+  // that is computed; `most` at most. Others may come: an item that is lost or
+  // falls back changes all that follows.
   std::vector<LeasedItems::Run> Ahead(JobId job, size_t most) const;
 
  private:

@@ -31,7 +31,13 @@ struct DenseTable {
   std::string name;
   int64_t size = 0;
   InitRule init;
+  // The lengths of its dimensions, in the order of C. Empty: not known.
+  std::vector<int64_t> dims = {};
 };
+
+// How many elements a table of these dimensions has. Absent: one is negative,
+// or they are too many for any table.
+std::optional<int64_t> ElementsOf(const std::vector<int64_t>& dims);
 
 // A sparse table of the model, and what the job says of it.
 struct SparseTable {

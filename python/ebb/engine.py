@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import atexit
 import collections
-import errno
 import fcntl
 import logging
 import math
 import mmap
 import os
+import re
 import select
 import socket
 import struct
@@ -78,6 +78,8 @@ _LOOK_EVERY = struct.pack("@ll", 1, 0)
 _MOST_ORDERS = 64
 _MOST_AHEAD = 1024
 
+# A line of the log on stderr.
+_INFORMATION = re.compile(r"I\d{8} ")
 # What this process must not hand on to its engine.
 _OWN_ENVIRONMENT = (
     "EBB_DIE_WITH_PARENT",
@@ -142,7 +144,7 @@ class Place:
 class Batch(Place):
     """Examples to compute now. Hand in their sums with Engine.push."""
 
-    __slots__ = ("ticket", "out")
+    __slots__ = ("ticket", "answered")
 
     def __init__(
         self,
@@ -155,18 +157,18 @@ class Batch(Place):
     ) -> None:
         super().__init__(epoch, shard, begin, end, examples)
         self.ticket = ticket
-        self.out = True  # Neither handed in nor failed.
+        self.answered = False  # Handed in, or failed.
 
 
 class Evaluation:
     """A snapshot of the model to evaluate now: it is in Engine.values."""
 
-    __slots__ = ("ticket", "snapshot", "out")
+    __slots__ = ("ticket", "snapshot", "answered")
 
     def __init__(self, ticket: int, snapshot: int) -> None:
         self.ticket = ticket
         self.snapshot = snapshot
-        self.out = True
+        self.answered = False
 
     def __repr__(self) -> str:
         return f"Evaluation(snapshot={self.snapshot})"
@@ -255,10 +257,24 @@ class _Process:
             raise _Gone
         return length
 
+    def last_words_into(self, buffer: bytearray) -> int:
+        """Returns the length of a message that came before the end; 0: none."""
+        for _ in range(2):  # The first may say that the other end is closed.
+            try:
+                return self.socket.recv_into(buffer, 0, socket.MSG_DONTWAIT)
+            except ConnectionResetError:
+                pass
+            except BlockingIOError:
+                break
+        return 0
+
     def complaint(self) -> str:
-        """What it said at its end, on stderr."""
+        """What it said on stderr at its end, without what it only told."""
         size = os.fstat(self._complaints).st_size
-        return os.pread(self._complaints, size, 0).decode("utf-8", "replace").strip()
+        said = os.pread(self._complaints, size, 0).decode("utf-8", "replace")
+        return "\n".join(
+            line for line in said.splitlines() if not _INFORMATION.match(line)
+        )
 
     def close(self, patience: float) -> None:
         """Waits until the process has ended; at last kills it."""
@@ -326,6 +342,8 @@ class Engine:
     epochs: int
     examples: int
     batch: int
+    #: Of the examples, as the job has it; may be empty.
+    fingerprint: str
     tables: List[Table]
     values: "Floats"
     sums: "Floats"
@@ -405,7 +423,8 @@ class Engine:
         kind, _, body = self._answer(sequence)
         assert kind == seam.JOB, kind
         job = seam.JOB_BODY.unpack_from(body)
-        name = bytes(body[seam.JOB_BODY.size :]).decode("utf-8", "replace")
+        names = bytes(body[seam.JOB_BODY.size :]).decode("utf-8", "replace")
+        name, _, self.fingerprint = names.partition("\0")
         number, seed, parameters, examples, batch, epochs, shard_size, tables = job
         described = [self._table() for _ in range(tables)]
         if self.number == 0:
@@ -463,8 +482,12 @@ class Engine:
         """The engine is gone; what was out is computed by somebody else."""
         process, self._process = self._process, None
         self._asked = None
-        self._drop()
+        self._out = None
         if process is None:
+            return
+        if self._left_at_last(process):
+            self.ended = "left"
+            process.close(1)
             return
         complaint = process.complaint()
         process.close(1)
@@ -476,16 +499,21 @@ class Engine:
             f": {complaint}" if complaint else "",
         )
 
-    def _drop(self) -> None:
-        if self._out is not None:
-            self._out.out = False
-            self._out = None
+    def _left_at_last(self, process: _Process) -> bool:
+        """Whether the last words of a closed socket say that it left."""
+        left = False
+        while (length := process.last_words_into(self._buffer)) > 0:
+            kind, code, of = seam.HEADER.unpack_from(self._buffer)
+            if kind == seam.LOG:
+                self._log(code, self._view[seam.HEADER.size : length])
+            left = left or (kind == seam.END and of == 0)
+        return left
 
     def _finished(self, why: str) -> None:
         """There will be no more batches."""
         self.ended = why
         process, self._process = self._process, None
-        self._drop()
+        self._out = None
         if process is not None:
             process.close(self._grace + 1)
 
@@ -531,12 +559,16 @@ class Engine:
             kind, code, of = seam.HEADER.unpack_from(self._buffer)
             body = self._view[seam.HEADER.size : length]
             if kind == seam.LOG:
-                level = _LEVELS[min(code, len(_LEVELS) - 1)]
-                _LOG.log(level, "%s", bytes(body).decode("utf-8", "replace"))
+                self._log(code, body)
             elif kind == seam.END and of == 0:
                 raise _Left
             elif of == sequence:
                 return kind, code, body
+
+    @staticmethod
+    def _log(severity: int, line: memoryview) -> None:
+        level = _LEVELS[min(severity, len(_LEVELS) - 1)]
+        _LOG.log(level, "%s", bytes(line).decode("utf-8", "replace"))
 
     def _answer(
         self, sequence: int, deadline: Optional[float] = None, tell: bool = False
@@ -592,7 +624,7 @@ class Engine:
                     self._out = Evaluation(ticket, snapshot)
                     return self._out
                 if kind == seam.ERROR:
-                    self._drop()
+                    self._out = None
                     raise _error_of(code, body)
                 self._over(code)
             except _Gone:
@@ -684,14 +716,11 @@ class Engine:
     def again(self, batch: Batch) -> None:
         """Clears ``sums``: the batch is computed once more from the same values.
 
-        Nothing is sent to servers.
+        The batch stays out until it is handed in; nobody else hears of it.
         """
-        if not self._begin_answer(batch):
-            self.sums[:] = 0
-            return
-        batch.out = True
-        self._out = batch
-        self._end_answer(seam.AGAIN, seam.TICKET.pack(batch.ticket))
+        self._check()
+        self._refuse_answered(batch)
+        self.sums[:] = 0
 
     def evaluated(
         self,
@@ -724,16 +753,18 @@ class Engine:
             self._end_answer(seam.EVALUATED, body)
 
     def _begin_answer(self, what: Union[Batch, Evaluation]) -> bool:
-        """Whether the engine still waits for it. Refused: it was answered."""
+        """Whether the engine may still wait for it."""
         self._check()
-        if what is self._out:
-            what.out = False
+        self._refuse_answered(what)
+        what.answered = True
+        waits = what is self._out
+        if waits:
             self._out = None
-            return self._process is not None
-        if self.ended is None and what.ticket == self._last_ticket:
-            if self._process is not None:
-                raise Refused(f"{what!r} was handed in or failed before")
-        return False
+        return waits
+
+    def _refuse_answered(self, what: Union[Batch, Evaluation]) -> None:
+        if what.answered:
+            raise Refused(f"{what!r} was handed in or failed before")
 
     def _end_answer(self, kind: int, body: bytes) -> None:
         try:

@@ -62,6 +62,12 @@ Decision Conversation::Give() {
   return decision;
 }
 
+std::optional<PlaceBody> Conversation::offered() const {
+  if (!offered_ || out_) return std::nullopt;
+  const auto* const place = std::get_if<PlaceBody>(&*offered_);
+  return place == nullptr ? std::nullopt : std::optional(*place);
+}
+
 void Conversation::Withdraw() {
   offered_.reset();
   out_ = false;
@@ -114,11 +120,6 @@ Decision Conversation::On(uint64_t sequence, const Fail& fail) {
   Decision decision = Done(Decision::Act::kEndFailed, sequence);
   decision.why = fail.why.empty() ? "the program failed it" : fail.why;
   return decision;
-}
-
-Decision Conversation::On(uint64_t sequence, const Again& again) {
-  if (!IsOut<PlaceBody>(again.body.ticket)) return Stale(sequence);
-  return Done(Decision::Act::kClearSums, sequence);
 }
 
 Decision Conversation::On(uint64_t sequence, const Evaluated& evaluated) {

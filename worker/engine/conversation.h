@@ -2,7 +2,6 @@
 // which answers are stale, and when it is over.
 //
 //   offered ──Next──> out ──Push─────> taken, and the next may be offered
-//                      │ ^─Again──┘
 //                      ├──Fail, or Next before Push──> back, as a failure
 //                      └──the engine leaves──> back, without a failure
 //
@@ -30,11 +29,10 @@ struct Decision {
     // Puts the values of what is offered into the memory; and zeros into the
     // sums, if `clear_sums`.
     kGive,
-    kTakeSums,     // The answer follows from the sums.
-    kClearSums,
-    kEndFailed,    // The batch failed, for `why`.
+    kTakeSums,   // The answer follows from the sums.
+    kEndFailed,  // The batch failed, for `why`.
     kEndEvaluated,
-    kLeave,        // The answer comes when it has left.
+    kLeave,  // The answer comes when it has left.
   };
   Act act = Act::kNothing;
   std::string answer;
@@ -58,6 +56,8 @@ class Conversation {
   // Nothing more will come. Returns the answer to a program that waits, or
   // nothing.
   std::string End(EndReason reason);
+  // The batch that waits for the program.
+  std::optional<PlaceBody> offered() const;
   // The program waits, and nothing is offered.
   bool starved() const { return asked_.has_value() && !offered_.has_value(); }
 
@@ -65,7 +65,6 @@ class Conversation {
   Decision On(uint64_t sequence, const Next& next);
   Decision On(uint64_t sequence, const Push& push);
   Decision On(uint64_t sequence, const Fail& fail);
-  Decision On(uint64_t sequence, const Again& again);
   Decision On(uint64_t sequence, const Evaluated& evaluated);
   Decision On(uint64_t sequence, const Leave& leave);
 

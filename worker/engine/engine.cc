@@ -18,6 +18,7 @@
 #include "client/float_pool.h"
 #include "client/found_job.h"
 #include "client/internal/job_loop.h"
+#include "client/item_orders.h"
 #include "client/job_computer.h"
 #include "client/oracle_sums.h"
 #include "client/pulled_values.h"
@@ -25,7 +26,6 @@
 #include "common/mutex.h"
 #include "common/program/ignored_signals.h"
 #include "common/status_macros.h"
-#include "data/order.h"
 #include "glog/logging.h"
 #include "job/specification.h"
 #include "rpc/admin.h"
@@ -91,15 +91,21 @@ class ProgramLog : public google::LogSink {
   const ProgramSocket& socket_;
 };
 
-// The dense tables of a job, in the order of its vector of parameters.
-class TableNames {
+// What the specification says of the dense tables, in the order of the vector
+// of parameters, and of the data.
+class JobTables {
  public:
-  explicit TableNames(const JobRecord& record) {
+  explicit JobTables(const JobRecord& record) {
     const auto specification = job::ReadSpecification(record);
     if (specification.ok()) specification_ = *specification;
   }
 
   int64_t size() const { return specification_.tables_size(); }
+
+  // Of the examples that only programs know; may be empty.
+  const std::string& fingerprint() const {
+    return specification_.job().data().train().positions().fingerprint();
+  }
 
   // A kTable for each.
   std::vector<std::string> Messages() const {
@@ -138,7 +144,8 @@ class TableNames {
 
  private:
   static std::vector<int64_t> DimsOf(const v1::DenseTable& table) {
-    return {table.size()};
+    if (table.dims().empty()) return {table.size()};
+    return {table.dims().begin(), table.dims().end()};
   }
 
   v1::Specification specification_;
@@ -170,6 +177,7 @@ class Engine : private client::JobComputer {
         signals_(signals),
         admin_(*admin),
         pool_(/*keep=*/4, options.heap),
+        orders_(record_->plan),
         conversation_(hello.body.first_ticket) {
     if (found.end != client::JobEnd::kNotYet) {
       End(found.end);
@@ -178,6 +186,7 @@ class Engine : private client::JobComputer {
     client::ClientShellOptions shell = options_.shell;
     shell.core.only_job = record_->id;
     shell.core.no_evaluations = !evaluates_;
+    shell.core.batch_patience = options_.patience;
     client::JobComputer* const computer = this;
     shell_ = std::make_unique<client::ClientShell>(std::move(shell), transport,
                                                    computer);
@@ -193,6 +202,7 @@ class Engine : private client::JobComputer {
   void Serve();
 
  private:
+  using Result = std::variant<ComputeResult, EvaluationResult>;
   // What is offered; no values: nothing. No place: an evaluation.
   struct Work {
     std::optional<PlaceBody> place;
@@ -212,13 +222,16 @@ class Engine : private client::JobComputer {
   template <typename Body>
   void Reply(uint64_t sequence, const Body& body);
 
+  // Offers the work, and waits for its result; nothing: the engine leaves.
+  template <typename What>
+  std::optional<Result> Offer(Work work, const What& what);
   // Puts the values into the memory, and answers the program that waits.
   void GiveAndAnswer(const Decision& decision,
                      const client::PulledValuesPtr& values);
   absl::Status TakeSums(const PlaceBody& place, double loss_sum,
                         ComputeResult* result);
   // What is offered is over, unless it is already.
-  void Finish(std::variant<ComputeResult, EvaluationResult> result);
+  void Finish(Result result);
   void FinishFailed(const std::string& why);
 
   void End(client::JobEnd end);
@@ -227,20 +240,20 @@ class Engine : private client::JobComputer {
 
   const EngineOptions& options_;
   const JobRecordPtr record_;
-  const TableNames tables_;
+  const JobTables tables_;
   const bool evaluates_;
   const ProgramMemory memory_;
   ProgramSocket& socket_;
   const Fd& signals_;
   rpc::SchedulerAdminClient& admin_;
   client::FloatPool pool_;
+  client::ItemOrders orders_;  // Used by the caller of Serve only.
 
   Mutex mu_;
   CondVar changed_;
   Conversation conversation_ ABSL_GUARDED_BY(mu_);
   Work work_ ABSL_GUARDED_BY(mu_);
-  std::optional<ComputeResult> batch_result_ ABSL_GUARDED_BY(mu_);
-  std::optional<EvaluationResult> evaluation_result_ ABSL_GUARDED_BY(mu_);
+  std::optional<Result> result_ ABSL_GUARDED_BY(mu_);
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;
 
   std::thread watch_;
@@ -260,42 +273,39 @@ absl::Status Engine::Prepare(const JobRecordPtr& record) {
 ComputeResult Engine::Compute(const ComputeTask& task) {
   const PlaceBody place = {task.item.epoch, task.item.shard, task.begin,
                            task.end};
-  Decision decision;
-  {
-    MutexLock lock(&mu_);
-    work_ = {place, task.values};
-    batch_result_.reset();
-    decision = conversation_.Offer(place);
-  }
-  if (decision.act == Decision::Act::kGive) GiveAndAnswer(decision, task.values);
-  MutexLock lock(&mu_);
-  while (!leaving_ && !batch_result_) changed_.Wait(&mu_);
-  conversation_.Withdraw();
-  work_ = {};
+  std::optional<Result> result = Offer({place, task.values}, place);
   // What was handed in counts, even if the job is left in the same moment.
-  if (batch_result_) return *std::move(batch_result_);
-  ComputeResult result;
-  result.cancelled = true;
-  return result;
+  if (result) return std::get<ComputeResult>(*std::move(result));
+  ComputeResult cancelled;
+  cancelled.cancelled = true;
+  return cancelled;
 }
 
 EvaluationResult Engine::Evaluate(const EvaluateTask& task) {
+  std::optional<Result> result = Offer({std::nullopt, task.values},
+                                       EvaluateBody{0, task.snapshot});
+  if (result) return std::get<EvaluationResult>(*std::move(result));
+  EvaluationResult left;
+  left.error = "the program left";
+  return left;
+}
+
+template <typename What>
+std::optional<Engine::Result> Engine::Offer(Work work, const What& what) {
   Decision decision;
   {
     MutexLock lock(&mu_);
-    work_ = {std::nullopt, task.values};
-    evaluation_result_.reset();
-    decision = conversation_.Offer(EvaluateBody{0, task.snapshot});
+    work_ = work;
+    decision = conversation_.Offer(what);
   }
-  if (decision.act == Decision::Act::kGive) GiveAndAnswer(decision, task.values);
+  if (decision.act == Decision::Act::kGive) {
+    GiveAndAnswer(decision, work.values);
+  }
   MutexLock lock(&mu_);
-  while (!leaving_ && !evaluation_result_) changed_.Wait(&mu_);
+  while (!leaving_ && !result_) changed_.Wait(&mu_);
   conversation_.Withdraw();
   work_ = {};
-  if (evaluation_result_) return *std::move(evaluation_result_);
-  EvaluationResult result;
-  result.error = "the program left";
-  return result;
+  return std::exchange(result_, std::nullopt);
 }
 
 void Engine::GiveAndAnswer(const Decision& decision,
@@ -319,31 +329,28 @@ void Engine::Answer(const Request& request) {
 }
 
 void Engine::Reply(uint64_t sequence, const Order& order) {
-  const JobPlan& plan = record_->plan;
-  const ItemId item = {order.epoch, order.shard};
-  if (!plan.HasItem(item) || order.begin < 0 || order.end < order.begin ||
-      order.end > plan.ItemSize(item)) {
-    socket_.Send(EncodeStatus(
-        sequence, absl::InvalidArgumentError("there is no such place")));
-    return;
-  }
-  const data::Order examples(plan.seed, {plan.examples, plan.shard_size});
-  const int64_t end =
-      std::min(order.end, order.begin + static_cast<int64_t>(kMostNumbers));
-  std::vector<int64_t> numbers;
-  for (int64_t at = order.begin; at < end; ++at) {
-    numbers.push_back(
-        examples.ExampleAt(order.epoch, order.shard * plan.shard_size + at));
+  const auto most = static_cast<int64_t>(kMostNumbers);
+  int64_t end = order.end;
+  if (order.begin >= 0 && end - order.begin > most) end = order.begin + most;
+  const auto numbers =
+      orders_.ExamplesAt({order.epoch, order.shard}, order.begin, end);
+  if (!numbers.ok()) {
+    return socket_.Send(EncodeStatus(sequence, numbers.status()));
   }
   socket_.Send(EncodeBytes({Kind::kNumbers, 0, sequence},
-                           std::as_bytes(std::span<const int64_t>(numbers))));
+                           std::as_bytes(std::span<const int64_t>(*numbers))));
 }
 
 void Engine::Reply(uint64_t sequence, const Ahead& ahead) {
+  const auto most = std::min<uint64_t>(ahead.most, kMostPlaces);
   std::vector<PlaceBody> places;
-  if (shell_ != nullptr) {
-    const auto most = std::min<uint64_t>(ahead.most, kMostPlaces);
-    for (const auto& run : shell_->Ahead(record_->id, most)) {
+  if (shell_ != nullptr && most > 0) {
+    {
+      MutexLock lock(&mu_);
+      // The core counts what is offered as begun.
+      if (const auto place = conversation_.offered()) places.push_back(*place);
+    }
+    for (const auto& run : shell_->Ahead(record_->id, most - places.size())) {
       places.push_back({run.item.epoch, run.item.shard, run.begin, run.end});
     }
   }
@@ -383,9 +390,6 @@ void Engine::Reply(uint64_t sequence, const Body& body) {
         decision.answer = EncodeStatus(sequence, taken);
       }
       break;
-    case Decision::Act::kClearSums:
-      memory_.ClearSums();
-      break;
     case Decision::Act::kEndFailed:
       FinishFailed(decision.why);
       break;
@@ -421,14 +425,13 @@ absl::Status Engine::TakeSums(const PlaceBody& place, double loss_sum,
   return absl::OkStatus();
 }
 
-void Engine::Finish(std::variant<ComputeResult, EvaluationResult> result) {
+void Engine::Finish(Result result) {
   MutexLock lock(&mu_);
-  if (work_.values == nullptr || batch_result_ || evaluation_result_) return;
-  if (auto* batch = std::get_if<ComputeResult>(&result)) {
-    batch_result_ = std::move(*batch);
-  } else {
-    evaluation_result_ = std::move(std::get<EvaluationResult>(result));
+  const bool batch = std::holds_alternative<ComputeResult>(result);
+  if (work_.values == nullptr || work_.place.has_value() != batch || result_) {
+    return;
   }
+  result_ = std::move(result);
   // From here on nothing is out.
   conversation_.Withdraw();
   changed_.SignalAll();
@@ -590,7 +593,7 @@ absl::Status CheckHello(const EngineOptions& options, const Request& request) {
 }
 
 std::string JobMessage(uint64_t sequence, const JobRecord& record,
-                       const TableNames& tables) {
+                       const JobTables& tables) {
   const JobPlan& plan = record.plan;
   const JobBody body = {
       .number = static_cast<int64_t>(record.id.value()),
@@ -602,8 +605,10 @@ std::string JobMessage(uint64_t sequence, const JobRecord& record,
       .shard_size = plan.shard_size,
       .tables = tables.size(),
   };
-  return Encode({Kind::kJob, 0, sequence}, body,
-                absl::string_view(record.name).substr(0, kMostText));
+  std::string names = record.name.substr(0, kMostText);
+  names.push_back('\0');
+  names += tables.fingerprint().substr(0, kMostText);
+  return Encode({Kind::kJob, 0, sequence}, body, names);
 }
 
 }  // namespace
@@ -635,7 +640,7 @@ absl::Status ServeProgram(EngineOptions options, rpc::Transport* transport) {
   status = client::JobLoop::CheckTakes(found->record);
   if (!status.ok()) return refuse(status);
 
-  const TableNames tables(found->record);
+  const JobTables tables(found->record);
   socket.Send(JobMessage(joins, found->record, tables));
   for (const std::string& message : tables.Messages()) socket.Send(message);
   const auto second = NextRequest(&socket, signals);

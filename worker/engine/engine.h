@@ -29,6 +29,8 @@ struct EngineOptions {
   std::string token_file;
   client::ClientShellOptions shell;
   absl::Duration grace = absl::Seconds(5);
+  // How long a batch may take before its worker counts as stuck.
+  absl::Duration patience = absl::Minutes(1);
   rpc::SecurityPtr security;
   // Where the gradients lie; null: anywhere.
   std::shared_ptr<shm::SharedHeap> heap;

@@ -95,8 +95,6 @@ absl::Status ReadBody(Kind kind, MessageReader* in, Request* request) {
       EBB_RETURN_IF_ERROR(in->Take(&fail.body));
       return in->TakeText(&fail.why);
     }
-    case Kind::kAgain:
-      return TakeOnly(in, &request->body.emplace<Again>().body);
     case Kind::kEvaluated: {
       auto& evaluated = request->body.emplace<Evaluated>();
       EBB_RETURN_IF_ERROR(in->Take(&evaluated.body));

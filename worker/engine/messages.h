@@ -41,7 +41,6 @@ enum class Kind : uint32_t {
   kNext = 3,
   kPush = 4,
   kFail = 5,
-  kAgain = 6,
   kEvaluated = 7,
   kOrder = 8,
   kAhead = 9,
@@ -98,9 +97,6 @@ struct Fail {
   FailBody body;
   std::string why;
 };
-struct Again {
-  FailBody body;
-};
 // Then `figures` times FigureBody, and an error as text.
 struct EvaluatedBody {
   uint64_t ticket = 0;
@@ -134,8 +130,7 @@ struct Leave {};
 struct Request {
   uint64_t sequence = 0;
   uint32_t code = 0;
-  std::variant<Hello, Memory, Next, Push, Fail, Again, Evaluated, Order, Ahead,
-               Leave>
+  std::variant<Hello, Memory, Next, Push, Fail, Evaluated, Order, Ahead, Leave>
       body;
 };
 
@@ -144,7 +139,8 @@ absl::StatusOr<Request> ReadRequest(std::span<const std::byte> message);
 
 // --- From the engine ---------------------------------------------------------
 
-// Then the job's name. kTable follows for each table.
+// Then the job's name, 0, and the fingerprint of its examples. kTable follows
+// for each table.
 struct JobBody {
   int64_t number = 0;
   uint64_t seed = 0;
