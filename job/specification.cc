@@ -28,11 +28,13 @@ namespace ebb::job {
 
 namespace {
 
-constexpr uint32_t kFormat = 7;
+constexpr uint32_t kFormat = 8;
 
 // The oldest format in which a reader understands all of the job: it must not
 // train by another algorithm than the job's, nor on another device.
 uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
+  // It would begin with other values.
+  if (job.model().has_initial()) return kFormat;
   const v1::Algorithm::Kind algorithm = job.algorithm().kind();
   if (algorithm == v1::Algorithm::KIND_STALENESS_AWARE) return 7;
   // It would know none such, or push the rows of a run's last batch only.
@@ -646,6 +648,8 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   for (const DenseTable& table : facts.tables) {
     *specification.add_tables() = ToProto(table);
   }
+  if (facts.initial) *specification.mutable_initial() = *facts.initial;
+  EBB_RETURN_IF_ERROR(InitialValuesOf(specification, plan).status());
   EBB_ASSIGN_OR_RETURN(const std::vector<SparseTable> sparse_tables,
                        SparseTablesOfJob(full, facts, plan.partitions));
   for (const SparseTable& table : sparse_tables) {
@@ -706,6 +710,25 @@ absl::StatusOr<std::vector<DenseTable>> TablesOf(
                    plan.parameters - rest);
   }
   return tables;
+}
+
+absl::StatusOr<std::optional<v1::InitialValues>> InitialValuesOf(
+    const v1::Specification& specification, const JobPlan& plan) {
+  const bool named = specification.job().model().has_initial();
+  if (named != specification.has_initial()) {
+    return Invalid("model.initial: ",
+                   named ? "the specification does not say what is in the file"
+                         : "the job names no file, its specification does");
+  }
+  if (!named) return std::nullopt;
+  const v1::InitialValues& initial = specification.initial();
+  constexpr int64_t kFloat = sizeof(float);
+  if (initial.bytes() % kFloat != 0 ||
+      initial.bytes() / kFloat != plan.parameters) {
+    return Invalid("model.initial: ", initial.bytes(), " bytes for ",
+                   plan.parameters, " parameters");
+  }
+  return initial;
 }
 
 absl::StatusOr<std::vector<SparseTable>> SparseTablesOf(
