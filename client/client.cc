@@ -9,6 +9,7 @@
 #include "common/program/daemon.h"
 #include "common/status_macros.h"
 #include "common/tls/job_token.h"
+#include "job/specification.h"
 #include "rpc/admin.h"
 #include "rpc/convert.h"
 #include "rpc/grpc_transport.h"
@@ -18,6 +19,19 @@ namespace ebb {
 namespace {
 
 constexpr absl::Duration kAskTimeout = absl::Seconds(10);
+
+std::vector<Table> TablesOf(const v1::Specification& specification) {
+  std::vector<Table> tables;
+  int64_t offset = 0;
+  for (const v1::DenseTable& table : specification.tables()) {
+    tables.push_back({table.name(),
+                      offset,
+                      table.size(),
+                      {table.dims().begin(), table.dims().end()}});
+    offset += table.size();
+  }
+  return tables;
+}
 
 bool IsFinished(v1::JobState state) {
   return state == v1::JOB_STATE_COMPLETE || state == v1::JOB_STATE_CANCELLED;
@@ -29,7 +43,7 @@ bool IsFinished(v1::JobState state) {
 
 std::span<const int64_t> Batch::examples() const { return examples_; }
 
-int32_t Batch::epoch() const { return epoch_; }
+const Place& Batch::place() const { return place_; }
 
 absl::Status Batch::Pull(std::span<float> model) const {
   return loop_->Pull(ticket_, model);
@@ -43,8 +57,12 @@ void Batch::Fail(absl::string_view why) { loop_->Abandon(ticket_, why); }
 
 // --- JoinedJob ---------------------------------------------------------------
 
-JoinedJob::JoinedJob(std::unique_ptr<client::JobLoop> loop)
-    : loop_(std::move(loop)), batch_(new Batch()) {
+JoinedJob::JoinedJob(std::unique_ptr<client::JobLoop> loop,
+                     std::vector<Table> tables, std::string fingerprint)
+    : loop_(std::move(loop)),
+      batch_(new Batch()),
+      tables_(std::move(tables)),
+      fingerprint_(std::move(fingerprint)) {
   batch_->loop_ = loop_.get();
 }
 
@@ -63,7 +81,7 @@ absl::StatusOr<Batch*> JoinedJob::Next() {
   EBB_ASSIGN_OR_RETURN(const auto work, loop_->Take());
   if (!work) return nullptr;
   batch_->ticket_ = work->ticket;
-  batch_->epoch_ = work->epoch;
+  batch_->place_ = work->place;
   batch_->examples_ = work->examples;
   return batch_.get();
 }
@@ -78,6 +96,15 @@ JoinedJob::BatchRange::Iterator& JoinedJob::BatchRange::Iterator::operator++() {
   job_->status_ = next.status();
   batch_ = next.ok() ? *next : nullptr;
   return *this;
+}
+
+std::vector<Place> JoinedJob::Ahead(size_t most) const {
+  return loop_->Ahead(most);
+}
+
+absl::StatusOr<std::vector<int64_t>> JoinedJob::ExamplesAt(
+    const Place& place) const {
+  return loop_->ExamplesAt(place);
 }
 
 absl::Status JoinedJob::Leave() { return loop_->Leave(); }
@@ -113,6 +140,8 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
   }
   EBB_ASSIGN_OR_RETURN(JobRecord record, rpc::FromProto(found.record()));
   EBB_RETURN_IF_ERROR(client::JobLoop::CheckTakes(record));
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       job::ReadSpecification(record));
 
   client::JobLoopOptions loop;
   loop.shell.scheduler = options_.scheduler;
@@ -124,6 +153,7 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
   loop.shell.core.only_job = record.id;
   loop.shell.core.no_evaluations = !options_.evaluate;
   loop.shell.core.prefetch = options_.prefetch;
+  loop.shell.core.batch_patience = options_.patience;
   loop.grace = options_.grace;
   loop.evaluate = options_.evaluate;
   loop.finished = [admin, id = record.id]() -> absl::StatusOr<bool> {
@@ -134,10 +164,13 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
     return IsFinished(now.summary().state());
   };
   loop.record = std::make_shared<const JobRecord>(std::move(record));
-  return JoinedJob(std::make_unique<client::JobLoop>(
-      std::move(loop),
-      std::make_shared<rpc::GrpcTransport>(rpc::TransportOptions(),
-                                           /*received_bytes=*/0, security)));
+  return JoinedJob(
+      std::make_unique<client::JobLoop>(
+          std::move(loop),
+          std::make_shared<rpc::GrpcTransport>(rpc::TransportOptions(),
+                                               /*received_bytes=*/0, security)),
+      TablesOf(specification),
+      specification.job().data().train().positions().fingerprint());
 }
 
 }  // namespace ebb

@@ -35,6 +35,10 @@ struct DenseTable {
   std::vector<int64_t> dims = {};
 };
 
+// How many elements a table of these dimensions has. Absent: one is negative,
+// or they are too many for any table.
+std::optional<int64_t> ElementsOf(const std::vector<int64_t>& dims);
+
 // A sparse table of the model, and what the job says of it.
 struct SparseTable {
   std::string name;

@@ -26,7 +26,9 @@
 #include "job/fit.h"
 #include "job/keys.h"
 #include "job/mistake.h"
+#include "job/program_tables.h"
 #include "job/specification.h"
+#include "job/traits.h"
 #include "job/validate.h"
 #include "models/backends.h"
 #include "models/model.h"
@@ -79,6 +81,7 @@ absl::StatusOr<std::vector<std::string>> ModelKinds(const v1::Job& job,
   }
   std::vector<std::string> kinds;
   for (const auto& [kind, summary] : registry.List()) kinds.push_back(kind);
+  if (job::TraitsOf(job.model()).program()) kinds.push_back(job.model().kind());
   return kinds;
 }
 
@@ -104,6 +107,10 @@ void NoteLoss(const models::ModelDescription& description,
 // Into `facts`.
 absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
                            const data::Index& index, job::JobFacts* facts) {
+  if (job::TraitsOf(job.model()).program()) {
+    EBB_ASSIGN_OR_RETURN(facts->tables, job::ProgramTablesOf(job.model()));
+    return absl::OkStatus();
+  }
   EBB_ASSIGN_OR_RETURN(const auto backend, models::CreateBackend({}));
   models::Registry registry;
   EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&registry));
@@ -228,7 +235,25 @@ void OpenData(Draft* draft) {
   OpenTestData(draft);
 }
 
+// Reads nothing: only programs know the data.
+job::JobFacts NotePositions(Draft* draft) {
+  const v1::Positions& positions = draft->full.data().train().positions();
+  const data::Index index =
+      data::IndexOfPositions(positions.examples(), positions.fingerprint());
+  draft->known.train = job::SourceFacts{.examples = index.examples};
+  draft->Validate();
+  job::JobFacts out;
+  out.examples = index.examples;
+  out.train_index = index.Encode();
+  out.train_index_hash = index.Hash();
+  out.order_version = data::kOrderVersion;
+  return out;
+}
+
 job::JobFacts ReadData(Draft* draft) {
+  if (job::TraitsOf(draft->full.data().train()).positions()) {
+    return NotePositions(draft);
+  }
   job::JobFacts out;
   auto train = worker::LoadTrainingData(draft->full, draft->open);
   if (!train.ok()) {

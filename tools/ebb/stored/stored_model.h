@@ -116,6 +116,11 @@ struct LoadedModel {
 absl::StatusOr<std::unique_ptr<LoadedModel>> CreateStoredModel(
     const StoredModel& stored, const std::vector<std::string>& plugin_folders);
 
+// The tables of the model, and of one that ebb computes also the rest. The
+// errors of CreateStoredModel.
+absl::StatusOr<models::ModelDescription> DescriptionOf(
+    const StoredModel& stored, const std::vector<std::string>& plugin_folders);
+
 }  // namespace ebb::tools
 
 #endif  // EBB_TOOLS_EBB_STORED_STORED_MODEL_H_
