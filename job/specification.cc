@@ -659,6 +659,8 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   for (const DenseTable& table : facts.tables) {
     *specification.add_tables() = ToProto(table);
   }
+  if (facts.initial) *specification.mutable_initial() = *facts.initial;
+  EBB_RETURN_IF_ERROR(InitialValuesOf(specification, plan).status());
   EBB_ASSIGN_OR_RETURN(const std::vector<SparseTable> sparse_tables,
                        SparseTablesOfJob(full, facts, plan.partitions));
   for (const SparseTable& table : sparse_tables) {
@@ -724,6 +726,25 @@ absl::StatusOr<std::vector<DenseTable>> TablesOf(
                    plan.parameters - rest);
   }
   return tables;
+}
+
+absl::StatusOr<std::optional<v1::InitialValues>> InitialValuesOf(
+    const v1::Specification& specification, const JobPlan& plan) {
+  const bool named = specification.job().model().has_initial();
+  if (named != specification.has_initial()) {
+    return Invalid("model.initial: ",
+                   named ? "the specification does not say what is in the file"
+                         : "the job names no file, its specification does");
+  }
+  if (!named) return std::nullopt;
+  const v1::InitialValues& initial = specification.initial();
+  constexpr int64_t kFloat = sizeof(float);
+  if (initial.bytes() % kFloat != 0 ||
+      initial.bytes() / kFloat != plan.parameters) {
+    return Invalid("model.initial: ", initial.bytes(), " bytes for ",
+                   plan.parameters, " parameters");
+  }
+  return initial;
 }
 
 absl::StatusOr<std::vector<SparseTable>> SparseTablesOf(

@@ -431,6 +431,33 @@ TEST(SpecificationTest, RefusesWhatNoJobCanBe) {
               HasSubstr("table w has -1 elements"));
 }
 
+TEST(SpecificationTest, InitialValuesOfAFileAreNamedByTheirContent) {
+  v1::Job job = JobOf("");
+  JobFacts facts = MainFacts();
+  job.mutable_model()->set_initial("begin.safetensors");
+  EXPECT_THAT(MakeJobRecord(job, facts).status().message(),
+              HasSubstr("model.initial: the specification does not say"));
+  facts.initial.emplace();
+  facts.initial->set_id("abc");
+  facts.initial->set_bytes(8);
+  EXPECT_THAT(MakeJobRecord(job, facts).status().message(),
+              HasSubstr("model.initial: 8 bytes for "));
+  facts.initial->set_bytes(4 * PlanOf("").parameters);
+  const auto record = MakeJobRecord(job, facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  v1::Specification specification = *ReadSpecification(*record);
+  // Older daemons would begin by the tables' own rules.
+  EXPECT_EQ(specification.format(), 8u);
+  const auto initial = InitialValuesOf(specification, record->plan);
+  ASSERT_TRUE(initial.ok()) << initial.status();
+  EXPECT_EQ((*initial)->id(), "abc");
+  specification.mutable_job()->mutable_model()->clear_initial();
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      InitialValuesOf(specification, record->plan).status()));
+  specification.clear_initial();
+  EXPECT_FALSE(InitialValuesOf(specification, record->plan)->has_value());
+}
+
 TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
   JobRecord record;
   record.name = "j";

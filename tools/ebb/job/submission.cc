@@ -413,6 +413,13 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   const absl::Status tables = TablesOfModel(full, choice, index, &facts);
   if (!tables.ok()) return Refuse(tables, "model", file.sources);
   PreparedJob prepared;
+  if (full.model().has_initial()) {
+    auto initial = InitialValues::Read(full.model().initial(), facts.tables);
+    draft.Fail(initial.status(), "model.initial");
+    EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
+    prepared.initial = *std::move(initial);
+    facts.initial = prepared.initial->ToProto();
+  }
   prepared.data = draft.extent;
   for (size_t c = 0; c < index.classes.size(); ++c) {
     prepared.classes.push_back(index.ClassText(static_cast<int64_t>(c)));
@@ -455,6 +462,12 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
 
 void MakePathsAbsolute(absl::string_view folder, v1::Job* job) {
   MakeAbsolute(std::string(folder), job->mutable_data());
+  if (job->model().has_initial()) {
+    job->mutable_model()->set_initial(
+        (std::filesystem::path(folder) / job->model().initial())
+            .lexically_normal()
+            .string());
+  }
 }
 
 v1::SubmitJobRequest SubmitRequestOf(const PreparedJob& prepared,

@@ -23,8 +23,8 @@
 #include "models/registry.h"
 #include "tools/ebb/stored/checkpoint_source.h"
 #include "tools/ebb/stored/row_runs.h"
-#include "tools/ebb/stored/tensor_files.h"
 #include "tools/files/mapped_file.h"
+#include "tools/tensors/tensor_files.h"
 #include "tools/text/json.h"
 
 namespace ebb::tools {
