@@ -28,7 +28,7 @@ def connect(
         EBB_TLS_KEY and EBB_TLS_CA.
     token_file: the token of a job that another user submitted.
     insecure: allow plain text to other machines.
-    timeout: seconds to wait for a scheduler that is away, now and later.
+    timeout: seconds to wait for daemons that are away, now and later.
 
     Raises Unavailable if it does not answer, and Refused for wrong certificates.
     """

@@ -19,6 +19,8 @@ Tls = Union[str, Tuple[str, str, str]]
 
 _HINT = "  hint: "
 _NOBODY = "no scheduler listens at "
+# What a command says that did nothing, and may succeed in a moment.
+_PASSING = (_NOBODY, "Try again when it is back")
 _AGAIN_S = 0.2
 _USAGE = 2  # The exit code of a request that was refused.
 
@@ -33,7 +35,7 @@ class Access:
     insecure: bool = False
     #: A cluster of this process: EBB_* variables say nothing about it.
     own: bool = False
-    #: Seconds to wait for a scheduler that is away: none listens there.
+    #: Seconds to wait for daemons that are away.
     patience_s: float = 0.0
 
     @property
@@ -93,7 +95,7 @@ def call(
 ) -> str:
     """Runs ``ebb ARGUMENTS``, and returns what it printed.
 
-    A scheduler that does not listen is asked again for ``patience_s`` seconds.
+    Daemons that are away are asked again for ``patience_s`` seconds.
 
     answers: exit codes that come with an answer.
     names: pairs of a text in messages and what the caller knows it by.
@@ -105,7 +107,7 @@ def call(
     deadline = time.monotonic() + patience_s
     while True:
         done = _run(arguments, environment, timeout)
-        away = done.returncode != 0 and _NOBODY in done.stderr
+        away = done.returncode != 0 and any(one in done.stderr for one in _PASSING)
         if not away or time.monotonic() >= deadline:
             break
         time.sleep(_AGAIN_S)
