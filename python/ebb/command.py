@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 import warnings
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type, Union
@@ -17,6 +18,10 @@ from ebb.errors import Error, NotFound, Refused, Unavailable, Warning
 Tls = Union[str, Tuple[str, str, str]]
 
 _HINT = "  hint: "
+_NOBODY = "no scheduler listens at "
+# What a command says that did nothing, and may succeed in a moment.
+_PASSING = (_NOBODY, "Try again when it is back")
+_AGAIN_S = 0.2
 _USAGE = 2  # The exit code of a request that was refused.
 
 
@@ -30,6 +35,8 @@ class Access:
     insecure: bool = False
     #: A cluster of this process: EBB_* variables say nothing about it.
     own: bool = False
+    #: Seconds to wait for daemons that are away.
+    patience_s: float = 0.0
 
     @property
     def address(self) -> str:
@@ -84,8 +91,11 @@ def call(
     names: Sequence[Tuple[str, str]] = (),
     environment: Optional[Mapping[str, str]] = None,
     timeout: Optional[float] = None,
+    patience_s: float = 0.0,
 ) -> str:
     """Runs ``ebb ARGUMENTS``, and returns what it printed.
+
+    Daemons that are away are asked again for ``patience_s`` seconds.
 
     answers: exit codes that come with an answer.
     names: pairs of a text in messages and what the caller knows it by.
@@ -94,8 +104,29 @@ def call(
     Raises Refused, NotFound, Unavailable or Error with the program's own text.
     Warnings of the program become warnings.
     """
+    deadline = time.monotonic() + patience_s
+    while True:
+        done = _run(arguments, environment, timeout)
+        away = done.returncode != 0 and any(one in done.stderr for one in _PASSING)
+        if not away or time.monotonic() >= deadline:
+            break
+        time.sleep(_AGAIN_S)
+    told = done.stderr
+    for text, name in names:
+        told = told.replace(text, name)
+    if done.returncode in answers and (done.returncode == 0 or done.stdout):
+        _warn(told)
+        return done.stdout
+    raise error_of_text(told, done.returncode, arguments[0])
+
+
+def _run(
+    arguments: Sequence[str],
+    environment: Optional[Mapping[str, str]],
+    timeout: Optional[float],
+) -> "subprocess.CompletedProcess[str]":
     try:
-        done = subprocess.run(
+        return subprocess.run(
             [programs.path_of("ebb"), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -109,13 +140,6 @@ def call(
         raise Unavailable(
             f"ebb {arguments[0]}: no answer within {timeout:g} s"
         ) from None
-    told = done.stderr
-    for text, name in names:
-        told = told.replace(text, name)
-    if done.returncode in answers and (done.returncode == 0 or done.stdout):
-        _warn(told)
-        return done.stdout
-    raise error_of_text(told, done.returncode, arguments[0])
 
 
 def call_json(arguments: Sequence[str], **options: Any) -> Any:
@@ -143,7 +167,7 @@ def _kind_of(message: str, exit_code: int) -> Type[Error]:
     if exit_code == _USAGE:
         absent = "there is no job " in message or "No such file" in message
         return NotFound if absent else Refused
-    away = ("no scheduler listens", "does not answer", "did not answer", "no answer")
+    away = (_NOBODY, "does not answer", "did not answer", "no answer")
     return Unavailable if any(text in message for text in away) else Error
 
 

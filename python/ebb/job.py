@@ -342,6 +342,7 @@ class Job:
             self._arguments(words, flags),
             names=self._names(),
             environment=self._access.environment(),
+            patience_s=self._access.patience_s,
         )
 
     def _ask_json(
@@ -355,6 +356,7 @@ class Job:
             answers=answers,
             names=self._names(),
             environment=self._access.environment(),
+            patience_s=self._access.patience_s,
         )
 
     def _names(self) -> Sequence[Tuple[str, str]]:
@@ -392,6 +394,7 @@ class Job:
             ["predict", self._target(), path, *self._access_flags()],
             names=self._names(),
             environment=self._access.environment(),
+            patience_s=self._access.patience_s,
         )
         rows = list(csv.reader(text.splitlines()))
         column = [row[0] for row in rows[1:]]
