@@ -77,6 +77,9 @@ class TorchJob:
             raise AttributeError(name)
         return getattr(self._remote, name)
 
+    def __repr__(self) -> str:
+        return f"<ebb.torch.TorchJob {self.name}>"
+
     # --- The loop -------------------------------------------------------------
 
     def loader(

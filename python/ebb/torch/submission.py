@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
@@ -165,6 +166,14 @@ def _prepared(
         _merged(keys, settings or {}), lambda: parameters.initial_values(tables)
     )
     return parts, description, meeting.Access(scheduler, tls, token_file, insecure)
+
+
+for _function in (job, submit, join):
+    # What help() shows, and editors complete.
+    _function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        list(inspect.signature(_prepared).parameters.values()),
+        return_annotation=inspect.signature(_function).return_annotation,
+    )
 
 
 def _check_given(options: Mapping[str, Any]) -> None:

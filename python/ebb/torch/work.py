@@ -234,11 +234,9 @@ class Work:
             )
         engine, parts = patiently(self._join), self._parts
         try:
-            parameters.check_tables(self._parts.name, parts.tables, engine.tables)
+            parameters.check_tables(parts.name, parts.tables, engine.tables)
             self._check_plan(engine)
-            parts.fingerprint.compare(
-                getattr(engine, "fingerprint", ""), self._parts.name, engine.name
-            )
+            parts.fingerprint.compare(engine.fingerprint, parts.name, engine.name)
         except Error:
             engine.leave()
             raise
