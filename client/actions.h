@@ -60,6 +60,10 @@ struct ClientOptions {
   // Whether the next pull overlaps with computing; costs one update of
   // staleness. It begins just in time (client/pull_start.h).
   bool prefetch = true;
+  // A batch may take this long before its worker counts as stuck and loses the
+  // item, even if no batch took as long before. It may take as long as a lease
+  // lives in any case.
+  absl::Duration batch_patience = absl::ZeroDuration();
   // The computer may put the next pull's values together beside those that it
   // computes from, as for a device.
   bool assembles_next = false;

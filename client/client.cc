@@ -5,12 +5,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/found_job.h"
 #include "client/internal/job_loop.h"
 #include "common/program/daemon.h"
 #include "common/status_macros.h"
-#include "common/tls/job_token.h"
+#include "job/specification.h"
 #include "rpc/admin.h"
-#include "rpc/convert.h"
 #include "rpc/grpc_transport.h"
 
 namespace ebb {
@@ -19,8 +19,17 @@ namespace {
 
 constexpr absl::Duration kAskTimeout = absl::Seconds(10);
 
-bool IsFinished(v1::JobState state) {
-  return state == v1::JOB_STATE_COMPLETE || state == v1::JOB_STATE_CANCELLED;
+std::vector<Table> TablesOf(const v1::Specification& specification) {
+  std::vector<Table> tables;
+  int64_t offset = 0;
+  for (const v1::DenseTable& table : specification.tables()) {
+    tables.push_back({table.name(),
+                      offset,
+                      table.size(),
+                      {table.dims().begin(), table.dims().end()}});
+    offset += table.size();
+  }
+  return tables;
 }
 
 }  // namespace
@@ -29,7 +38,7 @@ bool IsFinished(v1::JobState state) {
 
 std::span<const int64_t> Batch::examples() const { return examples_; }
 
-int32_t Batch::epoch() const { return epoch_; }
+const Place& Batch::place() const { return place_; }
 
 absl::Status Batch::Pull(std::span<float> model) const {
   return loop_->Pull(ticket_, model);
@@ -43,8 +52,12 @@ void Batch::Fail(absl::string_view why) { loop_->Abandon(ticket_, why); }
 
 // --- JoinedJob ---------------------------------------------------------------
 
-JoinedJob::JoinedJob(std::unique_ptr<client::JobLoop> loop)
-    : loop_(std::move(loop)), batch_(new Batch()) {
+JoinedJob::JoinedJob(std::unique_ptr<client::JobLoop> loop,
+                     std::vector<Table> tables, std::string fingerprint)
+    : loop_(std::move(loop)),
+      batch_(new Batch()),
+      tables_(std::move(tables)),
+      fingerprint_(std::move(fingerprint)) {
   batch_->loop_ = loop_.get();
 }
 
@@ -63,7 +76,7 @@ absl::StatusOr<Batch*> JoinedJob::Next() {
   EBB_ASSIGN_OR_RETURN(const auto work, loop_->Take());
   if (!work) return nullptr;
   batch_->ticket_ = work->ticket;
-  batch_->epoch_ = work->epoch;
+  batch_->place_ = work->place;
   batch_->examples_ = work->examples;
   return batch_.get();
 }
@@ -80,6 +93,15 @@ JoinedJob::BatchRange::Iterator& JoinedJob::BatchRange::Iterator::operator++() {
   return *this;
 }
 
+std::vector<Place> JoinedJob::Ahead(size_t most) const {
+  return loop_->Ahead(most);
+}
+
+absl::StatusOr<std::vector<int64_t>> JoinedJob::ExamplesAt(
+    const Place& place) const {
+  return loop_->ExamplesAt(place);
+}
+
 absl::Status JoinedJob::Leave() { return loop_->Leave(); }
 
 // --- Client ------------------------------------------------------------------
@@ -93,26 +115,21 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
                                       options_.tls_key, options_.tls_authority},
                             .insecure = options_.insecure},
                            {Role::kWorker}));
-  if (security->tokens() != nullptr && !options_.token_file.empty()) {
-    EBB_ASSIGN_OR_RETURN(std::string token, ReadJobToken(options_.token_file));
-    security->tokens()->SetFind(
-        [token = std::move(token)](JobId) { return std::string(token); });
-  }
+  EBB_RETURN_IF_ERROR(client::ShowToken(*security, options_.token_file));
   auto admin =
       std::make_shared<rpc::SchedulerAdminClient>(options_.scheduler, security);
-  v1::GetJobRequest request;
-  request.set_name(std::string(job));
-  EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse found,
-                       admin->GetJob(request, kAskTimeout));
-  if (IsFinished(found.summary().state())) {
+  EBB_ASSIGN_OR_RETURN(client::FoundJob found,
+                       client::FindJob(admin.get(), job));
+  if (found.end != client::JobEnd::kNotYet) {
     return absl::FailedPreconditionError(absl::StrCat(
         "job ", job, " is ",
-        found.summary().state() == v1::JOB_STATE_COMPLETE ? "complete"
-                                                          : "cancelled",
+        found.end == client::JobEnd::kComplete ? "complete" : "cancelled",
         "; submit it anew to train again"));
   }
-  EBB_ASSIGN_OR_RETURN(JobRecord record, rpc::FromProto(found.record()));
+  JobRecord& record = found.record;
   EBB_RETURN_IF_ERROR(client::JobLoop::CheckTakes(record));
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       job::ReadSpecification(record));
 
   client::JobLoopOptions loop;
   loop.shell.scheduler = options_.scheduler;
@@ -124,20 +141,22 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
   loop.shell.core.only_job = record.id;
   loop.shell.core.no_evaluations = !options_.evaluate;
   loop.shell.core.prefetch = options_.prefetch;
+  loop.shell.core.batch_patience = options_.patience;
   loop.grace = options_.grace;
   loop.evaluate = options_.evaluate;
   loop.finished = [admin, id = record.id]() -> absl::StatusOr<bool> {
-    v1::GetJobRequest ask;
-    ask.set_job(id.value());
-    EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse now,
-                         admin->GetJob(ask, kAskTimeout));
-    return IsFinished(now.summary().state());
+    EBB_ASSIGN_OR_RETURN(const client::JobEnd end,
+                         client::AskForEnd(admin.get(), id, kAskTimeout));
+    return end != client::JobEnd::kNotYet;
   };
   loop.record = std::make_shared<const JobRecord>(std::move(record));
-  return JoinedJob(std::make_unique<client::JobLoop>(
-      std::move(loop),
-      std::make_shared<rpc::GrpcTransport>(rpc::TransportOptions(),
-                                           /*received_bytes=*/0, security)));
+  return JoinedJob(
+      std::make_unique<client::JobLoop>(
+          std::move(loop),
+          std::make_shared<rpc::GrpcTransport>(rpc::TransportOptions(),
+                                               /*received_bytes=*/0, security)),
+      TablesOf(specification),
+      specification.job().data().train().positions().fingerprint());
 }
 
 }  // namespace ebb

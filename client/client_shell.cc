@@ -357,6 +357,11 @@ bool ClientShell::Drain(absl::Duration limit) {
   return true;
 }
 
+std::vector<LeasedItems::Run> ClientShell::Ahead(JobId job, size_t most) const {
+  MutexLock lock(&mu_);
+  return core_.Ahead(job, most);
+}
+
 ClientShell::Status ClientShell::status() const {
   MutexLock lock(&mu_);
   const bool connected = connection_ != nullptr;

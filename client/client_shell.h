@@ -36,6 +36,7 @@
 #include "client/actions.h"
 #include "client/gradient_filter.h"
 #include "client/job_computer.h"
+#include "client/leased_items.h"
 #include "client/local_training.h"
 #include "client/training_core.h"
 #include "common/kill_point.h"
@@ -105,6 +106,8 @@ class ClientShell {
   bool Drain(absl::Duration limit);
 
   Status status() const;
+  // See TrainingCore.
+  std::vector<LeasedItems::Run> Ahead(JobId job, size_t most) const;
 
  private:
   class Connection;

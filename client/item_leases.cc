@@ -148,7 +148,8 @@ void ItemLeases::OnTick(bool loads, absl::Time now, ClientActions* out) {
   const Computation::Batch* batch = job_.computing();
   const bool computing_well =
       batch != nullptr &&
-      now - batch->since < std::max(job_.items.ttl(), computation.patience());
+      now - batch->since < std::max({job_.items.ttl(), computation.patience(),
+                                     job_.worker.options.batch_patience});
   const bool loading =
       (job_.worker.preparing > 0 && !computation.BeforeLoads()) || loads;
   if (computing_well || loading || computation.evaluating() ||

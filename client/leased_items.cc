@@ -106,6 +106,27 @@ const LeasedItem* LeasedItems::NextAfter(const Run* computed,
   return nullptr;
 }
 
+std::vector<LeasedItems::Run> LeasedItems::Ahead(const JobPlan& plan,
+                                                 const Run* computed,
+                                                 size_t most) const {
+  std::vector<Run> runs;
+  for (const LeasedItem& held : items_) {
+    const ItemId item = held.progress.item();
+    int64_t begin = held.Next();
+    const auto pass = [&](const Run& run) {
+      if (run.item == item && run.begin == begin) begin = run.end;
+    };
+    if (gathered_) pass(gathered_->run);
+    if (computed != nullptr) pass(*computed);
+    while (begin < held.progress.size() && runs.size() < most) {
+      const int64_t end = plan.BatchEnd(item, begin);
+      if (!held.Skips(begin)) runs.push_back({item, begin, end});
+      begin = end;
+    }
+  }
+  return runs;
+}
+
 int64_t LeasedItems::KeptBatches(const JobPlan& plan) const {
   int64_t batches = 0;
   for (const LeasedItem& held : items_) {

@@ -96,6 +96,11 @@ class LeasedItems {
   // As Next, as if `computed` (null: no run) were pushed already.
   const LeasedItem* NextAfter(const Run* computed, int64_t* begin) const;
 
+  // The batches that are likely to come next, in order: those of the held items
+  // after `computed` (null: none is computed), `most` at most.
+  std::vector<Run> Ahead(const JobPlan& plan, const Run* computed,
+                         size_t most) const;
+
   // Batches that are kept in shares, of all items.
   int64_t KeptBatches(const JobPlan& plan) const;
 

@@ -3,6 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
 namespace ebb::client {
 namespace {
 
@@ -49,6 +55,32 @@ TEST_F(LeasedItemsTest, ASecondLeaseOfAnItemKeepsItsProgress) {
   EXPECT_FALSE(items_.Find(kFirst)->Skips(1));
   EXPECT_TRUE(items_.Find(kFirst)->Skips(2));
   EXPECT_FALSE(items_.Find(kFirst)->Skips(3));
+}
+
+TEST_F(LeasedItemsTest, AheadAreTheBatchesAfterTheOneThatIsComputed) {
+  const auto ahead = [&](const LeasedItems::Run* computed, size_t most) {
+    std::vector<std::string> places;
+    for (const auto& run : items_.Ahead(plan_, computed, most)) {
+      places.push_back(
+          absl::StrCat(ToString(run.item), ":", run.begin, "-", run.end));
+    }
+    return places;
+  };
+  plan_.batch_by_epoch = {2};
+  EXPECT_THAT(ahead(nullptr, 9), IsEmpty());
+  Take(kFirst);
+  Take(kSecond, {{kSecond, 0, 2}});
+  const std::string first = ToString(kFirst), second = ToString(kSecond);
+  EXPECT_THAT(ahead(nullptr, 9),
+              ElementsAre(first + ":0-2", first + ":2-4", second + ":2-4"));
+  EXPECT_THAT(ahead(nullptr, 2), ElementsAre(first + ":0-2", first + ":2-4"));
+  const LeasedItems::Run computed{kFirst, 0, 2};
+  EXPECT_THAT(ahead(&computed, 9),
+              ElementsAre(first + ":2-4", second + ":2-4"));
+  // What is gathered is computed, too.
+  items_.Gather({computed, nullptr});
+  const LeasedItems::Run next{kFirst, 2, 4};
+  EXPECT_THAT(ahead(&next, 9), ElementsAre(second + ":2-4"));
 }
 
 TEST_F(LeasedItemsTest, TheNextBatchIsOfTheFirstItemThatIsNotWhollySent) {

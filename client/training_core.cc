@@ -34,6 +34,16 @@ std::vector<ItemId> TrainingCore::held(JobId job) const {
   return it->second.state().items.Ids();
 }
 
+std::vector<LeasedItems::Run> TrainingCore::Ahead(JobId job,
+                                                  size_t most) const {
+  const auto it = works_.find(job);
+  if (it == works_.end()) return {};
+  const JobState& state = it->second.state();
+  const Computation::Batch* batch = state.computing();
+  return state.items.Ahead(state.plan(),
+                           batch == nullptr ? nullptr : &batch->run, most);
+}
+
 // --- The scheduler -----------------------------------------------------------
 
 void TrainingCore::OnSchedulerConnected(absl::Time now, ClientActions* out) {

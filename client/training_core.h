@@ -24,6 +24,7 @@
 #include "client/actions.h"
 #include "client/evaluation_work.h"
 #include "client/job_work.h"
+#include "client/leased_items.h"
 #include "client/worker_state.h"
 #include "common/ids.h"
 #include "protocol/messages.h"
@@ -92,6 +93,10 @@ class TrainingCore {
   size_t jobs() const { return works_.size(); }  // Jobs that it remembers.
   int64_t clock(JobId job) const;
   std::vector<ItemId> held(JobId job) const;
+  // The job's batches that are likely to come next, in order, without the one
+  // that is computed; `most` at most. Others may come: an item that is lost or
+  // falls back changes all that follows.
+  std::vector<LeasedItems::Run> Ahead(JobId job, size_t most) const;
 
  private:
   void Handle(Lease lease, absl::Time now, ClientActions* out);

@@ -361,6 +361,52 @@ TEST_F(TrainingCoreTest, ASchedulerThatIsBackHearsWhetherItIsInAView) {
   EXPECT_EQ(Sent<RegisterWorker>()[0].clock, 12);
 }
 
+TEST_F(TrainingCoreTest, AheadIsWhatIsLeftOfTheItemsItHolds) {
+  EXPECT_THAT(core_.Ahead(record_->id, 9), IsEmpty());
+  Begin(LeaseOf(0));
+  FromScheduler(LeaseOf(1));
+  EXPECT_THAT(core_.Ahead(record_->id, 9), SizeIs(4));
+  AnswerPulls();
+  ASSERT_TRUE(core_.computing());
+  const auto ahead = core_.Ahead(record_->id, 2);
+  ASSERT_THAT(ahead, SizeIs(2));
+  EXPECT_EQ(ahead[0].item, (ItemId{0, 0}));
+  EXPECT_EQ(ahead[0].begin, 1);
+  EXPECT_EQ(ahead[0].end, 2);
+  EXPECT_EQ(ahead[1].item, (ItemId{0, 1}));
+  EXPECT_EQ(ahead[1].begin, 0);
+}
+
+TEST_F(TrainingCoreTest, ABatchThatTakesFarTooLongRenewsNoLease) {
+  Begin(LeaseOf(0));
+  AnswerPulls();
+  ASSERT_TRUE(core_.computing());
+  Tick(absl::Seconds(2));
+  EXPECT_THAT(Sent<Progress>(), SizeIs(1));
+  Tick(absl::Seconds(2));
+  EXPECT_THAT(Sent<Progress>(), IsEmpty());
+}
+
+class PatientCoreTest : public TrainingCoreTest {
+ protected:
+  PatientCoreTest()
+      : TrainingCoreTest(
+            {.session = kMe, .batch_patience = absl::Seconds(10)}) {}
+};
+
+// A program may be at anything, with its first batch above all.
+TEST_F(PatientCoreTest, ABatchMayTakeAsLongAsTheOwnerAllows) {
+  Begin(LeaseOf(0));
+  AnswerPulls();
+  ASSERT_TRUE(core_.computing());
+  for (int i = 0; i < 4; ++i) {
+    Tick(absl::Seconds(2));
+    EXPECT_THAT(Sent<Progress>(), SizeIs(1)) << i;
+  }
+  Tick(absl::Seconds(3));
+  EXPECT_THAT(Sent<Progress>(), IsEmpty());
+}
+
 TEST_F(TrainingCoreTest, WhatWasPulledGoesWithTheLastLease) {
   Begin(LeaseOf(0));
   AnswerPulls();  // The first batch computes; the next values are there too.

@@ -57,6 +57,8 @@ constexpr Plant kPlants[] = {
      "a grant to another life of the server is taken"},
     {"helped_item_stays_shut",
      "an item that was leased to two is not opened again when both are gone"},
+    {"initial_values_are_guessed",
+     "a partition whose initial values cannot be fetched begins with others"},
     {"items_reopen_only_until_completion",
      "a complete job stays complete when a server comes back with less"},
     {"last_operation_is_dropped",

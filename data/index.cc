@@ -287,6 +287,13 @@ std::string Index::ClassText(int64_t c) const {
   return encoding.classes[static_cast<size_t>(label)];
 }
 
+Index IndexOfPositions(int64_t examples, absl::string_view fingerprint) {
+  Index index;
+  index.meaning = absl::StrCat("positions fingerprint=", fingerprint);
+  index.examples = examples;
+  return index;
+}
+
 uint64_t Index::Hash() const {
   const std::string bytes = Encode();
   return XXH64(bytes.data(), bytes.size(), 0);

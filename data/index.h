@@ -68,6 +68,10 @@ struct Index {
   friend bool operator==(const Index&, const Index&) = default;
 };
 
+// The index of so many examples which only programs know. The fingerprint tells
+// them from those of other data.
+Index IndexOfPositions(int64_t examples, absl::string_view fingerprint);
+
 }  // namespace ebb::data
 
 #endif  // EBB_DATA_INDEX_H_

@@ -130,6 +130,14 @@ Checksum ChecksumOf(absl::string_view bytes) {
   return {hash.high64, hash.low64};
 }
 
+std::string InitialSetOf(absl::string_view id) {
+  return absl::StrCat(kInitialPrefix, id);
+}
+
+bool IsInitialSet(absl::string_view name) {
+  return absl::StartsWith(name, kInitialPrefix);
+}
+
 absl::Status CheckSetName(absl::string_view name) {
   const bool good =
       !name.empty() && name.size() <= kMaxSetNameBytes &&

@@ -40,6 +40,14 @@ struct Checksum {
 };
 Checksum ChecksumOf(absl::string_view bytes);
 
+// The values that jobs begin with are sets of one file, which are named after
+// what they hold: none of them can change, and to name one is to name its
+// content. They are kept apart from other sets.
+inline constexpr absl::string_view kInitialPrefix = "ebb.initial.";
+// `id` is a Manifest::id().
+std::string InitialSetOf(absl::string_view id);
+bool IsInitialSet(absl::string_view name);
+
 // InvalidArgument, saying what is wrong: a name has letters, digits, ".", "-"
 // and "_", and begins with a letter or digit; it has at most kMaxSetNameBytes.
 absl::Status CheckSetName(absl::string_view name);

@@ -113,12 +113,12 @@ bool SameTime(const timespec& a, const timespec& b) {
 // Sends chunks that are missing, several at once.
 class Sender {
  public:
-  Sender(const std::string& folder, absl::string_view name,
-         const Manifest& manifest, Target* target, const PushOptions& options,
+  Sender(absl::string_view name, const Manifest& manifest,
+         const MakeChunk& make, Target* target, const PushOptions& options,
          PushProgress* progress)
-      : folder_(folder),
-        name_(name),
+      : name_(name),
         manifest_(manifest),
+        make_(make),
         target_(*target),
         options_(options),
         progress_(*progress) {}
@@ -162,27 +162,16 @@ class Sender {
 
   absl::Status SendOne(int64_t chunk) {
     if (options_.stop != nullptr && options_.stop()) return Cancelled();
-    const Manifest::Place place = manifest_.PlaceOf(chunk);
-    const std::string path =
-        absl::StrCat(folder_, "/", manifest_.files()[place.file].path);
-    auto fd = internal::Open(path, O_RDONLY);
-    if (absl::IsNotFound(fd.status())) return Changed(path);
-    if (!fd.ok()) return fd.status();
-    EBB_ASSIGN_OR_RETURN(
-        const std::string bytes,
-        internal::ReadAt(fd->get(), path, place.offset, place.size));
-    if (!(ChecksumOf(bytes) == manifest_.ChecksumOfChunk(chunk))) {
-      return Changed(path);
-    }
+    EBB_ASSIGN_OR_RETURN(const std::string bytes, make_(chunk));
     EBB_RETURN_IF_ERROR(target_.PutChunk(name_, manifest_.id(), chunk, bytes));
     options_.kill_points.Reached(kChunkSent);
-    Done(place.size, /*sent=*/true);
+    Done(manifest_.PlaceOf(chunk).size, /*sent=*/true);
     return absl::OkStatus();
   }
 
-  const std::string& folder_;
   const absl::string_view name_;
   const Manifest& manifest_;
+  const MakeChunk& make_;
   Target& target_;
   const PushOptions& options_;
   // Counts the chunks of one Send; each is taken once. It orders no other data.
@@ -239,6 +228,29 @@ absl::StatusOr<PushResult> PushFolder(const std::string& folder,
                                       const PushOptions& options) {
   EBB_RETURN_IF_ERROR(CheckSetName(name));
   EBB_ASSIGN_OR_RETURN(const Manifest manifest, ReadFolder(folder, options));
+  const auto read = [&](int64_t chunk) -> absl::StatusOr<std::string> {
+    const Manifest::Place place = manifest.PlaceOf(chunk);
+    const std::string path =
+        absl::StrCat(folder, "/", manifest.files()[place.file].path);
+    auto fd = internal::Open(path, O_RDONLY);
+    if (absl::IsNotFound(fd.status())) return Changed(path);
+    if (!fd.ok()) return fd.status();
+    EBB_ASSIGN_OR_RETURN(
+        std::string bytes,
+        internal::ReadAt(fd->get(), path, place.offset, place.size));
+    if (!(ChecksumOf(bytes) == manifest.ChecksumOfChunk(chunk))) {
+      return Changed(path);
+    }
+    return bytes;
+  };
+  return PushContent(manifest, read, name, target, options);
+}
+
+absl::StatusOr<PushResult> PushContent(const Manifest& manifest,
+                                       const MakeChunk& make,
+                                       absl::string_view name, Target* target,
+                                       const PushOptions& options) {
+  EBB_RETURN_IF_ERROR(CheckSetName(name));
   PushResult result = {manifest.id(),
                        static_cast<int64_t>(manifest.files().size()),
                        manifest.total_bytes(),
@@ -259,7 +271,7 @@ absl::StatusOr<PushResult> PushFolder(const std::string& folder,
   }
   for (int round = 1;; ++round) {
     PushProgress progress = {true, 0, manifest.total_bytes(), 0};
-    Sender sender(folder, name, manifest, target, options, &progress);
+    Sender sender(name, manifest, make, target, options, &progress);
     for (int64_t first = 0; first < manifest.chunks(); first += kMaxFound) {
       if (options.stop != nullptr && options.stop()) return Cancelled();
       const int64_t count = std::min(kMaxFound, manifest.chunks() - first);

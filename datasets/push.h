@@ -1,4 +1,4 @@
-// Pushes a folder to where data sets are kept.
+// Pushes a folder, or chunks from elsewhere, to where data sets are kept.
 //
 //   SetStore store = ...;
 //   absl::StatusOr<PushResult> pushed = PushFolder("mnist", "mnist", &store,
@@ -59,6 +59,19 @@ std::span<const absl::string_view> PushKillPoints();
 // meanwhile. NotFound: there is no such folder.
 absl::StatusOr<Manifest> ReadFolder(const std::string& folder,
                                     const PushOptions& options);
+
+// Makes one chunk of a content once more: the bytes of which the manifest has
+// the checksum. Called by several threads at once. Aborted: it cannot, for what
+// it is made of has changed.
+using MakeChunk = std::function<absl::StatusOr<std::string>(int64_t chunk)>;
+
+// Pushes the content of the manifest, and blocks until it is published. After
+// it was killed, another call sends the missing part. Errors: those of `make`
+// and of `target`.
+absl::StatusOr<PushResult> PushContent(const Manifest& manifest,
+                                       const MakeChunk& make,
+                                       absl::string_view name, Target* target,
+                                       const PushOptions& options);
 
 // Pushes the folder, and blocks until it is published. After it was killed,
 // another call sends the missing part. Errors: those of ReadFolder and of

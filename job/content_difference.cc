@@ -15,6 +15,10 @@ v1::Specification ContentOf(v1::Specification specification) {
   specification.clear_request_id();
   specification.clear_submitted_unix_ms();
   specification.clear_token_hash();
+  // They follow from the job, and older releases did not note them.
+  for (v1::DenseTable& table : *specification.mutable_tables()) {
+    table.clear_dims();
+  }
   return specification;
 }
 

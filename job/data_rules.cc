@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "job/traits.h"
 #include "job/values.h"
 
@@ -74,11 +75,11 @@ void CheckCsv(const v1::Csv& csv, const std::string& path, Complaints* found) {
 }
 
 void CheckSource(const v1::DataSource& source, const std::string& path,
-                 Complaints* found) {
+                 absl::string_view example, Complaints* found) {
   if (source.has_idx()) CheckIdx(source.idx(), path + ".idx", found);
   if (source.has_csv()) CheckCsv(source.csv(), path + ".csv", found);
   if (FormatOf(source) == nullptr) {
-    found->Add(path, "names no data", "csv: FILE, libsvm: FILE or idx: PREFIX");
+    found->Add(path, "names no data", std::string(example));
   }
 }
 
@@ -231,8 +232,14 @@ void FactRules::CheckAgainstTestData(const SourceFacts& data) {
 
 void CheckSourceRules(const v1::Job& job, Complaints* found) {
   const v1::Data& data = job.data();
-  if (data.has_train()) CheckSource(data.train(), "data.train", found);
-  if (data.has_test()) CheckSource(data.test(), "data.test", found);
+  const absl::string_view example = TraitsOf(job.model()).program()
+                                        ? "positions: NUMBER_OF_EXAMPLES"
+                                        : "csv: FILE, libsvm: FILE or idx: "
+                                          "PREFIX";
+  if (data.has_train()) {
+    CheckSource(data.train(), "data.train", example, found);
+  }
+  if (data.has_test()) CheckSource(data.test(), "data.test", example, found);
   if (data.has_test() && data.has_split()) {
     found->Add("data.split", "cannot stand beside test", "keep one of the two");
   }

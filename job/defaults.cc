@@ -39,7 +39,8 @@ void InheritFromTrain(v1::Data* data) {
 // Reports whether features are quantities to the model. To a plugin's they may
 // be anything.
 bool TakesQuantities(const v1::Model& model) {
-  return KnowsModel({}, model) && !MayHaveSparseTables(model);
+  return KnowsModel({}, model) && !MayHaveSparseTables(model) &&
+         !TraitsOf(model).program();
 }
 
 // Features in other units than 1 (the bytes of images, prices) make every step

@@ -100,18 +100,29 @@ std::vector<ExpectedFigure> ExpectationsOf(const v1::Expect& expect) {
 
 void CheckExpectations(const v1::Job& job, const DataFacts& facts,
                        Complaints* found) {
-  const bool tested = job.data().has_test() || job.data().has_split();
+  const bool program = TraitsOf(job.model()).program();
+  const bool tested = job.data().has_test() || job.data().has_split() ||
+                      (program && job.has_evaluate());
   const std::vector<ExpectedFigure> given = ExpectationsOf(job.expect());
   if (!tested) {
     if (given.empty()) return;
     found->Add("expect", "there is no test data",
-               "data: {test: …}, or data: {split: 0.2}");
+               program ? "evaluate: 1 epoch, by programs with test data"
+                       : "data: {test: …}, or data: {split: 0.2}");
     return;
   }
   const std::optional<Task> task = TaskOf(job, facts);
   for (const ExpectedFigure& one : given) {
     const FigureKind* figure = FindFigureKind(one.figure);
     if (figure == nullptr) continue;  // The loss, which every job has.
+    if (program && figure->name != kAccuracy) {
+      found->Add(
+          absl::StrCat("expect.", figure->name),
+          "programs tell the loss and the accuracy of an evaluation, and "
+          "no more",
+          "accuracy: \">= 0.87\"");
+      continue;
+    }
     if (task.has_value()) CheckTask(*figure, *task, facts, found);
     CheckRange(*figure, one.wanted, found);
   }

@@ -120,6 +120,10 @@ absl::Status CheckChange(const v1::Specification& before,
       before.test_index() != after.test_index()) {
     return absl::InvalidArgumentError("the data has changed");
   }
+  if (!MessageDifferencer::Equals(before.initial(), after.initial())) {
+    return absl::InvalidArgumentError(
+        "model.initial: what is in the file has changed");
+  }
   return absl::OkStatus();
 }
 

@@ -84,6 +84,13 @@ TEST(JobChangeTest, NothingOfAnLbfgsJobMayChange) {
                         "job with `algorithm: lbfgs` can change"));
 }
 
+TEST(JobChangeTest, OtherInitialValuesMayNotBe) {
+  v1::Specification after = Specification();
+  after.mutable_initial()->set_id("another");
+  EXPECT_THAT(Why(after),
+              HasSubstr("model.initial: what is in the file has changed"));
+}
+
 TEST(JobChangeTest, OtherDataMayNotBe) {
   v1::Specification after = Specification();
   after.set_train_index("another");

@@ -10,6 +10,7 @@
 #include "job/data_rules.h"
 #include "job/expectations.h"
 #include "job/keys.h"
+#include "job/program_rules.h"
 #include "job/traits.h"
 #include "job/values.h"
 
@@ -41,10 +42,6 @@ class Rules {
   void CheckTables();
   void CheckTable(const v1::Table& table, const std::string& path);
   void CheckEvaluate();
-
-  bool HasTestData() const {
-    return job_.data().has_test() || job_.data().has_split();
-  }
 
   const v1::Job& job_;
   const DataFacts& facts_;
@@ -239,7 +236,9 @@ void Rules::CheckTables() {
     if (!KnowsModel(facts_, job_.model())) return;
     found_->Add("tables",
                 absl::StrCat(job_.model().kind(), " has no sparse tables"),
-                "leave it out, or model: sparse_logistic");
+                TraitsOf(job_.model()).program()
+                    ? "model: {tables: …} has the tables of a program"
+                    : "leave it out, or model: sparse_logistic");
     return;
   }
   for (const auto& [name, table] : job_.tables()) {
@@ -271,7 +270,7 @@ void Rules::CheckTable(const v1::Table& table, const std::string& path) {
 }
 
 void Rules::CheckEvaluate() {
-  if (HasTestData() || !job_.has_evaluate()) return;
+  if (IsEvaluated(job_) || !job_.has_evaluate()) return;
   found_->Add("evaluate", "there is no test data",
               "data: {test: …}, or data: {split: 0.2}");
 }
@@ -282,6 +281,7 @@ std::vector<Mistake> CheckRules(const v1::Job& job, const DataFacts& facts,
                                 const SourceMap& sources) {
   Complaints found(sources);
   CheckSourceRules(job, &found);
+  CheckProgramRules(job, &found);
   Rules(job, facts, &found).Check();
   CheckExpectations(job, facts, &found);
   CheckAlgorithmRules(job, &found);

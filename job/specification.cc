@@ -28,11 +28,14 @@ namespace ebb::job {
 
 namespace {
 
-constexpr uint32_t kFormat = 7;
+constexpr uint32_t kFormat = 8;
 
 // The oldest format in which a reader understands all of the job: it must not
 // train by another algorithm than the job's, nor on another device.
 uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
+  const v1::Model& model = job.model();
+  // It would compute another model, or begin with other values.
+  if (TraitsOf(model).program() || model.has_initial()) return kFormat;
   const v1::Algorithm::Kind algorithm = job.algorithm().kind();
   if (algorithm == v1::Algorithm::KIND_STALENESS_AWARE) return 7;
   // It would know none such, or push the rows of a run's last batch only.
@@ -351,8 +354,7 @@ absl::Status PlanRest(const v1::Job& job, JobPlan* plan) {
   plan->checkpoint_interval_ms =
       std::max<int64_t>(1, absl::ToInt64Milliseconds(*interval));
   plan->checkpoint_keep = static_cast<int32_t>(job.checkpoint().keep());
-  const bool has_test = job.data().has_test() || job.data().has_split();
-  if (has_test && job.has_evaluate()) {
+  if (IsEvaluated(job)) {
     const auto every = ParseEpochs(job.evaluate().every());
     if (!every) {
       return Invalid("evaluate.every: \"", job.evaluate().every(),
@@ -384,6 +386,7 @@ v1::DenseTable ToProto(const DenseTable& table) {
   message.set_size(table.size);
   message.set_init(ToProto(table.init.kind));
   message.set_init_parameter(table.init.parameter);
+  message.mutable_dims()->Assign(table.dims.begin(), table.dims.end());
   return message;
 }
 
@@ -557,6 +560,16 @@ absl::Status PlanRowsOfRuns(const JobFacts& facts, const RowRule* rows,
 
 }  // namespace
 
+std::optional<int64_t> ElementsOf(const std::vector<int64_t>& dims) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max() / 8;
+  int64_t elements = 1;
+  for (const int64_t dim : dims) {
+    if (dim < 0 || (dim > 0 && elements > kMost / dim)) return std::nullopt;
+    elements *= dim;
+  }
+  return elements;
+}
+
 v1::SparseTable ToProto(const SparseTable& table) {
   v1::SparseTable message;
   message.set_name(table.name);
@@ -646,6 +659,8 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   for (const DenseTable& table : facts.tables) {
     *specification.add_tables() = ToProto(table);
   }
+  if (facts.initial) *specification.mutable_initial() = *facts.initial;
+  EBB_RETURN_IF_ERROR(InitialValuesOf(specification, plan).status());
   EBB_ASSIGN_OR_RETURN(const std::vector<SparseTable> sparse_tables,
                        SparseTablesOfJob(full, facts, plan.partitions));
   for (const SparseTable& table : sparse_tables) {
@@ -699,13 +714,37 @@ absl::StatusOr<std::vector<DenseTable>> TablesOf(
     const InitRule init{*kind, message.init_parameter()};
     EBB_RETURN_IF_ERROR(init.Validate());
     rest -= message.size();
-    tables.push_back({message.name(), message.size(), init});
+    std::vector<int64_t> dims(message.dims().begin(), message.dims().end());
+    if (!dims.empty() && ElementsOf(dims) != message.size()) {
+      return Invalid("table ", message.name(), " has ", message.size(),
+                     " elements, and other dimensions");
+    }
+    tables.push_back({message.name(), message.size(), init, std::move(dims)});
   }
   if (rest != 0) {
     return Invalid("the job has ", plan.parameters, " parameters, its tables ",
                    plan.parameters - rest);
   }
   return tables;
+}
+
+absl::StatusOr<std::optional<v1::InitialValues>> InitialValuesOf(
+    const v1::Specification& specification, const JobPlan& plan) {
+  const bool named = specification.job().model().has_initial();
+  if (named != specification.has_initial()) {
+    return Invalid("model.initial: ",
+                   named ? "the specification does not say what is in the file"
+                         : "the job names no file, its specification does");
+  }
+  if (!named) return std::nullopt;
+  const v1::InitialValues& initial = specification.initial();
+  constexpr int64_t kFloat = sizeof(float);
+  if (initial.bytes() % kFloat != 0 ||
+      initial.bytes() / kFloat != plan.parameters) {
+    return Invalid("model.initial: ", initial.bytes(), " bytes for ",
+                   plan.parameters, " parameters");
+  }
+  return initial;
 }
 
 absl::StatusOr<std::vector<SparseTable>> SparseTablesOf(

@@ -31,7 +31,13 @@ struct DenseTable {
   std::string name;
   int64_t size = 0;
   InitRule init;
+  // The lengths of its dimensions, in the order of C. Empty: not known.
+  std::vector<int64_t> dims = {};
 };
+
+// How many elements a table of these dimensions has. Absent: one is negative,
+// or they are too many for any table.
+std::optional<int64_t> ElementsOf(const std::vector<int64_t>& dims);
 
 // A sparse table of the model, and what the job says of it.
 struct SparseTable {
@@ -73,6 +79,9 @@ struct JobFacts {
   bool squared_loss = false;
   double guess_loss = 0;
 
+  // What is in the file that the job names for it; absent: it names none.
+  std::optional<v1::InitialValues> initial;
+
   // The job's plugin; null: the job has none.
   std::shared_ptr<const Algorithm> algorithm;
 
@@ -107,6 +116,12 @@ absl::StatusOr<v1::Specification> ReadSpecification(const JobRecord& record);
 
 // Its tables. InvalidArgument unless they are the record's parameters.
 absl::StatusOr<std::vector<DenseTable>> TablesOf(
+    const v1::Specification& specification, const JobPlan& plan);
+
+// The file that its dense tables begin with; absent: they begin by their rules.
+// InvalidArgument: it does not fit the plan, or the job names one that the
+// specification has not.
+absl::StatusOr<std::optional<v1::InitialValues>> InitialValuesOf(
     const v1::Specification& specification, const JobPlan& plan);
 
 // Its sparse tables. InvalidArgument unless they are those of the plan.

@@ -4,9 +4,13 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/content_difference.h"
+#include "job/program_tables.h"
 #include "job/training.h"
+#include "job/validate.h"
 #include "job/yaml.h"
 
 namespace ebb::job {
@@ -347,6 +351,72 @@ TEST(SpecificationTest, SpecificationComesBackWithDefaultsAndTables) {
   EXPECT_EQ((*tables)[4].init, InitRule::Constant(0.5f));
 }
 
+v1::Job ProgramJob(const std::string& tables) {
+  return JobOf("", absl::StrCat("model: {kind: program, tables: ", tables,
+                                "}\ndata: {train: {positions: 1000}}\n"));
+}
+
+TEST(SpecificationTest, TablesOfAProgramAreInTheOrderOfTheBytesOfTheirNames) {
+  v1::Job job = ProgramJob(
+      "{b: {dims: [2, 3], init: {kind: normal, spread: 0.5}}, a.w: {dims: [4], "
+      "init: {kind: constant, value: -2}}, B: {dims: [5], init: uniform}, "
+      "a: {dims: [1]}}");
+  FillDefaults(&job);
+  const auto tables = ProgramTablesOf(job.model());
+  ASSERT_TRUE(tables.ok()) << tables.status();
+  ASSERT_EQ(tables->size(), 4u);
+  EXPECT_EQ((*tables)[0].name, "B");
+  EXPECT_EQ((*tables)[0].init, InitRule::Uniform(0.01f));
+  EXPECT_EQ((*tables)[1].name, "a");
+  EXPECT_EQ((*tables)[1].init, InitRule::Zeros());
+  EXPECT_EQ((*tables)[2].name, "a.w");
+  EXPECT_EQ((*tables)[2].init, InitRule::Constant(-2));
+  EXPECT_EQ((*tables)[3].name, "b");
+  EXPECT_EQ((*tables)[3].size, 6);
+  EXPECT_THAT((*tables)[3].dims, ElementsAre(2, 3));
+  EXPECT_EQ((*tables)[3].init, InitRule::Normal(0.5f));
+
+  JobFacts facts;
+  facts.tables = *tables;
+  facts.examples = 1000;
+  const auto record = MakeJobRecord(job, facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(record->plan.parameters, 16);
+  const auto specification = ReadSpecification(*record);
+  ASSERT_TRUE(specification.ok()) << specification.status();
+  EXPECT_EQ(specification->format(), 8u);
+  const auto read = TablesOf(*specification, record->plan);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_THAT((*read)[3].dims, ElementsAre(2, 3));
+  EXPECT_TRUE(TrainingFactsOf(*record)->only_programs);
+  v1::Specification damaged = *specification;
+  damaged.mutable_tables(3)->set_dims(1, 4);
+  EXPECT_THAT(TablesOf(damaged, record->plan).status().message(),
+              HasSubstr("other dimensions"));
+}
+
+TEST(SpecificationTest, OtherTablesOrAnotherFingerprintAreAnotherJob) {
+  const auto record_of = [](v1::Job job, absl::string_view index) {
+    FillDefaults(&job);
+    JobFacts facts;
+    facts.tables = *ProgramTablesOf(job.model());
+    facts.examples = 1000;
+    facts.train_index = std::string(index);
+    const auto record = MakeJobRecord(job, facts);
+    EXPECT_TRUE(record.ok()) << record.status();
+    return record.value_or(JobRecord());
+  };
+  const JobRecord one = record_of(ProgramJob("{w: {dims: [2, 3]}}"), "a");
+  EXPECT_EQ(ContentDifference(one, one), "");
+  EXPECT_EQ(
+      ContentDifference(one, record_of(ProgramJob("{w: {dims: [3, 2]}}"), "a")),
+      "job file");
+  v1::Job other = ProgramJob("{w: {dims: [2, 3]}}");
+  other.mutable_data()->mutable_train()->mutable_positions()->set_fingerprint(
+      "v2");
+  EXPECT_EQ(ContentDifference(one, record_of(other, "b")), "job file");
+}
+
 TEST(SpecificationTest, RefusesWhatNoJobCanBe) {
   JobFacts facts = MainFacts();
   facts.examples = 0;
@@ -361,6 +431,33 @@ TEST(SpecificationTest, RefusesWhatNoJobCanBe) {
               HasSubstr("table w has -1 elements"));
 }
 
+TEST(SpecificationTest, InitialValuesOfAFileAreNamedByTheirContent) {
+  v1::Job job = JobOf("");
+  JobFacts facts = MainFacts();
+  job.mutable_model()->set_initial("begin.safetensors");
+  EXPECT_THAT(MakeJobRecord(job, facts).status().message(),
+              HasSubstr("model.initial: the specification does not say"));
+  facts.initial.emplace();
+  facts.initial->set_id("abc");
+  facts.initial->set_bytes(8);
+  EXPECT_THAT(MakeJobRecord(job, facts).status().message(),
+              HasSubstr("model.initial: 8 bytes for "));
+  facts.initial->set_bytes(4 * PlanOf("").parameters);
+  const auto record = MakeJobRecord(job, facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  v1::Specification specification = *ReadSpecification(*record);
+  // Older daemons would begin by the tables' own rules.
+  EXPECT_EQ(specification.format(), 8u);
+  const auto initial = InitialValuesOf(specification, record->plan);
+  ASSERT_TRUE(initial.ok()) << initial.status();
+  EXPECT_EQ((*initial)->id(), "abc");
+  specification.mutable_job()->mutable_model()->clear_initial();
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      InitialValuesOf(specification, record->plan).status()));
+  specification.clear_initial();
+  EXPECT_FALSE(InitialValuesOf(specification, record->plan)->has_value());
+}
+
 TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
   JobRecord record;
   record.name = "j";
@@ -369,7 +466,7 @@ TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
   record.specification.clear();
   EXPECT_TRUE(absl::IsDataLoss(ReadSpecification(record).status()));
   v1::Specification newer;
-  newer.set_format(8);
+  newer.set_format(9);
   record.specification = newer.SerializeAsString();
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadSpecification(record).status()));
 }

@@ -182,6 +182,7 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
       break;
   }
   facts.scales_late_steps = TraitsOf(job.algorithm().kind()).by_lateness();
+  facts.only_programs = TraitsOf(job.model()).program();
   return facts;
 }
 

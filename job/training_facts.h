@@ -1,4 +1,5 @@
-// The facts about a job's training loss in its specification.
+// The facts in a job's specification that the scheduler goes by, beside the
+// plan.
 #ifndef EBB_JOB_TRAINING_FACTS_H_
 #define EBB_JOB_TRAINING_FACTS_H_
 
@@ -8,7 +9,7 @@ namespace ebb::job {
 enum class OnDivergence { kWarn, kPause, kRollBack };
 
 struct TrainingFacts {
-  // It is half a mean squared error, in the labels' units.
+  // The training loss is half a mean squared error, in the labels' units.
   bool squared_loss = false;
   // The mean loss of a model that gives all classes the same probability; 0:
   // not known.
@@ -16,6 +17,9 @@ struct TrainingFacts {
   OnDivergence on_divergence = OnDivergence::kWarn;
   // Steps are made shorter for gradients that are late.
   bool scales_late_steps = false;
+  // Only programs that join the job compute it: no worker that takes items of
+  // any job does.
+  bool only_programs = false;
 };
 
 }  // namespace ebb::job

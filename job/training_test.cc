@@ -107,6 +107,7 @@ TEST(TrainingTest, ASpecificationSaysWhatItsLossIs) {
   EXPECT_EQ(usual.guess_loss, 0.5);
   EXPECT_EQ(usual.on_divergence, OnDivergence::kWarn);
   EXPECT_FALSE(usual.scales_late_steps);
+  EXPECT_FALSE(usual.only_programs);
   const TrainingFacts other =
       facts_of("algorithm: dynsgd\non_divergence: rollback\n");
   EXPECT_EQ(other.on_divergence, OnDivergence::kRollBack);

@@ -73,6 +73,12 @@ bool MayHaveSparseTables(const v1::Model& model) {
   return TraitsOf(model).keyed() || model.has_plugin();
 }
 
+bool IsEvaluated(const v1::Job& job) {
+  return job.has_evaluate() &&
+         (job.data().has_test() || job.data().has_split() ||
+          TraitsOf(job.model()).program());
+}
+
 bool PredictsNumbers(const v1::Job& job) {
   const v1::Model& model = job.model();
   return TraitsOf(job.data().train()).ratings() ||

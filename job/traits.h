@@ -32,6 +32,10 @@ bool KnowsModel(const DataFacts& facts, const v1::Model& model);
 // Whether the model has sparse tables, or is a plugin's, which may have some.
 bool MayHaveSparseTables(const v1::Model& model);
 
+// Whether there are examples to evaluate the model on: the job's test data, or
+// that of programs, and the job says how often.
+bool IsEvaluated(const v1::Job& job);
+
 // Whether labels are numbers whatever they look like: those of ratings, with
 // model.labels: values, and of models that predict only numbers.
 bool PredictsNumbers(const v1::Job& job);

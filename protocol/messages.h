@@ -387,6 +387,8 @@ enum class ServerProblem : uint8_t {
   kOther,
   kMemory,  // No room for a job's values.
   kDisk,    // Its state cannot be written.
+  // Partitions wait for what they begin with.
+  kInitialValues,
 };
 // Facts about a server for people; sent now and then.
 struct ServerStatistics {

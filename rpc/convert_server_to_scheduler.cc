@@ -35,7 +35,9 @@ static_assert(kFields<ViewRequest> == 1 && kFields<SnapshotReply> == 5 &&
 static_assert(
     v1::SERVER_PROBLEM_UNSPECIFIED == static_cast<int>(ServerProblem::kOther) &&
     v1::SERVER_PROBLEM_MEMORY == static_cast<int>(ServerProblem::kMemory) &&
-    v1::SERVER_PROBLEM_DISK == static_cast<int>(ServerProblem::kDisk));
+    v1::SERVER_PROBLEM_DISK == static_cast<int>(ServerProblem::kDisk) &&
+    v1::SERVER_PROBLEM_INITIAL_VALUES ==
+        static_cast<int>(ServerProblem::kInitialValues));
 
 namespace {
 

@@ -22,8 +22,6 @@ using v1::DataSets;
 
 namespace {
 
-// Limit of a call that moves a chunk, or less.
-constexpr absl::Duration kCall = absl::Seconds(30);
 // Limit of a call that reads or writes much of the daemon's disk.
 constexpr absl::Duration kLongCall = absl::Minutes(10);
 
@@ -148,7 +146,8 @@ absl::Status DataSetsClient::PutChunk(absl::string_view name,
   request.set_chunk(chunk);
   request.set_data(std::string(bytes));
   v1::PutChunkResponse response;
-  return impl_->Call(&DataSets::Stub::PutChunk, request, &response, kCall);
+  return impl_->Call(&DataSets::Stub::PutChunk, request, &response,
+                     impl_->options.call_limit);
 }
 
 absl::Status DataSetsClient::Publish(absl::string_view name,
@@ -166,8 +165,8 @@ absl::StatusOr<std::string> DataSetsClient::GetManifest(
   v1::OpenSetRequest request;
   request.set_name(std::string(name));
   v1::OpenSetResponse response;
-  EBB_RETURN_IF_ERROR(
-      impl_->Call(&DataSets::Stub::OpenSet, request, &response, kCall));
+  EBB_RETURN_IF_ERROR(impl_->Call(&DataSets::Stub::OpenSet, request, &response,
+                                  impl_->options.call_limit));
   return std::move(*response.mutable_manifest());
 }
 
@@ -179,15 +178,16 @@ absl::StatusOr<std::string> DataSetsClient::GetChunk(absl::string_view name,
   request.set_id(std::string(id));
   request.set_chunk(chunk);
   v1::FetchChunkResponse response;
-  EBB_RETURN_IF_ERROR(
-      impl_->Call(&DataSets::Stub::FetchChunk, request, &response, kCall));
+  EBB_RETURN_IF_ERROR(impl_->Call(&DataSets::Stub::FetchChunk, request,
+                                  &response, impl_->options.call_limit));
   return std::move(*response.mutable_data());
 }
 
 absl::StatusOr<std::vector<SetSummary>> DataSetsClient::List() {
   v1::ListSetsResponse response;
   EBB_RETURN_IF_ERROR(impl_->Call(&DataSets::Stub::ListSets,
-                                  v1::ListSetsRequest(), &response, kCall));
+                                  v1::ListSetsRequest(), &response,
+                                  impl_->options.call_limit));
   std::vector<SetSummary> sets;
   for (const v1::DataSet& one : response.sets()) {
     sets.push_back({one.name(), one.id(), one.files(), one.bytes(),

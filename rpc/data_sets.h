@@ -28,6 +28,8 @@ struct DataSetsOptions {
   absl::Duration patience = absl::Minutes(1);
   // The same if it was never reached, as it may not exist at all. Default 5 s.
   absl::Duration first_patience = absl::Seconds(5);
+  // Limit of a try that moves a chunk, or less. Default 30 s.
+  absl::Duration call_limit = absl::Seconds(30);
   // Asked between tries; true gives up with kCancelled. May be null.
   std::function<bool()> stop = nullptr;
 };

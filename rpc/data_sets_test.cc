@@ -36,7 +36,8 @@ using ::testing::HasSubstr;
 class DataSetsTest : public ::testing::Test {
  protected:
   DataSetsTest()
-      : store_(*datasets::SetStore::Open({.folder = folder_ / "root"})) {
+      : store_(*datasets::SetStore::Open({.folder = folder_ / "root"})),
+        initial_(*datasets::SetStore::Open({.folder = folder_ / "initial"})) {
     datasets::WriteFile(from_ + "/a", Bytes(5 * kChunkBytes + 3));
     datasets::WriteFile(from_ + "/b/c", "small");
     Listen("127.0.0.1:0", store_.get());
@@ -44,7 +45,7 @@ class DataSetsTest : public ::testing::Test {
 
   void Listen(const std::string& address, datasets::SetStore* store) {
     transport_ = std::make_unique<GrpcTransport>();
-    transport_->ServeData(store);
+    transport_->ServeData({store, initial_.get()});
     auto listener = transport_->ListenScheduler(address, {});
     ASSERT_TRUE(listener.ok()) << listener.status();
     listener_ = *std::move(listener);
@@ -61,6 +62,7 @@ class DataSetsTest : public ::testing::Test {
   const TestFolder folder_;
   const std::string from_ = folder_ / "from";
   const std::unique_ptr<datasets::SetStore> store_;
+  const std::unique_ptr<datasets::SetStore> initial_;
   std::unique_ptr<GrpcTransport> transport_;
   std::unique_ptr<Listener> listener_;
 };
@@ -100,6 +102,26 @@ TEST_F(DataSetsTest, ErrorsArriveAsTheyAre) {
   EXPECT_TRUE(
       absl::IsDataLoss(client.PutChunk("set", manifest.id(), 6, "large")));
   EXPECT_TRUE(absl::IsFailedPrecondition(client.Publish("set", manifest.id())));
+}
+
+TEST_F(DataSetsTest, InitialValuesAreApartAndNamedAfterTheirContent) {
+  DataSetsClient client = Client();
+  const datasets::Manifest manifest = *datasets::ReadFolder(from_, {});
+  const std::string set = datasets::InitialSetOf(manifest.id());
+
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      client
+          .BeginPush(datasets::InitialSetOf(std::string(32, '0')),
+                     manifest.bytes(), false)
+          .status()));
+  ASSERT_TRUE(PushFolder(from_, set, &client, {}).ok());
+
+  EXPECT_TRUE(client.List()->empty());
+  EXPECT_EQ(initial_->List()->size(), 1);
+  EXPECT_EQ(*client.GetManifest(set), manifest.bytes());
+  EXPECT_TRUE(client.GetChunk(set, manifest.id(), 0).ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(client.Remove(set)));
+  EXPECT_EQ(initial_->List()->size(), 1);
 }
 
 // The daemon keeps nothing that is not on its disk.

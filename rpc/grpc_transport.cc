@@ -159,7 +159,7 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
 absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenScheduler(
     const std::string& address, SchedulerServices services) {
   Beside beside;
-  if (data_ != nullptr) {
+  if (data_.sets != nullptr || data_.initial != nullptr) {
     beside.service = internal::MakeDataService(data_, GuardOf(security_.get()));
   }
   return Listen(address, options_, security_.get(), /*received_bytes=*/0,

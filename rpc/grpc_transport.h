@@ -23,6 +23,13 @@ class SetStore;
 
 namespace ebb::rpc {
 
+// The data sets of a daemon, which clients push and workers read; and those
+// that jobs begin with, which servers read. Null: it has none.
+struct DataStores {
+  datasets::SetStore* sets = nullptr;
+  datasets::SetStore* initial = nullptr;
+};
+
 // Thread-safe. Addresses are "host:port", or what else gRPC understands.
 class GrpcTransport : public Transport {
  public:
@@ -38,9 +45,9 @@ class GrpcTransport : public Transport {
                          int64_t received_bytes = 0,
                          SecurityPtr security = nullptr);
 
-  // Before ListenScheduler: its listeners serve these data sets, too. `store`
-  // is not owned and outlives them.
-  void ServeData(datasets::SetStore* store) { data_ = store; }
+  // Before ListenScheduler: its listeners serve these data sets, too. The
+  // stores are not owned and outlive them.
+  void ServeData(DataStores stores) { data_ = stores; }
 
   absl::StatusOr<std::unique_ptr<Listener>> ListenPs(
       const std::string& address, PsServices services) override;
@@ -56,7 +63,7 @@ class GrpcTransport : public Transport {
   const TransportOptions options_;
   const int64_t received_bytes_;
   const SecurityPtr security_;
-  datasets::SetStore* data_ = nullptr;
+  DataStores data_;
 };
 
 }  // namespace ebb::rpc

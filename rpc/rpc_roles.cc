@@ -20,8 +20,9 @@ constexpr RoleSet kLook = {Role::kClient, Role::kViewer};
 // A program that joins a job asks for it first, by name.
 constexpr RoleSet kLookOrJoin = {Role::kClient, Role::kViewer, Role::kWorker};
 
-// Workers train on it, and `ebb submit` indexes it.
-constexpr RoleSet kData = {Role::kClient, Role::kWorker};
+// Workers train on it, and `ebb submit` indexes it. Servers read what jobs
+// begin with: the service looks at the name.
+constexpr RoleSet kData = {Role::kClient, Role::kWorker, Role::kServer};
 
 #define EBB_OF_SCHEDULER(Name, roles, token) \
   {"/ebb.v1.Scheduler/" #Name, roles},

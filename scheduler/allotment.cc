@@ -22,7 +22,7 @@ void Allotment::Look(SessionId session) {
   } else {
     choosy_.erase(session);
   }
-  if (worker.job != JobId() && !worker.CanWorkOn(worker.job)) {
+  if (worker.job != JobId() && !Able(session, worker.job)) {
     Give(session, JobId());
   }
   able_.clear();
@@ -54,10 +54,15 @@ void Allotment::Give(SessionId session, JobId job) {
 }
 
 int64_t Allotment::AbleFor(JobId job) {
-  const auto [it, unknown] = able_.try_emplace(job, workers_);
+  const bool for_programs = cluster_.workers.IsForPrograms(job);
+  const auto [it, unknown] =
+      able_.try_emplace(job, for_programs ? 0 : workers_);
   if (!unknown) return it->second;
+  // All programs are choosy.
   for (const SessionId worker : choosy_) {
-    if (!Able(worker, job)) --it->second;
+    const bool able = Able(worker, job);
+    if (for_programs && able) ++it->second;
+    if (!for_programs && !able) --it->second;
   }
   return it->second;
 }

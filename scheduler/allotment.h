@@ -71,7 +71,8 @@ class Allotment {
   class Round;
 
   bool Able(SessionId worker, JobId job) const {
-    return cluster_.workers.at(worker).CanWorkOn(job);
+    const Workers& workers = cluster_.workers;
+    return workers.CanWorkOn(workers.at(worker), job);
   }
 
   Cluster& cluster_;

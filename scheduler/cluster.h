@@ -33,9 +33,10 @@ struct Cluster {
   }
   // How many workers may work on the job.
   int64_t WorkersFor(JobId job) const {
-    return std::count_if(
-        workers.begin(), workers.end(),
-        [job](const auto& one) { return one.second.MayWorkOn(job); });
+    return std::count_if(workers.begin(), workers.end(),
+                         [this, job](const auto& one) {
+                           return workers.MayWorkOn(one.second, job);
+                         });
   }
 };
 

@@ -17,9 +17,18 @@ void KnownJobs::Load(JobRecordPtr record, JobState state) {
   const JobId id = record->id;
   state_.numbers.Remember(id.value());
   state_.numbers.Remember(state.generation.value());
-  state_.jobs[id] = std::make_unique<TrainingJob>(
-      state_.options, std::move(record), std::move(state));
-  state_.jobs[id]->TakeDirty();
+  Add(std::move(record), std::move(state))->TakeDirty();
+}
+
+TrainingJob* KnownJobs::Add(JobRecordPtr record, JobState state) {
+  const JobId id = record->id;
+  auto& job = state_.jobs[id];
+  job = std::make_unique<TrainingJob>(state_.options, std::move(record),
+                                      std::move(state));
+  if (job->parts().tables.training_facts.only_programs) {
+    state_.cluster.workers.LeaveToPrograms(id);
+  }
+  return job.get();
 }
 
 JobId KnownJobs::Submit(JobRecord record, Context* context) {
@@ -33,10 +42,8 @@ JobId KnownJobs::Submit(JobRecord record, Context* context) {
                 absl::StrCat("job=", record.name, " id=", id.value(),
                              " submitted: ", record.plan.items(), " items, ",
                              record.plan.partitions, " partitions"));
-  auto& job = state_.jobs[id];
-  job = std::make_unique<TrainingJob>(
-      state_.options, std::make_shared<const JobRecord>(std::move(record)),
-      std::move(state));
+  TrainingJob* job = Add(std::make_shared<const JobRecord>(std::move(record)),
+                         std::move(state));
   if (!state_.gathering) job->Start(context);
   return id;
 }
@@ -56,7 +63,7 @@ void KnownJobs::Forget(JobId id, bool versions, Context* context) {
   }
   state_.jobs.erase(id);
   late_.erase(id);
-  state_.cluster.workers.ForgetUnreached(id);
+  state_.cluster.workers.ForgetJob(id);
   state_.cluster.servers.ForgetReports(id);
   for (const auto& [server_id, server] : state_.cluster.servers) {
     if (server.connected) TellForget(server, id, versions, context);
@@ -116,9 +123,7 @@ void KnownJobs::Adopt(const JobRegistration& registration, Context* context) {
                             " is not in the store; a server remembers it"));
   state_.pending_writes.push_back(
       {JobKey(id, "record"), EncodeJobRecord(*registration.record)});
-  state_.jobs[id] = std::make_unique<TrainingJob>(
-      state_.options, registration.record, std::move(state));
-  state_.jobs[id]->parts().evaluations.Lost();
+  Add(registration.record, std::move(state))->parts().evaluations.Lost();
   adopted_at_ = context->now;
   // The servers that it names may have what it has not.
   if (!state_.gathering)

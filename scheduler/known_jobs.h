@@ -51,6 +51,7 @@ class KnownJobs {
   absl::Time NextTick(absl::Time last_event) const;
 
  private:
+  TrainingJob* Add(JobRecordPtr record, JobState state);
   void TellForget(const ServerInfo& server, JobId job, bool versions,
                   Context* context) const;
   absl::Time DoubtEnds() const {

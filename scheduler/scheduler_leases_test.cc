@@ -223,6 +223,27 @@ TEST_F(SchedulerLeasesTest, AWorkerOfOneJobGetsNoItemOfAnother) {
   EXPECT_THAT(Leases(kWorkerLink), SizeIs(1));
 }
 
+TEST_F(SchedulerLeasesTest, OnlyProgramsOfTheJobGetItsItems) {
+  SchedulerOptions options;
+  options.training_facts = [](const JobRecord&) {
+    return job::TrainingFacts{.only_programs = true};
+  };
+  Restart({}, options);
+  Ready();
+  WorkerUp(kOtherLink, kOther);
+  EXPECT_THAT(Leases(kOtherLink), IsEmpty());
+  RegisterWorker program{kWorker, "program"};
+  program.only_job = JobId(job_.value() + 1);
+  FromWorker(kWorkerLink, program);
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
+  EXPECT_THAT(Leases(kWorkerLink), IsEmpty());
+
+  program.only_job = job_;
+  FromWorker(kWorkerLink, program);
+  FromWorker(kWorkerLink, LeaseRequest{kWorker, 1});
+  EXPECT_THAT(Leases(kWorkerLink), SizeIs(1));
+}
+
 TEST_F(SchedulerLeasesTest, AWorkerGoesOnWithItsItemWhileServersAreAwaited) {
   Ready();
   WorkerUp(kWorkerLink, kWorker);

@@ -22,6 +22,7 @@
 #include "rpc/network_metrics.h"
 #include "rpc/security_watch.h"
 #include "scheduler/answers/scheduler_admin.h"
+#include "scheduler/initial_values.h"
 #include "scheduler/scheduler_metrics.h"
 #include "scheduler/scheduler_shell.h"
 #include "scheduler/store/rocksdb_store.h"
@@ -77,7 +78,8 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->group("Data");
   app->add_option(
          "--data-bytes", flags->data_bytes,
-         "Most bytes of all data sets, e.g. 500GiB; 0: no limit but the disk")
+         "Most bytes of all data sets, and as many again of the values that "
+         "jobs begin with, e.g. 500GiB; 0: no limit but the disk")
       ->envname("EBB_DATA_BYTES")
       ->transform(SizeValue())
       ->default_str("10GiB")
@@ -168,15 +170,22 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
                    .lock_patience = absl::ZeroDuration(),
                    .kill_points = options.kill_points}));
   }
+  EBB_ASSIGN_OR_RETURN(
+      const auto initial,
+      InitialValues::Open({.folder = flags.state_dir + "/initial",
+                           .max_bytes = static_cast<int64_t>(flags.data_bytes),
+                           .kill_points = options.kill_points}));
   rpc::GrpcTransport transport(network, /*received_bytes=*/0, security);
-  transport.ServeData(data.get());
+  transport.ServeData({data.get(), initial->store()});
   SchedulerShell shell(options, &transport, std::move(store));
-  const auto admin = std::make_shared<SchedulerAdmin>(&shell);
+  const auto admin = std::make_shared<SchedulerAdmin>(&shell, initial.get());
   EBB_RETURN_IF_ERROR(shell.Start(admin));
   if (!flags.address_file.empty()) {
     EBB_RETURN_IF_ERROR(WriteAddressFile(flags.address_file, shell.address()));
   }
   LOG(INFO) << "scheduler serves at " << shell.address();
+  const InitialValuesSweeper sweeper(
+      initial.get(), [admin] { return admin->InitialValuesOfJobs(); });
 
   EBB_ASSIGN_OR_RETURN(
       auto health,

@@ -132,7 +132,8 @@ void WorkerSessions::Handle(LinkId link, const ItemEnd& message,
                             Context* context) {
   const WorkerInfo* worker = Of(link);
   TrainingJob* job = state_.Find(message.job);
-  if (worker == nullptr || job == nullptr || !worker->WorksOn(message.job)) {
+  if (worker == nullptr || job == nullptr ||
+      !state_.cluster.workers.WorksOn(*worker, message.job)) {
     return;
   }
   job->parts().held.ItemEnded(*worker, message, context);
@@ -146,7 +147,7 @@ void WorkerSessions::Handle(LinkId link, const PlacementRequest& message,
   if (worker == nullptr || job == nullptr) return;
   // A token goes with it. Who did not hear that its lease ran out must find
   // where to push to.
-  if (!worker->WorksOn(message.job)) return;
+  if (!state_.cluster.workers.WorksOn(*worker, message.job)) return;
   reach_.Hear(message, *worker, context->now);
   job->parts().owners.SendPlacement(worker->session, context);
 }
@@ -157,7 +158,7 @@ void WorkerSessions::Handle(LinkId link, const EvaluationResult& message,
   if (worker == nullptr) return;
   state_.cluster.workers.EndsEvaluation(worker->session);
   TrainingJob* job = state_.Find(message.job);
-  if (job != nullptr && worker->WorksOn(message.job)) {
+  if (job != nullptr && state_.cluster.workers.WorksOn(*worker, message.job)) {
     job->Evaluated(message, context);
   }
 }

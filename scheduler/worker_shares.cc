@@ -14,7 +14,7 @@ namespace ebb::scheduler {
 void WorkerShares::MaybeKeep(const WorkerInfo& worker, JobId id) {
   const TrainingJob* job = state_.Find(id);
   if (job == nullptr || worker.job != JobId() || worker.draining ||
-      !worker.CanWorkOn(id)) {
+      !state_.cluster.workers.CanWorkOn(worker, id)) {
     return;
   }
   LookAt(worker);
@@ -120,9 +120,10 @@ bool WorkerShares::OfferEvaluation(const std::set<SessionId>& workers,
                                    TrainingJob* job, Context* context) {
   std::optional<SessionId> who;
   for (const SessionId session : workers) {
-    const WorkerInfo& worker = state_.cluster.workers.at(session);
+    const Workers& all = state_.cluster.workers;
+    const WorkerInfo& worker = all.at(session);
     // One at a time: the next would take the place of the first.
-    if (worker.no_evaluations || !worker.CanWorkOn(job->id()) ||
+    if (worker.no_evaluations || !all.CanWorkOn(worker, job->id()) ||
         worker.evaluates) {
       continue;
     }

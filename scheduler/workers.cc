@@ -93,7 +93,8 @@ void Workers::MayTryAgain(JobId job) {
   for (auto& [session, worker] : workers_) worker.unfit_for.erase(job);
 }
 
-void Workers::ForgetUnreached(JobId job) {
+void Workers::ForgetJob(JobId job) {
+  for_programs_.erase(job);
   for (auto& [session, worker] : workers_) worker.unreached.erase(job);
 }
 

@@ -67,23 +67,6 @@ struct WorkerInfo {
   std::set<JobId> cut_off;
   int64_t clock = 0;             // As last heard.
   std::vector<HeldItem> claims;  // Held since before; settled at the start.
-
-  bool MayWorkOn(JobId job) const {
-    return (only_job == JobId() || only_job == job) && !unfit_for.contains(job);
-  }
-  // It may, and it reaches the job's servers, as far as is known.
-  bool CanWorkOn(JobId job) const {
-    return MayWorkOn(job) && !cut_off.contains(job);
-  }
-  // It was leased something of the job, however long ago, or claims so since
-  // before this scheduler. To others the job is none of their business.
-  bool WorksOn(JobId job) const {
-    return leased.contains(job) ||
-           (MayWorkOn(job) &&
-            std::ranges::any_of(claims, [job](const HeldItem& held) {
-              return held.job == job;
-            }));
-  }
 };
 
 // Thread-compatible. Belongs to a Cluster. A verb takes the session of a worker
@@ -101,6 +84,28 @@ class Workers {
   const WorkerInfo& at(SessionId worker) const { return workers_.at(worker); }
   size_t size() const { return workers_.size(); }
   bool empty() const { return workers_.empty(); }
+
+  // --- Which worker works on what --------------------------------------------
+  // Programs that join the job compute it, and no other worker.
+  bool IsForPrograms(JobId job) const { return for_programs_.contains(job); }
+  bool MayWorkOn(const WorkerInfo& worker, JobId job) const {
+    const bool asked = worker.only_job == JobId() ? !IsForPrograms(job)
+                                                  : worker.only_job == job;
+    return asked && !worker.unfit_for.contains(job);
+  }
+  // It may, and it reaches the job's servers, as far as is known.
+  bool CanWorkOn(const WorkerInfo& worker, JobId job) const {
+    return MayWorkOn(worker, job) && !worker.cut_off.contains(job);
+  }
+  // It was leased something of the job, however long ago, or claims so since
+  // before this scheduler. To others the job is none of their business.
+  bool WorksOn(const WorkerInfo& worker, JobId job) const {
+    return worker.leased.contains(job) ||
+           (MayWorkOn(worker, job) &&
+            std::ranges::any_of(worker.claims, [job](const HeldItem& held) {
+              return held.job == job;
+            }));
+  }
 
   // --- Coming and going ------------------------------------------------------
   // It says anew what it holds, wants and does not reach.
@@ -146,11 +151,14 @@ class Workers {
   }
   // All workers may try to begin the job again.
   void MayTryAgain(JobId job);
+  // The job, which is new here, is for programs: see IsForPrograms.
+  void LeaveToPrograms(JobId job) { for_programs_.insert(job); }
   // The job is no more: they do not need to reach its servers.
-  void ForgetUnreached(JobId job);
+  void ForgetJob(JobId job);
 
  private:
   Map workers_;
+  std::set<JobId> for_programs_;
 };
 
 }  // namespace ebb::scheduler

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "absl/time/time.h"
 #include "common/ids.h"
 #include "protocol/messages.h"
+#include "server/dense_shape.h"
 #include "server/memory/block_pool.h"
 #include "server/partition.h"
 #include "server/pull_encoding.h"
@@ -22,10 +24,20 @@
 
 namespace ebb::server {
 
+// A file with the values that the dense tables of a job begin with, in their
+// order (InitialValues in specification.proto).
+struct InitialFile {
+  std::string set;  // The data set that has it, and nothing else.
+  std::string id;   // Names that set's content.
+  int64_t bytes = 0;
+};
+
 // The resources that serving a job needs: made when its first grant arrives.
 struct JobResources {
   std::shared_ptr<const UpdateRule> rule;
   std::shared_ptr<BlockPool> pool;
+  // Absent: the dense values begin as the rule says.
+  std::optional<InitialFile> initial;
 };
 
 struct UpdateTask {
@@ -110,6 +122,15 @@ struct LoadVersion {
   VersionKey key;
   std::shared_ptr<BlockPool> pool;
 };
+// Fetch the part of the file that a partition begins with; then
+// OnInitialValues, once.
+struct FetchInitialValues {
+  JobId job;
+  PartitionId partition;
+  Term term;  // For which it is asked.
+  InitialFile file;
+  std::shared_ptr<const DenseShape> shape;
+};
 struct DeleteVersions {
   std::vector<VersionKey> keys;
 };
@@ -143,8 +164,8 @@ struct LogEvent {
 using ServerAction =
     std::variant<ReplyPush, ReplyPull, SendScheduler, RunUpdate, SaveJob,
                  WriteVersion, LoadVersion, DeleteVersions, DeleteJob,
-                 ForgetPartition, ListVersions, ReplyFetch, Fetch, RetrySession,
-                 EndProcess, LogEvent>;
+                 ForgetPartition, ListVersions, ReplyFetch, Fetch,
+                 FetchInitialValues, RetrySession, EndProcess, LogEvent>;
 using ServerActions = std::vector<ServerAction>;
 
 }  // namespace ebb::server

@@ -12,10 +12,14 @@
 
 namespace ebb::server {
 
-absl::Status DenseValues::Initialize() {
-  EBB_ASSIGN_OR_RETURN(weights_, shape_.Allocate());
-  for (int64_t b = 0; b < shape_.blocks(); ++b) {
-    rule_->InitialWeights(shape_.First(b), shape_.Mutable(&weights_, b));
+absl::Status DenseValues::Initialize(std::optional<Blocks> weights) {
+  if (weights) {
+    weights_ = *std::move(weights);
+  } else {
+    EBB_ASSIGN_OR_RETURN(weights_, shape_.Allocate());
+    for (int64_t b = 0; b < shape_.blocks(); ++b) {
+      rule_->InitialWeights(shape_.First(b), shape_.Mutable(&weights_, b));
+    }
   }
   for (size_t s = 0; s < slots_.size(); ++s) {
     EBB_ASSIGN_OR_RETURN(slots_[s], shape_.Allocate());

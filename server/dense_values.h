@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -36,8 +37,9 @@ class DenseValues {
   DenseValues(const DenseValues&) = delete;
   DenseValues& operator=(const DenseValues&) = delete;
 
+  // Begins with these weights, of this shape; absent: with those of the rule.
   // ResourceExhausted: the pool has no room.
-  absl::Status Initialize();
+  absl::Status Initialize(std::optional<Blocks> weights);
 
   // --- Steps -----------------------------------------------------------------
 

@@ -143,6 +143,14 @@ void HostedJob::Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
   if (loader_.Loaded(key, std::move(cut), now, out)) pulls_.Release(now, out);
 }
 
+void HostedJob::InitialValues(PartitionId id, Term term,
+                              absl::StatusOr<Blocks> values, absl::Time now,
+                              ServerActions* out) {
+  if (loader_.InitialValues(id, term, std::move(values), now, out)) {
+    pulls_.Release(now, out);
+  }
+}
+
 // --- Pushes and pulls --------------------------------------------------------
 
 void HostedJob::Push(uint64_t token, PushRequest push, const absl::Status& room,

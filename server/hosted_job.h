@@ -12,8 +12,8 @@
 //
 // They know the partitions and not each other; this class passes the effects of
 // one on to the others. Decision logic only: messages and time in, actions out.
-// Thread-compatible; the actions RunUpdate and LoadVersion come back as
-// UpdateDone and Loaded.
+// Thread-compatible; the actions RunUpdate, LoadVersion and FetchInitialValues
+// come back as UpdateDone, Loaded and InitialValues.
 #ifndef EBB_SERVER_HOSTED_JOB_H_
 #define EBB_SERVER_HOSTED_JOB_H_
 
@@ -85,6 +85,8 @@ class HostedJob {
                       absl::Time now, ServerActions* out);
   void Listed(PartitionId id, absl::StatusOr<PartitionInventory> inventory,
               absl::Time now, ServerActions* out);
+  void InitialValues(PartitionId id, Term term, absl::StatusOr<Blocks> values,
+                     absl::Time now, ServerActions* out);
   void Fetched(const FetchRequest& request,
                absl::StatusOr<server::Fetched> fetched, absl::Time now,
                ServerActions* out) {

@@ -98,6 +98,7 @@ void HostedPartition::DropValues() {
   room = {};
   to_load.clear();
   listing = false;
+  initial_asked = false;
   load_waits = false;
   incoming.reset();
   base_durable = false;

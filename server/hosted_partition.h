@@ -73,7 +73,8 @@ struct HostedPartition {
   VersionList versions;               // Durable.
   std::deque<VersionKey> to_load;     // Candidates, best first.
   bool listing = false;  // A list of the shared folder's versions is requested.
-  bool load_waits = false;  // Until the next try.
+  bool initial_asked = false;  // The values that it begins with are on the way.
+  bool load_waits = false;     // Until the next try.
 
   // The one writer.
   bool busy = false;

@@ -69,6 +69,8 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
     rule->lbfgs_ = job::LbfgsOptionsOf(job.algorithm());
     EBB_RETURN_IF_ERROR(rule->lbfgs_->Validate());
   }
+  EBB_ASSIGN_OR_RETURN(rule->initial_,
+                       job::InitialValuesOf(specification, record.plan));
   int64_t first = 0;
   for (job::DenseTable& table : tables) {
     const int64_t size = table.size;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "algorithms/algorithm.h"
 #include "algorithms/lbfgs/lbfgs.h"
 #include "common/schedule.h"
+#include "ebb/v1/specification.pb.h"
 #include "job/specification.h"
 #include "protocol/plan.h"
 #include "server/optimizer/optimizer.h"
@@ -63,6 +65,8 @@ class JobRule final : public UpdateRule {
   }
 
   const Optimizer& optimizer() const { return *optimizer_; }
+  // Absent: the tables begin as they say themselves.
+  const std::optional<v1::InitialValues>& initial() const { return initial_; }
   // Returns the public name of a cut's array: "values" for "weights",
   // "slot/first_moment" for "slot:0" of adam; others keep their names.
   std::string PublicName(absl::string_view array) const;
@@ -105,6 +109,7 @@ class JobRule final : public UpdateRule {
   const std::shared_ptr<const Optimizer> optimizer_;
   const std::shared_ptr<const Algorithm> algorithm_;
   std::optional<LbfgsOptions> lbfgs_;
+  std::optional<v1::InitialValues> initial_;
   std::vector<Table> tables_;  // Ascending.
   std::vector<SparseTable> sparse_;
 };

@@ -44,11 +44,11 @@ Partition::~Partition() = default;
 
 absl::StatusOr<std::unique_ptr<Partition>> Partition::Create(
     JobRecordPtr record, PartitionId id, std::shared_ptr<const UpdateRule> rule,
-    std::shared_ptr<BlockPool> pool) {
+    std::shared_ptr<BlockPool> pool, std::optional<Blocks> initial) {
   std::unique_ptr<Partition> partition(
       new Partition(std::move(record), id, rule, pool));
   Partition& p = *partition;
-  EBB_RETURN_IF_ERROR(p.dense_.Initialize());
+  EBB_RETURN_IF_ERROR(p.dense_.Initialize(std::move(initial)));
   if (!p.plan_.sparse_tables.empty()) {
     EBB_ASSIGN_OR_RETURN(
         p.rows_,

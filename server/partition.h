@@ -63,11 +63,12 @@ class Partition {
  public:
   using Update = PartitionUpdate;
 
-  // Makes a partition with initial values. ResourceExhausted: `pool` has no
-  // room.
+  // Makes a partition with initial values: dense ones of this shape; absent:
+  // those of the rule. ResourceExhausted: `pool` has no room.
   static absl::StatusOr<std::unique_ptr<Partition>> Create(
       JobRecordPtr record, PartitionId id,
-      std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool);
+      std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool,
+      std::optional<Blocks> initial = std::nullopt);
 
   // Makes a partition with the values of a sealed cut. `stored`: it is the
   // newest stored version. DataLoss: the cut is not of this partition.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/plant.h"
 #include "common/status_macros.h"
 
 namespace ebb::server {
@@ -83,8 +84,44 @@ bool PartitionLoader::LoadNext(PartitionId id, HostedPartition* hosted,
     out->push_back(LoadVersion{hosted->to_load.front(), job_.resources.pool});
     return false;
   }
+  if (!BeginsWithFile(id)) {
+    return BeginWith(id, hosted, std::nullopt, now, out);
+  }
+  hosted->initial_asked = true;
+  out->push_back(FetchInitialValues{job_.stored.record->id, id, hosted->term,
+                                    *job_.resources.initial,
+                                    std::make_shared<const DenseShape>(
+                                        job_.plan(), id, job_.resources.pool)});
+  return false;
+}
+
+bool PartitionLoader::BeginsWithFile(PartitionId id) const {
+  const auto [first, last] = job_.plan().ParameterRange(id);
+  return job_.resources.initial.has_value() && first < last;
+}
+
+bool PartitionLoader::InitialValues(PartitionId id, Term term,
+                                    absl::StatusOr<Blocks> values,
+                                    absl::Time now, ServerActions* out) {
+  HostedPartition& hosted = job_.partitions[id];
+  if (hosted.term != term || !hosted.initial_asked) return false;
+  hosted.initial_asked = false;
+  if (values.ok()) {
+    return BeginWith(id, &hosted, *std::move(values), now, out);
+  }
+  if (EBB_PLANTED(initial_values_are_guessed)) {
+    return BeginWith(id, &hosted, std::nullopt, now, out);
+  }
+  LoadLater(&hosted, values.status(), now, out);
+  job_.problem_kind = ServerProblem::kInitialValues;
+  return false;
+}
+
+bool PartitionLoader::BeginWith(PartitionId id, HostedPartition* hosted,
+                                std::optional<Blocks> initial, absl::Time now,
+                                ServerActions* out) {
   auto values = Partition::Create(job_.stored.record, id, job_.resources.rule,
-                                  job_.resources.pool);
+                                  job_.resources.pool, std::move(initial));
   if (values.ok()) {
     Serve(id, hosted, *std::move(values), out);
     return true;

@@ -1,17 +1,22 @@
 // How a partition of a job that was granted to this server gets its values:
 //
 //   granted ──> listing ──> loading ──(a version, or initial values)──> served
-//      │   (a shared folder)  │  ^
-//      └──────────────────────┘  └──(damaged: the version before)
+//      │   (a shared folder)  │  ^  │                                     ^
+//      └──────────────────────┘  │  └──(none: the values of a file)───────┘
+//                                └──(damaged: the version before)
 //
 // A failure that may pass (no memory, no store) is tried again after a while.
+// So is every failure to get the values of a file: a partition that began with
+// others would never have been that of this job.
 //
 // Decision logic only: time and answers in, actions out; LoadVersion comes back
-// as Loaded, ListVersions as Listed. Thread-compatible.
+// as Loaded, ListVersions as Listed, FetchInitialValues as InitialValues.
+// Thread-compatible.
 #ifndef EBB_SERVER_PARTITION_LOADER_H_
 #define EBB_SERVER_PARTITION_LOADER_H_
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -20,6 +25,7 @@
 #include "common/ids.h"
 #include "server/actions.h"
 #include "server/cut.h"
+#include "server/dense_shape.h"
 #include "server/job_partitions.h"
 #include "server/partition.h"
 #include "server/store/checkpoint_store.h"
@@ -39,6 +45,8 @@ class PartitionLoader {
               absl::Time now, ServerActions* out);
   bool Loaded(const VersionKey& key, absl::StatusOr<Cut> cut, absl::Time now,
               ServerActions* out);
+  bool InitialValues(PartitionId id, Term term, absl::StatusOr<Blocks> values,
+                     absl::Time now, ServerActions* out);
   bool TryAgain(PartitionId id, absl::Time now, ServerActions* out);
 
   // Those to TryAgain, once each.
@@ -51,6 +59,12 @@ class PartitionLoader {
             ServerActions* out);
   bool LoadNext(PartitionId id, HostedPartition* hosted, absl::Time now,
                 ServerActions* out);
+  // Whether it begins with values that a file has.
+  bool BeginsWithFile(PartitionId id) const;
+  // With these dense values; absent: with those of the rule.
+  bool BeginWith(PartitionId id, HostedPartition* hosted,
+                 std::optional<Blocks> values, absl::Time now,
+                 ServerActions* out);
   bool CannotUse(const VersionKey& key, HostedPartition* hosted,
                  const absl::Status& why, absl::Time now, ServerActions* out);
   // No version is worse for it: the same is tried again after a while.

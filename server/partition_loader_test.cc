@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <iterator>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "server/testing/one_partition.h"
 
@@ -12,6 +15,7 @@ namespace ebb::server {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -117,6 +121,100 @@ TEST_F(PartitionLoaderTest, SaysThatAPartitionOfBeforeBeginsAgain) {
   EXPECT_THAT(log_[0].text, HasSubstr("partition 0 was served before, but has "
                                       "no version here"));
   EXPECT_TRUE(log_[0].warning);
+}
+
+class InitialFileTest : public OnePartitionTest {
+ protected:
+  InitialFileTest() { initial_ = InitialFile{"values", "id", 8}; }
+
+  void Tick() {
+    now_ += absl::Seconds(1);
+    ServerActions actions;
+    core_->OnTick(now_, &actions);
+    Do(std::move(actions));
+  }
+  std::vector<float> Weights() const {
+    const Partition* values = core_->jobs().at(record_->id).partition(kP);
+    std::vector<float> out(record_->plan.parameters);
+    values->Values().CopyTo(std::as_writable_bytes(std::span(out)));
+    return out;
+  }
+};
+
+TEST_F(InitialFileTest, IsServedOnlyWithTheValuesOfTheFile) {
+  GrantTerm(5, 0);
+  EXPECT_THAT(registrations_, IsEmpty());
+  ASSERT_THAT(initial_requests_, SizeIs(1));
+  EXPECT_EQ(initial_requests_[0].file.set, "values");
+  EXPECT_EQ(initial_requests_[0].shape->floats(), 2);
+  Push(5, 0, 0);
+  EXPECT_EQ(LastVerdict(), Verdict::kWrongPlacement);
+  InitialValues(0, absl::OkStatus());
+  ASSERT_THAT(registrations_, SizeIs(1));
+  EXPECT_TRUE(registrations_[0].partitions[0].serving);
+  EXPECT_THAT(Weights(), ElementsAre(3, 3));
+  Push(5, 0, 0);
+  EXPECT_EQ(LastVerdict(), Verdict::kApplied);
+  EXPECT_THAT(Weights(), ElementsAre(4, 4));
+}
+
+TEST_F(InitialFileTest, NeverBeginsWithOthersHoweverTheyFail) {
+  GrantTerm(5, 0);
+  const absl::Status failures[] = {
+      absl::UnavailableError("away"), absl::NotFoundError("no such set"),
+      absl::DataLossError("checksum"), absl::ResourceExhaustedError("memory")};
+  for (size_t i = 0; i < std::size(failures); ++i) {
+    ASSERT_THAT(initial_requests_, SizeIs(i + 1));
+    InitialValues(i, failures[i]);
+    EXPECT_THAT(registrations_, IsEmpty());
+    EXPECT_EQ(Statistics().problem, failures[i].message());
+    EXPECT_EQ(statistics_.problem_kind, ServerProblem::kInitialValues);
+    Tick();
+  }
+  InitialValues(std::size(failures), absl::OkStatus());
+  EXPECT_THAT(registrations_, SizeIs(1));
+  EXPECT_THAT(Weights(), ElementsAre(3, 3));
+  Written();
+  EXPECT_EQ(Statistics().problem, "");
+}
+
+TEST_F(InitialFileTest, ValuesThatWereAskedForInAnOlderTermAreNotTaken) {
+  GrantTerm(5, 0);
+  GrantTerm(6, 0);
+  ASSERT_THAT(initial_requests_, SizeIs(2));
+  InitialValues(0, absl::OkStatus());
+  EXPECT_THAT(registrations_, IsEmpty());
+  InitialValues(1, absl::OkStatus());
+  EXPECT_THAT(registrations_, SizeIs(1));
+  InitialValues(1, absl::OkStatus());  // Once more: nothing waits for it.
+  EXPECT_THAT(registrations_, SizeIs(1));
+}
+
+TEST_F(InitialFileTest, GoesOnFromAVersionWithoutTheFile) {
+  Inventory inventory;
+  inventory.jobs = {{record_, Generation(1), {}, {}}};
+  const VersionKey stored{record_->id, Generation(1), kP, Term(5), 0};
+  inventory.versions = {stored};
+  Restart(inventory);
+  GrantTerm(8, 5);
+  EXPECT_THAT(loads_, SizeIs(1));
+  EXPECT_THAT(initial_requests_, IsEmpty());
+  ServerActions actions;  // A damaged one is as good as none.
+  core_->OnLoaded(stored, absl::DataLossError("checksum"), now_, &actions);
+  Do(std::move(actions));
+  EXPECT_THAT(registrations_, IsEmpty());
+  EXPECT_THAT(initial_requests_, SizeIs(1));
+}
+
+TEST_F(InitialFileTest, ANewGenerationBeginsWithTheFileAgain) {
+  GrantTerm(5, 0);
+  InitialValues(0, absl::OkStatus());
+  Push(5, 0, 0);
+  generation_ = Generation(2);
+  GrantTerm(9, 5);
+  ASSERT_THAT(initial_requests_, SizeIs(2));
+  InitialValues(1, absl::OkStatus());
+  EXPECT_THAT(Weights(), ElementsAre(3, 3));
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "common/program/size_flag.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
+#include "rpc/data_sets.h"
 #include "rpc/grpc_transport.h"
 #include "rpc/health.h"
 #include "rpc/network_metrics.h"
@@ -36,6 +37,8 @@ namespace {
 
 constexpr int kExitNotDrained = 3;
 constexpr int kExitDisplaced = 4;
+constexpr absl::Duration kFetchPatience = absl::Seconds(2);
+constexpr absl::Duration kFetchCall = absl::Seconds(5);
 
 constexpr char kExample[] = R"(
 Example: a server of the cluster whose scheduler is on this machine
@@ -269,6 +272,12 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   EBB_ASSIGN_OR_RETURN(auto store,
                        OpenStore(flags, storage, &options.core.shared_folder));
   rpc::GrpcTransport transport(network, received_bytes, security);
+  // Soon, so that what is wrong is told; the server tries again for ever.
+  rpc::DataSetsClient initial_values(flags.scheduler, security,
+                                     {.patience = kFetchPatience,
+                                      .first_patience = kFetchPatience,
+                                      .call_limit = kFetchCall});
+  options.initial_values = &initial_values;
   ServerShell shell(options, &transport, std::move(store));
   EBB_RETURN_IF_ERROR(shell.Start(std::make_shared<ServerAdmin>(
       options.core.id, options.core.session, &shell, open_to_look)));

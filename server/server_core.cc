@@ -229,6 +229,15 @@ void ServerCore::OnListed(JobId id, PartitionId partition,
   Advance(now, out);
 }
 
+void ServerCore::OnInitialValues(JobId id, PartitionId partition, Term term,
+                                 absl::StatusOr<Blocks> values, absl::Time now,
+                                 ServerActions* out) {
+  if (HostedJob* job = Find(id)) {
+    job->InitialValues(partition, term, std::move(values), now, out);
+  }
+  Advance(now, out);
+}
+
 void ServerCore::OnClock(const ClockUpdate& clock, absl::Time now,
                          ServerActions* out) {
   if (HostedJob* job = Find(clock.job)) job->Clock(clock, now, out);

@@ -72,6 +72,10 @@ class ServerCore {
                         int64_t bytes, absl::Time now, ServerActions* out);
   void OnLoaded(const VersionKey& key, absl::StatusOr<Cut> cut, absl::Time now,
                 ServerActions* out);
+  // The result of a FetchInitialValues.
+  void OnInitialValues(JobId job, PartitionId partition, Term term,
+                       absl::StatusOr<Blocks> values, absl::Time now,
+                       ServerActions* out);
   // All losses that the store has found so far. The next message tells the
   // scheduler.
   void OnStoreDamage(StoreDamage damage) { damage_ = std::move(damage); }

@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "common/match.h"
 #include "common/status_macros.h"
+#include "datasets/manifest.h"
 #include "glog/logging.h"
 #include "server/job_rule.h"
 #include "server/store/fetch_codec.h"
@@ -24,6 +25,7 @@ constexpr absl::Duration kLeastTick = absl::Milliseconds(1);
 constexpr absl::Duration kDrainLook = absl::Milliseconds(10);
 
 constexpr absl::string_view kComputedNotCommitted = "computed-not-committed";
+
 constexpr absl::string_view kKillPoints[] = {
     "applied-not-replied",
     kComputedNotCommitted,
@@ -191,6 +193,14 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
       core.OnFetched(request, std::move(fetched), now, out);
     });
   });
+  initial_.emplace(
+      options_.initial_values,
+      [this](const FetchInitialValues& asked, absl::StatusOr<Blocks> values) {
+        Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
+          core.OnInitialValues(asked.job, asked.partition, asked.term,
+                               std::move(values), now, out);
+        });
+      });
   storage_.emplace(std::move(store_), options_.kill_points, std::move(stored));
 
   // Calls that come before the core is there are refused.
@@ -266,7 +276,12 @@ absl::StatusOr<JobResources> ServerShell::MakeResources(
       return (stats.max_blocks - stats.promised_blocks) / 2 * stats.block_bytes;
     });
   }
-  return JobResources{std::move(rule), pool};
+  std::optional<InitialFile> initial;
+  if (rule->initial()) {
+    initial = {datasets::InitialSetOf(rule->initial()->id()),
+               rule->initial()->id(), rule->initial()->bytes()};
+  }
+  return JobResources{std::move(rule), pool, std::move(initial)};
 }
 
 template <typename Event>
@@ -350,6 +365,7 @@ void ServerShell::CarryOut(Output* output) {
         });
       },
       [&](server::Fetch& ask) { peers_->Add(std::move(ask.task)); },
+      [&](FetchInitialValues& ask) { initial_->Add(std::move(ask)); },
       [&](SendScheduler& send) {
         if (std::holds_alternative<RegisterPartitions>(send.message)) {
           options_.kill_points.Reached("grant-taken-not-registered");
@@ -643,6 +659,7 @@ void ServerShell::Stop() {
   listener_.reset();
   scheduler_.reset();
   if (peers_.has_value()) peers_->Stop();
+  if (initial_.has_value()) initial_->Stop();
   if (compute_.has_value()) compute_->Stop();
   if (storage_.has_value()) storage_->Stop();
 }

@@ -40,8 +40,10 @@
 #include "common/outbox.h"
 #include "common/shm/file_table.h"
 #include "common/steady_time.h"
+#include "datasets/target.h"
 #include "rpc/transport.h"
 #include "server/call_metrics.h"
+#include "server/initial_reader.h"
 #include "server/peer_reader.h"
 #include "server/scheduler_connection.h"
 #include "server/serial_tasks.h"
@@ -72,6 +74,9 @@ struct ServerShellOptions {
   // worker does not fit.
   int64_t push_bytes = int64_t{1} << 30;
   KillPoints kill_points;
+  // Where jobs that begin with the values of a file have it. Not owned; null:
+  // such jobs wait here.
+  datasets::Source* initial_values = nullptr;
   // Called once, on any thread, when another process has taken this server's
   // place: the process should end. Null: no call.
   std::function<void(const std::string& why)> displaced;
@@ -233,6 +238,7 @@ class ServerShell final : public rpc::PsHandler {
   std::optional<SchedulerConnection> scheduler_;
   std::optional<TaskThreads> compute_;
   std::optional<PeerReader> peers_;
+  std::optional<InitialReader> initial_;
   std::optional<StorageThread> storage_;
   std::thread timer_;
 };

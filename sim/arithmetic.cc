@@ -16,6 +16,7 @@ void WholeNumberRule::InitialWeights(int64_t first,
                                      std::span<float> out) const {
   for (size_t i = 0; i < out.size(); ++i) {
     out[i] = InitialWeight(first + static_cast<int64_t>(i));
+    if (from_file_) ++out[i];
   }
 }
 

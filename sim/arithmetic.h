@@ -30,13 +30,15 @@ namespace ebb::sim {
 class WholeNumberRule final : public server::AdditiveRows {
  public:
   static constexpr float kInitialRow = 7;
-  // `rows`, by sparse table: which rows come and go; empty: all stay.
+  // `rows`, by sparse table: which rows come and go; empty: all stay. With
+  // `from_file` the rule's own initial weights are wrong.
   WholeNumberRule(const JobPlan& plan,
                   std::shared_ptr<const Algorithm> algorithm,
-                  std::vector<server::RowTableOptions> rows)
+                  std::vector<server::RowTableOptions> rows, bool from_file)
       : AdditiveRows(plan.sparse_tables, InitRule::Constant(kInitialRow)),
         algorithm_(std::move(algorithm)),
-        rows_(std::move(rows)) {}
+        rows_(std::move(rows)),
+        from_file_(from_file) {}
 
   static float InitialWeight(int64_t index) {
     return static_cast<float>(index % 13);
@@ -71,6 +73,7 @@ class WholeNumberRule final : public server::AdditiveRows {
  private:
   const std::shared_ptr<const Algorithm> algorithm_;
   const std::vector<server::RowTableOptions> rows_;
+  const bool from_file_;
 };
 
 // c follows from all losses and sums of the round, and from the c before it.

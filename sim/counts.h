@@ -76,6 +76,8 @@ enum class Probe {
   kLoadedVersion,
   kFellBackToOlderVersion,
   kStartedFromInitial,
+  kInitialValuesFetched,
+  kInitialValuesAwaited,  // A try to fetch them failed.
   kWriteFailed,
   kVersionsDeleted,
   kUpdateOutlivedPartition,

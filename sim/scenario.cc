@@ -380,6 +380,12 @@ Scenario DrawScenario(uint64_t seed) {
   if (!s.plan.algorithm.operated && longer.Chance(0.3)) {
     s.first_epochs = static_cast<int32_t>(longer.Between(1, s.plan.epochs - 1));
   }
+  Rng initial = rng.Fork(28);
+  if (initial.Chance(0.3)) {
+    s.initial_file = Span{absl::Microseconds(200),
+                          absl::Milliseconds(initial.Chance(0.3) ? 1500 : 20)};
+    if (initial.Chance(0.5)) s.initial_lost = 0.3;
+  }
   return s;
 }
 
@@ -470,6 +476,7 @@ std::string Scenario::Describe() const {
                   operations > 0 ? " with an operator" : "",
                   first_epochs ? " who adds epochs" : "",
                   slow_worker ? " with a slow worker" : "",
+                  initial_file ? " with initial values from a file" : "",
                   shared_folder ? " with a shared folder" : "",
                   late_servers > 0 ? " with servers that come late" : "",
                   scales ? " with an operator who scales" : "",

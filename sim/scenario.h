@@ -66,8 +66,14 @@ struct Scenario {
   // Until a worker has loaded what a job needs.
   Span prepare{absl::Milliseconds(1), absl::Milliseconds(20)};
 
+  // The dense values begin with those of a file that the scheduler has: so
+  // long until a part of it is there, or the server hears that it cannot be.
+  std::optional<Span> initial_file;
+
   // --- Faults ----------------------------------------------------------------
   int faults = 0;
+  // Share of the tries to get such a part that fail.
+  double initial_lost = 0;
   absl::Duration first_fault = absl::Milliseconds(150);
   absl::Duration fault_span = absl::Seconds(2);
   // Whether what servers stored may be lost or damaged.

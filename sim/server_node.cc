@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
 #include "server/row_arrays.h"
 #include "server/store/copied_store.h"
 #include "server/store/fetch_codec.h"
@@ -79,10 +80,14 @@ void ServerNode::OnStart() {
                           const RollbackRecord& rollback)
       -> absl::StatusOr<server::JobResources> {
     if (record.id == world->job) rate_factor_ = rollback.rate_factor;
-    return server::JobResources{
-        std::make_shared<WholeNumberRule>(record.plan, world->algorithm(),
-                                          world->scenario().row_options),
-        pool};
+    const bool from_file = world->scenario().initial_file.has_value();
+    server::JobResources resources;
+    resources.rule = std::make_shared<WholeNumberRule>(
+        record.plan, world->algorithm(), world->scenario().row_options,
+        from_file);
+    resources.pool = pool;
+    if (from_file) resources.initial.emplace();
+    return resources;
   };
   options.at_once = [this](const server::UpdateTask& task) {
     return AtOnce(task);
@@ -254,6 +259,45 @@ void ServerNode::Fetched(const FetchCallPtr& call,
   Carry(std::move(out));
 }
 
+// --- Initial values ----------------------------------------------------------
+
+void ServerNode::FetchInitial(server::FetchInitialValues task) {
+  const Span& span = *world_->scenario().initial_file;
+  After(world_->rng().Between(span.least, span.most) * slowness,
+        [this, task = std::move(task)] {
+          auto values = InitialValues(*task.shape);
+          world_->Trace(*this, "fetches initial values of partition ",
+                        task.partition.value(), ": ",
+                        values.status().ToString());
+          server::ServerActions out;
+          core_->OnInitialValues(task.job, task.partition, task.term,
+                                 std::move(values), world_->now(), &out);
+          world_->checker().LookAt(*this);
+          Carry(std::move(out));
+        });
+}
+
+absl::StatusOr<server::Blocks> ServerNode::InitialValues(
+    const server::DenseShape& shape) {
+  const Node& scheduler = world_->scheduler();
+  if (!scheduler.alive() || scheduler.stopped() ||
+      !world_->Reachable(*this, scheduler) ||
+      (!world_->calm &&
+       world_->rng().Chance(world_->scenario().initial_lost))) {
+    world_->counts().Add(Probe::kInitialValuesAwaited);
+    return absl::UnavailableError("the scheduler has no answer");
+  }
+  EBB_ASSIGN_OR_RETURN(server::Blocks blocks, shape.Allocate());
+  for (int64_t b = 0; b < shape.blocks(); ++b) {
+    int64_t place = shape.First(b);
+    for (float& value : shape.Mutable(&blocks, b)) {
+      value = WholeNumberRule::InitialWeight(place++);
+    }
+  }
+  world_->counts().Add(Probe::kInitialValuesFetched);
+  return blocks;
+}
+
 // --- Actions -----------------------------------------------------------------
 
 void ServerNode::Carry(server::ServerActions actions) {
@@ -267,6 +311,9 @@ void ServerNode::Carry(server::ServerActions actions) {
       SendFetch(std::move(fetch->task));
     } else if (auto* fetched = std::get_if<server::ReplyFetch>(&action)) {
       Answer(std::move(*fetched));
+    } else if (auto* initial =
+                   std::get_if<server::FetchInitialValues>(&action)) {
+      FetchInitial(std::move(*initial));
     } else if (auto* send = std::get_if<server::SendScheduler>(&action)) {
       SendScheduler(send->message);
     } else if (auto* update = std::get_if<server::RunUpdate>(&action)) {

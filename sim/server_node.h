@@ -70,6 +70,9 @@ class ServerNode final : public ClientNode {
  private:
   void SendFetch(server::FetchTask task);
   void Answer(server::ReplyFetch action);
+  void FetchInitial(server::FetchInitialValues task);
+  // As they come from the scheduler now.
+  absl::StatusOr<server::Blocks> InitialValues(const server::DenseShape& shape);
   // The facts about a call until it is answered.
   struct Token {
     CallPtr call;

@@ -285,6 +285,12 @@ absl::StatusOr<std::unique_ptr<models::Model>> CreateModel(
     const v1::Job& job, const data::Index& train,
     const std::vector<std::string>& plugin_folders, models::Registry* registry,
     models::ComputeBackend* backend) {
+  if (job::TraitsOf(job.model()).program()) {
+    return models::ConfigError("model.kind",
+                               "only the programs that trained the model know "
+                               "how to compute it",
+                               "");
+  }
   // The rules of a job say so with the line of its file (job/rules.cc).
   if (!job::TraitsOf(job.model()).keyed() &&
       TrainingSource(job, LabelKindOf(train)).keyed()) {

@@ -14,6 +14,7 @@
 #include "data/order.h"
 #include "glog/logging.h"
 #include "job/specification.h"
+#include "job/traits.h"
 #include "models/model_scores.h"
 #include "worker/blame.h"
 #include "worker/examples.h"
@@ -102,6 +103,12 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
   EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                        job::ReadSpecification(*record));
   const v1::Job& job = specification.job();
+  if (job::TraitsOf(job.model()).program()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("job ", record->name,
+                     " is computed by programs that join it, not by workers "
+                     "like this one"));
+  }
   EBB_ASSIGN_OR_RETURN(const data::Index train_index,
                        data::Index::Decode(specification.train_index()));
   const data::LabelKind labels = LabelKindOf(train_index);

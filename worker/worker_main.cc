@@ -6,7 +6,9 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -34,6 +36,7 @@
 #include "rpc/health.h"
 #include "rpc/network_metrics.h"
 #include "rpc/security_watch.h"
+#include "worker/engine/engine.h"
 #include "worker/fetched_data.h"
 #include "worker/local_rules.h"
 #include "worker/preemption_source.h"
@@ -79,6 +82,9 @@ struct Flags : DaemonFlags {
   int64_t crash_at_example = -1;
   absl::Duration compute_delay = absl::ZeroDuration();
   absl::Duration batch_time = absl::ZeroDuration();
+  int serve = -1;
+  std::string job;
+  std::string token_file;
 };
 
 void AddFlags(CLI::App* app, Flags* flags) {
@@ -195,6 +201,10 @@ void AddFlags(CLI::App* app, Flags* flags) {
                              : std::string(question.status().message());
       })
       ->group("Process");
+  // Hidden: a program that computes by itself starts its engine with them.
+  app->add_option("--serve", flags->serve)->group("");
+  app->add_option("--job", flags->job)->group("");
+  app->add_option("--token-file", flags->token_file)->group("");
   // Hidden: for tests.
   app->add_option("--crash-at-example", flags->crash_at_example)
       ->envname("EBB_CRASH_AT_EXAMPLE")
@@ -292,6 +302,13 @@ absl::StatusOr<int> WaitOutNotice(const Flags& flags, const StopSignal& stop,
   }
   LOG(INFO) << "worker=" << flags.name << " joins: the notice is gone";
   return 0;
+}
+
+// `sources` outlive it. Empty: there is nothing to look at.
+std::function<std::optional<std::string>()> NoticeIn(
+    const PreemptionSources* sources) {
+  if (sources->empty()) return nullptr;
+  return [sources] { return LookAtAll(*sources); };
 }
 
 // From now on a signal to stop ends the process where it is; but the first
@@ -398,6 +415,21 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   EBB_ASSIGN_OR_RETURN(const int early, WaitOutNotice(flags, stop, sources));
   if (early != 0) {
     LOG(INFO) << "worker=" << flags.name << " leaves: signal " << early;
+    return 0;
+  }
+
+  if (flags.serve >= 0) {
+    rpc::GrpcTransport transport(network, /*received_bytes=*/0, security);
+    EBB_RETURN_IF_ERROR(ServeProgram({.socket = flags.serve,
+                                      .version = EBB_VERSION,
+                                      .job = flags.job,
+                                      .token_file = flags.token_file,
+                                      .shell = options,
+                                      .grace = flags.grace,
+                                      .security = security,
+                                      .heap = computing.heap,
+                                      .notice = NoticeIn(&sources)},
+                                     &transport));
     return 0;
   }
 

@@ -9,7 +9,6 @@
 #include "client/oracle_sums.h"
 #include "client/pulled_values.h"
 #include "common/status_macros.h"
-#include "data/order.h"
 
 namespace ebb::client {
 
@@ -32,7 +31,9 @@ ComputeResult Failed(absl::string_view why, bool non_finite = false) {
 
 JobLoop::JobLoop(JobLoopOptions options,
                  std::shared_ptr<rpc::Transport> transport)
-    : options_(std::move(options)), transport_(std::move(transport)) {
+    : options_(std::move(options)),
+      transport_(std::move(transport)),
+      orders_(options_.record->plan) {
   JobComputer* const computer = this;
   shell_ =
       std::make_unique<ClientShell>(options_.shell, transport_.get(), computer);
@@ -91,8 +92,8 @@ absl::StatusOr<std::optional<JobLoop::Work>> JobLoop::Take() {
     // A scheduler that is away will be back.
     if (finished.ok() && *finished) return std::nullopt;
   }
-  work.epoch = task.item.epoch;
-  auto examples = ExamplesOf(task);
+  work.place = {task.item.epoch, task.item.shard, task.begin, task.end};
+  auto examples = ExamplesAt(work.place);
   if (!examples.ok()) {
     Abandon(work.ticket, examples.status().message());
     return examples.status();
@@ -102,16 +103,21 @@ absl::StatusOr<std::optional<JobLoop::Work>> JobLoop::Take() {
   return work;
 }
 
-absl::StatusOr<std::vector<int64_t>> JobLoop::ExamplesOf(
-    const ComputeTask& task) {
-  const JobPlan& plan = record().plan;
-  if (order_of_ != task.item) {
-    const data::Order order(plan.seed, {plan.examples, plan.shard_size});
-    EBB_ASSIGN_OR_RETURN(order_, order.Of(task.item));
-    order_of_ = task.item;
+std::vector<Place> JobLoop::Ahead(size_t most) const {
+  std::vector<Place> places;
+  {
+    MutexLock lock(&mu_);
+    if (leaving_ || most == 0) return places;
+    if (offered_ && !out_) {
+      places.push_back({offered_->item.epoch, offered_->item.shard,
+                        offered_->begin, offered_->end});
+    }
   }
-  return std::vector<int64_t>(order_.begin() + task.begin,
-                              order_.begin() + task.end);
+  for (const LeasedItems::Run& run :
+       shell_->Ahead(record().id, most - places.size())) {
+    places.push_back({run.item.epoch, run.item.shard, run.begin, run.end});
+  }
+  return places;
 }
 
 absl::Status JobLoop::CheckOutLocked(uint64_t ticket) const {

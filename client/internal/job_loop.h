@@ -9,6 +9,7 @@
 #ifndef EBB_CLIENT_INTERNAL_JOB_LOOP_H_
 #define EBB_CLIENT_INTERNAL_JOB_LOOP_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -25,6 +26,7 @@
 #include "absl/time/time.h"
 #include "client/client_shell.h"
 #include "client/float_pool.h"
+#include "client/item_orders.h"
 #include "client/job_computer.h"
 #include "common/mutex.h"
 #include "ebb/client.h"
@@ -42,13 +44,13 @@ struct JobLoopOptions {
   std::function<absl::StatusOr<Evaluation>(std::span<const float>)> evaluate;
 };
 
-// Thread-safe, but for Take, which one thread calls.
+// Thread-safe, but for Take, Ahead and ExamplesAt, which one thread calls.
 class JobLoop : private JobComputer {
  public:
   // A batch to compute, as the user sees it.
   struct Work {
     uint64_t ticket = 0;  // Never twice.
-    int32_t epoch = 0;
+    Place place;
     std::span<const int64_t> examples;  // Valid until the next Take.
   };
 
@@ -72,6 +74,13 @@ class JobLoop : private JobComputer {
                     double loss_sum);
   void Abandon(uint64_t ticket, absl::string_view why);
 
+  // Those of JoinedJob.
+  std::vector<Place> Ahead(size_t most) const;
+  absl::StatusOr<std::vector<int64_t>> ExamplesAt(const Place& place) {
+    return orders_.ExamplesAt({place.epoch, place.shard}, place.begin,
+                              place.end);
+  }
+
   absl::Status Leave();
 
  private:
@@ -82,7 +91,6 @@ class JobLoop : private JobComputer {
   absl::Status CheckOutLocked(uint64_t ticket) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void FinishLocked(ComputeResult result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::StatusOr<std::vector<int64_t>> ExamplesOf(const ComputeTask& task);
 
   // Constant after construction, or with locks of their own.
   const JobLoopOptions options_;
@@ -90,11 +98,10 @@ class JobLoop : private JobComputer {
   FloatPool pool_;
 
   // Only the thread that calls Take uses these.
-  ItemId order_of_{-1, -1};
-  std::vector<int64_t> order_;
+  ItemOrders orders_;
   std::vector<int64_t> examples_;
 
-  Mutex mu_;
+  mutable Mutex mu_;
   CondVar changed_;
   std::optional<ComputeTask> offered_ ABSL_GUARDED_BY(mu_);
   bool out_ ABSL_GUARDED_BY(mu_) = false;  // The loop has it.

@@ -68,8 +68,8 @@ TEST_F(JobLoopTest, EachExampleOfEachEpochIsHandedOutAndAppliedOnce) {
     ASSERT_TRUE(work.ok()) << work.status();
     if (!*work) break;
     ASSERT_TRUE(loop.Pull((*work)->ticket, std::span(model)).ok());
-    seen[(*work)->epoch].insert((*work)->examples.begin(),
-                                (*work)->examples.end());
+    seen[(*work)->place.epoch].insert((*work)->examples.begin(),
+                                      (*work)->examples.end());
     ASSERT_TRUE(loop.Hand((*work)->ticket, Gradient(**work), 1).ok());
   }
 

@@ -36,12 +36,13 @@ int main(int argc, char** argv) {
       double loss = 0;
       for (int64_t number : batch.examples()) {
         const std::vector<float>& row = rows.at(number);
-        // The model is a weight for each feature, and then the intercept.
-        float error = model.back() - row.back();
-        for (size_t f = 0; f + 1 < row.size(); ++f) error += model[f] * row[f];
-        for (size_t f = 0; f + 1 < row.size(); ++f)
-          gradient[f] += error * row[f];
-        gradient.back() += error;
+        // The tables in the order of their names: the bias, and the weights.
+        float error = model[0] - row.back();
+        for (size_t w = 1; w < model.size(); ++w)
+          error += model[w] * row[w - 1];
+        gradient[0] += error;
+        for (size_t w = 1; w < model.size(); ++w)
+          gradient[w] += error * row[w - 1];
         loss += error * error / 2;
       }
       if (status = batch.Push(gradient, loss); !status.ok()) break;

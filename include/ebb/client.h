@@ -12,10 +12,11 @@
 //   }
 //   if (!job->status().ok()) return Fail(job->status());
 //
-// The job is an ordinary one, submitted with `ebb submit`. Its file says how
-// many examples there are, how the model is laid out and which optimizer the
-// servers use. Any number of such programs may work on one job, start and stop
-// at any time, and be killed. Programs and ebb-workers that share a job must
+// The job is submitted with `ebb submit`. Its file says how many examples there
+// are, how the model is laid out and which optimizer the servers use: with
+// `model: {kind: program}` only programs compute it, whatever the model is. Any
+// number of such programs may work on one job, start and stop at any time, and
+// be killed. Programs and ebb-workers that share a job of another kind must
 // compute the same mathematics.
 //
 // Errors are values; nothing throws. Link with ebb::client
@@ -29,6 +30,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -66,17 +68,44 @@ struct ClientOptions {
   // How long Leave may take to deliver pushes and to give items back. Default:
   // 5 s.
   absl::Duration grace = absl::Seconds(5);
+  // How long a batch may take, from when it could be asked for, before this
+  // program counts as stuck and others get its examples. A program that reads
+  // data or compiles something for its first batch needs it. Batches may take
+  // longer if those before did. Default: 1 min.
+  absl::Duration patience = absl::Minutes(1);
   // Whether the next values are pulled while a batch is computed. This is
   // faster, but the values lack the batch. Default: true.
   bool prefetch = true;
   // Evaluates these values, if the job has evaluations. Called on a thread of
-  // the library's own, never while a batch is out. Absent: ebb-workers of the
-  // job evaluate, if there are any.
+  // the library's own, never while a batch is out. Absent: others evaluate. A
+  // job that only programs compute needs one with this, if it has `evaluate`.
   std::function<absl::StatusOr<Evaluation>(std::span<const float> model)>
       evaluate;
   // Called with one line per event that an operator should know, on any thread,
   // one call at a time. Absent: the lines are dropped.
   std::function<void(absl::string_view line)> log;
+};
+
+// A place in the data: the examples [begin, end) of a shard of an epoch. Each
+// is handed out until it is applied, once. Whatever is drawn at random for a
+// batch may follow from it, so that the batch is the same wherever it is
+// computed.
+struct Place {
+  int32_t epoch = 0;  // From 0.
+  int32_t shard = 0;
+  int64_t begin = 0;
+  int64_t end = 0;
+  friend bool operator==(const Place&, const Place&) = default;
+};
+
+// One of the tables that make the model's vector of parameters.
+struct Table {
+  std::string name;
+  int64_t offset = 0;  // Where its first value stands in the vector.
+  int64_t size = 0;
+  // The lengths of its dimensions; the last index runs fastest. Empty: the job
+  // was submitted by an ebb that did not note them.
+  std::vector<int64_t> dims = {};
 };
 
 // Some examples to compute next. Hand in their gradient with Push, or call
@@ -90,7 +119,8 @@ class Batch {
   std::span<const int64_t> examples() const;
   int64_t size() const { return static_cast<int64_t>(examples().size()); }
   // Returns the number of this pass over the data, from 0.
-  int32_t epoch() const;
+  int32_t epoch() const { return place().epoch; }
+  const Place& place() const;
 
   // Writes the model's values, all tables one after the other, into `model`.
   // The values are here already, so it does not block. InvalidArgument: `model`
@@ -119,7 +149,7 @@ class Batch {
 
   client::JobLoop* loop_ = nullptr;  // Not owned.
   uint64_t ticket_ = 0;
-  int32_t epoch_ = 0;
+  Place place_;
   std::span<const int64_t> examples_;
 };
 
@@ -140,6 +170,12 @@ class JoinedJob {
   int64_t parameters() const;
   int64_t examples() const;  // In the training data.
   int32_t epochs() const;
+  // Returns the tables of the model, in the order of the parameters.
+  const std::vector<Table>& tables() const { return tables_; }
+  // Returns the text by which data.train.positions tells its examples from
+  // others; empty: the job has none. Compare it with your own before you take
+  // batches.
+  const std::string& fingerprint() const { return fingerprint_; }
 
   // Returns the next batch; null when the job is complete, was cancelled, or
   // was left. Blocks while there is no batch: servers or open items are
@@ -153,6 +189,15 @@ class JoinedJob {
   BatchRange Batches();
   const absl::Status& status() const { return status_; }
 
+  // Returns the places of the batches that are likely to come after the last
+  // one from Next(), in order, `most` at most: for reading ahead. Some may
+  // never come, and others come instead, when a server or another worker is
+  // faster or slower than it seems now.
+  std::vector<Place> Ahead(size_t most = 16) const;
+  // Returns the numbers of the examples there, as Batch::examples() does.
+  // InvalidArgument: the job has no such place.
+  absl::StatusOr<std::vector<int64_t>> ExamplesAt(const Place& place) const;
+
   // Leaves the job as a worker does on SIGTERM: delivers pushes, and gives
   // other work back. Blocks for at most ClientOptions::grace. DeadlineExceeded:
   // that was too short. In either case no example is lost. Another thread may
@@ -161,10 +206,13 @@ class JoinedJob {
 
  private:
   friend class Client;
-  explicit JoinedJob(std::unique_ptr<client::JobLoop> loop);
+  JoinedJob(std::unique_ptr<client::JobLoop> loop, std::vector<Table> tables,
+            std::string fingerprint);
 
   std::unique_ptr<client::JobLoop> loop_;
   std::unique_ptr<Batch> batch_;
+  std::vector<Table> tables_;
+  std::string fingerprint_;
   absl::Status status_;
 };
 

@@ -4,6 +4,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -12,9 +13,11 @@
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "common/status_macros.h"
+#include "datasets/manifest.h"
 #include "ebb/v1/data.grpc.pb.h"
 #include "rpc/grpc_status.h"
 #include "rpc/internal/admin_pool.h"
+#include "rpc/internal/grpc_security.h"
 
 namespace ebb::rpc::internal {
 
@@ -89,10 +92,22 @@ class Call : public grpc::ServerUnaryReactor {
   const std::string peer_;
 };
 
+// Only servers read what jobs begin with, and they read nothing else. Without
+// certificates there are no roles.
+absl::Status MayReadSet(const grpc::CallbackServerContext& context,
+                        absl::string_view name) {
+  const std::optional<Role> role = RoleOfCaller(context);
+  if (!role || datasets::IsInitialSet(name) == (*role == Role::kServer)) {
+    return absl::OkStatus();
+  }
+  return absl::PermissionDeniedError(absl::StrCat(
+      name, " is not for certificates of the role ", RoleName(*role)));
+}
+
 class DataService : public Base {
  public:
-  DataService(Store* store, Guard guard)
-      : store_(*store),
+  DataService(DataStores stores, Guard guard)
+      : stores_(stores),
         guard_(std::move(guard)),
         pool_(kThreads, kMostCalls + kMostWithManifest) {}
 
@@ -132,6 +147,11 @@ class DataService : public Base {
                        absl::FormatDuration(longest)))));
       return call;
     }
+    if (const absl::Status may = MayRead(*context, *request); !may.ok()) {
+      guard_.Count(Refusal::kRole);
+      call->Finish(ToGrpc(may));
+      return call;
+    }
     // All of them live until OnDone.
     const bool posted = pool_.Post([=, this] {
       call->Finish(context->IsCancelled() ? grpc::Status::CANCELLED
@@ -164,36 +184,79 @@ class DataService : public Base {
     return false;
   }
 
+  // The store that has, or would have, a set of this name.
+  absl::StatusOr<Store*> StoreOf(absl::string_view name) const {
+    Store* const store =
+        datasets::IsInitialSet(name) ? stores_.initial : stores_.sets;
+    if (store == nullptr) {
+      return absl::UnimplementedError("this daemon keeps no data");
+    }
+    return store;
+  }
+
+  template <typename Request>
+  static absl::Status MayRead(const grpc::CallbackServerContext&,
+                              const Request&) {
+    return absl::OkStatus();
+  }
+  static absl::Status MayRead(const grpc::CallbackServerContext& context,
+                              const v1::OpenSetRequest& request) {
+    return MayReadSet(context, request.name());
+  }
+  static absl::Status MayRead(const grpc::CallbackServerContext& context,
+                              const v1::FetchChunkRequest& request) {
+    return MayReadSet(context, request.name());
+  }
+
   absl::Status Do(const v1::BeginPushRequest& request,
                   v1::BeginPushResponse* response) {
+    EBB_ASSIGN_OR_RETURN(Store* const store, StoreOf(request.name()));
+    // Named after what it holds, so that nothing can take its place.
+    if (store == stores_.initial &&
+        request.name() !=
+            datasets::InitialSetOf(
+                datasets::ChecksumOf(request.manifest()).ToHex())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(request.name(), " is not the name of this content"));
+    }
     EBB_ASSIGN_OR_RETURN(
         const Store::Begun begun,
-        store_.BeginPush(request.name(), request.manifest(), request.verify()));
+        store->BeginPush(request.name(), request.manifest(), request.verify()));
     response->set_id(begun.id);
     response->set_published(begun.published);
     return absl::OkStatus();
   }
   absl::Status Do(const v1::FindMissingRequest& request,
                   v1::FindMissingResponse* response) {
+    EBB_ASSIGN_OR_RETURN(Store* const store, StoreOf(request.name()));
     EBB_ASSIGN_OR_RETURN(const auto missing,
-                         store_.FindMissing(request.name(), request.id(),
+                         store->FindMissing(request.name(), request.id(),
                                             request.first(), request.count()));
     response->mutable_chunks()->Add(missing.begin(), missing.end());
     return absl::OkStatus();
   }
   absl::Status Do(const v1::PutChunkRequest& request, v1::PutChunkResponse*) {
-    return store_.PutChunk(request.name(), request.id(), request.chunk(),
+    EBB_ASSIGN_OR_RETURN(Store* const store, StoreOf(request.name()));
+    return store->PutChunk(request.name(), request.id(), request.chunk(),
                            request.data());
   }
   absl::Status Do(const v1::PublishSetRequest& request,
                   v1::PublishSetResponse*) {
-    return store_.Publish(request.name(), request.id());
+    EBB_ASSIGN_OR_RETURN(Store* const store, StoreOf(request.name()));
+    return store->Publish(request.name(), request.id());
   }
   absl::Status Do(const v1::RemoveSetRequest& request, v1::RemoveSetResponse*) {
-    return store_.Remove(request.name());
+    if (datasets::IsInitialSet(request.name())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("jobs begin with ", request.name(),
+                       "; it goes when no job names it any more"));
+    }
+    EBB_ASSIGN_OR_RETURN(Store* const store, StoreOf(request.name()));
+    return store->Remove(request.name());
   }
   absl::Status Do(const v1::ListSetsRequest&, v1::ListSetsResponse* response) {
-    EBB_ASSIGN_OR_RETURN(const auto sets, store_.List());
+    EBB_ASSIGN_OR_RETURN(Store* const store, StoreOf(""));
+    EBB_ASSIGN_OR_RETURN(const auto sets, store->List());
     for (const datasets::SetSummary& one : sets) {
       v1::DataSet* set = response->add_sets();
       set->set_name(one.name);
@@ -207,19 +270,21 @@ class DataService : public Base {
   }
   absl::Status Do(const v1::OpenSetRequest& request,
                   v1::OpenSetResponse* response) {
+    EBB_ASSIGN_OR_RETURN(Store* const store, StoreOf(request.name()));
     EBB_ASSIGN_OR_RETURN(*response->mutable_manifest(),
-                         store_.GetManifest(request.name()));
+                         store->GetManifest(request.name()));
     return absl::OkStatus();
   }
   absl::Status Do(const v1::FetchChunkRequest& request,
                   v1::FetchChunkResponse* response) {
+    EBB_ASSIGN_OR_RETURN(Store* const store, StoreOf(request.name()));
     EBB_ASSIGN_OR_RETURN(
         *response->mutable_data(),
-        store_.GetChunk(request.name(), request.id(), request.chunk()));
+        store->GetChunk(request.name(), request.id(), request.chunk()));
     return absl::OkStatus();
   }
 
-  Store& store_;
+  const DataStores stores_;
   const Guard guard_;
   Places places_{kMostCalls, kMostOfOnePeer};
   Places with_manifest_{kMostWithManifest, kMostWithManifestOfOnePeer};
@@ -228,8 +293,8 @@ class DataService : public Base {
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeDataService(Store* store, Guard guard) {
-  return std::make_unique<DataService>(store, std::move(guard));
+std::unique_ptr<grpc::Service> MakeDataService(DataStores stores, Guard guard) {
+  return std::make_unique<DataService>(stores, std::move(guard));
 }
 
 }  // namespace ebb::rpc::internal

@@ -6,14 +6,13 @@
 
 #include <memory>
 
-#include "datasets/set_store.h"
+#include "rpc/grpc_transport.h"
 #include "rpc/internal/guard.h"
 
 namespace ebb::rpc::internal {
 
-// `store` is not owned; both it and the service outlive the server.
-std::unique_ptr<grpc::Service> MakeDataService(datasets::SetStore* store,
-                                               Guard guard);
+// The stores are not owned; both they and the service outlive the server.
+std::unique_ptr<grpc::Service> MakeDataService(DataStores stores, Guard guard);
 
 }  // namespace ebb::rpc::internal
 

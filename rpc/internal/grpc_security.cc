@@ -7,6 +7,7 @@
 #include <grpcpp/security/tls_credentials_options.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -100,6 +101,15 @@ class RoleGate : public grpc::AuthMetadataProcessor {
 };
 
 }  // namespace
+
+std::optional<Role> RoleOfCaller(const grpc::ServerContextBase& context) {
+  const auto caller = context.auth_context();
+  if (caller == nullptr) return std::nullopt;
+  const absl::StatusOr<Role> role =
+      RoleOf(caller->FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME));
+  if (!role.ok()) return std::nullopt;
+  return *role;
+}
 
 namespace {
 

@@ -5,8 +5,10 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/server_context.h>
 
 #include <memory>
+#include <optional>
 
 #include "rpc/security.h"
 
@@ -27,6 +29,9 @@ struct Security::Grpc {
   std::shared_ptr<grpc::experimental::CertificateProviderInterface> provider_;
   const std::shared_ptr<Refusals> refusals_;
 };
+
+// Absent: it shows no certificate, as connections without TLS do.
+std::optional<Role> RoleOfCaller(const grpc::ServerContextBase& context);
 
 }  // namespace ebb::rpc
 

@@ -129,11 +129,13 @@ class Explainer {
 
   // Why the workers that are there do not work on the job, by their number.
   std::string WhyNone() const {
-    int64_t others = 0, refuse = 0, leave = 0;
+    int64_t others = 0, daemons = 0, refuse = 0, leave = 0;
     for (const auto& [session, worker] : cluster_.workers) {
       if (worker.unfit_for.contains(job_.id())) {
         ++refuse;
-      } else if (!worker.MayWorkOn(job_.id())) {
+      } else if (ForPrograms() && worker.only_job == JobId()) {
+        ++daemons;
+      } else if (!cluster_.workers.MayWorkOn(worker, job_.id())) {
         ++others;
       } else if (worker.draining) {
         ++leave;
@@ -144,13 +146,30 @@ class Explainer {
       if (n == 0) return;
       absl::StrAppend(&why, why.empty() ? "" : ", ", n, what);
     };
+    say(daemons, " that compute only models of ebb's own and of plugins");
     say(others, " for another job only");
     say(refuse, " that could not begin it (below)");
     say(leave, " about to leave");
     return why;
   }
 
+  // Programs that join the job compute it, and no other worker.
+  bool ForPrograms() const { return cluster_.workers.IsForPrograms(job_.id()); }
+
+  // What makes more workers for the job.
+  std::string StartMore(absl::string_view which) const {
+    return ForPrograms() ? absl::StrCat("start ", which,
+                                        " of the program that computes "
+                                        "it: docs/programs.md")
+                         : absl::StrCat("start ", which, " with ebb-worker");
+  }
+
   void Workers() {
+    if (cluster_.workers.empty() && ForPrograms()) {
+      Add(Reason::KIND_NO_WORKERS, "workers",
+          "the job waits for a program that computes it", StartMore("one"));
+      return;
+    }
     if (cluster_.workers.empty()) {
       Add(Reason::KIND_NO_WORKERS, "workers", "no worker is connected",
           "start some with `ebb-worker --scheduler HOST:PORT`; a worker that "
@@ -160,18 +179,22 @@ class Explainer {
     const int64_t able = std::count_if(
         cluster_.workers.begin(), cluster_.workers.end(),
         [this](const auto& one) {
-          return one.second.MayWorkOn(job_.id()) && !one.second.draining;
+          return cluster_.workers.MayWorkOn(one.second, job_.id()) &&
+                 !one.second.draining;
         });
     if (able == 0) {
       Add(Reason::KIND_NO_WORKERS, "workers",
-          absl::StrCat("none of the ", cluster_.workers.size(),
+          absl::StrCat(ForPrograms()
+                           ? "the job waits for a program that computes it; "
+                           : "",
+                       "none of the ", cluster_.workers.size(),
                        " workers can work on this job: ", WhyNone()),
-          "start others with ebb-worker");
+          StartMore(ForPrograms() ? "one" : "others"));
     } else if (!job_.parts().demand.HasBegun() && able < plan_.min_workers) {
       Add(Reason::KIND_NO_WORKERS, "workers",
           absl::StrCat("the job begins with ", plan_.min_workers,
                        " workers (workers.min); there are ", able),
-          "start more with ebb-worker");
+          StartMore("more"));
     }
   }
 
@@ -258,7 +281,18 @@ class Explainer {
   }
 
   void Ending() {
-    if (job_.parts().evaluations.underway()) {
+    const bool programs = ForPrograms();
+    const bool nobody =
+        std::ranges::none_of(cluster_.workers, [this](const auto& one) {
+          return cluster_.workers.MayWorkOn(one.second, job_.id()) &&
+                 !one.second.no_evaluations;
+        });
+    if (job_.parts().evaluations.underway() && programs && nobody) {
+      Add(Reason::KIND_EVALUATION, absl::StrCat("job ", job_.record()->name),
+          "every example is applied; the last evaluation waits for a program "
+          "that evaluates",
+          "start a program of the job that evaluates: docs/programs.md");
+    } else if (job_.parts().evaluations.underway()) {
       Add(Reason::KIND_EVALUATION, absl::StrCat("job ", job_.record()->name),
           absl::StrCat("every example is applied; the last evaluation is under "
                        "way",

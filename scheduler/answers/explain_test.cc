@@ -57,6 +57,28 @@ TEST_F(ExplainTest, OnlyWorkersOfOtherJobs) {
               HasSubstr("none of the 1 workers can work on this job"));
 }
 
+TEST_F(ExplainTest, NoProgramThatComputesTheJob) {
+  SchedulerOptions options;
+  options.training_facts = [](const JobRecord&) {
+    return job::TrainingFacts{.only_programs = true};
+  };
+  Restart(options);
+  Ready();
+  EXPECT_THAT(Only(Reason::KIND_NO_WORKERS),
+              HasSubstr("waits for a program that computes it"));
+  WorkerUp(kFirstLink, kFirst, "a");
+  EXPECT_THAT(Only(Reason::KIND_NO_WORKERS),
+              AllOf(HasSubstr("waits for a program that computes it; none of "
+                              "the 1 workers can work on this job: 1 that "
+                              "compute only models of ebb's own"),
+                    Not(HasSubstr("with ebb-worker"))));
+  RegisterWorker program{kSecond, "program"};
+  program.only_job = job_;
+  FromWorker(kSecondLink, program);
+  FromWorker(kSecondLink, LeaseRequest{kSecond, 1});
+  EXPECT_THAT(Explain(), IsEmpty());
+}
+
 // Bug: their logs said nothing: they were about to leave.
 TEST_F(ExplainTest, OnlyWorkersThatLeave) {
   Ready();

@@ -24,6 +24,8 @@ v1::WaitReason::Kind ReasonOf(ServerProblem problem) {
       return v1::WaitReason::KIND_BACK_PRESSURE;
     case ServerProblem::kDisk:
       return v1::WaitReason::KIND_DISK_FULL;
+    case ServerProblem::kInitialValues:
+      return v1::WaitReason::KIND_STARTING;
     case ServerProblem::kOther:
       break;
   }
@@ -41,6 +43,10 @@ std::string ToDoAbout(ServerProblem problem, absl::string_view name) {
     case ServerProblem::kDisk:
       return absl::StrCat("make room in the --state-dir of ", name,
                           " and in its --shared-checkpoints");
+    case ServerProblem::kInitialValues:
+      return "nothing if it passes: the servers try again. If the scheduler "
+             "has lost the values, submit any job with the same model.initial, "
+             "which puts them there again";
     case ServerProblem::kOther:
       break;
   }

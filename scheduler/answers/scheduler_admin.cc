@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -106,6 +107,8 @@ absl::StatusOr<JobRecord> RecordOf(const v1::SubmitJobRequest& request) {
     return absl::InvalidArgumentError(specification.status().message());
   }
   EBB_RETURN_IF_ERROR(job::TablesOf(*specification, record.plan).status());
+  EBB_RETURN_IF_ERROR(
+      job::InitialValuesOf(*specification, record.plan).status());
   if (!specification->token_hash().empty() &&
       specification->token_hash().size() != kTokenBytes) {
     return absl::InvalidArgumentError(
@@ -186,6 +189,7 @@ absl::StatusOr<JobRecordPtr> SchedulerAdmin::FindRecord(
 absl::Status SchedulerAdmin::SubmitJob(const v1::SubmitJobRequest& request,
                                        v1::SubmitJobResponse* response) {
   EBB_ASSIGN_OR_RETURN(const JobRecord record, RecordOf(request));
+  EBB_RETURN_IF_ERROR(CheckInitialValues(record));
   // Shared: the change may outlive this call.
   const auto job = std::make_shared<JobId>();
   EBB_RETURN_IF_ERROR(shell_.Change(
@@ -200,6 +204,34 @@ absl::Status SchedulerAdmin::SubmitJob(const v1::SubmitJobRequest& request,
   shell_.kill_points().Reached("job-stored-not-answered");
   response->set_job(job->value());
   return absl::OkStatus();
+}
+
+absl::Status SchedulerAdmin::CheckInitialValues(const JobRecord& record) const {
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       job::ReadSpecification(record));
+  if (!specification.has_initial()) return absl::OkStatus();
+  if (initial_ == nullptr) {
+    return absl::UnimplementedError(
+        "model.initial: this scheduler keeps no initial values");
+  }
+  return initial_->Check(specification.initial());
+}
+
+std::set<std::string> SchedulerAdmin::InitialValuesOfJobs() {
+  std::vector<JobRecordPtr> records;
+  shell_.Inspect([&](const SchedulerShell::Picture& picture) {
+    for (const auto& [id, job] : picture.core.jobs()) {
+      records.push_back(job->record());
+    }
+  });
+  std::set<std::string> ids;
+  for (const JobRecordPtr& record : records) {
+    const auto specification = job::ReadSpecification(*record);
+    if (specification.ok() && specification->has_initial()) {
+      ids.insert(specification->initial().id());
+    }
+  }
+  return ids;
 }
 
 absl::Status SchedulerAdmin::ListJobs(const v1::ListJobsRequest& request,

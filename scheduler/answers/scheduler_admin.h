@@ -5,12 +5,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rpc/admin.h"
 #include "scheduler/answers/request_ids.h"
+#include "scheduler/initial_values.h"
 #include "scheduler/scheduler_shell.h"
 
 namespace ebb::scheduler {
@@ -18,9 +20,15 @@ namespace ebb::scheduler {
 // Thread-safe.
 class SchedulerAdmin final : public rpc::SchedulerAdminHandler {
  public:
-  // `shell` is not owned and outlives the handler's calls.
-  explicit SchedulerAdmin(SchedulerShell* shell)
-      : shell_(*shell), request_ids_(std::make_shared<RequestIds>()) {}
+  // Neither is owned; both outlive the handler's calls. `initial` may be null:
+  // jobs that begin with the values of a file are refused.
+  SchedulerAdmin(SchedulerShell* shell, InitialValues* initial)
+      : shell_(*shell),
+        initial_(initial),
+        request_ids_(std::make_shared<RequestIds>()) {}
+
+  // The ids of the files that jobs begin with.
+  std::set<std::string> InitialValuesOfJobs();
 
   absl::StatusOr<JobRecordPtr> FindRecord(uint64_t job,
                                           const std::string& name) override;
@@ -52,7 +60,11 @@ class SchedulerAdmin final : public rpc::SchedulerAdminHandler {
                            v1::ResolveItemResponse* response) override;
 
  private:
+  // Whether the values that it begins with are here.
+  absl::Status CheckInitialValues(const JobRecord& record) const;
+
   SchedulerShell& shell_;
+  InitialValues* const initial_;
   // Used by changes, which come one after the other and may outlive a call.
   const std::shared_ptr<RequestIds> request_ids_;
 };

@@ -49,7 +49,8 @@ bool Evaluations::EvaluateToo(const WorkerInfo& worker, Context* context) {
   const SessionId session = worker.session, first = evaluator_.worker();
   if (!evaluator_.MayLeaseAgain() || job_.leases.CountHeldBy(session) > 0 ||
       worker.evaluates || worker.no_evaluations ||
-      !worker.CanWorkOn(job_.id()) || !backups_.MuchFaster(session, first)) {
+      !context->cluster->workers.CanWorkOn(worker, job_.id()) ||
+      !backups_.MuchFaster(session, first)) {
     return false;
   }
   context->Log(absl::StrCat(

@@ -143,7 +143,8 @@ void ItemFailures::FenceSkip(int64_t ordinal, Context* context) {
 
 bool ItemFailures::WorkerArrived(const WorkerInfo& worker, Context* context) {
   if (job_.state.phase != JobPhase::kPaused || job_.state.paused_by_operator ||
-      !worker.MayWorkOn(job_.id()) || poison_.BlamesABatch()) {
+      !context->cluster->workers.MayWorkOn(worker, job_.id()) ||
+      poison_.BlamesABatch()) {
     return false;
   }
   context->Log(absl::StrCat("job=", job_.name(), " goes on: worker ",

@@ -1,5 +1,6 @@
 #include "server/testing/one_partition.h"
 
+#include <algorithm>
 #include <deque>
 #include <utility>
 #include <variant>
@@ -37,7 +38,8 @@ void OnePartitionTest::Restart(const Inventory& inventory) {
     return JobResources{
         std::make_shared<AddingRule>(record_->plan.sparse_tables),
         *BlockPool::Create(
-            {.block_bytes = 64, .max_bytes = memory_, .shared = false})};
+            {.block_bytes = 64, .max_bytes = memory_, .shared = false}),
+        initial_};
   };
   core_ = std::make_unique<ServerCore>(std::move(options), inventory);
   ServerActions actions;
@@ -61,6 +63,8 @@ void OnePartitionTest::Do(ServerActions actions) {
       writes_.push_back(std::move(*write));
     } else if (auto* load = std::get_if<LoadVersion>(&action)) {
       loads_.push_back(load->key);
+    } else if (auto* initial = std::get_if<FetchInitialValues>(&action)) {
+      initial_requests_.push_back(std::move(*initial));
     } else if (auto* push = std::get_if<ReplyPush>(&action)) {
       push_replies_.push_back(push->reply);
     } else if (auto* pull = std::get_if<ReplyPull>(&action)) {
@@ -142,6 +146,23 @@ void OnePartitionTest::Written(absl::Status status) {
   if (status.ok()) SealRows(&writes_.back().cut);
   ServerActions actions;
   core_->OnVersionWritten(key, status, version_bytes_, now_, &actions);
+  Do(std::move(actions));
+}
+
+void OnePartitionTest::InitialValues(size_t request,
+                                     const absl::Status& status) {
+  const FetchInitialValues& asked = initial_requests_[request];
+  absl::StatusOr<Blocks> values = asked.shape->Allocate();
+  if (!status.ok()) {
+    values = status;
+  } else {
+    for (int64_t b = 0; b < asked.shape->blocks(); ++b) {
+      std::ranges::fill(asked.shape->Mutable(&*values, b), 3.0f);
+    }
+  }
+  ServerActions actions;
+  core_->OnInitialValues(asked.job, asked.partition, asked.term,
+                         std::move(values), now_, &actions);
   Do(std::move(actions));
 }
 

@@ -10,8 +10,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +50,9 @@ class OnePartitionTest : public testing::Test {
   void FinishUpdates();
   // The version that was asked for last has been written, or not.
   void Written(absl::Status status = absl::OkStatus());
+  // The values that were asked for in this request are there, all of them 3; or
+  // they are not.
+  void InitialValues(size_t request, const absl::Status& status);
   // Returns the server's next statistics.
   const ServerStatistics& Statistics();
   void Checkpoint();
@@ -74,6 +79,9 @@ class OnePartitionTest : public testing::Test {
   JobRecordPtr record_;
   std::unique_ptr<ServerCore> core_;
   std::vector<WriteVersion> writes_;
+  // The file with which the next jobs begin.
+  std::optional<InitialFile> initial_;
+  std::vector<FetchInitialValues> initial_requests_;
   std::vector<VersionKey> loads_, deleted_;
   std::vector<PushReply> push_replies_;
   std::vector<PullReply> pull_replies_;

@@ -68,8 +68,7 @@ for id in 0 1; do
   daemons+=($!)
 done
 "$prefix/bin/ebb" submit "$prefix/share/doc/ebb/examples/client/job.yaml" \
-  --set data.train.csv.path="$work/data.csv" --set train.item_examples=50 \
-  --set partitions=3
+  --set train.item_examples=50 --set partitions=3
 
 # Two at once share the job.
 workers=()

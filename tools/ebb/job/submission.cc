@@ -26,7 +26,9 @@
 #include "job/fit.h"
 #include "job/keys.h"
 #include "job/mistake.h"
+#include "job/program_tables.h"
 #include "job/specification.h"
+#include "job/traits.h"
 #include "job/validate.h"
 #include "models/backends.h"
 #include "models/model.h"
@@ -79,6 +81,7 @@ absl::StatusOr<std::vector<std::string>> ModelKinds(const v1::Job& job,
   }
   std::vector<std::string> kinds;
   for (const auto& [kind, summary] : registry.List()) kinds.push_back(kind);
+  if (job::TraitsOf(job.model()).program()) kinds.push_back(job.model().kind());
   return kinds;
 }
 
@@ -104,6 +107,10 @@ void NoteLoss(const models::ModelDescription& description,
 // Into `facts`.
 absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
                            const data::Index& index, job::JobFacts* facts) {
+  if (job::TraitsOf(job.model()).program()) {
+    EBB_ASSIGN_OR_RETURN(facts->tables, job::ProgramTablesOf(job.model()));
+    return absl::OkStatus();
+  }
   EBB_ASSIGN_OR_RETURN(const auto backend, models::CreateBackend({}));
   models::Registry registry;
   EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&registry));
@@ -112,7 +119,7 @@ absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
                                            &registry, backend.get()));
   const models::ModelDescription& description = model->description();
   for (const models::TableShape& table : description.tables) {
-    facts->tables.push_back({table.name, table.size(), table.init});
+    facts->tables.push_back({table.name, table.size(), table.init, table.dims});
   }
   for (const models::SparseTableShape& table : description.sparse_tables) {
     job::SparseTable& sparse = facts->sparse_tables.emplace_back();
@@ -228,7 +235,25 @@ void OpenData(Draft* draft) {
   OpenTestData(draft);
 }
 
+// Reads nothing: only programs know the data.
+job::JobFacts NotePositions(Draft* draft) {
+  const v1::Positions& positions = draft->full.data().train().positions();
+  const data::Index index =
+      data::IndexOfPositions(positions.examples(), positions.fingerprint());
+  draft->known.train = job::SourceFacts{.examples = index.examples};
+  draft->Validate();
+  job::JobFacts out;
+  out.examples = index.examples;
+  out.train_index = index.Encode();
+  out.train_index_hash = index.Hash();
+  out.order_version = data::kOrderVersion;
+  return out;
+}
+
 job::JobFacts ReadData(Draft* draft) {
+  if (job::TraitsOf(draft->full.data().train()).positions()) {
+    return NotePositions(draft);
+  }
   job::JobFacts out;
   auto train = worker::LoadTrainingData(draft->full, draft->open);
   if (!train.ok()) {
@@ -388,6 +413,13 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   const absl::Status tables = TablesOfModel(full, choice, index, &facts);
   if (!tables.ok()) return Refuse(tables, "model", file.sources);
   PreparedJob prepared;
+  if (full.model().has_initial()) {
+    auto initial = InitialValues::Read(full.model().initial(), facts.tables);
+    draft.Fail(initial.status(), "model.initial");
+    EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
+    prepared.initial = *std::move(initial);
+    facts.initial = prepared.initial->ToProto();
+  }
   prepared.data = draft.extent;
   for (size_t c = 0; c < index.classes.size(); ++c) {
     prepared.classes.push_back(index.ClassText(static_cast<int64_t>(c)));
@@ -430,6 +462,12 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
 
 void MakePathsAbsolute(absl::string_view folder, v1::Job* job) {
   MakeAbsolute(std::string(folder), job->mutable_data());
+  if (job->model().has_initial()) {
+    job->mutable_model()->set_initial(
+        (std::filesystem::path(folder) / job->model().initial())
+            .lexically_normal()
+            .string());
+  }
 }
 
 v1::SubmitJobRequest SubmitRequestOf(const PreparedJob& prepared,

@@ -4,6 +4,7 @@
 #define EBB_TOOLS_EBB_JOB_SUBMISSION_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "job/fit.h"
 #include "job/yaml.h"
 #include "protocol/plan.h"
+#include "tools/ebb/job/initial_values.h"
 #include "worker/fetched_data.h"
 
 namespace ebb::tools {
@@ -44,6 +46,9 @@ struct PreparedJob {
   v1::Job job;       // All defaults filled in, all paths from the root.
   JobRecord record;  // Without an id.
   std::string source;
+  // What its tables begin with; null: the job names no file for it. It is to be
+  // pushed before the job is submitted.
+  std::shared_ptr<const InitialValues> initial;
   DataExtent data;
   // The text of each class, as the files have it; empty where there are none.
   std::vector<std::string> classes;
@@ -76,9 +81,9 @@ std::string SizeText(const JobPlan& plan);
 // A new name for a submission.
 std::string NewRequestId();
 
-// Makes the paths of the job's data start at `folder`, where they are
-// relative; those of data sets (ebb://NAME/PATH) stay. The path of a plugin is
-// left: it is looked for in folders.
+// Makes the paths of the job's data and initial values start at `folder`, where
+// they are relative; those of data sets (ebb://NAME/PATH) stay. The path of a
+// plugin is left: it is looked for in folders.
 void MakePathsAbsolute(absl::string_view folder, v1::Job* job);
 
 }  // namespace ebb::tools

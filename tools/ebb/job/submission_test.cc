@@ -67,6 +67,43 @@ TEST_F(SubmissionTest, PreparesAJob) {
   EXPECT_NE(NewRequestId(), NewRequestId());
 }
 
+TEST_F(SubmissionTest, OfAProgramsJobItReadsNoData) {
+  const std::string job =
+      "name: own\n"
+      "model: {kind: program, tables: {w: {dims: [3, 4]}, b: {dims: [4]}}}\n"
+      "data: {train: {positions: {examples: 6000, fingerprint: v1}}}\n"
+      "evaluate: 2 epochs\n";
+  const auto prepared = Prepare(job);
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  const JobPlan& plan = prepared->record.plan;
+  EXPECT_EQ(plan.examples, 6000);
+  EXPECT_EQ(plan.parameters, 16);
+  EXPECT_EQ(plan.evaluate_every, 2);
+  EXPECT_EQ(prepared->job.optimizer().rate(), 0.001);
+  EXPECT_EQ(prepared->job.algorithm().tolerated(), 8);
+  EXPECT_FALSE(prepared->job.data().standardise());
+  EXPECT_EQ(prepared->data.bytes, 0);
+  // Another fingerprint is other data: its pushes would be refused.
+  const auto other = Prepare(job, {"data.train.positions.fingerprint=v2"});
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_NE(other->record.plan.layout_hash, plan.layout_hash);
+}
+
+TEST_F(SubmissionTest, SaysAllThatIsWrongWithAProgramsJob) {
+  EXPECT_THAT(
+      Prepare("model: {kind: program, l2: 1}\n"
+              "data: {train: {csv: nowhere.csv}}\ntrain: {batch: 10}\n")
+          .status()
+          .message(),
+      AllOf(HasSubstr("model.tables: is missing"), HasSubstr("model.l2"),
+            HasSubstr("ebb reads no data for programs")));
+  EXPECT_THAT(Prepare("model: {kind: program, tables: {w: {dims: [1]}}}\n"
+                      "data: {train: {positions: 5}}\ntrain: {batch: 10}\n")
+                  .status()
+                  .message(),
+              HasSubstr("a batch of 10 is more than the 5 examples"));
+}
+
 // ./try --epochs 1 ended red: one epoch does not reach what ten do.
 TEST_F(SubmissionTest, ExpectsNothingOfAJobThatIsMadeShorter) {
   const std::string text = Job("softmax") + "expect: {accuracy: \">= 0.9\"}\n";

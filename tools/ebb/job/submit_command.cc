@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "job/values.h"
+#include "rpc/data_sets.h"
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/access_flags.h"
 #include "tools/ebb/cluster/data_flags.h"
@@ -37,6 +38,11 @@ int Submit(const SubmitFlags& flags) {
   auto prepared = PrepareJob(choice);
   if (!prepared.ok()) return Report(prepared.status());
   rpc::SchedulerAdminClient client = flags.access.Scheduler();
+  if (prepared->initial != nullptr) {
+    rpc::DataSetsClient values(flags.access.scheduler, flags.access.security);
+    const absl::Status pushed = prepared->initial->Push(&values);
+    if (!pushed.ok()) return Report(pushed);
+  }
   const std::string request_id =
       flags.request_id.empty() ? NewRequestId() : flags.request_id;
   std::optional<TokenToSubmit> token;

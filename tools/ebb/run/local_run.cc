@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -16,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "job/traits.h"
 #include "job/yaml.h"
 #include "tools/ebb/report/html_report.h"
 #include "tools/ebb/report/run_facts.h"
@@ -125,6 +127,9 @@ class LocalRun {
   void NoteSize();
   void Disturb(absl::Time now);
   bool JobEnded();
+  bool Orphaned() const {
+    return options_.parent != 0 && getppid() != options_.parent;
+  }
   bool Audit();
   // Audits a run that stops before its end.
   void LookAtWhatThereIs();
@@ -248,7 +253,7 @@ void LocalRun::Watch() {
 bool LocalRun::Turn() {
   const absl::Duration until_due =
       std::max(absl::ZeroDuration(), cluster_->NextDue() - absl::Now());
-  if (signals_.Wait(std::min(kTick, until_due)).interrupts > 0) {
+  if (signals_.Wait(std::min(kTick, until_due)).interrupts > 0 || Orphaned()) {
     report_.interrupted = true;
     return false;
   }
@@ -619,6 +624,17 @@ absl::StatusOr<RunReport> PointToReport(const RunOptions& options,
   return report;
 }
 
+// The workers that a run starts compute what ebb knows.
+absl::Status CheckComputed(const v1::Job& job, const std::string& file) {
+  if (!job::TraitsOf(job.model()).program()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      file,
+      ": model.kind: only your own programs compute this job\n"
+      "hint: `ebb run SCRIPT.py` starts copies of a script that joins a job; a "
+      "cluster that runs takes the job by `ebb submit ",
+      file, "`, and then your programs join it (docs/programs.md)"));
+}
+
 }  // namespace
 
 absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
@@ -627,6 +643,7 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
     EBB_RETURN_IF_ERROR(CheckWritable(options.report_file));
   }
   EBB_ASSIGN_OR_RETURN(PreparedJob prepared, PrepareJob(options.job));
+  EBB_RETURN_IF_ERROR(CheckComputed(prepared.job, options.job.file));
   // One that is gone on with may have begun, and a plan may bring others.
   if (!options.resume && options.disturbance == nullptr) {
     EBB_RETURN_IF_ERROR(

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "common/status_macros.h"
 #include "rpc/admin.h"
+#include "rpc/data_sets.h"
 #include "rpc/job_tokens.h"
 #include "tools/ebb/cluster/token_files.h"
 #include "tools/ebb/report/run_facts.h"
@@ -50,6 +51,10 @@ absl::Status RunJob::Submit(const PreparedJob& prepared,
   if (HasTokens(security_)) {
     EBB_ASSIGN_OR_RETURN(const std::string token, TakeToken(folder));
     rpc::SetTokenHash(token, &job.record);
+  }
+  if (job.initial != nullptr) {
+    rpc::DataSetsClient values(scheduler_, security_);
+    EBB_RETURN_IF_ERROR(job.initial->Push(&values));
   }
   const auto answer =
       rpc::SchedulerAdminClient(scheduler_, security_)

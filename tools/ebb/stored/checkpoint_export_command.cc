@@ -143,10 +143,9 @@ int Export(const CheckpointExportFlags& flags) {
       source->get(), output.parent_path().string(), flags.with_slots);
   if (!stored.ok()) return Report(stored.status());
   WarnOfDoubts(source->get(), stored->parameters);
-  const auto model = CreateStoredModel(*stored, flags.plugin_folders);
-  if (!model.ok()) return Report(model.status());
-  const models::ModelDescription& description = (*model)->model->description();
-  const auto all = MakeExport(flags, *stored, description);
+  const auto description = DescriptionOf(*stored, flags.plugin_folders);
+  if (!description.ok()) return Report(description.status());
+  const auto all = MakeExport(flags, *stored, *description);
   if (!all.ok()) return Report(all.status());
   const absl::Status written =
       absl::EndsWith(flags.output, ".safetensors")
@@ -160,7 +159,7 @@ int Export(const CheckpointExportFlags& flags) {
               << Count(stored->runs[t].rows(), "row") << " of "
               << stored->sparse_tables[t].name;
   }
-  std::cout << " in " << flags.output << "\n" << Zeros(*stored, description);
+  std::cout << " in " << flags.output << "\n" << Zeros(*stored, *description);
   if (damaged != kExitGood) {
     std::cerr << "ebb: " << flags.output
               << " is sound, and of the newest versions that can be read; "

@@ -99,6 +99,11 @@ absl::Status CheckFoldable(const StoredModel& stored) {
                      " are known to its plugin alone; export without --fold, "
                      "and model.json says how features are scaled"));
   }
+  if (job::TraitsOf(model).program()) {
+    return absl::InvalidArgumentError(
+        "--fold: ebb scaled no features for the programs that trained the "
+        "model; export without --fold");
+  }
   if (job::TraitsOf(model).keyed()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--fold: ", model.kind(),

@@ -269,7 +269,9 @@ Json LayersJson(const std::vector<Layer>& layers) {
 std::vector<Layer> LayersOf(const v1::Job& job,
                             const models::ModelDescription& description) {
   std::vector<Layer> layers;
-  if (job.model().has_plugin()) return layers;
+  if (job.model().has_plugin() || job::TraitsOf(job.model()).program()) {
+    return layers;
+  }
   const auto& tables = description.tables;
   for (size_t i = 0; i + 1 < tables.size(); i += 2) {
     layers.push_back({tables[i].name, tables[i + 1].name, tables[i].dims[0],
@@ -314,6 +316,8 @@ Json DescribeModel(const StoredModel& stored,
   json["format"] = kFormat;
   json["name"] = stored.job.name();
   json["model"] = stored.job.model().kind();
+  // What the tables mean, and whose examples they are for, programs know.
+  if (job::TraitsOf(stored.job.model()).program()) return json;
   json["layout"] = "(in, out)";
   json["features"] = FeaturesJson(stored, scaling);
   const absl::string_view score = ScoreOf(stored.job.model().kind());

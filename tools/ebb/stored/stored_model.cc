@@ -16,6 +16,8 @@
 #include "absl/strings/strip.h"
 #include "common/row_kind_number.h"
 #include "common/status_macros.h"
+#include "job/program_tables.h"
+#include "job/traits.h"
 #include "job/validate.h"
 #include "job/yaml.h"
 #include "models/backends.h"
@@ -304,6 +306,17 @@ absl::StatusOr<StoredModel> ImportMapped(MappedFile file) {
   return stored;
 }
 
+absl::Status CheckParameters(const StoredModel& stored,
+                             const models::ModelDescription& description) {
+  const int64_t wanted = description.ParameterCount();
+  if (static_cast<int64_t>(stored.parameters.size()) == wanted) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(absl::StrCat("the model has ", wanted,
+                                          " parameters, what is stored of it ",
+                                          stored.parameters.size()));
+}
+
 }  // namespace
 
 absl::StatusOr<StoredRows> StoredRows::Create(job::SparseTable table,
@@ -489,12 +502,7 @@ absl::StatusOr<std::unique_ptr<LoadedModel>> CreateStoredModel(
       loaded->model,
       worker::CreateModel(stored.job, stored.index, plugin_folders,
                           &loaded->registry, loaded->backend.get()));
-  const int64_t wanted = loaded->model->description().ParameterCount();
-  if (static_cast<int64_t>(stored.parameters.size()) != wanted) {
-    return absl::DataLossError(absl::StrCat(
-        "the model has ", wanted, " parameters, what is stored of it ",
-        stored.parameters.size()));
-  }
+  EBB_RETURN_IF_ERROR(CheckParameters(stored, loaded->model->description()));
   const auto& tables = loaded->model->description().sparse_tables;
   const auto same = [](const models::SparseTableShape& shape,
                        const job::SparseTable& table) {
@@ -508,6 +516,23 @@ absl::StatusOr<std::unique_ptr<LoadedModel>> CreateStoredModel(
         " has ", stored.sparse_tables.size(), ", or others"));
   }
   return loaded;
+}
+
+absl::StatusOr<models::ModelDescription> DescriptionOf(
+    const StoredModel& stored, const std::vector<std::string>& plugin_folders) {
+  if (!job::TraitsOf(stored.job.model()).program()) {
+    EBB_ASSIGN_OR_RETURN(const auto loaded,
+                         CreateStoredModel(stored, plugin_folders));
+    return loaded->model->description();
+  }
+  EBB_ASSIGN_OR_RETURN(const std::vector<job::DenseTable> tables,
+                       job::ProgramTablesOf(stored.job.model()));
+  models::ModelDescription description;
+  for (const job::DenseTable& table : tables) {
+    description.tables.push_back({table.name, table.dims, table.init});
+  }
+  EBB_RETURN_IF_ERROR(CheckParameters(stored, description));
+  return description;
 }
 
 }  // namespace ebb::tools

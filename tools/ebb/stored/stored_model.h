@@ -23,8 +23,8 @@
 #include "models/registry.h"
 #include "tools/ebb/stored/checkpoint_source.h"
 #include "tools/ebb/stored/row_runs.h"
-#include "tools/ebb/stored/tensor_files.h"
 #include "tools/files/mapped_file.h"
+#include "tools/tensors/tensor_files.h"
 #include "tools/text/json.h"
 
 namespace ebb::tools {
@@ -114,6 +114,11 @@ struct LoadedModel {
 };
 // The errors of worker::CreateModel.
 absl::StatusOr<std::unique_ptr<LoadedModel>> CreateStoredModel(
+    const StoredModel& stored, const std::vector<std::string>& plugin_folders);
+
+// The tables of the model, and of one that ebb computes also the rest. The
+// errors of CreateStoredModel.
+absl::StatusOr<models::ModelDescription> DescriptionOf(
     const StoredModel& stored, const std::vector<std::string>& plugin_folders);
 
 }  // namespace ebb::tools

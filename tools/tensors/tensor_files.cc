@@ -1,4 +1,4 @@
-#include "tools/ebb/stored/tensor_files.h"
+#include "tools/tensors/tensor_files.h"
 
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>

@@ -1,4 +1,4 @@
-#include "tools/ebb/stored/tensor_files.h"
+#include "tools/tensors/tensor_files.h"
 
 #include <cstdint>
 #include <string>

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "tools/ebb/stored/tensor_files.h"
+#include "tools/tensors/tensor_files.h"
 
 namespace {
 

@@ -1,6 +1,6 @@
 // Files with tensors that other programs read: safetensors, and NumPy's .npy.
-#ifndef EBB_TOOLS_EBB_STORED_TENSOR_FILES_H_
-#define EBB_TOOLS_EBB_STORED_TENSOR_FILES_H_
+#ifndef EBB_TOOLS_TENSORS_TENSOR_FILES_H_
+#define EBB_TOOLS_TENSORS_TENSOR_FILES_H_
 
 #include <cstdint>
 #include <functional>
@@ -73,4 +73,4 @@ std::string EncodeNpy(const Tensor& tensor);
 
 }  // namespace ebb::tools
 
-#endif  // EBB_TOOLS_EBB_STORED_TENSOR_FILES_H_
+#endif  // EBB_TOOLS_TENSORS_TENSOR_FILES_H_

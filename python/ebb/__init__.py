@@ -1,0 +1,70 @@
+"""ebb trains models on machines that may go away.
+
+Names load their module when they are first used, so ``import ebb`` is quick and
+imports nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Dict, List
+
+from ebb.errors import DataDiffers as DataDiffers
+from ebb.errors import EngineLost as EngineLost
+from ebb.errors import Error as Error
+from ebb.errors import ForkedError as ForkedError
+from ebb.errors import JobFailed as JobFailed
+from ebb.errors import ModelDiffers as ModelDiffers
+from ebb.errors import NonFinite as NonFinite
+from ebb.errors import NotFound as NotFound
+from ebb.errors import Refused as Refused
+from ebb.errors import Unavailable as Unavailable
+from ebb.errors import Warning as Warning
+from ebb.programs import VERSION as __version__
+
+if TYPE_CHECKING:
+    from ebb.cluster import Cluster as Cluster
+    from ebb.cluster import connect as connect
+    from ebb.history import History as History
+    from ebb.job import Audit as Audit
+    from ebb.job import Job as Job
+    from ebb.job import Progress as Progress
+    from ebb.local_run import Run as Run
+    from ebb.local_run import chaos as chaos
+    from ebb.local_run import run as run
+    from ebb.programs import version as version
+    from ebb.tensors import load as load
+    from ebb.tensors import save as save
+
+# Public names, and the module that each is in. A module never has the name of a
+# function beside it, for importing the module would hide the function.
+_NAMES: Dict[str, str] = {
+    "Audit": "ebb.job",
+    "Cluster": "ebb.cluster",
+    "History": "ebb.history",
+    "Job": "ebb.job",
+    "Progress": "ebb.job",
+    "Run": "ebb.local_run",
+    "chaos": "ebb.local_run",
+    "connect": "ebb.cluster",
+    "load": "ebb.tensors",
+    "run": "ebb.local_run",
+    "save": "ebb.tensors",
+    "version": "ebb.programs",
+}
+# Modules that are part of the public names.
+_MODULES = ("local", "sklearn", "torch")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        value = getattr(importlib.import_module(_NAMES[name]), name)
+        globals()[name] = value
+        return value
+    if name in _MODULES:
+        return importlib.import_module(f"ebb.{name}")
+    raise AttributeError(f"module 'ebb' has no attribute '{name}'")
+
+
+def __dir__() -> List[str]:
+    return sorted({*globals(), *_NAMES, *_MODULES})

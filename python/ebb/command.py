@@ -1,0 +1,178 @@
+"""Calls the ``ebb`` program, and turns what it says into values and errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type, Union
+
+from ebb import programs
+from ebb.errors import Error, NotFound, Refused, Unavailable, Warning
+
+#: ``"folder/name"`` for folder/name.pem, folder/name.key and folder/ca.pem, as
+#: ``ebb certs`` writes them; or the three paths.
+Tls = Union[str, Tuple[str, str, str]]
+
+_HINT = "  hint: "
+_NOBODY = "no scheduler listens at "
+# What a command says that did nothing, and may succeed in a moment.
+_PASSING = (_NOBODY, "Try again when it is back")
+_AGAIN_S = 0.2
+_USAGE = 2  # The exit code of a request that was refused.
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach a cluster. What is None comes from EBB_* variables."""
+
+    scheduler: Optional[str] = None
+    tls: Optional[Tls] = None
+    token_file: Optional[str] = None
+    insecure: bool = False
+    #: A cluster of this process: EBB_* variables say nothing about it.
+    own: bool = False
+    #: Seconds to wait for daemons that are away.
+    patience_s: float = 0.0
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT of the scheduler."""
+        return self.scheduler or os.environ.get("EBB_SCHEDULER") or "127.0.0.1:7000"
+
+    def flags(self) -> List[str]:
+        """The flags of a command that asks the cluster."""
+        return ["--scheduler", self.address, *self.security_flags()]
+
+    def environment(self) -> Optional[Dict[str, str]]:
+        """The environment of a command; None: that of this process."""
+        return own_environment() if self.own else None
+
+    def security_flags(self) -> List[str]:
+        """The same without the scheduler."""
+        flags: List[str] = []
+        if self.tls is not None:
+            certificate, key, authority = tls_files(self.tls)
+            flags += ["--tls-cert", certificate, "--tls-key", key]
+            flags += ["--tls-ca", authority]
+        if self.insecure:
+            flags.append("--insecure")
+        if self.token_file is not None:
+            flags += ["--token-file", self.token_file]
+        return flags
+
+
+def own_environment() -> Dict[str, str]:
+    """The environment of this process without flags of ebb's programs."""
+    return {key: value for key, value in os.environ.items() if not _is_flag(key)}
+
+
+def _is_flag(variable: str) -> bool:
+    kept = ("EBB_BIN", "EBB_PYTHON", "EBB_DATA_CACHE", "EBB_DATA_CACHE_BYTES")
+    return variable.startswith("EBB_") and variable not in kept
+
+
+def tls_files(tls: Tls) -> Tuple[str, str, str]:
+    """Returns the paths of certificate, key and authority."""
+    if isinstance(tls, str):
+        folder = os.path.dirname(tls) or "."
+        return f"{tls}.pem", f"{tls}.key", os.path.join(folder, "ca.pem")
+    certificate, key, authority = tls
+    return certificate, key, authority
+
+
+def call(
+    arguments: Sequence[str],
+    *,
+    answers: Sequence[int] = (0,),
+    names: Sequence[Tuple[str, str]] = (),
+    environment: Optional[Mapping[str, str]] = None,
+    timeout: Optional[float] = None,
+    patience_s: float = 0.0,
+) -> str:
+    """Runs ``ebb ARGUMENTS``, and returns what it printed.
+
+    Daemons that are away are asked again for ``patience_s`` seconds.
+
+    answers: exit codes that come with an answer.
+    names: pairs of a text in messages and what the caller knows it by.
+    timeout: seconds.
+
+    Raises Refused, NotFound, Unavailable or Error with the program's own text.
+    Warnings of the program become warnings.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        done = _run(arguments, environment, timeout)
+        away = done.returncode != 0 and any(one in done.stderr for one in _PASSING)
+        if not away or time.monotonic() >= deadline:
+            break
+        time.sleep(_AGAIN_S)
+    told = done.stderr
+    for text, name in names:
+        told = told.replace(text, name)
+    if done.returncode in answers and (done.returncode == 0 or done.stdout):
+        _warn(told)
+        return done.stdout
+    raise error_of_text(told, done.returncode, arguments[0])
+
+
+def _run(
+    arguments: Sequence[str],
+    environment: Optional[Mapping[str, str]],
+    timeout: Optional[float],
+) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(
+            [programs.path_of("ebb"), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            env=environment,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired:
+        raise Unavailable(
+            f"ebb {arguments[0]}: no answer within {timeout:g} s"
+        ) from None
+
+
+def call_json(arguments: Sequence[str], **options: Any) -> Any:
+    """The same for a command with ``--json``; returns the parsed answer."""
+    return json.loads(call([*arguments, "--json"], **options))
+
+
+def error_of_text(told: str, exit_code: int, command: str) -> Error:
+    """Returns the error for what a command wrote to its standard error."""
+    lines = [line for line in told.rstrip().splitlines() if line]
+    hints = [line[len(_HINT) :] for line in lines if line.startswith(_HINT)]
+    # With one mistake its hint is the error's. Several stay each with its own.
+    hint = hints[0] if len(hints) == 1 and lines[-1].startswith(_HINT) else None
+    if hint is not None:
+        lines.pop()
+    message = "\n".join(lines)
+    if message.startswith("ebb: "):
+        message = message[len("ebb: ") :]
+    if not message:
+        message = f"ebb {command} ended with exit code {exit_code}"
+    return _kind_of(message, exit_code)(message, hint)
+
+
+def _kind_of(message: str, exit_code: int) -> Type[Error]:
+    if exit_code == _USAGE:
+        absent = "there is no job " in message or "No such file" in message
+        return NotFound if absent else Refused
+    away = (_NOBODY, "does not answer", "did not answer", "no answer")
+    return Unavailable if any(text in message for text in away) else Error
+
+
+def _warn(told: str) -> None:
+    for line in told.splitlines():
+        for front in ("warning: ", "ebb: "):
+            if line.startswith(front):
+                warnings.warn(line[len(front) :], Warning, stacklevel=4)

@@ -1,0 +1,827 @@
+"""The engine: a child process that does all of a worker's work but the computing.
+
+    engine = Engine.join("host:7000", "digits")
+    while (batch := engine.next()) is not None:
+        engine.sums[:] = gradient_of(engine.values, batch.examples)
+        engine.push(batch, loss_sum)
+
+The engine is ``ebb-worker --serve``. It leases items, pulls values into
+``values``, pushes ``sums``, and leaves in good order when this process ends,
+however it ends. An engine that dies is started again by the next call.
+"""
+
+from __future__ import annotations
+
+import atexit
+import collections
+import fcntl
+import logging
+import math
+import mmap
+import os
+import re
+import select
+import socket
+import struct
+import subprocess
+import threading
+import time
+import weakref
+from typing import (
+    TYPE_CHECKING,
+    Deque,
+    Dict,
+    List,
+    Mapping,
+    NamedTuple,
+    NoReturn,
+    Optional,
+    Tuple,
+    Type,
+    Union,
+)
+
+import numpy as np
+
+from ebb import programs, seam
+from ebb.command import Access, Tls
+from ebb.errors import (
+    EngineLost,
+    Error,
+    ForkedError,
+    NonFinite,
+    NotFound,
+    Refused,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+    Numbers = NDArray[np.int64]
+
+_LOG = logging.getLogger("ebb.engine")
+# Severities as the engine numbers them.
+_LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
+
+# An engine that dies as often within this time is not started again.
+_MOST_DEATHS = 3
+_DEATHS_WITHIN_S = 60.0
+# While the scheduler is away a new engine cannot join.
+_JOIN_AGAIN_S = 0.5
+# A wait without a batch is told of after this time, once.
+_TELL_AFTER_S = 10.0
+# How long a blocking read lasts before it looks at the time.
+_LOOK_EVERY = struct.pack("@ll", 1, 0)
+# Orders of items that are kept, so that each is asked for once.
+_MOST_ORDERS = 64
+_MOST_AHEAD = 1024
+
+# A line of the log on stderr.
+_INFORMATION = re.compile(r"I\d{8} ")
+# What this process must not hand on to its engine.
+_OWN_ENVIRONMENT = (
+    "EBB_DIE_WITH_PARENT",
+    "EBB_HEALTH_SOCKET",
+    "EBB_METRICS_PORT",
+    "EBB_METRICS_HOST",
+)
+
+# By absl::StatusCode.
+_ERRORS: Dict[int, Type[Error]] = {
+    4: Unavailable,
+    5: NotFound,
+    11: NonFinite,
+    14: Unavailable,
+}
+
+
+class Table(NamedTuple):
+    """A dense table of the model."""
+
+    name: str
+    shape: Tuple[int, ...]
+    offset: int  # In the flat vector.
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+class Place:
+    """Examples [begin, end) of a data shard in an epoch.
+
+    ``examples`` are their numbers in the training data, in order.
+    """
+
+    __slots__ = ("epoch", "shard", "begin", "end", "examples")
+
+    def __init__(
+        self, epoch: int, shard: int, begin: int, end: int, examples: Numbers
+    ) -> None:
+        self.epoch = epoch
+        self.shard = shard
+        self.begin = begin
+        self.end = end
+        self.examples = examples
+
+    @property
+    def place(self) -> Tuple[int, int, int, int]:
+        """Names it within the job."""
+        return (self.epoch, self.shard, self.begin, self.end)
+
+    def __len__(self) -> int:
+        return self.end - self.begin
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(epoch={self.epoch}, shard={self.shard}, "
+            f"begin={self.begin}, end={self.end})"
+        )
+
+
+class Batch(Place):
+    """Examples to compute now. Hand in their sums with Engine.push."""
+
+    __slots__ = ("ticket", "answered")
+
+    def __init__(
+        self,
+        ticket: int,
+        epoch: int,
+        shard: int,
+        begin: int,
+        end: int,
+        examples: Numbers,
+    ) -> None:
+        super().__init__(epoch, shard, begin, end, examples)
+        self.ticket = ticket
+        self.answered = False  # Handed in, or failed.
+
+
+class Evaluation:
+    """A snapshot of the model to evaluate now: it is in Engine.values."""
+
+    __slots__ = ("ticket", "snapshot", "answered")
+
+    def __init__(self, ticket: int, snapshot: int) -> None:
+        self.ticket = ticket
+        self.snapshot = snapshot
+        self.answered = False
+
+    def __repr__(self) -> str:
+        return f"Evaluation(snapshot={self.snapshot})"
+
+
+class _Gone(Exception):
+    """The engine's end of the socket is closed."""
+
+
+class _Left(Exception):
+    """The engine left in good order, without being asked."""
+
+
+def _error_of(code: int, body: memoryview) -> Error:
+    message, _, hint = bytes(body).partition(b"\0")
+    kind = _ERRORS.get(code, Refused)
+    return kind(message.decode("utf-8", "replace"), hint.decode() or None)
+
+
+def _shared_memory(bytes_: int) -> Tuple[int, mmap.mmap]:
+    """Returns a memory file that cannot become shorter, and all of it mapped."""
+    fd = os.memfd_create("ebb", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.ftruncate(fd, bytes_)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+        return fd, mmap.mmap(fd, bytes_)
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+class _Process:
+    """An engine that runs: its process, and this end of its socket."""
+
+    def __init__(self, arguments: List[str]) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in _OWN_ENVIRONMENT
+        }
+        # Where it says why it does not start. Its log comes over the socket.
+        complaints = os.memfd_create("ebb-engine", os.MFD_CLOEXEC)
+        try:
+            with theirs:
+                self.child = subprocess.Popen(
+                    [
+                        programs.path_of("ebb-worker"),
+                        f"--serve={theirs.fileno()}",
+                        *arguments,
+                    ],
+                    stdin=subprocess.DEVNULL,
+                    stdout=complaints,
+                    stderr=complaints,
+                    pass_fds=(theirs.fileno(),),
+                    env=environment,
+                )
+        except BaseException:
+            ours.close()
+            os.close(complaints)
+            raise
+        self.socket = ours
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _LOOK_EVERY)
+        self._complaints = complaints
+        self._poll = select.poll()
+        self._poll.register(ours, select.POLLIN)
+
+    def send(self, message: bytes) -> None:
+        try:
+            self.socket.send(message)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise _Gone from error
+
+    def receive_into(self, buffer: bytearray, patience: Optional[float]) -> int:
+        """Returns the length of a message; 0: none came in a while."""
+        if patience is not None and patience < 1:
+            if not self._poll.poll(max(0, math.ceil(patience * 1000))):
+                return 0
+        try:
+            length = self.socket.recv_into(buffer)
+        except BlockingIOError:
+            return 0
+        except ConnectionResetError as error:
+            raise _Gone from error
+        if length == 0:
+            raise _Gone
+        return length
+
+    def last_words_into(self, buffer: bytearray) -> int:
+        """Returns the length of a message that came before the end; 0: none."""
+        for _ in range(2):  # The first may say that the other end is closed.
+            try:
+                return self.socket.recv_into(buffer, 0, socket.MSG_DONTWAIT)
+            except ConnectionResetError:
+                pass
+            except BlockingIOError:
+                break
+        return 0
+
+    def complaint(self) -> str:
+        """What it said on stderr at its end, without what it only told."""
+        size = os.fstat(self._complaints).st_size
+        said = os.pread(self._complaints, size, 0).decode("utf-8", "replace")
+        return "\n".join(
+            line for line in said.splitlines() if not _INFORMATION.match(line)
+        )
+
+    def close(self, patience: float) -> None:
+        """Waits until the process has ended; at last kills it."""
+        self.socket.close()
+        try:
+            self.child.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+        finally:
+            if self._complaints >= 0:
+                os.close(self._complaints)
+                self._complaints = -1
+
+    def forget(self) -> None:
+        """In a forked child: the process is another's."""
+        self.socket.close()
+        os.close(self._complaints)
+        self._complaints = -1
+        self.child.returncode = 0
+
+
+class Engine:
+    """A job that this process computes for. One thread uses it.
+
+    ``values`` and ``sums`` are this process's from when ``next`` returned a
+    batch until it is handed in; at all other times the engine may write to them.
+    """
+
+    def __init__(self) -> None:
+        raise TypeError("Engine.join makes engines")
+
+    @classmethod
+    def join(
+        cls,
+        scheduler: Optional[str],
+        job: str,
+        *,
+        name: Optional[str] = None,
+        tls: Optional[Tls] = None,
+        token_file: Optional[str] = None,
+        insecure: bool = False,
+        grace: float = 5.0,
+        prefetch: bool = True,
+        evaluates: bool = False,
+    ) -> "Engine":
+        """Joins the newest job of this name. Blocks for at most 10 s.
+
+        Raises NotFound if there is no such job, Unavailable if there is no
+        scheduler at the address, and Refused if the job cannot be joined. A job
+        that is over can be joined; ``next`` returns None then.
+
+        scheduler, tls: as of ebb.connect.
+        """
+        engine = object.__new__(cls)
+        engine._begin(
+            scheduler, job, name, tls, token_file, insecure, grace, prefetch, evaluates
+        )
+        return engine
+
+    # What the job is; constant.
+    name: str
+    number: int
+    seed: int
+    epochs: int
+    examples: int
+    batch: int
+    #: Of the examples, as the job has it; may be empty.
+    fingerprint: str
+    tables: List[Table]
+    values: "Floats"
+    sums: "Floats"
+    memory: mmap.mmap
+    #: Why next() returned None: "complete", "cancelled" or "left".
+    ended: Optional[str]
+
+    def _begin(
+        self,
+        scheduler: Optional[str],
+        job: str,
+        name: Optional[str],
+        tls: Optional[Tls],
+        token_file: Optional[str],
+        insecure: bool,
+        grace: float,
+        prefetch: bool,
+        evaluates: bool,
+    ) -> None:
+        self._process: Optional[_Process] = None
+        self._pid = os.getpid()
+        self._thread = threading.get_ident()
+        self._grace = grace
+        self._evaluates = evaluates
+        self._arguments = [
+            *Access(scheduler, tls, token_file, insecure).flags(),
+            f"--job={job}",
+            f"--name={name or f'python-{self._pid}'}",
+            f"--grace={max(1, round(grace * 1000))}ms",
+        ]
+        if not prefetch:
+            self._arguments.append("--no-prefetch")
+        self.number = 0
+        self.ended = None
+        self._memory_file = -1
+        self._buffer = bytearray(seam.MOST_BYTES)
+        self._view = memoryview(self._buffer)
+        self._sequence = 0
+        self._asked: Optional[int] = None
+        self._out: Union[None, Batch, Evaluation] = None
+        self._last_ticket = 0
+        self._deaths: Deque[float] = collections.deque(maxlen=_MOST_DEATHS)
+        self._orders: "collections.OrderedDict[Tuple[int, int], Numbers]" = (
+            collections.OrderedDict()
+        )
+        self._start()
+        _ENGINES.add(self)
+
+    # --- The process ----------------------------------------------------------
+
+    def _start(self) -> None:
+        """Starts an engine, which joins the job."""
+        self._asked = None
+        process = _Process(self._arguments)
+        self._process = process
+        try:
+            self._greet()
+        except _Gone:
+            self._process = None
+            complaint = process.complaint()
+            process.close(self._grace + 1)
+            raise Refused(
+                f"the engine did not start: {complaint}"
+                if complaint
+                else f"the engine ended at its start ({process.child.returncode})"
+            ) from None
+        except BaseException:
+            self._process = None
+            process.close(self._grace + 1)
+            raise
+
+    def _greet(self) -> None:
+        hello = seam.HELLO_BODY.pack(
+            self._last_ticket + 1, int(self._evaluates), self.number
+        ) + seam.text(programs.VERSION)
+        sequence = self._send(seam.HELLO, hello, code=seam.FORMAT)
+        kind, _, body = self._answer(sequence)
+        assert kind == seam.JOB, kind
+        job = seam.JOB_BODY.unpack_from(body)
+        names = bytes(body[seam.JOB_BODY.size :]).decode("utf-8", "replace")
+        name, _, self.fingerprint = names.partition("\0")
+        number, seed, parameters, examples, batch, epochs, shard_size, tables = job
+        described = [self._table() for _ in range(tables)]
+        if self.number == 0:
+            self.name, self.number, self.seed = name, number, seed
+            self.examples, self.batch, self.epochs = examples, batch, epochs
+            self._shard_size = shard_size
+            self.tables = described
+            self._share(parameters)
+        sequence = self._sequence = self._sequence + 1
+        assert self._process is not None
+        try:
+            socket.send_fds(
+                self._process.socket,
+                [seam.message(seam.MEMORY, sequence)],
+                [self._memory_file],
+            )
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise _Gone from error
+        self._answer(sequence)
+
+    def _table(self) -> Table:
+        kind, _, body = self._receive(0)
+        assert kind == seam.TABLE, kind
+        offset, dims = seam.TABLE_BODY.unpack_from(body)
+        shape = struct.unpack_from(f"<{dims}q", body, seam.TABLE_BODY.size)
+        name = bytes(body[seam.TABLE_BODY.size + 8 * dims :])
+        return Table(name.decode("utf-8", "replace"), shape, offset)
+
+    def _share(self, parameters: int) -> None:
+        self._memory_file, self.memory = _shared_memory(8 * parameters)
+        floats = np.frombuffer(self.memory, np.float32)
+        self.values = floats[:parameters]
+        self.sums = floats[parameters:]
+
+    def _revive(self) -> None:
+        """Starts another engine where the last one died."""
+        while self._process is None:
+            now = time.monotonic()
+            if (
+                len(self._deaths) == _MOST_DEATHS
+                and now - self._deaths[0] < _DEATHS_WITHIN_S
+            ):
+                raise EngineLost(
+                    f"the engine of job {self.name} died {_MOST_DEATHS} times within "
+                    f"{_DEATHS_WITHIN_S:.0f} s",
+                    'the logger "ebb.engine" has its last lines',
+                )
+            try:
+                self._start()
+            except Unavailable as error:
+                _LOG.warning("job %s cannot be joined again yet: %s", self.name, error)
+                time.sleep(_JOIN_AGAIN_S)
+
+    def _died(self) -> None:
+        """The engine is gone; what was out is computed by somebody else."""
+        process, self._process = self._process, None
+        self._asked = None
+        self._out = None
+        if process is None:
+            return
+        if self._left_at_last(process):
+            self.ended = "left"
+            process.close(1)
+            return
+        complaint = process.complaint()
+        process.close(1)
+        self._deaths.append(time.monotonic())
+        _LOG.warning(
+            "the engine of job %s died (%s)%s",
+            self.name,
+            process.child.returncode,
+            f": {complaint}" if complaint else "",
+        )
+
+    def _left_at_last(self, process: _Process) -> bool:
+        """Whether the last words of a closed socket say that it left."""
+        left = False
+        while (length := process.last_words_into(self._buffer)) > 0:
+            kind, code, of = seam.HEADER.unpack_from(self._buffer)
+            if kind == seam.LOG:
+                self._log(code, self._view[seam.HEADER.size : length])
+            left = left or (kind == seam.END and of == 0)
+        return left
+
+    def _finished(self, why: str) -> None:
+        """There will be no more batches."""
+        self.ended = why
+        process, self._process = self._process, None
+        self._out = None
+        if process is not None:
+            process.close(self._grace + 1)
+
+    # --- Messages -------------------------------------------------------------
+
+    def _send(self, kind: int, body: bytes = b"", code: int = 0) -> int:
+        process = self._process
+        if process is None:
+            raise _Gone
+        self._sequence += 1
+        process.send(seam.message(kind, self._sequence, body, code))
+        return self._sequence
+
+    def _receive(
+        self, sequence: int, deadline: Optional[float] = None, tell: bool = False
+    ) -> Tuple[int, int, memoryview]:
+        """Returns kind, code and body of the answer to this request.
+
+        The body is valid until the next call. Answers that nobody waits for any
+        more are passed over.
+        """
+        process = self._process
+        if process is None:
+            raise _Gone
+        since = time.monotonic() if tell else 0.0
+        while True:
+            patience = None
+            if deadline is not None:
+                patience = deadline - time.monotonic()
+            length = process.receive_into(self._buffer, patience)
+            if length == 0:
+                now = time.monotonic()
+                if deadline is not None and now >= deadline:
+                    raise TimeoutError(f"no batch of job {self.name} in time")
+                if tell and now - since >= _TELL_AFTER_S:
+                    tell = False
+                    _LOG.warning(
+                        'waiting for a batch of job %s; "ebb explain %s" says why',
+                        self.name,
+                        self.name,
+                    )
+                continue
+            kind, code, of = seam.HEADER.unpack_from(self._buffer)
+            body = self._view[seam.HEADER.size : length]
+            if kind == seam.LOG:
+                self._log(code, body)
+            elif kind == seam.END and of == 0:
+                raise _Left
+            elif of == sequence:
+                return kind, code, body
+
+    @staticmethod
+    def _log(severity: int, line: memoryview) -> None:
+        level = _LEVELS[min(severity, len(_LEVELS) - 1)]
+        _LOG.log(level, "%s", bytes(line).decode("utf-8", "replace"))
+
+    def _answer(
+        self, sequence: int, deadline: Optional[float] = None, tell: bool = False
+    ) -> Tuple[int, int, memoryview]:
+        """The same; raises what the engine answers as an error."""
+        kind, code, body = self._receive(sequence, deadline, tell)
+        if kind == seam.ERROR:
+            raise _error_of(code, body)
+        return kind, code, body
+
+    def _ask(self, kind: int, body: bytes = b"") -> Tuple[int, int, memoryview]:
+        return self._answer(self._send(kind, body))
+
+    def _check(self) -> None:
+        if os.getpid() != self._pid:
+            self._refuse_child()
+        if threading.get_ident() != self._thread:
+            raise Refused(
+                f"job {self.name} was joined by another thread",
+                "use it in the thread that joined it",
+            )
+
+    def _refuse_child(self) -> NoReturn:
+        raise ForkedError(
+            f"this is a child (pid {os.getpid()}) of the process that joined "
+            f"({self._pid}): join here, or keep ebb out of DataLoader workers"
+        )
+
+    # --- What there is to compute ---------------------------------------------
+
+    def next(self, timeout: Optional[float] = None) -> Union[Batch, Evaluation, None]:
+        """Returns what to compute next; None when the job is over or left.
+
+        Blocks while there is nothing. Raises TimeoutError after ``timeout``
+        seconds; the next call goes on waiting. If the batch before was neither
+        pushed nor failed, it counts as failed, and this raises Refused.
+        """
+        self._check()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self.ended is None:
+            try:
+                if self._process is None:
+                    self._revive()
+                if self._asked is None:
+                    self._asked = self._send(seam.NEXT)
+                kind, code, body = self._receive(self._asked, deadline, tell=True)
+                self._asked = None
+                if kind == seam.BATCH:
+                    return self._batch(body)
+                if kind == seam.EVALUATE:
+                    ticket, snapshot = seam.EVALUATE_BODY.unpack_from(body)
+                    self._last_ticket = ticket
+                    self._out = Evaluation(ticket, snapshot)
+                    return self._out
+                if kind == seam.ERROR:
+                    self._out = None
+                    raise _error_of(code, body)
+                self._over(code)
+            except _Gone:
+                self._died()
+            except _Left:
+                self._finished("left")
+        return None
+
+    def _batch(self, body: memoryview) -> Batch:
+        ticket, epoch, shard, begin, end = seam.BATCH_BODY.unpack_from(body)
+        self._last_ticket = ticket
+        examples = self._order(epoch, shard)[begin:end]
+        self._out = batch = Batch(ticket, epoch, shard, begin, end, examples)
+        return batch
+
+    def _over(self, code: int) -> None:
+        if code == seam.LEFT:
+            self._finished("left")
+            return
+        self.leave()
+        self.ended = "complete" if code == seam.COMPLETE else "cancelled"
+
+    def _order(self, epoch: int, shard: int) -> "Numbers":
+        """Returns the examples of an item by position."""
+        order = self._orders.get((epoch, shard))
+        if order is not None:
+            self._orders.move_to_end((epoch, shard))
+            return order
+        size = min(self._shard_size, self.examples - shard * self._shard_size)
+        order = np.empty(size, np.int64)
+        have = 0
+        while have < size:
+            _, _, body = self._ask(
+                seam.ORDER, seam.ORDER_BODY.pack(epoch, shard, have, size)
+            )
+            numbers = np.frombuffer(body, np.int64)
+            order[have : have + len(numbers)] = numbers
+            have += len(numbers)
+        order.flags.writeable = False
+        self._orders[(epoch, shard)] = order
+        if len(self._orders) > _MOST_ORDERS:
+            self._orders.popitem(last=False)
+        return order
+
+    def ahead(self) -> List[Place]:
+        """Returns places that are likely to come next, in their order.
+
+        The batch that is out is not among them. Other workers may get some of
+        them, and others may come first.
+        """
+        self._check()
+        try:
+            _, _, body = self._ask(seam.AHEAD, seam.AHEAD_BODY.pack(_MOST_AHEAD))
+            places = list(seam.PLACE.iter_unpack(bytes(body)))
+            return [
+                Place(epoch, shard, begin, end, self._order(epoch, shard)[begin:end])
+                for epoch, shard, begin, end in places
+            ]
+        except _Gone:
+            self._died()
+        except _Left:
+            self._finished("left")
+        return []
+
+    # --- What was computed ----------------------------------------------------
+
+    def push(self, batch: Batch, loss_sum: float = 0.0) -> None:
+        """Hands in ``sums`` for the batch, and the sum of its losses.
+
+        Returns before the servers answer; ``sums`` is zero then. If the batch
+        is another worker's by now, nothing happens: that one's counts. Raises
+        NonFinite if a sum or the loss is not finite; the batch counts as failed
+        then, and the job's ``on_nonfinite`` says what happens.
+        """
+        if self._begin_answer(batch):
+            body = seam.PUSH_BODY.pack(batch.ticket, loss_sum)
+            self._end_answer(seam.PUSH, body)
+
+    def fail(self, batch: Batch, why: str) -> None:
+        """Says that the batch cannot be computed, and why.
+
+        Another worker tries. If it fails again and again, the job stops with
+        ``why`` (``quarantine_after``).
+        """
+        if self._begin_answer(batch):
+            body = seam.TICKET.pack(batch.ticket) + seam.text(why)
+            self._end_answer(seam.FAIL, body)
+
+    def again(self, batch: Batch) -> None:
+        """Clears ``sums``: the batch is computed once more from the same values.
+
+        The batch stays out until it is handed in; nobody else hears of it.
+        """
+        self._check()
+        self._refuse_answered(batch)
+        self.sums[:] = 0
+
+    def evaluated(
+        self,
+        evaluation: Evaluation,
+        *,
+        examples: int,
+        loss_sum: float,
+        correct: int = -1,
+        figures: Optional[Mapping[str, float]] = None,
+        error: str = "",
+    ) -> None:
+        """Hands in an evaluation, or says why there is none.
+
+        correct: how many predictions were right; -1 if labels are numbers.
+        figures: up to 16 more, by name.
+        """
+        named = list((figures or {}).items())
+        if len(named) > seam.MOST_FIGURES:
+            raise Refused(
+                f"{len(named)} figures; an evaluation has at most {seam.MOST_FIGURES}"
+            )
+        for name, _ in named:
+            if not 0 < len(name.encode()) < seam.FIGURE_NAME_BYTES:
+                raise Refused(f"figure {name!r}: a name has from 1 to 55 bytes")
+        if self._begin_answer(evaluation):
+            body = seam.EVALUATED_BODY.pack(
+                evaluation.ticket, examples, loss_sum, correct, len(named)
+            )
+            body += seam.figures(named) + seam.text(error)
+            self._end_answer(seam.EVALUATED, body)
+
+    def _begin_answer(self, what: Union[Batch, Evaluation]) -> bool:
+        """Whether the engine may still wait for it."""
+        self._check()
+        self._refuse_answered(what)
+        what.answered = True
+        waits = what is self._out
+        if waits:
+            self._out = None
+        return waits
+
+    def _refuse_answered(self, what: Union[Batch, Evaluation]) -> None:
+        if what.answered:
+            raise Refused(f"{what!r} was handed in or failed before")
+
+    def _end_answer(self, kind: int, body: bytes) -> None:
+        try:
+            self._ask(kind, body)
+        except _Gone:
+            self._died()
+        except _Left:
+            self._finished("left")
+
+    # --- Leaving --------------------------------------------------------------
+
+    def leave(self) -> None:
+        """Leaves in good order: delivers pushes, and gives items back.
+
+        Blocks for at most ``grace`` seconds, and a little more where the engine
+        does not answer. No example is lost in any case.
+        """
+        self._check()
+        try:
+            if self._process is not None:
+                deadline = time.monotonic() + self._grace + 1
+                self._receive(self._send(seam.LEAVE), deadline)
+        except (_Gone, _Left, TimeoutError):
+            pass
+        self._finished(self.ended or "left")
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def __del__(self) -> None:
+        process = getattr(self, "_process", None)
+        if process is not None and os.getpid() == self._pid:
+            process.close(self._grace + 1)
+        if getattr(self, "_memory_file", -1) >= 0:
+            os.close(self._memory_file)
+            self._memory_file = -1
+
+
+_ENGINES: "weakref.WeakSet[Engine]" = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    """Only the process that joined speaks to the engine."""
+    for engine in list(_ENGINES):
+        if engine._process is not None:
+            engine._process.forget()
+
+
+def _at_exit() -> None:
+    for engine in list(_ENGINES):
+        if engine._process is not None and engine._pid == os.getpid():
+            engine._process.close(engine._grace + 1)
+            engine._process = None
+
+
+os.register_at_fork(after_in_child=_in_child)
+atexit.register(_at_exit)

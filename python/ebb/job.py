@@ -1,0 +1,410 @@
+"""A job of a cluster: what it does, and what can be done to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+from ebb import command, display, history, prediction, tensors
+from ebb.command import Access
+from ebb.errors import JobFailed, NotFound, Refused, Unavailable
+from ebb.history import History
+from ebb.tensors import Array, Tensors
+
+# How often wait() asks, in seconds, from the first time to later ones.
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is. Examples are counted over all epochs."""
+
+    applied: int
+    examples: int
+    epoch: int
+    epochs: int
+    examples_per_second: float
+    eta_seconds: Optional[float]
+    loss: Optional[float]
+    workers: int
+
+    @property
+    def share(self) -> float:
+        """The part that is applied, from 0 to 1."""
+        return self.applied / self.examples if self.examples else 1.0
+
+    @staticmethod
+    def of_status(job: Mapping[str, Any]) -> "Progress":
+        """Reads a job as ``ebb status --json`` has it."""
+        examples, epochs = job["examples"], job["epochs"]
+        applied = job["marks"]["least"] or 0
+        return Progress(
+            applied=applied,
+            examples=examples,
+            epoch=epoch_at(applied, examples, epochs),
+            epochs=epochs,
+            examples_per_second=job.get("examples_per_second") or 0.0,
+            eta_seconds=job.get("eta_seconds"),
+            loss=job.get("recent_loss"),
+            workers=job["workers"]["has"],
+        )
+
+
+def epoch_at(applied: int, examples: int, epochs: int) -> int:
+    """The epoch, from 1, of which the next example is; the last one at the end."""
+    if not examples:
+        return epochs
+    return min(epochs, applied * epochs // examples + 1)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the servers' ledgers prove; true if every example counts once.
+
+    ``expected``, ``applied`` and ``skipped`` are examples of the partition that
+    is worst off, over all epochs; ``missing`` and ``doubled`` are sums over all
+    partitions. All are None while a server does not answer.
+    """
+
+    exact: bool
+    expected: Optional[int]
+    applied: Optional[int]
+    missing: Optional[int]
+    doubled: Optional[int]
+    skipped: Optional[int]
+    partitions: int
+    problems: Tuple[str, ...]
+    all: Mapping[str, Any]  # Everything that `ebb audit --json` says.
+
+    def __bool__(self) -> bool:
+        return self.exact
+
+    @staticmethod
+    def of_json(answer: Mapping[str, Any]) -> "Audit":
+        """Reads what ``ebb audit --json`` prints."""
+        return Audit(
+            exact=answer["exact"],
+            expected=answer.get("expected"),
+            applied=answer.get("applied"),
+            missing=answer.get("missing"),
+            doubled=answer.get("doubled"),
+            skipped=answer.get("skipped"),
+            partitions=answer["partitions"],
+            problems=tuple(answer.get("problems") or ()),
+            all=answer,
+        )
+
+
+class Job:
+    """A job of a cluster. ``ebb.connect()`` and ``Cluster.submit()`` return it.
+
+    Every method asks the scheduler anew, and raises Unavailable if none
+    answers, or NotFound if it does not know the job.
+    """
+
+    def __init__(self, access: Access, number: int, name: str) -> None:
+        self._access = access
+        self._number = number
+        self._name = name
+
+    # --- What it is, and how far ----------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The name that its job file gives it."""
+        return self._name
+
+    @property
+    def number(self) -> int:
+        """Its number, which no other job of the cluster has."""
+        return self._number
+
+    @property
+    def state(self) -> str:
+        """"waiting", "running", "paused", "flushing", "complete" or "cancelled".
+
+        A job that is flushing has applied all examples, and stores them.
+        """
+        return str(self.status()["state"])
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        return Progress.of_status(self.status())
+
+    @property
+    def history(self) -> History:
+        """Losses and test figures, a dict for each epoch that began."""
+        return history.of_status(self.status())
+
+    def status(self) -> Dict[str, Any]:
+        """Returns what ``ebb status --json`` says of the job."""
+        answer = self._ask_json(["status"])
+        jobs: List[Dict[str, Any]] = answer["jobs"]
+        if not jobs:
+            raise NotFound(f"there is no job {self._name} at {self._access.address}")
+        return jobs[0]
+
+    def explain(self) -> Dict[str, Any]:
+        """Returns why the job does not advance, as ``ebb explain --json`` does.
+
+        ``advancing`` is true or false; ``reasons`` has ``kind`` and ``text``.
+        """
+        answer: Dict[str, Any] = self._ask_json(["explain"])
+        return answer
+
+    def audit(self) -> Audit:
+        """Compares the servers' ledgers with the data."""
+        return Audit.of_json(self._ask_json(["audit"], answers=(0, 1)))
+
+    def versions(self) -> List[Dict[str, Any]]:
+        """Returns the stored versions of every partition, oldest first."""
+        answer = self._ask_json(["checkpoint", "list"], answers=(0, 1))
+        versions: List[Dict[str, Any]] = answer["versions"]
+        return versions
+
+    def wait(
+        self, timeout: Optional[float] = None, *, progress: Optional[bool] = None
+    ) -> "Job":
+        """Blocks until the job is complete, and returns it.
+
+        timeout: seconds; None: without limit.
+        progress: show a live line; None: in a terminal and in a notebook.
+
+        Interrupting it ends the waiting, and not the job. A scheduler that is
+        away for a while is waited for. Raises TimeoutError, or JobFailed if the
+        job is cancelled or waits for a decision about failing examples.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause = _FIRST_PAUSE_S
+        with display.live(progress) as shown:
+            while True:
+                job = self._status_or_none()
+                if job is not None:
+                    shown.show(self._name, Progress.of_status(job), job["state"])
+                    if job["state"] == "complete":
+                        return self
+                    self._check_goes_on(job)
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    raise TimeoutError(
+                        f"{self._name} is not complete after {timeout:g} s"
+                    )
+                time.sleep(pause if left is None else min(pause, left))
+                pause = min(pause * 1.5, _LONGEST_PAUSE_S)
+
+    # --- What can be done to it -----------------------------------------------
+
+    def pause(self) -> None:
+        """Stops the training until resume(). Its workers are free for others."""
+        self._ask(["pause"])
+
+    def resume(self, skip: bool = False) -> None:
+        """Lets a job go on that is paused.
+
+        skip: leave out the batches that keep failing, instead of trying again.
+        """
+        self._ask(["resume"], ["--skip"] if skip else [])
+
+    def scale(
+        self, workers: Optional[int] = None, servers: Optional[int] = None
+    ) -> None:
+        """Changes how many workers and servers it takes at most; 0: no limit."""
+        flags: List[str] = []
+        if workers is not None:
+            flags += ["--workers", str(workers)]
+        if servers is not None:
+            flags += ["--servers", str(servers)]
+        if not flags:
+            raise Refused("scale() without workers= or servers= changes nothing")
+        self._ask(["scale"], flags)
+
+    def cancel(self) -> None:
+        """Ends the job for good. Its stored versions stay."""
+        self._ask(["cancel"])
+
+    def rollback(
+        self,
+        versions_ago: Optional[int] = None,
+        *,
+        to: Optional[str] = None,
+        to_round: Optional[int] = None,
+        rate_factor: Optional[float] = None,
+    ) -> Dict[str, Any]:
+        """Takes the job back to older versions, from which it trains again.
+
+        versions_ago: as many before each partition's newest; 1 if nothing else
+            says how far.
+        to: the newest that were stored by then: "10m" (ago), "14:03".
+        to_round: in rounds, the newest stored round up to this one.
+        rate_factor: factor of the job file's rates from there on.
+
+        Returns what was done, as ``ebb checkpoint rollback --json`` does.
+        """
+        flags: List[str] = []
+        if to is not None:
+            flags += ["--to", to]
+        if to_round is not None:
+            flags += ["--to-round", str(to_round)]
+        if versions_ago is not None or not flags:
+            flags += ["--versions-ago", str(1 if versions_ago is None else versions_ago)]
+        if rate_factor is not None:
+            flags += ["--rate-factor", repr(float(rate_factor))]
+        answer: Dict[str, Any] = self._ask_json(["checkpoint", "rollback"], flags)
+        return answer
+
+    # --- Its model ------------------------------------------------------------
+
+    def checkpoint(
+        self, path: str, *, fold: bool = False, with_slots: bool = False
+    ) -> str:
+        """Writes the newest stored model to a file, and returns the path.
+
+        path: ends with .safetensors; or a folder, for a .npy file per tensor. An
+            existing file is replaced.
+        fold: fold the scaling of features into the first layer.
+        with_slots: also write the optimizer's state.
+        """
+        flags = ["-o", path, "--force"]
+        if fold:
+            flags.append("--fold")
+        if with_slots:
+            flags.append("--with-slots")
+        self._ask(["checkpoint", "export"], flags)
+        return path
+
+    def state_dict(self, version: str = "newest", **options: bool) -> Tensors:
+        """Returns the newest stored model: arrays by name.
+
+        Dense tables are float32 in their own shape. A sparse table has two
+        tensors: NAME/keys (uint64) and NAME/rows (float32, keys x width).
+        Options are those of checkpoint().
+        """
+        if version != "newest":
+            raise Refused(
+                f'version="{version}": only the newest version can be read',
+                "rollback() makes an older version the newest",
+            )
+        return self._export(**options)[0]
+
+    def predict(self, x: Any) -> Array:
+        """Returns a prediction for each example: a class or a value.
+
+        x: examples x features, as numbers of the data file (NaN: missing), for
+            models of layers; or the path of a file with examples without labels,
+            in the format of the training data, for all models.
+        """
+        if isinstance(x, (str, os.PathLike)):
+            return self._predict_file(os.fspath(x))
+        state, about = self._export()
+        return prediction.predictions(about, state, x)
+
+    def predict_proba(self, x: Any) -> Array:
+        """Returns the outputs, examples x outputs: see predict().
+
+        For two classes the one output is the probability of the second.
+        """
+        state, about = self._export()
+        return prediction.outputs(about, state, x)
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draws the history: see History.plot()."""
+        return self.history.plot(axes)
+
+    def __repr__(self) -> str:
+        return f"<ebb.Job {self._name} ({self._number}) at {self._access.address}>"
+
+    def _repr_html_(self) -> str:
+        job = self._status_or_none()
+        if job is None:
+            return display.html_note(self._name, "the scheduler does not answer")
+        return display.html(self._name, Progress.of_status(job), job["state"])
+
+    # --- Asking ---------------------------------------------------------------
+
+    def _target(self) -> str:
+        """What commands call the job."""
+        return str(self._number)
+
+    def _access_flags(self) -> Sequence[str]:
+        return self._access.flags()
+
+    def _arguments(self, words: Sequence[str], flags: Sequence[str]) -> List[str]:
+        return [*words, self._target(), *flags, *self._access_flags()]
+
+    def _ask(self, words: Sequence[str], flags: Sequence[str] = ()) -> str:
+        return command.call(
+            self._arguments(words, flags),
+            names=self._names(),
+            environment=self._access.environment(),
+            patience_s=self._access.patience_s,
+        )
+
+    def _ask_json(
+        self,
+        words: Sequence[str],
+        flags: Sequence[str] = (),
+        answers: Sequence[int] = (0,),
+    ) -> Any:
+        return command.call_json(
+            self._arguments(words, flags),
+            answers=answers,
+            names=self._names(),
+            environment=self._access.environment(),
+            patience_s=self._access.patience_s,
+        )
+
+    def _names(self) -> Sequence[Tuple[str, str]]:
+        return ((f"job {self._target()} at", f"job {self._name} at"),)
+
+    def _status_or_none(self) -> Optional[Dict[str, Any]]:
+        try:
+            return self.status()
+        except Unavailable:
+            return None
+
+    def _check_goes_on(self, job: Mapping[str, Any]) -> None:
+        if job["state"] == "cancelled":
+            raise JobFailed(f"{self._name} is cancelled")
+        if job["state"] == "paused" and not job["paused_by_operator"]:
+            reasons = [reason["text"] for reason in self.explain()["reasons"]]
+            raise JobFailed(
+                f"{self._name} is paused and waits for a decision: "
+                + ("; ".join(reasons) or "see ebb explain"),
+                "job.resume() tries again, job.resume(skip=True) leaves the batch out",
+            )
+
+    def _export(self, **options: bool) -> Tuple[Tensors, Dict[str, Any]]:
+        with tempfile.TemporaryDirectory(prefix="ebb-") as folder:
+            path = self.checkpoint(os.path.join(folder, "m.safetensors"), **options)
+            state, texts = tensors.load_with_metadata(path)
+        return state, json.loads(texts.get("ebb.model", "{}"))
+
+    def _predict_file(self, path: str) -> Array:
+        import csv
+
+        import numpy as np
+
+        text = command.call(
+            ["predict", self._target(), path, *self._access_flags()],
+            names=self._names(),
+            environment=self._access.environment(),
+            patience_s=self._access.patience_s,
+        )
+        rows = list(csv.reader(text.splitlines()))
+        column = [row[0] for row in rows[1:]]
+        try:
+            return np.array([int(one) for one in column])
+        except ValueError:
+            pass
+        try:
+            return np.array([float(one) for one in column])
+        except ValueError:
+            return np.array(column)
+
+

@@ -1,0 +1,61 @@
+"""Job files from what a caller gives: a path, a dict, or keyword arguments."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from contextlib import contextmanager
+from typing import Any, Iterator, List, Mapping, Optional, Tuple, Union
+
+from ebb.errors import Refused
+
+#: The path of a job file, or its content.
+JobLike = Union[str, "os.PathLike[str]", Mapping[str, Any]]
+
+
+@contextmanager
+def as_file(
+    job: Optional[JobLike], more: Mapping[str, Any]
+) -> Iterator[Tuple[str, List[Tuple[str, str]]]]:
+    """Yields a path, and the names that messages should have instead of it.
+
+    job: a path or the content; None: `more` is the content.
+    more: keys that go before those of a content. With a path it must be empty.
+    """
+    if isinstance(job, (str, os.PathLike)):
+        if more:
+            raise Refused(
+                f"{', '.join(more)}=: a job file has its keys in itself",
+                "use set={KEY: VALUE} to override them",
+            )
+        yield os.fspath(job), []
+        return
+    content = {**(job or {}), **more}
+    if not content:
+        raise Refused("no job: give a path, a dict, or the keys of a job")
+    with tempfile.TemporaryDirectory(prefix="ebb-") as folder:
+        path = os.path.join(folder, "job.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            # JSON is YAML, too.
+            json.dump(content, file, indent=1, default=_plain)
+        yield path, [(path, "job")]
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of NumPy as those of Python, and paths as texts."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    item = getattr(value, "item", None)
+    if callable(item):
+        return item()
+    raise Refused(f"{value!r}: a job holds numbers, texts, lists and dicts only")
+
+
+def flags_of_set(overrides: Optional[Mapping[str, Any]]) -> List[str]:
+    """The flags for overrides, for example {"train.epochs": 4}."""
+    flags: List[str] = []
+    for key, value in (overrides or {}).items():
+        text = value if isinstance(value, str) else json.dumps(value, default=_plain)
+        flags += ["--set", f"{key}={text}"]
+    return flags

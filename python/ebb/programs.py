@@ -1,0 +1,66 @@
+"""Finds ebb's programs: the command ``ebb`` and the daemons.
+
+The places are, in this order: the folder that the environment variable EBB_BIN
+names, ``ebb/bin`` of this package (a wheel brings the programs there), and
+PATH.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import lru_cache
+
+from ebb.errors import NotFound
+
+#: The version of this package, which is that of ebb.
+VERSION = "0.2.0"
+
+
+def path_of(program: str) -> str:
+    """Returns the absolute path of a program, for example "ebb-worker".
+
+    Raises NotFound if no place has it. If EBB_BIN is set, only that folder
+    counts.
+    """
+    chosen = os.environ.get("EBB_BIN")
+    if chosen:
+        path = os.path.join(os.path.abspath(chosen), program)
+        if _is_program(path):
+            return path
+        raise NotFound(
+            f"{program} is not in {chosen} (EBB_BIN)",
+            "name the folder with ebb's programs, or unset EBB_BIN",
+        )
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin", program)
+    if _is_program(path):
+        return path
+    found = shutil.which(program)
+    if found is not None:
+        return os.path.abspath(found)
+    raise NotFound(
+        f"{program} is not installed",
+        "install ebb's package, or set EBB_BIN to the folder with its programs",
+    )
+
+
+@lru_cache(maxsize=None)
+def _version_of(path: str) -> str:
+    import subprocess
+
+    answer = subprocess.run(
+        [path, "--version"], stdout=subprocess.PIPE, check=True, text=True
+    )
+    return answer.stdout.strip()
+
+
+def version() -> str:
+    """Returns the version of the ``ebb`` program, for example "0.2.0".
+
+    Raises NotFound if the program is not installed.
+    """
+    return _version_of(path_of("ebb"))
+
+
+def _is_program(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)

@@ -1,0 +1,84 @@
+"""The messages between a program and its engine (docs/formats/computer.md).
+
+The C++ twin is worker/engine/messages.h. Both ends run on one machine and are
+of one version, so the structs are sent as they lie in memory.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Iterable, Tuple, Union
+
+#: Engine and program must have the same.
+FORMAT = 1
+
+# From the program.
+HELLO = 1
+MEMORY = 2
+NEXT = 3
+PUSH = 4
+FAIL = 5
+EVALUATED = 7
+ORDER = 8
+AHEAD = 9
+LEAVE = 10
+# From the engine.
+JOB = 101
+TABLE = 102
+BATCH = 103
+EVALUATE = 104
+END = 105
+DONE = 106
+ERROR = 107
+NUMBERS = 108
+PLACES = 109
+LOG = 110
+
+#: Begins each message: kind, code, sequence.
+HEADER = struct.Struct("<IIQ")
+
+# What follows the header, by kind.
+HELLO_BODY = struct.Struct("<QQQ")  # First ticket, evaluates, number of the job.
+PUSH_BODY = struct.Struct("<Qd")  # Ticket, sum of the losses.
+TICKET = struct.Struct("<Q")
+EVALUATED_BODY = struct.Struct("<QqdqQ")  # Ticket, examples, loss, correct, figures.
+FIGURE = struct.Struct("<56sd")
+ORDER_BODY = struct.Struct("<iiqq")  # Epoch, shard, begin, end.
+AHEAD_BODY = struct.Struct("<Q")  # Most places.
+# Number, seed, parameters, examples, batch, epochs, shard size, tables.
+JOB_BODY = struct.Struct("<qQqqqqqq")
+TABLE_BODY = struct.Struct("<qq")  # Offset, dimensions.
+PLACE = struct.Struct("<iiqq")
+BATCH_BODY = struct.Struct("<Qiiqq")  # Ticket, place.
+EVALUATE_BODY = struct.Struct("<Qq")  # Ticket, snapshot.
+
+# Codes of END.
+COMPLETE = 1
+CANCELLED = 2
+LEFT = 3
+# Codes of DONE.
+TAKEN = 0
+STALE = 1
+
+#: No message is longer.
+MOST_BYTES = 64 << 10
+MOST_TEXT = 4 << 10
+MOST_FIGURES = 16
+FIGURE_NAME_BYTES = 56
+
+Body = Union[bytes, bytearray, memoryview]
+
+
+def message(kind: int, sequence: int, body: Body = b"", code: int = 0) -> bytes:
+    """Returns a whole message."""
+    return HEADER.pack(kind, code, sequence) + body
+
+
+def text(words: str) -> bytes:
+    """Returns a text as it ends a message: cut where it is too long."""
+    return words.encode("utf-8", "replace")[:MOST_TEXT]
+
+
+def figures(named: Iterable[Tuple[str, float]]) -> bytes:
+    """Returns the figures of an evaluation as they stand in EVALUATED."""
+    return b"".join(FIGURE.pack(name.encode("utf-8"), value) for name, value in named)

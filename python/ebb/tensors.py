@@ -1,0 +1,143 @@
+"""Files with tensors: safetensors, and folders of NumPy's .npy files."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ebb.errors import NotFound, Refused
+
+Array = npt.NDArray[Any]
+Tensors = Dict[str, Array]
+
+_TYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "|i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "|u1",
+    "BOOL": "|b1",
+}
+_NAMES = {np.dtype(kind): name for name, kind in _TYPES.items()}
+_MOST_HEADER_BYTES = 100 << 20
+
+
+def save(
+    tensors: Mapping[str, Any],
+    path: str,
+    metadata: Optional[Mapping[str, str]] = None,
+) -> None:
+    """Writes tensors to ``path``, which ends with .safetensors.
+
+    tensors: arrays, or whatever ``numpy.asarray`` takes, by name. Each keeps its
+        type and shape.
+    metadata: texts by name, which the file keeps.
+
+    The file is replaced at once. Raises Refused for a type that the format
+    lacks, for example complex numbers.
+    """
+    arrays = {name: np.asarray(value) for name, value in tensors.items()}
+    header: Dict[str, Any] = {}
+    if metadata:
+        header["__metadata__"] = dict(metadata)
+    at = 0
+    for name, array in arrays.items():
+        kind = _NAMES.get(array.dtype.newbyteorder("<"))
+        if kind is None:
+            raise Refused(f"{name} is {array.dtype}, which safetensors has no type for")
+        header[name] = {
+            "dtype": kind,
+            "shape": list(array.shape),
+            "data_offsets": [at, at + array.nbytes],
+        }
+        at += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    unfinished = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(unfinished, "wb") as file:
+            file.write(len(text).to_bytes(8, "little"))
+            file.write(text)
+            for array in arrays.values():
+                little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+                file.write(np.ascontiguousarray(little).data)
+        os.replace(unfinished, path)
+    except BaseException:
+        if os.path.exists(unfinished):
+            os.remove(unfinished)
+        raise
+
+
+def load(path: str) -> Tensors:
+    """Returns the tensors of a .safetensors file, or of an exported folder.
+
+    A folder is one that ``ebb checkpoint export`` wrote, with model.json, or any
+    with .npy files, whose names are then those of the tensors. Arrays own their
+    memory. Raises NotFound if nothing is there, and Refused for a file that is
+    no safetensors.
+    """
+    return load_with_metadata(path)[0]
+
+
+def load_with_metadata(path: str) -> Tuple[Tensors, Dict[str, str]]:
+    """The same, with the file's texts; "ebb.model" is what an export says."""
+    if os.path.isdir(path):
+        return _load_folder(path)
+    try:
+        with open(path, "rb") as file:
+            return _read(file.read(), path)
+    except FileNotFoundError:
+        raise NotFound(f"{path}: there is no such file or folder") from None
+
+
+def _read(content: bytes, path: str) -> Tuple[Tensors, Dict[str, str]]:
+    size = int.from_bytes(content[:8], "little")
+    try:
+        if not 2 <= size <= min(_MOST_HEADER_BYTES, len(content) - 8):
+            raise ValueError("its header is longer than the file")
+        header = json.loads(content[8 : 8 + size])
+        metadata = header.pop("__metadata__", {})
+        data = memoryview(content)[8 + size :]
+        tensors = {name: _tensor(data, about) for name, about in header.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Refused(f"{path} is no safetensors file: {error}") from None
+    return tensors, metadata
+
+
+def _tensor(data: memoryview, about: Mapping[str, Any]) -> Array:
+    begin, end = about["data_offsets"]
+    if not 0 <= begin <= end <= len(data):
+        raise ValueError("a tensor lies outside of the file")
+    kind = np.dtype(_TYPES[about["dtype"]])
+    array = np.frombuffer(data[begin:end], dtype=kind)
+    return array.reshape(about["shape"]).copy()
+
+
+def _load_folder(folder: str) -> Tuple[Tensors, Dict[str, str]]:
+    about = os.path.join(folder, "model.json")
+    if os.path.exists(about):
+        with open(about, encoding="utf-8") as file:
+            text = file.read()
+        files: Dict[str, str] = json.loads(text)["files"]
+        metadata = {"ebb.model": text}
+    else:
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".npy"))
+        if not names:
+            raise NotFound(f"{folder} has neither model.json nor a .npy file")
+        files = {name[: -len(".npy")]: name for name in names}
+        metadata = {}
+    tensors = {
+        name: np.load(os.path.join(folder, file), allow_pickle=False)
+        for name, file in files.items()
+    }
+    return tensors, metadata

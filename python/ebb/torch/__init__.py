@@ -1,0 +1,46 @@
+"""Trains PyTorch models on machines that may go away.
+
+    job = ebb.torch.job("digits", model, train_set, epochs=10, batch=128,
+                        optimizer=torch.optim.Adam(model.parameters(), lr=1e-3))
+    optimizer = job.optimizer
+    for x, y in job.loader(num_workers=2):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+    torch.save(job.state_dict(), "digits.pt")
+"""
+
+from __future__ import annotations
+
+from ebb.errors import NotFound
+
+try:
+    import torch as _torch  # noqa: F401
+except ImportError:
+    raise NotFound(
+        "ebb.torch needs PyTorch",
+        "apt-get install python3-torch, or pip install torch",
+    ) from None
+
+from ebb.torch.amp import GradScaler
+from ebb.torch.check import Report, check
+from ebb.torch.handin import HandIn
+from ebb.torch.job import Batch, Loader, TorchJob
+from ebb.torch.submission import job, join, submit
+from ebb.torch.tracebacks import install as _install
+
+_install()
+
+__all__ = [
+    "Batch",
+    "GradScaler",
+    "HandIn",
+    "Loader",
+    "Report",
+    "TorchJob",
+    "check",
+    "job",
+    "join",
+    "submit",
+]

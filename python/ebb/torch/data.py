@@ -1,0 +1,243 @@
+"""What a job must know of a data set: its size, and what its examples are.
+
+A map-style data set answers ``len()`` and ``[i]``; the example's index is its
+number in the job. The fingerprint tells two data sets apart by examples that
+the seed draws. Random generators are seeded for each example and each batch, so
+that all programs see the same augmentation and the same dropout.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import pickle
+import random
+import struct
+from typing import Any, Callable, Iterator, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+
+from ebb.errors import DataDiffers, ModelDiffers, Refused
+from ebb.tensors import Array
+
+#: Examples that the fingerprint looks at.
+DRAWN = 64
+
+
+def check_map_style(dataset: Any) -> int:
+    """Returns the number of examples. Raises Refused for other data sets."""
+    if isinstance(dataset, torch.utils.data.DataLoader):
+        raise Refused(
+            "the data set is a DataLoader: ebb makes the batches",
+            "give the data set inside, and num_workers= and collate_fn= to job.loader()",
+        )
+    if (
+        isinstance(dataset, torch.utils.data.IterableDataset)
+        or not hasattr(dataset, "__getitem__")
+        or not hasattr(dataset, "__len__")
+    ):
+        raise Refused(
+            "ebb names examples by their number, so the data set needs len() and [i]",
+            f"{type(dataset).__name__} has no such numbers: write its examples to a file, or "
+            "a list, once",
+        )
+    count = len(dataset)
+    if count == 0:
+        raise Refused("the data set is empty")
+    return count
+
+
+@dataclasses.dataclass(frozen=True)
+class Fingerprint:
+    """What a job says of its data and of the constants of its model."""
+
+    data: str
+    rest: str
+    #: The numbers of the examples that were read.
+    drawn: Tuple[int, ...] = ()
+    #: Whether reading the examples takes random numbers.
+    random: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.data}/{self.rest}"
+
+    def compare(self, theirs: str, job: str, worker: str) -> None:
+        """Compares with the job's fingerprint. Raises DataDiffers or ModelDiffers."""
+        if not theirs or theirs == str(self):
+            return
+        data, _, rest = theirs.rpartition("/")
+        if data != self.data:
+            raise DataDiffers(
+                f"the data set is not that of job {job}: {self._difference(data)} (worker {worker})",
+                "the same files and transforms? random beyond torch, numpy and random? "
+                'else fingerprint="…"',
+            )
+        if rest != self.rest:
+            raise ModelDiffers(
+                "constants of the model (buffers, frozen parameters, weight decay, reduction) "
+                f"are not those of job {job} (worker {worker})",
+                "seed the model before it is made, or load its frozen part from one file. "
+                "Another job: rerun=True, or another name",
+            )
+
+    def _difference(self, theirs: str) -> str:
+        _, _, ours = self.data.partition("-")
+        _, _, others = theirs.partition("-")
+        if len(ours) == len(others) == 2 * len(self.drawn):
+            for place, number in enumerate(self.drawn):
+                here, there = ours[2 * place :][:2], others[2 * place :][:2]
+                if here != there:
+                    return f"example {number} has the checksum {here} here, {there} at submission"
+        return f"its fingerprint is {self.data[:40]} here, {theirs[:40]} at submission"
+
+
+def fingerprint(dataset: Any, seed: int, rest: str, given: Optional[str]) -> Fingerprint:
+    """Reads some examples, each twice under one seed. Raises DataDiffers.
+
+    With a fingerprint of the caller's nothing is read.
+    """
+    if given is not None:
+        return Fingerprint(given, rest)
+    count = len(dataset)
+    numbers = tuple(seed_of(seed, count, place) % count for place in range(min(DRAWN, count)))
+    parts = []
+    draws = False
+    with unseen():
+        for number in numbers:
+            first, drew = _read(dataset, seed, number)
+            second, _ = _read(dataset, seed, number)
+            if first != second:
+                raise DataDiffers(
+                    f"example {number} of the data set is another one when it is read again with "
+                    "the same seed",
+                    "take random numbers from torch, numpy.random or random only; or say "
+                    'what the data is: fingerprint="v1"',
+                )
+            draws = draws or drew
+            parts.append(first)
+    total = hashlib.blake2b(b"".join(parts) + struct.pack("<q", count), digest_size=8)
+    marks = "".join(part[:1].hex() for part in parts)
+    return Fingerprint(f"{total.hexdigest()}-{marks}", rest, numbers, draws)
+
+
+def seed_of(*numbers: int) -> int:
+    """Returns a seed of 63 bits that follows from the numbers."""
+    data = struct.pack(f"<{len(numbers)}Q", *(number % 2**64 for number in numbers))
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") >> 1
+
+
+def set_seeds(seed: int) -> None:
+    """Seeds the generators of random, numpy and torch."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+class unseen:
+    """Leaves the random generators as they were, whatever happens inside."""
+
+    def __enter__(self) -> None:
+        self._states = (random.getstate(), np.random.get_state(), torch.get_rng_state())
+
+    def __exit__(self, *_: Any) -> None:
+        random.setstate(self._states[0])
+        np.random.set_state(self._states[1])
+        torch.set_rng_state(self._states[2])
+
+
+class Seeded:
+    """A data set whose index is (epoch, number), and which seeds each example."""
+
+    def __init__(self, dataset: Any, seed: int) -> None:
+        self._dataset = dataset
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, place: Tuple[int, int]) -> Any:
+        epoch, number = place
+        set_seeds(seed_of(self._seed, epoch, number))
+        return self._dataset[number]
+
+
+class Plain:
+    """A data set whose index is (epoch, number), where nothing is random."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, place: Tuple[int, int]) -> Any:
+        return self._dataset[place[1]]
+
+
+def _read(dataset: Any, seed: int, number: int) -> Tuple[bytes, bool]:
+    set_seeds(seed_of(seed, number))
+    before = _state()
+    total = hashlib.blake2b(digest_size=16)
+    _feed(total.update, dataset[number])
+    return total.digest(), _state() != before
+
+
+def _state() -> Tuple[Any, ...]:
+    _, words, position, *_ = np.random.get_state(legacy=True)
+    return (
+        hash(random.getstate()),
+        position,
+        np.asarray(words)[:4].tobytes(),
+        torch.get_rng_state().numpy().tobytes(),
+    )
+
+
+def _feed(update: Callable[[bytes], None], value: Any) -> None:
+    if isinstance(value, torch.Tensor):
+        _feed_array(update, value.detach().cpu().resolve_conj().numpy())
+    elif isinstance(value, (np.ndarray, np.generic)):
+        _feed_array(update, np.asarray(value))
+    elif value is None or isinstance(value, (bool, int, float, complex, str)):
+        update(f"{type(value).__name__} {value!r}\n".encode())
+    elif isinstance(value, (bytes, bytearray, memoryview)):
+        update(b"bytes %d\n" % len(value) + bytes(value))
+    elif isinstance(value, dict):
+        update(b"dict %d\n" % len(value))
+        for part in _parts(value):
+            _feed(update, part)
+    elif isinstance(value, (list, tuple)):
+        update(b"list %d\n" % len(value))
+        for part in value:
+            _feed(update, part)
+    elif dataclasses.is_dataclass(value):
+        _feed(update, [getattr(value, f.name) for f in dataclasses.fields(value)])
+    elif hasattr(value, "tobytes") and hasattr(value, "size"):  # An image of PIL.
+        update(f"{getattr(value, 'mode', '')} {value.size}\n".encode())
+        update(value.tobytes())
+    else:
+        update(pickle.dumps(value, protocol=4))
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    for key in value:
+        yield key
+        yield value[key]
+
+
+def _feed_array(update: Callable[[bytes], None], array: Array) -> None:
+    update(f"{array.dtype.str} {array.shape}\n".encode())
+    if array.dtype.hasobject:
+        _feed(update, array.tolist())
+    else:
+        update(np.ascontiguousarray(array).tobytes())
+
+
+def collate(
+    examples: Sequence[Any],
+    collate_fn: Optional[Callable[[Any], Any]],
+) -> Any:
+    """Makes a batch of examples."""
+    if collate_fn is not None:
+        return collate_fn(list(examples))
+    return torch.utils.data.default_collate(list(examples))

@@ -1,0 +1,76 @@
+"""What stands in the place of the program's optimizer."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping
+
+import torch
+
+from ebb.errors import Refused
+from ebb.torch.work import Work
+
+
+class HandIn(torch.optim.Optimizer):
+    """Takes the optimizer's place in the loop: ``step()`` hands the batch in.
+
+    The servers step, by the rule that was read from the user's optimizer.
+    """
+
+    def __init__(self, work: Work, theirs: Any, tables: Mapping[str, Any]) -> None:
+        self._work = work
+        self._rates: List[float] = []
+        if isinstance(theirs, torch.optim.Optimizer):
+            groups: List[Dict[str, Any]] = [
+                {**group, "params": list(group["params"])} for group in theirs.param_groups
+            ]
+            super().__init__(groups, dict(theirs.defaults))
+        else:
+            super().__init__(list(tables.values()), {})
+        self._rates = self._now()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drops the gradients. ``step()`` does so, too."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    #: torch's GradScaler calls step(grad_scaler=…) because of this.
+    _step_supports_amp_scaling = True
+
+    def step(
+        self, closure: Any = None, *, loss: Any = None, grad_scaler: Any = None
+    ) -> Any:
+        """Hands in the batch, or the piece of it, that the loader yielded last.
+
+        closure: computes the loss and calls ``backward()``, as in PyTorch.
+        loss: what the job shows as the loss, instead of what ``backward()`` was
+            called on.
+        """
+        if grad_scaler is not None:
+            raise Refused(
+                "GradScaler leaves out batches that overflow, so examples would be lost",
+                "ebb.torch.GradScaler() yields such a batch again",
+            )
+        made = None
+        if closure is not None:
+            with torch.enable_grad():
+                made = closure()
+        if self._now() != self._rates:
+            self._rates = self._now()
+            raise Refused(
+                "the rate is the servers', and the loop changed it",
+                "give the schedule to ebb.torch.job(schedule=…), and take scheduler.step() away",
+            )
+        self._work.hand_in(loss)
+        return made
+
+    def again(self) -> None:
+        """Asks for the batch that is out once more."""
+        self._work.again()
+
+    def seen_loss(self) -> float:
+        """Returns what ``backward()`` was called on since the last piece."""
+        return self._work.seen_loss()
+
+    def _now(self) -> List[float]:
+        return [float(group["lr"]) for group in self.param_groups if "lr" in group]

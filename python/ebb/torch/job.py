@@ -1,0 +1,268 @@
+"""A job whose gradients PyTorch computes, as the program sees it."""
+
+from __future__ import annotations
+
+import collections
+import warnings
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+
+import torch
+
+import ebb.errors
+from ebb.errors import Refused, Unavailable
+from ebb.torch import data, parameters
+from ebb.torch.buffers import has_batch_norm
+from ebb.torch.handin import HandIn
+from ebb.torch.patience import patiently
+from ebb.torch.reader import Cutter, Here, Workers
+from ebb.torch.work import Out, Parts, Work
+
+class Batch:
+    """A batch for a loop of one's own: which examples, and how it is handed in."""
+
+    def __init__(self, work: Work, out: Out) -> None:
+        self._work = work
+        self._out = out
+        #: Numbers of the examples in the data set.
+        self.examples = out.batch.examples
+        self.epoch: int = out.batch.epoch
+        #: Epoch, shard, begin and end.
+        self.place = (out.batch.epoch, out.batch.shard, out.batch.begin, out.batch.end)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def push(self, loss: Any) -> None:
+        """Computes the gradients of the loss, and hands the batch in."""
+        loss.backward()
+        self._work.hand_in(None)
+
+    def again(self) -> None:
+        """Asks for the same batch once more."""
+        self._work.again()
+
+    def fail(self, why: str) -> None:
+        """Gives the batch back as failed."""
+        self._work.fail(why)
+
+
+class TorchJob:
+    """A job of the cluster at which this program works.
+
+    Made by ``ebb.torch.job``. One thread uses it. What ``ebb.Job`` has
+    (``status()``, ``audit()``, ``history`` and more) it has, too.
+    """
+
+    def __init__(self, parts: Parts, join: Callable[[], Any], remote: Any) -> None:
+        self._parts = parts
+        self._work = Work(parts, join)
+        self._remote = remote
+        self._complete = False
+        self._result: Optional[Mapping[str, Any]] = None
+        #: In the place of the program's optimizer.
+        self.optimizer = HandIn(self._work, parts.optimizer, parts.tables)
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self._parts.name
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """The model that was given."""
+        return self._parts.model
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._remote, name)
+
+    def __repr__(self) -> str:
+        return f"<ebb.torch.TorchJob {self.name}>"
+
+    # --- The loop -------------------------------------------------------------
+
+    def loader(
+        self,
+        *,
+        num_workers: int = 0,
+        micro: Optional[int] = None,
+        collate_fn: Optional[Callable[[Any], Any]] = None,
+        prefetch_factor: int = 2,
+        multiprocessing_context: Any = None,
+        pin_memory: bool = False,
+        **others: Any,
+    ) -> "Loader":
+        """Returns the batches of this job, all epochs of them, to loop over.
+
+        num_workers: processes that read examples; 0 reads in this one.
+        micro: the most examples of a piece: ``step()`` after each piece, and
+            the batch is handed in with its last.
+        The others are those of torch's DataLoader.
+        """
+        _refuse_arguments(others)
+        if micro is not None and micro < 1:
+            raise Refused(f"micro={micro}: it must be 1 or more")
+        norm = has_batch_norm(self.model)
+        if micro == 1 and norm:
+            raise Refused(
+                f"micro=1: {norm} is a BatchNorm, which needs more than one example at a time"
+            )
+        options = {
+            "num_workers": num_workers,
+            "prefetch_factor": prefetch_factor,
+            "multiprocessing_context": multiprocessing_context,
+            "pin_memory": pin_memory,
+        }
+        return Loader(self, Cutter(micro, collate_fn), options)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yields batches by the numbers of their examples; nothing is read."""
+        for _ in self._pieces(_Unread()):
+            assert self._work.out is not None
+            yield Batch(self._work, self._work.out)
+
+    def again(self) -> None:
+        """Drops the gradients of the batch that is out, and asks for it again."""
+        self._work.again()
+
+    def fail(self, why: str) -> None:
+        """Gives the batch that is out back as failed."""
+        self._work.fail(why)
+
+    # --- The result -----------------------------------------------------------
+
+    def state_dict(self, version: Any = "newest") -> "collections.OrderedDict[str, Any]":
+        """Returns the model of the job, as ``model.state_dict()`` names it.
+
+        Trained values come from the servers. Buffers and frozen parameters are
+        those of this program's model, which every program has alike, but for
+        the buffers that the job calls local.
+        """
+        values = self._values(version)
+        names = {id(parameter): name for name, parameter in self._parts.tables.items()}
+        self._warn_of_local_buffers()
+        made: Dict[str, torch.Tensor] = {}
+        state: "collections.OrderedDict[str, Any]" = collections.OrderedDict()
+        for key, value in self.model.state_dict(keep_vars=True).items():
+            table = names.get(id(value))
+            if table is None:
+                state[key] = value.detach().clone() if isinstance(value, torch.Tensor) else value
+                continue
+            if table not in made:
+                parameter = self._parts.tables[table]
+                given = torch.from_numpy(values[table]).reshape(parameter.shape)
+                made[table] = given.to(parameter.device, parameter.dtype, copy=True)
+            state[key] = made[table]
+        return state
+
+    def load(self, version: Any = "newest") -> None:
+        """Puts a version of the job's values into the model."""
+        if self._work.is_open:
+            raise Refused("load(): the loop is not over: the engine loads each batch's values")
+        values = self._values(version)
+        with torch.no_grad():
+            for name, parameter in self._parts.tables.items():
+                parameter.copy_(torch.from_numpy(values[name]).reshape(parameter.shape))
+
+    def _values(self, version: Any) -> Mapping[str, Any]:
+        if version == "newest" and self._result is not None:
+            return self._result
+        values: Mapping[str, Any] = patiently(lambda: self._remote.state_dict(version=version))
+        parameters.check_values(self.name, self._parts.tables, values)
+        if version == "newest" and self._complete:
+            self._result = values
+        return values
+
+    def _warn_of_local_buffers(self) -> None:
+        local = self._parts.buffers.local
+        if local and not self._work.handed_in:
+            warnings.warn(
+                f"{', '.join(local[:3])} is local, and this program computed no batch: "
+                "the values are those with which the model began",
+                ebb.errors.Warning,
+                stacklevel=3,
+            )
+
+    def _pieces(self, reader: Any) -> Iterator[Any]:
+        """Yields what a loop over the job sees; then the job is complete."""
+        if self._complete:
+            warnings.warn(
+                f"job.loader() went through all {self._parts.plan['epochs']} epochs of "
+                f"{self.name}; take the outer loop away",
+                ebb.errors.Warning,
+                stacklevel=2,
+            )
+            return
+        if patiently(lambda: self._remote.state) != "complete":
+            yield from self._work.pieces(reader)
+            if self._work.ended == "left":
+                warnings.warn(
+                    f"this program left job {self.name}, which is not complete",
+                    ebb.errors.Warning,
+                    stacklevel=2,
+                )
+                return
+            self._remote.wait(progress=False)  # Until the servers have stored it.
+        self._complete = True
+        self._load_result()
+
+    def _load_result(self) -> None:
+        try:
+            self.load()
+        except Unavailable as error:
+            warnings.warn(
+                f"the model has the values of the last batch, not the job's result: {error}",
+                ebb.errors.Warning,
+                stacklevel=3,
+            )
+
+
+class Loader:
+    """The batches of a job. A single pass goes through all epochs."""
+
+    def __init__(self, job: TorchJob, cutter: Cutter, options: Dict[str, Any]) -> None:
+        parts = job._parts
+        numbered: Any = data.Plain(parts.dataset)
+        if parts.seeds and parts.fingerprint.random:
+            numbered = data.Seeded(parts.dataset, parts.plan["seed"])
+        self._job = job
+        self._reader: Any = (
+            Workers(numbered, cutter, options)
+            if options["num_workers"]
+            else Here(numbered, cutter)
+        )
+
+    @property
+    def read_in_vain(self) -> int:
+        """Batches that were read ahead and dropped, because none asked for them."""
+        return int(self._reader.read_in_vain)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._job._pieces(self._reader)
+
+
+class _Unread:
+    """Yields batches without reading their examples."""
+
+    def read(self, batch: Any, ahead: Any) -> List[Any]:
+        return [(batch.begin, len(batch.examples), None)]
+
+    def close(self) -> None:
+        pass
+
+
+def _refuse_arguments(others: Mapping[str, Any]) -> None:
+    for name in others:
+        if name in ("shuffle", "sampler", "batch_sampler", "generator"):
+            raise Refused(
+                f"loader({name}=…): the order is the job's (seed)", f"drop {name}="
+            )
+        if name == "drop_last":
+            raise Refused("loader(drop_last=…): short batches count", "drop drop_last=")
+        if name == "batch_size":
+            raise Refused(
+                "loader(batch_size=…): the batch is the job's",
+                "ebb.torch.job(batch=…); micro= cuts it into pieces",
+            )
+        raise Refused(f"loader({name}=…) is not known")

@@ -1,0 +1,154 @@
+"""How a program finds its job: on a cluster, or on one it starts for itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+import time
+from typing import Any, Callable, Dict, List, Mapping, Optional
+
+import ebb
+from ebb.errors import Error, NotFound
+from ebb.torch.patience import patiently
+
+#: The states of a job that computes nothing more.
+_OVER = ("complete", "cancelled")
+_PAUSE_S = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Access:
+    """How to reach the cluster; what is absent comes from EBB_* variables."""
+
+    scheduler: Optional[str]
+    tls: Any
+    token_file: Optional[str]
+    insecure: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """A job as a job file says it, and the values that it begins with."""
+
+    keys: Dict[str, Any]
+    initial: Callable[[], Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A job of a cluster."""
+
+    access: Access
+    address: str
+    remote: Any
+
+    def join(self, evaluates: bool) -> Callable[[], Any]:
+        """Returns a function that joins the job and returns its engine."""
+
+        def join() -> Any:
+            from ebb.engine import Engine
+
+            return Engine.join(
+                self.address,
+                self.remote.name,
+                tls=self.access.tls,
+                token_file=self.access.token_file,
+                insecure=self.access.insecure,
+                evaluates=evaluates,
+            )
+
+        return join
+
+
+def find_or_submit(access: Access, description: Description, rerun: bool) -> Place:
+    """Returns the job of this name, submitted now if there is none.
+
+    Several programs may call this at the same time: one of them submits, and
+    all have the same job. With ``rerun`` jobs of this name that are over do not
+    count.
+    """
+    address = access.scheduler or os.environ.get("EBB_SCHEDULER") or _own_cluster()
+    found = patiently(lambda: _found_or_submitted(access, address, description, rerun))
+    return Place(access, address, found)
+
+
+def _found_or_submitted(
+    access: Access, address: str, description: Description, rerun: bool
+) -> Any:
+    cluster = _connected(access, address)
+    there = _of_this_name(cluster, description)
+    found = _chosen(there, rerun)
+    if found is not None:
+        return cluster.job(found["id"])
+    with tempfile.TemporaryDirectory(prefix="ebb-") as folder:
+        keys = _with_initial(description, folder)
+        try:
+            # The number tells the runs of a name apart, so that several
+            # programs that begin the same one have one job.
+            return cluster.submit(keys, request_id=f"ebb.torch/{keys['name']}/{len(there)}")
+        except Error:
+            # Another program was first, with initial values of its own.
+            found = _chosen(_of_this_name(cluster, description), rerun)
+            if found is None:
+                raise
+            return cluster.job(found["id"])
+
+
+def _connected(access: Access, address: Optional[str]) -> Any:
+    return ebb.connect(
+        address, tls=access.tls, token_file=access.token_file, insecure=access.insecure
+    )
+
+
+def find(access: Access, description: Description, timeout: Optional[float]) -> Place:
+    """Returns the job of this name, and waits until it is submitted.
+
+    Raises NotFound after so many seconds.
+    """
+    address = access.scheduler or os.environ.get("EBB_SCHEDULER")
+    cluster = patiently(lambda: _connected(access, address))
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        there = patiently(lambda: _of_this_name(cluster, description))
+        found = _chosen(there, rerun=False)
+        if found is not None:
+            return Place(access, cluster.address, cluster.job(found["id"]))
+        if deadline is not None and time.monotonic() > deadline:
+            name = description.keys["name"]
+            raise NotFound(f"nobody submitted job {name} within {timeout:g} s")
+        time.sleep(_PAUSE_S)
+
+
+def _of_this_name(cluster: Any, description: Description) -> List[Dict[str, Any]]:
+    jobs = cluster.status()["jobs"]
+    return [job for job in jobs if job["name"] == description.keys["name"]]
+
+
+def _chosen(there: List[Dict[str, Any]], rerun: bool) -> Optional[Dict[str, Any]]:
+    """Returns the job to join: one that goes on before one that is over."""
+    going = [job for job in there if job["state"] not in _OVER]
+    fitting = going or ([] if rerun else there)
+    return max(fitting, key=lambda job: int(job["id"]), default=None)
+
+
+def _with_initial(description: Description, folder: str) -> Dict[str, Any]:
+    """Writes the initial values to a file that the job names."""
+    path = os.path.join(folder, "initial.safetensors")
+    ebb.save(description.initial(), path)
+    keys = dict(description.keys)
+    keys["model"] = {**keys["model"], "initial": path}
+    return keys
+
+
+_own: Any = None
+
+
+def _own_cluster() -> str:
+    """Starts a cluster of this process, once, and returns its address."""
+    global _own
+    if _own is None:
+        import ebb.local
+
+        _own = ebb.local.cluster(servers=1)
+    return str(_own.address)

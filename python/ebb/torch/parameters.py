@@ -1,0 +1,217 @@
+"""The parameters of a model as tables of a job.
+
+A trainable parameter is a dense table. While the program works at the job, a
+float32 parameter on the CPU is a view of the engine's shared values. Others
+(bfloat16, or on a GPU) are copied after each pull.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+import torch
+
+from ebb.errors import ModelDiffers, Refused
+from ebb.tensors import Array
+
+_CAST = (torch.float32, torch.float16, torch.bfloat16)
+
+
+def tables_of(model: torch.nn.Module) -> Dict[str, torch.nn.Parameter]:
+    """Returns the trainable parameters by name, in the order of a job's tables.
+
+    A tied parameter stands under the first of its names. Raises Refused for
+    parameters that servers cannot hold.
+    """
+    if isinstance(model, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
+        raise Refused(
+            f"the model is a {type(model).__name__}: ebb has a process for each device",
+            "give the module inside: model.module",
+        )
+    found = {}
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, torch.nn.parameter.UninitializedParameter):
+            raise Refused(
+                f"{name} has no shape yet (a lazy module)",
+                "run one batch through the model before ebb.torch.job",
+            )
+        if not parameter.requires_grad:
+            continue
+        if hasattr(parameter, "device_mesh"):
+            raise Refused(f"{name} is sharded; servers hold whole tables")
+        if parameter.is_meta:
+            raise Refused(f"{name} is on the device meta, so it has no values")
+        if parameter.dtype not in _CAST:
+            word = str(parameter.dtype).replace("torch.", "")
+            raise Refused(f"{name} is {word}; servers hold float32: model.float()")
+        found[name] = parameter
+    if not found:
+        raise Refused("the model has no parameter with requires_grad=True")
+    return {name: found[name] for name in sorted(found, key=str.encode)}
+
+
+def initial_values(tables: Mapping[str, torch.nn.Parameter]) -> Dict[str, Array]:
+    """Returns copies of the values, as float32. A single number is a vector."""
+    return {
+        name: parameter.detach()
+        .to("cpu", torch.float32, copy=True)
+        .reshape(tuple(parameter.shape) or (1,))
+        .numpy()
+        for name, parameter in tables.items()
+    }
+
+
+def set_initial(tables: Mapping[str, torch.nn.Parameter], values: Mapping[str, Any]) -> None:
+    """Puts values into the model by name. Raises Refused for another shape."""
+    for name, parameter in tables.items():
+        if name not in values:
+            raise Refused(f"init: it has no {name}", "give all trainable parameters")
+        value = torch.as_tensor(values[name])
+        if tuple(value.shape) != tuple(parameter.shape):
+            raise Refused(
+                f"init: {name} is {tuple(value.shape)} there, {tuple(parameter.shape)} in the model"
+            )
+        with torch.no_grad():
+            parameter.copy_(value)
+
+
+def check_tables(job: str, tables: Mapping[str, torch.nn.Parameter], theirs: Any) -> None:
+    """Compares a model with the tables of a job. Raises ModelDiffers."""
+    _check_shapes(job, tables, {table.name: tuple(table.shape) for table in theirs})
+
+
+def check_values(
+    job: str, tables: Mapping[str, torch.nn.Parameter], values: Mapping[str, Any]
+) -> None:
+    """Compares a model with the values of a job. Raises ModelDiffers."""
+    _check_shapes(job, tables, {name: value.shape for name, value in values.items()})
+
+
+def _check_shapes(
+    job: str, tables: Mapping[str, torch.nn.Parameter], shapes: Mapping[str, Tuple[int, ...]]
+) -> None:
+    another = "another model. Another job: rerun=True, or another name"
+    for name, parameter in tables.items():
+        if name not in shapes:
+            raise ModelDiffers(f"{name} is not in job {job}: {another}")
+        if (tuple(parameter.shape) or (1,)) != (shapes[name] or (1,)):
+            raise ModelDiffers(
+                f"{name} is {tuple(parameter.shape)} here, {shapes[name]} in job {job}: {another}"
+            )
+    for name in shapes:
+        if name not in tables:
+            raise ModelDiffers(f"job {job} has {name}, which is not in this model: {another}")
+
+
+class Binding:
+    """Ties the parameters of a model to the memory of an engine.
+
+    It lives from joining to leaving; ``release`` gives the parameters memory of
+    their own again. One thread uses it.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, torch.nn.Parameter],
+        decay: Mapping[str, float],
+        engine: Any,
+        unused: str,
+    ) -> None:
+        self._names = list(tables)
+        self._parameters = list(tables.values())
+        self._unused = unused
+        count = engine.values.size
+        values = torch.frombuffer(engine.memory, dtype=torch.float32, count=count)
+        sums = torch.frombuffer(engine.memory, dtype=torch.float32, count=count, offset=4 * count)
+        offsets = {table.name: table.offset for table in engine.tables}
+        self._values: List[torch.Tensor] = []
+        self._sums: List[torch.Tensor] = []
+        self._copied: List[int] = []
+        for place, (name, parameter) in enumerate(tables.items()):
+            begin, end = offsets[name], offsets[name] + parameter.numel()
+            self._values.append(values[begin:end].view(parameter.shape))
+            self._sums.append(sums[begin:end].view(parameter.shape))
+            if parameter.dtype == torch.float32 and parameter.device.type == "cpu":
+                parameter.data = self._values[-1]
+            else:
+                self._copied.append(place)
+            parameter.grad = None
+        self._decay: List[Tuple[float, List[torch.Tensor], List[torch.Tensor]]] = []
+        for factor in sorted(set(decay.values())):
+            places = [i for i, name in enumerate(self._names) if decay.get(name) == factor]
+            self._decay.append(
+                (factor, [self._sums[i] for i in places], [self._values[i] for i in places])
+            )
+        self._seen = self._traces()
+
+    def pulled(self) -> None:
+        """Shows the model what the engine pulled."""
+        if self._copied:
+            with torch.no_grad():
+                for place in self._copied:
+                    self._parameters[place].data.copy_(self._values[place])
+        self._seen = self._traces()
+
+    def changed(self) -> Optional[str]:
+        """Returns the name of a parameter that the program wrote to, if any."""
+        now = self._traces()
+        if now == self._seen:
+            return None
+        return next(name for name, a, b in zip(self._names, now, self._seen) if a != b)
+
+    def without_gradient(self) -> Optional[str]:
+        """Returns the name of a parameter without a gradient, if that is wrong."""
+        absent = [n for n, p in zip(self._names, self._parameters) if p.grad is None]
+        if not absent or (self._unused == "zero" and len(absent) < len(self._names)):
+            return None
+        return absent[0]
+
+    def add(self, weight: float) -> None:
+        """Adds ``weight`` times the gradients to the sums, and forgets them."""
+        pairs = [(s, p.grad) for s, p in zip(self._sums, self._parameters) if p.grad is not None]
+        add(
+            [total for total, _ in pairs],
+            [_on_host(gradient) for _, gradient in pairs],
+            weight,
+        )
+        self.forget()
+
+    def add_decay(self, examples: int) -> None:
+        """Adds the weight decay of a batch of so many examples to the sums."""
+        for factor, sums, values in self._decay:
+            add(sums, values, factor * examples)
+
+    def forget(self) -> None:
+        """Drops the gradients."""
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    def release(self) -> None:
+        """Gives the parameters memory of their own, with the last values."""
+        for place, parameter in enumerate(self._parameters):
+            if place not in self._copied:
+                parameter.data = parameter.data.clone()
+            parameter.grad = None
+
+    def _traces(self) -> List[Tuple[int, int]]:
+        # A write in place changes the version, an exchange of the data the address.
+        return [(p._version, p.data_ptr()) for p in self._parameters]
+
+
+def _on_host(gradient: torch.Tensor) -> torch.Tensor:
+    if gradient.device.type == "cpu" and gradient.dtype == torch.float32:
+        return gradient
+    moved: torch.Tensor = gradient.to("cpu", torch.float32)
+    return moved
+
+
+def add(sums: List[torch.Tensor], others: List[torch.Tensor], weight: float) -> None:
+    """Computes ``sums += weight * others`` for lists of tensors."""
+    with torch.no_grad():
+        foreach = getattr(torch, "_foreach_add_", None)
+        if foreach is not None and not any(other.is_sparse for other in others):
+            if sums:
+                foreach(sums, others, alpha=weight)
+            return
+        for total, other in zip(sums, others):
+            total.add_(other, alpha=weight)

@@ -1,0 +1,267 @@
+"""Reads the examples of batches, here or in DataLoader workers.
+
+With workers, examples are read ahead of the batch that is out: the engine says
+which places are likely to come next. What was read and is not asked for is
+dropped and counted.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import multiprocessing
+import pickle
+import signal
+import time
+import traceback
+from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import torch
+
+from ebb.errors import Refused
+from ebb.torch import data
+
+Key = Tuple[int, int, int, int]
+Piece = Tuple[int, int, Any]  # begin, examples, what collate made
+Ahead = Callable[[], Sequence[Any]]
+
+_MOST_RESTARTS = 3
+_RESTARTS_WITHIN_S = 60.0
+
+
+def key_of(place: Any) -> Key:
+    """Returns the name of a batch: epoch, shard, begin and end."""
+    return (place.epoch, place.shard, place.begin, place.end)
+
+
+class ReadError(Exception):
+    """What a DataLoader worker wrote when it could not read an example."""
+
+
+class Cutter:
+    """Collates the pieces of a batch; errors become values.
+
+    A worker reads ahead, so an error counts only if its batch is asked for.
+    """
+
+    def __init__(self, micro: Optional[int], collate_fn: Optional[Callable[[Any], Any]]) -> None:
+        self._micro = micro
+        self._collate_fn = collate_fn
+
+    def __call__(self, examples: Sequence[Any]) -> Any:
+        for example in examples:
+            if isinstance(example, Failure):
+                return example
+        try:
+            size = self._micro or max(len(examples), 1)
+            return [
+                (begin, data.collate(examples[begin : begin + size], self._collate_fn))
+                for begin in range(0, len(examples), size)
+            ]
+        except Exception as error:
+            return Failure.of(error)
+
+
+@dataclasses.dataclass
+class Failure:
+    """An error, as a value that travels between processes."""
+
+    error: Optional[Exception]
+    text: str
+
+    @classmethod
+    def of(cls, error: Exception) -> "Failure":
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        return cls(error, text)
+
+    def __reduce__(self) -> Any:
+        # Errors that cannot be pickled would kill the queue's thread.
+        try:
+            pickle.loads(pickle.dumps(self.error))
+            return (Failure, (self.error, self.text))
+        except Exception:
+            return (Failure, (None, self.text))
+
+    def raised(self) -> Exception:
+        """Returns the error to raise, with the worker's traceback as its cause."""
+        cause = ReadError("\n" + self.text)
+        if self.error is None:
+            return cause
+        self.error.__cause__ = cause
+        return self.error
+
+
+class Caught:
+    """A data set whose errors are values."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, place: Tuple[int, int]) -> Any:
+        try:
+            return self._dataset[place]
+        except Exception as error:
+            return Failure.of(error)
+
+
+class Here:
+    """Reads in this process, each batch when it is out."""
+
+    read_in_vain = 0
+
+    def __init__(self, dataset: Any, cutter: Cutter) -> None:
+        self._dataset = dataset
+        self._cutter = cutter
+
+    def read(self, batch: Any, ahead: Ahead) -> List[Piece]:
+        """Returns the pieces of a batch. Raises what the data set raises."""
+        examples = [self._dataset[(batch.epoch, int(number))] for number in batch.examples]
+        made = self._cutter(examples)
+        if isinstance(made, Failure):
+            assert made.error is not None
+            raise made.error
+        return _pieces(made, batch)
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+class Workers:
+    """Reads in processes of torch's DataLoader, ahead of the batch that is out.
+
+    The DataLoader gives back batches in the order in which its sampler named
+    them. The sampler names the batch that is wanted, then those the engine
+    expects, then nothing (an empty batch), so that the pipeline stays full. One
+    thread uses it.
+    """
+
+    def __init__(self, dataset: Any, cutter: Cutter, options: Dict[str, Any]) -> None:
+        self._dataset: Any = Caught(dataset)
+        self._cutter = cutter
+        self._options = options
+        self._asked: Deque[Optional[Key]] = collections.deque()
+        self._kept: Dict[Key, Any] = {}
+        self._places: Deque[Any] = collections.deque()
+        self._iterator: Optional[Iterator[Any]] = None
+        self._processes: List[Any] = []
+        self._deaths: Deque[float] = collections.deque()
+        self.read_in_vain = 0
+
+    def read(self, batch: Any, ahead: Ahead) -> List[Piece]:
+        """Returns the pieces of a batch. Raises what the data set raises."""
+        wanted = key_of(batch)
+        while wanted not in self._kept:
+            # Asking the engine takes longer than reading on from its last answer.
+            if not self._places or not self._will_come(wanted):
+                self._expect([batch, *ahead()])
+            self._receive()
+        made = self._kept.pop(wanted)
+        if isinstance(made, Failure):
+            raise made.raised()
+        return _pieces(made, batch)
+
+    def close(self) -> None:
+        """Ends the processes."""
+        self._forget_others(())
+        self.read_in_vain += sum(key is not None for key in self._asked)
+        self._iterator = None
+        self._asked.clear()
+        self._processes = []
+
+    # --- What the sampler names -----------------------------------------------
+
+    def __iter__(self) -> Iterator[List[Tuple[int, int]]]:
+        while True:
+            if self._places:
+                place = self._places.popleft()
+                self._asked.append(key_of(place))
+                yield [(place.epoch, int(number)) for number in place.examples]
+            else:
+                self._asked.append(None)
+                yield []
+
+    # --- What comes back ------------------------------------------------------
+
+    def _receive(self) -> None:
+        try:
+            if self._iterator is None:
+                self._start()
+            elif any(not process.is_alive() for process in self._processes):
+                raise RuntimeError("a DataLoader worker ended")
+            assert self._iterator is not None
+            made = next(self._iterator)
+        except RuntimeError:
+            if all(process.is_alive() for process in self._processes):
+                raise
+            self._restart()
+            return
+        key = self._asked.popleft()
+        if key is not None:
+            self._kept[key] = made
+
+    def _start(self) -> None:
+        before = {process.pid for process in multiprocessing.active_children()}
+        handler = signal.getsignal(signal.SIGCHLD)
+        loader: Any = torch.utils.data.DataLoader(
+            self._dataset,
+            batch_sampler=self,
+            collate_fn=self._cutter,
+            **self._options,
+        )
+        with data.unseen():
+            self._iterator = iter(loader)
+        self._processes = [
+            process
+            for process in multiprocessing.active_children()
+            if process.pid not in before
+        ]
+        if signal.getsignal(signal.SIGCHLD) is not handler:
+            # torch's handler raises an error in the middle of the user's code
+            # when a worker dies. Here the batch is read again.
+            try:
+                signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
+            except ValueError:
+                pass  # Not the main thread: torch set none either.
+
+    def _restart(self) -> None:
+        now = time.monotonic()
+        self._deaths.append(now)
+        while self._deaths[0] < now - _RESTARTS_WITHIN_S:
+            self._deaths.popleft()
+        if len(self._deaths) > _MOST_RESTARTS:
+            raise Refused(
+                f"DataLoader workers were killed {len(self._deaths)} times in a minute",
+                "the machine lacks memory? num_workers=0 reads in this process",
+            )
+        # read() names again what was lost.
+        self._iterator = None
+        self._asked.clear()
+        self._processes = []
+
+    def _will_come(self, wanted: Key) -> bool:
+        return wanted in self._asked or key_of(self._places[0]) == wanted
+
+    def _expect(self, places: Sequence[Any]) -> None:
+        """Reads these places next, and forgets what is not among them."""
+        self._forget_others({key_of(place) for place in places})
+        self._places = collections.deque(
+            place
+            for place in places
+            if key_of(place) not in self._kept and key_of(place) not in self._asked
+        )
+
+    def _forget_others(self, keys: Any) -> None:
+        for key in [key for key in self._kept if key not in keys]:
+            del self._kept[key]
+            self.read_in_vain += 1
+
+
+def _pieces(made: Any, batch: Any) -> List[Piece]:
+    begins = [begin for begin, _ in made] + [len(batch.examples)]
+    return [
+        (batch.begin + begin, end - begin, value)
+        for (begin, value), end in zip(made, begins[1:])
+    ]

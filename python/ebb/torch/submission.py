@@ -1,0 +1,221 @@
+"""Submits a PyTorch job, or joins the one of this name that is there."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+
+import torch
+
+import ebb
+from ebb.errors import Refused
+from ebb.torch import data, meeting, optimizers, parameters
+from ebb.torch.buffers import Buffers, Choice, digest, has_batch_norm
+from ebb.torch.job import TorchJob
+from ebb.torch.work import Evaluate, Parts, Reduction
+
+Count = Union[int, Tuple[int, int], List[int], None]
+
+
+def job(name: str, model: torch.nn.Module, dataset: Any, **options: Any) -> TorchJob:
+    """Submits a job, or joins the one of this name that is there.
+
+    Without a cluster (``scheduler=``, EBB_SCHEDULER) one starts on this machine
+    and ends with this process. Raises Refused, DataDiffers or ModelDiffers with
+    what to change.
+
+    What is trained, and on what:
+
+    - model: its trainable parameters are the job's tables.
+    - dataset: map-style. An example's index is its number in the job.
+    - optimizer: read and never run. The servers step by its rule.
+    - schedule: how the rate changes, such as ``{"kind": "cosine"}`` or a StepLR.
+    - epochs, batch: passes through the data, and examples of a step.
+    - reduction: "mean" or "sum", as the loss is one over a batch. A function gets
+      what the loader yields, and returns the weight of its mean.
+    - buffers: those that each worker has for itself: ``{"name": "local"}``.
+    - unused: "zero" allows parameters without a gradient in some batches.
+    - init: a file of ``ebb.save``, or tensors by name, to begin with.
+    - seed: of the order of the examples and of all random numbers.
+    - seeds: whether random, numpy and torch are seeded for each batch.
+    - fingerprint: a text of your own that names the data. Absent, 64 examples
+      are read.
+
+    How it is evaluated and distributed:
+
+    - evaluate: called with the model now and then. It returns the mean loss, or a
+      dictionary with loss, correct, examples and figures of your own.
+    - evaluate_every: epochs between two evaluations.
+    - algorithm, consistency: as in a job file. Absent, the job's defaults.
+    - workers: the most that the job takes, or the least and the most.
+    - settings: further keys of the job file. They go before all others.
+    - rerun: begins another job if the last one of this name is over.
+    - scheduler, tls, token_file, insecure: as for ``ebb.connect``.
+    """
+    _check_given(options)
+    parts, description, access = _prepared(name, model, dataset, **options)
+    place = meeting.find_or_submit(access, description, options.get("rerun", False))
+    return TorchJob(parts, place.join(parts.evaluate is not None), place.remote)
+
+
+def submit(name: str, model: torch.nn.Module, dataset: Any, **options: Any) -> Any:
+    """Does the same as ``job`` without working at it; returns the ``ebb.Job``."""
+    _check_given(options)
+    _, description, access = _prepared(name, model, dataset, **options)
+    return meeting.find_or_submit(access, description, options.get("rerun", False)).remote
+
+
+def join(
+    name: str, model: torch.nn.Module, dataset: Any, *, timeout: Optional[float] = None, **options: Any
+) -> TorchJob:
+    """Joins a job that another program submits; waits until it is there.
+
+    Options are those of ``job``. Epochs and batch are the job's. Raises
+    NotFound after ``timeout`` seconds.
+    """
+    parts, description, access = _prepared(name, model, dataset, **options)
+    place = meeting.find(access, description, timeout)
+    return TorchJob(parts, place.join(parts.evaluate is not None), place.remote)
+
+
+def _prepared(
+    name: str,
+    model: torch.nn.Module,
+    dataset: Any,
+    *,
+    optimizer: Any = None,
+    epochs: Optional[int] = None,
+    batch: Optional[int] = None,
+    scheduler: Optional[str] = None,
+    schedule: Any = None,
+    algorithm: Any = None,
+    consistency: Any = None,
+    reduction: Reduction = "mean",
+    buffers: Choice = None,
+    evaluate: Optional[Evaluate] = None,
+    evaluate_every: int = 1,
+    init: Any = None,
+    seeds: bool = True,
+    fingerprint: Optional[str] = None,
+    seed: int = 1,
+    workers: Count = None,
+    unused: str = "error",
+    rerun: bool = False,
+    settings: Optional[Mapping[str, Any]] = None,
+    tls: Any = None,
+    token_file: Optional[str] = None,
+    insecure: bool = False,
+) -> Tuple[Parts, "meeting.Description", "meeting.Access"]:
+    _check_words(reduction, unused, evaluate, batch, model)
+    examples = data.check_map_style(dataset)
+    tables = parameters.tables_of(model)
+    known = Buffers(model, buffers)
+    rule = optimizers.read(optimizer, tables)
+    if init is not None:
+        parameters.set_initial(tables, ebb.load(init) if _is_path(init) else init)
+    word = reduction if isinstance(reduction, str) else "function"
+    rest = digest(known.constants(), (sorted(rule.decay.items()), word))
+    print_of_data = data.fingerprint(dataset, seed, rest, fingerprint)
+    parts = Parts(
+        name=name,
+        model=model,
+        dataset=dataset,
+        optimizer=optimizer,
+        tables=tables,
+        buffers=known,
+        rule=rule,
+        fingerprint=print_of_data,
+        plan=_given(epochs=epochs, batch=batch, seed=seed),
+        reduction=reduction,
+        evaluate=evaluate,
+        seeds=seeds,
+        unused=unused,
+    )
+    keys: Dict[str, Any] = {
+        "name": name,
+        "model": {
+            "kind": "program",
+            "tables": {
+                table: {"dims": list(parameter.shape) or [1]}
+                for table, parameter in tables.items()
+            },
+        },
+        "data": {
+            "train": {
+                "positions": {"examples": examples, "fingerprint": str(print_of_data)}
+            }
+        },
+        "train": _given(epochs=epochs, batch=batch),
+        "optimizer": dict(rule.settings),
+        "seed": seed,
+    }
+    if schedule is not None:
+        keys["optimizer"]["schedule"] = optimizers.schedule_of(schedule)
+    if algorithm is not None:
+        keys["algorithm"] = algorithm
+    if consistency is not None:
+        keys["consistency"] = consistency
+    if evaluate is not None:
+        word = "epoch" if evaluate_every == 1 else "epochs"
+        keys["evaluate"] = {"every": f"{evaluate_every} {word}"}
+    if workers is not None:
+        least, most = (1, workers) if isinstance(workers, int) else workers
+        keys["workers"] = {"min": least, "max": most}
+    description = meeting.Description(
+        _merged(keys, settings or {}), lambda: parameters.initial_values(tables)
+    )
+    return parts, description, meeting.Access(scheduler, tls, token_file, insecure)
+
+
+for _function in (job, submit, join):
+    # What help() shows, and editors complete.
+    _function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        list(inspect.signature(_prepared).parameters.values()),
+        return_annotation=inspect.signature(_function).return_annotation,
+    )
+
+
+def _check_given(options: Mapping[str, Any]) -> None:
+    for key in ("optimizer", "epochs", "batch"):
+        if options.get(key) is None:
+            raise Refused(f"ebb.torch.job needs {key}=")
+
+
+def _check_words(
+    reduction: Reduction,
+    unused: str,
+    evaluate: Any,
+    batch: Optional[int],
+    model: torch.nn.Module,
+) -> None:
+    if reduction not in ("mean", "sum") and not callable(reduction):
+        raise Refused(f'reduction={reduction!r}: "mean", "sum" or a function of the batch')
+    if unused not in ("error", "zero"):
+        raise Refused(f'unused={unused!r}: "error" or "zero"')
+    if evaluate is not None and not callable(evaluate):
+        raise Refused("evaluate= is called with the model, so it must be a function")
+    norm = has_batch_norm(model)
+    if batch == 1 and norm:
+        raise Refused(
+            f"batch=1: {norm} is a BatchNorm, which needs more than one example at a time"
+        )
+
+
+def _given(**numbers: Optional[int]) -> Dict[str, int]:
+    """Returns those that are not None."""
+    return {key: number for key, number in numbers.items() if number is not None}
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, (str, os.PathLike))
+
+
+def _merged(keys: Dict[str, Any], more: Mapping[str, Any]) -> Dict[str, Any]:
+    """Returns the keys with others laid over them, message by message."""
+    made = dict(keys)
+    for key, value in more.items():
+        old = made.get(key)
+        both = isinstance(value, Mapping) and isinstance(old, dict)
+        made[key] = _merged(old, value) if both else value  # type: ignore[arg-type]
+    return made

@@ -1,0 +1,352 @@
+"""The work of one program at a job: batch after batch, from pull to push."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import threading
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Union
+
+import torch
+
+from ebb.errors import DataDiffers, Error, ForkedError, Refused
+from ebb.torch import data, parameters
+from ebb.torch.buffers import Buffers
+from ebb.torch.losses import Watch
+from ebb.torch.optimizers import Rule
+from ebb.torch.patience import patiently
+
+Reduction = Union[str, Callable[[Any], float]]
+Evaluate = Callable[[torch.nn.Module], Any]
+
+#: How often a program may ask for the same batch.
+MOST_AGAIN = 24
+
+
+@dataclasses.dataclass
+class Parts:
+    """What a program brings to a job, looked through and found good."""
+
+    name: str
+    model: torch.nn.Module
+    dataset: Any
+    optimizer: Any
+    tables: Mapping[str, torch.nn.Parameter]
+    buffers: Buffers
+    rule: Rule
+    fingerprint: data.Fingerprint
+    #: ``epochs``, ``batch`` and ``seed`` of the job.
+    plan: Mapping[str, int]
+    reduction: Reduction = "mean"
+    evaluate: Optional[Evaluate] = None
+    seeds: bool = True
+    unused: str = "error"
+
+
+@dataclasses.dataclass
+class Out:
+    """A piece of a batch that the program works at."""
+
+    batch: Any
+    begin: int
+    examples: int
+    value: Any
+    last: bool
+    state: str = "out"  # then handed, again or failed
+
+    def __str__(self) -> str:
+        place = self.batch
+        return f"batch (epoch {place.epoch}, shard {place.shard}, {place.begin}..{place.end})"
+
+
+class Work:
+    """The loop between an engine and the program. One thread uses it.
+
+    It joins when a loop begins and leaves when the loop ends. In between the
+    model's parameters are views of the engine's values.
+    """
+
+    def __init__(self, parts: Parts, join: Callable[[], Any]) -> None:
+        self._parts = parts
+        self._join = join
+        self._engine: Any = None
+        self._binding: Optional[parameters.Binding] = None
+        self._watch = Watch()
+        self._loss = 0.0
+        self._owner = (os.getpid(), threading.get_ident())
+        #: The piece that the program works at.
+        self.out: Optional[Out] = None
+        #: Why the last loop ended: "complete", "cancelled" or "left".
+        self.ended = "left"
+        #: Batches that this program handed in.
+        self.handed_in = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a loop is under way."""
+        return self._binding is not None
+
+    def pieces(self, reader: Any) -> Iterator[Any]:
+        """Yields the pieces of batch after batch, until there are no more."""
+        self._begin()
+        try:
+            while True:
+                batch = self._next_batch()
+                if batch is None:
+                    self.ended = self._engine.ended
+                    return
+                yield from self._pieces_of(batch, reader)
+        finally:
+            reader.close()
+            self._end()
+
+    def again(self) -> None:
+        """Drops the gradients of the batch that is out, and asks for it again."""
+        out = self._piece_out("again()")
+        assert self._binding is not None
+        self._binding.forget()
+        out.state = "again"
+
+    def fail(self, why: str) -> None:
+        """Gives the batch that is out back as failed."""
+        out = self._piece_out("fail()")
+        self._fail(out, why)
+
+    def seen_loss(self) -> float:
+        """Returns the sum of what ``backward()`` was called on for this piece."""
+        return self._watch.seen()
+
+    def hand_in(self, loss: Any) -> None:
+        """Adds the gradients of the piece to the sums; pushes after the last."""
+        out = self._piece_out("step()")
+        binding, parts = self._binding, self._parts
+        assert binding is not None
+        changed = binding.changed()
+        if changed is not None:
+            self._refuse_piece(
+                f"parameters changed outside of a pull ({changed})",
+                "the servers step; use job.optimizer",
+            )
+        absent = binding.without_gradient()
+        if absent is not None:
+            self._refuse_piece(
+                f"no gradient for {absent} in this batch",
+                'is it detached, or backward() missing? If it is unused at times: unused="zero"',
+            )
+        try:
+            parts.buffers.check()
+        except Refused as error:
+            self._refuse_piece(error.message, error.hint)
+        weight = self._weight(out)
+        seen = self._watch.take()
+        value = seen if loss is None else float(loss)
+        self._loss += value * weight
+        binding.add(weight)
+        out.state = "handed"
+        if not out.last:
+            return
+        binding.add_decay(len(out.batch.examples))
+        self._engine.push(out.batch, self._loss)
+        self.handed_in += 1
+
+    # --- A batch --------------------------------------------------------------
+
+    def _pieces_of(self, batch: Any, reader: Any) -> Iterator[Any]:
+        try:
+            pieces = reader.read(batch, self._engine.ahead)
+        except Exception as error:
+            self._engine.fail(batch, f"{type(error).__name__}: {error}")
+            raise
+        for _ in range(MOST_AGAIN):
+            self._loss = 0.0
+            for begin, examples, value in pieces:
+                last = begin + examples == batch.begin + len(batch.examples)
+                self.out = Out(batch, begin, examples, value, last)
+                self._seed(batch.epoch, batch.shard, begin)
+                yield value
+                state = self._settle()
+                if state == "failed":
+                    return
+                if state == "again":
+                    break
+            else:
+                return
+            self._engine.again(batch)
+        why = f"the program asked for the same batch {MOST_AGAIN} times"
+        self._engine.fail(batch, why)
+        raise Refused(f"{self.out}: {why}")
+
+    def _settle(self) -> str:
+        """Returns what became of the piece that was out."""
+        out = self.out
+        assert out is not None
+        if out.state == "out":
+            why = f"{out} was neither handed in nor failed"
+            self._fail(out, why)
+            raise Refused(why, "call optimizer.step() once a batch")
+        return out.state
+
+    def _weight(self, out: Out) -> float:
+        reduction = self._parts.reduction
+        if reduction == "mean":
+            return float(out.examples)
+        if reduction == "sum":
+            return 1.0
+        return float(reduction(out.value))  # type: ignore[operator]
+
+    def _refuse_piece(self, why: str, hint: Optional[str]) -> None:
+        assert self.out is not None
+        self._fail(self.out, why)
+        raise Refused(why, hint)
+
+    def _fail(self, out: Out, why: str) -> None:
+        assert self._binding is not None
+        self._binding.forget()
+        out.state = "failed"
+        self._engine.fail(out.batch, why)
+
+    def _piece_out(self, what: str) -> Out:
+        self._check_owner()
+        if self.out is None:
+            raise Refused(
+                f"{what}: no batch is out",
+                "loop over job.loader(), and call optimizer.step() once a batch",
+            )
+        if self.out.state != "out":
+            raise Refused(
+                f"{what}: {self.out} was {_WORDS[self.out.state]} already",
+                "call optimizer.step() once a batch",
+            )
+        return self.out
+
+    def _seed(self, epoch: int, shard: int, begin: int) -> None:
+        if self._parts.seeds:
+            data.set_seeds(data.seed_of(self._engine.seed, epoch, shard, begin))
+
+    # --- The engine -----------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._check_owner()
+        if self._binding is not None:
+            raise Refused(
+                "a loop over this job is open already", "end it, or use one loader at a time"
+            )
+        engine, parts = patiently(self._join), self._parts
+        try:
+            parameters.check_tables(parts.name, parts.tables, engine.tables)
+            self._check_plan(engine)
+            parts.fingerprint.compare(engine.fingerprint, parts.name, engine.name)
+        except Error:
+            engine.leave()
+            raise
+        self._engine = engine
+        self._binding = parameters.Binding(
+            parts.tables, parts.rule.decay, engine, parts.unused
+        )
+        parts.buffers.watch()
+        self._watch.start()
+
+    def _check_plan(self, engine: Any) -> None:
+        for key, ours in self._parts.plan.items():
+            theirs = getattr(engine, key)
+            if ours != theirs:
+                raise Refused(
+                    f"{key} is {ours} here, {theirs} in job {self._parts.name}",
+                    "for another job: rerun=True, or another name",
+                )
+        if engine.examples != len(self._parts.dataset):
+            raise DataDiffers(
+                f"the data set has {len(self._parts.dataset)} examples, job {self._parts.name} "
+                f"{engine.examples}",
+                "the same files, and the same part of them?",
+            )
+
+    def _next_batch(self) -> Any:
+        assert self._binding is not None
+        self.out = None
+        while True:
+            self._check_owner()
+            got = self._engine.next()
+            self._binding.pulled()
+            self._watch.take()
+            if got is None or not _is_evaluation(got):
+                return got
+            self._evaluate(got)
+
+    def _evaluate(self, evaluation: Any) -> None:
+        model, evaluate = self._parts.model, self._parts.evaluate
+        if evaluate is None:
+            self._engine.evaluated(evaluation, examples=0, loss_sum=0.0, error="no evaluate=")
+            return
+        modes = [(module, module.training) for module in model.modules()]
+        try:
+            model.eval()
+            with torch.no_grad(), data.unseen():
+                answer = _figures(evaluate(model))
+        except Exception as error:
+            self._engine.evaluated(
+                evaluation,
+                examples=0,
+                loss_sum=0.0,
+                error=f"{type(error).__name__}: {error}",
+            )
+            raise
+        finally:
+            for module, training in modes:
+                module.training = training
+        self._engine.evaluated(evaluation, **answer)
+
+    def _end(self) -> None:
+        """Leaves in good order, and gives the model memory of its own."""
+        self._watch.stop()
+        binding, self._binding = self._binding, None
+        self.out = None
+        if binding is not None:
+            binding.release()
+        engine, self._engine = self._engine, None
+        if engine is not None and not sys.is_finalizing():
+            engine.leave()
+
+    def _check_owner(self) -> None:
+        process, thread = self._owner
+        if os.getpid() != process:
+            raise ForkedError(
+                f"this is a child (process {os.getpid()}) of the process that joined ({process})",
+                "join here, or keep ebb out of DataLoader workers",
+            )
+        if threading.get_ident() != thread:
+            raise Refused(
+                f"job {self._parts.name} belongs to another thread of this program",
+                "call ebb.torch.job in the thread that trains",
+            )
+
+
+_WORDS = {"handed": "handed in", "again": "asked for again", "failed": "failed"}
+
+
+def _is_evaluation(got: Any) -> bool:
+    return not hasattr(got, "shard")
+
+
+def _figures(answer: Any) -> Dict[str, Any]:
+    """Returns the arguments of ``Engine.evaluated`` for what evaluate() returned."""
+    if not isinstance(answer, Mapping):
+        return {"examples": 1, "loss_sum": float(answer)}
+    figures = {key: float(value) for key, value in answer.items()}
+    examples = int(figures.pop("examples", 1))
+    loss = figures.pop("loss", None)
+    if loss is None:
+        raise Refused(
+            "evaluate(model) returned no loss",
+            'return {"loss": mean, "correct": count, "examples": count, …}, or the mean loss',
+        )
+    correct = figures.pop("correct", None)
+    if correct is None and "accuracy" in figures:
+        correct = round(figures.pop("accuracy") * examples)
+    return {
+        "examples": examples,
+        "loss_sum": loss * examples,
+        "correct": -1 if correct is None else int(correct),
+        "figures": figures or None,
+    }

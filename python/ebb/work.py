@@ -1,0 +1,276 @@
+"""A training loop of one's own, in numpy.
+
+    for batch in ebb.join("host:7000", "digits"):
+        gradient, loss = mine(batch.values, batch.examples)   # Sums.
+        batch.push(gradient, loss)
+"""
+
+from __future__ import annotations
+
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
+
+import numpy as np
+
+from ebb import engine as engines
+from ebb.command import Tls
+from ebb.errors import Refused
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats = NDArray[np.float32]
+    Numbers = NDArray[np.int64]
+
+
+class Evaluated(NamedTuple):
+    """What the model is worth on the test data."""
+
+    examples: int
+    loss_sum: float
+    correct: int = -1  # -1: labels are numbers.
+    figures: Mapping[str, float] = {}  # Up to 16 more.
+
+
+class Batch:
+    """Examples to compute now. Hand in their sums with ``push``, or ``fail``.
+
+    It is valid until the next one is asked for.
+    """
+
+    __slots__ = ("_engine", "_batch")
+
+    def __init__(self, engine: engines.Engine, batch: engines.Batch) -> None:
+        self._engine = engine
+        self._batch = batch
+
+    @property
+    def examples(self) -> "Numbers":
+        """The numbers of the examples in the training data, in order."""
+        return self._batch.examples
+
+    @property
+    def epoch(self) -> int:
+        return self._batch.epoch
+
+    @property
+    def place(self) -> Tuple[int, int, int, int]:
+        """Its name in the job: epoch, shard, and from which position to which."""
+        return self._batch.place
+
+    @property
+    def size(self) -> int:
+        return len(self._batch)
+
+    @property
+    def values(self) -> "Floats":
+        """The model's values now: all tables, one after the other. Read-only."""
+        values = self._engine.values.view()
+        values.flags.writeable = False
+        return values
+
+    def table(self, name: str) -> "Floats":
+        """The values of one table, in its shape. Read-only."""
+        return _part(self._engine, self.values, name)
+
+    def push(
+        self,
+        gradient: Union["ArrayLike", Mapping[str, "ArrayLike"]],
+        loss: float = 0.0,
+    ) -> None:
+        """Hands in the *sum* of the gradients over the examples, and of losses.
+
+        gradient: laid out as ``values``, or an array for each table by its name;
+        the tables that are absent have none. Raises Refused if its size is
+        wrong, and NonFinite if it is not finite.
+        """
+        sums = self._engine.sums
+        if isinstance(gradient, Mapping):
+            sums[:] = 0
+            for name, array in gradient.items():
+                part = _part(self._engine, sums, name)
+                if np.shape(array) != part.shape:
+                    raise Refused(
+                        f"the gradient of {name} has the shape {np.shape(array)}; "
+                        f"the table has {part.shape}"
+                    )
+                part[...] = array
+        else:
+            flat = np.asarray(gradient).reshape(-1)
+            if flat.size != sums.size:
+                raise Refused(
+                    f"the gradient has {flat.size} values; the model has {sums.size}"
+                )
+            sums[:] = flat
+        self._engine.push(self._batch, float(loss))
+
+    def again(self) -> None:
+        """Keeps the batch, to be computed once more from the same values."""
+        self._engine.again(self._batch)
+
+    def fail(self, why: str) -> None:
+        """Says that the batch cannot be computed, and why. Another worker tries."""
+        self._engine.fail(self._batch, why)
+
+    def __len__(self) -> int:
+        return len(self._batch)
+
+    def __repr__(self) -> str:
+        return repr(self._batch)
+
+
+class Work:
+    """A job that this process works on: an iterable of its batches.
+
+    One thread uses it. The end of a loop over it, also by ``break`` or an error,
+    leaves the job in good order.
+    """
+
+    def __init__(
+        self,
+        engine: engines.Engine,
+        evaluate: Optional[Callable[["Floats"], Evaluated]] = None,
+    ) -> None:
+        self._engine = engine
+        self._evaluate = evaluate
+
+    @property
+    def name(self) -> str:
+        return self._engine.name
+
+    @property
+    def parameters(self) -> int:
+        """How many values the model has."""
+        return int(self._engine.values.size)
+
+    @property
+    def tables(self) -> Dict[str, Tuple[int, ...]]:
+        """The shapes of the tables by name, in the order of the values."""
+        return {table.name: table.shape for table in self._engine.tables}
+
+    @property
+    def examples(self) -> int:
+        """How many examples the training data have."""
+        return self._engine.examples
+
+    @property
+    def epochs(self) -> int:
+        return self._engine.epochs
+
+    @property
+    def ended(self) -> Optional[str]:
+        """Why there are no more batches: "complete", "cancelled" or "left"."""
+        return self._engine.ended
+
+    def next(self, timeout: Optional[float] = None) -> Optional[Batch]:
+        """Returns the next batch; None when the job is over or left.
+
+        Blocks while there is none. Push or fail the batch before; else it counts
+        as failed, and this raises Refused. Raises TimeoutError after ``timeout``
+        seconds.
+        """
+        while True:
+            what = self._engine.next(timeout)
+            if isinstance(what, engines.Evaluation):
+                self._answer(what)
+            elif what is None:
+                return None
+            else:
+                return Batch(self._engine, what)
+
+    def ahead(self) -> List[engines.Place]:
+        """Returns the places that are likely to come next."""
+        return self._engine.ahead()
+
+    def leave(self) -> None:
+        """Leaves in good order. No example is lost."""
+        self._engine.leave()
+
+    def _answer(self, evaluation: engines.Evaluation) -> None:
+        assert self._evaluate is not None
+        try:
+            made = self._evaluate(self._engine.values)
+        except Exception as error:
+            self._engine.evaluated(
+                evaluation, examples=0, loss_sum=0, error=f"{error!r}"
+            )
+            raise
+        self._engine.evaluated(
+            evaluation,
+            examples=made.examples,
+            loss_sum=made.loss_sum,
+            correct=made.correct,
+            figures=made.figures,
+        )
+
+    def __iter__(self) -> Iterator[Batch]:
+        try:
+            while (batch := self.next()) is not None:
+                yield batch
+        finally:
+            self.leave()
+
+    def __enter__(self) -> "Work":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.leave()
+
+
+def _part(engine: engines.Engine, values: "Floats", name: str) -> "Floats":
+    for table in engine.tables:
+        if table.name == name:
+            return values[table.offset : table.offset + table.size].reshape(table.shape)
+    raise Refused(
+        f"the model has no table {name}; it has "
+        + ", ".join(table.name for table in engine.tables)
+    )
+
+
+def join(
+    scheduler: Optional[str],
+    job: str,
+    *,
+    name: Optional[str] = None,
+    tls: Optional[Tls] = None,
+    token_file: Optional[str] = None,
+    insecure: bool = False,
+    grace: float = 5.0,
+    prefetch: bool = True,
+    evaluate: Optional[Callable[["Floats"], Evaluated]] = None,
+) -> Work:
+    """Joins the newest job of this name, to compute its batches.
+
+    scheduler, tls, token_file, insecure: as of ebb.connect.
+    name: of this worker in ``ebb status`` and in logs; default: python-PID.
+    grace: how long leaving may take, in seconds.
+    prefetch: pulls the next values while a batch is computed. This is faster,
+        but they lack the batch.
+    evaluate: evaluates a snapshot, if the job has evaluations.
+
+    Raises NotFound if there is no such job, Unavailable if there is no
+    scheduler, and Refused if the job cannot be joined.
+    """
+    engine = engines.Engine.join(
+        scheduler,
+        job,
+        name=name,
+        tls=tls,
+        token_file=token_file,
+        insecure=insecure,
+        grace=grace,
+        prefetch=prefetch,
+        evaluates=evaluate is not None,
+    )
+    return Work(engine, evaluate)

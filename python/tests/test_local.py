@@ -1,0 +1,147 @@
+"""Tests of ebb.local: daemons that come, die, come back and end."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import ebb
+from ebb import local
+
+
+def alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(condition, seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_starts_and_leaves_nothing_behind() -> None:
+    with local.cluster(servers=2, workers=1) as cluster:
+        assert cluster.servers == ["ps-0", "ps-1"]
+        assert cluster.workers == ["worker-0"]
+        assert wait_for(lambda: len(cluster.processes) == 4)
+        pids = list(cluster.processes.values())
+        folder = cluster.folder
+        status = subprocess.run(
+            [ebb.programs.path_of("ebb"), "status", "--json"],
+            env={**os.environ, "EBB_SCHEDULER": cluster.address},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        assert '"ps-1"' in status.stdout
+    assert not any(alive(pid) for pid in pids)
+    assert not os.path.exists(folder)
+    cluster.close()
+    with pytest.raises(ebb.Unavailable, match="closed"):
+        cluster.check()
+
+
+def test_a_daemon_that_is_killed_comes_back() -> None:
+    with local.cluster(servers=1, workers=1) as cluster:
+        assert wait_for(lambda: len(cluster.processes) == 3)
+        for daemon in ("scheduler", "ps-0", "worker-0"):
+            before = cluster.processes[daemon]
+            assert cluster.kill(daemon)
+            assert wait_for(
+                lambda: cluster.processes.get(daemon, before) != before
+            ), daemon
+        cluster.check()
+        assert cluster.problems == []
+
+
+def test_an_error_has_the_last_words_of_the_daemon() -> None:
+    with pytest.raises(ebb.Unavailable) as caught:
+        local.cluster(server_flags=["--no-such-flag"])
+    assert "ps-0 ended with exit code 2" in str(caught.value)
+    assert "--no-such-flag" in str(caught.value)
+
+
+def test_a_daemon_that_keeps_refusing_is_given_up() -> None:
+    with local.cluster(worker_flags=["--no-such-flag"]) as cluster:
+        cluster.add_worker()
+        assert wait_for(lambda: bool(cluster.problems))
+        with pytest.raises(ebb.Unavailable, match="worker-0 is given up"):
+            cluster.check()
+
+
+def test_refuses_wrong_numbers() -> None:
+    with pytest.raises(ebb.Refused, match="servers=0"):
+        local.cluster(servers=0)
+    with pytest.raises(ebb.Refused, match="workers=-1"):
+        local.cluster(workers=-1)
+
+
+def test_a_folder_of_the_callers_stays_and_goes_on(tmp_path) -> None:
+    with local.cluster(folder=str(tmp_path)) as cluster:
+        assert "ps-0" in cluster.processes
+    assert (tmp_path / "state" / "ps-0").is_dir()
+    with local.cluster(folder=str(tmp_path)):
+        pass
+
+
+SCRIPT = """
+import ebb.local, sys, time
+cluster = ebb.local.cluster(servers=1, workers=1)
+while len(cluster.processes) < 3: time.sleep(0.01)
+print(cluster.folder, *cluster.processes.values(), flush=True)
+{end}
+"""
+
+
+@pytest.mark.parametrize("end", ["", "sys.exit(3)", "raise ValueError", "time.sleep(60)"])
+def test_ends_with_the_process(end: str) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.format(end=end)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert child.stdout is not None
+    folder, *pids = child.stdout.readline().split()
+    if "sleep" in end:
+        child.send_signal(signal.SIGKILL)
+    child.wait(20)
+    child.stdout.close()
+    assert wait_for(lambda: not any(alive(int(pid)) for pid in pids))
+    if "sleep" not in end:
+        assert not os.path.exists(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_thread_that_ends_takes_no_daemon_with_it() -> None:
+    import threading
+
+    made = []
+    thread = threading.Thread(target=lambda: made.append(local.cluster()))
+    thread.start()
+    thread.join()
+    with made[0] as cluster:
+        before = cluster.processes
+        time.sleep(0.3)
+        assert cluster.processes == before
+
+
+def test_a_forked_child_leaves_it_alone() -> None:
+    with local.cluster() as cluster:
+        pid = os.fork()
+        if pid == 0:
+            cluster.close()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        assert all(alive(one) for one in cluster.processes.values())

@@ -1,0 +1,236 @@
+"""ebb.torch on a real cluster of this machine."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+import torch.nn.functional as F  # noqa: E402
+from torch_models import Augmented, Data, Net, farthest, loss_of, sgd, work  # noqa: E402
+
+import ebb  # noqa: E402
+import ebb.local  # noqa: E402
+import ebb.torch  # noqa: E402
+
+_ROUND = 32
+
+
+@pytest.fixture(scope="module")
+def address():
+    with ebb.local.cluster(servers=2) as cluster:
+        yield cluster.address
+
+
+def _submitted(address, name, model, dataset, **options):
+    options.setdefault("optimizer", sgd(model))
+    options.setdefault("epochs", 2)
+    return ebb.torch.job(
+        name,
+        model,
+        dataset,
+        batch=_ROUND,
+        scheduler=address,
+        algorithm="sgd",
+        consistency={"kind": "rounds", "examples": _ROUND},
+        **options,
+    )
+
+
+def _trained(address, name, model, dataset, loader=None, **options):
+    """Trains in rounds of a batch each; returns the job and its batches."""
+    job = _submitted(address, name, model, dataset, **options)
+    batches = []
+    for batch in job.loader(**(loader or {})):
+        out = job._work.out
+        if out.last:
+            batches.append(out.batch.examples.tolist())
+        loss_of(model, batch).backward()
+        job.optimizer.step()
+    return job, batches
+
+
+def _plain(model, optimizer, dataset, batches):
+    for numbers in batches:
+        batch = torch.utils.data.default_collate([dataset[number] for number in numbers])
+        optimizer.zero_grad()
+        loss_of(model, batch).backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize(
+    "word, loader",
+    [("whole", {}), ("micro", {"micro": 12}), ("readers", {"num_workers": 2})],
+)
+def test_rounds_with_sgd_make_the_values_of_the_plain_loop(address, word, loader):
+    dataset = Data(150)
+    a, b = Net(), Net()
+    job, batches = _trained(address, f"plain-{word}", b, dataset, loader)
+    assert sorted(sum(batches, [])) == sorted([*range(150)] * 2)
+    _plain(a, sgd(a), dataset, batches)
+    assert farthest(a, b) < 1e-5
+    assert job.audit().exact
+    assert job.state == "complete"
+
+
+@pytest.mark.parametrize(
+    "word, make",
+    [
+        ("momentum", lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, weight_decay=0.01)),
+        ("nesterov", lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True)),
+        ("adagrad", lambda p: torch.optim.Adagrad(p, 0.05)),
+        ("rmsprop", lambda p: torch.optim.RMSprop(p, 0.01)),
+        ("adam", lambda p: torch.optim.Adam(p, 0.01, weight_decay=0.01)),
+    ],
+)
+def test_servers_step_as_the_optimizer_would(address, word, make):
+    dataset = Data(150)
+    a, b = Net(), Net()
+    _, batches = _trained(
+        address, f"rule-{word}", b, dataset, optimizer=make(b.parameters())
+    )
+    _plain(a, make(a.parameters()), dataset, batches)
+    assert farthest(a, b) < 1e-4
+
+
+def test_a_batch_again_changes_nothing(address):
+    dataset = Data(96)
+    a, b = Net(), Net()
+    job = _submitted(address, "again", b, dataset, epochs=1)
+    batches, asked = [], 0
+    for batch in job.loader():
+        loss_of(b, batch).backward()
+        if asked == len(batches):
+            asked += 1
+            job.again()
+            continue
+        batches.append(job._work.out.batch.examples.tolist())
+        job.optimizer.step()
+    _plain(a, sgd(a), dataset, batches)
+    assert len(batches) == 3 and farthest(a, b) < 1e-5
+
+
+def test_random_examples_are_the_same_in_whichever_process_reads_them(address):
+    made = []
+    for readers in (0, 2):
+        model = Net()
+        _trained(address, f"random-{readers}", model, Augmented(96), {"num_workers": readers})
+        made.append(model)
+    assert farthest(*made) < 1e-6
+
+
+def test_the_result_is_that_of_the_export_and_begins_another_job(address, tmp_path):
+    model = Net()
+    job, _ = _trained(address, "export", model, Data(64), epochs=1)
+    path = str(tmp_path / "m.safetensors")
+    job.checkpoint(path)
+    exported = ebb.load(path)
+    for name, value in job.state_dict().items():
+        assert np.array_equal(exported[name], value.numpy())
+    fresh = Net(seed=3)
+    fresh.load_state_dict(job.state_dict())
+    again = Net(seed=4)
+    _submitted(address, "warm", again, Data(64), init=path)
+    assert farthest(fresh, again) == 0
+
+
+def test_a_late_program_and_a_second_run(address):
+    first, late, second = Net(), Net(), Net()
+    job, _ = _trained(address, "late", first, Data(64))
+    _, batches = _trained(address, "late", late, Data(64))
+    assert batches == [] and farthest(first, late) == 0
+    rerun, batches = _trained(address, "late", second, Data(64), rerun=True)
+    assert len(batches) == 4 and rerun.number != job.number
+
+
+def test_evaluates_and_shows_the_loss(address):
+    model, test = Net(), Data(40, seed=5)
+
+    def evaluate(it):
+        guesses = it(test.x)
+        right = int((guesses.argmax(1) == test.y).sum())
+        return {"loss": float(F.cross_entropy(guesses, test.y)), "correct": right, "examples": 40}
+
+    job, _ = _trained(address, "evaluates", model, Data(320), evaluate=evaluate, epochs=3)
+    history = list(job.history)
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    assert 0 < history[0]["loss"] < 2
+
+
+def test_what_differs_is_refused(address):
+    model = Net()
+    dataset = Data(64)
+    job = _submitted(address, "differs", model, dataset)
+    other = torch.nn.Sequential(torch.nn.Linear(6, 3))
+    with pytest.raises(ebb.ModelDiffers):
+        work(_submitted(address, "differs", other, dataset))
+    with pytest.raises(ebb.DataDiffers):
+        work(_submitted(address, "differs", Net(), Data(65)))
+    with pytest.raises(ebb.Refused, match="epochs is 5 here, 2 in job differs"):
+        work(_submitted(address, "differs", Net(), dataset, epochs=5))
+    job.cancel()
+
+
+def test_other_examples_are_refused(address):
+    job = _submitted(address, "others", Net(), Data(64))
+    with pytest.raises(ebb.DataDiffers, match="example [0-9]+ has the checksum"):
+        work(_submitted(address, "others", Net(), Data(64, seed=9)))
+    job.cancel()
+
+
+def test_a_loss_that_is_not_a_number(address):
+    model = Net()
+    job = _submitted(address, "nan", model, Data(64))
+    with pytest.raises(ebb.NonFinite):
+        for batch in job.loader():
+            (loss_of(model, batch) * float("nan")).backward()
+            job.optimizer.step()
+    job.cancel()
+
+
+def test_a_job_that_is_not_there():
+    with pytest.raises(ebb.NotFound, match="nobody submitted job absent within"):
+        with ebb.local.cluster() as cluster:
+            ebb.torch.join("absent", Net(), Data(), scheduler=cluster.address, timeout=0.1)
+
+
+_FIVE_LINES = """
+    import sys
+    sys.path.insert(0, {tests!r})
+    import torch, torch.nn.functional as F, ebb.torch
+    from torch_models import Net, Data
+    model = Net()
+    job = ebb.torch.job("digits", model, Data(64), epochs=2, batch=16,
+                        optimizer=torch.optim.Adam(model.parameters(), lr=1e-3))
+    optimizer = job.optimizer
+    for x, y in job.loader(num_workers=1):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+    torch.save(job.state_dict(), "digits.pt")
+    assert job.audit().exact
+"""
+
+
+@pytest.mark.parametrize("where", ["alone", "cluster"])
+def test_the_five_lines(address, tmp_path, where):
+    script = tmp_path / "digits.py"
+    tests = str(Path(__file__).resolve().parent)
+    script.write_text(textwrap.dedent(_FIVE_LINES.format(tests=tests)))
+    environment = {k: v for k, v in os.environ.items() if k != "EBB_SCHEDULER"}
+    if where == "cluster":
+        environment["EBB_SCHEDULER"] = address
+    command = [sys.executable, "-W", "error::ResourceWarning", str(script)]
+    copies = [
+        subprocess.Popen(command, cwd=tmp_path, env=environment)
+        for _ in range(2 if where == "cluster" else 1)
+    ]
+    assert [copy.wait(timeout=240) for copy in copies] == [0] * len(copies)
+    state = torch.load(tmp_path / "digits.pt")
+    Net().load_state_dict(state)

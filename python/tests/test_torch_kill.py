@@ -1,0 +1,135 @@
+"""Kills programs, engines, readers, servers and the scheduler; counts examples."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+import ebb  # noqa: E402
+import ebb.local  # noqa: E402
+
+_PROGRAM = Path(__file__).resolve().parent / "torch_program.py"
+_EVERY_S = 0.3
+_LIMIT_S = 400
+
+
+class Program:
+    """A copy of the program, started again whenever it is killed."""
+
+    def __init__(self, folder, address, number, name):
+        self._folder, self._number, self._name = folder, number, name
+        self._environment = {**os.environ, "EBB_SCHEDULER": address}
+        self.started = 0
+        self.start()
+
+    def start(self):
+        self._log = self._folder / f"program-{self._number}-{self.started}.log"
+        self.output = self._folder / f"result-{self._number}.pt"
+        with open(self._log, "wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(_PROGRAM), self._name, str(self.output)],
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+            )
+        self.started += 1
+
+    def keep(self):
+        """Starts it again if it was killed; returns whether it is done."""
+        code = self.process.poll()
+        if code == 0:
+            return True
+        if code is not None:
+            if code != -signal.SIGKILL:
+                raise AssertionError(f"exit code {code}:\n{self._log.read_text()}")
+            self.start()
+        return False
+
+    def works(self):
+        return self.process.poll() is None and "working" in self._log.read_text()
+
+    def children(self, word):
+        """Process ids of its engine, or of its readers."""
+        return [pid for pid in _children(self.process.pid) if word in _command(pid)]
+
+
+def _children(pid):
+    made = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == pid and fields[0] != "Z":
+                made.append(int(folder.name))
+    return made
+
+
+def _command(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+    except OSError:
+        return ""
+
+
+def _kill(pids):
+    for pid in pids[:1]:
+        try:
+            os.kill(pid, signal.SIGKILL)
+            return True
+        except ProcessLookupError:
+            pass
+    return False
+
+
+def test_each_example_counts_once_whatever_is_killed(tmp_path):
+    with ebb.local.cluster(servers=2, folder=str(tmp_path / "cluster")) as cluster:
+        programs = [Program(tmp_path, cluster.address, n, "killed") for n in range(2)]
+        victims = [
+            ("program", lambda p: _kill([p.process.pid])),
+            ("engine", lambda p: _kill(p.children("ebb-worker"))),
+            ("reader", lambda p: _kill(p.children("python"))),
+            ("server", lambda p: cluster.kill("ps-0")),
+            ("scheduler", lambda p: cluster.kill("scheduler")),
+        ]
+        kills = {name: 0 for name, _ in victims}
+        born = set()
+        turn = 0
+        deadline = time.monotonic() + _LIMIT_S
+        try:
+            while not all([program.keep() for program in programs]):
+                assert time.monotonic() < deadline, f"kills so far: {kills}"
+                for program in programs:
+                    born.update(_children(program.process.pid))
+                program = programs[(turn // len(victims)) % len(programs)]
+                if program.works():
+                    name, kill = victims[turn % len(victims)]
+                    if kill(program):
+                        kills[name] += 1
+                    turn += 1
+                time.sleep(_EVERY_S)
+        finally:
+            for program in programs:
+                if program.process.poll() is None:
+                    program.process.kill()
+                    program.process.wait()
+        job = ebb.connect(cluster.address).job("killed")
+        audit = job.audit()
+        assert audit.exact, audit.all
+        assert audit.expected == audit.applied == 2 * 1500
+        for program in programs:
+            state = torch.load(program.output)
+            assert all(bool(torch.isfinite(value).all()) for value in state.values())
+        assert min(kills[name] for name in ("program", "engine", "reader")) >= 1, kills
+        end = time.monotonic() + 10
+        while (left := [pid for pid in born if Path(f"/proc/{pid}").exists()]):
+            assert time.monotonic() < end, [_command(pid) for pid in left]
+            time.sleep(0.1)
+        print(f"kills: {kills}; starts: {[program.started for program in programs]}")

@@ -1,0 +1,246 @@
+"""What people get wrong in a loop, and what they read."""
+
+import os
+import threading
+import warnings
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+import torch.nn.functional as F  # noqa: E402
+import torch_mock as mock  # noqa: E402
+from torch import nn  # noqa: E402
+from torch_models import Data, Net, loss_of, work  # noqa: E402
+
+import ebb  # noqa: E402
+
+
+def test_no_step_before_the_next_batch():
+    model, job, cluster = mock.one()
+    with pytest.raises(ebb.Refused, match=r"batch \(epoch 0, shard 0, 0..8\) was neither") as told:
+        for batch in job.loader():
+            loss_of(model, batch)
+    assert "call optimizer.step() once a batch" in str(told.value)
+    assert len(cluster.failed) == 1 and cluster.left == 1
+
+
+def test_two_steps_in_a_batch():
+    model, job, _ = mock.one()
+    with pytest.raises(ebb.Refused, match="was handed in already"):
+        for batch in job.loader():
+            loss_of(model, batch).backward()
+            job.optimizer.step()
+            job.optimizer.step()
+
+
+def test_step_outside_of_the_loop():
+    _, job, _ = mock.one()
+    with pytest.raises(ebb.Refused, match="no batch is out"):
+        job.optimizer.step()
+
+
+def test_step_without_backward():
+    model, job, cluster = mock.one()
+    with pytest.raises(ebb.Refused, match="no gradient for a.bias in this batch"):
+        for batch in job.loader():
+            loss_of(model, batch)
+            job.optimizer.step()
+    assert len(cluster.failed) == 1
+
+
+def test_a_parameter_without_gradient_is_named_and_may_be_allowed():
+    class Half(Net):
+        def forward(self, x):
+            return self.b(F.relu(self.a(x)).detach())
+
+    model, job, _ = mock.one(model=Half())
+    with pytest.raises(ebb.Refused, match='no gradient for a.bias.*\n.*unused="zero"'):
+        work(job)
+    model, job, cluster = mock.one(model=Half(), unused="zero")
+    before = model.a.weight.detach().clone()
+    work(job)
+    assert torch.equal(before, model.a.weight.detach())
+
+
+def test_own_optimizer_steps():
+    model, job, cluster = mock.one()
+    mine = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(ebb.Refused, match=r"parameters changed outside of a pull \(a.bias\)"):
+        for batch in job.loader():
+            loss_of(model, batch).backward()
+            mine.step()
+            job.optimizer.step()
+    assert len(cluster.failed) == 1
+
+
+def test_the_model_is_cast_in_the_loop():
+    model, job, _ = mock.one()
+    with pytest.raises(ebb.Refused, match="parameters changed outside of a pull"):
+        for batch in job.loader():
+            loss_of(model, batch).backward()
+            model.b.weight.data = model.b.weight.data.clone()
+            job.optimizer.step()
+
+
+def test_the_rate_is_changed_in_the_loop():
+    model, job, _ = mock.one()
+    schedule = torch.optim.lr_scheduler.ExponentialLR(job.optimizer, 0.9)
+    with pytest.raises(ebb.Refused, match="the rate is the servers'"):
+        for batch in job.loader():
+            loss_of(model, batch).backward()
+            job.optimizer.step()
+            schedule.step()
+
+
+def test_clipping_before_the_step_works():
+    model, job, cluster = mock.one()
+    for batch in job.loader():
+        (1000 * loss_of(model, batch)).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.001)
+        job.optimizer.step()
+    assert max(float(abs(v).max()) for v in cluster.velocity.values()) < 1e-3
+
+
+def test_a_buffer_changes():
+    class Bank(Net):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("queue", torch.zeros(5))
+
+        def forward(self, x):
+            self.queue += x.mean()
+            return super().forward(x)
+
+    model, job, cluster = mock.one(model=Bank())
+    with pytest.raises(ebb.Refused, match='buffer queue changes.*\n.*{"queue": "local"}'):
+        work(job)
+    assert len(cluster.failed) == 1
+    model, job, _ = mock.one(model=Bank(), buffers={"queue": "local"})
+    work(job)
+    assert float(model.queue.abs().max()) > 0
+
+
+def test_another_model():
+    _, _, cluster = mock.one()
+
+    class Wider(Net):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(6, 7)
+
+    _, job, _ = mock.one(model=Wider(), cluster=cluster)
+    with pytest.raises(ebb.ModelDiffers, match=r"a.bias is \(7,\) here, \(5,\) in job job"):
+        work(job)
+    _, job, _ = mock.one(model=nn.Linear(6, 3), cluster=cluster)
+    with pytest.raises(ebb.ModelDiffers, match="bias is not in job job: another model"):
+        work(job)
+
+
+def test_other_data():
+    _, _, cluster = mock.one()
+    other = Data()
+    drawn = mock.data.fingerprint(other, 1, "", None).drawn
+    other.x[drawn[0]] += 1
+    _, job, _ = mock.one(other, cluster=cluster)
+    with pytest.raises(ebb.DataDiffers, match=rf"example {drawn[0]} has the checksum .. here"):
+        work(job)
+    _, job, _ = mock.one(Data(49), cluster=cluster)
+    with pytest.raises(ebb.DataDiffers, match="has 49 examples, job job 50"):
+        work(job)
+
+
+def test_other_constants_of_the_model():
+    def frozen(seed):
+        model = Net(seed)
+        model.a.weight.requires_grad = False
+        return model
+
+    _, _, cluster = mock.one(model=frozen(0))
+    _, job, _ = mock.one(model=frozen(1), cluster=cluster)
+    with pytest.raises(ebb.ModelDiffers, match="frozen parameters.*are not those of job"):
+        work(job)
+
+
+def test_other_epochs():
+    _, _, cluster = mock.one()
+    _, job, _ = mock.one(cluster=cluster, epochs=3)
+    with pytest.raises(ebb.Refused, match="epochs is 3 here, 1 in job job"):
+        work(job)
+
+
+def test_a_second_thread():
+    _, job, _ = mock.one()
+    told = []
+
+    def run():
+        try:
+            work(job)
+        except ebb.Error as error:
+            told.append(str(error))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert "belongs to another thread" in told[0]
+
+
+def test_a_forked_child():
+    model, job, _ = mock.one()
+    child = os.fork()
+    if child == 0:
+        try:
+            with warnings.catch_warnings():
+                work(job)
+        except ebb.ForkedError as error:
+            os._exit(0 if f"(process {os.getpid()})" in str(error) else 2)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_two_loops_at_once():
+    model, job, _ = mock.one()
+    for _ in job.loader():
+        with pytest.raises(ebb.Refused, match="a loop over this job is open already"):
+            next(iter(job.loader()))
+        break
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        ({"shuffle": True}, "the order is the job's"),
+        ({"sampler": [1]}, "drop sampler="),
+        ({"drop_last": True}, "short batches count"),
+        ({"batch_size": 4}, "the batch is the job's"),
+        ({"nonsense": 4}, "is not known"),
+        ({"micro": 0}, "must be 1 or more"),
+    ],
+)
+def test_arguments_of_the_loader(options, told):
+    _, job, _ = mock.one()
+    with pytest.raises(ebb.Refused, match=told):
+        job.loader(**options)
+
+
+def test_micro_batches_of_one_with_batch_norm():
+    model = nn.Sequential(nn.Linear(6, 3), nn.BatchNorm1d(3))
+    _, job, _ = mock.one(model=model, buffers="local")
+    with pytest.raises(ebb.Refused, match="1 is a BatchNorm, which needs more than one"):
+        job.loader(micro=1)
+
+
+def test_the_scaler_of_torch():
+    model, job, _ = mock.one()
+    with pytest.raises(ebb.Refused, match="GradScaler leaves out batches.*\n.*ebb.torch.GradScal"):
+        for batch in job.loader():
+            loss_of(model, batch).backward()
+            job.optimizer.step(grad_scaler=object())  # As torch's does on a GPU.
+
+
+def test_a_job_without_its_settings():
+    import ebb.torch
+
+    with pytest.raises(ebb.Refused, match="ebb.torch.job needs epochs="):
+        ebb.torch.job("job", Net(), Data(), optimizer="sgd", batch=8)

@@ -1,0 +1,201 @@
+"""A mock of the engine and of the cluster behind it, for tests of ebb.torch.
+
+The mock has one job, and steps by SGD with momentum as the servers do in
+rounds of one batch: each batch sees the values that the last one made.
+"""
+
+import collections
+import mmap
+
+import numpy as np
+import torch
+import torch_models
+
+import ebb
+import ebb.torch
+from ebb.torch import data, optimizers, parameters
+from ebb.torch.buffers import Buffers, digest
+from ebb.torch.job import TorchJob
+from ebb.torch.work import Parts
+
+Table = collections.namedtuple("Table", "name shape offset")
+Place = collections.namedtuple("Place", "epoch shard begin end examples")
+Batch = collections.namedtuple("Batch", "ticket epoch shard begin end examples")
+Evaluation = collections.namedtuple("Evaluation", "ticket")
+
+
+def order(seed, epoch, count):
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def places(seed, epochs, count, batch, shard=None):
+    """Yields the places of all batches, in shards of so many examples."""
+    shard = shard or count
+    for epoch in range(epochs):
+        numbers = order(seed, epoch, count)
+        for number, first in enumerate(range(0, count, shard)):
+            part = numbers[first : first + shard]
+            for begin in range(0, len(part), batch):
+                end = min(begin + batch, len(part))
+                yield Place(epoch, number, begin, end, part[begin:end])
+
+
+class Remote:
+    """What the cluster knows of a job."""
+
+    def __init__(self, name, values):
+        self.name = name
+        self.state = "running"
+        self.values = values
+
+    def wait(self, progress=None):
+        if self.state == "cancelled":
+            raise ebb.JobFailed(f"{self.name} is cancelled")
+
+    def state_dict(self, version="newest"):
+        return {name: value.copy() for name, value in self.values.items()}
+
+
+class Cluster:
+    """A job at which one program at a time works."""
+
+    def __init__(self, initial, *, examples, epochs, batch, seed=1, shard=None,
+                 rate=0.05, momentum=0.0, fingerprint="", evaluate_after=()):
+        self.values = {name: value.copy() for name, value in initial.items()}
+        self.velocity = {name: np.zeros_like(value) for name, value in initial.items()}
+        self.plan = dict(examples=examples, epochs=epochs, batch=batch, seed=seed)
+        self.rate, self.momentum, self.fingerprint = rate, momentum, fingerprint
+        self.todo = collections.deque(places(seed, epochs, examples, batch, shard))
+        self.evaluate_after = set(evaluate_after)
+        self.pushed, self.failed, self.losses, self.evaluated = [], [], [], []
+        self.left = 0
+        self.again = 0
+        self.jump = None  # Called with the deque of places before each batch.
+        self.remote = Remote("job", self.values)
+
+    def join(self):
+        return Engine(self)
+
+
+class Engine:
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.name, self.number = "mock-1", 1
+        self.fingerprint = cluster.fingerprint
+        for key, value in cluster.plan.items():
+            setattr(self, key, value)
+        self.tables, offset = [], 0
+        for name in sorted(cluster.values, key=str.encode):
+            value = cluster.values[name]
+            self.tables.append(Table(name, value.shape or (1,), offset))
+            offset += value.size
+        self.memory = mmap.mmap(-1, 8 * offset)
+        self.values = np.frombuffer(self.memory, np.float32, offset)
+        self.sums = np.frombuffer(self.memory, np.float32, offset, 4 * offset)
+        self.ticket = 0
+        self.out = None
+        self.ended = None
+
+    def next(self, timeout=None):
+        assert self.out is None
+        self._pull()
+        if len(self.cluster.pushed) in self.cluster.evaluate_after:
+            self.cluster.evaluate_after.discard(len(self.cluster.pushed))
+            return Evaluation(0)
+        if self.cluster.jump:
+            self.cluster.jump(self.cluster.todo)
+        if not self.cluster.todo:
+            if self.cluster.remote.state == "running":
+                self.cluster.remote.state = "complete"
+            self.ended = self.cluster.remote.state
+            return None
+        place = self.cluster.todo.popleft()
+        self.ticket += 1
+        self.out = Batch(self.ticket, *place)
+        self.sums[:] = 0
+        return self.out
+
+    def ahead(self):
+        return list(self.cluster.todo)[:6]
+
+    def push(self, batch, loss_sum):
+        assert batch is self.out
+        self.out = None
+        self.cluster.pushed.append(tuple(batch[1:5]))
+        self.cluster.losses.append(loss_sum / len(batch.examples))
+        for table in self.tables:
+            value = self.cluster.values[table.name]
+            flat = self.sums[table.offset : table.offset + value.size]
+            gradient = flat.reshape(value.shape) / np.float32(len(batch.examples))
+            velocity = self.cluster.velocity[table.name]
+            velocity *= np.float32(self.cluster.momentum)
+            velocity -= np.float32(self.cluster.rate) * gradient
+            value += velocity
+
+    def fail(self, batch, why):
+        assert batch is self.out
+        self.out = None
+        self.cluster.failed.append(why)
+
+    def again(self, batch):
+        assert batch is self.out
+        self.cluster.again += 1
+        self.sums[:] = 0
+
+    def evaluated(self, evaluation, **answer):
+        self.cluster.evaluated.append(answer)
+
+    def leave(self):
+        self.cluster.left += 1
+        if self.out is not None:
+            self.cluster.todo.appendleft(Place(*self.out[1:]))
+            self.out = None
+
+    def _pull(self):
+        for table in self.tables:
+            value = self.cluster.values[table.name]
+            self.values[table.offset : table.offset + value.size] = value.ravel()
+
+
+def job(model, dataset, *, optimizer=None, epochs=1, batch=8, seed=1, buffers=None,
+        fingerprint=None, cluster=None, initial=None, shard=None, evaluate_after=(), plan=None, **options):
+    """Returns a job and the mock cluster that it is on."""
+    optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=0.05)
+    data.check_map_style(dataset)
+    tables = parameters.tables_of(model)
+    known = Buffers(model, buffers)
+    rule = optimizers.read(optimizer, tables)
+    rest = digest(known.constants(), sorted(rule.decay.items()))
+    prints = data.fingerprint(dataset, seed, rest, fingerprint)
+    if cluster is None:
+        cluster = Cluster(
+            initial or parameters.initial_values(tables),
+            examples=len(dataset), epochs=epochs, batch=batch, seed=seed, shard=shard,
+            rate=rule.settings["rate"], momentum=rule.settings.get("momentum", 0.0),
+            fingerprint=str(prints), evaluate_after=evaluate_after,
+        )
+    parts = Parts(
+        name="job", model=model, dataset=dataset, optimizer=optimizer, tables=tables,
+        buffers=known, rule=rule, fingerprint=prints,
+        plan=plan or dict(epochs=epochs, batch=batch, seed=seed), **options,
+    )
+    return TorchJob(parts, cluster.join, cluster.remote), cluster
+
+
+def one(examples=None, **options):
+    """Returns a model, a job and its cluster, with what is usual."""
+    model = options.pop("model", None) or torch_models.Net()
+    options.setdefault("optimizer", torch_models.sgd(model))
+    return (model, *job(model, examples or torch_models.Data(), **options))
+
+
+def plain(model, optimizer, dataset, loss_of, *, epochs, batch, seed=1, shard=None):
+    """The plain loop over the same batches."""
+    for place in places(seed, epochs, len(dataset), batch, shard):
+        made = torch.utils.data.default_collate([dataset[int(i)] for i in place.examples])
+        optimizer.zero_grad()
+        loss_of(model, made).backward()
+        optimizer.step()
+
+
+__all__ = ["Cluster", "Engine", "job", "one", "plain", "places"]

@@ -1,0 +1,75 @@
+"""A program that trains a small convolutional net, for tests that kill it.
+
+    torch_program.py JOB OUTPUT [epochs [readers]]
+
+It writes "working" to its output after the first batch.
+"""
+
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import ebb.torch
+
+torch.set_num_threads(1)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3, padding=1)
+        self.out = nn.Linear(64, 3)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.conv(x)), 2)
+        return self.out(F.dropout(x.flatten(1), 0.1, self.training))
+
+
+class Shapes(torch.utils.data.Dataset):
+    """Pictures whose brightest of three stripes is the class."""
+
+    def __len__(self):
+        return 1500
+
+    def __getitem__(self, number):
+        made = torch.Generator().manual_seed(number)
+        picture = torch.rand(1, 8, 8, generator=made)
+        kind = number % 3
+        picture[0, 2 * kind + 1 : 2 * kind + 3] += 0.5
+        return picture + 0.01 * torch.randn(1, 8, 8), kind
+
+
+def main():
+    name, output = sys.argv[1:3]
+    epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 2
+    readers = int(sys.argv[4]) if len(sys.argv) > 4 else 1
+    model = Net()
+    job = ebb.torch.job(
+        name,
+        model,
+        Shapes(),
+        epochs=epochs,
+        batch=10,
+        optimizer=torch.optim.Adam(model.parameters(), lr=0.01),
+        settings={"oracle": {"width": 4}, "train": {"item_examples": 100}},
+    )
+    optimizer = job.optimizer
+    told = False
+    for x, y in job.loader(num_workers=readers):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        time.sleep(0.005)
+        optimizer.step()
+        if not told:
+            print("working", flush=True)
+            told = True
+    torch.save(job.state_dict(), output)
+    print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main()

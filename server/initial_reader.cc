@@ -1,0 +1,97 @@
+#include "server/initial_reader.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+
+namespace ebb::server {
+
+namespace {
+
+constexpr int64_t kFloat = sizeof(float);
+
+// The same for all partitions, as it is logged when it changes.
+absl::Status Waits(const absl::Status& why) {
+  return {why.code(),
+          absl::StrCat("it waits for initial values: ", why.message())};
+}
+
+}  // namespace
+
+InitialReader::InitialReader(datasets::Source* source, Done done)
+    : source_(source), done_(std::move(done)), thread_(1) {}
+
+void InitialReader::Add(FetchInitialValues task) {
+  auto shared = std::make_shared<const FetchInitialValues>(std::move(task));
+  thread_.Add([this, shared] {
+    absl::StatusOr<Blocks> values = Read(*shared);
+    if (!values.ok()) values = Waits(values.status());
+    done_(*shared, std::move(values));
+  });
+}
+
+absl::Status InitialReader::Open(const InitialFile& file) {
+  if (source_ == nullptr) {
+    return absl::FailedPreconditionError("this server cannot fetch any");
+  }
+  if (set_ == file.set && manifest_.id() == file.id) return absl::OkStatus();
+  set_.clear();
+  const auto bytes = source_->GetManifest(file.set);
+  if (absl::IsNotFound(bytes.status())) {
+    return absl::NotFoundError(
+        absl::StrCat("the scheduler does not have ", file.set));
+  }
+  EBB_RETURN_IF_ERROR(bytes.status());
+  EBB_ASSIGN_OR_RETURN(manifest_, datasets::Manifest::Decode(*bytes));
+  if (manifest_.id() != file.id || manifest_.files().size() != 1 ||
+      manifest_.total_bytes() != file.bytes) {
+    return absl::DataLossError(
+        absl::StrCat("the scheduler has others under ", file.set));
+  }
+  set_ = file.set;
+  chunk_ = -1;
+  return absl::OkStatus();
+}
+
+absl::Status InitialReader::ReadChunk(int64_t chunk) {
+  if (chunk_ == chunk) return absl::OkStatus();
+  chunk_ = -1;
+  EBB_ASSIGN_OR_RETURN(bytes_, source_->GetChunk(set_, manifest_.id(), chunk));
+  if (!(datasets::ChecksumOf(bytes_) == manifest_.ChecksumOfChunk(chunk))) {
+    return absl::DataLossError(
+        absl::StrCat("chunk ", chunk, " of ", set_, " came damaged"));
+  }
+  chunk_ = chunk;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Blocks> InitialReader::Read(const FetchInitialValues& task) {
+  EBB_RETURN_IF_ERROR(Open(task.file));
+  const DenseShape& shape = *task.shape;
+  EBB_ASSIGN_OR_RETURN(Blocks values, shape.Allocate());
+  for (int64_t b = 0; b < shape.blocks(); ++b) {
+    std::span<std::byte> out =
+        std::as_writable_bytes(shape.Mutable(&values, b));
+    int64_t at = shape.First(b) * kFloat;
+    if (at + static_cast<int64_t>(out.size()) > task.file.bytes) {
+      return absl::DataLossError(absl::StrCat(task.file.set, " is too short"));
+    }
+    while (!out.empty()) {
+      EBB_RETURN_IF_ERROR(ReadChunk(at / datasets::kChunkBytes));
+      const auto within = static_cast<size_t>(at % datasets::kChunkBytes);
+      const size_t size = std::min(out.size(), bytes_.size() - within);
+      std::memcpy(out.data(), bytes_.data() + within, size);
+      out = out.subspan(size);
+      at += static_cast<int64_t>(size);
+    }
+  }
+  return values;
+}
+
+}  // namespace ebb::server

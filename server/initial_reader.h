@@ -1,0 +1,55 @@
+// Reads what partitions begin with, where a job begins with the values of a
+// file: the part of each partition, on a thread of its own.
+#ifndef EBB_SERVER_INITIAL_READER_H_
+#define EBB_SERVER_INITIAL_READER_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "datasets/manifest.h"
+#include "datasets/target.h"
+#include "server/actions.h"
+#include "server/task_threads.h"
+
+namespace ebb::server {
+
+// Thread-safe. The core bounds the tasks under way: one for each partition that
+// waits. Beside the values it holds one chunk.
+class InitialReader {
+ public:
+  // Called on the reader's thread, once for each task unless it is stopped.
+  using Done = std::function<void(const FetchInitialValues& task,
+                                  absl::StatusOr<Blocks> values)>;
+
+  // `source` is not owned and outlives the reader; null: there is none, and
+  // each task fails.
+  InitialReader(datasets::Source* source, Done done);
+  ~InitialReader() { Stop(); }
+
+  void Add(FetchInitialValues task);
+  // Waits for what runs; what waits is dropped.
+  void Stop() { thread_.Stop(); }
+
+ private:
+  // Used by the thread alone. Errors: those of the source; DataLoss: what came
+  // is not what was named; ResourceExhausted: the pool has no room.
+  absl::StatusOr<Blocks> Read(const FetchInitialValues& task);
+  absl::Status Open(const InitialFile& file);
+  absl::Status ReadChunk(int64_t chunk);
+
+  datasets::Source* const source_;
+  const Done done_;
+  // The set that was opened last, and its chunk that was read last: partitions
+  // are mostly smaller than chunks. Used by the thread alone.
+  std::string set_;
+  datasets::Manifest manifest_;
+  int64_t chunk_ = -1;
+  std::string bytes_;
+  TaskThreads thread_;  // Last: it ends first.
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_INITIAL_READER_H_

@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+"""Jobs that begin with the values of a file (model.initial): an export goes on
+to the bit, whatever is killed before the first version, and what does not fit
+is refused by name.
+
+  initial_values_test.py BIN_FOLDER
+"""
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from reserved_port import ReservedPort
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+LIMIT_S = 120
+ROWS = 1000
+
+# Steps of such a rate change no value.
+STILL = ["--set", "optimizer.kind=sgd", "--set", "optimizer.rate=1e-35"]
+
+
+def job(name, layers=16):
+    return f"""
+name: {name}
+model: {{kind: mlp, layers: [3, {layers}, 3]}}
+data: {{train: {{csv: lines.csv}}, test: {{csv: lines.csv}}}}
+train: {{epochs: 2, batch: 50, item_examples: 250}}
+optimizer: adam
+algorithm: sgd
+evaluate: {{every: 1 epoch}}
+checkpoint: {{every: 200ms}}
+partitions: 4
+"""
+
+
+def read(path):
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+        values = file.read()
+    header.pop("__metadata__", None)
+    return {name: (about["shape"], values[slice(*about["data_offsets"])])
+            for name, about in header.items()}
+
+
+def write(path, tensors):
+    header, values = {}, b""
+    for name, (shape, data) in tensors.items():
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets":
+                        [len(values), len(values) + len(data)]}
+        values += data
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + values)
+
+
+class InitialValuesTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="ebb_initial_test_")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.environment = dict(os.environ)
+        cls.environment.pop("EBB_RUN", None)
+        with open(cls.path("lines.csv"), "w") as file:
+            file.writelines(f"{i % 7},{i % 11},{i % 5},{i % 3}\n"
+                            for i in range(ROWS))
+        for name, layers in (("first", 16), ("second", 16), ("other", 8)):
+            with open(cls.path(name + ".yaml"), "w") as file:
+                file.write(job(name, layers))
+        cls.ebb("run", "first.yaml", "--run-dir", "first", "--workers", "1")
+        cls.ebb("checkpoint", "export", "first", "-o", "first.safetensors")
+        cls.first = read(cls.path("first.safetensors"))
+
+    def setUp(self):
+        self.daemons = {}
+        self.addCleanup(self.end)
+
+    def end(self):
+        for daemon in self.daemons.values():
+            daemon.kill()
+            daemon.wait()
+
+    @classmethod
+    def path(cls, *parts):
+        return os.path.join(cls.folder, *parts)
+
+    @classmethod
+    def ebb(cls, *words, rc=0):
+        ran = subprocess.run([os.path.join(BIN, "ebb"), *words], text=True,
+                             cwd=cls.folder, env=cls.environment,
+                             timeout=LIMIT_S, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, check=False)
+        assert ran.returncode == rc, ran.stdout
+        return ran.stdout
+
+    def report(self, run):
+        with open(self.path(run, "report.json")) as file:
+            return json.load(file)
+
+    def run_from_first(self, name, *more):
+        self.ebb("run", "second.yaml", "--run-dir", name, "--workers", "2",
+                 "--set", "model.initial=first.safetensors", *more)
+        self.ebb("checkpoint", "export", name, "-o", name + ".safetensors")
+        return read(self.path(name + ".safetensors"))
+
+    def test_a_run_begins_where_the_export_ended(self):
+        self.assertEqual(self.run_from_first("still", *STILL), self.first)
+        last = self.report("first")["evaluations"][-1]
+        begun = self.report("still")["evaluations"][0]
+        self.assertEqual(begun["accuracy"], last["accuracy"])
+        self.assertAlmostEqual(begun["loss"], last["loss"], places=9)
+        self.assertNotEqual(self.run_from_first("on"), self.first)
+
+    def test_rounds_and_local_copies_begin_with_them_too(self):
+        rounds = ["--set", "consistency=rounds"]
+        self.assertEqual(self.run_from_first("rounds", *STILL, *rounds),
+                         self.first)
+        # Workers step in copies of their own, and push how far these went.
+        for kind in ("local_sgd", "downpour", "aeasgd"):
+            self.assertEqual(
+                self.run_from_first(kind, *STILL, "--set",
+                                    f"algorithm.kind={kind}"), self.first)
+
+    def test_kills_do_not_change_what_it_begins_with(self):
+        self.assertEqual(self.run_from_first("killed", *STILL, "--kill-every",
+                                             "0.5", "--servers", "2", "--tls"),
+                         self.first)
+
+    # --- A cluster of daemons -------------------------------------------------
+
+    def daemon(self, name, *arguments):
+        program = "ebb-" + name.split("-")[0]
+        with open(self.path(name + ".log"), "a") as log:
+            self.daemons[name] = subprocess.Popen(
+                [os.path.join(BIN, program), *arguments,
+                 "--die-with-parent", str(os.getpid())],
+                cwd=self.folder, env=self.environment, stderr=log)
+
+    def kill(self, name):
+        self.daemons[name].kill()
+        self.daemons[name].wait()
+
+    def wait(self, so, what):
+        limit = time.monotonic() + LIMIT_S
+        while not so():
+            self.assertLess(time.monotonic(), limit, what)
+            time.sleep(0.05)
+
+    def state(self, name):
+        jobs = json.loads(self.ebb("status", name, "--json"))["jobs"]
+        return jobs[0]["state"]
+
+    def explains(self, *words):
+        said = subprocess.run([os.path.join(BIN, "ebb"), "explain", "second"],
+                              cwd=self.folder, env=self.environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              check=False).stdout
+        return all(word in said for word in words)
+
+    def test_servers_wait_for_them_whoever_dies_meanwhile(self):
+        address = ReservedPort(self).address
+        self.environment["EBB_SCHEDULER"] = address
+        self.addCleanup(self.environment.pop, "EBB_SCHEDULER")
+        scheduler = ["scheduler", "--listen", address, "--state-dir", "state"]
+        server = ["ps-0", "--id", "0", "--state-dir", "ps-0"]
+        self.daemon(*scheduler)
+        self.wait(lambda: subprocess.run(
+            [os.path.join(BIN, "ebb"), "status"], env=self.environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            check=False).returncode == 0, "no scheduler")
+        self.ebb("submit", "second.yaml", "--set",
+                 "model.initial=first.safetensors", *STILL)
+        # As if the scheduler had lost them.
+        shutil.move(self.path("state", "initial"), self.path("kept"))
+        self.kill("scheduler")
+        self.daemon(*scheduler)
+        for _ in range(2):
+            self.daemon(*server)
+            self.wait(lambda: self.explains(
+                "waits for initial values: the scheduler does not have "
+                "ebb.initial.", "submit any job with the same model.initial"),
+                      "explain does not say why the server waits")
+            self.kill("ps-0")
+        self.daemon("worker-0", "--name", "worker-0")
+        self.daemon(*server)
+        time.sleep(1.5)
+        self.assertEqual(self.state("second"), "running")
+        # A submission of the same file puts them there again; no job of this
+        # name is taken beside the first.
+        said = self.ebb("submit", "second.yaml", "--set",
+                        "model.initial=first.safetensors", *STILL, rc=1)
+        self.assertIn("is there already", said)
+        self.wait(lambda: self.state("second") == "complete", "not complete")
+        self.ebb("checkpoint", "export", "second", "-o", "again.safetensors")
+        self.assertEqual(read(self.path("again.safetensors")), self.first)
+        self.assertIn("0 missing", self.ebb("audit", "second"))
+
+    # --- What does not fit ----------------------------------------------------
+
+    def refused(self, file, *more):
+        return self.ebb("job", "check", "second.yaml", "--set",
+                        f"model.initial={file}", *more, rc=2)
+
+    def test_what_does_not_fit_is_named(self):
+        said = self.ebb("job", "check", "other.yaml", "--set",
+                        "model.initial=first.safetensors", rc=2)
+        self.assertIn("tensor layer1.weights has the shape (3, 16), the table "
+                      "of the job (3, 8)", said)
+        self.assertIn("tensor layer1.bias has the shape (16), the table of the "
+                      "job (8)", said)
+        tensors = dict(self.first)
+        tensors["layer9.bias"] = tensors.pop("layer2.bias")
+        write(self.path("odd.safetensors"), tensors)
+        said = self.refused("odd.safetensors")
+        self.assertIn("no tensor layer2.bias", said)
+        self.assertIn("no table for: layer9.bias", said)
+        nan = dict(self.first)
+        shape, data = nan["layer2.bias"]
+        nan["layer2.bias"] = (shape, struct.pack("<f", float("nan")) + data[4:])
+        write(self.path("nan.safetensors"), nan)
+        self.assertIn("not finite, at place 0", self.refused("nan.safetensors"))
+        self.assertIn("model.initial", self.refused("none.safetensors"))
+        with open(self.path("text.safetensors"), "w") as file:
+            file.write("no tensors at all")
+        self.assertIn("no safetensors file", self.refused("text.safetensors"))
+        self.assertIn("`ebb checkpoint export JOB -o FILE.safetensors`",
+                      self.refused("."))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,58 @@
+// The values that a job begins with, from a file of tensors.
+#ifndef EBB_TOOLS_EBB_JOB_INITIAL_VALUES_H_
+#define EBB_TOOLS_EBB_JOB_INITIAL_VALUES_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "datasets/manifest.h"
+#include "datasets/target.h"
+#include "ebb/v1/specification.pb.h"
+#include "job/specification.h"
+#include "tools/files/mapped_file.h"
+
+namespace ebb::tools {
+
+// One vector of float32: the tensors in the order of the job's dense tables.
+// The file is mapped, and no copy of the values is made. Immutable,
+// thread-safe.
+class InitialValues {
+ public:
+  // Reads the safetensors file, once, and compares it with the tables.
+  // InvalidArgument, each line of the message being a mistake: tensors and
+  // tables are not the same, or have other shapes; or a value is not finite, or
+  // of another type than float32. Or the errors of opening it.
+  static absl::StatusOr<std::shared_ptr<const InitialValues>> Read(
+      const std::string& path, const std::vector<job::DenseTable>& tables);
+
+  // For the job's specification.
+  v1::InitialValues ToProto() const;
+
+  // Gives them to a scheduler, unless it has them, and blocks until they are
+  // there. The errors of `target`; Aborted: the file has changed.
+  absl::Status Push(datasets::Target* target) const;
+
+ private:
+  InitialValues() = default;
+
+  // Bytes [first, first + size) of the vector.
+  std::string Bytes(int64_t first, int64_t size) const;
+
+  std::string path_;
+  MappedFile file_;
+  // The bytes of the tables, in `file_`, and where each begins in the vector;
+  // those without bytes are left out.
+  std::vector<absl::string_view> tables_;
+  std::vector<int64_t> begins_;
+  int64_t bytes_ = 0;
+  datasets::Manifest manifest_;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_JOB_INITIAL_VALUES_H_

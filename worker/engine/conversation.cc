@@ -1,0 +1,134 @@
+#include "worker/engine/conversation.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace ebb::worker {
+
+namespace {
+
+constexpr char kNotHandedIn[] =
+    "was neither handed in nor failed: push it, or call fail";
+
+Decision Done(Decision::Act act, uint64_t sequence, uint32_t code = kTaken) {
+  return {act, EncodeBytes({Kind::kDone, code, sequence}), false, ""};
+}
+
+Decision Stale(uint64_t sequence) {
+  return Done(Decision::Act::kNothing, sequence, kStale);
+}
+
+std::string NameOf(const PlaceBody& place) {
+  return absl::StrCat("batch (epoch ", place.epoch, ", shard ", place.shard,
+                      ", ", place.begin, "..", place.end, ")");
+}
+std::string NameOf(const EvaluateBody& evaluation) {
+  return absl::StrCat("evaluation ", evaluation.snapshot);
+}
+
+}  // namespace
+
+// --- The engine's side -------------------------------------------------------
+
+Decision Conversation::Offer(const PlaceBody& place) {
+  offered_ = place;
+  return Give();
+}
+
+Decision Conversation::Offer(const EvaluateBody& evaluation) {
+  offered_ = evaluation;
+  return Give();
+}
+
+Decision Conversation::Give() {
+  if (!asked_ || !offered_ || out_) return {};
+  out_ = true;
+  ticket_ = next_ticket_++;
+  given_to_ = *asked_;
+  asked_.reset();
+  Decision decision;
+  decision.act = Decision::Act::kGive;
+  decision.clear_sums = !std::exchange(sums_clear_, false);
+  if (const auto* place = std::get_if<PlaceBody>(&*offered_)) {
+    decision.answer = Encode({Kind::kBatch, 0, given_to_},
+                             BatchBody{ticket_, *place});
+  } else {
+    auto body = std::get<EvaluateBody>(*offered_);
+    body.ticket = ticket_;
+    decision.answer = Encode({Kind::kEvaluate, 0, given_to_}, body);
+  }
+  return decision;
+}
+
+std::optional<PlaceBody> Conversation::offered() const {
+  if (!offered_ || out_) return std::nullopt;
+  const auto* const place = std::get_if<PlaceBody>(&*offered_);
+  return place == nullptr ? std::nullopt : std::optional(*place);
+}
+
+void Conversation::Withdraw() {
+  offered_.reset();
+  out_ = false;
+}
+
+void Conversation::NotGiven() {
+  out_ = false;
+  asked_ = given_to_;
+}
+
+std::string Conversation::End(EndReason reason) {
+  if (ended_) return "";
+  ended_ = reason;
+  if (!asked_) return "";
+  return Ended(*std::exchange(asked_, std::nullopt)).answer;
+}
+
+// --- The program's side ------------------------------------------------------
+
+Decision Conversation::Ended(uint64_t sequence) const {
+  return {Decision::Act::kNothing,
+          EncodeBytes({Kind::kEnd, static_cast<uint32_t>(*ended_), sequence}),
+          false, ""};
+}
+
+Decision Conversation::On(uint64_t sequence, const Next& /*next*/) {
+  if (ended_) return Ended(sequence);
+  if (out_) {
+    Decision decision;
+    decision.act = Decision::Act::kEndFailed;
+    decision.why = absl::StrCat(
+        std::visit([](const auto& what) { return NameOf(what); }, *offered_),
+        " ", kNotHandedIn);
+    decision.answer = EncodeStatus(
+        sequence, absl::FailedPreconditionError(decision.why));
+    return decision;
+  }
+  asked_ = sequence;
+  return Give();
+}
+
+Decision Conversation::On(uint64_t sequence, const Push& push) {
+  if (!IsOut<PlaceBody>(push.body.ticket)) return Stale(sequence);
+  sums_clear_ = true;
+  return {Decision::Act::kTakeSums, "", false, ""};
+}
+
+Decision Conversation::On(uint64_t sequence, const Fail& fail) {
+  if (!IsOut<PlaceBody>(fail.body.ticket)) return Stale(sequence);
+  Decision decision = Done(Decision::Act::kEndFailed, sequence);
+  decision.why = fail.why.empty() ? "the program failed it" : fail.why;
+  return decision;
+}
+
+Decision Conversation::On(uint64_t sequence, const Evaluated& evaluated) {
+  if (!IsOut<EvaluateBody>(evaluated.body.ticket)) return Stale(sequence);
+  return Done(Decision::Act::kEndEvaluated, sequence);
+}
+
+Decision Conversation::On(uint64_t /*sequence*/, const Leave& /*leave*/) {
+  return {Decision::Act::kLeave, "", false, ""};
+}
+
+}  // namespace ebb::worker

@@ -1,0 +1,94 @@
+// What an engine does with the requests of its program: which batch is out,
+// which answers are stale, and when it is over.
+//
+//   offered ──Next──> out ──Push─────> taken, and the next may be offered
+//                      ├──Fail, or Next before Push──> back, as a failure
+//                      └──the engine leaves──> back, without a failure
+//
+// Between the answer to Next and Push, Fail or Evaluated, values and sums are
+// the program's; at all other times they are the engine's.
+//
+// No I/O. Thread-compatible.
+#ifndef EBB_WORKER_ENGINE_CONVERSATION_H_
+#define EBB_WORKER_ENGINE_CONVERSATION_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "absl/status/status.h"
+#include "worker/engine/messages.h"
+
+namespace ebb::worker {
+
+// What the engine does first. Then it sends `answer`, unless it is empty.
+struct Decision {
+  enum class Act {
+    kNothing,
+    // Puts the values of what is offered into the memory; and zeros into the
+    // sums, if `clear_sums`.
+    kGive,
+    kTakeSums,   // The answer follows from the sums.
+    kEndFailed,  // The batch failed, for `why`.
+    kEndEvaluated,
+    kLeave,  // The answer comes when it has left.
+  };
+  Act act = Act::kNothing;
+  std::string answer;
+  bool clear_sums = false;
+  std::string why;
+};
+
+class Conversation {
+ public:
+  // Tickets begin there.
+  explicit Conversation(uint64_t first_ticket) : next_ticket_(first_ticket) {}
+
+  // --- The engine's side -----------------------------------------------------
+  // There is something to compute. The caller carries out the decision.
+  Decision Offer(const PlaceBody& place);
+  Decision Offer(const EvaluateBody& evaluation);
+  // What was offered last is done or taken back.
+  void Withdraw();
+  // It could not be given: the program still waits.
+  void NotGiven();
+  // Nothing more will come. Returns the answer to a program that waits, or
+  // nothing.
+  std::string End(EndReason reason);
+  // The batch that waits for the program.
+  std::optional<PlaceBody> offered() const;
+  // The program waits, and nothing is offered.
+  bool starved() const { return asked_.has_value() && !offered_.has_value(); }
+
+  // --- The program's side ----------------------------------------------------
+  Decision On(uint64_t sequence, const Next& next);
+  Decision On(uint64_t sequence, const Push& push);
+  Decision On(uint64_t sequence, const Fail& fail);
+  Decision On(uint64_t sequence, const Evaluated& evaluated);
+  Decision On(uint64_t sequence, const Leave& leave);
+
+ private:
+  using Offered = std::variant<PlaceBody, EvaluateBody>;
+
+  Decision Give();
+  Decision Ended(uint64_t sequence) const;
+  // The batch, or evaluation, of this ticket is out.
+  template <typename Kind>
+  bool IsOut(uint64_t ticket) const {
+    return out_ && ticket == ticket_ && std::holds_alternative<Kind>(*offered_);
+  }
+
+  std::optional<Offered> offered_;
+  bool out_ = false;  // The program has it.
+  uint64_t ticket_ = 0;
+  uint64_t next_ticket_;
+  std::optional<uint64_t> asked_;  // The Next that waits.
+  uint64_t given_to_ = 0;          // The Next that was answered last.
+  bool sums_clear_ = false;
+  std::optional<EndReason> ended_;
+};
+
+}  // namespace ebb::worker
+
+#endif  // EBB_WORKER_ENGINE_CONVERSATION_H_

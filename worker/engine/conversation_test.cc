@@ -1,0 +1,182 @@
+#include "worker/engine/conversation.h"
+
+#include <cstring>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::worker {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr PlaceBody kPlace = {0, 3, 256, 384};
+
+Header HeaderOf(const std::string& message) {
+  Header header;
+  EXPECT_GE(message.size(), sizeof(header));
+  std::memcpy(&header, message.data(), sizeof(header));
+  return header;
+}
+uint64_t TicketOf(const std::string& message) {
+  uint64_t ticket = 0;
+  std::memcpy(&ticket, message.data() + sizeof(Header), sizeof(ticket));
+  return ticket;
+}
+void ExpectAnswer(const Decision& decision, Kind kind, uint64_t sequence,
+                  uint32_t code = 0) {
+  const Header header = HeaderOf(decision.answer);
+  EXPECT_EQ(header.kind, kind);
+  EXPECT_EQ(header.sequence, sequence);
+  EXPECT_EQ(header.code, code);
+}
+
+class ConversationTest : public testing::Test {
+ protected:
+  // A batch that is out; its ticket.
+  uint64_t Out() {
+    conversation_.Offer(kPlace);
+    return TicketOf(conversation_.On(1, Next()).answer);
+  }
+
+  Conversation conversation_{100};
+};
+
+TEST_F(ConversationTest, AnOfferWaitsForTheProgram) {
+  EXPECT_EQ(conversation_.Offer(kPlace).act, Decision::Act::kNothing);
+
+  const Decision given = conversation_.On(5, Next());
+
+  EXPECT_EQ(given.act, Decision::Act::kGive);
+  EXPECT_TRUE(given.clear_sums);
+  ExpectAnswer(given, Kind::kBatch, 5);
+  EXPECT_EQ(TicketOf(given.answer), 100u);
+}
+
+TEST_F(ConversationTest, WhatWaitsIsOffered) {
+  EXPECT_FALSE(conversation_.offered().has_value());
+  conversation_.Offer(kPlace);
+  EXPECT_EQ(conversation_.offered()->begin, kPlace.begin);
+  conversation_.On(5, Next());
+  EXPECT_FALSE(conversation_.offered().has_value());
+}
+
+TEST_F(ConversationTest, AProgramWaitsForAnOffer) {
+  const Decision asked = conversation_.On(5, Next());
+  EXPECT_EQ(asked.act, Decision::Act::kNothing);
+  EXPECT_EQ(asked.answer, "");
+  EXPECT_TRUE(conversation_.starved());
+
+  const Decision given = conversation_.Offer(EvaluateBody{0, 7});
+
+  EXPECT_EQ(given.act, Decision::Act::kGive);
+  ExpectAnswer(given, Kind::kEvaluate, 5);
+  EXPECT_FALSE(conversation_.starved());
+}
+
+TEST_F(ConversationTest, SumsAreClearAfterAPush) {
+  const uint64_t ticket = Out();
+  EXPECT_EQ(conversation_.On(2, Push{{ticket, 0}}).act,
+            Decision::Act::kTakeSums);
+  conversation_.Withdraw();
+  conversation_.Offer(kPlace);
+
+  const Decision next = conversation_.On(3, Next());
+
+  EXPECT_FALSE(next.clear_sums);
+  EXPECT_EQ(TicketOf(next.answer), ticket + 1);
+}
+
+TEST_F(ConversationTest, SumsAreClearedAfterAFailure) {
+  const uint64_t ticket = Out();
+  conversation_.On(2, Fail{{ticket}, "no"});
+  conversation_.Withdraw();
+  conversation_.Offer(kPlace);
+
+  EXPECT_TRUE(conversation_.On(3, Next()).clear_sums);
+}
+
+TEST_F(ConversationTest, AnswersToABatchThatIsGoneAreStale) {
+  const uint64_t ticket = Out();
+  conversation_.Withdraw();
+
+  for (const Decision& decision :
+       {conversation_.On(2, Push{{ticket, 0}}),
+        conversation_.On(2, Fail{{ticket}, "no"}),
+        conversation_.On(2, Evaluated{{ticket}, {}, ""})}) {
+    EXPECT_EQ(decision.act, Decision::Act::kNothing);
+    ExpectAnswer(decision, Kind::kDone, 2, kStale);
+  }
+}
+
+TEST_F(ConversationTest, TicketsOfEarlierEnginesAreStale) {
+  Out();
+  const Decision decision = conversation_.On(2, Push{{99, 0}});
+  EXPECT_EQ(decision.act, Decision::Act::kNothing);
+  ExpectAnswer(decision, Kind::kDone, 2, kStale);
+}
+
+TEST_F(ConversationTest, ABatchThatIsOfferedIsNotOut) {
+  conversation_.Offer(kPlace);
+  EXPECT_EQ(conversation_.On(2, Push{{100, 0}}).act, Decision::Act::kNothing);
+}
+
+TEST_F(ConversationTest, AnEvaluationTakesNoPushAndABatchNoFigures) {
+  const uint64_t batch = Out();
+  EXPECT_EQ(conversation_.On(2, Evaluated{{batch}, {}, ""}).act,
+            Decision::Act::kNothing);
+  conversation_.Withdraw();
+  conversation_.Offer(EvaluateBody{0, 7});
+  const uint64_t evaluation = TicketOf(conversation_.On(3, Next()).answer);
+  EXPECT_EQ(conversation_.On(4, Push{{evaluation, 0}}).act,
+            Decision::Act::kNothing);
+  EXPECT_EQ(conversation_.On(6, Evaluated{{evaluation}, {}, ""}).act,
+            Decision::Act::kEndEvaluated);
+}
+
+TEST_F(ConversationTest, ABatchThatWasNotHandedInFails) {
+  Out();
+
+  const Decision next = conversation_.On(2, Next());
+
+  EXPECT_EQ(next.act, Decision::Act::kEndFailed);
+  EXPECT_THAT(next.why, HasSubstr("(epoch 0, shard 3, 256..384)"));
+  ExpectAnswer(next, Kind::kError, 2,
+               static_cast<uint32_t>(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST_F(ConversationTest, AProgramThatCouldNotBeGivenABatchStillWaits) {
+  Out();
+  conversation_.NotGiven();
+  conversation_.Withdraw();
+
+  const Decision given = conversation_.Offer(kPlace);
+
+  EXPECT_EQ(given.act, Decision::Act::kGive);
+  ExpectAnswer(given, Kind::kBatch, 1);
+}
+
+TEST_F(ConversationTest, TheEndAnswersAProgramThatWaitsAndThoseAfter) {
+  conversation_.On(2, Next());
+  EXPECT_EQ(HeaderOf(conversation_.End(EndReason::kComplete)).sequence, 2u);
+  EXPECT_EQ(conversation_.End(EndReason::kLeft), "");
+
+  ExpectAnswer(conversation_.On(3, Next()), Kind::kEnd, 3,
+               static_cast<uint32_t>(EndReason::kComplete));
+}
+
+TEST_F(ConversationTest, TheEndIsNotToldToAProgramThatComputes) {
+  Out();
+  EXPECT_EQ(conversation_.End(EndReason::kLeft), "");
+}
+
+TEST_F(ConversationTest, TheProgramMayLeaveAtEachStep) {
+  EXPECT_EQ(conversation_.On(1, Leave()).act, Decision::Act::kLeave);
+  conversation_.On(2, Next());
+  EXPECT_EQ(conversation_.On(3, Leave()).act, Decision::Act::kLeave);
+  Out();
+  EXPECT_EQ(conversation_.On(4, Leave()).act, Decision::Act::kLeave);
+}
+
+}  // namespace
+}  // namespace ebb::worker

@@ -1,0 +1,173 @@
+#include "worker/engine/messages.h"
+
+#include <cstring>
+#include <limits>
+
+#include "absl/strings/escaping.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::worker {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// python/tests/test_seam.py has the same bytes.
+std::span<const std::byte> Bytes(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
+std::string FromHex(absl::string_view hex) {
+  return absl::HexStringToBytes(hex);
+}
+std::string Hex(absl::string_view bytes) {
+  return absl::BytesToHexString(bytes);
+}
+
+constexpr char kPush[] =
+    "0400000000000000"                    // Kind 4, code 0.
+    "0700000000000000"                    // Sequence 7.
+    "2a00000000000000000000000000f83f";   // Ticket 42, loss 1.5.
+
+TEST(MessagesTest, RequestsHaveTheBytesOfTheFormat) {
+  const auto hello = ReadRequest(
+      Bytes(FromHex("0100000001000000"
+                    "0100000000000000"
+                    "0500000000000000"
+                    "0100000000000000"
+                    "0900000000000000"
+                    "302e322e30")));
+  ASSERT_TRUE(hello.ok()) << hello.status();
+  EXPECT_EQ(hello->code, kEngineFormat);
+  EXPECT_EQ(hello->sequence, 1u);
+  const auto& body = std::get<Hello>(hello->body);
+  EXPECT_EQ(body.body.first_ticket, 5u);
+  EXPECT_EQ(body.body.evaluates, 1u);
+  EXPECT_EQ(body.body.job, 9u);
+  EXPECT_EQ(body.version, "0.2.0");
+
+  const auto push = ReadRequest(Bytes(FromHex(kPush)));
+  ASSERT_TRUE(push.ok()) << push.status();
+  EXPECT_EQ(push->sequence, 7u);
+  EXPECT_EQ(std::get<Push>(push->body).body.ticket, 42u);
+  EXPECT_EQ(std::get<Push>(push->body).body.loss_sum, 1.5);
+
+  const auto order = ReadRequest(
+      Bytes(FromHex("0800000000000000"
+                    "0200000000000000"
+                    "0100000003000000"
+                    "8000000000000000"
+                    "0001000000000000")));
+  ASSERT_TRUE(order.ok()) << order.status();
+  EXPECT_EQ(std::get<Order>(order->body).epoch, 1);
+  EXPECT_EQ(std::get<Order>(order->body).shard, 3);
+  EXPECT_EQ(std::get<Order>(order->body).begin, 128);
+  EXPECT_EQ(std::get<Order>(order->body).end, 256);
+}
+
+TEST(MessagesTest, AnswersHaveTheBytesOfTheFormat) {
+  EXPECT_EQ(Hex(Encode({Kind::kBatch, 0, 3},
+                       BatchBody{42, {1, 3, 128, 256}})),
+            "6700000000000000"
+            "0300000000000000"
+            "2a00000000000000"
+            "0100000003000000"
+            "8000000000000000"
+            "0001000000000000");
+  EXPECT_EQ(Hex(Encode({Kind::kJob, 0, 1},
+                       JobBody{9, 1, 7850, 60000, 128, 10, 1280, 2}, "digits")),
+            "6500000000000000"
+            "0100000000000000"
+            "0900000000000000"
+            "0100000000000000"
+            "aa1e000000000000"
+            "60ea000000000000"
+            "8000000000000000"
+            "0a00000000000000"
+            "0005000000000000"
+            "0200000000000000"
+            "646967697473");
+  EXPECT_EQ(Hex(EncodeBytes({Kind::kEnd, 3, 4})),
+            "6900000003000000"
+            "0400000000000000");
+}
+
+TEST(MessagesTest, AStatusIsAnErrorWithItsCodeAndHint) {
+  EXPECT_EQ(Hex(EncodeStatus(4, absl::OkStatus())),
+            "6a00000000000000"
+            "0400000000000000");
+  EXPECT_EQ(Hex(EncodeStatus(4, absl::NotFoundError("no"), "so")),
+            "6b00000005000000"
+            "0400000000000000"
+            "6e6f00736f");
+}
+
+TEST(MessagesTest, AnEvaluationNamesItsFigures) {
+  EvaluatedBody body = {.ticket = 3,
+                        .examples = 100,
+                        .loss_sum = 25,
+                        .correct = 90,
+                        .figures = 2};
+  FigureBody figures[2];
+  std::strcpy(figures[0].name, "f1");
+  figures[0].value = 0.5;
+  // A name that fills its room has no 0 at its end.
+  std::memset(figures[1].name, 'x', sizeof(figures[1].name));
+  const std::string message = Encode(
+      {Kind::kEvaluated, 0, 8}, body,
+      absl::string_view(reinterpret_cast<const char*>(figures),
+                        sizeof(figures)));
+
+  const auto request = ReadRequest(Bytes(message));
+
+  ASSERT_TRUE(request.ok()) << request.status();
+  const auto& evaluated = std::get<Evaluated>(request->body);
+  EXPECT_EQ(evaluated.body.correct, 90);
+  EXPECT_THAT(evaluated.figures,
+              ElementsAre(Figure{"f1", 0.5},
+                          Figure{std::string(kFigureNameBytes, 'x'), 0}));
+  EXPECT_EQ(evaluated.error, "");
+}
+
+TEST(MessagesTest, MessagesOfAnotherLengthAreRefused) {
+  const std::string push = FromHex(kPush);
+  for (size_t length = 0; length < push.size(); ++length) {
+    EXPECT_FALSE(ReadRequest(Bytes(push.substr(0, length))).ok()) << length;
+  }
+  EXPECT_FALSE(ReadRequest(Bytes(push + "x")).ok());
+  EXPECT_THAT(ReadRequest(Bytes(EncodeBytes({Kind::kNext, 0, 1}, {}, "x")))
+                  .status()
+                  .message(),
+              HasSubstr("too long"));
+}
+
+TEST(MessagesTest, WhatIsNoRequestIsRefused) {
+  for (const uint32_t kind : {0u, 6u, 11u, 101u, 0xffffffffu}) {
+    EXPECT_FALSE(
+        ReadRequest(Bytes(EncodeBytes({static_cast<Kind>(kind), 0, 1}))).ok());
+  }
+}
+
+TEST(MessagesTest, NoLengthOfTheProgramIsTrusted) {
+  for (const uint64_t figures :
+       {uint64_t{1}, uint64_t{17}, std::numeric_limits<uint64_t>::max()}) {
+    EvaluatedBody body;
+    body.figures = figures;
+    EXPECT_FALSE(
+        ReadRequest(Bytes(Encode({Kind::kEvaluated, 0, 1}, body))).ok());
+  }
+  const std::string text(kMostText + 1, 'x');
+  EXPECT_FALSE(
+      ReadRequest(Bytes(Encode({Kind::kFail, 0, 1}, FailBody{1}, text))).ok());
+}
+
+TEST(MessagesTest, LongTextsAreCut) {
+  const std::string text(2 * kMostText, 'x');
+  EXPECT_EQ(EncodeText({Kind::kLog, 0, 0}, text).size(),
+            sizeof(Header) + kMostText);
+  EXPECT_LT(EncodeStatus(1, absl::InternalError(text)).size(),
+            kMostMessageBytes);
+}
+
+}  // namespace
+}  // namespace ebb::worker
