@@ -55,15 +55,18 @@ def run(
 
     job: the path of a job file, a dict with its content, or the path of a Python
         program (*.py) that joins a job: it is then started ``workers`` times.
-    workers, servers: processes; None: 2 and 1, or what a resumed run had.
+    workers, servers: processes. None: 2 and 1, or what a resumed run had.
     set: overrides, for example {"optimizer.rate": 0.01}.
     epochs, seed: override train.epochs and the seeds.
+
     kill_every: seconds after which a daemon is killed, again and again.
     resume: True continues the newest run of the job, a text the run in that
         folder.
     wait: False returns at once; Run.wait() waits.
-    folder: where the run writes everything; None: runs/NAME-N.
-    tls: daemons speak mutual TLS, with certificates made for this run.
+    folder: where the run writes everything. None: runs/NAME-N.
+
+    tls: daemons speak mutual TLS, by certificates of this run.
+
     memory: the most memory of each server and worker, for example "512MiB".
     plugins: folders from which models may be loaded.
     arguments: further arguments of a Python program.
@@ -117,7 +120,9 @@ def chaos(
 
     scenario: the path of a file that says which faults happen when, or its
         content as a dict (examples/chaos/).
+
     trace: the path of a record of a spot market, by which workers come and go.
+
     speed: plays the trace this many times faster.
     batch_time: the least time of a batch, for example "50ms".
     chaos_seed: seed of the choice of daemons.
@@ -427,7 +432,7 @@ def _waited(started: Run, progress: Optional[bool]) -> Run:
     try:
         return started.wait(progress=progress)
     except KeyboardInterrupt:
-        # Nobody else has the run, so it would go on unseen.
+        # The caller does not have the run, which would go on unseen.
         started.stop()
         raise
 
