@@ -39,6 +39,25 @@ def connect(
     return cluster
 
 
+def submit(
+    job: Optional[JobLike] = None,
+    *,
+    scheduler: Optional[str] = None,
+    tls: Optional[Tls] = None,
+    token_file: Optional[str] = None,
+    insecure: bool = False,
+    set: Optional[Mapping[str, Any]] = None,
+    request_id: Optional[str] = None,
+    plugins: Sequence[str] = (),
+    **keys: Any,
+) -> Job:
+    """Gives a job to a cluster that runs: connect(), then Cluster.submit()."""
+    cluster = connect(scheduler, tls=tls, token_file=token_file, insecure=insecure)
+    return cluster.submit(
+        job, set=set, request_id=request_id, plugins=plugins, **keys
+    )
+
+
 class Cluster:
     """A cluster that runs; see connect(). It holds no connection open."""
 

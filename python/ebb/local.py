@@ -1,7 +1,7 @@
 """A cluster on this machine, as child processes of this one.
 
     with ebb.local.cluster(servers=2, workers=3) as cluster:
-        job = ebb.connect(cluster.address).submit("job.yaml")
+        job = cluster.connect().submit("job.yaml")
         job.wait()
 
 The daemons listen on loopback only, and end with this process however it ends.
@@ -22,9 +22,13 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 from ebb import command, programs
 from ebb.children import Children, End, dying_with, tail
+from ebb.cluster import Cluster
+from ebb.command import Access
 from ebb.errors import Refused, Unavailable
 
 _START_LIMIT_S = 20.0
+# For a daemon that is just coming back.
+_PATIENCE_S = 10.0
 
 
 def cluster(
@@ -114,6 +118,10 @@ class LocalCluster:
     def problems(self) -> List[str]:
         """The daemons that are given up, each with its last words."""
         return self._children.problems()
+
+    def connect(self) -> Cluster:
+        """Returns the cluster, to submit and watch jobs."""
+        return Cluster(Access(self.address, own=True, patience_s=_PATIENCE_S))
 
     def log(self, daemon: str, lines: int = 12) -> str:
         """Returns the last lines of a daemon's log, for example of "ps-0"."""

@@ -28,6 +28,7 @@ _END_LIMIT_S = 70.0
 _INTERRUPTED = 130
 _USAGE = 2
 _RUNS = "runs"
+_TAIL_BYTES = 4096
 # In a job file, also one that is JSON.
 _NAME = re.compile(r"""(?:^|\A\s*\{\s*)["']?name["']?:\s*["']?([\w.-]+)""", re.MULTILINE)
 _EPOCHS = re.compile(r"^  epochs: (\d+)", re.MULTILINE)
@@ -172,8 +173,7 @@ class Run(Job):
         #: Everything that the run writes is in this folder.
         self.folder = folder
         self._process = process
-        self._out = out
-        self._told = told
+        self._printed = _Printed(out, told)
         self._files = files
         self._replaced = names
         self._tls = tls
@@ -192,9 +192,10 @@ class Run(Job):
         """Whether its cluster is there."""
         if self._process.poll() is None:
             return True
-        self._files.close()
         if self in _live_runs:
             _live_runs.remove(self)
+            self._files.close()
+            self._printed.close()
         return False
 
     @property
@@ -219,19 +220,12 @@ class Run(Job):
     @property
     def samples(self) -> List[Dict[str, Optional[float]]]:
         """The rows of metrics.csv: seconds, applied, training_loss, workers, ..."""
-        try:
-            with open(self._path("metrics.csv"), newline="", encoding="utf-8") as file:
-                return [
-                    {key: _number(value) for key, value in row.items() if key}
-                    for row in csv.DictReader(file)
-                ]
-        except FileNotFoundError:
-            return []
+        return _rows(self._path("metrics.csv"))
 
     @property
     def events(self) -> List[str]:
         """What happened to daemons so far, a line each."""
-        return _events(os.pread(self._out.fileno(), 1 << 26, 0))
+        return _events(self._printed.out())
 
     @property
     def number(self) -> int:
@@ -250,7 +244,8 @@ class Run(Job):
     def progress(self) -> Progress:
         """How far it is, by the last row of metrics.csv."""
         # The last row may be half written.
-        whole = [one for one in self.samples[-2:] if one.get("servers") is not None]
+        latest = _rows(self._path("metrics.csv"), _TAIL_BYTES)
+        whole = [one for one in latest if one.get("servers") is not None]
         if not whole:
             return Progress(0, 0, 1, self._epochs(), 0.0, None, None, 0)
         sample = whole[-1]
@@ -398,7 +393,7 @@ class Run(Job):
         code = self._process.returncode
         if code == 0:
             return None
-        told = os.pread(self._told.fileno(), 1 << 20, 0).decode("utf-8", "replace")
+        told = self._printed.errors()
         for text, name in self._replaced:
             told = told.replace(text, name)
         if code == _USAGE:
@@ -416,6 +411,37 @@ class Run(Job):
             error = JobFailed(command.error_of_text(told, code, "run").message)
         error.run = self
         return error
+
+
+class _Printed:
+    """What a process prints, in files that have no name."""
+
+    def __init__(self, out: IO[bytes], told: IO[bytes]) -> None:
+        self._files = (out, told)
+        self._texts: Optional[List[str]] = None  # Once they are closed.
+
+    def out(self) -> str:
+        return self._read()[0]
+
+    def errors(self) -> str:
+        return self._read()[1]
+
+    def close(self) -> None:
+        if self._texts is None:
+            self._texts = self._read()
+            for file in self._files:
+                file.close()
+
+    def _read(self) -> List[str]:
+        if self._texts is not None:
+            return self._texts
+        # The process writes at the place that its copy of the file has.
+        return [
+            os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(
+                "utf-8", "replace"
+            )
+            for file in self._files
+        ]
 
 
 # Those that go on. They end before the interpreter does.
@@ -560,13 +586,33 @@ def _remove_empty(folder: str) -> None:
         pass
 
 
-def _events(printed: bytes) -> List[str]:
+def _events(printed: str) -> List[str]:
     """The lines about daemons among those that a run printed."""
-    lines = printed.decode("utf-8", "replace").splitlines(keepends=True)
     return [
         line[2:].rstrip()
-        for line in lines
+        for line in printed.splitlines(keepends=True)
         if line.startswith("! ") and line.endswith("\n")
+    ]
+
+
+def _rows(
+    path: str, tail_bytes: Optional[int] = None
+) -> List[Dict[str, Optional[float]]]:
+    """The rows of a CSV file; with a size, about those in its last bytes."""
+    try:
+        with open(path, "rb") as file:
+            head = file.readline()
+            if tail_bytes is not None:
+                size = os.fstat(file.fileno()).st_size
+                if size - tail_bytes > len(head):
+                    file.seek(size - tail_bytes)
+                    file.readline()  # Its front is missing.
+            text = (head + file.read()).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return []
+    return [
+        {key: _number(value) for key, value in row.items() if key}
+        for row in csv.DictReader(text.splitlines())
     ]
 
 

@@ -72,7 +72,7 @@ def _flags() -> argparse.ArgumentParser:
         prog="ebb run",
         usage="ebb run [OPTIONS] SCRIPT.py [-- ARGUMENTS]",
         description="Starts a Python program several times, on a cluster of its "
-        "own. The program joins a job: see docs/python.md.",
+        "own. The program joins a job: see docs/python-reference.md.",
         epilog="Example: ebb run digits.py --workers 3 --servers 2 --kill-every 1",
     )
     add = parser.add_argument
