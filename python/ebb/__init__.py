@@ -25,6 +25,7 @@ from ebb.programs import VERSION as __version__
 if TYPE_CHECKING:
     from ebb.cluster import Cluster as Cluster
     from ebb.cluster import connect as connect
+    from ebb.cluster import submit as submit
     from ebb.history import History as History
     from ebb.job import Audit as Audit
     from ebb.job import Job as Job
@@ -50,6 +51,7 @@ _NAMES: Dict[str, str] = {
     "load": "ebb.tensors",
     "run": "ebb.local_run",
     "save": "ebb.tensors",
+    "submit": "ebb.cluster",
     "version": "ebb.programs",
 }
 # Modules that are part of the public names.

@@ -39,6 +39,25 @@ def connect(
     return cluster
 
 
+def submit(
+    job: Optional[JobLike] = None,
+    *,
+    scheduler: Optional[str] = None,
+    tls: Optional[Tls] = None,
+    token_file: Optional[str] = None,
+    insecure: bool = False,
+    set: Optional[Mapping[str, Any]] = None,
+    request_id: Optional[str] = None,
+    plugins: Sequence[str] = (),
+    **keys: Any,
+) -> Job:
+    """Gives a job to a cluster that runs: connect(), then Cluster.submit()."""
+    cluster = connect(scheduler, tls=tls, token_file=token_file, insecure=insecure)
+    return cluster.submit(
+        job, set=set, request_id=request_id, plugins=plugins, **keys
+    )
+
+
 class Cluster:
     """A cluster that runs; see connect(). It holds no connection open."""
 
@@ -88,8 +107,8 @@ class Cluster:
     ) -> Job:
         """Gives a job to the cluster, and returns it.
 
-        job: the path of a job file, or a dict with its content. Keyword arguments
-            are its keys, and go before those of a dict:
+        job: the path of a job file, or a dict with its content.
+        keys: keys of a job, which go before those of a dict, for example
             ``submit(name="a", model="softmax", data=..., train={"epochs": 3})``.
         set: overrides, for example {"optimizer.rate": 0.01}.
         request_id: names this submission: with the same id and content it is the
@@ -123,7 +142,7 @@ class Cluster:
         return answer
 
     def close(self) -> None:
-        """Does nothing but end a ``with`` block: no connection is open."""
+        """Does nothing, for no connection is open."""
 
     def __enter__(self) -> "Cluster":
         return self

@@ -27,7 +27,7 @@ _USAGE = 2  # The exit code of a request that was refused.
 
 @dataclass(frozen=True)
 class Access:
-    """How to reach a cluster. What is None comes from EBB_* variables."""
+    """How to reach a cluster. EBB_* variables give what is left out."""
 
     scheduler: Optional[str] = None
     tls: Optional[Tls] = None

@@ -68,7 +68,7 @@ class Audit:
 
     ``expected``, ``applied`` and ``skipped`` are examples of the partition that
     is worst off, over all epochs; ``missing`` and ``doubled`` are sums over all
-    partitions. All are None while a server does not answer.
+    partitions. While a server does not answer, they have no value.
     """
 
     exact: bool

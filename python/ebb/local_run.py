@@ -28,6 +28,7 @@ _END_LIMIT_S = 70.0
 _INTERRUPTED = 130
 _USAGE = 2
 _RUNS = "runs"
+_TAIL_BYTES = 4096
 # In a job file, also one that is JSON.
 _NAME = re.compile(r"""(?:^|\A\s*\{\s*)["']?name["']?:\s*["']?([\w.-]+)""", re.MULTILINE)
 _EPOCHS = re.compile(r"^  epochs: (\d+)", re.MULTILINE)
@@ -55,15 +56,18 @@ def run(
 
     job: the path of a job file, a dict with its content, or the path of a Python
         program (*.py) that joins a job: it is then started ``workers`` times.
-    workers, servers: processes; None: 2 and 1, or what a resumed run had.
+    workers, servers: processes. None: 2 and 1, or what a resumed run had.
     set: overrides, for example {"optimizer.rate": 0.01}.
     epochs, seed: override train.epochs and the seeds.
+
     kill_every: seconds after which a daemon is killed, again and again.
     resume: True continues the newest run of the job, a text the run in that
         folder.
     wait: False returns at once; Run.wait() waits.
-    folder: where the run writes everything; None: runs/NAME-N.
-    tls: daemons speak mutual TLS, with certificates made for this run.
+    folder: where the run writes everything. None: runs/NAME-N.
+
+    tls: daemons speak mutual TLS, by certificates of this run.
+
     memory: the most memory of each server and worker, for example "512MiB".
     plugins: folders from which models may be loaded.
     arguments: further arguments of a Python program.
@@ -117,7 +121,9 @@ def chaos(
 
     scenario: the path of a file that says which faults happen when, or its
         content as a dict (examples/chaos/).
+
     trace: the path of a record of a spot market, by which workers come and go.
+
     speed: plays the trace this many times faster.
     batch_time: the least time of a batch, for example "50ms".
     chaos_seed: seed of the choice of daemons.
@@ -167,8 +173,7 @@ class Run(Job):
         #: Everything that the run writes is in this folder.
         self.folder = folder
         self._process = process
-        self._out = out
-        self._told = told
+        self._printed = _Printed(out, told)
         self._files = files
         self._replaced = names
         self._tls = tls
@@ -187,9 +192,10 @@ class Run(Job):
         """Whether its cluster is there."""
         if self._process.poll() is None:
             return True
-        self._files.close()
         if self in _live_runs:
             _live_runs.remove(self)
+            self._files.close()
+            self._printed.close()
         return False
 
     @property
@@ -214,19 +220,12 @@ class Run(Job):
     @property
     def samples(self) -> List[Dict[str, Optional[float]]]:
         """The rows of metrics.csv: seconds, applied, training_loss, workers, ..."""
-        try:
-            with open(self._path("metrics.csv"), newline="", encoding="utf-8") as file:
-                return [
-                    {key: _number(value) for key, value in row.items() if key}
-                    for row in csv.DictReader(file)
-                ]
-        except FileNotFoundError:
-            return []
+        return _rows(self._path("metrics.csv"))
 
     @property
     def events(self) -> List[str]:
         """What happened to daemons so far, a line each."""
-        return _events(os.pread(self._out.fileno(), 1 << 26, 0))
+        return _events(self._printed.out())
 
     @property
     def number(self) -> int:
@@ -245,7 +244,8 @@ class Run(Job):
     def progress(self) -> Progress:
         """How far it is, by the last row of metrics.csv."""
         # The last row may be half written.
-        whole = [one for one in self.samples[-2:] if one.get("servers") is not None]
+        latest = _rows(self._path("metrics.csv"), _TAIL_BYTES)
+        whole = [one for one in latest if one.get("servers") is not None]
         if not whole:
             return Progress(0, 0, 1, self._epochs(), 0.0, None, None, 0)
         sample = whole[-1]
@@ -393,7 +393,7 @@ class Run(Job):
         code = self._process.returncode
         if code == 0:
             return None
-        told = os.pread(self._told.fileno(), 1 << 20, 0).decode("utf-8", "replace")
+        told = self._printed.errors()
         for text, name in self._replaced:
             told = told.replace(text, name)
         if code == _USAGE:
@@ -413,6 +413,37 @@ class Run(Job):
         return error
 
 
+class _Printed:
+    """What a process prints, in files that have no name."""
+
+    def __init__(self, out: IO[bytes], told: IO[bytes]) -> None:
+        self._files = (out, told)
+        self._texts: Optional[List[str]] = None  # Once they are closed.
+
+    def out(self) -> str:
+        return self._read()[0]
+
+    def errors(self) -> str:
+        return self._read()[1]
+
+    def close(self) -> None:
+        if self._texts is None:
+            self._texts = self._read()
+            for file in self._files:
+                file.close()
+
+    def _read(self) -> List[str]:
+        if self._texts is not None:
+            return self._texts
+        # The process writes at the place that its copy of the file has.
+        return [
+            os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(
+                "utf-8", "replace"
+            )
+            for file in self._files
+        ]
+
+
 # Those that go on. They end before the interpreter does.
 _live_runs: List[Run] = []
 
@@ -427,7 +458,7 @@ def _waited(started: Run, progress: Optional[bool]) -> Run:
     try:
         return started.wait(progress=progress)
     except KeyboardInterrupt:
-        # Nobody else has the run, so it would go on unseen.
+        # The caller does not have the run, which would go on unseen.
         started.stop()
         raise
 
@@ -555,13 +586,33 @@ def _remove_empty(folder: str) -> None:
         pass
 
 
-def _events(printed: bytes) -> List[str]:
+def _events(printed: str) -> List[str]:
     """The lines about daemons among those that a run printed."""
-    lines = printed.decode("utf-8", "replace").splitlines(keepends=True)
     return [
         line[2:].rstrip()
-        for line in lines
+        for line in printed.splitlines(keepends=True)
         if line.startswith("! ") and line.endswith("\n")
+    ]
+
+
+def _rows(
+    path: str, tail_bytes: Optional[int] = None
+) -> List[Dict[str, Optional[float]]]:
+    """The rows of a CSV file; with a size, about those in its last bytes."""
+    try:
+        with open(path, "rb") as file:
+            head = file.readline()
+            if tail_bytes is not None:
+                size = os.fstat(file.fileno()).st_size
+                if size - tail_bytes > len(head):
+                    file.seek(size - tail_bytes)
+                    file.readline()  # Its front is missing.
+            text = (head + file.read()).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return []
+    return [
+        {key: _number(value) for key, value in row.items() if key}
+        for row in csv.DictReader(text.splitlines())
     ]
 
 

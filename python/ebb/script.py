@@ -17,11 +17,12 @@ import time
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ebb import display, script_page
+from ebb.children import End
 from ebb.cluster import Cluster
 from ebb.command import Access
 from ebb.errors import Error, Unavailable
 from ebb.job import Audit, Job, Progress
-from ebb.local import End, LocalCluster
+from ebb.local import LocalCluster
 from ebb.local_run import new_folder, newest_folder
 
 _TURN_S = 0.05
@@ -31,7 +32,7 @@ _LOG_LINE_S = 5.0
 _GRACE_S = 20.0
 # A program that fails so often in a row ends the run.
 _MOST_FAILURES = 3
-# A life so long is no failure at the start.
+# A program that lived so long did not fail at its start.
 _STEADY_S = 20.0
 _AUDIT_LIMIT_S = 60.0
 _COLUMNS = (
@@ -71,7 +72,7 @@ def _flags() -> argparse.ArgumentParser:
         prog="ebb run",
         usage="ebb run [OPTIONS] SCRIPT.py [-- ARGUMENTS]",
         description="Starts a Python program several times, on a cluster of its "
-        "own. The program joins a job: see docs/python.md.",
+        "own. The program joins a job: see docs/python-reference.md.",
         epilog="Example: ebb run digits.py --workers 3 --servers 2 --kill-every 1",
     )
     add = parser.add_argument
@@ -158,9 +159,10 @@ class _ScriptRun:
             cluster.run_program(
                 name, [sys.executable, "-u", script, *self._flags.rest]
             )
+        times, servers = len(self._programs), self._flags.servers
         self._screen.tell(
-            f"{self._flags.script}: {len(self._programs)} times, "
-            f"on {self._flags.servers} servers"
+            f"{self._flags.script}: {times} time{'s' * (times > 1)}, "
+            f"on {servers} server{'s' * (servers > 1)}"
         )
 
     # --- While it goes on -----------------------------------------------------

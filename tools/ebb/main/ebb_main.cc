@@ -4,7 +4,7 @@
 #include "tools/command/command_line.h"
 #include "tools/command/commands.h"
 #include "tools/command/external_command.h"
-#include "tools/ebb/run/python_script.h"
+#include "tools/command/python_script.h"
 
 int main(int argc, char** argv) {
   ebb::tools::StartTool(argv[0]);

@@ -1,4 +1,4 @@
-#include "tools/ebb/run/python_script.h"
+#include "tools/command/python_script.h"
 
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 // `ebb run SCRIPT.py`: the part of ebb's Python package that runs it.
-#ifndef EBB_TOOLS_EBB_RUN_PYTHON_SCRIPT_H_
-#define EBB_TOOLS_EBB_RUN_PYTHON_SCRIPT_H_
+#ifndef EBB_TOOLS_COMMAND_PYTHON_SCRIPT_H_
+#define EBB_TOOLS_COMMAND_PYTHON_SCRIPT_H_
 
 namespace ebb::tools {
 
@@ -15,4 +15,4 @@ int BecomePythonScript(int argc, char** argv);
 
 }  // namespace ebb::tools
 
-#endif  // EBB_TOOLS_EBB_RUN_PYTHON_SCRIPT_H_
+#endif  // EBB_TOOLS_COMMAND_PYTHON_SCRIPT_H_
