@@ -1,4 +1,5 @@
 // Data sets of several files, through all that reads them.
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -220,6 +221,48 @@ TEST(SeveralFilesTest, OptionsThatIdxFilesDoNotTakeAreRefused) {
   spec.further_paths.clear();
   spec.comment = "#";
   EXPECT_THAT(spec.Validate().message(), HasSubstr("leave out comment"));
+}
+
+// Two examples of three features, and their labels.
+Files Arrays() {
+  using internal::BytesOf;
+  using internal::Npy;
+  return {
+      {"X.npy", Npy("<f4", "(2, 3)", BytesOf<float>({1, 2, 3, -4, 0.5, 6}))},
+      {"y.npy", Npy("<i8", "(2,)", BytesOf<int64_t>({7, 3}))}};
+}
+
+SourceSpec ArraySpec() {
+  return {.kind = SourceKind::kNpy,
+          .npy = {.features = "X.npy", .labels = "y.npy"}};
+}
+
+TEST(NpyFilesTest, HaveAFingerprintEach) {
+  const auto loaded = Dataset::Load(ArraySpec(), OpenMemory(Arrays()));
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->index().files.size(), 2u);
+  EXPECT_TRUE(
+      Dataset::LoadIndexed(ArraySpec(), loaded->index(), OpenMemory(Arrays()))
+          .ok());
+  Files changed = Arrays();
+  changed["y.npy"].back() = 1;
+  const absl::Status other =
+      Dataset::LoadIndexed(ArraySpec(), loaded->index(), OpenMemory(changed))
+          .status();
+  EXPECT_EQ(other.code(), absl::StatusCode::kFailedPrecondition) << other;
+  EXPECT_THAT(other.message(), HasSubstr("y.npy is not the file"));
+}
+
+TEST(NpyFilesTest, AreStandardisedAsTablesAre) {
+  SourceSpec spec = ArraySpec();
+  spec.standardise = true;
+  const auto loaded = Dataset::Load(spec, OpenMemory(Arrays()));
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  ExampleBatch batch;
+  ASSERT_TRUE(loaded->Gather(std::vector<int64_t>{0, 1}, &batch).ok());
+  EXPECT_THAT(batch.values, ElementsAre(1, 1, -1, -1, -1, 1));
+  EXPECT_THAT(batch.labels, ElementsAre(1, 0));
+  EXPECT_EQ(loaded->class_places(), "label 7 at y.npy[0], label 3 at y.npy[1]");
 }
 
 }  // namespace

@@ -14,7 +14,7 @@
 namespace ebb::data {
 
 // A kind's format is data/internal/NAME_format.cc.
-enum class SourceKind { kIdx, kCsv, kLibsvm, kLibffm, kRatings, kCriteo };
+enum class SourceKind { kIdx, kCsv, kLibsvm, kLibffm, kRatings, kCriteo, kNpy };
 
 // kClass: labels are whole numbers that name classes; kReal: numbers to
 // predict (regression).
@@ -156,14 +156,31 @@ struct CriteoOptions {
   std::vector<std::string> ignore;
 };
 
+// Either `features`, a matrix, or `data`, `indices` and `indptr`, the
+// compressed rows of a sparse one.
+struct NpyOptions {
+  std::string features;
+  std::string labels;  // Not read without labels.
+  std::string data;
+  std::string indices;
+  std::string indptr;
+  // How many a sparse matrix has. Not used with keys.
+  int64_t columns = 0;
+  // Whether `indices` are keys of sparse tables, which stand in field 0.
+  bool keys = false;
+
+  bool sparse() const { return !indptr.empty(); }
+};
+
 struct SourceSpec {
   SourceKind kind = SourceKind::kCsv;
   // A file, plain or compressed, a folder of files, or a pattern such as
   // parts/*.csv (find_files.h). For IDX the common front of two files:
   // PATH-images-idx3-ubyte and PATH-labels-idx1-ubyte, each perhaps with .gz.
+  // Not for .npy files, which `npy` names.
   std::string path;
   // The files after those of `path`, in this order. All are parts of one table.
-  // Not for IDX.
+  // Not for IDX and .npy files.
   std::vector<std::string> further_paths;
   // Lines of text that begin with it are passed over. Empty: none.
   std::string comment;
@@ -196,6 +213,7 @@ struct SourceSpec {
   LibffmOptions libffm;
   RatingsOptions ratings;
   CriteoOptions criteo;
+  NpyOptions npy;
 
   // Whether it has labels that are numbers.
   bool numbers() const;

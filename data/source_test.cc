@@ -42,7 +42,8 @@ TEST(SourceSpecTest, EachKindHasAFormatWithAWordOfItsOwn) {
                                           Pair(SourceKind::kLibsvm, "libsvm"),
                                           Pair(SourceKind::kLibffm, "libffm"),
                                           Pair(SourceKind::kRatings, "ratings"),
-                                          Pair(SourceKind::kCriteo, "criteo")));
+                                          Pair(SourceKind::kCriteo, "criteo"),
+                                          Pair(SourceKind::kNpy, "npy")));
 }
 
 TEST(SourceSpecTest, RefusesPathsThatDoNotSuitTheKind) {

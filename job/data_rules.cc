@@ -28,6 +28,31 @@ void CheckIdx(const v1::Idx& idx, const std::string& path, Complaints* found) {
   }
 }
 
+void CheckNpy(const v1::Npy& npy, const std::string& path, Complaints* found) {
+  const std::string hint =
+      "npy: {features: FILE, labels: FILE}, or, if it is sparse, npy: {data: "
+      "FILE, indices: FILE, indptr: FILE, columns: NUMBER, labels: FILE}";
+  const bool sparse = npy.has_data() || npy.has_indices() || npy.has_indptr();
+  if (npy.has_features() && sparse) {
+    found->Add(path, "has both a matrix and parts of a sparse one", hint);
+  } else if (!npy.has_features() && !sparse) {
+    found->Add(path, "names no examples", hint);
+  } else if (sparse &&
+             !(npy.has_data() && npy.has_indices() && npy.has_indptr())) {
+    found->Add(path, "has only a part of a sparse matrix", hint);
+  } else if (!npy.has_labels()) {
+    found->Add(path, "has examples but no labels", hint);
+  } else if (!sparse && (npy.has_columns() || npy.keys())) {
+    found->Add(path, "has a matrix, which counts its columns itself",
+               "columns and keys belong to sparse matrices");
+  } else if (sparse && npy.has_columns() == npy.keys()) {
+    found->Add(path,
+               npy.keys() ? "has keys, which are not counted as columns"
+                          : "has a sparse matrix without a number of columns",
+               npy.keys() ? "leave columns out" : "columns: NUMBER");
+  }
+}
+
 void CheckCsv(const v1::Csv& csv, const std::string& path, Complaints* found) {
   const auto check_column = [&](const std::string& column,
                                 const std::string& column_path) {
@@ -78,6 +103,7 @@ void CheckSource(const v1::DataSource& source, const std::string& path,
                  absl::string_view example, Complaints* found) {
   if (source.has_idx()) CheckIdx(source.idx(), path + ".idx", found);
   if (source.has_csv()) CheckCsv(source.csv(), path + ".csv", found);
+  if (source.has_npy()) CheckNpy(source.npy(), path + ".npy", found);
   if (FormatOf(source) == nullptr) {
     found->Add(path, "names no data", std::string(example));
   }

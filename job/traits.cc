@@ -101,7 +101,13 @@ bool HasKeys(const v1::DataSource& source) {
 }
 
 bool IsSparse(const v1::DataSource& source) {
-  return TraitsOf(source).sparse() || HasKeys(source);
+  const v1::FormatTraits& traits = TraitsOf(source);
+  if (traits.sparse() || HasKeys(source)) return true;
+  if (traits.sparse_if().empty()) return false;
+  const Message& format =
+      source.GetReflection()->GetMessage(source, FormatOf(source));
+  return format.GetReflection()->HasField(
+      format, format.GetDescriptor()->FindFieldByName(traits.sparse_if()));
 }
 
 }  // namespace ebb::job

@@ -39,6 +39,19 @@ void SetIdx(const v1::Idx& idx, data::SourceSpec* spec) {
   spec->idx = {idx.images(), idx.labels()};
 }
 
+void SetNpy(const v1::Npy& npy, const v1::Model& model,
+            data::SourceSpec* spec) {
+  spec->kind = data::SourceKind::kNpy;
+  spec->npy = {
+      .features = npy.features(),
+      .labels = npy.labels(),
+      .data = npy.data(),
+      .indices = npy.indices(),
+      .indptr = npy.indptr(),
+      .columns = npy.columns(),
+      .keys = npy.has_indptr() && (npy.keys() || job::TraitsOf(model).keyed())};
+}
+
 void SetLibsvm(const v1::Libsvm& libsvm, const v1::Model& model,
                data::SourceSpec* spec) {
   spec->kind = data::SourceKind::kLibsvm;
@@ -154,6 +167,9 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
       SetCriteo(source.criteo(), &spec);
       break;
     case v1::DataSource::kPositions:  // Nothing that ebb reads.
+      break;
+    case v1::DataSource::kNpy:
+      SetNpy(source.npy(), job.model(), &spec);
       break;
   }
   return spec;

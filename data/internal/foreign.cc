@@ -38,8 +38,6 @@ constexpr ForeignFormat kForeignFormats[] = {
      "make it CSV with the tools of Avro"},
     {string_view("SQLite format 3\0", 16), 0, "an SQLite database",
      "make it CSV, as `sqlite3 -header -csv $FILE 'select * from TABLE'` does"},
-    {"\x93NUMPY", 0, "a NumPy array (.npy)",
-     "make it CSV, as numpy.savetxt(FILE, array, delimiter=',') does"},
     {string_view("ustar\0", 6), 257, "a tar archive",
      "unpack it, as `tar -xf` does, and name the file that was in it"},
     {string_view("ustar  \0", 8), 257, "a tar archive",
@@ -137,6 +135,12 @@ absl::Status RefuseOtherText(string_view path, string_view front) {
   if (absl::StartsWith(front, "\xff\xfe") ||
       absl::StartsWith(front, "\xfe\xff")) {
     return Recode(path, "UTF-16");
+  }
+  if (absl::StartsWith(front, "\x93NUMPY")) {
+    return Refuse(path,
+                  "a NumPy array (.npy), not text; name it by npy: "
+                  "{features: ",
+                  path, ", labels: FILE}");
   }
   if (HasZerosFrom(front, 1)) return Recode(path, "UTF-16LE");
   if (HasZerosFrom(front, 0)) return Recode(path, "UTF-16BE");

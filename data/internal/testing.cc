@@ -81,6 +81,16 @@ std::string Idx(std::initializer_list<uint32_t> dimensions,
   return absl::StrCat(file, bytes);
 }
 
+std::string Npy(absl::string_view descr, absl::string_view shape,
+                absl::string_view bytes) {
+  std::string header =
+      absl::StrCat("{'descr': '", descr,
+                   "', 'fortran_order': False, 'shape': ", shape, ", }\n");
+  std::string file = "\x93NUMPY";
+  file += {'\x01', '\0', static_cast<char>(header.size()), '\0'};
+  return absl::StrCat(file, header, bytes);
+}
+
 absl::StatusOr<std::vector<ReadExample>> ReadAll(const SourceSpec& spec,
                                                  const OpenBytes& open) {
   EBB_ASSIGN_OR_RETURN(const std::unique_ptr<Reader> reader,

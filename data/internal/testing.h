@@ -3,7 +3,9 @@
 #define EBB_DATA_INTERNAL_TESTING_H_
 
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,17 @@ std::string Lz4(absl::string_view bytes);
 // An IDX file of unsigned bytes.
 std::string Idx(std::initializer_list<uint32_t> dimensions,
                 absl::string_view bytes);
+
+// A .npy file of version 1 whose header says so; `bytes` are its elements.
+std::string Npy(absl::string_view descr, absl::string_view shape,
+                absl::string_view bytes);
+// The little-endian bytes of numbers.
+template <typename Number>
+std::string BytesOf(std::initializer_list<Number> numbers) {
+  std::string bytes(numbers.size() * sizeof(Number), '\0');
+  std::memcpy(bytes.data(), std::data(numbers), bytes.size());
+  return bytes;
+}
 
 // A copy of an Example that outlives its reader.
 struct ReadExample {

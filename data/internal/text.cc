@@ -146,12 +146,17 @@ absl::StatusOr<float> ParseFeature(absl::string_view text, double scale) {
   return ToFloat(text, value * scale);
 }
 
-absl::StatusOr<float> ParseLabel(absl::string_view text, LabelKind kind) {
-  EBB_ASSIGN_OR_RETURN(const double value, ParseFinite(text));
+bool IsLabel(double value, LabelKind kind) {
   // Beyond it, neighbouring whole numbers become the same float.
   constexpr double kLargestClass = 1 << 24;
-  if (kind == LabelKind::kClass &&
-      (std::trunc(value) != value || std::fabs(value) > kLargestClass)) {
+  return kind == LabelKind::kClass
+             ? std::trunc(value) == value && std::fabs(value) <= kLargestClass
+             : std::fabs(value) <= std::numeric_limits<float>::max();
+}
+
+absl::StatusOr<float> ParseLabel(absl::string_view text, LabelKind kind) {
+  EBB_ASSIGN_OR_RETURN(const double value, ParseFinite(text));
+  if (kind == LabelKind::kClass && !IsLabel(value, kind)) {
     return absl::InvalidArgumentError(
         absl::StrCat("class ", Excerpt(text),
                      " is not a whole number of at most 16777216", kIfNumbers));

@@ -42,6 +42,9 @@ absl::StatusOr<float> ParseFeature(absl::string_view text, double scale);
 // The same for a label: a class is a whole number that float holds exactly.
 absl::StatusOr<float> ParseLabel(absl::string_view text, LabelKind kind);
 
+// Whether a number is such a label.
+bool IsLabel(double value, LabelKind kind);
+
 // The end of an error about labels that are not classes: what to do.
 inline constexpr char kIfNumbers[] =
     "; if labels are numbers to predict, take model: linear, or "

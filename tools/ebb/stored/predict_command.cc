@@ -117,9 +117,11 @@ int Predict(const PredictFlags& flags) {
   const absl::Status found = MakeRowsFindable((*model)->model->description(),
                                               TemporaryFolder(), &*stored);
   if (!found.ok()) return Report(found);
-  // A file of images has no labels that --labelled could pass over.
+  // A file of images or of an array has no labels that --labelled could pass
+  // over.
   const bool labelled =
-      flags.score || (flags.labelled && !stored->job.data().train().has_idx());
+      flags.score ||
+      (flags.labelled && !job::TraitsOf(stored->job.data().train()).binary());
   const auto examples = LoadToPredict(*stored, flags.data, labelled, flags.id);
   if (!examples.ok()) return Report(examples.status());
   for (const std::string& remark : examples->remarks()) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "common/status_macros.h"
 #include "data/column_text.h"
+#include "job/traits.h"
 #include "tools/text/console.h"
 #include "worker/examples.h"
 #include "worker/job_data.h"
@@ -138,6 +139,11 @@ data::SourceSpec SpecToPredict(const StoredModel& stored,
   // There is a prediction for each line.
   spec.on_bad_example = data::OnBadExample::kStop;
   spec.has_labels = labelled;
+  if (spec.kind == data::SourceKind::kNpy) {
+    spec.path.clear();
+    spec.npy.features = path;
+    return spec;
+  }
   if (spec.kind != data::SourceKind::kIdx) return spec;
   spec.idx = {};
   if (!labelled) {  // A file of images alone.
@@ -147,18 +153,35 @@ data::SourceSpec SpecToPredict(const StoredModel& stored,
   return spec;
 }
 
+// Arrays of NumPy have their labels, and sparse ones their parts, in files
+// beside the one that is named.
+absl::Status CheckNpyToPredict(const v1::DataSource& train, bool labelled) {
+  if (!train.has_npy()) return absl::OkStatus();
+  if (job::IsSparse(train)) {
+    return absl::InvalidArgumentError(
+        "the model learnt from a sparse matrix in several .npy files, and "
+        "predict takes one file; docs/export.md has the NumPy code that "
+        "computes its predictions");
+  }
+  if (!labelled) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "--score: the labels of .npy data are a file of their own, which predict "
+      "does not take; leave --score out, and compare the predictions");
+}
+
 }  // namespace
 
 absl::StatusOr<data::Dataset> LoadToPredict(const StoredModel& stored,
                                             const std::string& path,
                                             bool labelled,
                                             const std::string& id) {
+  EBB_RETURN_IF_ERROR(CheckNpyToPredict(stored.job.data().train(), labelled));
   auto loaded = data::Dataset::LoadLike(
       SpecToPredict(stored, path, labelled, id), stored.index);
   if (loaded.ok() || labelled) return loaded;
   const data::SourceSpec with_labels = SpecToPredict(stored, path, true, id);
-  const bool idx = with_labels.kind == data::SourceKind::kIdx;
-  if (idx || !data::Dataset::LoadLike(with_labels, stored.index).ok()) {
+  const bool binary = job::TraitsOf(stored.job.data().train()).binary();
+  if (binary || !data::Dataset::LoadLike(with_labels, stored.index).ok()) {
     return loaded;
   }
   return absl::Status(

@@ -1,0 +1,380 @@
+// Arrays of NumPy: a matrix in a .npy file, or a sparse one in three (the data,
+// indices and indptr of a scipy.sparse.csr_matrix), and a file of labels.
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/status_macros.h"
+#include "data/internal/bad_examples.h"
+#include "data/internal/format.h"
+#include "data/internal/keyed_row.h"
+#include "data/internal/npy_array.h"
+#include "data/internal/options.h"
+#include "data/internal/text.h"
+
+namespace ebb::data::internal {
+namespace {
+
+// The shared part of both readers: labels, bad examples and the ends of files.
+class NpyReader : public Reader {
+ public:
+  absl::StatusOr<bool> Next(Example* example) final {
+    for (;;) {
+      if (next_ == rows_) {
+        for (NpyArray& array : arrays_) EBB_RETURN_IF_ERROR(array.CheckEnd());
+        EBB_RETURN_IF_ERROR(bad_.Judge(arrays_[0].path()));
+        return false;
+      }
+      *example = {};
+      // Errors are of the files. What is wrong with the example alone is
+      // `mistake_`.
+      mistake_ = absl::OkStatus();
+      EBB_RETURN_IF_ERROR(ReadRow(next_, example));
+      EBB_RETURN_IF_ERROR(ReadLabel(example));
+      ++next_;
+      if (mistake_.ok()) {
+        bad_.AddGood();
+        return true;
+      }
+      EBB_RETURN_IF_ERROR(bad_.Add(mistake_));
+    }
+  }
+  std::string Where() const final {
+    const NpyArray& named = has_labels_ ? arrays_.back() : arrays_[0];
+    return absl::StrCat(named.path(), "[", next_ - 1, "]");
+  }
+  LeftOut left_out() const final { return bad_.left_out(); }
+  std::vector<FileFingerprint> Fingerprints() const final {
+    std::vector<FileFingerprint> all;
+    for (const NpyArray& array : arrays_) {
+      all.push_back(array.Fingerprints().front());
+    }
+    return all;
+  }
+
+ protected:
+  // The labels are the last of the arrays.
+  NpyReader(const SourceSpec& spec, int64_t rows, std::vector<NpyArray> arrays)
+      : arrays_(std::move(arrays)),
+        scale_(spec.scale),
+        label_kind_(spec.label_kind),
+        has_labels_(spec.has_labels),
+        rows_(rows),
+        bad_(spec.on_bad_example) {}
+
+  NpyArray& array(size_t i) { return arrays_[i]; }
+  const NpyArray& array(size_t i) const { return arrays_[i]; }
+
+  // Sets the features of `*example`, which is the row with this number.
+  virtual absl::Status ReadRow(int64_t row, Example* example) = 0;
+
+  // Says what is wrong with the example that is being read.
+  template <typename... Args>
+  void Mistake(const Args&... args) {
+    if (!mistake_.ok()) return;
+    mistake_ = absl::InvalidArgumentError(absl::StrCat(args...));
+  }
+  // Makes features of numbers. `place(i)` is where the i-th stands: "X.npy[0]".
+  template <typename Place>
+  void Scale(std::span<const double> numbers, const Place& place,
+             std::vector<float>* values) {
+    values->resize(numbers.size());
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      const double number = numbers[i] * scale_;
+      if (std::fabs(number) <= std::numeric_limits<float>::max()) {
+        (*values)[i] = static_cast<float>(number);
+        continue;
+      }
+      // ParseFeature() says why the number cannot be a feature.
+      Mistake(place(i), ": ",
+              ParseFeature(Exact(numbers[i]), scale_).status().message());
+    }
+  }
+
+ private:
+  absl::Status ReadLabel(Example* example) {
+    if (!has_labels_) return absl::OkStatus();
+    double number;
+    EBB_RETURN_IF_ERROR(arrays_.back().Read(std::span<double>(&number, 1)));
+    if (IsLabel(number, label_kind_)) {
+      example->label = static_cast<float>(number + 0.0);  // -0 is 0.
+      return absl::OkStatus();
+    }
+    Mistake(arrays_.back().path(), "[", next_, "]: label: ",
+            ParseLabel(Exact(number), label_kind_).status().message());
+    return absl::OkStatus();
+  }
+
+  std::vector<NpyArray> arrays_;
+  const double scale_;
+  const LabelKind label_kind_;
+  const bool has_labels_;
+  const int64_t rows_;
+  int64_t next_ = 0;
+  BadExamples bad_;
+  absl::Status mistake_;
+};
+
+class MatrixReader : public NpyReader {
+ public:
+  MatrixReader(const SourceSpec& spec, int64_t rows,
+               std::vector<NpyArray> arrays)
+      : NpyReader(spec, rows, std::move(arrays)),
+        bytes_(array(0).type().is_byte()) {}
+
+  Layout layout() const override {
+    return bytes_ ? Layout::kBytes : Layout::kDense;
+  }
+  int64_t features() const override { return array(0).width(); }
+
+ private:
+  absl::Status ReadRow(int64_t row, Example* example) override {
+    if (bytes_) {
+      byte_row_.resize(features());
+      EBB_RETURN_IF_ERROR(array(0).Read(std::span(byte_row_)));
+      example->bytes = byte_row_;
+      return absl::OkStatus();
+    }
+    numbers_.resize(features());
+    EBB_RETURN_IF_ERROR(array(0).Read(std::span(numbers_)));
+    Scale(
+        numbers_,
+        [&](size_t i) {
+          return absl::StrCat(array(0).path(), "[", row, ", ", i, "]");
+        },
+        &values_);
+    example->values = values_;
+    return absl::OkStatus();
+  }
+
+  const bool bytes_;  // A feature is a byte.
+  std::vector<uint8_t> byte_row_;
+  std::vector<double> numbers_;
+  std::vector<float> values_;
+};
+
+// Reads compressed rows. The arrays are data, indices and indptr.
+class SparseNpyReader : public NpyReader {
+ public:
+  SparseNpyReader(const SourceSpec& spec, int64_t rows,
+                  std::vector<NpyArray> arrays)
+      : NpyReader(spec, rows, std::move(arrays)),
+        keys_(spec.npy.keys),
+        columns_(spec.npy.columns) {}
+
+  // Reads the place where the first row begins. Called once, before all else.
+  absl::Status Begin() {
+    EBB_RETURN_IF_ERROR(array(2).Read(std::span<int64_t>(&end_, 1)));
+    if (end_ == 0) return absl::OkStatus();
+    return array(2).Bad("begins with ", end_,
+                        ", but the first row of a sparse matrix begins at 0");
+  }
+
+  Layout layout() const override {
+    return keys_ ? Layout::kKeyed : Layout::kSparse;
+  }
+  int64_t features() const override { return keys_ ? 1 : columns_; }
+
+ private:
+  absl::Status ReadRow(int64_t row, Example* example) override {
+    const int64_t begin = end_;
+    EBB_RETURN_IF_ERROR(array(2).Read(std::span<int64_t>(&end_, 1)));
+    // Both arrays are as long as each other.
+    const int64_t entries = array(0).rows();
+    constexpr int64_t kMost = kMaxExampleBytes / 8;
+    const bool last = row + 2 == array(2).rows();
+    if (end_ < begin || end_ > entries || end_ - begin > kMost ||
+        (last && end_ != entries)) {
+      return array(2).Bad(
+          "row ", row, " is from ", begin, " to ", end_, ", but ",
+          end_ - begin > kMost && end_ <= entries
+              ? absl::StrCat("a row has at most ", kMost, " values")
+              : absl::StrCat("rows ascend, and the last one ends at ", entries,
+                             ", the number of values"));
+    }
+    numbers_.resize(end_ - begin);
+    indices_.resize(end_ - begin);
+    EBB_RETURN_IF_ERROR(array(0).Read(std::span(numbers_)));
+    EBB_RETURN_IF_ERROR(array(1).Read(std::span(indices_)));
+    const auto place = [&](size_t file, size_t i) {
+      return absl::StrCat(array(file).path(), "[", begin + i, "] (row ", row,
+                          ")");
+    };
+    CheckIndices(place);
+    Scale(
+        numbers_, [&](size_t i) { return place(0, i); }, &values_);
+    if (keys_) {
+      row_.Clear();
+      for (size_t i = 0; i < values_.size(); ++i) {
+        row_.Add(0, static_cast<uint64_t>(indices_[i]), values_[i]);
+      }
+      *example = row_.AsExample();
+    } else {
+      ids_.assign(indices_.begin(), indices_.end());
+      example->values = values_;
+      example->ids = ids_;
+    }
+    return absl::OkStatus();
+  }
+
+  template <typename Place>
+  void CheckIndices(const Place& place) {
+    for (size_t i = 0; i < indices_.size(); ++i) {
+      const int64_t index = indices_[i];
+      if (index < 0 || (!keys_ && index >= columns_)) {
+        Mistake(place(1, i), " is ", index,
+                index < 0 ? ", but indices count from 0"
+                          : absl::StrCat(", but the matrix has ", columns_,
+                                         " columns, counted from 0"));
+      } else if (i > 0 && index <= indices_[i - 1]) {
+        Mistake(place(1, i), " is ", index, ", after ", indices_[i - 1],
+                "; the indices of a row ascend: call X.sum_duplicates() before "
+                "saving");
+      }
+    }
+  }
+
+  const bool keys_;
+  const int64_t columns_;
+  int64_t end_ = 0;  // Where the last row that was read ends among the values.
+  std::vector<double> numbers_;
+  std::vector<int64_t> indices_;
+  std::vector<float> values_;
+  std::vector<int32_t> ids_;
+  KeyedRow row_;
+};
+
+absl::Status ValidateNpy(const SourceSpec& spec) {
+  const NpyOptions& npy = spec.npy;
+  const bool all = !npy.data.empty() && !npy.indices.empty();
+  const bool any = npy.sparse() || !npy.data.empty() || !npy.indices.empty();
+  if (!spec.path.empty() || !spec.further_paths.empty()) {
+    return WrongOption(
+        "a .npy source has no path; name its files: features and labels, or "
+        "data, indices, indptr and labels");
+  }
+  if (any == !npy.features.empty() || (any && !(all && npy.sparse()))) {
+    return WrongOption(
+        "a .npy source needs either features, a matrix, or data, indices and "
+        "indptr, a sparse one");
+  }
+  if (spec.has_labels && npy.labels.empty()) {
+    return WrongOption("the .npy source names no labels file beside ",
+                       spec.Name(), "; name it, or say that it has no labels");
+  }
+  if (any && !npy.keys && (npy.columns < 1 || npy.columns > kMaxFeatures)) {
+    return WrongOption("columns ", npy.columns, " is not between 1 and ",
+                       kMaxFeatures);
+  }
+  if (!spec.comment.empty()) {
+    return WrongOption(".npy files have no lines, so none that begin with ",
+                       Quoted(spec.comment), "; leave out comment");
+  }
+  return absl::OkStatus();
+}
+
+Layout LayoutOfNpy(const SourceSpec& spec) {
+  if (!spec.npy.sparse()) return Layout::kDense;
+  return spec.npy.keys ? Layout::kKeyed : Layout::kSparse;
+}
+
+std::string MeaningOfNpy(const SourceSpec& spec, absl::string_view common) {
+  if (!spec.npy.sparse()) return absl::StrCat("npy", common);
+  if (spec.npy.keys) return absl::StrCat("npy-keys", common);
+  return absl::StrCat("npy-rows", common, " columns=", spec.npy.columns);
+}
+
+absl::StatusOr<std::vector<Input>> OpenNpyFiles(const SourceSpec& spec,
+                                                const OpenBytes& open) {
+  const NpyOptions& npy = spec.npy;
+  std::vector<std::string> paths = {npy.features};
+  if (npy.sparse()) paths = {npy.data, npy.indices, npy.indptr};
+  if (spec.has_labels) paths.push_back(npy.labels);
+  std::vector<Input> files;
+  for (const std::string& path : paths) {
+    EBB_ASSIGN_OR_RETURN(Input file, Input::Open(path, open));
+    files.push_back(std::move(file));
+  }
+  return files;
+}
+
+// The number of examples.
+int64_t RowsOf(const SourceSpec& spec, const std::vector<NpyArray>& arrays) {
+  return spec.npy.sparse() ? arrays[2].rows() - 1 : arrays[0].rows();
+}
+
+absl::Status CheckShapes(const SourceSpec& spec,
+                         const std::vector<NpyArray>& arrays) {
+  for (size_t i = 0; i < arrays.size(); ++i) {
+    const bool matrix = i == 0 && !spec.npy.sparse();
+    if (matrix ? arrays[i].dimensions() < 2 : arrays[i].width() != 1) {
+      return arrays[i].Bad(
+          "has shape ", arrays[i].ShapeText(), ", but ",
+          matrix ? "examples are the rows of a matrix; save X.reshape(-1, 1) "
+                   "if there is one feature"
+                 : "here a list of numbers is needed: one dimension");
+    }
+  }
+  const int64_t rows = RowsOf(spec, arrays);
+  if (spec.npy.sparse()) {
+    if (rows < 0) return arrays[2].Bad("is empty; it has the end of each row");
+    if (arrays[0].rows() != arrays[1].rows()) {
+      return arrays[0].Bad("has ", arrays[0].rows(), " values, but ",
+                           arrays[1].path(), " has ", arrays[1].rows(),
+                           " indices; the files belong to different matrices");
+    }
+    for (size_t i = 1; i < 3; ++i) {
+      if (arrays[i].type().is_whole()) continue;
+      return arrays[i].Bad("has floats, but indices are whole numbers");
+    }
+  }
+  if (spec.has_labels && arrays.back().rows() != rows) {
+    return arrays[0].Bad("has ", rows, " examples, but ", arrays.back().path(),
+                         " has ", arrays.back().rows(),
+                         " labels; the files belong to different data");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Reader>> OpenNpy(const SourceSpec& spec,
+                                                const Encoding& /*encoding*/,
+                                                std::vector<Input> files) {
+  std::vector<NpyArray> arrays;
+  for (Input& file : files) {
+    EBB_ASSIGN_OR_RETURN(NpyArray array, NpyArray::Open(std::move(file)));
+    arrays.push_back(std::move(array));
+  }
+  EBB_RETURN_IF_ERROR(CheckShapes(spec, arrays));
+  const int64_t rows = RowsOf(spec, arrays);
+  if (!spec.npy.sparse()) {
+    return std::make_unique<MatrixReader>(spec, rows, std::move(arrays));
+  }
+  auto reader =
+      std::make_unique<SparseNpyReader>(spec, rows, std::move(arrays));
+  EBB_RETURN_IF_ERROR(reader->Begin());
+  return reader;
+}
+
+}  // namespace
+
+Format NpyFormat() {
+  return {.kind = SourceKind::kNpy,
+          .word = "npy",
+          .layout = LayoutOfNpy,
+          .validate = ValidateNpy,
+          .meaning = MeaningOfNpy,
+          .files = OpenNpyFiles,
+          .open = OpenNpy};
+}
+
+}  // namespace ebb::data::internal

@@ -1,0 +1,308 @@
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "data/byte_source.h"
+#include "data/internal/npy_array.h"
+#include "data/internal/testing.h"
+#include "data/reader.h"
+#include "data/source.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::data::internal {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Files = std::map<std::string, std::string>;
+
+SourceSpec MatrixSpec() {
+  return {.kind = SourceKind::kNpy,
+          .npy = {.features = "X.npy", .labels = "y.npy"}};
+}
+
+SourceSpec RowsSpec() {
+  return {.kind = SourceKind::kNpy,
+          .npy = {.labels = "y.npy",
+                  .data = "data.npy",
+                  .indices = "indices.npy",
+                  .indptr = "indptr.npy",
+                  .columns = 4}};
+}
+
+// Two examples of three features.
+Files Matrix() {
+  return {
+      {"X.npy", Npy("<f4", "(2, 3)", BytesOf<float>({1, 2, 3, -4, 0.5, 6}))},
+      {"y.npy", Npy("<i8", "(2,)", BytesOf<int64_t>({7, 3}))}};
+}
+
+// [[0, 5, 0, 6], [0, 0, 0, 0], [7, 0, 0, 0]]
+Files Rows() {
+  return {{"data.npy", Npy("<f8", "(3,)", BytesOf<double>({5, 6, 7}))},
+          {"indices.npy", Npy("<i4", "(3,)", BytesOf<int32_t>({1, 3, 0}))},
+          {"indptr.npy", Npy("<i4", "(4,)", BytesOf<int32_t>({0, 2, 2, 3}))},
+          {"y.npy", Npy("<f8", "(3,)", BytesOf<double>({0, 1, 1}))}};
+}
+
+Files With(Files files, const std::string& name, std::string bytes) {
+  files[name] = std::move(bytes);
+  return files;
+}
+
+std::string Message(const SourceSpec& spec, Files files) {
+  const absl::Status status =
+      ReadAll(spec, OpenMemory(std::move(files))).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  return std::string(status.message());
+}
+
+TEST(NpyReaderTest, ReadsAMatrixBesideItsLabels) {
+  const auto all = ReadAll(MatrixSpec(), OpenMemory(Matrix()));
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_EQ(all->size(), 2u);
+  EXPECT_THAT((*all)[0].values, ElementsAre(1, 2, 3));
+  EXPECT_EQ((*all)[0].label, 7);
+  EXPECT_THAT((*all)[1].values, ElementsAre(-4, 0.5, 6));
+  EXPECT_EQ((*all)[1].label, 3);
+}
+
+TEST(NpyReaderTest, ReadsEveryTypeOfNumbers) {
+  const std::vector<std::pair<const char*, std::string>> columns = {
+      {"<f8", BytesOf<double>({1, 2})},
+      {">f4", std::string("\x3f\x80\0\0\x40\0\0\0", 8)},
+      {"|i1", BytesOf<int8_t>({1, 2})},
+      {"<i2", BytesOf<int16_t>({1, 2})},
+      {">i4", std::string("\0\0\0\x01\0\0\0\x02", 8)},
+      {"<i8", BytesOf<int64_t>({1, 2})},
+      {"<u2", BytesOf<uint16_t>({1, 2})},
+      {"<u4", BytesOf<uint32_t>({1, 2})},
+      {"<u8", BytesOf<uint64_t>({1, 2})}};
+  for (const auto& [descr, bytes] : columns) {
+    const auto all = ReadAll(
+        MatrixSpec(),
+        OpenMemory(With(Matrix(), "X.npy", Npy(descr, "(2, 1)", bytes))));
+    ASSERT_TRUE(all.ok()) << descr << ": " << all.status();
+    EXPECT_THAT((*all)[0].values, ElementsAre(1)) << descr;
+    EXPECT_THAT((*all)[1].values, ElementsAre(2)) << descr;
+  }
+}
+
+TEST(NpyReaderTest, KeepsBytesAsBytesAndFlattensDimensions) {
+  const auto all = ReadAll(
+      MatrixSpec(),
+      OpenMemory(With(Matrix(), "X.npy", Npy("|u1", "(2, 1, 2)", "abcd"))));
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_THAT((*all)[1].bytes, ElementsAre('c', 'd'));
+}
+
+TEST(NpyReaderTest, ReadsCompressedFilesAndTheOtherVersions) {
+  std::string second = Matrix()["X.npy"];
+  second[6] = 2;
+  second.insert(10, 2, '\0');
+  const auto all =
+      ReadAll(MatrixSpec(), OpenMemory(With(Matrix(), "X.npy", Gzip(second))));
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_THAT((*all)[0].values, ElementsAre(1, 2, 3));
+}
+
+TEST(NpyReaderTest, ReadsSparseRows) {
+  const auto all = ReadAll(RowsSpec(), OpenMemory(Rows()));
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_EQ(all->size(), 3u);
+  EXPECT_THAT((*all)[0].ids, ElementsAre(1, 3));
+  EXPECT_THAT((*all)[0].values, ElementsAre(5, 6));
+  EXPECT_THAT((*all)[1].ids, ElementsAre());
+  EXPECT_THAT((*all)[2].ids, ElementsAre(0));
+  EXPECT_EQ((*all)[2].label, 1);
+}
+
+TEST(NpyReaderTest, ReadsSparseRowsOfKeys) {
+  SourceSpec spec = RowsSpec();
+  spec.npy.keys = true;
+  spec.npy.columns = 0;
+  const auto all = ReadAll(
+      spec, OpenMemory(With(Rows(), "indices.npy",
+                            Npy("<i8", "(3,)",
+                                BytesOf<int64_t>({1, int64_t{1} << 40, 0})))));
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_THAT((*all)[0].keys, ElementsAre(1, uint64_t{1} << 40));
+  EXPECT_THAT((*all)[0].fields, ElementsAre(0, 0));
+}
+
+TEST(NpyReaderTest, NamesTheNumberThatIsNotFinite) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(Message(MatrixSpec(), With(Matrix(), "X.npy",
+                                       Npy("<f4", "(2, 2)",
+                                           BytesOf<float>({1, 2, 3, kNan})))),
+            "X.npy[1, 1]: 'nan' is not a finite number");
+  EXPECT_EQ(Message(MatrixSpec(),
+                    With(Matrix(), "X.npy",
+                         Npy("<f8", "(2, 1)", BytesOf<double>({1e300, 3})))),
+            "X.npy[0, 0]: '1.0000000000000001e+300' does not fit a 32-bit "
+            "float");
+  EXPECT_EQ(Message(MatrixSpec(),
+                    With(Matrix(), "y.npy",
+                         Npy("<f8", "(2,)", BytesOf<double>({1, -INFINITY})))),
+            "y.npy[1]: label: '-inf' is not a finite number");
+  EXPECT_THAT(Message(MatrixSpec(),
+                      With(Matrix(), "y.npy",
+                           Npy("<f8", "(2,)", BytesOf<double>({1, 0.5})))),
+              HasSubstr("y.npy[1]: label: class '0.5' is not a whole number"));
+  EXPECT_EQ(Message(RowsSpec(),
+                    With(Rows(), "data.npy",
+                         Npy("<f4", "(3,)", BytesOf<float>({5, 6, kNan})))),
+            "data.npy[2] (row 2): 'nan' is not a finite number");
+}
+
+TEST(NpyReaderTest, LeavesBadExamplesOutWhereTheJobSaysSo) {
+  SourceSpec spec = MatrixSpec();
+  spec.on_bad_example = OnBadExample::kSkip;
+  const auto all = ReadAll(
+      spec,
+      OpenMemory(With(Matrix(), "X.npy",
+                      Npy("<f4", "(2, 1)", BytesOf<float>({INFINITY, 2})))));
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_EQ(all->size(), 1u);
+  EXPECT_EQ((*all)[0].label, 3);
+}
+
+TEST(NpyReaderTest, RefusesWhatIsNoArrayOfNumbers) {
+  const auto why = [](std::string bytes) {
+    return Message(MatrixSpec(), With(Matrix(), "X.npy", std::move(bytes)));
+  };
+  const std::string good = Matrix()["X.npy"];
+  EXPECT_EQ(why("1,2,3\n4,5,6\n"),
+            "X.npy: is not a .npy file, which begins with \\x93NUMPY, but with "
+            "'1,2,3\\n'; numpy.save writes one");
+  std::string version = good;
+  version[6] = 9;
+  EXPECT_EQ(why(version),
+            "X.npy: has version 9 of the .npy format; ebb knows versions 1 to "
+            "3");
+  EXPECT_EQ(why(good.substr(0, 20)),
+            "X.npy: ends at byte 20, within its header; was it copied whole?");
+  EXPECT_EQ(why(Npy("<c8", "(2, 1)", std::string(16, '\0'))),
+            "X.npy: has dtype '<c8'; ebb reads float32, float64, whole numbers "
+            "and booleans: save X.astype(\"float32\")");
+  EXPECT_THAT(why(Npy("|O", "(2, 1)", "")), HasSubstr("has dtype '|O'"));
+  EXPECT_EQ(why(Npy("<f4", "(2,)", BytesOf<float>({1, 2}))),
+            "X.npy: has shape (2,), but examples are the rows of a matrix; "
+            "save X.reshape(-1, 1) if there is one feature");
+  EXPECT_THAT(why(Npy("<f4", "(2, 0)", "")), HasSubstr("has shape (2, 0)"));
+  EXPECT_THAT(why(Npy("<f4", "(2, 5000000)", "")),
+              HasSubstr("a row has between 1 and 4194304 numbers"));
+  EXPECT_EQ(why(Npy("<f4", "(3, 1)", BytesOf<float>({1, 2, 3}))),
+            "X.npy: has 3 examples, but y.npy has 2 labels; the files belong "
+            "to different data");
+}
+
+TEST(NpyReaderTest, RefusesTruncatedFilesAndBytesBehindThem) {
+  const std::string good = Matrix()["X.npy"];
+  EXPECT_EQ(Message(MatrixSpec(),
+                    With(Matrix(), "X.npy", good.substr(0, good.size() - 1))),
+            absl::StrCat("X.npy: ends at byte ", good.size() - 1,
+                         ", before the end of an array (2, 3) of 4-byte "
+                         "numbers; was it copied whole?"));
+  EXPECT_EQ(Message(MatrixSpec(), With(Matrix(), "X.npy", good + "x")),
+            absl::StrCat("X.npy: goes on at byte ", good.size(),
+                         ", after the array of shape (2, 3) that its header "
+                         "promises"));
+}
+
+TEST(NpyReaderTest, RefusesPartsOfSparseMatricesThatDoNotFit) {
+  const auto why = [](const std::string& name, std::string bytes) {
+    return Message(RowsSpec(), With(Rows(), name, std::move(bytes)));
+  };
+  const auto whole = [](std::initializer_list<int32_t> numbers) {
+    return Npy("<i4", absl::StrCat("(", numbers.size(), ",)"),
+               BytesOf<int32_t>(numbers));
+  };
+  EXPECT_EQ(why("indices.npy", whole({1, 4, 0})),
+            "indices.npy[1] (row 0) is 4, but the matrix has 4 columns, "
+            "counted from 0");
+  EXPECT_EQ(why("indices.npy", whole({-1, 3, 0})),
+            "indices.npy[0] (row 0) is -1, but indices count from 0");
+  EXPECT_EQ(why("indices.npy", whole({3, 1, 0})),
+            "indices.npy[1] (row 0) is 1, after 3; the indices of a row "
+            "ascend: call X.sum_duplicates() before saving");
+  EXPECT_EQ(why("indices.npy", whole({3, 1})),
+            "data.npy: has 3 values, but indices.npy has 2 indices; the files "
+            "belong to different matrices");
+  EXPECT_EQ(why("indptr.npy", whole({1, 2, 2, 3})),
+            "indptr.npy: begins with 1, but the first row of a sparse matrix "
+            "begins at 0");
+  EXPECT_EQ(why("indptr.npy", whole({0, 2, 1, 3})),
+            "indptr.npy: row 1 is from 2 to 1, but rows ascend, and the last "
+            "one ends at 3, the number of values");
+  EXPECT_THAT(why("indptr.npy", whole({0, 2, 2, 2})),
+              HasSubstr("row 2 is from 2 to 2"));
+  EXPECT_EQ(why("indices.npy", Npy("<f4", "(3,)", BytesOf<float>({1, 3, 0}))),
+            "indices.npy: has floats, but indices are whole numbers");
+}
+
+TEST(NpyHeaderTest, TakesWhatNumPyWrites) {
+  const auto header = ParseNpyHeader(
+      "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }    \n");
+  ASSERT_TRUE(header.ok()) << header.status();
+  EXPECT_THAT(header->shape, ElementsAre(3, 4));
+  EXPECT_EQ(header->type.bytes, 8);
+}
+
+TEST(NpyHeaderTest, SaysWhatIsWrong) {
+  const auto why = [](absl::string_view text) {
+    return std::string(ParseNpyHeader(text).status().message());
+  };
+  EXPECT_EQ(why("{'descr': '<f8', 'fortran_order': True, 'shape': (3, 4)}"),
+            "is stored column by column (Fortran order), but examples are "
+            "rows; save numpy.ascontiguousarray(X)");
+  EXPECT_THAT(why("{'descr': [('a', '<f8')], 'fortran_order': False, "
+                  "'shape': (3,)}"),
+              HasSubstr("has a structured dtype"));
+  EXPECT_EQ(why("{'descr': '<f8', 'shape': (3,)}"),
+            "its header lacks one of descr, fortran_order and shape");
+  EXPECT_EQ(why("{'descr': '<f8', 'fortran_order': False, 'shape': (-3,)}"),
+            "its header is damaged at '-3,)}'; save the array anew");
+  EXPECT_EQ(why("{'color': 'red'}"), "its header has the unknown key 'color'");
+  for (const char* const damaged :
+       {"", "{", "{'descr", "{'descr': '<f8'",
+        "{'shape': (99999999999999999999,)}", "{'fortran_order': Maybe}",
+        "{'descr': '<f8', 'fortran_order': False, "
+        "'shape': (3,)} x"}) {
+    EXPECT_THAT(why(damaged), HasSubstr("damaged")) << damaged;
+  }
+}
+
+TEST(NpyFormatTest, ChecksItsOptions) {
+  const auto why = [](const SourceSpec& spec) {
+    const absl::Status status = spec.Validate();
+    EXPECT_FALSE(status.ok());
+    return std::string(status.message());
+  };
+  SourceSpec spec = MatrixSpec();
+  spec.npy.labels.clear();
+  EXPECT_THAT(why(spec), HasSubstr("names no labels file beside X.npy"));
+  spec.has_labels = false;
+  EXPECT_TRUE(spec.Validate().ok());
+  spec.npy.data = "d";
+  EXPECT_THAT(why(spec), HasSubstr("needs either features"));
+  spec = RowsSpec();
+  spec.npy.columns = 0;
+  EXPECT_THAT(why(spec), HasSubstr("columns 0 is not between"));
+  spec = RowsSpec();
+  spec.standardise = true;
+  EXPECT_THAT(why(spec), HasSubstr("fill in the zeros"));
+  spec = RowsSpec();
+  spec.path = "X";
+  EXPECT_THAT(why(spec), HasSubstr("has no path"));
+  EXPECT_NE(MatrixSpec().Meaning(), RowsSpec().Meaning());
+}
+
+}  // namespace
+}  // namespace ebb::data::internal
