@@ -15,6 +15,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using testing::kMe;
 using testing::kA;
 using testing::kB;
 using ::testing::SizeIs;
