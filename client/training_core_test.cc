@@ -391,7 +391,7 @@ class PatientCoreTest : public TrainingCoreTest {
  protected:
   PatientCoreTest()
       : TrainingCoreTest(
-            {.session = kMe, .batch_patience = absl::Seconds(10)}) {}
+            {.session = testing::kMe, .batch_patience = absl::Seconds(10)}) {}
 };
 
 // A program may be at anything, with its first batch above all.

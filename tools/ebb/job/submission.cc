@@ -228,7 +228,8 @@ void OpenTestData(Draft* draft) {
 
 // Only opens the data, where it or the model that would read it is wrong.
 void OpenData(Draft* draft) {
-  if (draft->full.data().has_train()) {
+  const v1::DataSource& train = draft->full.data().train();
+  if (draft->full.data().has_train() && !job::TraitsOf(train).positions()) {
     Open(worker::TrainingSource(draft->full, data::LabelKind::kReal),
          "data.train", draft);
   }

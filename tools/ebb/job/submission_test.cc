@@ -102,6 +102,11 @@ TEST_F(SubmissionTest, SaysAllThatIsWrongWithAProgramsJob) {
                   .status()
                   .message(),
               HasSubstr("a batch of 10 is more than the 5 examples"));
+  // There is no file to open, whatever is wrong with the model.
+  EXPECT_THAT(Prepare("model: program\ndata: {train: {positions: 5}}\n")
+                  .status()
+                  .message(),
+              AllOf(HasSubstr("model.tables"), Not(HasSubstr("data.train"))));
 }
 
 // ./try --epochs 1 ended red: one epoch does not reach what ten do.
