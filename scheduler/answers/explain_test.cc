@@ -189,6 +189,14 @@ TEST_F(ExplainTest, AServerThatCannotLoad) {
   statistics.problem_kind = ServerProblem::kOther;
   FromServer(statistics);
   EXPECT_THAT(Only(Reason::KIND_STARTING), HasSubstr("a damaged version"));
+  statistics.problem = "it waits for initial values: no answer";
+  statistics.problem_kind = ServerProblem::kInitialValues;
+  FromServer(statistics);
+  EXPECT_EQ(Only(Reason::KIND_STARTING),
+            absl::StrCat(
+                "ps 0 is loading 2 partitions: it waits for initial values: no "
+                "answer. What to do: ",
+                ToDoAbout(ServerProblem::kInitialValues, "ps 0")));
 }
 
 TEST_F(ExplainTest, AServerThatIsAway) {

@@ -145,7 +145,7 @@ std::string InitialValues::Bytes(int64_t first, int64_t size) const {
       begins_.begin() - 1);
   while (static_cast<int64_t>(out.size()) < size) {
     const auto rest = size - static_cast<int64_t>(out.size());
-    out += tables_[table].substr(first - begins_[table], rest);
+    absl::StrAppend(&out, tables_[table].substr(first - begins_[table], rest));
     if (++table < begins_.size()) first = begins_[table];
   }
   return out;

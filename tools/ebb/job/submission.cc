@@ -465,7 +465,7 @@ void MakePathsAbsolute(absl::string_view folder, v1::Job* job) {
   MakeAbsolute(std::string(folder), job->mutable_data());
   if (job->model().has_initial()) {
     job->mutable_model()->set_initial(
-        (std::filesystem::path(folder) / job->model().initial())
+        (std::filesystem::path(std::string(folder)) / job->model().initial())
             .lexically_normal()
             .string());
   }
