@@ -519,13 +519,21 @@ class Engine:
 
     # --- Messages -------------------------------------------------------------
 
-    def _send(self, kind: int, body: bytes = b"", code: int = 0) -> int:
+    def _send(
+        self,
+        kind: int,
+        body: bytes = b"",
+        code: int = 0,
+        sequence: Optional[int] = None,
+    ) -> int:
+        """Sends a request, and returns its sequence: a new one, or the given."""
         process = self._process
         if process is None:
             raise _Gone
-        self._sequence += 1
-        process.send(seam.message(kind, self._sequence, body, code))
-        return self._sequence
+        if sequence is None:
+            sequence = self._sequence = self._sequence + 1
+        process.send(seam.message(kind, sequence, body, code))
+        return sequence
 
     def _receive(
         self, sequence: int, deadline: Optional[float] = None, tell: bool = False
@@ -612,21 +620,24 @@ class Engine:
             try:
                 if self._process is None:
                     self._revive()
-                if self._asked is None:
-                    self._asked = self._send(seam.NEXT)
+                # After an interrupt the answer may have come and be lost: the
+                # same request has the same answer again.
+                self._asked = self._send(seam.NEXT, sequence=self._asked)
                 kind, code, body = self._receive(self._asked, deadline, tell=True)
-                self._asked = None
                 if kind == seam.BATCH:
-                    return self._batch(body)
-                if kind == seam.EVALUATE:
+                    self._out = self._batch(body)
+                elif kind == seam.EVALUATE:
                     ticket, snapshot = seam.EVALUATE_BODY.unpack_from(body)
-                    self._last_ticket = ticket
                     self._out = Evaluation(ticket, snapshot)
-                    return self._out
-                if kind == seam.ERROR:
-                    self._out = None
+                elif kind == seam.ERROR:
+                    self._asked = self._out = None
                     raise _error_of(code, body)
-                self._over(code)
+                else:
+                    self._over(code)
+                    break
+                self._asked = None
+                self._last_ticket = self._out.ticket
+                return self._out
             except _Gone:
                 self._died()
             except _Left:
@@ -635,10 +646,8 @@ class Engine:
 
     def _batch(self, body: memoryview) -> Batch:
         ticket, epoch, shard, begin, end = seam.BATCH_BODY.unpack_from(body)
-        self._last_ticket = ticket
         examples = self._order(epoch, shard)[begin:end]
-        self._out = batch = Batch(ticket, epoch, shard, begin, end, examples)
-        return batch
+        return Batch(ticket, epoch, shard, begin, end, examples)
 
     def _over(self, code: int) -> None:
         if code == seam.LEFT:

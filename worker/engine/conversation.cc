@@ -51,15 +51,17 @@ Decision Conversation::Give() {
   Decision decision;
   decision.act = Decision::Act::kGive;
   decision.clear_sums = !std::exchange(sums_clear_, false);
-  if (const auto* place = std::get_if<PlaceBody>(&*offered_)) {
-    decision.answer = Encode({Kind::kBatch, 0, given_to_},
-                             BatchBody{ticket_, *place});
-  } else {
-    auto body = std::get<EvaluateBody>(*offered_);
-    body.ticket = ticket_;
-    decision.answer = Encode({Kind::kEvaluate, 0, given_to_}, body);
-  }
+  decision.answer = WhatIsOut();
   return decision;
+}
+
+std::string Conversation::WhatIsOut() const {
+  if (const auto* place = std::get_if<PlaceBody>(&*offered_)) {
+    return Encode({Kind::kBatch, 0, given_to_}, BatchBody{ticket_, *place});
+  }
+  auto body = std::get<EvaluateBody>(*offered_);
+  body.ticket = ticket_;
+  return Encode({Kind::kEvaluate, 0, given_to_}, body);
 }
 
 std::optional<PlaceBody> Conversation::offered() const {
@@ -95,6 +97,9 @@ Decision Conversation::Ended(uint64_t sequence) const {
 
 Decision Conversation::On(uint64_t sequence, const Next& /*next*/) {
   if (ended_) return Ended(sequence);
+  if (out_ && sequence == given_to_) {
+    return {Decision::Act::kNothing, WhatIsOut(), false, ""};
+  }
   if (out_) {
     Decision decision;
     decision.act = Decision::Act::kEndFailed;

@@ -62,6 +62,8 @@ class Conversation {
   bool starved() const { return asked_.has_value() && !offered_.has_value(); }
 
   // --- The program's side ----------------------------------------------------
+  // A request that comes twice, with one sequence, has one answer twice: the
+  // program was interrupted while it read the first.
   Decision On(uint64_t sequence, const Next& next);
   Decision On(uint64_t sequence, const Push& push);
   Decision On(uint64_t sequence, const Fail& fail);
@@ -72,6 +74,7 @@ class Conversation {
   using Offered = std::variant<PlaceBody, EvaluateBody>;
 
   Decision Give();
+  std::string WhatIsOut() const;
   Decision Ended(uint64_t sequence) const;
   // The batch, or evaluation, of this ticket is out.
   template <typename Kind>

@@ -145,6 +145,17 @@ TEST_F(ConversationTest, ABatchThatWasNotHandedInFails) {
                static_cast<uint32_t>(absl::StatusCode::kFailedPrecondition));
 }
 
+TEST_F(ConversationTest, ARequestThatComesTwiceIsAnsweredTwice) {
+  conversation_.On(4, Next());
+  conversation_.On(4, Next());
+  const Decision given = conversation_.Offer(kPlace);
+
+  const Decision again = conversation_.On(4, Next());
+
+  EXPECT_EQ(again.act, Decision::Act::kNothing);
+  EXPECT_EQ(again.answer, given.answer);
+}
+
 TEST_F(ConversationTest, AProgramThatCouldNotBeGivenABatchStillWaits) {
   Out();
   conversation_.NotGiven();
