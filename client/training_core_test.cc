@@ -15,9 +15,9 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using testing::kMe;
 using testing::kA;
 using testing::kB;
+using testing::kMe;
 using ::testing::SizeIs;
 using testing::TrainingCoreTest;
 
