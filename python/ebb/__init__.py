@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from ebb.job import Audit as Audit
     from ebb.job import Job as Job
     from ebb.job import Progress as Progress
+    from ebb.local_run import Run as Run
+    from ebb.local_run import chaos as chaos
+    from ebb.local_run import run as run
     from ebb.programs import version as version
     from ebb.tensors import load as load
     from ebb.tensors import save as save
@@ -41,8 +44,11 @@ _NAMES: Dict[str, str] = {
     "History": "ebb.history",
     "Job": "ebb.job",
     "Progress": "ebb.job",
+    "Run": "ebb.local_run",
+    "chaos": "ebb.local_run",
     "connect": "ebb.cluster",
     "load": "ebb.tensors",
+    "run": "ebb.local_run",
     "save": "ebb.tensors",
     "version": "ebb.programs",
 }
