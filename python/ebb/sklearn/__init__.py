@@ -1,0 +1,49 @@
+"""Estimators of scikit-learn's kind that ebb's workers and servers train.
+
+    from ebb.sklearn import LogisticRegression
+
+    clf = LogisticRegression(C=1.0, n_workers=4).fit(X, y)
+
+They take NumPy arrays, pandas frames and scipy.sparse matrices, and go where
+scikit-learn's own estimators go: pipelines, grid searches, cross-validation. A
+fit is an ordinary job of ebb on one local cluster, which starts at the first
+fit, serves all of them, and ends after a minute without one. With
+``scheduler="HOST:PORT"`` a fit is a job of that cluster.
+"""
+
+from __future__ import annotations
+
+from ebb.errors import NotFound as _NotFound
+
+try:
+    import scipy as _scipy
+    import sklearn as _sklearn
+except ImportError as error:
+    raise _NotFound(
+        "ebb.sklearn needs scikit-learn and SciPy",
+        "apt-get install python3-sklearn, or pip install scikit-learn",
+    ) from error
+
+from ebb.sklearn._base import Fit as Fit
+from ebb.sklearn._factors import FMClassifier as FMClassifier
+from ebb.sklearn._factors import FMRegressor as FMRegressor
+from ebb.sklearn._linear import LinearRegression as LinearRegression
+from ebb.sklearn._linear import LogisticRegression as LogisticRegression
+from ebb.sklearn._linear import Ridge as Ridge
+from ebb.sklearn._linear import SGDClassifier as SGDClassifier
+from ebb.sklearn._linear import SGDRegressor as SGDRegressor
+from ebb.sklearn._perceptron import MLPClassifier as MLPClassifier
+from ebb.sklearn._perceptron import MLPRegressor as MLPRegressor
+
+__all__ = [
+    "FMClassifier",
+    "FMRegressor",
+    "Fit",
+    "LinearRegression",
+    "LogisticRegression",
+    "MLPClassifier",
+    "MLPRegressor",
+    "Ridge",
+    "SGDClassifier",
+    "SGDRegressor",
+]
