@@ -35,7 +35,7 @@ def write_matrix(
     rows = max(1, _CHUNK_BYTES // max(1, 8 * X.shape[1]))
     for begin in range(0, len(X), rows):
         part = slice(begin, begin + rows)
-        out[part] = (X[part] - shift) / unit
+        out[part] = _as_float32((X[part] - shift) / unit)
     out.flush()
     del out
     return {"features": "X.npy"}
@@ -58,7 +58,7 @@ def _write_rows(folder: str, X: Any, unit: float) -> Dict[str, Any]:
         X = X.copy()  # It is the caller's.
         X.sum_duplicates()
     parts = {
-        "data": (X.data / unit).astype(np.float32),
+        "data": _as_float32(X.data / unit),
         "indices": X.indices,
         "indptr": X.indptr,
     }
@@ -67,3 +67,14 @@ def _write_rows(folder: str, X: Any, unit: float) -> Dict[str, Any]:
         np.save(os.path.join(folder, f"X-{part}.npy"), values)
         about[part] = f"X-{part}.npy"
     return about
+
+
+def _as_float32(values: Numbers) -> Numbers:
+    with np.errstate(over="ignore"):
+        kept: Numbers = values.astype(np.float32)
+    if not np.isfinite(kept).all():
+        raise ValueError(
+            "X has a value too large for float32, which ebb computes in: "
+            f"{np.abs(values).max():g}; scale the features"
+        )
+    return kept

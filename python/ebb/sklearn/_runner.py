@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 import threading
 import time
@@ -22,14 +23,14 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import numpy as np
 
-from ebb import command, local
+from ebb import command, local, programs
 from ebb.command import Access
 from ebb.errors import Error, JobFailed, Unavailable
 
 # The cluster of this process ends when it had nothing to do for so long.
 _IDLE_S = 60.0
-# Jobs after which another cluster takes its place. A scheduler remembers each.
-_MOST_JOBS = 400
+# So long a scheduler may be away.
+_PATIENCE_S = 10.0
 # Between two looks at a job that trains.
 _FIRST_LOOK_S = 0.002
 _LONGEST_LOOK_S = 0.02
@@ -103,7 +104,8 @@ class _Runner:
         file = os.path.join(self.folder, "job.yaml")
         with open(file, "w", encoding="utf-8") as out:
             json.dump(whole, out)  # JSON is YAML.
-        self.call("submit", file)
+        # Repeated, it is the same job.
+        self.call("submit", file, "--request-id", self.name)
         clock.lap("submit")
         try:
             self.wait(verbose)
@@ -153,9 +155,18 @@ class _Runner:
     # --- The program ebb ------------------------------------------------------
 
     def call(self, *words: str) -> str:
-        return command.call(
-            [*words, *self.access.flags()], environment=self.access.environment()
-        )
+        """Runs ``ebb WORDS``. Waits a while for a scheduler that is away."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return command.call(
+                    [*words, *self.access.flags()],
+                    environment=self.access.environment(),
+                )
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_REMOTE_LOOK_S)
 
     def status(self) -> Dict[str, Any]:
         status = self.call("status", self.name, "--json")
@@ -211,6 +222,23 @@ class _Local(_Runner):
             time.sleep(pause)
             pause = min(1.5 * pause, _LONGEST_LOOK_S)
 
+    def clean(self) -> None:
+        # Servers look through all jobs that they know when they are asked for a
+        # model. The caller need not wait until this one is forgotten.
+        _forgetting[:] = [one for one in _forgetting if one.poll() is None]
+        if len(_forgetting) >= _MOST_FORGETTING:
+            _forgetting.pop(0).wait()
+        _forgetting.append(
+            subprocess.Popen(
+                [programs.path_of("ebb"), "forget", self.name, "--versions"]
+                + self.access.flags(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=self.access.environment(),
+            )
+        )
+
     def _goes_on(self) -> bool:
         try:
             return self._series in self._metrics.read()
@@ -245,6 +273,11 @@ class _Remote(_Runner):
             pass  # It may not be there.
 
 
+# Processes that make the cluster of this process forget jobs.
+_forgetting: List["subprocess.Popen[bytes]"] = []
+_MOST_FORGETTING = 4
+
+
 # --- The cluster of this process ----------------------------------------------
 
 
@@ -260,7 +293,6 @@ class _Warm:
         self._pid = os.getpid()
         self._cluster: Optional[local.LocalCluster] = None
         self._users = 0
-        self._jobs = 0
         self._timer: Optional[threading.Timer] = None
 
     @contextmanager
@@ -271,7 +303,6 @@ class _Warm:
                 self._forget()  # A forked child does not own its parent's.
             cluster = self._take(workers, servers)
             self._users += 1
-            self._jobs += 1
         try:
             yield cluster
         finally:
@@ -288,7 +319,7 @@ class _Warm:
             self._timer.cancel()
             self._timer = None
         fits = self._cluster is not None and len(self._cluster.servers) == servers
-        if self._users == 0 and (not fits or self._jobs >= _MOST_JOBS):
+        if self._users == 0 and not fits:
             self._close()
         if self._cluster is not None:
             try:
@@ -315,7 +346,6 @@ class _Warm:
             self._cluster.close()
         self._cluster = None
         self._users = 0
-        self._jobs = 0
 
 
 _warm = _Warm()
