@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/found_job.h"
+#include "client/hand_in.h"
 #include "client/internal/job_loop.h"
 #include "common/program/daemon.h"
 #include "common/status_macros.h"
@@ -127,7 +128,7 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
         "; submit it anew to train again"));
   }
   JobRecord& record = found.record;
-  EBB_RETURN_IF_ERROR(client::JobLoop::CheckTakes(record));
+  EBB_RETURN_IF_ERROR(client::CheckHandIn(record));
   EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                        job::ReadSpecification(record));
 

@@ -167,7 +167,7 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
     case v1::DataSource::kCriteo:
       SetCriteo(source.criteo(), &spec);
       break;
-    case v1::DataSource::kPositions:  // Nothing that ebb reads.
+    case v1::DataSource::kPositions:  // Only programs read them.
       break;
     case v1::DataSource::kNpy:
       SetNpy(source.npy(), job.model(), &spec);

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "client/oracle_sums.h"
+#include "client/hand_in.h"
 #include "client/pulled_values.h"
 #include "common/status_macros.h"
 
@@ -179,13 +179,10 @@ absl::Status JobLoop::Hand(uint64_t ticket, std::span<const float> gradient,
     FinishLocked(Failed(why, true));
     return absl::OutOfRangeError(why);
   }
-  ComputeResult result;
   FloatBufferPtr buffer = pool_.Take(plan.parameters);
   std::copy(gradient.begin(), gradient.end(), buffer->span().begin());
-  result.gradient = FloatPool::AsPayload(std::move(buffer));
-  result.oracle = OracleSums(plan, task.item, task.begin, task.end);
-  result.ledger = ExpectedRow(task.item, task.begin, task.end);
-  result.loss_sum = loss_sum;
+  ComputeResult result = HandIn(plan, task.item, task.begin, task.end,
+                                std::move(buffer), loss_sum);
   MutexLock lock(&mu_);
   EBB_RETURN_IF_ERROR(CheckOutLocked(ticket));
   FinishLocked(std::move(result));
@@ -200,19 +197,8 @@ void JobLoop::Abandon(uint64_t ticket, absl::string_view why) {
 
 // --- The library's side ------------------------------------------------------
 
-// A push without the rows that its examples write would count all the same. The
-// rows would be missing for good, as the ledger does not count them.
-absl::Status JobLoop::CheckTakes(const JobRecord& record) {
-  const size_t tables = record.plan.sparse_tables.size();
-  if (tables == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("job ", record.name, " has ", tables,
-                   " sparse table(s), and a program hands in no rows of them; "
-                   "let ebb-workers train it"));
-}
-
 absl::Status JobLoop::Prepare(const JobRecordPtr& record) {
-  if (record->id == options_.record->id) return CheckTakes(*record);
+  if (record->id == options_.record->id) return CheckHandIn(*record);
   return absl::FailedPreconditionError(
       absl::StrCat("this program computes job ", options_.record->name,
                    ", not job ", record->name));

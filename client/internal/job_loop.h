@@ -60,10 +60,6 @@ class JobLoop : private JobComputer {
 
   const JobRecord& record() const { return *options_.record; }
 
-  // FailedPrecondition: what a batch of the job pushes is more than the
-  // gradient that a program hands in.
-  static absl::Status CheckTakes(const JobRecord& record);
-
   // The next batch, or nothing when the job is finished or left. Blocks. The
   // errors of JoinedJob::Next.
   absl::StatusOr<std::optional<Work>> Take();

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "client/hand_in.h"
 #include "client/testing/fake_cluster.h"
 #include "data/order.h"
 #include "gmock/gmock.h"
@@ -234,9 +235,9 @@ TEST_F(JobLoopTest, AJobWhoseExamplesWriteRowsIsRefused) {
 
   ASSERT_TRUE(end.has_value());
   EXPECT_THAT(end->error, HasSubstr("has 1 sparse table(s)"));
-  EXPECT_EQ(JobLoop::CheckTakes(*record).code(),
+  EXPECT_EQ(CheckHandIn(*record).code(),
             absl::StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(JobLoop::CheckTakes(*record_).ok());
+  EXPECT_TRUE(CheckHandIn(*record_).ok());
 }
 
 TEST_F(JobLoopTest, EvaluatesWithTheUsersFunction) {

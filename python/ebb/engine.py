@@ -14,16 +14,11 @@ from __future__ import annotations
 
 import atexit
 import collections
-import fcntl
 import logging
-import math
 import mmap
 import os
-import re
-import select
 import socket
 import struct
-import subprocess
 import threading
 import time
 import weakref
@@ -33,7 +28,6 @@ from typing import (
     Dict,
     List,
     Mapping,
-    NamedTuple,
     NoReturn,
     Optional,
     Tuple,
@@ -44,7 +38,12 @@ from typing import (
 import numpy as np
 
 from ebb import programs, seam
+from ebb.batches import Batch as Batch
+from ebb.batches import Evaluation as Evaluation
+from ebb.batches import Place as Place
+from ebb.batches import Table as Table
 from ebb.command import Access, Tls
+from ebb.engine_process import EngineProcess, Gone, shared_memory
 from ebb.errors import (
     EngineLost,
     Error,
@@ -72,21 +71,9 @@ _DEATHS_WITHIN_S = 60.0
 _JOIN_AGAIN_S = 0.5
 # A wait without a batch is told of after this time, once.
 _TELL_AFTER_S = 10.0
-# How long a blocking read lasts before it looks at the time.
-_LOOK_EVERY = struct.pack("@ll", 1, 0)
 # Orders of items that are kept, so that each is asked for once.
 _MOST_ORDERS = 64
 _MOST_AHEAD = 1024
-
-# A line of the log on stderr.
-_INFORMATION = re.compile(r"I\d{8} ")
-# What this process must not hand on to its engine.
-_OWN_ENVIRONMENT = (
-    "EBB_DIE_WITH_PARENT",
-    "EBB_HEALTH_SOCKET",
-    "EBB_METRICS_PORT",
-    "EBB_METRICS_HOST",
-)
 
 # By absl::StatusCode.
 _ERRORS: Dict[int, Type[Error]] = {
@@ -97,87 +84,6 @@ _ERRORS: Dict[int, Type[Error]] = {
 }
 
 
-class Table(NamedTuple):
-    """A dense table of the model."""
-
-    name: str
-    shape: Tuple[int, ...]
-    offset: int  # In the flat vector.
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-
-class Place:
-    """Examples [begin, end) of a data shard in an epoch.
-
-    ``examples`` are their numbers in the training data, in order.
-    """
-
-    __slots__ = ("epoch", "shard", "begin", "end", "examples")
-
-    def __init__(
-        self, epoch: int, shard: int, begin: int, end: int, examples: Numbers
-    ) -> None:
-        self.epoch = epoch
-        self.shard = shard
-        self.begin = begin
-        self.end = end
-        self.examples = examples
-
-    @property
-    def place(self) -> Tuple[int, int, int, int]:
-        """Names it within the job."""
-        return (self.epoch, self.shard, self.begin, self.end)
-
-    def __len__(self) -> int:
-        return self.end - self.begin
-
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(epoch={self.epoch}, shard={self.shard}, "
-            f"begin={self.begin}, end={self.end})"
-        )
-
-
-class Batch(Place):
-    """Examples to compute now. Hand in their sums with Engine.push."""
-
-    __slots__ = ("ticket", "answered")
-
-    def __init__(
-        self,
-        ticket: int,
-        epoch: int,
-        shard: int,
-        begin: int,
-        end: int,
-        examples: Numbers,
-    ) -> None:
-        super().__init__(epoch, shard, begin, end, examples)
-        self.ticket = ticket
-        self.answered = False  # Handed in, or failed.
-
-
-class Evaluation:
-    """A snapshot of the model to evaluate now: it is in Engine.values."""
-
-    __slots__ = ("ticket", "snapshot", "answered")
-
-    def __init__(self, ticket: int, snapshot: int) -> None:
-        self.ticket = ticket
-        self.snapshot = snapshot
-        self.answered = False
-
-    def __repr__(self) -> str:
-        return f"Evaluation(snapshot={self.snapshot})"
-
-
-class _Gone(Exception):
-    """The engine's end of the socket is closed."""
-
-
 class _Left(Exception):
     """The engine left in good order, without being asked."""
 
@@ -186,115 +92,6 @@ def _error_of(code: int, body: memoryview) -> Error:
     message, _, hint = bytes(body).partition(b"\0")
     kind = _ERRORS.get(code, Refused)
     return kind(message.decode("utf-8", "replace"), hint.decode() or None)
-
-
-def _shared_memory(bytes_: int) -> Tuple[int, mmap.mmap]:
-    """Returns a memory file that cannot become shorter, and all of it mapped."""
-    fd = os.memfd_create("ebb", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        os.ftruncate(fd, bytes_)
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
-        return fd, mmap.mmap(fd, bytes_)
-    except BaseException:
-        os.close(fd)
-        raise
-
-
-class _Process:
-    """An engine that runs: its process, and this end of its socket."""
-
-    def __init__(self, arguments: List[str]) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in _OWN_ENVIRONMENT
-        }
-        # Where it says why it does not start. Its log comes over the socket.
-        complaints = os.memfd_create("ebb-engine", os.MFD_CLOEXEC)
-        try:
-            with theirs:
-                self.child = subprocess.Popen(
-                    [
-                        programs.path_of("ebb-worker"),
-                        f"--serve={theirs.fileno()}",
-                        *arguments,
-                    ],
-                    stdin=subprocess.DEVNULL,
-                    stdout=complaints,
-                    stderr=complaints,
-                    pass_fds=(theirs.fileno(),),
-                    env=environment,
-                )
-        except BaseException:
-            ours.close()
-            os.close(complaints)
-            raise
-        self.socket = ours
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _LOOK_EVERY)
-        self._complaints = complaints
-        self._poll = select.poll()
-        self._poll.register(ours, select.POLLIN)
-
-    def send(self, message: bytes) -> None:
-        try:
-            self.socket.send(message)
-        except (BrokenPipeError, ConnectionResetError) as error:
-            raise _Gone from error
-
-    def receive_into(self, buffer: bytearray, patience: Optional[float]) -> int:
-        """Returns the length of a message; 0: none came in a while."""
-        if patience is not None and patience < 1:
-            if not self._poll.poll(max(0, math.ceil(patience * 1000))):
-                return 0
-        try:
-            length = self.socket.recv_into(buffer)
-        except BlockingIOError:
-            return 0
-        except ConnectionResetError as error:
-            raise _Gone from error
-        if length == 0:
-            raise _Gone
-        return length
-
-    def last_words_into(self, buffer: bytearray) -> int:
-        """Returns the length of a message that came before the end; 0: none."""
-        for _ in range(2):  # The first may say that the other end is closed.
-            try:
-                return self.socket.recv_into(buffer, 0, socket.MSG_DONTWAIT)
-            except ConnectionResetError:
-                pass
-            except BlockingIOError:
-                break
-        return 0
-
-    def complaint(self) -> str:
-        """What it said on stderr at its end, without what it only told."""
-        size = os.fstat(self._complaints).st_size
-        said = os.pread(self._complaints, size, 0).decode("utf-8", "replace")
-        return "\n".join(
-            line for line in said.splitlines() if not _INFORMATION.match(line)
-        )
-
-    def close(self, patience: float) -> None:
-        """Waits until the process has ended; at last kills it."""
-        self.socket.close()
-        try:
-            self.child.wait(patience)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
-        finally:
-            if self._complaints >= 0:
-                os.close(self._complaints)
-                self._complaints = -1
-
-    def forget(self) -> None:
-        """In a forked child: the process is another's."""
-        self.socket.close()
-        os.close(self._complaints)
-        self._complaints = -1
-        self.child.returncode = 0
 
 
 class Engine:
@@ -363,7 +160,7 @@ class Engine:
         prefetch: bool,
         evaluates: bool,
     ) -> None:
-        self._process: Optional[_Process] = None
+        self._process: Optional[EngineProcess] = None
         self._pid = os.getpid()
         self._thread = threading.get_ident()
         self._grace = grace
@@ -397,11 +194,11 @@ class Engine:
     def _start(self) -> None:
         """Starts an engine, which joins the job."""
         self._asked = None
-        process = _Process(self._arguments)
+        process = EngineProcess(self._arguments)
         self._process = process
         try:
             self._greet()
-        except _Gone:
+        except Gone:
             self._process = None
             complaint = process.complaint()
             process.close(self._grace + 1)
@@ -442,7 +239,7 @@ class Engine:
                 [self._memory_file],
             )
         except (BrokenPipeError, ConnectionResetError) as error:
-            raise _Gone from error
+            raise Gone from error
         self._answer(sequence)
 
     def _table(self) -> Table:
@@ -454,7 +251,7 @@ class Engine:
         return Table(name.decode("utf-8", "replace"), shape, offset)
 
     def _share(self, parameters: int) -> None:
-        self._memory_file, self.memory = _shared_memory(8 * parameters)
+        self._memory_file, self.memory = shared_memory(8 * parameters)
         floats = np.frombuffer(self.memory, np.float32)
         self.values = floats[:parameters]
         self.sums = floats[parameters:]
@@ -479,7 +276,7 @@ class Engine:
                 time.sleep(_JOIN_AGAIN_S)
 
     def _died(self) -> None:
-        """The engine is gone; what was out is computed by somebody else."""
+        """The engine is gone, and what was out comes again, here or elsewhere."""
         process, self._process = self._process, None
         self._asked = None
         self._out = None
@@ -499,7 +296,7 @@ class Engine:
             f": {complaint}" if complaint else "",
         )
 
-    def _left_at_last(self, process: _Process) -> bool:
+    def _left_at_last(self, process: EngineProcess) -> bool:
         """Whether the last words of a closed socket say that it left."""
         left = False
         while (length := process.last_words_into(self._buffer)) > 0:
@@ -529,7 +326,7 @@ class Engine:
         """Sends a request, and returns its sequence: a new one, or the given."""
         process = self._process
         if process is None:
-            raise _Gone
+            raise Gone
         if sequence is None:
             sequence = self._sequence = self._sequence + 1
         process.send(seam.message(kind, sequence, body, code))
@@ -540,12 +337,12 @@ class Engine:
     ) -> Tuple[int, int, memoryview]:
         """Returns kind, code and body of the answer to this request.
 
-        The body is valid until the next call. Answers that nobody waits for any
-        more are passed over.
+        The body is valid until the next call. Answers to earlier
+        requests are passed over.
         """
         process = self._process
         if process is None:
-            raise _Gone
+            raise Gone
         since = time.monotonic() if tell else 0.0
         while True:
             patience = None
@@ -638,7 +435,7 @@ class Engine:
                 self._asked = None
                 self._last_ticket = self._out.ticket
                 return self._out
-            except _Gone:
+            except Gone:
                 self._died()
             except _Left:
                 self._finished("left")
@@ -692,7 +489,7 @@ class Engine:
                 Place(epoch, shard, begin, end, self._order(epoch, shard)[begin:end])
                 for epoch, shard, begin, end in places
             ]
-        except _Gone:
+        except Gone:
             self._died()
         except _Left:
             self._finished("left")
@@ -725,7 +522,7 @@ class Engine:
     def again(self, batch: Batch) -> None:
         """Clears ``sums``: the batch is computed once more from the same values.
 
-        The batch stays out until it is handed in; nobody else hears of it.
+        The batch stays out until it is handed in. Nothing is sent.
         """
         self._check()
         self._refuse_answered(batch)
@@ -778,7 +575,7 @@ class Engine:
     def _end_answer(self, kind: int, body: bytes) -> None:
         try:
             self._ask(kind, body)
-        except _Gone:
+        except Gone:
             self._died()
         except _Left:
             self._finished("left")
@@ -796,7 +593,7 @@ class Engine:
             if self._process is not None:
                 deadline = time.monotonic() + self._grace + 1
                 self._receive(self._send(seam.LEAVE), deadline)
-        except (_Gone, _Left, TimeoutError):
+        except (Gone, _Left, TimeoutError):
             pass
         self._finished(self.ended or "left")
 

@@ -371,7 +371,7 @@ def test_an_engine_that_dies_is_started_again(job, step):
     values = engine.values
     kill_engine(engine)
     if step == "out":
-        # The batch is somebody else's now.
+        # Another engine may have the batch by now.
         job.compute(engine, batch)
     elif step == "again":
         engine.again(batch)

@@ -161,7 +161,7 @@ def test_the_engine_of_a_program_that_died_leaves(cluster, tmp_path, how):
         sleeper.send_signal(how)
         sleeper.wait()
         wait_until(lambda: not runs(engine), 10)
-    # It gave its items back: nobody waits for the end of a lease.
+    # It gave its items back, so the end of a lease is not waited for.
     with Engine.join(cluster.address, "linear") as other:
         while isinstance(batch := other.next(SOON_S), Batch):
             gradient, loss = linear.sums(other.values, batch.examples)

@@ -106,8 +106,8 @@ Decision Conversation::On(uint64_t sequence, const Next& /*next*/) {
     decision.why = absl::StrCat(
         std::visit([](const auto& what) { return NameOf(what); }, *offered_),
         " ", kNotHandedIn);
-    decision.answer = EncodeStatus(
-        sequence, absl::FailedPreconditionError(decision.why));
+    decision.answer =
+        EncodeStatus(sequence, absl::FailedPreconditionError(decision.why));
     return decision;
   }
   asked_ = sequence;

@@ -14,22 +14,20 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "client/float_pool.h"
 #include "client/found_job.h"
-#include "client/internal/job_loop.h"
+#include "client/hand_in.h"
 #include "client/item_orders.h"
 #include "client/job_computer.h"
-#include "client/oracle_sums.h"
 #include "client/pulled_values.h"
 #include "common/fd.h"
 #include "common/mutex.h"
 #include "common/program/ignored_signals.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
-#include "job/specification.h"
 #include "rpc/admin.h"
 #include "worker/engine/conversation.h"
+#include "worker/engine/job_tables.h"
 #include "worker/engine/messages.h"
 #include "worker/engine/program_memory.h"
 #include "worker/engine/program_socket.h"
@@ -91,76 +89,16 @@ class ProgramLog : public google::LogSink {
   const ProgramSocket& socket_;
 };
 
-// What the specification says of the dense tables, in the order of the vector
-// of parameters, and of the data.
-class JobTables {
- public:
-  explicit JobTables(const JobRecord& record) {
-    const auto specification = job::ReadSpecification(record);
-    if (specification.ok()) specification_ = *specification;
-  }
-
-  int64_t size() const { return specification_.tables_size(); }
-
-  // Of the examples that only programs know; may be empty.
-  const std::string& fingerprint() const {
-    return specification_.job().data().train().positions().fingerprint();
-  }
-
-  // A kTable for each.
-  std::vector<std::string> Messages() const {
-    std::vector<std::string> messages;
-    int64_t offset = 0;
-    for (const v1::DenseTable& table : specification_.tables()) {
-      const std::vector<int64_t> dims = DimsOf(table);
-      const TableBody body = {offset, static_cast<int64_t>(dims.size())};
-      std::string tail(reinterpret_cast<const char*>(dims.data()),
-                       dims.size() * sizeof(int64_t));
-      tail += table.name().substr(0, kMostText);
-      messages.push_back(Encode({Kind::kTable, 0, 0}, body, tail));
-      offset += table.size();
-    }
-    return messages;
-  }
-
-  // "a.weight[3, 5]" of the parameter with this number.
-  std::string NameOf(int64_t parameter) const {
-    int64_t left = parameter;
-    for (const v1::DenseTable& table : specification_.tables()) {
-      if (left >= table.size()) {
-        left -= table.size();
-        continue;
-      }
-      std::vector<int64_t> place;
-      const std::vector<int64_t> dims = DimsOf(table);
-      for (auto dim = dims.rbegin(); dim != dims.rend(); ++dim) {
-        place.insert(place.begin(), left % *dim);
-        left /= *dim;
-      }
-      return absl::StrCat(table.name(), "[", absl::StrJoin(place, ", "), "]");
-    }
-    return absl::StrCat("parameter ", parameter);
-  }
-
- private:
-  static std::vector<int64_t> DimsOf(const v1::DenseTable& table) {
-    if (table.dims().empty()) return {table.size()};
-    return {table.dims().begin(), table.dims().end()};
-  }
-
-  v1::Specification specification_;
-};
-
 // SIGTERM as a file. It is blocked already.
 Fd TermSignals() {
   const sigset_t signals = NotIgnored({SIGTERM});
   return Fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
-// The engine at work on its job. Three kinds of threads come here: the shell's
-// computing thread, which offers batches and waits; the caller of Serve, which
-// reads the program's requests and is the only one that ends a batch; and one
-// that asks whether the job is over while there is nothing to do.
+// The engine at work on its job. The shell's computing thread offers batches
+// and waits. The caller of Serve reads the program's requests, and it alone
+// ends batches that were given. A thread of the engine's own asks whether the
+// job is over while there is nothing to do.
 class Engine : private client::JobComputer {
  public:
   // All outlive it.
@@ -265,9 +203,8 @@ class Engine : private client::JobComputer {
 
 absl::Status Engine::Prepare(const JobRecordPtr& record) {
   if (record->id == record_->id) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("this program computes job ", record_->name, ", not job ",
-                   record->name));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "this program computes job ", record_->name, ", not job ", record->name));
 }
 
 ComputeResult Engine::Compute(const ComputeTask& task) {
@@ -282,8 +219,8 @@ ComputeResult Engine::Compute(const ComputeTask& task) {
 }
 
 EvaluationResult Engine::Evaluate(const EvaluateTask& task) {
-  std::optional<Result> result = Offer({std::nullopt, task.values},
-                                       EvaluateBody{0, task.snapshot});
+  std::optional<Result> result =
+      Offer({std::nullopt, task.values}, EvaluateBody{0, task.snapshot});
   if (result) return std::get<EvaluationResult>(*std::move(result));
   EvaluationResult left;
   left.error = "the program left";
@@ -417,11 +354,8 @@ absl::Status Engine::TakeSums(const PlaceBody& place, double loss_sum,
     *result = FailedBatch(why, /*non_finite=*/true);
     return absl::OutOfRangeError(why);
   }
-  result->gradient = client::FloatPool::AsPayload(std::move(buffer));
-  const ItemId item = {place.epoch, place.shard};
-  result->oracle = client::OracleSums(plan, item, place.begin, place.end);
-  result->ledger = ExpectedRow(item, place.begin, place.end);
-  result->loss_sum = loss_sum;
+  *result = client::HandIn(plan, {place.epoch, place.shard}, place.begin,
+                           place.end, std::move(buffer), loss_sum);
   return absl::OkStatus();
 }
 
@@ -630,14 +564,14 @@ absl::Status ServeProgram(EngineOptions options, rpc::Transport* transport) {
   if (!status.ok()) return refuse(status);
   status = client::ShowToken(*options.security, options.token_file);
   if (!status.ok()) return refuse(status);
-  // Its lines on stderr would be nobody's.
+  // Its lines would go to stderr, where they are read only after a failure.
   rpc::SilenceGrpc();
   rpc::SchedulerAdminClient admin(options.shell.scheduler, options.security);
   const auto& hello = std::get<Hello>(first->request.body);
   absl::StatusOr<client::FoundJob> found =
       client::FindJob(&admin, options.job, JobId(hello.body.job));
   if (!found.ok()) return refuse(found.status());
-  status = client::JobLoop::CheckTakes(found->record);
+  status = client::CheckHandIn(found->record);
   if (!status.ok()) return refuse(status);
 
   const JobTables tables(found->record);

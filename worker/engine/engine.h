@@ -24,7 +24,7 @@ namespace ebb::worker {
 
 struct EngineOptions {
   int socket = -1;      // Inherited from the program.
-  std::string version;  // Of ebb. The program must have the same.
+  std::string version;  // The program must be of the same one.
   std::string job;      // Its name.
   std::string token_file;
   client::ClientShellOptions shell;

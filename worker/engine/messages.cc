@@ -56,9 +56,8 @@ class MessageReader {
 absl::Status ReadFigures(uint64_t count, MessageReader* in,
                          std::vector<Figure>* out) {
   if (count > kMostProgramFigures) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(count, " figures; an evaluation has at most ",
-                     kMostProgramFigures));
+    return absl::InvalidArgumentError(absl::StrCat(
+        count, " figures; an evaluation has at most ", kMostProgramFigures));
   }
   for (uint64_t i = 0; i < count; ++i) {
     FigureBody body;

@@ -23,7 +23,7 @@
 
 namespace ebb::worker {
 
-// Of the messages below. Engine and program must have the same.
+// Numbers the form of these messages. Engine and program must have the same.
 inline constexpr uint32_t kEngineFormat = 1;
 // Bounds of one message.
 inline constexpr size_t kMostMessageBytes = 64 << 10;
@@ -180,8 +180,9 @@ enum class EndReason : uint32_t {
 // Header::code of kDone: whether the batch was still this engine's.
 inline constexpr uint32_t kTaken = 0;
 inline constexpr uint32_t kStale = 1;
-// Of kError: an absl::StatusCode in Header::code; the message, and after a 0 the
-// hint. Of kLog: 0 information, 1 warning, 2 error; the line.
+// kError has an absl::StatusCode in Header::code, then the message, and after a
+// 0 the hint. kLog has 0 for information, 1 for warnings and 2 for errors, then
+// the line.
 
 std::string EncodeBytes(const Header& header,
                         std::span<const std::byte> body = {},

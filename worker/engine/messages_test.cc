@@ -25,18 +25,18 @@ std::string Hex(absl::string_view bytes) {
 }
 
 constexpr char kPush[] =
-    "0400000000000000"                    // Kind 4, code 0.
-    "0700000000000000"                    // Sequence 7.
-    "2a00000000000000000000000000f83f";   // Ticket 42, loss 1.5.
+    "0400000000000000"                   // Kind 4, code 0.
+    "0700000000000000"                   // Sequence 7.
+    "2a00000000000000000000000000f83f";  // Ticket 42, loss 1.5.
 
 TEST(MessagesTest, RequestsHaveTheBytesOfTheFormat) {
-  const auto hello = ReadRequest(
-      Bytes(FromHex("0100000001000000"
-                    "0100000000000000"
-                    "0500000000000000"
-                    "0100000000000000"
-                    "0900000000000000"
-                    "302e322e30")));
+  const auto hello =
+      ReadRequest(Bytes(FromHex("0100000001000000"
+                                "0100000000000000"
+                                "0500000000000000"
+                                "0100000000000000"
+                                "0900000000000000"
+                                "302e322e30")));
   ASSERT_TRUE(hello.ok()) << hello.status();
   EXPECT_EQ(hello->code, kEngineFormat);
   EXPECT_EQ(hello->sequence, 1u);
@@ -52,12 +52,12 @@ TEST(MessagesTest, RequestsHaveTheBytesOfTheFormat) {
   EXPECT_EQ(std::get<Push>(push->body).body.ticket, 42u);
   EXPECT_EQ(std::get<Push>(push->body).body.loss_sum, 1.5);
 
-  const auto order = ReadRequest(
-      Bytes(FromHex("0800000000000000"
-                    "0200000000000000"
-                    "0100000003000000"
-                    "8000000000000000"
-                    "0001000000000000")));
+  const auto order =
+      ReadRequest(Bytes(FromHex("0800000000000000"
+                                "0200000000000000"
+                                "0100000003000000"
+                                "8000000000000000"
+                                "0001000000000000")));
   ASSERT_TRUE(order.ok()) << order.status();
   EXPECT_EQ(std::get<Order>(order->body).epoch, 1);
   EXPECT_EQ(std::get<Order>(order->body).shard, 3);
@@ -66,8 +66,7 @@ TEST(MessagesTest, RequestsHaveTheBytesOfTheFormat) {
 }
 
 TEST(MessagesTest, AnswersHaveTheBytesOfTheFormat) {
-  EXPECT_EQ(Hex(Encode({Kind::kBatch, 0, 3},
-                       BatchBody{42, {1, 3, 128, 256}})),
+  EXPECT_EQ(Hex(Encode({Kind::kBatch, 0, 3}, BatchBody{42, {1, 3, 128, 256}})),
             "6700000000000000"
             "0300000000000000"
             "2a00000000000000"
@@ -113,10 +112,10 @@ TEST(MessagesTest, AnEvaluationNamesItsFigures) {
   figures[0].value = 0.5;
   // A name that fills its room has no 0 at its end.
   std::memset(figures[1].name, 'x', sizeof(figures[1].name));
-  const std::string message = Encode(
-      {Kind::kEvaluated, 0, 8}, body,
-      absl::string_view(reinterpret_cast<const char*>(figures),
-                        sizeof(figures)));
+  const std::string message =
+      Encode({Kind::kEvaluated, 0, 8}, body,
+             absl::string_view(reinterpret_cast<const char*>(figures),
+                               sizeof(figures)));
 
   const auto request = ReadRequest(Bytes(message));
 

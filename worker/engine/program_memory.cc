@@ -30,7 +30,8 @@ bool AllFinite(std::span<const float> values) {
 absl::StatusOr<ProgramMemory> ProgramMemory::Map(int fd, int64_t parameters) {
   EBB_ASSIGN_OR_RETURN(
       shm::Mapping mapping,
-      shm::MapToWrite(fd, 2 * parameters * static_cast<int64_t>(sizeof(float))));
+      shm::MapToWrite(fd,
+                      2 * parameters * static_cast<int64_t>(sizeof(float))));
   return ProgramMemory(std::move(mapping), parameters);
 }
 
@@ -49,8 +50,8 @@ std::optional<int64_t> ProgramMemory::TakeSums(std::span<float> out) const {
     std::memcpy(taken.data(), from.data() + at, count * sizeof(float));
     std::memset(from.data() + at, 0, count * sizeof(float));
     if (first || AllFinite(taken)) continue;
-    const auto odd = std::find_if_not(
-        taken.begin(), taken.end(), [](float g) { return std::isfinite(g); });
+    const auto odd = std::find_if_not(taken.begin(), taken.end(),
+                                      [](float g) { return std::isfinite(g); });
     first = static_cast<int64_t>(at) + (odd - taken.begin());
   }
   return first;

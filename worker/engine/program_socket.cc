@@ -63,7 +63,7 @@ absl::StatusOr<ProgramSocket> ProgramSocket::Open(int fd) {
   if (type != SOCK_SEQPACKET) {
     return absl::InvalidArgumentError("--serve: not a SOCK_SEQPACKET socket");
   }
-  // Of a pair: the process that made it.
+  // The process that made the pair.
   ucred credentials = {};
   size = sizeof(credentials);
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {

@@ -20,8 +20,8 @@ namespace ebb::worker {
 // Any thread sends; one waits and receives.
 class ProgramSocket {
  public:
-  // Takes over the inherited socket. InvalidArgument: it is no Unix socket that
-  // keeps messages apart, or its program is dead.
+  // Takes over the inherited socket. InvalidArgument: it is not a
+  // SOCK_SEQPACKET socket, or its program is dead.
   static absl::StatusOr<ProgramSocket> Open(int fd);
 
   // The process that made the socket.
@@ -37,7 +37,7 @@ class ProgramSocket {
     Fd file;                           // Came with it, perhaps.
   };
   // Does not block. Unavailable: there is nothing. InvalidArgument: too long.
-  // Cancelled: nobody is at the other end.
+  // Cancelled: the other end is closed.
   absl::StatusOr<Received> Receive();
 
   // Blocks while the program does not read. Drops the message if the program

@@ -1,0 +1,26 @@
+// What a program hands in for a batch.
+#ifndef EBB_CLIENT_HAND_IN_H_
+#define EBB_CLIENT_HAND_IN_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "client/actions.h"
+#include "client/float_pool.h"
+#include "common/ids.h"
+#include "protocol/plan.h"
+
+namespace ebb::client {
+
+// FailedPrecondition: what a batch of the job pushes is more than the gradient
+// that a program hands in.
+absl::Status CheckHandIn(const JobRecord& record);
+
+// Returns the result of the examples [begin, end) of an item, from the sums of
+// their gradients and of their losses.
+ComputeResult HandIn(const JobPlan& plan, ItemId item, int64_t begin,
+                     int64_t end, FloatBufferPtr gradient, double loss_sum);
+
+}  // namespace ebb::client
+
+#endif  // EBB_CLIENT_HAND_IN_H_

@@ -1,0 +1,89 @@
+"""What an engine gives a program to compute."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple, Tuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.int64]
+
+
+class Table(NamedTuple):
+    """A dense table of the model."""
+
+    name: str
+    shape: Tuple[int, ...]
+    offset: int  # In the flat vector.
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+class Place:
+    """Examples [begin, end) of a data shard in an epoch.
+
+    ``examples`` are their numbers in the training data, in order.
+    """
+
+    __slots__ = ("epoch", "shard", "begin", "end", "examples")
+
+    def __init__(
+        self, epoch: int, shard: int, begin: int, end: int, examples: Numbers
+    ) -> None:
+        self.epoch = epoch
+        self.shard = shard
+        self.begin = begin
+        self.end = end
+        self.examples = examples
+
+    @property
+    def place(self) -> Tuple[int, int, int, int]:
+        """Names it within the job."""
+        return (self.epoch, self.shard, self.begin, self.end)
+
+    def __len__(self) -> int:
+        return self.end - self.begin
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(epoch={self.epoch}, shard={self.shard}, "
+            f"begin={self.begin}, end={self.end})"
+        )
+
+
+class Batch(Place):
+    """Examples to compute now. Hand in their sums with Engine.push."""
+
+    __slots__ = ("ticket", "answered")
+
+    def __init__(
+        self,
+        ticket: int,
+        epoch: int,
+        shard: int,
+        begin: int,
+        end: int,
+        examples: Numbers,
+    ) -> None:
+        super().__init__(epoch, shard, begin, end, examples)
+        self.ticket = ticket
+        self.answered = False  # Handed in, or failed.
+
+
+class Evaluation:
+    """A snapshot of the model to evaluate now: it is in Engine.values."""
+
+    __slots__ = ("ticket", "snapshot", "answered")
+
+    def __init__(self, ticket: int, snapshot: int) -> None:
+        self.ticket = ticket
+        self.snapshot = snapshot
+        self.answered = False
+
+    def __repr__(self) -> str:
+        return f"Evaluation(snapshot={self.snapshot})"

@@ -1,0 +1,63 @@
+#include "worker/engine/job_tables.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "job/specification.h"
+#include "worker/engine/messages.h"
+
+namespace ebb::worker {
+
+namespace {
+
+std::vector<int64_t> DimsOf(const v1::DenseTable& table) {
+  if (table.dims().empty()) return {table.size()};
+  return {table.dims().begin(), table.dims().end()};
+}
+
+}  // namespace
+
+JobTables::JobTables(const JobRecord& record) {
+  auto specification = job::ReadSpecification(record);
+  if (specification.ok()) specification_ = *std::move(specification);
+}
+
+const std::string& JobTables::fingerprint() const {
+  return specification_.job().data().train().positions().fingerprint();
+}
+
+std::vector<std::string> JobTables::Messages() const {
+  std::vector<std::string> messages;
+  int64_t offset = 0;
+  for (const v1::DenseTable& table : specification_.tables()) {
+    const std::vector<int64_t> dims = DimsOf(table);
+    const TableBody body = {offset, static_cast<int64_t>(dims.size())};
+    std::string tail(reinterpret_cast<const char*>(dims.data()),
+                     dims.size() * sizeof(int64_t));
+    tail += table.name().substr(0, kMostText);
+    messages.push_back(Encode({Kind::kTable, 0, 0}, body, tail));
+    offset += table.size();
+  }
+  return messages;
+}
+
+std::string JobTables::NameOf(int64_t parameter) const {
+  int64_t left = parameter;
+  for (const v1::DenseTable& table : specification_.tables()) {
+    if (left >= table.size()) {
+      left -= table.size();
+      continue;
+    }
+    std::vector<int64_t> place;
+    const std::vector<int64_t> dims = DimsOf(table);
+    for (auto dim = dims.rbegin(); dim != dims.rend(); ++dim) {
+      place.insert(place.begin(), left % *dim);
+      left /= *dim;
+    }
+    return absl::StrCat(table.name(), "[", absl::StrJoin(place, ", "), "]");
+  }
+  return absl::StrCat("parameter ", parameter);
+}
+
+}  // namespace ebb::worker

@@ -1,0 +1,33 @@
+// What a program hears of a job's tables and data.
+#ifndef EBB_WORKER_ENGINE_JOB_TABLES_H_
+#define EBB_WORKER_ENGINE_JOB_TABLES_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ebb/v1/specification.pb.h"
+#include "protocol/plan.h"
+
+namespace ebb::worker {
+
+// The dense tables, in the order of the vector of parameters. Immutable.
+class JobTables {
+ public:
+  explicit JobTables(const JobRecord& record);
+
+  // The fingerprint of examples that only programs know; may be empty.
+  const std::string& fingerprint() const;
+  int64_t size() const { return specification_.tables_size(); }
+  // A kTable for each.
+  std::vector<std::string> Messages() const;
+  // Names the parameter with this number: "a.weight[3, 5]".
+  std::string NameOf(int64_t parameter) const;
+
+ private:
+  v1::Specification specification_;
+};
+
+}  // namespace ebb::worker
+
+#endif  // EBB_WORKER_ENGINE_JOB_TABLES_H_
