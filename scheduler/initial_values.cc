@@ -84,7 +84,8 @@ void InitialValues::Sweep(const std::set<std::string>& named) {
 }
 
 InitialValuesSweeper::InitialValuesSweeper(
-    InitialValues* values, std::function<std::set<std::string>()> named)
+    InitialValues* values,
+    std::function<std::optional<std::set<std::string>>()> named)
     : values_(*values), named_(std::move(named)), thread_([this] { Run(); }) {}
 
 InitialValuesSweeper::~InitialValuesSweeper() {
@@ -108,7 +109,9 @@ bool InitialValuesSweeper::WaitUntil(absl::Time time) {
 void InitialValuesSweeper::Run() {
   // First after a while: a scheduler that has just started may not know its
   // jobs yet.
-  while (WaitUntil(absl::Now() + kSweepEvery)) values_.Sweep(named_());
+  while (WaitUntil(absl::Now() + kSweepEvery)) {
+    if (const auto named = named_(); named) values_.Sweep(*named);
+  }
 }
 
 }  // namespace ebb::scheduler

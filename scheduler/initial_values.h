@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -63,9 +64,10 @@ class InitialValues {
 class InitialValuesSweeper {
  public:
   // `values` is not owned and outlives it. `named` returns the ids of the
-  // values that jobs name.
-  InitialValuesSweeper(InitialValues* values,
-                       std::function<std::set<std::string>()> named);
+  // values that jobs name, or nothing while it does not know them all.
+  InitialValuesSweeper(
+      InitialValues* values,
+      std::function<std::optional<std::set<std::string>>()> named);
   ~InitialValuesSweeper();
   InitialValuesSweeper(const InitialValuesSweeper&) = delete;
   InitialValuesSweeper& operator=(const InitialValuesSweeper&) = delete;
@@ -76,7 +78,7 @@ class InitialValuesSweeper {
   bool WaitUntil(absl::Time time);
 
   InitialValues& values_;
-  const std::function<std::set<std::string>()> named_;
+  const std::function<std::optional<std::set<std::string>>()> named_;
   Mutex mu_;
   CondVar stopped_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

@@ -227,17 +227,28 @@ class SparseNpyReader : public NpyReader {
     return absl::OkStatus();
   }
 
+  // Keys may be any 64 bits; in an array of signed numbers they may be below 0.
   template <typename Place>
   void CheckIndices(const Place& place) {
+    const bool below_zero = array(1).type().kind == 'i';
+    const auto text = [&](int64_t index) {
+      return below_zero ? absl::StrCat(index)
+                        : absl::StrCat(static_cast<uint64_t>(index));
+    };
+    const auto less = [&](int64_t a, int64_t b) {
+      return below_zero ? a < b
+                        : static_cast<uint64_t>(a) < static_cast<uint64_t>(b);
+    };
     for (size_t i = 0; i < indices_.size(); ++i) {
       const int64_t index = indices_[i];
-      if (index < 0 || (!keys_ && index >= columns_)) {
-        Mistake(place(1, i), " is ", index,
-                index < 0 ? ", but indices count from 0"
-                          : absl::StrCat(", but the matrix has ", columns_,
-                                         " columns, counted from 0"));
-      } else if (i > 0 && index <= indices_[i - 1]) {
-        Mistake(place(1, i), " is ", index, ", after ", indices_[i - 1],
+      if (!keys_ && below_zero && index < 0) {
+        Mistake(place(1, i), " is ", index, ", but indices count from 0");
+      } else if (!keys_ && !less(index, columns_)) {
+        Mistake(place(1, i), " is ", text(index), ", but the matrix has ",
+                columns_, " columns, counted from 0");
+      } else if (i > 0 && !less(indices_[i - 1], index)) {
+        Mistake(place(1, i), " is ", text(index), ", after ",
+                text(indices_[i - 1]),
                 "; the indices of a row ascend: call X.sum_duplicates() before "
                 "saving");
       }

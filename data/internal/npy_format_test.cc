@@ -136,6 +136,28 @@ TEST(NpyReaderTest, ReadsSparseRowsOfKeys) {
   EXPECT_THAT((*all)[0].fields, ElementsAre(0, 0));
 }
 
+// Bug: hashes of 2^63 and more were told to be negative indices.
+TEST(NpyReaderTest, KeysAreAny64Bits) {
+  SourceSpec spec = RowsSpec();
+  spec.npy.keys = true;
+  spec.npy.columns = 0;
+  constexpr uint64_t kHigh = uint64_t{1} << 63;
+  const std::string high = BytesOf<uint64_t>({1, kHigh, kHigh + 1});
+  auto all = ReadAll(
+      spec, OpenMemory(With(Rows(), "indices.npy", Npy("<u8", "(3,)", high))));
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_THAT((*all)[0].keys, ElementsAre(1, kHigh));
+  EXPECT_THAT((*all)[2].keys, ElementsAre(kHigh + 1));
+  // Signed ones ascend as they are written.
+  all = ReadAll(spec,
+                OpenMemory(With(
+                    Rows(), "indices.npy",
+                    Npy("<i8", "(3,)", BytesOf<int64_t>({-5, 2, INT64_MIN})))));
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_THAT((*all)[0].keys, ElementsAre(static_cast<uint64_t>(-5), 2));
+  EXPECT_THAT((*all)[2].keys, ElementsAre(kHigh));
+}
+
 TEST(NpyReaderTest, NamesTheNumberThatIsNotFinite) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   EXPECT_EQ(Message(MatrixSpec(), With(Matrix(), "X.npy",

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -217,19 +219,21 @@ absl::Status SchedulerAdmin::CheckInitialValues(const JobRecord& record) const {
   return initial_->Check(specification.initial());
 }
 
-std::set<std::string> SchedulerAdmin::InitialValuesOfJobs() {
+std::optional<std::set<std::string>> SchedulerAdmin::InitialValuesOfJobs() {
   std::vector<JobRecordPtr> records;
+  bool all = false;
   shell_.Inspect([&](const SchedulerShell::Picture& picture) {
+    all = !picture.core.gathering();
     for (const auto& [id, job] : picture.core.jobs()) {
       records.push_back(job->record());
     }
   });
+  if (!all) return std::nullopt;
   std::set<std::string> ids;
   for (const JobRecordPtr& record : records) {
     const auto specification = job::ReadSpecification(*record);
-    if (specification.ok() && specification->has_initial()) {
-      ids.insert(specification->initial().id());
-    }
+    if (!specification.ok()) return std::nullopt;  // Of a newer ebb.
+    if (specification->has_initial()) ids.insert(specification->initial().id());
   }
   return ids;
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -27,8 +28,9 @@ class SchedulerAdmin final : public rpc::SchedulerAdminHandler {
         initial_(initial),
         request_ids_(std::make_shared<RequestIds>()) {}
 
-  // The ids of the files that jobs begin with.
-  std::set<std::string> InitialValuesOfJobs();
+  // The ids of the files that jobs begin with; nothing while some jobs may be
+  // unknown, or have a specification that this release cannot read.
+  std::optional<std::set<std::string>> InitialValuesOfJobs();
 
   absl::StatusOr<JobRecordPtr> FindRecord(uint64_t job,
                                           const std::string& name) override;
