@@ -1,5 +1,6 @@
 """ebb.torch on a real cluster of this machine."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -48,6 +49,8 @@ def _trained(address, name, model, dataset, loader=None, **options):
     batches = []
     for batch in job.loader(**(loader or {})):
         out = job._work.out
+        if not batches:
+            job.first = copy.deepcopy(model.state_dict())
         if out.last:
             batches.append(out.batch.examples.tolist())
         loss_of(model, batch).backward()
@@ -55,7 +58,8 @@ def _trained(address, name, model, dataset, loader=None, **options):
     return job, batches
 
 
-def _plain(model, optimizer, dataset, batches):
+def _plain(model, optimizer, dataset, batches, first):
+    model.load_state_dict(first)
     for numbers in batches:
         batch = torch.utils.data.default_collate([dataset[number] for number in numbers])
         optimizer.zero_grad()
@@ -72,10 +76,17 @@ def test_rounds_with_sgd_make_the_values_of_the_plain_loop(address, word, loader
     a, b = Net(), Net()
     job, batches = _trained(address, f"plain-{word}", b, dataset, loader)
     assert sorted(sum(batches, [])) == sorted([*range(150)] * 2)
-    _plain(a, sgd(a), dataset, batches)
+    _plain(a, sgd(a), dataset, batches, job.first)
     assert farthest(a, b) < 1e-5
     assert job.audit().exact
     assert job.state == "complete"
+
+
+def test_a_job_begins_with_the_values_of_the_model(address):
+    model, want = Net(seed=7), Net(seed=7)
+    job, _ = _trained(address, "begins", model, Data(64))
+    want.load_state_dict(job.first)
+    assert farthest(want, Net(seed=7)) == 0
 
 
 @pytest.mark.parametrize(
@@ -91,10 +102,10 @@ def test_rounds_with_sgd_make_the_values_of_the_plain_loop(address, word, loader
 def test_servers_step_as_the_optimizer_would(address, word, make):
     dataset = Data(150)
     a, b = Net(), Net()
-    _, batches = _trained(
+    job, batches = _trained(
         address, f"rule-{word}", b, dataset, optimizer=make(b.parameters())
     )
-    _plain(a, make(a.parameters()), dataset, batches)
+    _plain(a, make(a.parameters()), dataset, batches, job.first)
     assert farthest(a, b) < 1e-4
 
 
@@ -104,6 +115,8 @@ def test_a_batch_again_changes_nothing(address):
     job = _submitted(address, "again", b, dataset, epochs=1)
     batches, asked = [], 0
     for batch in job.loader():
+        if not asked:
+            first = copy.deepcopy(b.state_dict())
         loss_of(b, batch).backward()
         if asked == len(batches):
             asked += 1
@@ -111,7 +124,7 @@ def test_a_batch_again_changes_nothing(address):
             continue
         batches.append(job._work.out.batch.examples.tolist())
         job.optimizer.step()
-    _plain(a, sgd(a), dataset, batches)
+    _plain(a, sgd(a), dataset, batches, first)
     assert len(batches) == 3 and farthest(a, b) < 1e-5
 
 

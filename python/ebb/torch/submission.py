@@ -152,6 +152,9 @@ def _prepared(
     }
     if schedule is not None:
         keys["optimizer"]["schedule"] = optimizers.schedule_of(schedule)
+    elif isinstance(optimizer, torch.optim.Optimizer):
+        # As in PyTorch. A job file's adam would have a cosine.
+        keys["optimizer"]["schedule"] = {"kind": "constant"}
     if algorithm is not None:
         keys["algorithm"] = algorithm
     if consistency is not None:
