@@ -341,12 +341,12 @@ CHECKED = {
     "LogisticRegression": (es.LogisticRegression(max_iter=15), 43),
     "LinearRegression": (es.LinearRegression(max_iter=15), 40),
     "Ridge": (es.Ridge(max_iter=15), 40),
-    "SGDClassifier": (es.SGDClassifier(**_SGD), 40),
-    "SGDRegressor": (es.SGDRegressor(**_SGD), 37),
+    "SGDClassifier": (es.SGDClassifier(**_SGD), 37),
+    "SGDRegressor": (es.SGDRegressor(**_SGD), 33),
     "MLPClassifier": (es.MLPClassifier((16,), **_PERCEPTRON), 43),
     "MLPRegressor": (es.MLPRegressor((16,), **_PERCEPTRON), 40),
-    "FMClassifier": (es.FMClassifier(rank=2, **_SGD), 40),
-    "FMRegressor": (es.FMRegressor(rank=2, **_SGD), 37),
+    "FMClassifier": (es.FMClassifier(rank=2, **_SGD), 37),
+    "FMRegressor": (es.FMRegressor(rank=2, **_SGD), 33),
 }
 
 
