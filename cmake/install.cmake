@@ -1,7 +1,8 @@
 # This file says what `cmake --install` puts where, and which Debian packages
 # `cpack` makes of it: `ebb` has the programs; `libebb`, with the minor version in
-# its name, the client library; `libebb-dev` the files to compile with it. It
-# installs what `--target programs` builds.
+# its name, the client library; `libebb-dev` the files to compile with it.
+# `python3-ebb` is the Python package. `cmake --install` takes what `--target
+# programs` builds.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -69,6 +70,15 @@ install(FILES ${PROJECT_SOURCE_DIR}/examples/README.md
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples/client
         DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT development)
 
+# Debian's folder for any Python 3.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/python/ebb
+        DESTINATION lib/python3/dist-packages COMPONENT python
+        FILES_MATCHING PATTERN *.py PATTERN py.typed
+        PATTERN __pycache__ EXCLUDE PATTERN bin EXCLUDE PATTERN lib EXCLUDE)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples/python
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/python3-ebb/examples
+        COMPONENT python PATTERN __pycache__ EXCLUDE)
+
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_VENDOR ebb)
 set(CPACK_PACKAGE_CONTACT "the maintainers of ebb")
@@ -80,7 +90,7 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
 set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS ON)
-set(CPACK_COMPONENTS_ALL programs library development)
+set(CPACK_COMPONENTS_ALL programs library development python)
 
 # ebb_package(COMPONENT PACKAGE SECTION SUMMARY): each package has its own licence
 # file, where Debian looks for it.
@@ -99,6 +109,15 @@ ebb_package(library libebb${interface} libs
             "Runs C++ programs that train jobs of ebb")
 ebb_package(development libebb-dev libdevel
             "Train jobs of ebb in a C++ loop of one's own")
+ebb_package(python python3-ebb python
+            "Run and watch jobs of ebb from Python, and train in a Python loop")
 set(CPACK_COMPONENT_DEVELOPMENT_DEPENDS library)
+# The package and the programs are of one version.
+set(CPACK_COMPONENT_PYTHON_DEPENDS programs)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_ARCHITECTURE all)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SHLIBDEPS OFF)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "python3 (>= 3.9), python3-numpy")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_RECOMMENDS
+    "python3-torch, python3-sklearn, python3-pandas, python3-matplotlib")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS libabsl-dev)
 include(CPack)

@@ -25,10 +25,14 @@ from ebb.programs import VERSION as __version__
 if TYPE_CHECKING:
     from ebb.cluster import Cluster as Cluster
     from ebb.cluster import connect as connect
+    from ebb.cluster import submit as submit
     from ebb.history import History as History
     from ebb.job import Audit as Audit
     from ebb.job import Job as Job
     from ebb.job import Progress as Progress
+    from ebb.local_run import Run as Run
+    from ebb.local_run import chaos as chaos
+    from ebb.local_run import run as run
     from ebb.programs import version as version
     from ebb.tensors import load as load
     from ebb.tensors import save as save
@@ -47,9 +51,13 @@ _NAMES: Dict[str, str] = {
     "History": "ebb.history",
     "Job": "ebb.job",
     "Progress": "ebb.job",
+    "Run": "ebb.local_run",
+    "chaos": "ebb.local_run",
     "connect": "ebb.cluster",
     "load": "ebb.tensors",
+    "run": "ebb.local_run",
     "save": "ebb.tensors",
+    "submit": "ebb.cluster",
     "version": "ebb.programs",
 }
 # Modules that are part of the public names.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from types import TracebackType
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Type, Union
 
 from ebb import command
 from ebb.command import Access, Tls
-from ebb.errors import NotFound, Unavailable
+from ebb.errors import NotFound
 from ebb.job import Job
 from ebb.job_file import JobLike, as_file, flags_of_set
 
@@ -29,20 +28,34 @@ def connect(
         EBB_TLS_KEY and EBB_TLS_CA.
     token_file: the token of a job that another user submitted.
     insecure: allow plain text to other machines.
-    timeout: seconds within which the scheduler must answer once.
+    timeout: seconds to wait for daemons that are away, now and later.
 
     Raises Unavailable if it does not answer, and Refused for wrong certificates.
     """
-    cluster = Cluster(Access(scheduler, tls, token_file, insecure))
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            cluster.status()
-            return cluster
-        except Unavailable:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.2)
+    cluster = Cluster(
+        Access(scheduler, tls, token_file, insecure, patience_s=timeout)
+    )
+    cluster.status()
+    return cluster
+
+
+def submit(
+    job: Optional[JobLike] = None,
+    *,
+    scheduler: Optional[str] = None,
+    tls: Optional[Tls] = None,
+    token_file: Optional[str] = None,
+    insecure: bool = False,
+    set: Optional[Mapping[str, Any]] = None,
+    request_id: Optional[str] = None,
+    plugins: Sequence[str] = (),
+    **keys: Any,
+) -> Job:
+    """Gives a job to a cluster that runs: connect(), then Cluster.submit()."""
+    cluster = connect(scheduler, tls=tls, token_file=token_file, insecure=insecure)
+    return cluster.submit(
+        job, set=set, request_id=request_id, plugins=plugins, **keys
+    )
 
 
 class Cluster:
@@ -94,8 +107,8 @@ class Cluster:
     ) -> Job:
         """Gives a job to the cluster, and returns it.
 
-        job: the path of a job file, or a dict with its content. Keyword arguments
-            are its keys, and go before those of a dict:
+        job: the path of a job file, or a dict with its content.
+        keys: keys of a job, which go before those of a dict, for example
             ``submit(name="a", model="softmax", data=..., train={"epochs": 3})``.
         set: overrides, for example {"optimizer.rate": 0.01}.
         request_id: names this submission: with the same id and content it is the
@@ -122,12 +135,14 @@ class Cluster:
         flags = ["--quiet"] if name is None else ["--quiet", "--name", name]
         answer: Dict[str, Any] = command.call_json(
             ["data", "push", folder, self.address, *flags]
-            + self._access.security_flags()
+            + self._access.security_flags(),
+            environment=self._access.environment(),
+            patience_s=self._access.patience_s,
         )
         return answer
 
     def close(self) -> None:
-        """Does nothing but end a ``with`` block: no connection is open."""
+        """Does nothing, for no connection is open."""
 
     def __enter__(self) -> "Cluster":
         return self
@@ -144,4 +159,9 @@ class Cluster:
         return f"<ebb.Cluster at {self.address}>"
 
     def _ask(self, arguments: Sequence[str], names: Sequence[Any] = ()) -> Any:
-        return command.call_json([*arguments, *self._access.flags()], names=names)
+        return command.call_json(
+            [*arguments, *self._access.flags()],
+            names=names,
+            environment=self._access.environment(),
+            patience_s=self._access.patience_s,
+        )

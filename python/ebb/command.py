@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 import warnings
 from dataclasses import dataclass
-from typing import Any, List, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type, Union
 
 from ebb import programs
 from ebb.errors import Error, NotFound, Refused, Unavailable, Warning
@@ -17,17 +18,25 @@ from ebb.errors import Error, NotFound, Refused, Unavailable, Warning
 Tls = Union[str, Tuple[str, str, str]]
 
 _HINT = "  hint: "
+_NOBODY = "no scheduler listens at "
+# What a command says that did nothing, and may succeed in a moment.
+_PASSING = (_NOBODY, "Try again when it is back")
+_AGAIN_S = 0.2
 _USAGE = 2  # The exit code of a request that was refused.
 
 
 @dataclass(frozen=True)
 class Access:
-    """How to reach a cluster. What is None comes from EBB_* variables."""
+    """How to reach a cluster. EBB_* variables give what is left out."""
 
     scheduler: Optional[str] = None
     tls: Optional[Tls] = None
     token_file: Optional[str] = None
     insecure: bool = False
+    #: A cluster of this process: EBB_* variables say nothing about it.
+    own: bool = False
+    #: Seconds to wait for daemons that are away.
+    patience_s: float = 0.0
 
     @property
     def address(self) -> str:
@@ -37,6 +46,10 @@ class Access:
     def flags(self) -> List[str]:
         """The flags of a command that asks the cluster."""
         return ["--scheduler", self.address, *self.security_flags()]
+
+    def environment(self) -> Optional[Dict[str, str]]:
+        """The environment of a command; None: that of this process."""
+        return own_environment() if self.own else None
 
     def security_flags(self) -> List[str]:
         """The same without the scheduler."""
@@ -50,6 +63,16 @@ class Access:
         if self.token_file is not None:
             flags += ["--token-file", self.token_file]
         return flags
+
+
+def own_environment() -> Dict[str, str]:
+    """The environment of this process without flags of ebb's programs."""
+    return {key: value for key, value in os.environ.items() if not _is_flag(key)}
+
+
+def _is_flag(variable: str) -> bool:
+    kept = ("EBB_BIN", "EBB_PYTHON", "EBB_DATA_CACHE", "EBB_DATA_CACHE_BYTES")
+    return variable.startswith("EBB_") and variable not in kept
 
 
 def tls_files(tls: Tls) -> Tuple[str, str, str]:
@@ -66,9 +89,13 @@ def call(
     *,
     answers: Sequence[int] = (0,),
     names: Sequence[Tuple[str, str]] = (),
+    environment: Optional[Mapping[str, str]] = None,
     timeout: Optional[float] = None,
+    patience_s: float = 0.0,
 ) -> str:
     """Runs ``ebb ARGUMENTS``, and returns what it printed.
+
+    Daemons that are away are asked again for ``patience_s`` seconds.
 
     answers: exit codes that come with an answer.
     names: pairs of a text in messages and what the caller knows it by.
@@ -77,20 +104,13 @@ def call(
     Raises Refused, NotFound, Unavailable or Error with the program's own text.
     Warnings of the program become warnings.
     """
-    try:
-        done = subprocess.run(
-            [programs.path_of("ebb"), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-            timeout=timeout,
-        )
-    except subprocess.TimeoutExpired:
-        raise Unavailable(
-            f"ebb {arguments[0]}: no answer within {timeout:g} s"
-        ) from None
+    deadline = time.monotonic() + patience_s
+    while True:
+        done = _run(arguments, environment, timeout)
+        away = done.returncode != 0 and any(one in done.stderr for one in _PASSING)
+        if not away or time.monotonic() >= deadline:
+            break
+        time.sleep(_AGAIN_S)
     told = done.stderr
     for text, name in names:
         told = told.replace(text, name)
@@ -98,6 +118,28 @@ def call(
         _warn(told)
         return done.stdout
     raise error_of_text(told, done.returncode, arguments[0])
+
+
+def _run(
+    arguments: Sequence[str],
+    environment: Optional[Mapping[str, str]],
+    timeout: Optional[float],
+) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(
+            [programs.path_of("ebb"), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            env=environment,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired:
+        raise Unavailable(
+            f"ebb {arguments[0]}: no answer within {timeout:g} s"
+        ) from None
 
 
 def call_json(arguments: Sequence[str], **options: Any) -> Any:
@@ -125,7 +167,7 @@ def _kind_of(message: str, exit_code: int) -> Type[Error]:
     if exit_code == _USAGE:
         absent = "there is no job " in message or "No such file" in message
         return NotFound if absent else Refused
-    away = ("no scheduler listens", "does not answer", "did not answer", "no answer")
+    away = (_NOBODY, "does not answer", "did not answer", "no answer")
     return Unavailable if any(text in message for text in away) else Error
 
 

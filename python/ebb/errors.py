@@ -9,7 +9,7 @@ program's own text.
 from __future__ import annotations
 
 import builtins
-from typing import ClassVar, Dict, Optional, Type
+from typing import Any, ClassVar, Dict, Optional, Type
 
 
 class Error(Exception):
@@ -80,9 +80,13 @@ class EngineLost(Error):
 
 
 class JobFailed(Error):
-    """The job or run did not end well: incomplete, not exact, cancelled."""
+    """The job or run did not end well: incomplete, not exact, cancelled.
+
+    ``run`` is the ebb.Run that failed, if it was one.
+    """
 
     code = "job_failed"
+    run: Any = None
 
 
 class Warning(builtins.UserWarning):

@@ -68,7 +68,7 @@ class Audit:
 
     ``expected``, ``applied`` and ``skipped`` are examples of the partition that
     is worst off, over all epochs; ``missing`` and ``doubled`` are sums over all
-    partitions. All are None while a server does not answer.
+    partitions. While a server does not answer, they have no value.
     """
 
     exact: bool
@@ -338,7 +338,12 @@ class Job:
         return [*words, self._target(), *flags, *self._access_flags()]
 
     def _ask(self, words: Sequence[str], flags: Sequence[str] = ()) -> str:
-        return command.call(self._arguments(words, flags), names=self._names())
+        return command.call(
+            self._arguments(words, flags),
+            names=self._names(),
+            environment=self._access.environment(),
+            patience_s=self._access.patience_s,
+        )
 
     def _ask_json(
         self,
@@ -347,7 +352,11 @@ class Job:
         answers: Sequence[int] = (0,),
     ) -> Any:
         return command.call_json(
-            self._arguments(words, flags), answers=answers, names=self._names()
+            self._arguments(words, flags),
+            answers=answers,
+            names=self._names(),
+            environment=self._access.environment(),
+            patience_s=self._access.patience_s,
         )
 
     def _names(self) -> Sequence[Tuple[str, str]]:
@@ -384,6 +393,8 @@ class Job:
         text = command.call(
             ["predict", self._target(), path, *self._access_flags()],
             names=self._names(),
+            environment=self._access.environment(),
+            patience_s=self._access.patience_s,
         )
         rows = list(csv.reader(text.splitlines()))
         column = [row[0] for row in rows[1:]]

@@ -1,7 +1,7 @@
 """A cluster on this machine, as child processes of this one.
 
     with ebb.local.cluster(servers=2, workers=3) as cluster:
-        job = ebb.connect(cluster.address).submit("job.yaml")
+        job = cluster.connect().submit("job.yaml")
         job.wait()
 
 The daemons listen on loopback only, and end with this process however it ends.
@@ -12,33 +12,23 @@ from __future__ import annotations
 
 import atexit
 import os
-import select
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
-import threading
 import time
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
-from ebb import programs
+from ebb import command, programs
+from ebb.children import Children, End, dying_with, tail
+from ebb.cluster import Cluster
+from ebb.command import Access
 from ebb.errors import Refused, Unavailable
 
-# How eagerly a daemon that died is started again, as `ebb run` does it.
-_FIRST_WAIT_S = 0.05
-_LONGEST_WAIT_S = 5.0
-_STEADY_LIFE_S = 5.0
-_MOST_SHORT_LIVES = 8
-# With this exit code a daemon says that another start would not help.
-_REFUSAL = 2
-
 _START_LIMIT_S = 20.0
-# A worker leaves within 20 s, a server too (their flags).
-_GRACE_S = {"worker": 22.0, "ps": 25.0, "scheduler": 10.0}
-_LOG_LINES = 12
+# For a daemon that is just coming back.
+_PATIENCE_S = 10.0
 
 
 def cluster(
@@ -107,13 +97,13 @@ class LocalCluster:
         self.address: str = "127.0.0.1:{}".format(self._port.getsockname()[1])
         self.servers: List[str] = [f"ps-{i}" for i in range(servers)]
         self.workers: List[str] = [f"worker-{i}" for i in range(workers)]
-        self._keeper = _Keeper(self.folder)
+        self._children = Children(self.folder, _environment(self._path("tmp")))
         self._worker_flags = list(worker_flags)
         _open_clusters.append(self)
         try:
             self._start(list(scheduler_flags), list(server_flags))
         except BaseException:
-            self._keeper.kill_all()
+            self._children.kill_all()
             self.close()
             raise
 
@@ -122,16 +112,20 @@ class LocalCluster:
     @property
     def processes(self) -> Dict[str, int]:
         """The process ids of the daemons that run now, by name."""
-        return self._keeper.processes()
+        return self._children.processes()
 
     @property
     def problems(self) -> List[str]:
         """The daemons that are given up, each with its last words."""
-        return self._keeper.problems()
+        return self._children.problems()
 
-    def log(self, daemon: str, lines: int = _LOG_LINES) -> str:
+    def connect(self) -> Cluster:
+        """Returns the cluster, to submit and watch jobs."""
+        return Cluster(Access(self.address, own=True, patience_s=_PATIENCE_S))
+
+    def log(self, daemon: str, lines: int = 12) -> str:
         """Returns the last lines of a daemon's log, for example of "ps-0"."""
-        return _tail(self._keeper.log_of(daemon), lines)
+        return tail(self._children.log_of(daemon), lines)
 
     def check(self) -> None:
         """Raises Unavailable if the cluster is closed or a daemon is given up."""
@@ -148,11 +142,50 @@ class LocalCluster:
 
         Returns False if it does not run now.
         """
-        pid = self.processes.get(daemon)
-        if pid is None:
-            return False
-        os.kill(pid, signal.SIGKILL)
-        return True
+        return self.signal(daemon, signal.SIGKILL)
+
+    def run_program(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        environment: Optional[Mapping[str, str]] = None,
+    ) -> None:
+        """Starts a program that joins the cluster, and starts it again if it dies.
+
+        name: of its log, and of the worker that it is: EBB_NAME.
+        argv: an absolute path, then its arguments. It runs in this process's
+            working folder, with EBB_SCHEDULER set.
+        environment: instead of this process's.
+
+        Exit code 0 is its end. It is killed if this process dies.
+        """
+        self.check()
+        base = command.own_environment() if environment is None else environment
+        self._children.start(
+            name,
+            dying_with(self._owner, argv),
+            folder=os.getcwd(),
+            environment={**base, "EBB_SCHEDULER": self.address, "EBB_NAME": name},
+            may_end=True,
+        )
+
+    def stop_program(self, name: str) -> None:
+        """Asks a program to end, as Ctrl-C does; it is not started again."""
+        self._children.stop(name, signal.SIGINT)
+
+    def finished(self, name: str) -> bool:
+        """Whether a program of run_program() has ended with exit code 0."""
+        return self._children.finished(name)
+
+    @property
+    def ends(self) -> List["End"]:
+        """The ends of processes so far, in order."""
+        return self._children.ends()
+
+    def signal(self, name: str, number: int) -> bool:
+        """Sends a signal to a process; returns False if it does not run now."""
+        return self._children.signal_one(name, number)
 
     def add_worker(self) -> str:
         """Starts one more ``ebb-worker``, and returns its name."""
@@ -166,17 +199,17 @@ class LocalCluster:
         """Ends all daemons, and removes a temporary folder. May be repeated.
 
         With a folder of the caller's the daemons leave in good order, and the
-        servers store what is not durable yet. That may take seconds.
+        servers store what is not durable yet, which may take seconds.
         """
         if self._closed or os.getpid() != self._owner:
             return
         self._closed = True
         _open_clusters.remove(self)
         if self._temporary:
-            self._keeper.kill_all()
+            self._children.kill_all()
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
-            self._keeper.end_in_order()
+            self._children.end_in_order()
         self._port.close()
 
     def __enter__(self) -> "LocalCluster":
@@ -229,7 +262,7 @@ class LocalCluster:
         self._await(waits)
 
     def _start_worker(self, name: str) -> None:
-        self._keeper.start(
+        self._children.start(
             name,
             [programs.path_of("ebb-worker"), "--die-with-parent", str(self._owner)]
             + ["--scheduler", self.address, "--name", name]
@@ -243,7 +276,7 @@ class LocalCluster:
         address_file = self._path("tmp", f"{name}.address")
         if os.path.exists(address_file):
             os.remove(address_file)
-        self._keeper.start(
+        self._children.start(
             name,
             [programs.path_of(program), "--die-with-parent", str(self._owner)]
             + ["--address-file", address_file]
@@ -256,7 +289,7 @@ class LocalCluster:
         deadline = time.monotonic() + _START_LIMIT_S
         for name, address_file in waits:
             while not os.path.exists(address_file):
-                end = self._keeper.first_end(name)
+                end = self._children.first_end(name)
                 if end is not None:
                     raise Unavailable(f"{name} {end}:\n{self.log(name)}")
                 if time.monotonic() > deadline:
@@ -268,199 +301,6 @@ class LocalCluster:
 
     def _path(self, *parts: str) -> str:
         return os.path.join(self.folder, *parts)
-
-
-# --- The thread that starts the daemons ---------------------------------------
-
-
-@dataclass
-class _Daemon:
-    argv: List[str]
-    log: str
-    process: Optional["subprocess.Popen[bytes]"] = None
-    pidfd: int = -1
-    started: float = 0.0
-    due: Optional[float] = None  # When it is started (again).
-    short_lives: int = 0
-    first_end: Optional[str] = None
-    given_up: bool = False
-
-
-@dataclass
-class _State:
-    daemons: Dict[str, _Daemon] = field(default_factory=dict)
-    stopping: bool = False
-
-
-class _Keeper:
-    """Starts daemons, and starts again those that die.
-
-    One thread starts them all and stays until the last has ended: the kernel
-    ends a child of ``--die-with-parent`` when the *thread* that started it ends.
-    """
-
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
-        self._lock = threading.Lock()
-        self._state = _State()  # Guarded by _lock.
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_write, False)
-        self._thread = threading.Thread(
-            target=self._run, name="ebb-local-cluster", daemon=True
-        )
-        self._thread.start()
-
-    def start(self, name: str, argv: List[str]) -> None:
-        log = os.path.join(self._folder, "logs", f"{name}.log")
-        with self._lock:
-            self._state.daemons[name] = _Daemon(argv, log, due=time.monotonic())
-        self._wake()
-
-    def processes(self) -> Dict[str, int]:
-        with self._lock:
-            return {
-                name: daemon.process.pid
-                for name, daemon in self._state.daemons.items()
-                if daemon.process is not None
-            }
-
-    def problems(self) -> List[str]:
-        with self._lock:
-            given_up = [
-                (name, daemon)
-                for name, daemon in self._state.daemons.items()
-                if daemon.given_up
-            ]
-        return [
-            f"{name} is given up: it {daemon.first_end}:\n{_tail(daemon.log)}"
-            for name, daemon in given_up
-        ]
-
-    def first_end(self, name: str) -> Optional[str]:
-        with self._lock:
-            return self._state.daemons[name].first_end
-
-    def log_of(self, name: str) -> str:
-        with self._lock:
-            if name not in self._state.daemons:
-                names = ", ".join(self._state.daemons)
-                raise Refused(f"no daemon has the name {name}", f"there are {names}")
-            return self._state.daemons[name].log
-
-    def kill_all(self) -> None:
-        """Kills all daemons, and returns when they have ended."""
-        with self._lock:
-            self._state.stopping = True
-        self._signal("", signal.SIGKILL)
-        self._thread_ends()
-
-    def end_in_order(self) -> None:
-        """Asks workers, then servers, then the scheduler to leave; waits."""
-        with self._lock:
-            self._state.stopping = True
-        for kind, grace in _GRACE_S.items():
-            self._signal(kind, signal.SIGTERM)
-            deadline = time.monotonic() + grace
-            while any(name.startswith(kind) for name in self.processes()):
-                if time.monotonic() > deadline:
-                    break
-                time.sleep(0.01)
-        self.kill_all()
-
-    def _signal(self, kind: str, number: int) -> None:
-        with self._lock:
-            for name, daemon in self._state.daemons.items():
-                if daemon.process is not None and name.startswith(kind):
-                    daemon.process.send_signal(number)
-        self._wake()
-
-    def _thread_ends(self) -> None:
-        self._thread.join()
-        if self._wake_read < 0:
-            return
-        os.close(self._wake_read)
-        os.close(self._wake_write)
-        self._wake_read = self._wake_write = -1
-
-    def _wake(self) -> None:
-        if self._wake_write < 0:
-            return  # All have ended.
-        try:
-            os.write(self._wake_write, b"x")
-        except BlockingIOError:
-            pass  # It is awake.
-
-    def _run(self) -> None:
-        while True:
-            with self._lock:
-                wait_s = self._turn()
-                watched = [
-                    daemon.pidfd
-                    for daemon in self._state.daemons.values()
-                    if daemon.process is not None
-                ]
-                if self._state.stopping and not watched:
-                    return
-            if any(pidfd < 0 for pidfd in watched):
-                wait_s = 0.05 if wait_s is None else min(wait_s, 0.05)
-            poll = select.poll()
-            for fd in [self._wake_read] + [fd for fd in watched if fd >= 0]:
-                poll.register(fd, select.POLLIN)
-            for fd, _ in poll.poll(None if wait_s is None else wait_s * 1000):
-                if fd == self._wake_read:
-                    os.read(fd, 4096)
-
-    def _turn(self) -> Optional[float]:
-        """Notices ends, starts what is due; returns seconds to the next start."""
-        now = time.monotonic()
-        next_due: Optional[float] = None
-        for daemon in self._state.daemons.values():
-            if daemon.process is not None and daemon.process.poll() is not None:
-                self._note_end(daemon, now)
-            if self._state.stopping or daemon.due is None:
-                continue
-            if daemon.due <= now:
-                self._start_now(daemon, now)
-            else:
-                wait_s = daemon.due - now
-                next_due = wait_s if next_due is None else min(next_due, wait_s)
-        return next_due
-
-    def _start_now(self, daemon: _Daemon, now: float) -> None:
-        daemon.due = None
-        daemon.started = now
-        with open(daemon.log, "ab") as log:
-            daemon.process = subprocess.Popen(
-                daemon.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self._folder,
-                env=_environment(os.path.join(self._folder, "tmp")),
-                # Ctrl-C goes to this process alone.
-                start_new_session=True,
-            )
-        try:
-            daemon.pidfd = os.pidfd_open(daemon.process.pid)
-        except (AttributeError, OSError):
-            daemon.pidfd = -1  # An old kernel: the thread looks now and then.
-
-    def _note_end(self, daemon: _Daemon, now: float) -> None:
-        assert daemon.process is not None
-        code = daemon.process.returncode
-        daemon.process = None
-        if daemon.pidfd >= 0:
-            os.close(daemon.pidfd)
-        if daemon.first_end is None:
-            daemon.first_end = _end_text(code)
-        short = now - daemon.started < _STEADY_LIFE_S and code != -signal.SIGKILL
-        daemon.short_lives = daemon.short_lives + 1 if short else 0
-        if code == _REFUSAL or daemon.short_lives >= _MOST_SHORT_LIVES:
-            daemon.first_end = _end_text(code)
-            daemon.given_up = True
-            return
-        wait_s = _FIRST_WAIT_S * 2 ** max(0, daemon.short_lives - 1)
-        daemon.due = now + min(wait_s, _LONGEST_WAIT_S)
 
 
 # Those that are open, to be closed before the interpreter ends.
@@ -475,28 +315,4 @@ def _close_all() -> None:
 
 def _environment(temporary: str) -> Mapping[str, str]:
     """The environment of a daemon, whose flags are all on its command line."""
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith("EBB_")
-    }
-    environment["TMPDIR"] = temporary
-    return environment
-
-
-def _end_text(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"was ended by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was ended by signal {-code}"
-
-
-def _tail(path: str, lines: int = _LOG_LINES) -> str:
-    try:
-        with open(path, "rb") as log:
-            log.seek(0, os.SEEK_END)
-            log.seek(max(0, log.tell() - 65536))
-            text = log.read().decode("utf-8", "replace")
-    except OSError as error:
-        return f"  its log cannot be read: {error}"
-    return "\n".join("  " + line for line in text.splitlines()[-lines:])
+    return {**command.own_environment(), "TMPDIR": temporary}

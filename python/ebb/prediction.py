@@ -31,13 +31,13 @@ def outputs(model: Mapping[str, Any], tensors: Tensors, x: Any) -> Array:
     x: examples x features, as the data file has them; NaN: missing.
 
     An output is a value, the probability of the second of two classes, or the
-    probability of each class. Raises Refused for a model that is no chain of
-    layers, and for another number of features.
+    probability of each class. Raises Refused for a model that has no layers, and
+    for another number of features.
     """
     layers = model.get("layers")
     if not layers:
         raise Refused(
-            "this model is no chain of layers, so NumPy alone cannot predict",
+            "this model has no layers, so NumPy alone cannot predict",
             "give predict() the path of a file with examples instead",
         )
     about = model["features"]

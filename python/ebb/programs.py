@@ -8,7 +8,7 @@ PATH.
 from __future__ import annotations
 
 import os
-import shutil
+import sys
 from functools import lru_cache
 
 from ebb.errors import NotFound
@@ -35,9 +35,11 @@ def path_of(program: str) -> str:
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin", program)
     if _is_program(path):
         return path
-    found = shutil.which(program)
-    if found is not None:
-        return os.path.abspath(found)
+    for folder in os.get_exec_path():
+        path = os.path.join(os.path.abspath(folder), program)
+        # A wheel's command of the same name is not the program.
+        if _is_program(path) and not _is_script(path):
+            return path
     raise NotFound(
         f"{program} is not installed",
         "install ebb's package, or set EBB_BIN to the folder with its programs",
@@ -54,6 +56,15 @@ def _version_of(path: str) -> str:
     return answer.stdout.strip()
 
 
+def main() -> None:
+    """Becomes the program that this process is called as: for a wheel."""
+    name = os.path.basename(sys.argv[0])
+    # The command starts Python programs by this interpreter.
+    os.environ.setdefault("EBB_PYTHON", sys.executable)
+    path = path_of(name)
+    os.execv(path, [path, *sys.argv[1:]])
+
+
 def version() -> str:
     """Returns the version of the ``ebb`` program, for example "0.2.0".
 
@@ -64,3 +75,8 @@ def version() -> str:
 
 def _is_program(path: str) -> bool:
     return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+def _is_script(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) == b"#!"

@@ -83,8 +83,8 @@ def load(path: str) -> Tensors:
 
     A folder is one that ``ebb checkpoint export`` wrote, with model.json, or any
     with .npy files, whose names are then those of the tensors. Arrays own their
-    memory. Raises NotFound if nothing is there, and Refused for a file that is
-    no safetensors.
+    memory. Raises NotFound if nothing is there, and Refused for a file of another
+    format.
     """
     return load_with_metadata(path)[0]
 

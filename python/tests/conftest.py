@@ -16,4 +16,5 @@ elif _PROGRAMS.is_dir():
     os.environ["EBB_BIN"] = str(_PROGRAMS)
 _PATH = [str(_PYTHON), *filter(None, os.environ.get("PYTHONPATH", "").split(":"))]
 os.environ["PYTHONPATH"] = ":".join(os.path.abspath(part) for part in _PATH)
+os.environ.setdefault("EBB_PYTHON", sys.executable)
 sys.path.insert(0, str(_PYTHON))

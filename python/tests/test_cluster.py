@@ -153,6 +153,12 @@ def test_tensors_come_back_to_the_bit(tmp_path: Path) -> None:
         ebb.load(str(tmp_path / "bad.safetensors"))
 
 
+def test_submits_without_a_cluster_in_hand(address: str, tmp_path: Path) -> None:
+    job = ebb.submit(small_job(tmp_path), scheduler=address, name="at-once")
+    assert job.name == "at-once"
+    assert job.wait(60).audit()
+
+
 def test_pushes_data(cluster: ebb.Cluster, tmp_path: Path) -> None:
     job = small_job(tmp_path)
     cluster.push_data(str(tmp_path), "corners-data")

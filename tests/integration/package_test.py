@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The tarball of tools/package, made from the programs of this build and
-unpacked elsewhere: a job trains, and of this machine it takes only glibc.
+unpacked elsewhere: a job trains, and of this machine it takes only glibc. The
+wheel, installed in a virtual environment, and python3-ebb, unpacked: a job
+trains from Python.
 
   package_test.py BUILD_FOLDER
 """
@@ -104,6 +106,89 @@ class PackageTest(unittest.TestCase):
         self.assertIn("0 with a violation",
                       self.run_program(ebb, "sim", "--seeds", "1..2"))
         self.run_program(ebb, "bench", "--help")
+
+
+FROM_PYTHON = """
+import ebb
+print("version", ebb.version(), ebb.__version__)
+run = ebb.run("job.yaml")
+print("exact", run.audit().exact, *(v.shape for v in run.state_dict().values()))
+"""
+
+
+class PythonTest(unittest.TestCase):
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ebb_package_")
+        self.addCleanup(shutil.rmtree, self.folder)
+        with open(os.path.join(self.folder, "job.yaml"), "w") as file:
+            file.write(JOB)
+
+    def run_program(self, *command, path="/usr/bin:/bin", **environment):
+        ran = subprocess.run(command, cwd=self.folder, timeout=120,
+                             env={**ENVIRONMENT, "PATH": path, **environment},
+                             capture_output=True, text=True)
+        self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
+        return ran.stdout
+
+    def train(self, ebb, python, **environment):
+        self.run_program(ebb, "generate", "linear", "small", "--rows", "2000",
+                         **environment)
+        said = self.run_program(python, "-c", FROM_PYTHON, **environment)
+        self.assertRegex(said, r"version (\S+) \1\nexact True \(")
+
+    def test_the_wheel_brings_its_programs(self):
+        if subprocess.run(["/usr/bin/python3", "-m", "pip", "--version"],
+                          capture_output=True).returncode != 0:
+            self.skipTest("pip is not installed")
+        subprocess.run(
+            [os.path.join(ROOT, "tools/package"), "--no-build", "--only",
+             "wheel", "--build", BUILD, "--out", self.folder],
+            capture_output=True, check=True)
+        (wheel,) = [name for name in os.listdir(self.folder)
+                    if name.endswith(".whl")]
+        self.assertRegex(wheel, r"^ebb-\d+\.\d+\.\d+-py3-none-manylinux_2_\d+_")
+        path = os.path.join(self.folder, wheel)
+        self.assertLess(os.path.getsize(path), 30e6)
+        venv = os.path.join(self.folder, "venv")
+        self.run_program("/usr/bin/python3", "-m", "venv", "--without-pip",
+                         "--system-site-packages", venv)
+        python = os.path.join(venv, "bin/python")
+        self.run_program("/usr/bin/python3", "-m", "pip", "--python", python,
+                         "install", "--no-deps", "--no-index", path)
+        ebb = os.path.join(venv, "bin/ebb")
+        self.train(ebb, python, path=f"{venv}/bin:/usr/bin:/bin")
+        # It runs Python programs by the interpreter of the environment.
+        with open(os.path.join(self.folder, "idle.py"), "w") as file:
+            file.write("import ebb, sys; print(sys.prefix)\n")
+        ran = subprocess.run([ebb, "run", "idle.py", "--workers", "1"],
+                             cwd=self.folder, env=ENVIRONMENT,
+                             capture_output=True, text=True, timeout=120)
+        self.assertIn("idle.py ended without a job", ran.stderr)
+        with open(os.path.join(self.folder,
+                               "runs/idle-1/logs/worker-0.log")) as file:
+            self.assertEqual(file.read().strip(), venv)
+
+    def test_the_debian_package_finds_the_programs(self):
+        subprocess.run(
+            ["cpack", "--config", os.path.join(BUILD, "CPackConfig.cmake"),
+             "-G", "DEB", "-B", self.folder, "-D",
+             "CPACK_COMPONENTS_ALL=python"], capture_output=True, check=True)
+        (package,) = [name for name in os.listdir(self.folder)
+                      if name.startswith("python3-ebb_")]
+        self.assertTrue(package.endswith("_all.deb"), package)
+        path = os.path.join(self.folder, package)
+        about = self.run_program("dpkg", "-f", path, "Depends")
+        self.assertRegex(about, r"^ebb \(= \S+\), python3 \(>= 3.9\), "
+                         "python3-numpy$")
+        root = os.path.join(self.folder, "root")
+        self.run_program("dpkg", "-x", path, root)
+        # The package ebb, on which it depends, puts programs into the PATH.
+        programs = os.path.join(BUILD, "bin")
+        self.train(
+            os.path.join(programs, "ebb"), "/usr/bin/python3",
+            path=f"{programs}:/usr/bin:/bin",
+            PYTHONPATH=os.path.join(root, "usr/lib/python3/dist-packages"))
 
 
 if __name__ == "__main__":

@@ -4,9 +4,13 @@
 #include "tools/command/command_line.h"
 #include "tools/command/commands.h"
 #include "tools/command/external_command.h"
+#include "tools/command/python_script.h"
 
 int main(int argc, char** argv) {
   ebb::tools::StartTool(argv[0]);
+  if (ebb::tools::RunsPythonScript(argc, argv)) {
+    return ebb::tools::BecomePythonScript(argc, argv);
+  }
   CLI::App app("ebb: trains models on machines that may go away.", "ebb");
   app.set_version_flag("--version", EBB_VERSION);
   app.require_subcommand(1);

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -126,6 +127,9 @@ class LocalRun {
   void NoteSize();
   void Disturb(absl::Time now);
   bool JobEnded();
+  bool Orphaned() const {
+    return options_.parent != 0 && getppid() != options_.parent;
+  }
   bool Audit();
   // Audits a run that stops before its end.
   void LookAtWhatThereIs();
@@ -249,7 +253,7 @@ void LocalRun::Watch() {
 bool LocalRun::Turn() {
   const absl::Duration until_due =
       std::max(absl::ZeroDuration(), cluster_->NextDue() - absl::Now());
-  if (signals_.Wait(std::min(kTick, until_due)).interrupts > 0) {
+  if (signals_.Wait(std::min(kTick, until_due)).interrupts > 0 || Orphaned()) {
     report_.interrupted = true;
     return false;
   }

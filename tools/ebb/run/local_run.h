@@ -3,6 +3,8 @@
 #ifndef EBB_TOOLS_EBB_RUN_LOCAL_RUN_H_
 #define EBB_TOOLS_EBB_RUN_LOCAL_RUN_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -43,6 +45,9 @@ struct RunOptions {
   Disturbance* disturbance = nullptr;
   // The report is also written here; empty: only into the run's folder.
   std::string report_file;
+  // As soon as this is not the parent of the process any more, the run ends as
+  // on Ctrl-C; 0: it may outlive its parent.
+  pid_t parent = 0;
   // Prints only errors.
   bool quiet = false;
 };

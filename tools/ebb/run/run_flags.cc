@@ -35,6 +35,12 @@ void AddRunFlags(CLI::App* command, RunOptions* run) {
   command->add_option("--run-dir", run->folder,
                       "Folder of the run (runs/NAME-N)");
   command->add_flag("--quiet", run->quiet, "Print errors only");
+  command
+      ->add_option("--leave-with-parent", run->parent,
+                   "End in good order when the process PID, which starts this "
+                   "one, ends")
+      ->type_name("PID")
+      ->check(CLI::PositiveNumber);
 }
 
 int RunToItsEnd(const RunOptions& run) {

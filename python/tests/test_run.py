@@ -1,0 +1,163 @@
+"""Tests of ebb.run() and ebb.chaos(): whole runs on this machine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ebb
+from jobs import examples, long_job, small_job
+from test_local import alive, wait_for
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_trains_and_keeps_everything(tmp_path: Path) -> None:
+    run = ebb.run(small_job(tmp_path))
+    assert run.folder == "runs/corners-1"
+    assert run.state == "complete"
+    assert run.progress.share == 1.0 and run.progress.epochs == 3
+    assert run.audit() and run.report["passed"]
+    assert os.path.exists(run.report_html)
+    assert [row["epoch"] for row in run.history] == [1, 2, 3]
+    assert run.history[-1]["test_accuracy"] > 0.9
+    assert run.history[-1]["seconds"] > 0
+    features, labels = examples(50, seed=3)
+    assert (run.predict(features) == labels).mean() > 0.9
+    assert run.state_dict()["weights"].shape == (4, 3)
+    assert run.versions()
+    assert "good" in run._repr_html_()
+    with pytest.raises(ebb.Unavailable, match="is over"):
+        run.pause()
+    with pytest.raises(ebb.Unavailable, match="is over"):
+        run.status()
+    # Again: a folder of its own.
+    path = tmp_path / "job.yaml"
+    path.write_text(json.dumps(small_job(tmp_path)))
+    again = ebb.run(path, set={"train.epochs": 1})
+    assert again.folder == "runs/corners-2"
+    assert again.progress.epochs == 1
+    assert np.isfinite(again.state_dict()["bias"]).all()
+
+
+def test_goes_on_in_the_background_and_stands_kills(tmp_path: Path) -> None:
+    run = ebb.run(long_job(tmp_path), workers=2, kill_every=1, wait=False)
+    assert run.running
+    with pytest.raises(ebb.Unavailable, match="no report yet"):
+        run.report
+    assert wait_for(lambda: run.progress.applied > 0)
+    assert wait_for(lambda: len(run.events) > 2)
+    assert "as planned" in " ".join(run.events)
+    assert wait_for(lambda: len(run.history) > 1)
+    assert run.number > 0
+    assert "corners" in run._repr_html_()
+    with pytest.raises(TimeoutError):
+        run.wait(0.1)
+    run.stop()
+    assert not run.running
+    assert run.state == "stopped"
+    with pytest.raises(ebb.JobFailed, match="was interrupted") as caught:
+        run.wait()
+    assert caught.value.run is run
+    assert run.audit().doubled == 0
+    went_on = ebb.run(long_job(tmp_path), resume=run.folder, wait=False)
+    assert wait_for(
+        lambda: went_on.progress.applied >= run.progress.applied, 20
+    )
+    went_on.stop()
+
+
+def test_a_refused_job_leaves_no_folder(tmp_path: Path) -> None:
+    job = {**small_job(tmp_path), "optimiser": {"kind": "adam"}}
+    with pytest.raises(ebb.Refused, match="^job:.*optimiser"):
+        ebb.run(job)
+    assert not os.path.exists("runs/corners-1")
+    with pytest.raises(ebb.NotFound):
+        ebb.run("nofile.yaml")
+    with pytest.raises(ebb.NotFound, match="no run of corners"):
+        ebb.run(small_job(tmp_path), resume=True)
+    with pytest.raises(ebb.Refused, match="function"):
+        ebb.run(lambda: None)  # type: ignore[arg-type]
+
+
+def test_a_run_that_fails_says_why(tmp_path: Path) -> None:
+    job = {**small_job(tmp_path), "expect": {"log_loss": "<= 0.1"}}
+    job["optimizer"] = {"kind": "sgd", "rate": 1e-9}
+    with pytest.raises(ebb.JobFailed, match="log loss|log_loss") as caught:
+        ebb.run(job)
+    assert caught.value.run.report["complete"]
+    assert caught.value.run.audit()
+
+
+def test_chaos_disturbs(tmp_path: Path) -> None:
+    run = ebb.chaos(
+        small_job(tmp_path, epochs=40),
+        {"name": "worker killed", "workers": 2, "compute": "2ms", "events": [{"at": "30%", "kill": "worker"}]},
+    )
+    assert run.audit()
+    assert run.report["restarts"]["workers"] >= 1
+
+
+def test_tls(tmp_path: Path) -> None:
+    run = ebb.run(long_job(tmp_path), tls=True, wait=False)
+    assert wait_for(lambda: run.progress.applied > 0)
+    assert run.state == "running"
+    run.stop()
+
+
+SCRIPT = """
+import ebb, json, sys, time
+run = ebb.run(json.loads(sys.argv[1]), wait={wait})
+print(run.folder, run._process.pid, flush=True)
+{end}
+"""
+
+
+def daemons_of(folder: Path) -> "list[int]":
+    """Processes whose working folder is below this one."""
+    found = []
+    for one in os.listdir("/proc"):
+        if one.isdigit():
+            try:
+                where = os.readlink(f"/proc/{one}/cwd")
+            except OSError:
+                continue
+            if where.startswith(str(folder) + "/"):
+                found.append(int(one))
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_ends_in_good_order_with_its_process(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    wait = number == signal.SIGINT
+    child = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.format(wait=wait, end="time.sleep(60)")]
+        + [json.dumps(long_job(tmp_path))],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    metrics = tmp_path / "runs" / "corners-1" / "metrics.csv"
+    assert wait_for(lambda: metrics.exists() and len(daemons_of(tmp_path)) >= 4, 20)
+    time.sleep(0.5)
+    child.send_signal(number)
+    child.wait(40)
+    assert child.stderr is not None
+    told = child.stderr.read()
+    child.stderr.close()
+    if number == signal.SIGINT:
+        assert "KeyboardInterrupt" in told
+    assert wait_for(lambda: not daemons_of(tmp_path), 40)
+    report = json.loads((metrics.parent / "report.json").read_text())
+    assert report["interrupted"] and not report["problems"]

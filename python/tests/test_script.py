@@ -1,0 +1,154 @@
+"""Tests of ``ebb run SCRIPT.py``: a program several times, killed meanwhile."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any, List
+
+import pytest
+
+import ebb
+from ebb import programs
+from jobs import small_job
+from test_local import alive, wait_for
+from test_run import daemons_of
+
+# Its gradients are those of an ebb-worker that the program starts, so that
+# these tests need neither an engine nor torch.
+SCRIPT = """
+import json, os, subprocess, sys
+import ebb
+from ebb import programs
+
+job = ebb.connect().submit(json.loads(sys.argv[1]), request_id="once")
+worker = subprocess.Popen(
+    [programs.path_of("ebb-worker"), "--die-with-parent", str(os.getpid())]
+    + ["--batch-time", "5ms"]
+)
+try:
+    job.wait()
+    print("weights", job.state_dict()["weights"].shape)
+finally:
+    worker.terminate()
+    worker.wait()
+"""
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "corners.py").write_text(SCRIPT)
+
+
+def start(tmp_path: Path, *flags: str, epochs: int = 3) -> "subprocess.Popen[str]":
+    job = small_job(tmp_path, epochs=epochs)
+    return subprocess.Popen(
+        [programs.path_of("ebb"), "run", "corners.py", *flags, "--", json.dumps(job)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def report_of(folder: str = "runs/corners-1") -> Any:
+    return json.loads(Path(folder, "report.json").read_text())
+
+
+def test_runs_a_program_to_the_end_of_its_job(tmp_path: Path) -> None:
+    run = start(tmp_path, "--workers", "2", "--servers", "1")
+    out, err = run.communicate(timeout=100)
+    assert run.returncode == 0, out + err
+    assert "audit           exact" in out
+    report = report_of()
+    assert report["passed"] and report["complete"]
+    assert report["audit"]["expected"] == 1800
+    assert len(report["training_loss"]) == 3
+    for worker in ("worker-0", "worker-1"):
+        log = Path(f"runs/corners-1/logs/{worker}.log").read_text()
+        assert "weights (4, 3)" in log
+    assert "<svg" in Path("runs/corners-1/report.html").read_text()
+    assert not daemons_of(tmp_path)
+
+
+def test_goes_on_whatever_is_killed(tmp_path: Path) -> None:
+    run = ebb.run(
+        "corners.py",
+        workers=2,
+        servers=2,
+        kill_every=1,
+        arguments=[json.dumps(small_job(tmp_path, epochs=40))],
+    )
+    assert run.audit()
+    assert run.report["audit"]["doubled"] == 0
+    assert run.report["restarts"]["total"] >= len(run.report["kills"]) > 0
+    assert any("as planned" in event for event in run.events)
+    assert run.state_dict()["weights"].shape == (4, 3)
+    assert run.history[-1]["epoch"] == 40
+
+
+def test_an_error_of_the_program_ends_the_run(tmp_path: Path) -> None:
+    Path("bad.py").write_text("import nothing_of_this_name\n")
+    done = subprocess.run(
+        [programs.path_of("ebb"), "run", "bad.py", "--workers", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "worker-0 ended with exit code 1; its log" in done.stderr
+    assert "No module named 'nothing_of_this_name'" in done.stderr
+    Path("idle.py").write_text("print('done')\n")
+    with pytest.raises(ebb.JobFailed, match="idle.py ended without a job"):
+        ebb.run("idle.py", workers=1)
+
+
+def test_refuses_wrong_flags(tmp_path: Path) -> None:
+    for flags in (["nofile.py"], ["corners.py", "--workers", "0"], ["corners.py", "-x"]):
+        done = subprocess.run(
+            [programs.path_of("ebb"), "run", *flags], stderr=subprocess.PIPE
+        )
+        assert done.returncode == 2, flags
+    assert not os.path.exists("runs")
+
+
+def test_is_interrupted_and_goes_on(tmp_path: Path) -> None:
+    run = start(tmp_path, "--workers", "2", "--servers", "1", epochs=120)
+    metrics = Path("runs/corners-1/metrics.csv")
+    assert wait_for(lambda: metrics.exists() and len(metrics.read_text()) > 300, 30)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 130, out + err
+    assert "go on with: ebb run corners.py --resume" in out
+    assert not daemons_of(tmp_path)
+    applied = report_of()["audit"]
+    run = start(tmp_path, "--workers", "2", "--servers", "1", "--resume", epochs=120)
+    out, err = run.communicate(timeout=100)
+    assert run.returncode == 0, out + err
+    report = report_of()
+    assert applied is None or applied["applied"] > 0
+    assert report["examples_before"] > 0 and report["audit"]["exact"]
+
+
+def test_nothing_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
+    run = start(tmp_path, "--workers", "1", epochs=100000)
+    metrics = Path("runs/corners-1/metrics.csv")
+    assert wait_for(metrics.exists, 30)
+    processes: List[int] = daemons_of(tmp_path) + programs_in(tmp_path)
+    assert len(processes) >= 4
+    run.kill()
+    run.communicate()
+    assert wait_for(lambda: not any(alive(pid) for pid in processes))
+
+
+def programs_in(folder: Path) -> List[int]:
+    found = []
+    for one in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = Path(f"/proc/{one}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if os.fsencode(folder / "corners.py") in words:
+            found.append(int(one))
+    return found
