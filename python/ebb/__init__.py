@@ -43,17 +43,17 @@ if TYPE_CHECKING:
 # Public names, and the module that each is in. A module never has the name of a
 # function beside it, for importing the module would hide the function.
 _NAMES: Dict[str, str] = {
-    "Evaluated": "ebb.work",
-    "Work": "ebb.work",
-    "join": "ebb.work",
     "Audit": "ebb.job",
     "Cluster": "ebb.cluster",
+    "Evaluated": "ebb.work",
     "History": "ebb.history",
     "Job": "ebb.job",
     "Progress": "ebb.job",
     "Run": "ebb.local_run",
+    "Work": "ebb.work",
     "chaos": "ebb.local_run",
     "connect": "ebb.cluster",
+    "join": "ebb.work",
     "load": "ebb.tensors",
     "run": "ebb.local_run",
     "save": "ebb.tensors",
