@@ -153,7 +153,7 @@ TEST_F(InitialFileTest, IsServedOnlyWithTheValuesOfTheFile) {
   ASSERT_THAT(registrations_, SizeIs(1));
   EXPECT_TRUE(registrations_[0].partitions[0].serving);
   EXPECT_THAT(Weights(), ElementsAre(3, 3));
-  Push(5, 0, 0);
+  Push(5, 0, 1);
   EXPECT_EQ(LastVerdict(), Verdict::kApplied);
   EXPECT_THAT(Weights(), ElementsAre(4, 4));
 }
