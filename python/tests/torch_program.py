@@ -54,7 +54,11 @@ def main():
         epochs=epochs,
         batch=10,
         optimizer=torch.optim.Adam(model.parameters(), lr=0.01),
-        settings={"oracle": {"width": 4}, "train": {"item_examples": 100}},
+        settings={
+            "oracle": {"width": 4},
+            "train": {"item_examples": 100},
+            "quarantine_after": 1000,  # The test kills more often than spot markets do.
+        },
     )
     optimizer = job.optimizer
     told = False
