@@ -14,7 +14,7 @@ import torch.utils.data
 from torch import nn
 
 FOLDER = os.environ.get("FASHION", "/usr/share/datasets/fashion-mnist")
-EPOCHS = int(os.environ.get("EPOCHS", "6"))
+EPOCHS = int(os.environ.get("EPOCHS", "10"))
 torch.set_num_threads(1)
 
 
@@ -53,7 +53,7 @@ def accuracy(model):
 torch.manual_seed(1)
 model = Net()
 train_set = torch.utils.data.TensorDataset(*read("train"))
-optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
 job = ebb.torch.job("fashion_cnn", model, train_set, optimizer=optimizer, epochs=EPOCHS, batch=128)
 optimizer = job.optimizer
 for x, y in job.loader():

@@ -13,7 +13,7 @@ import torch.utils.data
 from torch import nn
 
 FOLDER = os.environ.get("FASHION", "/usr/share/datasets/fashion-mnist")
-EPOCHS = int(os.environ.get("EPOCHS", "6"))
+EPOCHS = int(os.environ.get("EPOCHS", "10"))
 torch.set_num_threads(1)
 
 
@@ -52,7 +52,7 @@ def accuracy(model):
 torch.manual_seed(1)
 model = Net()
 train_set = torch.utils.data.TensorDataset(*read("train"))
-optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
 for epoch in range(EPOCHS):
     for x, y in torch.utils.data.DataLoader(train_set, batch_size=128, shuffle=True):
         optimizer.zero_grad()

@@ -16,7 +16,7 @@ import ebb.local  # noqa: E402
 
 _PROGRAM = Path(__file__).resolve().parent / "torch_program.py"
 _EVERY_S = 0.3
-_LIMIT_S = 400
+_LIMIT_S = float(os.environ.get("EBB_TEST_LIMIT_S", "400"))
 
 
 class Program:
@@ -89,15 +89,19 @@ def _kill(pids):
     return False
 
 
+def _why(address):
+    return ebb.connect(address).job("killed").explain()
+
+
 def test_each_example_counts_once_whatever_is_killed(tmp_path):
     with ebb.local.cluster(servers=2, folder=str(tmp_path / "cluster")) as cluster:
         programs = [Program(tmp_path, cluster.address, n, "killed") for n in range(2)]
         victims = [
-            ("program", lambda p: _kill([p.process.pid])),
             ("engine", lambda p: _kill(p.children("ebb-worker"))),
             ("reader", lambda p: _kill(p.children("python"))),
             ("server", lambda p: cluster.kill("ps-0")),
             ("scheduler", lambda p: cluster.kill("scheduler")),
+            ("program", lambda p: _kill([p.process.pid])),
         ]
         kills = {name: 0 for name, _ in victims}
         born = set()
@@ -105,7 +109,7 @@ def test_each_example_counts_once_whatever_is_killed(tmp_path):
         deadline = time.monotonic() + _LIMIT_S
         try:
             while not all([program.keep() for program in programs]):
-                assert time.monotonic() < deadline, f"kills so far: {kills}"
+                assert time.monotonic() < deadline, (kills, _why(cluster.address))
                 for program in programs:
                     born.update(_children(program.process.pid))
                 program = programs[(turn // len(victims)) % len(programs)]
@@ -123,11 +127,11 @@ def test_each_example_counts_once_whatever_is_killed(tmp_path):
         job = ebb.connect(cluster.address).job("killed")
         audit = job.audit()
         assert audit.exact, audit.all
-        assert audit.expected == audit.applied == 2 * 1500
+        assert audit.expected == audit.applied == 12 * 1500
         for program in programs:
             state = torch.load(program.output)
             assert all(bool(torch.isfinite(value).all()) for value in state.values())
-        assert min(kills[name] for name in ("program", "engine", "reader")) >= 1, kills
+        assert min(kills.values()) >= 1, kills
         end = time.monotonic() + 10
         while (left := [pid for pid in born if Path(f"/proc/{pid}").exists()]):
             assert time.monotonic() < end, [_command(pid) for pid in left]

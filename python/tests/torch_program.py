@@ -44,7 +44,7 @@ class Shapes(torch.utils.data.Dataset):
 
 def main():
     name, output = sys.argv[1:3]
-    epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 2
+    epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 12
     readers = int(sys.argv[4]) if len(sys.argv) > 4 else 1
     model = Net()
     job = ebb.torch.job(
@@ -54,7 +54,11 @@ def main():
         epochs=epochs,
         batch=10,
         optimizer=torch.optim.Adam(model.parameters(), lr=0.01),
-        settings={"oracle": {"width": 4}, "train": {"item_examples": 100}},
+        settings={
+            "oracle": {"width": 4},
+            "train": {"item_examples": 100},
+            "quarantine_after": 1000,  # The test kills more often than spot markets do.
+        },
     )
     optimizer = job.optimizer
     told = False
@@ -62,7 +66,7 @@ def main():
         optimizer.zero_grad()
         loss = F.cross_entropy(model(x), y)
         loss.backward()
-        time.sleep(0.005)
+        time.sleep(0.02)
         optimizer.step()
         if not told:
             print("working", flush=True)

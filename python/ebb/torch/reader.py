@@ -193,8 +193,9 @@ class Workers:
                 raise RuntimeError("a DataLoader worker ended")
             assert self._iterator is not None
             made = next(self._iterator)
-        except RuntimeError:
-            if all(process.is_alive() for process in self._processes):
+        except (RuntimeError, OSError, EOFError):
+            # torch's own error, or that of a pipe on which the reader was writing.
+            if not self._one_died():
                 raise
             self._restart()
             return
@@ -225,6 +226,15 @@ class Workers:
                 signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
             except ValueError:
                 pass  # Not the main thread: torch set none either.
+
+    def _one_died(self) -> bool:
+        """Whether a reader ended; its end may show a moment after its pipe's."""
+        deadline = time.monotonic() + 0.5
+        while time.monotonic() < deadline:
+            if any(not process.is_alive() for process in self._processes):
+                return True
+            time.sleep(0.01)
+        return False
 
     def _restart(self) -> None:
         now = time.monotonic()
