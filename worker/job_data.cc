@@ -155,7 +155,6 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
       break;
     case v1::DataSource::kLibsvm:
     case v1::DataSource::FORMAT_NOT_SET:  // The rules of a job say so.
-    case v1::DataSource::kPositions:      // There is nothing to read.
       SetLibsvm(source.libsvm(), job.model(), &spec);
       break;
     case v1::DataSource::kLibffm:
