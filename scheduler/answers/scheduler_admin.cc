@@ -232,7 +232,8 @@ std::optional<std::set<std::string>> SchedulerAdmin::InitialValuesOfJobs() {
   std::set<std::string> ids;
   for (const JobRecordPtr& record : records) {
     const auto specification = job::ReadSpecification(*record);
-    if (!specification.ok()) return std::nullopt;  // Of a newer ebb.
+    // A newer ebb may have written it.
+    if (!specification.ok()) return std::nullopt;
     if (specification->has_initial()) ids.insert(specification->initial().id());
   }
   return ids;
