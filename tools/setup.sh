@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs those packages of packages.txt that this machine (Debian 12) lacks.
+# Installs those packages of a list that this machine (Debian 12) lacks.
+#   setup.sh [LIST]   packages.txt is all that the programs and ./check need
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-mapfile -t wanted < <(grep -vE '^[[:space:]]*(#|$)' packages.txt)
+mapfile -t wanted < <(grep -vE '^[[:space:]]*(#|$)' "${1:-packages.txt}")
 if ! command -v apt-get >/dev/null; then
   echo "setup: this is no Debian: install the equivalents of these yourself:" >&2
   echo "  ${wanted[*]}" >&2
