@@ -426,7 +426,8 @@ def test_a_gradient_by_tables(job):
     assert list(work.tables) == ["weights", "bias"]
     for batch in work:
         gradient, loss = job.linear.sums(batch.values, batch.examples)
-        batch.push({"bias": gradient[4:], "weights": gradient[:4]}, loss)
+        weights = gradient[:4].reshape(work.tables["weights"])
+        batch.push({"bias": gradient[4:], "weights": weights}, loss)
     job.expect_exact()
 
 
