@@ -97,8 +97,9 @@ Fd TermSignals() {
 
 // The engine at work on its job. The shell's computing thread offers batches
 // and waits. The caller of Serve reads the program's requests, and it alone
-// ends batches that were given. A thread of the engine's own asks whether the
-// job is over while there is nothing to do.
+// ends batches that are out. The thread that gives one ends it if its values
+// cannot be had. A thread of the engine's own asks whether the job is over
+// while there is nothing to do.
 class Engine : private client::JobComputer {
  public:
   // All outlive it.
@@ -171,6 +172,9 @@ class Engine : private client::JobComputer {
   // What is offered is over, unless it is already.
   void Finish(Result result);
   void FinishFailed(const std::string& why);
+  void FinishLocked(Result result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void FinishFailedLocked(const std::string& why)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   void End(client::JobEnd end);
   void Watch();
@@ -250,12 +254,14 @@ void Engine::GiveAndAnswer(const Decision& decision,
   if (decision.clear_sums) memory_.ClearSums();
   const absl::Status given =
       client::Assemble(record_->plan, *values, memory_.values());
-  if (given.ok()) return socket_.Send(decision.answer);
+  std::string answer;
   {
     MutexLock lock(&mu_);
-    conversation_.NotGiven();
+    // In one step: nobody may begin to give it again in between.
+    if (!given.ok()) return FinishFailedLocked(std::string(given.message()));
+    answer = conversation_.Given();
   }
-  FinishFailed(std::string(given.message()));
+  if (!answer.empty()) socket_.Send(answer);
 }
 
 // --- The program's side ------------------------------------------------------
@@ -361,6 +367,10 @@ absl::Status Engine::TakeSums(const PlaceBody& place, double loss_sum,
 
 void Engine::Finish(Result result) {
   MutexLock lock(&mu_);
+  FinishLocked(std::move(result));
+}
+
+void Engine::FinishLocked(Result result) {
   const bool batch = std::holds_alternative<ComputeResult>(result);
   if (work_.values == nullptr || work_.place.has_value() != batch || result_) {
     return;
@@ -372,15 +382,15 @@ void Engine::Finish(Result result) {
 }
 
 void Engine::FinishFailed(const std::string& why) {
-  bool batch = false;
-  {
-    MutexLock lock(&mu_);
-    batch = work_.place.has_value();
-  }
-  if (batch) return Finish(FailedBatch(why));
+  MutexLock lock(&mu_);
+  FinishFailedLocked(why);
+}
+
+void Engine::FinishFailedLocked(const std::string& why) {
+  if (work_.place.has_value()) return FinishLocked(FailedBatch(why));
   EvaluationResult result;
   result.error = why;
-  Finish(std::move(result));
+  FinishLocked(std::move(result));
 }
 
 // --- The end -----------------------------------------------------------------
