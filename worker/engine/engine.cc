@@ -572,6 +572,12 @@ absl::Status ServeProgram(EngineOptions options, rpc::Transport* transport) {
   };
   absl::Status status = CheckHello(options, first->request);
   if (!status.ok()) return refuse(status);
+  // It does not wait until the notice is gone: only here does it notice that
+  // its program ends.
+  if (const auto why = options.notice ? options.notice() : std::nullopt) {
+    return refuse(absl::UnavailableError(
+        absl::StrCat("no engine joins while there is ", *why)));
+  }
   status = client::ShowToken(*options.security, options.token_file);
   if (!status.ok()) return refuse(status);
   // Its lines would go to stderr, where they are read only after a failure.
