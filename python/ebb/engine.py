@@ -74,6 +74,8 @@ _JOIN_AGAIN_S = 0.5
 _TELL_AFTER_S = 10.0
 # Orders of items that are kept, so that each is asked for once.
 _MOST_ORDERS = 64
+# Those beside the newest take at most this.
+_MOST_ORDER_BYTES = 64 << 20
 _MOST_AHEAD = 1024
 # What the scheduler takes (protocol/evaluation_check.h).
 _FIGURE_NAME = re.compile("[a-z0-9_]{1,32}")
@@ -484,8 +486,10 @@ class Engine:
             have += len(numbers)
         order.flags.writeable = False
         self._orders[(epoch, shard)] = order
-        if len(self._orders) > _MOST_ORDERS:
-            self._orders.popitem(last=False)
+        others = sum(one.nbytes for one in self._orders.values()) - order.nbytes
+        while len(self._orders) > _MOST_ORDERS or others > _MOST_ORDER_BYTES:
+            _, oldest = self._orders.popitem(last=False)
+            others -= oldest.nbytes
         return order
 
     def ahead(self) -> List[Place]:

@@ -274,7 +274,9 @@ void Engine::Answer(const Request& request) {
 void Engine::Reply(uint64_t sequence, const Order& order) {
   const auto most = static_cast<int64_t>(kMostNumbers);
   int64_t end = order.end;
-  if (order.begin >= 0 && end - order.begin > most) end = order.begin + most;
+  if (order.begin >= 0 && end > order.begin && end - order.begin > most) {
+    end = order.begin + most;
+  }
   const auto numbers =
       orders_.ExamplesAt({order.epoch, order.shard}, order.begin, end);
   if (!numbers.ok()) {
