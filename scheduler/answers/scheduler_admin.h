@@ -17,6 +17,11 @@
 
 namespace ebb::scheduler {
 
+// Why GetJob finds no job. Unavailable while the scheduler gathers what servers
+// know, if the request has a number: its sender knows of the job from before,
+// and servers may bring it back. NotFound otherwise.
+absl::Status WhyNoJob(const v1::GetJobRequest& request, bool gathering);
+
 // Thread-safe.
 class SchedulerAdmin final : public rpc::SchedulerAdminHandler {
  public:
@@ -30,6 +35,7 @@ class SchedulerAdmin final : public rpc::SchedulerAdminHandler {
   // The ids of the files that jobs begin with.
   std::set<std::string> InitialValuesOfJobs();
 
+  // Unavailable: as WhyNoJob says.
   absl::StatusOr<JobRecordPtr> FindRecord(uint64_t job,
                                           const std::string& name) override;
   absl::Status SubmitJob(const v1::SubmitJobRequest& request,
