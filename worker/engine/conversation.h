@@ -6,8 +6,8 @@
 //   out ──Fail, or Next before Push──> back, as a failure
 //    └──the engine leaves──> back, without a failure
 //
-// Between the answer to Next and Push, Fail or Evaluated, values and sums are
-// the program's; at all other times they are the engine's. While it gives, the
+// Values and sums are the program's from the answer to Next to Push, Fail or
+// Evaluated. At all other times they are the engine's. While it gives, the
 // engine writes to them, so no request is answered with a batch before Given.
 //
 // No I/O. Thread-compatible.

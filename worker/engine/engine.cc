@@ -170,11 +170,8 @@ class Engine : private client::JobComputer {
   absl::Status TakeSums(const PlaceBody& place, double loss_sum,
                         ComputeResult* result);
   // What is offered is over, unless it is already.
-  void Finish(Result result);
-  void FinishFailed(const std::string& why);
-  void FinishLocked(Result result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void FinishFailedLocked(const std::string& why)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Finish(Result result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void FinishFailed(const std::string& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   void End(client::JobEnd end);
   void Watch();
@@ -257,8 +254,8 @@ void Engine::GiveAndAnswer(const Decision& decision,
   std::string answer;
   {
     MutexLock lock(&mu_);
-    // In one step: nobody may begin to give it again in between.
-    if (!given.ok()) return FinishFailedLocked(std::string(given.message()));
+    // In one step, so that the other thread does not begin to give it again.
+    if (!given.ok()) return FinishFailed(std::string(given.message()));
     answer = conversation_.Given();
   }
   if (!answer.empty()) socket_.Send(answer);
@@ -274,8 +271,8 @@ void Engine::Answer(const Request& request) {
 void Engine::Reply(uint64_t sequence, const Order& order) {
   const auto most = static_cast<int64_t>(kMostNumbers);
   int64_t end = order.end;
-  if (order.begin >= 0 && end > order.begin && end - order.begin > most) {
-    end = order.begin + most;
+  if (order.begin >= 0 && end > order.begin) {
+    end = order.begin + std::min(end - order.begin, most);
   }
   const auto numbers =
       orders_.ExamplesAt({order.epoch, order.shard}, order.begin, end);
@@ -331,15 +328,21 @@ void Engine::Reply(uint64_t sequence, const Body& body) {
         ComputeResult result;
         const absl::Status taken =
             TakeSums(*work.place, body.body.loss_sum, &result);
+        MutexLock lock(&mu_);
         Finish(std::move(result));
         decision.answer = EncodeStatus(sequence, taken);
       }
       break;
-    case Decision::Act::kEndFailed:
+    case Decision::Act::kEndFailed: {
+      MutexLock lock(&mu_);
       FinishFailed(decision.why);
       break;
+    }
     case Decision::Act::kEndEvaluated:
-      if constexpr (std::is_same_v<Body, Evaluated>) Finish(ResultOf(body));
+      if constexpr (std::is_same_v<Body, Evaluated>) {
+        MutexLock lock(&mu_);
+        Finish(ResultOf(body));
+      }
       break;
     case Decision::Act::kLeave:
       Leave("the program leaves");
@@ -368,11 +371,6 @@ absl::Status Engine::TakeSums(const PlaceBody& place, double loss_sum,
 }
 
 void Engine::Finish(Result result) {
-  MutexLock lock(&mu_);
-  FinishLocked(std::move(result));
-}
-
-void Engine::FinishLocked(Result result) {
   const bool batch = std::holds_alternative<ComputeResult>(result);
   if (work_.values == nullptr || work_.place.has_value() != batch || result_) {
     return;
@@ -384,15 +382,10 @@ void Engine::FinishLocked(Result result) {
 }
 
 void Engine::FinishFailed(const std::string& why) {
-  MutexLock lock(&mu_);
-  FinishFailedLocked(why);
-}
-
-void Engine::FinishFailedLocked(const std::string& why) {
-  if (work_.place.has_value()) return FinishLocked(FailedBatch(why));
+  if (work_.place.has_value()) return Finish(FailedBatch(why));
   EvaluationResult result;
   result.error = why;
-  FinishLocked(std::move(result));
+  Finish(std::move(result));
 }
 
 // --- The end -----------------------------------------------------------------
