@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "protocol/evaluation_check.h"
+
 namespace ebb::client {
 
 PullSpec EvaluationWork::SpecFor(const EvaluationLease& lease,
@@ -129,7 +131,11 @@ void EvaluationWork::OnEvaluated(const EvaluationResult& result,
                                  ClientActions* out) {
   worker_->computation.EndEvaluation();
   if (!pending_ || !pending_->computing) return;
-  if (!IsSparse(*pending_) || !result.error.empty()) return Report(result, out);
+  if (!result.error.empty()) return Fail(result.error, out);
+  if (const absl::Status fits = CheckEvaluation(result); !fits.ok()) {
+    return Fail(fits.message(), out);
+  }
+  if (!IsSparse(*pending_)) return Report(result, out);
   EvaluationResult& sums = pending_->sums;
   sums.examples += result.examples;
   sums.loss_sum += result.loss_sum;

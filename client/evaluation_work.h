@@ -51,6 +51,7 @@ class EvaluationWork {
   void OnRowsFound(const FindRows& batch,
                    const absl::StatusOr<BatchRowsPtr>& rows,
                    ClientActions* out);
+  // A result that the scheduler would refuse fails the evaluation instead.
   void OnEvaluated(const EvaluationResult& result, ClientActions* out);
 
  private:

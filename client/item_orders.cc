@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -17,8 +18,20 @@ constexpr size_t kMostItems = 4;
 
 }  // namespace
 
-ItemOrders::ItemOrders(const JobPlan& plan)
-    : order_(plan.seed, {plan.examples, plan.shard_size}) {}
+ItemOrders::ItemOrders(const JobPlan& plan, int64_t most_bytes)
+    : order_(plan.seed, {plan.examples, plan.shard_size}),
+      most_bytes_(most_bytes) {}
+
+void ItemOrders::Trim() {
+  int64_t bytes = 0;
+  auto one = std::next(kept_.begin());  // The newest stays, however large.
+  for (size_t kept = 1; one != kept_.end() && kept < kMostItems;
+       ++one, ++kept) {
+    bytes += static_cast<int64_t>(one->order.size() * sizeof(int64_t));
+    if (bytes > most_bytes_) break;
+  }
+  kept_.erase(one, kept_.end());
+}
 
 absl::StatusOr<std::vector<int64_t>> ItemOrders::ExamplesAt(ItemId item,
                                                             int64_t begin,
@@ -28,11 +41,11 @@ absl::StatusOr<std::vector<int64_t>> ItemOrders::ExamplesAt(ItemId item,
   });
   if (kept == kept_.end()) {
     EBB_ASSIGN_OR_RETURN(std::vector<int64_t> order, order_.Of(item));
-    if (kept_.size() >= kMostItems) kept_.pop_back();
     kept_.push_front({item, std::move(order)});
   } else {
     kept_.splice(kept_.begin(), kept_, kept);
   }
+  Trim();
   const std::vector<int64_t>& order = kept_.front().order;
   const auto size = static_cast<int64_t>(order.size());
   if (begin < 0 || begin > end || end > size) {

@@ -1,8 +1,10 @@
 // Which examples stand at a place. It keeps the orders of a few items, as
-// batches of one follow each other, and others are asked for ahead.
+// batches of one follow each other, and others are asked for ahead. Beside the
+// one that was used last it keeps at most kMostBytes.
 #ifndef EBB_CLIENT_ITEM_ORDERS_H_
 #define EBB_CLIENT_ITEM_ORDERS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <list>
 #include <vector>
@@ -17,12 +19,17 @@ namespace ebb::client {
 // Thread-compatible.
 class ItemOrders {
  public:
-  explicit ItemOrders(const JobPlan& plan);
+  static constexpr int64_t kMostBytes = int64_t{64} << 20;
+
+  explicit ItemOrders(const JobPlan& plan, int64_t most_bytes = kMostBytes);
 
   // The numbers of the examples [begin, end) of the item. InvalidArgument: it
   // has no such place.
   absl::StatusOr<std::vector<int64_t>> ExamplesAt(ItemId item, int64_t begin,
                                                   int64_t end);
+
+  // How many orders it keeps.
+  size_t kept() const { return kept_.size(); }
 
  private:
   struct Kept {
@@ -30,7 +37,11 @@ class ItemOrders {
     std::vector<int64_t> order;
   };
 
+  // Forgets the orders that were used longest ago.
+  void Trim();
+
   const data::Order order_;
+  const int64_t most_bytes_;
   std::list<Kept> kept_;  // Used last first.
 };
 

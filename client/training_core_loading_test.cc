@@ -191,6 +191,20 @@ TEST_F(EvaluatingCoreTest, NoEvaluationOutlivesItsSession) {
   EXPECT_THAT(Sent<EvaluationResult>(), SizeIs(1));
 }
 
+// Bug: the scheduler refused the message, and ended the worker's session.
+TEST_F(EvaluatingCoreTest, ReportsWhyFiguresAreNotAllowed) {
+  EvaluationResult result;
+  result.examples = 3;
+  result.correct = 4;
+  On([&](auto* out) { core_.OnEvaluated(result, now_, out); });
+
+  const auto sent = Sent<EvaluationResult>();
+  ASSERT_THAT(sent, SizeIs(1));
+  EXPECT_THAT(sent[0].error, HasSubstr("4 correct of 3 examples"));
+  EXPECT_EQ(sent[0].examples, 0);
+  EXPECT_EQ(sent[0].correct, 0);
+}
+
 // Bug: its leases ran out, and the item was blamed.
 TEST_F(TrainingCoreTest, KeepsItsItemsWhileItLoadsWhatItEvaluates) {
   Begin(LeaseOf(0));

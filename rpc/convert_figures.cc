@@ -1,8 +1,6 @@
-#include <algorithm>
-
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "protocol/evaluation_check.h"
 #include "rpc/convert.h"
 #include "rpc/internal/check.h"
 
@@ -12,15 +10,6 @@ using internal::AtMost;
 using internal::NotNegative;
 
 namespace {
-
-constexpr size_t kLongestName = 32;
-
-bool IsFigureName(absl::string_view name) {
-  return !name.empty() && name.size() <= kLongestName &&
-         std::ranges::all_of(name, [](char c) {
-           return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '_';
-         });
-}
 
 absl::Status CheckConfusion(const v1::Figures& message) {
   EBB_RETURN_IF_ERROR(AtMost("Figures.confusion", message.confusion_size(),
@@ -60,7 +49,7 @@ absl::StatusOr<Figures> FromProto(const v1::Figures& message) {
   for (const v1::Figures::Named& named : message.named()) {
     if (!IsFigureName(named.name())) {
       return absl::InvalidArgumentError(
-          absl::StrCat("Figures.name must be 1 to ", kLongestName,
+          absl::StrCat("Figures.name must be 1 to ", kLongestFigureName,
                        " lower-case letters, digits and underscores"));
     }
     figures.named.push_back({named.name(), named.value()});

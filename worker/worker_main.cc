@@ -412,12 +412,6 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   LogOptions(flags, options.core.session);
   rpc::LogSecurity(*security);
   rpc::CountHandshakes(*security);
-  EBB_ASSIGN_OR_RETURN(const int early, WaitOutNotice(flags, stop, sources));
-  if (early != 0) {
-    LOG(INFO) << "worker=" << flags.name << " leaves: signal " << early;
-    return 0;
-  }
-
   if (flags.serve >= 0) {
     rpc::GrpcTransport transport(network, /*received_bytes=*/0, security);
     EBB_RETURN_IF_ERROR(ServeProgram({.socket = flags.serve,
@@ -433,6 +427,11 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
     return 0;
   }
 
+  EBB_ASSIGN_OR_RETURN(const int early, WaitOutNotice(flags, stop, sources));
+  if (early != 0) {
+    LOG(INFO) << "worker=" << flags.name << " leaves: signal " << early;
+    return 0;
+  }
   EBB_ASSIGN_OR_RETURN(
       computing.open,
       OpenFetched({.address = flags.scheduler,

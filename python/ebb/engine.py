@@ -17,6 +17,7 @@ import collections
 import logging
 import mmap
 import os
+import re
 import socket
 import struct
 import threading
@@ -73,7 +74,11 @@ _JOIN_AGAIN_S = 0.5
 _TELL_AFTER_S = 10.0
 # Orders of items that are kept, so that each is asked for once.
 _MOST_ORDERS = 64
+# Those beside the newest take at most this.
+_MOST_ORDER_BYTES = 64 << 20
 _MOST_AHEAD = 1024
+# What the scheduler takes (protocol/evaluation_check.h).
+_FIGURE_NAME = re.compile("[a-z0-9_]{1,32}")
 
 # By absl::StatusCode.
 _ERRORS: Dict[int, Type[Error]] = {
@@ -86,6 +91,16 @@ _ERRORS: Dict[int, Type[Error]] = {
 
 class _Left(Exception):
     """The engine left in good order, without being asked."""
+
+
+def _check_counts(examples: int, correct: int) -> None:
+    if examples < 0:
+        raise Refused(f"examples is {examples}; it must not be negative")
+    if not -1 <= correct <= examples:
+        raise Refused(
+            f"correct is {correct}; it must be from 0 to examples, which is {examples}",
+            "leave it out if labels are numbers",
+        )
 
 
 def _error_of(code: int, body: memoryview) -> Error:
@@ -471,8 +486,10 @@ class Engine:
             have += len(numbers)
         order.flags.writeable = False
         self._orders[(epoch, shard)] = order
-        if len(self._orders) > _MOST_ORDERS:
-            self._orders.popitem(last=False)
+        others = sum(one.nbytes for one in self._orders.values()) - order.nbytes
+        while len(self._orders) > _MOST_ORDERS or others > _MOST_ORDER_BYTES:
+            _, oldest = self._orders.popitem(last=False)
+            others -= oldest.nbytes
         return order
 
     def ahead(self) -> List[Place]:
@@ -541,7 +558,9 @@ class Engine:
         """Hands in an evaluation, or says why there is none.
 
         correct: how many predictions were right; -1 if labels are numbers.
-        figures: up to 16 more, by name.
+        figures: up to 16 more, by name. A name has up to 32 lower-case letters,
+        digits and underscores. Raises Refused for others; the evaluation is
+        still to be handed in then.
         """
         named = list((figures or {}).items())
         if len(named) > seam.MOST_FIGURES:
@@ -549,8 +568,13 @@ class Engine:
                 f"{len(named)} figures; an evaluation has at most {seam.MOST_FIGURES}"
             )
         for name, _ in named:
-            if not 0 < len(name.encode()) < seam.FIGURE_NAME_BYTES:
-                raise Refused(f"figure {name!r}: a name has from 1 to 55 bytes")
+            if not _FIGURE_NAME.fullmatch(name):
+                raise Refused(
+                    f"figure {name!r}: a name has from 1 to 32 lower-case letters, "
+                    "digits and underscores"
+                )
+        if not error:
+            _check_counts(examples, correct)
         if self._begin_answer(evaluation):
             body = seam.EVALUATED_BODY.pack(
                 evaluation.ticket, examples, loss_sum, correct, len(named)

@@ -64,7 +64,6 @@ STALE = 1
 MOST_BYTES = 64 << 10
 MOST_TEXT = 4 << 10
 MOST_FIGURES = 16
-FIGURE_NAME_BYTES = 56
 
 Body = Union[bytes, bytearray, memoryview]
 

@@ -38,6 +38,12 @@ absl::Status NoSuchJob(uint64_t job) {
   return absl::NotFoundError(absl::StrCat("there is no job with id ", job));
 }
 
+absl::Status ServersMayKnow(uint64_t job) {
+  return absl::UnavailableError(
+      absl::StrCat("the scheduler has just started and does not know job ", job,
+                   ", but servers may; try again"));
+}
+
 const TrainingJob* FindJob(const SchedulerCore& core, uint64_t id) {
   const auto it = core.jobs().find(JobId(id));
   return it == core.jobs().end() ? nullptr : it->second.get();
@@ -181,10 +187,13 @@ absl::StatusOr<JobId> SubmitOnce(const JobRecord& record,
 absl::StatusOr<JobRecordPtr> SchedulerAdmin::FindRecord(
     uint64_t job, const std::string& name) {
   JobRecordPtr record;
+  bool gathering = false;
   shell_.Inspect([&](const SchedulerShell::Picture& picture) {
+    gathering = picture.core.gathering();
     const TrainingJob* found = FindJob(picture.core, job, name);
     if (found != nullptr) record = found->record();
   });
+  if (record == nullptr && job != 0 && gathering) return ServersMayKnow(job);
   return record;
 }
 
@@ -296,12 +305,24 @@ absl::Status SchedulerAdmin::Explain(const v1::ExplainRequest& request,
   return found;
 }
 
+// A name may be wrong, and a fresh scheduler without servers gathers for long.
+absl::Status WhyNoJob(const v1::GetJobRequest& request, bool gathering) {
+  if (request.job() == 0) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no job ", request.name()));
+  }
+  if (!gathering) return NoSuchJob(request.job());
+  return ServersMayKnow(request.job());
+}
+
 absl::Status SchedulerAdmin::GetJob(const v1::GetJobRequest& request,
                                     v1::GetJobResponse* response) {
   JobRecordPtr record;
+  bool gathering = false;
   shell_.Inspect([&](const SchedulerShell::Picture& picture) {
     const TrainingJob* job =
         FindJob(picture.core, request.job(), request.name());
+    gathering = picture.core.gathering();
     if (job == nullptr) return;
     record = job->record();
     *response->mutable_summary() = SummaryOf(picture, *job);
@@ -319,11 +340,7 @@ absl::Status SchedulerAdmin::GetJob(const v1::GetJobRequest& request,
       *response->add_skipped() = rpc::ToProto(range);
     }
   });
-  if (record == nullptr) {
-    return request.job() != 0 ? NoSuchJob(request.job())
-                              : absl::NotFoundError(absl::StrCat(
-                                    "there is no job ", request.name()));
-  }
+  if (record == nullptr) return WhyNoJob(request, gathering);
   *response->mutable_record() = rpc::ToProto(*record);
   // A job of another program may have a specification of its own.
   if (auto specification = job::ReadSpecification(*record);

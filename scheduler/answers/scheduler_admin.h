@@ -18,6 +18,11 @@
 
 namespace ebb::scheduler {
 
+// Why GetJob finds no job. Unavailable while the scheduler gathers what servers
+// know, if the request has a number: its sender knows of the job from before,
+// and servers may bring it back. NotFound otherwise.
+absl::Status WhyNoJob(const v1::GetJobRequest& request, bool gathering);
+
 // Thread-safe.
 class SchedulerAdmin final : public rpc::SchedulerAdminHandler {
  public:
@@ -32,6 +37,7 @@ class SchedulerAdmin final : public rpc::SchedulerAdminHandler {
   // unknown, or have a specification that this release cannot read.
   std::optional<std::set<std::string>> InitialValuesOfJobs();
 
+  // Unavailable: as WhyNoJob says.
   absl::StatusOr<JobRecordPtr> FindRecord(uint64_t job,
                                           const std::string& name) override;
   absl::Status SubmitJob(const v1::SubmitJobRequest& request,

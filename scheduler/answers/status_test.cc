@@ -4,6 +4,7 @@
 
 #include "gtest/gtest.h"
 #include "scheduler/answers/explain_fixture.h"
+#include "scheduler/answers/scheduler_admin.h"
 
 namespace ebb::scheduler {
 namespace {
@@ -20,6 +21,21 @@ TEST(SpeedTest, IsThatOfTheLastSeconds) {
     speed.Add(start + absl::Seconds(i), 300 + 50 * (i - 1));
   }
   EXPECT_EQ(speed.per_second(), 50);
+}
+
+// Bug: programs that waited for batches took the job for cancelled.
+TEST(WhyNoJobTest, AJobThatServersMayBringBackIsNotMissing) {
+  v1::GetJobRequest request;
+  request.set_job(7);
+  EXPECT_EQ(WhyNoJob(request, true).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(WhyNoJob(request, false).code(), absl::StatusCode::kNotFound);
+}
+
+TEST(WhyNoJobTest, ANameThatNoJobHasIsMissingAtOnce) {
+  v1::GetJobRequest request;
+  request.set_name("digits");
+  EXPECT_EQ(WhyNoJob(request, true).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(WhyNoJob(request, false).code(), absl::StatusCode::kNotFound);
 }
 
 class StatusTest : public ExplainFixture {

@@ -43,16 +43,20 @@ Decision Conversation::Offer(const EvaluateBody& evaluation) {
 }
 
 Decision Conversation::Give() {
-  if (!asked_ || !offered_ || out_) return {};
-  out_ = true;
-  ticket_ = next_ticket_++;
-  given_to_ = *asked_;
-  asked_.reset();
+  if (!asked_ || !offered_ || stage_ != Stage::kOffered) return {};
+  stage_ = Stage::kGiving;
   Decision decision;
   decision.act = Decision::Act::kGive;
   decision.clear_sums = !std::exchange(sums_clear_, false);
-  decision.answer = WhatIsOut();
   return decision;
+}
+
+std::string Conversation::Given() {
+  if (!asked_) return "";
+  stage_ = Stage::kOut;
+  ticket_ = next_ticket_++;
+  given_to_ = *std::exchange(asked_, std::nullopt);
+  return WhatIsOut();
 }
 
 std::string Conversation::WhatIsOut() const {
@@ -65,19 +69,14 @@ std::string Conversation::WhatIsOut() const {
 }
 
 std::optional<PlaceBody> Conversation::offered() const {
-  if (!offered_ || out_) return std::nullopt;
+  if (!offered_ || stage_ == Stage::kOut) return std::nullopt;
   const auto* const place = std::get_if<PlaceBody>(&*offered_);
   return place == nullptr ? std::nullopt : std::optional(*place);
 }
 
 void Conversation::Withdraw() {
   offered_.reset();
-  out_ = false;
-}
-
-void Conversation::NotGiven() {
-  out_ = false;
-  asked_ = given_to_;
+  stage_ = Stage::kOffered;
 }
 
 std::string Conversation::End(EndReason reason) {
@@ -97,10 +96,11 @@ Decision Conversation::Ended(uint64_t sequence) const {
 
 Decision Conversation::On(uint64_t sequence, const Next& /*next*/) {
   if (ended_) return Ended(sequence);
-  if (out_ && sequence == given_to_) {
+  const bool out = stage_ == Stage::kOut;
+  if (out && sequence == given_to_) {
     return {Decision::Act::kNothing, WhatIsOut(), false, ""};
   }
-  if (out_) {
+  if (out) {
     Decision decision;
     decision.act = Decision::Act::kEndFailed;
     decision.why = absl::StrCat(
@@ -111,7 +111,7 @@ Decision Conversation::On(uint64_t sequence, const Next& /*next*/) {
     return decision;
   }
   asked_ = sequence;
-  return Give();
+  return Give();  // Nothing while it gives: the answer is on its way.
 }
 
 Decision Conversation::On(uint64_t sequence, const Push& push) {

@@ -1,12 +1,14 @@
 // What an engine does with the requests of its program: which batch is out,
 // which answers are stale, and when it is over.
 //
-//   offered ──Next──> out ──Push─────> taken, and the next may be offered
-//                      ├──Fail, or Next before Push──> back, as a failure
-//                      └──the engine leaves──> back, without a failure
+//   offered ──Next──> giving ──Given──> out ──Push──> taken
+//                        └──the values cannot be had──> back, as a failure
+//   out ──Fail, or Next before Push──> back, as a failure
+//    └──the engine leaves──> back, without a failure
 //
-// Between the answer to Next and Push, Fail or Evaluated, values and sums are
-// the program's; at all other times they are the engine's.
+// Values and sums are the program's from the answer to Next to Push, Fail or
+// Evaluated. At all other times they are the engine's. While it gives, the
+// engine writes to them, so no request is answered with a batch before Given.
 //
 // No I/O. Thread-compatible.
 #ifndef EBB_WORKER_ENGINE_CONVERSATION_H_
@@ -27,7 +29,7 @@ struct Decision {
   enum class Act {
     kNothing,
     // Puts the values of what is offered into the memory; and zeros into the
-    // sums, if `clear_sums`.
+    // sums, if `clear_sums`. The answer is that of Given.
     kGive,
     kTakeSums,   // The answer follows from the sums.
     kEndFailed,  // The batch failed, for `why`.
@@ -49,10 +51,12 @@ class Conversation {
   // There is something to compute. The caller carries out the decision.
   Decision Offer(const PlaceBody& place);
   Decision Offer(const EvaluateBody& evaluation);
-  // What was offered last is done or taken back.
+  // The memory has what kGive said. Returns the answer to the program that
+  // waits, or nothing if it was told of the end meanwhile.
+  std::string Given();
+  // What was offered last is done or taken back. A program that was not given
+  // it yet still waits.
   void Withdraw();
-  // It could not be given: the program still waits.
-  void NotGiven();
   // Nothing more will come. Returns the answer to a program that waits, or
   // nothing.
   std::string End(EndReason reason);
@@ -72,6 +76,8 @@ class Conversation {
 
  private:
   using Offered = std::variant<PlaceBody, EvaluateBody>;
+  // Where it is: with the engine, on its way, or with the program.
+  enum class Stage { kOffered, kGiving, kOut };
 
   Decision Give();
   std::string WhatIsOut() const;
@@ -79,11 +85,12 @@ class Conversation {
   // The batch, or evaluation, of this ticket is out.
   template <typename Kind>
   bool IsOut(uint64_t ticket) const {
-    return out_ && ticket == ticket_ && std::holds_alternative<Kind>(*offered_);
+    return stage_ == Stage::kOut && ticket == ticket_ &&
+           std::holds_alternative<Kind>(*offered_);
   }
 
   std::optional<Offered> offered_;
-  bool out_ = false;  // The program has it.
+  Stage stage_ = Stage::kOffered;
   uint64_t ticket_ = 0;
   uint64_t next_ticket_;
   std::optional<uint64_t> asked_;  // The Next that waits.

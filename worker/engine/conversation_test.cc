@@ -23,20 +23,29 @@ uint64_t TicketOf(const std::string& message) {
   std::memcpy(&ticket, message.data() + sizeof(Header), sizeof(ticket));
   return ticket;
 }
-void ExpectAnswer(const Decision& decision, Kind kind, uint64_t sequence,
+void ExpectHeader(const std::string& message, Kind kind, uint64_t sequence,
                   uint32_t code = 0) {
-  const Header header = HeaderOf(decision.answer);
+  const Header header = HeaderOf(message);
   EXPECT_EQ(header.kind, kind);
   EXPECT_EQ(header.sequence, sequence);
   EXPECT_EQ(header.code, code);
 }
+void ExpectAnswer(const Decision& decision, Kind kind, uint64_t sequence,
+                  uint32_t code = 0) {
+  ExpectHeader(decision.answer, kind, sequence, code);
+}
 
 class ConversationTest : public testing::Test {
  protected:
+  // The program asks for what is offered, and gets it; its ticket.
+  uint64_t Get(uint64_t sequence) {
+    EXPECT_EQ(conversation_.On(sequence, Next()).act, Decision::Act::kGive);
+    return TicketOf(conversation_.Given());
+  }
   // A batch that is out; its ticket.
   uint64_t Out() {
     conversation_.Offer(kPlace);
-    return TicketOf(conversation_.On(1, Next()).answer);
+    return Get(1);
   }
 
   Conversation conversation_{100};
@@ -49,8 +58,10 @@ TEST_F(ConversationTest, AnOfferWaitsForTheProgram) {
 
   EXPECT_EQ(given.act, Decision::Act::kGive);
   EXPECT_TRUE(given.clear_sums);
-  ExpectAnswer(given, Kind::kBatch, 5);
-  EXPECT_EQ(TicketOf(given.answer), 100u);
+  EXPECT_EQ(given.answer, "");
+  const std::string answer = conversation_.Given();
+  ExpectHeader(answer, Kind::kBatch, 5);
+  EXPECT_EQ(TicketOf(answer), 100u);
 }
 
 TEST_F(ConversationTest, WhatWaitsIsOffered) {
@@ -58,6 +69,8 @@ TEST_F(ConversationTest, WhatWaitsIsOffered) {
   conversation_.Offer(kPlace);
   EXPECT_EQ(conversation_.offered()->begin, kPlace.begin);
   conversation_.On(5, Next());
+  EXPECT_TRUE(conversation_.offered().has_value());
+  conversation_.Given();
   EXPECT_FALSE(conversation_.offered().has_value());
 }
 
@@ -70,7 +83,7 @@ TEST_F(ConversationTest, AProgramWaitsForAnOffer) {
   const Decision given = conversation_.Offer(EvaluateBody{0, 7});
 
   EXPECT_EQ(given.act, Decision::Act::kGive);
-  ExpectAnswer(given, Kind::kEvaluate, 5);
+  ExpectHeader(conversation_.Given(), Kind::kEvaluate, 5);
   EXPECT_FALSE(conversation_.starved());
 }
 
@@ -84,7 +97,7 @@ TEST_F(ConversationTest, SumsAreClearAfterAPush) {
   const Decision next = conversation_.On(3, Next());
 
   EXPECT_FALSE(next.clear_sums);
-  EXPECT_EQ(TicketOf(next.answer), ticket + 1);
+  EXPECT_EQ(TicketOf(conversation_.Given()), ticket + 1);
 }
 
 TEST_F(ConversationTest, SumsAreClearedAfterAFailure) {
@@ -127,7 +140,7 @@ TEST_F(ConversationTest, AnEvaluationTakesNoPushAndABatchNoFigures) {
             Decision::Act::kNothing);
   conversation_.Withdraw();
   conversation_.Offer(EvaluateBody{0, 7});
-  const uint64_t evaluation = TicketOf(conversation_.On(3, Next()).answer);
+  const uint64_t evaluation = Get(3);
   EXPECT_EQ(conversation_.On(4, Push{{evaluation, 0}}).act,
             Decision::Act::kNothing);
   EXPECT_EQ(conversation_.On(6, Evaluated{{evaluation}, {}, ""}).act,
@@ -148,23 +161,59 @@ TEST_F(ConversationTest, ABatchThatWasNotHandedInFails) {
 TEST_F(ConversationTest, ARequestThatComesTwiceIsAnsweredTwice) {
   conversation_.On(4, Next());
   conversation_.On(4, Next());
-  const Decision given = conversation_.Offer(kPlace);
+  conversation_.Offer(kPlace);
+  const std::string given = conversation_.Given();
 
   const Decision again = conversation_.On(4, Next());
 
   EXPECT_EQ(again.act, Decision::Act::kNothing);
-  EXPECT_EQ(again.answer, given.answer);
+  EXPECT_EQ(again.answer, given);
+}
+
+// It was answered at once, while the values were still being copied.
+TEST_F(ConversationTest, ARequestThatComesAgainMeanwhileWaitsForTheValues) {
+  conversation_.On(4, Next());
+  ASSERT_EQ(conversation_.Offer(kPlace).act, Decision::Act::kGive);
+
+  const Decision again = conversation_.On(4, Next());
+
+  EXPECT_EQ(again.act, Decision::Act::kNothing);
+  EXPECT_EQ(again.answer, "");
+  ExpectHeader(conversation_.Given(), Kind::kBatch, 4);
+}
+
+TEST_F(ConversationTest, WhatIsBeingGivenTakesNoAnswers) {
+  conversation_.Offer(kPlace);
+  conversation_.On(4, Next());
+
+  for (const Decision& decision :
+       {conversation_.On(5, Push{{100, 0}}),
+        conversation_.On(5, Fail{{100}, "no"}),
+        conversation_.On(5, Evaluated{{100}, {}, ""})}) {
+    EXPECT_EQ(decision.act, Decision::Act::kNothing);
+    ExpectAnswer(decision, Kind::kDone, 5, kStale);
+  }
 }
 
 TEST_F(ConversationTest, AProgramThatCouldNotBeGivenABatchStillWaits) {
-  Out();
-  conversation_.NotGiven();
+  conversation_.Offer(kPlace);
+  conversation_.On(1, Next());
   conversation_.Withdraw();
+  EXPECT_TRUE(conversation_.starved());
 
-  const Decision given = conversation_.Offer(kPlace);
+  EXPECT_EQ(conversation_.Offer(kPlace).act, Decision::Act::kGive);
 
-  EXPECT_EQ(given.act, Decision::Act::kGive);
-  ExpectAnswer(given, Kind::kBatch, 1);
+  ExpectHeader(conversation_.Given(), Kind::kBatch, 1);
+}
+
+TEST_F(ConversationTest, TheEndComesInsteadOfWhatIsBeingGiven) {
+  conversation_.Offer(kPlace);
+  conversation_.On(2, Next());
+
+  ExpectHeader(conversation_.End(EndReason::kLeft), Kind::kEnd, 2,
+               static_cast<uint32_t>(EndReason::kLeft));
+
+  EXPECT_EQ(conversation_.Given(), "");
 }
 
 TEST_F(ConversationTest, TheEndAnswersAProgramThatWaitsAndThoseAfter) {
@@ -185,7 +234,9 @@ TEST_F(ConversationTest, TheProgramMayLeaveAtEachStep) {
   EXPECT_EQ(conversation_.On(1, Leave()).act, Decision::Act::kLeave);
   conversation_.On(2, Next());
   EXPECT_EQ(conversation_.On(3, Leave()).act, Decision::Act::kLeave);
-  Out();
+  conversation_.Offer(kPlace);
+  EXPECT_EQ(conversation_.On(5, Leave()).act, Decision::Act::kLeave);
+  conversation_.Given();
   EXPECT_EQ(conversation_.On(4, Leave()).act, Decision::Act::kLeave);
 }
 

@@ -97,8 +97,9 @@ Fd TermSignals() {
 
 // The engine at work on its job. The shell's computing thread offers batches
 // and waits. The caller of Serve reads the program's requests, and it alone
-// ends batches that were given. A thread of the engine's own asks whether the
-// job is over while there is nothing to do.
+// ends batches that are out. The thread that gives one ends it if its values
+// cannot be had. A thread of the engine's own asks whether the job is over
+// while there is nothing to do.
 class Engine : private client::JobComputer {
  public:
   // All outlive it.
@@ -169,8 +170,8 @@ class Engine : private client::JobComputer {
   absl::Status TakeSums(const PlaceBody& place, double loss_sum,
                         ComputeResult* result);
   // What is offered is over, unless it is already.
-  void Finish(Result result);
-  void FinishFailed(const std::string& why);
+  void Finish(Result result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void FinishFailed(const std::string& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   void End(client::JobEnd end);
   void Watch();
@@ -250,12 +251,14 @@ void Engine::GiveAndAnswer(const Decision& decision,
   if (decision.clear_sums) memory_.ClearSums();
   const absl::Status given =
       client::Assemble(record_->plan, *values, memory_.values());
-  if (given.ok()) return socket_.Send(decision.answer);
+  std::string answer;
   {
     MutexLock lock(&mu_);
-    conversation_.NotGiven();
+    // In one step, so that the other thread does not begin to give it again.
+    if (!given.ok()) return FinishFailed(std::string(given.message()));
+    answer = conversation_.Given();
   }
-  FinishFailed(std::string(given.message()));
+  if (!answer.empty()) socket_.Send(answer);
 }
 
 // --- The program's side ------------------------------------------------------
@@ -268,7 +271,9 @@ void Engine::Answer(const Request& request) {
 void Engine::Reply(uint64_t sequence, const Order& order) {
   const auto most = static_cast<int64_t>(kMostNumbers);
   int64_t end = order.end;
-  if (order.begin >= 0 && end - order.begin > most) end = order.begin + most;
+  if (order.begin >= 0 && end > order.begin) {
+    end = order.begin + std::min(end - order.begin, most);
+  }
   const auto numbers =
       orders_.ExamplesAt({order.epoch, order.shard}, order.begin, end);
   if (!numbers.ok()) {
@@ -323,15 +328,21 @@ void Engine::Reply(uint64_t sequence, const Body& body) {
         ComputeResult result;
         const absl::Status taken =
             TakeSums(*work.place, body.body.loss_sum, &result);
+        MutexLock lock(&mu_);
         Finish(std::move(result));
         decision.answer = EncodeStatus(sequence, taken);
       }
       break;
-    case Decision::Act::kEndFailed:
+    case Decision::Act::kEndFailed: {
+      MutexLock lock(&mu_);
       FinishFailed(decision.why);
       break;
+    }
     case Decision::Act::kEndEvaluated:
-      if constexpr (std::is_same_v<Body, Evaluated>) Finish(ResultOf(body));
+      if constexpr (std::is_same_v<Body, Evaluated>) {
+        MutexLock lock(&mu_);
+        Finish(ResultOf(body));
+      }
       break;
     case Decision::Act::kLeave:
       Leave("the program leaves");
@@ -360,7 +371,6 @@ absl::Status Engine::TakeSums(const PlaceBody& place, double loss_sum,
 }
 
 void Engine::Finish(Result result) {
-  MutexLock lock(&mu_);
   const bool batch = std::holds_alternative<ComputeResult>(result);
   if (work_.values == nullptr || work_.place.has_value() != batch || result_) {
     return;
@@ -372,12 +382,7 @@ void Engine::Finish(Result result) {
 }
 
 void Engine::FinishFailed(const std::string& why) {
-  bool batch = false;
-  {
-    MutexLock lock(&mu_);
-    batch = work_.place.has_value();
-  }
-  if (batch) return Finish(FailedBatch(why));
+  if (work_.place.has_value()) return Finish(FailedBatch(why));
   EvaluationResult result;
   result.error = why;
   Finish(std::move(result));
@@ -562,6 +567,12 @@ absl::Status ServeProgram(EngineOptions options, rpc::Transport* transport) {
   };
   absl::Status status = CheckHello(options, first->request);
   if (!status.ok()) return refuse(status);
+  // It does not wait until the notice is gone: only here does it notice that
+  // its program ends.
+  if (const auto why = options.notice ? options.notice() : std::nullopt) {
+    return refuse(absl::UnavailableError(
+        absl::StrCat("no engine joins while there is ", *why)));
+  }
   status = client::ShowToken(*options.security, options.token_file);
   if (!status.ok()) return refuse(status);
   // Its lines would go to stderr, where they are read only after a failure.

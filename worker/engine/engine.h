@@ -34,7 +34,7 @@ struct EngineOptions {
   rpc::SecurityPtr security;
   // Where the gradients lie; null: anywhere.
   std::shared_ptr<shm::SharedHeap> heap;
-  // Why this machine is about to end, if it is.
+  // Why this machine is about to end, if it is. No program is served then.
   std::function<std::optional<std::string>()> notice;
 };
 

@@ -295,7 +295,11 @@ class Work:
         finally:
             for module, training in modes:
                 module.training = training
-        self._engine.evaluated(evaluation, **answer)
+        try:
+            self._engine.evaluated(evaluation, **answer)
+        except Refused as error:  # Others would only be refused, too.
+            self._engine.evaluated(evaluation, examples=0, loss_sum=0.0, error=error.message)
+            raise
 
     def _end(self) -> None:
         """Leaves in good order, and gives the model memory of its own."""
