@@ -26,7 +26,8 @@ from ebb.local import LocalCluster
 from ebb.local_run import new_folder, newest_folder
 
 _TURN_S = 0.05
-_SAMPLE_S = 0.5
+# Each asks the scheduler by a process, which costs about 25 ms of CPU.
+_SAMPLE_S = 1.0
 _LOG_LINE_S = 5.0
 # A program that was asked to leave has this long.
 _GRACE_S = 20.0

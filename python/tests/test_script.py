@@ -25,6 +25,7 @@ from ebb import programs
 job = ebb.connect().submit(json.loads(sys.argv[1]), request_id="once")
 worker = subprocess.Popen(
     [programs.path_of("ebb-worker"), "--die-with-parent", str(os.getpid())]
+    + ["--batch-time", "5ms"]
 )
 try:
     job.wait()
@@ -77,14 +78,14 @@ def test_goes_on_whatever_is_killed(tmp_path: Path) -> None:
         workers=2,
         servers=2,
         kill_every=1,
-        arguments=[json.dumps(small_job(tmp_path, epochs=200))],
+        arguments=[json.dumps(small_job(tmp_path, epochs=40))],
     )
     assert run.audit()
     assert run.report["audit"]["doubled"] == 0
     assert run.report["restarts"]["total"] >= len(run.report["kills"]) > 0
     assert any("as planned" in event for event in run.events)
     assert run.state_dict()["weights"].shape == (4, 3)
-    assert run.history[-1]["epoch"] == 200
+    assert run.history[-1]["epoch"] == 40
 
 
 def test_an_error_of_the_program_ends_the_run(tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ def test_refuses_wrong_flags(tmp_path: Path) -> None:
 
 
 def test_is_interrupted_and_goes_on(tmp_path: Path) -> None:
-    run = start(tmp_path, "--workers", "2", "--servers", "1", epochs=1000)
+    run = start(tmp_path, "--workers", "2", "--servers", "1", epochs=120)
     metrics = Path("runs/corners-1/metrics.csv")
     assert wait_for(lambda: metrics.exists() and len(metrics.read_text()) > 300, 30)
     run.send_signal(signal.SIGINT)
@@ -122,7 +123,7 @@ def test_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     assert "go on with: ebb run corners.py --resume" in out
     assert not daemons_of(tmp_path)
     applied = report_of()["audit"]
-    run = start(tmp_path, "--workers", "2", "--servers", "1", "--resume", epochs=1000)
+    run = start(tmp_path, "--workers", "2", "--servers", "1", "--resume", epochs=120)
     out, err = run.communicate(timeout=100)
     assert run.returncode == 0, out + err
     report = report_of()
