@@ -235,8 +235,7 @@ TEST_F(JobLoopTest, AJobWhoseExamplesWriteRowsIsRefused) {
 
   ASSERT_TRUE(end.has_value());
   EXPECT_THAT(end->error, HasSubstr("has 1 sparse table(s)"));
-  EXPECT_EQ(CheckHandIn(*record).code(),
-            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(CheckHandIn(*record).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_TRUE(CheckHandIn(*record_).ok());
 }
 

@@ -36,18 +36,24 @@ if TYPE_CHECKING:
     from ebb.programs import version as version
     from ebb.tensors import load as load
     from ebb.tensors import save as save
+    from ebb.work import Evaluated as Evaluated
+    from ebb.work import Work as Work
+    from ebb.work import join as join
 
 # Public names, and the module that each is in. A module never has the name of a
 # function beside it, for importing the module would hide the function.
 _NAMES: Dict[str, str] = {
     "Audit": "ebb.job",
     "Cluster": "ebb.cluster",
+    "Evaluated": "ebb.work",
     "History": "ebb.history",
     "Job": "ebb.job",
     "Progress": "ebb.job",
     "Run": "ebb.local_run",
+    "Work": "ebb.work",
     "chaos": "ebb.local_run",
     "connect": "ebb.cluster",
+    "join": "ebb.work",
     "load": "ebb.tensors",
     "run": "ebb.local_run",
     "save": "ebb.tensors",

@@ -65,11 +65,11 @@ class Linear:
 
 
 def main() -> None:
-    import ebb.work
+    import ebb
 
     scheduler, name, data = sys.argv[1:]
     linear = Linear.load(data)
-    for batch in ebb.work.join(scheduler, name):
+    for batch in ebb.join(scheduler, name):
         batch.push(*linear.sums(batch.values, batch.examples))
 
 

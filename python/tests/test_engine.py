@@ -12,7 +12,6 @@ import pytest
 
 import ebb
 import ebb.local
-import ebb.work
 from ebb import programs
 from ebb.engine import Batch, Engine, Evaluation
 
@@ -414,7 +413,7 @@ def test_a_signal_to_the_engine_gives_the_batch_back(job):
 
 def test_a_loop_in_numpy(job):
     losses = []
-    for batch in ebb.work.join(job.address, job.name):
+    for batch in ebb.join(job.address, job.name):
         gradient, loss = job.linear.sums(batch.values, batch.examples)
         losses.append(loss / batch.size)
         batch.push(gradient, loss)
@@ -423,7 +422,7 @@ def test_a_loop_in_numpy(job):
 
 
 def test_a_gradient_by_tables(job):
-    work = ebb.work.join(job.address, job.name)
+    work = ebb.join(job.address, job.name)
     assert list(work.tables) == ["weights", "bias"]
     for batch in work:
         gradient, loss = job.linear.sums(batch.values, batch.examples)
@@ -432,7 +431,7 @@ def test_a_gradient_by_tables(job):
 
 
 def test_wrong_gradients_are_refused_and_may_be_handed_in_again(job):
-    with ebb.work.join(job.address, job.name) as work:
+    with ebb.join(job.address, job.name) as work:
         batch = work.next(SOON_S)
         with pytest.raises(ebb.Refused, match="has 4 values; the model has 5"):
             batch.push(np.zeros(4))
@@ -446,7 +445,7 @@ def test_wrong_gradients_are_refused_and_may_be_handed_in_again(job):
 
 
 def test_break_leaves_in_good_order(job):
-    work = ebb.work.join(job.address, job.name)
+    work = ebb.join(job.address, job.name)
     for batch in work:
         break
     assert work.ended == "left"
@@ -461,9 +460,9 @@ def test_a_loop_evaluates(cluster, tmp_path):
     def evaluate(values):
         _, loss = job.linear.sums(values)
         seen.append(loss)
-        return ebb.work.Evaluated(600, loss)
+        return ebb.Evaluated(600, loss)
 
-    for batch in ebb.work.join(job.address, job.name, evaluate=evaluate):
+    for batch in ebb.join(job.address, job.name, evaluate=evaluate):
         batch.push(*job.linear.sums(batch.values, batch.examples))
     assert len(seen) == 3
     job.expect_exact()
