@@ -37,6 +37,7 @@ def test_starts_and_leaves_nothing_behind() -> None:
         assert wait_for(lambda: len(cluster.processes) == 4)
         pids = list(cluster.processes.values())
         folder = cluster.folder
+        assert os.path.exists(os.path.join(folder, "owner.lock"))
         status = subprocess.run(
             [ebb.programs.path_of("ebb"), "status", "--json"],
             env={**os.environ, "EBB_SCHEDULER": cluster.address},

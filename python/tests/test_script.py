@@ -104,6 +104,25 @@ def test_an_error_of_the_program_ends_the_run(tmp_path: Path) -> None:
         ebb.run("idle.py", workers=1)
 
 
+@pytest.mark.parametrize("number", ["SIGSEGV", "SIGKILL"])
+def test_a_program_that_is_always_killed_ends_the_run(number: str) -> None:
+    Path("crash.py").write_text(
+        f"import os, signal\nos.kill(os.getpid(), signal.{number})\n"
+    )
+    done = subprocess.run(
+        [programs.path_of("ebb"), "run", "crash.py", "--workers", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert f"worker-0 was ended by {number}; its log" in done.stderr
+    # What somebody else may have done is tried again.
+    starts = done.stdout.count(f"worker-0 was ended by {number}")
+    assert starts == (1 if number == "SIGSEGV" else 3)
+
+
 def test_refuses_wrong_flags(tmp_path: Path) -> None:
     for flags in (["nofile.py"], ["corners.py", "--workers", "0"], ["corners.py", "-x"]):
         done = subprocess.run(
