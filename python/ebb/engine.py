@@ -125,6 +125,7 @@ class Engine:
         that is over can be joined; ``next`` returns None then.
 
         scheduler, tls: as of ebb.connect.
+        name: of this worker; None: EBB_NAME, or python-PID.
         """
         engine = object.__new__(cls)
         engine._begin(
@@ -168,7 +169,7 @@ class Engine:
         self._arguments = [
             *Access(scheduler, tls, token_file, insecure).flags(),
             f"--job={job}",
-            f"--name={name or f'python-{self._pid}'}",
+            f"--name={name or os.environ.get('EBB_NAME') or f'python-{self._pid}'}",
             f"--grace={max(1, round(grace * 1000))}ms",
         ]
         if not prefetch:
