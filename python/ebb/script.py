@@ -210,8 +210,8 @@ class _ScriptRun:
         steady = end.life_s > _STEADY_S
         failures = 1 if steady else self._failures.get(end.name, 0) + 1
         self._failures[end.name] = failures
-        # Without a job the program has not begun: it would fail again, if it was
-        # not somebody else who killed it.
+        # Without a job the program has not begun: it would fail again. Only a
+        # signal from outside says nothing of the program.
         fails_again = not self._jobs and -end.code not in _FROM_OUTSIDE
         if failures >= _MOST_FAILURES or fails_again:
             self._problems.append(

@@ -1,7 +1,7 @@
 """Temporary folders that are taken away although their owner was killed.
 
 The owner holds a lock, which ends with it. The next process that makes a folder
-removes those that nobody holds.
+removes those whose lock is free.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def make() -> Tuple[str, int]:
 
 
 def sweep() -> None:
-    """Removes the folders of this user that nobody holds any more."""
+    """Removes the folders of this user whose lock is free."""
     with os.scandir(tempfile.gettempdir()) as entries:
         folders = [entry for entry in entries if entry.name.startswith(_PREFIX)]
     for entry in folders:
