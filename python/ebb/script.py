@@ -211,7 +211,7 @@ class _ScriptRun:
         failures = 1 if steady else self._failures.get(end.name, 0) + 1
         self._failures[end.name] = failures
         # Without a job the program has not begun: it would fail again. Only a
-        # signal from outside says nothing of the program.
+        # signal from outside may not come again.
         fails_again = not self._jobs and -end.code not in _FROM_OUTSIDE
         if failures >= _MOST_FAILURES or fails_again:
             self._problems.append(

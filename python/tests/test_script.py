@@ -118,7 +118,7 @@ def test_a_program_that_is_always_killed_ends_the_run(number: str) -> None:
     )
     assert done.returncode == 1
     assert f"worker-0 was ended by {number}; its log" in done.stderr
-    # A signal that may come from outside is no reason to end at once.
+    # A signal from outside may not come again.
     starts = done.stdout.count(f"worker-0 was ended by {number}")
     assert starts == (1 if number == "SIGSEGV" else 3)
 
