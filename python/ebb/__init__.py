@@ -23,6 +23,7 @@ from ebb.errors import Warning as Warning
 from ebb.programs import VERSION as __version__
 
 if TYPE_CHECKING:
+    from ebb.batches import Place as Place
     from ebb.cluster import Cluster as Cluster
     from ebb.cluster import connect as connect
     from ebb.cluster import submit as submit
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ebb.programs import version as version
     from ebb.tensors import load as load
     from ebb.tensors import save as save
+    from ebb.work import Batch as Batch
     from ebb.work import Evaluated as Evaluated
     from ebb.work import Work as Work
     from ebb.work import join as join
@@ -44,10 +46,12 @@ if TYPE_CHECKING:
 # function beside it, for importing the module would hide the function.
 _NAMES: Dict[str, str] = {
     "Audit": "ebb.job",
+    "Batch": "ebb.work",
     "Cluster": "ebb.cluster",
     "Evaluated": "ebb.work",
     "History": "ebb.history",
     "Job": "ebb.job",
+    "Place": "ebb.batches",
     "Progress": "ebb.job",
     "Run": "ebb.local_run",
     "Work": "ebb.work",

@@ -249,11 +249,11 @@ class Children:
         for name, daemon in self._state.daemons.items():
             if daemon.process is not None and daemon.process.poll() is not None:
                 self._note_end(name, daemon, now)
-            if self._state.stopping or daemon.due is None:
+            if self._state.stopping:
                 continue
-            if daemon.due <= now:
+            if daemon.due is not None and daemon.due <= now:
                 self._start_now(daemon, now)
-            else:
+            if daemon.due is not None:
                 wait_s = daemon.due - now
                 next_due = wait_s if next_due is None else min(next_due, wait_s)
         return next_due
@@ -261,17 +261,23 @@ class Children:
     def _start_now(self, daemon: _Daemon, now: float) -> None:
         daemon.due = None
         daemon.started = now
-        with open(daemon.log, "ab") as log:
-            daemon.process = subprocess.Popen(
-                daemon.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=daemon.folder,
-                env=daemon.environment,
-                # Ctrl-C goes to this process alone.
-                start_new_session=True,
-            )
+        try:
+            with open(daemon.log, "ab") as log:
+                daemon.process = subprocess.Popen(
+                    daemon.argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=daemon.folder,
+                    env=daemon.environment,
+                    # Ctrl-C goes to this process alone.
+                    start_new_session=True,
+                )
+        except OSError as error:
+            # No process or file is free just now, or the program is away.
+            daemon.short_lives += 1
+            self._start_again(daemon, f"cannot be started: {error}", now)
+            return
         try:
             daemon.pidfd = os.pidfd_open(daemon.process.pid)
         except (AttributeError, OSError):
@@ -285,8 +291,6 @@ class Children:
         daemon.process = None
         if daemon.pidfd >= 0:
             os.close(daemon.pidfd)
-        if daemon.first_end is None:
-            daemon.first_end = end_text(code)
         if code == 0 and daemon.may_end:
             daemon.finished = True
             return
@@ -294,8 +298,16 @@ class Children:
             return
         short = life_s < _STEADY_LIFE_S and code != -signal.SIGKILL
         daemon.short_lives = daemon.short_lives + 1 if short else 0
-        if code == _REFUSAL or daemon.short_lives >= _MOST_SHORT_LIVES:
-            daemon.first_end = end_text(code)
+        if code == _REFUSAL:
+            daemon.short_lives = _MOST_SHORT_LIVES
+        self._start_again(daemon, end_text(code), now)
+
+    def _start_again(self, daemon: _Daemon, end: str, now: float) -> None:
+        """Starts it later, or gives it up after many short lives."""
+        if daemon.first_end is None:
+            daemon.first_end = end
+        if daemon.short_lives >= _MOST_SHORT_LIVES:
+            daemon.first_end = end
             daemon.given_up = True
             return
         wait_s = _FIRST_WAIT_S * 2 ** max(0, daemon.short_lives - 1)

@@ -22,6 +22,14 @@ _NOBODY = "no scheduler listens at "
 # What a command says that did nothing, and may succeed in a moment.
 _PASSING = (_NOBODY, "Try again when it is back")
 _AGAIN_S = 0.2
+# Variables that say nothing about one cluster.
+_NO_FLAGS = (
+    "EBB_BIN",
+    "EBB_PYTHON",
+    "EBB_TRACEBACK",
+    "EBB_DATA_CACHE",
+    "EBB_DATA_CACHE_BYTES",
+)
 _USAGE = 2  # The exit code of a request that was refused.
 
 
@@ -71,8 +79,7 @@ def own_environment() -> Dict[str, str]:
 
 
 def _is_flag(variable: str) -> bool:
-    kept = ("EBB_BIN", "EBB_PYTHON", "EBB_DATA_CACHE", "EBB_DATA_CACHE_BYTES")
-    return variable.startswith("EBB_") and variable not in kept
+    return variable.startswith("EBB_") and variable not in _NO_FLAGS
 
 
 def tls_files(tls: Tls) -> Tuple[str, str, str]:
@@ -167,7 +174,14 @@ def _kind_of(message: str, exit_code: int) -> Type[Error]:
     if exit_code == _USAGE:
         absent = "there is no job " in message or "No such file" in message
         return NotFound if absent else Refused
-    away = (_NOBODY, "does not answer", "did not answer", "no answer")
+    away = (
+        _NOBODY,
+        "does not answer",
+        "did not answer",
+        "no answer",
+        "broke before its answer",
+        "takes no requests",
+    )
     return Unavailable if any(text in message for text in away) else Error
 
 

@@ -140,6 +140,7 @@ class Engine:
         that is over can be joined; ``next`` returns None then.
 
         scheduler, tls: as of ebb.connect.
+        name: of this worker; None: EBB_NAME, or python-PID.
         """
         engine = object.__new__(cls)
         engine._begin(
@@ -183,17 +184,19 @@ class Engine:
         self._arguments = [
             *Access(scheduler, tls, token_file, insecure).flags(),
             f"--job={job}",
-            f"--name={name or f'python-{self._pid}'}",
+            f"--name={name or os.environ.get('EBB_NAME') or f'python-{self._pid}'}",
             f"--grace={max(1, round(grace * 1000))}ms",
         ]
         if not prefetch:
             self._arguments.append("--no-prefetch")
-        self.number = 0
+        self.name, self.number = job, 0
         self.ended = None
         self._memory_file = -1
         self._buffer = bytearray(seam.MOST_BYTES)
         self._view = memoryview(self._buffer)
         self._sequence = 0
+        # Sequences of what was asked and is not answered yet.
+        self._hello: Optional[int] = None
         self._asked: Optional[int] = None
         self._out: Union[None, Batch, Evaluation] = None
         self._last_ticket = 0
@@ -201,38 +204,59 @@ class Engine:
         self._orders: "collections.OrderedDict[Tuple[int, int], Numbers]" = (
             collections.OrderedDict()
         )
-        self._start()
+        try:
+            while not self._start():
+                pass
+        except _Left:
+            raise Unavailable(
+                f"the engine was asked to leave before it joined job {job}"
+            ) from None
         _ENGINES.add(self)
 
     # --- The process ----------------------------------------------------------
 
-    def _start(self) -> None:
-        """Starts an engine, which joins the job."""
-        self._asked = None
-        process = EngineProcess(self._arguments)
-        self._process = process
+    def _joined(self) -> bool:
+        return self._process is not None and self._hello is None
+
+    def _start(self, deadline: Optional[float] = None) -> bool:
+        """Starts an engine, which joins the job; returns False if it died.
+
+        Raises TimeoutError at the deadline; the next call goes on waiting.
+        """
+        if self._process is None:
+            self._refuse_deaths()
+            self._asked = self._hello = None
+            self._process = EngineProcess(self._arguments)
+        process = self._process
         try:
-            self._greet()
+            self._greet(deadline)
+            return True
         except Gone:
+            complaint = process.close(self._grace + 1)
+            code = process.child.returncode
             self._process = None
-            complaint = process.complaint()
-            process.close(self._grace + 1)
-            raise Refused(
-                f"the engine did not start: {complaint}"
-                if complaint
-                else f"the engine ended at its start ({process.child.returncode})"
-            ) from None
+            if code == 0:
+                raise _Left from None  # By a signal: it says nothing yet.
+            if code > 0:
+                raise Refused(
+                    f"the engine did not start: {complaint or f'exit code {code}'}"
+                ) from None
+            self._note_death(code, complaint)
+            return False
+        except TimeoutError:
+            raise
         except BaseException:
             self._process = None
             process.close(self._grace + 1)
             raise
 
-    def _greet(self) -> None:
-        hello = seam.HELLO_BODY.pack(
-            self._last_ticket + 1, int(self._evaluates), self.number
-        ) + seam.text(programs.VERSION)
-        sequence = self._send(seam.HELLO, hello, code=seam.FORMAT)
-        kind, _, body = self._answer(sequence)
+    def _greet(self, deadline: Optional[float]) -> None:
+        if self._hello is None:
+            hello = seam.HELLO_BODY.pack(
+                self._last_ticket + 1, int(self._evaluates), self.number
+            ) + seam.text(programs.VERSION)
+            self._hello = self._send(seam.HELLO, hello, code=seam.FORMAT)
+        kind, _, body = self._answer(self._hello, deadline)
         assert kind == seam.JOB, kind
         job = seam.JOB_BODY.unpack_from(body)
         names = bytes(body[seam.JOB_BODY.size :]).decode("utf-8", "replace")
@@ -256,6 +280,7 @@ class Engine:
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Gone from error
         self._answer(sequence)
+        self._hello = None
 
     def _table(self) -> Table:
         kind, _, body = self._receive(0)
@@ -271,24 +296,40 @@ class Engine:
         self.values = floats[:parameters]
         self.sums = floats[parameters:]
 
-    def _revive(self) -> None:
+    def _revive(self, deadline: Optional[float]) -> None:
         """Starts another engine where the last one died."""
-        while self._process is None:
-            now = time.monotonic()
-            if (
-                len(self._deaths) == _MOST_DEATHS
-                and now - self._deaths[0] < _DEATHS_WITHIN_S
-            ):
-                raise EngineLost(
-                    f"the engine of job {self.name} died {_MOST_DEATHS} times within "
-                    f"{_DEATHS_WITHIN_S:.0f} s",
-                    'the logger "ebb.engine" has its last lines',
-                )
+        joined = False
+        while not joined:
             try:
-                self._start()
+                joined = self._start(deadline)
             except Unavailable as error:
                 _LOG.warning("job %s cannot be joined again yet: %s", self.name, error)
-                time.sleep(_JOIN_AGAIN_S)
+                pause = _JOIN_AGAIN_S
+                if deadline is not None:
+                    pause = min(pause, deadline - time.monotonic())
+                if pause <= 0:
+                    raise self._late() from error
+                time.sleep(pause)
+
+    def _refuse_deaths(self) -> None:
+        """Raises EngineLost if the last engines died too soon after another."""
+        if len(self._deaths) < _MOST_DEATHS:
+            return
+        if time.monotonic() - self._deaths[0] < _DEATHS_WITHIN_S:
+            raise EngineLost(
+                f"the engine of job {self.name} died {_MOST_DEATHS} times within "
+                f"{_DEATHS_WITHIN_S:.0f} s",
+                'the logger "ebb.engine" has its last lines',
+            )
+
+    def _note_death(self, code: int, complaint: str) -> None:
+        self._deaths.append(time.monotonic())
+        _LOG.warning(
+            "the engine of job %s died (%s)%s",
+            self.name,
+            code,
+            f": {complaint}" if complaint else "",
+        )
 
     def _died(self) -> None:
         """The engine is gone, and what was out comes again, here or elsewhere."""
@@ -301,15 +342,8 @@ class Engine:
             self.ended = "left"
             process.close(1)
             return
-        complaint = process.complaint()
-        process.close(1)
-        self._deaths.append(time.monotonic())
-        _LOG.warning(
-            "the engine of job %s died (%s)%s",
-            self.name,
-            process.child.returncode,
-            f": {complaint}" if complaint else "",
-        )
+        complaint = process.close(1)
+        self._note_death(process.child.returncode, complaint)
 
     def _left_at_last(self, process: EngineProcess) -> bool:
         """Whether the last words of a closed socket say that it left."""
@@ -367,7 +401,7 @@ class Engine:
             if length == 0:
                 now = time.monotonic()
                 if deadline is not None and now >= deadline:
-                    raise TimeoutError(f"no batch of job {self.name} in time")
+                    raise self._late()
                 if tell and now - since >= _TELL_AFTER_S:
                     tell = False
                     _LOG.warning(
@@ -384,6 +418,9 @@ class Engine:
                 raise _Left
             elif of == sequence:
                 return kind, code, body
+
+    def _late(self) -> TimeoutError:
+        return TimeoutError(f"no batch of job {self.name} in time")
 
     @staticmethod
     def _log(severity: int, line: memoryview) -> None:
@@ -430,8 +467,8 @@ class Engine:
         deadline = None if timeout is None else time.monotonic() + timeout
         while self.ended is None:
             try:
-                if self._process is None:
-                    self._revive()
+                if not self._joined():
+                    self._revive(deadline)
                 # After an interrupt the answer may have come and be lost: the
                 # same request has the same answer again.
                 self._asked = self._send(seam.NEXT, sequence=self._asked)
@@ -499,6 +536,8 @@ class Engine:
         them, and others may come first.
         """
         self._check()
+        if not self._joined():
+            return []
         try:
             _, _, body = self._ask(seam.AHEAD, seam.AHEAD_BODY.pack(_MOST_AHEAD))
             places = list(seam.PLACE.iter_unpack(bytes(body)))
@@ -614,7 +653,7 @@ class Engine:
         """
         self._check()
         try:
-            if self._process is not None:
+            if self._joined():
                 deadline = time.monotonic() + self._grace + 1
                 self._receive(self._send(seam.LEAVE), deadline)
         except (Gone, _Left, TimeoutError):

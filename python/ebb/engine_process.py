@@ -112,16 +112,11 @@ class EngineProcess:
                 break
         return 0
 
-    def complaint(self) -> str:
-        """What it said on stderr at its end, without what it only told."""
-        size = os.fstat(self._complaints).st_size
-        said = os.pread(self._complaints, size, 0).decode("utf-8", "replace")
-        return "\n".join(
-            line for line in said.splitlines() if not _INFORMATION.match(line)
-        )
+    def close(self, patience: float) -> str:
+        """Waits until the process has ended; at last kills it.
 
-    def close(self, patience: float) -> None:
-        """Waits until the process has ended; at last kills it."""
+        Returns what it said on stderr, without what it only told.
+        """
         self.socket.close()
         try:
             self.child.wait(patience)
@@ -129,9 +124,20 @@ class EngineProcess:
             self.child.kill()
             self.child.wait()
         finally:
-            if self._complaints >= 0:
-                os.close(self._complaints)
-                self._complaints = -1
+            said = self._said()
+        return "\n".join(
+            line for line in said.splitlines() if not _INFORMATION.match(line)
+        )
+
+    def _said(self) -> str:
+        """What it said on stderr, once."""
+        if self._complaints < 0:
+            return ""
+        size = os.fstat(self._complaints).st_size
+        said = os.pread(self._complaints, size, 0)
+        os.close(self._complaints)
+        self._complaints = -1
+        return said.decode("utf-8", "replace")
 
     def forget(self) -> None:
         """In a forked child: the process is another's."""

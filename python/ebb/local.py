@@ -15,12 +15,11 @@ import os
 import shutil
 import signal
 import socket
-import tempfile
 import time
 from types import TracebackType
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
-from ebb import command, programs
+from ebb import command, programs, temporary
 from ebb.children import Children, End, dying_with, tail
 from ebb.cluster import Cluster
 from ebb.command import Access
@@ -46,7 +45,8 @@ def cluster(
     workers: ``ebb-worker`` processes. A program that computes itself needs none.
     folder: where logs, checkpoints and data sets go. It stays, and a cluster
         that starts with it again goes on from there. None: a temporary folder,
-        which is removed at the end.
+        which is removed at the end. If this process is killed, the next local
+        cluster removes it.
     *_flags: further flags of the daemons, for example
         ``worker_flags=["--allow-plugins", "models"]``.
 
@@ -83,8 +83,11 @@ class LocalCluster:
             raise Refused(f"servers={servers}: a cluster needs one server at least")
         if workers < 0:
             raise Refused(f"workers={workers}: it must be 0 or more")
-        self._temporary = folder is None
-        self.folder: str = os.path.abspath(folder or tempfile.mkdtemp(prefix="ebb-"))
+        #: Holds a temporary folder; None: the folder is the caller's.
+        self._lock: Optional[int] = None
+        if folder is None:
+            folder, self._lock = temporary.make()
+        self.folder: str = os.path.abspath(folder)
         self._owner = os.getpid()
         self._closed = False
         for part in ("logs", "state", "shared", "data", "cache", "tmp"):
@@ -205,9 +208,10 @@ class LocalCluster:
             return
         self._closed = True
         _open_clusters.remove(self)
-        if self._temporary:
+        if self._lock is not None:
             self._children.kill_all()
             shutil.rmtree(self.folder, ignore_errors=True)
+            os.close(self._lock)
         else:
             self._children.end_in_order()
         self._port.close()

@@ -35,6 +35,8 @@ _GRACE_S = 20.0
 _MOST_FAILURES = 3
 # A program that lived so long did not fail at its start.
 _STEADY_S = 20.0
+# Signals that others send.
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _AUDIT_LIMIT_S = 60.0
 _COLUMNS = (
     "seconds",
@@ -201,15 +203,17 @@ class _ScriptRun:
             self._screen.event(f"{end.name} has finished")
             return
         self._restarts[end.name.split("-")[0]] += 1
-        planned = ", as planned" if end.pid in self._told_before else ""
-        self._screen.event(f"{end}{planned}")
-        if end.name not in self._programs or end.code < 0:
+        planned = end.pid in self._told_before
+        self._screen.event(f"{end}{', as planned' if planned else ''}")
+        if end.name not in self._programs or planned:
             return
         steady = end.life_s > _STEADY_S
         failures = 1 if steady else self._failures.get(end.name, 0) + 1
         self._failures[end.name] = failures
-        # Without a job the program has not begun: it would fail again.
-        if failures >= _MOST_FAILURES or not self._jobs:
+        # Without a job the program has not begun: it would fail again. Only a
+        # signal from outside may not come again.
+        fails_again = not self._jobs and -end.code not in _FROM_OUTSIDE
+        if failures >= _MOST_FAILURES or fails_again:
             self._problems.append(
                 f"{end}; its log, {self._folder}/logs/{end.name}.log, ends:\n"
                 + cluster.log(end.name)

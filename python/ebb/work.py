@@ -253,7 +253,8 @@ def join(
     """Joins the newest job of this name, to compute its batches.
 
     scheduler, tls, token_file, insecure: as of ebb.connect.
-    name: of this worker in ``ebb status`` and in logs; default: python-PID.
+    name: of this worker in ``ebb status`` and in logs; None: EBB_NAME, or
+        python-PID.
     grace: how long leaving may take, in seconds.
     prefetch: pulls the next values while a batch is computed. This is faster,
         but they lack the batch.

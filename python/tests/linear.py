@@ -1,10 +1,12 @@
 """A linear model in numpy, for tests: its data, its job and its gradient.
 
 As a program it computes a job until that is over:
-    linear.py SCHEDULER JOB DATA.npz
+    linear.py SCHEDULER JOB DATA.npz [SECONDS]
+It sleeps so long in each batch.
 """
 
 import sys
+import time
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple
 
@@ -67,9 +69,10 @@ class Linear:
 def main() -> None:
     import ebb
 
-    scheduler, name, data = sys.argv[1:]
+    scheduler, name, data, *seconds = sys.argv[1:]
     linear = Linear.load(data)
     for batch in ebb.join(scheduler, name):
+        time.sleep(float(seconds[0]) if seconds else 0)
         batch.push(*linear.sums(batch.values, batch.examples))
 
 

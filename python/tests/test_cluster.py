@@ -37,7 +37,6 @@ def test_trains_a_dict(cluster: ebb.Cluster, tmp_path: Path) -> None:
     assert [row["epoch"] for row in history] == [1, 2, 3]
     assert history[-1]["loss"] < history[0]["loss"]
     assert history[-1]["test_accuracy"] > 0.9
-    assert list(history.to_pandas()["epoch"]) == [1, 2, 3]
     assert job.number in [one.number for one in cluster.jobs()]
     assert cluster.job("corners").number == job.number
     assert cluster.job(job.number).name == "corners"
@@ -46,6 +45,12 @@ def test_trains_a_dict(cluster: ebb.Cluster, tmp_path: Path) -> None:
     assert state["weights"].shape == (4, 3) and state["weights"].dtype == np.float32
     assert job.versions()[-1]["examples"] == 1800
     assert job.explain()["state"] == "complete"
+
+
+def test_a_history_becomes_a_frame() -> None:
+    pytest.importorskip("pandas")
+    history = ebb.History([{"epoch": epoch, "loss": 0.5} for epoch in (1, 2, 3)])
+    assert list(history.to_pandas()["epoch"]) == [1, 2, 3]
 
 
 def test_predicts_the_same_from_arrays_and_files(

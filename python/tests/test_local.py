@@ -21,7 +21,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_for(condition, seconds: float = 10.0) -> bool:
+def wait_for(condition, seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -37,6 +37,7 @@ def test_starts_and_leaves_nothing_behind() -> None:
         assert wait_for(lambda: len(cluster.processes) == 4)
         pids = list(cluster.processes.values())
         folder = cluster.folder
+        assert os.path.exists(os.path.join(folder, "owner.lock"))
         status = subprocess.run(
             [ebb.programs.path_of("ebb"), "status", "--json"],
             env={**os.environ, "EBB_SCHEDULER": cluster.address},

@@ -1,5 +1,6 @@
 """Tests of ``ebb run SCRIPT.py``: a program several times, killed meanwhile."""
 
+import csv
 import json
 import os
 import signal
@@ -104,6 +105,25 @@ def test_an_error_of_the_program_ends_the_run(tmp_path: Path) -> None:
         ebb.run("idle.py", workers=1)
 
 
+@pytest.mark.parametrize("number", ["SIGSEGV", "SIGKILL"])
+def test_a_program_that_is_always_killed_ends_the_run(number: str) -> None:
+    Path("crash.py").write_text(
+        f"import os, signal\nos.kill(os.getpid(), signal.{number})\n"
+    )
+    done = subprocess.run(
+        [programs.path_of("ebb"), "run", "crash.py", "--workers", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert f"worker-0 was ended by {number}; its log" in done.stderr
+    # A signal from outside may not come again.
+    starts = done.stdout.count(f"worker-0 was ended by {number}")
+    assert starts == (1 if number == "SIGSEGV" else 3)
+
+
 def test_refuses_wrong_flags(tmp_path: Path) -> None:
     for flags in (["nofile.py"], ["corners.py", "--workers", "0"], ["corners.py", "-x"]):
         done = subprocess.run(
@@ -122,13 +142,20 @@ def test_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     assert run.returncode == 130, out + err
     assert "go on with: ebb run corners.py --resume" in out
     assert not daemons_of(tmp_path)
-    applied = report_of()["audit"]
+    assert report_of()["interrupted"]
     run = start(tmp_path, "--workers", "2", "--servers", "1", "--resume", epochs=120)
     out, err = run.communicate(timeout=100)
     assert run.returncode == 0, out + err
     report = report_of()
-    assert applied is None or applied["applied"] > 0
-    assert report["examples_before"] > 0 and report["audit"]["exact"]
+    assert report["audit"]["exact"]
+    # The metrics before the interrupt are the least that it went on from.
+    with metrics.open() as file:
+        rows = list(csv.DictReader(file))
+    began = [at for at, row in enumerate(rows[1:], 1)
+             if float(row["seconds"]) < float(rows[at - 1]["seconds"])]
+    assert began, rows
+    before = int(rows[began[0] - 1]["applied"])
+    assert 0 < before <= report["examples_before"] < report["audit"]["expected"]
 
 
 def test_nothing_outlives_a_run_that_is_killed(tmp_path: Path) -> None:

@@ -295,15 +295,26 @@ def test_a_forked_child_has_a_cluster_of_its_own():
     assert _runner._warm._cluster.address == mine
 
 
-def test_ctrl_c_cancels_the_job_and_ends_the_wait():
+@pytest.mark.parametrize("during", ["submit", "wait"])
+def test_ctrl_c_cancels_the_job_and_ends_the_wait(during):
     program = """
-import os, signal, threading, time
+import os, signal, sys, time
 import ebb.sklearn as es
 from ebb.sklearn import _runner
 from sklearn.datasets import load_breast_cancer
 X, y = load_breast_cancer(return_X_y=True)
 es.Ridge(max_iter=2).fit(X, y)
-threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+submit, wait = _runner._Local.call, _runner._Local.wait
+def call(self, *words):
+    said = submit(self, *words)
+    if words[0] == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGINT)
+    return said
+def wait_pressed(self, verbose):
+    if sys.argv[1] == "wait":
+        os.kill(os.getpid(), signal.SIGINT)
+    wait(self, verbose)
+_runner._Local.call, _runner._Local.wait = call, wait_pressed
 try:
     es.MLPClassifier((8,), batch_size=8, max_iter=100000).fit(X, y)
 except KeyboardInterrupt:
@@ -315,7 +326,10 @@ while "ebb_scheduler_job_items{" in metrics.read() and time.monotonic() < deadli
 print("over" if time.monotonic() < deadline else "it goes on")
 """
     out = subprocess.run(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, timeout=120
+        [sys.executable, "-c", program, during],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=120,
     ).stdout
     assert out.split() == ["interrupted", "over"]
 

@@ -104,10 +104,10 @@ class _Runner:
         file = os.path.join(self.folder, "job.yaml")
         with open(file, "w", encoding="utf-8") as out:
             json.dump(whole, out)  # JSON is YAML.
-        # Repeated, it is the same job.
-        self.call("submit", file, "--request-id", self.name)
-        clock.lap("submit")
         try:
+            # Repeated, it is the same job.
+            self.call("submit", file, "--request-id", self.name)
+            clock.lap("submit")
             self.wait(verbose)
             clock.lap("train")
             return self.take(clock)
