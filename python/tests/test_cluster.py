@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import ebb
-from ebb import local
+from ebb import command, local
 from jobs import examples, long_job, small_job, write_csv
 
 
@@ -184,3 +184,9 @@ def test_import_is_light() -> None:
     assert "connect" in dir(ebb)
     with pytest.raises(AttributeError):
         ebb.nothing
+
+
+def test_an_answer_that_broke_off_means_away():
+    """Bug: a scheduler that was killed while it answered ended programs."""
+    told = "ebb: the connection to the scheduler at h:1 broke before its answer. Try again."
+    assert isinstance(command.error_of_text(told, 1, "status"), ebb.Unavailable)
