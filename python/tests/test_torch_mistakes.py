@@ -14,6 +14,7 @@ from torch import nn  # noqa: E402
 from torch_models import Data, Net, loss_of, work  # noqa: E402
 
 import ebb  # noqa: E402
+from ebb.torch import data  # noqa: E402
 
 
 def test_no_step_before_the_next_batch():
@@ -129,25 +130,21 @@ def test_another_model():
             super().__init__()
             self.a = nn.Linear(6, 7)
 
-    _, job, _ = mock.one(model=Wider(), cluster=cluster)
     with pytest.raises(ebb.ModelDiffers, match=r"a.bias is \(7,\) here, \(5,\) in job job"):
-        work(job)
-    _, job, _ = mock.one(model=nn.Linear(6, 3), cluster=cluster)
+        mock.one(model=Wider(), cluster=cluster)
     with pytest.raises(ebb.ModelDiffers, match="bias is not in job job: another model"):
-        work(job)
+        mock.one(model=nn.Linear(6, 3), cluster=cluster)
 
 
 def test_other_data():
     _, _, cluster = mock.one()
     other = Data()
-    drawn = mock.data.fingerprint(other, 1, "", None).drawn
+    drawn = data.fingerprint(other, 1, "", None).drawn
     other.x[drawn[0]] += 1
-    _, job, _ = mock.one(other, cluster=cluster)
     with pytest.raises(ebb.DataDiffers, match=rf"example {drawn[0]} has the checksum .. here"):
-        work(job)
-    _, job, _ = mock.one(Data(49), cluster=cluster)
+        mock.one(other, cluster=cluster)
     with pytest.raises(ebb.DataDiffers, match="has 49 examples, job job 50"):
-        work(job)
+        mock.one(Data(49), cluster=cluster)
 
 
 def test_other_constants_of_the_model():
@@ -157,16 +154,69 @@ def test_other_constants_of_the_model():
         return model
 
     _, _, cluster = mock.one(model=frozen(0))
-    _, job, _ = mock.one(model=frozen(1), cluster=cluster)
     with pytest.raises(ebb.ModelDiffers, match="frozen parameters.*are not those of job"):
-        work(job)
+        mock.one(model=frozen(1), cluster=cluster)
 
 
 def test_other_epochs():
     _, _, cluster = mock.one()
-    _, job, _ = mock.one(cluster=cluster, epochs=3)
     with pytest.raises(ebb.Refused, match="epochs is 3 here, 1 in job job"):
+        mock.one(cluster=cluster, epochs=3)
+
+
+def _adam(model, **options):
+    return {"optimizer": torch.optim.Adam(model.parameters(), **options)}
+
+
+def _sgd(model, **options):
+    return {"optimizer": torch.optim.SGD(model.parameters(), **options)}
+
+
+@pytest.mark.parametrize("state", ["running", "complete"])
+@pytest.mark.parametrize(
+    "other, told",
+    [
+        (lambda m: _adam(m, lr=9), 'optimizer.beta1 is 0.9 here, absent in job job'),
+        (lambda m: _sgd(m, lr=9), "optimizer.rate is 9.0 here, 0.1 in"),
+        (lambda m: _sgd(m, lr=0.1, weight_decay=0.1), "weight_decay is 0.1 here, 0.0 in"),
+        (lambda m: {"schedule": "cosine"}, 'schedule.kind is "cosine" here, "constant" in'),
+        (lambda m: {"algorithm": "adag"}, 'algorithm is "adag" here, absent in'),
+        (lambda m: {"consistency": {"kind": "bsp"}}, 'consistency.kind is "bsp" here, absent'),
+        (lambda m: {"settings": {"train": {"clip_norm": 1}}}, "train.clip_norm is 1 here, abs"),
+        (lambda m: {"reduction": "sum"}, 'reduction is "sum" here, "mean" in'),
+        (lambda m: {"evaluate": len}, "evaluate.every"),
+        (lambda m: {"seed": 2}, "seed is 2 here, 1 in"),
+        (lambda m: {"batch": 5}, "batch is 5 here, 8 in"),
+    ],
+)
+def test_another_description(other, told, state):
+    _, job, cluster = mock.one()
+    if state == "complete":
         work(job)
+    model = Net()
+    with pytest.raises(ebb.Refused, match=told):
+        mock.one(model=model, cluster=cluster, **other(model))
+    assert cluster.left == (2 if state == "complete" else 1)
+
+
+def test_a_complete_job_of_other_data():
+    _, job, cluster = mock.one()
+    work(job)
+    with pytest.raises(ebb.DataDiffers):
+        mock.one(Data(seed=5), cluster=cluster)
+
+
+def test_what_a_copy_may_have_for_itself():
+    _, _, cluster = mock.one(evaluate=len, workers=3)
+    mock.one(cluster=cluster, workers=4)  # No test data on this machine.
+
+
+def test_a_long_description_is_a_checksum():
+    from ebb.torch.data import described
+
+    assert described({"a": {"b": "x" * 99}})["a.b"].startswith("#")
+    many = described({str(i): i for i in range(1000)})
+    assert list(many) == ["settings"]
 
 
 def test_a_second_thread():

@@ -184,6 +184,10 @@ class TorchJob:
                 stacklevel=3,
             )
 
+    def _compare(self) -> None:
+        """Refuses a job that is another one than this program's."""
+        self._work.compare()
+
     def _pieces(self, reader: Any) -> Iterator[Any]:
         """Yields what a loop over the job sees; then the job is complete."""
         if self._complete:
@@ -204,6 +208,13 @@ class TorchJob:
                 )
                 return
             self._remote.wait(progress=False)  # Until the servers have stored it.
+        else:
+            warnings.warn(
+                f"job {self.name} is complete already, so nothing is trained: the model gets "
+                "its result. To train again: rerun=True, or another name",
+                ebb.errors.Warning,
+                stacklevel=2,
+            )
         self._complete = True
         self._load_result()
 

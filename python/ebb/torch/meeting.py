@@ -6,7 +6,7 @@ import dataclasses
 import os
 import tempfile
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import ebb
 from ebb.errors import Error, NotFound
@@ -42,6 +42,8 @@ class Place:
     access: Access
     address: str
     remote: Any
+    #: Whether it was there already.
+    found: bool
 
     def join(self, evaluates: bool) -> Callable[[], Any]:
         """Returns a function that joins the job and returns its engine."""
@@ -69,30 +71,34 @@ def find_or_submit(access: Access, description: Description, rerun: bool) -> Pla
     count.
     """
     address = access.scheduler or os.environ.get("EBB_SCHEDULER") or _own_cluster()
-    found = patiently(lambda: _found_or_submitted(access, address, description, rerun))
-    return Place(access, address, found)
+    remote, found = patiently(
+        lambda: _found_or_submitted(access, address, description, rerun)
+    )
+    return Place(access, address, remote, found)
 
 
 def _found_or_submitted(
     access: Access, address: str, description: Description, rerun: bool
-) -> Any:
+) -> Tuple[Any, bool]:
+    """Returns the job, and whether it was there already."""
     cluster = _connected(access, address)
     there = _of_this_name(cluster, description)
     found = _chosen(there, rerun)
     if found is not None:
-        return cluster.job(found["id"])
+        return cluster.job(found["id"]), True
     with tempfile.TemporaryDirectory(prefix="ebb-") as folder:
         keys = _with_initial(description, folder)
         try:
             # The number tells the runs of a name apart, so that several
             # programs that begin the same one have one job.
-            return cluster.submit(keys, request_id=f"ebb.torch/{keys['name']}/{len(there)}")
+            request = f"ebb.torch/{keys['name']}/{len(there)}"
+            return cluster.submit(keys, request_id=request), False
         except Error:
             # Another program was first, with initial values of its own.
             found = _chosen(_of_this_name(cluster, description), rerun)
             if found is None:
                 raise
-            return cluster.job(found["id"])
+            return cluster.job(found["id"]), True
 
 
 def _connected(access: Access, address: Optional[str]) -> Any:
@@ -113,7 +119,7 @@ def find(access: Access, description: Description, timeout: Optional[float]) -> 
         there = patiently(lambda: _of_this_name(cluster, description))
         found = _chosen(there, rerun=False)
         if found is not None:
-            return Place(access, cluster.address, cluster.job(found["id"]))
+            return Place(access, cluster.address, cluster.job(found["id"]), True)
         if deadline is not None and time.monotonic() > deadline:
             name = description.keys["name"]
             raise NotFound(f"nobody submitted job {name} within {timeout:g} s")

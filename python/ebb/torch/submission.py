@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
@@ -56,7 +57,7 @@ def job(name: str, model: torch.nn.Module, dataset: Any, **options: Any) -> Torc
     _check_given(options)
     parts, description, access = _prepared(name, model, dataset, **options)
     place = meeting.find_or_submit(access, description, options.get("rerun", False))
-    return TorchJob(parts, place.join(parts.evaluate is not None), place.remote)
+    return _joined(parts, place)
 
 
 def submit(name: str, model: torch.nn.Module, dataset: Any, **options: Any) -> Any:
@@ -75,8 +76,15 @@ def join(
     NotFound after ``timeout`` seconds.
     """
     parts, description, access = _prepared(name, model, dataset, **options)
-    place = meeting.find(access, description, timeout)
-    return TorchJob(parts, place.join(parts.evaluate is not None), place.remote)
+    parts.fingerprint = dataclasses.replace(parts.fingerprint, whole=False)
+    return _joined(parts, meeting.find(access, description, timeout))
+
+
+def _joined(parts: Parts, place: meeting.Place) -> TorchJob:
+    made = TorchJob(parts, place.join(parts.evaluate is not None), place.remote)
+    if place.found:
+        made._compare()
+    return made
 
 
 def _prepared(
@@ -114,24 +122,6 @@ def _prepared(
     rule = optimizers.read(optimizer, tables)
     if init is not None:
         parameters.set_initial(tables, ebb.load(init) if _is_path(init) else init)
-    word = reduction if isinstance(reduction, str) else "function"
-    rest = digest(known.constants(), (sorted(rule.decay.items()), word))
-    print_of_data = data.fingerprint(dataset, seed, rest, fingerprint)
-    parts = Parts(
-        name=name,
-        model=model,
-        dataset=dataset,
-        optimizer=optimizer,
-        tables=tables,
-        buffers=known,
-        rule=rule,
-        fingerprint=print_of_data,
-        plan=_given(epochs=epochs, batch=batch, seed=seed),
-        reduction=reduction,
-        evaluate=evaluate,
-        seeds=seeds,
-        unused=unused,
-    )
     keys: Dict[str, Any] = {
         "name": name,
         "model": {
@@ -142,9 +132,7 @@ def _prepared(
             },
         },
         "data": {
-            "train": {
-                "positions": {"examples": examples, "fingerprint": str(print_of_data)}
-            }
+            "train": {"positions": {"examples": examples}},
         },
         "train": _given(epochs=epochs, batch=batch),
         "optimizer": dict(rule.settings),
@@ -165,15 +153,38 @@ def _prepared(
     if workers is not None:
         least, most = (1, workers) if isinstance(workers, int) else workers
         keys["workers"] = {"min": least, "max": most}
-    description = meeting.Description(
-        _merged(keys, settings or {}), lambda: parameters.initial_values(tables)
+    keys = _merged(keys, settings or {})
+    print_of_job = dataclasses.replace(
+        data.fingerprint(dataset, seed, digest(known.constants()), fingerprint),
+        description=data.described(
+            {**keys, "reduction": _word_of(reduction), "weight_decay": _decay(rule, tables)}
+        ),
     )
+    print_of_data = {"positions": {"fingerprint": str(print_of_job)}}
+    keys = _merged({"data": {"train": print_of_data}}, keys)
+    parts = Parts(
+        name=name,
+        model=model,
+        dataset=dataset,
+        optimizer=optimizer,
+        tables=tables,
+        buffers=known,
+        rule=rule,
+        fingerprint=print_of_job,
+        plan=_given(epochs=epochs, batch=batch, seed=seed),
+        reduction=reduction,
+        evaluate=evaluate,
+        seeds=seeds,
+        unused=unused,
+    )
+    description = meeting.Description(keys, lambda: parameters.initial_values(tables))
     return parts, description, meeting.Access(scheduler, tls, token_file, insecure)
 
 
 for _function in (job, submit, join):
     # What help() shows, and editors complete.
-    _function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    _shown: Any = _function
+    _shown.__signature__ = inspect.Signature(
         list(inspect.signature(_prepared).parameters.values()),
         return_annotation=inspect.signature(_function).return_annotation,
     )
@@ -203,6 +214,16 @@ def _check_words(
         raise Refused(
             f"batch=1: {norm} is a BatchNorm, which needs more than one example at a time"
         )
+
+
+def _word_of(reduction: Reduction) -> str:
+    return reduction if isinstance(reduction, str) else "a function"
+
+
+def _decay(rule: optimizers.Rule, tables: Mapping[str, Any]) -> Any:
+    """Returns the weight decay: a number, or a list by table where it differs."""
+    each = [rule.decay.get(name, 0.0) for name in tables]
+    return each[0] if len(set(each)) == 1 else each
 
 
 def _given(**numbers: Optional[int]) -> Dict[str, int]:

@@ -87,6 +87,13 @@ class Work:
         """Whether a loop is under way."""
         return self._binding is not None
 
+    def compare(self) -> None:
+        """Compares the job with what this program brings, in whatever state it is.
+
+        Raises Refused, DataDiffers or ModelDiffers with the first difference.
+        """
+        self._joined().leave()
+
     def pieces(self, reader: Any) -> Iterator[Any]:
         """Yields the pieces of batch after batch, until there are no more."""
         self._begin()
@@ -232,6 +239,16 @@ class Work:
             raise Refused(
                 "a loop over this job is open already", "end it, or use one loader at a time"
             )
+        engine, parts = self._joined(), self._parts
+        self._engine = engine
+        self._binding = parameters.Binding(
+            parts.tables, parts.rule.decay, engine, parts.unused
+        )
+        parts.buffers.watch()
+        self._watch.start()
+
+    def _joined(self) -> Any:
+        """Returns an engine of the job, if the job is what this program brings."""
         engine, parts = patiently(self._join), self._parts
         try:
             parameters.check_tables(parts.name, parts.tables, engine.tables)
@@ -240,12 +257,7 @@ class Work:
         except Error:
             engine.leave()
             raise
-        self._engine = engine
-        self._binding = parameters.Binding(
-            parts.tables, parts.rule.decay, engine, parts.unused
-        )
-        parts.buffers.watch()
-        self._watch.start()
+        return engine
 
     def _check_plan(self, engine: Any) -> None:
         for key, ours in self._parts.plan.items():
