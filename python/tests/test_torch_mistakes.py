@@ -84,9 +84,15 @@ def test_the_model_is_cast_in_the_loop():
             job.optimizer.step()
 
 
-def test_the_rate_is_changed_in_the_loop():
-    model, job, _ = mock.one()
-    schedule = torch.optim.lr_scheduler.ExponentialLR(job.optimizer, 0.9)
+@pytest.mark.parametrize("whose", ["ours", "theirs"])
+def test_the_rate_is_changed_in_the_loop(whose):
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    if whose == "theirs":  # As most programs do, before ebb.torch.job.
+        schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+    _, job, _ = mock.one(model=model, optimizer=optimizer)
+    if whose == "ours":
+        schedule = torch.optim.lr_scheduler.ExponentialLR(job.optimizer, 0.9)
     with pytest.raises(ebb.Refused, match="the rate is the servers'"):
         for batch in job.loader():
             loss_of(model, batch).backward()

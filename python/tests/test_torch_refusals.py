@@ -168,6 +168,13 @@ def test_schedules():
     _refused("ReduceLROnPlateau is not on the servers", model, schedule=plateau)
 
 
+def test_a_scheduler_that_has_changed_the_rate():
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: (epoch + 1) / 4)
+    _refused("changed lr from 0.1 to 0.025.*\n.*schedule=", model, optimizer=optimizer)
+
+
 # --- Models -------------------------------------------------------------------
 
 

@@ -18,6 +18,8 @@ class HandIn(torch.optim.Optimizer):
 
     def __init__(self, work: Work, theirs: Any, tables: Mapping[str, Any]) -> None:
         self._work = work
+        #: Learning-rate schedulers write to the program's own optimizer.
+        self._theirs = theirs if isinstance(theirs, torch.optim.Optimizer) else None
         self._rates: List[float] = []
         if isinstance(theirs, torch.optim.Optimizer):
             groups: List[Dict[str, Any]] = [
@@ -73,4 +75,7 @@ class HandIn(torch.optim.Optimizer):
         return self._work.seen_loss()
 
     def _now(self) -> List[float]:
-        return [float(group["lr"]) for group in self.param_groups if "lr" in group]
+        groups = list(self.param_groups)
+        if self._theirs is not None:
+            groups += self._theirs.param_groups
+        return [float(group["lr"]) for group in groups if "lr" in group]
