@@ -105,16 +105,22 @@ def test_yields_a_batch_again(options):
     a, b = Net(), Net()
     mock.plain(a, sgd(a), dataset, loss_of, epochs=1, batch=8)
     job, cluster = mock.job(b, dataset, optimizer=sgd(b))
-    seen = []
+    seen, losses = [], []
     for place, batch in enumerate(job.loader(micro=5, **options)):
-        loss_of(b, batch).backward()
+        loss = loss_of(b, batch)
+        loss.backward()
         seen.append(batch[1].tolist())
+        losses.append(float(loss) * len(batch[1]))
         if place in (1, 4):  # The second piece, and then the first piece.
             job.again()
         else:
             job.optimizer.step()
     assert farthest(a, b) < 1e-6
     assert cluster.again == 2
+    # Places 0, 1 and 4 were dropped.
+    assert cluster.losses[:2] == pytest.approx(
+        [sum(losses[2:4]) / 8, sum(losses[5:7]) / 8]
+    )
     assert seen[0:2] == seen[2:4]
 
 
@@ -125,6 +131,26 @@ def test_a_batch_that_is_asked_for_without_end_fails():
         for _ in job.loader():
             job.again()
     assert "24 times" in cluster.failed[0]
+
+
+def test_a_loss_that_is_not_a_number():
+    model, job, cluster = mock.one()
+    with pytest.raises(ebb.NonFinite):
+        work(job, lambda *both: loss_of(*both) * float("nan"))
+    assert cluster.pushed == [] and cluster.failed
+
+
+def test_an_infinite_loss_that_is_asked_for_again_is_dropped():
+    model, job, cluster = mock.one(Data(8))
+    for place, batch in enumerate(job.loader()):
+        loss = loss_of(model, batch)
+        if place == 0:
+            (loss * float("inf")).backward()
+            job.again()
+        else:
+            loss.backward()
+            job.optimizer.step()
+    assert cluster.losses == [pytest.approx(float(loss))]
 
 
 def test_a_batch_may_fail():
@@ -364,16 +390,18 @@ def test_the_scaler_yields_a_batch_again_that_overflows():
     mock.plain(a, sgd(a), dataset, loss_of, epochs=1, batch=8)
     job, cluster = mock.job(b, dataset, optimizer=sgd(b))
     scaler = ebb.torch.GradScaler(init_scale=2.0**130, growth_interval=5)
-    losses = []
+    losses = {}
     for batch in job.loader(micro=5):
         loss = loss_of(b, batch)
+        out = job._work.out
+        part = out.examples / len(out.batch.examples)
+        losses.setdefault(out.batch.ticket, {})[out.begin] = float(loss) * part
         scaler.scale(loss).backward()
         scaler.step(job.optimizer)
         scaler.update()
-        losses.append(float(loss))
     assert farthest(a, b) < 1e-6
     assert cluster.again >= 3 and len(cluster.pushed) == 7
-    assert cluster.losses[-1] == pytest.approx(losses[-1])
+    assert cluster.losses == pytest.approx([sum(pieces.values()) for pieces in losses.values()])
 
 
 def test_joining_takes_epochs_and_batch_from_the_job():

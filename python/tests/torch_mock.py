@@ -120,6 +120,9 @@ class Engine:
     def push(self, batch, loss_sum):
         assert batch is self.out
         self.out = None
+        if not (np.isfinite(loss_sum) and np.isfinite(self.sums).all()):
+            self.cluster.failed.append("not finite")
+            raise ebb.NonFinite("a gradient or the loss is not finite")
         self.cluster.pushed.append(tuple(batch[1:5]))
         self.cluster.losses.append(loss_sum / len(batch.examples))
         for table in self.tables:

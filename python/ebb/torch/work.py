@@ -111,8 +111,7 @@ class Work:
     def again(self) -> None:
         """Drops the gradients of the batch that is out, and asks for it again."""
         out = self._piece_out("again()")
-        assert self._binding is not None
-        self._binding.forget()
+        self._drop()
         out.state = "again"
 
     def fail(self, why: str) -> None:
@@ -207,9 +206,14 @@ class Work:
         self._fail(self.out, why)
         raise Refused(why, hint)
 
-    def _fail(self, out: Out, why: str) -> None:
+    def _drop(self) -> None:
+        """Forgets what backward() made of the piece: its gradients and loss."""
         assert self._binding is not None
         self._binding.forget()
+        self._watch.take()
+
+    def _fail(self, out: Out, why: str) -> None:
+        self._drop()
         out.state = "failed"
         self._engine.fail(out.batch, why)
 
