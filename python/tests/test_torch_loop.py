@@ -39,34 +39,46 @@ def test_weight_decay_is_part_of_the_gradient():
     assert farthest(a, b) < 1e-6
 
 
-def test_takes_a_loss_that_is_a_sum():
-    def total(model, batch):
-        return F.cross_entropy(model(batch[0]), batch[1], reduction="sum")
+def _total(model, batch):
+    return F.cross_entropy(model(batch[0]), batch[1], reduction="sum")
 
-    dataset = Data()
-    a, b = Net(), Net()
-    mock.plain(a, sgd(a), dataset, loss_of, epochs=1, batch=8)
-    job, cluster = mock.job(b, dataset, optimizer=sgd(b), reduction="sum")
-    _, seen = work(job, total, micro=3)
-    assert farthest(a, b) < 1e-6
+
+def _masked(model, batch):
+    return F.cross_entropy(model(batch[0]), batch[1], ignore_index=0)
+
+
+def _unmasked(batch):
+    return int((batch[1] != 0).sum())
+
+
+@pytest.mark.parametrize("options", [{}, {"micro": 3}])
+@pytest.mark.parametrize("decay", [0.0, 0.05])
+def test_a_loss_that_is_a_sum_steps_as_in_the_plain_loop(options, decay):
+    rule = {"momentum": 0.5, "weight_decay": decay}
+    a, b, cluster, _ = _both(options, rule=rule, loss=_total, reduction="sum")
+    assert farthest(a, b) < 1e-5
+
+
+def test_shows_the_mean_of_a_loss_that_is_a_sum():
+    _, job, cluster = mock.one(reduction="sum")
+    _, seen = work(job, _total, micro=3)
     assert cluster.losses[0] == pytest.approx(sum(seen[:3]) / 8)
 
 
-def test_weighs_a_mean_over_something_else_by_a_function():
-    def masked(model, batch):
-        x, y = batch
-        return F.cross_entropy(model(x), y, ignore_index=0)
+@pytest.mark.parametrize("options", [{}, {"micro": 4}])
+@pytest.mark.parametrize("decay", [0.0, 0.05])
+def test_a_mean_over_something_else_steps_as_in_the_plain_loop(options, decay):
+    rule = {"momentum": 0.5, "weight_decay": decay}
+    a, b, cluster, _ = _both(options, rule=rule, loss=_masked, reduction=_unmasked)
+    assert farthest(a, b) < 1e-5
+    want = float(_masked(Net(), _first_batch()))
+    assert cluster.losses[0] == pytest.approx(want)
 
-    def weight(batch):
-        return int((batch[1] != 0).sum())
 
+def _first_batch():
+    place = next(iter(mock.places(1, 1, 50, 8)))
     dataset = Data()
-    a, b = Net(), Net()
-    first, _ = mock.job(a, dataset, optimizer=sgd(a), reduction=weight)
-    second, _ = mock.job(b, dataset, optimizer=sgd(b), reduction=weight)
-    work(first, masked)
-    work(second, masked, micro=4)
-    assert farthest(a, b) < 1e-6
+    return torch.utils.data.default_collate([dataset[int(i)] for i in place.examples])
 
 
 def test_shows_the_mean_loss_of_each_batch():

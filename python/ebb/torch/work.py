@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import sys
 import threading
@@ -74,6 +75,7 @@ class Work:
         self._binding: Optional[parameters.Binding] = None
         self._watch = Watch()
         self._loss = 0.0
+        self._total = 0.0  # What reduction= returns for all pieces of the batch.
         self._owner = (os.getpid(), threading.get_ident())
         #: The piece that the program works at.
         self.out: Optional[Out] = None
@@ -147,7 +149,8 @@ class Work:
         weight = self._weight(out)
         seen = self._watch.take()
         value = seen if loss is None else float(loss)
-        self._loss += value * weight
+        # Of a sum the mean is shown.
+        self._loss += value * (1.0 if parts.reduction == "sum" else weight)
         binding.add(weight)
         out.state = "handed"
         if not out.last:
@@ -166,6 +169,7 @@ class Work:
             raise
         for _ in range(MOST_AGAIN):
             self._loss = 0.0
+            self._total = self._total_weight(pieces)
             for begin, examples, value in pieces:
                 last = begin + examples == batch.begin + len(batch.examples)
                 self.out = Out(batch, begin, examples, value, last)
@@ -194,12 +198,28 @@ class Work:
         return out.state
 
     def _weight(self, out: Out) -> float:
-        reduction = self._parts.reduction
-        if reduction == "mean":
+        """Returns the factor of the piece's gradients in the sums.
+
+        Servers divide the sums by the examples of the batch. What remains is the
+        gradient of the program's own loss over the batch.
+        """
+        whole = len(out.batch.examples)
+        if self._parts.reduction == "mean":
             return float(out.examples)
-        if reduction == "sum":
-            return 1.0
-        return float(reduction(out.value))  # type: ignore[operator]
+        if self._parts.reduction == "sum" or out.examples == whole:
+            return float(whole)
+        return whole * self._weight_by_function(out.value) / self._total
+
+    def _weight_by_function(self, value: Any) -> float:
+        reduction = self._parts.reduction
+        assert callable(reduction)
+        return float(reduction(value))
+
+    def _total_weight(self, pieces: Any) -> float:
+        if not callable(self._parts.reduction) or len(pieces) == 1:
+            return 0.0
+        total = math.fsum(self._weight_by_function(value) for _, _, value in pieces)
+        return total or 1.0  # All are 0, and so is the gradient.
 
     def _refuse_piece(self, why: str, hint: Optional[str]) -> None:
         assert self.out is not None
