@@ -75,6 +75,19 @@ def test_own_optimizer_steps():
     assert len(cluster.failed) == 1
 
 
+@pytest.mark.parametrize("make", [Net, lambda: Net().bfloat16()])
+@pytest.mark.parametrize("first", [0, 1, 63])
+def test_a_parameter_is_written_through_data(make, first):
+    model, job, cluster = mock.one(Data(8 * 70), model=make())
+    with pytest.raises(ebb.Refused, match=r"parameters changed outside of a pull \(b.bias\)"):
+        for place, (x, y) in enumerate(job.loader()):
+            F.cross_entropy(model(x.to(model.a.weight.dtype)).float(), y).backward()
+            if place >= first:
+                model.b.bias.data.add_(0.25)
+            job.optimizer.step()
+    assert len(cluster.pushed) == first
+
+
 def test_the_model_is_cast_in_the_loop():
     model, job, _ = mock.one()
     with pytest.raises(ebb.Refused, match="parameters changed outside of a pull"):
@@ -126,6 +139,27 @@ def test_a_buffer_changes():
     model, job, _ = mock.one(model=Bank(), buffers={"queue": "local"})
     work(job)
     assert float(model.queue.abs().max()) > 0
+
+
+@pytest.mark.parametrize("kind", ["buffer", "frozen"])
+def test_a_constant_is_written_through_data(kind):
+    class Queue(Net):
+        def __init__(self):
+            super().__init__()
+            queue = torch.arange(5.0)
+            if kind == "buffer":
+                self.register_buffer("queue", queue)
+            else:
+                self.queue = nn.Parameter(queue, requires_grad=False)
+
+        def forward(self, x):
+            self.queue.data.copy_(self.queue.data.roll(1))  # The same values, elsewhere.
+            return super().forward(x)
+
+    model, job, cluster = mock.one(model=Queue())
+    with pytest.raises(ebb.Refused, match="queue changes while training"):
+        work(job)
+    assert cluster.pushed == []
 
 
 def test_another_model():
