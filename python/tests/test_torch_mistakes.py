@@ -317,8 +317,12 @@ def test_arguments_of_the_loader(options, told):
 def test_micro_batches_of_one_with_batch_norm():
     model = nn.Sequential(nn.Linear(6, 3), nn.BatchNorm1d(3))
     _, job, _ = mock.one(model=model, buffers="local")
-    with pytest.raises(ebb.Refused, match="1 is a BatchNorm, which needs more than one"):
-        job.loader(micro=1)
+    for micro in (1, 2):
+        with pytest.raises(ebb.Refused, match="1 is a BatchNorm, which needs more than one"):
+            job.loader(micro=micro)
+    job.loader(micro=3)
+    model.eval()
+    job.loader(micro=1)
 
 
 def test_the_scaler_of_torch():

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 import torch.nn.functional as F  # noqa: E402
 import torch_mock as mock  # noqa: E402
+from ebb.torch.reader import sizes_of  # noqa: E402
 from torch_models import Augmented, Data, Net, Unreadable, farthest, loss_of, sgd, work  # noqa: E402
 
 
@@ -86,7 +87,17 @@ def test_collates_each_piece_by_the_users_function():
         sizes.append(len(batch["y"]))
         loss_of(model, (batch["x"], torch.tensor(batch["y"]))).backward()
         job.optimizer.step()
-    assert sizes == [3, 3, 2, 3, 3, 2, 3, 1]
+    assert sizes == [3, 3, 2, 3, 3, 2, 2, 2]  # Not 3 and 1 at the end.
+
+
+def test_pieces_of_a_batch():
+    assert sizes_of(8, None) == [8] and sizes_of(8, 9) == [8] and sizes_of(0, 3) == []
+    assert sizes_of(10, 3) == [3, 3, 2, 2] and sizes_of(7, 3) == [3, 2, 2]
+    assert sizes_of(11, 3) == [3, 3, 3, 2] and sizes_of(3, 1) == [1, 1, 1]
+    for examples in range(2, 60):
+        for most in range(3, 20):
+            sizes = sizes_of(examples, most)
+            assert sum(sizes) == examples and min(sizes) > 1 and max(sizes) <= most
 
 
 def test_readers_may_be_spawned():

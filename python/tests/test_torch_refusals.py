@@ -195,6 +195,13 @@ def test_statistics_of_batch_norm():
     assert '"local"' in told
     _refused("1 is a BatchNorm, which needs more than one", model, buffers="local", batch=1)
     _prepared(model, buffers="local")
+    told = _refused("the last batch of 50 examples would have one", model, buffers="local", batch=7)
+    assert "hint: batch=6" in told
+    parts = {"train": {"item_examples": 21}}
+    _refused("would have one", model, buffers="local", batch=5, settings=parts)
+    model.eval()
+    _prepared(model, buffers="local", batch=7)
+    model.train()
     _refused("SyncBatchNorm needs a process group", nn.Sequential(nn.SyncBatchNorm(6)))
     _prepared(nn.Sequential(nn.Linear(6, 3), nn.BatchNorm1d(3, track_running_stats=False)))
 

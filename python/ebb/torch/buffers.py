@@ -130,9 +130,9 @@ class Buffers:
 
 
 def has_batch_norm(model: torch.nn.Module) -> Optional[str]:
-    """Returns the name of a BatchNorm of the model, if it has one."""
+    """Returns the name of a BatchNorm that takes its statistics from the batch."""
     for name, module in model.named_modules():
-        if isinstance(module, _WITH_STATISTICS[:3]):
+        if isinstance(module, _WITH_STATISTICS[:3]) and module.training:
             return name or type(module).__name__
     return None
 

@@ -104,9 +104,11 @@ class TorchJob:
         if micro is not None and micro < 1:
             raise Refused(f"micro={micro}: it must be 1 or more")
         norm = has_batch_norm(self.model)
-        if micro == 1 and norm:
+        if micro in (1, 2) and norm:
             raise Refused(
-                f"micro=1: {norm} is a BatchNorm, which needs more than one example at a time"
+                f"micro={micro}: {norm} is a BatchNorm, which needs more than one example at a "
+                "time, and a batch may have an odd number",
+                "micro=3 or more",
             )
         options = {
             "num_workers": num_workers,

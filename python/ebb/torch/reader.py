@@ -38,6 +38,22 @@ class ReadError(Exception):
     """What a DataLoader worker wrote when it could not read an example."""
 
 
+def sizes_of(examples: int, most: Optional[int]) -> List[int]:
+    """Cuts a batch into pieces of so many examples at most.
+
+    All but the last are as large as they may be. If that leaves a single example
+    (BatchNorm needs two), the pieces are as equal as they can be.
+    """
+    if examples == 0:
+        return []
+    most = min(most or examples, examples)
+    whole, rest = divmod(examples, most)
+    if rest != 1:
+        return [most] * whole + [rest] * (rest > 0)
+    size, larger = divmod(examples, whole + 1)
+    return [size + 1] * larger + [size] * (whole + 1 - larger)
+
+
 class Cutter:
     """Collates the pieces of a batch; errors become values.
 
@@ -53,11 +69,11 @@ class Cutter:
             if isinstance(example, Failure):
                 return example
         try:
-            size = self._micro or max(len(examples), 1)
-            return [
-                (begin, data.collate(examples[begin : begin + size], self._collate_fn))
-                for begin in range(0, len(examples), size)
-            ]
+            made, begin = [], 0
+            for size in sizes_of(len(examples), self._micro):
+                made.append((begin, data.collate(examples[begin : begin + size], self._collate_fn)))
+                begin += size
+            return made
         except Exception as error:
             return Failure.of(error)
 

@@ -115,8 +115,9 @@ def _prepared(
     token_file: Optional[str] = None,
     insecure: bool = False,
 ) -> Tuple[Parts, "meeting.Description", "meeting.Access"]:
-    _check_words(reduction, unused, evaluate, batch, model)
+    _check_words(reduction, unused, evaluate)
     examples = data.check_map_style(dataset)
+    _check_batch_norm(model, batch, examples, (settings or {}).get("train", {}))
     tables = parameters.tables_of(model)
     known = Buffers(model, buffers)
     rule = optimizers.read(optimizer, tables)
@@ -196,24 +197,41 @@ def _check_given(options: Mapping[str, Any]) -> None:
             raise Refused(f"ebb.torch.job needs {key}=")
 
 
-def _check_words(
-    reduction: Reduction,
-    unused: str,
-    evaluate: Any,
-    batch: Optional[int],
-    model: torch.nn.Module,
-) -> None:
+def _check_words(reduction: Reduction, unused: str, evaluate: Any) -> None:
     if reduction not in ("mean", "sum") and not callable(reduction):
         raise Refused(f'reduction={reduction!r}: "mean", "sum" or a function of the batch')
     if unused not in ("error", "zero"):
         raise Refused(f'unused={unused!r}: "error" or "zero"')
     if evaluate is not None and not callable(evaluate):
         raise Refused("evaluate= is called with the model, so it must be a function")
+
+
+def _check_batch_norm(
+    model: torch.nn.Module, batch: Optional[int], examples: int, train: Mapping[str, Any]
+) -> None:
     norm = has_batch_norm(model)
-    if batch == 1 and norm:
-        raise Refused(
-            f"batch=1: {norm} is a BatchNorm, which needs more than one example at a time"
-        )
+    if not norm or batch is None:
+        return
+    why = f"{norm} is a BatchNorm, which needs more than one example at a time"
+    if batch == 1:
+        raise Refused(f"batch=1: {why}")
+    item = train.get("item_examples") or examples
+    if not _leaves_one(examples, item, batch):
+        return
+    fits = [
+        size for size in range(2, 4 * batch) if not _leaves_one(examples, item, size)
+    ]
+    nearest = min(fits, key=lambda size: abs(size - batch), default=None)
+    raise Refused(
+        f"batch={batch}: the last batch of {examples} examples would have one, and {why}",
+        f"batch={nearest}" if nearest else "another number of examples",
+    )
+
+
+def _leaves_one(examples: int, item: int, batch: int) -> bool:
+    """Whether a batch of an item has a single example; items end with a batch."""
+    item = min(item, examples)
+    return item % batch == 1 or (examples % item) % batch == 1
 
 
 def _word_of(reduction: Reduction) -> str:
