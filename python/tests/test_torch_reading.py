@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import random
 import signal
 import time
 
@@ -9,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+import numpy as np  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 import torch_mock as mock  # noqa: E402
 from ebb.torch.reader import sizes_of  # noqa: E402
@@ -28,6 +30,41 @@ def test_random_examples_and_dropout_are_the_same_with_any_readers():
         made.append(model)
     assert farthest(made[0], made[1]) == 0
     assert farthest(made[0], made[2]) == 0
+
+
+def _noisy(examples):
+    noise = 0.01 * random.random() + 0.01 * float(np.random.rand()) + 0.01 * float(torch.rand(()))
+    return torch.stack([x for x, _ in examples]) + noise, torch.stack([y for _, y in examples])
+
+
+def test_a_random_collate_fn_is_the_same_with_any_readers():
+    made = []
+    for options in ({}, {"num_workers": 2}, {"num_workers": 1, "prefetch_factor": 4}):
+        random.seed()
+        np.random.seed()
+        torch.seed()
+        model = Net()
+        job, _ = mock.job(model, Data(), optimizer=sgd(model), epochs=2)
+        work(job, collate_fn=_noisy, micro=3, **options)
+        made.append(model)
+    assert farthest(made[0], made[1]) == 0
+    assert farthest(made[0], made[2]) == 0
+
+
+def test_without_seeds_nothing_is_seeded():
+    model = Net()
+    job, _ = mock.job(model, Data(16), optimizer=sgd(model), seeds=False)
+    seen = []
+
+    def collate(examples):
+        seen.append(float(torch.rand(())))
+        return torch.utils.data.default_collate(examples)
+
+    torch.manual_seed(3)
+    want = [float(torch.rand(())) for _ in range(2)]
+    torch.manual_seed(3)
+    work(job, collate_fn=collate)
+    assert seen == want
 
 
 def test_workers_read_ahead_and_drop_what_is_not_asked_for():

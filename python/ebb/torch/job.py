@@ -116,7 +116,8 @@ class TorchJob:
             "multiprocessing_context": multiprocessing_context,
             "pin_memory": pin_memory,
         }
-        return Loader(self, Cutter(micro, collate_fn), options)
+        seed = self._parts.seed if self._parts.seeds else None
+        return Loader(self, Cutter(micro, collate_fn, seed), options)
 
     def __iter__(self) -> Iterator[Batch]:
         """Yields batches by the numbers of their examples; nothing is read."""
@@ -238,7 +239,7 @@ class Loader:
         parts = job._parts
         numbered: Any = data.Plain(parts.dataset)
         if parts.seeds and parts.fingerprint.random:
-            numbered = data.Seeded(parts.dataset, parts.plan["seed"])
+            numbered = data.Seeded(parts.dataset, parts.seed)
         self._job = job
         self._reader: Any = (
             Workers(numbered, cutter, options)

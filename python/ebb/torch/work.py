@@ -44,6 +44,11 @@ class Parts:
     seeds: bool = True
     unused: str = "error"
 
+    @property
+    def seed(self) -> int:
+        """The seed of the job."""
+        return self.plan["seed"]
+
 
 @dataclasses.dataclass
 class Out:
