@@ -347,6 +347,21 @@ def test_evaluates_between_two_batches():
     assert first["loss_sum"] > 0 and 0 <= first["correct"] <= 20
 
 
+@pytest.mark.parametrize("figure", [{"accuracy": 0.7}, {"correct": 14}])
+def test_accuracy_needs_the_number_of_examples(figure):
+    def answer(more):
+        model, job, cluster = mock.one(
+            evaluate=lambda _: {"loss": 0.5, **figure, **more}, evaluate_after=[0]
+        )
+        work(job)
+        return cluster.evaluated[0]
+
+    made = answer({"examples": 20})
+    assert (made["examples"], made["correct"], made["loss_sum"]) == (20, 14, 10.0)
+    with pytest.raises(ebb.Refused, match=f"returned {list(figure)[0]} without examples"):
+        answer({})
+
+
 def test_an_evaluation_that_fails_is_told_and_raised():
     model = Net()
 

@@ -375,6 +375,12 @@ def _figures(answer: Any) -> Dict[str, Any]:
     if not isinstance(answer, Mapping):
         return {"examples": 1, "loss_sum": float(answer)}
     figures = {key: float(value) for key, value in answer.items()}
+    for key in ("correct", "accuracy"):
+        if key in figures and "examples" not in figures:
+            raise Refused(
+                f"evaluate(model) returned {key} without examples, so there is no share",
+                'add "examples": count to what it returns',
+            )
     examples = int(figures.pop("examples", 1))
     loss = figures.pop("loss", None)
     if loss is None:
