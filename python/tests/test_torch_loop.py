@@ -136,6 +136,47 @@ def test_yields_a_batch_again(options):
     assert seen[0:2] == seen[2:4]
 
 
+class Boxed:
+    """A batch that is no tensor."""
+
+    def __init__(self, examples):
+        self.x, self.y = torch.utils.data.default_collate(examples)
+
+
+@pytest.mark.parametrize("options", [{}, {"num_workers": 1}])
+@pytest.mark.parametrize("box", [False, True])
+def test_a_batch_that_the_loop_changed_is_made_again(options, box):
+    dataset = Data()
+    a, b = Net(), Net()
+    mock.plain(a, sgd(a), dataset, loss_of, epochs=1, batch=8)
+    job, cluster = mock.job(b, dataset, optimizer=sgd(b))
+    collate = Boxed if box else None
+    for place, batch in enumerate(job.loader(micro=5, collate_fn=collate, **options)):
+        x, y = (batch.x, batch.y) if box else batch
+        loss_of(b, (x, y)).backward()
+        x.mul_(3)  # As a normalisation in place does.
+        if place in (1, 4):
+            job.again()
+        else:
+            job.optimizer.step()
+    assert farthest(a, b) < 1e-6
+    assert cluster.again == 2 and len(cluster.pushed) == 7
+
+
+def test_marks_of_values():
+    from ebb.torch.marks import marks_of
+
+    value = {"x": [torch.zeros(2), 3], "y": ("a", None)}
+    before = marks_of(value)
+    assert before is not None and marks_of(value) == before
+    value["x"][0].add_(1)
+    assert marks_of(value) != before
+    before = marks_of(value)
+    value["x"].pop()
+    assert marks_of(value) != before
+    assert marks_of({"x": torch.zeros(2).numpy()}) is None
+
+
 def test_a_batch_that_is_asked_for_without_end_fails():
     model = Net()
     job, cluster = mock.job(model, Data(8), optimizer=sgd(model))

@@ -15,6 +15,7 @@ from ebb.errors import DataDiffers, Error, ForkedError, Refused
 from ebb.torch import data, parameters
 from ebb.torch.buffers import Buffers
 from ebb.torch.losses import Watch
+from ebb.torch.marks import marks_of
 from ebb.torch.optimizers import Rule
 from ebb.torch.patience import patiently
 
@@ -167,11 +168,8 @@ class Work:
     # --- A batch --------------------------------------------------------------
 
     def _pieces_of(self, batch: Any, reader: Any) -> Iterator[Any]:
-        try:
-            pieces = reader.read(batch, self._engine.ahead)
-        except Exception as error:
-            self._engine.fail(batch, f"{type(error).__name__}: {error}")
-            raise
+        pieces = self._read(batch, reader)
+        pieces_changed = False
         for _ in range(MOST_AGAIN):
             self._loss = 0.0
             self._total = self._total_weight(pieces)
@@ -179,7 +177,10 @@ class Work:
                 last = begin + examples == batch.begin + len(batch.examples)
                 self.out = Out(batch, begin, examples, value, last)
                 self._seed(batch.epoch, batch.shard, begin)
+                untouched = marks_of(value)
                 yield value
+                if untouched is None or marks_of(value) != untouched:
+                    pieces_changed = True
                 state = self._settle()
                 if state == "failed":
                     return
@@ -188,9 +189,18 @@ class Work:
             else:
                 return
             self._engine.again(batch)
+            if pieces_changed:
+                pieces, pieces_changed = self._read(batch, reader), False
         why = f"the program asked for the same batch {MOST_AGAIN} times"
         self._engine.fail(batch, why)
         raise Refused(f"{self.out}: {why}")
+
+    def _read(self, batch: Any, reader: Any) -> Any:
+        try:
+            return reader.read(batch, self._engine.ahead)
+        except Exception as error:
+            self._engine.fail(batch, f"{type(error).__name__}: {error}")
+            raise
 
     def _settle(self) -> str:
         """Returns what became of the piece that was out."""
