@@ -72,7 +72,8 @@ class Cutter:
 
     def __call__(self, given: Sequence[Any]) -> Any:
         """Collates the examples that follow the name of their batch."""
-        key, examples = (given[0], given[1:]) if given else (None, given)
+        key: Any = given[0] if given else None
+        examples = given[1:]
         for example in examples:
             if isinstance(example, Failure):
                 return example

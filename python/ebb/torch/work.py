@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import threading
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Union
 
 import torch
 
@@ -58,7 +58,8 @@ class Out:
     batch: Any
     begin: int
     examples: int
-    value: Any
+    #: The factor of its gradients in the sums.
+    weight: float
     last: bool
     state: str = "out"  # then handed, again or failed
 
@@ -81,7 +82,6 @@ class Work:
         self._binding: Optional[parameters.Binding] = None
         self._watch = Watch()
         self._loss = 0.0
-        self._total = 0.0  # What reduction= returns for all pieces of the batch.
         self._owner = (os.getpid(), threading.get_ident())
         #: The piece that the program works at.
         self.out: Optional[Out] = None
@@ -152,12 +152,11 @@ class Work:
             parts.buffers.check()
         except Refused as error:
             self._refuse_piece(error.message, error.hint)
-        weight = self._weight(out)
         seen = self._watch.take()
         value = seen if loss is None else float(loss)
         # Of a sum the mean is shown.
-        self._loss += value * (1.0 if parts.reduction == "sum" else weight)
-        binding.add(weight)
+        self._loss += value * (1.0 if parts.reduction == "sum" else out.weight)
+        binding.add(out.weight)
         out.state = "handed"
         if not out.last:
             return
@@ -172,10 +171,10 @@ class Work:
         pieces_changed = False
         for _ in range(MOST_AGAIN):
             self._loss = 0.0
-            self._total = self._total_weight(pieces)
-            for begin, examples, value in pieces:
+            weights = self._weights(pieces)
+            for weight, (begin, examples, value) in zip(weights, pieces):
                 last = begin + examples == batch.begin + len(batch.examples)
-                self.out = Out(batch, begin, examples, value, last)
+                self.out = Out(batch, begin, examples, weight, last)
                 self._seed(batch.epoch, batch.shard, begin)
                 untouched = marks_of(value)
                 yield value
@@ -212,29 +211,21 @@ class Work:
             raise Refused(why, "call optimizer.step() once a batch")
         return out.state
 
-    def _weight(self, out: Out) -> float:
-        """Returns the factor of the piece's gradients in the sums.
+    def _weights(self, pieces: Any) -> List[float]:
+        """Returns the factors of the pieces' gradients in the sums.
 
         Servers divide the sums by the examples of the batch. What remains is the
         gradient of the program's own loss over the batch.
         """
-        whole = len(out.batch.examples)
-        if self._parts.reduction == "mean":
-            return float(out.examples)
-        if self._parts.reduction == "sum" or out.examples == whole:
-            return float(whole)
-        return whole * self._weight_by_function(out.value) / self._total
-
-    def _weight_by_function(self, value: Any) -> float:
         reduction = self._parts.reduction
-        assert callable(reduction)
-        return float(reduction(value))
-
-    def _total_weight(self, pieces: Any) -> float:
-        if not callable(self._parts.reduction) or len(pieces) == 1:
-            return 0.0
-        total = math.fsum(self._weight_by_function(value) for _, _, value in pieces)
-        return total or 1.0  # All are 0, and so is the gradient.
+        whole = sum(examples for _, examples, _ in pieces)
+        if reduction == "mean":
+            return [float(examples) for _, examples, _ in pieces]
+        if isinstance(reduction, str) or len(pieces) == 1:
+            return [float(whole)] * len(pieces)
+        parts = [float(reduction(value)) for _, _, value in pieces]
+        total = math.fsum(parts) or 1.0  # All are 0, and so is the gradient.
+        return [whole * part / total for part in parts]
 
     def _refuse_piece(self, why: str, hint: Optional[str]) -> None:
         assert self.out is not None
