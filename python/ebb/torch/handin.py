@@ -70,6 +70,10 @@ class HandIn(torch.optim.Optimizer):
         """Asks for the batch that is out once more."""
         self._work.again()
 
+    def piece(self) -> Any:
+        """Returns what names the piece of a batch that is out."""
+        return self._work.piece()
+
     def seen_loss(self) -> float:
         """Returns what ``backward()`` was called on since the last piece."""
         return self._work.seen_loss()

@@ -127,6 +127,10 @@ class Work:
         out = self._piece_out("fail()")
         self._fail(out, why)
 
+    def piece(self) -> Out:
+        """Returns the piece that is out. Raises Refused if none is."""
+        return self._piece_out("step()")
+
     def seen_loss(self) -> float:
         """Returns the sum of what ``backward()`` was called on for this piece."""
         return self._watch.seen()
