@@ -115,7 +115,7 @@ class Fingerprint:
 
 
 #: Keys that a program may leave out.
-_MAY_LACK = ("evaluate.every",)
+_MAY_LACK = ("evaluate.every", "rerun")
 #: Keys of a job that are compared in another way, or change no result.
 _NOT_DESCRIBED = ("name", "data", "workers", "model.tables", "model.initial")
 _MOST_VALUE = 40

@@ -51,12 +51,14 @@ def job(name: str, model: torch.nn.Module, dataset: Any, **options: Any) -> Torc
     - algorithm, consistency: as in a job file. Absent, the job's defaults.
     - workers: the most that the job takes, or the least and the most.
     - settings: further keys of the job file. They go before all others.
-    - rerun: begins another job if the last one of this name is over.
+    - rerun: begins another job if the last one of this name is over. True does so
+      in a copy that is started late, too; a text, such as a date, names the run,
+      and begins one job for each text.
     - scheduler, tls, token_file, insecure: as for ``ebb.connect``.
     """
     _check_given(options)
     parts, description, access = _prepared(name, model, dataset, **options)
-    place = meeting.find_or_submit(access, description, options.get("rerun", False))
+    place = meeting.find_or_submit(access, description, _run_of(options))
     return _joined(parts, place)
 
 
@@ -64,7 +66,11 @@ def submit(name: str, model: torch.nn.Module, dataset: Any, **options: Any) -> A
     """Does the same as ``job`` without working at it; returns the ``ebb.Job``."""
     _check_given(options)
     _, description, access = _prepared(name, model, dataset, **options)
-    return meeting.find_or_submit(access, description, options.get("rerun", False)).remote
+    return meeting.find_or_submit(access, description, _run_of(options)).remote
+
+
+def _run_of(options: Mapping[str, Any]) -> meeting.Rerun:
+    return meeting.run_of(options.get("rerun", False))
 
 
 def join(
@@ -109,7 +115,7 @@ def _prepared(
     seed: int = 1,
     workers: Count = None,
     unused: str = "error",
-    rerun: bool = False,
+    rerun: meeting.Rerun = False,
     settings: Optional[Mapping[str, Any]] = None,
     tls: Any = None,
     token_file: Optional[str] = None,
@@ -158,7 +164,12 @@ def _prepared(
     print_of_job = dataclasses.replace(
         data.fingerprint(dataset, seed, digest(known.constants()), fingerprint),
         description=data.described(
-            {**keys, "reduction": _word_of(reduction), "weight_decay": _decay(rule, tables)}
+            {
+                **keys,
+                **_named_run(meeting.run_of(rerun)),
+                "reduction": _word_of(reduction),
+                "weight_decay": _decay(rule, tables),
+            }
         ),
     )
     print_of_data = {"positions": {"fingerprint": str(print_of_job)}}
@@ -236,6 +247,10 @@ def _leaves_one(examples: int, item: int, batch: int) -> bool:
 
 def _word_of(reduction: Reduction) -> str:
     return reduction if isinstance(reduction, str) else "a function"
+
+
+def _named_run(run: meeting.Rerun) -> Dict[str, str]:
+    return {"rerun": run} if isinstance(run, str) else {}
 
 
 def _decay(rule: optimizers.Rule, tables: Mapping[str, Any]) -> Any:
