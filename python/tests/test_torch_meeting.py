@@ -40,7 +40,7 @@ class Cluster:
 def cluster(monkeypatch):
     made = Cluster()
     monkeypatch.setattr(meeting, "_connected", lambda access, address: made)
-    monkeypatch.delenv("EBB_RUN", raising=False)
+    monkeypatch.delenv("EBB_RUN_NAME", raising=False)
     return made
 
 
@@ -74,11 +74,11 @@ def test_a_text_begins_one_job(cluster):
 
 
 def test_ebb_run_names_the_run(cluster, monkeypatch):
-    monkeypatch.setenv("EBB_RUN", "/tmp/run-1")
+    monkeypatch.setenv("EBB_RUN_NAME", "/tmp/run-1")
     assert _number(True) == 1
     cluster.end()
     assert _number(True) == 1
-    monkeypatch.setenv("EBB_RUN", "/tmp/run-2")
+    monkeypatch.setenv("EBB_RUN_NAME", "/tmp/run-2")
     assert _number(True) == 2
 
 

@@ -70,7 +70,7 @@ Rerun = Union[bool, str]
 def run_of(rerun: Rerun) -> Rerun:
     """Returns what tells runs apart: the caller's text, or that of ``ebb run``."""
     if rerun is True:
-        return os.environ.get("EBB_RUN") or True
+        return os.environ.get("EBB_RUN_NAME") or True
     return rerun
 
 
