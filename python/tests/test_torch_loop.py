@@ -137,7 +137,7 @@ def test_yields_a_batch_again(options):
 
 
 class Boxed:
-    """A batch that is no tensor."""
+    """A batch of a class of its own."""
 
     def __init__(self, examples):
         self.x, self.y = torch.utils.data.default_collate(examples)

@@ -61,7 +61,7 @@ class Fingerprint:
     random: bool = True
     #: What ``described`` returned for the job.
     description: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    #: Whether the job must have nothing that the description lacks.
+    #: Whether the description has all keys that the job may have.
     whole: bool = True
 
     def __str__(self) -> str:

@@ -158,7 +158,7 @@ class Work:
             self._refuse_piece(error.message, error.hint)
         seen = self._watch.take()
         value = seen if loss is None else float(loss)
-        # Of a sum the mean is shown.
+        # The job shows a mean; a sum over the batch becomes one on the servers.
         self._loss += value * (1.0 if parts.reduction == "sum" else out.weight)
         binding.add(out.weight)
         out.state = "handed"
