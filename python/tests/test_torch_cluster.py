@@ -162,6 +162,17 @@ def test_a_late_program_and_a_second_run(address):
     assert len(batches) == 4 and rerun.number != job.number
 
 
+def test_a_program_works_at_its_own_job_and_not_at_a_newer(address):
+    old = _submitted(address, "older", Net(), Data(64))
+    old.cancel()
+    new = _submitted(address, "older", Net(), Data(64), rerun=True)
+    assert new.number > old.number
+    with pytest.raises(ebb.JobFailed, match="older is cancelled"):
+        work(old)
+    assert new.progress.applied == 0
+    new.cancel()
+
+
 def test_a_run_with_a_name_is_one_job(address):
     first, _ = _trained(address, "runs", Net(), Data(64), epochs=1, rerun="monday")
     with pytest.warns(ebb.Warning, match="runs is complete already"):

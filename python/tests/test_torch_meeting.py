@@ -73,6 +73,19 @@ def test_a_text_begins_one_job(cluster):
     assert _number("tuesday") == 3
 
 
+def test_the_engine_joins_by_number(monkeypatch):
+    import ebb.engine
+
+    joined = []
+    monkeypatch.setattr(
+        ebb.engine.Engine, "join", lambda *names, **options: joined.append((names, options))
+    )
+    remote = type("Remote", (), {"name": "digits", "number": 7})
+    access = meeting.Access("here:1", None, None, False)
+    meeting.Place(access, "here:1", remote, True).join(False)()
+    assert joined[0][0] == ("here:1", "digits") and joined[0][1]["number"] == 7
+
+
 def test_ebb_run_names_the_run(cluster, monkeypatch):
     monkeypatch.setenv("EBB_RUN_NAME", "/tmp/run-1")
     assert _number(True) == 1

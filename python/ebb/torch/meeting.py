@@ -54,6 +54,7 @@ class Place:
             return Engine.join(
                 self.address,
                 self.remote.name,
+                number=self.remote.number,  # The name alone is that of the newest.
                 tls=self.access.tls,
                 token_file=self.access.token_file,
                 insecure=self.access.insecure,
