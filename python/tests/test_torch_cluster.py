@@ -155,24 +155,83 @@ def test_the_result_is_that_of_the_export_and_begins_another_job(address, tmp_pa
 def test_a_late_program_and_a_second_run(address):
     first, late, second = Net(), Net(), Net()
     job, _ = _trained(address, "late", first, Data(64))
-    _, batches = _trained(address, "late", late, Data(64))
+    with pytest.warns(ebb.Warning, match="late is complete already"):
+        _, batches = _trained(address, "late", late, Data(64))
     assert batches == [] and farthest(first, late) == 0
     rerun, batches = _trained(address, "late", second, Data(64), rerun=True)
     assert len(batches) == 4 and rerun.number != job.number
 
 
+def test_a_program_works_at_its_own_job_and_not_at_a_newer(address):
+    old = _submitted(address, "older", Net(), Data(64))
+    old.cancel()
+    new = _submitted(address, "older", Net(), Data(64), rerun=True)
+    assert new.number > old.number
+    with pytest.raises(ebb.JobFailed, match="older is cancelled"):
+        work(old)
+    assert new.progress.applied == 0
+    new.cancel()
+
+
+def test_a_run_with_a_name_is_one_job(address):
+    first, _ = _trained(address, "runs", Net(), Data(64), epochs=1, rerun="monday")
+    with pytest.warns(ebb.Warning, match="runs is complete already"):
+        late, batches = _trained(address, "runs", Net(3), Data(64), epochs=1, rerun="monday")
+    assert batches == [] and late.number == first.number
+    other, batches = _trained(address, "runs", Net(), Data(64), epochs=1, rerun="tuesday")
+    assert len(batches) == 2 and other.number != first.number
+
+
+@pytest.mark.parametrize("options", [{}, {"micro": 12}])
+def test_a_sum_steps_as_in_the_plain_loop(address, options):
+    def total(model, batch):
+        return F.cross_entropy(model(batch[0]), batch[1], reduction="sum")
+
+    def slow(model):
+        return torch.optim.SGD(model.parameters(), lr=0.01)
+
+    dataset = Data(70)
+    a, b = Net(), Net()
+    name = f"sum-{len(options)}"
+    job = _submitted(address, name, b, dataset, optimizer=slow(b), reduction="sum")
+    batches = []
+    for batch in job.loader(**options):
+        out = job._work.out
+        first = first if batches else copy.deepcopy(b.state_dict())
+        if out.last:
+            batches.append(out.batch.examples.tolist())
+        total(b, batch).backward()
+        job.optimizer.step()
+    a.load_state_dict(first)
+    optimizer = slow(a)
+    for numbers in batches:
+        optimizer.zero_grad()
+        total(a, torch.utils.data.default_collate([dataset[n] for n in numbers])).backward()
+        optimizer.step()
+    assert farthest(a, b) < 1e-4
+
+
 def test_evaluates_and_shows_the_loss(address):
     model, test = Net(), Data(40, seed=5)
+    told = []
 
     def evaluate(it):
         guesses = it(test.x)
         right = int((guesses.argmax(1) == test.y).sum())
-        return {"loss": float(F.cross_entropy(guesses, test.y)), "correct": right, "examples": 40}
+        told.append((float(F.cross_entropy(guesses, test.y)), right / 40))
+        return {"loss": told[-1][0], "correct": right, "examples": 40, "margin": 0.5}
 
     job, _ = _trained(address, "evaluates", model, Data(320), evaluate=evaluate, epochs=3)
     history = list(job.history)
     assert [row["epoch"] for row in history] == [1, 2, 3]
     assert 0 < history[0]["loss"] < 2
+    figures = [row for row in history if row.get("test_loss") is not None]
+    assert figures and len(told) >= len(figures)
+    for row in figures:
+        assert any(
+            row["test_loss"] == pytest.approx(loss) and row["test_accuracy"] == pytest.approx(share)
+            for loss, share in told
+        ), (row, told)
 
 
 def test_what_differs_is_refused(address):
@@ -180,19 +239,29 @@ def test_what_differs_is_refused(address):
     dataset = Data(64)
     job = _submitted(address, "differs", model, dataset)
     other = torch.nn.Sequential(torch.nn.Linear(6, 3))
-    with pytest.raises(ebb.ModelDiffers):
-        work(_submitted(address, "differs", other, dataset))
-    with pytest.raises(ebb.DataDiffers):
-        work(_submitted(address, "differs", Net(), Data(65)))
-    with pytest.raises(ebb.Refused, match="epochs is 5 here, 2 in job differs"):
-        work(_submitted(address, "differs", Net(), dataset, epochs=5))
-    job.cancel()
+
+    def check():
+        with pytest.raises(ebb.ModelDiffers):
+            _submitted(address, "differs", other, dataset)
+        with pytest.raises(ebb.DataDiffers):
+            _submitted(address, "differs", Net(), Data(65))
+        with pytest.raises(ebb.Refused, match="epochs is 5 here, 2 in job differs"):
+            _submitted(address, "differs", Net(), dataset, epochs=5)
+        late = Net()
+        adam = torch.optim.Adam(late.parameters(), lr=9)
+        with pytest.raises(ebb.Refused, match="optimizer.beta1 is 0.9 here, absent in job"):
+            _submitted(address, "differs", late, dataset, optimizer=adam)
+
+    check()
+    work(job)
+    assert job.state == "complete"
+    check()
 
 
 def test_other_examples_are_refused(address):
     job = _submitted(address, "others", Net(), Data(64))
     with pytest.raises(ebb.DataDiffers, match="example [0-9]+ has the checksum"):
-        work(_submitted(address, "others", Net(), Data(64, seed=9)))
+        _submitted(address, "others", Net(), Data(64, seed=9))
     job.cancel()
 
 

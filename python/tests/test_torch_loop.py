@@ -39,34 +39,46 @@ def test_weight_decay_is_part_of_the_gradient():
     assert farthest(a, b) < 1e-6
 
 
-def test_takes_a_loss_that_is_a_sum():
-    def total(model, batch):
-        return F.cross_entropy(model(batch[0]), batch[1], reduction="sum")
+def _total(model, batch):
+    return F.cross_entropy(model(batch[0]), batch[1], reduction="sum")
 
-    dataset = Data()
-    a, b = Net(), Net()
-    mock.plain(a, sgd(a), dataset, loss_of, epochs=1, batch=8)
-    job, cluster = mock.job(b, dataset, optimizer=sgd(b), reduction="sum")
-    _, seen = work(job, total, micro=3)
-    assert farthest(a, b) < 1e-6
+
+def _masked(model, batch):
+    return F.cross_entropy(model(batch[0]), batch[1], ignore_index=0)
+
+
+def _unmasked(batch):
+    return int((batch[1] != 0).sum())
+
+
+@pytest.mark.parametrize("options", [{}, {"micro": 3}])
+@pytest.mark.parametrize("decay", [0.0, 0.05])
+def test_a_loss_that_is_a_sum_steps_as_in_the_plain_loop(options, decay):
+    rule = {"momentum": 0.5, "weight_decay": decay}
+    a, b, cluster, _ = _both(options, rule=rule, loss=_total, reduction="sum")
+    assert farthest(a, b) < 1e-5
+
+
+def test_shows_the_mean_of_a_loss_that_is_a_sum():
+    _, job, cluster = mock.one(reduction="sum")
+    _, seen = work(job, _total, micro=3)
     assert cluster.losses[0] == pytest.approx(sum(seen[:3]) / 8)
 
 
-def test_weighs_a_mean_over_something_else_by_a_function():
-    def masked(model, batch):
-        x, y = batch
-        return F.cross_entropy(model(x), y, ignore_index=0)
+@pytest.mark.parametrize("options", [{}, {"micro": 4}])
+@pytest.mark.parametrize("decay", [0.0, 0.05])
+def test_a_mean_over_something_else_steps_as_in_the_plain_loop(options, decay):
+    rule = {"momentum": 0.5, "weight_decay": decay}
+    a, b, cluster, _ = _both(options, rule=rule, loss=_masked, reduction=_unmasked)
+    assert farthest(a, b) < 1e-5
+    want = float(_masked(Net(), _first_batch()))
+    assert cluster.losses[0] == pytest.approx(want)
 
-    def weight(batch):
-        return int((batch[1] != 0).sum())
 
+def _first_batch():
+    place = next(iter(mock.places(1, 1, 50, 8)))
     dataset = Data()
-    a, b = Net(), Net()
-    first, _ = mock.job(a, dataset, optimizer=sgd(a), reduction=weight)
-    second, _ = mock.job(b, dataset, optimizer=sgd(b), reduction=weight)
-    work(first, masked)
-    work(second, masked, micro=4)
-    assert farthest(a, b) < 1e-6
+    return torch.utils.data.default_collate([dataset[int(i)] for i in place.examples])
 
 
 def test_shows_the_mean_loss_of_each_batch():
@@ -105,17 +117,64 @@ def test_yields_a_batch_again(options):
     a, b = Net(), Net()
     mock.plain(a, sgd(a), dataset, loss_of, epochs=1, batch=8)
     job, cluster = mock.job(b, dataset, optimizer=sgd(b))
-    seen = []
+    seen, losses = [], []
     for place, batch in enumerate(job.loader(micro=5, **options)):
-        loss_of(b, batch).backward()
+        loss = loss_of(b, batch)
+        loss.backward()
         seen.append(batch[1].tolist())
+        losses.append(float(loss) * len(batch[1]))
         if place in (1, 4):  # The second piece, and then the first piece.
             job.again()
         else:
             job.optimizer.step()
     assert farthest(a, b) < 1e-6
     assert cluster.again == 2
+    # Places 0, 1 and 4 were dropped.
+    assert cluster.losses[:2] == pytest.approx(
+        [sum(losses[2:4]) / 8, sum(losses[5:7]) / 8]
+    )
     assert seen[0:2] == seen[2:4]
+
+
+class Boxed:
+    """A batch of a class of its own."""
+
+    def __init__(self, examples):
+        self.x, self.y = torch.utils.data.default_collate(examples)
+
+
+@pytest.mark.parametrize("options", [{}, {"num_workers": 1}])
+@pytest.mark.parametrize("box", [False, True])
+def test_a_batch_that_the_loop_changed_is_made_again(options, box):
+    dataset = Data()
+    a, b = Net(), Net()
+    mock.plain(a, sgd(a), dataset, loss_of, epochs=1, batch=8)
+    job, cluster = mock.job(b, dataset, optimizer=sgd(b))
+    collate = Boxed if box else None
+    for place, batch in enumerate(job.loader(micro=5, collate_fn=collate, **options)):
+        x, y = (batch.x, batch.y) if box else batch
+        loss_of(b, (x, y)).backward()
+        x.mul_(3)  # As a normalisation in place does.
+        if place in (1, 4):
+            job.again()
+        else:
+            job.optimizer.step()
+    assert farthest(a, b) < 1e-6
+    assert cluster.again == 2 and len(cluster.pushed) == 7
+
+
+def test_marks_of_values():
+    from ebb.torch.marks import marks_of
+
+    value = {"x": [torch.zeros(2), 3], "y": ("a", None)}
+    before = marks_of(value)
+    assert before is not None and marks_of(value) == before
+    value["x"][0].add_(1)
+    assert marks_of(value) != before
+    before = marks_of(value)
+    value["x"].pop()
+    assert marks_of(value) != before
+    assert marks_of({"x": torch.zeros(2).numpy()}) is None
 
 
 def test_a_batch_that_is_asked_for_without_end_fails():
@@ -125,6 +184,26 @@ def test_a_batch_that_is_asked_for_without_end_fails():
         for _ in job.loader():
             job.again()
     assert "24 times" in cluster.failed[0]
+
+
+def test_a_loss_that_is_not_a_number():
+    model, job, cluster = mock.one()
+    with pytest.raises(ebb.NonFinite):
+        work(job, lambda *both: loss_of(*both) * float("nan"))
+    assert cluster.pushed == [] and cluster.failed
+
+
+def test_an_infinite_loss_that_is_asked_for_again_is_dropped():
+    model, job, cluster = mock.one(Data(8))
+    for place, batch in enumerate(job.loader()):
+        loss = loss_of(model, batch)
+        if place == 0:
+            (loss * float("inf")).backward()
+            job.again()
+        else:
+            loss.backward()
+            job.optimizer.step()
+    assert cluster.losses == [pytest.approx(float(loss))]
 
 
 def test_a_batch_may_fail():
@@ -240,7 +319,7 @@ def test_tied_and_frozen_parameters():
     a, b, cluster, _ = _both({}, make=Tied)
     assert farthest(a, b) < 1e-6
     assert sorted(cluster.values) == ["a.weight", "out.bias", "out.weight"]
-    job, _ = mock.job(b, Data(), cluster=cluster)
+    job, _ = mock.job(b, Data(), epochs=2, cluster=cluster)
     state = job.state_dict()
     assert list(state) == list(b.state_dict())
     assert state["a.weight"].data_ptr() == state["b.weight"].data_ptr()
@@ -266,7 +345,8 @@ def test_the_batch_norm_of_a_worker_is_local_by_choice():
     assert farthest(a, b) < 1e-5
     assert not [name for name in cluster.values if "running" in name]
     late, _ = mock.job(Normal(), Data(), buffers="local", epochs=2, cluster=cluster)
-    assert list(late.loader()) == []
+    with pytest.warns(ebb.Warning, match="is complete already"):
+        assert list(late.loader()) == []
     with pytest.warns(ebb.Warning, match="norm.*is local, and this program computed no batch"):
         late.state_dict()
 
@@ -308,6 +388,21 @@ def test_evaluates_between_two_batches():
     assert first["loss_sum"] > 0 and 0 <= first["correct"] <= 20
 
 
+@pytest.mark.parametrize("figure", [{"accuracy": 0.7}, {"correct": 14}])
+def test_accuracy_needs_the_number_of_examples(figure):
+    def answer(more):
+        model, job, cluster = mock.one(
+            evaluate=lambda _: {"loss": 0.5, **figure, **more}, evaluate_after=[0]
+        )
+        work(job)
+        return cluster.evaluated[0]
+
+    made = answer({"examples": 20})
+    assert (made["examples"], made["correct"], made["loss_sum"]) == (20, 14, 10.0)
+    with pytest.raises(ebb.Refused, match=f"returned {list(figure)[0]} without examples"):
+        answer({})
+
+
 def test_an_evaluation_that_fails_is_told_and_raised():
     model = Net()
 
@@ -345,7 +440,9 @@ def test_a_program_that_comes_late_has_the_result_at_once():
     model, job, cluster = mock.one()
     work(job)
     late, job, _ = mock.one(cluster=cluster)
-    _, seen = work(job)
+    with pytest.warns(ebb.Warning, match="complete already, so nothing is trained") as told:
+        _, seen = work(job)
+    assert len(told) == 1
     assert seen == [] and farthest(model, late) == 0
 
 
@@ -361,20 +458,88 @@ def test_the_scaler_yields_a_batch_again_that_overflows():
     mock.plain(a, sgd(a), dataset, loss_of, epochs=1, batch=8)
     job, cluster = mock.job(b, dataset, optimizer=sgd(b))
     scaler = ebb.torch.GradScaler(init_scale=2.0**130, growth_interval=5)
-    losses = []
+    losses = {}
     for batch in job.loader(micro=5):
         loss = loss_of(b, batch)
+        out = job._work.out
+        part = out.examples / len(out.batch.examples)
+        losses.setdefault(out.batch.ticket, {})[out.begin] = float(loss) * part
         scaler.scale(loss).backward()
         scaler.step(job.optimizer)
         scaler.update()
-        losses.append(float(loss))
     assert farthest(a, b) < 1e-6
     assert cluster.again >= 3 and len(cluster.pushed) == 7
-    assert cluster.losses[-1] == pytest.approx(losses[-1])
+    assert cluster.losses == pytest.approx([sum(pieces.values()) for pieces in losses.values()])
+
+
+def _clipped_plain(dataset, most):
+    model = Net()
+    optimizer = sgd(model)
+    for place in mock.places(1, 1, len(dataset), 8):
+        batch = torch.utils.data.default_collate([dataset[int(i)] for i in place.examples])
+        optimizer.zero_grad()
+        loss_of(model, batch).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), most)
+        optimizer.step()
+    return model
+
+
+@pytest.mark.parametrize("options", [{}, {"enabled": False}, {"init_scale": 2.0**130}])
+def test_unscaled_gradients_may_be_clipped(options):
+    model, job, cluster = mock.one()
+    scaler = ebb.torch.GradScaler(**options)
+    for batch in job.loader():
+        scaler.scale(loss_of(model, batch)).backward()
+        scaler.unscale_(job.optimizer)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+        scaler.step(job.optimizer)
+        scaler.update()
+    assert farthest(_clipped_plain(Data(), 0.1), model) < 1e-6
+    assert len(cluster.pushed) == 7
+
+
+def test_an_overflow_counts_that_was_clipped_away():
+    model, job, cluster = mock.one(Data(8))
+    scaler = ebb.torch.GradScaler(init_scale=2.0**130)
+    for batch in job.loader():
+        scaler.scale(loss_of(model, batch)).backward()
+        scaler.unscale_(job.optimizer)
+        for parameter in model.parameters():
+            parameter.grad.nan_to_num_(0.0).clamp_(-1, 1)
+        scaler.step(job.optimizer)
+    assert cluster.again > 0 and len(cluster.pushed) == 1
+
+
+def test_gradients_are_unscaled_once():
+    model, job, cluster = mock.one()
+    scaler = ebb.torch.GradScaler()
+    with pytest.raises(ebb.Refused, match="was called on these gradients already"):
+        for batch in job.loader(micro=5):
+            scaler.scale(loss_of(model, batch)).backward()
+            scaler.unscale_(job.optimizer)
+            if len(cluster.pushed) == 2:
+                scaler.unscale_(job.optimizer)
+            scaler.step(job.optimizer)
+    assert len(cluster.pushed) == 2
+    with pytest.raises(ebb.Refused, match="unscale_.. takes job.optimizer"):
+        scaler.unscale_(sgd(model))
+
+
+def test_the_state_of_a_scaler():
+    state = torch.cuda.amp.GradScaler(enabled=False).state_dict()
+    off = ebb.torch.GradScaler(enabled=False)
+    assert off.state_dict() == state == {} and off.get_scale() == 1.0 and not off.is_enabled()
+    first, second = ebb.torch.GradScaler(init_scale=8, growth_interval=3), ebb.torch.GradScaler()
+    first.update(new_scale=4.0)
+    second.load_state_dict(first.state_dict())
+    assert second.get_scale() == 4.0 and second.state_dict() == first.state_dict()
+    off.load_state_dict(first.state_dict())
+    with pytest.raises(ebb.Refused, match="was not enabled"):
+        second.load_state_dict({})
 
 
 def test_joining_takes_epochs_and_batch_from_the_job():
     _, _, cluster = mock.one(epochs=2)
-    model, job, _ = mock.one(cluster=cluster, plan={"seed": 1})
+    model, job, _ = mock.one(cluster=cluster, joins=True)
     work(job)
     assert len(cluster.pushed) == 14

@@ -14,6 +14,7 @@ from torch import nn  # noqa: E402
 from torch_models import Data, Net, loss_of, work  # noqa: E402
 
 import ebb  # noqa: E402
+from ebb.torch import data  # noqa: E402
 
 
 def test_no_step_before_the_next_batch():
@@ -74,6 +75,19 @@ def test_own_optimizer_steps():
     assert len(cluster.failed) == 1
 
 
+@pytest.mark.parametrize("make", [Net, lambda: Net().bfloat16()])
+@pytest.mark.parametrize("first", [0, 1, 63])
+def test_a_parameter_is_written_through_data(make, first):
+    model, job, cluster = mock.one(Data(8 * 70), model=make())
+    with pytest.raises(ebb.Refused, match=r"parameters changed outside of a pull \(b.bias\)"):
+        for place, (x, y) in enumerate(job.loader()):
+            F.cross_entropy(model(x.to(model.a.weight.dtype)).float(), y).backward()
+            if place >= first:
+                model.b.bias.data.add_(0.25)
+            job.optimizer.step()
+    assert len(cluster.pushed) == first
+
+
 def test_the_model_is_cast_in_the_loop():
     model, job, _ = mock.one()
     with pytest.raises(ebb.Refused, match="parameters changed outside of a pull"):
@@ -83,9 +97,15 @@ def test_the_model_is_cast_in_the_loop():
             job.optimizer.step()
 
 
-def test_the_rate_is_changed_in_the_loop():
-    model, job, _ = mock.one()
-    schedule = torch.optim.lr_scheduler.ExponentialLR(job.optimizer, 0.9)
+@pytest.mark.parametrize("whose", ["ours", "theirs"])
+def test_the_rate_is_changed_in_the_loop(whose):
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    if whose == "theirs":  # As most programs do, before ebb.torch.job.
+        schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+    _, job, _ = mock.one(model=model, optimizer=optimizer)
+    if whose == "ours":
+        schedule = torch.optim.lr_scheduler.ExponentialLR(job.optimizer, 0.9)
     with pytest.raises(ebb.Refused, match="the rate is the servers'"):
         for batch in job.loader():
             loss_of(model, batch).backward()
@@ -121,6 +141,27 @@ def test_a_buffer_changes():
     assert float(model.queue.abs().max()) > 0
 
 
+@pytest.mark.parametrize("kind", ["buffer", "frozen"])
+def test_a_constant_is_written_through_data(kind):
+    class Queue(Net):
+        def __init__(self):
+            super().__init__()
+            queue = torch.arange(5.0)
+            if kind == "buffer":
+                self.register_buffer("queue", queue)
+            else:
+                self.queue = nn.Parameter(queue, requires_grad=False)
+
+        def forward(self, x):
+            self.queue.data.copy_(self.queue.data.roll(1))  # The same values, elsewhere.
+            return super().forward(x)
+
+    model, job, cluster = mock.one(model=Queue())
+    with pytest.raises(ebb.Refused, match="queue changes while training"):
+        work(job)
+    assert cluster.pushed == []
+
+
 def test_another_model():
     _, _, cluster = mock.one()
 
@@ -129,25 +170,21 @@ def test_another_model():
             super().__init__()
             self.a = nn.Linear(6, 7)
 
-    _, job, _ = mock.one(model=Wider(), cluster=cluster)
     with pytest.raises(ebb.ModelDiffers, match=r"a.bias is \(7,\) here, \(5,\) in job job"):
-        work(job)
-    _, job, _ = mock.one(model=nn.Linear(6, 3), cluster=cluster)
+        mock.one(model=Wider(), cluster=cluster)
     with pytest.raises(ebb.ModelDiffers, match="bias is not in job job: another model"):
-        work(job)
+        mock.one(model=nn.Linear(6, 3), cluster=cluster)
 
 
 def test_other_data():
     _, _, cluster = mock.one()
     other = Data()
-    drawn = mock.data.fingerprint(other, 1, "", None).drawn
+    drawn = data.fingerprint(other, 1, "", None).drawn
     other.x[drawn[0]] += 1
-    _, job, _ = mock.one(other, cluster=cluster)
     with pytest.raises(ebb.DataDiffers, match=rf"example {drawn[0]} has the checksum .. here"):
-        work(job)
-    _, job, _ = mock.one(Data(49), cluster=cluster)
+        mock.one(other, cluster=cluster)
     with pytest.raises(ebb.DataDiffers, match="has 49 examples, job job 50"):
-        work(job)
+        mock.one(Data(49), cluster=cluster)
 
 
 def test_other_constants_of_the_model():
@@ -157,16 +194,69 @@ def test_other_constants_of_the_model():
         return model
 
     _, _, cluster = mock.one(model=frozen(0))
-    _, job, _ = mock.one(model=frozen(1), cluster=cluster)
     with pytest.raises(ebb.ModelDiffers, match="frozen parameters.*are not those of job"):
-        work(job)
+        mock.one(model=frozen(1), cluster=cluster)
 
 
 def test_other_epochs():
     _, _, cluster = mock.one()
-    _, job, _ = mock.one(cluster=cluster, epochs=3)
     with pytest.raises(ebb.Refused, match="epochs is 3 here, 1 in job job"):
+        mock.one(cluster=cluster, epochs=3)
+
+
+def _adam(model, **options):
+    return {"optimizer": torch.optim.Adam(model.parameters(), **options)}
+
+
+def _sgd(model, **options):
+    return {"optimizer": torch.optim.SGD(model.parameters(), **options)}
+
+
+@pytest.mark.parametrize("state", ["running", "complete"])
+@pytest.mark.parametrize(
+    "other, told",
+    [
+        (lambda m: _adam(m, lr=9), 'optimizer.beta1 is 0.9 here, absent in job job'),
+        (lambda m: _sgd(m, lr=9), "optimizer.rate is 9.0 here, 0.1 in"),
+        (lambda m: _sgd(m, lr=0.1, weight_decay=0.1), "weight_decay is 0.1 here, 0.0 in"),
+        (lambda m: {"schedule": "cosine"}, 'schedule.kind is "cosine" here, "constant" in'),
+        (lambda m: {"algorithm": "adag"}, 'algorithm is "adag" here, absent in'),
+        (lambda m: {"consistency": {"kind": "bsp"}}, 'consistency.kind is "bsp" here, absent'),
+        (lambda m: {"settings": {"train": {"clip_norm": 1}}}, "train.clip_norm is 1 here, abs"),
+        (lambda m: {"reduction": "sum"}, 'reduction is "sum" here, "mean" in'),
+        (lambda m: {"evaluate": len}, "evaluate.every"),
+        (lambda m: {"seed": 2}, "seed is 2 here, 1 in"),
+        (lambda m: {"batch": 5}, "batch is 5 here, 8 in"),
+    ],
+)
+def test_another_description(other, told, state):
+    _, job, cluster = mock.one()
+    if state == "complete":
         work(job)
+    model = Net()
+    with pytest.raises(ebb.Refused, match=told):
+        mock.one(model=model, cluster=cluster, **other(model))
+    assert cluster.left == (2 if state == "complete" else 1)
+
+
+def test_a_complete_job_of_other_data():
+    _, job, cluster = mock.one()
+    work(job)
+    with pytest.raises(ebb.DataDiffers):
+        mock.one(Data(seed=5), cluster=cluster)
+
+
+def test_what_a_copy_may_have_for_itself():
+    _, _, cluster = mock.one(evaluate=len, workers=3)
+    mock.one(cluster=cluster, workers=4)  # No test data on this machine.
+
+
+def test_a_long_description_is_a_checksum():
+    from ebb.torch.data import described
+
+    assert described({"a": {"b": "x" * 99}})["a.b"].startswith("#")
+    many = described({str(i): i for i in range(1000)})
+    assert list(many) == ["settings"]
 
 
 def test_a_second_thread():
@@ -227,8 +317,12 @@ def test_arguments_of_the_loader(options, told):
 def test_micro_batches_of_one_with_batch_norm():
     model = nn.Sequential(nn.Linear(6, 3), nn.BatchNorm1d(3))
     _, job, _ = mock.one(model=model, buffers="local")
-    with pytest.raises(ebb.Refused, match="1 is a BatchNorm, which needs more than one"):
-        job.loader(micro=1)
+    for micro in (1, 2):
+        with pytest.raises(ebb.Refused, match="1 is a BatchNorm, which needs more than one"):
+            job.loader(micro=micro)
+    job.loader(micro=3)
+    model.eval()
+    job.loader(micro=1)
 
 
 def test_the_scaler_of_torch():

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import random
 import signal
 import time
 
@@ -9,8 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+import numpy as np  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 import torch_mock as mock  # noqa: E402
+from ebb.torch.reader import sizes_of  # noqa: E402
 from torch_models import Augmented, Data, Net, Unreadable, farthest, loss_of, sgd, work  # noqa: E402
 
 
@@ -27,6 +30,41 @@ def test_random_examples_and_dropout_are_the_same_with_any_readers():
         made.append(model)
     assert farthest(made[0], made[1]) == 0
     assert farthest(made[0], made[2]) == 0
+
+
+def _noisy(examples):
+    noise = 0.01 * random.random() + 0.01 * float(np.random.rand()) + 0.01 * float(torch.rand(()))
+    return torch.stack([x for x, _ in examples]) + noise, torch.stack([y for _, y in examples])
+
+
+def test_a_random_collate_fn_is_the_same_with_any_readers():
+    made = []
+    for options in ({}, {"num_workers": 2}, {"num_workers": 1, "prefetch_factor": 4}):
+        random.seed()
+        np.random.seed()
+        torch.seed()
+        model = Net()
+        job, _ = mock.job(model, Data(), optimizer=sgd(model), epochs=2)
+        work(job, collate_fn=_noisy, micro=3, **options)
+        made.append(model)
+    assert farthest(made[0], made[1]) == 0
+    assert farthest(made[0], made[2]) == 0
+
+
+def test_without_seeds_nothing_is_seeded():
+    model = Net()
+    job, _ = mock.job(model, Data(16), optimizer=sgd(model), seeds=False)
+    seen = []
+
+    def collate(examples):
+        seen.append(float(torch.rand(())))
+        return torch.utils.data.default_collate(examples)
+
+    torch.manual_seed(3)
+    want = [float(torch.rand(())) for _ in range(2)]
+    torch.manual_seed(3)
+    work(job, collate_fn=collate)
+    assert seen == want
 
 
 def test_workers_read_ahead_and_drop_what_is_not_asked_for():
@@ -86,7 +124,17 @@ def test_collates_each_piece_by_the_users_function():
         sizes.append(len(batch["y"]))
         loss_of(model, (batch["x"], torch.tensor(batch["y"]))).backward()
         job.optimizer.step()
-    assert sizes == [3, 3, 2, 3, 3, 2, 3, 1]
+    assert sizes == [3, 3, 2, 3, 3, 2, 2, 2]  # Not 3 and 1 at the end.
+
+
+def test_pieces_of_a_batch():
+    assert sizes_of(8, None) == [8] and sizes_of(8, 9) == [8] and sizes_of(0, 3) == []
+    assert sizes_of(10, 3) == [3, 3, 2, 2] and sizes_of(7, 3) == [3, 2, 2]
+    assert sizes_of(11, 3) == [3, 3, 3, 2] and sizes_of(3, 1) == [1, 1, 1]
+    for examples in range(2, 60):
+        for most in range(3, 20):
+            sizes = sizes_of(examples, most)
+            assert sum(sizes) == examples and min(sizes) > 1 and max(sizes) <= most
 
 
 def test_readers_may_be_spawned():

@@ -168,6 +168,13 @@ def test_schedules():
     _refused("ReduceLROnPlateau is not on the servers", model, schedule=plateau)
 
 
+def test_a_scheduler_that_has_changed_the_rate():
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: (epoch + 1) / 4)
+    _refused("changed lr from 0.1 to 0.025.*\n.*schedule=", model, optimizer=optimizer)
+
+
 # --- Models -------------------------------------------------------------------
 
 
@@ -188,6 +195,13 @@ def test_statistics_of_batch_norm():
     assert '"local"' in told
     _refused("1 is a BatchNorm, which needs more than one", model, buffers="local", batch=1)
     _prepared(model, buffers="local")
+    told = _refused("the last batch of 50 examples would have one", model, buffers="local", batch=7)
+    assert "hint: batch=6" in told
+    parts = {"train": {"item_examples": 21}}
+    _refused("would have one", model, buffers="local", batch=5, settings=parts)
+    model.eval()
+    _prepared(model, buffers="local", batch=7)
+    model.train()
     _refused("SyncBatchNorm needs a process group", nn.Sequential(nn.SyncBatchNorm(6)))
     _prepared(nn.Sequential(nn.Linear(6, 3), nn.BatchNorm1d(3, track_running_stats=False)))
 

@@ -5,6 +5,7 @@ rounds of one batch: each batch sees the values that the last one made.
 """
 
 import collections
+import dataclasses
 import mmap
 
 import numpy as np
@@ -13,10 +14,8 @@ import torch_models
 
 import ebb
 import ebb.torch
-from ebb.torch import data, optimizers, parameters
-from ebb.torch.buffers import Buffers, digest
+from ebb.torch import submission
 from ebb.torch.job import TorchJob
-from ebb.torch.work import Parts
 
 Table = collections.namedtuple("Table", "name shape offset")
 Place = collections.namedtuple("Place", "epoch shard begin end examples")
@@ -121,6 +120,9 @@ class Engine:
     def push(self, batch, loss_sum):
         assert batch is self.out
         self.out = None
+        if not (np.isfinite(loss_sum) and np.isfinite(self.sums).all()):
+            self.cluster.failed.append("not finite")
+            raise ebb.NonFinite("a gradient or the loss is not finite")
         self.cluster.pushed.append(tuple(batch[1:5]))
         self.cluster.losses.append(loss_sum / len(batch.examples))
         for table in self.tables:
@@ -157,29 +159,33 @@ class Engine:
             self.values[table.offset : table.offset + value.size] = value.ravel()
 
 
-def job(model, dataset, *, optimizer=None, epochs=1, batch=8, seed=1, buffers=None,
-        fingerprint=None, cluster=None, initial=None, shard=None, evaluate_after=(), plan=None, **options):
-    """Returns a job and the mock cluster that it is on."""
-    optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=0.05)
-    data.check_map_style(dataset)
-    tables = parameters.tables_of(model)
-    known = Buffers(model, buffers)
-    rule = optimizers.read(optimizer, tables)
-    rest = digest(known.constants(), sorted(rule.decay.items()))
-    prints = data.fingerprint(dataset, seed, rest, fingerprint)
-    if cluster is None:
-        cluster = Cluster(
-            initial or parameters.initial_values(tables),
-            examples=len(dataset), epochs=epochs, batch=batch, seed=seed, shard=shard,
-            rate=rule.settings["rate"], momentum=rule.settings.get("momentum", 0.0),
-            fingerprint=str(prints), evaluate_after=evaluate_after,
-        )
-    parts = Parts(
-        name="job", model=model, dataset=dataset, optimizer=optimizer, tables=tables,
-        buffers=known, rule=rule, fingerprint=prints,
-        plan=plan or dict(epochs=epochs, batch=batch, seed=seed), **options,
+def job(model, dataset, *, optimizer=None, epochs=1, batch=8, cluster=None, initial=None,
+        shard=None, evaluate_after=(), joins=False, **options):
+    """Returns a job and the mock cluster that it is on; with a cluster, it joins that.
+
+    joins: as ebb.torch.join() does, whose epochs and batch are the job's.
+    """
+    optimizer = optimizer or torch_models.sgd(model)
+    if joins:
+        epochs = batch = None
+    parts, description, _ = submission._prepared(
+        "job", model, dataset, optimizer=optimizer, epochs=epochs, batch=batch, **options
     )
-    return TorchJob(parts, cluster.join, cluster.remote), cluster
+    there = cluster is not None
+    if not there:
+        cluster = Cluster(
+            initial or description.initial(),
+            examples=len(dataset), epochs=epochs, batch=batch, seed=options.get("seed", 1),
+            shard=shard, rate=parts.rule.settings["rate"],
+            momentum=parts.rule.settings.get("momentum", 0.0),
+            fingerprint=str(parts.fingerprint), evaluate_after=evaluate_after,
+        )
+    if joins:
+        parts.fingerprint = dataclasses.replace(parts.fingerprint, whole=False)
+    made = TorchJob(parts, cluster.join, cluster.remote)
+    if there:
+        made._compare()
+    return made, cluster
 
 
 def one(examples=None, **options):

@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 import torch
 
 from ebb.errors import Refused
+from ebb.torch.checksums import checksum, is_due
 
 Choice = Union[None, str, Mapping[str, str]]
 
@@ -44,17 +45,19 @@ class Buffers:
     def constants(self) -> Dict[str, torch.Tensor]:
         """Returns what every program must have alike: constants, and frozen
         parameters."""
-        frozen = {
-            name: parameter.detach()
-            for name, parameter in self._model.named_parameters()
-            if not parameter.requires_grad
-        }
         buffers = {
             name: buffer.detach()
             for name, buffer in self._model.named_buffers()
             if name not in self._local and not _counts(buffer)
         }
-        return {**frozen, **buffers}
+        return {**self._frozen(), **buffers}
+
+    def _frozen(self) -> Dict[str, torch.Tensor]:
+        return {
+            name: parameter.detach()
+            for name, parameter in self._model.named_parameters()
+            if not parameter.requires_grad
+        }
 
     def watch(self) -> None:
         """Begins to look for constants that are written."""
@@ -67,16 +70,22 @@ class Buffers:
         It looks at the first batches, and later now and then.
         """
         self._scans += 1
-        if self._scans > 2 and self._scans % 64:
+        if not is_due(self._scans):
             return
         now = self._traces()
         for name, trace in now.items():
-            if trace != self._seen.get(name):
+            if trace == self._seen.get(name):
+                continue
+            if name in self._frozen():
                 raise Refused(
-                    f"buffer {name} changes while training",
-                    f'buffers={{"{name}": "local"}} keeps it in each worker and out of the '
-                    "servers",
+                    f"{name} changes while training, and requires no gradient",
+                    f"{name}.requires_grad = True trains it",
                 )
+            raise Refused(
+                f"buffer {name} changes while training",
+                f'buffers={{"{name}": "local"}} keeps it in each worker and out of the '
+                "servers",
+            )
 
     def _chosen(self, choice: Choice) -> List[str]:
         names = [name for name, _ in self._model.named_buffers()]
@@ -117,17 +126,13 @@ class Buffers:
                 )
 
     def _traces(self) -> Dict[str, Any]:
-        return {
-            name: (id(buffer), buffer._version)
-            for name, buffer in self._model.named_buffers()
-            if name not in self._local and not _counts(buffer)
-        }
+        return {name: checksum(tensor) for name, tensor in self.constants().items()}
 
 
 def has_batch_norm(model: torch.nn.Module) -> Optional[str]:
-    """Returns the name of a BatchNorm of the model, if it has one."""
+    """Returns the name of a BatchNorm that takes its statistics from the batch."""
     for name, module in model.named_modules():
-        if isinstance(module, _WITH_STATISTICS[:3]):
+        if isinstance(module, _WITH_STATISTICS[:3]) and module.training:
             return name or type(module).__name__
     return None
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import pickle
 import random
 import struct
-from typing import Any, Callable, Iterator, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -50,36 +51,57 @@ def check_map_style(dataset: Any) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Fingerprint:
-    """What a job says of its data and of the constants of its model."""
+    """What a job says of its data, of the constants of its model, and of itself."""
 
     data: str
-    rest: str
+    constants: str
     #: The numbers of the examples that were read.
     drawn: Tuple[int, ...] = ()
     #: Whether reading the examples takes random numbers.
     random: bool = True
+    #: What ``described`` returned for the job.
+    description: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    #: Whether the description has all keys that the job may have.
+    whole: bool = True
 
     def __str__(self) -> str:
-        return f"{self.data}/{self.rest}"
+        return f"{self.data}/{self.constants}/{_text_of(self.description)}"
 
     def compare(self, theirs: str, job: str, worker: str) -> None:
-        """Compares with the job's fingerprint. Raises DataDiffers or ModelDiffers."""
+        """Compares with the job's fingerprint. Raises what differs first: Refused
+        for the description, DataDiffers or ModelDiffers."""
         if not theirs or theirs == str(self):
             return
-        data, _, rest = theirs.rpartition("/")
+        data, constants, description = ["", *theirs.rsplit("/", 2), "", ""][1:4]
+        self._compare_description(description, job)
         if data != self.data:
             raise DataDiffers(
                 f"the data set is not that of job {job}: {self._difference(data)} (worker {worker})",
                 "the same files and transforms? random beyond torch, numpy and random? "
                 'else fingerprint="…"',
             )
-        if rest != self.rest:
+        if constants != self.constants:
             raise ModelDiffers(
-                "constants of the model (buffers, frozen parameters, weight decay, reduction) "
+                "constants of the model (buffers, frozen parameters) "
                 f"are not those of job {job} (worker {worker})",
                 "seed the model before it is made, or load its frozen part from one file. "
                 "Another job: rerun=True, or another name",
             )
+
+    def _compare_description(self, text: str, job: str) -> None:
+        try:
+            theirs = json.loads(text)
+        except ValueError:
+            return  # No job of this package: the data differ, too.
+        for key in sorted({*self.description, *theirs}):
+            if key not in self.description and (not self.whole or key in _MAY_LACK):
+                continue
+            here, there = self.description.get(key), theirs.get(key)
+            if here != there:
+                raise Refused(
+                    f"{key} is {_word(here)} here, {_word(there)} in job {job}",
+                    "for another job: rerun=True, or another name",
+                )
 
     def _difference(self, theirs: str) -> str:
         _, _, ours = self.data.partition("-")
@@ -92,13 +114,57 @@ class Fingerprint:
         return f"its fingerprint is {self.data[:40]} here, {theirs[:40]} at submission"
 
 
-def fingerprint(dataset: Any, seed: int, rest: str, given: Optional[str]) -> Fingerprint:
+#: Keys that a program may leave out.
+_MAY_LACK = ("evaluate.every", "rerun")
+#: Keys of a job that are compared in another way, or change no result.
+_NOT_DESCRIBED = ("name", "data", "workers", "model.tables", "model.initial")
+_MOST_VALUE = 40
+_MOST_DESCRIPTION = 2000
+
+
+def described(keys: Mapping[str, Any]) -> Dict[str, Any]:
+    """Returns what programs of a job must have alike of its keys, by dotted path.
+
+    A long value is a checksum, for a fingerprint is short.
+    """
+    made: Dict[str, Any] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if prefix in _NOT_DESCRIBED or prefix == "model.kind":
+            return
+        if isinstance(value, Mapping):
+            for key, part in value.items():
+                walk(f"{prefix}.{key}" if prefix else str(key), part)
+            return
+        text = json.dumps(value, sort_keys=True, default=str)
+        made[prefix] = json.loads(text) if len(text) <= _MOST_VALUE else _checksum(text)
+
+    walk("", keys)
+    text = _text_of(made)
+    return made if len(text) <= _MOST_DESCRIPTION else {"settings": _checksum(text)}
+
+
+def _text_of(description: Mapping[str, Any]) -> str:
+    """Returns a line of JSON without "/", which ends a part of a fingerprint."""
+    text = json.dumps(description, sort_keys=True, separators=(",", ":"))
+    return text.replace("/", "\\u002f")
+
+
+def _checksum(text: str) -> str:
+    return "#" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _word(value: Any) -> str:
+    return "absent" if value is None else json.dumps(value)
+
+
+def fingerprint(dataset: Any, seed: int, constants: str, given: Optional[str]) -> Fingerprint:
     """Reads some examples, each twice under one seed. Raises DataDiffers.
 
     With a fingerprint of the caller's nothing is read.
     """
     if given is not None:
-        return Fingerprint(given, rest)
+        return Fingerprint(given, constants)
     count = len(dataset)
     numbers = tuple(seed_of(seed, count, place) % count for place in range(min(DRAWN, count)))
     parts = []
@@ -118,7 +184,7 @@ def fingerprint(dataset: Any, seed: int, rest: str, given: Optional[str]) -> Fin
             parts.append(first)
     total = hashlib.blake2b(b"".join(parts) + struct.pack("<q", count), digest_size=8)
     marks = "".join(part[:1].hex() for part in parts)
-    return Fingerprint(f"{total.hexdigest()}-{marks}", rest, numbers, draws)
+    return Fingerprint(f"{total.hexdigest()}-{marks}", constants, numbers, draws)
 
 
 def seed_of(*numbers: int) -> int:

@@ -18,6 +18,8 @@ class HandIn(torch.optim.Optimizer):
 
     def __init__(self, work: Work, theirs: Any, tables: Mapping[str, Any]) -> None:
         self._work = work
+        #: Learning-rate schedulers write to the program's own optimizer.
+        self._theirs = theirs if isinstance(theirs, torch.optim.Optimizer) else None
         self._rates: List[float] = []
         if isinstance(theirs, torch.optim.Optimizer):
             groups: List[Dict[str, Any]] = [
@@ -68,9 +70,16 @@ class HandIn(torch.optim.Optimizer):
         """Asks for the batch that is out once more."""
         self._work.again()
 
+    def piece(self) -> Any:
+        """Returns what names the piece of a batch that is out."""
+        return self._work.piece()
+
     def seen_loss(self) -> float:
         """Returns what ``backward()`` was called on since the last piece."""
         return self._work.seen_loss()
 
     def _now(self) -> List[float]:
-        return [float(group["lr"]) for group in self.param_groups if "lr" in group]
+        groups = list(self.param_groups)
+        if self._theirs is not None:
+            groups += self._theirs.param_groups
+        return [float(group["lr"]) for group in groups if "lr" in group]

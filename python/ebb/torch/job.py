@@ -104,9 +104,11 @@ class TorchJob:
         if micro is not None and micro < 1:
             raise Refused(f"micro={micro}: it must be 1 or more")
         norm = has_batch_norm(self.model)
-        if micro == 1 and norm:
+        if micro in (1, 2) and norm:
             raise Refused(
-                f"micro=1: {norm} is a BatchNorm, which needs more than one example at a time"
+                f"micro={micro}: {norm} is a BatchNorm, which needs more than one example at a "
+                "time, and a batch may have an odd number",
+                "micro=3 or more",
             )
         options = {
             "num_workers": num_workers,
@@ -114,7 +116,8 @@ class TorchJob:
             "multiprocessing_context": multiprocessing_context,
             "pin_memory": pin_memory,
         }
-        return Loader(self, Cutter(micro, collate_fn), options)
+        seed = self._parts.seed if self._parts.seeds else None
+        return Loader(self, Cutter(micro, collate_fn, seed), options)
 
     def __iter__(self) -> Iterator[Batch]:
         """Yields batches by the numbers of their examples; nothing is read."""
@@ -184,6 +187,10 @@ class TorchJob:
                 stacklevel=3,
             )
 
+    def _compare(self) -> None:
+        """Refuses a job that is another one than this program's."""
+        self._work.compare()
+
     def _pieces(self, reader: Any) -> Iterator[Any]:
         """Yields what a loop over the job sees; then the job is complete."""
         if self._complete:
@@ -204,6 +211,13 @@ class TorchJob:
                 )
                 return
             self._remote.wait(progress=False)  # Until the servers have stored it.
+        else:
+            warnings.warn(
+                f"job {self.name} is complete already, so nothing is trained: the model gets "
+                "its result. To train again: rerun=True, or another name",
+                ebb.errors.Warning,
+                stacklevel=2,
+            )
         self._complete = True
         self._load_result()
 
@@ -225,7 +239,7 @@ class Loader:
         parts = job._parts
         numbered: Any = data.Plain(parts.dataset)
         if parts.seeds and parts.fingerprint.random:
-            numbered = data.Seeded(parts.dataset, parts.plan["seed"])
+            numbered = data.Seeded(parts.dataset, parts.seed)
         self._job = job
         self._reader: Any = (
             Workers(numbered, cutter, options)

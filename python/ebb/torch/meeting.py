@@ -6,7 +6,7 @@ import dataclasses
 import os
 import tempfile
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 import ebb
 from ebb.errors import Error, NotFound
@@ -42,6 +42,8 @@ class Place:
     access: Access
     address: str
     remote: Any
+    #: Whether it was there already.
+    found: bool
 
     def join(self, evaluates: bool) -> Callable[[], Any]:
         """Returns a function that joins the job and returns its engine."""
@@ -52,6 +54,7 @@ class Place:
             return Engine.join(
                 self.address,
                 self.remote.name,
+                number=self.remote.number,  # The name alone is that of the newest.
                 tls=self.access.tls,
                 token_file=self.access.token_file,
                 insecure=self.access.insecure,
@@ -61,38 +64,56 @@ class Place:
         return join
 
 
-def find_or_submit(access: Access, description: Description, rerun: bool) -> Place:
+#: True, or a text that names the run.
+Rerun = Union[bool, str]
+
+
+def run_of(rerun: Rerun) -> Rerun:
+    """Returns what tells runs apart: the caller's text, or that of ``ebb run``."""
+    if rerun is True:
+        return os.environ.get("EBB_RUN_NAME") or True
+    return rerun
+
+
+def find_or_submit(access: Access, description: Description, rerun: Rerun) -> Place:
     """Returns the job of this name, submitted now if there is none.
 
     Several programs may call this at the same time: one of them submits, and
-    all have the same job. With ``rerun`` jobs of this name that are over do not
-    count.
+    all have the same job. With ``rerun=True`` jobs of this name that are over do
+    not count; with a text, those that are over count if they began with it.
     """
     address = access.scheduler or os.environ.get("EBB_SCHEDULER") or _own_cluster()
-    found = patiently(lambda: _found_or_submitted(access, address, description, rerun))
-    return Place(access, address, found)
+    remote, found = patiently(
+        lambda: _found_or_submitted(access, address, description, rerun)
+    )
+    return Place(access, address, remote, found)
 
 
 def _found_or_submitted(
-    access: Access, address: str, description: Description, rerun: bool
-) -> Any:
+    access: Access, address: str, description: Description, rerun: Rerun
+) -> Tuple[Any, bool]:
+    """Returns the job, and whether it was there already."""
     cluster = _connected(access, address)
     there = _of_this_name(cluster, description)
-    found = _chosen(there, rerun)
+    found = _chosen(there, bool(rerun))
     if found is not None:
-        return cluster.job(found["id"])
+        return cluster.job(found["id"]), True
+    # The number, or the text, tells the runs of a name apart, so that several
+    # programs that begin the same one have one job.
+    run = f"run/{rerun}" if isinstance(rerun, str) else len(there)
     with tempfile.TemporaryDirectory(prefix="ebb-") as folder:
         keys = _with_initial(description, folder)
         try:
-            # The number tells the runs of a name apart, so that several
-            # programs that begin the same one have one job.
-            return cluster.submit(keys, request_id=f"ebb.torch/{keys['name']}/{len(there)}")
+            request = f"ebb.torch/{keys['name']}/{run}"
+            return cluster.submit(keys, request_id=request), False
         except Error:
-            # Another program was first, with initial values of its own.
-            found = _chosen(_of_this_name(cluster, description), rerun)
+            # Another program was first, with initial values of its own. A run that
+            # has a text may be over.
+            again = _of_this_name(cluster, description)
+            found = _chosen(again, rerun is True)
             if found is None:
                 raise
-            return cluster.job(found["id"])
+            return cluster.job(found["id"]), True
 
 
 def _connected(access: Access, address: Optional[str]) -> Any:
@@ -113,7 +134,7 @@ def find(access: Access, description: Description, timeout: Optional[float]) -> 
         there = patiently(lambda: _of_this_name(cluster, description))
         found = _chosen(there, rerun=False)
         if found is not None:
-            return Place(access, cluster.address, cluster.job(found["id"]))
+            return Place(access, cluster.address, cluster.job(found["id"]), True)
         if deadline is not None and time.monotonic() > deadline:
             name = description.keys["name"]
             raise NotFound(f"nobody submitted job {name} within {timeout:g} s")

@@ -142,6 +142,13 @@ def _setting(reader: Any, group: Mapping[str, Any]) -> Dict[str, Any]:
     if group.get("maximize"):
         raise Refused("optimizer: maximize=True is not on the servers", "negate the loss")
     settings["rate"] = float(group["lr"])
+    begins = float(group.get("initial_lr", settings["rate"]))
+    if begins != settings["rate"]:
+        raise Refused(
+            f"optimizer: a scheduler changed lr from {begins} to {settings['rate']}, and the "
+            "rate is the servers'",
+            "give the schedule to ebb.torch.job(schedule=…), and make no scheduler",
+        )
     if not settings["rate"] > 0:
         raise Refused(f"optimizer: lr is {settings['rate']}, and must be above 0")
     return settings

@@ -13,6 +13,7 @@ import torch
 
 from ebb.errors import ModelDiffers, Refused
 from ebb.tensors import Array
+from ebb.torch.checksums import Checksum, checksum, is_due
 
 _CAST = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -143,6 +144,9 @@ class Binding:
                 (factor, [self._sums[i] for i in places], [self._values[i] for i in places])
             )
         self._seen = self._traces()
+        self._pulls = 0
+        #: Of the values after the pull, in batches where they are looked at.
+        self._checksums: List[Checksum] = []
 
     def pulled(self) -> None:
         """Shows the model what the engine pulled."""
@@ -151,13 +155,23 @@ class Binding:
                 for place in self._copied:
                     self._parameters[place].data.copy_(self._values[place])
         self._seen = self._traces()
+        self._pulls += 1
+        self._checksums = self._added_up() if is_due(self._pulls) else []
 
     def changed(self) -> Optional[str]:
-        """Returns the name of a parameter that the program wrote to, if any."""
-        now = self._traces()
-        if now == self._seen:
-            return None
-        return next(name for name, a, b in zip(self._names, now, self._seen) if a != b)
+        """Returns the name of a parameter that the program wrote to, if any.
+
+        It notices a write through ``.data`` in the first batches, and later now
+        and then.
+        """
+        for name, now, before in zip(self._names, self._traces(), self._seen):
+            if now != before:
+                return name
+        if self._checksums:
+            for name, total, pulled in zip(self._names, self._added_up(), self._checksums):
+                if total != pulled:
+                    return name
+        return None
 
     def without_gradient(self) -> Optional[str]:
         """Returns the name of a parameter without a gradient, if that is wrong."""
@@ -192,6 +206,9 @@ class Binding:
             if place not in self._copied:
                 parameter.data = parameter.data.clone()
             parameter.grad = None
+
+    def _added_up(self) -> List[Checksum]:
+        return [checksum(parameter) for parameter in self._parameters]
 
     def _traces(self) -> List[Tuple[int, int]]:
         # A write in place changes the version, an exchange of the data the address.

@@ -38,26 +38,55 @@ class ReadError(Exception):
     """What a DataLoader worker wrote when it could not read an example."""
 
 
+def sizes_of(examples: int, most: Optional[int]) -> List[int]:
+    """Cuts a batch into pieces of so many examples at most.
+
+    All but the last are as large as they may be. If that leaves a single example
+    (BatchNorm needs two), the pieces are as equal as they can be.
+    """
+    if examples == 0:
+        return []
+    most = min(most or examples, examples)
+    whole, rest = divmod(examples, most)
+    if rest != 1:
+        return [most] * whole + [rest] * (rest > 0)
+    size, larger = divmod(examples, whole + 1)
+    return [size + 1] * larger + [size] * (whole + 1 - larger)
+
+
 class Cutter:
     """Collates the pieces of a batch; errors become values.
 
-    A worker reads ahead, so an error counts only if its batch is asked for.
+    With a seed, random numbers of ``collate_fn`` follow from the piece. A worker reads ahead, so an error counts only if its batch is asked for.
     """
 
-    def __init__(self, micro: Optional[int], collate_fn: Optional[Callable[[Any], Any]]) -> None:
+    def __init__(
+        self,
+        micro: Optional[int],
+        collate_fn: Optional[Callable[[Any], Any]],
+        seed: Optional[int] = None,
+    ) -> None:
         self._micro = micro
         self._collate_fn = collate_fn
+        self._seed = seed if collate_fn is not None else None
 
-    def __call__(self, examples: Sequence[Any]) -> Any:
+    def __call__(self, given: Sequence[Any]) -> Any:
+        """Collates the examples that follow the name of their batch."""
+        key: Any = given[0] if given else None
+        examples = given[1:]
         for example in examples:
             if isinstance(example, Failure):
                 return example
         try:
-            size = self._micro or max(len(examples), 1)
-            return [
-                (begin, data.collate(examples[begin : begin + size], self._collate_fn))
-                for begin in range(0, len(examples), size)
-            ]
+            made, begin = [], 0
+            for size in sizes_of(len(examples), self._micro):
+                if self._seed is not None:
+                    epoch, shard, first, _ = key
+                    # Not the seed of what the program computes with the piece.
+                    data.set_seeds(data.seed_of(self._seed, epoch, shard, first + begin, 1))
+                made.append((begin, data.collate(examples[begin : begin + size], self._collate_fn)))
+                begin += size
+            return made
         except Exception as error:
             return Failure.of(error)
 
@@ -100,7 +129,9 @@ class Caught:
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def __getitem__(self, place: Tuple[int, int]) -> Any:
+    def __getitem__(self, place: Tuple[int, ...]) -> Any:
+        if len(place) == 4:
+            return place  # The name of the batch, for the Cutter.
         try:
             return self._dataset[place]
         except Exception as error:
@@ -119,7 +150,7 @@ class Here:
     def read(self, batch: Any, ahead: Ahead) -> List[Piece]:
         """Returns the pieces of a batch. Raises what the data set raises."""
         examples = [self._dataset[(batch.epoch, int(number))] for number in batch.examples]
-        made = self._cutter(examples)
+        made = self._cutter([key_of(batch), *examples])
         if isinstance(made, Failure):
             assert made.error is not None
             raise made.error
@@ -173,12 +204,13 @@ class Workers:
 
     # --- What the sampler names -----------------------------------------------
 
-    def __iter__(self) -> Iterator[List[Tuple[int, int]]]:
+    def __iter__(self) -> Iterator[List[Tuple[int, ...]]]:
         while True:
             if self._places:
                 place = self._places.popleft()
-                self._asked.append(key_of(place))
-                yield [(place.epoch, int(number)) for number in place.examples]
+                key = key_of(place)
+                self._asked.append(key)
+                yield [key, *((place.epoch, int(number)) for number in place.examples)]
             else:
                 self._asked.append(None)
                 yield []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
@@ -50,20 +51,26 @@ def job(name: str, model: torch.nn.Module, dataset: Any, **options: Any) -> Torc
     - algorithm, consistency: as in a job file. Absent, the job's defaults.
     - workers: the most that the job takes, or the least and the most.
     - settings: further keys of the job file. They go before all others.
-    - rerun: begins another job if the last one of this name is over.
+    - rerun: begins another job if the last one of this name is over. True does so
+      in a copy that is started late, too; a text, such as a date, names the run,
+      and begins one job for each text.
     - scheduler, tls, token_file, insecure: as for ``ebb.connect``.
     """
     _check_given(options)
     parts, description, access = _prepared(name, model, dataset, **options)
-    place = meeting.find_or_submit(access, description, options.get("rerun", False))
-    return TorchJob(parts, place.join(parts.evaluate is not None), place.remote)
+    place = meeting.find_or_submit(access, description, _run_of(options))
+    return _joined(parts, place)
 
 
 def submit(name: str, model: torch.nn.Module, dataset: Any, **options: Any) -> Any:
     """Does the same as ``job`` without working at it; returns the ``ebb.Job``."""
     _check_given(options)
     _, description, access = _prepared(name, model, dataset, **options)
-    return meeting.find_or_submit(access, description, options.get("rerun", False)).remote
+    return meeting.find_or_submit(access, description, _run_of(options)).remote
+
+
+def _run_of(options: Mapping[str, Any]) -> meeting.Rerun:
+    return meeting.run_of(options.get("rerun", False))
 
 
 def join(
@@ -75,8 +82,15 @@ def join(
     NotFound after ``timeout`` seconds.
     """
     parts, description, access = _prepared(name, model, dataset, **options)
-    place = meeting.find(access, description, timeout)
-    return TorchJob(parts, place.join(parts.evaluate is not None), place.remote)
+    parts.fingerprint = dataclasses.replace(parts.fingerprint, whole=False)
+    return _joined(parts, meeting.find(access, description, timeout))
+
+
+def _joined(parts: Parts, place: meeting.Place) -> TorchJob:
+    made = TorchJob(parts, place.join(parts.evaluate is not None), place.remote)
+    if place.found:
+        made._compare()
+    return made
 
 
 def _prepared(
@@ -101,37 +115,20 @@ def _prepared(
     seed: int = 1,
     workers: Count = None,
     unused: str = "error",
-    rerun: bool = False,
+    rerun: meeting.Rerun = False,
     settings: Optional[Mapping[str, Any]] = None,
     tls: Any = None,
     token_file: Optional[str] = None,
     insecure: bool = False,
 ) -> Tuple[Parts, "meeting.Description", "meeting.Access"]:
-    _check_words(reduction, unused, evaluate, batch, model)
+    _check_words(reduction, unused, evaluate)
     examples = data.check_map_style(dataset)
+    _check_batch_norm(model, batch, examples, (settings or {}).get("train", {}))
     tables = parameters.tables_of(model)
     known = Buffers(model, buffers)
     rule = optimizers.read(optimizer, tables)
     if init is not None:
         parameters.set_initial(tables, ebb.load(init) if _is_path(init) else init)
-    word = reduction if isinstance(reduction, str) else "function"
-    rest = digest(known.constants(), (sorted(rule.decay.items()), word))
-    print_of_data = data.fingerprint(dataset, seed, rest, fingerprint)
-    parts = Parts(
-        name=name,
-        model=model,
-        dataset=dataset,
-        optimizer=optimizer,
-        tables=tables,
-        buffers=known,
-        rule=rule,
-        fingerprint=print_of_data,
-        plan=_given(epochs=epochs, batch=batch, seed=seed),
-        reduction=reduction,
-        evaluate=evaluate,
-        seeds=seeds,
-        unused=unused,
-    )
     keys: Dict[str, Any] = {
         "name": name,
         "model": {
@@ -142,9 +139,7 @@ def _prepared(
             },
         },
         "data": {
-            "train": {
-                "positions": {"examples": examples, "fingerprint": str(print_of_data)}
-            }
+            "train": {"positions": {"examples": examples}},
         },
         "train": _given(epochs=epochs, batch=batch),
         "optimizer": dict(rule.settings),
@@ -165,15 +160,43 @@ def _prepared(
     if workers is not None:
         least, most = (1, workers) if isinstance(workers, int) else workers
         keys["workers"] = {"min": least, "max": most}
-    description = meeting.Description(
-        _merged(keys, settings or {}), lambda: parameters.initial_values(tables)
+    keys = _merged(keys, settings or {})
+    print_of_job = dataclasses.replace(
+        data.fingerprint(dataset, seed, digest(known.constants()), fingerprint),
+        description=data.described(
+            {
+                **keys,
+                **_named_run(meeting.run_of(rerun)),
+                "reduction": _word_of(reduction),
+                "weight_decay": _decay(rule, tables),
+            }
+        ),
     )
+    print_of_data = {"positions": {"fingerprint": str(print_of_job)}}
+    keys = _merged({"data": {"train": print_of_data}}, keys)
+    parts = Parts(
+        name=name,
+        model=model,
+        dataset=dataset,
+        optimizer=optimizer,
+        tables=tables,
+        buffers=known,
+        rule=rule,
+        fingerprint=print_of_job,
+        plan=_given(epochs=epochs, batch=batch, seed=seed),
+        reduction=reduction,
+        evaluate=evaluate,
+        seeds=seeds,
+        unused=unused,
+    )
+    description = meeting.Description(keys, lambda: parameters.initial_values(tables))
     return parts, description, meeting.Access(scheduler, tls, token_file, insecure)
 
 
 for _function in (job, submit, join):
     # What help() shows, and editors complete.
-    _function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    _shown: Any = _function
+    _shown.__signature__ = inspect.Signature(
         list(inspect.signature(_prepared).parameters.values()),
         return_annotation=inspect.signature(_function).return_annotation,
     )
@@ -185,24 +208,55 @@ def _check_given(options: Mapping[str, Any]) -> None:
             raise Refused(f"ebb.torch.job needs {key}=")
 
 
-def _check_words(
-    reduction: Reduction,
-    unused: str,
-    evaluate: Any,
-    batch: Optional[int],
-    model: torch.nn.Module,
-) -> None:
+def _check_words(reduction: Reduction, unused: str, evaluate: Any) -> None:
     if reduction not in ("mean", "sum") and not callable(reduction):
         raise Refused(f'reduction={reduction!r}: "mean", "sum" or a function of the batch')
     if unused not in ("error", "zero"):
         raise Refused(f'unused={unused!r}: "error" or "zero"')
     if evaluate is not None and not callable(evaluate):
         raise Refused("evaluate= is called with the model, so it must be a function")
+
+
+def _check_batch_norm(
+    model: torch.nn.Module, batch: Optional[int], examples: int, train: Mapping[str, Any]
+) -> None:
     norm = has_batch_norm(model)
-    if batch == 1 and norm:
-        raise Refused(
-            f"batch=1: {norm} is a BatchNorm, which needs more than one example at a time"
-        )
+    if not norm or batch is None:
+        return
+    why = f"{norm} is a BatchNorm, which needs more than one example at a time"
+    if batch == 1:
+        raise Refused(f"batch=1: {why}")
+    item = train.get("item_examples") or examples
+    if not _leaves_one(examples, item, batch):
+        return
+    fits = [
+        size for size in range(2, 4 * batch) if not _leaves_one(examples, item, size)
+    ]
+    nearest = min(fits, key=lambda size: abs(size - batch), default=None)
+    raise Refused(
+        f"batch={batch}: the last batch of {examples} examples would have one, and {why}",
+        f"batch={nearest}" if nearest else "another number of examples",
+    )
+
+
+def _leaves_one(examples: int, item: int, batch: int) -> bool:
+    """Whether a batch of an item has a single example; items end with a batch."""
+    item = min(item, examples)
+    return item % batch == 1 or (examples % item) % batch == 1
+
+
+def _word_of(reduction: Reduction) -> str:
+    return reduction if isinstance(reduction, str) else "a function"
+
+
+def _named_run(run: meeting.Rerun) -> Dict[str, str]:
+    return {"rerun": run} if isinstance(run, str) else {}
+
+
+def _decay(rule: optimizers.Rule, tables: Mapping[str, Any]) -> Any:
+    """Returns the weight decay: a number, or a list by table where it differs."""
+    each = [rule.decay.get(name, 0.0) for name in tables]
+    return each[0] if len(set(each)) == 1 else each
 
 
 def _given(**numbers: Optional[int]) -> Dict[str, int]:

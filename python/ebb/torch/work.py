@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import sys
 import threading
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Union
 
 import torch
 
@@ -14,6 +15,7 @@ from ebb.errors import DataDiffers, Error, ForkedError, Refused
 from ebb.torch import data, parameters
 from ebb.torch.buffers import Buffers
 from ebb.torch.losses import Watch
+from ebb.torch.marks import marks_of
 from ebb.torch.optimizers import Rule
 from ebb.torch.patience import patiently
 
@@ -43,6 +45,11 @@ class Parts:
     seeds: bool = True
     unused: str = "error"
 
+    @property
+    def seed(self) -> int:
+        """The seed of the job."""
+        return self.plan["seed"]
+
 
 @dataclasses.dataclass
 class Out:
@@ -51,7 +58,8 @@ class Out:
     batch: Any
     begin: int
     examples: int
-    value: Any
+    #: The factor of its gradients in the sums.
+    weight: float
     last: bool
     state: str = "out"  # then handed, again or failed
 
@@ -87,6 +95,13 @@ class Work:
         """Whether a loop is under way."""
         return self._binding is not None
 
+    def compare(self) -> None:
+        """Compares the job with what this program brings, in whatever state it is.
+
+        Raises Refused, DataDiffers or ModelDiffers with the first difference.
+        """
+        self._joined().leave()
+
     def pieces(self, reader: Any) -> Iterator[Any]:
         """Yields the pieces of batch after batch, until there are no more."""
         self._begin()
@@ -104,14 +119,17 @@ class Work:
     def again(self) -> None:
         """Drops the gradients of the batch that is out, and asks for it again."""
         out = self._piece_out("again()")
-        assert self._binding is not None
-        self._binding.forget()
+        self._drop()
         out.state = "again"
 
     def fail(self, why: str) -> None:
         """Gives the batch that is out back as failed."""
         out = self._piece_out("fail()")
         self._fail(out, why)
+
+    def piece(self) -> Out:
+        """Returns the piece that is out. Raises Refused if none is."""
+        return self._piece_out("step()")
 
     def seen_loss(self) -> float:
         """Returns the sum of what ``backward()`` was called on for this piece."""
@@ -138,11 +156,11 @@ class Work:
             parts.buffers.check()
         except Refused as error:
             self._refuse_piece(error.message, error.hint)
-        weight = self._weight(out)
         seen = self._watch.take()
         value = seen if loss is None else float(loss)
-        self._loss += value * weight
-        binding.add(weight)
+        # The job shows a mean; a sum over the batch becomes one on the servers.
+        self._loss += value * (1.0 if parts.reduction == "sum" else out.weight)
+        binding.add(out.weight)
         out.state = "handed"
         if not out.last:
             return
@@ -153,18 +171,19 @@ class Work:
     # --- A batch --------------------------------------------------------------
 
     def _pieces_of(self, batch: Any, reader: Any) -> Iterator[Any]:
-        try:
-            pieces = reader.read(batch, self._engine.ahead)
-        except Exception as error:
-            self._engine.fail(batch, f"{type(error).__name__}: {error}")
-            raise
+        pieces = self._read(batch, reader)
+        pieces_changed = False
         for _ in range(MOST_AGAIN):
             self._loss = 0.0
-            for begin, examples, value in pieces:
+            weights = self._weights(pieces)
+            for weight, (begin, examples, value) in zip(weights, pieces):
                 last = begin + examples == batch.begin + len(batch.examples)
-                self.out = Out(batch, begin, examples, value, last)
+                self.out = Out(batch, begin, examples, weight, last)
                 self._seed(batch.epoch, batch.shard, begin)
+                untouched = marks_of(value)
                 yield value
+                if untouched is None or marks_of(value) != untouched:
+                    pieces_changed = True
                 state = self._settle()
                 if state == "failed":
                     return
@@ -173,9 +192,18 @@ class Work:
             else:
                 return
             self._engine.again(batch)
+            if pieces_changed:
+                pieces, pieces_changed = self._read(batch, reader), False
         why = f"the program asked for the same batch {MOST_AGAIN} times"
         self._engine.fail(batch, why)
         raise Refused(f"{self.out}: {why}")
+
+    def _read(self, batch: Any, reader: Any) -> Any:
+        try:
+            return reader.read(batch, self._engine.ahead)
+        except Exception as error:
+            self._engine.fail(batch, f"{type(error).__name__}: {error}")
+            raise
 
     def _settle(self) -> str:
         """Returns what became of the piece that was out."""
@@ -187,22 +215,35 @@ class Work:
             raise Refused(why, "call optimizer.step() once a batch")
         return out.state
 
-    def _weight(self, out: Out) -> float:
+    def _weights(self, pieces: Any) -> List[float]:
+        """Returns the factors of the pieces' gradients in the sums.
+
+        Servers divide the sums by the examples of the batch. What remains is the
+        gradient of the program's own loss over the batch.
+        """
         reduction = self._parts.reduction
+        whole = sum(examples for _, examples, _ in pieces)
         if reduction == "mean":
-            return float(out.examples)
-        if reduction == "sum":
-            return 1.0
-        return float(reduction(out.value))  # type: ignore[operator]
+            return [float(examples) for _, examples, _ in pieces]
+        if isinstance(reduction, str) or len(pieces) == 1:
+            return [float(whole)] * len(pieces)
+        parts = [float(reduction(value)) for _, _, value in pieces]
+        total = math.fsum(parts) or 1.0  # All are 0, and so is the gradient.
+        return [whole * part / total for part in parts]
 
     def _refuse_piece(self, why: str, hint: Optional[str]) -> None:
         assert self.out is not None
         self._fail(self.out, why)
         raise Refused(why, hint)
 
-    def _fail(self, out: Out, why: str) -> None:
+    def _drop(self) -> None:
+        """Forgets what backward() made of the piece: its gradients and loss."""
         assert self._binding is not None
         self._binding.forget()
+        self._watch.take()
+
+    def _fail(self, out: Out, why: str) -> None:
+        self._drop()
         out.state = "failed"
         self._engine.fail(out.batch, why)
 
@@ -232,6 +273,16 @@ class Work:
             raise Refused(
                 "a loop over this job is open already", "end it, or use one loader at a time"
             )
+        engine, parts = self._joined(), self._parts
+        self._engine = engine
+        self._binding = parameters.Binding(
+            parts.tables, parts.rule.decay, engine, parts.unused
+        )
+        parts.buffers.watch()
+        self._watch.start()
+
+    def _joined(self) -> Any:
+        """Returns an engine of the job, if the job is what this program brings."""
         engine, parts = patiently(self._join), self._parts
         try:
             parameters.check_tables(parts.name, parts.tables, engine.tables)
@@ -240,12 +291,7 @@ class Work:
         except Error:
             engine.leave()
             raise
-        self._engine = engine
-        self._binding = parameters.Binding(
-            parts.tables, parts.rule.decay, engine, parts.unused
-        )
-        parts.buffers.watch()
-        self._watch.start()
+        return engine
 
     def _check_plan(self, engine: Any) -> None:
         for key, ours in self._parts.plan.items():
@@ -338,6 +384,12 @@ def _figures(answer: Any) -> Dict[str, Any]:
     if not isinstance(answer, Mapping):
         return {"examples": 1, "loss_sum": float(answer)}
     figures = {key: float(value) for key, value in answer.items()}
+    for key in ("correct", "accuracy"):
+        if key in figures and "examples" not in figures:
+            raise Refused(
+                f"evaluate(model) returned {key} without examples, so there is no share",
+                'add "examples": count to what it returns',
+            )
     examples = int(figures.pop("examples", 1))
     loss = figures.pop("loss", None)
     if loss is None:

@@ -1,0 +1,105 @@
+"""How programs find their job, over a mock of the cluster."""
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from torch_models import Data, Net, sgd  # noqa: E402
+
+import ebb  # noqa: E402
+from ebb.torch import meeting, submission  # noqa: E402
+
+
+class Cluster:
+    """Jobs by number, and the request ids by which they were submitted."""
+
+    address = "here:1"
+
+    def __init__(self):
+        self.all, self.requests = [], {}
+
+    def status(self):
+        return {"jobs": [dict(job) for job in self.all]}
+
+    def job(self, number):
+        return int(number)
+
+    def submit(self, keys, request_id):
+        if request_id in self.requests:  # Initial values differ.
+            raise ebb.Refused(f"request id {request_id} is that of job {keys['name']}")
+        self.all.append({"id": len(self.all) + 1, "name": keys["name"], "state": "running"})
+        self.requests[request_id] = len(self.all)
+        return len(self.all)
+
+    def end(self):
+        for job in self.all:
+            job["state"] = "complete"
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    made = Cluster()
+    monkeypatch.setattr(meeting, "_connected", lambda access, address: made)
+    monkeypatch.delenv("EBB_RUN_NAME", raising=False)
+    return made
+
+
+def _number(rerun):
+    model = Net()
+    made = {"optimizer": sgd(model), "epochs": 1, "batch": 8, "scheduler": "here:1"}
+    return submission.submit("digits", model, Data(), rerun=rerun, **made)
+
+
+def test_a_job_is_submitted_once(cluster):
+    assert [_number(False), _number(True), _number("monday")] == [1, 1, 1]
+    cluster.end()
+    assert _number(False) == 1
+
+
+def test_true_begins_another_job_after_the_end(cluster):
+    _number(False)
+    cluster.end()
+    assert [_number(True), _number(True)] == [2, 2]
+    cluster.end()
+    assert _number(True) == 3
+
+
+def test_a_text_begins_one_job(cluster):
+    _number(False)
+    cluster.end()
+    assert [_number("monday"), _number("monday")] == [2, 2]
+    cluster.end()
+    assert _number("monday") == 2  # A copy that comes late.
+    assert _number("tuesday") == 3
+
+
+def test_the_engine_joins_by_number(monkeypatch):
+    import ebb.engine
+
+    joined = []
+    monkeypatch.setattr(
+        ebb.engine.Engine, "join", lambda *names, **options: joined.append((names, options))
+    )
+    remote = type("Remote", (), {"name": "digits", "number": 7})
+    access = meeting.Access("here:1", None, None, False)
+    meeting.Place(access, "here:1", remote, True).join(False)()
+    assert joined[0][0] == ("here:1", "digits") and joined[0][1]["number"] == 7
+
+
+def test_ebb_run_names_the_run(cluster, monkeypatch):
+    monkeypatch.setenv("EBB_RUN_NAME", "/tmp/run-1")
+    assert _number(True) == 1
+    cluster.end()
+    assert _number(True) == 1
+    monkeypatch.setenv("EBB_RUN_NAME", "/tmp/run-2")
+    assert _number(True) == 2
+
+
+def test_a_run_of_another_text_is_refused():
+    import torch_mock as mock
+
+    _, _, cluster = mock.one(rerun="monday")
+    mock.one(cluster=cluster, rerun="monday")
+    mock.one(cluster=cluster, rerun=True)
+    with pytest.raises(ebb.Refused, match='rerun is "tuesday" here, "monday" in job'):
+        mock.one(cluster=cluster, rerun="tuesday")
