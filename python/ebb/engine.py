@@ -125,6 +125,7 @@ class Engine:
         scheduler: Optional[str],
         job: str,
         *,
+        number: int = 0,
         name: Optional[str] = None,
         tls: Optional[Tls] = None,
         token_file: Optional[str] = None,
@@ -133,16 +134,18 @@ class Engine:
         prefetch: bool = True,
         evaluates: bool = False,
     ) -> "Engine":
-        """Joins the newest job of this name. Blocks for at most 10 s.
+        """Joins a job. Blocks for at most 10 s.
 
         Raises NotFound if there is no such job, Unavailable if there is no
         scheduler at the address, and Refused if the job cannot be joined. A job
         that is over can be joined; ``next`` returns None then.
 
         scheduler, tls: as of ebb.connect.
+        number: the job of this number; 0: the newest of its name.
         name: of this worker; None: EBB_NAME, or python-PID.
         """
         engine = object.__new__(cls)
+        engine._wanted = number
         engine._begin(
             scheduler, job, name, tls, token_file, insecure, grace, prefetch, evaluates
         )
@@ -253,7 +256,7 @@ class Engine:
     def _greet(self, deadline: Optional[float]) -> None:
         if self._hello is None:
             hello = seam.HELLO_BODY.pack(
-                self._last_ticket + 1, int(self._evaluates), self.number
+                self._last_ticket + 1, int(self._evaluates), self.number or self._wanted
             ) + seam.text(programs.VERSION)
             self._hello = self._send(seam.HELLO, hello, code=seam.FORMAT)
         kind, _, body = self._answer(self._hello, deadline)

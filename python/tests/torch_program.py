@@ -56,12 +56,12 @@ class Gate:
     def pass_through(self):
         os.write(self._count, b".")
         while os.fstat(self._count).st_size > self._most and not os.path.exists(self._go):
-            time.sleep(0.02)
+            time.sleep(0.005)
 
 
 def main():
     name, output = sys.argv[1:3]
-    epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 12
+    epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 2
     readers = int(sys.argv[4]) if len(sys.argv) > 4 else 1
     model = Net()
     job = ebb.torch.job(
@@ -85,7 +85,7 @@ def main():
         optimizer.zero_grad()
         loss = F.cross_entropy(model(x), y)
         loss.backward()
-        time.sleep(0.02)
+        time.sleep(0.005)
         optimizer.step()
         if not told:
             print("working", flush=True)
