@@ -151,6 +151,8 @@ class Engine:
         )
         return engine
 
+    _wanted: int  # The number of the job to join; 0: the newest of its name.
+
     # What the job is; constant.
     name: str
     number: int

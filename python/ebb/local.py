@@ -169,7 +169,12 @@ class LocalCluster:
             name,
             dying_with(self._owner, argv),
             folder=os.getcwd(),
-            environment={**base, "EBB_SCHEDULER": self.address, "EBB_NAME": name},
+            environment={
+                **base,
+                "EBB_SCHEDULER": self.address,
+                "EBB_NAME": name,
+                "EBB_RUN_NAME": self.folder,
+            },
             may_end=True,
         )
 
