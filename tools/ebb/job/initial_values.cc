@@ -167,8 +167,10 @@ absl::Status InitialValues::Push(datasets::Target* target) const {
     }
     return bytes;
   };
+  // There is no other way to mend what is damaged there.
   const auto pushed = datasets::PushContent(
-      manifest_, make, datasets::InitialSetOf(manifest_.id()), target, {});
+      manifest_, make, datasets::InitialSetOf(manifest_.id()), target,
+      {.verify = true});
   if (absl::IsUnimplemented(pushed.status())) {
     return absl::UnimplementedError(
         "model.initial: this scheduler keeps no initial values; update it");

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 #include <numeric>
 #include <ostream>
@@ -72,6 +73,33 @@ TEST_F(InitialValuesTest, AreInTheOrderOfTheTablesWhateverThatOfTheFile) {
   std::vector<float> want = Counted(large, 0);
   for (const float value : Counted(3, 1e6)) want.push_back(value);
   EXPECT_THAT(got, ElementsAreArray(want));
+}
+
+// Bug: a job that was submitted again hung on the same damage.
+TEST_F(InitialValuesTest, AreMendedByASubmission) {
+  const auto store = *datasets::SetStore::Open({.folder = folder_ / "sets"});
+  const auto values =
+      InitialValues::Read(Write({{"layer1.weights", {2, 3}, Counted(6, 0)},
+                                 {"layer1.bias", {3}, Counted(3, 6)}}),
+                          tables_);
+  ASSERT_TRUE(values.ok()) << values.status();
+  ASSERT_TRUE((*values)->Push(store.get()).ok());
+  const std::string id = (*values)->ToProto().id();
+  const std::string set = datasets::InitialSetOf(id);
+  const std::string good = *store->GetChunk(set, id, 0);
+  int damaged = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(
+           std::string(folder_ / "sets"))) {
+    if (!entry.is_regular_file() || entry.file_size() != good.size()) continue;
+    ASSERT_TRUE(WriteFile(entry.path(), std::string(good.size(), 'x')).ok());
+    ++damaged;
+  }
+  ASSERT_EQ(damaged, 1);
+  ASSERT_FALSE(store->GetChunk(set, id, 0).ok());
+
+  ASSERT_TRUE((*values)->Push(store.get()).ok());
+
+  EXPECT_EQ(*store->GetChunk(set, id, 0), good);
 }
 
 TEST_F(InitialValuesTest, SayAllThatDoesNotFit) {
