@@ -247,7 +247,7 @@ class CliTest(ClusterTest):
         self.assertEqual(json.loads(self.good("explain", "shirts", "--json")),
                          {"state": "complete", "advancing": False,
                           "not_advancing_ms": 0, "divergence": "",
-                          "reasons": []})
+                          "workers_to_spare": 0, "reasons": []})
         audit = json.loads(self.good("audit", "shirts", "--json"))
         self.assertTrue(audit["exact"])
         self.assertEqual(audit["applied"], 20000)
