@@ -11,7 +11,7 @@ from typing import Any, List
 import pytest
 
 import ebb
-from ebb import programs
+from ebb import programs, script_page
 from jobs import small_job
 from test_local import alive, wait_for
 from test_run import daemons_of
@@ -69,8 +69,13 @@ def test_runs_a_program_to_the_end_of_its_job(tmp_path: Path) -> None:
     for worker in ("worker-0", "worker-1"):
         log = Path(f"runs/corners-1/logs/{worker}.log").read_text()
         assert "weights (4, 3)" in log
-    assert "<svg" in Path("runs/corners-1/report.html").read_text()
+    assert "exact" in Path("runs/corners-1/report.html").read_text()
     assert not daemons_of(tmp_path)
+
+
+def test_a_chart_needs_two_moments() -> None:
+    assert "<svg" in "".join(script_page._chart("loss", [(0, 1.0), (1, 0.5)]))
+    assert not script_page._chart("loss", [(0, None), (1, 0.5)])
 
 
 def test_goes_on_whatever_is_killed(tmp_path: Path) -> None:
