@@ -14,6 +14,7 @@
 #include "common/mutex.h"
 #include "common/status_macros.h"
 #include "datasets/manifest.h"
+#include "datasets/set_store.h"
 #include "ebb/v1/data.grpc.pb.h"
 #include "rpc/grpc_status.h"
 #include "rpc/internal/admin_pool.h"
