@@ -76,6 +76,48 @@ def test_own_optimizer_steps():
 
 
 @pytest.mark.parametrize("make", [Net, lambda: Net().bfloat16()])
+@pytest.mark.parametrize("options", [{}, {"micro": 4}])
+@pytest.mark.parametrize("at", [0, 3, 6])
+def test_a_parameter_is_written_after_the_step(make, options, at):
+    model, job, cluster = mock.one(model=make())
+    pieces = []
+    with pytest.raises(ebb.Refused, match=r"outside of a pull \(a.weight\)\n.*parametrize"):
+        for x, y in job.loader(**options):
+            F.cross_entropy(model(x.to(model.a.weight.dtype)).float(), y).backward()
+            job.optimizer.step()
+            if len(cluster.pushed) + len(cluster.failed) >= at:  # 6 is the last batch.
+                with torch.no_grad():
+                    model.a.weight.clamp_(-0.05, 0.05)
+            pieces.append(len(x))
+    # A batch whose pieces are not all handed in counts as failed.
+    assert len(cluster.pushed) + len(cluster.failed) in (at, at + 1)
+    assert cluster.left == 1
+
+
+@pytest.mark.parametrize("instead", ["again", "fail"])
+def test_a_parameter_is_written_in_a_batch_without_a_step(instead):
+    model, job, cluster = mock.one()
+    with pytest.raises(ebb.Refused, match=r"outside of a pull \(b.bias\)"):
+        for _ in job.loader():
+            with torch.no_grad():
+                model.b.bias.zero_()
+            job.again() if instead == "again" else job.fail("because")
+    assert len(cluster.failed) == 1 and not cluster.pushed
+
+
+def test_weights_are_limited_in_the_model():
+    class Limited(nn.Module):
+        def forward(self, weight):
+            return weight.clamp(-0.0625, 0.0625)
+
+    model = Net()
+    nn.utils.parametrize.register_parametrization(model.a, "weight", Limited())
+    _, job, _ = mock.one(model=model)
+    work(job)
+    assert float(model.a.weight.detach().abs().max()) <= 0.0625
+
+
+@pytest.mark.parametrize("make", [Net, lambda: Net().bfloat16()])
 @pytest.mark.parametrize("first", [0, 1, 63])
 def test_a_parameter_is_written_through_data(make, first):
     model, job, cluster = mock.one(Data(8 * 70), model=make())

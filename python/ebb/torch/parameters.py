@@ -164,13 +164,20 @@ class Binding:
         It notices a write through ``.data`` in the first batches, and later now
         and then.
         """
-        for name, now, before in zip(self._names, self._traces(), self._seen):
-            if now != before:
-                return name
+        written = self.written()
+        if written is not None:
+            return written
         if self._checksums:
             for name, total, pulled in zip(self._names, self._added_up(), self._checksums):
                 if total != pulled:
                     return name
+        return None
+
+    def written(self) -> Optional[str]:
+        """Does the same without looking at values, which are the engine's after a push."""
+        for name, now, before in zip(self._names, self._traces(), self._seen):
+            if now != before:
+                return name
         return None
 
     def without_gradient(self) -> Optional[str]:

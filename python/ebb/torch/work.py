@@ -142,10 +142,7 @@ class Work:
         assert binding is not None
         changed = binding.changed()
         if changed is not None:
-            self._refuse_piece(
-                f"parameters changed outside of a pull ({changed})",
-                "the servers step; use job.optimizer",
-            )
+            self._refuse_piece(_CHANGED.format(changed), _CHANGED_HINT)
         absent = binding.without_gradient()
         if absent is not None:
             self._refuse_piece(
@@ -207,8 +204,11 @@ class Work:
 
     def _settle(self) -> str:
         """Returns what became of the piece that was out."""
-        out = self.out
-        assert out is not None
+        out, binding = self.out, self._binding
+        assert out is not None and binding is not None
+        written = binding.written()
+        if written is not None:
+            self._refuse_written(out, _CHANGED.format(written))
         if out.state == "out":
             why = f"{out} was neither handed in nor failed"
             self._fail(out, why)
@@ -235,6 +235,13 @@ class Work:
         assert self.out is not None
         self._fail(self.out, why)
         raise Refused(why, hint)
+
+    def _refuse_written(self, out: Out, why: str) -> None:
+        """Refuses a loop that wrote to parameters, at the end of a piece."""
+        answered = out.state == "failed" or (out.state == "handed" and out.last)
+        if not answered:
+            self._fail(out, why)
+        raise Refused(why, _CHANGED_HINT)
 
     def _drop(self) -> None:
         """Forgets what backward() made of the piece: its gradients and loss."""
@@ -371,6 +378,12 @@ class Work:
                 "call ebb.torch.job in the thread that trains",
             )
 
+
+_CHANGED = "parameters changed outside of a pull ({})"
+_CHANGED_HINT = (
+    "your own optimizer stepped? use job.optimizer. Limits and masks of weights belong into "
+    "the model (torch.nn.utils.parametrize): the servers step, and a write here is lost"
+)
 
 _WORDS = {"handed": "handed in", "again": "asked for again", "failed": "failed"}
 
