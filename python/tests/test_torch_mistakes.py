@@ -22,8 +22,28 @@ def test_no_step_before_the_next_batch():
     with pytest.raises(ebb.Refused, match=r"batch \(epoch 0, shard 0, 0..8\) was neither") as told:
         for batch in job.loader():
             loss_of(model, batch)
-    assert "call optimizer.step() once a batch" in str(told.value)
+    assert "call job.optimizer.step() once a batch" in str(told.value)
     assert len(cluster.failed) == 1 and cluster.left == 1
+
+
+def test_own_optimizer_steps_and_no_batch_is_handed_in():
+    model, job, cluster = mock.one()
+    mine = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(ebb.Refused, match=r"parameters changed.*\n.*use job.optimizer"):
+        for batch in job.loader():
+            mine.zero_grad()
+            loss_of(model, batch).backward()
+            mine.step()
+    assert len(cluster.failed) == 1 and cluster.pushed == []
+
+
+def test_gradients_of_several_batches_are_added_up():
+    model, job, _ = mock.one()
+    with pytest.raises(ebb.Refused, match=r"was neither handed in(.|\n)*larger batch=.*micro="):
+        for place, batch in enumerate(job.loader()):
+            loss_of(model, batch).backward()
+            if place % 2:
+                job.optimizer.step()
 
 
 def test_two_steps_in_a_batch():

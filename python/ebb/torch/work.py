@@ -212,7 +212,11 @@ class Work:
         if out.state == "out":
             why = f"{out} was neither handed in nor failed"
             self._fail(out, why)
-            raise Refused(why, "call optimizer.step() once a batch")
+            raise Refused(
+                why,
+                "call job.optimizer.step() once a batch. If the loop adds up gradients of several "
+                "batches: a larger batch=, and loader(micro=…) cuts it into pieces",
+            )
         return out.state
 
     def _weights(self, pieces: Any) -> List[float]:
