@@ -295,6 +295,18 @@ def test_check_tells_a_sum_from_a_mean():
     assert 'reduction="mean"' in report.problems[0]
 
 
+@pytest.mark.parametrize("when", ["always", "training"])
+def test_check_says_of_a_loss_only_that_it_is_not_finite(when):
+    def loss(model, batch):
+        bad = when == "always" or model.training
+        return loss_of(model, batch) * (float("nan") if bad else 1)
+
+    report = ebb.torch.check(Net(), Data(), loss)
+    assert report.problems == ["the loss is not finite (nan): NaN in the data, or log(0)?"]
+    if when == "always":
+        assert str(report).splitlines()[0] == "50 examples, 4 parameters, 53 values"
+
+
 def test_check_finds_what_a_job_would_refuse():
     class Bad(nn.Module):
         def __init__(self):

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Union
 
 import torch
 
-from ebb.errors import DataDiffers, Error, ForkedError, Refused
+from ebb.errors import DataDiffers, Error, ForkedError, NonFinite, Refused
 from ebb.torch import data, parameters
 from ebb.torch.buffers import Buffers
 from ebb.torch.losses import Watch
@@ -162,7 +162,10 @@ class Work:
         if not out.last:
             return
         binding.add_decay(len(out.batch.examples))
-        self._engine.push(out.batch, self._loss)
+        try:
+            self._engine.push(out.batch, self._loss)
+        except NonFinite as error:
+            raise self._not_finite(out, error.message) from None
         self.handed_in += 1
 
     # --- A batch --------------------------------------------------------------
@@ -239,6 +242,17 @@ class Work:
         assert self.out is not None
         self._fail(self.out, why)
         raise Refused(why, hint)
+
+    def _not_finite(self, out: Out, why: str) -> NonFinite:
+        """Returns the error of the engine with the batch, its loss, and what to do."""
+        mean = self._loss / len(out.batch.examples)
+        loss = "" if why.startswith("the loss is ") else f"; the loss is {mean:g}"
+        first = "NaN in the data, or a loss of log(0)? Else" if not math.isfinite(mean) else "try"
+        return NonFinite(
+            f"{why} in {out}{loss}",
+            f"{first} a smaller rate, or clip_grad_norm_() before step(). "
+            'settings={"on_nonfinite": "skip"} leaves such batches out',
+        )
 
     def _refuse_written(self, out: Out, why: str) -> None:
         """Refuses a loop that wrote to parameters, at the end of a piece."""
