@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 import warnings
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _NOBODY = "no scheduler listens at "
 # What a command says that did nothing, and may succeed in a moment.
 _PASSING = (_NOBODY, "Try again when it is back")
 _AGAIN_S = 0.2
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # Variables that say nothing about one cluster.
 _NO_FLAGS = (
     "EBB_BIN",
@@ -189,4 +191,12 @@ def _warn(told: str) -> None:
     for line in told.splitlines():
         for front in ("warning: ", "ebb: "):
             if line.startswith(front):
-                warnings.warn(line[len(front) :], Warning, stacklevel=4)
+                warnings.warn(line[len(front) :], Warning, stacklevel=_users_level())
+
+
+def _users_level() -> int:
+    """Returns the level, for the caller's warnings, of the first frame outside of ebb."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    return level

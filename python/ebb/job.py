@@ -100,6 +100,14 @@ class Audit:
         )
 
 
+# An export warns of the left, and the right says what to do.
+_NOT_COMPLETE = (
+    "examples are in this model",
+    "examples are in this model, the newest stored version. For the result let the loop end, "
+    "or call wait()",
+)
+
+
 class Job:
     """A job of a cluster. ``ebb.connect()`` and ``Cluster.submit()`` return it.
 
@@ -275,7 +283,7 @@ class Job:
             flags.append("--fold")
         if with_slots:
             flags.append("--with-slots")
-        self._ask(["checkpoint", "export"], flags)
+        self._ask(["checkpoint", "export"], flags, [_NOT_COMPLETE])
         return path
 
     def state_dict(self, version: str = "newest", **options: bool) -> Tensors:
@@ -337,10 +345,15 @@ class Job:
     def _arguments(self, words: Sequence[str], flags: Sequence[str]) -> List[str]:
         return [*words, self._target(), *flags, *self._access_flags()]
 
-    def _ask(self, words: Sequence[str], flags: Sequence[str] = ()) -> str:
+    def _ask(
+        self,
+        words: Sequence[str],
+        flags: Sequence[str] = (),
+        names: Sequence[Tuple[str, str]] = (),
+    ) -> str:
         return command.call(
             self._arguments(words, flags),
-            names=self._names(),
+            names=[*self._names(), *names],
             environment=self._access.environment(),
             patience_s=self._access.patience_s,
         )

@@ -126,8 +126,9 @@ def test_warnings_of_the_command_are_warnings(
     cluster: ebb.Cluster, tmp_path: Path
 ) -> None:
     job = cluster.submit(long_job(tmp_path))
-    with pytest.warns(ebb.Warning, match="not complete"):
+    with pytest.warns(ebb.Warning, match=r"not complete.* stored version.* call wait\(\)$") as told:
         job.state_dict()
+    assert told[0].filename == __file__  # The line of the program, and none of ebb.
     with pytest.raises(ebb.Refused, match="only the newest"):
         job.state_dict(version="best")
     job.cancel()

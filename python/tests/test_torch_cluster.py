@@ -275,6 +275,20 @@ def test_a_loss_that_is_not_a_number(address):
     job.cancel()
 
 
+def test_the_model_of_a_loop_that_was_left(address):
+    model = Net()
+    job = _submitted(address, "broken-off", model, Data(64), epochs=20)
+    for batch in job.loader():
+        loss_of(model, batch).backward()
+        job.optimizer.step()
+        break
+    with pytest.warns(ebb.Warning, match="not complete.* let the loop end") as told:
+        state = job.state_dict()
+    assert told[0].filename == __file__
+    assert list(state) == list(model.state_dict())
+    job.cancel()
+
+
 def test_a_job_that_is_not_there():
     with pytest.raises(ebb.NotFound, match="nobody submitted job absent within"):
         with ebb.local.cluster() as cluster:
