@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -107,7 +108,7 @@ def call(
     Daemons that are away are asked again for ``patience_s`` seconds.
 
     answers: exit codes that come with an answer.
-    names: pairs of a text in messages and what the caller knows it by.
+    names: see renamed().
     timeout: seconds.
 
     Raises Refused, NotFound, Unavailable or Error with the program's own text.
@@ -120,13 +121,22 @@ def call(
         if not away or time.monotonic() >= deadline:
             break
         time.sleep(_AGAIN_S)
-    told = done.stderr
-    for text, name in names:
-        told = told.replace(text, name)
+    told = renamed(done.stderr, names)
     if done.returncode in answers and (done.returncode == 0 or done.stdout):
         _warn(told)
         return done.stdout
     raise error_of_text(told, done.returncode, arguments[0])
+
+
+def renamed(told: str, names: Sequence[Tuple[str, str]]) -> str:
+    """Returns messages in the caller's words.
+
+    names: pairs of a regular expression for a text in messages, and what the caller
+        knows it by.
+    """
+    for pattern, name in names:
+        told = re.sub(pattern, name.replace("\\", r"\\"), told)
+    return told
 
 
 def _run(

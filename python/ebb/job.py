@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import time
 from dataclasses import dataclass
@@ -373,7 +374,7 @@ class Job:
         )
 
     def _names(self) -> Sequence[Tuple[str, str]]:
-        return ((f"job {self._target()} at", f"job {self._name} at"),)
+        return ((re.escape(f"job {self._target()} at"), f"job {self._name} at"),)
 
     def _status_or_none(self) -> Optional[Dict[str, Any]]:
         try:
