@@ -74,8 +74,10 @@ class _Checker:
     ) -> None:
         count = self._try(lambda: data.check_map_style(dataset))
         tables = self._try(lambda: parameters.tables_of(model))
+        if tables is None:
+            return
         known = self._try(lambda: Buffers(model, buffers))
-        if count is None or tables is None:
+        if count is None:
             return
         self._report.figures = {
             "examples": count,

@@ -33,6 +33,11 @@ def check_map_style(dataset: Any) -> int:
             "the data set is a DataLoader: ebb makes the batches",
             "give the data set inside, and num_workers= and collate_fn= to job.loader()",
         )
+    if type(dataset) is tuple and dataset and all(_is_array(part) for part in dataset):
+        raise Refused(
+            f"the data set is a tuple of {len(dataset)} tensors, which would be its examples",
+            "torch.utils.data.TensorDataset(X, Y) makes an example of each row",
+        )
     if (
         isinstance(dataset, torch.utils.data.IterableDataset)
         or not hasattr(dataset, "__getitem__")
@@ -47,6 +52,10 @@ def check_map_style(dataset: Any) -> int:
     if count == 0:
         raise Refused("the data set is empty")
     return count
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (torch.Tensor, np.ndarray))
 
 
 @dataclasses.dataclass(frozen=True)

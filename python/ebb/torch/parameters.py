@@ -24,6 +24,11 @@ def tables_of(model: torch.nn.Module) -> Dict[str, torch.nn.Parameter]:
     A tied parameter stands under the first of its names. Raises Refused for
     parameters that servers cannot hold.
     """
+    if not isinstance(model, torch.nn.Module):
+        raise Refused(
+            f"the model is a {type(model).__name__}, and no torch.nn.Module",
+            "ebb.torch.job(name, model, dataset, optimizer=…)",
+        )
     if isinstance(model, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
         raise Refused(
             f"the model is a {type(model).__name__}: ebb has a process for each device",

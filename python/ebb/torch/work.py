@@ -413,8 +413,8 @@ def _is_evaluation(got: Any) -> bool:
 def _figures(answer: Any) -> Dict[str, Any]:
     """Returns the arguments of ``Engine.evaluated`` for what evaluate() returned."""
     if not isinstance(answer, Mapping):
-        return {"examples": 1, "loss_sum": float(answer)}
-    figures = {key: float(value) for key, value in answer.items()}
+        return {"examples": 1, "loss_sum": _number("", answer)}
+    figures = {key: _number(f" as {key}", value) for key, value in answer.items()}
     for key in ("correct", "accuracy"):
         if key in figures and "examples" not in figures:
             raise Refused(
@@ -426,7 +426,7 @@ def _figures(answer: Any) -> Dict[str, Any]:
     if loss is None:
         raise Refused(
             "evaluate(model) returned no loss",
-            'return {"loss": mean, "correct": count, "examples": count, …}, or the mean loss',
+            _EVALUATE_HINT,
         )
     correct = figures.pop("correct", None)
     if correct is None and "accuracy" in figures:
@@ -437,3 +437,18 @@ def _figures(answer: Any) -> Dict[str, Any]:
         "correct": -1 if correct is None else int(correct),
         "figures": figures or None,
     }
+
+
+_EVALUATE_HINT = (
+    'return {"loss": mean, "correct": count, "examples": count, …}, or the mean loss'
+)
+
+
+def _number(where: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        what = "None" if value is None else f"a {type(value).__name__}"
+        raise Refused(
+            f"evaluate(model) returned {what}{where}, where a number belongs", _EVALUATE_HINT
+        ) from error
