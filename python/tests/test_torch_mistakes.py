@@ -238,6 +238,14 @@ def test_another_model():
         mock.one(model=nn.Linear(6, 3), cluster=cluster)
 
 
+def test_a_parameter_is_frozen_in_one_copy():
+    _, _, cluster = mock.one()
+    model = Net()
+    model.a.bias.requires_grad = False
+    with pytest.raises(ebb.ModelDiffers, match=r"a.bias is frozen here \(requires_grad=False\)"):
+        mock.one(model=model, cluster=cluster)
+
+
 def test_other_data():
     _, _, cluster = mock.one()
     other = Data()

@@ -147,7 +147,7 @@ class Lamb(torch.optim.Optimizer):
         (lambda p: torch.optim.Adagrad(p, 0.1, lr_decay=0.1), "Adagrad: lr_decay=0.1 is not"),
         (lambda p: torch.optim.SGD(p, 0.1, maximize=True), "maximize=True is not on the servers"),
         (lambda p: torch.optim.LBFGS(p), "LBFGS is not on the servers"),
-        (lambda p: torch.optim.SGD(list(p)[:2], 0.1), "it lacks b.bias, which has a gradient"),
+        (lambda p: torch.optim.SGD(list(p)[:2], 0.1), "it lacks b.bias, b.weight, which the"),
         (lambda p: torch.optim.SGD([*p, nn.Parameter(torch.ones(2))], 0.1), "a parameter of shape"),
         (lambda p: torch.optim.SGD([{"params": [q], "lr": i + 1.0} for i, q in enumerate(p)], 0.1),
          "groups of parameters differ in rate"),

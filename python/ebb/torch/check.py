@@ -86,7 +86,7 @@ class _Checker:
         }
         self._try(lambda: data.fingerprint(dataset, 1, "", given))
         data.set_seeds(1)
-        examples = [dataset[number] for number in range(min(count, _EXAMPLES))]
+        examples = [data.example_of(dataset, number) for number in range(min(count, _EXAMPLES))]
         if len(examples) > 1 and not self._check_reduction(
             copy.deepcopy(model).eval(), examples, reduction
         ):

@@ -234,7 +234,7 @@ class Seeded:
     def __getitem__(self, place: Tuple[int, int]) -> Any:
         epoch, number = place
         set_seeds(seed_of(self._seed, epoch, number))
-        return self._dataset[number]
+        return example_of(self._dataset, number)
 
 
 class Plain:
@@ -247,14 +247,27 @@ class Plain:
         return len(self._dataset)
 
     def __getitem__(self, place: Tuple[int, int]) -> Any:
-        return self._dataset[place[1]]
+        return example_of(self._dataset, place[1])
+
+
+def example_of(dataset: Any, number: int) -> Any:
+    """Returns an example. An error of the data set gets a note with its number.
+
+    Before Python 3.11 errors have no notes.
+    """
+    try:
+        return dataset[number]
+    except Exception as error:
+        if hasattr(error, "add_note"):
+            error.add_note(f"  in example {number} of the data set")
+        raise
 
 
 def _read(dataset: Any, seed: int, number: int) -> Tuple[bytes, bool]:
     set_seeds(seed_of(seed, number))
     before = _state()
     total = hashlib.blake2b(digest_size=16)
-    _feed(total.update, dataset[number])
+    _feed(total.update, example_of(dataset, number))
     return total.digest(), _state() != before
 
 

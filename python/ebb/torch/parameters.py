@@ -81,20 +81,28 @@ def set_initial(tables: Mapping[str, torch.nn.Parameter], values: Mapping[str, A
             parameter.copy_(value)
 
 
-def check_tables(job: str, tables: Mapping[str, torch.nn.Parameter], theirs: Any) -> None:
+def check_tables(
+    job: str, model: torch.nn.Module, tables: Mapping[str, torch.nn.Parameter], theirs: Any
+) -> None:
     """Compares a model with the tables of a job. Raises ModelDiffers."""
-    _check_shapes(job, tables, {table.name: tuple(table.shape) for table in theirs})
+    _check_shapes(job, model, tables, {table.name: tuple(table.shape) for table in theirs})
 
 
 def check_values(
-    job: str, tables: Mapping[str, torch.nn.Parameter], values: Mapping[str, Any]
+    job: str,
+    model: torch.nn.Module,
+    tables: Mapping[str, torch.nn.Parameter],
+    values: Mapping[str, Any],
 ) -> None:
     """Compares a model with the values of a job. Raises ModelDiffers."""
-    _check_shapes(job, tables, {name: value.shape for name, value in values.items()})
+    _check_shapes(job, model, tables, {name: value.shape for name, value in values.items()})
 
 
 def _check_shapes(
-    job: str, tables: Mapping[str, torch.nn.Parameter], shapes: Mapping[str, Tuple[int, ...]]
+    job: str,
+    model: torch.nn.Module,
+    tables: Mapping[str, torch.nn.Parameter],
+    shapes: Mapping[str, Tuple[int, ...]],
 ) -> None:
     another = "another model. Another job: rerun=True, or another name"
     for name, parameter in tables.items():
@@ -104,7 +112,12 @@ def _check_shapes(
             raise ModelDiffers(
                 f"{name} is {tuple(parameter.shape)} here, {shapes[name]} in job {job}: {another}"
             )
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     for name in shapes:
+        if name in frozen:
+            raise ModelDiffers(
+                f"{name} is frozen here (requires_grad=False), and trained in job {job}: {another}"
+            )
         if name not in tables:
             raise ModelDiffers(f"job {job} has {name}, which is not in this model: {another}")
 

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import threading
+import traceback
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Union
 
 import torch
@@ -202,7 +203,8 @@ class Work:
         try:
             return reader.read(batch, self._engine.ahead)
         except Exception as error:
-            self._engine.fail(batch, f"{type(error).__name__}: {error}")
+            lines = traceback.format_exception_only(type(error), error)
+            self._engine.fail(batch, " ".join("".join(lines).split()))
             raise
 
     def _settle(self) -> str:
@@ -310,7 +312,7 @@ class Work:
         """Returns an engine of the job, if the job is what this program brings."""
         engine, parts = patiently(self._join), self._parts
         try:
-            parameters.check_tables(parts.name, parts.tables, engine.tables)
+            parameters.check_tables(parts.name, parts.model, parts.tables, engine.tables)
             self._check_plan(engine)
             parts.fingerprint.compare(engine.fingerprint, parts.name, engine.name)
         except Error:
