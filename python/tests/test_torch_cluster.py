@@ -275,6 +275,24 @@ def test_a_loss_that_is_not_a_number(address):
     job.cancel()
 
 
+def test_a_batch_that_is_not_finite_is_left_out(address):
+    model = Net()
+    job = ebb.torch.job(
+        "nan-skip", model, Data(128), optimizer=sgd(model), epochs=1, batch=_ROUND,
+        scheduler=address, settings={"on_nonfinite": "skip"},
+    )
+    refused = 0
+    for place, batch in enumerate(job.loader()):
+        loss = loss_of(model, batch)
+        (loss * float("nan") if place == 1 else loss).backward()
+        try:
+            job.optimizer.step()
+        except ebb.NonFinite:
+            refused += 1
+    audit = job.audit()
+    assert refused == 1 and audit.exact and audit.skipped == _ROUND
+
+
 def test_the_model_of_a_loop_that_was_left(address):
     model = Net()
     job = _submitted(address, "broken-off", model, Data(64), epochs=20)

@@ -253,7 +253,8 @@ class Work:
         return NonFinite(
             f"{why} in {out}{loss}",
             f"{first} a smaller rate, or clip_grad_norm_() before step(). "
-            'settings={"on_nonfinite": "skip"} leaves such batches out',
+            'To leave such batches out: settings={"on_nonfinite": "skip"}, and a try around '
+            "step() with except ebb.NonFinite",
         )
 
     def _refuse_written(self, out: Out, why: str) -> None:
