@@ -23,8 +23,8 @@ def as_file(
 
     job: a path or the content; None: `more` is the content.
     more: keys that go before those of a content. With a path it must be empty.
-    word: names the file in messages. Of a content they leave its lines out, for the
-        caller wrote none.
+    word: names the file in messages. They cite no lines of a content, for the caller
+        wrote none.
     """
     if isinstance(job, (str, os.PathLike)):
         if more:

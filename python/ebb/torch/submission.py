@@ -51,7 +51,7 @@ class Options(TypedDict, total=False):
 
 
 def job(
-    name: str, model: torch.nn.Module, dataset: Any, **options: "Unpack[Options]"
+    name: str, model: torch.nn.Module, dataset: Any, **options: Unpack[Options]
 ) -> TorchJob:
     """Submits a job, or joins the one of this name that is there.
 
@@ -96,7 +96,7 @@ def job(
 
 
 def submit(
-    name: str, model: torch.nn.Module, dataset: Any, **options: "Unpack[Options]"
+    name: str, model: torch.nn.Module, dataset: Any, **options: Unpack[Options]
 ) -> Any:
     """Does the same as ``job`` without working at it; returns the ``ebb.Job``."""
     _check_given("submit", options)
@@ -114,7 +114,7 @@ def join(
     dataset: Any,
     *,
     timeout: Optional[float] = None,
-    **options: "Unpack[Options]",
+    **options: Unpack[Options],
 ) -> TorchJob:
     """Joins a job that another program submits; waits until it is there.
 
