@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+import sys
 import time
 import warnings
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ _NOBODY = "no scheduler listens at "
 # What a command says that did nothing, and may succeed in a moment.
 _PASSING = (_NOBODY, "Try again when it is back")
 _AGAIN_S = 0.2
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # Variables that say nothing about one cluster.
 _NO_FLAGS = (
     "EBB_BIN",
@@ -105,7 +108,7 @@ def call(
     Daemons that are away are asked again for ``patience_s`` seconds.
 
     answers: exit codes that come with an answer.
-    names: pairs of a text in messages and what the caller knows it by.
+    names: see renamed().
     timeout: seconds.
 
     Raises Refused, NotFound, Unavailable or Error with the program's own text.
@@ -118,13 +121,22 @@ def call(
         if not away or time.monotonic() >= deadline:
             break
         time.sleep(_AGAIN_S)
-    told = done.stderr
-    for text, name in names:
-        told = told.replace(text, name)
+    told = renamed(done.stderr, names)
     if done.returncode in answers and (done.returncode == 0 or done.stdout):
         _warn(told)
         return done.stdout
     raise error_of_text(told, done.returncode, arguments[0])
+
+
+def renamed(told: str, names: Sequence[Tuple[str, str]]) -> str:
+    """Returns messages in the caller's words.
+
+    names: pairs of a regular expression for a text in messages, and what the caller
+        knows it by.
+    """
+    for pattern, name in names:
+        told = re.sub(pattern, name.replace("\\", r"\\"), told)
+    return told
 
 
 def _run(
@@ -189,4 +201,12 @@ def _warn(told: str) -> None:
     for line in told.splitlines():
         for front in ("warning: ", "ebb: "):
             if line.startswith(front):
-                warnings.warn(line[len(front) :], Warning, stacklevel=4)
+                warnings.warn(line[len(front) :], Warning, stacklevel=_users_level())
+
+
+def _users_level() -> int:
+    """Returns the level, for the caller's warnings, of the first frame outside of ebb."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    return level

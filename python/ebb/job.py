@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import time
 from dataclasses import dataclass
@@ -98,6 +99,14 @@ class Audit:
             problems=tuple(answer.get("problems") or ()),
             all=answer,
         )
+
+
+# An export warns of the left, and the right says what to do.
+_NOT_COMPLETE = (
+    "examples are in this model",
+    "examples are in this model, the newest stored version. For the result let the loop end, "
+    "or call wait()",
+)
 
 
 class Job:
@@ -275,7 +284,7 @@ class Job:
             flags.append("--fold")
         if with_slots:
             flags.append("--with-slots")
-        self._ask(["checkpoint", "export"], flags)
+        self._ask(["checkpoint", "export"], flags, [_NOT_COMPLETE])
         return path
 
     def state_dict(self, version: str = "newest", **options: bool) -> Tensors:
@@ -337,10 +346,15 @@ class Job:
     def _arguments(self, words: Sequence[str], flags: Sequence[str]) -> List[str]:
         return [*words, self._target(), *flags, *self._access_flags()]
 
-    def _ask(self, words: Sequence[str], flags: Sequence[str] = ()) -> str:
+    def _ask(
+        self,
+        words: Sequence[str],
+        flags: Sequence[str] = (),
+        names: Sequence[Tuple[str, str]] = (),
+    ) -> str:
         return command.call(
             self._arguments(words, flags),
-            names=self._names(),
+            names=[*self._names(), *names],
             environment=self._access.environment(),
             patience_s=self._access.patience_s,
         )
@@ -360,7 +374,7 @@ class Job:
         )
 
     def _names(self) -> Sequence[Tuple[str, str]]:
-        return ((f"job {self._target()} at", f"job {self._name} at"),)
+        return ((re.escape(f"job {self._target()} at"), f"job {self._name} at"),)
 
     def _status_or_none(self) -> Optional[Dict[str, Any]]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from contextlib import contextmanager
 from typing import Any, Iterator, List, Mapping, Optional, Tuple, Union
@@ -16,12 +17,14 @@ JobLike = Union[str, "os.PathLike[str]", Mapping[str, Any]]
 
 @contextmanager
 def as_file(
-    job: Optional[JobLike], more: Mapping[str, Any]
+    job: Optional[JobLike], more: Mapping[str, Any], word: str = "job"
 ) -> Iterator[Tuple[str, List[Tuple[str, str]]]]:
-    """Yields a path, and the names that messages should have instead of it.
+    """Yields a path, and what messages should have instead of it (command.renamed).
 
     job: a path or the content; None: `more` is the content.
     more: keys that go before those of a content. With a path it must be empty.
+    word: names the file in messages. They cite no lines of a content, for the caller
+        wrote none.
     """
     if isinstance(job, (str, os.PathLike)):
         if more:
@@ -39,7 +42,8 @@ def as_file(
         with open(path, "w", encoding="utf-8") as file:
             # JSON is YAML, too.
             json.dump(content, file, indent=1, default=_plain)
-        yield path, [(path, "job")]
+        lines = re.escape(path) + r":\d+(:\d+)?: "
+        yield path, [(lines, "" if word == "job" else f"{word}: "), (re.escape(path), word)]
 
 
 def _plain(value: Any) -> Any:

@@ -357,10 +357,15 @@ class Run(Job):
     def _access_flags(self) -> Sequence[str]:
         return self._reach().flags() if self.running else []
 
-    def _ask(self, words: Sequence[str], flags: Sequence[str] = ()) -> str:
+    def _ask(
+        self,
+        words: Sequence[str],
+        flags: Sequence[str] = (),
+        names: Sequence[Tuple[str, str]] = (),
+    ) -> str:
         if words != ["checkpoint", "export"]:
             self._check_running()
-        return super()._ask(words, flags)
+        return super()._ask(words, flags, names)
 
     def _reach(self) -> Access:
         """How to reach its own cluster, which may be just starting."""
@@ -393,9 +398,7 @@ class Run(Job):
         code = self._process.returncode
         if code == 0:
             return None
-        told = self._printed.errors()
-        for text, name in self._replaced:
-            told = told.replace(text, name)
+        told = command.renamed(self._printed.errors(), self._replaced)
         if code == _USAGE:
             _remove_empty(self.folder)
             return command.error_of_text(told, code, "run")
@@ -501,8 +504,8 @@ def _start(
     try:
         path, names = files.enter_context(as_file(job, {}))
         if scenario is not None:
-            scenario_path, more = files.enter_context(as_file(scenario, {}))
-            names = [*names, *((one, "scenario") for one, _ in more)]
+            scenario_path, more = files.enter_context(as_file(scenario, {}, "scenario"))
+            names = [*names, *more]
             flags = [*flags, "--scenario", scenario_path]
         name = _name_of(job, path)
         if resume:

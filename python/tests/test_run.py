@@ -78,7 +78,7 @@ def test_goes_on_in_the_background_and_stands_kills(tmp_path: Path) -> None:
 
 def test_a_refused_job_leaves_no_folder(tmp_path: Path) -> None:
     job = {**small_job(tmp_path), "optimiser": {"kind": "adam"}}
-    with pytest.raises(ebb.Refused, match="^job:.*optimiser"):
+    with pytest.raises(ebb.Refused, match=r"^[^:]*optimiser"):
         ebb.run(job)
     assert not os.path.exists("runs/corners-1")
     with pytest.raises(ebb.NotFound):

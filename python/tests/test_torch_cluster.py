@@ -268,10 +268,42 @@ def test_other_examples_are_refused(address):
 def test_a_loss_that_is_not_a_number(address):
     model = Net()
     job = _submitted(address, "nan", model, Data(64))
-    with pytest.raises(ebb.NonFinite):
+    with pytest.raises(ebb.NonFinite, match=r"the gradient of a.bias.* in batch \(epoch 0, .*nan\n"):
         for batch in job.loader():
             (loss_of(model, batch) * float("nan")).backward()
             job.optimizer.step()
+    job.cancel()
+
+
+def test_a_batch_that_is_not_finite_is_left_out(address):
+    model = Net()
+    job = ebb.torch.job(
+        "nan-skip", model, Data(128), optimizer=sgd(model), epochs=1, batch=_ROUND,
+        scheduler=address, settings={"on_nonfinite": "skip"},
+    )
+    refused = 0
+    for place, batch in enumerate(job.loader()):
+        loss = loss_of(model, batch)
+        (loss * float("nan") if place == 1 else loss).backward()
+        try:
+            job.optimizer.step()
+        except ebb.NonFinite:
+            refused += 1
+    audit = job.audit()
+    assert refused == 1 and audit.exact and audit.skipped == _ROUND
+
+
+def test_the_model_of_a_loop_that_was_left(address):
+    model = Net()
+    job = _submitted(address, "broken-off", model, Data(64), epochs=20)
+    for batch in job.loader():
+        loss_of(model, batch).backward()
+        job.optimizer.step()
+        break
+    with pytest.warns(ebb.Warning, match="not complete.* let the loop end") as told:
+        state = job.state_dict()
+    assert told[0].filename == __file__
+    assert list(state) == list(model.state_dict())
     job.cancel()
 
 

@@ -188,9 +188,22 @@ def test_a_batch_that_is_asked_for_without_end_fails():
 
 def test_a_loss_that_is_not_a_number():
     model, job, cluster = mock.one()
-    with pytest.raises(ebb.NonFinite):
+    with pytest.raises(ebb.NonFinite) as told:
         work(job, lambda *both: loss_of(*both) * float("nan"))
     assert cluster.pushed == [] and cluster.failed
+    assert "in batch (epoch 0, shard 0, 0..8); the loss is nan" in str(told.value)
+    assert "hint: NaN in the data" in str(told.value)
+
+
+def test_a_gradient_that_is_not_finite_though_the_loss_is():
+    model, job, cluster = mock.one()
+    with pytest.raises(ebb.NonFinite, match=r"8..16\); the loss is [0-9.]+\n.*on_nonfinite"):
+        for place, batch in enumerate(job.loader()):
+            loss_of(model, batch).backward()
+            if place == 1:
+                model.b.bias.grad[0] = float("inf")
+            job.optimizer.step()
+    assert len(cluster.pushed) == 1
 
 
 def test_an_infinite_loss_that_is_asked_for_again_is_dropped():

@@ -22,8 +22,28 @@ def test_no_step_before_the_next_batch():
     with pytest.raises(ebb.Refused, match=r"batch \(epoch 0, shard 0, 0..8\) was neither") as told:
         for batch in job.loader():
             loss_of(model, batch)
-    assert "call optimizer.step() once a batch" in str(told.value)
+    assert "call job.optimizer.step() once a batch" in str(told.value)
     assert len(cluster.failed) == 1 and cluster.left == 1
+
+
+def test_own_optimizer_steps_and_no_batch_is_handed_in():
+    model, job, cluster = mock.one()
+    mine = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(ebb.Refused, match=r"parameters changed.*\n.*use job.optimizer"):
+        for batch in job.loader():
+            mine.zero_grad()
+            loss_of(model, batch).backward()
+            mine.step()
+    assert len(cluster.failed) == 1 and cluster.pushed == []
+
+
+def test_gradients_of_several_batches_are_added_up():
+    model, job, _ = mock.one()
+    with pytest.raises(ebb.Refused, match=r"was neither handed in(.|\n)*larger batch=.*micro="):
+        for place, batch in enumerate(job.loader()):
+            loss_of(model, batch).backward()
+            if place % 2:
+                job.optimizer.step()
 
 
 def test_two_steps_in_a_batch():
@@ -73,6 +93,48 @@ def test_own_optimizer_steps():
             mine.step()
             job.optimizer.step()
     assert len(cluster.failed) == 1
+
+
+@pytest.mark.parametrize("make", [Net, lambda: Net().bfloat16()])
+@pytest.mark.parametrize("options", [{}, {"micro": 4}])
+@pytest.mark.parametrize("at", [0, 3, 6])
+def test_a_parameter_is_written_after_the_step(make, options, at):
+    model, job, cluster = mock.one(model=make())
+    pieces = []
+    with pytest.raises(ebb.Refused, match=r"outside of a pull \(a.weight\)\n.*parametrize"):
+        for x, y in job.loader(**options):
+            F.cross_entropy(model(x.to(model.a.weight.dtype)).float(), y).backward()
+            job.optimizer.step()
+            if len(cluster.pushed) + len(cluster.failed) >= at:  # 6 is the last batch.
+                with torch.no_grad():
+                    model.a.weight.clamp_(-0.05, 0.05)
+            pieces.append(len(x))
+    # A batch whose pieces are not all handed in counts as failed.
+    assert len(cluster.pushed) + len(cluster.failed) in (at, at + 1)
+    assert cluster.left == 1
+
+
+@pytest.mark.parametrize("instead", ["again", "fail"])
+def test_a_parameter_is_written_in_a_batch_without_a_step(instead):
+    model, job, cluster = mock.one()
+    with pytest.raises(ebb.Refused, match=r"outside of a pull \(b.bias\)"):
+        for _ in job.loader():
+            with torch.no_grad():
+                model.b.bias.zero_()
+            job.again() if instead == "again" else job.fail("because")
+    assert len(cluster.failed) == 1 and not cluster.pushed
+
+
+def test_weights_are_limited_in_the_model():
+    class Limited(nn.Module):
+        def forward(self, weight):
+            return weight.clamp(-0.0625, 0.0625)
+
+    model = Net()
+    nn.utils.parametrize.register_parametrization(model.a, "weight", Limited())
+    _, job, _ = mock.one(model=model)
+    work(job)
+    assert float(model.a.weight.detach().abs().max()) <= 0.0625
 
 
 @pytest.mark.parametrize("make", [Net, lambda: Net().bfloat16()])
@@ -174,6 +236,14 @@ def test_another_model():
         mock.one(model=Wider(), cluster=cluster)
     with pytest.raises(ebb.ModelDiffers, match="bias is not in job job: another model"):
         mock.one(model=nn.Linear(6, 3), cluster=cluster)
+
+
+def test_a_parameter_is_frozen_in_one_copy():
+    _, _, cluster = mock.one()
+    model = Net()
+    model.a.bias.requires_grad = False
+    with pytest.raises(ebb.ModelDiffers, match=r"a.bias is frozen here \(requires_grad=False\)"):
+        mock.one(model=model, cluster=cluster)
 
 
 def test_other_data():

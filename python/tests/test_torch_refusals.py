@@ -1,6 +1,7 @@
 """What ebb.torch refuses before it submits anything, and in which words."""
 
 import dataclasses
+import inspect
 
 import pytest
 
@@ -12,6 +13,7 @@ from torch_models import Augmented, Data, Net, loss_of  # noqa: E402
 import ebb  # noqa: E402
 import ebb.torch  # noqa: E402
 from ebb.torch import data, optimizers, parameters, submission, tracebacks  # noqa: E402
+from ebb.torch.work import _figures  # noqa: E402
 
 
 def _prepared(model=None, dataset=None, **options):
@@ -145,7 +147,7 @@ class Lamb(torch.optim.Optimizer):
         (lambda p: torch.optim.Adagrad(p, 0.1, lr_decay=0.1), "Adagrad: lr_decay=0.1 is not"),
         (lambda p: torch.optim.SGD(p, 0.1, maximize=True), "maximize=True is not on the servers"),
         (lambda p: torch.optim.LBFGS(p), "LBFGS is not on the servers"),
-        (lambda p: torch.optim.SGD(list(p)[:2], 0.1), "it lacks b.bias, which has a gradient"),
+        (lambda p: torch.optim.SGD(list(p)[:2], 0.1), "it lacks b.bias, b.weight, which the"),
         (lambda p: torch.optim.SGD([*p, nn.Parameter(torch.ones(2))], 0.1), "a parameter of shape"),
         (lambda p: torch.optim.SGD([{"params": [q], "lr": i + 1.0} for i, q in enumerate(p)], 0.1),
          "groups of parameters differ in rate"),
@@ -295,6 +297,18 @@ def test_check_tells_a_sum_from_a_mean():
     assert 'reduction="mean"' in report.problems[0]
 
 
+@pytest.mark.parametrize("when", ["always", "training"])
+def test_check_says_of_a_loss_only_that_it_is_not_finite(when):
+    def loss(model, batch):
+        bad = when == "always" or model.training
+        return loss_of(model, batch) * (float("nan") if bad else 1)
+
+    report = ebb.torch.check(Net(), Data(), loss)
+    assert report.problems == ["the loss is not finite (nan): NaN in the data, or log(0)?"]
+    if when == "always":
+        assert str(report).splitlines()[0] == "50 examples, 4 parameters, 53 values"
+
+
 def test_check_finds_what_a_job_would_refuse():
     class Bad(nn.Module):
         def __init__(self):
@@ -328,3 +342,47 @@ def test_the_users_frame_is_the_last():
         frames.append(trace.tb_frame.f_code.co_name)
         trace = trace.tb_next
     assert frames == ["test_the_users_frame_is_the_last", "_prepared"]  # Both of this file.
+
+
+# --- Arguments ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", [ebb.torch.job, ebb.torch.submit, ebb.torch.join])
+def test_an_argument_that_is_not_known(function):
+    name = function.__name__
+    with pytest.raises(TypeError, match=rf"^ebb.torch.{name}\(\) got an .* 'rate'$"):
+        function("digits", Net(), Data(), rate=0.1)
+    with pytest.raises(TypeError, match="'batch_size'; did you mean batch=?"):
+        function("digits", Net(), Data(), batch_size=8)
+
+
+def test_the_options_are_those_that_help_shows():
+    known = set(submission.Options.__annotations__)
+    for function in (ebb.torch.job, ebb.torch.submit, ebb.torch.join):
+        shown = set(inspect.signature(function).parameters) - {"name", "model", "dataset"}
+        assert shown - {"timeout"} == known
+        assert ("timeout" in shown) == (function is ebb.torch.join)
+
+
+def test_what_is_no_model_and_no_data_set():
+    for model in (Net().parameters(), [1]):
+        with pytest.raises(ebb.Refused, match="the model is a .*, and no torch.nn.Module"):
+            submission._prepared("digits", model, Data(), optimizer="sgd")
+    assert "the model is a list" in str(ebb.torch.check([1], Data(), loss_of))
+    made = Data()
+    told = _refused("the data set is a tuple of 2 tensors", dataset=(made.x, made.y))
+    assert "TensorDataset(X, Y)" in told
+
+
+@pytest.mark.parametrize(
+    "answer, told",
+    [
+        (None, "evaluate.model. returned None, where a number belongs"),
+        ("good", "returned a str, where"),
+        ({"loss": None}, "returned None as loss"),
+        ({"loss": 1, "correct": torch.zeros(3)}, "returned a Tensor as correct"),
+    ],
+)
+def test_what_evaluate_may_not_return(answer, told):
+    with pytest.raises(ebb.Refused, match=told + r"(.|\n)*hint: return"):
+        _figures(answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from typing import Any, Callable, Dict, List, Optional
 
 import torch
@@ -21,7 +22,7 @@ class Report:
 
     #: What a job would refuse, each with what to do.
     problems: List[str]
-    #: "mean" or "sum", as the loss behaves; None if it is neither.
+    #: "mean" or "sum", as the loss behaves; None if it is neither, or not finite.
     reduction: Optional[str]
     #: Examples, parameters and values of the model.
     figures: Dict[str, int]
@@ -33,8 +34,8 @@ class Report:
 
     def __str__(self) -> str:
         figures = ", ".join(f"{value} {key}" for key, value in self.figures.items())
-        head = f"{figures}; the loss is a {self.reduction or 'function of another kind'}"
-        return "\n".join([head, *(f"problem: {text}" for text in self.problems)])
+        loss = f"; the loss is a {self.reduction}" if self.reduction else ""
+        return "\n".join([figures + loss, *(f"problem: {text}" for text in self.problems)])
 
 
 def check(
@@ -73,8 +74,10 @@ class _Checker:
     ) -> None:
         count = self._try(lambda: data.check_map_style(dataset))
         tables = self._try(lambda: parameters.tables_of(model))
+        if tables is None:
+            return
         known = self._try(lambda: Buffers(model, buffers))
-        if count is None or tables is None:
+        if count is None:
             return
         self._report.figures = {
             "examples": count,
@@ -83,24 +86,29 @@ class _Checker:
         }
         self._try(lambda: data.fingerprint(dataset, 1, "", given))
         data.set_seeds(1)
-        examples = [dataset[number] for number in range(min(count, _EXAMPLES))]
-        if len(examples) > 1:
-            self._check_reduction(copy.deepcopy(model).eval(), examples, reduction)
+        examples = [data.example_of(dataset, number) for number in range(min(count, _EXAMPLES))]
+        if len(examples) > 1 and not self._check_reduction(
+            copy.deepcopy(model).eval(), examples, reduction
+        ):
+            return
         self._check_gradients(copy.deepcopy(model), examples, buffers, known is not None)
 
-    def _check_reduction(self, model: Any, examples: List[Any], reduction: Any) -> None:
+    def _check_reduction(self, model: Any, examples: List[Any], reduction: Any) -> bool:
+        """Returns False if the loss is not finite, so that nothing else can be told."""
         half = len(examples) // 2
         examples = examples[: 2 * half]
         with torch.no_grad():
             whole, twice = self._value(model, examples), self._value(model, examples * 2)
             halves = self._value(model, examples[:half]) + self._value(model, examples[half:])
+        if not self._check_finite(whole + halves):
+            return False
         if _alike(twice, whole) and _alike(halves, 2 * whole):
             self._report.reduction = "mean"
         elif _alike(twice, 2 * whole) and _alike(halves, whole):
             self._report.reduction = "sum"
         found = self._report.reduction
         if callable(reduction) or found == reduction:
-            return
+            return True
         if found is not None:
             what = "doubled the loss" if found == "sum" else "left the loss as it was"
             self._say(f'doubling the batch {what}, so it is a {found}: reduction="{found}"')
@@ -109,6 +117,12 @@ class _Checker:
                 "the loss is neither a mean nor a sum over the examples of a batch: divide by "
                 "what it is a mean over, or reduction=lambda batch: weight_sum"
             )
+        return True
+
+    def _check_finite(self, loss: float) -> bool:
+        if not math.isfinite(loss):
+            self._say(f"the loss is not finite ({loss}): NaN in the data, or log(0)?")
+        return math.isfinite(loss)
 
     def _check_gradients(
         self, model: Any, examples: List[Any], buffers: Choice, known: bool
@@ -116,7 +130,10 @@ class _Checker:
         model.train()
         watched = self._try(lambda: Buffers(model, buffers)) if known else None
         data.set_seeds(1)
-        self._loss(model, self._batch(examples)).backward()
+        loss = self._loss(model, self._batch(examples))
+        if not self._check_finite(float(loss)):
+            return
+        loss.backward()
         for name, parameter in parameters.tables_of(model).items():
             if parameter.grad is None:
                 self._say(

@@ -33,6 +33,11 @@ def check_map_style(dataset: Any) -> int:
             "the data set is a DataLoader: ebb makes the batches",
             "give the data set inside, and num_workers= and collate_fn= to job.loader()",
         )
+    if type(dataset) is tuple and dataset and all(_is_array(part) for part in dataset):
+        raise Refused(
+            f"the data set is a tuple of {len(dataset)} tensors, which would be its examples",
+            "torch.utils.data.TensorDataset(X, Y) makes an example of each row",
+        )
     if (
         isinstance(dataset, torch.utils.data.IterableDataset)
         or not hasattr(dataset, "__getitem__")
@@ -47,6 +52,10 @@ def check_map_style(dataset: Any) -> int:
     if count == 0:
         raise Refused("the data set is empty")
     return count
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (torch.Tensor, np.ndarray))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,7 +234,7 @@ class Seeded:
     def __getitem__(self, place: Tuple[int, int]) -> Any:
         epoch, number = place
         set_seeds(seed_of(self._seed, epoch, number))
-        return self._dataset[number]
+        return example_of(self._dataset, number)
 
 
 class Plain:
@@ -238,14 +247,27 @@ class Plain:
         return len(self._dataset)
 
     def __getitem__(self, place: Tuple[int, int]) -> Any:
-        return self._dataset[place[1]]
+        return example_of(self._dataset, place[1])
+
+
+def example_of(dataset: Any, number: int) -> Any:
+    """Returns an example. An error of the data set gets a note with its number.
+
+    Before Python 3.11 errors have no notes.
+    """
+    try:
+        return dataset[number]
+    except Exception as error:
+        if hasattr(error, "add_note"):
+            error.add_note(f"  in example {number} of the data set")
+        raise
 
 
 def _read(dataset: Any, seed: int, number: int) -> Tuple[bytes, bool]:
     set_seeds(seed_of(seed, number))
     before = _state()
     total = hashlib.blake2b(digest_size=16)
-    _feed(total.update, dataset[number])
+    _feed(total.update, example_of(dataset, number))
     return total.digest(), _state() != before
 
 

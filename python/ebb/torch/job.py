@@ -172,7 +172,7 @@ class TorchJob:
         if version == "newest" and self._result is not None:
             return self._result
         values: Mapping[str, Any] = patiently(lambda: self._remote.state_dict(version=version))
-        parameters.check_values(self.name, self._parts.tables, values)
+        parameters.check_values(self.name, self.model, self._parts.tables, values)
         if version == "newest" and self._complete:
             self._result = values
         return values

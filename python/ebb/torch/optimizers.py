@@ -13,6 +13,7 @@ import torch
 
 from ebb.errors import Refused
 
+_MOST_NAMES = 8
 RULES = "sgd, momentum, nesterov, adagrad, rmsprop, adam"
 
 
@@ -184,12 +185,14 @@ def _check_parameters(
     given: List[torch.Tensor] = [p for group in optimizer.param_groups for p in group["params"]]
     theirs = {id(parameter) for parameter in given}
     ours = {id(parameter) for parameter in parameters.values()}
-    for name, parameter in parameters.items():
-        if id(parameter) not in theirs:
-            raise Refused(
-                f"optimizer: it lacks {name}, which has a gradient",
-                f"give it model.parameters(), or freeze it: {name}.requires_grad = False",
-            )
+    absent = [name for name, parameter in parameters.items() if id(parameter) not in theirs]
+    if absent:
+        more = f" and {len(absent) - _MOST_NAMES} more" if len(absent) > _MOST_NAMES else ""
+        raise Refused(
+            f"optimizer: it lacks {', '.join(absent[:_MOST_NAMES])}{more}, which the model trains "
+            "(requires_grad=True)",
+            f"give it model.parameters(), or freeze: {absent[0]}.requires_grad = False",
+        )
     for parameter in given:
         if id(parameter) not in ours and parameter.requires_grad:
             raise Refused(

@@ -24,6 +24,11 @@ def tables_of(model: torch.nn.Module) -> Dict[str, torch.nn.Parameter]:
     A tied parameter stands under the first of its names. Raises Refused for
     parameters that servers cannot hold.
     """
+    if not isinstance(model, torch.nn.Module):
+        raise Refused(
+            f"the model is a {type(model).__name__}, and no torch.nn.Module",
+            "ebb.torch.job(name, model, dataset, optimizer=…)",
+        )
     if isinstance(model, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
         raise Refused(
             f"the model is a {type(model).__name__}: ebb has a process for each device",
@@ -76,20 +81,28 @@ def set_initial(tables: Mapping[str, torch.nn.Parameter], values: Mapping[str, A
             parameter.copy_(value)
 
 
-def check_tables(job: str, tables: Mapping[str, torch.nn.Parameter], theirs: Any) -> None:
+def check_tables(
+    job: str, model: torch.nn.Module, tables: Mapping[str, torch.nn.Parameter], theirs: Any
+) -> None:
     """Compares a model with the tables of a job. Raises ModelDiffers."""
-    _check_shapes(job, tables, {table.name: tuple(table.shape) for table in theirs})
+    _check_shapes(job, model, tables, {table.name: tuple(table.shape) for table in theirs})
 
 
 def check_values(
-    job: str, tables: Mapping[str, torch.nn.Parameter], values: Mapping[str, Any]
+    job: str,
+    model: torch.nn.Module,
+    tables: Mapping[str, torch.nn.Parameter],
+    values: Mapping[str, Any],
 ) -> None:
     """Compares a model with the values of a job. Raises ModelDiffers."""
-    _check_shapes(job, tables, {name: value.shape for name, value in values.items()})
+    _check_shapes(job, model, tables, {name: value.shape for name, value in values.items()})
 
 
 def _check_shapes(
-    job: str, tables: Mapping[str, torch.nn.Parameter], shapes: Mapping[str, Tuple[int, ...]]
+    job: str,
+    model: torch.nn.Module,
+    tables: Mapping[str, torch.nn.Parameter],
+    shapes: Mapping[str, Tuple[int, ...]],
 ) -> None:
     another = "another model. Another job: rerun=True, or another name"
     for name, parameter in tables.items():
@@ -99,7 +112,12 @@ def _check_shapes(
             raise ModelDiffers(
                 f"{name} is {tuple(parameter.shape)} here, {shapes[name]} in job {job}: {another}"
             )
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     for name in shapes:
+        if name in frozen:
+            raise ModelDiffers(
+                f"{name} is frozen here (requires_grad=False), and trained in job {job}: {another}"
+            )
         if name not in tables:
             raise ModelDiffers(f"job {job} has {name}, which is not in this model: {another}")
 
@@ -164,13 +182,20 @@ class Binding:
         It notices a write through ``.data`` in the first batches, and later now
         and then.
         """
-        for name, now, before in zip(self._names, self._traces(), self._seen):
-            if now != before:
-                return name
+        written = self.written()
+        if written is not None:
+            return written
         if self._checksums:
             for name, total, pulled in zip(self._names, self._added_up(), self._checksums):
                 if total != pulled:
                     return name
+        return None
+
+    def written(self) -> Optional[str]:
+        """Does the same without looking at values, which are the engine's after a push."""
+        for name, now, before in zip(self._names, self._traces(), self._seen):
+            if now != before:
+                return name
         return None
 
     def without_gradient(self) -> Optional[str]:

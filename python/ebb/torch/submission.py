@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import inspect
 import os
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple, TypedDict, Union
 
 import torch
 
@@ -16,10 +17,42 @@ from ebb.torch.buffers import Buffers, Choice, digest, has_batch_norm
 from ebb.torch.job import TorchJob
 from ebb.torch.work import Evaluate, Parts, Reduction
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 Count = Union[int, Tuple[int, int], List[int], None]
 
 
-def job(name: str, model: torch.nn.Module, dataset: Any, **options: Any) -> TorchJob:
+class Options(TypedDict, total=False):
+    """The options of ``job``, for type checkers; ``_prepared`` has their defaults."""
+
+    optimizer: Any
+    epochs: Optional[int]
+    batch: Optional[int]
+    scheduler: Optional[str]
+    schedule: Any
+    algorithm: Any
+    consistency: Any
+    reduction: Reduction
+    buffers: Choice
+    evaluate: Optional[Evaluate]
+    evaluate_every: int
+    init: Any
+    seeds: bool
+    fingerprint: Optional[str]
+    seed: int
+    workers: Count
+    unused: str
+    rerun: meeting.Rerun
+    settings: Optional[Mapping[str, Any]]
+    tls: Any
+    token_file: Optional[str]
+    insecure: bool
+
+
+def job(
+    name: str, model: torch.nn.Module, dataset: Any, **options: Unpack[Options]
+) -> TorchJob:
     """Submits a job, or joins the one of this name that is there.
 
     Without a cluster (``scheduler=``, EBB_SCHEDULER) one starts on this machine
@@ -56,15 +89,17 @@ def job(name: str, model: torch.nn.Module, dataset: Any, **options: Any) -> Torc
       and begins one job for each text.
     - scheduler, tls, token_file, insecure: as for ``ebb.connect``.
     """
-    _check_given(options)
+    _check_given("job", options)
     parts, description, access = _prepared(name, model, dataset, **options)
     place = meeting.find_or_submit(access, description, _run_of(options))
     return _joined(parts, place)
 
 
-def submit(name: str, model: torch.nn.Module, dataset: Any, **options: Any) -> Any:
+def submit(
+    name: str, model: torch.nn.Module, dataset: Any, **options: Unpack[Options]
+) -> Any:
     """Does the same as ``job`` without working at it; returns the ``ebb.Job``."""
-    _check_given(options)
+    _check_given("submit", options)
     _, description, access = _prepared(name, model, dataset, **options)
     return meeting.find_or_submit(access, description, _run_of(options)).remote
 
@@ -74,13 +109,19 @@ def _run_of(options: Mapping[str, Any]) -> meeting.Rerun:
 
 
 def join(
-    name: str, model: torch.nn.Module, dataset: Any, *, timeout: Optional[float] = None, **options: Any
+    name: str,
+    model: torch.nn.Module,
+    dataset: Any,
+    *,
+    timeout: Optional[float] = None,
+    **options: Unpack[Options],
 ) -> TorchJob:
     """Joins a job that another program submits; waits until it is there.
 
     Options are those of ``job``. Epochs and batch are the job's. Raises
     NotFound after ``timeout`` seconds.
     """
+    _check_known("join", options)
     parts, description, access = _prepared(name, model, dataset, **options)
     parts.fingerprint = dataclasses.replace(parts.fingerprint, whole=False)
     return _joined(parts, meeting.find(access, description, timeout))
@@ -122,9 +163,9 @@ def _prepared(
     insecure: bool = False,
 ) -> Tuple[Parts, "meeting.Description", "meeting.Access"]:
     _check_words(reduction, unused, evaluate)
+    tables = parameters.tables_of(model)
     examples = data.check_map_style(dataset)
     _check_batch_norm(model, batch, examples, (settings or {}).get("train", {}))
-    tables = parameters.tables_of(model)
     known = Buffers(model, buffers)
     rule = optimizers.read(optimizer, tables)
     if init is not None:
@@ -193,19 +234,34 @@ def _prepared(
     return parts, description, meeting.Access(scheduler, tls, token_file, insecure)
 
 
+def _show_options(function: Any) -> None:
+    """Gives help(), and editors, the options in the place of ``**options``."""
+    own = inspect.signature(function)
+    shown = {**inspect.signature(_prepared).parameters, **own.parameters}
+    shown.pop("options")
+    function.__signature__ = own.replace(parameters=list(shown.values()))
+
+
 for _function in (job, submit, join):
-    # What help() shows, and editors complete.
-    _shown: Any = _function
-    _shown.__signature__ = inspect.Signature(
-        list(inspect.signature(_prepared).parameters.values()),
-        return_annotation=inspect.signature(_function).return_annotation,
-    )
+    _show_options(_function)
 
 
-def _check_given(options: Mapping[str, Any]) -> None:
+def _check_known(function: str, options: Mapping[str, Any]) -> None:
+    known = inspect.signature(_prepared).parameters
+    for key in options:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            meant = f"; did you mean {near[0]}=?" if near else ""
+            raise TypeError(
+                f"ebb.torch.{function}() got an unexpected keyword argument {key!r}{meant}"
+            )
+
+
+def _check_given(function: str, options: Mapping[str, Any]) -> None:
+    _check_known(function, options)
     for key in ("optimizer", "epochs", "batch"):
         if options.get(key) is None:
-            raise Refused(f"ebb.torch.job needs {key}=")
+            raise Refused(f"ebb.torch.{function} needs {key}=")
 
 
 def _check_words(reduction: Reduction, unused: str, evaluate: Any) -> None:

@@ -7,11 +7,12 @@ import math
 import os
 import sys
 import threading
+import traceback
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Union
 
 import torch
 
-from ebb.errors import DataDiffers, Error, ForkedError, Refused
+from ebb.errors import DataDiffers, Error, ForkedError, NonFinite, Refused
 from ebb.torch import data, parameters
 from ebb.torch.buffers import Buffers
 from ebb.torch.losses import Watch
@@ -142,10 +143,7 @@ class Work:
         assert binding is not None
         changed = binding.changed()
         if changed is not None:
-            self._refuse_piece(
-                f"parameters changed outside of a pull ({changed})",
-                "the servers step; use job.optimizer",
-            )
+            self._refuse_piece(_CHANGED.format(changed), _CHANGED_HINT)
         absent = binding.without_gradient()
         if absent is not None:
             self._refuse_piece(
@@ -165,7 +163,10 @@ class Work:
         if not out.last:
             return
         binding.add_decay(len(out.batch.examples))
-        self._engine.push(out.batch, self._loss)
+        try:
+            self._engine.push(out.batch, self._loss)
+        except NonFinite as error:
+            raise self._not_finite(out, error.message) from None
         self.handed_in += 1
 
     # --- A batch --------------------------------------------------------------
@@ -202,17 +203,25 @@ class Work:
         try:
             return reader.read(batch, self._engine.ahead)
         except Exception as error:
-            self._engine.fail(batch, f"{type(error).__name__}: {error}")
+            lines = traceback.format_exception_only(type(error), error)
+            self._engine.fail(batch, " ".join("".join(lines).split()))
             raise
 
     def _settle(self) -> str:
         """Returns what became of the piece that was out."""
-        out = self.out
-        assert out is not None
+        out, binding = self.out, self._binding
+        assert out is not None and binding is not None
+        written = binding.written()
+        if written is not None:
+            self._refuse_written(out, _CHANGED.format(written))
         if out.state == "out":
             why = f"{out} was neither handed in nor failed"
             self._fail(out, why)
-            raise Refused(why, "call optimizer.step() once a batch")
+            raise Refused(
+                why,
+                "call job.optimizer.step() once a batch. If the loop adds up gradients of several "
+                "batches: a larger batch=, and loader(micro=…) cuts it into pieces",
+            )
         return out.state
 
     def _weights(self, pieces: Any) -> List[float]:
@@ -235,6 +244,25 @@ class Work:
         assert self.out is not None
         self._fail(self.out, why)
         raise Refused(why, hint)
+
+    def _not_finite(self, out: Out, why: str) -> NonFinite:
+        """Returns the error of the engine with the batch, its loss, and what to do."""
+        mean = self._loss / len(out.batch.examples)
+        loss = "" if why.startswith("the loss is ") else f"; the loss is {mean:g}"
+        first = "NaN in the data, or a loss of log(0)? Else" if not math.isfinite(mean) else "try"
+        return NonFinite(
+            f"{why} in {out}{loss}",
+            f"{first} a smaller rate, or clip_grad_norm_() before step(). "
+            'To leave such batches out: settings={"on_nonfinite": "skip"}, and a try around '
+            "step() with except ebb.NonFinite",
+        )
+
+    def _refuse_written(self, out: Out, why: str) -> None:
+        """Refuses a loop that wrote to parameters, at the end of a piece."""
+        answered = out.state == "failed" or (out.state == "handed" and out.last)
+        if not answered:
+            self._fail(out, why)
+        raise Refused(why, _CHANGED_HINT)
 
     def _drop(self) -> None:
         """Forgets what backward() made of the piece: its gradients and loss."""
@@ -285,7 +313,7 @@ class Work:
         """Returns an engine of the job, if the job is what this program brings."""
         engine, parts = patiently(self._join), self._parts
         try:
-            parameters.check_tables(parts.name, parts.tables, engine.tables)
+            parameters.check_tables(parts.name, parts.model, parts.tables, engine.tables)
             self._check_plan(engine)
             parts.fingerprint.compare(engine.fingerprint, parts.name, engine.name)
         except Error:
@@ -372,6 +400,12 @@ class Work:
             )
 
 
+_CHANGED = "parameters changed outside of a pull ({})"
+_CHANGED_HINT = (
+    "your own optimizer stepped? use job.optimizer. Limits and masks of weights belong into "
+    "the model (torch.nn.utils.parametrize): the servers step, and a write here is lost"
+)
+
 _WORDS = {"handed": "handed in", "again": "asked for again", "failed": "failed"}
 
 
@@ -382,8 +416,8 @@ def _is_evaluation(got: Any) -> bool:
 def _figures(answer: Any) -> Dict[str, Any]:
     """Returns the arguments of ``Engine.evaluated`` for what evaluate() returned."""
     if not isinstance(answer, Mapping):
-        return {"examples": 1, "loss_sum": float(answer)}
-    figures = {key: float(value) for key, value in answer.items()}
+        return {"examples": 1, "loss_sum": _number("", answer)}
+    figures = {key: _number(f" as {key}", value) for key, value in answer.items()}
     for key in ("correct", "accuracy"):
         if key in figures and "examples" not in figures:
             raise Refused(
@@ -395,7 +429,7 @@ def _figures(answer: Any) -> Dict[str, Any]:
     if loss is None:
         raise Refused(
             "evaluate(model) returned no loss",
-            'return {"loss": mean, "correct": count, "examples": count, …}, or the mean loss',
+            _EVALUATE_HINT,
         )
     correct = figures.pop("correct", None)
     if correct is None and "accuracy" in figures:
@@ -406,3 +440,18 @@ def _figures(answer: Any) -> Dict[str, Any]:
         "correct": -1 if correct is None else int(correct),
         "figures": figures or None,
     }
+
+
+_EVALUATE_HINT = (
+    'return {"loss": mean, "correct": count, "examples": count, …}, or the mean loss'
+)
+
+
+def _number(where: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        what = "None" if value is None else f"a {type(value).__name__}"
+        raise Refused(
+            f"evaluate(model) returned {what}{where}, where a number belongs", _EVALUATE_HINT
+        ) from error
