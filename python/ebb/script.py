@@ -11,6 +11,7 @@ import csv
 import json
 import os
 import random
+import shlex
 import signal
 import sys
 import time
@@ -35,6 +36,9 @@ _GRACE_S = 20.0
 _MOST_FAILURES = 3
 # A program that lived so long did not fail at its start.
 _STEADY_S = 20.0
+# A job is paused before the program that is to blame has said why, and has ended.
+_LAST_WORDS_S = 3.0
+_LAST_LINES = 24
 # Signals that others send.
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _AUDIT_LIMIT_S = 60.0
@@ -86,6 +90,8 @@ def _flags() -> argparse.ArgumentParser:
     add("--kill-seed", type=int, default=1, help="seed of the kills (1)")
     add("--run-dir", help="folder of the run (runs/NAME-N)")
     add("--resume", action="store_true", help="go on in --run-dir, or the newest run")
+    add("--skip", action="store_true", help="with --resume: leave out the batches "
+        "for which the job is paused")
     add("--report", help="also write the report (JSON) to this file")
     add("--quiet", action="store_true", help="print errors only")
     add("--leave-with-parent", type=int, help=argparse.SUPPRESS)
@@ -127,6 +133,8 @@ class _ScriptRun:
         self._failures: Dict[str, int] = {}
         self._restarts = {"worker": 0, "ps": 0, "scheduler": 0}
         self._problems: List[str] = []
+        self._last_words = ""  # The program that failed last wrote them.
+        self._paused_at: Optional[float] = None
         self._told_before: Set[int] = set()
         self._jobs: List[Dict[str, Any]] = []  # As the scheduler said last.
         self._samples: List[Dict[str, Any]] = []
@@ -157,6 +165,8 @@ class _ScriptRun:
         with open(self._path("scheduler.address"), "w") as file:
             file.write(cluster.address + "\n")
         self._cluster = Cluster(Access(cluster.address, own=True))
+        if self._flags.resume:
+            self._resume_jobs()
         script = os.path.abspath(self._flags.script)
         for name in self._programs:
             cluster.run_program(
@@ -167,6 +177,16 @@ class _ScriptRun:
             f"{self._flags.script}: {times} time{'s' * (times > 1)}, "
             f"on {servers} server{'s' * (servers > 1)}"
         )
+
+    def _resume_jobs(self) -> None:
+        """Lets jobs go on that are paused because of failing examples."""
+        opened = False
+        for job in self._cluster.jobs():
+            if _is_held(job.status()):
+                job.resume(skip=self._flags.skip)
+                opened = True
+        if self._flags.skip and not opened:
+            self._screen.tell("no job is paused for a batch: --skip leaves none out")
 
     # --- While it goes on -----------------------------------------------------
 
@@ -180,12 +200,15 @@ class _ScriptRun:
             if all(cluster.finished(name) for name in self._programs):
                 self._ask()
                 self._sample(cluster)
+                self._problems += self._pauses()
                 return
             now = time.monotonic()
             if now - sampled >= _SAMPLE_S:
                 sampled = now
                 self._ask()
                 self._sample(cluster)
+            if self._is_held_for_good(now):
+                self._problems += self._pauses()
             if any(job["state"] == "running" for job in self._jobs):
                 killed = self._kills.act(cluster, now)
                 if killed is not None:
@@ -207,23 +230,54 @@ class _ScriptRun:
         self._screen.event(f"{end}{', as planned' if planned else ''}")
         if end.name not in self._programs or planned:
             return
+        self._last_words = _last_words(cluster, end, _LAST_LINES)
         steady = end.life_s > _STEADY_S
         failures = 1 if steady else self._failures.get(end.name, 0) + 1
         self._failures[end.name] = failures
+        if not self._jobs:
+            self._ask()  # It may have submitted one just now.
         # Without a job the program has not begun: it would fail again. Only a
         # signal from outside may not come again.
         fails_again = not self._jobs and -end.code not in _FROM_OUTSIDE
         if failures >= _MOST_FAILURES or fails_again:
-            self._problems.append(
-                f"{end}; its log, {self._folder}/logs/{end.name}.log, ends:\n"
-                + cluster.log(end.name)
-            )
+            self._problems.append(self._last_words)
+
+    def _is_held_for_good(self, now: float) -> bool:
+        """Whether a job waits for a decision, and the program has said why."""
+        if not any(_is_held(job) for job in self._jobs):
+            self._paused_at = None
+            return False
+        if self._paused_at is None:
+            self._paused_at = now
+        return bool(self._last_words) or now - self._paused_at > _LAST_WORDS_S
+
+    def _pauses(self) -> List[str]:
+        """Why jobs wait for a decision, which a run cannot make, and what helps."""
+        again = f"`{self._again()}` goes on"
+        return [
+            f"{job['name']} is paused: {_why_held(job)}\n"
+            + (f"{self._last_words}\n" if self._last_words else "")
+            + f"  hint: mend the cause, then {again}"
+            + (", and with --skip without the batch" if job["quarantined"] else "")
+            for job in self._jobs
+            if _is_held(job)
+        ]
+
+    def _again(self) -> str:
+        """The command that goes on with this run."""
+        words = ["ebb", "run", self._flags.script, "--resume", "--run-dir", self._folder]
+        rest = ["--", *self._flags.rest] if self._flags.rest else []
+        return " ".join(shlex.quote(word) for word in words + rest)
 
     def _ask(self) -> None:
         try:
             self._jobs = self._cluster.status()["jobs"]
         except Unavailable:
             pass  # The scheduler is just coming back.
+        except Error:
+            # Ctrl-C in a terminal ends the command that asks, too.
+            if not self._interrupts:
+                raise
 
     def _sample(self, cluster: LocalCluster) -> None:
         if not self._jobs:
@@ -317,10 +371,7 @@ class _ScriptRun:
         for problem in self._problems:
             sys.stderr.write(f"ebb: {problem}\n")
         if interrupted:
-            self._screen.tell(
-                f"go on with: ebb run {self._flags.script} --resume "
-                f"--run-dir {self._folder}"
-            )
+            self._screen.tell(f"go on with: {self._again()}")
             return 130
         return 1 if self._problems else 0
 
@@ -450,6 +501,31 @@ class _Screen:
 
     def close(self) -> None:
         self._live.close()
+
+
+def _is_held(job: Mapping[str, Any]) -> bool:
+    """Whether a job is paused until a person decides about failing examples."""
+    if job["quarantined"]:
+        return any(not one["skip_wanted"] for one in job["quarantined"])
+    return job["state"] == "paused" and not job["paused_by_operator"]
+
+
+def _why_held(job: Mapping[str, Any]) -> str:
+    for one in job["quarantined"]:
+        if not one["skip_wanted"]:
+            item = f"item (epoch {one['epoch'] + 1}, shard {one['shard'] + 1})"
+            times = one["failures"]
+            return f"{item} failed {times} time{'s' * (times != 1)}: {one['error']}"
+    texts = [one["text"] for one in job["waiting"]]
+    return "; ".join(texts) or "`ebb explain` says why"
+
+
+def _last_words(cluster: LocalCluster, end: End, lines: int) -> str:
+    log = os.path.join(cluster.folder, "logs", f"{end.name}.log")
+    return (
+        f"{end}; its log, {os.path.relpath(log)}, ends:\n"
+        + cluster.log(end.name, lines)
+    )
 
 
 def _report_lines(report: Mapping[str, Any]) -> List[str]:

@@ -58,14 +58,15 @@ def report_of(folder: str = "runs/corners-1") -> Any:
 
 
 def test_runs_a_program_to_the_end_of_its_job(tmp_path: Path) -> None:
-    run = start(tmp_path, "--workers", "2", "--servers", "1")
+    # Long enough for two samples, which the page draws.
+    run = start(tmp_path, "--workers", "2", "--servers", "1", epochs=20)
     out, err = run.communicate(timeout=100)
     assert run.returncode == 0, out + err
     assert "audit           exact" in out
     report = report_of()
     assert report["passed"] and report["complete"]
-    assert report["audit"]["expected"] == 1800
-    assert len(report["training_loss"]) == 3
+    assert report["audit"]["expected"] == 12000
+    assert len(report["training_loss"]) == 20
     for worker in ("worker-0", "worker-1"):
         log = Path(f"runs/corners-1/logs/{worker}.log").read_text()
         assert "weights (4, 3)" in log
@@ -103,6 +104,44 @@ def test_an_error_of_the_program_ends_the_run(tmp_path: Path) -> None:
     Path("idle.py").write_text("print('done')\n")
     with pytest.raises(ebb.JobFailed, match="idle.py ended without a job"):
         ebb.run("idle.py", workers=1)
+
+
+# It computes its batches by itself, and fails in the second epoch's first one.
+FAILING = """
+import json, os, sys
+import numpy as np
+import ebb
+
+content = json.loads(sys.argv[1])
+del content["data"]["test"]  # It evaluates nothing.
+job = ebb.connect().submit(content, request_id="once")
+for batch in ebb.join(None, job.name):
+    if batch.epoch == 1 and not os.path.exists("mended"):
+        batch.push(np.full(batch.values.shape, np.nan))
+    batch.push(np.zeros(batch.values.shape))
+"""
+
+
+def test_a_job_that_pauses_ends_the_run_and_says_why(tmp_path: Path) -> None:
+    Path("corners.py").write_text(FAILING)
+    run = start(tmp_path, "--workers", "2", "--servers", "1")
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 1, out + err
+    assert "corners is paused: item (epoch 2, shard " in err
+    assert "the gradient of " in err and " is nan" in err
+    # The program's own words, and what helps.
+    assert "ebb.errors.NonFinite" in err
+    assert "ebb run corners.py --resume --run-dir runs/corners-1" in err
+    assert "--skip" in err
+    report = report_of()
+    assert not report["passed"] and " is nan" in report["problems"][0]
+    assert " is nan" in Path("runs/corners-1/report.html").read_text()
+    # With the cause mended it goes on from there.
+    Path("mended").touch()
+    run = start(tmp_path, "--workers", "2", "--servers", "1", "--resume")
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 0, out + err
+    assert report_of()["audit"]["skipped"] == 0
 
 
 @pytest.mark.parametrize("number", ["SIGSEGV", "SIGKILL"])
