@@ -142,6 +142,8 @@ class _ScriptRun:
         self._interrupts = 0
 
     def run(self) -> int:
+        if self._flags.resume and self._is_done():
+            return 0
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._interrupt)
         with LocalCluster(servers=self._flags.servers, folder=self._folder) as cluster:
@@ -154,6 +156,24 @@ class _ScriptRun:
                 self._screen.tell("stopping: the programs leave, servers write checkpoints")
             self._leave(cluster)
         return self._finish(audits, interrupted)
+
+    def _is_done(self) -> bool:
+        """Names the report of a run that is complete and good, if this is one."""
+        path = self._path("report.json")
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+            if not json.loads(text)["passed"]:
+                return False
+        except FileNotFoundError:
+            return False
+        except (ValueError, KeyError):
+            raise Error(f"{path} is no report", "remove it, and the run goes on") from None
+        if self._flags.report:
+            with open(self._flags.report, "w", encoding="utf-8") as file:
+                file.write(text)
+        self._screen.tell(f"the run is complete: its report is {path} (and report.html)")
+        return True
 
     def _interrupt(self, number: int, frame: Any) -> None:
         self._interrupts += 1

@@ -74,6 +74,30 @@ def test_runs_a_program_to_the_end_of_its_job(tmp_path: Path) -> None:
     assert not daemons_of(tmp_path)
 
 
+def test_a_complete_run_is_not_started_again(tmp_path: Path) -> None:
+    run = start(tmp_path, "--workers", "1", "--servers", "1")
+    out, err = run.communicate(timeout=100)
+    assert run.returncode == 0, out + err
+    log = Path("runs/corners-1/logs/worker-0.log").read_text()
+    report = report_of()
+    run = start(tmp_path, "--workers", "1", "--resume", "--report", "again.json")
+    out, err = run.communicate(timeout=100)
+    assert (run.returncode, err) == (0, "")
+    assert out == (
+        "the run is complete: its report is runs/corners-1/report.json "
+        "(and report.html)\n"
+    )
+    assert Path("runs/corners-1/logs/worker-0.log").read_text() == log
+    assert report_of() == report == json.loads(Path("again.json").read_text())
+    # A program that failed is started again.
+    report["passed"] = False
+    Path("runs/corners-1/report.json").write_text(json.dumps(report))
+    run = start(tmp_path, "--workers", "1", "--servers", "1", "--resume")
+    out, err = run.communicate(timeout=100)
+    assert run.returncode == 0, out + err
+    assert report_of()["passed"]
+
+
 def test_goes_on_whatever_is_killed(tmp_path: Path) -> None:
     run = ebb.run(
         "corners.py",
