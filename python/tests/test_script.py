@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, List
 
@@ -125,6 +126,7 @@ def test_an_error_of_the_program_ends_the_run(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "worker-0 ended with exit code 1; its log" in done.stderr
     assert "No module named 'nothing_of_this_name'" in done.stderr
+    assert "ran it; EBB_PYTHON names another interpreter" in done.stderr
     Path("idle.py").write_text("print('done')\n")
     with pytest.raises(ebb.JobFailed, match="idle.py ended without a job"):
         ebb.run("idle.py", workers=1)
@@ -185,6 +187,23 @@ def test_a_program_that_is_always_killed_ends_the_run(number: str) -> None:
     # A signal from outside may not come again.
     starts = done.stdout.count(f"worker-0 was ended by {number}")
     assert starts == (1 if number == "SIGSEGV" else 3)
+
+
+def test_an_interpreter_without_numpy_is_named(tmp_path: Path) -> None:
+    # Without its site-packages, as one that was first on PATH.
+    python = tmp_path / "python3"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    python.chmod(0o755)
+    done = subprocess.run(
+        [programs.path_of("ebb"), "run", "corners.py"],
+        env={**os.environ, "EBB_PYTHON": str(python)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"ebb: {sys.executable} ran this, and has no package")
+    assert "EBB_PYTHON names another" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_refuses_wrong_flags(tmp_path: Path) -> None:
