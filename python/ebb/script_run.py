@@ -265,7 +265,7 @@ class ScriptRun:
     def _write_job(self, job: Mapping[str, Any]) -> None:
         with open(self._path("job.yaml"), "w") as file:
             file.write(
-                "# The job that the programs submitted, in short.\n"
+                "# Not a job file: what the run needs to know of its newest job.\n"
                 f"name: {job['name']}\ntrain:\n  epochs: {job['epochs']}\n"
             )
 
