@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
-from ebb import display, script_page
+from ebb import display, history, script_page
 from ebb.children import End
 from ebb.cluster import Cluster
 from ebb.command import Access
@@ -73,6 +73,7 @@ class ScriptRun:
         self._told_before: Set[int] = set()
         self._jobs: List[Dict[str, Any]] = []  # As the scheduler said last.
         self._samples: List[Dict[str, Any]] = []
+        self._evaluated: Dict[int, int] = {}  # How many of each job were told.
         self._applied_before: Optional[int] = None
         self._interrupts = 0
 
@@ -91,6 +92,11 @@ class ScriptRun:
             if interrupted:
                 self._screen.tell("stopping: the programs leave, servers write checkpoints")
             self._leave(cluster)
+            if interrupted:
+                # The report says how far the programs came.
+                self._ask()
+                self._sample(cluster)
+                self._screen.close()
         return self._finish(audits, interrupted)
 
     def _is_done(self) -> bool:
@@ -260,7 +266,17 @@ class ScriptRun:
             if len(self._samples) == 1 and file.tell() == 0:
                 writer.writeheader()
             writer.writerow(self._samples[-1])
+        for one in self._jobs:
+            self._tell_evaluations(one)
         self._screen.show(job["name"], progress, job["state"])
+
+    def _tell_evaluations(self, job: Mapping[str, Any]) -> None:
+        evaluations = job["evaluations"]
+        # An earlier part of the run has told of what is there at the start.
+        old = len(evaluations) if self._flags.resume and not self._samples[1:] else 0
+        for one in evaluations[self._evaluated.get(job["id"], old) :]:
+            self._screen.tell(_evaluation_line(job, one))
+        self._evaluated[job["id"]] = len(evaluations)
 
     def _write_job(self, job: Mapping[str, Any]) -> None:
         with open(self._path("job.yaml"), "w") as file:
@@ -476,6 +492,29 @@ def _why_held(job: Mapping[str, Any]) -> str:
     return "; ".join(texts) or "`ebb explain` says why"
 
 
+def _evaluation_line(job: Mapping[str, Any], one: Mapping[str, Any]) -> str:
+    front = f"epoch {one['epoch']}: "
+    if "error" in one:
+        return f"{front}not evaluated: {one['error']}"
+    figures = ", ".join(f"{key} {value}" for key, value in _figures(one))
+    size = job["examples"] / max(1, job["epochs"])
+    further = one.get("position", 0) / size - one["epoch"] if size else 0.0
+    more = f" (model {further:.1f} epochs further)" if further > 0.1 else ""
+    return f"{front}test {figures}{more}"
+
+
+def _figures(evaluation: Mapping[str, Any]) -> List[Tuple[str, str]]:
+    """The figures of an evaluation for people."""
+    figures = history.figures_of(evaluation)
+    if "log_loss" in figures or "rmse" in figures:
+        figures.pop("loss", None)
+    return [
+        (key.replace("_", " "), f"{value:.4g}")
+        for key, value in figures.items()
+        if isinstance(value, (int, float)) and key not in ("precision", "recall")
+    ]
+
+
 def _last_words(cluster: LocalCluster, end: End, lines: int) -> str:
     """How a program ended, and the last lines that it wrote."""
     log = os.path.join(cluster.folder, "logs", f"{end.name}.log")
@@ -502,6 +541,9 @@ def _report_lines(report: Mapping[str, Any]) -> List[str]:
     lines.append(f"  speed           {report['examples_per_second']:.0f} examples/s")
     if report["training_loss"]:
         lines.append(f"  training loss   {report['training_loss'][-1]:.4g}")
+    if report["evaluations"]:
+        for key, value in _figures(report["evaluations"][-1]):
+            lines.append(f"  {'test ' + key:<15} {value}")
     restarts = report["restarts"]
     lines.append(
         f"  restarts        {restarts['workers']} programs, {restarts['servers']} "

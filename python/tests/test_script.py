@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, List
 
@@ -66,6 +67,10 @@ def test_runs_a_program_to_the_end_of_its_job(tmp_path: Path) -> None:
     assert "audit           exact" in out
     report = report_of()
     assert report["passed"] and report["complete"]
+    # Figures of the test data, as of a job file.
+    figures = report["evaluations"][-1]
+    assert f"epoch 20: test accuracy {figures['accuracy']:.4g}, " in out
+    assert f"  test accuracy   {figures['accuracy']:.4g}\n" in out
     assert report["audit"]["expected"] == 12000
     assert len(report["training_loss"]) == 20
     for worker in ("worker-0", "worker-1"):
@@ -238,6 +243,27 @@ def test_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     assert began, rows
     before = int(rows[began[0] - 1]["applied"])
     assert 0 < before <= report["examples_before"] < report["audit"]["expected"]
+
+
+def test_the_history_of_a_stopped_run_is_whole(tmp_path: Path) -> None:
+    run = ebb.run(
+        "corners.py",
+        workers=1,
+        arguments=[json.dumps(small_job(tmp_path, epochs=1000))],
+        wait=False,
+    )
+    # Also while its program has not submitted the job yet.
+    assert wait_for(lambda: len(run.history) > 2, 60)
+    assert "seconds" in run.history[0]
+    # The run asks once a second, and an epoch takes 0.15 s.
+    samples = len(run.samples)
+    assert wait_for(lambda: len(run.samples) > samples)
+    time.sleep(0.7)
+    epochs = len(run.history)
+    run.stop()
+    assert run.state == "stopped"
+    assert len(run.history) >= epochs
+    assert run.samples[-1]["applied"] >= (epochs - 1) * 600
 
 
 def test_nothing_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
