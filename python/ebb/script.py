@@ -23,6 +23,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     own = words[: words.index("--")] if "--" in words else words
     flags = _flags().parse_args(own)
+    if flags.skip and not flags.resume:
+        sys.stderr.write("ebb: --skip goes with --resume\n")
+        return 2
     flags.rest = words[len(own) + 1 :]
     if not os.path.isfile(flags.script):
         sys.stderr.write(f"ebb: {flags.script}: there is no such file\n")

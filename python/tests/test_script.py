@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, List
+from typing import Any, List, Sequence
 
 import pytest
 
@@ -137,7 +137,7 @@ def test_an_error_of_the_program_ends_the_run(tmp_path: Path) -> None:
         ebb.run("idle.py", workers=1)
 
 
-# It computes its batches by itself, and fails in the second epoch's first one.
+# It computes its batches by itself, and fails at an example in the second epoch.
 FAILING = """
 import json, os, sys
 import numpy as np
@@ -147,13 +147,16 @@ content = json.loads(sys.argv[1])
 del content["data"]["test"]  # It evaluates nothing.
 job = ebb.connect().submit(content, request_id="once")
 for batch in ebb.join(None, job.name):
-    if batch.epoch == 1 and not os.path.exists("mended"):
+    if batch.epoch == 1 and 7 in batch.examples and not os.path.exists("mended"):
         batch.push(np.full(batch.values.shape, np.nan))
     batch.push(np.zeros(batch.values.shape))
 """
 
 
-def test_a_job_that_pauses_ends_the_run_and_says_why(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [(), ("--skip",)], ids=["mended", "skipped"])
+def test_a_job_that_pauses_ends_the_run_and_says_why(
+    tmp_path: Path, flags: Sequence[str]
+) -> None:
     Path("corners.py").write_text(FAILING)
     run = start(tmp_path, "--workers", "2", "--servers", "1")
     out, err = run.communicate(timeout=60)
@@ -167,12 +170,13 @@ def test_a_job_that_pauses_ends_the_run_and_says_why(tmp_path: Path) -> None:
     report = report_of()
     assert not report["passed"] and " is nan" in report["problems"][0]
     assert " is nan" in Path("runs/corners-1/report.html").read_text()
-    # With the cause mended it goes on from there.
-    Path("mended").touch()
-    run = start(tmp_path, "--workers", "2", "--servers", "1", "--resume")
+    # It goes on from there, with the cause mended or without the batch.
+    if not flags:
+        Path("mended").touch()
+    run = start(tmp_path, "--workers", "2", "--servers", "1", "--resume", *flags)
     out, err = run.communicate(timeout=60)
     assert run.returncode == 0, out + err
-    assert report_of()["audit"]["skipped"] == 0
+    assert report_of()["audit"]["skipped"] == (20 if flags else 0)
 
 
 @pytest.mark.parametrize("number", ["SIGSEGV", "SIGKILL"])
@@ -212,7 +216,12 @@ def test_an_interpreter_without_numpy_is_named(tmp_path: Path) -> None:
 
 
 def test_refuses_wrong_flags(tmp_path: Path) -> None:
-    for flags in (["nofile.py"], ["corners.py", "--workers", "0"], ["corners.py", "-x"]):
+    for flags in (
+        ["nofile.py"],
+        ["corners.py", "--workers", "0"],
+        ["corners.py", "-x"],
+        ["corners.py", "--skip"],
+    ):
         done = subprocess.run(
             [programs.path_of("ebb"), "run", *flags], stderr=subprocess.PIPE
         )
