@@ -25,9 +25,12 @@ class Table(NamedTuple):
 
 
 class Place:
-    """Examples [begin, end) of a data shard in an epoch.
+    """Some examples of a data shard in an epoch.
 
-    ``examples`` are their numbers in the training data, in order.
+    epoch, shard: both count from 0.
+    begin, end: its examples are those from ``begin`` to before ``end`` in the
+        shard's order of this epoch.
+    examples: the numbers of these examples in the training data, in order.
     """
 
     __slots__ = ("epoch", "shard", "begin", "end", "examples")

@@ -188,6 +188,7 @@ def _kind_of(message: str, exit_code: int) -> Type[Error]:
         return NotFound if absent else Refused
     away = (
         _NOBODY,
+        "Connection refused",
         "does not answer",
         "did not answer",
         "no answer",

@@ -18,7 +18,7 @@ class History(List[Dict[str, Any]]):
 
     ``epoch`` counts from 1. ``loss`` is the mean training loss over the examples
     of the epoch that were applied. ``seconds`` is the time from the start until
-    the epoch was applied, or None. Test figures follow as ``test_loss``,
+    the epoch was applied, or None; only a Run knows it. Test figures follow as ``test_loss``,
     ``test_accuracy``, ``test_rmse`` and so on, where the epoch was evaluated.
     """
 
@@ -84,10 +84,26 @@ def _right_of(axes: Any) -> Any:
     return right
 
 
-def of_status(job: Mapping[str, Any]) -> History:
-    """The history of a job as ``ebb status --json`` has it."""
+def of_status(
+    job: Mapping[str, Any],
+    samples: Optional[Iterable[Mapping[str, Optional[float]]]] = None,
+) -> History:
+    """The history of a job as ``ebb status --json`` has it.
+
+    samples: the rows of metrics.csv, if it is a run's; they say the seconds.
+    """
     losses = {loss["epoch"]: loss["mean"] for loss in job.get("losses", [])}
-    return _merged(losses, job.get("evaluations", []), {})
+    seconds = None if samples is None else _seconds(samples, job["epochs"])
+    return _merged(losses, job.get("evaluations", []), seconds)
+
+
+def figures_of(evaluation: Mapping[str, Any]) -> Dict[str, Any]:
+    """The figures of an evaluation, by name."""
+    return {
+        key: value
+        for key, value in evaluation.items()
+        if key not in _NOT_FIGURES and not key.startswith("baseline")
+    }
 
 
 def of_report(
@@ -122,18 +138,17 @@ def _seconds(
 def _merged(
     losses: Mapping[int, Optional[float]],
     evaluations: Iterable[Mapping[str, Any]],
-    seconds: Mapping[int, float],
+    seconds: Optional[Mapping[int, float]],
 ) -> History:
-    rows: Dict[int, Dict[str, Any]] = {
-        epoch: {"epoch": epoch, "seconds": seconds.get(epoch), "loss": loss}
-        for epoch, loss in losses.items()
-    }
+    def begun(epoch: int, loss: Optional[float]) -> Dict[str, Any]:
+        if seconds is None:
+            return {"epoch": epoch, "loss": loss}
+        return {"epoch": epoch, "seconds": seconds.get(epoch), "loss": loss}
+
+    rows = {epoch: begun(epoch, loss) for epoch, loss in losses.items()}
     for evaluation in evaluations:
         epoch = evaluation["epoch"]
-        row = rows.setdefault(
-            epoch, {"epoch": epoch, "seconds": seconds.get(epoch), "loss": None}
-        )
-        for key, value in evaluation.items():
-            if key not in _NOT_FIGURES and not key.startswith("baseline"):
-                row[f"test_{key}"] = value
+        row = rows.setdefault(epoch, begun(epoch, None))
+        for key, value in figures_of(evaluation).items():
+            row[f"test_{key}"] = value
     return History(rows[epoch] for epoch in sorted(rows))

@@ -154,6 +154,7 @@ def chaos(
 class Run(Job):
     """A run on this machine; run() and chaos() return it.
 
+    ``folder`` is the path of the folder with everything that it writes.
     While it goes on, everything that a Job can is asked of its own cluster.
     After its end the model, the audit and the versions come from its folder.
     """
@@ -170,7 +171,6 @@ class Run(Job):
         tls: bool,
     ) -> None:
         super().__init__(Access(own=True), 0, name)
-        #: Everything that the run writes is in this folder.
         self.folder = folder
         self._process = process
         self._printed = _Printed(out, told)
@@ -267,7 +267,7 @@ class Run(Job):
         """Losses and test figures, a dict for each epoch that began."""
         if self.running:
             job = self._status_or_none()
-            return History() if job is None else history.of_status(job)
+            return History() if job is None else history.of_status(job, self.samples)
         return history.of_report(self.report, self.samples)
 
     def wait(
@@ -350,6 +350,12 @@ class Run(Job):
         return display.html(self.name, self.progress, verdict)
 
     # --- What commands are told -----------------------------------------------
+
+    def _status_or_none(self) -> Optional[Dict[str, Any]]:
+        try:
+            return super()._status_or_none()
+        except NotFound:
+            return None  # Its program has not submitted the job yet.
 
     def _target(self) -> str:
         return self.name if self.running else self.folder

@@ -7,47 +7,11 @@ The program submits a job, or joins the one that is there, by itself: see
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import os
-import random
-import signal
 import sys
-import time
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Optional, Sequence
 
-from ebb import display, script_page
-from ebb.children import End
-from ebb.cluster import Cluster
-from ebb.command import Access
-from ebb.errors import Error, Unavailable
-from ebb.job import Audit, Job, Progress
-from ebb.local import LocalCluster
-from ebb.local_run import new_folder, newest_folder
-
-_TURN_S = 0.05
-# Each asks the scheduler by a process, which costs about 25 ms of CPU.
-_SAMPLE_S = 1.0
-_LOG_LINE_S = 5.0
-# A program that was asked to leave has this long.
-_GRACE_S = 20.0
-# A program that fails so often in a row ends the run.
-_MOST_FAILURES = 3
-# A program that lived so long did not fail at its start.
-_STEADY_S = 20.0
-# Signals that others send.
-_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_AUDIT_LIMIT_S = 60.0
-_COLUMNS = (
-    "seconds",
-    "epoch",
-    "applied",
-    "examples",
-    "examples_per_second",
-    "training_loss",
-    "workers",
-    "servers",
-)
+from ebb.errors import Error
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -59,12 +23,26 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     own = words[: words.index("--")] if "--" in words else words
     flags = _flags().parse_args(own)
+    if flags.skip and not flags.resume:
+        sys.stderr.write("ebb: --skip goes with --resume\n")
+        return 2
     flags.rest = words[len(own) + 1 :]
     if not os.path.isfile(flags.script):
         sys.stderr.write(f"ebb: {flags.script}: there is no such file\n")
         return 2
     try:
-        return _ScriptRun(flags).run()
+        from ebb.script_run import ScriptRun
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":
+            raise
+        sys.stderr.write(
+            f"ebb: {sys.executable} ran this, and has no package numpy\n"
+            "  hint: apt-get install python3-numpy, or pip install numpy; "
+            "EBB_PYTHON names another interpreter\n"
+        )
+        return 1
+    try:
+        return ScriptRun(flags).run()
     except Error as error:
         sys.stderr.write(f"ebb: {error}\n")
         return 1
@@ -86,6 +64,8 @@ def _flags() -> argparse.ArgumentParser:
     add("--kill-seed", type=int, default=1, help="seed of the kills (1)")
     add("--run-dir", help="folder of the run (runs/NAME-N)")
     add("--resume", action="store_true", help="go on in --run-dir, or the newest run")
+    add("--skip", action="store_true", help="with --resume: leave out the batches "
+        "for which the job is paused")
     add("--report", help="also write the report (JSON) to this file")
     add("--quiet", action="store_true", help="print errors only")
     add("--leave-with-parent", type=int, help=argparse.SUPPRESS)
@@ -107,371 +87,6 @@ def _seconds(text: str) -> float:
     if not seconds > 0:
         raise argparse.ArgumentTypeError(f"{text} is no duration; write 10 or 0.5")
     return seconds
-
-
-class _ScriptRun:
-    """A run from its first process to its report."""
-
-    def __init__(self, flags: argparse.Namespace) -> None:
-        self._flags = flags
-        self._name = os.path.splitext(os.path.basename(flags.script))[0]
-        if flags.resume:
-            self._folder = flags.run_dir or newest_folder(self._name)
-        else:
-            self._folder = flags.run_dir or new_folder(self._name)
-        self._programs = [f"worker-{i}" for i in range(flags.workers)]
-        self._started = time.monotonic()
-        self._screen = _Screen(flags.quiet)
-        self._kills = _Kills(flags)
-        self._ends_seen = 0
-        self._failures: Dict[str, int] = {}
-        self._restarts = {"worker": 0, "ps": 0, "scheduler": 0}
-        self._problems: List[str] = []
-        self._told_before: Set[int] = set()
-        self._jobs: List[Dict[str, Any]] = []  # As the scheduler said last.
-        self._samples: List[Dict[str, Any]] = []
-        self._applied_before: Optional[int] = None
-        self._interrupts = 0
-
-    def run(self) -> int:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._interrupt)
-        with LocalCluster(servers=self._flags.servers, folder=self._folder) as cluster:
-            self._begin(cluster)
-            self._watch(cluster)
-            self._screen.close()
-            interrupted = self._interrupts > 0
-            audits = [] if interrupted else self._audit(cluster)
-            if interrupted:
-                self._screen.tell("stopping: the programs leave, servers write checkpoints")
-            self._leave(cluster)
-        return self._finish(audits, interrupted)
-
-    def _interrupt(self, number: int, frame: Any) -> None:
-        self._interrupts += 1
-        if self._interrupts > 1:
-            # Everything that was started ends with this process.
-            os._exit(130)
-
-    def _begin(self, cluster: LocalCluster) -> None:
-        with open(self._path("scheduler.address"), "w") as file:
-            file.write(cluster.address + "\n")
-        self._cluster = Cluster(Access(cluster.address, own=True))
-        script = os.path.abspath(self._flags.script)
-        for name in self._programs:
-            cluster.run_program(
-                name, [sys.executable, "-u", script, *self._flags.rest]
-            )
-        times, servers = len(self._programs), self._flags.servers
-        self._screen.tell(
-            f"{self._flags.script}: {times} time{'s' * (times > 1)}, "
-            f"on {servers} server{'s' * (servers > 1)}"
-        )
-
-    # --- While it goes on -----------------------------------------------------
-
-    def _watch(self, cluster: LocalCluster) -> None:
-        sampled = 0.0
-        while not self._interrupts and not self._problems:
-            for end in cluster.ends[self._ends_seen :]:
-                self._ends_seen += 1
-                self._note_end(cluster, end)
-            self._problems += cluster.problems
-            if all(cluster.finished(name) for name in self._programs):
-                self._ask()
-                self._sample(cluster)
-                return
-            now = time.monotonic()
-            if now - sampled >= _SAMPLE_S:
-                sampled = now
-                self._ask()
-                self._sample(cluster)
-            if any(job["state"] == "running" for job in self._jobs):
-                killed = self._kills.act(cluster, now)
-                if killed is not None:
-                    self._told_before.add(killed)
-            if self._left_alone():
-                self._interrupts += 1
-            time.sleep(_TURN_S)
-
-    def _left_alone(self) -> bool:
-        parent = self._flags.leave_with_parent
-        return parent is not None and os.getppid() != parent
-
-    def _note_end(self, cluster: LocalCluster, end: End) -> None:
-        if end.name in self._programs and end.code == 0:
-            self._screen.event(f"{end.name} has finished")
-            return
-        self._restarts[end.name.split("-")[0]] += 1
-        planned = end.pid in self._told_before
-        self._screen.event(f"{end}{', as planned' if planned else ''}")
-        if end.name not in self._programs or planned:
-            return
-        steady = end.life_s > _STEADY_S
-        failures = 1 if steady else self._failures.get(end.name, 0) + 1
-        self._failures[end.name] = failures
-        # Without a job the program has not begun: it would fail again. Only a
-        # signal from outside may not come again.
-        fails_again = not self._jobs and -end.code not in _FROM_OUTSIDE
-        if failures >= _MOST_FAILURES or fails_again:
-            self._problems.append(
-                f"{end}; its log, {self._folder}/logs/{end.name}.log, ends:\n"
-                + cluster.log(end.name)
-            )
-
-    def _ask(self) -> None:
-        try:
-            self._jobs = self._cluster.status()["jobs"]
-        except Unavailable:
-            pass  # The scheduler is just coming back.
-
-    def _sample(self, cluster: LocalCluster) -> None:
-        if not self._jobs:
-            return
-        job = self._jobs[-1]
-        progress = Progress.of_status(job)
-        if not self._samples:
-            self._applied_before = progress.applied
-            self._write_job(job)
-        self._samples.append(
-            {
-                "seconds": round(time.monotonic() - self._started, 3),
-                "epoch": progress.epoch,
-                "applied": progress.applied,
-                "examples": progress.examples,
-                "examples_per_second": progress.examples_per_second,
-                "training_loss": progress.loss,
-                "workers": progress.workers,
-                "servers": sum(one in cluster.processes for one in cluster.servers),
-            }
-        )
-        with open(self._path("metrics.csv"), "a", newline="") as file:
-            writer = csv.DictWriter(file, _COLUMNS)
-            if len(self._samples) == 1 and file.tell() == 0:
-                writer.writeheader()
-            writer.writerow(self._samples[-1])
-        self._screen.show(job["name"], progress, job["state"])
-
-    def _write_job(self, job: Mapping[str, Any]) -> None:
-        with open(self._path("job.yaml"), "w") as file:
-            file.write(
-                "# The job that the programs submitted, in short.\n"
-                f"name: {job['name']}\ntrain:\n  epochs: {job['epochs']}\n"
-            )
-
-    # --- Its end --------------------------------------------------------------
-
-    def _audit(self, cluster: LocalCluster) -> List[Tuple[Dict[str, Any], Audit]]:
-        if not self._jobs and not self._problems:
-            self._problems.append(
-                f"{self._flags.script} ended without a job\n"
-                "  hint: ebb.torch.job(...) submits one, ebb.join(...) works for it"
-            )
-        audits: List[Tuple[Dict[str, Any], Audit]] = []
-        deadline = time.monotonic() + _AUDIT_LIMIT_S
-        for job in self._jobs:
-            one = Job(Access(cluster.address, own=True), job["id"], job["name"])
-            while True:
-                try:
-                    audit, status = one.audit(), one.status()
-                except Unavailable:
-                    if time.monotonic() > deadline:
-                        raise
-                else:
-                    # A server that was just killed may have to come back first.
-                    silent = audit.all.get("no_answer")
-                    if not silent or time.monotonic() > deadline:
-                        break
-                time.sleep(0.2)
-            audits.append((status, audit))
-            if not audit and not self._problems:
-                self._problems.append(
-                    f"{job['name']} is {status['state']}, and its audit is not exact: "
-                    f"{audit.missing} missing, {audit.doubled} doubled"
-                )
-        return audits
-
-    def _leave(self, cluster: LocalCluster) -> None:
-        """Asks the programs to leave, as Ctrl-C in a terminal would."""
-        left = [name for name in self._programs if name in cluster.processes]
-        for name in left:
-            cluster.stop_program(name)
-        deadline = time.monotonic() + _GRACE_S
-        while any(name in cluster.processes for name in left):
-            if time.monotonic() > deadline:
-                return  # They are killed.
-            time.sleep(_TURN_S)
-
-    def _finish(
-        self, audits: List[Tuple[Dict[str, Any], Audit]], interrupted: bool
-    ) -> int:
-        report = self._report(audits, interrupted)
-        text = json.dumps(report, indent=2) + "\n"
-        for path in filter(None, (self._path("report.json"), self._flags.report)):
-            with open(path, "w") as file:
-                file.write(text)
-        with open(self._path("report.html"), "w", encoding="utf-8") as file:
-            file.write(script_page.page(report, self._samples))
-        for line in _report_lines(report):
-            self._screen.tell(line)
-        for problem in self._problems:
-            sys.stderr.write(f"ebb: {problem}\n")
-        if interrupted:
-            self._screen.tell(
-                f"go on with: ebb run {self._flags.script} --resume "
-                f"--run-dir {self._folder}"
-            )
-            return 130
-        return 1 if self._problems else 0
-
-    def _report(
-        self, audits: List[Tuple[Dict[str, Any], Audit]], interrupted: bool
-    ) -> Dict[str, Any]:
-        job, audit = audits[-1] if audits else (None, None)
-        if job is None and self._jobs:
-            job = self._jobs[-1]
-        job = job or {}
-        restarts = self._restarts
-        seconds = self._samples[-1]["seconds"] if self._samples else 0.0
-        applied = self._samples[-1]["applied"] if self._samples else 0
-        done = applied - (self._applied_before or 0)
-        return {
-            "name": job.get("name", self._name),
-            "script": self._flags.script,
-            "passed": not self._problems and not interrupted,
-            "complete": job.get("state") == "complete",
-            "interrupted": interrupted,
-            "seconds": seconds,
-            "examples_before": self._applied_before or 0,
-            "total_seconds": round(time.monotonic() - self._started, 3),
-            "examples_per_second": done / seconds if seconds else 0.0,
-            "epochs": job.get("epochs", 0),
-            "updates": job.get("updates", 0),
-            "audit": None if audit is None else dict(audit.all),
-            "restarts": {
-                "total": sum(restarts.values()),
-                "scheduler": restarts["scheduler"],
-                "servers": restarts["ps"],
-                "workers": restarts["worker"],
-            },
-            "kills": self._kills.done,
-            "evaluations": job.get("evaluations", []),
-            "training_loss": [one["mean"] for one in job.get("losses", [])],
-            "jobs": [
-                {"name": one["name"], "state": one["state"], "exact": proof.exact}
-                for one, proof in audits
-            ],
-            "servers": self._flags.servers,
-            "workers": self._flags.workers,
-            "folder": self._folder,
-            "problems": self._problems,
-            "warnings": [],
-        }
-
-    def _path(self, name: str) -> str:
-        return os.path.join(self._folder, name)
-
-
-class _Kills:
-    """Kills processes in turn: a program, a server, the scheduler."""
-
-    def __init__(self, flags: argparse.Namespace) -> None:
-        self._every: Optional[float] = flags.kill_every
-        self._random = random.Random(flags.kill_seed)
-        self._roles = [
-            [f"worker-{i}" for i in range(flags.workers)],
-            [f"ps-{i}" for i in range(flags.servers)],
-            ["scheduler"],
-        ]
-        self._begun: Optional[float] = None
-        self._turn = 0
-        self._next_s = 0.0
-        self._draw()
-        self.done: List[str] = []
-
-    def _draw(self) -> None:
-        if self._every is not None:
-            self._next_s = self._every * (self._turn + self._random.random())
-            self._daemon = self._random.choice(self._roles[self._turn % 3])
-            self._turn += 1
-
-    def act(self, cluster: LocalCluster, now: float) -> Optional[int]:
-        """Kills the next process if it is time; returns its process id."""
-        if self._every is None:
-            return None
-        if self._begun is None:
-            self._begun = now
-        if now - self._begun < self._next_s:
-            return None
-        name = self._daemon
-        pid = cluster.processes.get(name)
-        if pid is None:
-            # A program that has finished is not there. A daemon that is just
-            # coming back is killed as soon as it is.
-            if name.startswith("worker") and cluster.finished(name):
-                self._draw()
-            return None
-        if not cluster.kill(name):
-            return None
-        self.done.append(name)
-        self._draw()
-        return pid
-
-
-class _Screen:
-    """A live line in a terminal; else a line now and then."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
-        self._terminal = sys.stdout.isatty()
-        self._live = display.live(False if quiet else None)
-        self._logged = 0.0
-
-    def show(self, name: str, progress: Progress, state: str) -> None:
-        if self._quiet:
-            return
-        if self._terminal:
-            self._live.show(name, progress, state)
-        elif time.monotonic() - self._logged >= _LOG_LINE_S:
-            self._logged = time.monotonic()
-            self.tell(display.line(name, progress, state))
-
-    def event(self, text: str) -> None:
-        self.tell(f"! {time.strftime('%H:%M:%S')} {text}")
-
-    def tell(self, line: str) -> None:
-        if self._quiet:
-            return
-        if self._terminal:
-            self._live.tell(line)
-        else:
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
-
-    def close(self) -> None:
-        self._live.close()
-
-
-def _report_lines(report: Mapping[str, Any]) -> List[str]:
-    lines = [f"{'done' if report['passed'] else 'ended'} in {report['seconds']:.1f} s"]
-    audit = report["audit"]
-    if audit is not None:
-        lines.append(
-            f"  examples        {audit['applied']} of {audit['expected']} applied: "
-            f"{audit['missing']} missing, {audit['doubled']} doubled, "
-            f"{audit['skipped']} skipped"
-        )
-        lines.append(f"  audit           {'exact' if audit['exact'] else 'NOT EXACT'}")
-    lines.append(f"  speed           {report['examples_per_second']:.0f} examples/s")
-    if report["training_loss"]:
-        lines.append(f"  training loss   {report['training_loss'][-1]:.4g}")
-    restarts = report["restarts"]
-    lines.append(
-        f"  restarts        {restarts['workers']} programs, {restarts['servers']} "
-        f"servers, {restarts['scheduler']} schedulers"
-    )
-    lines.append(f"  run             {report['folder']}/ (report.html, report.json, logs)")
-    return lines
 
 
 if __name__ == "__main__":

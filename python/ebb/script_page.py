@@ -13,7 +13,7 @@ _STYLE = """
 body { font: 15px/1.5 sans-serif; max-width: 46em; margin: 2em auto; padding: 0 1em }
 table { border-collapse: collapse } td, th { padding: .2em .8em; text-align: right }
 th { border-bottom: 1px solid #999 } td:first-child, th:first-child { text-align: left }
-.bad { color: #b00020 } svg { background: #f7f7f7 }
+.bad { color: #b00020; white-space: pre-wrap } svg { background: #f7f7f7 }
 """
 
 

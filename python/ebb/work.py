@@ -35,12 +35,18 @@ if TYPE_CHECKING:
 
 
 class Evaluated(NamedTuple):
-    """What the model is worth on the test data."""
+    """What the model is worth on the test data.
+
+    examples: how many test examples there are.
+    loss_sum: the sum of their losses.
+    correct: how many of them the model tells right; -1: the labels are numbers.
+    figures: up to 16 more figures by name.
+    """
 
     examples: int
     loss_sum: float
-    correct: int = -1  # -1: labels are numbers.
-    figures: Mapping[str, float] = {}  # Up to 16 more.
+    correct: int = -1
+    figures: Mapping[str, float] = {}
 
 
 class Batch:

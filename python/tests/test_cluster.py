@@ -37,6 +37,7 @@ def test_trains_a_dict(cluster: ebb.Cluster, tmp_path: Path) -> None:
     assert [row["epoch"] for row in history] == [1, 2, 3]
     assert history[-1]["loss"] < history[0]["loss"]
     assert history[-1]["test_accuracy"] > 0.9
+    assert "seconds" not in history[-1]  # Only a run knows them.
     assert job.number in [one.number for one in cluster.jobs()]
     assert cluster.job("corners").number == job.number
     assert cluster.job(job.number).name == "corners"

@@ -5,8 +5,10 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
-from typing import Any, List
+from typing import Any, List, Sequence
 
 import pytest
 
@@ -58,14 +60,19 @@ def report_of(folder: str = "runs/corners-1") -> Any:
 
 
 def test_runs_a_program_to_the_end_of_its_job(tmp_path: Path) -> None:
-    run = start(tmp_path, "--workers", "2", "--servers", "1")
+    # Long enough for two samples, which the page draws.
+    run = start(tmp_path, "--workers", "2", "--servers", "1", epochs=20)
     out, err = run.communicate(timeout=100)
     assert run.returncode == 0, out + err
     assert "audit           exact" in out
     report = report_of()
     assert report["passed"] and report["complete"]
-    assert report["audit"]["expected"] == 1800
-    assert len(report["training_loss"]) == 3
+    # Figures of the test data, as of a job file.
+    figures = report["evaluations"][-1]
+    assert f"epoch 20: test accuracy {figures['accuracy']:.4g}, " in out
+    assert f"  test accuracy   {figures['accuracy']:.4g}\n" in out
+    assert report["audit"]["expected"] == 12000
+    assert len(report["training_loss"]) == 20
     for worker in ("worker-0", "worker-1"):
         log = Path(f"runs/corners-1/logs/{worker}.log").read_text()
         assert "weights (4, 3)" in log
@@ -76,6 +83,30 @@ def test_runs_a_program_to_the_end_of_its_job(tmp_path: Path) -> None:
 def test_a_chart_needs_two_moments() -> None:
     assert "<svg" in "".join(script_page._chart("loss", [(0, 1.0), (1, 0.5)]))
     assert not script_page._chart("loss", [(0, None), (1, 0.5)])
+
+
+def test_a_complete_run_is_not_started_again(tmp_path: Path) -> None:
+    run = start(tmp_path, "--workers", "1", "--servers", "1")
+    out, err = run.communicate(timeout=100)
+    assert run.returncode == 0, out + err
+    log = Path("runs/corners-1/logs/worker-0.log").read_text()
+    report = report_of()
+    run = start(tmp_path, "--workers", "1", "--resume", "--report", "again.json")
+    out, err = run.communicate(timeout=100)
+    assert (run.returncode, err) == (0, "")
+    assert out == (
+        "the run is complete: its report is runs/corners-1/report.json "
+        "(and report.html)\n"
+    )
+    assert Path("runs/corners-1/logs/worker-0.log").read_text() == log
+    assert report_of() == report == json.loads(Path("again.json").read_text())
+    # A program that failed is started again.
+    report["passed"] = False
+    Path("runs/corners-1/report.json").write_text(json.dumps(report))
+    run = start(tmp_path, "--workers", "1", "--servers", "1", "--resume")
+    out, err = run.communicate(timeout=100)
+    assert run.returncode == 0, out + err
+    assert report_of()["passed"]
 
 
 def test_goes_on_whatever_is_killed(tmp_path: Path) -> None:
@@ -105,9 +136,52 @@ def test_an_error_of_the_program_ends_the_run(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "worker-0 ended with exit code 1; its log" in done.stderr
     assert "No module named 'nothing_of_this_name'" in done.stderr
+    assert "ran it; EBB_PYTHON names another interpreter" in done.stderr
     Path("idle.py").write_text("print('done')\n")
     with pytest.raises(ebb.JobFailed, match="idle.py ended without a job"):
         ebb.run("idle.py", workers=1)
+
+
+# It computes its batches by itself, and fails at an example in the second epoch.
+FAILING = """
+import json, os, sys
+import numpy as np
+import ebb
+
+content = json.loads(sys.argv[1])
+del content["data"]["test"]  # It evaluates nothing.
+job = ebb.connect().submit(content, request_id="once")
+for batch in ebb.join(None, job.name):
+    if batch.epoch == 1 and 7 in batch.examples and not os.path.exists("mended"):
+        batch.push(np.full(batch.values.shape, np.nan))
+    batch.push(np.zeros(batch.values.shape))
+"""
+
+
+@pytest.mark.parametrize("flags", [(), ("--skip",)], ids=["mended", "skipped"])
+def test_a_job_that_pauses_ends_the_run_and_says_why(
+    tmp_path: Path, flags: Sequence[str]
+) -> None:
+    Path("corners.py").write_text(FAILING)
+    run = start(tmp_path, "--workers", "2", "--servers", "1")
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 1, out + err
+    assert "corners is paused: item (epoch 2, shard " in err
+    assert "the gradient of " in err and " is nan" in err
+    # The program's own words, and what helps.
+    assert "ebb.errors.NonFinite" in err
+    assert "ebb run corners.py --resume --run-dir runs/corners-1" in err
+    assert "--skip" in err
+    report = report_of()
+    assert not report["passed"] and " is nan" in report["problems"][0]
+    assert " is nan" in Path("runs/corners-1/report.html").read_text()
+    # It goes on from there, with the cause mended or without the batch.
+    if not flags:
+        Path("mended").touch()
+    run = start(tmp_path, "--workers", "2", "--servers", "1", "--resume", *flags)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 0, out + err
+    assert report_of()["audit"]["skipped"] == (20 if flags else 0)
 
 
 @pytest.mark.parametrize("number", ["SIGSEGV", "SIGKILL"])
@@ -129,8 +203,30 @@ def test_a_program_that_is_always_killed_ends_the_run(number: str) -> None:
     assert starts == (1 if number == "SIGSEGV" else 3)
 
 
+def test_an_interpreter_without_numpy_is_named(tmp_path: Path) -> None:
+    # Without its site-packages, as one that was first on PATH.
+    python = tmp_path / "python3"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    python.chmod(0o755)
+    done = subprocess.run(
+        [programs.path_of("ebb"), "run", "corners.py"],
+        env={**os.environ, "EBB_PYTHON": str(python)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"ebb: {sys.executable} ran this, and has no package")
+    assert "EBB_PYTHON names another" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_refuses_wrong_flags(tmp_path: Path) -> None:
-    for flags in (["nofile.py"], ["corners.py", "--workers", "0"], ["corners.py", "-x"]):
+    for flags in (
+        ["nofile.py"],
+        ["corners.py", "--workers", "0"],
+        ["corners.py", "-x"],
+        ["corners.py", "--skip"],
+    ):
         done = subprocess.run(
             [programs.path_of("ebb"), "run", *flags], stderr=subprocess.PIPE
         )
@@ -161,6 +257,27 @@ def test_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     assert began, rows
     before = int(rows[began[0] - 1]["applied"])
     assert 0 < before <= report["examples_before"] < report["audit"]["expected"]
+
+
+def test_the_history_of_a_stopped_run_is_whole(tmp_path: Path) -> None:
+    run = ebb.run(
+        "corners.py",
+        workers=1,
+        arguments=[json.dumps(small_job(tmp_path, epochs=1000))],
+        wait=False,
+    )
+    # Also while its program has not submitted the job yet.
+    assert wait_for(lambda: len(run.history) > 2, 60)
+    assert "seconds" in run.history[0]
+    # The run asks once a second, and an epoch takes 0.15 s.
+    samples = len(run.samples)
+    assert wait_for(lambda: len(run.samples) > samples)
+    time.sleep(0.7)
+    epochs = len(run.history)
+    run.stop()
+    assert run.state == "stopped"
+    assert len(run.history) >= epochs
+    assert run.samples[-1]["applied"] >= (epochs - 1) * 600
 
 
 def test_nothing_outlives_a_run_that_is_killed(tmp_path: Path) -> None:

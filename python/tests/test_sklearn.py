@@ -29,6 +29,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from ebb import local
 from ebb import sklearn as es
+from ebb.errors import Unavailable
 from ebb.sklearn import _base, _runner
 
 pytestmark = pytest.mark.filterwarnings(
@@ -227,6 +228,9 @@ def test_refuses_weights_of_examples():
         (es.LogisticRegression(C=0), "C=0: it must be a number"),
         (es.LogisticRegression(max_iter=0), "max_iter=0: it must be a whole number"),
         (es.LogisticRegression(n_workers=1.5), "n_workers=1.5"),
+        (es.LogisticRegression(n_workers=0), "n_workers=0: it must be a whole number"),
+        (es.Ridge(n_workers=0), "n_workers=0"),
+        (es.LogisticRegression(n_servers=0), "n_servers=0"),
         (es.SGDClassifier(optimizer="lamb"), "optimizer='lamb': it must be one of"),
         (es.MLPClassifier(activation="gelu"), "activation='gelu'"),
         (es.MLPClassifier(()), "hidden_layer_sizes is empty"),
@@ -341,6 +345,12 @@ def test_a_cluster_that_runs_takes_fits():
         rows = es.Ridge(max_iter=10, scheduler=cluster.address)
         rows.fit(sparse.csr_matrix(DIABETES[0]), DIABETES[1])
         assert rows.job_.scheduler == cluster.address
+
+
+def test_a_scheduler_that_is_not_there_is_unavailable(monkeypatch):
+    monkeypatch.setattr(_runner, "_PATIENCE_S", 0.0)
+    with pytest.raises(Unavailable, match="no scheduler listens at 127.0.0.1:9 "):
+        es.Ridge(scheduler="127.0.0.1:9").fit(*DIABETES)
 
 
 # --- scikit-learn's own checks ------------------------------------------------

@@ -85,6 +85,10 @@ class Estimator(BaseEstimator):
             tags.classifier_tags.multi_class = not self._two_classes_only
         return tags
 
+    def _check_counts(self) -> None:
+        for name in ("n_workers", "n_servers"):
+            check_count(name, getattr(self, name))
+
     def _validated(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
         """X as a matrix of floats, or a CSR matrix; and y, if it is given."""
         how = {
@@ -112,9 +116,6 @@ class Estimator(BaseEstimator):
         keys: bool = False,
     ) -> _runner.Result:
         """Runs a job over (X - shift) / unit, and sets job_ and n_iter_."""
-        for name in ("n_workers", "n_servers"):
-            check_count(name, getattr(self, name))
-
         def write(folder: str) -> Dict[str, Any]:
             matrix = (
                 _data.write_keys(folder, X)
@@ -170,6 +171,7 @@ class Classifier(ClassifierMixin, Estimator):
     def _begin(self, X: Any, y: Any) -> Tuple[Any, Numbers]:
         """Checks the data; returns X and the number of each example's class."""
         X, y = self._validated(X, y, reset=True)
+        self._check_counts()
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
         self.classes_, numbers = np.unique(y, return_inverse=True)
@@ -222,6 +224,7 @@ class Regressor(RegressorMixin, Estimator):
     def _begin(self, X: Any, y: Any) -> Tuple[Any, Numbers]:
         """Checks the data; returns X and labels of mean 0 and deviation 1."""
         X, y = self._validated(X, y, reset=True)
+        self._check_counts()
         y = column_or_1d(y, warn=True).astype(np.float64)
         self._mean = float(y.mean())
         self._unit = float(y.std()) * self._stretch or 1.0

@@ -253,6 +253,7 @@ class _Remote(_Runner):
         super().__init__(Access(scheduler), folder)
 
     def reachable(self, folder: str, train: Dict[str, Any]) -> Dict[str, Any]:
+        self.call("status", "--json")  # It is there; or the error is Unavailable.
         command.call(
             ["data", "push", folder, self.access.address, "--name", self.name]
             + ["--quiet", *self.access.security_flags()]

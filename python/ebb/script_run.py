@@ -1,0 +1,553 @@
+"""A run of ``ebb run SCRIPT.py``, from its first process to its report."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import random
+import shlex
+import signal
+import sys
+import time
+from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
+
+from ebb import display, history, script_page
+from ebb.children import End
+from ebb.cluster import Cluster
+from ebb.command import Access
+from ebb.errors import Error, Unavailable
+from ebb.job import Audit, Job, Progress
+from ebb.local import LocalCluster
+from ebb.local_run import new_folder, newest_folder
+
+_TURN_S = 0.05
+# Each asks the scheduler by a process, which costs about 25 ms of CPU.
+_SAMPLE_S = 1.0
+_LOG_LINE_S = 5.0
+# A program that was asked to leave has this long.
+_GRACE_S = 20.0
+# A program that fails so often in a row ends the run.
+_MOST_FAILURES = 3
+# A program that lived so long did not fail at its start.
+_STEADY_S = 20.0
+# A job is paused before the program that is to blame has said why, and has ended.
+_LAST_WORDS_S = 3.0
+_LAST_LINES = 24
+# Signals that others send.
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_AUDIT_LIMIT_S = 60.0
+_COLUMNS = (
+    "seconds",
+    "epoch",
+    "applied",
+    "examples",
+    "examples_per_second",
+    "training_loss",
+    "workers",
+    "servers",
+)
+
+
+class ScriptRun:
+    """A run, which happens once: see run()."""
+
+    def __init__(self, flags: argparse.Namespace) -> None:
+        self._flags = flags
+        self._name = os.path.splitext(os.path.basename(flags.script))[0]
+        if flags.resume:
+            self._folder = flags.run_dir or newest_folder(self._name)
+        else:
+            self._folder = flags.run_dir or new_folder(self._name)
+        self._programs = [f"worker-{i}" for i in range(flags.workers)]
+        self._started = time.monotonic()
+        self._screen = _Screen(flags.quiet)
+        self._kills = _Kills(flags)
+        self._ends_seen = 0
+        self._failures: Dict[str, int] = {}
+        self._restarts = {"worker": 0, "ps": 0, "scheduler": 0}
+        self._problems: List[str] = []
+        self._last_words = ""  # The program that failed last wrote them.
+        self._paused_at: Optional[float] = None
+        self._told_before: Set[int] = set()
+        self._jobs: List[Dict[str, Any]] = []  # As the scheduler said last.
+        self._samples: List[Dict[str, Any]] = []
+        self._evaluated: Dict[int, int] = {}  # How many of each job were told.
+        self._applied_before: Optional[int] = None
+        self._interrupts = 0
+
+    def run(self) -> int:
+        """Blocks until all has ended; returns the exit code. Raises Error."""
+        if self._flags.resume and self._is_done():
+            return 0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._interrupt)
+        with LocalCluster(servers=self._flags.servers, folder=self._folder) as cluster:
+            self._begin(cluster)
+            self._watch(cluster)
+            self._screen.close()
+            interrupted = self._interrupts > 0
+            audits = [] if interrupted else self._audit(cluster)
+            if interrupted:
+                self._screen.tell("stopping: the programs leave, servers write checkpoints")
+            self._leave(cluster)
+            if interrupted:
+                # The report says how far the programs came.
+                self._ask()
+                self._sample(cluster)
+                self._screen.close()
+        return self._finish(audits, interrupted)
+
+    def _is_done(self) -> bool:
+        """Names the report of a run that is complete and good, if this is one."""
+        path = self._path("report.json")
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+            if not json.loads(text)["passed"]:
+                return False
+        except FileNotFoundError:
+            return False
+        except (ValueError, KeyError):
+            raise Error(f"{path} is no report", "remove it, and the run goes on") from None
+        if self._flags.report:
+            with open(self._flags.report, "w", encoding="utf-8") as file:
+                file.write(text)
+        self._screen.tell(f"the run is complete: its report is {path} (and report.html)")
+        return True
+
+    def _interrupt(self, number: int, frame: Any) -> None:
+        self._interrupts += 1
+        if self._interrupts > 1:
+            # Everything that was started ends with this process.
+            os._exit(130)
+
+    def _begin(self, cluster: LocalCluster) -> None:
+        with open(self._path("scheduler.address"), "w") as file:
+            file.write(cluster.address + "\n")
+        self._cluster = Cluster(Access(cluster.address, own=True))
+        if self._flags.resume:
+            self._resume_jobs()
+        script = os.path.abspath(self._flags.script)
+        for name in self._programs:
+            cluster.run_program(
+                name, [sys.executable, "-u", script, *self._flags.rest]
+            )
+        times, servers = len(self._programs), self._flags.servers
+        self._screen.tell(
+            f"{self._flags.script}: {times} time{'s' * (times > 1)}, "
+            f"on {servers} server{'s' * (servers > 1)}"
+        )
+
+    def _resume_jobs(self) -> None:
+        """Lets jobs go on that are paused because of failing examples."""
+        opened = False
+        for job in self._cluster.jobs():
+            if _is_held(job.status()):
+                job.resume(skip=self._flags.skip)
+                opened = True
+        if self._flags.skip and not opened:
+            self._screen.tell("no job is paused for a batch: --skip leaves none out")
+
+    # --- While it goes on -----------------------------------------------------
+
+    def _watch(self, cluster: LocalCluster) -> None:
+        sampled = 0.0
+        while not self._interrupts and not self._problems:
+            for end in cluster.ends[self._ends_seen :]:
+                self._ends_seen += 1
+                self._note_end(cluster, end)
+            self._problems += cluster.problems
+            if all(cluster.finished(name) for name in self._programs):
+                self._ask()
+                self._sample(cluster)
+                self._problems += self._pauses()
+                return
+            now = time.monotonic()
+            if now - sampled >= _SAMPLE_S:
+                sampled = now
+                self._ask()
+                self._sample(cluster)
+            if self._is_held_for_good(now):
+                self._problems += self._pauses()
+            if any(job["state"] == "running" for job in self._jobs):
+                killed = self._kills.act(cluster, now)
+                if killed is not None:
+                    self._told_before.add(killed)
+            if self._left_alone():
+                self._interrupts += 1
+            time.sleep(_TURN_S)
+
+    def _left_alone(self) -> bool:
+        parent = self._flags.leave_with_parent
+        return parent is not None and os.getppid() != parent
+
+    def _note_end(self, cluster: LocalCluster, end: End) -> None:
+        if end.name in self._programs and end.code == 0:
+            self._screen.event(f"{end.name} has finished")
+            return
+        self._restarts[end.name.split("-")[0]] += 1
+        planned = end.pid in self._told_before
+        self._screen.event(f"{end}{', as planned' if planned else ''}")
+        if end.name not in self._programs or planned:
+            return
+        self._last_words = _last_words(cluster, end, _LAST_LINES)
+        steady = end.life_s > _STEADY_S
+        failures = 1 if steady else self._failures.get(end.name, 0) + 1
+        self._failures[end.name] = failures
+        if not self._jobs:
+            self._ask()  # It may have submitted one just now.
+        # Without a job the program has not begun: it would fail again. Only a
+        # signal from outside may not come again.
+        fails_again = not self._jobs and -end.code not in _FROM_OUTSIDE
+        if failures >= _MOST_FAILURES or fails_again:
+            self._problems.append(self._last_words)
+
+    def _is_held_for_good(self, now: float) -> bool:
+        """Whether a job waits for a decision, and the program has said why."""
+        if not any(_is_held(job) for job in self._jobs):
+            self._paused_at = None
+            return False
+        if self._paused_at is None:
+            self._paused_at = now
+        return bool(self._last_words) or now - self._paused_at > _LAST_WORDS_S
+
+    def _pauses(self) -> List[str]:
+        """Why jobs wait for a decision, which a run cannot make, and what helps."""
+        again = f"`{self._again()}` goes on"
+        return [
+            f"{job['name']} is paused: {_why_held(job)}\n"
+            + (f"{self._last_words}\n" if self._last_words else "")
+            + f"  hint: mend the cause, then {again}"
+            + (", and with --skip without the batch" if job["quarantined"] else "")
+            for job in self._jobs
+            if _is_held(job)
+        ]
+
+    def _again(self) -> str:
+        """The command that goes on with this run."""
+        words = ["ebb", "run", self._flags.script, "--resume", "--run-dir", self._folder]
+        rest = ["--", *self._flags.rest] if self._flags.rest else []
+        return " ".join(shlex.quote(word) for word in words + rest)
+
+    def _ask(self) -> None:
+        try:
+            self._jobs = self._cluster.status()["jobs"]
+        except Unavailable:
+            pass  # The scheduler is just coming back.
+        except Error:
+            # Ctrl-C in a terminal ends the command that asks, too.
+            if not self._interrupts:
+                raise
+
+    def _sample(self, cluster: LocalCluster) -> None:
+        if not self._jobs:
+            return
+        job = self._jobs[-1]
+        progress = Progress.of_status(job)
+        if not self._samples:
+            self._applied_before = progress.applied
+            self._write_job(job)
+        self._samples.append(
+            {
+                "seconds": round(time.monotonic() - self._started, 3),
+                "epoch": progress.epoch,
+                "applied": progress.applied,
+                "examples": progress.examples,
+                "examples_per_second": progress.examples_per_second,
+                "training_loss": progress.loss,
+                "workers": progress.workers,
+                "servers": sum(one in cluster.processes for one in cluster.servers),
+            }
+        )
+        with open(self._path("metrics.csv"), "a", newline="") as file:
+            writer = csv.DictWriter(file, _COLUMNS)
+            if len(self._samples) == 1 and file.tell() == 0:
+                writer.writeheader()
+            writer.writerow(self._samples[-1])
+        for one in self._jobs:
+            self._tell_evaluations(one)
+        self._screen.show(job["name"], progress, job["state"])
+
+    def _tell_evaluations(self, job: Mapping[str, Any]) -> None:
+        evaluations = job["evaluations"]
+        # An earlier part of the run has told of what is there at the start.
+        old = len(evaluations) if self._flags.resume and not self._samples[1:] else 0
+        for one in evaluations[self._evaluated.get(job["id"], old) :]:
+            self._screen.tell(_evaluation_line(job, one))
+        self._evaluated[job["id"]] = len(evaluations)
+
+    def _write_job(self, job: Mapping[str, Any]) -> None:
+        with open(self._path("job.yaml"), "w") as file:
+            file.write(
+                "# Not a job file: what the run needs to know of its newest job.\n"
+                f"name: {job['name']}\ntrain:\n  epochs: {job['epochs']}\n"
+            )
+
+    # --- Its end --------------------------------------------------------------
+
+    def _audit(self, cluster: LocalCluster) -> List[Tuple[Dict[str, Any], Audit]]:
+        if not self._jobs and not self._problems:
+            self._problems.append(
+                f"{self._flags.script} ended without a job\n"
+                "  hint: ebb.torch.job(...) submits one, ebb.join(...) works for it"
+            )
+        audits: List[Tuple[Dict[str, Any], Audit]] = []
+        deadline = time.monotonic() + _AUDIT_LIMIT_S
+        for job in self._jobs:
+            one = Job(Access(cluster.address, own=True), job["id"], job["name"])
+            while True:
+                try:
+                    audit, status = one.audit(), one.status()
+                except Unavailable:
+                    if time.monotonic() > deadline:
+                        raise
+                else:
+                    # A server that was just killed may have to come back first.
+                    silent = audit.all.get("no_answer")
+                    if not silent or time.monotonic() > deadline:
+                        break
+                time.sleep(0.2)
+            audits.append((status, audit))
+            if not audit and not self._problems:
+                self._problems.append(
+                    f"{job['name']} is {status['state']}, and its audit is not exact: "
+                    f"{audit.missing} missing, {audit.doubled} doubled"
+                )
+        return audits
+
+    def _leave(self, cluster: LocalCluster) -> None:
+        """Asks the programs to leave, as Ctrl-C in a terminal would."""
+        left = [name for name in self._programs if name in cluster.processes]
+        for name in left:
+            cluster.stop_program(name)
+        deadline = time.monotonic() + _GRACE_S
+        while any(name in cluster.processes for name in left):
+            if time.monotonic() > deadline:
+                return  # They are killed.
+            time.sleep(_TURN_S)
+
+    def _finish(
+        self, audits: List[Tuple[Dict[str, Any], Audit]], interrupted: bool
+    ) -> int:
+        report = self._report(audits, interrupted)
+        text = json.dumps(report, indent=2) + "\n"
+        for path in filter(None, (self._path("report.json"), self._flags.report)):
+            with open(path, "w") as file:
+                file.write(text)
+        with open(self._path("report.html"), "w", encoding="utf-8") as file:
+            file.write(script_page.page(report, self._samples))
+        for line in _report_lines(report):
+            self._screen.tell(line)
+        for problem in self._problems:
+            sys.stderr.write(f"ebb: {problem}\n")
+        if interrupted:
+            self._screen.tell(f"go on with: {self._again()}")
+            return 130
+        return 1 if self._problems else 0
+
+    def _report(
+        self, audits: List[Tuple[Dict[str, Any], Audit]], interrupted: bool
+    ) -> Dict[str, Any]:
+        job, audit = audits[-1] if audits else (None, None)
+        if job is None and self._jobs:
+            job = self._jobs[-1]
+        job = job or {}
+        restarts = self._restarts
+        seconds = self._samples[-1]["seconds"] if self._samples else 0.0
+        applied = self._samples[-1]["applied"] if self._samples else 0
+        done = applied - (self._applied_before or 0)
+        return {
+            "name": job.get("name", self._name),
+            "script": self._flags.script,
+            "passed": not self._problems and not interrupted,
+            "complete": job.get("state") == "complete",
+            "interrupted": interrupted,
+            "seconds": seconds,
+            "examples_before": self._applied_before or 0,
+            "total_seconds": round(time.monotonic() - self._started, 3),
+            "examples_per_second": done / seconds if seconds else 0.0,
+            "epochs": job.get("epochs", 0),
+            "updates": job.get("updates", 0),
+            "audit": None if audit is None else dict(audit.all),
+            "restarts": {
+                "total": sum(restarts.values()),
+                "scheduler": restarts["scheduler"],
+                "servers": restarts["ps"],
+                "workers": restarts["worker"],
+            },
+            "kills": self._kills.done,
+            "evaluations": job.get("evaluations", []),
+            "training_loss": [one["mean"] for one in job.get("losses", [])],
+            "jobs": [
+                {"name": one["name"], "state": one["state"], "exact": proof.exact}
+                for one, proof in audits
+            ],
+            "servers": self._flags.servers,
+            "workers": self._flags.workers,
+            "folder": self._folder,
+            "problems": self._problems,
+            "warnings": [],
+        }
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._folder, name)
+
+
+class _Kills:
+    """Kills processes in turn: a program, a server, the scheduler."""
+
+    def __init__(self, flags: argparse.Namespace) -> None:
+        self._every: Optional[float] = flags.kill_every
+        self._random = random.Random(flags.kill_seed)
+        self._roles = [
+            [f"worker-{i}" for i in range(flags.workers)],
+            [f"ps-{i}" for i in range(flags.servers)],
+            ["scheduler"],
+        ]
+        self._begun: Optional[float] = None
+        self._turn = 0
+        self._next_s = 0.0
+        self._draw()
+        self.done: List[str] = []
+
+    def _draw(self) -> None:
+        if self._every is not None:
+            self._next_s = self._every * (self._turn + self._random.random())
+            self._daemon = self._random.choice(self._roles[self._turn % 3])
+            self._turn += 1
+
+    def act(self, cluster: LocalCluster, now: float) -> Optional[int]:
+        """Kills the next process if it is time; returns its process id."""
+        if self._every is None:
+            return None
+        if self._begun is None:
+            self._begun = now
+        if now - self._begun < self._next_s:
+            return None
+        name = self._daemon
+        pid = cluster.processes.get(name)
+        if pid is None:
+            # A program that has finished is not there. A daemon that is just
+            # coming back is killed as soon as it is.
+            if name.startswith("worker") and cluster.finished(name):
+                self._draw()
+            return None
+        if not cluster.kill(name):
+            return None
+        self.done.append(name)
+        self._draw()
+        return pid
+
+
+class _Screen:
+    """A live line in a terminal; else a line now and then."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._terminal = sys.stdout.isatty()
+        self._live = display.live(False if quiet else None)
+        self._logged = 0.0
+
+    def show(self, name: str, progress: Progress, state: str) -> None:
+        if self._quiet:
+            return
+        if self._terminal:
+            self._live.show(name, progress, state)
+        elif time.monotonic() - self._logged >= _LOG_LINE_S:
+            self._logged = time.monotonic()
+            self.tell(display.line(name, progress, state))
+
+    def event(self, text: str) -> None:
+        self.tell(f"! {time.strftime('%H:%M:%S')} {text}")
+
+    def tell(self, line: str) -> None:
+        if self._quiet:
+            return
+        if self._terminal:
+            self._live.tell(line)
+        else:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+    def close(self) -> None:
+        self._live.close()
+
+
+def _is_held(job: Mapping[str, Any]) -> bool:
+    """Whether a job is paused until a person decides about failing examples."""
+    if job["quarantined"]:
+        return any(not one["skip_wanted"] for one in job["quarantined"])
+    return job["state"] == "paused" and not job["paused_by_operator"]
+
+
+def _why_held(job: Mapping[str, Any]) -> str:
+    for one in job["quarantined"]:
+        if not one["skip_wanted"]:
+            item = f"item (epoch {one['epoch'] + 1}, shard {one['shard'] + 1})"
+            times = one["failures"]
+            return f"{item} failed {times} time{'s' * (times != 1)}: {one['error']}"
+    texts = [one["text"] for one in job["waiting"]]
+    return "; ".join(texts) or "`ebb explain` says why"
+
+
+def _evaluation_line(job: Mapping[str, Any], one: Mapping[str, Any]) -> str:
+    front = f"epoch {one['epoch']}: "
+    if "error" in one:
+        return f"{front}not evaluated: {one['error']}"
+    figures = ", ".join(f"{key} {value}" for key, value in _figures(one))
+    size = job["examples"] / max(1, job["epochs"])
+    further = one.get("position", 0) / size - one["epoch"] if size else 0.0
+    more = f" (model {further:.1f} epochs further)" if further > 0.1 else ""
+    return f"{front}test {figures}{more}"
+
+
+def _figures(evaluation: Mapping[str, Any]) -> List[Tuple[str, str]]:
+    """The figures of an evaluation for people."""
+    figures = history.figures_of(evaluation)
+    if "log_loss" in figures or "rmse" in figures:
+        figures.pop("loss", None)
+    return [
+        (key.replace("_", " "), f"{value:.4g}")
+        for key, value in figures.items()
+        if isinstance(value, (int, float)) and key not in ("precision", "recall")
+    ]
+
+
+def _last_words(cluster: LocalCluster, end: End, lines: int) -> str:
+    """How a program ended, and the last lines that it wrote."""
+    log = os.path.join(cluster.folder, "logs", f"{end.name}.log")
+    words = cluster.log(end.name, lines)
+    text = f"{end}; its log, {os.path.relpath(log)}, ends:\n{words}"
+    if "ModuleNotFoundError: " in words.rstrip().rsplit("\n", 1)[-1]:
+        text += (
+            f"\n  hint: {sys.executable} ran it; "
+            "EBB_PYTHON names another interpreter"
+        )
+    return text
+
+
+def _report_lines(report: Mapping[str, Any]) -> List[str]:
+    lines = [f"{'done' if report['passed'] else 'ended'} in {report['seconds']:.1f} s"]
+    audit = report["audit"]
+    if audit is not None:
+        lines.append(
+            f"  examples        {audit['applied']} of {audit['expected']} applied: "
+            f"{audit['missing']} missing, {audit['doubled']} doubled, "
+            f"{audit['skipped']} skipped"
+        )
+        lines.append(f"  audit           {'exact' if audit['exact'] else 'NOT EXACT'}")
+    lines.append(f"  speed           {report['examples_per_second']:.0f} examples/s")
+    if report["training_loss"]:
+        lines.append(f"  training loss   {report['training_loss'][-1]:.4g}")
+    if report["evaluations"]:
+        for key, value in _figures(report["evaluations"][-1]):
+            lines.append(f"  {'test ' + key:<15} {value}")
+    restarts = report["restarts"]
+    lines.append(
+        f"  restarts        {restarts['workers']} programs, {restarts['servers']} "
+        f"servers, {restarts['scheduler']} schedulers"
+    )
+    lines.append(f"  run             {report['folder']}/ (report.html, report.json, logs)")
+    return lines
