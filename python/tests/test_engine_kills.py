@@ -14,6 +14,7 @@ import pytest
 import ebb
 import ebb.local
 from ebb.engine import Batch, Engine
+from processes import audit_of_all, children_of
 
 HERE = Path(__file__).resolve().parent
 SOON_S = 120.0
@@ -29,22 +30,6 @@ ctypes.PyDLL(None).sleep(int(sys.argv[3]))
 engine.push(batch, 0)
 print(engine.next(), engine.ended, flush=True)
 """
-
-
-def children_of(pid: int) -> "list[int]":
-    """The processes that this one started and that still run."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            # After the name, which may have spaces: state and parent.
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(entry.name))
-    return found
 
 
 def runs(pid: int) -> bool:
@@ -81,14 +66,6 @@ def start_sleeper(cluster, seconds: int) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         text=True,
     )
-
-
-def audit_of_all(job):
-    """The audit, once the servers that were killed last are back."""
-    deadline = time.monotonic() + SOON_S
-    while (audit := job.audit()).applied is None and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return audit
 
 
 def test_nothing_is_lost_or_counted_twice_when_anything_is_killed(cluster, tmp_path):
@@ -137,7 +114,7 @@ def test_nothing_is_lost_or_counted_twice_when_anything_is_killed(cluster, tmp_p
         for program in programs:
             program.kill()
             program.wait()
-    audit = audit_of_all(job)
+    audit = audit_of_all(job, SOON_S)
     assert audit.exact and audit.applied == 40 * 600, audit
     assert min(kills.values()) > 0, kills
 

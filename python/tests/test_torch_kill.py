@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 import ebb  # noqa: E402
 import ebb.local  # noqa: E402
+from processes import audit_of_all, children_of  # noqa: E402
 
 _PROGRAM = Path(__file__).resolve().parent / "torch_program.py"
 _EVERY_S = 0.3
@@ -60,20 +61,7 @@ class Program:
 
     def children(self, word):
         """Process ids of its engine, or of its readers."""
-        return [pid for pid in _children(self.process.pid) if word in _command(pid)]
-
-
-def _children(pid):
-    made = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[1]) == pid and fields[0] != "Z":
-                made.append(int(folder.name))
-    return made
+        return [pid for pid in children_of(self.process.pid) if word in _command(pid)]
 
 
 def _command(pid):
@@ -123,7 +111,7 @@ def test_each_example_counts_once_whatever_is_killed(tmp_path):
             while not all([program.keep() for program in programs]):
                 assert time.monotonic() < deadline, f"not killed yet: {turns}"
                 for program in programs:
-                    born.update(_children(program.process.pid))
+                    born.update(children_of(program.process.pid))
                 # While one program starts, it is the other one's turn.
                 for name, number in turns:
                     program = programs[number]
@@ -140,9 +128,7 @@ def test_each_example_counts_once_whatever_is_killed(tmp_path):
                     program.process.wait()
         assert not turns
         job = ebb.connect(cluster.address).job("killed")
-        # A server that was killed at the end does not answer yet.
-        while (audit := job.audit()).applied is None and time.monotonic() < deadline:
-            time.sleep(0.1)
+        audit = audit_of_all(job, _LIMIT_S)
         assert audit.exact, audit.all
         assert audit.expected == audit.applied == 2 * 1500
         for program in programs:
