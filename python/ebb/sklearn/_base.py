@@ -230,8 +230,14 @@ class Regressor(RegressorMixin, Estimator):
         self._unit = float(y.std()) * self._stretch or 1.0
         return X, ((y - self._mean) / self._unit).astype(np.float32)
 
-    def _values(self, scores: Numbers) -> Numbers:
-        """Values in the units of y."""
+    def _scores(self, X: Any) -> Numbers:
+        """A standardised value for each row, in a column."""
+        raise NotImplementedError
+
+    def predict(self, X: Any) -> Numbers:
+        """The value of each row."""
+        check_is_fitted(self)
+        scores = self._scores(self._validated(X, reset=False))
         return scores[:, 0] * self._unit + self._mean
 
 

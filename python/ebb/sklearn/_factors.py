@@ -7,7 +7,6 @@ from typing import Any, Dict, Optional
 import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.validation import check_is_fitted
 
 from ebb.sklearn._base import Classifier, Estimator, Regressor, check_count, refuse
 from ebb.sklearn._data import Numbers
@@ -22,11 +21,38 @@ _FEW_NUMBERS = 1 << 16
 class _Factors(Estimator):
     """What both share. A column without a value in training counts as 0."""
 
-    rank: int
-    alpha: float
+    _repeats = False
+
     coef_: Numbers
     factors_: Numbers
     intercept_: float
+
+    def __init__(
+        self,
+        rank: int = 8,
+        *,
+        alpha: float = 0.0,
+        optimizer: str = "adam",
+        eta0: Optional[float] = None,
+        max_iter: Optional[int] = None,
+        batch_size: Optional[int] = None,
+        n_workers: int = 2,
+        n_servers: int = 1,
+        scheduler: Optional[str] = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.rank = rank
+        self.alpha = alpha
+        self.optimizer = optimizer
+        self.eta0 = eta0
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.n_workers = n_workers
+        self.n_servers = n_servers
+        self.scheduler = scheduler
+        self.random_state = random_state
+        self.verbose = verbose
 
     def _learn(self, X: Any, labels: Numbers, kind_of_labels: str) -> None:
         job = sgd_job(self, X.shape[0])
@@ -76,35 +102,7 @@ class FMClassifier(_Factors, Classifier):
     The other arguments are those of SGDClassifier.
     """
 
-    _repeats = False
     _two_classes_only = True
-
-    def __init__(
-        self,
-        rank: int = 8,
-        *,
-        alpha: float = 0.0,
-        optimizer: str = "adam",
-        eta0: Optional[float] = None,
-        max_iter: Optional[int] = None,
-        batch_size: Optional[int] = None,
-        n_workers: int = 2,
-        n_servers: int = 1,
-        scheduler: Optional[str] = None,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.rank = rank
-        self.alpha = alpha
-        self.optimizer = optimizer
-        self.eta0 = eta0
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.n_workers = n_workers
-        self.n_servers = n_servers
-        self.scheduler = scheduler
-        self.random_state = random_state
-        self.verbose = verbose
 
     def fit(self, X: Any, y: Any, **unsupported: Any) -> "FMClassifier":
         """Learns from the rows of X and their classes. Blocks."""
@@ -120,43 +118,9 @@ class FMRegressor(_Factors, Regressor):
     The arguments are those of FMClassifier. Two fits differ slightly.
     """
 
-    _repeats = False
-
-    def __init__(
-        self,
-        rank: int = 8,
-        *,
-        alpha: float = 0.0,
-        optimizer: str = "adam",
-        eta0: Optional[float] = None,
-        max_iter: Optional[int] = None,
-        batch_size: Optional[int] = None,
-        n_workers: int = 2,
-        n_servers: int = 1,
-        scheduler: Optional[str] = None,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.rank = rank
-        self.alpha = alpha
-        self.optimizer = optimizer
-        self.eta0 = eta0
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.n_workers = n_workers
-        self.n_servers = n_servers
-        self.scheduler = scheduler
-        self.random_state = random_state
-        self.verbose = verbose
-
     def fit(self, X: Any, y: Any, **unsupported: Any) -> "FMRegressor":
         """Learns from the rows of X and their values. Blocks."""
         refuse(unsupported)
         X, labels = self._begin(X, y)
         self._learn(X, labels, "values")
         return self
-
-    def predict(self, X: Any) -> Numbers:
-        """The value of each row."""
-        check_is_fitted(self)
-        return self._values(self._scores(self._validated(X, reset=False)))

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from ebb.sklearn import _data
 from ebb.sklearn._base import (
     Classifier,
+    Estimator,
     Regressor,
     centre_of,
     check_choice,
@@ -204,7 +205,38 @@ class LinearRegression(_LinearRegressor):
         return self
 
 
-class SGDClassifier(_LinearClassifier):
+class _SGD(Estimator):
+    """What the two by asynchronous SGD share: their arguments."""
+
+    _repeats = False
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 0.0001,
+        optimizer: str = "adam",
+        eta0: Optional[float] = None,
+        max_iter: Optional[int] = None,
+        batch_size: Optional[int] = None,
+        n_workers: int = 2,
+        n_servers: int = 1,
+        scheduler: Optional[str] = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.alpha = alpha
+        self.optimizer = optimizer
+        self.eta0 = eta0
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.n_workers = n_workers
+        self.n_servers = n_servers
+        self.scheduler = scheduler
+        self.random_state = random_state
+        self.verbose = verbose
+
+
+class SGDClassifier(_SGD, _LinearClassifier):
     """Logistic regression with L2 by asynchronous SGD.
 
     Workers do not wait for each other, so two fits differ slightly. Scale the
@@ -219,33 +251,6 @@ class SGDClassifier(_LinearClassifier):
     The other arguments are those of LogisticRegression.
     """
 
-    _repeats = False
-
-    def __init__(
-        self,
-        *,
-        alpha: float = 0.0001,
-        optimizer: str = "adam",
-        eta0: Optional[float] = None,
-        max_iter: Optional[int] = None,
-        batch_size: Optional[int] = None,
-        n_workers: int = 2,
-        n_servers: int = 1,
-        scheduler: Optional[str] = None,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.alpha = alpha
-        self.optimizer = optimizer
-        self.eta0 = eta0
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.n_workers = n_workers
-        self.n_servers = n_servers
-        self.scheduler = scheduler
-        self.random_state = random_state
-        self.verbose = verbose
-
     def fit(self, X: Any, y: Any, **unsupported: Any) -> "SGDClassifier":
         """Learns from the rows of X and their classes. Blocks."""
         refuse(unsupported)
@@ -257,39 +262,12 @@ class SGDClassifier(_LinearClassifier):
         return self
 
 
-class SGDRegressor(_LinearRegressor):
+class SGDRegressor(_SGD, _LinearRegressor):
     """Least squares with L2 by asynchronous SGD.
 
     The arguments are those of SGDClassifier. Two fits differ slightly. Scale the
     features first.
     """
-
-    _repeats = False
-
-    def __init__(
-        self,
-        *,
-        alpha: float = 0.0001,
-        optimizer: str = "adam",
-        eta0: Optional[float] = None,
-        max_iter: Optional[int] = None,
-        batch_size: Optional[int] = None,
-        n_workers: int = 2,
-        n_servers: int = 1,
-        scheduler: Optional[str] = None,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.alpha = alpha
-        self.optimizer = optimizer
-        self.eta0 = eta0
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.n_workers = n_workers
-        self.n_servers = n_servers
-        self.scheduler = scheduler
-        self.random_state = random_state
-        self.verbose = verbose
 
     def fit(self, X: Any, y: Any, **unsupported: Any) -> "SGDRegressor":
         """Learns from the rows of X and their values. Blocks."""

@@ -6,7 +6,6 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.validation import check_is_fitted
 
 from ebb.sklearn._base import (
     Classifier,
@@ -20,6 +19,7 @@ from ebb.sklearn._base import (
     sigmoid,
 )
 from ebb.sklearn._data import Numbers
+
 
 def _relu(scores: Numbers) -> Numbers:
     positive: Numbers = np.maximum(scores, 0)
@@ -38,15 +38,37 @@ _DIVIDED_FROM = 4_000_000
 
 
 class _Perceptron(Estimator):
-    hidden_layer_sizes: Union[int, Sequence[int]]
-    activation: str
-    solver: str
-    alpha: float
-    batch_size: Union[int, str]
-    learning_rate_init: float
-    max_iter: int
     coefs_: List[Numbers]
     intercepts_: List[Numbers]
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Union[int, Sequence[int]] = (100,),
+        activation: str = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Union[int, str] = "auto",
+        learning_rate_init: float = 0.001,
+        max_iter: int = 200,
+        n_workers: int = 2,
+        n_servers: int = 1,
+        scheduler: Optional[str] = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.n_workers = n_workers
+        self.n_servers = n_servers
+        self.scheduler = scheduler
+        self.random_state = random_state
+        self.verbose = verbose
 
     def _learn(self, X: Any, labels: Numbers, outputs: int) -> None:
         hidden = self._hidden()
@@ -142,35 +164,6 @@ class MLPClassifier(_Perceptron, Classifier):
     The other arguments are those of LogisticRegression.
     """
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Union[int, Sequence[int]] = (100,),
-        activation: str = "relu",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: Union[int, str] = "auto",
-        learning_rate_init: float = 0.001,
-        max_iter: int = 200,
-        n_workers: int = 2,
-        n_servers: int = 1,
-        scheduler: Optional[str] = None,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.n_workers = n_workers
-        self.n_servers = n_servers
-        self.scheduler = scheduler
-        self.random_state = random_state
-        self.verbose = verbose
-
     def fit(self, X: Any, y: Any, **unsupported: Any) -> "MLPClassifier":
         """Learns from the rows of X and their classes. Blocks."""
         refuse(unsupported)
@@ -190,35 +183,6 @@ class MLPRegressor(_Perceptron, Regressor):
     # Labels of two values, standardised, are -1 and 1: classes.
     _stretch = 1.01
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Union[int, Sequence[int]] = (100,),
-        activation: str = "relu",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: Union[int, str] = "auto",
-        learning_rate_init: float = 0.001,
-        max_iter: int = 200,
-        n_workers: int = 2,
-        n_servers: int = 1,
-        scheduler: Optional[str] = None,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.n_workers = n_workers
-        self.n_servers = n_servers
-        self.scheduler = scheduler
-        self.random_state = random_state
-        self.verbose = verbose
-
     def fit(self, X: Any, y: Any, **unsupported: Any) -> "MLPRegressor":
         """Learns from the rows of X and their values. Blocks."""
         refuse(unsupported)
@@ -226,8 +190,3 @@ class MLPRegressor(_Perceptron, Regressor):
         self._learn(X, labels, 1)
         self.out_activation_ = "identity"
         return self
-
-    def predict(self, X: Any) -> Numbers:
-        """The value of each row."""
-        check_is_fitted(self)
-        return self._values(self._scores(self._validated(X, reset=False)))
