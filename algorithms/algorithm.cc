@@ -47,6 +47,10 @@ AlgorithmRegistry BuiltinAlgorithms() {
   RegisterGeo(&registry).IgnoreError();
   RegisterLocalSgd(&registry).IgnoreError();
   RegisterLbfgs(&registry).IgnoreError();
+  RegisterBoosting(&registry).IgnoreError();
+  RegisterLloyd(&registry).IgnoreError();
+  RegisterTasks(&registry).IgnoreError();
+  RegisterMiniBatch(&registry).IgnoreError();
   RegisterElasticAveraging(&registry).IgnoreError();
   return registry;
 }

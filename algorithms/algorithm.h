@@ -57,7 +57,7 @@ class Algorithm {
   virtual AlgorithmPlan Plan() const { return {}; }
 
   // --- On servers ------------------------------------------------------------
-  // What the learning rate of a step is multiplied by. `staleness`, at least 0,
+  // What the gradient of a step is multiplied by. `staleness`, at least 0,
   // is the number of updates that the partition took between the pull of the
   // values that the pushed gradient was computed from and this step. In rounds
   // it is 0. A row of a sparse table has about the number of those updates that

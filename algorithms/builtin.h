@@ -22,6 +22,14 @@ absl::Status RegisterGeo(AlgorithmRegistry* registry);
 absl::Status RegisterLocalSgd(AlgorithmRegistry* registry);
 // "lbfgs"
 absl::Status RegisterLbfgs(AlgorithmRegistry* registry);
+// "boosting"
+absl::Status RegisterBoosting(AlgorithmRegistry* registry);
+// "lloyd"
+absl::Status RegisterLloyd(AlgorithmRegistry* registry);
+// "tasks"
+absl::Status RegisterTasks(AlgorithmRegistry* registry);
+// "mini_batch"
+absl::Status RegisterMiniBatch(AlgorithmRegistry* registry);
 // "aeasgd", "eamsgd"
 absl::Status RegisterElasticAveraging(AlgorithmRegistry* registry);
 

@@ -9,10 +9,13 @@
 #ifndef EBB_ALGORITHMS_COORDINATOR_H_
 #define EBB_ALGORITHMS_COORDINATOR_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
@@ -38,9 +41,32 @@ class Coordinator {
       const RoundPlace& place, absl::string_view before,
       const std::vector<std::vector<double>>& figures) const = 0;
 
+  // Whether the job ends with the round that the operation closes, though its
+  // plan has more. InvalidArgument or DataLoss: it is none of this job's
+  // operations.
+  virtual absl::StatusOr<bool> Ends(absl::string_view /*operation*/) const {
+    return false;
+  }
+
+  // The sum of the losses of the round's examples, each at the values from
+  // which it was computed; nullopt: the operation does not say.
+  virtual std::optional<double> LossSum(absl::string_view /*operation*/) const {
+    return std::nullopt;
+  }
+
   // One line for people.
   virtual std::string Describe(absl::string_view operation) const = 0;
 };
+
+// InvalidArgument: `round` is not the one before that of the place.
+absl::Status CheckRoundBefore(const RoundPlace& place, int64_t round);
+
+// The sums over the partitions of what each of them measured: `count` figures.
+// Every partition knows all of the figure at `whole`, which is not summed.
+// InvalidArgument: a partition measured another number of figures.
+absl::StatusOr<std::vector<double>> SumFigures(
+    const std::vector<std::vector<double>>& figures, size_t count,
+    size_t whole);
 
 }  // namespace ebb
 

@@ -16,7 +16,7 @@ constexpr KernelsBenchOptions kSmall = {.array_bytes = 1 << 20, .rounds = 2};
 TEST(KernelsBenchTest, MeasuresTheTriadAndEveryOptimizer) {
   const auto report = MeasureKernels(kSmall);
   ASSERT_TRUE(report.ok()) << report.status();
-  ASSERT_EQ(report->kernels.size(), 9u);
+  ASSERT_EQ(report->kernels.size(), 11u);
   EXPECT_EQ(report->kernels[0].name, "triad");
   EXPECT_EQ(report->kernels[0].share_of_triad.median, 1.0);
   for (const KernelResult& kernel : report->kernels) {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "bench/bench_child.h"
 #include "bench/job_rows.h"
+#include "bench/workers_score.h"
 #include "common/status_macros.h"
 #include "tools/ebb/job/submission.h"
 #include "tools/files/files.h"
@@ -35,13 +36,35 @@ constexpr double kTraceSlowdown = 2;
 // How long each run that measures speed goes on.
 constexpr absl::Duration kSpeedRun = absl::Seconds(30);
 
+// Files of ../shared/data that no default was chosen by, and the key of a job
+// that takes their paths.
+struct PublicSet {
+  absl::string_view data;
+  absl::string_view key;
+  absl::string_view train;
+  absl::string_view test;
+};
+constexpr PublicSet kPublicSets[] = {
+    {"a9a", "libsvm.path", "a9a/a9a", "a9a/a9a.t"},
+    {"agaricus", "libsvm.path", "agaricus/agaricus.txt.train",
+     "agaricus/agaricus.txt.test"},
+    {"higgs", "csv.path", "higgs-sample/higgs-sample.train.tsv",
+     "higgs-sample/higgs-sample.test.tsv"},
+    {"rcv1", "libsvm.path", "rcv1-small/rcv1-small.train.libsvm",
+     "rcv1-small/rcv1-small.test.libsvm"}};
+
+const PublicSet* FindPublicSet(absl::string_view data) {
+  const auto* const it = std::ranges::find(kPublicSets, data, &PublicSet::data);
+  return it == std::end(kPublicSets) ? nullptr : it;
+}
+
 bool Exists(const std::string& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
 }
 
 // A pair of files, as settings of a job.
-Strings DataSettings(const std::string& key, const std::string& train,
+Strings DataSettings(absl::string_view key, const std::string& train,
                      const std::string& test) {
   return {absl::StrCat("data.train.", key, "=", train),
           absl::StrCat("data.test.", key, "=", test)};
@@ -51,17 +74,6 @@ const RecordedTrace* FindTrace(const WorkersOptions& cases,
                                const std::string& name) {
   const auto it = std::ranges::find(cases.traces, name, &RecordedTrace::name);
   return it == cases.traces.end() ? nullptr : &*it;
-}
-
-std::optional<double> ScoreOf(const RunReport& report,
-                              const std::string& metric) {
-  if (report.status.evaluations().empty()) return std::nullopt;
-  const auto& last = *report.status.evaluations().rbegin();
-  if (!last.error().empty()) return std::nullopt;
-  for (const auto& figure : last.figures().named()) {
-    if (figure.name() == metric) return figure.value();
-  }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -108,13 +120,19 @@ absl::StatusOr<std::optional<Strings>> WorkersBench::FindData(
     return DataSettings("ratings.path", path + ".train.csv",
                         path + ".test.csv");
   }
-  const bool a9a = data == "a9a";
-  const std::string train = absl::StrCat(
-      kShared, a9a ? "a9a/a9a" : "higgs-sample/higgs-sample.train.tsv");
-  const std::string test = absl::StrCat(
-      kShared, a9a ? "a9a/a9a.t" : "higgs-sample/higgs-sample.test.tsv");
+  if (data == "flights") {
+    const std::string path = absl::StrCat(options_.folder, "/flights");
+    if (!Exists(path + ".train.csv") || !Exists(path + ".test.csv")) {
+      return std::nullopt;
+    }
+    return DataSettings("csv.path", path + ".train.csv", path + ".test.csv");
+  }
+  const PublicSet* const set = FindPublicSet(data);
+  if (set == nullptr) return std::nullopt;
+  const std::string train = absl::StrCat(kShared, set->train);
+  const std::string test = absl::StrCat(kShared, set->test);
   if (!Exists(train) || !Exists(test)) return std::nullopt;
-  return DataSettings(a9a ? "libsvm.path" : "csv.path", train, test);
+  return DataSettings(set->key, train, test);
 }
 
 absl::Status WorkersBench::ReadTraces(WorkersOptions* cases) {
@@ -222,18 +240,18 @@ absl::StatusOr<WorkersBench::Prepared> WorkersBench::Prepare(
 absl::Status WorkersBench::Take(const WorkersCase& which,
                                 const WorkersOptions& cases) {
   EBB_ASSIGN_OR_RETURN(const Prepared prepared, Prepare(which, cases));
-  EBB_ASSIGN_OR_RETURN(
-      AlgorithmFigures figures,
-      kept_.Take(
-          prepared.kept, [&](const RunReport& report, AlgorithmFigures* one) {
-            one->data = which.data;
-            one->algorithm = which.variant;
-            one->workers = which.workers;
-            one->disturbance = which.disturbance;
-            one->seed = which.seed;
-            one->at_once = prepared.at_once;
-            one->score = ScoreOf(report, FindWorkersJob(which.data)->metric);
-          }));
+  EBB_ASSIGN_OR_RETURN(AlgorithmFigures figures,
+                       kept_.Take(prepared.kept, [&](const RunReport& report,
+                                                     AlgorithmFigures* one) {
+                         one->data = which.data;
+                         one->algorithm = which.variant;
+                         one->workers = which.workers;
+                         one->disturbance = which.disturbance;
+                         one->seed = which.seed;
+                         one->at_once = prepared.at_once;
+                         one->score = WorkersScore(
+                             report, FindWorkersJob(which.data)->metric);
+                       }));
   figures_.push_back(std::move(figures));
   return absl::OkStatus();
 }

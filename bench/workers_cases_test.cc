@@ -70,6 +70,10 @@ TEST(WorkersCasesTest, RunsWhatTheFlagsAskFor) {
       NamesOf({.seeds = {1}, .data = {"a9a"}, .held_out = true});
   EXPECT_THAT(held_out, Contains("workers-a9a-64-kills-seed-1"));
   EXPECT_THAT(held_out, Not(Contains("workers-a9a-200-seed-1")));
+  EXPECT_THAT(NamesOf({.seeds = {1}, .data = {"rcv1"}, .held_out = true}),
+              Contains("workers-rcv1-16-seed-1"));
+  EXPECT_THAT(NamesOf({.seeds = {1}, .data = {"flights"}, .held_out = true}),
+              Contains("workers-flights-4-market-seed-1"));
 }
 
 TEST(WorkersCasesTest, TheDefaultJobIsTheSameForAnyNumberOfWorkers) {

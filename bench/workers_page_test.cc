@@ -1,5 +1,6 @@
 #include "bench/workers_page.h"
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -51,12 +52,12 @@ TEST(WorkersRequirementsTest, CompareTheMeanOfTheSeedsWithOneWorker) {
   all[2].seed = 2;
   auto found = WorkersRequirements(all);
   const auto* few =
-      FindIn(found, "up to 16 workers (quiet, kills) at most 0.5");
+      FindIn(found, "up to 16 workers (16; quiet, kills) at most 0.5");
   ASSERT_NE(few, nullptr);
   EXPECT_TRUE(few->met);
   EXPECT_EQ(few->found, "+0.40 with 16 workers, quiet");
   const auto* any =
-      FindIn(found, "any number of workers (quiet, kills) at most 1");
+      FindIn(found, "any number of workers (16, 64; quiet, kills) at most 1");
   ASSERT_NE(any, nullptr);
   EXPECT_TRUE(any->met);
   EXPECT_EQ(any->found, "+0.70 with 64 workers, quiet");
@@ -65,7 +66,7 @@ TEST(WorkersRequirementsTest, CompareTheMeanOfTheSeedsWithOneWorker) {
   found = WorkersRequirements(all);
   EXPECT_TRUE(FindIn(found, "up to 16")->met);
   const auto* disturbed =
-      FindIn(found, "any number of workers (quiet, kills, market) at");
+      FindIn(found, "any number of workers (16, 64; quiet, kills, market) at");
   ASSERT_NE(disturbed, nullptr);
   EXPECT_FALSE(disturbed->met);
   EXPECT_EQ(disturbed->found, "+2.00 with market");
@@ -74,8 +75,9 @@ TEST(WorkersRequirementsTest, CompareTheMeanOfTheSeedsWithOneWorker) {
 // Bug: without kills and markets the row spoke of "any churn" all the same.
 TEST(WorkersRequirementsTest, NameOnlyWhatWasRun) {
   auto found = WorkersRequirements({RunWith(1, 0.850), RunWith(16, 0.852)});
-  EXPECT_NE(FindIn(found, "up to 16 workers (quiet) at most"), nullptr);
-  EXPECT_NE(FindIn(found, "any number of workers (quiet) at most"), nullptr);
+  EXPECT_NE(FindIn(found, "up to 16 workers (16; quiet) at most"), nullptr);
+  EXPECT_NE(FindIn(found, "any number of workers (16; quiet) at most"),
+            nullptr);
   found = WorkersRequirements({RunWith(1, 0.850)});
   const auto* nothing = FindIn(found, "any number of workers at most");
   ASSERT_NE(nothing, nullptr);
@@ -90,6 +92,36 @@ TEST(WorkersRequirementsTest, ARunThatWentAstrayIsNotHidden) {
   EXPECT_EQ(FindIn(found, "up to 16")->found, "no result: 16 workers, quiet");
 }
 
+TEST(WorkersRequirementsTest, AScoreThatIsNotFiniteIsAstray) {
+  for (const double score : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+    const auto found = WorkersRequirements(
+        {RunWith(1, 0.85), RunWith(4, score), RunWith(16, 0.85)});
+    EXPECT_FALSE(FindIn(found, "up to 16")->met);
+    EXPECT_EQ(FindIn(found, "up to 16")->found, "no result: 4 workers, quiet");
+  }
+}
+
+// One worker under kills says no word about other numbers of workers.
+TEST(WorkersRequirementsTest, NeedMoreThanTheBase) {
+  const auto found =
+      WorkersRequirements({RunWith(1, 0.85), RunWith(1, 0.85, kKills)});
+  EXPECT_EQ(FindIn(found, "up to 16")->found, "");
+  EXPECT_EQ(FindIn(found, "any number")->found, "");
+}
+
+TEST(WorkersRequirementsTest, ExamplesThatAreMissingOrDoubledAreNotWithin) {
+  std::vector<AlgorithmFigures> all = {RunWith(1, 0.85), RunWith(64, 0.85)};
+  all[1].missing = 1;
+  all[1].doubled = 2;
+  const auto found = WorkersRequirements(all);
+  for (const char* row : {"any number", "examples to a given loss"}) {
+    EXPECT_FALSE(FindIn(found, row)->met) << row;
+    EXPECT_EQ(FindIn(found, row)->found,
+              "3 missing or doubled: 64 workers, quiet");
+  }
+  EXPECT_THAT(WorkersText(all), HasSubstr("**not within**"));
+}
+
 TEST(WorkersRequirementsTest, LossesAndErrorsAreBetterWhenSmall) {
   std::vector<AlgorithmFigures> all = {RunWith(1, 0.470), RunWith(16, 0.473),
                                        RunWith(1, 0.80), RunWith(16, 0.81)};
@@ -97,7 +129,7 @@ TEST(WorkersRequirementsTest, LossesAndErrorsAreBetterWhenSmall) {
   all[2].data = all[3].data = "ratings";
   const auto found = WorkersRequirements(all);
   EXPECT_EQ(
-      FindIn(found, "log loss with up to 16 workers (quiet) at most 0.0025")
+      FindIn(found, "log loss with up to 16 workers (16; quiet) at most 0.0025")
           ->found,
       "+0.0030 with 16 workers, quiet");
   EXPECT_FALSE(FindIn(found, "log loss with up to")->met);

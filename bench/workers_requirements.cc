@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <set>
 #include <string>
 #include <utility>
@@ -71,11 +72,47 @@ class Judge {
     return groups;
   }
 
+  // Whether among them are runs with more workers than those of the base.
+  static bool HaveMore(const std::vector<WorkersGroup>& groups) {
+    return std::ranges::any_of(
+        groups, [](const WorkersGroup& group) { return group.workers != 1; });
+  }
+
+  // The numbers of workers that ran, and what disturbed them: " (4, 16; quiet,
+  // kills)".
+  static std::string WhatRan(const std::vector<WorkersGroup>& groups) {
+    std::set<int> counts;
+    std::vector<std::string> disturbances;
+    for (const WorkersGroup& group : groups) {
+      if (group.workers) counts.insert(*group.workers);
+      if (std::ranges::count(disturbances, group.disturbance) == 0) {
+        disturbances.push_back(group.disturbance);
+      }
+    }
+    if (groups.empty()) return "";
+    return absl::StrCat(" (", absl::StrJoin(counts, ", "),
+                        counts.empty() ? "" : "; ",
+                        absl::StrJoin(disturbances, ", "), ")");
+  }
+
   // "16 workers, quiet", "market".
   static std::string Where(const WorkersGroup& group) {
     return absl::StrCat(
         group.workers ? Count(*group.workers, "worker") + ", " : "",
         group.disturbance);
+  }
+
+  // The examples that runs of the groups, or those of one worker, counted
+  // wrongly: "3 missing or doubled: 16 workers, kills". Empty: none.
+  std::string WrongCounts(const WorkersJob& job,
+                          std::vector<WorkersGroup> groups) const {
+    groups.insert(groups.begin(), {.data = job.data, .workers = 1});
+    for (const WorkersGroup& group : groups) {
+      if (const int64_t wrong = runs_.WrongCounts(group); wrong > 0) {
+        return absl::StrCat(wrong, " missing or doubled: ", Where(group));
+      }
+    }
+    return "";
   }
 
   Worst WorstOf(const WorkersJob& job,
@@ -93,29 +130,25 @@ class Judge {
     return worst;
   }
 
-  // The name has the disturbances that were run, and no others.
+  // The name has what was run, and nothing else.
   WorkersRequirement Scores(const WorkersJob& job, bool few) const {
     const WorkersMetric metric = MetricOf(job);
     const double allowed =
         few ? metric.AllowedWith(kFewWorkers) : metric.allowed;
     const std::vector<WorkersGroup> groups = Compared(job, few);
-    std::vector<std::string> disturbances;
-    for (const WorkersGroup& group : groups) {
-      if (std::ranges::count(disturbances, group.disturbance) == 0) {
-        disturbances.push_back(group.disturbance);
-      }
-    }
     WorkersRequirement found = {
         .name = absl::StrFormat(
             "%s: %s with %s%s at most %g%s%s worse than with one worker",
             job.title, metric.name,
             few ? absl::StrCat("up to ", kFewWorkers, " workers")
                 : "any number of workers",
-            disturbances.empty()
-                ? ""
-                : absl::StrCat(" (", absl::StrJoin(disturbances, ", "), ")"),
-            allowed, metric.unit.empty() ? "" : " ", metric.unit)};
-    if (groups.empty() || !runs_.One(job.data)) return found;
+            WhatRan(groups), allowed, metric.unit.empty() ? "" : " ",
+            metric.unit)};
+    if (!HaveMore(groups) || !runs_.One(job.data)) return found;
+    if (const std::string wrong = WrongCounts(job, groups); !wrong.empty()) {
+      found.found = wrong;
+      return found;
+    }
     const Worst worst = WorstOf(job, groups);
     found.found = worst.astray ? absl::StrCat("no result: ", worst.where)
                                : absl::StrCat(metric.Text(worst.worse),
@@ -131,7 +164,13 @@ class Judge {
                                 "at most %g times those of one",
                                 job.title, kMany, kMostExamples)};
     const auto one = runs_.ExamplesToLoss(job.data, 1);
-    if (!one || runs_.Of({.data = job.data, .workers = kMany}).empty()) {
+    const std::vector<WorkersGroup> groups = {
+        {.data = job.data, .workers = kMany}};
+    if (!one || runs_.Of(groups.front()).empty()) {
+      return found;
+    }
+    if (const std::string wrong = WrongCounts(job, groups); !wrong.empty()) {
+      found.found = wrong;
       return found;
     }
     const auto many = runs_.ExamplesToLoss(job.data, kMany);

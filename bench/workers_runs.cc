@@ -1,6 +1,7 @@
 #include "bench/workers_runs.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -69,12 +70,20 @@ std::optional<double> WorkersRuns::Score(const WorkersGroup& group) const {
   int64_t count = 0;
   for (const AlgorithmFigures* one : Of(group)) {
     // A run that went astray has none, and no mean hides it.
-    if (!one->score) return std::nullopt;
+    if (!one->score || !std::isfinite(*one->score)) return std::nullopt;
     sum += *one->score;
     ++count;
   }
   if (count == 0) return std::nullopt;
   return sum / static_cast<double>(count);
+}
+
+int64_t WorkersRuns::WrongCounts(const WorkersGroup& group) const {
+  int64_t wrong = 0;
+  for (const AlgorithmFigures* one : Of(group)) {
+    wrong += one->missing + one->doubled;
+  }
+  return wrong;
 }
 
 std::set<int> WorkersRuns::Counts(const std::string& data,

@@ -2,6 +2,7 @@
 #ifndef EBB_BENCH_WORKERS_RUNS_H_
 #define EBB_BENCH_WORKERS_RUNS_H_
 
+#include <cstdint>
 #include <optional>
 #include <set>
 #include <string>
@@ -47,8 +48,10 @@ class WorkersRuns {
 
   std::vector<const AlgorithmFigures*> Of(const WorkersGroup& group) const;
   // The mean over the seeds; nullopt: there are no such runs, or one of them
-  // has no score.
+  // has no score, or one that is not finite.
   std::optional<double> Score(const WorkersGroup& group) const;
+  // Examples of these runs that are missing or doubled.
+  int64_t WrongCounts(const WorkersGroup& group) const;
   // The score of one worker, undisturbed.
   std::optional<double> One(const std::string& data) const {
     return Score({.data = data, .workers = 1});

@@ -71,9 +71,10 @@ class JobTable {
             worse && !(quiet && group.workers == 1) ? metric_.Text(*worse) : "",
             Staleness(group),
             one && quiet ? ToTheLoss(*group.workers) : "",
-            !one                         ? ""
-            : worse && *worse <= allowed ? "within"
-                                         : "**not within**"};
+            !one ? ""
+            : worse && *worse <= allowed && runs_.WrongCounts(group) == 0
+                ? "within"
+                : "**not within**"};
   }
 
   std::string ToTheLoss(int workers) const {

@@ -32,9 +32,16 @@ struct ClientOptions {
   int64_t process_id = 0;
   JobId only_job;               // Takes items of this job only; 0: of any.
   bool no_evaluations = false;  // Is not asked to evaluate.
+  // Begins no batch between the parts of an evaluation: the computer is in the
+  // middle of it.
+  bool evaluates_whole = false;
   // Items held: the one in work and those after it, so that a short absence
   // of the scheduler costs nothing.
   int32_t held_items = 2;
+  // One more item is leased while those held have fewer batches to compute than
+  // this, for a program that reads examples ahead. Not in rounds, where an item
+  // that waits here would make others wait.
+  int32_t held_batches = 0;
   // Batches computed but not yet acknowledged by every partition.
   int32_t batches_in_flight = 2;
   // Values of one push at most, but for a partition that has more by itself. A
@@ -58,11 +65,13 @@ struct ClientOptions {
   // window.
   int32_t batches_per_pull = 1;
   // Whether the next pull overlaps with computing; costs one update of
-  // staleness. It begins just in time (client/pull_start.h).
+  // staleness. It begins just in time (client/pull_start.h). Without it a pull
+  // waits for the answers to this worker's pushes, unless a local rule goes on
+  // by itself.
   bool prefetch = true;
   // A batch may take this long before its worker counts as stuck and loses the
   // item, even if no batch took as long before. It may take as long as a lease
-  // lives in any case.
+  // lives in any case. The same holds while its rows are being found.
   absl::Duration batch_patience = absl::ZeroDuration();
   // The computer may put the next pull's values together beside those that it
   // computes from, as for a device.
@@ -231,6 +240,9 @@ struct Compute {
 struct Evaluate {
   EvaluateTask task;
 };
+// No further part follows of the evaluation that was begun last, if one was.
+// The computer hears of it after what it was to compute before.
+struct LoseEvaluation {};
 // The next batch will be computed from these, unless something comes between;
 // mostly while one is.
 struct Expect {
@@ -242,7 +254,7 @@ struct LogEvent {
 
 using ClientAction =
     std::variant<SendScheduler, SendPush, SendPull, SendClock, PrepareJob,
-                 FindRows, Compute, Expect, Evaluate, LogEvent>;
+                 FindRows, Compute, Expect, Evaluate, LoseEvaluation, LogEvent>;
 using ClientActions = std::vector<ClientAction>;
 
 }  // namespace ebb::client

@@ -11,7 +11,8 @@ bool BatchWork::Start(absl::Time now, ClientActions* out) {
                                           pulls_.batches_per_pull() - 1);
   int64_t begin = 0;
   while (LeasedItem* held = job_.items.Next(&begin)) {
-    if (job_.worker.computation.busy() || job_.pusher.batches() >= window) {
+    if (job_.worker.computation.busy() || job_.worker.within_evaluation ||
+        job_.pusher.batches() >= window) {
       return true;
     }
     if (!Reachable(*held, begin, now)) {

@@ -141,6 +141,10 @@ absl::StatusOr<JoinedJob> Client::Join(absl::string_view job) const {
   loop.shell.core.process_id = getpid();
   loop.shell.core.only_job = record.id;
   loop.shell.core.no_evaluations = !options_.evaluate;
+  const std::string left_out = client::EvaluationsLeftToOthers(record);
+  if (!options_.evaluate && !left_out.empty() && options_.log) {
+    options_.log(left_out);
+  }
   loop.shell.core.prefetch = options_.prefetch;
   loop.shell.core.batch_patience = options_.patience;
   loop.grace = options_.grace;

@@ -425,6 +425,8 @@ void ClientShell::Work() {
       Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
         core->OnEvaluated(result, now, out);
       });
+    } else {
+      computer_->EvaluationLost();
     }
   }
 }
@@ -439,9 +441,10 @@ void ClientShell::WorkOnRows() {
       batch = std::move(rows_tasks_.front());
       rows_tasks_.pop_front();
     }
-    absl::StatusOr<BatchRowsPtr> rows = computer_->FindRows(batch);
-    Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
-      core->OnRowsFound(batch, std::move(rows), now, out);
+    computer_->FindRowsLater(batch, [this, batch](auto rows) {
+      Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
+        core->OnRowsFound(batch, std::move(rows), now, out);
+      });
     });
   }
 }

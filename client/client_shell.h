@@ -115,7 +115,7 @@ class ClientShell {
     std::shared_ptr<rpc::PsChannel> channel;
     absl::Time used;
   };
-  using Task = std::variant<PrepareJob, Compute, Evaluate>;
+  using Task = std::variant<PrepareJob, Compute, Evaluate, LoseEvaluation>;
   struct Outgoing {
     ClientAction action;
     int64_t connection = 0;  // The one it was meant for.

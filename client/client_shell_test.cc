@@ -54,15 +54,19 @@ class CountingComputer : public JobComputer {
   }
   EvaluationResult Evaluate(const EvaluateTask& task) override {
     if (before_evaluated) before_evaluated();
+    ++evaluated;
     EvaluationResult result;
     result.examples = 5;
     result.correct = 4;
     return result;
   }
+  void EvaluationLost() override { lost_after = evaluated; }
 
   std::atomic<int64_t> prepared = 0;
   std::atomic<int64_t> computed = 0;
   std::atomic<int64_t> expected = 0;
+  int64_t evaluated = 0;  // The computing thread uses it.
+  std::atomic<int64_t> lost_after = -1;
   absl::Status prepare_status;
   int64_t fail_at = -1;
   std::function<void(int64_t)> before_return;
@@ -70,6 +74,25 @@ class CountingComputer : public JobComputer {
 
  private:
   FloatPool pool_;
+};
+
+// A call of the computer that does not return until it may go on.
+class HeldCall {
+ public:
+  // In the call; later ones are held, too, as long as none may go on.
+  void Hold() {
+    began_ = true;
+    began_.notify_all();
+    goes_on_.wait(false);
+  }
+  void AwaitBegin() { began_.wait(false); }
+  void GoOn() {
+    goes_on_ = true;
+    goes_on_.notify_all();
+  }
+
+ private:
+  std::atomic<bool> began_ = false, goes_on_ = false;
 };
 
 ClientShellOptions Options(uint64_t session = 11) {
@@ -212,17 +235,15 @@ TEST(ClientShellTest, DrainDeliversTheBatchAndReturnsTheItems) {
   const JobRecordPtr record = FakeJob(1, 6, 9, 2);
   FakeCluster cluster(&transport, record, 1);
   CountingComputer computer;
-  std::atomic<bool> computing = false, go_on = false;
+  HeldCall batch;
   computer.before_return = [&](int64_t call) {
-    if (call != 2) return;
-    computing = true;
-    while (!go_on) absl::SleepFor(absl::Milliseconds(1));
+    if (call == 2) batch.Hold();
   };
   ClientShell shell(Options(), &transport, &computer);
-  while (!computing) absl::SleepFor(absl::Milliseconds(1));
+  batch.AwaitBegin();
   std::thread leaver([&] { EXPECT_TRUE(shell.Drain(kSoon)); });
   absl::SleepFor(absl::Milliseconds(5));
-  go_on = true;
+  batch.GoOn();
   leaver.join();
 
   // Both batches are applied, and the item goes back with its place.
@@ -242,16 +263,13 @@ TEST(ClientShellTest, DrainGivesUpOnABatchThatDoesNotEnd) {
   rpc::InProcessTransport transport;
   FakeCluster cluster(&transport, FakeJob(1, 1, 9, 2), 1);
   CountingComputer computer;
-  std::atomic<bool> computing = false, go_on = false;
-  computer.before_return = [&](int64_t) {
-    computing = true;
-    while (!go_on) absl::SleepFor(absl::Milliseconds(1));
-  };
+  HeldCall batch;
+  computer.before_return = [&](int64_t) { batch.Hold(); };
   ClientShell shell(Options(), &transport, &computer);
-  while (!computing) absl::SleepFor(absl::Milliseconds(1));
+  batch.AwaitBegin();
 
   EXPECT_FALSE(shell.Drain(absl::Milliseconds(10)));
-  go_on = true;
+  batch.GoOn();
 }
 
 TEST(ClientShellTest, DrainWithoutAnyWorkIsImmediate) {
@@ -389,13 +407,10 @@ TEST(ClientShellTest, DrainDoesNotWaitForAnEvaluation) {
   FakeCluster cluster(&transport, FakeJob(1, 2, 9, 2), 1);
   cluster.OfferEvaluation();
   CountingComputer computer;
-  std::atomic<bool> evaluating = false, go_on = false;
-  computer.before_evaluated = [&] {
-    evaluating = true;
-    while (!go_on) absl::SleepFor(absl::Milliseconds(1));
-  };
+  HeldCall evaluation;
+  computer.before_evaluated = [&] { evaluation.Hold(); };
   ClientShell shell(Options(), &transport, &computer);
-  while (!evaluating) absl::SleepFor(absl::Milliseconds(1));
+  evaluation.AwaitBegin();
 
   EXPECT_TRUE(shell.Drain(kSoon));
 
@@ -403,7 +418,30 @@ TEST(ClientShellTest, DrainDoesNotWaitForAnEvaluation) {
   const auto result = cluster.WaitFor<EvaluationResult>(kSoon);
   ASSERT_TRUE(result.has_value());
   EXPECT_EQ(result->error, "the worker is leaving");
-  go_on = true;
+  evaluation.GoOn();
+}
+
+// A program whose part of an evaluation is out can be told of the loss only
+// when that part ends.
+TEST(ClientShellTest, TellsOfALostEvaluationAfterThePartUnderWay) {
+  rpc::InProcessTransport transport;
+  FakeCluster cluster(&transport, FakeJob(1, 2, 9, 2), 1);
+  cluster.OfferEvaluation();
+  CountingComputer computer;
+  HeldCall evaluation;
+  computer.before_evaluated = [&] { evaluation.Hold(); };
+  ClientShell shell(Options(), &transport, &computer);
+  evaluation.AwaitBegin();
+  shell.BeginDrain();
+  ASSERT_TRUE(cluster.WaitFor<EvaluationResult>(kSoon).has_value());
+
+  evaluation.GoOn();
+
+  const absl::Time deadline = absl::Now() + kSoon;
+  while (computer.lost_after < 0 && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_EQ(computer.lost_after, 1);
 }
 
 TEST(ClientShellTest, LeavesAtOnceWhileParked) {

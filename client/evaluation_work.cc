@@ -16,8 +16,10 @@ PullSpec EvaluationWork::SpecFor(const EvaluationLease& lease,
   return spec;
 }
 
-void EvaluationWork::Take(EvaluationLease lease) {
+void EvaluationWork::Take(EvaluationLease lease, ClientActions* out) {
+  if (pending_) out->push_back(LoseEvaluation{});
   worker_->evaluates = lease.record->id;
+  worker_->within_evaluation = false;
   Puller puller(lease.record->plan);
   pending_.emplace(Pending{std::move(lease), std::move(puller)});
   if (!IsSparse(*pending_)) {
@@ -51,10 +53,17 @@ void EvaluationWork::OnRowsFound(const FindRows& batch,
   pending_->rows = *rows;
 }
 
+void EvaluationWork::Lose(ClientActions* out) {
+  if (!pending_) return;
+  Forget();
+  out->push_back(LoseEvaluation{});
+}
+
 void EvaluationWork::Forget() {
   pending_.reset();
   worker_->evaluates.reset();
   worker_->evaluates_alone = false;
+  worker_->within_evaluation = false;
 }
 
 void EvaluationWork::Report(EvaluationResult result, ClientActions* out) {
@@ -70,6 +79,7 @@ void EvaluationWork::Fail(absl::string_view why, ClientActions* out) {
   EvaluationResult result;
   result.error = std::string(why);
   Report(std::move(result), out);
+  out->push_back(LoseEvaluation{});
 }
 
 void EvaluationWork::Advance(JobWork* work, absl::Time now,
@@ -102,6 +112,7 @@ void EvaluationWork::Advance(JobWork* work, absl::Time now,
       // must not be taken for this one's.
       if (worker_->computation.busy()) return;
       pending_->computing = true;
+      worker_->within_evaluation = worker_->options.evaluates_whole;
       worker_->computation.BeginEvaluation();
       out->push_back(Evaluate{{pending_->lease.record, pending_->lease.snapshot,
                                puller.TakeValues()}});

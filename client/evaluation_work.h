@@ -31,9 +31,9 @@ class EvaluationWork {
   // `worker` is not owned and outlives this.
   explicit EvaluationWork(WorkerState* worker) : worker_(worker) {}
 
-  void Take(EvaluationLease lease);
+  void Take(EvaluationLease lease, ClientActions* out);
   // Another worker has it now: results are not reported.
-  void Forget();
+  void Lose(ClientActions* out);
 
   // The job that is to be evaluated; empty: none is.
   std::optional<JobId> job() const { return worker_->evaluates; }
@@ -77,6 +77,7 @@ class EvaluationWork {
   // Reports the result; nothing is pending any more.
   void Report(EvaluationResult result, ClientActions* out);
   void Fail(absl::string_view why, ClientActions* out);
+  void Forget();
 
   WorkerState* const worker_;  // Not owned.
   std::optional<Pending> pending_;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "common/tls/job_token.h"
 #include "rpc/convert.h"
@@ -38,6 +39,14 @@ absl::StatusOr<JobEnd> AskForEnd(rpc::SchedulerAdminClient* admin, JobId job,
   EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse now,
                        admin->GetJob(request, patience));
   return EndOf(now.summary().state());
+}
+
+std::string EvaluationsLeftToOthers(const JobRecord& record) {
+  if (record.plan.evaluate_every <= 0) return "";
+  return absl::StrCat(
+      "job ", record.name,
+      " has evaluations, and this program makes none: start a program that "
+      "evaluates beside it, or the job ends without them");
 }
 
 absl::Status ShowToken(const rpc::Security& security,

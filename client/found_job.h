@@ -33,6 +33,10 @@ absl::StatusOr<FoundJob> FindJob(rpc::SchedulerAdminClient* admin,
 absl::StatusOr<JobEnd> AskForEnd(rpc::SchedulerAdminClient* admin, JobId job,
                                  absl::Duration patience);
 
+// What the person should know whose program joins the job and does not
+// evaluate. Empty: the job has no evaluations.
+std::string EvaluationsLeftToOthers(const JobRecord& record);
+
 // Shows the job's token in `token_file` with each request; an empty name: none.
 absl::Status ShowToken(const rpc::Security& security,
                        const std::string& token_file);

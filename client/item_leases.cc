@@ -150,9 +150,12 @@ void ItemLeases::OnTick(bool loads, absl::Time now, ClientActions* out) {
       batch != nullptr &&
       now - batch->since < std::max({job_.items.ttl(), computation.patience(),
                                      job_.worker.options.batch_patience});
+  const bool finding =
+      pulls_.asks_for_rows() &&
+      job_.items.AdvancedWithin(job_.worker.options.batch_patience, now);
   const bool loading =
       (job_.worker.preparing > 0 && !computation.BeforeLoads()) || loads;
-  if (computing_well || loading || computation.evaluating() ||
+  if (computing_well || finding || loading || computation.evaluating() ||
       job_.items.AdvancedLately(now)) {
     SendProgress(std::nullopt, now, out);
   } else {

@@ -3,6 +3,7 @@
 #define EBB_CLIENT_JOB_COMPUTER_H_
 
 #include <cstdint>
+#include <functional>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -12,8 +13,8 @@
 
 namespace ebb::client {
 
-// One thread calls it, one call at a time; but another thread calls FindRows,
-// and any thread may call Expect. A call blocks for as long as its work takes.
+// One thread calls it, one call at a time; but another thread finds rows, and
+// any thread may call Expect. A call blocks for as long as its work takes.
 // If a call waits for something outside, the owner of the shell must end that
 // wait before it ends the shell.
 class JobComputer {
@@ -34,6 +35,15 @@ class JobComputer {
     return absl::UnimplementedError("this computer knows no sparse tables");
   }
 
+  // Does that, and calls `found` with the rows, on any thread. A computer that
+  // has to wait for them returns at once and calls it later; or not at all, if
+  // it leaves.
+  using RowsFound = std::function<void(absl::StatusOr<BatchRowsPtr>)>;
+  virtual void FindRowsLater(const client::FindRows& batch,
+                             const RowsFound& found) {
+    found(FindRows(batch));
+  }
+
   // The sums over one batch. The job has been prepared.
   virtual ComputeResult Compute(const ComputeTask& task) = 0;
 
@@ -46,6 +56,10 @@ class JobComputer {
   // comes in parts, `figures` are those of all parts so far, and the rest is of
   // this part alone.
   virtual EvaluationResult Evaluate(const EvaluateTask& task) = 0;
+
+  // No further part comes of the evaluation before: what was kept for one is of
+  // no use. It may have had its last part, or none.
+  virtual void EvaluationLost() {}
 };
 
 }  // namespace ebb::client

@@ -41,13 +41,17 @@ KeyOrder::KeyOrder(const JobPlan& plan, std::span<const uint64_t> keys,
   keys_ = Payload::Of(std::move(ordered));
 }
 
+Payload KeyOrder::KeysOf(PartitionId p) const {
+  const auto [first, last] = PlacesOf(p);
+  return keys_.Sub(first * kKeyBytes, (last - first) * kKeyBytes);
+}
+
 std::vector<std::vector<PullRows>> KeyOrder::Pulls(const JobPlan& plan) const {
   std::vector<std::vector<PullRows>> all(plan.partitions);
   for (int32_t p = 0; p < plan.partitions; ++p) {
     const auto [first, last] = PlacesOf(PartitionId(p));
     if (first == last) continue;
-    const Payload keys =
-        keys_.Sub(first * kKeyBytes, (last - first) * kKeyBytes);
+    const Payload keys = KeysOf(PartitionId(p));
     for (int32_t t = 0; t < plan.trained_tables(); ++t) {
       all[p].push_back({t, keys});
     }
@@ -94,8 +98,7 @@ std::vector<std::vector<PushRows>> KeyOrder::Pushes(
   for (int32_t p = 0; p < plan.partitions; ++p) {
     const auto [first, last] = PlacesOf(PartitionId(p));
     if (first == last) continue;
-    const Payload keys =
-        keys_.Sub(first * kKeyBytes, (last - first) * kKeyBytes);
+    const Payload keys = KeysOf(PartitionId(p));
     int64_t table = 0;  // Where its matrix begins, in bytes.
     for (int32_t t = 0; t < plan.trained_tables(); ++t) {
       const int64_t row = plan.sparse_tables[t].width * kFloatBytes;

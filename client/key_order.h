@@ -40,6 +40,9 @@ class KeyOrder {
     return {firsts_[p.value()], firsts_[p.value() + 1]};
   }
 
+  // Its keys, uint64.
+  Payload KeysOf(PartitionId p) const;
+
   // BatchRows::partitions: all keys, of each of the plan's trained tables.
   std::vector<std::vector<PullRows>> Pulls(const JobPlan& plan) const;
 

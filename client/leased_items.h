@@ -119,7 +119,12 @@ class LeasedItems {
   // --- Renewal ---------------------------------------------------------------
   void Advanced(absl::Time now) { advanced_ = now; }
   // Something advanced within the life of a lease.
-  bool AdvancedLately(absl::Time now) const { return now - advanced_ < ttl_; }
+  bool AdvancedLately(absl::Time now) const {
+    return AdvancedWithin(ttl_, now);
+  }
+  bool AdvancedWithin(absl::Duration time, absl::Time now) const {
+    return now - advanced_ < time;
+  }
   absl::Duration ttl() const { return ttl_; }
   // When to see to it next; means nothing while there are no items.
   absl::Time next_renewal() const { return next_renewal_; }

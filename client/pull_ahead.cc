@@ -51,13 +51,25 @@ absl::Time PullAhead::StartDuring(const Computation::Batch* computing) const {
       !job_.routes.Complete() || !job_.routes.Broken().empty()) {
     return absl::InfinitePast();
   }
+  if (!pushes_answered_ && start_.AfterPushes()) return absl::InfiniteFuture();
   return computing->since + start_.After();
+}
+
+// Values that are to have all that this worker did have it only once the
+// servers said so.
+bool PullAhead::WaitsForPushes() const {
+  return !job_.worker.options.prefetch && !job_.plan().rounds() &&
+         !job_.plan().algorithm.has_local_rule() && job_.pusher.batches() > 0;
 }
 
 void PullAhead::PullNext(absl::Time now, ClientActions* out) {
   const std::optional<absl::Time> due = std::exchange(due_, std::nullopt);
   const Computation::Batch* computing = job_.computing();
   if (computing != nullptr && !job_.limits().prefetch) return;
+  if (computing != nullptr && !pushes_answered_ && job_.pusher.batches() == 0) {
+    pushes_answered_ = true;
+    start_.Pushed(now - computing->since);
+  }
   // What is computed, or will be before the values are there.
   std::optional<LeasedItems::Run> computed;
   if (computing != nullptr) {
@@ -92,6 +104,7 @@ void PullAhead::PullNext(absl::Time now, ClientActions* out) {
     spec.rows = rows_.Find(*wanted.batch, out);
     if (spec.rows == nullptr) return;
   }
+  if (WaitsForPushes()) return;
   if (const absl::Time start = StartDuring(computing); now < start) {
     due_ = start;
     return;
@@ -178,8 +191,15 @@ PulledValuesPtr PullAhead::ValuesFor(const LeasedItem& held, int64_t begin) {
   return values;
 }
 
+void PullAhead::Computed(absl::Duration took) {
+  depth_.Computed(took);
+  start_.Computed(took);
+  if (!pushes_answered_) start_.Pushed(took);
+}
+
 void PullAhead::Begun(const LeasedItems::Run& run,
                       const PulledValuesPtr& values) {
+  pushes_answered_ = false;
   const JobPlan& plan = job_.plan();
   const bool goes_on = GoesOnAt(run.item, run.begin);
   if (plan.algorithm.has_local_rule()) last_ = Last{run, values};

@@ -70,10 +70,7 @@ class PullAhead {
   // The batch is being computed from them.
   void Begun(const LeasedItems::Run& run, const PulledValuesPtr& values);
   // A batch was computed, in so much time.
-  void Computed(absl::Duration took) {
-    depth_.Computed(took);
-    start_.Computed(took);
-  }
+  void Computed(absl::Duration took);
   // How many batches are to be computed from one pull.
   int32_t batches_per_pull() const { return depth_.batches(); }
   // Values were pulled, or are being pulled, for a batch.
@@ -106,8 +103,10 @@ class PullAhead {
   };
   Wanted WantedFor(const LeasedItem* held, int64_t begin) const;
   static bool Serves(const PulledValues& values, const Wanted& wanted);
-  // When the next pull begins, as far as the present batch says.
+  // When the next pull begins, as far as the present batch says; the infinite
+  // future: when the pushes before it are answered, or it ends.
   absl::Time StartDuring(const Computation::Batch* computing) const;
+  bool WaitsForPushes() const;
   // Whether the batch at `from` goes on from what is computed from the last
   // pull.
   bool GoesOnAt(ItemId item, int64_t from) const;
@@ -133,6 +132,7 @@ class PullAhead {
   };
   std::optional<Last> last_;
   bool parked_ = false;
+  bool pushes_answered_ = false;  // Those before the present batch.
   // The next pull waits for this time, and for nothing else.
   std::optional<absl::Time> due_;
   absl::Time since_;  // The present pull began then, or was due.

@@ -12,6 +12,16 @@
 // So it goes by the shortest batch and the longest pull of the last few, and
 // waits only if the next two are further apart.
 //
+// A batch that is too short for this may still have time for the answer to the
+// push before it. A pull that begins then has what this worker pushed, and a
+// gradient comes one update late instead of two:
+//
+//   |<---------------------- a batch ---------------------->|
+//   |<----- a push ----->|<------ a pull ------>|
+//
+// This goes by medians. On a busy machine the longest of a few pushes is longer
+// than most batches, and the answer begins the pull, whenever it comes.
+//
 // Thread-compatible.
 #ifndef EBB_CLIENT_PULL_START_H_
 #define EBB_CLIENT_PULL_START_H_
@@ -30,6 +40,8 @@ class PullStart {
   // A pull ended so long after it was due.
   void Pulled(absl::Duration took) { pulls_.Add(took); }
   void Computed(absl::Duration took) { batches_.Add(took); }
+  // What was pushed before a batch was answered so long after its begin.
+  void Pushed(absl::Duration took) { pushes_.Add(took); }
 
   // How long after the begin of a batch. Zero: with the batch, because the pull
   // takes about as long, or too little is known.
@@ -41,6 +53,15 @@ class PullStart {
     return after < kLeastShare * batch ? absl::ZeroDuration() : after;
   }
 
+  // Whether there is mostly time to wait for the answers to pushes.
+  bool AfterPushes() const {
+    if (!pulls_.enough() || !batches_.enough() || !pushes_.enough()) {
+      return false;
+    }
+    return pushes_.Median() + pulls_in_time_ * pulls_.Median() <=
+           batches_.Median();
+  }
+
  private:
   // Timers and threads are late by less than this.
   static constexpr absl::Duration kMargin = absl::Milliseconds(1);
@@ -50,6 +71,7 @@ class PullStart {
   const int pulls_in_time_;
   RecentDurations<16> pulls_;
   RecentDurations<16> batches_;
+  RecentDurations<16> pushes_;
 };
 
 }  // namespace ebb::client

@@ -55,6 +55,19 @@ TEST(PullStartTest, IsWithTheBatchWhereThereIsLittleToGain) {
   EXPECT_EQ(start.After(), 5 * kMs);
 }
 
+TEST(PullStartTest, WaitsForPushesThatFitIntoTheBatchWithThePull) {
+  PullStart start(/*assembles=*/false);
+  Fill(&start, 0.8 * kMs, 2 * kMs);
+  EXPECT_FALSE(start.AfterPushes());  // Nothing is known of pushes.
+  for (int i = 0; i < 16; ++i) start.Pushed(kMs);
+  EXPECT_EQ(start.After(), absl::ZeroDuration());
+  EXPECT_TRUE(start.AfterPushes());
+  start.Pushed(20 * kMs);  // One tells little.
+  EXPECT_TRUE(start.AfterPushes());
+  for (int i = 0; i < 9; ++i) start.Pushed(1.6 * kMs);
+  EXPECT_FALSE(start.AfterPushes());
+}
+
 TEST(PullStartTest, FitsTheLongestPullIntoTheShortestBatch) {
   PullStart start(/*assembles=*/false);
   Fill(&start, 3 * kMs, 20 * kMs);

@@ -1,6 +1,14 @@
 #include "client/pusher.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
 #include <utility>
+#include <vector>
+
+#include "common/plant.h"
+#include "common/row_kind.h"
 
 namespace ebb::client {
 
@@ -21,6 +29,22 @@ PushRequest RequestFor(const Pusher::Order& order,
   request.skip = order.skip;
   request.segments = std::move(segments);
   return request;
+}
+
+// A row of bytes as a worker makes it whose results depend on which one it is.
+// Only a planted bug asks for it.
+PushRows SpoiltRows(const JobPlan& plan, const WorkerStamp& stamp,
+                    PushRows rows) {
+  const SparseTablePlan& table = plan.sparse_tables[rows.table];
+  if (table.kind != RowKind::kWriteOnce || stamp.worker.value() % 2 == 0) {
+    return rows;
+  }
+  std::vector<std::byte> bytes(static_cast<size_t>(rows.gradient.size()));
+  rows.gradient.CopyTo(bytes);
+  // Behind the word that says how long the row is.
+  if (bytes.size() > sizeof(uint32_t)) bytes[sizeof(uint32_t)] ^= std::byte{1};
+  rows.gradient = Payload::Of(std::move(bytes));
+  return rows;
 }
 
 }  // namespace
@@ -58,6 +82,11 @@ PushSegment Pusher::SegmentFor(const Order& order, PartitionId partition) {
     segment.gradient = order.result.gradient.Sub(first * 4, (last - first) * 4);
   }
   if (!order.result.rows.empty()) segment.rows = order.result.rows[p];
+  if (EBB_PLANTED(task_result_of_its_worker)) {
+    for (PushRows& rows : segment.rows) {
+      rows = SpoiltRows(plan, order.stamp, std::move(rows));
+    }
+  }
   if (!order.skip && plan.oracle_width > 0) {
     const int64_t bytes = plan.oracle_width * int64_t{8};
     segment.oracle = order.result.oracle.Sub(p * bytes, bytes);

@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "client/testing/kept_actions.h"
@@ -35,7 +37,8 @@ std::vector<T> Unpacked(const Payload& payload) {
 // partition 0 and nothing of partition 1.
 class SparseRowsTest : public testing::KeptActions {
  protected:
-  SparseRowsTest() : core_({.session = kMe}) {
+  explicit SparseRowsTest(ClientOptions options = {.session = kMe})
+      : core_(std::move(options)) {
     auto record = std::make_shared<JobRecord>();
     record->id = JobId(7);
     record->plan.examples = 3;
@@ -318,6 +321,116 @@ TEST_F(SparseEvaluationTest, WhatCannotBeReadIsReported) {
   });
   ASSERT_NE(Reported(), nullptr);
   EXPECT_THAT(Reported()->error, HasSubstr("a torn line"));
+}
+
+// Bug: a program in the middle of an evaluation that was lost waited for good.
+TEST_F(SparseEvaluationTest, TheComputerHearsThatItIsLost) {
+  On([&](auto* out) { core_.OnSchedulerConnected(now_, out); });
+  EXPECT_EQ(lost_evaluations_, 1);
+  On([&](auto* out) { core_.OnSchedulerConnected(now_, out); });
+  EXPECT_EQ(lost_evaluations_, 0);
+
+  Lease(51);
+  EXPECT_EQ(lost_evaluations_, 0);
+  Lease(52);
+  EXPECT_EQ(lost_evaluations_, 1);
+
+  FoundTest(wanted_[0], false);
+  ASSERT_THAT(pulls_, SizeIs(1));
+  const PullId pull = pulls_[0].id;
+  On([&](auto* out) {
+    core_.OnPullOverLimit(pull, absl::OutOfRangeError("too long"), now_, out);
+  });
+  EXPECT_NE(Reported(), nullptr);
+  EXPECT_EQ(lost_evaluations_, 1);
+}
+
+TEST_F(SparseEvaluationTest, TheComputerHearsOfALossWhileItComputes) {
+  FoundTest(wanted_[0], false);
+  Answer(pulls_[0], {1, 2});
+  ASSERT_THAT(evaluates_, SizeIs(1));
+  On([&](auto* out) { core_.OnSchedulerConnected(now_, out); });
+  EXPECT_EQ(lost_evaluations_, 1);
+  Evaluated(1);
+  EXPECT_EQ(lost_evaluations_, 0);
+}
+
+TEST_F(SparseEvaluationTest, WhatIsReportedIsNotLost) {
+  FoundTest(wanted_[0], true);
+  Answer(pulls_[0], {1, 2});
+  Evaluated(1);
+  EXPECT_NE(Reported(), nullptr);
+  EXPECT_EQ(lost_evaluations_, 0);
+}
+
+// A program finds rows, and is in the middle of an evaluation between its
+// parts.
+class SparseProgramTest : public SparseRowsTest {
+ protected:
+  SparseProgramTest()
+      : SparseRowsTest({.session = kMe,
+                        .evaluates_whole = true,
+                        .batch_patience = absl::Seconds(60)}) {}
+
+  // Whether the lease is renewed so long after the last event.
+  bool RenewsAfter(absl::Duration time) {
+    sent_.clear();
+    now_ += time;
+    On([&](auto* out) { core_.OnTick(now_, out); });
+    return std::any_of(sent_.begin(), sent_.end(), [](const auto& message) {
+      return std::holds_alternative<Progress>(message);
+    });
+  }
+  void FoundPart(int64_t part, bool last) {
+    auto rows = std::make_shared<BatchRows>();
+    rows->begin = part;
+    rows->end = part + 1;
+    rows->test = true;
+    rows->last = last;
+    rows->partitions.resize(2);
+    FindRows batch;
+    batch.record = record_;
+    batch.test = true;
+    batch.begin = part;
+    On([&](auto* out) {
+      core_.OnRowsFound(batch, BatchRowsPtr(rows), now_, out);
+    });
+  }
+};
+
+TEST_F(SparseProgramTest, TheLeaseLastsWhileItsRowsAreBeingFound) {
+  Begin();
+  ASSERT_THAT(wanted_, SizeIs(1));
+  EXPECT_TRUE(RenewsAfter(absl::Seconds(30)));
+  EXPECT_FALSE(RenewsAfter(absl::Seconds(31)));
+}
+
+TEST_F(SparseProgramTest, NoBatchIsBegunBetweenThePartsOfAnEvaluation) {
+  Begin();
+  EvaluationLease lease;
+  lease.record = record_;
+  lease.generation = Generation(1);
+  lease.snapshot = 50;
+  const FindRows batch = wanted_[0];
+  On([&](auto* out) { core_.OnScheduler(lease, now_, out); });
+  FoundPart(0, false);
+  ASSERT_THAT(pulls_, SizeIs(1));
+  Answer(pulls_[0], {});
+  ASSERT_THAT(evaluates_, SizeIs(1));
+  Found(batch);
+  ASSERT_THAT(pulls_, SizeIs(1));
+  Answer(pulls_[0], {1, 2});
+  EXPECT_THAT(computes_, IsEmpty());
+  EvaluationResult part;
+  part.correct = 0;
+  On([&](auto* out) { core_.OnEvaluated(part, now_, out); });
+  EXPECT_THAT(computes_, IsEmpty());
+  FoundPart(1, true);
+  Answer(pulls_[0], {});
+  ASSERT_THAT(evaluates_, SizeIs(1));
+  EXPECT_THAT(computes_, IsEmpty());
+  On([&](auto* out) { core_.OnEvaluated(part, now_, out); });
+  EXPECT_THAT(computes_, SizeIs(1));
 }
 
 }  // namespace

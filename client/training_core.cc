@@ -50,7 +50,7 @@ void TrainingCore::OnSchedulerConnected(absl::Time now, ClientActions* out) {
   worker_.connected = true;
   for (auto& [id, work] : works_) work.reach().ForgetTold();
   asked_for_ = 0;
-  evaluation_.Forget();
+  evaluation_.Lose(out);
   RegisterWorker message;
   message.session = worker_.options.session;
   message.name = worker_.options.name;
@@ -119,7 +119,7 @@ void TrainingCore::Handle(Lease lease, absl::Time now, ClientActions* out) {
 void TrainingCore::Handle(EvaluationLease lease, absl::Time /*now*/,
                           ClientActions* out) {
   WorkFor(lease.record, lease.generation, out);
-  evaluation_.Take(std::move(lease));
+  evaluation_.Take(std::move(lease), out);
 }
 
 void TrainingCore::Handle(const LeaseLost& lost, absl::Time /*now*/,
@@ -158,12 +158,27 @@ void TrainingCore::Advance(absl::Time now, ClientActions* out) {
   }
 }
 
+bool TrainingCore::HoldsTooFewBatches(int32_t items) const {
+  // Tiny items would fill a worker with leases.
+  constexpr int32_t kMostItems = 64;
+  const auto wanted = static_cast<size_t>(worker_.options.held_batches);
+  if (wanted == 0 || items >= kMostItems) return false;
+  size_t batches = 0;
+  for (const auto& [id, work] : works_) {
+    const JobState& state = work.state();
+    if (state.plan().rounds()) return false;
+    batches += state.items.Ahead(state.plan(), nullptr, wanted).size();
+  }
+  return batches < wanted;
+}
+
 void TrainingCore::AskForLeases(ClientActions* out) {
   int32_t have = 0;
   for (const auto& [id, work] : works_) {
     have += static_cast<int32_t>(work.state().items.size());
   }
-  const int32_t want = std::max(0, worker_.options.held_items - have);
+  int32_t want = std::max(0, worker_.options.held_items - have);
+  if (want == 0 && HoldsTooFewBatches(have)) want = 1;
   if (!worker_.connected || want == 0 || want == asked_for_) return;
   asked_for_ = want;
   out->push_back(SendScheduler{LeaseRequest{worker_.options.session, want}});

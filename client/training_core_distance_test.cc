@@ -73,6 +73,21 @@ class FarServersWithoutPrefetchTest : public FarServersTest {
   FarServersWithoutPrefetchTest() : FarServersTest(/*prefetch=*/false) {}
 };
 
+// Bug: they lacked what was pushed just before, as with a prefetch.
+TEST_F(FarServersWithoutPrefetchTest, ValuesHaveAllThatThisWorkerPushed) {
+  OneRoundTrip();  // The first values.
+  ASSERT_TRUE(std::exchange(computing_, false));
+  now_ += absl::Milliseconds(1);
+  Computed();
+  Count();
+  ASSERT_FALSE(on_their_way_.empty());
+  EXPECT_THAT(open_pulls_, ::testing::IsEmpty());
+  for (const SendPush& push : std::exchange(on_their_way_, {})) {
+    Answer(push, Verdict::kApplied, push.request.end);
+  }
+  EXPECT_THAT(open_pulls_, ::testing::Not(::testing::IsEmpty()));
+}
+
 TEST_F(FarServersWithoutPrefetchTest, OldValuesAreForTheTimeOfAPullOnly) {
   int batches = 0;
   for (int i = 0; i < 12; ++i) {

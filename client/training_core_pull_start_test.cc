@@ -65,10 +65,27 @@ class PullStartCoreTest : public TrainingCoreTest {
   void EndBatch() {
     Computed();
     KeepBatch();
+    AnswerPushes();
+  }
+  void AnswerPushes() {
     for (const SendPush& push : std::exchange(pushes_, {})) {
       Answer(push, Verdict::kApplied, push.request.end);
       KeepBatch();
     }
+  }
+  // One batch. The pushes of the one before are answered `push` after its
+  // begin, and the pull for the next, which is longer, so long after its own.
+  // Returns how long after the batch the pull began.
+  absl::Duration OneBatchWithPushes(absl::Duration push, absl::Duration pull) {
+    const absl::Time end = begun_ + kBatch;
+    const bool at_once = !open_pulls_.empty();
+    now_ += push;
+    AnswerPushes();
+    AnswerPullsAfter(at_once ? pull - push : pull);
+    now_ = end;
+    Computed();
+    KeepBatch();
+    return at_once ? absl::ZeroDuration() : push;
   }
   void KeepBatch() {
     if (!computes_.empty()) {
@@ -123,6 +140,29 @@ TEST_F(PullStartCoreTest, PullsBeginAtOnceWhereTheyTakeAsLong) {
   for (int i = 0; i < 20; ++i) {
     EXPECT_EQ(OneBatch(25 * kMs), absl::ZeroDuration());
   }
+}
+
+TEST_F(PullStartCoreTest, AWorkerPullsWhatItPushedIfThereIsTime) {
+  BeginFirst(15 * kMs);
+  for (int i = 0; i < 20; ++i) OneBatchWithPushes(3 * kMs, 15 * kMs);
+  EXPECT_EQ(OneBatchWithPushes(3 * kMs, 15 * kMs), 3 * kMs);
+  EXPECT_EQ(OneBatchWithPushes(5 * kMs, 15 * kMs), 5 * kMs);
+}
+
+TEST_F(PullStartCoreTest, NoPullWaitsForPushesThatAreAnsweredLate) {
+  BeginFirst(15 * kMs);
+  for (int i = 0; i < 20; ++i) OneBatchWithPushes(6 * kMs, 15 * kMs);
+  EXPECT_EQ(OneBatchWithPushes(6 * kMs, 15 * kMs), absl::ZeroDuration());
+}
+
+TEST_F(PullStartCoreTest, APushThatIsNotAnsweredDelaysOnePull) {
+  BeginFirst(15 * kMs);
+  for (int i = 0; i < 20; ++i) OneBatchWithPushes(3 * kMs, 15 * kMs);
+  ASSERT_THAT(open_pulls_, IsEmpty());
+  EXPECT_GT(core_.NextTick(), begun_ + kBatch);
+  now_ = begun_ + kBatch;
+  Computed();  // The next batch has no values yet.
+  EXPECT_THAT(open_pulls_, SizeIs(2));
 }
 
 TEST_F(PullStartCoreTest, ABatchThatEndsEarlyPullsAtOnce) {

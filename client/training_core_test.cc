@@ -248,6 +248,30 @@ TEST_F(TrainingCoreTest, WhoLeavesSaysThatItTakesNothingMore) {
   EXPECT_EQ(Sent<LeaseRequest>()[0].items, 0);
 }
 
+// Items of the fixture have two batches.
+class ReadsAheadTest : public TrainingCoreTest {
+ protected:
+  ReadsAheadTest()
+      : TrainingCoreTest({.session = kMe, .held_items = 1, .held_batches = 4}) {
+  }
+};
+
+TEST_F(ReadsAheadTest, LeasesItemsUntilItHoldsTheBatches) {
+  Connect();
+  FromScheduler(LeaseOf(0));
+  ASSERT_THAT(Sent<LeaseRequest>(), SizeIs(1));
+  EXPECT_EQ(Sent<LeaseRequest>()[0].items, 1);
+  FromScheduler(LeaseOf(1));
+  EXPECT_THAT(Sent<LeaseRequest>(), IsEmpty());
+}
+
+TEST_F(ReadsAheadTest, LeavesTheItemsOfARoundToOthers) {
+  Use({.kind = ConsistencyKind::kRounds, .round_items = 3});
+  Connect();
+  FromScheduler(LeaseOf(0));
+  EXPECT_THAT(Sent<LeaseRequest>(), IsEmpty());
+}
+
 TEST_F(TrainingCoreTest, PullsForBatchesAskForTheJobsEncoding) {
   UseTopK();
   Begin(LeaseOf(0));

@@ -40,6 +40,8 @@ struct WorkerState {
   std::optional<JobId> evaluates;  // The job of its evaluation.
   // There is room for the values of an evaluation, or for those of a batch.
   bool evaluates_alone = false;
+  // No batch is begun: see ClientOptions::evaluates_whole.
+  bool within_evaluation = false;
   LocalSteps local_steps;
   CachedRowCounts cached_rows;  // Counts over all pulls that ended.
   FailedCalls failed_calls{};

@@ -29,6 +29,10 @@ target_link_options(ebb_shared PRIVATE LINKER:--exclude-libs,ALL)
 target_compile_features(ebb_shared INTERFACE cxx_std_20)
 add_dependencies(programs ebb_shared)
 
+if(EBB_SANITIZE)
+  return()  # These builds are only for tests.
+endif()
+
 install(TARGETS ebb ebb-bench ebb-ps ebb-scheduler ebb-sim ebb-worker
         COMPONENT programs)
 install(TARGETS ebb_shared EXPORT ebbTargets

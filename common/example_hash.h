@@ -27,6 +27,11 @@ constexpr uint64_t HashAppend(uint64_t hash, uint64_t value) {
   return Mix64(hash + (value + 1) * kGoldenRatio);
 }
 
+// A number in [0, 1) of a hash, evenly.
+constexpr double UnitOf(uint64_t hash) {
+  return static_cast<double>(hash >> 11) * 0x1p-53;
+}
+
 // The name of the example at `position` of the order of `item`. A ledger sums
 // these mod 2^64.
 constexpr uint64_t ExampleHash(ItemId item, int64_t position) {

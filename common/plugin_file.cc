@@ -1,16 +1,20 @@
 #include "common/plugin_file.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/fd.h"
 #include "common/status_macros.h"
 
 namespace ebb {
@@ -18,6 +22,8 @@ namespace ebb {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr size_t kMostTextBytes = 4 << 20;
 
 // The file's real path, links followed; nothing if there is none.
 std::optional<fs::path> RealPath(const fs::path& path) {
@@ -104,6 +110,30 @@ absl::Status NotAPlugin(absl::string_view path, absl::string_view why) {
 
 absl::Status CheckPluginFolder(const std::string& folder) {
   return CheckWriters(folder);
+}
+
+absl::StatusOr<PluginText> ReadPlugin(
+    absl::string_view path, const std::vector<std::string>& allowed_folders) {
+  EBB_ASSIGN_OR_RETURN(const fs::path real, FindPlugin(path, allowed_folders));
+  PluginText out = {real.string(), ""};
+  const Fd file(open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat info = {};
+  if (!file || fstat(file.get(), &info) != 0) {
+    return NotAPlugin(out.path, std::strerror(errno));
+  }
+  if (!S_ISREG(info.st_mode)) return NotAPlugin(out.path, "is no file");
+  std::string buffer(64 << 10, '\0');
+  for (;;) {
+    const ssize_t got = read(file.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return NotAPlugin(out.path, std::strerror(errno));
+    if (got == 0) return out;
+    out.text.append(buffer, 0, got);
+    if (out.text.size() > kMostTextBytes) {
+      return NotAPlugin(out.path, absl::StrCat("has more than ", kMostTextBytes,
+                                               " bytes, and is to be code"));
+    }
+  }
 }
 
 absl::StatusOr<std::shared_ptr<const PluginFile>> PluginFile::Open(

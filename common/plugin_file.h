@@ -1,4 +1,5 @@
-// Shared objects of users, from folders that the operator allowed.
+// Code of users, from folders that the operator allowed: shared objects, and
+// text.
 //
 //   EBB_ASSIGN_OR_RETURN(auto file, PluginFile::Open("libmine.so", folders));
 //   const auto entry = reinterpret_cast<Entry*>(file->Find("my_entry"));
@@ -19,6 +20,17 @@ namespace ebb {
 // PermissionDenied: others may put code into the folder, as all users may write
 // to it, without the sticky bit, or it is neither this user's nor root's.
 absl::Status CheckPluginFolder(const std::string& folder);
+
+// A file of code, read once.
+struct PluginText {
+  std::string path;  // Links followed.
+  std::string text;
+};
+// Reads the file at `path`, which PluginFile::Open would find there under the
+// same conditions, with the same errors. kInvalidArgument: it has more than
+// 4 MiB, or cannot be read.
+absl::StatusOr<PluginText> ReadPlugin(
+    absl::string_view path, const std::vector<std::string>& allowed_folders);
 
 // A loaded shared object; unloads it. Thread-safe.
 class PluginFile {

@@ -8,7 +8,10 @@
 #ifndef EBB_COMMON_SCHEDULE_H_
 #define EBB_COMMON_SCHEDULE_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -27,12 +30,16 @@ enum class RateKind {
   kConstant,
   kStep,    // rate * factor^floor(position / step_epochs)
   kCosine,  // From rate to final_share * rate, by half a wave over the job.
+  kTable,   // rate times factors that are given at positions.
 };
 
-// "constant", "step", "cosine".
+// "constant", "step", "cosine", "table".
 absl::string_view RateKindName(RateKind kind);
 // InvalidArgument, listing the names, for an unknown one.
 absl::StatusOr<RateKind> ParseRateKind(absl::string_view name);
+
+// Most positions of a table.
+inline constexpr size_t kMaxSchedulePoints = 4096;
 
 // How the rate goes over the data. Each field says which kinds read it.
 struct RateSchedule {
@@ -49,6 +56,12 @@ struct RateSchedule {
   // runs from position 0 all the same. 0: no warm-up.
   double warm_up_epochs = 0;
 
+  // table: positions in epochs, from 0, none before the one in front of it; and
+  // what the rate is multiplied by there. In between it goes evenly, before and
+  // after all of them it stays. At a position that is there twice it jumps.
+  std::vector<double> at = {};
+  std::vector<double> factors = {};
+
   // InvalidArgument naming the field, its value and what would be right.
   absl::Status Validate() const;
 
@@ -60,7 +73,9 @@ class LearningRate {
  public:
   // `epochs`, at least 1, is the length of the job.
   LearningRate(double rate, const RateSchedule& schedule, int64_t epochs)
-      : rate_(rate), schedule_(schedule), epochs_(epochs) {}
+      : rate_(rate),
+        schedule_(std::make_shared<const RateSchedule>(schedule)),
+        epochs_(epochs) {}
 
   // The rate at a BatchPosition(). Past the last epoch the cosine stays at its
   // end.
@@ -68,7 +83,7 @@ class LearningRate {
 
  private:
   double rate_;
-  RateSchedule schedule_;
+  std::shared_ptr<const RateSchedule> schedule_;  // Copies share its table.
   int64_t epochs_;
 };
 

@@ -5,6 +5,8 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace ebb {
 namespace {
@@ -71,6 +73,21 @@ TEST(LearningRateTest, WarmUpMultipliesTheOtherSchedules) {
   EXPECT_DOUBLE_EQ(cosine.At(2), 0.75 * 0.5);
 }
 
+TEST(LearningRateTest, ATableGoesEvenlyBetweenItsPositions) {
+  const LearningRate rate(2.0,
+                          {.kind = RateKind::kTable,
+                           .at = {1, 3, 3, 4},
+                           .factors = {0, 1, 0.5, 0.1}},
+                          8);
+  EXPECT_DOUBLE_EQ(rate.At(0), 0.0);
+  EXPECT_DOUBLE_EQ(rate.At(1), 0.0);
+  EXPECT_DOUBLE_EQ(rate.At(1.5), 0.5);
+  EXPECT_DOUBLE_EQ(rate.At(3), 1.0);  // It jumps.
+  EXPECT_DOUBLE_EQ(rate.At(3.5), 0.6);
+  EXPECT_DOUBLE_EQ(rate.At(4), 0.2);
+  EXPECT_DOUBLE_EQ(rate.At(7), 0.2);
+}
+
 TEST(LearningRateTest, NoBatchOfAJobHasARateOfZero) {
   const LearningRate rate(
       1.0, {.kind = RateKind::kCosine, .warm_up_epochs = 0.5}, 1);
@@ -108,10 +125,26 @@ TEST(RateScheduleTest, NamesFieldValueAndWhatWouldBeRight) {
               HasSubstr("warm_up_epochs is nan"));
 }
 
+TEST(RateScheduleTest, ATableAscendsAndHasAFactorForEachPosition) {
+  const auto message = [](std::vector<double> at, std::vector<double> factors) {
+    return Message({.kind = RateKind::kTable,
+                    .at = std::move(at),
+                    .factors = std::move(factors)});
+  };
+  EXPECT_EQ(message({0, 1, 1}, {1, 1, 0}), "");
+  EXPECT_THAT(message({}, {}), HasSubstr("of 0 positions"));
+  EXPECT_THAT(message(std::vector<double>(4097), std::vector<double>(4097)),
+              HasSubstr("1 to 4096 positions"));
+  EXPECT_THAT(message({0, 1}, {1}), HasSubstr("of 1 numbers"));
+  EXPECT_THAT(message({1, 0.5}, {1, 1}), HasSubstr("schedule.at is 0.5"));
+  EXPECT_THAT(message({0, std::nan("")}, {1, 1}), HasSubstr("is nan"));
+  EXPECT_THAT(message({0, 1}, {1, -1}), HasSubstr("schedule.factors is -1"));
+}
+
 TEST(RateScheduleTest, AnUnknownKindIsAnsweredWithTheKnownOnes) {
   EXPECT_EQ(std::string(ParseRateKind("cosinus").status().message()),
             "schedule.kind is 'cosinus'; it must be one of constant, step, "
-            "cosine");
+            "cosine, table");
 }
 
 TEST(BatchScheduleTest, IsConstantByDefault) {

@@ -212,6 +212,10 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
                                       const OpenBytes& open) {
   const CsvOptions& csv = spec.csv;
   const bool table = spec.kind == SourceKind::kCsv;
+  if (spec.kind == SourceKind::kText) {
+    EBB_ASSIGN_OR_RETURN(const FoundEncoding found, FindEncoding(spec, open));
+    return LoadText(spec, found, open);
+  }
   if (!table || (csv.categorical.empty() && csv.dates.empty())) {
     auto numbers = Load(spec, nullptr, {}, open);
     const bool text = table && absl::IsInvalidArgument(numbers.status()) &&
@@ -244,6 +248,19 @@ absl::StatusOr<Dataset> Dataset::LoadLike(const SourceSpec& spec,
                                           const Index& training,
                                           const OpenBytes& open) {
   return Load(spec, &training, training.encoding, open);
+}
+
+Dataset Dataset::OfNumbers(Index index, const std::optional<Split>& split) {
+  Dataset data;
+  data.index_ = std::move(index);
+  data.by_number_ = true;
+  if (split) {
+    const int64_t all = data.index_.files.front().bytes;
+    for (int64_t number = 0; number < all; ++number) {
+      if (Selects(*split, number)) data.numbers_.push_back(number);
+    }
+  }
+  return data;
 }
 
 absl::StatusOr<Dataset> Dataset::LoadIndexed(const SourceSpec& spec,
@@ -375,7 +392,7 @@ int64_t Dataset::memory_bytes() const {
     return static_cast<int64_t>(values.capacity() * sizeof(values[0]));
   };
   return of(labels_) + of(bytes_) + of(values_) + of(ids_) + of(keys_) +
-         of(fields_) + of(offsets_);
+         of(fields_) + of(offsets_) + of(numbers_);
 }
 
 absl::Status Dataset::FindMoments(const SourceSpec& spec) {
@@ -483,7 +500,13 @@ absl::Status Dataset::Gather(std::span<const int64_t> examples,
       out->labels.push_back(labels_[example]);
     }
   }
-  if (sparse() || keyed()) {
+  out->numbers.clear();
+  if (by_number_) {
+    out->values.clear();
+    for (const int64_t example : examples) {
+      out->numbers.push_back(NumberOf(example));
+    }
+  } else if (sparse() || keyed()) {
     GatherRows(examples, out);
   } else {
     GatherDense(examples, out);

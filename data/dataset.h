@@ -49,6 +49,9 @@ struct ExampleBatch {
   std::vector<Field> fields;
   // Sparse and keyed: (rows + 1).
   std::vector<int64_t> offsets;
+  // (rows), and nothing else, of a data set that is known by numbers only:
+  // where each example stands in what the model reads by itself.
+  std::vector<int64_t> numbers;
 };
 
 // Immutable once loaded, so any number of threads may use it at once. Holds
@@ -79,6 +82,11 @@ class Dataset {
                                              const Index& index,
                                              const OpenBytes& open = OpenFile);
 
+  // Examples that only the model reads, so that they are numbers here. `index`
+  // counts them, and the bytes of its one file are the number of examples that
+  // there are, of which the split selects some.
+  static Dataset OfNumbers(Index index, const std::optional<Split>& split);
+
   const Index& index() const { return index_; }
   // Reader::Names() of the source.
   const std::optional<ColumnNames>& names() const { return names_; }
@@ -87,6 +95,11 @@ class Dataset {
   bool sparse() const { return layout_ == Layout::kSparse; }
   bool keyed() const { return layout_ == Layout::kKeyed; }
   bool has_labels() const { return !labels_.empty(); }
+  bool by_number() const { return by_number_; }
+  // Where an example stands in what OfNumbers() was made for.
+  int64_t NumberOf(int64_t example) const {
+    return numbers_.empty() ? example : numbers_[example];
+  }
   // The examples counted in index().left_out, with the mistake in the first.
   const LeftOut& left_out() const { return left_out_; }
   // "label 0 at a.csv:1, label 1 at a.csv:7": where the first few of its
@@ -149,6 +162,9 @@ class Dataset {
   std::vector<uint64_t> keys_;    // kKeyed.
   std::vector<Field> fields_;     // kKeyed.
   std::vector<int64_t> offsets_;  // kSparse and kKeyed.
+  bool by_number_ = false;
+  // (examples) if a split selected them, else empty.
+  std::vector<int64_t> numbers_;
   // kBytes: a feature is byte * factor + term. Either one number for all
   // features (and no term), or one for each of them.
   std::vector<float> factor_;

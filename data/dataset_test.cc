@@ -1,6 +1,8 @@
 #include "data/dataset.h"
 
 #include <cmath>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -521,6 +523,31 @@ TEST(DatasetTest, ReusesTheMemoryOfABatch) {
   EXPECT_EQ(batch.values.data(), values);
   EXPECT_EQ(batch.ids.data(), ids);
   EXPECT_THAT(batch.ids, ElementsAre(1, 0, 1, 2));
+}
+
+TEST(DatasetTest, KnowsExamplesOfOthersByTheirNumbers) {
+  Index index;
+  index.files = {{.bytes = 1000}};
+  index.examples = 1000;
+  const Dataset all = Dataset::OfNumbers(index, std::nullopt);
+  ExampleBatch batch;
+  ASSERT_TRUE(all.Gather(std::vector<int64_t>{7, 999}, &batch).ok());
+  EXPECT_THAT(batch.numbers, testing::ElementsAre(7, 999));
+  EXPECT_TRUE(batch.values.empty());
+  EXPECT_FALSE(all.Gather(std::vector<int64_t>{1000}, &batch).ok());
+
+  std::vector<bool> seen(1000);
+  for (const auto part : {Split::Part::kTrain, Split::Part::kTest}) {
+    const Split split = {.test_fraction = 0.25, .seed = 3, .part = part};
+    index.examples = 0;
+    for (int64_t i = 0; i < 1000; ++i) index.examples += Selects(split, i);
+    const Dataset some = Dataset::OfNumbers(index, split);
+    for (int64_t i = 0; i < some.examples(); ++i) {
+      EXPECT_TRUE(Selects(split, some.NumberOf(i)));
+      seen[some.NumberOf(i)] = true;
+    }
+  }
+  EXPECT_THAT(seen, testing::Each(true));
 }
 
 TEST(DatasetTest, ABatchMayComeFromSparseAndThenFromDenseData) {

@@ -180,4 +180,25 @@ bool DecodeTexts(absl::string_view bytes, std::vector<std::string>* texts) {
   return TakeTexts(&bytes, texts) && bytes.empty() && !texts->empty();
 }
 
+std::string EncodeVocabulary(const Vocabulary& vocabulary) {
+  std::string bytes;
+  PutTexts(vocabulary.words, &bytes);
+  for (const int64_t count : vocabulary.counts) {
+    PutFixed64(static_cast<uint64_t>(count), &bytes);
+  }
+  return bytes;
+}
+
+bool DecodeVocabulary(absl::string_view bytes, Vocabulary* vocabulary) {
+  if (!TakeTexts(&bytes, &vocabulary->words) || vocabulary->empty()) {
+    return false;
+  }
+  for (size_t i = 0; i < vocabulary->words.size(); ++i) {
+    uint64_t count;
+    if (!TakeFixed64(&bytes, &count) || count >> 63 != 0) return false;
+    vocabulary->counts.push_back(static_cast<int64_t>(count));
+  }
+  return bytes.empty();
+}
+
 }  // namespace ebb::data

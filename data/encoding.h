@@ -1,6 +1,6 @@
-// How the columns of a table become the features of a model, and which text
-// each class has in the files. It is found in the training data, stored in its
-// index, and used as it is for all other data.
+// How the columns of a table become the features of a model, which text each
+// class has in the files, and which number a word has. It is found in the
+// training data, stored in its index, and used as it is for all other data.
 #ifndef EBB_DATA_ENCODING_H_
 #define EBB_DATA_ENCODING_H_
 
@@ -42,6 +42,17 @@ struct ColumnEncoding {
                          const ColumnEncoding&) = default;
 };
 
+// The words of a text, each once, and how often the training data has them. A
+// word goes by its place here.
+struct Vocabulary {
+  std::vector<std::string> words;
+  std::vector<int64_t> counts;
+
+  bool empty() const { return words.empty(); }
+
+  friend bool operator==(const Vocabulary&, const Vocabulary&) = default;
+};
+
 struct Encoding {
   // One for each column of the training data except the label and ignored ones,
   // in their order. Empty: all of them are numbers.
@@ -49,8 +60,12 @@ struct Encoding {
   // The text of each class: a label is the place of its text here. Empty:
   // labels are numbers in the files.
   std::vector<std::string> classes;
+  // The words of documents. Empty for other data.
+  Vocabulary vocabulary;
 
-  bool empty() const { return columns.empty() && classes.empty(); }
+  bool empty() const {
+    return columns.empty() && classes.empty() && vocabulary.empty();
+  }
   // The number of features; `columns` is not empty.
   int64_t features() const;
   // The names of the features, in their order: "age", "sex=male", "sex=other",
@@ -69,6 +84,8 @@ bool DecodeColumns(absl::string_view bytes,
                    std::vector<ColumnEncoding>* columns);
 std::string EncodeTexts(const std::vector<std::string>& texts);
 bool DecodeTexts(absl::string_view bytes, std::vector<std::string>* texts);
+std::string EncodeVocabulary(const Vocabulary& vocabulary);
+bool DecodeVocabulary(absl::string_view bytes, Vocabulary* vocabulary);
 
 }  // namespace ebb::data
 

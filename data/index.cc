@@ -23,10 +23,12 @@ using internal::TakeFixed64;
 
 constexpr absl::string_view kMagic = "EBBINDEX";
 // There is one encoding of an index: the oldest version that holds all of it.
-// Version 2 has what was left out at its end. Version 3 has sections there.
+// Version 2 has what was left out at its end. Version 3 has sections there, and
+// version 4 one more of them.
 constexpr uint64_t kVersion = 1;
 constexpr uint64_t kVersionWithLeftOut = 2;
 constexpr uint64_t kVersionWithSections = 3;
+constexpr uint64_t kVersionWithWords = 4;
 
 // A section is its tag, its length and its bytes. Tags ascend.
 enum class Section : uint64_t {
@@ -34,6 +36,7 @@ enum class Section : uint64_t {
   kLabels = 2,      // Two reals: LabelMoments.
   kColumns = 3,     // Encoding::columns.
   kClassTexts = 4,  // Encoding::classes.
+  kWords = 5,       // Encoding::vocabulary. Version 4.
 };
 
 void PutDoubles(const std::vector<double>& values, std::string* out) {
@@ -107,12 +110,15 @@ bool GetSection(Section tag, absl::string_view bytes, Index* index) {
       return DecodeColumns(bytes, &index->encoding.columns);
     case Section::kClassTexts:
       return DecodeTexts(bytes, &index->encoding.classes);
+    case Section::kWords:
+      return DecodeVocabulary(bytes, &index->encoding.vocabulary);
   }
   return false;
 }
 
-// Sections up to the end, at least one that version 2 has no place for.
-bool GetSections(absl::string_view rest, Index* index) {
+// Sections up to the end. The last one is one that the version before has no
+// place for.
+bool GetSections(uint64_t version, absl::string_view rest, Index* index) {
   uint64_t last = 0;
   while (!rest.empty()) {
     uint64_t tag;
@@ -125,7 +131,9 @@ bool GetSections(absl::string_view rest, Index* index) {
     }
     last = tag;
   }
-  return last > static_cast<uint64_t>(Section::kLeftOut) && Fits(*index);
+  const bool words = last == static_cast<uint64_t>(Section::kWords);
+  return last > static_cast<uint64_t>(Section::kLeftOut) &&
+         words == (version == kVersionWithWords) && Fits(*index);
 }
 
 void PutSection(Section tag, const std::string& bytes, std::string* out) {
@@ -153,10 +161,15 @@ std::string Sections(const Index& index) {
   if (!index.encoding.classes.empty()) {
     PutSection(Section::kClassTexts, EncodeTexts(index.encoding.classes), &out);
   }
+  if (!index.encoding.vocabulary.empty()) {
+    PutSection(Section::kWords, EncodeVocabulary(index.encoding.vocabulary),
+               &out);
+  }
   return out;
 }
 
 uint64_t VersionOf(const Index& index) {
+  if (!index.encoding.vocabulary.empty()) return kVersionWithWords;
   if (index.labels || !index.encoding.empty()) return kVersionWithSections;
   return index.left_out > 0 ? kVersionWithLeftOut : kVersion;
 }
@@ -203,7 +216,7 @@ bool DecodePayload(uint64_t version, absl::string_view rest, Index* index) {
   for (const double stddev : index->stddev) {
     if (stddev < 0) return false;
   }
-  if (version == kVersionWithSections) return GetSections(rest, index);
+  if (version >= kVersionWithSections) return GetSections(version, rest, index);
   if (version == kVersionWithLeftOut && !GetLeftOut(&rest, index)) return false;
   return rest.empty();
 }
@@ -231,7 +244,7 @@ std::string Index::Encode() const {
   if (version == kVersionWithLeftOut) {
     PutFixed64(static_cast<uint64_t>(left_out), &payload);
   }
-  if (version == kVersionWithSections) payload += Sections(*this);
+  if (version >= kVersionWithSections) payload += Sections(*this);
 
   std::string bytes(kMagic);
   PutFixed64(version, &bytes);
@@ -254,11 +267,11 @@ absl::StatusOr<Index> Index::Decode(absl::string_view bytes) {
         bytes.size(), " bytes are no data index: they do not begin with ",
         kMagic, " and a version"));
   }
-  if (version < kVersion || version > kVersionWithSections) {
+  if (version < kVersion || version > kVersionWithWords) {
     return absl::FailedPreconditionError(
         absl::StrCat("the data index has version ", version,
                      " of the format; this program reads versions ", kVersion,
-                     " to ", kVersionWithSections,
+                     " to ", kVersionWithWords,
                      ", so use the release that wrote it, or index anew"));
   }
   if (!TakeFixed64(&rest, &length) || !TakeBytes(&rest, length, &payload) ||

@@ -50,8 +50,8 @@ struct Index {
   // Mean and deviation of labels that are numbers. Absent if they are classes
   // or there are none, and in indexes before version 3.
   std::optional<LabelMoments> labels;
-  // How a table's columns become features, and the texts of its classes. Empty
-  // for tables of numbers and other formats.
+  // How a table's columns become features, and the texts of its classes; the
+  // words of documents. Empty for tables of numbers and other formats.
   Encoding encoding;
 
   // The text that class c (a place in `classes`) has in the files.

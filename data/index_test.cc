@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "data/internal/fixed64.h"
@@ -58,6 +59,18 @@ Index GoldenText() {
       {.kind = Kind::kLeftOut},
       {.kind = Kind::kHashed, .buckets = 1}};
   index.encoding.classes = {"setosa", "versicolor", "virginica"};
+  return index;
+}
+
+Index GoldenWords() {
+  Index index = {.meaning = "text reader=1",
+                 .files = {{.bytes = 1000,
+                            .hash_high = 0x0123456789abcdef,
+                            .hash_low = 0xfedcba9876543210}},
+                 .examples = 150,
+                 .left_out = 12,
+                 .features = 1};
+  index.encoding.vocabulary = {{"the", "école", "it's"}, {70, 9, 9}};
   return index;
 }
 
@@ -117,6 +130,38 @@ TEST(IndexTest, ReadsAndWritesVersion3WhereThereIsText) {
   }
 }
 
+TEST(IndexTest, ReadsAndWritesVersion4WhereThereAreWords) {
+  const std::string bytes = GoldenBytes(4);
+  const auto index = Index::Decode(bytes);
+  ASSERT_TRUE(index.ok()) << index.status();
+  EXPECT_EQ(*index, GoldenWords());
+  EXPECT_EQ(GoldenWords().Encode(), bytes);
+  for (size_t length = 0; length < bytes.size(); ++length) {
+    EXPECT_FALSE(Index::Decode(bytes.substr(0, length)).ok()) << length;
+  }
+}
+
+TEST(IndexTest, RefusesAVocabularyThatContradictsItself) {
+  const auto refuses = [](const auto& change) {
+    Index index = GoldenWords();
+    change(&index.encoding.vocabulary);
+    return !Index::Decode(index.Encode()).ok();
+  };
+  EXPECT_FALSE(refuses([](Vocabulary*) {}));
+  EXPECT_TRUE(refuses([](Vocabulary* all) { all->words[2] = "the"; }));
+  EXPECT_TRUE(refuses([](Vocabulary* all) { all->counts[1] = -1; }));
+  EXPECT_TRUE(refuses([](Vocabulary* all) { all->counts.pop_back(); }));
+}
+
+TEST(IndexTest, RefusesAnotherVersionThanItsSectionsNeed) {
+  for (const auto& [version, other] : {std::pair(3, 4), std::pair(4, 3)}) {
+    std::string bytes = GoldenBytes(version);
+    bytes[8] = static_cast<char>(other);
+    EXPECT_EQ(Index::Decode(WithChecksum(bytes)).status().code(),
+              absl::StatusCode::kDataLoss);
+  }
+}
+
 TEST(IndexTest, RefusesTextThatContradictsItself) {
   const auto refuses = [](const auto& change) {
     Index index = GoldenText();
@@ -170,7 +215,7 @@ TEST(IndexTest, AnIndexOfSparseDataHasNoMoments) {
 }
 
 TEST(IndexTest, RefusesEveryFlippedBit) {
-  for (const int version : {1, 2, 3}) {
+  for (const int version : {1, 2, 3, 4}) {
     const std::string bytes = GoldenBytes(version);
     for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
       std::string damaged = bytes;
@@ -193,10 +238,10 @@ TEST(IndexTest, RefusesEveryOtherLength) {
 
 TEST(IndexTest, NamesALaterVersion) {
   std::string bytes = GoldenBytes();
-  bytes[8] = 4;
+  bytes[8] = 5;
   const absl::Status status = Index::Decode(bytes).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(status.message(), HasSubstr("version 4 of the format"));
+  EXPECT_THAT(status.message(), HasSubstr("version 5 of the format"));
 }
 
 TEST(IndexTest, RefusesContentThatContradictsItself) {

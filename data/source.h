@@ -14,7 +14,17 @@
 namespace ebb::data {
 
 // A kind's format is data/internal/NAME_format.cc.
-enum class SourceKind { kIdx, kCsv, kLibsvm, kLibffm, kRatings, kCriteo, kNpy };
+enum class SourceKind {
+  kIdx,
+  kCsv,
+  kLibsvm,
+  kLibffm,
+  kRatings,
+  kCriteo,
+  kNpy,
+  kText,
+  kBags
+};
 
 // kClass: labels are whole numbers that name classes; kReal: numbers to
 // predict (regression).
@@ -80,8 +90,8 @@ struct CsvOptions {
   enum class Header { kAuto, kYes, kNo };
   // What happens to a field that is empty or a word such as NA.
   // kConstant: it reads as `missing_value`. kMean: as the mean of its column
-  // over the training data. A missing label is always an error.
-  enum class Missing { kError, kConstant, kMean };
+  // over the training data. kKeep: as NaN. A missing label is always an error.
+  enum class Missing { kError, kConstant, kMean, kKeep };
 
   // Without a delimiter: tab when the name ends in .tsv or .tsv.gz, else comma.
   TextOptions text;
@@ -156,6 +166,12 @@ struct CriteoOptions {
   std::vector<std::string> ignore;
 };
 
+struct BagsOptions {
+  // The file with the word of each number, one a line. Empty: there is none,
+  // and there are as many words as the highest number says.
+  std::string vocabulary;
+};
+
 // Either `features`, a matrix, or `data`, `indices` and `indptr`, the
 // compressed rows of a sparse one.
 struct NpyOptions {
@@ -170,6 +186,29 @@ struct NpyOptions {
   bool keys = false;
 
   bool sparse() const { return !indptr.empty(); }
+};
+
+// Plain text. An example is a document, or a piece of one: the numbers of its
+// words are keys in field 0, in the order of the text, or features. Words
+// beyond the vocabulary are left out.
+struct DocumentOptions {
+  // Whether a document is a line. Else it is a paragraph, which an empty line
+  // ends.
+  bool lines = false;
+  bool lower_case = true;
+  // The vocabulary is the words that the text has this often, without
+  // `stop_words`: at most so many, the most frequent ones.
+  int64_t least_count = 5;
+  int64_t most_words = 100'000;
+  std::vector<std::string> stop_words;
+  // Documents of fewer words of the vocabulary are left out.
+  int64_t least_words = 1;
+  // Whether an example counts its words: each of them is one feature, whose
+  // value is how often it is there.
+  bool counts = false;
+  // Longer documents, in words, are cut into examples that are about as long as
+  // each other. 0: they stay whole.
+  int64_t longest = 0;
 };
 
 struct SourceSpec {
@@ -214,6 +253,8 @@ struct SourceSpec {
   RatingsOptions ratings;
   CriteoOptions criteo;
   NpyOptions npy;
+  DocumentOptions documents;
+  BagsOptions bags;
 
   // Whether it has labels that are numbers.
   bool numbers() const;

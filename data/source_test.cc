@@ -43,7 +43,9 @@ TEST(SourceSpecTest, EachKindHasAFormatWithAWordOfItsOwn) {
                                           Pair(SourceKind::kLibffm, "libffm"),
                                           Pair(SourceKind::kRatings, "ratings"),
                                           Pair(SourceKind::kCriteo, "criteo"),
-                                          Pair(SourceKind::kNpy, "npy")));
+                                          Pair(SourceKind::kNpy, "npy"),
+                                          Pair(SourceKind::kText, "text"),
+                                          Pair(SourceKind::kBags, "bags")));
 }
 
 TEST(SourceSpecTest, RefusesPathsThatDoNotSuitTheKind) {

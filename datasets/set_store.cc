@@ -41,6 +41,18 @@ constexpr size_t kPushesKept = 32;
 constexpr absl::string_view kChunkStored = "data-chunk-stored";
 constexpr absl::string_view kContentRenamed = "data-content-renamed";
 
+// Says how a person makes room for what was to be pushed under this name.
+absl::Status WithRemedy(const absl::Status& room, absl::string_view name) {
+  if (!absl::IsResourceExhausted(room)) return room;
+  return absl::ResourceExhaustedError(absl::StrCat(
+      room.message(), "; it holds ",
+      IsInitialSet(name)
+          ? "the values that jobs begin with: `ebb forget` old jobs, whose "
+            "values go a day later"
+          : "data sets (what a set was before counts until its next push): "
+            "remove others with `ebb data remove`"));
+}
+
 absl::Status GivenUp(absl::string_view name) {
   return absl::AbortedError(
       absl::StrCat("another push of ", name,
@@ -298,9 +310,7 @@ absl::Status SetStore::CheckRoom(int64_t bytes, const std::string& pushing,
   if (bytes - there > free) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "there is no room for ", Megabytes(bytes - there), " in ",
-        options_.folder, ", whose disk has ", Megabytes(free),
-        " free; remove data sets with `ebb data remove`, or use another "
-        "folder"));
+        options_.folder, ", whose disk has ", Megabytes(free), " free"));
   }
   if (options_.max_bytes == 0) return absl::OkStatus();
   int64_t used = 0;
@@ -313,11 +323,10 @@ absl::Status SetStore::CheckRoom(int64_t bytes, const std::string& pushing,
     }
   }
   if (bytes <= options_.max_bytes - used) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat(
-      "a data set of ", Megabytes(bytes), " is too much for ", options_.folder,
-      ": ", Megabytes(used), " of ", Megabytes(options_.max_bytes),
-      " are taken (what a set was before counts until its next push); remove "
-      "others with `ebb data remove`, or raise --data-bytes"));
+  return absl::ResourceExhaustedError(
+      absl::StrCat(Megabytes(bytes), " are too much for ", options_.folder,
+                   ": ", Megabytes(used), " of ", Megabytes(options_.max_bytes),
+                   " (--data-bytes) are taken"));
 }
 
 std::vector<std::string> SetStore::OthersOf(absl::string_view name,
@@ -399,7 +408,8 @@ absl::StatusOr<Target::Begun> SetStore::BeginPush(absl::string_view name,
   }
   // Before anything is lost.
   if (!internal::Exists(SetFolder(name))) EBB_RETURN_IF_ERROR(CheckSets());
-  EBB_RETURN_IF_ERROR(CheckRoom(RoomFor(manifest), pushing, dropped));
+  EBB_RETURN_IF_ERROR(
+      WithRemedy(CheckRoom(RoomFor(manifest), pushing, dropped), name));
   EBB_RETURN_IF_ERROR(Drop(name, others));
   EBB_RETURN_IF_ERROR(internal::MakeFolders(pushing));
   EBB_RETURN_IF_ERROR(KeepManifest(pushing, bytes));

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/boosted_shape.h"
 #include "job/keys.h"
 #include "job/traits.h"
 #include "job/values.h"
@@ -24,25 +25,62 @@ class AlgorithmRules {
     }
     const v1::AlgorithmTraits& traits = TraitsOf(kind);
     if (traits.line_search()) CheckLbfgs();
+    if (kind == v1::Algorithm::KIND_LLOYD) CheckLloyd();
+    if (kind == v1::Algorithm::KIND_MINI_BATCH) CheckMiniBatch();
+    if (kind == v1::Algorithm::KIND_BOOSTING) CheckBoosting();
+    if (TraitsOf(job_.model()).boosted() &&
+        kind != v1::Algorithm::KIND_BOOSTING) {
+      found_->Add("algorithm.kind",
+                  "boosted_trees have no gradient to step along",
+                  "kind: boosting");
+    }
+    if (TraitsOf(job_.model()).clusters()) {
+      if (kind == v1::Algorithm::KIND_LLOYD ||
+          kind == v1::Algorithm::KIND_MINI_BATCH) {
+        CheckClusters();
+      } else {
+        found_->Add("algorithm.kind", "kmeans has no gradient to step along",
+                    "kind: lloyd, or kind: mini_batch");
+      }
+    }
+    if (traits.tasks()) CheckTasks();
+    if (TraitsOf(job_.model()).forest() && !traits.tasks()) {
+      found_->Add("algorithm.kind", "a forest has no gradient to step along",
+                  "kind: tasks");
+    }
+    if (!TraitsOf(job_.model()).boosted()) RefuseGaps();
     if (traits.by_lateness()) CheckLateness();
-    // Of others nothing is to be said but that they have no tables.
-    if (!MayHaveSparseTables(job_.model())) return;
     for (const auto& [name, table] : job_.tables()) {
       const std::string path = Join("tables", name);
+      CheckRuleOfTable(table, IsDenseTable(job_.model(), name), path);
       if (CannotShortenSteps(kind, table.optimizer().kind())) {
         found_->Add(path + ".optimizer",
                     "dynsgd makes single steps shorter, but ftrl has one rate "
                     "for all",
                     "kind: adagrad");
       }
-      if (TraitsOf(kind).local_rule()) CheckRowsOfRuns(table, path);
+      if (TraitsOf(kind).local_rule() && MayHaveSparseTables(job_.model())) {
+        CheckRowsOfRuns(table, path);
+      }
     }
   }
 
  private:
   void CheckLocalRule();
   void CheckLbfgs();
+  void CheckLloyd();
+  void CheckTasks();
+  void CheckBoosting();
+  void RefuseGaps();
+  void RefuseSteps(absl::string_view why);
+  void CheckMiniBatch();
+  void CheckClusters();
+  void RefuseFilters(absl::string_view why);
   void CheckLateness();
+  void CheckDecayOfMeans(const v1::Optimizer& optimizer,
+                         const std::string& path);
+  void CheckRuleOfTable(const v1::Table& table, bool dense,
+                        const std::string& path);
   void CheckRowsOfRuns(const v1::Table& table, const std::string& path);
 
   const v1::Job& job_;
@@ -53,7 +91,8 @@ void AlgorithmRules::CheckLocalRule() {
   const std::string name = KindOf(job_.algorithm());
   const v1::Algorithm::Kind kind = job_.algorithm().kind();
   const v1::Consistency::Kind consistency = job_.consistency().kind();
-  if (TraitsOf(job_.model()).keyed()) {
+  CheckDecayOfMeans(job_.optimizer(), "optimizer");
+  if (HasSparseTables(job_.model())) {
     if (!TraitsOf(kind).takes_rows()) {
       found_->Add(
           "algorithm.kind",
@@ -88,6 +127,12 @@ void AlgorithmRules::CheckLocalRule() {
                      " lets workers go on by themselves, which only asp does"),
         "consistency: asp");
   }
+  if (traits.workers_step() && job_.optimizer().weight_decay() > 0) {
+    found_->Add("optimizer.weight_decay",
+                absl::StrCat("is the servers', and with ", name,
+                             " it is workers that step"),
+                "leave it out, or model: {l2: …}");
+  }
   if (traits.workers_step() && !TraitsOf(job_.optimizer().kind()).plain()) {
     found_->Add("optimizer.kind",
                 absl::StrCat("with ", name,
@@ -104,7 +149,7 @@ void AlgorithmRules::CheckLocalRule() {
 
 // The objective must be one function, and what is pushed its gradient.
 void AlgorithmRules::CheckLbfgs() {
-  if (TraitsOf(job_.model()).keyed()) {
+  if (HasSparseTables(job_.model())) {
     found_->Add(
         "algorithm.kind",
         "lbfgs takes sums over the whole model, and the rows of sparse tables "
@@ -121,6 +166,10 @@ void AlgorithmRules::CheckLbfgs() {
     found_->Add("optimizer.kind", "lbfgs is an optimizer itself",
                 "leave it out");
   }
+  if (job_.optimizer().weight_decay() > 0) {
+    found_->Add("optimizer.weight_decay", "lbfgs makes the steps itself",
+                "leave it out, or model: {l2: …}");
+  }
   if (job_.has_on_divergence()) {
     found_->Add(
         "on_divergence",
@@ -131,15 +180,7 @@ void AlgorithmRules::CheckLbfgs() {
     found_->Add("on_nonfinite", "makes the rate smaller, and lbfgs has none",
                 "on_nonfinite: pause");
   }
-  const auto whole = [this](const char* key, const v1::Filter& filter) {
-    if (filter.kind() == v1::Filter::KIND_UNSPECIFIED ||
-        filter.kind() == v1::Filter::KIND_NONE) {
-      return;
-    }
-    found_->Add(key, "rounds off what lbfgs compares", "kind: none");
-  };
-  whole("filters.push.kind", job_.filters().push());
-  whole("filters.pull.kind", job_.filters().pull());
+  RefuseFilters("rounds off what lbfgs compares");
   if (job_.train().has_clip_norm()) {
     found_->Add("train.clip_norm",
                 "makes something else of gradients, which lbfgs "
@@ -151,6 +192,165 @@ void AlgorithmRules::CheckLbfgs() {
                 "makes each trial of lbfgs one of another function",
                 "leave it out, and take l2");
   }
+}
+
+void AlgorithmRules::RefuseFilters(absl::string_view why) {
+  const auto whole = [&](const char* key, const v1::Filter& filter) {
+    if (filter.kind() == v1::Filter::KIND_UNSPECIFIED ||
+        filter.kind() == v1::Filter::KIND_NONE) {
+      return;
+    }
+    found_->Add(key, std::string(why), "kind: none");
+  };
+  whole("filters.push.kind", job_.filters().push());
+  whole("filters.pull.kind", job_.filters().pull());
+}
+
+void AlgorithmRules::CheckLloyd() {
+  if (!TraitsOf(job_.model()).clusters()) {
+    found_->Add("algorithm.kind", "lloyd moves the centroids of kmeans",
+                "model: {kind: kmeans, clusters: 10}");
+    return;
+  }
+  const v1::Consistency& consistency = job_.consistency();
+  if (consistency.kind() != v1::Consistency::KIND_ROUNDS ||
+      ParseEpochOrCount(consistency.examples()) != kWholeEpoch) {
+    found_->Add("algorithm.kind", "each round of lloyd is one epoch",
+                "consistency: {kind: rounds, examples: epoch}");
+  }
+  if (job_.algorithm().max_rounds() != job_.train().epochs()) {
+    found_->Add("algorithm.max_rounds",
+                absl::StrCat(job_.algorithm().max_rounds(),
+                             " is not train.epochs, which is ",
+                             job_.train().epochs(), ": a round is an epoch"),
+                "leave one of the two out");
+  }
+}
+
+void AlgorithmRules::CheckMiniBatch() {
+  if (!TraitsOf(job_.model()).clusters()) {
+    found_->Add("algorithm.kind", "mini_batch moves the centroids of kmeans",
+                "model: {kind: kmeans, clusters: 10}");
+    return;
+  }
+  if (job_.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
+    found_->Add("algorithm.kind",
+                "each batch of mini_batch is a step of its own, and rounds sum "
+                "up batches",
+                "algorithm: lloyd, or consistency: asp");
+  }
+}
+
+// What is pushed are sums and counts, and no gradient.
+void AlgorithmRules::CheckClusters() {
+  const auto refuse = [this](const char* key) {
+    found_->Add(key, "is for models that have a gradient, and kmeans has none",
+                "leave it out");
+  };
+  if (!job_.model().has_clusters()) {
+    found_->Add("model.clusters", "is missing: how many are there to find?",
+                "clusters: 10");
+  }
+  RefuseSteps("is for models that have a gradient, and kmeans has none");
+  if (job_.model().l2() != 0) refuse("model.l2");
+  RefuseFilters("rounds off sums and counts");
+}
+
+// What makes steps of gradients.
+void AlgorithmRules::RefuseSteps(absl::string_view why) {
+  const auto refuse = [&](const char* key) {
+    found_->Add(key, std::string(why), "leave it out");
+  };
+  if (!TraitsOf(job_.optimizer().kind()).plain()) refuse("optimizer.kind");
+  if (job_.optimizer().weight_decay() > 0) refuse("optimizer.weight_decay");
+  if (job_.train().has_clip_norm()) refuse("train.clip_norm");
+  if (job_.has_on_divergence()) refuse("on_divergence");
+  if (job_.on_nonfinite() == v1::POLICY_ROLLBACK) refuse("on_nonfinite");
+}
+
+// What is pushed are sums and counts, and they become splits.
+void AlgorithmRules::CheckBoosting() {
+  const v1::Model& model = job_.model();
+  if (!TraitsOf(model).boosted()) {
+    found_->Add("algorithm.kind", "boosting grows boosted_trees",
+                "model: boosted_trees");
+    return;
+  }
+  const v1::Consistency& consistency = job_.consistency();
+  if (consistency.kind() != v1::Consistency::KIND_ROUNDS ||
+      ParseEpochOrCount(consistency.examples()) != kWholeEpoch) {
+    found_->Add("algorithm.kind", "each round of boosting is one epoch",
+                "consistency: {kind: rounds, examples: epoch}");
+  }
+  if (model.has_initial()) {
+    found_->Add("model.initial",
+                "boosted_trees begin with the intervals that the data has",
+                "leave it out");
+  }
+  if (model.depth() > kMostBoostedLevels && model.leaves() == 0) {
+    found_->Add("model.depth",
+                absl::StrCat("trees that grow level by level have at most ",
+                             kMostBoostedLevels, " levels"),
+                "leaves: 31, which grows them leaf by leaf");
+  }
+  RefuseSteps("is for models that step along a gradient, and trees do not");
+  RefuseFilters("rounds off sums and counts");
+}
+
+// An item is the number of a part of the model.
+void AlgorithmRules::CheckTasks() {
+  if (!TraitsOf(job_.model()).forest()) {
+    found_->Add("algorithm.kind",
+                "tasks makes the parts of a model, and this one has none",
+                "model: forest");
+    return;
+  }
+  const auto refuse = [this](const char* key, absl::string_view why) {
+    found_->Add(key, std::string(why), "leave it out");
+  };
+  const v1::Train& train = job_.train();
+  constexpr absl::string_view kOnce = "each task is computed once, by itself";
+  if (train.has_epochs() && train.epochs() != 1) refuse("train.epochs", kOnce);
+  if (train.has_batch() && train.batch() != 1) refuse("train.batch", kOnce);
+  if (train.has_item_examples() && train.item_examples() != 1) {
+    refuse("train.item_examples", kOnce);
+  }
+  if (train.has_batch_growth()) refuse("train.batch_growth", kOnce);
+  constexpr absl::string_view kNoGradient =
+      "is for models that have a gradient, and a forest has none";
+  const v1::Consistency& consistency = job_.consistency();
+  if (consistency.kind() != v1::Consistency::KIND_ASP &&
+      consistency.kind() != v1::Consistency::KIND_UNSPECIFIED) {
+    found_->Add("consistency.kind", "tasks do not depend on one another",
+                "consistency: asp");
+  }
+  RefuseSteps(kNoGradient);
+  if (job_.model().l2() != 0) refuse("model.l2", kNoGradient);
+  if (job_.model().has_initial()) refuse("model.initial", kNoGradient);
+  if (!job_.tables().empty()) {
+    refuse("tables", "a forest has one table, which is written once");
+  }
+  RefuseFilters("rounds off values, and a forest pushes bytes");
+  if (IsSparse(job_.data().train())) {
+    found_->Add("model.kind",
+                "forest takes dense examples, and these name the features that "
+                "they have",
+                "data: {train: {csv: FILE}}");
+  }
+}
+
+// Other models multiply with the values.
+void AlgorithmRules::RefuseGaps() {
+  const auto refuse = [&](const v1::DataSource& source, const char* path) {
+    const auto rule = ParseMissing(source.csv().missing());
+    if (!rule || rule->kind != MissingRule::Kind::kKeep) return;
+    found_->Add(path,
+                "keep is for boosted_trees, which tell missing values from "
+                "others",
+                "missing: mean");
+  };
+  refuse(job_.data().train(), "data.train.csv.missing");
+  refuse(job_.data().test(), "data.test.csv.missing");
 }
 
 void AlgorithmRules::CheckLateness() {
@@ -168,6 +368,50 @@ void AlgorithmRules::CheckLateness() {
   }
 }
 
+// A server knows of how many examples a push is, and adds the decay for each.
+// Adag pushes the mean over its batches, so each of them would add all of it.
+void AlgorithmRules::CheckDecayOfMeans(const v1::Optimizer& optimizer,
+                                       const std::string& path) {
+  if (job_.algorithm().kind() != v1::Algorithm::KIND_ADAG ||
+      optimizer.weight_decay() <= 0 ||
+      optimizer.kind() == v1::Optimizer::KIND_ADAMW) {
+    return;
+  }
+  found_->Add(path + ".weight_decay",
+              "is added for each batch, and adag pushes the mean of several",
+              "leave it out, or optimizer: adamw, or model: {l2: …}");
+}
+
+// Where the servers have no rule of their own, no table can have another. Where
+// workers step in copies, these have one rate.
+void AlgorithmRules::CheckRuleOfTable(const v1::Table& table, bool dense,
+                                      const std::string& path) {
+  const v1::AlgorithmTraits& traits = TraitsOf(job_.algorithm().kind());
+  const bool own = table.has_optimizer() || table.has_rate_factor();
+  CheckDecayOfMeans(table.optimizer(), path + ".optimizer");
+  if (traits.local_rule() && !traits.workers_step() &&
+      (table.has_rate_factor() || (dense && table.has_optimizer()))) {
+    found_->Add(
+        path + (table.has_rate_factor() ? ".rate_factor" : ".optimizer"),
+        absl::StrCat("with ", KindOf(job_.algorithm()),
+                     " workers step in copies of all tables at one "
+                     "rate"),
+        "leave it out");
+  }
+  if (!own || (!traits.workers_step() && !traits.line_search() &&
+               !traits.statistics())) {
+    return;
+  }
+  const std::string name = KindOf(job_.algorithm());
+  found_->Add(path + (table.has_optimizer() ? ".optimizer" : ".rate_factor"),
+              traits.workers_step()
+                  ? absl::StrCat("with ", name,
+                                 " it is workers that step, and only by plain "
+                                 "SGD")
+                  : absl::StrCat(name, " makes one step of all tables"),
+              "leave it out");
+}
+
 // Of workers that go on by themselves.
 void AlgorithmRules::CheckRowsOfRuns(const v1::Table& table,
                                      const std::string& path) {
@@ -182,11 +426,6 @@ void AlgorithmRules::CheckRowsOfRuns(const v1::Table& table,
   }
   const v1::AlgorithmTraits& traits = TraitsOf(job_.algorithm().kind());
   if (!traits.workers_step() || !traits.takes_rows()) return;
-  if (table.has_optimizer()) {
-    found_->Add(path + ".optimizer",
-                "with geo it is workers that step, and only by plain SGD",
-                "leave it out");
-  }
   if (table.has_admit()) {
     found_->Add(
         path + ".admit",

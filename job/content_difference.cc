@@ -1,7 +1,9 @@
 #include "job/content_difference.h"
 
 #include "google/protobuf/util/message_differencer.h"
+#include "job/early_end.h"
 #include "job/specification.h"
+#include "protocol/plan_change.h"
 #include "protocol/plan_codec.h"
 
 namespace ebb::job {
@@ -22,20 +24,25 @@ v1::Specification ContentOf(v1::Specification specification) {
   return specification;
 }
 
-std::string EncodedPlan(const JobRecord& record) {
-  JobRecord plan;
-  plan.plan = record.plan;
-  return EncodeJobRecord(plan);
+std::string EncodedPlan(const JobPlan& plan) {
+  JobRecord record;
+  record.plan = plan;
+  return EncodeJobRecord(record);
 }
 
 }  // namespace
 
-std::string ContentDifference(const JobRecord& a, const JobRecord& b) {
-  if (a.name != b.name) return "name";
-  const auto one = ReadSpecification(a);
-  const auto other = ReadSpecification(b);
+std::string ContentDifference(const JobRecord& known, const JobRecord& given) {
+  if (known.name != given.name) return "name";
+  auto one = ReadSpecification(known);
+  const auto other = ReadSpecification(given);
   if (!one.ok() || !other.ok()) {
-    return a.specification == b.specification ? "" : "specification";
+    return known.specification == given.specification ? "" : "specification";
+  }
+  bool ended = false;
+  if (EndsEarlyAs(other->job(), one->job())) {
+    TakeEpochs(other->job(), one->mutable_job());
+    ended = true;
   }
   if (!MessageDifferencer::Equals(one->job(), other->job())) return "job file";
   if (one->train_index() != other->train_index() ||
@@ -45,7 +52,9 @@ std::string ContentDifference(const JobRecord& a, const JobRecord& b) {
   if (!MessageDifferencer::Equals(ContentOf(*one), ContentOf(*other))) {
     return "specification";
   }
-  return EncodedPlan(a) == EncodedPlan(b) ? "" : "plan";
+  const bool same = ended ? MayEndAs(given.plan, known.plan).ok()
+                          : EncodedPlan(known.plan) == EncodedPlan(given.plan);
+  return same ? "" : "plan";
 }
 
 }  // namespace ebb::job

@@ -11,8 +11,9 @@ namespace ebb::job {
 // The part in which two records differ, for people: "name", "job file", "data",
 // "specification" or "plan"; empty: none. It ignores the records' numbers, and
 // what may differ if one job is submitted twice: the text of its file, the id
-// and the time of the request, and the token.
-std::string ContentDifference(const JobRecord& a, const JobRecord& b);
+// and the time of the request, and the token. The known job may have ended
+// early since (EndsEarlyAs).
+std::string ContentDifference(const JobRecord& known, const JobRecord& given);
 
 }  // namespace ebb::job
 

@@ -9,13 +9,16 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "common/boosted_shape.h"
+#include "job/boosted.h"
 #include "job/traits.h"
 #include "job/values.h"
 
 namespace ebb::job {
 namespace {
 
-void CheckIdx(const v1::Idx& idx, const std::string& path, Complaints* found) {
+void CheckIdx(const v1::Idx& idx, bool needs_labels, const std::string& path,
+              Complaints* found) {
   const std::string hint = "idx: PREFIX, or idx: {images: FILE, labels: FILE}";
   if (idx.has_prefix() && (idx.has_images() || idx.has_labels())) {
     found->Add(path, "has both a prefix and single files", hint);
@@ -23,12 +26,13 @@ void CheckIdx(const v1::Idx& idx, const std::string& path, Complaints* found) {
     found->Add(path,
                idx.has_labels() ? "has labels but no images" : "names no data",
                hint);
-  } else if (!idx.has_prefix() && !idx.has_labels()) {
+  } else if (needs_labels && !idx.has_prefix() && !idx.has_labels()) {
     found->Add(path, "has images but no labels", hint);
   }
 }
 
-void CheckNpy(const v1::Npy& npy, const std::string& path, Complaints* found) {
+void CheckNpy(const v1::Npy& npy, bool needs_labels, const std::string& path,
+              Complaints* found) {
   const std::string hint =
       "npy: {features: FILE, labels: FILE}, or, if it is sparse, npy: {data: "
       "FILE, indices: FILE, indptr: FILE, columns: NUMBER, labels: FILE}";
@@ -40,7 +44,7 @@ void CheckNpy(const v1::Npy& npy, const std::string& path, Complaints* found) {
   } else if (sparse &&
              !(npy.has_data() && npy.has_indices() && npy.has_indptr())) {
     found->Add(path, "has only a part of a sparse matrix", hint);
-  } else if (!npy.has_labels()) {
+  } else if (needs_labels && !npy.has_labels()) {
     found->Add(path, "has examples but no labels", hint);
   } else if (!sparse && (npy.has_columns() || npy.keys())) {
     found->Add(path, "has a matrix, which counts its columns itself",
@@ -53,7 +57,8 @@ void CheckNpy(const v1::Npy& npy, const std::string& path, Complaints* found) {
   }
 }
 
-void CheckCsv(const v1::Csv& csv, const std::string& path, Complaints* found) {
+void CheckCsv(const v1::Csv& csv, bool has_labels, const std::string& path,
+              Complaints* found) {
   const auto check_column = [&](const std::string& column,
                                 const std::string& column_path) {
     int64_t number = 0;
@@ -79,7 +84,9 @@ void CheckCsv(const v1::Csv& csv, const std::string& path, Complaints* found) {
       }
     }
   };
-  if (csv.has_label()) check_column(csv.label(), path + ".label");
+  if (csv.has_label() && has_labels) {
+    check_column(csv.label(), path + ".label");
+  }
   check_columns(csv.categorical(), "categorical");
   check_columns(csv.dates(), "dates");
   if (csv.categorical_size() > 1 &&
@@ -99,11 +106,13 @@ void CheckCsv(const v1::Csv& csv, const std::string& path, Complaints* found) {
   }
 }
 
-void CheckSource(const v1::DataSource& source, const std::string& path,
-                 absl::string_view example, Complaints* found) {
-  if (source.has_idx()) CheckIdx(source.idx(), path + ".idx", found);
-  if (source.has_csv()) CheckCsv(source.csv(), path + ".csv", found);
-  if (source.has_npy()) CheckNpy(source.npy(), path + ".npy", found);
+void CheckSource(const v1::Job& job, const v1::DataSource& source,
+                 const std::string& path, absl::string_view example,
+                 Complaints* found) {
+  const bool labels = HasLabels(job);
+  if (source.has_idx()) CheckIdx(source.idx(), labels, path + ".idx", found);
+  if (source.has_csv()) CheckCsv(source.csv(), labels, path + ".csv", found);
+  if (source.has_npy()) CheckNpy(source.npy(), labels, path + ".npy", found);
   if (FormatOf(source) == nullptr) {
     found->Add(path, "names no data", std::string(example));
   }
@@ -122,6 +131,9 @@ class FactRules {
  private:
   void CheckAgainstTrainData(const SourceFacts& data);
   void CheckLayers(const SourceFacts& data);
+  void CheckClusters(const SourceFacts& data);
+  void CheckForest(const SourceFacts& data);
+  void CheckBoosted(const SourceFacts& data);
   void CheckAgainstTestData(const SourceFacts& data);
 
   const v1::Job& job_;
@@ -157,9 +169,19 @@ void FactRules::CheckAgainstTrainData(const SourceFacts& data) {
                              " classes, no numbers to predict"),
                 "leave it out");
   }
-  if (job_.model().has_plugin()) return;
+  if (IsOwn(job_.model())) return;
   const std::string& kind = job_.model().kind();
   const v1::ModelTraits& traits = TraitsOf(job_.model());
+  if (traits.clusters()) {
+    CheckClusters(data);
+    return;
+  }
+  if (traits.topics()) return;  // It looks at no labels.
+  if (traits.forest()) {
+    CheckForest(data);
+    return;
+  }
+  if (traits.boosted()) CheckBoosted(data);
   const auto prediction = traits.prediction();
   const bool tells_two_apart =
       prediction == v1::ModelTraits::PREDICTION_TWO_CLASSES &&
@@ -226,6 +248,73 @@ void FactRules::CheckLayers(const SourceFacts& data) {
   }
 }
 
+void FactRules::CheckClusters(const SourceFacts& data) {
+  if (job_.model().clusters() > data.examples) {
+    found_->Add(
+        "model.clusters",
+        absl::StrCat(job_.model().clusters(), " clusters are more than the ",
+                     data.examples, " examples of data.train"),
+        absl::StrCat("clusters: ", data.examples));
+  }
+  // Counts are whole numbers in float32.
+  constexpr int64_t kMostExamples = int64_t{1} << 24;
+  if (data.examples > kMostExamples) {
+    found_->Add("data.train",
+                absl::StrCat("has ", data.examples,
+                             " examples, and kmeans counts up to ",
+                             kMostExamples, " in a cluster"),
+                "a sample of the examples");
+  }
+}
+
+void FactRules::CheckForest(const SourceFacts& data) {
+  const v1::Model& model = job_.model();
+  if (data.classes == 1) {
+    found_->Add("data.train", "has only one class, which is no choice",
+                "choose another label");
+  }
+  if (model.has_split_features() && model.split_features() > data.features) {
+    found_->Add("model.split_features",
+                absl::StrCat(model.split_features(), " are more than the ",
+                             data.features, " features of data.train"),
+                absl::StrCat("split_features: ", data.features));
+  }
+  if (2 * model.leaf_examples() > data.examples) {
+    found_->Add("model.leaf_examples",
+                absl::StrCat("two leaves of ", model.leaf_examples(),
+                             " are more than the ", data.examples,
+                             " examples of data.train"),
+                "leaf_examples: 1");
+  }
+  // As workers number them.
+  constexpr int64_t kMostExamples = int64_t{1} << 31;
+  if (data.examples > kMostExamples) {
+    found_->Add(
+        "data.train",
+        absl::StrCat("has ", data.examples,
+                     " examples, and a tree learns from up to ", kMostExamples),
+        "a sample of the examples");
+  }
+}
+
+void FactRules::CheckBoosted(const SourceFacts& data) {
+  const int64_t rounds =
+      BoostedShapeOf(job_.model(), data.features, data.classes).Rounds();
+  if (data.features > 0 && rounds > kMostBoostedRounds) {
+    found_->Add("model.trees",
+                absl::StrCat(job_.model().trees(), " of them may take ", rounds,
+                             " passes over the data, and a job has at most ",
+                             kMostBoostedRounds),
+                "fewer trees, or smaller ones");
+  }
+  if (data.examples <= kMostBoostedExamples) return;
+  found_->Add("data.train",
+              absl::StrCat("has ", data.examples,
+                           " examples, and boosted_trees count up to ",
+                           kMostBoostedExamples, " of them"),
+              "a sample of the examples");
+}
+
 void FactRules::CheckAgainstTestData(const SourceFacts& data) {
   const std::string path = job_.data().has_split() ? "data.split" : "data.test";
   if (data.examples < 1) {
@@ -263,9 +352,11 @@ void CheckSourceRules(const v1::Job& job, Complaints* found) {
                                         : "csv: FILE, libsvm: FILE or idx: "
                                           "PREFIX";
   if (data.has_train()) {
-    CheckSource(data.train(), "data.train", example, found);
+    CheckSource(job, data.train(), "data.train", example, found);
   }
-  if (data.has_test()) CheckSource(data.test(), "data.test", example, found);
+  if (data.has_test()) {
+    CheckSource(job, data.test(), "data.test", example, found);
+  }
   if (data.has_test() && data.has_split()) {
     found->Add("data.split", "cannot stand beside test", "keep one of the two");
   }

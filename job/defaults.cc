@@ -1,15 +1,22 @@
 // FillDefaults of validate.h: the annotated defaults, and the few that depend
 // on other keys. Those that depend on the data are in fit.cc.
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 
 #include "absl/strings/string_view.h"
 #include "job/fit.h"
 #include "job/keys.h"
+#include "job/topic_rules.h"
 #include "job/traits.h"
 #include "job/validate.h"
 
 namespace ebb::job {
 namespace {
+
+// Measured in docs/workloads.md.
+constexpr double kRateOfWords = 0.1;
+constexpr double kAccumulatorOfWords = 1e-12;
 
 // What `test` leaves open about reading its file is as in `train`.
 void InheritFromTrain(v1::Data* data) {
@@ -20,7 +27,10 @@ void InheritFromTrain(v1::Data* data) {
     test.set_comment(train.comment());
   }
   const FieldDescriptor* format = FormatOf(test);
-  if (format == nullptr || format != FormatOf(train)) return;
+  // A data set of Python is another function's.
+  if (format == nullptr || format != FormatOf(train) || train.has_python()) {
+    return;
+  }
   // A list that `test` has stands in place of that of `train`.
   const auto& reflection = *test.GetReflection();
   Message& own = *reflection.MutableMessage(&test, format);
@@ -36,11 +46,13 @@ void InheritFromTrain(v1::Data* data) {
   own.MergeFrom(*inherited);
 }
 
-// Reports whether features are quantities to the model. To a plugin's they may
-// be anything.
+// Reports whether features are quantities to the model. To one of the user's
+// own they may be anything.
 bool TakesQuantities(const v1::Model& model) {
   return KnowsModel({}, model) && !MayHaveSparseTables(model) &&
-         !TraitsOf(model).program();
+         !IsOwn(model) && !TraitsOf(model).program() &&
+         !TraitsOf(model).clusters() && !TraitsOf(model).forest() &&
+         !TraitsOf(model).boosted();
 }
 
 // Features in other units than 1 (the bytes of images, prices) make every step
@@ -61,7 +73,10 @@ void FillStandardiseLabels(v1::Job* job) {
                           !model.layers().empty() &&
                           model.layers(model.layers_size() - 1) == 1;
   const bool numbers = PredictsNumbers(*job) || one_output;
-  if (!numbers || model.has_plugin()) return;
+  if (!numbers || IsOwn(model) || TraitsOf(model).forest() ||
+      TraitsOf(model).boosted()) {
+    return;
+  }
   job->mutable_data()->set_standardise_labels(
       !TraitsOf(job->algorithm().kind()).line_search());
 }
@@ -80,10 +95,85 @@ void FillLabels(v1::Job* job) {
 void FillSchedule(v1::Job* job) {
   v1::Schedule& schedule = *job->mutable_optimizer()->mutable_schedule();
   if (schedule.has_kind()) return;
+  if (RateFallsBySteps(*job)) return;  // How fast, the data says.
   const bool falls = TraitsOf(job->optimizer().kind()).steps_of_the_rate() &&
                      !job->train().has_batch_growth();
   schedule.set_kind(falls ? v1::Schedule::KIND_COSINE
                           : v1::Schedule::KIND_CONSTANT);
+}
+
+// Clusters are found in Lloyd's rounds, each a pass over the data. How many
+// there are at most stands in two places, which agree.
+void FillLloyd(v1::Job* job) {
+  v1::Algorithm& algorithm = *job->mutable_algorithm();
+  if (TraitsOf(job->model()).clusters()) {
+    if (!algorithm.has_kind()) algorithm.set_kind(v1::Algorithm::KIND_LLOYD);
+    if (!job->has_consistency() &&
+        algorithm.kind() == v1::Algorithm::KIND_LLOYD) {
+      job->mutable_consistency()->set_kind(v1::Consistency::KIND_ROUNDS);
+      job->mutable_consistency()->set_examples("epoch");
+    }
+  }
+  if (algorithm.kind() != v1::Algorithm::KIND_LLOYD) return;
+  constexpr int64_t kMostRounds = 100;
+  v1::Train& train = *job->mutable_train();
+  if (!algorithm.has_max_rounds()) {
+    algorithm.set_max_rounds(train.has_epochs() ? train.epochs() : kMostRounds);
+  }
+  if (!train.has_epochs()) train.set_epochs(algorithm.max_rounds());
+}
+
+// Words are rare or frequent by factors of thousands, so each row has a rate of
+// its own. Gradients are means over the pairs of a batch, far below 1.
+void FillWords(v1::Job* job) {
+  v1::Optimizer& optimizer = *job->mutable_optimizer();
+  if (!TraitsOf(job->model()).words() || optimizer.has_kind()) return;
+  optimizer.set_kind(v1::Optimizer::KIND_ADAGRAD);
+  if (!optimizer.has_rate()) optimizer.set_rate(kRateOfWords);
+  if (!optimizer.has_initial_accumulator()) {
+    optimizer.set_initial_accumulator(kAccumulatorOfWords);
+  }
+}
+
+// The parts of such models are tasks. Each is an item with one position, and is
+// made once.
+void FillTasks(v1::Job* job) {
+  v1::Algorithm& algorithm = *job->mutable_algorithm();
+  const v1::Model& model = job->model();
+  if (TraitsOf(model).forest() && !algorithm.has_kind()) {
+    algorithm.set_kind(v1::Algorithm::KIND_TASKS);
+  }
+  if (!TraitsOf(algorithm.kind()).tasks()) return;
+  v1::Train& train = *job->mutable_train();
+  if (!train.has_epochs()) train.set_epochs(1);
+  if (!train.has_batch()) train.set_batch(1);
+  if (!train.has_item_examples()) train.set_item_examples(1);
+  // As many workers as there are parts are of use.
+  if (!job->workers().has_max()) {
+    constexpr int64_t kMany = 1000;
+    const int64_t most = std::clamp<int64_t>(TasksOf(*job), 1, kMany);
+    job->mutable_workers()->set_max(std::max(most, job->workers().min()));
+  }
+}
+
+// Each pass over the data looks at the nodes of a level, or at some of them.
+// How many passes there are at most, the data says (job/fit.cc).
+void FillBoosting(v1::Job* job) {
+  if (!TraitsOf(job->model()).boosted()) return;
+  v1::Algorithm& algorithm = *job->mutable_algorithm();
+  if (!algorithm.has_kind()) algorithm.set_kind(v1::Algorithm::KIND_BOOSTING);
+  if (!job->has_consistency()) {
+    v1::Consistency& consistency = *job->mutable_consistency();
+    consistency.set_kind(v1::Consistency::KIND_ROUNDS);
+    consistency.set_examples("epoch");
+    // A round is short, and what it makes is computed again in no time.
+    consistency.set_rounds_in_memory(8);
+  }
+  v1::Model& model = *job->mutable_model();
+  if (!model.has_depth() && !model.has_leaves()) model.set_depth(6);
+  if (!model.has_l2()) model.set_l2(1);
+  // Each tells the best splits of all nodes.
+  if (!job->has_partitions()) job->set_partitions(4);
 }
 
 // A plugin that is named is meant. In rounds no gradient is late, and a rule
@@ -133,7 +223,17 @@ void InheritOptimizer(v1::Job* job) {
   }
 }
 
+// Trees tell missing values from others.
+void KeepMissing(v1::Job* job) {
+  v1::DataSource& train = *job->mutable_data()->mutable_train();
+  if (TraitsOf(job->model()).boosted() && train.has_csv() &&
+      !train.csv().has_missing()) {
+    train.mutable_csv()->set_missing("keep");
+  }
+}
+
 void FillDefaults(v1::Job* job) {
+  if (job->has_data() && job->data().has_train()) KeepMissing(job);
   if (job->data().has_test()) InheritFromTrain(job->mutable_data());
   FillStandardise(job);
   FillLabels(job);
@@ -149,6 +249,11 @@ void FillDefaults(v1::Job* job) {
   if (job->on_nonfinite() == v1::POLICY_ROLLBACK) {
     job->mutable_on_nonfinite_rollback();
   }
+  FillLloyd(job);
+  FillWords(job);
+  FillTopics(job);
+  FillTasks(job);
+  FillBoosting(job);
   FillAlgorithm(job);
   FillWorkers(job);
   FillOptimizer(job);

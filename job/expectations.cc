@@ -14,9 +14,9 @@ namespace ebb::job {
 
 namespace {
 
-// Absent: it is not known yet, or a plugin's own affair.
+// Absent: it is not known yet, or the affair of the user's own model.
 std::optional<Task> TaskOf(const v1::Job& job, const DataFacts& facts) {
-  if (job.model().has_plugin()) return std::nullopt;
+  if (IsOwn(job.model())) return std::nullopt;
   if (PredictsNumbers(job)) return Task::kValues;
   const v1::ModelTraits& traits = TraitsOf(job.model());
   if (traits.prediction() == v1::ModelTraits::PREDICTION_TWO_CLASSES) {
@@ -27,7 +27,9 @@ std::optional<Task> TaskOf(const v1::Job& job, const DataFacts& facts) {
   if (classes == 2) return Task::kTwoClasses;
   if (classes > 2) return Task::kClasses;
   // Softmax regression is refused for such labels, by another rule.
-  if (classes == 0 && traits.perceptron()) return Task::kValues;
+  if (classes == 0 && (traits.perceptron() || traits.forest())) {
+    return Task::kValues;
+  }
   return std::nullopt;
 }
 
@@ -109,6 +111,27 @@ void CheckExpectations(const v1::Job& job, const DataFacts& facts,
     found->Add("expect", "there is no test data",
                program ? "evaluate: 1 epoch, by programs with test data"
                        : "data: {test: …}, or data: {split: 0.2}");
+    return;
+  }
+  const bool clusters = TraitsOf(job.model()).clusters();
+  if (clusters || TraitsOf(job.model()).words()) {
+    for (const ExpectedFigure& one : given) {
+      if (FindFigureKind(one.figure) == nullptr) continue;
+      found->Add(absl::StrCat("expect.", one.figure),
+                 absl::StrCat("compares predictions with labels, and ",
+                              job.model().kind(), " looks at none"),
+                 clusters ? "loss: \"<= 40\", the mean squared distance"
+                          : "loss: \"<= 2.5\", the mean over pairs of words");
+    }
+    return;
+  }
+  if (TraitsOf(job.model()).topics()) {
+    for (const ExpectedFigure& one : given) {
+      if (FindFigureKind(one.figure) == nullptr) continue;
+      found->Add(absl::StrCat("expect.", one.figure),
+                 "compares predictions with labels, and documents have none",
+                 "loss: \"<= 400\", of a document");
+    }
     return;
   }
   const std::optional<Task> task = TaskOf(job, facts);

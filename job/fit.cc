@@ -13,6 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "job/boosted.h"
+#include "job/topic_rules.h"
 #include "job/traits.h"
 #include "job/values.h"
 
@@ -20,6 +22,10 @@ namespace ebb::job {
 namespace {
 
 constexpr int64_t kMostOfABatch = 128;
+constexpr int64_t kMostOfSums = 4096;
+constexpr int64_t kMostOfWords = 16;  // Each example has hundreds of pairs.
+constexpr int64_t kMostFloatsOfABatch = int64_t{1} << 24;
+constexpr int64_t kMostOfAMiniBatch = 1024;
 // Where the examples are few, batches are so small that as many workers may
 // take part, but not so small that messages cost more than gradients do.
 constexpr int64_t kWorkersOfABatch = 16;
@@ -39,12 +45,23 @@ constexpr int64_t kMostEvaluations = 20;
 // than eight never do (docs/decisions/0025-as-many-workers.md).
 constexpr double kToleratedMove = 8;
 constexpr double kLeastTolerated = 8;
+// Standardised features have 0.75 on average, those of Fashion-MNIST: there
+// eight updates move an output by up to 6, with which softmax regression and
+// perceptrons were measured. Where the sums of rows are known, they say how far
+// an output moves. One worker's updates have a staleness of 1, and are whole.
+constexpr double kToleratedMoveBySums = 2;
+constexpr double kLeastToleratedBySums = 2;
 constexpr double kMostTolerated = 1000;
 
 constexpr double kLeastRate = 0.001;
 constexpr double kMostRate = 0.1;
 // Holds for models that multiply weights with weights.
 constexpr double kMostRateOfLayers = 0.01;
+
+// Measured in docs/job-defaults.md: with a lower rate factors do not arrive
+// within ten epochs. Without the penalty they then learn noise by heart.
+constexpr double kRateOfRatings = 0.005;
+constexpr double kL2OfRatings = 0.1;
 
 int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -64,6 +81,7 @@ class Fit {
     ChooseEvaluations();
     ChooseL2();
     ChooseRate();
+    ChooseFallBySteps();
     ChooseRatesOfTables();
     ChooseTolerated();
     return std::move(choices_);
@@ -75,10 +93,12 @@ class Fit {
   void ChooseEvaluations();
   void ChooseL2();
   void ChooseRate();
+  void ChooseFallBySteps();
   void ChooseRatesOfTables();
   void ChooseTolerated();
 
   int64_t BatchOfTheData(std::string* reason) const;
+  int64_t BatchOfHistograms() const;
   Choice ChooseEpochs();
   int64_t ExamplesOfAllEpochs() const;
   int64_t BatchForWorkers() const;
@@ -124,12 +144,21 @@ void Fit::ChooseBatchAndEpochs() {
 
 int64_t Fit::BatchOfTheData(std::string* reason) const {
   const v1::Train& train = job_.train();
+  // Each batch pushes sums as large as the model.
   int64_t batch = kMostOfABatch;
+  if (TraitsOf(job_.algorithm().kind()).statistics()) batch = kMostOfSums;
+  if (TraitsOf(job_.model()).words()) batch = kMostOfWords;
+  if (job_.algorithm().kind() == v1::Algorithm::KIND_MINI_BATCH) {
+    batch = kMostOfAMiniBatch;
+  }
   *reason = "many examples";
   if (data_.examples > 0) {
     const int64_t share = data_.examples / kLeastBatches;
     if (share < batch) batch = PowerOfTwoWithin(share);
     *reason = absl::StrCat("the examples are ", data_.examples);
+  }
+  if (TraitsOf(job_.model()).boosted() && data_.features > 0) {
+    batch = BatchOfHistograms();
   }
   // What was given is obeyed, and a batch fits into it.
   const auto fit = [&](bool given, int64_t most, absl::string_view what) {
@@ -146,10 +175,31 @@ int64_t Fit::BatchOfTheData(std::string* reason) const {
   return batch;
 }
 
+// A push has the histograms of all nodes that the round looks at. It is worth
+// that if its examples add to as many cells.
+int64_t Fit::BatchOfHistograms() const {
+  const int64_t examples = std::max<int64_t>(1, data_.examples);
+  return std::min({std::max(CeilDivide(parameters_, data_.features),
+                            CeilDivide(examples, kLeastBatches)),
+                   std::max(kMostOfSums, kMostFloatsOfABatch / data_.features),
+                   examples});
+}
+
 // Rounds of an epoch are steps of their own kind (batch learning, lbfgs): how
 // many of them are needed does not follow from the data.
 Choice Fit::ChooseEpochs() {
   v1::Train& train = *job_.mutable_train();
+  if (TraitsOf(job_.model()).boosted() && data_.features > 0) {
+    const int64_t trees = job_.model().trees();
+    // More are refused, by the trees' number (data_rules.cc).
+    train.set_epochs(std::min(
+        BoostedShapeOf(job_.model(), data_.features, data_.classes).Rounds(),
+        kMostBoostedRounds));
+    return {
+        "train.epochs", absl::StrCat(train.epochs()),
+        absl::StrCat("the passes that ", trees,
+                     trees == 1 ? " tree takes" : " trees take", " at most")};
+  }
   int64_t step = train.batch();
   const bool rounds = job_.consistency().kind() == v1::Consistency::KIND_ROUNDS;
   if (rounds) {
@@ -179,7 +229,9 @@ int64_t Fit::ExamplesOfAllEpochs() const {
 
 // The batch with which the usual number of workers learns what one does.
 int64_t Fit::BatchForWorkers() const {
-  if (!FitsWorkers()) return kMostOfABatch;
+  // Topics of few documents are noise, whatever the rate.
+  if (TraitsOf(job_.model()).topics()) return kMostOfABatch;
+  if (!FitsWorkers()) return job_.train().batch();
   const int64_t least = std::max(
       kLeastOfABatch, PowerOfTwoWithin(parameters_ / kParametersOfAnExample));
   const int64_t wanted = PowerOfTwoWithin(ExamplesOfAllEpochs() /
@@ -224,9 +276,14 @@ void Fit::ChooseEvaluations() {
 // of which the data says little.
 void Fit::ChooseL2() {
   v1::Model& model = *job_.mutable_model();
-  const bool dense =
-      !model.has_plugin() && !TraitsOf(model).keyed() && IsLinear();
-  if (model.has_l2() || !dense || data_.examples < 1 ||
+  if (model.has_l2() || IsOwn(model)) return;
+  const v1::ModelTraits& traits = TraitsOf(model);
+  if (traits.ratings()) {
+    model.set_l2(kL2OfRatings);
+    Add("model.l2", NumberText(model.l2()), "the default of ratings");
+    return;
+  }
+  if (traits.keyed() || !IsLinear() || data_.examples < 1 ||
       data_.features <= data_.examples) {
     return;
   }
@@ -239,9 +296,7 @@ void Fit::ChooseL2() {
 
 bool Fit::IsLinear() const {
   const v1::Model& model = job_.model();
-  if (!model.has_plugin()) {
-    return TraitsOf(model).linear();
-  }
+  if (!IsOwn(model)) return TraitsOf(model).linear();
   const int64_t outputs = std::max<int64_t>(data_.classes, 1);
   return parameters_ > 0 && parameters_ <= (data_.features + 1) * outputs;
 }
@@ -262,7 +317,10 @@ void Fit::ChooseRate() {
   double rate = kLeastRate;
   std::string reason = "the default of models of keys";
   const bool linear = IsLinear();
-  if (linear || !TraitsOf(job_.model()).keyed()) {
+  if (TraitsOf(job_.model()).ratings()) {
+    rate = kRateOfRatings;
+    reason = "the default of ratings";
+  } else if (linear || !TraitsOf(job_.model()).keyed()) {
     std::string of;
     const double reach = Reach(&of);
     const double most = linear ? kMostRate : kMostRateOfLayers;
@@ -279,6 +337,38 @@ void Fit::ChooseRate() {
   }
   optimizer.set_rate(rate);
   Add("optimizer.rate", NumberText(rate), reason);
+}
+
+// Each step of an average has a smaller share, (10 + step)^-0.7 (Hoffman, Blei
+// and Bach 2010). The schedule follows this to a percent, and for some time
+// after the last epoch, in case there are to be more.
+void Fit::ChooseFallBySteps() {
+  v1::Schedule& schedule = *job_.mutable_optimizer()->mutable_schedule();
+  if (!RateFallsBySteps(job_) || schedule.has_kind()) return;
+  constexpr double kBefore = 10;
+  constexpr double kExponent = -0.7;
+  constexpr double kBetween = 1.25;
+  const v1::Train& train = job_.train();
+  int64_t step = std::max<int64_t>(1, train.batch());
+  if (job_.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
+    step = std::max(
+        step, ParseEpochOrCount(job_.consistency().examples()).value_or(step));
+  }
+  const double steps =
+      std::max<double>(1, static_cast<double>(data_.examples) /
+                              static_cast<double>(step));  // In an epoch.
+  const double last = 10 * steps * static_cast<double>(train.epochs());
+  schedule.set_kind(v1::Schedule::KIND_TABLE);
+  constexpr double kMostEpochs = 1'000'000;  // The most of job.proto.
+  for (double times = 1; times < kBetween * (kBefore + last) / kBefore;
+       times *= kBetween) {
+    const double at = kBefore * (times - 1) / steps;
+    if (at > kMostEpochs) break;
+    schedule.add_at(at);
+    schedule.add_factors(std::pow(times, kExponent));
+  }
+  Add("optimizer.schedule", "falls with the number of steps",
+      absl::StrFormat("(10 + step)^-0.7, of %.4g steps an epoch", steps));
 }
 
 // A table whose optimizer is of another kind than the job's has a rate of its
@@ -315,16 +405,17 @@ void Fit::ChooseTolerated() {
     const double reach = keyed && data_.row_sum <= 0 ? 0 : Reach(&of);
     const double rate = job_.optimizer().rate();
     if (rate * reach > 0) {
-      const double wish = std::floor(kToleratedMove / (rate * reach));
-      tolerated = std::clamp(wish, kLeastTolerated, kMostTolerated);
-      reason = absl::StrCat(kToleratedMove, " divided by the rate, ",
-                            NumberText(rate), ", and ", of);
+      const bool sums = IsLinear() && data_.row_sum > 0;
+      const double move = sums ? kToleratedMoveBySums : kToleratedMove;
+      const double least = sums ? kLeastToleratedBySums : kLeastTolerated;
+      const double wish = std::floor(move / (rate * reach));
+      tolerated = std::clamp(wish, least, kMostTolerated);
+      reason = absl::StrCat(move, " divided by the rate, ", NumberText(rate),
+                            ", and ", of);
       if (wish > kMostTolerated) {
         absl::StrAppend(&reason, ", at most ", kMostTolerated);
       }
-      if (wish < kLeastTolerated) {
-        absl::StrAppend(&reason, ", at least ", kLeastTolerated);
-      }
+      if (wish < least) absl::StrAppend(&reason, ", at least ", least);
     }
   }
   algorithm.set_tolerated(tolerated);

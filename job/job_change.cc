@@ -10,6 +10,7 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "job/keys.h"
 #include "job/traits.h"
 
 namespace ebb::job {
@@ -102,12 +103,13 @@ std::vector<std::string> ChangedKeys(const v1::Job& before,
 absl::Status CheckChange(const v1::Specification& before,
                          const v1::Specification& after) {
   std::vector<std::string> keys = ChangedKeys(before.job(), after.job());
-  if (!keys.empty() &&
-      TraitsOf(before.job().algorithm().kind()).line_search()) {
+  const v1::Algorithm& algorithm = before.job().algorithm();
+  const v1::AlgorithmTraits& traits = TraitsOf(algorithm.kind());
+  if (!keys.empty() && (traits.line_search() || traits.statistics())) {
     return absl::InvalidArgumentError(absl::StrCat(
         absl::StrJoin(keys, ", "), keys.size() == 1 ? " is" : " are",
-        " another, and nothing of a job with `algorithm: lbfgs` can change "
-        "while it goes on: it ends with its last round"));
+        " another, and nothing of a job with `algorithm: ", KindOf(algorithm),
+        "` can change while it goes on: it ends with its last round"));
   }
   std::erase_if(keys, MayChange);
   if (!keys.empty()) {

@@ -123,7 +123,8 @@ std::string SetFromText(absl::string_view text, const FieldDescriptor& field,
     case FieldDescriptor::CPPTYPE_DOUBLE: {
       const std::optional<double> value = ParseNumber(text);
       if (!value.has_value()) return "is not a number";
-      reflection.SetDouble(message, &field, *value);
+      field.is_repeated() ? reflection.AddDouble(message, &field, *value)
+                          : reflection.SetDouble(message, &field, *value);
       return "";
     }
     case FieldDescriptor::CPPTYPE_BOOL:
@@ -152,7 +153,9 @@ std::string TextOf(const Message& message, const FieldDescriptor& field,
     case FieldDescriptor::CPPTYPE_UINT64:
       return absl::StrCat(reflection.GetUInt64(message, &field));
     case FieldDescriptor::CPPTYPE_DOUBLE:
-      return NumberText(reflection.GetDouble(message, &field));
+      return NumberText(
+          element ? reflection.GetRepeatedDouble(message, &field, index)
+                  : reflection.GetDouble(message, &field));
     case FieldDescriptor::CPPTYPE_BOOL:
       return reflection.GetBool(message, &field) ? "true" : "false";
     case FieldDescriptor::CPPTYPE_ENUM:

@@ -123,9 +123,10 @@ TEST(KeysTest, KindsNamedByAnnotationsExist) {
 TEST(KeysTest, EnumWordsLackTheirPrefix) {
   EXPECT_THAT(EnumWords(*v1::Policy_descriptor()),
               testing::ElementsAre("pause", "skip", "rollback"));
-  EXPECT_THAT(EnumWords(*v1::Optimizer::Kind_descriptor()),
-              testing::ElementsAre("sgd", "momentum", "nesterov", "adagrad",
-                                   "rmsprop", "adam", "ftrl"));
+  EXPECT_THAT(
+      EnumWords(*v1::Optimizer::Kind_descriptor()),
+      testing::ElementsAre("sgd", "momentum", "nesterov", "adagrad", "rmsprop",
+                           "adam", "ftrl", "adamw", "average"));
 }
 
 TEST(KeysTest, NearestForgivesSmallMisspellings) {

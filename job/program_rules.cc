@@ -19,14 +19,6 @@ constexpr int kMostDims = 32;
 // As much as the largest number of partitions may hold is 2^45 values.
 constexpr int64_t kMostValues = int64_t{1} << 45;
 
-// Tables are tensors in files, and files in folders, of these names.
-bool IsTableName(absl::string_view name) {
-  return !name.empty() && name.size() <= kLongestTableName && name[0] != '.' &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
-         });
-}
-
 class ProgramRules {
  public:
   ProgramRules(const v1::Job& job, Complaints* found)
@@ -48,6 +40,9 @@ class ProgramRules {
   void CheckPositions();
   void CheckModel();
   void CheckTables();
+  void CheckSparseTables();
+  void CheckName(const std::string& name, const std::string& path,
+                 const std::string& example);
   void CheckData();
 
   void Refuse(const std::string& path, const std::string& why) {
@@ -92,23 +87,42 @@ void ProgramRules::CheckModel() {
   }
 }
 
+void ProgramRules::CheckName(const std::string& name, const std::string& path,
+                             const std::string& example) {
+  if (IsTableName(name)) return;
+  found_->Add(path,
+              absl::StrCat("a name is up to ", kLongestTableName,
+                           " letters, digits, '.', '_' and '-', the first no "
+                           "'.'"),
+              example);
+}
+
+void ProgramRules::CheckSparseTables() {
+  const v1::Model& model = job_.model();
+  const std::map<std::string, v1::ProgramRows> by_name(
+      model.sparse_tables().begin(), model.sparse_tables().end());
+  for (const auto& [name, table] : by_name) {
+    const std::string path = Join("model.sparse_tables", name);
+    CheckName(name, path, "ids: {width: 16}");
+    if (model.tables().contains(name)) {
+      found_->Add(path, "is the name of a dense table, too", "another name");
+    }
+  }
+}
+
 void ProgramRules::CheckTables() {
-  if (job_.model().tables().empty()) {
+  const v1::Model& model = job_.model();
+  if (model.tables().empty() && model.sparse_tables().empty()) {
     found_->Add("model.tables", "is missing: a program's model has tables",
                 "tables: {weight: {dims: [10, 784]}}");
   }
+  CheckSparseTables();
   int64_t rest = kMostValues;
-  const std::map<std::string, v1::ProgramTable> by_name(
-      job_.model().tables().begin(), job_.model().tables().end());
+  const std::map<std::string, v1::ProgramTable> by_name(model.tables().begin(),
+                                                        model.tables().end());
   for (const auto& [name, table] : by_name) {
     const std::string path = Join("model.tables", name);
-    if (!IsTableName(name)) {
-      found_->Add(path,
-                  absl::StrCat("a name is up to ", kLongestTableName,
-                               " letters, digits, '.', '_' and '-', the first "
-                               "no '.'"),
-                  "layer1.weight: {dims: [10, 784]}");
-    }
+    CheckName(name, path, "layer1.weight: {dims: [10, 784]}");
     if (table.dims_size() > kMostDims) {
       found_->Add(path + ".dims",
                   absl::StrCat("has ", table.dims_size(), " dimensions"),
@@ -161,6 +175,13 @@ void ProgramRules::CheckData() {
 }
 
 }  // namespace
+
+bool IsTableName(absl::string_view name) {
+  return !name.empty() && name.size() <= kLongestTableName && name[0] != '.' &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
+         });
+}
 
 void CheckProgramRules(const v1::Job& job, Complaints* found) {
   ProgramRules(job, found).Check();

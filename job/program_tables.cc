@@ -54,4 +54,16 @@ absl::StatusOr<std::vector<DenseTable>> ProgramTablesOf(
   return tables;
 }
 
+std::vector<SparseTable> ProgramSparseTablesOf(const v1::Model& model) {
+  const std::map<std::string, v1::ProgramRows> by_name(
+      model.sparse_tables().begin(), model.sparse_tables().end());
+  std::vector<SparseTable> tables;
+  for (const auto& [name, said] : by_name) {
+    SparseTable& table = tables.emplace_back();
+    table.name = name;
+    table.width = static_cast<int32_t>(said.width());
+  }
+  return tables;
+}
+
 }  // namespace ebb::job

@@ -1,4 +1,4 @@
-// The dense tables of a model that programs compute.
+// The tables of a model that programs compute.
 #ifndef EBB_JOB_PROGRAM_TABLES_H_
 #define EBB_JOB_PROGRAM_TABLES_H_
 
@@ -14,6 +14,9 @@ namespace ebb::job {
 // bytes of their names. The model has its defaults. InvalidArgument, naming the
 // key: a table is not possible.
 absl::StatusOr<std::vector<DenseTable>> ProgramTablesOf(const v1::Model& model);
+
+// Its sparse tables, in the same order.
+std::vector<SparseTable> ProgramSparseTablesOf(const v1::Model& model);
 
 }  // namespace ebb::job
 

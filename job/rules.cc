@@ -1,16 +1,20 @@
 #include "job/rules.h"
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/schedule.h"
 #include "job/algorithm_rules.h"
 #include "job/complaints.h"
 #include "job/data_rules.h"
 #include "job/expectations.h"
 #include "job/keys.h"
 #include "job/program_rules.h"
+#include "job/python_rules.h"
+#include "job/topic_rules.h"
 #include "job/traits.h"
 #include "job/values.h"
 
@@ -34,13 +38,18 @@ class Rules {
  private:
   void CheckModel();
   void CheckKeysOfModel();
+  void CheckDocuments();
   void CheckOptimizer();
+  void CheckSchedule();
   void CheckTraining();
   void CheckRollback();
   void CheckPoliciesOfRounds();
   void CheckFilters();
   void CheckTables();
+  void CheckDenseTable(const v1::Table& table, const std::string& path);
   void CheckTable(const v1::Table& table, const std::string& path);
+  void CheckStatistics(const v1::Table& table, const std::string& path);
+  void CheckPushesOfStatistics(const std::string& path);
   void CheckEvaluate();
 
   const v1::Job& job_;
@@ -85,6 +94,12 @@ void Rules::CheckKeysOfModel() {
   const v1::DataSource& train = job_.data().train();
   // The data that another intended model learns from is unknown.
   if (!KnowsModel(facts_, model)) return;
+  const v1::ModelTraits& traits = TraitsOf(model);
+  const v1::FormatTraits& format = TraitsOf(train);
+  if (traits.words() || format.text() || format.bags()) {
+    CheckDocuments();
+    return;
+  }
   if (!TraitsOf(model).keyed()) {
     if (!HasKeys(train)) return;
     found_->Add("data.train",
@@ -109,8 +124,35 @@ void Rules::CheckKeysOfModel() {
   }
 }
 
+void Rules::CheckDocuments() {
+  const v1::Model& model = job_.model();
+  const v1::FormatTraits& format = TraitsOf(job_.data().train());
+  if (TraitsOf(model).words()) {
+    if (format.text() || FormatOf(job_.data().train()) == nullptr) return;
+    found_->Add("data.train",
+                absl::StrCat(model.kind(),
+                             " learns from words in their order, which only "
+                             "text has"),
+                "text: FILE");
+    return;
+  }
+  if (TraitsOf(model).topics()) return;
+  found_->Add("data.train",
+              absl::StrCat("its examples are documents of words, which ",
+                           model.kind(), " does not learn from"),
+              "model: word_vectors");
+}
+
 void Rules::CheckOptimizer() {
   const v1::Schedule& schedule = job_.optimizer().schedule();
+  if (TraitsOf(job_.optimizer().kind()).statistics()) {
+    found_->Add(
+        "optimizer.kind",
+        "average learns nothing: it is the rule of single tables, whose "
+        "values are statistics",
+        "tables: {TABLE: {optimizer: average}}");
+  }
+  CheckSchedule();
   // What is wrong with the epochs themselves is said elsewhere.
   if (job_.train().epochs() > 0 &&
       schedule.warm_up_epochs() > static_cast<double>(job_.train().epochs())) {
@@ -125,6 +167,33 @@ void Rules::CheckOptimizer() {
   if (TraitsOf(job_.optimizer().kind()).rates_fall() && !is_constant) {
     found_->Add("optimizer.schedule", "is nothing that ftrl takes",
                 "leave it out: the rates of ftrl fall by themselves");
+  }
+}
+
+void Rules::CheckSchedule() {
+  const v1::Schedule& schedule = job_.optimizer().schedule();
+  if (schedule.kind() != v1::Schedule::KIND_TABLE) return;
+  const std::string at = "optimizer.schedule.at";
+  const int points = schedule.at_size();
+  const int most = static_cast<int>(kMaxSchedulePoints);
+  if (points == 0 || points > most) {
+    found_->Add(at, absl::StrCat("has ", points, " positions"),
+                absl::StrCat("1 to ", most, ", such as at: [0, 1, 10]"));
+    return;
+  }
+  if (schedule.factors_size() != points) {
+    found_->Add("optimizer.schedule.factors",
+                absl::StrCat("has ", schedule.factors_size(),
+                             " numbers, and `at` ", points, " positions"),
+                "one number for each position");
+  }
+  for (int i = 1; i < points; ++i) {
+    if (schedule.at(i) >= schedule.at(i - 1)) continue;
+    found_->Add(at,
+                absl::StrCat(NumberText(schedule.at(i)), " comes after ",
+                             NumberText(schedule.at(i - 1))),
+                "positions in ascending order");
+    return;
   }
 }
 
@@ -231,18 +300,89 @@ void Rules::CheckFilters() {
 }
 
 void Rules::CheckTables() {
-  if (job_.tables().empty()) return;
-  if (!MayHaveSparseTables(job_.model())) {
-    if (!KnowsModel(facts_, job_.model())) return;
-    found_->Add("tables",
-                absl::StrCat(job_.model().kind(), " has no sparse tables"),
-                TraitsOf(job_.model()).program()
-                    ? "model: {tables: …} has the tables of a program"
-                    : "leave it out, or model: sparse_logistic");
+  const v1::Model& model = job_.model();
+  if (!KnowsModel(facts_, model)) return;
+  const std::map<std::string, v1::Table> by_name(job_.tables().begin(),
+                                                 job_.tables().end());
+  const auto statistics = [](const v1::Table& table) {
+    return TraitsOf(table.optimizer().kind()).statistics();
+  };
+  const bool program = TraitsOf(model).program();
+  for (const auto& [name, table] : by_name) {
+    const std::string path = Join("tables", name);
+    const bool dense = IsDenseTable(model, name);
+    CheckTable(table, path);
+    if (statistics(table)) CheckStatistics(table, path);
+    if (program && dense && !model.tables().contains(name)) {
+      found_->Add(path, "is no table of the model",
+                  "a name of model: {tables: …, sparse_tables: …}");
+    } else if (dense) {
+      CheckDenseTable(table, path);
+    }
+  }
+  for (const auto& [name, table] : by_name) {
+    if (!statistics(table)) continue;
+    CheckPushesOfStatistics(Join("tables", name));
     return;
   }
-  for (const auto& [name, table] : job_.tables()) {
-    CheckTable(table, Join("tables", name));
+}
+
+// Which tables of models with keys are dense, the models say.
+void Rules::CheckDenseTable(const v1::Table& table, const std::string& path) {
+  const auto refuse = [&](bool given, absl::string_view key) {
+    if (!given) return;
+    found_->Add(absl::StrCat(path, ".", key),
+                absl::StrCat("is for rows of sparse tables, and ",
+                             job_.model().kind(), " has none"),
+                "leave it out, or model: sparse_logistic");
+  };
+  refuse(table.has_init(), "init");
+  refuse(table.has_admit(), "admit");
+  refuse(table.has_expire_after(), "expire_after");
+  refuse(table.has_max_rows(), "max_rows");
+  refuse(table.has_consistency(), "consistency");
+  refuse(table.has_cache(), "cache");
+}
+
+void Rules::CheckStatistics(const v1::Table& table, const std::string& path) {
+  const bool factor = table.has_rate_factor();
+  if (!factor && !table.optimizer().has_rate()) return;
+  found_->Add(path + (factor ? ".rate_factor" : ".optimizer.rate"),
+              "average has no rate", "optimizer: {kind: average, share: 0.1}");
+}
+
+// A server must see the batches' own values, and all of them.
+void Rules::CheckPushesOfStatistics(const std::string& path) {
+  const v1::Filter& push = job_.filters().push();
+  const bool exact =
+      push.kind() == v1::Filter::KIND_UNSPECIFIED ||
+      push.kind() == v1::Filter::KIND_NONE ||
+      (push.kind() == v1::Filter::KIND_THRESHOLD && push.threshold() == 0);
+  if (!exact) {
+    found_->Add(
+        "filters.push.kind",
+        absl::StrCat("changes what is pushed, also the statistics of ", path),
+        "kind: none");
+  }
+  if (job_.model().l2() > 0) {
+    found_->Add("model.l2",
+                absl::StrCat("is added to what is pushed, also to the "
+                             "statistics of ",
+                             path),
+                "leave it out, or optimizer: {weight_decay: …}");
+  }
+  if (job_.train().has_clip_norm() && !TraitsOf(job_.model()).program()) {
+    found_->Add(
+        "train.clip_norm",
+        absl::StrCat("shortens what is pushed, also the statistics of ", path),
+        "leave it out");
+  }
+  if (TraitsOf(job_.algorithm().kind()).local_rule()) {
+    found_->Add(path + ".optimizer",
+                absl::StrCat("workers push what ", KindOf(job_.algorithm()),
+                             " makes of several batches, and not the values of "
+                             "each"),
+                "algorithm: sgd, dynsgd or staleness_aware");
   }
 }
 
@@ -282,6 +422,8 @@ std::vector<Mistake> CheckRules(const v1::Job& job, const DataFacts& facts,
   Complaints found(sources);
   CheckSourceRules(job, &found);
   CheckProgramRules(job, &found);
+  CheckPythonRules(job, &found);
+  CheckTopicRules(job, &found);
   Rules(job, facts, &found).Check();
   CheckExpectations(job, facts, &found);
   CheckAlgorithmRules(job, &found);

@@ -1,5 +1,7 @@
 #include "job/specification.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -18,6 +20,7 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "job/fit.h"
+#include "job/keys.h"
 #include "job/row_kinds.h"
 #include "job/training.h"
 #include "job/traits.h"
@@ -28,14 +31,57 @@ namespace ebb::job {
 
 namespace {
 
-constexpr uint32_t kFormat = 8;
+constexpr uint32_t kFormat = 11;
+constexpr uint32_t kFormatOfClusters = 10;
+constexpr uint32_t kFormatOfRules = 9;
+
+bool IsNewRule(const v1::Optimizer& optimizer) {
+  return optimizer.kind() == v1::Optimizer::KIND_ADAMW ||
+         optimizer.kind() == v1::Optimizer::KIND_AVERAGE ||
+         optimizer.has_weight_decay();
+}
+
+// Whether tables step in ways that format 9 brought: by these rules, by a
+// factor of the rate, or dense ones by rules of their own.
+bool HasNewRules(const v1::Job& job, const JobFacts& facts) {
+  if (IsNewRule(job.optimizer()) ||
+      job.optimizer().schedule().kind() == v1::Schedule::KIND_TABLE) {
+    return true;
+  }
+  return std::any_of(job.tables().begin(), job.tables().end(),
+                     [&](const auto& entry) {
+                       return IsNewRule(entry.second.optimizer()) ||
+                              entry.second.has_rate_factor() ||
+                              std::ranges::count(facts.tables, entry.first,
+                                                 &DenseTable::name) > 0;
+                     });
+}
+
+// Whether format 10 brought the form of the data.
+bool HasNewFormat(const v1::DataSource& source) {
+  const v1::FormatTraits& traits = TraitsOf(source);
+  return traits.python() || traits.text() || traits.bags();
+}
 
 // The oldest format in which a reader understands all of the job: it must not
 // train by another algorithm than the job's, nor on another device.
 uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
   const v1::Model& model = job.model();
+  // It would take the items for ranges of data.
+  if (TasksOf(job) > 0) return kFormat;
+  // It would know neither the model nor what closes its rounds, or not that
+  // they may end, or look for a file of another form.
+  if (TraitsOf(model).clusters() || TraitsOf(model).topics() ||
+      TraitsOf(model).boosted() || job.algorithm().tolerance() > 0 ||
+      HasNewFormat(job.data().train())) {
+    return kFormatOfClusters;
+  }
+  if (HasNewRules(job, facts)) return kFormatOfRules;
   // It would compute another model, or begin with other values.
-  if (TraitsOf(model).program() || model.has_initial()) return kFormat;
+  if (TraitsOf(model).program() || TraitsOf(model).python() ||
+      model.has_initial()) {
+    return 8;
+  }
   const v1::Algorithm::Kind algorithm = job.algorithm().kind();
   if (algorithm == v1::Algorithm::KIND_STALENESS_AWARE) return 7;
   // It would know none such, or push the rows of a run's last batch only.
@@ -354,7 +400,8 @@ absl::Status PlanRest(const v1::Job& job, JobPlan* plan) {
   plan->checkpoint_interval_ms =
       std::max<int64_t>(1, absl::ToInt64Milliseconds(*interval));
   plan->checkpoint_keep = static_cast<int32_t>(job.checkpoint().keep());
-  if (IsEvaluated(job)) {
+  // Only all tasks together are a model.
+  if (IsEvaluated(job) && TasksOf(job) == 0) {
     const auto every = ParseEpochs(job.evaluate().every());
     if (!every) {
       return Invalid("evaluate.every: \"", job.evaluate().every(),
@@ -387,6 +434,7 @@ v1::DenseTable ToProto(const DenseTable& table) {
   message.set_init(ToProto(table.init.kind));
   message.set_init_parameter(table.init.parameter);
   message.mutable_dims()->Assign(table.dims.begin(), table.dims.end());
+  if (table.optimizer) *message.mutable_optimizer() = *table.optimizer;
   return message;
 }
 
@@ -404,10 +452,60 @@ absl::StatusOr<InitRule> InitOf(const v1::RowInit& init) {
   }
 }
 
-// What the job file says of a table, into it.
-absl::Status Adopt(const v1::Table& said, int partitions, SparseTable* table) {
+// The rule that the job file gives a table; absent: the job's.
+std::optional<v1::Optimizer> RuleOfTable(const v1::Job& job,
+                                         const v1::Table& said) {
+  if (!said.has_optimizer() && !said.has_rate_factor()) return std::nullopt;
+  v1::Optimizer rule = said.optimizer();
+  if (!said.has_optimizer()) {
+    rule = job.optimizer();
+    rule.clear_schedule();
+  }
+  if (said.has_rate_factor()) {
+    rule.set_rate(rule.rate() * said.rate_factor());
+  }
+  return rule;
+}
+
+bool IsDefault(const v1::Table& said, const FieldDescriptor& key) {
+  const std::optional<std::string> value = DefaultOf(said, key);
+  return value && *value == TextOf(said, key, -1);
+}
+
+// What the job file says of a dense table, into it.
+absl::Status Adopt(const v1::Job& job, const v1::Table& said,
+                   DenseTable* table) {
+  std::vector<const FieldDescriptor*> keys;
+  said.GetReflection()->ListFields(said, &keys);
+  for (const FieldDescriptor* key : keys) {
+    if (key->number() != v1::Table::kOptimizerFieldNumber &&
+        key->number() != v1::Table::kRateFactorFieldNumber &&
+        !IsDefault(said, *key)) {
+      return Invalid(key->name(),
+                     ": is nothing of a dense table, which has no ",
+                     "rows that come and go\nhint: leave it out");
+    }
+  }
+  table->optimizer = RuleOfTable(job, said);
+  const bool statistics = TraitsOf(said.optimizer().kind()).statistics();
+  if (job.algorithm().kind() == v1::Algorithm::KIND_PLUGIN && statistics) {
+    return Invalid(
+        "optimizer.kind: workers of the algorithm's plugin push what ",
+        "it makes of values, and not the batch's\nhint: sgd");
+  }
+  return absl::OkStatus();
+}
+
+// What the job file says of a sparse table, into it.
+absl::Status Adopt(const v1::Job& job, const v1::Table& said, int partitions,
+                   SparseTable* table) {
   EBB_RETURN_IF_ERROR(CheckRowKind(said, table->kind));
-  if (said.has_optimizer()) table->optimizer = said.optimizer();
+  if (TraitsOf(said.optimizer().kind()).statistics()) {
+    return Invalid(
+        "optimizer.kind: averages the values of a dense table, and a ",
+        "batch has only some rows of this one\nhint: kind: adagrad");
+  }
+  table->optimizer = RuleOfTable(job, said);
   if (said.has_init()) {
     EBB_ASSIGN_OR_RETURN(table->init, InitOf(said.init()));
   }
@@ -467,25 +565,45 @@ absl::Status CheckCache(const SparseTable& table, int64_t clock_bound) {
   return absl::OkStatus();
 }
 
-// The model's sparse tables, with what the job file says of them.
-absl::StatusOr<std::vector<SparseTable>> SparseTablesOfJob(
-    const v1::Job& job, const JobFacts& facts, int partitions) {
-  std::vector<SparseTable> tables = facts.sparse_tables;
+// The model's tables, with what the job file says of them.
+struct ModelTables {
+  std::vector<DenseTable> dense;
+  std::vector<SparseTable> sparse;
+};
+
+absl::StatusOr<ModelTables> TablesOfJob(const v1::Job& job,
+                                        const JobFacts& facts, int partitions) {
+  ModelTables tables{facts.tables, facts.sparse_tables};
   for (const auto& [name, said] : job.tables()) {
-    const auto table = std::find_if(
-        tables.begin(), tables.end(),
-        [&name = name](const SparseTable& t) { return t.name == name; });
-    if (table == tables.end()) {
+    const auto dense = std::ranges::find(tables.dense, name, &DenseTable::name);
+    const auto sparse =
+        std::ranges::find(tables.sparse, name, &SparseTable::name);
+    absl::Status adopted;
+    if (sparse != tables.sparse.end()) {
+      adopted = Adopt(job, said, partitions, &*sparse);
+    } else if (dense != tables.dense.end()) {
+      adopted = Adopt(job, said, &*dense);
+    } else {
       std::vector<std::string> names;
-      for (const SparseTable& t : tables) names.push_back(t.name);
-      return Invalid(
-          "tables.", name, ": ", job.model().kind(),
-          " has no such sparse table\nhint: ", absl::StrJoin(names, ", "));
+      for (const SparseTable& t : tables.sparse) names.push_back(t.name);
+      for (const DenseTable& t : tables.dense) names.push_back(t.name);
+      return Invalid("tables.", name, ": ", job.model().kind(),
+                     " has no such table\nhint: ", absl::StrJoin(names, ", "));
     }
-    const absl::Status adopted = Adopt(said, partitions, &*table);
     if (!adopted.ok()) return Invalid("tables.", name, ".", adopted.message());
   }
   return tables;
+}
+
+template <typename Table>
+absl::Status CheckLateSteps(const v1::Job& job, const Table& table) {
+  if (!table.optimizer ||
+      !CannotShortenSteps(job.algorithm().kind(), table.optimizer->kind())) {
+    return absl::OkStatus();
+  }
+  return Invalid("algorithm.kind: makes single steps shorter, but ftrl, the ",
+                 "optimizer of table ", table.name,
+                 ", has one rate for all its steps\nhint: kind: sgd");
 }
 
 // The same bytes for the same job: maps are in the order of their keys.
@@ -528,6 +646,18 @@ absl::Status CheckPlugin(const v1::Job& job, const JobFacts& facts) {
     return Invalid("optimizer.kind: with the algorithm of ",
                    job.algorithm().plugin(),
                    " it is workers that step\nhint: kind: sgd");
+  }
+  if (facts.algorithm->Adds() && job.optimizer().weight_decay() > 0) {
+    return Invalid("optimizer.weight_decay: is the servers', and with the ",
+                   "algorithm of ", job.algorithm().plugin(),
+                   " it is workers that step\nhint: model: {l2: …}");
+  }
+  for (const auto& [name, table] : job.tables()) {
+    if (!facts.algorithm->Adds() || !table.has_optimizer()) continue;
+    return Invalid("tables.", name, ".optimizer: with the algorithm of ",
+                   job.algorithm().plugin(),
+                   " it is workers that step, and only by plain SGD",
+                   "\nhint: leave it out");
   }
   const v1::Filter& push = job.filters().push();
   const bool keeps =
@@ -608,6 +738,37 @@ uint64_t LayoutHash(uint64_t index_hash, int order_version,
   return hash;
 }
 
+absl::StatusOr<JobRecord> WithEpochs(const JobRecord& record, int32_t epochs) {
+  EBB_ASSIGN_OR_RETURN(v1::Specification specification,
+                       ReadSpecification(record));
+  const std::string& index = specification.train_index();
+  const uint64_t index_hash = XXH64(index.data(), index.size(), 0);
+  // The record does not say in which version of the order its data is, but the
+  // hash does.
+  constexpr int kMostVersions = 100;
+  int version = 0;
+  while (LayoutHash(index_hash, version, record.plan) !=
+         record.plan.layout_hash) {
+    if (++version > kMostVersions) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the data of job ", record.name, " is in an unknown order"));
+    }
+  }
+  JobRecord shorter = record;
+  shorter.plan.epochs = epochs;
+  shorter.plan.layout_hash = LayoutHash(index_hash, version, shorter.plan);
+  v1::Job& job = *specification.mutable_job();
+  job.mutable_train()->set_epochs(epochs);
+  if (job.algorithm().has_max_rounds()) {
+    job.mutable_algorithm()->set_max_rounds(epochs);
+  }
+  shorter.specification.clear();  // It would be appended to.
+  if (!Serialize(specification, &shorter.specification)) {
+    return Invalid("the job's specification is larger than 2 GiB");
+  }
+  return shorter;
+}
+
 absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
                                         const JobFacts& facts) {
   v1::Specification specification;
@@ -624,6 +785,7 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   EBB_RETURN_IF_ERROR(PlanData(full, facts, &plan));
   EBB_RETURN_IF_ERROR(PlanModel(full, facts, &plan));
   if (plan.examples < 1) return Invalid("data.train: it has no examples");
+  if (const int64_t tasks = TasksOf(full); tasks > 0) plan.examples = tasks;
   std::shared_ptr<const RowRule> rows;
   if (full.algorithm().kind() == v1::Algorithm::KIND_PLUGIN) {
     EBB_RETURN_IF_ERROR(CheckPlugin(full, facts));
@@ -656,20 +818,16 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   specification.set_squared_loss(facts.squared_loss);
   specification.set_guess_loss(facts.guess_loss);
   if (facts.columns) *specification.mutable_columns() = *facts.columns;
-  for (const DenseTable& table : facts.tables) {
+  EBB_ASSIGN_OR_RETURN(const ModelTables tables,
+                       TablesOfJob(full, facts, plan.partitions));
+  for (const DenseTable& table : tables.dense) {
+    EBB_RETURN_IF_ERROR(CheckLateSteps(full, table));
     *specification.add_tables() = ToProto(table);
   }
   if (facts.initial) *specification.mutable_initial() = *facts.initial;
   EBB_RETURN_IF_ERROR(InitialValuesOf(specification, plan).status());
-  EBB_ASSIGN_OR_RETURN(const std::vector<SparseTable> sparse_tables,
-                       SparseTablesOfJob(full, facts, plan.partitions));
-  for (const SparseTable& table : sparse_tables) {
-    if (table.optimizer &&
-        CannotShortenSteps(full.algorithm().kind(), table.optimizer->kind())) {
-      return Invalid("algorithm.kind: makes single steps shorter, but ftrl, ",
-                     "the optimizer of table ", table.name,
-                     ", has one rate for all its steps\nhint: kind: sgd");
-    }
+  for (const SparseTable& table : tables.sparse) {
+    EBB_RETURN_IF_ERROR(CheckLateSteps(full, table));
     const auto t = specification.sparse_tables_size();
     plan.sparse_tables[t].clock_bound = table.clock_bound;
     plan.sparse_tables[t].cache_rows = table.cache_rows;
@@ -719,7 +877,9 @@ absl::StatusOr<std::vector<DenseTable>> TablesOf(
       return Invalid("table ", message.name(), " has ", message.size(),
                      " elements, and other dimensions");
     }
-    tables.push_back({message.name(), message.size(), init, std::move(dims)});
+    DenseTable& table = tables.emplace_back(
+        DenseTable{message.name(), message.size(), init, std::move(dims)});
+    if (message.has_optimizer()) table.optimizer = message.optimizer();
   }
   if (rest != 0) {
     return Invalid("the job has ", plan.parameters, " parameters, its tables ",
@@ -730,7 +890,10 @@ absl::StatusOr<std::vector<DenseTable>> TablesOf(
 
 absl::StatusOr<std::optional<v1::InitialValues>> InitialValuesOf(
     const v1::Specification& specification, const JobPlan& plan) {
-  const bool named = specification.job().model().has_initial();
+  const v1::Model& model = specification.job().model();
+  const v1::ModelTraits& traits = TraitsOf(model);
+  const bool named = model.has_initial() || traits.python() ||
+                     traits.clusters() || traits.boosted();
   if (named != specification.has_initial()) {
     return Invalid("model.initial: ",
                    named ? "the specification does not say what is in the file"

@@ -33,6 +33,8 @@ struct DenseTable {
   InitRule init;
   // The lengths of its dimensions, in the order of C. Empty: not known.
   std::vector<int64_t> dims = {};
+  // The job's, unless the job gives the table one of its own.
+  std::optional<v1::Optimizer> optimizer = std::nullopt;
 };
 
 // How many elements a table of these dimensions has. Absent: one is negative,
@@ -109,6 +111,11 @@ absl::Status CheckRowTables(const JobPlan& plan);
 // grid gets another number. `plan` needs its data part only.
 uint64_t LayoutHash(uint64_t index_hash, int order_version,
                     const JobPlan& plan);
+
+// The same job with that many of its epochs: it ended before the others began.
+// DataLoss, FailedPrecondition: the specification cannot be read, or its data
+// is in an order that this ebb does not know.
+absl::StatusOr<JobRecord> WithEpochs(const JobRecord& record, int32_t epochs);
 
 // DataLoss when the record's specification cannot be read;
 // FailedPrecondition when a newer ebb wrote it.

@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/content_difference.h"
+#include "job/keys.h"
 #include "job/program_tables.h"
 #include "job/training.h"
 #include "job/validate.h"
@@ -395,6 +396,30 @@ TEST(SpecificationTest, TablesOfAProgramAreInTheOrderOfTheBytesOfTheirNames) {
               HasSubstr("other dimensions"));
 }
 
+TEST(SpecificationTest, SparseTablesOfAProgramAreThoseOfTheJob) {
+  v1::Job job = JobOf("",
+                      "model: {kind: program, sparse_tables: {b: {width: 3}, "
+                      "a: {width: 16}}}\n"
+                      "tables: {a: {max_rows: 160, init: {kind: normal, "
+                      "spread: 0.5}}}\n"
+                      "data: {train: {positions: 1000}}\n");
+  FillDefaults(&job);
+  JobFacts facts;
+  facts.sparse_tables = ProgramSparseTablesOf(job.model());
+  facts.examples = 1000;
+  const auto record = MakeJobRecord(job, facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  ASSERT_EQ(record->plan.sparse_tables.size(), 2u);
+  EXPECT_EQ(record->plan.sparse_tables[0].width, 16);
+  EXPECT_EQ(record->plan.trained_tables(), 2);
+  const auto specification = ReadSpecification(*record);
+  ASSERT_TRUE(specification.ok()) << specification.status();
+  EXPECT_EQ(specification->format(), 8u);
+  EXPECT_EQ(specification->sparse_tables(0).name(), "a");
+  EXPECT_EQ(specification->sparse_tables(0).max_rows(), 10);
+  EXPECT_EQ(specification->sparse_tables(1).init(), v1::DenseTable::INIT_ZEROS);
+}
+
 TEST(SpecificationTest, OtherTablesOrAnotherFingerprintAreAnotherJob) {
   const auto record_of = [](v1::Job job, absl::string_view index) {
     FillDefaults(&job);
@@ -466,7 +491,7 @@ TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
   record.specification.clear();
   EXPECT_TRUE(absl::IsDataLoss(ReadSpecification(record).status()));
   v1::Specification newer;
-  newer.set_format(9);
+  newer.set_format(12);
   record.specification = newer.SerializeAsString();
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadSpecification(record).status()));
 }
@@ -887,6 +912,76 @@ TEST(SpecificationTest, TablesThatAreNotTheParametersAreRefused) {
   plan.parameters = 5;
   table->set_init(v1::DenseTable::INIT_UNSPECIFIED);
   EXPECT_FALSE(TablesOf(specification, plan).ok());
+}
+
+// The specification of a job with these lines, or the error.
+std::string RulesOf(const std::string& lines, const JobFacts& facts,
+                    const std::string& table) {
+  const auto record = MakeJobRecord(JobOf(lines), facts);
+  if (!record.ok()) return std::string(record.status().message());
+  const auto specification = ReadSpecification(*record);
+  EXPECT_TRUE(specification.ok()) << specification.status();
+  EXPECT_EQ(specification->format(), 9u) << lines;
+  const auto tables = TablesOf(*specification, record->plan);
+  EXPECT_TRUE(tables.ok()) << tables.status();
+  for (const DenseTable& one : *tables) {
+    if (one.name != table || !one.optimizer) continue;
+    const v1::Optimizer& rule = *one.optimizer;
+    return absl::StrCat(KindOf(rule), " ", rule.rate(), " ",
+                        rule.weight_decay());
+  }
+  return "as the job";
+}
+
+TEST(SpecificationTest, DenseTablesMayHaveRulesOfTheirOwn) {
+  const std::string job = "optimizer: {kind: adamw, rate: 0.01}\n";
+  const auto of = [&](const std::string& tables, const std::string& table) {
+    return RulesOf(absl::StrCat(job, "tables: ", tables, "\n"), MainFacts(),
+                   table);
+  };
+  EXPECT_EQ(of("{b1: {optimizer: {weight_decay: 0}}}", "b1"), "adamw 0.01 0");
+  EXPECT_EQ(of("{b1: {optimizer: {weight_decay: 0}}}", "w1"), "as the job");
+  EXPECT_EQ(of("{w3: {rate_factor: 0.5}}", "w3"), "adamw 0.005 0.01");
+  EXPECT_EQ(of("{w3: {optimizer: {kind: sgd, rate: 3}, rate_factor: 2}}", "w3"),
+            "sgd 6 0");
+  EXPECT_EQ(of("{b2: {optimizer: average}}", "b2"), "average 0 0");
+}
+
+TEST(SpecificationTest, ADenseTableOfTheModelIsMeant) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "rows", .width = 2}};
+  const auto refused = [&](const std::string& lines) {
+    return RulesOf(lines, facts, "");
+  };
+  EXPECT_THAT(
+      refused("tables: {w9: {optimizer: adagrad}}\n"),
+      HasSubstr("tables.w9: softmax has no such table\nhint: rows, w1"));
+  EXPECT_THAT(refused("tables: {rows: {optimizer: average}}\n"),
+              HasSubstr("tables.rows.optimizer.kind: averages the values of a "
+                        "dense table"));
+  v1::Job job = JobOf("");
+  (*job.mutable_tables())["w1"].set_max_rows(5);
+  EXPECT_THAT(std::string(MakeJobRecord(job, facts).status().message()),
+              HasSubstr("tables.w1.max_rows: is nothing of a dense table"));
+  job = JobOf("algorithm: dynsgd\noptimizer: sgd\n");
+  (*job.mutable_tables())["w1"].mutable_optimizer()->set_kind(
+      v1::Optimizer::KIND_FTRL);
+  EXPECT_THAT(std::string(MakeJobRecord(job, facts).status().message()),
+              HasSubstr("the optimizer of table w1"));
+}
+
+TEST(SpecificationTest, NewRulesAreNothingForOlderDaemons) {
+  const auto format = [](const std::string& lines) {
+    const auto record = MakeJobRecord(JobOf(lines), MainFacts());
+    EXPECT_TRUE(record.ok()) << record.status();
+    return ReadSpecification(*record)->format();
+  };
+  EXPECT_LT(format("optimizer: adam\n"), 8u);
+  EXPECT_EQ(format("optimizer: adamw\n"), 9u);
+  EXPECT_EQ(format("optimizer: {kind: sgd, weight_decay: 0.1}\n"), 9u);
+  EXPECT_EQ(format("optimizer: {kind: sgd, schedule: {kind: table, at: [0, 1], "
+                   "factors: [1, 0]}}\n"),
+            9u);
 }
 
 }  // namespace

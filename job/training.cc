@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "job/boosted.h"
 #include "job/keys.h"
 #include "job/specification.h"
 #include "job/traits.h"
@@ -27,6 +28,9 @@ absl::StatusOr<RateSchedule> ScheduleOf(const v1::Schedule& schedule) {
     case v1::Schedule::KIND_COSINE:
       out.kind = RateKind::kCosine;
       break;
+    case v1::Schedule::KIND_TABLE:
+      out.kind = RateKind::kTable;
+      break;
     default:
       return absl::InvalidArgumentError(absl::StrCat(
           "optimizer.schedule.kind: unknown value ", schedule.kind()));
@@ -34,6 +38,8 @@ absl::StatusOr<RateSchedule> ScheduleOf(const v1::Schedule& schedule) {
   if (schedule.has_step_epochs()) out.step_epochs = schedule.step_epochs();
   if (schedule.has_factor()) out.factor = schedule.factor();
   if (schedule.has_final_share()) out.final_share = schedule.final_share();
+  out.at.assign(schedule.at().begin(), schedule.at().end());
+  out.factors.assign(schedule.factors().begin(), schedule.factors().end());
   if (schedule.has_warm_up_epochs()) {
     out.warm_up_epochs = schedule.warm_up_epochs();
   }
@@ -147,6 +153,40 @@ LbfgsOptions LbfgsOptionsOf(const v1::Algorithm& algorithm) {
     options.sufficient_decrease = algorithm.decrease();
   }
   if (algorithm.has_curvature()) options.curvature = algorithm.curvature();
+  options.tolerance = algorithm.tolerance();
+  return options;
+}
+
+LloydOptions LloydOptionsOf(const v1::Job& job) {
+  return {.clusters = job.model().clusters(),
+          .tolerance = job.algorithm().tolerance()};
+}
+
+absl::StatusOr<BoostingOptions> BoostingOptionsOf(
+    const v1::Specification& specification, const JobPlan& plan) {
+  EBB_ASSIGN_OR_RETURN(const std::vector<DenseTable> tables,
+                       TablesOf(specification, plan));
+  const v1::Model& model = specification.job().model();
+  const auto size_of = [&](absl::string_view name) -> int64_t {
+    const auto table = std::ranges::find(tables, name, &DenseTable::name);
+    return table == tables.end() ? 0 : table->size;
+  };
+  BoostingOptions options;
+  options.shape = BoostedShapeOf(
+      model, size_of("edges") / std::max<int64_t>(1, model.bins() - 1),
+      size_of("base"));
+  options.shape.outputs = size_of("base");
+  if (model.has_shrinkage()) options.shrinkage = model.shrinkage();
+  options.l2 = model.l2();
+  if (model.has_leaf_examples()) options.leaf_examples = model.leaf_examples();
+  options.samples = DrawsShares(model);
+  EBB_RETURN_IF_ERROR(options.Validate());
+  if (options.shape.Parameters() != plan.parameters) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the job has ", plan.parameters,
+                     " parameters, and boosted trees of its shape ",
+                     options.shape.Parameters()));
+  }
   return options;
 }
 
@@ -155,6 +195,21 @@ absl::StatusOr<std::shared_ptr<const Coordinator>> CoordinatorOf(
   EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                        ReadSpecification(record));
   const v1::Algorithm& algorithm = specification.job().algorithm();
+  if (TraitsOf(specification.job().model()).boosted()) {
+    EBB_ASSIGN_OR_RETURN(const BoostingOptions options,
+                         BoostingOptionsOf(specification, record.plan));
+    std::vector<std::pair<int64_t, int64_t>> ranges;
+    for (int32_t p = 0; p < record.plan.partitions; ++p) {
+      ranges.push_back(record.plan.ParameterRange(PartitionId(p)));
+    }
+    return std::shared_ptr<const Coordinator>(
+        MakeBoostingCoordinator(options, std::move(ranges)));
+  }
+  if (TraitsOf(algorithm.kind()).statistics()) {
+    const LloydOptions options = LloydOptionsOf(specification.job());
+    EBB_RETURN_IF_ERROR(options.Validate());
+    return std::shared_ptr<const Coordinator>(MakeLloydCoordinator(options));
+  }
   if (!TraitsOf(algorithm.kind()).line_search()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "rounds of job ", record.name, " are closed by no operations"));

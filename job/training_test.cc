@@ -1,5 +1,7 @@
 #include "job/training.h"
 
+#include <xxhash.h>
+
 #include <cmath>
 #include <string>
 #include <vector>
@@ -87,6 +89,53 @@ TEST(TrainingTest, OnlyLbfgsHasACoordinator) {
                              "examples: epoch}\n")
                   .ok());
   EXPECT_TRUE(absl::IsInvalidArgument(coordinator_of("")));
+}
+
+TEST(TrainingTest, KMeansEndsByItsCoordinator) {
+  const JobFile file = ReadJob(
+      "model: {kind: kmeans, clusters: 2}\ndata: {train: {csv: a.csv}}\n"
+      "algorithm: {tolerance: 0.5, max_rounds: 7}\n",
+      "job.yaml");
+  ASSERT_TRUE(file.ok()) << ToString(file.mistakes);
+  JobFacts facts;
+  facts.tables = {{"centroids", 4, InitRule::Zeros(), {2, 2}},
+                  {"sizes", 2, InitRule::Constant(1), {2}}};
+  facts.examples = 100;
+  facts.initial.emplace().set_bytes(24);
+  const auto record = MakeJobRecord(file.job, facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(record->plan.RoundCount(), 7);
+  EXPECT_TRUE(record->plan.algorithm.operated);
+
+  const auto coordinator = CoordinatorOf(*record);
+  ASSERT_TRUE(coordinator.ok()) << coordinator.status();
+  const auto first = (*coordinator)->Next({0, false, 100}, "", {{8, 0, 1, 1}});
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_FALSE(*(*coordinator)->Ends(*first));
+  const auto next =
+      (*coordinator)->Next({1, false, 100}, *first, {{5, 0, 1, 1}});
+  ASSERT_TRUE(next.ok()) << next.status();
+  EXPECT_TRUE(*(*coordinator)->Ends(*next));
+}
+
+TEST(TrainingTest, AShorterJobIsThatOfAShorterFile) {
+  JobFacts facts;
+  facts.tables = {{"w", 3, InitRule::Zeros()}};
+  facts.examples = 100;
+  facts.order_version = 2;
+  facts.train_index = "an index";
+  facts.train_index_hash = XXH64("an index", 8, 0);
+  const auto record_of = [&](int epochs) {
+    return *MakeJobRecord(
+        JobOf(absl::StrCat("train: {epochs: ", epochs, "}\n")), facts);
+  };
+  const auto shorter = WithEpochs(record_of(9), 4);
+  ASSERT_TRUE(shorter.ok()) << shorter.status();
+  EXPECT_EQ(shorter->plan.epochs, 4);
+  EXPECT_EQ(shorter->plan.layout_hash, record_of(4).plan.layout_hash);
+  EXPECT_EQ(ReadSpecification(*shorter)->job().train().epochs(), 4);
+  facts.train_index = "another";
+  EXPECT_TRUE(absl::IsFailedPrecondition(WithEpochs(record_of(9), 4).status()));
 }
 
 TEST(TrainingTest, ASpecificationSaysWhatItsLossIs) {

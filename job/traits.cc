@@ -61,6 +61,10 @@ bool CannotShortenSteps(v1::Algorithm::Kind algorithm,
          TraitsOf(of_table).rates_fall();
 }
 
+bool IsOwn(const v1::Model& model) {
+  return model.has_plugin() || TraitsOf(model).python();
+}
+
 bool KnowsModel(const DataFacts& facts, const v1::Model& model) {
   if (facts.model_kinds.empty()) {
     return model.has_plugin() || BuiltIn(model) != nullptr;
@@ -69,14 +73,31 @@ bool KnowsModel(const DataFacts& facts, const v1::Model& model) {
                    model.kind()) != facts.model_kinds.end();
 }
 
+bool HasSparseTables(const v1::Model& model) {
+  return TraitsOf(model).keyed() || !model.sparse_tables().empty();
+}
+
 bool MayHaveSparseTables(const v1::Model& model) {
-  return TraitsOf(model).keyed() || model.has_plugin();
+  return HasSparseTables(model) || model.has_plugin();
+}
+
+bool IsDenseTable(const v1::Model& model, const std::string& name) {
+  return TraitsOf(model).program() ? !model.sparse_tables().contains(name)
+                                   : !MayHaveSparseTables(model);
 }
 
 bool IsEvaluated(const v1::Job& job) {
   return job.has_evaluate() &&
          (job.data().has_test() || job.data().has_split() ||
           TraitsOf(job.model()).program());
+}
+
+int64_t TasksOf(const v1::Job& job) {
+  if (!TraitsOf(job.algorithm().kind()).tasks()) return 0;
+  // The default stands beside the key.
+  v1::Model model = job.model();
+  FillAnnotatedDefaults(&model);
+  return model.trees();
 }
 
 bool PredictsNumbers(const v1::Job& job) {
@@ -86,6 +107,15 @@ bool PredictsNumbers(const v1::Job& job) {
          TraitsOf(model).prediction() == v1::ModelTraits::PREDICTION_NUMBERS;
 }
 
+bool HasLabels(const v1::Job& job) {
+  if (!TraitsOf(job.model()).clusters()) return true;
+  const v1::DataSource& train = job.data().train();
+  if (train.has_csv()) return train.csv().label() != "none";
+  if (train.has_npy()) return train.npy().has_labels();
+  return !train.has_idx() || train.idx().has_prefix() ||
+         train.idx().has_labels();
+}
+
 const FieldDescriptor* FormatOf(const v1::DataSource& source) {
   return source.GetReflection()->GetOneofFieldDescriptor(
       source, source.GetDescriptor()->FindOneofByName("format"));
@@ -93,6 +123,7 @@ const FieldDescriptor* FormatOf(const v1::DataSource& source) {
 
 bool HasKeys(const v1::DataSource& source) {
   const v1::FormatTraits& traits = TraitsOf(source);
+  if (traits.text()) return true;  // Numbers of words.
   if (traits.keyed_if().empty()) return traits.keyed();
   const Message& format =
       source.GetReflection()->GetMessage(source, FormatOf(source));
@@ -102,7 +133,7 @@ bool HasKeys(const v1::DataSource& source) {
 
 bool IsSparse(const v1::DataSource& source) {
   const v1::FormatTraits& traits = TraitsOf(source);
-  if (traits.sparse() || HasKeys(source)) return true;
+  if (traits.sparse() || traits.bags() || HasKeys(source)) return true;
   if (traits.sparse_if().empty()) return false;
   const Message& format =
       source.GetReflection()->GetMessage(source, FormatOf(source));

@@ -2,6 +2,8 @@
 #ifndef EBB_JOB_TRAITS_H_
 #define EBB_JOB_TRAITS_H_
 
+#include <string>
+
 #include "ebb/v1/job.pb.h"
 #include "ebb/v1/key.pb.h"
 #include "google/protobuf/descriptor.h"
@@ -25,20 +27,36 @@ const v1::ModelTraits& TraitsOf(const v1::Model& model);
 bool CannotShortenSteps(v1::Algorithm::Kind algorithm,
                         v1::Optimizer::Kind of_table);
 
+// Whether the model is of the user's own: a plugin's, or a module's of Python.
+// It says itself what it is.
+bool IsOwn(const v1::Model& model);
+
 // Whether there is such a model, as far as it is known which there are: the
 // facts of a job with a plugin name the plugin's.
 bool KnowsModel(const DataFacts& facts, const v1::Model& model);
 
-// Whether the model has sparse tables, or is a plugin's, which may have some.
+// Whether the model has sparse tables; of a plugin's this is not known.
+bool HasSparseTables(const v1::Model& model);
+// The same, or the model is a plugin's, which may have some.
 bool MayHaveSparseTables(const v1::Model& model);
+// Whether a table of this name is dense if the model has it. False for models
+// with keys and for plugins, whose tables only they themselves know.
+bool IsDenseTable(const v1::Model& model, const std::string& name);
 
 // Whether there are examples to evaluate the model on: the job's test data, or
 // that of programs, and the job says how often.
 bool IsEvaluated(const v1::Job& job);
 
+// How many tasks the job consists of; 0: its items are ranges of data.
+int64_t TasksOf(const v1::Job& job);
+
 // Whether labels are numbers whatever they look like: those of ratings, with
 // model.labels: values, and of models that predict only numbers.
 bool PredictsNumbers(const v1::Job& job);
+
+// Whether the job's examples have labels. Only clusters are found without:
+// where arrays name no labels, or the label of a table is "none".
+bool HasLabels(const v1::Job& job);
 
 // The field of DataSource that is the source's format. Null where it names no
 // data.

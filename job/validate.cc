@@ -43,7 +43,7 @@ std::string WrongForm(v1::Format format, absl::string_view text) {
                     "is not >=, >, <= or < and a number");
     case v1::FORMAT_MISSING:
       return unless(ParseMissing(text).has_value(),
-                    "is neither error nor mean nor a number");
+                    "is neither error nor mean nor keep nor a number");
     case v1::FORMAT_DELIMITER:
       return unless(ParseDelimiter(text).has_value(),
                     "can be part of a field; a delimiter is a sign such as , | "
@@ -163,7 +163,10 @@ void Checker::CheckValue(const Message& message, const FieldDescriptor& field,
                          : reflection.GetInt64(message, &field)));
       break;
     case FieldDescriptor::CPPTYPE_DOUBLE:
-      wrong = OutOfRange(field, reflection.GetDouble(message, &field));
+      wrong = OutOfRange(
+          field, index >= 0
+                     ? reflection.GetRepeatedDouble(message, &field, index)
+                     : reflection.GetDouble(message, &field));
       break;
     default:
       break;

@@ -124,6 +124,7 @@ std::optional<Comparison> ParseComparison(absl::string_view text) {
 std::optional<MissingRule> ParseMissing(absl::string_view text) {
   if (text == "error") return MissingRule{MissingRule::Kind::kError};
   if (text == "mean") return MissingRule{MissingRule::Kind::kMean};
+  if (text == "keep") return MissingRule{MissingRule::Kind::kKeep};
   const auto constant = ParseNumber(text);
   if (!constant.has_value()) return {};
   return MissingRule{MissingRule::Kind::kConstant, *constant};

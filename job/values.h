@@ -37,9 +37,9 @@ struct Comparison {
 };
 std::optional<Comparison> ParseComparison(absl::string_view text);
 
-// The replacement of a missing value: "error", "mean", or a number.
+// The replacement of a missing value: "error", "mean", "keep", or a number.
 struct MissingRule {
-  enum class Kind { kError, kMean, kConstant };
+  enum class Kind { kError, kMean, kConstant, kKeep };
   Kind kind = Kind::kError;
   double constant = 0;
 };

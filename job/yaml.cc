@@ -80,13 +80,19 @@ struct NameElsewhere {
   absl::string_view path;  // Where our key is.
 };
 constexpr NameElsewhere kNamesElsewhere[] = {
-    {"batch_size", "train.batch"}, {"batchsize", "train.batch"},
-    {"eta", "optimizer.rate"},     {"learning_rate", "optimizer.rate"},
-    {"lr", "optimizer.rate"},      {"max_epochs", "train.epochs"},
-    {"mini_batch", "train.batch"}, {"minibatch", "train.batch"},
-    {"n_epochs", "train.epochs"},  {"num_epochs", "train.epochs"},
-    {"random_seed", "seed"},       {"random_state", "seed"},
-    {"weight_decay", "model.l2"},
+    {"batch_size", "train.batch"},
+    {"batchsize", "train.batch"},
+    {"eta", "optimizer.rate"},
+    {"learning_rate", "optimizer.rate"},
+    {"lr", "optimizer.rate"},
+    {"max_epochs", "train.epochs"},
+    {"mini_batch", "train.batch"},
+    {"minibatch", "train.batch"},
+    {"n_epochs", "train.epochs"},
+    {"num_epochs", "train.epochs"},
+    {"random_seed", "seed"},
+    {"random_state", "seed"},
+    {"weight_decay", "optimizer.weight_decay"},
 };
 
 // The path of the key of ours that another tool calls so in a message of this

@@ -159,6 +159,29 @@ TEST(JobYamlTest, ParseJobYamlReturnsAllMistakesAsOneStatus) {
             "  hint: seed: 1");
 }
 
+TEST(JobYamlTest, ADataSetOfPythonIsAFunction) {
+  const v1::Job job = Read(
+      "model: {kind: python, module: m.py, class: Net}\n"
+      "data:\n"
+      "  train: {python: {factory: \"m.py:f\", options: {folder: /data}}}\n"
+      "  test: {python: \"m.py:g\"}\n");
+  EXPECT_EQ(job.data().train().python().factory(), "m.py:f");
+  EXPECT_THAT(job.data().train().python().options(),
+              ElementsAre(testing::Pair("folder", "/data")));
+  EXPECT_EQ(job.data().test().python().factory(), "m.py:g");
+}
+
+TEST(JobYamlTest, OnlyModelsOfPythonReadADataSetOfPython) {
+  const auto job =
+      ParseJobYaml("model: softmax\ndata: {train: {python: \"m.py:f\"}}\n",
+                   "f.yaml", nullptr);
+  EXPECT_EQ(job.status().message(),
+            "f.yaml:2: data.train.python: only a model of Python reads such a "
+            "data set, and softmax is none\n"
+            "  hint: model: {kind: python, module: my_model.py, class: Net}, "
+            "or write it to arrays: npy: {features: X.npy, labels: y.npy}");
+}
+
 // --- Overrides --------------------------------------------------------------
 
 TEST(OverrideTest, GoesBeforeTheFile) {

@@ -11,6 +11,12 @@ BatchView PartOf(const BatchView& batch, int64_t begin, int64_t end,
   if (!batch.labels.empty()) {
     part.labels = batch.labels.subspan(begin, part.rows);
   }
+  if (!batch.numbers.empty()) {
+    part.numbers = batch.numbers.subspan(begin, part.rows);
+  }
+  if (!batch.training_numbers.empty()) {
+    part.training_numbers = batch.training_numbers.subspan(begin, part.rows);
+  }
   if (!batch.is_sparse()) {
     part.dense =
         batch.dense.subspan(begin * batch.features, part.rows * batch.features);

@@ -45,6 +45,12 @@ struct BatchView {
   // One per row: a value, 0/1 or -1/+1, or the number of a class; which,
   // the model's description says. Predict needs none.
   std::span<const float> labels;
+  // One per row, and nothing else of it but its place: the number of the
+  // example in a data set that the model reads by itself.
+  std::span<const int64_t> numbers;
+  // The number of each row's example in the training data; empty: these are
+  // others. A model may keep what follows from an example and its parameters.
+  std::span<const int64_t> training_numbers;
   // Where the examples stand in the order of the data; they seed dropout, so
   // a batch computed twice is computed alike.
   int32_t epoch = 0;

@@ -54,6 +54,16 @@ absl::Status CheckOnlyUses(const ModelConfig& config,
       {"init", !config.init.empty()},
       {"rank", config.rank != 0},
       {"dim", config.dim != 0},
+      {"clusters", config.clusters != 0},
+      {"topics", config.topics != 0},
+      {"document_prior", config.document_prior != 0},
+      {"topic_prior", config.topic_prior != 0},
+      {"trees", config.trees != 0},
+      {"depth", config.depth != 0},
+      {"leaves", config.leaves != 0},
+      {"bins", config.bins != 0},
+      {"row_share", config.row_share != 1},
+      {"column_share", config.column_share != 1},
       {"dropout", config.dropout != 0}};
   for (const auto& [key, is_set] : set) {
     if (is_set && std::find(used.begin(), used.end(), key) == used.end()) {
@@ -68,6 +78,12 @@ absl::Status CheckOnlyUses(const ModelConfig& config,
                        "leave it out");
   }
   return absl::OkStatus();
+}
+
+absl::Status RefusePenalties(const ModelConfig& config, absl::string_view why) {
+  if (config.l2 == 0 && config.clip_norm == 0) return absl::OkStatus();
+  return ConfigError(config.l2 != 0 ? "model.l2" : "train.clip_norm", why,
+                     "leave it out");
 }
 
 }  // namespace ebb::models

@@ -13,7 +13,7 @@
 
 namespace ebb::models {
 
-// The keys of a job that concern its model, and the two numbers that its data
+// The keys of a job that concern its model, and the numbers that its data
 // decide. An empty string, an empty list or 0 means that the job does not say,
 // and the model chooses.
 struct ModelConfig {
@@ -21,6 +21,8 @@ struct ModelConfig {
   std::string kind;
   // From the data: the features of each example, or the fields of keyed ones.
   int64_t features = 0;
+  // From the data: how many examples there are to train on.
+  int64_t examples = 0;
   // From the data: the number of classes; 0 if labels are values.
   int64_t classes = 0;
   // mlp: the width of each layer, from the features to the outputs. wide_deep,
@@ -36,6 +38,26 @@ struct ModelConfig {
   int64_t rank = 0;
   // wide_deep, deepfm: the numbers of an embedding.
   int64_t dim = 0;
+  // kmeans: the number of clusters.
+  int64_t clusters = 0;
+  // lda: the number of topics, and the priors of those of a document and of the
+  // words of a topic.
+  int64_t topics = 0;
+  double document_prior = 0;
+  double topic_prior = 0;
+  // boosted_trees: their number for each output, the splits above a leaf (0:
+  // any number), the leaves (0: level by level) and the intervals of a feature.
+  int64_t trees = 0;
+  int64_t depth = 0;
+  int64_t leaves = 0;
+  int64_t bins = 0;
+  // boosted_trees: the shares of the examples and of the features from which
+  // each tree learns.
+  double row_share = 1;
+  double column_share = 1;
+  // kmeans: each push is a step, of at most so many batches that are computed
+  // at once; 0: pushes are sums of Lloyd's rounds.
+  int64_t batches_at_once = 0;
   // The probability of leaving out a hidden unit in training, in [0, 1).
   double dropout = 0;
   // Adds l2 / 2 times the sum of the squares of the weights (not of the
@@ -44,7 +66,7 @@ struct ModelConfig {
   // train.clip_norm: shortens the gradient of a batch (the mean over its
   // examples) to this Euclidean norm where it is longer. 0: never.
   double clip_norm = 0;
-  // Seeds dropout and the initial values.
+  // Seeds dropout, the initial values and what shares are drawn.
   uint64_t seed = 0;
   // For models of users.
   std::map<std::string, std::string> options;
@@ -63,6 +85,9 @@ absl::Status CheckRanges(const ModelConfig& config);
 // and all options.
 absl::Status CheckOnlyUses(const ModelConfig& config,
                            std::initializer_list<absl::string_view> used);
+
+// Refuses L2 and clipping, and says why.
+absl::Status RefusePenalties(const ModelConfig& config, absl::string_view why);
 
 }  // namespace ebb::models
 

@@ -31,8 +31,22 @@ bool ModelDescription::TrainsRows() const {
 BatchStats& BatchStats::operator+=(const BatchStats& other) {
   examples += other.examples;
   loss_sum += other.loss_sum;
-  correct += other.correct;
+  words += other.words;
+  correct = correct < 0 || other.correct < 0 ? -1 : correct + other.correct;
   return *this;
+}
+
+absl::Status CheckParameterCount(std::span<const float> params, int64_t count) {
+  if (std::ssize(params) == count) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(params.size(), " parameters instead of ", count));
+}
+
+absl::Status CheckGradientSize(std::span<const float> params,
+                               std::span<const float> grad) {
+  if (grad.size() == params.size()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "gradient of ", grad.size(), " values instead of ", params.size()));
 }
 
 double Penalty(const ModelDescription& description, double l2,

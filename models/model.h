@@ -67,6 +67,7 @@ enum class LabelKind {
   kValue,   // Any number.
   kBinary,  // 1, or else 0 or -1.
   kClass,   // 0, 1, ... classes - 1.
+  kNone,    // Not looked at: the model learns without them.
 };
 
 // The facts about a model that the rest of the system must know.
@@ -97,8 +98,11 @@ struct BatchStats {
   int64_t examples = 0;
   // The loss of the predictions, without what L2 adds.
   double loss_sum = 0;
-  // Examples predicted right; 0 where labels are values.
+  // Examples predicted right; -1: not counted. 0 where labels are values.
   int64_t correct = 0;
+  // In documents, the words of whose probabilities the loss is made: exp of the
+  // loss of a word is the perplexity.
+  double words = 0;
 };
 
 // A model computes; it has no parameters of its own. Parameters and gradient
@@ -168,6 +172,12 @@ class Model {
                                const BatchView& batch,
                                std::vector<float>* outputs) = 0;
 };
+
+// InvalidArgument: a model's parameters, or their gradient, are not as many as
+// they should be.
+absl::Status CheckParameterCount(std::span<const float> params, int64_t count);
+absl::Status CheckGradientSize(std::span<const float> params,
+                               std::span<const float> grad);
 
 // Returns the part of L2 in the objective of each example: l2 / 2 times the sum
 // of the squares of those dense values to which it applies.

@@ -232,6 +232,7 @@ absl::Status ModelBase::CheckLabels(const BatchView& batch) const {
     };
     switch (description_.labels) {
       case LabelKind::kValue:
+      case LabelKind::kNone:
         return absl::OkStatus();
       case LabelKind::kBinary:
         if (label != 0 && std::abs(label) != 1) return wrong("0/1 or -1/+1");

@@ -12,6 +12,8 @@ std::optional<Scores> ScoresOf(const ModelDescription& description,
     case LabelKind::kBinary:
       if (outputs != 1) return std::nullopt;
       return Scores(Task::kTwoClasses, outputs);
+    case LabelKind::kNone:
+      return std::nullopt;
     case LabelKind::kClass:
       if (outputs != description.classes || outputs < 2) return std::nullopt;
       return Scores(outputs == 2 ? Task::kTwoClasses : Task::kClasses, outputs);

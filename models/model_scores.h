@@ -11,7 +11,7 @@ namespace ebb::models {
 
 // Adds up what Model::Predict writes. Absent: the model, one of a plugin,
 // writes other numbers than figures are made of: more than one for a value, or
-// of classes not a probability of each.
+// of classes not a probability of each. Or the model looks at no labels.
 std::optional<Scores> ScoresOf(const ModelDescription& description,
                                ValueUnits units = {});
 

@@ -47,19 +47,22 @@ class RegistryTest : public ::testing::Test {
 };
 
 TEST_F(RegistryTest, HasTheBuiltinModels) {
-  EXPECT_THAT(registry_.List(),
-              ElementsAre(Pair("deepfm", _), Pair("ffm", _), Pair("fm", _),
-                          Pair("linear", _), Pair("logistic", _),
-                          Pair("matrix_factorisation", _), Pair("mlp", _),
-                          Pair("softmax", _), Pair("sparse_logistic", _),
-                          Pair("wide_deep", _)));
+  EXPECT_THAT(
+      registry_.List(),
+      ElementsAre(Pair("boosted_trees", _), Pair("deepfm", _), Pair("ffm", _),
+                  Pair("fm", _), Pair("forest", _), Pair("kmeans", _),
+                  Pair("lda", _), Pair("linear", _), Pair("logistic", _),
+                  Pair("matrix_factorisation", _), Pair("mlp", _),
+                  Pair("softmax", _), Pair("sparse_logistic", _),
+                  Pair("wide_deep", _), Pair("word_vectors", _)));
 }
 
 TEST_F(RegistryTest, UnknownKindsAreAnsweredWithTheKnownOnes) {
   EXPECT_EQ(Error(Simple("mpl", 2)),
-            "model.kind: there is no model \"mpl\"; there are deepfm, ffm, fm, "
-            "linear, logistic, matrix_factorisation, mlp, softmax, "
-            "sparse_logistic, wide_deep");
+            "model.kind: there is no model \"mpl\"; there are boosted_trees, "
+            "deepfm, ffm, fm, forest, kmeans, lda, linear, logistic, "
+            "matrix_factorisation, mlp, softmax, sparse_logistic, wide_deep, "
+            "word_vectors");
 }
 
 TEST_F(RegistryTest, NamesAreTakenOnceAndSpeltPlainly) {

@@ -65,8 +65,9 @@ absl::Status MayFollow(const JobPlan& before, const JobPlan& after) {
   }
   if (before.algorithm.operated) {
     return absl::InvalidArgumentError(
-        "an L-BFGS job ends with its last round, and cannot change while it "
-        "goes on: begin a new job for what is to differ");
+        "a job whose rounds are closed by operations (lbfgs, lloyd) ends with "
+        "its last round, and cannot change while it goes on: begin a new job "
+        "for what is to differ");
   }
   JobPlan expected = before;
   TakeFree(after, &expected);
@@ -75,6 +76,18 @@ absl::Status MayFollow(const JobPlan& before, const JobPlan& after) {
         "the seed, the model's size, its partitions or tables, the "
         "consistency, the filters or the algorithm would be another, and "
         "cannot change while the job goes on");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MayEndAs(const JobPlan& before, const JobPlan& after) {
+  JobPlan expected = before;
+  expected.epochs = after.epochs;
+  expected.layout_hash = after.layout_hash;  // Covers the epochs, too.
+  if (!before.algorithm.operated || after.epochs < 1 ||
+      after.epochs >= before.epochs || Encoded(expected) != Encoded(after)) {
+    return absl::InvalidArgumentError(
+        "it is not the job with fewer epochs, whose rounds operations close");
   }
   return absl::OkStatus();
 }

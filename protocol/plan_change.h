@@ -13,6 +13,10 @@ namespace ebb {
 // policies. InvalidArgument, naming what else differs.
 absl::Status MayFollow(const JobPlan& before, const JobPlan& after);
 
+// OK: `after` is `before` with fewer epochs, as an operation that closed a
+// round may end a job. InvalidArgument: it is something else.
+absl::Status MayEndAs(const JobPlan& before, const JobPlan& after);
+
 }  // namespace ebb
 
 #endif  // EBB_PROTOCOL_PLAN_CHANGE_H_

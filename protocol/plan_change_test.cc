@@ -85,8 +85,25 @@ TEST(PlanChangeTest, NothingOfAnOperatedJobMayChange) {
     const absl::Status status = MayFollow(before, after);
     EXPECT_TRUE(absl::IsInvalidArgument(status));
     EXPECT_THAT(std::string(status.message()),
-                HasSubstr("an L-BFGS job ends with its last round"));
+                HasSubstr("ends with its last round"));
   }
+}
+
+TEST(PlanChangeTest, AnOperatedJobMayEndWithFewerEpochs) {
+  JobPlan before = Plan();
+  before.consistency.kind = ConsistencyKind::kRounds;
+  before.algorithm.operated = true;
+  JobPlan after = before;
+  after.epochs = before.epochs - 1;
+  after.layout_hash = 7;
+  EXPECT_TRUE(MayEndAs(before, after).ok());
+  EXPECT_FALSE(MayEndAs(before, before).ok());
+  EXPECT_FALSE(MayEndAs(after, before).ok());
+  JobPlan other = after;
+  other.seed = before.seed + 1;
+  EXPECT_FALSE(MayEndAs(before, other).ok());
+  before.algorithm.operated = after.algorithm.operated = false;
+  EXPECT_FALSE(MayEndAs(before, after).ok());
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import textwrap
+import typing
 
 PYTHON = os.path.dirname(os.path.abspath(__file__))
 PAGE = os.path.join(PYTHON, "..", "docs", "python-reference.md")
@@ -132,6 +133,12 @@ def prose(docstring):
     return re.sub(r"\n\n(?=- `)", r"\n", text).replace("\n- ", "\n\n- ", 1)
 
 
+def known(base):
+    """Whether a reader knows a base class: the page or Python has it."""
+    name = base.split("[")[0]
+    return name in members(module_of("ebb")) or "." in name or hasattr(typing, name)
+
+
 def described(name, node, level):
     out = [f"{'#' * level} {name}", ""]
     doc = ast.get_docstring(node, clean=False)
@@ -139,7 +146,7 @@ def described(name, node, level):
         out += ["```python", signature(node, name.split(".")[-1]), "```", ""]
         return out + [prose(doc) if doc else "", ""]
     bases = [ast.unparse(base) for base in node.bases]
-    shown = [base for base in bases if base not in ("object", "Exception")]
+    shown = [base for base in bases if known(base)]
     if shown:
         out += [f"It is a `{shown[0]}`.", ""]
     out += [prose(doc) if doc else "", ""]

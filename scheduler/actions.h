@@ -55,6 +55,10 @@ struct SchedulerOptions {
   std::function<absl::StatusOr<std::shared_ptr<const Coordinator>>(
       const JobRecord&)>
       coordinator;
+  // Returns the job with that many of its epochs, for operations that end it;
+  // null: none is believed to.
+  std::function<absl::StatusOr<JobRecord>(const JobRecord&, int32_t epochs)>
+      shortened;
   // Returns a job's facts about its training loss; null: they are unknown.
   std::function<absl::StatusOr<job::TrainingFacts>(const JobRecord&)>
       training_facts;

@@ -14,7 +14,9 @@
 namespace ebb::scheduler {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class InitialValuesTest : public ::testing::Test {
  protected:
@@ -51,6 +53,23 @@ TEST_F(InitialValuesTest, AreHereOnceTheyArePushed) {
               HasSubstr("submit the job again"));
   named.set_id("../..");
   EXPECT_TRUE(absl::IsFailedPrecondition(values_->Check(named)));
+}
+
+// Bug: it told people to remove data sets, which are kept elsewhere.
+TEST_F(InitialValuesTest, ARefusalSaysWhatFillsTheFolder) {
+  values_ =
+      *InitialValues::Open({.folder = folder_ / "initial", .max_bytes = 6000});
+  Push("abcd");
+  const std::string from = folder_ / "more";
+  datasets::WriteFile(from + "/values.f32", "efgh");
+  const std::string id = datasets::ReadFolder(from, {})->id();
+  const auto pushed = datasets::PushFolder(from, datasets::InitialSetOf(id),
+                                           values_->store(), {});
+  EXPECT_TRUE(absl::IsResourceExhausted(pushed.status()));
+  EXPECT_THAT(
+      pushed.status().message(),
+      AllOf(HasSubstr("it holds the values that jobs begin with"),
+            HasSubstr("`ebb forget` old jobs"), Not(HasSubstr("data remove"))));
 }
 
 TEST_F(InitialValuesTest, GoWhenNoJobHasNamedThemForAWhile) {

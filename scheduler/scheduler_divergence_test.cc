@@ -254,6 +254,18 @@ TEST_F(SchedulerDivergenceTest, TellsOnceOfUpdatesThatCountForNothing) {
   EXPECT_EQ(losses.statistics().bound_wait, absl::Seconds(4));
 }
 
+TEST_F(SchedulerDivergenceTest, ANewGenerationHasNoLateUpdates) {
+  Begin(job::OnDivergence::kRollBack);
+  ServerStatistics statistics;
+  statistics.session = kServerSession;
+  statistics.job = job_;
+  for (int i = 0; i < 2000; ++i) statistics.scaled.Add(0.001, 999);
+  FromServer(statistics, kServerSession);
+  EXPECT_NE(job().parts().losses.LateUpdatesText(), "");
+  Diverge();
+  EXPECT_EQ(job().parts().losses.LateUpdatesText(), "");
+}
+
 TEST_F(SchedulerDivergenceTest, AServerThatMeasuresNoWaitsSaysNothingOfThem) {
   Begin(job::OnDivergence::kWarn);
   Hear(0.5);

@@ -18,7 +18,21 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-class SchedulerLeasesTest : public SchedulerFixture {};
+class SchedulerLeasesTest : public SchedulerFixture {
+ protected:
+  // The program that trained the job makes none.
+  void OnlyAnEvaluationIsLeft() {
+    ServerUp();
+    JobRecord record = Record();
+    record.plan.evaluate_every = 1;
+    Submit(record);
+    RegisterWorker program{kWorker, "w"};
+    program.only_job = job_;
+    program.no_evaluations = true;
+    FromWorker(kWorkerLink, program);
+    Register(4, 4);
+  }
+};
 
 // Bug: a worker whose session somebody else had registered stayed connected and
 // was never heard again.
@@ -301,6 +315,31 @@ TEST_F(SchedulerLeasesTest, AnEvaluationWaitsForAWorkerAsLongAsItTakes) {
   EXPECT_THAT(job().state().evaluations, IsEmpty());
 }
 
+// Bug: the job waited for its evaluations for ever.
+TEST_F(SchedulerLeasesTest, AJobOfProgramsThatDoNotEvaluateEndsWithoutIt) {
+  OnlyAnEvaluationIsLeft();
+  // One that evaluates may be on its way.
+  Tick(absl::Seconds(61));
+  EXPECT_TRUE(job().parts().evaluations.underway());
+  Tick(absl::Seconds(61));
+  EXPECT_EQ(job().state().phase, JobPhase::kCompleted);
+  ASSERT_THAT(job().state().evaluations, SizeIs(1));
+  EXPECT_EQ(job().state().evaluations[0].epoch, job().plan().epochs - 1);
+  EXPECT_THAT(job().state().evaluations[0].error,
+              HasSubstr("no worker that is connected evaluates"));
+}
+
+TEST_F(SchedulerLeasesTest, AProgramThatEvaluatesMayComeAtTheEnd) {
+  OnlyAnEvaluationIsLeft();
+  Tick(absl::Seconds(61));
+  RegisterWorker program{kOther, "v"};
+  program.only_job = job_;
+  FromWorker(kOtherLink, program);
+  for (int i = 0; i < 5; ++i) Tick(absl::Seconds(61));
+  EXPECT_TRUE(job().parts().evaluations.underway());
+  EXPECT_THAT(job().state().evaluations, IsEmpty());
+}
+
 // An epoch is full, its snapshot asked for, and another epoch open.
 class SchedulerEvaluationTest : public SchedulerFixture {
  protected:
@@ -309,9 +348,12 @@ class SchedulerEvaluationTest : public SchedulerFixture {
     JobRecord record = Record();
     record.plan.epochs = 2;
     record.plan.evaluate_every = 1;
+    record.plan.quarantine_after = kDeaths;
     Submit(record);
     Register(4, 4);
   }
+  // After which an item, or an evaluation, is given up.
+  static constexpr int kDeaths = 9;
   // By the last event; 0: none was.
   int64_t SnapshotAsked() const {
     for (const SchedulerToServer& message : to_server_) {
@@ -376,6 +418,40 @@ TEST_F(SchedulerEvaluationTest, OneWhoseWorkerRegistersAnewIsBegunAgain) {
 
   EXPECT_GT(SnapshotAsked(), first);
   EXPECT_FALSE(job().parts().evaluations.Evaluates(kWorker));
+}
+
+// Bug: in a market that took away the five workers that evaluated in turn, an
+// epoch was not evaluated, though its job had `quarantine_after: 100`.
+TEST_F(SchedulerEvaluationTest, OutlivesAsManyDeathsAsAnItem) {
+  int64_t snapshot = SnapshotAsked();
+  for (int death = 1; death <= kDeaths; ++death) {
+    EXPECT_THAT(job().state().evaluations, IsEmpty());
+    Asks(LinkId(20 + death), kWorker, 9);
+    SnapshotIsThere(snapshot);
+    FromWorker(LinkId(21 + death), RegisterWorker{kWorker, "w"});
+    snapshot = SnapshotAsked();
+  }
+  ASSERT_THAT(job().state().evaluations, SizeIs(1));
+  EXPECT_THAT(job().state().evaluations.at(0).error,
+              HasSubstr("could evaluate it in 9 attempts"));
+}
+
+// Each attempt may take a minute, or be in vain for one and the same reason.
+TEST_F(SchedulerEvaluationTest, IsGivenUpAfterFewErrors) {
+  int64_t snapshot = SnapshotAsked();
+  FromWorker(kWorkerLink, RegisterWorker{kWorker, "w"});
+  for (int error = 1; error <= 5; ++error) {
+    EXPECT_THAT(job().state().evaluations, IsEmpty());
+    FromWorker(kWorkerLink, LeaseRequest{kWorker, 9});
+    SnapshotIsThere(snapshot);
+    EvaluationResult result{kWorker, job_, job().state().generation, snapshot};
+    result.error = "no memory";
+    FromWorker(kWorkerLink, result);
+    snapshot = SnapshotAsked();
+  }
+  ASSERT_THAT(job().state().evaluations, SizeIs(1));
+  EXPECT_THAT(job().state().evaluations.at(0).error,
+              HasSubstr("could evaluate it in 5 attempts"));
 }
 
 TEST_F(SchedulerEvaluationTest, WhoWasLeasedNothingHasNoResult) {

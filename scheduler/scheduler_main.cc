@@ -16,6 +16,7 @@
 #include "common/status_macros.h"
 #include "datasets/set_store.h"
 #include "glog/logging.h"
+#include "job/specification.h"
 #include "job/training.h"
 #include "rpc/grpc_transport.h"
 #include "rpc/health.h"
@@ -142,6 +143,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   options.core.backup_gain = flags.backup_gain;
   options.core.min_servers = flags.min_servers;
   options.core.coordinator = job::CoordinatorOf;
+  options.core.shortened = job::WithEpochs;
   options.core.training_facts = job::TrainingFactsOf;
   options.listen = flags.listen;
   EBB_ASSIGN_OR_RETURN(options.kill_points,

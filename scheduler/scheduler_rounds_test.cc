@@ -13,6 +13,8 @@
 namespace ebb::scheduler {
 namespace {
 
+using ::testing::ElementsAre;
+using ::testing::Pair;
 using ::testing::SizeIs;
 
 // As SchedulerFixture, in rounds of one item.
@@ -139,6 +141,9 @@ class Joining final : public Coordinator {
     for (const auto& one : figures) absl::StrAppend(&all, " ", one[0]);
     return all + "; ";
   }
+  std::optional<double> LossSum(absl::string_view operation) const override {
+    return static_cast<double>(operation.size());
+  }
   std::string Describe(absl::string_view operation) const override {
     return std::string(operation);
   }
@@ -224,9 +229,12 @@ TEST_F(OperatedRoundsTest, AnotherSchedulerLearnsThemFromWhoAppliedThem) {
   FromServer(
       MarkReport{kServerSession, job_, job().state().generation, {closed}},
       kServerSession);
+  EXPECT_THAT(job().parts().rounds.LossSums(), ElementsAre(Pair(0, 7)));
   Figures(0, 1, 3);
   Figures(1, 1, 4);
   EXPECT_EQ(Ordered(1), "first; 1: 3 4; ");
+  // It is not closed yet.
+  EXPECT_THAT(job().parts().rounds.LossSums(), SizeIs(1));
 }
 
 // Who waited in a later round, which nobody could make yet, kept those from
@@ -244,6 +252,80 @@ TEST_F(OperatedRoundsTest, WhoIsBehindIsToldWhileOthersWaitInALaterRound) {
   EXPECT_EQ(Ordered(1), "");
   Figures(1, 0, 7);
   EXPECT_EQ(Ordered(0), first);
+}
+
+// A job of two epochs becomes one of the first alone.
+TEST_F(OperatedRoundsTest, AnOperationMayEndTheJob) {
+  class Ending final : public Coordinator {
+   public:
+    absl::StatusOr<std::string> Next(
+        const RoundPlace&, absl::string_view,
+        const std::vector<std::vector<double>>&) const override {
+      return "end";
+    }
+    absl::StatusOr<bool> Ends(absl::string_view operation) const override {
+      return operation == "end";
+    }
+    std::optional<double> LossSum(absl::string_view) const override {
+      return 12.5;
+    }
+    std::string Describe(absl::string_view operation) const override {
+      return std::string(operation);
+    }
+  };
+  options_.coordinator = [](const JobRecord&) {
+    return std::make_shared<const Ending>();
+  };
+  options_.shortened = [](const JobRecord& record, int32_t epochs) {
+    JobRecord shorter = record;
+    shorter.plan.epochs = epochs;
+    shorter.specification = "a shorter one";
+    return shorter;
+  };
+  Restart({}, options_);
+  ServerUp();
+  JobRecord record = Record();
+  record.plan.epochs = 2;
+  record.plan.consistency.kind = ConsistencyKind::kRounds;
+  record.plan.consistency.round_items = record.plan.shards();
+  record.plan.consistency.rounds_in_memory = 4;
+  record.plan.algorithm.operated = true;
+  Submit(record);
+  Register();
+  Figures(0, 0, 5);
+  Figures(1, 0, 7);
+  EXPECT_EQ(Ordered(0), "end");
+  EXPECT_EQ(job().plan().epochs, 2);
+  const Generation before = job().state().generation;
+
+  // Both have closed it, and stored it.
+  std::vector<PartitionMarkReport> reports;
+  for (int32_t p = 0; p < 2; ++p) {
+    PartitionMarkReport& report = reports.emplace_back();
+    report.partition = PartitionId(p);
+    report.term = job().placement().at(report.partition).drawn;
+    for (int32_t shard = 0; shard < job().plan().shards(); ++shard) {
+      const ItemId item{0, shard};
+      report.marks.push_back({item, job().plan().ItemSize(item)});
+    }
+    report.durable = report.marks;
+    RoundVersion& version = report.stored.emplace_back();
+    version.key = {job_, before, report.partition, report.term, 3};
+    version.rounds = {1, 1};
+  }
+  FromServer(MarkReport{kServerSession, job_, before, reports}, kServerSession);
+
+  EXPECT_EQ(job().plan().epochs, 1);
+  EXPECT_NE(job().state().generation, before);
+  EXPECT_THAT(job().state().rollback.versions, SizeIs(2));
+  EXPECT_EQ(job().state().rolled_back, "");
+  EXPECT_THAT(log_, ::testing::Contains(::testing::HasSubstr(
+                        "converged: it ends after 1 epochs")));
+  // Bug: a report lacked the inertia of a job that had converged.
+  const auto shards = job().plan().shards();
+  FromServer(RegisterPartitions{kServerSession, Registration(shards, shards)},
+             kServerSession);
+  EXPECT_THAT(job().parts().rounds.LossSums(), ElementsAre(Pair(0, 12.5)));
 }
 
 TEST_F(OperatedRoundsTest, WithoutTheOneBeforeThereIsNoNext) {

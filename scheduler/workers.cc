@@ -74,6 +74,16 @@ void Workers::DoesNotReach(SessionId worker, JobId job,
   }
 }
 
+bool Workers::NoneEvaluates(JobId job) const {
+  bool any = false;
+  for (const auto& [session, worker] : workers_) {
+    if (!MayWorkOn(worker, job)) continue;
+    if (!worker.no_evaluations) return false;
+    any = true;
+  }
+  return any;
+}
+
 void Workers::BeginsEvaluation(SessionId worker, JobId job) {
   workers_.at(worker).evaluates = true;
   IsLeased(worker, job);

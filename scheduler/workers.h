@@ -97,6 +97,8 @@ class Workers {
   bool CanWorkOn(const WorkerInfo& worker, JobId job) const {
     return MayWorkOn(worker, job) && !worker.cut_off.contains(job);
   }
+  // Workers that may work on the job are connected, and none of them evaluates.
+  bool NoneEvaluates(JobId job) const;
   // It was leased something of the job, however long ago, or claims so since
   // before this scheduler. To others the job is none of their business.
   bool WorksOn(const WorkerInfo& worker, JobId job) const {

@@ -89,6 +89,13 @@ void DenseValues::Step(const RoundStep& step, const StepPlace& place,
 
 void DenseValues::Measure(const StepPlace& place, const Blocks& sum,
                           std::span<double> figures) const {
+  if (rule_->MeasuresWhole()) {
+    if (shape_.blocks() == 0) return;
+    const std::vector<float> weights = Whole(weights_);
+    const std::vector<float> whole = Whole(sum);
+    rule_->Measure(place, {shape_.First(0), weights, whole, {}}, figures);
+    return;
+  }
   std::vector<std::span<const float>> slots(slots_.size());
   for (int64_t b = 0; b < shape_.blocks(); ++b) {
     for (size_t s = 0; s < slots_.size(); ++s) {
@@ -99,6 +106,16 @@ void DenseValues::Measure(const StepPlace& place, const Blocks& sum,
                     shape_.Floats(sum, b), slots},
                    figures);
   }
+}
+
+std::vector<float> DenseValues::Whole(const Blocks& array) const {
+  std::vector<float> whole;
+  whole.reserve(shape_.floats());
+  for (int64_t b = 0; b < shape_.blocks(); ++b) {
+    const std::span<const float> block = shape_.Floats(array, b);
+    whole.insert(whole.end(), block.begin(), block.end());
+  }
+  return whole;
 }
 
 Blocks DenseValues::Publish(Blocks new_weights) {

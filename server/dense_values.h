@@ -71,6 +71,9 @@ class DenseValues {
   absl::Status CheckRestored() const;
 
  private:
+  // The array in one piece.
+  std::vector<float> Whole(const Blocks& array) const;
+
   const DenseShape& shape_;
   const std::shared_ptr<const UpdateRule> rule_;
   Blocks weights_;

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/status_macros.h"
 
 namespace ebb::server {
@@ -22,10 +23,39 @@ absl::Status Waits(const absl::Status& why) {
           absl::StrCat("it waits for initial values: ", why.message())};
 }
 
+// The scheduler is away or busy, or the answer came damaged.
+bool MayComeLater(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsResourceExhausted(status) || absl::IsDataLoss(status);
+}
+
 }  // namespace
 
-InitialReader::InitialReader(datasets::Source* source, Done done)
-    : source_(source), done_(std::move(done)), thread_(1) {}
+InitialReader::InitialReader(datasets::Source* source, Done done,
+                             absl::Duration first_pause)
+    : source_(source),
+      done_(std::move(done)),
+      first_pause_(first_pause),
+      thread_(1) {}
+
+void InitialReader::Stop() {
+  {
+    MutexLock lock(&mu_);
+    stopping_ = true;
+    stops_.SignalAll();
+  }
+  thread_.Stop();
+}
+
+bool InitialReader::Pause(absl::Duration pause) {
+  const absl::Time until = absl::Now() + pause;
+  MutexLock lock(&mu_);
+  for (;;) {
+    const absl::Duration left = until - absl::Now();
+    if (stopping_ || left <= absl::ZeroDuration()) return !stopping_;
+    stops_.WaitFor(&mu_, left);
+  }
+}
 
 void InitialReader::Add(FetchInitialValues task) {
   auto shared = std::make_shared<const FetchInitialValues>(std::move(task));
@@ -44,15 +74,14 @@ absl::Status InitialReader::Open(const InitialFile& file) {
   set_.clear();
   const auto bytes = source_->GetManifest(file.set);
   if (absl::IsNotFound(bytes.status())) {
-    return absl::NotFoundError(
-        absl::StrCat("the scheduler does not have ", file.set));
+    return absl::NotFoundError("the scheduler does not have them");
   }
   EBB_RETURN_IF_ERROR(bytes.status());
   EBB_ASSIGN_OR_RETURN(manifest_, datasets::Manifest::Decode(*bytes));
   if (manifest_.id() != file.id || manifest_.files().size() != 1 ||
       manifest_.total_bytes() != file.bytes) {
     return absl::DataLossError(
-        absl::StrCat("the scheduler has others under ", file.set));
+        absl::StrCat("the scheduler has others under their name, ", file.set));
   }
   set_ = file.set;
   chunk_ = -1;
@@ -60,12 +89,23 @@ absl::Status InitialReader::Open(const InitialFile& file) {
 }
 
 absl::Status InitialReader::ReadChunk(int64_t chunk) {
+  absl::Duration pause = first_pause_;
+  absl::Status read = TryChunk(chunk);
+  for (int tries = 1; tries < kTries && MayComeLater(read); ++tries) {
+    if (!Pause(pause)) break;
+    pause *= 2;
+    read = TryChunk(chunk);
+  }
+  return read;
+}
+
+absl::Status InitialReader::TryChunk(int64_t chunk) {
   if (chunk_ == chunk) return absl::OkStatus();
   chunk_ = -1;
   EBB_ASSIGN_OR_RETURN(bytes_, source_->GetChunk(set_, manifest_.id(), chunk));
   if (!(datasets::ChecksumOf(bytes_) == manifest_.ChecksumOfChunk(chunk))) {
     return absl::DataLossError(
-        absl::StrCat("chunk ", chunk, " of ", set_, " came damaged"));
+        absl::StrCat("chunk ", chunk, " of them came damaged"));
   }
   chunk_ = chunk;
   return absl::OkStatus();
@@ -80,7 +120,7 @@ absl::StatusOr<Blocks> InitialReader::Read(const FetchInitialValues& task) {
         std::as_writable_bytes(shape.Mutable(&values, b));
     int64_t at = shape.First(b) * kFloat;
     if (at + static_cast<int64_t>(out.size()) > task.file.bytes) {
-      return absl::DataLossError(absl::StrCat(task.file.set, " is too short"));
+      return absl::DataLossError("they are too short");
     }
     while (!out.empty()) {
       EBB_RETURN_IF_ERROR(ReadChunk(at / datasets::kChunkBytes));

@@ -1,5 +1,6 @@
 // Reads what partitions begin with, where a job begins with the values of a
-// file: the part of each partition, on a thread of its own.
+// file: the part of each partition, on a thread of its own. A chunk that does
+// not come is asked for again, so what was read of the part stays.
 #ifndef EBB_SERVER_INITIAL_READER_H_
 #define EBB_SERVER_INITIAL_READER_H_
 
@@ -7,7 +8,11 @@
 #include <functional>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/mutex.h"
 #include "datasets/manifest.h"
 #include "datasets/target.h"
 #include "server/actions.h"
@@ -24,13 +29,17 @@ class InitialReader {
                                   absl::StatusOr<Blocks> values)>;
 
   // `source` is not owned and outlives the reader; null: there is none, and
-  // each task fails.
-  InitialReader(datasets::Source* source, Done done);
+  // each task fails. After `first_pause` a chunk is asked for again, and after
+  // twice the pause the next time, until it is asked for kTries times.
+  InitialReader(datasets::Source* source, Done done,
+                absl::Duration first_pause = absl::Milliseconds(100));
   ~InitialReader() { Stop(); }
 
+  static constexpr int kTries = 6;
+
   void Add(FetchInitialValues task);
-  // Waits for what runs; what waits is dropped.
-  void Stop() { thread_.Stop(); }
+  // Waits for what runs, which soon fails; what waits is dropped.
+  void Stop();
 
  private:
   // Used by the thread alone. Errors: those of the source; DataLoss: what came
@@ -38,9 +47,16 @@ class InitialReader {
   absl::StatusOr<Blocks> Read(const FetchInitialValues& task);
   absl::Status Open(const InitialFile& file);
   absl::Status ReadChunk(int64_t chunk);
+  absl::Status TryChunk(int64_t chunk);
+  // False: the reader stops.
+  bool Pause(absl::Duration pause);
 
   datasets::Source* const source_;
   const Done done_;
+  const absl::Duration first_pause_;
+  Mutex mu_;
+  CondVar stops_;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   // The set that was opened last, and its chunk that was read last: partitions
   // are mostly smaller than chunks. Used by the thread alone.
   std::string set_;

@@ -48,12 +48,16 @@ class OneSet : public datasets::Source {
                                        int64_t chunk) override {
     ++fetched;
     if (!failure.ok()) return failure;
+    if (chunk == lost && times-- > 0) return absl::UnavailableError("busy");
     return chunks[chunk];
   }
 
   datasets::Manifest manifest;
   std::vector<std::string> chunks;
   absl::Status failure;
+  // This chunk does not come so many times.
+  int64_t lost = -1;
+  int times = 0;
   int fetched = 0;
 };
 
@@ -76,12 +80,14 @@ class InitialReaderTest : public ::testing::Test {
     Mutex mu;
     CondVar came;
     std::optional<absl::StatusOr<Blocks>> read;
-    InitialReader reader(with_source_ ? &source_ : nullptr,
-                         [&](const auto&, absl::StatusOr<Blocks> values) {
-                           MutexLock lock(&mu);
-                           read = std::move(values);
-                           came.SignalAll();
-                         });
+    InitialReader reader(
+        with_source_ ? &source_ : nullptr,
+        [&](const auto&, absl::StatusOr<Blocks> values) {
+          MutexLock lock(&mu);
+          read = std::move(values);
+          came.SignalAll();
+        },
+        /*first_pause=*/absl::Milliseconds(1));
     FetchInitialValues task;
     task.partition = PartitionId(partition);
     task.file = {"set", id, source_.manifest.total_bytes()};
@@ -116,6 +122,22 @@ TEST_F(InitialReaderTest, APartitionGetsItsPartAndFetchesNoOther) {
     }
     EXPECT_LE(source_.fetched, 2);
   }
+}
+
+// Bug: the partition was read from its beginning.
+TEST_F(InitialReaderTest, AChunkThatDoesNotComeIsAloneAskedForAgain) {
+  source_.lost = 1;
+  source_.times = 3;
+  const auto values = Read(2);  // In the chunks 0 and 1.
+  ASSERT_TRUE(values.ok()) << values.status();
+  EXPECT_EQ(source_.fetched, 1 + 4);
+}
+
+TEST_F(InitialReaderTest, AChunkIsAskedForSoManyTimes) {
+  source_.lost = 0;
+  source_.times = 100;
+  EXPECT_TRUE(absl::IsUnavailable(Read(0).status()));
+  EXPECT_EQ(source_.fetched, InitialReader::kTries);
 }
 
 TEST_F(InitialReaderTest, SaysWhyItHasNone) {

@@ -1,6 +1,8 @@
 #include "server/job_rule.h"
 
 #include <algorithm>
+#include <array>
+#include <set>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -11,6 +13,7 @@
 #include "common/initializer.h"
 #include "common/status_macros.h"
 #include "ebb/v1/job.pb.h"
+#include "job/keys.h"
 #include "job/training.h"
 #include "job/traits.h"
 #include "server/row_rules.h"
@@ -49,91 +52,143 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
   EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                        job::ReadSpecification(record));
   const v1::Job& job = specification.job();
-  EBB_ASSIGN_OR_RETURN(v1::Optimizer settings,
-                       job::OptimizerOf(job.optimizer()));
-  EBB_ASSIGN_OR_RETURN(const RateSchedule schedule,
+  EBB_ASSIGN_OR_RETURN(RateSchedule schedule,
                        job::ScheduleOf(job.optimizer().schedule()));
   EBB_ASSIGN_OR_RETURN(std::unique_ptr<const Algorithm> algorithm,
                        job::ServersAlgorithmOf(specification));
-  // The job's is what workers do.
-  if (algorithm->Adds()) settings.set_kind(v1::Optimizer::KIND_SGD);
-  EBB_ASSIGN_OR_RETURN(std::unique_ptr<Optimizer> optimizer,
-                       MakeOptimizer(settings));
-  EBB_ASSIGN_OR_RETURN(std::vector<job::DenseTable> tables,
-                       job::TablesOf(specification, record.plan));
-  std::unique_ptr<JobRule> rule(
-      new JobRule(record.plan, job.seed(),
-                  LearningRate(settings.rate(), schedule, record.plan.epochs),
-                  rollback, std::move(optimizer), std::move(algorithm)));
-  if (record.plan.algorithm.operated) {
+  std::unique_ptr<JobRule> rule(new JobRule(record.plan, job.seed(),
+                                            std::move(schedule), rollback,
+                                            std::move(algorithm)));
+  if (job::TraitsOf(job.model()).boosted()) {
+    EBB_ASSIGN_OR_RETURN(rule->boosting_,
+                         job::BoostingOptionsOf(specification, record.plan));
+  } else if (job::TraitsOf(job.algorithm().kind()).statistics()) {
+    rule->lloyd_ = job::LloydOptionsOf(job);
+    EBB_RETURN_IF_ERROR(rule->lloyd_->Validate());
+  } else if (record.plan.algorithm.operated) {
     rule->lbfgs_ = job::LbfgsOptionsOf(job.algorithm());
     EBB_RETURN_IF_ERROR(rule->lbfgs_->Validate());
   }
   EBB_ASSIGN_OR_RETURN(rule->initial_,
                        job::InitialValuesOf(specification, record.plan));
+  EBB_RETURN_IF_ERROR(rule->AddDenseTables(specification));
+  EBB_RETURN_IF_ERROR(rule->AddSparseTables(specification));
+  return rule;
+}
+
+absl::StatusOr<JobRule::Rule> JobRule::RuleOf(
+    const v1::Optimizer& optimizer) const {
+  EBB_ASSIGN_OR_RETURN(v1::Optimizer settings, job::OptimizerOf(optimizer));
+  const std::string kind = job::KindOf(settings);
+  if (algorithm_->Adds()) {  // The job's is what workers do.
+    settings.set_kind(v1::Optimizer::KIND_SGD);
+    settings.clear_weight_decay();
+  }
+  EBB_ASSIGN_OR_RETURN(std::shared_ptr<const Optimizer> made,
+                       MakeOptimizer(settings));
+  return Rule{kind, std::move(made),
+              LearningRate(settings.rate(), schedule_, plan_.epochs),
+              job::TraitsOf(settings.kind()).rates_fall()};
+}
+
+absl::Status JobRule::AddDenseTables(const v1::Specification& specification) {
+  const v1::Optimizer& of_job = specification.job().optimizer();
+  EBB_ASSIGN_OR_RETURN(const Rule rule_of_job, RuleOf(of_job));
+  EBB_ASSIGN_OR_RETURN(std::vector<job::DenseTable> tables,
+                       job::TablesOf(specification, plan_));
+  // Stored versions have empty arrays where there are no dense tables.
+  if (tables.empty()) slots_ = rule_of_job.optimizer->SlotCount();
   int64_t first = 0;
   for (job::DenseTable& table : tables) {
+    Rule rule = rule_of_job;
+    if (table.optimizer) {
+      EBB_ASSIGN_OR_RETURN(rule, RuleOf(*table.optimizer));
+    }
+    slots_ = std::max(slots_, rule.optimizer->SlotCount());
     const int64_t size = table.size;
-    rule->tables_.push_back({std::move(table), first});
+    tables_.push_back({std::move(table), first, std::move(rule)});
     first += size;
   }
+  return absl::OkStatus();
+}
+
+absl::Status JobRule::AddSparseTables(const v1::Specification& specification) {
+  const v1::Job& job = specification.job();
   EBB_ASSIGN_OR_RETURN(const std::vector<job::SparseTable> sparse,
-                       job::SparseTablesOf(specification, record.plan));
+                       job::SparseTablesOf(specification, plan_));
   for (size_t t = 0; t < sparse.size(); ++t) {
     const job::SparseTable& table = sparse[t];
-    const SparseTablePlan& plan = record.plan.sparse_tables[t];
-    const v1::Optimizer& own = table.optimizer.value_or(job.optimizer());
-    EBB_ASSIGN_OR_RETURN(v1::Optimizer of_table, job::OptimizerOf(own));
-    if (rule->algorithm_->Adds()) of_table.set_kind(v1::Optimizer::KIND_SGD);
-    EBB_ASSIGN_OR_RETURN(std::shared_ptr<const Optimizer> its_optimizer,
-                         MakeOptimizer(of_table));
-    if (!plan.trained()) its_optimizer = RuleOf(plan.kind);
-    RowTableOptions options = OptionsOf(table, plan, job.seed());
-    if (plan.trained() && rule->algorithm_->ScalesByStaleness() &&
-        !job::TraitsOf(of_table.kind()).rates_fall()) {
-      options.rate_factor = [algorithm = rule->algorithm_](int64_t staleness) {
+    const SparseTablePlan& plan = plan_.sparse_tables[t];
+    EBB_ASSIGN_OR_RETURN(Rule rule,
+                         RuleOf(table.optimizer.value_or(job.optimizer())));
+    if (!plan.trained()) rule.optimizer = server::RuleOf(plan.kind);
+    RowTableOptions options = OptionsOf(table, plan, seed_);
+    options.of_tasks = job::TasksOf(job) > 0;
+    if (plan.trained() && algorithm_->ScalesByStaleness() && !rule.rates_fall) {
+      options.rate_factor = [algorithm = algorithm_](int64_t staleness) {
         return algorithm->RateFactor(staleness);
       };
     }
     EBB_RETURN_IF_ERROR(options.Validate());
-    rule->sparse_.push_back(
-        {std::move(options), std::move(its_optimizer),
-         LearningRate(of_table.rate(), schedule, record.plan.epochs)});
+    sparse_.push_back({std::move(options), std::move(rule)});
   }
-  return rule;
+  return absl::OkStatus();
 }
 
-// The run may begin within one table and end within another.
-void JobRule::InitialWeights(int64_t first, std::span<float> out) const {
+template <typename On>
+void JobRule::ForEachTable(int64_t first, size_t size, const On& on) const {
   auto it = std::upper_bound(
       tables_.begin(), tables_.end(), first,
       [](int64_t at, const Table& table) { return at < table.first; });
   --it;  // The first table begins at 0.
-  while (!out.empty()) {
-    const int64_t within = first - it->first;
-    const auto n = static_cast<size_t>(std::min<int64_t>(
-        it->table.size - within, static_cast<int64_t>(out.size())));
-    FillInitial(it->table.init, seed_, it->table.name, within, out.first(n));
-    out = out.subspan(n);
-    first += static_cast<int64_t>(n);
-    ++it;
+  for (size_t begin = 0; begin < size; ++it) {
+    const int64_t within = first + static_cast<int64_t>(begin) - it->first;
+    const auto count = static_cast<size_t>(std::min<int64_t>(
+        it->table.size - within, static_cast<int64_t>(size - begin)));
+    on(*it, within, begin, count);
+    begin += count;
   }
+}
+
+void JobRule::InitialWeights(int64_t first, std::span<float> out) const {
+  ForEachTable(
+      first, out.size(),
+      [&](const Table& table, int64_t within, size_t begin, size_t count) {
+        FillInitial(table.table.init, seed_, table.table.name, within,
+                    out.subspan(begin, count));
+      });
 }
 
 void JobRule::InitialSlot(int slot, int64_t first,
                           std::span<const float> weights,
                           std::span<float> out) const {
-  if (lbfgs_) {
-    std::ranges::fill(out, 0.0f);
-  } else {
-    optimizer_->InitializeSlot(slot, weights, out);
-  }
+  std::ranges::fill(out, 0.0f);
+  if (lbfgs_) return;
+  ForEachTable(first, out.size(),
+               [&](const Table& table, int64_t, size_t begin, size_t count) {
+                 if (slot >= table.rule.optimizer->SlotCount()) return;
+                 table.rule.optimizer->InitializeSlot(
+                     slot, weights.subspan(begin, count),
+                     out.subspan(begin, count));
+               });
 }
 
 void JobRule::Step(const StepPlace& place, const StepRun& run) const {
-  const double rate_factor = RateFactor(place);
-  optimizer_->Step(ContextOf(place, rate_, rate_factor), run.weights,
-                   *run.gradient, run.out, run.slots);
+  const double late_factor = RateFactor(place);
+  ForEachTable(run.first, run.weights.size(),
+               [&](const Table& table, int64_t, size_t begin, size_t count) {
+                 const Optimizer& optimizer = *table.rule.optimizer;
+                 std::array<std::span<float>, Optimizer::kMaxSlots> slots;
+                 const auto slot_count =
+                     static_cast<size_t>(optimizer.SlotCount());
+                 for (size_t s = 0; s < slot_count; ++s) {
+                   slots[s] = run.slots[s].subspan(begin, count);
+                 }
+                 optimizer.Step(ContextOf(place, table.rule.rate, late_factor),
+                                run.weights.subspan(begin, count),
+                                *run.gradient, run.out.subspan(begin, count),
+                                std::span(slots).first(slot_count));
+               });
 }
 
 namespace {
@@ -160,17 +215,77 @@ class LbfgsStep final : public RoundStep {
   const LbfgsOperation operation_;
 };
 
+class LloydStep final : public RoundStep {
+ public:
+  LloydStep(LloydOperation operation, int64_t parameters)
+      : operation_(std::move(operation)), parameters_(parameters) {}
+  bool Changes(int /*slot*/) const override { return false; }
+  void Apply(const StepPlace& /*place*/,
+             const OperationRun& run) const override {
+    ApplyLloyd(operation_,
+               {run.first, parameters_, run.weights, run.gradient_sum},
+               run.out);
+  }
+
+ private:
+  const LloydOperation operation_;
+  const int64_t parameters_;
+};
+
+class BoostingStep final : public RoundStep {
+ public:
+  BoostingStep(BoostingOperation operation, const BoostingOptions& options)
+      : operation_(std::move(operation)), options_(options) {}
+  bool Changes(int /*slot*/) const override { return false; }
+  void Apply(const StepPlace& /*place*/,
+             const OperationRun& run) const override {
+    ApplyBoosting(options_, operation_, run.first, run.weights, run.out);
+  }
+
+ private:
+  const BoostingOperation operation_;
+  const BoostingOptions options_;
+};
+
 }  // namespace
+
+size_t JobRule::FigureCount() const {
+  if (boosting_) return BoostingFigures::Count(*boosting_);
+  if (lloyd_) return LloydFigures::Count(*lloyd_);
+  return lbfgs_ ? LbfgsFigures::Count(*lbfgs_) : 1;
+}
 
 void JobRule::Measure(const StepPlace& place, const MeasureRun& run,
                       std::span<double> figures) const {
+  if (boosting_) {
+    AddBoostingFigures(*boosting_, run.first, run.gradient_sum, figures);
+  }
+  if (lloyd_) {
+    AddLloydFigures(
+        *lloyd_, {run.first, plan_.parameters, run.weights, run.gradient_sum},
+        figures);
+  }
   if (!lbfgs_) return;
   const std::vector<float> mean = MeanOf(place, run.gradient_sum);
   AddLbfgsFigures(*lbfgs_, {run.weights, mean, run.slots}, figures);
 }
 
+void JobRule::PackFigures(std::vector<double>* figures) const {
+  if (lloyd_) PackLloydFigures(figures);
+}
+
 absl::StatusOr<std::unique_ptr<const RoundStep>> JobRule::ReadOperation(
     absl::string_view operation) const {
+  if (boosting_) {
+    EBB_ASSIGN_OR_RETURN(BoostingOperation decoded,
+                         BoostingOperation::Decode(operation, *boosting_));
+    return std::make_unique<BoostingStep>(std::move(decoded), *boosting_);
+  }
+  if (lloyd_) {
+    EBB_ASSIGN_OR_RETURN(LloydOperation decoded,
+                         LloydOperation::Decode(operation, *lloyd_));
+    return std::make_unique<LloydStep>(std::move(decoded), plan_.parameters);
+  }
   if (!lbfgs_) return UpdateRule::ReadOperation(operation);
   EBB_ASSIGN_OR_RETURN(LbfgsOperation decoded,
                        LbfgsOperation::Decode(operation, *lbfgs_));
@@ -178,9 +293,11 @@ absl::StatusOr<std::unique_ptr<const RoundStep>> JobRule::ReadOperation(
 }
 
 StepContext JobRule::ContextOf(const StepPlace& place, const LearningRate& rate,
-                               double rate_factor) const {
+                               double late_factor) const {
   StepContext context;
   context.step = place.step;
+  context.examples = place.examples;
+  context.batches = place.batches;
   if (algorithm_->Adds()) {
     // w - (-1) G, or of a round the mean.
     context.rate = -1;
@@ -190,8 +307,8 @@ StepContext JobRule::ContextOf(const StepPlace& place, const LearningRate& rate,
   const int64_t shard = place.item.shard * plan_.shard_size;
   const double position = BatchPosition(place.item.epoch, shard + place.begin,
                                         shard + place.end, plan_.examples);
-  context.rate =
-      static_cast<float>(rate.At(position) * rate_factor * rate_factor_);
+  context.rate = static_cast<float>(rate.At(position) * rate_factor_);
+  context.late_factor = static_cast<float>(late_factor);
   context.staleness = place.staleness;
   context.rate_factor = static_cast<float>(rate_factor_);
   context.slots_of_other_rates = slots_of_other_rates_;
@@ -216,12 +333,26 @@ std::string JobRule::PublicName(absl::string_view array) const {
     return absl::StrCat(
         place == LbfgsSlots::Step(pair) ? "slot/step_" : "slot/change_", pair);
   }
-  if (absl::ConsumePrefix(&number, "slot:") &&
-      absl::SimpleAtoi(number, &slot) &&
-      slot < optimizer_->SlotNames().size()) {
-    return absl::StrCat("slot/", optimizer_->SlotNames()[slot]);
+  if (!absl::ConsumePrefix(&number, "slot:") ||
+      !absl::SimpleAtoi(number, &slot)) {
+    return std::string(array);
   }
-  return std::string(array);
+  std::set<std::string> names;
+  for (const DenseState& state : DenseStates()) {
+    if (slot < state.slots.size()) names.insert(state.slots[slot]);
+  }
+  if (names.empty()) return std::string(array);
+  return absl::StrCat("slot/",
+                      names.size() == 1 ? *names.begin() : std::string(number));
+}
+
+std::vector<JobRule::DenseState> JobRule::DenseStates() const {
+  std::vector<DenseState> states;
+  for (const Table& table : tables_) {
+    const auto names = table.rule.optimizer->SlotNames();
+    states.push_back({table.rule.kind, {names.begin(), names.end()}});
+  }
+  return states;
 }
 
 }  // namespace ebb::server

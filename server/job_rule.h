@@ -1,6 +1,6 @@
-// The update rule of a job as its specification describes it: initial values by
-// table, and one optimizer for all tables. The rate follows from the place in
-// the data, and from how the job's algorithm weighs late gradients.
+// The update rule of a job as its specification describes it: initial values
+// and the optimizer by table. The rate follows from the place in the data, and
+// from how the job's algorithm weighs late gradients.
 #ifndef EBB_SERVER_JOB_RULE_H_
 #define EBB_SERVER_JOB_RULE_H_
 
@@ -14,7 +14,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "algorithms/algorithm.h"
+#include "algorithms/boosting/boosting.h"
 #include "algorithms/lbfgs/lbfgs.h"
+#include "algorithms/lloyd/lloyd.h"
 #include "common/schedule.h"
 #include "ebb/v1/specification.pb.h"
 #include "job/specification.h"
@@ -36,8 +38,9 @@ class JobRule final : public UpdateRule {
   static absl::StatusOr<std::unique_ptr<JobRule>> Create(
       const JobRecord& record, const RollbackRecord& rollback = {});
 
+  // As many as the dense table with the most has; others leave the rest alone.
   int SlotCount() const override {
-    return lbfgs_ ? LbfgsSlots::Count(*lbfgs_) : optimizer_->SlotCount();
+    return lbfgs_ ? LbfgsSlots::Count(*lbfgs_) : slots_;
   }
   void InitialWeights(int64_t first, std::span<float> out) const override;
   void InitialSlot(int slot, int64_t first, std::span<const float> weights,
@@ -46,9 +49,9 @@ class JobRule final : public UpdateRule {
   double RateFactor(const StepPlace& place) const override {
     return algorithm_->Adds() ? 1 : algorithm_->RateFactor(place.staleness);
   }
-  size_t FigureCount() const override {
-    return lbfgs_ ? LbfgsFigures::Count(*lbfgs_) : 1;
-  }
+  size_t FigureCount() const override;
+  bool MeasuresWhole() const override { return boosting_.has_value(); }
+  void PackFigures(std::vector<double>* figures) const override;
   void Measure(const StepPlace& place, const MeasureRun& run,
                std::span<double> figures) const override;
   absl::StatusOr<std::unique_ptr<const RoundStep>> ReadOperation(
@@ -57,60 +60,85 @@ class JobRule final : public UpdateRule {
     return sparse_[table].options;
   }
   std::shared_ptr<const Optimizer> RowOptimizer(int32_t table) const override {
-    return sparse_[table].optimizer;
+    return sparse_[table].rule.optimizer;
   }
   StepContext RowStep(int32_t table, const StepPlace& place) const override {
     // Each row has a factor of its own (RowTableOptions::rate_factor).
-    return ContextOf(place, sparse_[table].rate, 1);
+    return ContextOf(place, sparse_[table].rule.rate, 1);
   }
 
-  const Optimizer& optimizer() const { return *optimizer_; }
+  // What the state of a dense table's optimizer is, by the number of the slot.
+  struct DenseState {
+    std::string optimizer;  // Its kind, in the word of the job file.
+    std::vector<std::string> slots;
+  };
+  std::vector<DenseState> DenseStates() const;
   // Absent: the tables begin as they say themselves.
   const std::optional<v1::InitialValues>& initial() const { return initial_; }
   // Returns the public name of a cut's array: "values" for "weights",
-  // "slot/first_moment" for "slot:0" of adam; others keep their names.
+  // "slot/first_moment" for "slot:0" of adam; others keep their names. A slot
+  // that tables with different optimizers call differently is "slot/0".
   std::string PublicName(absl::string_view array) const;
 
  private:
+  // How a table's values step, dense or sparse.
+  struct Rule {
+    std::string kind;
+    std::shared_ptr<const Optimizer> optimizer;
+    LearningRate rate;
+    bool rates_fall = false;
+  };
   struct Table {
     job::DenseTable table;
     int64_t first = 0;  // In the flat vector.
+    Rule rule;
   };
 
   struct SparseTable {
     RowTableOptions options;
-    std::shared_ptr<const Optimizer> optimizer;
-    LearningRate rate;
+    Rule rule;
   };
 
-  // `rate_factor`: by the algorithm, for the staleness.
-  StepContext ContextOf(const StepPlace& place, const LearningRate& rate,
-                        double rate_factor) const;
+  // The rule of a table with an optimizer of its own, or of the job.
+  absl::StatusOr<Rule> RuleOf(const v1::Optimizer& optimizer) const;
+  absl::Status AddDenseTables(const v1::Specification& specification);
+  absl::Status AddSparseTables(const v1::Specification& specification);
 
-  JobRule(const JobPlan& plan, uint64_t seed, LearningRate rate,
+  // Calls `on(table, within, begin, count)` for the parts of the run
+  // [first, first + size) of the flat vector that lie in one table: `count`
+  // floats from `begin` of the run, which are those from `within` of the table.
+  template <typename On>
+  void ForEachTable(int64_t first, size_t size, const On& on) const;
+
+  // `late_factor`: by the algorithm, for the staleness.
+  StepContext ContextOf(const StepPlace& place, const LearningRate& rate,
+                        double late_factor) const;
+
+  JobRule(const JobPlan& plan, uint64_t seed, RateSchedule schedule,
           const RollbackRecord& rollback,
-          std::shared_ptr<const Optimizer> optimizer,
           std::shared_ptr<const Algorithm> algorithm)
       : plan_(plan),
         seed_(seed),
-        rate_(rate),
+        schedule_(std::move(schedule)),
         rate_factor_(rollback.rate_factor),
         slots_of_other_rates_(rollback.rate_factor != 1 ||
                               !rollback.versions.empty()),
-        optimizer_(std::move(optimizer)),
         algorithm_(std::move(algorithm)) {}
 
   const JobPlan plan_;
   const uint64_t seed_;
-  const LearningRate rate_;
+  const RateSchedule schedule_;
   const double rate_factor_;
   // The values that it goes on from may be of a generation with another factor.
   const bool slots_of_other_rates_;
-  const std::shared_ptr<const Optimizer> optimizer_;
   const std::shared_ptr<const Algorithm> algorithm_;
+  // What closes rounds; at most one of them.
   std::optional<LbfgsOptions> lbfgs_;
+  std::optional<LloydOptions> lloyd_;
+  std::optional<BoostingOptions> boosting_;
   std::optional<v1::InitialValues> initial_;
   std::vector<Table> tables_;  // Ascending.
+  int slots_ = 0;
   std::vector<SparseTable> sparse_;
 };
 

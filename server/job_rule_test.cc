@@ -3,6 +3,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -70,7 +71,9 @@ TEST(OptimizerKindsTest, AreThoseOfTheServer) {
       return weights[0];
     };
     const v1::OptimizerTraits& traits = job::TraitsOf(kind);
-    EXPECT_EQ(steps(0.5f) == steps(0.25f), traits.rates_fall()) << word;
+    EXPECT_EQ(steps(0.5f) == steps(0.25f),
+              traits.rates_fall() || traits.statistics())
+        << word;
     EXPECT_EQ(steps(0.5f) == 0.875f, traits.plain()) << word;
   }
 }
@@ -306,9 +309,11 @@ TEST(JobRuleTest, FtrlSlotsStartFromTheWeights) {
 TEST(JobRuleTest, EveryKindOfOptimizerCanBeMade) {
   for (const std::string& kind :
        job::EnumWords(*v1::Optimizer::Kind_descriptor())) {
+    const std::string lines = kind == "average"
+                                  ? "tables: {w: {optimizer: average}}\n"
+                                  : absl::StrCat("optimizer: ", kind, "\n");
     const auto rule =
-        JobRule::Create(RecordOf(absl::StrCat("optimizer: ", kind, "\n"),
-                                 {{"w", 2, InitRule::Zeros()}}));
+        JobRule::Create(RecordOf(lines, {{"w", 2, InitRule::Zeros()}}));
     EXPECT_TRUE(rule.ok()) << kind << ": " << rule.status();
   }
 }
@@ -448,6 +453,37 @@ TEST(JobRuleTest, ArraysHaveNamesForPeople) {
   EXPECT_EQ((*rule)->PublicName("sum"), "sum");
 }
 
+// Centroids (1, 1) and (5, 5), and their sizes; the run begins at the second
+// value.
+TEST(JobRuleTest, LloydMeasuresCountsAndMovesCentroids) {
+  const job::JobFile file = job::ReadJob(
+      "model: {kind: kmeans, clusters: 2}\ndata: {train: {csv: a.csv}}\n",
+      "job.yaml");
+  ASSERT_TRUE(file.ok()) << job::ToString(file.mistakes);
+  job::JobFacts facts;
+  facts.tables = {{"centroids", 4, InitRule::Zeros(), {2, 2}},
+                  {"sizes", 2, InitRule::Constant(1), {2}}};
+  facts.examples = 100;
+  facts.initial.emplace().set_bytes(24);
+  const auto record = job::MakeJobRecord(file.job, facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  const auto rule = RuleOf(*record);
+  ASSERT_EQ(rule->SlotCount(), 0);
+  ASSERT_EQ(rule->FigureCount(), 3);
+  const std::vector<float> weights = {1, 5, 5, 1, 1}, sum = {4, 6, 0, 2, 3};
+  std::vector<double> figures(3);
+  rule->Measure({}, {1, weights, sum, {}}, figures);
+  EXPECT_THAT(figures, ElementsAre(0, 2, 3));
+  rule->PackFigures(&figures);
+  EXPECT_THAT(figures, ElementsAre(0, 0, 2, 3));
+  const auto step = rule->ReadOperation(
+      LloydOperation{.round = 0, .inertia = 9, .counts = {2, 3}}.Encode());
+  ASSERT_TRUE(step.ok()) << step.status();
+  std::vector<float> out(5);
+  (*step)->Apply({}, {1, weights, sum, out, {}, {}});
+  EXPECT_THAT(out, ElementsAre(3, 7, 5, 2, 3));
+}
+
 // From w = (3, 4) the gradient of 10 examples sums up to 10 w.
 TEST(JobRuleTest, LbfgsMeasuresAndStepsByItsOperations) {
   const auto rule =
@@ -514,6 +550,77 @@ TEST(JobRuleTest, UnreadableSpecificationsAreRefused) {
   EXPECT_TRUE(absl::IsInvalidArgument(JobRule::Create(record).status()));
   record.specification = "?";
   EXPECT_TRUE(absl::IsDataLoss(JobRule::Create(record).status()));
+}
+
+// --- Rules by dense table ----------------------------------------------------
+
+JobRecord OfSeveralRules() {
+  return RecordOf(
+      "optimizer: {kind: sgd, rate: 0.5, schedule: constant}\n"
+      "tables:\n"
+      "  b: {optimizer: {kind: average, share: 0.25}}\n"
+      "  c: {optimizer: {kind: adagrad, rate: 1, initial_accumulator: 4}}\n"
+      "  d: {rate_factor: 4}\n",
+      {{"a", 2, InitRule::Zeros()},
+       {"b", 2, InitRule::Zeros()},
+       {"c", 1, InitRule::Zeros()},
+       {"d", 2, InitRule::Zeros()}});
+}
+
+TEST(JobRuleTest, EachDenseTableStepsByItsOwnRule) {
+  const auto rule = RuleOf(OfSeveralRules());
+  ASSERT_EQ(rule->SlotCount(), 1);
+  const std::vector<float> weights = {1, 1, 1, 1, 1, 1, 1};
+  // Seven floats in two runs, which end within tables.
+  const Payload payload =
+      Payload::Of(std::vector<float>{4, 8, 12, -4, 6, 2, 4});
+  GradientCursor cursor(payload);
+  std::vector<float> out(7), slot(7);
+  rule->InitialSlot(0, 0, weights, slot);
+  EXPECT_THAT(slot, ElementsAre(0, 0, 0, 0, 4, 0, 0));
+  StepPlace place;
+  place.end = place.examples = 4;
+  place.gradient_scale = 0.25f;
+  for (const auto& [first, count] : {std::pair{0, 3}, {3, 4}}) {
+    const std::span<float> slots[] = {std::span(slot).subspan(first, count)};
+    StepRun run;
+    run.first = first;
+    run.weights = std::span(weights).subspan(first, count);
+    run.gradient = &cursor;
+    run.out = std::span(out).subspan(first, count);
+    run.slots = slots;
+    rule->Step(place, run);
+  }
+
+  // sgd, average of 3 and of -1, adagrad by 1.5 / sqrt(4 + 2.25), sgd of 2.
+  EXPECT_THAT(out,
+              ElementsAre(0.5f, 0.0f, 1.5f, 0.5f, FloatEq(0.4f), 0.0f, -1.0f));
+  EXPECT_THAT(slot, ElementsAre(0, 0, 0, 0, 6.25f, 0, 0));
+}
+
+TEST(JobRuleTest, ARollbackAndLatenessLeaveStatisticsAlone) {
+  JobRecord record = RecordOf(
+      "optimizer: {kind: sgd, rate: 1, schedule: constant}\n"
+      "algorithm: dynsgd\n"
+      "tables: {b: {optimizer: {kind: average, share: 0.5}}}\n",
+      {{"a", 1, InitRule::Zeros()}, {"b", 1, InitRule::Zeros()}});
+  const auto rule = JobRule::Create(record, Half());
+  ASSERT_TRUE(rule.ok()) << rule.status();
+  StepPlace place;
+  place.staleness = 3;
+  EXPECT_THAT(StepOf(**rule, place, {1, 1}, {1, 3}), ElementsAre(0.875f, 2.0f));
+}
+
+TEST(JobRuleTest, SlotsOfDifferentRulesHaveNoCommonName) {
+  const auto one = RuleOf(OfSeveralRules());
+  EXPECT_EQ(one->PublicName("slot:0"), "slot/squares");
+  const auto several = RuleOf(
+      RecordOf("optimizer: adam\ntables: {b: {optimizer: momentum}}\n",
+               {{"a", 1, InitRule::Zeros()}, {"b", 1, InitRule::Zeros()}}));
+  EXPECT_EQ(several->PublicName("slot:0"), "slot/0");
+  EXPECT_EQ(several->PublicName("slot:1"), "slot/second_moment");
+  EXPECT_EQ(several->DenseStates()[1].optimizer, "momentum");
+  EXPECT_THAT(several->DenseStates()[1].slots, ElementsAre("velocity"));
 }
 
 }  // namespace

@@ -24,6 +24,23 @@ int Times(const PushedExamples& push) {
   return EBB_PLANTED(push_lost) ? 0 : 1;
 }
 
+// How many batches [begin, end) is, a run of whole ones.
+int64_t BatchesIn(const JobPlan& plan, ItemId item, int64_t begin,
+                  int64_t end) {
+  const int64_t batch = plan.BatchSize(item);
+  return (end - begin + batch - 1) / batch;
+}
+
+int64_t BatchesOfRound(const JobPlan& plan, int64_t round) {
+  const auto [first, last] = plan.RoundItems(round);
+  int64_t sum = 0;
+  for (int64_t i = first; i < last; ++i) {
+    const ItemId item = plan.ItemAt(i);
+    sum += BatchesIn(plan, item, 0, plan.ItemSize(item));
+  }
+  return sum;
+}
+
 }  // namespace
 
 Partition::Partition(JobRecordPtr record, PartitionId id,
@@ -67,6 +84,7 @@ absl::StatusOr<std::unique_ptr<Partition>> Partition::FromCut(
   EBB_ASSIGN_OR_RETURN(Ledger ledger, Ledger::Decode(p.plan_, cut.ledger));
   EBB_RETURN_IF_ERROR(
       p.Named("the cut ", p.tally_.Restore(std::move(ledger), cut)));
+  p.updates_at_first_ = p.tally_.updates();
   EBB_RETURN_IF_ERROR(p.Named("the cut ", p.sums_.RestoreLosses(cut)));
   p.history_.Restore(p.plan_.rounds() ? p.marks_.first_open_round() : 0,
                      std::move(cut.operations));
@@ -121,11 +139,19 @@ Judgement Partition::Judge(const PushRequest& push, const PushSegment& segment,
   }
   if (push.begin < mark) return {Verdict::kOverlap, mark};
   const int64_t bound = plan_.consistency.max_staleness_updates;
-  if (bound >= 0 && !push.skip &&
-      tally_.updates() - segment.pulled_updates > bound) {
+  if (bound >= 0 && !push.skip && StalenessOf(segment.pulled_updates) > bound) {
     return {Verdict::kStale, mark};
   }
   return {Verdict::kApplied, mark};
+}
+
+int64_t Partition::StalenessOf(int64_t pulled_updates) const {
+  const int64_t now = tally_.updates();
+  if (pulled_updates <= now) return now - pulled_updates;
+  // Any number can be said: the sum must not overflow.
+  constexpr int64_t kMost = int64_t{1} << 40;
+  return std::min(pulled_updates - updates_at_first_, kMost) +
+         (now - updates_at_first_);
 }
 
 absl::StatusOr<std::unique_ptr<Partition::Update>> Partition::Prepare(
@@ -151,6 +177,11 @@ absl::StatusOr<std::unique_ptr<Partition::Update>> Partition::Prepare(
   EBB_RETURN_IF_ERROR(plan_.rounds() ? PrepareRound(update.get())
                                      : PrepareStep(update.get()));
   return update;
+}
+
+absl::Status Partition::CheckDuplicate(const PushSegment& segment) const {
+  if (rows_ == nullptr || segment.rows.empty()) return absl::OkStatus();
+  return rows_->CheckWrittenAgain(segment.rows);
 }
 
 absl::Status Partition::CheckShape(const PushSegment& segment) const {
@@ -240,6 +271,7 @@ void Partition::Compute(Update* update) {
         const auto [first, last] = plan_.RoundItems(history_.open());
         round.figures[0] = sums_.LossWith(
             push.item, push.skip ? 0 : push.loss_sum, first, last);
+        rule_->PackFigures(&round.figures);
       },
       [&](Update::OperateRound& round) {
         dense_.Step(*round.step, PlaceOfRound(), round.sum, &round.new_weights);
@@ -257,12 +289,11 @@ StepPlace Partition::PlaceOf(const Update& update) const {
   place.end = push.end;
   place.gradient_scale = static_cast<float>(Times(push)) /
                          static_cast<float>(plan_.BatchSize(push.item));
+  place.examples = push.end - push.begin;
+  place.batches =
+      Times(push) * BatchesIn(plan_, push.item, push.begin, push.end);
   place.step = tally_.updates() + 1;
-  // A partition may have come back with less than was pulled of it.
-  if (!plan_.rounds()) {
-    place.staleness =
-        std::max<int64_t>(0, tally_.updates() - update.pulled_updates);
-  }
+  if (!plan_.rounds()) place.staleness = StalenessOf(update.pulled_updates);
   return place;
 }
 
@@ -288,7 +319,9 @@ StepPlace Partition::PlaceOfRound() const {
   StepPlace place;
   place.item = plan_.ItemAt(plan_.RoundItems(round).first);
   place.end = plan_.ItemSize(place.item);
-  place.gradient_scale = 1.0f / static_cast<float>(plan_.RoundExamples(round));
+  place.examples = plan_.RoundExamples(round);
+  place.batches = BatchesOfRound(plan_, round);
+  place.gradient_scale = 1.0f / static_cast<float>(place.examples);
   place.step = round + 1;
   return place;
 }

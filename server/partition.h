@@ -91,6 +91,9 @@ class Partition {
   // shape. ResourceExhausted: there is not enough memory.
   absl::StatusOr<std::unique_ptr<Update>> Prepare(const PushRequest& push,
                                                   const PushSegment& segment);
+  // A contribution that is applied already: what it writes again must be what
+  // is there. InvalidArgument: it is not.
+  absl::Status CheckDuplicate(const PushSegment& segment) const;
   void Compute(Update* update);
   // The update waits for the operation of the open round: validates the
   // operation, and obtains its memory. InvalidArgument or DataLoss: it is not a
@@ -149,6 +152,10 @@ class Partition {
   PartitionId id() const { return id_; }
   const MarkSet& marks() const { return marks_; }
   const PushTally& tally() const { return tally_; }
+  // Returns how many updates are between these values and those of which the
+  // partition said at a pull that they have so many. It may have come back with
+  // fewer: then those that it lost count, and those that it took since.
+  int64_t StalenessOf(int64_t pulled_updates) const;
   // Null: the job has no sparse tables.
   const PartitionRows* rows() const { return rows_.get(); }
   // How much the rule scaled the last update, as a sum over one update.
@@ -181,6 +188,7 @@ class Partition {
 
   MarkSet marks_;
   PushTally tally_;
+  int64_t updates_at_first_ = 0;  // When it was made or came back.
   DenseValues dense_;
   RoundSums sums_;                       // In rounds.
   RoundHistory history_;                 // In rounds.

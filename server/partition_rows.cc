@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "common/task_rows.h"
 #include "server/optimizer/gradient.h"
 #include "server/row_arrays.h"
 
@@ -158,6 +159,38 @@ absl::StatusOr<PartitionRows::Update> PartitionRows::Prepare(
   if (push == rows.end()) return update;
   EBB_RETURN_IF_ERROR(ReadKeys(push->table, push->keys, &keys));
   return OutOfOrder(push->table);
+}
+
+absl::Status PartitionRows::CheckWrittenAgain(
+    const std::vector<PushRows>& rows) const {
+  Keys keys;
+  for (const PushRows& push : rows) {
+    EBB_RETURN_IF_ERROR(ReadKeys(push.table, push.keys, &keys));
+    const RowTable& table = *tables_[push.table];
+    if (!table.options().of_tasks) continue;
+    EBB_RETURN_IF_ERROR(CheckPush(push, keys));
+    const auto words =
+        static_cast<size_t>(plan_.sparse_tables[push.table].row_words());
+    std::vector<float> there(keys.size() * words);
+    table.Gather(keys, there);
+    std::vector<float> again(there.size());
+    push.gradient.CopyTo(std::as_writable_bytes(std::span(again)));
+    for (size_t i = 0; i < keys.size(); ++i) {
+      const auto row = [&](const std::vector<float>& of) {
+        return std::as_bytes(std::span(of).subspan(i * words, words));
+      };
+      const std::span<const std::byte> old = row(there);
+      uint32_t length = 0;  // 0: the task was skipped.
+      std::memcpy(&length, old.data(), sizeof(length));
+      if (length == 0 || std::ranges::equal(old, row(again))) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "partition ", id_.value(), ": task ", TaskOfKey(keys[i]),
+          " was computed again with another result, under key ", keys[i],
+          " of table ", table.options().table,
+          ": it is not a function of the seed, the task and the data"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 void PartitionRows::Compute(const StepPlace& place, Update* update) const {

@@ -59,6 +59,10 @@ class PartitionRows {
   // enough memory, or a table is at its limit of rows.
   absl::StatusOr<Update> Prepare(const std::vector<PushRows>& rows,
                                  int64_t now);
+  // Whether the rows of tasks that a push writes again are those that are
+  // there. InvalidArgument: they are not, and the message names the task; or
+  // the push does not fit this partition.
+  absl::Status CheckWrittenAgain(const std::vector<PushRows>& rows) const;
   void Compute(const StepPlace& place, Update* update) const;
   void Commit(Update update);
   // Both in one.

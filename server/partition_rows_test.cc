@@ -383,5 +383,49 @@ TEST_F(WrittenKindsTest, RowsOfAnotherShapeAreRefusedAndChangeNothing) {
   EXPECT_TRUE(Apply(Push(0, {Written(a, 6, "abcde")})).ok());
 }
 
+// Rows are results of tasks.
+class RuleOfTasks final : public AddingRule {
+ public:
+  using AddingRule::AddingRule;
+  RowTableOptions RowOptions(int32_t table) const override {
+    RowTableOptions options = AddingRule::RowOptions(table);
+    options.of_tasks = options.write_once;
+    return options;
+  }
+};
+
+TEST_F(WrittenKindsTest, AResultThatIsComputedAgainMustBeTheSame) {
+  const auto rule = std::make_shared<RuleOfTasks>(kinds_->plan.sparse_tables);
+  partition_ = *Partition::Create(kinds_, PartitionId(0), rule, pool_);
+  const uint64_t a = ours_[0];
+  const PushRequest first = Push(0, {Written(a, 4, "abc")});
+  ASSERT_TRUE(Apply(first).ok());
+  const auto again = [&](PushRows rows) {
+    const PushRequest push = Push(0, {std::move(rows)});
+    EXPECT_EQ(partition_->Judge(push, push.segments[0], 0).verdict,
+              Verdict::kDuplicate);
+    return partition_->CheckDuplicate(push.segments[0]);
+  };
+  EXPECT_TRUE(again(Written(a, 4, "abc")).ok());
+  for (const PushRows& rows :
+       {Written(a, 4, "abd"), Written(a, 3, "ab"), Written(a, 5, "abcd")}) {
+    const absl::Status other = again(rows);
+    EXPECT_EQ(other.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(other.message()),
+                HasSubstr("task 0 was computed again with another result"));
+  }
+  // A task that was skipped has no rows to compare.
+  EXPECT_TRUE(again(Written(ours_[1], 4, "abc")).ok());
+  EXPECT_THAT(RowAs<char>(*partition_, 2, a),
+              ElementsAre(4, 0, 0, 0, 'a', 'b', 'c', 0, 0, 0, 0, 0));
+}
+
+TEST_F(WrittenKindsTest, OtherRowsMayBeWrittenBySeveralExamples) {
+  const uint64_t a = ours_[0];
+  ASSERT_TRUE(Apply(Push(0, {Written(a, 4, "abc")})).ok());
+  const PushRequest push = Push(0, {Written(a, 3, "xy")});
+  EXPECT_TRUE(partition_->CheckDuplicate(push.segments[0]).ok());
+}
+
 }  // namespace
 }  // namespace ebb::server

@@ -312,11 +312,35 @@ TEST_F(PartitionTest, TellsTheRuleHowManyUpdatesThePulledValuesLack) {
   push.segments[0].pulled_updates = 2;
   Apply(p.get(), push);
   EXPECT_EQ(Floats(p->Values())[0], 301);
-  // Of values that the partition has lost since.
+  // The values that it had pulled are lost: the partition lost 9, and took 3.
   push = Push(0, 2, 4, 1);
   push.segments[0].pulled_updates = 9;
   Apply(p.get(), push);
-  EXPECT_EQ(Floats(p->Values())[0], 401);
+  EXPECT_EQ(Floats(p->Values())[0], 413);
+}
+
+// Bug: gradients of values that a partition had lost counted as in time.
+TEST_F(PartitionTest, CountsTheUpdatesThatItLostAndThoseThatCameSince) {
+  const JobRecordPtr record = Record({.max_staleness_updates = 4});
+  auto before = Make(record);
+  ASSERT_EQ(Apply(before.get(), Push(0, 0, 2, 1)), Verdict::kApplied);
+  auto p = *Partition::FromCut(record, PartitionId(0),
+                               std::make_shared<AddingRule>(), pool_,
+                               *before->TakeCut());
+  EXPECT_EQ(p->StalenessOf(0), 1);
+  EXPECT_EQ(p->StalenessOf(1), 0);
+  EXPECT_EQ(p->StalenessOf(4), 3);
+  PushRequest push = Push(1, 0, 2, 1);
+  push.segments[0].pulled_updates = 1;
+  ASSERT_EQ(Apply(p.get(), push), Verdict::kApplied);
+  EXPECT_EQ(p->StalenessOf(4), 4);
+  EXPECT_GT(p->StalenessOf(std::numeric_limits<int64_t>::max()), 1 << 30);
+
+  push = Push(1, 2, 4, 1);
+  push.segments[0].pulled_updates = 5;
+  EXPECT_EQ(Apply(p.get(), push), Verdict::kStale);
+  push.segments[0].pulled_updates = 4;
+  EXPECT_EQ(Apply(p.get(), push), Verdict::kApplied);
 }
 
 // Two updates prepared before either is applied: the place is that of the step.
@@ -343,14 +367,26 @@ TEST_F(PartitionTest, SaysHowMuchALateUpdateIsScaled) {
     sums += p->last_scaling();
   };
   apply(0, 0, 0);
-  apply(1, 0, 9);  // It came back with less than was pulled.
+  apply(1, 0, 9);  // It came back with less than was pulled: 10 late.
   apply(0, 2, 1);
   apply(1, 2, 1);
   EXPECT_EQ(sums.updates, 4);
-  EXPECT_EQ(sums.scaled, 2);  // One update late, and two.
+  EXPECT_EQ(sums.scaled, 3);  // Also one update late, and two.
   EXPECT_EQ(sums.to_nothing, 0);
-  EXPECT_DOUBLE_EQ(sums.factor_sum, 1 + 1.0 / 2 + 1.0 / 3 + 1);
-  EXPECT_DOUBLE_EQ(sums.scaled_staleness, 1.0 / 2 + 2.0 / 3);
+  EXPECT_DOUBLE_EQ(sums.factor_sum, 1 + 1.0 / 11 + 1.0 / 2 + 1.0 / 3);
+  EXPECT_DOUBLE_EQ(sums.scaled_staleness, 10.0 / 11 + 1.0 / 2 + 2.0 / 3);
+}
+
+TEST_F(PartitionTest, CountsAnUpdateThatIsScaledToLessThanAHundredth) {
+  auto p = Make(Record(), std::make_shared<StalenessRule>());
+  const auto apply = [&](int64_t begin, int64_t pulled) {
+    PushRequest push = Push(0, begin, begin + 2, 1);
+    push.segments[0].pulled_updates = pulled;
+    EXPECT_EQ(Apply(p.get(), push), Verdict::kApplied);
+    return p->last_scaling().to_nothing;
+  };
+  EXPECT_EQ(apply(0, 99), 0);   // By 1 / 100.
+  EXPECT_EQ(apply(2, 100), 1);  // 101 late.
 }
 
 TEST_F(PartitionTest, AnUpdateThatIsSkippedIsNotScaled) {

@@ -180,8 +180,7 @@ bool PushHandler::StartUpdate(HostedPartition* hosted,
   if (verdict == Verdict::kApplied) {
     auto update = hosted->values->Prepare(push, segment);
     if (update.ok()) {
-      CountStaleness(hosted->values->tally().updates() -
-                     segment.pulled_updates);
+      CountStaleness(hosted->values->StalenessOf(segment.pulled_updates));
       UpdateTask task{job_.stored.record->id, hosted->values,
                       *std::move(update)};
       if (AtOnce(task)) {
@@ -205,6 +204,13 @@ bool PushHandler::StartUpdate(HostedPartition* hosted,
         job_.Complain(std::string(update.status().message()),
                       ServerProblem::kMemory);
       }
+    }
+  }
+  if (verdict == Verdict::kDuplicate && !push.skip) {
+    const absl::Status same = hosted->values->CheckDuplicate(segment);
+    if (!same.ok()) {
+      verdict = Verdict::kInvalid;
+      job_.Complain(std::string(same.message()), ServerProblem::kOther);
     }
   }
   next.push->Answer(next.segment, verdict, judgement.mark, hosted->term, out);

@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/plant.h"
 #include "common/status_macros.h"
 #include "server/optimizer/gradient.h"
 
@@ -79,6 +80,7 @@ void RoundSums::SumWith(ItemId item, const Payload& gradient,
   for (int64_t b = 0; b < shape_.blocks(); ++b) {
     const std::span<float> out = shape_.Mutable(sum, b);
     std::ranges::copy(shape_.Floats(folded_, b), out.begin());
+    if (EBB_PLANTED(open_statistic_is_read)) continue;
     for (const ItemId folds_now : folds) {
       std::span<const float> part = shape_.Floats(items_.at(folds_now), b);
       if (folds_now == item && !gradient.empty()) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -34,15 +35,19 @@ struct StepPlace {
   int64_t end = 0;
   // 1 / (the batch size, or the examples of the round): turns sums into means.
   float gradient_scale = 1;
+  // The examples in the sum, and the batches that they make.
+  int64_t examples = 1;
+  int64_t batches = 1;
   int64_t step = 1;  // Number of the partition's step, from 1.
   // Updates that the partition took between the pull of the values from which
-  // the gradient was computed and this step, its worker's own among them; of a
-  // round 0.
+  // the gradient was computed and this step, its worker's own among them, and
+  // those that it lost meanwhile (Partition::StalenessOf); of a round 0.
   int64_t staleness = 0;
 };
 
 // A run of a partition that has the whole sum of a round, which an operation is
-// to close (docs/decisions/0016-lbfgs.md).
+// to close (docs/decisions/0016-lbfgs.md): at most a block long, or all of the
+// partition (MeasuresWhole).
 struct MeasureRun {
   int64_t first = 0;  // Its place in the flat vector.
   std::span<const float> weights;
@@ -82,7 +87,7 @@ class UpdateRule {
                            std::span<const float> weights,
                            std::span<float> out) const = 0;
   virtual void Step(const StepPlace& place, const StepRun& run) const = 0;
-  // What the learning rate of the step is multiplied by, as its gradient is
+  // What the gradient of the step counts (StepContext::late_factor), as it is
   // late: 1 or less.
   virtual double RateFactor(const StepPlace& /*place*/) const { return 1; }
 
@@ -90,9 +95,14 @@ class UpdateRule {
   // partition measures: the first is the sum of the losses of the round's
   // examples.
   virtual size_t FigureCount() const { return 1; }
+  // Whether Measure gets all values and sums of a partition in one run, and no
+  // slots.
+  virtual bool MeasuresWhole() const { return false; }
   // Adds what the run contributes to all of them but the first.
   virtual void Measure(const StepPlace& /*place*/, const MeasureRun& /*run*/,
                        std::span<double> /*figures*/) const {}
+  // Makes what a partition measured into what it sends to the scheduler.
+  virtual void PackFigures(std::vector<double>* /*figures*/) const {}
   // InvalidArgument or DataLoss: it is not an operation of this job.
   virtual absl::StatusOr<std::unique_ptr<const RoundStep>> ReadOperation(
       absl::string_view /*operation*/) const {

@@ -1,16 +1,62 @@
 #include "sim/arithmetic.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/example_hash.h"
 #include "protocol/ledger.h"
+#include "server/optimizer/average.h"
 
 namespace ebb::sim {
+
+namespace {
+
+// So that the last batch of a job still shows.
+constexpr double kShare = 1.0 / 64;
+
+}  // namespace
+
+Averages::Averages(bool any)
+    : rule_(any ? server::MakeAverageRule(kShare) : nullptr) {}
+
+int64_t Averages::Statistic(int64_t index) {
+  return static_cast<int64_t>(WholeNumberRule::InitialWeight(index)) + 8;
+}
+
+double Averages::After(int64_t index, int64_t batches) {
+  const double rest = std::pow(1 - kShare, static_cast<double>(batches));
+  const auto statistic = static_cast<double>(Statistic(index));
+  return statistic + rest * (WholeNumberRule::InitialWeight(index) - statistic);
+}
+
+float Averages::Step(const server::StepPlace& place, float average,
+                     float sum) const {
+  server::StepContext context;
+  context.gradient_scale = place.gradient_scale;
+  context.examples = place.examples;
+  context.batches = place.batches;
+  context.staleness = place.staleness;
+  float next = 0;
+  rule_->Step(context, std::span(&average, 1), std::span<const float>(&sum, 1),
+              std::span(&next, 1), {});
+  return next;
+}
+
+int64_t Arithmetic::Batches(ItemId item, int64_t begin, int64_t end) const {
+  int64_t count = 0;
+  while (begin < end) {
+    begin = plan_.BatchEnd(item, begin);
+    ++count;
+  }
+  return count;
+}
 
 void WholeNumberRule::InitialWeights(int64_t first,
                                      std::span<float> out) const {
@@ -29,6 +75,7 @@ void WholeNumberRule::InitialSlot(int slot, int64_t first,
 server::RowTableOptions WholeNumberRule::RowOptions(int32_t table) const {
   server::RowTableOptions options =
       rows_.empty() ? AdditiveRows::RowOptions(table) : rows_[table];
+  options.of_tasks = tasks_ && options.write_once;
   if (algorithm_->ScalesByStaleness()) {
     options.rate_factor = [algorithm = algorithm_](int64_t staleness) {
       return algorithm->RateFactor(staleness);
@@ -46,6 +93,11 @@ void WholeNumberRule::Step(const server::StepPlace& place,
     for (size_t k = 0; k < part.size(); ++k, ++i) {
       float gradient;
       std::memcpy(&gradient, part.bytes() + k * sizeof(float), sizeof(float));
+      if (averages_.Has(run.first + static_cast<int64_t>(i))) {
+        run.out[i] = averages_.Step(place, run.weights[i], gradient);
+        run.slots[0][i] = run.out[i];
+        continue;
+      }
       run.out[i] = run.weights[i] + factor * gradient;
       run.slots[0][i] += factor * gradient;
     }
@@ -82,7 +134,7 @@ class AddConstant final : public server::RoundStep {
 absl::StatusOr<std::unique_ptr<const server::RoundStep>>
 WholeNumberRule::ReadOperation(absl::string_view operation) const {
   int64_t constant = 0;
-  if (!absl::SimpleAtoi(operation, &constant)) {
+  if (!WholeNumberCoordinator::Parse(operation, &constant)) {
     return absl::InvalidArgumentError("no operation");
   }
   return std::make_unique<AddConstant>(constant);
@@ -99,14 +151,29 @@ absl::StatusOr<std::string> WholeNumberCoordinator::Next(
     const RoundPlace& place, absl::string_view before,
     const std::vector<std::vector<double>>& figures) const {
   int64_t constant = 0;
-  if (place.round > 0 && !absl::SimpleAtoi(before, &constant)) {
+  if (place.round > 0 && !Parse(before, &constant)) {
     return absl::InvalidArgumentError("no operation");
   }
   double sum = 0;
   for (const auto& one : figures) sum += one[WholeNumberRule::kSum];
-  return absl::StrCat(Next(place.round, constant,
-                           static_cast<int64_t>(figures[0][0]),
-                           static_cast<int64_t>(sum)));
+  return Text(Next(place.round, constant, static_cast<int64_t>(figures[0][0]),
+                   static_cast<int64_t>(sum)),
+              place.round + 1 == ends_after_);
+}
+
+std::string WholeNumberCoordinator::Text(int64_t constant, bool ends) {
+  return absl::StrCat(constant, ends ? " ends" : "");
+}
+
+bool WholeNumberCoordinator::Parse(absl::string_view operation,
+                                   int64_t* constant) {
+  absl::ConsumeSuffix(&operation, " ends");
+  return absl::SimpleAtoi(operation, constant);
+}
+
+absl::StatusOr<bool> WholeNumberCoordinator::Ends(
+    absl::string_view operation) const {
+  return absl::EndsWith(operation, " ends");
 }
 
 void Arithmetic::AddGradient(ItemId item, int64_t begin, int64_t end,
@@ -117,16 +184,27 @@ void Arithmetic::AddGradient(ItemId item, int64_t begin, int64_t end,
         Mix64(ExampleHash(item, position) ^ seed_ ^ values);
     for (int64_t i = first; i < last; ++i) {
       sum[i - first] +=
-          static_cast<int64_t>(HashAppend(example, i) >> 40) % 5 - 2;
+          averages_.Has(i)
+              ? Averages::Statistic(i)
+              : static_cast<int64_t>(HashAppend(example, i) >> 40) % 5 - 2;
     }
   }
 }
 
 void Arithmetic::AddRows(ItemId item, int64_t begin, int64_t end, int32_t table,
                          Rows* rows) const {
-  constexpr int kKeysPerExample = 2;
   const int32_t width = plan_.sparse_tables[table].width;
   const RowKind kind = plan_.sparse_tables[table].kind;
+  if (tasks_ && kind == RowKind::kWriteOnce) {
+    // The parts of the result.
+    for (uint64_t part = 0; part < kKeysPerExample; ++part) {
+      const uint64_t key =
+          static_cast<uint64_t>(plan_.Ordinal(item)) * kKeysPerExample + part;
+      (*rows)[key] = {
+          static_cast<int64_t>(HashAppend(Mix64(key) ^ seed_, table))};
+    }
+    return;
+  }
   for (int64_t position = begin; position < end; ++position) {
     uint64_t draw = HashAppend(ExampleHash(item, position) ^ seed_, table);
     for (int k = 0; k < kKeysPerExample; ++k) {
@@ -194,7 +272,8 @@ uint64_t Arithmetic::HashValues(std::span<const float> values) const {
 
 std::string Arithmetic::RoundOperation(int64_t round) {
   ExtendRounds(round + 1);
-  return absl::StrCat(rounds_[round + 1].constant);
+  return WholeNumberCoordinator::Text(rounds_[round + 1].constant,
+                                      ends_ && round + 1 == plan_.RoundCount());
 }
 
 void Arithmetic::ExtendRounds(int64_t round) {
@@ -209,12 +288,16 @@ void Arithmetic::ExtendRounds(int64_t round) {
     const Round& before = rounds_.back();
     std::vector<int64_t> sum(plan_.parameters);
     int64_t loss = 0;
-    const auto [begin, end] =
-        plan_.RoundItems(static_cast<int64_t>(rounds_.size()) - 1);
+    const auto number = static_cast<int64_t>(rounds_.size()) - 1;
+    const auto [begin, end] = plan_.RoundItems(number);
+    server::StepPlace place;
+    place.examples = plan_.RoundExamples(number);
+    place.batches = 0;
     for (int64_t ordinal = begin; ordinal < end; ++ordinal) {
       const ItemId item = plan_.ItemAt(ordinal);
       for (int64_t from = 0; from < plan_.ItemSize(item);) {
         const int64_t to = plan_.BatchEnd(item, from);
+        ++place.batches;
         const bool never = std::any_of(
             never_applied_.begin(), never_applied_.end(), [&](const auto& r) {
               return r.item == item && r.begin <= from && from < r.end;
@@ -234,7 +317,10 @@ void Arithmetic::ExtendRounds(int64_t round) {
           std::accumulate(sum.begin(), sum.end(), int64_t{0}));
     }
     for (int64_t i = 0; i < plan_.parameters; ++i) {
-      next.values[i] += static_cast<float>(sum[i] + next.constant);
+      float& value = next.values[i];
+      const auto added = static_cast<float>(sum[i] + next.constant);
+      value = averages_.Has(i) ? averages_.Step(place, value, added)
+                               : value + added;
     }
     next.hash = HashValues(next.values);
     rounds_.push_back(std::move(next));

@@ -21,8 +21,26 @@
 #include "protocol/marks.h"
 #include "protocol/plan.h"
 #include "server/additive_rows.h"
+#include "server/optimizer/optimizer.h"
 
 namespace ebb::sim {
+
+// The dense values that are averages, where there are any: each fourth. A batch
+// of n examples pushes n times the statistic, which is always the same, so the
+// average follows from the number of batches.
+class Averages {
+ public:
+  explicit Averages(bool any);
+  bool Has(int64_t index) const { return rule_ != nullptr && index % 4 == 3; }
+  static int64_t Statistic(int64_t index);
+  // The average after so many batches, but for rounding.
+  static double After(int64_t index, int64_t batches);
+  // Moves one average.
+  float Step(const server::StepPlace& place, float average, float sum) const;
+
+ private:
+  std::shared_ptr<const server::Optimizer> rule_;  // Null: there are none.
+};
 
 // w' = w + f G, and one slot that always equals the weight. `G` is the pushed
 // sum: in rounds that of the whole round. `f` is what the job's algorithm makes
@@ -31,14 +49,18 @@ class WholeNumberRule final : public server::AdditiveRows {
  public:
   static constexpr float kInitialRow = 7;
   // `rows`, by sparse table: which rows come and go; empty: all stay. With
+  // `tasks` rows that are written once are results of tasks. With
   // `from_file` the rule's own initial weights are wrong.
   WholeNumberRule(const JobPlan& plan,
                   std::shared_ptr<const Algorithm> algorithm,
-                  std::vector<server::RowTableOptions> rows, bool from_file)
+                  std::vector<server::RowTableOptions> rows, bool tasks,
+                  bool from_file, bool averages)
       : AdditiveRows(plan.sparse_tables, InitRule::Constant(kInitialRow)),
         algorithm_(std::move(algorithm)),
         rows_(std::move(rows)),
-        from_file_(from_file) {}
+        tasks_(tasks),
+        from_file_(from_file),
+        averages_(averages) {}
 
   static float InitialWeight(int64_t index) {
     return static_cast<float>(index % 13);
@@ -73,20 +95,34 @@ class WholeNumberRule final : public server::AdditiveRows {
  private:
   const std::shared_ptr<const Algorithm> algorithm_;
   const std::vector<server::RowTableOptions> rows_;
+  const bool tasks_;
   const bool from_file_;
+  const Averages averages_;
 };
 
 // c follows from all losses and sums of the round, and from the c before it.
 class WholeNumberCoordinator final : public Coordinator {
  public:
+  // The job ends after so many rounds; 0: with its plan.
+  explicit WholeNumberCoordinator(int64_t ends_after)
+      : ends_after_(ends_after) {}
+
+  // The operation of c, and back. False: it cannot be read.
+  static std::string Text(int64_t constant, bool ends);
+  static bool Parse(absl::string_view operation, int64_t* constant);
+
   static int64_t Next(int64_t round, int64_t before, int64_t loss, int64_t sum);
 
   absl::StatusOr<std::string> Next(
       const RoundPlace& place, absl::string_view before,
       const std::vector<std::vector<double>>& figures) const override;
+  absl::StatusOr<bool> Ends(absl::string_view operation) const override;
   std::string Describe(absl::string_view operation) const override {
     return std::string(operation);
   }
+
+ private:
+  const int64_t ends_after_;
 };
 
 // The contributions of examples, and the values that follow from them.
@@ -95,7 +131,19 @@ class WholeNumberCoordinator final : public Coordinator {
 // hash of them, so a gradient of the wrong values gives wrong values for ever.
 class Arithmetic {
  public:
-  Arithmetic(const JobPlan& plan, uint64_t seed) : plan_(plan), seed_(seed) {}
+  // With `ends` the operation of the plan's last round ends the job. With
+  // `tasks` items are tasks: what each writes is under keys of its own.
+  Arithmetic(const JobPlan& plan, uint64_t seed, bool averages, bool ends,
+             bool tasks)
+      : plan_(plan),
+        seed_(seed),
+        averages_(averages),
+        ends_(ends),
+        tasks_(tasks) {}
+
+  const Averages& averages() const { return averages_; }
+  // How many batches [begin, end) is, a run of whole ones.
+  int64_t Batches(ItemId item, int64_t begin, int64_t end) const;
 
   // Ranges that are never applied, whatever happens (poisonous batches).
   void SetNeverApplied(std::vector<SkippedRange> ranges) {
@@ -109,6 +157,8 @@ class Arithmetic {
   // Adds what the range contributes to rows of a sparse table, and with them
   // the keys that it touches: some of [0, kSparseKeys). Widths are the plan's.
   static constexpr uint64_t kSparseKeys = 64;
+  // In a job of tasks an item has one position, and each task two keys.
+  static constexpr int kKeysPerExample = 2;
   using Rows = std::map<uint64_t, std::vector<int64_t>>;
   void AddRows(ItemId item, int64_t begin, int64_t end, int32_t table,
                Rows* rows) const;
@@ -142,6 +192,9 @@ class Arithmetic {
 
   const JobPlan& plan_;
   const uint64_t seed_;
+  const Averages averages_;
+  const bool ends_;
+  const bool tasks_;
   std::vector<SkippedRange> never_applied_;
   std::vector<Round> rounds_;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -16,6 +17,10 @@
 namespace ebb::sim {
 
 namespace {
+
+// How far an average may be from what its batches make of it exactly. The
+// batches of a job are so few that one more makes a greater difference.
+constexpr double kRounding = 1e-3;
 
 std::vector<float> FloatsOf(const server::CutArray& array) {
   std::vector<float> floats;
@@ -122,6 +127,7 @@ void Checker::AddRange(PartitionId p, ItemId item, int64_t begin, int64_t end,
   const auto [first, last] = plan().ParameterRange(p);
   world_->arithmetic().AddGradient(item, begin, end, 0, first, last,
                                    content->sum);
+  content->batches += world_->arithmetic().Batches(item, begin, end);
 }
 
 Checker::Content Checker::ContentOf(PartitionId p, const MarkSet& marks,
@@ -174,7 +180,15 @@ void Checker::CompareWeights(const std::string& where, PartitionId p,
   if (plan().rounds()) {
     round = world_->arithmetic().RoundValues(content.marks.first_open_round());
   }
+  const Averages& averages = world_->arithmetic().averages();
   for (int64_t i = first; i < last; ++i) {
+    if (averages.Has(i) && !plan().rounds()) {
+      const double average = Averages::After(i, content.batches);
+      if (std::abs(weights[i - first] - average) < kRounding) continue;
+      return Violate(absl::StrCat("I1: ", where, ": average ", i, " is ",
+                                  weights[i - first], ", its marks say ",
+                                  average));
+    }
     const float expected = plan().rounds()
                                ? round[i]
                                : WholeNumberRule::InitialWeight(i) +
@@ -384,7 +398,7 @@ void Checker::LookAt(const ServerNode& server) {
   const server::HostedJob* job = server.job();
   if (job != nullptr) {
     const server::StoredJob& stored = job->stored();
-    MeetGeneration(stored.generation);
+    MeetGeneration(stored.generation, stored.record->plan.epochs);
     HasRollback(server.name(), stored.generation, stored.rollback);
   }
   for (int32_t i = 0; i < plan().partitions; ++i) {
@@ -433,12 +447,19 @@ void Checker::HasRollback(const std::string& who, Generation generation,
                        decided.rate_factor, " after ", decided.nonfinite));
 }
 
-void Checker::MeetGeneration(Generation generation) {
+void Checker::MeetGeneration(Generation generation, int32_t epochs) {
   if (generation <= generation_) return;
   const bool first = generation_ == Generation();
   generation_ = generation;
   if (first) return;
   ++progress_;
+  // An end takes nothing back: what was durable stays so. The scheduler that
+  // decided it may be dead by now.
+  if (!ended_ && world_->scenario().epochs_beyond > 0 &&
+      epochs == plan().epochs) {
+    ended_ = true;
+    return;
+  }
   world_->counts().Add(Probe::kRolledBack);
   if (!any_damage_ && !wanted_.contains(generation)) {
     Violate("I5b: the job rolled back, but no storage was damaged");

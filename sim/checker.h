@@ -120,6 +120,7 @@ class Checker {
     MarkSet marks;
     std::vector<SkippedRange> skipped;
     std::vector<int64_t> sum;            // Sum of gradients; unused in rounds.
+    int64_t batches = 0;                 // How many there were.
     std::vector<uint64_t> oracle;        // Values of the oracle table.
     std::vector<Arithmetic::Rows> rows;  // Rows of each sparse table.
     // Where rows come and go: what the tables may be, and `rows` follow.
@@ -180,9 +181,10 @@ class Checker {
                           const server::Cut& cut, const Content& content);
   void CompareOperations(const std::string& where, const server::Cut& cut,
                          const Content& content);
-  // A server took up a newer generation: only damage, an operator or a gradient
-  // that is not finite makes one.
-  void MeetGeneration(Generation generation);
+  // A server took up a newer generation, with a plan of so many epochs. Only
+  // damage, an operator or a gradient that is not finite makes one, or the end
+  // of a job that had more epochs.
+  void MeetGeneration(Generation generation, int32_t epochs);
   // I4: a daemon with a generation has its rate factor and its count.
   void HasRollback(const std::string& who, Generation generation,
                    const RollbackRecord& rollback);
@@ -239,7 +241,8 @@ class Checker {
   std::vector<std::map<Term, Life>> served_;
   std::vector<std::set<Term>> granted_;
   std::vector<std::vector<int64_t>> durable_floor_;  // By item.
-  Generation generation_;                    // The generation of the floors.
+  Generation generation_;  // The generation of the floors.
+  bool ended_ = false;     // An operation ended the job before its plan did.
   std::map<VersionKey, uint64_t> versions_;  // Digests of all cuts.
   std::map<VersionKey, std::string> stored_marks_;
   // The versions with which operators, or the job's policy, wanted generations

@@ -203,6 +203,26 @@ void DrawRowAlgorithm(Rng rng, Scenario* s) {
   plan.algorithm.worker_vectors = RunVectors(*algorithm->MakeRowRule());
 }
 
+// Jobs whose items are tasks: they are few, and each takes long.
+void DrawTasks(Rng rng, Scenario* s) {
+  JobPlan& plan = s->plan;
+  const auto& tables = plan.sparse_tables;
+  const bool written =
+      plan.trained_tables() == 0 &&
+      std::any_of(tables.begin(), tables.end(), [](const auto& table) {
+        return table.kind == RowKind::kWriteOnce;
+      });
+  if (!written || s->poison || !rng.Chance(0.6)) return;
+  s->tasks = true;
+  plan.batch_by_epoch = {1};
+  plan.shard_size = 1;
+  // Each key of the results is one of those that the checker knows.
+  const int64_t most = static_cast<int64_t>(Arithmetic::kSparseKeys) /
+                       Arithmetic::kKeysPerExample / plan.epochs;
+  plan.examples = rng.Between(3, most);
+  s->compute = {absl::Milliseconds(20), absl::Milliseconds(200)};
+}
+
 // Rows that come late, or go.
 void DrawRowOptions(Rng rng, Scenario* s) {
   if (!rng.Chance(0.5)) return;
@@ -351,6 +371,7 @@ Scenario DrawScenario(uint64_t seed) {
            .kind = kind});
     }
   }
+  DrawTasks(rng.Fork(31), &s);
   DrawRowAlgorithm(rng.Fork(20), &s);
   // Rows that workers keep.
   Rng cached = rng.Fork(25);
@@ -380,6 +401,16 @@ Scenario DrawScenario(uint64_t seed) {
   if (!s.plan.algorithm.operated && longer.Chance(0.3)) {
     s.first_epochs = static_cast<int32_t>(longer.Between(1, s.plan.epochs - 1));
   }
+  Rng beyond = rng.Fork(30);
+  if (s.plan.algorithm.operated && beyond.Chance(0.5)) {
+    s.epochs_beyond = static_cast<int32_t>(beyond.Between(1, 3));
+  }
+  // What a job file allows. Only values depend on it, so that seeds stay what
+  // they were.
+  Rng averages = rng.Fork(29);
+  s.averages = s.plan.filters.push.kind == FilterKind::kNone &&
+               !s.plan.algorithm.has_local_rule() &&
+               !s.plan.algorithm.operated && averages.Chance(0.5);
   Rng initial = rng.Fork(28);
   if (initial.Chance(0.3)) {
     s.initial_file = Span{absl::Microseconds(200),
@@ -426,6 +457,7 @@ std::string Scenario::Describe() const {
       " partitions of ", plan.parameters, " parameters, ", plan.epochs,
       " epochs of ", plan.examples, " examples in shards of ", plan.shard_size,
       ", batch ", plan.batch_by_epoch[0], ", ", consistency);
+  if (tasks) absl::StrAppend(&text, ", of tasks");
   for (const SparseTablePlan& table : plan.sparse_tables) {
     constexpr absl::string_view kKinds[] = {"", " to add to", " of counts",
                                             " to write once"};
@@ -460,8 +492,10 @@ std::string Scenario::Describe() const {
                     algorithm.pull_every, " batches");
   }
   if (plan.algorithm.operated) {
-    absl::StrAppend(&text, ", closed by operations");
+    absl::StrAppend(&text, ", closed by operations",
+                    epochs_beyond > 0 ? " of which one ends the job" : "");
   }
+  if (averages) absl::StrAppend(&text, ", averages of statistics");
   if (plan.evaluate_every > 0) {
     absl::StrAppend(&text, ", evaluation every ", plan.evaluate_every);
   }

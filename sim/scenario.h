@@ -106,6 +106,10 @@ struct Scenario {
   // the others, some at a time, at the latest when it is complete.
   std::optional<int32_t> first_epochs;
 
+  // The job is submitted with so many epochs more than the plan, and the
+  // operation of the plan's last round ends it.
+  int32_t epochs_beyond = 0;
+
   // --- Workers that come and go ----------------------------------------------
   // So many of the workers, the last ones, are not there at first.
   int absent_workers = 0;
@@ -124,6 +128,11 @@ struct Scenario {
   // is exact.
   bool exact_values = true;
   AlgorithmConfig algorithm;
+  // Some dense values are averages of statistics (StatisticsOf).
+  bool averages = false;
+  // Items are tasks with one position, whose results are rows of a table that
+  // is written once.
+  bool tasks = false;
   // By sparse table, where rows are admitted late, expire or are evicted.
   std::vector<server::RowTableOptions> row_options;
 

@@ -55,8 +55,17 @@ void SchedulerNode::OnStart() {
   store_ = std::make_unique<scheduler::MemoryStore>(&disk_);
   scheduler::SchedulerOptions options = world_->scenario().scheduler;
   options.session = world_->NewSession();
-  options.coordinator = [](const JobRecord&) {
-    return std::make_shared<const WholeNumberCoordinator>();
+  const Scenario& scenario = world_->scenario();
+  const int64_t ends_after =
+      scenario.epochs_beyond > 0 ? scenario.plan.RoundCount() : 0;
+  options.coordinator = [ends_after](const JobRecord&) {
+    return std::make_shared<const WholeNumberCoordinator>(ends_after);
+  };
+  options.shortened = [](const JobRecord& record, int32_t epochs) {
+    JobRecord shorter = record;
+    shorter.plan.epochs = epochs;
+    shorter.specification = RecordOf(shorter.plan).specification;
+    return shorter;
   };
   auto core =
       scheduler::SchedulerCore::Create(options, disk_.records(), world_->now());
@@ -158,7 +167,8 @@ void SchedulerNode::LinkDown(const Stream& stream) {
 void SchedulerNode::Submit() {
   Run([this] {
     JobPlan plan = world_->scenario().plan;
-    plan.epochs = world_->scenario().first_epochs.value_or(plan.epochs);
+    plan.epochs = world_->scenario().first_epochs.value_or(plan.epochs) +
+                  world_->scenario().epochs_beyond;
     SchedulerActions out;
     auto job = core_->Submit(RecordOf(plan), world_->now(), &out);
     if (!job.ok()) {

@@ -116,7 +116,10 @@ void WorkerNode::CountLocalSteps() {
 void WorkerNode::Carry(client::ClientActions actions) {
   CountLocalSteps();
   for (client::ClientAction& action : actions) {
-    if (std::holds_alternative<client::Expect>(action)) continue;
+    if (std::holds_alternative<client::Expect>(action) ||
+        std::holds_alternative<client::LoseEvaluation>(action)) {
+      continue;
+    }
     if (!Survives()) return;
     if (auto* send = std::get_if<client::SendScheduler>(&action)) {
       SendScheduler(send->message);

@@ -15,7 +15,8 @@ World::World(Scenario scenario, uint64_t seed, TraceSink trace)
     : scenario_(std::move(scenario)),
       queue_(kStart),
       rng_(Rng(seed).Fork(1)),
-      arithmetic_(scenario_.plan, seed),
+      arithmetic_(scenario_.plan, seed, scenario_.averages,
+                  scenario_.epochs_beyond > 0, scenario_.tasks),
       algorithm_(BuiltinAlgorithms().Create(scenario_.algorithm).value()),
       trace_(std::move(trace)) {
   if (scenario_.poison) {

@@ -1,10 +1,39 @@
 #include "worker/blame.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "models/non_finite.h"
 
 namespace ebb::worker {
+
+namespace {
+
+// What ails a batch whose first and last example alone have no finite gradient,
+// while the parameters are not to blame.
+std::string DataOrLoss(const models::BatchView& batch) {
+  if (!batch.numbers.empty()) {
+    return "look at these examples, and at the model's own loss, which may "
+           "take the logarithm or the root of 0, or divide by it";
+  }
+  const std::span<const float> features =
+      batch.is_sparse() ? batch.sparse.values : batch.dense;
+  if (!models::AllFinite(features) || !models::AllFinite(batch.labels)) {
+    return "the data is not finite";
+  }
+  const float largest = std::max(models::LargestFinite(features),
+                                 models::LargestFinite(batch.labels));
+  if (largest >= models::kFarOffFrom) {
+    return absl::StrFormat("the data is too large (%.3g)", largest);
+  }
+  return absl::StrFormat(
+      "look at the model's own loss, which may take the logarithm or the root "
+      "of 0, or divide by it: the data is of usual size (%.3g at most)",
+      largest);
+}
+
+}  // namespace
 
 std::string Blame(std::span<const float> params, const models::BatchView& batch,
                   std::span<const int64_t> numbers, std::span<float> grad,
@@ -35,19 +64,13 @@ std::string Blame(std::span<const float> params, const models::BatchView& batch,
                              found->largest, kUsualCause);
     case models::Fault::kFirstAndLast:
       return absl::StrCat(
-          "; its first and its last example, each alone, have none either: the "
-          "data is too large",
-          usual_size);
+          "; its first and its last example, each alone, have none either: ",
+          DataOrLoss(batch), usual_size);
     case models::Fault::kExample:
       break;
   }
-  const int64_t number = numbers[found->row];
-  const auto place = place_of(number);
-  return absl::StrCat(
-      "; the first example that alone has no finite one is ",
-      place.ok() ? *place
-                 : absl::StrCat("number ", number, " of the training data"),
-      usual_size);
+  return absl::StrCat("; the first example that alone has no finite one is ",
+                      place_of(numbers[found->row]), usual_size);
 }
 
 }  // namespace ebb::worker

@@ -13,9 +13,8 @@
 
 namespace ebb::worker {
 
-// Where the training example with a number stands: data::PlaceOf.
-using PlaceOfExample =
-    absl::FunctionRef<absl::StatusOr<std::string>(int64_t number)>;
+// Where the training example with a number stands, as errors tell it.
+using PlaceOfExample = absl::FunctionRef<std::string(int64_t number)>;
 
 // Text to follow an error of model->Gradient(params, batch, grad). It names the
 // example that has no finite gradient even alone, with its place; or it says

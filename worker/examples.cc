@@ -18,6 +18,7 @@ models::BatchView ViewOf(const data::ExampleBatch& examples) {
     view.dense = examples.values;
   }
   view.labels = examples.labels;
+  view.numbers = examples.numbers;
   return view;
 }
 

@@ -3,8 +3,16 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "algorithms/plugin.h"
+#include "common/plugin_file.h"
 #include "common/status_macros.h"
+#include "common/tls/sha256.h"
+#include "job/program_tables.h"
+#include "job/specification.h"
 #include "job/training.h"
 #include "job/traits.h"
 #include "job/values.h"
@@ -61,6 +69,13 @@ void SetLibsvm(const v1::Libsvm& libsvm, const v1::Model& model,
                   libsvm.keys() || job::TraitsOf(model).keyed()};
 }
 
+void SetBags(const v1::Bags& bags, data::SourceSpec* spec) {
+  spec->kind = data::SourceKind::kBags;
+  SetPaths(bags.path(), spec);
+  spec->bags.vocabulary = bags.vocabulary();
+  spec->has_labels = false;
+}
+
 void SetLibffm(const v1::Libffm& libffm, data::SourceSpec* spec) {
   spec->kind = data::SourceKind::kLibffm;
   SetPaths(libffm.path(), spec);
@@ -87,6 +102,26 @@ void SetCriteo(const v1::Criteo& criteo, data::SourceSpec* spec) {
                                       criteo.missing_values().end()};
   spec->criteo.label = criteo.label();
   spec->criteo.ignore = {criteo.ignore().begin(), criteo.ignore().end()};
+}
+
+// Longer documents are cut, so that the items of a job are even and a batch has
+// moderately many pairs.
+constexpr int64_t kLongestOfWordVectors = 64;  // Words.
+
+void SetText(const v1::Text& text, const v1::Model& model,
+             data::SourceSpec* spec) {
+  spec->kind = data::SourceKind::kText;
+  spec->has_labels = false;
+  SetPaths(text.path(), spec);
+  data::DocumentOptions& documents = spec->documents;
+  documents.lines = text.document() == v1::Text::DOCUMENT_LINE;
+  documents.lower_case = text.lower_case();
+  documents.least_count = text.least_count();
+  documents.most_words = text.most_words();
+  documents.stop_words = {text.stop_words().begin(), text.stop_words().end()};
+  documents.least_words = text.least_words();
+  documents.counts = job::TraitsOf(model).topics();
+  documents.longest = job::TraitsOf(model).words() ? kLongestOfWordVectors : 0;
 }
 
 // What becomes of a table's text.
@@ -126,6 +161,9 @@ void SetCsv(const v1::Csv& csv, data::SourceSpec* spec) {
       break;
     case job::MissingRule::Kind::kMean:
       spec->csv.missing = data::CsvOptions::Missing::kMean;
+      break;
+    case job::MissingRule::Kind::kKeep:
+      spec->csv.missing = data::CsvOptions::Missing::kKeep;
       break;
     case job::MissingRule::Kind::kConstant:
       spec->csv.missing = data::CsvOptions::Missing::kConstant;
@@ -167,25 +205,74 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
       SetCriteo(source.criteo(), &spec);
       break;
     case v1::DataSource::kPositions:  // Only programs read them.
+    case v1::DataSource::kPython:     // Its module does.
       break;
     case v1::DataSource::kNpy:
       SetNpy(source.npy(), job.model(), &spec);
       break;
+    case v1::DataSource::kText:
+      SetText(source.text(), job.model(), &spec);
+      break;
+    case v1::DataSource::kBags:
+      SetBags(source.bags(), &spec);
+      break;
+  }
+  if (!job::HasLabels(job)) {
+    spec.has_labels = false;
+    spec.csv.label.clear();  // "none".
   }
   return spec;
 }
 
-data::Split SplitOf(const v1::Job& job, data::Split::Part part) {
-  return {job.data().split(), job.seed(), part};
+std::string HashOf(absl::string_view text) {
+  return absl::BytesToHexString(Sha256(text));
+}
+
+// Whether a file is the one that was submitted: its hash, if the job has one.
+absl::Status CheckHash(const std::string& path, const std::string& hash,
+                       const std::string& submitted) {
+  if (submitted.empty() || submitted == hash) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      path, " is not what was submitted: its SHA-256 is ", hash, ", not ",
+      submitted, "; give this machine the same file, or submit the job anew"));
+}
+
+absl::StatusOr<PythonDataSet> ReadDataSet(const v1::PythonData& data,
+                                          const v1::Model& model,
+                                          const UserCode& code) {
+  const FactoryName name = FactoryOf(data, model);
+  PythonDataSet set = {
+      .name = data.factory(),
+      .function = name.function,
+      .options = {data.options().begin(), data.options().end()},
+      .fingerprint = data.fingerprint()};
+  if (name.file.empty()) return set;
+  EBB_ASSIGN_OR_RETURN(PluginText file,
+                       ReadPlugin(name.file, code.plugin_folders));
+  EBB_RETURN_IF_ERROR(CheckHash(file.path, HashOf(file.text), data.sha256()));
+  set.path = std::move(file.path);
+  set.text = std::move(file.text);
+  return set;
+}
+
+std::optional<data::Split> SplitOf(const v1::Job& job, data::Split::Part part) {
+  if (!job.data().has_split()) return std::nullopt;
+  return data::Split{job.data().split(), job.seed(), part};
 }
 
 }  // namespace
 
+std::optional<data::Split> TrainingSplit(const v1::Job& job) {
+  return SplitOf(job, data::Split::Part::kTrain);
+}
+
+std::optional<data::Split> TestSplit(const v1::Job& job) {
+  return SplitOf(job, data::Split::Part::kTest);
+}
+
 data::SourceSpec TrainingSource(const v1::Job& job, data::LabelKind labels) {
   data::SourceSpec spec = SourceOf(job, job.data().train(), labels);
-  if (job.data().has_split()) {
-    spec.split = SplitOf(job, data::Split::Part::kTrain);
-  }
+  spec.split = TrainingSplit(job);
   return spec;
 }
 
@@ -200,7 +287,7 @@ std::optional<data::SourceSpec> TestSource(
   }
   if (!data.has_split()) return std::nullopt;
   data::SourceSpec spec = SourceOf(job, data.train(), labels);
-  spec.split = SplitOf(job, data::Split::Part::kTest);
+  spec.split = TestSplit(job);
   return spec;
 }
 
@@ -212,7 +299,7 @@ data::LabelKind LabelKindOf(const data::Index& index) {
 LabelScale LabelScaleOf(const v1::Job& job, const data::Index& train) {
   if (!job.data().standardise_labels() || !train.labels) return {};
   const double unit = train.labels->unit();
-  const double loss = job.model().has_plugin() ? 1 : unit * unit;
+  const double loss = job::IsOwn(job.model()) ? 1 : unit * unit;
   return {{train.labels->mean, unit}, loss};
 }
 
@@ -247,7 +334,7 @@ absl::StatusOr<data::Dataset> LoadTrainingData(const v1::Job& job,
                           model.layers(model.layers_size() - 1) == 1;
   const bool fits =
       classes.ok() && (!one_output || classes->index().classes.size() == 2);
-  if (!(one_output || model.has_plugin())) return classes;
+  if (!(one_output || job::IsOwn(model))) return classes;
   if (fits && classes->index().left_out == 0) return classes;
   // Mistakes beside the labels occur both times. If more examples are left out
   // with classes than with numbers, their labels are numbers.
@@ -264,7 +351,25 @@ models::ModelConfig ModelConfigOf(const v1::Job& job,
   models::ModelConfig config;
   config.kind = model.kind();
   config.features = train.features;
-  config.classes = static_cast<int64_t>(train.classes.size());
+  // Clusters are found without them.
+  const bool clusters = job::TraitsOf(model).clusters();
+  config.classes = clusters ? 0 : static_cast<int64_t>(train.classes.size());
+  config.clusters = model.clusters();
+  config.topics = model.topics();
+  config.document_prior = model.document_prior();
+  config.topic_prior = model.topic_prior();
+  config.examples = train.examples;
+  if (job::TraitsOf(model).boosted()) {
+    config.trees = model.trees();
+    config.depth = model.depth();
+    config.leaves = model.leaves();
+    config.bins = model.bins();
+    if (model.has_row_share()) config.row_share = model.row_share();
+    if (model.has_column_share()) config.column_share = model.column_share();
+  }
+  if (job.algorithm().kind() == v1::Algorithm::KIND_MINI_BATCH) {
+    config.batches_at_once = std::max<int64_t>(1, job.workers().max());
+  }
   config.layers = {model.layers().begin(), model.layers().end()};
   switch (model.activation()) {
     case v1::Model::ACTIVATION_RELU:
@@ -299,10 +404,88 @@ models::ModelConfig ModelConfigOf(const v1::Job& job,
   return config;
 }
 
+absl::StatusOr<ModuleText> ReadModule(const v1::Job& job,
+                                      const UserCode& code) {
+  const v1::Model& model = job.model();
+  EBB_ASSIGN_OR_RETURN(PluginText file,
+                       ReadPlugin(model.module(), code.plugin_folders));
+  std::string hash = HashOf(file.text);
+  EBB_RETURN_IF_ERROR(CheckHash(file.path, hash, model.sha256()));
+  ModuleText module = {std::move(file), std::move(hash), {}};
+  if (!HasPythonData(job)) return module;
+  std::vector<const v1::PythonData*> sets = {&job.data().train().python()};
+  if (job.data().has_test()) sets.push_back(&job.data().test().python());
+  for (const v1::PythonData* set : sets) {
+    auto read = ReadDataSet(*set, model, code);
+    if (!read.ok()) {
+      absl::Status status = read.status();
+      status.SetPayload(kFailedData,
+                        absl::Cord(absl::StrCat(module.data.size())));
+      return status;
+    }
+    module.data.push_back(*std::move(read));
+  }
+  return module;
+}
+
+void SetHashes(const ModuleText& module, v1::Job* job) {
+  job->mutable_model()->set_sha256(module.sha256);
+  for (size_t i = 0; i < module.data.size(); ++i) {
+    if (module.data[i].path.empty()) continue;  // It is the module's.
+    v1::DataSource& source = i == 0 ? *job->mutable_data()->mutable_train()
+                                    : *job->mutable_data()->mutable_test();
+    source.mutable_python()->set_sha256(HashOf(module.data[i].text));
+  }
+}
+
+data::Index PythonTrainingIndex(
+    const v1::Job& job, const std::vector<data::FileFingerprint>& found) {
+  return IndexOfPython(job.data().train().python(), found.front(),
+                       TrainingSplit(job));
+}
+
+std::optional<data::Index> PythonTestIndex(
+    const v1::Job& job, const std::vector<data::FileFingerprint>& found) {
+  if (job.data().has_test()) {
+    return IndexOfPython(job.data().test().python(), found.back(),
+                         std::nullopt);
+  }
+  if (!job.data().has_split()) return std::nullopt;
+  return IndexOfPython(job.data().train().python(), found.front(),
+                       TestSplit(job));
+}
+
+absl::StatusOr<std::unique_ptr<PythonModel>> CreatePythonModel(
+    const v1::Job& job, const data::Index& train, const PythonProgram& python,
+    ModuleText module) {
+  const v1::Model& model = job.model();
+  PythonModelOptions options = {
+      .program = python,
+      .path = std::move(module.file.path),
+      .text = std::move(module.file.text),
+      .class_name = model.class_(),
+      .options = {model.options().begin(), model.options().end()},
+      .data = std::move(module.data),
+      .features = train.features,
+      .classes = static_cast<int64_t>(train.classes.size()),
+      .seed = job.seed(),
+      .clip_norm = job.train().clip_norm(),
+      .tables = {}};
+  EBB_ASSIGN_OR_RETURN(const std::vector<job::DenseTable> tables,
+                       job::ProgramTablesOf(model));
+  for (const job::DenseTable& table : tables) {
+    options.tables.push_back({table.name, table.dims, table.init});
+  }
+  return PythonModel::Create(std::move(options));
+}
+
 absl::StatusOr<std::unique_ptr<models::Model>> CreateModel(
-    const v1::Job& job, const data::Index& train,
-    const std::vector<std::string>& plugin_folders, models::Registry* registry,
-    models::ComputeBackend* backend) {
+    const v1::Job& job, const data::Index& train, const UserCode& code,
+    models::Registry* registry, models::ComputeBackend* backend) {
+  if (job::TraitsOf(job.model()).python()) {
+    EBB_ASSIGN_OR_RETURN(ModuleText module, ReadModule(job, code));
+    return CreatePythonModel(job, train, code.python, std::move(module));
+  }
   if (job::TraitsOf(job.model()).program()) {
     return models::ConfigError("model.kind",
                                "only the programs that trained the model know "
@@ -319,9 +502,9 @@ absl::StatusOr<std::unique_ptr<models::Model>> CreateModel(
                                "data: {train: {libsvm: FILE}}");
   }
   if (job.model().has_plugin()) {
-    EBB_ASSIGN_OR_RETURN(
-        const std::string kind,
-        models::LoadPlugin(job.model().plugin(), plugin_folders, registry));
+    EBB_ASSIGN_OR_RETURN(const std::string kind,
+                         models::LoadPlugin(job.model().plugin(),
+                                            code.plugin_folders, registry));
     if (kind != job.model().kind()) {
       return models::ConfigError("model.kind",
                                  "the plugin " + job.model().plugin() +

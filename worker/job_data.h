@@ -3,7 +3,7 @@
 //
 //   EBB_ASSIGN_OR_RETURN(data::Dataset train, LoadTrainingData(job));
 //   EBB_ASSIGN_OR_RETURN(auto model,
-//       CreateModel(job, train.index(), plugin_folders, &registry, &backend));
+//       CreateModel(job, train.index(), code, &registry, &backend));
 //
 // `job` has its defaults filled in (job/validate.h).
 #ifndef EBB_WORKER_JOB_DATA_H_
@@ -16,6 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "algorithms/algorithm.h"
+#include "common/plugin_file.h"
 #include "common/scores/scores.h"
 #include "data/byte_source.h"
 #include "data/dataset.h"
@@ -27,6 +28,9 @@
 #include "models/config.h"
 #include "models/model.h"
 #include "models/registry.h"
+#include "worker/python/python_data.h"
+#include "worker/python/python_model.h"
+#include "worker/python/python_program.h"
 
 namespace ebb::worker {
 
@@ -67,16 +71,52 @@ LabelScale LabelScaleOf(const v1::Job& job, const data::Index& train);
 absl::StatusOr<data::Dataset> LoadTrainingData(
     const v1::Job& job, const data::OpenBytes& open = data::OpenFile);
 
+// What code of users a process may run: from which folders, and by which
+// Python (none, if it is empty).
+struct UserCode {
+  std::vector<std::string> plugin_folders;
+  PythonProgram python;
+};
+
 // The job's model for data with this index.
 models::ModelConfig ModelConfigOf(const v1::Job& job, const data::Index& train);
 
 // Adds the job's plugin, if it names one, to `registry`, which has the
 // built-in models, and makes the model. `backend` outlives it. The errors of
-// models::LoadPlugin and models::Registry::Create.
+// models::LoadPlugin, models::Registry::Create and CreatePythonModel.
 absl::StatusOr<std::unique_ptr<models::Model>> CreateModel(
-    const v1::Job& job, const data::Index& train,
-    const std::vector<std::string>& plugin_folders, models::Registry* registry,
-    models::ComputeBackend* backend);
+    const v1::Job& job, const data::Index& train, const UserCode& code,
+    models::Registry* registry, models::ComputeBackend* backend);
+
+// A module of Python, as it was read.
+struct ModuleText {
+  PluginText file;
+  std::string sha256;  // In hexadecimal digits.
+  // The data sets to train and, if there is one of its own, to test on. Empty
+  // unless HasPythonData().
+  std::vector<PythonDataSet> data;
+};
+// Reads the module of a job of the kind python, and the files of its data sets,
+// once. The errors of ReadPlugin; FailedPrecondition: one is not the one that
+// was submitted. Errors of a data set have the payload kFailedData.
+absl::StatusOr<ModuleText> ReadModule(const v1::Job& job, const UserCode& code);
+// Writes the hashes of what was read into the job.
+void SetHashes(const ModuleText& module, v1::Job* job);
+// Which examples of `data.train` a job trains or tests on; absent: all, and
+// none.
+std::optional<data::Split> TrainingSplit(const v1::Job& job);
+std::optional<data::Split> TestSplit(const v1::Job& job);
+// The index of what a job with HasPythonData() trains or tests on; `found` is
+// PythonModel::data_sets(). Without test data there is no second.
+data::Index PythonTrainingIndex(
+    const v1::Job& job, const std::vector<data::FileFingerprint>& found);
+std::optional<data::Index> PythonTestIndex(
+    const v1::Job& job, const std::vector<data::FileFingerprint>& found);
+
+// The model of the job's module. The errors of PythonModel::Create.
+absl::StatusOr<std::unique_ptr<PythonModel>> CreatePythonModel(
+    const v1::Job& job, const data::Index& train, const PythonProgram& python,
+    ModuleText module);
 
 // The job's algorithm: of its plugin, if it names one. The errors of
 // LoadAlgorithm and job::AlgorithmOf.

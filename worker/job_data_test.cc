@@ -42,8 +42,8 @@ TEST(ModelKindsTest, AreThoseOfTheRegistry) {
     registered.push_back(kind);
   }
 
-  // Only programs compute this one.
-  registered.push_back("program");
+  // Programs compute the one, and Python the other.
+  registered.insert(registered.end(), {"program", "python"});
   EXPECT_THAT(job::EnumWords(*v1::Model::BuiltIn_descriptor()),
               testing::UnorderedElementsAreArray(registered));
 }
@@ -57,7 +57,8 @@ TEST(FormatsTest, AreThoseOfTheJobFile) {
     v1::Job job;
     v1::DataSource& train = *job.mutable_data()->mutable_train();
     train.GetReflection()->MutableMessage(&train, &format);
-    if (job::TraitsOf(train).positions()) continue;  // Nothing is read.
+    const v1::FormatTraits& traits = job::TraitsOf(train);
+    if (traits.positions() || traits.python()) continue;  // Nothing is read.
 
     const data::SourceSpec spec = TrainingSource(job, data::LabelKind::kClass);
 
@@ -309,7 +310,7 @@ TEST_F(JobDataTest, PluginOutsideTheAllowedFoldersIsRefused) {
   auto backend = models::CreateBackend({});
   ASSERT_TRUE(backend.ok());
 
-  const auto model = CreateModel(job, data::Index(), {folder_.path()},
+  const auto model = CreateModel(job, data::Index(), {{folder_.path()}, {}},
                                  &registry, backend->get());
 
   EXPECT_EQ(model.status().code(), absl::StatusCode::kPermissionDenied);

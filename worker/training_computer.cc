@@ -2,20 +2,26 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdlib>
 #include <numeric>
+#include <string>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/oracle_sums.h"
 #include "client/pulled_values.h"
+#include "common/scores/perplexity.h"
 #include "common/status_macros.h"
+#include "common/task_rows.h"
 #include "data/order.h"
 #include "glog/logging.h"
 #include "job/specification.h"
 #include "job/traits.h"
 #include "models/model_scores.h"
+#include "protocol/ledger.h"
 #include "worker/blame.h"
 #include "worker/examples.h"
 #include "worker/written_rows.h"
@@ -46,15 +52,19 @@ absl::Status NoTestData(const JobRecord& record) {
 
 // A worker with other data, another order or another grid than the job was
 // submitted with must not take part.
-absl::Status CheckLayout(const JobRecord& record, const data::Dataset& train,
+absl::Status CheckLayout(const JobRecord& record, const v1::Job& job,
+                         const data::Dataset& train,
                          const models::Model& model) {
   const JobPlan& plan = record.plan;
   const uint64_t layout =
       job::LayoutHash(train.index().Hash(), data::kOrderVersion, plan);
-  if (train.examples() != plan.examples || layout != plan.layout_hash) {
+  const bool tasks = job::TasksOf(job) > 0;
+  if ((!tasks && train.examples() != plan.examples) ||
+      layout != plan.layout_hash) {
     return absl::FailedPreconditionError(absl::StrCat(
         "job ", record.name, " was submitted with ", plan.examples,
-        " examples in another order than this worker knows; run the ebb that "
+        tasks ? " tasks" : " examples",
+        " in another order than this worker knows; run the ebb that "
         "submitted it, or submit it anew"));
   }
   const int64_t parameters = model.description().ParameterCount();
@@ -80,6 +90,18 @@ absl::Status CheckLayout(const JobRecord& record, const data::Dataset& train,
   return absl::OkStatus();
 }
 
+// What a task makes lies in the worker's memory, beside all of the data.
+absl::Status CheckRoomForTasks(const JobRecord& record,
+                               const data::Dataset& train, int64_t most) {
+  const int64_t bytes =
+      TaskDataBytes(train.memory_bytes(), train.examples(), train.features());
+  if (most == 0 || bytes <= most) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "job ", record.name, " needs all of its data at once, which takes ",
+      bytes, " bytes; this worker has room for ", most,
+      " (--memory): give it more, or take a sample of the data"));
+}
+
 // What the batch writes into tables that are not trained, behind its gradients.
 absl::Status RecordRows(const JobPlan& plan, const models::BatchView& batch,
                         models::Model* model, client::ComputeResult* result) {
@@ -89,6 +111,19 @@ absl::Status RecordRows(const JobPlan& plan, const models::BatchView& batch,
   WrittenRows rows(plan);
   EBB_RETURN_IF_ERROR(model->Record(batch, &rows));
   return rows.AppendTo(&result->rows);
+}
+
+// A module reads by itself what it read at submission.
+absl::Status CheckSubmitted(const v1::DataSource& source,
+                            const data::FileFingerprint& found,
+                            const data::Index& submitted) {
+  if (submitted.files.size() != 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the job names ", submitted.files.size(),
+                     " data sets of Python where it has one"));
+  }
+  return CheckSameExamples(source.python().factory(), found,
+                           submitted.files.front());
 }
 
 }  // namespace
@@ -109,6 +144,27 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
                      " is computed by programs that join it, not by workers "
                      "like this one"));
   }
+  EBB_ASSIGN_OR_RETURN(const LoadedJobPtr loaded,
+                       HasPythonData(job) ? LoadNumbered(record, specification)
+                                          : LoadRead(record, specification));
+  EBB_RETURN_IF_ERROR(CheckLayout(*record, job, loaded->train, *loaded->model));
+  if (loaded->tasks != nullptr) return loaded;
+  BatchReader::Pin pin;
+  if (!loaded->backend->uses_host_memory()) {
+    pin = [backend = loaded->backend.get()](void* memory, int64_t bytes) {
+      return backend->PinHost(memory, bytes);
+    };
+  }
+  loaded->reader = std::make_unique<BatchReader>(
+      &loaded->train, record->plan, options_.read_ahead_batches, pin);
+  loaded->l2 = job.model().l2();
+  loaded->labels = LabelScaleOf(job, loaded->train.index());
+  return loaded;
+}
+
+absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::LoadRead(
+    const JobRecordPtr& record, const v1::Specification& specification) const {
+  const v1::Job& job = specification.job();
   EBB_ASSIGN_OR_RETURN(const data::Index train_index,
                        data::Index::Decode(specification.train_index()));
   const data::LabelKind labels = LabelKindOf(train_index);
@@ -123,10 +179,14 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
   EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&loaded->registry));
   EBB_ASSIGN_OR_RETURN(loaded->backend, BackendOf(job, options_.devices));
   EBB_ASSIGN_OR_RETURN(loaded->model,
-                       CreateModel(job, train_index, options_.plugin_folders,
+                       CreateModel(job, train_index, options_.code,
                                    &loaded->registry, loaded->backend.get()));
-  EBB_RETURN_IF_ERROR(CheckLayout(*record, loaded->train, *loaded->model));
-
+  if (job::TasksOf(job) > 0) {
+    EBB_RETURN_IF_ERROR(
+        CheckRoomForTasks(*record, loaded->train, options_.data_bytes));
+    EBB_ASSIGN_OR_RETURN(loaded->tasks, CreateTaskMaker(job, loaded->train));
+    return loaded;
+  }
   const auto test = TestSource(job, labels, ColumnsOf(specification));
   if (test && !specification.test_index().empty()) {
     EBB_ASSIGN_OR_RETURN(const data::Index test_index,
@@ -136,17 +196,43 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
         data::Dataset::LoadIndexed(*test, test_index, options_.open));
     loaded->test.emplace(std::move(examples));
   }
-  BatchReader::Pin pin;
-  if (!loaded->backend->uses_host_memory()) {
-    pin = [backend = loaded->backend.get()](void* memory, int64_t bytes) {
-      return backend->PinHost(memory, bytes);
-    };
+  if (const v1::Model& model = job.model(); job::TraitsOf(model).words()) {
+    loaded->pairs.emplace(train_index.encoding.vocabulary,
+                          WordPairs::Options{model.window(), model.negatives(),
+                                             model.subsample(), job.seed()});
   }
-  loaded->reader = std::make_unique<BatchReader>(
-      &loaded->train, record->plan, options_.read_ahead_batches, pin);
-  loaded->l2 = job.model().l2();
-  loaded->labels = LabelScaleOf(job, train_index);
   return loaded;
+}
+
+absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::LoadNumbered(
+    const JobRecordPtr& record, const v1::Specification& specification) const {
+  const v1::Job& job = specification.job();
+  EBB_ASSIGN_OR_RETURN(data::Index train_index,
+                       data::Index::Decode(specification.train_index()));
+  EBB_ASSIGN_OR_RETURN(ModuleText module, ReadModule(job, options_.code));
+  EBB_ASSIGN_OR_RETURN(auto backend, BackendOf(job, options_.devices));
+  EBB_ASSIGN_OR_RETURN(auto model,
+                       CreatePythonModel(job, train_index, options_.code.python,
+                                         std::move(module)));
+  const auto& found = model->data_sets();
+  EBB_RETURN_IF_ERROR(
+      CheckSubmitted(job.data().train(), found.front(), train_index));
+  const bool has_test = job.data().has_test();
+  std::optional<data::Dataset> test;
+  if (has_test || job.data().has_split()) {
+    EBB_ASSIGN_OR_RETURN(data::Index index,
+                         data::Index::Decode(specification.test_index()));
+    EBB_RETURN_IF_ERROR(
+        CheckSubmitted(has_test ? job.data().test() : job.data().train(),
+                       found.back(), index));
+    test = data::Dataset::OfNumbers(std::move(index),
+                                    has_test ? std::nullopt : TestSplit(job));
+  }
+  return std::make_shared<LoadedJob>(LoadedJob{
+      record, data::SourceSpec(),
+      data::Dataset::OfNumbers(std::move(train_index), TrainingSplit(job)),
+      std::move(test), models::Registry(), std::move(backend), std::move(model),
+      nullptr});
 }
 
 int64_t TrainingComputer::BytesOf(const LoadedJob& job) const {
@@ -161,6 +247,9 @@ int64_t TrainingComputer::BytesOf(const LoadedJob& job) const {
       job.train.sparse()
           ? job.train.memory_bytes() / std::max<int64_t>(plan.examples, 1)
           : job.train.features() * static_cast<int64_t>(sizeof(float));
+  if (job.tasks != nullptr) {
+    return job.train.memory_bytes() + job.tasks->memory_bytes();
+  }
   return job.train.memory_bytes() + (job.test ? job.test->memory_bytes() : 0) +
          batches * rows * row;
 }
@@ -377,12 +466,39 @@ absl::Status TrainingComputer::Gradient(
   };
   const std::string blame =
       Blame(params.floats, view, batch.numbers, grad, job->model.get(), stop,
-            [&](int64_t number) {
-              return data::PlaceOf(job->train_source, job->train.index(),
-                                   number, options_.open, stop);
-            });
+            [&](int64_t number) { return PlaceOf(*job, number, stop); });
   return Seen(absl::OutOfRangeError(absl::StrCat(status.message(), blame)),
               job);
+}
+
+absl::Status TrainingComputer::NameExample(absl::Status status,
+                                           const TrainingBatch& batch,
+                                           const LoadedJob& job) const {
+  const auto payload = status.GetPayload(kFailedRow);
+  size_t row = 0;
+  if (!payload || !absl::SimpleAtoi(std::string(*payload), &row) ||
+      row >= batch.numbers.size()) {
+    return status;
+  }
+  const auto stop = [until = absl::Now() + kBlameTime] {
+    return absl::Now() > until;
+  };
+  return absl::Status(
+      status.code(),
+      absl::StrCat(status.message(), "; the first example that alone fails is ",
+                   PlaceOf(job, batch.numbers[row], stop)));
+}
+
+std::string TrainingComputer::PlaceOf(const LoadedJob& job, int64_t number,
+                                      absl::FunctionRef<bool()> stop) const {
+  if (job.train.by_number()) {
+    return absl::StrCat("number ", job.train.NumberOf(number),
+                        " of the data set");
+  }
+  const auto place = data::PlaceOf(job.train_source, job.train.index(), number,
+                                   options_.open, stop);
+  return place.ok() ? *place
+                    : absl::StrCat("number ", number, " of the training data");
 }
 
 absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
@@ -392,16 +508,19 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
   if (plan.trained_tables() > 0) {
     return ComputeKeyed(task, job.get(), result);
   }
+  if (job->tasks != nullptr) return MakeTask(task, job.get(), result);
   EBB_ASSIGN_OR_RETURN(const TrainingBatch* batch,
                        job->reader->Read(task.item, task.begin, task.end));
   MaybeMisbehave(*batch);
   EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
                        Assemble(plan, task.values));
-  const models::BatchView view = ViewOf(batch->examples, task.item, task.begin);
+  models::BatchView view = ViewOf(batch->examples, task.item, task.begin);
+  view.training_numbers = batch->numbers;
   client::FloatBufferPtr gradient = pool_.Take(plan.parameters);
   models::BatchStats stats;
-  EBB_RETURN_IF_ERROR(
-      Gradient(task, params, *batch, view, gradient.get(), job.get(), &stats));
+  EBB_RETURN_IF_ERROR(NameExample(
+      Gradient(task, params, *batch, view, gradient.get(), job.get(), &stats),
+      *batch, *job));
   result->gradient = client::FloatPool::AsPayload(std::move(gradient));
   result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
   result->ledger = batch->ledger;
@@ -415,6 +534,26 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
   return RecordRows(plan, view, job->model.get(), result);
 }
 
+absl::Status TrainingComputer::MakeTask(const client::ComputeTask& task,
+                                        LoadedJob* job,
+                                        client::ComputeResult* result) {
+  const JobPlan& plan = task.record->plan;
+  const int64_t number = plan.Ordinal(task.item);
+  TrainingBatch batch;
+  batch.numbers = {number};
+  MaybeMisbehave(batch);
+  EBB_ASSIGN_OR_RETURN(const std::string made, job->tasks->Make(number));
+  WrittenRows rows(plan);
+  EBB_RETURN_IF_ERROR(
+      CutTask(number, made, [&](uint64_t key, std::span<const std::byte> part) {
+        rows.Write(0, key, part);
+      }));
+  result->gradient = client::FloatPool::AsPayload(pool_.Take(plan.parameters));
+  result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
+  result->ledger = ExpectedRow(task.item, task.begin, task.end);
+  return rows.AppendTo(&result->rows);
+}
+
 absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindRows(
     const client::FindRows& batch) {
   const JobPlan& plan = batch.record->plan;
@@ -422,7 +561,20 @@ absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindRows(
   if (batch.test) return FindTestRows(plan, batch.begin, *job);
   EBB_ASSIGN_OR_RETURN(const TrainingBatch* read,
                        job->reader->Read(batch.item, batch.begin, batch.end));
-  return KeyedBatch::RowsOf(plan, *read);
+  return KeyedBatch::RowsOf(plan, WithPairs(*job, *read, read->item));
+}
+
+TrainingBatch TrainingComputer::WithPairs(const LoadedJob& job,
+                                          const TrainingBatch& read,
+                                          ItemId item) {
+  if (!job.pairs) return read;
+  TrainingBatch drawn = {.item = read.item,
+                         .begin = read.begin,
+                         .end = read.end,
+                         .numbers = read.numbers,
+                         .ledger = read.ledger};
+  job.pairs->Draw(read.examples, item, read.begin, &drawn.examples);
+  return drawn;
 }
 
 // The next examples of the test data.
@@ -431,12 +583,16 @@ absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindTestRows(
   if (!job.test) return NoTestData(*job.record);
   TrainingBatch read;
   read.begin = begin;
-  read.end = std::min(begin + TestBatch(plan), job.test->examples());
+  // An example of word vectors touches more rows than one of keys.
+  const int64_t most =
+      job.pairs ? plan.batch_by_epoch.front() : TestBatch(plan);
+  read.end = std::min(begin + most, job.test->examples());
   read.numbers.resize(read.end - read.begin);
   std::iota(read.numbers.begin(), read.numbers.end(), begin);
   EBB_RETURN_IF_ERROR(job.test->Gather(read.numbers, &read.examples));
   const bool last = read.end == job.test->examples();
-  return KeyedBatch::TestRowsOf(plan, std::move(read), last);
+  return KeyedBatch::TestRowsOf(
+      plan, WithPairs(job, read, {WordPairs::kTestEpoch, 0}), last);
 }
 
 absl::Status TrainingComputer::ComputeKeyed(const client::ComputeTask& task,
@@ -554,8 +710,17 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
     result->loss_sum = sums->loss_sum * job->labels.loss;
     result->correct = sums->correct;
     if (scores) result->figures = scores->Get();
+    if (sums->words > 0) {
+      result->figures.named.push_back(
+          {std::string(kPerplexity), std::exp(sums->loss_sum / sums->words)});
+    }
   }
-  if (job->test->index().classes.empty()) result->correct = -1;
+  // A module with a data set of its own knows by itself what is right.
+  if (!job->test->by_number() &&
+      (job->test->index().classes.empty() ||
+       job->model->description().labels == models::LabelKind::kNone)) {
+    result->correct = -1;
+  }
   return absl::OkStatus();
 }
 

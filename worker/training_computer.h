@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -24,6 +25,7 @@
 #include "data/byte_source.h"
 #include "data/dataset.h"
 #include "data/source.h"
+#include "ebb/v1/specification.pb.h"
 #include "models/backend.h"
 #include "models/lookahead.h"
 #include "models/model.h"
@@ -32,12 +34,14 @@
 #include "worker/device_choice.h"
 #include "worker/job_data.h"
 #include "worker/keyed_batch.h"
+#include "worker/task_maker.h"
+#include "worker/word_pairs.h"
 
 namespace ebb::worker {
 
 struct TrainingComputerOptions {
-  // Folders from which models of users may be loaded. Default: none.
-  std::vector<std::string> plugin_folders;
+  // The code of users that may run. Default: none.
+  UserCode code;
   DeviceOptions devices;
   // Batches gathered while another is computed. Default 2; more take memory
   // and help where gathering is slower than computing now and then.
@@ -113,6 +117,10 @@ class TrainingComputer : public client::JobComputer {
     // Used by the thread that reads the job's batches: for keyed examples the
     // thread that finds rows, else the computing thread.
     std::unique_ptr<BatchReader> reader;
+    // For word vectors.
+    std::optional<WordPairs> pairs;
+    // Null: its items are ranges of data.
+    std::unique_ptr<TaskMaker> tasks;
     double l2 = 0;  // The model's.
     // The units in which losses are reported.
     LabelScale labels;
@@ -140,6 +148,11 @@ class TrainingComputer : public client::JobComputer {
       ABSL_LOCKS_EXCLUDED(jobs_mu_);
   int64_t HeldBytesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(jobs_mu_);
   absl::StatusOr<LoadedJobPtr> Load(const JobRecordPtr& record) const;
+  // The data and the model of a job, by what it says of its data.
+  absl::StatusOr<LoadedJobPtr> LoadRead(
+      const JobRecordPtr& record, const v1::Specification& specification) const;
+  absl::StatusOr<LoadedJobPtr> LoadNumbered(
+      const JobRecordPtr& record, const v1::Specification& specification) const;
   // The whole flat vector, and behind it the rows that were pulled for the
   // batch (where the job trains some); valid until the next call.
   absl::StatusOr<models::KnownFloats> Assemble(
@@ -164,10 +177,22 @@ class TrainingComputer : public client::JobComputer {
   // read.
   static models::KnownFloats NextExamples(const client::ComputeTask& task,
                                           LoadedJob* job);
+  // The place of a training example in the data, as errors tell it. Gives up
+  // when `stop` says so.
+  std::string PlaceOf(const LoadedJob& job, int64_t number,
+                      absl::FunctionRef<bool()> stop) const;
+  // An error of one example, with its place in the data.
+  absl::Status NameExample(absl::Status status, const TrainingBatch& batch,
+                           const LoadedJob& job) const;
   absl::Status ComputeBatch(const client::ComputeTask& task,
                             client::ComputeResult* result);
+  absl::Status MakeTask(const client::ComputeTask& task, LoadedJob* job,
+                        client::ComputeResult* result);
   absl::Status ComputeKeyed(const client::ComputeTask& task, LoadedJob* job,
                             client::ComputeResult* result);
+  // The batch, of word vectors with pairs in place of documents.
+  static TrainingBatch WithPairs(const LoadedJob& job,
+                                 const TrainingBatch& read, ItemId item);
   absl::StatusOr<client::BatchRowsPtr> FindTestRows(const JobPlan& plan,
                                                     int64_t begin,
                                                     const LoadedJob& job) const;

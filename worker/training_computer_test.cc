@@ -38,7 +38,21 @@ using testing::kFeatures;
 using ::testing::Optional;
 using ::testing::Pointwise;
 
-using TrainingComputerTest = testing::TrainingComputerFixture;
+class TrainingComputerTest : public testing::TrainingComputerFixture {
+ protected:
+  // What comes of a batch of a table of four rows, with all values at `value`.
+  client::ComputeResult ComputeFour(const std::string& name,
+                                    const std::string& rows, float value) {
+    std::ofstream(folder_ / name) << rows;
+    const auto record = Submit(
+        "model: softmax\ndata: {train: {csv: " + std::string(folder_ / name) +
+        "}, standardise: false}\ntrain: {batch: 4, item_examples: 4}\n");
+    TrainingComputer computer({});
+    return computer.Compute(FirstBatch(
+        record, Pulled(record->plan,
+                       std::vector<float>(record->plan.parameters, value))));
+  }
+};
 
 void CheckBatches(const JobRecordPtr& record, size_t read_ahead,
                   std::unique_ptr<models::Model> model,
@@ -247,16 +261,8 @@ TEST_F(TrainingComputerTest, ValuesThatAreNotFiniteAreSaidToBe) {
 }
 
 TEST_F(TrainingComputerTest, AnExampleWithoutAFiniteGradientIsNamed) {
-  std::ofstream(folder_ / "huge.csv") << "1,1,0\n1,2,1\n3e38,3e38,0\n2,1,1\n";
-  const auto record =
-      Submit("model: softmax\ndata: {train: {csv: " +
-             std::string(folder_ / "huge.csv") +
-             "}, standardise: false}\ntrain: {batch: 4, item_examples: 4}\n");
-  TrainingComputer computer({});
-
-  const client::ComputeResult result = computer.Compute(FirstBatch(
-      record,
-      Pulled(record->plan, std::vector<float>(record->plan.parameters, 2))));
+  const client::ComputeResult result =
+      ComputeFour("huge.csv", "1,1,0\n1,2,1\n3e38,3e38,0\n2,1,1\n", 2);
 
   EXPECT_TRUE(result.non_finite);
   EXPECT_THAT(result.error,
@@ -266,18 +272,18 @@ TEST_F(TrainingComputerTest, AnExampleWithoutAFiniteGradientIsNamed) {
                   ":3 (the model's values are of usual size: 2 at most)")));
 }
 
+TEST_F(TrainingComputerTest, DataThatIsTooLargeIsSaidToBe) {
+  const client::ComputeResult result =
+      ComputeFour("huge.csv", "3e38,3e38,0\n1,2,1\n2,1,1\n3e38,3e38,1\n", 2);
+
+  EXPECT_THAT(result.error, HasSubstr("the data is too large (3e+38) (the "
+                                      "model's values are of usual size"));
+}
+
 // Bug: the first row of ordinary data was blamed.
 TEST_F(TrainingComputerTest, ValuesThatAreFarOffAreBlamedBeforeAnyExample) {
-  std::ofstream(folder_ / "raw.csv") << "1,1,0\n1,2,1\n90000,80000,0\n2,1,1\n";
-  const auto record =
-      Submit("model: softmax\ndata: {train: {csv: " +
-             std::string(folder_ / "raw.csv") +
-             "}, standardise: false}\ntrain: {batch: 4, item_examples: 4}\n");
-  TrainingComputer computer({});
-
-  const client::ComputeResult result = computer.Compute(FirstBatch(
-      record,
-      Pulled(record->plan, std::vector<float>(record->plan.parameters, 1e35))));
+  const client::ComputeResult result =
+      ComputeFour("raw.csv", "1,1,0\n1,2,1\n90000,80000,0\n2,1,1\n", 1e35);
 
   EXPECT_TRUE(result.non_finite);
   EXPECT_THAT(

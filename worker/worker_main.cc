@@ -40,6 +40,7 @@
 #include "worker/fetched_data.h"
 #include "worker/local_rules.h"
 #include "worker/preemption_source.h"
+#include "worker/python/python_program.h"
 #include "worker/training_computer.h"
 #include "worker/worker_metrics.h"
 
@@ -63,6 +64,7 @@ struct Flags : DaemonFlags {
   std::string scheduler = "127.0.0.1:7000";
   std::string name;
   std::vector<std::string> plugin_folders;
+  std::string python;
   models::BackendOptions backend;
   std::string device = "auto";
   int gpu = 0;
@@ -71,6 +73,7 @@ struct Flags : DaemonFlags {
   std::string shared_memory = "auto";
   size_t read_ahead = 2;
   int32_t held_items = 2;
+  int32_t held_batches = 0;
   int32_t batches_in_flight = 2;
   int32_t batches_per_pull = 1;
   bool no_prefetch = false;
@@ -103,6 +106,11 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->check([](const std::string& folder) {
         return std::string(CheckPluginFolder(folder).message());
       })
+      ->group("Models");
+  app->add_option("--python", flags->python,
+                  "Python that computes models from modules in these folders "
+                  "(model: {kind: python}); it needs PyTorch")
+      ->envname("EBB_PYTHON")
       ->group("Models");
   app->add_option(
          "--backend", flags->backend.kind,
@@ -205,6 +213,9 @@ void AddFlags(CLI::App* app, Flags* flags) {
   app->add_option("--serve", flags->serve)->group("");
   app->add_option("--job", flags->job)->group("");
   app->add_option("--token-file", flags->token_file)->group("");
+  app->add_option("--held-batches", flags->held_batches)
+      ->check(CLI::Range(0, 1024))
+      ->group("");
   // Hidden: for tests.
   app->add_option("--crash-at-example", flags->crash_at_example)
       ->envname("EBB_CRASH_AT_EXAMPLE")
@@ -222,9 +233,9 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " scheduler=" << flags.scheduler
             << " message_limit=" << flags.message_bytes
             << " allow_plugins=" << absl::StrJoin(flags.plugin_folders, ",")
-            << " backend=" << flags.backend.kind << " isa=" << flags.backend.isa
-            << " device=" << flags.device << " gpu=" << flags.gpu
-            << " gpu_graphs=" << flags.gpu_graphs
+            << " python=" << flags.python << " backend=" << flags.backend.kind
+            << " isa=" << flags.backend.isa << " device=" << flags.device
+            << " gpu=" << flags.gpu << " gpu_graphs=" << flags.gpu_graphs
             << " memory=" << flags.memory_bytes
             << " shared_memory=" << flags.shared_memory
             << " data_cache=" << flags.data_cache
@@ -347,7 +358,8 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   if (memory > 0) ShareHeap();
 
   TrainingComputerOptions computing;
-  computing.plugin_folders = flags.plugin_folders;
+  computing.code.plugin_folders = flags.plugin_folders;
+  if (!flags.python.empty()) computing.code.python = PythonAt(flags.python);
   computing.devices.cpu = flags.backend;
   computing.devices.use_gpu = flags.device != "cpu";
   computing.devices.gpu = flags.gpu;
@@ -375,6 +387,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   options.core.process_id = getpid();
   options.core.memory_bytes = memory;
   options.core.held_items = flags.held_items;
+  options.core.held_batches = flags.held_batches;
   options.core.batches_in_flight = flags.batches_in_flight;
   options.core.batches_per_pull = flags.batches_per_pull;
   options.core.prefetch = !flags.no_prefetch;
@@ -432,6 +445,8 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
     LOG(INFO) << "worker=" << flags.name << " leaves: signal " << early;
     return 0;
   }
+  // A process of Python's that died is started again meanwhile.
+  if (!flags.python.empty()) options.core.batch_patience = absl::Minutes(1);
   EBB_ASSIGN_OR_RETURN(
       computing.open,
       OpenFetched({.address = flags.scheduler,

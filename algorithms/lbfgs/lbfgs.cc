@@ -25,15 +25,15 @@ template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, LbfgsOperation>
 void VisitFields(Struct& operation, Visitor&& visit) {
   auto& [round, pair, accept, turn, of_gradient, of_steps, of_changes, step,
-         state] = operation;
+         state, first_norm] = operation;
   visit(round, pair, accept, turn, of_gradient, of_steps, of_changes, step,
-        state);
+        state, first_norm);
 }
 
 namespace {
 
 constexpr absl::string_view kMagic = "EBBL";
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 
 // Pairs whose step and change are nearly at right angles do not show the
 // curvature: in float32 they are noise.
@@ -56,7 +56,9 @@ class Decision {
     out_.round = place.round;
     if (before != nullptr) {
       state() = before->state;
+      out_.first_norm = before->first_norm;
     } else {
+      out_.first_norm = std::sqrt(figures[F::kNewNorm]);
       state().step_change.resize(Square());
       state().change_change.resize(Square());
     }
@@ -177,7 +179,7 @@ class Decision {
     state().gradient_norm = std::sqrt(figures_[F::kNewNorm]);
     if (before_ != nullptr) TakePair();
     BeginSearch();
-    if (place_.last) return;
+    if (place_.last || out_.Ends(options_)) return;
     if (!Turn()) Forget();
   }
 
@@ -281,26 +283,19 @@ class LbfgsCoordinator final : public Coordinator {
     LbfgsOperation last;
     if (place.round > 0) {
       EBB_ASSIGN_OR_RETURN(last, LbfgsOperation::Decode(before, options_));
-      if (last.round != place.round - 1) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("the operation of round ", place.round - 1,
-                         " says that it is of round ", last.round));
-      }
+      EBB_RETURN_IF_ERROR(CheckRoundBefore(place, last.round));
     }
-    std::vector<double> sums(F::Count(options_));
-    for (size_t p = 0; p < figures.size(); ++p) {
-      if (figures[p].size() != sums.size()) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("partition ", p, " measured ", figures[p].size(),
-                         " figures instead of ", sums.size()));
-      }
-      for (size_t i = 0; i < sums.size(); ++i) sums[i] += figures[p][i];
-    }
-    // Every partition knows all of it.
-    if (!figures.empty()) sums[F::kLoss] = figures[0][F::kLoss];
+    EBB_ASSIGN_OR_RETURN(const std::vector<double> sums,
+                         SumFigures(figures, F::Count(options_), F::kLoss));
     return NextOperation(options_, place, place.round > 0 ? &last : nullptr,
                          sums)
         .Encode();
+  }
+
+  absl::StatusOr<bool> Ends(absl::string_view operation) const override {
+    EBB_ASSIGN_OR_RETURN(const LbfgsOperation decoded,
+                         LbfgsOperation::Decode(operation, options_));
+    return decoded.Ends(options_);
   }
 
   std::string Describe(absl::string_view operation) const override {
@@ -308,10 +303,11 @@ class LbfgsCoordinator final : public Coordinator {
     if (!decoded.ok()) return std::string(decoded.status().message());
     const LbfgsState& state = decoded->state;
     return absl::StrFormat(
-        "%s objective=%.9g gradient=%.3g step=%.3g pairs=%d%s",
+        "%s objective=%.9g gradient=%.3g step=%.3g pairs=%d%s%s",
         decoded->accept ? "accepted" : "rejected", state.objective,
         state.gradient_norm, decoded->step, state.pairs.size(),
-        state.stalled ? " stalled" : "");
+        state.stalled ? " stalled" : "",
+        decoded->Ends(options_) ? " converged" : "");
   }
 
  private:
@@ -342,7 +338,17 @@ absl::Status LbfgsOptions::Validate() const {
     return absl::InvalidArgumentError(
         absl::StrCat("first_step is ", first_step, ", not above 0"));
   }
+  if (!(tolerance >= 0 && tolerance < 1)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "tolerance is ", tolerance, ", not at least 0 and below 1"));
+  }
   return absl::OkStatus();
+}
+
+bool LbfgsOperation::Ends(const LbfgsOptions& options) const {
+  return options.tolerance > 0 &&
+         (state.stalled ||
+          state.gradient_norm <= options.tolerance * first_norm);
 }
 
 bool LbfgsOperation::Changes(int slot) const {
@@ -361,9 +367,14 @@ std::string LbfgsOperation::Encode() const {
 absl::StatusOr<LbfgsOperation> LbfgsOperation::Decode(
     absl::string_view bytes, const LbfgsOptions& options) {
   LbfgsOperation operation;
-  EBB_RETURN_IF_ERROR(
-      UnsealFields(kMagic, kVersion, "operation of a round", bytes,
-                   [&](FieldReader& read, uint32_t) { read(operation); }));
+  EBB_RETURN_IF_ERROR(UnsealFields(
+      kMagic, kVersion, "operation of a round", bytes,
+      [&](FieldReader& read, uint32_t version) {
+        if (version >= 2) return read(operation);
+        read(operation.round, operation.pair, operation.accept, operation.turn,
+             operation.of_gradient, operation.of_steps, operation.of_changes,
+             operation.step, operation.state);
+      }));
   const auto history = static_cast<size_t>(options.history);
   const LbfgsState& state = operation.state;
   const auto is_pair = [&](int32_t pair) {

@@ -49,6 +49,10 @@ struct LbfgsOptions {
   // Length of the first step, and of the first after pairs were forgotten;
   // later searches begin at a step of 1.
   double first_step = 1;
+  // The job ends where the gradient is at most this share as long as that of
+  // the first values (as in LIBLINEAR), or nothing lower is found. 0: it makes
+  // all rounds. At least 0 and below 1.
+  double tolerance = 0;
 
   // InvalidArgument, naming the option.
   absl::Status Validate() const;
@@ -127,7 +131,11 @@ struct LbfgsOperation {
   std::vector<double> of_changes;
   // w = x + step d.
   double step = 0;
-  LbfgsState state;  // After it.
+  LbfgsState state;       // After it.
+  double first_norm = 0;  // The gradient's, in round 0.
+
+  // Whether the job ends with it: w = x.
+  bool Ends(const LbfgsOptions& options) const;
 
   bool Changes(int slot) const;
 

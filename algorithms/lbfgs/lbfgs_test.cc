@@ -310,6 +310,41 @@ TEST(LbfgsTest, StaysWhereNothingIsLower) {
   EXPECT_EQ(cluster.values(), point);
 }
 
+TEST(LbfgsTest, SaysThatTheJobEndsWhereItIsLevel) {
+  const LbfgsOptions options{.history = 5, .tolerance = 1e-3};
+  const auto coordinator = MakeLbfgsCoordinator(options);
+  Cluster bowl(options, Vector(50, 1.0f), {10, 30}, Bowl);
+  LbfgsOperation operation = bowl.Round();
+  const double first = operation.state.gradient_norm;
+  int rounds = 1;
+  for (; !operation.Ends(options); ++rounds) {
+    EXPECT_FALSE(*coordinator->Ends(bowl.before()));
+    EXPECT_GT(operation.state.gradient_norm, 1e-3 * first);
+    operation = bowl.Round();
+    ASSERT_LT(rounds, 80);
+  }
+  EXPECT_TRUE(*coordinator->Ends(bowl.before()));
+  EXPECT_THAT(coordinator->Describe(bowl.before()), HasSubstr(" converged"));
+  EXPECT_LE(operation.state.gradient_norm, 1e-3 * first);
+  EXPECT_EQ(bowl.values(), bowl.point());
+
+  // It makes all rounds where no tolerance is named.
+  Cluster whole({.history = 5}, Vector(50, 1.0f), {10, 30}, Bowl);
+  for (int i = 0; i < rounds; ++i) operation = whole.Round();
+  EXPECT_FALSE(operation.Ends({.history = 5}));
+}
+
+TEST(LbfgsTest, EndsWhereNothingIsLower) {
+  const LbfgsOptions options{.tolerance = 1e-3};
+  const auto level = [](const Vector&, Vector* gradient) {
+    (*gradient)[0] = 0;
+    return 1.0;
+  };
+  Cluster cluster(options, {3}, {}, level);
+  EXPECT_TRUE(cluster.Round().Ends(options));
+  EXPECT_THAT(cluster.values(), ElementsAre(3));
+}
+
 TEST(LbfgsTest, EndsAtTheBestPoint) {
   // A trial that is no good is the last.
   Cluster bad({.first_step = 1000}, {3, 4}, {}, Bowl);
@@ -388,26 +423,33 @@ TEST(LbfgsTest, AnOperationIsStoredAsDocumented) {
   state.high = 2;
   state.accepted = 5;
   // Written by hand from docs/formats/round-operation.md.
+  const std::string body = absl::HexStringToBytes(
+      "06"                  // round
+      "00"                  // pair
+      "01"                  // accept
+      "01"                  // turn
+      "000000000000f0bf"    // of_gradient
+      "01000000000000e03f"  // of_steps
+      "010000000000000040"  // of_changes
+      "000000000000f03f"    // step
+      "000000000000e03f"    // objective
+      "0000000000000040"    // gradient_norm
+      "0100"                // pairs
+      "01000000000000f03f"  // step_change
+      "010000000000000040"  // change_change
+      "08"                  // trials
+      "0000000000000000"    // low
+      "0000000000000040"    // high
+      "0a"                  // accepted
+      "00");                // stalled
+  const auto older =
+      LbfgsOperation::Decode(Seal("EBBL", 1, body), {.history = 1});
+  ASSERT_TRUE(older.ok()) << older.status();
+  EXPECT_EQ(*older, operation);
+
+  operation.first_norm = 2;
   const std::string stored =
-      Seal("EBBL", 1,
-           absl::HexStringToBytes("06"                  // round
-                                  "00"                  // pair
-                                  "01"                  // accept
-                                  "01"                  // turn
-                                  "000000000000f0bf"    // of_gradient
-                                  "01000000000000e03f"  // of_steps
-                                  "010000000000000040"  // of_changes
-                                  "000000000000f03f"    // step
-                                  "000000000000e03f"    // objective
-                                  "0000000000000040"    // gradient_norm
-                                  "0100"                // pairs
-                                  "01000000000000f03f"  // step_change
-                                  "010000000000000040"  // change_change
-                                  "08"                  // trials
-                                  "0000000000000000"    // low
-                                  "0000000000000040"    // high
-                                  "0a"                  // accepted
-                                  "00"));               // stalled
+      Seal("EBBL", 2, body + absl::HexStringToBytes("0000000000000040"));
   EXPECT_EQ(operation.Encode(), stored);
   const auto back = LbfgsOperation::Decode(stored, {.history = 1});
   ASSERT_TRUE(back.ok()) << back.status();

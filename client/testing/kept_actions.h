@@ -26,6 +26,7 @@ class KeptActions : public ::testing::Test {
     evaluates_.clear();
     wanted_.clear();
     logged_.clear();
+    lost_evaluations_ = 0;
     for (ClientAction& action : actions) {
       if (auto* push = std::get_if<SendPush>(&action)) {
         pushes_.push_back(std::move(*push));
@@ -41,6 +42,8 @@ class KeptActions : public ::testing::Test {
       } else if (auto* evaluate = std::get_if<Evaluate>(&action)) {
         evaluates_.push_back(evaluate->task);
         ++evaluations_;
+      } else if (std::holds_alternative<LoseEvaluation>(action)) {
+        ++lost_evaluations_;
       } else if (auto* find = std::get_if<FindRows>(&action)) {
         wanted_.push_back(std::move(*find));
       } else if (auto* log = std::get_if<LogEvent>(&action)) {
@@ -56,6 +59,7 @@ class KeptActions : public ::testing::Test {
   std::vector<EvaluateTask> evaluates_;
   std::vector<FindRows> wanted_;
   std::vector<std::string> logged_;
+  int lost_evaluations_ = 0;
   // All so far; tests take them out.
   std::vector<SendPull> open_pulls_;
   std::vector<PulledValuesPtr> expected_;

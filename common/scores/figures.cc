@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "common/scores/perplexity.h"
+
 namespace ebb {
 
 namespace {
@@ -17,6 +19,7 @@ constexpr std::array kKinds = {
     FigureKind{kRmse, "RMSE", false, false, true},
     FigureKind{kMae, "MAE", false, false, true},
     FigureKind{kR2, "R2", false, false, true},
+    FigureKind{kPerplexity, "perplexity"},
 };
 
 }  // namespace

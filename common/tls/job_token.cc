@@ -18,6 +18,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/fd.h"
+#include "common/tls/sha256.h"
 #include "glog/logging.h"
 
 namespace ebb {
@@ -62,13 +63,8 @@ std::string NewJobToken() {
 }
 
 std::string JobTokenHash(absl::string_view token) {
-  std::string hash(kTokenBytes, '\0');
-  unsigned int bytes = 0;
-  CHECK_EQ(EVP_Digest(token.data(), token.size(),
-                      reinterpret_cast<unsigned char*>(hash.data()), &bytes,
-                      EVP_sha256(), nullptr),
-           1);
-  CHECK_EQ(bytes, kTokenBytes);
+  std::string hash = Sha256(token);
+  CHECK_EQ(hash.size(), kTokenBytes);
   return hash;
 }
 

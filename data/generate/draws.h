@@ -30,7 +30,7 @@ class Draws {
 
   uint64_t Next() { return HashAppend(stream_, next_++); }
   // Evenly in [0, 1).
-  double Uniform() { return static_cast<double>(Next() >> 11) * 0x1p-53; }
+  double Uniform() { return UnitOf(Next()); }
   // Evenly in [0, n), for n up to 2^31.
   int64_t Below(int64_t n) {
     return static_cast<int64_t>(Uniform() * static_cast<double>(n));

@@ -8,13 +8,17 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "data/generate/analogies.h"
 #include "data/generate/click_log.h"
 #include "data/generate/clusters.h"
+#include "data/generate/documents.h"
 #include "data/generate/images.h"
 #include "data/generate/linear.h"
 #include "data/generate/ratings.h"
@@ -132,8 +136,47 @@ INSTANTIATE_TEST_SUITE_P(
                                      .density = 0.01},
                        0xebd77cccc693c1cf),
         CaseOf<Clusters>("clusters", ClusterOptions(), 0xde187cfe338d0672),
-        CaseOf<Images>("images", ImageOptions(), 0x951820ab4b48ee5d)),
+        CaseOf<Documents>("documents", DocumentOptions(), 0x35117f92c336977e),
+        CaseOf<Images>("images", ImageOptions(), 0x951820ab4b48ee5d),
+        CaseOf<Analogies>("analogies", AnalogyOptions(), 0x625828b69ca941b7)),
     [](const auto& info) { return info.param.name; });
+
+// --- Analogies ---------------------------------------------------------------
+
+TEST(AnalogiesTest, LinesAreAboutAWordAndItsProperties) {
+  Analogies analogies({.first = 3, .second = 4, .length = 9, .noise = 0});
+  std::vector<std::string> files(2);
+  analogies.Start(Part::kTrain, 50, files);
+  for (int64_t row = 0; row < 50; ++row) analogies.Append(row, files);
+  for (const absl::string_view line :
+       absl::StrSplit(files[0], '\n', absl::SkipEmpty())) {
+    std::set<absl::string_view> subjects, first, second;
+    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
+    EXPECT_EQ(words.size(), 9u);
+    for (const absl::string_view word : words) {
+      if (absl::StrContains(word, 'n')) {
+        (word[0] == 'p' ? first : second).insert(word.substr(0, 2));
+      } else {
+        subjects.insert(word);
+      }
+    }
+    EXPECT_LE(subjects.size(), 1u) << line;
+    EXPECT_LE(first.size(), 1u) << line;
+    EXPECT_LE(second.size(), 1u) << line;
+  }
+  for (const absl::string_view line :
+       absl::StrSplit(files[1], '\n', absl::SkipEmpty())) {
+    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
+    ASSERT_EQ(words.size(), 4u);
+    EXPECT_EQ(words[0].substr(0, 2), words[1].substr(0, 2));
+    EXPECT_EQ(words[2].substr(0, 2), words[3].substr(0, 2));
+    EXPECT_EQ(words[0].substr(2), words[2].substr(2));
+    EXPECT_EQ(words[1].substr(2), words[3].substr(2));
+    EXPECT_NE(words[0], words[1]);
+    EXPECT_NE(words[0], words[2]);
+  }
+  EXPECT_EQ(std::get<int64_t>(analogies.Known()[0].value), 450);
+}
 
 // --- Clicks ------------------------------------------------------------------
 
@@ -332,6 +375,37 @@ TEST(ClustersTest, PointsAreAroundTheirCentres) {
   for (const auto& row : *read) ++counts[row.label];
   ASSERT_EQ(counts.size(), 4);
   for (const auto& [label, count] : counts) EXPECT_NEAR(count, 1000, 200);
+}
+
+TEST(DocumentsTest, WordsComeFromTheirTopics) {
+  Documents documents({.topics = 3, .vocabulary = 50, .words = 20});
+  const std::vector<std::string> files = Make(&documents, 2000);
+  SourceSpec spec = {
+      .kind = SourceKind::kBags, .path = "a", .has_labels = false};
+  spec.bags.vocabulary = "v";
+  const auto read =
+      internal::ReadAll(spec, OpenMemory({{"a", files[0]}, {"v", files[1]}}));
+  ASSERT_TRUE(read.ok()) << read.status();
+  ASSERT_EQ(read->size(), 2000);
+  const auto topics = std::get<std::vector<double>>(documents.Model()[0].value);
+  ASSERT_EQ(topics.size(), 3 * 50);
+  // Each topic makes as many words.
+  std::vector<double> shares(50), found(50);
+  for (size_t i = 0; i < topics.size(); ++i) shares[i % 50] += topics[i] / 3;
+  double words = 0;
+  for (const auto& document : *read) {
+    for (size_t i = 0; i < document.ids.size(); ++i) {
+      found[document.ids[i]] += document.values[i];
+      words += document.values[i];
+    }
+  }
+  EXPECT_NEAR(words / 2000, 20.5, 0.5);
+  for (size_t i = 0; i < 50; ++i) {
+    EXPECT_NEAR(found[i] / words, shares[i], 0.02) << i;
+  }
+  const double perplexity = Known(documents, "perplexity");
+  EXPECT_GT(perplexity, 1);
+  EXPECT_LT(perplexity, 50);
 }
 
 TEST(ImagesTest, ReadersTakeThem) {

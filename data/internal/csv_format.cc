@@ -436,6 +436,7 @@ std::string MeaningOfCsv(const SourceSpec& spec, absl::string_view common) {
   constexpr const char* kHeader[] = {"auto", "yes", "no"};
   std::string missing = "error";
   if (csv.missing == CsvOptions::Missing::kMean) missing = "mean";
+  if (csv.missing == CsvOptions::Missing::kKeep) missing = "keep";
   if (csv.missing == CsvOptions::Missing::kConstant) {
     missing = Exact(csv.missing_value);
   }

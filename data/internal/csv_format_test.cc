@@ -378,6 +378,8 @@ TEST(CsvReaderTest, ReadsMissingValuesAsAConstantOrMarksThem) {
   const auto all = Read("2,?,0\n", spec);
   EXPECT_EQ(all[0].values[0], 1);
   EXPECT_TRUE(std::isnan(all[0].values[1]));
+  spec.csv.missing = CsvOptions::Missing::kKeep;
+  EXPECT_TRUE(std::isnan(Read("2,?,0\n", spec)[0].values[1]));
 }
 
 TEST(CsvReaderTest, RefusesAMissingLabel) {

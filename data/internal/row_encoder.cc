@@ -107,6 +107,9 @@ FieldProblem RowEncoder::AddMissing(size_t column, absl::string_view field,
       filler = std::numeric_limits<float>::quiet_NaN();
       ++filled_[column];
       break;
+    case Missing::kKeep:
+      filler = std::numeric_limits<float>::quiet_NaN();
+      break;
   }
   const int64_t width = first_.empty() ? 1 : encoding_.columns[column].width();
   std::fill_n(values, width, filler);
@@ -122,7 +125,7 @@ FieldProblem RowEncoder::AddBoolean(size_t column, absl::string_view field,
   }
   if (absl::EqualsIgnoreCase(field, values[0])) return {};
   if (missing_.Has(field)) return AddMissing(column, field, 1, value);
-  if (missing_rule_ == Missing::kMean) {
+  if (missing_rule_ == Missing::kMean || missing_rule_ == Missing::kKeep) {
     NoteUnknown(column, field, true);
     *value = std::numeric_limits<float>::quiet_NaN();
     return {};

@@ -11,9 +11,7 @@
 #include "common/status_macros.h"
 
 namespace ebb::data::internal {
-namespace {
 
-// The files of a table, in their order.
 absl::StatusOr<std::vector<std::string>> TableFiles(const SourceSpec& spec,
                                                     const OpenBytes& open) {
   EBB_ASSIGN_OR_RETURN(std::vector<std::string> files, open.FilesOf(spec.path));
@@ -32,8 +30,6 @@ absl::StatusOr<std::vector<std::string>> TableFiles(const SourceSpec& spec,
   }
   return files;
 }
-
-}  // namespace
 
 absl::StatusOr<Input> OpenTableFiles(const SourceSpec& spec,
                                      const OpenBytes& open) {

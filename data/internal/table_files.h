@@ -2,12 +2,20 @@
 #ifndef EBB_DATA_INTERNAL_TABLE_FILES_H_
 #define EBB_DATA_INTERNAL_TABLE_FILES_H_
 
+#include <string>
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "data/byte_source.h"
 #include "data/internal/input.h"
 #include "data/source.h"
 
 namespace ebb::data::internal {
+
+// Their paths, in their order. The errors of OpenBytes, and kInvalidArgument
+// for a file that is named twice.
+absl::StatusOr<std::vector<std::string>> TableFiles(const SourceSpec& spec,
+                                                    const OpenBytes& open);
 
 // Opens the first of them, and passes over the comments of all. The errors of
 // OpenBytes, and kInvalidArgument for a file that is named twice.

@@ -6,6 +6,8 @@ folder of which the Containerfile's last stage consists.
   deploy/image/make_image.py --bin build/bin --out ebb.tar
   skopeo copy oci-archive:ebb.tar docker://registry.example/ebb:VERSION
   ctr -n k8s.io images import ebb.tar          # or straight into a node
+  deploy/image/make_image.py --python \
+      --name localhost/ebb-python:VERSION --rootfs rootfs # see Containerfile.python
   deploy/image/make_image.py --cublas /usr/local/cuda/lib64 \
       --name localhost/ebb-gpu:VERSION --out ebb-gpu.tar   # for workers on GPUs
 
@@ -19,6 +21,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -115,8 +118,21 @@ def put_cublas(folder, worker, root):
     return libraries
 
 
-def make_rootfs(bin_folder, root, cublas=None):
-    """Makes and fills the folder `root`. `cublas`: the folder of cuBLAS."""
+def put_package(root):
+    """Puts ebb's Python package where workers and Debian's Python look."""
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                          "../../python/ebb")
+    target = os.path.join(root, "usr/lib/ebb/python/ebb")
+    shutil.copytree(source, target,
+                    ignore=shutil.ignore_patterns("__pycache__"))
+    packages = os.path.join(root, "usr/lib/python3/dist-packages")
+    os.makedirs(packages)
+    os.symlink("../../ebb/python/ebb", os.path.join(packages, "ebb"))
+
+
+def make_rootfs(bin_folder, root, cublas=None, python=False):
+    """Makes and fills the folder `root`. `cublas`: the folder of cuBLAS.
+    `python`: with ebb's Python package, but without Python."""
     for folder, mode in FOLDERS.items():
         os.makedirs(os.path.join(root, folder), exist_ok=True)
         os.chmod(os.path.join(root, folder), mode)
@@ -131,6 +147,8 @@ def make_rootfs(bin_folder, root, cublas=None):
     if cublas:
         libraries |= put_cublas(cublas, os.path.join(bin_folder, "ebb-worker"),
                                 root)
+    if python:
+        put_package(root)
     put_copyrights(libraries, os.path.join(root, "usr/share/doc"))
     for path, text in FILES.items():
         with open(os.path.join(root, path), "w") as file:
@@ -194,12 +212,12 @@ def make(flags):
     if flags.rootfs:
         if os.path.exists(flags.rootfs):
             raise CannotPackage(f"{flags.rootfs} is there already")
-        size = make_rootfs(flags.bin, flags.rootfs, flags.cublas)
+        size = make_rootfs(flags.bin, flags.rootfs, flags.cublas, flags.python)
         print(f"{flags.rootfs}: {size / 1e6:.0f} MB")
         return
     with tempfile.TemporaryDirectory() as folder:
         root = os.path.join(folder, "rootfs")
-        size = make_rootfs(flags.bin, root, flags.cublas)
+        size = make_rootfs(flags.bin, root, flags.cublas, flags.python)
         write_image(root, flags.name, flags.out, gpu=bool(flags.cublas))
     print(f"{flags.out}: {flags.name}, {size / 1e6:.0f} MB unpacked, "
           f"{os.path.getsize(flags.out) / 1e6:.0f} MB as a file")
@@ -215,6 +233,9 @@ def main():
     parser.add_argument("--cublas", metavar="FOLDER",
                         help="put in the cuBLAS that is there, for workers on "
                         "GPUs")
+    parser.add_argument("--python", action="store_true",
+                        help="put in ebb's Python package, for models of "
+                        "Python; Python itself is to come from elsewhere")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--out", metavar="FILE", help="the tar to write")
     what.add_argument("--rootfs", metavar="FOLDER",

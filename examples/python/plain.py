@@ -18,12 +18,13 @@ torch.set_num_threads(1)
 
 
 def read(name):
-    """Returns images from 0 to 1 and their classes."""
+    """Returns images of mean 0 and deviation 1, and their classes."""
     with gzip.open(f"{FOLDER}/{name}-images-idx3-ubyte.gz") as file:
         images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 1, 28, 28)
     with gzip.open(f"{FOLDER}/{name}-labels-idx1-ubyte.gz") as file:
         labels = np.frombuffer(file.read(), np.uint8, offset=8).astype(np.int64)
-    return torch.from_numpy(images.astype(np.float32) / 255), torch.from_numpy(labels)
+    images = (images.astype(np.float32) / 255 - 0.286) / 0.353
+    return torch.from_numpy(images), torch.from_numpy(labels)
 
 
 class Net(nn.Module):
@@ -52,9 +53,9 @@ def accuracy(model):
 torch.manual_seed(1)
 model = Net()
 train_set = torch.utils.data.TensorDataset(*read("train"))
-optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 for epoch in range(EPOCHS):
-    for x, y in torch.utils.data.DataLoader(train_set, batch_size=128, shuffle=True):
+    for x, y in torch.utils.data.DataLoader(train_set, batch_size=64, shuffle=True):
         optimizer.zero_grad()
         loss = F.cross_entropy(model(x), y)
         loss.backward()

@@ -106,8 +106,86 @@ void MatMulTransA(int64_t m, int64_t k, int64_t n, const float* a,
   AddProduct<Eigen::ColMajor, Eigen::RowMajor>(k, n, m, a, k, b, n, c, scratch);
 }
 
+// The products of kRows rows of a with kOthers of b, each of n numbers. c has
+// rows of `stride`.
+template <int kRows, int kOthers>
+void Dots(int64_t n, const float* a, const float* b, int64_t stride, float* c) {
+  using Packet = ei::packet_traits<float>::type;
+  constexpr int kSize = ei::packet_traits<float>::size;
+  Packet sums[kRows][kOthers];
+  for (auto& row : sums) {
+    for (Packet& sum : row) sum = ei::pset1<Packet>(0);
+  }
+  int64_t i = 0;
+  for (; i + kSize <= n; i += kSize) {
+    Packet x[kRows];
+    for (int r = 0; r < kRows; ++r) x[r] = ei::ploadu<Packet>(a + r * n + i);
+    for (int o = 0; o < kOthers; ++o) {
+      const Packet y = ei::ploadu<Packet>(b + o * n + i);
+      for (int r = 0; r < kRows; ++r) {
+        sums[r][o] = ei::pmadd(x[r], y, sums[r][o]);
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int o = 0; o < kOthers; ++o) {
+      float sum = ei::predux(sums[r][o]);
+      for (int64_t j = i; j < n; ++j) sum += a[r * n + j] * b[o * n + j];
+      c[r * stride + o] = sum;
+    }
+  }
+}
+
+template <int kOthers>
+void DotsOfRows(int64_t m, int64_t n, const float* a, const float* b,
+                int64_t stride, float* c) {
+  int64_t row = 0;
+  for (; row + 2 <= m; row += 2) {
+    Dots<2, kOthers>(n, a + row * n, b, stride, c + row * stride);
+  }
+  if (row < m) Dots<1, kOthers>(n, a + row * n, b, stride, c + row * stride);
+}
+
+// c(m, k) = a(m, n) b(k, n)' without packing: for few rows of b, which stay in
+// the first cache, as packing costs about as much as the product.
+void DotProducts(int64_t m, int64_t n, int64_t k, const float* a,
+                 const float* b, float* c) {
+  constexpr int64_t kAtOnce = 5;
+  // Both pass over the same rows of a before the next ones.
+  constexpr int64_t kRows = 8;
+  for (int64_t row = 0; row < m; row += kRows) {
+    const int64_t rows = m - row < kRows ? m - row : kRows;
+    for (int64_t other = 0; other < k; other += kAtOnce) {
+      const float* const a_rows = a + row * n;
+      const float* const b_rows = b + other * n;
+      float* const out = c + row * k + other;
+      switch (k - other < kAtOnce ? k - other : kAtOnce) {
+        case 1:
+          DotsOfRows<1>(rows, n, a_rows, b_rows, k, out);
+          break;
+        case 2:
+          DotsOfRows<2>(rows, n, a_rows, b_rows, k, out);
+          break;
+        case 3:
+          DotsOfRows<3>(rows, n, a_rows, b_rows, k, out);
+          break;
+        case 4:
+          DotsOfRows<4>(rows, n, a_rows, b_rows, k, out);
+          break;
+        default:
+          DotsOfRows<5>(rows, n, a_rows, b_rows, k, out);
+      }
+    }
+  }
+}
+
 void MatMulTransB(int64_t m, int64_t n, int64_t k, const float* a,
                   const float* b, float* c, float* scratch) {
+  constexpr int64_t kFew = 24, kLong = 128;
+  if (k <= kFew && n >= kLong) {
+    DotProducts(m, n, k, a, b, c);
+    return;
+  }
   FillRows(m, k, nullptr, c);
   AddProduct<Eigen::RowMajor, Eigen::ColMajor>(m, k, n, a, n, b, n, c, scratch);
 }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, List
 from ebb.errors import DataDiffers as DataDiffers
 from ebb.errors import EngineLost as EngineLost
 from ebb.errors import Error as Error
+from ebb.errors import EvaluationLost as EvaluationLost
 from ebb.errors import ForkedError as ForkedError
 from ebb.errors import JobFailed as JobFailed
 from ebb.errors import ModelDiffers as ModelDiffers
@@ -21,6 +22,7 @@ from ebb.errors import Refused as Refused
 from ebb.errors import Unavailable as Unavailable
 from ebb.errors import Warning as Warning
 from ebb.programs import VERSION as __version__
+from ebb.tracebacks import install as _install
 
 if TYPE_CHECKING:
     from ebb.batches import Place as Place
@@ -35,6 +37,15 @@ if TYPE_CHECKING:
     from ebb.local_run import chaos as chaos
     from ebb.local_run import run as run
     from ebb.programs import version as version
+    from ebb.rows import Rows as Rows
+    from ebb.rules import SGD as SGD
+    from ebb.rules import Adagrad as Adagrad
+    from ebb.rules import Adam as Adam
+    from ebb.rules import Ftrl as Ftrl
+    from ebb.rules import Normal as Normal
+    from ebb.rules import RMSprop as RMSprop
+    from ebb.rules import Uniform as Uniform
+    from ebb.rules import Zeros as Zeros
     from ebb.tensors import load as load
     from ebb.tensors import save as save
     from ebb.work import Batch as Batch
@@ -45,16 +56,25 @@ if TYPE_CHECKING:
 # Public names, and the module that each is in. A module never has the name of a
 # function beside it, for importing the module would hide the function.
 _NAMES: Dict[str, str] = {
+    "Adagrad": "ebb.rules",
+    "Adam": "ebb.rules",
     "Audit": "ebb.job",
     "Batch": "ebb.work",
     "Cluster": "ebb.cluster",
     "Evaluated": "ebb.work",
+    "Ftrl": "ebb.rules",
     "History": "ebb.history",
     "Job": "ebb.job",
+    "Normal": "ebb.rules",
     "Place": "ebb.batches",
     "Progress": "ebb.job",
+    "RMSprop": "ebb.rules",
+    "Rows": "ebb.rows",
     "Run": "ebb.local_run",
+    "SGD": "ebb.rules",
+    "Uniform": "ebb.rules",
     "Work": "ebb.work",
+    "Zeros": "ebb.rules",
     "chaos": "ebb.local_run",
     "connect": "ebb.cluster",
     "join": "ebb.work",
@@ -66,6 +86,8 @@ _NAMES: Dict[str, str] = {
 }
 # Modules that are part of the public names.
 _MODULES = ("local", "sklearn", "torch")
+
+_install()
 
 
 def __getattr__(name: str) -> Any:

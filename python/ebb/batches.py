@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Dict, NamedTuple, Tuple
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from ebb.rows import Rows
 
     Numbers = NDArray[np.int64]
 
@@ -59,10 +61,16 @@ class Place:
         )
 
 
+class Wanted(Place):
+    """A batch to come, whose keys the engine must know: Engine.tell."""
+
+    __slots__ = ()
+
+
 class Batch(Place):
     """Examples to compute now. Hand in their sums with Engine.push."""
 
-    __slots__ = ("ticket", "answered")
+    __slots__ = ("ticket", "answered", "rows")
 
     def __init__(
         self,
@@ -76,6 +84,8 @@ class Batch(Place):
         super().__init__(epoch, shard, begin, end, examples)
         self.ticket = ticket
         self.answered = False  # Handed in, or failed.
+        #: By sparse table.
+        self.rows: "Dict[str, Rows]" = {}
 
 
 class Evaluation:

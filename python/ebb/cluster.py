@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from ebb import command
@@ -23,8 +24,9 @@ def connect(
 
     scheduler: HOST:PORT; None: EBB_SCHEDULER, or 127.0.0.1:7000.
     tls: "folder/name" for folder/name.pem, folder/name.key and folder/ca.pem, as
-        ``ebb certs`` writes them; or the three paths. None: EBB_TLS_CERT,
-        EBB_TLS_KEY and EBB_TLS_CA.
+        ``ebb certs`` writes them; the folder alone, for its certificate of the
+        role that is needed; or the three paths. None: EBB_TLS_CERT, EBB_TLS_KEY
+        and EBB_TLS_CA.
     token_file: the token of a job that another user submitted.
     insecure: allow plain text to other machines.
     timeout: seconds to wait for daemons that are away, now and later.
@@ -120,10 +122,11 @@ class Cluster:
             flags = flags_of_set(set)
             if request_id is not None:
                 flags += ["--request-id", request_id]
-            for folder in plugins:
-                flags += ["--allow-plugins", folder]
+            flags += command.flags_of_plugins(plugins)
             answer = self._ask(["submit", path, *flags], names)
-        return Job(self._access, answer["job"], answer["name"])
+        job_there = Job(self._access, answer["job"], answer["name"])
+        job_there._plugins = [os.path.abspath(folder) for folder in plugins]
+        return job_there
 
     def push_data(self, folder: str, name: Optional[str] = None) -> Dict[str, Any]:
         """Sends a folder to the scheduler as a data set, as ``ebb data push``.
@@ -154,7 +157,7 @@ class Cluster:
 
     def _ask(self, arguments: Sequence[str], names: Sequence[Any] = ()) -> Any:
         return command.call_json(
-            [*arguments, *self._access.flags()],
+            [*arguments, *self._access.flags(submits=arguments[0] == "submit")],
             names=names,
             environment=self._access.environment(),
             patience_s=self._access.patience_s,

@@ -16,7 +16,8 @@ from ebb import programs
 from ebb.errors import Error, NotFound, Refused, Unavailable, Warning
 
 #: ``"folder/name"`` for folder/name.pem, folder/name.key and folder/ca.pem, as
-#: ``ebb certs`` writes them; or the three paths.
+#: ``ebb certs`` writes them; the folder alone, for the certificate of the role
+#: that is needed; or the three paths.
 Tls = Union[str, Tuple[str, str, str]]
 
 _HINT = "  hint: "
@@ -33,6 +34,14 @@ _NO_FLAGS = (
     "EBB_DATA_CACHE",
     "EBB_DATA_CACHE_BYTES",
 )
+# What the program calls by its flags, as callers of Python know it.
+_WORDS = (
+    (r"--scheduler HOST:PORT or EBB_SCHEDULER", 'scheduler="HOST:PORT" or EBB_SCHEDULER'),
+    (r"(?m)^(ebb: )?ebb[a-z -]*: --([a-z]+): ", r"\2: "),
+    (r"(?m)^(ebb: )?--tls-(cert|key|ca): ", "tls: "),
+    (r"allow its folder by --allow-plugins", 'allow its folder by plugins=["FOLDER"]'),
+    (r"(?m)^ebb[a-z -]* --help has all flags\n?", ""),
+)
 _USAGE = 2  # The exit code of a request that was refused.
 
 
@@ -44,6 +53,8 @@ class Access:
     tls: Optional[Tls] = None
     token_file: Optional[str] = None
     insecure: bool = False
+    #: Which certificate of a folder: "client", or "worker" to join a job.
+    role: str = "client"
     #: A cluster of this process: EBB_* variables say nothing about it.
     own: bool = False
     #: Seconds to wait for daemons that are away.
@@ -54,26 +65,48 @@ class Access:
         """HOST:PORT of the scheduler."""
         return self.scheduler or os.environ.get("EBB_SCHEDULER") or "127.0.0.1:7000"
 
-    def flags(self) -> List[str]:
-        """The flags of a command that asks the cluster."""
-        return ["--scheduler", self.address, *self.security_flags()]
+    def flags(self, submits: bool = False, of_job: bool = False) -> List[str]:
+        """The flags of a command that asks the cluster.
+
+        submits: the command writes the token's file, which need not be there before.
+        of_job: the command is about a job that is there. Raises Refused if the
+            file of its token is not.
+        """
+        flags = ["--scheduler", self.address, *self.security_flags()]
+        if self.token_file is None:
+            return flags
+        if submits or os.path.exists(self.token_file):
+            return [*flags, "--token-file", self.token_file]
+        if of_job and self._speaks_tls:  # Else jobs have no tokens.
+            raise Refused(
+                f"token_file={self.token_file}: there is no such file",
+                "a submission writes it; without token_file= the one that this user has is taken",
+            )
+        return flags
+
+    @property
+    def _speaks_tls(self) -> bool:
+        return self.tls is not None or (not self.own and "EBB_TLS_CERT" in os.environ)
 
     def environment(self) -> Optional[Dict[str, str]]:
         """The environment of a command; None: that of this process."""
         return own_environment() if self.own else None
 
     def security_flags(self) -> List[str]:
-        """The same without the scheduler."""
+        """The same without the scheduler and the token."""
         flags: List[str] = []
         if self.tls is not None:
-            certificate, key, authority = tls_files(self.tls)
+            certificate, key, authority = tls_files(self.tls, self.role)
             flags += ["--tls-cert", certificate, "--tls-key", key]
             flags += ["--tls-ca", authority]
         if self.insecure:
             flags.append("--insecure")
-        if self.token_file is not None:
-            flags += ["--token-file", self.token_file]
         return flags
+
+
+def flags_of_plugins(folders: Sequence[str]) -> List[str]:
+    """The flags that allow these folders, which may be relative."""
+    return [word for folder in folders for word in ("--allow-plugins", folder)]
 
 
 def own_environment() -> Dict[str, str]:
@@ -85,9 +118,20 @@ def _is_flag(variable: str) -> bool:
     return variable.startswith("EBB_") and variable not in _NO_FLAGS
 
 
-def tls_files(tls: Tls) -> Tuple[str, str, str]:
+def known_token(number: int) -> Optional[str]:
+    """Returns the file with the token of a job that this user submitted."""
+    state = os.environ.get("XDG_STATE_HOME")
+    if not state:
+        state = os.path.join(os.path.expanduser("~"), ".local", "state")
+    path = os.path.join(state, "ebb", "tokens", f"{number}.token")
+    return path if os.path.exists(path) else None
+
+
+def tls_files(tls: Tls, role: str = "client") -> Tuple[str, str, str]:
     """Returns the paths of certificate, key and authority."""
     if isinstance(tls, str):
+        if os.path.isdir(tls):
+            tls = os.path.join(tls, role)
         folder = os.path.dirname(tls) or "."
         return f"{tls}.pem", f"{tls}.key", os.path.join(folder, "ca.pem")
     certificate, key, authority = tls
@@ -134,6 +178,8 @@ def renamed(told: str, names: Sequence[Tuple[str, str]]) -> str:
     names: pairs of a regular expression for a text in messages, and what the caller
         knows it by.
     """
+    for pattern, word in _WORDS:
+        told = re.sub(pattern, word, told)
     for pattern, name in names:
         told = re.sub(pattern, name.replace("\\", r"\\"), told)
     return told

@@ -12,101 +12,49 @@ however it ends. An engine that dies is started again by the next call.
 
 from __future__ import annotations
 
-import atexit
-import collections
-import logging
+import contextlib
 import mmap
 import os
 import re
-import socket
-import struct
 import threading
 import time
-import weakref
 from typing import (
     TYPE_CHECKING,
-    Deque,
     Dict,
+    Iterator,
     List,
     Mapping,
-    NoReturn,
     Optional,
     Tuple,
-    Type,
     Union,
 )
 
 import numpy as np
 
-from ebb import programs, seam
+from ebb import seam
 from ebb.batches import Batch as Batch
 from ebb.batches import Evaluation as Evaluation
 from ebb.batches import Place as Place
 from ebb.batches import Table as Table
+from ebb.batches import Wanted as Wanted
 from ebb.command import Access, Tls
-from ebb.engine_process import EngineProcess, Gone, shared_memory
-from ebb.errors import (
-    EngineLost,
-    Error,
-    ForkedError,
-    NonFinite,
-    NotFound,
-    Refused,
-    Unavailable,
-)
+from ebb.engine_link import Left, error_of
+from ebb.engine_process import Gone
+from ebb.engine_session import Session
+from ebb.errors import EvaluationLost, ForkedError, Refused
+from ebb.orders import Orders
+from ebb.row_exchange import RowExchange, distinct_in
+from ebb.rows import Rows, RowTable
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float32]
-    Numbers = NDArray[np.int64]
+    _Placed = Tuple[int, int, int, int, NDArray[np.int64]]
 
-_LOG = logging.getLogger("ebb.engine")
-# Severities as the engine numbers them.
-_LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
-
-# An engine that dies as often within this time is not started again.
-_MOST_DEATHS = 3
-_DEATHS_WITHIN_S = 60.0
-# While the scheduler is away a new engine cannot join.
-_JOIN_AGAIN_S = 0.5
-# A wait without a batch is told of after this time, once.
-_TELL_AFTER_S = 10.0
-# Orders of items that are kept, so that each is asked for once.
-_MOST_ORDERS = 64
-# Those beside the newest take at most this.
-_MOST_ORDER_BYTES = 64 << 20
 _MOST_AHEAD = 1024
 # What the scheduler takes (protocol/evaluation_check.h).
 _FIGURE_NAME = re.compile("[a-z0-9_]{1,32}")
-
-# By absl::StatusCode.
-_ERRORS: Dict[int, Type[Error]] = {
-    4: Unavailable,
-    5: NotFound,
-    11: NonFinite,
-    14: Unavailable,
-}
-
-
-class _Left(Exception):
-    """The engine left in good order, without being asked."""
-
-
-def _check_counts(examples: int, correct: int) -> None:
-    if examples < 0:
-        raise Refused(f"examples is {examples}; it must not be negative")
-    if not -1 <= correct <= examples:
-        raise Refused(
-            f"correct is {correct}; it must be from 0 to examples, which is {examples}",
-            "leave it out if labels are numbers",
-        )
-
-
-def _error_of(code: int, body: memoryview) -> Error:
-    message, _, hint = bytes(body).partition(b"\0")
-    kind = _ERRORS.get(code, Refused)
-    return kind(message.decode("utf-8", "replace"), hint.decode() or None)
 
 
 class Engine:
@@ -133,6 +81,7 @@ class Engine:
         grace: float = 5.0,
         prefetch: bool = True,
         evaluates: bool = False,
+        ahead: int = 0,
     ) -> "Engine":
         """Joins a job. Blocks for at most 10 s.
 
@@ -143,15 +92,31 @@ class Engine:
         scheduler, tls: as of ebb.connect.
         number: the job of this number; 0: the newest of its name.
         name: of this worker; None: EBB_NAME, or python-PID.
+        ahead: batches that are to be known before they are computed.
         """
-        engine = object.__new__(cls)
-        engine._wanted = number
-        engine._begin(
-            scheduler, job, name, tls, token_file, insecure, grace, prefetch, evaluates
+        access = Access(scheduler, tls, token_file, insecure, role="worker")
+        arguments = [
+            *access.flags(of_job=True),
+            f"--job={job}",
+            f"--name={name or os.environ.get('EBB_NAME') or f'python-{os.getpid()}'}",
+            f"--grace={max(1, round(grace * 1000))}ms",
+        ]
+        if not prefetch:
+            arguments.append("--no-prefetch")
+        if ahead:
+            arguments.append(f"--held-batches={ahead}")
+        session = Session(
+            job,
+            arguments,
+            scheduler=access.address,
+            number=number,
+            evaluates=evaluates,
+            grace=grace,
         )
+        session.begin(secure=tls is not None or "EBB_TLS_CERT" in os.environ)
+        engine = object.__new__(cls)
+        engine._begin(session)
         return engine
-
-    _wanted: int  # The number of the job to join; 0: the newest of its name.
 
     # What the job is; constant.
     name: str
@@ -160,310 +125,93 @@ class Engine:
     epochs: int
     examples: int
     batch: int
+    #: How many batches the job has, if they do not grow.
+    batches: int
     #: Of the examples, as the job has it; may be empty.
     fingerprint: str
     tables: List[Table]
+    #: The sparse tables of the model.
+    row_tables: List[RowTable]
     values: "Floats"
     sums: "Floats"
     memory: mmap.mmap
     #: Why next() returned None: "complete", "cancelled" or "left".
     ended: Optional[str]
 
-    def _begin(
-        self,
-        scheduler: Optional[str],
-        job: str,
-        name: Optional[str],
-        tls: Optional[Tls],
-        token_file: Optional[str],
-        insecure: bool,
-        grace: float,
-        prefetch: bool,
-        evaluates: bool,
-    ) -> None:
-        self._process: Optional[EngineProcess] = None
+    def _begin(self, session: Session) -> None:
+        job = session.job
+        self.name, self.number, self.seed = job.name, job.number, job.seed
+        self.examples, self.batch, self.epochs = job.examples, job.batch, job.epochs
+        self.batches, self.fingerprint = job.batches, job.fingerprint
+        self.tables, self.row_tables = job.tables, job.row_tables
+        self.values, self.sums = session.values, session.sums
+        self.memory = session.memory
+        self.ended = None
         self._pid = os.getpid()
         self._thread = threading.get_ident()
-        self._grace = grace
-        self._evaluates = evaluates
-        self._arguments = [
-            *Access(scheduler, tls, token_file, insecure).flags(),
-            f"--job={job}",
-            f"--name={name or os.environ.get('EBB_NAME') or f'python-{self._pid}'}",
-            f"--grace={max(1, round(grace * 1000))}ms",
-        ]
-        if not prefetch:
-            self._arguments.append("--no-prefetch")
-        self.name, self.number = job, 0
-        self.ended = None
-        self._memory_file = -1
-        self._buffer = bytearray(seam.MOST_BYTES)
-        self._view = memoryview(self._buffer)
-        self._sequence = 0
-        # Sequences of what was asked and is not answered yet.
-        self._hello: Optional[int] = None
+        self._session = session
+        self._link = session.link
+        self._orders = Orders(session)
+        self._rows = RowExchange(session)
+        # The sequence of the NEXT that is not answered yet.
         self._asked: Optional[int] = None
         self._out: Union[None, Batch, Evaluation] = None
-        self._last_ticket = 0
-        self._deaths: Deque[float] = collections.deque(maxlen=_MOST_DEATHS)
-        self._orders: "collections.OrderedDict[Tuple[int, int], Numbers]" = (
-            collections.OrderedDict()
-        )
-        try:
-            while not self._start():
-                pass
-        except _Left:
-            raise Unavailable(
-                f"the engine was asked to leave before it joined job {job}"
-            ) from None
-        _ENGINES.add(self)
 
-    # --- The process ----------------------------------------------------------
+    # --- Whether there is an engine -------------------------------------------
 
-    def _joined(self) -> bool:
-        return self._process is not None and self._hello is None
+    @property
+    def pid(self) -> Optional[int]:
+        """The process of the engine; None while there is none.
 
-    def _start(self, deadline: Optional[float] = None) -> bool:
-        """Starts an engine, which joins the job; returns False if it died.
-
-        Raises TimeoutError at the deadline; the next call goes on waiting.
+        SIGTERM makes it leave in good order, whatever this process does then. An
+        engine that ended is followed by another one, at the next call.
         """
-        if self._process is None:
-            self._refuse_deaths()
-            self._asked = self._hello = None
-            self._process = EngineProcess(self._arguments)
-        process = self._process
+        process = self._link.process
+        return None if process is None else process.child.pid
+
+    @contextlib.contextmanager
+    def _survived(self) -> Iterator[None]:
+        """Goes on after an engine that ends meanwhile."""
         try:
-            self._greet(deadline)
-            return True
+            yield
         except Gone:
-            complaint = process.close(self._grace + 1)
-            code = process.child.returncode
-            self._process = None
-            if code == 0:
-                raise _Left from None  # By a signal: it says nothing yet.
-            if code > 0:
-                raise Refused(
-                    f"the engine did not start: {complaint or f'exit code {code}'}"
-                ) from None
-            self._note_death(code, complaint)
-            return False
-        except TimeoutError:
-            raise
-        except BaseException:
-            self._process = None
-            process.close(self._grace + 1)
-            raise
-
-    def _greet(self, deadline: Optional[float]) -> None:
-        if self._hello is None:
-            hello = seam.HELLO_BODY.pack(
-                self._last_ticket + 1, int(self._evaluates), self.number or self._wanted
-            ) + seam.text(programs.VERSION)
-            self._hello = self._send(seam.HELLO, hello, code=seam.FORMAT)
-        kind, _, body = self._answer(self._hello, deadline)
-        assert kind == seam.JOB, kind
-        job = seam.JOB_BODY.unpack_from(body)
-        names = bytes(body[seam.JOB_BODY.size :]).decode("utf-8", "replace")
-        name, _, self.fingerprint = names.partition("\0")
-        number, seed, parameters, examples, batch, epochs, shard_size, tables = job
-        described = [self._table() for _ in range(tables)]
-        if self.number == 0:
-            self.name, self.number, self.seed = name, number, seed
-            self.examples, self.batch, self.epochs = examples, batch, epochs
-            self._shard_size = shard_size
-            self.tables = described
-            self._share(parameters)
-        sequence = self._sequence = self._sequence + 1
-        assert self._process is not None
-        try:
-            socket.send_fds(
-                self._process.socket,
-                [seam.message(seam.MEMORY, sequence)],
-                [self._memory_file],
-            )
-        except (BrokenPipeError, ConnectionResetError) as error:
-            raise Gone from error
-        self._answer(sequence)
-        self._hello = None
-
-    def _table(self) -> Table:
-        kind, _, body = self._receive(0)
-        assert kind == seam.TABLE, kind
-        offset, dims = seam.TABLE_BODY.unpack_from(body)
-        shape = struct.unpack_from(f"<{dims}q", body, seam.TABLE_BODY.size)
-        name = bytes(body[seam.TABLE_BODY.size + 8 * dims :])
-        return Table(name.decode("utf-8", "replace"), shape, offset)
-
-    def _share(self, parameters: int) -> None:
-        self._memory_file, self.memory = shared_memory(8 * parameters)
-        floats = np.frombuffer(self.memory, np.float32)
-        self.values = floats[:parameters]
-        self.sums = floats[parameters:]
-
-    def _revive(self, deadline: Optional[float]) -> None:
-        """Starts another engine where the last one died."""
-        joined = False
-        while not joined:
-            try:
-                joined = self._start(deadline)
-            except Unavailable as error:
-                _LOG.warning("job %s cannot be joined again yet: %s", self.name, error)
-                pause = _JOIN_AGAIN_S
-                if deadline is not None:
-                    pause = min(pause, deadline - time.monotonic())
-                if pause <= 0:
-                    raise self._late() from error
-                time.sleep(pause)
-
-    def _refuse_deaths(self) -> None:
-        """Raises EngineLost if the last engines died too soon after another."""
-        if len(self._deaths) < _MOST_DEATHS:
-            return
-        if time.monotonic() - self._deaths[0] < _DEATHS_WITHIN_S:
-            raise EngineLost(
-                f"the engine of job {self.name} died {_MOST_DEATHS} times within "
-                f"{_DEATHS_WITHIN_S:.0f} s",
-                'the logger "ebb.engine" has its last lines',
-            )
-
-    def _note_death(self, code: int, complaint: str) -> None:
-        self._deaths.append(time.monotonic())
-        _LOG.warning(
-            "the engine of job %s died (%s)%s",
-            self.name,
-            code,
-            f": {complaint}" if complaint else "",
-        )
+            self._died()
+        except Left:
+            self._finished("left")
 
     def _died(self) -> None:
         """The engine is gone, and what was out comes again, here or elsewhere."""
-        process, self._process = self._process, None
         self._asked = None
         self._out = None
-        if process is None:
-            return
-        if self._left_at_last(process):
+        if self._session.bury():
             self.ended = "left"
-            process.close(1)
-            return
-        complaint = process.close(1)
-        self._note_death(process.child.returncode, complaint)
-
-    def _left_at_last(self, process: EngineProcess) -> bool:
-        """Whether the last words of a closed socket say that it left."""
-        left = False
-        while (length := process.last_words_into(self._buffer)) > 0:
-            kind, code, of = seam.HEADER.unpack_from(self._buffer)
-            if kind == seam.LOG:
-                self._log(code, self._view[seam.HEADER.size : length])
-            left = left or (kind == seam.END and of == 0)
-        return left
 
     def _finished(self, why: str) -> None:
         """There will be no more batches."""
         self.ended = why
-        process, self._process = self._process, None
         self._out = None
-        if process is not None:
-            process.close(self._grace + 1)
-
-    # --- Messages -------------------------------------------------------------
-
-    def _send(
-        self,
-        kind: int,
-        body: bytes = b"",
-        code: int = 0,
-        sequence: Optional[int] = None,
-    ) -> int:
-        """Sends a request, and returns its sequence: a new one, or the given."""
-        process = self._process
-        if process is None:
-            raise Gone
-        if sequence is None:
-            sequence = self._sequence = self._sequence + 1
-        process.send(seam.message(kind, sequence, body, code))
-        return sequence
-
-    def _receive(
-        self, sequence: int, deadline: Optional[float] = None, tell: bool = False
-    ) -> Tuple[int, int, memoryview]:
-        """Returns kind, code and body of the answer to this request.
-
-        The body is valid until the next call. Answers to earlier
-        requests are passed over.
-        """
-        process = self._process
-        if process is None:
-            raise Gone
-        since = time.monotonic() if tell else 0.0
-        while True:
-            patience = None
-            if deadline is not None:
-                patience = deadline - time.monotonic()
-            length = process.receive_into(self._buffer, patience)
-            if length == 0:
-                now = time.monotonic()
-                if deadline is not None and now >= deadline:
-                    raise self._late()
-                if tell and now - since >= _TELL_AFTER_S:
-                    tell = False
-                    _LOG.warning(
-                        'waiting for a batch of job %s; "ebb explain %s" says why',
-                        self.name,
-                        self.name,
-                    )
-                continue
-            kind, code, of = seam.HEADER.unpack_from(self._buffer)
-            body = self._view[seam.HEADER.size : length]
-            if kind == seam.LOG:
-                self._log(code, body)
-            elif kind == seam.END and of == 0:
-                raise _Left
-            elif of == sequence:
-                return kind, code, body
-
-    def _late(self) -> TimeoutError:
-        return TimeoutError(f"no batch of job {self.name} in time")
-
-    @staticmethod
-    def _log(severity: int, line: memoryview) -> None:
-        level = _LEVELS[min(severity, len(_LEVELS) - 1)]
-        _LOG.log(level, "%s", bytes(line).decode("utf-8", "replace"))
-
-    def _answer(
-        self, sequence: int, deadline: Optional[float] = None, tell: bool = False
-    ) -> Tuple[int, int, memoryview]:
-        """The same; raises what the engine answers as an error."""
-        kind, code, body = self._receive(sequence, deadline, tell)
-        if kind == seam.ERROR:
-            raise _error_of(code, body)
-        return kind, code, body
-
-    def _ask(self, kind: int, body: bytes = b"") -> Tuple[int, int, memoryview]:
-        return self._answer(self._send(kind, body))
+        self._session.end()
 
     def _check(self) -> None:
         if os.getpid() != self._pid:
-            self._refuse_child()
+            raise ForkedError(
+                f"this is a child (pid {os.getpid()}) of the process that joined "
+                f"({self._pid}): join here, or keep ebb out of DataLoader workers"
+            )
         if threading.get_ident() != self._thread:
             raise Refused(
                 f"job {self.name} was joined by another thread",
                 "use it in the thread that joined it",
             )
 
-    def _refuse_child(self) -> NoReturn:
-        raise ForkedError(
-            f"this is a child (pid {os.getpid()}) of the process that joined "
-            f"({self._pid}): join here, or keep ebb out of DataLoader workers"
-        )
-
     # --- What there is to compute ---------------------------------------------
 
-    def next(self, timeout: Optional[float] = None) -> Union[Batch, Evaluation, None]:
+    def next(
+        self, timeout: Optional[float] = None
+    ) -> Union[Batch, Evaluation, Wanted, None]:
         """Returns what to compute next; None when the job is over or left.
 
+        Returns a Wanted where the keys of a batch to come must be told first.
         Blocks while there is nothing. Raises TimeoutError after ``timeout``
         seconds; the next call goes on waiting. If the batch before was neither
         pushed nor failed, it counts as failed, and this raises Refused.
@@ -471,37 +219,45 @@ class Engine:
         self._check()
         deadline = None if timeout is None else time.monotonic() + timeout
         while self.ended is None:
-            try:
-                if not self._joined():
-                    self._revive(deadline)
+            with self._survived():
+                if not self._session.is_joined:
+                    self._session.revive(deadline)
                 # After an interrupt the answer may have come and be lost: the
                 # same request has the same answer again.
-                self._asked = self._send(seam.NEXT, sequence=self._asked)
-                kind, code, body = self._receive(self._asked, deadline, tell=True)
+                self._asked = self._link.send(seam.NEXT, sequence=self._asked)
+                kind, code, body = self._link.receive(self._asked, deadline, tell=True)
                 if kind == seam.BATCH:
                     self._out = self._batch(body)
+                elif kind == seam.WANTED:
+                    self._asked = None
+                    return Wanted(*self._placed(*seam.PLACE.unpack_from(body)))
                 elif kind == seam.EVALUATE:
-                    ticket, snapshot = seam.EVALUATE_BODY.unpack_from(body)
+                    ticket, snapshot, _, _ = seam.EVALUATE_BODY.unpack_from(body)
                     self._out = Evaluation(ticket, snapshot)
                 elif kind == seam.ERROR:
                     self._asked = self._out = None
-                    raise _error_of(code, body)
+                    raise error_of(code, body)
                 else:
                     self._over(code)
                     break
                 self._asked = None
-                self._last_ticket = self._out.ticket
+                self._session.last_ticket = self._out.ticket
                 return self._out
-            except Gone:
-                self._died()
-            except _Left:
-                self._finished("left")
         return None
 
     def _batch(self, body: memoryview) -> Batch:
-        ticket, epoch, shard, begin, end = seam.BATCH_BODY.unpack_from(body)
-        examples = self._order(epoch, shard)[begin:end]
-        return Batch(ticket, epoch, shard, begin, end, examples)
+        ticket, *place = seam.BATCH_BODY.unpack_from(body)
+        # The next message takes the place of this one.
+        distinct = distinct_in(body, seam.BATCH_BODY.size)
+        batch = Batch(ticket, *self._placed(*place))
+        if distinct:
+            batch.rows = self._rows.of(batch, distinct)
+        return batch
+
+    def _placed(self, epoch: int, shard: int, begin: int, end: int) -> _Placed:
+        """Returns a place with its examples."""
+        examples = self._orders.examples(epoch, shard)[begin:end]
+        return epoch, shard, begin, end, examples
 
     def _over(self, code: int) -> None:
         if code == seam.LEFT:
@@ -510,51 +266,61 @@ class Engine:
         self.leave()
         self.ended = "complete" if code == seam.COMPLETE else "cancelled"
 
-    def _order(self, epoch: int, shard: int) -> "Numbers":
-        """Returns the examples of an item by position."""
-        order = self._orders.get((epoch, shard))
-        if order is not None:
-            self._orders.move_to_end((epoch, shard))
-            return order
-        size = min(self._shard_size, self.examples - shard * self._shard_size)
-        order = np.empty(size, np.int64)
-        have = 0
-        while have < size:
-            _, _, body = self._ask(
-                seam.ORDER, seam.ORDER_BODY.pack(epoch, shard, have, size)
-            )
-            numbers = np.frombuffer(body, np.int64)
-            order[have : have + len(numbers)] = numbers
-            have += len(numbers)
-        order.flags.writeable = False
-        self._orders[(epoch, shard)] = order
-        others = sum(one.nbytes for one in self._orders.values()) - order.nbytes
-        while len(self._orders) > _MOST_ORDERS or others > _MOST_ORDER_BYTES:
-            _, oldest = self._orders.popitem(last=False)
-            others -= oldest.nbytes
-        return order
-
-    def ahead(self) -> List[Place]:
+    def ahead(self, most: int = _MOST_AHEAD) -> List[Place]:
         """Returns places that are likely to come next, in their order.
 
         The batch that is out is not among them. Other workers may get some of
         them, and others may come first.
         """
         self._check()
-        if not self._joined():
+        if not self._session.is_joined:
             return []
-        try:
-            _, _, body = self._ask(seam.AHEAD, seam.AHEAD_BODY.pack(_MOST_AHEAD))
+        with self._survived():
+            _, _, body = self._link.ask(seam.AHEAD, seam.AHEAD_BODY.pack(most))
             places = list(seam.PLACE.iter_unpack(bytes(body)))
-            return [
-                Place(epoch, shard, begin, end, self._order(epoch, shard)[begin:end])
-                for epoch, shard, begin, end in places
-            ]
-        except Gone:
-            self._died()
-        except _Left:
-            self._finished("left")
+            return [Place(*self._placed(*place)) for place in places]
         return []
+
+    # --- Rows of sparse tables ------------------------------------------------
+
+    def tell(self, place: Place, keys: Mapping[str, "ArrayLike"]) -> None:
+        """Says which keys the batch at a place has, by sparse table.
+
+        The engine pulls their rows with the batch's values. A batch that has no
+        keys must be told, too. Raises Refused for a wrong key.
+        """
+        self._check()
+        arranged = self._rows.arranged(keys)
+        with self._survived():  # The next engine asks again.
+            self._rows.tell(place, arranged)
+
+    def unreadable(self, place: Place, why: str) -> None:
+        """Says that the keys of a batch to come cannot be found, and why.
+
+        It counts as ``fail`` does.
+        """
+        self._check()
+        with self._survived():
+            self._rows.unreadable(place, why)
+
+    def look_up(
+        self, evaluation: Evaluation, keys: Mapping[str, "ArrayLike"]
+    ) -> Dict[str, Rows]:
+        """Returns the rows under keys in the snapshot that is evaluated.
+
+        A key without a row has the values with which its row would begin. The
+        rows are valid until the next call. Raises EvaluationLost.
+        """
+        self._check()
+        self._refuse_answered(evaluation)
+        arranged = self._rows.arranged(keys)
+        if evaluation is self._out:
+            with self._survived():
+                rows = self._rows.look_up(evaluation, arranged)
+                if rows is not None:
+                    return rows
+            self._out = None
+        raise EvaluationLost(f"{evaluation!r} is another worker's by now")
 
     # --- What was computed ----------------------------------------------------
 
@@ -588,6 +354,8 @@ class Engine:
         self._check()
         self._refuse_answered(batch)
         self.sums[:] = 0
+        for rows in batch.rows.values():
+            rows.sums[:] = 0
 
     def evaluated(
         self,
@@ -641,12 +409,8 @@ class Engine:
             raise Refused(f"{what!r} was handed in or failed before")
 
     def _end_answer(self, kind: int, body: bytes) -> None:
-        try:
-            self._ask(kind, body)
-        except Gone:
-            self._died()
-        except _Left:
-            self._finished("left")
+        with self._survived():
+            self._link.ask(kind, body)
 
     # --- Leaving --------------------------------------------------------------
 
@@ -657,12 +421,10 @@ class Engine:
         does not answer. No example is lost in any case.
         """
         self._check()
-        try:
-            if self._joined():
-                deadline = time.monotonic() + self._grace + 1
-                self._receive(self._send(seam.LEAVE), deadline)
-        except (Gone, _Left, TimeoutError):
-            pass
+        with contextlib.suppress(Gone, Left, TimeoutError):
+            if self._session.is_joined:
+                deadline = time.monotonic() + self._session.grace + 1
+                self._link.receive(self._link.send(seam.LEAVE), deadline)
         self._finished(self.ended or "left")
 
     def __enter__(self) -> "Engine":
@@ -671,31 +433,12 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.leave()
 
-    def __del__(self) -> None:
-        process = getattr(self, "_process", None)
-        if process is not None and os.getpid() == self._pid:
-            process.close(self._grace + 1)
-        if getattr(self, "_memory_file", -1) >= 0:
-            os.close(self._memory_file)
-            self._memory_file = -1
 
-
-_ENGINES: "weakref.WeakSet[Engine]" = weakref.WeakSet()
-
-
-def _in_child() -> None:
-    """Only the process that joined speaks to the engine."""
-    for engine in list(_ENGINES):
-        if engine._process is not None:
-            engine._process.forget()
-
-
-def _at_exit() -> None:
-    for engine in list(_ENGINES):
-        if engine._process is not None and engine._pid == os.getpid():
-            engine._process.close(engine._grace + 1)
-            engine._process = None
-
-
-os.register_at_fork(after_in_child=_in_child)
-atexit.register(_at_exit)
+def _check_counts(examples: int, correct: int) -> None:
+    if examples < 0:
+        raise Refused(f"examples is {examples}; it must not be negative")
+    if not -1 <= correct <= examples:
+        raise Refused(
+            f"correct is {correct}; it must be from 0 to examples, which is {examples}",
+            "leave it out if labels are numbers",
+        )

@@ -86,6 +86,12 @@ class EngineProcess:
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Gone from error
 
+    def send_with_file(self, message: bytes, file: int) -> None:
+        try:
+            socket.send_fds(self.socket, [message], [file])
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise Gone from error
+
     def receive_into(self, buffer: bytearray, patience: Optional[float]) -> int:
         """Returns the length of a message; 0: none came in a while."""
         if patience is not None and patience < 1:

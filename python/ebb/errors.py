@@ -62,9 +62,14 @@ class ModelDiffers(Error):
 
 
 class NonFinite(Error):
-    """A gradient or a loss is NaN or infinite, and the job does not skip it."""
+    """A gradient or a loss is NaN or infinite, and the job does not skip it.
+
+    ``examples`` are the numbers of the batch's examples in the data set, if a loop of
+    ``ebb.torch`` raised it.
+    """
 
     code = "non_finite"
+    examples: Any = None
 
 
 class ForkedError(Error):
@@ -77,6 +82,12 @@ class EngineLost(Error):
     """The engine process ended several times in a short while."""
 
     code = "engine_lost"
+
+
+class EvaluationLost(Error):
+    """The evaluation under way is another worker's by now. Nothing is to be done."""
+
+    code = "evaluation_lost"
 
 
 class JobFailed(Error):
@@ -104,6 +115,7 @@ _KINDS: Dict[str, Type[Error]] = {
         NonFinite,
         ForkedError,
         EngineLost,
+        EvaluationLost,
         JobFailed,
     )
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -101,12 +103,8 @@ class Audit:
         )
 
 
-# An export warns of the left, and the right says what to do.
-_NOT_COMPLETE = (
-    "examples are in this model",
-    "examples are in this model, the newest stored version. For the result let the loop end, "
-    "or call wait()",
-)
+# What an export says of a model that is not the result.
+_NOT_COMPLETE = "examples are in this model"
 
 
 class Job:
@@ -118,6 +116,7 @@ class Job:
 
     def __init__(self, access: Access, number: int, name: str) -> None:
         self._access = access
+        self._plugins: Sequence[str] = ()  # Folders from which its model may be loaded.
         self._number = number
         self._name = name
 
@@ -284,7 +283,8 @@ class Job:
             flags.append("--fold")
         if with_slots:
             flags.append("--with-slots")
-        self._ask(["checkpoint", "export"], flags, [_NOT_COMPLETE])
+        told = f"{_NOT_COMPLETE}, the newest stored version. For the result {self._way_on()}"
+        self._ask(["checkpoint", "export"], flags, [(_NOT_COMPLETE, told)])
         return path
 
     def state_dict(self, version: str = "newest", **options: bool) -> Tensors:
@@ -301,23 +301,31 @@ class Job:
             )
         return self._export(**options)[0]
 
-    def predict(self, x: Any) -> Array:
+    def predict(self, x: Any, *, plugins: Sequence[str] = ()) -> Array:
         """Returns a prediction for each example: a class or a value.
 
         x: examples x features, as numbers of the data file (NaN: missing), for
             models of layers; or the path of a file with examples without labels,
             in the format of the training data, for all models.
+        plugins: folders from which the model may be loaded, if it is a plugin or of
+            ``kind: python``. Absent, those with which the job was submitted or run
+            by this object.
         """
         if isinstance(x, (str, os.PathLike)):
-            return self._predict_file(os.fspath(x))
+            rows = self._predicted(os.fspath(x), plugins)
+            return prediction.column([row[0] for row in rows])
         state, about = self._export()
         return prediction.predictions(about, state, x)
 
-    def predict_proba(self, x: Any) -> Array:
-        """Returns the outputs, examples x outputs: see predict().
+    def predict_proba(self, x: Any, *, plugins: Sequence[str] = ()) -> Array:
+        """Returns the outputs, examples x outputs. Arguments are those of predict().
 
-        For two classes the one output is the probability of the second.
+        For a file each class has its probability. For an array, the one output of a
+        model of two classes is the probability of the second.
         """
+        if isinstance(x, (str, os.PathLike)):
+            rows = self._predicted(os.fspath(x), plugins)
+            return prediction.columns([row[1:] or row for row in rows])
         state, about = self._export()
         return prediction.outputs(about, state, x)
 
@@ -341,7 +349,11 @@ class Job:
         return str(self._number)
 
     def _access_flags(self) -> Sequence[str]:
-        return self._access.flags()
+        return self._access.flags(of_job=True)
+
+    def _way_on(self) -> str:
+        """What makes a model the result, as a request."""
+        return "let the loop end, or call wait()"
 
     def _arguments(self, words: Sequence[str], flags: Sequence[str]) -> List[str]:
         return [*words, self._target(), *flags, *self._access_flags()]
@@ -399,26 +411,18 @@ class Job:
             state, texts = tensors.load_with_metadata(path)
         return state, json.loads(texts.get("ebb.model", "{}"))
 
-    def _predict_file(self, path: str) -> Array:
-        import csv
-
-        import numpy as np
-
+    def _predicted(self, path: str, plugins: Sequence[str]) -> List[List[str]]:
+        """The rows that ``ebb predict`` writes for the examples of a file."""
+        environment = dict(self._access.environment() or os.environ)
+        # A model of Python is computed by the interpreter of this process.
+        environment.setdefault("EBB_PYTHON", sys.executable)
         text = command.call(
-            ["predict", self._target(), path, *self._access_flags()],
+            ["predict", self._target(), path, *self._access_flags()]
+            + command.flags_of_plugins(plugins or self._plugins),
             names=self._names(),
-            environment=self._access.environment(),
+            environment=environment,
             patience_s=self._access.patience_s,
         )
-        rows = list(csv.reader(text.splitlines()))
-        column = [row[0] for row in rows[1:]]
-        try:
-            return np.array([int(one) for one in column])
-        except ValueError:
-            pass
-        try:
-            return np.array([float(one) for one in column])
-        except ValueError:
-            return np.array(column)
+        return list(csv.reader(text.splitlines()))[1:]
 
 

@@ -34,6 +34,10 @@ def as_file(
             )
         yield os.fspath(job), []
         return
+    if job is not None and not isinstance(job, Mapping):
+        raise Refused(
+            f"the job is a {type(job).__name__}: give a path, a dict, or the keys of a job"
+        )
     content = {**(job or {}), **more}
     if not content:
         raise Refused("no job: give a path, a dict, or the keys of a job")
@@ -59,6 +63,11 @@ def _plain(value: Any) -> Any:
 def flags_of_set(overrides: Optional[Mapping[str, Any]]) -> List[str]:
     """The flags for overrides, for example {"train.epochs": 4}."""
     flags: List[str] = []
+    if overrides is not None and not isinstance(overrides, Mapping):
+        raise Refused(
+            f"set= is a {type(overrides).__name__}, and overrides are a dict",
+            'set={"train.epochs": 4}',
+        )
     for key, value in (overrides or {}).items():
         text = value if isinstance(value, str) else json.dumps(value, default=_plain)
         flags += ["--set", f"{key}={text}"]

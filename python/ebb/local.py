@@ -122,7 +122,12 @@ class LocalCluster:
         return self._children.problems()
 
     def connect(self) -> Cluster:
-        """Returns the cluster, to submit and watch jobs."""
+        """Returns the cluster, to submit and watch jobs.
+
+        Raises Unavailable if it was closed.
+        """
+        if self._closed:
+            raise Unavailable("the local cluster is closed")
         return Cluster(Access(self.address, own=True, patience_s=_PATIENCE_S))
 
     def log(self, daemon: str, lines: int = 12) -> str:

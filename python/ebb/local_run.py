@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import csv
 import json
 import os
 import re
@@ -21,13 +20,14 @@ from ebb.errors import Error, JobFailed, NotFound, Refused, Unavailable
 from ebb.history import History
 from ebb.job import Job, Progress
 from ebb.job_file import JobLike, as_file, flags_of_set
+from ebb.run_folders import new_folder, newest_folder, remove_empty
+from ebb.run_output import Printed, csv_rows, event_lines
 
 _PAUSE_S = 0.1
 # A run that was asked to end takes about as long as its daemons' grace.
 _END_LIMIT_S = 70.0
 _INTERRUPTED = 130
 _USAGE = 2
-_RUNS = "runs"
 _TAIL_BYTES = 4096
 # In a job file, also one that is JSON.
 _NAME = re.compile(r"""(?:^|\A\s*\{\s*)["']?name["']?:\s*["']?([\w.-]+)""", re.MULTILINE)
@@ -95,6 +95,7 @@ def run(
         tail=["--", *arguments] if arguments else [],
         tls=tls,
     )
+    started._plugins = [os.path.abspath(folder) for folder in plugins]
     return _waited(started, progress) if wait else started
 
 
@@ -148,6 +149,7 @@ def chaos(
         folder,
         scenario=scenario,
     )
+    started._plugins = [os.path.abspath(folder) for folder in plugins]
     return _waited(started, progress) if wait else started
 
 
@@ -173,7 +175,7 @@ class Run(Job):
         super().__init__(Access(own=True), 0, name)
         self.folder = folder
         self._process = process
-        self._printed = _Printed(out, told)
+        self._printed = Printed(out, told)
         self._files = files
         self._replaced = names
         self._tls = tls
@@ -185,7 +187,7 @@ class Run(Job):
     @property
     def name(self) -> str:
         """The name of its job."""
-        return _found(_NAME, self._path("job.yaml")) or self._name
+        return self._in_job(_NAME) or self._name
 
     @property
     def running(self) -> bool:
@@ -220,12 +222,12 @@ class Run(Job):
     @property
     def samples(self) -> List[Dict[str, Optional[float]]]:
         """The rows of metrics.csv: seconds, applied, training_loss, workers, ..."""
-        return _rows(self._path("metrics.csv"))
+        return csv_rows(self._path("metrics.csv"))
 
     @property
     def events(self) -> List[str]:
         """What happened to daemons so far, a line each."""
-        return _events(self._printed.out())
+        return event_lines(self._printed.out())
 
     @property
     def number(self) -> int:
@@ -244,7 +246,7 @@ class Run(Job):
     def progress(self) -> Progress:
         """How far it is, by the last row of metrics.csv."""
         # The last row may be half written.
-        latest = _rows(self._path("metrics.csv"), _TAIL_BYTES)
+        latest = csv_rows(self._path("metrics.csv"), _TAIL_BYTES)
         whole = [one for one in latest if one.get("servers") is not None]
         if not whole:
             return Progress(0, 0, 1, self._epochs(), 0.0, None, None, 0)
@@ -379,25 +381,41 @@ class Run(Job):
             with open(self._path("scheduler.address"), encoding="utf-8") as file:
                 address = file.read().strip()
         except FileNotFoundError:
-            raise Unavailable(f"{self.name} is just starting") from None
+            raise Unavailable(
+                f"{self.name} is just starting",
+                "ask again in a second. run.wait() waits for its end, and run.state says "
+                '"waiting" until its cluster is there',
+            ) from None
         tls = self._path("tls/client") if self._tls else None
         return Access(address, tls=tls, own=True)
 
     def _names(self) -> Sequence[Tuple[str, str]]:
         return ()
 
+    def _way_on(self) -> str:
+        return super()._way_on() if self.running else f"go on with {_resumed(self.folder)}"
+
     def _check_running(self) -> None:
-        if not self.running:
-            raise Unavailable(
-                f"the run of {self.name} is over, and its cluster with it",
-                f'ebb.run(job, resume="{self.folder}") goes on',
-            )
+        if self.running:
+            return
+        hint = f"{_resumed(self.folder)} goes on"
+        if os.path.exists(self._path("report.json")) and self.report["complete"]:
+            hint = "the job is complete: run.report, run.history and run.audit() say what it came to"
+        raise Unavailable(f"the run of {self.name} is over, and its cluster with it", hint)
 
     def _path(self, name: str) -> str:
         return os.path.join(self.folder, name)
 
     def _epochs(self) -> int:
-        return int(_found(_EPOCHS, self._path("job.yaml")) or 0)
+        return int(self._in_job(_EPOCHS) or 0)
+
+    def _in_job(self, pattern: "re.Pattern[str]") -> Optional[str]:
+        """What a pattern finds in the run's job; a program's is program.yaml."""
+        for name in ("program.yaml", "job.yaml"):
+            found = _found(pattern, self._path(name))
+            if found is not None:
+                return found
+        return None
 
     def _error(self) -> Optional[Error]:
         """What is wrong with a run that is over; None: nothing."""
@@ -406,12 +424,12 @@ class Run(Job):
             return None
         told = command.renamed(self._printed.errors(), self._replaced)
         if code == _USAGE:
-            _remove_empty(self.folder)
+            remove_empty(self.folder)
             return command.error_of_text(told, code, "run")
         if code == _INTERRUPTED:
             error = JobFailed(
                 f"the run of {self.name} was interrupted",
-                f'ebb.run(job, resume="{self.folder}") goes on',
+                f"{_resumed(self.folder)} goes on",
             )
         elif os.path.exists(self._path("report.json")):
             problems = self.report["problems"] or [told.strip()]
@@ -420,37 +438,6 @@ class Run(Job):
             error = JobFailed(command.error_of_text(told, code, "run").message)
         error.run = self
         return error
-
-
-class _Printed:
-    """What a process prints, in files that have no name."""
-
-    def __init__(self, out: IO[bytes], told: IO[bytes]) -> None:
-        self._files = (out, told)
-        self._texts: Optional[List[str]] = None  # Once they are closed.
-
-    def out(self) -> str:
-        return self._read()[0]
-
-    def errors(self) -> str:
-        return self._read()[1]
-
-    def close(self) -> None:
-        if self._texts is None:
-            self._texts = self._read()
-            for file in self._files:
-                file.close()
-
-    def _read(self) -> List[str]:
-        if self._texts is not None:
-            return self._texts
-        # The process writes at the place that its copy of the file has.
-        return [
-            os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(
-                "utf-8", "replace"
-            )
-            for file in self._files
-        ]
 
 
 # Those that go on. They end before the interpreter does.
@@ -469,7 +456,14 @@ def _waited(started: Run, progress: Optional[bool]) -> Run:
     except KeyboardInterrupt:
         # The caller does not have the run, which would go on unseen.
         started.stop()
-        raise
+        raise KeyboardInterrupt(
+            f"the run in {started.folder} has stopped; {_resumed(started.folder)} goes on"
+        ) from None
+
+
+def _resumed(folder: str) -> str:
+    """The call that goes on with the run in a folder."""
+    return f'ebb.run(job, resume="{folder}")'
 
 
 def _job_flags(
@@ -483,9 +477,7 @@ def _job_flags(
     for flag, value in (("--epochs", epochs), ("--seed", seed), ("--memory", memory)):
         if value is not None:
             flags += [flag, str(value)]
-    for folder in plugins:
-        flags += ["--allow-plugins", folder]
-    return flags
+    return flags + command.flags_of_plugins(plugins)
 
 
 def _start(
@@ -558,75 +550,3 @@ def _found(pattern: "re.Pattern[str]", path: str) -> Optional[str]:
     except (OSError, UnicodeDecodeError):
         return None
     return found.group(1) if found else None
-
-
-def _numbers(name: str) -> List[int]:
-    if not os.path.isdir(_RUNS):
-        return []
-    found = (re.fullmatch(re.escape(name) + r"-(\d+)", one) for one in os.listdir(_RUNS))
-    return [int(one.group(1)) for one in found if one]
-
-
-def new_folder(name: str) -> str:
-    """Makes the next folder for a run of this name, and returns its path."""
-    number = max(_numbers(name), default=0) + 1
-    while True:
-        folder = os.path.join(_RUNS, f"{name}-{number}")
-        try:
-            # Making it is what takes the number.
-            os.makedirs(folder)
-            return folder
-        except FileExistsError:
-            number += 1
-
-
-def newest_folder(name: str) -> str:
-    """Returns the newest folder of a run of this name, or raises NotFound."""
-    numbers = _numbers(name)
-    if not numbers:
-        raise NotFound(f"no run of {name} is in {_RUNS}/", "name its folder: resume=")
-    return os.path.join(_RUNS, f"{name}-{max(numbers)}")
-
-
-def _remove_empty(folder: str) -> None:
-    try:
-        os.rmdir(folder)
-    except OSError:
-        pass
-
-
-def _events(printed: str) -> List[str]:
-    """The lines about daemons among those that a run printed."""
-    return [
-        line[2:].rstrip()
-        for line in printed.splitlines(keepends=True)
-        if line.startswith("! ") and line.endswith("\n")
-    ]
-
-
-def _rows(
-    path: str, tail_bytes: Optional[int] = None
-) -> List[Dict[str, Optional[float]]]:
-    """The rows of a CSV file; with a size, about those in its last bytes."""
-    try:
-        with open(path, "rb") as file:
-            head = file.readline()
-            if tail_bytes is not None:
-                size = os.fstat(file.fileno()).st_size
-                if size - tail_bytes > len(head):
-                    file.seek(size - tail_bytes)
-                    file.readline()  # Its front is missing.
-            text = (head + file.read()).decode("utf-8", "replace")
-    except FileNotFoundError:
-        return []
-    return [
-        {key: _number(value) for key, value in row.items() if key}
-        for row in csv.DictReader(text.splitlines())
-    ]
-
-
-def _number(text: Any) -> Optional[float]:
-    try:
-        return float(text)
-    except (TypeError, ValueError):
-        return None

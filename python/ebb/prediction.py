@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Mapping
+from typing import Any, Callable, Dict, List, Mapping
 
 import numpy as np
 
@@ -38,7 +38,8 @@ def outputs(model: Mapping[str, Any], tensors: Tensors, x: Any) -> Array:
     if not layers:
         raise Refused(
             "this model has no layers, so NumPy alone cannot predict",
-            "give predict() the path of a file with examples instead",
+            "give predict() the path of a file with examples instead, in the format of the "
+            "training data",
         )
     about = model["features"]
     x = np.asarray(x, dtype=np.float64)
@@ -73,3 +74,18 @@ def predictions(model: Mapping[str, Any], tensors: Tensors, x: Any) -> Array:
     classes = np.array(model["labels"]["classes"])
     places = y.argmax(axis=1) if y.shape[1] > 1 else (y[:, 0] > 0.5).astype(int)
     return np.asarray(classes[places])
+
+
+def column(texts: List[str]) -> Array:
+    """Returns what texts say: whole numbers if all are, else numbers, else texts."""
+    for kind in (int, float):
+        try:
+            return np.array([kind(text) for text in texts])
+        except ValueError:
+            pass
+    return np.array(texts)
+
+
+def columns(rows: List[List[str]]) -> Array:
+    """Returns the numbers that rows of texts say."""
+    return np.array(rows, dtype=np.float64)

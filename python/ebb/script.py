@@ -58,8 +58,10 @@ def _flags() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("script", metavar="SCRIPT.py", help="the program")
-    add("--workers", type=_count, default=3, help="how often it is started (3)")
-    add("--servers", type=_count, default=2, help="parameter servers (2)")
+    add("--workers", type=_count, help="how often it is started (3, or as before "
+        "with --resume)")
+    add("--servers", type=_count, help="parameter servers (2, or as before with "
+        "--resume)")
     add("--kill-every", type=_seconds, help="kill a process every S seconds")
     add("--kill-seed", type=int, default=1, help="seed of the kills (1)")
     add("--run-dir", help="folder of the run (runs/NAME-N)")

@@ -17,10 +17,10 @@ from ebb import display, history, script_page
 from ebb.children import End
 from ebb.cluster import Cluster
 from ebb.command import Access
-from ebb.errors import Error, Unavailable
+from ebb.errors import Error, Refused, Unavailable
 from ebb.job import Audit, Job, Progress
 from ebb.local import LocalCluster
-from ebb.local_run import new_folder, newest_folder
+from ebb.run_folders import Facts, new_folder, newest_folder, read_facts, write_facts
 
 _TURN_S = 0.05
 # Each asks the scheduler by a process, which costs about 25 ms of CPU.
@@ -60,10 +60,11 @@ class ScriptRun:
             self._folder = flags.run_dir or newest_folder(self._name)
         else:
             self._folder = flags.run_dir or new_folder(self._name)
-        self._programs = [f"worker-{i}" for i in range(flags.workers)]
+        self._size = _size_of(flags, self._folder)
+        self._programs = [f"worker-{i}" for i in range(self._size.workers)]
         self._started = time.monotonic()
         self._screen = _Screen(flags.quiet)
-        self._kills = _Kills(flags)
+        self._kills = _Kills(flags, self._size)
         self._ends_seen = 0
         self._failures: Dict[str, int] = {}
         self._restarts = {"worker": 0, "ps": 0, "scheduler": 0}
@@ -83,7 +84,8 @@ class ScriptRun:
             return 0
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._interrupt)
-        with LocalCluster(servers=self._flags.servers, folder=self._folder) as cluster:
+        with LocalCluster(servers=self._size.servers, folder=self._folder) as cluster:
+            write_facts(self._folder, self._size)
             self._begin(cluster)
             self._watch(cluster)
             self._screen.close()
@@ -134,7 +136,7 @@ class ScriptRun:
             cluster.run_program(
                 name, [sys.executable, "-u", script, *self._flags.rest]
             )
-        times, servers = len(self._programs), self._flags.servers
+        times, servers = self._size.workers, self._size.servers
         self._screen.tell(
             f"{self._flags.script}: {times} time{'s' * (times > 1)}, "
             f"on {servers} server{'s' * (servers > 1)}"
@@ -158,6 +160,8 @@ class ScriptRun:
             for end in cluster.ends[self._ends_seen :]:
                 self._ends_seen += 1
                 self._note_end(cluster, end)
+                if self._problems:
+                    break  # What ended meanwhile would not be started again.
             self._problems += cluster.problems
             if all(cluster.finished(name) for name in self._programs):
                 self._ask()
@@ -279,9 +283,9 @@ class ScriptRun:
         self._evaluated[job["id"]] = len(evaluations)
 
     def _write_job(self, job: Mapping[str, Any]) -> None:
-        with open(self._path("job.yaml"), "w") as file:
+        with open(self._path("program.yaml"), "w") as file:
             file.write(
-                "# Not a job file: what the run needs to know of its newest job.\n"
+                "# The newest job of the program, which submits it: ebb run takes the program.\n"
                 f"name: {job['name']}\ntrain:\n  epochs: {job['epochs']}\n"
             )
 
@@ -384,8 +388,8 @@ class ScriptRun:
                 {"name": one["name"], "state": one["state"], "exact": proof.exact}
                 for one, proof in audits
             ],
-            "servers": self._flags.servers,
-            "workers": self._flags.workers,
+            "servers": self._size.servers,
+            "workers": self._size.workers,
             "folder": self._folder,
             "problems": self._problems,
             "warnings": [],
@@ -395,15 +399,28 @@ class ScriptRun:
         return os.path.join(self._folder, name)
 
 
+def _size_of(flags: argparse.Namespace, folder: str) -> Facts:
+    """The processes of the run: as flags say, else as before. Raises Refused."""
+    known = read_facts(folder) if flags.resume else None
+    before = known or Facts()
+    if known is not None and flags.servers not in (None, known.servers):
+        raise Refused(
+            f"--servers {flags.servers}: the run in {folder} has {before.servers} servers, "
+            "which hold its model",
+            "leave --servers out",
+        )
+    return Facts(flags.servers or before.servers, flags.workers or before.workers)
+
+
 class _Kills:
     """Kills processes in turn: a program, a server, the scheduler."""
 
-    def __init__(self, flags: argparse.Namespace) -> None:
+    def __init__(self, flags: argparse.Namespace, size: Facts) -> None:
         self._every: Optional[float] = flags.kill_every
         self._random = random.Random(flags.kill_seed)
         self._roles = [
-            [f"worker-{i}" for i in range(flags.workers)],
-            [f"ps-{i}" for i in range(flags.servers)],
+            [f"worker-{i}" for i in range(size.workers)],
+            [f"ps-{i}" for i in range(size.servers)],
             ["scheduler"],
         ]
         self._begun: Optional[float] = None

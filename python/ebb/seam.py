@@ -10,7 +10,7 @@ import struct
 from typing import Iterable, Tuple, Union
 
 #: Engine and program must have the same.
-FORMAT = 1
+FORMAT = 3
 
 # From the program.
 HELLO = 1
@@ -22,6 +22,12 @@ EVALUATED = 7
 ORDER = 8
 AHEAD = 9
 LEAVE = 10
+ROWS = 11
+LOOK_UP = 12
+ROW_MEMORY = 13
+MODEL = 14
+MODEL_TABLE = 15
+FOUND = 16
 # From the engine.
 JOB = 101
 TABLE = 102
@@ -33,6 +39,11 @@ ERROR = 107
 NUMBERS = 108
 PLACES = 109
 LOG = 110
+ROW_TABLE = 111
+WANTED = 112
+MODULE = 113
+SHARED = 114
+DATA_SET = 115
 
 #: Begins each message: kind, code, sequence.
 HEADER = struct.Struct("<IIQ")
@@ -45,17 +56,28 @@ EVALUATED_BODY = struct.Struct("<QqdqQ")  # Ticket, examples, loss, correct, fig
 FIGURE = struct.Struct("<56sd")
 ORDER_BODY = struct.Struct("<iiqq")  # Epoch, shard, begin, end.
 AHEAD_BODY = struct.Struct("<Q")  # Most places.
-# Number, seed, parameters, examples, batch, epochs, shard size, tables.
-JOB_BODY = struct.Struct("<qQqqqqqq")
+ROWS_BODY = struct.Struct("<iiqqQ")  # Place, tables.
+LOOK_UP_BODY = struct.Struct("<QQ")  # Ticket, tables.
+ROW_MEMORY_BODY = struct.Struct("<QQ")  # Room for keys, bytes.
+# Number, seed, parameters, examples, batch, epochs, shard size, tables, sparse tables.
+JOB_BODY = struct.Struct("<qQqqqqqqq")
 TABLE_BODY = struct.Struct("<qq")  # Offset, dimensions.
+MODEL_TABLE_BODY = struct.Struct("<dqq")  # Share in an average, or 0; then as TABLE_BODY.
+ROW_TABLE_BODY = struct.Struct("<q")  # Width.
 PLACE = struct.Struct("<iiqq")
 BATCH_BODY = struct.Struct("<Qiiqq")  # Ticket, place.
-EVALUATE_BODY = struct.Struct("<Qq")  # Ticket, snapshot.
+EVALUATE_BODY = struct.Struct("<Qqqq")  # Ticket, snapshot, rows, labelled.
+MODEL_BODY = struct.Struct("<qq")  # Tables, outputs.
+MODULE_BODY = struct.Struct("<qqQq")  # Features, classes, seed, data sets.
+FOUND_BODY = struct.Struct("<q16s")  # Examples, checksum.
+SHARED_BODY = struct.Struct("<qqqq")  # Parameters, rows, features, outputs.
 
 # Codes of END.
 COMPLETE = 1
 CANCELLED = 2
 LEFT = 3
+# Code of ROWS: the batch cannot be read.
+UNREADABLE = 1
 # Codes of DONE.
 TAKEN = 0
 STALE = 1
@@ -81,3 +103,9 @@ def text(words: str) -> bytes:
 def figures(named: Iterable[Tuple[str, float]]) -> bytes:
     """Returns the figures of an evaluation as they stand in EVALUATED."""
     return b"".join(FIGURE.pack(name.encode("utf-8"), value) for name, value in named)
+
+
+def counts(numbers: Iterable[int]) -> bytes:
+    """Returns the numbers of keys as they stand in ROWS and LOOK_UP."""
+    each = list(numbers)
+    return struct.pack(f"<{len(each)}Q", *each)

@@ -46,6 +46,11 @@ def save(
     The file is replaced at once. Raises Refused for a type that the format
     lacks, for example complex numbers.
     """
+    if not isinstance(tensors, Mapping):
+        raise Refused(
+            f"save() got a {type(tensors).__name__}, and writes a dict of arrays by name",
+            "of a model of PyTorch: model.state_dict()",
+        )
     arrays = {name: np.asarray(value) for name, value in tensors.items()}
     header: Dict[str, Any] = {}
     if metadata:
@@ -110,7 +115,11 @@ def _read(content: bytes, path: str) -> Tuple[Tensors, Dict[str, str]]:
         data = memoryview(content)[8 + size :]
         tensors = {name: _tensor(data, about) for name, about in header.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Refused(f"{path} is no safetensors file: {error}") from None
+        of_torch = content[:4] == b"PK\x03\x04"
+        raise Refused(
+            f"{path} is no safetensors file: {error}",
+            "torch.save() wrote it: torch.load() gives its tensors" if of_torch else None,
+        ) from None
     return tensors, metadata
 
 
@@ -120,7 +129,8 @@ def _tensor(data: memoryview, about: Mapping[str, Any]) -> Array:
         raise ValueError("a tensor lies outside of the file")
     kind = np.dtype(_TYPES[about["dtype"]])
     array = np.frombuffer(data[begin:end], dtype=kind)
-    return array.reshape(about["shape"]).copy()
+    made: Array = array.reshape(about["shape"]).copy()
+    return made
 
 
 def _load_folder(folder: str) -> Tuple[Tensors, Dict[str, str]]:

@@ -25,13 +25,15 @@ import numpy as np
 
 from ebb import engine as engines
 from ebb.command import Tls
-from ebb.errors import Refused
+from ebb.errors import EvaluationLost, Refused
+from ebb.rows import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float32]
     Numbers = NDArray[np.int64]
+    KeysOf = Callable[[Numbers], Mapping[str, ArrayLike]]
 
 
 class Evaluated(NamedTuple):
@@ -82,7 +84,7 @@ class Batch:
     @property
     def values(self) -> "Floats":
         """The model's values now: all tables, one after the other. Read-only."""
-        values = self._engine.values.view()
+        values: "Floats" = self._engine.values.view()
         values.flags.writeable = False
         return values
 
@@ -90,30 +92,56 @@ class Batch:
         """The values of one table, in its shape. Read-only."""
         return _part(self._engine, self.values, name)
 
+    def rows(self, table: str) -> "Floats":
+        """The rows of a sparse table now: one for each distinct key. Read-only."""
+        values: "Floats" = self._rows(table).values.view()
+        values.flags.writeable = False
+        return values
+
+    def places(self, table: str) -> "NDArray[np.int32]":
+        """For each key of the batch, as ``keys`` named them, the number of its row."""
+        return self._rows(table).places
+
+    def _rows(self, table: str) -> Rows:
+        rows = self._batch.rows.get(table)
+        if rows is not None:
+            return rows
+        raise Refused(
+            f"the job has no sparse table {table}; it has "
+            + (", ".join(self._batch.rows) or "none")
+        )
+
     def push(
         self,
         gradient: Union["ArrayLike", Mapping[str, "ArrayLike"]],
         loss: float = 0.0,
+        rows: Mapping[str, "ArrayLike"] = {},
     ) -> None:
         """Hands in the *sum* of the gradients over the examples, and of losses.
 
         gradient: laid out as ``values``, or an array for each table by its name;
-        the tables that are absent have none. Raises Refused if its size is
-        wrong, and NonFinite if it is not finite.
+        the tables that are absent have none.
+        rows: the gradient of ``rows(table)`` for each sparse table.
+        Raises Refused if a size is wrong, and NonFinite if a sum is not finite.
         """
+        for name, array in rows.items():
+            part = self._rows(name).sums
+            _check_shape(name, array, part)
+            part[...] = array
         sums = self._engine.sums
         if isinstance(gradient, Mapping):
             sums[:] = 0
             for name, array in gradient.items():
                 part = _part(self._engine, sums, name)
-                if np.shape(array) != part.shape:
-                    raise Refused(
-                        f"the gradient of {name} has the shape {np.shape(array)}; "
-                        f"the table has {part.shape}"
-                    )
+                _check_shape(name, array, part)
                 part[...] = array
         else:
             flat = np.asarray(gradient).reshape(-1)
+            if flat.dtype.kind not in "fiub":
+                raise Refused(
+                    f"the gradient is of {flat.dtype}, and not of numbers",
+                    "an array laid out as batch.values, or a dict of arrays by table",
+                )
             if flat.size != sums.size:
                 raise Refused(
                     f"the gradient has {flat.size} values; the model has {sums.size}"
@@ -147,9 +175,12 @@ class Work:
         self,
         engine: engines.Engine,
         evaluate: Optional[Callable[["Floats"], Evaluated]] = None,
+        keys: Optional["KeysOf"] = None,
     ) -> None:
         self._engine = engine
         self._evaluate = evaluate
+        self._keys = keys
+        self._evaluation: Optional[engines.Evaluation] = None
 
     @property
     def name(self) -> str:
@@ -190,10 +221,42 @@ class Work:
             what = self._engine.next(timeout)
             if isinstance(what, engines.Evaluation):
                 self._answer(what)
+            elif isinstance(what, engines.Wanted):
+                self._tell(what)
             elif what is None:
                 return None
             else:
+                self._tell_ahead()
                 return Batch(self._engine, what)
+
+    def _tell(self, place: engines.Place) -> None:
+        assert self._keys is not None
+        try:
+            keys = self._keys(place.examples)
+            self._engine.tell(place, keys)
+        except Exception as error:
+            self._engine.unreadable(place, f"{error!r}")
+            raise
+
+    def _tell_ahead(self) -> None:
+        """Tells the keys of the batch to come, so that its rows can be pulled now."""
+        if self._keys is None:
+            return
+        for place in self._engine.ahead(1):
+            try:
+                self._engine.tell(place, self._keys(place.examples))
+            except Exception:
+                pass  # Its error counts when the engine asks for the batch.
+
+    def look_up(self, keys: Mapping[str, "ArrayLike"]) -> Dict[str, Rows]:
+        """Returns rows of the snapshot, for the function that evaluates it.
+
+        keys: by sparse table. A key without a row has the values with which its
+        row would begin. The result is valid until the next call.
+        """
+        if self._evaluation is None:
+            raise Refused("look_up() is for the function that evaluates")
+        return self._engine.look_up(self._evaluation, keys)
 
     def ahead(self) -> List[engines.Place]:
         """Returns the places that are likely to come next."""
@@ -205,13 +268,18 @@ class Work:
 
     def _answer(self, evaluation: engines.Evaluation) -> None:
         assert self._evaluate is not None
+        self._evaluation = evaluation
         try:
             made = self._evaluate(self._engine.values)
+        except EvaluationLost:
+            return
         except Exception as error:
             self._engine.evaluated(
                 evaluation, examples=0, loss_sum=0, error=f"{error!r}"
             )
             raise
+        finally:
+            self._evaluation = None
         self._engine.evaluated(
             evaluation,
             examples=made.examples,
@@ -244,6 +312,14 @@ def _part(engine: engines.Engine, values: "Floats", name: str) -> "Floats":
     )
 
 
+def _check_shape(name: str, array: "ArrayLike", part: "Floats") -> None:
+    if np.shape(array) != part.shape:
+        raise Refused(
+            f"the gradient of {name} has the shape {np.shape(array)}; "
+            f"the table has {part.shape}"
+        )
+
+
 def join(
     scheduler: Optional[str],
     job: str,
@@ -255,6 +331,7 @@ def join(
     grace: float = 5.0,
     prefetch: bool = True,
     evaluate: Optional[Callable[["Floats"], Evaluated]] = None,
+    keys: Optional["KeysOf"] = None,
 ) -> Work:
     """Joins the newest job of this name, to compute its batches.
 
@@ -265,6 +342,8 @@ def join(
     prefetch: pulls the next values while a batch is computed. This is faster,
         but they lack the batch.
     evaluate: evaluates a snapshot, if the job has evaluations.
+    keys: returns the keys of examples by sparse table, if the job has such
+        tables. It gets the numbers of the examples of a batch.
 
     Raises NotFound if there is no such job, Unavailable if there is no
     scheduler, and Refused if the job cannot be joined.
@@ -280,4 +359,12 @@ def join(
         prefetch=prefetch,
         evaluates=evaluate is not None,
     )
-    return Work(engine, evaluate)
+    if engine.row_tables and keys is None:
+        engine.leave()
+        names = ", ".join(table.name for table in engine.row_tables)
+        raise Refused(
+            f"job {job} has sparse tables ({names}), and nothing says which keys "
+            "its examples have",
+            "ebb.join(…, keys=lambda examples: {…})",
+        )
+    return Work(engine, evaluate, keys)

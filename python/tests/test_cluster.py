@@ -112,7 +112,7 @@ def test_errors_are_those_of_the_command(cluster: ebb.Cluster, tmp_path: Path) -
         cluster.job("nobody")
     with pytest.raises(ebb.Refused) as refused:
         cluster.submit(small_job(tmp_path), set={"seed": "x"})
-    assert refused.value.message == '--set: seed: "x" is not a whole number'
+    assert refused.value.message == 'set: seed: "x" is not a whole number'
     assert refused.value.hint == "seed: 1"
     assert refused.value.code == "refused"
     with pytest.raises(ebb.Refused, match=r"^[^:]*optimiser"):

@@ -73,13 +73,13 @@ def job(cluster, tmp_path):
 
 
 def engine_pid(engine: Engine) -> int:
-    assert engine._process is not None
-    return engine._process.child.pid
+    assert engine.pid is not None
+    return engine.pid
 
 
 def kill_engine(engine: Engine) -> None:
     os.kill(engine_pid(engine), signal.SIGKILL)
-    engine._process.child.wait()
+    engine._session.link.process.child.wait()
 
 
 # --- Batches ------------------------------------------------------------------
@@ -112,7 +112,7 @@ def test_examples_come_in_the_same_order_for_all(job):
     first, second = job.join(), job.join()
     batch = first.next(SOON_S)
     # The same place, asked for by another engine.
-    again = second._order(batch.epoch, batch.shard)[batch.begin : batch.end]
+    again = second._orders.examples(batch.epoch, batch.shard)[batch.begin : batch.end]
     assert list(again) == list(batch.examples)
     first.fail(batch, "only a look")
 
@@ -242,7 +242,7 @@ def test_a_scheduler_that_is_not_there():
 
 
 def test_a_wrong_address():
-    with pytest.raises(ebb.Refused, match="--scheduler"):
+    with pytest.raises(ebb.Refused, match='scheduler: "nowhere"'):
         Engine.join("nowhere", "nothing")
 
 
@@ -402,7 +402,7 @@ def test_a_signal_to_the_engine_gives_the_batch_back(job):
     other = job.join()
     # While this process still computes.
     assert isinstance(other.next(SOON_S), Batch)
-    engine._process.child.wait(SOON_S)
+    engine._session.link.process.child.wait(SOON_S)
     job.compute(engine, batch)
     assert engine.next(SOON_S) is None
     assert engine.ended == "left"
@@ -467,3 +467,17 @@ def test_a_loop_evaluates(cluster, tmp_path):
         batch.push(*job.linear.sums(batch.values, batch.examples))
     assert len(seen) == 3
     job.expect_exact()
+
+
+def test_a_job_ends_without_evaluations_that_no_program_makes(tmp_path, caplog):
+    """Bug: it waited for them for ever, without a word."""
+    with ebb.local.cluster(scheduler_flags=["--evaluation-timeout", "1s"]) as cluster:
+        job = Job(cluster, tmp_path, test=True, evaluate="1 epoch")
+        for batch in ebb.join(job.address, job.name):
+            batch.push(*job.linear.sums(batch.values, batch.examples))
+        assert "has evaluations, and this program makes none" in caplog.text
+        assert job.job.state == "complete"
+        job.expect_exact()
+        (evaluation,) = job.job.status()["evaluations"]
+        assert evaluation["epoch"] == 3
+        assert "no worker that is connected evaluates" in evaluation["error"]

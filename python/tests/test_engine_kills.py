@@ -25,7 +25,7 @@ import ctypes, sys
 from ebb.engine import Engine
 engine = Engine.join(sys.argv[1], sys.argv[2])
 batch = engine.next()
-print(engine._process.child.pid, batch.shard, batch.begin, flush=True)
+print(engine.pid, batch.shard, batch.begin, flush=True)
 ctypes.PyDLL(None).sleep(int(sys.argv[3]))
 engine.push(batch, 0)
 print(engine.next(), engine.ended, flush=True)
@@ -160,7 +160,7 @@ def test_a_child_that_keeps_the_socket_keeps_no_engine(cluster, tmp_path):
     submit(cluster, tmp_path)
     keeper = SLEEPER.replace(
         "ctypes.PyDLL(None).sleep",
-        "socket = engine._process.socket.dup()\n"
+        "socket = engine._session.link.process.socket.dup()\n"
         "import os\n"
         "if os.fork() == 0: ctypes.CDLL(None).sleep(600)\n"
         "ctypes.PyDLL(None).sleep",
@@ -197,7 +197,7 @@ def test_memory_is_flat(cluster, tmp_path):
     epochs = -(-(batches + warm) // 38)
     job, linear = submit(cluster, tmp_path, epochs=epochs)
     engine = Engine.join(cluster.address, "linear")
-    pids = {"program": os.getpid(), "engine": engine._process.child.pid}
+    pids = {"program": os.getpid(), "engine": engine.pid}
     before = {}
     for i in range(batches + warm):
         if i == warm:

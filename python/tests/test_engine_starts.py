@@ -10,7 +10,9 @@ import pytest
 import ebb
 import ebb.local
 from ebb import programs
-from ebb.engine import Batch, Engine, _Left
+from ebb.engine import Batch, Engine
+from ebb.engine_link import Left
+from ebb.engine_session import Session
 
 SOON_S = 60.0
 
@@ -72,8 +74,8 @@ def join(cluster, job) -> Engine:
 
 
 def kill(engine: Engine) -> None:
-    engine._process.child.kill()
-    engine._process.child.wait()
+    engine._session.link.process.child.kill()
+    engine._session.link.process.child.wait()
 
 
 def test_an_engine_that_is_killed_at_its_start_is_started_again(
@@ -87,10 +89,10 @@ def test_an_engine_that_is_killed_at_its_start_is_started_again(
         kill(engine)
         starts.plan("kill -9 $$")
         # Three deaths within a minute are too many, and this makes two and three.
-        engine._deaths.clear()
+        engine._session._deaths.clear()
         assert isinstance(engine.next(SOON_S), Batch)
         assert starts.count == 2
-        assert len(engine._deaths) == 2
+        assert len(engine._session._deaths) == 2
 
 
 def test_an_engine_that_is_always_killed_is_lost(cluster, job, starts):
@@ -124,11 +126,11 @@ def test_an_engine_that_is_asked_to_leave_while_it_joins(cluster, job, starts):
 
 def test_last_words_while_it_joins_are_no_error(cluster, job, monkeypatch):
     def leave(self, deadline):
-        raise _Left
+        raise Left
 
     with join(cluster, job) as engine:
         kill(engine)
-        monkeypatch.setattr(Engine, "_greet", leave)
+        monkeypatch.setattr(Session, "_greet", leave)
         assert engine.next(SOON_S) is None
         assert engine.ended == "left"
         with pytest.raises(ebb.Unavailable, match="asked to leave"):
@@ -157,7 +159,7 @@ def test_leaves_while_an_engine_joins_again(cluster, job, starts):
     starts.plan("exec sleep 60")
     with pytest.raises(TimeoutError):
         engine.next(0.1)
-    child = engine._process.child
+    child = engine._session.link.process.child
     engine.leave()
     assert child.returncode is not None
     assert engine.ended == "left" and engine.next() is None
@@ -170,7 +172,7 @@ def test_a_deadline_holds_while_the_scheduler_is_away(cluster, job, monkeypatch)
     with join(cluster, job) as engine:
         kill(engine)
         with monkeypatch.context() as patch:
-            patch.setattr(Engine, "_greet", away)
+            patch.setattr(Session, "_greet", away)
             began = time.monotonic()
             with pytest.raises(TimeoutError, match="no batch of job"):
                 engine.next(0.3)

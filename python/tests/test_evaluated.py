@@ -15,8 +15,7 @@ def engine():
     """An engine without a process: what passes the checks goes nowhere."""
     engine = object.__new__(Engine)
     engine._pid, engine._thread = os.getpid(), threading.get_ident()
-    engine._process = engine._out = None
-    engine._memory_file = -1
+    engine._out = None
     engine.name = "job"
     return engine
 

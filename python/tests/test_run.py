@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,9 @@ def test_trains_and_keeps_everything(tmp_path: Path) -> None:
     assert "good" in run._repr_html_()
     with pytest.raises(ebb.Unavailable, match="is over"):
         run.pause()
-    with pytest.raises(ebb.Unavailable, match="is over"):
+    with pytest.raises(ebb.Unavailable, match="is over.*(.|\n)*complete: run.report") as over:
         run.status()
+    assert "resume" not in str(over.value)
     # Again: a folder of its own.
     path = tmp_path / "job.yaml"
     path.write_text(json.dumps(small_job(tmp_path)))
@@ -107,11 +109,32 @@ def test_chaos_disturbs(tmp_path: Path) -> None:
     assert run.report["restarts"]["workers"] >= 1
 
 
+def test_an_uncaught_error_ends_with_the_users_line(tmp_path: Path) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text("import ebb\nebb.run('nofile.yaml')\n")
+    ran = subprocess.run([sys.executable, script], stderr=subprocess.PIPE, text=True)
+    assert ran.returncode == 1 and "ebb.run('nofile.yaml')" in ran.stderr
+    assert "local_run.py" not in ran.stderr
+
+
 def test_tls(tmp_path: Path) -> None:
     run = ebb.run(long_job(tmp_path), tls=True, wait=False)
+    with pytest.raises(ebb.Unavailable, match="is just starting\n.*ask again"):
+        run.status()
     assert wait_for(lambda: run.progress.applied > 0)
     assert run.state == "running"
     run.stop()
+    with pytest.raises(ebb.Unavailable, match='resume="runs/corners-1".* goes on'):
+        run.status()
+    # There may be no version yet. Bug: it said to call wait().
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            run.state_dict()
+        except ebb.Error:
+            return
+    texts = [str(one.message) for one in told]
+    assert any('go on with ebb.run(job, resume="runs/corners-1")' in text for text in texts), texts
 
 
 SCRIPT = """
@@ -157,7 +180,9 @@ def test_a_run_ends_in_good_order_with_its_process(
     told = child.stderr.read()
     child.stderr.close()
     if number == signal.SIGINT:
-        assert "KeyboardInterrupt" in told
+        assert "KeyboardInterrupt: the run in runs/corners-1 has stopped; ebb.run(job, resume=" in told
     assert wait_for(lambda: not daemons_of(tmp_path), 40)
+    # The run writes it after the daemons.
+    assert wait_for((metrics.parent / "report.json").exists, 40)
     report = json.loads((metrics.parent / "report.json").read_text())
     assert report["interrupted"] and not report["problems"]

@@ -77,6 +77,8 @@ def test_runs_a_program_to_the_end_of_its_job(tmp_path: Path) -> None:
         log = Path(f"runs/corners-1/logs/{worker}.log").read_text()
         assert "weights (4, 3)" in log
     assert "exact" in Path("runs/corners-1/report.html").read_text()
+    assert "name: corners\ntrain:\n  epochs: 20\n" in Path("runs/corners-1/program.yaml").read_text()
+    assert not Path("runs/corners-1/job.yaml").exists()
     assert not daemons_of(tmp_path)
 
 
@@ -244,9 +246,13 @@ def test_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     assert "go on with: ebb run corners.py --resume" in out
     assert not daemons_of(tmp_path)
     assert report_of()["interrupted"]
-    run = start(tmp_path, "--workers", "2", "--servers", "1", "--resume", epochs=120)
+    run = start(tmp_path, "--servers", "3", "--resume", epochs=120)
+    assert "--servers 3: the run in runs/corners-1 has 1 servers" in run.communicate()[1]
+    # As many processes as before.
+    run = start(tmp_path, "--resume", epochs=120)
     out, err = run.communicate(timeout=100)
     assert run.returncode == 0, out + err
+    assert "corners.py: 2 times, on 1 server\n" in out
     report = report_of()
     assert report["audit"]["exact"]
     # The metrics before the interrupt are the least that it went on from.

@@ -17,7 +17,7 @@ def test_requests_have_the_bytes_of_the_format():
     assert seam.message(seam.PUSH, 7, seam.PUSH_BODY.pack(42, 1.5)) == PUSH
     hello = seam.HELLO_BODY.pack(5, 1, 9) + seam.text("0.2.0")
     assert seam.message(seam.HELLO, 1, hello, seam.FORMAT) == bytes.fromhex(
-        "0100000001000000"
+        "0100000003000000"
         "0100000000000000"
         "0500000000000000"
         "0100000000000000"
@@ -57,11 +57,42 @@ def test_answers_have_the_bytes_of_the_format():
         "0a00000000000000"
         "0005000000000000"
         "0200000000000000"
+        "0100000000000000"
         "646967697473"
     )
     fields = seam.JOB_BODY.unpack_from(job, seam.HEADER.size)
-    assert fields == (9, 1, 7850, 60000, 128, 10, 1280, 2)
+    assert fields == (9, 1, 7850, 60000, 128, 10, 1280, 2, 1)
     assert job[seam.HEADER.size + seam.JOB_BODY.size :] == b"digits"
+
+
+PLACE = bytes.fromhex("0100000003000000" "8000000000000000" "0001000000000000")
+
+
+def test_rows_have_the_bytes_of_the_format():
+    rows = seam.ROWS_BODY.pack(1, 3, 128, 256, 2) + seam.counts([7, 0])
+    assert seam.message(seam.ROWS, 2, rows) == (
+        bytes.fromhex("0b00000000000000" "0200000000000000")
+        + PLACE
+        + bytes.fromhex("0200000000000000" "0700000000000000" "0000000000000000")
+    )
+    failed = seam.ROWS_BODY.pack(1, 3, 128, 256, 0) + seam.text("no")
+    assert seam.message(seam.ROWS, 2, failed, seam.UNREADABLE) == (
+        bytes.fromhex("0b00000001000000" "0200000000000000")
+        + PLACE
+        + bytes.fromhex("0000000000000000" "6e6f")
+    )
+    look_up = seam.LOOK_UP_BODY.pack(42, 1) + seam.counts([5])
+    assert seam.message(seam.LOOK_UP, 2, look_up) == bytes.fromhex(
+        "0c00000000000000"
+        "0200000000000000"
+        "2a00000000000000"
+        "0100000000000000"
+        "0500000000000000"
+    )
+    assert seam.ROW_MEMORY_BODY.pack(3, 4096) == bytes.fromhex(
+        "0300000000000000" "0010000000000000"
+    )
+    assert seam.PLACE.unpack(PLACE) == (1, 3, 128, 256)
 
 
 def test_figures_have_names_of_a_fixed_length():

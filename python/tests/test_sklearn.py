@@ -25,7 +25,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils import estimator_checks
 
 from ebb import local
 from ebb import sklearn as es
@@ -200,10 +200,15 @@ def test_threads_share_the_cluster():
 
 
 def test_says_what_became_of_a_fit():
-    fitted = es.LogisticRegression(max_iter=12).fit(*IRIS)
+    fitted = es.LogisticRegression(max_iter=12, tol=0).fit(*IRIS)
     assert fitted.n_iter_ == 12 == len(fitted.job_.losses)
     assert fitted.job_.losses[0] == pytest.approx(np.log(3), rel=1e-5)
     assert set(fitted.job_.timing) == {"write", "submit", "train", "export"}
+
+
+def test_small_models_train_ahead_of_the_disk():
+    kept = [_base.rounds("epoch", weights)["rounds_in_memory"] for weights in (15, 10**6, 10**8)]
+    assert kept == [100, 4, 2]
 
 
 def test_warns_if_it_did_not_converge():
@@ -356,8 +361,9 @@ def test_a_scheduler_that_is_not_there_is_unavailable(monkeypatch):
 # --- scikit-learn's own checks ------------------------------------------------
 
 # The checks that ran for each with scikit-learn 1.2.1, which has the fewest. A
-# check that is skipped fails the test, but those that compare two fits of an
-# estimator that says of itself that they differ.
+# check that is skipped fails the test, but the one for arrays of other libraries,
+# which newer releases run only if SCIPY_ARRAY_API is set. Those that compare two
+# fits are left out for estimators that say of themselves that they differ.
 TWO_FITS = {"check_pipeline_consistency", *_base.TWO_FITS[0]}
 _PERCEPTRON = {"max_iter": 30, "learning_rate_init": 0.02}
 _SGD = {"max_iter": 20, "batch_size": 16, "eta0": 0.05}
@@ -374,6 +380,14 @@ CHECKED = {
 }
 
 
+def _checks_of(estimator):
+    """Pairs of an estimator and a check; scikit-learn 1.6 gave this another name."""
+    newer = getattr(estimator_checks, "estimator_checks_generator", None)
+    if newer is not None:
+        return newer(estimator)
+    return estimator_checks.check_estimator(estimator, generate_only=True)
+
+
 @pytest.mark.parametrize("name", CHECKED)
 def test_passes_the_checks_of_scikit_learn(name):
     estimator, least = CHECKED[name]
@@ -381,13 +395,15 @@ def test_passes_the_checks_of_scikit_learn(name):
     failed = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for one, check in check_estimator(estimator, generate_only=True):
+        for one, check in _checks_of(estimator):
             words = getattr(check, "func", check).__name__
+            if words in TWO_FITS and not estimator._repeats:
+                continue
             try:
                 check(one)
                 ran += 1
             except SkipTest as skipped:
-                if estimator._repeats or words not in TWO_FITS:
+                if words != "check_array_api_input":
                     failed.append(f"{words} was skipped: {skipped}")
             except Exception as error:  # All that fail are named at once.
                 failed.append(f"{words}: {type(error).__name__}: {error}")

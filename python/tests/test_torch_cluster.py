@@ -97,16 +97,135 @@ def test_a_job_begins_with_the_values_of_the_model(address):
         ("adagrad", lambda p: torch.optim.Adagrad(p, 0.05)),
         ("rmsprop", lambda p: torch.optim.RMSprop(p, 0.01)),
         ("adam", lambda p: torch.optim.Adam(p, 0.01, weight_decay=0.01)),
+        ("adamw", lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.1)),
+        ("groups", lambda p: torch.optim.AdamW(_groups(p, {"lr": 0.02, "eps": 1e-6}), 0.01)),
+        ("plain groups", lambda p: torch.optim.SGD(_groups(p, {"lr": 0.3, "momentum": 0.5}), 0.1)),
     ],
 )
 def test_servers_step_as_the_optimizer_would(address, word, make):
     dataset = Data(150)
     a, b = Net(), Net()
     job, batches = _trained(
-        address, f"rule-{word}", b, dataset, optimizer=make(b.parameters())
+        address, f"rule-{word.replace(' ', '-')}", b, dataset, optimizer=make(b.parameters())
     )
     _plain(a, make(a.parameters()), dataset, batches, job.first)
     assert farthest(a, b) < 1e-4
+
+
+def _groups(parameters, others):
+    """Weights, biases without decay, and the last bias with other settings."""
+    a, a_bias, b, b_bias = parameters
+    return [
+        {"params": [a, b]},
+        {"params": [a_bias], "weight_decay": 0},
+        {"params": [b_bias], **others},
+    ]
+
+
+def test_an_export_has_the_states_that_each_table_has(address, tmp_path):
+    model = Normal()
+    job, _ = _trained(
+        address, "states", model, Data(64), epochs=1,
+        optimizer=torch.optim.AdamW(model.parameters(), 0.01),
+        settings={"tables": {"b.bias": {"optimizer": {"kind": "momentum", "rate": 0.1}}}},
+    )  # fmt: skip
+    path = str(tmp_path / "states.safetensors")
+    job.checkpoint(path, with_slots=True)
+    exported = ebb.load(path)
+    slots = sorted(name[6:] for name in exported if name.startswith("slots/"))
+    adamw = ["a.bias", "a.weight", "b.weight", "norm.bias", "norm.weight"]
+    assert slots == [
+        *[f"adamw/first_moment/{name}" for name in adamw],
+        *[f"adamw/second_moment/{name}" for name in adamw],
+        "momentum/velocity/b.bias",
+    ]
+    assert all(np.abs(exported[f"slots/{name}"]).max() > 0 for name in slots)
+
+
+_LR = torch.optim.lr_scheduler
+
+
+@pytest.mark.parametrize(
+    "word, every, make",
+    [
+        ("cosine", "epoch", lambda o: _LR.CosineAnnealingLR(o, 2)),
+        ("lambda", "batch", lambda o: _LR.LambdaLR(o, lambda t: min(1.0, t / 4) * 0.9**t)),
+        ("cycle", None, lambda o: _LR.OneCycleLR(o, [0.1, 0.1, 0.2], total_steps=10,
+                                                 cycle_momentum=False)),
+    ],
+)  # fmt: skip
+def test_servers_follow_a_scheduler(address, word, every, make):
+    dataset = Data(150)
+    a, b = Net(), Net()
+
+    def rule(model):
+        return torch.optim.AdamW(_groups(model.parameters(), {"lr": 0.02}), 0.01)
+
+    ours, theirs = rule(b), rule(a)
+    job, batches = _trained(
+        address, f"schedule-{word}", b, dataset, optimizer=ours, schedule=make(ours),
+        schedule_every=every,
+    )  # fmt: skip
+    scheduler = make(theirs)
+    a.load_state_dict(job.first)
+    for place, numbers in enumerate(batches):
+        theirs.zero_grad()
+        loss_of(a, torch.utils.data.default_collate([dataset[n] for n in numbers])).backward()
+        theirs.step()
+        if every != "epoch" or (place + 1) % 5 == 0:
+            scheduler.step()
+    assert farthest(a, b) < 1e-4
+
+
+class Normal(torch.nn.Module):
+    def __init__(self, momentum=0.1):
+        super().__init__()
+        torch.manual_seed(0)
+        self.a = torch.nn.Linear(6, 5)
+        self.norm = torch.nn.BatchNorm1d(5, momentum=momentum)
+        self.b = torch.nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.b(F.relu(self.norm(self.a(x))))
+
+
+@pytest.mark.parametrize("momentum", [0.1, 0.3])
+def test_rounds_make_the_statistics_of_the_plain_loop(address, momentum):
+    dataset = Data(300)
+    a, b = Normal(momentum), Normal(momentum)
+    job, batches = _trained(address, f"norm-{momentum}", b, dataset, epochs=3)
+    _plain(a, sgd(a), dataset, batches, job.first)
+    state = job.state_dict()
+    for name, value in a.state_dict().items():
+        assert torch.allclose(value.float(), state[name].float(), atol=1e-5), name
+    assert int(state["norm.num_batches_tracked"]) == len(batches) == 30
+    assert job.audit().exact
+    # A program that computed nothing has them, too, and predicts with them.
+    fresh = Normal(momentum)
+    late = _submitted(address, f"norm-{momentum}", fresh, dataset, epochs=3)
+    with pytest.warns(ebb.Warning, match="is complete already"):
+        assert list(late.loader()) == []
+    b.eval()
+    fresh.eval()
+    assert torch.equal(fresh(dataset.x), b(dataset.x))
+
+
+def test_a_batch_norm_learns_without_rounds(address):
+    model, dataset = Normal(), Data(600)
+    job = ebb.torch.job(
+        "norm-asp", model, dataset, epochs=6, batch=20, scheduler=address,
+        optimizer=torch.optim.AdamW(model.parameters(), 0.01),
+    )  # fmt: skip
+    work(job)
+    model.eval()
+    with torch.no_grad():
+        right = float((model(dataset.x).argmax(1) == dataset.y).float().mean())
+    assert right > 0.9
+    with pytest.raises(ebb.Refused, match="several batches"):
+        ebb.torch.submit(
+            "norm-local", model, dataset, epochs=1, batch=20, scheduler=address,
+            optimizer=torch.optim.SGD(model.parameters(), 0.1), algorithm="downpour",
+        )  # fmt: skip
 
 
 def test_a_batch_again_changes_nothing(address):
@@ -268,7 +387,7 @@ def test_other_examples_are_refused(address):
 def test_a_loss_that_is_not_a_number(address):
     model = Net()
     job = _submitted(address, "nan", model, Data(64))
-    with pytest.raises(ebb.NonFinite, match=r"the gradient of a.bias.* in batch \(epoch 0, .*nan\n"):
+    with pytest.raises(ebb.NonFinite, match=r"the gradient of a.bias.* in batch \(epoch 0, .*nan; it has"):
         for batch in job.loader():
             (loss_of(model, batch) * float("nan")).backward()
             job.optimizer.step()

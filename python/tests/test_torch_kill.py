@@ -1,5 +1,6 @@
 """Kills programs, engines, readers, servers and the scheduler; counts examples."""
 
+import collections
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import ebb  # noqa: E402
 import ebb.local  # noqa: E402
 from processes import audit_of_all, children_of  # noqa: E402
+from torch_program import LEVEL_SHARE, keys_of  # noqa: E402
 
 _PROGRAM = Path(__file__).resolve().parent / "torch_program.py"
 _EVERY_S = 0.3
@@ -81,6 +83,15 @@ def _kill(pids):
     return False
 
 
+def assert_rows_count(state, epochs):
+    """Each key of each example moved its row by -1, once in each epoch."""
+    counts = collections.Counter(key for i in range(1500) for key in keys_of(i))
+    keys = [key % 2**64 for key in state["ids.keys"].tolist()]
+    assert sorted(keys) == sorted(counts)
+    for key, row in zip(keys, state["ids.rows"].tolist()):
+        assert row == pytest.approx([-epochs * counts[key]] * 2, abs=0.01), key
+
+
 # What is killed, and of which program. Each comes twice.
 _TURNS = [
     ("engine", 0),
@@ -134,7 +145,11 @@ def test_each_example_counts_once_whatever_is_killed(tmp_path):
         for program in programs:
             state = torch.load(program.output)
             assert all(bool(torch.isfinite(value).all()) for value in state.values())
+            # 300 batches of 10, each of which counted once in averages, too.
+            assert float(state["level"]) == pytest.approx(1 - (1 - LEVEL_SHARE) ** 300, abs=1e-5)
+            assert float(state["norm.running_var"].max()) < 0.5
             assert program.started >= 3
+            assert_rows_count(state, epochs=2)
         end = time.monotonic() + 60
         while (left := [pid for pid in born if Path(f"/proc/{pid}").exists()]):
             assert time.monotonic() < end, [_command(pid) for pid in left]

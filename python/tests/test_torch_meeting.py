@@ -39,7 +39,7 @@ class Cluster:
 @pytest.fixture
 def cluster(monkeypatch):
     made = Cluster()
-    monkeypatch.setattr(meeting, "_connected", lambda access, address: made)
+    monkeypatch.setattr(meeting, "_connected", lambda access, address, timeout=10.0: made)
     monkeypatch.delenv("EBB_RUN_NAME", raising=False)
     return made
 

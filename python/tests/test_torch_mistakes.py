@@ -165,7 +165,7 @@ def test_the_rate_is_changed_in_the_loop(whose):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     if whose == "theirs":  # As most programs do, before ebb.torch.job.
         schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
-    _, job, _ = mock.one(model=model, optimizer=optimizer)
+    _, job, _ = mock.one(model=model, optimizer=optimizer, schedule={"kind": "constant"})
     if whose == "ours":
         schedule = torch.optim.lr_scheduler.ExponentialLR(job.optimizer, 0.9)
     with pytest.raises(ebb.Refused, match="the rate is the servers'"):
@@ -201,6 +201,22 @@ def test_a_buffer_changes():
     model, job, _ = mock.one(model=Bank(), buffers={"queue": "local"})
     work(job)
     assert float(model.queue.abs().max()) > 0
+
+
+def test_a_buffer_of_whole_numbers_cannot_be_averaged():
+    class Counts(Net):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("counts", torch.zeros(3, dtype=torch.int64))
+
+        def forward(self, x):
+            self.counts += 1
+            return super().forward(x)
+
+    _, job, _ = mock.one(model=Counts())
+    with pytest.raises(ebb.Refused, match='buffer counts changes.*\n.*"local"') as error:
+        work(job)
+    assert "average" not in str(error.value)
 
 
 @pytest.mark.parametrize("kind", ["buffer", "frozen"])
@@ -388,7 +404,7 @@ def test_micro_batches_of_one_with_batch_norm():
     model = nn.Sequential(nn.Linear(6, 3), nn.BatchNorm1d(3))
     _, job, _ = mock.one(model=model, buffers="local")
     for micro in (1, 2):
-        with pytest.raises(ebb.Refused, match="1 is a BatchNorm, which needs more than one"):
+        with pytest.raises(ebb.Refused, match="1 is a BatchNorm1d, which needs more than one"):
             job.loader(micro=micro)
     job.loader(micro=3)
     model.eval()

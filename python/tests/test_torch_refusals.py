@@ -12,7 +12,8 @@ from torch_models import Augmented, Data, Net, loss_of  # noqa: E402
 
 import ebb  # noqa: E402
 import ebb.torch  # noqa: E402
-from ebb.torch import data, optimizers, parameters, submission, tracebacks  # noqa: E402
+from ebb import tracebacks  # noqa: E402
+from ebb.torch import data, optimizers, parameters, submission  # noqa: E402
 from ebb.torch.work import _figures  # noqa: E402
 
 
@@ -114,8 +115,13 @@ def _rule(make):
             lambda p: torch.optim.AdamW(p, 0.1, weight_decay=0),
             {"kind": "adam", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "rate": 0.1},
         ),
+        (
+            lambda p: torch.optim.AdamW(p, 0.1),
+            {"kind": "adamw", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "rate": 0.1,
+             "weight_decay": 0.01},
+        ),
     ],
-)
+)  # fmt: skip
 def test_optimizers_that_servers_have(make, settings):
     assert _rule(make).settings == settings
 
@@ -130,6 +136,24 @@ def test_weight_decay_may_differ_by_group():
     assert rule.decay == {"a.weight": 0.01, "b.weight": 0.01}
 
 
+def test_groups_may_differ_in_all_settings():
+    model = Net()
+    groups = [
+        {"params": [model.a.weight, model.b.weight]},
+        {"params": [model.a.bias], "weight_decay": 0},
+        {"params": [model.b.bias], "lr": 0.2, "eps": 1e-6},
+    ]
+    _, description, _ = _prepared(model, optimizer=torch.optim.AdamW(groups, 0.1))
+    usual = {"kind": "adamw", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "rate": 0.1,
+             "weight_decay": 0.01}  # fmt: skip
+    keys = description.keys
+    assert keys["optimizer"] == {**usual, "schedule": {"kind": "constant"}}
+    assert keys["tables"] == {
+        "a.bias": {"optimizer": {**usual, "weight_decay": 0.0}},
+        "b.bias": {"optimizer": {**usual, "rate": 0.2, "epsilon": 1e-6}},
+    }
+
+
 class Lamb(torch.optim.Optimizer):
     def __init__(self, params):
         super().__init__(params, {"lr": 0.1})
@@ -139,7 +163,6 @@ class Lamb(torch.optim.Optimizer):
     "make, told",
     [
         (Lamb, "Lamb is not on the servers: sgd, momentum, nesterov, adagrad, rmsprop, adam"),
-        (lambda p: torch.optim.AdamW(p, 0.1), "AdamW: servers have no rule with decoupled"),
         (lambda p: torch.optim.Adam(p, 0.1, amsgrad=True), "Adam: amsgrad=True is not on"),
         (lambda p: torch.optim.SGD(p, 0.1, 0.9, dampening=0.5), "SGD: dampening=0.5 is not on"),
         (lambda p: torch.optim.RMSprop(p, 0.1, centered=True), "RMSprop: centered=True is not"),
@@ -149,8 +172,6 @@ class Lamb(torch.optim.Optimizer):
         (lambda p: torch.optim.LBFGS(p), "LBFGS is not on the servers"),
         (lambda p: torch.optim.SGD(list(p)[:2], 0.1), "it lacks b.bias, b.weight, which the"),
         (lambda p: torch.optim.SGD([*p, nn.Parameter(torch.ones(2))], 0.1), "a parameter of shape"),
-        (lambda p: torch.optim.SGD([{"params": [q], "lr": i + 1.0} for i, q in enumerate(p)], 0.1),
-         "groups of parameters differ in rate"),
     ],
 )  # fmt: skip
 def test_optimizers_that_servers_do_not_have(make, told):
@@ -167,7 +188,85 @@ def test_schedules():
         "kind": "step", "step_epochs": 3, "factor": 0.5,
     }  # fmt: skip
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
-    _refused("ReduceLROnPlateau is not on the servers", model, schedule=plateau)
+    _refused("ReduceLROnPlateau follows a figure of the run", model, schedule=plateau)
+    _refused("schedule: int is not on the servers", model, schedule=3)
+    _refused("schedule_every='step'", model, schedule=step, schedule_every="step")
+
+
+def _scheduled(make, groups=None, **options):
+    """Returns the keys of a job of 2 epochs of 7 batches, and its optimizer."""
+    model = Net()
+    optimizer = torch.optim.SGD(groups(model) if groups else model.parameters(), lr=0.1)
+    _, description, _ = _prepared(
+        model, optimizer=optimizer, schedule=make(optimizer), **options
+    )
+    return description.keys, optimizer
+
+
+def test_a_scheduler_becomes_a_table():
+    halves = lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.5)  # noqa: E731
+    keys, optimizer = _scheduled(halves, schedule_every="epoch")
+    table = {"kind": "table", "at": [0, 1, 1, 2], "factors": [1, 1, 0.5, 0.5]}
+    assert keys["optimizer"] == {"kind": "sgd", "rate": 0.1, "schedule": table}
+    assert optimizer.param_groups[0]["lr"] == 0.1
+    keys, _ = _scheduled(halves, schedule_every="batch")
+    table = keys["optimizer"]["schedule"]
+    assert len(table["at"]) == 14  # No three lie on a line.
+    assert table["at"][:2] == [0.08, 0.24] and table["at"][-1] == pytest.approx(1.98)
+    assert table["factors"][13] == pytest.approx(0.5**13, abs=1e-9)
+
+
+def test_a_warm_up_begins_at_nothing():
+    keys, _ = _scheduled(
+        lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda t: min(1.0, t / 7)),
+        schedule_every="batch",
+    )
+    assert keys["optimizer"]["rate"] == 0.1
+    table = keys["optimizer"]["schedule"]
+    assert table["at"] == pytest.approx([0.08, 0.88, 1.08, 1.98])
+    assert table["factors"] == pytest.approx([0, 5 / 7, 1, 1], abs=1e-6)
+
+
+def test_groups_share_a_schedule():
+    def groups(model):
+        return [{"params": model.a.parameters()}, {"params": model.b.parameters(), "lr": 0.2}]
+
+    keys, _ = _scheduled(
+        lambda o: torch.optim.lr_scheduler.OneCycleLR(
+            o, [0.5, 1.0], total_steps=14, cycle_momentum=False
+        ),
+        groups,
+    )
+    assert keys["optimizer"]["rate"] == pytest.approx(0.5, rel=0.1)
+    own = keys["tables"]["b.bias"]["optimizer"]["rate"]
+    assert own == pytest.approx(2 * keys["optimizer"]["rate"])
+    with pytest.raises(ebb.Refused, match="different schedules"):
+        _scheduled(
+            lambda o: torch.optim.lr_scheduler.LambdaLR(o, [lambda t: 1.0, lambda t: 1 / (1 + t)]),
+            groups,
+            schedule_every="epoch",
+        )
+
+
+def test_schedulers_that_servers_cannot_follow():
+    lr = torch.optim.lr_scheduler
+    with pytest.raises(ebb.Refused, match="how often .* step.* of the CosineAnnealingLR"):
+        _scheduled(lambda o: lr.CosineAnnealingLR(o, 5))
+    with pytest.raises(ebb.Refused, match="neither epochs nor batch are known"):
+        _scheduled(
+            lambda o: lr.ExponentialLR(o, 0.5), schedule_every="batch", epochs=None, batch=None
+        )
+    with pytest.raises(ebb.Refused, match="one of another optimizer"):
+        other = torch.optim.SGD(Net().parameters(), 0.1)
+        _scheduled(lambda o: lr.ExponentialLR(other, 0.5))
+    with pytest.raises(ebb.Refused, match="leaves a group of parameters at a rate of 0"):
+        _scheduled(lambda o: lr.LambdaLR(o, lambda t: 0.0), schedule_every="epoch")
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    cycle = lr.OneCycleLR(optimizer, 0.5, total_steps=14)
+    told = _refused("OneCycleLR changes more than the rate", model, optimizer=optimizer,
+                    schedule=cycle)  # fmt: skip
+    assert "cycle_momentum=False" in told
 
 
 def test_a_scheduler_that_has_changed_the_rate():
@@ -175,6 +274,27 @@ def test_a_scheduler_that_has_changed_the_rate():
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: (epoch + 1) / 4)
     _refused("changed lr from 0.1 to 0.025.*\n.*schedule=", model, optimizer=optimizer)
+
+
+def test_a_scheduler_that_was_forgotten():
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 5)
+    _refused("optimizer: it has a scheduler.*\n.*as schedule=", model, optimizer=optimizer)
+    _prepared(model, optimizer=optimizer, schedule={"kind": "constant"})
+    _prepared(model, optimizer=optimizer, schedule=scheduler, schedule_every="batch")
+
+
+@pytest.mark.filterwarnings("ignore:.*lr_scheduler.step")
+def test_a_scheduler_that_has_stepped_goes_on_from_there():
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    step = torch.optim.lr_scheduler.StepLR(optimizer, 2, gamma=0.5)
+    step.step()
+    _, description, _ = _prepared(model, optimizer=optimizer, schedule=step)
+    assert description.keys["optimizer"]["schedule"] == {
+        "kind": "table", "at": [0, 1, 1, 2], "factors": [1, 1, 0.5, 0.5],
+    }  # fmt: skip
 
 
 # --- Models -------------------------------------------------------------------
@@ -193,9 +313,17 @@ def test_models_that_servers_cannot_hold():
 
 def test_statistics_of_batch_norm():
     model = nn.Sequential(nn.Linear(6, 3), nn.BatchNorm1d(3))
-    told = _refused("1.running_mean is a statistic of BatchNorm1d", model)
+    _, description, _ = _prepared(model)
+    assert description.keys["tables"] == {
+        f"1.running_{what}": {"optimizer": {"kind": "average", "share": 0.1}}
+        for what in ("mean", "var")
+    }
+    assert description.keys["model"]["tables"]["1.running_var"] == {"dims": [3]}
+    assert description.initial()["1.running_var"].tolist() == [1, 1, 1]
+    whole = nn.Sequential(nn.Linear(6, 3), nn.BatchNorm1d(3, momentum=None))
+    told = _refused("1.running_mean is the mean of all batches", whole)
     assert '"local"' in told
-    _refused("1 is a BatchNorm, which needs more than one", model, buffers="local", batch=1)
+    _refused("1 is a BatchNorm1d, which needs more than one", model, buffers="local", batch=1)
     _prepared(model, buffers="local")
     told = _refused("the last batch of 50 examples would have one", model, buffers="local", batch=7)
     assert "hint: batch=6" in told
@@ -208,8 +336,21 @@ def test_statistics_of_batch_norm():
     _prepared(nn.Sequential(nn.Linear(6, 3), nn.BatchNorm1d(3, track_running_stats=False)))
 
 
+def test_a_batch_norm_of_images_may_have_a_single_example():
+    images = nn.Sequential(nn.Unflatten(1, (1, 2, 3)), nn.BatchNorm2d(1), nn.Flatten(), Net())
+    _prepared(images, batch=7)
+    _prepared(images, batch=1)
+
+
+def test_a_norm_is_local_as_a_whole():
+    model = nn.Sequential(nn.Linear(6, 3), nn.BatchNorm1d(3))
+    told = "only one of 1.running_mean and 1.running_var is local"
+    _refused(told, model, buffers={"1.running_var": "local"})
+    _refused(told, model, buffers={"*mean": "local"})
+    _prepared(model, buffers={"1.*": "local"})
+
+
 def test_choices_for_buffers():
-    _refused('no rule "average" yet', buffers={"x": "average"})
     _refused('x is "global"; only "local"', buffers={"x": "global"})
     _refused("the model has no buffer x", buffers={"x": "local"})
 
@@ -372,6 +513,7 @@ def test_what_is_no_model_and_no_data_set():
     made = Data()
     told = _refused("the data set is a tuple of 2 tensors", dataset=(made.x, made.y))
     assert "TensorDataset(X, Y)" in told
+    _refused("the data set is a list of 2 tensors", dataset=[made.x, made.y])
 
 
 @pytest.mark.parametrize(

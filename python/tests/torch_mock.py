@@ -65,6 +65,8 @@ class Cluster:
         self.plan = dict(examples=examples, epochs=epochs, batch=batch, seed=seed)
         self.rate, self.momentum, self.fingerprint = rate, momentum, fingerprint
         self.todo = collections.deque(places(seed, epochs, examples, batch, shard))
+        self.batches = len(self.todo)
+        self.shares = {}  # By averaged table.
         self.evaluate_after = set(evaluate_after)
         self.pushed, self.failed, self.losses, self.evaluated = [], [], [], []
         self.left = 0
@@ -72,7 +74,7 @@ class Cluster:
         self.jump = None  # Called with the deque of places before each batch.
         self.remote = Remote("job", self.values)
 
-    def join(self):
+    def join(self, ahead=0):
         return Engine(self)
 
 
@@ -94,6 +96,7 @@ class Engine:
         self.ticket = 0
         self.out = None
         self.ended = None
+        self.batches = cluster.batches
 
     def next(self, timeout=None):
         assert self.out is None
@@ -129,6 +132,9 @@ class Engine:
             value = self.cluster.values[table.name]
             flat = self.sums[table.offset : table.offset + value.size]
             gradient = flat.reshape(value.shape) / np.float32(len(batch.examples))
+            if table.name in self.cluster.shares:
+                value += np.float32(self.cluster.shares[table.name]) * (gradient - value)
+                continue
             velocity = self.cluster.velocity[table.name]
             velocity *= np.float32(self.cluster.momentum)
             velocity -= np.float32(self.cluster.rate) * gradient
@@ -180,6 +186,7 @@ def job(model, dataset, *, optimizer=None, epochs=1, batch=8, cluster=None, init
             momentum=parts.rule.settings.get("momentum", 0.0),
             fingerprint=str(parts.fingerprint), evaluate_after=evaluate_after,
         )
+        cluster.shares = {name: one.share for name, one in parts.buffers.averaged.items()}
     if joins:
         parts.fingerprint = dataclasses.replace(parts.fingerprint, whole=False)
     made = TorchJob(parts, cluster.join, cluster.remote)
@@ -204,4 +211,19 @@ def plain(model, optimizer, dataset, loss_of, *, epochs, batch, seed=1, shard=No
         optimizer.step()
 
 
-__all__ = ["Cluster", "Engine", "job", "one", "plain", "places"]
+def both(
+    options, *, rule=None, dataset=None, loss=torch_models.loss_of, make=torch_models.Net, batch=8,
+    **others
+):  # fmt: skip
+    """Trains by the plain loop and by ours; returns both models, cluster and loader."""
+    dataset = dataset or torch_models.Data()
+    a, b = make(), make()
+    plain(a, torch_models.sgd(a, **(rule or {})), dataset, loss, epochs=2, batch=batch)
+    made, cluster = job(
+        b, dataset, optimizer=torch_models.sgd(b, **(rule or {})), epochs=2, batch=batch, **others
+    )
+    loader, _ = torch_models.work(made, loss, **options)
+    return a, b, cluster, loader
+
+
+__all__ = ["Cluster", "Engine", "both", "job", "one", "plain", "places"]

@@ -289,8 +289,11 @@ class Explainer {
         });
     if (job_.parts().evaluations.underway() && programs && nobody) {
       Add(Reason::KIND_EVALUATION, absl::StrCat("job ", job_.record()->name),
-          "every example is applied; the last evaluation waits for a program "
-          "that evaluates",
+          absl::StrCat("every example is applied; the last evaluation waits "
+                       "for a program that evaluates",
+                       cluster_.workers.NoneEvaluates(job_.id())
+                           ? ". If none comes, the job soon ends without it"
+                           : ""),
           "start a program of the job that evaluates: docs/programs.md");
     } else if (job_.parts().evaluations.underway()) {
       Add(Reason::KIND_EVALUATION, absl::StrCat("job ", job_.record()->name),

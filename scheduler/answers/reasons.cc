@@ -45,8 +45,8 @@ std::string ToDoAbout(ServerProblem problem, absl::string_view name) {
                           " and in its --shared-checkpoints");
     case ServerProblem::kInitialValues:
       return "nothing if it passes: the servers try again. If the scheduler "
-             "has lost the values, submit any job with the same model.initial, "
-             "which puts them there again";
+             "has lost the values, submit any job with the same model.initial "
+             "or model.module, which puts them there again";
     case ServerProblem::kOther:
       break;
   }

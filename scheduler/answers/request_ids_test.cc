@@ -79,6 +79,33 @@ TEST_F(RequestIdsTest, RefusesAnotherContentUnderTheSameId) {
   EXPECT_THAT(Refusal(plan), HasSubstr("plan is another"));
 }
 
+// Bug: it was refused once the job had converged.
+TEST_F(RequestIdsTest, FindsAJobThatEndedEarly) {
+  const auto record_of = [](v1::Algorithm::Kind kind, int32_t epochs) {
+    v1::Specification content = Content();
+    v1::Job& job = *content.mutable_job();
+    job.mutable_algorithm()->set_kind(kind);
+    job.mutable_algorithm()->set_max_rounds(epochs);
+    job.mutable_train()->set_epochs(epochs);
+    JobRecord record = With(content, "a");
+    record.plan.consistency.kind = ConsistencyKind::kRounds;
+    record.plan.consistency.round_items = record.plan.shards();
+    record.plan.consistency.rounds_in_memory = 4;
+    record.plan.algorithm.operated = true;
+    record.plan.epochs = epochs;
+    return record;
+  };
+  Submit(record_of(v1::Algorithm::KIND_LLOYD, 3));
+  EXPECT_EQ(*Find(record_of(v1::Algorithm::KIND_LLOYD, 9), "a"), job_);
+  EXPECT_THAT(Refusal(record_of(v1::Algorithm::KIND_LLOYD, 2)),
+              HasSubstr("job file is another"));
+  JobRecord other = record_of(v1::Algorithm::KIND_LLOYD, 9);
+  other.plan.seed = 77;
+  EXPECT_THAT(Refusal(other), HasSubstr("plan is another"));
+  EXPECT_THAT(Refusal(record_of(v1::Algorithm::KIND_LBFGS, 9)),
+              HasSubstr("job file is another"));
+}
+
 TEST_F(RequestIdsTest, KnowsTheJobsOfAnEarlierScheduler) {
   Submit(With(Content(), "a"));
   EXPECT_EQ(*Find(With(Content(), "a"), "a"), job_);

@@ -232,6 +232,32 @@ v1::JobSummary SummaryOf(const SchedulerShell::Picture& picture,
   return summary;
 }
 
+// An operation that closes a round knows the loss of all of it. Servers tell
+// theirs from time to time, and not at all of a job that ends soon.
+void AddLosses(const TrainingJob& job, v1::JobStatus* status) {
+  std::map<int32_t, EpochLossSum> losses =
+      job.parts().losses.statistics().losses;
+  const std::map<int64_t, double> closed = job.parts().rounds.LossSums();
+  for (const auto& [round, sum] : closed) {
+    if (job.plan().RoundsPerEpoch() > 1) break;
+    const auto epoch = static_cast<int32_t>(round);
+    losses[epoch] = {
+        .epoch = epoch, .loss_sum = sum, .examples = job.plan().examples};
+  }
+  for (const auto& [epoch, sum] : losses) {
+    if (sum.examples == 0) continue;
+    v1::JobStatus::EpochLoss* loss = status->add_losses();
+    loss->set_epoch(epoch);
+    loss->set_mean(sum.loss_sum / static_cast<double>(sum.examples));
+    loss->set_examples(sum.examples);
+  }
+  if (closed.empty()) return;
+  const auto& [round, sum] = *closed.rbegin();
+  status->mutable_inertia()->set_epoch(
+      static_cast<int32_t>(round / job.plan().RoundsPerEpoch()));
+  status->mutable_inertia()->set_sum(sum);
+}
+
 v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
                        const TrainingJob& job) {
   const JobPlan& plan = job.plan();
@@ -259,13 +285,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   const JobStatistics& statistics = job.parts().losses.statistics();
   status.set_updates(statistics.updates);
   if (statistics.recent_loss) status.set_recent_loss(*statistics.recent_loss);
-  for (const auto& [epoch, sum] : statistics.losses) {
-    if (sum.examples == 0) continue;
-    v1::JobStatus::EpochLoss* loss = status.add_losses();
-    loss->set_epoch(epoch);
-    loss->set_mean(sum.loss_sum / static_cast<double>(sum.examples));
-    loss->set_examples(sum.examples);
-  }
+  AddLosses(job, &status);
   AddEvaluations(job, &status);
   status.set_squared_loss(job.parts().tables.training_facts.squared_loss);
   status.set_divergence(job.parts().losses.DivergenceText());

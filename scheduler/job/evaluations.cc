@@ -80,7 +80,10 @@ bool Evaluations::WorkerLost(SessionId worker, Context* context) {
 }
 
 bool Evaluations::Tick(Context* context) {
-  return Ended(evaluator_.Tick(context), context);
+  const bool vain = job_.state.phase == JobPhase::kRunning &&
+                    job_.marks.AllApplied() &&
+                    context->cluster->workers.NoneEvaluates(job_.id());
+  return Ended(evaluator_.Tick(vain, context), context);
 }
 
 void Evaluations::Advance(int32_t epochs_full, Context* context) {

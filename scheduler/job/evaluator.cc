@@ -9,7 +9,12 @@ namespace ebb::scheduler {
 
 namespace {
 
-constexpr int kAttempts = 5;
+constexpr int kMostFailures = 5;
+
+// A job that says that deaths are usual means those of evaluators, too.
+int MostDeaths(const JobPlan& plan) {
+  return std::max(kMostFailures, plan.quarantine_after);
+}
 
 }  // namespace
 
@@ -41,28 +46,33 @@ void Evaluator::Start(int32_t epochs_full, Context* context) {
   const int32_t next = NextEpoch();
   if (running_ || next >= record_.plan.epochs || epochs_full <= next) return;
   running_ = Running{.epoch = next};
-  Begin(context);  // No attempt was made yet, so none is the last.
+  Begin(context);
 }
 
 void Evaluator::ServersBack(Context* context) {
   if (!running_) return;
-  running_->worker = running_->second = SessionId();
-  Begin(context);  // Likewise.
+  Begin(context);
 }
 
-std::optional<Evaluation> Evaluator::Begin(Context* context) {
+std::optional<Evaluation> Evaluator::BeginAfter(int* count, int most,
+                                                Context* context) {
+  // Without a worker there was no attempt.
+  if (running_->worker != SessionId() && ++*count >= most) {
+    Evaluation failed;
+    failed.epoch = running_->epoch;
+    failed.error =
+        absl::StrCat("no worker could evaluate it in ",
+                     running_->failures + running_->deaths, " attempts");
+    return End(std::move(failed), context);
+  }
+  Begin(context);
+  return std::nullopt;
+}
+
+void Evaluator::Begin(Context* context) {
   Running& running = *running_;
   if (running.snapshot != 0) {
     context->ToOwners(placement_, DropSnapshot{record_.id, running.snapshot});
-  }
-  // Without a worker there was no failed attempt.
-  const bool tried = running.worker != SessionId();
-  if (tried && ++running.attempts >= kAttempts) {
-    Evaluation failed;
-    failed.epoch = running.epoch;
-    failed.error =
-        absl::StrCat("no worker could evaluate it in ", kAttempts, " attempts");
-    return End(std::move(failed), context);
   }
   running.snapshot = static_cast<int64_t>(context->numbers->Draw(context->now));
   running.pinned.clear();
@@ -72,7 +82,6 @@ std::optional<Evaluation> Evaluator::Begin(Context* context) {
   running.deadline = context->now + options_.evaluation_timeout;
   context->ToOwners(placement_, TakeSnapshot{record_.id, state_.generation,
                                              running.snapshot});
-  return std::nullopt;
 }
 
 Evaluation Evaluator::End(Evaluation evaluation, Context* context) {
@@ -105,6 +114,7 @@ bool Evaluator::WantsWorker() const {
 EvaluationLease Evaluator::Lease(const JobRecordPtr& record, SessionId worker,
                                  absl::Time now) {
   running_->worker = worker;
+  running_->vain = false;
   running_->deadline = now + options_.evaluation_timeout;
   return {record, state_.generation, running_->snapshot, running_->epoch};
 }
@@ -131,7 +141,7 @@ std::optional<Evaluation> Evaluator::Evaluated(const EvaluationResult& result,
     context->Log(absl::StrCat("job=", record_.name, " evaluation of epoch ",
                               running_->epoch + 1, " failed: ", result.error));
     if (OtherGoesOn(result.session)) return std::nullopt;
-    return Begin(context);
+    return BeginAfter(&running_->failures, kMostFailures, context);
   }
   Evaluation evaluation;
   evaluation.epoch = running_->epoch;
@@ -153,12 +163,21 @@ std::optional<Evaluation> Evaluator::WorkerLost(SessionId worker,
       OtherGoesOn(worker)) {
     return std::nullopt;
   }
-  return Begin(context);
+  return BeginAfter(&running_->deaths, MostDeaths(record_.plan), context);
 }
 
-std::optional<Evaluation> Evaluator::Tick(Context* context) {
+std::optional<Evaluation> Evaluator::Tick(bool vain, Context* context) {
   if (!running_ || running_->deadline > context->now) return std::nullopt;
-  return Begin(context);
+  const bool was_vain = std::exchange(running_->vain, vain);
+  if (!vain || !was_vain) {
+    return BeginAfter(&running_->failures, kMostFailures, context);
+  }
+  Evaluation left_out;
+  left_out.epoch = record_.plan.epochs - 1;
+  left_out.error =
+      "no worker that is connected evaluates: start a program of the job that "
+      "does";
+  return End(std::move(left_out), context);
 }
 
 absl::Time Evaluator::NextTick() const {

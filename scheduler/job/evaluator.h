@@ -1,7 +1,8 @@
 // The evaluations of one job, one after the other. A snapshot is pinned on
 // every partition; then one worker computes it, and if that is slow, another
 // does so, too. If a server or all of these workers fail, the evaluation begins
-// again with another snapshot.
+// again with another snapshot. If the job only waits for it, and no worker that
+// is connected evaluates, it ends with an error after a while.
 //
 //   due ──> pinning ──(all partitions)──> wants a worker ──> computing ──> done
 //             ^                                                  |
@@ -70,7 +71,10 @@ class Evaluator {
   std::optional<Evaluation> Evaluated(const EvaluationResult& result,
                                       Context* context);
   std::optional<Evaluation> WorkerLost(SessionId worker, Context* context);
-  std::optional<Evaluation> Tick(Context* context);
+  // `vain`: the job waits for evaluations alone, and none of its workers
+  // evaluates. If that was so at the last time-out, too, all that are left end
+  // as one, with an error.
+  std::optional<Evaluation> Tick(bool vain, Context* context);
   absl::Time NextTick() const;
 
  private:
@@ -83,7 +87,9 @@ class Evaluator {
     SessionId second;           // 0: none.
     bool leased_again = false;  // To a second, be it gone.
     absl::Time deadline;
-    int attempts = 0;
+    int failures = 0;   // Errors, and attempts that took too long.
+    int deaths = 0;     // So often a worker died that evaluated.
+    bool vain = false;  // As Tick was told at the last time-out.
   };
 
   // The next epoch after which the model is evaluated; plan().epochs: none.
@@ -91,9 +97,11 @@ class Evaluator {
   int32_t NextAfter(int32_t epoch) const;
   // One of two ended otherwise: the other goes on. False: it was the only one.
   bool OtherGoesOn(SessionId ended);
-  // Begins with another snapshot; or, after too many attempts, ends with an
-  // error.
-  std::optional<Evaluation> Begin(Context* context);
+  // Begins with another snapshot.
+  void Begin(Context* context);
+  // After an attempt that came to nothing, one of `count`. Begins anew; or, if
+  // these are `most`, ends with an error.
+  std::optional<Evaluation> BeginAfter(int* count, int most, Context* context);
   Evaluation End(Evaluation evaluation, Context* context);
 
   const SchedulerOptions& options_;

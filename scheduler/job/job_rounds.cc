@@ -1,8 +1,10 @@
 #include "scheduler/job/job_rounds.h"
 
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/plant.h"
 
 namespace ebb::scheduler {
 
@@ -24,12 +26,38 @@ void JobRounds::BeginGeneration() {
 bool JobRounds::MayLease(int64_t ordinal, Context* context) {
   if (!job_.plan().rounds()) return true;
   const int64_t round = job_.plan().RoundOf(job_.plan().ItemAt(ordinal));
+  const std::optional<int64_t> ends = operations_.ends_after();
+  if (ends && round >= *ends && !EBB_PLANTED(ended_job_goes_on)) return false;
   const Rounds::Lease lease = rounds_.MayLease(round);
   // The servers hold as many values as they may: they must be stored first.
   if (lease == Rounds::Lease::kNotDurable && rounds_.WantsCheckpoint(round)) {
     owners_.RequestCheckpoint(context);
   }
   return lease == Rounds::Lease::kMay;
+}
+
+std::optional<JobRounds::End> JobRounds::EndsNow(Context* context) {
+  const std::optional<int64_t> ends = operations_.ends_after();
+  if (!ends || job_.marks.RoundsClosed() < *ends) return std::nullopt;
+  if (job_.marks.RoundsDurable() < *ends) {
+    if (rounds_.WantsCheckpoint(*ends)) owners_.RequestCheckpoint(context);
+    return std::nullopt;
+  }
+  Rollback newest = RollbackToRound(Kept(), *ends, OfRound::kOpen);
+  // A server may have told its marks, and its versions not yet.
+  if (newest.to_round != *ends ||
+      std::ssize(newest.record.versions) != job_.plan().partitions) {
+    return std::nullopt;
+  }
+  return End{static_cast<int32_t>(*ends / job_.plan().RoundsPerEpoch()),
+             std::move(newest.record)};
+}
+
+std::map<int64_t, double> JobRounds::LossSums() const {
+  std::map<int64_t, double> sums = operations_.loss_sums();
+  if (sums.empty()) return sums;  // It may have no rounds.
+  sums.erase(sums.lower_bound(job_.marks.RoundsClosed()), sums.end());
+  return sums;
 }
 
 void JobRounds::Tell(Context* context) {

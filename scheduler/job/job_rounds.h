@@ -6,6 +6,7 @@
 #define EBB_SCHEDULER_JOB_JOB_ROUNDS_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -56,10 +57,20 @@ class JobRounds {
     const RollbackRecord& now = job_.state.rollback;
     return rounds_.MustRollBack(job_.marks, OfRoundAt(now.rate_factor, now));
   }
+  // Where the job ends, if an operation ended it and all that it has is
+  // durable: its length, and the versions that hold all of it. Else asks for a
+  // checkpoint where one is missing. All partitions are registered.
+  struct End {
+    int32_t epochs = 0;
+    RollbackRecord record;
+  };
+  std::optional<End> EndsNow(Context* context);
   // How far a round is that is closed by an operation.
   RoundOperations::Phase OperationPhase(int64_t round) const {
     return operations_.PhaseOf(round, job_.marks, job_.placement);
   }
+  // As RoundOperations has them, of rounds that are closed everywhere.
+  std::map<int64_t, double> LossSums() const;
 
  private:
   void TellStatus(Context* context);

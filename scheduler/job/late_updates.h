@@ -17,11 +17,10 @@ class LateUpdates {
  public:
   // The updates since the last call, of a job with so many partitions: a push
   // is an update of each. True: too many of the latest were scaled to nothing,
-  // for the first time.
+  // and of those before them not.
   bool Heard(const ScaledUpdates& updates, int64_t partitions);
 
-  // The updates of which too many were scaled to nothing; nullopt: that was
-  // never so.
+  // The latest updates, if too many of them were scaled to nothing.
   const std::optional<ScaledUpdates>& found() const { return found_; }
 
  private:

@@ -46,17 +46,28 @@ TEST(LateUpdatesTest, WhatWasGoodBeforeDoesNotHideIt) {
   EXPECT_TRUE(late.Heard(Updates(900, 100), 1));
 }
 
-TEST(LateUpdatesTest, IsToldOnce) {
+TEST(LateUpdatesTest, IsToldOnceWhileItLasts) {
   LateUpdates late;
   EXPECT_TRUE(late.Heard(Updates(0, 1000), 1));
-  EXPECT_FALSE(late.Heard(Updates(0, 1000), 1));
+  EXPECT_FALSE(late.Heard(Updates(900, 100), 1));
+  EXPECT_EQ(late.found()->to_nothing, 100);
+}
+
+// Bug: one bad minute was shown for as long as the scheduler lived.
+TEST(LateUpdatesTest, IsOverWhenTheLatestAreInTime) {
+  LateUpdates late;
+  EXPECT_TRUE(late.Heard(Updates(0, 1000), 1));
+  EXPECT_FALSE(late.Heard(Updates(999, 0), 1));
   EXPECT_TRUE(late.found());
+  EXPECT_FALSE(late.Heard(Updates(1, 0), 1));
+  EXPECT_FALSE(late.found());
+  EXPECT_TRUE(late.Heard(Updates(900, 100), 1));
 }
 
 TEST(LateUpdatesTest, TheTextSaysHowManyAndWhatHelps) {
   EXPECT_EQ(LateUpdatesText(Updates(969, 31)),
             "3.1 % of the latest 1000 updates were scaled to nothing, to less "
-            "than 0.01 of the rate: their gradients came too late. Take fewer "
+            "than 0.01 of a step: their gradients came too late. Take fewer "
             "workers (workers.max, or ebb scale), or smaller batches "
             "(train.batch), of which each takes less with it");
 }

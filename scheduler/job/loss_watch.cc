@@ -48,6 +48,7 @@ void LossWatch::Add(const ServerStatistics& statistics) {
 
 void LossWatch::BeginGeneration() {
   divergence_.Forget();
+  late_updates_ = {};
   statistics_.recent_loss.reset();
 }
 

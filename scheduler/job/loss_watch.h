@@ -53,7 +53,8 @@ class LossWatch {
   const JobStatistics& statistics() const { return statistics_; }
   // What is wrong with the course of its loss, for people; empty: nothing.
   std::string DivergenceText() const;
-  // Whether too many updates were scaled to nothing, for people; empty: no.
+  // Whether too many of the latest updates of this generation were scaled to
+  // nothing, for people; empty: no.
   std::string LateUpdatesText() const;
 
  private:

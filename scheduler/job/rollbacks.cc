@@ -1,6 +1,8 @@
 #include "scheduler/job/rollbacks.h"
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -103,6 +105,32 @@ bool Rollbacks::RollBackIfNeeded(Context* context) {
            absl::StrCat("from round ", rollback->from_round, " to round ",
                         rollback->to_round, ": ", rollback->why),
            context);
+  return true;
+}
+
+bool Rollbacks::EndIfDecided(Context* context) {
+  if (job_.state.phase != JobPhase::kRunning) return false;
+  std::optional<JobRounds::End> end = rounds_.EndsNow(context);
+  if (!end) return false;
+  absl::StatusOr<JobRecord> shorter =
+      job_.options.shortened(*job_.record, end->epochs);
+  if (!shorter.ok()) {
+    context->Log(absl::StrCat("job=", job_.name(), " cannot end after ",
+                              end->epochs,
+                              " epochs: ", shorter.status().message()));
+    return false;
+  }
+  job_.TakeRecord(std::make_shared<const JobRecord>(*std::move(shorter)));
+  RollbackRecord record = job_.state.rollback;
+  record.versions = std::move(end->record.versions);
+  const Generation generation(context->numbers->Draw(context->now));
+  context->Tell(EventKind::kJobChanged, job_.id(),
+                absl::StrCat("job=", job_.name(), " converged: it ends after ",
+                             end->epochs, " epochs, as generation ",
+                             generation.value(), "."));
+  // Nothing is taken back but evaluations of epochs that are no more.
+  evaluations_.ForgetFrom(end->epochs);
+  begin_generation_(generation, std::move(record), context);
   return true;
 }
 

@@ -55,6 +55,10 @@ class Rollbacks {
   absl::Status RollBackTo(const RollbackOrder& order, Context* context);
   // A job in rounds rolls back if a value that is needed is gone. True: it did.
   bool RollBackIfNeeded(Context* context);
+  // A job that an operation ended becomes one of as many epochs as it has, in a
+  // new generation that goes on from the versions that hold all of it. True: it
+  // did.
+  bool EndIfDecided(Context* context);
   // As `policy`, a key of the job, says: a gradient is not finite, or the loss
   // diverges. `round`: the one that it was seen in; `why` is for people.
   void RollBackByItself(absl::string_view policy, int64_t round,

@@ -9,7 +9,7 @@ namespace ebb::scheduler {
 
 RoundOperations::RoundOperations(const SchedulerOptions& options,
                                  const JobRecord& record, const JobPlan& plan)
-    : plan_(plan) {
+    : plan_(plan), may_end_(options.shortened != nullptr) {
   if (!plan_.algorithm.operated) return;
   figures_.resize(plan_.partitions);
   if (options.coordinator == nullptr) {
@@ -38,12 +38,34 @@ void RoundOperations::Reported(const PartitionMarkReport& report) {
 
 void RoundOperations::Learn(std::span<const RoundOperation> operations) {
   for (const RoundOperation& one : operations) {
-    operations_[one.round] = one.operation;
+    std::string& known = operations_[one.round];
+    if (known == one.operation) continue;  // Another partition told it.
+    known = one.operation;
+    Note(one.round, known);
   }
+}
+
+void RoundOperations::Note(int64_t round, const std::string& operation) {
+  if (coordinator_ == nullptr) return;
+  const std::optional<double> loss_sum = coordinator_->LossSum(operation);
+  if (loss_sum) loss_sums_[round] = *loss_sum;
+  NoteEnd(round, operation);
+}
+
+// The rest of an epoch is done in any case: a job has whole ones.
+void RoundOperations::NoteEnd(int64_t round, const std::string& operation) {
+  if (!may_end_) return;
+  const absl::StatusOr<bool> ends = coordinator_->Ends(operation);
+  if (!ends.ok() || !*ends) return;
+  const int64_t per_epoch = plan_.RoundsPerEpoch();
+  const int64_t rounds = (round / per_epoch + 1) * per_epoch;
+  if (rounds >= plan_.RoundCount()) return;
+  ends_after_ = std::min(rounds, ends_after_.value_or(rounds));
 }
 
 void RoundOperations::BeginGeneration() {
   operations_.clear();
+  ends_after_.reset();
   figures_.assign(figures_.size(), std::nullopt);
 }
 
@@ -108,6 +130,7 @@ std::string RoundOperations::Make(int64_t round, const MarkTable& marks,
   if (!operation.ok()) return failed(operation.status().message());
   trouble_.clear();
   operations_[round] = *operation;
+  Note(round, *operation);
   return absl::StrCat("round=", round, " ", coordinator_->Describe(*operation));
 }
 

@@ -51,6 +51,16 @@ class RoundOperations {
   // were not sent yet. Every partition is registered.
   News Advance(const MarkTable& marks, const PlacementTable& placement);
 
+  // --- The job's end ---------------------------------------------------------
+  // The number of rounds after which an operation ends the job, though its plan
+  // has more: whole epochs. Absent: as far as is known, none does.
+  std::optional<int64_t> ends_after() const { return ends_after_; }
+
+  // --- What it has learned ---------------------------------------------------
+  // By round: the sums of the losses of its examples, as far as operations say
+  // them and this scheduler has met them.
+  const std::map<int64_t, double>& loss_sums() const { return loss_sums_; }
+
   // --- How far a round is ----------------------------------------------------
   struct Phase {
     bool made = false;    // There is its operation.
@@ -66,6 +76,8 @@ class RoundOperations {
  private:
   // Learns operations that this scheduler, or one before it, ordered.
   void Learn(std::span<const RoundOperation> operations);
+  void Note(int64_t round, const std::string& operation);
+  void NoteEnd(int64_t round, const std::string& operation);
 
   struct Figures {
     Term term;
@@ -81,10 +93,13 @@ class RoundOperations {
                    const PlacementTable& placement);
 
   const JobPlan& plan_;
+  const bool may_end_;  // The job can be shortened.
   std::shared_ptr<const Coordinator> coordinator_;
+  std::optional<int64_t> ends_after_;
   std::string problem_;  // Why there is none; empty: there is.
   std::vector<std::optional<Figures>> figures_;  // By partition.
   std::map<int64_t, std::string> operations_;    // By round.
+  std::map<int64_t, double> loss_sums_;          // By round.
   std::string trouble_;  // Why the last one could not be made; empty: it was.
   std::string said_;     // The last news of people.
 };

@@ -38,7 +38,8 @@ bool TrainingJob::AcceptGeneration(const JobRegistration& registration,
                             " adopts the newer generation ",
                             registration.generation.value()));
   context->numbers->Met(registration.generation.value());
-  if (MayFollow(plan(), registration.record->plan).ok()) {
+  const JobPlan& newer = registration.record->plan;
+  if (MayFollow(plan(), newer).ok() || MayEndAs(plan(), newer).ok()) {
     parts_.tables.TakeRecord(registration.record);
   }
   // What was complete is another history.
@@ -145,6 +146,7 @@ void TrainingJob::MarksChanged(Context* context) {
   if (plan().rounds()) {
     if (parts_.rollbacks.RollBackIfNeeded(context)) return;
     parts_.rounds.Tell(context);
+    if (parts_.rollbacks.EndIfDecided(context)) return;
   }
   const int32_t full = marks().EpochsFull();
   parts_.offers.EpochsFull(full, context->now);

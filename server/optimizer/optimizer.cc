@@ -5,10 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
 #include "ebb/v1/job.pb.h"
+#include "server/optimizer/average.h"
 #include "server/optimizer/internal/kernels.h"
+#include "server/optimizer/weight_decay.h"
 
 namespace ebb::server {
 namespace {
@@ -18,7 +22,7 @@ namespace {
 using internal::KernelRange;
 using Slots = std::span<const std::span<float>>;
 
-// w' = w - r g
+// w' = w - r f g
 class Sgd : public Optimizer {
  public:
   std::span<const absl::string_view> SlotNames() const override { return {}; }
@@ -30,10 +34,10 @@ class Sgd : public Optimizer {
   }
 };
 
-// momentum   v' = mu v - r g;  w' = w + v'
+// momentum   v' = mu v - r f g;  w' = w + v'
 //            Sutskever et al. 2013, "On the importance of initialization and
 //            momentum in deep learning", eqs. 1 and 2.
-// nesterov   v' = mu v - r g;  w' = w + mu v' - r g
+// nesterov   v' = mu v - r f g;  w' = w + mu v' - r f g
 //            Their eqs. 3 and 4, with the look-ahead point theta + mu v stored
 //            as w: so the gradient, taken at the weights a worker pulled, is
 //            taken where Nesterov wants it.
@@ -62,7 +66,7 @@ class Momentum : public Optimizer {
   const v1::Optimizer settings_;
 };
 
-// n' = n + g^2;  w' = w - r g / (sqrt(n') + eps)
+// n' = n + g^2;  w' = w - r f g / (sqrt(n') + eps)
 // Duchi, Hazan, Singer 2011, "Adaptive subgradient methods", diagonal form.
 class Adagrad : public Optimizer {
  public:
@@ -88,7 +92,7 @@ class Adagrad : public Optimizer {
   const v1::Optimizer settings_;
 };
 
-// n' = rho n + (1 - rho) g^2;  w' = w - r g / (sqrt(n') + eps)
+// n' = rho n + (1 - rho) g^2;  w' = w - r f g / (sqrt(n') + eps)
 // Tieleman, Hinton 2012, "Lecture 6.5 - rmsprop".
 class RmsProp : public Optimizer {
  public:
@@ -112,10 +116,16 @@ class RmsProp : public Optimizer {
   const v1::Optimizer settings_;
 };
 
-// m' = b1 m + (1 - b1) g;  n' = b2 n + (1 - b2) g^2
+// m' = b1 m + (1 - b1) f g;  n' = b2 n + (1 - b2) g^2
 // w' = w - r m^ / (sqrt(n^) + eps)
 // with m^ = m' / (1 - b1^t), n^ = n' / (1 - b2^t)
 // Kingma, Ba 2015, "Adam", algorithm 1.
+//
+// There f is 1. Later steps make most of the way of a gradient: so f is a part
+// of m, and not of this step's rate. In n the gradient is whole, since a
+// smaller one there would make longer steps.
+//
+// adamw is adam with decoupled decay (weight_decay.h).
 class Adam : public Optimizer {
  public:
   explicit Adam(const v1::Optimizer& settings) : settings_(settings) {}
@@ -216,7 +226,8 @@ void Optimizer::Step(const StepContext& context,
   CHECK_EQ(static_cast<int>(slots.size()), SlotCount());
   RowStep row = {.weights_in = weights_in.data(),
                  .gradient_sum = gradient_sum.bytes(),
-                 .weights_out = weights_out.data()};
+                 .weights_out = weights_out.data(),
+                 .late_factor = context.late_factor};
   for (size_t s = 0; s < slots.size(); ++s) {
     CHECK_EQ(slots[s].size(), count);
     row.slots_in[s] = slots[s].data();
@@ -252,7 +263,9 @@ void Optimizer::Step(const StepContext& context,
   }
 }
 
-absl::StatusOr<std::unique_ptr<Optimizer>> MakeOptimizer(
+namespace {
+
+absl::StatusOr<std::unique_ptr<Optimizer>> MakeWithoutDecay(
     const v1::Optimizer& settings) {
   switch (settings.kind()) {
     case v1::Optimizer::KIND_SGD:
@@ -265,13 +278,29 @@ absl::StatusOr<std::unique_ptr<Optimizer>> MakeOptimizer(
     case v1::Optimizer::KIND_RMSPROP:
       return std::make_unique<RmsProp>(settings);
     case v1::Optimizer::KIND_ADAM:
+    case v1::Optimizer::KIND_ADAMW:
       return std::make_unique<Adam>(settings);
+    case v1::Optimizer::KIND_AVERAGE:
+      return MakeAverageRule(settings.share());
     case v1::Optimizer::KIND_FTRL:
       return std::make_unique<Ftrl>(settings);
     default:
       return absl::InvalidArgumentError(
           absl::StrCat("optimizer.kind: unknown value ", settings.kind()));
   }
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Optimizer>> MakeOptimizer(
+    const v1::Optimizer& settings) {
+  EBB_ASSIGN_OR_RETURN(std::unique_ptr<Optimizer> optimizer,
+                       MakeWithoutDecay(settings));
+  if (settings.weight_decay() == 0) return optimizer;
+  const bool decoupled = settings.kind() == v1::Optimizer::KIND_ADAMW;
+  return WithWeightDecay(std::move(optimizer),
+                         decoupled ? DecayKind::kDecoupled : DecayKind::kAdded,
+                         settings.weight_decay());
 }
 
 }  // namespace ebb::server

@@ -1,8 +1,8 @@
 // Update rules: how a gradient changes weights and slots.
 //
 // Notation: w weight, G the pushed sum of gradients, g = scale * G their
-// mean, r the rate, t the step. (Penalties on weights are part of a model's
-// loss; only ftrl has its own.) The formulas are in optimizer.cc.
+// mean, r the rate, t the step, d the weight decay, f the factor of a late
+// gradient. The formulas are in optimizer.cc.
 #ifndef EBB_SERVER_OPTIMIZER_OPTIMIZER_H_
 #define EBB_SERVER_OPTIMIZER_OPTIMIZER_H_
 
@@ -27,12 +27,20 @@ struct KernelRange;
 
 // The values that are the same for all blocks and rows of one update.
 struct StepContext {
-  // The scheduled rate (common/schedule.h), times all factors. Not read by
-  // additive, nor by ftrl: its state is only meaningful under the one rate that
-  // it was gathered with.
+  // The scheduled rate (common/schedule.h), times that of a rollback. Not read
+  // by additive, nor by ftrl: its state is only meaningful under the one rate
+  // that it was gathered with.
   float rate = 0;
+  // What the gradient counts, as it is late (Algorithm::RateFactor): 1 or less.
+  // It is apart from the rate, because what a gradient leaves in a first moment
+  // must be as small. Read by Step, and where the rate is; rows have their own.
+  float late_factor = 1;
   // Makes a mean of the pushed sum: 1 / examples. Not read by additive.
   float gradient_scale = 1;
+  // The examples in the pushed sum, and the batches that they make. Read for
+  // weight decay and by average.
+  int64_t examples = 1;
+  int64_t batches = 1;
   // Updates of the partition, this one included: 1 for the first.
   int64_t step = 1;
   // Read by ftrl alone: what its own rate is multiplied by, and whether slots
@@ -87,8 +95,7 @@ class Optimizer {
 
   // One update of rows of `width` floats that lie anywhere, such as those of a
   // sparse table: the same bits as Step row by row, but slots out of place, and
-  // the rate times the row's factor. Each row has SlotCount() slots. Never
-  // fails.
+  // with the row's late_factor. Each row has SlotCount() slots. Never fails.
   void StepRows(const StepContext& context, size_t width,
                 std::span<const RowStep> rows) const;
 

@@ -25,6 +25,7 @@
 namespace ebb::server {
 namespace {
 
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::FloatNear;
 using ::testing::HasSubstr;
@@ -225,6 +226,79 @@ TEST(AdamTest, BetasOfZeroMakeItTheSignOfTheGradient) {
   ExpectState(RunSteps(settings, 1.0f, {-5.0f}), 1.1f, {-5.0f, 25.0f});
 }
 
+// Loshchilov, Hutter 2019, algorithm 2, line 12.
+TEST(AdamWTest, TakesTheDecayFromTheWeightItself) {
+  const v1::Optimizer settings = Settings(
+      v1::Optimizer::KIND_ADAMW,
+      {{"rate", 0.1}, {"beta1", 0}, {"beta2", 0}, {"weight_decay", 0.5}});
+  // 2 - 0.1 * 0.5 * 2, and a step of the rate.
+  ExpectState(RunSteps(settings, 2.0f, {-5.0f}), 2.0f, {-5.0f, 25.0f});
+  ExpectState(RunSteps(settings, 2.0f, {5.0f}), 1.8f, {5.0f, 25.0f});
+}
+
+TEST(AdamWTest, ThousandsOfWeightsDecayAlike) {
+  const v1::Optimizer settings =
+      Settings(v1::Optimizer::KIND_ADAMW, {{"weight_decay", 0.5}});
+  const auto optimizer = Make(settings);
+  State state(*optimizer, std::vector<float>(2500, 4.0f));
+  state.Step(*optimizer, {.rate = 0.5f}, std::vector<float>(2500, 0.0f));
+  EXPECT_THAT(state.weights, Each(3.0f));
+}
+
+TEST(WeightDecayTest, OthersAddItToTheMeanGradient) {
+  const v1::Optimizer settings = Settings(
+      v1::Optimizer::KIND_SGD, {{"rate", 0.5}, {"weight_decay", 0.25}});
+  const auto optimizer = Make(settings);
+  // 2 - 0.5 * (0.4 / 4 + 0.25 * 2)
+  State whole(*optimizer, {2.0f});
+  const float sum = 0.4f;
+  whole.Step(*optimizer, {.rate = 0.5f, .gradient_scale = 0.25f, .examples = 4},
+             std::span(&sum, 1));
+  EXPECT_FLOAT_EQ(whole.weights[0], 1.7f);
+  // A batch of half as many examples weighs half as much, with its decay.
+  State half(*optimizer, {2.0f});
+  const float none = 0;
+  half.Step(*optimizer, {.rate = 0.5f, .gradient_scale = 0.25f, .examples = 2},
+            std::span(&none, 1));
+  EXPECT_FLOAT_EQ(half.weights[0], 1.875f);
+}
+
+TEST(AverageTest, MovesByTheShareTowardsTheMeanOfTheBatch) {
+  const v1::Optimizer settings =
+      Settings(v1::Optimizer::KIND_AVERAGE, {{"share", 0.25}});
+  const auto optimizer = Make(settings);
+  State state(*optimizer, {1.0f});
+  const float sum = 12;  // Four examples have a mean of 3.
+  // Neither the rate nor the size of a whole batch matters.
+  const StepContext context = {
+      .rate = 100, .gradient_scale = 0.01f, .examples = 4};
+  state.Step(*optimizer, context, std::span(&sum, 1));
+  EXPECT_FLOAT_EQ(state.weights[0], 1.5f);
+}
+
+TEST(AverageTest, ARunOfBatchesCountsLikeItsBatches) {
+  const v1::Optimizer settings =
+      Settings(v1::Optimizer::KIND_AVERAGE, {{"share", 0.25}});
+  const auto optimizer = Make(settings);
+  State one(*optimizer, {1.0f}), run = one;
+  const float batch = 12, sum = 36;
+  for (int i = 0; i < 3; ++i) {
+    one.Step(*optimizer, {.examples = 4}, std::span(&batch, 1));
+  }
+  run.Step(*optimizer, {.examples = 12, .batches = 3}, std::span(&sum, 1));
+  EXPECT_FLOAT_EQ(run.weights[0], one.weights[0]);
+}
+
+TEST(AverageTest, AWholeShareTakesTheBatchAsItIs) {
+  const v1::Optimizer settings =
+      Settings(v1::Optimizer::KIND_AVERAGE, {{"share", 1}});
+  const auto optimizer = Make(settings);
+  State state(*optimizer, {1.0f});
+  const float sum = 8;
+  state.Step(*optimizer, {.examples = 4}, std::span(&sum, 1));
+  EXPECT_EQ(state.weights[0], 2.0f);
+}
+
 // McMahan et al. 2013, algorithm 1.
 TEST(FtrlTest, TwoStepsByHand) {
   const v1::Optimizer settings =
@@ -327,7 +401,10 @@ TEST(OptimizerTest, NamesTheSlotsOfEachKind) {
   EXPECT_THAT(names(v1::Optimizer::KIND_RMSPROP), ElementsAre("mean_square"));
   EXPECT_THAT(names(v1::Optimizer::KIND_ADAM),
               ElementsAre("first_moment", "second_moment"));
+  EXPECT_THAT(names(v1::Optimizer::KIND_ADAMW),
+              ElementsAre("first_moment", "second_moment"));
   EXPECT_THAT(names(v1::Optimizer::KIND_FTRL), ElementsAre("z", "squares"));
+  EXPECT_THAT(names(v1::Optimizer::KIND_AVERAGE), ElementsAre());
 }
 
 TEST(OptimizerTest, RefusesAKindThatItLacks) {
@@ -356,8 +433,16 @@ v1::Optimizer TypicalSettings(int number) {
   return Settings(kind, {{"rate", 0.05}});
 }
 
+// The same with weight decay, where the kind has it.
+v1::Optimizer DecayingSettings(int number) {
+  v1::Optimizer settings = TypicalSettings(number);
+  const auto* key = settings.GetDescriptor()->FindFieldByName("weight_decay");
+  if (job::BelongsToKind(settings, *key)) settings.set_weight_decay(0.02);
+  return settings;
+}
+
 class EveryOptimizerTest
-    : public testing::TestWithParam<std::tuple<int, int64_t>> {
+    : public testing::TestWithParam<std::tuple<int, int64_t, bool>> {
  protected:
   EveryOptimizerTest() {
     hwy::SetSupportedTargetsForTest(std::get<1>(GetParam()));
@@ -382,10 +467,13 @@ class EveryOptimizerTest
 
   bool additive() const { return std::get<0>(GetParam()) == 0; }
 
-  const v1::Optimizer settings_ = TypicalSettings(std::get<0>(GetParam()));
+  const v1::Optimizer settings_ =
+      std::get<2>(GetParam()) ? DecayingSettings(std::get<0>(GetParam()))
+                              : TypicalSettings(std::get<0>(GetParam()));
   const std::unique_ptr<Optimizer> optimizer_ =
       additive() ? MakeAdditiveRule() : Make(settings_);
-  StepContext context_ = {.rate = 0.05f, .gradient_scale = 0.125f};
+  StepContext context_ = {
+      .rate = 0.05f, .gradient_scale = 0.125f, .examples = 6, .batches = 2};
   std::mt19937 random_{20240229};
 };
 
@@ -400,13 +488,15 @@ std::vector<int64_t> TargetsHere() {
 
 INSTANTIATE_TEST_SUITE_P(Kind, EveryOptimizerTest,
                          testing::Combine(testing::ValuesIn(AllKinds()),
-                                          testing::ValuesIn(TargetsHere())),
+                                          testing::ValuesIn(TargetsHere()),
+                                          testing::Bool()),
                          [](const auto& test) {
                            const std::string word =
                                job::EnumWord(*v1::Optimizer::Kind_descriptor(),
                                              std::get<0>(test.param));
                            return (word.empty() ? "additive" : word) + "_" +
-                                  hwy::TargetName(std::get<1>(test.param));
+                                  hwy::TargetName(std::get<1>(test.param)) +
+                                  (std::get<2>(test.param) ? "_decaying" : "");
                          });
 
 // The bound that optimizer.h promises.
@@ -424,6 +514,7 @@ TEST_P(EveryOptimizerTest, AgreesWithTheReferenceAtEverySizeAndAlignment) {
        {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 1000}) {
     State state(*optimizer_, Values(count));
     for (context_.step = 1; context_.step <= 6; ++context_.step) {
+      context_.late_factor = context_.step % 3 == 2 ? 0.3f : 1;
       SCOPED_TRACE(testing::Message()
                    << count << " elements, step " << context_.step);
       const std::vector<float> sum = Values(count);
@@ -521,26 +612,22 @@ TEST_P(EveryOptimizerTest, RowsAreSteppedLikeRanges) {
   }
 }
 
-TEST_P(EveryOptimizerTest, ARowsFactorMultipliesTheRate) {
+TEST_P(EveryOptimizerTest, ARowHasAFactorOfItsOwn) {
   const std::vector<float> weights = Values(4), gradient = Values(4);
-  const bool reads_rate =
-      !additive() && settings_.kind() != v1::Optimizer::KIND_FTRL;
   State whole(*optimizer_, weights), row = whole;
-  StepContext quarter = context_;
-  if (reads_rate) quarter.rate *= 0.25f;
   RowStep step = {
       .weights_in = row.weights.data(),
       .gradient_sum = reinterpret_cast<const std::byte*>(gradient.data()),
       .weights_out = row.weights.data(),
-      .rate_factor = 0.25f};
+      .late_factor = 0.3f};
   for (size_t s = 0; s < row.slots.size(); ++s) {
     step.slots_in[s] = step.slots_out[s] = row.slots[s].data();
   }
 
-  whole.Step(*optimizer_, quarter, gradient);
   optimizer_->StepRows(context_, 4, {&step, 1});
+  context_.late_factor = 0.3f;
+  whole.Step(*optimizer_, context_, gradient);
 
-  // A power of two makes no difference to what is rounded.
   EXPECT_EQ(row.weights, whole.weights);
   EXPECT_EQ(row.slots, whole.slots);
 }
@@ -579,11 +666,13 @@ TEST_P(EveryOptimizerTest, TakesAGradientInSlicesCutAnywhere) {
 }
 
 TEST_P(EveryOptimizerTest, MinimizesAParabola) {
-  if (additive()) return;  // Not its business.
+  // Not their business.
+  if (additive() || settings_.kind() == v1::Optimizer::KIND_AVERAGE) return;
   v1::Optimizer settings = settings_;
   settings.set_rate(0.1);
   settings.set_l1(0);
   settings.set_l2(0);
+  settings.set_weight_decay(0);
   const auto optimizer = Make(settings);
   State state(*optimizer, {1.0f, -1.0f, 0.0f});
   for (StepContext context = {.rate = 0.1f}; context.step <= 4000;

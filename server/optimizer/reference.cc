@@ -33,44 +33,65 @@ ReferenceValue Square(ReferenceValue value) {
 ReferenceResult ReferenceStep(
     const v1::Optimizer& settings, const StepContext& context, float weight,
     float gradient_sum, const std::array<float, Optimizer::kMaxSlots>& slots) {
-  const ReferenceValue w = Exact(weight);
+  const bool decoupled = settings.kind() == v1::Optimizer::KIND_ADAMW;
+  const double decay = settings.weight_decay();
+  const double rate = context.rate;
+  const double late = context.late_factor;
+  const ReferenceValue w =
+      decoupled ? Times(1 - rate * late * decay, Exact(weight)) : Exact(weight);
   const ReferenceValue s0 = Exact(slots[0]);
   const ReferenceValue s1 = Exact(slots[1]);
-  const double rate = context.rate;
   const double t = static_cast<double>(context.step);
+  const double scale = context.gradient_scale;
+  const double examples = static_cast<double>(context.examples);
   const ReferenceValue g =
-      Exact(static_cast<double>(context.gradient_scale) * gradient_sum);
+      decoupled || decay == 0
+          ? Exact(scale * gradient_sum)
+          : Times(scale,
+                  Sum({Exact(gradient_sum), Exact(decay * examples * weight)}));
 
   ReferenceResult next;
   switch (settings.kind()) {
     case v1::Optimizer::KIND_SGD:
-      next.weight = Sum({w, Times(-rate, g)});
+      next.weight = Sum({w, Times(-rate * late, g)});
       break;
     case v1::Optimizer::KIND_MOMENTUM:
-      next.slots[0] = Sum({Times(settings.momentum(), s0), Times(-rate, g)});
+      next.slots[0] =
+          Sum({Times(settings.momentum(), s0), Times(-rate * late, g)});
       next.weight = Sum({w, next.slots[0]});
       break;
     case v1::Optimizer::KIND_NESTEROV:
-      next.slots[0] = Sum({Times(settings.momentum(), s0), Times(-rate, g)});
-      next.weight =
-          Sum({w, Times(settings.momentum(), next.slots[0]), Times(-rate, g)});
+      next.slots[0] =
+          Sum({Times(settings.momentum(), s0), Times(-rate * late, g)});
+      next.weight = Sum({w, Times(settings.momentum(), next.slots[0]),
+                         Times(-rate * late, g)});
       break;
     case v1::Optimizer::KIND_ADAGRAD: {
       next.slots[0] = Sum({s0, Square(g)});
       const double root = std::sqrt(next.slots[0].value);
-      next.weight = Sum({w, Times(-rate / (root + settings.epsilon()), g)});
+      next.weight =
+          Sum({w, Times(-rate * late / (root + settings.epsilon()), g)});
       break;
     }
     case v1::Optimizer::KIND_RMSPROP: {
       next.slots[0] = Sum({Times(settings.decay(), s0),
                            Times(1 - settings.decay(), Square(g))});
       const double root = std::sqrt(next.slots[0].value);
-      next.weight = Sum({w, Times(-rate / (root + settings.epsilon()), g)});
+      next.weight =
+          Sum({w, Times(-rate * late / (root + settings.epsilon()), g)});
       break;
     }
-    case v1::Optimizer::KIND_ADAM: {
-      next.slots[0] =
-          Sum({Times(settings.beta1(), s0), Times(1 - settings.beta1(), g)});
+    case v1::Optimizer::KIND_AVERAGE: {
+      const double share = 1 - std::pow(1 - settings.share(),
+                                        static_cast<double>(context.batches));
+      next.weight = Sum(
+          {w, Times(share, Exact(gradient_sum / examples)), Times(-share, w)});
+      break;
+    }
+    case v1::Optimizer::KIND_ADAM:
+    case v1::Optimizer::KIND_ADAMW: {
+      next.slots[0] = Sum({Times(settings.beta1(), s0),
+                           Times((1 - settings.beta1()) * late, g)});
       next.slots[1] = Sum({Times(settings.beta2(), s1),
                            Times(1 - settings.beta2(), Square(g))});
       const double corrected =

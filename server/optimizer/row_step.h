@@ -16,8 +16,8 @@ struct RowStep {
   float* weights_out = nullptr;
   std::array<const float*, 2> slots_in = {};
   std::array<float*, 2> slots_out = {};
-  // Multiplies the rate; not read by rules that do not read the rate.
-  float rate_factor = 1;
+  // StepContext::late_factor of this row.
+  float late_factor = 1;
 };
 
 }  // namespace ebb::server

@@ -68,8 +68,11 @@ struct RowTableOptions {
   // and is counted if it differs (not_admitted). For rows that neither expire
   // nor are evicted.
   bool write_once = false;
-  // What the rate of a row's step is multiplied by, if so many updates changed
-  // the row since the pull from which its gradient was computed. It is 1 for 0,
+  // Rows are results of tasks (common/task_rows.h): a result that is pushed
+  // again is the same, or else an error.
+  bool of_tasks = false;
+  // What a row's gradient counts (RowStep::late_factor), if so many updates
+  // changed the row since the pull from which it was computed. It is 1 for 0,
   // and does not grow. Empty: it is always 1.
   std::function<double(int64_t staleness)> rate_factor;
 

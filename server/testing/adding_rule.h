@@ -14,7 +14,7 @@
 namespace ebb::server {
 
 // Adds the sums of gradients; starts at zero.
-class AddingRule final : public AdditiveRows {
+class AddingRule : public AdditiveRows {
  public:
   using AdditiveRows::AdditiveRows;
 

@@ -18,6 +18,9 @@ SOURCE = os.path.abspath(sys.argv.pop(1))
 JOBS = sorted(glob.glob(os.path.join(SOURCE, "examples/jobs/*.yaml")))
 # The shape counts, not the size.
 MOST_ROWS = {"--rows": 4000, "--test-rows": 500}
+PYTHON = os.environ.setdefault("EBB_PYTHON", "/usr/bin/python3")
+HAS_TORCH = subprocess.run([PYTHON, "-c", "import torch"],
+                           stderr=subprocess.DEVNULL).returncode == 0
 
 
 def comment(text, name):
@@ -54,6 +57,10 @@ class ExampleJobsTest(unittest.TestCase):
         make = next((command for command in (data, stand_in)
                      if command and command.startswith("ebb generate ")), None)
         check = f"ebb job check {path}"
+        if "kind: python" in text:
+            if not HAS_TORCH:
+                self.skipTest(f"{PYTHON} has no torch")
+            check += f" --allow-plugins {SOURCE}/examples/python"
         if make is None:
             package = re.fullmatch(r"apt-get install (\S+)", data)
             self.assertTrue(package, f"no command makes data: {data}")

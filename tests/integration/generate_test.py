@@ -262,8 +262,8 @@ class GenerateTest(unittest.TestCase):
         self.fails(2, "--format", "clicks", "x", "--format", "parquet")
         self.fails(2, "more than the 6 that there can be", "ratings", "x",
                    "--users", "2", "--items", "3", "--rows", "6")
-        self.fails(2, "there are: clicks, ratings, linear, clusters, images",
-                   "ads")
+        self.fails(2, "there are: clicks, ratings, linear, clusters, "
+                   "documents, images, analogies", "ads")
         self.fails(2, "names no files", "clusters", "/")
 
     def test_a_disk_without_room(self):

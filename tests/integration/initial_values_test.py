@@ -117,6 +117,16 @@ class InitialValuesTest(unittest.TestCase):
         self.assertAlmostEqual(begun["loss"], last["loss"], places=9)
         self.assertNotEqual(self.run_from_first("on"), self.first)
 
+    def test_a_run_goes_on_without_the_file(self):
+        """Bug: it read the file again."""
+        shutil.copy(self.path("first.safetensors"), self.path("begin.safetensors"))
+        run = ("run", "second.yaml", "--run-dir", "without", "--workers", "1",
+               "--set", "model.initial=begin.safetensors")
+        self.ebb(*run)
+        os.remove(self.path("begin.safetensors"))
+        self.ebb(*run, "--resume", "--set", "train.epochs=3")
+        self.assertEqual(self.report("without")["epochs"], 3)
+
     def test_rounds_and_local_copies_begin_with_them_too(self):
         rounds = ["--set", "consistency=rounds"]
         self.assertEqual(self.run_from_first("rounds", *STILL, *rounds),
@@ -185,8 +195,8 @@ class InitialValuesTest(unittest.TestCase):
         for _ in range(2):
             self.daemon(*server)
             self.wait(lambda: self.explains(
-                "waits for initial values: the scheduler does not have "
-                "ebb.initial.", "submit any job with the same model.initial"),
+                "waits for initial values: the scheduler does not have them",
+                "submit any job with the same model.initial"),
                       "explain does not say why the server waits")
             self.kill("ps-0")
         self.daemon("worker-0", "--name", "worker-0")

@@ -9,13 +9,13 @@ import json
 import os
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import unittest
 
 from daemons import Daemons, wait_until
+from exported import read_tensors
 from reserved_port import ReservedPort
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
@@ -33,16 +33,6 @@ partitions: {PARTITIONS}
 checkpoint: {{every: 200ms}}
 oracle: {{width: 2}}
 """
-
-
-def tensors_of(path):
-    with open(path, "rb") as file:
-        size, = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(size))
-        values = file.read()
-    header.pop("__metadata__")
-    return {name: values[slice(*one["data_offsets"])]
-            for name, one in header.items()}
 
 
 class Cluster:
@@ -133,7 +123,7 @@ class Cluster:
         self.test.assertEqual(job["marks"], {"least": ROWS * ROUNDS,
                                              "most": ROWS * ROUNDS})
         self.good("checkpoint", "export", "blobs", "-o", "blobs.safetensors")
-        return (tensors_of(os.path.join(self.folder, "blobs.safetensors")),
+        return (read_tensors(os.path.join(self.folder, "blobs.safetensors")),
                 [loss["mean"] for loss in job["losses"]])
 
 
@@ -209,6 +199,37 @@ class LbfgsTest(unittest.TestCase):
             {"ps-0": "operation-computed-not-committed:5",
              "ps-1": "operation-applied-not-reported:8",
              "scheduler": "operation-made-not-sent:14"})
+
+    def local_run(self, name, *settings):
+        """The report, and the values, of `ebb run`."""
+        folder = os.path.join(self.folder, name)
+        words = ["run", "blobs.yaml", "--run-dir", folder, "--quiet",
+                 *(word for one in settings for word in ("--set", one))]
+        for arguments in (words, ["checkpoint", "export", folder, "-o",
+                                  f"{name}.safetensors"]):
+            done = subprocess.run(
+                [os.path.join(BIN, "ebb"), *arguments], cwd=self.folder,
+                timeout=LIMIT_S, text=True, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT)
+            self.assertEqual(done.returncode, 0, done.stdout)
+        with open(os.path.join(folder, "report.json")) as file:
+            report = json.load(file)
+        self.assertTrue(report["audit"]["exact"], report)
+        return report, read_tensors(
+            os.path.join(self.folder, f"{name}.safetensors"))
+
+    def test_ends_by_itself_as_a_job_of_so_many_rounds(self):
+        self.folder = tempfile.mkdtemp(prefix="ebb_lbfgs_test_")
+        self.addCleanup(shutil.rmtree, self.folder)
+        shutil.copytree(self.data, self.folder, dirs_exist_ok=True)
+        report, values = self.local_run(
+            "level", "algorithm.tolerance=0.01", "train.epochs=200")
+        self.assertTrue(report["converged"])
+        self.assertLess(report["epochs"], 200)
+        told, same = self.local_run(
+            "told", f"train.epochs={report['epochs']}")
+        self.assertNotIn("converged", told)
+        self.assertEqual(values, same)
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ class NeighbourCluster(Cluster):
         except RuntimeError as why:
             raise Missing(f"../shared/kube cannot be fetched: {why}") from why
         run([os.path.join(ROOT, "deploy/image/make_image.py"), "--bin",
-             bin_folder, "--name", self.image, "--out",
+             bin_folder, "--python", "--name", self.image, "--out",
              os.path.join(home, "images/ebb.tar")], limit=600)
         shutil.rmtree(KEPT_LOGS, ignore_errors=True)
         # Volumes that are there are another cluster's.

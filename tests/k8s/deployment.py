@@ -104,7 +104,8 @@ class Deployment:
             "patchesStrategicMerge": ["patches.yaml"],
             # No node that is tested on has a device, so cuBLAS is not needed.
             "images": [{"name": name, "newName": image, "newTag": tag}
-                       for name in ("localhost/ebb", "localhost/ebb-gpu")],
+                       for name in ("localhost/ebb", "localhost/ebb-gpu",
+                                    "localhost/ebb-python")],
             "generatorOptions": {"disableNameSuffixHash": True}}
         with open(os.path.join(folder, "patches.yaml"), "w") as file:
             yaml.safe_dump_all(self.patches(), file)

@@ -127,6 +127,25 @@ class ImageTest(unittest.TestCase):
         self.says_the_same("Containerfile", [])
         self.says_the_same("Containerfile.gpu", [make_image.GPU_ENVIRONMENT])
 
+    def test_the_python_package_is_put_in_for_models_of_python(self):
+        sys.path.insert(0, IMAGE)
+        self.addCleanup(sys.path.remove, IMAGE)
+        import make_image
+
+        root = os.path.join(self.folder, "python")
+        make_image.put_package(root)
+        package = os.path.join(root, "usr/lib/ebb/python/ebb")
+        self.assertTrue(os.path.exists(os.path.join(package, "worker.py")))
+        self.assertTrue(os.path.samefile(package, os.path.join(
+            root, "usr/lib/python3/dist-packages/ebb")))
+        self.assertEqual([folder for folder, _, _ in os.walk(package)
+                          if "__pycache__" in folder], [])
+        with open(os.path.join(IMAGE, "Containerfile.python")) as file:
+            text = file.read()
+        self.assertIn("--python --rootfs /rootfs", text)
+        self.assertIn("python3-torch", text)
+        self.assertIn("USER " + self.config["config"]["User"], text)
+
     def says_the_same(self, name, more_environment):
         with open(os.path.join(IMAGE, name)) as file:
             last = file.read().split("FROM scratch")[1]

@@ -121,6 +121,16 @@ class ManifestsTest(unittest.TestCase):
                 [*command, "--help"], capture_output=True, text=True,
                 check=True).stdout
 
+    def test_the_model_of_the_overlay_is_the_example(self):
+        # An overlay takes no file from outside of its folder.
+        example = os.path.join(DEPLOY, "..", "..", "examples", "python")
+        overlay = os.path.join(DEPLOY, "overlays", "python")
+        texts = []
+        for folder in (example, overlay):
+            with open(os.path.join(folder, "my_model.py")) as file:
+                texts.append(file.read())
+        self.assertEqual(*texts)
+
     def test_every_overlay_is_rendered(self):
         if not render.renderers():
             self.skipTest("neither kubectl nor kustomize is installed: only "
@@ -208,9 +218,11 @@ class ManifestsTest(unittest.TestCase):
     def test_images_are_of_this_version(self, overlay, rendered):
         for role in ROLES:
             container = rendered.container(role)
-            with_cublas = (overlay, role) == ("overlays/gpu", "worker")
+            own = {("overlays/gpu", "worker"): "-gpu",
+                   ("overlays/python", "worker"): "-python",
+                   ("overlays/python", "submit"): "-python"}
             self.assertEqual(container["image"], "localhost/ebb" +
-                             ("-gpu:" if with_cublas else ":") + version())
+                             own.get((overlay, role), "") + ":" + version())
             self.assertEqual(container["command"][0],
                              "/usr/bin/" + ROLES[role])
 
@@ -372,9 +384,11 @@ class ManifestsTest(unittest.TestCase):
             paths = [one["mountPath"] for one in mounts]
             for name, env in rendered.environment(role).items():
                 path = env.get("value", "")
-                if path.startswith("/"):
+                # What is below /usr is the image's.
+                if path.startswith("/") and not path.startswith("/usr/"):
                     self.assertTrue(
-                        any(path == top or path.startswith(top + "/")
+                        any(f"{path}/".startswith(f"{top}/")
+                            or f"{top}/".startswith(f"{path}/")
                             for top in paths), (role, name))
 
     @everywhere
@@ -392,6 +406,8 @@ class ManifestsTest(unittest.TestCase):
 
     @everywhere
     def test_the_job_is_what_is_submitted(self, overlay, rendered):
+        if overlay == "overlays/python":
+            return  # Another job.
         job = rendered.named("ConfigMap", "ebb-job")["data"]["job.yaml"]
         with open(os.path.join(DEPLOY, "base/job.yaml")) as file:
             wanted = yaml.safe_load(file)
@@ -400,6 +416,25 @@ class ManifestsTest(unittest.TestCase):
         self.assertEqual(yaml.safe_load(job), wanted)
         self.assertEqual(rendered.container("submit")["command"][1:],
                          ["submit", "/job/job.yaml"])
+
+    @everywhere
+    def test_the_module_is_what_the_python_job_names(self, overlay, rendered):
+        if overlay != "overlays/python":
+            return
+        job = yaml.safe_load(
+            rendered.named("ConfigMap", "ebb-job")["data"]["job.yaml"])
+        module = job["model"]["module"]
+        self.assertIn(f"class {job['model']['class']}(", rendered.named(
+            "ConfigMap", "ebb-model")["data"][module])
+        for role in ("worker", "submit"):
+            mounts = rendered.container(role)["volumeMounts"]
+            self.assertIn({"name": "model", "mountPath": "/models/" + module,
+                           "subPath": module, "readOnly": True}, mounts)
+        self.assertEqual(rendered.value("worker", "EBB_ALLOW_PLUGINS"),
+                         "/models")
+        self.assertEqual(rendered.container("submit")["command"][1:],
+                         ["submit", "/job/job.yaml", "--allow-plugins",
+                          "/models"])
 
     def test_the_job_files_are_sound(self):
         self.is_sound("base/job.yaml")

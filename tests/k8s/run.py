@@ -28,13 +28,14 @@ import proof_gpu
 import proof_kill
 import proof_node
 import proof_preempt
+import proof_python
 import proof_scale
 import proof_tenants
 from deployment import NotExact
 
 PROOFS = {"base": proof_base, "preempt": proof_preempt, "kill": proof_kill,
           "node": proof_node, "scale": proof_scale, "tenants": proof_tenants,
-          "data": proof_data, "gpu": proof_gpu}
+          "data": proof_data, "gpu": proof_gpu, "python": proof_python}
 
 
 class Record:

@@ -27,8 +27,9 @@ except ModuleNotFoundError as error:
     if error.name not in ("ebb", "ebb.script"):
         raise
     sys.exit("ebb: " + sys.executable + " has no package ebb, which runs "
-             "Python programs\n  hint: apt-get install python3-ebb, or pip "
-             "install ebb; EBB_PYTHON names another interpreter")
+             "Python programs\n  hint: install python3-ebb or the wheel that "
+             "tools/package makes (Installing in ebb's README.md); EBB_PYTHON "
+             "names another interpreter")
 sys.exit(ebb.script.main())
 )";
 
@@ -39,7 +40,9 @@ bool RunsPythonScript(int argc, const char* const* argv) {
   for (int i = 2; i < argc; ++i) {
     const absl::string_view word = argv[i];
     if (word == "--") return false;
-    if (!absl::StartsWith(word, "-") && absl::EndsWith(word, ".py")) {
+    // A job's module is a value: --set model.module=my_model.py.
+    if (!absl::StartsWith(word, "-") && absl::EndsWith(word, ".py") &&
+        !absl::StrContains(word, "=")) {
       return true;
     }
   }

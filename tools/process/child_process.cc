@@ -1,8 +1,6 @@
 #include "tools/process/child_process.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/program/ignored_signals.h"
+#include "common/program/spawn_setup.h"
 
 extern char** environ;
 
@@ -52,68 +50,6 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
   return pointers;
 }
 
-// What a new process begins with: no input, the log, no other descriptor of
-// ours, default signals, a process group of its own. What a person or the
-// terminal may send and this process ignores, it ignores, too; not SIGTERM, by
-// which this process asks it to end.
-class SpawnSetup {
- public:
-  SpawnSetup() {
-    posix_spawn_file_actions_init(&actions_);
-    posix_spawnattr_init(&attributes_);
-  }
-  SpawnSetup(const SpawnSetup&) = delete;
-  SpawnSetup& operator=(const SpawnSetup&) = delete;
-  ~SpawnSetup() {
-    posix_spawn_file_actions_destroy(&actions_);
-    posix_spawnattr_destroy(&attributes_);
-  }
-
-  // An errno; 0: good.
-  int Prepare(const ProcessSpec& spec) {
-    int error = posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO,
-                                                 "/dev/null", O_RDONLY, 0);
-    if (error == 0) {
-      error = posix_spawn_file_actions_addopen(
-          &actions_, STDOUT_FILENO, spec.log.c_str(),
-          O_WRONLY | O_CREAT | O_APPEND, 0644);
-    }
-    if (error == 0) {
-      error = posix_spawn_file_actions_adddup2(&actions_, STDOUT_FILENO,
-                                               STDERR_FILENO);
-    }
-    if (error == 0) {
-      error = posix_spawn_file_actions_addclosefrom_np(&actions_,
-                                                       STDERR_FILENO + 1);
-    }
-    if (error == 0 && !spec.folder.empty()) {
-      error =
-          posix_spawn_file_actions_addchdir_np(&actions_, spec.folder.c_str());
-    }
-    sigset_t none;
-    sigemptyset(&none);
-    sigset_t all;
-    sigfillset(&all);
-    for (const int signal : {SIGHUP, SIGINT, SIGQUIT}) {
-      if (IsIgnored(signal)) sigdelset(&all, signal);
-    }
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setsigdefault(&attributes_, &all);
-    posix_spawnattr_setpgroup(&attributes_, 0);
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK |
-                                               POSIX_SPAWN_SETSIGDEF |
-                                               POSIX_SPAWN_SETPGROUP);
-    return error;
-  }
-
-  const posix_spawn_file_actions_t* actions() const { return &actions_; }
-  const posix_spawnattr_t* attributes() const { return &attributes_; }
-
- private:
-  posix_spawn_file_actions_t actions_;
-  posix_spawnattr_t attributes_;
-};
-
 }  // namespace
 
 std::string ProcessEnd::ToString() const {
@@ -128,16 +64,15 @@ bool ProcessEnd::by_others() const {
 }
 
 absl::StatusOr<ChildProcess> ChildProcess::Start(const ProcessSpec& spec) {
-  std::vector<std::string> arguments = spec.argv;
   std::vector<std::string> environment = Environment(spec.environment);
   SpawnSetup setup;
-  int error = setup.Prepare(spec);
+  setup.Append(STDOUT_FILENO, spec.log);
+  setup.Duplicate(STDOUT_FILENO, STDERR_FILENO);
+  setup.CloseFrom(STDERR_FILENO + 1);
+  if (!spec.folder.empty()) setup.ChangeFolder(spec.folder);
   pid_t pid = 0;
-  if (error == 0) {
-    error = posix_spawn(&pid, spec.argv.front().c_str(), setup.actions(),
-                        setup.attributes(), Pointers(arguments).data(),
-                        Pointers(environment).data());
-  }
+  const int error = setup.Spawn(spec.argv.front(), spec.argv,
+                                Pointers(environment).data(), &pid);
   if (error != 0) {
     return absl::ErrnoToStatus(error,
                                absl::StrCat("cannot start ", spec.argv.front(),

@@ -42,6 +42,19 @@ std::string TestText(const Progress& progress) {
   return absl::StrCat("loss ", LossText(*progress.test_loss, 3));
 }
 
+// "staleness 14.9 (effective 9.4)", or the first alone if they are the same.
+std::string StalenessText(const Progress& progress) {
+  const auto one_digit = [](double value) {
+    return absl::StrFormat("%.1f", value);
+  };
+  const std::string all = one_digit(*progress.staleness);
+  const std::string effective =
+      one_digit(progress.effective_staleness.value_or(*progress.staleness));
+  return absl::StrCat(
+      "staleness ", all,
+      effective == all ? "" : absl::StrCat(" (effective ", effective, ")"));
+}
+
 std::vector<Figure> Figures(const Progress& progress) {
   std::vector<Figure> figures;
   figures.push_back(
@@ -52,7 +65,10 @@ std::vector<Figure> Figures(const Progress& progress) {
                       " taken back"),
          2});
   }
-  if (progress.rmse) {
+  if (progress.inertia) {
+    figures.push_back(
+        {absl::StrCat("inertia ", FigureText(*progress.inertia, 4)), 2});
+  } else if (progress.rmse) {
     figures.push_back(
         {absl::StrCat("rmse ", FigureText(*progress.rmse, 3)), 2});
   } else if (progress.loss) {
@@ -65,11 +81,15 @@ std::vector<Figure> Figures(const Progress& progress) {
     figures.push_back({absl::StrFormat("auc %.3f", *progress.test_auc), 4});
   }
   if (progress.staleness) {
-    figures.push_back(
-        {absl::StrFormat("staleness %.1f", *progress.staleness), 6});
+    figures.push_back({StalenessText(progress), 6});
   }
   if (progress.scale && *progress.scale < 1) {
     figures.push_back({absl::StrFormat("scaled by %.2f", *progress.scale), 7});
+  }
+  if (progress.bound_wait.value_or(0) >= 1) {
+    figures.push_back(
+        {absl::StrCat("waited ", AgeText(absl::Seconds(*progress.bound_wait))),
+         7});
   }
   figures.push_back(
       {Alive("workers", progress.workers, progress.workers_wanted), 5});
@@ -214,6 +234,7 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
     progress.loss = job.recent_loss();
     progress.rmse = TrainingRmse(job, job.recent_loss());
   }
+  if (job.has_inertia()) progress.inertia = job.inertia().sum();
   for (const auto& evaluation : job.evaluations()) {
     if (evaluation.error().empty()) TakeFigures(evaluation, &progress);
   }

@@ -26,6 +26,8 @@ struct Progress {
   std::optional<double> loss;  // Training loss of the latest updates.
   // The same as an RMSE; absent if the loss is not a squared error.
   std::optional<double> rmse;
+  // The last round's, of a job that finds clusters.
+  std::optional<double> inertia;
   std::optional<double> test_accuracy;  // From the last evaluation ...
   std::optional<double> test_loss;
   std::optional<double> test_auc;

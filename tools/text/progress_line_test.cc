@@ -57,6 +57,15 @@ TEST(ProgressLineTest, SpeaksTheFiguresOfTheTask) {
             "test rmse 48,123.46  servers 2/2  eta 2s");
 }
 
+TEST(ProgressLineTest, ClustersHaveAnInertia) {
+  Progress clusters = Middle();
+  clusters.test_accuracy.reset();
+  clusters.inertia = 1952602.5;
+  EXPECT_EQ(ProgressLine(clusters, {.unicode = false, .columns = 80}),
+            "epoch 3/8 ####------  41%  112k ex/s  inertia 1,952,602.50  "
+            "servers 2/2  eta 2s");
+}
+
 TEST(ProgressLineTest, SaysWhyItIsLessThanBefore) {
   Progress less = Middle();
   less.taken_back = 1200;
@@ -126,6 +135,19 @@ TEST(ProgressLineTest, SaysByHowMuchLateUpdatesAreScaled) {
   EXPECT_EQ(ProgressLogLine(progress),
             "epoch 3/8  41%  112k ex/s  loss 0.331  test 0.861  "
             "staleness 1.9  scaled by 0.71  workers 3/3  servers 2/2  eta 2s");
+}
+
+TEST(ProgressLineTest, SaysWhatLateUpdatesCountAsAndHowLongWorkersWaited) {
+  Progress progress = Middle();
+  progress.effective_staleness = 1.93;
+  progress.bound_wait = 0;
+  EXPECT_EQ(ProgressLogLine(progress), ProgressLogLine(Middle()));
+  progress.effective_staleness = 1.4;
+  progress.bound_wait = 12.3;
+  EXPECT_EQ(ProgressLogLine(progress),
+            "epoch 3/8  41%  112k ex/s  loss 0.331  test 0.861  "
+            "staleness 1.9 (effective 1.4)  waited 12s  workers 3/3  "
+            "servers 2/2  eta 2s");
 }
 
 TEST(ProgressLineTest, SaysWhatTheStatusSays) {

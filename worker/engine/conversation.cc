@@ -34,6 +34,8 @@ std::string NameOf(const EvaluateBody& evaluation) {
 
 Decision Conversation::Offer(const PlaceBody& place) {
   offered_ = place;
+  // The program is in the middle of an evaluation that is lost.
+  if (looks_up_) return {Decision::Act::kNothing, LoseLookUp(), false, ""};
   return Give();
 }
 
@@ -51,8 +53,10 @@ Decision Conversation::Give() {
   return decision;
 }
 
-std::string Conversation::Given() {
+std::string Conversation::Given(absl::string_view counts) {
   if (!asked_) return "";
+  looks_up_ = false;
+  counts_ = std::string(counts);
   stage_ = Stage::kOut;
   ticket_ = next_ticket_++;
   given_to_ = *std::exchange(asked_, std::nullopt);
@@ -61,11 +65,25 @@ std::string Conversation::Given() {
 
 std::string Conversation::WhatIsOut() const {
   if (const auto* place = std::get_if<PlaceBody>(&*offered_)) {
-    return Encode({Kind::kBatch, 0, given_to_}, BatchBody{ticket_, *place});
+    return Encode({Kind::kBatch, 0, given_to_}, BatchBody{ticket_, *place},
+                  counts_);
   }
   auto body = std::get<EvaluateBody>(*offered_);
   body.ticket = ticket_;
-  return Encode({Kind::kEvaluate, 0, given_to_}, body);
+  return Encode({Kind::kEvaluate, 0, given_to_}, body, counts_);
+}
+
+std::string Conversation::Want(const PlaceBody& place) {
+  wanted_ = place;
+  if (!asked_ || offered_ || looks_up_) return "";
+  return Encode({Kind::kWanted, 0, *std::exchange(asked_, std::nullopt)},
+                place);
+}
+
+std::string Conversation::LoseLookUp() {
+  if (!std::exchange(looks_up_, false)) return "";
+  return EncodeBytes(
+      {Kind::kDone, kStale, *std::exchange(asked_, std::nullopt)});
 }
 
 std::optional<PlaceBody> Conversation::offered() const {
@@ -82,6 +100,7 @@ void Conversation::Withdraw() {
 std::string Conversation::End(EndReason reason) {
   if (ended_) return "";
   ended_ = reason;
+  looks_up_ = false;
   if (!asked_) return "";
   return Ended(*std::exchange(asked_, std::nullopt)).answer;
 }
@@ -111,7 +130,18 @@ Decision Conversation::On(uint64_t sequence, const Next& /*next*/) {
     return decision;
   }
   asked_ = sequence;
+  looks_up_ = false;
+  if (wanted_ && !offered_) {
+    return {Decision::Act::kNothing, Want(*wanted_), false, ""};
+  }
   return Give();  // Nothing while it gives: the answer is on its way.
+}
+
+Decision Conversation::On(uint64_t sequence, const LookUp& look_up) {
+  if (!IsOut<EvaluateBody>(look_up.body.ticket)) return Stale(sequence);
+  asked_ = sequence;
+  looks_up_ = true;
+  return {Decision::Act::kLookUp, "", false, ""};
 }
 
 Decision Conversation::On(uint64_t sequence, const Push& push) {

@@ -4,6 +4,8 @@
 //   offered ──Next──> giving ──Given──> out ──Push──> taken
 //                        └──the values cannot be had──> back, as a failure
 //   out ──Fail, or Next before Push──> back, as a failure
+//   out ──LookUp──> back, as a part of an evaluation, whose next part is given
+//                   as the answer to LookUp
 //    └──the engine leaves──> back, without a failure
 //
 // Values and sums are the program's from the answer to Next to Push, Fail or
@@ -20,6 +22,7 @@
 #include <variant>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "worker/engine/messages.h"
 
 namespace ebb::worker {
@@ -34,7 +37,8 @@ struct Decision {
     kTakeSums,   // The answer follows from the sums.
     kEndFailed,  // The batch failed, for `why`.
     kEndEvaluated,
-    kLeave,  // The answer comes when it has left.
+    kLookUp,  // The part of the evaluation ends. The answer is the next part.
+    kLeave,   // The answer comes when it has left.
   };
   Act act = Act::kNothing;
   std::string answer;
@@ -51,12 +55,21 @@ class Conversation {
   // There is something to compute. The caller carries out the decision.
   Decision Offer(const PlaceBody& place);
   Decision Offer(const EvaluateBody& evaluation);
-  // The memory has what kGive said. Returns the answer to the program that
-  // waits, or nothing if it was told of the end meanwhile.
-  std::string Given();
+  // The memory has what kGive said; `counts` are those of its rows. Returns the
+  // answer to the program that waits, or nothing if it was told of the end
+  // meanwhile.
+  std::string Given(absl::string_view counts = "");
   // What was offered last is done or taken back. A program that was not given
   // it yet still waits.
   void Withdraw();
+  // The batch cannot be offered before the program tells of its rows. Returns
+  // the answer to a program that waits, or nothing.
+  std::string Want(const PlaceBody& place);
+  // It is not wanted any more.
+  void Unwant() { wanted_.reset(); }
+  // The evaluation whose next part the program waits for is not this engine's
+  // any more. Returns the answer to the program, or nothing.
+  std::string LoseLookUp();
   // Nothing more will come. Returns the answer to a program that waits, or
   // nothing.
   std::string End(EndReason reason);
@@ -72,6 +85,7 @@ class Conversation {
   Decision On(uint64_t sequence, const Push& push);
   Decision On(uint64_t sequence, const Fail& fail);
   Decision On(uint64_t sequence, const Evaluated& evaluated);
+  Decision On(uint64_t sequence, const LookUp& look_up);
   Decision On(uint64_t sequence, const Leave& leave);
 
  private:
@@ -93,8 +107,11 @@ class Conversation {
   Stage stage_ = Stage::kOffered;
   uint64_t ticket_ = 0;
   uint64_t next_ticket_;
-  std::optional<uint64_t> asked_;  // The Next that waits.
-  uint64_t given_to_ = 0;          // The Next that was answered last.
+  std::optional<uint64_t> asked_;  // The Next, or LookUp, that waits.
+  bool looks_up_ = false;          // It is a LookUp.
+  std::optional<PlaceBody> wanted_;
+  std::string counts_;     // The counts of what is out.
+  uint64_t given_to_ = 0;  // The Next that was answered last.
   bool sums_clear_ = false;
   std::optional<EndReason> ended_;
 };

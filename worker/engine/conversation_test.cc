@@ -240,5 +240,94 @@ TEST_F(ConversationTest, TheProgramMayLeaveAtEachStep) {
   EXPECT_EQ(conversation_.On(4, Leave()).act, Decision::Act::kLeave);
 }
 
+// --- Rows --------------------------------------------------------------------
+
+TEST_F(ConversationTest, AProgramThatWaitsHearsWhichRowsAreWanted) {
+  conversation_.On(5, Next());
+  ExpectHeader(conversation_.Want(kPlace), Kind::kWanted, 5);
+  // It was interrupted, and asks again.
+  ExpectAnswer(conversation_.On(5, Next()), Kind::kWanted, 5);
+  conversation_.Unwant();
+  EXPECT_EQ(conversation_.On(6, Next()).answer, "");
+  EXPECT_EQ(conversation_.Offer(kPlace).act, Decision::Act::kGive);
+}
+
+TEST_F(ConversationTest, RowsAreAskedForAtTheNextNext) {
+  const uint64_t ticket = Out();
+  EXPECT_EQ(conversation_.Want(kPlace), "");
+  conversation_.On(2, Push{{ticket, 1}});
+  conversation_.Withdraw();
+  ExpectAnswer(conversation_.On(3, Next()), Kind::kWanted, 3);
+}
+
+TEST_F(ConversationTest, WhatIsOfferedGoesBeforeWhatIsWanted) {
+  conversation_.Want(kPlace);
+  conversation_.Offer(EvaluateBody{0, 9});
+  EXPECT_EQ(conversation_.On(3, Next()).act, Decision::Act::kGive);
+}
+
+class LookUpTest : public ConversationTest {
+ protected:
+  // The program is in the middle of an evaluation, and looks up rows.
+  LookUpTest() {
+    conversation_.Offer(EvaluateBody{0, 9});
+    ticket_ = Get(1);
+    EXPECT_EQ(conversation_.On(2, LookUp{{ticket_, 0}, {}}).act,
+              Decision::Act::kLookUp);
+    conversation_.Withdraw();
+  }
+
+  uint64_t ticket_ = 0;
+};
+
+TEST_F(LookUpTest, TheNextPartIsTheAnswer) {
+  EXPECT_EQ(conversation_.Offer(EvaluateBody{0, 9}).act, Decision::Act::kGive);
+  const std::string answer = conversation_.Given("12345678");
+  ExpectHeader(answer, Kind::kEvaluate, 2);
+  EXPECT_EQ(TicketOf(answer), ticket_ + 1);
+  EXPECT_EQ(answer.substr(answer.size() - 8), "12345678");
+}
+
+TEST_F(LookUpTest, ABatchMeansThatTheEvaluationIsLost) {
+  const Decision offered = conversation_.Offer(kPlace);
+  EXPECT_EQ(offered.act, Decision::Act::kNothing);
+  ExpectAnswer(offered, Kind::kDone, 2, kStale);
+  EXPECT_EQ(conversation_.On(3, Next()).act, Decision::Act::kGive);
+}
+
+TEST_F(LookUpTest, AnEvaluationThatBeginsAnewDoesToo) {
+  ExpectHeader(conversation_.LoseLookUp(), Kind::kDone, 2, kStale);
+  EXPECT_EQ(conversation_.LoseLookUp(), "");
+  EXPECT_EQ(conversation_.Offer(EvaluateBody{0, 9}).act,
+            Decision::Act::kNothing);
+}
+
+// Bug: the program waited for the next part, and the engine for the program to
+// tell of the batch's rows.
+TEST_F(LookUpTest, AWantedBatchFollowsTheLoss) {
+  EXPECT_EQ(conversation_.Want(kPlace), "");
+  ExpectHeader(conversation_.LoseLookUp(), Kind::kDone, 2, kStale);
+  ExpectAnswer(conversation_.On(3, Next()), Kind::kWanted, 3);
+}
+
+TEST_F(LookUpTest, TheEndAnswersIt) {
+  ExpectHeader(conversation_.End(EndReason::kCancelled), Kind::kEnd, 2,
+               static_cast<uint32_t>(EndReason::kCancelled));
+}
+
+TEST_F(LookUpTest, AProgramThatGivesItUpGetsThePart) {
+  EXPECT_EQ(conversation_.On(3, Next()).act, Decision::Act::kNothing);
+  conversation_.Offer(EvaluateBody{0, 9});
+  ExpectHeader(conversation_.Given(), Kind::kEvaluate, 3);
+}
+
+TEST_F(ConversationTest, ALookUpOfNoEvaluationIsStale) {
+  const uint64_t ticket = Out();
+  ExpectAnswer(conversation_.On(2, LookUp{{ticket, 0}, {}}), Kind::kDone, 2,
+               kStale);
+  ExpectAnswer(conversation_.On(3, LookUp{{ticket + 1, 0}, {}}), Kind::kDone, 3,
+               kStale);
+}
+
 }  // namespace
 }  // namespace ebb::worker

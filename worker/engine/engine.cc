@@ -4,8 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <csignal>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -22,15 +28,21 @@
 #include "client/pulled_values.h"
 #include "common/fd.h"
 #include "common/mutex.h"
+#include "common/payload.h"
 #include "common/program/ignored_signals.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
 #include "rpc/admin.h"
+#include "worker/engine/batch_keys.h"
 #include "worker/engine/conversation.h"
 #include "worker/engine/job_tables.h"
 #include "worker/engine/messages.h"
+#include "worker/engine/program_joining.h"
+#include "worker/engine/program_log.h"
 #include "worker/engine/program_memory.h"
+#include "worker/engine/program_rows.h"
 #include "worker/engine/program_socket.h"
+#include "worker/engine/row_memory.h"
 
 namespace ebb::worker {
 
@@ -63,31 +75,11 @@ EvaluationResult ResultOf(const Evaluated& evaluated) {
   return result;
 }
 
-// Lines of the log go to the program, which has loggers of its own.
-class ProgramLog : public google::LogSink {
- public:
-  // `socket` outlives it.
-  explicit ProgramLog(const ProgramSocket* socket) : socket_(*socket) {
-    // Neither files nor stderr, which is the program's.
-    for (int severity = 0; severity < google::NUM_SEVERITIES; ++severity) {
-      google::SetLogDestination(severity, "");
-    }
-    FLAGS_logtostderr = false;
-    FLAGS_stderrthreshold = google::GLOG_FATAL;
-    google::AddLogSink(this);
-  }
-  ~ProgramLog() override { google::RemoveLogSink(this); }
-
-  void send(google::LogSeverity severity, const char* /*full_filename*/,
-            const char* /*base_filename*/, int /*line*/, const tm* /*time*/,
-            const char* message, size_t size) override {
-    socket_.Tell(EncodeText({Kind::kLog, static_cast<uint32_t>(severity), 0},
-                            absl::string_view(message, size)));
-  }
-
- private:
-  const ProgramSocket& socket_;
-};
+// There is one more size only with each power of two, so that buffers are used
+// again.
+int64_t RoomForRows(int64_t floats) {
+  return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(floats)));
+}
 
 // SIGTERM as a file. It is blocked already.
 Fd TermSignals() {
@@ -96,36 +88,40 @@ Fd TermSignals() {
 }
 
 // The engine at work on its job. The shell's computing thread offers batches
-// and waits. The caller of Serve reads the program's requests, and it alone
-// ends batches that are out. The thread that gives one ends it if its values
-// cannot be had. A thread of the engine's own asks whether the job is over
-// while there is nothing to do.
+// and waits. Its thread for rows finds them, or leaves it to the caller of
+// Serve to do so when the program tells of them. The caller of Serve reads the
+// program's requests, and it alone ends batches that are out. The thread that
+// gives one ends it if its values cannot be had. A thread of the engine's own
+// asks whether the job is over while there is nothing to do.
 class Engine : private client::JobComputer {
  public:
-  // All outlive it.
-  Engine(const EngineOptions& options, const Hello& hello,
-         client::FoundJob found, ProgramMemory memory, ProgramSocket* socket,
-         const Fd& signals, rpc::SchedulerAdminClient* admin,
-         rpc::Transport* transport)
+  // All but the second outlive it.
+  Engine(const EngineOptions& options, JoinedProgram joined,
+         ProgramSocket* socket, const Fd& signals, rpc::Transport* transport)
       : options_(options),
-        record_(std::make_shared<const JobRecord>(std::move(found.record))),
+        record_(
+            std::make_shared<const JobRecord>(std::move(joined.job.record))),
         tables_(*record_),
-        evaluates_(hello.body.evaluates != 0),
-        memory_(std::move(memory)),
+        evaluates_(joined.hello.evaluates != 0),
+        memory_(std::move(joined.memory)),
         socket_(*socket),
         signals_(signals),
-        admin_(*admin),
+        admin_(std::move(joined.admin)),
         pool_(/*keep=*/4, options.heap),
         orders_(record_->plan),
-        conversation_(hello.body.first_ticket) {
-    if (found.end != client::JobEnd::kNotYet) {
-      End(found.end);
+        conversation_(joined.hello.first_ticket),
+        rows_(&record_->plan) {
+    if (joined.job.end != client::JobEnd::kNotYet) {
+      End(joined.job.end);
       return;
     }
     client::ClientShellOptions shell = options_.shell;
     shell.core.only_job = record_->id;
     shell.core.no_evaluations = !evaluates_;
+    const std::string left_out = client::EvaluationsLeftToOthers(*record_);
+    LOG_IF(WARNING, !evaluates_ && !left_out.empty()) << left_out;
     shell.core.batch_patience = options_.patience;
+    shell.core.evaluates_whole = true;
     client::JobComputer* const computer = this;
     shell_ = std::make_unique<client::ClientShell>(std::move(shell), transport,
                                                    computer);
@@ -142,15 +138,20 @@ class Engine : private client::JobComputer {
 
  private:
   using Result = std::variant<ComputeResult, EvaluationResult>;
+  bool has_rows() const { return !record_->plan.sparse_tables.empty(); }
+
   // What is offered; no values: nothing. No place: an evaluation.
   struct Work {
     std::optional<PlaceBody> place;
     client::PulledValuesPtr values;
+    std::shared_ptr<const RowMemory> rows = nullptr;  // Where its rows are.
   };
-
   absl::Status Prepare(const JobRecordPtr& record) override;
   ComputeResult Compute(const ComputeTask& task) override;
   EvaluationResult Evaluate(const EvaluateTask& task) override;
+  void EvaluationLost() override;
+  void FindRowsLater(const client::FindRows& batch,
+                     const RowsFound& found) override;
 
   // --- What the program says -------------------------------------------------
   void Answer(const Request& request);
@@ -158,6 +159,12 @@ class Engine : private client::JobComputer {
   void Reply(uint64_t sequence, const Memory& memory);
   void Reply(uint64_t sequence, const Order& order);
   void Reply(uint64_t sequence, const Ahead& ahead);
+  void Reply(uint64_t sequence, const Rows& rows);
+  void Reply(uint64_t sequence, const LookUp& look_up);
+  void Reply(uint64_t sequence, const RowMemoryBody& body);
+  void Reply(uint64_t sequence, const Model& model);
+  void Reply(uint64_t sequence, const ModelTable& table);
+  void Reply(uint64_t sequence, const Found& found);
   template <typename Body>
   void Reply(uint64_t sequence, const Body& body);
 
@@ -167,8 +174,10 @@ class Engine : private client::JobComputer {
   // Puts the values into the memory, and answers the program that waits.
   void GiveAndAnswer(const Decision& decision,
                      const client::PulledValuesPtr& values);
-  absl::Status TakeSums(const PlaceBody& place, double loss_sum,
+  absl::Status TakeSums(const Work& work, double loss_sum,
                         ComputeResult* result);
+  // Into `out`; returns what is not finite, or nothing.
+  std::string TakeRowSums(const Work& work, std::span<float> out) const;
   // What is offered is over, unless it is already.
   void Finish(Result result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void FinishFailed(const std::string& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -184,15 +193,18 @@ class Engine : private client::JobComputer {
   const ProgramMemory memory_;
   ProgramSocket& socket_;
   const Fd& signals_;
-  rpc::SchedulerAdminClient& admin_;
+  const std::unique_ptr<rpc::SchedulerAdminClient> admin_;
   client::FloatPool pool_;
   client::ItemOrders orders_;  // Used by the caller of Serve only.
+  Fd received_;                // Likewise: came with the last request.
 
   Mutex mu_;
-  CondVar changed_;
+  CondVar changed_;  // Wakes the computing thread: there is a result.
+  CondVar left_;     // Wakes Watch, which a batch does not concern.
   Conversation conversation_ ABSL_GUARDED_BY(mu_);
   Work work_ ABSL_GUARDED_BY(mu_);
   std::optional<Result> result_ ABSL_GUARDED_BY(mu_);
+  ProgramRows rows_ ABSL_GUARDED_BY(mu_);
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;
 
   std::thread watch_;
@@ -220,6 +232,10 @@ ComputeResult Engine::Compute(const ComputeTask& task) {
 }
 
 EvaluationResult Engine::Evaluate(const EvaluateTask& task) {
+  if (task.values->rows != nullptr && task.values->rows->last) {
+    MutexLock lock(&mu_);
+    return rows_.TakeResult();
+  }
   std::optional<Result> result =
       Offer({std::nullopt, task.values}, EvaluateBody{0, task.snapshot});
   if (result) return std::get<EvaluationResult>(*std::move(result));
@@ -228,16 +244,31 @@ EvaluationResult Engine::Evaluate(const EvaluateTask& task) {
   return left;
 }
 
+// The part that was out has ended. So a program that is in the middle of the
+// evaluation looks up rows, and would wait for a part that never comes.
+void Engine::EvaluationLost() {
+  std::string answer;
+  {
+    MutexLock lock(&mu_);
+    rows_.ForgetEvaluation();
+    answer = conversation_.LoseLookUp();
+  }
+  if (!answer.empty()) socket_.Send(answer);
+}
+
 template <typename What>
 std::optional<Engine::Result> Engine::Offer(Work work, const What& what) {
   Decision decision;
   {
     MutexLock lock(&mu_);
+    if (leaving_) return std::nullopt;
     work_ = work;
     decision = conversation_.Offer(what);
   }
   if (decision.act == Decision::Act::kGive) {
     GiveAndAnswer(decision, work.values);
+  } else if (!decision.answer.empty()) {
+    socket_.Send(decision.answer);
   }
   MutexLock lock(&mu_);
   while (!leaving_ && !result_) changed_.Wait(&mu_);
@@ -249,14 +280,99 @@ std::optional<Engine::Result> Engine::Offer(Work work, const What& what) {
 void Engine::GiveAndAnswer(const Decision& decision,
                            const client::PulledValuesPtr& values) {
   if (decision.clear_sums) memory_.ClearSums();
-  const absl::Status given =
+  absl::Status given =
       client::Assemble(record_->plan, *values, memory_.values());
+  std::shared_ptr<const RowMemory> rows;
+  std::string counts;
+  if (given.ok() && has_rows()) {
+    {
+      MutexLock lock(&mu_);
+      rows = rows_.memory();
+    }
+    given = GiveRows(*values, rows.get());
+    counts = KeysOf(*values).Counts();
+  }
   std::string answer;
   {
     MutexLock lock(&mu_);
+    work_.rows = std::move(rows);
     // In one step, so that the other thread does not begin to give it again.
     if (!given.ok()) return FinishFailed(std::string(given.message()));
-    answer = conversation_.Given();
+    answer = conversation_.Given(counts);
+  }
+  if (!answer.empty()) socket_.Send(answer);
+}
+
+// --- Rows --------------------------------------------------------------------
+
+void Engine::FindRowsLater(const client::FindRows& batch,
+                           const RowsFound& found) {
+  client::BatchRowsPtr part;
+  std::optional<ToldRows::Told> told;
+  std::string answer;
+  {
+    MutexLock lock(&mu_);
+    if (batch.test) {
+      part = rows_.NextPart(batch);
+    } else {
+      told = rows_.Find({batch, found});
+      if (!told) answer = conversation_.Want(PlaceOf(batch));
+    }
+  }
+  if (!answer.empty()) socket_.Send(answer);
+  if (part != nullptr) {
+    found(part);
+  } else if (told) {
+    found(RowsOf(record_->plan, batch, *told));
+  }
+}
+
+void Engine::Reply(uint64_t sequence, const RowMemoryBody& body) {
+  auto memory = RowMemory::Map(received_.get(), body);
+  const absl::Status status = memory.status();
+  if (status.ok()) {
+    MutexLock lock(&mu_);
+    rows_.set_memory(*std::move(memory));
+  }
+  socket_.Send(EncodeStatus(sequence, status));
+}
+
+void Engine::Reply(uint64_t sequence, const Rows& rows) {
+  ToldRows::Told told = {rows.place, {}, rows.failed};
+  absl::Status status;
+  std::optional<ProgramRows::Awaited> awaited;
+  {
+    MutexLock lock(&mu_);
+    if (!rows.failed) {
+      auto keys = rows_.Keys(rows.counts);
+      status = keys.status();
+      if (keys.ok()) told.keys = *std::move(keys);
+    }
+    if (status.ok()) awaited = rows_.Tell(&told);
+    if (awaited) conversation_.Unwant();
+  }
+  socket_.Send(EncodeStatus(sequence, status));
+  if (awaited) awaited->found(RowsOf(record_->plan, awaited->batch, told));
+}
+
+// The part that is out ends, and the core asks for the rows of the next.
+void Engine::Reply(uint64_t sequence, const LookUp& look_up) {
+  absl::StatusOr<std::vector<std::vector<uint64_t>>> read;
+  {
+    MutexLock lock(&mu_);
+    read = rows_.Keys(look_up.counts);
+  }
+  if (!read.ok()) return socket_.Send(EncodeStatus(sequence, read.status()));
+  auto keys = std::make_shared<const BatchKeys>(record_->plan, *read);
+  std::string answer;
+  {
+    MutexLock lock(&mu_);
+    const Decision decision = conversation_.On(sequence, look_up);
+    answer = decision.answer;
+    if (decision.act == Decision::Act::kLookUp) {
+      rows_.LookUp(std::move(keys));
+      Finish(EarlierPart());
+    }
   }
   if (!answer.empty()) socket_.Send(answer);
 }
@@ -309,6 +425,19 @@ void Engine::Reply(uint64_t sequence, const Memory& /*memory*/) {
   Reply(sequence, Hello());
 }
 
+void Engine::Reply(uint64_t sequence, const Model& /*model*/) {
+  socket_.Send(EncodeStatus(sequence, absl::FailedPreconditionError(
+                                          "the job has its tables already")));
+}
+
+void Engine::Reply(uint64_t sequence, const ModelTable& /*table*/) {
+  Reply(sequence, Model());
+}
+
+void Engine::Reply(uint64_t sequence, const Found& /*found*/) {
+  Reply(sequence, Model());
+}
+
 template <typename Body>
 void Engine::Reply(uint64_t sequence, const Body& body) {
   Decision decision;
@@ -326,8 +455,7 @@ void Engine::Reply(uint64_t sequence, const Body& body) {
     case Decision::Act::kTakeSums:
       if constexpr (std::is_same_v<Body, Push>) {
         ComputeResult result;
-        const absl::Status taken =
-            TakeSums(*work.place, body.body.loss_sum, &result);
+        const absl::Status taken = TakeSums(work, body.body.loss_sum, &result);
         MutexLock lock(&mu_);
         Finish(std::move(result));
         decision.answer = EncodeStatus(sequence, taken);
@@ -340,10 +468,16 @@ void Engine::Reply(uint64_t sequence, const Body& body) {
     }
     case Decision::Act::kEndEvaluated:
       if constexpr (std::is_same_v<Body, Evaluated>) {
+        EvaluationResult result = ResultOf(body);
         MutexLock lock(&mu_);
-        Finish(ResultOf(body));
+        if (rows_.any() && result.error.empty()) {
+          rows_.Ended(std::exchange(result, EarlierPart()));
+        }
+        Finish(std::move(result));
       }
       break;
+    case Decision::Act::kLookUp:
+      break;  // LookUp has an overload of its own.
     case Decision::Act::kLeave:
       Leave("the program leaves");
       decision.answer = EncodeBytes({Kind::kDone, kTaken, sequence});
@@ -352,22 +486,53 @@ void Engine::Reply(uint64_t sequence, const Body& body) {
   if (!decision.answer.empty()) socket_.Send(decision.answer);
 }
 
-absl::Status Engine::TakeSums(const PlaceBody& place, double loss_sum,
+absl::Status Engine::TakeSums(const Work& work, double loss_sum,
                               ComputeResult* result) {
   const JobPlan& plan = record_->plan;
-  client::FloatBufferPtr buffer = pool_.Take(plan.parameters);
-  const std::optional<int64_t> odd = memory_.TakeSums(buffer->span());
-  if (odd || !std::isfinite(loss_sum)) {
-    const std::string why =
-        odd ? absl::StrCat("the gradient of ", tables_.NameOf(*odd), " is ",
-                           buffer->span()[*odd])
-            : absl::StrCat("the loss is ", loss_sum);
+  const int64_t rows = has_rows() ? KeysOf(*work.values).floats() : 0;
+  client::FloatBufferPtr buffer =
+      pool_.Take(plan.parameters + (rows == 0 ? 0 : RoomForRows(rows)));
+  const std::span<float> dense = buffer->span().first(plan.parameters);
+  std::string why;
+  if (const std::optional<int64_t> odd = memory_.TakeSums(dense)) {
+    why = absl::StrCat("the gradient of ", tables_.NameOf(*odd), " is ",
+                       dense[*odd]);
+  }
+  if (rows > 0) {
+    std::string of_rows =
+        TakeRowSums(work, buffer->span().subspan(plan.parameters, rows));
+    if (why.empty()) why = std::move(of_rows);
+  }
+  if (why.empty() && !std::isfinite(loss_sum)) {
+    why = absl::StrCat("the loss is ", loss_sum);
+  }
+  if (!why.empty()) {
     *result = FailedBatch(why, /*non_finite=*/true);
     return absl::OutOfRangeError(why);
   }
+  const PlaceBody& place = *work.place;
   *result = client::HandIn(plan, {place.epoch, place.shard}, place.begin,
                            place.end, std::move(buffer), loss_sum);
+  if (has_rows()) {
+    const int64_t bytes = plan.parameters * int64_t{sizeof(float)};
+    const Payload all = std::exchange(result->gradient, Payload());
+    result->gradient = all.Sub(0, bytes);
+    result->rows =
+        KeysOf(*work.values).Pushes(all.Sub(bytes, all.size() - bytes));
+  }
   return absl::OkStatus();
+}
+
+std::string Engine::TakeRowSums(const Work& work, std::span<float> out) const {
+  const BatchKeys& keys = KeysOf(*work.values);
+  // It was given in this memory.
+  const auto parts = work.rows->PartsOf(keys.entries(), keys.floats());
+  if (!parts.ok()) return std::string(parts.status().message());
+  const std::optional<int64_t> odd = MoveSums(parts->sums, out);
+  if (!odd) return "";
+  const auto [table, key] = keys.NameOf(*odd);
+  return absl::StrCat("the gradient of row ", key, " of ",
+                      tables_.RowTable(table), " is ", out[*odd]);
 }
 
 void Engine::Finish(Result result) {
@@ -409,7 +574,7 @@ void Engine::Watch() {
       MutexLock lock(&mu_);
       const absl::Time ask_at = absl::Now() + patience;
       while (!leaving_ && absl::Now() < ask_at) {
-        changed_.WaitFor(&mu_, ask_at - absl::Now());
+        left_.WaitFor(&mu_, ask_at - absl::Now());
       }
       if (leaving_) return;
       if (!conversation_.starved()) {
@@ -417,7 +582,7 @@ void Engine::Watch() {
         continue;
       }
     }
-    const auto end = client::AskForEnd(&admin_, record_->id, kAnswerIn);
+    const auto end = client::AskForEnd(admin_.get(), record_->id, kAnswerIn);
     if (absl::IsNotFound(end.status())) {
       End(client::JobEnd::kCancelled);
     } else if (end.ok() && *end != client::JobEnd::kNotYet) {
@@ -436,6 +601,7 @@ void Engine::Leave(absl::string_view why) {
     MutexLock lock(&mu_);
     leaving_ = true;
     changed_.SignalAll();
+    left_.SignalAll();
   }
   const absl::Time deadline = absl::Now() + options_.grace;
   bool drained = shell_ == nullptr;
@@ -479,9 +645,10 @@ void Engine::Serve() {
         }
         break;
       case ProgramSocket::Event::kMessage: {
-        const auto received = socket_.Receive();
+        auto received = socket_.Receive();
         if (absl::IsUnavailable(received.status())) break;
         if (!received.ok()) return Leave(received.status().message());
+        received_ = std::move(received->file);
         const auto request = ReadRequest(received->bytes);
         if (!request.ok()) return Leave(request.status().message());
         Answer(*request);
@@ -492,64 +659,6 @@ void Engine::Serve() {
   }
 }
 
-struct RequestWithFile {
-  Request request;
-  Fd file;
-};
-
-// The next request of the program. Blocks. Cancelled: it is gone, or this
-// process is to end.
-absl::StatusOr<RequestWithFile> NextRequest(ProgramSocket* socket,
-                                            const Fd& signals) {
-  for (;;) {
-    switch (socket->Wait(signals.get(), absl::InfiniteDuration())) {
-      case ProgramSocket::Event::kNothing:
-        continue;
-      case ProgramSocket::Event::kMessage:
-        break;
-      default:
-        return absl::CancelledError("nobody wants an engine any more");
-    }
-    auto received = socket->Receive();
-    if (absl::IsUnavailable(received.status())) continue;
-    EBB_RETURN_IF_ERROR(received.status());
-    EBB_ASSIGN_OR_RETURN(Request request, ReadRequest(received->bytes));
-    return RequestWithFile{std::move(request), std::move(received->file)};
-  }
-}
-
-absl::Status CheckHello(const EngineOptions& options, const Request& request) {
-  const auto* const hello = std::get_if<Hello>(&request.body);
-  if (hello == nullptr) {
-    return absl::InvalidArgumentError("a program begins with its version");
-  }
-  if (request.code == kEngineFormat && hello->version == options.version) {
-    return absl::OkStatus();
-  }
-  return absl::FailedPreconditionError(absl::StrCat(
-      "the package is of ebb ", hello->version, ", and ebb-worker of ",
-      options.version, ": install the same version of both"));
-}
-
-std::string JobMessage(uint64_t sequence, const JobRecord& record,
-                       const JobTables& tables) {
-  const JobPlan& plan = record.plan;
-  const JobBody body = {
-      .number = static_cast<int64_t>(record.id.value()),
-      .seed = plan.seed,
-      .parameters = plan.parameters,
-      .examples = plan.examples,
-      .batch = plan.BatchSize({0, 0}),
-      .epochs = plan.epochs,
-      .shard_size = plan.shard_size,
-      .tables = tables.size(),
-  };
-  std::string names = record.name.substr(0, kMostText);
-  names.push_back('\0');
-  names += tables.fingerprint().substr(0, kMostText);
-  return Encode({Kind::kJob, 0, sequence}, body, names);
-}
-
 }  // namespace
 
 absl::Status ServeProgram(EngineOptions options, rpc::Transport* transport) {
@@ -557,46 +666,10 @@ absl::Status ServeProgram(EngineOptions options, rpc::Transport* transport) {
                        ProgramSocket::Open(options.socket));
   const ProgramLog log(&socket);
   const Fd signals = TermSignals();
-  const auto first = NextRequest(&socket, signals);
-  if (absl::IsCancelled(first.status())) return absl::OkStatus();
-  EBB_RETURN_IF_ERROR(first.status());
-  const uint64_t joins = first->request.sequence;
-  const auto refuse = [&](const absl::Status& status) {
-    socket.Send(EncodeStatus(joins, status));
-    return absl::OkStatus();
-  };
-  absl::Status status = CheckHello(options, first->request);
-  if (!status.ok()) return refuse(status);
-  // It does not wait until the notice is gone: only here does it notice that
-  // its program ends.
-  if (const auto why = options.notice ? options.notice() : std::nullopt) {
-    return refuse(absl::UnavailableError(
-        absl::StrCat("no engine joins while there is ", *why)));
-  }
-  status = client::ShowToken(*options.security, options.token_file);
-  if (!status.ok()) return refuse(status);
-  // Its lines would go to stderr, where they are read only after a failure.
-  rpc::SilenceGrpc();
-  rpc::SchedulerAdminClient admin(options.shell.scheduler, options.security);
-  const auto& hello = std::get<Hello>(first->request.body);
-  absl::StatusOr<client::FoundJob> found =
-      client::FindJob(&admin, options.job, JobId(hello.body.job));
-  if (!found.ok()) return refuse(found.status());
-  status = client::CheckHandIn(found->record);
-  if (!status.ok()) return refuse(status);
-
-  const JobTables tables(found->record);
-  socket.Send(JobMessage(joins, found->record, tables));
-  for (const std::string& message : tables.Messages()) socket.Send(message);
-  const auto second = NextRequest(&socket, signals);
-  if (absl::IsCancelled(second.status())) return absl::OkStatus();
-  EBB_RETURN_IF_ERROR(second.status());
-  auto memory =
-      ProgramMemory::Map(second->file.get(), found->record.plan.parameters);
-  socket.Send(EncodeStatus(second->request.sequence, memory.status()));
-  if (!memory.ok()) return absl::OkStatus();
-  Engine engine(options, hello, *std::move(found), *std::move(memory), &socket,
-                signals, &admin, transport);
+  EBB_ASSIGN_OR_RETURN(std::optional<JoinedProgram> joined,
+                       LetJoin(options, signals, &socket));
+  if (!joined) return absl::OkStatus();
+  Engine engine(options, *std::move(joined), &socket, signals, transport);
   engine.Serve();
   return absl::OkStatus();
 }

@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "job/specification.h"
 #include "worker/engine/messages.h"
+#include "worker/engine/value_name.h"
 
 namespace ebb::worker {
 
@@ -39,6 +39,11 @@ std::vector<std::string> JobTables::Messages() const {
     messages.push_back(Encode({Kind::kTable, 0, 0}, body, tail));
     offset += table.size();
   }
+  for (const v1::SparseTable& table : specification_.sparse_tables()) {
+    messages.push_back(Encode({Kind::kRowTable, 0, 0},
+                              RowTableBody{table.width()},
+                              table.name().substr(0, kMostText)));
+  }
   return messages;
 }
 
@@ -49,13 +54,7 @@ std::string JobTables::NameOf(int64_t parameter) const {
       left -= table.size();
       continue;
     }
-    std::vector<int64_t> place;
-    const std::vector<int64_t> dims = DimsOf(table);
-    for (auto dim = dims.rbegin(); dim != dims.rend(); ++dim) {
-      place.insert(place.begin(), left % *dim);
-      left /= *dim;
-    }
-    return absl::StrCat(table.name(), "[", absl::StrJoin(place, ", "), "]");
+    return NameOfValue(table.name(), DimsOf(table), left);
   }
   return absl::StrCat("parameter ", parameter);
 }

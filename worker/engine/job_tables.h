@@ -11,7 +11,8 @@
 
 namespace ebb::worker {
 
-// The dense tables, in the order of the vector of parameters. Immutable.
+// The tables: the dense ones in the order of the vector of parameters.
+// Immutable.
 class JobTables {
  public:
   explicit JobTables(const JobRecord& record);
@@ -19,7 +20,12 @@ class JobTables {
   // The fingerprint of examples that only programs know; may be empty.
   const std::string& fingerprint() const;
   int64_t size() const { return specification_.tables_size(); }
-  // A kTable for each.
+  // Sparse tables.
+  int64_t row_tables() const { return specification_.sparse_tables_size(); }
+  const std::string& RowTable(int32_t table) const {
+    return specification_.sparse_tables(table).name();
+  }
+  // A kTable, or kRowTable, for each.
   std::vector<std::string> Messages() const;
   // Names the parameter with this number: "a.weight[3, 5]".
   std::string NameOf(int64_t parameter) const;

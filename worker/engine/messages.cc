@@ -17,9 +17,13 @@ static_assert(std::endian::native == std::endian::little);
 static_assert(sizeof(Header) == 16 && sizeof(HelloBody) == 24 &&
               sizeof(PushBody) == 16 && sizeof(EvaluatedBody) == 40 &&
               sizeof(FigureBody) == 64 && sizeof(Order) == 24 &&
-              sizeof(JobBody) == 64 && sizeof(TableBody) == 16 &&
+              sizeof(JobBody) == 72 && sizeof(TableBody) == 16 &&
               sizeof(PlaceBody) == 24 && sizeof(BatchBody) == 32 &&
-              sizeof(EvaluateBody) == 16);
+              sizeof(EvaluateBody) == 32 && sizeof(RowsBody) == 32 &&
+              sizeof(LookUpBody) == 16 && sizeof(RowMemoryBody) == 16 &&
+              sizeof(RowTableBody) == 8 && sizeof(Model) == 16 &&
+              sizeof(ModuleBody) == 32 && sizeof(SharedBody) == 32 &&
+              sizeof(Found) == 24);
 
 // Takes a message apart from its front.
 class MessageReader {
@@ -68,6 +72,41 @@ absl::Status ReadFigures(uint64_t count, MessageReader* in,
   return absl::OkStatus();
 }
 
+// One count for each table, to the end of the message.
+absl::Status ReadCounts(uint64_t tables, MessageReader* in,
+                        std::vector<uint64_t>* out) {
+  if (tables > kMostRowTables) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "keys of ", tables, " tables; a job has at most ", kMostRowTables));
+  }
+  for (uint64_t i = 0; i < tables; ++i) {
+    EBB_RETURN_IF_ERROR(in->Take(&out->emplace_back()));
+  }
+  return in->End();
+}
+
+absl::Status ReadRows(uint32_t code, MessageReader* in, Rows* rows) {
+  RowsBody body;
+  EBB_RETURN_IF_ERROR(in->Take(&body));
+  rows->place = body.place;
+  if (code != 0) return in->TakeText(&rows->failed.emplace());
+  return ReadCounts(body.tables, in, &rows->counts);
+}
+
+absl::Status ReadTable(MessageReader* in, ModelTable* table) {
+  EBB_RETURN_IF_ERROR(in->Take(&table->share));
+  EBB_RETURN_IF_ERROR(in->Take(&table->body));
+  const int64_t dims = table->body.dims;
+  if (dims < 0 || dims > static_cast<int64_t>(kMostDims)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a table has ", dims, " dimensions; the most is ", kMostDims));
+  }
+  for (int64_t i = 0; i < dims; ++i) {
+    EBB_RETURN_IF_ERROR(in->Take(&table->dims.emplace_back()));
+  }
+  return in->TakeText(&table->name);
+}
+
 template <typename Body>
 absl::Status TakeOnly(MessageReader* in, Body* body) {
   EBB_RETURN_IF_ERROR(in->Take(body));
@@ -108,6 +147,21 @@ absl::Status ReadBody(Kind kind, MessageReader* in, Request* request) {
     case Kind::kLeave:
       request->body.emplace<Leave>();
       return in->End();
+    case Kind::kRows:
+      return ReadRows(request->code, in, &request->body.emplace<Rows>());
+    case Kind::kLookUp: {
+      auto& look_up = request->body.emplace<LookUp>();
+      EBB_RETURN_IF_ERROR(in->Take(&look_up.body));
+      return ReadCounts(look_up.body.tables, in, &look_up.counts);
+    }
+    case Kind::kRowMemory:
+      return TakeOnly(in, &request->body.emplace<RowMemoryBody>());
+    case Kind::kModel:
+      return TakeOnly(in, &request->body.emplace<Model>());
+    case Kind::kModelTable:
+      return ReadTable(in, &request->body.emplace<ModelTable>());
+    case Kind::kFound:
+      return TakeOnly(in, &request->body.emplace<Found>());
     default:
       return absl::InvalidArgumentError(absl::StrCat(
           "a message of kind ", static_cast<uint32_t>(kind), " is no request"));

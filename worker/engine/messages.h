@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
@@ -24,13 +25,14 @@
 namespace ebb::worker {
 
 // Numbers the form of these messages. Engine and program must have the same.
-inline constexpr uint32_t kEngineFormat = 1;
+inline constexpr uint32_t kEngineFormat = 3;
 // Bounds of one message.
 inline constexpr size_t kMostMessageBytes = 64 << 10;
 inline constexpr size_t kMostText = 4 << 10;
 inline constexpr size_t kMostNumbers = 4096;
 inline constexpr size_t kMostPlaces = 1024;
 inline constexpr size_t kMostDims = 64;
+inline constexpr size_t kMostRowTables = 1024;
 inline constexpr size_t kMostProgramFigures = 16;
 inline constexpr size_t kFigureNameBytes = 56;
 
@@ -45,6 +47,12 @@ enum class Kind : uint32_t {
   kOrder = 8,
   kAhead = 9,
   kLeave = 10,
+  kRows = 11,
+  kLookUp = 12,
+  kRowMemory = 13,
+  kModel = 14,
+  kModelTable = 15,
+  kFound = 16,
   // From the engine.
   kJob = 101,
   kTable = 102,
@@ -56,10 +64,15 @@ enum class Kind : uint32_t {
   kNumbers = 108,
   kPlaces = 109,
   kLog = 110,
+  kRowTable = 111,
+  kWanted = 112,
+  kModule = 113,
+  kShared = 114,
+  kDataSet = 115,
 };
 
-// Begins each message. An answer has the sequence of its request; kTable and
-// kLog have 0.
+// Begins each message. An answer has the sequence of its request; kTable,
+// kRowTable and kLog have 0.
 struct Header {
   Kind kind = Kind::kHello;
   uint32_t code = 0;  // Meaning by kind.
@@ -126,11 +139,73 @@ struct Ahead {
   uint64_t most = 0;  // Places.
 };
 struct Leave {};
+// Examples [begin, end) of an item.
+struct PlaceBody {
+  int32_t epoch = 0;
+  int32_t shard = 0;
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+// Which keys a batch has: RowsBody::tables times uint64, the number of keys of
+// each table. The keys lie in the row memory. With Header::code not 0: the
+// batch cannot be read, and why, as text.
+struct RowsBody {
+  PlaceBody place;
+  uint64_t tables = 0;
+};
+struct Rows {
+  PlaceBody place;
+  std::vector<uint64_t> counts;
+  std::optional<std::string> failed;
+};
+// The keys of an evaluation, as of a batch.
+struct LookUpBody {
+  uint64_t ticket = 0;
+  uint64_t tables = 0;
+};
+struct LookUp {
+  LookUpBody body;
+  std::vector<uint64_t> counts;
+};
+// With a memory file for keys and rows, which replaces the last.
+struct RowMemoryBody {
+  uint64_t keys = 0;   // Room for so many keys.
+  uint64_t bytes = 0;  // In all.
+};
+// What the class of a module is: the answer to kModule. As many kModelTable
+// follow as it has tables, in the order of the parameters.
+struct Model {
+  int64_t tables = 0;
+  int64_t outputs = 0;  // Numbers for an example.
+};
+// Begins kTable. Then `dims` times int64, and the table's name.
+struct TableBody {
+  int64_t offset = 0;  // In parameters.
+  int64_t dims = 0;
+};
+// It begins with the share, and goes on as kTable.
+struct ModelTable {
+  // How much a batch weighs in the average, if servers average what batches
+  // come to; 0: the table is trained.
+  double share = 0;
+  TableBody body;
+  std::vector<int64_t> dims;
+  std::string name;
+};
+
+// A data set of the module: after the tables, as many as there were kDataSet.
+struct Found {
+  int64_t examples = 0;
+  // A checksum of examples.
+  uint64_t hash_high = 0;
+  uint64_t hash_low = 0;
+};
 
 struct Request {
   uint64_t sequence = 0;
   uint32_t code = 0;
-  std::variant<Hello, Memory, Next, Push, Fail, Evaluated, Order, Ahead, Leave>
+  std::variant<Hello, Memory, Next, Push, Fail, Evaluated, Order, Ahead, Leave,
+               Rows, LookUp, RowMemoryBody, Model, ModelTable, Found>
       body;
 };
 
@@ -140,7 +215,7 @@ absl::StatusOr<Request> ReadRequest(std::span<const std::byte> message);
 // --- From the engine ---------------------------------------------------------
 
 // Then the job's name, 0, and the fingerprint of its examples. kTable follows
-// for each table.
+// for each dense table, and kRowTable for each sparse one.
 struct JobBody {
   int64_t number = 0;
   uint64_t seed = 0;
@@ -150,19 +225,14 @@ struct JobBody {
   int64_t epochs = 0;
   int64_t shard_size = 0;
   int64_t tables = 0;
+  int64_t row_tables = 0;
 };
-// Then `dims` times int64, and the table's name.
-struct TableBody {
-  int64_t offset = 0;  // In parameters.
-  int64_t dims = 0;
+// Then the table's name.
+struct RowTableBody {
+  int64_t width = 0;
 };
-// Examples [begin, end) of an item.
-struct PlaceBody {
-  int32_t epoch = 0;
-  int32_t shard = 0;
-  int64_t begin = 0;
-  int64_t end = 0;
-};
+// Then, as after EvaluateBody, the number of distinct keys of each sparse table
+// as uint64. kWanted has a PlaceBody: kRows is to come before this batch.
 struct BatchBody {
   uint64_t ticket = 0;
   PlaceBody place;
@@ -170,6 +240,30 @@ struct BatchBody {
 struct EvaluateBody {
   uint64_t ticket = 0;
   int64_t snapshot = 0;
+  // Examples in the memory; 0: the program has its own.
+  int64_t rows = 0;
+  int64_t labelled = 0;  // Whether they have labels.
+};
+// A module of Python, whose text comes as a file. Then its path, the name of
+// the class, and by turns names and values of its options, a 0 behind each.
+struct ModuleBody {
+  int64_t features = 0;
+  int64_t classes = 0;  // 0: labels are values.
+  uint64_t seed = 0;
+  // So many kDataSet follow: those to train and to test on. Each has a path,
+  // the name of the function, the fingerprint that the job gives, and by turns
+  // names and values of its options, a 0 behind each. The text of its file
+  // comes as a file; without one it is the module's.
+  int64_t data_sets = 0;
+};
+// The memory, which comes as a file: parameters, sums, `rows` times `features`,
+// as many labels, and `outputs` for each row. If the module has data sets:
+// parameters, sums, and the numbers of `rows` examples as int64.
+struct SharedBody {
+  int64_t parameters = 0;
+  int64_t rows = 0;
+  int64_t features = 0;
+  int64_t outputs = 0;
 };
 // Header::code of kEnd. A text follows.
 enum class EndReason : uint32_t {

@@ -31,7 +31,7 @@ constexpr char kPush[] =
 
 TEST(MessagesTest, RequestsHaveTheBytesOfTheFormat) {
   const auto hello =
-      ReadRequest(Bytes(FromHex("0100000001000000"
+      ReadRequest(Bytes(FromHex("0100000003000000"
                                 "0100000000000000"
                                 "0500000000000000"
                                 "0100000000000000"
@@ -73,22 +73,81 @@ TEST(MessagesTest, AnswersHaveTheBytesOfTheFormat) {
             "0100000003000000"
             "8000000000000000"
             "0001000000000000");
-  EXPECT_EQ(Hex(Encode({Kind::kJob, 0, 1},
-                       JobBody{9, 1, 7850, 60000, 128, 10, 1280, 2}, "digits")),
-            "6500000000000000"
-            "0100000000000000"
-            "0900000000000000"
-            "0100000000000000"
-            "aa1e000000000000"
-            "60ea000000000000"
-            "8000000000000000"
-            "0a00000000000000"
-            "0005000000000000"
-            "0200000000000000"
-            "646967697473");
+  EXPECT_EQ(
+      Hex(Encode({Kind::kJob, 0, 1},
+                 JobBody{9, 1, 7850, 60000, 128, 10, 1280, 2, 1}, "digits")),
+      "6500000000000000"
+      "0100000000000000"
+      "0900000000000000"
+      "0100000000000000"
+      "aa1e000000000000"
+      "60ea000000000000"
+      "8000000000000000"
+      "0a00000000000000"
+      "0005000000000000"
+      "0200000000000000"
+      "0100000000000000"
+      "646967697473");
   EXPECT_EQ(Hex(EncodeBytes({Kind::kEnd, 3, 4})),
             "6900000003000000"
             "0400000000000000");
+}
+
+// python/tests/test_seam.py has the same bytes.
+TEST(MessagesTest, RowsHaveTheBytesOfTheFormat) {
+  const std::string place =
+      "0100000003000000"
+      "8000000000000000"
+      "0001000000000000";
+  const auto rows =
+      ReadRequest(Bytes(FromHex("0b00000000000000"
+                                "0200000000000000" +
+                                place +
+                                "0200000000000000"
+                                "0700000000000000"
+                                "0000000000000000")));
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_EQ(std::get<Rows>(rows->body).place.end, 256);
+  EXPECT_THAT(std::get<Rows>(rows->body).counts, ElementsAre(7, 0));
+  const auto failed =
+      ReadRequest(Bytes(FromHex("0b00000001000000"
+                                "0200000000000000" +
+                                place +
+                                "0000000000000000"
+                                "6e6f")));
+  ASSERT_TRUE(failed.ok()) << failed.status();
+  EXPECT_EQ(std::get<Rows>(failed->body).failed, "no");
+  const auto look_up =
+      ReadRequest(Bytes(FromHex("0c00000000000000"
+                                "0200000000000000"
+                                "2a00000000000000"
+                                "0100000000000000"
+                                "0500000000000000")));
+  ASSERT_TRUE(look_up.ok()) << look_up.status();
+  EXPECT_EQ(std::get<LookUp>(look_up->body).body.ticket, 42u);
+  EXPECT_THAT(std::get<LookUp>(look_up->body).counts, ElementsAre(5));
+  EXPECT_EQ(Hex(Encode({Kind::kRowTable, 0, 0}, RowTableBody{16}, "ids")),
+            "6f00000000000000"
+            "0000000000000000"
+            "1000000000000000"
+            "696473");
+  EXPECT_EQ(Hex(Encode({Kind::kWanted, 0, 3}, PlaceBody{1, 3, 128, 256})),
+            "7000000000000000"
+            "0300000000000000" +
+                place);
+}
+
+TEST(MessagesTest, CountsOfRowsMustBeWhole) {
+  const std::string head =
+      "0c00000000000000"
+      "0200000000000000"
+      "2a00000000000000";
+  const std::string one = "0100000000000000", five = "0500000000000000";
+  EXPECT_TRUE(ReadRequest(Bytes(FromHex(head + one + five))).ok());
+  EXPECT_FALSE(ReadRequest(Bytes(FromHex(head + one))).ok());
+  EXPECT_FALSE(ReadRequest(Bytes(FromHex(head + one + five + five))).ok());
+  EXPECT_FALSE(
+      ReadRequest(Bytes(FromHex(head + "ffffffffffffffff" + five))).ok());
 }
 
 TEST(MessagesTest, AStatusIsAnErrorWithItsCodeAndHint) {
@@ -126,6 +185,31 @@ TEST(MessagesTest, AnEvaluationNamesItsFigures) {
               ElementsAre(Figure{"f1", 0.5},
                           Figure{std::string(kFigureNameBytes, 'x'), 0}));
   EXPECT_EQ(evaluated.error, "");
+}
+
+TEST(MessagesTest, TablesOfAModelHaveDimensionsAndAName) {
+  const auto request =
+      ReadRequest(Bytes(FromHex("0f00000000000000"
+                                "0300000000000000"
+                                "000000000000d03f"
+                                "0700000000000000"
+                                "0200000000000000"
+                                "0400000000000000"
+                                "0500000000000000"
+                                "77")));
+
+  ASSERT_TRUE(request.ok()) << request.status();
+  const auto& table = std::get<ModelTable>(request->body);
+  EXPECT_EQ(table.share, 0.25);
+  EXPECT_EQ(table.body.offset, 7);
+  EXPECT_THAT(table.dims, ElementsAre(4, 5));
+  EXPECT_EQ(table.name, "w");
+  const struct {
+    double share = 0;
+    TableBody body = {0, static_cast<int64_t>(kMostDims) + 1};
+  } many;
+  EXPECT_FALSE(
+      ReadRequest(Bytes(Encode({Kind::kModelTable, 0, 1}, many))).ok());
 }
 
 TEST(MessagesTest, MessagesOfAnotherLengthAreRefused) {

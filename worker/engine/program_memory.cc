@@ -1,6 +1,7 @@
 #include "worker/engine/program_memory.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstring>
@@ -13,25 +14,30 @@ namespace {
 
 constexpr size_t kStepFloats = 4096;  // Half of an L1 cache.
 
-// Without a branch per value, so that it is vectorised.
+// Compilers make vectors of the inner loop, whose length they know.
 bool AllFinite(std::span<const float> values) {
-  constexpr uint32_t kExponent = 0x7f800000;
-  uint32_t odd = 0;
-  for (const float value : values) {
-    uint32_t bits = 0;
-    std::memcpy(&bits, &value, sizeof(bits));
-    odd |= static_cast<uint32_t>((bits & kExponent) == kExponent);
+  constexpr size_t kLanes = 32;
+  std::array<float, kLanes> zeros = {};
+  size_t at = 0;
+  for (; at + kLanes <= values.size(); at += kLanes) {
+    const std::span<const float, kLanes> some(&values[at], kLanes);
+    // NaN if the value is infinite or NaN.
+    for (size_t i = 0; i < kLanes; ++i) zeros[i] += some[i] * 0.0F;
   }
-  return odd == 0;
+  const auto finite = [](float value) { return std::isfinite(value); };
+  return std::ranges::all_of(zeros, finite) &&
+         std::ranges::all_of(values.subspan(at), finite);
 }
 
 }  // namespace
 
-absl::StatusOr<ProgramMemory> ProgramMemory::Map(int fd, int64_t parameters) {
+absl::StatusOr<ProgramMemory> ProgramMemory::Map(int fd, int64_t parameters,
+                                                 int64_t others) {
   EBB_ASSIGN_OR_RETURN(
       shm::Mapping mapping,
-      shm::MapToWrite(fd,
-                      2 * parameters * static_cast<int64_t>(sizeof(float))));
+      // A file has at least a byte, also of a model of rows alone.
+      shm::MapToWrite(fd, std::max<int64_t>(1, (2 * parameters + others) *
+                                                   int64_t{sizeof(float)})));
   return ProgramMemory(std::move(mapping), parameters);
 }
 
@@ -39,9 +45,8 @@ void ProgramMemory::ClearSums() const {
   std::fill(sums().begin(), sums().end(), 0.0F);
 }
 
-std::optional<int64_t> ProgramMemory::TakeSums(std::span<float> out) const {
+std::optional<int64_t> MoveSums(std::span<float> from, std::span<float> out) {
   std::optional<int64_t> first;
-  const std::span<float> from = sums();
   // One pass over memory: what is copied is looked at and cleared while it is
   // in the cache.
   for (size_t at = 0; at < from.size(); at += kStepFloats) {

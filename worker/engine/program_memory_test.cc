@@ -69,7 +69,12 @@ TEST_F(ProgramMemoryTest, TheLargestFiniteSumIsTaken) {
 TEST_F(ProgramMemoryTest, AFileThatIsTooShortIsRefused) {
   EXPECT_FALSE(ProgramMemory::Map(file_.get(), kParameters + 1).ok());
   EXPECT_FALSE(ProgramMemory::Map(-1, kParameters).ok());
-  EXPECT_FALSE(ProgramMemory::Map(file_.get(), 0).ok());
+}
+
+TEST_F(ProgramMemoryTest, AModelOfRowsAloneHasNoValues) {
+  const auto none = ProgramMemory::Map(file_.get(), 0);
+  ASSERT_TRUE(none.ok());
+  EXPECT_TRUE(none->values().empty());
 }
 
 }  // namespace

@@ -69,10 +69,13 @@ absl::StatusOr<ProgramSocket> ProgramSocket::Open(int fd) {
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
     return SocketError("--serve");
   }
-  Fd death(
-      static_cast<int>(syscall(SYS_pidfd_open, credentials.pid, /*flags=*/0)));
+  return Of(std::move(socket), credentials.pid);
+}
+
+absl::StatusOr<ProgramSocket> ProgramSocket::Of(Fd socket, pid_t program) {
+  Fd death(static_cast<int>(syscall(SYS_pidfd_open, program, /*flags=*/0)));
   if (!death) return SocketError("--serve: its program");
-  return ProgramSocket(std::move(socket), std::move(death), credentials.pid);
+  return ProgramSocket(std::move(socket), std::move(death), program);
 }
 
 ProgramSocket::Event ProgramSocket::Wait(int signals,
@@ -115,10 +118,26 @@ absl::StatusOr<ProgramSocket::Received> ProgramSocket::Receive() {
   return received;
 }
 
-void ProgramSocket::Send(absl::string_view message) const {
+void ProgramSocket::Send(absl::string_view message) const { Send(message, -1); }
+
+void ProgramSocket::Send(absl::string_view message, int file) const {
+  iovec text = {const_cast<char*>(message.data()), message.size()};
+  alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr packet = {};
+  packet.msg_iov = &text;
+  packet.msg_iovlen = 1;
+  if (file >= 0) {
+    packet.msg_control = control;
+    packet.msg_controllen = sizeof(control);
+    cmsghdr* const part = CMSG_FIRSTHDR(&packet);
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(part), &file, sizeof(file));
+  }
   for (;;) {
-    const ssize_t sent = send(socket_.get(), message.data(), message.size(),
-                              MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t sent =
+        sendmsg(socket_.get(), &packet, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent >= 0) return;
     if (errno != EAGAIN && errno != EINTR) return;
     pollfd ends[] = {{socket_.get(), POLLOUT, 0}, {death_.get(), POLLIN, 0}};

@@ -24,6 +24,9 @@ class ProgramSocket {
   // SOCK_SEQPACKET socket, or its program is dead.
   static absl::StatusOr<ProgramSocket> Open(int fd);
 
+  // One end of a pair whose other end the process `program`, a child, has.
+  static absl::StatusOr<ProgramSocket> Of(Fd socket, pid_t program);
+
   // The process that made the socket.
   pid_t program() const { return program_; }
 
@@ -43,6 +46,8 @@ class ProgramSocket {
   // Blocks while the program does not read. Drops the message if the program
   // dies.
   void Send(absl::string_view message) const;
+  // The same, with a file.
+  void Send(absl::string_view message, int file) const;
   // Drops it if the program is far behind.
   void Tell(absl::string_view message) const;
 

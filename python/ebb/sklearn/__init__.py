@@ -34,6 +34,7 @@ from ebb.sklearn._linear import SGDClassifier as SGDClassifier
 from ebb.sklearn._linear import SGDRegressor as SGDRegressor
 from ebb.sklearn._perceptron import MLPClassifier as MLPClassifier
 from ebb.sklearn._perceptron import MLPRegressor as MLPRegressor
+from ebb.sklearn._ratings import MatrixFactorization as MatrixFactorization
 
 __all__ = [
     "FMClassifier",
@@ -43,6 +44,7 @@ __all__ = [
     "LogisticRegression",
     "MLPClassifier",
     "MLPRegressor",
+    "MatrixFactorization",
     "Ridge",
     "SGDClassifier",
     "SGDRegressor",

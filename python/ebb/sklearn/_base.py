@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -24,6 +24,9 @@ _STEPS, _STEPS_OF_WIDE = 30, 10
 _WIDE = 10_000  # Columns.
 # With less data than this, a second worker costs more than it does.
 _LEAST_PIECE_BYTES = 256 << 10
+# Servers keep the values of so many rounds until they are durable. With few, each
+# round waits for the disk, which takes several times as long as a small round.
+_ROUNDS_IN_MEMORY, _BYTES_IN_MEMORY = 100, 16 << 20
 
 
 @dataclass
@@ -81,8 +84,6 @@ class Estimator(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.non_deterministic = not self._repeats
         tags.input_tags.sparse = True
-        if tags.classifier_tags is not None:
-            tags.classifier_tags.multi_class = not self._two_classes_only
         return tags
 
     def _check_counts(self) -> None:
@@ -116,6 +117,7 @@ class Estimator(BaseEstimator):
         keys: bool = False,
     ) -> _runner.Result:
         """Runs a job over (X - shift) / unit, and sets job_ and n_iter_."""
+
         def write(folder: str) -> Dict[str, Any]:
             matrix = (
                 _data.write_keys(folder, X)
@@ -124,7 +126,13 @@ class Estimator(BaseEstimator):
             )
             return {"npy": {**matrix, **_data.write_labels(folder, labels)}}
 
-        job = {"data": {"standardise": False}, "seed": self._seed(), **job}
+        return self._run_over(write, {"data": {"standardise": False}, **job})
+
+    def _run_over(
+        self, write: Callable[[str], Dict[str, Any]], job: Dict[str, Any]
+    ) -> _runner.Result:
+        """Runs a job over the data that ``write`` writes into a folder."""
+        job = {"seed": self._seed(), **job}
         job.setdefault("workers", {"max": int(self.n_workers)})
         result = _runner.run(
             job,
@@ -135,7 +143,7 @@ class Estimator(BaseEstimator):
             verbose=int(self.verbose),
         )
         self.job_ = Fit(result.name, self.scheduler, result.losses, result.seconds)
-        self.n_iter_ = max(1, len(result.losses))
+        self.n_iter_ = result.epochs
         return result
 
     def _seed(self) -> int:
@@ -144,7 +152,9 @@ class Estimator(BaseEstimator):
             return 1
         return int(check_random_state(self.random_state).randint(1, 2**31 - 1))
 
-    def _warn_if_it_still_falls(self, tol: float) -> None:
+    def _warn_if_it_still_falls(self, tol: float, most: int) -> None:
+        if self.n_iter_ < most:
+            return
         losses = self.job_.losses
         late = max(1, len(losses) * 9 // 10)
         if len(losses) <= late:
@@ -164,6 +174,11 @@ class Classifier(ClassifierMixin, Estimator):
     """Adds classes. ``_scores`` gives what comes before the link function."""
 
     classes_: Numbers
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = not self._two_classes_only
+        return tags
 
     def _scores(self, X: Any) -> Numbers:
         raise NotImplementedError
@@ -262,10 +277,15 @@ def check_count(name: str, value: Any) -> None:
     raise ValueError(f"{name}={value!r}: it must be a whole number above 0")
 
 
-def check_number(name: str, value: Any, least: float = 0.0) -> None:
-    if isinstance(value, (int, float, np.number)) and value >= least:
-        return
-    raise ValueError(f"{name}={value!r}: it must be a number, at least {least:g}")
+def check_number(
+    name: str, value: Any, least: float = 0.0, below: float = np.inf
+) -> None:
+    # inf is a number where nothing is too large.
+    if isinstance(value, (int, float, np.number)):
+        if value >= least and (value < below or below == np.inf):
+            return
+    bound = "" if below == np.inf else f" and below {below:g}"
+    raise ValueError(f"{name}={value!r}: it must be a number, at least {least:g}{bound}")
 
 
 def check_choice(name: str, value: Any, choices: Tuple[str, ...]) -> None:
@@ -301,7 +321,19 @@ def centre_of(X: Any) -> Tuple[Unit, float]:
     return shift, float(np.sqrt(square)) or 1.0
 
 
-def lbfgs_job(X: Any, epochs: int, workers: int) -> Dict[str, Any]:
+def rounds(examples: Union[int, str], weights: int) -> Dict[str, Any]:
+    """The key ``consistency`` of a job in rounds, for a model of so many weights."""
+    kept = _BYTES_IN_MEMORY // (4 * weights)
+    return {
+        "kind": "rounds",
+        "examples": examples,
+        "rounds_in_memory": min(_ROUNDS_IN_MEMORY, max(2, kept)),
+    }
+
+
+def lbfgs_job(
+    X: Any, weights: int, epochs: int, workers: int, tol: float = 0
+) -> Dict[str, Any]:
     """The keys of a job by L-BFGS: an epoch is a trial, a batch for each worker."""
     rows = X.shape[0]
     size = (8 * X.nnz) if _data.is_sparse(X) else 4 * rows * X.shape[1]
@@ -314,7 +346,8 @@ def lbfgs_job(X: Any, epochs: int, workers: int) -> Dict[str, Any]:
         "algorithm": {
             "kind": "lbfgs",
             "history": _STEPS if X.shape[1] < _WIDE else _STEPS_OF_WIDE,
+            "tolerance": float(tol),
         },
-        "consistency": {"kind": "rounds", "examples": "epoch"},
+        "consistency": rounds("epoch", weights),
         "workers": {"max": pieces},
     }

@@ -29,7 +29,8 @@ def write_matrix(
     """
     if is_sparse(X):
         return _write_rows(folder, X, float(np.asarray(unit)))
-    out = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+    open_memmap: Any = np.lib.format.open_memmap  # Without types before NumPy 2.
+    out = open_memmap(
         os.path.join(folder, "X.npy"), mode="w+", dtype=np.float32, shape=X.shape
     )
     rows = max(1, _CHUNK_BYTES // max(1, 8 * X.shape[1]))
@@ -51,6 +52,16 @@ def write_keys(folder: str, X: Any) -> Dict[str, Any]:
 def write_labels(folder: str, labels: Numbers) -> Dict[str, Any]:
     np.save(os.path.join(folder, "y.npy"), labels)
     return {"labels": "y.npy"}
+
+
+def write_pairs(
+    folder: str, users: Numbers, items: Numbers, ratings: Numbers
+) -> Dict[str, Any]:
+    """Writes ratings of items by users; each number is the key of a row."""
+    with open(os.path.join(folder, "ratings.txt"), "w", encoding="ascii") as file:
+        for user, item, rating in zip(users.tolist(), items.tolist(), ratings.tolist()):
+            file.write(f"{rating!r} 0:{user}:1 1:{item}:1\n")
+    return {"libffm": {"path": "ratings.txt"}}
 
 
 def _write_rows(folder: str, X: Any, unit: float) -> Dict[str, Any]:

@@ -18,6 +18,20 @@ from ebb.sklearn._linear import sgd_job
 _FEW_NUMBERS = 1 << 16
 
 
+def divide(job: Dict[str, Any], keys: int, rank: int, n_servers: int) -> None:
+    """Names the partitions of a job whose keys have a number and a factor each."""
+    if keys * (rank + 1) <= _FEW_NUMBERS:
+        job["partitions"] = 4 * int(n_servers)
+
+
+def dense_of(tensors: Dict[str, Any], table: Dict[str, str], keys: int) -> Numbers:
+    """Returns the rows of keys 0, 1, ... of a table; zeros where there is none."""
+    rows = tensors[table["rows"]].astype(np.float64)
+    dense = np.zeros((keys, rows.shape[1]))
+    dense[tensors[table["keys"]].astype(np.int64)] = rows
+    return dense
+
+
 class _Factors(Estimator):
     """What both share. A column without a value in training counts as 0."""
 
@@ -63,22 +77,17 @@ class _Factors(Estimator):
             "l2": self.alpha,
             "labels": kind_of_labels,
         }
-        if X.shape[1] * (self.rank + 1) <= _FEW_NUMBERS:
-            job["partitions"] = 4 * int(self.n_servers)
+        divide(job, X.shape[1], self.rank, self.n_servers)
         # Rows have no means to be standardised by.
         job["data"] = {}
         result = self._run(X, labels, job, keys=True)
-        tables = result.model["tables"]
-        linear, factors = (self._dense(result.tensors, table) for table in tables)
+        linear, factors = (
+            dense_of(result.tensors, table, self.n_features_in_)
+            for table in result.model["tables"]
+        )
         self.coef_ = linear[:, 0]
         self.factors_ = factors
         self.intercept_ = float(result.tensors["bias"][0])
-
-    def _dense(self, tensors: Dict[str, Any], table: Dict[str, str]) -> Numbers:
-        rows = tensors[table["rows"]].astype(np.float64)
-        dense = np.zeros((self.n_features_in_, rows.shape[1]))
-        dense[tensors[table["keys"]].astype(np.int64)] = rows
-        return dense
 
     def _scores(self, X: Any) -> Numbers:
         squares = X.multiply(X) if sparse.issparse(X) else X * X

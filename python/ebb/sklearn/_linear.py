@@ -66,9 +66,10 @@ class LogisticRegression(_LinearClassifier):
     same bits.
 
     C: the inverse of the regularisation; numpy.inf: none.
-    max_iter: passes over the data. All of them are made.
-    tol: warns if the last tenth of the passes still brought more than this share
-        of the first loss.
+    max_iter: passes over the data, at most.
+    tol: the fit ends when the gradient is at most this share as long as at the
+        start. A fit that max_iter ends warns if the loss still falls: by more than
+        this share in the last tenth. A share is below 1.
     n_workers, n_servers: processes of the local cluster that take part.
     scheduler: HOST:PORT of a cluster to use instead.
     verbose: 1 prints the loss every few seconds.
@@ -99,16 +100,17 @@ class LogisticRegression(_LinearClassifier):
         """Learns from the rows of X and their classes. Blocks."""
         refuse(unsupported)
         check_number("C", self.C, 1e-30)
-        check_number("tol", self.tol)
+        check_number("tol", self.tol, below=1)
         check_count("max_iter", self.max_iter)
         X, labels = self._begin(X, y)
         shift, unit = centre_of(X)
         l2 = 1 / (self.C * X.shape[0] * unit**2)
-        job = lbfgs_job(X, self.max_iter, self.n_workers)
+        weights = X.shape[1] * len(self.classes_)
+        job = lbfgs_job(X, weights, self.max_iter, self.n_workers, self.tol)
         job["model"] = {"kind": self._kind(), "l2": l2}
         result = self._run(X, labels, job, shift=shift, unit=unit)
         self._keep(result.tensors, shift, unit)
-        self._warn_if_it_still_falls(self.tol)
+        self._warn_if_it_still_falls(self.tol, self.max_iter)
         return self
 
 
@@ -147,16 +149,16 @@ class Ridge(_LinearRegressor):
         """Learns from the rows of X and their values. Blocks."""
         refuse(unsupported)
         check_number("alpha", self.alpha)
-        check_number("tol", self.tol)
+        check_number("tol", self.tol, below=1)
         check_count("max_iter", self.max_iter)
         X, labels = self._begin(X, y)
         shift, unit = centre_of(X)
-        job = lbfgs_job(X, self.max_iter, self.n_workers)
+        job = lbfgs_job(X, X.shape[1], self.max_iter, self.n_workers, self.tol)
         l2 = self.alpha / (X.shape[0] * unit**2)
         job["model"] = {"kind": "linear", "l2": l2}
         result = self._run(X, labels, job, shift=shift, unit=unit)
         self._keep(result.tensors, shift, unit)
-        self._warn_if_it_still_falls(self.tol)
+        self._warn_if_it_still_falls(self.tol, self.max_iter)
         return self
 
 
@@ -188,7 +190,7 @@ class LinearRegression(_LinearRegressor):
     def fit(self, X: Any, y: Any, **unsupported: Any) -> "LinearRegression":
         """Learns from the rows of X and their values. Blocks."""
         refuse(unsupported)
-        check_number("tol", self.tol)
+        check_number("tol", self.tol, below=1)
         check_count("max_iter", self.max_iter)
         X, labels = self._begin(X, y)
         shift, unit = centre_of(X)
@@ -197,11 +199,11 @@ class LinearRegression(_LinearRegressor):
             # Without L2 each column may have a unit of its own.
             deviation = X.std(axis=0, dtype=np.float64)
             scales = np.where(deviation > 0, deviation, 1.0)
-        job = lbfgs_job(X, self.max_iter, self.n_workers)
+        job = lbfgs_job(X, X.shape[1], self.max_iter, self.n_workers, self.tol)
         job["model"] = {"kind": "linear", "l2": 0}
         result = self._run(X, labels, job, shift=shift, unit=scales)
         self._keep(result.tensors, shift, scales)
-        self._warn_if_it_still_falls(self.tol)
+        self._warn_if_it_still_falls(self.tol, self.max_iter)
         return self
 
 

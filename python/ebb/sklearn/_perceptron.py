@@ -16,6 +16,7 @@ from ebb.sklearn._base import (
     check_number,
     lbfgs_job,
     refuse,
+    rounds,
     sigmoid,
 )
 from ebb.sklearn._data import Numbers
@@ -108,8 +109,9 @@ class _Perceptron(Estimator):
         check_number("learning_rate_init", self.learning_rate_init, 1e-30)
         check_count("max_iter", self.max_iter)
         rows = X.shape[0]
+        weights = sum(a * b for a, b in zip(layers, layers[1:]))
         if self.solver == "lbfgs":
-            job = lbfgs_job(X, self.max_iter, self.n_workers)
+            job = lbfgs_job(X, weights, self.max_iter, self.n_workers)
             job["l2"] = self.alpha / rows
             return job
         batch = 200
@@ -117,7 +119,6 @@ class _Perceptron(Estimator):
             check_count("batch_size", self.batch_size)
             batch = int(self.batch_size)
         batch = min(batch, rows)
-        weights = sum(a * b for a, b in zip(layers, layers[1:]))
         pieces = min(self.n_workers, batch) if batch * weights >= _DIVIDED_FROM else 1
         piece = -(-batch // pieces)
         optimizer: Dict[str, Any] = {"kind": "adam", "rate": self.learning_rate_init}
@@ -132,7 +133,7 @@ class _Perceptron(Estimator):
                 "batch": piece,
                 "item_examples": piece,
             },
-            "consistency": {"kind": "rounds", "examples": batch},
+            "consistency": rounds(batch, weights),
             "workers": {"max": pieces},
         }
 

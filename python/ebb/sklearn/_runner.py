@@ -31,7 +31,8 @@ from ebb.errors import Error, JobFailed, Unavailable
 _IDLE_S = 60.0
 # So long a scheduler may be away.
 _PATIENCE_S = 10.0
-# Between two looks at a job that trains.
+# Between two looks at a job that trains: a share of how long it did so far.
+_SHARE_OF_LOOK = 0.05
 _FIRST_LOOK_S = 0.002
 _LONGEST_LOOK_S = 0.02
 _REMOTE_LOOK_S = 0.2
@@ -46,7 +47,8 @@ class Result:
     name: str
     model: Dict[str, Any]  # model.json of the export.
     tensors: Dict[str, Any]  # numpy arrays by name.
-    losses: List[float]  # The mean loss of each epoch.
+    losses: List[float]  # The mean loss of each epoch, as far as it was heard.
+    epochs: int  # How many were made.
     seconds: Dict[str, float] = field(default_factory=dict)
 
 
@@ -137,7 +139,8 @@ class _Runner:
         }
         clock.lap("export")
         losses = [float(one["mean"]) for one in about.get("losses", [])]
-        return Result(self.name, model, tensors, losses, clock.seconds)
+        epochs = int(about["epochs"])
+        return Result(self.name, model, tensors, losses, epochs, clock.seconds)
 
     # --- What differs between local clusters and others -----------------------
 
@@ -211,16 +214,16 @@ class _Local(_Runner):
     def wait(self, verbose: int) -> None:
         # The scheduler's metrics have series of the job while it goes on. To
         # read them takes a millisecond; `ebb status` is a process.
-        pause = _FIRST_LOOK_S
-        closer = time.monotonic() + _CLOSER_LOOK_S
+        begin = time.monotonic()
+        closer = begin + _CLOSER_LOOK_S
         while self._goes_on():
             if time.monotonic() > closer:
                 self._cluster.check()
                 if self.judge(verbose):
                     return
                 closer = time.monotonic() + _CLOSER_LOOK_S
-            time.sleep(pause)
-            pause = min(1.5 * pause, _LONGEST_LOOK_S)
+            share = _SHARE_OF_LOOK * (time.monotonic() - begin)
+            time.sleep(min(max(share, _FIRST_LOOK_S), _LONGEST_LOOK_S))
 
     def clean(self) -> None:
         # Servers look through all jobs that they know when they are asked for a

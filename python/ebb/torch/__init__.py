@@ -25,18 +25,22 @@ except ImportError:
 
 from ebb.torch.amp import GradScaler
 from ebb.torch.check import Report, check
+from ebb.torch.embeddings import Embedding, EmbeddingBag
 from ebb.torch.handin import HandIn
 from ebb.torch.job import Batch, Loader, TorchJob
+from ebb.torch.keys import Keys
+from ebb.torch.stopping import Patience
 from ebb.torch.submission import job, join, submit
-from ebb.torch.tracebacks import install as _install
-
-_install()
 
 __all__ = [
     "Batch",
+    "Embedding",
+    "EmbeddingBag",
     "GradScaler",
     "HandIn",
+    "Keys",
     "Loader",
+    "Patience",
     "Report",
     "TorchJob",
     "check",

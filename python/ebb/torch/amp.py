@@ -69,14 +69,10 @@ class GradScaler:
                 "call it once a batch (or a piece of it), after backward()",
             )
         self._unscaled = piece
-        gradients: List[Any] = [
-            parameter.grad
-            for group in optimizer.param_groups
-            for parameter in group["params"]
-            if parameter.grad is not None
-        ]
+        gradients = optimizer.gradients()
         for gradient in gradients:
             gradient.div_(self._scale)
+        optimizer.mark_gradients()
         self._overflowed = not _finite(gradients)
 
     def step(self, optimizer: HandIn) -> None:

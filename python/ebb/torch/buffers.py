@@ -1,8 +1,9 @@
 """The buffers of a model: what is neither a parameter nor pulled.
 
 A buffer that training does not write is a constant: every program has the same
-one, which the job's fingerprint shows. A counter (a single integer) may change
-in each program. Any other that changes must be named ``"local"``.
+one, which the job's fingerprint shows. Statistics of BatchNorm are tables that
+the servers average (statistics.py). A counter (a single integer) may change in
+each program. Any other that changes must be named ``"local"`` or ``"average"``.
 """
 
 from __future__ import annotations
@@ -15,8 +16,13 @@ import torch
 
 from ebb.errors import Refused
 from ebb.torch.checksums import checksum, is_due
+from ebb.torch.statistics import Averaged
 
 Choice = Union[None, str, Mapping[str, str]]
+
+#: The share of a batch in the average of a buffer of the caller's own.
+_SHARE = 0.1
+_HELD = (torch.float32, torch.float16, torch.bfloat16)
 
 _WITH_STATISTICS = (
     torch.nn.BatchNorm1d,
@@ -27,14 +33,22 @@ _WITH_STATISTICS = (
     torch.nn.InstanceNorm3d,
 )
 
+_STATISTICS = ("running_mean", "running_var")
+
 
 class Buffers:
     """Knows which buffers of a model may change, and notices others that do."""
 
     def __init__(self, model: torch.nn.Module, choice: Choice = None) -> None:
         self._model = model
-        self._local = self._chosen(choice)
-        self._refuse_statistics()
+        self._counters: Dict[str, int] = {}
+        chosen = self._chosen(choice)
+        self._local = [name for name, what in chosen.items() if what == "local"]
+        self._averaged = self._statistics()
+        for name, what in chosen.items():
+            if what == "average" and name not in self._averaged:
+                self._averaged[name] = self._of_the_callers(name)
+        self._check_averaged()
         self.watch()
 
     @property
@@ -42,13 +56,29 @@ class Buffers:
         """The buffers that each worker has for itself."""
         return sorted(self._local)
 
+    @property
+    def averaged(self) -> Dict[str, Averaged]:
+        """The buffers that the servers average, by the names of their tables."""
+        return self._averaged
+
+    @property
+    def counters(self) -> Dict[str, int]:
+        """The counters of averaged batches, and the numbers that they began with."""
+        return self._counters
+
+    def tables(self) -> Dict[str, torch.Tensor]:
+        """Returns the buffers that are tables of the job, as they are at present."""
+        return {name: one.tensor for name, one in self._averaged.items()}
+
     def constants(self) -> Dict[str, torch.Tensor]:
         """Returns what every program must have alike: constants, and frozen
         parameters."""
         buffers = {
             name: buffer.detach()
             for name, buffer in self._model.named_buffers()
-            if name not in self._local and not _counts(buffer)
+            if name not in self._local
+            and name not in self._averaged
+            and not _counts(buffer)
         }
         return {**self._frozen(), **buffers}
 
@@ -64,75 +94,126 @@ class Buffers:
         self._scans = 0
         self._seen = self._traces()
 
-    def check(self) -> None:
-        """Raises Refused if a constant was written since watch().
+    def changed(self) -> Optional[str]:
+        """Returns the name of a constant that was written since watch(), if any.
 
         It looks at the first batches, and later now and then.
         """
         self._scans += 1
-        if not is_due(self._scans):
-            return
-        now = self._traces()
-        for name, trace in now.items():
-            if trace == self._seen.get(name):
-                continue
-            if name in self._frozen():
-                raise Refused(
-                    f"{name} changes while training, and requires no gradient",
-                    f"{name}.requires_grad = True trains it",
-                )
-            raise Refused(
-                f"buffer {name} changes while training",
-                f'buffers={{"{name}": "local"}} keeps it in each worker and out of the '
-                "servers",
-            )
+        if is_due(self._scans):
+            for name, trace in self._traces().items():
+                if trace != self._seen.get(name):
+                    return name
+        return None
 
-    def _chosen(self, choice: Choice) -> List[str]:
+    def check(self) -> None:
+        """Raises Refused if there is one."""
+        name = self.changed()
+        if name is None:
+            return
+        refuse_frozen(self._model, name)
+        local = f'buffers={{"{name}": "local"}} keeps it in each worker and out of the servers'
+        average = '; with "average" the servers average what it is after each batch'
+        floats = self._model.get_buffer(name).dtype in _HELD
+        raise Refused(
+            f"buffer {name} changes while training", local + (average if floats else "")
+        )
+
+    def _chosen(self, choice: Choice) -> Dict[str, str]:
+        """Returns what the caller said, by buffer."""
         names = [name for name, _ in self._model.named_buffers()]
         if choice is None:
-            return []
+            return {}
         rules = {"*": choice} if isinstance(choice, str) else dict(choice)
-        chosen = []
+        chosen: Dict[str, str] = {}
         for pattern, what in rules.items():
-            if what == "average":
+            if what not in ("local", "average"):
                 raise Refused(
-                    f'buffers: servers have no rule "average" yet ({pattern})',
-                    'only "local"',
+                    f'buffers: {pattern} is "{what}"; only "local" and "average" are known'
                 )
-            if what != "local":
-                raise Refused(f'buffers: {pattern} is "{what}"; only "local" is known')
             matching = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
             if not matching and pattern != "*":
                 raise Refused(f"buffers: the model has no buffer {pattern}")
-            chosen += matching
-        return chosen
+            chosen.update({name: what for name in matching})
+        return {
+            name: what
+            for name, what in chosen.items()
+            if what == "local" or not _counts(self._model.get_buffer(name))
+        }
 
-    def _refuse_statistics(self) -> None:
+    def _statistics(self) -> Dict[str, Averaged]:
+        """Returns the statistics of the model's norms that are not local."""
+        found: Dict[str, Averaged] = {}
         for prefix, module in self._model.named_modules():
             if isinstance(module, torch.nn.SyncBatchNorm):
                 raise Refused(
                     f"{prefix or 'the model'}: SyncBatchNorm needs a process group",
-                    'a BatchNorm with buffers="local", or a GroupNorm',
+                    "a BatchNorm, whose statistics are those of the job, or a GroupNorm",
                 )
             if not isinstance(module, _WITH_STATISTICS) or module.running_mean is None:
                 continue
-            name = f"{prefix}.running_mean" if prefix else "running_mean"
-            if name not in self._local:
+            dot = f"{prefix}." if prefix else ""
+            names = {attribute: dot + attribute for attribute in _STATISTICS}
+            if all(name in self._local for name in names.values()):
+                continue
+            if any(name in self._local for name in names.values()):
                 raise Refused(
-                    f"{name} is a statistic of {type(module).__name__}: each worker would "
-                    "have its own, and servers have no rule that averages it yet",
-                    'buffers={"*running_*": "local"} keeps them in each worker (the result '
-                    "has those of the program that asks); GroupNorm has none",
+                    f"buffers: only one of {' and '.join(names.values())} is local, and a norm "
+                    "averages both or none",
+                    f'buffers={{"{dot}running_*": "local"}}',
+                )
+            if module.momentum is None:
+                raise Refused(
+                    f"{names['running_mean']} is the mean of all batches (momentum=None), and "
+                    "servers average with a fixed share of each batch",
+                    'momentum=0.1, or buffers={"*running_*": "local"}',
+                )
+            if module.momentum == 0:
+                continue  # Constants.
+            for attribute, name in names.items():
+                found[name] = Averaged(module, attribute, float(module.momentum), True)
+            frozen = self._model.training and not module.training
+            if not frozen and f"{dot}num_batches_tracked" not in self._local:
+                counter = module.num_batches_tracked
+                assert counter is not None
+                self._counters[f"{dot}num_batches_tracked"] = int(counter)
+        return found
+
+    def _of_the_callers(self, name: str) -> Averaged:
+        prefix, _, attribute = name.rpartition(".")
+        return Averaged(self._model.get_submodule(prefix), attribute, _SHARE, False)
+
+    def _check_averaged(self) -> None:
+        for name, one in self._averaged.items():
+            if one.tensor.dtype not in _HELD:
+                word = str(one.tensor.dtype).replace("torch.", "")
+                raise Refused(f"{name} is {word}; servers hold float32: model.float()")
+            if one.tensor.dim() == 0:
+                raise Refused(
+                    f"{name} has no dimension, and a table has one",
+                    f'buffers={{"{name}": "local"}}, or a tensor of one element',
                 )
 
     def _traces(self) -> Dict[str, Any]:
         return {name: checksum(tensor) for name, tensor in self.constants().items()}
 
 
+def refuse_frozen(model: torch.nn.Module, name: str) -> None:
+    """Raises Refused if this constant, which changes, is a parameter."""
+    if name in dict(model.named_parameters()):
+        raise Refused(
+            f"{name} changes while training, and requires no gradient",
+            f"{name}.requires_grad = True trains it",
+        )
+
+
 def has_batch_norm(model: torch.nn.Module) -> Optional[str]:
-    """Returns the name of a BatchNorm that takes its statistics from the batch."""
+    """Returns the name of a BatchNorm1d that takes its statistics from the batch.
+
+    Others have several values for a channel of a single example.
+    """
     for name, module in model.named_modules():
-        if isinstance(module, _WITH_STATISTICS[:3]) and module.training:
+        if isinstance(module, torch.nn.BatchNorm1d) and module.training:
             return name or type(module).__name__
     return None
 

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, Optional
 import torch
 
 from ebb.errors import Error
-from ebb.torch import data, parameters
+from ebb.torch import data, embeddings, parameters
 from ebb.torch.buffers import Buffers, Choice
 
 _EXAMPLES = 8
@@ -76,6 +76,7 @@ class _Checker:
         tables = self._try(lambda: parameters.tables_of(model))
         if tables is None:
             return
+        self._try(lambda: embeddings.modules_of(model))
         known = self._try(lambda: Buffers(model, buffers))
         if count is None:
             return
@@ -88,10 +89,10 @@ class _Checker:
         data.set_seeds(1)
         examples = [data.example_of(dataset, number) for number in range(min(count, _EXAMPLES))]
         if len(examples) > 1 and not self._check_reduction(
-            copy.deepcopy(model).eval(), examples, reduction
+            _copied(model).eval(), examples, reduction
         ):
             return
-        self._check_gradients(copy.deepcopy(model), examples, buffers, known is not None)
+        self._check_gradients(_copied(model), examples, buffers, known is not None)
 
     def _check_reduction(self, model: Any, examples: List[Any], reduction: Any) -> bool:
         """Returns False if the loss is not finite, so that nothing else can be told."""
@@ -162,6 +163,15 @@ class _Checker:
     def _say(self, problem: str) -> None:
         if problem not in self._report.problems:
             self._report.problems.append(problem)
+
+
+def _copied(model: Any) -> Any:
+    """Returns a copy, whose embeddings have rows as they begin."""
+    made = copy.deepcopy(model)
+    for module in made.modules():
+        if isinstance(module, embeddings.RowModule):
+            module.source = embeddings.drawn
+    return made
 
 
 def _alike(a: float, b: float) -> bool:

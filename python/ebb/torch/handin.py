@@ -17,6 +17,7 @@ class HandIn(torch.optim.Optimizer):
     """
 
     def __init__(self, work: Work, theirs: Any, tables: Mapping[str, Any]) -> None:
+        self._is_made = False
         self._work = work
         #: Learning-rate schedulers write to the program's own optimizer.
         self._theirs = theirs if isinstance(theirs, torch.optim.Optimizer) else None
@@ -29,12 +30,41 @@ class HandIn(torch.optim.Optimizer):
         else:
             super().__init__(list(tables.values()), {})
         self._rates = self._now()
+        self._is_made = True
+
+    def add_param_group(self, param_group: Dict[str, Any]) -> None:
+        """Refuses: the groups are those of the optimizer that was given to the job."""
+        if self._is_made:
+            raise Refused(
+                "add_param_group(): the parameters of a job are those that it began with",
+                "add the group to your optimizer before ebb.torch.job",
+            )
+        super().add_param_group(param_group)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Refuses: the state is the servers'."""
+        raise Refused(
+            "load_state_dict(): the optimizer's state is the servers', which keep it",
+            "leave it out: a script that starts again finds the job as it is; init= gives a new "
+            "job its weights",
+        )
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drops the gradients. ``step()`` does so, too."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
+        self._work.forget_rows()
+
+    def gradients(self) -> List[torch.Tensor]:
+        """Returns the gradients of the piece that is out, of embeddings too."""
+        of_parameters = [
+            parameter.grad
+            for group in self.param_groups
+            for parameter in group["params"]
+            if parameter.grad is not None
+        ]
+        return of_parameters + self._work.row_gradients()
 
     #: torch's GradScaler calls step(grad_scaler=…) because of this.
     _step_supports_amp_scaling = True
@@ -73,6 +103,10 @@ class HandIn(torch.optim.Optimizer):
     def piece(self) -> Any:
         """Returns what names the piece of a batch that is out."""
         return self._work.piece()
+
+    def mark_gradients(self) -> None:
+        """Takes the gradients as they are for untouched by the loop."""
+        self._work.mark_gradients()
 
     def seen_loss(self) -> float:
         """Returns what ``backward()`` was called on since the last piece."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import collections
 import warnings
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NoReturn, Optional, Tuple
 
 import torch
 
 import ebb.errors
 from ebb.errors import Refused, Unavailable
-from ebb.torch import data, parameters
-from ebb.torch.buffers import has_batch_norm
+from ebb.torch import arguments, data, embeddings, parameters
 from ebb.torch.handin import HandIn
 from ebb.torch.patience import patiently
 from ebb.torch.reader import Cutter, Here, Workers
+from ebb.torch.stopping import Stopping
 from ebb.torch.work import Out, Parts, Work
 
 class Batch:
@@ -34,7 +34,12 @@ class Batch:
 
     def push(self, loss: Any) -> None:
         """Computes the gradients of the loss, and hands the batch in."""
-        loss.backward()
+        if not isinstance(loss, torch.Tensor):
+            raise Refused(
+                f"push() got a {type(loss).__name__}, and has no gradients of it",
+                "batch.push(loss), with the tensor that the model's output makes",
+            )
+        torch.autograd.backward(loss)
         self._work.hand_in(None)
 
     def again(self) -> None:
@@ -53,10 +58,14 @@ class TorchJob:
     (``status()``, ``audit()``, ``history`` and more) it has, too.
     """
 
-    def __init__(self, parts: Parts, join: Callable[[], Any], remote: Any) -> None:
+    def __init__(self, parts: Parts, join: Callable[..., Any], remote: Any) -> None:
         self._parts = parts
         self._work = Work(parts, join)
         self._remote = remote
+        if parts.stop_when is not None:
+            self._work.stopping = Stopping(parts.stop_when, remote)
+        #: Why ``stop_when`` ended the job before its last epoch; None: it did not.
+        self.stopped: Optional[str] = None
         self._complete = False
         self._result: Optional[Mapping[str, Any]] = None
         #: In the place of the program's optimizer.
@@ -72,6 +81,17 @@ class TorchJob:
         """The model that was given."""
         return self._parts.model
 
+    @property
+    def timing(self) -> Dict[str, float]:
+        """Mean microseconds of a batch in this program's loops, by part.
+
+        "wait": until its values are there. "show": the model gets them. "read": its
+        examples are read. "seed": the random generators are seeded. "compute": the
+        loop's own code. "sum": the gradients are added up, and writes to the model
+        are looked for. "hand_in": the engine takes them. Empty before the first batch.
+        """
+        return self._work.timing.microseconds()
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
@@ -79,6 +99,12 @@ class TorchJob:
 
     def __repr__(self) -> str:
         return f"<ebb.torch.TorchJob {self.name}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise Refused(
+            f"job {self.name} cannot be pickled: it has an engine of this process",
+            "torch.save(job.state_dict(), …); and keep the job out of data sets and collate_fn",
+        )
 
     # --- The loop -------------------------------------------------------------
 
@@ -97,19 +123,11 @@ class TorchJob:
 
         num_workers: processes that read examples; 0 reads in this one.
         micro: the most examples of a piece: ``step()`` after each piece, and
-            the batch is handed in with its last.
+            the batch is handed in with its last. To clip, give the job
+            ``settings={"train": {"clip_norm": 1.0}}``.
         The others are those of torch's DataLoader.
         """
-        _refuse_arguments(others)
-        if micro is not None and micro < 1:
-            raise Refused(f"micro={micro}: it must be 1 or more")
-        norm = has_batch_norm(self.model)
-        if micro in (1, 2) and norm:
-            raise Refused(
-                f"micro={micro}: {norm} is a BatchNorm, which needs more than one example at a "
-                "time, and a batch may have an odd number",
-                "micro=3 or more",
-            )
+        arguments.check_loader(self.model, num_workers, micro, prefetch_factor, others)
         options = {
             "num_workers": num_workers,
             "prefetch_factor": prefetch_factor,
@@ -121,6 +139,12 @@ class TorchJob:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yields batches by the numbers of their examples; nothing is read."""
+        if self._parts.embeddings:
+            raise Refused(
+                "for batch in job: the rows of a batch follow from the keys that collate_fn "
+                "returns",
+                "for … in job.loader(collate_fn=…)",
+            )
         for _ in self._pieces(_Unread()):
             assert self._work.out is not None
             yield Batch(self._work, self._work.out)
@@ -138,26 +162,42 @@ class TorchJob:
     def state_dict(self, version: Any = "newest") -> "collections.OrderedDict[str, Any]":
         """Returns the model of the job, as ``model.state_dict()`` names it.
 
-        Trained values come from the servers. Buffers and frozen parameters are
-        those of this program's model, which every program has alike, but for
-        the buffers that the job calls local.
+        Trained values and averaged buffers come from the servers. An embedding
+        has its rows there, as NAME.keys and NAME.rows, and
+        ``model.load_state_dict()`` takes them. Other buffers and frozen
+        parameters are those of this program's model, which every program has
+        alike, but for the buffers that the job calls local.
         """
         values = self._values(version)
-        names = {id(parameter): name for name, parameter in self._parts.tables.items()}
+        tables = self._parts.all_tables()
+        names = {id(tensor): name for name, tensor in tables.items()}
         self._warn_of_local_buffers()
         made: Dict[str, torch.Tensor] = {}
         state: "collections.OrderedDict[str, Any]" = collections.OrderedDict()
-        for key, value in self.model.state_dict(keep_vars=True).items():
+        with embeddings.rows_elsewhere(self.model):
+            ours = self.model.state_dict(keep_vars=True)
+        for key, value in ours.items():
             table = names.get(id(value))
             if table is None:
                 state[key] = value.detach().clone() if isinstance(value, torch.Tensor) else value
                 continue
             if table not in made:
-                parameter = self._parts.tables[table]
-                given = torch.from_numpy(values[table]).reshape(parameter.shape)
-                made[table] = given.to(parameter.device, parameter.dtype, copy=True)
+                tensor = tables[table]
+                given = torch.from_numpy(values[table]).reshape(tensor.shape)
+                made[table] = given.to(tensor.device, tensor.dtype, copy=True)
             state[key] = made[table]
+        for prefix, module in self._embeddings():
+            found = values[module.table + "/keys"], values[module.table + "/rows"]
+            state.update(embeddings.state_of(module, prefix, found[0], torch.from_numpy(found[1])))
+        for key, count in self._counted().items():
+            state[key] = torch.full_like(state[key], count)
         return state
+
+    def _embeddings(self) -> Iterator[Tuple[str, embeddings.RowModule]]:
+        """Yields the embeddings, each with the prefix of its names in a state_dict."""
+        for name, module in self.model.named_modules():
+            if isinstance(module, embeddings.RowModule):
+                yield (f"{name}." if name else ""), module
 
     def load(self, version: Any = "newest") -> None:
         """Puts a version of the job's values into the model."""
@@ -165,14 +205,31 @@ class TorchJob:
             raise Refused("load(): the loop is not over: the engine loads each batch's values")
         values = self._values(version)
         with torch.no_grad():
-            for name, parameter in self._parts.tables.items():
-                parameter.copy_(torch.from_numpy(values[name]).reshape(parameter.shape))
+            for name, tensor in self._parts.all_tables().items():
+                tensor.copy_(torch.from_numpy(values[name]).reshape(tensor.shape))
+            for name, count in self._counted().items():
+                self.model.get_buffer(name).fill_(count)
+        for _, module in self._embeddings():
+            module.set_rows(values[module.table + "/keys"], values[module.table + "/rows"])
+
+    def _counted(self) -> Dict[str, int]:
+        """Returns what counters of batches show when the job is complete."""
+        if not self._complete or not self._work.batches or self.stopped is not None:
+            return {}
+        counters = self._parts.buffers.counters.items()
+        return {name: begin + self._work.batches for name, begin in counters}
 
     def _values(self, version: Any) -> Mapping[str, Any]:
         if version == "newest" and self._result is not None:
             return self._result
-        values: Mapping[str, Any] = patiently(lambda: self._remote.state_dict(version=version))
-        parameters.check_values(self.name, self.model, self._parts.tables, values)
+        with warnings.catch_warnings():
+            if self.stopped is not None:  # A warning has said that it is not complete.
+                warnings.simplefilter("ignore", ebb.errors.Warning)
+            values: Mapping[str, Any] = patiently(
+                lambda: self._remote.state_dict(version=version)
+            )
+        dense = {name: value for name, value in values.items() if "/" not in name}
+        parameters.check_values(self.name, self.model, self._parts.all_tables(), dense)
         if version == "newest" and self._complete:
             self._result = values
         return values
@@ -210,7 +267,9 @@ class TorchJob:
                     stacklevel=2,
                 )
                 return
-            self._remote.wait(progress=False)  # Until the servers have stored it.
+            self._check_stopped()
+            if self.stopped is None:
+                self._remote.wait(progress=False)  # Until the servers have stored it.
         else:
             warnings.warn(
                 f"job {self.name} is complete already, so nothing is trained: the model gets "
@@ -220,6 +279,14 @@ class TorchJob:
             )
         self._complete = True
         self._load_result()
+
+    def _check_stopped(self) -> None:
+        """Says so if the job was cancelled because of ``stop_when``."""
+        if self._work.ended != "cancelled" or self._work.stopping is None:
+            return
+        self.stopped = self._work.stopping.why()
+        if self.stopped is not None:
+            warnings.warn(self.stopped, ebb.errors.Warning, stacklevel=4)
 
     def _load_result(self) -> None:
         try:
@@ -259,24 +326,11 @@ class Loader:
 class _Unread:
     """Yields batches without reading their examples."""
 
+    ahead = 0
+
     def read(self, batch: Any, ahead: Any) -> List[Any]:
         return [(batch.begin, len(batch.examples), None)]
 
     def close(self) -> None:
         pass
 
-
-def _refuse_arguments(others: Mapping[str, Any]) -> None:
-    for name in others:
-        if name in ("shuffle", "sampler", "batch_sampler", "generator"):
-            raise Refused(
-                f"loader({name}=…): the order is the job's (seed)", f"drop {name}="
-            )
-        if name == "drop_last":
-            raise Refused("loader(drop_last=…): short batches count", "drop drop_last=")
-        if name == "batch_size":
-            raise Refused(
-                "loader(batch_size=…): the batch is the job's",
-                "ebb.torch.job(batch=…); micro= cuts it into pieces",
-            )
-        raise Refused(f"loader({name}=…) is not known")

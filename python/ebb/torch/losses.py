@@ -15,7 +15,9 @@ import torch
 class Watch:
     """Watches ``torch.autograd.backward`` between ``start`` and ``stop``."""
 
-    def __init__(self) -> None:
+    def __init__(self, after: Callable[[], None] = lambda: None) -> None:
+        """after: called after each ``backward()``."""
+        self._after = after
         self._original: Optional[Callable[..., Any]] = None
         self._wrapper: Optional[Callable[..., Any]] = None
         self._losses: List[torch.Tensor] = []
@@ -27,7 +29,9 @@ class Watch:
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             parts = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
             self._losses += [part.detach() for part in parts if part.numel() == 1]
-            return original(tensors, *args, **kwargs)
+            made = original(tensors, *args, **kwargs)
+            self._after()
+            return made
 
         self._original, self._wrapper = original, backward
         torch.autograd.backward = backward

@@ -6,6 +6,8 @@ from typing import Any, List, Optional
 
 import torch
 
+from ebb.torch.keys import Keys
+
 _CONSTANT = (type(None), bool, int, float, complex, str, bytes)
 
 
@@ -23,6 +25,8 @@ def _mark(value: Any, made: List[Any]) -> bool:
     if isinstance(value, torch.Tensor):
         made.append((id(value), value._version, value.data_ptr(), value.device))
         return True
+    if isinstance(value, Keys):
+        return _mark(list(value.__getstate__()), made)
     if isinstance(value, _CONSTANT):
         made.append(value)
         return True

@@ -9,12 +9,15 @@ import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 import ebb
+from ebb.command import known_token
 from ebb.errors import Error, NotFound
 from ebb.torch.patience import patiently
 
 #: The states of a job that computes nothing more.
 _OVER = ("complete", "cancelled")
 _PAUSE_S = 0.5
+# An address may be wrong. Later a scheduler is away because it starts anew.
+_FIRST_TRY_S = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,10 +48,13 @@ class Place:
     #: Whether it was there already.
     found: bool
 
-    def join(self, evaluates: bool) -> Callable[[], Any]:
-        """Returns a function that joins the job and returns its engine."""
+    def join(self, evaluates: bool) -> Callable[..., Any]:
+        """Returns a function that joins the job and returns its engine.
 
-        def join() -> Any:
+        It takes the number of batches that are to be known ahead.
+        """
+
+        def join(ahead: int = 0) -> Any:
             from ebb.engine import Engine
 
             return Engine.join(
@@ -56,9 +62,10 @@ class Place:
                 self.remote.name,
                 number=self.remote.number,  # The name alone is that of the newest.
                 tls=self.access.tls,
-                token_file=self.access.token_file,
+                token_file=self.access.token_file or known_token(self.remote.number),
                 insecure=self.access.insecure,
                 evaluates=evaluates,
+                ahead=ahead,
             )
 
         return join
@@ -83,6 +90,7 @@ def find_or_submit(access: Access, description: Description, rerun: Rerun) -> Pl
     not count; with a text, those that are over count if they began with it.
     """
     address = access.scheduler or os.environ.get("EBB_SCHEDULER") or _own_cluster()
+    _reached(access, address)
     remote, found = patiently(
         lambda: _found_or_submitted(access, address, description, rerun)
     )
@@ -116,9 +124,18 @@ def _found_or_submitted(
             return cluster.job(found["id"]), True
 
 
-def _connected(access: Access, address: Optional[str]) -> Any:
+def _reached(access: Access, address: Optional[str]) -> None:
+    """Blocks until the scheduler answers, and warns soon if it does not."""
+    patiently(lambda: _connected(access, address, _FIRST_TRY_S), _FIRST_TRY_S)
+
+
+def _connected(access: Access, address: Optional[str], timeout: float = 10.0) -> Any:
     return ebb.connect(
-        address, tls=access.tls, token_file=access.token_file, insecure=access.insecure
+        address,
+        tls=access.tls,
+        token_file=access.token_file,
+        insecure=access.insecure,
+        timeout=timeout,
     )
 
 
@@ -128,6 +145,7 @@ def find(access: Access, description: Description, timeout: Optional[float]) -> 
     Raises NotFound after so many seconds.
     """
     address = access.scheduler or os.environ.get("EBB_SCHEDULER")
+    _reached(access, address)
     cluster = patiently(lambda: _connected(access, address))
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:

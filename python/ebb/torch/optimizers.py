@@ -7,14 +7,16 @@ not have, or have with other mathematics, is refused.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, List, Mapping, Union
+import warnings
+from typing import Any, Dict, List, Mapping, Optional, Union
 
 import torch
 
+import ebb.errors
 from ebb.errors import Refused
 
 _MOST_NAMES = 8
-RULES = "sgd, momentum, nesterov, adagrad, rmsprop, adam"
+RULES = "sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,16 +28,24 @@ class Rule:
     #: For each parameter by name, the factor of its values that is added to
     #: its mean gradient (L2), where it is not 0.
     decay: Dict[str, float]
+    #: Of parameters whose group has other settings, by name: the same.
+    tables: Dict[str, Dict[str, Any]] = dataclasses.field(default_factory=dict)
 
 
 def read(
     optimizer: Union[torch.optim.Optimizer, Mapping[str, Any], str, None],
     parameters: Mapping[str, torch.nn.Parameter],
+    rates: Optional[List[float]] = None,
+    scheduled: bool = False,
 ) -> Rule:
     """Returns the rule of the servers that does what the optimizer would do.
 
     Instead of an optimizer, the words of a job file will do, such as
     ``"adam"`` or ``{"kind": "adam", "rate": 0.001}``. Raises Refused.
+
+    rates: those of the groups, if a schedule says what they are.
+    scheduled: whether the job has a schedule. Else an optimizer with a scheduler
+        is refused, whose rates the servers would not follow.
     """
     if optimizer is None:
         return Rule({}, {})
@@ -43,51 +53,56 @@ def read(
         return Rule({"kind": optimizer}, {})
     if isinstance(optimizer, Mapping):
         return Rule(dict(optimizer), {})
+    if isinstance(optimizer, type) and issubclass(optimizer, torch.optim.Optimizer):
+        raise Refused(
+            f"optimizer: {optimizer.__name__} is a class, and names no parameters and no rate",
+            f"optimizer=torch.optim.{optimizer.__name__}(model.parameters(), …)",
+        )
     kind = type(optimizer)
     reader = _READERS.get(kind)
     if reader is None:
         word = getattr(kind, "__name__", str(kind))
         raise Refused(
             f"{word} is not on the servers: {RULES}",
-            "give torch.optim.SGD, Adagrad, RMSprop or Adam as optimizer=",
+            "give torch.optim.SGD, Adagrad, RMSprop, Adam or AdamW as optimizer=",
         )
     groups = optimizer.param_groups
     _check_parameters(optimizer, parameters)
-    settings = [_setting(reader, group) for group in groups]
-    for other in settings[1:]:
-        for key in other:
-            if other[key] != settings[0].get(key):
-                raise Refused(
-                    f"optimizer: groups of parameters differ in {key} "
-                    f"({settings[0].get(key)} and {other[key]}): servers have one rule "
-                    "for all dense tables",
-                    "give all groups the same settings; only weight_decay may differ",
-                )
+    if any(map(_has_stepped, optimizer.state.values())):
+        warnings.warn(
+            f"optimizer: the {kind.__name__} has stepped before, and a job begins without its "
+            "state (momentum, moments)",
+            ebb.errors.Warning,
+            stacklevel=4,
+        )
+    if not scheduled:
+        _refuse_scheduler(groups)
+    settings = [
+        _setting(reader, group, None if rates is None else rates[place])
+        for place, group in enumerate(groups)
+    ]
+    decoupled = [_is_decoupled(kind, group) for group in groups]
+    if any(group["weight_decay"] for group, is_so in zip(groups, decoupled) if is_so):
+        for group, setting, is_so in zip(groups, settings, decoupled):
+            taken = float(group["weight_decay"]) if is_so else 0.0
+            setting.update(kind="adamw", weight_decay=taken)
     names = {id(parameter): name for name, parameter in parameters.items()}
-    decay = {
-        names[id(parameter)]: float(group["weight_decay"])
-        for group in groups
-        for parameter in group["params"]
-        if id(parameter) in names and group.get("weight_decay", 0)
-    }
-    if kind is torch.optim.AdamW and decay:
-        _refuse_decoupled("AdamW")
-    return Rule(settings[0], decay)
+    decay: Dict[str, float] = {}
+    tables: Dict[str, Dict[str, Any]] = {}
+    for group, setting, is_decoupled in zip(groups, settings, decoupled):
+        for parameter in group["params"]:
+            name = names.get(id(parameter))
+            if name is None:
+                continue
+            if setting != settings[0]:
+                tables[name] = setting
+            if group.get("weight_decay", 0) and not is_decoupled:
+                decay[name] = float(group["weight_decay"])
+    return Rule(settings[0], decay, tables)
 
 
-def schedule_of(schedule: Any) -> Dict[str, Any]:
-    """Returns the key ``optimizer.schedule`` of the job file. Raises Refused."""
-    if isinstance(schedule, str):
-        return {"kind": schedule}
-    if isinstance(schedule, Mapping):
-        return dict(schedule)
-    if isinstance(schedule, torch.optim.lr_scheduler.StepLR):
-        return {"kind": "step", "step_epochs": schedule.step_size, "factor": schedule.gamma}
-    raise Refused(
-        f"schedule: {type(schedule).__name__} is not on the servers",
-        'a StepLR, or in the words of the job file: schedule={"kind": "cosine", '
-        '"warm_up_epochs": 1}',
-    )
+def _has_stepped(state: Mapping[str, Any]) -> bool:
+    return bool(state) and float(state.get("step", 1)) > 0
 
 
 def _sgd(group: Mapping[str, Any]) -> Dict[str, Any]:
@@ -118,8 +133,6 @@ def _rmsprop(group: Mapping[str, Any]) -> Dict[str, Any]:
 
 def _adam(group: Mapping[str, Any]) -> Dict[str, Any]:
     _only(group, "Adam", amsgrad=False)
-    if group.get("decoupled_weight_decay") and group["weight_decay"]:
-        _refuse_decoupled("Adam(decoupled_weight_decay=True)")
     beta1, beta2 = group["betas"]
     return {
         "kind": "adam",
@@ -138,21 +151,46 @@ _READERS = {
 }
 
 
-def _setting(reader: Any, group: Mapping[str, Any]) -> Dict[str, Any]:
+def _is_decoupled(kind: Any, group: Mapping[str, Any]) -> bool:
+    return kind is torch.optim.AdamW or bool(group.get("decoupled_weight_decay"))
+
+
+def _setting(
+    reader: Any, group: Mapping[str, Any], rate: Optional[float]
+) -> Dict[str, Any]:
     settings: Dict[str, Any] = reader(group)
     if group.get("maximize"):
         raise Refused("optimizer: maximize=True is not on the servers", "negate the loss")
+    if rate is not None:
+        settings["rate"] = rate
+        return settings
     settings["rate"] = float(group["lr"])
     begins = float(group.get("initial_lr", settings["rate"]))
     if begins != settings["rate"]:
         raise Refused(
             f"optimizer: a scheduler changed lr from {begins} to {settings['rate']}, and the "
             "rate is the servers'",
-            "give the schedule to ebb.torch.job(schedule=…), and make no scheduler",
+            _SCHEDULER_HINT,
         )
     if not settings["rate"] > 0:
         raise Refused(f"optimizer: lr is {settings['rate']}, and must be above 0")
     return settings
+
+
+_SCHEDULER_HINT = (
+    'give the scheduler to ebb.torch.job as schedule=; schedule={"kind": "constant"} keeps the '
+    "rate as it is"
+)
+
+
+def _refuse_scheduler(groups: List[Dict[str, Any]]) -> None:
+    for group in groups:
+        begins, rate = group.get("initial_lr"), group["lr"]
+        # A rate that has changed is refused in other words.
+        if begins is not None and float(begins) == float(rate):
+            raise Refused(
+                "optimizer: it has a scheduler, and the rate is the servers'", _SCHEDULER_HINT
+            )
 
 
 def _epsilon(group: Mapping[str, Any], name: str) -> float:
@@ -169,14 +207,6 @@ def _only(group: Mapping[str, Any], name: str, **wanted: Any) -> None:
                 f"{name}: {key}={group[key]} is not on the servers",
                 f"{key}={value} is",
             )
-
-
-def _refuse_decoupled(name: str) -> None:
-    raise Refused(
-        f"{name}: servers have no rule with decoupled weight decay yet",
-        "weight_decay=0, or torch.optim.Adam(weight_decay=…), which adds the decay to "
-        "the gradient (L2) and is another rule",
-    )
 
 
 def _check_parameters(

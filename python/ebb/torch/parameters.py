@@ -13,6 +13,8 @@ import torch
 
 from ebb.errors import ModelDiffers, Refused
 from ebb.tensors import Array
+from ebb.torch.arguments import check_model
+from ebb.torch import clipping
 from ebb.torch.checksums import Checksum, checksum, is_due
 
 _CAST = (torch.float32, torch.float16, torch.bfloat16)
@@ -24,11 +26,7 @@ def tables_of(model: torch.nn.Module) -> Dict[str, torch.nn.Parameter]:
     A tied parameter stands under the first of its names. Raises Refused for
     parameters that servers cannot hold.
     """
-    if not isinstance(model, torch.nn.Module):
-        raise Refused(
-            f"the model is a {type(model).__name__}, and no torch.nn.Module",
-            "ebb.torch.job(name, model, dataset, optimizer=…)",
-        )
+    check_model(model)
     if isinstance(model, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
         raise Refused(
             f"the model is a {type(model).__name__}: ebb has a process for each device",
@@ -56,7 +54,7 @@ def tables_of(model: torch.nn.Module) -> Dict[str, torch.nn.Parameter]:
     return {name: found[name] for name in sorted(found, key=str.encode)}
 
 
-def initial_values(tables: Mapping[str, torch.nn.Parameter]) -> Dict[str, Array]:
+def initial_values(tables: Mapping[str, torch.Tensor]) -> Dict[str, Array]:
     """Returns copies of the values, as float32. A single number is a vector."""
     return {
         name: parameter.detach()
@@ -67,7 +65,7 @@ def initial_values(tables: Mapping[str, torch.nn.Parameter]) -> Dict[str, Array]
     }
 
 
-def set_initial(tables: Mapping[str, torch.nn.Parameter], values: Mapping[str, Any]) -> None:
+def set_initial(tables: Mapping[str, torch.Tensor], values: Mapping[str, Any]) -> None:
     """Puts values into the model by name. Raises Refused for another shape."""
     for name, parameter in tables.items():
         if name not in values:
@@ -82,7 +80,7 @@ def set_initial(tables: Mapping[str, torch.nn.Parameter], values: Mapping[str, A
 
 
 def check_tables(
-    job: str, model: torch.nn.Module, tables: Mapping[str, torch.nn.Parameter], theirs: Any
+    job: str, model: torch.nn.Module, tables: Mapping[str, torch.Tensor], theirs: Any
 ) -> None:
     """Compares a model with the tables of a job. Raises ModelDiffers."""
     _check_shapes(job, model, tables, {table.name: tuple(table.shape) for table in theirs})
@@ -91,7 +89,7 @@ def check_tables(
 def check_values(
     job: str,
     model: torch.nn.Module,
-    tables: Mapping[str, torch.nn.Parameter],
+    tables: Mapping[str, torch.Tensor],
     values: Mapping[str, Any],
 ) -> None:
     """Compares a model with the values of a job. Raises ModelDiffers."""
@@ -101,7 +99,7 @@ def check_values(
 def _check_shapes(
     job: str,
     model: torch.nn.Module,
-    tables: Mapping[str, torch.nn.Parameter],
+    tables: Mapping[str, torch.Tensor],
     shapes: Mapping[str, Tuple[int, ...]],
 ) -> None:
     another = "another model. Another job: rerun=True, or another name"
@@ -120,6 +118,17 @@ def _check_shapes(
             )
         if name not in tables:
             raise ModelDiffers(f"job {job} has {name}, which is not in this model: {another}")
+
+
+def untrained(
+    model: torch.nn.Module, tables: Mapping[str, torch.Tensor]
+) -> Optional[str]:
+    """Returns the name of a parameter that asks for gradients without a table, if any."""
+    known = {id(parameter) for parameter in tables.values()}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and id(parameter) not in known:
+            return name
+    return None
 
 
 class Binding:
@@ -162,9 +171,16 @@ class Binding:
                 (factor, [self._sums[i] for i in places], [self._values[i] for i in places])
             )
         self._seen = self._traces()
+        #: Of the gradients, for batches in pieces.
+        self.marks = clipping.Marks(self._names, self._parameters)
         self._pulls = 0
         #: Of the values after the pull, in batches where they are looked at.
         self._checksums: List[Checksum] = []
+
+    @property
+    def is_due(self) -> bool:
+        """Whether this is a batch in which the model is looked through."""
+        return is_due(self._pulls)
 
     def pulled(self) -> None:
         """Shows the model what the engine pulled."""
@@ -210,10 +226,14 @@ class Binding:
         pairs = [(s, p.grad) for s, p in zip(self._sums, self._parameters) if p.grad is not None]
         add(
             [total for total, _ in pairs],
-            [_on_host(gradient) for _, gradient in pairs],
+            [on_host(gradient) for _, gradient in pairs],
             weight,
         )
         self.forget()
+
+    def clip(self, examples: int, limit: float) -> None:
+        """Shortens the mean gradient of a batch of so many examples to the limit."""
+        clipping.clip(self._sums, examples, limit)
 
     def add_decay(self, examples: int) -> None:
         """Adds the weight decay of a batch of so many examples to the sums."""
@@ -222,6 +242,7 @@ class Binding:
 
     def forget(self) -> None:
         """Drops the gradients."""
+        self.marks.forget()
         for parameter in self._parameters:
             parameter.grad = None
 
@@ -240,7 +261,8 @@ class Binding:
         return [(p._version, p.data_ptr()) for p in self._parameters]
 
 
-def _on_host(gradient: torch.Tensor) -> torch.Tensor:
+def on_host(gradient: torch.Tensor) -> torch.Tensor:
+    """Returns the gradient as float32 on the CPU."""
     if gradient.device.type == "cpu" and gradient.dtype == torch.float32:
         return gradient
     moved: torch.Tensor = gradient.to("cpu", torch.float32)

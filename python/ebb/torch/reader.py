@@ -141,6 +141,7 @@ class Caught:
 class Here:
     """Reads in this process, each batch when it is out."""
 
+    ahead = 0
     read_in_vain = 0
 
     def __init__(self, dataset: Any, cutter: Cutter) -> None:
@@ -179,6 +180,9 @@ class Workers:
         self._iterator: Optional[Iterator[Any]] = None
         self._processes: List[Any] = []
         self._deaths: Deque[float] = collections.deque()
+        #: Batches to know of: those that the DataLoader has under way, and one more
+        #: for each process, while the next ones are leased.
+        self.ahead = int(options["num_workers"]) * (int(options["prefetch_factor"] or 2) + 1)
         self.read_in_vain = 0
 
     def read(self, batch: Any, ahead: Ahead) -> List[Piece]:
@@ -244,8 +248,17 @@ class Workers:
             collate_fn=self._cutter,
             **self._options,
         )
-        with data.unseen():
-            self._iterator = iter(loader)
+        try:
+            with data.unseen():
+                self._iterator = iter(loader)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            if "pickle" not in str(error):
+                raise
+            raise Refused(
+                f"the processes of the loader cannot get the data set or collate_fn: {error}",
+                "define its class or function at the top of a module, or leave "
+                "multiprocessing_context= out: forked processes need no pickle",
+            ) from error
         self._processes = [
             process
             for process in multiprocessing.active_children()

@@ -12,9 +12,10 @@ import torch
 
 import ebb
 from ebb.errors import Refused
-from ebb.torch import data, meeting, optimizers, parameters
+from ebb.torch import arguments, clipping, data, embeddings, meeting, optimizers, parameters, schedules
 from ebb.torch.buffers import Buffers, Choice, digest, has_batch_norm
 from ebb.torch.job import TorchJob
+from ebb.torch.stopping import StopWhen
 from ebb.torch.work import Evaluate, Parts, Reduction
 
 if TYPE_CHECKING:
@@ -31,12 +32,14 @@ class Options(TypedDict, total=False):
     batch: Optional[int]
     scheduler: Optional[str]
     schedule: Any
+    schedule_every: Optional[str]
     algorithm: Any
     consistency: Any
     reduction: Reduction
     buffers: Choice
     evaluate: Optional[Evaluate]
     evaluate_every: int
+    stop_when: Optional[StopWhen]
     init: Any
     seeds: bool
     fingerprint: Optional[str]
@@ -64,11 +67,14 @@ def job(
     - model: its trainable parameters are the job's tables.
     - dataset: map-style. An example's index is its number in the job.
     - optimizer: read and never run. The servers step by its rule.
-    - schedule: how the rate changes, such as ``{"kind": "cosine"}`` or a StepLR.
+    - schedule: how the rate changes: ``{"kind": "cosine"}``, or a scheduler of the
+      optimizer. It is run once, on a copy; the loop does not call its ``step()``.
+    - schedule_every: "epoch" or "batch", after which the scheduler steps.
     - epochs, batch: passes through the data, and examples of a step.
     - reduction: "mean" or "sum", as the loss is one over a batch. A function gets
       what the loader yields, and returns the weight of its mean.
-    - buffers: those that each worker has for itself: ``{"name": "local"}``.
+    - buffers: ``{"name": "local"}`` for those that each worker has for itself, and
+      "average" for those that the servers average. BatchNorm's are averaged anyway.
     - unused: "zero" allows parameters without a gradient in some batches.
     - init: a file of ``ebb.save``, or tensors by name, to begin with.
     - seed: of the order of the examples and of all random numbers.
@@ -81,6 +87,8 @@ def job(
     - evaluate: called with the model now and then. It returns the mean loss, or a
       dictionary with loss, correct, examples and figures of your own.
     - evaluate_every: epochs between two evaluations.
+    - stop_when: called after each evaluation with the evaluated rows of ``job.history``. If it
+      returns true, the job ends. ``ebb.torch.Patience(3)`` is such a function.
     - algorithm, consistency: as in a job file. Absent, the job's defaults.
     - workers: the most that the job takes, or the least and the most.
     - settings: further keys of the job file. They go before all others.
@@ -144,12 +152,14 @@ def _prepared(
     batch: Optional[int] = None,
     scheduler: Optional[str] = None,
     schedule: Any = None,
+    schedule_every: Optional[str] = None,
     algorithm: Any = None,
     consistency: Any = None,
     reduction: Reduction = "mean",
     buffers: Choice = None,
     evaluate: Optional[Evaluate] = None,
     evaluate_every: int = 1,
+    stop_when: Optional[StopWhen] = None,
     init: Any = None,
     seeds: bool = True,
     fingerprint: Optional[str] = None,
@@ -162,21 +172,29 @@ def _prepared(
     token_file: Optional[str] = None,
     insecure: bool = False,
 ) -> Tuple[Parts, "meeting.Description", "meeting.Access"]:
-    _check_words(reduction, unused, evaluate)
+    arguments.check_words(reduction, unused, evaluate, settings)
+    arguments.check_stop(stop_when, evaluate)
+    arguments.check_numbers(epochs=epochs, batch=batch, seed=seed, evaluate_every=evaluate_every)
     tables = parameters.tables_of(model)
+    rows = embeddings.modules_of(model)
     examples = data.check_map_style(dataset)
     _check_batch_norm(model, batch, examples, (settings or {}).get("train", {}))
     known = Buffers(model, buffers)
-    rule = optimizers.read(optimizer, tables)
-    if init is not None:
-        parameters.set_initial(tables, ebb.load(init) if _is_path(init) else init)
+    how = _schedule(schedule, optimizer, schedule_every, epochs, batch, examples)
+    rule = optimizers.read(optimizer, tables, how.rates if how else None, how is not None)
+    values = ebb.load(init) if _is_path(init) else init
+    embeddings.check_start(model, rows, values)
+    if values is not None:
+        parameters.set_initial(tables, values)
+        averages = {n: t for n, t in known.tables().items() if n in values}
+        parameters.set_initial(averages, values)
     keys: Dict[str, Any] = {
         "name": name,
         "model": {
             "kind": "program",
             "tables": {
-                table: {"dims": list(parameter.shape) or [1]}
-                for table, parameter in tables.items()
+                table: {"dims": list(tensor.shape) or [1]}
+                for table, tensor in {**tables, **known.tables()}.items()
             },
         },
         "data": {
@@ -186,8 +204,11 @@ def _prepared(
         "optimizer": dict(rule.settings),
         "seed": seed,
     }
-    if schedule is not None:
-        keys["optimizer"]["schedule"] = optimizers.schedule_of(schedule)
+    rules = _rules_of_tables(rule, known)
+    if rules:
+        keys["tables"] = rules
+    if how is not None:
+        keys["optimizer"]["schedule"] = dict(how.settings)
     elif isinstance(optimizer, torch.optim.Optimizer):
         # As in PyTorch. A job file's adam would have a cosine.
         keys["optimizer"]["schedule"] = {"kind": "constant"}
@@ -198,6 +219,8 @@ def _prepared(
     if evaluate is not None:
         word = "epoch" if evaluate_every == 1 else "epochs"
         keys["evaluate"] = {"every": f"{evaluate_every} {word}"}
+    if rows:
+        keys = _merged(keys, embeddings.tables_of(rows))
     if workers is not None:
         least, most = (1, workers) if isinstance(workers, int) else workers
         keys["workers"] = {"min": least, "max": most}
@@ -207,6 +230,7 @@ def _prepared(
         description=data.described(
             {
                 **keys,
+                "tables": sorted(keys.get("tables", {}).items()),
                 **_named_run(meeting.run_of(rerun)),
                 "reduction": _word_of(reduction),
                 "weight_decay": _decay(rule, tables),
@@ -227,10 +251,15 @@ def _prepared(
         plan=_given(epochs=epochs, batch=batch, seed=seed),
         reduction=reduction,
         evaluate=evaluate,
+        stop_when=stop_when,
         seeds=seeds,
         unused=unused,
+        clip_norm=clipping.limit_of(keys),
+        embeddings=rows,
     )
-    description = meeting.Description(keys, lambda: parameters.initial_values(tables))
+    description = meeting.Description(
+        keys, lambda: parameters.initial_values({**tables, **known.tables()})
+    )
     return parts, description, meeting.Access(scheduler, tls, token_file, insecure)
 
 
@@ -264,22 +293,13 @@ def _check_given(function: str, options: Mapping[str, Any]) -> None:
             raise Refused(f"ebb.torch.{function} needs {key}=")
 
 
-def _check_words(reduction: Reduction, unused: str, evaluate: Any) -> None:
-    if reduction not in ("mean", "sum") and not callable(reduction):
-        raise Refused(f'reduction={reduction!r}: "mean", "sum" or a function of the batch')
-    if unused not in ("error", "zero"):
-        raise Refused(f'unused={unused!r}: "error" or "zero"')
-    if evaluate is not None and not callable(evaluate):
-        raise Refused("evaluate= is called with the model, so it must be a function")
-
-
 def _check_batch_norm(
     model: torch.nn.Module, batch: Optional[int], examples: int, train: Mapping[str, Any]
 ) -> None:
     norm = has_batch_norm(model)
     if not norm or batch is None:
         return
-    why = f"{norm} is a BatchNorm, which needs more than one example at a time"
+    why = f"{norm} is a BatchNorm1d, which needs more than one example at a time"
     if batch == 1:
         raise Refused(f"batch=1: {why}")
     item = train.get("item_examples") or examples
@@ -299,6 +319,30 @@ def _leaves_one(examples: int, item: int, batch: int) -> bool:
     """Whether a batch of an item has a single example; items end with a batch."""
     item = min(item, examples)
     return item % batch == 1 or (examples % item) % batch == 1
+
+
+def _schedule(
+    schedule: Any,
+    optimizer: Any,
+    every: Optional[str],
+    epochs: Optional[int],
+    batch: Optional[int],
+    examples: int,
+) -> Optional[schedules.Schedule]:
+    if schedule is None:
+        return None
+    plan = schedules.Plan(epochs, batch, examples) if epochs and batch else None
+    return schedules.read(schedule, optimizer, every, plan)
+
+
+def _rules_of_tables(rule: optimizers.Rule, known: Buffers) -> Dict[str, Any]:
+    """Returns the key ``tables`` of the job file."""
+    made: Dict[str, Any] = {
+        name: {"optimizer": dict(settings)} for name, settings in rule.tables.items()
+    }
+    for name, one in known.averaged.items():
+        made[name] = {"optimizer": {"kind": "average", "share": one.share}}
+    return made
 
 
 def _word_of(reduction: Reduction) -> str:

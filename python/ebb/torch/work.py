@@ -12,13 +12,20 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Union
 
 import torch
 
-from ebb.errors import DataDiffers, Error, ForkedError, NonFinite, Refused
-from ebb.torch import data, parameters
+from ebb.batches import Wanted
+from ebb.errors import DataDiffers, Error, EvaluationLost, ForkedError, NonFinite, Refused
+from ebb.torch import data, embeddings, parameters
+from ebb.torch.arguments import weight_of
 from ebb.torch.buffers import Buffers
 from ebb.torch.losses import Watch
 from ebb.torch.marks import marks_of
 from ebb.torch.optimizers import Rule
 from ebb.torch.patience import patiently
+from ebb.torch.reader import key_of
+from ebb.torch.row_work import RowWork
+from ebb.torch.statistics import Statistics
+from ebb.torch.stopping import Stopping, StopWhen
+from ebb.torch.timing import Timing
 
 Reduction = Union[str, Callable[[Any], float]]
 Evaluate = Callable[[torch.nn.Module], Any]
@@ -43,13 +50,24 @@ class Parts:
     plan: Mapping[str, int]
     reduction: Reduction = "mean"
     evaluate: Optional[Evaluate] = None
+    stop_when: Optional[StopWhen] = None
     seeds: bool = True
     unused: str = "error"
+    #: ``train.clip_norm`` of the job.
+    clip_norm: Optional[float] = None
+    #: By sparse table.
+    embeddings: Mapping[str, List[embeddings.RowModule]] = dataclasses.field(
+        default_factory=dict
+    )
 
     @property
     def seed(self) -> int:
         """The seed of the job."""
         return self.plan["seed"]
+
+    def all_tables(self) -> Dict[str, torch.Tensor]:
+        """Returns all tables of the job: parameters, and buffers that are averaged."""
+        return {**self.tables, **self.buffers.tables()}
 
 
 @dataclasses.dataclass
@@ -62,7 +80,13 @@ class Out:
     #: The factor of its gradients in the sums.
     weight: float
     last: bool
+    value: Any = None  # What the loop sees.
     state: str = "out"  # then handed, again or failed
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of its batch."""
+        return self.examples == len(self.batch.examples)
 
     def __str__(self) -> str:
         place = self.batch
@@ -76,12 +100,14 @@ class Work:
     model's parameters are views of the engine's values.
     """
 
-    def __init__(self, parts: Parts, join: Callable[[], Any]) -> None:
+    def __init__(self, parts: Parts, join: Callable[..., Any]) -> None:
         self._parts = parts
         self._join = join
         self._engine: Any = None
         self._binding: Optional[parameters.Binding] = None
-        self._watch = Watch()
+        self._rows: Optional[RowWork] = None  # Where the model has embeddings.
+        self._statistics: Optional[Statistics] = None
+        self._watch = Watch(after=self.mark_gradients)
         self._loss = 0.0
         self._owner = (os.getpid(), threading.get_ident())
         #: The piece that the program works at.
@@ -90,6 +116,11 @@ class Work:
         self.ended = "left"
         #: Batches that this program handed in.
         self.handed_in = 0
+        self.timing = Timing()
+        #: May end the job after an evaluation.
+        self.stopping: Optional[Stopping] = None
+        #: How many batches the job has, if it was joined.
+        self.batches = 0
 
     @property
     def is_open(self) -> bool:
@@ -105,10 +136,10 @@ class Work:
 
     def pieces(self, reader: Any) -> Iterator[Any]:
         """Yields the pieces of batch after batch, until there are no more."""
-        self._begin()
+        self._begin(reader.ahead)
         try:
             while True:
-                batch = self._next_batch()
+                batch = self._next_batch(reader)
                 if batch is None:
                     self.ended = self._engine.ended
                     return
@@ -136,22 +167,47 @@ class Work:
         """Returns the sum of what ``backward()`` was called on for this piece."""
         return self._watch.seen()
 
+    def row_gradients(self) -> List[torch.Tensor]:
+        """Returns the gradients of the rows of embeddings in the piece."""
+        return [] if self._rows is None else self._rows.gradients()
+
+    def mark_gradients(self) -> None:
+        """Takes the gradients of a piece as they are for untouched by the loop."""
+        if self.out is not None and not self.out.is_whole:
+            assert self._binding is not None
+            self._binding.marks.set()
+
+    def forget_rows(self) -> None:
+        """Drops them."""
+        if self._rows is not None:
+            self._rows.forget()
+
     def hand_in(self, loss: Any) -> None:
         """Adds the gradients of the piece to the sums; pushes after the last."""
         out = self._piece_out("step()")
-        binding, parts = self._binding, self._parts
-        assert binding is not None
+        self.timing.lap("compute")
+        binding, parts, statistics = self._binding, self._parts, self._statistics
+        assert binding is not None and statistics is not None
         changed = binding.changed()
         if changed is not None:
             self._refuse_piece(_CHANGED.format(changed), _CHANGED_HINT)
         absent = binding.without_gradient()
+        if absent is None and self._rows is not None:
+            absent = self._rows.without_gradient(out.value)
         if absent is not None:
+            trained = parts.tables.get(absent)
+            frozen = trained is not None and not trained.requires_grad
             self._refuse_piece(
                 f"no gradient for {absent} in this batch",
-                'is it detached, or backward() missing? If it is unused at times: unused="zero"',
+                _FROZEN_HINT if frozen else _NO_GRADIENT_HINT,
             )
+        clipped = binding.marks.changed()
+        if clipped is not None:
+            self._refuse_piece(_CLIPPED.format(clipped), _CLIPPED_HINT)
         try:
             parts.buffers.check()
+            if binding.is_due:
+                self._check_model()
         except Refused as error:
             self._refuse_piece(error.message, error.hint)
         seen = self._watch.take()
@@ -159,30 +215,43 @@ class Work:
         # The job shows a mean; a sum over the batch becomes one on the servers.
         self._loss += value * (1.0 if parts.reduction == "sum" else out.weight)
         binding.add(out.weight)
+        if self._rows is not None:
+            self._rows.add(out.weight)
+        statistics.add(out.examples)
         out.state = "handed"
         if not out.last:
+            self.timing.lap("sum")
             return
+        if parts.clip_norm is not None:
+            binding.clip(len(out.batch.examples), parts.clip_norm)
         binding.add_decay(len(out.batch.examples))
+        self.timing.lap("sum")
         try:
             self._engine.push(out.batch, self._loss)
         except NonFinite as error:
             raise self._not_finite(out, error.message) from None
+        self.timing.lap("hand_in")
+        self.timing.count()
         self.handed_in += 1
 
     # --- A batch --------------------------------------------------------------
 
     def _pieces_of(self, batch: Any, reader: Any) -> Iterator[Any]:
         pieces = self._read(batch, reader)
+        self._tell_ahead(reader)
+        self.timing.lap("read")
         pieces_changed = False
         for _ in range(MOST_AGAIN):
             self._loss = 0.0
             weights = self._weights(pieces)
             for weight, (begin, examples, value) in zip(weights, pieces):
                 last = begin + examples == batch.begin + len(batch.examples)
-                self.out = Out(batch, begin, examples, weight, last)
+                self.out = Out(batch, begin, examples, weight, last, value)
                 self._seed(batch.epoch, batch.shard, begin)
                 untouched = marks_of(value)
+                self.timing.lap("seed")
                 yield value
+                self.timing.lap("compute")
                 if untouched is None or marks_of(value) != untouched:
                     pieces_changed = True
                 state = self._settle()
@@ -194,18 +263,58 @@ class Work:
                 return
             self._engine.again(batch)
             if pieces_changed:
-                pieces, pieces_changed = self._read(batch, reader), False
+                pieces, pieces_changed = self._read_anew(batch, reader), False
         why = f"the program asked for the same batch {MOST_AGAIN} times"
         self._engine.fail(batch, why)
         raise Refused(f"{self.out}: {why}")
 
     def _read(self, batch: Any, reader: Any) -> Any:
+        """Returns the pieces of the batch that is out."""
+        if self._rows is not None:
+            pieces = self._rows.begin(batch)
+            if pieces is not None:
+                return pieces
+        return self._read_anew(batch, reader)
+
+    def _read_anew(self, batch: Any, reader: Any) -> Any:
         try:
-            return reader.read(batch, self._engine.ahead)
+            pieces = self._pieces_at(batch, reader)
+            if self._rows is not None:
+                self._rows.again(pieces)
+            return pieces
         except Exception as error:
-            lines = traceback.format_exception_only(type(error), error)
-            self._engine.fail(batch, " ".join("".join(lines).split()))
+            self._engine.fail(batch, _line_of(error))
             raise
+
+    def _pieces_at(self, place: Any, reader: Any) -> Any:
+        def ahead() -> List[Any]:
+            places = self._engine.ahead()
+            return [other for other in places if key_of(other) != key_of(place)]
+
+        return reader.read(place, ahead)
+
+    # --- The keys of batches to come ------------------------------------------
+
+    def _tell(self, place: Any, reader: Any) -> None:
+        """Tells the engine which rows a batch has, for which it waits."""
+        assert self._rows is not None
+        try:
+            self._rows.tell(place, self._pieces_at(place, reader))
+        except Exception as error:
+            self._engine.unreadable(place, _line_of(error))
+            raise
+
+    def _tell_ahead(self, reader: Any) -> None:
+        """Does so before it waits: rows are pulled while this batch is computed."""
+        if self._rows is None:
+            return
+        for place in self._engine.ahead(1):
+            if self._rows.knows(place):
+                continue
+            try:
+                self._rows.tell(place, self._pieces_at(place, reader))
+            except Exception:
+                pass  # Its error counts when the engine waits for the batch.
 
     def _settle(self) -> str:
         """Returns what became of the piece that was out."""
@@ -236,7 +345,7 @@ class Work:
             return [float(examples) for _, examples, _ in pieces]
         if isinstance(reduction, str) or len(pieces) == 1:
             return [float(whole)] * len(pieces)
-        parts = [float(reduction(value)) for _, _, value in pieces]
+        parts = [weight_of(reduction, value) for _, _, value in pieces]
         total = math.fsum(parts) or 1.0  # All are 0, and so is the gradient.
         return [whole * part / total for part in parts]
 
@@ -250,12 +359,14 @@ class Work:
         mean = self._loss / len(out.batch.examples)
         loss = "" if why.startswith("the loss is ") else f"; the loss is {mean:g}"
         first = "NaN in the data, or a loss of log(0)? Else" if not math.isfinite(mean) else "try"
-        return NonFinite(
-            f"{why} in {out}{loss}",
+        error = NonFinite(
+            f"{why} in {out}{loss}; it has the data set's examples {_listed(out.batch.examples)}",
             f"{first} a smaller rate, or clip_grad_norm_() before step(). "
             'To leave such batches out: settings={"on_nonfinite": "skip"}, and a try around '
-            "step() with except ebb.NonFinite",
+            "step() with except ebb.NonFinite as error: error.examples has all their numbers",
         )
+        error.examples = out.batch.examples
+        return error
 
     def _refuse_written(self, out: Out, why: str) -> None:
         """Refuses a loop that wrote to parameters, at the end of a piece."""
@@ -266,8 +377,10 @@ class Work:
 
     def _drop(self) -> None:
         """Forgets what backward() made of the piece: its gradients and loss."""
-        assert self._binding is not None
+        assert self._binding is not None and self._statistics is not None
         self._binding.forget()
+        self.forget_rows()
+        self._statistics.forget()
         self._watch.take()
 
     def _fail(self, out: Out, why: str) -> None:
@@ -295,30 +408,44 @@ class Work:
 
     # --- The engine -----------------------------------------------------------
 
-    def _begin(self) -> None:
+    def _begin(self, ahead: int) -> None:
         self._check_owner()
         if self._binding is not None:
             raise Refused(
                 "a loop over this job is open already", "end it, or use one loader at a time"
             )
-        engine, parts = self._joined(), self._parts
+        self._check_model()
+        engine, parts = self._joined(ahead), self._parts
         self._engine = engine
         self._binding = parameters.Binding(
             parts.tables, parts.rule.decay, engine, parts.unused
         )
+        if parts.embeddings:
+            self._rows = RowWork(parts.embeddings, engine, parts.unused)
+        self._statistics = Statistics(parts.buffers.averaged, engine)
         parts.buffers.watch()
         self._watch.start()
+        self.timing.start()
 
-    def _joined(self) -> Any:
-        """Returns an engine of the job, if the job is what this program brings."""
-        engine, parts = patiently(self._join), self._parts
+    def _joined(self, ahead: int = 0) -> Any:
+        """Returns an engine of the job, if the job is what this program brings.
+
+        ahead: batches that are to be known before they are computed.
+        """
+        engine, parts = patiently(lambda: self._join(ahead)), self._parts
         try:
-            parameters.check_tables(parts.name, parts.model, parts.tables, engine.tables)
+            parameters.check_tables(
+                parts.name, parts.model, parts.all_tables(), engine.tables
+            )
+            embeddings.check_tables(
+                parts.name, parts.embeddings, getattr(engine, "row_tables", ())
+            )
             self._check_plan(engine)
             parts.fingerprint.compare(engine.fingerprint, parts.name, engine.name)
         except Error:
             engine.leave()
             raise
+        self.batches = engine.batches
         return engine
 
     def _check_plan(self, engine: Any) -> None:
@@ -336,28 +463,40 @@ class Work:
                 "the same files, and the same part of them?",
             )
 
-    def _next_batch(self) -> Any:
-        assert self._binding is not None
+    def _next_batch(self, reader: Any) -> Any:
+        assert self._binding is not None and self._statistics is not None
         self.out = None
         while True:
             self._check_owner()
             got = self._engine.next()
+            self.timing.lap("wait")
             self._binding.pulled()
+            self._statistics.pulled()
             self._watch.take()
+            self.timing.lap("show")
+            if isinstance(got, Wanted):
+                self._tell(got, reader)
+                self.timing.lap("read")
+                continue
             if got is None or not _is_evaluation(got):
                 return got
             self._evaluate(got)
+            self.timing.start()
 
     def _evaluate(self, evaluation: Any) -> None:
         model, evaluate = self._parts.model, self._parts.evaluate
         if evaluate is None:
             self._engine.evaluated(evaluation, examples=0, loss_sum=0.0, error="no evaluate=")
             return
+        known = 0 if self.stopping is None else self.stopping.evaluated()
         modes = [(module, module.training) for module in model.modules()]
         try:
             model.eval()
+            self._look_up_in(evaluation)
             with torch.no_grad(), data.unseen():
                 answer = _figures(evaluate(model))
+        except EvaluationLost:
+            return
         except Exception as error:
             self._engine.evaluated(
                 evaluation,
@@ -367,6 +506,7 @@ class Work:
             )
             raise
         finally:
+            self._look_up_in(None)
             for module, training in modes:
                 module.training = training
         try:
@@ -374,17 +514,39 @@ class Work:
         except Refused as error:  # Others would only be refused, too.
             self._engine.evaluated(evaluation, examples=0, loss_sum=0.0, error=error.message)
             raise
+        if self.stopping is not None:
+            self.stopping.after(known)
+
+    def _look_up_in(self, evaluation: Any) -> None:
+        if self._rows is not None:
+            self._rows.evaluate(evaluation, self._parts.model)
 
     def _end(self) -> None:
         """Leaves in good order, and gives the model memory of its own."""
         self._watch.stop()
         binding, self._binding = self._binding, None
         self.out = None
+        statistics, self._statistics = self._statistics, None
+        if statistics is not None:
+            statistics.release()
         if binding is not None:
             binding.release()
+        if self._rows is not None:
+            self._rows.release()
+            self._rows = None
         engine, self._engine = self._engine, None
         if engine is not None and not sys.is_finalizing():
             engine.leave()
+
+    def _check_model(self) -> None:
+        name = parameters.untrained(self._parts.model, self._parts.tables)
+        if name is not None:
+            raise Refused(
+                f"{name} requires a gradient, and job {self._parts.name} does not train it: it "
+                "was unfrozen, or its layer exchanged, after ebb.torch.job",
+                "change the model before ebb.torch.job. To unfreeze later: another job, with "
+                "init=job.state_dict()",
+            )
 
     def _check_owner(self) -> None:
         process, thread = self._owner
@@ -400,13 +562,42 @@ class Work:
             )
 
 
+def _listed(numbers: Any) -> str:
+    """Returns the first few, and how many more there are."""
+    first = ", ".join(str(int(number)) for number in numbers[:4])
+    more = len(numbers) - 4
+    return f"{first} and {more} more" if more > 0 else first
+
+
 _CHANGED = "parameters changed outside of a pull ({})"
 _CHANGED_HINT = (
     "your own optimizer stepped? use job.optimizer. Limits and masks of weights belong into "
     "the model (torch.nn.utils.parametrize): the servers step, and a write here is lost"
 )
 
+_CLIPPED = (
+    "the loop changed the gradient of {} after backward(), and this is a piece of a batch "
+    "(micro): a clip of each piece makes another step than that of the batch"
+)
+_CLIPPED_HINT = (
+    'to clip, take clip_grad_norm_() away, and give settings={"train": {"clip_norm": 1.0}} to '
+    "ebb.torch.job: ebb clips the gradient of the whole batch. To scale gradients, scale the loss"
+)
+
 _WORDS = {"handed": "handed in", "again": "asked for again", "failed": "failed"}
+
+_NO_GRADIENT_HINT = (
+    'is it detached, or backward() missing? If it is unused at times: unused="zero"'
+)
+_FROZEN_HINT = (
+    "it was frozen (requires_grad=False) after ebb.torch.job: freeze it before, or in another job "
+    "with init=job.state_dict()"
+)
+
+
+def _line_of(error: Exception) -> str:
+    lines = traceback.format_exception_only(type(error), error)
+    return " ".join("".join(lines).split())
 
 
 def _is_evaluation(got: Any) -> bool:

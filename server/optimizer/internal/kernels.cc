@@ -45,7 +45,7 @@ HWY_INLINE size_t UpdateVectors(D d, const RowStep& row, size_t width, size_t i,
     auto slot1 = hn::Zero(d);
     if constexpr (kSlots > 0) slot0 = hn::LoadU(d, row.slots_in[0] + i);
     if constexpr (kSlots > 1) slot1 = hn::LoadU(d, row.slots_in[1] + i);
-    hn::StoreU(update(d, row.rate_factor, weights, gradient, slot0, slot1), d,
+    hn::StoreU(update(d, row.late_factor, weights, gradient, slot0, slot1), d,
                row.weights_out + i);
     if constexpr (kSlots > 0) hn::StoreU(slot0, d, row.slots_out[0] + i);
     if constexpr (kSlots > 1) hn::StoreU(slot1, d, row.slots_out[1] + i);
@@ -54,10 +54,10 @@ HWY_INLINE size_t UpdateVectors(D d, const RowStep& row, size_t width, size_t i,
 }
 
 // Calls `update(d, factor, w, G, slot0, slot1)` for each vector of each row,
-// with the row's factor of the rate. It returns the new weights and changes the
-// slots it has. What does not fill a vector goes through smaller ones of the
-// same operations, so that an element's result does not depend on where in a
-// range it stands. (For the same reason this file is compiled with
+// with the row's factor for late gradients. It returns the new weights and
+// changes the slots it has. What does not fill a vector goes through smaller
+// ones of the same operations, so that an element's result does not depend on
+// where in a range it stands. (For the same reason this file is compiled with
 // -ffp-contract=off: what is fused is written so.)
 template <int kSlots, class Update>
 HWY_INLINE void ForEachVector(const KernelRange& range,
@@ -86,6 +86,14 @@ void Sgd(const KernelRange& range, float scale, float rate) {
 void Additive(const KernelRange& range) {
   ForEachVector<0>(range, [](auto /*d*/, float, auto w, auto sum, auto&, auto&)
                               HWY_ATTR { return hn::Add(w, sum); });
+}
+
+void Average(const KernelRange& range, float scale, float share) {
+  ForEachVector<0>(range,
+                   [=](auto d, float, auto w, auto sum, auto&, auto&) HWY_ATTR {
+                     const auto away = hn::MulSub(hn::Set(d, scale), sum, w);
+                     return hn::MulAdd(hn::Set(d, share), away, w);
+                   });
 }
 
 void Momentum(const KernelRange& range, const MomentumRule& rule) {
@@ -140,11 +148,11 @@ void Adam(const KernelRange& range, const AdamRule& rule) {
   ForEachVector<2>(range, [=](auto d, float factor, auto w, auto sum,
                               auto& first, auto& second) HWY_ATTR {
     const auto g = hn::Mul(hn::Set(d, rule.scale), sum);
-    first = hn::MulAdd(hn::Set(d, rule.one_minus_beta1), g,
+    first = hn::MulAdd(hn::Set(d, rule.one_minus_beta1 * factor), g,
                        hn::Mul(hn::Set(d, rule.beta1), first));
     second = hn::MulAdd(hn::Set(d, rule.one_minus_beta2), hn::Mul(g, g),
                         hn::Mul(hn::Set(d, rule.beta2), second));
-    return ScaledStep(d, w, rule.rate * factor, first,
+    return ScaledStep(d, w, rule.rate, first,
                       hn::MulAdd(hn::Sqrt(second), hn::Set(d, rule.root_scale),
                                  hn::Set(d, rule.epsilon)));
   });
@@ -199,6 +207,7 @@ namespace {
 
 HWY_EXPORT(Sgd);
 HWY_EXPORT(Additive);
+HWY_EXPORT(Average);
 HWY_EXPORT(Momentum);
 HWY_EXPORT(Nesterov);
 HWY_EXPORT(Adagrad);
@@ -213,6 +222,9 @@ void SgdKernel(const KernelRange& range, float scale, float rate) {
 }
 void AdditiveKernel(const KernelRange& range) {
   HWY_DYNAMIC_DISPATCH(Additive)(range);
+}
+void AverageKernel(const KernelRange& range, float scale, float share) {
+  HWY_DYNAMIC_DISPATCH(Average)(range, scale, share);
 }
 void MomentumKernel(const KernelRange& range, const MomentumRule& rule) {
   HWY_DYNAMIC_DISPATCH(Momentum)(range, rule);

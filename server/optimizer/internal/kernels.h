@@ -23,6 +23,9 @@ struct KernelRange {
 void SgdKernel(const KernelRange& range, float scale, float rate);
 void AdditiveKernel(const KernelRange& range);
 
+// w + share * (scale * sum - w)
+void AverageKernel(const KernelRange& range, float scale, float share);
+
 // Slot 0: velocity.
 struct MomentumRule {
   float scale;

@@ -36,7 +36,7 @@ bool RowAdmitter::Admits(uint64_t key, int64_t pushes, RowPush* push) const {
     case RowAdmission::Kind::kProbability: {
       const uint64_t draw =
           HashAppend(HashAppend(draws_, key), static_cast<uint64_t>(pushes));
-      return static_cast<double>(draw >> 11) * 0x1p-53 < admission_.probability;
+      return UnitOf(draw) < admission_.probability;
     }
   }
   return true;

@@ -149,8 +149,8 @@ void RowStepper::ComputeRows(RowPush* push, const StepContext& context,
         step.slots_out[s] = layout_.SlotOf(s, next);
       }
       if (scales) {
-        step.rate_factor = RateFactorOf(row, *push, context);
-        push->rate_factors += step.rate_factor;
+        step.late_factor = RateFactorOf(row, *push, context);
+        push->rate_factors += step.late_factor;
       }
     }
     optimizer_->StepRows(context, width, std::span(steps).first(n));

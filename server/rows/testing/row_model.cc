@@ -100,7 +100,7 @@ void RowModel::Step(Row* row, const float* gradient,
       frequencies_.try_emplace(row->key, RowFrequency(update));
   if (!made) {
     if (options_.rate_factor != nullptr) {
-      step.rate_factor = static_cast<float>(options_.rate_factor(
+      step.late_factor = static_cast<float>(options_.rate_factor(
           it->second.Staleness(state_.pushes, context.staleness)));
     }
     it->second.Change(update);
@@ -166,9 +166,7 @@ bool RowModel::Admits(uint64_t key, std::vector<size_t>* counted) const {
       counted->push_back(Spread(hash, state_.counters.size()));
       return state_.counters[counted->back()] + 1 >= options_.admission.count;
     case RowAdmission::Kind::kProbability:
-      return static_cast<double>(
-                 HashAppend(hash, static_cast<uint64_t>(state_.pushes)) >> 11) *
-                 0x1p-53 <
+      return UnitOf(HashAppend(hash, static_cast<uint64_t>(state_.pushes))) <
              options_.admission.probability;
   }
   return true;

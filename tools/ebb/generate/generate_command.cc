@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "data/generate/analogies.h"
 #include "data/generate/click_log.h"
 #include "data/generate/clusters.h"
+#include "data/generate/documents.h"
 #include "data/generate/images.h"
 #include "data/generate/linear.h"
 #include "data/generate/ratings.h"
@@ -252,6 +254,27 @@ Example:
                    [](Clusters*) {});
 }
 
+void AddDocuments(CLI::App* parent, int* exit_code) {
+  using Documents = Kind<generate::Documents, generate::DocumentOptions>;
+  const auto kind = Documents::Make(
+      parent, "documents", "Makes documents of known topics, as bags of words",
+      100'000);
+  generate::DocumentOptions* options = &kind->options;
+  kind->Add("--topics", &options->topics, "How many");
+  kind->Add("--vocabulary", &options->vocabulary, "How many words there are");
+  kind->Add("--words", &options->words, "Words of a document, on average");
+  kind->Add("--document-prior", &options->document_prior,
+            "The smaller it is, the fewer topics a document has");
+  kind->Add("--topic-prior", &options->topic_prior,
+            "The smaller it is, the fewer words a topic has");
+  Documents::Finish(kind, exit_code, R"(
+Beside NAME.train.bags there is NAME.train.words, the vocabulary. The truth file
+has the topics, and the perplexity of the documents by the topics that made them.
+Example:
+  ebb generate documents news --topics 20 --vocabulary 5000)",
+                    [](Documents*) {});
+}
+
 void AddImages(CLI::App* parent, int* exit_code) {
   using Images = Kind<generate::Images, generate::ImageOptions>;
   const auto kind = Images::Make(
@@ -269,6 +292,27 @@ Example:
                  [](Images*) {});
 }
 
+void AddAnalogies(CLI::App* parent, int* exit_code) {
+  using Analogies = Kind<generate::Analogies, generate::AnalogyOptions>;
+  const auto kind = Analogies::Make(
+      parent, "analogies", "Makes text in which analogies are known", 20'000);
+  generate::AnalogyOptions* options = &kind->options;
+  kind->Add("--first", &options->first, "Values of the first property");
+  kind->Add("--second", &options->second, "Values of the second property");
+  kind->Add("--neighbours", &options->neighbours,
+            "Words that go with each value");
+  kind->Add("--length", &options->length, "Words of a line");
+  kind->Add("--noise", &options->noise, "Share of words that say nothing");
+  kind->Add("--fillers", &options->fillers, "How many of those there are");
+  Analogies::Finish(kind, exit_code, R"(
+Word p1q2 has the properties 1 and 2. NAME.test.questions.txt has a question on
+each line, as p1q2 p1q5 p3q2 p3q5: the first is to the second as the third is to
+the fourth.
+Example:
+  ebb generate analogies language --rows 20000)",
+                    [](Analogies*) {});
+}
+
 }  // namespace
 
 void AddGenerateCommand(CLI::App* app, int* exit_code) {
@@ -279,7 +323,9 @@ void AddGenerateCommand(CLI::App* app, int* exit_code) {
   AddRatings(command, exit_code);
   AddLinear(command, exit_code);
   AddClusters(command, exit_code);
+  AddDocuments(command, exit_code);
   AddImages(command, exit_code);
+  AddAnalogies(command, exit_code);
   command->footer(R"(
 The same flags make the same bytes on every machine; a run with more rows begins
 with the rows of a run with fewer. NAME.truth.json has the settings, and how

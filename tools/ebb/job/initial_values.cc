@@ -109,10 +109,7 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
       mistakes.push_back(absl::StrCat(path, ": ", why));
     }
     tensors.erase(it);
-    if (tensor.data.empty()) continue;
-    values->tables_.push_back(tensor.data);
-    values->begins_.push_back(values->bytes_);
-    values->bytes_ += static_cast<int64_t>(tensor.data.size());
+    values->Add(tensor.data);
   }
   if (!missing.empty()) {
     mistakes.push_back(absl::StrCat(path, " has no tensor ", Listed(missing),
@@ -127,14 +124,48 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
   if (!mistakes.empty()) {
     return absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
   }
-  datasets::DataFile content = {kName, values->bytes_, {}};
-  for (int64_t at = 0; at < values->bytes_; at += datasets::kChunkBytes) {
-    const int64_t size = std::min(datasets::kChunkBytes, values->bytes_ - at);
-    content.chunks.push_back(datasets::ChecksumOf(values->Bytes(at, size)));
-  }
-  EBB_ASSIGN_OR_RETURN(values->manifest_,
-                       datasets::Manifest::Make({std::move(content)}));
+  EBB_RETURN_IF_ERROR(values->MakeManifest());
   return values;
+}
+
+absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Of(
+    const std::string& called, std::vector<float> values,
+    const std::vector<job::DenseTable>& tables) {
+  std::shared_ptr<InitialValues> own(new InitialValues);
+  own->path_ = called;
+  own->own_ = std::move(values);
+  const absl::string_view bytes(reinterpret_cast<const char*>(own->own_.data()),
+                                own->own_.size() * sizeof(float));
+  for (const job::DenseTable& table : tables) {
+    const absl::string_view part =
+        bytes.substr(own->bytes_, table.size * sizeof(float));
+    if (const auto place = FirstNotFinite(part)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          table.name, " begins with a value that is not finite, at place ",
+          *place));
+    }
+    own->Add(part);
+  }
+  EBB_RETURN_IF_ERROR(own->MakeManifest());
+  return own;
+}
+
+void InitialValues::Add(absl::string_view table) {
+  if (table.empty()) return;
+  tables_.push_back(table);
+  begins_.push_back(bytes_);
+  bytes_ += static_cast<int64_t>(table.size());
+}
+
+absl::Status InitialValues::MakeManifest() {
+  datasets::DataFile content = {kName, bytes_, {}};
+  for (int64_t at = 0; at < bytes_; at += datasets::kChunkBytes) {
+    const int64_t size = std::min(datasets::kChunkBytes, bytes_ - at);
+    content.chunks.push_back(datasets::ChecksumOf(Bytes(at, size)));
+  }
+  EBB_ASSIGN_OR_RETURN(manifest_,
+                       datasets::Manifest::Make({std::move(content)}));
+  return absl::OkStatus();
 }
 
 std::string InitialValues::Bytes(int64_t first, int64_t size) const {

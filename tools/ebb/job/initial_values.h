@@ -18,9 +18,8 @@
 
 namespace ebb::tools {
 
-// One vector of float32: the tensors in the order of the job's dense tables.
-// The file is mapped, and no copy of the values is made. Immutable,
-// thread-safe.
+// One vector of float32: the tensors in the order of the job's dense tables. A
+// file is mapped, and no copy of the values is made. Immutable, thread-safe.
 class InitialValues {
  public:
   // Reads the safetensors file, once, and compares it with the tables.
@@ -29,6 +28,12 @@ class InitialValues {
   // of another type than float32. Or the errors of opening it.
   static absl::StatusOr<std::shared_ptr<const InitialValues>> Read(
       const std::string& path, const std::vector<job::DenseTable>& tables);
+
+  // The vector itself, which `called` made. InvalidArgument: a value is not
+  // finite.
+  static absl::StatusOr<std::shared_ptr<const InitialValues>> Of(
+      const std::string& called, std::vector<float> values,
+      const std::vector<job::DenseTable>& tables);
 
   // For the job's specification.
   v1::InitialValues ToProto() const;
@@ -40,13 +45,19 @@ class InitialValues {
  private:
   InitialValues() = default;
 
+  // The next table's bytes, which this object has.
+  void Add(absl::string_view table);
+  // Names what was added.
+  absl::Status MakeManifest();
   // Bytes [first, first + size) of the vector.
   std::string Bytes(int64_t first, int64_t size) const;
 
   std::string path_;
+  // One of the two.
   MappedFile file_;
-  // The bytes of the tables, in `file_`, and where each begins in the vector;
-  // those without bytes are left out.
+  std::vector<float> own_;
+  // The bytes of the tables, in one of them, and where each begins in the
+  // vector; those without bytes are left out.
   std::vector<absl::string_view> tables_;
   std::vector<int64_t> begins_;
   int64_t bytes_ = 0;

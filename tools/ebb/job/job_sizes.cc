@@ -9,10 +9,14 @@
 #include "common/filters/encoding.h"
 #include "common/filters/filter.h"
 #include "common/status_macros.h"
+#include "data/index.h"
+#include "job/specification.h"
+#include "job/traits.h"
 #include "server/job_rule.h"
 #include "server/memory_budget.h"
 #include "server/rows/row_frequency.h"
 #include "tools/text/console.h"
+#include "worker/task_maker.h"
 
 namespace ebb::tools {
 
@@ -40,7 +44,8 @@ int64_t KeysOfBatch(const PreparedJob& prepared) {
       *std::max_element(plan.batch_by_epoch.begin(), plan.batch_by_epoch.end());
   const double entries = static_cast<double>(prepared.data.entries) /
                          static_cast<double>(plan.examples);
-  return static_cast<int64_t>(entries * static_cast<double>(batch));
+  const auto keys = static_cast<int64_t>(entries * static_cast<double>(batch));
+  return prepared.data.rows == 0 ? keys : std::min(keys, prepared.data.rows);
 }
 
 }  // namespace
@@ -58,6 +63,14 @@ absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
   const client::ClientOptions options;
   const auto limits = client::LimitsFor(options, plan, 0);
   sizes.worker_data = prepared.data.bytes;
+  if (job::TasksOf(prepared.job) > 0) {
+    EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                         job::ReadSpecification(prepared.record));
+    EBB_ASSIGN_OR_RETURN(const data::Index index,
+                         data::Index::Decode(specification.train_index()));
+    sizes.worker_data = worker::TaskDataBytes(prepared.data.bytes,
+                                              index.examples, index.features);
+  }
   sizes.worker = sizes.worker_data +
                  (limits ? client::JobBytes(options, plan, *limits) : 0);
 
@@ -80,6 +93,16 @@ absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
   sizes.pushed = Encoded(plan.filters.push, plan.parameters) + names +
                  keys * row_floats * kFloat;
   return sizes;
+}
+
+absl::Status CheckRoomForTasks(const PreparedJob& prepared, int64_t memory) {
+  if (memory == 0 || job::TasksOf(prepared.job) == 0) return absl::OkStatus();
+  EBB_ASSIGN_OR_RETURN(const JobSizes sizes, SizesOf(prepared));
+  if (sizes.worker_data <= memory) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "data.train: each worker of such a job has all of the data, which takes ",
+      BytesText(sizes.worker_data), ", more than the ", BytesText(memory),
+      " of --memory\nhint: a larger --memory, or a sample of the data"));
 }
 
 std::string SizesText(const PreparedJob& prepared, const JobSizes& sizes) {

@@ -32,6 +32,11 @@ struct JobSizes {
 // The errors of server::JobRule::Create.
 absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared);
 
+// ResourceExhausted: the job's workers need all of its data at once, and that
+// is more than the memory of each, in bytes (0: no limit). The message says how
+// much it is.
+absl::Status CheckRoomForTasks(const PreparedJob& prepared, int64_t memory);
+
 // The lines of `ebb job check`.
 std::string SizesText(const PreparedJob& prepared, const JobSizes& sizes);
 

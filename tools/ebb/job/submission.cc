@@ -1,14 +1,17 @@
 #include "tools/ebb/job/submission.h"
 
 #include <google/protobuf/descriptor.h>
+#include <google/protobuf/map.h>
 #include <google/protobuf/message.h>
 
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -23,6 +26,7 @@
 #include "data/order.h"
 #include "data/reader.h"
 #include "datasets/manifest.h"
+#include "job/boosted.h"
 #include "job/fit.h"
 #include "job/keys.h"
 #include "job/mistake.h"
@@ -35,10 +39,15 @@
 #include "models/plugin.h"
 #include "models/registry.h"
 #include "rpc/convert.h"
+#include "tools/ebb/job/boosted_start.h"
+#include "tools/ebb/job/centroids.h"
 #include "tools/ebb/job/data_hint.h"
 #include "tools/files/files.h"
 #include "tools/text/console.h"
 #include "worker/job_data.h"
+#include "worker/python/python_data.h"
+#include "worker/python/python_model.h"
+#include "worker/python/python_program.h"
 
 namespace ebb::tools {
 
@@ -56,6 +65,10 @@ job::Mistake MistakeOf(const absl::Status& status, absl::string_view path,
     mistake.place = sources.Find(path);
   }
   return mistake;
+}
+
+std::string PathFrom(const std::string& folder, const std::string& path) {
+  return (std::filesystem::path(folder) / path).lexically_normal().string();
 }
 
 absl::Status Refuse(const absl::Status& status, absl::string_view path,
@@ -81,7 +94,8 @@ absl::StatusOr<std::vector<std::string>> ModelKinds(const v1::Job& job,
   }
   std::vector<std::string> kinds;
   for (const auto& [kind, summary] : registry.List()) kinds.push_back(kind);
-  if (job::TraitsOf(job.model()).program()) kinds.push_back(job.model().kind());
+  const v1::ModelTraits& traits = job::TraitsOf(job.model());
+  if (traits.program() || traits.python()) kinds.push_back(job.model().kind());
   return kinds;
 }
 
@@ -95,6 +109,8 @@ void NoteLoss(const models::ModelDescription& description,
         facts->guess_loss = index.labels->stddev * index.labels->stddev / 2;
       }
       break;
+    case models::LabelKind::kNone:
+      break;
     case models::LabelKind::kBinary:
       facts->guess_loss = std::log(2.0);
       break;
@@ -104,19 +120,116 @@ void NoteLoss(const models::ModelDescription& description,
   }
 }
 
+std::optional<v1::Specification> StoredOf(const JobChoice& choice) {
+  v1::Specification stored;
+  if (choice.stored.empty() || !stored.ParseFromString(choice.stored)) {
+    return std::nullopt;
+  }
+  return stored;
+}
+
+bool SameOptions(const google::protobuf::Map<std::string, std::string>& was,
+                 const google::protobuf::Map<std::string, std::string>& is) {
+  using Sorted = std::map<std::string, std::string>;
+  return Sorted(was.begin(), was.end()) == Sorted(is.begin(), is.end());
+}
+
+bool SameDataSet(const v1::DataSource& before, const v1::DataSource& now) {
+  const v1::PythonData &was = before.python(), &is = now.python();
+  return before.has_python() == now.has_python() &&
+         was.factory() == is.factory() && was.sha256() == is.sha256() &&
+         was.fingerprint() == is.fingerprint() &&
+         SameOptions(was.options(), is.options());
+}
+
+// Whether the module would make the same model, and the same data sets, as it
+// did for the run.
+bool SameModule(const v1::Job& before, const v1::Job& now) {
+  const v1::Model &was = before.model(), &is = now.model();
+  return was.sha256() == is.sha256() && was.class_() == is.class_() &&
+         before.seed() == now.seed() &&
+         SameOptions(was.options(), is.options()) &&
+         SameDataSet(before.data().train(), now.data().train()) &&
+         SameDataSet(before.data().test(), now.data().test()) &&
+         before.data().split() == now.data().split();
+}
+
+// Where an error of a module is to be told: at the data set that is at fault,
+// if one is.
+std::string KeyAtFault(const absl::Status& status) {
+  const auto data = status.GetPayload(worker::kFailedData);
+  if (!data) return "model.module";
+  return *data == "0" ? "data.train.python" : "data.test.python";
+}
+
+// What the module has is the job's from now on.
+void TakeModel(const worker::PythonModel& module, v1::Job* job,
+               job::JobFacts* facts) {
+  for (const auto& [name, share] : module.averages()) {
+    v1::Optimizer& rule = *(*job->mutable_tables())[name].mutable_optimizer();
+    rule.Clear();
+    rule.set_kind(v1::Optimizer::KIND_AVERAGE);
+    rule.set_share(share);
+  }
+  for (const models::TableShape& table : module.description().tables) {
+    facts->tables.push_back({table.name, table.size(), table.init, table.dims});
+    auto& dims =
+        *(*job->mutable_model()->mutable_tables())[table.name].mutable_dims();
+    dims.Assign(table.dims.begin(), table.dims.end());
+  }
+}
+
+// The same, of a run that goes on.
+absl::Status TakeStored(const v1::Specification& stored, v1::Job* job,
+                        job::JobFacts* facts) {
+  v1::Model& model = *job->mutable_model();
+  *model.mutable_tables() = stored.job().model().tables();
+  EBB_ASSIGN_OR_RETURN(facts->tables, job::ProgramTablesOf(model));
+  for (const auto& [name, table] : stored.job().tables()) {
+    if (job::TraitsOf(table.optimizer().kind()).statistics()) {
+      (*job->mutable_tables())[name] = table;
+    }
+  }
+  if (!model.has_initial()) facts->initial = stored.initial();
+  return absl::OkStatus();
+}
+
+// Reads the file of initial values. A run that goes on begins with what it
+// began with, wherever that file is now.
+absl::Status ReadInitial(const std::optional<v1::Specification>& stored,
+                         const v1::Job& job, job::JobFacts* facts,
+                         PreparedJob* prepared) {
+  const v1::Model& model = job.model();
+  const std::string here = std::filesystem::current_path().string();
+  if (stored && stored->has_initial() &&
+      stored->job().model().initial() == PathFrom(here, model.initial())) {
+    facts->initial = stored->initial();
+    return absl::OkStatus();
+  }
+  EBB_ASSIGN_OR_RETURN(
+      prepared->initial,
+      job::TraitsOf(model).clusters()
+          ? ReadCentroids(model.initial(), facts->tables, FirstSize(job))
+          : InitialValues::Read(model.initial(), facts->tables));
+  facts->initial = prepared->initial->ToProto();
+  return absl::OkStatus();
+}
+
 // Into `facts`.
 absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
                            const data::Index& index, job::JobFacts* facts) {
   if (job::TraitsOf(job.model()).program()) {
     EBB_ASSIGN_OR_RETURN(facts->tables, job::ProgramTablesOf(job.model()));
+    facts->sparse_tables = job::ProgramSparseTablesOf(job.model());
     return absl::OkStatus();
   }
   EBB_ASSIGN_OR_RETURN(const auto backend, models::CreateBackend({}));
   models::Registry registry;
   EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&registry));
-  EBB_ASSIGN_OR_RETURN(const auto model,
-                       worker::CreateModel(job, index, choice.plugin_folders,
-                                           &registry, backend.get()));
+  EBB_ASSIGN_OR_RETURN(
+      const auto model,
+      worker::CreateModel(job, index, {choice.plugin_folders, {}}, &registry,
+                          backend.get()));
   const models::ModelDescription& description = model->description();
   for (const models::TableShape& table : description.tables) {
     facts->tables.push_back({table.name, table.size(), table.init, table.dims});
@@ -128,7 +241,7 @@ absl::Status TablesOfModel(const v1::Job& job, const JobChoice& choice,
     sparse.init = table.init;
     sparse.kind = table.kind;
   }
-  if (!job.model().has_plugin()) NoteLoss(description, index, facts);
+  if (!job::IsOwn(job.model())) NoteLoss(description, index, facts);
   return absl::OkStatus();
 }
 
@@ -144,9 +257,17 @@ struct Draft {
   data::OpenBytes open = data::OpenFile;
   v1::Job full;
   job::JobFile file;
+  // What a run that goes on has stored of its job; nothing: it is a new job.
+  std::optional<v1::Specification> stored;
   job::DataFacts known;
   DataExtent extent;
   std::vector<std::string> notes;
+  // The centroids that k-means++ chose, for a job that finds clusters.
+  std::vector<float> centroids;
+  // The module, once it was asked.
+  std::unique_ptr<worker::PythonModel> module;
+  // What boosted trees begin with; absent: the job has none.
+  std::optional<BoostedStart> boosted;
   // Where the data comes from, for errors that say that it is not there.
   std::string data_hint;
 
@@ -221,15 +342,88 @@ void Open(data::SourceSpec spec, absl::string_view path, Draft* draft) {
 
 // Test data where nothing is known of the training data.
 void OpenTestData(Draft* draft) {
-  if (!draft->full.data().has_test()) return;
+  const v1::Data& data = draft->full.data();
+  if (!data.has_test() || job::TraitsOf(data.test()).python()) return;
   Open(*worker::TestSource(draft->full, data::LabelKind::kReal, std::nullopt),
        "data.test", draft);
+}
+
+// Reads the module, whose hashes are the job's from now on, and loads it unless
+// a run that goes on has it. Returns whether it did.
+absl::StatusOr<bool> LoadModule(const std::vector<std::string>& folders,
+                                const data::Index& index, Draft* draft) {
+  v1::Job* const job = &draft->full;
+  const worker::UserCode code = {folders, worker::ChosenPython()};
+  EBB_ASSIGN_OR_RETURN(worker::ModuleText text, worker::ReadModule(*job, code));
+  worker::SetHashes(text, job);
+  if (draft->stored && SameModule(draft->stored->job(), *job)) return false;
+  EBB_ASSIGN_OR_RETURN(
+      draft->module,
+      worker::CreatePythonModel(*job, index, code.python, std::move(text)));
+  return true;
+}
+
+// Asks the module, once. Its hash and its tables become the job's, and what its
+// parameters are the initial values, unless the job names a file with others.
+// A run that goes on has all of these. `draft` may have asked it already.
+absl::Status AskModule(const std::vector<std::string>& folders,
+                       const data::Index& index, Draft* draft,
+                       job::JobFacts* facts, PreparedJob* prepared) {
+  v1::Job* const job = &draft->full;
+  if (draft->module == nullptr) {
+    EBB_ASSIGN_OR_RETURN(const bool is_new, LoadModule(folders, index, draft));
+    if (!is_new) return TakeStored(*draft->stored, job, facts);
+  }
+  const worker::PythonModel& module = *draft->module;
+  TakeModel(module, job, facts);
+  if (job->model().has_initial()) return absl::OkStatus();
+  EBB_ASSIGN_OR_RETURN(prepared->initial,
+                       InitialValues::Of(job->model().module(),
+                                         module.initial(), facts->tables));
+  facts->initial = prepared->initial->ToProto();
+  return absl::OkStatus();
+}
+
+// Asks the module how many examples its data sets have. A run that goes on
+// knows it.
+absl::StatusOr<job::JobFacts> AskData(const std::vector<std::string>& folders,
+                                      Draft* draft) {
+  v1::Job& job = draft->full;
+  data::Index train;
+  std::optional<data::Index> test;
+  EBB_ASSIGN_OR_RETURN(const bool is_new, LoadModule(folders, train, draft));
+  if (!is_new) {
+    EBB_ASSIGN_OR_RETURN(train,
+                         data::Index::Decode(draft->stored->train_index()));
+    if (!draft->stored->test_index().empty()) {
+      EBB_ASSIGN_OR_RETURN(test,
+                           data::Index::Decode(draft->stored->test_index()));
+    }
+  } else {
+    const auto& found = draft->module->data_sets();
+    train = worker::PythonTrainingIndex(job, found);
+    test = worker::PythonTestIndex(job, found);
+  }
+  draft->known.train = job::SourceFacts{.examples = train.examples};
+  job::JobFacts out;
+  if (test) {
+    draft->known.test = job::SourceFacts{.examples = test->examples};
+    out.test_index = test->Encode();
+  }
+  draft->Validate();
+  out.examples = train.examples;
+  out.train_index = train.Encode();
+  out.train_index_hash = train.Hash();
+  out.order_version = data::kOrderVersion;
+  return out;
 }
 
 // Only opens the data, where it or the model that would read it is wrong.
 void OpenData(Draft* draft) {
   const v1::DataSource& train = draft->full.data().train();
-  if (draft->full.data().has_train() && !job::TraitsOf(train).positions()) {
+  const v1::FormatTraits& traits = job::TraitsOf(train);
+  if (draft->full.data().has_train() && !traits.positions() &&
+      !traits.python()) {
     Open(worker::TrainingSource(draft->full, data::LabelKind::kReal),
          "data.train", draft);
   }
@@ -251,9 +445,57 @@ job::JobFacts NotePositions(Draft* draft) {
   return out;
 }
 
-job::JobFacts ReadData(Draft* draft) {
+// The centroids that k-means++ chose for a run that goes on, whatever it would
+// choose now.
+std::optional<v1::InitialValues> ChosenBefore(
+    const std::optional<v1::Specification>& stored, const v1::Job& job,
+    absl::string_view train_index) {
+  if (!stored || !stored->has_initial() ||
+      stored->job().model().has_initial() ||
+      stored->job().model().clusters() != job.model().clusters() ||
+      stored->job().model().seeding() != job.model().seeding() ||
+      stored->job().seed() != job.seed() ||
+      stored->train_index() != train_index) {
+    return std::nullopt;
+  }
+  return stored->initial();
+}
+
+// What ebb job check says of a batch's size.
+DataExtent ExtentOf(const v1::Model& model, const data::Dataset& train) {
+  DataExtent extent = {train.memory_bytes(), train.features(), train.entries()};
+  if (job::TraitsOf(model).words()) {
+    // A word as a centre and in contexts, and what is drawn against these: the
+    // mean width of a window is (window + 1) / 2 to either side.
+    extent.entries *= 2 + (model.window() + 1) * model.negatives();
+    extent.rows = 2 * static_cast<int64_t>(
+                          train.index().encoding.vocabulary.words.size());
+  }
+  return extent;
+}
+
+// Chooses the intervals. The job says how many there are.
+void StartBoosted(const data::Dataset& train, Draft* draft) {
+  v1::Model& model = *draft->full.mutable_model();
+  const int64_t most = draft->file.job.model().has_bins()
+                           ? std::min(model.bins(), kMostBoostedBins)
+                           : DefaultBoostedBins(train.features());
+  auto start = ChooseBoostedStart(train, most, draft->full.seed());
+  draft->Fail(start.status(), "data.train");
+  if (!start.ok()) return;
+  model.set_bins(start->bins);
+  draft->boosted = *std::move(start);
+}
+
+job::JobFacts ReadData(const std::vector<std::string>& folders, Draft* draft) {
   if (job::TraitsOf(draft->full.data().train()).positions()) {
     return NotePositions(draft);
+  }
+  if (worker::HasPythonData(draft->full)) {
+    auto asked = AskData(folders, draft);
+    if (asked.ok()) return *std::move(asked);
+    draft->Fail(asked.status(), KeyAtFault(asked.status()));
+    return {};
   }
   job::JobFacts out;
   auto train = worker::LoadTrainingData(draft->full, draft->open);
@@ -263,7 +505,7 @@ job::JobFacts ReadData(Draft* draft) {
     return out;
   }
   draft->known.train = FactsOf(*train);
-  draft->extent = {train->memory_bytes(), train->features(), train->entries()};
+  draft->extent = ExtentOf(draft->full.model(), *train);
   draft->NoteLeftOut(*train, "data.train");
   draft->NoteRemarks(*train, "data.train");
   const data::Index& index = train->index();
@@ -286,6 +528,19 @@ job::JobFacts ReadData(Draft* draft) {
   draft->Validate();
   out.examples = train->examples();
   out.train_index = index.Encode();
+  const v1::Model& model = draft->full.model();
+  if (job::TraitsOf(model).clusters() && !model.has_initial() &&
+      !draft->WrongIn("model")) {
+    out.initial = ChosenBefore(draft->stored, draft->full, out.train_index);
+    if (!out.initial) {
+      auto centroids = ChooseCentroids(*train, model, draft->full.seed());
+      draft->Fail(centroids.status(), "data.train");
+      if (centroids.ok()) draft->centroids = *std::move(centroids);
+    }
+  }
+  if (job::TraitsOf(model).boosted() && !draft->WrongIn("model")) {
+    StartBoosted(*train, draft);
+  }
   out.train_index_hash = index.Hash();
   out.order_version = data::kOrderVersion;
   out.columns = worker::ToProto(train->names());
@@ -342,6 +597,8 @@ std::string LeaveOutExpectations(const JobChoice& choice,
       choice.overrides,
       [](const std::string& one) { return absl::StartsWith(one, "expect"); });
   if (asked || choice.overrides.empty() || !job->has_expect()) return "";
+  // It ends by itself.
+  if (job::TraitsOf(job->model()).boosted()) return "";
   v1::Job whole = job::ReadJobFile(choice.file, {}).job;
   job::FillDefaults(&whole);
   job::FitToData(data, 0, &whole);
@@ -366,6 +623,19 @@ std::string LabelColumn(const v1::Job& job,
                                  : "the last column";
 }
 
+// The rules of the job file for the statistics that a module turned out to
+// have.
+absl::Status CheckStatistics(const Draft& draft) {
+  if (!job::TraitsOf(draft.full.model()).python()) return absl::OkStatus();
+  v1::Job with = draft.file.job;
+  for (const auto& [name, table] : draft.full.tables()) {
+    if (job::TraitsOf(table.optimizer().kind()).statistics()) {
+      (*with.mutable_tables())[name] = table;
+    }
+  }
+  return job::ToStatus(job::ValidateJob(with, draft.known, draft.file.sources));
+}
+
 // Prices or counts are whole numbers, too, and no classes. Empty: the labels
 // look like classes.
 std::string QuantityNote(const v1::Job& job, const job::SourceFacts& data) {
@@ -385,6 +655,7 @@ std::string QuantityNote(const v1::Job& job, const job::SourceFacts& data) {
 absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   Draft draft;
   draft.open = choice.open;
+  draft.stored = StoredOf(choice);
   draft.file = job::ReadJobFile(choice.file, choice.overrides);
   const auto source = ReadFile(choice.file);
   if (source.ok()) draft.data_hint = DataHint(*source);
@@ -405,21 +676,43 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   if (draft.WrongIn("data") || draft.WrongIn("model")) {
     OpenData(&draft);
   } else {
-    facts = ReadData(&draft);
+    facts = ReadData(choice.plugin_folders, &draft);
   }
   job::SortByLine(&draft.file.mistakes);
   EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
   EBB_ASSIGN_OR_RETURN(const data::Index index,
                        data::Index::Decode(facts.train_index));
-  const absl::Status tables = TablesOfModel(full, choice, index, &facts);
-  if (!tables.ok()) return Refuse(tables, "model", file.sources);
   PreparedJob prepared;
-  if (full.model().has_initial()) {
-    auto initial = InitialValues::Read(full.model().initial(), facts.tables);
-    draft.Fail(initial.status(), "model.initial");
-    EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
-    prepared.initial = *std::move(initial);
+  const absl::Status tables =
+      job::TraitsOf(full.model()).python()
+          ? AskModule(choice.plugin_folders, index, &draft, &facts, &prepared)
+          : TablesOfModel(full, choice, index, &facts);
+  if (!tables.ok()) {
+    const bool python = job::TraitsOf(full.model()).python();
+    return Refuse(tables, python ? KeyAtFault(tables) : "model", file.sources);
+  }
+  EBB_RETURN_IF_ERROR(CheckStatistics(draft));
+  if (!draft.centroids.empty()) {
+    // The sizes of the clusters are not known yet.
+    draft.centroids.resize(ParametersOf(facts), FirstSize(full));
+    EBB_ASSIGN_OR_RETURN(
+        prepared.initial,
+        InitialValues::Of("model.seeding", std::move(draft.centroids),
+                          facts.tables));
     facts.initial = prepared.initial->ToProto();
+  } else if (draft.boosted) {
+    const BoostedShape shape = job::BoostedShapeOf(full.model(), index.features,
+                                                   std::ssize(index.classes));
+    EBB_ASSIGN_OR_RETURN(
+        prepared.initial,
+        InitialValues::Of("the intervals of the data",
+                          BoostedInitialValues(shape, *draft.boosted),
+                          facts.tables));
+    facts.initial = prepared.initial->ToProto();
+  } else if (full.model().has_initial()) {
+    draft.Fail(ReadInitial(draft.stored, full, &facts, &prepared),
+               "model.initial");
+    EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
   }
   prepared.data = draft.extent;
   for (size_t c = 0; c < index.classes.size(); ++c) {
@@ -465,9 +758,7 @@ void MakePathsAbsolute(absl::string_view folder, v1::Job* job) {
   MakeAbsolute(std::string(folder), job->mutable_data());
   if (job->model().has_initial()) {
     job->mutable_model()->set_initial(
-        (std::filesystem::path(std::string(folder)) / job->model().initial())
-            .lexically_normal()
-            .string());
+        PathFrom(std::string(folder), job->model().initial()));
   }
 }
 

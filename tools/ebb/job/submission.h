@@ -27,6 +27,10 @@ struct JobChoice {
   std::vector<std::string> overrides;
   // Folders from which plugins may come.
   std::vector<std::string> plugin_folders;
+  // The specification of the run that goes on, whose values are in its
+  // versions: its module is not asked again, and its file of initial values is
+  // not read again. Empty: the job is new.
+  std::string stored;
   // How its data is opened. Default: as files; what a cluster keeps
   // (ebb://NAME/PATH) is refused.
   data::OpenBytes open = worker::OpenFilesOnly(
@@ -38,16 +42,19 @@ struct JobChoice {
 struct DataExtent {
   int64_t bytes = 0;     // In a worker's memory, test data included.
   int64_t features = 0;  // Features of the training data.
-  // Numbers in its rows, where these lack most features; else 0.
+  // Numbers in its rows, where these lack most features; else 0. For word
+  // vectors it is the rows that they touch.
   int64_t entries = 0;
+  // Different rows that examples can touch; 0: unknown.
+  int64_t rows = 0;
 };
 
 struct PreparedJob {
   v1::Job job;       // All defaults filled in, all paths from the root.
   JobRecord record;  // Without an id.
   std::string source;
-  // What its tables begin with; null: the job names no file for it. It is to be
-  // pushed before the job is submitted.
+  // What its tables begin with; null: the job names no file for it, or goes on.
+  // It is to be pushed before the job is submitted.
   std::shared_ptr<const InitialValues> initial;
   DataExtent data;
   // The text of each class, as the files have it; empty where there are none.

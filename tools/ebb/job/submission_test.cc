@@ -67,6 +67,29 @@ TEST_F(SubmissionTest, PreparesAJob) {
   EXPECT_NE(NewRequestId(), NewRequestId());
 }
 
+// Bug: a run could not go on with an ebb that chooses other centroids.
+TEST_F(SubmissionTest, ARunThatGoesOnKeepsTheCentroidsThatWereChosen) {
+  const std::string job = absl::StrCat(
+      "name: tiny\nmodel: {kind: kmeans, clusters: 2}\ndata: {train: {csv: ",
+      Path("train.csv"), "}}\n");
+  const auto first = Prepare(job);
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_NE(first->initial, nullptr);
+  v1::Specification stored = *job::ReadSpecification(first->record);
+  stored.mutable_initial()->set_id(std::string(32, 'o'));
+  JobChoice choice = {.file = Path("job.yaml")};
+  choice.stored = stored.SerializeAsString();
+
+  const auto again = PrepareJob(choice);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->initial, nullptr);
+  EXPECT_EQ(job::ReadSpecification(again->record)->initial().id(),
+            stored.initial().id());
+  choice.overrides = {"seed=7"};
+  EXPECT_NE(job::ReadSpecification(PrepareJob(choice)->record)->initial().id(),
+            stored.initial().id());
+}
+
 TEST_F(SubmissionTest, OfAProgramsJobItReadsNoData) {
   const std::string job =
       "name: own\n"
@@ -328,7 +351,7 @@ TEST_F(SubmissionTest, OneMistakeHidesNoOtherAndMakesNone) {
           Path("job.yaml"), ":5: data.test: ", Path("test.csv"),
           ": cannot be opened: No such file or directory\n", Path("job.yaml"),
           ":7: optimizer.kind: \"adm\" is none of sgd, momentum, nesterov, "
-          "adagrad, rmsprop, adam, ftrl\n  hint: kind: adam\n",
+          "adagrad, rmsprop, adam, ftrl, adamw, average\n  hint: kind: adam\n",
           Path("job.yaml"),
           ":7: optimizer.momentum: must be less than 1, not 5\n"
           "  hint: momentum: 0.9"));

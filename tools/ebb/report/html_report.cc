@@ -70,7 +70,8 @@ std::string Figures(const RunReport& report) {
   }
   absl::StrAppend(
       &out, Figure(DurationText(absl::Seconds(report.seconds)), "training"),
-      Figure(Short(report.examples_per_second()), "examples/s"),
+      Figure(Short(report.examples_per_second()),
+             absl::StrCat(report.unit(), "s/s")),
       Figure(WithCommas(report.status.updates()), "updates"));
   if (report.audit) {
     const std::string verdict = AuditVerdict(report);
@@ -284,8 +285,9 @@ std::string HtmlReport(const RunReport& report,
       kChartStyle, "</style></head><body>\n<h1>", EscapeHtml(report.job.name()),
       " <span class=\"", passed ? "good" : "bad", "\">", state,
       "</span></h1>\n<p class=\"sub\">",
-      Count(report.job.train().epochs(), "epoch"), ", ",
-      Count(report.status.examples(), "example"), " in all, seed ",
+      report.converged ? "converged after " : "",
+      Count(report.job.train().epochs(), report.converged ? "round" : "epoch"),
+      ", ", Count(report.status.examples(), "example"), " in all, seed ",
       report.job.seed(), ", ", EscapeHtml(report.folder), "</p>\n", problems,
       Figures(report), Charts(report, samples),
       "<div class=\"grid\" style=\"margin-top:1rem\">", Details(report),

@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "common/status_macros.h"
 #include "ebb/v1/specification.pb.h"
+#include "job/early_end.h"
 #include "job/job_change.h"
 #include "job/yaml.h"
 #include "tools/files/files.h"
@@ -50,6 +51,15 @@ absl::Status CheckWorkers(const JobPlan& plan, absl::string_view file,
       file, ": workers.min: the job begins with ", plan.min_workers,
       " workers, and this run would have ", workers, "\n  hint: --workers ",
       plan.min_workers, ", or --set workers.min=", workers));
+}
+
+std::string IdleWorkersText(const JobPlan& plan, int workers) {
+  if (plan.max_workers <= 0 || plan.max_workers >= workers) return "";
+  const int idle = workers - plan.max_workers;
+  return absl::StrCat(
+      idle, " of the ", workers, " workers ", idle == 1 ? "stays" : "stay",
+      " idle: the job takes ", plan.max_workers,
+      " at once (workers.max). For all: --set workers.max=", workers);
 }
 
 absl::StatusOr<RunFacts> ReadFacts(const RunFolder& folder) {
@@ -96,6 +106,9 @@ absl::StatusOr<std::vector<std::string>> ChangesOf(const RunFolder& folder,
     return absl::DataLossError(
         absl::StrCat("the job of the run in ", folder.shown(),
                      " cannot be read; start a new run"));
+  }
+  if (job::EndsEarlyAs(now.job(), before.job())) {
+    job::TakeEpochs(now.job(), before.mutable_job());
   }
   const std::string difference = Difference(before.job(), now.job());
   const int64_t had = before.job().train().epochs();

@@ -26,6 +26,10 @@ struct RunFacts {
 absl::Status CheckWorkers(const JobPlan& plan, absl::string_view file,
                           int workers);
 
+// Says that workers stay idle because the job takes fewer at once; empty: it
+// takes them all.
+std::string IdleWorkersText(const JobPlan& plan, int workers);
+
 // In the folder as "key value" lines. NotFound: there are none. DataLoss: they
 // cannot be read.
 absl::StatusOr<RunFacts> ReadFacts(const RunFolder& folder);
@@ -38,7 +42,8 @@ absl::Status WriteSpecification(const RunFolder& folder,
 absl::StatusOr<std::string> ReadSpecification(const RunFolder& folder);
 
 // Returns the keys in which the job that is `given` now, on the present data,
-// differs from the run's job; empty: none. Both are specifications.
+// differs from the run's job; empty: none. Both are specifications. The stored
+// job may have ended early (job::EndsEarlyAs).
 // InvalidArgument, naming them: a run cannot go on with these changes
 // (job::CheckChange). DataLoss: the stored one cannot be read.
 absl::StatusOr<std::vector<std::string>> ChangesOf(const RunFolder& folder,

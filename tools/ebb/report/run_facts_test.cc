@@ -1,6 +1,9 @@
 #include "tools/ebb/report/run_facts.h"
 
+#include "common/testing/test_folder.h"
+#include "ebb/v1/specification.pb.h"
 #include "gtest/gtest.h"
+#include "tools/ebb/report/run_folder.h"
 
 namespace ebb::tools {
 namespace {
@@ -15,6 +18,49 @@ TEST(RunFactsTest, ARunThatCouldNeverBeginIsRefused) {
                 "job.yaml: workers.min: the job begins with 4 workers, and "
                 "this run would have 3\n  hint: --workers 4, or --set "
                 "workers.min=3"));
+}
+
+// Bug: `ebb run --workers 16` was silent about the half that the job left out.
+TEST(RunFactsTest, WorkersThatTheJobLeavesOutAreNamed) {
+  JobPlan plan;
+  EXPECT_EQ(IdleWorkersText(plan, 16), "");  // No limit.
+  plan.max_workers = 8;
+  EXPECT_EQ(IdleWorkersText(plan, 8), "");
+  EXPECT_EQ(IdleWorkersText(plan, 9),
+            "1 of the 9 workers stays idle: the job takes 8 at once "
+            "(workers.max). For all: --set workers.max=9");
+  EXPECT_EQ(IdleWorkersText(plan, 16),
+            "8 of the 16 workers stay idle: the job takes 8 at once "
+            "(workers.max). For all: --set workers.max=16");
+}
+
+// Bug: a job that had converged was called another one.
+TEST(RunFactsTest, AJobThatEndedEarlyIsTheSame) {
+  const TestFolder folder;
+  const auto run = RunFolder::Make("near", folder / "run");
+  ASSERT_TRUE(run.ok()) << run.status();
+  double tolerance = 0;
+  const auto specification_of = [&](v1::Algorithm::Kind kind, int64_t epochs) {
+    v1::Specification specification;
+    v1::Job& job = *specification.mutable_job();
+    job.mutable_algorithm()->set_kind(kind);
+    job.mutable_algorithm()->set_max_rounds(epochs);
+    job.mutable_algorithm()->set_tolerance(tolerance);
+    job.mutable_train()->set_epochs(static_cast<int32_t>(epochs));
+    return specification.SerializeAsString();
+  };
+  const auto changes = [&](v1::Algorithm::Kind kind, int64_t had, int64_t has) {
+    return ChangesOf(*run, specification_of(kind, had),
+                     specification_of(kind, has));
+  };
+  const auto same = changes(v1::Algorithm::KIND_LLOYD, 3, 100);
+  ASSERT_TRUE(same.ok()) << same.status();
+  EXPECT_TRUE(same->empty());
+  EXPECT_FALSE(changes(v1::Algorithm::KIND_LLOYD, 100, 3).ok());
+  // L-BFGS ends early where that was asked for.
+  EXPECT_FALSE(changes(v1::Algorithm::KIND_LBFGS, 3, 100).ok());
+  tolerance = 0.01;
+  EXPECT_TRUE(changes(v1::Algorithm::KIND_LBFGS, 3, 100).ok());
 }
 
 }  // namespace

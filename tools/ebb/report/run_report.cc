@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/scores/figures.h"
+#include "job/traits.h"
 #include "tools/text/daemon_names.h"
 #include "tools/text/evaluation_text.h"
 #include "tools/text/lateness.h"
@@ -219,6 +220,7 @@ void AddShares(const RunReport& report, Json* json) {
   for (const auto& loss : status.losses()) {
     (*json)["training_loss"].Add(loss.mean());
   }
+  if (status.has_inertia()) (*json)["inertia"] = status.inertia().sum();
   (*json)["servers"] = Json::List();
   for (const auto& [name, partitions] : PartitionsByServer(report)) {
     Json one = Json::Object();
@@ -367,6 +369,10 @@ std::string AuditVerdict(const RunReport& report) {
   return audit.exact() ? "exact" : "not exact";
 }
 
+absl::string_view RunReport::unit() const {
+  return job::TasksOf(job) > 0 ? "tree" : "example";
+}
+
 std::optional<double> RunReport::accuracy() const {
   const auto* last = LastEvaluation(status);
   return last == nullptr ? std::nullopt : FigureOf(*last, kAccuracy);
@@ -424,15 +430,30 @@ std::string ReportText(const RunReport& report, const Console& console) {
           "\n";
   }
   for (const auto& [name, text] : FigureLines(report)) line(name, text);
+  if (status.has_inertia()) {
+    line("inertia", absl::StrCat(FigureText(status.inertia().sum()),
+                                 " in round ", status.inertia().epoch() + 1));
+  }
+  if (report.forest) {
+    line("out of bag", OutOfBagText(*report.forest));
+    line("importance", ImportancesText(*report.forest));
+    line("forest", absl::StrCat(Count(report.forest->trees, "tree"), ", ",
+                                Count(report.forest->nodes, "node")));
+  }
+  if (report.converged) {
+    line("converged",
+         absl::StrCat("after ", Count(report.job.train().epochs(), "round")));
+  }
   if (report.audit) {
-    line("examples", AppliedText(*report.audit, report.complete()));
+    line(absl::StrCat(report.unit(), "s"),
+         AppliedText(*report.audit, report.complete()));
     if (report.audit->left_out > 0) {
       line("left out", Count(report.audit->left_out, "bad example"));
     }
     line("audit", AuditText(report, console));
   }
-  line("speed",
-       absl::StrCat(Short(report.examples_per_second()), " examples/s"));
+  line("speed", absl::StrCat(Short(report.examples_per_second()), " ",
+                             report.unit(), "s/s"));
   if (status.updates() > 0) {
     line("updates", absl::StrCat(WithCommas(status.updates()),
                                  " applied by all partitions together"));
@@ -449,7 +470,7 @@ std::string ReportText(const RunReport& report, const Console& console) {
   line("rollbacks", RollbacksText(report));
   line("rate", RateText(status.rate_factor(), status.nonfinite_rollbacks()));
   if (report.recomputed() > 0) {
-    line("computed again", Count(report.recomputed(), "example"));
+    line("computed again", Count(report.recomputed(), report.unit()));
   }
   line("backup tasks", BackupsText(status));
   line("epoch ends", TailsText(status));
@@ -499,6 +520,7 @@ Json ReportJson(const RunReport& report) {
   json["cpu_seconds"] = report.cpu_seconds;
   json["examples_per_second"] = report.examples_per_second();
   json["epochs"] = report.job.train().epochs();
+  if (report.converged) json["converged"] = true;
   json["seed"] = report.job.seed();
   json["updates"] = status.updates();
   json["audit"] =
@@ -530,6 +552,7 @@ Json ReportJson(const RunReport& report) {
   json["backups"]["computed_twice"] = backups.computed_twice();
   json["epoch_ends"] = TailsJson(status);
   json["evaluations"] = EvaluationsJson(status);
+  if (report.forest) json["forest"] = ForestFiguresJson(*report.forest);
   AddShares(report, &json);
   json["expectations"] = Json::List();
   for (const Expectation& expectation : report.expectations) {

@@ -15,6 +15,7 @@
 #include "ebb/v1/scheduler.pb.h"
 #include "tools/chaos/goodput.h"
 #include "tools/ebb/cluster/audit.h"
+#include "tools/ebb/report/forest_figures.h"
 #include "tools/ebb/status/planned_event.h"
 #include "tools/text/console.h"
 #include "tools/text/json.h"
@@ -57,6 +58,9 @@ struct RunReport {
   std::optional<AuditReport> audit;
   Restarts restarts;
   int64_t rollbacks = 0;  // In this part of the run.
+  // `job` has as many epochs because it ended early by itself.
+  bool converged = false;
+  std::optional<ForestFigures> forest;  // Absent: the job grows none.
   // The daemons that were killed by plan, in order.
   std::vector<std::string> kills;
   std::vector<PlannedEvent> events;
@@ -70,6 +74,8 @@ struct RunReport {
   bool complete() const {
     return status.summary().state() == v1::JOB_STATE_COMPLETE;
   }
+  // How people call what the job's items consist of: "example", or "tree".
+  absl::string_view unit() const;
   double examples_per_second() const {
     const int64_t applied = status.applied_min() - applied_before;
     return seconds > 0 && applied > 0 ? static_cast<double>(applied) / seconds

@@ -276,6 +276,18 @@ TEST(RunReportTest, WhatIsSkippedIsWarnedOfAndMostlySkippedIsNotGood) {
               ElementsAre(HasSubstr("more than the model was trained on")));
 }
 
+TEST(RunReportTest, TellsThatTheJobConverged) {
+  RunReport report = Good();
+  EXPECT_THAT(ReportText(report, Console()), Not(HasSubstr("converged")));
+  report.converged = true;
+  report.job.mutable_train()->set_epochs(3);
+  EXPECT_THAT(ReportText(report, Console()),
+              HasSubstr("  converged       after 3 rounds\n"));
+  EXPECT_THAT(ReportJson(report).ToLine(),
+              HasSubstr("\"epochs\": 3, \"converged\": true, "));
+  EXPECT_THAT(HtmlReport(report, {}), HasSubstr("converged after 3 rounds"));
+}
+
 TEST(RunReportTest, TellsOfRollbacks) {
   RunReport report = Good();
   EXPECT_THAT(ReportText(report, Console()), Not(HasSubstr("rollbacks")));

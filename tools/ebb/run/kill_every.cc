@@ -18,7 +18,8 @@ std::vector<std::string> Texts(const Points& points) {
 
 absl::Status KillEvery::Prepare(const v1::Job& job,
                                 LocalClusterOptions* cluster) {
-  const bool operated = job::TraitsOf(job.algorithm().kind()).line_search();
+  const v1::AlgorithmTraits& traits = job::TraitsOf(job.algorithm().kind());
+  const bool operated = traits.line_search() || traits.statistics();
   plan_.emplace(
       every_, seed_.value_or(job.seed()), cluster->servers, cluster->workers,
       KillPointsByRole{Texts(scheduler::SchedulerKillPoints(operated)),

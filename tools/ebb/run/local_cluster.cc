@@ -238,6 +238,9 @@ absl::Status LocalCluster::AddWorker(const std::string& name) {
   for (const std::string& folder : options_.plugin_folders) {
     arguments.insert(arguments.end(), {"--allow-plugins", folder});
   }
+  if (!options_.python.empty()) {
+    arguments.insert(arguments.end(), {"--python", options_.python});
+  }
   AddMemory(&arguments);
   const absl::Duration batch_time = BatchTimeOf(name);
   if (batch_time > absl::ZeroDuration()) {

@@ -34,6 +34,8 @@ struct LocalClusterOptions {
   std::string program_folder;
   // From the root.
   std::vector<std::string> plugin_folders;
+  // The Python of workers; empty: they need none.
+  std::string python;
   // --memory of servers and workers; 0: they have no bound.
   int64_t memory_bytes = 0;
   // All daemons speak TLS, with certificates that are made for each start.

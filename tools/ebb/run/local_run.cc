@@ -18,7 +18,10 @@
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
 #include "job/traits.h"
+#include "job/validate.h"
 #include "job/yaml.h"
+#include "tools/ebb/job/job_sizes.h"
+#include "tools/ebb/report/forest_figures.h"
 #include "tools/ebb/report/html_report.h"
 #include "tools/ebb/report/run_facts.h"
 #include "tools/ebb/report/run_folder.h"
@@ -43,6 +46,7 @@
 #include "tools/process/signals.h"
 #include "tools/text/console.h"
 #include "tools/text/daemon_names.h"
+#include "worker/python/python_program.h"
 
 namespace ebb::tools {
 
@@ -134,6 +138,7 @@ class LocalRun {
   // Audits a run that stops before its end.
   void LookAtWhatThereIs();
   void Leave();
+  void MeasureTrees();
   void Finish();
   // Says why the job stopped, and what helps, before all other problems. The
   // daemons have ended: what they stored is looked at.
@@ -204,6 +209,13 @@ void LocalRun::PrintTitle() {
   if (!prepared_.note.empty()) {
     screen_.Print(absl::StrCat(prepared_.note, "\n"));
   }
+  // A plan starts others, and a job that goes on may have been scaled.
+  if (options_.disturbance != nullptr || options_.resume) return;
+  const std::string idle = IdleWorkersText(plan, facts_.workers);
+  if (idle.empty()) return;
+  report_.warnings.push_back(idle);
+  screen_.Print(absl::StrCat(Paint(screen_.console(), Ink::kYellow, "warning:"),
+                             " ", idle, "\n"));
 }
 
 absl::Status LocalRun::StartCluster() {
@@ -212,6 +224,9 @@ absl::Status LocalRun::StartCluster() {
   options.workers = facts_.workers;
   options.program_folder = ProgramFolder();
   options.plugin_folders = options_.job.plugin_folders;
+  if (job::TraitsOf(prepared_.job.model()).python()) {
+    options.python = worker::ChosenPython().interpreter;
+  }
   options.memory_bytes = options_.memory_bytes;
   options.tls = options_.tls;
   if (options_.disturbance != nullptr) {
@@ -529,12 +544,30 @@ void LocalRun::TellWhyStopped() {
       absl::StrCat(why_stopped_, help.empty() ? "" : "\n", help));
 }
 
+// Only all trees together are a model, so workers evaluate none.
+void LocalRun::MeasureTrees() {
+  auto figures = MeasureForest(folder_);
+  if (absl::IsNotFound(figures.status())) return;
+  if (!figures.ok()) {
+    Problem(absl::StrCat("the forest cannot be measured: ",
+                         figures.status().message()));
+    return;
+  }
+  if (figures->test) *report_.status.add_evaluations() = *figures->test;
+  report_.forest = *std::move(figures);
+}
+
 void LocalRun::Finish() {
   TellWhyStopped();
   report_.total_seconds = absl::ToDoubleSeconds(absl::Now() - started_);
   report_.cpu_seconds = ChildrenCpuSeconds() - cpu_before_;
   tally_.Complete(&report_.status);
   report_.rollbacks = tally_.rollbacks();
+  const int32_t epochs = report_.status.summary().epochs();
+  if (epochs > 0 && epochs < report_.job.train().epochs()) {
+    report_.converged = true;
+    report_.job.mutable_train()->set_epochs(epochs);
+  }
   if (options_.disturbance != nullptr) options_.disturbance->Finish(&report_);
   recoveries_.Complete(submitted_, &report_.events);
   if (report_.audit) report_.status.set_updates(report_.audit->updates);
@@ -542,6 +575,7 @@ void LocalRun::Finish() {
     report_.applied_before =
         marks_.first().value_or(report_.status.applied_min());
   }
+  if (job::TraitsOf(prepared_.job.model()).forest()) MeasureTrees();
   report_.expectations = CheckExpectations(prepared_.job, report_.status);
   if (!report_.interrupted) Judge(&report_);
   const std::string json = ReportJson(report_).ToString();
@@ -635,6 +669,21 @@ absl::Status CheckComputed(const v1::Job& job, const std::string& file) {
       file, "`, and then your programs join it (docs/programs.md)"));
 }
 
+// The job with what its run has stored of it, if it goes on. Without a run, or
+// with mistakes in the file, as it is: both are told in their turn.
+JobChoice WithStored(const RunOptions& options) {
+  JobChoice choice = options.job;
+  if (!options.resume) return choice;
+  v1::Job job = job::ReadJobFile(choice.file, choice.overrides).job;
+  job::FillDefaults(&job);
+  const auto folder = RunFolder::Open(job.name(), options.folder);
+  if (!folder.ok()) return choice;
+  if (auto stored = ReadSpecification(*folder); stored.ok()) {
+    choice.stored = *std::move(stored);
+  }
+  return choice;
+}
+
 }  // namespace
 
 absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
@@ -642,7 +691,8 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
   if (!options.report_file.empty()) {
     EBB_RETURN_IF_ERROR(CheckWritable(options.report_file));
   }
-  EBB_ASSIGN_OR_RETURN(PreparedJob prepared, PrepareJob(options.job));
+  const JobChoice choice = WithStored(options);
+  EBB_ASSIGN_OR_RETURN(PreparedJob prepared, PrepareJob(choice));
   EBB_RETURN_IF_ERROR(CheckComputed(prepared.job, options.job.file));
   // One that is gone on with may have begun, and a plan may bring others.
   if (!options.resume && options.disturbance == nullptr) {
@@ -650,6 +700,7 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
         CheckWorkers(prepared.record.plan, options.job.file,
                      options.workers.value_or(RunFacts().workers)));
   }
+  EBB_RETURN_IF_ERROR(CheckRoomForTasks(prepared, options.memory_bytes));
   // Before any thread: they hold back the same signals.
   EBB_ASSIGN_OR_RETURN(SignalWaiter signals, SignalWaiter::Create());
   EBB_ASSIGN_OR_RETURN(ReservedPort port, ReservedPort::Reserve());
@@ -660,8 +711,8 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
   EBB_ASSIGN_OR_RETURN(const RunFacts facts, ChooseFacts(options, folder));
   if (options.resume) {
     EBB_ASSIGN_OR_RETURN(const std::string stored, ReadSpecification(folder));
-    EBB_ASSIGN_OR_RETURN(
-        prepared, KeepChoicesOfRun(options.job, stored, std::move(prepared)));
+    EBB_ASSIGN_OR_RETURN(prepared,
+                         KeepChoicesOfRun(choice, stored, std::move(prepared)));
     if (options.back) {
       // A cluster that starts and ends stores versions, and deletes older ones.
       EBB_RETURN_IF_ERROR(CheckWish(folder.File("."), *options.back));

@@ -56,6 +56,15 @@ std::vector<std::string> ChosenForRun(const JobChoice& choice,
              now.train().batch());
   keep_count("workers.max", named.workers().has_max(), before.workers().max(),
              now.workers().max());
+  if (!named.optimizer().has_rate() && before.optimizer().has_rate()) {
+    keep("optimizer.rate", job::NumberText(before.optimizer().rate()),
+         before.optimizer().rate() == now.optimizer().rate());
+  }
+  if (!named.model().has_l2() &&
+      (before.model().has_l2() || now.model().has_l2())) {
+    keep("model.l2", job::NumberText(before.model().l2()),
+         before.model().l2() == now.model().l2());
+  }
   if (!other) overrides.clear();
   return overrides;
 }

@@ -97,6 +97,8 @@ TEST_F(ResumedJobTest, ARunKeepsTheDefaultsThatItBeganWith) {
   before.mutable_job()->mutable_train()->set_batch(128);
   before.mutable_job()->mutable_train()->set_epochs(70);
   before.mutable_job()->mutable_workers()->set_max(5);
+  before.mutable_job()->mutable_optimizer()->set_rate(0.02);
+  before.mutable_job()->mutable_model()->set_l2(0.25);
   const std::string stored = before.SerializeAsString();
 
   const PreparedJob kept = Resumed(stored, {});
@@ -104,17 +106,39 @@ TEST_F(ResumedJobTest, ARunKeepsTheDefaultsThatItBeganWith) {
   EXPECT_EQ(kept.job.train().batch(), 128);
   EXPECT_EQ(kept.job.train().epochs(), 70);
   EXPECT_EQ(kept.job.workers().max(), 5);
+  EXPECT_EQ(kept.job.optimizer().rate(), 0.02);
+  EXPECT_EQ(kept.job.model().l2(), 0.25);
+}
+
+// Ratings had no penalty before.
+TEST_F(ResumedJobTest, ARunWithoutAPenaltyGetsNone) {
+  ASSERT_TRUE(
+      WriteFile(folder_ / "train.csv", "user,item,rating\n1,2,3\n2,1,4\n")
+          .ok());
+  ASSERT_TRUE(WriteFile(folder_ / "job.yaml",
+                        absl::StrCat("model: matrix_factorisation\ndata: "
+                                     "{train: {ratings: ",
+                                     folder_ / "train.csv", "}}\n"))
+                  .ok());
+  v1::Specification before = job::ReadSpecification(Prepare({}).record).value();
+  ASSERT_GT(before.job().model().l2(), 0);
+  before.mutable_job()->mutable_model()->clear_l2();
+  const PreparedJob kept = Resumed(before.SerializeAsString(), {});
+  EXPECT_EQ(kept.job.model().l2(), 0);
+  EXPECT_EQ(kept.job.optimizer().rate(), before.job().optimizer().rate());
 }
 
 TEST_F(ResumedJobTest, WhatIsNamedIsNotKept) {
   const PreparedJob first = Prepare({});
   WriteJob(
-      "algorithm: sgd\ntrain: {batch: 64, epochs: 3}\nworkers: {max: 2}\n");
+      "algorithm: sgd\ntrain: {batch: 64, epochs: 3}\nworkers: {max: 2}\n"
+      "optimizer: {rate: 0.5}\n");
   const PreparedJob named = Resumed(first.record.specification, {});
   EXPECT_EQ(named.job.algorithm().kind(), v1::Algorithm::KIND_SGD);
   EXPECT_EQ(named.job.train().batch(), 64);
   EXPECT_EQ(named.job.train().epochs(), 3);
   EXPECT_EQ(named.job.workers().max(), 2);
+  EXPECT_EQ(named.job.optimizer().rate(), 0.5);
 }
 
 TEST_F(ResumedJobTest, WithoutAStoredSpecificationItIsTheJobOfTheFile) {

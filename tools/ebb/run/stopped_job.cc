@@ -113,7 +113,12 @@ std::string WhatHelps(const v1::JobStatus& job, const v1::Job& specification,
   }
   const bool all_applied = job.summary().items() > 0 &&
                            job.summary().full_items() == job.summary().items();
-  if (ValuesMatter(job)) {
+  if (bad != nullptr && bad->non_finite() && job.examples() > 0 &&
+      job.applied_max() == 0) {
+    hints.emplace_back(
+        "mend the data or the model and begin a new run: no batch was applied "
+        "yet, so a lower rate does not help");
+  } else if (ValuesMatter(job)) {
     hints = LowerRateHints(specification, stored, all_applied);
   }
   // Where the values are lost, the next batch fails as this one did; where they

@@ -115,6 +115,18 @@ TEST(StoppedJobTest, ABatchWithoutFiniteGradientWantsALowerRate) {
   EXPECT_THAT(Help(job), Not(HasSubstr("rate")));
 }
 
+// Bug: a lower rate was recommended for a loss that is NaN from the start.
+TEST(StoppedJobTest, TheRateIsNotToBlameForTheFirstBatch) {
+  v1::JobStatus job = NotFinite();
+  job.set_examples(100);
+  EXPECT_EQ(Help(job, {Kind::kNewest}),
+            "hint: --resume --skip goes on without the batch; or mend the "
+            "data or the model and begin a new run: no batch was applied yet, "
+            "so a lower rate does not help");
+  job.set_applied_max(1);
+  EXPECT_THAT(Help(job, {Kind::kNewest}), HasSubstr("optimizer.rate=0.05"));
+}
+
 TEST(StoppedJobTest, ValuesThatAreLostAreGoneBackFrom) {
   EXPECT_THAT(Help(NotFinite(), {Kind::kOlder, 1'790'000'000'123}),
               ::testing::MatchesRegex(

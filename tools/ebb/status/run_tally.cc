@@ -68,12 +68,15 @@ void RunTally::Add(const v1::JobStatus& status) {
       &worker_us_, &past_worker_us_);
 
   const uint64_t generation = status.summary().generation();
-  // The job may have made more than one by itself since.
+  // The job may have made more than one by itself since. If it has fewer
+  // epochs, it converged: all that it did stays.
   if (generation_ != 0 && generation != generation_) {
+    const bool ended = status.summary().epochs() < epochs_;
     rollbacks_ += std::max<int64_t>(
-        1, status.nonfinite_rollbacks() - nonfinite_rollbacks_);
+        ended ? 0 : 1, status.nonfinite_rollbacks() - nonfinite_rollbacks_);
   }
   generation_ = generation;
+  epochs_ = status.summary().epochs();
   nonfinite_rollbacks_ = status.nonfinite_rollbacks();
 
   std::map<std::string, int64_t> shares;

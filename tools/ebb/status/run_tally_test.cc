@@ -52,6 +52,19 @@ TEST(RunTallyTest, CountsTheRollbacksOfTheRun) {
   EXPECT_EQ(tally.rollbacks(), 2);
 }
 
+// Bug: "rollbacks 1" where a job had converged.
+TEST(RunTallyTest, AJobThatEndsEarlyRollsNothingBack) {
+  RunTally tally;
+  v1::JobStatus status;
+  for (const auto& [generation, epochs] :
+       {std::pair(7, 100), std::pair(9, 3), std::pair(9, 3)}) {
+    status.mutable_summary()->set_generation(generation);
+    status.mutable_summary()->set_epochs(epochs);
+    tally.Add(status);
+  }
+  EXPECT_EQ(tally.rollbacks(), 0);
+}
+
 // Bug: two that the job made between two looks were one.
 TEST(RunTallyTest, CountsEachRollbackOfTheJobsOwn) {
   RunTally tally;

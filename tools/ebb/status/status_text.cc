@@ -187,7 +187,9 @@ std::string JobTable(const v1::GetStatusResponse& status) {
              : "",
          absl::StrCat(Short(job.examples_per_second()), "/s"),
          progress.eta ? AgeText(*progress.eta) : "",
-         progress.rmse ? figure(progress.rmse, "rmse ") : figure(progress.loss),
+         progress.inertia ? figure(progress.inertia, "inertia ")
+         : progress.rmse  ? figure(progress.rmse, "rmse ")
+                          : figure(progress.loss),
          progress.test_rmse       ? figure(progress.test_rmse, "rmse ")
          : progress.test_accuracy ? figure(progress.test_accuracy)
                                   : figure(progress.test_loss)});
@@ -218,15 +220,28 @@ void KeepLatest(std::map<int32_t, EpochRow>* epochs) {
   *epochs = std::move(kept);
 }
 
+// Why the last evaluation was not made; empty: it was.
+std::string NotEvaluated(const v1::JobStatus& job) {
+  if (job.evaluations().empty()) return "";
+  const auto& last = *job.evaluations().rbegin();
+  if (last.error().empty()) return "";
+  return absl::StrCat("epoch ", last.epoch() + 1,
+                      " is not evaluated: ", last.error(), "\n");
+}
+
 // Training and test figures of the last epochs of a job.
 std::string EpochTable(const v1::GetStatusResponse& status,
                        const v1::JobStatus& job) {
   std::map<int32_t, EpochRow> epochs;
-  std::vector<std::string> titles = {"EPOCH",
-                                     TrainingRmse(job, 0) ? "RMSE" : "LOSS"};
+  std::vector<std::string> titles = {"EPOCH", job.has_inertia()      ? "INERTIA"
+                                              : TrainingRmse(job, 0) ? "RMSE"
+                                                                     : "LOSS"};
   for (const auto& loss : job.losses()) {
-    const auto rmse = TrainingRmse(job, loss.mean());
-    epochs[loss.epoch()].loss = FigureText(rmse.value_or(loss.mean()));
+    const double figure =
+        job.has_inertia()
+            ? loss.mean() * static_cast<double>(loss.examples())
+            : TrainingRmse(job, loss.mean()).value_or(loss.mean());
+    epochs[loss.epoch()].loss = FigureText(figure);
   }
   for (const auto& evaluation : job.evaluations()) {
     if (!evaluation.error().empty()) continue;
@@ -258,7 +273,9 @@ std::string EpochTable(const v1::GetStatusResponse& status,
     }
     table.Add(cells);
   }
-  return table.empty() ? "" : absl::StrCat("\n", title, "\n", table.ToString());
+  return table.empty() ? ""
+                       : absl::StrCat("\n", title, "\n", table.ToString(),
+                                      NotEvaluated(job));
 }
 
 bool IsOver(const v1::JobStatus& job) {
@@ -490,6 +507,7 @@ Json JobJson(const v1::JobStatus& job) {
     json["partitions"].Add(std::move(one));
   }
   if (job.has_recent_loss()) json["recent_loss"] = job.recent_loss();
+  if (job.has_inertia()) json["inertia"] = job.inertia().sum();
   json["divergence"] = job.divergence();
   json["losses"] = Json::List();
   for (const auto& loss : job.losses()) {

@@ -159,6 +159,16 @@ TEST(StatusTextTest, PrintsTheLastEpochsAndHowManyThereAre) {
   EXPECT_THAT(text, Not(HasSubstr("\n   52  ")));
 }
 
+// Bug: the epoch had no figures, and nothing said why.
+TEST(StatusTextTest, SaysWhyTheLastEvaluationWasNotMade) {
+  v1::GetStatusResponse status = Status();
+  auto* evaluation = status.mutable_jobs(0)->add_evaluations();
+  evaluation->set_epoch(1);
+  evaluation->set_error("no worker evaluates");
+  EXPECT_THAT(StatusText(status, "127.0.0.1:4000", {}),
+              HasSubstr("\nepoch 2 is not evaluated: no worker evaluates\n"));
+}
+
 // Of an evaluation each tenth epoch hardly any was shown.
 TEST(StatusTextTest, EvaluationsBeforeTheLastEpochsAreShown) {
   v1::GetStatusResponse status = Status();

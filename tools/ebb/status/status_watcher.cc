@@ -347,7 +347,11 @@ void StatusWatcher::WatchCourse(const v1::JobStatus& job,
   const uint64_t generation = job.summary().generation();
   const bool back = generation_ != 0 && generation != generation_;
   generation_ = generation;
-  if (back) {
+  const int32_t had_epochs = std::exchange(epochs_, job.summary().epochs());
+  if (back && epochs_ < had_epochs) {
+    notices->push_back({Kind::kResult, absl::StrCat("converged after ",
+                                                    Count(epochs_, "round"))});
+  } else if (back) {
     notices->push_back({Kind::kTrouble, absl::StrCat("the job rolled back ",
                                                      job.rolled_back())});
   }

@@ -121,6 +121,7 @@ class StatusWatcher {
   std::set<std::string> left_;   // Until they are back.
   std::set<uint64_t> draining_;  // Sessions of workers.
   uint64_t generation_ = 0;
+  int32_t epochs_ = 0;
   bool diverges_ = false;
   bool late_updates_ = false;  // They were told.
   int evaluated_ = -1;         // The newest epoch whose evaluation was told.

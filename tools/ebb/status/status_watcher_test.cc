@@ -463,6 +463,18 @@ TEST_F(StatusWatcherTest, TellsThatTheJobIsPausedGoesOnAndRollsBack) {
                                     "before the newest"));
 }
 
+// Bug: it was called a rollback.
+TEST_F(StatusWatcherTest, TellsThatTheJobConverged) {
+  v1::JobStatus* job = status_.add_jobs();
+  job->mutable_summary()->set_generation(1);
+  job->mutable_summary()->set_epochs(100);
+  job->mutable_summary()->set_state(v1::JOB_STATE_RUNNING);
+  EXPECT_THAT(Update(), IsEmpty());
+  job->mutable_summary()->set_generation(2);
+  job->mutable_summary()->set_epochs(3);
+  EXPECT_THAT(Update(), ElementsAre("converged after 3 rounds"));
+}
+
 TEST(KillPlanTest, TakesRolesInTurnOncePerPeriodAsTheSeedSays) {
   const KillPointsByRole points = {{"s"}, {"p", "q"}, {"w"}};
   KillPlan plan(absl::Seconds(2), 7, 2, 3, points);

@@ -10,9 +10,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
+#include "job/traits.h"
 #include "tools/command/command.h"
 #include "tools/ebb/job/job_flags.h"
 #include "tools/ebb/stored/checkpoint_source.h"
@@ -20,6 +22,7 @@
 #include "tools/ebb/stored/model_doubts.h"
 #include "tools/ebb/stored/stored_job_flags.h"
 #include "tools/ebb/stored/stored_model.h"
+#include "tools/ebb/stored/topics.h"
 #include "tools/files/files.h"
 #include "tools/text/console.h"
 #include "tools/text/json.h"
@@ -120,9 +123,23 @@ std::string Zeros(const StoredModel& stored,
   return text;
 }
 
+// A line for each topic.
+void PrintTopWords(const StoredModel& stored) {
+  int64_t topic = 0;
+  for (const std::vector<std::string>& words : TopWords(stored)) {
+    std::cout << "topic " << topic++ << ": " << absl::StrJoin(words, " ")
+              << "\n";
+  }
+}
+
 absl::StatusOr<ModelExport> MakeExport(
     const CheckpointExportFlags& flags, const StoredModel& stored,
     const models::ModelDescription& description) {
+  if (flags.with_slots && job::TraitsOf(stored.job.model()).words()) {
+    return absl::InvalidArgumentError(
+        "--with-slots: word vectors are exported in the order of the "
+        "vocabulary, without the optimizer's state; leave it out");
+  }
   ModelExport all = ExportModel(stored, description);
   if (flags.fold) {
     EBB_RETURN_IF_ERROR(FoldScaling(stored, description, &all));
@@ -152,14 +169,19 @@ int Export(const CheckpointExportFlags& flags) {
           ? WriteSafetensors(flags.output, all->tensors, all->metadata)
           : WriteNpyFolder(flags.output, *all);
   if (!written.ok()) return Report(written);
-  std::cout << Count(all->tensors.size(), "tensor") << ", "
-            << Count(stored->parameters.size(), "parameter");
+  std::cout << Count(all->tensors.size(), "tensor") << ", ";
+  if (stored->forest != nullptr) {
+    std::cout << Count(stored->forest->trees().size(), "tree");
+  } else {
+    std::cout << Count(stored->parameters.size(), "parameter");
+  }
   for (size_t t = 0; t < stored->runs.size(); ++t) {
     std::cout << (t == 0 ? ", " : " and ")
               << Count(stored->runs[t].rows(), "row") << " of "
               << stored->sparse_tables[t].name;
   }
   std::cout << " in " << flags.output << "\n" << Zeros(*stored, *description);
+  PrintTopWords(*stored);
   if (damaged != kExitGood) {
     std::cerr << "ebb: " << flags.output
               << " is sound, and of the newest versions that can be read; "

@@ -93,11 +93,11 @@ class Folded {
 
 absl::Status CheckFoldable(const StoredModel& stored) {
   const v1::Model& model = stored.job.model();
-  if (model.has_plugin()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--fold: the layers of ", model.kind(),
-                     " are known to its plugin alone; export without --fold, "
-                     "and model.json says how features are scaled"));
+  if (job::IsOwn(model)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--fold: the layers of ", model.kind(),
+        " are known to your own code alone; export without --fold, "
+        "and model.json says how features are scaled"));
   }
   if (job::TraitsOf(model).program()) {
     return absl::InvalidArgumentError(
@@ -109,6 +109,11 @@ absl::Status CheckFoldable(const StoredModel& stored) {
         absl::StrCat("--fold: ", model.kind(),
                      " learns from keys, which are not standardised; export "
                      "without --fold"));
+  }
+  if (stored.forest != nullptr) {
+    return absl::InvalidArgumentError(
+        "--fold: a forest has no layers, and takes features as they are; "
+        "export without --fold");
   }
   if (!stored.slots.empty()) {
     return absl::InvalidArgumentError(

@@ -130,7 +130,8 @@ TEST_F(FoldModelTest, PredictRefusesAFoldedModel) {
 TEST_F(FoldModelTest, WhatCannotBeFoldedIsRefused) {
   StoredModel stored = Stored("linear", "{train: {csv: a.csv}}");
   stored.parameters = {3, 5, 1};
-  stored.slots["first_moment"] = {1, 2, 3};
+  stored.slots = {{1, 2, 3}};
+  stored.slot_names = {{"adam/first_moment"}, {"adam/first_moment"}};
   EXPECT_THAT(std::string(Fold(stored).message()),
               HasSubstr("--fold and --with-slots"));
 

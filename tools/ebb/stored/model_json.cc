@@ -8,6 +8,7 @@
 #include "data/encoding.h"
 #include "data/source.h"
 #include "job/traits.h"
+#include "tools/ebb/stored/topics.h"
 #include "worker/job_data.h"
 
 namespace ebb::tools {
@@ -28,6 +29,8 @@ std::string OutputFunction(models::LabelKind labels) {
   switch (labels) {
     case models::LabelKind::kValue:
       return "identity";
+    case models::LabelKind::kNone:
+      return "nearest";
     case models::LabelKind::kBinary:
       return "sigmoid";
     case models::LabelKind::kClass:
@@ -40,6 +43,8 @@ absl::string_view OutputMeaning(models::LabelKind labels) {
   switch (labels) {
     case models::LabelKind::kValue:
       return "value";
+    case models::LabelKind::kNone:
+      return "number of the cluster, from 0";
     case models::LabelKind::kBinary:
       return "probability of the second class";
     case models::LabelKind::kClass:
@@ -269,9 +274,10 @@ Json LayersJson(const std::vector<Layer>& layers) {
 std::vector<Layer> LayersOf(const v1::Job& job,
                             const models::ModelDescription& description) {
   std::vector<Layer> layers;
-  if (job.model().has_plugin() || job::TraitsOf(job.model()).program()) {
+  if (job::IsOwn(job.model()) || job::TraitsOf(job.model()).program()) {
     return layers;
   }
+  if (job::TraitsOf(job.model()).topics()) return layers;
   const auto& tables = description.tables;
   for (size_t i = 0; i + 1 < tables.size(); i += 2) {
     layers.push_back({tables[i].name, tables[i + 1].name, tables[i].dims[0],
@@ -318,17 +324,37 @@ Json DescribeModel(const StoredModel& stored,
   json["model"] = stored.job.model().kind();
   // What the tables mean, and whose examples they are for, programs know.
   if (job::TraitsOf(stored.job.model()).program()) return json;
-  json["layout"] = "(in, out)";
+  if (job::TraitsOf(stored.job.model()).words()) {
+    json["vocabulary"] = ListOf(stored.index.encoding.vocabulary.words);
+    json["counts"] = ListOf(stored.index.encoding.vocabulary.counts);
+    json["lower_case"] = stored.job.data().train().text().lower_case();
+    return json;
+  }
+  // So does a module of what it learns; ebb read its examples.
+  const bool python = job::TraitsOf(stored.job.model()).python();
+  if (!python && stored.forest == nullptr) json["layout"] = "(in, out)";
   json["features"] = FeaturesJson(stored, scaling);
+  if (python) return json;
   const absl::string_view score = ScoreOf(stored.job.model().kind());
   const bool keyed =
       job::TraitsOf(stored.job.model()).keyed() && !score.empty();
   if (keyed) json["score"] = score;
   if (stored.job.model().has_rank()) json["rank"] = stored.job.model().rank();
-  if (!stored.sparse_tables.empty()) json["tables"] = TablesJson(stored);
+  if (stored.forest != nullptr) {
+    json["forest"] = ForestJson(*stored.forest);
+  } else if (!stored.sparse_tables.empty()) {
+    json["tables"] = TablesJson(stored);
+  }
   const std::vector<Layer> layers = LayersOf(stored.job, description);
   if (!layers.empty()) json["layers"] = LayersJson(layers);
   if (keyed) json["function"] = OutputFunction(description.labels);
+  if (job::TraitsOf(stored.job.model()).topics()) {
+    for (const std::vector<std::string>& words : TopWords(stored)) {
+      json["top_words"].Add(ListOf(words));
+    }
+    json["output"] = "share of each topic";
+    return json;
+  }
   json["output"] = OutputMeaning(description.labels);
   json["labels"] = LabelsJson(stored, scaling);
   return json;

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
 #include "job/traits.h"
 #include "models/model_scores.h"
 #include "tools/command/command.h"
@@ -18,6 +19,7 @@
 #include "tools/ebb/stored/predictions.h"
 #include "tools/ebb/stored/stored_job_flags.h"
 #include "tools/ebb/stored/stored_model.h"
+#include "tools/ebb/stored/word_questions.h"
 #include "tools/files/files.h"
 #include "tools/text/console.h"
 #include "tools/text/evaluation_text.h"
@@ -100,6 +102,35 @@ std::string ScoresText(const Figures& figures, int64_t examples) {
   return text + "\n";
 }
 
+// What word vectors answer to questions.
+absl::Status Answer(const PredictFlags& flags, const StoredModel& stored) {
+  if (!flags.id.empty() || flags.labelled) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flags.labelled ? "--labelled" : "--id",
+                     ": questions about words have neither columns nor labels; "
+                     "leave it out"));
+  }
+  EBB_ASSIGN_OR_RETURN(const WordIndex index, WordIndex::Create(stored));
+  AnalogyTally tally;
+  const auto answer = [&](std::ostream& out) {
+    return AnswerQuestions(
+        index, stored.job.data().train().text().lower_case(), flags.data,
+        [&](absl::string_view text) { out << text; },
+        [](const std::string& text) {
+          std::cerr << "warning: " << text << "\n";
+        },
+        flags.score ? &tally : nullptr);
+  };
+  std::ofstream nowhere;  // The figures alone are wanted.
+  EBB_RETURN_IF_ERROR(!flags.output.empty() ? WriteFile(flags.output, answer)
+                      : flags.score         ? answer(nowhere)
+                                            : answer(std::cout));
+  if (flags.score) std::cout << TallyText(tally);
+  std::cout.flush();
+  return std::cout ? absl::OkStatus()
+                   : absl::UnavailableError("cannot write the standard output");
+}
+
 int Predict(const PredictFlags& flags) {
   if (!flags.output.empty()) {
     const absl::Status writable = CheckWritable(flags.output);
@@ -108,6 +139,17 @@ int Predict(const PredictFlags& flags) {
   bool damaged = false;
   auto stored = Load(flags, &damaged);
   if (!stored.ok()) return Report(stored.status());
+  if (job::TraitsOf(stored->job.model()).words()) {
+    const absl::Status answered = Answer(flags, *stored);
+    if (!answered.ok()) return Report(answered);
+    return damaged ? kExitFailed : kExitGood;
+  }
+  if (worker::HasPythonData(stored->job)) {
+    return Report(absl::FailedPreconditionError(absl::StrCat(
+        flags.model.name, ": ", stored->job.model().module(),
+        " reads its own data set, and ebb reads none like it; load the "
+        "exported parameters into its model in PyTorch")));
+  }
   const auto model = CreateStoredModel(*stored, flags.plugin_folders);
   if (!model.ok()) {
     return Report(absl::Status(
@@ -137,10 +179,15 @@ int Predict(const PredictFlags& flags) {
   const auto units = worker::LabelScaleOf(stored->job, stored->index).units;
   auto scores = models::ScoresOf((*model)->model->description(), units);
   if (flags.score && !scores) {
-    return Report(absl::InvalidArgumentError(
-        absl::StrCat(flags.model.name,
-                     ": the predictions of this plugin's model are not "
-                     "ones that figures are made of; leave out --score")));
+    const bool labels =
+        (*model)->model->description().labels != models::LabelKind::kNone;
+    return Report(absl::InvalidArgumentError(absl::StrCat(
+        flags.model.name,
+        labels ? ": the predictions of this plugin's model are not ones that "
+                 "figures are made of"
+               : ": the model looks at no labels, so there are none to score "
+                 "its predictions by",
+        "; leave out --score")));
   }
   if (flags.score) extras.scores = &*scores;
   const auto predict = [&](std::ostream& out) {
@@ -216,6 +263,9 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
   AddPluginsFlag(command, &flags->plugin_folders);
   command->footer(R"(
 Writes a line per example: the prediction, and the probability of each class.
+If the model is word_vectors, DATA has questions: a line with one word asks for
+its nearest words, and "man king woman" for what is to woman as king is to man.
+With --score the right word follows.
 Examples:
   ebb predict model.safetensors new-images.gz -o predictions.csv
   ebb predict model.safetensors new.csv --id customer -o predictions.csv

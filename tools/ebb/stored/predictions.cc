@@ -58,7 +58,9 @@ std::string Row(std::span<const float> outputs,
   }
   // One output of two classes is the probability of the second.
   std::vector<float> shares(outputs.begin(), outputs.end());
-  if (shares.size() == 1) shares.insert(shares.begin(), 1 - shares.front());
+  if (shares.size() < classes.size()) {
+    shares.insert(shares.begin(), 1 - shares.front());
+  }
   const auto best = std::ranges::max_element(shares) - shares.begin();
   std::string line = Field(classes[best]);
   for (const float share : shares) {
@@ -138,7 +140,9 @@ data::SourceSpec SpecToPredict(const StoredModel& stored,
   }
   // There is a prediction for each line.
   spec.on_bad_example = data::OnBadExample::kStop;
-  spec.has_labels = labelled;
+  if (spec.has_labels) spec.has_labels = labelled;
+  spec.bags.vocabulary.clear();  // The model knows its words.
+  spec.documents.least_words = 0;
   if (spec.kind == data::SourceKind::kNpy) {
     spec.path.clear();
     spec.npy.features = path;
@@ -241,8 +245,16 @@ absl::Status WritePredictions(
                      " values for ", examples.examples(),
                      " examples; was the data changed while it was read?"));
   }
-  const std::vector<std::string> classes = ClassTexts(stored.index);
+  std::vector<std::string> classes;
+  if (model->description().labels != models::LabelKind::kNone) {
+    classes = ClassTexts(stored.index);
+  }
   const auto outputs_each = model->description().outputs;
+  if (job::TraitsOf(stored.job.model()).topics()) {
+    for (int64_t k = 0; k < outputs_each; ++k) {
+      classes.push_back(absl::StrCat(k));
+    }
+  }
   const auto wanted = static_cast<int64_t>(classes.size());
   if (!classes.empty() && outputs_each != wanted &&
       !(outputs_each == 1 && wanted == 2)) {

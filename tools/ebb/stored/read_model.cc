@@ -68,8 +68,12 @@ absl::StatusOr<ModelNames> NamesOf(const JobRecord& record, bool with_slots) {
   ModelNames names;
   names.dense = {"values"};
   if (with_slots) {
-    for (const absl::string_view slot : rule->optimizer().SlotNames()) {
-      names.dense.push_back(absl::StrCat("slot/", slot));
+    size_t slots = 0;
+    for (const auto& state : rule->DenseStates()) {
+      slots = std::max(slots, state.slots.size());
+    }
+    for (size_t s = 0; s < slots; ++s) {
+      names.dense.push_back(rule->PublicName(absl::StrCat("slot:", s)));
     }
   }
   for (size_t i = 0; i < record.plan.sparse_tables.size(); ++i) {

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -24,7 +25,10 @@
 #include "server/job_rule.h"
 #include "tools/ebb/stored/model_json.h"
 #include "tools/ebb/stored/read_model.h"
+#include "tools/ebb/stored/topics.h"
+#include "tools/ebb/stored/word_export.h"
 #include "worker/job_data.h"
+#include "worker/python/python_program.h"
 
 namespace ebb::tools {
 
@@ -64,15 +68,20 @@ void WriteAll(std::ostream& out, std::span<const T> values) {
             static_cast<std::streamsize>(values.size_bytes()));
 }
 
-// Tensor by tensor, as the flat vector has them.
+// Tensor by tensor, as the flat vector has them, under the names that `name`
+// makes of the numbers of tables; without those that it gives none.
 void AddTensors(const models::ModelDescription& description,
-                const std::string& prefix, std::span<const float> values,
+                std::span<const float> values,
+                absl::FunctionRef<std::string(size_t)> name,
                 std::vector<TensorStream>* tensors) {
-  for (const models::TableShape& table : description.tables) {
+  for (size_t t = 0; t < description.tables.size(); ++t) {
+    const models::TableShape& table = description.tables[t];
     const auto part = values.first(table.size());
     values = values.subspan(table.size());
-    tensors->push_back({absl::StrCat(prefix, table.name), TensorType::kFloat32,
-                        table.dims, [part](std::ostream& out) {
+    std::string named = name(t);
+    if (named.empty()) continue;
+    tensors->push_back({std::move(named), TensorType::kFloat32, table.dims,
+                        [part](std::ostream& out) {
                           WriteAll(out, part);
                           return absl::OkStatus();
                         }});
@@ -275,6 +284,10 @@ absl::StatusOr<StoredModel> ImportModel(const TensorFileView& file) {
   if (said(kTablesKey, &bytes)) {
     EBB_ASSIGN_OR_RETURN(stored.sparse_tables, DecodeTables(bytes));
   }
+  if (job::TraitsOf(stored.job.model()).forest()) {
+    EBB_ASSIGN_OR_RETURN(stored.forest, ReadForest(file, stored.index));
+    return stored;
+  }
   EBB_RETURN_IF_ERROR(AddRows(file, &stored));
   const auto of_rows = [&](const std::string& name) {
     return std::ranges::any_of(
@@ -284,7 +297,10 @@ absl::StatusOr<StoredModel> ImportModel(const TensorFileView& file) {
         });
   };
   for (const TensorView& tensor : file.tensors) {
-    if (absl::StartsWith(tensor.name, kSlots) || of_rows(tensor.name)) continue;
+    if (absl::StartsWith(tensor.name, kSlots) || of_rows(tensor.name) ||
+        IsTopicShares(stored.job, tensor.name)) {
+      continue;
+    }
     if (tensor.type != TensorType::kFloat32) {
       return absl::DataLossError(
           absl::StrCat("tensor ", tensor.name, " has no float32"));
@@ -386,12 +402,21 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
   RowWriter rows(stored, folder, &stored.runs);
   EBB_ASSIGN_OR_RETURN(NamedArrays arrays,
                        ReadModel(source, with_slots, &rows));
-  for (auto& [name, values] : arrays) {
-    if (name == "values") {
-      stored.parameters = std::move(values);
-    } else {
-      stored.slots[std::string(absl::StripPrefix(name, "slot/"))] =
-          std::move(values);
+  stored.parameters = std::move(arrays["values"]);
+  if (job::TraitsOf(stored.job.model()).forest() && !stored.runs.empty()) {
+    EBB_ASSIGN_OR_RETURN(stored.forest,
+                         ForestOf(stored.runs.front(), stored.index));
+    stored.runs.clear();
+  }
+  for (const auto& state : rule->DenseStates()) {
+    auto& names = stored.slot_names.emplace_back();
+    if (!with_slots) continue;
+    for (const std::string& slot : state.slots) {
+      names.push_back(absl::StrCat(state.optimizer, "/", slot));
+    }
+    while (stored.slots.size() < names.size()) {
+      const auto slot = absl::StrCat("slot:", stored.slots.size());
+      stored.slots.push_back(std::move(arrays[rule->PublicName(slot)]));
     }
   }
   return stored;
@@ -408,9 +433,17 @@ ModelExport ExportModel(const StoredModel& stored,
     all.metadata[kColumnsKey] =
         absl::Base64Escape(columns->SerializeAsString());
   }
+  if (job::TraitsOf(stored.job.model()).words()) {
+    all.tensors = WordTensors(stored);
+    return all;
+  }
   if (!stored.sparse_tables.empty()) {
     all.metadata[kTablesKey] =
         absl::Base64Escape(EncodeTables(stored.sparse_tables));
+  }
+  if (stored.forest != nullptr) {
+    all.tensors = ForestTensors(stored.forest);
+    return all;
   }
   // Keys first: what is read in words of 8 bytes lies at multiples of them.
   std::vector<TensorStream> written;
@@ -432,18 +465,23 @@ ModelExport ExportModel(const StoredModel& stored,
     }
   };
   take(/*wide=*/true);
-  AddTensors(description, "", stored.parameters, &all.tensors);
+  const auto table_name = [&](size_t t) { return description.tables[t].name; };
+  AddTensors(description, stored.parameters, table_name, &all.tensors);
+  AddTopicShares(stored, &all);
   for (size_t t = 0; t < stored.runs.size(); ++t) {
     const job::SparseTable& table = stored.sparse_tables[t];
     if (table.kind != RowKind::kTrained) continue;
     all.tensors.push_back(
         RowsOf(RowsName(table.name), table, stored.runs[t], 0));
   }
-  for (const auto& [slot, values] : stored.slots) {
-    AddTensors(
-        description,
-        absl::StrCat(kSlots, NameOf(stored.job.optimizer()), "/", slot, "/"),
-        values, &all.tensors);
+  for (size_t slot = 0; slot < stored.slots.size(); ++slot) {
+    const auto slot_name = [&](size_t t) {
+      const std::vector<std::string>& names = stored.slot_names[t];
+      return slot < names.size()
+                 ? absl::StrCat(kSlots, names[slot], "/", table_name(t))
+                 : std::string();
+    };
+    AddTensors(description, stored.slots[slot], slot_name, &all.tensors);
   }
   for (size_t t = 0; t < stored.runs.size(); ++t) {
     const job::SparseTable& table = stored.sparse_tables[t];
@@ -498,9 +536,17 @@ absl::StatusOr<std::unique_ptr<LoadedModel>> CreateStoredModel(
   auto loaded = std::make_unique<LoadedModel>();
   EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&loaded->registry));
   EBB_ASSIGN_OR_RETURN(loaded->backend, models::CreateBackend({}));
+  if (stored.forest != nullptr) {
+    EBB_ASSIGN_OR_RETURN(
+        loaded->model,
+        models::forest::MakeForestModel(
+            worker::ModelConfigOf(stored.job, stored.index), stored.forest));
+    return loaded;
+  }
   EBB_ASSIGN_OR_RETURN(
       loaded->model,
-      worker::CreateModel(stored.job, stored.index, plugin_folders,
+      worker::CreateModel(stored.job, stored.index,
+                          {plugin_folders, worker::ChosenPython()},
                           &loaded->registry, loaded->backend.get()));
   EBB_RETURN_IF_ERROR(CheckParameters(stored, loaded->model->description()));
   const auto& tables = loaded->model->description().sparse_tables;
@@ -520,7 +566,9 @@ absl::StatusOr<std::unique_ptr<LoadedModel>> CreateStoredModel(
 
 absl::StatusOr<models::ModelDescription> DescriptionOf(
     const StoredModel& stored, const std::vector<std::string>& plugin_folders) {
-  if (!job::TraitsOf(stored.job.model()).program()) {
+  const v1::ModelTraits& traits = job::TraitsOf(stored.job.model());
+  // What Python computes is not asked for: the job has its tables.
+  if (!traits.program() && !traits.python()) {
     EBB_ASSIGN_OR_RETURN(const auto loaded,
                          CreateStoredModel(stored, plugin_folders));
     return loaded->model->description();
@@ -530,6 +578,10 @@ absl::StatusOr<models::ModelDescription> DescriptionOf(
   models::ModelDescription description;
   for (const job::DenseTable& table : tables) {
     description.tables.push_back({table.name, table.dims, table.init});
+  }
+  for (const job::SparseTable& table :
+       job::ProgramSparseTablesOf(stored.job.model())) {
+    description.sparse_tables.push_back({table.name, table.width, table.init});
   }
   EBB_RETURN_IF_ERROR(CheckParameters(stored, description));
   return description;

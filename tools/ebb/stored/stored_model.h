@@ -23,6 +23,7 @@
 #include "models/registry.h"
 #include "tools/ebb/stored/checkpoint_source.h"
 #include "tools/ebb/stored/row_runs.h"
+#include "tools/ebb/stored/stored_forest.h"
 #include "tools/files/mapped_file.h"
 #include "tools/tensors/tensor_files.h"
 #include "tools/text/json.h"
@@ -61,10 +62,15 @@ struct StoredModel {
   // Its columns, where they have names.
   std::optional<data::ColumnNames> columns;
   std::vector<float> parameters;
-  // State of the optimizer, by name ("first_moment"), as long as the
-  // parameters; empty where it was not asked for.
-  std::map<std::string, std::vector<float>> slots;
+  // States of the optimizers: arrays as long as the parameters. Empty where
+  // they were not asked for.
+  std::vector<std::vector<float>> slots;
+  // By dense table, what is in them: "adam/first_moment". A table may have less
+  // than there are.
+  std::vector<std::vector<std::string>> slot_names;
 
+  // The trees, for such models; their table then has no rows here.
+  ForestPtr forest;
   std::vector<job::SparseTable> sparse_tables;
   // For each of these tables there are values and slots as read from versions,
   // with their names beside; or, for an exported file, the means to find them.
@@ -94,7 +100,8 @@ struct ModelExport {
 // the job and the index for ebb. A sparse table has "TABLE/keys", ascending,
 // and "TABLE/rows" in their order: counts are int64. Rows that are written once
 // are uint8, filled up with zeros, with "TABLE/lengths". A slot's tensors are
-// called "slots/OPTIMIZER/SLOT/TENSOR".
+// called "slots/OPTIMIZER/SLOT/TENSOR". Word vectors are two dense tensors
+// instead, without slots (word_export.h).
 ModelExport ExportModel(const StoredModel& stored,
                         const models::ModelDescription& description);
 // Back again, without slots; of rows only those are in memory that are asked
@@ -116,7 +123,8 @@ struct LoadedModel {
 absl::StatusOr<std::unique_ptr<LoadedModel>> CreateStoredModel(
     const StoredModel& stored, const std::vector<std::string>& plugin_folders);
 
-// The tables of the model, and of one that ebb computes also the rest. The
+// The tables of the model, and of one that ebb computes by itself also the
+// rest. The
 // errors of CreateStoredModel.
 absl::StatusOr<models::ModelDescription> DescriptionOf(
     const StoredModel& stored, const std::vector<std::string>& plugin_folders);

@@ -5,24 +5,23 @@ from __future__ import annotations
 import os
 import sys
 import types
-from typing import Any, Optional, Type
-
-import torch
+from typing import Any, Optional, Tuple, Type
 
 from ebb.errors import Error
 
-_LIBRARIES = (
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
-    os.path.dirname(os.path.abspath(torch.__file__)) + os.sep,
-)
+def _libraries() -> Tuple[str, ...]:
+    """The folders of ebb, and of torch if it is loaded."""
+    loaded = [__file__, getattr(sys.modules.get("torch"), "__file__", None)]
+    return tuple(os.path.dirname(os.path.abspath(one)) + os.sep for one in loaded if one)
 
 
 def trimmed(trace: Optional[types.TracebackType]) -> Optional[types.TracebackType]:
     """Cuts the frames of ebb and torch below the user's last frame."""
+    libraries = _libraries()
     last = None
     at = trace
     while at is not None:
-        if not at.tb_frame.f_code.co_filename.startswith(_LIBRARIES):
+        if not at.tb_frame.f_code.co_filename.startswith(libraries):
             last = at
         at = at.tb_next
     if last is None:

@@ -1,0 +1,64 @@
+"""Starts the programs that a benchmark compares."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+HERE = Path(__file__).resolve().parent
+_LIMIT_S = 900
+#: One compute thread a process.
+ONE_THREAD = {
+    name: "1"
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+}
+
+
+class Failed(Exception):
+    """A program that is measured did not end well."""
+
+
+def start(
+    argv: Sequence[str], more: Optional[Mapping[str, str]] = None
+) -> "subprocess.Popen[str]":
+    """Starts a program of Python, whose output is read by ``result_of``."""
+    return subprocess.Popen(
+        [sys.executable, "-B", *argv],
+        env={**os.environ, **ONE_THREAD, **(more or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def result_of(process: "subprocess.Popen[str]") -> Dict[str, Any]:
+    """Waits for a program, and returns its last line of JSON."""
+    try:
+        out, errors = process.communicate(timeout=_LIMIT_S)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    lines = [line for line in out.splitlines() if line.startswith("{")]
+    if process.returncode != 0 or not lines:
+        words = " ".join(map(str, process.args[2:4]))  # type: ignore[index]
+        last = (errors.strip().splitlines() or ["no output"])[-1]
+        raise Failed(f"{words} ended with {process.returncode}: {last}")
+    answer: Dict[str, Any] = json.loads(lines[-1])
+    return answer
+
+
+def run(argv: Sequence[str], more: Optional[Mapping[str, str]] = None) -> Dict[str, Any]:
+    return result_of(start(argv, more))
+
+
+def cpu_seconds(pids: List[int]) -> float:
+    """What these processes have computed so far."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")

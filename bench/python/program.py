@@ -1,0 +1,48 @@
+"""What the programs that measure contests have in common."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Callable, Iterable
+
+from figures import Contest
+
+
+def parser(name: str, about: str, pairs: int, folder: str) -> argparse.ArgumentParser:
+    """The flags that they share, with these defaults."""
+    made = argparse.ArgumentParser(prog=name, description=about)
+    made.add_argument("--pairs", type=int, default=pairs)
+    made.add_argument("--quick", action="store_true")
+    made.add_argument("--only", nargs="+", default=[])
+    made.add_argument("--folder", type=Path, default=Path(folder))
+    made.add_argument("--page", type=Path)
+    return made
+
+
+def check_names(
+    made: argparse.ArgumentParser, wanted: Iterable[str], contests: Iterable[Contest]
+) -> None:
+    """Ends the program if there is no contest of a name."""
+    names = [contest.name for contest in contests]
+    unknown = set(wanted) - set(names)
+    if unknown:
+        made.error(f"--only {' '.join(sorted(unknown))}: there are {', '.join(names)}")
+
+
+def tell(line: str) -> None:
+    """Shows how far it is, on a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+
+def run(main: Callable[[], int]) -> None:
+    """Runs the program, and ends with its exit code."""
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("EBB_TRACEBACK"):
+            raise
+        sys.exit(f"ebb: {error}")

@@ -1,0 +1,19 @@
+#include "job/boosted.h"
+
+namespace ebb::job {
+
+BoostedShape BoostedShapeOf(const v1::Model& model, int64_t features,
+                            int64_t classes) {
+  return {.features = features,
+          .outputs = classes > 2 ? classes : 1,
+          .trees = model.trees(),
+          .depth = model.depth(),
+          .leaves = model.leaves(),
+          .bins = model.bins()};
+}
+
+bool DrawsShares(const v1::Model& model) {
+  return model.row_share() < 1 || model.column_share() < 1;
+}
+
+}  // namespace ebb::job

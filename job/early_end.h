@@ -1,0 +1,18 @@
+// Jobs that end by themselves before their last epoch, once they converged.
+#ifndef EBB_JOB_EARLY_END_H_
+#define EBB_JOB_EARLY_END_H_
+
+#include "ebb/v1/job.pb.h"
+
+namespace ebb::job {
+
+// Whether `ended` is what becomes of `whole` if it ends early: the same job
+// with fewer epochs, and rounds, whose operations may end it (WithEpochs).
+bool EndsEarlyAs(const v1::Job& whole, const v1::Job& ended);
+
+// Gives `job` the epochs, and rounds, of `whole`.
+void TakeEpochs(const v1::Job& whole, v1::Job* job);
+
+}  // namespace ebb::job
+
+#endif  // EBB_JOB_EARLY_END_H_

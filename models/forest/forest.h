@@ -1,0 +1,91 @@
+// A forest that predicts: the mean of what its trees say.
+#ifndef EBB_MODELS_FOREST_FOREST_H_
+#define EBB_MODELS_FOREST_FOREST_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "models/config.h"
+#include "models/forest/tree.h"
+#include "models/forest/tree_grower.h"
+#include "models/model.h"
+
+namespace ebb::models::forest {
+
+// Thread-compatible; any number of threads may read it.
+class Forest {
+ public:
+  // `classes` is 0 for values.
+  Forest(int64_t features, int64_t classes)
+      : features_(features), classes_(classes) {}
+
+  // Adds the tree with this number. Numbers ascend. The errors of DecodeTree,
+  // which then name the tree.
+  absl::Status Add(int64_t number, absl::string_view bytes);
+  void Add(int64_t number, Tree tree);
+
+  int64_t features() const { return features_; }
+  int64_t classes() const { return classes_; }
+  // Numbers of a prediction: the probability of each class, or the value.
+  int64_t outputs() const { return classes_ > 0 ? classes_ : 1; }
+  const std::vector<Tree>& trees() const { return trees_; }
+  const std::vector<int64_t>& numbers() const { return numbers_; }
+
+  // Writes the prediction for an example to `out`, (outputs).
+  void Predict(const float* example, std::span<float> out) const;
+  // Adds what one tree says to `out`, (outputs).
+  void AddTree(const Tree& tree, const float* example,
+               std::span<double> out) const;
+
+  // Returns for each feature the mean over the trees of its share of all gains
+  // of a tree. They add up to 1, or are 0 if no tree has a split.
+  std::vector<double> Importances() const;
+
+ private:
+  const int64_t features_;
+  const int64_t classes_;
+  std::vector<Tree> trees_;
+  std::vector<int64_t> numbers_;
+};
+
+// Gathers examples [first, first + count) of the training data: features
+// (count, features) and labels (count).
+using ReadExamples = std::function<absl::Status(int64_t first, int64_t count,
+                                                std::vector<float>* features,
+                                                std::vector<float>* labels)>;
+
+// Predicts each of `rows` training examples by the trees that did not learn
+// from it, and gives `add` labels and predictions (of `Forest::outputs`) of
+// those for which there are such trees. Returns how many that are. The errors
+// of `read`.
+absl::StatusOr<int64_t> PredictOutOfBag(
+    const Forest& forest, const GrowthOptions& options, int64_t rows,
+    const ReadExamples& read,
+    const std::function<void(std::span<const float> labels,
+                             std::span<const float> predictions)>& add);
+
+// Returns for each feature how much worse the trees predict examples that they
+// did not learn from when its values are shuffled among these (Breiman 2001).
+// It is the mean over the trees: of the share of right predictions that is
+// lost, or for values of the squared error that is added, divided by their
+// variance.
+//
+// Takes as many of the examples as are looked at in about a second. The errors
+// of `read`.
+absl::StatusOr<std::vector<double>> PermutationImportances(
+    const Forest& forest, const GrowthOptions& options, int64_t rows,
+    const ReadExamples& read);
+
+// A model that predicts by this forest, whatever its parameters are.
+// InvalidArgument: the configuration is not one of a forest.
+absl::StatusOr<std::unique_ptr<Model>> MakeForestModel(
+    const ModelConfig& config, std::shared_ptr<const Forest> forest);
+
+}  // namespace ebb::models::forest
+
+#endif  // EBB_MODELS_FOREST_FOREST_H_

@@ -1,0 +1,27 @@
+// The seeding of K-Means (Arthur and Vassilvitskii 2007, "k-means++: the
+// advantages of careful seeding").
+#ifndef EBB_MODELS_KMEANS_PLUS_PLUS_H_
+#define EBB_MODELS_KMEANS_PLUS_PLUS_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "models/batch.h"
+
+namespace ebb::models {
+
+// Returns k of the examples, row after row: a function of the arguments alone.
+// There are at least k examples, dense or sparse, and k is at least 1. Each is
+// drawn with a chance that grows with the squared distance to those drawn
+// before, and with its weight. It draws 2 + log k examples at a time, and takes
+// the one that leaves all nearest (as the authors' code does). If fewer than k
+// examples differ, some are returned twice. Weights are 0 or more, and some are
+// above 0. Without any, all examples weigh the same.
+std::vector<float> KMeansPlusPlus(const BatchView& examples, int64_t k,
+                                  uint64_t seed,
+                                  std::span<const double> weights = {});
+
+}  // namespace ebb::models
+
+#endif  // EBB_MODELS_KMEANS_PLUS_PLUS_H_

@@ -1,0 +1,83 @@
+// Which of k centroids is nearest to each example of a batch.
+//
+// |x - c|^2 / 2 is |x|^2 / 2, which is the same for all c, and |c|^2 / 2 - x c,
+// whose products are those of two matrices. Where rounding may hide which
+// centroid is nearest, the distances in double decide. So the result is that of
+// the distances themselves.
+#ifndef EBB_MODELS_NEAREST_CENTROIDS_H_
+#define EBB_MODELS_NEAREST_CENTROIDS_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "models/backend.h"
+#include "models/batch.h"
+
+namespace ebb::models {
+
+// Keeps the memory that the last batch needed. Thread-compatible.
+class NearestCentroids {
+ public:
+  // `backend` is not owned, computes in ordinary memory and outlives this.
+  NearestCentroids(int64_t clusters, int64_t features, ComputeBackend* backend)
+      : clusters_(clusters), features_(features), backend_(*backend) {}
+
+  // From now on these are the centroids: (clusters, features), row after row.
+  // Those whose size is 0 attract no example; empty: all do. Cheap if they are
+  // the same as before.
+  void Take(std::span<const float> centroids, std::span<const float> sizes);
+
+  // What learns the number of the nearest centroid of an example: of several
+  // that are as near, the first.
+  using Found = absl::FunctionRef<void(int64_t row, int64_t nearest)>;
+  // Calls it for each example, in order, while the processor's cache has the
+  // example. InvalidArgument: the batch has other features.
+  absl::Status Find(const BatchView& batch, Found found);
+  // The square of the centroid's length. The last batch was sparse.
+  double SquareOf(int64_t cluster) const { return squares_[cluster]; }
+
+ private:
+  enum class For : uint8_t { kNothing, kDense, kSparse };
+
+  absl::Status Check(const BatchView& batch) const;
+  void PrepareFor(For examples);
+  void ChooseOrigin();
+  void TurnCentroids();
+  const float* FromOrigin() const;
+  void FindDense(const BatchView& batch, Found found);
+  void FindSparse(const BatchView& batch, Found found);
+  // The nearest by the products of the example with each centroid, sums of so
+  // many terms, and the example's length, all from the origin.
+  int64_t NearestOf(const float* products, float length, int64_t terms,
+                    absl::FunctionRef<double(int64_t)> distance_to) const;
+
+  const int64_t clusters_;
+  const int64_t features_;
+  ComputeBackend& backend_;
+
+  std::vector<float> centroids_;
+  std::vector<bool> empty_;  // By cluster.
+
+  // --- Of these centroids, for one kind of examples --------------------------
+  For ready_ = For::kNothing;
+  // The origin of the products: 0 (then it is empty), or near dense examples,
+  // where float32 would lose the distances in the products. A function of the
+  // centroids, so that all workers compute the same bits.
+  std::vector<float> origin_;
+  std::vector<float> moved_centroids_;  // From the origin, if it is not 0.
+  std::vector<double> squares_;      // Squares of the lengths, from the origin.
+  std::vector<float> half_squares_;  // Infinite for an empty cluster.
+  std::vector<float> lengths_;       // 0 for an empty cluster.
+  std::vector<float> columns_;  // (features, clusters), for sparse examples.
+
+  // --- Of the last batch -----------------------------------------------------
+  std::vector<float> moved_examples_;
+  std::vector<float> products_;
+};
+
+}  // namespace ebb::models
+
+#endif  // EBB_MODELS_NEAREST_CENTROIDS_H_

@@ -1,0 +1,521 @@
+// Gradient-boosted trees. The margin of an example is the sum of what the
+// leaves that it falls into add. The model pushes the sums of boosting's rounds
+// (algorithms/boosting/boosting.h): for each open node, feature and interval
+// those of gradients, second derivatives and examples.
+//
+// The margin of an example and the intervals of its values are kept, by the
+// example's number. They are a function of the example and of the trees, so
+// that a worker which lacks them computes the same.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/boosted_shape.h"
+#include "common/example_hash.h"
+#include "common/status_macros.h"
+#include "models/model.h"
+#include "models/registry.h"
+
+namespace ebb::models::zoo {
+namespace {
+
+using Columns = BoostedNodeColumns;
+
+// Memory for the intervals of examples that come again: 1 GiB.
+constexpr int64_t kMostKeptBytes = int64_t{1} << 30;
+constexpr double kLeastCurvature = 1e-16;
+
+// What the share of examples and of features a tree learns from is drawn by.
+enum class Drawn : uint64_t { kExamples = 1, kFeatures = 2 };
+
+uint64_t TreeHash(uint64_t seed, Drawn what, int64_t tree) {
+  return HashAppend(HashAppend(seed, static_cast<uint64_t>(what)),
+                    static_cast<uint64_t>(tree));
+}
+
+class BoostedTrees final : public Model {
+ public:
+  BoostedTrees(const ModelConfig& config, const BoostedShape& shape)
+      : shape_(shape),
+        classes_(config.classes),
+        seed_(config.seed),
+        row_share_(config.row_share),
+        column_share_(config.column_share) {
+    const int64_t forest = shape.trees * shape.outputs;
+    description_.tables = {
+        {"base", {shape.outputs}, InitRule::Zeros(), false},
+        {"edges", {shape.features, shape.Edges()}, InitRule::Zeros(), false},
+        {"nodes",
+         {forest, shape.Nodes(), Columns::kCount},
+         InitRule::Constant(-1),
+         false},
+        {"open", {shape.OpenFloats()}, InitRule::Zeros(), false},
+        {"histograms",
+         {shape.Slots(), shape.features, shape.bins + 1, BoostedSums::kCount},
+         InitRule::Zeros(),
+         false}};
+    description_.features = shape.features;
+    description_.outputs = shape.outputs;
+    description_.classes = classes_;
+    description_.labels = classes_ == 0   ? LabelKind::kValue
+                          : classes_ == 2 ? LabelKind::kBinary
+                                          : LabelKind::kClass;
+  }
+
+  const ModelDescription& description() const override { return description_; }
+
+  absl::Status Gradient(std::span<const float> params, const BatchView& batch,
+                        std::span<float> grad, BatchStats* stats) override {
+    EBB_RETURN_IF_ERROR(CheckGradientSize(params, grad));
+    EBB_RETURN_IF_ERROR(Check(params, batch));
+    EBB_RETURN_IF_ERROR(ReadOpen(params));
+    std::ranges::fill(grad, 0.0f);
+    *stats = {.examples = batch.rows};
+    histograms_ = grad.subspan(shape_.HistogramsAt());
+    totals_.assign(shape_.Slots() * BoostedSums::kCount, 0);
+    const uint64_t drawn = TreeHash(seed_, Drawn::kExamples, complete_);
+    for (int64_t row = 0; row < batch.rows; ++row) {
+      const int64_t number = batch.training_numbers.empty()
+                                 ? kNoNumber
+                                 : batch.training_numbers[row];
+      const float* const values = BeginRow(batch, row);
+      const float* const margins = MarginsOf(params, values, number);
+      Differentiate(margins, batch.labels[row], stats);
+      if (open_ > 0 &&
+          (row_share_ >= 1 ||
+           UnitOf(HashAppend(drawn, static_cast<uint64_t>(number))) <
+               row_share_)) {
+        AddRow(params, values, batch.is_sparse(), number);
+      }
+      EndRow();
+    }
+    if (batch.is_sparse()) AddAbsent(params);
+    if (!std::isfinite(stats->loss_sum)) {
+      return absl::OutOfRangeError("the loss is not finite");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Evaluate(std::span<const float> params, const BatchView& batch,
+                        BatchStats* stats) override {
+    return Walk(params, batch, stats, nullptr);
+  }
+
+  absl::Status EvaluateAndPredict(std::span<const float> params,
+                                  const BatchView& batch, BatchStats* stats,
+                                  std::vector<float>* outputs) override {
+    return Walk(params, batch, stats, outputs);
+  }
+
+  absl::Status Predict(std::span<const float> params, const BatchView& batch,
+                       std::vector<float>* outputs) override {
+    return Walk(params, batch, nullptr, outputs);
+  }
+
+ private:
+  static constexpr int64_t kNoNumber = -1;
+
+  absl::Status Check(std::span<const float> params,
+                     const BatchView& batch) const {
+    EBB_RETURN_IF_ERROR(CheckParameterCount(params, shape_.Parameters()));
+    if (batch.is_keyed()) {
+      return absl::InvalidArgumentError(
+          "boosted_trees take columns of numbers, not keys");
+    }
+    if (batch.features != shape_.features ||
+        (!batch.is_sparse() &&
+         std::ssize(batch.dense) != batch.rows * shape_.features)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("examples of ", batch.features, " features instead of ",
+                       shape_.features));
+    }
+    return absl::OkStatus();
+  }
+
+  // What the round looks at. The values come from servers: none of them is
+  // taken for a place without a look.
+  absl::Status ReadOpen(std::span<const float> params) {
+    const std::span<const float> open = params.subspan(shape_.OpenAt());
+    complete_ = static_cast<int64_t>(open[0]);
+    open_ = static_cast<int64_t>(open[1]);
+    if (complete_ < 0 || complete_ > shape_.trees || open_ < 0 ||
+        open_ > shape_.Slots() || (complete_ == shape_.trees && open_ > 0)) {
+      return absl::InvalidArgumentError(absl::StrCat("the table `open` names ",
+                                                     open[0], " trees and ",
+                                                     open[1], " nodes"));
+    }
+    slot_of_.assign(shape_.outputs * shape_.Nodes(), -1);
+    for (int64_t slot = 0; slot < open_; ++slot) {
+      const auto node = static_cast<int64_t>(open[2 + slot]);
+      if (node < 0 || node >= std::ssize(slot_of_)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("the table `open` names node ", node));
+      }
+      slot_of_[node] = static_cast<int32_t>(slot);
+    }
+    sampled_.clear();
+    const uint64_t drawn = TreeHash(seed_, Drawn::kFeatures, complete_);
+    for (int64_t f = 0; f < shape_.features; ++f) {
+      if (column_share_ >= 1 ||
+          UnitOf(HashAppend(drawn, static_cast<uint64_t>(f))) < column_share_) {
+        sampled_.push_back(static_cast<int32_t>(f));
+      }
+    }
+    // A tree of no feature would learn nothing.
+    if (sampled_.empty()) {
+      sampled_.push_back(
+          static_cast<int32_t>(drawn % static_cast<uint64_t>(shape_.features)));
+    }
+    is_sampled_.assign(shape_.features, 0);
+    for (const int32_t f : sampled_) is_sampled_[f] = 1;
+    return absl::OkStatus();
+  }
+
+  // The values of the row, by feature; also fills present_ of a sparse row. A
+  // column that the row names twice has the sum.
+  const float* BeginRow(const BatchView& batch, int64_t row) {
+    if (!batch.is_sparse()) return batch.dense.data() + row * shape_.features;
+    scattered_.resize(shape_.features, 0);
+    is_present_.resize(shape_.features, 0);
+    const CsrView& sparse = batch.sparse;
+    for (int64_t at = sparse.row_offsets[row]; at < sparse.row_offsets[row + 1];
+         ++at) {
+      const int32_t f = sparse.columns[at];
+      scattered_[f] += sparse.values[at];
+      if (is_present_[f] != 0) continue;
+      is_present_[f] = 1;
+      present_.push_back(f);
+    }
+    return scattered_.data();
+  }
+  void EndRow() {
+    for (const int32_t f : present_) {
+      scattered_[f] = 0;
+      is_present_[f] = 0;
+    }
+    present_.clear();
+  }
+
+  // The interval of a value; `bins` of a missing one.
+  int64_t BinOf(std::span<const float> params, int64_t feature,
+                float value) const {
+    if (std::isnan(value)) return shape_.bins;
+    const float* const edges =
+        params.data() + shape_.EdgesAt() + feature * shape_.Edges();
+    return std::lower_bound(edges, edges + shape_.Edges(), value) - edges;
+  }
+
+  // The node of the tree at which the row ends.
+  int64_t NodeOf(std::span<const float> params, int64_t tree,
+                 const float* values) const {
+    const float* const nodes =
+        params.data() + shape_.NodesAt() + tree * shape_.TreeFloats();
+    int64_t node = 0;
+    // A child has a higher number than its parent.
+    for (int64_t steps = 0; steps < shape_.Nodes(); ++steps) {
+      const float* const at = nodes + node * Columns::kCount;
+      const auto feature = static_cast<int64_t>(at[Columns::kFeature]);
+      if (feature < 0 || feature >= shape_.features) return node;
+      const auto bin = static_cast<int64_t>(at[Columns::kBin]);
+      const float value = values[feature];
+      bool right = false;
+      if (std::isnan(value)) {
+        right = at[Columns::kMissing] != 0;
+      } else if (bin < shape_.Edges()) {
+        right = value > params[shape_.EdgesAt() + feature * shape_.Edges() +
+                               std::max<int64_t>(0, bin)];
+      }
+      const int64_t next = static_cast<int64_t>(at[Columns::kLeft]) + right;
+      if (next <= node || next >= shape_.Nodes()) return node;
+      node = next;
+    }
+    return node;
+  }
+
+  // Adds the trees [first, last) to the margins.
+  void AddTrees(std::span<const float> params, const float* values,
+                int64_t first, int64_t last, float* margins) const {
+    for (int64_t tree = first; tree < last; ++tree) {
+      for (int64_t k = 0; k < shape_.outputs; ++k) {
+        const int64_t number = tree * shape_.outputs + k;
+        const int64_t node = NodeOf(params, number, values);
+        margins[k] += params[shape_.NodesAt() + number * shape_.TreeFloats() +
+                             node * Columns::kCount + Columns::kValue];
+      }
+    }
+  }
+
+  const float* MarginsOf(std::span<const float> params, const float* values,
+                         int64_t number) {
+    const int64_t outputs = shape_.outputs;
+    float* margins = nullptr;
+    int32_t none = -1;
+    int32_t* known = &none;
+    if (number >= 0 && number < kMostKeptBytes / (4 * (outputs + 1))) {
+      if (number >= std::ssize(known_trees_)) {
+        const int64_t room = std::max<int64_t>(number + 1, 1024);
+        const auto grown = std::max<int64_t>(
+            room, std::ssize(known_trees_) + std::ssize(known_trees_) / 2);
+        known_trees_.resize(grown, -1);
+        margins_.resize(grown * outputs);
+      }
+      known = &known_trees_[number];
+      margins = margins_.data() + number * outputs;
+    } else {
+      scratch_.resize(outputs);
+      margins = scratch_.data();
+    }
+    // An older round has fewer trees, and sums are not taken back.
+    if (*known < 0 || *known > complete_) {
+      std::copy_n(params.data(), outputs, margins);
+      *known = 0;
+    }
+    AddTrees(params, values, *known, complete_, margins);
+    *known = static_cast<int32_t>(complete_);
+    return margins;
+  }
+
+  // Fills outputs_ from the margins.
+  void Transform(const float* margins) {
+    outputs_.resize(shape_.outputs);
+    if (classes_ == 0) {
+      outputs_[0] = margins[0];
+    } else if (classes_ == 2) {
+      outputs_[0] = 1 / (1 + std::exp(-double{margins[0]}));
+    } else {
+      const double most = *std::max_element(margins, margins + classes_);
+      double sum = 0;
+      for (int64_t k = 0; k < classes_; ++k) {
+        sum += outputs_[k] = std::exp(margins[k] - most);
+      }
+      for (double& output : outputs_) output /= sum;
+      log_sum_ = most + std::log(sum);
+    }
+  }
+
+  // Adds the loss of the margins, whose outputs_ are there.
+  void AddLoss(const float* margins, float label, BatchStats* stats) const {
+    if (classes_ == 0) {
+      const double error = double{margins[0]} - label;
+      stats->loss_sum += error * error / 2;
+    } else if (classes_ == 2) {
+      const bool is_one = label == 1;
+      const double margin = is_one ? margins[0] : -double{margins[0]};
+      stats->loss_sum += margin > 0 ? std::log1p(std::exp(-margin))
+                                    : std::log1p(std::exp(margin)) - margin;
+      stats->correct += (margins[0] > 0) == is_one ? 1 : 0;
+    } else {
+      stats->loss_sum += log_sum_ - margins[static_cast<int64_t>(label)];
+      const auto best = std::max_element(margins, margins + classes_);
+      stats->correct += best - margins == static_cast<int64_t>(label) ? 1 : 0;
+    }
+  }
+
+  // The gradient and second derivative by output, and the loss.
+  void Differentiate(const float* margins, float label, BatchStats* stats) {
+    Transform(margins);
+    AddLoss(margins, label, stats);
+    gradients_.resize(shape_.outputs);
+    curvatures_.resize(shape_.outputs);
+    for (int64_t k = 0; k < shape_.outputs; ++k) {
+      const double p = outputs_[k];
+      if (classes_ == 0) {
+        gradients_[k] = static_cast<float>(p - label);
+        curvatures_[k] = 1;
+        continue;
+      }
+      const bool is_one =
+          classes_ == 2 ? label == 1 : k == static_cast<int64_t>(label);
+      gradients_[k] = static_cast<float>(p - (is_one ? 1 : 0));
+      // Each of several classes moves all the others.
+      const double curvature = (classes_ == 2 ? 1 : 2) * p * (1 - p);
+      curvatures_[k] = static_cast<float>(std::max(curvature, kLeastCurvature));
+    }
+  }
+
+  void AddRow(std::span<const float> params, const float* values, bool sparse,
+              int64_t number) {
+    const uint8_t* bins = nullptr;
+    for (int64_t k = 0; k < shape_.outputs; ++k) {
+      const int64_t tree = complete_ * shape_.outputs + k;
+      const int64_t node = NodeOf(params, tree, values);
+      const int32_t slot = slot_of_[k * shape_.Nodes() + node];
+      if (slot < 0) continue;
+      if (sparse) {
+        AddPresent(params, values, slot, k);
+        continue;
+      }
+      if (bins == nullptr) bins = BinsOf(params, values, number);
+      AddValues(bins, slot, gradients_[k], curvatures_[k]);
+    }
+  }
+
+  // The intervals of all values of a dense row.
+  const uint8_t* BinsOf(std::span<const float> params, const float* values,
+                        int64_t number) {
+    const int64_t features = shape_.features;
+    const bool keeps = number >= 0 && number < kMostKeptBytes / features;
+    const int64_t at = keeps ? number : 0;
+    std::vector<uint8_t>& bins = keeps ? bins_ : scratch_bins_;
+    if (at >= std::ssize(bins) / features) {
+      bins.resize(std::max(at + 1, keeps ? at + at / 2 : 0) * features);
+    }
+    uint8_t* const row = bins.data() + at * features;
+    if (keeps) {
+      if (at >= std::ssize(has_bins_)) has_bins_.resize(at + at / 2 + 1, 0);
+      if (has_bins_[at] != 0) return row;
+      has_bins_[at] = 1;
+    }
+    for (int64_t f = 0; f < features; ++f) {
+      row[f] = static_cast<uint8_t>(BinOf(params, f, values[f]));
+    }
+    return row;
+  }
+
+  void AddValues(const uint8_t* bins, int64_t slot, float gradient,
+                 float curvature) {
+    float* const of_slot = histograms_.data() + slot * shape_.NodeFloats();
+    const int64_t floats = shape_.HistogramFloats();
+    for (const int32_t f : sampled_) {
+      float* const cell = of_slot + f * floats + bins[f] * BoostedSums::kCount;
+      cell[BoostedSums::kGradient] += gradient;
+      cell[BoostedSums::kCurvature] += curvature;
+      cell[BoostedSums::kExamples] += 1;
+    }
+  }
+
+  // Adds a sparse row. What it lacks is added for all rows at once.
+  void AddPresent(std::span<const float> params, const float* values,
+                  int64_t slot, int64_t k) {
+    double* const total = totals_.data() + slot * BoostedSums::kCount;
+    total[BoostedSums::kGradient] += gradients_[k];
+    total[BoostedSums::kCurvature] += curvatures_[k];
+    total[BoostedSums::kExamples] += 1;
+    float* const of_slot = histograms_.data() + slot * shape_.NodeFloats();
+    for (const int32_t f : present_) {
+      if (is_sampled_[f] == 0) continue;
+      float* const cell = of_slot + f * shape_.HistogramFloats() +
+                          BinOf(params, f, values[f]) * BoostedSums::kCount;
+      cell[BoostedSums::kGradient] += gradients_[k];
+      cell[BoostedSums::kCurvature] += curvatures_[k];
+      cell[BoostedSums::kExamples] += 1;
+    }
+  }
+
+  void AddAbsent(std::span<const float> params) {
+    for (int64_t slot = 0; slot < open_; ++slot) {
+      const double* const total = totals_.data() + slot * BoostedSums::kCount;
+      if (total[BoostedSums::kExamples] == 0) continue;
+      for (const int32_t f : sampled_) {
+        float* const histogram = histograms_.data() +
+                                 slot * shape_.NodeFloats() +
+                                 f * shape_.HistogramFloats();
+        double present[BoostedSums::kCount] = {};
+        for (int64_t bin = 0; bin <= shape_.bins; ++bin) {
+          for (int64_t i = 0; i < BoostedSums::kCount; ++i) {
+            present[i] += histogram[bin * BoostedSums::kCount + i];
+          }
+        }
+        if (present[BoostedSums::kExamples] == total[BoostedSums::kExamples]) {
+          continue;
+        }
+        float* const cell =
+            histogram + BinOf(params, f, 0) * BoostedSums::kCount;
+        for (int64_t i = 0; i < BoostedSums::kCount; ++i) {
+          cell[i] += static_cast<float>(total[i] - present[i]);
+        }
+      }
+    }
+  }
+
+  // Those that are null are left out.
+  absl::Status Walk(std::span<const float> params, const BatchView& batch,
+                    BatchStats* stats, std::vector<float>* outputs) {
+    EBB_RETURN_IF_ERROR(Check(params, batch));
+    EBB_RETURN_IF_ERROR(ReadOpen(params));
+    if (stats != nullptr) *stats = {.examples = batch.rows};
+    if (outputs != nullptr) outputs->resize(batch.rows * shape_.outputs);
+    scratch_.resize(shape_.outputs);
+    for (int64_t row = 0; row < batch.rows; ++row) {
+      const float* const values = BeginRow(batch, row);
+      std::copy_n(params.data(), shape_.outputs, scratch_.data());
+      AddTrees(params, values, 0, complete_, scratch_.data());
+      EndRow();
+      Transform(scratch_.data());
+      if (stats != nullptr) AddLoss(scratch_.data(), batch.labels[row], stats);
+      if (outputs == nullptr) continue;
+      std::ranges::copy(outputs_, outputs->begin() + row * shape_.outputs);
+    }
+    return absl::OkStatus();
+  }
+
+  const BoostedShape shape_;
+  const int64_t classes_;  // 0: labels are values.
+  const uint64_t seed_;
+  const double row_share_;
+  const double column_share_;
+  ModelDescription description_;
+
+  // What the batch looks at.
+  int64_t complete_ = 0;
+  int64_t open_ = 0;
+  std::vector<int32_t> slot_of_;  // By node; -1: none.
+  std::vector<int32_t> sampled_;  // Ascending.
+  std::vector<uint8_t> is_sampled_;
+  std::span<float> histograms_;
+  std::vector<double> totals_;  // By slot, for sparse rows.
+
+  // The row.
+  std::vector<float> scattered_;
+  std::vector<uint8_t> is_present_;
+  std::vector<int32_t> present_;
+  std::vector<float> scratch_;
+  std::vector<uint8_t> scratch_bins_;
+  std::vector<double> outputs_;
+  double log_sum_ = 0;
+  std::vector<float> gradients_;
+  std::vector<float> curvatures_;
+
+  // By the number of the example. The trees in its margin; -1: none, and it
+  // begins anew.
+  std::vector<int32_t> known_trees_;
+  std::vector<float> margins_;
+  std::vector<uint8_t> bins_;
+  std::vector<uint8_t> has_bins_;
+};
+
+absl::StatusOr<std::unique_ptr<Model>> CreateBoostedTrees(
+    const ModelConfig& config, ComputeBackend* /*backend*/) {
+  EBB_RETURN_IF_ERROR(CheckOnlyUses(config, {"trees", "depth", "leaves", "bins",
+                                             "row_share", "column_share"}));
+  if (config.clip_norm != 0) {
+    return ConfigError("train.clip_norm",
+                       "boosted_trees have no gradient to shorten",
+                       "leave it out");
+  }
+  const BoostedShape shape = {
+      .features = config.features,
+      .outputs = config.classes > 2 ? config.classes : 1,
+      .trees = config.trees,
+      .depth = config.depth,
+      .leaves = config.leaves,
+      .bins = config.bins};
+  EBB_RETURN_IF_ERROR(shape.Validate());
+  return std::make_unique<BoostedTrees>(config, shape);
+}
+
+}  // namespace
+
+absl::Status RegisterBoostedTrees(Registry* registry) {
+  return registry->Register("boosted_trees",
+                            "trees that correct those before them",
+                            CreateBoostedTrees);
+}
+
+}  // namespace ebb::models::zoo

@@ -1,0 +1,79 @@
+"""Where runs on this machine keep what they write: ``runs/NAME-NUMBER``."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import List, Optional
+
+from ebb.errors import Error, NotFound
+
+_RUNS = "runs"
+# As `ebb run` of a job file has it, too.
+_FACTS = "run"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a run that goes on must know of its part before."""
+
+    servers: int = 2
+    workers: int = 3
+
+
+def read_facts(folder: str) -> Optional[Facts]:
+    """Returns the facts of a run; None: it wrote none."""
+    path = os.path.join(folder, _FACTS)
+    try:
+        with open(path, encoding="utf-8") as file:
+            words = dict(line.split() for line in file)
+        return Facts(int(words["servers"]), int(words["workers"]))
+    except FileNotFoundError:
+        return None
+    except (KeyError, ValueError):
+        raise Error(
+            f"{path} is damaged", "remove it, and give --workers and --servers"
+        ) from None
+
+
+def write_facts(folder: str, facts: Facts) -> None:
+    """Puts them into the folder of a run."""
+    with open(os.path.join(folder, _FACTS), "w", encoding="utf-8") as file:
+        file.write(f"servers {facts.servers}\nworkers {facts.workers}\ncomplete 0\n")
+
+
+def new_folder(name: str) -> str:
+    """Makes the next folder for a run of this name, and returns its path."""
+    number = max(_numbers(name), default=0) + 1
+    while True:
+        folder = os.path.join(_RUNS, f"{name}-{number}")
+        try:
+            # Making it is what takes the number.
+            os.makedirs(folder)
+            return folder
+        except FileExistsError:
+            number += 1
+
+
+def newest_folder(name: str) -> str:
+    """Returns the newest folder of a run of this name, or raises NotFound."""
+    numbers = _numbers(name)
+    if not numbers:
+        raise NotFound(f"no run of {name} is in {_RUNS}/", "name its folder: resume=")
+    return os.path.join(_RUNS, f"{name}-{max(numbers)}")
+
+
+def remove_empty(folder: str) -> None:
+    """Removes a folder that nothing was written to."""
+    try:
+        os.rmdir(folder)
+    except OSError:
+        pass
+
+
+def _numbers(name: str) -> List[int]:
+    if not os.path.isdir(_RUNS):
+        return []
+    found = (re.fullmatch(re.escape(name) + r"-(\d+)", one) for one in os.listdir(_RUNS))
+    return [int(one.group(1)) for one in found if one]

@@ -1,0 +1,154 @@
+"""`ebb bench python`: its rows, what it keeps, and a quick run."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+_BENCH = Path(__file__).resolve().parents[2] / "bench" / "python"
+_EBB = Path(os.environ["EBB_BIN"]) / "ebb"
+pytestmark = pytest.mark.skipif(
+    not _EBB.with_name("ebb-bench").exists(), reason="there is no ebb-bench"
+)
+sys.path.insert(0, str(_BENCH))
+
+import figures  # noqa: E402
+import page  # noqa: E402
+import versions  # noqa: E402
+
+
+def _contest(settings="", fast=(20.0, 30.0, 60.0), slow=(10.0, 10.0, 20.0)):
+    """A contest whose sides have these speeds, and the order in which they ran."""
+    order = []
+    left = {"fast": list(fast), "slow": list(slow)}
+
+    def side(name):
+        def sample():
+            order.append(name)
+            return {"speed": left[name].pop(0), figures.PART + "wait": 7.0}
+
+        return sample
+
+    rows = [
+        figures.Comparison("fast / slow", "speed", "fast", "slow", figures.at_least(3.5)),
+        figures.Comparison("slow", "speed", "slow", bound=figures.at_most(10)),
+    ]
+    sides = {"fast": side("fast"), "slow": side("slow")}
+    return figures.Contest("race", sides, rows, settings), order
+
+
+def test_a_ratio_is_the_median_of_rounds_in_which_sides_take_turns():
+    contest, order = _contest()
+
+    rounds = figures.measure(contest, 3, figures.Kept(None), lambda _: None)
+    ratio, alone = figures.rows_of(contest, rounds)
+
+    assert order == ["fast", "slow", "slow", "fast", "fast", "slow"]
+    assert ratio.ratios == [2, 3, 3] and ratio.ratio == 3 and not ratio.holds
+    assert (ratio.ours, ratio.limit) == (30, 10)
+    assert alone.limit is None and alone.ratio == 10 and alone.holds
+    assert figures.parts_of(contest, rounds)["race: slow"] == {"wait": 7.0}
+
+
+def test_seeds_take_turns_and_means_are_compared():
+    seeds = []
+
+    def side(figure):
+        def sample(seed):
+            seeds.append(seed)
+            return {"accuracy": figure * seed}
+
+        return sample
+
+    contest = figures.Contest(
+        "seeds",
+        {"ours": side(0.8), "theirs": side(1.0)},
+        [figures.Comparison("", "accuracy", "ours", "theirs", means=True)],
+        seeded=True,
+    )
+
+    (row,) = figures.rows_of(
+        contest, figures.measure(contest, 3, figures.Kept(None), lambda _: None)
+    )
+
+    assert seeds == [1, 1, 2, 2, 3, 3]
+    assert (row.ours, row.limit, row.ratio) == pytest.approx((1.6, 2, 0.8))
+
+
+def test_rounds_that_are_kept_are_not_measured_again(tmp_path):
+    kept = figures.Kept(tmp_path / "kept")
+    first, _ = _contest()
+    figures.measure(first, 2, kept, lambda _: None)
+
+    again, order = _contest()
+    rounds = figures.measure(again, 3, kept, lambda _: None)
+    other, order_of_other = _contest(settings="other")
+    figures.measure(other, 1, kept, lambda _: None)
+    newer = figures.Kept(tmp_path / "kept", "torch 2")
+    third, order_of_third = _contest()
+    figures.measure(third, 1, newer, lambda _: None)
+
+    assert order == ["fast", "slow"]
+    assert [each["fast"]["speed"] for each in rounds] == [20, 30, 20]
+    assert order_of_other == ["fast", "slow"] == order_of_third
+
+
+def test_the_versions_name_the_build_of_ebb(tmp_path, monkeypatch):
+    for name in versions._PROGRAMS:
+        (tmp_path / name).write_text(name)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("EBB_BIN", str(tmp_path))
+    one = versions.text()
+    assert f"numpy {np.__version__}" in one and "ebb 0." in one
+    (tmp_path / "ebb-ps").write_text("another build")
+    assert versions.text() != one
+
+
+def test_the_page_names_what_misses_and_what_was_not_measured():
+    contest, _ = _contest()
+    rounds = figures.measure(contest, 3, figures.Kept(None), lambda _: None)
+    rows = figures.rows_of(contest, rounds)
+
+    text = page.markdown("a machine", rows, {"race": {"wait": 7.0}}, {"ddp": "no torch"}, 3)
+
+    assert "**1 of 2 rows hold.**" in text
+    assert "| fast / slow | speed | 10 | 30 | 3.00 | 2.00–3.00 | ≥ 3.5 | **misses** |" in text
+    assert "| slow | speed |  | 10 |  | 10–20 | ≤ 10 | holds |" in text
+    assert "| race | 7 |" in text
+    assert "Not measured: ddp: no torch." in text
+
+
+def test_a_quick_run(tmp_path):
+    said = tmp_path / "figures.json"
+    done = subprocess.run(
+        [
+            *(str(_EBB), "bench", "python", "--quick", "--json", str(said)),
+            *("--scripts", str(_BENCH)),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "EBB_PYTHON": sys.executable, "EBB_TRACEBACK": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(said.read_text())["rows"]
+    assert {row["contest"] for row in rows} == {"hand-over", "leaving", "import"}
+    assert all(row["ratio"] > 0 for row in rows)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unknown_name_is_told():
+    done = subprocess.run(
+        [str(_EBB), "bench", "python", "--only", "nothing", "--scripts", str(_BENCH)],
+        env={**os.environ, "EBB_PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode != 0
+    assert "--only nothing: there are hand-over, perceptron" in done.stderr

@@ -1,0 +1,38 @@
+"""Reads what `ebb checkpoint export` wrote, without a library."""
+import json
+import struct
+from typing import NamedTuple
+
+CODES = {"F32": "f", "I64": "q"}
+
+
+class Tensor(NamedTuple):
+    data: bytes
+    shape: list
+    dtype: str
+
+    def values(self):
+        code = CODES[self.dtype]
+        count = len(self.data) // struct.calcsize(code)
+        return list(struct.unpack(f"<{count}{code}", self.data))
+
+    def rows(self):
+        """Its values, in lists as long as the last dimension."""
+        values, width = self.values(), self.shape[-1]
+        return [values[at:at + width] for at in range(0, len(values), width)]
+
+
+def read_export(path):
+    """The tensors by name, and what the file says of the model."""
+    with open(path, "rb") as file:
+        size, = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(size))
+        data = file.read()
+    about = json.loads(header.pop("__metadata__", {}).get("ebb.model", "{}"))
+    return {name: Tensor(data[slice(*one["data_offsets"])], one["shape"],
+                         one["dtype"])
+            for name, one in header.items()}, about
+
+
+def read_tensors(path):
+    return read_export(path)[0]

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Topics of documents by variational Bayes, on real processes. The topics that
+made the documents are found, and in rounds they are those of an undisturbed run,
+to the bit, whatever is killed.
+
+  lda_test.py BIN_FOLDER [TEST...]
+"""
+import csv
+import json
+import math
+import os
+import sys
+import unittest
+
+from exported import read_export
+from job_test_case import JobTestCase, deaths
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+
+ROWS, TEST_ROWS, TOPICS, WORDS = 1_200, 200, 5, 200
+JOB = f"""
+name: news
+model: {{kind: lda, topics: {TOPICS}, document_prior: 0.1, topic_prior: 0.05}}
+data:
+  train: {{bags: {{path: news.train.bags, vocabulary: news.train.words}}}}
+  test: {{bags: news.test.bags}}
+train: {{epochs: 6, batch: 40, item_examples: 80}}
+evaluate: 2 epochs
+partitions: 3
+checkpoint: {{every: 200ms}}
+oracle: {{width: 2}}
+seed: 2
+"""
+
+# Each step is made of all documents.
+ROUNDS = ["--set", "consistency={kind: rounds, examples: epoch}",
+          "--set", "train.epochs=15"]
+
+
+def cosine(a, b):
+    return (sum(x * y for x, y in zip(a, b)) /
+            math.sqrt(sum(x * x for x in a) * sum(y * y for y in b)))
+
+
+def rows_of(values, count):
+    width = len(values) // count
+    return [values[i * width:(i + 1) * width] for i in range(count)]
+
+
+class LdaTest(JobTestCase):
+    programs = BIN
+
+    @classmethod
+    def setUpClass(cls):
+        cls.make_data({"news.yaml": JOB, "deaths.yaml": deaths("20ms")})
+        cls.generate("documents", "news", "--rows", str(ROWS), "--test-rows",
+                     str(TEST_ROWS), "--topics", str(TOPICS), "--vocabulary",
+                     str(WORDS), "--words", "60")
+        with open(os.path.join(cls.data, "news.truth.json")) as file:
+            cls.truth = json.load(file)
+        cls.topics = rows_of(cls.truth["model"]["topics"], TOPICS)
+
+    def run_job(self, *more, command="run"):
+        """The folder, the report and what was printed."""
+        folder = self.copy_of_data()
+        report, said = self.run_to_the_end(folder, "news.yaml", *more,
+                                           command=command)
+        return folder, report, said + self.export(folder)
+
+    def check_topics(self, folder, report):
+        tensors, model = read_export(os.path.join(folder, "model.safetensors"))
+        found = tensors["topics"].rows()
+        for topic in found:
+            self.assertAlmostEqual(sum(topic), 1, delta=1e-4)
+        for topic in self.topics:
+            self.assertGreater(max(cosine(topic, one) for one in found), 0.95)
+        # A document's topics are known from 30 of its words only.
+        perplexity = report["evaluations"][-1]["perplexity"]
+        known = self.truth["test"]["perplexity"]
+        self.assertGreater(perplexity, known)
+        self.assertLess(perplexity, 1.3 * known)
+        return tensors, model
+
+    def test_finds_the_topics(self):
+        folder, report, said = self.run_job(*ROUNDS)
+        tensors, model = self.check_topics(folder, report)
+        self.assertIn("test perplexity", said)
+        self.assertIn("topic 4: word", said)
+        self.assertEqual(len(model["top_words"]), TOPICS)
+        top = model["top_words"][0]
+        shares = tensors["topics"].rows()[0]
+        self.assertEqual(int(top[0][len("word"):]), shares.index(max(shares)))
+        # Each of all words is in some topic.
+        with open(os.path.join(folder, "news.train.bags")) as file:
+            words = sum(int(pair.split(":")[1]) for line in file
+                        for pair in line.split()[1:])
+        self.assertAlmostEqual(sum(tensors["counts"].values()) / words, 1, delta=1e-4)
+        self.assertEqual(tensors["start"].values(), [0])
+
+        # The shares of each document, and of one without words.
+        with open(os.path.join(folder, "news.test.bags"), "a") as file:
+            file.write("0\n")
+        written = self.run_ebb(folder, "predict", "model.safetensors",
+                               "news.test.bags")
+        rows = list(csv.DictReader(written.splitlines()))
+        self.assertEqual(len(rows), TEST_ROWS + 1)
+        for row in rows:
+            shares = [float(row[f"p({k})"]) for k in range(TOPICS)]
+            self.assertAlmostEqual(sum(shares), 1, delta=1e-4)
+            self.assertEqual(shares[int(row["prediction"])], max(shares))
+        for k in range(TOPICS):
+            self.assertAlmostEqual(float(rows[-1][f"p({k})"]), 1 / TOPICS,
+                                   delta=1e-4)
+
+        # The same, whatever dies.
+        folder, report, _ = self.run_job("--scenario", "deaths.yaml", *ROUNDS,
+                                         command="chaos")
+        self.assertEqual(report["restarts"]["total"], 3)
+        self.assertEqual(tensors, self.check_topics(folder, report)[0])
+
+    def test_late_steps_find_topics_whatever_dies(self):
+        folder, report, _ = self.run_job("--scenario", "deaths.yaml",
+                                         command="chaos")
+        self.assertEqual(report["restarts"]["total"], 3)
+        tensors, _ = read_export(os.path.join(folder, "model.safetensors"))
+        found = tensors["topics"].rows()
+        # The order of the steps decides: at times two topics become one.
+        near = [max(cosine(topic, one) for one in found)
+                for topic in self.topics]
+        self.assertGreater(sorted(near)[2], 0.95, near)
+        self.assertLess(report["evaluations"][-1]["perplexity"],
+                        1.5 * self.truth["test"]["perplexity"])
+
+    def test_learns_from_text(self):
+        folder = self.new_folder()
+        rivers = "river water bank boat fish".split()
+        money = "money bank loan credit rate".split()
+        with open(os.path.join(folder, "notes.txt"), "w") as file:
+            for i in range(400):
+                words = rivers if i % 2 else money
+                file.write(" ".join(words[(i + j * j) % 5] for j in range(12)))
+                file.write("\n\n")
+        with open(os.path.join(folder, "notes.yaml"), "w") as file:
+            file.write("name: notes\nmodel: {kind: lda, topics: 2}\n"
+                       "data: {train: {text: notes.txt}, split: 0.2}\n"
+                       "consistency: {kind: rounds, examples: 64}\n"
+                       "train: {epochs: 5, batch: 32}\n")
+        self.run_ebb(folder, "run", "notes.yaml", "--run-dir", "run")
+        said = self.export(folder)
+        topics = [set(line.split()[2:7]) for line in said.splitlines()
+                  if line.startswith("topic ")]
+        self.assertEqual(sorted(map(sorted, topics)),
+                         sorted(map(sorted, (rivers, money))), said)
+        # Each document has a prediction, also one without a known word.
+        with open(os.path.join(folder, "notes.txt"), "a") as file:
+            file.write("unheard\n")
+        written = self.run_ebb(folder, "predict", "model.safetensors",
+                               "notes.txt")
+        rows = list(csv.DictReader(written.splitlines()))
+        self.assertEqual(len(rows), 401)
+        self.assertNotEqual(rows[0]["prediction"], rows[1]["prediction"])
+
+    def test_mistakes_are_named(self):
+        for setting, text in (
+                ("model.topics=0", "model.topics"),
+                ("optimizer=adam", "lda averages counts of words"),
+                ("optimizer.rate=2", "reaches 2"),
+                ("algorithm=downpour", "lda has no gradient"),
+                ("model={kind: logistic}", "its examples are documents of words"),
+                ("data.train={libsvm: news.train.bags}",
+                 "lda learns from documents")):
+            with self.subTest(setting=setting):
+                said = self.run_ebb(self.data, "job", "check", "news.yaml",
+                                    "--set", setting, rc=2)
+                self.assertIn(text, said)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,312 @@
+#include "tools/ebb/stored/stored_forest.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "common/task_rows.h"
+#include "models/forest/tree.h"
+
+namespace ebb::tools {
+
+namespace {
+
+using models::forest::Forest;
+using models::forest::Tree;
+
+std::shared_ptr<Forest> EmptyForest(const data::Index& index) {
+  return std::make_shared<Forest>(index.features,
+                                  static_cast<int64_t>(index.classes.size()));
+}
+
+int64_t NodeCount(const Forest& forest) {
+  int64_t sum = 0;
+  for (const Tree& tree : forest.trees()) {
+    sum += static_cast<int64_t>(tree.nodes.size());
+  }
+  return sum;
+}
+
+template <typename T>
+void WriteOne(T value, std::ostream& out) {
+  out.write(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+// A tensor with an element for each node, which `of` gives of the tree and the
+// number of the node in it.
+template <typename T, typename Of>
+TensorStream PerNode(std::string name, TensorType type, const ForestPtr& forest,
+                     Of of) {
+  return {std::move(name),
+          type,
+          {NodeCount(*forest)},
+          [forest, of](std::ostream& out) {
+            for (const Tree& tree : forest->trees()) {
+              for (size_t i = 0; i < tree.nodes.size(); ++i) {
+                WriteOne<T>(of(tree, static_cast<int32_t>(i)), out);
+              }
+            }
+            return absl::OkStatus();
+          }};
+}
+
+// How often training examples came to each node of a tree, and what their
+// labels are: for classes how many of each, for values their mean.
+struct NodeSums {
+  std::vector<int64_t> examples;
+  std::vector<double> values;  // (nodes, outputs).
+};
+
+NodeSums SumsOf(const Tree& tree, const Forest& forest) {
+  const auto nodes = static_cast<int32_t>(tree.nodes.size());
+  const auto outputs = static_cast<size_t>(forest.outputs());
+  NodeSums sums;
+  sums.examples.resize(nodes);
+  sums.values.resize(nodes * outputs);
+  // Children stand behind their parents.
+  for (int32_t i = nodes; i-- > 0;) {
+    const Tree::Node& node = tree.nodes[i];
+    double* const own = sums.values.data() + i * outputs;
+    if (node.is_leaf()) {
+      sums.examples[i] = node.examples;
+      own[0] = forest.classes() > 0 ? 0 : node.value;
+      for (int32_t c = node.first; c < node.last; ++c) {
+        own[tree.counts[c].label] = tree.counts[c].count;
+      }
+      continue;
+    }
+    const int32_t children[] = {i + 1, node.right};
+    for (const int32_t child : children) {
+      sums.examples[i] += sums.examples[child];
+      const double weight =
+          forest.classes() > 0 ? 1 : static_cast<double>(sums.examples[child]);
+      for (size_t o = 0; o < outputs; ++o) {
+        own[o] += weight * sums.values[child * outputs + o];
+      }
+    }
+    if (forest.classes() == 0) own[0] /= static_cast<double>(sums.examples[i]);
+  }
+  return sums;
+}
+
+template <typename T>
+absl::StatusOr<std::vector<T>> ReadTensor(const TensorFileView& file,
+                                          absl::string_view name,
+                                          TensorType type) {
+  const auto it = std::ranges::find(file.tensors, name, &TensorView::name);
+  if (it == file.tensors.end() || it->type != type ||
+      it->data.size() % sizeof(T) != 0) {
+    return absl::DataLossError(absl::StrCat("it has no fit tensor ", name));
+  }
+  std::vector<T> values(it->data.size() / sizeof(T));
+  if (!values.empty()) {
+    std::memcpy(values.data(), it->data.data(), it->data.size());
+  }
+  return values;
+}
+
+// The tensors of an exported forest.
+struct NodeTensors {
+  std::vector<int64_t> starts;
+  std::vector<int64_t> numbers;
+  std::vector<int64_t> feature;
+  std::vector<int64_t> right;
+  std::vector<int64_t> examples;
+  std::vector<float> threshold;
+  std::vector<float> gain;
+  std::vector<float> value;
+
+  bool Fit(int64_t outputs) const {
+    const size_t nodes = feature.size();
+    return starts.size() == numbers.size() + 1 && starts.front() == 0 &&
+           starts.back() == static_cast<int64_t>(nodes) &&
+           std::ranges::is_sorted(starts) && right.size() == nodes &&
+           examples.size() == nodes && threshold.size() == nodes &&
+           gain.size() == nodes &&
+           value.size() == nodes * static_cast<size_t>(outputs);
+  }
+};
+
+Tree TreeAt(const NodeTensors& all, int64_t first, int64_t last,
+            const Forest& forest) {
+  Tree tree;
+  const auto outputs = static_cast<size_t>(forest.outputs());
+  for (int64_t i = first; i < last; ++i) {
+    Tree::Node& node = tree.nodes.emplace_back();
+    node.feature = static_cast<int32_t>(all.feature[i]);
+    node.threshold = all.threshold[i];
+    node.gain = all.gain[i];
+    if (!node.is_leaf()) {
+      node.right = static_cast<int32_t>(all.right[i]);
+      continue;
+    }
+    node.examples = static_cast<uint32_t>(all.examples[i]);
+    node.first = node.last = static_cast<int32_t>(tree.counts.size());
+    const float* const values = all.value.data() + i * outputs;
+    if (forest.classes() == 0) {
+      node.value = values[0];
+      continue;
+    }
+    for (size_t c = 0; c < outputs; ++c) {
+      if (values[c] == 0) continue;
+      tree.counts.push_back(
+          {static_cast<int32_t>(c), static_cast<uint32_t>(values[c])});
+    }
+    node.last = static_cast<int32_t>(tree.counts.size());
+  }
+  return tree;
+}
+
+// NaN is none, either.
+bool IsCount(float value) { return value >= 0 && value < 0x1p32F; }
+
+}  // namespace
+
+absl::StatusOr<ForestPtr> ForestOf(const RowRuns& rows,
+                                   const data::Index& index) {
+  TaskJoiner joiner;
+  EBB_RETURN_IF_ERROR(
+      rows.Merge([&](uint64_t key, std::span<const float> words) {
+        // As WriteOnce rows lie: 1 more than the number of bytes, then these.
+        const auto bytes = std::as_bytes(words);
+        uint32_t more = 0;
+        std::memcpy(&more, bytes.data(), sizeof(more));
+        const size_t room = bytes.size() - sizeof(more);
+        if (more == 0 || more - 1 > room) {
+          return absl::DataLossError(
+              absl::StrCat("the row under key ", key, " has no length"));
+        }
+        return joiner.Add(key, bytes.subspan(sizeof(more), more - 1));
+      }));
+  EBB_ASSIGN_OR_RETURN(const auto results, std::move(joiner).Finish());
+  const std::shared_ptr<Forest> forest = EmptyForest(index);
+  for (const TaskJoiner::Result& one : results) {
+    EBB_RETURN_IF_ERROR(forest->Add(one.task, one.bytes));
+  }
+  return forest;
+}
+
+std::vector<TensorStream> ForestTensors(const ForestPtr& forest) {
+  std::vector<TensorStream> tensors;
+  const auto trees = static_cast<int64_t>(forest->trees().size());
+  tensors.push_back({"tree_starts",
+                     TensorType::kInt64,
+                     {trees + 1},
+                     [forest](std::ostream& out) {
+                       int64_t start = 0;
+                       WriteOne(start, out);
+                       for (const Tree& tree : forest->trees()) {
+                         start += static_cast<int64_t>(tree.nodes.size());
+                         WriteOne(start, out);
+                       }
+                       return absl::OkStatus();
+                     }});
+  tensors.push_back({"tree_numbers",
+                     TensorType::kInt64,
+                     {trees},
+                     [forest](std::ostream& out) {
+                       for (const int64_t number : forest->numbers()) {
+                         WriteOne(number, out);
+                       }
+                       return absl::OkStatus();
+                     }});
+  tensors.push_back(PerNode<int64_t>(
+      "feature", TensorType::kInt64, forest,
+      [](const Tree& tree, int32_t i) { return tree.nodes[i].feature; }));
+  tensors.push_back(PerNode<int64_t>(
+      "left", TensorType::kInt64, forest, [](const Tree& tree, int32_t i) {
+        return tree.nodes[i].is_leaf() ? Tree::kLeaf : i + 1;
+      }));
+  tensors.push_back(PerNode<int64_t>(
+      "right", TensorType::kInt64, forest, [](const Tree& tree, int32_t i) {
+        return tree.nodes[i].is_leaf() ? Tree::kLeaf : tree.nodes[i].right;
+      }));
+  tensors.push_back({"examples",
+                     TensorType::kInt64,
+                     {NodeCount(*forest)},
+                     [forest](std::ostream& out) {
+                       for (const Tree& tree : forest->trees()) {
+                         for (const int64_t one :
+                              SumsOf(tree, *forest).examples) {
+                           WriteOne(one, out);
+                         }
+                       }
+                       return absl::OkStatus();
+                     }});
+  tensors.push_back(PerNode<float>(
+      "threshold", TensorType::kFloat32, forest,
+      [](const Tree& tree, int32_t i) { return tree.nodes[i].threshold; }));
+  tensors.push_back(PerNode<float>(
+      "gain", TensorType::kFloat32, forest,
+      [](const Tree& tree, int32_t i) { return tree.nodes[i].gain; }));
+  tensors.push_back({"value",
+                     TensorType::kFloat32,
+                     {NodeCount(*forest), forest->outputs()},
+                     [forest](std::ostream& out) {
+                       for (const Tree& tree : forest->trees()) {
+                         for (const double one : SumsOf(tree, *forest).values) {
+                           WriteOne(static_cast<float>(one), out);
+                         }
+                       }
+                       return absl::OkStatus();
+                     }});
+  return tensors;
+}
+
+Json ForestJson(const Forest& forest) {
+  Json json = Json::Object();
+  json["trees"] = static_cast<int64_t>(forest.trees().size());
+  json["nodes"] = NodeCount(forest);
+  json["value"] = forest.classes() > 0 ? "training examples of each class"
+                                       : "mean of the labels";
+  return json;
+}
+
+absl::StatusOr<ForestPtr> ReadForest(const TensorFileView& file,
+                                     const data::Index& index) {
+  NodeTensors all;
+  const auto integers = [&](absl::string_view name) {
+    return ReadTensor<int64_t>(file, name, TensorType::kInt64);
+  };
+  const auto floats = [&](absl::string_view name) {
+    return ReadTensor<float>(file, name, TensorType::kFloat32);
+  };
+  EBB_ASSIGN_OR_RETURN(all.starts, integers("tree_starts"));
+  EBB_ASSIGN_OR_RETURN(all.numbers, integers("tree_numbers"));
+  EBB_ASSIGN_OR_RETURN(all.feature, integers("feature"));
+  EBB_ASSIGN_OR_RETURN(all.right, integers("right"));
+  EBB_ASSIGN_OR_RETURN(all.examples, integers("examples"));
+  EBB_ASSIGN_OR_RETURN(all.threshold, floats("threshold"));
+  EBB_ASSIGN_OR_RETURN(all.gain, floats("gain"));
+  EBB_ASSIGN_OR_RETURN(all.value, floats("value"));
+  const std::shared_ptr<Forest> forest = EmptyForest(index);
+  constexpr int64_t kMostNodes = std::numeric_limits<int32_t>::max();
+  if (!all.Fit(forest->outputs())) {
+    return absl::DataLossError("the tensors of its trees do not fit together");
+  }
+  if (forest->classes() > 0 && !std::ranges::all_of(all.value, IsCount)) {
+    return absl::DataLossError("a leaf has a count of examples that is none");
+  }
+  for (size_t t = 0; t < all.numbers.size(); ++t) {
+    const int64_t nodes = all.starts[t + 1] - all.starts[t];
+    if (nodes < 1 || nodes > kMostNodes) {
+      return absl::DataLossError(
+          absl::StrCat("tree ", all.numbers[t], " has ", nodes, " nodes"));
+    }
+    const Tree tree = TreeAt(all, all.starts[t], all.starts[t + 1], *forest);
+    // Its bytes are checked.
+    EBB_RETURN_IF_ERROR(
+        forest->Add(all.numbers[t], models::forest::EncodeTree(tree)));
+  }
+  return forest;
+}
+
+}  // namespace ebb::tools

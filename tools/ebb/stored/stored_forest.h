@@ -1,0 +1,36 @@
+// A random forest as jobs store it and as exported files have it.
+#ifndef EBB_TOOLS_EBB_STORED_STORED_FOREST_H_
+#define EBB_TOOLS_EBB_STORED_STORED_FOREST_H_
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "data/index.h"
+#include "models/forest/forest.h"
+#include "tools/ebb/stored/row_runs.h"
+#include "tools/tensors/tensor_files.h"
+#include "tools/text/json.h"
+
+namespace ebb::tools {
+
+using ForestPtr = std::shared_ptr<const models::forest::Forest>;
+
+// The trees that are whole, from the rows of their table. `index` is that of
+// the training data. DataLoss: such data cannot have these trees.
+absl::StatusOr<ForestPtr> ForestOf(const RowRuns& rows,
+                                   const data::Index& index);
+
+// The nodes of all trees, one tree after the other. docs/export.md says what
+// the tensors mean. They refer to the forest.
+std::vector<TensorStream> ForestTensors(const ForestPtr& forest);
+// What the tensors mean, for other programs.
+Json ForestJson(const models::forest::Forest& forest);
+
+// Back again. DataLoss: the file has no such tensors.
+absl::StatusOr<ForestPtr> ReadForest(const TensorFileView& file,
+                                     const data::Index& index);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_STORED_STORED_FOREST_H_

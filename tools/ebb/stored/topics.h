@@ -1,0 +1,27 @@
+// What other programs want of a model that finds topics.
+#ifndef EBB_TOOLS_EBB_STORED_TOPICS_H_
+#define EBB_TOOLS_EBB_STORED_TOPICS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "ebb/v1/job.pb.h"
+#include "tools/ebb/stored/stored_model.h"
+
+namespace ebb::tools {
+
+// Whether this tensor of an exported file is made of the others.
+bool IsTopicShares(const v1::Job& job, absl::string_view tensor);
+
+// Adds the tensor "topics" (topics, words): the share of each word in each
+// topic. Does nothing for other models.
+void AddTopicShares(const StoredModel& stored, ModelExport* all);
+
+// For each topic the ten words with the largest shares, the largest first: as
+// the vocabulary has them, or their numbers. Empty for other models.
+std::vector<std::vector<std::string>> TopWords(const StoredModel& stored);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_STORED_TOPICS_H_

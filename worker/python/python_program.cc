@@ -1,0 +1,73 @@
+#include "worker/python/python_program.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace ebb::worker {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Says by a kFail of ticket 0 that there is no package: the package has the
+// rest of the messages.
+constexpr char kBegin[] = R"(
+import sys
+sys.path[:0] = sys.argv[2:]
+try:
+    import ebb.worker
+except ModuleNotFoundError as error:
+    if error.name not in ("ebb", "ebb.worker", "numpy"):
+        raise
+    import socket, struct
+    what = ("apt-get install python3-numpy, or pip install numpy"
+            if error.name == "numpy" else
+            "install python3-ebb or the wheel that tools/package makes "
+            "(Installing in ebb's README.md); --python or EBB_PYTHON names "
+            "another interpreter")
+    socket.socket(fileno=int(sys.argv[1])).send(struct.pack("<IIQQ", 5, 0, 1, 0)
+        + (sys.executable + " has no package " + error.name + ": "
+           + what).encode())
+else:
+    ebb.worker.main(int(sys.argv[1]))
+)";
+
+std::string PackagesBeside() {
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  if (error) return "";
+  const fs::path folder = program.parent_path();
+  for (const fs::path& packages :
+       {folder / "../lib/ebb/python",  // The tarball, and the build tree.
+        folder / "../.."}) {           // ebb/bin of a wheel.
+    if (fs::exists(packages / "ebb/worker.py", error)) {
+      return packages.lexically_normal().string();
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+std::vector<std::string> PythonProgram::CommandLine(int fd) const {
+  // -I: its own folders only. -B: nothing is written beside code.
+  std::vector<std::string> words = {interpreter, "-I",   "-B",
+                                    "-c",        kBegin, absl::StrCat(fd)};
+  if (!packages.empty()) words.push_back(packages);
+  return words;
+}
+
+PythonProgram PythonAt(std::string interpreter) {
+  return {std::move(interpreter), PackagesBeside()};
+}
+
+PythonProgram ChosenPython() {
+  const char* const chosen = std::getenv("EBB_PYTHON");
+  return PythonAt(chosen == nullptr || *chosen == '\0' ? "python3" : chosen);
+}
+
+}  // namespace ebb::worker
