@@ -155,8 +155,14 @@ void ExpectExactlyOnce(ShellCluster* cluster, const JobRecord& record,
                        JobId job) {
   const JobPlan& plan = record.plan;
   for (int32_t p = 0; p < plan.partitions; ++p) {
-    const auto contents = cluster->Contents(record, job, PartitionId(p));
-    ASSERT_TRUE(contents.served) << "partition " << p;
+    // A server that came back after the job's end may not have it yet.
+    ShellCluster::PartitionContents contents{.marks = MarkSet(plan)};
+    const auto served = [&] {
+      contents = cluster->Contents(record, job, PartitionId(p));
+      return contents.served;
+    };
+    ASSERT_TRUE(cluster->WaitUntil(served, absl::Seconds(30)))
+        << "partition " << p;
     EXPECT_EQ(contents.audit.applied, plan.examples * plan.epochs);
     EXPECT_EQ(contents.audit.missing, 0) << "partition " << p;
     EXPECT_EQ(contents.audit.doubled, 0) << "partition " << p;
