@@ -122,7 +122,12 @@ set(CPACK_COMPONENT_PYTHON_DEPENDS programs)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_SHLIBDEPS OFF)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "python3 (>= 3.9), python3-numpy")
-set(CPACK_DEBIAN_PYTHON_PACKAGE_RECOMMENDS
-    "python3-torch, python3-sklearn, python3-pandas, python3-matplotlib")
+# apt installs recommended packages, too: these are 640, and take 3 GB.
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SUGGESTS
+    "python3-torch, libopenblas0-pthread, python3-sklearn, python3-pandas"
+    "python3-matplotlib")
+list(JOIN CPACK_DEBIAN_PYTHON_PACKAGE_SUGGESTS ", "
+     CPACK_DEBIAN_PYTHON_PACKAGE_SUGGESTS)
+set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SUGGESTS "dataset-fashion-mnist, python3-ebb")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS libabsl-dev)
 include(CPack)
