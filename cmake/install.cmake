@@ -74,6 +74,9 @@ install(FILES ${PROJECT_SOURCE_DIR}/examples/README.md
         DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT programs)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples/client
         DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT development)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples/plugins
+        DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT development
+        FILES_MATCHING PATTERN *.cc PATTERN *.md PATTERN *_test.cc EXCLUDE)
 
 # Debian's folder for any Python 3.
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/python/ebb
@@ -81,7 +84,7 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/python/ebb
         FILES_MATCHING PATTERN *.py PATTERN py.typed
         PATTERN __pycache__ EXCLUDE PATTERN bin EXCLUDE PATTERN lib EXCLUDE)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples/python
-        DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/python3-ebb/examples
+        DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples
         COMPONENT python PATTERN __pycache__ EXCLUDE)
 
 set(CPACK_GENERATOR DEB)

@@ -188,6 +188,9 @@ class PythonTest(unittest.TestCase):
                          r"^python3-torch, [\w, -]+$")
         root = os.path.join(self.folder, "root")
         self.run_program("dpkg", "-x", path, root)
+        # Job files of the package ebb lie beside it and name it.
+        self.assertTrue(os.path.isfile(os.path.join(
+            root, "usr/share/doc/ebb/examples/python/my_model.py")))
         # The package ebb, on which it depends, puts programs into the PATH.
         programs = os.path.join(BUILD, "bin")
         self.train(
