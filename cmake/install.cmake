@@ -74,6 +74,9 @@ install(FILES ${PROJECT_SOURCE_DIR}/examples/README.md
         DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT programs)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples/client
         DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT development)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples/plugins
+        DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT development
+        FILES_MATCHING PATTERN *.cc PATTERN *.md PATTERN *_test.cc EXCLUDE)
 
 # Debian's folder for any Python 3.
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/python/ebb
@@ -81,7 +84,7 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/python/ebb
         FILES_MATCHING PATTERN *.py PATTERN py.typed
         PATTERN __pycache__ EXCLUDE PATTERN bin EXCLUDE PATTERN lib EXCLUDE)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples/python
-        DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/python3-ebb/examples
+        DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples
         COMPONENT python PATTERN __pycache__ EXCLUDE)
 
 set(CPACK_GENERATOR DEB)
@@ -122,7 +125,12 @@ set(CPACK_COMPONENT_PYTHON_DEPENDS programs)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_SHLIBDEPS OFF)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "python3 (>= 3.9), python3-numpy")
-set(CPACK_DEBIAN_PYTHON_PACKAGE_RECOMMENDS
-    "python3-torch, python3-sklearn, python3-pandas, python3-matplotlib")
+# apt installs recommended packages, too: these are 640, and take 3 GB.
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SUGGESTS
+    "python3-torch, libopenblas0-pthread, python3-sklearn, python3-pandas"
+    "python3-matplotlib")
+list(JOIN CPACK_DEBIAN_PYTHON_PACKAGE_SUGGESTS ", "
+     CPACK_DEBIAN_PYTHON_PACKAGE_SUGGESTS)
+set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SUGGESTS "dataset-fashion-mnist, python3-ebb")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS libabsl-dev)
 include(CPack)

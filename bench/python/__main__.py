@@ -102,7 +102,8 @@ def main() -> int:
         made = {"machine": where, "rows": [row.as_json() for row in rows], "parts": parts, "skipped": skipped}
         flags.json.write_text(json.dumps(made, indent=2) + "\n")
     if flags.page:
-        flags.page.write_text(page.markdown(where, rows, parts, skipped, rounds))
+        before = flags.page.read_text() if flags.only and flags.page.exists() else ""
+        flags.page.write_text(page.markdown(where, rows, parts, skipped, rounds, before))
     return 0 if flags.quick or all(row.holds for row in rows) else 1
 
 

@@ -1,5 +1,6 @@
 """What a benchmark says: a table for people, on the screen or as a page."""
 
+import dataclasses
 import os
 import platform
 import time
@@ -62,38 +63,97 @@ def text(rows: List[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
+@dataclasses.dataclass
+class Measurement:
+    """Rows of the page that were measured together."""
+
+    about: str  # The line above them: machine, rounds and date.
+    rows: List[List[str]]  # The cells of each.
+
+    def lines(self) -> List[str]:
+        """The section of the page."""
+        return [
+            self.about,
+            "",
+            "| | | limit | ebb | ratio | spread | required | |",
+            "|---|---|--:|--:|--:|---|---|---|",
+            *("| " + " | ".join(cells) + " |" for cells in self.rows),
+            "",
+        ]
+
+
 def markdown(
     where: str,
     rows: List[Row],
     parts: Mapping[str, Mapping[str, float]],
     skipped: Mapping[str, str],
     rounds: int,
+    before: str = "",
 ) -> str:
-    """The page."""
-    required = [row for row in rows if row.comparison.bound]
-    hold = sum(row.holds for row in required)
+    """The page.
+
+    before: the page as it was. Its rows that were not measured again stay, under
+    their own machine and date.
+    """
+    about = f"Machine: {where}. {rounds} rounds, measured on {time.strftime('%Y-%m-%d')}."
+    newest = Measurement(about, [row_cells(row) for row in rows])
+    measurements, parts_before, skipped_before = _read(before)
+    for old in measurements:
+        old.rows = [cells for cells in old.rows if cells[:2] not in (new[:2] for new in newest.rows)]
+    measurements = [one for one in (*measurements, newest) if one.rows]
+    for name in {row.contest for row in rows}:
+        skipped_before.pop(name, None)
+    verdicts = [cells[-1] for one in measurements for cells in one.rows if cells[-1]]
     lines = [
         "# How fast ebb is in Python",
         "",
         "Written by `ebb bench python`; do not edit.",
         "",
-        f"Machine: {where}. Measured on {time.strftime('%Y-%m-%d')}.",
-        "",
-        f"**{hold} of {len(required)} rows hold.** The sides of a row took turns, and each "
-        f"process had one thread to compute with. A ratio is the median of {rounds} rounds, with "
+        f"**{verdicts.count('holds')} of {len(verdicts)} rows hold.** The sides of a row took turns, and each "
+        "process had one thread to compute with. A ratio is the median of the rounds, with "
         "the lowest and the highest as its spread; that of accuracies is the ratio of means, and "
-        "each round has another seed. Rows without a limit are figures of ebb alone.",
+        "each round has another seed. Rows without a limit are figures of ebb alone. The load is "
+        "that of other programs when the benchmark began.",
         "",
-        "| | | limit | ebb | ratio | spread | required | |",
-        "|---|---|--:|--:|--:|---|---|---|",
     ]
-    lines += ["| " + " | ".join(row_cells(row)) + " |" for row in rows]
-    if parts:
-        lines += ["", "## Where the time of a batch goes", ""]
-        lines += _parts(parts)
-    for name, why in skipped.items():
-        lines += ["", f"Not measured: {name}: {why}."]
-    return "\n".join(lines) + "\n"
+    for one in measurements:
+        lines += one.lines()
+    if parts_before or parts:
+        lines += [_PARTS, ""]
+        lines += [*_parts({**parts_before, **parts}), ""]
+    for name, why in {**skipped_before, **skipped}.items():
+        lines += [f"{_SKIPPED}{name}: {why}.", ""]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+_SKIPPED = "Not measured: "
+_PARTS = "## Where the time of a batch goes"
+
+
+def _read(page: str) -> "tuple[List[Measurement], Dict[str, Dict[str, float]], Dict[str, str]]":
+    """What a page says: its rows, the parts of a batch by side, and what was not measured."""
+    measurements: List[Measurement] = []
+    parts: Dict[str, Dict[str, float]] = {}
+    skipped: Dict[str, str] = {}
+    names: List[str] = []  # Columns of the table of parts, once it begins.
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("Machine: "):
+            measurements.append(Measurement(line, []))
+        elif line.startswith(_SKIPPED):
+            name, _, why = line[len(_SKIPPED) : -1].partition(": ")
+            skipped[name] = why
+        elif line == _PARTS:
+            names = [""]
+        elif not line.startswith("| "):
+            continue
+        elif cells[0] == "":  # The head of a table.
+            names = cells[1:] if names else []
+        elif names:
+            parts[cells[0]] = dict(zip(names, map(float, cells[1:])))
+        elif measurements:
+            measurements[-1].rows.append(cells)
+    return measurements, parts, skipped
 
 
 def _parts(parts: Mapping[str, Mapping[str, float]]) -> List[str]:

@@ -1,5 +1,6 @@
 """`ebb bench python`: its rows, what it keeps, and a quick run."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -120,6 +121,26 @@ def test_the_page_names_what_misses_and_what_was_not_measured():
     assert "| slow | speed |  | 10 |  | 10–20 | ≤ 10 | holds |" in text
     assert "| race | 7 |" in text
     assert "Not measured: ddp: no torch." in text
+
+
+def test_a_page_keeps_the_rows_that_were_not_measured_again():
+    contest, _ = _contest()
+    rows = figures.rows_of(contest, figures.measure(contest, 3, figures.Kept(None), lambda _: None))
+    slow = dataclasses.replace(rows[1], contest="slow", ratio=12.0)
+    first = page.markdown(
+        "old", rows, {"race": {"wait": 7.0}, "slow": {"wait": 8.0}}, {"ddp": "no torch", "slow": "no a9a"}, 3
+    )
+
+    again = page.markdown("new", [slow], {"slow": {"wait": 9.0, "read": 1.0}}, {}, 5, first)
+    same = page.markdown("new", [slow], {}, {}, 5, again)
+
+    old, new = again.index("Machine: old. 3 rounds"), again.index("Machine: new. 5 rounds")
+    assert old < again.index("| fast / slow | speed |") < new < again.index("| slow | speed |")
+    assert again.count("| slow | speed |") == 1
+    assert "**0 of 2 rows hold.**" in again
+    assert "| race | 7 | 0 |" in again and "| slow | 9 | 1 |" in again
+    assert "Not measured: ddp: no torch." in again and "a9a" not in again
+    assert same == again
 
 
 def test_a_quick_run(tmp_path):

@@ -181,8 +181,16 @@ class PythonTest(unittest.TestCase):
         about = self.run_program("dpkg", "-f", path, "Depends")
         self.assertRegex(about, r"^ebb \(= \S+\), python3 \(>= 3.9\), "
                          "python3-numpy$")
+        # apt would install recommended packages, such as PyTorch, with it.
+        self.assertEqual(
+            self.run_program("dpkg", "-f", path, "Recommends").strip(), "")
+        self.assertRegex(self.run_program("dpkg", "-f", path, "Suggests"),
+                         r"^python3-torch, [\w, -]+$")
         root = os.path.join(self.folder, "root")
         self.run_program("dpkg", "-x", path, root)
+        # Job files of the package ebb lie beside it and name it.
+        self.assertTrue(os.path.isfile(os.path.join(
+            root, "usr/share/doc/ebb/examples/python/my_model.py")))
         # The package ebb, on which it depends, puts programs into the PATH.
         programs = os.path.join(BUILD, "bin")
         self.train(
