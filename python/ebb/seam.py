@@ -10,7 +10,7 @@ import struct
 from typing import Iterable, Tuple, Union
 
 #: Engine and program must have the same.
-FORMAT = 3
+FORMAT = 4
 
 # From the program.
 HELLO = 1
@@ -81,6 +81,9 @@ UNREADABLE = 1
 # Codes of DONE.
 TAKEN = 0
 STALE = 1
+
+#: Of the memory: each has values, then sums. BATCH and EVALUATE name one.
+HALVES = 2
 
 #: No message is longer.
 MOST_BYTES = 64 << 10

@@ -46,12 +46,14 @@ class Remote:
         self.name = name
         self.state = "running"
         self.values = values
+        self.asked_for_rows = []
 
     def wait(self, progress=None):
         if self.state == "cancelled":
             raise ebb.JobFailed(f"{self.name} is cancelled")
 
-    def state_dict(self, version="newest"):
+    def state_dict(self, version="newest", rows=True):
+        self.asked_for_rows.append(rows)
         return {name: value.copy() for name, value in self.values.items()}
 
 
@@ -93,6 +95,7 @@ class Engine:
         self.memory = mmap.mmap(-1, 8 * offset)
         self.values = np.frombuffer(self.memory, np.float32, offset)
         self.sums = np.frombuffer(self.memory, np.float32, offset, 4 * offset)
+        self.halves, self.half = 1, 0
         self.ticket = 0
         self.out = None
         self.ended = None
@@ -120,7 +123,7 @@ class Engine:
     def ahead(self):
         return list(self.cluster.todo)[:6]
 
-    def push(self, batch, loss_sum):
+    def push(self, batch, loss_sum, wait=True):
         assert batch is self.out
         self.out = None
         if not (np.isfinite(loss_sum) and np.isfinite(self.sums).all()):

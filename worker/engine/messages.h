@@ -25,7 +25,7 @@
 namespace ebb::worker {
 
 // Numbers the form of these messages. Engine and program must have the same.
-inline constexpr uint32_t kEngineFormat = 3;
+inline constexpr uint32_t kEngineFormat = 4;
 // Bounds of one message.
 inline constexpr size_t kMostMessageBytes = 64 << 10;
 inline constexpr size_t kMostText = 4 << 10;
@@ -231,6 +231,7 @@ struct JobBody {
 struct RowTableBody {
   int64_t width = 0;
 };
+// Header::code of kBatch and kEvaluate: the half of the memory with the values.
 // Then, as after EvaluateBody, the number of distinct keys of each sparse table
 // as uint64. kWanted has a PlaceBody: kRows is to come before this batch.
 struct BatchBody {

@@ -225,9 +225,11 @@ class Work:
         if parts.clip_norm is not None:
             binding.clip(len(out.batch.examples), parts.clip_norm)
         binding.add_decay(len(out.batch.examples))
+        # If all is well, this batch is taken while the next one is computed.
+        known = self._rows is None and math.isfinite(self._loss) and binding.are_finite()
         self.timing.lap("sum")
         try:
-            self._engine.push(out.batch, self._loss)
+            self._engine.push(out.batch, self._loss, wait=not known)
         except NonFinite as error:
             raise self._not_finite(out, error.message) from None
         self.timing.lap("hand_in")
