@@ -248,7 +248,8 @@ class Engine : private client::JobComputer {
   Work work_ ABSL_GUARDED_BY(mu_);
   std::optional<Result> result_ ABSL_GUARDED_BY(mu_);
   std::optional<HandedIn> handed_in_ ABSL_GUARDED_BY(mu_);
-  // The values of the next batch. Not held, for the servers' blocks lie behind them.
+  // The values of the next batch. Not held, for the servers' blocks lie behind
+  // them.
   std::weak_ptr<const client::PulledValues> expected_ ABSL_GUARDED_BY(mu_);
   Early early_ ABSL_GUARDED_BY(mu_);
   ProgramRows rows_ ABSL_GUARDED_BY(mu_);
