@@ -159,6 +159,8 @@ class Engine:
         self._rows = RowExchange(session)
         # The sequence of the NEXT that is not answered yet.
         self._asked: Optional[int] = None
+        # It was asked within a PUSH, and no NEXT was sent.
+        self._asked_early = False
         self._out: Union[None, Batch, Evaluation] = None
 
     # --- Whether there is an engine -------------------------------------------
@@ -185,8 +187,8 @@ class Engine:
 
     def _died(self) -> None:
         """The engine is gone, and what was out comes again, here or elsewhere."""
-        self._asked = None
-        self._out = None
+        self._asked = self._out = None
+        self._asked_early = False
         if self._session.bury():
             self.ended = "left"
 
@@ -228,8 +230,13 @@ class Engine:
                     self._session.revive(deadline)
                 # After an interrupt the answer may have come and be lost: the
                 # same request has the same answer again.
-                self._asked = self._link.send(seam.NEXT, sequence=self._asked)
+                if not self._asked_early:
+                    self._asked = self._link.send(seam.NEXT, sequence=self._asked)
+                self._asked_early = False
+                assert self._asked is not None
                 kind, code, body = self._link.receive(self._asked, deadline, tell=True)
+                if kind == seam.DONE:
+                    continue  # It is not ready yet.
                 if kind == seam.BATCH:
                     self._use(code)
                     self._out = self._batch(body)
@@ -352,7 +359,8 @@ class Engine:
             self._end_answer(seam.PUSH, body)
             return
         with self._survived():
-            self._link.send(seam.PUSH, body)
+            self._link.send(seam.PUSH, body, code=seam.ASKS)
+            self._asked, self._asked_early = self._link.follow(), True
 
     def fail(self, batch: Batch, why: str) -> None:
         """Says that the batch cannot be computed, and why.

@@ -78,9 +78,12 @@ CANCELLED = 2
 LEFT = 3
 # Code of ROWS: the batch cannot be read.
 UNREADABLE = 1
+# Code of PUSH: the next batch is asked for, with the sequence that follows.
+ASKS = 1
 # Codes of DONE.
 TAKEN = 0
 STALE = 1
+NOT_READY = 2
 
 #: Of the memory: each has values, then sums. BATCH and EVALUATE name one.
 HALVES = 2

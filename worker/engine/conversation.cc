@@ -148,6 +148,17 @@ Decision Conversation::GiveEarly() {
           PutOut(early_->place, early_->half, early_->ticket, ""), ""};
 }
 
+// The values of the batch before stay as they are: the program may read them.
+std::string Conversation::AskEarly(uint64_t sequence) {
+  asked_ = sequence;
+  Decision given;
+  if (!ended_ && !offered_) given = GiveEarly();
+  if (!ended_ && offered_ && ready_) given = Give();
+  if (!given.answer.empty()) return given.answer;
+  asked_.reset();
+  return EncodeBytes({Kind::kDone, kNotReady, sequence});
+}
+
 Conversation::Taken Conversation::EarlyTaken(uint64_t ticket) {
   if (early_ && early_->stage == Early::Stage::kTaking &&
       early_->ticket == ticket) {

@@ -100,6 +100,9 @@ class Conversation {
   // out. What is offered must be out, or just ended. Returns the answer to a
   // program that waits, or nothing.
   std::string Ready(const PlaceBody& place, int half);
+  // The program asks for it while it hands in the batch before. Returns the
+  // answer: the batch if it is ready, else that the program asks by Next.
+  std::string AskEarly(uint64_t sequence);
   // It does not come next.
   void ForgetEarly() { early_.reset(); }
   // Where the sums are, after kTakeEarlySums.

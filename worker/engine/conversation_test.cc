@@ -257,6 +257,37 @@ TEST_F(EarlyTest, TheProgramGetsItBeforeItIsOffered) {
   EXPECT_FALSE(conversation_.starved());
 }
 
+TEST_F(EarlyTest, AProgramMayAskForItWhileItHandsIn) {
+  const std::string answer = conversation_.AskEarly(3);
+  ExpectHeader(answer, Kind::kBatch, 3, /*code=*/1);
+  // It was interrupted, and asks again.
+  EXPECT_EQ(conversation_.On(3, Next()).answer, answer);
+  conversation_.Offer(kNextPlace);
+  EXPECT_EQ(conversation_.On(4, Push{{TicketOf(answer), 0}}).act,
+            Decision::Act::kTakeSums);
+}
+
+TEST_F(EarlyTest, ItMayBeOfferedAlreadyWhenTheProgramAsks) {
+  conversation_.Offer(kNextPlace);
+  ExpectHeader(conversation_.AskEarly(3), Kind::kBatch, 3, /*code=*/1);
+  EXPECT_TRUE(conversation_.is_out());
+}
+
+// Other values would come to where the program may still read the last ones.
+TEST_F(EarlyTest, WhatIsNotReadyIsAskedForByNext) {
+  conversation_.ForgetEarly();
+  ExpectHeader(conversation_.AskEarly(3), Kind::kDone, 3, kNotReady);
+  conversation_.Offer(kNextPlace);
+  ExpectHeader(conversation_.AskEarly(3), Kind::kDone, 3, kNotReady);
+  EXPECT_EQ(conversation_.On(3, Next()).act, Decision::Act::kGive);
+}
+
+TEST_F(EarlyTest, AfterTheEndTheProgramHearsItByNext) {
+  conversation_.End(EndReason::kComplete);
+  ExpectHeader(conversation_.AskEarly(3), Kind::kDone, 3, kNotReady);
+  EXPECT_EQ(HeaderOf(conversation_.On(3, Next()).answer).kind, Kind::kEnd);
+}
+
 TEST_F(EarlyTest, AProgramThatWaitsGetsItWhenItIsReady) {
   conversation_.ForgetEarly();
   EXPECT_EQ(conversation_.On(3, Next()).answer, "");

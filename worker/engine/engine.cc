@@ -493,6 +493,16 @@ void Engine::Reply(uint64_t sequence, const LookUp& look_up) {
 void Engine::Answer(const Request& request) {
   std::visit([&](const auto& body) { Reply(request.sequence, body); },
              request.body);
+  if (!std::holds_alternative<Push>(request.body) || request.code != kAsks) {
+    return;
+  }
+  std::string answer;
+  {
+    MutexLock lock(&mu_);
+    answer = conversation_.AskEarly(request.sequence + 1);
+    if (conversation_.is_out()) changed_.SignalAll();
+  }
+  socket_.Send(answer);
 }
 
 void Engine::Reply(uint64_t sequence, const Order& order) {
