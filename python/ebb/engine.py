@@ -60,8 +60,9 @@ _FIGURE_NAME = re.compile("[a-z0-9_]{1,32}")
 class Engine:
     """A job that this process computes for. One thread uses it.
 
-    ``values`` and ``sums`` are this process's from when ``next`` returned a
-    batch until it is handed in; at all other times the engine may write to them.
+    ``values`` and ``sums`` are those of the batch that ``next`` returned last.
+    They are this process's until it is handed in. Then the engine may write to
+    them, and the next batch mostly has others.
     """
 
     def __init__(self) -> None:
@@ -134,7 +135,10 @@ class Engine:
     row_tables: List[RowTable]
     values: "Floats"
     sums: "Floats"
+    #: Has ``halves`` times values and then sums. What is out is in ``half``.
     memory: mmap.mmap
+    halves: int
+    half: int
     #: Why next() returned None: "complete", "cancelled" or "left".
     ended: Optional[str]
 
@@ -144,17 +148,19 @@ class Engine:
         self.examples, self.batch, self.epochs = job.examples, job.batch, job.epochs
         self.batches, self.fingerprint = job.batches, job.fingerprint
         self.tables, self.row_tables = job.tables, job.row_tables
-        self.values, self.sums = session.values, session.sums
-        self.memory = session.memory
+        self.memory, self.halves = session.memory, seam.HALVES
         self.ended = None
         self._pid = os.getpid()
         self._thread = threading.get_ident()
         self._session = session
+        self._use(0)
         self._link = session.link
         self._orders = Orders(session)
         self._rows = RowExchange(session)
         # The sequence of the NEXT that is not answered yet.
         self._asked: Optional[int] = None
+        # It was asked within a PUSH, and no NEXT was sent.
+        self._asked_early = False
         self._out: Union[None, Batch, Evaluation] = None
 
     # --- Whether there is an engine -------------------------------------------
@@ -181,8 +187,8 @@ class Engine:
 
     def _died(self) -> None:
         """The engine is gone, and what was out comes again, here or elsewhere."""
-        self._asked = None
-        self._out = None
+        self._asked = self._out = None
+        self._asked_early = False
         if self._session.bury():
             self.ended = "left"
 
@@ -224,14 +230,21 @@ class Engine:
                     self._session.revive(deadline)
                 # After an interrupt the answer may have come and be lost: the
                 # same request has the same answer again.
-                self._asked = self._link.send(seam.NEXT, sequence=self._asked)
+                if not self._asked_early:
+                    self._asked = self._link.send(seam.NEXT, sequence=self._asked)
+                self._asked_early = False
+                assert self._asked is not None
                 kind, code, body = self._link.receive(self._asked, deadline, tell=True)
+                if kind == seam.DONE:
+                    continue  # It is not ready yet.
                 if kind == seam.BATCH:
+                    self._use(code)
                     self._out = self._batch(body)
                 elif kind == seam.WANTED:
                     self._asked = None
                     return Wanted(*self._placed(*seam.PLACE.unpack_from(body)))
                 elif kind == seam.EVALUATE:
+                    self._use(code)
                     ticket, snapshot, _, _ = seam.EVALUATE_BODY.unpack_from(body)
                     self._out = Evaluation(ticket, snapshot)
                 elif kind == seam.ERROR:
@@ -244,6 +257,10 @@ class Engine:
                 self._session.last_ticket = self._out.ticket
                 return self._out
         return None
+
+    def _use(self, half: int) -> None:
+        self.half = half
+        self.values, self.sums = self._session.values[half], self._session.sums[half]
 
     def _batch(self, body: memoryview) -> Batch:
         ticket, *place = seam.BATCH_BODY.unpack_from(body)
@@ -324,17 +341,26 @@ class Engine:
 
     # --- What was computed ----------------------------------------------------
 
-    def push(self, batch: Batch, loss_sum: float = 0.0) -> None:
+    def push(self, batch: Batch, loss_sum: float = 0.0, *, wait: bool = True) -> None:
         """Hands in ``sums`` for the batch, and the sum of its losses.
 
-        Returns before the servers answer; ``sums`` is zero then. If the batch
-        is another worker's by now, nothing happens: that one's counts. Raises
-        NonFinite if a sum or the loss is not finite; the batch counts as failed
-        then, and the job's ``on_nonfinite`` says what happens.
+        Returns before the servers answer. If the batch is another worker's by
+        now, nothing happens: that one's counts. Raises NonFinite if a sum or the
+        loss is not finite; the batch counts as failed then, and the job's
+        ``on_nonfinite`` says what happens.
+
+        wait: until the engine has taken the sums, and looked at them. A caller
+            that has seen that all are finite need not.
         """
-        if self._begin_answer(batch):
-            body = seam.PUSH_BODY.pack(batch.ticket, loss_sum)
+        if not self._begin_answer(batch):
+            return
+        body = seam.PUSH_BODY.pack(batch.ticket, loss_sum)
+        if wait:
             self._end_answer(seam.PUSH, body)
+            return
+        with self._survived():
+            self._link.send(seam.PUSH, body, code=seam.ASKS)
+            self._asked, self._asked_early = self._link.follow(), True
 
     def fail(self, batch: Batch, why: str) -> None:
         """Says that the batch cannot be computed, and why.

@@ -77,6 +77,11 @@ class Link:
         process.send(seam.message(kind, sequence, body, code))
         return sequence
 
+    def follow(self) -> int:
+        """Returns the sequence after the last: that of a request within it."""
+        self._sequence += 1
+        return self._sequence
+
     def hand_over(self, kind: int, body: bytes, file: int) -> None:
         """Sends a request with a memory file, and waits for its answer."""
         process = self._running()

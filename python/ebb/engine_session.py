@@ -100,8 +100,9 @@ class Session:
         self._deaths: Deque[float] = collections.deque(maxlen=_MOST_DEATHS)
 
     memory: mmap.mmap
-    values: "Floats"
-    sums: "Floats"
+    #: By half of the memory.
+    values: "List[Floats]"
+    sums: "List[Floats]"
 
     @property
     def job(self) -> Joined:
@@ -256,10 +257,12 @@ class Session:
 
     def _share(self, parameters: int) -> None:
         # A file has at least a byte, also of a model of rows alone.
-        self._memory_file, self.memory = shared_memory(max(1, 8 * parameters))
-        floats = np.frombuffer(self.memory, np.float32, 2 * parameters)
-        self.values = floats[:parameters]
-        self.sums = floats[parameters:]
+        bytes_ = seam.HALVES * 2 * 4 * parameters
+        self._memory_file, self.memory = shared_memory(max(1, bytes_))
+        floats = np.frombuffer(self.memory, np.float32, seam.HALVES * 2 * parameters)
+        parts = floats.reshape(seam.HALVES, 2, parameters)
+        self.values = [part[0] for part in parts]
+        self.sums = [part[1] for part in parts]
 
     def share_rows(self, memory: RowMemory) -> None:
         """Hands the memory of rows to the engine."""

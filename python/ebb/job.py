@@ -269,7 +269,7 @@ class Job:
     # --- Its model ------------------------------------------------------------
 
     def checkpoint(
-        self, path: str, *, fold: bool = False, with_slots: bool = False
+        self, path: str, *, fold: bool = False, with_slots: bool = False, rows: bool = True
     ) -> str:
         """Writes the newest stored model to a file, and returns the path.
 
@@ -277,12 +277,15 @@ class Job:
             existing file is replaced.
         fold: fold the scaling of features into the first layer.
         with_slots: also write the optimizer's state.
+        rows: also write the rows of sparse tables, of which there may be many.
         """
         flags = ["-o", path, "--force"]
         if fold:
             flags.append("--fold")
         if with_slots:
             flags.append("--with-slots")
+        if not rows:
+            flags.append("--without-rows")
         told = f"{_NOT_COMPLETE}, the newest stored version. For the result {self._way_on()}"
         self._ask(["checkpoint", "export"], flags, [(_NOT_COMPLETE, told)])
         return path

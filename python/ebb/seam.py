@@ -10,7 +10,7 @@ import struct
 from typing import Iterable, Tuple, Union
 
 #: Engine and program must have the same.
-FORMAT = 3
+FORMAT = 4
 
 # From the program.
 HELLO = 1
@@ -78,9 +78,15 @@ CANCELLED = 2
 LEFT = 3
 # Code of ROWS: the batch cannot be read.
 UNREADABLE = 1
+# Code of PUSH: the next batch is asked for, with the sequence that follows.
+ASKS = 1
 # Codes of DONE.
 TAKEN = 0
 STALE = 1
+NOT_READY = 2
+
+#: Of the memory: each has values, then sums. BATCH and EVALUATE name one.
+HALVES = 2
 
 #: No message is longer.
 MOST_BYTES = 64 << 10

@@ -131,6 +131,68 @@ def test_sums_are_zero_for_each_batch(job):
     assert not engine.sums.any()
 
 
+# The other half of the memory has the next batch, once its values are pulled.
+def test_the_next_batch_is_there_while_the_last_one_is_taken(cluster, tmp_path):
+    job = Job(cluster, tmp_path, epochs=200)
+    with job.join() as engine:
+        halves, batches = set(), 0
+        while halves != {0, 1} and (batch := engine.next(SOON_S)) is not None:
+            halves.add(engine.half)
+            batches += 1
+            # The values are not those of another batch, also where it takes long.
+            before = engine.values.copy()
+            gradient, loss = job.linear.sums(engine.values, batch.examples)
+            until = time.monotonic() + 0.002
+            while time.monotonic() < until:
+                pass
+            assert (engine.values == before).all()
+            assert not engine.sums.any()
+            engine.sums[:] = gradient
+            engine.push(batch, loss, wait=False)
+        assert halves == {0, 1}, f"in {batches} batches"
+    job.job.cancel()
+
+
+def test_batches_that_are_handed_in_without_a_wait_count_once(job):
+    engine = job.join()
+    seen = []
+    while (batch := engine.next(SOON_S)) is not None:
+        gradient, loss = job.linear.sums(engine.values, batch.examples)
+        engine.sums[:] = gradient
+        engine.push(batch, loss, wait=False)
+        seen.extend(batch.examples)
+    assert sorted(seen) == sorted(list(range(600)) * 3)
+    assert np.abs(engine.values - [1, 2, 3, 4, 0.5]).max() < 0.1
+    job.expect_exact()
+
+
+def test_what_is_handed_in_without_a_wait_counts_when_the_program_leaves(job):
+    counted = 0
+    with job.join() as engine:
+        for _ in range(40):
+            batch = engine.next(SOON_S)
+            gradient, loss = job.linear.sums(engine.values, batch.examples)
+            engine.sums[:] = gradient
+            engine.push(batch, loss, wait=False)
+            counted += len(batch)
+    assert job.job.audit().applied == counted
+    job.finish(job.join())
+    job.expect_exact()
+
+
+# The program did not look at its sums, and the engine does.
+def test_sums_that_are_not_finite_fail_the_batch_also_without_a_wait(cluster, tmp_path):
+    job = Job(cluster, tmp_path, on_nonfinite="skip")
+    engine = job.join()
+    batch = engine.next(SOON_S)
+    engine.sums[:] = np.nan
+    engine.push(batch, 0, wait=False)
+    job.finish(engine)
+    audit = job.job.audit()
+    assert (audit.missing, audit.skipped) == (0, len(batch)), audit
+    assert np.isfinite(engine.values).all()
+
+
 def test_a_batch_can_be_computed_again(job):
     engine = job.join()
     batch = engine.next(SOON_S)

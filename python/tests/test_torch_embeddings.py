@@ -436,7 +436,7 @@ def test_the_state_of_a_model_has_its_rows_or_is_refused():
         job.optimizer.step()
     with pytest.raises(ebb.Refused, match="job.load"):
         model.state_dict()
-    job._values = lambda version: {**job._remote.state_dict(), **values}
+    job._values = lambda version, rows: {**job._remote.state_dict(), **values}
     state = job.state_dict()
     assert state["ids.keys"].tolist() == [5]
     job.load()
@@ -447,6 +447,60 @@ def test_the_state_of_a_model_has_its_rows_or_is_refused():
     with pytest.raises(RuntimeError, match='Missing key.*"ids.keys"'):
         other.load_state_dict(state)
     other.load_state_dict(state, strict=False)
+
+
+def finished(remote_rows=((5, 7), 1.0)):
+    """A model whose loop is over, and the job's remote, which has rows."""
+    model = Net()
+    job, _, _ = torch_rows_mock.job(model, Clicks())
+    for piece in job.loader(collate_fn=collate):
+        if job._remote.values is not None:
+            keys, value = remote_rows
+            job._remote.values["ids/keys"] = np.array(keys, np.uint64)
+            job._remote.values["ids/rows"] = np.full((len(keys), 4), value, np.float32)
+        loss_of(model, piece).backward()
+        job.optimizer.step()
+    return model, job, job._remote
+
+
+# Bug: every copy fetched all rows at its end, however many there were.
+def test_the_end_of_a_loop_fetches_no_rows():
+    model, job, remote = finished()
+    assert remote.asked_for_rows == [False]
+    assert model.ids.has_rows
+    model.tower.state_dict()
+    assert remote.asked_for_rows == [False]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model, job: model.state_dict()["ids.rows"],
+        lambda model, job: model.ids(Keys.of([[5]], "ids")),
+        lambda model, job: pickle.loads(pickle.dumps(model)).state_dict()["ids.rows"],
+        lambda model, job: job.state_dict()["ids.rows"],
+        lambda model, job: (job.load(), model.state_dict()["ids.rows"])[1],
+    ],
+)
+def test_the_first_use_of_rows_fetches_them(use):
+    model, job, remote = finished()
+    assert use(model, job).reshape(-1, 4)[0].tolist() == [1.0] * 4
+    assert remote.asked_for_rows == [False, True]
+
+
+def test_rows_are_fetched_once():
+    model, _, remote = finished()
+    model.state_dict()
+    model.state_dict()
+    model.ids(Keys.of([[5]], "ids"))
+    assert remote.asked_for_rows == [False, True]
+
+
+def test_rows_that_were_set_meanwhile_stay():
+    model, _, remote = finished()
+    model.ids.set_rows(np.array([3], np.uint64), np.zeros((1, 4), np.float32))
+    assert model.state_dict()["ids.keys"].tolist() == [3]
+    assert remote.asked_for_rows == [False]
 
 
 def test_a_model_with_rows_may_be_cast():

@@ -9,6 +9,8 @@ import torch_mock as mock  # noqa: E402
 from torch import nn  # noqa: E402
 from torch_models import Data, Net, farthest, loss_of, sgd  # noqa: E402
 
+import ebb  # noqa: E402
+
 
 @pytest.mark.parametrize("options", [{}, {"micro": 3}, {"num_workers": 2}])
 def test_makes_the_values_of_the_plain_loop(options):
@@ -92,3 +94,26 @@ def test_tied_and_frozen_parameters():
     fresh.load_state_dict(state)  # strict
     assert torch.equal(fresh.b.weight, torch.from_numpy(cluster.values["a.weight"]))
     assert torch.equal(fresh.scale, b.scale) and torch.equal(fresh.shift, b.shift)
+
+
+def test_a_loop_waits_for_the_verdict_only_where_sums_may_not_be_finite():
+    model, job, cluster = mock.one()
+    with pytest.raises(ebb.NonFinite):
+        for number, batch in enumerate(job.loader()):
+            loss_of(model, batch).backward()
+            if number == 2:
+                next(model.parameters()).grad[0] = float("inf")
+            job.optimizer.step()
+    assert cluster.waited == [False, False, True]
+
+
+# Their total is infinite, and none of them is.
+def test_very_large_gradients_are_left_to_the_engine():
+    model, job, cluster = mock.one()
+    for batch in job.loader():
+        loss_of(model, batch).backward()
+        for parameter in model.parameters():
+            parameter.grad[:] = 1e37
+        job.optimizer.step()
+        break
+    assert cluster.waited == [True] and len(cluster.pushed) == 1

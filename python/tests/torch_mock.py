@@ -46,12 +46,14 @@ class Remote:
         self.name = name
         self.state = "running"
         self.values = values
+        self.asked_for_rows = []
 
     def wait(self, progress=None):
         if self.state == "cancelled":
             raise ebb.JobFailed(f"{self.name} is cancelled")
 
-    def state_dict(self, version="newest"):
+    def state_dict(self, version="newest", rows=True):
+        self.asked_for_rows.append(rows)
         return {name: value.copy() for name, value in self.values.items()}
 
 
@@ -69,6 +71,7 @@ class Cluster:
         self.shares = {}  # By averaged table.
         self.evaluate_after = set(evaluate_after)
         self.pushed, self.failed, self.losses, self.evaluated = [], [], [], []
+        self.waited = []  # For the verdict on sums, by push.
         self.left = 0
         self.again = 0
         self.jump = None  # Called with the deque of places before each batch.
@@ -90,16 +93,22 @@ class Engine:
             value = cluster.values[name]
             self.tables.append(Table(name, value.shape or (1,), offset))
             offset += value.size
-        self.memory = mmap.mmap(-1, 8 * offset)
-        self.values = np.frombuffer(self.memory, np.float32, offset)
-        self.sums = np.frombuffer(self.memory, np.float32, offset, 4 * offset)
+        self.halves = 2
+        self.memory = mmap.mmap(-1, self.halves * 8 * offset)
+        self._parts = np.frombuffer(self.memory, np.float32).reshape(self.halves, 2, offset)
+        self._use(0)
         self.ticket = 0
         self.out = None
         self.ended = None
         self.batches = cluster.batches
 
+    def _use(self, half):
+        self.half = half
+        self.values, self.sums = self._parts[half]
+
     def next(self, timeout=None):
         assert self.out is None
+        self._use(1 - self.half)  # Each batch has the other half.
         self._pull()
         if len(self.cluster.pushed) in self.cluster.evaluate_after:
             self.cluster.evaluate_after.discard(len(self.cluster.pushed))
@@ -120,9 +129,10 @@ class Engine:
     def ahead(self):
         return list(self.cluster.todo)[:6]
 
-    def push(self, batch, loss_sum):
+    def push(self, batch, loss_sum, wait=True):
         assert batch is self.out
         self.out = None
+        self.cluster.waited.append(wait)
         if not (np.isfinite(loss_sum) and np.isfinite(self.sums).all()):
             self.cluster.failed.append("not finite")
             raise ebb.NonFinite("a gradient or the loss is not finite")

@@ -66,7 +66,7 @@ class Engine(torch_mock.Engine):
             raise ebb.EvaluationLost("lost")
         return self._rows({name: as_keys(keys[name], name) for name in keys})
 
-    def push(self, batch, loss_sum):
+    def push(self, batch, loss_sum, wait=True):
         rows = batch.rows
         if not all(np.isfinite(one.sums).all() for one in rows.values()):
             self.sums[:] = np.nan

@@ -216,6 +216,10 @@ class SparseTest(FolderTest):
         slots = [name for name in live if name.endswith("/weights/rows")]
         self.assertEqual(len(slots), 1, live.keys())
         self.assertEqual(len(live[slots[0]]), len(live["weights/keys"]))
+        ebb("checkpoint", "export", "state", "-o", "dense.safetensors",
+            "--without-rows")
+        dense = self.read("dense.safetensors")
+        self.assertEqual(dense, {"bias": live["bias"]})
         ebb("checkpoint", "export", "state", "-o", "npy/")
         with open(os.path.join(self.folder, "npy/weights.keys.npy"),
                   "rb") as file:

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "worker/engine/told_rows.h"
 
 namespace ebb::worker {
 
@@ -13,7 +14,7 @@ constexpr char kNotHandedIn[] =
     "was neither handed in nor failed: push it, or call fail";
 
 Decision Done(Decision::Act act, uint64_t sequence, uint32_t code = kTaken) {
-  return {act, EncodeBytes({Kind::kDone, code, sequence}), false, ""};
+  return {act, EncodeBytes({Kind::kDone, code, sequence}), ""};
 }
 
 Decision Stale(uint64_t sequence) {
@@ -33,44 +34,70 @@ std::string NameOf(const EvaluateBody& evaluation) {
 // --- The engine's side -------------------------------------------------------
 
 Decision Conversation::Offer(const PlaceBody& place) {
+  std::optional<Early> early = std::exchange(early_, std::nullopt);
+  if (early && !SamePlace(early->place, place)) early.reset();
   offered_ = place;
+  half_ = early ? early->half : 0;
   // The program is in the middle of an evaluation that is lost.
-  if (looks_up_) return {Decision::Act::kNothing, LoseLookUp(), false, ""};
-  return Give();
+  if (looks_up_) return {Decision::Act::kNothing, LoseLookUp(), ""};
+  if (!early) return Give();
+  ticket_ = early->ticket;
+  switch (early->stage) {
+    case Early::Stage::kReady:
+      ready_ = true;
+      return Give();
+    case Early::Stage::kOut:
+      stage_ = Stage::kOut;
+      break;
+    case Early::Stage::kTaking:
+      stage_ = Stage::kTaking;
+      break;
+    case Early::Stage::kEnded:
+      return {Decision::Act::kEndEarly, "", ""};
+  }
+  return {};
 }
 
+// A batch that is out early goes on meanwhile, and is offered later.
 Decision Conversation::Offer(const EvaluateBody& evaluation) {
+  if (early_ && early_->stage == Early::Stage::kReady) early_.reset();
   offered_ = evaluation;
+  half_ = 0;
   return Give();
 }
 
 Decision Conversation::Give() {
   if (!asked_ || !offered_ || stage_ != Stage::kOffered) return {};
+  if (ready_) {
+    stage_ = Stage::kOut;
+    ticket_ = next_ticket_++;
+    return {Decision::Act::kNothing, PutOut(*offered_, half_, ticket_, ""), ""};
+  }
   stage_ = Stage::kGiving;
-  Decision decision;
-  decision.act = Decision::Act::kGive;
-  decision.clear_sums = !std::exchange(sums_clear_, false);
-  return decision;
+  return {Decision::Act::kGive, "", ""};
 }
 
 std::string Conversation::Given(absl::string_view counts) {
   if (!asked_) return "";
   looks_up_ = false;
-  counts_ = std::string(counts);
   stage_ = Stage::kOut;
   ticket_ = next_ticket_++;
-  given_to_ = *std::exchange(asked_, std::nullopt);
-  return WhatIsOut();
+  return PutOut(*offered_, half_, ticket_, counts);
 }
 
-std::string Conversation::WhatIsOut() const {
-  if (const auto* place = std::get_if<PlaceBody>(&*offered_)) {
-    return Encode({Kind::kBatch, 0, given_to_}, BatchBody{ticket_, *place},
-                  counts_);
+std::string Conversation::PutOut(const Offered& what, int half, uint64_t ticket,
+                                 absl::string_view counts) {
+  given_to_ = *std::exchange(asked_, std::nullopt);
+  const auto code = static_cast<uint32_t>(half);
+  if (const auto* place = std::get_if<PlaceBody>(&what)) {
+    given_ = Encode({Kind::kBatch, code, given_to_}, BatchBody{ticket, *place},
+                    counts);
+  } else {
+    auto body = std::get<EvaluateBody>(what);
+    body.ticket = ticket;
+    given_ = Encode({Kind::kEvaluate, code, given_to_}, body, counts);
   }
-  auto body = std::get<EvaluateBody>(*offered_);
-  body.ticket = ticket_;
-  return Encode({Kind::kEvaluate, 0, given_to_}, body, counts_);
+  return given_;
 }
 
 std::string Conversation::Want(const PlaceBody& place) {
@@ -87,7 +114,7 @@ std::string Conversation::LoseLookUp() {
 }
 
 std::optional<PlaceBody> Conversation::offered() const {
-  if (!offered_ || stage_ == Stage::kOut) return std::nullopt;
+  if (!offered_ || stage_ > Stage::kGiving) return std::nullopt;
   const auto* const place = std::get_if<PlaceBody>(&*offered_);
   return place == nullptr ? std::nullopt : std::optional(*place);
 }
@@ -95,6 +122,7 @@ std::optional<PlaceBody> Conversation::offered() const {
 void Conversation::Withdraw() {
   offered_.reset();
   stage_ = Stage::kOffered;
+  ready_ = false;
 }
 
 std::string Conversation::End(EndReason reason) {
@@ -105,26 +133,69 @@ std::string Conversation::End(EndReason reason) {
   return Ended(*std::exchange(asked_, std::nullopt)).answer;
 }
 
+// --- The next batch ----------------------------------------------------------
+
+std::string Conversation::Ready(const PlaceBody& place, int half) {
+  early_ = Early{.place = place, .half = half};
+  return offered_ ? "" : GiveEarly().answer;
+}
+
+Decision Conversation::GiveEarly() {
+  if (!asked_ || !early_ || early_->stage != Early::Stage::kReady) return {};
+  early_->stage = Early::Stage::kOut;
+  early_->ticket = next_ticket_++;
+  return {Decision::Act::kNothing,
+          PutOut(early_->place, early_->half, early_->ticket, ""), ""};
+}
+
+// The values of the batch before stay as they are: the program may read them.
+std::string Conversation::AskEarly(uint64_t sequence) {
+  asked_ = sequence;
+  Decision given;
+  if (!ended_ && !offered_) given = GiveEarly();
+  if (!ended_ && offered_ && ready_) given = Give();
+  if (!given.answer.empty()) return given.answer;
+  asked_.reset();
+  return EncodeBytes({Kind::kDone, kNotReady, sequence});
+}
+
+Conversation::Taken Conversation::EarlyTaken(uint64_t ticket) {
+  if (early_ && early_->stage == Early::Stage::kTaking &&
+      early_->ticket == ticket) {
+    early_->stage = Early::Stage::kEnded;
+    return Taken::kEarly;
+  }
+  const bool offered = stage_ == Stage::kTaking && ticket_ == ticket;
+  return offered ? Taken::kOffered : Taken::kGone;
+}
+
+std::optional<PlaceBody> Conversation::early() const {
+  if (!early_ || early_->stage == Early::Stage::kReady) return std::nullopt;
+  return early_->place;
+}
+
 // --- The program's side ------------------------------------------------------
 
 Decision Conversation::Ended(uint64_t sequence) const {
   return {Decision::Act::kNothing,
           EncodeBytes({Kind::kEnd, static_cast<uint32_t>(*ended_), sequence}),
-          false, ""};
+          ""};
 }
 
 Decision Conversation::On(uint64_t sequence, const Next& /*next*/) {
   if (ended_) return Ended(sequence);
-  const bool out = stage_ == Stage::kOut;
-  if (out && sequence == given_to_) {
-    return {Decision::Act::kNothing, WhatIsOut(), false, ""};
-  }
-  if (out) {
+  const bool out = stage_ == Stage::kOut, early = early_out();
+  // Also if it is stale by now: the program may have read the first answer.
+  if (sequence == given_to_) return {Decision::Act::kNothing, given_, ""};
+  if (out || early) {
+    const Offered what = out ? *offered_ : Offered(early_->place);
+    if (!out) early_->stage = Early::Stage::kEnded;
     Decision decision;
-    decision.act = Decision::Act::kEndFailed;
+    decision.act =
+        out ? Decision::Act::kEndFailed : Decision::Act::kEndEarlyFailed;
     decision.why = absl::StrCat(
-        std::visit([](const auto& what) { return NameOf(what); }, *offered_),
-        " ", kNotHandedIn);
+        std::visit([](const auto& each) { return NameOf(each); }, what), " ",
+        kNotHandedIn);
     decision.answer =
         EncodeStatus(sequence, absl::FailedPreconditionError(decision.why));
     return decision;
@@ -132,8 +203,9 @@ Decision Conversation::On(uint64_t sequence, const Next& /*next*/) {
   asked_ = sequence;
   looks_up_ = false;
   if (wanted_ && !offered_) {
-    return {Decision::Act::kNothing, Want(*wanted_), false, ""};
+    return {Decision::Act::kNothing, Want(*wanted_), ""};
   }
+  if (!offered_) return GiveEarly();
   return Give();  // Nothing while it gives: the answer is on its way.
 }
 
@@ -141,18 +213,25 @@ Decision Conversation::On(uint64_t sequence, const LookUp& look_up) {
   if (!IsOut<EvaluateBody>(look_up.body.ticket)) return Stale(sequence);
   asked_ = sequence;
   looks_up_ = true;
-  return {Decision::Act::kLookUp, "", false, ""};
+  return {Decision::Act::kLookUp, "", ""};
 }
 
 Decision Conversation::On(uint64_t sequence, const Push& push) {
+  if (IsEarlyOut(push.body.ticket)) {
+    early_->stage = Early::Stage::kTaking;
+    return {Decision::Act::kTakeEarlySums, "", ""};
+  }
   if (!IsOut<PlaceBody>(push.body.ticket)) return Stale(sequence);
-  sums_clear_ = true;
-  return {Decision::Act::kTakeSums, "", false, ""};
+  return {Decision::Act::kTakeSums, "", ""};
 }
 
 Decision Conversation::On(uint64_t sequence, const Fail& fail) {
-  if (!IsOut<PlaceBody>(fail.body.ticket)) return Stale(sequence);
-  Decision decision = Done(Decision::Act::kEndFailed, sequence);
+  const bool early = IsEarlyOut(fail.body.ticket);
+  if (!early && !IsOut<PlaceBody>(fail.body.ticket)) return Stale(sequence);
+  if (early) early_->stage = Early::Stage::kEnded;
+  Decision decision =
+      Done(early ? Decision::Act::kEndEarlyFailed : Decision::Act::kEndFailed,
+           sequence);
   decision.why = fail.why.empty() ? "the program failed it" : fail.why;
   return decision;
 }
@@ -163,7 +242,7 @@ Decision Conversation::On(uint64_t sequence, const Evaluated& evaluated) {
 }
 
 Decision Conversation::On(uint64_t /*sequence*/, const Leave& /*leave*/) {
-  return {Decision::Act::kLeave, "", false, ""};
+  return {Decision::Act::kLeave, "", ""};
 }
 
 }  // namespace ebb::worker

@@ -8,9 +8,19 @@
 //                   as the answer to LookUp
 //    └──the engine leaves──> back, without a failure
 //
-// Values and sums are the program's from the answer to Next to Push, Fail or
-// Evaluated. At all other times they are the engine's. While it gives, the
-// engine writes to them, so no request is answered with a batch before Given.
+// The next batch may be given before it is offered, while the sums of the one
+// before are still being taken. It is then in the other half of the memory:
+//
+//   ready ──Next──> out, early ──Push──> taking ──EarlyTaken──> ended
+//
+// The offer of the same batch finds it at any of these steps, and what is
+// offered is there at once. Any other batch that is offered makes the program's
+// a stale one: it was computed in vain.
+//
+// Values and sums of a half are the program's from the answer to Next to Push,
+// Fail or Evaluated. At all other times they are the engine's. While it gives,
+// the engine writes to them, so no request is answered with a batch before
+// Given.
 //
 // No I/O. Thread-compatible.
 #ifndef EBB_WORKER_ENGINE_CONVERSATION_H_
@@ -31,18 +41,23 @@ namespace ebb::worker {
 struct Decision {
   enum class Act {
     kNothing,
-    // Puts the values of what is offered into the memory; and zeros into the
-    // sums, if `clear_sums`. The answer is that of Given.
+    // Puts the values of what is offered into the first half of the memory, and
+    // zeros into the sums. The answer is that of Given.
     kGive,
     kTakeSums,   // The answer follows from the sums.
     kEndFailed,  // The batch failed, for `why`.
     kEndEvaluated,
     kLookUp,  // The part of the evaluation ends. The answer is the next part.
     kLeave,   // The answer comes when it has left.
+    // The same for the batch that is out early: then EarlyTaken; and its result
+    // is kept until it is offered.
+    kTakeEarlySums,
+    kEndEarlyFailed,
+    // What is offered has ended already, early.
+    kEndEarly,
   };
   Act act = Act::kNothing;
   std::string answer;
-  bool clear_sums = false;
   std::string why;
 };
 
@@ -75,6 +90,34 @@ class Conversation {
   std::string End(EndReason reason);
   // The batch that waits for the program.
   std::optional<PlaceBody> offered() const;
+  // The half of the memory where what is offered is, or will be.
+  int half() const { return half_; }
+  // What is offered is with the program.
+  bool is_out() const { return stage_ == Stage::kOut; }
+
+  // --- The next batch --------------------------------------------------------
+  // The batch that most likely comes next is ready in the half where nothing is
+  // out. What is offered must be out, or just ended. Returns the answer to a
+  // program that waits, or nothing.
+  std::string Ready(const PlaceBody& place, int half);
+  // The program asks for it while it hands in the batch before. Returns the
+  // answer: the batch if it is ready, else that the program asks by Next.
+  std::string AskEarly(uint64_t sequence);
+  // It does not come next.
+  void ForgetEarly() { early_.reset(); }
+  // Where the sums are, after kTakeEarlySums.
+  int early_half() const { return early_->half; }
+  // The sums of this ticket are taken. The result is kept for the offer that
+  // comes (kEarly), or is that of what is offered by now (kOffered); or it is
+  // of no use.
+  enum class Taken { kEarly, kOffered, kGone };
+  Taken EarlyTaken(uint64_t ticket);
+  // The batch that the program computes, or has computed, before it is offered.
+  std::optional<PlaceBody> early() const;
+  // The program has handed it in, and nothing is offered.
+  bool awaits_offer() const {
+    return early_ && early_->stage >= Early::Stage::kTaking && !offered_;
+  }
   // The program waits, and nothing is offered.
   bool starved() const { return asked_.has_value() && !offered_.has_value(); }
 
@@ -90,11 +133,29 @@ class Conversation {
 
  private:
   using Offered = std::variant<PlaceBody, EvaluateBody>;
-  // Where it is: with the engine, on its way, or with the program.
-  enum class Stage { kOffered, kGiving, kOut };
+  // Where it is: with the engine, on its way, or with the program; or it was
+  // handed in early, and its sums are being taken.
+  enum class Stage { kOffered, kGiving, kOut, kTaking };
+  struct Early {
+    enum class Stage { kReady, kOut, kTaking, kEnded };
+
+    PlaceBody place;
+    int half = 0;
+    Stage stage = Stage::kReady;
+    uint64_t ticket = 0;
+  };
 
   Decision Give();
-  std::string WhatIsOut() const;
+  Decision GiveEarly();
+  bool early_out() const {
+    return early_ && early_->stage == Early::Stage::kOut;
+  }
+  bool IsEarlyOut(uint64_t ticket) const {
+    return early_out() && early_->ticket == ticket;
+  }
+  // The program has it from now on; returns its message.
+  std::string PutOut(const Offered& what, int half, uint64_t ticket,
+                     absl::string_view counts);
   Decision Ended(uint64_t sequence) const;
   // The batch, or evaluation, of this ticket is out.
   template <typename Kind>
@@ -110,9 +171,11 @@ class Conversation {
   std::optional<uint64_t> asked_;  // The Next, or LookUp, that waits.
   bool looks_up_ = false;          // It is a LookUp.
   std::optional<PlaceBody> wanted_;
-  std::string counts_;     // The counts of what is out.
+  int half_ = 0;
+  bool ready_ = false;     // What is offered is in the memory already.
   uint64_t given_to_ = 0;  // The Next that was answered last.
-  bool sums_clear_ = false;
+  std::string given_;      // And the answer.
+  std::optional<Early> early_;
   std::optional<EndReason> ended_;
 };
 

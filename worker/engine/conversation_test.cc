@@ -57,7 +57,6 @@ TEST_F(ConversationTest, AnOfferWaitsForTheProgram) {
   const Decision given = conversation_.On(5, Next());
 
   EXPECT_EQ(given.act, Decision::Act::kGive);
-  EXPECT_TRUE(given.clear_sums);
   EXPECT_EQ(given.answer, "");
   const std::string answer = conversation_.Given();
   ExpectHeader(answer, Kind::kBatch, 5);
@@ -87,26 +86,13 @@ TEST_F(ConversationTest, AProgramWaitsForAnOffer) {
   EXPECT_FALSE(conversation_.starved());
 }
 
-TEST_F(ConversationTest, SumsAreClearAfterAPush) {
+TEST_F(ConversationTest, TheNextBatchHasTheNextTicket) {
   const uint64_t ticket = Out();
   EXPECT_EQ(conversation_.On(2, Push{{ticket, 0}}).act,
             Decision::Act::kTakeSums);
   conversation_.Withdraw();
   conversation_.Offer(kPlace);
-
-  const Decision next = conversation_.On(3, Next());
-
-  EXPECT_FALSE(next.clear_sums);
-  EXPECT_EQ(TicketOf(conversation_.Given()), ticket + 1);
-}
-
-TEST_F(ConversationTest, SumsAreClearedAfterAFailure) {
-  const uint64_t ticket = Out();
-  conversation_.On(2, Fail{{ticket}, "no"});
-  conversation_.Withdraw();
-  conversation_.Offer(kPlace);
-
-  EXPECT_TRUE(conversation_.On(3, Next()).clear_sums);
+  EXPECT_EQ(Get(3), ticket + 1);
 }
 
 TEST_F(ConversationTest, AnswersToABatchThatIsGoneAreStale) {
@@ -238,6 +224,199 @@ TEST_F(ConversationTest, TheProgramMayLeaveAtEachStep) {
   EXPECT_EQ(conversation_.On(5, Leave()).act, Decision::Act::kLeave);
   conversation_.Given();
   EXPECT_EQ(conversation_.On(4, Leave()).act, Decision::Act::kLeave);
+}
+
+// --- The next batch ----------------------------------------------------------
+
+class EarlyTest : public ConversationTest {
+ protected:
+  static constexpr PlaceBody kNextPlace = {0, 3, 384, 512};
+
+  // A batch was handed in, its sums are being taken, and the next one is ready.
+  EarlyTest() {
+    ticket_ = Out();
+    EXPECT_EQ(conversation_.Ready(kNextPlace, 1), "");
+    EXPECT_EQ(conversation_.On(2, Push{{ticket_, 0}}).act,
+              Decision::Act::kTakeSums);
+    conversation_.Withdraw();
+  }
+
+  // The program has the next one; its ticket.
+  uint64_t EarlyOut() {
+    const Decision next = conversation_.On(3, Next());
+    ExpectAnswer(next, Kind::kBatch, 3, /*code=*/1);
+    return TicketOf(next.answer);
+  }
+
+  uint64_t ticket_ = 0;
+};
+
+TEST_F(EarlyTest, TheProgramGetsItBeforeItIsOffered) {
+  EXPECT_EQ(EarlyOut(), ticket_ + 1);
+  EXPECT_EQ(conversation_.early()->begin, kNextPlace.begin);
+  EXPECT_FALSE(conversation_.starved());
+}
+
+TEST_F(EarlyTest, AProgramMayAskForItWhileItHandsIn) {
+  const std::string answer = conversation_.AskEarly(3);
+  ExpectHeader(answer, Kind::kBatch, 3, /*code=*/1);
+  // It was interrupted, and asks again.
+  EXPECT_EQ(conversation_.On(3, Next()).answer, answer);
+  conversation_.Offer(kNextPlace);
+  EXPECT_EQ(conversation_.On(4, Push{{TicketOf(answer), 0}}).act,
+            Decision::Act::kTakeSums);
+}
+
+TEST_F(EarlyTest, ItMayBeOfferedAlreadyWhenTheProgramAsks) {
+  conversation_.Offer(kNextPlace);
+  ExpectHeader(conversation_.AskEarly(3), Kind::kBatch, 3, /*code=*/1);
+  EXPECT_TRUE(conversation_.is_out());
+}
+
+// Other values would come to where the program may still read the last ones.
+TEST_F(EarlyTest, WhatIsNotReadyIsAskedForByNext) {
+  conversation_.ForgetEarly();
+  ExpectHeader(conversation_.AskEarly(3), Kind::kDone, 3, kNotReady);
+  conversation_.Offer(kNextPlace);
+  ExpectHeader(conversation_.AskEarly(3), Kind::kDone, 3, kNotReady);
+  EXPECT_EQ(conversation_.On(3, Next()).act, Decision::Act::kGive);
+}
+
+TEST_F(EarlyTest, AfterTheEndTheProgramHearsItByNext) {
+  conversation_.End(EndReason::kComplete);
+  ExpectHeader(conversation_.AskEarly(3), Kind::kDone, 3, kNotReady);
+  EXPECT_EQ(HeaderOf(conversation_.On(3, Next()).answer).kind, Kind::kEnd);
+}
+
+TEST_F(EarlyTest, AProgramThatWaitsGetsItWhenItIsReady) {
+  conversation_.ForgetEarly();
+  EXPECT_EQ(conversation_.On(3, Next()).answer, "");
+  ExpectHeader(conversation_.Ready(kNextPlace, 1), Kind::kBatch, 3, /*code=*/1);
+}
+
+TEST_F(EarlyTest, ThenItIsOfferedAndHandedInAsAnyOther) {
+  const uint64_t ticket = EarlyOut();
+
+  const Decision offered = conversation_.Offer(kNextPlace);
+
+  EXPECT_EQ(offered.act, Decision::Act::kNothing);
+  EXPECT_EQ(offered.answer, "");
+  EXPECT_TRUE(conversation_.is_out());
+  EXPECT_EQ(conversation_.half(), 1);
+  EXPECT_EQ(conversation_.On(4, Push{{ticket, 0}}).act,
+            Decision::Act::kTakeSums);
+}
+
+TEST_F(EarlyTest, WhatIsReadyNeedsNotBeGiven) {
+  conversation_.Offer(kNextPlace);
+
+  const Decision next = conversation_.On(3, Next());
+
+  EXPECT_EQ(next.act, Decision::Act::kNothing);
+  ExpectAnswer(next, Kind::kBatch, 3, /*code=*/1);
+  EXPECT_TRUE(conversation_.is_out());
+}
+
+TEST_F(EarlyTest, ItMayEndBeforeItIsOffered) {
+  const uint64_t ticket = EarlyOut();
+  EXPECT_EQ(conversation_.On(4, Push{{ticket, 0}}).act,
+            Decision::Act::kTakeEarlySums);
+  EXPECT_EQ(conversation_.early_half(), 1);
+  EXPECT_TRUE(conversation_.awaits_offer());
+  EXPECT_EQ(conversation_.EarlyTaken(ticket), Conversation::Taken::kEarly);
+
+  EXPECT_EQ(conversation_.Offer(kNextPlace).act, Decision::Act::kEndEarly);
+
+  EXPECT_FALSE(conversation_.awaits_offer());
+}
+
+TEST_F(EarlyTest, ItMayBeOfferedWhileItsSumsAreTaken) {
+  const uint64_t ticket = EarlyOut();
+  conversation_.On(4, Push{{ticket, 0}});
+  EXPECT_EQ(conversation_.Offer(kNextPlace).act, Decision::Act::kNothing);
+  EXPECT_EQ(conversation_.On(5, Next()).act, Decision::Act::kNothing);
+  EXPECT_EQ(conversation_.EarlyTaken(ticket), Conversation::Taken::kOffered);
+}
+
+// The lease was lost, or an item that is before it came back.
+TEST_F(EarlyTest, AnOfferOfAnotherBatchMakesItStale) {
+  const uint64_t ticket = EarlyOut();
+
+  conversation_.Offer(kPlace);
+
+  ExpectAnswer(conversation_.On(4, Push{{ticket, 0}}), Kind::kDone, 4, kStale);
+  EXPECT_EQ(Get(5), ticket + 1);
+  EXPECT_EQ(conversation_.half(), 0);
+}
+
+TEST_F(EarlyTest, SumsOfAStaleBatchAreOfNoUse) {
+  const uint64_t ticket = EarlyOut();
+  conversation_.On(4, Push{{ticket, 0}});
+  conversation_.Offer(kPlace);
+  EXPECT_EQ(conversation_.EarlyTaken(ticket), Conversation::Taken::kGone);
+}
+
+TEST_F(EarlyTest, OfOtherValuesItIsStale) {
+  const uint64_t ticket = EarlyOut();
+  conversation_.ForgetEarly();
+  conversation_.Offer(kNextPlace);
+  ExpectAnswer(conversation_.On(4, Push{{ticket, 0}}), Kind::kDone, 4, kStale);
+}
+
+// It may have read the first answer only then.
+TEST_F(EarlyTest, ARequestThatComesTwiceIsAnsweredTwiceAlsoIfItIsStale) {
+  const uint64_t ticket = EarlyOut();
+  conversation_.Offer(kPlace);
+
+  const Decision again = conversation_.On(3, Next());
+
+  EXPECT_EQ(TicketOf(again.answer), ticket);
+  EXPECT_FALSE(conversation_.is_out());
+}
+
+TEST_F(EarlyTest, ItFailsBeforeItIsOffered) {
+  const uint64_t ticket = EarlyOut();
+  const Decision failed = conversation_.On(4, Fail{{ticket}, "no"});
+  EXPECT_EQ(failed.act, Decision::Act::kEndEarlyFailed);
+  EXPECT_EQ(failed.why, "no");
+  ExpectAnswer(failed, Kind::kDone, 4);
+  EXPECT_EQ(conversation_.Offer(kNextPlace).act, Decision::Act::kEndEarly);
+}
+
+TEST_F(EarlyTest, ItFailsIfItIsNotHandedIn) {
+  EarlyOut();
+  const Decision next = conversation_.On(4, Next());
+  EXPECT_EQ(next.act, Decision::Act::kEndEarlyFailed);
+  EXPECT_THAT(next.why, HasSubstr("(epoch 0, shard 3, 384..512)"));
+  EXPECT_EQ(HeaderOf(next.answer).kind, Kind::kError);
+}
+
+// The core evaluates first. What was handed in is kept until its turn comes.
+TEST_F(EarlyTest, AnEvaluationMayComeBetween) {
+  const uint64_t ticket = EarlyOut();
+  EXPECT_EQ(conversation_.Offer(EvaluateBody{0, 7}).act,
+            Decision::Act::kNothing);
+  conversation_.On(4, Push{{ticket, 0}});
+  conversation_.EarlyTaken(ticket);
+  const uint64_t evaluation = Get(5);
+  EXPECT_EQ(conversation_.On(6, Evaluated{{evaluation}, {}, ""}).act,
+            Decision::Act::kEndEvaluated);
+  conversation_.Withdraw();
+  EXPECT_EQ(conversation_.Offer(kNextPlace).act, Decision::Act::kEndEarly);
+}
+
+TEST_F(EarlyTest, AnEvaluationTakesThePlaceOfWhatIsReady) {
+  conversation_.Offer(EvaluateBody{0, 7});
+  Get(3);
+  conversation_.Withdraw();
+  EXPECT_EQ(conversation_.On(4, Next()).answer, "");
+  EXPECT_EQ(conversation_.Offer(kNextPlace).act, Decision::Act::kGive);
+}
+
+TEST_F(EarlyTest, AfterTheEndNothingIsGivenEarly) {
+  conversation_.End(EndReason::kLeft);
+  ExpectAnswer(conversation_.On(3, Next()), Kind::kEnd, 3,
+               static_cast<uint32_t>(EndReason::kLeft));
 }
 
 // --- Rows --------------------------------------------------------------------

@@ -25,6 +25,7 @@
 #include "client/hand_in.h"
 #include "client/item_orders.h"
 #include "client/job_computer.h"
+#include "client/leased_items.h"
 #include "client/pulled_values.h"
 #include "common/fd.h"
 #include "common/mutex.h"
@@ -43,6 +44,7 @@
 #include "worker/engine/program_rows.h"
 #include "worker/engine/program_socket.h"
 #include "worker/engine/row_memory.h"
+#include "worker/engine/told_rows.h"
 
 namespace ebb::worker {
 
@@ -57,6 +59,8 @@ constexpr absl::Duration kLongestPatience = absl::Milliseconds(500);
 constexpr absl::Duration kAnswerIn = absl::Seconds(2);
 constexpr absl::Duration kLookForNotices = absl::Seconds(1);
 constexpr absl::Duration kDrainStep = absl::Milliseconds(50);
+// The core mostly offers at once what was handed in early.
+constexpr absl::Duration kOfferedWithin = absl::Milliseconds(500);
 
 ComputeResult FailedBatch(std::string why, bool non_finite = false) {
   ComputeResult result;
@@ -81,6 +85,10 @@ int64_t RoomForRows(int64_t floats) {
   return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(floats)));
 }
 
+PlaceBody PlaceOfRun(const client::LeasedItems::Run& run) {
+  return {run.item.epoch, run.item.shard, run.begin, run.end};
+}
+
 // SIGTERM as a file. It is blocked already.
 Fd TermSignals() {
   const sigset_t signals = NotIgnored({SIGTERM});
@@ -88,11 +96,13 @@ Fd TermSignals() {
 }
 
 // The engine at work on its job. The shell's computing thread offers batches
-// and waits. Its thread for rows finds them, or leaves it to the caller of
-// Serve to do so when the program tells of them. The caller of Serve reads the
-// program's requests, and it alone ends batches that are out. The thread that
-// gives one ends it if its values cannot be had. A thread of the engine's own
-// asks whether the job is over while there is nothing to do.
+// and waits. Meanwhile it makes the next batch ready. When the program hands in
+// a batch, this thread takes the sums, while the program gets the next one. Its
+// thread for rows finds them, or leaves it to the caller of Serve to do so when
+// the program tells of them. The caller of Serve reads the program's requests,
+// and it alone ends batches that are out. The thread that gives one ends it if
+// its values cannot be had. A thread of the engine's own asks whether the job
+// is over while there is nothing to do.
 class Engine : private client::JobComputer {
  public:
   // All but the second outlive it.
@@ -122,6 +132,8 @@ class Engine : private client::JobComputer {
     LOG_IF(WARNING, !evaluates_ && !left_out.empty()) << left_out;
     shell.core.batch_patience = options_.patience;
     shell.core.evaluates_whole = true;
+    // Its rows are in a memory of their own, which has room for one batch.
+    shell.core.assembles_next = !has_rows();
     client::JobComputer* const computer = this;
     shell_ = std::make_unique<client::ClientShell>(std::move(shell), transport,
                                                    computer);
@@ -146,8 +158,20 @@ class Engine : private client::JobComputer {
     client::PulledValuesPtr values;
     std::shared_ptr<const RowMemory> rows = nullptr;  // Where its rows are.
   };
+  // What the program handed in.
+  struct HandedIn {
+    uint64_t sequence = 0;
+    double loss_sum = 0;
+    int half = 0;
+  };
+  // The batch that is ready, or out, before it is offered.
+  struct Early {
+    std::weak_ptr<const client::PulledValues> values;
+    std::optional<Result> result;  // It has ended.
+  };
   absl::Status Prepare(const JobRecordPtr& record) override;
   ComputeResult Compute(const ComputeTask& task) override;
+  void Expect(const client::PulledValuesPtr& values) override;
   EvaluationResult Evaluate(const EvaluateTask& task) override;
   void EvaluationLost() override;
   void FindRowsLater(const client::FindRows& batch,
@@ -159,6 +183,7 @@ class Engine : private client::JobComputer {
   void Reply(uint64_t sequence, const Memory& memory);
   void Reply(uint64_t sequence, const Order& order);
   void Reply(uint64_t sequence, const Ahead& ahead);
+  void Reply(uint64_t sequence, const Push& push);
   void Reply(uint64_t sequence, const Rows& rows);
   void Reply(uint64_t sequence, const LookUp& look_up);
   void Reply(uint64_t sequence, const RowMemoryBody& body);
@@ -170,11 +195,28 @@ class Engine : private client::JobComputer {
 
   // Offers the work, and waits for its result; nothing: the engine leaves.
   template <typename What>
-  std::optional<Result> Offer(Work work, const What& what);
+  std::optional<Result> Offer(const Work& work, const What& what);
+  // Blocks until what is offered has ended. Makes the next batch ready.
+  void AwaitEnd();
+  bool Ended() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return leaving_ || result_.has_value() || handed_in_.has_value();
+  }
+  // Not before the program has what is offered: it may still compute a stale
+  // batch in the other half.
+  bool MayMakeReady() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return work_.place && conversation_.is_out() && !expected_.expired();
+  }
+  // Puts the values of the next batch into the memory, beside the one that is
+  // out.
+  void MakeReady(const client::PulledValuesPtr& values);
   // Puts the values into the memory, and answers the program that waits.
-  void GiveAndAnswer(const Decision& decision,
-                     const client::PulledValuesPtr& values);
-  absl::Status TakeSums(const Work& work, double loss_sum,
+  void GiveAndAnswer(const client::PulledValuesPtr& values);
+  // Takes what was handed in for the work, and answers.
+  ComputeResult Take(const Work& work, const HandedIn& handed_in);
+  // The same of a batch that is not offered yet.
+  void TakeEarly(const PlaceBody& place, const HandedIn& handed_in,
+                 uint64_t ticket);
+  absl::Status TakeSums(const Work& work, const HandedIn& handed_in,
                         ComputeResult* result);
   // Into `out`; returns what is not finite, or nothing.
   std::string TakeRowSums(const Work& work, std::span<float> out) const;
@@ -190,7 +232,8 @@ class Engine : private client::JobComputer {
   const JobRecordPtr record_;
   const JobTables tables_;
   const bool evaluates_;
-  const ProgramMemory memory_;
+  // Each half is used by the thread that gives, or takes, what is there.
+  ProgramMemory memory_;
   ProgramSocket& socket_;
   const Fd& signals_;
   const std::unique_ptr<rpc::SchedulerAdminClient> admin_;
@@ -199,11 +242,16 @@ class Engine : private client::JobComputer {
   Fd received_;                // Likewise: came with the last request.
 
   Mutex mu_;
-  CondVar changed_;  // Wakes the computing thread: there is a result.
+  CondVar changed_;  // Wakes the computing thread; and Leave.
   CondVar left_;     // Wakes Watch, which a batch does not concern.
   Conversation conversation_ ABSL_GUARDED_BY(mu_);
   Work work_ ABSL_GUARDED_BY(mu_);
   std::optional<Result> result_ ABSL_GUARDED_BY(mu_);
+  std::optional<HandedIn> handed_in_ ABSL_GUARDED_BY(mu_);
+  // The values of the next batch. Not held, for the servers' blocks lie behind
+  // them.
+  std::weak_ptr<const client::PulledValues> expected_ ABSL_GUARDED_BY(mu_);
+  Early early_ ABSL_GUARDED_BY(mu_);
   ProgramRows rows_ ABSL_GUARDED_BY(mu_);
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;
 
@@ -223,7 +271,7 @@ absl::Status Engine::Prepare(const JobRecordPtr& record) {
 ComputeResult Engine::Compute(const ComputeTask& task) {
   const PlaceBody place = {task.item.epoch, task.item.shard, task.begin,
                            task.end};
-  std::optional<Result> result = Offer({place, task.values}, place);
+  std::optional<Result> result = Offer(Work{place, task.values}, place);
   // What was handed in counts, even if the job is left in the same moment.
   if (result) return std::get<ComputeResult>(*std::move(result));
   ComputeResult cancelled;
@@ -237,7 +285,7 @@ EvaluationResult Engine::Evaluate(const EvaluateTask& task) {
     return rows_.TakeResult();
   }
   std::optional<Result> result =
-      Offer({std::nullopt, task.values}, EvaluateBody{0, task.snapshot});
+      Offer(Work{std::nullopt, task.values}, EvaluateBody{0, task.snapshot});
   if (result) return std::get<EvaluationResult>(*std::move(result));
   EvaluationResult left;
   left.error = "the program left";
@@ -257,29 +305,91 @@ void Engine::EvaluationLost() {
 }
 
 template <typename What>
-std::optional<Engine::Result> Engine::Offer(Work work, const What& what) {
+std::optional<Engine::Result> Engine::Offer(const Work& work,
+                                            const What& what) {
+  constexpr bool kBatch = std::is_same_v<What, PlaceBody>;
   Decision decision;
   {
     MutexLock lock(&mu_);
     if (leaving_) return std::nullopt;
     work_ = work;
+    if (kBatch && early_.values.lock() != work.values) {
+      conversation_.ForgetEarly();
+    }
     decision = conversation_.Offer(what);
+    if (kBatch) {
+      result_ = std::exchange(early_, {}).result;
+      if (decision.act != Decision::Act::kEndEarly) result_.reset();
+      if (expected_.lock() == work.values) expected_.reset();
+      changed_.SignalAll();
+    }
   }
   if (decision.act == Decision::Act::kGive) {
-    GiveAndAnswer(decision, work.values);
+    GiveAndAnswer(work.values);
   } else if (!decision.answer.empty()) {
     socket_.Send(decision.answer);
   }
+  AwaitEnd();
+  std::optional<HandedIn> handed_in;
+  Work given;
+  {
+    MutexLock lock(&mu_);
+    handed_in = std::exchange(handed_in_, std::nullopt);
+    given = work_;  // With its rows.
+  }
+  std::optional<Result> taken;
+  if (handed_in) taken = Take(given, *handed_in);
   MutexLock lock(&mu_);
-  while (!leaving_ && !result_) changed_.Wait(&mu_);
   conversation_.Withdraw();
   work_ = {};
-  return std::exchange(result_, std::nullopt);
+  std::optional<Result> result = std::exchange(result_, std::nullopt);
+  return taken ? std::move(taken) : std::move(result);
 }
 
-void Engine::GiveAndAnswer(const Decision& decision,
-                           const client::PulledValuesPtr& values) {
-  if (decision.clear_sums) memory_.ClearSums();
+void Engine::AwaitEnd() {
+  for (;;) {
+    client::PulledValuesPtr next;
+    {
+      MutexLock lock(&mu_);
+      while (!Ended() && !MayMakeReady()) changed_.Wait(&mu_);
+      if (Ended()) return;
+      next = std::exchange(expected_, {}).lock();
+    }
+    if (next != nullptr) MakeReady(next);
+  }
+}
+
+void Engine::Expect(const client::PulledValuesPtr& values) {
+  if (has_rows()) return;
+  MutexLock lock(&mu_);
+  expected_ = values;
+  changed_.SignalAll();
+}
+
+void Engine::MakeReady(const client::PulledValuesPtr& values) {
+  const auto runs = shell_->Ahead(record_->id, 1);
+  if (runs.empty()) return;
+  int half = 0;
+  {
+    MutexLock lock(&mu_);
+    half = 1 - conversation_.half();
+  }
+  // An error is told when their batch is offered.
+  if (!client::Assemble(record_->plan, *values, memory_.values(half)).ok()) {
+    return;
+  }
+  memory_.GiveSums(half);
+  std::string answer;
+  {
+    MutexLock lock(&mu_);
+    early_ = {values, std::nullopt};
+    answer = conversation_.Ready(PlaceOfRun(runs.front()), half);
+  }
+  if (!answer.empty()) socket_.Send(answer);
+}
+
+void Engine::GiveAndAnswer(const client::PulledValuesPtr& values) {
+  memory_.GiveSums();
   absl::Status given =
       client::Assemble(record_->plan, *values, memory_.values());
   std::shared_ptr<const RowMemory> rows;
@@ -299,6 +409,7 @@ void Engine::GiveAndAnswer(const Decision& decision,
     // In one step, so that the other thread does not begin to give it again.
     if (!given.ok()) return FinishFailed(std::string(given.message()));
     answer = conversation_.Given(counts);
+    changed_.SignalAll();
   }
   if (!answer.empty()) socket_.Send(answer);
 }
@@ -382,6 +493,16 @@ void Engine::Reply(uint64_t sequence, const LookUp& look_up) {
 void Engine::Answer(const Request& request) {
   std::visit([&](const auto& body) { Reply(request.sequence, body); },
              request.body);
+  if (!std::holds_alternative<Push>(request.body) || request.code != kAsks) {
+    return;
+  }
+  std::string answer;
+  {
+    MutexLock lock(&mu_);
+    answer = conversation_.AskEarly(request.sequence + 1);
+    if (conversation_.is_out()) changed_.SignalAll();
+  }
+  socket_.Send(answer);
 }
 
 void Engine::Reply(uint64_t sequence, const Order& order) {
@@ -403,13 +524,18 @@ void Engine::Reply(uint64_t sequence, const Ahead& ahead) {
   const auto most = std::min<uint64_t>(ahead.most, kMostPlaces);
   std::vector<PlaceBody> places;
   if (shell_ != nullptr && most > 0) {
+    std::optional<PlaceBody> early;
     {
       MutexLock lock(&mu_);
       // The core counts what is offered as begun.
       if (const auto place = conversation_.offered()) places.push_back(*place);
+      early = conversation_.early();
     }
-    for (const auto& run : shell_->Ahead(record_->id, most - places.size())) {
-      places.push_back({run.item.epoch, run.item.shard, run.begin, run.end});
+    for (const auto& run : shell_->Ahead(record_->id, most + 1)) {
+      const PlaceBody place = PlaceOfRun(run);
+      // It does not count what is not offered yet.
+      if (early && SamePlace(*early, place)) continue;
+      if (places.size() < most) places.push_back(place);
     }
   }
   socket_.Send(EncodeBytes({Kind::kPlaces, 0, sequence},
@@ -438,6 +564,52 @@ void Engine::Reply(uint64_t sequence, const Found& /*found*/) {
   Reply(sequence, Model());
 }
 
+void Engine::Reply(uint64_t sequence, const Push& push) {
+  HandedIn handed_in = {sequence, push.body.loss_sum};
+  std::optional<PlaceBody> early;
+  std::string answer;
+  {
+    MutexLock lock(&mu_);
+    const Decision decision = conversation_.On(sequence, push);
+    answer = decision.answer;
+    if (decision.act == Decision::Act::kTakeSums) {
+      handed_in.half = conversation_.half();
+      handed_in_ = handed_in;
+      // From here on nothing is out.
+      conversation_.Withdraw();
+      changed_.SignalAll();
+    } else if (decision.act == Decision::Act::kTakeEarlySums) {
+      handed_in.half = conversation_.early_half();
+      early = conversation_.early();
+    }
+  }
+  if (early) return TakeEarly(*early, handed_in, push.body.ticket);
+  if (!answer.empty()) socket_.Send(answer);
+}
+
+ComputeResult Engine::Take(const Work& work, const HandedIn& handed_in) {
+  ComputeResult result;
+  const absl::Status status = TakeSums(work, handed_in, &result);
+  socket_.Send(EncodeStatus(handed_in.sequence, status));
+  return result;
+}
+
+void Engine::TakeEarly(const PlaceBody& place, const HandedIn& handed_in,
+                       uint64_t ticket) {
+  ComputeResult result = Take(Work{place, nullptr}, handed_in);
+  MutexLock lock(&mu_);
+  switch (conversation_.EarlyTaken(ticket)) {
+    case Conversation::Taken::kEarly:
+      early_.result = std::move(result);
+      break;
+    case Conversation::Taken::kOffered:
+      Finish(std::move(result));
+      break;
+    case Conversation::Taken::kGone:
+      break;
+  }
+}
+
 template <typename Body>
 void Engine::Reply(uint64_t sequence, const Body& body) {
   Decision decision;
@@ -446,21 +618,22 @@ void Engine::Reply(uint64_t sequence, const Body& body) {
     MutexLock lock(&mu_);
     decision = conversation_.On(sequence, body);
     work = work_;
+    if (decision.act == Decision::Act::kEndEarlyFailed) {
+      early_.result = FailedBatch(decision.why);
+    }
+    // What was ready is out now: the one after it may be made ready.
+    if (conversation_.is_out()) changed_.SignalAll();
   }
   switch (decision.act) {
     case Decision::Act::kNothing:
+    case Decision::Act::kEndEarlyFailed:
       break;
     case Decision::Act::kGive:
-      return GiveAndAnswer(decision, work.values);
+      return GiveAndAnswer(work.values);
     case Decision::Act::kTakeSums:
-      if constexpr (std::is_same_v<Body, Push>) {
-        ComputeResult result;
-        const absl::Status taken = TakeSums(work, body.body.loss_sum, &result);
-        MutexLock lock(&mu_);
-        Finish(std::move(result));
-        decision.answer = EncodeStatus(sequence, taken);
-      }
-      break;
+    case Decision::Act::kTakeEarlySums:
+    case Decision::Act::kEndEarly:
+      break;  // Not here.
     case Decision::Act::kEndFailed: {
       MutexLock lock(&mu_);
       FinishFailed(decision.why);
@@ -486,15 +659,16 @@ void Engine::Reply(uint64_t sequence, const Body& body) {
   if (!decision.answer.empty()) socket_.Send(decision.answer);
 }
 
-absl::Status Engine::TakeSums(const Work& work, double loss_sum,
+absl::Status Engine::TakeSums(const Work& work, const HandedIn& handed_in,
                               ComputeResult* result) {
   const JobPlan& plan = record_->plan;
+  const double loss_sum = handed_in.loss_sum;
   const int64_t rows = has_rows() ? KeysOf(*work.values).floats() : 0;
   client::FloatBufferPtr buffer =
       pool_.Take(plan.parameters + (rows == 0 ? 0 : RoomForRows(rows)));
   const std::span<float> dense = buffer->span().first(plan.parameters);
   std::string why;
-  if (const std::optional<int64_t> odd = memory_.TakeSums(dense)) {
+  if (const auto odd = memory_.TakeSums(dense, handed_in.half)) {
     why = absl::StrCat("the gradient of ", tables_.NameOf(*odd), " is ",
                        dense[*odd]);
   }
@@ -594,6 +768,15 @@ void Engine::Watch() {
 
 void Engine::Leave(absl::string_view why) {
   LOG(INFO) << "worker=" << options_.shell.core.name << " leaves: " << why;
+  {
+    // What was handed in counts, if it is still this worker's.
+    MutexLock lock(&mu_);
+    const absl::Time give_up =
+        absl::Now() + std::min(kOfferedWithin, options_.grace);
+    while (conversation_.awaits_offer() && absl::Now() < give_up) {
+      changed_.WaitFor(&mu_, give_up - absl::Now());
+    }
+  }
   // First the core, so that it begins nothing new when it gets back what it
   // waits for.
   if (shell_ != nullptr) shell_->BeginDrain();

@@ -25,7 +25,7 @@
 namespace ebb::worker {
 
 // Numbers the form of these messages. Engine and program must have the same.
-inline constexpr uint32_t kEngineFormat = 3;
+inline constexpr uint32_t kEngineFormat = 4;
 // Bounds of one message.
 inline constexpr size_t kMostMessageBytes = 64 << 10;
 inline constexpr size_t kMostText = 4 << 10;
@@ -95,6 +95,10 @@ struct Hello {
 // With the memory file.
 struct Memory {};
 struct Next {};
+// Header::code of kPush: the program also asks for the next batch, with the
+// sequence that follows. It gets that if it is ready, else kDone with
+// kNotReady.
+inline constexpr uint32_t kAsks = 1;
 struct PushBody {
   uint64_t ticket = 0;
   double loss_sum = 0;
@@ -231,6 +235,7 @@ struct JobBody {
 struct RowTableBody {
   int64_t width = 0;
 };
+// Header::code of kBatch and kEvaluate: the half of the memory with the values.
 // Then, as after EvaluateBody, the number of distinct keys of each sparse table
 // as uint64. kWanted has a PlaceBody: kRows is to come before this batch.
 struct BatchBody {
@@ -274,6 +279,7 @@ enum class EndReason : uint32_t {
 // Header::code of kDone: whether the batch was still this engine's.
 inline constexpr uint32_t kTaken = 0;
 inline constexpr uint32_t kStale = 1;
+inline constexpr uint32_t kNotReady = 2;
 // kError has an absl::StatusCode in Header::code, then the message, and after a
 // 0 the hint. kLog has 0 for information, 1 for warnings and 2 for errors, then
 // the line.

@@ -31,7 +31,7 @@ constexpr char kPush[] =
 
 TEST(MessagesTest, RequestsHaveTheBytesOfTheFormat) {
   const auto hello =
-      ReadRequest(Bytes(FromHex("0100000003000000"
+      ReadRequest(Bytes(FromHex("0100000004000000"
                                 "0100000000000000"
                                 "0500000000000000"
                                 "0100000000000000"

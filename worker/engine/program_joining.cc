@@ -115,8 +115,8 @@ absl::StatusOr<std::optional<JoinedProgram>> LetJoin(
   const auto second = NextRequest(socket, signals);
   if (absl::IsCancelled(second.status())) return std::nullopt;
   EBB_RETURN_IF_ERROR(second.status());
-  auto memory =
-      ProgramMemory::Map(second->file.get(), found->record.plan.parameters);
+  auto memory = ProgramMemory::MapHalves(second->file.get(),
+                                         found->record.plan.parameters);
   socket->Send(EncodeStatus(second->request.sequence, memory.status()));
   if (!memory.ok()) return std::nullopt;
   return JoinedProgram{hello, *std::move(found), *std::move(memory),

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "common/status_macros.h"
 
@@ -41,8 +42,13 @@ absl::StatusOr<ProgramMemory> ProgramMemory::Map(int fd, int64_t parameters,
   return ProgramMemory(std::move(mapping), parameters);
 }
 
-void ProgramMemory::ClearSums() const {
-  std::fill(sums().begin(), sums().end(), 0.0F);
+void ProgramMemory::GiveSums(int half) {
+  if (!std::exchange(clear_[half], false)) std::ranges::fill(sums(half), 0.0F);
+}
+
+std::optional<int64_t> ProgramMemory::TakeSums(std::span<float> out, int half) {
+  clear_[half] = true;
+  return MoveSums(sums(half), out);
 }
 
 std::optional<int64_t> MoveSums(std::span<float> from, std::span<float> out) {

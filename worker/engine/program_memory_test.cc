@@ -28,7 +28,7 @@ class ProgramMemoryTest : public testing::Test {
 
   const Fd file_;
   const shm::Mapping program_;
-  const ProgramMemory memory_;
+  ProgramMemory memory_;
   std::vector<float> taken_ = std::vector<float>(kParameters, -1.0F);
 };
 
@@ -48,6 +48,52 @@ TEST_F(ProgramMemoryTest, SumsAreTakenAndCleared) {
 
   for (int64_t i = 0; i < kParameters; ++i) EXPECT_EQ(taken_[i], i);
   EXPECT_THAT(ProgramFloats(), Each(0.0F));
+}
+
+TEST_F(ProgramMemoryTest, SumsAreGivenAsZeros) {
+  const std::span<float> sums = ProgramFloats().subspan(kParameters);
+  sums[7] = 1;
+  memory_.GiveSums();
+  EXPECT_THAT(sums, Each(0.0F));
+
+  // Nothing is handed in, as of a batch that failed.
+  sums[7] = 1;
+  memory_.GiveSums();
+
+  EXPECT_THAT(sums, Each(0.0F));
+}
+
+// They are zeros already, and a pass over memory takes time.
+TEST_F(ProgramMemoryTest, SumsThatWereTakenAreGivenAsTheyAre) {
+  memory_.GiveSums();
+  memory_.TakeSums(std::span(taken_));
+  ProgramFloats()[kParameters + 7] = 1;
+
+  memory_.GiveSums();
+
+  EXPECT_EQ(ProgramFloats()[kParameters + 7], 1);
+}
+
+TEST_F(ProgramMemoryTest, TheHalvesAreApart) {
+  constexpr int64_t kFew = kParameters / 2;
+  auto halves = *ProgramMemory::MapHalves(file_.get(), kFew);
+  std::vector<float> taken(kFew);
+
+  halves.values(1)[0] = 1;
+  halves.GiveSums(0);
+  halves.GiveSums(1);
+  ProgramFloats()[kFew] = 2;
+  ProgramFloats()[3 * kFew] = 3;
+
+  EXPECT_EQ(ProgramFloats()[2 * kFew], 1);
+  halves.TakeSums(std::span(taken), 0);
+  EXPECT_EQ(taken[0], 2);
+  halves.TakeSums(std::span(taken), 1);
+  EXPECT_EQ(taken[0], 3);
+}
+
+TEST_F(ProgramMemoryTest, AFileOfOneHalfIsTooShortForTwo) {
+  EXPECT_FALSE(ProgramMemory::MapHalves(file_.get(), kParameters).ok());
 }
 
 TEST_F(ProgramMemoryTest, TheFirstSumThatIsNotFiniteIsFoundAndAllAreCleared) {

@@ -408,7 +408,8 @@ absl::Status PythonModel::Compute(const What& what,
                                   std::span<float> grad,
                                   models::BatchStats* stats) {
   // It is given at once, for it is asked for.
-  if (conversation_->Offer(what).clear_sums) memory_->ClearSums();
+  conversation_->Offer(what);
+  memory_->GiveSums();
   child_->socket().Send(conversation_->Given());
   for (;;) {
     const auto request = child_->Receive(options_.patience);

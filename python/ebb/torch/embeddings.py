@@ -57,6 +57,8 @@ class RowModule(torch.nn.Module):
         self._on_servers = False
         self._keys: Optional[Array] = None  # Ascending.
         self._rows: Optional[torch.Tensor] = None
+        # Gives this module its rows; None: it has them, or nothing does.
+        self._fetch: Optional[Callable[[], None]] = None
         # Moves with the module.
         self._anchor = torch.empty(0)
 
@@ -77,6 +79,7 @@ class RowModule(torch.nn.Module):
         return self
 
     def __getstate__(self) -> Dict[str, Any]:
+        self._come()
         return {**self.__dict__, "source": None}
 
     def _found(self, keys: Any) -> Tuple[torch.Tensor, torch.Tensor]:
@@ -94,14 +97,22 @@ class RowModule(torch.nn.Module):
     def attach(self, source: Source) -> None:
         """A loop begins: rows come from there, and no longer from this module."""
         self.source, self._on_servers = source, True
-        self._keys = self._rows = None
+        self._keys = self._rows = self._fetch = None
 
     # --- Rows of its own ------------------------------------------------------
 
     @property
     def has_rows(self) -> bool:
         """Whether rows were given to this module."""
-        return self._keys is not None and len(self._keys) > 0
+        return self._fetch is not None or (self._keys is not None and len(self._keys) > 0)
+
+    def come_later(self, fetch: Callable[[], None]) -> None:
+        """``fetch`` sets the rows, and is called when they are first used."""
+        self._fetch = fetch
+
+    def _come(self) -> None:
+        if self._fetch is not None:
+            self._fetch()
 
     def set_rows(self, keys: Array, rows: Array) -> None:
         """Keeps rows under ascending keys, for use without a job."""
@@ -110,12 +121,13 @@ class RowModule(torch.nn.Module):
                 f"rows of {self.table} are {tuple(rows.shape)} for {len(keys)} keys; "
                 f"dim is {self.dim}"
             )
-        self._on_servers = False
+        self._on_servers, self._fetch = False, None
         self._keys = keys
         self._rows = torch.from_numpy(np.ascontiguousarray(rows, np.float32)).to(self.device)
 
     def _own(self, keys: Keys) -> Tuple[torch.Tensor, torch.Tensor]:
         """Without a job: a key without a row has zeros, which stand behind the rows."""
+        self._come()
         if self._keys is None or self._rows is None:
             raise Refused(
                 f"{self.table}(keys): the rows are on the servers",
@@ -135,6 +147,8 @@ class RowModule(torch.nn.Module):
         super()._save_to_state_dict(  # type: ignore[no-untyped-call, unused-ignore]
             destination, prefix, keep_vars
         )
+        if self._on_servers:
+            self._come()
         if self._on_servers:
             raise Refused(
                 f"{self.table}: the rows are on the servers, and not in model.state_dict()",

@@ -187,6 +187,8 @@ class Hosted:
         engine = types.SimpleNamespace(
             memory=shared.memory,
             values=types.SimpleNamespace(size=shared.parameters),
+            halves=1,
+            half=0,
             tables=self._places(),
         )
         if self._statistics is not None:

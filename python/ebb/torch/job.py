@@ -168,7 +168,7 @@ class TorchJob:
         parameters are those of this program's model, which every program has
         alike, but for the buffers that the job calls local.
         """
-        values = self._values(version)
+        values = self._values(version, rows=True)
         tables = self._parts.all_tables()
         names = {id(tensor): name for name, tensor in tables.items()}
         self._warn_of_local_buffers()
@@ -203,12 +203,18 @@ class TorchJob:
         """Puts a version of the job's values into the model."""
         if self._work.is_open:
             raise Refused("load(): the loop is not over: the engine loads each batch's values")
-        values = self._values(version)
+        values = self._values(version, rows=True)
+        self._set_dense(values)
+        self._set_rows(values)
+
+    def _set_dense(self, values: Mapping[str, Any]) -> None:
         with torch.no_grad():
             for name, tensor in self._parts.all_tables().items():
                 tensor.copy_(torch.from_numpy(values[name]).reshape(tensor.shape))
             for name, count in self._counted().items():
                 self.model.get_buffer(name).fill_(count)
+
+    def _set_rows(self, values: Mapping[str, Any]) -> None:
         for _, module in self._embeddings():
             module.set_rows(values[module.table + "/keys"], values[module.table + "/rows"])
 
@@ -219,19 +225,22 @@ class TorchJob:
         counters = self._parts.buffers.counters.items()
         return {name: begin + self._work.batches for name, begin in counters}
 
-    def _values(self, version: Any) -> Mapping[str, Any]:
-        if version == "newest" and self._result is not None:
+    def _values(self, version: Any, rows: bool) -> Mapping[str, Any]:
+        """Returns the tables of the job; of rows there may be many."""
+        all_rows = rows and bool(self._parts.embeddings)
+        if version == "newest" and self._result is not None and not all_rows:
             return self._result
+        less = {} if all_rows or not self._parts.embeddings else {"rows": False}
         with warnings.catch_warnings():
             if self.stopped is not None:  # A warning has said that it is not complete.
                 warnings.simplefilter("ignore", ebb.errors.Warning)
             values: Mapping[str, Any] = patiently(
-                lambda: self._remote.state_dict(version=version)
+                lambda: self._remote.state_dict(version=version, **less)
             )
         dense = {name: value for name, value in values.items() if "/" not in name}
         parameters.check_values(self.name, self.model, self._parts.all_tables(), dense)
         if version == "newest" and self._complete:
-            self._result = values
+            self._result = dense
         return values
 
     def _warn_of_local_buffers(self) -> None:
@@ -290,7 +299,10 @@ class TorchJob:
 
     def _load_result(self) -> None:
         try:
-            self.load()
+            self._set_dense(self._values("newest", rows=False))
+            # Most copies neither save the model nor use it, and need no rows.
+            for _, module in self._embeddings():
+                module.come_later(lambda: self._set_rows(self._values("newest", rows=True)))
         except Unavailable as error:
             warnings.warn(
                 f"the model has the values of the last batch, not the job's result: {error}",

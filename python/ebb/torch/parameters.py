@@ -7,6 +7,7 @@ float32 parameter on the CPU is a view of the engine's shared values. Others
 
 from __future__ import annotations
 
+import math
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import torch
@@ -16,6 +17,7 @@ from ebb.tensors import Array
 from ebb.torch.arguments import check_model
 from ebb.torch import clipping
 from ebb.torch.checksums import Checksum, checksum, is_due
+from ebb.torch.halves import Half, halves_of
 
 _CAST = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -148,28 +150,21 @@ class Binding:
         self._names = list(tables)
         self._parameters = list(tables.values())
         self._unused = unused
-        count = engine.values.size
-        values = torch.frombuffer(engine.memory, dtype=torch.float32, count=count)
-        sums = torch.frombuffer(engine.memory, dtype=torch.float32, count=count, offset=4 * count)
+        self._engine = engine
         offsets = {table.name: table.offset for table in engine.tables}
-        self._values: List[torch.Tensor] = []
-        self._sums: List[torch.Tensor] = []
+        places = [(offsets[name], parameter.shape) for name, parameter in tables.items()]
+        factors = [
+            (factor, [i for i, name in enumerate(self._names) if decay.get(name) == factor])
+            for factor in sorted(set(decay.values()))
+        ]
+        self._halves = [Half(*half, places, factors) for half in halves_of(engine)]
+        self._half = self._halves[engine.half]
         self._copied: List[int] = []
-        for place, (name, parameter) in enumerate(tables.items()):
-            begin, end = offsets[name], offsets[name] + parameter.numel()
-            self._values.append(values[begin:end].view(parameter.shape))
-            self._sums.append(sums[begin:end].view(parameter.shape))
-            if parameter.dtype == torch.float32 and parameter.device.type == "cpu":
-                parameter.data = self._values[-1]
-            else:
+        for place, parameter in enumerate(self._parameters):
+            if parameter.dtype != torch.float32 or parameter.device.type != "cpu":
                 self._copied.append(place)
             parameter.grad = None
-        self._decay: List[Tuple[float, List[torch.Tensor], List[torch.Tensor]]] = []
-        for factor in sorted(set(decay.values())):
-            places = [i for i, name in enumerate(self._names) if decay.get(name) == factor]
-            self._decay.append(
-                (factor, [self._sums[i] for i in places], [self._values[i] for i in places])
-            )
+        self._show(self._half)
         self._seen = self._traces()
         #: Of the gradients, for batches in pieces.
         self.marks = clipping.Marks(self._names, self._parameters)
@@ -184,10 +179,13 @@ class Binding:
 
     def pulled(self) -> None:
         """Shows the model what the engine pulled."""
+        half = self._halves[self._engine.half]
+        if half is not self._half:
+            self._show(half)
         if self._copied:
             with torch.no_grad():
                 for place in self._copied:
-                    self._parameters[place].data.copy_(self._values[place])
+                    self._parameters[place].data.copy_(half.values[place])
         self._seen = self._traces()
         self._pulls += 1
         self._checksums = self._added_up() if is_due(self._pulls) else []
@@ -223,7 +221,9 @@ class Binding:
 
     def add(self, weight: float) -> None:
         """Adds ``weight`` times the gradients to the sums, and forgets them."""
-        pairs = [(s, p.grad) for s, p in zip(self._sums, self._parameters) if p.grad is not None]
+        pairs = [
+            (s, p.grad) for s, p in zip(self._half.sums, self._parameters) if p.grad is not None
+        ]
         add(
             [total for total, _ in pairs],
             [on_host(gradient) for _, gradient in pairs],
@@ -233,12 +233,19 @@ class Binding:
 
     def clip(self, examples: int, limit: float) -> None:
         """Shortens the mean gradient of a batch of so many examples to the limit."""
-        clipping.clip(self._sums, examples, limit)
+        clipping.clip(self._half.sums, examples, limit)
 
     def add_decay(self, examples: int) -> None:
         """Adds the weight decay of a batch of so many examples to the sums."""
-        for factor, sums, values in self._decay:
+        for factor, sums, values in self._half.decay:
             add(sums, values, factor * examples)
+
+    def are_finite(self) -> bool:
+        """Whether all sums are finite. It may say no to very large ones.
+
+        It takes one pass over the sums while they are in the cache.
+        """
+        return math.isfinite(float(self._half.all_sums.sum()))
 
     def forget(self) -> None:
         """Drops the gradients."""
@@ -252,6 +259,13 @@ class Binding:
             if place not in self._copied:
                 parameter.data = parameter.data.clone()
             parameter.grad = None
+
+    def _show(self, half: Half) -> None:
+        """Makes the parameters views of this half."""
+        self._half = half
+        for place, parameter in enumerate(self._parameters):
+            if place not in self._copied:
+                parameter.data = half.values[place]
 
     def _added_up(self) -> List[Checksum]:
         return [checksum(parameter) for parameter in self._parameters]

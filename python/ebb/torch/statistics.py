@@ -13,6 +13,8 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import torch
 
+from ebb.torch.halves import halves_of
+
 
 @dataclasses.dataclass(frozen=True)
 class Averaged:
@@ -43,18 +45,19 @@ class Statistics:
 
     def __init__(self, averaged: Mapping[str, Averaged], engine: Any) -> None:
         self._averaged = dict(averaged)
-        count = engine.values.size
-        values = torch.frombuffer(engine.memory, dtype=torch.float32, count=count)
-        sums = torch.frombuffer(engine.memory, dtype=torch.float32, count=count, offset=4 * count)
+        self._engine = engine
         offsets = {table.name: table.offset for table in engine.tables}
-        self._values: Dict[str, torch.Tensor] = {}
-        self._sums: Dict[str, torch.Tensor] = {}
+        halves = halves_of(engine) if averaged else []
+        #: By half of the engine's memory.
+        self._values: List[Dict[str, torch.Tensor]] = [{} for _ in halves]
+        self._sums: List[Dict[str, torch.Tensor]] = [{} for _ in halves]
         #: What forward passes of this piece came to.
         self._seen: Dict[str, List[torch.Tensor]] = {name: [] for name in averaged}
         for name, one in averaged.items():
             begin, end = offsets[name], offsets[name] + one.tensor.numel()
-            self._values[name] = values[begin:end].view(one.tensor.shape)
-            self._sums[name] = sums[begin:end].view(one.tensor.shape)
+            for half, (values, sums) in enumerate(halves):
+                self._values[half][name] = values[begin:end].view(one.tensor.shape)
+                self._sums[half][name] = sums[begin:end].view(one.tensor.shape)
         self._handles: List[Any] = []
         #: Modules with their own momentum.
         self._momenta: Dict[int, Tuple[Any, Any]] = {}
@@ -71,8 +74,9 @@ class Statistics:
         for name, one in self._averaged.items():
             # Without a forward pass the average stays where it is.
             seen = self._seen[name] or [one.tensor.detach()]
+            sums = self._sums[self._engine.half][name]
             for value in seen:
-                self._sums[name].add_(_on_host(value), alpha=examples / len(seen))
+                sums.add_(_on_host(value), alpha=examples / len(seen))
         self.pulled()
 
     def forget(self) -> None:
@@ -113,7 +117,7 @@ class Statistics:
 
     def _show(self, name: str) -> None:
         # Through .data: the backward pass checks the version of what it kept.
-        self._averaged[name].tensor.data.copy_(self._values[name])
+        self._averaged[name].tensor.data.copy_(self._values[self._engine.half][name])
 
 
 class _Hook:

@@ -12,7 +12,17 @@ import torch
 
 import ebb
 from ebb.errors import Refused
-from ebb.torch import arguments, clipping, data, embeddings, meeting, optimizers, parameters, schedules
+from ebb.torch import (
+    arguments,
+    clipping,
+    data,
+    devices,
+    embeddings,
+    meeting,
+    optimizers,
+    parameters,
+    schedules,
+)
 from ebb.torch.buffers import Buffers, Choice, digest, has_batch_norm
 from ebb.torch.job import TorchJob
 from ebb.torch.stopping import StopWhen
@@ -42,6 +52,7 @@ class Options(TypedDict, total=False):
     stop_when: Optional[StopWhen]
     init: Any
     seeds: bool
+    device: Any
     fingerprint: Optional[str]
     seed: int
     workers: Count
@@ -79,6 +90,8 @@ def job(
     - init: a file of ``ebb.save``, or tensors by name, to begin with.
     - seed: of the order of the examples and of all random numbers.
     - seeds: whether random, numpy and torch are seeded for each batch.
+    - device: where this copy computes, such as "cuda". The model is moved there, and
+      what the loader yields. Absent, both stay where they are.
     - fingerprint: a text of your own that names the data. Absent, 64 examples
       are read.
 
@@ -162,6 +175,7 @@ def _prepared(
     stop_when: Optional[StopWhen] = None,
     init: Any = None,
     seeds: bool = True,
+    device: Any = None,
     fingerprint: Optional[str] = None,
     seed: int = 1,
     workers: Count = None,
@@ -175,6 +189,8 @@ def _prepared(
     arguments.check_words(reduction, unused, evaluate, settings)
     arguments.check_stop(stop_when, evaluate)
     arguments.check_numbers(epochs=epochs, batch=batch, seed=seed, evaluate_every=evaluate_every)
+    arguments.check_model(model)
+    place = devices.moved_there(model, device)
     tables = parameters.tables_of(model)
     rows = embeddings.modules_of(model)
     examples = data.check_map_style(dataset)
@@ -253,6 +269,7 @@ def _prepared(
         evaluate=evaluate,
         stop_when=stop_when,
         seeds=seeds,
+        device=place,
         unused=unused,
         clip_norm=clipping.limit_of(keys),
         embeddings=rows,

@@ -14,7 +14,7 @@ import torch
 
 from ebb.batches import Wanted
 from ebb.errors import DataDiffers, Error, EvaluationLost, ForkedError, NonFinite, Refused
-from ebb.torch import data, embeddings, parameters
+from ebb.torch import data, devices, embeddings, parameters
 from ebb.torch.arguments import weight_of
 from ebb.torch.buffers import Buffers
 from ebb.torch.losses import Watch
@@ -52,6 +52,8 @@ class Parts:
     evaluate: Optional[Evaluate] = None
     stop_when: Optional[StopWhen] = None
     seeds: bool = True
+    #: Where what the loader yields is moved; None: it stays where it is.
+    device: Optional[torch.device] = None
     unused: str = "error"
     #: ``train.clip_norm`` of the job.
     clip_norm: Optional[float] = None
@@ -225,9 +227,11 @@ class Work:
         if parts.clip_norm is not None:
             binding.clip(len(out.batch.examples), parts.clip_norm)
         binding.add_decay(len(out.batch.examples))
+        # If all is well, this batch is taken while the next one is computed.
+        known = self._rows is None and math.isfinite(self._loss) and binding.are_finite()
         self.timing.lap("sum")
         try:
-            self._engine.push(out.batch, self._loss)
+            self._engine.push(out.batch, self._loss, wait=not known)
         except NonFinite as error:
             raise self._not_finite(out, error.message) from None
         self.timing.lap("hand_in")
@@ -244,7 +248,9 @@ class Work:
         for _ in range(MOST_AGAIN):
             self._loss = 0.0
             weights = self._weights(pieces)
-            for weight, (begin, examples, value) in zip(weights, pieces):
+            for weight, (begin, examples, read) in zip(weights, pieces):
+                device = self._parts.device
+                value = read if device is None else devices.moved(read, device)
                 last = begin + examples == batch.begin + len(batch.examples)
                 self.out = Out(batch, begin, examples, weight, last, value)
                 self._seed(batch.epoch, batch.shard, begin)

@@ -36,6 +36,7 @@ struct CheckpointExportFlags {
   std::string output;
   std::vector<std::string> plugin_folders;
   bool with_slots = false;
+  bool without_rows = false;
   bool fold = false;
   bool force = false;
 };
@@ -156,8 +157,9 @@ int Export(const CheckpointExportFlags& flags) {
   // "out/" is the folder "out".
   const std::filesystem::path output = std::filesystem::absolute(
       std::string(absl::StripSuffix(flags.output, "/")));
-  const auto stored = LoadStoredModel(
-      source->get(), output.parent_path().string(), flags.with_slots);
+  const auto stored =
+      LoadStoredModel(source->get(), output.parent_path().string(),
+                      {.slots = flags.with_slots, .rows = !flags.without_rows});
   if (!stored.ok()) return Report(stored.status());
   WarnOfDoubts(source->get(), stored->parameters);
   const auto description = DescriptionOf(*stored, flags.plugin_folders);
@@ -209,6 +211,10 @@ void AddCheckpointExportCommand(CLI::App* checkpoint, int* exit_code) {
   command->add_flag(
       "--with-slots", flags->with_slots,
       "Also write the optimizer's state, as slots/OPTIMIZER/SLOT/TENSOR");
+  command->add_flag("--without-rows", flags->without_rows,
+                    "Leave out the rows of sparse tables, which may be many; "
+                    "ebb predict does "
+                    "not read the file");
   command->add_flag("--force", flags->force, "Replace existing files");
   AddPluginsFlag(command, &flags->plugin_folders);
   command->footer(R"(

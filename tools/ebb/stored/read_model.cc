@@ -141,8 +141,8 @@ absl::StatusOr<std::vector<std::string>> ValueNames(const JobRecord& record) {
 
 absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source, bool with_slots,
                                       RowReceiver* rows) {
-  EBB_ASSIGN_OR_RETURN(const ModelNames names,
-                       NamesOf(source->job(), with_slots));
+  EBB_ASSIGN_OR_RETURN(ModelNames names, NamesOf(source->job(), with_slots));
+  if (rows == nullptr) names.tables.clear();
   // A job that advances writes new versions and deletes old ones all the time.
   constexpr int kTries = 5;
   absl::Status failed;

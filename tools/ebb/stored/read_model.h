@@ -31,8 +31,8 @@ class RowReceiver {
 absl::StatusOr<std::vector<std::string>> ValueNames(const JobRecord& record);
 
 // Reads "values" of the job, from the newest versions; with `with_slots` also
-// the arrays of its optimizer. Rows of sparse tables go to `rows`, which may be
-// null if the job has none. Versions that are deleted meanwhile, because newer
+// the arrays of its optimizer. Rows of sparse tables go to `rows`; if that is
+// null, they are not read. Versions that are deleted meanwhile, because newer
 // ones are there, are read again. DataLoss: the stored data is damaged.
 // Unavailable: a server is silent, and with it the newest versions of its
 // partitions.

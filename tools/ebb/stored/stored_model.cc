@@ -380,7 +380,7 @@ bool StoredRows::Get(uint64_t key, std::span<float> out) const {
 
 absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
                                             const std::string& folder,
-                                            bool with_slots) {
+                                            const StoredParts& parts) {
   EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                        job::ReadSpecification(source->job()));
   StoredModel stored;
@@ -390,27 +390,34 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
   stored.columns = worker::ColumnsOf(specification);
   EBB_ASSIGN_OR_RETURN(stored.sparse_tables,
                        job::SparseTablesOf(specification, source->job().plan));
+  const v1::ModelTraits& traits = job::TraitsOf(stored.job.model());
+  if (!parts.rows && (traits.forest() || traits.words())) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--without-rows: a model of kind ", stored.job.model().kind(),
+        " has nothing else; leave it out"));
+  }
   EBB_ASSIGN_OR_RETURN(const auto rule, server::JobRule::Create(source->job()));
   for (size_t t = 0; t < stored.sparse_tables.size(); ++t) {
     auto& names = stored.run_slots.emplace_back();
-    if (!with_slots) continue;
+    if (!parts.slots) continue;
     const auto optimizer = rule->RowOptimizer(static_cast<int32_t>(t));
     for (const absl::string_view slot : optimizer->SlotNames()) {
       names.emplace_back(slot);
     }
   }
   RowWriter rows(stored, folder, &stored.runs);
-  EBB_ASSIGN_OR_RETURN(NamedArrays arrays,
-                       ReadModel(source, with_slots, &rows));
+  EBB_ASSIGN_OR_RETURN(
+      NamedArrays arrays,
+      ReadModel(source, parts.slots, parts.rows ? &rows : nullptr));
   stored.parameters = std::move(arrays["values"]);
-  if (job::TraitsOf(stored.job.model()).forest() && !stored.runs.empty()) {
+  if (traits.forest() && !stored.runs.empty()) {
     EBB_ASSIGN_OR_RETURN(stored.forest,
                          ForestOf(stored.runs.front(), stored.index));
     stored.runs.clear();
   }
   for (const auto& state : rule->DenseStates()) {
     auto& names = stored.slot_names.emplace_back();
-    if (!with_slots) continue;
+    if (!parts.slots) continue;
     for (const std::string& slot : state.slots) {
       names.push_back(absl::StrCat(state.optimizer, "/", slot));
     }

@@ -80,11 +80,17 @@ struct StoredModel {
   MappedFile file;  // In which `rows` are.
 };
 
+// Which parts of a stored model are read beside its parameters.
+struct StoredParts {
+  bool slots = false;
+  bool rows = true;  // Those of sparse tables.
+};
 // The newest stored state of a job. Rows of sparse tables are kept in files in
-// `folder` that have no names.
+// `folder` that have no names. InvalidArgument: the model is all rows, which
+// are not asked for.
 absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
                                             const std::string& folder,
-                                            bool with_slots = false);
+                                            const StoredParts& parts = {});
 
 // The metadata that other programs read: ModelExport::model on one line.
 inline constexpr char kModelKey[] = "ebb.model";

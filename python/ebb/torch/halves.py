@@ -1,0 +1,43 @@
+"""The memory of an engine as tensors.
+
+It has two halves, each with values and sums. The batch that is out is in one of
+them, while the engine makes the next batch ready in the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any, List, Tuple
+
+import torch
+
+
+def halves_of(engine: Any) -> List[Tuple[torch.Tensor, torch.Tensor]]:
+    """Returns all values and all sums of each half of an engine's memory."""
+    count = engine.values.size
+    whole = torch.frombuffer(engine.memory, dtype=torch.float32, count=2 * engine.halves * count)
+    parts = whole.view(engine.halves, 2, count)
+    return [(part[0], part[1]) for part in parts]
+
+
+class Half:
+    """The parameters in one half of the engine's memory, in their order."""
+
+    def __init__(
+        self,
+        values: torch.Tensor,
+        sums: torch.Tensor,
+        places: List[Tuple[int, torch.Size]],
+        decay: List[Tuple[float, List[int]]],
+    ) -> None:
+        self.all_sums = sums
+        self.values = [_part(values, *place) for place in places]
+        self.sums = [_part(sums, *place) for place in places]
+        #: What each factor of the weight decay concerns.
+        self.decay = [
+            (factor, [self.sums[i] for i in which], [self.values[i] for i in which])
+            for factor, which in decay
+        ]
+
+
+def _part(flat: torch.Tensor, offset: int, shape: torch.Size) -> torch.Tensor:
+    return flat[offset : offset + shape.numel()].view(shape)
