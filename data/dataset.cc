@@ -323,9 +323,13 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
       constants == nullptr &&
       (reader->features() == 0 || (data.keyed() && data.values_.empty()));
   if (data.examples() == 0 || no_features) {
+    const std::vector<std::string> remarks = reader->Remarks();
     return Wrong(spec.Name(), " has no ",
                  data.examples() == 0 ? "examples" : "features",
-                 spec.split.has_value() ? " in this part of its split" : "");
+                 spec.split.has_value() ? " in this part of its split" : "",
+                 spec.kind == SourceKind::kText && !remarks.empty()
+                     ? absl::StrCat(": ", remarks.front())
+                     : "");
   }
   data.index_.meaning = WithOrder(spec.Meaning(), reader->ColumnOrder());
   data.index_.files = reader->Fingerprints();

@@ -226,6 +226,9 @@ struct SourceSpec {
   // Data to predict from has none. LIBSVM lines may keep theirs: it is
   // skipped.
   bool has_labels = true;
+  // Whether the model looks at labels. If it does not, the column of a table's
+  // label is left out, whatever is in it.
+  bool looks_at_labels = true;
   LabelKind label_kind = LabelKind::kClass;
   // Each feature is multiplied by it; 1/255 brings pixels to [0, 1].
   double scale = 1;

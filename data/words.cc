@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/internal/letter_tables.h"
+#include "data/internal/text.h"
 
 namespace ebb::data {
 namespace {
@@ -125,6 +126,11 @@ void WordCounts::Forget() {
   std::nth_element(all.begin(), middle, all.end());
   absl::erase_if(counts_,
                  [&](const auto& one) { return one.second <= *middle; });
+}
+
+absl::Status CheckUtf8(absl::string_view line, absl::string_view path) {
+  if (internal::IsUtf8(line)) return absl::OkStatus();
+  return absl::InvalidArgumentError(internal::NotUtf8(line, path));
 }
 
 Vocabulary WordCounts::Choose(int64_t least_count, int64_t most_words) const {

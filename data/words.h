@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "data/encoding.h"
 
@@ -41,6 +42,10 @@ class WordCutter {
   absl::string_view rest_;
   std::string word_;
 };
+
+// InvalidArgument: the line of the file `path` is not UTF-8. The message quotes
+// it, and says how to convert the file.
+absl::Status CheckUtf8(absl::string_view line, absl::string_view path);
 
 // Counts words in bounded memory.
 class WordCounts {

@@ -7,6 +7,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "common/boosted_shape.h"
@@ -59,6 +60,13 @@ void CheckNpy(const v1::Npy& npy, bool needs_labels, const std::string& path,
 
 void CheckCsv(const v1::Csv& csv, bool has_labels, const std::string& path,
               Complaints* found) {
+  if (has_labels && csv.label() == "none") {
+    found->Add(path + ".label",
+               "none is for kmeans, which looks at no labels; this model "
+               "learns to predict a label",
+               "the column to predict, by its name or number");
+    return;
+  }
   const auto check_column = [&](const std::string& column,
                                 const std::string& column_path) {
     int64_t number = 0;
@@ -134,6 +142,8 @@ class FactRules {
   void CheckClusters(const SourceFacts& data);
   void CheckForest(const SourceFacts& data);
   void CheckBoosted(const SourceFacts& data);
+  void CheckTrees(const SourceFacts& data);
+  void CheckDocuments(const SourceFacts& data);
   void CheckAgainstTestData(const SourceFacts& data);
 
   const v1::Job& job_;
@@ -176,7 +186,11 @@ void FactRules::CheckAgainstTrainData(const SourceFacts& data) {
     CheckClusters(data);
     return;
   }
-  if (traits.topics()) return;  // It looks at no labels.
+  if (traits.topics() || traits.words()) {  // They look at no labels.
+    CheckDocuments(data);
+    return;
+  }
+  if (traits.forest() || traits.boosted()) CheckTrees(data);
   if (traits.forest()) {
     CheckForest(data);
     return;
@@ -279,13 +293,6 @@ void FactRules::CheckForest(const SourceFacts& data) {
                              data.features, " features of data.train"),
                 absl::StrCat("split_features: ", data.features));
   }
-  if (2 * model.leaf_examples() > data.examples) {
-    found_->Add("model.leaf_examples",
-                absl::StrCat("two leaves of ", model.leaf_examples(),
-                             " are more than the ", data.examples,
-                             " examples of data.train"),
-                "leaf_examples: 1");
-  }
   // As workers number them.
   constexpr int64_t kMostExamples = int64_t{1} << 31;
   if (data.examples > kMostExamples) {
@@ -294,6 +301,51 @@ void FactRules::CheckForest(const SourceFacts& data) {
         absl::StrCat("has ", data.examples,
                      " examples, and a tree learns from up to ", kMostExamples),
         "a sample of the examples");
+  }
+}
+
+void FactRules::CheckTrees(const SourceFacts& data) {
+  const v1::Model& model = job_.model();
+  if (2 * model.leaf_examples() > data.examples) {
+    found_->Add("model.leaf_examples",
+                absl::StrCat("two leaves of ", model.leaf_examples(),
+                             " are more than the ", data.examples,
+                             " examples of data.train"),
+                "leaf_examples: 1");
+  }
+  if (!PredictsNumbers(job_) || !data.label_deviation) return;
+  // What a split gains is at most the sum of the squared deviations. It must
+  // be a float.
+  const double deviation = *data.label_deviation;
+  const double squares =
+      deviation * deviation * static_cast<double>(data.examples);
+  constexpr double kMostSquares = 1e38;
+  if (squares > kMostSquares) {
+    found_->Add("data.train",
+                absl::StrFormat("its labels deviate by %.3g from their mean, "
+                                "and the sum of the squares is more than %.3g",
+                                deviation, kMostSquares),
+                "labels in a larger unit");
+  }
+}
+
+void FactRules::CheckDocuments(const SourceFacts& data) {
+  if (!data.documents) return;
+  if (TraitsOf(job_.model()).words()) {
+    if (data.documents->with_two_words > 0) return;
+    found_->Add("data.train",
+                "none of its documents has two words of the vocabulary, so no "
+                "word stands beside another",
+                "documents of more words; least_count: 1 keeps rare words");
+    return;
+  }
+  if (data.documents->with_a_word == 0) {
+    found_->Add("data.train", "none of its documents has a word",
+                "documents with words");
+  } else if (data.features < 2) {
+    found_->Add("data.train",
+                "its vocabulary is one word, which says nothing of topics",
+                "documents of several words");
   }
 }
 
@@ -322,6 +374,15 @@ void FactRules::CheckAgainstTestData(const SourceFacts& data) {
                 job_.data().has_split() ? "split: 0.2"
                                         : "a file with a row per example");
     return;
+  }
+  if (data.documents && data.documents->with_two_words == 0) {
+    found_->Add(path,
+                TraitsOf(job_.model()).words()
+                    ? "none of its documents has two words of the vocabulary, "
+                      "so no word stands beside another"
+                    : "none of its documents has two words: one half of the "
+                      "words is judged by the topics of the other",
+                "documents of more words");
   }
   if (!facts_.train.has_value()) return;
   if (data.features != facts_.train->features) {

@@ -268,7 +268,8 @@ void Fit::ChooseEvaluations() {
   const std::string text =
       absl::StrCat(every, every == 1 ? " epoch" : " epochs");
   job_.mutable_evaluate()->set_every(text);
-  Add("evaluate.every", text, absl::StrCat(epochs, " epochs"));
+  Add("evaluate.every", text,
+      absl::StrCat(epochs, epochs == 1 ? " epoch" : " epochs"));
 }
 
 // With more weights than examples any labels can be met exactly. As much as

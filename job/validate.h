@@ -23,6 +23,14 @@ struct SourceFacts {
   // The mean over the examples of the sum of their features' absolute values,
   // of rows that lack most features; 0: of other data, or not known.
   double row_sum = 0;
+  // The standard deviation of labels that are numbers; absent: of other data.
+  std::optional<double> label_deviation;
+  // Examples that are documents, and how many of them have a word, and two.
+  struct Documents {
+    int64_t with_a_word = 0;
+    int64_t with_two_words = 0;
+  };
+  std::optional<Documents> documents;
 };
 
 // The facts about a job's surroundings that the caller found. Absent facts are

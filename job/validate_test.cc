@@ -44,6 +44,70 @@ TEST(ValidateJobTest, NamesNoFileForAJobThatCameFromNone) {
             "train.epochs: must be at least 1, not 0\n  hint: epochs: 10");
 }
 
+v1::Job JobOf(const std::string& model, const std::string& data) {
+  auto job = ParseJobYaml(
+      absl::StrCat("model: {", model, "}\ndata: {train: {", data, "}}\n"),
+      "job.yaml", nullptr);
+  EXPECT_TRUE(job.ok()) << job.status();
+  if (!job.ok()) return {};
+  FillDefaults(&*job);
+  return *std::move(job);
+}
+
+// Bug: such trees had no split, and the run was good.
+TEST(ValidateJobTest, RefusesLeavesOfTooManyExamples) {
+  DataFacts facts;
+  facts.train = SourceFacts{.examples = 100, .features = 4, .classes = 3};
+  for (const char* const kind : {"forest", "boosted_trees"}) {
+    const v1::Job job = JobOf(
+        absl::StrCat("kind: ", kind, ", leaf_examples: 51"), "csv: d.csv");
+    EXPECT_THAT(Check(job, facts),
+                testing::HasSubstr("model.leaf_examples: two leaves of 51 are "
+                                   "more than the 100 examples"));
+  }
+}
+
+// Bug: the values of their leaves were not finite, and the run was good.
+TEST(ValidateJobTest, RefusesLabelsWhoseSquaresAreNoFloats) {
+  const v1::Job job =
+      JobOf("kind: boosted_trees, labels: values", "csv: d.csv");
+  DataFacts facts;
+  facts.train =
+      SourceFacts{.examples = 100, .features = 4, .label_deviation = 9.9e17};
+  EXPECT_EQ(Check(job, facts), "");
+  facts.train->label_deviation = 1.1e18;
+  EXPECT_THAT(Check(job, facts),
+              testing::HasSubstr("its labels deviate by 1.1e+18"));
+}
+
+// Bug: nothing was learnt from such data, and the run was good.
+TEST(ValidateJobTest, RefusesDocumentsWithoutWords) {
+  const v1::Job topics = JobOf("kind: lda, topics: 2", "bags: d.bags");
+  const v1::Job words = JobOf("kind: word_vectors", "text: d.txt");
+  const auto check = [](const v1::Job& job, int64_t features, int64_t with_one,
+                        int64_t with_two) {
+    DataFacts facts;
+    facts.train =
+        SourceFacts{.examples = 100,
+                    .features = features,
+                    .documents = SourceFacts::Documents{with_one, with_two}};
+    return Check(job, facts);
+  };
+  EXPECT_EQ(check(topics, 2, 1, 0), "");
+  EXPECT_THAT(check(topics, 2, 0, 0), testing::HasSubstr("has a word"));
+  EXPECT_THAT(check(topics, 1, 9, 9), testing::HasSubstr("is one word"));
+  EXPECT_EQ(check(words, 1, 9, 1), "");
+  EXPECT_THAT(check(words, 1, 9, 0), testing::HasSubstr("has two words"));
+  v1::Job tested = topics;
+  tested.mutable_data()->mutable_test()->mutable_bags()->add_path("t.bags");
+  DataFacts facts;
+  facts.test = SourceFacts{
+      .examples = 5, .features = 2, .documents = SourceFacts::Documents{5, 0}};
+  EXPECT_THAT(Check(tested, facts),
+              testing::HasSubstr("data.test: none of its documents has two "
+                                 "words"));
+}
+
 TEST(ValidateJobTest, RefusesWhatOnlyAnotherClientCanSend) {
   v1::Job job = SoftmaxJob();
   job.mutable_optimizer()->set_kind(v1::Optimizer::KIND_UNSPECIFIED);

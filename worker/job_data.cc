@@ -221,6 +221,7 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
     spec.has_labels = false;
     spec.csv.label.clear();  // "none".
   }
+  spec.looks_at_labels = !job::TraitsOf(job.model()).clusters();
   return spec;
 }
 
@@ -326,7 +327,10 @@ absl::StatusOr<data::Dataset> LoadTrainingData(const v1::Job& job,
   const auto load = [&](data::LabelKind labels) {
     return data::Dataset::Load(TrainingSource(job, labels), open);
   };
-  if (job::PredictsNumbers(job)) return load(data::LabelKind::kReal);
+  // A model that looks at no labels takes any.
+  if (job::PredictsNumbers(job) || job::TraitsOf(model).clusters()) {
+    return load(data::LabelKind::kReal);
+  }
   auto classes = load(data::LabelKind::kClass);
   // In models of keys, `layers` are the hidden ones.
   const bool one_output = !job::TraitsOf(model).keyed() &&

@@ -104,19 +104,25 @@ class BagsReader : public LineReader {
                  " is not a word; write word:count, as in 7:2, with words from "
                  "0 up");
     }
-    if (!ParseWhole(pair.substr(colon + 1), &count) || count == 0 ||
-        count > kMostOfACount) {
+    const bool whole = ParseWhole(pair.substr(colon + 1), &count);
+    if (!whole || count == 0 || count > kMostOfACount) {
       return Bad("word ", word, ": count ", Excerpt(pair.substr(colon + 1)),
                  " is not a whole number from 1 to ", kMostOfACount,
-                 count == 0 ? "; leave out words that a document has not" : "");
+                 whole && count == 0
+                     ? "; leave out words that a document has not"
+                     : "");
     }
     const auto limit =
         static_cast<uint64_t>(has_vocabulary() ? words_ : kMaxFeatures);
+    if (has_vocabulary() && words_ == 0) {
+      return Bad("the vocabulary, ", spec().bags.vocabulary, ", has no words");
+    }
     if (word >= limit) {
       return Bad("word ", word,
                  has_vocabulary()
                      ? absl::StrCat(" in a vocabulary of ", limit,
-                                    " words, whose numbers begin with 0")
+                                    limit == 1 ? " word" : " words",
+                                    ", whose numbers begin with 0")
                      : absl::StrCat(" is beyond ", limit,
                                     ", the most words there can be"));
     }

@@ -83,6 +83,9 @@ TEST(BagsReaderTest, RefusesWordsBeyondTheVocabulary) {
             "news:1: word 2 in a vocabulary of 2 words, whose numbers begin "
             "with 0");
   EXPECT_THAT(ErrorOf("1 2147483647:1\n"), HasSubstr("the most words"));
+  // Bug: a file without words was a vocabulary of 0 words.
+  EXPECT_EQ(ErrorOf("1 0:1\n", "words", ""),
+            "news:1: the vocabulary, words, has no words");
 }
 
 TEST(BagsReaderTest, RefusesCountsThatAreNotWholeNumbersFromOneUp) {
@@ -90,7 +93,10 @@ TEST(BagsReaderTest, RefusesCountsThatAreNotWholeNumbersFromOneUp) {
             "news:1: word 2: count '0' is not a whole number from 1 to "
             "16777216; leave out words that a document has not");
   EXPECT_THAT(ErrorOf("1 2:1.5\n"), HasSubstr("count '1.5' is not a whole"));
-  EXPECT_THAT(ErrorOf("1 2:-1\n"), HasSubstr("count '-1' is not a whole"));
+  // Bug: it was to be left out, as a count of 0 is.
+  EXPECT_EQ(ErrorOf("1 2:-1\n"),
+            "news:1: word 2: count '-1' is not a whole number from 1 to "
+            "16777216");
   EXPECT_THAT(ErrorOf("1 2:16777217\n"), HasSubstr("is not a whole number"));
 }
 

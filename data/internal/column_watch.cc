@@ -35,8 +35,9 @@ bool Equal(absl::string_view a, absl::string_view b) {
 
 }  // namespace
 
-ColumnWatch::ColumnWatch(const TableSchema& schema)
-    : label_(schema.label), one_label_(label_ != Columns::kNone) {
+ColumnWatch::ColumnWatch(const TableSchema& schema, bool looks_at_labels)
+    : label_(looks_at_labels ? schema.label : Columns::kNone),
+      one_label_(label_ != Columns::kNone) {
   for (const size_t column : schema.features) {
     if (column == Columns::kNone) continue;
     counting_.push_back({column, 0});

@@ -18,7 +18,8 @@ namespace ebb::data::internal {
 // these: soon there are none. Not thread safe.
 class ColumnWatch {
  public:
-  explicit ColumnWatch(const TableSchema& schema);
+  // `looks_at_labels`: the model does. Else nothing is said of the label.
+  ColumnWatch(const TableSchema& schema, bool looks_at_labels);
 
   void AddRow(const std::vector<absl::string_view>& fields) {
     ++rows_;

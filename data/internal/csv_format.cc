@@ -129,7 +129,7 @@ absl::Status CsvReader::Start() {
   EBB_ASSIGN_OR_RETURN(schema_, TableSchema::Read(spec_, encoding_, &records_));
   pending_ = !schema_.header;
   row_.emplace(spec_, encoding_, schema_.features.size());
-  watch_.emplace(schema_);
+  watch_.emplace(schema_, spec_.looks_at_labels);
   for (const std::string& text : encoding_.classes) {
     classes_.emplace(text, static_cast<float>(classes_.size()));
   }
@@ -188,7 +188,11 @@ void CsvReader::Take(float* label) {
     return;
   }
   watch_->AddRow(fields);
-  if (spec_.has_labels) TakeLabel(fields[schema_.label], label);
+  if (!spec_.looks_at_labels) {
+    *label = 0;
+  } else if (spec_.has_labels) {
+    TakeLabel(fields[schema_.label], label);
+  }
   row_->Clear();
   for (size_t i = 0; i < schema_.features.size(); ++i) {
     const size_t column = schema_.features[i];
@@ -358,6 +362,12 @@ std::vector<std::string> CsvReader::Remarks() const {
   // Those of training data have been told.
   if (!spec_.like.has_value()) {
     remarks = watch_->Remarks(schema_);
+    if (spec_.has_labels && !spec_.looks_at_labels && spec_.csv.label.empty()) {
+      remarks.push_back(absl::StrCat(
+          Describe(schema_.label),
+          " is left out: the last column is taken for the label, which the "
+          "model does not look at; if it is a feature, say label: none"));
+    }
     if (schema_.header && !schema_.Names().has_value()) {
       remarks.push_back(
           "two columns have one name (or the names are too long to be kept): "

@@ -151,7 +151,8 @@ absl::StatusOr<FoundEncoding> SurveyTable(const SourceSpec& spec, Input file) {
         bad_texts[i] = bad_text(column, fields[column]);
       }
     }
-    if (spec.has_labels && !labels.Add(fields[schema.label])) {
+    if (spec.has_labels && spec.looks_at_labels &&
+        !labels.Add(fields[schema.label])) {
       bad_label = bad_text(schema.label, fields[schema.label]);
     }
   }

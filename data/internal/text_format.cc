@@ -88,12 +88,24 @@ class TextReader : public Reader {
   std::string Where() const override { return where_; }
   LeftOut left_out() const override { return bad_.left_out(); }
   std::vector<std::string> Remarks() const override {
-    if (short_ == 0) return {};
-    const int64_t least = spec_.documents.least_words;
-    return {absl::StrCat(
-        short_, " of ", documents_, " documents ", short_ == 1 ? "has" : "have",
-        least == 1 ? " no word" : absl::StrCat(" fewer than ", least, " words"),
-        " of the vocabulary and ", short_ == 1 ? "is" : "are", " left out")};
+    std::vector<std::string> remarks;
+    if (short_ > 0) {
+      const int64_t least = spec_.documents.least_words;
+      remarks.push_back(absl::StrCat(
+          short_, " of ", documents_,
+          documents_ == 1 ? " document " : " documents ",
+          short_ == 1 ? "has" : "have",
+          least == 1 ? " no word"
+                     : absl::StrCat(" fewer than ", least, " words"),
+          " of the vocabulary and ", short_ == 1 ? "is" : "are", " left out"));
+    }
+    if (documents_ == 1 && lines_ > 1 && spec_.documents.counts) {
+      remarks.push_back(
+          absl::StrCat("all ", lines_,
+                       " lines are one document, which an empty line would "
+                       "end; if each line is a document, say document: line"));
+    }
+    return remarks;
   }
   std::vector<FileFingerprint> Fingerprints() const override {
     return file_.Fingerprints();
@@ -121,6 +133,7 @@ class TextReader : public Reader {
       if (blank) continue;
       if (!begun) where_ = absl::StrCat(file_.path(), ":", file_.line_number());
       begun = true;
+      ++lines_;
       TakeLine();
       if (spec_.documents.lines) return true;
     }
@@ -195,6 +208,7 @@ class TextReader : public Reader {
 
   int64_t documents_ = 0;  // Those that can be read.
   int64_t short_ = 0;
+  int64_t lines_ = 0;  // Those of documents.
 };
 
 // "a vocabulary of 4,831 words; ...".

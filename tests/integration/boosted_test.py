@@ -293,12 +293,20 @@ class BoostedTest(JobTestCase):
                 [i % 2 for i in range(ROWS)], rows=[[1.5] * FEATURES] * ROWS)
             self.assertEqual(report["epochs"], 1)
             self.assertEqual(tensors["open"].values()[0], 1)
+            self.assertIn("no tree has a split", str(report["warnings"]))
         for labels, said in (([0] * ROWS, "has only one class"),
                              (["nan"] + [1] * (ROWS - 1), "label")):
             with self.subTest(said):
                 folder = self.make_folder(labels)
                 self.assertIn(said, self.run_ebb(
                     folder, "job", "check", "trees.yaml", rc=2))
+
+    # Bug: the leaves' values were not finite, and the run was good.
+    def test_labels_beyond_floats_are_refused(self):
+        folder = self.make_folder([*self.values[1:], 1e38])
+        self.assertIn("its labels deviate by", self.run_ebb(
+            folder, "job", "check", "trees.yaml", "--set",
+            "model.labels=values", rc=2))
 
     # Bug: it said that train.epochs, which the job does not name, was too large.
     def test_too_many_trees_are_refused(self):

@@ -147,6 +147,18 @@ class ForestTest(JobTestCase):
                 if command == "chaos":
                     self.assertEqual(report["restarts"]["total"], 3)
 
+    # Bug: a forest that tells nothing apart was good without a word.
+    def test_trees_without_a_split_are_warned_of(self):
+        folder = self.copy_of_data()
+        write_rows(os.path.join(folder, "train.csv"),
+                   [([7, 7], i % 2) for i in range(40)])
+        write_rows(os.path.join(folder, "test.csv"), [([7, 7], 1)])
+        _, said = self.run_to_the_end(folder, "digits.yaml", "--set",
+                                      "expect={accuracy: '>= 0'}")
+        self.assertIn("no tree has a split", said)
+        # Bug: its trees were called examples.
+        self.assertIn(f"digits: {TREES} trees, ", said)
+
     def test_bad_input_is_refused(self):
         folder = self.copy_of_data()
         for setting, said in (
@@ -161,6 +173,9 @@ class ForestTest(JobTestCase):
                 self.assertIn(said, self.run_ebb(
                     folder, "job", "check", "digits.yaml", "--set", setting,
                     rc=2))
+        self.assertIn("none is for kmeans", self.run_ebb(
+            folder, "job", "check", "digits.yaml", "--set",
+            "data.train.csv.label=none", rc=2))
         write_rows(os.path.join(folder, "train.csv"),
                    [([i, 2], 1) for i in range(20)])
         write_rows(os.path.join(folder, "test.csv"), [([1, 2], 1)])

@@ -305,6 +305,36 @@ class KMeansTest(JobTestCase):
         _, report = self.run_other({"bare.npy": npy(self.rows)}, job=job)
         self.assertEqual(report["inertia"], labelled["inertia"])
 
+    # Bug: labels such as 0.25 were refused, and so were new ones of test
+    # data, although K-Means does not look at them. Nothing said that a table
+    # without labels lost its last column.
+    def test_whatever_is_in_the_column_of_labels(self):
+        folder = self.copy_of_data()
+        odd = ["0.25", "x", "", "nan", "7"]
+        for name, first in (("blobs.csv", 0), ("test.csv", 2)):
+            with open(os.path.join(folder, name), "w") as file:
+                for i, row in enumerate(self.rows):
+                    label = odd[(i + first) % len(odd)]
+                    file.write(",".join(map(str, row)) + f",{label}\n")
+        report, said = self.run_to_the_end(
+            folder, "blobs.yaml", "--set", "data.test={csv: test.csv}")
+        self.assertIn("column 7 is left out: the last column is taken for the "
+                      "label", said)
+        self.assertNotIn("classes", said)
+        _, labelled = self.run_job()
+        self.assertEqual(report["inertia"], labelled["inertia"])
+
+    def test_numbers_too_large_for_distances_say_what_helps(self):
+        rows = [list(row) for row in self.rows]
+        rows[7][2] = 1e30
+        folder = self.copy_of_data()
+        write_rows(os.path.join(folder, "blobs.csv"), rows)
+        said = self.run_ebb(folder, "run", "blobs.yaml", "--run-dir", "run",
+                            rc=1)
+        self.assertIn("blobs.csv:8", said)
+        self.assertIn("standardise: true", said)
+        self.assertNotIn("optimizer.rate", said)
+
     def test_parallel_seeding_is_a_function_of_the_seed(self):
         seeded = ["--set", "model.seeding=parallel"]
         _, one = self.run_job(*seeded)

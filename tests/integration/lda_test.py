@@ -174,6 +174,41 @@ class LdaTest(JobTestCase):
                                     "--set", setting, rc=2)
                 self.assertIn(text, said)
 
+    # Bug: these runs were good, and their results worth nothing.
+    def test_documents_that_say_nothing_are_refused(self):
+        for bags, words, test, text in (
+                ("0\n0\n", "a\nb\n", "", "data.train: none of its documents"),
+                ("1 0:3\n", "a\n", "", "its vocabulary is one word"),
+                ("1 0:3\n", "", "", "d.words, has no words"),
+                ("2 0:3 1:1\n", "a\nb\n", "0\n1 0:1\n",
+                 "data.test: none of its documents has two words")):
+            with self.subTest(text):
+                folder = self.new_folder()
+                for name, content in (("d.bags", 9 * bags), ("d.words", words),
+                                      ("t.bags", test)):
+                    with open(os.path.join(folder, name), "w") as file:
+                        file.write(content)
+                tested = ", test: {bags: t.bags}" if test else ""
+                with open(os.path.join(folder, "job.yaml"), "w") as file:
+                    file.write(
+                        "model: {kind: lda, topics: 2}\ndata: {train: {bags: "
+                        f"{{path: d.bags, vocabulary: d.words}}}}{tested}}}\n")
+                self.assertIn(text, self.run_ebb(folder, "job", "check",
+                                                 "job.yaml", rc=2))
+
+    # Bug: a text with a document in each line was one document, without a word
+    # about it.
+    def test_a_text_that_is_one_document_is_noticed(self):
+        folder = self.new_folder()
+        with open(os.path.join(folder, "d.txt"), "w") as file:
+            file.write("one two\n" * 20)
+        with open(os.path.join(folder, "job.yaml"), "w") as file:
+            file.write("model: {kind: lda, topics: 2}\n"
+                       "data: {train: {text: d.txt}}\n")
+        said = self.run_ebb(folder, "job", "check", "job.yaml")
+        self.assertIn("all 20 lines are one document", said)
+        self.assertIn("document: line", said)
+
 
 if __name__ == "__main__":
     unittest.main()

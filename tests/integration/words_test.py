@@ -124,5 +124,35 @@ class WordsTest(JobTestCase):
                     self.data, "job", "check", "words.yaml", *flags, rc=2))
 
 
+    def write(self, folder, name, text):
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(text)
+
+    # Bug: these runs were good, and their vectors had learnt nothing.
+    def test_text_in_which_no_word_stands_beside_another_is_no_success(self):
+        folder = self.new_folder()
+        self.write(folder, "job.yaml", b"model: {kind: word_vectors, dim: 4}\n"
+                   b"data: {train: {text: {path: d.txt, document: line}}}\n"
+                   b"train: {epochs: 2}\n")
+        self.write(folder, "d.txt", b"one\ntwo\n" * 20)
+        self.assertIn("none of its documents has two words", self.run_ebb(
+            folder, "job", "check", "job.yaml", rc=2))
+        self.write(folder, "d.txt", b"one two\n" * 20)
+        said = self.run_ebb(folder, "run", "job.yaml", "--set",
+                            "model.subsample=1e-30", rc=1)
+        self.assertIn("no word stood beside another", said)
+
+    # Bug: letters of Latin-1 were read as others, and a file without questions
+    # had no answers and no error.
+    def test_questions_that_cannot_be_read_are_refused(self):
+        folder = self.copy_of_data()
+        self.run_to_the_end(folder, "words.yaml", "--epochs", "1")
+        for text, said in (("größe\n".encode("latin-1"), "is not UTF-8"),
+                           (b"\n", "has no questions")):
+            self.write(folder, "asked.txt", text)
+            self.assertIn(said, self.run_ebb(folder, "predict", "run",
+                                             "asked.txt", rc=2))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "job/validate.h"
 #include "job/yaml.h"
 #include "tools/command/command.h"
@@ -30,10 +31,11 @@ int Check(const JobCommandFlags& flags) {
   const auto sizes = SizesOf(*prepared);
   if (!sizes.ok()) return Report(sizes.status());
   const JobPlan& plan = prepared->record.plan;
-  std::cout << prepared->record.name
-            << " is good: " << Count(plan.examples, "example") << " in "
-            << Count(plan.shards(), "item") << " an epoch, "
-            << Count(plan.epochs, "epoch") << ", " << SizeText(plan) << "\n";
+  std::cout << prepared->record.name << " is good: "
+            << WorkText(*prepared,
+                        absl::StrCat(" in ", Count(plan.shards(), "item"),
+                                     " an epoch, "))
+            << ", " << SizeText(plan) << "\n";
   if (!prepared->label.empty()) {
     std::cout << "The label is " << prepared->label << ".\n";
   }

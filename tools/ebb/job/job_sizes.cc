@@ -23,6 +23,10 @@ namespace ebb::tools {
 namespace {
 
 constexpr int64_t kFloat = sizeof(float);
+// A tree of a forest has two nodes for each example at most (forest.h), and is
+// stored in whole rows (docs/formats/task-rows.md).
+constexpr int64_t kTreeOfAnExample = 32;
+constexpr int64_t kTaskRow = 4096;
 // Bytes of a row beside its floats, as docs/memory.md says: its key and marks,
 // and its place in the index. A version is at most half as large again.
 constexpr int64_t kRowOverhead = 12;
@@ -70,6 +74,8 @@ absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
                          data::Index::Decode(specification.train_index()));
     sizes.worker_data = worker::TaskDataBytes(prepared.data.bytes,
                                               index.examples, index.features);
+    const int64_t tree = kTreeOfAnExample * index.examples;
+    sizes.task = (tree + kTaskRow - 1) / kTaskRow * kTaskRow;
   }
   sizes.worker = sizes.worker_data +
                  (limits ? client::JobBytes(options, plan, *limits) : 0);
@@ -106,21 +112,34 @@ absl::Status CheckRoomForTasks(const PreparedJob& prepared, int64_t memory) {
 }
 
 std::string SizesText(const PreparedJob& prepared, const JobSizes& sizes) {
+  const JobPlan& plan = prepared.record.plan;
+  const bool tasks = sizes.task > 0;
   const bool rows = sizes.servers_of_a_key > 0;
   const std::string most = rows ? "at most " : "";
-  std::string text = absl::StrCat("It takes about\n  memory of all servers   ",
-                                  BytesText(sizes.servers));
+  std::string text = "It takes about\n  memory of all servers   ";
+  if (tasks) {
+    absl::StrAppend(&text, "at most ", BytesText(plan.examples * sizes.task));
+  } else {
+    absl::StrAppend(&text, BytesText(sizes.servers));
+  }
   if (rows) {
     absl::StrAppend(&text, ", and ", BytesText(sizes.servers_of_a_key),
                     " for each key");
   }
   absl::StrAppend(&text, "\n  memory of each worker   ",
                   BytesText(sizes.worker), ", ", BytesText(sizes.worker_data),
-                  " of it data", "\n  a batch                 ", most,
+                  " of it data");
+  if (tasks) {
+    absl::StrAppend(&text, "\n  a tree                  at most ",
+                    BytesText(sizes.task), " pushed",
+                    "\n  disk for checkpoints    as the servers' memory\n");
+    return text;
+  }
+  absl::StrAppend(&text, "\n  a batch                 ", most,
                   BytesText(sizes.pulled), " pulled, ", most,
                   BytesText(sizes.pushed), " pushed",
                   "\n  disk for checkpoints    ", BytesText(sizes.disk), " (",
-                  Count(prepared.record.plan.checkpoint_keep, "version"), ")",
+                  Count(plan.checkpoint_keep, "version"), ")",
                   rows ? ", and the rows" : "", "\n");
   return text;
 }

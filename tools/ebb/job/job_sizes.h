@@ -25,6 +25,9 @@ struct JobSizes {
   // distinct.
   int64_t pulled = 0;
   int64_t pushed = 0;
+  // Bytes that the result of a task takes, at most: of a forest a tree. 0: the
+  // job has no tasks.
+  int64_t task = 0;
   // The stored versions that are kept, without rows of sparse tables.
   int64_t disk = 0;
 };

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <random>
 #include <string>
@@ -76,10 +77,41 @@ absl::Status Refuse(const absl::Status& status, absl::string_view path,
   return job::ToStatus({MistakeOf(status, path, sources)});
 }
 
-job::SourceFacts FactsOf(const data::Dataset& dataset) {
-  return {dataset.examples(), dataset.features(),
-          static_cast<int64_t>(dataset.index().classes.size()),
-          dataset.class_places(), dataset.mean_row_sum()};
+// Counts the documents with a word, and with two.
+absl::StatusOr<job::SourceFacts::Documents> CountDocuments(
+    const data::Dataset& dataset) {
+  constexpr int64_t kAtOnce = 4096;
+  job::SourceFacts::Documents documents;
+  data::ExampleBatch batch;
+  for (int64_t begin = 0; begin < dataset.examples(); begin += kAtOnce) {
+    std::vector<int64_t> rows(std::min(kAtOnce, dataset.examples() - begin));
+    std::iota(rows.begin(), rows.end(), begin);
+    EBB_RETURN_IF_ERROR(dataset.Gather(rows, &batch));
+    for (int64_t row = 0; row < batch.rows; ++row) {
+      const auto words =
+          std::accumulate(batch.values.begin() + batch.offsets[row],
+                          batch.values.begin() + batch.offsets[row + 1], 0.0);
+      documents.with_a_word += words >= 1 ? 1 : 0;
+      documents.with_two_words += words >= 2 ? 1 : 0;
+    }
+  }
+  return documents;
+}
+
+absl::StatusOr<job::SourceFacts> FactsOf(const v1::Job& job,
+                                         const data::Dataset& dataset) {
+  job::SourceFacts facts = {
+      dataset.examples(), dataset.features(),
+      static_cast<int64_t>(dataset.index().classes.size()),
+      dataset.class_places(), dataset.mean_row_sum()};
+  if (const auto& labels = dataset.index().labels) {
+    facts.label_deviation = labels->stddev;
+  }
+  const v1::ModelTraits& traits = job::TraitsOf(job.model());
+  if (traits.words() || traits.topics()) {
+    EBB_ASSIGN_OR_RETURN(facts.documents, CountDocuments(dataset));
+  }
+  return facts;
 }
 
 // The kinds of models that the job can name.
@@ -504,7 +536,12 @@ job::JobFacts ReadData(const std::vector<std::string>& folders, Draft* draft) {
     OpenTestData(draft);
     return out;
   }
-  draft->known.train = FactsOf(*train);
+  auto facts = FactsOf(draft->full, *train);
+  if (!facts.ok()) {
+    draft->Fail(facts.status(), "data.train");
+    return out;
+  }
+  draft->known.train = *std::move(facts);
   draft->extent = ExtentOf(draft->full.model(), *train);
   draft->NoteLeftOut(*train, "data.train");
   draft->NoteRemarks(*train, "data.train");
@@ -514,7 +551,9 @@ job::JobFacts ReadData(const std::vector<std::string>& folders, Draft* draft) {
   if (test_source) {
     const auto test = data::Dataset::LoadLike(*test_source, index, draft->open);
     if (test.ok()) {
-      draft->known.test = FactsOf(*test);
+      auto test_facts = FactsOf(draft->full, *test);
+      draft->Fail(test_facts.status(), "data.test");
+      if (test_facts.ok()) draft->known.test = *std::move(test_facts);
       draft->extent.bytes += test->memory_bytes();
       // Both are of the same file.
       const bool split = draft->full.data().has_split();
@@ -609,11 +648,12 @@ std::string LeaveOutExpectations(const JobChoice& choice,
                       " it is not looked at");
 }
 
-// Where the labels of the training data are; empty: it has no columns.
+// Where the labels of the training data are; empty: it has no columns, or the
+// model does not look at them.
 std::string LabelColumn(const v1::Job& job,
                         const std::optional<v1::Columns>& columns) {
   const v1::DataSource& train = job.data().train();
-  if (train.has_idx()) return "";
+  if (train.has_idx() || job::TraitsOf(job.model()).clusters()) return "";
   if (columns && !columns->label().empty()) {
     return absl::StrCat("column '", absl::Utf8SafeCEscape(columns->label()),
                         "'");
@@ -647,7 +687,11 @@ std::string QuantityNote(const v1::Job& job, const job::SourceFacts& data) {
       "warning: the labels have ", data.classes, " different values in ",
       Count(data.examples, "example"), ", and `model: ", job.model().kind(),
       "` takes each for a class of its own. If they are quantities to predict, "
-      "take `model: linear`, or `model.labels: values` with layers");
+      "take ",
+      job::TraitsOf(job.model()).forest() ||
+              job::TraitsOf(job.model()).boosted()
+          ? "`model.labels: values`"
+          : "`model: linear`, or `model.labels: values` with layers");
 }
 
 }  // namespace
@@ -782,6 +826,13 @@ std::string ChoicesText(const std::vector<job::Choice>& choices) {
                       absl::StrAppend(out, choice.key, " ", choice.value, " (",
                                       choice.reason, ")");
                     }));
+}
+
+std::string WorkText(const PreparedJob& prepared, absl::string_view times) {
+  const JobPlan& plan = prepared.record.plan;
+  if (job::TasksOf(prepared.job) > 0) return Count(plan.examples, "tree");
+  return absl::StrCat(Count(plan.examples, "example"), times,
+                      Count(plan.epochs, "epoch"));
 }
 
 std::string SizeText(const JobPlan& plan) {

@@ -81,6 +81,10 @@ v1::SubmitJobRequest SubmitRequestOf(const PreparedJob& prepared,
 // without choices.
 std::string ChoicesText(const std::vector<job::Choice>& choices);
 
+// "300 examples × 10 epochs", with the sign that is given, or "100 trees": what
+// the job works through.
+std::string WorkText(const PreparedJob& prepared, absl::string_view times);
+
 // "7850 parameters in 8 partitions", "1 parameter and the rows of 2 sparse
 // tables in 8 partitions": how large what the job learns is.
 std::string SizeText(const JobPlan& plan);

@@ -9,9 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "common/boosted_shape.h"
 #include "common/status_macros.h"
 #include "data/byte_source.h"
 #include "data/dataset.h"
+#include "job/boosted.h"
 #include "job/specification.h"
 #include "models/forest/forest.h"
 #include "models/model_scores.h"
@@ -155,6 +157,27 @@ absl::StatusOr<ForestFigures> MeasureForest(const RunFolder& folder) {
                          Test(stored, specification, model->model.get()));
   }
   return figures;
+}
+
+absl::StatusOr<bool> AnyBoostedSplit(const RunFolder& folder) {
+  CheckpointPlace place;
+  place.name = folder.File(".");
+  EBB_ASSIGN_OR_RETURN(const auto source, OpenCheckpoints(place));
+  EBB_ASSIGN_OR_RETURN(const StoredModel stored,
+                       LoadStoredModel(source.get(), folder.File(".")));
+  const BoostedShape shape =
+      job::BoostedShapeOf(stored.job.model(), stored.index.features,
+                          std::ssize(stored.index.classes));
+  for (int64_t at = shape.NodesAt(); at < shape.OpenAt();
+       at += BoostedNodeColumns::kCount) {
+    if (stored.parameters[at + BoostedNodeColumns::kFeature] >= 0) return true;
+  }
+  return false;
+}
+
+std::string NoSplitText() {
+  return "no tree has a split, so all predictions are the same: the features "
+         "say nothing about the labels, or model.leaf_examples is too large";
 }
 
 std::string OutOfBagText(const ForestFigures& forest) {

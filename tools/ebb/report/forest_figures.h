@@ -39,6 +39,14 @@ struct ForestFigures {
 // the errors of LoadStoredModel and data::Dataset::LoadIndexed.
 absl::StatusOr<ForestFigures> MeasureForest(const RunFolder& folder);
 
+// Reports whether any of the boosted trees that are stored in the run's folder
+// has a split. No daemon may have the folder open. The errors of
+// LoadStoredModel.
+absl::StatusOr<bool> AnyBoostedSplit(const RunFolder& folder);
+
+// A warning about trees that have no split at all.
+std::string NoSplitText();
+
 // "accuracy 0.8821, 600 examples".
 std::string OutOfBagText(const ForestFigures& forest);
 // "petal width 44.1 %, petal length 41.3 %, …", of the first few.

@@ -2,6 +2,7 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "job/expectations.h"
+#include "job/traits.h"
 #include "job/values.h"
 #include "tools/ebb/report/run_report.h"
 #include "tools/text/evaluation_text.h"
@@ -32,6 +34,21 @@ void JudgeSkipped(RunReport* report) {
   } else {
     report->warnings.push_back(text);
   }
+}
+
+// Words that are left out as frequent ones have no pairs, and a batch without
+// pairs has a loss of 0.
+void JudgeWords(RunReport* report) {
+  const auto& losses = report->status.losses();
+  const bool none =
+      !losses.empty() && std::ranges::all_of(losses, [](const auto& loss) {
+        return loss.mean() == 0;
+      });
+  if (!job::TraitsOf(report->job.model()).words() || !none) return;
+  report->problems.push_back(
+      "no word stood beside another, so nothing was learnt: model.subsample "
+      "leaves nearly all words out; take a larger one, or 0, which leaves out "
+      "none");
 }
 
 }  // namespace
@@ -93,6 +110,7 @@ void Judge(RunReport* report) {
     }
     JudgeSkipped(report);
   }
+  JudgeWords(report);
   for (const auto& evaluation : report->status.evaluations()) {
     if (evaluation.error().empty()) continue;
     problems.push_back(

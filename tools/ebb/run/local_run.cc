@@ -139,6 +139,7 @@ class LocalRun {
   void LookAtWhatThereIs();
   void Leave();
   void MeasureTrees();
+  void LookForSplits();
   void Finish();
   // Says why the job stopped, and what helps, before all other problems. The
   // daemons have ended: what they stored is looked at.
@@ -196,13 +197,11 @@ class LocalRun {
 
 void LocalRun::PrintTitle() {
   const JobPlan& plan = prepared_.record.plan;
-  screen_.Print(
-      absl::StrCat(Paint(screen_.console(), Ink::kBold, prepared_.record.name),
-                   ": ", tools::Count(plan.examples, "example"),
-                   screen_.console().unicode ? " × " : " x ",
-                   tools::Count(plan.epochs, "epoch"), ", ", SizeText(plan),
-                   " on ", tools::Count(facts_.servers, "server"), ", ",
-                   tools::Count(facts_.workers, "worker"), "\n"));
+  screen_.Print(absl::StrCat(
+      Paint(screen_.console(), Ink::kBold, prepared_.record.name), ": ",
+      WorkText(prepared_, screen_.console().unicode ? " × " : " x "), ", ",
+      SizeText(plan), " on ", tools::Count(facts_.servers, "server"), ", ",
+      tools::Count(facts_.workers, "worker"), "\n"));
   if (!prepared_.choices.empty()) {
     screen_.Print(absl::StrCat(ChoicesText(prepared_.choices), "\n"));
   }
@@ -554,7 +553,20 @@ void LocalRun::MeasureTrees() {
     return;
   }
   if (figures->test) *report_.status.add_evaluations() = *figures->test;
+  if (figures->nodes == figures->trees) {
+    report_.warnings.push_back(NoSplitText());
+  }
   report_.forest = *std::move(figures);
+}
+
+// A job whose rounds found no split ends as others do.
+void LocalRun::LookForSplits() {
+  const auto any = AnyBoostedSplit(folder_);
+  if (!any.ok()) {
+    Problem(absl::StrCat("the trees cannot be read: ", any.status().message()));
+  } else if (!*any) {
+    report_.warnings.push_back(NoSplitText());
+  }
 }
 
 void LocalRun::Finish() {
@@ -576,6 +588,9 @@ void LocalRun::Finish() {
         marks_.first().value_or(report_.status.applied_min());
   }
   if (job::TraitsOf(prepared_.job.model()).forest()) MeasureTrees();
+  if (job::TraitsOf(prepared_.job.model()).boosted() && report_.converged) {
+    LookForSplits();
+  }
   report_.expectations = CheckExpectations(prepared_.job, report_.status);
   if (!report_.interrupted) Judge(&report_);
   const std::string json = ReportJson(report_).ToString();

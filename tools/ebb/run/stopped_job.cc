@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "job/job_change.h"
+#include "job/traits.h"
 #include "tools/ebb/status/status_watcher.h"
 #include "tools/text/daemon_names.h"
 
@@ -37,6 +38,19 @@ std::string LowerRate(const v1::Job& job) {
       "optimizer.rate",
       rate > 0 ? absl::StrFormat("%.6g", rate / 10) : std::string("RATE"));
 }
+
+// Whether the servers make steps of a rate. If not, what is not finite comes
+// from the data.
+bool HasRate(const v1::Job& job) {
+  const v1::ModelTraits& model = job::TraitsOf(job.model());
+  return !model.clusters() && !model.boosted() && !model.forest() &&
+         !model.topics();
+}
+
+constexpr absl::string_view kSmallerNumbers =
+    "the data has numbers that are too large to compute with: correct them, or "
+    "make all smaller (data: {train: {scale: 1e-6}} or standardise: true), and "
+    "begin a new run";
 
 // Ways on with a lower rate, the surest first.
 std::vector<std::string> LowerRateHints(const v1::Job& job,
@@ -113,8 +127,10 @@ std::string WhatHelps(const v1::JobStatus& job, const v1::Job& specification,
   }
   const bool all_applied = job.summary().items() > 0 &&
                            job.summary().full_items() == job.summary().items();
-  if (bad != nullptr && bad->non_finite() && job.examples() > 0 &&
-      job.applied_max() == 0) {
+  if (ValuesMatter(job) && !HasRate(specification)) {
+    hints.emplace_back(kSmallerNumbers);
+  } else if (bad != nullptr && bad->non_finite() && job.examples() > 0 &&
+             job.applied_max() == 0) {
     hints.emplace_back(
         "mend the data or the model and begin a new run: no batch was applied "
         "yet, so a lower rate does not help");

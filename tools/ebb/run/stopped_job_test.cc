@@ -51,6 +51,20 @@ std::string Help(const v1::JobStatus& job, const SoundVersions& stored = {}) {
   return WhatHelps(job, AtRate(0.5), stored);
 }
 
+// Bug: a K-Means job on numbers of 1e30 was to take a lower rate, which it has
+// not.
+TEST(StoppedJobTest, AJobWithoutARateNeedsSmallerNumbers) {
+  v1::JobStatus status = Paused();
+  status.mutable_quarantined(0)->set_non_finite(true);
+  for (const char* const kind : {"kmeans", "boosted_trees"}) {
+    v1::Job job = AtRate(0.5);
+    job.mutable_model()->set_kind(kind);
+    const std::string help = WhatHelps(status, job, {});
+    EXPECT_THAT(help,
+                AllOf(HasSubstr("standardise: true"), Not(HasSubstr("rate"))));
+  }
+}
+
 TEST(StoppedJobTest, ADivergenceStopsAJobThatPausesForIt) {
   v1::JobStatus job = Paused();
   job.clear_quarantined();

@@ -92,10 +92,12 @@ absl::Status MayWrite(const std::string& output, bool force) {
 }
 
 // How much of the model is exactly 0, as L1 makes it: a line for each table of
-// which something is.
+// which something is. Empty: no table has weights.
 std::string Zeros(const StoredModel& stored,
                   const models::ModelDescription& description) {
   std::string text;
+  const v1::ModelTraits& traits = job::TraitsOf(stored.job.model());
+  if (traits.clusters() || traits.boosted() || traits.topics()) return text;
   const auto share = [](int64_t part, int64_t whole) {
     return absl::StrFormat("%.1f %%", 100.0 * static_cast<double>(part) /
                                           static_cast<double>(whole));

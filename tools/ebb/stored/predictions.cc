@@ -190,9 +190,11 @@ absl::StatusOr<data::Dataset> LoadToPredict(const StoredModel& stored,
   }
   return absl::Status(
       loaded.status().code(),
-      absl::StrCat(loaded.status().message(),
-                   "\nhint: it has labels, as the training data has: "
-                   "--labelled passes over them, --score compares with them"));
+      absl::StrCat(
+          loaded.status().message(),
+          "\nhint: it has labels, as the training data has: "
+          "--labelled passes over them",
+          with_labels.looks_at_labels ? ", --score compares with them" : ""));
 }
 
 absl::StatusOr<std::vector<std::string>> ReadIds(const StoredModel& stored,

@@ -93,14 +93,21 @@ absl::Status AnswerQuestions(
   data::WordCutter cutter(lower_case);
   write("question,word,cosine\n");
   int64_t line_number = 0;
+  bool any = false;
   for (const absl::string_view line : absl::StrSplit(text, '\n')) {
     ++line_number;
     if (absl::StartsWith(line, ":")) continue;
+    const absl::Status readable = data::CheckUtf8(line, path);
+    if (!readable.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ":", line_number, ": ", readable.message()));
+    }
     std::vector<std::string> words;
     absl::string_view word;
     cutter.Start(line);
     while (cutter.Next(&word)) words.emplace_back(word);
     if (words.empty()) continue;
+    any = true;
     const bool fits = tally != nullptr ? words.size() == 4
                                        : words.size() == 1 || words.size() == 3;
     if (!fits) {
@@ -138,6 +145,10 @@ absl::Status AnswerQuestions(
     if (tally == nullptr) continue;
     ++tally->asked;
     if (!nearest.empty() && nearest.front().word == right) ++tally->found;
+  }
+  if (!any) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, " has no questions; a line has a word, or three of an analogy"));
   }
   return absl::OkStatus();
 }

@@ -58,7 +58,8 @@ struct AnalogyTally {
 // line has a fourth word, which is the right answer. Lines that begin with a
 // colon, and empty ones, are passed over. Writes CSV: a header, and the ten
 // nearest words of each question, with a tally the nearest one. Words without
-// a vector go to `warn`. InvalidArgument: a line has another number of words.
+// a vector go to `warn`. InvalidArgument: a line has another number of words or
+// is not UTF-8, or there is no question.
 absl::Status AnswerQuestions(
     const WordIndex& index, bool lower_case, const std::string& path,
     const std::function<void(absl::string_view)>& write,
