@@ -523,18 +523,46 @@ void Dataset::GatherDense(std::span<const int64_t> examples,
   out->values.resize(examples.size() * features());
   float* to = out->values.data();
   for (const int64_t example : examples) {
-    const int64_t begin = example * features();
-    if (layout_ == Layout::kDense) {
-      std::copy_n(values_.data() + begin, features(), to);
-    } else if (term_.empty()) {
-      internal::ScaleBytes(std::span(bytes_).subspan(begin, features()),
-                           factor_[0], to);
-    } else {
-      internal::ScaleBytes(std::span(bytes_).subspan(begin, features()),
-                           factor_.data(), term_.data(), to);
-    }
+    GatherRun(example * features(), 0, features(), to);
     to += features();
   }
+}
+
+void Dataset::GatherRun(int64_t begin, int64_t feature, int64_t count,
+                        float* to) const {
+  if (layout_ == Layout::kDense) {
+    std::copy_n(values_.data() + begin, count, to);
+  } else if (term_.empty()) {
+    internal::ScaleBytes(std::span(bytes_).subspan(begin, count), factor_[0],
+                         to);
+  } else {
+    internal::ScaleBytes(std::span(bytes_).subspan(begin, count),
+                         factor_.data() + feature, term_.data() + feature, to);
+  }
+}
+
+absl::Status Dataset::GatherColumns(int64_t first, int64_t count,
+                                    std::span<float> out) const {
+  if (by_number_ || sparse() || keyed() || first < 0 || count < 0 ||
+      first + count > features() || std::ssize(out) != count * examples()) {
+    return Wrong("there are no dense features from ", first, " to ",
+                 first + count, "; the data has ", features());
+  }
+  // A few rows at once, so that whole lines of the cache are written.
+  constexpr int64_t kRows = 16;
+  std::vector<float> part(kRows * count);
+  for (int64_t begin = 0; begin < examples(); begin += kRows) {
+    const int64_t rows = std::min(kRows, examples() - begin);
+    for (int64_t row = 0; row < rows; ++row) {
+      GatherRun((begin + row) * features() + first, first, count,
+                part.data() + row * count);
+    }
+    for (int64_t f = 0; f < count; ++f) {
+      float* const to = out.data() + f * examples() + begin;
+      for (int64_t row = 0; row < rows; ++row) to[row] = part[row * count + f];
+    }
+  }
+  return absl::OkStatus();
 }
 
 void Dataset::GatherRows(std::span<const int64_t> examples,

@@ -122,6 +122,13 @@ class Dataset {
   // no such example; `*out` is then unspecified.
   absl::Status Gather(std::span<const int64_t> examples,
                       ExampleBatch* out) const;
+  // Writes the features [first, first + count) of all examples to `out`,
+  // (count, examples), as Gather() has them. It does not read the rest of the
+  // data. kInvalidArgument: the data is not dense, or has no such features.
+  absl::Status GatherColumns(int64_t first, int64_t count,
+                             std::span<float> out) const;
+  // (examples), as Gather() has them; empty without labels.
+  std::span<const float> labels() const { return labels_; }
 
  private:
   Dataset() = default;
@@ -145,6 +152,10 @@ class Dataset {
   void StandardiseLabels();
 
   void GatherDense(std::span<const int64_t> examples, ExampleBatch* out) const;
+  // Writes `count` features from the place `begin` of all dense ones, which is
+  // that of a row's `feature`.
+  void GatherRun(int64_t begin, int64_t feature, int64_t count,
+                 float* to) const;
   // Gathers rows of ids or of keys.
   void GatherRows(std::span<const int64_t> examples, ExampleBatch* out) const;
 

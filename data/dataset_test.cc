@@ -263,6 +263,29 @@ TEST(DatasetTest, StandardisesBytes) {
   EXPECT_THAT(Gather(data, {0, 1}).values, ElementsAre(1, 0, -1, 0));
 }
 
+TEST(DatasetTest, GathersColumns) {
+  const OpenBytes open = OpenMemory(
+      {{"a.csv", "1,2,3,0\n4,5,6,1\n"},
+       {"i", Idx({2, 1, 3}, std::string("\x02\x09\x01\x06\x09\x05"))}});
+  SourceSpec bytes = {.kind = SourceKind::kIdx,
+                      .has_labels = false,
+                      .scale = 0.5,
+                      .idx = {.images = "i"}};
+  SourceSpec standardised = bytes;
+  standardised.standardise = true;
+  for (const SourceSpec& spec : {CsvSpec(), bytes, standardised}) {
+    const Dataset data = MustLoad(spec, open);
+    const std::vector<float> rows = Gather(data, {0, 1}).values;
+    std::vector<float> columns(4);
+    ASSERT_TRUE(data.GatherColumns(1, 2, std::span(columns)).ok());
+    EXPECT_THAT(columns, ElementsAre(rows[1], rows[4], rows[2], rows[5]));
+    EXPECT_TRUE(
+        absl::IsInvalidArgument(data.GatherColumns(2, 2, std::span(columns))));
+  }
+  const Dataset csv = MustLoad(CsvSpec(), open);
+  EXPECT_THAT(csv.labels(), ElementsAre(0, 1));
+}
+
 TEST(DatasetTest, FillsGapsWithTheMeanOfTheTrainingData) {
   SourceSpec spec = CsvSpec();
   spec.csv.missing = CsvOptions::Missing::kMean;

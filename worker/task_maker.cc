@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -44,40 +43,6 @@ class TreeMaker final : public TaskMaker {
   TreeGrower grower_;
 };
 
-// Reads columns of the data, part after part.
-class Columns {
- public:
-  explicit Columns(const data::Dataset* train) : train_(*train) {}
-
-  absl::Status Read(int64_t first, int64_t count, std::span<float> columns) {
-    constexpr int64_t kAtOnce = 1024;
-    const int64_t rows = train_.examples();
-    labels_.clear();
-    for (int64_t begin = 0; begin < rows; begin += kAtOnce) {
-      numbers_.resize(std::min(kAtOnce, rows - begin));
-      std::iota(numbers_.begin(), numbers_.end(), begin);
-      EBB_RETURN_IF_ERROR(train_.Gather(numbers_, &batch_));
-      for (int64_t f = 0; f < count; ++f) {
-        const float* from = batch_.values.data() + first + f;
-        float* const to = columns.data() + f * rows + begin;
-        for (int64_t row = 0; row < batch_.rows; ++row) {
-          to[row] = from[row * batch_.features];
-        }
-      }
-      labels_.insert(labels_.end(), batch_.labels.begin(), batch_.labels.end());
-    }
-    return absl::OkStatus();
-  }
-  // After the last call.
-  std::vector<float> labels() && { return std::move(labels_); }
-
- private:
-  const data::Dataset& train_;
-  std::vector<int64_t> numbers_;
-  data::ExampleBatch batch_;
-  std::vector<float> labels_;
-};
-
 }  // namespace
 
 GrowthOptions GrowthOptionsOf(const v1::Job& job, const data::Index& train) {
@@ -104,16 +69,16 @@ absl::StatusOr<std::unique_ptr<TaskMaker>> CreateTaskMaker(
   if (train.sparse() || train.keyed()) {
     return absl::InvalidArgumentError("a forest takes dense examples");
   }
-  Columns columns(&train);
   auto features = BinnedFeatures::Create(
       train.examples(), train.features(), job.model().bins(),
       [&](int64_t first, int64_t count, std::span<float> to) {
-        return columns.Read(first, count, to);
+        return train.GatherColumns(first, count, to);
       });
   EBB_RETURN_IF_ERROR(features.status());
-  return std::make_unique<TreeMaker>(GrowthOptionsOf(job, train.index()),
-                                     *std::move(features),
-                                     std::move(columns).labels());
+  const std::span<const float> labels = train.labels();
+  return std::make_unique<TreeMaker>(
+      GrowthOptionsOf(job, train.index()), *std::move(features),
+      std::vector<float>(labels.begin(), labels.end()));
 }
 
 }  // namespace ebb::worker

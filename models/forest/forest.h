@@ -3,7 +3,6 @@
 #define EBB_MODELS_FOREST_FOREST_H_
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -12,7 +11,6 @@
 #include "absl/strings/string_view.h"
 #include "models/config.h"
 #include "models/forest/tree.h"
-#include "models/forest/tree_grower.h"
 #include "models/model.h"
 
 namespace ebb::models::forest {
@@ -52,34 +50,6 @@ class Forest {
   std::vector<Tree> trees_;
   std::vector<int64_t> numbers_;
 };
-
-// Gathers examples [first, first + count) of the training data: features
-// (count, features) and labels (count).
-using ReadExamples = std::function<absl::Status(int64_t first, int64_t count,
-                                                std::vector<float>* features,
-                                                std::vector<float>* labels)>;
-
-// Predicts each of `rows` training examples by the trees that did not learn
-// from it, and gives `add` labels and predictions (of `Forest::outputs`) of
-// those for which there are such trees. Returns how many that are. The errors
-// of `read`.
-absl::StatusOr<int64_t> PredictOutOfBag(
-    const Forest& forest, const GrowthOptions& options, int64_t rows,
-    const ReadExamples& read,
-    const std::function<void(std::span<const float> labels,
-                             std::span<const float> predictions)>& add);
-
-// Returns for each feature how much worse the trees predict examples that they
-// did not learn from when its values are shuffled among these (Breiman 2001).
-// It is the mean over the trees: of the share of right predictions that is
-// lost, or for values of the squared error that is added, divided by their
-// variance.
-//
-// Takes as many of the examples as are looked at in about a second. The errors
-// of `read`.
-absl::StatusOr<std::vector<double>> PermutationImportances(
-    const Forest& forest, const GrowthOptions& options, int64_t rows,
-    const ReadExamples& read);
 
 // A model that predicts by this forest, whatever its parameters are.
 // InvalidArgument: the configuration is not one of a forest.

@@ -17,6 +17,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/forest/binned_features.h"
+#include "models/forest/out_of_bag.h"
 #include "models/forest/tree.h"
 #include "models/forest/tree_grower.h"
 
@@ -202,7 +203,8 @@ class Judge {
 
 TEST(TreeGrowerTest, TakesTheBestOfAllSplits) {
   int splits = 0;
-  for (const int64_t classes : {0, 2, 3}) {
+  // Most of 60,000 classes have no example.
+  for (const int64_t classes : {0, 2, 3, 60'000}) {
     for (const int64_t rows : {30, 200}) {
       for (const int64_t leaf : {1, 5}) {
         const Examples all = Draw(rows, classes, 7);
@@ -430,14 +432,25 @@ TEST(ForestTest, PredictsOutOfBagByTheOtherTrees) {
     return absl::OkStatus();
   };
   std::vector<float> told;
-  const auto counted = PredictOutOfBag(
-      forest, options, all.rows(), read,
-      [&](std::span<const float> labels, std::span<const float> predictions) {
-        EXPECT_EQ(labels.size() * 3, predictions.size());
-        told.insert(told.end(), predictions.begin(), predictions.end());
-      });
-  ASSERT_TRUE(counted.ok()) << counted.status();
-  EXPECT_EQ(*counted, 500);
+  const auto measure = [&](int64_t bytes) {
+    told.clear();
+    const auto measured = MeasureOutOfBag(
+        forest, options, all.rows(), read,
+        [&](std::span<const float> labels, std::span<const float> predictions) {
+          EXPECT_EQ(labels.size() * 3, predictions.size());
+          told.insert(told.end(), predictions.begin(), predictions.end());
+        },
+        bytes);
+    EXPECT_TRUE(measured.ok()) << measured.status();
+    EXPECT_EQ(measured->examples, 500);
+    return measured->importances;
+  };
+  // In memory for a few examples, all is as in memory for all of them.
+  measure(1000);
+  const std::vector<float> parts = told;
+  const std::vector<double> whole = measure(kOutOfBagBytes);
+  EXPECT_EQ(told, parts);
+  EXPECT_EQ(whole.size(), 5);
   for (int64_t row = 0; row < 500; row += 50) {
     std::vector<double> mean(3);
     int trees = 0;
@@ -467,13 +480,15 @@ TEST(ForestTest, ShufflingAFeatureThatMattersCosts) {
                      all.labels.begin() + first + count);
       return absl::OkStatus();
     };
-    const auto costs = PermutationImportances(forest, options, 600, read);
-    ASSERT_TRUE(costs.ok()) << costs.status();
-    EXPECT_GT((*costs)[0], 0.1);
-    EXPECT_GT((*costs)[2], 0.1);
-    EXPECT_EQ((*costs)[1], 0);          // Constant.
-    EXPECT_NEAR((*costs)[4], 0, 0.05);  // Noise.
-    EXPECT_GT((*costs)[0], (*costs)[3]);
+    const auto measured =
+        MeasureOutOfBag(forest, options, 600, read, [](auto, auto) {});
+    ASSERT_TRUE(measured.ok()) << measured.status();
+    const std::vector<double>& costs = measured->importances;
+    EXPECT_GT(costs[0], 0.1);
+    EXPECT_GT(costs[2], 0.1);
+    EXPECT_EQ(costs[1], 0);          // Constant.
+    EXPECT_NEAR(costs[4], 0, 0.05);  // Noise.
+    EXPECT_GT(costs[0], costs[3]);
   }
 }
 

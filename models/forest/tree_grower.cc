@@ -67,10 +67,7 @@ class ClassTarget {
   };
 
   explicit ClassTarget(const GrowthOptions& options)
-      : classes_(options.classes),
-        total_(classes_),
-        left_(classes_),
-        counts_(kMostBins * classes_) {}
+      : classes_(options.classes), total_(classes_), left_(classes_) {}
 
   static Sample SampleOf(uint32_t row, float label, double /*mean*/,
                          uint16_t weight) {
@@ -79,29 +76,40 @@ class ClassTarget {
 
   // The node whose samples are looked at from now on.
   void Enter(std::span<const Sample> samples) {
-    std::ranges::fill(total_, 0u);
+    for (const uint16_t label : labels_) total_[label] = 0;
+    labels_.clear();
     weight_ = 0;
     for (const Sample& one : samples) {
+      if (total_[one.label] == 0) labels_.push_back(one.label);
       total_[one.label] += one.weight;
       weight_ += one.weight;
     }
     squares_ = 0;
-    for (const uint64_t count : total_) squares_ += count * count;
+    for (const uint16_t label : labels_) {
+      squares_ += uint64_t{total_[label]} * total_[label];
+    }
   }
   bool pure() const { return squares_ == weight_ * weight_; }
   double purity() const { return Ratio(squares_, weight_); }
 
-  void FillLeaf(Tree::Node* node, Tree* tree) const {
+  void FillLeaf(Tree::Node* node, Tree* tree) {
     node->examples = static_cast<uint32_t>(weight_);
     node->first = static_cast<int32_t>(tree->counts.size());
-    for (size_t c = 0; c < total_.size(); ++c) {
-      if (total_[c] == 0) continue;
-      tree->counts.push_back({static_cast<int32_t>(c), total_[c]});
+    std::ranges::sort(labels_);
+    for (const uint16_t label : labels_) {
+      tree->counts.push_back({label, total_[label]});
     }
     node->last = static_cast<int32_t>(tree->counts.size());
   }
 
-  // A scan from the lowest bin to the highest. `bin` is any number up to 255.
+  // Whether counting by bin is faster than moving each of so many samples.
+  bool CountsByBin(size_t bins, size_t samples) const {
+    return bins * classes_ <= samples;
+  }
+  // A scan from the lowest bin to the highest, of so many.
+  void BeginBins(size_t bins) {
+    if (counts_.size() < bins * classes_) counts_.resize(bins * classes_);
+  }
   void AddToBin(size_t bin, const Sample& one) {
     counts_[bin * classes_ + one.label] += one.weight;
   }
@@ -123,12 +131,8 @@ class ClassTarget {
     return Ratio(left_squares_, left_weight_) +
            Ratio(right_squares_, weight_ - left_weight_);
   }
-  void EndScan(std::span<const Sample> samples) {
-    if (samples.size() < classes_) {
-      for (const Sample& one : samples) left_[one.label] = 0;
-    } else {
-      std::ranges::fill(left_, 0u);
-    }
+  void EndScan() {
+    for (const uint16_t label : labels_) left_[label] = 0;
   }
 
  private:
@@ -145,7 +149,8 @@ class ClassTarget {
   }
 
   const size_t classes_;
-  std::vector<uint32_t> total_;  // The counts of the node, by class.
+  std::vector<uint32_t> total_;   // The counts of the node, by class.
+  std::vector<uint16_t> labels_;  // The classes that it has.
   uint64_t weight_ = 0;
   uint64_t squares_ = 0;
   std::vector<uint32_t> left_;  // Zeros between scans.
@@ -196,6 +201,8 @@ class ValueTarget {
         static_cast<float>(mean + sum_ / static_cast<double>(weight_));
   }
 
+  static bool CountsByBin(size_t /*bins*/, size_t /*samples*/) { return true; }
+  void BeginBins(size_t /*bins*/) {}
   void AddToBin(size_t bin, const Sample& one) {
     sums_[bin] += one.value;
     weights_[bin] += one.weight;
@@ -217,7 +224,7 @@ class ValueTarget {
     return left_sum_ * left_sum_ / static_cast<double>(left_weight_) +
            right * right / static_cast<double>(weight_ - left_weight_);
   }
-  void EndScan(std::span<const Sample> /*samples*/) {}
+  void EndScan() {}
 
  private:
   double sum_ = 0;
@@ -362,8 +369,8 @@ class Growth {
     best->feature = feature;
     target_.BeginScan();
   }
-  Split EndScan(std::span<const Sample> samples, Split best) {
-    target_.EndScan(samples);
+  Split EndScan(Split best) {
+    target_.EndScan();
     if (best.found()) {
       best.low = best_low_;
       best.high = best_high_;
@@ -394,7 +401,7 @@ class Growth {
       const int high = sorted[i + 1] >> 8;
       if (low != high) Consider(low, high, i + 1, size, &best);
     }
-    return EndScan(samples, best);
+    return EndScan(best);
   }
 
   Split ScanMany(int64_t feature, std::span<const uint8_t> column,
@@ -407,18 +414,40 @@ class Growth {
     best.feature = feature;
     const size_t all = samples.size();
     if (sizes[column[samples[0].row]] == all) return best;
-    for (const Sample& one : samples) target_.AddToBin(column[one.row], one);
+    const bool counts = target_.CountsByBin(bins, all);
+    if (counts) {
+      target_.BeginBins(bins);
+      for (const Sample& one : samples) target_.AddToBin(column[one.row], one);
+    } else {
+      SortByBin(column, samples, sizes);
+    }
     BeginScan(feature, &best);
     size_t left = 0;
     std::optional<int64_t> low;
     for (size_t bin = 0; bin < bins; ++bin) {
       if (sizes[bin] == 0) continue;
       if (low) Consider(*low, static_cast<int64_t>(bin), left, all, &best);
-      target_.MoveBin(bin);
+      if (counts) {
+        target_.MoveBin(bin);
+      } else {
+        for (size_t i = left; i < left + sizes[bin]; ++i) {
+          target_.MoveSample(right_[i]);
+        }
+      }
       left += sizes[bin];
       low = bin;
     }
-    return EndScan(samples, best);
+    return EndScan(best);
+  }
+
+  // Fills right_ with the samples by their bins, of which there are so many
+  // each.
+  void SortByBin(std::span<const uint8_t> column,
+                 std::span<const Sample> samples,
+                 std::span<const uint32_t> sizes) {
+    std::array<uint32_t, kMostBins> next;
+    std::exclusive_scan(sizes.begin(), sizes.end(), next.begin(), 0u);
+    for (const Sample& one : samples) right_[next[column[one.row]]++] = one;
   }
 
   // Brings the samples of the left side to the front, each side in its order.
@@ -446,7 +475,7 @@ class Growth {
   std::vector<int64_t> order_;  // All features; ascending between nodes.
   std::vector<int64_t> swaps_;
   std::vector<Sample> samples_;  // Those of a node are a run.
-  std::vector<Sample> right_;
+  std::vector<Sample> right_;    // Scratch of a node.
   std::array<uint32_t, kMostBins> sizes_;
   int64_t best_low_ = 0;
   int64_t best_high_ = 0;
@@ -476,7 +505,7 @@ TreeGrower::TreeGrower(const GrowthOptions& options,
   mean_ /= static_cast<double>(labels.size());
 }
 
-Tree TreeGrower::Grow(int64_t tree) {
+Tree TreeGrower::Grow(int64_t tree) const {
   if (options_.classes > 0) {
     return Growth<ClassTarget>(options_, features_, labels_, mean_, tree)
         .Grow();

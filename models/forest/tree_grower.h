@@ -36,7 +36,7 @@ struct GrowthOptions {
 std::vector<uint16_t> DrawExamples(const GrowthOptions& options, int64_t tree,
                                    int64_t rows);
 
-// Thread-compatible: keeps memory from tree to tree.
+// Any number of threads may use it at once.
 class TreeGrower {
  public:
   // Neither is owned. Labels are (rows): numbers of classes, or values.
@@ -47,7 +47,7 @@ class TreeGrower {
 
   // If several splits lower the impurity as much, it takes that of the lowest
   // feature, and there of the lowest bin.
-  Tree Grow(int64_t tree);
+  Tree Grow(int64_t tree) const;
 
  private:
   const GrowthOptions options_;

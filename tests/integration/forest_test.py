@@ -6,8 +6,10 @@ killed.
   forest_test.py BIN_FOLDER [TEST...]
 """
 import csv
+import json
 import os
 import random
+import struct
 import sys
 import unittest
 
@@ -121,6 +123,27 @@ class ForestTest(JobTestCase):
                                report["accuracy"], delta=0.05)
         self.assertAlmostEqual(
             sum(one["share"] for one in forest["importances"]), 1)
+
+    # Bug: another right child was not noticed, and the tree read as it was not.
+    def test_a_file_with_another_child_is_refused(self):
+        folder, _ = self.run_job("--set", "expect={}")
+        path = os.path.join(folder, "model.safetensors")
+        with open(path, "rb") as file:
+            whole = bytearray(file.read())
+        size, = struct.unpack_from("<Q", whole)
+        header = json.loads(whole[8:8 + size])
+        for name in ("left", "right"):
+            with self.subTest(name):
+                other = bytearray(whole)
+                at = 8 + size + header[name]["data_offsets"][0]
+                child, = struct.unpack_from("<q", other, at)
+                struct.pack_into("<q", other, at, child + 1)
+                with open(path, "wb") as file:
+                    file.write(other)
+                self.assertIn(
+                    "tree 0: node 0 has the children",
+                    self.run_ebb(folder, "predict", path, "test.csv",
+                                 "--labelled", rc=1))
 
     def test_predicts_values(self):
         folder, report = self.run_job(

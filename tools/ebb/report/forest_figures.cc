@@ -4,6 +4,7 @@
 #include <memory>
 #include <numeric>
 #include <span>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,7 @@
 #include "job/boosted.h"
 #include "job/specification.h"
 #include "models/forest/forest.h"
+#include "models/forest/out_of_bag.h"
 #include "models/model_scores.h"
 #include "rpc/convert.h"
 #include "tools/ebb/stored/checkpoint_source.h"
@@ -86,17 +88,16 @@ absl::Status MeasureOutOfBag(const StoredModel& stored,
   };
   const models::forest::GrowthOptions options =
       worker::GrowthOptionsOf(stored.job, stored.index);
-  EBB_ASSIGN_OR_RETURN(figures->out_of_bag_examples,
-                       models::forest::PredictOutOfBag(
+  EBB_ASSIGN_OR_RETURN(models::forest::OutOfBag measured,
+                       models::forest::MeasureOutOfBag(
                            *stored.forest, options, train.examples(), read,
                            [&](std::span<const float> labels,
                                std::span<const float> predictions) {
                              scores->Add(labels, predictions);
                            }));
+  figures->out_of_bag_examples = measured.examples;
   if (figures->out_of_bag_examples > 0) figures->out_of_bag = scores->Get();
-  EBB_ASSIGN_OR_RETURN(*permutation,
-                       models::forest::PermutationImportances(
-                           *stored.forest, options, train.examples(), read));
+  *permutation = std::move(measured.importances);
   return absl::OkStatus();
 }
 

@@ -58,25 +58,29 @@ TensorStream PerNode(std::string name, TensorType type, const ForestPtr& forest,
           }};
 }
 
-// How often training examples came to each node of a tree, and what their
-// labels are: for classes how many of each, for values their mean.
-struct NodeSums {
-  std::vector<int64_t> examples;
-  std::vector<double> values;  // (nodes, outputs).
-};
+// How often training examples came to each node of a tree.
+std::vector<int64_t> ExamplesOf(const Tree& tree) {
+  std::vector<int64_t> examples(tree.nodes.size());
+  // Children stand behind their parents.
+  for (size_t i = tree.nodes.size(); i-- > 0;) {
+    const Tree::Node& node = tree.nodes[i];
+    examples[i] =
+        node.is_leaf() ? node.examples : examples[i + 1] + examples[node.right];
+  }
+  return examples;
+}
 
-NodeSums SumsOf(const Tree& tree, const Forest& forest) {
+// What the labels of these examples are, (nodes, outputs): for classes how many
+// of each, for values their mean.
+std::vector<double> ValuesOf(const Tree& tree, const Forest& forest) {
   const auto nodes = static_cast<int32_t>(tree.nodes.size());
   const auto outputs = static_cast<size_t>(forest.outputs());
-  NodeSums sums;
-  sums.examples.resize(nodes);
-  sums.values.resize(nodes * outputs);
-  // Children stand behind their parents.
+  const std::vector<int64_t> examples = ExamplesOf(tree);
+  std::vector<double> values(nodes * outputs);
   for (int32_t i = nodes; i-- > 0;) {
     const Tree::Node& node = tree.nodes[i];
-    double* const own = sums.values.data() + i * outputs;
+    double* const own = values.data() + i * outputs;
     if (node.is_leaf()) {
-      sums.examples[i] = node.examples;
       own[0] = forest.classes() > 0 ? 0 : node.value;
       for (int32_t c = node.first; c < node.last; ++c) {
         own[tree.counts[c].label] = tree.counts[c].count;
@@ -85,16 +89,15 @@ NodeSums SumsOf(const Tree& tree, const Forest& forest) {
     }
     const int32_t children[] = {i + 1, node.right};
     for (const int32_t child : children) {
-      sums.examples[i] += sums.examples[child];
       const double weight =
-          forest.classes() > 0 ? 1 : static_cast<double>(sums.examples[child]);
+          forest.classes() > 0 ? 1 : static_cast<double>(examples[child]);
       for (size_t o = 0; o < outputs; ++o) {
-        own[o] += weight * sums.values[child * outputs + o];
+        own[o] += weight * values[child * outputs + o];
       }
     }
-    if (forest.classes() == 0) own[0] /= static_cast<double>(sums.examples[i]);
+    if (forest.classes() == 0) own[0] /= static_cast<double>(examples[i]);
   }
-  return sums;
+  return values;
 }
 
 template <typename T>
@@ -118,6 +121,7 @@ struct NodeTensors {
   std::vector<int64_t> starts;
   std::vector<int64_t> numbers;
   std::vector<int64_t> feature;
+  std::vector<int64_t> left;
   std::vector<int64_t> right;
   std::vector<int64_t> examples;
   std::vector<float> threshold;
@@ -128,9 +132,9 @@ struct NodeTensors {
     const size_t nodes = feature.size();
     return starts.size() == numbers.size() + 1 && starts.front() == 0 &&
            starts.back() == static_cast<int64_t>(nodes) &&
-           std::ranges::is_sorted(starts) && right.size() == nodes &&
-           examples.size() == nodes && threshold.size() == nodes &&
-           gain.size() == nodes &&
+           std::ranges::is_sorted(starts) && left.size() == nodes &&
+           right.size() == nodes && examples.size() == nodes &&
+           threshold.size() == nodes && gain.size() == nodes &&
            value.size() == nodes * static_cast<size_t>(outputs);
   }
 };
@@ -144,10 +148,7 @@ Tree TreeAt(const NodeTensors& all, int64_t first, int64_t last,
     node.feature = static_cast<int32_t>(all.feature[i]);
     node.threshold = all.threshold[i];
     node.gain = all.gain[i];
-    if (!node.is_leaf()) {
-      node.right = static_cast<int32_t>(all.right[i]);
-      continue;
-    }
+    if (!node.is_leaf()) continue;
     node.examples = static_cast<uint32_t>(all.examples[i]);
     node.first = node.last = static_cast<int32_t>(tree.counts.size());
     const float* const values = all.value.data() + i * outputs;
@@ -163,6 +164,24 @@ Tree TreeAt(const NodeTensors& all, int64_t first, int64_t last,
     node.last = static_cast<int32_t>(tree.counts.size());
   }
   return tree;
+}
+
+// A tree's bytes do not name the children: their places follow from the order
+// of the nodes. So those of the file must be these.
+absl::Status CheckChildren(const NodeTensors& all, int64_t first,
+                           int64_t number, const Tree& tree) {
+  for (size_t i = 0; i < tree.nodes.size(); ++i) {
+    const Tree::Node& node = tree.nodes[i];
+    const int64_t left =
+        node.is_leaf() ? int64_t{Tree::kLeaf} : static_cast<int64_t>(i) + 1;
+    const int64_t right = node.is_leaf() ? Tree::kLeaf : node.right;
+    const auto at = static_cast<size_t>(first) + i;
+    if (all.left[at] == left && all.right[at] == right) continue;
+    return absl::DataLossError(absl::StrCat(
+        "tree ", number, ": node ", i, " has the children ", all.left[at],
+        " and ", all.right[at], " instead of ", left, " and ", right));
+  }
+  return absl::OkStatus();
 }
 
 // NaN is none, either.
@@ -234,8 +253,7 @@ std::vector<TensorStream> ForestTensors(const ForestPtr& forest) {
                      {NodeCount(*forest)},
                      [forest](std::ostream& out) {
                        for (const Tree& tree : forest->trees()) {
-                         for (const int64_t one :
-                              SumsOf(tree, *forest).examples) {
+                         for (const int64_t one : ExamplesOf(tree)) {
                            WriteOne(one, out);
                          }
                        }
@@ -252,7 +270,7 @@ std::vector<TensorStream> ForestTensors(const ForestPtr& forest) {
                      {NodeCount(*forest), forest->outputs()},
                      [forest](std::ostream& out) {
                        for (const Tree& tree : forest->trees()) {
-                         for (const double one : SumsOf(tree, *forest).values) {
+                         for (const double one : ValuesOf(tree, *forest)) {
                            WriteOne(static_cast<float>(one), out);
                          }
                        }
@@ -282,6 +300,7 @@ absl::StatusOr<ForestPtr> ReadForest(const TensorFileView& file,
   EBB_ASSIGN_OR_RETURN(all.starts, integers("tree_starts"));
   EBB_ASSIGN_OR_RETURN(all.numbers, integers("tree_numbers"));
   EBB_ASSIGN_OR_RETURN(all.feature, integers("feature"));
+  EBB_ASSIGN_OR_RETURN(all.left, integers("left"));
   EBB_ASSIGN_OR_RETURN(all.right, integers("right"));
   EBB_ASSIGN_OR_RETURN(all.examples, integers("examples"));
   EBB_ASSIGN_OR_RETURN(all.threshold, floats("threshold"));
@@ -305,6 +324,8 @@ absl::StatusOr<ForestPtr> ReadForest(const TensorFileView& file,
     // Its bytes are checked.
     EBB_RETURN_IF_ERROR(
         forest->Add(all.numbers[t], models::forest::EncodeTree(tree)));
+    EBB_RETURN_IF_ERROR(CheckChildren(all, all.starts[t], all.numbers[t],
+                                      forest->trees().back()));
   }
   return forest;
 }
