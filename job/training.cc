@@ -238,6 +238,7 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
   }
   facts.scales_late_steps = TraitsOf(job.algorithm().kind()).by_lateness();
   facts.only_programs = TraitsOf(job.model()).program();
+  facts.epochs_in_order = TraitsOf(job.algorithm().kind()).contributions();
   return facts;
 }
 

@@ -20,6 +20,9 @@ struct TrainingFacts {
   // Only programs that join the job compute it: no worker that takes items of
   // any job does.
   bool only_programs = false;
+  // Items of an epoch are leased when all of the epoch before are done, because
+  // what an example adds replaces what it added in the epoch before.
+  bool epochs_in_order = false;
 };
 
 }  // namespace ebb::job

@@ -623,5 +623,29 @@ TEST_F(SchedulerViewTest, AfterARestartWhoWasInTheViewIsAndNobodyElse) {
   EXPECT_FALSE(job().parts().view.view().Contains(kOther));
 }
 
+TEST_F(SchedulerLeasesTest, AnEpochWaitsForTheOneBeforeWhereTheirOrderCounts) {
+  for (const bool in_order : {false, true}) {
+    SchedulerOptions options;
+    options.training_facts = [in_order](const JobRecord&) {
+      return job::TrainingFacts{.epochs_in_order = in_order};
+    };
+    Restart({}, options);
+    ServerUp();
+    JobRecord record = Record();
+    record.plan.epochs = 2;
+    Submit(record);
+    Register(3, 3);
+    WorkerUp(kWorkerLink, kWorker);
+    ASSERT_THAT(Leases(kWorkerLink), SizeIs(1));
+    EXPECT_EQ(Leases(kWorkerLink)[0].item, (ItemId{0, 3}));
+    WorkerUp(kOtherLink, kOther);
+    EXPECT_THAT(Leases(kOtherLink), SizeIs(in_order ? 0 : 1));
+    // The last item is full: the worker that waits gets the next epoch's first.
+    Register(4, 3);
+    EXPECT_THAT(Leases(kOtherLink), SizeIs(in_order ? 1 : 0));
+    EXPECT_EQ(job().leases().CountHeldBy(kOther), 1);
+  }
+}
+
 }  // namespace
 }  // namespace ebb::scheduler

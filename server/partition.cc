@@ -11,6 +11,7 @@
 #include "common/match.h"
 #include "common/plant.h"
 #include "common/status_macros.h"
+#include "protocol/contribution_rows.h"
 #include "protocol/ledger.h"
 
 namespace ebb::server {
@@ -89,9 +90,12 @@ absl::StatusOr<std::unique_ptr<Partition>> Partition::FromCut(
   p.history_.Restore(p.plan_.rounds() ? p.marks_.first_open_round() : 0,
                      std::move(cut.operations));
   if (!p.plan_.sparse_tables.empty()) {
-    EBB_ASSIGN_OR_RETURN(p.rows_,
-                         PartitionRows::FromCut(p.plan_, id, std::move(rule),
-                                                std::move(pool), stored, &cut));
+    EBB_ASSIGN_OR_RETURN(
+        p.rows_, PartitionRows::FromCut(p.plan_, id, rule, pool, stored, &cut));
+    if (p.rows_->contributes() && EBB_PLANTED(contributions_lie_elsewhere)) {
+      EBB_ASSIGN_OR_RETURN(
+          p.rows_, PartitionRows::Create(p.plan_, id, rule, std::move(pool)));
+    }
   }
   EBB_RETURN_IF_ERROR(p.Named("the cut ", p.RestoreArrays(cut)));
   return partition;
@@ -130,6 +134,13 @@ Judgement Partition::Judge(const PushRequest& push, const PushSegment& segment,
     const int64_t round = plan_.RoundOf(push.item);
     if (round > history_.open()) return {Verdict::kNotOpen, 0};
     if (round < closed_rounds) return {Verdict::kClosed, 0};
+  }
+  // Rows of an epoch replace those of the one before, never the other way
+  // round.
+  if (rows_ != nullptr && rows_->contributes() &&
+      push.item.epoch > marks_.first_open_epoch() &&
+      !EBB_PLANTED(older_contribution_replaces_newer)) {
+    return {Verdict::kNotOpen, 0};
   }
   const int64_t mark = marks_.mark(push.item);
   if (EBB_PLANTED(mark_not_checked)) return {Verdict::kApplied, mark};
@@ -171,12 +182,38 @@ absl::StatusOr<std::unique_ptr<Partition::Update>> Partition::Prepare(
     EBB_ASSIGN_OR_RETURN(update->rows,
                          rows_->Prepare(push.skip ? none : segment.rows, now));
   }
-  if (!push.skip) {
+  if (!push.skip && rows_ != nullptr && rows_->contributes()) {
+    EBB_ASSIGN_OR_RETURN(update->gradient, CountContributions(segment.rows));
+  } else if (!push.skip) {
     EBB_ASSIGN_OR_RETURN(update->gradient, PushedGradient::Of(segment, shape_));
   }
   EBB_RETURN_IF_ERROR(plan_.rounds() ? PrepareRound(update.get())
                                      : PrepareStep(update.get()));
   return update;
+}
+
+absl::StatusOr<PushedGradient> Partition::CountContributions(
+    const std::vector<PushRows>& rows) const {
+  if (rows.empty()) return PushedGradient();
+  EBB_ASSIGN_OR_RETURN(Blocks change, shape_.Zeros());
+  std::vector<std::span<float>> blocks;
+  for (int64_t b = 0; b < shape_.blocks(); ++b) {
+    blocks.push_back(shape_.Mutable(&change, b));
+  }
+  const int64_t of_a_block = plan_.block_floats;
+  EBB_RETURN_IF_ERROR(rows_->Contributions(rows, [&](int64_t at, int number) {
+    blocks[at / of_a_block][at % of_a_block] += static_cast<float>(number);
+  }));
+  for (int64_t b = 0; b < shape_.blocks(); ++b) {
+    const std::span<const float> counts = shape_.Floats(dense_.weights(), b);
+    for (size_t i = 0; i < counts.size(); ++i) {
+      if (counts[i] + blocks[b][i] <= static_cast<float>(kMostCount)) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "partition ", id_.value(), ": a count would be more than ",
+          kMostCount, ", up to which whole numbers are exact"));
+    }
+  }
+  return PushedGradient::OfBlocks(change, shape_);
 }
 
 absl::Status Partition::CheckDuplicate(const PushSegment& segment) const {
@@ -193,6 +230,10 @@ absl::Status Partition::CheckShape(const PushSegment& segment) const {
   if (rows_ == nullptr && !segment.rows.empty()) {
     return Named("", absl::InvalidArgumentError(
                          "rows, but the job has no sparse tables"));
+  }
+  if (rows_ != nullptr && rows_->contributes() && !segment.gradient.empty()) {
+    return Named("", absl::InvalidArgumentError(
+                         "a gradient, but its counts change by rows alone"));
   }
   return absl::OkStatus();
 }

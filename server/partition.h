@@ -167,6 +167,10 @@ class Partition {
             std::shared_ptr<BlockPool> pool);
 
   absl::Status CheckShape(const PushSegment& segment) const;
+  // The change of the counts by rows of contributions. InvalidArgument: they do
+  // not fit this partition. ResourceExhausted: there is not enough memory.
+  absl::StatusOr<PushedGradient> CountContributions(
+      const std::vector<PushRows>& rows) const;
   absl::Status PrepareStep(Update* update);
   absl::Status PrepareRound(Update* update);
   StepPlace PlaceOf(const Update& update) const;

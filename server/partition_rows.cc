@@ -1,11 +1,13 @@
 #include "server/partition_rows.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/plant.h"
 #include "common/status_macros.h"
 #include "common/task_rows.h"
 #include "server/optimizer/gradient.h"
@@ -69,6 +71,7 @@ absl::StatusOr<std::unique_ptr<PartitionRows>> PartitionRows::Create(
                          RowTable::Create(std::move(options),
                                           rows->rule_->RowOptimizer(t), pool));
   }
+  rows->Seal();
   return rows;
 }
 
@@ -88,7 +91,13 @@ absl::StatusOr<std::unique_ptr<PartitionRows>> PartitionRows::FromCut(
         RowTable::FromCut(std::move(options), rows->rule_->RowOptimizer(t),
                           pool, std::move(cuts[i]), stored));
   }
+  rows->Seal();
   return rows;
+}
+
+void PartitionRows::Seal() {
+  contributes_ = std::ranges::any_of(
+      tables_, [](const auto& table) { return table->options().contributes; });
 }
 
 absl::Status PartitionRows::ReadKeys(int32_t table, const Payload& bytes,
@@ -188,6 +197,44 @@ absl::Status PartitionRows::CheckWrittenAgain(
           " was computed again with another result, under key ", keys[i],
           " of table ", table.options().table,
           ": it is not a function of the seed, the task and the data"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PartitionRows::Contributions(
+    const std::vector<PushRows>& rows,
+    absl::FunctionRef<void(int64_t place, int number)> on) const {
+  const auto [first, last] = plan_.ParameterRange(id_);
+  Keys keys;
+  for (const PushRows& push : rows) {
+    EBB_RETURN_IF_ERROR(ReadKeys(push.table, push.keys, &keys));
+    const RowTable& table = *tables_[push.table];
+    if (!table.options().contributes) continue;
+    EBB_RETURN_IF_ERROR(CheckPush(push, keys));
+    const auto width =
+        static_cast<size_t>(plan_.sparse_tables[push.table].row_words());
+    std::vector<float> words(keys.size() * width);
+    table.Gather(keys, words);
+    for (const float word : words) {
+      if (word == 0 || EBB_PLANTED(replaced_row_not_subtracted)) continue;
+      on(static_cast<int64_t>(word) - 1, -1);
+    }
+    push.gradient.CopyTo(std::as_writable_bytes(std::span(words)));
+    for (size_t i = 0; i < words.size(); ++i) {
+      if (words[i] == 0) continue;
+      // Not a number is refused, too.
+      const bool fits = words[i] >= 1 &&
+                        words[i] <= static_cast<float>(last - first) &&
+                        words[i] == std::floor(words[i]);
+      if (!fits) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "partition ", id_.value(), ": the row under key ", keys[i / width],
+            " of table ", table.options().table, " counts in place ", words[i],
+            " of ", last - first,
+            ": a contribution lies in the partition of its counts"));
+      }
+      on(static_cast<int64_t>(words[i]) - 1, 1);
     }
   }
   return absl::OkStatus();

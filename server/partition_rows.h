@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/ids.h"
@@ -63,6 +64,15 @@ class PartitionRows {
   // there. InvalidArgument: they are not, and the message names the task; or
   // the push does not fit this partition.
   absl::Status CheckWrittenAgain(const std::vector<PushRows>& rows) const;
+  // Rows are contributions to the dense values.
+  bool contributes() const { return contributes_; }
+  // Calls `on(place, number)` for each value of the partition to which rows of
+  // a push add another whole number than those that they replace: -1 for each
+  // that is taken away, 1 for each that comes. InvalidArgument: the push does
+  // not fit this partition; some calls were made.
+  absl::Status Contributions(
+      const std::vector<PushRows>& rows,
+      absl::FunctionRef<void(int64_t place, int number)> on) const;
   void Compute(const StepPlace& place, Update* update) const;
   void Commit(Update update);
   // Both in one.
@@ -114,10 +124,14 @@ class PartitionRows {
       const std::vector<PullRows>& wanted, RowRoom* room,
       TableOf table_of) const;
 
+  // Makes `contributes_` what the tables are.
+  void Seal();
+
   const JobPlan& plan_;
   const PartitionId id_;
   const std::shared_ptr<const UpdateRule> rule_;
   std::vector<std::unique_ptr<RowTable>> tables_;
+  bool contributes_ = false;
   std::vector<uint64_t> cut_tokens_;  // The tokens of the last cut, by table.
   using Views = std::vector<std::shared_ptr<const RowView>>;
   std::map<int64_t, Views> snapshots_;

@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "server/additive_rows.h"
+#include "server/optimizer/word_rules.h"
 #include "server/partition.h"
 #include "server/row_arrays.h"
 #include "server/testing/adding_rule.h"
@@ -425,6 +427,118 @@ TEST_F(WrittenKindsTest, OtherRowsMayBeWrittenBySeveralExamples) {
   ASSERT_TRUE(Apply(Push(0, {Written(a, 4, "abc")})).ok());
   const PushRequest push = Push(0, {Written(a, 3, "xy")});
   EXPECT_TRUE(partition_->CheckDuplicate(push.segments[0]).ok());
+}
+
+// Rows of two words that count in the two dense values.
+class RuleOfContributions final : public AddingRule {
+ public:
+  using AddingRule::AddingRule;
+  RowTableOptions RowOptions(int32_t table) const override {
+    RowTableOptions options = AddingRule::RowOptions(table);
+    options.contributes = true;
+    return options;
+  }
+  std::shared_ptr<const Optimizer> RowOptimizer(int32_t) const override {
+    return MakeReplaceRule();
+  }
+};
+
+class ContributionsTest : public PartitionRowsTest {
+ protected:
+  ContributionsTest() {
+    auto record = std::make_shared<JobRecord>(*record_);
+    record->plan.epochs = 2;
+    record->plan.sparse_tables = {{.width = 2}};
+    counted_ = std::move(record);
+    counts_ =
+        std::make_shared<RuleOfContributions>(counted_->plan.sparse_tables);
+    partition_ = *Partition::Create(counted_, PartitionId(0), counts_, pool_);
+  }
+  // A push of the batch that begins there.
+  static PushRequest Pushed(ItemId item, int64_t begin,
+                            std::vector<PushRows> rows) {
+    PushRequest push = Push(begin, std::move(rows));
+    push.item = item;
+    push.ledger = ExpectedRow(item, begin, push.end);
+    push.segments[0].gradient = Payload();
+    return push;
+  }
+  absl::Status Refused(PushRequest push) {
+    const absl::Status status = Apply(push);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    return status;
+  }
+
+  JobRecordPtr counted_;
+  std::shared_ptr<const UpdateRule> counts_;
+};
+
+TEST_F(ContributionsTest, CountsAreTheSumOfTheRows) {
+  const uint64_t a = ours_[0], b = ours_[1];
+  for (const bool at_once : {false, true}) {
+    at_once_ = at_once;
+    partition_ = *Partition::Create(counted_, PartitionId(0), counts_, pool_);
+    ASSERT_TRUE(
+        Apply(Pushed({0, 0}, 0, {RowsOf(0, {a, b}, {1, 2, 2, 0})})).ok());
+    EXPECT_THAT(Dense(*partition_), ElementsAre(1, 2));
+    ASSERT_TRUE(Apply(Pushed({0, 0}, 2, {})).ok());
+    EXPECT_THAT(Dense(*partition_), ElementsAre(1, 2));
+    // The row gives both of its counts back.
+    ASSERT_TRUE(Apply(Pushed({0, 0}, 4, {RowsOf(0, {a}, {1, 1})})).ok());
+    EXPECT_THAT(Dense(*partition_), ElementsAre(2, 1));
+    EXPECT_THAT(Row(*partition_, 0, a), ElementsAre(1, 1));
+    EXPECT_THAT(Row(*partition_, 0, b), ElementsAre(2, 0));
+  }
+  Cut cut = *partition_->TakeWholeCut();
+  SealRows(&cut);
+  partition_ = *Partition::FromCut(counted_, PartitionId(0), counts_, pool_,
+                                   std::move(cut), false);
+  ASSERT_TRUE(Apply(Pushed({0, 0}, 6, {RowsOf(0, {a, b}, {0, 0, 1, 1})})).ok());
+  EXPECT_THAT(Dense(*partition_), ElementsAre(2, 0));
+}
+
+TEST_F(ContributionsTest, AnEpochBeginsWhenTheOneBeforeIsFull) {
+  const uint64_t a = ours_[0];
+  const PushRequest next = Pushed({1, 0}, 0, {RowsOf(0, {a}, {2, 0})});
+  for (int64_t begin = 0; begin < 8; begin += 2) {
+    EXPECT_EQ(partition_->Judge(next, next.segments[0], 0).verdict,
+              Verdict::kNotOpen);
+    ASSERT_TRUE(Apply(Pushed({0, 0}, begin, {RowsOf(0, {a}, {1, 0})})).ok());
+  }
+  ASSERT_TRUE(Apply(next).ok());
+  EXPECT_THAT(Dense(*partition_), ElementsAre(0, 1));
+  const PushRequest late = Pushed({0, 0}, 0, {RowsOf(0, {a}, {1, 0})});
+  EXPECT_EQ(partition_->Judge(late, late.segments[0], 0).verdict,
+            Verdict::kDuplicate);
+}
+
+TEST_F(ContributionsTest, WhatCountsElsewhereIsRefusedAndChangesNothing) {
+  const uint64_t a = ours_[0];
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const float place : {3.0f, -1.0f, 1.5f, nan}) {
+    EXPECT_THAT(
+        std::string(
+            Refused(Pushed({0, 0}, 0, {RowsOf(0, {a}, {1, place})})).message()),
+        HasSubstr("a contribution lies in the partition of its counts"));
+  }
+  PushRequest both = Pushed({0, 0}, 0, {RowsOf(0, {a}, {1, 2})});
+  both.segments[0].gradient = Payload::Of(std::vector<float>{1, 1});
+  EXPECT_THAT(std::string(Refused(both).message()),
+              HasSubstr("its counts change by rows alone"));
+  EXPECT_EQ(partition_->marks().mark({0, 0}), 0);
+  EXPECT_THAT(Dense(*partition_), ElementsAre(0, 0));
+  EXPECT_THAT(Row(*partition_, 0, a), ElementsAre(0, 0));
+}
+
+TEST_F(ContributionsTest, ASkippedBatchLeavesItsRows) {
+  const uint64_t a = ours_[0];
+  ASSERT_TRUE(Apply(Pushed({0, 0}, 0, {RowsOf(0, {a}, {1, 0})})).ok());
+  PushRequest skip = Pushed({0, 0}, 2, {});
+  skip.skip = true;
+  skip.ledger = {};
+  ASSERT_TRUE(Apply(skip).ok());
+  EXPECT_THAT(Dense(*partition_), ElementsAre(1, 0));
+  EXPECT_THAT(Row(*partition_, 0, a), ElementsAre(1, 0));
 }
 
 }  // namespace

@@ -19,6 +19,13 @@ absl::StatusOr<PushedGradient> PushedGradient::Of(const PushSegment& segment,
   return gradient;
 }
 
+PushedGradient PushedGradient::OfBlocks(const Blocks& values,
+                                        const DenseShape& shape) {
+  PushedGradient gradient;
+  gradient.floats_ = shape.PayloadOf(values);
+  return gradient;
+}
+
 // Into the blocks that it obtained, one after the other.
 void PushedGradient::Decode(const DenseShape& shape) {
   if (decoded_.empty() || encoding_ == Encoding::kFloat32) return;

@@ -24,6 +24,9 @@ class PushedGradient {
   static absl::StatusOr<PushedGradient> Of(const PushSegment& segment,
                                            const DenseShape& shape);
 
+  // Takes values of the shape that lie here.
+  static PushedGradient OfBlocks(const Blocks& values, const DenseShape& shape);
+
   bool empty() const { return floats_.empty(); }
   // How often Decode goes through the values.
   int64_t DecodePasses() const { return decoded_.empty() ? 0 : 1; }

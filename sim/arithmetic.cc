@@ -11,8 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/example_hash.h"
+#include "protocol/contribution_rows.h"
 #include "protocol/ledger.h"
 #include "server/optimizer/average.h"
+#include "server/optimizer/word_rules.h"
 
 namespace ebb::sim {
 
@@ -76,12 +78,20 @@ server::RowTableOptions WholeNumberRule::RowOptions(int32_t table) const {
   server::RowTableOptions options =
       rows_.empty() ? AdditiveRows::RowOptions(table) : rows_[table];
   options.of_tasks = tasks_ && options.write_once;
+  options.contributes = contributions_;
+  if (contributions_) options.init = InitRule::Zeros();
   if (algorithm_->ScalesByStaleness()) {
     options.rate_factor = [algorithm = algorithm_](int64_t staleness) {
       return algorithm->RateFactor(staleness);
     };
   }
   return options;
+}
+
+std::shared_ptr<const server::Optimizer> WholeNumberRule::RowOptimizer(
+    int32_t table) const {
+  if (contributions_) return server::MakeReplaceRule();
+  return AdditiveRows::RowOptimizer(table);
 }
 
 void WholeNumberRule::Step(const server::StepPlace& place,
@@ -191,10 +201,64 @@ void Arithmetic::AddGradient(ItemId item, int64_t begin, int64_t end,
   }
 }
 
+Arithmetic::Arithmetic(const JobPlan& plan, uint64_t seed, bool averages,
+                       bool ends, bool tasks, bool contributions)
+    : plan_(plan),
+      seed_(seed),
+      averages_(averages),
+      ends_(ends),
+      tasks_(tasks),
+      contributions_(contributions),
+      keys_(plan.partitions) {
+  Rows rows;
+  for (int64_t example = 0; contributions_ && example < plan_.examples;
+       ++example) {
+    AddContributions(example, 0, 0, &rows);
+  }
+  for (uint64_t key = 0; !contributions_ && key < kSparseKeys; ++key) {
+    rows[key];
+  }
+  for (const auto& [key, row] : rows) {
+    keys_[plan_.PartitionOfKey(key).value()].push_back(key);
+  }
+}
+
+void Arithmetic::AddContributions(int64_t example, int32_t epoch, int32_t table,
+                                  Rows* rows) const {
+  const int32_t width = plan_.sparse_tables[table].width;
+  for (int32_t p = 0; p < plan_.partitions; ++p) {
+    const auto [first, last] = plan_.ParameterRange(PartitionId(p));
+    if (first == last) continue;
+    const uint64_t place =
+        HashAppend(HashAppend(Mix64(seed_), static_cast<uint64_t>(example)),
+                   static_cast<uint64_t>(p));
+    // As many in each epoch: one to two rows.
+    const auto count = static_cast<int64_t>(1 + place % (2 * width));
+    uint64_t draw = HashAppend(place, static_cast<uint64_t>(epoch));
+    for (int64_t i = 0; i < count; ++i) {
+      std::vector<int64_t>& row =
+          (*rows)[ContributionKey(plan_, PartitionId(p), example, i / width)];
+      if (i % width == 0) {
+        row.assign(width + 1, 0);
+        row.back() = epoch;
+      }
+      draw = HashAppend(draw, 0);
+      row[i % width] = 1 + static_cast<int64_t>(draw >> 32) % (last - first);
+    }
+  }
+}
+
 void Arithmetic::AddRows(ItemId item, int64_t begin, int64_t end, int32_t table,
                          Rows* rows) const {
   const int32_t width = plan_.sparse_tables[table].width;
   const RowKind kind = plan_.sparse_tables[table].kind;
+  if (contributions_) {
+    for (int64_t position = begin; position < end; ++position) {
+      AddContributions(item.shard * plan_.shard_size + position, item.epoch,
+                       table, rows);
+    }
+    return;
+  }
   if (tasks_ && kind == RowKind::kWriteOnce) {
     // The parts of the result.
     for (uint64_t part = 0; part < kKeysPerExample; ++part) {
@@ -244,7 +308,8 @@ std::vector<float> Arithmetic::WordsOf(int32_t table,
   } else {
     for (size_t i = 0; i < words.size(); ++i) {
       const int64_t sum = row.empty() ? 0 : row[i];
-      words[i] = (plan.trained() ? initial : 0.0f) + static_cast<float>(sum);
+      const bool begins = plan.trained() && !contributions_;
+      words[i] = (begins ? initial : 0.0f) + static_cast<float>(sum);
     }
   }
   return words;

@@ -50,15 +50,17 @@ class WholeNumberRule final : public server::AdditiveRows {
   static constexpr float kInitialRow = 7;
   // `rows`, by sparse table: which rows come and go; empty: all stay. With
   // `tasks` rows that are written once are results of tasks. With
+  // `contributions` rows are contributions to the dense values. With
   // `from_file` the rule's own initial weights are wrong.
   WholeNumberRule(const JobPlan& plan,
                   std::shared_ptr<const Algorithm> algorithm,
                   std::vector<server::RowTableOptions> rows, bool tasks,
-                  bool from_file, bool averages)
+                  bool contributions, bool from_file, bool averages)
       : AdditiveRows(plan.sparse_tables, InitRule::Constant(kInitialRow)),
         algorithm_(std::move(algorithm)),
         rows_(std::move(rows)),
         tasks_(tasks),
+        contributions_(contributions),
         from_file_(from_file),
         averages_(averages) {}
 
@@ -69,6 +71,8 @@ class WholeNumberRule final : public server::AdditiveRows {
   // Rows add up whatever their factors are; a table keeps what it needs for
   // them.
   server::RowTableOptions RowOptions(int32_t table) const override;
+  std::shared_ptr<const server::Optimizer> RowOptimizer(
+      int32_t table) const override;
   server::StepContext RowStep(int32_t,
                               const server::StepPlace& place) const override {
     return {.staleness = place.staleness};
@@ -96,6 +100,7 @@ class WholeNumberRule final : public server::AdditiveRows {
   const std::shared_ptr<const Algorithm> algorithm_;
   const std::vector<server::RowTableOptions> rows_;
   const bool tasks_;
+  const bool contributions_;
   const bool from_file_;
   const Averages averages_;
 };
@@ -132,16 +137,13 @@ class WholeNumberCoordinator final : public Coordinator {
 class Arithmetic {
  public:
   // With `ends` the operation of the plan's last round ends the job. With
-  // `tasks` items are tasks: what each writes is under keys of its own.
+  // `tasks` items are tasks: what each writes is under keys of its own. With
+  // `contributions` each example has rows that add to the dense values.
   Arithmetic(const JobPlan& plan, uint64_t seed, bool averages, bool ends,
-             bool tasks)
-      : plan_(plan),
-        seed_(seed),
-        averages_(averages),
-        ends_(ends),
-        tasks_(tasks) {}
+             bool tasks, bool contributions);
 
   const Averages& averages() const { return averages_; }
+  bool contributions() const { return contributions_; }
   // How many batches [begin, end) is, a run of whole ones.
   int64_t Batches(ItemId item, int64_t begin, int64_t end) const;
 
@@ -160,6 +162,15 @@ class Arithmetic {
   // In a job of tasks an item has one position, and each task two keys.
   static constexpr int kKeysPerExample = 2;
   using Rows = std::map<uint64_t, std::vector<int64_t>>;
+  // A contribution is the words of a row, and behind them the epoch. It stands
+  // in place of one of an earlier epoch.
+  static int64_t EpochOf(const std::vector<int64_t>& contribution) {
+    return contribution.back();
+  }
+  // Every key that a row of the partition may have.
+  std::span<const uint64_t> Keys(PartitionId partition) const {
+    return keys_[partition.value()];
+  }
   void AddRows(ItemId item, int64_t begin, int64_t end, int32_t table,
                Rows* rows) const;
   // The words that are pushed for the additions under a key. With `initial`:
@@ -189,12 +200,17 @@ class Arithmetic {
     int64_t constant = 0;
   };
   void ExtendRounds(int64_t round);
+  // The rows of one example, as of an epoch.
+  void AddContributions(int64_t example, int32_t epoch, int32_t table,
+                        Rows* rows) const;
 
   const JobPlan& plan_;
   const uint64_t seed_;
   const Averages averages_;
   const bool ends_;
   const bool tasks_;
+  const bool contributions_;
+  std::vector<std::vector<uint64_t>> keys_;  // By partition.
   std::vector<SkippedRange> never_applied_;
   std::vector<Round> rounds_;
 };

@@ -111,6 +111,10 @@ void Checker::AddRange(PartitionId p, ItemId item, int64_t begin, int64_t end,
     for (const auto& [key, sums] : all) {
       if (plan().PartitionOfKey(key) != p) continue;
       std::vector<int64_t>& row = content->rows[t][key];
+      if (world_->arithmetic().contributions()) {
+        Replace(sums, &row, content);
+        continue;
+      }
       if (plan().sparse_tables[t].kind == RowKind::kWriteOnce) {
         row = sums;
         continue;
@@ -123,11 +127,30 @@ void Checker::AddRange(PartitionId p, ItemId item, int64_t begin, int64_t end,
       }
     }
   }
-  if (plan().rounds() || !world_->scenario().dense_values) return;
+  if (plan().rounds() || !world_->scenario().dense_values ||
+      world_->arithmetic().contributions()) {
+    return;
+  }
   const auto [first, last] = plan().ParameterRange(p);
   world_->arithmetic().AddGradient(item, begin, end, 0, first, last,
                                    content->sum);
   content->batches += world_->arithmetic().Batches(item, begin, end);
+}
+
+void Checker::Replace(const std::vector<int64_t>& contribution,
+                      std::vector<int64_t>* row, Content* content) const {
+  if (!row->empty()) {
+    world_->counts().Add(Probe::kContributionReplaced);
+    if (Arithmetic::EpochOf(*row) > Arithmetic::EpochOf(contribution)) return;
+  }
+  const auto count = [content](const std::vector<int64_t>& of, int64_t number) {
+    for (size_t i = 0; i + 1 < of.size(); ++i) {
+      if (of[i] > 0) content->sum[of[i] - 1] += number;
+    }
+  };
+  count(*row, -1);
+  count(contribution, 1);
+  *row = contribution;
 }
 
 Checker::Content Checker::ContentOf(PartitionId p, const MarkSet& marks,
@@ -242,10 +265,8 @@ void Checker::CompareRows(const std::string& where,
                                   table.Statistics().rows,
                                   " rows, its marks say ", rows));
     }
-    std::vector<uint64_t> keys;
-    for (uint64_t key = 0; key < Arithmetic::kSparseKeys; ++key) {
-      if (plan().PartitionOfKey(key) == partition.id()) keys.push_back(key);
-    }
+    const std::span<const uint64_t> keys =
+        world_->arithmetic().Keys(partition.id());
     const size_t width = plan().sparse_tables[i].row_words();
     std::vector<float> values(keys.size() * width);
     table.Gather(keys, values);
@@ -254,6 +275,28 @@ void Checker::CompareRows(const std::string& where,
                  content.rows);
     }
   }
+}
+
+void Checker::CompareCounts(const std::string& where,
+                            const server::Partition& partition) {
+  const std::span<const uint64_t> keys =
+      world_->arithmetic().Keys(partition.id());
+  std::vector<float> words(keys.size() * plan().sparse_tables[0].row_words());
+  partition.rows()->table(0).Gather(keys, words);
+  const int64_t first = plan().ParameterRange(partition.id()).first;
+  std::vector<float> counts = Unpacked<float>(partition.Values());
+  for (size_t i = 0; i < counts.size(); ++i) {
+    counts[i] -=
+        WholeNumberRule::InitialWeight(first + static_cast<int64_t>(i));
+  }
+  for (const float word : words) {
+    if (word > 0) --counts[static_cast<size_t>(word) - 1];
+  }
+  const auto other =
+      std::ranges::find_if(counts, [](float rest) { return rest != 0; });
+  if (other == counts.end()) return;
+  Violate(absl::StrCat("I10: ", where, ": count ", other - counts.begin(),
+                       " is ", *other, " more than the sum of the rows"));
 }
 
 void Checker::CheckRows(const std::string& where,
@@ -333,6 +376,7 @@ void Checker::Compare(const std::string& where,
                                 "skipped ranges"));
   }
   if (!world_->scenario().dense_values) return;
+  if (world_->arithmetic().contributions()) CompareCounts(where, partition);
   CompareWeights(where, partition.id(), Unpacked<float>(partition.Values()),
                  content);
   CompareRows(where, partition, content);

@@ -119,7 +119,8 @@ class Checker {
     explicit Content(const JobPlan& plan) : marks(plan) {}
     MarkSet marks;
     std::vector<SkippedRange> skipped;
-    std::vector<int64_t> sum;            // Sum of gradients; unused in rounds.
+    // Sum of gradients, or of contributions; unused in rounds.
+    std::vector<int64_t> sum;
     int64_t batches = 0;                 // How many there were.
     std::vector<uint64_t> oracle;        // Values of the oracle table.
     std::vector<Arithmetic::Rows> rows;  // Rows of each sparse table.
@@ -153,6 +154,9 @@ class Checker {
                     std::vector<SkippedRange> skipped) const;
   void AddRange(PartitionId p, ItemId item, int64_t begin, int64_t end,
                 bool skip, Content* content) const;
+  // Puts the contribution in place of a row, with what it counts.
+  void Replace(const std::vector<int64_t>& contribution,
+               std::vector<int64_t>* row, Content* content) const;
   // I1: where rows come and go, the partition is in one of the states that the
   // content may be in.
   void Identify(const std::string& where, const server::Partition& partition,
@@ -165,6 +169,10 @@ class Checker {
                       std::span<const float> weights, const Content& content);
   void CompareRows(const std::string& where, const server::Partition& partition,
                    const Content& content);
+  // I10: counts are the sum of the rows that contribute to them, whatever marks
+  // say.
+  void CompareCounts(const std::string& where,
+                     const server::Partition& partition);
   void CompareRow(const std::string& where, int32_t table, uint64_t key,
                   std::span<const float> row,
                   const std::vector<Arithmetic::Rows>& rows);

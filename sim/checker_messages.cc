@@ -119,7 +119,8 @@ void Checker::PushAnswered(const ServerNode& server, const PushReply& reply) {
         counts.Add(Probe::kStaleAnswered);
         break;
       case Verdict::kNotOpen:
-        counts.Add(Probe::kNotOpenAnswered);
+        counts.Add(plan().rounds() ? Probe::kNotOpenAnswered
+                                   : Probe::kEpochAwaited);
         break;
       case Verdict::kClosed:
         counts.Add(Probe::kClosedPushAnswered);

@@ -121,6 +121,8 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "round waited for its operation",
         "operation that nobody waited for",
         "operations registered",
+        "contribution replaced",
+        "push of an epoch that is not open",
         "worker cut off from a server",
 };
 

@@ -128,6 +128,8 @@ enum class Probe {
   kRoundWaits,            // For the operation that closes it.
   kOperationNotAwaited,   // A repeat, or of another round.
   kOperationsRegistered,  // At a scheduler that may not know them.
+  kContributionReplaced,  // By one of a later epoch, or by the same.
+  kEpochAwaited,          // By a push of the next, in a job in order.
   kCutOff,                // A worker from a server that the scheduler hears.
   kCount,
 };

@@ -59,10 +59,8 @@ void RowHistories::Push(PartitionId p, const MarkSet& marks, ItemId item,
 
 bool RowHistories::Fits(const server::Partition& partition,
                         const State& state) const {
-  std::vector<uint64_t> keys;
-  for (uint64_t key = 0; key < Arithmetic::kSparseKeys; ++key) {
-    if (plan_.PartitionOfKey(key) == partition.id()) keys.push_back(key);
-  }
+  const std::span<const uint64_t> known = arithmetic_.Keys(partition.id());
+  const std::vector<uint64_t> keys(known.begin(), known.end());
   for (size_t t = 0; t < state.size(); ++t) {
     const server::RowTable& table =
         partition.rows()->table(static_cast<int32_t>(t));

@@ -184,8 +184,8 @@ void DrawAlgorithm(Rng rng, Scenario* s) {
 void DrawRowAlgorithm(Rng rng, Scenario* s) {
   JobPlan& plan = s->plan;
   if (plan.sparse_tables.empty() || plan.algorithm.has_local_rule() ||
-      plan.consistency.kind != ConsistencyKind::kAsp || plan.clocked() ||
-      !s->exact_values || !rng.Chance(0.6)) {
+      s->contributions || plan.consistency.kind != ConsistencyKind::kAsp ||
+      plan.clocked() || !s->exact_values || !rng.Chance(0.6)) {
     return;
   }
   // A row that comes late lacks what was added before.
@@ -221,6 +221,22 @@ void DrawTasks(Rng rng, Scenario* s) {
                        Arithmetic::kKeysPerExample / plan.epochs;
   plan.examples = rng.Between(3, most);
   s->compute = {absl::Milliseconds(20), absl::Milliseconds(200)};
+}
+
+// Jobs of examples whose rows are the summands of the dense values.
+void DrawContributions(Rng rng, Scenario* s) {
+  JobPlan& plan = s->plan;
+  const bool trained =
+      plan.trained_tables() > 0 &&
+      plan.trained_tables() == static_cast<int32_t>(plan.sparse_tables.size());
+  if (!trained || plan.algorithm.has_local_rule() || !s->exact_values ||
+      !rng.Chance(0.4)) {
+    return;
+  }
+  s->contributions = true;
+  plan.sparse_tables = {{static_cast<int32_t>(rng.Between(2, 4))}};
+  plan.filters.push = {};
+  s->row_options.clear();
 }
 
 // Rows that come late, or go.
@@ -372,12 +388,13 @@ Scenario DrawScenario(uint64_t seed) {
     }
   }
   DrawTasks(rng.Fork(31), &s);
+  DrawContributions(rng.Fork(32), &s);
   DrawRowAlgorithm(rng.Fork(20), &s);
   // Rows that workers keep.
   Rng cached = rng.Fork(25);
   for (int32_t t = 0; t < s.plan.trained_tables(); ++t) {
     const int64_t bound = s.plan.ClockBoundOf(t);
-    if (bound == 0 || !cached.Chance(0.5)) continue;
+    if (bound == 0 || !cached.Chance(0.5) || s.contributions) continue;
     SparseTablePlan& table = s.plan.sparse_tables[t];
     table.cache_rows = cached.Between(1, 40);
     if (bound == SparseTablePlan::kNoBound || cached.Chance(0.3)) {
@@ -409,7 +426,7 @@ Scenario DrawScenario(uint64_t seed) {
   // they were.
   Rng averages = rng.Fork(29);
   s.averages = s.plan.filters.push.kind == FilterKind::kNone &&
-               !s.plan.algorithm.has_local_rule() &&
+               !s.plan.algorithm.has_local_rule() && !s.contributions &&
                !s.plan.algorithm.operated && averages.Chance(0.5);
   Rng initial = rng.Fork(28);
   if (initial.Chance(0.3)) {
@@ -458,6 +475,7 @@ std::string Scenario::Describe() const {
       " epochs of ", plan.examples, " examples in shards of ", plan.shard_size,
       ", batch ", plan.batch_by_epoch[0], ", ", consistency);
   if (tasks) absl::StrAppend(&text, ", of tasks");
+  if (contributions) absl::StrAppend(&text, ", of contributions");
   for (const SparseTablePlan& table : plan.sparse_tables) {
     constexpr absl::string_view kKinds[] = {"", " to add to", " of counts",
                                             " to write once"};

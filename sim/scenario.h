@@ -133,6 +133,8 @@ struct Scenario {
   // Items are tasks with one position, whose results are rows of a table that
   // is written once.
   bool tasks = false;
+  // Each example has rows that count, and a later epoch replaces them.
+  bool contributions = false;
   // By sparse table, where rows are admitted late, expire or are evicted.
   std::vector<server::RowTableOptions> row_options;
 

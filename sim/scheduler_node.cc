@@ -67,6 +67,12 @@ void SchedulerNode::OnStart() {
     shorter.specification = RecordOf(shorter.plan).specification;
     return shorter;
   };
+  options.training_facts = [in_order =
+                                scenario.contributions](const JobRecord&) {
+    job::TrainingFacts facts;
+    facts.epochs_in_order = in_order;
+    return facts;
+  };
   auto core =
       scheduler::SchedulerCore::Create(options, disk_.records(), world_->now());
   if (!core.ok()) {

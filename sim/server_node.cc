@@ -84,7 +84,8 @@ void ServerNode::OnStart() {
     server::JobResources resources;
     resources.rule = std::make_shared<WholeNumberRule>(
         record.plan, world->algorithm(), world->scenario().row_options,
-        world->scenario().tasks, from_file, world->scenario().averages);
+        world->scenario().tasks, world->scenario().contributions, from_file,
+        world->scenario().averages);
     resources.pool = pool;
     if (from_file) resources.initial.emplace();
     return resources;

@@ -486,6 +486,7 @@ client::ComputeResult WorkerNode::SumsOf(const client::ComputeTask& task) {
         name(), " computes with what is no model: ", pulled.message()));
     return result;
   }
+  if (arithmetic.contributions()) return result;  // Rows are all of it.
   std::vector<int64_t> sum(plan.parameters);
   arithmetic.AddGradient(task.item, task.begin, task.end,
                          arithmetic.HashValues(values), 0, plan.parameters,

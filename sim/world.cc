@@ -16,7 +16,8 @@ World::World(Scenario scenario, uint64_t seed, TraceSink trace)
       queue_(kStart),
       rng_(Rng(seed).Fork(1)),
       arithmetic_(scenario_.plan, seed, scenario_.averages,
-                  scenario_.epochs_beyond > 0, scenario_.tasks),
+                  scenario_.epochs_beyond > 0, scenario_.tasks,
+                  scenario_.contributions),
       algorithm_(BuiltinAlgorithms().Create(scenario_.algorithm).value()),
       trace_(std::move(trace)) {
   if (scenario_.poison) {

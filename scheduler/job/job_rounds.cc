@@ -24,6 +24,10 @@ void JobRounds::BeginGeneration() {
 }
 
 bool JobRounds::MayLease(int64_t ordinal, Context* context) {
+  if (job_.training_facts.epochs_in_order) {
+    return job_.plan().ItemAt(ordinal).epoch <= job_.marks.EpochsFull() ||
+           EBB_PLANTED(older_contribution_replaces_newer);
+  }
   if (!job_.plan().rounds()) return true;
   const int64_t round = job_.plan().RoundOf(job_.plan().ItemAt(ordinal));
   const std::optional<int64_t> ends = operations_.ends_after();

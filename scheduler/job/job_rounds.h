@@ -39,8 +39,9 @@ class JobRounds {
   void BeginGeneration();
 
   // --- What daemons are told -------------------------------------------------
-  // Whether the item's round is open. Asks for a checkpoint if the servers must
-  // store what they have before it opens.
+  // Whether the item's round is open; in a job whose epochs are in order, its
+  // epoch. Asks for a checkpoint if the servers must store what they have
+  // before a round opens.
   bool MayLease(int64_t ordinal, Context* context);
   // What closed, and what closes the open round; takes back leases of rounds
   // that are not open any more. All partitions are registered.

@@ -59,6 +59,17 @@ class WriteOnce final : public WordRule {
   }
 };
 
+class Replace final : public WordRule {
+ private:
+  void StepRange(const StepContext& /*context*/,
+                 const internal::KernelRange& range) const override {
+    for (const RowStep& row : range.rows) {
+      std::memmove(row.weights_out, row.gradient_sum,
+                   range.width * sizeof(float));
+    }
+  }
+};
+
 }  // namespace
 
 std::unique_ptr<Optimizer> MakeAdditiveRule() {
@@ -71,6 +82,10 @@ std::unique_ptr<Optimizer> MakeCountsRule() {
 
 std::unique_ptr<Optimizer> MakeWriteOnceRule() {
   return std::make_unique<WriteOnce>();
+}
+
+std::unique_ptr<Optimizer> MakeReplaceRule() {
+  return std::make_unique<Replace>();
 }
 
 }  // namespace ebb::server

@@ -1,5 +1,4 @@
-// Update rules of rows that are not trained: pushes carry other values than
-// gradients.
+// Update rules of rows that no gradient steps: pushes carry other values.
 //
 // The notation is that of optimizer.h. A row is words of four bytes; each rule
 // knows what its words mean. The rules have no slots, and do not read the
@@ -9,6 +8,7 @@
 // counts      n' = n + m modulo 2^64, for each two words, little-endian.
 // write-once  a row that is there stays. A first word of 0 means that there is
 //             no row yet; it becomes the pushed one.
+// replace     a row becomes the pushed one.
 #ifndef EBB_SERVER_OPTIMIZER_WORD_RULES_H_
 #define EBB_SERVER_OPTIMIZER_WORD_RULES_H_
 
@@ -22,6 +22,7 @@ std::unique_ptr<Optimizer> MakeAdditiveRule();
 // Rows of an even number of words (checked).
 std::unique_ptr<Optimizer> MakeCountsRule();
 std::unique_ptr<Optimizer> MakeWriteOnceRule();
+std::unique_ptr<Optimizer> MakeReplaceRule();
 
 }  // namespace ebb::server
 

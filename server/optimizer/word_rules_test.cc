@@ -59,5 +59,14 @@ TEST(WordRulesTest, TheFirstWriteStays) {
   EXPECT_TRUE(SameBits(Step(*rule, row, second), first));
 }
 
+TEST(WordRulesTest, TheLastRowReplacesTheOneBefore) {
+  const auto rule = MakeReplaceRule();
+  EXPECT_EQ(rule->SlotCount(), 0);
+  const std::vector<float> first = {3, 1, 0};
+  const std::vector<float> second = {2, 0, 0};
+  EXPECT_TRUE(SameBits(Step(*rule, {0, 0, 0}, first), first));
+  EXPECT_TRUE(SameBits(Step(*rule, first, second), second));
+}
+
 }  // namespace
 }  // namespace ebb::server

@@ -21,6 +21,13 @@ absl::Status RowTableOptions::Validate() const {
     return wrong("at most ", max_rows, " rows; it must be from 1 to ",
                  RowLayout::kMaxRows, ", or 0 for no limit");
   }
+  if (contributes &&
+      (expire_after_examples > 0 || at_limit == AtLimit::kEvict ||
+       admission.kind != RowAdmission::Kind::kAlways)) {
+    return wrong(
+        "contributions must stay, as their counts do: rows cannot expire, be "
+        "evicted, or be admitted late");
+  }
   if (write_once && (expire_after_examples > 0 || at_limit == AtLimit::kEvict ||
                      admission.kind != RowAdmission::Kind::kAlways)) {
     return wrong(

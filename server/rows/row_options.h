@@ -71,6 +71,10 @@ struct RowTableOptions {
   // Rows are results of tasks (common/task_rows.h): a result that is pushed
   // again is the same, or else an error.
   bool of_tasks = false;
+  // Rows are contributions to the partition's dense values, and a push replaces
+  // them (protocol/contribution_rows.h). For rows that neither expire nor are
+  // evicted.
+  bool contributes = false;
   // What a row's gradient counts (RowStep::late_factor), if so many updates
   // changed the row since the pull from which it was computed. It is 1 for 0,
   // and does not grow. Empty: it is always 1.
