@@ -53,6 +53,7 @@ Decision Conversation::Offer(const PlaceBody& place) {
       stage_ = Stage::kTaking;
       break;
     case Early::Stage::kEnded:
+      offered_.reset();  // The program is not to get it again.
       return {Decision::Act::kEndEarly, "", ""};
   }
   return {};

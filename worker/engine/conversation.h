@@ -103,6 +103,10 @@ class Conversation {
   // The program asks for it while it hands in the batch before. Returns the
   // answer: the batch if it is ready, else that the program asks by Next.
   std::string AskEarly(uint64_t sequence);
+  // There is one that the program may be given.
+  bool has_ready() const {
+    return early_ && early_->stage == Early::Stage::kReady;
+  }
   // It does not come next.
   void ForgetEarly() { early_.reset(); }
   // Where the sums are, after kTakeEarlySums.

@@ -330,6 +330,17 @@ TEST_F(EarlyTest, ItMayEndBeforeItIsOffered) {
   EXPECT_FALSE(conversation_.awaits_offer());
 }
 
+// Bug: the program got what had ended, until the engine withdrew it.
+TEST_F(EarlyTest, WhatHasEndedIsNotGivenAgain) {
+  const uint64_t ticket = EarlyOut();
+  conversation_.On(4, Push{{ticket, 0}});
+  conversation_.EarlyTaken(ticket);
+  conversation_.Offer(kNextPlace);
+
+  EXPECT_EQ(conversation_.On(5, Next()).act, Decision::Act::kNothing);
+  EXPECT_TRUE(conversation_.starved());
+}
+
 TEST_F(EarlyTest, ItMayBeOfferedWhileItsSumsAreTaken) {
   const uint64_t ticket = EarlyOut();
   conversation_.On(4, Push{{ticket, 0}});

@@ -96,13 +96,13 @@ Fd TermSignals() {
 }
 
 // The engine at work on its job. The shell's computing thread offers batches
-// and waits. Meanwhile it makes the next batch ready. When the program hands in
-// a batch, this thread takes the sums, while the program gets the next one. Its
-// thread for rows finds them, or leaves it to the caller of Serve to do so when
-// the program tells of them. The caller of Serve reads the program's requests,
-// and it alone ends batches that are out. The thread that gives one ends it if
-// its values cannot be had. A thread of the engine's own asks whether the job
-// is over while there is nothing to do.
+// and waits. Meanwhile it makes the next batch ready. If it is when the program
+// hands in a batch, this thread takes the sums, while the program gets the next
+// one. Its thread for rows finds them, or leaves it to the caller of Serve to
+// do so when the program tells of them. The caller of Serve reads the program's
+// requests, and it alone ends batches that are out. The thread that gives one
+// ends it if its values cannot be had. A thread of the engine's own asks
+// whether the job is over while there is nothing to do.
 class Engine : private client::JobComputer {
  public:
   // All but the second outlive it.
@@ -567,6 +567,7 @@ void Engine::Reply(uint64_t sequence, const Found& /*found*/) {
 void Engine::Reply(uint64_t sequence, const Push& push) {
   HandedIn handed_in = {sequence, push.body.loss_sum};
   std::optional<PlaceBody> early;
+  std::optional<Work> work;
   std::string answer;
   {
     MutexLock lock(&mu_);
@@ -574,16 +575,28 @@ void Engine::Reply(uint64_t sequence, const Push& push) {
     answer = decision.answer;
     if (decision.act == Decision::Act::kTakeSums) {
       handed_in.half = conversation_.half();
-      handed_in_ = handed_in;
-      // From here on nothing is out.
-      conversation_.Withdraw();
-      changed_.SignalAll();
+      if (conversation_.has_ready()) {
+        handed_in_ = handed_in;
+        // From here on nothing is out.
+        conversation_.Withdraw();
+        changed_.SignalAll();
+      } else {
+        work = work_;
+      }
     } else if (decision.act == Decision::Act::kTakeEarlySums) {
       handed_in.half = conversation_.early_half();
       early = conversation_.early();
     }
   }
   if (early) return TakeEarly(*early, handed_in, push.body.ticket);
+  if (work) {
+    // The program gets nothing meanwhile, and this thread is awake already.
+    ComputeResult result;
+    const absl::Status taken = TakeSums(*work, handed_in, &result);
+    answer = EncodeStatus(sequence, taken);
+    MutexLock lock(&mu_);
+    Finish(std::move(result));
+  }
   if (!answer.empty()) socket_.Send(answer);
 }
 
