@@ -76,6 +76,11 @@ bool Divergence::Heard(double loss, int64_t applied) {
   // A server came back with less.
   if (applied < last_at_) Forget();
   last_at_ = applied;
+  if (loss == 0) {
+    trouble_.reset();
+    bad_since_ = -1;
+    return false;
+  }
   NoteBest(loss, applied);
   NoteFirst(loss, applied);
   if (trouble_) {
@@ -115,12 +120,12 @@ void Divergence::Begin(double loss, bool never_fell) {
 }
 
 bool Divergence::Ended(double loss, const std::vector<double>& epochs) {
-  if (!watched_ || trouble_ || !std::isfinite(loss) || loss < 0) return false;
+  if (!watched_ || trouble_ || !std::isfinite(loss) || loss <= 0) return false;
   // A short job reports its latest losses once or never before its end.
   int64_t applied = 0;
   for (const double mean : epochs) {
     applied += epoch_;
-    if (!std::isfinite(mean) || mean < 0) continue;
+    if (!std::isfinite(mean) || mean <= 0) continue;
     NoteBest(mean, applied);
     NoteFirst(mean, applied);
   }

@@ -42,7 +42,9 @@ class Divergence {
   };
 
   // The mean loss of the latest updates, when `applied` examples were applied
-  // to the partition that has the least. True: trouble begins here.
+  // to the partition that has the least. True: trouble begins here. A loss of
+  // exactly 0 is good, and no later one is compared with it: batches of words
+  // without pairs have it, whatever was learnt.
   bool Heard(double loss, int64_t applied);
   // All is applied, and the latest updates have this mean loss; `epochs` are
   // the mean losses of the epochs, in their order. True: trouble begins here.

@@ -115,6 +115,15 @@ TEST_F(DivergenceTest, TheFirstLossStandsForThatOfGuessing) {
   EXPECT_EQ(values.trouble()->start, 80);
 }
 
+// Bug: word vectors diverged when a batch had pairs after others without.
+TEST_F(DivergenceTest, ALossOfZeroIsGoodAndNotTheBest) {
+  std::vector<double> losses;
+  for (int i = 0; i < 50; ++i) losses.insert(losses.end(), {0, 2.2, 2.1, 2.2});
+  EXPECT_EQ(Tell(losses), 0);
+  EXPECT_FALSE(divergence_.Ended(2.2, {0, 2.2}));
+  EXPECT_FALSE(divergence_.Ended(0, {2.2}));
+}
+
 TEST_F(DivergenceTest, WhatIsHeardTwiceIsOneLoss) {
   EXPECT_EQ(Tell({2.1, .5, .35}), 0);
   for (int i = 0; i < 20; ++i) {
