@@ -28,6 +28,18 @@ struct RoundPlace {
   int64_t examples = 0;  // Examples in the round.
 };
 
+// What examples that are kept back say of a model that grows.
+struct Validation {
+  int64_t trees = 0;  // The trees whose loss was measured last.
+  double loss = 0;    // Their mean loss.
+  // The number of trees with the smallest loss so far, and that loss.
+  int64_t best_trees = 0;
+  double best_loss = 0;
+  // Training ends after so many more trees, unless one has a smaller loss.
+  int64_t left = 0;
+  friend bool operator==(const Validation&, const Validation&) = default;
+};
+
 // Pure functions of their arguments and of the job, so that any scheduler can
 // make the operation again, to the bit. Thread-safe.
 class Coordinator {
@@ -51,6 +63,12 @@ class Coordinator {
   // The sum of the losses of the round's examples, each at the values from
   // which it was computed; nullopt: the operation does not say.
   virtual std::optional<double> LossSum(absl::string_view /*operation*/) const {
+    return std::nullopt;
+  }
+
+  // nullopt: the job keeps no examples back, or the operation does not say.
+  virtual std::optional<Validation> ValidationOf(
+      absl::string_view /*operation*/) const {
     return std::nullopt;
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/example_hash.h"
 
 namespace ebb {
 
@@ -25,6 +26,13 @@ constexpr int64_t kMostSlots = 4096;
 int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
+
+bool IsKeptBack(uint64_t seed, double share, int64_t number) {
+  // What else is drawn by the seed appends other numbers to it.
+  constexpr uint64_t kValidation = 3;
+  return UnitOf(HashAppend(HashAppend(seed, kValidation),
+                           static_cast<uint64_t>(number))) < share;
+}
 
 absl::Status BoostedShape::Validate() const {
   const auto wrong = [](auto&&... text) {
@@ -94,7 +102,7 @@ int64_t BoostedShape::Rounds() const {
       of_a_tree += CeilDivide(outputs * Nodes(), Slots());
     }
   }
-  return std::max<int64_t>(1, of_a_tree) * trees;
+  return std::max<int64_t>(1, of_a_tree) * trees + (validates ? 1 : 0);
 }
 
 int64_t DefaultBoostedBins(int64_t features) {

@@ -47,6 +47,18 @@ struct BoostedSums {
   static constexpr int64_t kCount = 3;
 };
 
+// The columns of the table `validation`: sums over the examples that are kept
+// back.
+struct BoostedValidation {
+  static constexpr int64_t kLoss = 0;
+  static constexpr int64_t kExamples = 1;
+  static constexpr int64_t kCount = 2;
+};
+
+// Whether no tree learns from the example, so that its loss says when to stop:
+// so many are drawn by the job's seed and the number of the example.
+bool IsKeptBack(uint64_t seed, double share, int64_t number);
+
 struct BoostedShape {
   int64_t features = 1;
   // Trees that are grown side by side: one, or one for each of three or more
@@ -59,6 +71,8 @@ struct BoostedShape {
   int64_t leaves = 0;
   // Intervals of a feature's values, from 2.
   int64_t bins = 2;
+  // Some examples are kept back, and a round tells their loss.
+  bool validates = false;
 
   // InvalidArgument: it has no such model, or a table would be too large.
   absl::Status Validate() const;
@@ -75,7 +89,8 @@ struct BoostedShape {
   // The nodes that the first round of each tree looks at: the roots, as far as
   // there are slots.
   std::vector<int64_t> FirstOpenNodes() const;
-  // The rounds of the whole job, at most.
+  // The rounds of the whole job, at most. If it validates, the last one grows
+  // nothing: it measures the last tree.
   int64_t Rounds() const;
 
   // Where the tables begin. `base` has what a margin begins with, by output.
@@ -86,8 +101,13 @@ struct BoostedShape {
   // round looks at, and these: output * Nodes() + node.
   int64_t OpenAt() const { return NodesAt() + trees * outputs * TreeFloats(); }
   int64_t OpenFloats() const { return 2 + Slots(); }
+  // `validation`: only if it validates. Its values are always 0.
+  int64_t ValidationAt() const { return OpenAt() + OpenFloats(); }
+  int64_t ValidationFloats() const {
+    return validates ? BoostedValidation::kCount : 0;
+  }
   // `histograms`: by slot, feature and interval. Their values are always 0.
-  int64_t HistogramsAt() const { return OpenAt() + OpenFloats(); }
+  int64_t HistogramsAt() const { return ValidationAt() + ValidationFloats(); }
   int64_t Parameters() const { return HistogramsAt() + Slots() * NodeFloats(); }
 };
 

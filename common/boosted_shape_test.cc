@@ -24,6 +24,31 @@ TEST(BoostedShapeTest, TablesFollowEachOther) {
   EXPECT_THAT(shape.FirstOpenNodes(), ElementsAre(0, 7));
 }
 
+TEST(BoostedShapeTest, ValidationHasATableAndARoundOfItsOwn) {
+  BoostedShape shape = {
+      .features = 3, .outputs = 2, .trees = 5, .depth = 2, .bins = 4};
+  EXPECT_EQ(shape.Rounds(), 10);
+  shape.validates = true;
+  EXPECT_EQ(shape.Rounds(), 11);
+  EXPECT_EQ(shape.ValidationAt(), 367);
+  EXPECT_EQ(shape.HistogramsAt(), 369);
+  EXPECT_EQ(shape.Parameters(), 369 + 4 * 3 * 5 * 3);
+}
+
+TEST(BoostedShapeTest, ExamplesAreKeptBackByTheirNumber) {
+  int64_t kept_back = 0;
+  int64_t by_others = 0;
+  for (int64_t i = 0; i < 10'000; ++i) {
+    const bool is = IsKeptBack(7, 0.1, i);
+    kept_back += is ? 1 : 0;
+    by_others += is && IsKeptBack(8, 0.1, i) ? 1 : 0;
+    // A larger share has all that a smaller one has.
+    EXPECT_TRUE(!is || IsKeptBack(7, 0.2, i));
+  }
+  EXPECT_NEAR(kept_back, 1000, 100);
+  EXPECT_NEAR(by_others, 100, 40);
+}
+
 TEST(BoostedShapeTest, ARoundIsALevelWhereItsHistogramsFit) {
   BoostedShape shape = {.features = 28, .trees = 10, .depth = 6, .bins = 255};
   EXPECT_EQ(shape.Slots(), 32);

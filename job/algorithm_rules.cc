@@ -293,6 +293,11 @@ void AlgorithmRules::CheckBoosting() {
                              kMostBoostedLevels, " levels"),
                 "leaves: 31, which grows them leaf by leaf");
   }
+  if (model.has_validation_share() && !model.has_patience()) {
+    found_->Add("model.validation_share",
+                "is for jobs with a patience: no other keeps examples back",
+                "patience: 10");
+  }
   RefuseSteps("is for models that step along a gradient, and trees do not");
   RefuseFilters("rounds off sums and counts");
 }

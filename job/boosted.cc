@@ -9,7 +9,12 @@ BoostedShape BoostedShapeOf(const v1::Model& model, int64_t features,
           .trees = model.trees(),
           .depth = model.depth(),
           .leaves = model.leaves(),
-          .bins = model.bins()};
+          .bins = model.bins(),
+          .validates = ValidationShareOf(model) > 0};
+}
+
+double ValidationShareOf(const v1::Model& model) {
+  return model.has_patience() ? model.validation_share() : 0;
 }
 
 bool DrawsShares(const v1::Model& model) {

@@ -14,6 +14,9 @@ namespace ebb::job {
 BoostedShape BoostedShapeOf(const v1::Model& model, int64_t features,
                             int64_t classes);
 
+// The share of the examples that is kept back; 0: none, as all trees grow.
+double ValidationShareOf(const v1::Model& model);
+
 // Whether each tree learns from a share of the examples or features only.
 bool DrawsShares(const v1::Model& model);
 

@@ -144,6 +144,7 @@ class FactRules {
   void CheckBoosted(const SourceFacts& data);
   void CheckTrees(const SourceFacts& data);
   void CheckDocuments(const SourceFacts& data);
+  void CheckValidation(const SourceFacts& data);
   void CheckAgainstTestData(const SourceFacts& data);
 
   const v1::Job& job_;
@@ -359,12 +360,32 @@ void FactRules::CheckBoosted(const SourceFacts& data) {
                              kMostBoostedRounds),
                 "fewer trees, or smaller ones");
   }
-  if (data.examples <= kMostBoostedExamples) return;
+  if (data.examples <= kMostBoostedExamples) {
+    CheckValidation(data);
+    return;
+  }
   found_->Add("data.train",
               absl::StrCat("has ", data.examples,
                            " examples, and boosted_trees count up to ",
                            kMostBoostedExamples, " of them"),
               "a sample of the examples");
+}
+
+// Small data may have no example that is drawn, or no other.
+void FactRules::CheckValidation(const SourceFacts& data) {
+  const double share = ValidationShareOf(job_.model());
+  if (share == 0) return;
+  int64_t kept_back = 0;
+  int64_t others = 0;
+  for (int64_t i = 0; i < data.examples && kept_back * others == 0; ++i) {
+    ++(IsKeptBack(job_.seed(), share, i) ? kept_back : others);
+  }
+  if (kept_back * others > 0) return;
+  found_->Add(
+      "model.validation_share",
+      absl::StrCat(share, " of ", data.examples, " examples are ",
+                   kept_back == 0 ? "none" : "all of them"),
+      kept_back == 0 ? "validation_share: 0.5" : "validation_share: 0.1");
 }
 
 void FactRules::CheckAgainstTestData(const SourceFacts& data) {

@@ -172,6 +172,9 @@ void FillBoosting(v1::Job* job) {
   v1::Model& model = *job->mutable_model();
   if (!model.has_depth() && !model.has_leaves()) model.set_depth(6);
   if (!model.has_l2()) model.set_l2(1);
+  if (model.has_patience() && !model.has_validation_share()) {
+    model.set_validation_share(0.1);
+  }
   // Each tells the best splits of all nodes.
   if (!job->has_partitions()) job->set_partitions(4);
 }

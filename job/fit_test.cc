@@ -358,6 +358,16 @@ TEST(FitTest, BoostedTreesHaveTheRoundsOfTheirTrees) {
   EXPECT_EQ(job.train().batch(), 900);
 }
 
+TEST(FitTest, PatienceKeepsExamplesBackAndMeasuresTheLastTree) {
+  v1::Job job = Csv("", "{kind: boosted_trees, trees: 10, patience: 3}");
+  EXPECT_EQ(job.model().validation_share(), 0.1);
+  FitToData({.examples = 900, .features = 10, .classes = 2}, 400'000, &job);
+  EXPECT_EQ(job.train().epochs(), 61);
+  job = Csv("", "{kind: boosted_trees, patience: 3, validation_share: 0.3}");
+  EXPECT_EQ(job.model().validation_share(), 0.3);
+  EXPECT_FALSE(Csv("", "boosted_trees").model().has_validation_share());
+}
+
 TEST(FitTest, OtherRulesHaveRatesOfTheirOwn) {
   v1::Job job = Csv("optimizer: sgd");
   EXPECT_EQ(job.optimizer().rate(), 0.01);

@@ -180,6 +180,7 @@ absl::StatusOr<BoostingOptions> BoostingOptionsOf(
   options.l2 = model.l2();
   if (model.has_leaf_examples()) options.leaf_examples = model.leaf_examples();
   options.samples = DrawsShares(model);
+  options.patience = model.patience();
   EBB_RETURN_IF_ERROR(options.Validate());
   if (options.shape.Parameters() != plan.parameters) {
     return absl::InvalidArgumentError(

@@ -154,6 +154,28 @@ TEST(ValidateJobTest, TakesDataThatFits) {
             "data.train\n  hint: leave it out, or batch: 1");
 }
 
+TEST(ValidateJobTest, SomeExamplesAreKeptBackAndSomeAreNot) {
+  v1::Job job = SoftmaxJob();
+  job.mutable_model()->set_kind("boosted_trees");
+  job.mutable_model()->set_patience(3);
+  DataFacts facts;
+  facts.train = SourceFacts{.examples = 300, .features = 4, .classes = 2};
+  facts.model_kinds = {"boosted_trees"};
+  EXPECT_EQ(Check(job, facts), "");
+  job.mutable_model()->set_validation_share(1e-9);
+  EXPECT_EQ(Check(job, facts),
+            "model.validation_share: 1e-09 of 300 examples are none\n  hint: "
+            "validation_share: 0.5");
+  facts.train->examples = 1;
+  for (int seed = 0; seed < 9; ++seed) {
+    job.set_seed(seed);
+    job.mutable_model()->set_validation_share(0.9);
+    EXPECT_THAT(Check(job, facts),
+                testing::HasSubstr("model.validation_share: 0.9 of 1 examples "
+                                   "are "));
+  }
+}
+
 TEST(ValidateJobTest, LeavesAUsersModelItsOwnRules) {
   v1::Job job = SoftmaxJob();
   job.mutable_model()->set_kind("mine");

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <random>
 #include <vector>
 
 #include "common/boosted_shape.h"
@@ -13,6 +14,7 @@
 namespace ebb::models {
 namespace {
 
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::FloatNear;
 using ::testing::Pointwise;
@@ -31,6 +33,7 @@ class BoostedTreesTest : public ::testing::Test {
     config.kind = "boosted_trees";
     config.features = 2;
     if (config.classes == 0) config.classes = 2;
+    if (config.examples == 0) config.examples = 100;
     config.trees = 3;
     config.depth = 2;
     config.bins = 3;
@@ -59,8 +62,9 @@ class BoostedTreesTest : public ::testing::Test {
     BatchStats stats;
     const absl::Status status = model_->Gradient(params_, batch, grad, &stats);
     EXPECT_TRUE(status.ok()) << status;
-    EXPECT_TRUE(std::all_of(grad.begin(), grad.begin() + shape_.HistogramsAt(),
+    EXPECT_TRUE(std::all_of(grad.begin(), grad.begin() + shape_.ValidationAt(),
                             [](float one) { return one == 0; }));
+    grad_ = grad;
     loss_ = stats.loss_sum;
     grad.erase(grad.begin(), grad.begin() + shape_.HistogramsAt());
     return grad;
@@ -78,12 +82,13 @@ class BoostedTreesTest : public ::testing::Test {
     return batch;
   }
 
-  const BoostedShape shape_ = {
+  BoostedShape shape_ = {
       .features = 2, .outputs = 1, .trees = 3, .depth = 2, .bins = 3};
   std::unique_ptr<ComputeBackend> backend_ = MakeReferenceBackend();
   Registry registry_;
   std::unique_ptr<Model> model_;
   std::vector<float> params_;
+  std::vector<float> grad_;
   double loss_ = 0;
 };
 
@@ -160,6 +165,98 @@ TEST_F(BoostedTreesTest, SharesAreDrawnByTheNumber) {
   EXPECT_EQ(Sums(Dense(rows, labels, numbers))[2], of_first);
   std::ranges::reverse(numbers);
   EXPECT_EQ(Sums(Dense(rows, labels, numbers))[2], of_first);
+}
+
+// Whatever is kept of the examples, the sums are those of a plain loop, to the
+// bit.
+TEST_F(BoostedTreesTest, MemoryForExamplesChangesNoSum) {
+  std::mt19937 draw(3);
+  std::vector<float> rows, labels;
+  std::vector<int64_t> numbers;
+  for (int64_t i = 0; i < 90; ++i) {
+    for (int f = 0; f < 2; ++f) {
+      const auto value = static_cast<float>(draw() % 7) / 2;
+      rows.push_back(value == 3 ? kMissing : value);
+    }
+    labels.push_back(static_cast<float>(draw() % 2));
+    numbers.push_back(89 - i);
+  }
+  // The root of the second tree is split, and its right child is open.
+  const std::vector<float> tree = {1, 0, 0,  1, 9, -1, 0, 0,
+                                   0, 0, -1, 0, 0, 0,  0};
+  std::ranges::copy(tree,
+                    params_.begin() + shape_.NodesAt() + shape_.TreeFloats());
+  params_[shape_.OpenAt() + 2] = 2;
+  const auto bin_of = [](float value) {
+    return std::isnan(value) ? 3 : value <= 1 ? 0 : value <= 2 ? 1 : 2;
+  };
+  std::vector<float> expected(shape_.Slots() * shape_.NodeFloats());
+  for (int64_t i = 0; i < 90; ++i) {
+    const float* const row = rows.data() + 2 * i;
+    const float leaf = row[0] <= 1 ? 0.5f : row[1] <= 2 ? -1 : 2;
+    const int right = bin_of(row[1]);
+    if (right == 0 || right == 3) continue;
+    const double p = 1 / (1 + std::exp(-double{0.25f + leaf}));
+    for (int f = 0; f < 2; ++f) {
+      float* const cell = expected.data() + (f * 4 + bin_of(row[f])) * 3;
+      cell[0] += static_cast<float>(p - labels[i]);
+      cell[1] += static_cast<float>(p * (1 - p));
+      cell[2] += 1;
+    }
+  }
+  EXPECT_GT(expected[2] + expected[5] + expected[8] + expected[11], 30);
+  const BatchView batch = Dense(rows, labels, numbers);
+  for (const int64_t bytes : {0, 100, 500, 100'000}) {
+    Make({});
+    std::ranges::copy(tree,
+                      params_.begin() + shape_.NodesAt() + shape_.TreeFloats());
+    params_[shape_.OpenAt() + 2] = 2;
+    model_->KeepAtMost(bytes);
+    EXPECT_LE(model_->KeptBytes(false), bytes);
+    EXPECT_LE(model_->KeptBytes(true), model_->KeptBytes(false));
+    for (int times = 0; times < 2; ++times) {
+      EXPECT_EQ(Sums(batch), expected) << bytes;
+    }
+  }
+  EXPECT_GT(model_->KeptBytes(false), 100 * 2);
+}
+
+TEST_F(BoostedTreesTest, ExamplesThatAreKeptBackAddOnlyTheirLoss) {
+  const std::vector<float> rows = {0.5, 3, 1.5, 1, 2.5, 1, 0.5, 1};
+  const std::vector<float> labels = {1, 0, 1, 0};
+  // The seed is 0.
+  std::vector<int64_t> kept_back, others;
+  for (int64_t i = 0; kept_back.size() < 4 || others.size() < 4; ++i) {
+    (IsKeptBack(0, 0.4, i) ? kept_back : others).push_back(i);
+  }
+  kept_back.resize(4);
+  others.resize(4);
+  const std::vector<float> without = Sums(Dense(rows, labels, others));
+  const double loss = loss_;
+
+  shape_.validates = true;
+  ModelConfig config;
+  config.validation_share = 0.4;
+  Make(config);
+  const auto validation = [&] {
+    return std::vector<float>(
+        grad_.begin() + shape_.ValidationAt(),
+        grad_.begin() + shape_.ValidationAt() + BoostedValidation::kCount);
+  };
+  EXPECT_EQ(Sums(Dense(rows, labels, others)), without);
+  EXPECT_EQ(loss_, loss);
+  EXPECT_THAT(validation(), ElementsAre(0, 0));
+  EXPECT_THAT(Sums(Dense(rows, labels, kept_back)), Each(0));
+  EXPECT_EQ(loss_, loss);
+  EXPECT_THAT(validation(), ElementsAre(static_cast<float>(loss), 4));
+
+  // One of them beside three others.
+  others[1] = kept_back[1];
+  const std::vector<float> three = Sums(Dense(rows, labels, others));
+  EXPECT_EQ(three[2] + three[5] + three[8] + three[11],
+            without[2] + without[5] + without[8] + without[11] - 1);
+  EXPECT_EQ(loss_, loss);
+  EXPECT_EQ(validation()[1], 1);
 }
 
 TEST_F(BoostedTreesTest, RefusesTablesThatNameNoNode) {

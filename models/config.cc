@@ -64,6 +64,7 @@ absl::Status CheckOnlyUses(const ModelConfig& config,
       {"bins", config.bins != 0},
       {"row_share", config.row_share != 1},
       {"column_share", config.column_share != 1},
+      {"validation_share", config.validation_share != 0},
       {"dropout", config.dropout != 0}};
   for (const auto& [key, is_set] : set) {
     if (is_set && std::find(used.begin(), used.end(), key) == used.end()) {

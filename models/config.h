@@ -55,6 +55,9 @@ struct ModelConfig {
   // each tree learns.
   double row_share = 1;
   double column_share = 1;
+  // boosted_trees: the share of the examples that is kept back to say when to
+  // stop; 0: none.
+  double validation_share = 0;
   // kmeans: each push is a step, of at most so many batches that are computed
   // at once; 0: pushes are sums of Lloyd's rounds.
   int64_t batches_at_once = 0;

@@ -122,6 +122,13 @@ class Model {
 
   virtual const ModelDescription& description() const = 0;
 
+  // A model may keep facts about the examples of ModelConfig from batch to
+  // batch, so that it need not compute them again: at most so many bytes, and
+  // 1 GiB without a call. Before the first batch.
+  virtual void KeepAtMost(int64_t /*bytes*/) {}
+  // What it may come to keep, in bytes, of dense or sparse examples.
+  virtual int64_t KeptBytes(bool /*sparse*/) const { return 0; }
+
   // Overwrites `grad` with the SUM over the batch of the gradients of the
   // examples' losses, with L2 and clipping. L2 adds count * l2 * weight. The
   // count is that of the batch's examples for a dense table. For a row of a

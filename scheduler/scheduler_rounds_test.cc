@@ -144,6 +144,10 @@ class Joining final : public Coordinator {
   std::optional<double> LossSum(absl::string_view operation) const override {
     return static_cast<double>(operation.size());
   }
+  std::optional<Validation> ValidationOf(
+      absl::string_view operation) const override {
+    return Validation{.trees = static_cast<int64_t>(operation.size())};
+  }
   std::string Describe(absl::string_view operation) const override {
     return std::string(operation);
   }
@@ -230,11 +234,13 @@ TEST_F(OperatedRoundsTest, AnotherSchedulerLearnsThemFromWhoAppliedThem) {
       MarkReport{kServerSession, job_, job().state().generation, {closed}},
       kServerSession);
   EXPECT_THAT(job().parts().rounds.LossSums(), ElementsAre(Pair(0, 7)));
+  EXPECT_EQ(job().parts().rounds.LatestValidation(), Validation{.trees = 7});
   Figures(0, 1, 3);
   Figures(1, 1, 4);
   EXPECT_EQ(Ordered(1), "first; 1: 3 4; ");
   // It is not closed yet.
   EXPECT_THAT(job().parts().rounds.LossSums(), SizeIs(1));
+  EXPECT_EQ(job().parts().rounds.LatestValidation(), Validation{.trees = 7});
 }
 
 // Who waited in a later round, which nobody could make yet, kept those from

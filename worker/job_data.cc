@@ -11,6 +11,7 @@
 #include "common/plugin_file.h"
 #include "common/status_macros.h"
 #include "common/tls/sha256.h"
+#include "job/boosted.h"
 #include "job/program_tables.h"
 #include "job/specification.h"
 #include "job/training.h"
@@ -370,6 +371,7 @@ models::ModelConfig ModelConfigOf(const v1::Job& job,
     config.bins = model.bins();
     if (model.has_row_share()) config.row_share = model.row_share();
     if (model.has_column_share()) config.column_share = model.column_share();
+    config.validation_share = job::ValidationShareOf(model);
   }
   if (job.algorithm().kind() == v1::Algorithm::KIND_MINI_BATCH) {
     config.batches_at_once = std::max<int64_t>(1, job.workers().max());

@@ -149,6 +149,10 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
                                           : LoadRead(record, specification));
   EBB_RETURN_IF_ERROR(CheckLayout(*record, job, loaded->train, *loaded->model));
   if (loaded->tasks != nullptr) return loaded;
+  if (options_.data_bytes > 0) {
+    loaded->model->KeepAtMost(
+        std::max<int64_t>(0, options_.data_bytes - DataBytesOf(*loaded)));
+  }
   BatchReader::Pin pin;
   if (!loaded->backend->uses_host_memory()) {
     pin = [backend = loaded->backend.get()](void* memory, int64_t bytes) {
@@ -236,6 +240,10 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::LoadNumbered(
 }
 
 int64_t TrainingComputer::BytesOf(const LoadedJob& job) const {
+  return DataBytesOf(job) + job.model->KeptBytes(job.train.sparse());
+}
+
+int64_t TrainingComputer::DataBytesOf(const LoadedJob& job) const {
   // The one that is computed, the one that is gathered, and those between.
   const auto batches = static_cast<int64_t>(options_.read_ahead_batches + 2);
   const JobPlan& plan = job.record->plan;

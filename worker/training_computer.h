@@ -143,6 +143,8 @@ class TrainingComputer : public client::JobComputer {
 
   // Data and batches of a job.
   int64_t BytesOf(const LoadedJob& job) const;
+  // Without what the model keeps of it.
+  int64_t DataBytesOf(const LoadedJob& job) const;
   // The job, loaded if it is not.
   absl::StatusOr<LoadedJobPtr> Get(const JobRecordPtr& record)
       ABSL_LOCKS_EXCLUDED(jobs_mu_);

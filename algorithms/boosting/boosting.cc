@@ -37,16 +37,23 @@ void VisitFields(Struct& node, Visitor&& visit) {
   visit(state, depth, sums, split, left);
 }
 
+template <BoostingForm<BoostingValidation> Struct, typename Visitor>
+void VisitFields(Struct& validation, Visitor&& visit) {
+  auto& [loss, best_trees, best_loss] = validation;
+  visit(loss, best_trees, best_loss);
+}
+
 template <BoostingForm<BoostingOperation> Struct, typename Visitor>
 void VisitFields(Struct& operation, Visitor&& visit) {
-  auto& [round, loss, tree, nodes, complete, open, ends] = operation;
-  visit(round, loss, tree, nodes, complete, open, ends);
+  auto& [round, loss, tree, nodes, complete, open, ends, validation, cuts] =
+      operation;
+  visit(round, loss, tree, nodes, complete, open, ends, validation, cuts);
 }
 
 namespace {
 
 constexpr absl::string_view kBoostingMagic = "EBBG";
-constexpr uint32_t kBoostingVersion = 1;
+constexpr uint32_t kBoostingVersion = 2;
 
 // A smaller gain is rounding.
 constexpr double kLeastGain = 1e-6;
@@ -231,6 +238,20 @@ class TreeGrower {
   BoostingOperation& next_;
 };
 
+// `before` is null in round 0. Every round that grows a tree measures the same
+// ones, with the same loss.
+BoostingValidation ValidationAfter(int64_t trees, double loss,
+                                   const BoostingOperation* before) {
+  BoostingValidation validation;
+  if (before != nullptr) validation = before->validation;
+  validation.loss = loss;
+  if (before == nullptr || loss < validation.best_loss) {
+    validation.best_trees = trees;
+    validation.best_loss = loss;
+  }
+  return validation;
+}
+
 class BoostingCoordinator final : public Coordinator {
  public:
   BoostingCoordinator(const BoostingOptions& options,
@@ -254,9 +275,19 @@ class BoostingCoordinator final : public Coordinator {
           absl::StrCat("figures of ", figures.size(), " partitions instead of ",
                        ranges_.size()));
     }
+    double validation = 0;
+    if (options_.patience > 0) {
+      const size_t at = BoostingFigures::ValidationAt(options_);
+      const double examples = sums[at + BoostedValidation::kExamples];
+      if (!(examples > 0)) {
+        return absl::InvalidArgumentError(
+            "no example is kept back: model.validation_share is too small");
+      }
+      validation = sums[at + BoostedValidation::kLoss] / examples;
+    }
     BoostingOperation next = NextBoostingOperation(
         options_, place, place.round > 0 ? &last : nullptr,
-        SplitsOf(options_, ranges_, figures));
+        SplitsOf(options_, ranges_, figures), validation);
     next.loss = sums[BoostingFigures::kLoss] /
                 static_cast<double>(std::max<int64_t>(1, place.examples));
     return next.Encode();
@@ -268,6 +299,20 @@ class BoostingCoordinator final : public Coordinator {
     return decoded.ends;
   }
 
+  std::optional<Validation> ValidationOf(
+      absl::string_view operation) const override {
+    if (options_.patience == 0) return std::nullopt;
+    const auto decoded = BoostingOperation::Decode(operation, options_);
+    if (!decoded.ok()) return std::nullopt;
+    const BoostingValidation& validation = decoded->validation;
+    return Validation{
+        .trees = decoded->tree,
+        .loss = validation.loss,
+        .best_trees = validation.best_trees,
+        .best_loss = validation.best_loss,
+        .left = options_.patience - (decoded->tree - validation.best_trees)};
+  }
+
   std::string Describe(absl::string_view operation) const override {
     const auto decoded = BoostingOperation::Decode(operation, options_);
     if (!decoded.ok()) return std::string(decoded.status().message());
@@ -275,10 +320,20 @@ class BoostingCoordinator final : public Coordinator {
     for (const auto& tree : decoded->nodes) {
       splits += (std::ssize(tree) - 1) / 2;
     }
-    return absl::StrFormat(
-        "tree=%d loss=%.9g splits=%d open=%d%s%s", decoded->tree, decoded->loss,
-        splits, decoded->open.size(), decoded->complete ? " complete" : "",
-        decoded->ends ? " ends" : "");
+    std::string text =
+        absl::StrFormat("tree=%d loss=%.9g", decoded->tree, decoded->loss);
+    if (options_.patience > 0) {
+      absl::StrAppendFormat(&text,
+                            " validation_loss=%.9g best_trees=%d "
+                            "best_validation_loss=%.9g",
+                            decoded->validation.loss,
+                            decoded->validation.best_trees,
+                            decoded->validation.best_loss);
+    }
+    absl::StrAppendFormat(
+        &text, " splits=%d open=%d%s%s", splits, decoded->open.size(),
+        decoded->complete ? " complete" : "", decoded->ends ? " ends" : "");
+    return text;
   }
 
  private:
@@ -301,6 +356,11 @@ absl::Status BoostingOptions::Validate() const {
   if (leaf_examples < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("leaf_examples is ", leaf_examples, ", not at least 1"));
+  }
+  if (patience < 0 || (patience > 0) != shape.validates) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "patience is ", patience, ", and the tables have ",
+        shape.validates ? "" : "no ", "sums of examples that are kept back"));
   }
   return absl::OkStatus();
 }
@@ -394,6 +454,12 @@ void AddBoostingFigures(const BoostingOptions& options, int64_t first,
   const size_t at = BoostingFigures::CutsAt(options);
   if (cuts.head) copy(*cuts.head, at);
   if (cuts.tail) copy(*cuts.tail, at + static_cast<size_t>(floats));
+  for (int64_t i = 0; i < shape.ValidationFloats(); ++i) {
+    const int64_t place = shape.ValidationAt() + i;
+    if (place < first || place >= last) continue;
+    figures[BoostingFigures::ValidationAt(options) + static_cast<size_t>(i)] =
+        sum[place - first];
+  }
 }
 
 std::vector<BoostingSplit> SplitsOf(
@@ -441,11 +507,25 @@ std::vector<BoostingSplit> SplitsOf(
 
 BoostingOperation NextBoostingOperation(
     const BoostingOptions& options, const RoundPlace& place,
-    const BoostingOperation* before, const std::vector<BoostingSplit>& splits) {
+    const BoostingOperation* before, const std::vector<BoostingSplit>& splits,
+    double loss) {
   BoostingOperation next;
   next.round = place.round;
   const bool begins = before == nullptr || before->complete;
   next.tree = before == nullptr ? 0 : before->Complete();
+  if (options.patience > 0) {
+    next.validation = ValidationAfter(next.tree, loss, before);
+    const bool measures = begins && before != nullptr && before->open.empty();
+    const bool worse =
+        next.tree - next.validation.best_trees >= options.patience;
+    if (measures || worse || place.last) {
+      // No loss of the trees that are being grown is known.
+      next.nodes.assign(options.shape.outputs,
+                        {BoostingNode{.state = BoostingNode::State::kLeaf}});
+      next.complete = next.ends = next.cuts = true;
+      return next;
+    }
+  }
   if (begins) {
     next.nodes.assign(options.shape.outputs, {BoostingNode{}});
   } else {
@@ -461,9 +541,11 @@ BoostingOperation NextBoostingOperation(
   grower.CloseAll();
   // Another tree would be as this one is.
   const bool idle = !grower.HasSplit() && !options.samples;
-  next.ends = next.Complete() >= options.shape.trees || idle;
+  const bool last = next.Complete() >= options.shape.trees || idle;
+  // The last tree is measured, too.
+  next.ends = last && options.patience == 0;
   next.open.clear();
-  if (!next.ends && !place.last) next.open = options.shape.FirstOpenNodes();
+  if (!last && !place.last) next.open = options.shape.FirstOpenNodes();
   return next;
 }
 
@@ -482,12 +564,17 @@ absl::StatusOr<BoostingOperation> BoostingOperation::Decode(
   BoostingOperation operation;
   EBB_RETURN_IF_ERROR(UnsealFields(
       kBoostingMagic, kBoostingVersion, "operation of a round", bytes,
-      [&](FieldReader& read, uint32_t /*version*/) { read(operation); }));
+      [&](FieldReader& read, uint32_t version) {
+        if (version >= 2) return read(operation);
+        read(operation.round, operation.loss, operation.tree, operation.nodes,
+             operation.complete, operation.open, operation.ends);
+      }));
   const BoostedShape& shape = options.shape;
+  const int64_t best = operation.validation.best_trees;
   const bool fits =
       std::ssize(operation.nodes) == shape.outputs && operation.tree >= 0 &&
-      operation.tree < shape.trees &&
-      std::ssize(operation.open) <= shape.Slots() &&
+      operation.tree < shape.trees + (operation.cuts ? 1 : 0) && best >= 0 &&
+      best <= operation.tree && std::ssize(operation.open) <= shape.Slots() &&
       std::ranges::all_of(operation.nodes,
                           [&](const auto& tree) {
                             return !tree.empty() &&
@@ -517,7 +604,18 @@ void ApplyBoosting(const BoostingOptions& options,
     if (at >= first && at < last) out[at - first] = static_cast<float>(value);
   };
   const int64_t floats = shape.TreeFloats();
-  for (int64_t k = 0; k < shape.outputs; ++k) {
+  if (operation.cuts) {
+    // As they began: a leaf that adds nothing.
+    const int64_t trees = std::min(operation.tree + 1, shape.trees);
+    const int64_t from =
+        shape.NodesAt() + operation.Complete() * shape.outputs * floats;
+    const int64_t until = shape.NodesAt() + trees * shape.outputs * floats;
+    for (int64_t at = std::max(from, first); at < std::min(until, last); ++at) {
+      const bool names = (at - from) % Columns::kCount == Columns::kFeature;
+      out[at - first] = names ? -1 : 0;
+    }
+  }
+  for (int64_t k = 0; k < shape.outputs && !operation.cuts; ++k) {
     const int64_t tree =
         shape.NodesAt() + (operation.tree * shape.outputs + k) * floats;
     if (tree + floats <= first || tree >= last) continue;

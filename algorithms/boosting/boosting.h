@@ -44,6 +44,10 @@ struct BoostingOptions {
   // Each tree learns from other examples or features. Then the job goes on
   // after a tree without a split.
   bool samples = false;
+  // The job ends after so many trees without a smaller loss of the examples
+  // that are kept back, and has the trees with the smallest. 0: none are kept
+  // back, and all trees grow. Above 0 if the shape validates.
+  int64_t patience = 0;
 
   // InvalidArgument, naming the option.
   absl::Status Validate() const;
@@ -96,11 +100,22 @@ struct BoostingNode {
   friend bool operator==(const BoostingNode&, const BoostingNode&) = default;
 };
 
+// What the examples that are kept back say. A round measures the trees that
+// were complete before it.
+struct BoostingValidation {
+  double loss = 0;  // Mean.
+  int64_t best_trees = 0;
+  double best_loss = 0;
+  friend bool operator==(const BoostingValidation&,
+                         const BoostingValidation&) = default;
+};
+
 struct BoostingOperation {
   int64_t round = 0;
   // The mean loss, of the trees that were complete before the round.
   double loss = 0;
-  // The trees that the round worked on: one for each output.
+  // The trees that the round worked on: one for each output. If it only
+  // measured, the first that did not grow.
   int64_t tree = 0;
   std::vector<std::vector<BoostingNode>> nodes;
   // They are complete with this round.
@@ -109,9 +124,15 @@ struct BoostingOperation {
   std::vector<int64_t> open;
   // The job ends with this round.
   bool ends = false;
+  // Only jobs with patience fill it.
+  BoostingValidation validation;
+  // The best trees remain, and those after them are taken back.
+  bool cuts = false;
 
   // Trees that are complete after the round.
-  int64_t Complete() const { return tree + (complete ? 1 : 0); }
+  int64_t Complete() const {
+    return cuts ? validation.best_trees : tree + (complete ? 1 : 0);
+  }
 
   std::string Encode() const;
   // DataLoss: it is not an operation; InvalidArgument: it has other options.
@@ -133,9 +154,14 @@ struct BoostingFigures {
   static size_t CutsAt(const BoostingOptions& options) {
     return kSplits + kOfASplit * static_cast<size_t>(options.shape.Slots());
   }
-  static size_t Count(const BoostingOptions& options) {
+  // And the sums of the examples that are kept back, as far as it has them.
+  static size_t ValidationAt(const BoostingOptions& options) {
     return CutsAt(options) +
            2 * static_cast<size_t>(options.shape.HistogramFloats());
+  }
+  static size_t Count(const BoostingOptions& options) {
+    return ValidationAt(options) +
+           static_cast<size_t>(options.shape.ValidationFloats());
   }
 };
 
@@ -151,10 +177,12 @@ std::vector<BoostingSplit> SplitsOf(
     const std::vector<std::pair<int64_t, int64_t>>& ranges,
     const std::vector<std::vector<double>>& figures);
 
-// The operation of a round. `before` is null in round 0.
+// The operation of a round. `before` is null in round 0. `loss`: the mean of
+// the examples that are kept back; without patience it is not looked at.
 BoostingOperation NextBoostingOperation(
     const BoostingOptions& options, const RoundPlace& place,
-    const BoostingOperation* before, const std::vector<BoostingSplit>& splits);
+    const BoostingOperation* before, const std::vector<BoostingSplit>& splits,
+    double loss = 0);
 
 std::unique_ptr<const Coordinator> MakeBoostingCoordinator(
     const BoostingOptions& options,

@@ -279,6 +279,149 @@ TEST(BoostingTest, EndsWhenNoTreeCanGrow) {
       NextBoostingOperation(options, {0, false, 8}, nullptr, splits).ends);
 }
 
+// Trees of one split, a round each.
+class BoostingValidationTest : public ::testing::Test {
+ protected:
+  BoostingValidationTest() {
+    options_ = Options(
+        {.features = 2, .trees = 6, .depth = 1, .bins = 3, .validates = true});
+    options_.patience = 2;
+    splits_.resize(options_.shape.Slots());
+    splits_[0] = SplitOf(4, 1, {-6, 2, 8}, {3, 1, 4});
+  }
+  // The next round, with the loss of the trees before it.
+  void Round(double loss, bool last = false) {
+    std::optional<BoostingOperation> before = std::move(now_);
+    now_ = NextBoostingOperation(options_, {round_++, last, 12},
+                                 before ? &*before : nullptr, splits_, loss);
+    const auto read = BoostingOperation::Decode(now_->Encode(), options_);
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(*read, *now_);
+    ApplyBoosting(options_, *now_, 0, std::vector<float>(values_), values_);
+  }
+  float Trees() const { return values_[options_.shape.OpenAt()]; }
+  // By tree, whether its root is split.
+  std::vector<bool> Split() const {
+    std::vector<bool> split;
+    for (int64_t t = 0; t < options_.shape.trees; ++t) {
+      split.push_back(
+          values_[options_.shape.NodesAt() + t * options_.shape.TreeFloats()] >=
+          0);
+    }
+    return split;
+  }
+  static std::vector<float> Initial(const BoostedShape& shape) {
+    std::vector<float> values(shape.Parameters());
+    for (int64_t at = shape.NodesAt(); at < shape.OpenAt(); at += 5) {
+      values[at] = -1;
+    }
+    return values;
+  }
+
+  BoostingOptions options_;
+  std::vector<BoostingSplit> splits_;
+  std::optional<BoostingOperation> now_;
+  std::vector<float> values_ = Initial(
+      {.features = 2, .trees = 6, .depth = 1, .bins = 3, .validates = true});
+  int64_t round_ = 0;
+};
+
+TEST_F(BoostingValidationTest, EndsAfterTreesWithoutASmallerLoss) {
+  for (const double loss : {0.7, 0.5, 0.6}) Round(loss);
+  EXPECT_FALSE(now_->ends);
+  EXPECT_EQ(Trees(), 3);
+  Round(0.5);  // As small is not smaller.
+  EXPECT_TRUE(now_->ends);
+  EXPECT_EQ(now_->validation, (BoostingValidation{0.5, 1, 0.5}));
+  EXPECT_EQ(Trees(), 1);
+  EXPECT_THAT(Split(), ElementsAre(true, false, false, false, false, false));
+  const std::vector<float> initial = Initial(options_.shape);
+  const int64_t second = options_.shape.NodesAt() + options_.shape.TreeFloats();
+  EXPECT_TRUE(std::equal(values_.begin() + second,
+                         values_.begin() + options_.shape.OpenAt(),
+                         initial.begin() + second));
+}
+
+TEST_F(BoostingValidationTest, TheLastTreeIsMeasured) {
+  ASSERT_EQ(options_.shape.Rounds(), 7);
+  for (const double loss : {0.7, 0.6, 0.5, 0.4, 0.3, 0.2}) Round(loss);
+  EXPECT_EQ(Trees(), 6);
+  EXPECT_TRUE(now_->complete);
+  EXPECT_FALSE(now_->ends);
+  EXPECT_TRUE(now_->open.empty());
+  const std::vector<float> before = values_;
+  Round(0.1, /*last=*/true);
+  EXPECT_TRUE(now_->ends);
+  EXPECT_EQ(values_, before);
+}
+
+TEST_F(BoostingValidationTest, AWorseLastTreeIsTakenBack) {
+  for (const double loss : {0.7, 0.6, 0.5, 0.4, 0.3, 0.2}) Round(loss);
+  Round(0.25, /*last=*/true);
+  EXPECT_EQ(Trees(), 5);
+  EXPECT_THAT(Split(), ElementsAre(true, true, true, true, true, false));
+}
+
+TEST_F(BoostingValidationTest, AJobOfFewerRoundsHasTheTreesThatWereMeasured) {
+  Round(0.7);
+  Round(0.6, /*last=*/true);
+  EXPECT_TRUE(now_->ends);
+  EXPECT_EQ(Trees(), 1);
+  EXPECT_EQ(std::ranges::count(Split(), true), 1);
+}
+
+TEST_F(BoostingValidationTest, NoTreeMayBeBest) {
+  for (const double loss : {0.7, 0.8, 0.9}) Round(loss);
+  EXPECT_TRUE(now_->ends);
+  EXPECT_EQ(Trees(), 0);
+  EXPECT_EQ(std::ranges::count(Split(), true), 0);
+}
+
+TEST_F(BoostingValidationTest, ATreeWithoutASplitIsMeasuredToo) {
+  splits_[0] = SplitOf(0, 0, {3, 1, 4}, {});
+  Round(0.7);
+  EXPECT_FALSE(now_->ends);
+  EXPECT_TRUE(now_->open.empty());
+  Round(0.6);
+  EXPECT_TRUE(now_->ends);
+  EXPECT_EQ(Trees(), 1);
+}
+
+// The sums of those that are kept back may lie in two partitions.
+TEST_F(BoostingValidationTest, PartitionsCutTheSums) {
+  const int64_t end = options_.shape.Parameters();
+  std::vector<float> sum = SomeSums(options_.shape, 5);
+  sum[options_.shape.ValidationAt() + BoostedValidation::kLoss] = 3;
+  sum[options_.shape.ValidationAt() + BoostedValidation::kExamples] = 4;
+  for (const int64_t cut :
+       {int64_t{0}, options_.shape.ValidationAt() + 1, end}) {
+    const std::vector<std::pair<int64_t, int64_t>> ranges = {{0, cut},
+                                                             {cut, end}};
+    std::vector<std::vector<double>> figures;
+    for (const auto& [first, last] : ranges) {
+      figures.emplace_back(BoostingFigures::Count(options_));
+      AddBoostingFigures(options_, first,
+                         std::span(sum).subspan(first, last - first),
+                         figures.back());
+    }
+    const auto coordinator = MakeBoostingCoordinator(options_, ranges);
+    const auto first = coordinator->Next({0, false, 40}, "", figures);
+    ASSERT_TRUE(first.ok()) << first.status();
+    EXPECT_EQ(coordinator->ValidationOf(*first), (Validation{.trees = 0,
+                                                             .loss = 0.75,
+                                                             .best_trees = 0,
+                                                             .best_loss = 0.75,
+                                                             .left = 2}));
+    EXPECT_THAT(coordinator->Describe(*first),
+                HasSubstr("validation_loss=0.75 best_trees=0 "
+                          "best_validation_loss=0.75 splits=1"));
+    figures.assign(2, std::vector<double>(figures[0].size()));
+    EXPECT_THAT(
+        coordinator->Next({0, false, 40}, "", figures).status().message(),
+        HasSubstr("no example is kept back"));
+  }
+}
+
 TEST(BoostingTest, TheCoordinatorReadsWhatItWrote) {
   const BoostingOptions options =
       Options({.features = 3, .trees = 2, .depth = 2, .bins = 3});
@@ -319,6 +462,7 @@ TEST(BoostingTest, RefusesWhatIsNotOfTheJob) {
   EXPECT_FALSE(BoostingOptions{.shrinkage = 0}.Validate().ok());
   EXPECT_FALSE(BoostingOptions{.l2 = std::nan("")}.Validate().ok());
   EXPECT_FALSE(BoostingOptions{.leaf_examples = 0}.Validate().ok());
+  EXPECT_FALSE(BoostingOptions{.patience = 1}.Validate().ok());
 }
 
 }  // namespace

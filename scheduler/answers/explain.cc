@@ -421,6 +421,13 @@ class Explainer {
           " for its operation, which ",
           phase.made ? "is made" : "the scheduler makes when all have them");
     }
+    if (const auto known = job_.parts().rounds.LatestValidation()) {
+      absl::StrAppend(&text, "; of ", known->trees, " trees the first ",
+                      known->best_trees,
+                      " have the smallest validation loss, and training ends "
+                      "after ",
+                      known->left, " more without a smaller one");
+    }
     Add(Reason::KIND_ROUND_OPEN, absl::StrCat("round ", round), text,
         full == last - first
             ? "nothing: it closes when the servers have made its operation"

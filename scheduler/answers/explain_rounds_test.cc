@@ -67,6 +67,9 @@ class ExplainOperatedTest : public ExplainFixture {
         const std::vector<std::vector<double>>&) const override {
       return "an operation";
     }
+    std::optional<Validation> ValidationOf(absl::string_view) const override {
+      return Validation{.trees = 5, .best_trees = 3, .left = 8};
+    }
     std::string Describe(absl::string_view operation) const override {
       return std::string(operation);
     }
@@ -129,6 +132,16 @@ TEST_F(ExplainOperatedTest, WaitsForServersToApplyTheOperation) {
       StartsWith("round 0 has all its examples and waits for its operation to "
                  "be applied: ps 0 has it to do in 1 partition. What to do: "));
   EXPECT_EQ(Explain()[0].subject(), "round 0");
+}
+
+TEST_F(ExplainOperatedTest, SaysWhenTrainingEnds) {
+  Begin(/*with_coordinator=*/true, {0, 1});
+  for (const int32_t p : {0, 1}) Applied(PartitionId(p), {0, 1}, 2);
+  WorkerUp(LinkId(77), SessionId(77), "c");
+  EXPECT_THAT(
+      Only(Reason::KIND_ROUND_OPEN),
+      HasSubstr("; of 5 trees the first 3 have the smallest validation loss, "
+                "and training ends after 8 more without a smaller one"));
 }
 
 TEST_F(ExplainOperatedTest, WaitsForAnOperationThatCannotBeMade) {

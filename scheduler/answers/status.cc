@@ -258,6 +258,17 @@ void AddLosses(const TrainingJob& job, v1::JobStatus* status) {
   status->mutable_inertia()->set_sum(sum);
 }
 
+void AddValidation(const TrainingJob& job, v1::JobStatus* status) {
+  const auto known = job.parts().rounds.LatestValidation();
+  if (!known) return;
+  v1::JobStatus::Validation* const validation = status->mutable_validation();
+  validation->set_trees(known->trees);
+  validation->set_loss(known->loss);
+  validation->set_best_trees(known->best_trees);
+  validation->set_best_loss(known->best_loss);
+  validation->set_left(known->left);
+}
+
 v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
                        const TrainingJob& job) {
   const JobPlan& plan = job.plan();
@@ -286,6 +297,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   status.set_updates(statistics.updates);
   if (statistics.recent_loss) status.set_recent_loss(*statistics.recent_loss);
   AddLosses(job, &status);
+  AddValidation(job, &status);
   AddEvaluations(job, &status);
   status.set_squared_loss(job.parts().tables.training_facts.squared_loss);
   status.set_divergence(job.parts().losses.DivergenceText());

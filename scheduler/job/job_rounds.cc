@@ -64,6 +64,14 @@ std::map<int64_t, double> JobRounds::LossSums() const {
   return sums;
 }
 
+std::optional<Validation> JobRounds::LatestValidation() const {
+  const std::map<int64_t, Validation>& known = operations_.validations();
+  if (known.empty()) return std::nullopt;  // It may have no rounds.
+  const auto open = known.lower_bound(job_.marks.RoundsClosed());
+  if (open == known.begin()) return std::nullopt;
+  return std::prev(open)->second;
+}
+
 void JobRounds::Tell(Context* context) {
   TellStatus(context);
   if (job_.plan().algorithm.operated) OrderOperations(context);

@@ -72,6 +72,9 @@ class JobRounds {
   }
   // As RoundOperations has them, of rounds that are closed everywhere.
   std::map<int64_t, double> LossSums() const;
+  // As of the latest round that is closed everywhere; nullopt: the job keeps no
+  // examples back, or no operation has said it since the scheduler began.
+  std::optional<Validation> LatestValidation() const;
 
  private:
   void TellStatus(Context* context);

@@ -49,6 +49,11 @@ void RoundOperations::Note(int64_t round, const std::string& operation) {
   if (coordinator_ == nullptr) return;
   const std::optional<double> loss_sum = coordinator_->LossSum(operation);
   if (loss_sum) loss_sums_[round] = *loss_sum;
+  const std::optional<Validation> validation =
+      coordinator_->ValidationOf(operation);
+  if (validation) validations_[round] = *validation;
+  // The newest may not be closed everywhere.
+  if (validations_.size() > 2) validations_.erase(validations_.begin());
   NoteEnd(round, operation);
 }
 

@@ -60,6 +60,10 @@ class RoundOperations {
   // By round: the sums of the losses of its examples, as far as operations say
   // them and this scheduler has met them.
   const std::map<int64_t, double>& loss_sums() const { return loss_sums_; }
+  // By round: what the examples say that the job keeps back. The latest two.
+  const std::map<int64_t, Validation>& validations() const {
+    return validations_;
+  }
 
   // --- How far a round is ----------------------------------------------------
   struct Phase {
@@ -100,6 +104,7 @@ class RoundOperations {
   std::vector<std::optional<Figures>> figures_;  // By partition.
   std::map<int64_t, std::string> operations_;    // By round.
   std::map<int64_t, double> loss_sums_;          // By round.
+  std::map<int64_t, Validation> validations_;    // By round.
   std::string trouble_;  // Why the last one could not be made; empty: it was.
   std::string said_;     // The last news of people.
 };

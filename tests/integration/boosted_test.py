@@ -117,6 +117,50 @@ def plain_tree(cells, gradients, curvatures, bins, leaves):
     return nodes, {i: node for node, own in members.items() for i in own}
 
 
+def kept_back(seed, share, number):
+    """Whether the row is kept back, as common/boosted_shape.cc draws it."""
+    def append(value, more):
+        value = (value + (more + 1) * 0x9e3779b97f4a7c15) % 2**64
+        value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9 % 2**64
+        value = (value ^ value >> 27) * 0x94d049bb133111eb % 2**64
+        return value ^ value >> 31
+    return (append(append(seed, 3), number) >> 11) * 2.0**-53 < share
+
+
+def leaf_value(nodes, cells):
+    at = nodes[0]
+    while at[0] >= 0:
+        at = nodes[at[2] + (cells[at[0]] > at[1])]
+    return at[1]
+
+
+def plain_early_stopping(rows, labels, tensors, trees, patience, back):
+    """The best trees of two classes, those that grew, and their losses. The
+    rows whose numbers are `back` are kept back."""
+    edges, base = tensors["edges"].rows(), tensors["base"].values()
+    cells = [[bisect.bisect_left(edges[f], struct.unpack(
+        "<f", struct.pack("<f", x))[0]) for f, x in enumerate(row)]
+        for row in rows]
+    learned = [i for i in range(len(rows)) if i not in back]
+    margins = [base[0] for _ in rows]
+    grown, losses = [], []
+    while True:
+        losses.append(sum(
+            math.log(1 + math.exp(-margins[i] if labels[i] else margins[i]))
+            for i in back) / len(back))
+        best = losses.index(min(losses))
+        if len(grown) == trees or len(grown) - best == patience:
+            return grown[:best], len(grown), losses
+        ps = [1 / (1 + math.exp(-margins[i])) for i in learned]
+        nodes, _ = plain_tree(
+            [cells[i] for i in learned],
+            [p - labels[i] for p, i in zip(ps, learned)],
+            [p * (1 - p) for p in ps], len(edges[0]) + 1, None)
+        for i, own in enumerate(cells):
+            margins[i] += leaf_value(nodes, own)
+        grown.append(nodes)
+
+
 def plain_boosting(rows, labels, classes, tensors, leaves=None):
     """All trees, and the margins of all rows."""
     edges, base = tensors["edges"].rows(), tensors["base"].values()
@@ -197,7 +241,7 @@ class BoostedTest(JobTestCase):
         """The tables' trees with those of the plain program."""
         width = tensors["nodes"].shape[1]
         nodes = tensors["nodes"].rows()
-        self.assertEqual(len(nodes), len(trees) * width)
+        self.assertGreaterEqual(len(nodes), len(trees) * width)
         for number, tree in enumerate(trees):
             for at, plain in enumerate(tree):
                 told = nodes[number * width + at]
@@ -264,6 +308,73 @@ class BoostedTest(JobTestCase):
                     self.assertEqual(report["restarts"]["total"], 3)
                 self.assertEqual(report["audit"]["expected"],
                                  quiet["audit"]["expected"])
+
+    PATIENCE = ["--set", "model.trees=30", "--set", "model.patience=2",
+                "--set", "model.validation_share=0.3", "--set", "seed=5"]
+
+    def test_ends_when_what_is_kept_back_has_no_smaller_loss(self):
+        labels = self.labels_of(2)
+        folder, report, tensors = self.run_job(labels, *self.PATIENCE)
+        back = [i for i in range(ROWS) if kept_back(5, 0.3, i)]
+        trees, grown, losses = plain_early_stopping(
+            self.rows, labels, tensors, 30, 2, back)
+        self.assertLess(grown, 30)
+        self.assertGreater(len(trees), 2)
+        self.compare(tensors, trees)
+        # Those after the best are taken back.
+        rest = tensors["nodes"].rows()[
+            len(trees) * tensors["nodes"].shape[1]:]
+        self.assertEqual({tuple(row) for row in rest}, {(-1, 0, 0, 0, 0)})
+        self.assertEqual(tensors["open"].values()[:2], [len(trees), 0])
+        self.assertTrue(report["converged"])
+        self.assertLess(report["epochs"], (grown + 1) * DEPTH)
+        told = report["validation"]
+        self.assertEqual([told["trees"], told["best_trees"], told["left"]],
+                         [grown, len(trees), 0])
+        self.assertAlmostEqual(told["loss"], losses[-1], delta=1e-4)
+        self.assertAlmostEqual(told["best_loss"], min(losses), delta=1e-4)
+        for row, cells in zip(self.predict(folder), self.rows):
+            margin = tensors["base"].values()[0] + sum(
+                leaf_value(nodes, [bisect.bisect_left(edges, x) for edges, x in
+                                   zip(tensors["edges"].rows(), cells)])
+                for nodes in trees)
+            self.assertAlmostEqual(float(row["p(1)"]),
+                                   1 / (1 + math.exp(-margin)), delta=1e-4)
+
+    def test_the_last_tree_is_measured(self):
+        labels = self.labels_of(2)
+        more = ["--set", "model.patience=9", "--set", "seed=5"]
+        _, report, tensors = self.run_job(labels, *more)
+        self.assertEqual(report["epochs"], TREES * DEPTH + 1)
+        trees, grown, _ = plain_early_stopping(
+            self.rows, labels, tensors, TREES, 9,
+            [i for i in range(ROWS) if kept_back(5, 0.1, i)])
+        self.assertEqual(report["validation"]["trees"], grown)
+        self.compare(tensors, trees)
+        self.assertEqual(tensors["open"].values()[0], len(trees))
+
+    def test_ends_at_the_same_tree_whatever_dies(self):
+        for name, more in (("two classes", []),
+                           ("values leaf by leaf",
+                            ["--set", "model.labels=values", "--set",
+                             "model.leaves=5", "--set", "model.depth=20"])):
+            labels = self.values if more else self.labels_of(2)
+            more = [*self.PATIENCE, "--set", "model.row_share=0.8", *more]
+            _, quiet, model = self.run_job(labels, "--workers", "1", *more)
+            for command, how in (
+                    ("run", ["--workers", "3"]),
+                    ("chaos", ["--workers", "2", "--scenario",
+                               "deaths.yaml"])):
+                with self.subTest(name, command=command):
+                    _, report, other = self.run_job(
+                        labels, *how, *more, command=command)
+                    self.assertEqual(model, other)
+                    for key in ("validation", "epochs", "converged"):
+                        self.assertEqual(report.get(key), quiet.get(key), key)
+                    if command == "chaos":
+                        self.assertEqual(report["restarts"]["total"], 3)
+                    self.assertEqual(report["audit"]["expected"],
+                                     quiet["audit"]["expected"])
 
     def test_missing_values_go_where_the_gain_is_larger(self):
         draw = random.Random(3)

@@ -9,6 +9,7 @@
 #include "common/scores/figures.h"
 #include "tools/text/evaluation_text.h"
 #include "tools/text/lateness.h"
+#include "tools/text/validation.h"
 
 namespace ebb::tools {
 
@@ -74,6 +75,7 @@ std::vector<Figure> Figures(const Progress& progress) {
   } else if (progress.loss) {
     figures.push_back({absl::StrCat("loss ", LossText(*progress.loss, 3)), 2});
   }
+  if (!progress.validation.empty()) figures.push_back({progress.validation, 3});
   if (const std::string test = TestText(progress); !test.empty()) {
     figures.push_back({absl::StrCat("test ", test), 4});
   }
@@ -235,6 +237,7 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
     progress.rmse = TrainingRmse(job, job.recent_loss());
   }
   if (job.has_inertia()) progress.inertia = job.inertia().sum();
+  progress.validation = ValidationText(job);
   for (const auto& evaluation : job.evaluations()) {
     if (evaluation.error().empty()) TakeFigures(evaluation, &progress);
   }

@@ -28,6 +28,9 @@ struct Progress {
   std::optional<double> rmse;
   // The last round's, of a job that finds clusters.
   std::optional<double> inertia;
+  // What examples say that the job keeps back (validation.h); empty: there are
+  // none.
+  std::string validation;
   std::optional<double> test_accuracy;  // From the last evaluation ...
   std::optional<double> test_loss;
   std::optional<double> test_auc;

@@ -66,6 +66,17 @@ TEST(ProgressLineTest, ClustersHaveAnInertia) {
             "servers 2/2  eta 2s");
 }
 
+TEST(ProgressLineTest, TreesAreJudgedByExamplesThatAreKeptBack) {
+  v1::GetStatusResponse status;
+  v1::JobStatus::Validation& known = *status.add_jobs()->mutable_validation();
+  known.set_trees(5);
+  known.set_best_trees(3);
+  known.set_best_loss(0.25);
+  EXPECT_THAT(
+      ProgressLogLine(ProgressOf(status, 1, 1)),
+      ::testing::HasSubstr("  best 3 of 5 trees, validation loss 0.250  "));
+}
+
 TEST(ProgressLineTest, SaysWhyItIsLessThanBefore) {
   Progress less = Middle();
   less.taken_back = 1200;

@@ -506,7 +506,8 @@ DataExtent ExtentOf(const v1::Model& model, const data::Dataset& train) {
   return extent;
 }
 
-// Chooses the intervals. The job says how many there are.
+// Chooses the intervals, of which the job says how many there are, and how many
+// rounds servers keep.
 void StartBoosted(const data::Dataset& train, Draft* draft) {
   v1::Model& model = *draft->full.mutable_model();
   const int64_t most = draft->file.job.model().has_bins()
@@ -517,6 +518,17 @@ void StartBoosted(const data::Dataset& train, Draft* draft) {
   if (!start.ok()) return;
   model.set_bins(start->bins);
   draft->boosted = *std::move(start);
+  if (draft->file.job.has_consistency()) return;
+  // Rounds of small data are shorter than the disk takes to write one.
+  constexpr int64_t kMostBytes = int64_t{1} << 26;
+  constexpr int64_t kMost = 1000;
+  v1::Consistency& consistency = *draft->full.mutable_consistency();
+  const int64_t bytes = job::BoostedShapeOf(model, train.features(),
+                                            std::ssize(train.index().classes))
+                            .Parameters() *
+                        static_cast<int64_t>(sizeof(float));
+  consistency.set_rounds_in_memory(
+      std::clamp(kMostBytes / bytes, consistency.rounds_in_memory(), kMost));
 }
 
 job::JobFacts ReadData(const std::vector<std::string>& folders, Draft* draft) {

@@ -12,6 +12,7 @@
 #include "tools/text/evaluation_text.h"
 #include "tools/text/lateness.h"
 #include "tools/text/progress_line.h"
+#include "tools/text/validation.h"
 
 namespace ebb::tools {
 
@@ -255,6 +256,7 @@ std::string Details(const RunReport& report) {
   };
   row_if("late updates scaled", ScaledText(report.status.scaled()));
   row_if("bound waits", BoundWaitText(report.status));
+  row_if("trees", ValidationText(report.status));
   if (!report.kills.empty()) {
     row("daemons killed on purpose", absl::StrCat(report.kills.size()));
   }

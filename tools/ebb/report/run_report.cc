@@ -15,6 +15,7 @@
 #include "tools/text/lateness.h"
 #include "tools/text/progress_line.h"
 #include "tools/text/traffic.h"
+#include "tools/text/validation.h"
 
 namespace ebb::tools {
 
@@ -221,6 +222,7 @@ void AddShares(const RunReport& report, Json* json) {
     (*json)["training_loss"].Add(loss.mean());
   }
   if (status.has_inertia()) (*json)["inertia"] = status.inertia().sum();
+  if (status.has_validation()) (*json)["validation"] = ValidationJson(status);
   (*json)["servers"] = Json::List();
   for (const auto& [name, partitions] : PartitionsByServer(report)) {
     Json one = Json::Object();
@@ -434,6 +436,7 @@ std::string ReportText(const RunReport& report, const Console& console) {
     line("inertia", absl::StrCat(FigureText(status.inertia().sum()),
                                  " in round ", status.inertia().epoch() + 1));
   }
+  line("validation", ValidationText(status));
   if (report.forest) {
     line("out of bag", OutOfBagText(*report.forest));
     line("importance", ImportancesText(*report.forest));

@@ -22,6 +22,7 @@
 #include "tools/text/lateness.h"
 #include "tools/text/progress_line.h"
 #include "tools/text/traffic.h"
+#include "tools/text/validation.h"
 
 namespace ebb::tools {
 
@@ -508,6 +509,7 @@ Json JobJson(const v1::JobStatus& job) {
   }
   if (job.has_recent_loss()) json["recent_loss"] = job.recent_loss();
   if (job.has_inertia()) json["inertia"] = job.inertia().sum();
+  if (job.has_validation()) json["validation"] = ValidationJson(job);
   json["divergence"] = job.divergence();
   json["losses"] = Json::List();
   for (const auto& loss : job.losses()) {
