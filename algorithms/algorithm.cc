@@ -51,6 +51,7 @@ AlgorithmRegistry BuiltinAlgorithms() {
   RegisterLloyd(&registry).IgnoreError();
   RegisterTasks(&registry).IgnoreError();
   RegisterMiniBatch(&registry).IgnoreError();
+  RegisterGibbs(&registry).IgnoreError();
   RegisterElasticAveraging(&registry).IgnoreError();
   return registry;
 }

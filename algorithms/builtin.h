@@ -30,6 +30,8 @@ absl::Status RegisterLloyd(AlgorithmRegistry* registry);
 absl::Status RegisterTasks(AlgorithmRegistry* registry);
 // "mini_batch"
 absl::Status RegisterMiniBatch(AlgorithmRegistry* registry);
+// "gibbs"
+absl::Status RegisterGibbs(AlgorithmRegistry* registry);
 // "aeasgd", "eamsgd"
 absl::Status RegisterElasticAveraging(AlgorithmRegistry* registry);
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/scores/figures.h"
+#include "common/scores/perplexity.h"
 #include "job/traits.h"
 #include "job/values.h"
 
@@ -64,6 +65,14 @@ void CheckRange(const FigureKind& figure, const std::string& wanted,
   if (!comparison.has_value()) return;  // Said elsewhere.
   const double bound = comparison->bound;
   const std::string path = absl::StrCat("expect.", figure.name);
+  if (figure.name == kPerplexity) {
+    if (bound >= 1) return;
+    found->Add(path,
+               absl::StrCat("perplexity is never below 1, and so must be ",
+                            NumberText(bound)),
+               "perplexity: \"<= 600\"");
+    return;
+  }
   const bool is_error =
       figure.name == kLogLoss || figure.name == kRmse || figure.name == kMae;
   if (is_error) {
@@ -113,6 +122,12 @@ void CheckExpectations(const v1::Job& job, const DataFacts& facts,
                        : "data: {test: …}, or data: {split: 0.2}");
     return;
   }
+  if (!TraitsOf(job.model()).topics() && job.expect().has_perplexity()) {
+    found->Add("expect.perplexity",
+               "is a figure of documents whose topics lda finds",
+               "loss: \"<= 0.4\"");
+    return;
+  }
   const bool clusters = TraitsOf(job.model()).clusters();
   if (clusters || TraitsOf(job.model()).words()) {
     for (const ExpectedFigure& one : given) {
@@ -127,10 +142,15 @@ void CheckExpectations(const v1::Job& job, const DataFacts& facts,
   }
   if (TraitsOf(job.model()).topics()) {
     for (const ExpectedFigure& one : given) {
-      if (FindFigureKind(one.figure) == nullptr) continue;
+      const FigureKind* figure = FindFigureKind(one.figure);
+      if (figure == nullptr) continue;
+      if (figure->name == kPerplexity) {
+        CheckRange(*figure, one.wanted, found);
+        continue;
+      }
       found->Add(absl::StrCat("expect.", one.figure),
                  "compares predictions with labels, and documents have none",
-                 "loss: \"<= 400\", of a document");
+                 "perplexity: \"<= 600\", of the words of test documents");
     }
     return;
   }

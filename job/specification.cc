@@ -26,6 +26,7 @@
 #include "job/traits.h"
 #include "job/validate.h"
 #include "job/values.h"
+#include "protocol/contribution_rows.h"
 
 namespace ebb::job {
 
@@ -69,6 +70,8 @@ uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
   const v1::Model& model = job.model();
   // It would take the items for ranges of data.
   if (TasksOf(job) > 0) return kFormat;
+  // It would know no such algorithm.
+  if (TraitsOf(job.algorithm().kind()).contributions()) return kFormat;
   // It would know neither the model nor what closes its rounds, or not that
   // they may end, or look for a file of another form.
   if (TraitsOf(model).clusters() || TraitsOf(model).topics() ||
@@ -229,6 +232,35 @@ void PlanPartitions(const v1::Job& job, JobPlan* plan) {
       std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(1, even)));
 }
 
+// A partition begins with a word, and has whole words: a contribution lies
+// where its counts lie. Its places are whole numbers in float32.
+absl::Status PlanContributions(const v1::Job& job, JobPlan* plan) {
+  const int64_t topics = job.model().topics();
+  if (topics > plan->block_floats) {
+    return Invalid("model.topics: gibbs draws from at most ",
+                   plan->block_floats, " topics");
+  }
+  if (plan->examples > kMostContributors) {
+    return Invalid("data.train: gibbs takes at most ", kMostContributors,
+                   " documents");
+  }
+  plan->cut_floats = topics;
+  const int64_t words = plan->parameters / topics;
+  const int64_t least = CeilDivide(words, kMostCount / topics);
+  int64_t wanted = job.partitions();
+  if (!job.has_partitions()) {
+    wanted =
+        std::clamp(plan->Blocks(), least, std::max(least, kMostPartitions));
+  }
+  if (wanted < least) {
+    return Invalid("partitions: ", wanted, " are too few: one may have ",
+                   kMostCount, " counts with gibbs\nhint: partitions: ", least);
+  }
+  plan->partitions =
+      static_cast<int32_t>(std::min({wanted, words, JobPlan::kMaxPartitions}));
+  return absl::OkStatus();
+}
+
 absl::Status PlanModel(const v1::Job& job, const JobFacts& facts,
                        JobPlan* plan) {
   for (const DenseTable& table : facts.tables) {
@@ -255,7 +287,11 @@ absl::Status PlanModel(const v1::Job& job, const JobFacts& facts,
   }
   // What is kept for a server that is away is a whole gradient.
   if (sparse) plan->consistency.local_steps = 0;
-  PlanPartitions(job, plan);
+  if (TraitsOf(job.algorithm().kind()).contributions()) {
+    EBB_RETURN_IF_ERROR(PlanContributions(job, plan));
+  } else {
+    PlanPartitions(job, plan);
+  }
   plan->oracle_width =
       job.has_oracle() ? static_cast<int32_t>(job.oracle().width()) : 0;
   return absl::OkStatus();

@@ -984,5 +984,59 @@ TEST(SpecificationTest, NewRulesAreNothingForOlderDaemons) {
             9u);
 }
 
+// Documents whose topics are drawn.
+JobFacts FactsOfWords(int64_t words, int64_t topics) {
+  JobFacts facts = MainFacts();
+  facts.tables = {{"counts", words * topics, InitRule::Zeros()}};
+  facts.sparse_tables.emplace_back().name = "assignments";
+  facts.sparse_tables.back().width = 16;
+  return facts;
+}
+
+v1::Job JobOfDraws(int64_t topics, const std::string& lines = "") {
+  return JobOf(absl::StrCat("algorithm: gibbs\n", lines),
+               absl::StrCat("model: {kind: lda, topics: ", topics,
+                            "}\ndata: {train: {bags: a.bags}}\n"));
+}
+
+TEST(SpecificationTest, PartitionsOfDrawnTopicsHaveWholeWords) {
+  const auto record = MakeJobRecord(JobOfDraws(100), FactsOfWords(5'000, 100));
+  ASSERT_TRUE(record.ok()) << record.status();
+  const JobPlan& plan = record->plan;
+  EXPECT_EQ(plan.partitions, 31);  // ceil(500,000 / 16,384).
+  EXPECT_EQ(plan.consistency.local_steps, 0);
+  for (int32_t p = 0; p < plan.partitions; ++p) {
+    const auto [first, last] = plan.ParameterRange(PartitionId(p));
+    EXPECT_LT(first, last);
+    EXPECT_EQ(first % 100, 0);
+    EXPECT_EQ(last % 100, 0);
+  }
+  const auto facts = TrainingFactsOf(*record);
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  EXPECT_TRUE(facts->epochs_in_order);
+}
+
+TEST(SpecificationTest, CountsOfAPartitionAreFewEnoughToBeNamedExactly) {
+  // 2^26 counts: four partitions have 2^24 each, and more than these by
+  // default.
+  const JobFacts facts = FactsOfWords(1 << 16, 1 << 10);
+  const auto refused =
+      MakeJobRecord(JobOfDraws(1 << 10, "partitions: 3\n"), facts);
+  EXPECT_THAT(std::string(refused.status().message()),
+              HasSubstr("hint: partitions: 4"));
+  const auto record =
+      MakeJobRecord(JobOfDraws(1 << 10, "partitions: 4\n"), facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(record->plan.MostPartitionFloats(), 1 << 24);
+  const auto many = MakeJobRecord(JobOfDraws(20'000), FactsOfWords(10, 20'000));
+  EXPECT_THAT(std::string(many.status().message()),
+              HasSubstr("model.topics: gibbs draws from at most 16384"));
+  // No partition without a word.
+  const auto few =
+      MakeJobRecord(JobOfDraws(5, "partitions: 64\n"), FactsOfWords(10, 5));
+  ASSERT_TRUE(few.ok()) << few.status();
+  EXPECT_EQ(few->plan.partitions, 10);
+}
+
 }  // namespace
 }  // namespace ebb::job

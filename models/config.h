@@ -45,6 +45,8 @@ struct ModelConfig {
   int64_t topics = 0;
   double document_prior = 0;
   double topic_prior = 0;
+  // lda: topics are drawn for each word, by Gibbs sampling.
+  bool draws_topics = false;
   // boosted_trees: their number for each output, the splits above a leaf (0:
   // any number), the leaves (0: level by level) and the intervals of a feature.
   int64_t trees = 0;

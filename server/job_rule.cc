@@ -16,6 +16,7 @@
 #include "job/keys.h"
 #include "job/training.h"
 #include "job/traits.h"
+#include "server/optimizer/word_rules.h"
 #include "server/row_rules.h"
 
 namespace ebb::server {
@@ -123,6 +124,9 @@ absl::Status JobRule::AddSparseTables(const v1::Specification& specification) {
                          RuleOf(table.optimizer.value_or(job.optimizer())));
     if (!plan.trained()) rule.optimizer = server::RuleOf(plan.kind);
     RowTableOptions options = OptionsOf(table, plan, seed_);
+    options.contributes =
+        plan.trained() && job::TraitsOf(job.algorithm().kind()).contributions();
+    if (options.contributes) rule.optimizer = MakeReplaceRule();
     options.of_tasks = job::TasksOf(job) > 0;
     if (plan.trained() && algorithm_->ScalesByStaleness() && !rule.rates_fall) {
       options.rate_factor = [algorithm = algorithm_](int64_t staleness) {

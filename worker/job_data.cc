@@ -363,6 +363,7 @@ models::ModelConfig ModelConfigOf(const v1::Job& job,
   config.topics = model.topics();
   config.document_prior = model.document_prior();
   config.topic_prior = model.topic_prior();
+  config.draws_topics = job::TraitsOf(job.algorithm().kind()).contributions();
   config.examples = train.examples;
   if (job::TraitsOf(model).boosted()) {
     config.trees = model.trees();

@@ -161,6 +161,10 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
   }
   loaded->reader = std::make_unique<BatchReader>(
       &loaded->train, record->plan, options_.read_ahead_batches, pin);
+  if (job::TraitsOf(job.algorithm().kind()).contributions()) {
+    loaded->topics = std::make_unique<TopicDraws>(loaded->record->plan, job,
+                                                  loaded->train.features());
+  }
   loaded->l2 = job.model().l2();
   loaded->labels = LabelScaleOf(job, loaded->train.index());
   return loaded;
@@ -513,6 +517,7 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
                                             client::ComputeResult* result) {
   const JobPlan& plan = task.record->plan;
   EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, Get(task.record));
+  if (job->topics != nullptr) return DrawTopics(task, job.get(), result);
   if (plan.trained_tables() > 0) {
     return ComputeKeyed(task, job.get(), result);
   }
@@ -569,7 +574,27 @@ absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindRows(
   if (batch.test) return FindTestRows(plan, batch.begin, *job);
   EBB_ASSIGN_OR_RETURN(const TrainingBatch* read,
                        job->reader->Read(batch.item, batch.begin, batch.end));
+  if (job->topics != nullptr) {
+    EBB_ASSIGN_OR_RETURN(TrainingBatch rows, WithRows(*job, *read));
+    return KeyedBatch::RowsOf(plan, std::move(rows));
+  }
   return KeyedBatch::RowsOf(plan, WithPairs(*job, *read, read->item));
+}
+
+absl::StatusOr<TrainingBatch> TrainingComputer::WithRows(
+    const LoadedJob& job, const TrainingBatch& read) {
+  EBB_ASSIGN_OR_RETURN(const TopicDraws::Documents documents,
+                       job.topics->Read(read));
+  TrainingBatch with = {.item = read.item,
+                        .begin = read.begin,
+                        .end = read.end,
+                        .numbers = read.numbers,
+                        .examples = read.examples,
+                        .ledger = read.ledger};
+  for (const TopicDraws::Documents::Row& row : documents.rows) {
+    with.examples.keys.push_back(row.key);
+  }
+  return with;
 }
 
 TrainingBatch TrainingComputer::WithPairs(const LoadedJob& job,
@@ -589,6 +614,10 @@ TrainingBatch TrainingComputer::WithPairs(const LoadedJob& job,
 absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindTestRows(
     const JobPlan& plan, int64_t begin, const LoadedJob& job) const {
   if (!job.test) return NoTestData(*job.record);
+  if (job.topics != nullptr) {  // Counts are dense: they are all pulled.
+    return KeyedBatch::TestRowsOf(
+        plan, {.begin = 0, .end = job.test->examples()}, /*last=*/true);
+  }
   TrainingBatch read;
   read.begin = begin;
   // An example of word vectors touches more rows than one of keys.
@@ -601,6 +630,32 @@ absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindTestRows(
   const bool last = read.end == job.test->examples();
   return KeyedBatch::TestRowsOf(
       plan, WithPairs(job, read, {WordPairs::kTestEpoch, 0}), last);
+}
+
+absl::Status TrainingComputer::DrawTopics(const client::ComputeTask& task,
+                                          LoadedJob* job,
+                                          client::ComputeResult* result) {
+  const JobPlan& plan = task.record->plan;
+  const KeyedBatch& keyed = KeyedBatch::Of(*task.values->rows);
+  MaybeMisbehave(keyed.batch);
+  EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
+                       Assemble(plan, task.values));
+  EBB_ASSIGN_OR_RETURN(const TopicDraws::Documents documents,
+                       job->topics->Read(keyed.batch));
+  const int64_t rows = keyed.order.Floats(plan);
+  client::FloatBufferPtr drawn = pool_.Take(RoomFor(rows));
+  models::BatchStats stats;
+  EBB_RETURN_IF_ERROR(job->topics->Draw(keyed.batch, documents, keyed.places,
+                                        params.floats.first(plan.parameters),
+                                        params.floats.subspan(plan.parameters),
+                                        drawn->span().first(rows), &stats));
+  const Payload all = client::FloatPool::AsPayload(std::move(drawn));
+  result->rows = keyed.order.Pushes(
+      plan, all.Sub(0, rows * static_cast<int64_t>(sizeof(float))));
+  result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
+  result->ledger = keyed.batch.ledger;
+  result->loss_sum = stats.loss_sum;
+  return absl::OkStatus();
 }
 
 absl::Status TrainingComputer::ComputeKeyed(const client::ComputeTask& task,
@@ -704,7 +759,7 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
   const JobPlan& plan = task.record->plan;
   EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
                        Assemble(plan, task.values));
-  if (plan.trained_tables() > 0) {
+  if (plan.trained_tables() > 0 && job->topics == nullptr) {
     EBB_RETURN_IF_ERROR(
         Seen(EvaluatePart(task, params.floats, job.get(), result), job.get()));
   } else {

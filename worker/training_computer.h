@@ -35,6 +35,7 @@
 #include "worker/job_data.h"
 #include "worker/keyed_batch.h"
 #include "worker/task_maker.h"
+#include "worker/topic_draws.h"
 #include "worker/word_pairs.h"
 
 namespace ebb::worker {
@@ -119,6 +120,8 @@ class TrainingComputer : public client::JobComputer {
     std::unique_ptr<BatchReader> reader;
     // For word vectors.
     std::optional<WordPairs> pairs;
+    // Null: no topics are drawn.
+    std::unique_ptr<TopicDraws> topics;
     // Null: its items are ranges of data.
     std::unique_ptr<TaskMaker> tasks;
     double l2 = 0;  // The model's.
@@ -192,6 +195,11 @@ class TrainingComputer : public client::JobComputer {
                         client::ComputeResult* result);
   absl::Status ComputeKeyed(const client::ComputeTask& task, LoadedJob* job,
                             client::ComputeResult* result);
+  absl::Status DrawTopics(const client::ComputeTask& task, LoadedJob* job,
+                          client::ComputeResult* result);
+  // The batch, with a key for each of the rows of its documents.
+  static absl::StatusOr<TrainingBatch> WithRows(const LoadedJob& job,
+                                                const TrainingBatch& read);
   // The batch, of word vectors with pairs in place of documents.
   static TrainingBatch WithPairs(const LoadedJob& job,
                                  const TrainingBatch& read, ItemId item);

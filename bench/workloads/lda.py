@@ -1,5 +1,6 @@
-"""Topics of generated documents beside scikit-learn's: the same topics, priors, batches
-and passes over the data, both online."""
+"""Topics of generated documents beside scikit-learn's: the same topics and priors. Both
+learn online, with the same batches and passes over the data; or by many passes, ebb by
+Gibbs sampling and scikit-learn by variational Bayes of all documents at once."""
 
 import functools
 from pathlib import Path
@@ -32,7 +33,26 @@ def contests(quick: bool = False) -> List[Contest]:
             ],
             settings=str(documents),
             seeded=True,
-        )
+        ),
+        Contest(
+            "lda by Gibbs sampling",
+            {
+                who: functools.partial(_side, who, documents)
+                for who in ("ebb_gibbs", "sklearn_batch")
+            },
+            [
+                Comparison(
+                    f"Gibbs sampling, {what}",
+                    "perplexity",
+                    "ebb_gibbs",
+                    "sklearn_batch",
+                    at_most(1),
+                    means=True,
+                ),
+            ],
+            settings=str(documents),
+            seeded=True,
+        ),
     ]
 
 

@@ -1,4 +1,5 @@
-"""Finds topics: "ebb DOCUMENTS SEED" or "sklearn DOCUMENTS SEED".
+"""Finds topics: "SIDE DOCUMENTS SEED". The side is ebb or sklearn, which learn online,
+or ebb_gibbs or sklearn_batch, which take many passes over the data.
 
 It prints one line of JSON. The perplexity is that of every second word of the test
 documents, whose other words tell their topics.
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 _TOPICS, _VOCABULARY, _BATCH, _EPOCHS = 20, 2000, 128, 3
+_SWEEPS = 50
 _EBB = str(Path(os.environ.get("EBB_BIN", "build/bin")) / "ebb")
 
 
@@ -26,15 +28,16 @@ def generate(documents, folder):
     )
 
 
-def by_ebb(folder, seed):
+def by_ebb(folder, seed, epochs=_EPOCHS, algorithm="staleness_aware"):
     Path(folder, "news.yaml").write_text(f"""
 name: news
 model: {{kind: lda, topics: {_TOPICS}}}
+algorithm: {algorithm}
 data:
   train: {{bags: {{path: news.train.bags, vocabulary: news.train.words}}}}
   test: {{bags: news.test.bags}}
-train: {{batch: {_BATCH}, epochs: {_EPOCHS}}}
-evaluate: {_EPOCHS} epochs
+train: {{batch: {_BATCH}, epochs: {epochs}}}
+evaluate: {epochs} epochs
 seed: {seed}
 """)
     subprocess.run(
@@ -92,12 +95,12 @@ def perplexity(model, test):
     return float(np.exp(-logs / unseen.sum()))
 
 
-def by_sklearn(folder, seed):
+def by_sklearn(folder, seed, epochs=_EPOCHS, method="online"):
     from sklearn.decomposition import LatentDirichletAllocation
 
     train, test = read(f"{folder}/news.train.bags"), read(f"{folder}/news.test.bags")
     model = LatentDirichletAllocation(
-        _TOPICS, learning_method="online", batch_size=_BATCH, max_iter=_EPOCHS, random_state=seed
+        _TOPICS, learning_method=method, batch_size=_BATCH, max_iter=epochs, random_state=seed
     )
     begin = time.perf_counter()
     model.fit(train)
@@ -108,4 +111,10 @@ if __name__ == "__main__":
     who, documents, seed = sys.argv[1], int(sys.argv[2]), int((sys.argv[3:] or ["1"])[0])
     with tempfile.TemporaryDirectory() as made:
         generate(documents, made)
-        print(json.dumps((by_ebb if who == "ebb" else by_sklearn)(made, seed)))
+        sides = {
+            "ebb": lambda: by_ebb(made, seed),
+            "ebb_gibbs": lambda: by_ebb(made, seed, _SWEEPS, "gibbs"),
+            "sklearn": lambda: by_sklearn(made, seed),
+            "sklearn_batch": lambda: by_sklearn(made, seed, _SWEEPS, "batch"),
+        }
+        print(json.dumps(sides[who]()))

@@ -16,6 +16,11 @@
 // decays as old counts do.
 //
 // A rate of 1 in rounds of an epoch is variational Bayes of all data at once.
+//
+// With `algorithm: gibbs` servers have the same counts, and these are of topics
+// that were drawn (topic_sampler.h). A row of `assignments` has the topics of
+// some words of a document. The worker draws them (worker/topic_draws.h), and
+// this model judges and predicts by the counts.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -28,20 +33,28 @@
 #include "models/model.h"
 #include "models/registry.h"
 #include "models/topic_inference.h"
+#include "models/topic_sampler.h"
 
 namespace ebb::models::zoo {
 namespace {
 
 class Lda final : public Model {
  public:
-  Lda(const TopicPriors& priors, int64_t words, int64_t documents)
+  Lda(const TopicPriors& priors, int64_t words, int64_t documents, bool draws)
       : topics_(priors.topics),
         words_(words),
         documents_(static_cast<double>(documents)),
+        draws_(draws),
         inference_(priors, words) {
     description_.tables = {
-        {"counts", {words, topics_}, InitRule::Zeros(), false},
-        {"start", {1}, InitRule::Constant(1), false}};
+        {"counts", {words, topics_}, InitRule::Zeros(), false}};
+    if (draws) {
+      description_.sparse_tables = {
+          {"assignments", kAssignmentsOfARow, InitRule::Zeros()}};
+    } else {
+      description_.tables.push_back(
+          {"start", {1}, InitRule::Constant(1), false});
+    }
     description_.features = words;
     description_.outputs = topics_;
     description_.labels = LabelKind::kNone;
@@ -51,6 +64,9 @@ class Lda final : public Model {
 
   absl::Status Gradient(std::span<const float> params, const BatchView& batch,
                         std::span<float> grad, BatchStats* stats) override {
+    if (draws_) {
+      return absl::UnimplementedError("topics that are drawn have no gradient");
+    }
     EBB_RETURN_IF_ERROR(CheckGradientSize(params, grad));
     EBB_RETURN_IF_ERROR(Begin(params, batch));
     std::ranges::fill(grad, 0.0f);
@@ -127,6 +143,7 @@ class Lda final : public Model {
       return absl::InvalidArgumentError(
           absl::StrCat("a word occurs ", count, " times"));
     }
+    if (draws_) return inference_.Begin(params, 0, batch.sparse.columns);
     return inference_.Begin(params.first(params.size() - 1), params.back(),
                             batch.sparse.columns);
   }
@@ -155,6 +172,7 @@ class Lda final : public Model {
   const int64_t topics_;
   const int64_t words_;
   const double documents_;
+  const bool draws_;
   ModelDescription description_;
   TopicInference inference_;
   std::vector<float> seen_;
@@ -181,7 +199,8 @@ absl::StatusOr<std::unique_ptr<Model>> CreateLda(const ModelConfig& config,
   TopicPriors priors = {.topics = config.topics, .seed = config.seed};
   priors.document = PriorOf(config.document_prior, config.topics);
   priors.topic = PriorOf(config.topic_prior, config.topics);
-  return std::make_unique<Lda>(priors, config.features, config.examples);
+  return std::make_unique<Lda>(priors, config.features, config.examples,
+                               config.draws_topics);
 }
 
 }  // namespace

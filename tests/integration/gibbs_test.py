@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""Topics of documents by Gibbs sampling, on real processes. The topics that made
+the documents are found, and every word of every document is counted once in one
+topic, whatever is killed.
+
+  gibbs_test.py BIN_FOLDER [TEST...]
+"""
+import collections
+import csv
+import json
+import math
+import os
+import sys
+import unittest
+
+from exported import read_export
+from job_test_case import JobTestCase, deaths
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+
+ROWS, TEST_ROWS, TOPICS, WORDS = 1_200, 200, 5, 200
+JOB = f"""
+name: news
+model: {{kind: lda, topics: {TOPICS}, document_prior: 0.1, topic_prior: 0.05}}
+algorithm: gibbs
+data:
+  train: {{bags: {{path: news.train.bags, vocabulary: news.train.words}}}}
+  test: {{bags: news.test.bags}}
+train: {{epochs: 30, batch: 40, item_examples: 80}}
+evaluate: 10 epochs
+partitions: 3
+checkpoint: {{every: 200ms}}
+oracle: {{width: 2}}
+seed: 2
+"""
+
+
+def cosine(a, b):
+    return (sum(x * y for x, y in zip(a, b)) /
+            math.sqrt(sum(x * x for x in a) * sum(y * y for y in b)))
+
+
+def rows_of(values, count):
+    width = len(values) // count
+    return [values[i * width:(i + 1) * width] for i in range(count)]
+
+
+def occurrences(path):
+    """How often all documents have each word."""
+    counted = collections.Counter()
+    with open(path) as file:
+        for line in file:
+            for pair in line.split()[1:]:
+                word, count = pair.split(":")
+                counted[int(word)] += int(count)
+    return counted
+
+
+class GibbsTest(JobTestCase):
+    programs = BIN
+
+    @classmethod
+    def setUpClass(cls):
+        cls.make_data({"news.yaml": JOB, "deaths.yaml": deaths("10ms")})
+        cls.generate("documents", "news", "--rows", str(ROWS), "--test-rows",
+                     str(TEST_ROWS), "--topics", str(TOPICS), "--vocabulary",
+                     str(WORDS), "--words", "60")
+        with open(os.path.join(cls.data, "news.truth.json")) as file:
+            cls.truth = json.load(file)
+        cls.topics = rows_of(cls.truth["model"]["topics"], TOPICS)
+
+    def run_job(self, *more, command="run"):
+        """The folder, the report and what was printed."""
+        folder = self.copy_of_data()
+        report, said = self.run_to_the_end(folder, "news.yaml", *more,
+                                           command=command)
+        return folder, report, said + self.export(folder)
+
+    def check_result(self, folder, report):
+        tensors, model = read_export(os.path.join(folder, "model.safetensors"))
+        # Every word of all documents is in one topic, and in the row of its
+        # document.
+        words = occurrences(os.path.join(folder, "news.train.bags"))
+        counts = rows_of(tensors["counts"].values(), WORDS)
+        for word in range(WORDS):
+            self.assertEqual(sum(counts[word]), words[word], word)
+        for count in tensors["counts"].values():
+            self.assertGreaterEqual(count, 0)
+            self.assertEqual(count, int(count))
+        assigned = sum(place > 0
+                       for place in tensors["assignments/rows"].values())
+        self.assertEqual(assigned, sum(words.values()))
+        # The topics are those that made the documents.
+        found = tensors["topics"].rows()
+        for topic in self.topics:
+            self.assertGreater(max(cosine(topic, one) for one in found), 0.95)
+        perplexity = report["evaluations"][-1]["perplexity"]
+        known = self.truth["test"]["perplexity"]
+        self.assertGreater(perplexity, known)
+        self.assertLess(perplexity, 1.3 * known)
+        return tensors, model
+
+    def test_finds_the_topics(self):
+        known = self.truth["test"]["perplexity"]
+        folder, report, said = self.run_job(
+            "--set", f"expect.perplexity=<= {1.3 * known}")
+        self.check_result(folder, report)
+        self.assertIn(f"(expected <= {1.3 * known})", said)
+        self.assertIn("topic 4: word", said)
+        # The shares of each document, and of one without words.
+        with open(os.path.join(folder, "news.test.bags"), "a") as file:
+            file.write("0\n")
+        written = self.run_ebb(folder, "predict", "model.safetensors",
+                               "news.test.bags")
+        rows = list(csv.DictReader(written.splitlines()))
+        self.assertEqual(len(rows), TEST_ROWS + 1)
+        for row in rows:
+            shares = [float(row[f"p({k})"]) for k in range(TOPICS)]
+            self.assertAlmostEqual(sum(shares), 1, delta=1e-4)
+            self.assertEqual(shares[int(row["prediction"])], max(shares))
+
+    def test_counts_every_word_once_whatever_dies(self):
+        folder, report, _ = self.run_job("--scenario", "deaths.yaml",
+                                         command="chaos")
+        self.assertEqual(report["restarts"]["total"], 3)
+        self.check_result(folder, report)
+
+    def test_a_missed_perplexity_is_told(self):
+        for algorithm in ("gibbs", "sgd"):
+            with self.subTest(algorithm=algorithm):
+                folder = self.copy_of_data()
+                said = self.run_ebb(
+                    folder, "run", "news.yaml", "--set", "train.epochs=1",
+                    "--set", "evaluate=1 epoch", "--set",
+                    f"algorithm={algorithm}", "--set",
+                    "expect.perplexity=<= 2", "--run-dir", "run", rc=1)
+                self.assertIn("expected perplexity <= 2, found", said)
+
+    def test_mistakes_are_named(self):
+        for setting, text in (
+                ("consistency={kind: rounds, examples: epoch}",
+                 "a document's topics replace those it had"),
+                ("optimizer=adam", "gibbs draws topics"),
+                ("model={kind: kmeans, clusters: 3}", "gibbs draws the topics"),
+                ("expect.perplexity=<= 0.5", "perplexity is never below 1")):
+            with self.subTest(setting=setting):
+                said = self.run_ebb(self.data, "job", "check", "news.yaml",
+                                    "--set", setting, rc=2)
+                self.assertIn(text, said)
+
+
+if __name__ == "__main__":
+    unittest.main()
