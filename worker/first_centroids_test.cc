@@ -1,8 +1,9 @@
-#include "tools/ebb/job/centroids.h"
+#include "worker/first_centroids.h"
 
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -10,25 +11,33 @@
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tools/files/files.h"
-#include "tools/tensors/tensor_files.h"
+#include "models/backends.h"
 
-namespace ebb::tools {
+namespace ebb::worker {
 namespace {
 
 using ::testing::HasSubstr;
 
 class CentroidsTest : public ::testing::Test {
  protected:
-  absl::StatusOr<data::Dataset> Load(const std::string& text) {
-    EXPECT_TRUE(WriteFile(folder_ / "a.csv", text).ok());
+  absl::StatusOr<data::Dataset> Load(
+      const std::string& text, data::SourceKind kind = data::SourceKind::kCsv) {
+    std::ofstream(folder_ / "a.csv") << text;
     data::SourceSpec spec;
-    spec.kind = data::SourceKind::kCsv;
+    spec.kind = kind;
     spec.path = folder_ / "a.csv";
     return data::Dataset::Load(spec);
   }
 
+  absl::StatusOr<std::vector<float>> Choose(const data::Dataset& train,
+                                            const v1::Model& model,
+                                            uint64_t seed) {
+    return ChooseCentroids(train, model, seed, backend_.get());
+  }
+
   const TestFolder folder_;
+  const std::unique_ptr<models::ComputeBackend> backend_ =
+      *models::CreateBackend({});
 };
 
 v1::Model Clusters(int64_t count) {
@@ -43,15 +52,15 @@ TEST_F(CentroidsTest, AreExamplesThatTheSeedDecides) {
   const auto train = Load(text);
   ASSERT_TRUE(train.ok()) << train.status();
 
-  const auto chosen = ChooseCentroids(*train, Clusters(3), 1);
+  const auto chosen = Choose(*train, Clusters(3), 1);
   ASSERT_TRUE(chosen.ok()) << chosen.status();
   ASSERT_EQ(chosen->size(), 6);
   for (size_t i = 0; i < 6; i += 2) {
     EXPECT_EQ((*chosen)[i], std::floor((*chosen)[i]));
     EXPECT_EQ((*chosen)[i + 1], 7);
   }
-  EXPECT_EQ(*ChooseCentroids(*train, Clusters(3), 1), *chosen);
-  EXPECT_NE(*ChooseCentroids(*train, Clusters(3), 2), *chosen);
+  EXPECT_EQ(*Choose(*train, Clusters(3), 1), *chosen);
+  EXPECT_NE(*Choose(*train, Clusters(3), 2), *chosen);
 }
 
 TEST_F(CentroidsTest, ParallelChoosesFromAll) {
@@ -64,18 +73,18 @@ TEST_F(CentroidsTest, ParallelChoosesFromAll) {
   v1::Model model = Clusters(2);
   model.set_seeding(v1::Model::SEEDING_PARALLEL);
 
-  const auto chosen = ChooseCentroids(*train, model, 3);
+  const auto chosen = Choose(*train, model, 3);
 
   ASSERT_TRUE(chosen.ok()) << chosen.status();
   EXPECT_EQ(std::max((*chosen)[0], (*chosen)[2]), 1e6f);
-  EXPECT_EQ(*ChooseCentroids(*train, model, 3), *chosen);
+  EXPECT_EQ(*Choose(*train, model, 3), *chosen);
 }
 
 TEST_F(CentroidsTest, AreNoMoreThanTheExamples) {
   const auto train = Load("1,0\n2,1\n3,0\n");
   ASSERT_TRUE(train.ok()) << train.status();
-  EXPECT_EQ(ChooseCentroids(*train, Clusters(3), 1)->size(), 3);
-  EXPECT_THAT(ChooseCentroids(*train, Clusters(4), 1).status().message(),
+  EXPECT_EQ(Choose(*train, Clusters(3), 1)->size(), 3);
+  EXPECT_THAT(Choose(*train, Clusters(4), 1).status().message(),
               HasSubstr("has 3 examples for 4 clusters"));
 }
 
@@ -93,24 +102,19 @@ TEST_F(CentroidsTest, AreChosenFromFewerExamplesOrNotAtAllIfItTakesLong) {
               HasSubstr("model.clusters: k-means++ would take 3.8e+12 "));
 }
 
-TEST_F(CentroidsTest, AFileNeedsNoSizes) {
-  const std::vector<job::DenseTable> tables = {{"centroids", 4, {}, {2, 2}},
-                                               {"sizes", 2, {}, {2}}};
-  const std::string path = folder_ / "c.safetensors";
-  const auto id_of = [&](std::vector<Tensor> tensors) {
-    TensorFile file;
-    file.tensors = std::move(tensors);
-    EXPECT_TRUE(WriteFile(path, EncodeSafetensors(file)).ok());
-    const auto read = ReadCentroids(path, tables, 1);
-    return read.ok() ? (*read)->ToProto().id()
-                     : std::string(read.status().message());
-  };
-  const std::string both =
-      id_of({{"centroids", {2, 2}, {1, 2, 3, 4}}, {"sizes", {2}, {1, 1}}});
-  EXPECT_EQ(id_of({{"centroids", {2, 2}, {1, 2, 3, 4}}}), both);
-  EXPECT_THAT(id_of({{"centroids", {2, 3}, {1, 2, 3, 4, 5, 6}}}),
-              HasSubstr("has the shape (2, 3)"));
+// Bug: the cost of k-means|| was that of a sample of its candidates, while it
+// chooses from all of them.
+TEST_F(CentroidsTest, ParallelCountsAllCandidates) {
+  std::string text;
+  for (int i = 0; i < 12000; ++i) text += "0 2000:1\n";
+  const auto train = Load(text, data::SourceKind::kLibsvm);
+  ASSERT_TRUE(train.ok()) << train.status();
+  v1::Model model = Clusters(1000);
+  EXPECT_TRUE(CheckSeeding(*train, model).ok());
+  model.set_seeding(v1::Model::SEEDING_PARALLEL);
+  EXPECT_THAT(CheckSeeding(*train, model).message(),
+              HasSubstr("1000 clusters from 10000 examples"));
 }
 
 }  // namespace
-}  // namespace ebb::tools
+}  // namespace ebb::worker

@@ -23,6 +23,7 @@
 #include "tools/ebb/job/job_sizes.h"
 #include "tools/ebb/report/forest_figures.h"
 #include "tools/ebb/report/html_report.h"
+#include "tools/ebb/report/restart_figures.h"
 #include "tools/ebb/report/run_facts.h"
 #include "tools/ebb/report/run_folder.h"
 #include "tools/ebb/report/run_samples.h"
@@ -139,6 +140,7 @@ class LocalRun {
   void LookAtWhatThereIs();
   void Leave();
   void MeasureTrees();
+  void MeasureRuns();
   void Finish();
   // Says why the job stopped, and what helps, before all other problems. The
   // daemons have ended: what they stored is looked at.
@@ -557,6 +559,19 @@ void LocalRun::MeasureTrees() {
   report_.forest = *std::move(figures);
 }
 
+// Likewise: the best of the runs is the model.
+void LocalRun::MeasureRuns() {
+  auto figures = MeasureRestarts(folder_);
+  if (absl::IsNotFound(figures.status())) return;
+  if (!figures.ok()) {
+    Problem(absl::StrCat("the runs of kmeans cannot be measured: ",
+                         figures.status().message()));
+    return;
+  }
+  if (figures->test) *report_.status.add_evaluations() = *figures->test;
+  report_.restarted = std::move(figures->restarts);
+}
+
 void LocalRun::Finish() {
   TellWhyStopped();
   report_.total_seconds = absl::ToDoubleSeconds(absl::Now() - started_);
@@ -576,6 +591,7 @@ void LocalRun::Finish() {
         marks_.first().value_or(report_.status.applied_min());
   }
   if (job::TraitsOf(prepared_.job.model()).forest()) MeasureTrees();
+  if (job::HasRestarts(prepared_.job)) MeasureRuns();
   report_.expectations = CheckExpectations(prepared_.job, report_.status);
   if (!report_.interrupted) Judge(&report_);
   const std::string json = ReportJson(report_).ToString();
