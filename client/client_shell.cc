@@ -508,6 +508,7 @@ void ClientShell::KeepTime() {
       Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
         mu_.AssertHeld();
         no_tick_before_ = now + kShortestTick;
+        core->NoteSteps(computer_->steps(), now);
         core->OnTick(now, out);
       });
     }

@@ -4,6 +4,7 @@
 #ifndef EBB_CLIENT_COMPUTATION_H_
 #define EBB_CLIENT_COMPUTATION_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -46,6 +47,16 @@ class Computation {
   // it.
   bool BeforeLoads() const { return batch_.has_value() && !batch_->after_load; }
 
+  // JobComputer::steps at this time.
+  void NoteSteps(int64_t steps, absl::Time now) {
+    if (steps != std::exchange(steps_, steps)) last_step_ = now;
+  }
+  // How long the batch has been under way since its begin or its last step.
+  // Only if there is one.
+  absl::Duration SinceStep(absl::Time now) const {
+    return now - std::max(batch_->since, last_step_);
+  }
+
   // Only when not busy.
   void BeginEvaluation() { evaluating_ = true; }
   void EndEvaluation() { evaluating_ = false; }
@@ -63,6 +74,8 @@ class Computation {
   int64_t batches_ = 0;
   int64_t examples_ = 0;
   absl::Duration typical_batch_ = absl::ZeroDuration();
+  int64_t steps_ = 0;
+  absl::Time last_step_ = absl::InfinitePast();
 };
 
 }  // namespace ebb::client

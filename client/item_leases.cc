@@ -148,8 +148,9 @@ void ItemLeases::OnTick(bool loads, absl::Time now, ClientActions* out) {
   const Computation::Batch* batch = job_.computing();
   const bool computing_well =
       batch != nullptr &&
-      now - batch->since < std::max({job_.items.ttl(), computation.patience(),
-                                     job_.worker.options.batch_patience});
+      computation.SinceStep(now) <
+          std::max({job_.items.ttl(), computation.patience(),
+                    job_.worker.options.batch_patience});
   const bool finding =
       pulls_.asks_for_rows() &&
       job_.items.AdvancedWithin(job_.worker.options.batch_patience, now);

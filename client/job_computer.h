@@ -44,6 +44,10 @@ class JobComputer {
     found(FindRows(batch));
   }
 
+  // Counts up while Compute gets on with a batch that may take long. A worker
+  // whose batch takes long without such steps counts as stuck. Any thread asks.
+  virtual int64_t steps() const { return 0; }
+
   // The sums over one batch. The job has been prepared.
   virtual ComputeResult Compute(const ComputeTask& task) = 0;
 

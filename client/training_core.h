@@ -64,6 +64,10 @@ class TrainingCore {
   void OnPullRefused(const PullId& id, absl::Time now, ClientActions* out);
   // Bytes that the computer holds beside values and gradients, from now on.
   void set_held_bytes(int64_t bytes) { worker_.held_bytes = bytes; }
+  // JobComputer::steps, before each tick.
+  void NoteSteps(int64_t steps, absl::Time now) {
+    worker_.computation.NoteSteps(steps, now);
+  }
   void OnJobReady(JobId job, const absl::Status& status, absl::Time now,
                   ClientActions* out);
   void OnRowsFound(const FindRows& batch, absl::StatusOr<BatchRowsPtr> rows,

@@ -412,6 +412,23 @@ TEST_F(TrainingCoreTest, ABatchThatTakesFarTooLongRenewsNoLease) {
   EXPECT_THAT(Sent<Progress>(), IsEmpty());
 }
 
+// Bug: a task that took longer than a lease was given to another worker, too.
+TEST_F(TrainingCoreTest, ABatchThatTakesStepsRenewsItsLease) {
+  Begin(LeaseOf(0));
+  AnswerPulls();
+  ASSERT_TRUE(core_.computing());
+  for (int64_t steps = 1; steps < 5; ++steps) {
+    now_ += absl::Seconds(2);
+    core_.NoteSteps(steps, now_);
+    Tick(absl::ZeroDuration());
+    EXPECT_THAT(Sent<Progress>(), SizeIs(1)) << steps;
+  }
+  now_ += absl::Seconds(4);
+  core_.NoteSteps(4, now_);
+  Tick(absl::ZeroDuration());
+  EXPECT_THAT(Sent<Progress>(), IsEmpty());
+}
+
 class PatientCoreTest : public TrainingCoreTest {
  protected:
   PatientCoreTest()

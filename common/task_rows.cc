@@ -76,19 +76,14 @@ absl::Status TaskJoiner::EndTask() {
   if (!begins || bytes.size() - sizeof(head) < head.size) {
     return absl::OkStatus();  // Some parts are missing.
   }
-  bytes.erase(0, sizeof(head));
-  if (bytes.size() != head.size || HashOf(bytes) != head.hash) {
+  const absl::string_view result =
+      absl::string_view(bytes).substr(sizeof(head));
+  if (result.size() != head.size || HashOf(result) != head.hash) {
     return absl::DataLossError(absl::StrCat(
         "the parts of the result of task ", task,
         " do not belong together: it was computed twice, with other bytes"));
   }
-  results_.push_back({task, std::move(bytes)});
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::vector<TaskJoiner::Result>> TaskJoiner::Finish() && {
-  EBB_RETURN_IF_ERROR(EndTask());
-  return std::move(results_);
+  return on_result_(task, result);
 }
 
 }  // namespace ebb

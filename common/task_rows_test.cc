@@ -30,21 +30,34 @@ Rows Cut(int64_t task, const std::string& bytes) {
   return rows;
 }
 
-absl::StatusOr<std::vector<TaskJoiner::Result>> Join(const Rows& rows) {
-  TaskJoiner joiner;
+struct Result {
+  int64_t task = 0;
+  std::string bytes;
+};
+
+absl::StatusOr<std::vector<Result>> Join(const Rows& rows) {
+  std::vector<Result> results;
+  TaskJoiner joiner([&](int64_t task, absl::string_view bytes) {
+    results.push_back({task, std::string(bytes)});
+    return absl::OkStatus();
+  });
   for (const auto& [key, part] : rows) {
     const absl::Status added = joiner.Add(key, std::as_bytes(std::span(part)));
     if (!added.ok()) return added;
   }
-  return std::move(joiner).Finish();
+  const absl::Status finished = std::move(joiner).Finish();
+  if (!finished.ok()) return finished;
+  return results;
 }
 
 TEST(TaskRowsTest, JoinsWhatItCut) {
   Rows all;
   const size_t sizes[] = {0, 1, 4080, 4081, 100'000};
   for (size_t i = 0; i < std::size(sizes); ++i) {
-    all.merge(Cut(static_cast<int64_t>(3 * i),
-                  std::string(sizes[i], static_cast<char>('a' + i))));
+    Rows cut = Cut(static_cast<int64_t>(3 * i),
+                   std::string(sizes[i], static_cast<char>('a' + i)));
+    EXPECT_EQ(TaskRows(static_cast<int64_t>(sizes[i])), std::ssize(cut));
+    all.merge(std::move(cut));
   }
   const auto joined = Join(all);
   ASSERT_TRUE(joined.ok()) << joined.status();

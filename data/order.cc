@@ -6,13 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/example_hash.h"
+#include "common/status_macros.h"
 
 namespace ebb::data {
-namespace {
-
-constexpr int kRounds = 8;
-
-}  // namespace
 
 absl::Status ShardLayout::Validate() const {
   if (examples <= 0 || shard_size <= 0) {
@@ -44,36 +40,74 @@ Order::Order(uint64_t seed, const ShardLayout& layout)
 // takes fewer than four in five walks on average, as 4^half_bits_ is below 4 *
 // examples.
 int64_t Order::ExampleAt(int32_t epoch, int64_t place) const {
-  const auto examples = static_cast<uint64_t>(layout_.examples);
+  const Keys keys = KeysOf(epoch);
+  return WalkFrom(keys, Permute(keys, static_cast<uint64_t>(place)));
+}
+
+Order::Keys Order::KeysOf(int32_t epoch) const {
   uint64_t key = HashAppend(0, kOrderVersion);
   key = HashAppend(key, seed_);
   key = HashAppend(key, static_cast<uint64_t>(epoch));
-  key = HashAppend(key, examples);
-  const uint64_t mask = (uint64_t{1} << half_bits_) - 1;
-  auto x = static_cast<uint64_t>(place);
-  do {
-    uint64_t left = x >> half_bits_, right = x & mask;
-    for (uint64_t round = 0; round < kRounds; ++round) {
-      const uint64_t mixed = HashAppend(HashAppend(key, round), right);
-      left = std::exchange(right, left ^ (mixed & mask));
-    }
-    x = left << half_bits_ | right;
-  } while (x >= examples);
-  return static_cast<int64_t>(x);
+  key = HashAppend(key, static_cast<uint64_t>(layout_.examples));
+  Keys keys;
+  for (size_t round = 0; round < keys.size(); ++round) {
+    keys[round] = HashAppend(key, round);
+  }
+  return keys;
 }
 
-absl::StatusOr<std::vector<int64_t>> Order::Of(ItemId item) const {
+uint64_t Order::Permute(const Keys& keys, uint64_t number) const {
+  const uint64_t mask = (uint64_t{1} << half_bits_) - 1;
+  uint64_t left = number >> half_bits_, right = number & mask;
+  for (const uint64_t key : keys) {
+    const uint64_t mixed = HashAppend(key, right);
+    left = std::exchange(right, left ^ (mixed & mask));
+  }
+  return left << half_bits_ | right;
+}
+
+int64_t Order::WalkFrom(const Keys& keys, uint64_t number) const {
+  const auto examples = static_cast<uint64_t>(layout_.examples);
+  while (number >= examples) number = Permute(keys, number);
+  return static_cast<int64_t>(number);
+}
+
+absl::Status Order::Check(ItemId item) const {
   if (item.epoch < 0 || item.shard < 0 || item.shard >= layout_.shards()) {
     return absl::InvalidArgumentError(
         absl::StrCat("there is no item ", ToString(item), "; the data has ",
                      layout_.shards(), " shards, counted from 0"));
   }
-  std::vector<int64_t> order(layout_.size(item.shard));
-  for (size_t p = 0; p < order.size(); ++p) {
-    order[p] = ExampleAt(item.epoch,
-                         layout_.begin(item.shard) + static_cast<int64_t>(p));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<int64_t>> Order::Of(ItemId item) const {
+  EBB_RETURN_IF_ERROR(Check(item));
+  std::vector<int64_t> examples;
+  EBB_RETURN_IF_ERROR(Of(item, 0, layout_.size(item.shard), &examples));
+  return examples;
+}
+
+absl::Status Order::Of(ItemId item, int64_t begin, int64_t end,
+                       std::vector<int64_t>* examples) const {
+  EBB_RETURN_IF_ERROR(Check(item));
+  if (begin < 0 || begin >= end || end > layout_.size(item.shard)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("item ", ToString(item), " has no examples [", begin, ", ",
+                     end, "); it has ", layout_.size(item.shard)));
   }
-  return order;
+  const Keys keys = KeysOf(item.epoch);
+  const int64_t first = layout_.begin(item.shard) + begin;
+  examples->resize(end - begin);
+  // Without a branch, so that the processor permutes several at a time.
+  for (size_t i = 0; i < examples->size(); ++i) {
+    (*examples)[i] = static_cast<int64_t>(
+        Permute(keys, static_cast<uint64_t>(first) + i));
+  }
+  for (int64_t& example : *examples) {
+    example = WalkFrom(keys, static_cast<uint64_t>(example));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace ebb::data

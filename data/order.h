@@ -9,6 +9,7 @@
 #ifndef EBB_DATA_ORDER_H_
 #define EBB_DATA_ORDER_H_
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -49,10 +50,26 @@ class Order {
   // The examples of `item` by position. kInvalidArgument when there is no such
   // shard.
   absl::StatusOr<std::vector<int64_t>> Of(ItemId item) const;
+  // Those of the positions [begin, end) into `*examples`, in time that these
+  // take. kInvalidArgument when there is no such shard, or no such positions.
+  absl::Status Of(ItemId item, int64_t begin, int64_t end,
+                  std::vector<int64_t>* examples) const;
 
   const ShardLayout& layout() const { return layout_; }
 
  private:
+  absl::Status Check(ItemId item) const;
+
+  // One for each round of the network.
+  static constexpr int kRounds = 8;
+  using Keys = std::array<uint64_t, kRounds>;
+
+  Keys KeysOf(int32_t epoch) const;
+  // A permutation of 4^half_bits_ numbers.
+  uint64_t Permute(const Keys& keys, uint64_t number) const;
+  // Where the walk from this number ends.
+  int64_t WalkFrom(const Keys& keys, uint64_t number) const;
+
   uint64_t seed_;
   ShardLayout layout_;
   int half_bits_ = 1;  // 4^half_bits_ places are enough for the examples.

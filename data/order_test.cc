@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "common/example_hash.h"
@@ -35,6 +36,20 @@ TEST(OrderTest, MatchesTheVectorsOfTheSpecification) {
   EXPECT_THAT(ItemOrder(1, 25, 10, {0, 1}),
               ElementsAre(24, 18, 13, 23, 2, 20, 21, 9, 6, 5));
   EXPECT_THAT(ItemOrder(1, 25, 10, {0, 2}), ElementsAre(12, 14, 4, 22, 8));
+}
+
+TEST(OrderTest, PositionsAreAPartOfTheItem) {
+  const Order order(1, {25, 10});
+  std::vector<int64_t> some = {7, 7};
+  ASSERT_TRUE(order.Of({0, 1}, 2, 5, &some).ok());
+  EXPECT_THAT(some, ElementsAre(13, 23, 2));
+  ASSERT_TRUE(order.Of({0, 2}, 0, 5, &some).ok());
+  EXPECT_THAT(some, ElementsAre(12, 14, 4, 22, 8));
+  for (const auto& [begin, end] :
+       {std::pair(-1, 2), {3, 3}, {4, 2}, {0, 6}, {5, 6}}) {
+    EXPECT_THAT(order.Of({0, 2}, begin, end, &some).message(),
+                HasSubstr("it has 5"));
+  }
 }
 
 TEST(OrderTest, MatchesTheVectorsOfLongShards) {

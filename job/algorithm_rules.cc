@@ -23,9 +23,13 @@ class AlgorithmRules {
       found_->Add("algorithm.kind", "there is no plugin to load",
                   "plugin: libmy_algorithm.so");
     }
-    const v1::AlgorithmTraits& traits = TraitsOf(kind);
+    const v1::AlgorithmTraits& traits = AlgorithmTraitsOf(job_);
     if (traits.line_search()) CheckLbfgs();
-    if (kind == v1::Algorithm::KIND_LLOYD) CheckLloyd();
+    if (HasRestarts(job_)) {
+      CheckRestarts();
+    } else if (kind == v1::Algorithm::KIND_LLOYD) {
+      CheckLloyd();
+    }
     if (kind == v1::Algorithm::KIND_MINI_BATCH) CheckMiniBatch();
     if (kind == v1::Algorithm::KIND_BOOSTING) CheckBoosting();
     if (TraitsOf(job_.model()).boosted() &&
@@ -42,8 +46,9 @@ class AlgorithmRules {
         found_->Add("algorithm.kind", "kmeans has no gradient to step along",
                     "kind: lloyd, or kind: mini_batch");
       }
+    } else if (traits.tasks()) {
+      CheckForest();
     }
-    if (traits.tasks()) CheckTasks();
     if (TraitsOf(job_.model()).forest() && !traits.tasks()) {
       found_->Add("algorithm.kind", "a forest has no gradient to step along",
                   "kind: tasks");
@@ -69,7 +74,9 @@ class AlgorithmRules {
   void CheckLocalRule();
   void CheckLbfgs();
   void CheckLloyd();
-  void CheckTasks();
+  void CheckForest();
+  void CheckRestarts();
+  void CheckTasks(absl::string_view table);
   void CheckBoosting();
   void RefuseGaps();
   void RefuseSteps(absl::string_view why);
@@ -233,6 +240,11 @@ void AlgorithmRules::CheckMiniBatch() {
                 "model: {kind: kmeans, clusters: 10}");
     return;
   }
+  if (job_.model().has_restarts()) {
+    found_->Add("model.restarts",
+                "a restart runs until its rounds end, and mini_batch has none",
+                "algorithm: lloyd, or leave restarts out");
+  }
   if (job_.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
     found_->Add("algorithm.kind",
                 "each batch of mini_batch is a step of its own, and rounds sum "
@@ -303,13 +315,7 @@ void AlgorithmRules::CheckBoosting() {
 }
 
 // An item is the number of a part of the model.
-void AlgorithmRules::CheckTasks() {
-  if (!TraitsOf(job_.model()).forest()) {
-    found_->Add("algorithm.kind",
-                "tasks makes the parts of a model, and this one has none",
-                "model: forest");
-    return;
-  }
+void AlgorithmRules::CheckTasks(absl::string_view table) {
   const auto refuse = [this](const char* key, absl::string_view why) {
     found_->Add(key, std::string(why), "leave it out");
   };
@@ -321,20 +327,40 @@ void AlgorithmRules::CheckTasks() {
     refuse("train.item_examples", kOnce);
   }
   if (train.has_batch_growth()) refuse("train.batch_growth", kOnce);
-  constexpr absl::string_view kNoGradient =
-      "is for models that have a gradient, and a forest has none";
   const v1::Consistency& consistency = job_.consistency();
   if (consistency.kind() != v1::Consistency::KIND_ASP &&
       consistency.kind() != v1::Consistency::KIND_UNSPECIFIED) {
     found_->Add("consistency.kind", "tasks do not depend on one another",
                 "consistency: asp");
   }
-  RefuseSteps(kNoGradient);
-  if (job_.model().l2() != 0) refuse("model.l2", kNoGradient);
-  if (job_.model().has_initial()) refuse("model.initial", kNoGradient);
-  if (!job_.tables().empty()) {
-    refuse("tables", "a forest has one table, which is written once");
+  if (!job_.tables().empty()) refuse("tables", table);
+}
+
+void AlgorithmRules::CheckRestarts() {
+  CheckTasks("the restarts of kmeans have one table, which is written once");
+  if (job_.model().has_initial()) {
+    found_->Add("model.initial",
+                "each restart chooses centroids of its own to begin with",
+                "leave it out, or leave model.restarts out");
   }
+}
+
+void AlgorithmRules::CheckForest() {
+  if (!TraitsOf(job_.model()).forest()) {
+    found_->Add("algorithm.kind",
+                "tasks makes the parts of a model, and this one has none",
+                "model: forest");
+    return;
+  }
+  constexpr absl::string_view kNoGradient =
+      "is for models that have a gradient, and a forest has none";
+  const auto refuse = [&](const char* key) {
+    found_->Add(key, std::string(kNoGradient), "leave it out");
+  };
+  CheckTasks("a forest has one table, which is written once");
+  RefuseSteps(kNoGradient);
+  if (job_.model().l2() != 0) refuse("model.l2");
+  if (job_.model().has_initial()) refuse("model.initial");
   RefuseFilters("rounds off values, and a forest pushes bytes");
   if (IsSparse(job_.data().train())) {
     found_->Add("model.kind",
@@ -391,7 +417,7 @@ void AlgorithmRules::CheckDecayOfMeans(const v1::Optimizer& optimizer,
 // workers step in copies, these have one rate.
 void AlgorithmRules::CheckRuleOfTable(const v1::Table& table, bool dense,
                                       const std::string& path) {
-  const v1::AlgorithmTraits& traits = TraitsOf(job_.algorithm().kind());
+  const v1::AlgorithmTraits& traits = AlgorithmTraitsOf(job_);
   const bool own = table.has_optimizer() || table.has_rate_factor();
   CheckDecayOfMeans(table.optimizer(), path + ".optimizer");
   if (traits.local_rule() && !traits.workers_step() &&

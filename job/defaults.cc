@@ -108,7 +108,7 @@ void FillLloyd(v1::Job* job) {
   v1::Algorithm& algorithm = *job->mutable_algorithm();
   if (TraitsOf(job->model()).clusters()) {
     if (!algorithm.has_kind()) algorithm.set_kind(v1::Algorithm::KIND_LLOYD);
-    if (!job->has_consistency() &&
+    if (!job->has_consistency() && !HasRestarts(*job) &&
         algorithm.kind() == v1::Algorithm::KIND_LLOYD) {
       job->mutable_consistency()->set_kind(v1::Consistency::KIND_ROUNDS);
       job->mutable_consistency()->set_examples("epoch");
@@ -116,6 +116,10 @@ void FillLloyd(v1::Job* job) {
   }
   if (algorithm.kind() != v1::Algorithm::KIND_LLOYD) return;
   constexpr int64_t kMostRounds = 100;
+  if (HasRestarts(*job)) {
+    if (!algorithm.has_max_rounds()) algorithm.set_max_rounds(kMostRounds);
+    return;
+  }
   v1::Train& train = *job->mutable_train();
   if (!algorithm.has_max_rounds()) {
     algorithm.set_max_rounds(train.has_epochs() ? train.epochs() : kMostRounds);
@@ -143,7 +147,7 @@ void FillTasks(v1::Job* job) {
   if (TraitsOf(model).forest() && !algorithm.has_kind()) {
     algorithm.set_kind(v1::Algorithm::KIND_TASKS);
   }
-  if (!TraitsOf(algorithm.kind()).tasks()) return;
+  if (!AlgorithmTraitsOf(*job).tasks()) return;
   v1::Train& train = *job->mutable_train();
   if (!train.has_epochs()) train.set_epochs(1);
   if (!train.has_batch()) train.set_batch(1);

@@ -6,7 +6,7 @@
 namespace ebb::job {
 
 bool EndsEarlyAs(const v1::Job& whole, const v1::Job& ended) {
-  const v1::AlgorithmTraits& traits = TraitsOf(whole.algorithm().kind());
+  const v1::AlgorithmTraits& traits = AlgorithmTraitsOf(whole);
   const bool may_end =
       traits.statistics() ||
       (traits.line_search() && whole.algorithm().tolerance() > 0);

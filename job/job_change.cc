@@ -104,7 +104,7 @@ absl::Status CheckChange(const v1::Specification& before,
                          const v1::Specification& after) {
   std::vector<std::string> keys = ChangedKeys(before.job(), after.job());
   const v1::Algorithm& algorithm = before.job().algorithm();
-  const v1::AlgorithmTraits& traits = TraitsOf(algorithm.kind());
+  const v1::AlgorithmTraits& traits = AlgorithmTraitsOf(before.job());
   if (!keys.empty() && (traits.line_search() || traits.statistics())) {
     return absl::InvalidArgumentError(absl::StrCat(
         absl::StrJoin(keys, ", "), keys.size() == 1 ? " is" : " are",

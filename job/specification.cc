@@ -926,10 +926,13 @@ absl::StatusOr<std::vector<DenseTable>> TablesOf(
 
 absl::StatusOr<std::optional<v1::InitialValues>> InitialValuesOf(
     const v1::Specification& specification, const JobPlan& plan) {
-  const v1::Model& model = specification.job().model();
+  const v1::Job& job = specification.job();
+  const v1::Model& model = job.model();
   const v1::ModelTraits& traits = TraitsOf(model);
-  const bool named = model.has_initial() || traits.python() ||
-                     traits.clusters() || traits.boosted();
+  // Restarts choose centroids by themselves.
+  const bool chosen = traits.clusters() && !HasRestarts(job);
+  const bool named =
+      model.has_initial() || traits.python() || chosen || traits.boosted();
   if (named != specification.has_initial()) {
     return Invalid("model.initial: ",
                    named ? "the specification does not say what is in the file"

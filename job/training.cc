@@ -104,7 +104,9 @@ absl::StatusOr<std::unique_ptr<const Algorithm>> AlgorithmOf(
     const v1::Job& job) {
   const v1::Algorithm& algorithm = job.algorithm();
   AlgorithmConfig config;
-  EBB_ASSIGN_OR_RETURN(config.kind, NameOf(algorithm.kind()));
+  EBB_ASSIGN_OR_RETURN(
+      config.kind,
+      NameOf(HasRestarts(job) ? v1::Algorithm::KIND_TASKS : algorithm.kind()));
   const auto batches = [](int64_t n) {
     return static_cast<int32_t>(
         std::min<int64_t>(n, std::numeric_limits<int32_t>::max()));
@@ -238,6 +240,7 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
       break;
   }
   facts.scales_late_steps = TraitsOf(job.algorithm().kind()).by_lateness();
+  facts.least_loss = HasRestarts(job);
   facts.only_programs = TraitsOf(job.model()).program();
   facts.epochs_in_order = TraitsOf(job.algorithm().kind()).contributions();
   return facts;

@@ -17,6 +17,9 @@ struct TrainingFacts {
   OnDivergence on_divergence = OnDivergence::kWarn;
   // Steps are made shorter for gradients that are late.
   bool scales_late_steps = false;
+  // The loss that servers tell of an epoch is the least of its tasks, the
+  // inertia of a run of K-Means.
+  bool least_loss = false;
   // Only programs that join the job compute it: no worker that takes items of
   // any job does.
   bool only_programs = false;

@@ -92,7 +92,18 @@ bool IsEvaluated(const v1::Job& job) {
           TraitsOf(job.model()).program());
 }
 
+bool HasRestarts(const v1::Job& job) {
+  return TraitsOf(job.model()).clusters() && job.model().has_restarts() &&
+         job.algorithm().kind() == v1::Algorithm::KIND_LLOYD;
+}
+
+const v1::AlgorithmTraits& AlgorithmTraitsOf(const v1::Job& job) {
+  return TraitsOf(HasRestarts(job) ? v1::Algorithm::KIND_TASKS
+                                   : job.algorithm().kind());
+}
+
 int64_t TasksOf(const v1::Job& job) {
+  if (HasRestarts(job)) return job.model().restarts();
   if (!TraitsOf(job.algorithm().kind()).tasks()) return 0;
   // The default stands beside the key.
   v1::Model model = job.model();

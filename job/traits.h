@@ -49,6 +49,10 @@ bool IsEvaluated(const v1::Job& job);
 
 // How many tasks the job consists of; 0: its items are ranges of data.
 int64_t TasksOf(const v1::Job& job);
+// Whether the tasks are runs of Lloyd's K-Means.
+bool HasRestarts(const v1::Job& job);
+// The traits of the job's algorithm. Restarts of lloyd are tasks.
+const v1::AlgorithmTraits& AlgorithmTraitsOf(const v1::Job& job);
 
 // Whether labels are numbers whatever they look like: those of ratings, with
 // model.labels: values, and of models that predict only numbers.

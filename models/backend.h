@@ -218,6 +218,13 @@ class ComputeBackend {
   virtual void ScoresToOutputs(Loss loss, int64_t rows, int64_t columns,
                                float* scores) = 0;
 
+  // nearest(n): for each column of products(m, n) the place of the least of
+  // costs(m) - products. -1 if another is at most slack(n) above it, or if
+  // there is none, as all are infinite or not numbers. In ordinary memory only.
+  virtual void FindLeast(int64_t m, int64_t n, const float* costs,
+                         const float* products, const float* slack,
+                         int32_t* nearest);
+
   // y += alpha x.
   virtual void AddScaled(int64_t count, float alpha, const float* x,
                          float* y) = 0;

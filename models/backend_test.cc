@@ -497,6 +497,31 @@ TEST_P(BackendTest, ElementwiseOperationsComputeInPlace) {
   EXPECT_THAT(y.Values(), ElementsAre(21, 84, 189));
 }
 
+TEST_P(BackendTest, FindLeastTellsOnlyWhatSlackAllows) {
+  if (!backend_->uses_host_memory()) return;  // It has no such operation.
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  // 130 columns, so that tiles begin and end. Costs less products are, from the
+  // first row on: 2, 1, infinite.
+  constexpr int64_t kColumns = 130;
+  Floats products(3 * kColumns);
+  Floats slack(kColumns, 0.5F);
+  slack[1] = slack[129] = 1;
+  products[2] = kNan;             // The first of column 2.
+  products[kColumns + 3] = kNan;  // The second of column 3.
+  products[4] = 5;                // The first is the least of column 4.
+  products[5] = products[kColumns + 5] = kNan;
+  products[128] = 1;  // Both are the same.
+  std::vector<int32_t> nearest(kColumns, 7);
+
+  backend_->FindLeast(3, kColumns, Floats{2, 1, kInfinity}.data(),
+                      products.data(), slack.data(), nearest.data());
+
+  std::vector<int32_t> expected(kColumns, 1);
+  expected[1] = expected[129] = expected[5] = expected[128] = -1;
+  expected[3] = expected[4] = 0;
+  EXPECT_EQ(nearest, expected);
+}
+
 TEST_P(BackendTest, SumOfSquaresIsExactBeyondTheRangeOfFloats) {
   Array x = In(Floats(100, 3e38f));
   const double each = double{3e38f} * double{3e38f};

@@ -63,6 +63,9 @@ struct ModelConfig {
   // kmeans: each push is a step, of at most so many batches that are computed
   // at once; 0: pushes are sums of Lloyd's rounds.
   int64_t batches_at_once = 0;
+  // kmeans: each of so many runs is a task; 0: there is one run, of all
+  // workers.
+  int64_t restarts = 0;
   // The probability of leaving out a hidden unit in training, in [0, 1).
   double dropout = 0;
   // Adds l2 / 2 times the sum of the squares of the weights (not of the

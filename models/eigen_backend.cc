@@ -96,6 +96,11 @@ class EigenBackend final : public internal::HostBackend {
                         float* gradient) override {
     kernels_.activate_backward(ForKernel(f), count, y, gradient);
   }
+  void FindLeast(int64_t m, int64_t n, const float* costs,
+                 const float* products, const float* slack,
+                 int32_t* nearest) override {
+    kernels_.find_least(m, n, costs, products, slack, nearest);
+  }
   void Multiply(int64_t count, const float* x, const float* y,
                 float* z) override {
     kernels_.multiply(count, x, y, z);

@@ -4,7 +4,6 @@
 #include <limits>
 #include <numeric>
 
-#include "Eigen/Core"
 #include "common/example_hash.h"
 #include "common/status_macros.h"
 #include "models/kmeans_plus_plus.h"
@@ -34,18 +33,6 @@ void AppendRow(const BatchView& batch, int64_t row, std::vector<float>* out) {
   }
 }
 
-double SquaredDistance(const BatchView& batch, int64_t row,
-                       std::span<const float> point,
-                       std::vector<float>* scratch) {
-  scratch->clear();
-  AppendRow(batch, row, scratch);
-  using Values = Eigen::Map<const Eigen::ArrayXf>;
-  return (Values(scratch->data(), batch.features) -
-          Values(point.data(), batch.features))
-      .square()
-      .sum();
-}
-
 class ParallelSeeding {
  public:
   ParallelSeeding(const SeedingData& data, int64_t k, uint64_t seed,
@@ -73,7 +60,7 @@ class ParallelSeeding {
     candidates.rows = count_;
     candidates.features = data_.features;
     candidates.dense = candidates_;
-    return KMeansPlusPlus(candidates, k_, seed, weights);
+    return KMeansPlusPlus(candidates, k_, seed, weights, data_.step);
   }
 
  private:
@@ -104,21 +91,19 @@ class ParallelSeeding {
     NearestCentroids search(rows, data_.features, &backend_);
     search.Take(added, {});
     std::vector<int64_t> block;
-    std::vector<float> scratch;
     for (int64_t begin = 0; begin < data_.examples; begin += kBlockRows) {
       block.resize(std::min(kBlockRows, data_.examples - begin));
       std::iota(block.begin(), block.end(), begin);
       EBB_ASSIGN_OR_RETURN(const BatchView batch, data_.gather(block));
       const auto found = [&](int64_t row, int64_t nearest) {
-        const auto point = std::span<const float>(added).subspan(
-            nearest * data_.features, data_.features);
         const auto distance =
-            static_cast<float>(SquaredDistance(batch, row, point, &scratch));
+            static_cast<float>(search.SquaredDistance(batch, row, nearest));
         if (distance >= distances_[begin + row]) return;
         distances_[begin + row] = distance;
         nearest_[begin + row] = static_cast<int32_t>(count_ + nearest);
       };
       EBB_RETURN_IF_ERROR(search.Find(batch, found));
+      data_.step();
     }
     candidates_.insert(candidates_.end(), added.begin(), added.end());
     count_ += rows;

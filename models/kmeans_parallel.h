@@ -26,6 +26,8 @@ struct SeedingData {
   int64_t features = 0;
   // The examples with these numbers, in this order.
   absl::FunctionRef<absl::StatusOr<BatchView>(std::span<const int64_t>)> gather;
+  // Called now and then while it computes.
+  absl::FunctionRef<void()> step = +[] {};
 };
 
 // Returns k centroids, row after row, that are examples: a function of the data

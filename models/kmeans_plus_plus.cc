@@ -93,7 +93,7 @@ class Seeding {
         to_(examples),
         distances_(rows_, std::numeric_limits<double>::infinity()) {}
 
-  std::vector<float> Choose(int64_t k) {
+  std::vector<float> Choose(int64_t k, absl::FunctionRef<void()> step) {
     std::vector<float> chosen;
     Take(First(), &chosen);
     const auto trials =
@@ -109,6 +109,7 @@ class Seeding {
         best = row;
       }
       Take(best, &chosen);
+      step();
     }
     return chosen;
   }
@@ -167,8 +168,9 @@ class Seeding {
 
 std::vector<float> KMeansPlusPlus(const BatchView& examples, int64_t k,
                                   uint64_t seed,
-                                  std::span<const double> weights) {
-  return Seeding(examples, seed, weights).Choose(k);
+                                  std::span<const double> weights,
+                                  absl::FunctionRef<void()> step) {
+  return Seeding(examples, seed, weights).Choose(k, step);
 }
 
 }  // namespace ebb::models

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "models/batch.h"
 
 namespace ebb::models {
@@ -17,10 +18,12 @@ namespace ebb::models {
 // before, and with its weight. It draws 2 + log k examples at a time, and takes
 // the one that leaves all nearest (as the authors' code does). If fewer than k
 // examples differ, some are returned twice. Weights are 0 or more, and some are
-// above 0. Without any, all examples weigh the same.
-std::vector<float> KMeansPlusPlus(const BatchView& examples, int64_t k,
-                                  uint64_t seed,
-                                  std::span<const double> weights = {});
+// above 0. Without any, all examples weigh the same. It calls `step` for each
+// that it takes.
+std::vector<float> KMeansPlusPlus(
+    const BatchView& examples, int64_t k, uint64_t seed,
+    std::span<const double> weights = {},
+    absl::FunctionRef<void()> step = +[] {});
 
 }  // namespace ebb::models
 

@@ -23,6 +23,18 @@ constexpr int64_t kLeastRows = 16;
 // Origins nearer than this many times the farthest centroid cost few bits.
 constexpr float kNear = 4;
 
+// What n roundings in a row add up to, at most.
+float RoundingOf(int64_t terms) {
+  return static_cast<float>(terms + 4) * std::numeric_limits<float>::epsilon();
+}
+
+// a(m, n) to b(n, m).
+void Turn(const float* a, int64_t m, int64_t n, float* b) {
+  using Matrix =
+      Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  Eigen::Map<Matrix>(b, n, m) = Eigen::Map<const Matrix>(a, m, n).transpose();
+}
+
 bool Same(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() &&
          std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
@@ -63,6 +75,7 @@ void NearestCentroids::PrepareFor(For examples) {
                                  : static_cast<float>(squares_[k] / 2);
     lengths_[k] = empty_[k] ? 0 : static_cast<float>(std::sqrt(squares_[k]));
   }
+  longest_ = *std::ranges::max_element(lengths_);
 }
 
 const float* NearestCentroids::FromOrigin() const {
@@ -70,12 +83,8 @@ const float* NearestCentroids::FromOrigin() const {
 }
 
 void NearestCentroids::TurnCentroids() {
-  using Matrix =
-      Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   columns_.resize(centroids_.size());
-  Eigen::Map<Matrix>(columns_.data(), features_, clusters_) =
-      Eigen::Map<const Matrix>(centroids_.data(), clusters_, features_)
-          .transpose();
+  Turn(centroids_.data(), clusters_, features_, columns_.data());
 }
 
 void NearestCentroids::ChooseOrigin() {
@@ -130,11 +139,40 @@ absl::Status NearestCentroids::Find(const BatchView& batch, Found found) {
   return absl::OkStatus();
 }
 
+// c x' and not x c': the places of one centroid's products lie side by side,
+// and the search takes many examples at once. Long rows have a faster product
+// for few centroids, whose result is small to turn.
+void NearestCentroids::MultiplyDense(int64_t rows, const float* examples) {
+  constexpr int64_t kLong = 128;
+  products_.resize(rows * clusters_);
+  if (features_ < kLong) {
+    backend_.MatMulTransB(clusters_, features_, rows, FromOrigin(), examples,
+                          products_.data());
+    return;
+  }
+  example_products_.resize(rows * clusters_);
+  backend_.MatMulTransB(rows, features_, clusters_, examples, FromOrigin(),
+                        example_products_.data());
+  Turn(example_products_.data(), rows, clusters_, products_.data());
+}
+
+void NearestCentroids::Screen(int64_t rows, std::span<const float> lengths,
+                              int64_t terms) {
+  // No example has a larger error to any centroid; those of two add up.
+  const float rounding = RoundingOf(terms) * longest_;
+  slack_.resize(rows);
+  for (int64_t row = 0; row < rows; ++row) {
+    slack_[row] = 2 * rounding * (lengths[row] + longest_);
+  }
+  nearest_.resize(rows);
+  backend_.FindLeast(clusters_, rows, half_squares_.data(), products_.data(),
+                     slack_.data(), nearest_.data());
+}
+
 void NearestCentroids::FindDense(const BatchView& batch, Found found) {
   PrepareFor(For::kDense);
   const int64_t block =
       std::max(kLeastRows, kBlockFloats / std::max<int64_t>(1, features_));
-  products_.resize(std::min(block, batch.rows) * clusters_);
   for (int64_t begin = 0; begin < batch.rows; begin += block) {
     const int64_t rows = std::min(block, batch.rows - begin);
     const float* const examples = batch.dense.data() + begin * features_;
@@ -149,22 +187,28 @@ void NearestCentroids::FindDense(const BatchView& batch, Found found) {
       }
       moved = moved_examples_.data();
     }
-    backend_.MatMulTransB(rows, features_, clusters_, moved, FromOrigin(),
-                          products_.data());
+    MultiplyDense(rows, moved);
+    example_lengths_.resize(rows);
     for (int64_t row = 0; row < rows; ++row) {
-      const float length =
+      example_lengths_[row] =
           std::sqrt(Values(moved + row * features_, features_).square().sum());
-      const Values example(examples + row * features_, features_);
-      found(begin + row,
-            NearestOf(products_.data() + row * clusters_, length, features_,
-                      [&](int64_t k) {
-                        return (example.cast<double>() -
-                                Values(centroids_.data() + k * features_,
-                                       features_)
-                                    .cast<double>())
-                            .square()
-                            .sum();
-                      }));
+    }
+    Screen(rows, example_lengths_, features_);
+    for (int64_t row = 0; row < rows; ++row) {
+      int64_t nearest = nearest_[row];
+      if (nearest < 0) {
+        const Values example(examples + row * features_, features_);
+        nearest = NearestOf(
+            products_.data() + row, rows, example_lengths_[row], features_,
+            [&](int64_t k) {
+              return (example.cast<double>() -
+                      Values(centroids_.data() + k * features_, features_)
+                          .cast<double>())
+                  .square()
+                  .sum();
+            });
+      }
+      found(begin + row, nearest);
     }
   }
 }
@@ -181,7 +225,7 @@ void NearestCentroids::FindSparse(const BatchView& batch, Found found) {
     const int64_t end = rows.row_offsets[row + 1];
     const float length = std::sqrt(
         Values(rows.values.data() + begin, end - begin).square().sum());
-    found(row, NearestOf(products_.data() + row * clusters_, length,
+    found(row, NearestOf(products_.data() + row * clusters_, 1, length,
                          end - begin, [&](int64_t k) {
                            // Less the square of the example, which is the same
                            // for all.
@@ -199,23 +243,23 @@ void NearestCentroids::FindSparse(const BatchView& batch, Found found) {
 }
 
 int64_t NearestCentroids::NearestOf(
-    const float* products, float length, int64_t terms,
+    const float* products, int64_t stride, float length, int64_t terms,
     absl::FunctionRef<double(int64_t)> distance_to) const {
-  // What n roundings in a row add up to, at most.
-  const float rounding =
-      static_cast<float>(terms + 4) * std::numeric_limits<float>::epsilon();
+  const float rounding = RoundingOf(terms);
   const auto error_of = [&](int64_t k) {
     return rounding * lengths_[k] * (length + lengths_[k]);
   };
   float bound = std::numeric_limits<float>::infinity();
   for (int64_t k = 0; k < clusters_; ++k) {
-    bound = std::min(bound, half_squares_[k] - products[k] + error_of(k));
+    bound =
+        std::min(bound, half_squares_[k] - products[k * stride] + error_of(k));
   }
   // Most examples have one candidate, and no distance is needed.
   std::optional<int64_t> nearest;
   std::optional<double> least;
   for (int64_t k = 0; k < clusters_; ++k) {
-    if (!(half_squares_[k] - products[k] - error_of(k) <= bound)) continue;
+    if (!(half_squares_[k] - products[k * stride] - error_of(k) <= bound))
+      continue;
     if (!nearest) {
       nearest = k;
       continue;
@@ -227,6 +271,27 @@ int64_t NearestCentroids::NearestOf(
     nearest = k;
   }
   return nearest.value_or(0);  // None: they are not finite.
+}
+
+double NearestCentroids::SquaredDistance(const BatchView& batch, int64_t row,
+                                         int64_t cluster) const {
+  const Values centroid(centroids_.data() + cluster * features_, features_);
+  if (!batch.is_sparse()) {
+    const Values example(batch.dense.data() + row * features_, features_);
+    return (example - centroid).square().sum();
+  }
+  const CsrView& rows = batch.sparse;
+  double distance = squares_[cluster];
+  const int64_t end = rows.row_offsets[row + 1];
+  for (int64_t e = rows.row_offsets[row]; e < end;) {
+    const int32_t column = rows.columns[e];
+    double x = 0;
+    for (; e < end && rows.columns[e] == column; ++e) {
+      x += static_cast<double>(rows.values[e]);
+    }
+    distance += x * (x - 2 * static_cast<double>(centroid[column]));
+  }
+  return std::max(0.0, distance);
 }
 
 }  // namespace ebb::models

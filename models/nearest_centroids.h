@@ -36,8 +36,10 @@ class NearestCentroids {
   // Calls it for each example, in order, while the processor's cache has the
   // example. InvalidArgument: the batch has other features.
   absl::Status Find(const BatchView& batch, Found found);
-  // The square of the centroid's length. The last batch was sparse.
-  double SquareOf(int64_t cluster) const { return squares_[cluster]; }
+  // The squared distance of an example of the last batch to the centroid: of a
+  // sparse one in time that its entries take.
+  double SquaredDistance(const BatchView& batch, int64_t row,
+                         int64_t cluster) const;
 
  private:
   enum class For : uint8_t { kNothing, kDense, kSparse };
@@ -48,10 +50,16 @@ class NearestCentroids {
   void TurnCentroids();
   const float* FromOrigin() const;
   void FindDense(const BatchView& batch, Found found);
+  // Fills, for so many examples from the origin, `products_`, (clusters, rows).
+  void MultiplyDense(int64_t rows, const float* examples);
+  // By the products: `nearest_`, -1 where rounding may hide which it is.
+  void Screen(int64_t rows, std::span<const float> lengths, int64_t terms);
   void FindSparse(const BatchView& batch, Found found);
-  // The nearest by the products of the example with each centroid, sums of so
-  // many terms, and the example's length, all from the origin.
-  int64_t NearestOf(const float* products, float length, int64_t terms,
+  // The nearest of those that may be, by the products of the example with each
+  // centroid (`stride` apart), sums of so many terms, and the example's length,
+  // all from the origin.
+  int64_t NearestOf(const float* products, int64_t stride, float length,
+                    int64_t terms,
                     absl::FunctionRef<double(int64_t)> distance_to) const;
 
   const int64_t clusters_;
@@ -71,11 +79,16 @@ class NearestCentroids {
   std::vector<double> squares_;      // Squares of the lengths, from the origin.
   std::vector<float> half_squares_;  // Infinite for an empty cluster.
   std::vector<float> lengths_;       // 0 for an empty cluster.
+  float longest_ = 0;                // The largest of these.
   std::vector<float> columns_;  // (features, clusters), for sparse examples.
 
   // --- Of the last batch -----------------------------------------------------
   std::vector<float> moved_examples_;
   std::vector<float> products_;
+  std::vector<float> example_products_;  // (rows, clusters).
+  std::vector<float> example_lengths_;
+  std::vector<float> slack_;
+  std::vector<int32_t> nearest_;
 };
 
 }  // namespace ebb::models

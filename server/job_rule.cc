@@ -60,10 +60,11 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
   std::unique_ptr<JobRule> rule(new JobRule(record.plan, job.seed(),
                                             std::move(schedule), rollback,
                                             std::move(algorithm)));
+  rule->restarts_ = job::HasRestarts(job);
   if (job::TraitsOf(job.model()).boosted()) {
     EBB_ASSIGN_OR_RETURN(rule->boosting_,
                          job::BoostingOptionsOf(specification, record.plan));
-  } else if (job::TraitsOf(job.algorithm().kind()).statistics()) {
+  } else if (job::AlgorithmTraitsOf(job).statistics()) {
     rule->lloyd_ = job::LloydOptionsOf(job);
     EBB_RETURN_IF_ERROR(rule->lloyd_->Validate());
   } else if (record.plan.algorithm.operated) {

@@ -51,6 +51,7 @@ class JobRule final : public UpdateRule {
   }
   size_t FigureCount() const override;
   bool MeasuresWhole() const override { return boosting_.has_value(); }
+  bool KeepsLeastLoss() const override { return restarts_; }
   void PackFigures(std::vector<double>* figures) const override;
   void Measure(const StepPlace& place, const MeasureRun& run,
                std::span<double> figures) const override;
@@ -136,6 +137,7 @@ class JobRule final : public UpdateRule {
   std::optional<LbfgsOptions> lbfgs_;
   std::optional<LloydOptions> lloyd_;
   std::optional<BoostingOptions> boosting_;
+  bool restarts_ = false;  // Its tasks are runs of K-Means.
   std::optional<v1::InitialValues> initial_;
   std::vector<Table> tables_;  // Ascending.
   int slots_ = 0;

@@ -484,6 +484,29 @@ TEST(JobRuleTest, LloydMeasuresCountsAndMovesCentroids) {
   EXPECT_THAT(out, ElementsAre(3, 7, 5, 2, 3));
 }
 
+TEST(JobRuleTest, RestartsOfKMeansAreTasks) {
+  const job::JobFile file = job::ReadJob(
+      "model: {kind: kmeans, clusters: 2, restarts: 7}\n"
+      "data: {train: {csv: a.csv}}\nalgorithm: {tolerance: 0.5}\n",
+      "job.yaml");
+  ASSERT_TRUE(file.ok()) << job::ToString(file.mistakes);
+  job::JobFacts facts;
+  facts.sparse_tables.push_back(
+      {.name = "runs", .width = 4096, .kind = RowKind::kWriteOnce});
+  facts.examples = 100;
+  const auto record = job::MakeJobRecord(file.job, facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(record->plan.examples, 7);
+  EXPECT_EQ(record->plan.epochs, 1);
+  EXPECT_EQ(record->plan.shard_size, 1);
+  EXPECT_FALSE(record->plan.algorithm.operated);
+  const auto rule = RuleOf(*record);
+  EXPECT_EQ(rule->SlotCount(), 0);
+  EXPECT_TRUE(rule->RowOptions(0).of_tasks);
+  EXPECT_TRUE(rule->KeepsLeastLoss());
+  EXPECT_TRUE(job::TrainingFactsOf(*record)->least_loss);
+}
+
 // From w = (3, 4) the gradient of 10 examples sums up to 10 w.
 TEST(JobRuleTest, LbfgsMeasuresAndStepsByItsOperations) {
   const auto rule =

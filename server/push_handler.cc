@@ -262,7 +262,9 @@ void PushHandler::Applied(HostedPartition* hosted,
   hosted->changed.insert(push.item);
   ++statistics_.updates;
   statistics_.scaled += hosted->values->last_scaling();
-  if (segment.partition == kLossesAt && !push.skip) {
+  // The latest of several models does not say how they learn.
+  if (segment.partition == kLossesAt && !push.skip &&
+      !hosted->values->tally().least_loss()) {
     recent_loss_.Add(
         push.loss_sum, push.end - push.begin,
         std::min(job_.plan().examples,

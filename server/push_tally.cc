@@ -51,7 +51,11 @@ void PushTally::CountExamples(const PushedExamples& push) {
   }
   ledger_.Add(push.item, push.ledger);
   EpochLoss& loss = loss_[push.item.epoch];
-  loss.loss_sum += push.loss_sum;
+  if (!least_loss_) {
+    loss.loss_sum += push.loss_sum;
+  } else if (loss.examples == 0 || push.loss_sum < loss.loss_sum) {
+    loss.loss_sum = push.loss_sum;
+  }
   loss.examples += push.ledger.count;
 }
 

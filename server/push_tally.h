@@ -32,9 +32,9 @@ struct PushedExamples {
 // Thread-compatible. Belongs to a Partition.
 class PushTally {
  public:
-  // `plan` outlives it.
-  explicit PushTally(const JobPlan& plan)
-      : ledger_(plan), oracle_(plan.oracle_width) {}
+  // `plan` outlives it. `least_loss`: as UpdateRule::KeepsLeastLoss.
+  PushTally(const JobPlan& plan, bool least_loss)
+      : least_loss_(least_loss), ledger_(plan), oracle_(plan.oracle_width) {}
 
   // InvalidArgument: what it says of its examples cannot be counted.
   absl::StatusOr<PushedExamples> Read(const PushRequest& push,
@@ -47,7 +47,8 @@ class PushTally {
   int64_t updates() const { return updates_; }
   const Ledger& ledger() const { return ledger_; }
   std::span<const uint64_t> oracle() const { return oracle_; }
-  // By epoch.
+  bool least_loss() const { return least_loss_; }
+  // By epoch. Sums, or the least of all pushes.
   const std::map<int32_t, EpochLoss>& loss() const { return loss_; }
 
   void AddTo(Cut* cut) const;
@@ -57,6 +58,7 @@ class PushTally {
  private:
   void CountExamples(const PushedExamples& push);
 
+  const bool least_loss_;
   int64_t updates_ = 0;
   Ledger ledger_;
   std::vector<uint64_t> oracle_;

@@ -110,6 +110,10 @@ class UpdateRule {
         "rounds of this job are not closed by operations");
   }
 
+  // Whether the least loss of a push is told of the job in place of the sum:
+  // each is of another model.
+  virtual bool KeepsLeastLoss() const { return false; }
+
   // For the plan's sparse table with this number: its options on a partition,
   // the optimizer that changes its rows, and the context of a step of them.
   virtual RowTableOptions RowOptions(int32_t table) const = 0;

@@ -1,18 +1,14 @@
 #include "worker/batch_reader.h"
 
 #include <algorithm>
-#include <span>
+#include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "common/example_hash.h"
 #include "common/status_macros.h"
 
 namespace ebb::worker {
 
 namespace {
-
-// The item in work and the one after it.
-constexpr size_t kOrdersKept = 2;
 
 bool Is(const TrainingBatch& batch, ItemId item, int64_t begin, int64_t end) {
   return batch.item == item && batch.begin == begin && batch.end == end;
@@ -168,38 +164,14 @@ void BatchReader::Run() {
   }
 }
 
-absl::StatusOr<BatchReader::OrderPtr> BatchReader::OrderOf(ItemId item) {
-  {
-    MutexLock lock(&mu_);
-    for (const auto& [known, order] : orders_) {
-      if (known == item) return order;
-    }
-  }
-  EBB_ASSIGN_OR_RETURN(std::vector<int64_t> examples, order_.Of(item));
-  auto order =
-      std::make_shared<const std::vector<int64_t>>(std::move(examples));
-  MutexLock lock(&mu_);
-  orders_.emplace_front(item, order);
-  if (orders_.size() > kOrdersKept) orders_.pop_back();
-  return order;
-}
-
 // The ledger's row is summed over the positions that are gathered, as they
 // are: were one left out or read twice, the row would say so.
 absl::Status BatchReader::Gather(TrainingBatch* batch) {
   const ItemId item = batch->item;
   const int64_t begin = batch->begin, end = batch->end;
   batch->ledger = {};
-  batch->numbers.clear();
-  EBB_ASSIGN_OR_RETURN(const OrderPtr order, OrderOf(item));
-  const auto size = static_cast<int64_t>(order->size());
-  if (begin < 0 || begin >= end || end > size) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("item ", ToString(item), " has no examples [", begin, ", ",
-                     end, "); it has ", size));
-  }
+  EBB_RETURN_IF_ERROR(order_.Of(item, begin, end, &batch->numbers));
   for (int64_t position = begin; position < end; ++position) {
-    batch->numbers.push_back((*order)[position]);
     batch->ledger += {1, ExampleHash(item, position)};
   }
   std::vector<float>& values = batch->examples.values;

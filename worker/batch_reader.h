@@ -9,12 +9,10 @@
 #define EBB_WORKER_BATCH_READER_H_
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -68,7 +66,6 @@ class BatchReader {
   const TrainingBatch* Ready(ItemId item, int64_t begin, int64_t end);
 
  private:
-  using OrderPtr = std::shared_ptr<const std::vector<int64_t>>;
   // One batch ahead, from wish to use.
   struct Slot {
     enum class State { kWanted, kGathering, kReady };
@@ -81,7 +78,6 @@ class BatchReader {
   // Fills the batch whose item and positions are set. These do not change: a
   // thread that looks for a batch reads them while it is gathered.
   absl::Status Gather(TrainingBatch* batch) ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<OrderPtr> OrderOf(ItemId item) ABSL_LOCKS_EXCLUDED(mu_);
   // Makes the slot one that is not begun yet.
   void WantLocked(ItemId item, int64_t begin, int64_t end, Slot* slot)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -108,8 +104,6 @@ class BatchReader {
   int64_t wanted_ ABSL_GUARDED_BY(mu_) = 0;  // So many, so far.
   std::list<std::unique_ptr<Slot>> slots_ ABSL_GUARDED_BY(mu_);
   std::vector<std::unique_ptr<Slot>> spare_ ABSL_GUARDED_BY(mu_);
-  // Orders of the items read last, newest first.
-  std::deque<std::pair<ItemId, OrderPtr>> orders_ ABSL_GUARDED_BY(mu_);
 
   std::thread thread_;
 };

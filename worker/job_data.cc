@@ -360,6 +360,7 @@ models::ModelConfig ModelConfigOf(const v1::Job& job,
   const bool clusters = job::TraitsOf(model).clusters();
   config.classes = clusters ? 0 : static_cast<int64_t>(train.classes.size());
   config.clusters = model.clusters();
+  if (job::HasRestarts(job)) config.restarts = model.restarts();
   config.topics = model.topics();
   config.document_prior = model.document_prior();
   config.topic_prior = model.topic_prior();

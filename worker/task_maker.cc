@@ -12,6 +12,7 @@
 #include "job/traits.h"
 #include "models/forest/binned_features.h"
 #include "models/forest/tree.h"
+#include "worker/lloyd_runs.h"
 
 namespace ebb::worker {
 
@@ -29,8 +30,9 @@ class TreeMaker final : public TaskMaker {
         labels_(std::move(labels)),
         grower_(options, &features_, labels_) {}
 
-  absl::StatusOr<std::string> Make(int64_t task) override {
-    return models::forest::EncodeTree(grower_.Grow(task));
+  absl::StatusOr<TaskResult> Make(int64_t task,
+                                  absl::FunctionRef<void()> /*step*/) override {
+    return TaskResult{models::forest::EncodeTree(grower_.Grow(task))};
   }
   int64_t memory_bytes() const override {
     return features_.memory_bytes() +
@@ -63,8 +65,17 @@ GrowthOptions GrowthOptionsOf(const v1::Job& job, const data::Index& train) {
   return options;
 }
 
+int64_t TaskBytes(const v1::Job& job, const data::Index& train, int64_t bytes) {
+  if (job::HasRestarts(job)) return bytes + LloydRunBytes(job, train);
+  // The intervals of the features, and the labels.
+  return bytes + train.examples *
+                     (train.features + static_cast<int64_t>(sizeof(float)));
+}
+
 absl::StatusOr<std::unique_ptr<TaskMaker>> CreateTaskMaker(
-    const v1::Job& job, const data::Dataset& train) {
+    const v1::Job& job, const data::Dataset& train,
+    models::ComputeBackend* backend) {
+  if (job::HasRestarts(job)) return CreateLloydRuns(job, train, backend);
   if (!job::TraitsOf(job.model()).forest()) return nullptr;
   if (train.sparse() || train.keyed()) {
     return absl::InvalidArgumentError("a forest takes dense examples");

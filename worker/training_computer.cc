@@ -91,10 +91,9 @@ absl::Status CheckLayout(const JobRecord& record, const v1::Job& job,
 }
 
 // What a task makes lies in the worker's memory, beside all of the data.
-absl::Status CheckRoomForTasks(const JobRecord& record,
+absl::Status CheckRoomForTasks(const JobRecord& record, const v1::Job& job,
                                const data::Dataset& train, int64_t most) {
-  const int64_t bytes =
-      TaskDataBytes(train.memory_bytes(), train.examples(), train.features());
+  const int64_t bytes = TaskBytes(job, train.index(), train.memory_bytes());
   if (most == 0 || bytes <= most) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       "job ", record.name, " needs all of its data at once, which takes ",
@@ -191,8 +190,9 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::LoadRead(
                                    &loaded->registry, loaded->backend.get()));
   if (job::TasksOf(job) > 0) {
     EBB_RETURN_IF_ERROR(
-        CheckRoomForTasks(*record, loaded->train, options_.data_bytes));
-    EBB_ASSIGN_OR_RETURN(loaded->tasks, CreateTaskMaker(job, loaded->train));
+        CheckRoomForTasks(*record, job, loaded->train, options_.data_bytes));
+    EBB_ASSIGN_OR_RETURN(loaded->tasks, CreateTaskMaker(job, loaded->train,
+                                                        loaded->backend.get()));
     return loaded;
   }
   const auto test = TestSource(job, labels, ColumnsOf(specification));
@@ -555,15 +555,17 @@ absl::Status TrainingComputer::MakeTask(const client::ComputeTask& task,
   TrainingBatch batch;
   batch.numbers = {number};
   MaybeMisbehave(batch);
-  EBB_ASSIGN_OR_RETURN(const std::string made, job->tasks->Make(number));
+  EBB_ASSIGN_OR_RETURN(const TaskResult made,
+                       job->tasks->Make(number, [&] { ++steps_; }));
   WrittenRows rows(plan);
-  EBB_RETURN_IF_ERROR(
-      CutTask(number, made, [&](uint64_t key, std::span<const std::byte> part) {
+  EBB_RETURN_IF_ERROR(CutTask(
+      number, made.bytes, [&](uint64_t key, std::span<const std::byte> part) {
         rows.Write(0, key, part);
       }));
   result->gradient = client::FloatPool::AsPayload(pool_.Take(plan.parameters));
   result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
   result->ledger = ExpectedRow(task.item, task.begin, task.end);
+  result->loss_sum = made.loss;
   return rows.AppendTo(&result->rows);
 }
 

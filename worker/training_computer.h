@@ -3,6 +3,7 @@
 #ifndef EBB_WORKER_TRAINING_COMPUTER_H_
 #define EBB_WORKER_TRAINING_COMPUTER_H_
 
+#include <atomic>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -87,6 +88,7 @@ class TrainingComputer : public client::JobComputer {
   int64_t held_bytes() const override;
   absl::StatusOr<client::BatchRowsPtr> FindRows(
       const client::FindRows& batch) override;
+  int64_t steps() const override { return steps_.load(); }
   client::ComputeResult Compute(const client::ComputeTask& task) override;
   void Expect(const client::PulledValuesPtr& values) override;
   EvaluationResult Evaluate(const client::EvaluateTask& task) override;
@@ -241,6 +243,8 @@ class TrainingComputer : public client::JobComputer {
   };
   std::optional<PartialScores> partial_;
 
+  // The steps of tasks. The computing thread adds, and the shell's reads.
+  std::atomic<int64_t> steps_ = 0;
   mutable Mutex mu_;
   CondVar hurried_;
   std::weak_ptr<const client::PulledValues> expected_ ABSL_GUARDED_BY(mu_);

@@ -365,6 +365,42 @@ void ActivateBackward(KernelActivation f, int64_t count, const float* y,
   }
 }
 
+// A tile of columns at a time, whose figures stay in registers.
+void FindLeast(int64_t m, int64_t n, const float* costs, const float* products,
+               const float* slack, int32_t* nearest) {
+  constexpr int64_t kTile = 64;
+  constexpr float kInfinity = __builtin_inff();
+  for (int64_t begin = 0; begin < n; begin += kTile) {
+    const int64_t columns = n - begin < kTile ? n - begin : kTile;
+    float least[kTile], second[kTile];
+    int32_t at[kTile];
+    for (int64_t j = 0; j < kTile; ++j) {
+      least[j] = second[j] = kInfinity;
+      at[j] = -1;
+    }
+    for (int64_t i = 0; i < m; ++i) {
+      const float cost_of_row = costs[i];
+      const float* const row = products + i * n + begin;
+      const auto look = [&](int64_t j) __attribute__((always_inline)) {
+        const float cost = cost_of_row - row[j];
+        const bool less = cost < least[j];
+        const float other = less ? least[j] : cost;
+        second[j] = other < second[j] ? other : second[j];
+        at[j] = less ? static_cast<int32_t>(i) : at[j];
+        least[j] = less ? cost : least[j];
+      };
+      if (columns == kTile) {
+        for (int64_t j = 0; j < kTile; ++j) look(j);
+      } else {
+        for (int64_t j = 0; j < columns; ++j) look(j);
+      }
+    }
+    for (int64_t j = 0; j < columns; ++j) {
+      nearest[begin + j] = second[j] > least[j] + slack[begin + j] ? at[j] : -1;
+    }
+  }
+}
+
 void Multiply(int64_t count, const float* x, const float* y, float* z) {
   Array(z, count) = ConstArray(x, count) * ConstArray(y, count);
 }
@@ -419,6 +455,7 @@ const EigenKernels EBB_KERNELS_ = {
     ColumnSums,
     Activate,
     ActivateBackward,
+    FindLeast,
     Multiply,
     AddScaled,
     AddScaledRows,

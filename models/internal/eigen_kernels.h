@@ -59,6 +59,9 @@ struct EigenKernels {
   void (*activate)(KernelActivation f, int64_t count, float* x);
   void (*activate_backward)(KernelActivation f, int64_t count, const float* y,
                             float* gradient);
+  void (*find_least)(int64_t m, int64_t n, const float* costs,
+                     const float* products, const float* slack,
+                     int32_t* nearest);
   void (*multiply)(int64_t count, const float* x, const float* y, float* z);
   void (*add_scaled)(int64_t count, float alpha, const float* x, float* y);
   void (*add_scaled_rows)(int64_t m, int64_t n, float alpha, const float* scale,

@@ -12,23 +12,23 @@
 #include <cmath>
 #include <cstdint>
 #include <memory>
-#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "Eigen/Core"
 #include "absl/strings/str_cat.h"
+#include "common/row_kind.h"
 #include "common/status_macros.h"
+#include "common/task_rows.h"
 #include "models/backends.h"
+#include "models/lloyd_result.h"
+#include "models/lloyd_sums.h"
 #include "models/model.h"
-#include "models/nearest_centroids.h"
 #include "models/registry.h"
 
 namespace ebb::models::zoo {
 namespace {
-
-using Values = Eigen::Map<const Eigen::ArrayXf>;
 
 class KMeans final : public Model {
  public:
@@ -39,7 +39,7 @@ class KMeans final : public Model {
         features_(config.features),
         batches_at_once_(config.batches_at_once),
         own_(std::move(own)),
-        search_(clusters_, features_, backend) {
+        sums_(clusters_, features_, backend) {
     // Before the first round no cluster counts as empty.
     const float first_size = InRounds() ? 1 : 0;
     description_.tables = {
@@ -57,22 +57,13 @@ class KMeans final : public Model {
     EBB_RETURN_IF_ERROR(CheckGradientSize(params, grad));
     std::ranges::fill(grad, 0.0f);
     *stats = {.examples = batch.rows};
-    std::vector<int64_t> nearest;
-    EBB_RETURN_IF_ERROR(
-        FindNearest(params, batch, [&](int64_t row, int64_t cluster) {
-          if (batch.is_sparse()) {
-            nearest.push_back(cluster);
-          } else {
-            stats->loss_sum += Join(params, batch, row, cluster, grad);
-          }
-        }));
-    if (batch.is_sparse()) {
-      stats->loss_sum = JoinSparse(params, batch, nearest, grad);
-    }
+    EBB_RETURN_IF_ERROR(Take(params));
+    const ClusterSums out = {grad.first(clusters_ * features_), Sizes(grad)};
+    EBB_RETURN_IF_ERROR(sums_.Add(batch, out, &stats->loss_sum));
     if (!InRounds()) {
       ScaleToSteps(params, grad);
     } else if (batch.shard == 0) {
-      FillEmpty(params, batch, grad);
+      FillEmpty(params, batch, out);
     }
     if (!std::isfinite(stats->loss_sum)) {
       return absl::OutOfRangeError("the distances are not finite");
@@ -83,9 +74,8 @@ class KMeans final : public Model {
   absl::Status Evaluate(std::span<const float> params, const BatchView& batch,
                         BatchStats* stats) override {
     *stats = {.examples = batch.rows};
-    return FindNearest(params, batch, [&](int64_t row, int64_t cluster) {
-      stats->loss_sum += SquaredDistance(params, batch, row, cluster);
-    });
+    EBB_RETURN_IF_ERROR(Take(params));
+    return sums_.Measure(batch, &stats->loss_sum, [](int64_t, int64_t) {});
   }
 
   absl::Status EvaluateAndPredict(std::span<const float> params,
@@ -93,16 +83,18 @@ class KMeans final : public Model {
                                   std::vector<float>* outputs) override {
     *stats = {.examples = batch.rows};
     outputs->clear();
-    return FindNearest(params, batch, [&](int64_t row, int64_t cluster) {
-      stats->loss_sum += SquaredDistance(params, batch, row, cluster);
-      outputs->push_back(static_cast<float>(cluster));
-    });
+    EBB_RETURN_IF_ERROR(Take(params));
+    return sums_.Measure(batch, &stats->loss_sum,
+                         [&](int64_t, int64_t cluster) {
+                           outputs->push_back(static_cast<float>(cluster));
+                         });
   }
 
   absl::Status Predict(std::span<const float> params, const BatchView& batch,
                        std::vector<float>* outputs) override {
     outputs->clear();
-    return FindNearest(params, batch, [&](int64_t, int64_t cluster) {
+    EBB_RETURN_IF_ERROR(Take(params));
+    return sums_.Find(batch, [&](int64_t, int64_t cluster) {
       outputs->push_back(static_cast<float>(cluster));
     });
   }
@@ -110,119 +102,28 @@ class KMeans final : public Model {
  private:
   // Else each push is a step of its own.
   bool InRounds() const { return batches_at_once_ == 0; }
-  Values Example(const BatchView& batch, int64_t row) const {
-    return {batch.dense.data() + row * features_, features_};
-  }
-  Values Centroid(std::span<const float> params, int64_t cluster) const {
-    return {params.data() + cluster * features_, features_};
-  }
-  std::span<const float> Sizes(std::span<const float> params) const {
-    return params.subspan(clusters_ * features_);
+  template <typename Float>
+  std::span<Float> Sizes(std::span<Float> values) const {
+    return values.subspan(clusters_ * features_);
   }
 
-  absl::Status FindNearest(std::span<const float> params,
-                           const BatchView& batch,
-                           NearestCentroids::Found found) {
+  absl::Status Take(std::span<const float> params) {
     EBB_RETURN_IF_ERROR(
         CheckParameterCount(params, description_.ParameterCount()));
-    search_.Take(params.first(clusters_ * features_),
-                 InRounds() ? Sizes(params) : std::span<const float>());
-    return search_.Find(batch, found);
-  }
-
-  // Adds the example to the sum and size of the cluster, and returns its
-  // squared distance.
-  double Join(std::span<const float> params, const BatchView& batch,
-              int64_t row, int64_t cluster, std::span<float> grad) const {
-    Eigen::Map<Eigen::ArrayXf> sum(grad.data() + cluster * features_,
-                                   features_);
-    const auto difference = Example(batch, row) - Centroid(params, cluster);
-    sum += difference;
-    grad[clusters_ * features_ + cluster] += 1;
-    return difference.square().sum();
-  }
-
-  // The same for all examples. Sums of one cluster are in double until its
-  // centroid was subtracted from them, once for each example: near the end
-  // little remains.
-  double JoinSparse(std::span<const float> params, const BatchView& batch,
-                    std::span<const int64_t> nearest, std::span<float> grad) {
-    std::vector<int64_t> order(nearest.size());
-    std::iota(order.begin(), order.end(), 0);
-    std::ranges::stable_sort(order, {},
-                             [&](int64_t row) { return nearest[row]; });
-    double loss_sum = 0;
-    for (size_t first = 0; first < order.size();) {
-      const int64_t cluster = nearest[order[first]];
-      size_t end = first;
-      sum_ = Eigen::ArrayXd::Zero(features_);
-      for (; end < order.size() && nearest[order[end]] == cluster; ++end) {
-        AddRow(batch.sparse, order[end]);
-        loss_sum += SquaredDistance(params, batch, order[end], cluster);
-      }
-      const auto joined = static_cast<double>(end - first);
-      Eigen::Map<Eigen::ArrayXf>(grad.data() + cluster * features_, features_) =
-          (sum_ - joined * Centroid(params, cluster).cast<double>())
-              .cast<float>();
-      grad[clusters_ * features_ + cluster] = static_cast<float>(joined);
-      first = end;
-    }
-    return loss_sum;
-  }
-
-  void AddRow(const CsrView& rows, int64_t row) {
-    for (int64_t e = rows.row_offsets[row]; e < rows.row_offsets[row + 1];
-         ++e) {
-      sum_[rows.columns[e]] += static_cast<double>(rows.values[e]);
-    }
-  }
-
-  double SquaredDistance(std::span<const float> params, const BatchView& batch,
-                         int64_t row, int64_t cluster) const {
-    if (!batch.is_sparse()) {
-      return (Example(batch, row) - Centroid(params, cluster)).square().sum();
-    }
-    const CsrView& rows = batch.sparse;
-    const Values centroid = Centroid(params, cluster);
-    double distance = search_.SquareOf(cluster);
-    const int64_t end = rows.row_offsets[row + 1];
-    for (int64_t e = rows.row_offsets[row]; e < end;) {
-      const int32_t column = rows.columns[e];
-      double x = 0;
-      for (; e < end && rows.columns[e] == column; ++e) {
-        x += static_cast<double>(rows.values[e]);
-      }
-      distance += x * (x - 2 * static_cast<double>(centroid[column]));
-    }
-    return std::max(0.0, distance);
+    sums_.Take(params.first(clusters_ * features_),
+               InRounds() ? Sizes(params) : std::span<const float>());
+    return absl::OkStatus();
   }
 
   // One example, of those that the batch has, joins each empty cluster.
   void FillEmpty(std::span<const float> params, const BatchView& batch,
-                 std::span<float> grad) const {
+                 ClusterSums out) const {
     int64_t row = -batch.first_position;
     for (int64_t k = 0; k < clusters_; ++k) {
       if (Sizes(params)[k] != 0) continue;
-      if (row >= 0 && row < batch.rows) Fill(params, batch, row, k, grad);
+      if (row >= 0 && row < batch.rows) sums_.Join(batch, row, k, out);
       ++row;
     }
-  }
-
-  void Fill(std::span<const float> params, const BatchView& batch, int64_t row,
-            int64_t cluster, std::span<float> grad) const {
-    if (!batch.is_sparse()) {
-      Join(params, batch, row, cluster, grad);
-      return;
-    }
-    Eigen::Map<Eigen::ArrayXf> sum(grad.data() + cluster * features_,
-                                   features_);
-    sum -= Centroid(params, cluster);
-    const CsrView& rows = batch.sparse;
-    for (int64_t e = rows.row_offsets[row]; e < rows.row_offsets[row + 1];
-         ++e) {
-      sum[rows.columns[e]] += rows.values[e];
-    }
-    grad[clusters_ * features_ + cluster] += 1;
   }
 
   // With n examples before it, an example moves its centroid by 1 / (n + 1) of
@@ -231,7 +132,7 @@ class KMeans final : public Model {
   void ScaleToSteps(std::span<const float> params,
                     std::span<float> grad) const {
     for (int64_t k = 0; k < clusters_; ++k) {
-      const float joined = grad[clusters_ * features_ + k];
+      const float joined = Sizes(grad)[k];
       if (joined == 0) continue;
       const float others = static_cast<float>(batches_at_once_) * joined;
       Eigen::Map<Eigen::ArrayXf>(grad.data() + k * features_, features_) /=
@@ -244,8 +145,51 @@ class KMeans final : public Model {
   const int64_t batches_at_once_;
   const std::unique_ptr<ComputeBackend> own_;
   ModelDescription description_;
-  NearestCentroids search_;
-  Eigen::ArrayXd sum_;
+  LloydSums sums_;
+};
+
+// Restarts are tasks (docs/decisions/0029-other-workloads.md): this says which
+// table they are stored in.
+class KMeansRestarts final : public Model {
+ public:
+  explicit KMeansRestarts(int64_t features) {
+    SparseTableShape& runs = description_.sparse_tables.emplace_back();
+    runs.name = "runs";
+    runs.width = kTaskRowBytes;
+    runs.kind = RowKind::kWriteOnce;
+    description_.features = features;
+    description_.outputs = 1;
+    description_.labels = LabelKind::kNone;
+  }
+  const ModelDescription& description() const override { return description_; }
+  absl::Status Gradient(std::span<const float> /*params*/,
+                        const BatchView& /*batch*/, std::span<float> /*grad*/,
+                        BatchStats* /*stats*/) override {
+    return NotOne();
+  }
+  absl::Status Evaluate(std::span<const float> /*params*/,
+                        const BatchView& /*batch*/,
+                        BatchStats* /*stats*/) override {
+    return NotOne();
+  }
+  absl::Status EvaluateAndPredict(std::span<const float> /*params*/,
+                                  const BatchView& /*batch*/,
+                                  BatchStats* /*stats*/,
+                                  std::vector<float>* /*outputs*/) override {
+    return NotOne();
+  }
+  absl::Status Predict(std::span<const float> /*params*/,
+                       const BatchView& /*batch*/,
+                       std::vector<float>* /*outputs*/) override {
+    return NotOne();
+  }
+
+ private:
+  static absl::Status NotOne() {
+    return absl::UnimplementedError("restarts are runs, not one model");
+  }
+
+  ModelDescription description_;
 };
 
 absl::StatusOr<std::unique_ptr<Model>> CreateKMeans(const ModelConfig& config,
@@ -262,6 +206,19 @@ absl::StatusOr<std::unique_ptr<Model>> CreateKMeans(const ModelConfig& config,
                                     config.features, " features are too many"));
   }
   EBB_RETURN_IF_ERROR(RefusePenalties(config, "kmeans has no gradient"));
+  if (config.restarts > 0) {
+    const int64_t bytes =
+        LloydResult::EncodedBytes(config.clusters, config.features);
+    if (bytes > kMostTaskBytes) {
+      return ConfigError(
+          "model.restarts",
+          absl::StrCat("a run of ", config.clusters, " centroids of ",
+                       config.features, " features has ", bytes,
+                       " bytes, at most ", kMostTaskBytes, " are possible"),
+          "leave restarts out, or fewer clusters");
+    }
+    return std::make_unique<KMeansRestarts>(config.features);
+  }
   // Devices have memory of their own.
   std::unique_ptr<ComputeBackend> own;
   if (!backend->uses_host_memory()) {

@@ -237,6 +237,12 @@ v1::JobSummary SummaryOf(const SchedulerShell::Picture& picture,
 void AddLosses(const TrainingJob& job, v1::JobStatus* status) {
   std::map<int32_t, EpochLossSum> losses =
       job.parts().losses.statistics().losses;
+  if (job.parts().tables.training_facts.least_loss) {
+    if (losses.empty()) return;
+    status->mutable_inertia()->set_epoch(-1);
+    status->mutable_inertia()->set_sum(losses.begin()->second.loss_sum);
+    return;
+  }
   const std::map<int64_t, double> closed = job.parts().rounds.LossSums();
   for (const auto& [round, sum] : closed) {
     if (job.plan().RoundsPerEpoch() > 1) break;

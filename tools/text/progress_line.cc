@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -67,8 +68,13 @@ std::vector<Figure> Figures(const Progress& progress) {
          2});
   }
   if (progress.inertia) {
-    figures.push_back(
-        {absl::StrCat("inertia ", FigureText(*progress.inertia, 4)), 2});
+    std::string text =
+        absl::StrCat("inertia ", FigureText(*progress.inertia, 4));
+    if (progress.runs) {
+      absl::StrAppend(&text, ", best of ", *progress.runs, "/",
+                      progress.examples, " runs");
+    }
+    figures.push_back({std::move(text), 2});
   } else if (progress.rmse) {
     figures.push_back(
         {absl::StrCat("rmse ", FigureText(*progress.rmse, 3)), 2});
@@ -236,7 +242,10 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
     progress.loss = job.recent_loss();
     progress.rmse = TrainingRmse(job, job.recent_loss());
   }
-  if (job.has_inertia()) progress.inertia = job.inertia().sum();
+  if (job.has_inertia()) {
+    progress.inertia = job.inertia().sum();
+    if (job.inertia().epoch() < 0) progress.runs = progress.applied;
+  }
   progress.validation = ValidationText(job);
   for (const auto& evaluation : job.evaluations()) {
     if (evaluation.error().empty()) TakeFigures(evaluation, &progress);

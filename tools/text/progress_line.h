@@ -26,11 +26,13 @@ struct Progress {
   std::optional<double> loss;  // Training loss of the latest updates.
   // The same as an RMSE; absent if the loss is not a squared error.
   std::optional<double> rmse;
-  // The last round's, of a job that finds clusters.
+  // The last round's, of a job that finds clusters, or that of its best run.
   std::optional<double> inertia;
   // What examples say that the job keeps back (validation.h); empty: there are
   // none.
   std::string validation;
+  // The runs that are done, of a job that has several.
+  std::optional<int64_t> runs;
   std::optional<double> test_accuracy;  // From the last evaluation ...
   std::optional<double> test_loss;
   std::optional<double> test_auc;

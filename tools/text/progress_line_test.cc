@@ -77,6 +77,19 @@ TEST(ProgressLineTest, TreesAreJudgedByExamplesThatAreKeptBack) {
       ::testing::HasSubstr("  best 3 of 5 trees, validation loss 0.250  "));
 }
 
+TEST(ProgressLineTest, RestartsHaveABestOne) {
+  v1::GetStatusResponse status;
+  v1::JobStatus& job = *status.add_jobs();
+  job.set_examples(10);
+  job.set_applied_min(3);
+  job.mutable_summary()->set_epochs(1);
+  EXPECT_FALSE(ProgressOf(status, 1, 1).inertia);
+  job.mutable_inertia()->set_epoch(-1);
+  job.mutable_inertia()->set_sum(25.5);
+  EXPECT_THAT(ProgressLogLine(ProgressOf(status, 1, 1)),
+              ::testing::HasSubstr("inertia 25.5000, best of 3/10 runs"));
+}
+
 TEST(ProgressLineTest, SaysWhyItIsLessThanBefore) {
   Progress less = Middle();
   less.taken_back = 1200;

@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "common/status_macros.h"
-#include "tools/ebb/job/sample.h"
+#include "data/sample.h"
 
 namespace ebb::tools {
 
@@ -112,7 +112,7 @@ absl::StatusOr<BoostedStart> ChooseBoostedStart(const data::Dataset& train,
   // Sparse rows take less.
   const int64_t by_memory =
       train.sparse() ? kMostDrawn : kMostDrawnFloats / train.features();
-  const std::vector<int64_t> numbers = DrawSample(
+  const std::vector<int64_t> numbers = data::DrawSample(
       train.examples(), std::clamp(by_memory, kLeastDrawn, kMostDrawn), seed);
   data::ExampleBatch sample;
   EBB_RETURN_IF_ERROR(train.Gather(numbers, &sample));

@@ -9,9 +9,11 @@
 #include "common/filters/encoding.h"
 #include "common/filters/filter.h"
 #include "common/status_macros.h"
+#include "common/task_rows.h"
 #include "data/index.h"
 #include "job/specification.h"
 #include "job/traits.h"
+#include "models/lloyd_result.h"
 #include "server/job_rule.h"
 #include "server/memory_budget.h"
 #include "server/rows/row_frequency.h"
@@ -38,6 +40,19 @@ int64_t Encoded(const Filter& filter, int64_t floats) {
   return filter.kind == FilterKind::kNone
              ? floats * kFloat
              : EncodedBytes(EncodingOf(filter), floats);
+}
+
+// The rows of the runs of K-Means, all of which stay.
+void AddRestarts(const v1::Job& job, const JobPlan& plan, int64_t features,
+                 JobSizes* sizes) {
+  const int64_t run =
+      models::LloydResult::EncodedBytes(job.model().clusters(), features);
+  const int64_t rows = TaskRows(run);
+  const int64_t row = kRowOverhead + plan.sparse_tables.front().row_bytes();
+  const int64_t all = job.model().restarts() * rows;
+  sizes->servers += all * (row + row / 2 + kIndexOfARow);
+  sizes->disk += all * row;
+  sizes->pushed += rows * row;
 }
 
 // Distinct keys of a batch, at most; 0 of data without keys.
@@ -67,15 +82,19 @@ absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
   const client::ClientOptions options;
   const auto limits = client::LimitsFor(options, plan, 0);
   sizes.worker_data = prepared.data.bytes;
+  int64_t features = 0;
   if (job::TasksOf(prepared.job) > 0) {
     EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                          job::ReadSpecification(prepared.record));
     EBB_ASSIGN_OR_RETURN(const data::Index index,
                          data::Index::Decode(specification.train_index()));
-    sizes.worker_data = worker::TaskDataBytes(prepared.data.bytes,
-                                              index.examples, index.features);
-    const int64_t tree = kTreeOfAnExample * index.examples;
-    sizes.task = (tree + kTaskRow - 1) / kTaskRow * kTaskRow;
+    sizes.worker_data =
+        worker::TaskBytes(specification.job(), index, prepared.data.bytes);
+    features = index.features;
+    if (job::TraitsOf(prepared.job.model()).forest()) {
+      const int64_t tree = kTreeOfAnExample * index.examples;
+      sizes.task = (tree + kTaskRow - 1) / kTaskRow * kTaskRow;
+    }
   }
   sizes.worker = sizes.worker_data +
                  (limits ? client::JobBytes(options, plan, *limits) : 0);
@@ -98,6 +117,9 @@ absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
                  keys * row_floats * kFloat;
   sizes.pushed = Encoded(plan.filters.push, plan.parameters) + names +
                  keys * row_floats * kFloat;
+  if (job::HasRestarts(prepared.job)) {
+    AddRestarts(prepared.job, plan, features, &sizes);
+  }
   return sizes;
 }
 

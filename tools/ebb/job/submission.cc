@@ -45,6 +45,7 @@
 #include "tools/ebb/job/data_hint.h"
 #include "tools/files/files.h"
 #include "tools/text/console.h"
+#include "worker/first_centroids.h"
 #include "worker/job_data.h"
 #include "worker/python/python_data.h"
 #include "worker/python/python_model.h"
@@ -531,6 +532,26 @@ void StartBoosted(const data::Dataset& train, Draft* draft) {
       std::clamp(kMostBytes / bytes, consistency.rounds_in_memory(), kMost));
 }
 
+// Chooses the centroids, unless a run that goes on has them. Restarts choose by
+// themselves.
+void StartClusters(const data::Dataset& train, Draft* draft,
+                   job::JobFacts* facts) {
+  const v1::Job& job = draft->full;
+  if (job::HasRestarts(job)) {
+    draft->Fail(worker::CheckSeeding(train, job.model()), "data.train");
+    return;
+  }
+  facts->initial = ChosenBefore(draft->stored, job, facts->train_index);
+  if (facts->initial) return;
+  const auto backend = models::CreateBackend({});
+  draft->Fail(backend.status(), "model");
+  if (!backend.ok()) return;
+  auto centroids =
+      worker::ChooseCentroids(train, job.model(), job.seed(), backend->get());
+  draft->Fail(centroids.status(), "data.train");
+  if (centroids.ok()) draft->centroids = *std::move(centroids);
+}
+
 job::JobFacts ReadData(const std::vector<std::string>& folders, Draft* draft) {
   if (job::TraitsOf(draft->full.data().train()).positions()) {
     return NotePositions(draft);
@@ -582,12 +603,7 @@ job::JobFacts ReadData(const std::vector<std::string>& folders, Draft* draft) {
   const v1::Model& model = draft->full.model();
   if (job::TraitsOf(model).clusters() && !model.has_initial() &&
       !draft->WrongIn("model")) {
-    out.initial = ChosenBefore(draft->stored, draft->full, out.train_index);
-    if (!out.initial) {
-      auto centroids = ChooseCentroids(*train, model, draft->full.seed());
-      draft->Fail(centroids.status(), "data.train");
-      if (centroids.ok()) draft->centroids = *std::move(centroids);
-    }
+    StartClusters(*train, draft, &out);
   }
   if (job::TraitsOf(model).boosted() && !draft->WrongIn("model")) {
     StartBoosted(*train, draft);

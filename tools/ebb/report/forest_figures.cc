@@ -9,22 +9,18 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "common/boosted_shape.h"
 #include "common/status_macros.h"
 #include "data/byte_source.h"
 #include "data/dataset.h"
 #include "job/boosted.h"
-#include "job/specification.h"
 #include "models/forest/forest.h"
 #include "models/forest/out_of_bag.h"
 #include "models/model_scores.h"
-#include "rpc/convert.h"
-#include "tools/ebb/stored/checkpoint_source.h"
+#include "tools/ebb/report/stored_run.h"
 #include "tools/ebb/stored/stored_model.h"
 #include "tools/text/console.h"
 #include "tools/text/evaluation_text.h"
-#include "worker/examples.h"
 #include "worker/job_data.h"
 #include "worker/task_maker.h"
 
@@ -33,36 +29,6 @@ namespace ebb::tools {
 namespace {
 
 using models::forest::Forest;
-
-absl::StatusOr<v1::JobStatus::Evaluation> Test(
-    const StoredModel& stored, const v1::Specification& specification,
-    models::Model* model) {
-  EBB_ASSIGN_OR_RETURN(const data::Index index,
-                       data::Index::Decode(specification.test_index()));
-  const auto source = worker::TestSource(
-      stored.job, worker::LabelKindOf(stored.index), stored.columns);
-  EBB_ASSIGN_OR_RETURN(
-      const data::Dataset test,
-      data::Dataset::LoadIndexed(*source, index, data::OpenFile));
-  constexpr int64_t kAtOnce = 1024;
-  data::ExampleBatch scratch;
-  auto scores = models::ScoresOf(model->description());
-  EBB_ASSIGN_OR_RETURN(
-      const models::BatchStats sums,
-      worker::EvaluateOn(test, {}, kAtOnce, model, &scratch, &*scores));
-  v1::JobStatus::Evaluation evaluation;
-  evaluation.set_epoch(1);
-  evaluation.set_examples(sums.examples);
-  const auto examples = static_cast<double>(sums.examples);
-  evaluation.set_loss(sums.loss_sum / examples);
-  evaluation.set_accuracy(stored.index.classes.empty()
-                              ? -1
-                              : static_cast<double>(sums.correct) / examples);
-  evaluation.set_position(static_cast<int64_t>(stored.forest->trees().size()));
-  evaluation.set_finished_unix_ms(absl::ToUnixMillis(absl::Now()));
-  *evaluation.mutable_figures() = rpc::ToProto(scores->Get());
-  return evaluation;
-}
 
 // Also what shuffling costs, by feature, to `permutation`.
 absl::Status MeasureOutOfBag(const StoredModel& stored,
@@ -131,13 +97,8 @@ absl::string_view MainFigure(const Figures& figures) {
 }  // namespace
 
 absl::StatusOr<ForestFigures> MeasureForest(const RunFolder& folder) {
-  CheckpointPlace place;
-  place.name = folder.File(".");
-  EBB_ASSIGN_OR_RETURN(const auto source, OpenCheckpoints(place));
-  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
-                       job::ReadSpecification(source->job()));
-  EBB_ASSIGN_OR_RETURN(const StoredModel stored,
-                       LoadStoredModel(source.get(), folder.File(".")));
+  EBB_ASSIGN_OR_RETURN(const StoredRun run, LoadStoredRun(folder));
+  const StoredModel& stored = run.model;
   if (stored.forest == nullptr || stored.forest->trees().empty()) {
     return absl::NotFoundError("no tree is stored yet");
   }
@@ -153,19 +114,14 @@ absl::StatusOr<ForestFigures> MeasureForest(const RunFolder& folder) {
         MeasureOutOfBag(stored, *model->model, &figures, &permutation));
   }
   figures.importances = ImportancesOf(stored, permutation);
-  if (!specification.test_index().empty()) {
-    EBB_ASSIGN_OR_RETURN(figures.test,
-                         Test(stored, specification, model->model.get()));
-  }
+  EBB_ASSIGN_OR_RETURN(figures.test,
+                       EvaluateStored(run, figures.trees, model->model.get()));
   return figures;
 }
 
 absl::StatusOr<bool> AnyBoostedSplit(const RunFolder& folder) {
-  CheckpointPlace place;
-  place.name = folder.File(".");
-  EBB_ASSIGN_OR_RETURN(const auto source, OpenCheckpoints(place));
-  EBB_ASSIGN_OR_RETURN(const StoredModel stored,
-                       LoadStoredModel(source.get(), folder.File(".")));
+  EBB_ASSIGN_OR_RETURN(const StoredRun run, LoadStoredRun(folder));
+  const StoredModel& stored = run.model;
   const BoostedShape shape =
       job::BoostedShapeOf(stored.job.model(), stored.index.features,
                           std::ssize(stored.index.classes));

@@ -221,7 +221,11 @@ void AddShares(const RunReport& report, Json* json) {
   for (const auto& loss : status.losses()) {
     (*json)["training_loss"].Add(loss.mean());
   }
-  if (status.has_inertia()) (*json)["inertia"] = status.inertia().sum();
+  if (report.restarted) {
+    (*json)["inertia"] = report.restarted->best_run().inertia;
+  } else if (status.has_inertia()) {
+    (*json)["inertia"] = status.inertia().sum();
+  }
   if (status.has_validation()) (*json)["validation"] = ValidationJson(status);
   (*json)["servers"] = Json::List();
   for (const auto& [name, partitions] : PartitionsByServer(report)) {
@@ -372,6 +376,7 @@ std::string AuditVerdict(const RunReport& report) {
 }
 
 absl::string_view RunReport::unit() const {
+  if (job::HasRestarts(job)) return "Lloyd run";
   return job::TasksOf(job) > 0 ? "tree" : "example";
 }
 
@@ -432,7 +437,13 @@ std::string ReportText(const RunReport& report, const Console& console) {
           "\n";
   }
   for (const auto& [name, text] : FigureLines(report)) line(name, text);
-  if (status.has_inertia()) {
+  if (report.restarted) {
+    const StoredRestarts::Run& best = report.restarted->best_run();
+    line("inertia",
+         absl::StrCat(FigureText(best.inertia), ", of run ", best.number,
+                      " after ", Count(best.rounds, "round"), "; ",
+                      Count(report.restarted->runs.size(), "run"), " done"));
+  } else if (status.has_inertia()) {
     line("inertia", absl::StrCat(FigureText(status.inertia().sum()),
                                  " in round ", status.inertia().epoch() + 1));
   }
@@ -556,6 +567,7 @@ Json ReportJson(const RunReport& report) {
   json["epoch_ends"] = TailsJson(status);
   json["evaluations"] = EvaluationsJson(status);
   if (report.forest) json["forest"] = ForestFiguresJson(*report.forest);
+  if (report.restarted) json["runs"] = RestartsJson(*report.restarted);
   AddShares(report, &json);
   json["expectations"] = Json::List();
   for (const Expectation& expectation : report.expectations) {

@@ -17,6 +17,7 @@
 #include "tools/ebb/cluster/audit.h"
 #include "tools/ebb/report/forest_figures.h"
 #include "tools/ebb/status/planned_event.h"
+#include "tools/ebb/stored/stored_restarts.h"
 #include "tools/text/console.h"
 #include "tools/text/json.h"
 
@@ -61,6 +62,8 @@ struct RunReport {
   // `job` has as many epochs because it ended early by itself.
   bool converged = false;
   std::optional<ForestFigures> forest;  // Absent: the job grows none.
+  // The runs of K-Means; absent: the job has no restarts.
+  std::optional<StoredRestarts> restarted;
   // The daemons that were killed by plan, in order.
   std::vector<std::string> kills;
   std::vector<PlannedEvent> events;
@@ -74,7 +77,8 @@ struct RunReport {
   bool complete() const {
     return status.summary().state() == v1::JOB_STATE_COMPLETE;
   }
-  // How people call what the job's items consist of: "example", or "tree".
+  // How people call what the job's items consist of: "example", "tree", or
+  // "Lloyd run".
   absl::string_view unit() const;
   double examples_per_second() const {
     const int64_t applied = status.applied_min() - applied_before;

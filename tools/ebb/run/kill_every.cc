@@ -18,7 +18,7 @@ std::vector<std::string> Texts(const Points& points) {
 
 absl::Status KillEvery::Prepare(const v1::Job& job,
                                 LocalClusterOptions* cluster) {
-  const v1::AlgorithmTraits& traits = job::TraitsOf(job.algorithm().kind());
+  const v1::AlgorithmTraits& traits = job::AlgorithmTraitsOf(job);
   const bool operated = traits.line_search() || traits.statistics();
   plan_.emplace(
       every_, seed_.value_or(job.seed()), cluster->servers, cluster->workers,

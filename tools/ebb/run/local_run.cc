@@ -23,6 +23,7 @@
 #include "tools/ebb/job/job_sizes.h"
 #include "tools/ebb/report/forest_figures.h"
 #include "tools/ebb/report/html_report.h"
+#include "tools/ebb/report/restart_figures.h"
 #include "tools/ebb/report/run_facts.h"
 #include "tools/ebb/report/run_folder.h"
 #include "tools/ebb/report/run_samples.h"
@@ -140,6 +141,7 @@ class LocalRun {
   void Leave();
   void MeasureTrees();
   void LookForSplits();
+  void MeasureRuns();
   void Finish();
   // Says why the job stopped, and what helps, before all other problems. The
   // daemons have ended: what they stored is looked at.
@@ -569,6 +571,19 @@ void LocalRun::LookForSplits() {
   }
 }
 
+// Likewise: the best of the runs is the model.
+void LocalRun::MeasureRuns() {
+  auto figures = MeasureRestarts(folder_);
+  if (absl::IsNotFound(figures.status())) return;
+  if (!figures.ok()) {
+    Problem(absl::StrCat("the runs of kmeans cannot be measured: ",
+                         figures.status().message()));
+    return;
+  }
+  if (figures->test) *report_.status.add_evaluations() = *figures->test;
+  report_.restarted = std::move(figures->restarts);
+}
+
 void LocalRun::Finish() {
   TellWhyStopped();
   report_.total_seconds = absl::ToDoubleSeconds(absl::Now() - started_);
@@ -591,6 +606,7 @@ void LocalRun::Finish() {
   if (job::TraitsOf(prepared_.job.model()).boosted() && report_.converged) {
     LookForSplits();
   }
+  if (job::HasRestarts(prepared_.job)) MeasureRuns();
   report_.expectations = CheckExpectations(prepared_.job, report_.status);
   if (!report_.interrupted) Judge(&report_);
   const std::string json = ReportJson(report_).ToString();

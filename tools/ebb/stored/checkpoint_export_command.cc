@@ -179,6 +179,7 @@ int Export(const CheckpointExportFlags& flags) {
   } else {
     std::cout << Count(stored->parameters.size(), "parameter");
   }
+  if (stored->restarts) std::cout << ", " << RestartsText(*stored->restarts);
   for (size_t t = 0; t < stored->runs.size(); ++t) {
     std::cout << (t == 0 ? ", " : " and ")
               << Count(stored->runs[t].rows(), "row") << " of "

@@ -345,6 +345,7 @@ Json DescribeModel(const StoredModel& stored,
   } else if (!stored.sparse_tables.empty()) {
     json["tables"] = TablesJson(stored);
   }
+  if (stored.restarts) json["runs"] = RestartsJson(*stored.restarts);
   const std::vector<Layer> layers = LayersOf(stored.job, description);
   if (!layers.empty()) json["layers"] = LayersJson(layers);
   if (keyed) json["function"] = OutputFunction(description.labels);

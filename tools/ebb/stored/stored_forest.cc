@@ -12,8 +12,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "common/task_rows.h"
 #include "models/forest/tree.h"
+#include "tools/ebb/stored/task_results.h"
 
 namespace ebb::tools {
 
@@ -191,25 +191,11 @@ bool IsCount(float value) { return value >= 0 && value < 0x1p32F; }
 
 absl::StatusOr<ForestPtr> ForestOf(const RowRuns& rows,
                                    const data::Index& index) {
-  TaskJoiner joiner;
-  EBB_RETURN_IF_ERROR(
-      rows.Merge([&](uint64_t key, std::span<const float> words) {
-        // As WriteOnce rows lie: 1 more than the number of bytes, then these.
-        const auto bytes = std::as_bytes(words);
-        uint32_t more = 0;
-        std::memcpy(&more, bytes.data(), sizeof(more));
-        const size_t room = bytes.size() - sizeof(more);
-        if (more == 0 || more - 1 > room) {
-          return absl::DataLossError(
-              absl::StrCat("the row under key ", key, " has no length"));
-        }
-        return joiner.Add(key, bytes.subspan(sizeof(more), more - 1));
-      }));
-  EBB_ASSIGN_OR_RETURN(const auto results, std::move(joiner).Finish());
   const std::shared_ptr<Forest> forest = EmptyForest(index);
-  for (const TaskJoiner::Result& one : results) {
-    EBB_RETURN_IF_ERROR(forest->Add(one.task, one.bytes));
-  }
+  EBB_RETURN_IF_ERROR(
+      ForEachTask(rows, [&](int64_t task, absl::string_view bytes) {
+        return forest->Add(task, bytes);
+      }));
   return forest;
 }
 

@@ -322,6 +322,25 @@ absl::StatusOr<StoredModel> ImportMapped(MappedFile file) {
   return stored;
 }
 
+// The best of the restarts is the model.
+absl::Status TakeRestarts(StoredModel* stored) {
+  if (!job::HasRestarts(stored->job)) return absl::OkStatus();
+  if (!stored->runs.empty()) {
+    EBB_ASSIGN_OR_RETURN(stored->restarts,
+                         RestartsOf(stored->runs.front(), stored->job.model(),
+                                    stored->index.features));
+  }
+  if (!stored->restarts || stored->restarts->runs.empty()) {
+    return absl::NotFoundError(
+        "no restart of kmeans is done yet, and so there is no model");
+  }
+  stored->parameters = std::move(stored->restarts->values);
+  stored->runs.clear();
+  stored->run_slots.clear();
+  stored->sparse_tables.clear();
+  return absl::OkStatus();
+}
+
 absl::Status CheckParameters(const StoredModel& stored,
                              const models::ModelDescription& description) {
   const int64_t wanted = description.ParameterCount();
@@ -415,6 +434,7 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
                          ForestOf(stored.runs.front(), stored.index));
     stored.runs.clear();
   }
+  EBB_RETURN_IF_ERROR(TakeRestarts(&stored));
   for (const auto& state : rule->DenseStates()) {
     auto& names = stored.slot_names.emplace_back();
     if (!parts.slots) continue;
@@ -550,9 +570,11 @@ absl::StatusOr<std::unique_ptr<LoadedModel>> CreateStoredModel(
             worker::ModelConfigOf(stored.job, stored.index), stored.forest));
     return loaded;
   }
+  v1::Job job = stored.job;
+  job.mutable_model()->clear_restarts();
   EBB_ASSIGN_OR_RETURN(
       loaded->model,
-      worker::CreateModel(stored.job, stored.index,
+      worker::CreateModel(job, stored.index,
                           {plugin_folders, worker::ChosenPython()},
                           &loaded->registry, loaded->backend.get()));
   EBB_RETURN_IF_ERROR(CheckParameters(stored, loaded->model->description()));

@@ -24,6 +24,7 @@
 #include "tools/ebb/stored/checkpoint_source.h"
 #include "tools/ebb/stored/row_runs.h"
 #include "tools/ebb/stored/stored_forest.h"
+#include "tools/ebb/stored/stored_restarts.h"
 #include "tools/files/mapped_file.h"
 #include "tools/tensors/tensor_files.h"
 #include "tools/text/json.h"
@@ -71,6 +72,10 @@ struct StoredModel {
 
   // The trees, for such models; their table then has no rows here.
   ForestPtr forest;
+  // Restarts of K-Means, likewise. The best one's values are `parameters`, and
+  // the model computes as one without restarts. Absent: there are none, or it
+  // was exported.
+  std::optional<StoredRestarts> restarts;
   std::vector<job::SparseTable> sparse_tables;
   // For each of these tables there are values and slots as read from versions,
   // with their names beside; or, for an exported file, the means to find them.
@@ -87,7 +92,7 @@ struct StoredParts {
 };
 // The newest stored state of a job. Rows of sparse tables are kept in files in
 // `folder` that have no names. InvalidArgument: the model is all rows, which
-// are not asked for.
+// are not asked for. NotFound: no restart is done yet.
 absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
                                             const std::string& folder,
                                             const StoredParts& parts = {});

@@ -1,4 +1,4 @@
-#include "tools/ebb/job/sample.h"
+#include "data/sample.h"
 
 #include <algorithm>
 #include <numeric>
@@ -6,7 +6,7 @@
 
 #include "common/example_hash.h"
 
-namespace ebb::tools {
+namespace ebb::data {
 
 // Floyd 1987.
 std::vector<int64_t> DrawSample(int64_t all, int64_t count, uint64_t seed) {
@@ -25,4 +25,4 @@ std::vector<int64_t> DrawSample(int64_t all, int64_t count, uint64_t seed) {
   return {taken.begin(), taken.end()};
 }
 
-}  // namespace ebb::tools
+}  // namespace ebb::data

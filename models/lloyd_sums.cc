@@ -1,0 +1,115 @@
+#include "models/lloyd_sums.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "common/status_macros.h"
+
+namespace ebb::models {
+
+namespace {
+
+// Sums side by side, which the compiler makes into a wide register. Their
+// number is a part of the result.
+constexpr int64_t kLanes = 4;
+
+// Adds x - c to `sum`, and returns the squared length of x - c.
+float AddDifference(int64_t n, const float* __restrict x,
+                    const float* __restrict c, float* __restrict sum) {
+  float squares[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      const float difference = x[i + lane] - c[i + lane];
+      sum[i + lane] += difference;
+      squares[lane] += difference * difference;
+    }
+  }
+  for (; i < n; ++i) {
+    const float difference = x[i] - c[i];
+    sum[i] += difference;
+    squares[0] += difference * difference;
+  }
+  return (squares[0] + squares[1]) + (squares[2] + squares[3]);
+}
+
+}  // namespace
+
+absl::Status LloydSums::Add(const BatchView& batch, ClusterSums sums,
+                            double* inertia) {
+  if (batch.is_sparse()) return AddSparse(batch, sums, inertia);
+  double squares = 0;
+  EBB_RETURN_IF_ERROR(search_.Find(batch, [&](int64_t row, int64_t cluster) {
+    squares += static_cast<double>(AddDifference(
+        features_, batch.dense.data() + row * features_, Centroid(cluster),
+        sums.differences.data() + cluster * features_));
+    sums.sizes[cluster] += 1;
+  }));
+  *inertia += squares;
+  return absl::OkStatus();
+}
+
+// Sums of one cluster are in double until its centroid was subtracted from
+// them, once for each example: near the end little remains.
+absl::Status LloydSums::AddSparse(const BatchView& batch, ClusterSums sums,
+                                  double* inertia) {
+  nearest_.clear();
+  EBB_RETURN_IF_ERROR(search_.Find(batch, [&](int64_t row, int64_t cluster) {
+    nearest_.push_back(cluster);
+    *inertia += search_.SquaredDistance(batch, row, cluster);
+  }));
+  const CsrView& rows = batch.sparse;
+  std::vector<int64_t> order(nearest_.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, {},
+                           [&](int64_t row) { return nearest_[row]; });
+  for (size_t first = 0; first < order.size();) {
+    const int64_t cluster = nearest_[order[first]];
+    size_t end = first;
+    sum_.assign(features_, 0);
+    for (; end < order.size() && nearest_[order[end]] == cluster; ++end) {
+      const int64_t row = order[end];
+      for (int64_t e = rows.row_offsets[row]; e < rows.row_offsets[row + 1];
+           ++e) {
+        sum_[rows.columns[e]] += static_cast<double>(rows.values[e]);
+      }
+    }
+    const auto joined = static_cast<double>(end - first);
+    const float* const centroid = Centroid(cluster);
+    float* const out = sums.differences.data() + cluster * features_;
+    for (int64_t i = 0; i < features_; ++i) {
+      out[i] += static_cast<float>(sum_[i] -
+                                   joined * static_cast<double>(centroid[i]));
+    }
+    sums.sizes[cluster] += static_cast<float>(joined);
+    first = end;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LloydSums::Measure(const BatchView& batch, double* inertia,
+                                NearestCentroids::Found found) {
+  return search_.Find(batch, [&](int64_t row, int64_t cluster) {
+    *inertia += search_.SquaredDistance(batch, row, cluster);
+    found(row, cluster);
+  });
+}
+
+void LloydSums::Join(const BatchView& batch, int64_t row, int64_t cluster,
+                     ClusterSums sums) const {
+  const float* const centroid = Centroid(cluster);
+  float* const out = sums.differences.data() + cluster * features_;
+  sums.sizes[cluster] += 1;
+  if (!batch.is_sparse()) {
+    AddDifference(features_, batch.dense.data() + row * features_, centroid,
+                  out);
+    return;
+  }
+  for (int64_t i = 0; i < features_; ++i) out[i] -= centroid[i];
+  const CsrView& rows = batch.sparse;
+  for (int64_t e = rows.row_offsets[row]; e < rows.row_offsets[row + 1]; ++e) {
+    out[rows.columns[e]] += rows.values[e];
+  }
+}
+
+}  // namespace ebb::models

@@ -1,0 +1,132 @@
+#include "worker/first_centroids.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/status_macros.h"
+#include "data/sample.h"
+#include "models/kmeans_parallel.h"
+#include "models/kmeans_plus_plus.h"
+#include "worker/examples.h"
+
+namespace ebb::worker {
+
+namespace {
+
+// The authors of k-means|| (Bahmani et al. 2012) find that a sample of a few
+// examples for each cluster serves as well as all of them.
+constexpr int64_t kLeastSample = 16384;
+constexpr int64_t kSampleOfACluster = 16;
+constexpr int64_t kLeastOfACluster = 4;
+// Multiplications: some seconds, and a minute.
+constexpr double kGoodCost = 1e10;
+constexpr double kMostCost = 1e11;
+// Multiplications that k-means|| takes for each cluster, feature and example:
+// the products with all candidates, which are products of matrices.
+constexpr double kCostOfAll =
+    static_cast<double>(models::kParallelRounds * models::kParallelDraws);
+constexpr double kMostCostOfAll = 1e12;
+
+// Numbers to multiply; a sparse example has few.
+int64_t NumbersOfAnExample(const data::Dataset& data) {
+  return data.sparse() ? data.entries() / data.examples() + 1 : data.features();
+}
+
+// Multiplications of k-means++ for each example that it chooses from. Each
+// centroid takes the distances to each of them, for itself and each trial
+// (models/kmeans_plus_plus.cc).
+double CostOfAnExample(int64_t features, int64_t clusters) {
+  const double trials = 2 + std::floor(std::log(static_cast<double>(clusters)));
+  return (trials + 1) * static_cast<double>(clusters) *
+         static_cast<double>(std::max<int64_t>(1, features));
+}
+
+// Refuses that k-means++ chooses from too many examples.
+absl::Status CheckCost(int64_t examples, int64_t features, int64_t clusters) {
+  const double cost =
+      CostOfAnExample(features, clusters) * static_cast<double>(examples);
+  if (cost <= kMostCost) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "model.clusters: k-means++ would take %.1e multiplications to choose the "
+      "first centroids: %d clusters from %d examples with %d features; at most "
+      "%.0e are taken\nhint: model.initial: FILE has the first centroids, or "
+      "fewer clusters",
+      cost, clusters, examples, features, kMostCost));
+}
+
+absl::Status CheckParallel(const data::Dataset& train, int64_t clusters) {
+  const double cost = kCostOfAll * static_cast<double>(clusters) *
+                      static_cast<double>(train.examples()) *
+                      static_cast<double>(NumbersOfAnExample(train));
+  if (cost > kMostCostOfAll) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "model.seeding: parallel would take %.1e multiplications to choose the "
+        "first centroids; at most %.0e are taken\nhint: seeding: plus_plus, "
+        "which looks at a sample",
+        cost, kMostCostOfAll));
+  }
+  // The last step chooses among all candidates, which are dense.
+  const int64_t candidates =
+      std::min(static_cast<int64_t>(kCostOfAll) * clusters, train.examples());
+  return CheckCost(candidates, train.features(), clusters);
+}
+
+}  // namespace
+
+absl::StatusOr<int64_t> CentroidSample(int64_t examples, int64_t features,
+                                       int64_t clusters) {
+  const int64_t most =
+      std::min(examples, std::max(kLeastSample, clusters * kSampleOfACluster));
+  const int64_t least = std::min(examples, clusters * kLeastOfACluster);
+  const auto good =
+      static_cast<int64_t>(kGoodCost / CostOfAnExample(features, clusters));
+  const int64_t sample = std::clamp(good, std::min(least, most), most);
+  EBB_RETURN_IF_ERROR(CheckCost(sample, features, clusters));
+  return sample;
+}
+
+absl::Status CheckSeeding(const data::Dataset& train, const v1::Model& model) {
+  const int64_t clusters = model.clusters();
+  if (train.keyed()) {
+    return absl::InvalidArgumentError("kmeans takes no examples of keys");
+  }
+  if (clusters < 1 || clusters > train.examples()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "has ", train.examples(), " examples for ", clusters, " clusters"));
+  }
+  if (model.seeding() == v1::Model::SEEDING_PARALLEL) {
+    return CheckParallel(train, clusters);
+  }
+  return CentroidSample(train.examples(), NumbersOfAnExample(train), clusters)
+      .status();
+}
+
+absl::StatusOr<std::vector<float>> ChooseCentroids(
+    const data::Dataset& train, const v1::Model& model, uint64_t seed,
+    models::ComputeBackend* backend, absl::FunctionRef<void()> step) {
+  EBB_RETURN_IF_ERROR(CheckSeeding(train, model));
+  const int64_t clusters = model.clusters();
+  data::ExampleBatch batch;
+  if (model.seeding() == v1::Model::SEEDING_PARALLEL) {
+    const auto gather = [&](std::span<const int64_t> examples)
+        -> absl::StatusOr<models::BatchView> {
+      EBB_RETURN_IF_ERROR(train.Gather(examples, &batch));
+      return ViewOf(batch);
+    };
+    return models::KMeansParallel(
+        {train.examples(), train.features(), gather, step}, clusters, seed,
+        backend);
+  }
+  EBB_ASSIGN_OR_RETURN(
+      const int64_t count,
+      CentroidSample(train.examples(), NumbersOfAnExample(train), clusters));
+  const std::vector<int64_t> numbers =
+      data::DrawSample(train.examples(), count, seed);
+  EBB_RETURN_IF_ERROR(train.Gather(numbers, &batch));
+  return models::KMeansPlusPlus(ViewOf(batch), clusters, seed, {}, step);
+}
+
+}  // namespace ebb::worker
