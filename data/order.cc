@@ -101,8 +101,8 @@ absl::Status Order::Of(ItemId item, int64_t begin, int64_t end,
   examples->resize(end - begin);
   // Without a branch, so that the processor permutes several at a time.
   for (size_t i = 0; i < examples->size(); ++i) {
-    (*examples)[i] = static_cast<int64_t>(
-        Permute(keys, static_cast<uint64_t>(first) + i));
+    (*examples)[i] =
+        static_cast<int64_t>(Permute(keys, static_cast<uint64_t>(first) + i));
   }
   for (int64_t& example : *examples) {
     example = WalkFrom(keys, static_cast<uint64_t>(example));
