@@ -117,7 +117,7 @@ TEST_F(TopicDrawsTest, RowsHaveEachWordWithATopic) {
                          {0, 1}, {1, 20}, {2, 1}, {4, 2}, {9, 1}}));
     EXPECT_TRUE(epoch == 0 || rows.size() == before.size());
     EXPECT_NE(rows, before);
-    // The same again, whoever computes it.
+    // The same again, on any worker.
     auto again = before;
     Draw(&again);
     EXPECT_EQ(again, rows);
