@@ -30,7 +30,7 @@ class TopicDraws {
   struct Documents {
     // Each word as often as it occurs, ascending within a document.
     std::vector<int32_t> words;
-    std::vector<int64_t> offsets = {0};  // One more than documents.
+    std::vector<int64_t> offsets = {0};  // By document, and one more.
     // The rows that have their topics, in the order of the words.
     struct Row {
       uint64_t key = 0;

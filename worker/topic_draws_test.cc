@@ -117,7 +117,7 @@ TEST_F(TopicDrawsTest, RowsHaveEachWordWithATopic) {
                          {0, 1}, {1, 20}, {2, 1}, {4, 2}, {9, 1}}));
     EXPECT_TRUE(epoch == 0 || rows.size() == before.size());
     EXPECT_NE(rows, before);
-    // It is the same again on any worker.
+    // The same again, on any worker.
     auto again = before;
     Draw(&again);
     EXPECT_EQ(again, rows);
