@@ -28,7 +28,7 @@ struct OutOfBag {
   // not learn from when its values are shuffled among these (Breiman 2001). It
   // is the mean over the trees: of the share of right predictions that is lost,
   // or for values of the squared error that is added, divided by their
-  // variance. As many examples are looked at as take about a second.
+  // variance. It looks at as many examples as take about a second.
   std::vector<double> importances;
 };
 
