@@ -858,7 +858,10 @@ std::string ChoicesText(const std::vector<job::Choice>& choices) {
 
 std::string WorkText(const PreparedJob& prepared, absl::string_view times) {
   const JobPlan& plan = prepared.record.plan;
-  if (job::TasksOf(prepared.job) > 0) return Count(plan.examples, "tree");
+  if (job::TasksOf(prepared.job) > 0) {
+    const bool runs = job::HasRestarts(prepared.job);
+    return Count(plan.examples, runs ? "Lloyd run" : "tree");
+  }
   return absl::StrCat(Count(plan.examples, "example"), times,
                       Count(plan.epochs, "epoch"));
 }
