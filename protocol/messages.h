@@ -43,7 +43,7 @@ enum class Verdict : uint8_t {
   kGap,              // begin > mark: nothing done, something is missing.
   kOverlap,          // begin < mark < end: nothing done.
   kStale,            // More updates since the pull than the job allows.
-  kNotOpen,          // Rounds: a later round than the open one.
+  kNotOpen,          // A later round or epoch than the open one.
   kClosed,           // Rounds: a round that is closed on every partition.
   kWrongPlacement,   // Another term, or the partition is not served here.
   kWrongGeneration,  // Another generation.
