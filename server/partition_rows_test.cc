@@ -464,7 +464,7 @@ class ContributionsTest : public PartitionRowsTest {
     return push;
   }
   absl::Status Refused(PushRequest push) {
-    const absl::Status status = Apply(push);
+    absl::Status status = Apply(push);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
     return status;
   }
