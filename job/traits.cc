@@ -97,6 +97,11 @@ bool HasRestarts(const v1::Job& job) {
          job.algorithm().kind() == v1::Algorithm::KIND_LLOYD;
 }
 
+absl::string_view NameOfAnExample(const v1::Job& job) {
+  if (HasRestarts(job)) return "Lloyd run";
+  return TasksOf(job) > 0 ? "tree" : "example";
+}
+
 const v1::AlgorithmTraits& AlgorithmTraitsOf(const v1::Job& job) {
   return TraitsOf(HasRestarts(job) ? v1::Algorithm::KIND_TASKS
                                    : job.algorithm().kind());

@@ -51,6 +51,8 @@ bool IsEvaluated(const v1::Job& job);
 int64_t TasksOf(const v1::Job& job);
 // Whether the tasks are runs of Lloyd's K-Means.
 bool HasRestarts(const v1::Job& job);
+// What the job's items consist of: "example", "tree" or "Lloyd run".
+absl::string_view NameOfAnExample(const v1::Job& job);
 // The traits of the job's algorithm. Restarts of lloyd are tasks.
 const v1::AlgorithmTraits& AlgorithmTraitsOf(const v1::Job& job);
 

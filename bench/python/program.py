@@ -23,7 +23,7 @@ def parser(name: str, about: str, pairs: int, folder: str) -> argparse.ArgumentP
 def check_names(
     made: argparse.ArgumentParser, wanted: Iterable[str], contests: Iterable[Contest]
 ) -> None:
-    """Ends the program if there is no contest of a name."""
+    """Ends the program if a wanted name belongs to no contest."""
     names = [contest.name for contest in contests]
     unknown = set(wanted) - set(names)
     if unknown:

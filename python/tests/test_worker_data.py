@@ -1,7 +1,6 @@
 """Data sets of a module's own, which ebb-workers compute by numbers: data: {train: {python: …}}."""
 
 import gzip
-import json
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from worker_models import (  # noqa: E402
     LIMIT_S,
     applied_of,
     pythons_of,
+    run_that_counts_imports,
     wait_for,
     worker_cluster,
     write_module,
@@ -297,18 +297,14 @@ def metrics(model, batch):
 
 
 def test_a_run_that_goes_on_does_not_ask_the_module_again(tmp_path: Path) -> None:
-    asked = tmp_path / "asked"
-    text = f"{_MODEL}{_DATA}\nopen({str(asked)!r}, 'a').write('x')\n"
-    models = write_module(tmp_path, text)
-    (tmp_path / "job.yaml").write_text(json.dumps(data_job(tmp_path)))
-    command = [os.path.join(os.environ["EBB_BIN"], "ebb"), "run", "job.yaml"]
-    command += ["--run-dir", "run", "--workers", "1", "--allow-plugins", models]
-    subprocess.run(command, check=True)
-    before = asked.read_text()
+    command, imports = run_that_counts_imports(
+        tmp_path, _MODEL + _DATA, data_job(tmp_path)
+    )
+    before = imports.read_text()
 
     subprocess.run([*command, "--resume"], check=True)  # It is complete.
 
-    assert asked.read_text() == before
+    assert imports.read_text() == before
 
 
 def test_each_example_counts_once_whatever_is_killed(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from worker_models import (  # noqa: E402
     LIMIT_S,
     applied_of,
     pythons_of,
+    run_that_counts_imports,
     wait_for,
     worker_cluster,
     write_module,
@@ -140,19 +141,13 @@ def test_figures_that_were_not_computed_are_absent(tmp_path: Path) -> None:
 
 def test_a_run_that_goes_on_does_not_ask_the_module_again(tmp_path: Path) -> None:
     """Bug: it drew new initial values and compared them, and needed their file."""
-    asked = tmp_path / "asked"
-    text = f"{_MODULE}\nopen({str(asked)!r}, 'a').write('x')\n"
-    models = write_module(tmp_path, text)
-    (tmp_path / "job.yaml").write_text(json.dumps(python_job(tmp_path)))
-    command = [os.path.join(os.environ["EBB_BIN"], "ebb"), "run", "job.yaml"]
-    command += ["--run-dir", "run", "--workers", "1", "--allow-plugins", models]
-    subprocess.run(command, check=True)
-    before = asked.read_text()
+    command, imports = run_that_counts_imports(tmp_path, _MODULE, python_job(tmp_path))
+    before = imports.read_text()
 
     subprocess.run([*command, "--resume"], check=True)  # It is complete.
-    assert asked.read_text() == before
+    assert imports.read_text() == before
     subprocess.run([*command, "--resume", "--set", "train.epochs=4"], check=True)
-    assert asked.read_text() == before + "x"  # By the worker.
+    assert imports.read_text() == before + "x"  # By the worker.
 
 
 @pytest.mark.parametrize("text", [_MODULE, _NORMED], ids=["plain", "batch_norm"])

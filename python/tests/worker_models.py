@@ -1,9 +1,13 @@
 """What tests of models that ebb-workers compute share."""
 
+import json
+import os
+import subprocess
 import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any, Dict, List, Tuple
 
 import ebb
 import ebb.local
@@ -20,6 +24,22 @@ def write_module(folder: Path, text: str, name: str = "net.py") -> str:
     module.write_text(textwrap.dedent(text))
     module.chmod(0o644)
     return str(models)
+
+
+def run_that_counts_imports(
+    folder: Path, text: str, job: Dict[str, Any]
+) -> Tuple[List[str], Path]:
+    """Runs a job with the module to its end.
+
+    Returns the command, and a file with a letter for each import of the module.
+    """
+    imports = folder / "imports"
+    models = write_module(folder, f"{text}\nopen({str(imports)!r}, 'a').write('x')\n")
+    (folder / "job.yaml").write_text(json.dumps(job))
+    command = [os.path.join(os.environ["EBB_BIN"], "ebb"), "run", "job.yaml"]
+    command += ["--run-dir", "run", "--workers", "1", "--allow-plugins", models]
+    subprocess.run(command, check=True)
+    return command, imports
 
 
 def worker_cluster(folder: Path, models: str, **more):

@@ -28,7 +28,6 @@ constexpr int64_t kFloat = sizeof(float);
 // A tree of a forest has two nodes for each example at most (forest.h), and is
 // stored in whole rows (docs/formats/task-rows.md).
 constexpr int64_t kTreeOfAnExample = 32;
-constexpr int64_t kTaskRow = 4096;
 // Bytes of a row beside its floats, as docs/memory.md says: its key and marks,
 // and its place in the index. A version is at most half as large again.
 constexpr int64_t kRowOverhead = 12;
@@ -92,8 +91,7 @@ absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
         worker::TaskBytes(specification.job(), index, prepared.data.bytes);
     features = index.features;
     if (job::TraitsOf(prepared.job.model()).forest()) {
-      const int64_t tree = kTreeOfAnExample * index.examples;
-      sizes.task = (tree + kTaskRow - 1) / kTaskRow * kTaskRow;
+      sizes.task = TaskRows(kTreeOfAnExample * index.examples) * kTaskRowBytes;
     }
   }
   sizes.worker = sizes.worker_data +

@@ -858,12 +858,10 @@ std::string ChoicesText(const std::vector<job::Choice>& choices) {
 
 std::string WorkText(const PreparedJob& prepared, absl::string_view times) {
   const JobPlan& plan = prepared.record.plan;
-  if (job::TasksOf(prepared.job) > 0) {
-    const bool runs = job::HasRestarts(prepared.job);
-    return Count(plan.examples, runs ? "Lloyd run" : "tree");
-  }
-  return absl::StrCat(Count(plan.examples, "example"), times,
-                      Count(plan.epochs, "epoch"));
+  const std::string examples =
+      Count(plan.examples, job::NameOfAnExample(prepared.job));
+  if (job::TasksOf(prepared.job) > 0) return examples;
+  return absl::StrCat(examples, times, Count(plan.epochs, "epoch"));
 }
 
 std::string SizeText(const JobPlan& plan) {

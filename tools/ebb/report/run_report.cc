@@ -375,10 +375,7 @@ std::string AuditVerdict(const RunReport& report) {
   return audit.exact() ? "exact" : "not exact";
 }
 
-absl::string_view RunReport::unit() const {
-  if (job::HasRestarts(job)) return "Lloyd run";
-  return job::TasksOf(job) > 0 ? "tree" : "example";
-}
+absl::string_view RunReport::unit() const { return job::NameOfAnExample(job); }
 
 std::optional<double> RunReport::accuracy() const {
   const auto* last = LastEvaluation(status);

@@ -77,8 +77,7 @@ struct RunReport {
   bool complete() const {
     return status.summary().state() == v1::JOB_STATE_COMPLETE;
   }
-  // How people call what the job's items consist of: "example", "tree", or
-  // "Lloyd run".
+  // What the job's items consist of (job/traits.h).
   absl::string_view unit() const;
   double examples_per_second() const {
     const int64_t applied = status.applied_min() - applied_before;
