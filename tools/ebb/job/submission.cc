@@ -858,7 +858,7 @@ std::string ChoicesText(const std::vector<job::Choice>& choices) {
 
 std::string WorkText(const PreparedJob& prepared, absl::string_view times) {
   const JobPlan& plan = prepared.record.plan;
-  const std::string examples =
+  std::string examples =
       Count(plan.examples, job::NameOfAnExample(prepared.job));
   if (job::TasksOf(prepared.job) > 0) return examples;
   return absl::StrCat(examples, times, Count(plan.epochs, "epoch"));

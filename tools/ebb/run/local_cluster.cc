@@ -365,8 +365,11 @@ absl::Status LocalCluster::Stop(OnDeath on_death,
   std::vector<std::string> servers;
   for (const int server : servers_) servers.push_back(ServerName(server));
   EBB_RETURN_IF_ERROR(StopGroup(workers, kWorkerGrace, on_death, problems));
-  EBB_RETURN_IF_ERROR(StopGroup(servers, kServerGrace, on_death, problems));
-  return StopGroup({kSchedulerName}, kSchedulerGrace, on_death, problems);
+  // The scheduler before the servers: it would give the partitions of the first
+  // that leaves to the others, without their older versions.
+  EBB_RETURN_IF_ERROR(
+      StopGroup({kSchedulerName}, kSchedulerGrace, on_death, problems));
+  return StopGroup(servers, kServerGrace, on_death, problems);
 }
 
 absl::Status LocalCluster::StopGroup(const std::vector<std::string>& daemons,

@@ -119,11 +119,12 @@ class LocalCluster {
   }
   pid_t Pid(absl::string_view daemon) const { return supervisor_.Pid(daemon); }
 
-  // Ends workers, then servers, then the scheduler, each in good order: they
-  // finish batches and write checkpoints. Blocks. `on_death` hears of every
-  // daemon that ended otherwise than it was told; one that took too long and
-  // was killed is added to `problems`. Aborted: a signal asks to be quicker;
-  // destroy the cluster then.
+  // Ends workers, then the scheduler, then servers, each in good order: they
+  // finish batches and write checkpoints. No partition moves, and each keeps
+  // its older versions. Blocks. `on_death` hears of every daemon that ended
+  // otherwise than it was told; one that took too long and was killed is added
+  // to `problems`. Aborted: a signal asks to be quicker; destroy the cluster
+  // then.
   using OnDeath = absl::FunctionRef<void(const DaemonEvent&)>;
   absl::Status Stop(OnDeath on_death, std::vector<std::string>* problems);
 
