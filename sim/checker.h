@@ -163,6 +163,8 @@ class Checker {
                 Content* content);
   // I1, I10: the partition has what its marks say.
   bool SameMarks(const MarkSet& a, const MarkSet& b) const;
+  static bool IsSkipped(const std::vector<SkippedRange>& skipped, ItemId item,
+                        int64_t begin);
   void Compare(const std::string& where, const server::Partition& partition,
                const Content& content);
   void CompareWeights(const std::string& where, PartitionId p,

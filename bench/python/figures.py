@@ -65,6 +65,7 @@ class Contest:
     settings: all that decides about the figures, for those that are kept.
     missing: why it cannot run here; empty: it can.
     seeded: whether the sides take a seed. Each round has another one.
+    least_rounds: how many rounds it takes at least, where a seed decides much.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Contest:
     settings: str = ""
     missing: str = ""
     seeded: bool = False
+    least_rounds: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +147,8 @@ class Kept:
 def measure(
     contest: Contest, rounds: int, kept: Kept, tell: Callable[[str], None]
 ) -> List[Dict[str, Sample]]:
-    """Returns the samples of each round by side."""
+    """Returns the samples of each round by side. There are at least ``rounds``."""
+    rounds = max(rounds, contest.least_rounds)
     done = []
     names = list(contest.sides)
     for number in range(rounds):

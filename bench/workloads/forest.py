@@ -81,12 +81,14 @@ def _theirs(name: str, trees: int, seed: int = 0) -> Sample:
 
 def contests(quick: bool = False) -> List[Contest]:
     every = []
-    for name, (trees, _, figure) in _SETS.items():
+    for name, (trees, values, figure) in _SETS.items():
         trees = trees // 10 if quick else trees
         missing = "" if _TABLES.is_dir() else f"no data in {_TABLES}"
         if name == "fashion":
             missing = "" if _FASHION.is_dir() else f"no data in {_FASHION}"
         what = f"{name}, {trees} trees / RandomForest, one core"
+        # Half a point. An R² of diabetes is 0.43, and 89 examples tell it.
+        bound = at_least(0.988 if values else 0.995)
         every.append(
             Contest(
                 f"forest-{name}",
@@ -95,12 +97,13 @@ def contests(quick: bool = False) -> List[Contest]:
                     "sklearn": functools.partial(_theirs, name, trees),
                 },
                 [
-                    Comparison(what, figure, "ebb", "sklearn", at_least(0.995), means=True),
+                    Comparison(what, figure, "ebb", "sklearn", bound, means=True),
                     Comparison(what, _SPEED, "ebb", "sklearn", at_least(1)),
                 ],
                 settings=f"{trees} trees",
                 missing=missing,
                 seeded=True,
+                least_rounds=10 if values and not quick else 1,
             )
         )
     return every

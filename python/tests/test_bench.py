@@ -80,6 +80,14 @@ def test_seeds_take_turns_and_means_are_compared():
     assert (row.ours, row.limit, row.ratio) == pytest.approx((1.6, 2, 0.8))
 
 
+def test_where_a_seed_decides_much_there_are_more_rounds():
+    for asked, measured in ((2, 3), (4, 4)):
+        contest, order = _contest(fast=(1.0,) * 4, slow=(1.0,) * 4)
+        more = dataclasses.replace(contest, least_rounds=3)
+        assert len(figures.measure(more, asked, figures.Kept(None), lambda _: None)) == measured
+        assert len(order) == 2 * measured
+
+
 def test_rounds_that_are_kept_are_not_measured_again(tmp_path):
     kept = figures.Kept(tmp_path / "kept")
     first, _ = _contest()

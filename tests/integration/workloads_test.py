@@ -127,6 +127,7 @@ class Workload:
         run.start("--resume", *self.back)
         report = self.check_result(run)
         self.assertIn("an operator said so", report["rolled_back"])
+        self.assertEqual(report["rollbacks"], 1)
 
     def test_resumed_after_all_processes_ended(self):
         run = self.begin()

@@ -59,8 +59,9 @@ std::string StalenessText(const Progress& progress) {
 
 std::vector<Figure> Figures(const Progress& progress) {
   std::vector<Figure> figures;
-  figures.push_back(
-      {absl::StrCat(Short(progress.examples_per_second), " ex/s"), 3});
+  figures.push_back({absl::StrCat(Short(progress.examples_per_second), " ",
+                                  progress.rate_unit, "/s"),
+                     3});
   if (progress.taken_back > 0) {
     figures.push_back(
         {absl::StrCat(Short(static_cast<double>(progress.taken_back)),

@@ -23,6 +23,8 @@ struct Progress {
   // job went back to older versions.
   int64_t taken_back = 0;
   double examples_per_second = 0;
+  // What the examples are, in a rate: "trees", if each is one.
+  std::string rate_unit = "ex";
   std::optional<double> loss;  // Training loss of the latest updates.
   // The same as an RMSE; absent if the loss is not a squared error.
   std::optional<double> rmse;

@@ -24,6 +24,15 @@ Progress Middle() {
   return progress;
 }
 
+TEST(ProgressLineTest, TellsTheRateOfTasksInTheirUnit) {
+  Progress progress;
+  progress.epochs = 1;
+  progress.examples = 60;
+  progress.examples_per_second = 2.5;
+  progress.rate_unit = "trees";
+  EXPECT_THAT(ProgressLogLine(progress), ::testing::HasSubstr(" 2.50 trees/s"));
+}
+
 TEST(ProgressLineTest, ShowsEverythingOnAWideTerminal) {
   EXPECT_EQ(ProgressLine(Middle(), {.unicode = true, .columns = 140}),
             "epoch 3/8 ━━━━━━━━━━━━────────────────── "

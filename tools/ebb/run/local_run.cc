@@ -246,6 +246,7 @@ absl::Status LocalRun::Begin() {
     if (back) back->stored_by = started_;
     EBB_ASSIGN_OR_RETURN(const bool opened,
                          job_->GoOn(prepared_, folder_, options_.skip, back));
+    if (back) tally_.AddRollback();
     EBB_RETURN_IF_ERROR(WriteJob(folder_, facts_, prepared_));
     if (options_.skip && !opened) {
       screen_.Event("the job is paused for no batch: --skip leaves none out",
@@ -384,6 +385,9 @@ Progress LocalRun::CurrentProgress(const PolledStatus& polled) const {
   Progress progress =
       ProgressOf(polled.response, facts_.workers, facts_.servers);
   progress.taken_back = marks_.taken_back();
+  if (job::TasksOf(prepared_.job) > 0) {
+    progress.rate_unit = absl::StrCat(job::NameOfAnExample(prepared_.job), "s");
+  }
   if (!polled.error.ok()) progress.waiting = "the scheduler is away";
   return progress;
 }

@@ -19,6 +19,8 @@ namespace ebb::tools {
 class RunTally {
  public:
   void Add(const v1::JobStatus& status);
+  // One that was made before the first status.
+  void AddRollback() { ++rollbacks_; }
 
   // Puts the sums over all lives into `status`: staleness, shares, repeated
   // leases, backups, ends of epochs, traffic, scaled updates, waits for a bound
