@@ -22,11 +22,12 @@ import kmeans  # noqa: E402
 import lda  # noqa: E402
 import program  # noqa: E402
 import runs  # noqa: E402
+import speedup  # noqa: E402
 import words  # noqa: E402
 import workloads_page  # noqa: E402
 
 #: The modules of workloads, as the page has them.
-WORKLOADS = (kmeans, forest, boosted, lda, words)
+WORKLOADS = (kmeans, forest, boosted, lda, words, speedup)
 
 
 def main() -> int:
