@@ -187,7 +187,7 @@ class Engine:
 
     def _died(self) -> None:
         """The engine is gone, and what was out comes again, here or elsewhere."""
-        self._asked = self._out = None
+        self._asked = self._out = self._link.ahead = None
         self._asked_early = False
         if self._session.bury():
             self.ended = "left"
@@ -224,10 +224,13 @@ class Engine:
         """
         self._check()
         deadline = None if timeout is None else time.monotonic() + timeout
+        self._refuse_forgotten()
         while self.ended is None:
             with self._survived():
                 if not self._session.is_joined:
                     self._session.revive(deadline)
+                if self._asked is None and self._is_ahead():
+                    return self._take_ahead()
                 # After an interrupt the answer may have come and be lost: the
                 # same request has the same answer again.
                 if not self._asked_early:
@@ -257,6 +260,38 @@ class Engine:
                 self._session.last_ticket = self._out.ticket
                 return self._out
         return None
+
+    def _refuse_forgotten(self) -> None:
+        """Refuses to go on from a batch that was neither pushed nor failed.
+
+        Where the engine died meanwhile it comes again.
+        """
+        out = self._out
+        if not isinstance(out, Batch):
+            return  # An engine knows that of an evaluation.
+        why = (
+            f"batch (epoch {out.epoch}, shard {out.shard}, {out.begin}..{out.end}) was neither "
+            "handed in nor failed: push it, or call fail"
+        )
+        self.fail(out, why)
+        if self.ended is None and self._session.is_joined:
+            raise Refused(why)
+
+    def _is_ahead(self) -> bool:
+        """Whether the next batch came before it was asked for."""
+        ahead = self._link.ahead
+        if ahead is not None and ahead.ticket <= self._session.last_ticket:
+            self._link.ahead = None  # It came as an answer, too.
+        return self._link.ahead is not None
+
+    def _take_ahead(self) -> Batch:
+        # If this is interrupted, the engine gives it again as the answer to NEXT.
+        ahead, self._link.ahead = self._link.ahead, None
+        assert ahead is not None
+        batch = self._batch(memoryview(ahead.body))
+        self._use(ahead.half)
+        self._out, self._session.last_ticket = batch, batch.ticket
+        return batch
 
     def _use(self, half: int) -> None:
         self.half = half
@@ -359,6 +394,10 @@ class Engine:
             self._end_answer(seam.PUSH, body)
             return
         with self._survived():
+            self._link.look()
+            if self._is_ahead():
+                self._link.send(seam.PUSH, body, code=seam.HAS_NEXT)
+                return
             self._link.send(seam.PUSH, body, code=seam.ASKS)
             self._asked, self._asked_early = self._link.follow(), True
 

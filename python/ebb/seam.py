@@ -10,7 +10,7 @@ import struct
 from typing import Iterable, Tuple, Union
 
 #: Engine and program must have the same.
-FORMAT = 4
+FORMAT = 5
 
 # From the program.
 HELLO = 1
@@ -78,8 +78,10 @@ CANCELLED = 2
 LEFT = 3
 # Code of ROWS: the batch cannot be read.
 UNREADABLE = 1
-# Code of PUSH: the next batch is asked for, with the sequence that follows.
+# Codes of PUSH: the next batch is asked for, with the sequence that follows; or
+# it is here already, and no answer is waited for.
 ASKS = 1
+HAS_NEXT = 2
 # Codes of DONE.
 TAKEN = 0
 STALE = 1

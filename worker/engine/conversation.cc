@@ -138,7 +138,27 @@ std::string Conversation::End(EndReason reason) {
 
 std::string Conversation::Ready(const PlaceBody& place, int half) {
   early_ = Early{.place = place, .half = half};
-  return offered_ ? "" : GiveEarly().answer;
+  if (!offered_) return GiveEarly().answer;
+  return is_out() && !ended_ ? GiveAhead() : "";
+}
+
+std::string Conversation::GiveAhead() {
+  early_->stage = Early::Stage::kOut;
+  early_->ticket = next_ticket_++;
+  ahead_ = BatchBody{early_->ticket, early_->place};
+  ahead_half_ = early_->half;
+  return Encode({Kind::kBatch, static_cast<uint32_t>(ahead_half_), 0}, *ahead_);
+}
+
+std::string Conversation::GivenAhead(uint64_t sequence) {
+  if (!ahead_) return "";
+  const bool out = IsOut<PlaceBody>(ahead_->ticket);
+  const bool early = !is_out() && IsEarlyOut(ahead_->ticket);
+  if (!out && !early) return "";
+  given_to_ = sequence;
+  given_ = Encode({Kind::kBatch, static_cast<uint32_t>(ahead_half_), sequence},
+                  *std::exchange(ahead_, std::nullopt));
+  return given_;
 }
 
 Decision Conversation::GiveEarly() {
@@ -151,6 +171,9 @@ Decision Conversation::GiveEarly() {
 
 // The values of the batch before stay as they are: the program may read them.
 std::string Conversation::AskEarly(uint64_t sequence) {
+  if (!ended_) {
+    if (std::string given = GivenAhead(sequence); !given.empty()) return given;
+  }
   asked_ = sequence;
   Decision given;
   if (!ended_ && !offered_) given = GiveEarly();
@@ -188,6 +211,9 @@ Decision Conversation::On(uint64_t sequence, const Next& /*next*/) {
   const bool out = stage_ == Stage::kOut, early = early_out();
   // Also if it is stale by now: the program may have read the first answer.
   if (sequence == given_to_) return {Decision::Act::kNothing, given_, ""};
+  if (std::string given = GivenAhead(sequence); !given.empty()) {
+    return {Decision::Act::kNothing, std::move(given), ""};
+  }
   if (out || early) {
     const Offered what = out ? *offered_ : Offered(early_->place);
     if (!out) early_->stage = Early::Stage::kEnded;

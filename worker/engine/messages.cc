@@ -126,8 +126,11 @@ absl::Status ReadBody(Kind kind, MessageReader* in, Request* request) {
     case Kind::kNext:
       request->body.emplace<Next>();
       return in->End();
-    case Kind::kPush:
-      return TakeOnly(in, &request->body.emplace<Push>().body);
+    case Kind::kPush: {
+      auto& push = request->body.emplace<Push>();
+      push.waits = request->code != kHasNext;
+      return TakeOnly(in, &push.body);
+    }
     case Kind::kFail: {
       auto& fail = request->body.emplace<Fail>();
       EBB_RETURN_IF_ERROR(in->Take(&fail.body));

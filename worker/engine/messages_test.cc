@@ -31,7 +31,7 @@ constexpr char kPush[] =
 
 TEST(MessagesTest, RequestsHaveTheBytesOfTheFormat) {
   const auto hello =
-      ReadRequest(Bytes(FromHex("0100000004000000"
+      ReadRequest(Bytes(FromHex("0100000005000000"
                                 "0100000000000000"
                                 "0500000000000000"
                                 "0100000000000000"
@@ -51,6 +51,10 @@ TEST(MessagesTest, RequestsHaveTheBytesOfTheFormat) {
   EXPECT_EQ(push->sequence, 7u);
   EXPECT_EQ(std::get<Push>(push->body).body.ticket, 42u);
   EXPECT_EQ(std::get<Push>(push->body).body.loss_sum, 1.5);
+  EXPECT_TRUE(std::get<Push>(push->body).waits);
+  std::string has_next = FromHex(kPush);
+  has_next[4] = 2;  // The code.
+  EXPECT_FALSE(std::get<Push>(ReadRequest(Bytes(has_next))->body).waits);
 
   const auto order =
       ReadRequest(Bytes(FromHex("0800000000000000"
