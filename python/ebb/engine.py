@@ -376,7 +376,9 @@ class Engine:
 
     # --- What was computed ----------------------------------------------------
 
-    def push(self, batch: Batch, loss_sum: float = 0.0, *, wait: bool = True) -> None:
+    def push(
+        self, batch: Batch, loss_sum: float = 0.0, *, wait: bool = True, factor: float = 1.0
+    ) -> None:
         """Hands in ``sums`` for the batch, and the sum of its losses.
 
         Returns before the servers answer. If the batch is another worker's by
@@ -386,10 +388,12 @@ class Engine:
 
         wait: until the engine has taken the sums, and looked at them. A caller
             that has seen that all are finite need not.
+        factor: the engine multiplies ``sums`` by it while it takes them, for example
+            by the number of examples where they are means. Rows' sums stay.
         """
         if not self._begin_answer(batch):
             return
-        body = seam.PUSH_BODY.pack(batch.ticket, loss_sum)
+        body = seam.PUSH_BODY.pack(batch.ticket, loss_sum, factor)
         if wait:
             self._end_answer(seam.PUSH, body)
             return

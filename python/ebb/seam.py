@@ -50,7 +50,7 @@ HEADER = struct.Struct("<IIQ")
 
 # What follows the header, by kind.
 HELLO_BODY = struct.Struct("<QQQ")  # First ticket, evaluates, number of the job.
-PUSH_BODY = struct.Struct("<Qd")  # Ticket, sum of the losses.
+PUSH_BODY = struct.Struct("<Qdd")  # Ticket, sum of the losses, factor of the sums.
 TICKET = struct.Struct("<Q")
 EVALUATED_BODY = struct.Struct("<QqdqQ")  # Ticket, examples, loss, correct, figures.
 FIGURE = struct.Struct("<56sd")

@@ -161,7 +161,7 @@ class Engine : private client::JobComputer {
   // What the program handed in.
   struct HandedIn {
     uint64_t sequence = 0;
-    double loss_sum = 0;
+    PushBody body;
     int half = 0;
     bool waits = true;  // For an answer.
   };
@@ -566,7 +566,7 @@ void Engine::Reply(uint64_t sequence, const Found& /*found*/) {
 }
 
 void Engine::Reply(uint64_t sequence, const Push& push) {
-  HandedIn handed_in = {sequence, push.body.loss_sum, 0, push.waits};
+  HandedIn handed_in = {sequence, push.body, 0, push.waits};
   std::optional<PlaceBody> early;
   std::optional<Work> work;
   std::string answer;
@@ -678,13 +678,14 @@ void Engine::Reply(uint64_t sequence, const Body& body) {
 absl::Status Engine::TakeSums(const Work& work, const HandedIn& handed_in,
                               ComputeResult* result) {
   const JobPlan& plan = record_->plan;
-  const double loss_sum = handed_in.loss_sum;
+  const double loss_sum = handed_in.body.loss_sum;
   const int64_t rows = has_rows() ? KeysOf(*work.values).floats() : 0;
   client::FloatBufferPtr buffer =
       pool_.Take(plan.parameters + (rows == 0 ? 0 : RoomForRows(rows)));
   const std::span<float> dense = buffer->span().first(plan.parameters);
   std::string why;
-  if (const auto odd = memory_.TakeSums(dense, handed_in.half)) {
+  const auto factor = static_cast<float>(handed_in.body.factor);
+  if (const auto odd = memory_.TakeSums(dense, handed_in.half, factor)) {
     why = absl::StrCat("the gradient of ", tables_.NameOf(*odd), " is ",
                        dense[*odd]);
   }

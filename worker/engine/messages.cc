@@ -15,7 +15,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 static_assert(sizeof(Header) == 16 && sizeof(HelloBody) == 24 &&
-              sizeof(PushBody) == 16 && sizeof(EvaluatedBody) == 40 &&
+              sizeof(PushBody) == 24 && sizeof(EvaluatedBody) == 40 &&
               sizeof(FigureBody) == 64 && sizeof(Order) == 24 &&
               sizeof(JobBody) == 72 && sizeof(TableBody) == 16 &&
               sizeof(PlaceBody) == 24 && sizeof(BatchBody) == 32 &&

@@ -104,6 +104,7 @@ inline constexpr uint32_t kHasNext = 2;
 struct PushBody {
   uint64_t ticket = 0;
   double loss_sum = 0;
+  double factor = 1;  // The engine multiplies the dense sums by it.
 };
 struct Push {
   PushBody body;

@@ -32,6 +32,8 @@ class Half:
         self.all_sums = sums
         self.values = [_part(values, *place) for place in places]
         self.sums = [_part(sums, *place) for place in places]
+        #: The same memory. NumPy copies faster than PyTorch.
+        self.sum_arrays = [part.numpy() for part in self.sums]
         #: What each factor of the weight decay concerns.
         self.decay = [
             (factor, [self.sums[i] for i in which], [self.values[i] for i in which])
