@@ -38,7 +38,7 @@ from ebb.batches import Place as Place
 from ebb.batches import Table as Table
 from ebb.batches import Wanted as Wanted
 from ebb.command import Access, Tls
-from ebb.engine_link import Left, error_of
+from ebb.engine_link import Ahead, Left, error_of
 from ebb.engine_process import Gone
 from ebb.engine_session import Session
 from ebb.errors import EvaluationLost, ForkedError, Refused
@@ -161,6 +161,8 @@ class Engine:
         self._asked: Optional[int] = None
         # It was asked within a PUSH, and no NEXT was sent.
         self._asked_early = False
+        # The next batch, which came before it was asked for.
+        self._ahead: Optional[Ahead] = None
         self._out: Union[None, Batch, Evaluation] = None
 
     # --- Whether there is an engine -------------------------------------------
@@ -187,7 +189,7 @@ class Engine:
 
     def _died(self) -> None:
         """The engine is gone, and what was out comes again, here or elsewhere."""
-        self._asked = self._out = self._link.ahead = None
+        self._asked = self._out = self._ahead = self._link.ahead = None
         self._asked_early = False
         if self._session.bury():
             self.ended = "left"
@@ -279,18 +281,19 @@ class Engine:
 
     def _is_ahead(self) -> bool:
         """Whether the next batch came before it was asked for."""
-        ahead = self._link.ahead
-        if ahead is not None and ahead.ticket <= self._session.last_ticket:
-            self._link.ahead = None  # It came as an answer, too.
-        return self._link.ahead is not None
+        if self._ahead is None:
+            ahead = self._link.ahead
+            if ahead is not None and ahead.ticket > self._session.last_ticket:
+                self._ahead = ahead  # Else it came as an answer, too.
+            self._link.ahead = None
+        return self._ahead is not None
 
     def _take_ahead(self) -> Batch:
-        # If this is interrupted, the engine gives it again as the answer to NEXT.
-        ahead, self._link.ahead = self._link.ahead, None
-        assert ahead is not None
-        batch = self._batch(memoryview(ahead.body))
-        self._use(ahead.half)
+        assert self._ahead is not None
+        batch = self._batch(memoryview(self._ahead.body))
+        self._use(self._ahead.half)
         self._out, self._session.last_ticket = batch, batch.ticket
+        self._ahead = None
         return batch
 
     def _use(self, half: int) -> None:
@@ -398,7 +401,8 @@ class Engine:
             self._end_answer(seam.PUSH, body)
             return
         with self._survived():
-            self._link.look()
+            if not self._is_ahead():
+                self._link.look()
             if self._is_ahead():
                 self._link.send(seam.PUSH, body, code=seam.HAS_NEXT)
                 return

@@ -139,7 +139,9 @@ std::string Conversation::End(EndReason reason) {
 std::string Conversation::Ready(const PlaceBody& place, int half) {
   early_ = Early{.place = place, .half = half};
   if (!offered_) return GiveEarly().answer;
-  return is_out() && !ended_ ? GiveAhead() : "";
+  // Of two that were given ahead the first could not be told any more.
+  const bool unseen = ahead_ && IsOut<PlaceBody>(ahead_->ticket);
+  return is_out() && !unseen && !ended_ ? GiveAhead() : "";
 }
 
 std::string Conversation::GiveAhead() {
@@ -243,7 +245,13 @@ Decision Conversation::On(uint64_t sequence, const LookUp& look_up) {
   return {Decision::Act::kLookUp, "", ""};
 }
 
+void Conversation::Seen(uint64_t ticket) {
+  if (ahead_ && ahead_->ticket == ticket) ahead_.reset();
+}
+
 Decision Conversation::On(uint64_t sequence, const Push& push) {
+  if (!push.waits) ahead_.reset();
+  Seen(push.body.ticket);
   if (IsEarlyOut(push.body.ticket)) {
     early_->stage = Early::Stage::kTaking;
     return {Decision::Act::kTakeEarlySums, "", ""};
@@ -253,6 +261,7 @@ Decision Conversation::On(uint64_t sequence, const Push& push) {
 }
 
 Decision Conversation::On(uint64_t sequence, const Fail& fail) {
+  Seen(fail.body.ticket);
   const bool early = IsEarlyOut(fail.body.ticket);
   if (!early && !IsOut<PlaceBody>(fail.body.ticket)) return Stale(sequence);
   if (early) early_->stage = Early::Stage::kEnded;

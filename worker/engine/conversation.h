@@ -169,6 +169,8 @@ class Conversation {
   // Returns what was given ahead as an answer, if the program has no other
   // batch and may not have seen it; else nothing.
   std::string GivenAhead(uint64_t sequence);
+  // The program has the batch of this ticket.
+  void Seen(uint64_t ticket);
   bool early_out() const {
     return early_ && early_->stage == Early::Stage::kOut;
   }
@@ -198,7 +200,7 @@ class Conversation {
   uint64_t given_to_ = 0;  // The Next that was answered last.
   std::string given_;      // And the answer.
   std::optional<Early> early_;
-  // What was given ahead last, and not asked for since.
+  // What was given ahead last, if the program may not have seen it.
   std::optional<BatchBody> ahead_;
   int ahead_half_ = 0;
   std::optional<EndReason> ended_;

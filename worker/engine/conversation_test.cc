@@ -503,6 +503,24 @@ TEST_F(AheadTest, SoDoesOneThatAsksWhenItIsOffered) {
   EXPECT_EQ(TicketOf(conversation_.AskEarly(3)), next_);
 }
 
+// Bug: when the program then asked, it was told of neither.
+TEST_F(AheadTest, TheOneAfterItWaitsUntilTheProgramHasSeenIt) {
+  HandIn();
+  conversation_.Offer(kNextPlace);
+  EXPECT_EQ(conversation_.Ready(kPlace, 0), "");
+  EXPECT_EQ(TicketOf(conversation_.AskEarly(3)), next_);
+  conversation_.On(4, Push{{next_, 0}});
+  conversation_.Withdraw();
+  EXPECT_EQ(TicketOf(conversation_.AskEarly(5)), next_ + 1);
+}
+
+TEST_F(AheadTest, AProgramSaysThatItHasSeenIt) {
+  conversation_.On(2, Push{{ticket_, 0}, /*waits=*/false});
+  conversation_.Withdraw();
+  conversation_.Offer(kNextPlace);
+  ExpectHeader(conversation_.Ready(kPlace, 0), Kind::kBatch, 0);
+}
+
 TEST_F(AheadTest, ItFollowsABatchThatFailed) {
   EXPECT_EQ(conversation_.On(2, Fail{{ticket_}, "no"}).act,
             Decision::Act::kEndFailed);

@@ -232,24 +232,27 @@ class Binding:
         )
         self.forget()
 
-    def put(self) -> bool:
+    def put(self) -> Optional[bool]:
         """Makes the gradients the sums, and forgets them, as ``add(1)`` at first does.
 
-        It only copies, so the memory of the sums is not read. Returns False, and
-        does nothing, if there are gradients that cannot be copied like that.
+        Returns what ``are_finite`` does, in one pass. Returns None, and does
+        nothing, if there are gradients that cannot be copied like that.
         """
         if self._copied:
-            return False
+            return None
         gradients = []
         for parameter in self._parameters:
             gradient = parameter.grad
             if gradient is None or gradient.layout != torch.strided or gradient.is_neg():
-                return False
-            gradients.append(gradient.detach().numpy())
-        for total, values in zip(self._half.sum_arrays, gradients):
-            np.copyto(total, values)
+                return None
+            gradients.append(gradient.detach().numpy().reshape(-1))
+        squares = 0.0
+        for number, begin, end, sums in self._half.sum_steps:
+            some = gradients[number][begin:end]
+            squares += float(some.dot(some))
+            np.copyto(sums, some)
         self.forget()
-        return True
+        return math.isfinite(squares)
 
     def clip(self, examples: int, limit: float) -> None:
         """Shortens the mean gradient of a batch of so many examples to the limit."""

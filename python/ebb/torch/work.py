@@ -221,7 +221,8 @@ class Work:
         # The job shows a mean; a sum over the batch becomes one on the servers.
         self._loss += value * (1.0 if parts.reduction == "sum" else out.weight)
         factor = 1.0
-        if out.is_whole and self._puts and binding.put():
+        finite = binding.put() if out.is_whole and self._puts else None
+        if finite is not None:
             factor = out.weight  # The engine multiplies while it takes them.
         else:
             binding.add(out.weight)
@@ -236,7 +237,9 @@ class Work:
             binding.clip(len(out.batch.examples), parts.clip_norm)
         binding.add_decay(len(out.batch.examples))
         # If all is well, this batch is taken while the next one is computed.
-        known = self._rows is None and math.isfinite(self._loss) and binding.are_finite()
+        known = self._rows is None and math.isfinite(self._loss)
+        if known:
+            known = binding.are_finite() if finite is None else finite
         self.timing.lap("sum")
         try:
             self._engine.push(out.batch, self._loss, wait=not known, factor=factor)
