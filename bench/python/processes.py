@@ -1,7 +1,9 @@
 """Starts the programs that a benchmark compares."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,10 @@ ONE_THREAD = {
 }
 
 
+#: Those that ``start`` started.
+_started: "List[subprocess.Popen[str]]" = []
+
+
 class Failed(Exception):
     """A program that is measured did not end well."""
 
@@ -23,15 +29,31 @@ class Failed(Exception):
 def start(
     argv: Sequence[str], more: Optional[Mapping[str, str]] = None
 ) -> "subprocess.Popen[str]":
-    """Starts a program of Python, whose output is read by ``result_of``."""
-    return subprocess.Popen(
+    """Starts a program of Python, whose output is read by ``result_of``.
+
+    ``end_all`` ends it, and what it started, if it still runs then.
+    """
+    process = subprocess.Popen(
         [sys.executable, "-B", *argv],
         env={**os.environ, **ONE_THREAD, **(more or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
+    _started.append(process)
+    return process
+
+
+def end_all() -> None:
+    """Kills the programs that still run, with the processes that they started."""
+    for process in _started:
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    _started.clear()
 
 
 def result_of(process: "subprocess.Popen[str]") -> Dict[str, Any]:
@@ -39,8 +61,7 @@ def result_of(process: "subprocess.Popen[str]") -> Dict[str, Any]:
     try:
         out, errors = process.communicate(timeout=_LIMIT_S)
     except BaseException:
-        process.kill()
-        process.wait()
+        end_all()
         raise
     lines = [line for line in out.splitlines() if line.startswith("{")]
     if process.returncode != 0 or not lines:

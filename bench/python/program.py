@@ -2,10 +2,12 @@
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Any, Callable, Iterable
 
+import processes
 from figures import Contest
 
 
@@ -37,7 +39,11 @@ def tell(line: str) -> None:
 
 
 def run(main: Callable[[], int]) -> None:
-    """Runs the program, and ends with its exit code."""
+    """Runs the program, and ends with its exit code.
+
+    If it ends otherwise, by SIGTERM too, no process that it started stays.
+    """
+    signal.signal(signal.SIGTERM, _end)
     try:
         sys.exit(main())
     except KeyboardInterrupt:
@@ -46,3 +52,11 @@ def run(main: Callable[[], int]) -> None:
         if os.environ.get("EBB_TRACEBACK"):
             raise
         sys.exit(f"ebb: {error}")
+    finally:
+        processes.end_all()
+
+
+def _end(number: int, _: Any) -> None:
+    """Ends as an exception does, so that all is cleared up."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + number)

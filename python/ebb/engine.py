@@ -38,7 +38,7 @@ from ebb.batches import Place as Place
 from ebb.batches import Table as Table
 from ebb.batches import Wanted as Wanted
 from ebb.command import Access, Tls
-from ebb.engine_link import Left, error_of
+from ebb.engine_link import Ahead, Left, error_of
 from ebb.engine_process import Gone
 from ebb.engine_session import Session
 from ebb.errors import EvaluationLost, ForkedError, Refused
@@ -161,6 +161,8 @@ class Engine:
         self._asked: Optional[int] = None
         # It was asked within a PUSH, and no NEXT was sent.
         self._asked_early = False
+        # The next batch, which came before it was asked for.
+        self._ahead: Optional[Ahead] = None
         self._out: Union[None, Batch, Evaluation] = None
 
     # --- Whether there is an engine -------------------------------------------
@@ -187,7 +189,7 @@ class Engine:
 
     def _died(self) -> None:
         """The engine is gone, and what was out comes again, here or elsewhere."""
-        self._asked = self._out = None
+        self._asked = self._out = self._ahead = self._link.ahead = None
         self._asked_early = False
         if self._session.bury():
             self.ended = "left"
@@ -224,10 +226,13 @@ class Engine:
         """
         self._check()
         deadline = None if timeout is None else time.monotonic() + timeout
+        self._refuse_forgotten()
         while self.ended is None:
             with self._survived():
                 if not self._session.is_joined:
                     self._session.revive(deadline)
+                if self._asked is None and self._is_ahead():
+                    return self._take_ahead()
                 # After an interrupt the answer may have come and be lost: the
                 # same request has the same answer again.
                 if not self._asked_early:
@@ -257,6 +262,39 @@ class Engine:
                 self._session.last_ticket = self._out.ticket
                 return self._out
         return None
+
+    def _refuse_forgotten(self) -> None:
+        """Refuses to go on from a batch that was neither pushed nor failed.
+
+        Where the engine died meanwhile it comes again.
+        """
+        out = self._out
+        if not isinstance(out, Batch):
+            return  # An engine knows that of an evaluation.
+        why = (
+            f"batch (epoch {out.epoch}, shard {out.shard}, {out.begin}..{out.end}) was neither "
+            "handed in nor failed: push it, or call fail"
+        )
+        self.fail(out, why)
+        if self.ended is None and self._session.is_joined:
+            raise Refused(why)
+
+    def _is_ahead(self) -> bool:
+        """Whether the next batch came before it was asked for."""
+        if self._ahead is None:
+            ahead = self._link.ahead
+            if ahead is not None and ahead.ticket > self._session.last_ticket:
+                self._ahead = ahead  # Else it came as an answer, too.
+            self._link.ahead = None
+        return self._ahead is not None
+
+    def _take_ahead(self) -> Batch:
+        assert self._ahead is not None
+        batch = self._batch(memoryview(self._ahead.body))
+        self._use(self._ahead.half)
+        self._out, self._session.last_ticket = batch, batch.ticket
+        self._ahead = None
+        return batch
 
     def _use(self, half: int) -> None:
         self.half = half
@@ -341,7 +379,9 @@ class Engine:
 
     # --- What was computed ----------------------------------------------------
 
-    def push(self, batch: Batch, loss_sum: float = 0.0, *, wait: bool = True) -> None:
+    def push(
+        self, batch: Batch, loss_sum: float = 0.0, *, wait: bool = True, factor: float = 1.0
+    ) -> None:
         """Hands in ``sums`` for the batch, and the sum of its losses.
 
         Returns before the servers answer. If the batch is another worker's by
@@ -351,14 +391,21 @@ class Engine:
 
         wait: until the engine has taken the sums, and looked at them. A caller
             that has seen that all are finite need not.
+        factor: the engine multiplies ``sums`` by it while it takes them, for example
+            by the number of examples where they are means. Rows' sums stay.
         """
         if not self._begin_answer(batch):
             return
-        body = seam.PUSH_BODY.pack(batch.ticket, loss_sum)
+        body = seam.PUSH_BODY.pack(batch.ticket, loss_sum, factor)
         if wait:
             self._end_answer(seam.PUSH, body)
             return
         with self._survived():
+            if not self._is_ahead():
+                self._link.look()
+            if self._is_ahead():
+                self._link.send(seam.PUSH, body, code=seam.HAS_NEXT)
+                return
             self._link.send(seam.PUSH, body, code=seam.ASKS)
             self._asked, self._asked_early = self._link.follow(), True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Dict, Optional, Tuple, Type
+from typing import Dict, NamedTuple, Optional, Tuple, Type
 
 from ebb import seam
 from ebb.engine_process import EngineProcess, Gone
@@ -47,6 +47,14 @@ def _log(severity: int, line: memoryview) -> None:
     LOG.log(level, "%s", bytes(line).decode("utf-8", "replace"))
 
 
+class Ahead(NamedTuple):
+    """A BATCH that came before it was asked for."""
+
+    ticket: int
+    half: int
+    body: bytes
+
+
 class Link:
     """What a program says to its engine, and hears from it.
 
@@ -59,6 +67,8 @@ class Link:
     def __init__(self, job: str) -> None:
         self.job = job
         self.process: Optional[EngineProcess] = None
+        #: The newest batch that came before it was asked for.
+        self.ahead: Optional[Ahead] = None
         self._buffer = bytearray(seam.MOST_BYTES)
         self._view = memoryview(self._buffer)
         self._sequence = 0
@@ -118,12 +128,36 @@ class Link:
                 continue
             kind, code, of = seam.HEADER.unpack_from(self._buffer)
             body = self._view[seam.HEADER.size : length]
-            if kind == seam.LOG:
-                _log(code, body)
-            elif kind == seam.END and of == 0:
-                raise Left
-            elif of == sequence:
+            if self._is_unasked(kind, code, of, body):
+                continue
+            if of == sequence:
                 return kind, code, body
+
+    def look(self) -> None:
+        """Takes what came unasked, until a batch is among it. It does not block.
+
+        Answers to earlier requests are passed over.
+        """
+        process = self._running()
+        while self.ahead is None:
+            length = process.look_into(self._buffer)
+            if length == 0:
+                return
+            header = seam.HEADER.unpack_from(self._buffer)
+            self._is_unasked(*header, self._view[seam.HEADER.size : length])
+
+    def _is_unasked(self, kind: int, code: int, of: int, body: memoryview) -> bool:
+        """Takes a message if it is no answer, and returns whether it is none."""
+        if kind == seam.LOG:
+            _log(code, body)
+        elif kind == seam.END and of == 0:
+            raise Left
+        elif kind == seam.BATCH and of == 0:
+            (ticket,) = seam.TICKET.unpack_from(body)
+            self.ahead = Ahead(ticket, code, bytes(body))
+        else:
+            return False
+        return True
 
     def answer(
         self, sequence: int, deadline: Optional[float] = None

@@ -107,6 +107,18 @@ class EngineProcess:
             raise Gone
         return length
 
+    def look_into(self, buffer: bytearray) -> int:
+        """Returns the length of a message that is there already; 0: there is none."""
+        try:
+            length = self.socket.recv_into(buffer, 0, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+        except ConnectionResetError as error:
+            raise Gone from error
+        if length == 0:
+            raise Gone
+        return length
+
     def last_words_into(self, buffer: bytearray) -> int:
         """Returns the length of a message that came before the end; 0: none."""
         for _ in range(2):  # The first may say that the other end is closed.

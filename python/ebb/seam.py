@@ -10,7 +10,7 @@ import struct
 from typing import Iterable, Tuple, Union
 
 #: Engine and program must have the same.
-FORMAT = 4
+FORMAT = 5
 
 # From the program.
 HELLO = 1
@@ -50,7 +50,7 @@ HEADER = struct.Struct("<IIQ")
 
 # What follows the header, by kind.
 HELLO_BODY = struct.Struct("<QQQ")  # First ticket, evaluates, number of the job.
-PUSH_BODY = struct.Struct("<Qd")  # Ticket, sum of the losses.
+PUSH_BODY = struct.Struct("<Qdd")  # Ticket, sum of the losses, factor of the sums.
 TICKET = struct.Struct("<Q")
 EVALUATED_BODY = struct.Struct("<QqdqQ")  # Ticket, examples, loss, correct, figures.
 FIGURE = struct.Struct("<56sd")
@@ -78,8 +78,10 @@ CANCELLED = 2
 LEFT = 3
 # Code of ROWS: the batch cannot be read.
 UNREADABLE = 1
-# Code of PUSH: the next batch is asked for, with the sequence that follows.
+# Codes of PUSH: the next batch is asked for, with the sequence that follows; or
+# it is here already, and no answer is waited for.
 ASKS = 1
+HAS_NEXT = 2
 # Codes of DONE.
 TAKEN = 0
 STALE = 1

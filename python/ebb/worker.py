@@ -214,7 +214,7 @@ def _compute(link: Link, model: Any, body: memoryview) -> None:
     except (Exception, SystemExit) as error:
         link.fail(ticket, model.explain(error), model.blame(end - begin))
     else:
-        link.send(seam.PUSH, seam.PUSH_BODY.pack(ticket, loss_sum))
+        link.send(seam.PUSH, seam.PUSH_BODY.pack(ticket, loss_sum, 1.0))
     link.receive()  # Whether it was taken: the worker knows what follows.
 
 

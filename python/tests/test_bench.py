@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -169,6 +171,43 @@ def test_a_quick_run(tmp_path):
     assert {row["contest"] for row in rows} == {"hand-over", "leaving", "import"}
     assert all(row["ratio"] > 0 for row in rows)
     assert not (tmp_path / "runs").exists()
+
+
+# A benchmark that measures a program, which has a child of its own.
+_MEASURING = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import processes, program
+program.run(lambda: processes.run(["-c", sys.argv[2], sys.argv[3]]))
+"""
+_MEASURED = """
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+with open(sys.argv[1], "w") as pipe:
+    pipe.write(f"{os.getpid()} {child.pid}")
+child.wait()
+"""
+
+
+def test_no_process_stays_after_sigterm(tmp_path):
+    """Bug: the programs that were measured went on, and took the machine's time."""
+    pipe = tmp_path / "pids"
+    os.mkfifo(pipe)
+    bench = subprocess.Popen(
+        [sys.executable, "-c", _MEASURING, str(_BENCH), _MEASURED, str(pipe)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    ends = [os.pidfd_open(int(pid)) for pid in pipe.read_text().split()]
+    try:
+        bench.send_signal(signal.SIGTERM)
+        assert bench.wait(60) == 128 + signal.SIGTERM
+        assert len(ends) == 2
+        for end in ends:
+            assert select.select([end], [], [], 60)[0], "it still runs"
+    finally:
+        bench.kill()
+        for end in ends:
+            os.close(end)
 
 
 def test_an_unknown_name_is_told():

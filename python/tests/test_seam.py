@@ -10,14 +10,16 @@ PUSH = bytes.fromhex(
     "0700000000000000"  # Sequence 7.
     "2a00000000000000"  # Ticket 42.
     "000000000000f83f"  # Loss 1.5.
+    "0000000000000040"  # Factor 2.
 )
 
 
 def test_requests_have_the_bytes_of_the_format():
-    assert seam.message(seam.PUSH, 7, seam.PUSH_BODY.pack(42, 1.5)) == PUSH
+    assert seam.message(seam.PUSH, 7, seam.PUSH_BODY.pack(42, 1.5, 2)) == PUSH
+    assert seam.HAS_NEXT == 2  # The code, as there.
     hello = seam.HELLO_BODY.pack(5, 1, 9) + seam.text("0.2.0")
     assert seam.message(seam.HELLO, 1, hello, seam.FORMAT) == bytes.fromhex(
-        "0100000004000000"
+        "0100000005000000"
         "0100000000000000"
         "0500000000000000"
         "0100000000000000"

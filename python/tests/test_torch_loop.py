@@ -107,7 +107,7 @@ def test_a_loop_waits_for_the_verdict_only_where_sums_may_not_be_finite():
     assert cluster.waited == [False, False, True]
 
 
-# Their total is infinite, and none of them is.
+# The total of their squares is infinite, and none of them is.
 def test_very_large_gradients_are_left_to_the_engine():
     model, job, cluster = mock.one()
     for batch in job.loader():
@@ -117,3 +117,13 @@ def test_very_large_gradients_are_left_to_the_engine():
         job.optimizer.step()
         break
     assert cluster.waited == [True] and len(cluster.pushed) == 1
+
+
+# Both ways come to the same steps: the tests above compare them with plain loops.
+@pytest.mark.parametrize(
+    "rule, micro, factor", [({}, None, 8.0), ({}, 4, 1.0), ({"weight_decay": 0.1}, None, 1.0)]
+)
+def test_gradients_of_a_whole_batch_are_copied_and_the_engine_multiplies(rule, micro, factor):
+    a, b, cluster, _ = mock.both({"micro": micro}, rule=rule)
+    assert farthest(a, b) < 1e-5
+    assert cluster.factors[0] == factor

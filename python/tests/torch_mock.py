@@ -72,6 +72,7 @@ class Cluster:
         self.evaluate_after = set(evaluate_after)
         self.pushed, self.failed, self.losses, self.evaluated = [], [], [], []
         self.waited = []  # For the verdict on sums, by push.
+        self.factors = []  # Of the sums, by push.
         self.left = 0
         self.again = 0
         self.jump = None  # Called with the deque of places before each batch.
@@ -129,8 +130,10 @@ class Engine:
     def ahead(self):
         return list(self.cluster.todo)[:6]
 
-    def push(self, batch, loss_sum, wait=True):
+    def push(self, batch, loss_sum, wait=True, factor=1.0):
         assert batch is self.out
+        self.cluster.factors.append(factor)
+        self.sums *= np.float32(factor)
         self.out = None
         self.cluster.waited.append(wait)
         if not (np.isfinite(loss_sum) and np.isfinite(self.sums).all()):

@@ -66,11 +66,11 @@ class Engine(torch_mock.Engine):
             raise ebb.EvaluationLost("lost")
         return self._rows({name: as_keys(keys[name], name) for name in keys})
 
-    def push(self, batch, loss_sum, wait=True):
+    def push(self, batch, loss_sum, wait=True, factor=1.0):
         rows = batch.rows
         if not all(np.isfinite(one.sums).all() for one in rows.values()):
             self.sums[:] = np.nan
-        super().push(batch, loss_sum)
+        super().push(batch, loss_sum, factor=factor)
         for table in self.row_tables:
             for key, row in self._distinct(rows[table.name].keys):
                 step = np.float32(self.cluster.rate) * rows[table.name].sums[row]

@@ -138,7 +138,29 @@ std::string Conversation::End(EndReason reason) {
 
 std::string Conversation::Ready(const PlaceBody& place, int half) {
   early_ = Early{.place = place, .half = half};
-  return offered_ ? "" : GiveEarly().answer;
+  if (!offered_) return GiveEarly().answer;
+  // Of two that were given ahead the first could not be told any more.
+  const bool unseen = ahead_ && IsOut<PlaceBody>(ahead_->ticket);
+  return is_out() && !unseen && !ended_ ? GiveAhead() : "";
+}
+
+std::string Conversation::GiveAhead() {
+  early_->stage = Early::Stage::kOut;
+  early_->ticket = next_ticket_++;
+  ahead_ = BatchBody{early_->ticket, early_->place};
+  ahead_half_ = early_->half;
+  return Encode({Kind::kBatch, static_cast<uint32_t>(ahead_half_), 0}, *ahead_);
+}
+
+std::string Conversation::GivenAhead(uint64_t sequence) {
+  if (!ahead_) return "";
+  const bool out = IsOut<PlaceBody>(ahead_->ticket);
+  const bool early = !is_out() && IsEarlyOut(ahead_->ticket);
+  if (!out && !early) return "";
+  given_to_ = sequence;
+  given_ = Encode({Kind::kBatch, static_cast<uint32_t>(ahead_half_), sequence},
+                  *std::exchange(ahead_, std::nullopt));
+  return given_;
 }
 
 Decision Conversation::GiveEarly() {
@@ -151,6 +173,9 @@ Decision Conversation::GiveEarly() {
 
 // The values of the batch before stay as they are: the program may read them.
 std::string Conversation::AskEarly(uint64_t sequence) {
+  if (!ended_) {
+    if (std::string given = GivenAhead(sequence); !given.empty()) return given;
+  }
   asked_ = sequence;
   Decision given;
   if (!ended_ && !offered_) given = GiveEarly();
@@ -188,6 +213,9 @@ Decision Conversation::On(uint64_t sequence, const Next& /*next*/) {
   const bool out = stage_ == Stage::kOut, early = early_out();
   // Also if it is stale by now: the program may have read the first answer.
   if (sequence == given_to_) return {Decision::Act::kNothing, given_, ""};
+  if (std::string given = GivenAhead(sequence); !given.empty()) {
+    return {Decision::Act::kNothing, std::move(given), ""};
+  }
   if (out || early) {
     const Offered what = out ? *offered_ : Offered(early_->place);
     if (!out) early_->stage = Early::Stage::kEnded;
@@ -217,7 +245,13 @@ Decision Conversation::On(uint64_t sequence, const LookUp& look_up) {
   return {Decision::Act::kLookUp, "", ""};
 }
 
+void Conversation::Seen(uint64_t ticket) {
+  if (ahead_ && ahead_->ticket == ticket) ahead_.reset();
+}
+
 Decision Conversation::On(uint64_t sequence, const Push& push) {
+  if (!push.waits) ahead_.reset();
+  Seen(push.body.ticket);
   if (IsEarlyOut(push.body.ticket)) {
     early_->stage = Early::Stage::kTaking;
     return {Decision::Act::kTakeEarlySums, "", ""};
@@ -227,6 +261,7 @@ Decision Conversation::On(uint64_t sequence, const Push& push) {
 }
 
 Decision Conversation::On(uint64_t sequence, const Fail& fail) {
+  Seen(fail.body.ticket);
   const bool early = IsEarlyOut(fail.body.ticket);
   if (!early && !IsOut<PlaceBody>(fail.body.ticket)) return Stale(sequence);
   if (early) early_->stage = Early::Stage::kEnded;

@@ -8,10 +8,16 @@
 //                   as the answer to LookUp
 //    └──the engine leaves──> back, without a failure
 //
-// The next batch may be given before it is offered, while the sums of the one
-// before are still being taken. It is then in the other half of the memory:
+// The next batch may be given before it is offered: ahead, while the program
+// computes the one before, or while the sums of that one are still being taken.
+// It is then in the other half of the memory:
 //
 //   ready ──Next──> out, early ──Push──> taking ──EarlyTaken──> ended
+//     └──a batch is out──> given ahead: out, early
+//
+// What was given ahead was not asked for, and the program begins it after the
+// Push or Fail of the batch that is out. If it asks instead, it has not seen
+// the message yet, and gets the same batch as the answer.
 //
 // The offer of the same batch finds it at any of these steps, and what is
 // offered is there at once. Any other batch that is offered makes the program's
@@ -96,16 +102,19 @@ class Conversation {
   bool is_out() const { return stage_ == Stage::kOut; }
 
   // --- The next batch --------------------------------------------------------
+  // Whether Ready may be called: what is offered is out, and the other half is
+  // not the program's.
+  bool takes_ready() const { return is_out() && !early_out(); }
   // The batch that most likely comes next is ready in the half where nothing is
-  // out. What is offered must be out, or just ended. Returns the answer to a
-  // program that waits, or nothing.
+  // out. What is offered must be out, or just ended. Returns what the program
+  // is told: the batch itself, as an answer or ahead; or nothing.
   std::string Ready(const PlaceBody& place, int half);
   // The program asks for it while it hands in the batch before. Returns the
   // answer: the batch if it is ready, else that the program asks by Next.
   std::string AskEarly(uint64_t sequence);
-  // There is one that the program may be given.
-  bool has_ready() const {
-    return early_ && early_->stage == Early::Stage::kReady;
+  // There is one that the program may be given, or has been given.
+  bool has_next() const {
+    return early_ && early_->stage <= Early::Stage::kOut;
   }
   // It does not come next.
   void ForgetEarly() { early_.reset(); }
@@ -116,8 +125,12 @@ class Conversation {
   // of no use.
   enum class Taken { kEarly, kOffered, kGone };
   Taken EarlyTaken(uint64_t ticket);
-  // The batch that the program computes, or has computed, before it is offered.
+  // The batch that the program has, or has computed, before it is offered.
   std::optional<PlaceBody> early() const;
+  // The same, unless the program still computes the one before.
+  std::optional<PlaceBody> begun_early() const {
+    return is_out() && early_out() ? std::nullopt : early();
+  }
   // The program has handed it in, and nothing is offered.
   bool awaits_offer() const {
     return early_ && early_->stage >= Early::Stage::kTaking && !offered_;
@@ -151,6 +164,13 @@ class Conversation {
 
   Decision Give();
   Decision GiveEarly();
+  // Returns the message that gives what is ready while another batch is out.
+  std::string GiveAhead();
+  // Returns what was given ahead as an answer, if the program has no other
+  // batch and may not have seen it; else nothing.
+  std::string GivenAhead(uint64_t sequence);
+  // The program has the batch of this ticket.
+  void Seen(uint64_t ticket);
   bool early_out() const {
     return early_ && early_->stage == Early::Stage::kOut;
   }
@@ -180,6 +200,9 @@ class Conversation {
   uint64_t given_to_ = 0;  // The Next that was answered last.
   std::string given_;      // And the answer.
   std::optional<Early> early_;
+  // What was given ahead last, if the program may not have seen it.
+  std::optional<BatchBody> ahead_;
+  int ahead_half_ = 0;
   std::optional<EndReason> ended_;
 };
 

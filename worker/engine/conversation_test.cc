@@ -235,10 +235,10 @@ class EarlyTest : public ConversationTest {
   // A batch was handed in, its sums are being taken, and the next one is ready.
   EarlyTest() {
     ticket_ = Out();
-    EXPECT_EQ(conversation_.Ready(kNextPlace, 1), "");
     EXPECT_EQ(conversation_.On(2, Push{{ticket_, 0}}).act,
               Decision::Act::kTakeSums);
     conversation_.Withdraw();
+    EXPECT_EQ(conversation_.Ready(kNextPlace, 1), "");
   }
 
   // The program has the next one; its ticket.
@@ -428,6 +428,133 @@ TEST_F(EarlyTest, AfterTheEndNothingIsGivenEarly) {
   conversation_.End(EndReason::kLeft);
   ExpectAnswer(conversation_.On(3, Next()), Kind::kEnd, 3,
                static_cast<uint32_t>(EndReason::kLeft));
+}
+
+// The next batch became ready while the program computed the one before.
+class AheadTest : public ConversationTest {
+ protected:
+  static constexpr PlaceBody kNextPlace = {0, 3, 384, 512};
+
+  AheadTest() {
+    ticket_ = Out();
+    given_ = conversation_.Ready(kNextPlace, 1);
+    next_ = TicketOf(given_);
+  }
+
+  void HandIn() {
+    EXPECT_EQ(conversation_.On(2, Push{{ticket_, 0}}).act,
+              Decision::Act::kTakeSums);
+    EXPECT_TRUE(conversation_.has_next());
+    conversation_.Withdraw();
+  }
+
+  uint64_t ticket_ = 0, next_ = 0;
+  std::string given_;
+};
+
+TEST_F(AheadTest, TheProgramGetsItUnasked) {
+  ExpectHeader(given_, Kind::kBatch, /*sequence=*/0, /*code=*/1);
+  EXPECT_EQ(next_, ticket_ + 1);
+  // The half is the program's from now on.
+  EXPECT_FALSE(conversation_.takes_ready());
+}
+
+TEST_F(AheadTest, TheProgramHasNotBegunItBeforeItHandsIn) {
+  EXPECT_FALSE(conversation_.begun_early().has_value());
+  HandIn();
+  EXPECT_EQ(conversation_.begun_early()->begin, kNextPlace.begin);
+}
+
+TEST_F(AheadTest, ItIsHandedInAfterTheBatchThatIsOut) {
+  HandIn();
+  conversation_.Offer(kNextPlace);
+  EXPECT_TRUE(conversation_.is_out());
+  EXPECT_TRUE(conversation_.takes_ready());
+  EXPECT_EQ(conversation_.half(), 1);
+  EXPECT_EQ(conversation_.On(3, Push{{next_, 0}}).act,
+            Decision::Act::kTakeSums);
+}
+
+TEST_F(AheadTest, ItMayBeHandedInBeforeItIsOffered) {
+  HandIn();
+  EXPECT_EQ(conversation_.On(3, Push{{next_, 0}}).act,
+            Decision::Act::kTakeEarlySums);
+  EXPECT_EQ(conversation_.EarlyTaken(next_), Conversation::Taken::kEarly);
+  // It is not given again.
+  ExpectHeader(conversation_.AskEarly(4), Kind::kDone, 4, kNotReady);
+  EXPECT_EQ(conversation_.Offer(kNextPlace).act, Decision::Act::kEndEarly);
+}
+
+// The program handed in before the message came.
+TEST_F(AheadTest, AProgramThatAsksGetsTheSameTicket) {
+  HandIn();
+  const std::string answer = conversation_.AskEarly(3);
+  ExpectHeader(answer, Kind::kBatch, 3, /*code=*/1);
+  EXPECT_EQ(TicketOf(answer), next_);
+  // It was interrupted, and asks again.
+  EXPECT_EQ(conversation_.On(3, Next()).answer, answer);
+  // A further request is one for another batch.
+  EXPECT_EQ(conversation_.On(4, Next()).act, Decision::Act::kEndEarlyFailed);
+}
+
+TEST_F(AheadTest, SoDoesOneThatAsksWhenItIsOffered) {
+  HandIn();
+  conversation_.Offer(kNextPlace);
+  EXPECT_EQ(TicketOf(conversation_.AskEarly(3)), next_);
+}
+
+// Bug: when the program then asked, it was told of neither.
+TEST_F(AheadTest, TheOneAfterItWaitsUntilTheProgramHasSeenIt) {
+  HandIn();
+  conversation_.Offer(kNextPlace);
+  EXPECT_EQ(conversation_.Ready(kPlace, 0), "");
+  EXPECT_EQ(TicketOf(conversation_.AskEarly(3)), next_);
+  conversation_.On(4, Push{{next_, 0}});
+  conversation_.Withdraw();
+  EXPECT_EQ(TicketOf(conversation_.AskEarly(5)), next_ + 1);
+}
+
+TEST_F(AheadTest, AProgramSaysThatItHasSeenIt) {
+  conversation_.On(2, Push{{ticket_, 0}, /*waits=*/false});
+  conversation_.Withdraw();
+  conversation_.Offer(kNextPlace);
+  ExpectHeader(conversation_.Ready(kPlace, 0), Kind::kBatch, 0);
+}
+
+TEST_F(AheadTest, ItFollowsABatchThatFailed) {
+  EXPECT_EQ(conversation_.On(2, Fail{{ticket_}, "no"}).act,
+            Decision::Act::kEndFailed);
+  conversation_.Withdraw();
+  const Decision next = conversation_.On(3, Next());
+  ExpectAnswer(next, Kind::kBatch, 3, /*code=*/1);
+  EXPECT_EQ(TicketOf(next.answer), next_);
+}
+
+TEST_F(AheadTest, ABatchThatWasNotHandedInFailsBeforeIt) {
+  const Decision next = conversation_.On(2, Next());
+  EXPECT_EQ(next.act, Decision::Act::kEndFailed);
+  EXPECT_THAT(next.why, HasSubstr("(epoch 0, shard 3, 256..384)"));
+  conversation_.Withdraw();
+  EXPECT_EQ(TicketOf(conversation_.On(3, Next()).answer), next_);
+}
+
+// The lease was lost: it is computed in vain.
+TEST_F(AheadTest, AnOfferOfAnotherBatchMakesItStale) {
+  HandIn();
+  conversation_.Offer(kPlace);
+  // The program computes it in that half.
+  EXPECT_FALSE(conversation_.takes_ready());
+  ExpectAnswer(conversation_.On(3, Push{{next_, 0}}), Kind::kDone, 3, kStale);
+  ExpectHeader(conversation_.AskEarly(4), Kind::kDone, 4, kNotReady);
+  EXPECT_EQ(Get(4), next_ + 1);
+}
+
+TEST_F(AheadTest, AfterTheEndNothingIsGivenAhead) {
+  HandIn();
+  conversation_.Offer(kNextPlace);
+  conversation_.End(EndReason::kCancelled);
+  EXPECT_EQ(conversation_.Ready(kPlace, 0), "");
+  EXPECT_EQ(HeaderOf(conversation_.On(5, Next()).answer).kind, Kind::kEnd);
 }
 
 // --- Rows --------------------------------------------------------------------

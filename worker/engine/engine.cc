@@ -96,13 +96,13 @@ Fd TermSignals() {
 }
 
 // The engine at work on its job. The shell's computing thread offers batches
-// and waits. Meanwhile it makes the next batch ready. If it is when the program
-// hands in a batch, this thread takes the sums, while the program gets the next
-// one. Its thread for rows finds them, or leaves it to the caller of Serve to
-// do so when the program tells of them. The caller of Serve reads the program's
-// requests, and it alone ends batches that are out. The thread that gives one
-// ends it if its values cannot be had. A thread of the engine's own asks
-// whether the job is over while there is nothing to do.
+// and waits. Meanwhile it makes the next batch ready, and gives it ahead. Then
+// this thread takes the sums that the program hands in, too, while the program
+// computes the next batch. Its thread for rows finds them, or leaves it to the
+// caller of Serve to do so when the program tells of them. The caller of Serve
+// reads the program's requests, and it alone ends batches that are out. The
+// thread that gives one ends it if its values cannot be had. A thread of the
+// engine's own asks whether the job is over while there is nothing to do.
 class Engine : private client::JobComputer {
  public:
   // All but the second outlive it.
@@ -161,8 +161,9 @@ class Engine : private client::JobComputer {
   // What the program handed in.
   struct HandedIn {
     uint64_t sequence = 0;
-    double loss_sum = 0;
+    PushBody body;
     int half = 0;
+    bool waits = true;  // For an answer.
   };
   // The batch that is ready, or out, before it is offered.
   struct Early {
@@ -204,10 +205,10 @@ class Engine : private client::JobComputer {
   // Not before the program has what is offered: it may still compute a stale
   // batch in the other half.
   bool MayMakeReady() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return work_.place && conversation_.is_out() && !expected_.expired();
+    return work_.place && conversation_.takes_ready() && !expected_.expired();
   }
   // Puts the values of the next batch into the memory, beside the one that is
-  // out.
+  // out, and gives it ahead.
   void MakeReady(const client::PulledValuesPtr& values);
   // Puts the values into the memory, and answers the program that waits.
   void GiveAndAnswer(const client::PulledValuesPtr& values);
@@ -529,7 +530,7 @@ void Engine::Reply(uint64_t sequence, const Ahead& ahead) {
       MutexLock lock(&mu_);
       // The core counts what is offered as begun.
       if (const auto place = conversation_.offered()) places.push_back(*place);
-      early = conversation_.early();
+      early = conversation_.begun_early();
     }
     for (const auto& run : shell_->Ahead(record_->id, most + 1)) {
       const PlaceBody place = PlaceOfRun(run);
@@ -565,7 +566,7 @@ void Engine::Reply(uint64_t sequence, const Found& /*found*/) {
 }
 
 void Engine::Reply(uint64_t sequence, const Push& push) {
-  HandedIn handed_in = {sequence, push.body.loss_sum};
+  HandedIn handed_in = {sequence, push.body, 0, push.waits};
   std::optional<PlaceBody> early;
   std::optional<Work> work;
   std::string answer;
@@ -575,7 +576,7 @@ void Engine::Reply(uint64_t sequence, const Push& push) {
     answer = decision.answer;
     if (decision.act == Decision::Act::kTakeSums) {
       handed_in.half = conversation_.half();
-      if (conversation_.has_ready()) {
+      if (conversation_.has_next()) {
         handed_in_ = handed_in;
         // From here on nothing is out.
         conversation_.Withdraw();
@@ -597,13 +598,15 @@ void Engine::Reply(uint64_t sequence, const Push& push) {
     MutexLock lock(&mu_);
     Finish(std::move(result));
   }
-  if (!answer.empty()) socket_.Send(answer);
+  if (push.waits && !answer.empty()) socket_.Send(answer);
 }
 
 ComputeResult Engine::Take(const Work& work, const HandedIn& handed_in) {
   ComputeResult result;
   const absl::Status status = TakeSums(work, handed_in, &result);
-  socket_.Send(EncodeStatus(handed_in.sequence, status));
+  if (handed_in.waits) {
+    socket_.Send(EncodeStatus(handed_in.sequence, status));
+  }
   return result;
 }
 
@@ -675,13 +678,14 @@ void Engine::Reply(uint64_t sequence, const Body& body) {
 absl::Status Engine::TakeSums(const Work& work, const HandedIn& handed_in,
                               ComputeResult* result) {
   const JobPlan& plan = record_->plan;
-  const double loss_sum = handed_in.loss_sum;
+  const double loss_sum = handed_in.body.loss_sum;
   const int64_t rows = has_rows() ? KeysOf(*work.values).floats() : 0;
   client::FloatBufferPtr buffer =
       pool_.Take(plan.parameters + (rows == 0 ? 0 : RoomForRows(rows)));
   const std::span<float> dense = buffer->span().first(plan.parameters);
   std::string why;
-  if (const auto odd = memory_.TakeSums(dense, handed_in.half)) {
+  const auto factor = static_cast<float>(handed_in.body.factor);
+  if (const auto odd = memory_.TakeSums(dense, handed_in.half, factor)) {
     why = absl::StrCat("the gradient of ", tables_.NameOf(*odd), " is ",
                        dense[*odd]);
   }

@@ -15,7 +15,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 static_assert(sizeof(Header) == 16 && sizeof(HelloBody) == 24 &&
-              sizeof(PushBody) == 16 && sizeof(EvaluatedBody) == 40 &&
+              sizeof(PushBody) == 24 && sizeof(EvaluatedBody) == 40 &&
               sizeof(FigureBody) == 64 && sizeof(Order) == 24 &&
               sizeof(JobBody) == 72 && sizeof(TableBody) == 16 &&
               sizeof(PlaceBody) == 24 && sizeof(BatchBody) == 32 &&
@@ -126,8 +126,11 @@ absl::Status ReadBody(Kind kind, MessageReader* in, Request* request) {
     case Kind::kNext:
       request->body.emplace<Next>();
       return in->End();
-    case Kind::kPush:
-      return TakeOnly(in, &request->body.emplace<Push>().body);
+    case Kind::kPush: {
+      auto& push = request->body.emplace<Push>();
+      push.waits = request->code != kHasNext;
+      return TakeOnly(in, &push.body);
+    }
     case Kind::kFail: {
       auto& fail = request->body.emplace<Fail>();
       EBB_RETURN_IF_ERROR(in->Take(&fail.body));

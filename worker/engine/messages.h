@@ -25,7 +25,7 @@
 namespace ebb::worker {
 
 // Numbers the form of these messages. Engine and program must have the same.
-inline constexpr uint32_t kEngineFormat = 4;
+inline constexpr uint32_t kEngineFormat = 5;
 // Bounds of one message.
 inline constexpr size_t kMostMessageBytes = 64 << 10;
 inline constexpr size_t kMostText = 4 << 10;
@@ -99,12 +99,16 @@ struct Next {};
 // sequence that follows. It gets that if it is ready, else kDone with
 // kNotReady.
 inline constexpr uint32_t kAsks = 1;
+// Likewise: the program has the next batch, and waits for no answer.
+inline constexpr uint32_t kHasNext = 2;
 struct PushBody {
   uint64_t ticket = 0;
   double loss_sum = 0;
+  double factor = 1;  // The engine multiplies the dense sums by it.
 };
 struct Push {
   PushBody body;
+  bool waits = true;  // For an answer: the code is not kHasNext.
 };
 // Then why, as text.
 struct FailBody {

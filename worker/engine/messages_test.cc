@@ -25,13 +25,14 @@ std::string Hex(absl::string_view bytes) {
 }
 
 constexpr char kPush[] =
-    "0400000000000000"                   // Kind 4, code 0.
-    "0700000000000000"                   // Sequence 7.
-    "2a00000000000000000000000000f83f";  // Ticket 42, loss 1.5.
+    "0400000000000000"                  // Kind 4, code 0.
+    "0700000000000000"                  // Sequence 7.
+    "2a00000000000000000000000000f83f"  // Ticket 42, loss 1.5.
+    "0000000000000040";                 // Factor 2.
 
 TEST(MessagesTest, RequestsHaveTheBytesOfTheFormat) {
   const auto hello =
-      ReadRequest(Bytes(FromHex("0100000004000000"
+      ReadRequest(Bytes(FromHex("0100000005000000"
                                 "0100000000000000"
                                 "0500000000000000"
                                 "0100000000000000"
@@ -51,6 +52,11 @@ TEST(MessagesTest, RequestsHaveTheBytesOfTheFormat) {
   EXPECT_EQ(push->sequence, 7u);
   EXPECT_EQ(std::get<Push>(push->body).body.ticket, 42u);
   EXPECT_EQ(std::get<Push>(push->body).body.loss_sum, 1.5);
+  EXPECT_EQ(std::get<Push>(push->body).body.factor, 2.0);
+  EXPECT_TRUE(std::get<Push>(push->body).waits);
+  std::string has_next = FromHex(kPush);
+  has_next[4] = 2;  // The code.
+  EXPECT_FALSE(std::get<Push>(ReadRequest(Bytes(has_next))->body).waits);
 
   const auto order =
       ReadRequest(Bytes(FromHex("0800000000000000"

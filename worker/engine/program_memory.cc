@@ -15,9 +15,19 @@ namespace {
 
 constexpr size_t kStepFloats = 4096;  // Half of an L1 cache.
 
-// Compilers make vectors of the inner loop, whose length they know.
+// Compilers make vectors of the inner loops, whose length they know.
+constexpr size_t kLanes = 32;
+
+void Multiply(float factor, std::span<float> values) {
+  size_t at = 0;
+  for (; at + kLanes <= values.size(); at += kLanes) {
+    const std::span<float, kLanes> some(&values[at], kLanes);
+    for (size_t i = 0; i < kLanes; ++i) some[i] *= factor;
+  }
+  for (float& value : values.subspan(at)) value *= factor;
+}
+
 bool AllFinite(std::span<const float> values) {
-  constexpr size_t kLanes = 32;
   std::array<float, kLanes> zeros = {};
   size_t at = 0;
   for (; at + kLanes <= values.size(); at += kLanes) {
@@ -46,12 +56,14 @@ void ProgramMemory::GiveSums(int half) {
   if (!std::exchange(clear_[half], false)) std::ranges::fill(sums(half), 0.0F);
 }
 
-std::optional<int64_t> ProgramMemory::TakeSums(std::span<float> out, int half) {
+std::optional<int64_t> ProgramMemory::TakeSums(std::span<float> out, int half,
+                                               float factor) {
   clear_[half] = true;
-  return MoveSums(sums(half), out);
+  return MoveSums(sums(half), out, factor);
 }
 
-std::optional<int64_t> MoveSums(std::span<float> from, std::span<float> out) {
+std::optional<int64_t> MoveSums(std::span<float> from, std::span<float> out,
+                                float factor) {
   std::optional<int64_t> first;
   // One pass over memory: what is copied is looked at and cleared while it is
   // in the cache.
@@ -60,6 +72,7 @@ std::optional<int64_t> MoveSums(std::span<float> from, std::span<float> out) {
     const std::span<float> taken = out.subspan(at, count);
     std::memcpy(taken.data(), from.data() + at, count * sizeof(float));
     std::memset(from.data() + at, 0, count * sizeof(float));
+    if (factor != 1) Multiply(factor, taken);
     if (first || AllFinite(taken)) continue;
     const auto odd = std::find_if_not(taken.begin(), taken.end(),
                                       [](float g) { return std::isfinite(g); });

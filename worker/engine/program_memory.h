@@ -15,9 +15,10 @@
 
 namespace ebb::worker {
 
-// Moves sums into `out`, of the same size, and leaves zeros. Returns the place
-// of the first that is not finite, if there is one.
-std::optional<int64_t> MoveSums(std::span<float> sums, std::span<float> out);
+// Moves sums times the factor into `out`, of the same size, and leaves zeros.
+// Returns the place of the first that is not finite then, if there is one.
+std::optional<int64_t> MoveSums(std::span<float> sums, std::span<float> out,
+                                float factor = 1);
 
 // The program may write to all of it at any time. What is taken out is copied
 // first and looked at then. Thread-compatible; distinct threads may use
@@ -44,7 +45,8 @@ class ProgramMemory {
   // The sums are the program's from now on, and zeros.
   void GiveSums(int half = 0);
   // As MoveSums.
-  std::optional<int64_t> TakeSums(std::span<float> out, int half = 0);
+  std::optional<int64_t> TakeSums(std::span<float> out, int half = 0,
+                                  float factor = 1);
 
  private:
   ProgramMemory(shm::Mapping mapping, int64_t parameters)

@@ -1,5 +1,6 @@
 #include "worker/engine/program_memory.h"
 
+#include <algorithm>
 #include <limits>
 #include <vector>
 
@@ -105,6 +106,15 @@ TEST_F(ProgramMemoryTest, TheFirstSumThatIsNotFiniteIsFoundAndAllAreCleared) {
   ProgramFloats()[kParameters + 4'097] = -infinity;
   EXPECT_EQ(memory_.TakeSums(std::span(taken_)), 4'097);
   EXPECT_THAT(ProgramFloats(), Each(0.0F));
+}
+
+TEST_F(ProgramMemoryTest, SumsAreMultipliedByTheFactor) {
+  std::ranges::fill(ProgramFloats().subspan(kParameters), 1.5F);
+  EXPECT_EQ(memory_.TakeSums(std::span(taken_), 0, 128), std::nullopt);
+  EXPECT_THAT(taken_, Each(192.0F));
+  // One that is too large then is not finite.
+  ProgramFloats()[kParameters + 4'097] = 1e37F;
+  EXPECT_EQ(memory_.TakeSums(std::span(taken_), 0, 128), 4'097);
 }
 
 TEST_F(ProgramMemoryTest, TheLargestFiniteSumIsTaken) {

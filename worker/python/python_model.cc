@@ -453,7 +453,7 @@ PythonModel::Outcome PythonModel::Answer(const Request& request,
   }
   if constexpr (std::is_same_v<Body, Push>) {
     if (decision.act == Decision::Act::kTakeSums) {
-      outcome.status = TakeSums(batch, body.body.loss_sum, grad);
+      outcome.status = TakeSums(batch, body.body, grad);
       outcome.stats.examples = batch.rows;
       outcome.stats.loss_sum = body.body.loss_sum;
       decision.answer = EncodeStatus(request.sequence, *outcome.status);
@@ -485,8 +485,11 @@ absl::Status PythonModel::Failed(const std::string& why, uint32_t code) const {
 }
 
 absl::Status PythonModel::TakeSums(const models::BatchView& batch,
-                                   double loss_sum, std::span<float> grad) {
-  if (const auto odd = memory_->TakeSums(grad)) {
+                                   const PushBody& push,
+                                   std::span<float> grad) {
+  const double loss_sum = push.loss_sum;
+  const auto factor = static_cast<float>(push.factor);
+  if (const auto odd = memory_->TakeSums(grad, /*half=*/0, factor)) {
     int64_t left = *odd;
     for (const models::TableShape& table : description_.tables) {
       if (left < table.size()) {

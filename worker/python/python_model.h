@@ -149,7 +149,7 @@ class PythonModel : public models::Model {
   template <typename Body>
   Outcome Answer(const Request& request, const Body& body,
                  const models::BatchView& batch, std::span<float> grad);
-  absl::Status TakeSums(const models::BatchView& batch, double loss_sum,
+  absl::Status TakeSums(const models::BatchView& batch, const PushBody& push,
                         std::span<float> grad);
   void TakeOutputs(int64_t rows, std::vector<float>* outputs) const;
   // What the program failed, for `why`.

@@ -222,7 +222,7 @@ def fingerprint(dataset: Any, seed: int, constants: str, given: Optional[str]) -
 
 def seed_of(*numbers: int) -> int:
     """Returns a seed of 63 bits that follows from the numbers."""
-    data = struct.pack(f"<{len(numbers)}Q", *(number % 2**64 for number in numbers))
+    data = struct.pack(f"<{len(numbers)}Q", *[number % 2**64 for number in numbers])
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") >> 1
 
 

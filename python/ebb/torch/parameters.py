@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+import numpy as np
 import torch
 
 from ebb.errors import ModelDiffers, Refused
@@ -231,6 +232,28 @@ class Binding:
         )
         self.forget()
 
+    def put(self) -> Optional[bool]:
+        """Makes the gradients the sums, and forgets them, as ``add(1)`` at first does.
+
+        Returns what ``are_finite`` does, in one pass. Returns None, and does
+        nothing, if there are gradients that cannot be copied like that.
+        """
+        if self._copied:
+            return None
+        gradients = []
+        for parameter in self._parameters:
+            gradient = parameter.grad
+            if gradient is None or gradient.layout != torch.strided or gradient.is_neg():
+                return None
+            gradients.append(gradient.detach().numpy().reshape(-1))
+        squares = 0.0
+        for number, begin, end, sums in self._half.sum_steps:
+            some = gradients[number][begin:end]
+            squares += float(some.dot(some))
+            np.copyto(sums, some)
+        self.forget()
+        return math.isfinite(squares)
+
     def clip(self, examples: int, limit: float) -> None:
         """Shortens the mean gradient of a batch of so many examples to the limit."""
         clipping.clip(self._half.sums, examples, limit)
@@ -241,11 +264,13 @@ class Binding:
             add(sums, values, factor * examples)
 
     def are_finite(self) -> bool:
-        """Whether all sums are finite. It may say no to very large ones.
+        """Whether all sums are finite. It says no to some that are very large.
 
+        If it says yes, they are below 2e19, and finite times any number of examples.
         It takes one pass over the sums while they are in the cache.
         """
-        return math.isfinite(float(self._half.all_sums.sum()))
+        sums = self._half.all_sums
+        return math.isfinite(float(torch.dot(sums, sums)))
 
     def forget(self) -> None:
         """Drops the gradients."""

@@ -109,6 +109,10 @@ class Work:
         self._binding: Optional[parameters.Binding] = None
         self._rows: Optional[RowWork] = None  # Where the model has embeddings.
         self._statistics: Optional[Statistics] = None
+        # Whether gradients are all that comes to the dense sums.
+        self._puts = not (
+            parts.rule.decay or parts.buffers.averaged or parts.clip_norm is not None
+        )
         self._watch = Watch(after=self.mark_gradients)
         self._loss = 0.0
         self._owner = (os.getpid(), threading.get_ident())
@@ -216,7 +220,12 @@ class Work:
         value = seen if loss is None else float(loss)
         # The job shows a mean; a sum over the batch becomes one on the servers.
         self._loss += value * (1.0 if parts.reduction == "sum" else out.weight)
-        binding.add(out.weight)
+        factor = 1.0
+        finite = binding.put() if out.is_whole and self._puts else None
+        if finite is not None:
+            factor = out.weight  # The engine multiplies while it takes them.
+        else:
+            binding.add(out.weight)
         if self._rows is not None:
             self._rows.add(out.weight)
         statistics.add(out.examples)
@@ -228,10 +237,12 @@ class Work:
             binding.clip(len(out.batch.examples), parts.clip_norm)
         binding.add_decay(len(out.batch.examples))
         # If all is well, this batch is taken while the next one is computed.
-        known = self._rows is None and math.isfinite(self._loss) and binding.are_finite()
+        known = self._rows is None and math.isfinite(self._loss)
+        if known:
+            known = binding.are_finite() if finite is None else finite
         self.timing.lap("sum")
         try:
-            self._engine.push(out.batch, self._loss, wait=not known)
+            self._engine.push(out.batch, self._loss, wait=not known, factor=factor)
         except NonFinite as error:
             raise self._not_finite(out, error.message) from None
         self.timing.lap("hand_in")
