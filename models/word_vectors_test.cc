@@ -117,6 +117,9 @@ TEST_F(WordVectorsTest, ABatchWithoutPairsHasNoGradient) {
   ASSERT_TRUE(model_->Gradient({}, view, {}, &stats).ok());
   EXPECT_EQ(stats.loss_sum, 0);
   EXPECT_EQ(stats.examples, 2);
+  // Bug: its examples lowered the mean loss of the test data.
+  ASSERT_TRUE(model_->Evaluate({}, view, &stats).ok());
+  EXPECT_EQ(stats.examples, 0);
 }
 
 TEST_F(WordVectorsTest, RefusesWhatIsNoBatchOfPairs) {

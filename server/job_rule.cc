@@ -61,6 +61,7 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
                                             std::move(schedule), rollback,
                                             std::move(algorithm)));
   rule->restarts_ = job::HasRestarts(job);
+  rule->words_ = job::TraitsOf(job.model()).words();
   if (job::TraitsOf(job.model()).boosted()) {
     EBB_ASSIGN_OR_RETURN(rule->boosting_,
                          job::BoostingOptionsOf(specification, record.plan));

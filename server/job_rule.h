@@ -52,6 +52,7 @@ class JobRule final : public UpdateRule {
   size_t FigureCount() const override;
   bool MeasuresWhole() const override { return boosting_.has_value(); }
   bool KeepsLeastLoss() const override { return restarts_; }
+  bool ZeroLossIsNone() const override { return words_; }
   void PackFigures(std::vector<double>* figures) const override;
   void Measure(const StepPlace& place, const MeasureRun& run,
                std::span<double> figures) const override;
@@ -138,6 +139,7 @@ class JobRule final : public UpdateRule {
   std::optional<LloydOptions> lloyd_;
   std::optional<BoostingOptions> boosting_;
   bool restarts_ = false;  // Its tasks are runs of K-Means.
+  bool words_ = false;     // Batches may have no pairs of words.
   std::optional<v1::InitialValues> initial_;
   std::vector<Table> tables_;  // Ascending.
   int slots_ = 0;

@@ -507,6 +507,19 @@ TEST(JobRuleTest, RestartsOfKMeansAreTasks) {
   EXPECT_TRUE(job::TrainingFactsOf(*record)->least_loss);
 }
 
+TEST(JobRuleTest, BatchesOfWordsMayHaveNoLoss) {
+  const job::JobFile file = job::ReadJob(
+      "model: {kind: word_vectors, dim: 4}\ndata: {train: {text: a.txt}}\n",
+      "job.yaml");
+  ASSERT_TRUE(file.ok()) << job::ToString(file.mistakes);
+  job::JobFacts facts;
+  facts.sparse_tables.push_back({.name = "vectors", .width = 4});
+  facts.examples = 100;
+  const auto record = job::MakeJobRecord(file.job, facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_TRUE(RuleOf(*record)->ZeroLossIsNone());
+}
+
 // From w = (3, 4) the gradient of 10 examples sums up to 10 w.
 TEST(JobRuleTest, LbfgsMeasuresAndStepsByItsOperations) {
   const auto rule =

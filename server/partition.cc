@@ -53,7 +53,7 @@ Partition::Partition(JobRecordPtr record, PartitionId id,
       rule_(std::move(rule)),
       shape_(plan_, id, std::move(pool)),
       marks_(plan_),
-      tally_(plan_, rule_->KeepsLeastLoss()),
+      tally_(plan_, rule_->KeepsLeastLoss(), rule_->ZeroLossIsNone()),
       dense_(shape_, rule_),
       sums_(plan_, shape_),
       history_(shape_) {}

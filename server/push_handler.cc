@@ -263,8 +263,9 @@ void PushHandler::Applied(HostedPartition* hosted,
   ++statistics_.updates;
   statistics_.scaled += hosted->values->last_scaling();
   // The latest of several models does not say how they learn.
-  if (segment.partition == kLossesAt && !push.skip &&
-      !hosted->values->tally().least_loss()) {
+  const PushTally& tally = hosted->values->tally();
+  if (segment.partition == kLossesAt && !push.skip && !tally.least_loss() &&
+      tally.HasLoss(push.loss_sum)) {
     recent_loss_.Add(
         push.loss_sum, push.end - push.begin,
         std::min(job_.plan().examples,
@@ -374,9 +375,9 @@ ServerStatistics PushHandler::TakeStatistics() {
   statistics.loss_sum = recent_loss_.sum();
   statistics.loss_examples = recent_loss_.examples();
   for (const auto& [epoch, loss] : values->tally().loss()) {
-    int64_t& reported = reported_losses_[epoch];
-    if (reported == loss.examples) continue;
-    reported = loss.examples;
+    EpochLoss& reported = reported_losses_[epoch];
+    if (reported == loss) continue;
+    reported = loss;
     statistics.losses.push_back({epoch, loss.loss_sum, loss.examples});
   }
   return statistics;

@@ -22,6 +22,7 @@
 #include "common/ids.h"
 #include "protocol/messages.h"
 #include "server/actions.h"
+#include "server/cut.h"
 #include "server/hosted_partition.h"
 #include "server/job_partitions.h"
 #include "server/pending_push.h"
@@ -102,8 +103,8 @@ class PushHandler {
   int64_t admitted_ = 0;  // Segments that are queued.
   ServerStatistics statistics_;
   RecentLoss recent_loss_;
-  // By epoch: the examples whose loss was reported.
-  std::map<int32_t, int64_t> reported_losses_;
+  // By epoch: what was reported last.
+  std::map<int32_t, EpochLoss> reported_losses_;
 };
 
 }  // namespace ebb::server

@@ -50,7 +50,17 @@ void PushTally::CountExamples(const PushedExamples& push) {
     return;
   }
   ledger_.Add(push.item, push.ledger);
+  CountLoss(push);
+}
+
+void PushTally::CountLoss(const PushedExamples& push) {
   EpochLoss& loss = loss_[push.item.epoch];
+  const bool known = HasLoss(loss.loss_sum);
+  if (!HasLoss(push.loss_sum)) {
+    if (known) return;
+  } else if (!known) {
+    loss.examples = 0;  // All before it had none.
+  }
   if (!least_loss_) {
     loss.loss_sum += push.loss_sum;
   } else if (loss.examples == 0 || push.loss_sum < loss.loss_sum) {

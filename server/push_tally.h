@@ -33,8 +33,12 @@ struct PushedExamples {
 class PushTally {
  public:
   // `plan` outlives it. `least_loss`: as UpdateRule::KeepsLeastLoss.
-  PushTally(const JobPlan& plan, bool least_loss)
-      : least_loss_(least_loss), ledger_(plan), oracle_(plan.oracle_width) {}
+  // `zero_is_none`: as UpdateRule::ZeroLossIsNone.
+  PushTally(const JobPlan& plan, bool least_loss, bool zero_is_none = false)
+      : least_loss_(least_loss),
+        zero_is_none_(zero_is_none),
+        ledger_(plan),
+        oracle_(plan.oracle_width) {}
 
   // InvalidArgument: what it says of its examples cannot be counted.
   absl::StatusOr<PushedExamples> Read(const PushRequest& push,
@@ -48,7 +52,12 @@ class PushTally {
   const Ledger& ledger() const { return ledger_; }
   std::span<const uint64_t> oracle() const { return oracle_; }
   bool least_loss() const { return least_loss_; }
-  // By epoch. Sums, or the least of all pushes.
+  // Whether a push with this loss counts in the mean.
+  bool HasLoss(double loss_sum) const {
+    return !zero_is_none_ || loss_sum != 0;
+  }
+  // By epoch. Sums, or the least of all pushes. An epoch in which no push has a
+  // loss has 0.
   const std::map<int32_t, EpochLoss>& loss() const { return loss_; }
 
   void AddTo(Cut* cut) const;
@@ -57,8 +66,10 @@ class PushTally {
 
  private:
   void CountExamples(const PushedExamples& push);
+  void CountLoss(const PushedExamples& push);
 
   const bool least_loss_;
+  const bool zero_is_none_;
   int64_t updates_ = 0;
   Ledger ledger_;
   std::vector<uint64_t> oracle_;

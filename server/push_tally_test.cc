@@ -46,5 +46,23 @@ TEST(PushTallyTest, OfTasksTheLeastLossIsKept) {
   EXPECT_EQ(tally.loss().at(0).examples, 3);
 }
 
+// Bug: batches of word vectors without pairs counted as learnt with a loss of 0.
+// Where little text has many of these, the mean jumped, and jobs that learnt were
+// said to diverge.
+TEST(PushTallyTest, AZeroThatIsNoLossCountsNoExamples) {
+  const JobPlan plan = Plan();
+  PushTally tally(plan, /*least_loss=*/false, /*zero_is_none=*/true);
+  tally.Count(Push(0, 0), 1);
+  // Until there is one, the epoch has none.
+  EXPECT_EQ(tally.loss().at(0), (EpochLoss{.loss_sum = 0, .examples = 1}));
+  tally.Count(Push(1, 3), 1);
+  EXPECT_EQ(tally.loss().at(0), (EpochLoss{.loss_sum = 3, .examples = 1}));
+  tally.Count(Push(2, 0), 1);
+  tally.Count(Push(3, 5), 1);
+  EXPECT_EQ(tally.loss().at(0), (EpochLoss{.loss_sum = 8, .examples = 2}));
+  EXPECT_TRUE(tally.HasLoss(3));
+  EXPECT_FALSE(tally.HasLoss(0));
+}
+
 }  // namespace
 }  // namespace ebb::server

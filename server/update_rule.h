@@ -113,6 +113,9 @@ class UpdateRule {
   // Whether the least loss of a push is told of the job in place of the sum:
   // each is of another model.
   virtual bool KeepsLeastLoss() const { return false; }
+  // Whether a push with a loss of exactly 0 had nothing to learn from, so that
+  // its examples do not count in the mean.
+  virtual bool ZeroLossIsNone() const { return false; }
 
   // For the plan's sparse table with this number: its options on a partition,
   // the optimizer that changes its rows, and the context of a step of them.

@@ -67,6 +67,8 @@ class WordVectors final : public Model {
                         BatchStats* stats) override {
     EBB_RETURN_IF_ERROR(Check(params, batch));
     *stats = Sum(params, batch, {});
+    // Without pairs there is nothing to judge.
+    if (PairsOf(batch, 0, batch.rows) == 0) stats->examples = 0;
     return absl::OkStatus();
   }
 

@@ -377,6 +377,9 @@ CHECKED = {
     "MLPRegressor": (es.MLPRegressor((16,), **_PERCEPTRON), 40),
     "FMClassifier": (es.FMClassifier(rank=2, **_SGD), 37),
     "FMRegressor": (es.FMRegressor(rank=2, **_SGD), 33),
+    "KMeans": (es.KMeans(), 37),
+    "RandomForestClassifier": (es.RandomForestClassifier(), 40),
+    "RandomForestRegressor": (es.RandomForestRegressor(), 38),
 }
 
 

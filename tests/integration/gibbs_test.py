@@ -5,7 +5,6 @@ topic, whatever is killed.
 
   gibbs_test.py BIN_FOLDER [TEST...]
 """
-import collections
 import csv
 import json
 import math
@@ -15,6 +14,7 @@ import unittest
 
 from exported import read_export
 from job_test_case import JobTestCase, deaths
+from topic_counts import check_counts
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 
@@ -45,17 +45,6 @@ def rows_of(values, count):
     return [values[i * width:(i + 1) * width] for i in range(count)]
 
 
-def occurrences(path):
-    """How often all documents have each word."""
-    counted = collections.Counter()
-    with open(path) as file:
-        for line in file:
-            for pair in line.split()[1:]:
-                word, count = pair.split(":")
-                counted[int(word)] += int(count)
-    return counted
-
-
 class GibbsTest(JobTestCase):
     programs = BIN
 
@@ -78,18 +67,7 @@ class GibbsTest(JobTestCase):
 
     def check_result(self, folder, report):
         tensors, model = read_export(os.path.join(folder, "model.safetensors"))
-        # Every word of all documents is in one topic, and in the row of its
-        # document.
-        words = occurrences(os.path.join(folder, "news.train.bags"))
-        counts = rows_of(tensors["counts"].values(), WORDS)
-        for word in range(WORDS):
-            self.assertEqual(sum(counts[word]), words[word], word)
-        for count in tensors["counts"].values():
-            self.assertGreaterEqual(count, 0)
-            self.assertEqual(count, int(count))
-        assigned = sum(place > 0
-                       for place in tensors["assignments/rows"].values())
-        self.assertEqual(assigned, sum(words.values()))
+        check_counts(self, os.path.join(folder, "news.train.bags"), tensors)
         # The topics are those that made the documents.
         found = tensors["topics"].rows()
         for topic in self.topics:

@@ -142,6 +142,25 @@ class WordsTest(JobTestCase):
                             "model.subsample=1e-30", rc=1)
         self.assertIn("no word stood beside another", said)
 
+    # Bug: a batch without pairs counted with a loss of 0, so that little text
+    # seemed to be learnt where it has many of them, and then to diverge.
+    def test_batches_without_pairs_do_not_count_in_the_loss(self):
+        folder = self.new_folder()
+        self.write(folder, "job.yaml", b"model: {kind: word_vectors, dim: 4, "
+                   b"negatives: 1, subsample: 0.02}\n"
+                   b"data: {train: {text: {path: d.txt, document: line}}, "
+                   b"test: {text: {path: d.txt, document: line}}}\n"
+                   b"train: {epochs: 2, batch: 1, item_examples: 20}\n"
+                   b"optimizer: {kind: adagrad, rate: 1e-9}\n")
+        self.write(folder, "d.txt", b"one two\n" * 200)
+        report, _ = self.run_to_the_end(folder, "job.yaml")
+        # One line in 17 keeps both words, whose pairs have at least the loss
+        # of guessing.
+        self.assertEqual(len(report["training_loss"]), 2)
+        for loss in [*report["training_loss"], report["loss"]]:
+            self.assertGreater(loss, 0.69)
+        self.assertLess(report["evaluations"][-1]["examples"], 100)
+
     # Bug: letters of Latin-1 were read as others, and a file without questions
     # had no answers and no error.
     def test_questions_that_cannot_be_read_are_refused(self):

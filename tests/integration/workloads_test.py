@@ -15,6 +15,7 @@ import unittest
 from background_run import BackgroundRun
 from exported import read_tensors
 from job_test_case import JobTestCase
+from topic_counts import check_counts
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 
@@ -191,6 +192,25 @@ consistency: {kind: rounds, examples: epoch}
         cls.generate("documents", "news", "--rows", str(cls.rows),
                      "--test-rows", "100", "--topics", "4", "--vocabulary",
                      "150", "--words", "40")
+
+
+class GibbsTest(TopicsTest):
+    job = TopicsTest.job.replace(
+        "consistency: {kind: rounds, examples: epoch}", "algorithm: gibbs")
+    back = Workload.back
+    # Draws depend on which documents were drawn before.
+    exact = False
+
+    def check_result(self, run):
+        report = super().check_result(run)
+        check_counts(self, run.path("news.train.bags"),
+                     read_tensors(run.path("model.safetensors")))
+        return report
+
+    def check_quality(self, report):
+        quiet, _ = self.undisturbed()
+        self.assertLess(report["evaluations"][-1]["perplexity"],
+                        2 * quiet["evaluations"][-1]["perplexity"])
 
 
 class WordsTest(Workload, JobTestCase):

@@ -27,6 +27,9 @@ except ImportError as error:
 from ebb.sklearn._base import Fit as Fit
 from ebb.sklearn._factors import FMClassifier as FMClassifier
 from ebb.sklearn._factors import FMRegressor as FMRegressor
+from ebb.sklearn._forest import RandomForestClassifier as RandomForestClassifier
+from ebb.sklearn._forest import RandomForestRegressor as RandomForestRegressor
+from ebb.sklearn._kmeans import KMeans as KMeans
 from ebb.sklearn._linear import LinearRegression as LinearRegression
 from ebb.sklearn._linear import LogisticRegression as LogisticRegression
 from ebb.sklearn._linear import Ridge as Ridge
@@ -40,11 +43,14 @@ __all__ = [
     "FMClassifier",
     "FMRegressor",
     "Fit",
+    "KMeans",
     "LinearRegression",
     "LogisticRegression",
     "MLPClassifier",
     "MLPRegressor",
     "MatrixFactorization",
+    "RandomForestClassifier",
+    "RandomForestRegressor",
     "Ridge",
     "SGDClassifier",
     "SGDRegressor",

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from ebb.sklearn import _data, _runner
 from ebb.sklearn._data import Numbers, Unit
 
-# A batch of lbfgs has at most so many bytes of features.
+# A batch of a pass has at most so many bytes of features.
 _MOST_BATCH_BYTES = 8 << 20
 # L-BFGS keeps so many steps, each with two vectors as long as the model: on a9a 30
 # take a quarter fewer passes than 10.
@@ -70,6 +70,7 @@ class Estimator(BaseEstimator):
     _repeats = True
     #: Whether it tells more than two classes apart.
     _two_classes_only = False
+    _takes_sparse = True
 
     # --- scikit-learn's questions ---------------------------------------------
 
@@ -83,7 +84,7 @@ class Estimator(BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.non_deterministic = not self._repeats
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = self._takes_sparse
         return tags
 
     def _check_counts(self) -> None:
@@ -94,7 +95,7 @@ class Estimator(BaseEstimator):
         """X as a matrix of floats, or a CSR matrix; and y, if it is given."""
         how = {
             "reset": reset,
-            "accept_sparse": "csr",
+            "accept_sparse": "csr" if self._takes_sparse else False,
             "dtype": [np.float64, np.float32],
             "order": "C",
         }
@@ -331,10 +332,8 @@ def rounds(examples: Union[int, str], weights: int) -> Dict[str, Any]:
     }
 
 
-def lbfgs_job(
-    X: Any, weights: int, epochs: int, workers: int, tol: float = 0
-) -> Dict[str, Any]:
-    """The keys of a job by L-BFGS: an epoch is a trial, a batch for each worker."""
+def divided(X: Any, workers: int) -> Dict[str, Any]:
+    """The keys of a job whose passes workers share: a batch or a few for each."""
     rows = X.shape[0]
     size = (8 * X.nnz) if _data.is_sparse(X) else 4 * rows * X.shape[1]
     pieces = int(min(workers, max(1, size // _LEAST_PIECE_BYTES)))
@@ -342,12 +341,23 @@ def lbfgs_job(
     batches = max(1, -(-(size // pieces) // _MOST_BATCH_BYTES))
     batch = -(-piece // batches)
     return {
-        "train": {"epochs": int(epochs), "batch": batch, "item_examples": piece},
+        "train": {"batch": batch, "item_examples": piece},
+        "workers": {"max": pieces},
+    }
+
+
+def lbfgs_job(
+    X: Any, weights: int, epochs: int, workers: int, tol: float = 0
+) -> Dict[str, Any]:
+    """The keys of a job by L-BFGS: an epoch is a trial."""
+    job = divided(X, workers)
+    job["train"]["epochs"] = int(epochs)
+    return {
+        **job,
         "algorithm": {
             "kind": "lbfgs",
             "history": _STEPS if X.shape[1] < _WIDE else _STEPS_OF_WIDE,
             "tolerance": float(tol),
         },
         "consistency": rounds("epoch", weights),
-        "workers": {"max": pieces},
     }
