@@ -12,7 +12,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "common/mutex.h"
+#include "common/objects/credentials.h"
+#include "common/objects/s3_objects.h"
 #include "common/plant.h"
 #include "common/program/daemon_flags.h"
 #include "common/program/daemon_metrics.h"
@@ -30,6 +33,7 @@
 #include "server/server_shell.h"
 #include "server/store/copied_store.h"
 #include "server/store/folder_store.h"
+#include "server/store/object_checkpoints.h"
 #include "server/store/rocksdb_store.h"
 
 namespace ebb::server {
@@ -88,9 +92,10 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->envname("EBB_STATE_DIR")
       ->required()
       ->group("Identity");
-  app->add_option("--shared-checkpoints", flags->shared_checkpoints,
-                  "Folder for copies of its checkpoints, on a network volume "
-                  "that all servers share")
+  app->add_option(
+         "--shared-checkpoints", flags->shared_checkpoints,
+         "Where copies of its checkpoints go that all servers share: a "
+         "folder on a network volume, or s3://BUCKET/PREFIX")
       ->envname("EBB_SHARED_CHECKPOINTS")
       ->group("Identity");
   AddSchedulerFlag(app, &flags->scheduler);
@@ -185,17 +190,40 @@ class Displaced {
   std::string why_ ABSL_GUARDED_BY(mu_);
 };
 
-// Its own disk, and, where there is one, the folder that it shares with others.
-// Tells the identity of the latter.
+// The place that it shares with other servers, and its identity.
+absl::StatusOr<std::unique_ptr<SharedCheckpointStore>> OpenShared(
+    const Flags& flags, std::string* identity) {
+  const std::string& place = flags.shared_checkpoints;
+  const ServerId server(flags.id);
+  if (absl::StartsWith(place, "s3://")) {
+    EBB_ASSIGN_OR_RETURN(S3Options bucket,
+                         ParseS3Url(place, ProcessEnvironment));
+    EBB_ASSIGN_OR_RETURN(auto objects, S3Objects::Open(std::move(bucket)));
+    EBB_ASSIGN_OR_RETURN(
+        auto store,
+        ObjectCheckpoints::Open(std::move(objects), {.server = server}));
+    *identity = store->folder_id();
+    return store;
+  }
+  if (absl::StrContains(place, "://")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--shared-checkpoints ", place,
+                     " must be a folder, or s3://BUCKET/PREFIX"));
+  }
+  EBB_ASSIGN_OR_RETURN(auto store,
+                       FolderStore::Open({.folder = place, .server = server}));
+  *identity = store->folder_id();
+  return store;
+}
+
+// Its own disk, and the shared place if there is one. Tells the identity of the
+// latter.
 absl::StatusOr<std::unique_ptr<CheckpointStore>> OpenStore(
     const Flags& flags, const RocksDbStoreOptions& storage,
     std::string* shared_folder) {
   EBB_ASSIGN_OR_RETURN(auto own, RocksDbStore::Open(storage));
   if (flags.shared_checkpoints.empty()) return own;
-  EBB_ASSIGN_OR_RETURN(auto shared,
-                       FolderStore::Open({.folder = flags.shared_checkpoints,
-                                          .server = ServerId(flags.id)}));
-  *shared_folder = shared->folder_id();
+  EBB_ASSIGN_OR_RETURN(auto shared, OpenShared(flags, shared_folder));
   LOG(INFO) << "server=" << flags.id << " shares its checkpoints in "
             << flags.shared_checkpoints << " folder=" << *shared_folder;
   return std::make_unique<CopiedStore>(std::move(own), std::move(shared));

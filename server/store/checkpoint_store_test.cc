@@ -9,11 +9,13 @@
 #include <utility>
 #include <vector>
 
+#include "common/objects/memory_objects.h"
 #include "protocol/marks.h"
 #include "server/store/copied_store.h"
 #include "server/store/folder_store.h"
 #include "server/store/internal/store_test_util.h"
 #include "server/store/memory_store.h"
+#include "server/store/object_checkpoints.h"
 #include "server/store/rocksdb_store.h"
 
 namespace ebb::server {
@@ -66,6 +68,19 @@ class FolderPlace final : public Place {
   TestFolder folder_{TestFolder::On::kMemory};
 };
 
+class ObjectsPlace final : public Place {
+ public:
+  std::unique_ptr<CheckpointStore> Open() override {
+    auto store = ObjectCheckpoints::Open(
+        &objects_, {.server = ServerId(3), .piece_bytes = 1000});
+    EXPECT_TRUE(store.ok()) << store.status();
+    return *std::move(store);
+  }
+
+ private:
+  MemoryObjects objects_;
+};
+
 class CopiedPlace final : public Place {
  public:
   std::unique_ptr<CheckpointStore> Open() override {
@@ -78,7 +93,7 @@ class CopiedPlace final : public Place {
   MemoryDisk local_, shared_;
 };
 
-enum class Kind { kMemory, kRocksDb, kFolder, kCopied };
+enum class Kind { kMemory, kRocksDb, kFolder, kObjects, kCopied };
 
 std::unique_ptr<Place> MakePlace(Kind kind) {
   switch (kind) {
@@ -88,6 +103,8 @@ std::unique_ptr<Place> MakePlace(Kind kind) {
       return std::make_unique<RocksDbPlace>();
     case Kind::kFolder:
       return std::make_unique<FolderPlace>();
+    case Kind::kObjects:
+      return std::make_unique<ObjectsPlace>();
     case Kind::kCopied:
       return std::make_unique<CopiedPlace>();
   }
@@ -117,7 +134,8 @@ class CheckpointStoreTest : public testing::TestWithParam<Kind> {
 
 INSTANTIATE_TEST_SUITE_P(Store, CheckpointStoreTest,
                          testing::Values(Kind::kMemory, Kind::kRocksDb,
-                                         Kind::kFolder, Kind::kCopied),
+                                         Kind::kFolder, Kind::kObjects,
+                                         Kind::kCopied),
                          [](const auto& test) -> std::string {
                            switch (test.param) {
                              case Kind::kMemory:
@@ -126,6 +144,8 @@ INSTANTIATE_TEST_SUITE_P(Store, CheckpointStoreTest,
                                return "RocksDb";
                              case Kind::kFolder:
                                return "Folder";
+                             case Kind::kObjects:
+                               return "Objects";
                              case Kind::kCopied:
                                return "Copied";
                            }

@@ -7,10 +7,12 @@
 #include <string>
 #include <utility>
 
+#include "common/objects/memory_objects.h"
 #include "server/store/checkpoint_store.h"
 #include "server/store/folder_store.h"
 #include "server/store/internal/store_test_util.h"
 #include "server/store/memory_store.h"
+#include "server/store/object_checkpoints.h"
 #include "tests/testing/memory_files.h"
 
 namespace ebb::server {
@@ -48,6 +50,33 @@ class SharedFolderPlace final : public SharedPlace {
   MemoryFiles files_;
 };
 
+class SharedObjectsPlace final : public SharedPlace {
+ public:
+  std::unique_ptr<SharedCheckpointStore> Open(ServerId server) override {
+    auto store = ObjectCheckpoints::Open(
+        &objects_, {.server = server, .piece_bytes = 1000});
+    EXPECT_TRUE(store.ok()) << store.status();
+    return *std::move(store);
+  }
+
+ private:
+  MemoryObjects objects_;
+};
+
+enum class Kind { kMemory, kFolder, kObjects };
+
+std::unique_ptr<SharedPlace> MakePlace(Kind kind) {
+  switch (kind) {
+    case Kind::kMemory:
+      return std::make_unique<SharedMemoryPlace>();
+    case Kind::kFolder:
+      return std::make_unique<SharedFolderPlace>();
+    case Kind::kObjects:
+      return std::make_unique<SharedObjectsPlace>();
+  }
+  return nullptr;
+}
+
 // One server's process: a store, and a pool with content ids of its own.
 struct Server {
   Server(SharedPlace* place, int32_t id)
@@ -72,19 +101,26 @@ VersionKey InTerm(uint64_t term, int64_t sequence) {
   return Key(sequence, 1, 0, term);
 }
 
-class SharedStoreTest : public testing::TestWithParam<bool> {
+class SharedStoreTest : public testing::TestWithParam<Kind> {
  protected:
-  std::unique_ptr<SharedPlace> place_ =
-      GetParam()
-          ? std::unique_ptr<SharedPlace>(std::make_unique<SharedFolderPlace>())
-          : std::make_unique<SharedMemoryPlace>();
+  std::unique_ptr<SharedPlace> place_ = MakePlace(GetParam());
   Server a_{place_.get(), 0};
   Server b_{place_.get(), 1};
 };
 
-INSTANTIATE_TEST_SUITE_P(Store, SharedStoreTest, testing::Bool(),
-                         [](const auto& test) {
-                           return test.param ? "Folder" : "Memory";
+INSTANTIATE_TEST_SUITE_P(Store, SharedStoreTest,
+                         testing::Values(Kind::kMemory, Kind::kFolder,
+                                         Kind::kObjects),
+                         [](const auto& test) -> std::string {
+                           switch (test.param) {
+                             case Kind::kMemory:
+                               return "Memory";
+                             case Kind::kFolder:
+                               return "Folder";
+                             case Kind::kObjects:
+                               return "Objects";
+                           }
+                           return "";
                          });
 
 TEST_P(SharedStoreTest, AnotherServerGoesOnWithoutCopyingValues) {

@@ -92,6 +92,8 @@ LIBRARIES = {
     "google/protobuf/": ("protobuf", EDGES + STORES + [
         "job/*", "worker/preemption_source.cc"]),
     "openssl/": ("OpenSSL", ["common/tls/*"]),
+    "curl/": ("libcurl", ["common/objects/internal/*"]),
+    "pugixml": ("pugixml", ["common/objects/internal/*"]),
     "CLI/": ("CLI11", ["common/program/*", "*_main.cc", *EVERYWHERE_ON_TOP]),
 }
 

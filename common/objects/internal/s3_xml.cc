@@ -1,0 +1,92 @@
+#include "common/objects/internal/s3_xml.h"
+
+#include <algorithm>
+#include <cstring>
+#include <pugixml.hpp>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace ebb {
+
+namespace {
+
+constexpr size_t kMostMessage = 300;
+
+// All text of the element, as it is: a key may begin with white space.
+constexpr unsigned int kParse =
+    (pugi::parse_default | pugi::parse_ws_pcdata_single) & ~pugi::parse_eol;
+
+absl::Status NoListing(absl::string_view why) {
+  return absl::UnavailableError(
+      absl::StrCat("the answer is no list of objects: ", why));
+}
+
+std::string Printable(const char* text) {
+  std::string printable(text, std::min(std::strlen(text), kMostMessage));
+  std::ranges::replace_if(
+      printable,
+      [](char c) {
+        return !absl::ascii_isprint(static_cast<unsigned char>(c));
+      },
+      ' ');
+  return printable;
+}
+
+}  // namespace
+
+absl::StatusOr<ObjectPage> ParseListing(absl::string_view xml) {
+  if (xml.size() > kMostXmlBytes) return NoListing("it is too long");
+  pugi::xml_document document;
+  const pugi::xml_parse_result parsed =
+      document.load_buffer(xml.data(), xml.size(), kParse, pugi::encoding_utf8);
+  if (!parsed) return NoListing(parsed.description());
+  const pugi::xml_node root = document.child("ListBucketResult");
+  if (!root) return NoListing("it has no ListBucketResult");
+  ObjectPage page;
+  for (const pugi::xml_node& entry : root.children("Contents")) {
+    ListedObject object;
+    object.key = entry.child_value("Key");
+    if (object.key.empty() ||
+        !absl::SimpleAtoi(entry.child_value("Size"), &object.bytes)) {
+      return NoListing("an object in it has no Key or Size");
+    }
+    page.objects.push_back(std::move(object));
+  }
+  for (const pugi::xml_node& entry : root.children("CommonPrefixes")) {
+    std::string folder = entry.child_value("Prefix");
+    if (!absl::EndsWith(folder, "/")) {
+      return NoListing("a prefix in it does not end with /");
+    }
+    page.folders.push_back(std::move(folder));
+  }
+  if (absl::EqualsIgnoreCase(root.child_value("IsTruncated"), "true")) {
+    page.next = root.child_value("NextContinuationToken");
+    if (page.next.empty()) {
+      return NoListing("it has no NextContinuationToken for what follows");
+    }
+  }
+  // S3 lists by UTF-8 bytes; not every server does.
+  std::ranges::sort(page.objects, {}, &ListedObject::key);
+  std::ranges::sort(page.folders);
+  return page;
+}
+
+S3Error ParseS3Error(absl::string_view xml) {
+  S3Error error;
+  pugi::xml_document document;
+  if (xml.size() > kMostXmlBytes ||
+      !document.load_buffer(xml.data(), xml.size(), pugi::parse_default,
+                            pugi::encoding_utf8)) {
+    return error;
+  }
+  const pugi::xml_node root = document.child("Error");
+  error.code = Printable(root.child_value("Code"));
+  error.message = Printable(root.child_value("Message"));
+  error.region = Printable(root.child_value("Region"));
+  return error;
+}
+
+}  // namespace ebb

@@ -1,0 +1,29 @@
+// The documents that S3 answers with.
+#ifndef EBB_COMMON_OBJECTS_INTERNAL_S3_XML_H_
+#define EBB_COMMON_OBJECTS_INTERNAL_S3_XML_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/objects/object_store.h"
+
+namespace ebb {
+
+// The longest document that is read.
+inline constexpr size_t kMostXmlBytes = size_t{16} << 20;
+
+// A ListBucketResult: the answer to "list-type=2". Unavailable: it is another
+// document (a proxy's page, perhaps), or says what cannot be.
+absl::StatusOr<ObjectPage> ParseListing(absl::string_view xml);
+
+struct S3Error {
+  std::string code;     // "NoSuchKey"; empty: the document says none.
+  std::string message;  // At most 300 bytes, printable.
+  std::string region;   // Where the bucket is, if it is elsewhere.
+};
+S3Error ParseS3Error(absl::string_view xml);
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_OBJECTS_INTERNAL_S3_XML_H_

@@ -1,0 +1,64 @@
+// Repeating a request that failed in passing.
+#ifndef EBB_COMMON_OBJECTS_RETRIES_H_
+#define EBB_COMMON_OBJECTS_RETRIES_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <random>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
+namespace ebb {
+
+struct RetryOptions {
+  // No try begins later than this after the first.
+  absl::Duration patience = absl::Seconds(10);
+  // The wait doubles from the first to the longest, less up to half at random.
+  absl::Duration first_wait = absl::Milliseconds(50);
+  absl::Duration longest_wait = absl::Seconds(2);
+  // For tests.
+  std::function<void(absl::Duration)> wait = absl::SleepFor;
+};
+
+// The tries of one request:
+//
+//   Retries retries(options, seed);
+//   do {
+//     if (Try()) return absl::OkStatus();
+//   } while (retries.Again());
+//
+// Not thread-safe.
+class Retries {
+ public:
+  Retries(const RetryOptions& options, uint64_t seed)
+      : options_(options),
+        last_(absl::Now() + options.patience),
+        next_wait_(options.first_wait),
+        random_(static_cast<uint32_t>(seed) + 1) {}
+
+  // Waits, and returns true; false: there is no time for another try.
+  bool Again() {
+    const absl::Duration wait =
+        next_wait_ * std::uniform_real_distribution<>(0.5, 1)(random_);
+    if (absl::Now() + wait > last_) return false;
+    options_.wait(wait);
+    next_wait_ = std::min(next_wait_ * 2, options_.longest_wait);
+    ++tries_;
+    return true;
+  }
+  // From 1 on.
+  int tries() const { return tries_; }
+
+ private:
+  const RetryOptions& options_;  // Outlives this.
+  const absl::Time last_;
+  absl::Duration next_wait_;
+  std::minstd_rand random_;
+  int tries_ = 1;
+};
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_OBJECTS_RETRIES_H_

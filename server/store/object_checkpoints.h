@@ -1,0 +1,169 @@
+// A CheckpointStore in a bucket that servers share
+// (docs/formats/object-checkpoints.md).
+#ifndef EBB_SERVER_STORE_OBJECT_CHECKPOINTS_H_
+#define EBB_SERVER_STORE_OBJECT_CHECKPOINTS_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/ids.h"
+#include "common/objects/object_store.h"
+#include "protocol/plan.h"
+#include "server/cut.h"
+#include "server/memory/block_pool.h"
+#include "server/store/checkpoint_store.h"
+#include "server/store/internal/folder_manifest.h"
+#include "server/store/internal/object_layout.h"
+#include "server/store/internal/version_index.h"
+
+namespace ebb::server {
+
+class VersionDraft;
+
+struct ObjectCheckpointsOptions {
+  // The server that owns this store.
+  ServerId server;
+  // Asks the object store, before anything else, whether it keeps what the
+  // rules below rest on.
+  bool probe = true;
+  // The size of the objects that values are cut into. Part of the format:
+  // change it in tests only.
+  uint64_t piece_bytes = uint64_t{256} << 20;
+};
+
+// Values and manifests are those of FolderStore; each is an object that is
+// created once and never changed.
+//
+// A folder is safe to share because folders are renamed in one step. Objects
+// have no such step, so the store keeps these rules instead:
+//
+//   1. A term begins with its claim. Only then its owner looks which versions
+//      there are, and writes down those that it goes on from: `inherits`. If
+//      there is a claim of a newer term before or after that, it gives up.
+//   2. Readers see the versions that the newest `inherits` names, and those of
+//      its own term. What a former owner writes later does not exist.
+//   3. A write has succeeded if, after it, there is no claim of a newer term:
+//      so the owner of a newer term finds the version.
+//   4. An owner that is about to delete writes down which versions it keeps
+//      (`kept`), then looks for claims, and only then deletes. Only what the
+//      newest `kept` of a term names is read and inherited. So a former owner
+//      that wakes deletes no version that its heir goes on from.
+//
+// object_fence_test.cc runs owners that are frozen anywhere against these
+// rules, and leaves out each of them to see it fail.
+//
+// A request that failed may still take effect later. So keys are never used
+// twice, versions of a term are written in ascending order, and `kept` is
+// written down before the values of a version whose write failed go.
+//
+// Thread-compatible.
+class ObjectCheckpoints final : public SharedCheckpointStore {
+ public:
+  // FailedPrecondition: the object store lacks something, and the message says
+  // what. DataLoss: its identity is damaged. PermissionDenied, Unavailable,
+  // ResourceExhausted: as the object store says.
+  static absl::StatusOr<std::unique_ptr<ObjectCheckpoints>> Open(
+      std::unique_ptr<ObjectStore> objects, ObjectCheckpointsOptions options);
+  // The same over objects that outlive the store.
+  static absl::StatusOr<std::unique_ptr<ObjectCheckpoints>> Open(
+      ObjectStore* objects, ObjectCheckpointsOptions options);
+
+  // Use Open.
+  ObjectCheckpoints(ObjectStore* objects, ObjectCheckpointsOptions options,
+                    std::string identity);
+  ~ObjectCheckpoints() override;
+
+  // Drawn when the place was first used. Servers with the same have the same
+  // place.
+  const std::string& folder_id() const { return identity_; }
+
+  absl::StatusOr<Inventory> List() override;
+  absl::StatusOr<PartitionInventory> ListPartition(
+      JobId job, PartitionId partition) override;
+  absl::Status SaveJob(const StoredJob& job) override;
+  absl::StatusOr<WriteResult> Write(const VersionKey& key,
+                                    const Cut& cut) override;
+  absl::StatusOr<Cut> Load(const VersionKey& key, BlockPool* pool) override;
+  absl::Status Delete(std::span<const VersionKey> keys) override;
+  absl::Status DeleteJob(JobId job) override;
+  absl::Status Recognize(const VersionKey& key, const Cut& cut) override;
+
+ private:
+  struct OwnPartition;
+  // The versions of a partition that exist, with their writers.
+  struct View {
+    ListedObjects listed;
+    Term term;  // The newest with `inherits`; 0: none.
+    std::map<VersionInTerm, ServerId> versions;
+    std::optional<VersionFile> newest_kept;  // As its newest `kept` says.
+  };
+
+  OwnPartition& Own(const PartitionName& partition);
+  std::string KeyIn(const PartitionName& partition,
+                    absl::string_view key) const;
+  // For messages.
+  std::string NameIn(const PartitionName& partition,
+                     absl::string_view key) const;
+  absl::Status CheckIdentity() const;
+  absl::StatusOr<std::vector<JobId>> JobIds() const;
+  absl::StatusOr<StoredJob> ReadJob(JobId job, ServerId server) const;
+  JobRecordPtr RecordOf(JobId job) const;
+  absl::Status ListJob(JobId job, Inventory* inventory) const;
+  std::map<VersionKey, RoundSpan> RoundsOfVersions(
+      const JobRecord& record, std::span<const VersionKey> versions) const;
+
+  absl::StatusOr<ListedObjects> ListObjects(
+      const PartitionName& partition) const;
+  absl::StatusOr<View> Look(const PartitionName& partition) const;
+  // One look; nullopt: what it saw changed meanwhile.
+  absl::StatusOr<std::optional<View>> LookOnce(
+      const PartitionName& partition) const;
+  // NotFound: the version does not exist.
+  absl::Status CheckExists(const VersionKey& key) const;
+  absl::StatusOr<FolderManifest> ReadManifest(const VersionKey& key) const;
+  absl::StatusOr<std::string> ReadValues(const PartitionName& partition,
+                                         const PackName& pack, uint64_t offset,
+                                         uint64_t bytes) const;
+  absl::StatusOr<absl::flat_hash_map<uint64_t, BlockRef>> ReadBlocks(
+      const PartitionName& partition, const FolderManifest& manifest,
+      BlockPool* pool) const;
+  absl::StatusOr<Cut> TryLoad(const VersionKey& key, BlockPool* pool);
+
+  // FailedPrecondition: there is a claim of a newer term.
+  absl::Status CheckNewest(const PartitionName& partition, Term term) const;
+  absl::Status Claim(const PartitionName& partition, Term term);
+  // What the term goes on from: written now, or before by this server.
+  absl::StatusOr<Inherits> Inherit(const PartitionName& partition, Term term,
+                                   const View& view);
+  absl::Status BeginTerm(const PartitionName& partition, Term term,
+                         OwnPartition* own);
+  absl::Status WriteValues(const PartitionName& partition,
+                           const VersionDraft& draft, const PackName& pack);
+  absl::Status RecordKept(const PartitionName& partition, OwnPartition* own);
+  // nullopt: a version cannot be read, so what it needs is not known.
+  absl::StatusOr<std::optional<std::set<PackName>>> NeededPacks(
+      const PartitionName& partition, OwnPartition* own) const;
+  absl::Status DeleteOf(const PartitionName& partition,
+                        const std::set<VersionKey>& keys);
+
+  std::unique_ptr<ObjectStore> owned_;  // Perhaps null.
+  ObjectStore* const objects_;          // Not owned.
+  const ObjectCheckpointsOptions options_;
+  const std::string identity_;
+  std::map<PartitionName, std::unique_ptr<OwnPartition>> own_;
+};
+
+}  // namespace ebb::server
+
+#endif  // EBB_SERVER_STORE_OBJECT_CHECKPOINTS_H_

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Runs a command beside a real S3 server: Ceph's radosgw over one OSD in memory.
+
+  radosgw.py COMMAND...
+
+The command gets AWS_* variables, and EBB_TEST_BUCKET, the URL of an empty bucket.
+Exit code: the command's; 77 if the programs of Ceph are missing (Debian:
+radosgw ceph-mon ceph-osd ceph-common), so that ctest says "skipped".
+"""
+
+import datetime
+import hashlib
+import hmac
+import http.client
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+
+KEY, SECRET, BUCKET, REGION = "radosgwkey", "radosgw/secret", "ebb-test", "default"
+PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool",
+            "ceph")
+PATIENCE_S = 90
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Ceph:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.port = free_port()
+        self.children = []
+        self.conf = self.folder / "ceph.conf"
+        fsid = str(uuid.uuid4())
+        mon = f"127.0.0.1:{free_port()}"
+        self.conf.write_text(f"""[global]
+fsid = {fsid}
+mon_host = v1:{mon}
+auth_cluster_required = none
+auth_service_required = none
+auth_client_required = none
+keyring = /dev/null
+osd_objectstore = memstore
+memstore_device_bytes = 1073741824
+osd_pool_default_size = 1
+osd_pool_default_min_size = 1
+osd_pool_default_pg_num = 4
+osd_crush_chooseleaf_type = 0
+mon_allow_pool_size_one = true
+mon_max_pg_per_osd = 1000
+mon_data = {folder}/mon
+mon_data_avail_crit = 0
+mon_cluster_log_file = {folder}/cluster.log
+osd_data = {folder}/osd
+run_dir = {folder}
+admin_socket = {folder}/$name.asok
+log_file = {folder}/$name.log
+rgw_data = {folder}/rgw
+rgw_enable_usage_log = false
+rgw_cache_enabled = true
+""")
+        self.run("monmaptool", "--create", "--fsid", fsid, "--addv", "a",
+                 f"[v1:{mon}]", str(self.folder / "monmap"))
+        for name in ("mon", "osd", "rgw"):
+            (self.folder / name).mkdir()
+        self.run("ceph-mon", "-c", self.conf, "--mkfs", "-i", "a", "--monmap",
+                 self.folder / "monmap")
+        self.start("ceph-mon", "-i", "a")
+        osd = str(uuid.uuid4())
+        self.run("ceph", "-c", self.conf, "osd", "create", osd, again=True)
+        self.run("ceph-osd", "-c", self.conf, "-i", "0", "--mkfs",
+                 "--osd-uuid", osd)
+        self.start("ceph-osd", "-i", "0")
+        self.start("radosgw", "-n", "client.rgw", "--rgw_frontends",
+                   f"beast endpoint=127.0.0.1:{self.port}")
+        self.run("radosgw-admin", "-c", self.conf, "user", "create", "--uid",
+                 "ebb", "--display-name", "ebb", "--access-key", KEY,
+                 "--secret", SECRET)
+        self.make_bucket()
+
+    def run(self, *arguments, again=False):
+        """Runs a program; with `again` until it succeeds, for a service that
+        has only just started."""
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            done = subprocess.run([str(a) for a in arguments], check=False,
+                                  stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, timeout=PATIENCE_S)
+            if done.returncode == 0:
+                return
+            if not again or time.monotonic() > end:
+                sys.exit(f"{arguments}: {done.stdout.decode()}")
+            time.sleep(0.2)
+
+    def start(self, program, *arguments):
+        log = open(self.folder / f"{program}.out", "wb")
+        self.children.append(subprocess.Popen(
+            [program, "-f", "-c", str(self.conf), *arguments],
+            stdout=log, stderr=log))
+
+    def make_bucket(self):
+        """Until radosgw serves, and has made the bucket."""
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", self.port,
+                                                        timeout=10)
+                connection.request("PUT", f"/{BUCKET}",
+                                   headers=self.signed(f"/{BUCKET}"))
+                answer = connection.getresponse()
+                text = answer.read()
+                if answer.status == 200:
+                    return
+            except OSError as error:
+                text = str(error)
+            if time.monotonic() > end:
+                sys.exit(f"radosgw does not make a bucket: {text}")
+            time.sleep(0.2)
+
+    def signed(self, path):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        date, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
+        digest = hashlib.sha256(b"").hexdigest()
+        headers = {"host": f"127.0.0.1:{self.port}",
+                   "x-amz-content-sha256": digest, "x-amz-date": date}
+        names = ";".join(sorted(headers))
+        canonical = "\n".join(
+            ["PUT", path, "",
+             "".join(f"{n}:{headers[n]}\n" for n in sorted(headers)), names,
+             digest])
+        scope = f"{day}/{REGION}/s3/aws4_request"
+        text = "\n".join(["AWS4-HMAC-SHA256", date, scope,
+                          hashlib.sha256(canonical.encode()).hexdigest()])
+        key = ("AWS4" + SECRET).encode()
+        for part in (day, REGION, "s3", "aws4_request"):
+            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+        headers["authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={KEY}/{scope}, "
+            f"SignedHeaders={names}, Signature={signature}")
+        return headers
+
+    def end(self):
+        for child in reversed(self.children):
+            child.kill()
+            child.wait()
+
+
+def main():
+    if not all(shutil.which(program) for program in PROGRAMS):
+        print("skipped: the programs of Ceph are missing; install radosgw, "
+              "ceph-mon, ceph-osd and ceph-common")
+        sys.exit(77)
+    with tempfile.TemporaryDirectory(prefix="ebb_radosgw_") as folder:
+        began = time.monotonic()
+        ceph = Ceph(folder)
+        try:
+            print(f"radosgw serves after {time.monotonic() - began:.1f} s",
+                  flush=True)
+            environment = dict(
+                os.environ, AWS_ACCESS_KEY_ID=KEY, AWS_SECRET_ACCESS_KEY=SECRET,
+                AWS_REGION=REGION,
+                AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{ceph.port}",
+                EBB_TEST_BUCKET=f"s3://{BUCKET}")
+            code = subprocess.run(sys.argv[1:], env=environment,
+                                  check=False).returncode
+        finally:
+            ceph.end()
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
