@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "common/objects/internal/files.h"
 #include "common/status_macros.h"
+#include "glog/logging.h"
 
 namespace ebb {
 
@@ -95,9 +96,18 @@ absl::StatusOr<std::optional<Credentials>> CredentialsSource::Get(
     MutexLock lock(&mu_);
     if (now - read_at_ < kReadAgain && now >= read_at_) return read_;
   }
-  EBB_ASSIGN_OR_RETURN(std::optional<Credentials> read, Read());
+  absl::StatusOr<std::optional<Credentials>> read = Read();
   MutexLock lock(&mu_);
-  read_ = std::move(read);
+  if (read.ok()) {
+    read_ = *std::move(read);
+    known_ = true;
+  } else if (!known_) {
+    return read.status();
+  } else {
+    // Whoever writes them may be in the middle.
+    LOG(WARNING) << "event=credentials_not_read " << read.status().message()
+                 << "; going on with those from before";
+  }
   read_at_ = now;
   return read_;
 }

@@ -61,6 +61,7 @@ class CredentialsSource {
   const Environment environment_;
   Mutex mu_;
   absl::Time read_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  bool known_ ABSL_GUARDED_BY(mu_) = false;  // They were read once.
   std::optional<Credentials> read_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -88,8 +88,8 @@ absl::StatusOr<ObjectContent> HttpObjects::Get(absl::string_view key,
     // A server without ranges would send the whole file.
     request.most_bytes = std::max<uint64_t>(request.most_bytes, 1 << 16);
   }
-  // Servers that do not know it are found out below.
-  if (absl::StrContains(options.if_match, '"')) {
+  // Servers that do not know it are found out below. A weak ETag never matches.
+  if (absl::StartsWith(options.if_match, "\"")) {
     request.headers.emplace_back("if-match", options.if_match);
   }
   auto sent = Send(request);

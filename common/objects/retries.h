@@ -13,7 +13,7 @@
 namespace ebb {
 
 struct RetryOptions {
-  // No try begins later than this after the first.
+  // No try begins later than this after the first has failed.
   absl::Duration patience = absl::Seconds(10);
   // The wait doubles from the first to the longest, less up to half at random.
   absl::Duration first_wait = absl::Milliseconds(50);
@@ -34,7 +34,6 @@ class Retries {
  public:
   Retries(const RetryOptions& options, uint64_t seed)
       : options_(options),
-        last_(absl::Now() + options.patience),
         next_wait_(options.first_wait),
         random_(static_cast<uint32_t>(seed) + 1) {}
 
@@ -42,6 +41,7 @@ class Retries {
   bool Again() {
     const absl::Duration wait =
         next_wait_ * std::uniform_real_distribution<>(0.5, 1)(random_);
+    last_ = std::min(last_, absl::Now() + options_.patience);
     if (absl::Now() + wait > last_) return false;
     options_.wait(wait);
     next_wait_ = std::min(next_wait_ * 2, options_.longest_wait);
@@ -52,8 +52,8 @@ class Retries {
   int tries() const { return tries_; }
 
  private:
-  const RetryOptions& options_;  // Outlives this.
-  const absl::Time last_;
+  const RetryOptions& options_;               // Outlives this.
+  absl::Time last_ = absl::InfiniteFuture();  // Known after the first try.
   absl::Duration next_wait_;
   std::minstd_rand random_;
   int tries_ = 1;

@@ -105,9 +105,10 @@ absl::Status S3Options::Validate() const {
     EBB_RETURN_IF_ERROR(CheckObjectKey(key));
   }
   absl::string_view host = endpoint;
-  if (!host.empty() && ((!absl::ConsumePrefix(&host, "http://") &&
-                         !absl::ConsumePrefix(&host, "https://")) ||
-                        host.empty() || absl::StrContains(host, '/'))) {
+  if (!host.empty() &&
+      ((!absl::ConsumePrefix(&host, "http://") &&
+        !absl::ConsumePrefix(&host, "https://")) ||
+       host.empty() || host.find_first_of("/?#@") != host.npos)) {
     return absl::InvalidArgumentError(
         absl::StrCat("the endpoint ", endpoint,
                      " must be http://HOST:PORT or https://HOST:PORT"));
@@ -199,7 +200,7 @@ HttpRequest S3Objects::Sign(
   request.body = call.body;
   request.most_bytes = std::max(call.most_bytes, kMostErrorBytes);
   for (const auto& [name, value] : to_sign.headers) {
-    if (name != "host") request.headers.emplace_back(name, value);
+    request.headers.emplace_back(name, value);
   }
   if (credentials.has_value()) {
     request.headers.emplace_back("authorization",
@@ -210,11 +211,14 @@ HttpRequest S3Objects::Sign(
 
 absl::StatusOr<HttpResponse> S3Objects::SendOnce(const Call& call) {
   for (int i = 0;; ++i) {
-    EBB_ASSIGN_OR_RETURN(const std::optional<Credentials> credentials,
-                         credentials_.Get(options_.now()));
+    const auto credentials = credentials_.Get(options_.now());
+    if (!credentials.ok()) {
+      // Says nothing about the object.
+      return absl::PermissionDeniedError(credentials.status().message());
+    }
     ++requests_;
     EBB_ASSIGN_OR_RETURN(HttpResponse response,
-                         client_.Send(Sign(call, credentials)));
+                         client_.Send(Sign(call, *credentials)));
     const bool refused = response.status == 403 || response.status == 400;
     if (i > 0 || !refused || !Expired(ParseS3Error(response.body))) {
       return response;
@@ -261,7 +265,7 @@ absl::Status S3Objects::ErrorOf(const Call& call,
                          error.code == "PermanentRedirect" ||
                          error.code == "IllegalLocationConstraintException";
   if (elsewhere && region != options_.region) {
-    return absl::FailedPreconditionError(absl::StrCat(
+    return absl::UnavailableError(absl::StrCat(
         name, ": the bucket is not in region ", options_.region,
         region.empty()
             ? "; set AWS_REGION to its region"
@@ -289,11 +293,19 @@ absl::Status S3Objects::ErrorOf(const Call& call,
   }
   if (error.code == "SignatureDoesNotMatch") {
     return absl::PermissionDeniedError(absl::StrCat(
-        name, ": the secret key is not that of the access key", Quoted(error)));
+        name,
+        ": the secret key is not that of the access key, or a proxy changes "
+        "requests",
+        Quoted(error)));
   }
   if (error.code == "QuotaExceeded" || response.status == 507) {
     return absl::ResourceExhaustedError(
         absl::StrCat(name, ": the bucket is full", Quoted(error)));
+  }
+  // Any other 404 may come from what stands before the server.
+  if (response.status == 404 && error.code == "NoSuchKey" &&
+      !call.key.empty()) {
+    return NoSuchObject("", name);
   }
   switch (response.status) {
     case 401:
@@ -303,10 +315,8 @@ absl::Status S3Objects::ErrorOf(const Call& call,
           ": the server refuses it; look at the credentials, and at "
           "what they may do in this bucket",
           Quoted(error)));
-    case 404:
-      return NoSuchObject("", name);
     case 501:
-      return absl::FailedPreconditionError(absl::StrCat(
+      return absl::UnavailableError(absl::StrCat(
           name, ": the server does not know a header of the request",
           Quoted(error)));
     default:
@@ -350,7 +360,7 @@ absl::StatusOr<ObjectContent> S3Objects::Get(absl::string_view key,
   } else if (response.status == 200 && options.whole()) {
     content.size = response.body.size();
   } else if (response.status == 200) {
-    return absl::FailedPreconditionError(absl::StrCat(
+    return absl::UnavailableError(absl::StrCat(
         NameOf(call), ": the server does not read parts of objects"));
   } else {
     return ErrorOf(call, response);

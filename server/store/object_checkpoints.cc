@@ -269,8 +269,13 @@ absl::Status ObjectCheckpoints::ListJob(JobId id, Inventory* inventory) const {
     absl::ConsumeSuffix(&folder, "/");
     const auto partition = ParsePartitionFolder(folder);
     if (!partition.has_value()) continue;
-    EBB_ASSIGN_OR_RETURN(const View view, Look({id, *partition}));
-    for (const auto& [version, writer] : view.versions) {
+    const auto view = Look({id, *partition});
+    if (absl::IsDataLoss(view.status())) {
+      LOG(ERROR) << "event=record_damaged " << view.status().message();
+      continue;
+    }
+    EBB_RETURN_IF_ERROR(view.status());
+    for (const auto& [version, writer] : view->versions) {
       if (writer != options_.server) continue;
       versions.push_back(KeyOf({id, *partition}, version));
     }
@@ -362,6 +367,11 @@ absl::StatusOr<ObjectCheckpoints::View> ObjectCheckpoints::Look(
     EBB_ASSIGN_OR_RETURN(std::optional<View> view, LookOnce(partition));
     if (view.has_value()) return *std::move(view);
   }
+  // Or it is what is left of a job that was deleted: `inherits` is there before
+  // all that its term writes.
+  EBB_ASSIGN_OR_RETURN(const ListedObjects before, ListObjects(partition));
+  EBB_ASSIGN_OR_RETURN(const ListedObjects after, ListObjects(partition));
+  if (before.NewestWritten() != Term() && after.inherits.empty()) return View();
   return absl::UnavailableError(
       absl::StrCat(NameIn(partition, ""),
                    " was changed by others each time it was looked at; it is "
@@ -423,12 +433,17 @@ absl::StatusOr<std::string> ObjectCheckpoints::ReadValues(
                                        {.offset = in_piece, .bytes = wanted});
     const bool missing = absl::IsNotFound(content.status());
     if (missing || absl::IsOutOfRange(content.status()) ||
-        (content.ok() && content->bytes.size() != wanted)) {
+        (content.ok() && content->size < in_piece + wanted)) {
       return absl::DataLossError(absl::StrCat(
           NameIn(partition, key),
           missing ? " is missing" : " ends before what is stored in it"));
     }
     EBB_RETURN_IF_ERROR(content.status());
+    if (content->bytes.size() != wanted) {
+      return absl::UnavailableError(
+          absl::StrCat(NameIn(partition, key), ": the server sent ",
+                       content->bytes.size(), " of ", wanted, " bytes"));
+    }
     read += content->bytes;
   }
   return read;

@@ -170,8 +170,11 @@ absl::StatusOr<HttpResponse> HttpClient::Send(const HttpRequest& request) {
                    Milliseconds(timeouts_.connect));
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, Milliseconds(timeouts_.whole));
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  constexpr uint64_t kLarge = uint64_t{8} << 20;
+  const absl::Duration stall =
+      BodyBytes(request) > kLarge ? timeouts_.stall_of_large : timeouts_.stall;
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME,
-                   std::max(1L, Milliseconds(timeouts_.stall) / 1000));
+                   std::max(1L, Milliseconds(stall) / 1000));
   if (!ca_file_.empty()) {
     curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file_.c_str());
   }

@@ -19,8 +19,10 @@ namespace ebb {
 
 struct HttpTimeouts {
   absl::Duration connect = absl::Seconds(5);
-  // The longest time without a byte.
+  // The longest time without a byte. With a large body it is longer, because a
+  // server stores that before it answers.
   absl::Duration stall = absl::Seconds(10);
+  absl::Duration stall_of_large = absl::Seconds(60);
   absl::Duration whole = absl::Minutes(10);
 };
 
