@@ -48,6 +48,8 @@ class Watch:
 
     def take(self) -> float:
         """Returns the loss since the last call, and begins anew."""
+        if not self._losses:
+            return 0.0
         total = self.seen()
         self._losses.clear()
         return total

@@ -208,7 +208,10 @@ class Binding:
 
     def written(self) -> Optional[str]:
         """Does the same without looking at values, which are the engine's after a push."""
-        for name, now, before in zip(self._names, self._traces(), self._seen):
+        traces = self._traces()
+        if traces == self._seen:  # As nearly always, and this is the quicker comparison.
+            return None
+        for name, now, before in zip(self._names, traces, self._seen):
             if now != before:
                 return name
         return None
