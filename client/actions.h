@@ -128,6 +128,13 @@ struct PulledValues {
 };
 using PulledValuesPtr = std::shared_ptr<const PulledValues>;
 
+// A run of examples of an item; empty where begin is the item's size.
+struct ExampleRun {
+  ItemId item;
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
 // One batch to compute: examples [begin, end) of the item.
 struct ComputeTask {
   JobRecordPtr record;
@@ -146,6 +153,8 @@ struct ComputeTask {
   // After this push the worker must keep no part of the item.
   bool whole = false;
   double rate_factor = 1;  // As in RollbackRecord.
+  // The batches that are likely to come next, also of items after this one.
+  std::vector<ExampleRun> ahead;
 };
 
 // A partition's part of a gradient after the job's filter.

@@ -6,6 +6,13 @@
 
 namespace ebb::client {
 
+namespace {
+
+// Computers read a few batches ahead.
+constexpr size_t kMostAhead = 2;
+
+}  // namespace
+
 bool BatchWork::Start(absl::Time now, ClientActions* out) {
   const auto window = static_cast<size_t>(job_.limits().batches_in_flight +
                                           pulls_.batches_per_pull() - 1);
@@ -80,6 +87,7 @@ void BatchWork::Compute(const LeasedItem& held, int64_t begin, absl::Time now,
   task.whole = task.push && (run.end == plan.ItemSize(item) || leaves);
   task.gathered = from - begin;
   task.rate_factor = rate_factor_;
+  task.ahead = job_.items.Ahead(plan, &run, kMostAhead);
   if (plan.KeepsEffect()) {
     task.due.resize(plan.partitions);
     for (int32_t p = 0; p < plan.partitions; ++p) {

@@ -57,12 +57,7 @@ struct LeasedItem {
 
 class LeasedItems {
  public:
-  // A run of examples of an item; empty where begin is the item's size.
-  struct Run {
-    ItemId item;
-    int64_t begin = 0;
-    int64_t end = 0;
-  };
+  using Run = ExampleRun;
   // Batches that were computed and wait to be pushed with the next one, and the
   // values that the first of them was computed from.
   struct Gathered {

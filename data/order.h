@@ -65,10 +65,20 @@ class Order {
   using Keys = std::array<uint64_t, kRounds>;
 
   Keys KeysOf(int32_t epoch) const;
+  // What a round of the network makes of a half, if it is to be computed.
+  class Computed;
+  // The same of all halves.
+  class LookedUp;
   // A permutation of 4^half_bits_ numbers.
-  uint64_t Permute(const Keys& keys, uint64_t number) const;
+  template <typename Function>
+  uint64_t Permute(const Function& function, uint64_t number) const;
   // Where the walk from this number ends.
-  int64_t WalkFrom(const Keys& keys, uint64_t number) const;
+  template <typename Function>
+  int64_t WalkFrom(const Function& function, uint64_t number) const;
+  // The examples of the places from `first` on.
+  template <typename Function>
+  void ExamplesFrom(const Function& function, uint64_t first,
+                    std::vector<int64_t>* examples) const;
 
   uint64_t seed_;
   ShardLayout layout_;

@@ -62,6 +62,19 @@ TEST(OrderTest, MatchesTheVectorsOfLongShards) {
   EXPECT_EQ(other.ExampleAt(3, 59999), 43508);
 }
 
+TEST(OrderTest, ManyPlacesHaveTheExamplesOfEach) {
+  for (const int64_t examples : {5000, 70'000}) {
+    const Order order(3, {examples, 3000});
+    for (const auto& [begin, end] : {std::pair(0, 2000), {1990, 2000}}) {
+      std::vector<int64_t> several;
+      ASSERT_TRUE(order.Of({1, 1}, begin, end, &several).ok());
+      for (int64_t i = 0; i < end - begin; ++i) {
+        ASSERT_EQ(several[i], order.ExampleAt(1, 3000 + begin + i));
+      }
+    }
+  }
+}
+
 TEST(OrderTest, HoldsEveryExampleOnce) {
   for (const int64_t examples : {1, 2, 3, 4, 5, 16, 17, 257, 1000}) {
     std::vector<int64_t> all;

@@ -23,6 +23,7 @@ namespace {
 
 constexpr int64_t kMostOfABatch = 128;
 constexpr int64_t kMostOfSums = 4096;
+constexpr int64_t kFloatsOfSums = int64_t{1} << 20;  // If that is more.
 constexpr int64_t kMostOfWords = 16;  // Each example has hundreds of pairs.
 constexpr int64_t kMostFloatsOfABatch = int64_t{1} << 24;
 constexpr int64_t kMostOfAMiniBatch = 1024;
@@ -146,7 +147,12 @@ int64_t Fit::BatchOfTheData(std::string* reason) const {
   const v1::Train& train = job_.train();
   // Each batch pushes sums as large as the model.
   int64_t batch = kMostOfABatch;
-  if (TraitsOf(job_.algorithm().kind()).statistics()) batch = kMostOfSums;
+  if (TraitsOf(job_.algorithm().kind()).statistics()) {
+    batch = kMostOfSums;
+    if (data_.features > 0) {
+      batch = std::max(batch, PowerOfTwoWithin(kFloatsOfSums / data_.features));
+    }
+  }
   if (TraitsOf(job_.model()).words()) batch = kMostOfWords;
   if (job_.algorithm().kind() == v1::Algorithm::KIND_MINI_BATCH) {
     batch = kMostOfAMiniBatch;

@@ -189,6 +189,20 @@ TEST(FitTest, BatchesOfSumsAreLarge) {
   }
 }
 
+// A push costs as much for few features as for many.
+TEST(FitTest, BatchesOfSumsAreLargerIfFeaturesAreFew) {
+  const auto batch = [](int64_t examples, int64_t features) {
+    v1::Job job = Csv("algorithm: lloyd", "{kind: kmeans, clusters: 3}");
+    FitToData({.examples = examples, .features = features}, 0, &job);
+    return job.train().batch();
+  };
+  EXPECT_EQ(batch(2'000'000, 32), 32'768);
+  EXPECT_EQ(batch(2'000'000, 33), 16'384);
+  EXPECT_EQ(batch(2'000'000, 784), 4096);
+  EXPECT_EQ(batch(200'000, 2), 16'384);  // An eighth of the examples.
+  EXPECT_EQ(batch(0, 0), 4096);
+}
+
 TEST(FitTest, DataThatNobodyKnowsIsMuch) {
   v1::Job job = Csv();
   FitToData({}, 0, &job);

@@ -225,6 +225,23 @@ class ComputeBackend {
                          const float* products, const float* slack,
                          int32_t* nearest);
 
+  // nearest(n): for each x of examples(n, d) the place of the least of costs(m)
+  // - centroids(m, d) x, in one pass. -1 if another is at most rounding *
+  // (|x|^2 + 3 longest^2) above it, or if there is none. d is at most
+  // kMostTermsOfNearest. In ordinary memory only.
+  static constexpr int64_t kMostTermsOfNearest = 64;
+  virtual void FindNearest(int64_t m, int64_t d, int64_t n,
+                           const float* centroids, const float* costs,
+                           const float* examples, float rounding, float longest,
+                           int32_t* nearest);
+  // For each x of examples(n, d), in order, and its centroid c, that of
+  // centroids(m, d) with the place nearest(n): adds x - c to the row of sums(m,
+  // d) with this place, and |x - c|^2 to *squares. The bits are the same with
+  // all sets of instructions. In ordinary memory only.
+  virtual void AddDifferences(int64_t n, int64_t d, const float* examples,
+                              const int32_t* nearest, const float* centroids,
+                              float* sums, double* squares);
+
   // y += alpha x.
   virtual void AddScaled(int64_t count, float alpha, const float* x,
                          float* y) = 0;

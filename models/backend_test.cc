@@ -1,6 +1,7 @@
 // What every back end must do, run on each of them.
 #include "models/backend.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -10,6 +11,8 @@
 #include <tuple>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "common/example_hash.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/reference_backend.h"
@@ -520,6 +523,101 @@ TEST_P(BackendTest, FindLeastTellsOnlyWhatSlackAllows) {
   expected[1] = expected[129] = expected[5] = expected[128] = -1;
   expected[3] = expected[4] = 0;
   EXPECT_EQ(nearest, expected);
+}
+
+// Whole numbers, of which all sums are exact.
+Floats WholeNumbers(int64_t count, uint64_t seed) {
+  Floats numbers(count);
+  for (int64_t i = 0; i < count; ++i) {
+    numbers[i] =
+        static_cast<float>(HashAppend(seed, static_cast<uint64_t>(i)) % 7) - 3;
+  }
+  return numbers;
+}
+
+TEST_P(BackendTest, FindNearestFindsTheNearestOrThatSeveralAre) {
+  if (!backend_->uses_host_memory()) return;  // It has no such operation.
+  constexpr int64_t kRows = 37;               // The last tile is not whole.
+  for (const int64_t d : {1, 3, 6, 32, 63, 64}) {
+    for (const int64_t m : {1, 2, 9, 10, 11, 23, 64}) {
+      SCOPED_TRACE(absl::StrCat(m, " of ", d));
+      const Floats centroids = WholeNumbers(m * d, 1);
+      const Floats examples = WholeNumbers(kRows * d, 2);
+      Floats costs(m);
+      for (int64_t k = 0; k < m; ++k) {
+        for (int64_t f = 0; f < d; ++f) {
+          costs[k] += centroids[k * d + f] * centroids[k * d + f] / 2;
+        }
+      }
+      std::vector<int32_t> expected, nearest(kRows, 7);
+      for (int64_t row = 0; row < kRows; ++row) {
+        Floats of_clusters = costs;
+        for (int64_t k = 0; k < m; ++k) {
+          for (int64_t f = 0; f < d; ++f) {
+            of_clusters[k] -= centroids[k * d + f] * examples[row * d + f];
+          }
+        }
+        const auto least = std::ranges::min_element(of_clusters);
+        const bool alone = std::ranges::count(of_clusters, *least) == 1;
+        expected.push_back(
+            alone ? static_cast<int32_t>(least - of_clusters.begin()) : -1);
+      }
+      backend_->FindNearest(m, d, kRows, centroids.data(), costs.data(),
+                            examples.data(), 0, 0, nearest.data());
+      EXPECT_EQ(nearest, expected);
+    }
+  }
+}
+
+TEST_P(BackendTest, FindNearestTellsOnlyWhatRoundingAllows) {
+  if (!backend_->uses_host_memory()) return;  // It has no such operation.
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  // The costs are 0, 2 - 2 x, and infinite. Examples: 0, 2, 1 and no number.
+  const Floats costs = {0, 2, kInfinity};
+  const Floats centroids = {0, 2, 0};
+  const Floats examples = {0, 2, 1, kNan};
+  std::vector<int32_t> nearest(4, 7);
+  backend_->FindNearest(3, 1, 4, centroids.data(), costs.data(),
+                        examples.data(), 0.1F, 2, nearest.data());
+  EXPECT_THAT(nearest, ElementsAre(0, 1, -1, -1));
+  // Both differ by 2: 0.16 (0 + 12) is less than that, and 0.16 (4 + 12) more.
+  backend_->FindNearest(3, 1, 2, centroids.data(), costs.data(),
+                        examples.data(), 0.16F, 2, nearest.data());
+  EXPECT_EQ(nearest[0], 0);
+  EXPECT_EQ(nearest[1], -1);
+}
+
+TEST_P(BackendTest, DifferencesHaveTheSameBitsEverywhere) {
+  if (!backend_->uses_host_memory()) return;  // It has no such operation.
+  constexpr int64_t kRows = 9, kClusters = 3;
+  for (const int64_t d : {1, 3, 4, 7, 16, 21, 32, 50}) {
+    SCOPED_TRACE(d);
+    const auto fraction = [](Floats numbers) {
+      for (float& x : numbers) x /= 7;
+      return numbers;
+    };
+    const Floats examples = fraction(WholeNumbers(kRows * d, 3));
+    const Floats centroids = fraction(WholeNumbers(kClusters * d, 4));
+    const std::vector<int32_t> nearest = {0, 2, 2, 1, 0, 0, 2, 1, 2};
+    Floats expected(kClusters * d, 0.1F), sums = expected;
+    double squares_expected = 0.5, squares = 0.5;
+    for (int64_t row = 0; row < kRows; ++row) {
+      // Four sums side by side, and what is left with the first.
+      float lanes[4] = {};
+      for (int64_t f = 0; f < d; ++f) {
+        const int64_t at = nearest[row] * d + f;
+        const float difference = examples[row * d + f] - centroids[at];
+        expected[at] += difference;
+        const float square = difference * difference;
+        lanes[f < d / 4 * 4 ? f % 4 : 0] += square;
+      }
+      squares_expected += (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+    }
+    backend_->AddDifferences(kRows, d, examples.data(), nearest.data(),
+                             centroids.data(), sums.data(), &squares);
+    EXPECT_EQ(sums, expected);
+    EXPECT_EQ(squares, squares_expected);
+  }
 }
 
 TEST_P(BackendTest, SumOfSquaresIsExactBeyondTheRangeOfFloats) {

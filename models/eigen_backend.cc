@@ -101,6 +101,17 @@ class EigenBackend final : public internal::HostBackend {
                  int32_t* nearest) override {
     kernels_.find_least(m, n, costs, products, slack, nearest);
   }
+  void FindNearest(int64_t m, int64_t d, int64_t n, const float* centroids,
+                   const float* costs, const float* examples, float rounding,
+                   float longest, int32_t* nearest) override {
+    kernels_.find_nearest(m, d, n, centroids, costs, examples, rounding,
+                          longest, nearest);
+  }
+  void AddDifferences(int64_t n, int64_t d, const float* examples,
+                      const int32_t* nearest, const float* centroids,
+                      float* sums, double* squares) override {
+    kernels_.add_differences(n, d, examples, nearest, centroids, sums, squares);
+  }
   void Multiply(int64_t count, const float* x, const float* y,
                 float* z) override {
     kernels_.multiply(count, x, y, z);

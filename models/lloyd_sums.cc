@@ -7,44 +7,18 @@
 
 namespace ebb::models {
 
-namespace {
-
-// Sums side by side, which the compiler makes into a wide register. Their
-// number is a part of the result.
-constexpr int64_t kLanes = 4;
-
-// Adds x - c to `sum`, and returns the squared length of x - c.
-float AddDifference(int64_t n, const float* __restrict x,
-                    const float* __restrict c, float* __restrict sum) {
-  float squares[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
-      const float difference = x[i + lane] - c[i + lane];
-      sum[i + lane] += difference;
-      squares[lane] += difference * difference;
-    }
-  }
-  for (; i < n; ++i) {
-    const float difference = x[i] - c[i];
-    sum[i] += difference;
-    squares[0] += difference * difference;
-  }
-  return (squares[0] + squares[1]) + (squares[2] + squares[3]);
-}
-
-}  // namespace
-
 absl::Status LloydSums::Add(const BatchView& batch, ClusterSums sums,
                             double* inertia) {
   if (batch.is_sparse()) return AddSparse(batch, sums, inertia);
   double squares = 0;
-  EBB_RETURN_IF_ERROR(search_.Find(batch, [&](int64_t row, int64_t cluster) {
-    squares += static_cast<double>(AddDifference(
-        features_, batch.dense.data() + row * features_, Centroid(cluster),
-        sums.differences.data() + cluster * features_));
-    sums.sizes[cluster] += 1;
-  }));
+  EBB_RETURN_IF_ERROR(search_.FindDense(
+      batch, [&](int64_t begin, std::span<const int32_t> nearest) {
+        backend_.AddDifferences(std::ssize(nearest), features_,
+                                batch.dense.data() + begin * features_,
+                                nearest.data(), centroids_.data(),
+                                sums.differences.data(), &squares);
+        for (const int32_t cluster : nearest) sums.sizes[cluster] += 1;
+      }));
   *inertia += squares;
   return absl::OkStatus();
 }
@@ -97,14 +71,17 @@ absl::Status LloydSums::Measure(const BatchView& batch, double* inertia,
 
 void LloydSums::Join(const BatchView& batch, int64_t row, int64_t cluster,
                      ClusterSums sums) const {
-  const float* const centroid = Centroid(cluster);
-  float* const out = sums.differences.data() + cluster * features_;
   sums.sizes[cluster] += 1;
   if (!batch.is_sparse()) {
-    AddDifference(features_, batch.dense.data() + row * features_, centroid,
-                  out);
+    const auto nearest = static_cast<int32_t>(cluster);
+    double squares = 0;
+    backend_.AddDifferences(1, features_, batch.dense.data() + row * features_,
+                            &nearest, centroids_.data(),
+                            sums.differences.data(), &squares);
     return;
   }
+  const float* const centroid = Centroid(cluster);
+  float* const out = sums.differences.data() + cluster * features_;
   for (int64_t i = 0; i < features_; ++i) out[i] -= centroid[i];
   const CsrView& rows = batch.sparse;
   for (int64_t e = rows.row_offsets[row]; e < rows.row_offsets[row + 1]; ++e) {

@@ -29,7 +29,9 @@ class LloydSums {
  public:
   // `backend` is not owned, computes in ordinary memory and outlives this.
   LloydSums(int64_t clusters, int64_t features, ComputeBackend* backend)
-      : features_(features), search_(clusters, features, backend) {}
+      : features_(features),
+        backend_(*backend),
+        search_(clusters, features, backend) {}
 
   // As NearestCentroids::Take. The centroids outlive the calls below.
   void Take(std::span<const float> centroids, std::span<const float> sizes) {
@@ -59,6 +61,7 @@ class LloydSums {
                          double* inertia);
 
   const int64_t features_;
+  ComputeBackend& backend_;
   std::span<const float> centroids_;
   NearestCentroids search_;
   // For sparse examples.

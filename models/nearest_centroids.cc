@@ -133,9 +133,13 @@ absl::Status NearestCentroids::Find(const BatchView& batch, Found found) {
   EBB_RETURN_IF_ERROR(Check(batch));
   if (batch.is_sparse()) {
     FindSparse(batch, found);
-  } else {
-    FindDense(batch, found);
+    return absl::OkStatus();
   }
+  FindInBlocks(batch, [&](int64_t begin, std::span<const int32_t> nearest) {
+    for (size_t i = 0; i < nearest.size(); ++i) {
+      found(begin + static_cast<int64_t>(i), nearest[i]);
+    }
+  });
   return absl::OkStatus();
 }
 
@@ -156,20 +160,77 @@ void NearestCentroids::MultiplyDense(int64_t rows, const float* examples) {
   Turn(example_products_.data(), rows, clusters_, products_.data());
 }
 
-void NearestCentroids::Screen(int64_t rows, std::span<const float> lengths,
-                              int64_t terms) {
+void NearestCentroids::ScreenProducts(int64_t rows,
+                                      std::span<const float> lengths) {
   // No example has a larger error to any centroid; those of two add up.
-  const float rounding = RoundingOf(terms) * longest_;
+  const float rounding = RoundingOf(features_) * longest_;
   slack_.resize(rows);
   for (int64_t row = 0; row < rows; ++row) {
     slack_[row] = 2 * rounding * (lengths[row] + longest_);
   }
-  nearest_.resize(rows);
   backend_.FindLeast(clusters_, rows, half_squares_.data(), products_.data(),
                      slack_.data(), nearest_.data());
 }
 
-void NearestCentroids::FindDense(const BatchView& batch, Found found) {
+// Products of matrices are faster if there is much to multiply.
+bool NearestCentroids::InOnePass() const {
+  constexpr int64_t kMostProducts = 4096;
+  return features_ <= ComputeBackend::kMostTermsOfNearest &&
+         clusters_ * features_ <= kMostProducts;
+}
+
+void NearestCentroids::Screen(int64_t rows, const float* examples) {
+  nearest_.resize(rows);
+  if (InOnePass()) {
+    // As ScreenProducts: 2 |x| longest is at most |x|^2 + longest^2.
+    backend_.FindNearest(clusters_, features_, rows, FromOrigin(),
+                         half_squares_.data(), examples, RoundingOf(features_),
+                         longest_, nearest_.data());
+    return;
+  }
+  MultiplyDense(rows, examples);
+  example_lengths_.resize(rows);
+  for (int64_t row = 0; row < rows; ++row) {
+    example_lengths_[row] =
+        std::sqrt(Values(examples + row * features_, features_).square().sum());
+  }
+  ScreenProducts(rows, example_lengths_);
+}
+
+int32_t NearestCentroids::Decide(int64_t rows, int64_t row, const float* moved,
+                                 const float* example) {
+  const Values from_origin(moved + row * features_, features_);
+  const Values x(example, features_);
+  const float* products = products_.data() + row;
+  int64_t stride = rows;
+  if (InOnePass()) {
+    products_.resize(clusters_);
+    for (int64_t k = 0; k < clusters_; ++k) {
+      products_[k] =
+          (from_origin * Values(FromOrigin() + k * features_, features_)).sum();
+    }
+    products = products_.data();
+    stride = 1;
+  }
+  return static_cast<int32_t>(
+      NearestOf(products, stride, std::sqrt(from_origin.square().sum()),
+                features_, [&](int64_t k) {
+                  return (x.cast<double>() -
+                          Values(centroids_.data() + k * features_, features_)
+                              .cast<double>())
+                      .square()
+                      .sum();
+                }));
+}
+
+absl::Status NearestCentroids::FindDense(const BatchView& batch,
+                                         FoundSome found) {
+  EBB_RETURN_IF_ERROR(Check(batch));
+  FindInBlocks(batch, found);
+  return absl::OkStatus();
+}
+
+void NearestCentroids::FindInBlocks(const BatchView& batch, FoundSome found) {
   PrepareFor(For::kDense);
   const int64_t block =
       std::max(kLeastRows, kBlockFloats / std::max<int64_t>(1, features_));
@@ -187,29 +248,12 @@ void NearestCentroids::FindDense(const BatchView& batch, Found found) {
       }
       moved = moved_examples_.data();
     }
-    MultiplyDense(rows, moved);
-    example_lengths_.resize(rows);
+    Screen(rows, moved);
     for (int64_t row = 0; row < rows; ++row) {
-      example_lengths_[row] =
-          std::sqrt(Values(moved + row * features_, features_).square().sum());
+      if (nearest_[row] >= 0) continue;
+      nearest_[row] = Decide(rows, row, moved, examples + row * features_);
     }
-    Screen(rows, example_lengths_, features_);
-    for (int64_t row = 0; row < rows; ++row) {
-      int64_t nearest = nearest_[row];
-      if (nearest < 0) {
-        const Values example(examples + row * features_, features_);
-        nearest = NearestOf(
-            products_.data() + row, rows, example_lengths_[row], features_,
-            [&](int64_t k) {
-              return (example.cast<double>() -
-                      Values(centroids_.data() + k * features_, features_)
-                          .cast<double>())
-                  .square()
-                  .sum();
-            });
-      }
-      found(begin + row, nearest);
-    }
+    found(begin, nearest_);
   }
 }
 

@@ -36,6 +36,10 @@ class NearestCentroids {
   // Calls it for each example, in order, while the processor's cache has the
   // example. InvalidArgument: the batch has other features.
   absl::Status Find(const BatchView& batch, Found found);
+  // The same for dense examples, some at a time: those from `begin` on.
+  using FoundSome =
+      absl::FunctionRef<void(int64_t begin, std::span<const int32_t> nearest)>;
+  absl::Status FindDense(const BatchView& batch, FoundSome found);
   // The squared distance of an example of the last batch to the centroid: of a
   // sparse one in time that its entries take.
   double SquaredDistance(const BatchView& batch, int64_t row,
@@ -49,11 +53,19 @@ class NearestCentroids {
   void ChooseOrigin();
   void TurnCentroids();
   const float* FromOrigin() const;
-  void FindDense(const BatchView& batch, Found found);
+  void FindInBlocks(const BatchView& batch, FoundSome found);
+  // Whether one pass over the examples finds the nearest.
+  bool InOnePass() const;
+  // Fills `nearest_` for so many examples from the origin, -1 where rounding
+  // may hide which it is. Without InOnePass also `products_`.
+  void Screen(int64_t rows, const float* examples);
+  // What is nearest to the one in this row of those.
+  int32_t Decide(int64_t rows, int64_t row, const float* moved,
+                 const float* example);
   // Fills, for so many examples from the origin, `products_`, (clusters, rows).
   void MultiplyDense(int64_t rows, const float* examples);
-  // By the products: `nearest_`, -1 where rounding may hide which it is.
-  void Screen(int64_t rows, std::span<const float> lengths, int64_t terms);
+  // By the products: `nearest_`.
+  void ScreenProducts(int64_t rows, std::span<const float> lengths);
   void FindSparse(const BatchView& batch, Found found);
   // The nearest of those that may be, by the products of the example with each
   // centroid (`stride` apart), sums of so many terms, and the example's length,

@@ -46,9 +46,9 @@ TEST(PushTallyTest, OfTasksTheLeastLossIsKept) {
   EXPECT_EQ(tally.loss().at(0).examples, 3);
 }
 
-// Bug: batches of word vectors without pairs counted as learnt with a loss of 0.
-// Where little text has many of these, the mean jumped, and jobs that learnt were
-// said to diverge.
+// Bug: batches of word vectors without pairs counted as learnt with a loss of
+// 0. Where little text has many of these, the mean jumped, and jobs that learnt
+// were said to diverge.
 TEST(PushTallyTest, AZeroThatIsNoLossCountsNoExamples) {
   const JobPlan plan = Plan();
   PushTally tally(plan, /*least_loss=*/false, /*zero_is_none=*/true);

@@ -35,14 +35,19 @@ BatchReader::~BatchReader() {
   if (thread_.joinable()) thread_.join();
 }
 
-absl::StatusOr<const TrainingBatch*> BatchReader::Read(ItemId item,
-                                                       int64_t begin,
-                                                       int64_t end) {
+absl::StatusOr<const TrainingBatch*> BatchReader::Read(
+    ItemId item, int64_t begin, int64_t end,
+    std::span<const client::ExampleRun> next) {
+  std::vector<client::ExampleRun> of_item;
+  if (next.empty()) {
+    of_item = NextOfItem(item, end);
+    next = of_item;
+  }
   {
     MutexLock lock(&mu_);
     spare_.push_back(std::move(current_));
     current_ = TakeLocked(item, begin, end);
-    PlanAheadLocked(item, end);
+    PlanAheadLocked(next);
   }
   if (current_->state != Slot::State::kReady) {
     current_->status = Gather(&current_->batch);
@@ -98,16 +103,27 @@ std::unique_ptr<BatchReader::Slot> BatchReader::TakeLocked(ItemId item,
   return taken;
 }
 
-void BatchReader::PlanAheadLocked(ItemId item, int64_t end) {
-  if (ahead_ == 0 || !plan_.HasItem(item)) return;
+std::vector<client::ExampleRun> BatchReader::NextOfItem(ItemId item,
+                                                        int64_t end) const {
+  std::vector<client::ExampleRun> next;
+  if (!plan_.HasItem(item)) return next;
+  while (next.size() < ahead_ && end < plan_.ItemSize(item)) {
+    const int64_t begin = end;
+    end = plan_.BatchEnd(item, begin);
+    next.push_back({item, begin, end});
+  }
+  return next;
+}
+
+void BatchReader::PlanAheadLocked(std::span<const client::ExampleRun> next) {
+  if (ahead_ == 0) return;
   std::list<std::unique_ptr<Slot>> keep;
-  int64_t begin = end;
-  const int64_t size = plan_.ItemSize(item);
-  for (size_t i = 0; i < ahead_ && begin < size; ++i) {
-    const int64_t stop = plan_.BatchEnd(item, begin);
+  for (const client::ExampleRun& run :
+       next.first(std::min(ahead_, next.size()))) {
     const auto known =
         std::find_if(slots_.begin(), slots_.end(), [&](const auto& slot) {
-          return slot != nullptr && Is(slot->batch, item, begin, stop);
+          return slot != nullptr &&
+                 Is(slot->batch, run.item, run.begin, run.end);
         });
     if (known != slots_.end()) {
       keep.push_back(std::move(*known));
@@ -119,10 +135,9 @@ void BatchReader::PlanAheadLocked(ItemId item, int64_t end) {
         slot = std::move(spare_.back());
         spare_.pop_back();
       }
-      WantLocked(item, begin, stop, slot.get());
+      WantLocked(run.item, run.begin, run.end, slot.get());
       keep.push_back(std::move(slot));
     }
-    begin = stop;
   }
   for (std::unique_ptr<Slot>& slot : slots_) {
     if (slot == nullptr) continue;

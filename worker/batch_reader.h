@@ -1,5 +1,5 @@
 // The batches of a job's items, read ahead: while one is being computed, the
-// next ones of its item are gathered by a thread of the reader's own.
+// next ones are gathered by a thread of the reader's own.
 //
 //   BatchReader reader(&dataset, record->plan, 2);
 //   EBB_ASSIGN_OR_RETURN(auto batch, reader.Read(item, begin, end));
@@ -12,12 +12,14 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <span>
 #include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/actions.h"
 #include "common/ids.h"
 #include "common/mutex.h"
 #include "data/dataset.h"
@@ -59,8 +61,12 @@ class BatchReader {
   // Positions [begin, end) of `item`; valid until the next call. Blocks until
   // they are gathered. kInvalidArgument when the data has no such item or
   // positions.
-  absl::StatusOr<const TrainingBatch*> Read(ItemId item, int64_t begin,
-                                            int64_t end);
+  //
+  // `next` are the batches that are likely to be read after it, which are read
+  // ahead; empty: those that follow in the item.
+  absl::StatusOr<const TrainingBatch*> Read(
+      ItemId item, int64_t begin, int64_t end,
+      std::span<const client::ExampleRun> next = {});
   // Returns the batch if it is read ahead, valid until the next call of Read;
   // else null. Only for the thread that calls Read.
   const TrainingBatch* Ready(ItemId item, int64_t begin, int64_t end);
@@ -84,8 +90,10 @@ class BatchReader {
   // The slot of this batch, ready if it was read ahead; else a spare one.
   std::unique_ptr<Slot> TakeLocked(ItemId item, int64_t begin, int64_t end)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Wishes for what follows a batch of the item's grid; drops the rest.
-  void PlanAheadLocked(ItemId item, int64_t end)
+  // What follows a batch that ends there in the item's grid.
+  std::vector<client::ExampleRun> NextOfItem(ItemId item, int64_t end) const;
+  // Wishes for the first of these batches; drops the rest.
+  void PlanAheadLocked(std::span<const client::ExampleRun> next)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Constant after construction.

@@ -101,6 +101,23 @@ TEST_F(BatchReaderTest, WhatIsReadAheadCanBeLookedAtBeforeItIsRead) {
   EXPECT_NE((*again)->content, content);
 }
 
+// Bug: items of one batch, as jobs of few examples have them, were never read
+// ahead.
+TEST_F(BatchReaderTest, WhatComesNextIsReadAheadThoughItIsOfAnotherItem) {
+  const data::Dataset dataset = Load();
+  BatchReader reader(&dataset, plan_, 1);
+  const std::vector<client::ExampleRun> next = {{{0, 2}, 0, 3}, {{0, 2}, 3, 6}};
+  ASSERT_TRUE(reader.Read({0, 1}, 0, 3, next).ok());
+  const TrainingBatch* ready = nullptr;
+  while (ready == nullptr) ready = reader.Ready({0, 2}, 0, 3);
+  const float* const values = ready->examples.values.data();
+  EXPECT_EQ(reader.Ready({0, 1}, 3, 6), nullptr);
+  EXPECT_EQ(reader.Ready({0, 2}, 3, 6), nullptr) << "one is enough";
+  const auto read = reader.Read({0, 2}, 0, 3);
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ((*read)->examples.values.data(), values);
+}
+
 TEST_F(BatchReaderTest, ASkipFindsItsBatchAndDropsTheOthers) {
   const data::Dataset dataset = Load();
   BatchReader reader(&dataset, plan_, 3);

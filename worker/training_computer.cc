@@ -522,8 +522,9 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
     return ComputeKeyed(task, job.get(), result);
   }
   if (job->tasks != nullptr) return MakeTask(task, job.get(), result);
-  EBB_ASSIGN_OR_RETURN(const TrainingBatch* batch,
-                       job->reader->Read(task.item, task.begin, task.end));
+  EBB_ASSIGN_OR_RETURN(
+      const TrainingBatch* batch,
+      job->reader->Read(task.item, task.begin, task.end, task.ahead));
   MaybeMisbehave(*batch);
   EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
                        Assemble(plan, task.values));

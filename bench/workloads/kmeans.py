@@ -130,7 +130,7 @@ def _reference(load: Callable[[], Data], clusters: int) -> Dict[str, Any]:
 
 def _ebb(load: Callable[[], Data], clusters: int) -> Sample:
     data = load()
-    algorithm = f"algorithm: {{tolerance: 0, max_rounds: {_ROUNDS}}}\ntrain: {{batch: {min(4096, len(data.array) // 8)}}}"
+    algorithm = f"algorithm: {{tolerance: 0, max_rounds: {_ROUNDS}}}"
     made = Run(*_with_workers(_job(data, clusters, data.first(clusters, 1), algorithm), 1))
     try:
         size = len(data.array)
@@ -239,6 +239,7 @@ def contests(quick: bool) -> List[Contest]:
         Contest(**{**vars(fashion), "missing": missing}),
         _rounds("kmeans-digits", "digits, k = 10", _digits, 10, False),
         _rounds("kmeans-clusters", "generated, 200,000 × 32, k = 20", _clusters, 20, True),
+        _rounds("kmeans-few", "generated, 200,000 × 32, k = 10", _clusters, 10, True),
         mini,
         emulated,
     ]

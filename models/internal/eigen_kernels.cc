@@ -401,6 +401,132 @@ void FindLeast(int64_t m, int64_t n, const float* costs, const float* products,
   }
 }
 
+// --- Nearest centroids -------------------------------------------------------
+
+// Examples side by side, one in each lane. Clusters whose costs are computed at
+// once: as many as registers hold.
+constexpr int64_t kTileRows = 16;
+#if defined(__AVX512F__)
+constexpr int64_t kClustersAtOnce = 10;
+#elif defined(__AVX2__)
+constexpr int64_t kClustersAtOnce = 5;
+#else
+constexpr int64_t kClustersAtOnce = 2;
+#endif
+using Tile = float __attribute__((vector_size(4 * kTileRows)));
+using TilePlaces = int32_t __attribute__((vector_size(4 * kTileRows)));
+using Four = float __attribute__((vector_size(16), aligned(4), may_alias));
+
+struct LeastCosts {
+  Tile least;
+  Tile second;
+  TilePlaces at;
+};
+
+// columns(d, kTileRows) = the transpose of x(kTileRows, d).
+void TurnTile(int64_t d, const float* x, float* columns) {
+  for (int64_t row = 0; row < kTileRows; row += 4) {
+    const float* const a = x + row * d;
+    int64_t f = 0;
+    for (; f + 4 <= d; f += 4) {
+      const Four r0 = *reinterpret_cast<const Four*>(a + f);
+      const Four r1 = *reinterpret_cast<const Four*>(a + d + f);
+      const Four r2 = *reinterpret_cast<const Four*>(a + 2 * d + f);
+      const Four r3 = *reinterpret_cast<const Four*>(a + 3 * d + f);
+      const Four low01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
+      const Four low23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
+      const Four high01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
+      const Four high23 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+      float* const to = columns + f * kTileRows + row;
+      *reinterpret_cast<Four*>(to) =
+          __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
+      *reinterpret_cast<Four*>(to + kTileRows) =
+          __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
+      *reinterpret_cast<Four*>(to + 2 * kTileRows) =
+          __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+      *reinterpret_cast<Four*>(to + 3 * kTileRows) =
+          __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+    }
+    for (; f < d; ++f) {
+      for (int64_t r = 0; r < 4; ++r) {
+        columns[f * kTileRows + row + r] = a[r * d + f];
+      }
+    }
+  }
+}
+
+// Looks at the clusters [first, first + kCount).
+template <int64_t kCount>
+void LookAtClusters(int64_t d, int64_t first, const float* centroids,
+                    const float* costs, const Tile* columns,
+                    LeastCosts* found) {
+  Tile products[kCount] = {};
+  const float* const c = centroids + first * d;
+  for (int64_t f = 0; f < d; ++f) {
+    const Tile x = columns[f];
+#pragma GCC unroll 16
+    for (int64_t k = 0; k < kCount; ++k) products[k] += c[k * d + f] * x;
+  }
+#pragma GCC unroll 16
+  for (int64_t k = 0; k < kCount; ++k) {
+    const Tile cost = costs[first + k] - products[k];
+    const TilePlaces less = cost < found->least;
+    const Tile other = less ? found->least : cost;
+    found->second = other < found->second ? other : found->second;
+    const TilePlaces place = TilePlaces{} + static_cast<int32_t>(first + k);
+    found->at = less ? place : found->at;
+    found->least = less ? cost : found->least;
+  }
+}
+
+// Looks at `count` clusters, at most kMost.
+template <int64_t kMost>
+void LookAtSome(int64_t d, int64_t first, int64_t count, const float* centroids,
+                const float* costs, const Tile* columns, LeastCosts* found) {
+  if constexpr (kMost > 1) {
+    if (count < kMost) {
+      LookAtSome<kMost - 1>(d, first, count, centroids, costs, columns, found);
+      return;
+    }
+  }
+  LookAtClusters<kMost>(d, first, centroids, costs, columns, found);
+}
+
+void FindNearest(int64_t m, int64_t d, int64_t n, const float* centroids,
+                 const float* costs, const float* examples, float rounding,
+                 float longest, int32_t* nearest) {
+  constexpr float kInfinity = __builtin_inff();
+  constexpr int64_t kMostTerms = 64;  // ComputeBackend::kMostTermsOfNearest.
+  Tile columns[kMostTerms];
+  float last[kTileRows * kMostTerms];
+  // Groups of about the same size: a small one would wait for its own sums.
+  const int64_t groups = (m + kClustersAtOnce - 1) / kClustersAtOnce;
+  for (int64_t begin = 0; begin < n; begin += kTileRows) {
+    const float* x = examples + begin * d;
+    const int64_t rows = n - begin < kTileRows ? n - begin : kTileRows;
+    if (rows < kTileRows) {
+      for (int64_t i = 0; i < kTileRows * d; ++i) {
+        last[i] = i < rows * d ? x[i] : 0;
+      }
+      x = last;
+    }
+    TurnTile(d, x, reinterpret_cast<float*>(columns));
+    Tile squares = {};
+    for (int64_t f = 0; f < d; ++f) squares += columns[f] * columns[f];
+    LeastCosts found = {Tile{} + kInfinity, Tile{} + kInfinity,
+                        TilePlaces{} - 1};
+    for (int64_t group = 0; group < groups; ++group) {
+      const int64_t first = m * group / groups;
+      LookAtSome<kClustersAtOnce>(d, first, m * (group + 1) / groups - first,
+                                  centroids, costs, columns, &found);
+    }
+    const Tile slack = rounding * (squares + 3 * longest * longest);
+    const TilePlaces alone = found.second > found.least + slack;
+    const TilePlaces places = alone ? found.at : TilePlaces{} - 1;
+    for (int64_t j = 0; j < rows; ++j) nearest[begin + j] = places[j];
+  }
+}
+
 void Multiply(int64_t count, const float* x, const float* y, float* z) {
   Array(z, count) = ConstArray(x, count) * ConstArray(y, count);
 }
@@ -456,6 +582,8 @@ const EigenKernels EBB_KERNELS_ = {
     Activate,
     ActivateBackward,
     FindLeast,
+    FindNearest,
+    EBB_CONCAT_(AddDifferences, EBB_KERNELS_ISA),
     Multiply,
     AddScaled,
     AddScaledRows,

@@ -12,6 +12,8 @@
 
 #include <stdint.h>
 
+#include "models/internal/exact_kernels.h"
+
 namespace ebb::models::internal {
 
 struct CsrPointers {
@@ -62,6 +64,10 @@ struct EigenKernels {
   void (*find_least)(int64_t m, int64_t n, const float* costs,
                      const float* products, const float* slack,
                      int32_t* nearest);
+  void (*find_nearest)(int64_t m, int64_t d, int64_t n, const float* centroids,
+                       const float* costs, const float* examples,
+                       float rounding, float longest, int32_t* nearest);
+  AddDifferencesKernel* add_differences;
   void (*multiply)(int64_t count, const float* x, const float* y, float* z);
   void (*add_scaled)(int64_t count, float alpha, const float* x, float* y);
   void (*add_scaled_rows)(int64_t m, int64_t n, float alpha, const float* scale,

@@ -135,7 +135,7 @@ class RandomForestClassifier(_Forest, Classifier):
     The workers share the trees: each is made by one of them, of all data.
 
     n_estimators: the number of trees.
-    max_depth: splits from the root to a leaf, at most; None: as many as there are.
+    max_depth: splits from the root to a leaf, at most. None: as many as there are.
     min_samples_leaf: the fewest different rows of a leaf.
     max_features: columns among which a split chooses: "sqrt", "log2", a number, a
         share, or None for all.

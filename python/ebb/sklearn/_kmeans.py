@@ -40,9 +40,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         at all data; Bahmani et al. 2012), "random" (rows of X), or an array of
         (n_clusters, n_features).
     n_init: runs from first centroids of their own. The run with the least inertia
-        is the model. With an array there is one. "auto": 10 for "random", else 1.
-        Several runs of k-means++ and k-means|| are tasks: each is computed by one
-        worker, and the workers share them.
+        is the model. With an array there is one. "auto" makes 10 runs for "random",
+        and otherwise one. Workers share several runs of k-means++ or k-means||.
+        Each run is then a task of one worker.
     max_iter: rounds of a run, at most.
     tol: a run ends when a round lowers the inertia by at most this share of itself.
 
