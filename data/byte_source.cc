@@ -17,6 +17,7 @@
 #include "common/regular_file.h"
 #include "common/status_macros.h"
 #include "data/internal/codec.h"
+#include "data/internal/decompressed.h"
 
 namespace ebb::data {
 namespace {
@@ -191,6 +192,12 @@ class MaybeCompressedSource : public ByteSource {
 };
 
 }  // namespace
+
+std::unique_ptr<ByteSource> internal::Decompressed(
+    std::string name, std::unique_ptr<ByteSource> inner) {
+  return std::make_unique<MaybeCompressedSource>(std::move(name),
+                                                 std::move(inner));
+}
 
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenFile(absl::string_view path) {
   return OpenFileAs(path, path);

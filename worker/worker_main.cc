@@ -28,6 +28,8 @@
 #include "common/program/size_flag.h"
 #include "common/shm/shared_heap.h"
 #include "common/status_macros.h"
+#include "data/byte_source.h"
+#include "data/remote_files.h"
 #include "datasets/cache.h"
 #include "glog/logging.h"
 #include "models/backends.h"
@@ -82,6 +84,7 @@ struct Flags : DaemonFlags {
   std::string notice_url;
   std::string data_cache;
   uint64_t data_cache_bytes = uint64_t{10} << 30;
+  std::string data_sources;
   int64_t crash_at_example = -1;
   absl::Duration compute_delay = absl::ZeroDuration();
   absl::Duration batch_time = absl::ZeroDuration();
@@ -146,7 +149,8 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->group("Models");
   app->add_option("--data-cache", flags->data_cache,
                   "Folder for files ebb://NAME/PATH fetched from the "
-                  "scheduler; several workers of a machine may share it")
+                  "scheduler, and for parts of remote ones; several workers "
+                  "of a machine may share it")
       ->envname("EBB_DATA_CACHE")
       ->group("Data");
   app->add_option("--data-cache-bytes", flags->data_cache_bytes,
@@ -155,6 +159,15 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->envname("EBB_DATA_CACHE_BYTES")
       ->transform(SizeValue())
       ->default_str("10GiB")
+      ->group("Data");
+  app->add_option("--sources", flags->data_sources,
+                  "Where jobs may read remote data, e.g. "
+                  "s3://bucket/data/,https://host/; all: anywhere")
+      ->envname("EBB_SOURCES")
+      ->default_str("nowhere")
+      ->check([](const std::string& text) {
+        return std::string(data::ParseSources(text).status().message());
+      })
       ->group("Data");
   AddMemoryFlag(app, &flags->memory_bytes);
   AddSharedMemoryFlag(app, &flags->shared_memory);
@@ -240,6 +253,7 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " shared_memory=" << flags.shared_memory
             << " data_cache=" << flags.data_cache
             << " data_cache_bytes=" << flags.data_cache_bytes
+            << " sources=" << flags.data_sources
             << " read_ahead=" << flags.read_ahead
             << " held_items=" << flags.held_items
             << " batches_in_flight=" << flags.batches_in_flight
@@ -447,13 +461,22 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   }
   // A process of Python's that died is started again meanwhile.
   if (!flags.python.empty()) options.core.batch_patience = absl::Minutes(1);
+  data::RemoteFilesOptions remote;
+  EBB_ASSIGN_OR_RETURN(remote.sources, data::ParseSources(flags.data_sources));
+  uint64_t fetched_bytes = flags.data_cache_bytes;
+  if (!flags.data_cache.empty() && !flags.data_sources.empty()) {
+    remote.cache_folder = flags.data_cache + "/remote";
+    remote.cache_bytes = flags.data_cache_bytes / 4;
+    fetched_bytes -= remote.cache_bytes;
+  }
   EBB_ASSIGN_OR_RETURN(
-      computing.open,
+      data::OpenBytes open,
       OpenFetched({.address = flags.scheduler,
                    .security = security,
                    .folder = flags.data_cache,
-                   .max_bytes = static_cast<int64_t>(flags.data_cache_bytes),
+                   .max_bytes = static_cast<int64_t>(fetched_bytes),
                    .kill_points = options.kill_points}));
+  computing.open = data::WithRemoteFiles(std::move(open), std::move(remote));
   rpc::GrpcTransport transport(network, /*received_bytes=*/0, security);
   TrainingComputer computer(computing);
   client::ClientShell shell(options, &transport, &computer);

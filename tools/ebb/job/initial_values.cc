@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
+#include "data/remote_files.h"
 #include "datasets/push.h"
 #include "tools/tensors/tensor_files.h"
 
@@ -71,7 +72,7 @@ std::string Misfit(const job::DenseTable& table, const TensorView& tensor) {
 
 absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
     const std::string& path, const std::vector<job::DenseTable>& tables) {
-  if (datasets::IsUri(path)) {
+  if (datasets::IsUri(path) || data::IsRemote(path)) {
     return absl::InvalidArgumentError(absl::StrCat(
         path,
         ": initial values come from a file of this machine, and go to "

@@ -26,6 +26,7 @@
 #include "data/dataset.h"
 #include "data/order.h"
 #include "data/reader.h"
+#include "data/remote_files.h"
 #include "datasets/manifest.h"
 #include "job/boosted.h"
 #include "job/fit.h"
@@ -623,7 +624,7 @@ void MakeAbsolute(const std::filesystem::path& folder, Message* message) {
         field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
     if (job::KeyOf(*field).format() == v1::FORMAT_PATH) {
       const auto absolute = [&](const std::string& path) {
-        return datasets::IsUri(path)
+        return datasets::IsUri(path) || data::IsRemote(path)
                    ? path
                    : (folder / path).lexically_normal().string();
       };
@@ -726,7 +727,8 @@ std::string QuantityNote(const v1::Job& job, const job::SourceFacts& data) {
 
 absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   Draft draft;
-  draft.open = choice.open;
+  // The user names the places, and reads them by rights of their own.
+  draft.open = data::WithRemoteFiles(choice.open, {});
   draft.stored = StoredOf(choice);
   draft.file = job::ReadJobFile(choice.file, choice.overrides);
   const auto source = ReadFile(choice.file);

@@ -233,8 +233,9 @@ void LocalCluster::AddMemory(std::vector<std::string>* arguments) const {
 
 absl::Status LocalCluster::AddWorker(const std::string& name) {
   workers_.insert(name);
-  std::vector<std::string> arguments = {"--scheduler", scheduler_front_,
-                                        "--name", name};
+  // The user who started all of them named the data.
+  std::vector<std::string> arguments = {
+      "--scheduler", scheduler_front_, "--name", name, "--sources", "all"};
   for (const std::string& folder : options_.plugin_folders) {
     arguments.insert(arguments.end(), {"--allow-plugins", folder});
   }
