@@ -147,7 +147,7 @@ class Link:
             self._is_unasked(*header, self._view[seam.HEADER.size : length])
 
     def _is_unasked(self, kind: int, code: int, of: int, body: memoryview) -> bool:
-        """Takes a message if it is no answer, and returns whether it is none."""
+        """Takes a message that came unasked; returns False for an answer."""
         if kind == seam.LOG:
             _log(code, body)
         elif kind == seam.END and of == 0:

@@ -72,7 +72,7 @@ class Cluster:
         self.evaluate_after = set(evaluate_after)
         self.pushed, self.failed, self.losses, self.evaluated = [], [], [], []
         self.waited = []  # For the verdict on sums, by push.
-        self.factors = []  # Of the sums, by push.
+        self.factors = []  # The factor of the sums, by push.
         self.left = 0
         self.again = 0
         self.jump = None  # Called with the deque of places before each batch.

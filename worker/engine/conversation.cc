@@ -139,7 +139,7 @@ std::string Conversation::End(EndReason reason) {
 std::string Conversation::Ready(const PlaceBody& place, int half) {
   early_ = Early{.place = place, .half = half};
   if (!offered_) return GiveEarly().answer;
-  // Of two that were given ahead the first could not be told any more.
+  // AskEarly must still find the first one, if the program has not seen it.
   const bool unseen = ahead_ && IsOut<PlaceBody>(ahead_->ticket);
   return is_out() && !unseen && !ended_ ? GiveAhead() : "";
 }
