@@ -844,29 +844,44 @@ std::string PackingAdvice(const JobRecord& record) {
   const v1::ModelTraits& model = TraitsOf(job.model());
   if (model.forest() || model.boosted() || model.clusters()) return "";
   const v1::DataSource& train = job.data().train();
-  std::string source;
+  const v1::FormatTraits& format = TraitsOf(train);
+  if (FormatOf(train) == nullptr || format.packed() || format.positions() ||
+      format.python() || format.text() || format.bags()) {
+    return "";
+  }
   const auto first = [](const auto& paths) -> std::string {
     return paths.empty() ? std::string() : paths[0];
   };
+  std::string path;
+  std::string more;
   if (train.has_csv()) {
-    source = absl::StrCat("csv:", first(train.csv().path()));
+    path = first(train.csv().path());
+    if (train.csv().has_label()) {
+      more = absl::StrCat(" --set data.train.csv.label=", train.csv().label());
+    }
   } else if (train.has_libsvm()) {
-    source = absl::StrCat("libsvm:", first(train.libsvm().path()));
+    path = first(train.libsvm().path());
   } else if (train.has_libffm()) {
-    source = absl::StrCat("libffm:", first(train.libffm().path()));
+    path = first(train.libffm().path());
   } else if (train.has_criteo()) {
-    source = absl::StrCat("criteo:", first(train.criteo().path()));
+    path = first(train.criteo().path());
   } else if (train.has_ratings()) {
-    source = absl::StrCat("ratings:", first(train.ratings().path()));
-  } else if (train.has_idx()) {
-    source = absl::StrCat("idx:", train.idx().prefix());
+    path = first(train.ratings().path());
   } else {
-    return "";
+    path = train.idx().prefix();
   }
+  const std::string job_file =
+      "`ebb data pack JOB.yaml FOLDER` with its job file, and {packed: "
+      "FOLDER/train}";
   return absl::StrCat(
-      ". If it is the data that is too large, pack it (with the job file, or: "
-      "ebb data pack ",
-      source, " FOLDER) and name it as data: {train: {packed: FOLDER}}");
+      ". If it is the data that is too large, pack it: ",
+      path.empty()
+          ? job_file
+          : absl::StrCat("`ebb data pack ", FormatOf(train)->name(), ":", path,
+                         " FOLDER", more,
+                         "`, and data: {train: {packed: FOLDER}}; or, with all "
+                         "options of the job, ",
+                         job_file));
 }
 
 absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
