@@ -410,8 +410,10 @@ void ClientShell::Work() {
     if (const auto* prepare = std::get_if<PrepareJob>(&task)) {
       const absl::Status status = computer_->Prepare(prepare->record);
       const int64_t held = computer_->held_bytes();
+      const std::string advice = computer_->RoomAdvice(*prepare->record);
       Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
         core->set_held_bytes(held);
+        core->set_room_advice(advice);
         core->OnJobReady(prepare->record->id, status, now, out);
       });
     } else if (const auto* compute = std::get_if<Compute>(&task)) {

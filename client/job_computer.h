@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -28,6 +29,12 @@ class JobComputer {
 
   // The bytes it holds beside the values and gradients of its job: data.
   virtual int64_t held_bytes() const { return 0; }
+
+  // What else to do if that does not fit into the worker's memory: text that
+  // follows the error. Empty: nothing.
+  virtual std::string RoomAdvice(const JobRecord& /*record*/) const {
+    return "";
+  }
 
   // Which rows of the job's sparse tables a batch touches; called beside the
   // other methods, and only for jobs that have some.

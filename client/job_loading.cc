@@ -42,7 +42,8 @@ absl::Status JobLoading::OnReady(absl::Status status, absl::Time now,
   const bool fits = LimitsFor(options, job_.plan(), held_bytes).has_value();
   if (status.ok() && !fits) {
     status = absl::ResourceExhaustedError(
-        WhyItDoesNotFit(options, job_.plan(), held_bytes));
+        absl::StrCat(WhyItDoesNotFit(options, job_.plan(), held_bytes),
+                     job_.worker.room_advice));
   }
   ready_ = status.ok();
   // The source of the data is away, or has too much to do. Neither is for ever,

@@ -16,6 +16,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -64,6 +66,9 @@ class TrainingCore {
   void OnPullRefused(const PullId& id, absl::Time now, ClientActions* out);
   // Bytes that the computer holds beside values and gradients, from now on.
   void set_held_bytes(int64_t bytes) { worker_.held_bytes = bytes; }
+  void set_room_advice(std::string advice) {
+    worker_.room_advice = std::move(advice);
+  }
   // JobComputer::steps, before each tick.
   void NoteSteps(int64_t steps, absl::Time now) {
     worker_.computation.NoteSteps(steps, now);

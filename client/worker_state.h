@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "client/actions.h"
 #include "client/computation.h"
@@ -35,8 +36,9 @@ struct WorkerState {
   // Above all that were used for jobs that are forgotten (routes.h).
   int64_t first_incarnation = 0;
   Computation computation;
-  int preparing = 0;       // Jobs: nothing is computed meanwhile.
-  int64_t held_bytes = 0;  // By the computer, beside values and gradients.
+  int preparing = 0;        // Jobs: nothing is computed meanwhile.
+  int64_t held_bytes = 0;   // By the computer, beside values and gradients.
+  std::string room_advice;  // JobComputer::RoomAdvice() of the job loaded last.
   std::optional<JobId> evaluates;  // The job of its evaluation.
   // There is room for the values of an evaluation, or for those of a batch.
   bool evaluates_alone = false;

@@ -13,9 +13,13 @@
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
 #include "data/internal/bad_examples.h"
+#include "data/internal/fit.h"
 #include "data/internal/format.h"
 #include "data/internal/kernels.h"
 #include "data/internal/text.h"
+#include "data/internal/window_cache.h"
+#include "data/order.h"
+#include "data/pack/packed_set.h"
 
 namespace ebb::data {
 namespace {
@@ -32,9 +36,6 @@ void Prefetch(const char* row, int64_t bytes) {
     __builtin_prefetch(row + at);
   }
 }
-
-// With more, the label is not a class, or should have been declared real.
-constexpr size_t kMaxClasses = 65536;
 
 template <typename... Args>
 absl::Status Wrong(const Args&... args) {
@@ -57,129 +58,6 @@ std::string WithOrder(const std::string& meaning, const std::string& order) {
 bool IsOf(absl::string_view index, absl::string_view spec) {
   return absl::ConsumePrefix(&index, spec) &&
          (index.empty() || absl::StartsWith(index, " columns="));
-}
-
-// The front of SourceSpec::Meaning(): the format.
-absl::string_view FormatOf(absl::string_view meaning) {
-  return meaning.substr(0, meaning.find(' '));
-}
-
-// Whether data of this kind can be read with the constants of other data.
-absl::Status CheckFit(const SourceSpec& spec, const Reader& reader,
-                      const Index& constants) {
-  const Layout layout = reader.layout();
-  const bool dense = layout == Layout::kBytes || layout == Layout::kDense;
-  if (dense == constants.mean.empty()) {
-    return Wrong(spec.Name(), " is ", dense ? "dense" : "sparse",
-                 ", but the training data is not");
-  }
-  // Other formats make other keys of the same things.
-  const std::string meaning = spec.Meaning();
-  if (!dense && FormatOf(meaning) != FormatOf(constants.meaning)) {
-    return Wrong(spec.Name(), " is read as ", FormatOf(meaning),
-                 ", but the training data as ", FormatOf(constants.meaning));
-  }
-  const auto stated_width = internal::FormatOf(spec.kind).stated_width;
-  const bool named = !stated_width || stated_width(spec) > 0;
-  if (named && reader.features() != constants.features) {
-    return Wrong(spec.Name(), " has ", reader.features(), " ",
-                 spec.keyed() ? "fields" : "features",
-                 ", but the training data has ", constants.features);
-  }
-  const bool classes = spec.label_kind == LabelKind::kClass;
-  if (spec.has_labels && classes == constants.classes.empty()) {
-    return Wrong("the labels of ", spec.Name(), " are ",
-                 classes ? "classes" : "real",
-                 ", but those of the training data are not");
-  }
-  return absl::OkStatus();
-}
-
-// The number of a class that is in `classes`, or -1.
-int64_t ClassOf(const std::vector<float>& classes, float label) {
-  const auto at = std::lower_bound(classes.begin(), classes.end(), label);
-  return at != classes.end() && *at == label ? at - classes.begin() : -1;
-}
-
-// How the files write a label that is a class.
-std::string LabelText(const Encoding& encoding, float label) {
-  return encoding.classes.empty()
-             ? absl::StrCat(label)
-             : encoding.classes[static_cast<size_t>(label)];
-}
-
-absl::Status AddClass(const Reader& reader, float label,
-                      const Encoding& encoding, std::vector<float>* classes,
-                      std::string* places) {
-  constexpr size_t kMostPlaces = 5;
-  const auto at = std::lower_bound(classes->begin(), classes->end(), label);
-  if (at != classes->end() && *at == label) return absl::OkStatus();
-  if (classes->size() == kMaxClasses) {
-    return Wrong(reader.Where(), ": label ", label, " makes more than ",
-                 kMaxClasses, " classes", internal::kIfNumbers);
-  }
-  if (classes->size() < kMostPlaces) {
-    absl::StrAppend(places, places->empty() ? "" : ", ", "label ",
-                    LabelText(encoding, label), " at ", reader.Where());
-  }
-  classes->insert(at, label);
-  return absl::OkStatus();
-}
-
-bool HasClasses(const SourceSpec& spec) {
-  return spec.has_labels && spec.label_kind == LabelKind::kClass;
-}
-
-// Whether an example has no class and no features that the training data has
-// not.
-absl::Status CheckExample(const Reader& reader, const Example& example,
-                          bool classes, const Index& constants) {
-  if (classes && ClassOf(constants.classes, example.label) < 0) {
-    return Wrong(reader.Where(), ": label ",
-                 LabelText(constants.encoding, example.label),
-                 " is none of the ", constants.classes.size(),
-                 " classes of the training data, ", constants.ClassText(0),
-                 " to ",
-                 constants.ClassText(
-                     static_cast<int64_t>(constants.classes.size()) - 1));
-  }
-  if (!example.ids.empty() && example.ids.back() >= constants.features) {
-    return Wrong(reader.Where(), ": the highest feature id is number ",
-                 example.ids.back() + 1, ", but the training data has ",
-                 constants.features,
-                 " features; say the number of features for both");
-  }
-  for (const Field field : example.fields) {
-    if (field < constants.features) continue;
-    return Wrong(reader.Where(), ": there is a field ", field,
-                 ", but the training data has ", constants.features,
-                 " fields; say the number of fields for both");
-  }
-  return absl::OkStatus();
-}
-
-// " ('price')": of the feature with this number, where it has one.
-std::string NameOf(const Encoding& encoding,
-                   const std::optional<ColumnNames>& names, int64_t feature) {
-  if (!names.has_value()) return "";
-  const std::vector<std::string> all = encoding.FeatureNames(names->features);
-  const std::string& name = all[static_cast<size_t>(feature)];
-  return name.empty() ? " (without a name)"
-                      : absl::StrCat(" (", internal::Excerpt(name), ")");
-}
-
-// Names are kept with the model.
-absl::Status CheckNames(const SourceSpec& spec,
-                        const std::optional<ColumnNames>& names) {
-  if (!names.has_value()) return absl::OkStatus();
-  std::vector<std::string> all = names->features;
-  all.push_back(names->label);
-  for (const std::string& name : all) {
-    if (internal::IsUtf8(name)) continue;
-    return Wrong(spec.Name(), ": the name of a column, ",
-                 internal::NotUtf8(name, spec.path));
-  }
-  return absl::OkStatus();
 }
 
 // kFailedPrecondition when the files of `spec` are not those of `index`.
@@ -315,6 +193,7 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
                                       const Index* constants,
                                       const Encoding& encoding,
                                       const OpenBytes& open) {
+  if (spec.kind == SourceKind::kPacked) return LoadPacked(spec, constants);
   EBB_ASSIGN_OR_RETURN(const std::unique_ptr<Reader> reader,
                        OpenReader(spec, open, encoding));
   Dataset data;
@@ -323,7 +202,8 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
   if (constants == nullptr) {
     reader->LookForConstants();
   } else {
-    EBB_RETURN_IF_ERROR(CheckFit(spec, *reader, *constants));
+    EBB_RETURN_IF_ERROR(internal::CheckFit(
+        spec, internal::FittingOf(spec, *reader), *constants));
     data.index_.features = constants->features;
     data.index_.classes = constants->classes;
     data.index_.mean = constants->mean;
@@ -349,7 +229,7 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
   data.names_ = reader->Names();
   data.remarks_ = reader->Remarks();
   if (constants == nullptr) {
-    EBB_RETURN_IF_ERROR(CheckNames(spec, data.names_));
+    EBB_RETURN_IF_ERROR(internal::CheckNames(spec, data.names_));
   }
   if (constants == nullptr) {
     data.index_.features = reader->features();
@@ -360,9 +240,150 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
   return data;
 }
 
+struct Dataset::Packed {
+  using Cache = internal::WindowCache<Dataset>;
+
+  explicit Packed(std::shared_ptr<const pack::PackedSet> opened)
+      : set(std::move(opened)),
+        cache([this](int64_t window) { return LoadWindow(window); }) {}
+
+  // A window as a data set of its own.
+  absl::StatusOr<Dataset> LoadWindow(int64_t number) const {
+    pack::Window window;
+    EBB_RETURN_IF_ERROR(set->Read(number, &window));
+    Dataset data;
+    data.layout_ = set->footer().layout;
+    data.index_ = constants;
+    data.index_.examples = window.examples;
+    if (spec.has_labels) data.labels_ = std::move(window.labels);
+    data.bytes_ = std::move(window.bytes);
+    data.values_ = std::move(window.values);
+    data.ids_ = std::move(window.ids);
+    data.keys_ = std::move(window.keys);
+    data.fields_ = std::move(window.fields);
+    data.offsets_ = std::move(window.offsets);
+    if (spec.scale != 1) {
+      for (float& value : data.values_) {
+        value = static_cast<float>(value * spec.scale);
+      }
+    }
+    if (internal::HasClasses(spec)) {
+      for (float& label : data.labels_) {
+        const int64_t c = internal::ClassOf(constants.classes, label);
+        if (c < 0) {
+          return absl::DataLossError(absl::StrCat(
+              spec.path, ": window ", number, " has a label ", label,
+              ", which is no class of the training data; pack again"));
+        }
+        label = static_cast<float>(c);
+      }
+    }
+    data.Finish(spec);
+    return data;
+  }
+
+  const std::shared_ptr<const pack::PackedSet> set;
+  SourceSpec spec;
+  Index constants;  // What windows need of the index.
+  double row_sum = 0;
+  Cache cache;
+};
+
+absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
+                                            const Index* constants) {
+  EBB_RETURN_IF_ERROR(spec.Validate());
+  EBB_ASSIGN_OR_RETURN(auto set, pack::PackedSet::Open(spec.path));
+  const pack::Footer& footer = set->footer();
+  const bool keyed = footer.layout == Layout::kKeyed;
+  if (keyed != spec.packed.keyed) {
+    return Wrong(spec.Name(), keyed ? " has examples of 64-bit keys, but the "
+                                      "model learns from columns of numbers"
+                                    : " has columns of numbers, but the model "
+                                      "learns from 64-bit keys");
+  }
+  if (footer.rows() && spec.standardise) {
+    return Wrong(spec.Name(),
+                 " is sparse, and standardise would fill in its zeros\nhint: "
+                 "standardise: false");
+  }
+  if (spec.has_labels && !footer.has_labels) {
+    return Wrong(spec.Name(), " was packed without labels");
+  }
+  const bool classes = internal::HasClasses(spec);
+  if (classes && footer.index.classes.empty()) {
+    return Wrong("the labels of ", spec.Name(), " are not classes",
+                 internal::kIfNumbers);
+  }
+  if (spec.numbers() && spec.looks_at_labels &&
+      !footer.index.encoding.classes.empty()) {
+    return Wrong("the labels of ", spec.Name(), " are texts, and no numbers");
+  }
+  Dataset data;
+  Index& index = data.index_;
+  data.layout_ = footer.layout;
+  data.window_ = footer.window;
+  data.packed_labels_ = spec.has_labels;
+  data.names_ = footer.names;
+  if (constants == nullptr) {
+    index = footer.index;
+    if (!classes) index.classes.clear();
+    for (double& mean : index.mean) mean *= spec.scale;
+    for (double& stddev : index.stddev) stddev *= std::fabs(spec.scale);
+    if (!spec.numbers()) index.labels.reset();
+  } else {
+    EBB_RETURN_IF_ERROR(internal::CheckFit(
+        spec,
+        {footer.layout, footer.index.features,
+         footer.layout != Layout::kSparse && footer.layout != Layout::kKeyed},
+        *constants));
+    if (footer.index.encoding != constants->encoding) {
+      return Wrong(spec.Name(),
+                   " was packed with other categories than the training data; "
+                   "pack both at once");
+    }
+    if (footer.index.features > constants->features) {
+      return Wrong(spec.Name(), " has ", footer.index.features,
+                   " features, but the training data has ",
+                   constants->features);
+    }
+    for (const float label : footer.index.classes) {
+      if (!classes || internal::ClassOf(constants->classes, label) >= 0) {
+        continue;
+      }
+      return Wrong(spec.Name(), " has a label ", label,
+                   " that is no class of the training data");
+    }
+    index = *constants;
+    index.examples = footer.index.examples;
+    index.left_out = footer.index.left_out;
+  }
+  index.meaning = spec.Meaning();
+  index.files = {set->id()};
+  data.left_out_ = {index.left_out, "in the files that were packed"};
+  data.packed_ = std::make_shared<Packed>(std::move(set));
+  Packed& packed = *data.packed_;
+  packed.spec = spec;
+  // Gaps become means, as those of tables that say so.
+  packed.spec.csv.missing = packed.set->footer().gaps
+                                ? CsvOptions::Missing::kMean
+                                : CsvOptions::Missing::kError;
+  packed.constants = index;
+  packed.row_sum = packed.set->footer().absolute_sum * std::fabs(spec.scale) /
+                   static_cast<double>(index.examples);
+  return data;
+}
+
+int Dataset::order_version() const {
+  return window_ == 0 ? kOrderVersion : kWindowOrderVersion;
+}
+
+void Dataset::Expect(int64_t window) const {
+  if (packed_ != nullptr) packed_->cache.Expect(window);
+}
+
 absl::Status Dataset::ReadAll(Reader& reader, const SourceSpec& spec,
                               bool constants) {
-  const bool classes = HasClasses(spec);
+  const bool classes = internal::HasClasses(spec);
   const bool rows = sparse() || keyed();
   if (rows) offsets_.push_back(0);
   // Those that the reader gave, but the training data has no place for.
@@ -372,14 +393,16 @@ absl::Status Dataset::ReadAll(Reader& reader, const SourceSpec& spec,
     EBB_ASSIGN_OR_RETURN(const bool more, reader.Next(&example));
     if (!more) break;
     if (constants) {
-      const absl::Status fits = CheckExample(reader, example, classes, index_);
+      const absl::Status fits =
+          internal::CheckExample(reader, example, classes, index_);
       if (!fits.ok()) {
         EBB_RETURN_IF_ERROR(bad.Add(fits));
         continue;
       }
     } else if (classes) {
-      EBB_RETURN_IF_ERROR(AddClass(reader, example.label, index_.encoding,
-                                   &index_.classes, &class_places_));
+      EBB_RETURN_IF_ERROR(internal::AddClass(reader, example.label,
+                                             index_.encoding, &index_.classes,
+                                             &class_places_));
     }
     bad.AddGood();
     ++index_.examples;
@@ -398,7 +421,7 @@ absl::Status Dataset::ReadAll(Reader& reader, const SourceSpec& spec,
   index_.left_out = left_out_.examples;
   if (classes) {
     for (float& label : labels_) {
-      label = static_cast<float>(ClassOf(index_.classes, label));
+      label = static_cast<float>(internal::ClassOf(index_.classes, label));
     }
   }
   return absl::OkStatus();
@@ -408,6 +431,12 @@ int64_t Dataset::memory_bytes() const {
   const auto of = [](const auto& values) {
     return static_cast<int64_t>(values.capacity() * sizeof(values[0]));
   };
+  if (packed_ != nullptr) {
+    const pack::Footer& footer = packed_->set->footer();
+    // Two windows, and the compressed bytes of one column of each.
+    const int64_t held = std::min<int64_t>(2, std::ssize(footer.windows));
+    return held * (footer.MostMemoryBytes() + footer.MostStoredBytes());
+  }
   return of(labels_) + of(bytes_) + of(values_) + of(ids_) + of(keys_) +
          of(fields_) + of(offsets_) + of(numbers_);
 }
@@ -429,7 +458,7 @@ absl::Status Dataset::FindMoments(const SourceSpec& spec) {
   for (int64_t j = 0; j < features(); ++j) {
     if (moments.count()[j] == 0) {
       return Wrong(spec.Name(), ": feature ", j + 1, " of ", features(),
-                   NameOf(index_.encoding, names_, j),
+                   internal::NameOf(index_.encoding, names_, j),
                    " has no value at all, so no mean; ignore its column");
     }
     if (bytes) {  // Text is scaled already.
@@ -456,10 +485,12 @@ void Dataset::StandardiseLabels() {
 }
 
 int64_t Dataset::entries() const {
+  if (packed_ != nullptr) return packed_->set->footer().entries();
   return sparse() || keyed() ? static_cast<int64_t>(values_.size()) : 0;
 }
 
 double Dataset::mean_row_sum() const {
+  if (packed_ != nullptr) return packed_->row_sum;
   if (entries() == 0) return 0;
   double sum = 0;
   for (const float value : values_) sum += std::fabs(value);
@@ -503,6 +534,7 @@ absl::Status Dataset::Gather(std::span<const int64_t> examples,
                    index_.examples, ", counted from 0");
     }
   }
+  if (packed_ != nullptr) return GatherPacked(examples, out);
   out->rows = static_cast<int64_t>(examples.size());
   out->features = features();
   out->sparse = sparse();
@@ -527,6 +559,43 @@ absl::Status Dataset::Gather(std::span<const int64_t> examples,
     GatherRows(examples, out);
   } else {
     GatherDense(examples, out);
+  }
+  return absl::OkStatus();
+}
+
+// Batches to train on are of one window; others are put together.
+absl::Status Dataset::GatherPacked(std::span<const int64_t> examples,
+                                   ExampleBatch* out) const {
+  std::vector<int64_t> within;
+  ExampleBatch part;
+  for (size_t begin = 0; begin < examples.size() || begin == 0;) {
+    const int64_t window = examples.empty() ? 0 : examples[begin] / window_;
+    within.clear();
+    size_t end = begin;
+    while (end < examples.size() && examples[end] / window_ == window) {
+      within.push_back(examples[end++] % window_);
+    }
+    const bool first = begin == 0;
+    EBB_RETURN_IF_ERROR(packed_->cache.Use(window, [&](const Dataset& held) {
+      return held.Gather(within, first ? out : &part);
+    }));
+    if (!first) {
+      const auto append = [](const auto& from, auto* to) {
+        to->insert(to->end(), from.begin(), from.end());
+      };
+      out->rows += part.rows;
+      const int64_t entries = std::ssize(out->values);
+      append(part.labels, &out->labels);
+      append(part.values, &out->values);
+      append(part.ids, &out->ids);
+      append(part.keys, &out->keys);
+      append(part.fields, &out->fields);
+      for (size_t row = 1; row < part.offsets.size(); ++row) {
+        out->offsets.push_back(entries + part.offsets[row]);
+      }
+    }
+    if (examples.empty()) break;
+    begin = end;
   }
   return absl::OkStatus();
 }
@@ -567,6 +636,9 @@ void Dataset::GatherRun(int64_t begin, int64_t feature, int64_t count,
 
 absl::Status Dataset::GatherColumns(int64_t first, int64_t count,
                                     std::span<float> out) const {
+  if (packed_ != nullptr) {
+    return Wrong("a packed set is read by windows, not by columns");
+  }
   if (by_number_ || sparse() || keyed() || first < 0 || count < 0 ||
       first + count > features() || std::ssize(out) != count * examples()) {
     return Wrong("there are no dense features from ", first, " to ",
@@ -617,9 +689,13 @@ absl::StatusOr<std::string> PlaceOf(const SourceSpec& spec, const Index& index,
     return Wrong(spec.Name(), " has no example ", example, ", but ",
                  Examples(index));
   }
+  if (spec.kind == SourceKind::kPacked) {
+    return absl::StrCat("example ", example + 1, " of ", spec.path);
+  }
   EBB_ASSIGN_OR_RETURN(const std::unique_ptr<Reader> reader,
                        OpenReader(spec, open, index.encoding));
-  EBB_RETURN_IF_ERROR(CheckFit(spec, *reader, index));
+  EBB_RETURN_IF_ERROR(
+      internal::CheckFit(spec, internal::FittingOf(spec, *reader), index));
   Example read;
   int64_t number = 0;
   for (int64_t all = 0;; ++all) {
@@ -630,7 +706,10 @@ absl::StatusOr<std::string> PlaceOf(const SourceSpec& spec, const Index& index,
     EBB_ASSIGN_OR_RETURN(const bool more, reader->Next(&read));
     if (!more) break;
     // As when they were loaded, others are left out.
-    if (!CheckExample(*reader, read, HasClasses(spec), index).ok()) continue;
+    if (!internal::CheckExample(*reader, read, internal::HasClasses(spec),
+                                index)
+             .ok())
+      continue;
     if (number++ == example) return reader->Where();
   }
   return absl::FailedPreconditionError(

@@ -1,4 +1,5 @@
-// A whole source in memory, ready to be cut into batches in any order.
+// A source, ready to be cut into batches in any order. All of it is in memory,
+// unless it is a packed set, of which two windows are.
 //
 //   EBB_ASSIGN_OR_RETURN(Dataset train, Dataset::Load(spec));
 //   EBB_ASSIGN_OR_RETURN(Dataset test,
@@ -9,6 +10,7 @@
 #define EBB_DATA_DATASET_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -94,8 +96,15 @@ class Dataset {
   int64_t features() const { return index_.features; }
   bool sparse() const { return layout_ == Layout::kSparse; }
   bool keyed() const { return layout_ == Layout::kKeyed; }
-  bool has_labels() const { return !labels_.empty(); }
+  bool has_labels() const { return !labels_.empty() || packed_labels_; }
   bool by_number() const { return by_number_; }
+  // The examples of each window of a packed set: those of window w are numbered
+  // from w * window(). 0: all examples are in memory.
+  int64_t window() const { return window_; }
+  // The version of the order (data/order.h) in which its examples are trained.
+  int order_version() const;
+  // The examples of this window will be wanted soon. Does not block.
+  void Expect(int64_t window) const;
   // Where an example stands in what OfNumbers() was made for.
   int64_t NumberOf(int64_t example) const {
     return numbers_.empty() ? example : numbers_[example];
@@ -118,16 +127,20 @@ class Dataset {
   int64_t memory_bytes() const;
 
   // Makes `*out` the examples with these numbers, in this order, scaled,
-  // standardised, without gaps. Does not block. kInvalidArgument when there is
-  // no such example; `*out` is then unspecified.
+  // standardised, without gaps. Blocks on the disk only if it is a packed set
+  // and a window is not in memory. kInvalidArgument when there is no such
+  // example; `*out` is then unspecified. Else the errors of
+  // pack::PackedSet::Read().
   absl::Status Gather(std::span<const int64_t> examples,
                       ExampleBatch* out) const;
   // Writes the features [first, first + count) of all examples to `out`,
   // (count, examples), as Gather() has them. It does not read the rest of the
-  // data. kInvalidArgument: the data is not dense, or has no such features.
+  // data. kInvalidArgument: the data is not dense, has no such features, or is
+  // a packed set.
   absl::Status GatherColumns(int64_t first, int64_t count,
                              std::span<float> out) const;
-  // (examples), as Gather() has them; empty without labels.
+  // (examples), as Gather() has them; empty without labels, and if it is a
+  // packed set.
   std::span<const float> labels() const { return labels_; }
 
  private:
@@ -139,6 +152,8 @@ class Dataset {
                                       const Index* constants,
                                       const Encoding& encoding,
                                       const OpenBytes& open);
+  static absl::StatusOr<Dataset> LoadPacked(const SourceSpec& spec,
+                                            const Index* constants);
   static absl::StatusOr<Dataset> LoadText(const SourceSpec& spec,
                                           const FoundEncoding& found,
                                           const OpenBytes& open);
@@ -151,6 +166,8 @@ class Dataset {
   void Finish(const SourceSpec& spec);
   void StandardiseLabels();
 
+  absl::Status GatherPacked(std::span<const int64_t> examples,
+                            ExampleBatch* out) const;
   void GatherDense(std::span<const int64_t> examples, ExampleBatch* out) const;
   // Writes `count` features from the place `begin` of all dense ones, which is
   // that of a row's `feature`.
@@ -180,6 +197,13 @@ class Dataset {
   // features (and no term), or one for each of them.
   std::vector<float> factor_;
   std::vector<float> term_;
+
+  // A packed set: its windows, and what is known of all of them. Null: the
+  // examples are above.
+  struct Packed;
+  std::shared_ptr<Packed> packed_;
+  bool packed_labels_ = false;
+  int64_t window_ = 0;
 };
 
 // Returns "a.csv:17": the place of the example with this number (of

@@ -75,6 +75,52 @@ TEST(OrderTest, ManyPlacesHaveTheExamplesOfEach) {
   }
 }
 
+// Version 3.
+TEST(OrderTest, MatchesTheVectorsOfWindows) {
+  const auto of = [](uint64_t seed, const ShardLayout& layout, ItemId item) {
+    return *Order(seed, layout).Of(item);
+  };
+  const ShardLayout small = {.examples = 10, .shard_size = 4, .window = 4};
+  EXPECT_THAT(of(1, small, {0, 0}), ElementsAre(3, 1, 0, 2));
+  EXPECT_THAT(of(1, small, {0, 1}), ElementsAre(5, 6, 7, 4));
+  EXPECT_THAT(of(1, small, {0, 2}), ElementsAre(9, 8));
+  EXPECT_THAT(of(1, {10, 2, 4}, {1, 0}), ElementsAre(7, 6));
+  EXPECT_THAT(of(2, small, {0, 0}), ElementsAre(1, 2, 0, 3));
+  const ShardLayout large = {60000, 1024, 16384};
+  uint64_t hash = 0;
+  for (const int64_t example : of(1, large, {2, 5})) {
+    hash = HashAppend(hash, example);
+  }
+  EXPECT_EQ(hash, 0x292f307216c6dd96u);
+  EXPECT_EQ(Order(1, large).ExampleAt(2, 58 * 1024), 58731);
+  EXPECT_EQ(Order(~uint64_t{0}, large).ExampleAt(3, 17 * 1024), 34639);
+}
+
+TEST(OrderTest, HoldsEveryExampleOnceWindowByWindow) {
+  for (const int64_t examples : {1, 5, 63, 64, 65, 256, 1000}) {
+    const ShardLayout layout = {examples, 16, 64};
+    ASSERT_TRUE(layout.Validate().ok());
+    const Order order(7, layout);
+    std::vector<int64_t> all;
+    int64_t expected = -1;
+    for (int32_t shard = 0; shard < layout.shards(); ++shard) {
+      const std::vector<int64_t> item = *order.Of({4, shard});
+      const int64_t window = item[0] / 64;
+      for (const int64_t example : item) EXPECT_EQ(example / 64, window);
+      if (shard % 4 == 0 && shard > 0) {
+        EXPECT_EQ(window, expected);
+      }
+      expected = order.WindowAfter({4, shard});
+      all.insert(all.end(), item.begin(), item.end());
+    }
+    EXPECT_EQ(expected, (*order.Of({5, 0}))[0] / 64);
+    std::sort(all.begin(), all.end());
+    std::vector<int64_t> each(examples);
+    std::iota(each.begin(), each.end(), 0);
+    EXPECT_EQ(all, each) << examples;
+  }
+}
+
 TEST(OrderTest, HoldsEveryExampleOnce) {
   for (const int64_t examples : {1, 2, 3, 4, 5, 16, 17, 257, 1000}) {
     std::vector<int64_t> all;
@@ -152,6 +198,8 @@ TEST(OrderTest, RefusesLayoutsThatAreNone) {
   EXPECT_FALSE((ShardLayout{.examples = 1, .shard_size = 0}).Validate().ok());
   const ShardLayout tiny = {.examples = int64_t{1} << 32, .shard_size = 1};
   EXPECT_THAT(tiny.Validate().message(), HasSubstr("make the shards larger"));
+  const ShardLayout crossing = {.examples = 99, .shard_size = 12, .window = 16};
+  EXPECT_THAT(crossing.Validate().message(), HasSubstr("cross windows of 16"));
 }
 
 }  // namespace

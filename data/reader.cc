@@ -12,6 +12,7 @@
 #include "data/internal/format.h"
 #include "data/internal/input.h"
 #include "data/internal/table_files.h"
+#include "data/pack/packed_set.h"
 
 namespace ebb::data {
 namespace {
@@ -83,8 +84,14 @@ absl::StatusOr<FoundEncoding> FindEncoding(const SourceSpec& spec,
 
 absl::StatusOr<std::vector<NamedFingerprint>> FingerprintFiles(
     const SourceSpec& spec, const OpenBytes& open) {
-  EBB_ASSIGN_OR_RETURN(std::vector<Input> inputs, OpenFiles(spec, open));
   std::vector<NamedFingerprint> result;
+  if (spec.kind == SourceKind::kPacked) {
+    EBB_RETURN_IF_ERROR(spec.Validate());
+    EBB_ASSIGN_OR_RETURN(const auto set, pack::PackedSet::Open(spec.path));
+    result.push_back({spec.path, set->id()});
+    return result;
+  }
+  EBB_ASSIGN_OR_RETURN(std::vector<Input> inputs, OpenFiles(spec, open));
   std::vector<char> buffer(64 << 10);
   for (Input& input : inputs) {
     for (bool more = true; more;) {

@@ -23,7 +23,8 @@ enum class SourceKind {
   kCriteo,
   kNpy,
   kText,
-  kBags
+  kBags,
+  kPacked
 };
 
 // kClass: labels are whole numbers that name classes; kReal: numbers to
@@ -172,6 +173,12 @@ struct BagsOptions {
   std::string vocabulary;
 };
 
+// The folder is SourceSpec::path.
+struct PackedOptions {
+  // Whether its examples are to be keys; else columns of numbers.
+  bool keyed = false;
+};
+
 // Either `features`, a matrix, or `data`, `indices` and `indptr`, the
 // compressed rows of a sparse one.
 struct NpyOptions {
@@ -258,6 +265,7 @@ struct SourceSpec {
   NpyOptions npy;
   DocumentOptions documents;
   BagsOptions bags;
+  PackedOptions packed;
 
   // Whether it has labels that are numbers.
   bool numbers() const;

@@ -45,7 +45,8 @@ TEST(SourceSpecTest, EachKindHasAFormatWithAWordOfItsOwn) {
                                           Pair(SourceKind::kCriteo, "criteo"),
                                           Pair(SourceKind::kNpy, "npy"),
                                           Pair(SourceKind::kText, "text"),
-                                          Pair(SourceKind::kBags, "bags")));
+                                          Pair(SourceKind::kBags, "bags"),
+                                          Pair(SourceKind::kPacked, "packed")));
 }
 
 TEST(SourceSpecTest, RefusesPathsThatDoNotSuitTheKind) {

@@ -126,6 +126,24 @@ void CheckSource(const v1::Job& job, const v1::DataSource& source,
   }
 }
 
+// Windows of packed data come and go.
+void CheckPacked(const v1::Job& job, Complaints* found) {
+  if (job.data().has_split()) {
+    found->Add("data.split",
+               "is for data in memory: a packed set is split "
+               "when it is packed",
+               "ebb data pack --split, then test: {packed: FOLDER/test}");
+  }
+  const v1::ModelTraits& traits = TraitsOf(job.model());
+  if (traits.forest() || traits.boosted() || traits.clusters()) {
+    found->Add(
+        "data.train.packed",
+        absl::StrCat("is read window by window, but ", job.model().kind(),
+                     " needs all of the data in memory"),
+        "the files that were packed");
+  }
+}
+
 class FactRules {
  public:
   FactRules(const v1::Job& job, const DataFacts& facts, Complaints* found)
@@ -439,6 +457,7 @@ void CheckSourceRules(const v1::Job& job, Complaints* found) {
   if (data.has_test()) {
     CheckSource(job, data.test(), "data.test", example, found);
   }
+  if (TraitsOf(data.train()).packed()) CheckPacked(job, found);
   if (data.has_test() && data.has_split()) {
     found->Add("data.split", "cannot stand beside test", "keep one of the two");
   }

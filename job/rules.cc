@@ -100,6 +100,7 @@ void Rules::CheckKeysOfModel() {
     CheckDocuments();
     return;
   }
+  if (format.packed()) return;  // Only its footer says what it has.
   if (!TraitsOf(model).keyed()) {
     if (!HasKeys(train)) return;
     found_->Add("data.train",

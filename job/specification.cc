@@ -32,7 +32,8 @@ namespace ebb::job {
 
 namespace {
 
-constexpr uint32_t kFormat = 11;
+constexpr uint32_t kFormat = 12;
+constexpr uint32_t kFormatOfTasks = 11;
 constexpr uint32_t kFormatOfClusters = 10;
 constexpr uint32_t kFormatOfRules = 9;
 
@@ -68,10 +69,12 @@ bool HasNewFormat(const v1::DataSource& source) {
 // train by another algorithm than the job's, nor on another device.
 uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
   const v1::Model& model = job.model();
+  // It would look for files of another form.
+  if (facts.window > 0) return kFormat;
   // It would take the items for ranges of data.
-  if (TasksOf(job) > 0) return kFormat;
+  if (TasksOf(job) > 0) return kFormatOfTasks;
   // It would know no such algorithm.
-  if (TraitsOf(job.algorithm().kind()).contributions()) return kFormat;
+  if (TraitsOf(job.algorithm().kind()).contributions()) return kFormatOfTasks;
   // It would know neither the model nor what closes its rounds, or not that
   // they may end, or look for a file of another form.
   if (TraitsOf(model).clusters() || TraitsOf(model).topics() ||
@@ -297,6 +300,34 @@ absl::Status PlanModel(const v1::Job& job, const JobFacts& facts,
   return absl::OkStatus();
 }
 
+// Items do not cross the windows of packed data. A last window that is shorter
+// comes last in each epoch, so a single one has no border within.
+absl::Status FitToWindows(const v1::Train& train, int64_t window,
+                          JobPlan* plan) {
+  if (window == 0 || plan->examples <= window) return absl::OkStatus();
+  int64_t fitting = std::min(plan->shard_size, window);
+  while (window % fitting != 0) --fitting;
+  if (train.has_item_examples() && fitting != plan->shard_size) {
+    return Invalid("train.item_examples: ", plan->shard_size,
+                   " does not divide the ", window,
+                   " examples of a window of data.train, and items do not "
+                   "cross windows\nhint: item_examples: ",
+                   fitting);
+  }
+  const int64_t batch = *std::ranges::max_element(plan->batch_by_epoch);
+  if (batch > window) {
+    return Invalid("train.batch: ", batch, " is more than the ", window,
+                   " examples of a window of data.train\nhint: batch: ", window,
+                   ", or pack the data with a larger --window");
+  }
+  while (fitting < batch) {
+    ++fitting;
+    while (window % fitting != 0) ++fitting;
+  }
+  plan->shard_size = fitting;
+  return absl::OkStatus();
+}
+
 // A round of a number of examples is cut into as many items as there may be
 // workers, but not into parts of batches.
 absl::Status PlanItems(const v1::Job& job, const JobFacts& facts,
@@ -326,6 +357,7 @@ absl::Status PlanItems(const v1::Job& job, const JobFacts& facts,
     return Invalid("train.item_examples: ", plan->shard_size,
                    ", at least 1 needed");
   }
+  EBB_RETURN_IF_ERROR(FitToWindows(job.train(), facts.window, plan));
   const int64_t shards = CeilDivide(plan->examples, plan->shard_size);
   if (shards > std::numeric_limits<int32_t>::max()) {
     return Invalid("train.item_examples: ", plan->shard_size, " examples make ",
@@ -803,6 +835,53 @@ absl::StatusOr<JobRecord> WithEpochs(const JobRecord& record, int32_t epochs) {
     return Invalid("the job's specification is larger than 2 GiB");
   }
   return shorter;
+}
+
+std::string PackingAdvice(const JobRecord& record) {
+  const auto specification = ReadSpecification(record);
+  if (!specification.ok()) return "";
+  const v1::Job& job = specification->job();
+  const v1::ModelTraits& model = TraitsOf(job.model());
+  if (model.forest() || model.boosted() || model.clusters()) return "";
+  const v1::DataSource& train = job.data().train();
+  const v1::FormatTraits& format = TraitsOf(train);
+  if (FormatOf(train) == nullptr || format.packed() || format.positions() ||
+      format.python() || format.text() || format.bags()) {
+    return "";
+  }
+  const auto first = [](const auto& paths) -> std::string {
+    return paths.empty() ? std::string() : paths[0];
+  };
+  std::string path;
+  std::string more;
+  if (train.has_csv()) {
+    path = first(train.csv().path());
+    if (train.csv().has_label()) {
+      more = absl::StrCat(" --set data.train.csv.label=", train.csv().label());
+    }
+  } else if (train.has_libsvm()) {
+    path = first(train.libsvm().path());
+  } else if (train.has_libffm()) {
+    path = first(train.libffm().path());
+  } else if (train.has_criteo()) {
+    path = first(train.criteo().path());
+  } else if (train.has_ratings()) {
+    path = first(train.ratings().path());
+  } else {
+    path = train.idx().prefix();
+  }
+  const std::string job_file =
+      "`ebb data pack JOB.yaml FOLDER` with its job file, and {packed: "
+      "FOLDER/train}";
+  return absl::StrCat(
+      ". If it is the data that is too large, pack it: ",
+      path.empty()
+          ? job_file
+          : absl::StrCat("`ebb data pack ", FormatOf(train)->name(), ":", path,
+                         " FOLDER", more,
+                         "`, and data: {train: {packed: FOLDER}}; or, with all "
+                         "options of the job, ",
+                         job_file));
 }
 
 absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,

@@ -71,11 +71,14 @@ struct JobFacts {
   // The encoded indexes; without test data the second is empty.
   std::string train_index;
   std::string test_index;
-  // data::Index::Hash() of the training data, and data::kOrderVersion.
+  // data::Index::Hash() of the training data, and the version of its order.
   uint64_t train_index_hash = 0;
   // Columns of the training data, if its header names them.
   std::optional<v1::Columns> columns;
   int order_version = 0;
+  // Examples of each window of packed training data, which items do not cross;
+  // 0: it is in memory as a whole.
+  int64_t window = 0;
 
   // As in the specification; of ebb's own models.
   bool squared_loss = false;
@@ -120,6 +123,11 @@ absl::StatusOr<JobRecord> WithEpochs(const JobRecord& record, int32_t epochs);
 // DataLoss when the record's specification cannot be read;
 // FailedPrecondition when a newer ebb wrote it.
 absl::StatusOr<v1::Specification> ReadSpecification(const JobRecord& record);
+
+// ". If it is the data … pack it (… ebb data pack csv:PATH FOLDER) …": how a
+// worker could train the job whose memory is too small for it. Empty: its data
+// cannot be packed.
+std::string PackingAdvice(const JobRecord& record);
 
 // Its tables. InvalidArgument unless they are the record's parameters.
 absl::StatusOr<std::vector<DenseTable>> TablesOf(

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -17,6 +18,7 @@
 namespace ebb::job {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -491,7 +493,7 @@ TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
   record.specification.clear();
   EXPECT_TRUE(absl::IsDataLoss(ReadSpecification(record).status()));
   v1::Specification newer;
-  newer.set_format(12);
+  newer.set_format(13);
   record.specification = newer.SerializeAsString();
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadSpecification(record).status()));
 }
@@ -777,6 +779,54 @@ TEST(SpecificationTest, RoundsAreRefusedForSparseTablesByTheirKey) {
             absl::InvalidArgumentError(
                 "consistency.kind: sparse tables need asp or ssp; rounds know "
                 "none\nhint: consistency: asp"));
+}
+
+TEST(SpecificationTest, ItemsDoNotCrossWindows) {
+  JobFacts facts = MainFacts();
+  facts.window = 16'384;
+  // 896 without windows.
+  EXPECT_EQ(PlanOf("train: {epochs: 8, batch: 128}\n", facts).shard_size, 512);
+  EXPECT_EQ(PlanOf("train: {batch: 900}\n", facts).shard_size, 1024);
+  EXPECT_EQ(PlanOf("train: {item_examples: 4096}\n", facts).shard_size, 4096);
+  const auto record = MakeJobRecord(JobOf("name: a\n"), facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(ReadSpecification(*record)->format(), 12u);
+  for (const auto& [items, hint] :
+       {std::pair(1000, 512), {20'000, 16'384}, {384, 256}}) {
+    EXPECT_THAT(
+        MakeJobRecord(JobOf(absl::StrCat(
+                          "train: {batch: 8, item_examples: ", items, "}\n")),
+                      facts)
+            .status()
+            .message(),
+        AllOf(HasSubstr("does not divide the 16384 examples of a window"),
+              HasSubstr(absl::StrCat("hint: item_examples: ", hint))));
+  }
+  EXPECT_THAT(
+      MakeJobRecord(JobOf("train: {batch: 20000}\n"), facts).status().message(),
+      HasSubstr("larger --window"));
+  // One window has no border within.
+  facts.window = 65'536;
+  EXPECT_EQ(PlanOf("train: {item_examples: 1000}\n", facts).shard_size, 1000);
+}
+
+TEST(SpecificationTest, WhatDoesNotFitCouldBePacked) {
+  EXPECT_EQ(PackingAdvice({}), "");
+  const auto record = MakeJobRecord(JobOf("name: a\n"), MainFacts());
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_THAT(PackingAdvice(*record),
+              HasSubstr("`ebb data pack csv:a.csv FOLDER`"));
+  const auto advice = [](const std::string& model) {
+    return PackingAdvice(
+        *MakeJobRecord(JobOf("name: a\n", model), MainFacts()));
+  };
+  EXPECT_THAT(
+      advice("model: softmax\ndata: {train: {csv: {path: a, label: b}}}\n"),
+      HasSubstr("csv:a FOLDER --set data.train.csv.label=b`"));
+  EXPECT_THAT(advice("model: softmax\n"
+                     "data: {train: {idx: {images: i, labels: l}}}\n"),
+              HasSubstr("pack it: `ebb data pack JOB.yaml FOLDER`"));
+  EXPECT_EQ(advice("model: softmax\ndata: {train: {packed: p}}\n"), "");
 }
 
 // Bug: likewise.

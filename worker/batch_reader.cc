@@ -20,7 +20,7 @@ BatchReader::BatchReader(const data::Dataset* dataset, const JobPlan& plan,
                          size_t ahead, Pin pin)
     : dataset_(dataset),
       plan_(plan),
-      order_(plan.seed, {plan.examples, plan.shard_size}),
+      order_(plan.seed, {plan.examples, plan.shard_size, dataset->window()}),
       ahead_(ahead),
       pin_(std::move(pin)) {
   if (ahead_ > 0) thread_ = std::thread([this] { Run(); });
@@ -197,6 +197,7 @@ absl::Status BatchReader::Gather(TrainingBatch* batch) {
     batch->pin = nullptr;
   }
   EBB_RETURN_IF_ERROR(dataset_->Gather(batch->numbers, &batch->examples));
+  if (dataset_->window() > 0) dataset_->Expect(order_.WindowAfter(item));
   if (dense && pin_ != nullptr && batch->pin == nullptr) {
     batch->pin = pin_(values.data(),
                       static_cast<int64_t>(values.capacity() * sizeof(float)));

@@ -217,6 +217,11 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
     case v1::DataSource::kBags:
       SetBags(source.bags(), &spec);
       break;
+    case v1::DataSource::kPacked:
+      spec.kind = data::SourceKind::kPacked;
+      spec.path = source.packed().path();
+      spec.packed.keyed = job::TraitsOf(job.model()).keyed();
+      break;
   }
   if (!job::HasLabels(job)) {
     spec.has_labels = false;

@@ -57,7 +57,7 @@ absl::Status CheckLayout(const JobRecord& record, const v1::Job& job,
                          const models::Model& model) {
   const JobPlan& plan = record.plan;
   const uint64_t layout =
-      job::LayoutHash(train.index().Hash(), data::kOrderVersion, plan);
+      job::LayoutHash(train.index().Hash(), train.order_version(), plan);
   const bool tasks = job::TasksOf(job) > 0;
   if ((!tasks && train.examples() != plan.examples) ||
       layout != plan.layout_hash) {
@@ -255,9 +255,12 @@ int64_t TrainingComputer::DataBytesOf(const LoadedJob& job) const {
       *std::max_element(plan.batch_by_epoch.begin(), plan.batch_by_epoch.end()),
       plan.shard_size);
   // A sparse batch takes the same share of memory as of the data.
+  const int64_t window = job.train.window();
+  const int64_t held =
+      window == 0 ? plan.examples : std::min(plan.examples, 2 * window);
   const int64_t row =
       job.train.sparse()
-          ? job.train.memory_bytes() / std::max<int64_t>(plan.examples, 1)
+          ? job.train.memory_bytes() / std::max<int64_t>(held, 1)
           : job.train.features() * static_cast<int64_t>(sizeof(float));
   if (job.tasks != nullptr) {
     return job.train.memory_bytes() + job.tasks->memory_bytes();
@@ -269,6 +272,10 @@ int64_t TrainingComputer::DataBytesOf(const LoadedJob& job) const {
 int64_t TrainingComputer::held_bytes() const {
   MutexLock lock(&jobs_mu_);
   return HeldBytesLocked();
+}
+
+std::string TrainingComputer::RoomAdvice(const JobRecord& record) const {
+  return job::PackingAdvice(record);
 }
 
 int64_t TrainingComputer::HeldBytesLocked() const {

@@ -86,6 +86,7 @@ class TrainingComputer : public client::JobComputer {
   // otherwise the errors of reading the data and of making the model.
   absl::Status Prepare(const JobRecordPtr& record) override;
   int64_t held_bytes() const override;
+  std::string RoomAdvice(const JobRecord& record) const override;
   absl::StatusOr<client::BatchRowsPtr> FindRows(
       const client::FindRows& batch) override;
   int64_t steps() const override { return steps_.load(); }

@@ -8,7 +8,7 @@
 namespace ebb::data::internal {
 namespace {
 
-constexpr size_t kMostColumns = size_t{1} << 16;
+constexpr size_t kMostWatchedColumns = size_t{1} << 16;
 // Fewer rows may be mistakes, or outliers.
 constexpr int64_t kLeastRowsOfOne = 10;
 constexpr int64_t kLeastPercent = 1;
@@ -56,7 +56,7 @@ void FarConstants::Column::AddDistinct(double value) {
 }
 
 void FarConstants::Grow(size_t column) {
-  if (column < kMostColumns) columns_.resize(column + 1);
+  if (column < kMostWatchedColumns) columns_.resize(column + 1);
 }
 
 std::vector<FarConstants::Found> FarConstants::Find(int64_t rows) const {

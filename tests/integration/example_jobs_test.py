@@ -55,7 +55,8 @@ class ExampleJobsTest(unittest.TestCase):
         data, stand_in = comment(text, "data"), comment(text, "stand-in")
         self.assertIsNotNone(data, "say where the data comes from")
         make = next((command for command in (data, stand_in)
-                     if command and command.startswith("ebb generate ")), None)
+                     if command and command.startswith(
+                         ("ebb generate ", "ebb data pack "))), None)
         check = f"ebb job check {path}"
         if "kind: python" in text:
             if not HAS_TORCH:
@@ -83,7 +84,11 @@ class ExampleJobsTest(unittest.TestCase):
             with self.subTest(os.path.basename(path)):
                 self.check_job(path)
                 for name in os.listdir(self.folder):
-                    os.remove(os.path.join(self.folder, name))
+                    path_of = os.path.join(self.folder, name)
+                    if os.path.isdir(path_of):
+                        shutil.rmtree(path_of)
+                    else:
+                        os.remove(path_of)
 
 
 if __name__ == "__main__":

@@ -610,7 +610,8 @@ job::JobFacts ReadData(const std::vector<std::string>& folders, Draft* draft) {
     StartBoosted(*train, draft);
   }
   out.train_index_hash = index.Hash();
-  out.order_version = data::kOrderVersion;
+  out.order_version = train->order_version();
+  out.window = train->window();
   out.columns = worker::ToProto(train->names());
   return out;
 }

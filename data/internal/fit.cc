@@ -1,0 +1,145 @@
+#include "data/internal/fit.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "data/internal/format.h"
+#include "data/internal/text.h"
+
+namespace ebb::data::internal {
+namespace {
+
+// With more, the label is not a class, or should have been declared real.
+constexpr size_t kMaxClasses = 65536;
+
+template <typename... Args>
+absl::Status Wrong(const Args&... args) {
+  return absl::InvalidArgumentError(absl::StrCat(args...));
+}
+
+// The front of SourceSpec::Meaning(): the format.
+absl::string_view WordOf(absl::string_view meaning) {
+  return meaning.substr(0, meaning.find(' '));
+}
+
+// How the files write a label that is a class.
+std::string LabelText(const Encoding& encoding, float label) {
+  return encoding.classes.empty()
+             ? absl::StrCat(label)
+             : encoding.classes[static_cast<size_t>(label)];
+}
+
+}  // namespace
+
+Fitting FittingOf(const SourceSpec& spec, const Reader& reader) {
+  const auto stated_width = FormatOf(spec.kind).stated_width;
+  return {reader.layout(), reader.features(),
+          !stated_width || stated_width(spec) > 0};
+}
+
+absl::Status CheckFit(const SourceSpec& spec, const Fitting& fitting,
+                      const Index& constants) {
+  const Layout layout = fitting.layout;
+  const bool dense = layout == Layout::kBytes || layout == Layout::kDense;
+  if (dense == constants.mean.empty()) {
+    return Wrong(spec.Name(), " is ", dense ? "dense" : "sparse",
+                 ", but the training data is not");
+  }
+  // Other formats make other keys of the same things.
+  const std::string meaning = spec.Meaning();
+  if (!dense && WordOf(meaning) != WordOf(constants.meaning)) {
+    return Wrong(spec.Name(), " is read as ", WordOf(meaning),
+                 ", but the training data as ", WordOf(constants.meaning));
+  }
+  if (fitting.width_is_known && fitting.features != constants.features) {
+    return Wrong(spec.Name(), " has ", fitting.features, " ",
+                 spec.keyed() ? "fields" : "features",
+                 ", but the training data has ", constants.features);
+  }
+  const bool classes = spec.label_kind == LabelKind::kClass;
+  if (spec.has_labels && classes == constants.classes.empty()) {
+    return Wrong("the labels of ", spec.Name(), " are ",
+                 classes ? "classes" : "real",
+                 ", but those of the training data are not");
+  }
+  return absl::OkStatus();
+}
+
+int64_t ClassOf(const std::vector<float>& classes, float label) {
+  const auto at = std::lower_bound(classes.begin(), classes.end(), label);
+  return at != classes.end() && *at == label ? at - classes.begin() : -1;
+}
+
+absl::Status AddClass(const Reader& reader, float label,
+                      const Encoding& encoding, std::vector<float>* classes,
+                      std::string* places) {
+  constexpr size_t kMostPlaces = 5;
+  const auto at = std::lower_bound(classes->begin(), classes->end(), label);
+  if (at != classes->end() && *at == label) return absl::OkStatus();
+  if (classes->size() == kMaxClasses) {
+    return Wrong(reader.Where(), ": label ", label, " makes more than ",
+                 kMaxClasses, " classes", kIfNumbers);
+  }
+  if (classes->size() < kMostPlaces) {
+    absl::StrAppend(places, places->empty() ? "" : ", ", "label ",
+                    LabelText(encoding, label), " at ", reader.Where());
+  }
+  classes->insert(at, label);
+  return absl::OkStatus();
+}
+
+bool HasClasses(const SourceSpec& spec) {
+  return spec.has_labels && spec.label_kind == LabelKind::kClass;
+}
+
+absl::Status CheckExample(const Reader& reader, const Example& example,
+                          bool classes, const Index& constants) {
+  if (classes && ClassOf(constants.classes, example.label) < 0) {
+    return Wrong(reader.Where(), ": label ",
+                 LabelText(constants.encoding, example.label),
+                 " is none of the ", constants.classes.size(),
+                 " classes of the training data, ", constants.ClassText(0),
+                 " to ",
+                 constants.ClassText(
+                     static_cast<int64_t>(constants.classes.size()) - 1));
+  }
+  if (!example.ids.empty() && example.ids.back() >= constants.features) {
+    return Wrong(reader.Where(), ": the highest feature id is number ",
+                 example.ids.back() + 1, ", but the training data has ",
+                 constants.features,
+                 " features; say the number of features for both");
+  }
+  for (const Field field : example.fields) {
+    if (field < constants.features) continue;
+    return Wrong(reader.Where(), ": there is a field ", field,
+                 ", but the training data has ", constants.features,
+                 " fields; say the number of fields for both");
+  }
+  return absl::OkStatus();
+}
+
+std::string NameOf(const Encoding& encoding,
+                   const std::optional<ColumnNames>& names, int64_t feature) {
+  if (!names.has_value()) return "";
+  const std::vector<std::string> all = encoding.FeatureNames(names->features);
+  const std::string& name = all[static_cast<size_t>(feature)];
+  return name.empty() ? " (without a name)"
+                      : absl::StrCat(" (", Excerpt(name), ")");
+}
+
+absl::Status CheckNames(const SourceSpec& spec,
+                        const std::optional<ColumnNames>& names) {
+  if (!names.has_value()) return absl::OkStatus();
+  std::vector<std::string> all = names->features;
+  all.push_back(names->label);
+  for (const std::string& name : all) {
+    if (IsUtf8(name)) continue;
+    return Wrong(spec.Name(), ": the name of a column, ",
+                 NotUtf8(name, spec.path));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ebb::data::internal

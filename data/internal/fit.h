@@ -1,0 +1,59 @@
+// Whether examples fit what is known of the training data, and which classes
+// their labels name.
+#ifndef EBB_DATA_INTERNAL_FIT_H_
+#define EBB_DATA_INTERNAL_FIT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "data/encoding.h"
+#include "data/index.h"
+#include "data/reader.h"
+#include "data/source.h"
+
+namespace ebb::data::internal {
+
+// What CheckFit() compares with the training data.
+struct Fitting {
+  Layout layout = Layout::kDense;
+  int64_t features = 0;
+  bool width_is_known = true;
+};
+Fitting FittingOf(const SourceSpec& spec, const Reader& reader);
+
+// Whether data of this kind can be read with the constants of other data.
+absl::Status CheckFit(const SourceSpec& spec, const Fitting& fitting,
+                      const Index& constants);
+
+// The number of a class that is in `classes`, or -1.
+int64_t ClassOf(const std::vector<float>& classes, float label);
+
+// Whether labels are to be classes.
+bool HasClasses(const SourceSpec& spec);
+
+// Adds the label of the example read last to `classes`, if it is new, and where
+// it is to `places`. An error: there are too many.
+absl::Status AddClass(const Reader& reader, float label,
+                      const Encoding& encoding, std::vector<float>* classes,
+                      std::string* places);
+
+// Whether an example has no class and no features that the training data has
+// not.
+absl::Status CheckExample(const Reader& reader, const Example& example,
+                          bool classes, const Index& constants);
+
+// " ('price')": of the feature with this number, where it has one.
+std::string NameOf(const Encoding& encoding,
+                   const std::optional<ColumnNames>& names, int64_t feature);
+
+// Names are kept with the model.
+absl::Status CheckNames(const SourceSpec& spec,
+                        const std::optional<ColumnNames>& names);
+
+}  // namespace ebb::data::internal
+
+#endif  // EBB_DATA_INTERNAL_FIT_H_

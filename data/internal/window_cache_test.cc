@@ -1,0 +1,91 @@
+#include "data/internal/window_cache.h"
+
+#include <atomic>
+#include <future>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace ebb::data::internal {
+namespace {
+
+// A window that counts how many of them are in memory.
+class Counted {
+ public:
+  Counted(int64_t window, std::atomic<int>* held)
+      : window_(window), held_(held) {
+    EXPECT_LE(++*held_, 2);
+  }
+  Counted(Counted&& other) noexcept
+      : window_(other.window_), held_(std::exchange(other.held_, nullptr)) {}
+  Counted& operator=(Counted&&) = delete;
+  ~Counted() {
+    if (held_ != nullptr) --*held_;
+  }
+  int64_t window() const { return window_; }
+
+ private:
+  int64_t window_;
+  std::atomic<int>* held_;
+};
+
+TEST(WindowCacheTest, HoldsTwoWindowsWhoeverUsesThem) {
+  std::atomic<int> held = 0;
+  WindowCache<Counted> cache([&](int64_t window) -> absl::StatusOr<Counted> {
+    return Counted(window, &held);
+  });
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int64_t i = 0; i < 500; ++i) {
+        const int64_t window = (i / (t + 1)) % 7;
+        EXPECT_TRUE(cache
+                        .Use(window,
+                             [&](const Counted& one) {
+                               EXPECT_EQ(one.window(), window);
+                               return absl::OkStatus();
+                             })
+                        .ok());
+        cache.Expect((window + 1) % 7);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(WindowCacheTest, ReadsAheadBesideTheOneInUse) {
+  std::promise<void> ahead;
+  std::atomic<int> loads = 0;
+  WindowCache<int64_t> cache([&](int64_t window) -> absl::StatusOr<int64_t> {
+    ++loads;
+    if (window == 1) ahead.set_value();
+    return window;
+  });
+  const auto use = [&](int64_t window) {
+    EXPECT_TRUE(
+        cache.Use(window, [](int64_t) { return absl::OkStatus(); }).ok());
+  };
+  use(0);
+  cache.Expect(1);
+  ahead.get_future().wait();
+  use(0);
+  use(1);
+  EXPECT_EQ(loads, 2);
+}
+
+TEST(WindowCacheTest, AnErrorIsTriedAgain) {
+  int loads = 0;
+  WindowCache<int64_t> cache([&](int64_t window) -> absl::StatusOr<int64_t> {
+    if (++loads == 1) return absl::UnavailableError("away");
+    return window;
+  });
+  const auto nothing = [](int64_t) { return absl::OkStatus(); };
+  EXPECT_FALSE(cache.Use(3, nothing).ok());
+  EXPECT_TRUE(cache.Use(3, nothing).ok());
+  EXPECT_EQ(loads, 2);
+}
+
+}  // namespace
+}  // namespace ebb::data::internal

@@ -1,0 +1,334 @@
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <numeric>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/kill_point.h"
+#include "common/testing/test_folder.h"
+#include "data/byte_source.h"
+#include "data/dataset.h"
+#include "data/internal/fixed64.h"
+#include "data/internal/testing.h"
+#include "data/order.h"
+#include "data/pack/footer.h"
+#include "data/pack/packed_set.h"
+#include "data/pack/packer.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ebb::data::pack {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+using Files = std::map<std::string, std::string>;
+
+std::string ReadAllOf(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+void WriteAllOf(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+// The examples of a data set as texts, in their order: of equal ones, equal
+// texts.
+std::vector<std::string> TextsOf(const Dataset& data) {
+  std::vector<int64_t> all(data.examples());
+  std::iota(all.begin(), all.end(), 0);
+  ExampleBatch batch;
+  const absl::Status gathered = data.Gather(all, &batch);
+  EXPECT_TRUE(gathered.ok()) << gathered;
+  EXPECT_EQ(batch.rows, data.examples());
+  std::vector<std::string> texts;
+  for (int64_t row = 0; row < batch.rows; ++row) {
+    std::string text;
+    if (!batch.labels.empty()) absl::StrAppend(&text, batch.labels[row], "|");
+    if (data.sparse() || data.keyed()) {
+      for (int64_t i = batch.offsets[row]; i < batch.offsets[row + 1]; ++i) {
+        absl::StrAppend(&text, " ");
+        if (data.sparse()) absl::StrAppend(&text, batch.ids[i]);
+        if (data.keyed()) {
+          absl::StrAppend(&text, batch.fields[i], ":", batch.keys[i]);
+        }
+        absl::StrAppend(&text, ":", batch.values[i]);
+      }
+    } else {
+      for (int64_t j = 0; j < data.features(); ++j) {
+        absl::StrAppend(&text, " ", batch.values[row * data.features() + j]);
+      }
+    }
+    texts.push_back(std::move(text));
+  }
+  return texts;
+}
+
+class PackTest : public testing::Test {
+ protected:
+  // Packs `spec`, and compares the set with what the source itself gives,
+  // whichever way both are read.
+  void RoundTrip(const SourceSpec& spec, const Files& files, bool keyed,
+                 const PackOptions& options) {
+    const OpenBytes open = OpenMemory(files);
+    const std::string folder = folder_ / absl::StrCat("set-", ++sets_);
+    SourceSpec plain = spec;
+    plain.scale = 1;
+    plain.standardise = plain.standardise_labels = false;
+    const auto packed = PackSources({{"", plain}}, folder, options, open);
+    ASSERT_TRUE(packed.ok()) << packed.status();
+    const auto expected = Dataset::Load(spec, open);
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    SourceSpec read = spec;
+    read.kind = SourceKind::kPacked;
+    read.path = folder;
+    read.packed.keyed = keyed;
+    const auto found = Dataset::Load(read);
+    ASSERT_TRUE(found.ok()) << found.status();
+    EXPECT_EQ(found->window(), options.window);
+    EXPECT_EQ(found->order_version(), kWindowOrderVersion);
+    EXPECT_EQ(found->features(), expected->features());
+    EXPECT_EQ(found->entries(), expected->entries());
+    EXPECT_NEAR(found->mean_row_sum(), expected->mean_row_sum(), 1e-6);
+    EXPECT_EQ(found->index().classes, expected->index().classes);
+    EXPECT_EQ(found->index().mean, expected->index().mean);
+    EXPECT_EQ(found->index().stddev, expected->index().stddev);
+    EXPECT_EQ(found->index().labels, expected->index().labels);
+    EXPECT_LE(found->memory_bytes(), 2 * kMostWindowBytes);
+    std::vector<std::string> texts = TextsOf(*found);
+    std::vector<std::string> wanted = TextsOf(*expected);
+    EXPECT_NE(texts, wanted);  // Shuffled.
+    std::ranges::sort(texts);
+    std::ranges::sort(wanted);
+    EXPECT_EQ(texts, wanted);
+    const auto indexed = Dataset::LoadIndexed(read, found->index());
+    EXPECT_TRUE(indexed.ok()) << indexed.status();
+  }
+
+  // A set of 40 examples in windows of 8.
+  std::string PackNumbers(const PackOptions& options = {.window = 8}) {
+    const std::string folder = folder_ / absl::StrCat("set-", ++sets_);
+    const auto packed =
+        PackSources({{"", {.path = "n.csv"}}}, folder, options, numbers_);
+    EXPECT_TRUE(packed.ok()) << packed.status();
+    return folder;
+  }
+
+  static std::string Numbers() {
+    std::string text;
+    for (int i = 0; i < 40; ++i) absl::StrAppend(&text, i, ",", i % 2, "\n");
+    return text;
+  }
+
+  const TestFolder folder_;
+  const OpenBytes numbers_ = OpenMemory({{"n.csv", Numbers()}});
+  int sets_ = 0;
+};
+
+TEST_F(PackTest, GivesBackBytes) {
+  std::string images, labels;
+  for (int i = 0; i < 50; ++i) {
+    for (int j = 0; j < 6; ++j) images.push_back(static_cast<char>(7 * i + j));
+    labels.push_back(static_cast<char>(i % 3));
+  }
+  SourceSpec spec = {.kind = SourceKind::kIdx, .path = "m"};
+  const Files files = {
+      {"m-images-idx3-ubyte", internal::Idx({50, 2, 3}, images)},
+      {"m-labels-idx1-ubyte", internal::Idx({50}, labels)}};
+  spec.scale = 1.0 / 255;
+  RoundTrip(spec, files, false, {.window = 16});
+  spec.standardise = true;
+  RoundTrip(spec, files, false, {.window = 7, .compress = false});
+}
+
+TEST_F(PackTest, GivesBackNumbersAndText) {
+  std::string table = "age,city,price\n";
+  for (int i = 0; i < 60; ++i) {
+    absl::StrAppend(&table, i % 5 == 0 ? "" : absl::StrCat(20 + i), ",",
+                    i % 2 == 0 ? "Ulm" : "Bonn", ",", 1.5 * i + 0.25, "\n");
+  }
+  SourceSpec spec = {.path = "t.csv", .label_kind = LabelKind::kReal};
+  spec.csv.missing = CsvOptions::Missing::kMean;
+  spec.standardise = true;
+  spec.standardise_labels = true;
+  RoundTrip(spec, {{"t.csv", table}}, false, {.window = 16});
+}
+
+TEST_F(PackTest, GivesBackSparseRowsAndKeys) {
+  std::string rows, fields;
+  for (int i = 0; i < 40; ++i) {
+    absl::StrAppend(&rows, i % 2, " ", 1 + i % 3, ":", 0.5 + i, " 9:1\n");
+    absl::StrAppend(&fields, i % 2, " 0:", 100 + i, ":1 2:", i % 7, ":1\n");
+  }
+  SourceSpec spec = {.kind = SourceKind::kLibsvm, .path = "r"};
+  RoundTrip(spec, {{"r", rows}}, false, {.window = 8});
+  spec.scale = 0.5;
+  RoundTrip(spec, {{"r", rows}}, false, {.window = 64});
+  RoundTrip({.kind = SourceKind::kLibffm, .path = "r"}, {{"r", fields}}, true,
+            {.window = 8});
+}
+
+// Few bytes of memory: buckets are cut again and again.
+TEST_F(PackTest, TheMemoryChangesNothing) {
+  const std::string large = PackNumbers();
+  const std::string small = PackNumbers({.window = 8, .memory_bytes = 64});
+  EXPECT_EQ(ReadAllOf(large + "/windows-00000.ebbp"),
+            ReadAllOf(small + "/windows-00000.ebbp"));
+  EXPECT_EQ(ReadAllOf(large + "/footer.ebbp"),
+            ReadAllOf(small + "/footer.ebbp"));
+  EXPECT_NE(ReadAllOf(large + "/footer.ebbp"),
+            ReadAllOf(PackNumbers({.seed = 2, .window = 8}) + "/footer.ebbp"));
+}
+
+TEST_F(PackTest, BothPartsOfASplitShareTheirConstants) {
+  SourceSpec train = {.path = "n.csv"}, test = {.path = "n.csv"};
+  train.split = Split{0.3, 1, Split::Part::kTrain};
+  test.split = Split{0.3, 1, Split::Part::kTest};
+  const std::string folder = folder_ / "sets";
+  const auto packed = PackSources({{"train", train}, {"test", test}}, folder,
+                                  {.window = 8}, numbers_);
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  const SourceSpec first = {.kind = SourceKind::kPacked,
+                            .path = folder + "/train"};
+  const SourceSpec second = {.kind = SourceKind::kPacked,
+                             .path = folder + "/test"};
+  const auto trained = Dataset::Load(first);
+  ASSERT_TRUE(trained.ok()) << trained.status();
+  const auto tested = Dataset::LoadLike(second, trained->index());
+  ASSERT_TRUE(tested.ok()) << tested.status();
+  EXPECT_EQ(trained->examples() + tested->examples(), 40);
+  std::vector<std::string> all = TextsOf(*trained);
+  for (const std::string& text : TextsOf(*tested)) all.push_back(text);
+  EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), 40u);
+}
+
+// Killed anywhere, there is no set or all of it, and packing again makes the
+// set that would have been.
+TEST_F(PackTest, BeginsAgainAfterAKill) {
+  const std::string expected = PackNumbers();
+  for (const absl::string_view point : PackKillPoints()) {
+    const std::string folder = folder_ / absl::StrCat("killed-", point);
+    const pid_t child = fork();
+    if (child == 0) {
+      PackOptions options = {.window = 8};
+      options.kill_points = *KillPoints::Parse(point, PackKillPoints());
+      PackSources({{"", {.path = "n.csv"}}}, folder, options, numbers_)
+          .IgnoreError();
+      _exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status)) << point;
+    const auto again =
+        PackSources({{"", {.path = "n.csv"}}}, folder, {.window = 8}, numbers_);
+    EXPECT_EQ(absl::IsAlreadyExists(again.status()), point == "renamed")
+        << again.status();
+    EXPECT_EQ(ReadAllOf(folder + "/footer.ebbp"),
+              ReadAllOf(expected + "/footer.ebbp"))
+        << point;
+    if (again.ok()) {
+      EXPECT_FALSE(std::filesystem::exists(folder + ".packing"));
+    }
+  }
+}
+
+TEST_F(PackTest, NamesADamagedWindow) {
+  const std::string folder = PackNumbers();
+  const std::string path = folder + "/windows-00000.ebbp";
+  std::string bytes = ReadAllOf(path);
+  const auto set = PackedSet::Open(folder);
+  ASSERT_TRUE(set.ok()) << set.status();
+  bytes[static_cast<size_t>((*set)->footer().windows[2].offset)] ^= 1;
+  WriteAllOf(path, bytes);
+  const auto data =
+      Dataset::Load({.kind = SourceKind::kPacked, .path = folder});
+  ASSERT_TRUE(data.ok()) << data.status();  // Only used windows are read.
+  ExampleBatch batch;
+  EXPECT_TRUE(data->Gather(std::vector<int64_t>{0, 15}, &batch).ok());
+  for (int i = 0; i < 2; ++i) {
+    const absl::Status damaged = data->Gather(std::vector<int64_t>{16}, &batch);
+    EXPECT_EQ(damaged.code(), absl::StatusCode::kDataLoss);
+    EXPECT_THAT(damaged.message(),
+                AllOf(HasSubstr(path), HasSubstr("window 2 is damaged"),
+                      HasSubstr("pack again")));
+  }
+  WriteAllOf(path, bytes.substr(0, bytes.size() - 1));
+  EXPECT_THAT(PackedSet::Open(folder).status().message(),
+              HasSubstr("but the footer says"));
+  std::filesystem::remove(path);
+  EXPECT_THAT(PackedSet::Open(folder).status().message(),
+              HasSubstr("is missing"));
+}
+
+// What version 1 of the format is, for every later release.
+TEST_F(PackTest, ReadsTheGoldenSet) {
+  const auto golden = Dataset::Load(
+      {.kind = SourceKind::kPacked, .path = "tests/golden/packed_v1"});
+  ASSERT_TRUE(golden.ok()) << golden.status();
+  EXPECT_EQ(golden->window(), 8);
+  const auto now =
+      Dataset::Load({.kind = SourceKind::kPacked, .path = PackNumbers()});
+  ASSERT_TRUE(now.ok()) << now.status();
+  EXPECT_EQ(TextsOf(*golden), TextsOf(*now));  // In this order, too.
+  EXPECT_EQ(golden->index().mean, now->index().mean);
+}
+
+TEST_F(PackTest, RefusesDamagedFooters) {
+  const std::string folder = PackNumbers();
+  const std::string path = folder + "/footer.ebbp";
+  const std::string bytes = ReadAllOf(path);
+  ASSERT_TRUE(Footer::Decode(bytes).ok());
+  EXPECT_EQ(Footer::Decode(bytes)->Encode(), bytes);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    const auto cut = Footer::Decode(bytes.substr(0, size));
+    EXPECT_EQ(cut.status().code(), absl::StatusCode::kDataLoss) << size;
+  }
+  std::string other = bytes.substr(0, 4);
+  internal::PutFixed64(2, &other);
+  WriteAllOf(path, other + bytes.substr(12));
+  const absl::Status newer = PackedSet::Open(folder).status();
+  EXPECT_EQ(newer.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(newer.message(), AllOf(HasSubstr(path), HasSubstr("version 2"),
+                                     HasSubstr("pack again")));
+}
+
+TEST_F(PackTest, RefusesWhatCannotBePacked) {
+  const std::string folder = PackNumbers();
+  const auto again = PackSources(
+      {{"", {.kind = SourceKind::kPacked, .path = folder}}}, folder_ / "b", {});
+  EXPECT_THAT(again.status().message(), HasSubstr("is a packed set already"));
+  const auto there =
+      PackSources({{"", {.path = "n.csv"}}}, folder, {}, numbers_);
+  EXPECT_TRUE(absl::IsAlreadyExists(there.status()));
+  PackOptions stopped;
+  stopped.progress = [](const PackProgress&) { return true; };
+  std::string many;
+  for (int i = 0; i < 5000; ++i) absl::StrAppend(&many, i, ",0\n");
+  EXPECT_TRUE(
+      absl::IsCancelled(PackSources({{"", {.path = "m"}}}, folder_ / "c",
+                                    stopped, OpenMemory({{"m", many}}))
+                            .status()));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "c"));
+}
+
+TEST_F(PackTest, AModelMustFitThePackedExamples) {
+  const std::string folder = PackNumbers();
+  SourceSpec spec = {.kind = SourceKind::kPacked, .path = folder};
+  spec.packed.keyed = true;
+  EXPECT_THAT(Dataset::Load(spec).status().message(),
+              HasSubstr("learns from 64-bit keys"));
+}
+
+}  // namespace
+}  // namespace ebb::data::pack

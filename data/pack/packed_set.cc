@@ -1,0 +1,227 @@
+#include "data/pack/packed_set.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+#include <zstd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/regular_file.h"
+#include "common/status_macros.h"
+#include "data/pack/running_hash.h"
+
+namespace ebb::data::pack {
+namespace {
+
+// A larger footer would be of billions of examples in small windows.
+constexpr int64_t kMostFooterBytes = int64_t{1} << 30;
+
+absl::StatusOr<int64_t> SizeOf(const Fd& file, const std::string& path) {
+  struct stat facts;
+  if (fstat(file.get(), &facts) == 0) return int64_t{facts.st_size};
+  return absl::UnavailableError(absl::StrCat(path, ": ", strerror(errno)));
+}
+
+// Reads exactly so many bytes.
+absl::Status ReadAt(const Fd& file, int64_t offset, char* to, int64_t bytes,
+                    const std::string& path) {
+  while (bytes > 0) {
+    const ssize_t n = pread(file.get(), to, static_cast<size_t>(bytes), offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      return absl::UnavailableError(
+          absl::StrCat(path, " cannot be read: ", strerror(errno)));
+    }
+    if (n == 0) {
+      return absl::DataLossError(
+          absl::StrCat(path, " ends at byte ", offset, "; pack again"));
+    }
+    offset += n;
+    to += n;
+    bytes -= n;
+  }
+  return absl::OkStatus();
+}
+
+template <typename Number>
+char* Room(int64_t bytes, std::vector<Number>* to) {
+  to->resize(static_cast<size_t>(bytes) / sizeof(Number));
+  return reinterpret_cast<char*>(to->data());
+}
+
+char* RoomOf(Column column, int64_t bytes, Window* window) {
+  switch (column) {
+    case Column::kLabels:
+      return Room(bytes, &window->labels);
+    case Column::kBytes:
+      return Room(bytes, &window->bytes);
+    case Column::kOffsets:
+      return Room(bytes, &window->offsets);
+    case Column::kIds:
+      return Room(bytes, &window->ids);
+    case Column::kKeys:
+      return Room(bytes, &window->keys);
+    case Column::kFields:
+      return Room(bytes, &window->fields);
+    case Column::kValues:
+      return Room(bytes, &window->values);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const PackedSet>> PackedSet::Open(
+    const std::string& folder) {
+  if (absl::StrContains(folder, "://")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder,
+                     ": packed sets are read in place; name a folder that is "
+                     "on this machine or mounted there"));
+  }
+  const std::string path = absl::StrCat(folder, "/", kFooterName);
+  auto file = OpenRegularFile(path, path);
+  std::error_code ignored;
+  if (std::filesystem::exists(folder, ignored) &&
+      !std::filesystem::is_directory(folder, ignored)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder,
+        " is a file, and a packed set is a folder; `ebb data pack` "
+        "makes one of the file"));
+  }
+  if (absl::IsNotFound(file.status())) {
+    const std::string part = absl::StrCat(folder, "/train/", kFooterName);
+    return absl::NotFoundError(absl::StrCat(
+        folder, " is no packed set: it has no ", kFooterName, "; ",
+        access(part.c_str(), R_OK) == 0
+            ? absl::StrCat("its parts are ", folder, "/train and, perhaps, ",
+                           folder, "/test")
+            : std::string("`ebb data pack` makes one")));
+  }
+  EBB_RETURN_IF_ERROR(file.status());
+  EBB_ASSIGN_OR_RETURN(const int64_t size, SizeOf(*file, path));
+  if (size > kMostFooterBytes) {
+    return absl::DataLossError(
+        absl::StrCat(path, " has ", size, " bytes, which no footer has"));
+  }
+  std::string bytes(static_cast<size_t>(size), '\0');
+  EBB_RETURN_IF_ERROR(ReadAt(*file, 0, bytes.data(), size, path));
+  auto footer = Footer::Decode(bytes);
+  if (!footer.ok()) {
+    return absl::Status(footer.status().code(),
+                        absl::StrCat(path, " ", footer.status().message()));
+  }
+  const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
+  FileFingerprint id = {size, hash.high64, hash.low64};
+  for (const int64_t one : footer->file_bytes) id.bytes += one;
+  std::shared_ptr<PackedSet> set(new PackedSet(folder, *std::move(footer), id));
+  for (size_t i = 0; i < set->footer_.file_bytes.size(); ++i) {
+    const std::string name =
+        absl::StrCat(folder, "/", WindowsName(static_cast<int64_t>(i)));
+    auto windows = OpenRegularFile(name, name);
+    if (absl::IsNotFound(windows.status())) {
+      return absl::DataLossError(
+          absl::StrCat(name, " is missing; bring it back, or pack again"));
+    }
+    EBB_RETURN_IF_ERROR(windows.status());
+    EBB_ASSIGN_OR_RETURN(const int64_t found, SizeOf(*windows, name));
+    if (found != set->footer_.file_bytes[i]) {
+      return absl::DataLossError(
+          absl::StrCat(name, " has ", found, " bytes, but the footer says ",
+                       set->footer_.file_bytes[i],
+                       ": it is of another set, or was not copied as a whole"));
+    }
+    set->files_.push_back(*std::move(windows));
+  }
+  return set;
+}
+
+std::string PackedSet::PathOf(const WindowEntry& window) const {
+  return absl::StrCat(folder_, "/", WindowsName(window.file));
+}
+
+absl::Status PackedSet::Damaged(int64_t window, absl::string_view what) const {
+  return absl::DataLossError(
+      absl::StrCat(PathOf(footer_.windows[window]), ": window ", window,
+                   " is damaged: ", what, "; pack again"));
+}
+
+absl::Status PackedSet::Read(int64_t window, Window* out) const {
+  const WindowEntry& entry = footer_.windows[window];
+  const Fd& file = files_[entry.file];
+  const std::string path = PathOf(entry);
+  *out = Window();
+  out->examples = entry.examples;
+  RunningHash hash;
+  int64_t offset = entry.offset;
+  std::vector<char> compressed;
+  const std::vector<Column> kinds = footer_.Columns();
+  std::string problem;
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    const StoredColumn& column = entry.columns[i];
+    char* const to = RoomOf(kinds[i], column.raw_bytes, out);
+    const bool raw = column.stored_bytes == column.raw_bytes;
+    char* from = to;
+    if (!raw) from = Room(column.stored_bytes, &compressed);
+    EBB_RETURN_IF_ERROR(ReadAt(file, offset, from, column.stored_bytes, path));
+    hash.Add(from, static_cast<size_t>(column.stored_bytes));
+    offset += Aligned(column.stored_bytes);
+    if (raw) continue;
+    const size_t n =
+        ZSTD_decompress(to, static_cast<size_t>(column.raw_bytes), from,
+                        static_cast<size_t>(column.stored_bytes));
+    if (ZSTD_isError(n) != 0 || n != static_cast<size_t>(column.raw_bytes)) {
+      problem = "a column cannot be decompressed";
+    }
+  }
+  if (hash.Get() != entry.hash) {
+    return Damaged(window, "its checksum is wrong");
+  }
+  if (!problem.empty()) return Damaged(window, problem);
+  if (footer_.rows() && out->values.empty()) {
+    out->values.assign(static_cast<size_t>(entry.entries), 1);
+  }
+  return Check(window, *out);
+}
+
+absl::Status PackedSet::Check(int64_t number, const Window& window) const {
+  const WindowEntry& entry = footer_.windows[number];
+  const int64_t features = footer_.index.features;
+  const auto finite = [](float value) { return std::isfinite(value); };
+  if (!std::ranges::all_of(window.labels, finite)) {
+    return Damaged(number, "a label is no number");
+  }
+  for (const float value : window.values) {
+    if (std::isfinite(value) || (footer_.gaps && std::isnan(value))) continue;
+    return Damaged(number, "a value is no number");
+  }
+  if (!footer_.rows()) return absl::OkStatus();
+  const std::vector<int64_t>& offsets = window.offsets;
+  if (offsets.front() != 0 || offsets.back() != entry.entries ||
+      !std::ranges::is_sorted(offsets)) {
+    return Damaged(number, "its rows do not follow each other");
+  }
+  for (size_t row = 0; row + 1 < offsets.size(); ++row) {
+    for (int64_t i = offsets[row]; i < offsets[row + 1]; ++i) {
+      if (footer_.layout == Layout::kKeyed) {
+        if (window.fields[i] < features) continue;
+        return Damaged(number, "a field is too high");
+      }
+      const int32_t before = i == offsets[row] ? -1 : window.ids[i - 1];
+      if (window.ids[i] > before && window.ids[i] < features) continue;
+      return Damaged(number, "the features of a row do not ascend");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ebb::data::pack

@@ -1,0 +1,582 @@
+#include "data/pack/packer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/example_hash.h"
+#include "common/fd.h"
+#include "common/status_macros.h"
+#include "common/storage/store_folder.h"
+#include "data/internal/bad_examples.h"
+#include "data/internal/fit.h"
+#include "data/internal/kernels.h"
+#include "data/pack/footer.h"
+#include "data/pack/packed_set.h"
+#include "data/pack/window_writer.h"
+#include "data/reader.h"
+
+namespace ebb::data::pack {
+namespace {
+
+constexpr uint64_t kShuffleVersion = 4;  // 1 to 3 are orders and the split.
+constexpr int kBucketBits = 6;
+constexpr size_t kBuckets = size_t{1} << kBucketBits;
+constexpr size_t kBufferBytes = 256 << 10;
+constexpr int64_t kExamplesOfAStep = 4096;
+constexpr int64_t kMostOfAWindow = 16384;
+constexpr int64_t kBytesOfAWindow = int64_t{64} << 20;
+
+template <typename... Args>
+absl::Status CannotPack(const Args&... args) {
+  return absl::InvalidArgumentError(absl::StrCat(args...));
+}
+
+// What stands before the content of an example in a bucket.
+struct RecordHead {
+  uint64_t hash = 0;
+  int64_t number = 0;
+  float label = 0;
+  uint32_t entries = 0;
+};
+
+template <typename Number>
+void Put(std::span<const Number> numbers, std::string* out) {
+  out->append(reinterpret_cast<const char*>(numbers.data()),
+              numbers.size_bytes());
+}
+
+// A file of examples in any order, which is removed with its owner.
+class Bucket {
+ public:
+  explicit Bucket(std::string path) : path_(std::move(path)) {}
+  ~Bucket() {
+    if (file_) unlink(path_.c_str());
+  }
+  Bucket(Bucket&&) = default;
+
+  absl::Status Add(absl::string_view record) {
+    buffer_.append(record.data(), record.size());
+    bytes_ += std::ssize(record);
+    if (buffer_.size() < kBufferBytes) return absl::OkStatus();
+    return Flush();
+  }
+
+  absl::Status Flush() {
+    if (!file_) {
+      file_ =
+          Fd(open(path_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+      if (!file_) return CannotWrite(path_);
+    }
+    EBB_RETURN_IF_ERROR(
+        WriteAll(file_.get(), path_, buffer_.data(), buffer_.size()));
+    buffer_.clear();
+    buffer_.shrink_to_fit();
+    return absl::OkStatus();
+  }
+
+  int64_t bytes() const { return bytes_; }
+
+  // Fills the front of `out` from this place.
+  absl::StatusOr<size_t> ReadAt(int64_t offset, std::span<char> out) const {
+    size_t done = 0;
+    while (done < out.size()) {
+      const ssize_t n = pread(file_.get(), out.data() + done, out.size() - done,
+                              offset + static_cast<int64_t>(done));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) {
+        return absl::UnavailableError(
+            absl::StrCat(path_, " cannot be read: ", strerror(errno)));
+      }
+      if (n == 0) break;
+      done += static_cast<size_t>(n);
+    }
+    return done;
+  }
+
+ private:
+  std::string path_;
+  Fd file_;
+  std::string buffer_;
+  int64_t bytes_ = 0;
+};
+
+// Packs one source.
+class Packer {
+ public:
+  Packer(const PackSource& source, std::string folder, std::string work,
+         const PackOptions& options, const OpenBytes& open,
+         const Footer* training)
+      : source_(source),
+        spec_(source.spec),
+        folder_(std::move(folder)),
+        work_(std::move(work)),
+        options_(options),
+        open_(open),
+        training_(training) {}
+
+  absl::Status Run() {
+    EBB_RETURN_IF_ERROR(ReadSource());
+    EBB_RETURN_IF_ERROR(ChooseWindow());
+    WindowWriter writer(folder_, footer_, options_.compress);
+    done_ = 0;
+    for (Bucket& bucket : buckets_) {
+      Bucket all = std::move(bucket);
+      EBB_RETURN_IF_ERROR(Sort(std::move(all), kBucketBits, &writer));
+      options_.kill_points.Reached("bucket-written");
+    }
+    EBB_RETURN_IF_ERROR(writer.Finish());
+    footer_ = writer.footer();
+    return absl::OkStatus();
+  }
+
+  const Footer& footer() const { return footer_; }
+  const std::vector<std::string>& remarks() const { return remarks_; }
+
+ private:
+  absl::Status Step(bool writing, int64_t total) {
+    if (done_ % kExamplesOfAStep != 0 || !options_.progress) {
+      return absl::OkStatus();
+    }
+    if (!options_.progress({source_.name, writing, done_, total})) {
+      return absl::OkStatus();
+    }
+    return absl::CancelledError("packing was stopped; nothing was published");
+  }
+
+  absl::Status ReadSource();
+  // Reads all examples into the buckets. `encoding` says what text becomes.
+  absl::Status ReadAs(LabelKind labels, const Encoding& encoding);
+  absl::Status AddExample(const Example& example, int64_t number);
+  absl::Status ChooseWindow();
+  // Writes the examples of a bucket by their hashes, whose first `bits` bits
+  // are equal. A bucket that does not fit into memory is cut into smaller ones.
+  absl::Status Sort(Bucket bucket, int bits, WindowWriter* writer);
+  absl::Status Cut(const Bucket& bucket, int bits, std::vector<Bucket>* parts);
+  size_t BytesOf(const RecordHead& head) const;
+  std::vector<Bucket> MakeBuckets();
+
+  const PackSource& source_;
+  SourceSpec spec_;
+  const std::string folder_;
+  const std::string work_;
+  const PackOptions& options_;
+  const OpenBytes& open_;
+  const Footer* const training_;  // Null: this is the training data.
+  Footer footer_;
+  std::vector<std::string> remarks_;
+  std::vector<Bucket> buckets_;
+  int64_t made_buckets_ = 0;
+  int64_t done_ = 0;
+  int64_t entries_ = 0;
+  std::string record_;
+};
+
+std::vector<Bucket> Packer::MakeBuckets() {
+  std::vector<Bucket> buckets;
+  for (size_t i = 0; i < kBuckets; ++i) {
+    buckets.emplace_back(absl::StrCat(work_, "/bucket-", ++made_buckets_));
+  }
+  return buckets;
+}
+
+// A table's text is found out about in a pass of its own, only if there is any,
+// as Dataset::Load() does. Other labels than classes are numbers.
+absl::Status Packer::ReadSource() {
+  if (training_ != nullptr) {
+    return ReadAs(spec_.label_kind, training_->index.encoding);
+  }
+  const CsvOptions& csv = spec_.csv;
+  const bool table = spec_.kind == SourceKind::kCsv;
+  const auto read = [&](LabelKind labels) -> absl::Status {
+    spec_.label_kind = labels;
+    absl::Status numbers;
+    if (!table || (csv.categorical.empty() && csv.dates.empty())) {
+      numbers = ReadAs(labels, {});
+      if (!table || !absl::IsInvalidArgument(numbers)) return numbers;
+    }
+    const auto found = FindEncoding(spec_, open_);
+    if (!numbers.ok() && (!found.ok() || found->encoding.empty())) {
+      return found.ok() ? numbers : found.status();
+    }
+    EBB_RETURN_IF_ERROR(found.status());
+    if (!found->encoding.columns.empty() && found->encoding.features() == 0) {
+      return CannotPack(spec_.Name(), " has no features: ",
+                        absl::StrJoin(found->remarks, "; "));
+    }
+    EBB_RETURN_IF_ERROR(ReadAs(labels, found->encoding));
+    remarks_.insert(remarks_.begin(), found->remarks.begin(),
+                    found->remarks.end());
+    return absl::OkStatus();
+  };
+  if (!spec_.has_labels) return read(LabelKind::kReal);
+  absl::Status classes = read(LabelKind::kClass);
+  if (!absl::IsInvalidArgument(classes)) return classes;
+  absl::Status numbers = read(LabelKind::kReal);
+  // Mistakes beside the labels occur both times.
+  return absl::IsInvalidArgument(numbers) ? classes : numbers;
+}
+
+absl::Status Packer::ReadAs(LabelKind labels, const Encoding& encoding) {
+  spec_.label_kind = labels;
+  buckets_ = MakeBuckets();
+  footer_ = Footer();
+  remarks_.clear();
+  done_ = entries_ = 0;
+  EBB_ASSIGN_OR_RETURN(const std::unique_ptr<Reader> reader,
+                       OpenReader(spec_, open_, encoding));
+  Index& index = footer_.index;
+  index.encoding = encoding;
+  footer_.layout = reader->layout();
+  footer_.has_labels = spec_.has_labels;
+  footer_.gaps = spec_.csv.missing == CsvOptions::Missing::kMean;
+  footer_.shuffled = true;
+  footer_.seed = options_.seed;
+  const bool classes = internal::HasClasses(spec_);
+  if (training_ == nullptr) {
+    reader->LookForConstants();
+  } else {
+    Index like = training_->index;
+    if (!classes) like.classes.clear();
+    EBB_RETURN_IF_ERROR(
+        internal::CheckFit(spec_, internal::FittingOf(spec_, *reader), like));
+    index.features = like.features;
+    index.classes = like.classes;
+  }
+  const bool numbers = spec_.has_labels && encoding.classes.empty();
+  internal::Moments label_moments(1);
+  std::optional<internal::Moments> moments;
+  if (!footer_.rows()) moments.emplace(reader->features());
+  internal::BadExamples bad(spec_.on_bad_example);
+  std::string places;
+  Example example;
+  for (;;) {
+    EBB_ASSIGN_OR_RETURN(const bool more, reader->Next(&example));
+    if (!more) break;
+    if (training_ != nullptr) {
+      const absl::Status fits =
+          internal::CheckExample(*reader, example, classes, index);
+      if (!fits.ok()) {
+        EBB_RETURN_IF_ERROR(bad.Add(fits));
+        continue;
+      }
+    } else if (classes) {
+      EBB_RETURN_IF_ERROR(internal::AddClass(*reader, example.label, encoding,
+                                             &index.classes, &places));
+    }
+    bad.AddGood();
+    if (numbers) label_moments.AddRow(std::span(&example.label, 1));
+    if (footer_.layout == Layout::kBytes) moments->AddRow(example.bytes);
+    if (footer_.layout == Layout::kDense) moments->AddRow(example.values);
+    EBB_RETURN_IF_ERROR(AddExample(example, index.examples++));
+    ++done_;
+    EBB_RETURN_IF_ERROR(Step(/*writing=*/false, 0));
+  }
+  EBB_RETURN_IF_ERROR(bad.Judge(spec_.Name()));
+  options_.kill_points.Reached("source-read");
+  index.left_out = reader->left_out().examples + bad.left_out().examples;
+  if (index.examples == 0) {
+    return CannotPack(
+        spec_.Name(), " has no examples",
+        spec_.split.has_value() ? " in this part of its split" : "");
+  }
+  index.meaning = spec_.Meaning();
+  index.files = reader->Fingerprints();
+  footer_.names = reader->Names();
+  remarks_ = reader->Remarks();
+  if (numbers) {
+    index.labels =
+        LabelMoments{label_moments.mean()[0], label_moments.Stddev()[0]};
+  }
+  if (moments) {
+    index.mean = moments->mean();
+    index.stddev = moments->Stddev();
+  }
+  if (training_ != nullptr) {
+    index.mean = training_->index.mean;
+    index.stddev = training_->index.stddev;
+    return absl::OkStatus();
+  }
+  EBB_RETURN_IF_ERROR(internal::CheckNames(spec_, footer_.names));
+  index.features = reader->features();
+  if (index.features == 0 ||
+      (footer_.layout == Layout::kKeyed && entries_ == 0)) {
+    return CannotPack(spec_.Name(), " has no features");
+  }
+  for (int64_t j = 0; moments && j < index.features; ++j) {
+    if (moments->count()[j] > 0) continue;
+    return CannotPack(spec_.Name(), ": feature ", j + 1, " of ", index.features,
+                      internal::NameOf(index.encoding, footer_.names, j),
+                      " has no value at all, so no mean; ignore its column");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Packer::AddExample(const Example& example, int64_t number) {
+  RecordHead head;
+  head.number = number;
+  head.label = example.label;
+  head.hash =
+      HashAppend(HashAppend(HashAppend(0, kShuffleVersion), options_.seed),
+                 static_cast<uint64_t>(number));
+  if (footer_.rows()) {
+    head.entries = static_cast<uint32_t>(example.values.size());
+    entries_ += std::ssize(example.values);
+  } else {
+    head.entries =
+        static_cast<uint32_t>(example.bytes.size() + example.values.size());
+  }
+  record_.clear();
+  Put(std::span<const RecordHead>(&head, 1), &record_);
+  Put(example.bytes, &record_);
+  Put(example.values, &record_);
+  Put(example.ids, &record_);
+  Put(example.keys, &record_);
+  Put(example.fields, &record_);
+  return buckets_[head.hash >> (64 - kBucketBits)].Add(record_);
+}
+
+size_t Packer::BytesOf(const RecordHead& head) const {
+  size_t each = sizeof(float);
+  if (footer_.layout == Layout::kBytes) each = 1;
+  if (footer_.layout == Layout::kSparse) each += sizeof(int32_t);
+  if (footer_.layout == Layout::kKeyed)
+    each += sizeof(uint64_t) + sizeof(Field);
+  return sizeof(head) + head.entries * each;
+}
+
+absl::Status Packer::ChooseWindow() {
+  const int64_t examples = footer_.index.examples;
+  WindowEntry all;
+  all.examples = examples;
+  all.entries = entries_;
+  const int64_t each =
+      std::max<int64_t>(1, footer_.MemoryBytes(all) / examples);
+  footer_.window = options_.window;
+  if (footer_.window == 0) {
+    footer_.window = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(
+        std::clamp<int64_t>(kBytesOfAWindow / each, 1, kMostOfAWindow))));
+  }
+  if (footer_.window > kMostWindowBytes / each) {
+    return CannotPack("a window of ", footer_.window, " examples takes about ",
+                      footer_.window, " * ", each, " bytes, and may take ",
+                      kMostWindowBytes, "\nhint: --window ",
+                      std::bit_floor(static_cast<uint64_t>(
+                          std::max<int64_t>(1, kBytesOfAWindow / each))));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Packer::Cut(const Bucket& bucket, int bits,
+                         std::vector<Bucket>* parts) {
+  *parts = MakeBuckets();
+  std::string record;
+  for (int64_t at = 0; at < bucket.bytes();) {
+    RecordHead head;
+    EBB_RETURN_IF_ERROR(
+        bucket.ReadAt(at, {reinterpret_cast<char*>(&head), sizeof(head)})
+            .status());
+    record.resize(BytesOf(head));
+    EBB_RETURN_IF_ERROR(bucket.ReadAt(at, record).status());
+    at += std::ssize(record);
+    EBB_RETURN_IF_ERROR(
+        (*parts)[(head.hash << bits) >> (64 - kBucketBits)].Add(record));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Packer::Sort(Bucket bucket, int bits, WindowWriter* writer) {
+  if (bucket.bytes() == 0) return absl::OkStatus();
+  EBB_RETURN_IF_ERROR(bucket.Flush());
+  // Examples whose first 60 bits are equal are few.
+  if (bucket.bytes() > options_.memory_bytes && bits + kBucketBits <= 60) {
+    std::vector<Bucket> parts;
+    EBB_RETURN_IF_ERROR(Cut(bucket, bits, &parts));
+    { const Bucket cut = std::move(bucket); }
+    for (Bucket& part : parts) {
+      Bucket one = std::move(part);
+      EBB_RETURN_IF_ERROR(Sort(std::move(one), bits + kBucketBits, writer));
+    }
+    return absl::OkStatus();
+  }
+  std::vector<char> all(static_cast<size_t>(bucket.bytes()));
+  EBB_ASSIGN_OR_RETURN(const size_t read, bucket.ReadAt(0, all));
+  if (read != all.size()) {
+    return absl::DataLossError(
+        absl::StrCat(work_, ": a file of examples became shorter; pack again"));
+  }
+  struct Place {
+    uint64_t hash;
+    int64_t number;
+    size_t at;
+  };
+  std::vector<Place> places;
+  for (size_t at = 0; at < all.size();) {
+    RecordHead head;
+    std::memcpy(&head, all.data() + at, sizeof(head));
+    places.push_back({head.hash, head.number, at});
+    at += BytesOf(head);
+  }
+  std::ranges::sort(places, [](const Place& a, const Place& b) {
+    return std::pair(a.hash, a.number) < std::pair(b.hash, b.number);
+  });
+  // Numbers within a record may begin at any byte: they are copied.
+  std::vector<float> values;
+  std::vector<int32_t> ids;
+  std::vector<uint64_t> keys;
+  std::vector<Field> fields;
+  for (const Place& place : places) {
+    RecordHead head;
+    const char* from = all.data() + place.at;
+    std::memcpy(&head, from, sizeof(head));
+    from += sizeof(head);
+    const auto take = [&](auto* to) {
+      to->resize(head.entries);
+      const size_t bytes = head.entries * sizeof((*to)[0]);
+      if (bytes > 0) std::memcpy(to->data(), from, bytes);
+      from += bytes;
+    };
+    Example example;
+    example.label = head.label;
+    if (footer_.layout == Layout::kBytes) {
+      example.bytes = {reinterpret_cast<const uint8_t*>(from), head.entries};
+    } else {
+      take(&values);
+      example.values = values;
+    }
+    if (footer_.layout == Layout::kSparse) {
+      take(&ids);
+      example.ids = ids;
+    }
+    if (footer_.layout == Layout::kKeyed) {
+      take(&keys);
+      take(&fields);
+      example.keys = keys;
+      example.fields = fields;
+    }
+    EBB_RETURN_IF_ERROR(writer->Add(example));
+    ++done_;
+    EBB_RETURN_IF_ERROR(Step(/*writing=*/true, footer_.index.examples));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSources(const std::vector<PackSource>& sources) {
+  for (const PackSource& source : sources) {
+    const SourceSpec& spec = source.spec;
+    if (spec.kind == SourceKind::kPacked) {
+      return CannotPack(spec.Name(), " is a packed set already");
+    }
+    if (spec.kind == SourceKind::kText || spec.kind == SourceKind::kBags) {
+      return CannotPack(spec.Name(),
+                        " has documents, and these are not packed: they must "
+                        "fit into the memory of workers");
+    }
+    if (spec.csv.missing == CsvOptions::Missing::kKeep) {
+      return CannotPack(spec.Name(),
+                        ": missing: keep is for trees, which read no packed "
+                        "sets\nhint: missing: mean");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MakeFolder(const std::string& path) {
+  if (mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) {
+    return absl::OkStatus();
+  }
+  return CannotWrite(path);
+}
+
+bool IsThere(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored) &&
+         !(std::filesystem::is_directory(path, ignored) &&
+           std::filesystem::is_empty(path, ignored));
+}
+
+}  // namespace
+
+std::span<const absl::string_view> PackKillPoints() {
+  static constexpr absl::string_view kPoints[] = {
+      "source-read", "bucket-written", "set-written", "before-rename",
+      "renamed"};
+  return kPoints;
+}
+
+absl::StatusOr<std::vector<PackedFacts>> PackSources(
+    const std::vector<PackSource>& sources, const std::string& folder,
+    const PackOptions& options, const OpenBytes& open) {
+  EBB_RETURN_IF_ERROR(CheckSources(sources));
+  std::string dest = std::filesystem::path(folder).lexically_normal().string();
+  while (dest.size() > 1 && dest.back() == '/') dest.pop_back();
+  if (IsThere(dest)) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        dest, " is there already; remove it, or name another folder"));
+  }
+  EBB_ASSIGN_OR_RETURN(const StoreFolder work,
+                       StoreFolder::Lock(absl::StrCat(dest, ".packing")));
+  for (const char* const left : {"sets", "buckets"}) {
+    EBB_RETURN_IF_ERROR(work.Remove(left));
+    EBB_RETURN_IF_ERROR(MakeFolder(work.File(left)));
+  }
+  std::vector<PackedFacts> facts;
+  std::optional<Footer> training;
+  std::optional<LabelKind> labels;
+  for (const PackSource& source : sources) {
+    PackSource one = source;
+    if (labels) one.spec.label_kind = *labels;
+    if (training && !one.spec.split) one.spec.like = training->names;
+    std::string to = work.File("sets");
+    if (!one.name.empty()) to = absl::StrCat(to, "/", one.name);
+    EBB_RETURN_IF_ERROR(MakeFolder(to));
+    Packer packer(one, to, work.File("buckets"), options, open,
+                  training ? &*training : nullptr);
+    EBB_RETURN_IF_ERROR(packer.Run());
+    options.kill_points.Reached("set-written");
+    EBB_ASSIGN_OR_RETURN(const auto written, PackedSet::Open(to));
+    const Footer& footer = written->footer();
+    facts.push_back({.name = one.name,
+                     .id = written->id(),
+                     .examples = footer.index.examples,
+                     .features = footer.index.features,
+                     .classes = std::ssize(footer.index.classes),
+                     .window = footer.window,
+                     .windows = std::ssize(footer.windows),
+                     .left_out = footer.index.left_out,
+                     .keyed = footer.layout == Layout::kKeyed,
+                     .sparse = footer.layout == Layout::kSparse,
+                     .remarks = packer.remarks()});
+    if (!training) {
+      training = footer;
+      labels =
+          footer.index.classes.empty() ? LabelKind::kReal : LabelKind::kClass;
+    }
+  }
+  EBB_RETURN_IF_ERROR(SyncFolder(work.File("sets")));
+  options.kill_points.Reached("before-rename");
+  const std::string sets = work.File("sets");
+  if (rename(sets.c_str(), dest.c_str()) != 0) return CannotWrite(dest);
+  options.kill_points.Reached("renamed");
+  const std::string parent = std::filesystem::path(dest).parent_path().string();
+  EBB_RETURN_IF_ERROR(SyncFolder(parent.empty() ? "." : parent));
+  // What is left would be removed by the next call.
+  std::error_code ignored;
+  std::filesystem::remove_all(work.path(), ignored);
+  return facts;
+}
+
+}  // namespace ebb::data::pack

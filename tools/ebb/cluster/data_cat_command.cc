@@ -1,0 +1,103 @@
+// `ebb data cat`.
+#include <algorithm>
+#include <cstdint>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "data/pack/packed_set.h"
+#include "data/reader.h"
+#include "tools/command/command.h"
+
+namespace ebb::tools {
+
+namespace {
+
+struct CatFlags {
+  std::string folder;
+  int64_t from = 0;
+  int64_t count = 10;
+};
+
+std::string RowText(const data::pack::Footer& footer,
+                    const data::pack::Window& window, int64_t row) {
+  const int64_t features = footer.index.features;
+  std::string text;
+  if (footer.has_labels) text = absl::StrCat(window.labels[row]);
+  const auto add = [&](const auto&... parts) {
+    absl::StrAppend(&text, text.empty() ? "" : " ", parts...);
+  };
+  switch (footer.layout) {
+    case data::Layout::kBytes:
+      for (int64_t j = 0; j < features; ++j) {
+        add(static_cast<int>(window.bytes[row * features + j]));
+      }
+      break;
+    case data::Layout::kDense:
+      for (int64_t j = 0; j < features; ++j) {
+        add(window.values[row * features + j]);
+      }
+      break;
+    case data::Layout::kSparse:
+      for (int64_t i = window.offsets[row]; i < window.offsets[row + 1]; ++i) {
+        add(window.ids[i] + 1, ":", window.values[i]);
+      }
+      break;
+    case data::Layout::kKeyed:
+      for (int64_t i = window.offsets[row]; i < window.offsets[row + 1]; ++i) {
+        add(window.fields[i], ":", window.keys[i], ":", window.values[i]);
+      }
+      break;
+  }
+  return text;
+}
+
+int Cat(const CatFlags& flags) {
+  const auto set = data::pack::PackedSet::Open(flags.folder);
+  if (!set.ok()) return Report(set.status());
+  const data::pack::Footer& footer = (*set)->footer();
+  const int64_t examples = footer.index.examples;
+  if (flags.from >= examples) {
+    return Report(absl::InvalidArgumentError(
+        absl::StrCat("--from ", flags.from, ": ", flags.folder, " has ",
+                     examples, " examples, counted from 0")));
+  }
+  const int64_t end = flags.from + std::min(flags.count, examples - flags.from);
+  data::pack::Window window;
+  int64_t held = -1;
+  for (int64_t example = flags.from; example < end; ++example) {
+    const int64_t number = example / footer.window;
+    if (number != held) {
+      const absl::Status read = (*set)->Read(number, &window);
+      if (!read.ok()) return Report(read);
+      held = number;
+    }
+    std::cout << RowText(footer, window, example % footer.window) << "\n";
+  }
+  return kExitGood;
+}
+
+}  // namespace
+
+void AddDataCatCommand(CLI::App* data, int* exit_code) {
+  CLI::App* command =
+      data->add_subcommand("cat", "Prints examples of a packed set");
+  const auto flags = std::make_shared<CatFlags>();
+  command->add_option("DEST", flags->folder, "Folder of the packed set")
+      ->required();
+  command->add_option("--from", flags->from, "First example, counted from 0")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--count", flags->count, "Examples to print")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->callback([=] { *exit_code = Cat(*flags); });
+  command->footer(R"(
+A line is the label, if there is one, and the features, before any scale:
+numbers, or INDEX:VALUE as in LIBSVM, or FIELD:KEY:VALUE as in libffm.
+Example:
+  ebb data cat shirts.packed/train --from 100 --count 3)");
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,274 @@
+// `ebb data pack`.
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "common/kill_point.h"
+#include "common/status_macros.h"
+#include "data/pack/packer.h"
+#include "data/source.h"
+#include "job/traits.h"
+#include "job/validate.h"
+#include "job/yaml.h"
+#include "tools/command/command.h"
+#include "tools/text/console.h"
+#include "tools/text/json.h"
+#include "worker/job_data.h"
+
+namespace ebb::tools {
+
+namespace {
+
+namespace pack = data::pack;
+
+struct PackFlags {
+  std::string source;
+  std::string folder;
+  std::vector<std::string> set;
+  std::optional<double> split;
+  uint64_t seed = 1;
+  int64_t window = 0;
+  bool raw = false;
+  bool quiet = false;
+  bool json = false;
+  std::string kill_at;
+};
+
+std::atomic<bool> pack_is_interrupted = false;
+
+// How far packing is: a line that is written over on a terminal, else one every
+// few seconds.
+class PackLine {
+ public:
+  explicit PackLine(bool quiet) : quiet_(quiet), console_(DetectConsole()) {}
+
+  void Show(const pack::PackProgress& progress) {
+    if (quiet_) return;
+    const absl::Time now = absl::Now();
+    const absl::Duration pause =
+        console_.terminal ? absl::Milliseconds(200) : absl::Seconds(10);
+    if (now - shown_ < pause) return;
+    shown_ = now;
+    const std::string line = absl::StrCat(
+        progress.set, progress.set.empty() ? "" : ": ",
+        progress.writing ? "writing " : "reading ",
+        WithCommas(progress.examples),
+        progress.total > 0 ? absl::StrCat(" of ", WithCommas(progress.total))
+                           : "",
+        " examples");
+    std::fprintf(stderr, console_.terminal ? "\r%-60s" : "%s\n", line.c_str());
+    std::fflush(stderr);
+    written_ = true;
+  }
+
+  // Makes room for what comes next.
+  void End() const {
+    if (written_ && console_.terminal) std::fprintf(stderr, "\r%-60s\r", "");
+  }
+
+ private:
+  const bool quiet_;
+  const Console console_;
+  bool written_ = false;
+  absl::Time shown_ = absl::Now();
+};
+
+bool IsJobFile(const std::string& source) {
+  return absl::EndsWith(source, ".yaml") || absl::EndsWith(source, ".yml");
+}
+
+// "csv:table.csv" as a job that would read it.
+absl::StatusOr<std::string> JobTextOf(const std::string& source) {
+  const size_t colon = source.find(':');
+  const std::string format = source.substr(0, colon);
+  if (colon == std::string::npos || colon == 0 || colon + 1 == source.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        source, " is neither a job file (.yaml) nor FORMAT:PATH\nhint: csv:",
+        source, ", or libsvm, libffm, criteo, ratings or idx"));
+  }
+  std::string path;
+  for (const char c : source.substr(colon + 1)) {
+    if (c == '"' || c == '\\') path.push_back('\\');
+    path.push_back(c);
+  }
+  const bool keyed =
+      format == "libffm" || format == "criteo" || format == "ratings";
+  return absl::StrCat("name: pack\ndata: {train: {", format, ": \"", path,
+                      "\"}}\nmodel: ", keyed ? "fm" : "linear", "\n");
+}
+
+absl::StatusOr<v1::Job> JobOf(const PackFlags& flags) {
+  job::JobFile file;
+  if (IsJobFile(flags.source)) {
+    file = job::ReadJobFile(flags.source, flags.set);
+  } else {
+    EBB_ASSIGN_OR_RETURN(const std::string text, JobTextOf(flags.source));
+    file = job::ReadJob(text, flags.source, flags.set);
+  }
+  EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
+  v1::Job job = file.job;
+  job::FillDefaults(&job);
+  const v1::FormatTraits& traits = job::TraitsOf(job.data().train());
+  if (traits.positions() || traits.python()) {
+    return absl::InvalidArgumentError(
+        "data.train: only programs read this data, so it cannot be packed");
+  }
+  if (flags.split) {
+    if (job.data().has_test() || job.data().has_split()) {
+      return absl::InvalidArgumentError(
+          "--split: the job has test data already; leave --split out");
+    }
+    job.mutable_data()->set_split(*flags.split);
+    job.set_seed(flags.seed);
+  }
+  return job;
+}
+
+// What is packed is not scaled: the job that reads it says how.
+data::SourceSpec Unscaled(data::SourceSpec spec) {
+  spec.scale = 1;
+  spec.standardise = spec.standardise_labels = false;
+  spec.looks_at_labels = true;
+  return spec;
+}
+
+std::vector<pack::PackSource> SourcesOf(const PackFlags& flags,
+                                        const v1::Job& job) {
+  std::vector<pack::PackSource> sources;
+  const auto labels = data::LabelKind::kClass;
+  const auto test = worker::TestSource(job, labels, std::nullopt);
+  const bool parts = test.has_value() || IsJobFile(flags.source);
+  sources.push_back(
+      {parts ? "train" : "", Unscaled(worker::TrainingSource(job, labels))});
+  if (test) sources.push_back({"test", Unscaled(*test)});
+  return sources;
+}
+
+std::string TextOf(const pack::PackedFacts& set, const std::string& folder) {
+  const std::string width = set.keyed
+                                ? Count(set.features, "field") + " of keys"
+                                : Count(set.features, "feature");
+  return absl::StrCat(
+      folder, set.name.empty() ? "" : "/", set.name, ": ",
+      Count(set.examples, "example"), " of ", width, ", ",
+      set.classes > 0
+          ? absl::StrCat(WithCommas(set.classes), " different whole labels, ")
+          : "",
+      Count(set.windows, "window"), " of ", WithCommas(set.window), ", ",
+      BytesText(set.id.bytes),
+      set.left_out > 0
+          ? absl::StrCat("; ", Count(set.left_out, "bad example"), " left out")
+          : "",
+      "\n");
+}
+
+int Pack(const PackFlags& flags) {
+  const auto kill_points =
+      KillPoints::Parse(flags.kill_at, pack::PackKillPoints());
+  if (!kill_points.ok()) return Report(kill_points.status());
+  const auto job = JobOf(flags);
+  if (!job.ok()) return Report(job.status());
+  // What was begun is removed by the next call, but need not stay.
+  std::signal(SIGINT, [](int) { pack_is_interrupted = true; });
+  PackLine line(flags.quiet || flags.json);
+  pack::PackOptions options;
+  options.seed = flags.seed;
+  options.window = flags.window;
+  options.compress = !flags.raw;
+  options.kill_points = *kill_points;
+  options.progress = [&](const pack::PackProgress& progress) {
+    line.Show(progress);
+    return pack_is_interrupted.load();
+  };
+  const auto packed =
+      pack::PackSources(SourcesOf(flags, *job), flags.folder, options);
+  line.End();
+  if (!packed.ok()) {
+    const int exit_code = Report(packed.status());
+    return absl::IsCancelled(packed.status()) ? kExitInterrupted : exit_code;
+  }
+  Json sets = Json::List();
+  for (const pack::PackedFacts& set : *packed) {
+    if (!flags.json) {
+      std::cout << TextOf(set, flags.folder);
+      for (const std::string& remark : set.remarks) {
+        std::cout << "  " << remark << "\n";
+      }
+      continue;
+    }
+    Json one = Json::Object();
+    one["name"] = set.name;
+    one["id"] =
+        absl::StrFormat("%016x%016x", set.id.hash_high, set.id.hash_low);
+    one["bytes"] = set.id.bytes;
+    one["examples"] = set.examples;
+    one["features"] = set.features;
+    one["classes"] = set.classes;
+    one["window"] = set.window;
+    one["windows"] = set.windows;
+    one["left_out"] = set.left_out;
+    sets.Add(one);
+  }
+  if (flags.json) std::cout << sets.ToString();
+  return kExitGood;
+}
+
+}  // namespace
+
+void AddDataPackCommand(CLI::App* data, int* exit_code) {
+  CLI::App* command = data->add_subcommand(
+      "pack", "Packs data that is larger than the memory of workers");
+  const auto flags = std::make_shared<PackFlags>();
+  command
+      ->add_option("SRC", flags->source,
+                   "Job file (.yaml), whose data is packed; or FORMAT:PATH, as "
+                   "csv:table.csv")
+      ->required();
+  command
+      ->add_option("DEST", flags->folder,
+                   "Folder to make; a job's data goes to DEST/train and "
+                   "DEST/test")
+      ->required();
+  command->add_option("--set", flags->set,
+                      "Set a key of the job, as data.train.csv.label=price");
+  command
+      ->add_option("--split", flags->split,
+                   "Share of the examples to test on: goes to DEST/test, the "
+                   "rest to DEST/train")
+      ->check(CLI::Range(0.0, 1.0));
+  command
+      ->add_option("--seed", flags->seed, "Seed of the order, and of --split")
+      ->capture_default_str();
+  command
+      ->add_option("--window", flags->window,
+                   "Examples of a window; default: 16384, or fewer so that it "
+                   "takes 64 MiB at most")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+  command->add_flag("--raw", flags->raw, "Do not compress");
+  command->add_flag("-q,--quiet", flags->quiet, "Print no progress");
+  command->add_flag("--json", flags->json, "Print JSON, for programs");
+  command->add_option("--kill-at", flags->kill_at)->group("");
+  command->callback([=] { *exit_code = Pack(*flags); });
+  command->footer(R"(
+Puts the examples in a random order, and writes them as windows. A job that
+names DEST as `packed` holds two windows in memory at a time. Packing needs
+memory for 256 MiB of examples, and disk for twice the data. Until it is done,
+it works in DEST.packing. After an interruption, give the command again.
+Examples:
+  ebb data pack examples/jobs/fashion_softmax.yaml shirts.packed
+  ebb data pack csv:prices.csv prices.packed --split 0.2 \
+      --set data.train.csv.label=price)");
+}
+
+}  // namespace ebb::tools
