@@ -71,7 +71,7 @@ class GibbsTest(JobTestCase):
         perplexity = report["evaluations"][-1]["perplexity"]
         known = self.truth["test"]["perplexity"]
         self.assertGreater(perplexity, known)
-        self.assertLess(perplexity, 1.3 * known)
+        self.assertLess(perplexity, 1.5 * known)
         return tensors, model
 
     def finds_all(self, tensors):
@@ -86,14 +86,14 @@ class GibbsTest(JobTestCase):
         # words come first decides that: the order of batches, and the seed.
         for seed in range(2, 8):
             folder, report, said = self.run_job(
-                "--set", f"expect.perplexity=<= {1.3 * known}",
+                "--set", f"expect.perplexity=<= {1.5 * known}",
                 "--set", f"seed={seed}")
             tensors, _ = self.check_result(folder, report)
             if self.finds_all(tensors):
                 break
         else:
             self.fail("no seed finds all topics")
-        self.assertIn(f"(expected <= {1.3 * known})", said)
+        self.assertIn(f"(expected <= {1.5 * known})", said)
         self.assertIn("topic 4: word", said)
         # The shares of each document, and of one without words.
         with open(os.path.join(folder, "news.test.bags"), "a") as file:
