@@ -119,6 +119,7 @@ class WindowCache {
   // after an error.
   absl::Status Fill(Slot* slot) ABSL_LOCKS_EXCLUDED(mu_) {
     absl::StatusOr<Held> loaded = load_(slot->window);
+    absl::Status status = loaded.status();
     MutexLock lock(&mu_);
     if (loaded.ok()) {
       slot->held.emplace(*std::move(loaded));
@@ -128,7 +129,7 @@ class WindowCache {
       slot->users = 0;
     }
     changed_.SignalAll();
-    return loaded.status();
+    return status;
   }
 
   void ReadAhead() {
