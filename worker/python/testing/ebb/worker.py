@@ -32,7 +32,7 @@ class Worker:
 
     def serve(self):
         version = os.environ["EBB_TEST_VERSION"].encode()
-        self.send(1, struct.pack("<QQQ", 1, 1, 0) + version, code=4)
+        self.send(1, struct.pack("<QQQ", 1, 1, 0) + version, code=5)
         _, body, files = self.receive()
         self.features, self.classes, _, sets = struct.unpack_from("<qqQq", body)
         words = body[32:].decode().split("\0")
@@ -116,7 +116,7 @@ class Worker:
                     self.floats[sums + 1 + i] += error * x[i]
             if self.fault == "nan":
                 self.floats[self.parameters + 2] = float("nan")
-            self.send(4, struct.pack("<Qd", ticket, loss))
+            self.send(4, struct.pack("<Qdd", ticket, loss, 1))
         self.receive()
         self.send(3)
 
