@@ -104,7 +104,7 @@ absl::StatusOr<std::optional<Credentials>> CredentialsSource::Get(
   } else if (!known_) {
     return read.status();
   } else {
-    // Whoever writes them may be in the middle.
+    // The program that writes them may be in the middle of it.
     LOG(WARNING) << "event=credentials_not_read " << read.status().message()
                  << "; going on with those from before";
   }
