@@ -1,5 +1,4 @@
-"""K-Means beside scikit-learn's: the same rounds, how long one takes, how it scales
-with workers, and steps of mini-batches."""
+"""K-Means beside scikit-learn's: the same rounds, how long one takes, and steps of mini-batches."""
 
 import functools
 import gzip
@@ -13,8 +12,7 @@ from typing import Any, Callable, Dict, List, Tuple
 
 import numpy as np
 
-from chart import Chart
-from figures import Comparison, Contest, Sample, at_least, at_most
+from figures import Comparison, Contest, Sample, at_most
 from processes import run
 from runs import Run, ebb, fast_products
 
@@ -24,7 +22,6 @@ _FASHION = "/usr/share/datasets/fashion-mnist"
 _ROUNDS = 10
 _ROUND, _INERTIA = "s a round", "inertia"
 _DIFFERENCE, _OTHERS = "relative difference", "share of examples"
-_WORKERS = (1, 2, 4, 8)
 
 
 class Data:
@@ -153,23 +150,6 @@ def _with_workers(
     return job[0], workers, job[1]
 
 
-def _emulated(workers: int) -> Sample:
-    """Batches that take 50 ms each, whatever the machine."""
-    data = _digits()
-    batch = -(-len(data.array) // 64)  # The last one may be smaller.
-    more = (
-        "algorithm: {tolerance: 0, max_rounds: 5}\n"
-        f"train: {{batch: {batch}, item_examples: {batch}}}\n"
-        f"workers: {{max: {workers}, min: {workers}}}"
-    )
-    job = _with_workers(_job(data, 10, data.first(10, 1), more), workers)
-    made = Run(*job, {"EBB_BATCH_TIME": "50ms"})
-    try:
-        return {_ROUND: statistics.median(made.round_seconds())}
-    finally:
-        made.close()
-
-
 def _mini_batch(seed: int) -> Sample:
     data = _fashion()
     more = "algorithm: mini_batch\ntrain: {epochs: 5, batch: 1024}"
@@ -221,37 +201,11 @@ def contests(quick: bool) -> List[Contest]:
         missing=missing,
         seeded=True,
     )
-    emulated = Contest(
-        "kmeans-workers",
-        {str(n): functools.partial(_emulated, n) for n in _WORKERS},
-        [
-            Comparison(
-                f"digits, 64 batches of 50 ms a round, 1 worker / {n} workers",
-                _ROUND,
-                "1",
-                str(n),
-                at_least(0.8 * n),
-            )
-            for n in _WORKERS[1:]
-        ],
-    )
     every = [
         Contest(**{**vars(fashion), "missing": missing}),
         _rounds("kmeans-digits", "digits, k = 10", _digits, 10, False),
         _rounds("kmeans-clusters", "generated, 200,000 × 32, k = 20", _clusters, 20, True),
         _rounds("kmeans-few", "generated, 200,000 × 32, k = 10", _clusters, 10, True),
         mini,
-        emulated,
     ]
-    return [one for one in every if not quick or one.name in ("kmeans-digits", "kmeans-workers")]
-
-
-def charts(contest: Contest, samples: List[Dict[str, Sample]]) -> List[Chart]:
-    if contest.name != "kmeans-workers":
-        return []
-    seconds = {n: statistics.median(each[str(n)][_ROUND] for each in samples) for n in _WORKERS}
-    speed_up = [seconds[1] / seconds[n] for n in _WORKERS]
-    places = [str(n) for n in _WORKERS]
-    lines = {"ebb": speed_up, "ideal": [float(n) for n in _WORKERS]}
-    title = "Speed-up of a round, batches of 50 ms"
-    return [Chart("workloads-kmeans.svg", title, "workers", "times as fast", places, lines)]
+    return [one for one in every if not quick or one.name == "kmeans-digits"]

@@ -56,7 +56,3 @@ def contests(quick: bool = False) -> List[Contest]:
             seeded=True,
         ),
     ]
-
-
-def charts(contest: Contest, samples: List[Dict[str, Sample]]) -> List[Any]:
-    return []

@@ -106,7 +106,3 @@ def _contest(kind: str, title: str, epochs: int) -> Contest:
         missing=missing,
         seeded=True,
     )
-
-
-def charts(contest: Contest, samples: List[Dict[str, Sample]]) -> List[object]:
-    return []
