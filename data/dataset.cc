@@ -48,6 +48,9 @@ std::string Examples(const Index& index) {
                       " that are left out");
 }
 
+// Before the format that a packed set was made of.
+constexpr absl::string_view kPackedFrom = " of ";
+
 // What an index means whose source is read in this order of columns.
 std::string WithOrder(const std::string& meaning, const std::string& order) {
   return order.empty() ? meaning : absl::StrCat(meaning, " columns=", order);
@@ -57,7 +60,8 @@ std::string WithOrder(const std::string& meaning, const std::string& order) {
 // whatever order its columns are.
 bool IsOf(absl::string_view index, absl::string_view spec) {
   return absl::ConsumePrefix(&index, spec) &&
-         (index.empty() || absl::StartsWith(index, " columns="));
+         (index.empty() || absl::StartsWith(index, " columns=") ||
+          absl::StartsWith(index, kPackedFrom));
 }
 
 // kFailedPrecondition when the files of `spec` are not those of `index`.
@@ -289,6 +293,47 @@ struct Dataset::Packed {
   Cache cache;
 };
 
+namespace {
+
+// The format of the source: the first word of what it means.
+std::string SourceOf(const pack::Footer& footer) {
+  const std::string& meaning = footer.index.meaning;
+  return meaning.substr(0, meaning.find(' '));
+}
+
+// Other formats make other keys of the same things.
+absl::Status CheckSource(const SourceSpec& spec, const pack::Footer& footer,
+                         const Index& constants) {
+  const size_t at = constants.meaning.rfind(std::string(kPackedFrom));
+  if (!footer.rows() || at == std::string::npos) return absl::OkStatus();
+  const std::string found = SourceOf(footer);
+  const std::string wanted = constants.meaning.substr(at + kPackedFrom.size());
+  if (found == wanted) return absl::OkStatus();
+  return Wrong(spec.Name(), " was packed from ", found,
+               ", but the training data from ", wanted);
+}
+
+// Columns are those of the training data, in its order: windows have no names.
+absl::Status CheckColumns(const SourceSpec& spec, const pack::Footer& footer) {
+  if (!spec.like.has_value() || !footer.names.has_value()) {
+    return absl::OkStatus();
+  }
+  const std::vector<std::string>& wanted = spec.like->features;
+  const std::vector<std::string>& found = footer.names->features;
+  const auto [one, other] = std::ranges::mismatch(found, wanted);
+  if (one == found.end() && other == wanted.end()) return absl::OkStatus();
+  return Wrong(
+      spec.Name(), " was packed with ",
+      one == found.end() ? absl::StrCat(found.size(), " columns")
+                         : absl::StrCat("the column ", *one, " as number ",
+                                        one - found.begin() + 1),
+      ", but the training data has ",
+      other == wanted.end() ? absl::StrCat(wanted.size(), " columns") : *other,
+      "\nhint: pack both at once: ebb data pack JOB.yaml FOLDER");
+}
+
+}  // namespace
+
 absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
                                             const Index* constants) {
   EBB_RETURN_IF_ERROR(spec.Validate());
@@ -310,6 +355,13 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
     return Wrong(spec.Name(), " was packed without labels");
   }
   const bool classes = internal::HasClasses(spec);
+  if (classes && SourceOf(footer) == "ratings") {
+    return Wrong(spec.Name(),
+                 " was packed from ratings, and the model would "
+                 "take these for classes\nhint: train on the "
+                 "ratings themselves, or model: "
+                 "matrix_factorisation");
+  }
   if (classes && footer.index.classes.empty()) {
     return Wrong("the labels of ", spec.Name(), " are not classes",
                  internal::kIfNumbers);
@@ -341,6 +393,8 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
                    " was packed with other categories than the training data; "
                    "pack both at once");
     }
+    EBB_RETURN_IF_ERROR(CheckSource(spec, footer, *constants));
+    EBB_RETURN_IF_ERROR(CheckColumns(spec, footer));
     if (footer.index.features > constants->features) {
       return Wrong(spec.Name(), " has ", footer.index.features,
                    " features, but the training data has ",
@@ -357,7 +411,7 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
     index.examples = footer.index.examples;
     index.left_out = footer.index.left_out;
   }
-  index.meaning = spec.Meaning();
+  index.meaning = absl::StrCat(spec.Meaning(), kPackedFrom, SourceOf(footer));
   index.files = {set->id()};
   data.left_out_ = {index.left_out, "in the files that were packed"};
   data.packed_ = std::make_shared<Packed>(std::move(set));
@@ -690,7 +744,8 @@ absl::StatusOr<std::string> PlaceOf(const SourceSpec& spec, const Index& index,
                  Examples(index));
   }
   if (spec.kind == SourceKind::kPacked) {
-    return absl::StrCat("example ", example + 1, " of ", spec.path);
+    // As `ebb data cat --from` counts.
+    return absl::StrCat("example ", example, " of ", spec.path);
   }
   EBB_ASSIGN_OR_RETURN(const std::unique_ptr<Reader> reader,
                        OpenReader(spec, open, index.encoding));

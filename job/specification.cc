@@ -70,7 +70,7 @@ bool HasNewFormat(const v1::DataSource& source) {
 uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
   const v1::Model& model = job.model();
   // It would look for files of another form.
-  if (facts.window > 0) return kFormat;
+  if (facts.window > 0 || TraitsOf(job.data().test()).packed()) return kFormat;
   // It would take the items for ranges of data.
   if (TasksOf(job) > 0) return kFormatOfTasks;
   // It would know no such algorithm.
@@ -849,39 +849,9 @@ std::string PackingAdvice(const JobRecord& record) {
       format.python() || format.text() || format.bags()) {
     return "";
   }
-  const auto first = [](const auto& paths) -> std::string {
-    return paths.empty() ? std::string() : paths[0];
-  };
-  std::string path;
-  std::string more;
-  if (train.has_csv()) {
-    path = first(train.csv().path());
-    if (train.csv().has_label()) {
-      more = absl::StrCat(" --set data.train.csv.label=", train.csv().label());
-    }
-  } else if (train.has_libsvm()) {
-    path = first(train.libsvm().path());
-  } else if (train.has_libffm()) {
-    path = first(train.libffm().path());
-  } else if (train.has_criteo()) {
-    path = first(train.criteo().path());
-  } else if (train.has_ratings()) {
-    path = first(train.ratings().path());
-  } else {
-    path = train.idx().prefix();
-  }
-  const std::string job_file =
-      "`ebb data pack JOB.yaml FOLDER` with its job file, and {packed: "
-      "FOLDER/train}";
-  return absl::StrCat(
-      ". If it is the data that is too large, pack it: ",
-      path.empty()
-          ? job_file
-          : absl::StrCat("`ebb data pack ", FormatOf(train)->name(), ":", path,
-                         " FOLDER", more,
-                         "`, and data: {train: {packed: FOLDER}}; or, with all "
-                         "options of the job, ",
-                         job_file));
+  return ". If it is the data that is too large, pack it: `ebb data pack "
+         "JOB.yaml FOLDER` with its job file, and data: {train: {packed: "
+         "FOLDER/train}}";
 }
 
 absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,

@@ -124,7 +124,7 @@ absl::StatusOr<JobRecord> WithEpochs(const JobRecord& record, int32_t epochs);
 // FailedPrecondition when a newer ebb wrote it.
 absl::StatusOr<v1::Specification> ReadSpecification(const JobRecord& record);
 
-// ". If it is the data … pack it (… ebb data pack csv:PATH FOLDER) …": how a
+// ". If it is the data … pack it: `ebb data pack JOB.yaml FOLDER` …": how a
 // worker could train the job whose memory is too small for it. Empty: its data
 // cannot be packed.
 std::string PackingAdvice(const JobRecord& record);

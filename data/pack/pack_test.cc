@@ -30,6 +30,7 @@ namespace ebb::data::pack {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 using Files = std::map<std::string, std::string>;
@@ -328,6 +329,114 @@ TEST_F(PackTest, AModelMustFitThePackedExamples) {
   spec.packed.keyed = true;
   EXPECT_THAT(Dataset::Load(spec).status().message(),
               HasSubstr("learns from 64-bit keys"));
+}
+
+// Bug: labels that are no whole numbers were left out as bad examples.
+TEST_F(PackTest, SkippingKeepsLabelsThatAreNumbers) {
+  std::string text;
+  for (int i = 0; i < 60; ++i) {
+    absl::StrAppend(&text, i, ",", i % 6 == 0 ? i + 0.5 : i, "\n");
+  }
+  SourceSpec spec = {.path = "n.csv"};
+  spec.on_bad_example = OnBadExample::kSkip;
+  const auto packed = PackSources({{"", spec}}, folder_ / "p", {},
+                                  OpenMemory({{"n.csv", text}}));
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  EXPECT_EQ((*packed)[0].examples, 60);
+  EXPECT_EQ((*packed)[0].left_out, 0);
+  EXPECT_EQ((*packed)[0].classes, 0);
+}
+
+// Bug: a price that only the test data has was none of the classes.
+TEST_F(PackTest, WholeNumbersMayBeValues) {
+  for (const double last : {1007.0, 1007.5}) {
+    std::string text, more;
+    for (int i = 0; i < 40; ++i) absl::StrAppend(&text, i, ",", 100 + i, "\n");
+    for (int i = 0; i < 9; ++i) absl::StrAppend(&more, i, ",", last - i, "\n");
+    const std::string folder = absl::StrCat(folder_ / "v", last);
+    const auto packed =
+        PackSources({{"train", {.path = "a"}}, {"test", {.path = "b"}}}, folder,
+                    {}, OpenMemory({{"a", text}, {"b", more}}));
+    ASSERT_TRUE(packed.ok()) << packed.status();
+    SourceSpec train = {.kind = SourceKind::kPacked, .path = folder + "/train"};
+    SourceSpec test = {.kind = SourceKind::kPacked, .path = folder + "/test"};
+    EXPECT_THAT(Dataset::LoadLike(test, Dataset::Load(train)->index())
+                    .status()
+                    .message(),
+                AnyOf(HasSubstr("no class of the training data"),
+                      HasSubstr("are not classes")));
+    train.label_kind = test.label_kind = LabelKind::kReal;
+    const auto trained = Dataset::Load(train);
+    ASSERT_TRUE(trained.ok()) << trained.status();
+    const auto tested = Dataset::LoadLike(test, trained->index());
+    ASSERT_TRUE(tested.ok()) << tested.status();
+    EXPECT_EQ(tested->examples(), 9);
+  }
+}
+
+// Bug: columns were taken by place, whatever they were called.
+TEST_F(PackTest, ColumnsAreThoseOfTheTrainingData) {
+  std::string rows;
+  for (int i = 0; i < 40; ++i) absl::StrAppend(&rows, i, ",7,", i % 2, "\n");
+  const OpenBytes open =
+      OpenMemory({{"a", "x,y,l\n" + rows}, {"b", "y,x,l\n" + rows}});
+  const auto pack = [&](const std::string& name) {
+    const std::string folder = folder_ / ("of-" + name);
+    EXPECT_TRUE(PackSources({{"", {.path = name}}}, folder, {}, open).ok());
+    return SourceSpec{.kind = SourceKind::kPacked, .path = folder};
+  };
+  const auto trained = Dataset::Load(pack("a"));
+  ASSERT_TRUE(trained.ok()) << trained.status();
+  SourceSpec other = pack("b");
+  other.like = trained->names();
+  ASSERT_TRUE(other.like.has_value());
+  EXPECT_THAT(Dataset::LoadLike(other, trained->index()).status().message(),
+              HasSubstr("with the column y as number 1, but the training data "
+                        "has x"));
+}
+
+// Bug: keys of different formats were taken for the same.
+TEST_F(PackTest, RowsOfKeysComeFromTheSameFormat) {
+  std::string ratings = "user,item,rating\n", ffm;
+  for (int i = 0; i < 40; ++i) {
+    absl::StrAppend(&ratings, i, ",", i, ",", i % 5 + 1, "\n");
+    absl::StrAppend(&ffm, i % 2, " 0:", i, ":1 1:", i, ":1\n");
+  }
+  const OpenBytes open = OpenMemory({{"r", ratings}, {"f", ffm}});
+  const auto pack = [&](const std::string& name, SourceKind kind) {
+    const std::string folder = folder_ / ("of-" + name);
+    const auto packed =
+        PackSources({{"", {.kind = kind, .path = name}}}, folder, {}, open);
+    EXPECT_TRUE(packed.ok()) << packed.status();
+    SourceSpec spec = {.kind = SourceKind::kPacked, .path = folder};
+    spec.packed.keyed = true;
+    spec.label_kind = LabelKind::kReal;
+    return spec;
+  };
+  const SourceSpec train = pack("r", SourceKind::kRatings);
+  const auto trained = Dataset::Load(train);
+  ASSERT_TRUE(trained.ok()) << trained.status();
+  EXPECT_TRUE(Dataset::LoadIndexed(train, trained->index()).ok());
+  EXPECT_THAT(
+      Dataset::LoadLike(pack("f", SourceKind::kLibffm), trained->index())
+          .status()
+          .message(),
+      HasSubstr("was packed from libffm, but the training data from ratings"));
+  SourceSpec classes = train;
+  classes.label_kind = LabelKind::kClass;
+  EXPECT_THAT(Dataset::Load(classes).status().message(),
+              HasSubstr("was packed from ratings"));
+}
+
+// Bug: a folder of this name was removed, whoever made it.
+TEST_F(PackTest, LeavesFoldersOfOthersAlone) {
+  const std::string work = folder_ / "set.packing";
+  std::filesystem::create_directory(work);
+  WriteAllOf(work + "/thesis.txt", "mine");
+  EXPECT_TRUE(absl::IsAlreadyExists(
+      PackSources({{"", {.path = "n.csv"}}}, folder_ / "set", {}, numbers_)
+          .status()));
+  EXPECT_EQ(ReadAllOf(work + "/thesis.txt"), "mine");
 }
 
 }  // namespace

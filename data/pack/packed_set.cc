@@ -140,7 +140,6 @@ absl::StatusOr<std::shared_ptr<const PackedSet>> PackedSet::Open(
                        set->footer_.file_bytes[i],
                        ": it is of another set, or was not copied as a whole"));
     }
-    set->files_.push_back(*std::move(windows));
   }
   return set;
 }
@@ -157,8 +156,9 @@ absl::Status PackedSet::Damaged(int64_t window, absl::string_view what) const {
 
 absl::Status PackedSet::Read(int64_t window, Window* out) const {
   const WindowEntry& entry = footer_.windows[window];
-  const Fd& file = files_[entry.file];
   const std::string path = PathOf(entry);
+  // A set may have more files than a process may have open.
+  EBB_ASSIGN_OR_RETURN(const Fd file, OpenRegularFile(path, path));
   *out = Window();
   out->examples = entry.examples;
   RunningHash hash;

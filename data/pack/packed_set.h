@@ -67,7 +67,6 @@ class PackedSet {
   const std::string folder_;
   const Footer footer_;
   const FileFingerprint id_;
-  std::vector<Fd> files_;
 };
 
 }  // namespace ebb::data::pack

@@ -15,6 +15,8 @@
 #include <string>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/example_hash.h"
@@ -158,6 +160,9 @@ class Packer {
   }
 
   absl::Status ReadSource();
+  // Reads as classes, or as numbers, whichever the labels are. `read` reads all
+  // examples into the buckets.
+  absl::Status ReadLabels(absl::FunctionRef<absl::Status(LabelKind)> read);
   // Reads all examples into the buckets. `encoding` says what text becomes.
   absl::Status ReadAs(LabelKind labels, const Encoding& encoding);
   absl::Status AddExample(const Example& example, int64_t number);
@@ -197,7 +202,9 @@ std::vector<Bucket> Packer::MakeBuckets() {
 // as Dataset::Load() does. Other labels than classes are numbers.
 absl::Status Packer::ReadSource() {
   if (training_ != nullptr) {
-    return ReadAs(spec_.label_kind, training_->index.encoding);
+    return ReadLabels([this](LabelKind labels) {
+      return ReadAs(labels, training_->index.encoding);
+    });
   }
   const CsvOptions& csv = spec_.csv;
   const bool table = spec_.kind == SourceKind::kCsv;
@@ -222,12 +229,25 @@ absl::Status Packer::ReadSource() {
                     found->remarks.end());
     return absl::OkStatus();
   };
+  return ReadLabels(read);
+}
+
+// If more examples are left out with classes than with numbers, their labels
+// are numbers.
+absl::Status Packer::ReadLabels(
+    absl::FunctionRef<absl::Status(LabelKind)> read) {
   if (!spec_.has_labels) return read(LabelKind::kReal);
   absl::Status classes = read(LabelKind::kClass);
-  if (!absl::IsInvalidArgument(classes)) return classes;
+  const int64_t left_out = footer_.index.left_out;
+  if (classes.ok() && left_out == 0) return classes;
+  if (!classes.ok() && !absl::IsInvalidArgument(classes)) return classes;
   absl::Status numbers = read(LabelKind::kReal);
-  // Mistakes beside the labels occur both times.
-  return absl::IsInvalidArgument(numbers) ? classes : numbers;
+  if (!classes.ok()) {
+    // Mistakes beside the labels occur both times.
+    return absl::IsInvalidArgument(numbers) ? classes : numbers;
+  }
+  if (numbers.ok() && footer_.index.left_out < left_out) return numbers;
+  return read(LabelKind::kClass);
 }
 
 absl::Status Packer::ReadAs(LabelKind labels, const Encoding& encoding) {
@@ -254,8 +274,11 @@ absl::Status Packer::ReadAs(LabelKind labels, const Encoding& encoding) {
     EBB_RETURN_IF_ERROR(
         internal::CheckFit(spec_, internal::FittingOf(spec_, *reader), like));
     index.features = like.features;
-    index.classes = like.classes;
+    if (!encoding.classes.empty()) index.classes = like.classes;
   }
+  // Whether a label is one of the training data's is asked by a job that wants
+  // classes: whole numbers may be values.
+  const bool known = training_ != nullptr && !encoding.classes.empty();
   const bool numbers = spec_.has_labels && encoding.classes.empty();
   internal::Moments label_moments(1);
   std::optional<internal::Moments> moments;
@@ -268,12 +291,13 @@ absl::Status Packer::ReadAs(LabelKind labels, const Encoding& encoding) {
     if (!more) break;
     if (training_ != nullptr) {
       const absl::Status fits =
-          internal::CheckExample(*reader, example, classes, index);
+          internal::CheckExample(*reader, example, classes && known, index);
       if (!fits.ok()) {
         EBB_RETURN_IF_ERROR(bad.Add(fits));
         continue;
       }
-    } else if (classes) {
+    }
+    if (classes && !known) {
       EBB_RETURN_IF_ERROR(internal::AddClass(*reader, example.label, encoding,
                                              &index.classes, &places));
     }
@@ -477,6 +501,11 @@ absl::Status Packer::Sort(Bucket bucket, int bits, WindowWriter* writer) {
 absl::Status CheckSources(const std::vector<PackSource>& sources) {
   for (const PackSource& source : sources) {
     const SourceSpec& spec = source.spec;
+    if (absl::StrContains(spec.path, "://")) {
+      return CannotPack(spec.Name(),
+                        " is not on this machine; bring its files here, and "
+                        "pack these");
+    }
     if (spec.kind == SourceKind::kPacked) {
       return CannotPack(spec.Name(), " is a packed set already");
     }
@@ -499,6 +528,21 @@ absl::Status MakeFolder(const std::string& path) {
     return absl::OkStatus();
   }
   return CannotWrite(path);
+}
+
+// The folder of work is ours, if it is there: what is in it is removed.
+absl::Status CheckWork(const std::string& path) {
+  std::error_code ignored;
+  const auto status = std::filesystem::symlink_status(path, ignored);
+  if (!std::filesystem::exists(status)) return absl::OkStatus();
+  const bool ours = std::filesystem::is_directory(status) &&
+                    (std::filesystem::is_empty(path, ignored) ||
+                     std::filesystem::exists(path + "/lock", ignored));
+  if (ours) return absl::OkStatus();
+  return absl::AlreadyExistsError(absl::StrCat(
+      path,
+      " is there, where packing would work, and packing did not make "
+      "it; move it away, or name another folder"));
 }
 
 bool IsThere(const std::string& path) {
@@ -527,6 +571,7 @@ absl::StatusOr<std::vector<PackedFacts>> PackSources(
     return absl::AlreadyExistsError(absl::StrCat(
         dest, " is there already; remove it, or name another folder"));
   }
+  EBB_RETURN_IF_ERROR(CheckWork(absl::StrCat(dest, ".packing")));
   EBB_ASSIGN_OR_RETURN(const StoreFolder work,
                        StoreFolder::Lock(absl::StrCat(dest, ".packing")));
   for (const char* const left : {"sets", "buckets"}) {
@@ -549,6 +594,11 @@ absl::StatusOr<std::vector<PackedFacts>> PackSources(
     options.kill_points.Reached("set-written");
     EBB_ASSIGN_OR_RETURN(const auto written, PackedSet::Open(to));
     const Footer& footer = written->footer();
+    if (training && one.spec.split &&
+        footer.index.files != training->index.files) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          one.spec.Name(), " changed while it was packed; pack it again"));
+    }
     facts.push_back({.name = one.name,
                      .id = written->id(),
                      .examples = footer.index.examples,

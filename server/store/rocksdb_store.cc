@@ -99,7 +99,15 @@ absl::StatusOr<std::unique_ptr<RocksDbStore>> RocksDbStore::OpenReadOnly(
     return absl::NotFoundError(absl::StrCat("there is no checkpoint store in ",
                                             store->options_.folder));
   }
-  EBB_RETURN_IF_ERROR(store->OpenForReading());
+  // A server beside it may delete files after it was read which there are.
+  constexpr int kLooks = 5;
+  absl::Status opened = store->OpenForReading();
+  for (int look = 1;
+       look < kLooks && absl::IsDataLoss(opened) && !store->options_.whole_log;
+       ++look) {
+    opened = store->OpenForReading();
+  }
+  EBB_RETURN_IF_ERROR(opened);
   return store;
 }
 

@@ -21,6 +21,8 @@
 #include "absl/time/time.h"
 #include "protocol/sealed.h"
 #include "rocksdb/db.h"
+#include "rocksdb/env.h"
+#include "rocksdb/file_system.h"
 #include "rocksdb/options.h"
 #include "server/store/internal/store_keys.h"
 #include "server/store/internal/store_test_util.h"
@@ -145,6 +147,46 @@ TEST_F(RocksDbStoreTest, NamesAFolderThatCannotBeCreated) {
   EXPECT_EQ(store.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(store.status().message(),
               HasSubstr(folder_.path() + "/file/store"));
+}
+
+// A disk on which the files of tables are gone for the first lookers.
+class GoneAtFirst final : public rocksdb::FileSystemWrapper {
+ public:
+  explicit GoneAtFirst(int times)
+      : FileSystemWrapper(rocksdb::FileSystem::Default()), times_(times) {}
+
+  const char* Name() const override { return "GoneAtFirst"; }
+  rocksdb::IOStatus GetFileSize(const std::string& path,
+                                const rocksdb::IOOptions& options,
+                                uint64_t* size,
+                                rocksdb::IODebugContext* context) override {
+    if (path.ends_with(".sst") && times_-- > 0) {
+      return rocksdb::IOStatus::NotFound("gone");
+    }
+    return target()->GetFileSize(path, options, size, context);
+  }
+
+ private:
+  int times_;
+};
+
+// Bug: an export of a job whose server was deleting files said that the store
+// is damaged.
+TEST_F(RocksDbStoreTest, FilesThatGoMeanwhileAreLookedForOnceMore) {
+  const Cut cut = MakeCut(*pool_, 200, 1);
+  {
+    const auto server = Open();
+    ASSERT_TRUE(server->SaveJob(MakeJob(1, "job")).ok());
+    ASSERT_TRUE(server->Write(Key(0), cut).ok());
+  }
+  Open();  // What was in the log is in files now.
+  for (const auto& [times, found] : {std::pair(2, true), {1000, false}}) {
+    const auto files = std::make_shared<GoneAtFirst>(times);
+    const auto env = rocksdb::NewCompositeEnv(files);
+    const auto tool = RocksDbStore::OpenReadOnly(
+        {.folder = folder_.path(), .env = env.get()});
+    EXPECT_EQ(tool.ok(), found) << tool.status();
+  }
 }
 
 TEST_F(RocksDbStoreTest, IsReadBesideItsServer) {

@@ -149,7 +149,7 @@ class PythonTest(unittest.TestCase):
                     if name.endswith(".whl")]
         self.assertRegex(wheel, r"^ebb-\d+\.\d+\.\d+-py3-none-manylinux_2_\d+_")
         path = os.path.join(self.folder, wheel)
-        self.assertLess(os.path.getsize(path), 30e6)
+        self.assertLess(os.path.getsize(path), 36e6)
         venv = os.path.join(self.folder, "venv")
         self.run_program("/usr/bin/python3", "-m", "venv", "--without-pip",
                          "--system-site-packages", venv)

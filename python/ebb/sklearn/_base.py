@@ -190,18 +190,19 @@ class Classifier(ClassifierMixin, Estimator):
         self._check_counts()
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
-        self.classes_, numbers = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
+        classes, numbers = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
             raise ValueError(
                 f"{type(self).__name__} tells classes apart, but y has only one "
-                f"class: {self.classes_[0]!r}"
+                f"class: {classes[0]!r}"
             )
-        if self._two_classes_only and len(self.classes_) > 2:
+        if self._two_classes_only and len(classes) > 2:
             raise ValueError(
                 f"Only binary classification is supported by {type(self).__name__}, "
-                f"but y has {len(self.classes_)} classes; "
+                f"but y has {len(classes)} classes; "
                 "sklearn.multiclass.OneVsRestClassifier makes one of several"
             )
+        self.classes_ = classes
         return X, numbers.astype(np.int32)
 
     def decision_function(self, X: Any) -> Numbers:

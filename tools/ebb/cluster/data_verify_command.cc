@@ -22,11 +22,7 @@ std::vector<std::string> PackedSetsIn(const std::string& folder) {
   for (const char* const part : {"train", "test"}) {
     const std::string path = absl::StrCat(folder, "/", part);
     std::error_code ignored;
-    if (std::filesystem::exists(
-            absl::StrCat(path, "/", std::string(data::pack::kFooterName)),
-            ignored)) {
-      sets.push_back(path);
-    }
+    if (std::filesystem::exists(path, ignored)) sets.push_back(path);
   }
   if (sets.empty()) sets.push_back(folder);
   return sets;
