@@ -331,7 +331,7 @@ TEST_F(PackTest, AModelMustFitThePackedExamples) {
               HasSubstr("learns from 64-bit keys"));
 }
 
-// Bug: labels that are no whole numbers were left out as bad examples.
+// Bug: labels with digits after the point were left out as bad examples.
 TEST_F(PackTest, SkippingKeepsLabelsThatAreNumbers) {
   std::string text;
   for (int i = 0; i < 60; ++i) {
@@ -428,7 +428,7 @@ TEST_F(PackTest, RowsOfKeysComeFromTheSameFormat) {
               HasSubstr("was packed from ratings"));
 }
 
-// Bug: a folder of this name was removed, whoever made it.
+// Bug: a folder of this name was removed, also if packing had not made it.
 TEST_F(PackTest, LeavesFoldersOfOthersAlone) {
   const std::string work = folder_ / "set.packing";
   std::filesystem::create_directory(work);
