@@ -201,7 +201,7 @@ int32_t NearestCentroids::Decide(int64_t rows, int64_t row, const float* moved,
                                  const float* example) {
   const Values from_origin(moved + row * features_, features_);
   const Values x(example, features_);
-  const float* products = products_.data() + row;
+  const float* products = nullptr;
   int64_t stride = rows;
   if (InOnePass()) {
     products_.resize(clusters_);
@@ -211,6 +211,8 @@ int32_t NearestCentroids::Decide(int64_t rows, int64_t row, const float* moved,
     }
     products = products_.data();
     stride = 1;
+  } else {
+    products = products_.data() + row;
   }
   return static_cast<int32_t>(
       NearestOf(products, stride, std::sqrt(from_origin.square().sum()),

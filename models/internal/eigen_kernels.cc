@@ -415,7 +415,17 @@ constexpr int64_t kClustersAtOnce = 2;
 #endif
 using Tile = float __attribute__((vector_size(4 * kTileRows)));
 using TilePlaces = int32_t __attribute__((vector_size(4 * kTileRows)));
-using Four = float __attribute__((vector_size(16), aligned(4), may_alias));
+using Four = float __attribute__((vector_size(16)));
+// Anywhere in an array of floats.
+struct __attribute__((packed, may_alias)) FourAnywhere {
+  Four four;
+};
+Four FourAt(const float* floats) {
+  return reinterpret_cast<const FourAnywhere*>(floats)->four;
+}
+void PutFour(Four four, float* floats) {
+  reinterpret_cast<FourAnywhere*>(floats)->four = four;
+}
 
 struct LeastCosts {
   Tile least;
@@ -429,23 +439,22 @@ void TurnTile(int64_t d, const float* x, float* columns) {
     const float* const a = x + row * d;
     int64_t f = 0;
     for (; f + 4 <= d; f += 4) {
-      const Four r0 = *reinterpret_cast<const Four*>(a + f);
-      const Four r1 = *reinterpret_cast<const Four*>(a + d + f);
-      const Four r2 = *reinterpret_cast<const Four*>(a + 2 * d + f);
-      const Four r3 = *reinterpret_cast<const Four*>(a + 3 * d + f);
+      const Four r0 = FourAt(a + f);
+      const Four r1 = FourAt(a + d + f);
+      const Four r2 = FourAt(a + 2 * d + f);
+      const Four r3 = FourAt(a + 3 * d + f);
       const Four low01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
       const Four low23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
       const Four high01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
       const Four high23 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
       float* const to = columns + f * kTileRows + row;
-      *reinterpret_cast<Four*>(to) =
-          __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
-      *reinterpret_cast<Four*>(to + kTileRows) =
-          __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
-      *reinterpret_cast<Four*>(to + 2 * kTileRows) =
-          __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
-      *reinterpret_cast<Four*>(to + 3 * kTileRows) =
-          __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+      PutFour(__builtin_shufflevector(low01, low23, 0, 1, 4, 5), to);
+      PutFour(__builtin_shufflevector(low01, low23, 2, 3, 6, 7),
+              to + kTileRows);
+      PutFour(__builtin_shufflevector(high01, high23, 0, 1, 4, 5),
+              to + 2 * kTileRows);
+      PutFour(__builtin_shufflevector(high01, high23, 2, 3, 6, 7),
+              to + 3 * kTileRows);
     }
     for (; f < d; ++f) {
       for (int64_t r = 0; r < 4; ++r) {

@@ -13,8 +13,21 @@ namespace {
 // they need.
 constexpr int64_t kWide = 16;
 constexpr int64_t kLanes = 4;  // Sums side by side, a part of the result.
-using Wide = float __attribute__((vector_size(64), aligned(4), may_alias));
-using Lanes = float __attribute__((vector_size(16), aligned(4), may_alias));
+using Wide = float __attribute__((vector_size(64)));
+using Lanes = float __attribute__((vector_size(16)));
+// Anywhere in an array of floats.
+template <typename Vector>
+struct __attribute__((packed, may_alias)) Anywhere {
+  Vector vector;
+};
+template <typename Vector>
+inline const Anywhere<Vector>& At(const float* floats) {
+  return *reinterpret_cast<const Anywhere<Vector>*>(floats);
+}
+template <typename Vector>
+inline Anywhere<Vector>& At(float* floats) {
+  return *reinterpret_cast<Anywhere<Vector>*>(floats);
+}
 
 // Adds x - c to `sum`; returns the squared length of x - c.
 inline float AddDifference(int64_t d, const float* __restrict x,
@@ -22,9 +35,8 @@ inline float AddDifference(int64_t d, const float* __restrict x,
   Lanes squares = {};
   int64_t i = 0;
   for (; i + kWide <= d; i += kWide) {
-    const Wide difference = *reinterpret_cast<const Wide*>(x + i) -
-                            *reinterpret_cast<const Wide*>(c + i);
-    *reinterpret_cast<Wide*>(sum + i) += difference;
+    const Wide difference = At<Wide>(x + i).vector - At<Wide>(c + i).vector;
+    At<Wide>(sum + i).vector += difference;
     const Wide square = difference * difference;
     squares += __builtin_shufflevector(square, square, 0, 1, 2, 3);
     squares += __builtin_shufflevector(square, square, 4, 5, 6, 7);
@@ -32,9 +44,8 @@ inline float AddDifference(int64_t d, const float* __restrict x,
     squares += __builtin_shufflevector(square, square, 12, 13, 14, 15);
   }
   for (; i + kLanes <= d; i += kLanes) {
-    const Lanes difference = *reinterpret_cast<const Lanes*>(x + i) -
-                             *reinterpret_cast<const Lanes*>(c + i);
-    *reinterpret_cast<Lanes*>(sum + i) += difference;
+    const Lanes difference = At<Lanes>(x + i).vector - At<Lanes>(c + i).vector;
+    At<Lanes>(sum + i).vector += difference;
     squares += difference * difference;
   }
   for (; i < d; ++i) {
