@@ -119,7 +119,7 @@ class PackTest : public testing::Test {
 
   // A set of 40 examples in windows of 8.
   std::string PackNumbers(const PackOptions& options = {.window = 8}) {
-    const std::string folder = folder_ / absl::StrCat("set-", ++sets_);
+    std::string folder = folder_ / absl::StrCat("set-", ++sets_);
     const auto packed =
         PackSources({{"", {.path = "n.csv"}}}, folder, options, numbers_);
     EXPECT_TRUE(packed.ok()) << packed.status();
