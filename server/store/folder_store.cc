@@ -220,20 +220,11 @@ JobRecordPtr FolderStore::RecordOf(JobId job) const {
   return nullptr;
 }
 
-// A version that cannot be read has none: loading it will tell.
 std::map<VersionKey, RoundSpan> FolderStore::RoundsOfVersions(
     const JobRecord& record, std::span<const VersionKey> versions) const {
-  std::map<VersionKey, RoundSpan> all;
-  if (!record.plan.rounds()) return all;
-  for (const VersionKey& key : versions) {
-    const auto manifest = FolderOf(PartitionOf(key)).ReadVersion(key);
-    if (!manifest.ok()) continue;
-    if (const auto rounds = RoundsOf(record.plan, manifest->version.marks,
-                                     NamesOf(manifest->version.arrays))) {
-      all[key] = *rounds;
-    }
-  }
-  return all;
+  return RoundsOfManifests(record.plan, versions, [this](const auto& key) {
+    return FolderOf(PartitionOf(key)).ReadVersion(key);
+  });
 }
 
 absl::Status FolderStore::ListJob(JobId id, Inventory* inventory) const {

@@ -228,22 +228,11 @@ JobRecordPtr ObjectCheckpoints::RecordOf(JobId job) const {
   return nullptr;
 }
 
-// A version that cannot be read has none: loading it will tell.
 std::map<VersionKey, RoundSpan> ObjectCheckpoints::RoundsOfVersions(
     const JobRecord& record, std::span<const VersionKey> versions) const {
-  std::map<VersionKey, RoundSpan> all;
-  if (!record.plan.rounds()) return all;
-  for (const VersionKey& key : versions) {
-    const auto manifest = ReadManifest(key);
-    if (!manifest.ok()) continue;
-    const std::vector<std::string> arrays =
-        ::ebb::server::NamesOf(manifest->version.arrays);
-    if (const auto rounds =
-            RoundsOf(record.plan, manifest->version.marks, arrays)) {
-      all[key] = *rounds;
-    }
-  }
-  return all;
+  return RoundsOfManifests(record.plan, versions, [this](const auto& key) {
+    return ReadManifest(key);
+  });
 }
 
 absl::StatusOr<std::vector<JobId>> ObjectCheckpoints::JobIds() const {

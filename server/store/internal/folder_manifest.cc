@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "protocol/sealed_fields.h"
+#include "server/store/internal/cut_blocks.h"
 
 namespace ebb::server {
 
@@ -76,6 +77,22 @@ absl::StatusOr<FolderManifest> DecodeFolderManifest(absl::string_view bytes) {
   EBB_ASSIGN_OR_RETURN(manifest.version, DecodeManifest(version));
   EBB_RETURN_IF_ERROR(Consistent(manifest));
   return manifest;
+}
+
+std::map<VersionKey, RoundSpan> RoundsOfManifests(
+    const JobPlan& plan, std::span<const VersionKey> versions,
+    absl::FunctionRef<absl::StatusOr<FolderManifest>(const VersionKey&)> read) {
+  std::map<VersionKey, RoundSpan> all;
+  if (!plan.rounds()) return all;
+  for (const VersionKey& key : versions) {
+    const auto manifest = read(key);
+    if (!manifest.ok()) continue;
+    if (const auto rounds = RoundsOf(plan, manifest->version.marks,
+                                     NamesOf(manifest->version.arrays))) {
+      all[key] = *rounds;
+    }
+  }
+  return all;
 }
 
 }  // namespace ebb::server

@@ -4,12 +4,16 @@
 #define EBB_SERVER_STORE_INTERNAL_FOLDER_MANIFEST_H_
 
 #include <cstdint>
+#include <map>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/ids.h"
+#include "protocol/plan.h"
 #include "protocol/sealed.h"
 #include "server/store/manifest.h"
 
@@ -56,6 +60,12 @@ std::string EncodeFolderManifest(const FolderManifest& manifest);
 // FailedPrecondition: a newer ebb wrote them. The result is consistent: each
 // block of each array has a place, and each place is within its pack.
 absl::StatusOr<FolderManifest> DecodeFolderManifest(absl::string_view bytes);
+
+// The rounds of versions whose manifests `read` reads. A version that cannot be
+// read has none: loading it will tell. Empty if the plan has no rounds.
+std::map<VersionKey, RoundSpan> RoundsOfManifests(
+    const JobPlan& plan, std::span<const VersionKey> versions,
+    absl::FunctionRef<absl::StatusOr<FolderManifest>(const VersionKey&)> read);
 
 }  // namespace ebb::server
 
