@@ -4,8 +4,9 @@
   radosgw.py COMMAND...
 
 The command gets AWS_* variables, and EBB_TEST_BUCKET, the URL of an empty bucket.
-Exit code: the command's; 77 if the programs of Ceph are missing (Debian:
-radosgw ceph-mon ceph-osd ceph-common), so that ctest says "skipped".
+Exit code: the command's; 77, so that ctest says "skipped", if the programs of Ceph
+are missing (Debian: radosgw ceph-mon ceph-osd ceph-common) or do not serve on this
+machine. Then the ends of their logs tell why, and EBB_SERVICES=required makes it 1.
 """
 
 import datetime
@@ -28,6 +29,10 @@ PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool",
 PATIENCE_S = 90
 
 
+class NoService(Exception):
+    """Ceph does not serve on this machine, so that ebb was not tested."""
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -40,11 +45,17 @@ class Ceph:
         self.port = free_port()
         self.children = []
         self.conf = self.folder / "ceph.conf"
+
+    def serve(self):
+        """Returns when radosgw has made the bucket. Raises NoService."""
+        folder = self.folder
         fsid = str(uuid.uuid4())
         mon = f"127.0.0.1:{free_port()}"
         self.conf.write_text(f"""[global]
 fsid = {fsid}
 mon_host = v1:{mon}
+public_addr = 127.0.0.1
+cluster_addr = 127.0.0.1
 auth_cluster_required = none
 auth_service_required = none
 auth_client_required = none
@@ -80,37 +91,59 @@ rgw_cache_enabled = true
         self.run("ceph-osd", "-c", self.conf, "-i", "0", "--mkfs",
                  "--osd-uuid", osd)
         self.start("ceph-osd", "-i", "0")
-        self.start("radosgw", "-n", "client.rgw", "--rgw_frontends",
-                   f"beast endpoint=127.0.0.1:{self.port}")
+        # Makes the pools and the zone, which radosgw would make at the same time.
         self.run("radosgw-admin", "-c", self.conf, "user", "create", "--uid",
                  "ebb", "--display-name", "ebb", "--access-key", KEY,
                  "--secret", SECRET)
+        self.start("radosgw", "-n", "client.rgw", "--rgw_frontends",
+                   f"beast endpoint=127.0.0.1:{self.port}")
         self.make_bucket()
 
     def run(self, *arguments, again=False):
         """Runs a program; with `again` until it succeeds, for a service that
         has only just started."""
         end = time.monotonic() + PATIENCE_S
+        command = [str(argument) for argument in arguments]
         while True:
-            done = subprocess.run([str(a) for a in arguments], check=False,
-                                  stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, timeout=PATIENCE_S)
+            self.check_children()
+            try:
+                done = subprocess.run(command, check=False,
+                                      stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT,
+                                      timeout=PATIENCE_S)
+            except subprocess.TimeoutExpired as late:
+                raise NoService(f"{' '.join(command)}: did not end within "
+                                f"{PATIENCE_S} s") from late
             if done.returncode == 0:
                 return
             if not again or time.monotonic() > end:
-                sys.exit(f"{arguments}: {done.stdout.decode()}")
+                raise NoService(f"{' '.join(command)}: {done.stdout.decode()}")
             time.sleep(0.2)
 
     def start(self, program, *arguments):
-        log = open(self.folder / f"{program}.out", "wb")
-        self.children.append(subprocess.Popen(
-            [program, "-f", "-c", str(self.conf), *arguments],
-            stdout=log, stderr=log))
+        with open(self.folder / f"{program}.out", "wb") as log:
+            self.children.append(subprocess.Popen(
+                [program, "-f", "-c", str(self.conf), *arguments],
+                stdout=log, stderr=log))
+
+    def check_children(self):
+        for child in self.children:
+            if child.poll() is not None:
+                raise NoService(f"{child.args[0]} ended with {child.returncode}")
+
+    def print_logs(self):
+        """The end of what each daemon said."""
+        for log in sorted([*self.folder.glob("*.log"),
+                           *self.folder.glob("*.out")]):
+            print(f"--- {log.name}")
+            print("".join(log.read_text(errors="replace")
+                          .splitlines(keepends=True)[-20:]), flush=True)
 
     def make_bucket(self):
         """Until radosgw serves, and has made the bucket."""
         end = time.monotonic() + PATIENCE_S
         while True:
+            self.check_children()
             try:
                 connection = http.client.HTTPConnection("127.0.0.1", self.port,
                                                         timeout=10)
@@ -123,7 +156,7 @@ rgw_cache_enabled = true
             except OSError as error:
                 text = str(error)
             if time.monotonic() > end:
-                sys.exit(f"radosgw does not make a bucket: {text}")
+                raise NoService(f"radosgw does not make a bucket: {text}")
             time.sleep(0.2)
 
     def signed(self, path):
@@ -156,14 +189,16 @@ rgw_cache_enabled = true
 
 
 def main():
+    unserved = 1 if os.environ.get("EBB_SERVICES") == "required" else 77
     if not all(shutil.which(program) for program in PROGRAMS):
         print("skipped: the programs of Ceph are missing; install radosgw, "
               "ceph-mon, ceph-osd and ceph-common")
-        sys.exit(77)
+        sys.exit(unserved)
     with tempfile.TemporaryDirectory(prefix="ebb_radosgw_") as folder:
         began = time.monotonic()
         ceph = Ceph(folder)
         try:
+            ceph.serve()
             print(f"radosgw serves after {time.monotonic() - began:.1f} s",
                   flush=True)
             environment = dict(
@@ -173,6 +208,10 @@ def main():
                 EBB_TEST_BUCKET=f"s3://{BUCKET}")
             code = subprocess.run(sys.argv[1:], env=environment,
                                   check=False).returncode
+        except NoService as reason:
+            ceph.print_logs()
+            print(f"skipped: Ceph does not serve on this machine: {reason}")
+            code = unserved
         finally:
             ceph.end()
     sys.exit(code)
