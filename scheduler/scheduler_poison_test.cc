@@ -38,6 +38,17 @@ TEST_F(SchedulerPoisonTest, AnItemThatKeepsKillingWorkersIsQuarantined) {
   EXPECT_THAT(Leases(kWorkerLink)[0].skipped, SizeIs(1));
 }
 
+TEST_F(SchedulerPoisonTest, ALeaseThatAGoodbyeCrossesIsNobodysDeath) {
+  Ready();
+  for (int i = 0; i < 5; ++i) {
+    WorkerUp(kWorkerLink, kWorker);
+    ASSERT_THAT(Leases(kWorkerLink), Not(IsEmpty()));
+    FromWorker(kWorkerLink, WorkerGoodbye{kWorker});
+  }
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  EXPECT_EQ(job().parts().failures.poison().FailuresOf(0), 0);
+}
+
 class SkipTest : public SchedulerPoisonTest {
  protected:
   // Two workers die on the first item, and its batch is to be skipped.

@@ -56,7 +56,11 @@ def test_rows_are_those_of_torchs_own_embedding(address, word, mode, loader):
         if not batches:
             first = copy.deepcopy(model.tower.state_dict())
         if out.last:
-            batches.append(out.batch.examples.tolist())
+            numbers = out.batch.examples.tolist()
+            # A batch whose lease was lost comes again; then this one counts.
+            if numbers in batches:
+                batches.remove(numbers)
+            batches.append(numbers)
         loss_of(model, batch).backward()
         job.optimizer.step()
     assert sorted(sum(batches, [])) == sorted([*range(128)] * 2)

@@ -162,10 +162,11 @@ void HeldLeases::WorkerLost(const WorkerInfo& worker, Context* context) {
   for (const int64_t ordinal : held) {
     job_.leases.Release(ordinal, worker.session);
   }
-  if (!held.empty() && !worker.silent &&
+  if (!held.empty() && !worker.silent && !worker.goodbye &&
       job_.leases.HoldersOf(held.front()).empty()) {
     // It worked on the lowest; the next it only held. A silent one worked on
-    // one whose lease ran out.
+    // one whose lease ran out. One that said goodbye has given back all that it
+    // knew of: a lease that it still holds was on its way to it.
     failures_.Died(held.front(), worker, context);
   }
   keeper_.IfIdle(worker.session, context);
