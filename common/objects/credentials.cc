@@ -1,5 +1,6 @@
 #include "common/objects/credentials.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/objects/internal/files.h"
+#include "common/objects/web_identity.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
 
@@ -16,6 +18,8 @@ namespace ebb {
 namespace {
 
 constexpr absl::Duration kReadAgain = absl::Minutes(1);
+// So long before they expire, keys are renewed.
+constexpr absl::Duration kBeforeTheEnd = absl::Minutes(5);
 constexpr uint64_t kMostFileBytes = 1 << 20;
 
 }  // namespace
@@ -60,7 +64,11 @@ absl::StatusOr<Credentials> ParseCredentials(absl::string_view text,
   return credentials;
 }
 
-absl::StatusOr<std::optional<Credentials>> CredentialsSource::Read() const {
+absl::StatusOr<CredentialsSource::Known> CredentialsSource::Read(
+    absl::Time now) const {
+  Known known = {.since = now,
+                 .read_again = now + kReadAgain,
+                 .expires = absl::InfiniteFuture()};
   Credentials credentials = {environment_("AWS_ACCESS_KEY_ID"),
                              environment_("AWS_SECRET_ACCESS_KEY"),
                              environment_("AWS_SESSION_TOKEN")};
@@ -69,52 +77,68 @@ absl::StatusOr<std::optional<Credentials>> CredentialsSource::Read() const {
         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must both be set, or "
         "neither");
   }
-  if (!credentials.access_key.empty()) return credentials;
+  if (!credentials.access_key.empty()) {
+    known.credentials = std::move(credentials);
+    return known;
+  }
+  EBB_ASSIGN_OR_RETURN(const std::optional<WebIdentity> identity,
+                       WebIdentityOf(environment_));
+  if (identity.has_value()) {
+    EBB_ASSIGN_OR_RETURN(TemporaryCredentials assumed, AssumeRole(*identity));
+    known.credentials = std::move(assumed.credentials);
+    known.expires = assumed.expires;
+    known.read_again =
+        std::max(known.read_again, assumed.expires - kBeforeTheEnd);
+    return known;
+  }
   std::string path = environment_("AWS_SHARED_CREDENTIALS_FILE");
   const bool named = !path.empty();
   if (!named) {
     const std::string home = environment_("HOME");
-    if (home.empty()) return std::nullopt;
+    if (home.empty()) return known;
     path = absl::StrCat(home, "/.aws/credentials");
   }
   std::string profile = environment_("AWS_PROFILE");
   if (profile.empty()) profile = "default";
   const auto text = ReadSmallFile(path, kMostFileBytes);
-  if (!named && absl::IsNotFound(text.status())) return std::nullopt;
+  if (!named && absl::IsNotFound(text.status())) return known;
   EBB_RETURN_IF_ERROR(text.status());
   auto parsed = ParseCredentials(*text, profile);
   if (!parsed.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the credentials in ", path, ": ", parsed.status().message()));
   }
-  return *std::move(parsed);
+  known.credentials = *std::move(parsed);
+  return known;
 }
 
 absl::StatusOr<std::optional<Credentials>> CredentialsSource::Get(
     absl::Time now) {
   {
     MutexLock lock(&mu_);
-    if (now - read_at_ < kReadAgain && now >= read_at_) return read_;
+    if (now >= known_.since && now < known_.read_again) {
+      return known_.credentials;
+    }
   }
-  absl::StatusOr<std::optional<Credentials>> read = Read();
+  absl::StatusOr<Known> read = Read(now);
   MutexLock lock(&mu_);
   if (read.ok()) {
-    read_ = *std::move(read);
-    known_ = true;
-  } else if (!known_) {
+    known_ = *std::move(read);
+  } else if (now >= known_.expires) {
     return read.status();
   } else {
     // The program that writes them may be in the middle of it.
     LOG(WARNING) << "event=credentials_not_read " << read.status().message()
                  << "; going on with those from before";
+    known_.since = now;
+    known_.read_again = now + kReadAgain;
   }
-  read_at_ = now;
-  return read_;
+  return known_.credentials;
 }
 
 void CredentialsSource::Expire() {
   MutexLock lock(&mu_);
-  read_at_ = absl::InfinitePast();
+  known_.read_again = absl::InfinitePast();
 }
 
 }  // namespace ebb

@@ -21,6 +21,11 @@ struct Credentials {
   friend bool operator==(const Credentials&, const Credentials&) = default;
 };
 
+struct TemporaryCredentials {
+  Credentials credentials;
+  absl::Time expires;
+};
+
 // Reads a variable of the environment; "" if there is none.
 using Environment = std::function<std::string(const char* name)>;
 // The one of this process.
@@ -38,11 +43,15 @@ std::string ProcessEnvironment(const char* name);
 absl::StatusOr<Credentials> ParseCredentials(absl::string_view text,
                                              absl::string_view profile);
 
-// Where the keys come from: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
-// AWS_SESSION_TOKEN, else the section AWS_PROFILE ("default") of the file
-// AWS_SHARED_CREDENTIALS_FILE (~/.aws/credentials), else none: requests are not
-// signed, which public buckets allow. The file is read again after a minute, so
-// keys may be renewed while the process runs.
+// Where the keys come from:
+//
+// - AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN,
+// - else a token service, if AWS_WEB_IDENTITY_TOKEN_FILE is set
+//   (web_identity.h); it is asked again five minutes before the keys expire,
+// - else the section AWS_PROFILE ("default") of the file
+//   AWS_SHARED_CREDENTIALS_FILE (~/.aws/credentials), which is read again after
+//   a minute, so keys may be renewed while the process runs,
+// - else none: requests are not signed, which public buckets allow.
 //
 // Thread-safe.
 class CredentialsSource {
@@ -50,19 +59,25 @@ class CredentialsSource {
   explicit CredentialsSource(Environment environment)
       : environment_(std::move(environment)) {}
 
-  // nullopt: there are none. Errors: there is a file, and it cannot be used.
+  // nullopt: there are none. Errors: there is a file or a token service, and it
+  // cannot be used. Waits while a token service answers.
   absl::StatusOr<std::optional<Credentials>> Get(absl::Time now);
   // The server called them expired: Get reads them anew.
   void Expire();
 
  private:
-  absl::StatusOr<std::optional<Credentials>> Read() const;
+  // What was read, from when to when it serves, and when it ends.
+  struct Known {
+    std::optional<Credentials> credentials;
+    absl::Time since = absl::InfiniteFuture();
+    absl::Time read_again = absl::InfinitePast();
+    absl::Time expires = absl::InfinitePast();
+  };
+  absl::StatusOr<Known> Read(absl::Time now) const;
 
   const Environment environment_;
   Mutex mu_;
-  absl::Time read_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
-  bool known_ ABSL_GUARDED_BY(mu_) = false;  // They were read once.
-  std::optional<Credentials> read_ ABSL_GUARDED_BY(mu_);
+  Known known_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace ebb

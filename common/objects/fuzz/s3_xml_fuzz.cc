@@ -15,5 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   const ebb::S3Error error = ebb::ParseS3Error(xml);
   if (error.code.size() > 300 || error.message.size() > 300) std::abort();
+  const auto assumed = ebb::ParseAssumedRole(xml);
+  if (assumed.ok() && assumed->credentials.session_token.empty()) std::abort();
   return 0;
 }

@@ -27,10 +27,10 @@ struct HttpTimeouts {
 };
 
 struct HttpRequest {
-  std::string method;  // "GET", "PUT" or "DELETE".
+  std::string method;  // "GET", "PUT", "POST" or "DELETE".
   std::string url;
   std::vector<std::pair<std::string, std::string>> headers;
-  // A PUT sends it. Not owned.
+  // A PUT and a POST send it. Not owned.
   std::span<const absl::string_view> body;
   // A longer body of a response is ResourceExhausted.
   uint64_t most_bytes = 1 << 20;

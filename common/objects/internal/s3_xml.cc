@@ -82,11 +82,43 @@ S3Error ParseS3Error(absl::string_view xml) {
                             pugi::encoding_utf8)) {
     return error;
   }
-  const pugi::xml_node root = document.child("Error");
+  pugi::xml_node root = document.child("Error");
+  // The token service puts it into another element.
+  if (!root) root = document.child("ErrorResponse").child("Error");
   error.code = Printable(root.child_value("Code"));
   error.message = Printable(root.child_value("Message"));
   error.region = Printable(root.child_value("Region"));
   return error;
+}
+
+absl::StatusOr<TemporaryCredentials> ParseAssumedRole(absl::string_view xml) {
+  const auto no_keys = [](absl::string_view why) {
+    return absl::UnavailableError(
+        absl::StrCat("its answer has no keys: ", why));
+  };
+  if (xml.size() > kMostXmlBytes) return no_keys("it is too long");
+  pugi::xml_document document;
+  const pugi::xml_parse_result parsed = document.load_buffer(
+      xml.data(), xml.size(), pugi::parse_default, pugi::encoding_utf8);
+  if (!parsed) return no_keys(parsed.description());
+  const pugi::xml_node found =
+      document.child("AssumeRoleWithWebIdentityResponse")
+          .child("AssumeRoleWithWebIdentityResult")
+          .child("Credentials");
+  TemporaryCredentials assumed;
+  assumed.credentials.access_key = found.child_value("AccessKeyId");
+  assumed.credentials.secret_key = found.child_value("SecretAccessKey");
+  assumed.credentials.session_token = found.child_value("SessionToken");
+  if (assumed.credentials.access_key.empty() ||
+      assumed.credentials.secret_key.empty() ||
+      assumed.credentials.session_token.empty()) {
+    return no_keys("it lacks AccessKeyId, SecretAccessKey or SessionToken");
+  }
+  if (!absl::ParseTime(absl::RFC3339_full, found.child_value("Expiration"),
+                       &assumed.expires, nullptr)) {
+    return no_keys("it lacks the time of Expiration");
+  }
+  return assumed;
 }
 
 }  // namespace ebb

@@ -1,4 +1,4 @@
-// The documents that S3 answers with.
+// The documents that S3 and the token service answer with.
 #ifndef EBB_COMMON_OBJECTS_INTERNAL_S3_XML_H_
 #define EBB_COMMON_OBJECTS_INTERNAL_S3_XML_H_
 
@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/objects/credentials.h"
 #include "common/objects/object_store.h"
 
 namespace ebb {
@@ -23,6 +24,10 @@ struct S3Error {
   std::string region;   // Where the bucket is, if it is elsewhere.
 };
 S3Error ParseS3Error(absl::string_view xml);
+
+// An AssumeRoleWithWebIdentityResponse of the security token service.
+// Unavailable: it is another document. The message contains none of it.
+absl::StatusOr<TemporaryCredentials> ParseAssumedRole(absl::string_view xml);
 
 }  // namespace ebb
 

@@ -8,6 +8,9 @@ code of its own, so that it finds mistakes in ebb's.
   s3_server.py [--port N]      prints "PORT\n" and serves 127.0.0.1 until its
                                standard input ends
 
+POST / is AssumeRoleWithWebIdentity of AWS's token service: the token "good" for
+a role that ends with "/trainer" gives keys that serve for an hour.
+
 The tests control it by POST /-/faults with a JSON list of faults. Each has a
 "kind". It may have a "method" and a "match", a part of the path and query.
 "skip" and "count" say how many requests it passes over first, and then affects.
@@ -18,6 +21,7 @@ body early), "no_ranges", "no_conditions".
 """
 
 import argparse
+import datetime
 import hashlib
 import hmac
 import http.server
@@ -32,6 +36,8 @@ from xml.sax.saxutils import escape
 BUCKET = "bucket"
 REGION = "us-east-1"
 KEYS = {"AKIDEXAMPLE": "secret/EXAMPLE+key"}
+# Those that the token service gives, and their session token.
+ASSUMED = ("ASIAEXAMPLE", "assumed/EXAMPLE+key", "session/TOKEN+1==")
 DATE = "Thu, 26 Nov 2026 12:00:00 GMT"
 
 
@@ -77,6 +83,10 @@ def signature_error(handler, path, query, body):
     fields = dict(part.strip().split("=", 1) for part in rest.split(","))
     access, day, region, service, last = fields["Credential"].split("/")
     secret = KEYS.get(access)
+    if access == ASSUMED[0]:
+        if handler.headers.get("x-amz-security-token") != ASSUMED[2]:
+            return 403, "InvalidToken"
+        secret = ASSUMED[1]
     if secret is None:
         return 403, "InvalidAccessKeyId"
     if region != REGION:
@@ -138,8 +148,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def error(self, status, code):
         region = "<Region>eu-central-9</Region>" if status in (301, 400) else ""
-        self.answer(status, (f"<Error><Code>{code}</Code><Message>said by the "
-                             f"test</Message>{region}</Error>").encode())
+        document = (f"<Error><Code>{code}</Code><Message>said by the test"
+                    f"</Message>{region}</Error>")
+        if self.command == "POST":  # As the token service says it.
+            document = f"<ErrorResponse>{document}</ErrorResponse>"
+        self.answer(status, document.encode())
 
     def drop(self):
         self.close_connection = True
@@ -152,6 +165,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         size = int(self.headers.get("content-length", 0))
         body = self.rfile.read(size)
         bucket = self.server.bucket
+        if self.path == "/":
+            return self.assume_role(body)
         if self.path == "/-/faults":
             with bucket.lock:
                 bucket.faults = json.loads(body)
@@ -162,7 +177,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 bucket.objects.clear()
                 bucket.faults = []
             self.server.public = False
-        self.answer(200, str(bucket.requests).encode())
+        return self.answer(200, str(bucket.requests).encode())
+
+    def assume_role(self, body):
+        fault = self.server.bucket.fault("POST", self.path) or ""
+        if fault[:1].isdigit():
+            status, code = fault.split(" ", 1)
+            return self.error(int(status), code)
+        form = dict(urllib.parse.parse_qsl(body.decode()))
+        if form.get("Action") != "AssumeRoleWithWebIdentity":
+            return self.error(400, "InvalidAction")
+        if form.get("WebIdentityToken") != "good":
+            return self.error(400, "InvalidIdentityToken")
+        if not form.get("RoleArn", "").endswith("/trainer"):
+            return self.error(403, "AccessDenied")
+        end = (datetime.datetime.now(datetime.timezone.utc) +
+               datetime.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        access, secret, token = map(escape, ASSUMED)
+        return self.answer(200, f"""<AssumeRoleWithWebIdentityResponse
+ xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<AssumeRoleWithWebIdentityResult><Credentials>
+<AccessKeyId>{access}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>
+<SessionToken>{token}</SessionToken><Expiration>{end}</Expiration>
+</Credentials></AssumeRoleWithWebIdentityResult>
+</AssumeRoleWithWebIdentityResponse>""".encode())
 
     def do_any(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))

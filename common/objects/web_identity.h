@@ -1,0 +1,39 @@
+// Keys for an identity token, which Kubernetes writes into a file of each pod.
+#ifndef EBB_COMMON_OBJECTS_WEB_IDENTITY_H_
+#define EBB_COMMON_OBJECTS_WEB_IDENTITY_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/objects/credentials.h"
+
+namespace ebb {
+
+// Where the token is, and who gives keys for it.
+struct WebIdentity {
+  std::string token_file;
+  std::string role;          // "arn:aws:iam::123456789012:role/trainer"
+  std::string session_name;  // What the logs of the service call this process.
+  std::string endpoint;      // "https://sts.eu-central-1.amazonaws.com"
+  std::string ca_file;       // Empty: the certificates of the machine.
+};
+
+// By the names that the AWS tools know: AWS_WEB_IDENTITY_TOKEN_FILE,
+// AWS_ROLE_ARN, AWS_ROLE_SESSION_NAME, AWS_ENDPOINT_URL_STS (or
+// AWS_ENDPOINT_URL, or that of AWS_REGION), AWS_CA_BUNDLE. nullopt: neither of
+// the first two is set. InvalidArgument: only one is, or the endpoint is no
+// URL.
+absl::StatusOr<std::optional<WebIdentity>> WebIdentityOf(
+    const Environment& environment);
+
+// Asks the service (AssumeRoleWithWebIdentity of AWS's security token service)
+// once. It reads the token anew, because Kubernetes renews it. PermissionDenied
+// names what the service refused; Unavailable: it did not answer. No message
+// contains the token or a key.
+absl::StatusOr<TemporaryCredentials> AssumeRole(const WebIdentity& identity);
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_OBJECTS_WEB_IDENTITY_H_
