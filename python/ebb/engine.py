@@ -294,6 +294,7 @@ class Engine:
         # The next message takes the place of this one.
         distinct = distinct_in(body, seam.BATCH_BODY.size) if self.row_tables else []
         batch = Batch(ticket, *self._placed(*place))
+        batch.examples = batch.examples.copy()  # The program may write to them.
         if distinct:
             batch.rows = self._rows.of(batch, distinct)
         return batch
