@@ -143,8 +143,8 @@ class Link:
             length = process.look_into(self._buffer)
             if length == 0:
                 return
-            header = seam.HEADER.unpack_from(self._buffer)
-            self._is_unasked(*header, self._view[seam.HEADER.size : length])
+            kind, code, of = seam.HEADER.unpack_from(self._buffer)
+            self._is_unasked(kind, code, of, self._view[seam.HEADER.size : length])
 
     def _is_unasked(self, kind: int, code: int, of: int, body: memoryview) -> bool:
         """Takes a message that came unasked; returns False for an answer."""

@@ -507,6 +507,16 @@ def test_wrong_gradients_are_refused_and_may_be_handed_in_again(job):
         batch.push(np.zeros(5))
 
 
+# Bug: torch.from_numpy(batch.examples) warned that the array is not writable.
+def test_the_numbers_of_a_batch_are_its_own(job):
+    with job.join() as engine:
+        batch = engine.next(SOON_S)
+        order = engine._orders.examples(batch.epoch, batch.shard)
+        numbers = batch.examples.copy()
+        batch.examples[:] = -1
+        assert list(order[batch.begin : batch.end]) == list(numbers)
+
+
 def test_break_leaves_in_good_order(job):
     work = ebb.join(job.address, job.name)
     for batch in work:

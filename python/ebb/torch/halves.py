@@ -11,7 +11,7 @@ from typing import Any, List, Tuple
 import torch
 
 #: Floats that are looked at and then copied while they are in the nearer caches.
-_STEP = 1 << 15
+_STEP = 1 << 16
 
 
 def halves_of(engine: Any) -> List[Tuple[torch.Tensor, torch.Tensor]]:
@@ -50,4 +50,5 @@ class Half:
 
 
 def _part(flat: torch.Tensor, offset: int, shape: torch.Size) -> torch.Tensor:
-    return flat[offset : offset + shape.numel()].view(shape)
+    part: torch.Tensor = flat[offset : offset + shape.numel()].view(shape)
+    return part

@@ -24,6 +24,7 @@ from ebb.errors import Refused
 from ebb.torch import module_code
 from ebb.torch.buffers import Buffers, refuse_frozen
 from ebb.torch.data import seed_of, set_seeds, unseen
+from ebb.torch.heap import keep_freed_memory
 from ebb.torch.hosted_data import TEST, TRAIN, DataSets, classes_of
 from ebb.torch.parameters import Binding, tables_of
 from ebb.torch.statistics import Statistics
@@ -183,6 +184,7 @@ class Hosted:
 
     def move(self, shared: Shared) -> None:
         """Ties the parameters to another memory."""
+        keep_freed_memory()
         self._shared = shared
         engine = types.SimpleNamespace(
             memory=shared.memory,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-import numpy as np
 import torch
 
 from ebb.errors import ModelDiffers, Refused
@@ -128,6 +127,7 @@ def untrained(
 ) -> Optional[str]:
     """Returns the name of a parameter that asks for gradients without a table, if any."""
     known = {id(parameter) for parameter in tables.values()}
+    name: str
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and id(parameter) not in known:
             return name
@@ -243,17 +243,16 @@ class Binding:
         """
         if self._copied:
             return None
-        gradients = []
-        for parameter in self._parameters:
-            gradient = parameter.grad
-            if gradient is None or gradient.layout != torch.strided or gradient.is_neg():
-                return None
-            gradients.append(gradient.detach().numpy().reshape(-1))
+        try:
+            gradients = [p.grad.numpy().reshape(-1) for p in self._parameters]
+        except (AttributeError, RuntimeError, TypeError):
+            # Some have no gradient, or a sparse or negated one, or one with a graph.
+            return None
         squares = 0.0
         for number, begin, end, sums in self._half.sum_steps:
             some = gradients[number][begin:end]
             squares += float(some.dot(some))
-            np.copyto(sums, some)
+            sums[:] = some
         self.forget()
         return math.isfinite(squares)
 

@@ -17,6 +17,7 @@ from ebb.errors import DataDiffers, Error, EvaluationLost, ForkedError, NonFinit
 from ebb.torch import data, devices, embeddings, parameters
 from ebb.torch.arguments import weight_of
 from ebb.torch.buffers import Buffers
+from ebb.torch.heap import keep_freed_memory
 from ebb.torch.losses import Watch
 from ebb.torch.marks import marks_of
 from ebb.torch.optimizers import Rule
@@ -432,6 +433,7 @@ class Work:
                 "a loop over this job is open already", "end it, or use one loader at a time"
             )
         self._check_model()
+        keep_freed_memory()
         engine, parts = self._joined(ahead), self._parts
         self._engine = engine
         self._binding = parameters.Binding(
