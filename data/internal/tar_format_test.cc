@@ -81,7 +81,7 @@ std::string BadExampleIn(const Members& members) {
 std::string BadArchive(const std::string& archive) {
   SourceSpec spec = Spec();
   spec.on_bad_example = OnBadExample::kSkip;
-  const std::string mistake = MistakeIn(archive);
+  std::string mistake = MistakeIn(archive);
   EXPECT_EQ(ReadAll(spec, OpenMemory({{"a.tar", archive}})).status().message(),
             mistake);
   return mistake;
