@@ -27,7 +27,9 @@ constexpr ForeignFormat kForeignFormats[] = {
     {"PK\x03\x04", 0, "a zip archive (.xlsx and .npz files are, too)",
      "unpack it, as `unzip $FILE` does, and name the file that was in it"},
     {"PK\x05\x06", 0, "an empty zip archive", "pack it anew"},
-    {"PAR1\x15", 0, "a Parquet file", "read_parquet('$FILE')"},
+    {"PAR1\x15", 0, "a Parquet file",
+     "`ebb data pack $FILE DEST` packs it by pyarrow, and jobs read what is "
+     "packed"},
     {string_view("ARROW1\0", 7), 0, "an Arrow (Feather) file",
      "read_feather('$FILE')"},
     {string_view("FEA1\0", 5), 0, "a Feather file", "read_feather('$FILE')"},

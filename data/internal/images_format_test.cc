@@ -1,3 +1,5 @@
+#include <zlib.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <map>
@@ -188,12 +190,28 @@ std::string BigEndian(uint32_t value) {
   return bytes;
 }
 
+std::string Checksum(const std::string& chunk) {
+  return BigEndian(static_cast<uint32_t>(
+      crc32(0, reinterpret_cast<const Bytef*>(chunk.data()),
+            static_cast<uInt>(chunk.size()))));
+}
+
 // A bomb: little more than a header.
 TEST(ImageTest, RefusesBombsByTheirHeader) {
+  // The header's chunk is at byte 12, with its checksum behind it.
   std::string png = Golden("plain.png");
-  png.replace(16, 8, BigEndian(1 << 15) + BigEndian((1 << 13) + 1));
-  // Its checksum is that of the other size, which libpng finds first.
-  EXPECT_THAT(Mistake(png), HasSubstr("libpng: IHDR: CRC error"));
+  const auto resize = [&](uint32_t width, uint32_t height) {
+    png.replace(16, 8, BigEndian(width) + BigEndian(height));
+    png.replace(29, 4, Checksum(png.substr(12, 17)));
+  };
+  resize(1 << 15, (1 << 13) + 1);
+  EXPECT_EQ(Mistake(png),
+            "has 32768x8193 pixels; at most 268435456 are possible");
+  resize(0x7fffffff, 0x7fffffff);
+  EXPECT_THAT(Mistake(png), HasSubstr("x2147483647 pixels; at most"));
+  resize(1 << 13, 1 << 13);
+  EXPECT_THAT(Mistake(png),
+              StartsWith("has 8192x8192 pixels, which would be "));
   std::string jpeg = Golden("baseline.jpg");
   const size_t frame = jpeg.find("\xff\xc0");
   jpeg.replace(frame + 5, 4, "\x40\x01\x40\x00", 4);
@@ -225,6 +243,13 @@ TEST(ImageTest, RefusesWhatExifTurns) {
               StartsWith("is turned or mirrored by its EXIF data (orientation "
                          "6), and ebb takes pixels as they stand; turn the "
                          "pixels, as `mogrify -auto-orient`"));
+  // In a PNG it is a chunk, here before the last one.
+  const std::string chunk(
+      "eXIfII*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x08\0\0\0\0\0\0\0",
+      30);
+  std::string png = Golden("plain.png");
+  png.insert(png.size() - 12, BigEndian(26) + chunk + Checksum(chunk));
+  EXPECT_THAT(Mistake(png), HasSubstr("by its EXIF data (orientation 8)"));
   using absl::string_view;
   EXPECT_EQ(ExifOrientation(string_view(
                 "II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x03\0\0\0", 22)),
