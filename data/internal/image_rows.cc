@@ -8,6 +8,36 @@
 
 namespace ebb::data::internal {
 
+namespace {
+
+// The sum of each new pixel's area in a row.
+template <int channels>
+void ScaleAcross(const uint8_t* row, int64_t width, int64_t new_width,
+                 int64_t* out) {
+  for (int64_t x = 0; x < new_width; ++x, out += channels) {
+    const int64_t begin = x * width;
+    const int64_t end = begin + width;
+    std::fill_n(out, channels, 0);
+    for (int64_t i = begin / new_width; i * new_width < end; ++i) {
+      const int64_t part =
+          std::min(end, (i + 1) * new_width) - std::max(begin, i * new_width);
+      for (int c = 0; c < channels; ++c) out[c] += part * row[i * channels + c];
+    }
+  }
+}
+
+// Divides sums of bytes by the area, and rounds.
+template <typename Unsigned>
+void Divide(const std::vector<int64_t>& sums, int64_t area, uint8_t* out) {
+  const auto divisor = static_cast<Unsigned>(area);
+  for (size_t i = 0; i < sums.size(); ++i) {
+    out[i] = static_cast<uint8_t>(
+        (static_cast<Unsigned>(sums[i]) + divisor / 2) / divisor);
+  }
+}
+
+}  // namespace
+
 absl::Status RefuseTurned(int orientation) {
   return BadImage("is turned or mirrored by its EXIF data (orientation ",
                   orientation,
@@ -56,18 +86,10 @@ void ImageRows::Add(const uint8_t* row) {
     ++row_;
     return;
   }
-  for (int64_t x = 0; x < new_width; ++x) {
-    const int64_t begin = x * width_;
-    const int64_t end = begin + width_;
-    int64_t* const out = &across_[x * channels];
-    std::fill_n(out, channels, 0);
-    for (int64_t i = begin / new_width; i * new_width < end; ++i) {
-      const int64_t part =
-          std::min(end, (i + 1) * new_width) - std::max(begin, i * new_width);
-      for (int64_t c = 0; c < channels; ++c) {
-        out[c] += part * row[i * channels + c];
-      }
-    }
+  if (channels == 1) {
+    ScaleAcross<1>(row, width_, new_width, across_.data());
+  } else {
+    ScaleAcross<3>(row, width_, new_width, across_.data());
   }
   const int64_t top = row_ * new_height;
   const int64_t bottom = top + new_height;
@@ -79,10 +101,13 @@ void ImageRows::Add(const uint8_t* row) {
     for (size_t i = 0; i < sums_.size(); ++i) sums_[i] += part * across_[i];
     if (end > bottom) break;  // The next row has more of it.
     uint8_t* const out = image_.pixels.data() + made_ * std::ssize(sums_);
-    for (size_t i = 0; i < sums_.size(); ++i) {
-      out[i] = static_cast<uint8_t>((sums_[i] + area / 2) / area);
-      sums_[i] = 0;
+    // A division of 32 bits takes a fraction of the time.
+    if (area <= (int64_t{1} << 23)) {
+      Divide<uint32_t>(sums_, area, out);
+    } else {
+      Divide<uint64_t>(sums_, area, out);
     }
+    std::fill(sums_.begin(), sums_.end(), 0);
     ++made_;
   }
   ++row_;

@@ -132,6 +132,19 @@ TEST(ImageTest, ScalesAnyRowsAsTheMeanOfAll) {
   }
 }
 
+// Sums of so many pixels take more than 32 bits.
+TEST(ImageTest, ScalesLargeAreas) {
+  constexpr int64_t kWidth = int64_t{1} << 24;
+  Image image;
+  image.channels = 1;
+  ImageRows rows(kWidth, 2, {.width = 1, .height = 1, .grey = true}, &image);
+  std::vector<uint8_t> row(kWidth, 255);
+  rows.Add(row.data());
+  std::fill(row.begin(), row.end(), 253);
+  rows.Add(row.data());
+  EXPECT_THAT(image.pixels, ElementsAre(254));
+}
+
 TEST(ImageTest, ScalesLargeJpegsWhileItDecodes) {
   const auto small = Decode(Golden("large.jpg"), {.width = 6, .height = 4});
   ASSERT_TRUE(small.ok()) << small.status();
