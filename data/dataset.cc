@@ -107,7 +107,7 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
                                       const OpenBytes& open) {
   const CsvOptions& csv = spec.csv;
   const bool table = spec.kind == SourceKind::kCsv;
-  if (spec.kind == SourceKind::kText) {
+  if (spec.kind == SourceKind::kText || spec.kind == SourceKind::kImages) {
     EBB_ASSIGN_OR_RETURN(const FoundEncoding found, FindEncoding(spec, open));
     return LoadText(spec, found, open);
   }

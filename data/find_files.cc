@@ -76,10 +76,10 @@ absl::Status HasFolder(absl::string_view folder, absl::string_view name) {
 
 // What was found, in its order.
 absl::StatusOr<Paths> Ordered(absl::string_view path, Paths found) {
-  if (found.size() > kMaxFilesOfSource) {
+  if (found.size() > kMaxFilesFound) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": these are ", found.size(), " files, more than ",
-                     kMaxFilesOfSource, "; join some of them"));
+                     kMaxFilesFound, "; join some of them"));
   }
   std::sort(found.begin(), found.end());
   return found;

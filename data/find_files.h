@@ -11,8 +11,8 @@
 
 namespace ebb::data {
 
-// More files than this are rather a mistake than a table.
-inline constexpr size_t kMaxFilesOfSource = 65536;
+// More files than this are rather a mistake than data.
+inline constexpr size_t kMaxFilesFound = size_t{1} << 22;
 
 // The files that `path` stands for, in the order of their names (byte by byte,
 // so that it is the same on every machine):

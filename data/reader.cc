@@ -99,8 +99,12 @@ absl::StatusOr<std::vector<NamedFingerprint>> FingerprintFiles(
       while (n == buffer.size()) {
         EBB_ASSIGN_OR_RETURN(n, input.Read(buffer));
       }
-      result.push_back({input.path(), input.Fingerprints().back()});
       EBB_ASSIGN_OR_RETURN(more, input.NextFile());
+    }
+    const std::vector<FileFingerprint> files = input.Fingerprints();
+    const bool together = files.size() < input.paths().size();
+    for (size_t i = 0; i < files.size(); ++i) {
+      result.push_back({together ? spec.path : input.paths()[i], files[i]});
     }
   }
   return result;

@@ -24,7 +24,9 @@ enum class SourceKind {
   kNpy,
   kText,
   kBags,
-  kPacked
+  kPacked,
+  kImages,
+  kTar
 };
 
 // kClass: labels are whole numbers that name classes; kReal: numbers to
@@ -179,6 +181,14 @@ struct PackedOptions {
   bool keyed = false;
 };
 
+// What becomes of images, PNG or JPEG.
+struct ImageOptions {
+  // The size that they are scaled to. 0: all have that of the first.
+  int64_t width = 0;
+  int64_t height = 0;
+  bool grey = false;  // One byte a pixel. Else three: red, green, blue.
+};
+
 // Either `features`, a matrix, or `data`, `indices` and `indptr`, the
 // compressed rows of a sparse one.
 struct NpyOptions {
@@ -223,10 +233,11 @@ struct SourceSpec {
   // A file, plain or compressed, a folder of files, or a pattern such as
   // parts/*.csv (find_files.h). For IDX the common front of two files:
   // PATH-images-idx3-ubyte and PATH-labels-idx1-ubyte, each perhaps with .gz.
-  // Not for .npy files, which `npy` names.
+  // For images the folder of the classes' folders. Not for .npy files, which
+  // `npy` names.
   std::string path;
   // The files after those of `path`, in this order. All are parts of one table.
-  // Not for IDX and .npy files.
+  // Not for IDX and .npy files and folders of images.
   std::vector<std::string> further_paths;
   // Lines of text that begin with it are passed over. Empty: none.
   std::string comment;
@@ -266,6 +277,7 @@ struct SourceSpec {
   DocumentOptions documents;
   BagsOptions bags;
   PackedOptions packed;
+  ImageOptions image;  // For kImages and kTar.
 
   // Whether it has labels that are numbers.
   bool numbers() const;

@@ -114,6 +114,29 @@ void CheckCsv(const v1::Csv& csv, bool has_labels, const std::string& path,
   }
 }
 
+// Options of images, wherever they are.
+template <typename Source>
+void CheckImages(const Source& source, const std::string& path,
+                 Complaints* found) {
+  constexpr int64_t kMostFeatures = int64_t{16} << 20;
+  if (!source.has_size()) return;
+  const auto size = ParseImageSize(source.size());
+  if (!size) {
+    found->Add(path + ".size",
+               absl::StrCat("\"", source.size(),
+                            "\" is no width and height, from 1 to 16384 each"),
+               "size: 28x28");
+    return;
+  }
+  const int64_t features = size->width * size->height * (source.grey() ? 1 : 3);
+  if (features <= kMostFeatures) return;
+  found->Add(
+      path + ".size",
+      absl::StrCat("an image would have ", features, " features; at most ",
+                   kMostFeatures, " are possible"),
+      "size: 224x224");
+}
+
 void CheckSource(const v1::Job& job, const v1::DataSource& source,
                  const std::string& path, absl::string_view example,
                  Complaints* found) {
@@ -121,6 +144,10 @@ void CheckSource(const v1::Job& job, const v1::DataSource& source,
   if (source.has_idx()) CheckIdx(source.idx(), labels, path + ".idx", found);
   if (source.has_csv()) CheckCsv(source.csv(), labels, path + ".csv", found);
   if (source.has_npy()) CheckNpy(source.npy(), labels, path + ".npy", found);
+  if (source.has_images()) {
+    CheckImages(source.images(), path + ".images", found);
+  }
+  if (source.has_tar()) CheckImages(source.tar(), path + ".tar", found);
   if (FormatOf(source) == nullptr) {
     found->Add(path, "names no data", std::string(example));
   }

@@ -150,6 +150,26 @@ std::optional<std::string> ParseDelimiter(absl::string_view text) {
   return bytes;
 }
 
+std::optional<ImageSize> ParseImageSize(absl::string_view text) {
+  constexpr int64_t kMost = 16384;
+  const auto side = [](absl::string_view digits) -> int64_t {
+    int64_t pixels = 0;
+    const bool plain = !digits.empty() && digits.size() <= 5 &&
+                       std::all_of(digits.begin(), digits.end(), [](char c) {
+                         return absl::ascii_isdigit(c);
+                       });
+    return plain && absl::SimpleAtoi(digits, &pixels) ? pixels : 0;
+  };
+  const size_t x = text.find('x');
+  if (x == absl::string_view::npos) return {};
+  const ImageSize size = {side(text.substr(0, x)), side(text.substr(x + 1))};
+  if (size.width < 1 || size.width > kMost || size.height < 1 ||
+      size.height > kMost) {
+    return {};
+  }
+  return size;
+}
+
 bool IsName(absl::string_view text) {
   if (text.empty() || text.size() > 63) return false;
   const auto is_letter = [](char c) {

@@ -51,6 +51,13 @@ std::optional<MissingRule> ParseMissing(absl::string_view text);
 // digits, quotes, line ends and signs of numbers.
 std::optional<std::string> ParseDelimiter(absl::string_view text);
 
+// The size of images in pixels, from 1 to 16384 each way: "28x28".
+struct ImageSize {
+  int64_t width = 0;
+  int64_t height = 0;
+};
+std::optional<ImageSize> ParseImageSize(absl::string_view text);
+
 // Up to 63 of a-z, 0-9, '-', '_' and '.', the first a letter or digit: fit
 // for a folder's name.
 bool IsName(absl::string_view text);

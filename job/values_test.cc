@@ -97,6 +97,18 @@ TEST(ValuesTest, ReadsDelimiters) {
   }
 }
 
+TEST(ValuesTest, ReadsSizesOfImages) {
+  const auto size = ParseImageSize("32x16384");
+  ASSERT_TRUE(size.has_value());
+  EXPECT_EQ(size->width, 32);
+  EXPECT_EQ(size->height, 16384);
+  for (const char* bad :
+       {"", "28", "x", "28x", "x28", "0x28", "28x16385", "28x28x3", "28 x 28",
+        "-1x28", "+1x28", "28X28", "99999999999x1"}) {
+    EXPECT_FALSE(ParseImageSize(bad).has_value()) << bad;
+  }
+}
+
 TEST(ValuesTest, TakesOnlyNamesFitForAFolder) {
   EXPECT_TRUE(IsName("fashion-mnist_2.1"));
   EXPECT_TRUE(IsName(std::string(63, 'a')));

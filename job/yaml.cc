@@ -151,7 +151,12 @@ MeantKey MeantBy(absl::string_view name, const Descriptor& type,
   const std::set<std::string> all = AllKeyNames();
   const std::string any = Nearest(name, {all.begin(), all.end()});
   if (any.empty()) return {};
-  return {PathOfKey(any)};
+  std::vector<std::string> meant = PathOfKey(any);
+  // Many tools have keys such as hidden_size, and mean no option of a format of
+  // data, as `size` of images is.
+  const bool of_a_format = meant.size() > 3 && meant.front() == "data";
+  if (of_a_format && !absl::StartsWith(path, "data")) return {};
+  return {std::move(meant)};
 }
 
 // Maps a YAML tree onto a message. Collects mistakes and goes on.

@@ -61,6 +61,30 @@ void SetNpy(const v1::Npy& npy, const v1::Model& model,
       .keys = npy.has_indptr() && (npy.keys() || job::TraitsOf(model).keyed())};
 }
 
+// Options of images, wherever they are.
+template <typename Source>
+data::ImageOptions ImageOptionsOf(const Source& source) {
+  data::ImageOptions options;
+  options.grey = source.grey();
+  if (const auto size = job::ParseImageSize(source.size())) {
+    options.width = size->width;
+    options.height = size->height;
+  }
+  return options;
+}
+
+void SetImages(const v1::Images& images, data::SourceSpec* spec) {
+  spec->kind = data::SourceKind::kImages;
+  spec->path = images.path();
+  spec->image = ImageOptionsOf(images);
+}
+
+void SetTar(const v1::Tar& tar, data::SourceSpec* spec) {
+  spec->kind = data::SourceKind::kTar;
+  SetPaths(tar.path(), spec);
+  spec->image = ImageOptionsOf(tar);
+}
+
 void SetLibsvm(const v1::Libsvm& libsvm, const v1::Model& model,
                data::SourceSpec* spec) {
   spec->kind = data::SourceKind::kLibsvm;
@@ -216,6 +240,12 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
       break;
     case v1::DataSource::kBags:
       SetBags(source.bags(), &spec);
+      break;
+    case v1::DataSource::kImages:
+      SetImages(source.images(), &spec);
+      break;
+    case v1::DataSource::kTar:
+      SetTar(source.tar(), &spec);
       break;
     case v1::DataSource::kPacked:
       spec.kind = data::SourceKind::kPacked;

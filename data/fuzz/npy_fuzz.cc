@@ -7,8 +7,8 @@
 #include "data/internal/testing.h"
 #include "data/source.h"
 
-// The input is read as a matrix without labels, then as the labels of two
-// examples, then as each part of a sparse matrix of two rows.
+// The input is read as a matrix without labels, as one in an archive, then as
+// the labels of two examples, then as each part of a sparse matrix of two rows.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using ebb::data::SourceKind;
   using ebb::data::internal::BytesOf;
@@ -18,6 +18,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                              .has_labels = false,
                              .npy = {.features = "input"}},
                             {{"input", input}});
+  for (const char* const path : {"input.npz/X", "input.npz"}) {
+    ebb::data::ReadEverything({.kind = SourceKind::kNpy,
+                               .has_labels = false,
+                               .npy = {.features = path}},
+                              {{"input.npz", input}});
+  }
   ebb::data::ReadEverything(
       {.kind = SourceKind::kNpy,
        .npy = {.features = "matrix", .labels = "input"}},

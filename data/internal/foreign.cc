@@ -27,7 +27,9 @@ constexpr ForeignFormat kForeignFormats[] = {
     {"PK\x03\x04", 0, "a zip archive (.xlsx and .npz files are, too)",
      "unpack it, as `unzip $FILE` does, and name the file that was in it"},
     {"PK\x05\x06", 0, "an empty zip archive", "pack it anew"},
-    {"PAR1\x15", 0, "a Parquet file", "read_parquet('$FILE')"},
+    {"PAR1\x15", 0, "a Parquet file",
+     "`ebb data pack $FILE DEST` packs it by pyarrow, and jobs read what is "
+     "packed"},
     {string_view("ARROW1\0", 7), 0, "an Arrow (Feather) file",
      "read_feather('$FILE')"},
     {string_view("FEA1\0", 5), 0, "a Feather file", "read_feather('$FILE')"},
@@ -39,9 +41,11 @@ constexpr ForeignFormat kForeignFormats[] = {
     {string_view("SQLite format 3\0", 16), 0, "an SQLite database",
      "make it CSV, as `sqlite3 -header -csv $FILE 'select * from TABLE'` does"},
     {string_view("ustar\0", 6), 257, "a tar archive",
-     "unpack it, as `tar -xf` does, and name the file that was in it"},
+     "name it by tar: $FILE if it has images; else unpack it, as `tar -xf` "
+     "does, and name the file that was in it"},
     {string_view("ustar  \0", 8), 257, "a tar archive",
-     "unpack it, as `tar -xf` does, and name the file that was in it"},
+     "name it by tar: $FILE if it has images; else unpack it, as `tar -xf` "
+     "does, and name the file that was in it"},
     {"7z\xbc\xaf\x27\x1c", 0, "a 7z archive",
      "unpack it, as `7z x $FILE` does, and name the file that was in it"},
     {"Rar!\x1a\x07", 0, "a rar archive",
@@ -52,9 +56,11 @@ constexpr ForeignFormat kForeignFormats[] = {
      "compress it anew, as `lz4 -d $FILE | lz4` does"},
     {"%PDF-", 0, "a PDF document", "name the file that holds the data"},
     {"\x89PNG\r\n\x1a\n", 0, "a PNG image",
-     "put images into IDX files or tables, an example each"},
+     "put images into a folder for each class, and name the folder of these "
+     "by images: FOLDER"},
     {"\xff\xd8\xff", 0, "a JPEG image",
-     "put images into IDX files or tables, an example each"},
+     "put images into a folder for each class, and name the folder of these "
+     "by images: FOLDER"},
     {"version https://git-lfs.github.com/spec/", 0,
      "the pointer of a file that Git LFS keeps elsewhere",
      "fetch it, as `git lfs pull` does"},

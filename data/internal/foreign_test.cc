@@ -19,9 +19,12 @@ std::string Why(const std::string& bytes) {
 
 TEST(ForeignTest, SaysWhatAFileIsAndWhatToDo) {
   EXPECT_EQ(Why("PAR1\x15\x04"),
-            "d/f: is a Parquet file, which ebb does not read; make it CSV, for "
-            "example with pandas: python3 -c \"import pandas as p; "
-            "p.read_parquet('d/f').to_csv('d/f.csv', index=False)\"");
+            "d/f: is a Parquet file, which ebb does not read; `ebb data pack "
+            "d/f DEST` packs it by pyarrow, and jobs read what is packed");
+  EXPECT_EQ(Why(std::string("ARROW1\0", 7)),
+            "d/f: is an Arrow (Feather) file, which ebb does not read; make it "
+            "CSV, for example with pandas: python3 -c \"import pandas as p; "
+            "p.read_feather('d/f').to_csv('d/f.csv', index=False)\"");
   EXPECT_EQ(Why("PK\x03\x04 and more"),
             "d/f: is a zip archive (.xlsx and .npz files are, too), which ebb "
             "does not read; unpack it, as `unzip d/f` does, and name the file "

@@ -13,15 +13,33 @@
 
 namespace ebb::data::internal {
 
-Input::Input(std::vector<std::string> paths, OpenBytes open)
+namespace {
+
+// The last parts of a path: "cat/1.png" of "/data/cat/1.png" for two.
+absl::string_view EndOf(absl::string_view path, int parts) {
+  size_t at = path.size();
+  while (parts-- > 0 && at > 0) {
+    const size_t slash = path.rfind('/', at - 1);
+    if (slash == absl::string_view::npos) return path;
+    at = slash;
+  }
+  return path.substr(std::min(path.size(), at + 1));
+}
+
+}  // namespace
+
+Input::Input(std::vector<std::string> paths, OpenBytes open,
+             const InputOptions& options)
     : paths_(std::move(paths)),
       open_(std::move(open)),
+      options_(options),
       hash_(XXH3_createState()),
       buffer_(64 << 10) {}
 
 absl::StatusOr<Input> Input::Open(std::vector<std::string> paths,
-                                  const OpenBytes& open) {
-  Input input(std::move(paths), open);
+                                  const OpenBytes& open,
+                                  const InputOptions& options) {
+  Input input(std::move(paths), open, options);
   EBB_RETURN_IF_ERROR(input.OpenCurrent());
   return input;
 }
@@ -34,8 +52,15 @@ absl::StatusOr<Input> Input::Open(absl::string_view path,
 absl::Status Input::OpenCurrent() {
   source_.reset();  // What is cached must fit together with what is open.
   EBB_ASSIGN_OR_RETURN(source_, open_(path()));
-  XXH3_128bits_reset(hash_.get());
-  fingerprint_bytes_ = 0;
+  if (file_ == 0 || !options_.together) {
+    XXH3_128bits_reset(hash_.get());
+    fingerprint_bytes_ = 0;
+  }
+  if (options_.together) {
+    // With the zero that ends it.
+    const std::string name(EndOf(path(), options_.name_parts));
+    XXH3_128bits_update(hash_.get(), name.c_str(), name.size() + 1);
+  }
   line_number_ = 0;
   lines_ = 0;
   begin_ = 0;
@@ -48,6 +73,7 @@ absl::Status Input::CheckFront() {
   while (!at_end_ && end_ - begin_ < kForeignBytes) {
     EBB_RETURN_IF_ERROR(Fill());
   }
+  if (options_.any_format) return absl::OkStatus();
   return RefuseForeign(
       path(), absl::string_view(buffer_.data(), std::min(end_, kForeignBytes)));
 }
@@ -138,7 +164,7 @@ absl::StatusOr<bool> Input::ReadLine(absl::string_view* line) {
 
 absl::StatusOr<bool> Input::NextFile() {
   if (file_ + 1 == paths_.size()) return false;
-  fingerprints_.push_back(Fingerprint());
+  if (!options_.together) fingerprints_.push_back(Fingerprint());
   ++file_;
   EBB_RETURN_IF_ERROR(OpenCurrent());
   return true;

@@ -23,6 +23,18 @@ namespace ebb::data::internal {
 // The longest line of text and the largest IDX example: what a reader holds.
 inline constexpr int64_t kMaxExampleBytes = int64_t{16} << 20;
 
+struct InputOptions {
+  // Whether files may begin as those that ebb does not read (foreign.h). Else
+  // these are refused.
+  bool any_format = false;
+  // Whether all files have one fingerprint, that of their names and bytes. For
+  // folders of many files.
+  bool together = false;
+  // With `together`: how many parts of a path are the file's name, from the
+  // end.
+  int name_parts = 1;
+};
+
 // One file is open at a time; the next one is opened when the last has been
 // read to its end. Errors of opening one, and of a file that is well known but
 // none that ebb reads (foreign.h), come from Open() or from the read that needs
@@ -31,7 +43,8 @@ class Input {
  public:
   // `paths` has at least one.
   static absl::StatusOr<Input> Open(std::vector<std::string> paths,
-                                    const OpenBytes& open);
+                                    const OpenBytes& open,
+                                    const InputOptions& options = {});
   static absl::StatusOr<Input> Open(absl::string_view path,
                                     const OpenBytes& open);
 
@@ -59,6 +72,8 @@ class Input {
   // Goes on to the next file; false where there is none.
   absl::StatusOr<bool> NextFile();
 
+  // All files.
+  const std::vector<std::string>& paths() const { return paths_; }
   // Path of the file that has the line read last; at the end the last file.
   const std::string& path() const { return paths_[file_]; }
   // All files, for messages: "a.csv", "a.csv and 2 more files".
@@ -71,7 +86,7 @@ class Input {
   // The bytes given out so far.
   int64_t offset() const { return fingerprint_bytes_ - Buffered(); }
   // Fingerprints of the files in their order, each once it has been read to its
-  // end.
+  // end; or the only one, once all have been.
   std::vector<FileFingerprint> Fingerprints() const;
 
  private:
@@ -79,7 +94,8 @@ class Input {
     void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
   };
 
-  Input(std::vector<std::string> paths, OpenBytes open);
+  Input(std::vector<std::string> paths, OpenBytes open,
+        const InputOptions& options);
 
   // The file that is next to read.
   absl::Status OpenCurrent();
@@ -94,6 +110,7 @@ class Input {
 
   std::vector<std::string> paths_;
   OpenBytes open_;
+  InputOptions options_;
   std::string comment_;
   // Fingerprints of the files that are read; the members below are about the
   // open file.

@@ -1,5 +1,6 @@
 // Arrays of NumPy: a matrix in a .npy file, or a sparse one in three (the data,
-// indices and indptr of a scipy.sparse.csr_matrix), and a file of labels.
+// indices and indptr of a scipy.sparse.csr_matrix), and a file of labels. Each
+// may also be an array of an archive (npz.h).
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,7 @@
 #include "data/internal/format.h"
 #include "data/internal/keyed_row.h"
 #include "data/internal/npy_array.h"
+#include "data/internal/npz.h"
 #include "data/internal/options.h"
 #include "data/internal/text.h"
 
@@ -311,9 +313,10 @@ absl::StatusOr<std::vector<Input>> OpenNpyFiles(const SourceSpec& spec,
   std::vector<std::string> paths = {npy.features};
   if (npy.sparse()) paths = {npy.data, npy.indices, npy.indptr};
   if (spec.has_labels) paths.push_back(npy.labels);
+  const OpenBytes open_array = WithNpz(open);
   std::vector<Input> files;
   for (const std::string& path : paths) {
-    EBB_ASSIGN_OR_RETURN(Input file, Input::Open(path, open));
+    EBB_ASSIGN_OR_RETURN(Input file, Input::Open(path, open_array));
     files.push_back(std::move(file));
   }
   return files;

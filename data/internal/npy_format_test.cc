@@ -1,3 +1,5 @@
+#include <zlib.h>
+
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -324,6 +326,115 @@ TEST(NpyFormatTest, ChecksItsOptions) {
   spec.path = "X";
   EXPECT_THAT(why(spec), HasSubstr("has no path"));
   EXPECT_NE(MatrixSpec().Meaning(), RowsSpec().Meaning());
+}
+
+// --- Archives ----------------------------------------------------------------
+
+// The member of an archive that follows these bytes: its header and content.
+std::string Stored(const std::string& name, const std::string& bytes) {
+  const auto crc = static_cast<uint32_t>(
+      crc32(0, reinterpret_cast<const Bytef*>(bytes.data()),
+            static_cast<uInt>(bytes.size())));
+  const auto size = static_cast<uint32_t>(bytes.size());
+  return absl::StrCat(
+      "PK\x03\x04", BytesOf<uint16_t>({20, 0, 0, 0, 0}),
+      BytesOf<uint32_t>({crc, size, size}),
+      BytesOf<uint16_t>({static_cast<uint16_t>(name.size()), 0}), name, bytes);
+}
+
+SourceSpec InArchive(const std::string& features, const std::string& labels) {
+  return {.kind = SourceKind::kNpy,
+          .npy = {.features = features, .labels = labels}};
+}
+
+TEST(NpzTest, ReadsWhatNumPyWrites) {
+  for (const std::string name : {"stored.npz", "deflated.npz"}) {
+    const auto all = ReadAll(InArchive("d/a.npz/X", "d/a.npz/y.npy"),
+                             OpenMemory({{"d/a.npz", Golden(name)}}));
+    ASSERT_TRUE(all.ok()) << name << all.status();
+    ASSERT_EQ(all->size(), 3);
+    EXPECT_THAT((*all)[0].values, ElementsAre(0, 0.25, 0.5, 0.75));
+    EXPECT_THAT((*all)[2].values, ElementsAre(2, 2.25, 2.5, 2.75));
+    EXPECT_EQ((*all)[0].label, 2);
+    EXPECT_EQ((*all)[2].label, 1);
+  }
+}
+
+TEST(NpzTest, ReadsLongArrays) {
+  SourceSpec spec = InArchive("a.npz/bytes", "");
+  spec.has_labels = false;
+  const auto all =
+      ReadAll(spec, OpenMemory({{"a.npz", Golden("deflated.npz")}}));
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_EQ(all->size(), 2);
+  for (size_t i = 0; i < 1000; ++i) {
+    EXPECT_EQ((*all)[1].bytes[i], static_cast<uint8_t>(1000 + i));
+  }
+}
+
+TEST(NpzTest, NamesTheArraysThatThereAre) {
+  const OpenBytes open = OpenMemory({{"d/a.npz", Golden("stored.npz")}});
+  const auto message = [&](const std::string& path) {
+    return std::string(
+        ReadAll(InArchive(path, "d/a.npz/y"), open).status().message());
+  };
+  EXPECT_EQ(message("d/a.npz"),
+            "d/a.npz: is an archive of 2 arrays: X, y; name one of them, as "
+            "d/a.npz/X");
+  EXPECT_EQ(message("d/a.npz/Z"),
+            "d/a.npz: has no array 'Z', but 2 arrays: X, y");
+  EXPECT_EQ(message("d/b.npz/X"), "d/b.npz: no such file");
+}
+
+TEST(NpzTest, NamesWhatAnArrayShouldBe) {
+  const OpenBytes open = OpenMemory(
+      {{"a.npz", Golden("odd.npz")}, {"b.npz", Golden("stored.npz")}});
+  const auto message = [&](const std::string& path, const std::string& labels) {
+    return std::string(
+        ReadAll(InArchive(path, labels), open).status().message());
+  };
+  EXPECT_THAT(message("a.npz/fortran", "b.npz/y"),
+              HasSubstr("is stored column by column (Fortran order), but "
+                        "examples are rows; save numpy.ascontiguousarray(X)"));
+  EXPECT_THAT(message("a.npz/objects", "b.npz/y"),
+              HasSubstr("has dtype '|O'; ebb reads float32"));
+  EXPECT_EQ(message("b.npz/X", "a.npz/few"),
+            "b.npz/X: has 3 examples, but a.npz/few has 2 labels; the files "
+            "belong to different data");
+  // Big endian is read.
+  const auto big = ReadAll(InArchive("a.npz/big", "b.npz/y"), open);
+  ASSERT_TRUE(big.ok()) << big.status();
+  EXPECT_THAT((*big)[1].values, ElementsAre(1, 1.25, 1.5, 1.75));
+}
+
+TEST(NpzTest, NamesDamage) {
+  SourceSpec spec = InArchive("a.npz/X", "");
+  spec.has_labels = false;
+  for (const std::string name : {"stored.npz", "deflated.npz"}) {
+    const std::string whole = Golden(name);
+    const auto status = [&](const std::string& bytes) {
+      return ReadAll(spec, OpenMemory({{"a.npz", bytes}})).status();
+    };
+    const absl::Status cut = status(whole.substr(0, 100));
+    EXPECT_EQ(cut.code(), absl::StatusCode::kDataLoss) << cut;
+    EXPECT_THAT(std::string(cut.message()), HasSubstr("a.npz: is cut: it"));
+    std::string damaged = whole;
+    damaged[14] ^= 1;  // In its checksum.
+    EXPECT_THAT(std::string(status(damaged).message()),
+                HasSubstr("the array 'X.npy' is damaged: its checksum"));
+    EXPECT_THAT(std::string(status("no archive").message()),
+                HasSubstr("a.npz: is no archive of NumPy"));
+    std::string piped = whole;
+    piped[6] |= 8;
+    EXPECT_THAT(std::string(status(piped).message()),
+                HasSubstr("was written to a pipe"));
+  }
+  const std::string x = Npy("|u1", "(2, 1)", "ab");
+  EXPECT_TRUE(ReadAll(spec, OpenMemory({{"a.npz", Stored("X.npy", x)}})).ok());
+  EXPECT_EQ(ReadAll(spec, OpenMemory({{"a.npz", Stored("y.npy", x) + "rest"}}))
+                .status()
+                .message(),
+            "a.npz: is damaged: no header follows the array 'y.npy'");
 }
 
 }  // namespace

@@ -20,6 +20,11 @@ absl::StatusOr<std::vector<std::string>> TableFiles(const SourceSpec& spec,
                          open.FilesOf(path));
     files.insert(files.end(), more.begin(), more.end());
   }
+  if (files.size() > kMaxFilesOfTable) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        spec.Name(), ": these are ", files.size(), " files, more than ",
+        kMaxFilesOfTable, "; join some of them"));
+  }
   std::set<absl::string_view> seen;
   for (const std::string& file : files) {
     if (seen.insert(file).second) continue;
@@ -32,9 +37,11 @@ absl::StatusOr<std::vector<std::string>> TableFiles(const SourceSpec& spec,
 }
 
 absl::StatusOr<Input> OpenTableFiles(const SourceSpec& spec,
-                                     const OpenBytes& open) {
+                                     const OpenBytes& open,
+                                     const InputOptions& options) {
   EBB_ASSIGN_OR_RETURN(std::vector<std::string> files, TableFiles(spec, open));
-  EBB_ASSIGN_OR_RETURN(Input input, Input::Open(std::move(files), open));
+  EBB_ASSIGN_OR_RETURN(Input input,
+                       Input::Open(std::move(files), open, options));
   input.SkipComments(spec.comment);
   return input;
 }

@@ -2,6 +2,7 @@
 #ifndef EBB_DATA_INTERNAL_TABLE_FILES_H_
 #define EBB_DATA_INTERNAL_TABLE_FILES_H_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -12,15 +13,19 @@
 
 namespace ebb::data::internal {
 
+// More files than this are rather a mistake than a table.
+inline constexpr size_t kMaxFilesOfTable = 65536;
+
 // Their paths, in their order. The errors of OpenBytes, and kInvalidArgument
-// for a file that is named twice.
+// for a file that is named twice, and for too many.
 absl::StatusOr<std::vector<std::string>> TableFiles(const SourceSpec& spec,
                                                     const OpenBytes& open);
 
 // Opens the first of them, and passes over the comments of all. The errors of
-// OpenBytes, and kInvalidArgument for a file that is named twice.
+// TableFiles().
 absl::StatusOr<Input> OpenTableFiles(const SourceSpec& spec,
-                                     const OpenBytes& open);
+                                     const OpenBytes& open,
+                                     const InputOptions& options = {});
 
 }  // namespace ebb::data::internal
 

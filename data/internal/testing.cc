@@ -6,6 +6,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -68,6 +70,12 @@ std::string Lz4(absl::string_view bytes) {
   out.resize(LZ4F_compressFrame(out.data(), out.size(), bytes.data(),
                                 bytes.size(), &preferences));
   return out;
+}
+
+std::string Golden(absl::string_view name) {
+  std::ifstream file(absl::StrCat("tests/golden/readers/", name),
+                     std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 std::string Idx(std::initializer_list<uint32_t> dimensions,

@@ -24,6 +24,9 @@ std::string Xz(absl::string_view bytes);
 std::string Bzip2(absl::string_view bytes);
 std::string Lz4(absl::string_view bytes);
 
+// The bytes of a file of tests/golden/readers.
+std::string Golden(absl::string_view name);
+
 // An IDX file of unsigned bytes.
 std::string Idx(std::initializer_list<uint32_t> dimensions,
                 absl::string_view bytes);

@@ -210,6 +210,11 @@ absl::Status Packer::ReadSource() {
   const bool table = spec_.kind == SourceKind::kCsv;
   const auto read = [&](LabelKind labels) -> absl::Status {
     spec_.label_kind = labels;
+    if (spec_.kind == SourceKind::kImages) {  // Their folders are classes.
+      EBB_ASSIGN_OR_RETURN(const FoundEncoding found,
+                           FindEncoding(spec_, open_));
+      return ReadAs(labels, found.encoding);
+    }
     absl::Status numbers;
     if (!table || (csv.categorical.empty() && csv.dates.empty())) {
       numbers = ReadAs(labels, {});

@@ -94,6 +94,28 @@ class RemoteDataTest(JobTestCase):
         self.train(f"{self.url}/bucket/train/2.csv.gz",
                    f"{self.url}/bucket/test.csv", ROWS // 2)
 
+    def test_images_of_a_bucket_and_an_archive_of_a_web_server(self):
+        golden = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                              "..", "golden", "readers")
+        for key, name in (("pets/cat/1.png", "plain.png"),
+                          ("pets/cat/2.jpg", "baseline.jpg"),
+                          ("pets/dog/1.png", "interlaced.png"),
+                          ("pets/dog/2.jpg", "progressive.jpg"),
+                          ("a.tar.gz", "gnu.tar.gz")):
+            with open(os.path.join(golden, name), "rb") as file:
+                urllib.request.urlopen(urllib.request.Request(
+                    f"{self.url}/bucket/{key}", data=file.read(),
+                    method="PUT"), timeout=10).read()
+        for source, count in (("images: s3://bucket/pets", 4),
+                              (f"tar: {self.url}/bucket/a.tar.gz", 3)):
+            folder = self.new_folder()
+            with open(os.path.join(folder, "job.yaml"), "w") as file:
+                file.write("name: remote\nmodel: softmax\n"
+                           "data: {train: {%s, scale: 1/255}}\n"
+                           "train: {epochs: 2, batch: 2}\n" % source)
+            report, _ = self.run_to_the_end(folder, "job.yaml")
+            self.assertEqual(report["audit"]["applied"], 2 * count)
+
     def test_what_is_missing_is_named(self):
         folder = self.new_folder()
         with open(os.path.join(folder, "job.yaml"), "w") as file:

@@ -16,12 +16,14 @@
 #include "absl/time/time.h"
 #include "common/kill_point.h"
 #include "common/status_macros.h"
+#include "data/byte_source.h"
 #include "data/pack/packer.h"
 #include "data/source.h"
 #include "job/traits.h"
 #include "job/validate.h"
 #include "job/yaml.h"
 #include "tools/command/command.h"
+#include "tools/ebb/cluster/parquet_rows.h"
 #include "tools/text/console.h"
 #include "tools/text/json.h"
 #include "worker/job_data.h"
@@ -89,13 +91,17 @@ bool IsJobFile(const std::string& source) {
 }
 
 // "csv:table.csv" as a job that would read it.
-absl::StatusOr<std::string> JobTextOf(const std::string& source) {
+absl::StatusOr<std::string> JobTextOf(const std::string& given) {
+  // Parquet files are read as CSV, whose first line names the columns.
+  const bool parquet = IsParquet(given);
+  const bool plain = parquet && !absl::StartsWith(given, "csv:");
+  const std::string source = plain ? absl::StrCat("csv:", given) : given;
   const size_t colon = source.find(':');
   const std::string format = source.substr(0, colon);
   if (colon == std::string::npos || colon == 0 || colon + 1 == source.size()) {
     return absl::InvalidArgumentError(absl::StrCat(
         source, " is neither a job file (.yaml) nor FORMAT:PATH\nhint: csv:",
-        source, ", or libsvm, libffm, criteo, ratings or idx"));
+        source, ", or libsvm, libffm, criteo, ratings, idx, images or tar"));
   }
   std::string path;
   for (const char c : source.substr(colon + 1)) {
@@ -104,8 +110,10 @@ absl::StatusOr<std::string> JobTextOf(const std::string& source) {
   }
   const bool keyed =
       format == "libffm" || format == "criteo" || format == "ratings";
-  return absl::StrCat("name: pack\ndata: {train: {", format, ": \"", path,
-                      "\"}}\nmodel: ", keyed ? "fm" : "linear", "\n");
+  return absl::StrCat("name: pack\ndata: {train: {", format, ": {",
+                      format == "idx" ? "prefix" : "path", ": \"", path, "\"",
+                      parquet ? ", header: true" : "",
+                      "}}}\nmodel: ", keyed ? "fm" : "linear", "\n");
 }
 
 absl::StatusOr<v1::Job> JobOf(const PackFlags& flags) {
@@ -191,8 +199,8 @@ int Pack(const PackFlags& flags) {
     line.Show(progress);
     return pack_is_interrupted.load();
   };
-  const auto packed =
-      pack::PackSources(SourcesOf(flags, *job), flags.folder, options);
+  const auto packed = pack::PackSources(SourcesOf(flags, *job), flags.folder,
+                                        options, WithParquet(data::OpenFile));
   line.End();
   if (!packed.ok()) {
     const int exit_code = Report(packed.status());
@@ -233,7 +241,7 @@ void AddDataPackCommand(CLI::App* data, int* exit_code) {
   command
       ->add_option("SRC", flags->source,
                    "Job file (.yaml), whose data is packed; or FORMAT:PATH, as "
-                   "csv:table.csv")
+                   "csv:table.csv; or TABLE.parquet")
       ->required();
   command
       ->add_option("DEST", flags->folder,

@@ -1,0 +1,204 @@
+// Folders of images: FOLDER/CLASS/NAME is an image of the class CLASS.
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "common/status_macros.h"
+#include "data/internal/format.h"
+#include "data/internal/image_reader.h"
+#include "data/internal/options.h"
+#include "data/internal/text.h"
+
+namespace ebb::data::internal {
+namespace {
+
+// The name of the folder that a file is in.
+absl::string_view FolderOf(absl::string_view path) {
+  path = path.substr(0, std::min(path.size(), path.rfind('/')));
+  const size_t slash = path.rfind('/');
+  return slash == absl::string_view::npos ? path : path.substr(slash + 1);
+}
+
+// The names of all their folders, in order.
+std::vector<std::string> ClassesOf(const std::vector<std::string>& paths) {
+  std::set<std::string> names;
+  for (const std::string& path : paths) names.emplace(FolderOf(path));
+  return {names.begin(), names.end()};
+}
+
+bool NamesClasses(const SourceSpec& spec) {
+  return spec.has_labels && spec.looks_at_labels &&
+         spec.label_kind == LabelKind::kClass;
+}
+
+class FolderReader : public ImageReader {
+ public:
+  FolderReader(const SourceSpec& spec, Input files,
+               std::vector<std::string> classes)
+      : ImageReader(spec),
+        files_(std::move(files)),
+        classes_(std::move(classes)) {}
+
+  std::vector<FileFingerprint> Fingerprints() const override {
+    return files_.Fingerprints();
+  }
+
+ private:
+  absl::StatusOr<bool> Take(RawImage* raw) override {
+    if (begun_) {
+      EBB_ASSIGN_OR_RETURN(const bool more, files_.NextFile());
+      if (!more) return false;
+    }
+    begun_ = true;
+    *raw = {};
+    raw->name = files_.path();
+    EBB_RETURN_IF_ERROR(ReadFile(raw));
+    if (raw->mistake.ok()) raw->mistake = SetLabel(raw);
+    return true;
+  }
+
+  // Reads to the end of the file, whatever its size.
+  absl::Status ReadFile(RawImage* raw) {
+    constexpr size_t kStep = size_t{64} << 10;
+    for (;;) {
+      const size_t before = raw->bytes.size();
+      raw->bytes.resize(before + kStep);
+      EBB_ASSIGN_OR_RETURN(
+          const size_t n,
+          files_.Read(std::span(raw->bytes).subspan(before, kStep)));
+      raw->bytes.resize(before + n);
+      if (n < kStep) return absl::OkStatus();
+      if (raw->bytes.size() <= kMostImageBytes) continue;
+      raw->bytes.clear();
+      raw->mistake = absl::InvalidArgumentError(
+          absl::StrCat(raw->name, ": has more than ", kMostImageBytes,
+                       " bytes; is this an image?"));
+    }
+  }
+
+  absl::Status SetLabel(RawImage* raw) const {
+    if (!spec().has_labels || !spec().looks_at_labels) return absl::OkStatus();
+    const absl::string_view name = FolderOf(raw->name);
+    if (spec().label_kind == LabelKind::kReal) {
+      const auto number = ParseLabel(name, LabelKind::kReal);
+      if (!number.ok()) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            raw->name, ": its folder names a class, ", Excerpt(name),
+            ", but the model predicts numbers; take a model of classes, as "
+            "model: softmax"));
+      }
+      raw->label = *number;
+      return absl::OkStatus();
+    }
+    const auto at = std::lower_bound(classes_.begin(), classes_.end(), name);
+    if (at == classes_.end() || *at != name) {
+      constexpr size_t kShown = 10;
+      const size_t shown = std::min(classes_.size(), kShown);
+      return absl::InvalidArgumentError(absl::StrCat(
+          raw->name, ": its folder ", Excerpt(name),
+          " is no class of the training data, which are ",
+          absl::StrJoin(classes_.begin(), classes_.begin() + shown, ", "),
+          shown < classes_.size() ? ", ..." : ""));
+    }
+    raw->label = static_cast<float>(at - classes_.begin());
+    return absl::OkStatus();
+  }
+
+  Input files_;
+  const std::vector<std::string> classes_;  // In order.
+  bool begun_ = false;
+};
+
+absl::Status ValidateFolder(const SourceSpec& spec) {
+  if (spec.path.empty()) {
+    return WrongOption("the folder of images has no path; name it");
+  }
+  if (!spec.further_paths.empty()) {
+    return WrongOption("images are in one folder, ", spec.path,
+                       "; move them together");
+  }
+  return ValidateImages(spec);
+}
+
+std::string MeaningOfFolder(const SourceSpec& spec, absl::string_view common) {
+  return absl::StrCat("images", common, MeaningOf(spec.image));
+}
+
+// What needs no classes may also be a folder of images, an image, or a pattern.
+absl::StatusOr<std::vector<Input>> OpenImageFiles(const SourceSpec& spec,
+                                                  const OpenBytes& open) {
+  absl::string_view folder = spec.path;
+  while (folder.size() > 1 && absl::ConsumeSuffix(&folder, "/")) {
+  }
+  InputOptions options = {
+      .any_format = true, .together = true, .name_parts = 2};
+  auto paths = open.FilesOf(absl::StrCat(folder, "/*/*"));
+  if (!paths.ok() && !(spec.has_labels && spec.looks_at_labels)) {
+    options.name_parts = 1;
+    paths = open.FilesOf(folder);
+  }
+  if (absl::IsNotFound(paths.status())) {
+    return absl::NotFoundError(absl::StrCat(
+        spec.path,
+        ": there is no image in a folder of it; it has a folder for each "
+        "class, with the images of that class: ",
+        folder, "/CLASS/NAME.png"));
+  }
+  EBB_RETURN_IF_ERROR(paths.status());
+  EBB_ASSIGN_OR_RETURN(Input files,
+                       Input::Open(*std::move(paths), open, options));
+  std::vector<Input> all;
+  all.push_back(std::move(files));
+  return all;
+}
+
+absl::StatusOr<FoundEncoding> FindClasses(const SourceSpec& spec, Input file) {
+  FoundEncoding found;
+  if (!NamesClasses(spec)) return found;
+  found.encoding.classes = ClassesOf(file.paths());
+  for (const std::string& name : found.encoding.classes) {
+    if (IsUtf8(name)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(spec.path, ": the name of the folder ", Excerpt(name),
+                     " is no UTF-8; it names a class, so rename it"));
+  }
+  return found;
+}
+
+// Without an encoding the classes are those of these files.
+absl::StatusOr<std::unique_ptr<Reader>> OpenFolder(const SourceSpec& spec,
+                                                   const Encoding& encoding,
+                                                   std::vector<Input> files) {
+  std::vector<std::string> classes = encoding.classes;
+  if (classes.empty()) classes = ClassesOf(files[0].paths());
+  auto reader = std::make_unique<FolderReader>(spec, std::move(files[0]),
+                                               std::move(classes));
+  EBB_RETURN_IF_ERROR(reader->Begin());
+  return reader;
+}
+
+}  // namespace
+
+Format ImagesFormat() {
+  return {.kind = SourceKind::kImages,
+          .word = "images",
+          .layout = Always<Layout::kBytes>,
+          .validate = ValidateFolder,
+          .meaning = MeaningOfFolder,
+          .files = OpenImageFiles,
+          .open = OpenFolder,
+          .survey = FindClasses};
+}
+
+}  // namespace ebb::data::internal

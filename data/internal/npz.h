@@ -1,0 +1,23 @@
+// Arrays of NumPy in an archive, which numpy.savez() and savez_compressed()
+// write. FILE.npz/NAME is the path of one.
+#ifndef EBB_DATA_INTERNAL_NPZ_H_
+#define EBB_DATA_INTERNAL_NPZ_H_
+
+#include "absl/strings/string_view.h"
+#include "data/byte_source.h"
+
+namespace ebb::data::internal {
+
+// Whether the path is that of an archive, or of an array in one.
+bool IsNpz(absl::string_view path);
+
+// Opens such paths, and all others by `open`. An array is read from the front
+// of its archive on, as what follows is read of it. Errors: those of `open`;
+// kInvalidArgument: the path names no array, or the archive is not as NumPy
+// writes it; kNotFound: the archive has no such array; kDataLoss: it is cut or
+// damaged, as its checksum says.
+OpenBytes WithNpz(OpenBytes open);
+
+}  // namespace ebb::data::internal
+
+#endif  // EBB_DATA_INTERNAL_NPZ_H_
