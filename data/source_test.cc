@@ -37,16 +37,18 @@ TEST(SourceSpecTest, EachKindHasAFormatWithAWordOfItsOwn) {
     EXPECT_THAT(SourceSpec{.kind = format.kind}.Meaning(),
                 StartsWith(absl::StrCat(format.word, " reader=1 ")));
   }
-  EXPECT_THAT(words, UnorderedElementsAre(Pair(SourceKind::kIdx, "idx"),
-                                          Pair(SourceKind::kCsv, "csv"),
-                                          Pair(SourceKind::kLibsvm, "libsvm"),
-                                          Pair(SourceKind::kLibffm, "libffm"),
-                                          Pair(SourceKind::kRatings, "ratings"),
-                                          Pair(SourceKind::kCriteo, "criteo"),
-                                          Pair(SourceKind::kNpy, "npy"),
-                                          Pair(SourceKind::kText, "text"),
-                                          Pair(SourceKind::kBags, "bags"),
-                                          Pair(SourceKind::kPacked, "packed")));
+  EXPECT_THAT(
+      words,
+      UnorderedElementsAre(
+          Pair(SourceKind::kIdx, "idx"), Pair(SourceKind::kCsv, "csv"),
+          Pair(SourceKind::kLibsvm, "libsvm"),
+          Pair(SourceKind::kLibffm, "libffm"),
+          Pair(SourceKind::kRatings, "ratings"),
+          Pair(SourceKind::kCriteo, "criteo"), Pair(SourceKind::kNpy, "npy"),
+          Pair(SourceKind::kText, "text"), Pair(SourceKind::kBags, "bags"),
+          Pair(SourceKind::kPacked, "packed"),
+          Pair(SourceKind::kTfRecord, "tf_record"),
+          Pair(SourceKind::kJsonLines, "json_lines")));
 }
 
 TEST(SourceSpecTest, RefusesPathsThatDoNotSuitTheKind) {

@@ -13,15 +13,16 @@
 
 namespace ebb::data::internal {
 
-Input::Input(std::vector<std::string> paths, OpenBytes open)
+Input::Input(std::vector<std::string> paths, OpenBytes open, Content content)
     : paths_(std::move(paths)),
       open_(std::move(open)),
+      content_(content),
       hash_(XXH3_createState()),
       buffer_(64 << 10) {}
 
 absl::StatusOr<Input> Input::Open(std::vector<std::string> paths,
-                                  const OpenBytes& open) {
-  Input input(std::move(paths), open);
+                                  const OpenBytes& open, Content content) {
+  Input input(std::move(paths), open, content);
   EBB_RETURN_IF_ERROR(input.OpenCurrent());
   return input;
 }
@@ -49,7 +50,8 @@ absl::Status Input::CheckFront() {
     EBB_RETURN_IF_ERROR(Fill());
   }
   return RefuseForeign(
-      path(), absl::string_view(buffer_.data(), std::min(end_, kForeignBytes)));
+      path(), absl::string_view(buffer_.data(), std::min(end_, kForeignBytes)),
+      content_);
 }
 
 absl::Status Input::Fill() {

@@ -17,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "data/byte_source.h"
 #include "data/fingerprint.h"
+#include "data/internal/foreign.h"
 
 namespace ebb::data::internal {
 
@@ -31,7 +32,8 @@ class Input {
  public:
   // `paths` has at least one.
   static absl::StatusOr<Input> Open(std::vector<std::string> paths,
-                                    const OpenBytes& open);
+                                    const OpenBytes& open,
+                                    Content content = Content::kOther);
   static absl::StatusOr<Input> Open(absl::string_view path,
                                     const OpenBytes& open);
 
@@ -79,7 +81,7 @@ class Input {
     void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
   };
 
-  Input(std::vector<std::string> paths, OpenBytes open);
+  Input(std::vector<std::string> paths, OpenBytes open, Content content);
 
   // The file that is next to read.
   absl::Status OpenCurrent();
@@ -94,6 +96,7 @@ class Input {
 
   std::vector<std::string> paths_;
   OpenBytes open_;
+  Content content_;
   std::string comment_;
   // Fingerprints of the files that are read; the members below are about the
   // open file.

@@ -56,7 +56,8 @@ class ExampleJobsTest(unittest.TestCase):
         self.assertIsNotNone(data, "say where the data comes from")
         make = next((command for command in (data, stand_in)
                      if command and command.startswith(
-                         ("ebb generate ", "ebb data pack "))), None)
+                         ("ebb generate ", "ebb data pack ",
+                          "python3 examples/"))), None)
         check = f"ebb job check {path}"
         if "kind: python" in text:
             if not HAS_TORCH:
@@ -72,7 +73,8 @@ class ExampleJobsTest(unittest.TestCase):
             self.assertEqual(missing.returncode, 2, missing.stdout)
             for command in filter(None, (data, stand_in)):
                 self.assertIn(command, missing.stdout)
-            made = self.shell(smaller(make))
+            made = self.shell(smaller(make).replace(
+                " examples/", f" {SOURCE}/examples/"))
             self.assertEqual(made.returncode, 0, made.stdout)
         checked = self.shell(check)
         self.assertEqual(checked.returncode, 0, checked.stdout)
