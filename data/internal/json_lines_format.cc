@@ -261,8 +261,10 @@ class JsonLinesReader : public LineReader {
         bool truth;
         return value.get_bool().get(truth) == simdjson::SUCCESS;
       }
-      case simdjson::ondemand::json_type::null:
-        return value.is_null();
+      case simdjson::ondemand::json_type::null: {
+        bool null;
+        return value.is_null().get(null) == simdjson::SUCCESS;
+      }
     }
     return false;
   }

@@ -134,6 +134,12 @@ TEST(JsonLinesFormatTest, SaysWhatIsWrongWithALine) {
               HasSubstr("the key \"user.id\" twice"));
 }
 
+// Bug: an exception of the library ended the program.
+TEST(JsonLinesFormatTest, RefusesWordsThatBeginAsNullDoes) {
+  EXPECT_THAT(Message(Dense(), "{\"a\": [[1], null\x02]]}"),
+              HasSubstr("f:1: at byte 13 of the line: is no JSON"));
+}
+
 TEST(JsonLinesFormatTest, LeavesOutBadLines) {
   SourceSpec spec = Dense();
   spec.on_bad_example = OnBadExample::kSkip;
