@@ -39,7 +39,7 @@ class WireFields {
   explicit WireFields(absl::string_view bytes)
       : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
 
-  // False at the end, and where the bytes are no message: then bad() is true.
+  // False at the end, and at bytes that do not parse: then bad() is true.
   bool Next() {
     if (at_ == end_) return false;
     uint64_t tag;

@@ -31,7 +31,7 @@ absl::string_view ViewOf(std::string_view text) {
 
 // Where a text stops being UTF-8.
 size_t FirstBadByte(absl::string_view text) {
-  size_t sound = 0;  // Of a front that is known to be good.
+  size_t sound = 0;  // The length of the front that is known to be good.
   for (size_t i = 0; i < text.size(); ++i) {
     const bool continues = (text[i] & '\xc0') == '\x80';
     if (i > sound && !continues) {

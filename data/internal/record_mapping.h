@@ -127,7 +127,8 @@ struct ProposedFeature {
   std::string name;
   std::string as;
 };
-// The error of a source without features: it shows entries that would do.
+// Returns the error of a source without features. It shows entries that would
+// do.
 absl::Status NoFeatures(absl::string_view where,
                         std::vector<ProposedFeature> proposed);
 

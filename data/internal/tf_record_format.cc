@@ -82,7 +82,7 @@ class TfRecordReader : public Reader {
     return file_.Fingerprints();
   }
 
-  // The error of a source that says nothing of its values.
+  // Returns the error of a source without features.
   absl::Status Propose() {
     absl::Status mistake;
     EBB_ASSIGN_OR_RETURN(const bool more, ReadRecord(&mistake));
@@ -184,8 +184,8 @@ class TfRecordReader : public Reader {
   Input file_;
   BadExamples bad_;
   std::vector<WireFeature> found_;  // Those of the mapping, in its order.
-  int64_t number_ = 0;              // Of the record in its file, from 1.
-  int64_t begin_ = 0;               // Its first byte.
+  int64_t number_ = 0;  // The number of the record in its file, from 1.
+  int64_t begin_ = 0;   // Its first byte.
   std::vector<char> buffer_;
   absl::string_view record_;
 };

@@ -440,8 +440,8 @@ class WireTest : public ::testing::Test {
     example_ = built->FindMessageTypeByName("Example");
   }
 
-  // A text for each entry, in the order of names; "bad" where the bytes are no
-  // Example.
+  // A text for each entry, in the order of names; "bad" if the bytes do not
+  // parse.
   std::string OfProtobuf(const std::string& bytes) {
     std::unique_ptr<google::protobuf::Message> message(
         factory_.GetPrototype(example_)->New());
