@@ -91,9 +91,14 @@ class JsonLinesReader : public LineReader {
     if (line.find_first_not_of(" \t\r") == absl::string_view::npos) {
       return false;
     }
+    // The parser looks at bytes behind the line. Left to itself it would
+    // allocate a buffer for each.
+    const size_t padded = line.size() + simdjson::SIMDJSON_PADDING;
+    if (buffer_.size() < padded) buffer_.resize(padded);
+    std::copy(line.begin(), line.end(), buffer_.begin());
     element record;
     const simdjson::error_code error =
-        parser_.parse(line.data(), line.size()).get(record);
+        parser_.parse(buffer_.data(), line.size(), false).get(record);
     if (error != simdjson::SUCCESS) return NoJson(line, error);
     simdjson::dom::object object;
     if (record.get(object) != simdjson::SUCCESS) {
@@ -299,6 +304,7 @@ class JsonLinesReader : public LineReader {
   }
 
   simdjson::dom::parser parser_;
+  std::vector<char> buffer_;
   RecordMapping mapping_;
   Node root_;
   std::vector<Found> found_;  // Those of the mapping, in its order.
