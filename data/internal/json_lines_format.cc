@@ -48,6 +48,9 @@ struct Node {
   std::string name;        // "user.id".
   size_t feature = kNone;  // Its place in the mapping.
   int64_t line = 0;        // The last one that has it.
+  // The first object's keys in their order, with the child of each or null:
+  // most objects have the same.
+  std::vector<std::pair<std::string, Node*>> usual;
   absl::flat_hash_map<std::string, std::unique_ptr<Node>> children;
 };
 
@@ -125,13 +128,29 @@ class JsonLinesReader : public LineReader {
     return true;
   }
 
+  // The child for the key that is number `place` of its object, or null.
+  static Node* Child(absl::string_view key, size_t place, Node* node) {
+    constexpr size_t kMostUsual = 256;
+    auto& usual = node->usual;
+    if (place < usual.size() && usual[place].first == key) {
+      return usual[place].second;
+    }
+    const auto found = node->children.find(key);
+    Node* const child =
+        found == node->children.end() ? nullptr : found->second.get();
+    if (place == usual.size() && place < kMostUsual) {
+      usual.emplace_back(key, child);
+    }
+    return child;
+  }
+
   // Notes the values of the mapping that are in an object.
-  absl::Status Find(const simdjson::dom::object& object, const Node& node) {
+  absl::Status Find(const simdjson::dom::object& object, Node& node) {
+    size_t place = 0;
     for (const auto field : object) {
-      const auto child =
-          node.children.find(absl::string_view(ViewOf(field.key)));
-      if (child == node.children.end()) continue;
-      Node& next = *child->second;
+      Node* const child = Child(ViewOf(field.key), place++, &node);
+      if (child == nullptr) continue;
+      Node& next = *child;
       if (next.line == lines_) {
         return Bad("the object has the key \"", next.name, "\" twice");
       }
