@@ -126,7 +126,7 @@ class MaybeCompressedSource : public ByteSource {
       } else {
         return At(absl::StatusCode::kDataLoss,
                   absl::StrCat("something else stands after the ", kind_->name,
-                               " data; try `", kind_->name, " -t`"));
+                               " data", kind_->advice));
       }
     }
     return false;
@@ -166,7 +166,7 @@ class MaybeCompressedSource : public ByteSource {
     }
     return At(status.code(),
               absl::StrCat("the ", kind_->name, " data is damaged (",
-                           status.message(), "); try `", kind_->name, " -t`"));
+                           status.message(), ")", kind_->advice));
   }
   absl::Status At(absl::StatusCode code, absl::string_view what) const {
     return absl::Status(

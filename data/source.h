@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "data/keys.h"
 
 namespace ebb::data {
 
@@ -26,7 +27,9 @@ enum class SourceKind {
   kBags,
   kPacked,
   kImages,
-  kTar
+  kTar,
+  kTfRecord,
+  kJsonLines
 };
 
 // kClass: labels are whole numbers that name classes; kReal: numbers to
@@ -228,6 +231,32 @@ struct DocumentOptions {
   int64_t longest = 0;
 };
 
+// What the value of this name in a record is in an example.
+struct RecordFeature {
+  enum class As {
+    kLabel,
+    kDense,  // `width` numbers.
+    kKey,    // The key of one word or whole number.
+    kKeys,   // Those of any number of them.
+    kBytes   // Bytes, each of which is a number.
+  };
+  std::string name;
+  As as = As::kDense;
+  int64_t width = 1;  // kDense and kBytes.
+  // The field of its keys, for all such features or for none. Absent: their
+  // places among them.
+  std::optional<Field> field;
+  int64_t most = 0;  // kKeys: further ones are left out. 0: there is no limit.
+  // kDense: x becomes log(1 + |x|), with the sign of x.
+  bool log = false;
+  // kDense: the number that stands for a missing one. Absent: a record without
+  // it is bad.
+  std::optional<double> missing;
+
+  // Whether examples have keys because of it.
+  bool keyed() const { return as == As::kKey || as == As::kKeys; }
+};
+
 struct SourceSpec {
   SourceKind kind = SourceKind::kCsv;
   // A file, plain or compressed, a folder of files, or a pattern such as
@@ -278,6 +307,9 @@ struct SourceSpec {
   BagsOptions bags;
   PackedOptions packed;
   ImageOptions image;  // For kImages and kTar.
+  // For TFRecord and JSON lines, in the order of their names. Other values of
+  // a record are not read.
+  std::vector<RecordFeature> features;
 
   // Whether it has labels that are numbers.
   bool numbers() const;

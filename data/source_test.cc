@@ -47,7 +47,9 @@ TEST(SourceSpecTest, EachKindHasAFormatWithAWordOfItsOwn) {
           Pair(SourceKind::kCriteo, "criteo"), Pair(SourceKind::kNpy, "npy"),
           Pair(SourceKind::kText, "text"), Pair(SourceKind::kBags, "bags"),
           Pair(SourceKind::kPacked, "packed"),
-          Pair(SourceKind::kImages, "images"), Pair(SourceKind::kTar, "tar")));
+          Pair(SourceKind::kImages, "images"), Pair(SourceKind::kTar, "tar"),
+          Pair(SourceKind::kTfRecord, "tf_record"),
+          Pair(SourceKind::kJsonLines, "json_lines")));
 }
 
 TEST(SourceSpecTest, RefusesPathsThatDoNotSuitTheKind) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -137,6 +138,74 @@ void CheckImages(const Source& source, const std::string& path,
       "size: 224x224");
 }
 
+void CheckFeature(const v1::Feature& feature, const std::string& path,
+                  Complaints* found) {
+  using v1::Feature;
+  const Feature::As as = feature.as();
+  const bool dense = as == Feature::AS_DENSE;
+  if (feature.has_width() && !dense && as != Feature::AS_BYTES) {
+    found->Add(path + ".width", "is for as: dense and as: bytes",
+               "leave it out");
+  }
+  if (feature.has_field() && as == Feature::AS_LABEL) {
+    found->Add(path + ".field", "a label has no field", "leave it out");
+  }
+  if (feature.has_most() && as != Feature::AS_KEYS) {
+    found->Add(path + ".most", "is for as: keys", "leave it out");
+  }
+  if (feature.log() && !dense) {
+    found->Add(path + ".log", "is for as: dense", "leave it out");
+  }
+  if (feature.has_missing() && !dense) {
+    found->Add(path + ".missing", "is for as: dense", "leave it out");
+  }
+}
+
+// Without features the data itself is looked at, and the error shows some.
+void CheckFeatures(const v1::DataSource& source, bool needs_label,
+                   const std::string& path, Complaints* found) {
+  if (source.features().empty()) return;
+  if (!TraitsOf(source).records()) {
+    found->Add(path, "is for tf_record and json_lines", "leave it out");
+    return;
+  }
+  int labels = 0;
+  int fields = 0;
+  int others = 0;
+  const std::map<std::string, v1::Feature> sorted(source.features().begin(),
+                                                  source.features().end());
+  for (const auto& [name, feature] : sorted) {
+    const std::string at = absl::StrCat(path, ".", name);
+    CheckFeature(feature, at, found);
+    if (feature.as() == v1::Feature::AS_LABEL) {
+      ++labels;
+      continue;
+    }
+    ++others;
+    fields += feature.has_field() ? 1 : 0;
+    if (feature.as() == v1::Feature::AS_BYTES &&
+        (HasKeys(source) || source.has_json_lines())) {
+      found->Add(at,
+                 source.has_json_lines()
+                     ? "JSON has no bytes"
+                     : "bytes cannot stand beside keys in an example",
+                 "as: dense for a list of numbers, or leave it out");
+    }
+  }
+  if (labels > 1 || (labels == 0 && needs_label)) {
+    found->Add(path,
+               labels > 1 ? "has two labels" : "does not say what the label is",
+               "NAME: label, for one of them");
+  }
+  if (others == 0) {
+    found->Add(path, "has nothing beside the label", "{price: dense}");
+  }
+  if (fields > 0 && fields != others) {
+    found->Add(path, "only some of its features have a field",
+               "a field for each of them, or for none");
+  }
+}
+
 void CheckSource(const v1::Job& job, const v1::DataSource& source,
                  const std::string& path, absl::string_view example,
                  Complaints* found) {
@@ -148,6 +217,7 @@ void CheckSource(const v1::Job& job, const v1::DataSource& source,
     CheckImages(source.images(), path + ".images", found);
   }
   if (source.has_tar()) CheckImages(source.tar(), path + ".tar", found);
+  CheckFeatures(source, labels, path + ".features", found);
   if (FormatOf(source) == nullptr) {
     found->Add(path, "names no data", std::string(example));
   }

@@ -26,6 +26,9 @@ void InheritFromTrain(v1::Data* data) {
   if (!test.has_comment() && train.has_comment() && !TraitsOf(test).binary()) {
     test.set_comment(train.comment());
   }
+  if (TraitsOf(test).records() && test.features().empty()) {
+    *test.mutable_features() = train.features();
+  }
   const FieldDescriptor* format = FormatOf(test);
   // A data set of Python is another function's.
   if (format == nullptr || format != FormatOf(train) || train.has_python()) {

@@ -101,12 +101,15 @@ void Rules::CheckKeysOfModel() {
     return;
   }
   if (format.packed()) return;  // Only its footer says what it has.
+  // What opens the data shows which would do.
+  if (format.records() && train.features().empty()) return;
   if (!TraitsOf(model).keyed()) {
     if (!HasKeys(train)) return;
     found_->Add("data.train",
                 absl::StrCat("its examples are 64-bit keys, but ", model.kind(),
                              " learns from columns of numbers"),
-                "libsvm: FILE, without keys");
+                format.records() ? "features with as: dense, or another model"
+                                 : "libsvm: FILE, without keys");
     return;
   }
   if (FormatOf(train) == nullptr) return;  // Said elsewhere.
@@ -121,7 +124,8 @@ void Rules::CheckKeysOfModel() {
     found_->Add("data.train",
                 absl::StrCat("its examples are columns of numbers, but ",
                              model.kind(), " learns from 64-bit keys"),
-                "libsvm: FILE, or libffm: FILE");
+                format.records() ? "features with as: key or keys"
+                                 : "libsvm: FILE, or libffm: FILE");
   }
 }
 

@@ -70,7 +70,10 @@ bool HasNewFormat(const v1::DataSource& source) {
 uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
   const v1::Model& model = job.model();
   // It would look for files of another form.
-  if (facts.window > 0 || TraitsOf(job.data().test()).packed()) return kFormat;
+  if (facts.window > 0 || TraitsOf(job.data().test()).packed() ||
+      TraitsOf(job.data().train()).records()) {
+    return kFormat;
+  }
   // It would take the items for ranges of data.
   if (TasksOf(job) > 0) return kFormatOfTasks;
   // It would know no such algorithm.

@@ -781,6 +781,18 @@ TEST(SpecificationTest, RoundsAreRefusedForSparseTablesByTheirKey) {
                 "none\nhint: consistency: asp"));
 }
 
+// Readers of before would look for files of another form.
+TEST(SpecificationTest, RecordsNeedTheNewestFormat) {
+  v1::Job job = JobOf("");
+  v1::DataSource& train = *job.mutable_data()->mutable_train();
+  train.mutable_tf_record()->add_path("f");
+  (*train.mutable_features())["x"].set_as(v1::Feature::AS_DENSE);
+  (*train.mutable_features())["y"].set_as(v1::Feature::AS_LABEL);
+  const auto record = MakeJobRecord(job, MainFacts());
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(ReadSpecification(*record)->format(), 12u);
+}
+
 TEST(SpecificationTest, ItemsDoNotCrossWindows) {
   JobFacts facts = MainFacts();
   facts.window = 16'384;

@@ -127,6 +127,9 @@ bool HasLabels(const v1::Job& job) {
   if (!TraitsOf(job.model()).clusters()) return true;
   const v1::DataSource& train = job.data().train();
   if (train.has_csv()) return train.csv().label() != "none";
+  if (TraitsOf(train).records()) {
+    return HasFeature(train, {v1::Feature::AS_LABEL});
+  }
   if (train.has_npy()) return train.npy().has_labels();
   return !train.has_idx() || train.idx().has_prefix() ||
          train.idx().has_labels();
@@ -137,8 +140,18 @@ const FieldDescriptor* FormatOf(const v1::DataSource& source) {
       source, source.GetDescriptor()->FindOneofByName("format"));
 }
 
+bool HasFeature(const v1::DataSource& source,
+                std::initializer_list<v1::Feature::As> kinds) {
+  return std::ranges::any_of(source.features(), [&](const auto& entry) {
+    return std::ranges::find(kinds, entry.second.as()) != kinds.end();
+  });
+}
+
 bool HasKeys(const v1::DataSource& source) {
   const v1::FormatTraits& traits = TraitsOf(source);
+  if (traits.records()) {
+    return HasFeature(source, {v1::Feature::AS_KEY, v1::Feature::AS_KEYS});
+  }
   if (traits.text()) return true;  // Numbers of words.
   if (traits.keyed_if().empty()) return traits.keyed();
   const Message& format =

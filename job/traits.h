@@ -2,6 +2,7 @@
 #ifndef EBB_JOB_TRAITS_H_
 #define EBB_JOB_TRAITS_H_
 
+#include <initializer_list>
 #include <string>
 
 #include "ebb/v1/job.pb.h"
@@ -67,6 +68,10 @@ bool HasLabels(const v1::Job& job);
 // The field of DataSource that is the source's format. Null where it names no
 // data.
 const google::protobuf::FieldDescriptor* FormatOf(const v1::DataSource& source);
+
+// Whether `features` of the source has one of these kinds.
+bool HasFeature(const v1::DataSource& source,
+                std::initializer_list<v1::Feature::As> kinds);
 
 // Whether examples name their features by keys of sparse tables.
 bool HasKeys(const v1::DataSource& source);

@@ -1,5 +1,6 @@
 #include "worker/job_data.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -92,6 +93,42 @@ void SetLibsvm(const v1::Libsvm& libsvm, const v1::Model& model,
   // A model of keys takes no other rows.
   spec->libsvm = {libsvm.features(), libsvm.zero_based(),
                   libsvm.keys() || job::TraitsOf(model).keyed()};
+}
+
+data::RecordFeature::As AsOf(v1::Feature::As as) {
+  using As = data::RecordFeature::As;
+  switch (as) {
+    case v1::Feature::AS_LABEL:
+      return As::kLabel;
+    case v1::Feature::AS_KEY:
+      return As::kKey;
+    case v1::Feature::AS_KEYS:
+      return As::kKeys;
+    case v1::Feature::AS_BYTES:
+      return As::kBytes;
+    default:  // The rules of a job refuse others.
+      return As::kDense;
+  }
+}
+
+void SetRecords(data::SourceKind kind,
+                const google::protobuf::RepeatedPtrField<std::string>& paths,
+                const v1::DataSource& source, data::SourceSpec* spec) {
+  spec->kind = kind;
+  SetPaths(paths, spec);
+  for (const auto& [name, feature] : source.features()) {
+    data::RecordFeature& made = spec->features.emplace_back();
+    made.name = name;
+    made.as = AsOf(feature.as());
+    if (feature.has_width()) made.width = feature.width();
+    if (feature.has_field()) {
+      made.field = static_cast<data::Field>(feature.field());
+    }
+    made.most = feature.most();
+    made.log = feature.log();
+    if (feature.has_missing()) made.missing = feature.missing();
+  }
+  std::ranges::sort(spec->features, {}, &data::RecordFeature::name);
 }
 
 void SetBags(const v1::Bags& bags, data::SourceSpec* spec) {
@@ -251,6 +288,14 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
       spec.kind = data::SourceKind::kPacked;
       spec.path = source.packed().path();
       spec.packed.keyed = job::TraitsOf(job.model()).keyed();
+      break;
+    case v1::DataSource::kTfRecord:
+      SetRecords(data::SourceKind::kTfRecord, source.tf_record().path(), source,
+                 &spec);
+      break;
+    case v1::DataSource::kJsonLines:
+      SetRecords(data::SourceKind::kJsonLines, source.json_lines().path(),
+                 source, &spec);
       break;
   }
   if (!job::HasLabels(job)) {

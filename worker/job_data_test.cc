@@ -199,6 +199,36 @@ TEST_F(JobDataTest, KeysOfSparseDataReachTheSource) {
   EXPECT_TRUE(spec.keyed());
 }
 
+TEST_F(JobDataTest, FeaturesOfRecordsReachTheSource) {
+  using As = data::RecordFeature::As;
+  const v1::Job job = KeyedJob(
+      "train: {json_lines: [a, b], features: {z: label, user.id: {as: key, "
+      "field: 3}, tags: {as: keys, most: 5, field: 1}, price: {as: dense, "
+      "width: 2, log: true, missing: -1, field: 0}}}, test: {json_lines: c}");
+  const data::SourceSpec train = TrainingSource(job, data::LabelKind::kClass);
+  const auto test = TestSource(job, data::LabelKind::kClass, std::nullopt);
+  ASSERT_TRUE(test.has_value());
+  EXPECT_EQ(test->path, "c");
+  EXPECT_EQ(train.further_paths, std::vector<std::string>{"b"});
+  EXPECT_EQ(train.Meaning(), test->Meaning());
+  for (const data::SourceSpec& spec : {train, *test}) {
+    EXPECT_EQ(spec.kind, data::SourceKind::kJsonLines);
+    ASSERT_EQ(spec.features.size(), 4U);
+    EXPECT_EQ(spec.features[0].name, "price");
+    EXPECT_EQ(spec.features[0].as, As::kDense);
+    EXPECT_EQ(spec.features[0].width, 2);
+    EXPECT_TRUE(spec.features[0].log);
+    EXPECT_EQ(spec.features[0].missing, -1);
+    EXPECT_EQ(spec.features[1].name, "tags");
+    EXPECT_EQ(spec.features[1].as, As::kKeys);
+    EXPECT_EQ(spec.features[1].most, 5);
+    EXPECT_EQ(spec.features[2].name, "user.id");
+    EXPECT_EQ(spec.features[2].as, As::kKey);
+    EXPECT_EQ(spec.features[2].field, 3);
+    EXPECT_EQ(spec.features[3].as, As::kLabel);
+  }
+}
+
 TEST_F(JobDataTest, TestDataIsReadAsTrainingDataIs) {
   const v1::Job job = KeyedJob(
       "train: {criteo: {path: a.tsv, numeric: 2, categories: 3, "

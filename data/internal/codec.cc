@@ -13,6 +13,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "data/internal/text.h"
+#include "data/internal/tf_record.h"
 
 namespace ebb::data::internal {
 namespace {
@@ -37,14 +39,16 @@ unsigned Limited(size_t size) {
 
 class GzipCodec : public Codec {
  public:
+  // `window_bits` also says which header there is: inflateInit2() of zlib.
+  explicit GzipCodec(int window_bits = 16 + MAX_WBITS)
+      : window_bits_(window_bits) {}
   ~GzipCodec() override { inflateEnd(&stream_); }
 
   absl::Status Start() override {
-    constexpr int kGzipOnly = 16 + MAX_WBITS;
     inflateEnd(&stream_);
     stream_ = {};
-    return inflateInit2(&stream_, kGzipOnly) == Z_OK ? absl::OkStatus()
-                                                     : NoMemory();
+    return inflateInit2(&stream_, window_bits_) == Z_OK ? absl::OkStatus()
+                                                        : NoMemory();
   }
 
   absl::StatusOr<Progress> Decode(std::span<const char> in,
@@ -65,7 +69,14 @@ class GzipCodec : public Codec {
   }
 
  private:
+  const int window_bits_;
   z_stream stream_ = {};
+};
+
+// As GzipCodec, with the header of zlib.
+class ZlibCodec : public GzipCodec {
+ public:
+  ZlibCodec() : GzipCodec(MAX_WBITS) {}
 };
 
 class ZstdCodec : public Codec {
@@ -208,11 +219,12 @@ std::unique_ptr<Codec> Make() {
   return std::make_unique<T>();
 }
 
-constexpr CodecKind kGzip = {"gzip", Make<GzipCodec>};
-constexpr CodecKind kZstd = {"zstd", Make<ZstdCodec>};
-constexpr CodecKind kXz = {"xz", Make<XzCodec>};
-constexpr CodecKind kBzip2 = {"bzip2", Make<Bzip2Codec>};
-constexpr CodecKind kLz4 = {"lz4", Make<Lz4Codec>};
+constexpr CodecKind kGzip = {"gzip", "; try `gzip -t`", Make<GzipCodec>};
+constexpr CodecKind kZlib = {"zlib", "", Make<ZlibCodec>};
+constexpr CodecKind kZstd = {"zstd", "; try `zstd -t`", Make<ZstdCodec>};
+constexpr CodecKind kXz = {"xz", "; try `xz -t`", Make<XzCodec>};
+constexpr CodecKind kBzip2 = {"bzip2", "; try `bzip2 -t`", Make<Bzip2Codec>};
+constexpr CodecKind kLz4 = {"lz4", "; try `lz4 -t`", Make<Lz4Codec>};
 
 // "BZh", a level, and the first mark of a block or of the end: a table may
 // begin with the first four.
@@ -230,10 +242,23 @@ bool IsSkippable(absl::string_view front) {
          front.substr(1, 3) == "\x2a\x4d\x18";
 }
 
-}  // namespace
+// Whether a file begins as zlib writes it. Its first two bytes may begin a
+// text, too: "x^2". Those after them are hardly ever UTF-8 then, although the
+// last character may be cut.
+bool IsZlib(absl::string_view front) {
+  if (front.size() < 8 || front[0] != '\x78' ||
+      (front[0] * 256 + static_cast<uint8_t>(front[1])) % 31 != 0) {
+    return false;
+  }
+  for (size_t size = front.size() - 3; size <= front.size(); ++size) {
+    if (IsUtf8(front.substr(0, size))) return false;
+  }
+  return true;
+}
 
-const CodecKind* FindCodec(absl::string_view front) {
+const CodecKind* FindMagic(absl::string_view front) {
   if (absl::StartsWith(front, "\x1f\x8b")) return &kGzip;
+  if (IsZlib(front)) return &kZlib;
   if (absl::StartsWith(front, "\x28\xb5\x2f\xfd")) return &kZstd;
   if (absl::StartsWith(front, absl::string_view("\xfd"
                                                 "7zXZ\0",
@@ -243,6 +268,14 @@ const CodecKind* FindCodec(absl::string_view front) {
   if (absl::StartsWith(front, "\x04\x22\x4d\x18")) return &kLz4;
   if (IsBzip2(front)) return &kBzip2;
   return IsSkippable(front) ? &kZstd : nullptr;
+}
+
+}  // namespace
+
+const CodecKind* FindCodec(absl::string_view front) {
+  const CodecKind* const kind = FindMagic(front);
+  // The length of a record may look like a compressed file.
+  return kind == nullptr || IsTfRecord(front) ? nullptr : kind;
 }
 
 bool Continues(const CodecKind& kind, absl::string_view front) {

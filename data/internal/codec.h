@@ -33,14 +33,17 @@ class Codec {
                                           std::span<char> out) = 0;
 };
 
-// A compression by its name, which is that of its command line tool, too.
+// A compression by its name, which is that of its command line tool, if it has
+// one.
 struct CodecKind {
   absl::string_view name;
+  // How errors about damaged files end: what tells more.
+  absl::string_view advice;
   std::unique_ptr<Codec> (*make)();
 };
 
 // The bytes that tell any kind from text.
-inline constexpr size_t kMagicBytes = 10;
+inline constexpr size_t kMagicBytes = 12;
 
 // The kind of compression that a file or member with this front has; null
 // where it has none. `front` has kMagicBytes, unless there are fewer.

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "data/internal/tf_record.h"
 
 namespace ebb::data::internal {
 namespace {
@@ -99,7 +100,12 @@ bool HasZerosFrom(string_view front, size_t first) {
 
 }  // namespace
 
-absl::Status RefuseForeign(string_view path, string_view front) {
+absl::Status RefuseForeign(string_view path, string_view front,
+                           Content content) {
+  if (IsTfRecord(front)) {
+    if (content == Content::kTfRecord) return absl::OkStatus();
+    return Refuse(path, "a TFRecord file; name it by tf_record: ", path);
+  }
   for (const ForeignFormat& format : kForeignFormats) {
     if (front.size() < format.offset ||
         !absl::StartsWith(front.substr(format.offset), format.magic)) {
@@ -124,11 +130,14 @@ absl::Status RefuseForeign(string_view path, string_view front) {
                   "an ARFF file, as Weka writes them; remove the lines up to "
                   "@data, and write the names of the attributes as a header");
   }
-  if (absl::StartsWith(text, "{\"") || absl::StartsWith(text, "[{\"")) {
-    const bool lines = text.front() == '{';
-    return Refuse(path, "JSON, which ebb does not read; ", kPandas,
-                  "read_json('", path, lines ? "', lines=True" : "'",
-                  ").to_csv('", path, ".csv', index=False)\"");
+  if (absl::StartsWith(text, "[{\"")) {
+    return Refuse(path,
+                  "a JSON list; write its objects one a line, as `jq -c '.[]' ",
+                  path, "` does, and name them by json_lines");
+  }
+  if (absl::StartsWith(text, "{\"") && content != Content::kJson) {
+    return Refuse(path, "JSON; name it by json_lines: ", path,
+                  ", if each line is an object");
   }
   return absl::OkStatus();
 }

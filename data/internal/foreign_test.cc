@@ -38,8 +38,8 @@ TEST(ForeignTest, SaysWhatAFileIsAndWhatToDo) {
               HasSubstr("git lfs pull"));
   EXPECT_THAT(Why("\n <!DOCTYPE HTML><html>"), HasSubstr("an HTML page"));
   EXPECT_THAT(Why("@RELATION iris\n"), HasSubstr("an ARFF file"));
-  EXPECT_THAT(Why("{\"a\": 1}\n"), HasSubstr("lines=True).to_csv("));
-  EXPECT_THAT(Why("[{\"a\": 1}]"), HasSubstr("is JSON"));
+  EXPECT_THAT(Why("{\"a\": 1}\n"), HasSubstr("name it by json_lines: d/f"));
+  EXPECT_THAT(Why("[{\"a\": 1}]"), HasSubstr("is a JSON list"));
 }
 
 TEST(ForeignTest, LetsTextBe) {

@@ -75,7 +75,8 @@ absl::Status Input::CheckFront() {
   }
   if (options_.any_format) return absl::OkStatus();
   return RefuseForeign(
-      path(), absl::string_view(buffer_.data(), std::min(end_, kForeignBytes)));
+      path(), absl::string_view(buffer_.data(), std::min(end_, kForeignBytes)),
+      options_.content);
 }
 
 absl::Status Input::Fill() {

@@ -17,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "data/byte_source.h"
 #include "data/fingerprint.h"
+#include "data/internal/foreign.h"
 
 namespace ebb::data::internal {
 
@@ -27,6 +28,8 @@ struct InputOptions {
   // Whether files may begin as those that ebb does not read (foreign.h). Else
   // these are refused.
   bool any_format = false;
+  // What such a refusal may pass over.
+  Content content = Content::kOther;
   // Whether all files have one fingerprint, that of their names and bytes. For
   // folders of many files.
   bool together = false;

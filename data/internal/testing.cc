@@ -33,6 +33,15 @@ std::string Gzip(absl::string_view bytes) {
   return out;
 }
 
+std::string Zlib(absl::string_view bytes, int level) {
+  uLongf size = compressBound(bytes.size());
+  std::string out(size, '\0');
+  compress2(reinterpret_cast<Bytef*>(out.data()), &size,
+            reinterpret_cast<const Bytef*>(bytes.data()), bytes.size(), level);
+  out.resize(size);
+  return out;
+}
+
 std::string Zstd(absl::string_view bytes) {
   ZSTD_CCtx* const context = ZSTD_createCCtx();
   ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);  // As `zstd` does.

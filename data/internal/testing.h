@@ -19,6 +19,7 @@ namespace ebb::data::internal {
 
 // `bytes` as gzip and the others write them.
 std::string Gzip(absl::string_view bytes);
+std::string Zlib(absl::string_view bytes, int level);
 std::string Zstd(absl::string_view bytes);
 std::string Xz(absl::string_view bytes);
 std::string Bzip2(absl::string_view bytes);

@@ -74,7 +74,7 @@ class ExampleJobsTest(unittest.TestCase):
             for command in filter(None, (data, stand_in)):
                 self.assertIn(command, missing.stdout)
             made = self.shell(smaller(make).replace(
-                "python3 examples/", f"python3 {SOURCE}/examples/"))
+                " examples/", f" {SOURCE}/examples/"))
             self.assertEqual(made.returncode, 0, made.stdout)
         checked = self.shell(check)
         self.assertEqual(checked.returncode, 0, checked.stdout)

@@ -90,10 +90,13 @@ LIBRARIES = {
     "grpcpp/": ("gRPC", EDGES),
     # The last reads a cloud's JSON with it.
     "google/protobuf/": ("protobuf", EDGES + STORES + [
-        "job/*", "worker/preemption_source.cc"]),
+        "job/*", "worker/preemption_source.cc",
+        "data/internal/tf_record_format_test.cc"]),
     "openssl/": ("OpenSSL", ["common/tls/*"]),
     "curl/": ("libcurl", ["common/objects/internal/*"]),
     "pugixml": ("pugixml", ["common/objects/internal/*"]),
+    "simdjson": ("simdjson", ["data/internal/json_lines_format.cc"]),
+    "isa-l/": ("ISA-L", ["data/internal/tf_record.cc"]),
     "CLI/": ("CLI11", ["common/program/*", "*_main.cc", *EVERYWHERE_ON_TOP]),
 }
 

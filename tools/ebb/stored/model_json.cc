@@ -144,10 +144,35 @@ Json ColumnsJson(const StoredModel& stored) {
   return list;
 }
 
+// What the values of records become.
+Json RecordsJson(const data::SourceSpec& source) {
+  using As = data::RecordFeature::As;
+  Json list = Json::List();
+  int64_t field = 0;
+  for (const data::RecordFeature& feature : source.features) {
+    if (feature.as == As::kLabel) continue;
+    Json json = Json::Object();
+    json["name"] = feature.name;
+    json["as"] = feature.as == As::kDense   ? "dense"
+                 : feature.as == As::kBytes ? "bytes"
+                 : feature.as == As::kKey   ? "key"
+                                            : "keys";
+    if (!feature.keyed()) json["width"] = feature.width;
+    if (source.keyed()) json["field"] = feature.field.value_or(field);
+    ++field;
+    if (feature.most > 0) json["most"] = feature.most;
+    if (feature.log) json["log"] = true;
+    if (feature.missing) json["missing"] = *feature.missing;
+    list.Add(std::move(json));
+  }
+  return list;
+}
+
 Json FeaturesJson(const StoredModel& stored, const Scaling& scaling) {
   const data::SourceSpec source = SourceOf(stored);
   Json json = Json::Object();
   json["source"] = source.format_word();
+  if (!source.features.empty()) json["records"] = RecordsJson(source);
   if (source.keyed()) {
     json["fields"] = stored.index.features;
     // Words are hashed: XXH64 with the field as seed (docs/sparse-data.md).

@@ -1,0 +1,184 @@
+// Reads a serialized tf.train.Example without making objects of it, as
+// libprotobuf understands the same bytes (but it also refuses names that are
+// not UTF-8, and takes unknown groups):
+//   message Example { Features features = 1; }
+//   message Features { map<string, Feature> feature = 1; }
+//   message Feature { oneof kind { BytesList bytes_list = 1;
+//                     FloatList float_list = 2; Int64List int64_list = 3; } }
+//   each list: repeated TYPE value = 1;
+#ifndef EBB_DATA_INTERNAL_EXAMPLE_WIRE_H_
+#define EBB_DATA_INTERNAL_EXAMPLE_WIRE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace ebb::data::internal {
+
+enum class WireStatus { kOk, kBad };
+
+// A feature as it stands in the bytes. A message may be written in several
+// parts, which are one after another its content.
+struct WireFeature {
+  enum class Kind { kNone, kBytes, kFloats, kWholes };
+  Kind kind = Kind::kNone;
+  std::vector<absl::string_view> parts;
+
+  void Clear() {
+    kind = Kind::kNone;
+    parts.clear();
+  }
+};
+
+// Takes the fields of a message one by one.
+class WireFields {
+ public:
+  explicit WireFields(absl::string_view bytes)
+      : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
+
+  // False at the end, and at bytes that do not parse: then bad() is true.
+  bool Next() {
+    if (at_ == end_) return false;
+    uint64_t tag;
+    if (!TakeVarint(&tag) || tag >> 32 != 0 || tag >> 3 == 0) return Fail();
+    field_ = static_cast<uint32_t>(tag >> 3);
+    type_ = static_cast<int>(tag & 7);
+    switch (type_) {
+      case 0:
+        return TakeVarint(&number_) || Fail();
+      case 1:
+        return Take(8);
+      case 2:
+        return TakeVarint(&number_) ? Take(number_) : Fail();
+      case 5:
+        return Take(4);
+      default:  // Groups, which no release of TensorFlow writes.
+        return Fail();
+    }
+  }
+  bool bad() const { return bad_; }
+  // Whether it is this field, a text or message.
+  bool IsMessage(uint32_t field) const { return field_ == field && type_ == 2; }
+  uint32_t field() const { return field_; }
+  int type() const { return type_; }
+  uint64_t number() const { return number_; }
+  absl::string_view bytes() const { return bytes_; }
+
+  bool TakeVarint(uint64_t* value) {
+    *value = 0;
+    for (int shift = 0; shift < 70 && at_ != end_; shift += 7) {
+      const auto byte = static_cast<uint8_t>(*at_++);
+      // Bits beyond 64 are lost, as in libprotobuf.
+      if (shift < 64) *value |= static_cast<uint64_t>(byte & 0x7f) << shift;
+      if (byte < 0x80) return true;
+    }
+    return false;
+  }
+  bool at_end() const { return at_ == end_; }
+
+ private:
+  bool Fail() {
+    bad_ = true;
+    return false;
+  }
+  bool Take(uint64_t size) {
+    if (size > static_cast<uint64_t>(end_ - at_)) return Fail();
+    bytes_ = absl::string_view(at_, size);
+    at_ += size;
+    return true;
+  }
+
+  const char* at_;
+  const char* end_;
+  bool bad_ = false;
+  uint32_t field_ = 0;
+  int type_ = 0;
+  uint64_t number_ = 0;
+  absl::string_view bytes_;
+};
+
+// Calls `take(name, feature)` for each entry. A later one of the same name
+// stands in place of the earlier one. Calls may have happened before kBad.
+template <typename Take>
+WireStatus ForEachFeature(absl::string_view example, Take take) {
+  WireFeature feature;
+  WireFields top(example);
+  while (top.Next()) {
+    if (!top.IsMessage(1)) continue;
+    WireFields entries(top.bytes());
+    while (entries.Next()) {
+      if (!entries.IsMessage(1)) continue;
+      absl::string_view name;
+      feature.Clear();
+      WireFields entry(entries.bytes());
+      while (entry.Next()) {
+        if (entry.IsMessage(1)) name = entry.bytes();
+        if (!entry.IsMessage(2)) continue;
+        WireFields lists(entry.bytes());
+        while (lists.Next()) {
+          if (lists.type() != 2 || lists.field() > 3) continue;
+          const auto kind = static_cast<WireFeature::Kind>(lists.field());
+          if (feature.kind != kind) feature.Clear();
+          feature.kind = kind;
+          feature.parts.push_back(lists.bytes());
+        }
+        if (lists.bad()) return WireStatus::kBad;
+      }
+      if (entry.bad()) return WireStatus::kBad;
+      take(name, feature);
+    }
+    if (entries.bad()) return WireStatus::kBad;
+  }
+  return top.bad() ? WireStatus::kBad : WireStatus::kOk;
+}
+
+// Calls one of these for each value of a feature.
+template <typename Whole, typename Number, typename Text>
+WireStatus ForEachValue(const WireFeature& feature, Whole whole, Number number,
+                        Text text) {
+  const auto floats = [&](absl::string_view bytes) {
+    for (size_t i = 0; i < bytes.size(); i += sizeof(float)) {
+      float value;
+      std::memcpy(&value, bytes.data() + i, sizeof(value));
+      number(value);
+    }
+  };
+  for (const absl::string_view part : feature.parts) {
+    WireFields values(part);
+    while (values.Next()) {
+      if (values.field() != 1) continue;
+      switch (feature.kind) {
+        case WireFeature::Kind::kNone:
+          break;
+        case WireFeature::Kind::kBytes:
+          if (values.type() == 2) text(values.bytes());
+          break;
+        case WireFeature::Kind::kFloats:  // Packed, or each by itself.
+          if (values.type() != 2 && values.type() != 5) break;
+          if (values.bytes().size() % sizeof(float) != 0)
+            return WireStatus::kBad;
+          floats(values.bytes());
+          break;
+        case WireFeature::Kind::kWholes:
+          if (values.type() == 0) whole(static_cast<int64_t>(values.number()));
+          if (values.type() != 2) break;
+          WireFields packed(values.bytes());
+          uint64_t value;
+          while (!packed.at_end()) {
+            if (!packed.TakeVarint(&value)) return WireStatus::kBad;
+            whole(static_cast<int64_t>(value));
+          }
+          break;
+      }
+    }
+    if (values.bad()) return WireStatus::kBad;
+  }
+  return WireStatus::kOk;
+}
+
+}  // namespace ebb::data::internal
+
+#endif  // EBB_DATA_INTERNAL_EXAMPLE_WIRE_H_

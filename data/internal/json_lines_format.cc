@@ -1,0 +1,386 @@
+// Text with one JSON object a line. https://jsonlines.org
+#include <simdjson.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/status_macros.h"
+#include "data/internal/format.h"
+#include "data/internal/line_reader.h"
+#include "data/internal/record_mapping.h"
+#include "data/internal/text.h"
+
+namespace ebb::data::internal {
+namespace {
+
+using simdjson::dom::element;
+using simdjson::dom::element_type;
+
+absl::string_view ViewOf(std::string_view text) {
+  return {text.data(), text.size()};
+}
+
+// Where a text stops being UTF-8.
+size_t FirstBadByte(absl::string_view text) {
+  size_t sound = 0;  // The length of the front that is known to be good.
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool continues = (text[i] & '\xc0') == '\x80';
+    if (i > sound && !continues) {
+      if (!simdjson::validate_utf8(text.data() + sound, i - sound)) break;
+      sound = i;
+    }
+  }
+  return sound;
+}
+
+// The names of the mapping as a tree: "user.id" is `id` under `user`.
+struct Node {
+  static constexpr size_t kNone = ~size_t{0};
+  std::string name;        // "user.id".
+  size_t feature = kNone;  // Its place in the mapping.
+  int64_t line = 0;        // The last one that has it.
+  // The first object's keys in their order, with the child of each or null:
+  // most objects have the same.
+  std::vector<std::pair<std::string, Node*>> usual;
+  absl::flat_hash_map<std::string, std::unique_ptr<Node>> children;
+};
+
+class JsonLinesReader : public LineReader {
+ public:
+  JsonLinesReader(const SourceSpec& spec, Input file)
+      : LineReader(spec, std::move(file)),
+        mapping_(spec),
+        found_(mapping_.size()) {
+    for (size_t i = 0; i < mapping_.size(); ++i) {
+      Node* node = &root_;
+      absl::string_view name = mapping_.name(i);
+      for (;;) {
+        const size_t dot = name.find('.');
+        std::unique_ptr<Node>& child =
+            node->children[std::string(name.substr(0, dot))];
+        if (child == nullptr) child = std::make_unique<Node>();
+        child->name =
+            mapping_.name(i).substr(0, mapping_.name(i).size() - name.size() +
+                                           std::min(dot, name.size()));
+        node = child.get();
+        if (dot == absl::string_view::npos) break;
+        name.remove_prefix(dot + 1);
+      }
+      node->feature = i;
+    }
+    proposing_ = spec.features.empty();
+  }
+
+  Layout layout() const override { return mapping_.layout(); }
+  int64_t features() const override { return mapping_.features(); }
+  std::optional<ColumnNames> Names() const override { return mapping_.Names(); }
+
+ private:
+  struct Found {
+    bool set = false;
+    element value;
+  };
+
+  absl::StatusOr<bool> Take(absl::string_view line, Example* example) override {
+    if (line.find_first_not_of(" \t\r") == absl::string_view::npos) {
+      return false;
+    }
+    // The parser looks at bytes behind the line. Left to itself it would
+    // allocate a buffer for each.
+    const size_t padded = line.size() + simdjson::SIMDJSON_PADDING;
+    if (buffer_.size() < padded) buffer_.resize(padded);
+    std::copy(line.begin(), line.end(), buffer_.begin());
+    element record;
+    const simdjson::error_code error =
+        parser_.parse(buffer_.data(), line.size(), false).get(record);
+    if (error != simdjson::SUCCESS) return NoJson(line, error);
+    simdjson::dom::object object;
+    if (record.get(object) != simdjson::SUCCESS) {
+      return Bad("the line is ", WordOf(record),
+                 ", but a record is an object, "
+                 "as {\"price\": 3}");
+    }
+    if (proposing_) {
+      std::vector<ProposedFeature> proposed;
+      Propose(object, "", &proposed);
+      return NoFeatures(Where(), std::move(proposed));
+    }
+    for (Found& found : found_) found.set = false;
+    ++lines_;
+    EBB_RETURN_IF_ERROR(Find(object, root_));
+    mapping_.Begin();
+    for (size_t i = 0; i < found_.size(); ++i) {
+      mapping_.Select(i);
+      if (found_[i].set) AddValue(i, found_[i].value, true);
+      mapping_.EndFeature();
+    }
+    const absl::Status made = mapping_.End(example);
+    if (!made.ok()) return Bad(made.message());
+    return true;
+  }
+
+  // The child for the key that is number `place` of its object, or null.
+  static Node* Child(absl::string_view key, size_t place, Node* node) {
+    constexpr size_t kMostUsual = 256;
+    auto& usual = node->usual;
+    if (place < usual.size() && usual[place].first == key) {
+      return usual[place].second;
+    }
+    const auto found = node->children.find(key);
+    Node* const child =
+        found == node->children.end() ? nullptr : found->second.get();
+    if (place == usual.size() && place < kMostUsual) {
+      usual.emplace_back(key, child);
+    }
+    return child;
+  }
+
+  // Notes the values of the mapping that are in an object.
+  absl::Status Find(const simdjson::dom::object& object, Node& node) {
+    size_t place = 0;
+    for (const auto field : object) {
+      Node* const child = Child(ViewOf(field.key), place++, &node);
+      if (child == nullptr) continue;
+      Node& next = *child;
+      if (next.line == lines_) {
+        return Bad("the object has the key \"", next.name, "\" twice");
+      }
+      next.line = lines_;
+      if (next.feature != Node::kNone) {
+        found_[next.feature] = {.set = true, .value = field.value};
+      }
+      simdjson::dom::object inner;
+      if (!next.children.empty() &&
+          field.value.get(inner) == simdjson::SUCCESS) {
+        EBB_RETURN_IF_ERROR(Find(inner, next));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  void AddValue(size_t i, const element& value, bool top) {
+    switch (value.type()) {
+      case element_type::ARRAY:
+        for (const element inner : simdjson::dom::array(value)) {
+          AddValue(i, inner, false);
+        }
+        break;
+      case element_type::OBJECT:
+        mapping_.AddOther("an object");
+        break;
+      case element_type::INT64:
+        mapping_.AddWhole(int64_t{value});
+        break;
+      case element_type::UINT64:
+        mapping_.AddWhole(uint64_t{value});
+        break;
+      case element_type::DOUBLE:
+        mapping_.AddNumber(double{value});
+        break;
+      case element_type::STRING:
+        mapping_.AddText(ViewOf(std::string_view(value)));
+        break;
+      case element_type::BOOL:
+        mapping_.AddWhole(int64_t{bool{value} ? 1 : 0});
+        break;
+      case element_type::NULL_VALUE:  // As if the key were not there.
+        if (!top) mapping_.AddOther("a list with null in it");
+        break;
+    }
+  }
+
+  static absl::string_view WordOf(const element& value) {
+    switch (value.type()) {
+      case element_type::ARRAY:
+        return "a list";
+      case element_type::STRING:
+        return "a text";
+      case element_type::BOOL:
+        return "true or false";
+      case element_type::NULL_VALUE:
+        return "null";
+      default:
+        return "a number";
+    }
+  }
+
+  absl::Status NoJson(absl::string_view line,
+                      simdjson::error_code error) const {
+    if (error == simdjson::UTF8_ERROR) {
+      return Bad("at byte ", FirstBadByte(line) + 1,
+                 " of the line: the text is not UTF-8");
+    }
+    size_t byte = 0;
+    // A second parser stops where the mistake is.
+    const simdjson::padded_string padded(line.data(), line.size());
+    simdjson::ondemand::parser parser;
+    simdjson::ondemand::document document;
+    if (parser.iterate(padded).get(document) == simdjson::SUCCESS) {
+      simdjson::ondemand::value value;
+      const char* at = nullptr;
+      if (document.get_value().get(value) == simdjson::SUCCESS) {
+        Visit(value, 0);
+      }
+      if (document.current_location().get(at) == simdjson::SUCCESS &&
+          at >= padded.data() && at <= padded.data() + padded.size()) {
+        byte = static_cast<size_t>(at - padded.data()) + 1;
+      }
+    }
+    const std::string where =
+        byte == 0 ? "" : absl::StrCat("at byte ", byte, " of the line: ");
+    if (error == simdjson::NUMBER_ERROR) {
+      return Bad(where,
+                 "a number is too large or malformed; write numbers of "
+                 "more than 64 bits as texts");
+    }
+    return Bad(where, "is no JSON (", simdjson::error_message(error), ")");
+  }
+
+  // Reads everything; false at the first mistake.
+  static bool Visit(simdjson::ondemand::value value, int depth) {
+    constexpr int kDeepest = 256;
+    simdjson::ondemand::json_type type;
+    if (depth > kDeepest || value.type().get(type) != simdjson::SUCCESS) {
+      return false;
+    }
+    switch (type) {
+      case simdjson::ondemand::json_type::array: {
+        simdjson::ondemand::array array;
+        if (value.get_array().get(array) != simdjson::SUCCESS) return false;
+        for (auto item : array) {
+          simdjson::ondemand::value inner;
+          if (item.get(inner) != simdjson::SUCCESS) return false;
+          if (!Visit(inner, depth + 1)) return false;
+        }
+        return true;
+      }
+      case simdjson::ondemand::json_type::object: {
+        simdjson::ondemand::object object;
+        if (value.get_object().get(object) != simdjson::SUCCESS) return false;
+        for (auto field : object) {
+          simdjson::ondemand::field pair;
+          if (std::move(field).get(pair) != simdjson::SUCCESS) return false;
+          if (!Visit(pair.value(), depth + 1)) return false;
+        }
+        return true;
+      }
+      case simdjson::ondemand::json_type::number: {
+        simdjson::ondemand::number number;
+        return value.get_number().get(number) == simdjson::SUCCESS;
+      }
+      case simdjson::ondemand::json_type::string: {
+        std::string_view text;
+        return value.get_string().get(text) == simdjson::SUCCESS;
+      }
+      case simdjson::ondemand::json_type::boolean: {
+        bool truth;
+        return value.get_bool().get(truth) == simdjson::SUCCESS;
+      }
+      case simdjson::ondemand::json_type::null: {
+        bool null;
+        return value.is_null().get(null) == simdjson::SUCCESS;
+      }
+    }
+    return false;
+  }
+
+  static void Propose(const simdjson::dom::object& object,
+                      const std::string& path,
+                      std::vector<ProposedFeature>* proposed) {
+    for (const auto field : object) {
+      const std::string name =
+          absl::StrCat(path, path.empty() ? "" : ".", ViewOf(field.key));
+      simdjson::dom::object inner;
+      simdjson::dom::array list;
+      if (field.value.get(inner) == simdjson::SUCCESS) {
+        Propose(inner, name, proposed);
+      } else if (field.value.get(list) == simdjson::SUCCESS) {
+        int64_t count = 0;
+        bool numbers = true;
+        for (const element item : list) {
+          ++count;
+          numbers = numbers && item.is_number();
+        }
+        if (count == 0) continue;
+        proposed->push_back(
+            {name, numbers ? absl::StrCat("{as: dense, width: ", count, "}")
+                           : "keys"});
+      } else if (field.value.is_string()) {
+        proposed->push_back({name, "key"});
+      } else if (!field.value.is_null()) {
+        proposed->push_back({name, "dense"});
+      }
+    }
+  }
+
+  simdjson::dom::parser parser_;
+  std::vector<char> buffer_;
+  RecordMapping mapping_;
+  Node root_;
+  std::vector<Found> found_;  // Those of the mapping, in its order.
+  bool proposing_ = false;
+  int64_t lines_ = 0;
+};
+
+absl::StatusOr<std::vector<Input>> OpenJsonFiles(const SourceSpec& spec,
+                                                 const OpenBytes& open) {
+  return OpenRecordFiles(spec, open, Content::kJson);
+}
+
+absl::StatusOr<std::unique_ptr<Reader>> OpenJsonLines(
+    const SourceSpec& spec, const Encoding& /*encoding*/,
+    std::vector<Input> files) {
+  if (!spec.features.empty()) {
+    return std::make_unique<JsonLinesReader>(spec, std::move(files[0]));
+  }
+  SourceSpec first = spec;
+  first.on_bad_example = OnBadExample::kStop;
+  auto reader = std::make_unique<JsonLinesReader>(first, std::move(files[0]));
+  Example example;
+  const auto more = reader->Next(&example);
+  if (!more.ok()) return more.status();
+  return absl::InvalidArgumentError(
+      absl::StrCat(spec.Name(), ": has no objects"));
+}
+
+absl::Status ValidateJsonLines(const SourceSpec& spec) {
+  EBB_RETURN_IF_ERROR(ValidateRecords(spec));
+  for (const RecordFeature& feature : spec.features) {
+    if (feature.as != RecordFeature::As::kBytes) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("feature \"", feature.name,
+                     "\" is bytes, but JSON has none; say as: dense for a list "
+                     "of numbers"));
+  }
+  return absl::OkStatus();
+}
+
+std::string MeaningOfJsonLines(const SourceSpec& spec,
+                               absl::string_view common) {
+  return MeaningOfRecords("json_lines", spec, common);
+}
+
+}  // namespace
+
+Format JsonLinesFormat() {
+  return {.kind = SourceKind::kJsonLines,
+          .word = "json_lines",
+          .layout = LayoutOfRecords,
+          .hashes_words = true,
+          .only_words = HasOnlyWords,
+          .validate = ValidateJsonLines,
+          .meaning = MeaningOfJsonLines,
+          .files = OpenJsonFiles,
+          .open = OpenJsonLines};
+}
+
+}  // namespace ebb::data::internal
