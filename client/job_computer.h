@@ -17,9 +17,9 @@
 namespace ebb::client {
 
 // One thread calls it, one call at a time; but another thread finds rows, and
-// any thread may call Expect and ReadAhead. A call blocks for as long as its work takes.
-// If a call waits for something outside, the owner of the shell must end that
-// wait before it ends the shell.
+// any thread may call Expect and ReadAhead. A call blocks for as long as its
+// work takes. If a call waits for something outside, the owner of the shell
+// must end that wait before it ends the shell.
 class JobComputer {
  public:
   virtual ~JobComputer() = default;

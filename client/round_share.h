@@ -40,11 +40,11 @@ class RoundShare {
  private:
   static constexpr absl::Duration kShort = absl::Milliseconds(10);
   static constexpr int32_t kMostMore = 2;
-  static constexpr int64_t kPart = 4;  // Of a round.
+  static constexpr int64_t kPart = 4;  // A quarter.
 
   int64_t round_ = -1;
-  int64_t items_ = 0;  // Of round_.
-  int64_t last_ = 0;   // Of the round before.
+  int64_t items_ = 0;  // Leased in round_.
+  int64_t last_ = 0;   // Leased in the round before.
   RecentDurations<9> batches_;
 };
 

@@ -178,7 +178,9 @@ void TrainingCore::AskForLeases(ClientActions* out) {
     const auto held = static_cast<int32_t>(work.state().items.size());
     have += held;
     // It may lease of another job that it knows.
-    if (held > 0 || works_.size() == 1) most = std::max(most, work.ItemsToHold(most));
+    if (held > 0 || works_.size() == 1) {
+      most = std::max(most, work.ItemsToHold(most));
+    }
   }
   int32_t want = std::max(0, most - have);
   if (want == 0 && HoldsTooFewBatches(have)) want = 1;

@@ -228,8 +228,8 @@ absl::Status TakeStored(const v1::Specification& stored, v1::Job* job,
   return absl::OkStatus();
 }
 
-// An export of topics has their shares beside the counts, and that of topics
-// which were drawn also who drew what. What makes topics differ at first is of
+// An export of topics has their shares beside the counts, and where they were
+// drawn the assignments, too. What makes topics differ at first is of
 // no use to topics that differ.
 InitialValues::Differences DifferencesOf(const v1::Model& model) {
   if (!job::TraitsOf(model).topics()) return {};
