@@ -148,7 +148,7 @@ class JobWork {
   AwayShares shares_;
   PushAnswers push_answers_;
   BatchWork batches_;
-  RoundShare round_share_;  // Of jobs in rounds.
+  RoundShare round_share_;  // Used by jobs in rounds.
 };
 
 }  // namespace ebb::client
