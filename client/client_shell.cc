@@ -24,6 +24,8 @@ constexpr absl::Duration kGoodConnection = absl::Seconds(5);
 constexpr absl::Duration kGoodbye = absl::Seconds(2);
 constexpr absl::Duration kLongestDrain = absl::Hours(24);
 constexpr absl::Duration kComplaintInterval = absl::Seconds(10);
+// Computers read a few batches ahead.
+constexpr size_t kMostAhead = 2;
 
 constexpr absl::string_view kKillPoints[] = {
     "leased-not-begun",     // A lease has come, and nothing was done for it.
@@ -276,7 +278,9 @@ void ClientShell::Connect() {
 }
 
 void ClientShell::OnMessage(int64_t connection, SchedulerToWorker message) {
-  const bool lease = std::get_if<Lease>(&message) != nullptr;
+  const auto* const leased = std::get_if<Lease>(&message);
+  const bool lease = leased != nullptr;
+  const JobId job = lease ? leased->record->id : JobId();
   if (lease) options_.kill_points.Reached("leased-not-begun");
   bool first = false, first_lease = false;
   Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
@@ -290,6 +294,10 @@ void ClientShell::OnMessage(int64_t connection, SchedulerToWorker message) {
   });
   if (first) Log(absl::StrCat("scheduler=", options_.scheduler, " is back"));
   if (first_lease) Log("leased its first item");
+  if (!lease) return;
+  // The batch that is computed may have begun before this item was leased.
+  const auto next = Ahead(job, kMostAhead);
+  if (!next.empty()) computer_->ReadAhead(job, next);
 }
 
 void ClientShell::OnClosed(int64_t connection, const absl::Status& status) {

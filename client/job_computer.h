@@ -4,20 +4,22 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/actions.h"
+#include "common/ids.h"
 #include "protocol/messages.h"
 #include "protocol/plan.h"
 
 namespace ebb::client {
 
 // One thread calls it, one call at a time; but another thread finds rows, and
-// any thread may call Expect. A call blocks for as long as its work takes.
-// If a call waits for something outside, the owner of the shell must end that
-// wait before it ends the shell.
+// any thread may call Expect and ReadAhead. A call blocks for as long as its
+// work takes. If a call waits for something outside, the owner of the shell
+// must end that wait before it ends the shell.
 class JobComputer {
  public:
   virtual ~JobComputer() = default;
@@ -61,6 +63,10 @@ class JobComputer {
   // The next batch will be computed from these values, unless something comes
   // between; mostly told while one is computed. Does not block.
   virtual void Expect(const PulledValuesPtr& /*values*/) {}
+
+  // These batches of the job are likely to be computed next, in this order: an
+  // item was leased. Does not block.
+  virtual void ReadAhead(JobId /*job*/, std::span<const ExampleRun> /*next*/) {}
 
   // Evaluates a snapshot of the model on the test data. Only the figures and
   // `error` of the result count. The job has been prepared. If the test data

@@ -39,6 +39,7 @@
 #include "client/job_state.h"
 #include "client/pull_ahead.h"
 #include "client/push_answers.h"
+#include "client/round_share.h"
 #include "client/routes.h"
 #include "client/server_reach.h"
 #include "client/worker_state.h"
@@ -82,6 +83,7 @@ class JobWork {
   // `batch` was under way, of this job.
   void OnComputed(const Computation::Batch& batch, const ComputeResult& result,
                   absl::Time now, ClientActions* out) {
+    if (!batch.after_load) round_share_.Computed(now - batch.since);
     batches_.OnComputed(batch, result, now, out);
   }
   void OnPullReply(const PullId& id, PullReply reply, absl::Time now);
@@ -105,6 +107,10 @@ class JobWork {
   absl::Time NextTick(absl::Time last) const;
   // Something of this job advanced, as far as its leases are concerned.
   void Advanced(absl::Time now) { state_.items.Advanced(now); }
+  // How many items the worker is to hold, which usually holds `usual`.
+  int32_t ItemsToHold(int32_t usual) const {
+    return state_.plan().rounds() ? round_share_.ItemsToHold(usual) : usual;
+  }
   // Gives all items back.
   void ReturnItems(ClientActions* out) { leases_.ReturnAll(out); }
   // Nothing is held, on its way or computed: it can be forgotten. The caller
@@ -142,6 +148,7 @@ class JobWork {
   AwayShares shares_;
   PushAnswers push_answers_;
   BatchWork batches_;
+  RoundShare round_share_;  // Used by jobs in rounds.
 };
 
 }  // namespace ebb::client

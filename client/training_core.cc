@@ -173,11 +173,16 @@ bool TrainingCore::HoldsTooFewBatches(int32_t items) const {
 }
 
 void TrainingCore::AskForLeases(ClientActions* out) {
-  int32_t have = 0;
+  int32_t have = 0, most = worker_.options.held_items;
   for (const auto& [id, work] : works_) {
-    have += static_cast<int32_t>(work.state().items.size());
+    const auto held = static_cast<int32_t>(work.state().items.size());
+    have += held;
+    // It may lease of another job that it knows.
+    if (held > 0 || works_.size() == 1) {
+      most = std::max(most, work.ItemsToHold(most));
+    }
   }
-  int32_t want = std::max(0, worker_.options.held_items - have);
+  int32_t want = std::max(0, most - have);
   if (want == 0 && HoldsTooFewBatches(have)) want = 1;
   if (!worker_.connected || want == 0 || want == asked_for_) return;
   asked_for_ = want;

@@ -115,6 +115,35 @@ std::vector<client::ExampleRun> BatchReader::NextOfItem(ItemId item,
   return next;
 }
 
+std::unique_ptr<BatchReader::Slot> BatchReader::WishLocked(
+    const client::ExampleRun& run) {
+  std::unique_ptr<Slot> slot;
+  if (spare_.empty()) {
+    slot = std::make_unique<Slot>();
+  } else {
+    slot = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  WantLocked(run.item, run.begin, run.end, slot.get());
+  return slot;
+}
+
+bool BatchReader::KnownLocked(const client::ExampleRun& run) const {
+  return std::ranges::any_of(slots_, [&](const auto& slot) {
+    return Is(slot->batch, run.item, run.begin, run.end);
+  });
+}
+
+// It takes nothing away: what the reading thread asked for goes first.
+void BatchReader::ReadAhead(std::span<const client::ExampleRun> next) {
+  MutexLock lock(&mu_);
+  for (const client::ExampleRun& run : next) {
+    if (slots_.size() >= ahead_) break;
+    if (!KnownLocked(run)) slots_.push_back(WishLocked(run));
+  }
+  changed_.SignalAll();
+}
+
 void BatchReader::PlanAheadLocked(std::span<const client::ExampleRun> next) {
   if (ahead_ == 0) return;
   std::list<std::unique_ptr<Slot>> keep;
@@ -128,15 +157,7 @@ void BatchReader::PlanAheadLocked(std::span<const client::ExampleRun> next) {
     if (known != slots_.end()) {
       keep.push_back(std::move(*known));
     } else {
-      std::unique_ptr<Slot> slot;
-      if (spare_.empty()) {
-        slot = std::make_unique<Slot>();
-      } else {
-        slot = std::move(spare_.back());
-        spare_.pop_back();
-      }
-      WantLocked(run.item, run.begin, run.end, slot.get());
-      keep.push_back(std::move(slot));
+      keep.push_back(WishLocked(run));
     }
   }
   for (std::unique_ptr<Slot>& slot : slots_) {

@@ -4,7 +4,7 @@
 //   BatchReader reader(&dataset, record->plan, 2);
 //   EBB_ASSIGN_OR_RETURN(auto batch, reader.Read(item, begin, end));
 //
-// Thread-compatible: one thread reads.
+// Thread-compatible: one thread reads. Any may say what to read ahead.
 #ifndef EBB_WORKER_BATCH_READER_H_
 #define EBB_WORKER_BATCH_READER_H_
 
@@ -67,6 +67,9 @@ class BatchReader {
   absl::StatusOr<const TrainingBatch*> Read(
       ItemId item, int64_t begin, int64_t end,
       std::span<const client::ExampleRun> next = {});
+  // These batches are likely to be read soon, too: as many of them are read
+  // ahead as there is room for. Any thread calls it; does not block.
+  void ReadAhead(std::span<const client::ExampleRun> next);
   // Returns the batch if it is read ahead, valid until the next call of Read;
   // else null. Only for the thread that calls Read.
   const TrainingBatch* Ready(ItemId item, int64_t begin, int64_t end);
@@ -89,6 +92,11 @@ class BatchReader {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The slot of this batch, ready if it was read ahead; else a spare one.
   std::unique_ptr<Slot> TakeLocked(ItemId item, int64_t begin, int64_t end)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool KnownLocked(const client::ExampleRun& run) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // A slot that wishes for the batch.
+  std::unique_ptr<Slot> WishLocked(const client::ExampleRun& run)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // What follows a batch that ends there in the item's grid.
   std::vector<client::ExampleRun> NextOfItem(ItemId item, int64_t end) const;

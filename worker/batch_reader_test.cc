@@ -74,6 +74,32 @@ TEST_F(BatchReaderTest, WhatWasReadAheadIsWhatWasAskedFor) {
   }
 }
 
+// An item that is leased while a batch is computed, which is most of them where
+// an item is one batch, was once gathered when its turn came.
+TEST_F(BatchReaderTest, ReadsAheadWhatIsSaidLater) {
+  const data::Dataset dataset = Load();
+  BatchReader reader(&dataset, plan_, 2);
+  const ItemId item{0, 1}, next{0, 2};
+  ASSERT_TRUE(reader.Read(item, 99, 100).ok());
+  const std::vector<client::ExampleRun> runs = {
+      {next, 0, 3}, {next, 3, 6}, {next, 6, 9}};
+  reader.ReadAhead(runs);
+  reader.ReadAhead(runs);
+  while (reader.Ready(next, 0, 3) == nullptr ||
+         reader.Ready(next, 3, 6) == nullptr) {
+  }
+  EXPECT_EQ(reader.Ready(next, 6, 9), nullptr);  // No room.
+  const auto batch = reader.Read(next, 0, 3);
+  ASSERT_TRUE(batch.ok()) << batch.status();
+  BatchReader plain(&dataset, plan_, 0);
+  plain.ReadAhead(runs);
+  const auto expected = plain.Read(next, 0, 3);
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  EXPECT_EQ((*batch)->numbers, (*expected)->numbers);
+  EXPECT_EQ((*batch)->examples.values, (*expected)->examples.values);
+  EXPECT_EQ((*batch)->ledger, (*expected)->ledger);
+}
+
 TEST_F(BatchReaderTest, WhatIsReadAheadCanBeLookedAtBeforeItIsRead) {
   const data::Dataset dataset = Load();
   BatchReader reader(&dataset, plan_, 2);

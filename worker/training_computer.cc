@@ -529,6 +529,10 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
     return ComputeKeyed(task, job.get(), result);
   }
   if (job->tasks != nullptr) return MakeTask(task, job.get(), result);
+  {
+    MutexLock lock(&mu_);
+    reading_ = job;
+  }
   EBB_ASSIGN_OR_RETURN(
       const TrainingBatch* batch,
       job->reader->Read(task.item, task.begin, task.end, task.ahead));
@@ -710,6 +714,18 @@ client::ComputeResult TrainingComputer::Compute(
 void TrainingComputer::Expect(const client::PulledValuesPtr& values) {
   MutexLock lock(&mu_);
   expected_ = values;
+}
+
+void TrainingComputer::ReadAhead(JobId job,
+                                 std::span<const client::ExampleRun> next) {
+  LoadedJobPtr reading;
+  {
+    MutexLock lock(&mu_);
+    reading = reading_.lock();
+  }
+  if (reading != nullptr && reading->record->id == job) {
+    reading->reader->ReadAhead(next);
+  }
 }
 
 void TrainingComputer::Hurry() {

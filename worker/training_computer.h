@@ -73,8 +73,8 @@ struct TrainingComputerOptions {
   absl::Duration compute_delay = absl::ZeroDuration();
 };
 
-// Used by one thread, and FindRows by another, as the seam says; Expect and
-// Hurry by any.
+// Used by one thread, and FindRows by another, as the seam says; Expect,
+// ReadAhead and Hurry by any.
 // Has threads that read ahead.
 class TrainingComputer : public client::JobComputer {
  public:
@@ -92,6 +92,7 @@ class TrainingComputer : public client::JobComputer {
   int64_t steps() const override { return steps_.load(); }
   client::ComputeResult Compute(const client::ComputeTask& task) override;
   void Expect(const client::PulledValuesPtr& values) override;
+  void ReadAhead(JobId job, std::span<const client::ExampleRun> next) override;
   EvaluationResult Evaluate(const client::EvaluateTask& task) override;
 
   // How long devices had something to do, of jobs that have any.
@@ -118,7 +119,7 @@ class TrainingComputer : public client::JobComputer {
     models::Registry registry;
     std::unique_ptr<models::ComputeBackend> backend;
     std::unique_ptr<models::Model> model;
-    // Used by the thread that reads the job's batches: for keyed examples the
+    // Read by the thread that reads the job's batches: for keyed examples the
     // thread that finds rows, else the computing thread.
     std::unique_ptr<BatchReader> reader;
     // For word vectors.
@@ -249,6 +250,8 @@ class TrainingComputer : public client::JobComputer {
   mutable Mutex mu_;
   CondVar hurried_;
   std::weak_ptr<const client::PulledValues> expected_ ABSL_GUARDED_BY(mu_);
+  // The job whose batches the computing thread read last.
+  std::weak_ptr<LoadedJob> reading_ ABSL_GUARDED_BY(mu_);
   double busy_seconds_ ABSL_GUARDED_BY(mu_) = 0;
   // The first batch's, which has more to do.
   double first_busy_seconds_ ABSL_GUARDED_BY(mu_) = 0;

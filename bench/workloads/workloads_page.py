@@ -33,7 +33,8 @@ def write(page: Path, where: str, parts: List[Part], rounds: int) -> None:
         f"Machine: {where}, {runs.others()}. Measured on {time.strftime('%Y-%m-%d')}.",
         "",
         f"**{hold} of {len(required)} rows hold.** The sides of a row took turns, and each process "
-        f"had one thread to compute with. A ratio is the median of {rounds} rounds or more, with the "
+        "had one thread to compute with; a worker of ebb gathers its next batches in another. "
+        f"A ratio is the median of {rounds} rounds or more, with the "
         "lowest and the highest as its spread; that of qualities is the ratio of means, and each "
         "round has another seed. Rows without a limit are figures of ebb alone.",
     ]

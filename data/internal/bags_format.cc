@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
@@ -45,9 +46,7 @@ class BagsReader : public LineReader {
   }
   std::optional<ColumnNames> Names() const override {
     if (!has_vocabulary() || name_bytes_ > kMaxNameBytes) return std::nullopt;
-    std::vector<std::string> sorted = names_;
-    std::ranges::sort(sorted);
-    if (std::ranges::adjacent_find(sorted) != sorted.end()) return std::nullopt;
+    if (known_.size() != names_.size()) return std::nullopt;
     return ColumnNames{.features = names_, .label = ""};
   }
 
@@ -91,8 +90,13 @@ class BagsReader : public LineReader {
     ++words_;
     const absl::string_view word = absl::StripAsciiWhitespace(line);
     name_bytes_ += static_cast<int64_t>(word.size());
-    if (name_bytes_ <= kMaxNameBytes) names_.emplace_back(word);
-    return absl::OkStatus();
+    if (name_bytes_ > kMaxNameBytes) return absl::OkStatus();
+    names_.emplace_back(word);
+    const auto [known, is_new] = known_.try_emplace(word, words_ - 1);
+    if (is_new) return absl::OkStatus();
+    return Bad("the vocabulary has ", Excerpt(word), " twice, for words ",
+               known->second, " and ", words_ - 1,
+               "; give each number a word of its own");
   }
 
   absl::Status AddPair(absl::string_view pair) {
@@ -161,6 +165,7 @@ class BagsReader : public LineReader {
   int64_t words_ = 0;
   int64_t name_bytes_ = 0;
   std::vector<std::string> names_;
+  absl::flat_hash_map<std::string, int64_t> known_;  // Their numbers.
   std::vector<int32_t> ids_;
   std::vector<float> counts_;
   std::vector<size_t> order_;

@@ -88,6 +88,13 @@ TEST(BagsReaderTest, RefusesWordsBeyondTheVocabulary) {
             "news:1: the vocabulary, words, has no words");
 }
 
+// Bug: topics then had numbers instead of words, and nothing said why.
+TEST(BagsReaderTest, RefusesAVocabularyThatHasAWordTwice) {
+  EXPECT_EQ(ErrorOf("1 2:1\n", "words", "tax\nrain\ntax\n"),
+            "words:3: the vocabulary has 'tax' twice, for words 0 and 2; give "
+            "each number a word of its own");
+}
+
 TEST(BagsReaderTest, RefusesCountsThatAreNotWholeNumbersFromOneUp) {
   EXPECT_EQ(ErrorOf("1 2:0\n"),
             "news:1: word 2: count '0' is not a whole number from 1 to "

@@ -97,6 +97,10 @@ class LdaTest(JobTestCase):
         self.assertAlmostEqual(sum(tensors["counts"].values()) / words, 1, delta=1e-4)
         self.assertEqual(tensors["start"].values(), [0])
 
+        # Bug: what was exported was refused as what another job begins with.
+        self.run_ebb(folder, "job", "check", "news.yaml", "--set",
+                     "model.initial=model.safetensors")
+
         # The shares of each document, and of one without words.
         with open(os.path.join(folder, "news.test.bags"), "a") as file:
             file.write("0\n")

@@ -158,6 +158,34 @@ data: {train: {csv: rows.csv}, split: 0.2}
         self.assertEqual(report["forest"]["trees"], 60)
 
 
+class KMeansTest(Workload, JobTestCase):
+    job = """
+model: {kind: kmeans, clusters: 5}
+data: {train: {csv: rows.csv}}
+algorithm: {tolerance: 0, max_rounds: 12}
+train: {batch: 40, item_examples: 80}
+"""
+    rows = 600
+    back = ["--to-round", "3"]
+    a_while = 600 * 2
+
+    def check_quality(self, report):
+        self.assertEqual(report["inertia"], self.undisturbed()[0]["inertia"])
+
+
+class KMeansRestartsTest(Workload, JobTestCase):
+    job = """
+model: {kind: kmeans, clusters: 5, restarts: 60}
+data: {train: {csv: rows.csv}}
+"""
+    rows = 600
+    batch_time = "400ms"
+    a_while = 5
+
+    def check_quality(self, report):
+        self.assertEqual(report["runs"], self.undisturbed()[0]["runs"])
+
+
 class BoostedTest(Workload, JobTestCase):
     job = """
 model: {kind: boosted_trees, trees: 8, depth: 3, bins: 16, row_share: 0.8}

@@ -71,7 +71,8 @@ std::string Misfit(const job::DenseTable& table, const TensorView& tensor) {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
-    const std::string& path, const std::vector<job::DenseTable>& tables) {
+    const std::string& path, const std::vector<job::DenseTable>& tables,
+    const Differences& differences) {
   if (datasets::IsUri(path) || data::IsRemote(path)) {
     return absl::InvalidArgumentError(absl::StrCat(
         path,
@@ -97,10 +98,17 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
   for (const TensorView& tensor : file->tensors) {
     tensors[tensor.name] = &tensor;
   }
+  for (const std::string& name : differences.passed_over) tensors.erase(name);
   std::vector<std::string> mistakes;
   std::vector<std::string> missing;
   for (const job::DenseTable& table : tables) {
     const auto it = tensors.find(table.name);
+    if (it == tensors.end() && table.name == differences.zeros_without) {
+      values->own_.assign(table.size, 0);
+      values->Add({reinterpret_cast<const char*>(values->own_.data()),
+                   values->own_.size() * sizeof(float)});
+      continue;
+    }
     if (it == tensors.end()) {
       missing.push_back(table.name);
       continue;

@@ -22,12 +22,25 @@ namespace ebb::tools {
 // file is mapped, and no copy of the values is made. Immutable, thread-safe.
 class InitialValues {
  public:
+  // What a file may have, or lack, beside what tables say.
+  struct Differences {
+    // Tensors that are made of others.
+    std::vector<std::string> passed_over;
+    // A table that begins with zeros if the file has no such tensor.
+    std::string zeros_without;
+  };
+
   // Reads the safetensors file, once, and compares it with the tables.
   // InvalidArgument, each line of the message being a mistake: tensors and
   // tables are not the same, or have other shapes; or a value is not finite, or
   // of another type than float32. Or the errors of opening it.
   static absl::StatusOr<std::shared_ptr<const InitialValues>> Read(
-      const std::string& path, const std::vector<job::DenseTable>& tables);
+      const std::string& path, const std::vector<job::DenseTable>& tables,
+      const Differences& differences);
+  static absl::StatusOr<std::shared_ptr<const InitialValues>> Read(
+      const std::string& path, const std::vector<job::DenseTable>& tables) {
+    return Read(path, tables, {});
+  }
 
   // The vector itself, which `called` made. InvalidArgument: a value is not
   // finite.
@@ -53,10 +66,9 @@ class InitialValues {
   std::string Bytes(int64_t first, int64_t size) const;
 
   std::string path_;
-  // One of the two.
   MappedFile file_;
-  std::vector<float> own_;
-  // The bytes of the tables, in one of them, and where each begins in the
+  std::vector<float> own_;  // What the file lacks: mostly all or nothing.
+  // The bytes of the tables, in one of the two, and where each begins in the
   // vector; those without bytes are left out.
   std::vector<absl::string_view> tables_;
   std::vector<int64_t> begins_;

@@ -102,6 +102,24 @@ TEST_F(InitialValuesTest, AreMendedByASubmission) {
   EXPECT_EQ(*store->GetChunk(set, id, 0), good);
 }
 
+// Bug: an exported model of topics, which has their shares beside the counts,
+// was refused.
+TEST_F(InitialValuesTest, MayDifferWhereTheModelSaysSo) {
+  const std::vector<Tensor> more = {{"layer1.weights", {2, 3}, Counted(6, 0)},
+                                    {"shares", {2}, {1, 2}}};
+  const std::vector<Tensor> exact = {{"layer1.weights", {2, 3}, Counted(6, 0)},
+                                     {"layer1.bias", {3}, {0, 0, 0}}};
+  const InitialValues::Differences differences = {{"shares", "others"},
+                                                  "layer1.bias"};
+  const auto lenient = InitialValues::Read(Write(more), tables_, differences);
+  ASSERT_TRUE(lenient.ok()) << lenient.status();
+  const auto whole = InitialValues::Read(Write(exact), tables_, differences);
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  EXPECT_EQ((*lenient)->ToProto().id(), (*whole)->ToProto().id());
+  EXPECT_THAT(MistakesOf(more), AllOf(HasSubstr("no tensor layer1.bias"),
+                                      HasSubstr("no table for: shares")));
+}
+
 TEST_F(InitialValuesTest, SayAllThatDoesNotFit) {
   const std::string mistakes =
       MistakesOf({{"layer1.weights", {3, 2}, Counted(6, 0)},

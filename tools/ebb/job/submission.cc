@@ -228,6 +228,14 @@ absl::Status TakeStored(const v1::Specification& stored, v1::Job* job,
   return absl::OkStatus();
 }
 
+// An export of topics has their shares beside the counts, and where they were
+// drawn the assignments, too. What makes topics differ at first is of
+// no use to topics that differ.
+InitialValues::Differences DifferencesOf(const v1::Model& model) {
+  if (!job::TraitsOf(model).topics()) return {};
+  return {{"topics", "assignments/keys", "assignments/rows"}, "start"};
+}
+
 // Reads the file of initial values. A run that goes on begins with what it
 // began with, wherever that file is now.
 absl::Status ReadInitial(const std::optional<v1::Specification>& stored,
@@ -244,7 +252,8 @@ absl::Status ReadInitial(const std::optional<v1::Specification>& stored,
       prepared->initial,
       job::TraitsOf(model).clusters()
           ? ReadCentroids(model.initial(), facts->tables, FirstSize(job))
-          : InitialValues::Read(model.initial(), facts->tables));
+          : InitialValues::Read(model.initial(), facts->tables,
+                                DifferencesOf(model)));
   facts->initial = prepared->initial->ToProto();
   return absl::OkStatus();
 }
@@ -508,8 +517,26 @@ DataExtent ExtentOf(const v1::Model& model, const data::Dataset& train) {
   return extent;
 }
 
-// Chooses the intervals, of which the job says how many there are, and how many
-// rounds servers keep.
+// Says how many rounds servers keep, unless the job does: rounds of small data
+// are shorter than the disk takes to write one.
+void KeepRounds(int64_t parameters, Draft* draft) {
+  if (draft->file.job.has_consistency()) return;
+  constexpr int64_t kMostBytes = int64_t{1} << 26;
+  constexpr int64_t kMost = 1000;
+  v1::Consistency& consistency = *draft->full.mutable_consistency();
+  // A run that goes on is the job that it was.
+  if (draft->stored && draft->stored->job().consistency().kind() ==
+                           v1::Consistency::KIND_ROUNDS) {
+    consistency.set_rounds_in_memory(
+        draft->stored->job().consistency().rounds_in_memory());
+    return;
+  }
+  const int64_t bytes = parameters * static_cast<int64_t>(sizeof(float));
+  consistency.set_rounds_in_memory(std::max(
+      consistency.rounds_in_memory(), std::min(kMostBytes / bytes, kMost)));
+}
+
+// Chooses the intervals, of which the job says how many there are.
 void StartBoosted(const data::Dataset& train, Draft* draft) {
   v1::Model& model = *draft->full.mutable_model();
   const int64_t most = draft->file.job.model().has_bins()
@@ -520,17 +547,10 @@ void StartBoosted(const data::Dataset& train, Draft* draft) {
   if (!start.ok()) return;
   model.set_bins(start->bins);
   draft->boosted = *std::move(start);
-  if (draft->file.job.has_consistency()) return;
-  // Rounds of small data are shorter than the disk takes to write one.
-  constexpr int64_t kMostBytes = int64_t{1} << 26;
-  constexpr int64_t kMost = 1000;
-  v1::Consistency& consistency = *draft->full.mutable_consistency();
-  const int64_t bytes = job::BoostedShapeOf(model, train.features(),
-                                            std::ssize(train.index().classes))
-                            .Parameters() *
-                        static_cast<int64_t>(sizeof(float));
-  consistency.set_rounds_in_memory(
-      std::clamp(kMostBytes / bytes, consistency.rounds_in_memory(), kMost));
+  KeepRounds(job::BoostedShapeOf(model, train.features(),
+                                 std::ssize(train.index().classes))
+                 .Parameters(),
+             draft);
 }
 
 // Chooses the centroids, unless a run that goes on has them. Restarts choose by
@@ -602,9 +622,11 @@ job::JobFacts ReadData(const std::vector<std::string>& folders, Draft* draft) {
   out.examples = train->examples();
   out.train_index = index.Encode();
   const v1::Model& model = draft->full.model();
-  if (job::TraitsOf(model).clusters() && !model.has_initial() &&
-      !draft->WrongIn("model")) {
-    StartClusters(*train, draft, &out);
+  if (job::TraitsOf(model).clusters() && !draft->WrongIn("model")) {
+    if (!model.has_initial()) StartClusters(*train, draft, &out);
+    if (draft->full.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
+      KeepRounds(model.clusters() * (train->features() + 1), draft);
+    }
   }
   if (job::TraitsOf(model).boosted() && !draft->WrongIn("model")) {
     StartBoosted(*train, draft);
@@ -656,6 +678,17 @@ void AddLabelChoice(const v1::Job& given, const v1::Job& full,
   choices->push_back({"data.standardise_labels", "true",
                       absl::StrCat("the labels have mean ", index.labels->mean,
                                    " and deviation ", index.labels->stddev)});
+}
+
+// Forests take one interval more.
+void AddBinsChoice(const v1::Job& given, std::vector<job::Choice>* choices) {
+  if (!job::TraitsOf(given.model()).boosted() ||
+      given.model().bins() <= kMostBoostedBins) {
+    return;
+  }
+  choices->push_back({"model.bins", absl::StrCat(kMostBoostedBins),
+                      absl::StrCat("of ", given.model().bins(),
+                                   " intervals one is for missing values")});
 }
 
 // The file's expectations hold for its epochs. With fewer epochs they are left
@@ -797,6 +830,7 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   prepared.choices =
       job::FitToData(*draft.known.train, ParametersOf(facts), &full);
   AddLabelChoice(file.job, full, index, &prepared.choices);
+  AddBinsChoice(file.job, &prepared.choices);
   const std::string unexpected =
       LeaveOutExpectations(choice, *draft.known.train, &full);
   if (!unexpected.empty()) draft.notes.push_back(unexpected);

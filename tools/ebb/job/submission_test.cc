@@ -90,6 +90,36 @@ TEST_F(SubmissionTest, ARunThatGoesOnKeepsTheCentroidsThatWereChosen) {
             stored.initial().id());
 }
 
+// Rounds of small data waited for the disk, every second one.
+TEST_F(SubmissionTest, RoundsOfSmallModelsDoNotWaitForTheDisk) {
+  const auto kept = [&](const std::string& more) {
+    const auto prepared = Prepare(absl::StrCat(
+        "name: tiny\nmodel: {kind: kmeans, clusters: 2}\ndata: {train: {csv: ",
+        Path("train.csv"), "}}\n", more));
+    EXPECT_TRUE(prepared.ok()) << prepared.status();
+    return prepared->record.plan.consistency.rounds_in_memory;
+  };
+  EXPECT_EQ(kept(""), 1000);
+  EXPECT_EQ(kept("consistency: {kind: rounds}\n"), 2);
+}
+
+// Bug: 256 became 255, and nothing said so.
+TEST_F(SubmissionTest, SaysThatBoostedTreesHaveOneIntervalLess) {
+  const auto choices = [&](int bins) {
+    const auto prepared = Prepare(absl::StrCat(
+        "name: tiny\nmodel: {kind: boosted_trees, trees: 2, bins: ", bins,
+        "}\ndata: {train: {csv: ", Path("train.csv"), "}}\n"));
+    EXPECT_TRUE(prepared.ok()) << prepared.status();
+    std::vector<std::string> found;
+    for (const job::Choice& choice : prepared->choices) {
+      if (choice.key == "model.bins") found.push_back(choice.value);
+    }
+    return found;
+  };
+  EXPECT_THAT(choices(256), ::testing::ElementsAre("255"));
+  EXPECT_THAT(choices(255), ::testing::IsEmpty());
+}
+
 TEST_F(SubmissionTest, OfAProgramsJobItReadsNoData) {
   const std::string job =
       "name: own\n"
