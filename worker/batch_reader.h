@@ -90,6 +90,8 @@ class BatchReader {
   // The slot of this batch, ready if it was read ahead; else a spare one.
   std::unique_ptr<Slot> TakeLocked(ItemId item, int64_t begin, int64_t end)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The window that is likely to follow that of the item is read ahead.
+  void ExpectWindow(ItemId item, std::span<const client::ExampleRun> next);
   // What follows a batch that ends there in the item's grid.
   std::vector<client::ExampleRun> NextOfItem(ItemId item, int64_t end) const;
   // Wishes for the first of these batches; drops the rest.
@@ -105,6 +107,9 @@ class BatchReader {
 
   // Used by the thread that calls Read.
   std::unique_ptr<Slot> current_ = std::make_unique<Slot>();
+  int64_t window_ = -1;        // That of the last batch.
+  int64_t window_after_ = -1;  // The one after it in the order of the epoch.
+  bool in_order_ = true;       // The one before it was followed by it.
 
   Mutex mu_;
   CondVar changed_;
