@@ -402,10 +402,9 @@ void Checker::Gathered(const WorkerNode& worker,
     const int64_t expected = world_->order().ExampleAt(
         task.item.epoch, first + static_cast<int64_t>(i));
     if (examples[i] == expected) continue;
-    return Violate(absl::StrCat(worker.name(), " computes item ",
-                                ToString(task.item), " from example ",
-                                examples[i], ", where the order has ",
-                                expected));
+    return Violate(absl::StrCat(
+        worker.name(), " computes item ", ToString(task.item), " from example ",
+        examples[i], ", where the order has ", expected));
   }
 }
 

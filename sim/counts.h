@@ -131,8 +131,8 @@ enum class Probe {
   kContributionReplaced,  // By one of a later epoch, or by the same.
   kEpochAwaited,          // By a push of the next, in a job in order.
   kWindowRead,
-  kWindowUsedAgain,       // In a later epoch, without being read again.
-  kCutOff,                // A worker from a server that the scheduler hears.
+  kWindowUsedAgain,  // In a later epoch, without being read again.
+  kCutOff,           // A worker from a server that the scheduler hears.
   kCount,
 };
 

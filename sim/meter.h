@@ -15,9 +15,9 @@ struct Work {
   // Examples that workers computed; of a batch that a worker dies over, as many
   // as it had come to.
   double computed = 0;
-  int64_t counted = 0;      // Examples, in the partition that has the least.
-  int64_t losses = 0;       // Workers that died.
-  int64_t leases = 0;       // Granted, also again.
+  int64_t counted = 0;  // Examples, in the partition that has the least.
+  int64_t losses = 0;   // Workers that died.
+  int64_t leases = 0;   // Granted, also again.
   // Windows of the data that workers read: in the first epoch, and later.
   int64_t windows_read = 0;
   int64_t windows_read_later = 0;

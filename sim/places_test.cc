@@ -28,9 +28,8 @@ Scenario Windows(int windows_in_memory, int64_t epochs = kEpochs) {
 
 // Two workers are lost every three seconds, and replaced after a second.
 Scenario WithChurn(Scenario s, uint64_t seed) {
-  const ChurnRates rates{.losses_per_worker_hour = 300,
-                         .bulk = 1.5,
-                         .away = absl::Seconds(1)};
+  const ChurnRates rates{
+      .losses_per_worker_hour = 300, .bulk = 1.5, .away = absl::Seconds(1)};
   s.measured_from = absl::Milliseconds(500);
   s.measured_until = absl::Seconds(14);
   Churn churn = PlanChurn(rates, kWorkers, s.measured_until, Rng(seed));
@@ -48,11 +47,10 @@ struct Reads {
 Reads Train(const Scenario& s, uint64_t seed) {
   const Result result = RunScenario({}, s, seed);
   EXPECT_TRUE(result.ok) << result.violation;
-  const Reads reads{
-      result.total.losses,
-      static_cast<double>(result.total.windows_read) / kWindows,
-      static_cast<double>(result.total.windows_read_later) /
-          (kWindows * (s.plan.epochs - 1))};
+  const Reads reads{result.total.losses,
+                    static_cast<double>(result.total.windows_read) / kWindows,
+                    static_cast<double>(result.total.windows_read_later) /
+                        (kWindows * (s.plan.epochs - 1))};
   std::cout << s.windows_in_memory << " windows in memory, "
             << result.total.losses << " losses"
             << (s.leases_by_place ? "" : ", the lowest item first") << ": "

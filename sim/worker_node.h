@@ -80,7 +80,7 @@ class WorkerNode final : public ClientNode {
     int32_t epoch = 0;  // For which it was used last.
   };
 
-  const bool slow_;  // In all its lives.
+  const bool slow_;            // In all its lives.
   std::list<Window> windows_;  // Used last first.
   SessionId session_;
   std::unique_ptr<client::TrainingCore> core_;

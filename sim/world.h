@@ -132,7 +132,7 @@ class World {
   EventQueue queue_;
   Rng rng_;
   Arithmetic arithmetic_;
-  const data::Order order_;  // Of the examples, if they lie in windows.
+  const data::Order order_;  // Valid if the data lies in windows.
   const std::shared_ptr<const Algorithm> algorithm_;  // The scenario's.
   Counts counts_;
   Meter meter_;

@@ -12,7 +12,7 @@ LeasePlaces::LeasePlaces(const JobPlan& plan, const LeaseTable& leases,
     : plan_(plan),
       leases_(leases),
       order_(plan.seed, {plan.examples, plan.shard_size, window}) {
-  // One window has all items. What no job can have is no reason to fail here.
+  // One window has all items. Impossible sizes are left alone: this is a hint.
   if (window <= 0 || plan.examples <= window ||
       !order_.layout().Validate().ok()) {
     return;
@@ -77,8 +77,7 @@ std::optional<int64_t> LeasePlaces::Choose(SessionId worker, int64_t lowest) {
     if (items.begin >= items.end) break;
     const auto open = LowestOpen(items);
     if (!open) continue;
-    const auto had =
-        had_by_.find(order_.WindowOf(plan_.ItemAt(items.begin)));
+    const auto had = had_by_.find(order_.WindowOf(plan_.ItemAt(items.begin)));
     if (had == had_by_.end()) {
       if (!nobodys) nobodys = open;
     } else if (had->second == worker) {

@@ -9,7 +9,7 @@
 //   1. the next item of the worker's latest window,
 //   2. an item of the first window that it had,
 //   3. an item of the first window that no present worker had,
-//   4. an item of the last window that nobody works on,
+//   4. an item of the last window of which no item is leased,
 //   5. an item of the window with the most open items.
 // So no item is passed over for ever: if all windows after the lowest item that
 // it looks at are done, an item of the lowest window is chosen.
@@ -38,8 +38,8 @@ class LeasePlaces {
   // It remembers the workers of so many windows.
   static constexpr int64_t kMostRemembered = int64_t{1} << 20;
 
-  // `window`: the examples of a window; 0: workers hold all data, and the lowest
-  // open item goes first. The plan and the leases outlive it.
+  // `window`: the examples of a window; 0: workers hold all data, and the
+  // lowest open item goes first. The plan and the leases outlive it.
   LeasePlaces(const JobPlan& plan, const LeaseTable& leases, int64_t window);
 
   // The open item that the worker gets. `lowest` is the lowest one.

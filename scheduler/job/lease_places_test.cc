@@ -152,7 +152,7 @@ TEST(LeasePlacesAloneTest, WithoutWindowsTheLowestItemGoesFirst) {
   plan.parameters = 16;
   const MarkTable marks(plan);
   const LeaseTable leases(plan, marks);
-  // The last is no multiple of an item: no job has such windows.
+  // The last is not a multiple of an item: jobs do not have such windows.
   for (const int64_t window : {0, 32, 6}) {
     LeasePlaces places(plan, leases, window);
     places.Leased(kA, 5);

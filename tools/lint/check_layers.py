@@ -36,7 +36,7 @@ LAYERS = {
                "protocol", "rpc"],
     "server": ["algorithms", "common", "datasets", "job", "proto", "protocol",
                "rpc"],
-    # Of data it takes the order of examples alone.
+    # It uses the order of examples alone of data.
     "scheduler": ["algorithms", "common", "data", "datasets", "job", "proto",
                   "protocol", "rpc"],
     "worker": ["algorithms", "client", "common", "data", "datasets", "job",
