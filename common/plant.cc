@@ -124,6 +124,9 @@ constexpr Plant kPlants[] = {
     {"skip_is_not_settled",
      "a batch is skipped that was applied before the servers were asked"},
     {"snapshot_not_pinned", "an evaluation reads the newest values"},
+    {"stale_window_cache",
+     "a worker takes a window that it has for the one that another epoch has "
+     "at the same place"},
     {"statistics_divided_by_the_batch",
      "a statistic of a short batch is divided by the size of a whole one"},
     {"statistics_of_a_run_count_once",
@@ -148,6 +151,8 @@ constexpr Plant kPlants[] = {
      "a cut has the values of now with the marks of the cut before"},
     {"versions_of_dead_generations_count",
      "a load takes the newest version, of whatever generation"},
+    {"window_passed_over_for_ever",
+     "a window is left to the worker that had it, also if that is gone"},
 };
 
 // Set before anything runs; programs of tests only.

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/example_hash.h"
+#include "common/plant.h"
 #include "common/status_macros.h"
 
 namespace ebb::data {
@@ -162,6 +163,11 @@ int64_t Order::ExampleAt(int32_t epoch, int64_t place) const {
   const int64_t window = WindowAt(epoch, place / layout_.window);
   return window * layout_.window +
          WithinWindow(epoch, window).At(place % layout_.window);
+}
+
+int64_t Order::WindowOf(ItemId item) const {
+  const int64_t place = layout_.begin(item.shard) / layout_.window;
+  return EBB_PLANTED(stale_window_cache) ? place : WindowAt(item.epoch, place);
 }
 
 int64_t Order::WindowAfter(ItemId item) const {

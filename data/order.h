@@ -65,6 +65,9 @@ class Order {
   absl::Status Of(ItemId item, int64_t begin, int64_t end,
                   std::vector<int64_t>* examples) const;
 
+  // With windows: the one that has the examples of the item, which there must
+  // be. O(1).
+  int64_t WindowOf(ItemId item) const;
   // With windows: the one after that of the item in the order of its epoch, or
   // the first of the next epoch. There must be such an item.
   int64_t WindowAfter(ItemId item) const;

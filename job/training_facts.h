@@ -3,6 +3,8 @@
 #ifndef EBB_JOB_TRAINING_FACTS_H_
 #define EBB_JOB_TRAINING_FACTS_H_
 
+#include <cstdint>
+
 namespace ebb::job {
 
 // What the scheduler does about a job that diverges.
@@ -26,6 +28,9 @@ struct TrainingFacts {
   // Items of an epoch are leased when all of the epoch before are done, because
   // what an example adds replaces what it added in the epoch before.
   bool epochs_in_order = false;
+  // Workers read the training data in windows of so many examples; 0: they hold
+  // all of it.
+  int64_t window = 0;
 };
 
 }  // namespace ebb::job

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -99,6 +100,9 @@ class Checker {
   // Each address is that of its server: no worker finds another server there.
   void ServerAnswered(const WorkerNode& worker);
   void Computes(const WorkerNode& worker, const client::ComputeTask& task);
+  // The examples from which it computes the batch, by position.
+  void Gathered(const WorkerNode& worker, const client::ComputeTask& task,
+                std::span<const int64_t> examples);
   void Evaluates(const WorkerNode& worker, const client::EvaluateTask& task);
 
   // --- The scheduler ---------------------------------------------------------

@@ -393,6 +393,21 @@ void Checker::Computes(const WorkerNode& worker,
   }
 }
 
+void Checker::Gathered(const WorkerNode& worker,
+                       const client::ComputeTask& task,
+                       std::span<const int64_t> examples) {
+  if (!Watches(task.record->id)) return;
+  const int64_t first = task.item.shard * plan().shard_size + task.begin;
+  for (size_t i = 0; i < examples.size(); ++i) {
+    const int64_t expected = world_->order().ExampleAt(
+        task.item.epoch, first + static_cast<int64_t>(i));
+    if (examples[i] == expected) continue;
+    return Violate(absl::StrCat(
+        worker.name(), " computes item ", ToString(task.item), " from example ",
+        examples[i], ", where the order has ", expected));
+  }
+}
+
 void Checker::Evaluates(const WorkerNode& worker,
                         const client::EvaluateTask& task) {
   for (const Payload& values : task.values->partitions) {

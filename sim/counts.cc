@@ -123,6 +123,8 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "operations registered",
         "contribution replaced",
         "push of an epoch that is not open",
+        "window of the data read",
+        "window used again in a later epoch",
         "worker cut off from a server",
 };
 

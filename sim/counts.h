@@ -130,7 +130,9 @@ enum class Probe {
   kOperationsRegistered,  // At a scheduler that may not know them.
   kContributionReplaced,  // By one of a later epoch, or by the same.
   kEpochAwaited,          // By a push of the next, in a job in order.
-  kCutOff,                // A worker from a server that the scheduler hears.
+  kWindowRead,
+  kWindowUsedAgain,  // In a later epoch, without being read again.
+  kCutOff,           // A worker from a server that the scheduler hears.
   kCount,
 };
 

@@ -15,9 +15,12 @@ struct Work {
   // Examples that workers computed; of a batch that a worker dies over, as many
   // as it had come to.
   double computed = 0;
-  int64_t counted = 0;      // Examples, in the partition that has the least.
-  int64_t losses = 0;       // Workers that died.
-  int64_t leases = 0;       // Granted, also again.
+  int64_t counted = 0;  // Examples, in the partition that has the least.
+  int64_t losses = 0;   // Workers that died.
+  int64_t leases = 0;   // Granted, also again.
+  // Windows of the data that workers read: in the first epoch, and later.
+  int64_t windows_read = 0;
+  int64_t windows_read_later = 0;
   int64_t messages_in = 0;  // Messages of the scheduler.
   int64_t messages_out = 0;
   // Processor time spent in the scheduler's logic: differs from run to run.
@@ -30,6 +33,8 @@ struct Work {
             a.counted - b.counted,
             a.losses - b.losses,
             a.leases - b.leases,
+            a.windows_read - b.windows_read,
+            a.windows_read_later - b.windows_read_later,
             a.messages_in - b.messages_in,
             a.messages_out - b.messages_out,
             a.scheduler_took - b.scheduler_took};

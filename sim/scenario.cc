@@ -434,6 +434,11 @@ Scenario DrawScenario(uint64_t seed) {
                           absl::Milliseconds(initial.Chance(0.3) ? 1500 : 20)};
     if (initial.Chance(0.5)) s.initial_lost = 0.3;
   }
+  Rng windows_of = rng.Fork(33);
+  if (windows_of.Chance(0.3)) {
+    s.window = s.plan.shard_size * windows_of.Between(1, 3);
+    s.windows_in_memory = static_cast<int>(windows_of.Between(1, 4));
+  }
   return s;
 }
 
@@ -508,6 +513,10 @@ std::string Scenario::Describe() const {
     absl::StrAppend(&text, ", ", algorithm.kind, ", pushes of ",
                     algorithm.push_every, " and pulls for ",
                     algorithm.pull_every, " batches");
+  }
+  if (window > 0) {
+    absl::StrAppend(&text, ", windows of ", window, " examples, of which ",
+                    windows_in_memory, " are in memory");
   }
   if (plan.algorithm.operated) {
     absl::StrAppend(&text, ", closed by operations",

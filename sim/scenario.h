@@ -135,6 +135,10 @@ struct Scenario {
   bool tasks = false;
   // Each example has rows that count, and a later epoch replaces them.
   bool contributions = false;
+  // Workers read the data in windows of so many examples; 0: all is in memory.
+  int64_t window = 0;
+  int windows_in_memory = 2;  // On each worker.
+  bool leases_by_place = true;
   // By sparse table, where rows are admitted late, expire or are evicted.
   std::vector<server::RowTableOptions> row_options;
 

@@ -67,12 +67,10 @@ void SchedulerNode::OnStart() {
     shorter.specification = RecordOf(shorter.plan).specification;
     return shorter;
   };
-  options.training_facts = [in_order =
-                                scenario.contributions](const JobRecord&) {
-    job::TrainingFacts facts;
-    facts.epochs_in_order = in_order;
-    return facts;
-  };
+  job::TrainingFacts facts;
+  facts.epochs_in_order = scenario.contributions;
+  if (scenario.leases_by_place) facts.window = scenario.window;
+  options.training_facts = [facts](const JobRecord&) { return facts; };
   auto core =
       scheduler::SchedulerCore::Create(options, disk_.records(), world_->now());
   if (!core.ok()) {

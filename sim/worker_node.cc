@@ -1,5 +1,6 @@
 #include "sim/worker_node.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -52,6 +53,7 @@ void WorkerNode::OnKilled() {
   pulls_.clear();
   watching_pushes_ = watching_pulls_ = false;
   computing_ = false;
+  windows_.clear();
   ForgetStream();
 }
 
@@ -345,6 +347,7 @@ void WorkerNode::Compute(const client::ComputeTask& task) {
   world_->Trace(*this, "computes ", ToString(task.item), " [", task.begin, ", ",
                 task.end, ")");
   world_->checker().Computes(*this, task);
+  if (world_->scenario().window > 0) Gather(task);
   const bool sparse = task.record->plan.trained_tables() > 0;
   if (sparse &&
       (task.values->rows == nullptr || !task.values->rows->Are(task))) {
@@ -385,6 +388,37 @@ void WorkerNode::Compute(const client::ComputeTask& task) {
     core_->OnComputed(std::move(result), world_->now(), &out);
     Carry(std::move(out));
   });
+}
+
+void WorkerNode::Gather(const client::ComputeTask& task) {
+  const data::Order& order = world_->order();
+  const int64_t size = order.layout().window;
+  std::vector<int64_t> examples;
+  if (!order.Of(task.item, task.begin, task.end, &examples).ok()) {
+    world_->Violate(absl::StrCat(name(), " computes no item of the data"));
+    return;
+  }
+  const int64_t number = order.WindowOf(task.item);
+  auto window = std::ranges::find(windows_, number, &Window::number);
+  if (window == windows_.end()) {
+    windows_.push_front({number, examples.front() / size, task.item.epoch});
+    if (std::ssize(windows_) > world_->scenario().windows_in_memory) {
+      windows_.pop_back();
+    }
+    world_->counts().Add(Probe::kWindowRead);
+    Work& sums = world_->meter().sums;
+    ++(task.item.epoch == 0 ? sums.windows_read : sums.windows_read_later);
+  } else {
+    if (window->epoch != task.item.epoch) {
+      world_->counts().Add(Probe::kWindowUsedAgain);
+    }
+    window->epoch = task.item.epoch;
+    windows_.splice(windows_.begin(), windows_, window);
+  }
+  for (int64_t& example : examples) {
+    example = windows_.front().content * size + example % size;
+  }
+  world_->checker().Gathered(*this, task, examples);
 }
 
 void WorkerNode::FindRows(client::FindRows batch) {

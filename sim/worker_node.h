@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <memory>
 
 #include "client/gradient_filter.h"
@@ -61,6 +62,9 @@ class WorkerNode final : public ClientNode {
                                             const Batch& batch);
   void Compute(const client::ComputeTask& task);
   void Evaluate(const client::EvaluateTask& task);
+  // Gathers the examples of the batch from the windows in memory, as a worker
+  // with a packed set does.
+  void Gather(const client::ComputeTask& task);
   client::ComputeResult ResultOf(const client::ComputeTask& task);
   // The sums of the batch alone.
   client::ComputeResult SumsOf(const client::ComputeTask& task);
@@ -69,7 +73,15 @@ class WorkerNode final : public ClientNode {
   void Fail(const CallPtr& call);
   void WatchDeadlines(std::deque<CallPtr>* calls);
 
-  const bool slow_;  // In all its lives.
+  // A window in memory: what it is taken for, and what it is.
+  struct Window {
+    int64_t number = 0;
+    int64_t content = 0;
+    int32_t epoch = 0;  // For which it was used last.
+  };
+
+  const bool slow_;            // In all its lives.
+  std::list<Window> windows_;  // Used last first.
   SessionId session_;
   std::unique_ptr<client::TrainingCore> core_;
   std::unique_ptr<client::LocalTraining> local_training_;

@@ -18,6 +18,9 @@ World::World(Scenario scenario, uint64_t seed, TraceSink trace)
       arithmetic_(scenario_.plan, seed, scenario_.averages,
                   scenario_.epochs_beyond > 0, scenario_.tasks,
                   scenario_.contributions),
+      order_(scenario_.plan.seed,
+             {scenario_.plan.examples, scenario_.plan.shard_size,
+              scenario_.window}),
       algorithm_(BuiltinAlgorithms().Create(scenario_.algorithm).value()),
       trace_(std::move(trace)) {
   if (scenario_.poison) {

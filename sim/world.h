@@ -20,6 +20,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "algorithms/algorithm.h"
+#include "data/order.h"
 #include "sim/arithmetic.h"
 #include "sim/checker.h"
 #include "sim/counts.h"
@@ -96,6 +97,7 @@ class World {
   // --- What comes of it ------------------------------------------------------
   Rng& rng() { return rng_; }
   Arithmetic& arithmetic() { return arithmetic_; }
+  const data::Order& order() const { return order_; }
   const std::shared_ptr<const Algorithm>& algorithm() const {
     return algorithm_;
   }
@@ -130,6 +132,7 @@ class World {
   EventQueue queue_;
   Rng rng_;
   Arithmetic arithmetic_;
+  const data::Order order_;  // Valid if the data lies in windows.
   const std::shared_ptr<const Algorithm> algorithm_;  // The scenario's.
   Counts counts_;
   Meter meter_;

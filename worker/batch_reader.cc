@@ -54,7 +54,27 @@ absl::StatusOr<const TrainingBatch*> BatchReader::Read(
     current_->state = Slot::State::kReady;
   }
   if (!current_->status.ok()) return current_->status;
+  if (dataset_->window() > 0) ExpectWindow(item, next);
   return &current_->batch;
+}
+
+// A worker that reads all windows goes through them in their order. Else other
+// workers have some of them (scheduler/job/lease_places.h), and the next one is
+// known when an item of it is leased.
+void BatchReader::ExpectWindow(ItemId item,
+                               std::span<const client::ExampleRun> next) {
+  const int64_t window = order_.WindowOf(item);
+  if (window != window_) {
+    in_order_ = window_ < 0 || window == window_after_;
+    window_ = window;
+    window_after_ = order_.WindowAfter(item);
+  }
+  for (const client::ExampleRun& run : next) {
+    if (!plan_.HasItem(run.item)) continue;
+    const int64_t other = order_.WindowOf(run.item);
+    if (other != window) return dataset_->Expect(other);
+  }
+  if (in_order_) dataset_->Expect(window_after_);
 }
 
 const TrainingBatch* BatchReader::Ready(ItemId item, int64_t begin,
@@ -218,7 +238,6 @@ absl::Status BatchReader::Gather(TrainingBatch* batch) {
     batch->pin = nullptr;
   }
   EBB_RETURN_IF_ERROR(dataset_->Gather(batch->numbers, &batch->examples));
-  if (dataset_->window() > 0) dataset_->Expect(order_.WindowAfter(item));
   if (dense && pin_ != nullptr && batch->pin == nullptr) {
     batch->pin = pin_(values.data(),
                       static_cast<int64_t>(values.capacity() * sizeof(float)));

@@ -98,6 +98,8 @@ class BatchReader {
   // A slot that wishes for the batch.
   std::unique_ptr<Slot> WishLocked(const client::ExampleRun& run)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The window that is likely to follow that of the item is read ahead.
+  void ExpectWindow(ItemId item, std::span<const client::ExampleRun> next);
   // What follows a batch that ends there in the item's grid.
   std::vector<client::ExampleRun> NextOfItem(ItemId item, int64_t end) const;
   // Wishes for the first of these batches; drops the rest.
@@ -113,6 +115,9 @@ class BatchReader {
 
   // Used by the thread that calls Read.
   std::unique_ptr<Slot> current_ = std::make_unique<Slot>();
+  int64_t window_ = -1;        // That of the last batch.
+  int64_t window_after_ = -1;  // The one after it in the order of the epoch.
+  bool in_order_ = true;       // It came after the one before it there.
 
   Mutex mu_;
   CondVar changed_;

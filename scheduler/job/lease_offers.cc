@@ -14,7 +14,8 @@ LeaseOffers::LeaseOffers(const Uses& uses)
       rounds_(*uses.rounds),
       demand_(*uses.demand),
       evaluations_(*uses.evaluations),
-      poison_(*uses.poison) {}
+      poison_(*uses.poison),
+      places_(job_.plan(), job_.leases, job_.training_facts.window) {}
 
 bool LeaseOffers::MayOffer() const {
   return job_.started && job_.placement.AllRegistered() &&
@@ -23,21 +24,23 @@ bool LeaseOffers::MayOffer() const {
 
 bool LeaseOffers::Offer(const WorkerInfo& worker, Context* context) {
   if (!MayOffer()) return false;
-  const auto ordinal = job_.leases.LowestOpen();
-  tails_.Asked(
-      job_.marks.EpochsFull(),
-      ordinal ? job_.plan().ItemAt(*ordinal).epoch : job_.plan().epochs,
-      context->now);
-  if (!ordinal || !rounds_.MayLease(*ordinal, context)) return false;
-  if (HelpsEarlierEpoch(worker.session, job_.plan().ItemAt(*ordinal).epoch,
+  const auto lowest = job_.leases.LowestOpen();
+  tails_.Asked(job_.marks.EpochsFull(),
+               lowest ? job_.plan().ItemAt(*lowest).epoch : job_.plan().epochs,
+               context->now);
+  if (!lowest || !rounds_.MayLease(*lowest, context)) return false;
+  if (HelpsEarlierEpoch(worker.session, job_.plan().ItemAt(*lowest).epoch,
                         context)) {
     return true;
   }
+  const auto ordinal = places_.Choose(worker.session, *lowest);
+  if (!ordinal) return false;
   const bool first = job_.leases.CountHeldBy(worker.session) == 0;
   demand_.Begin();
   context->cluster->workers.TakesItem(worker.session);
   job_.leases.Take(*ordinal, worker.session,
                    context->now + job_.options.lease_ttl);
+  places_.Leased(worker.session, *ordinal);
   if (first) keeper_.Begins(worker, context->now);
   keeper_.Send(worker.session, *ordinal, context);
   // After the lease: a worker ignores the placement of a job it has not met.

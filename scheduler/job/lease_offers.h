@@ -1,5 +1,6 @@
 // Which item of one job a worker gets that wants one: the lowest that is open,
-// or one that a slower worker has (backups.h).
+// one of a window that the worker has (lease_places.h), or one that a slower
+// worker has (backups.h).
 //
 // Decision logic only. Thread-compatible. Belongs to a TrainingJob.
 #ifndef EBB_SCHEDULER_JOB_LEASE_OFFERS_H_
@@ -18,6 +19,7 @@
 #include "scheduler/job/job_rounds.h"
 #include "scheduler/job/job_tables.h"
 #include "scheduler/job/lease_keeper.h"
+#include "scheduler/job/lease_places.h"
 #include "scheduler/job/partition_owners.h"
 #include "scheduler/job/poison.h"
 #include "scheduler/job/worker_demand.h"
@@ -47,6 +49,8 @@ class LeaseOffers {
   // idle get items of slower ones. False: no worker gets any.
   bool OfferBackups(const std::set<SessionId>& waiting, Context* context);
 
+  void WorkerLost(SessionId worker) { places_.Forget(worker); }
+
   // So many epochs are full on every partition.
   void EpochsFull(int32_t full, absl::Time now);
   // A server is away, or all is begun anew: the end of an epoch that is under
@@ -71,6 +75,7 @@ class LeaseOffers {
   const Evaluations& evaluations_;
   const Poison& poison_;
   EpochTails tails_;
+  LeasePlaces places_;
 };
 
 }  // namespace ebb::scheduler

@@ -10,7 +10,7 @@
 //
 // A lease only avoids wasted work: an item leased to no worker, or to two, is
 // as safe as any other. The lowest open item goes first, so items that reopen
-// come before fresh ones.
+// come before fresh ones; lease_places.h has the exception.
 //
 // Thread-compatible. The plan and the marks outlive the table.
 #ifndef EBB_SCHEDULER_JOB_LEASE_TABLE_H_
@@ -45,6 +45,8 @@ class LeaseTable {
 
   // The lowest open item, if any. It stays open until Take.
   std::optional<int64_t> LowestOpen();
+  // Whether it may be leased: it is not full, not leased, and so on.
+  bool Open(int64_t ordinal) const;
   void Take(int64_t ordinal, SessionId worker, absl::Time expires);
 
   // To one more worker than the one that holds it.
@@ -93,6 +95,9 @@ class LeaseTable {
   const Held* Find(int64_t ordinal, SessionId worker) const;
   // The workers that hold the item: none, one or two.
   std::vector<SessionId> HoldersOf(int64_t ordinal) const;
+  int64_t CountHolders() const {
+    return static_cast<int64_t>(by_worker_.size());
+  }
   // The workers that hold any item.
   std::set<SessionId> Holders() const;
   const std::set<int64_t>& quarantined() const { return quarantined_; }
@@ -100,12 +105,12 @@ class LeaseTable {
   const std::map<int64_t, absl::Time>& hinted() const { return hinted_; }
 
  private:
-  bool Open(int64_t ordinal) const;
   Held* Changeable(int64_t ordinal, SessionId worker);
 
   const JobPlan* plan_;     // Not owned.
   const MarkTable* marks_;  // Not owned.
-  int64_t fresh_ = 0;       // Items from here on were never taken.
+  // Every open item below is in reopened_.
+  int64_t fresh_ = 0;
   std::set<int64_t> reopened_;
   std::map<int64_t, Held> held_;
   std::map<int64_t, Held> backups_;  // Second leases of items in held_.

@@ -216,6 +216,7 @@ void TrainingJob::WorkerArrived(const WorkerInfo& worker, Context* context) {
 
 void TrainingJob::WorkerLost(const WorkerInfo& worker, Context* context) {
   parts_.held.WorkerLost(worker, context);
+  parts_.offers.WorkerLost(worker.session);
   if (parts_.evaluations.WorkerLost(worker.session, context)) {
     MarksChanged(context);
   }

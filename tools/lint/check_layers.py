@@ -36,7 +36,8 @@ LAYERS = {
                "protocol", "rpc"],
     "server": ["algorithms", "common", "datasets", "job", "proto", "protocol",
                "rpc"],
-    "scheduler": ["algorithms", "common", "datasets", "job", "proto",
+    # It uses the order of examples alone of data.
+    "scheduler": ["algorithms", "common", "data", "datasets", "job", "proto",
                   "protocol", "rpc"],
     "worker": ["algorithms", "client", "common", "data", "datasets", "job",
                "models", "proto", "protocol", "rpc"],
