@@ -110,10 +110,11 @@ absl::StatusOr<std::string> JobTextOf(const std::string& given) {
   }
   const bool keyed =
       format == "libffm" || format == "criteo" || format == "ratings";
-  return absl::StrCat("name: pack\ndata: {train: {", format, ": {",
-                      format == "idx" ? "prefix" : "path", ": \"", path, "\"",
-                      parquet ? ", header: true" : "",
-                      "}}}\nmodel: ", keyed ? "fm" : "linear", "\n");
+  const std::string value =
+      parquet ? absl::StrCat("{path: \"", path, "\", header: true}")
+              : absl::StrCat("\"", path, "\"");
+  return absl::StrCat("name: pack\ndata: {train: {", format, ": ", value,
+                      "}}\nmodel: ", keyed ? "fm" : "linear", "\n");
 }
 
 absl::StatusOr<v1::Job> JobOf(const PackFlags& flags) {
