@@ -250,7 +250,7 @@ def test_a_model_of_rows_alone(address):
 def test_the_example_learns(tmp_path):
     example = Path(__file__).resolve().parents[2] / "examples" / "python" / "dlrm.py"
     output = tmp_path / "dlrm.pt"
-    environment = {**os.environ, "EXAMPLES": "4000", "EPOCHS": "4", "OUTPUT": str(output)}
+    environment = {**os.environ, "EXAMPLES": "12000", "EPOCHS": "2", "OUTPUT": str(output)}
     environment.pop("EBB_SCHEDULER", None)
     done = subprocess.run(
         [sys.executable, str(example)], env=environment, cwd=tmp_path, capture_output=True,
@@ -261,4 +261,5 @@ def test_the_example_learns(tmp_path):
     assert state["rows.user.keys"].numel() > 300
     assert state["rows.words.rows"].shape == (300, 8)
     figures = ast.literal_eval(done.stdout)
-    assert figures["test_accuracy"] > 0.66, figures
+    # With 4,000 examples it learns them by heart: 0.65 to 0.72.
+    assert figures["test_accuracy"] > 0.7, figures
