@@ -19,6 +19,8 @@ BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 SERVER = (os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1
           else "common/objects/testing/s3_server.py")
 
+MAKE = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                    "../../examples/jobs/make_records.py")
 ROWS, EPOCHS = 1_200, 2
 JOB = """
 name: remote
@@ -115,6 +117,30 @@ class RemoteDataTest(JobTestCase):
                            "train: {epochs: 2, batch: 2}\n" % source)
             report, _ = self.run_to_the_end(folder, "job.yaml")
             self.assertEqual(report["audit"]["applied"], 2 * count)
+
+    def test_records_of_both(self):
+        for form, features, source in (
+                ("tf_record", "image: {as: bytes, width: 64}, label: label",
+                 "s3://bucket"),
+                ("json_lines", "price: dense, clicked: label",
+                 self.url + "/bucket")):
+            with self.subTest(form):
+                folder = self.new_folder()
+                path = os.path.join(folder, "records")
+                subprocess.run([sys.executable, "-B", MAKE, form, path,
+                                "--rows", str(ROWS)], check=True)
+                with open(path, "rb") as file:
+                    urllib.request.urlopen(urllib.request.Request(
+                        f"{self.url}/bucket/{form}", data=file.read(),
+                        method="PUT"), timeout=10).read()
+                os.remove(path)
+                with open(os.path.join(folder, "job.yaml"), "w") as file:
+                    file.write(f"name: remote\nmodel: softmax\ndata: {{train: "
+                               f"{{{form}: {source}/{form}, features: "
+                               f"{{{features}}}}}}}\n"
+                               f"train: {{epochs: {EPOCHS}, batch: 20}}\n")
+                report, _ = self.run_to_the_end(folder, "job.yaml")
+                self.assertEqual(report["audit"]["applied"], EPOCHS * ROWS)
 
     def test_what_is_missing_is_named(self):
         folder = self.new_folder()
