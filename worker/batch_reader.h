@@ -115,7 +115,7 @@ class BatchReader {
 
   // Used by the thread that calls Read.
   std::unique_ptr<Slot> current_ = std::make_unique<Slot>();
-  int64_t window_ = -1;        // That of the last batch.
+  int64_t window_ = -1;        // The window of the last batch.
   int64_t window_after_ = -1;  // The one after it in the order of the epoch.
   bool in_order_ = true;       // It came after the one before it there.
 
