@@ -11,7 +11,7 @@
 
 namespace ebb {
 
-// Where the token is, and who gives keys for it.
+// Where the token is, and which service gives keys for it.
 struct WebIdentity {
   std::string token_file;
   std::string role;          // "arn:aws:iam::123456789012:role/trainer"
@@ -23,8 +23,8 @@ struct WebIdentity {
 // By the names that the AWS tools know: AWS_WEB_IDENTITY_TOKEN_FILE,
 // AWS_ROLE_ARN, AWS_ROLE_SESSION_NAME, AWS_ENDPOINT_URL_STS (or
 // AWS_ENDPOINT_URL, or that of AWS_REGION), AWS_CA_BUNDLE. nullopt: neither of
-// the first two is set. InvalidArgument: one of them is missing, or the endpoint
-// does not begin with http:// or https://.
+// the first two is set. InvalidArgument: one of them is missing, or the
+// endpoint does not begin with http:// or https://.
 absl::StatusOr<std::optional<WebIdentity>> WebIdentityOf(
     const Environment& environment);
 
