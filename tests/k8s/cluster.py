@@ -57,6 +57,8 @@ class Cluster:
     """Any, by KUBECONFIG. Its nodes must have, or get, the images."""
 
     can_lose_nodes = False
+    # By this address pods reach a server of this side; None: they may not.
+    near_address = None
 
     def __init__(self, bin_folder):
         self.ebb = os.path.join(bin_folder, "ebb")
@@ -122,6 +124,7 @@ class NeighbourCluster(Cluster):
     """Two real nodes on this machine, by ../shared/kube. Root only."""
 
     can_lose_nodes = True
+    near_address = "10.99.0.1"
 
     def __init__(self, bin_folder, home):
         if not os.path.isdir(NEIGHBOUR):

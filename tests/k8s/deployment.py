@@ -50,9 +50,11 @@ class Deployment:
     """Everything about it is in its namespace, which end() removes."""
 
     def __init__(self, cluster, namespace, job=None, workers=3, servers=2,
-                 overlay="base", environment=None, worker_cpu=None, more=()):
+                 overlay="base", environment=None, worker_cpu=None, more=(),
+                 data_volume=True):
         """`job`: instead of the base's. `environment`: {role: {name: value}}.
-        `more`: strategic-merge patches of other objects than the roles'."""
+        `more`: strategic-merge patches of other objects than the roles'.
+        `data_volume`: whether the overlay has one for the data."""
         self.cluster = cluster
         self.namespace = namespace
         self.job = job
@@ -62,6 +64,7 @@ class Deployment:
         self.environment = environment or {}
         self.worker_cpu = worker_cpu
         self.more = list(more)
+        self.data_volume = data_volume
         self.folder = tempfile.TemporaryDirectory(prefix="ebb_k8s_")
 
     # --- What is applied ---
@@ -89,9 +92,10 @@ class Deployment:
                 "apiVersion": "batch/v1" if role == "submit" else "apps/v1",
                 "kind": "Job" if role == "submit" else "StatefulSet",
                 "metadata": {"name": "ebb-" + role}, "spec": spec})
-        made.append({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
-                     "metadata": {"name": "ebb-data"},
-                     "spec": {"accessModes": ["ReadWriteOnce"]}})
+        if self.data_volume:
+            made.append({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+                         "metadata": {"name": "ebb-data"},
+                         "spec": {"accessModes": ["ReadWriteOnce"]}})
         return made + copy.deepcopy(self.more)
 
     def write(self):

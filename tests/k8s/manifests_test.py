@@ -195,6 +195,24 @@ class ManifestsTest(unittest.TestCase):
             self.assertTrue(any((environment[name] + "/").startswith(path + "/")
                                 for path in paths), name)
 
+    def test_with_a_bucket_only_the_scheduler_has_a_volume(self):
+        for renderer in render.renderers():
+            rendered = self.all["overlays/bucket", renderer]
+            claims = [one["metadata"]["name"] for one in rendered.objects
+                      if one["kind"] == "PersistentVolumeClaim"
+                      or one.get("spec", {}).get("volumeClaimTemplates")]
+            self.assertEqual(claims, ["ebb-scheduler"])
+            for role in ("ps", "worker", "submit"):
+                sources = rendered.container(role)["envFrom"]
+                self.assertIn({"configMapRef": {"name": "ebb-bucket"}}, sources)
+                self.assertIn({"secretRef": {"name": "ebb-bucket",
+                                             "optional": True}}, sources)
+            settings = rendered.named("ConfigMap", "ebb-bucket")["data"]
+            job = yaml.safe_load(
+                rendered.named("ConfigMap", "ebb-job")["data"]["job.yaml"])
+            for part in job["data"].values():
+                self.assertTrue(part["idx"].startswith(settings["EBB_SOURCES"]))
+
     def test_fetched_data_needs_no_file_system_that_pods_share(self):
         for renderer in render.renderers():
             rendered = self.all["overlays/fetched-data", renderer]
@@ -413,6 +431,10 @@ class ManifestsTest(unittest.TestCase):
             wanted = yaml.safe_load(file)
         if overlay == "overlays/gpu":
             wanted["device"] = "gpu"
+        if overlay == "overlays/bucket":
+            for part in wanted["data"].values():
+                part["idx"] = part["idx"].replace("/data/",
+                                                  "s3://my-bucket/data/")
         self.assertEqual(yaml.safe_load(job), wanted)
         self.assertEqual(rendered.container("submit")["command"][1:],
                          ["submit", "/job/job.yaml"])

@@ -23,6 +23,7 @@ import traceback
 
 import cluster as clusters
 import proof_base
+import proof_bucket
 import proof_data
 import proof_gpu
 import proof_kill
@@ -35,7 +36,7 @@ from deployment import NotExact
 
 PROOFS = {"base": proof_base, "preempt": proof_preempt, "kill": proof_kill,
           "node": proof_node, "scale": proof_scale, "tenants": proof_tenants,
-          "data": proof_data, "gpu": proof_gpu, "python": proof_python}
+          "data": proof_data, "bucket": proof_bucket, "gpu": proof_gpu, "python": proof_python}
 
 
 class Record:

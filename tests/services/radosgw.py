@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Runs a command beside a real S3 server: Ceph's radosgw over one OSD in memory.
 
-  radosgw.py COMMAND...
+  radosgw.py [--listen ADDRESS] [--put KEY=FILE]... COMMAND...
 
-The command gets AWS_* variables, and EBB_TEST_BUCKET, the URL of an empty bucket.
+The server listens at 127.0.0.1, or at ADDRESS of this machine. The bucket gets the
+objects of --put, and is empty else. The command gets AWS_* variables, and EBB_TEST_BUCKET, the bucket's URL.
 Exit code: the command's; 77, so that ctest says "skipped", if the programs of Ceph
 are missing (Debian: radosgw ceph-mon ceph-osd ceph-common) or do not serve on this
 machine. Then the ends of their logs tell why, and EBB_SERVICES=required makes it 1.
 """
 
+import argparse
 import datetime
 import hashlib
 import hmac
@@ -40,8 +42,9 @@ def free_port():
 
 
 class Ceph:
-    def __init__(self, folder):
+    def __init__(self, folder, listen="127.0.0.1"):
         self.folder = pathlib.Path(folder)
+        self.listen = listen
         self.port = free_port()
         self.children = []
         self.conf = self.folder / "ceph.conf"
@@ -96,7 +99,7 @@ rgw_cache_enabled = true
                  "ebb", "--display-name", "ebb", "--access-key", KEY,
                  "--secret", SECRET)
         self.start("radosgw", "-n", "client.rgw", "--rgw_frontends",
-                   f"beast endpoint=127.0.0.1:{self.port}")
+                   f"beast endpoint={self.listen}:{self.port}")
         self.make_bucket()
 
     def run(self, *arguments, again=False):
@@ -145,13 +148,8 @@ rgw_cache_enabled = true
         while True:
             self.check_children()
             try:
-                connection = http.client.HTTPConnection("127.0.0.1", self.port,
-                                                        timeout=10)
-                connection.request("PUT", f"/{BUCKET}",
-                                   headers=self.signed(f"/{BUCKET}"))
-                answer = connection.getresponse()
-                text = answer.read()
-                if answer.status == 200:
+                status, text = self.put(f"/{BUCKET}", b"")
+                if status == 200:
                     return
             except OSError as error:
                 text = str(error)
@@ -159,11 +157,26 @@ rgw_cache_enabled = true
                 raise NoService(f"radosgw does not make a bucket: {text}")
             time.sleep(0.2)
 
-    def signed(self, path):
+    def put(self, path, body):
+        """Returns the status, and what the server says."""
+        connection = http.client.HTTPConnection(self.listen, self.port,
+                                                timeout=30)
+        connection.request("PUT", path, body=body,
+                           headers=self.signed(path, body))
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    def put_file(self, key, file):
+        body = pathlib.Path(file).read_bytes()
+        status, text = self.put(f"/{BUCKET}/{key}", body)
+        if status != 200:
+            raise NoService(f"{key} cannot be put: {status} {text}")
+
+    def signed(self, path, body):
         now = datetime.datetime.now(datetime.timezone.utc)
         date, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
-        digest = hashlib.sha256(b"").hexdigest()
-        headers = {"host": f"127.0.0.1:{self.port}",
+        digest = hashlib.sha256(body).hexdigest()
+        headers = {"host": f"{self.listen}:{self.port}",
                    "x-amz-content-sha256": digest, "x-amz-date": date}
         names = ";".join(sorted(headers))
         canonical = "\n".join(
@@ -189,6 +202,11 @@ rgw_cache_enabled = true
 
 
 def main():
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--listen", default="127.0.0.1")
+    parser.add_argument("--put", action="append", default=[])
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    flags = parser.parse_args()
     unserved = 1 if os.environ.get("EBB_SERVICES") == "required" else 77
     if not all(shutil.which(program) for program in PROGRAMS):
         print("skipped: the programs of Ceph are missing; install radosgw, "
@@ -196,17 +214,19 @@ def main():
         sys.exit(unserved)
     with tempfile.TemporaryDirectory(prefix="ebb_radosgw_") as folder:
         began = time.monotonic()
-        ceph = Ceph(folder)
+        ceph = Ceph(folder, flags.listen)
         try:
             ceph.serve()
+            for key, _, file in (one.partition("=") for one in flags.put):
+                ceph.put_file(key, file)
             print(f"radosgw serves after {time.monotonic() - began:.1f} s",
                   flush=True)
             environment = dict(
                 os.environ, AWS_ACCESS_KEY_ID=KEY, AWS_SECRET_ACCESS_KEY=SECRET,
                 AWS_REGION=REGION,
-                AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{ceph.port}",
+                AWS_ENDPOINT_URL_S3=f"http://{ceph.listen}:{ceph.port}",
                 EBB_TEST_BUCKET=f"s3://{BUCKET}")
-            code = subprocess.run(sys.argv[1:], env=environment,
+            code = subprocess.run(flags.command, env=environment,
                                   check=False).returncode
         except NoService as reason:
             ceph.print_logs()
