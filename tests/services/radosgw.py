@@ -15,6 +15,7 @@ import datetime
 import hashlib
 import hmac
 import http.client
+import json
 import os
 import pathlib
 import shutil
@@ -69,6 +70,7 @@ osd_pool_default_size = 1
 osd_pool_default_min_size = 1
 osd_pool_default_pg_num = 4
 osd_crush_chooseleaf_type = 0
+osd_class_update_on_start = false
 mon_allow_pool_size_one = true
 mon_max_pg_per_osd = 1000
 mon_data = {folder}/mon
@@ -93,7 +95,7 @@ rgw_cache_enabled = true
         self.run("ceph", "-c", self.conf, "osd", "create", osd, again=True)
         self.run("ceph-osd", "-c", self.conf, "-i", "0", "--mkfs",
                  "--osd-uuid", osd)
-        self.start("ceph-osd", "-i", "0")
+        self.start_osd()
         # Makes the pools and the zone, which radosgw would make at the same time.
         self.run("radosgw-admin", "-c", self.conf, "user", "create", "--uid",
                  "ebb", "--display-name", "ebb", "--access-key", KEY,
@@ -121,6 +123,25 @@ rgw_cache_enabled = true
                 return
             if not again or time.monotonic() > end:
                 raise NoService(f"{' '.join(command)}: {done.stdout.decode()}")
+            time.sleep(0.2)
+
+    def start_osd(self):
+        """Until it is up. It ends when the monitor that it asks is not ready to
+        answer, although that has answered before."""
+        end = time.monotonic() + PATIENCE_S
+        self.start("ceph-osd", "-i", "0")
+        while True:
+            if self.children[-1].poll() is not None:
+                self.children.pop()
+                self.start("ceph-osd", "-i", "0")
+            said = subprocess.run(
+                ["ceph", "-c", str(self.conf), "osd", "stat", "-f", "json"],
+                check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                timeout=PATIENCE_S).stdout
+            if said and json.loads(said)["num_up_osds"] > 0:
+                return
+            if time.monotonic() > end:
+                raise NoService(f"the OSD is not up within {PATIENCE_S} s")
             time.sleep(0.2)
 
     def start(self, program, *arguments):
@@ -228,7 +249,7 @@ def main():
                 EBB_TEST_BUCKET=f"s3://{BUCKET}")
             code = subprocess.run(flags.command, env=environment,
                                   check=False).returncode
-        except NoService as reason:
+        except (NoService, subprocess.TimeoutExpired) as reason:
             ceph.print_logs()
             print(f"skipped: Ceph does not serve on this machine: {reason}")
             code = unserved
