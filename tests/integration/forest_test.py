@@ -71,6 +71,16 @@ def write_rows(path, rows):
             file.write(",".join(map(str, features)) + f",{label}\n")
 
 
+def write_array(path, values, *shape):
+    """A file of NumPy's."""
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
+    header = header.ljust(117) + "\n"
+    with open(path, "wb") as file:
+        file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header))
+                   + header.encode()
+                   + struct.pack(f"<{len(values)}f", *values))
+
+
 class ForestTest(JobTestCase):
     programs = BIN
 
@@ -185,8 +195,18 @@ class ForestTest(JobTestCase):
     def test_bad_input_is_refused(self):
         folder = self.copy_of_data()
         for setting, said in (
-                ("model.trees=0", "model.trees"),
+                ("model.trees=0", "model.trees: must be at least 1, not 0"),
+                ("model.trees=-1", "must be at least 1, not -1"),
+                ("model.trees=1.5", '"1.5" is not a whole number'),
+                ("model.trees=1000001", "must be at most 1000000"),
+                ("model.depth=0", "model.depth: must be at least 1, not 0"),
+                ("model.depth=65", "model.depth: must be at most 64, not 65"),
+                ("model.leaf_examples=0", "must be at least 1, not 0"),
+                ("model.leaf_examples=601",
+                 "two leaves of 601 are more than the 1200 examples"),
+                ("model.bins=1", "model.bins: must be at least 2, not 1"),
                 ("model.bins=257", "model.bins"),
+                ("model.split_features=0", "must be at least 1, not 0"),
                 ("model.split_features=65", "more than the 64 features"),
                 ("train.epochs=3", "each task is computed once"),
                 ("consistency=bsp", "do not depend on one another"),
@@ -204,6 +224,147 @@ class ForestTest(JobTestCase):
         write_rows(os.path.join(folder, "test.csv"), [([1, 2], 1)])
         self.assertIn("has only one class", self.run_ebb(
             folder, "job", "check", "digits.yaml", rc=2))
+
+    def small_job(self, train, *more):
+        """The folder, the report, and what was printed, of a job on these rows.
+        It is judged by the same ones."""
+        folder = self.copy_of_data()
+        for name in ("train.csv", "test.csv"):
+            write_rows(os.path.join(folder, name), train)
+        report, said = self.run_to_the_end(folder, "digits.yaml", "--set",
+                                           "expect={accuracy: '>= 0'}", *more)
+        return folder, report, said
+
+    def test_missing_labels_are_refused_or_skipped(self):
+        rows = [([i, i % 7], i % 2) for i in range(40)]
+        rows[30] = ([30, 2], "nan")
+        for labels in ("classes", "values"):
+            with self.subTest(labels=labels):
+                folder = self.copy_of_data()
+                write_rows(os.path.join(folder, "train.csv"), rows)
+                write_rows(os.path.join(folder, "test.csv"), rows[:10])
+                settings = ["--set", "expect={}", "--set",
+                            f"model.labels={labels}"]
+                self.assertIn(
+                    "train.csv:31: label, column 3: 'nan' stands for a missing "
+                    "value, so it is no label",
+                    self.run_ebb(folder, "job", "check", "digits.yaml",
+                                 *settings, rc=2))
+                report, said = self.run_to_the_end(
+                    folder, "digits.yaml", *settings, "--set",
+                    "data.on_bad_example=skip")
+                # Each tree is of the other rows.
+                self.export(folder)
+                tensors = values_of(folder)
+                self.assertEqual(
+                    [tensors["examples"][root]
+                     for root in tensors["tree_starts"][:-1]],
+                    [len(rows) - 1] * TREES, said)
+                self.assertEqual(report["forest"]["trees"], TREES)
+
+    def test_nan_in_arrays_is_refused(self):
+        nan = float("nan")
+        for features, labels, said in (
+                ([nan], [0], "x.npy[3, 1]: 'nan' is not a finite number"),
+                ([7], [nan], "y.npy[39]: label: 'nan' is not a finite number")):
+            with self.subTest(said):
+                folder = self.new_folder()
+                write_array(os.path.join(folder, "x.npy"),
+                            list(range(7)) + features + list(range(72)), 40, 2)
+                write_array(os.path.join(folder, "y.npy"),
+                            [i % 2 for i in range(39)] + labels, 40)
+                with open(os.path.join(folder, "job.yaml"), "w") as file:
+                    file.write("name: arrays\nmodel: {kind: forest}\ndata: "
+                               "{train: {npy: {features: x.npy, "
+                               "labels: y.npy}}}\n")
+                self.assertIn(said, self.run_ebb(folder, "job", "check",
+                                                 "job.yaml", rc=2))
+
+    def test_a_class_with_one_example_is_a_class(self):
+        rows = [([i, 0], i // 30) for i in range(60)] + [([99, 0], 2)]
+        folder, report, _ = self.small_job(rows)
+        self.assertEqual(report["test"]["classes"], ["0", "1", "2"])
+        # Some trees drew it, and they tell it from the rest.
+        told = list(csv.DictReader(self.run_ebb(
+            folder, "predict", "run", "test.csv", "--labelled").splitlines()))
+        self.assertGreater(float(told[-1]["p(2)"]), 0.4)
+        self.assertLess(float(told[-1]["p(2)"]), 0.9)
+        self.assertEqual(told[-1]["prediction"], "2")
+        # Out of bag nothing knows its class, so it counts as wrong.
+        out_of_bag = report["forest"]["out_of_bag"]
+        self.assertEqual(out_of_bag["examples"], 61)
+        self.assertLessEqual(out_of_bag["accuracy"], 60 / 61)
+        self.assertGreater(out_of_bag["accuracy"], 0.9)
+
+    def test_a_constant_feature_is_never_split(self):
+        rows = [([7, i], i // 30) for i in range(60)]
+        folder, report, said = self.small_job(
+            rows, "--set", "model.split_features=1")
+        self.assertNotIn("no tree has a split", said)
+        self.export(folder)
+        self.assertEqual(set(values_of(folder)["feature"]), {-1, 1})
+        constant = report["forest"]["importances"][-1]
+        self.assertEqual(constant,
+                         {"feature": "feature 1", "share": 0, "permutation": 0})
+
+    def test_one_tree_is_a_forest(self):
+        _, report, said = self.small_job(
+            [([i, i % 7], i // 30) for i in range(60)], "--set",
+            "model.trees=1")
+        self.assertIn("digits: 1 tree, ", said)
+        self.assertEqual(report["audit"]["expected"], 1)
+        # It drew some, and is judged by the others.
+        self.assertGreater(report["forest"]["out_of_bag"]["examples"], 10)
+        self.assertLess(report["forest"]["out_of_bag"]["examples"], 35)
+
+    def noisy_rows(self, count, of, values=False):
+        """Labels by features 1 and 2, the first of which says more; a quarter
+        of the classes is drawn anew. Features 3 and 4 are noise, the last one
+        of many values, which a share of gains likes."""
+        draw = random.Random(of)
+        for _ in range(count):
+            row = [draw.randrange(10), draw.randrange(10), draw.randrange(2),
+                   round(draw.random(), 6)]
+            level = 2 * row[0] + row[1]
+            if values:
+                yield row, round(level + draw.gauss(0, 3), 4)
+            elif draw.random() < 0.25:
+                yield row, draw.randrange(2)
+            else:
+                yield row, int(level > 13)
+
+    def test_importance_and_out_of_bag_error_are_those_of_new_data(self):
+        for labels, figure in (("classes", "accuracy"), ("values", "r2")):
+            with self.subTest(labels=labels):
+                folder = self.copy_of_data()
+                for name, count, of in (("train", 1_500, 1),
+                                        ("test", 3_000, 2)):
+                    write_rows(os.path.join(folder, f"{name}.csv"),
+                               self.noisy_rows(count, of, labels == "values"))
+                report, said = self.run_to_the_end(
+                    folder, "digits.yaml", "--set", "expect={}", "--set",
+                    f"model.labels={labels}", "--set",
+                    "model.split_features=2")
+                importances = {one["feature"]: one
+                               for one in report["forest"]["importances"]}
+                most, more, coin, noise = (
+                    importances[f"feature {f}"]["permutation"]
+                    for f in range(1, 5))
+                self.assertGreater(most, 2 * more)
+                self.assertGreater(more, 0.05)
+                # Noise is worth nothing, whatever its share of the gains is.
+                for one in (coin, noise):
+                    self.assertLess(abs(one), more / 4)
+                self.assertGreater(importances["feature 4"]["share"], 0.1)
+                # The error of examples that no tree learnt is far from that of
+                # the training data, which a forest has by heart.
+                out_of_bag = report["forest"]["out_of_bag"]
+                self.assertEqual(out_of_bag["examples"], 1_500)
+                self.assertAlmostEqual(out_of_bag[figure],
+                                       report["test"][figure], delta=0.03)
+                self.assertLess(out_of_bag[figure], 0.92)
+                self.assertRegex(said, r"out of bag +(accuracy|R2) 0\.\d+, "
+                                 r"1,?500 examples\n +importance +feature 1 ")
 
 
 if __name__ == "__main__":
