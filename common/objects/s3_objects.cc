@@ -213,6 +213,10 @@ absl::StatusOr<HttpResponse> S3Objects::SendOnce(const Call& call) {
   for (int i = 0;; ++i) {
     const auto credentials = credentials_.Get(options_.now());
     if (!credentials.ok()) {
+      // A token service may answer the next time.
+      if (absl::IsUnavailable(credentials.status())) {
+        return credentials.status();
+      }
       // Says nothing about the object.
       return absl::PermissionDeniedError(credentials.status().message());
     }

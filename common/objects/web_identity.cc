@@ -19,6 +19,13 @@ namespace {
 
 constexpr uint64_t kMostTokenBytes = 64 << 10;
 
+// The service may answer otherwise the next time.
+bool MayPass(int status, const S3Error& error) {
+  return status >= 500 || status == 429 || status == 408 ||
+         error.code == "Throttling" || error.code == "ThrottlingException" ||
+         error.code == "IDPCommunicationError";
+}
+
 }  // namespace
 
 absl::StatusOr<std::optional<WebIdentity>> WebIdentityOf(
@@ -33,13 +40,11 @@ absl::StatusOr<std::optional<WebIdentity>> WebIdentityOf(
   WebIdentity identity;
   identity.token_file = environment("AWS_WEB_IDENTITY_TOKEN_FILE");
   identity.role = environment("AWS_ROLE_ARN");
-  if (identity.token_file.empty() && identity.role.empty()) {
-    return std::nullopt;
-  }
-  if (identity.token_file.empty() || identity.role.empty()) {
+  if (identity.token_file.empty()) return std::nullopt;
+  if (identity.role.empty()) {
     return absl::InvalidArgumentError(
-        "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN must both be set, or "
-        "neither");
+        "AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_ROLE_ARN is not; it names "
+        "the role to take");
   }
   identity.session_name = environment("AWS_ROLE_SESSION_NAME");
   if (identity.session_name.empty()) identity.session_name = "ebb";
@@ -91,8 +96,8 @@ absl::StatusOr<TemporaryCredentials> AssumeRole(const WebIdentity& identity) {
         identity.role, ": status ", response->status,
         error.code.empty() ? "" : absl::StrCat(", ", error.code, ": "),
         error.message);
-    return response->status < 500 ? absl::PermissionDeniedError(said)
-                                  : absl::UnavailableError(said);
+    return MayPass(response->status, error) ? absl::UnavailableError(said)
+                                            : absl::PermissionDeniedError(said);
   }
   auto assumed = ParseAssumedRole(response->body);
   if (!assumed.ok()) {

@@ -22,9 +22,9 @@ struct WebIdentity {
 
 // By the names that the AWS tools know: AWS_WEB_IDENTITY_TOKEN_FILE,
 // AWS_ROLE_ARN, AWS_ROLE_SESSION_NAME, AWS_ENDPOINT_URL_STS (or
-// AWS_ENDPOINT_URL, or that of AWS_REGION), AWS_CA_BUNDLE. nullopt: neither of
-// the first two is set. InvalidArgument: one of them is missing, or the
-// endpoint does not begin with http:// or https://.
+// AWS_ENDPOINT_URL, or that of AWS_REGION), AWS_CA_BUNDLE. nullopt: the first
+// is not set. InvalidArgument: the role is missing, or the endpoint does not
+// begin with http:// or https://.
 absl::StatusOr<std::optional<WebIdentity>> WebIdentityOf(
     const Environment& environment);
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "common/objects/internal/s3_xml.h"
 #include "common/objects/testing/s3_server.h"
 #include "common/testing/test_folder.h"
@@ -75,6 +76,19 @@ TEST_F(WebIdentityTest, KeysServeToTheirEndWhenTheServiceIsAway) {
   EXPECT_TRUE(source.Get(now + absl::Minutes(62)).ok());
 }
 
+TEST_F(WebIdentityTest, AServiceThatIsBusyIsAskedAgain) {
+  Write("good");
+  S3Options options = server_.Options();
+  options.environment = environment();
+  for (const char* const kind : {"503 SlowDown", "400 Throttling"}) {
+    server_.SetFaults(absl::StrCat(R"([{"kind": ")", kind,
+                                   R"(", "method": "POST", "count": 2}])"));
+    const auto store = S3Objects::Open(options).value();
+    const auto put = PutObject(store.get(), "a", "x");
+    EXPECT_TRUE(put.ok()) << kind << ": " << put.status();
+  }
+}
+
 TEST_F(WebIdentityTest, ARefusalIsNamedWithoutTheToken) {
   Write("stolen");
   CredentialsSource source(environment());
@@ -100,6 +114,7 @@ TEST_F(WebIdentityTest, WhatIsMissingIsNamed) {
   EXPECT_THAT(WebIdentityOf(environment()).status().message(),
               HasSubstr("AWS_ROLE_ARN"));
   variables_.erase("AWS_WEB_IDENTITY_TOKEN_FILE");
+  variables_["AWS_ROLE_ARN"] = "for other programs";
   EXPECT_FALSE(WebIdentityOf(environment())->has_value());
 }
 

@@ -2,8 +2,10 @@
 
 import decimal
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,59 @@ def test_says_what_to_install(tmp_path):
     printed = _ebb(tmp_path, "data", "pack", "t.parquet", "p", rc=1, python="/none")
     assert "/none cannot be started" in printed
     assert "EBB_PYTHON" in printed
+
+
+def _says(folder, *lines):
+    """An interpreter that prints these lines, whatever it is to run."""
+    path = folder / "says"
+    path.write_text("#!/bin/sh\n" + "\n".join(lines) + "\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_names_that_are_numbers_are_names(tmp_path):
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    python = _says(tmp_path, "echo '\"0\",\"1\",\"2\"'", "for i in 1 2 3 4; do echo $i,$i,$i; done")
+    for text in ("csv: t.parquet", "csv: {path: t.parquet}"):
+        job = f"name: pack\nmodel: linear\ndata: {{train: {{{text}}}}}\n"
+        (tmp_path / "job.yaml").write_text(job)
+        said = _ebb(tmp_path, "data", "pack", "job.yaml", "p", python=python)
+        assert ": 4 examples of 2 features" in said
+        subprocess.run(["rm", "-r", str(tmp_path / "p")], check=True)
+    job = job.replace("{path: t.parquet}", "{path: t.parquet, header: false}")
+    (tmp_path / "job.yaml").write_text(job)
+    said = _ebb(tmp_path, "data", "pack", "job.yaml", "p", rc=2, python=python)
+    assert "a Parquet file names its columns; leave header out" in said
+
+
+def test_modules_are_not_those_of_the_folder(tmp_path):
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    (tmp_path / "pyarrow.py").write_text("raise SystemExit('code of the folder')\n")
+    bare = tmp_path / "bare"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E "$@"\n')
+    bare.chmod(0o755)
+    said = _ebb(tmp_path, "data", "pack", "t.parquet", "p", rc=1, python=str(bare))
+    assert "has no pyarrow" in said
+
+
+def test_an_interrupt_ends_a_wait(tmp_path):
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    python = _says(tmp_path, "echo a,b", "touch began", "exec sleep 600")
+    with subprocess.Popen(
+        [str(_EBB), "data", "pack", "t.parquet", "p"],
+        cwd=tmp_path,
+        env=dict(os.environ, EBB_PYTHON=python),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as pack:
+        began = time.monotonic()
+        while not (tmp_path / "began").exists():
+            assert time.monotonic() - began < 60
+            time.sleep(0.05)
+        while pack.poll() is None and time.monotonic() - began < 60:
+            # One that comes before it waits is seen when it has read more.
+            pack.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+        assert pack.returncode == 130, pack.communicate()[0]
+    assert not (tmp_path / "p").exists()

@@ -72,20 +72,29 @@ std::optional<int64_t> LeasePlaces::Choose(SessionId worker, int64_t lowest) {
   }
   std::optional<int64_t> nobodys, idle, shared;
   int64_t most_open = 0;
-  for (int64_t place = begin; place < end; ++place) {
+  int64_t looked = 0;
+  // The first window has the lowest item, so one is always found.
+  for (int64_t place = begin; place < end && looked < kMostItems; ++place) {
     const Run items = ItemsOf(epoch, place, all);
     if (items.begin >= items.end) break;
-    const auto open = LowestOpen(items);
-    if (!open) continue;
     const auto had = had_by_.find(order_.WindowOf(plan_.ItemAt(items.begin)));
-    if (had == had_by_.end()) {
-      if (!nobodys) nobodys = open;
-    } else if (had->second == worker) {
-      return open;
-    } else if (!nobodys) {
-      if (!Held(items)) {
-        idle = open;
-      } else if (const int64_t count = CountOpen(items); count > most_open) {
+    const bool own = had != had_by_.end() && had->second == worker;
+    if (nobodys && !own) continue;
+    const auto open = LowestOpen(items);
+    looked += open.value_or(items.end) - items.begin + 1;
+    if (!open) continue;
+    if (own) return open;
+    // Items before the lowest open one may be held, too.
+    const bool held = Held(ItemsOf(epoch, place, {0, all.end}));
+    // Held, but remembered of no worker: the lease is older than this
+    // scheduler.
+    if (had == had_by_.end() && !held) {
+      nobodys = open;
+    } else if (!held) {
+      idle = open;
+    } else {
+      looked += items.end - items.begin;
+      if (const int64_t count = CountOpen(items); count > most_open) {
         most_open = count;
         shared = open;
       }

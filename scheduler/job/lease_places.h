@@ -8,7 +8,7 @@
 // item on, in the same epoch and round, and chooses in this order:
 //   1. the next item of the worker's latest window,
 //   2. an item of the first window that it had,
-//   3. an item of the first window that no present worker had,
+//   3. an item of the first window that no present worker had or holds,
 //   4. an item of the last window of which no item is leased,
 //   5. an item of the window with the most open items.
 // So no item is passed over for ever: if all windows after the lowest item that
@@ -35,6 +35,8 @@ class LeasePlaces {
   // How many windows it looks at for each worker that has leases, and at most.
   static constexpr int64_t kWindowsPerWorker = 8;
   static constexpr int64_t kMostWindows = 1024;
+  // It looks at so many items for one lease, to which one window is added.
+  static constexpr int64_t kMostItems = 4096;
   // It remembers the workers of so many windows.
   static constexpr int64_t kMostRemembered = int64_t{1} << 20;
 

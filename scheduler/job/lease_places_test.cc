@@ -126,6 +126,12 @@ TEST_F(LeasePlacesTest, AWorkerStaysWithTheWindowOfALeaseThatItHadBefore) {
   EXPECT_EQ(Lease(kA), 5);
 }
 
+TEST_F(LeasePlacesTest, AWindowThatAnotherHoldsFromBeforeIsNotNobodys) {
+  leases_.Take(0, kA, absl::InfiniteFuture());
+  EXPECT_EQ(Lease(kB), 2);
+  EXPECT_EQ(Lease(kA), 1);
+}
+
 class ManyWindowsTest : public LeasePlacesTest {
  protected:
   ManyWindowsTest() : LeasePlacesTest(1000) {}

@@ -14,11 +14,13 @@ def prove(cluster, record):
         for overlay in ["base", *sorted("overlays/" + name
                                         for name in os.listdir(folder))]:
             deployment.overlay = overlay
+            deployment.data_volume = overlay != "overlays/bucket"
             said = deployment.kubectl("apply", "--dry-run=server", "-f", "-",
                                       text=deployment.rendered())
             record.note(f"the API server accepts {overlay}",
                         f"{len(said.splitlines())} objects")
         deployment.overlay = "base"
+        deployment.data_volume = True
 
         begun = time.time()
         deployment.fill(("train", "t10k"))

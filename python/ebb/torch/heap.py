@@ -14,6 +14,8 @@ _BLOCK = 31 << 20
 def keep_freed_memory() -> None:
     """Makes glibc keep up to 62 MiB of freed memory, once in a process.
 
+    Threads that allocate much, and processes that are forked later, keep as much each.
+
     After each batch its activations and gradients are free. By default glibc soon
     gives free memory back to the system, and takes it anew in the next batch, page
     by page. When a large block is freed, glibc raises its limits to the size of the

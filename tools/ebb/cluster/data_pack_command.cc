@@ -1,4 +1,5 @@
 // `ebb data pack`.
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -117,6 +118,27 @@ absl::StatusOr<std::string> JobTextOf(const std::string& given) {
                       "}}\nmodel: ", keyed ? "fm" : "linear", "\n");
 }
 
+// Column names that are numbers look like a line of data, but a Parquet file
+// always has names.
+absl::Status NameParquetColumns(v1::DataSource* source) {
+  if (!source->has_csv()) return absl::OkStatus();
+  const auto& paths = source->csv().path();
+  const int64_t parquet = std::ranges::count_if(
+      paths, [](const std::string& path) { return IsParquet(path); });
+  if (parquet == 0) return absl::OkStatus();
+  if (parquet < paths.size()) {
+    return absl::InvalidArgumentError(
+        "data: csv.path: some of the files are Parquet files, and some are "
+        "not; pack them one by one");
+  }
+  if (source->csv().has_header() && !source->csv().header()) {
+    return absl::InvalidArgumentError(
+        "data: csv.header: a Parquet file names its columns; leave header out");
+  }
+  source->mutable_csv()->set_header(true);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<v1::Job> JobOf(const PackFlags& flags) {
   job::JobFile file;
   if (IsJobFile(flags.source)) {
@@ -127,6 +149,10 @@ absl::StatusOr<v1::Job> JobOf(const PackFlags& flags) {
   }
   EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
   v1::Job job = file.job;
+  EBB_RETURN_IF_ERROR(NameParquetColumns(job.mutable_data()->mutable_train()));
+  if (job.data().has_test()) {
+    EBB_RETURN_IF_ERROR(NameParquetColumns(job.mutable_data()->mutable_test()));
+  }
   job::FillDefaults(&job);
   const v1::FormatTraits& traits = job::TraitsOf(job.data().train());
   if (traits.positions() || traits.python()) {
@@ -189,7 +215,10 @@ int Pack(const PackFlags& flags) {
   const auto job = JobOf(flags);
   if (!job.ok()) return Report(job.status());
   // What was begun is removed by the next call, but need not stay.
-  std::signal(SIGINT, [](int) { pack_is_interrupted = true; });
+  // A read that waits is interrupted, too (parquet_rows.h).
+  struct sigaction action = {};
+  action.sa_handler = [](int) { pack_is_interrupted = true; };
+  sigaction(SIGINT, &action, nullptr);
   PackLine line(flags.quiet || flags.json);
   pack::PackOptions options;
   options.seed = flags.seed;

@@ -40,6 +40,9 @@ constexpr int kNoPyarrow = 3;
 constexpr char kProgram[] = R"python(
 import sys
 
+if sys.path[:1] == [""]:
+    del sys.path[0]  # The folder of the data is no place of modules.
+
 def fail(what, code=2):
     sys.stderr.write(" ".join(str(what).split("\n")))
     sys.stderr.flush()
@@ -144,7 +147,9 @@ class ParquetRows : public data::ByteSource {
   absl::StatusOr<size_t> Read(std::span<char> out) override {
     while (process_ != 0) {
       const ssize_t n = read(rows_.get(), out.data(), out.size());
-      if (n < 0 && errno == EINTR) continue;
+      if (n < 0 && errno == EINTR) {
+        return absl::CancelledError(absl::StrCat(path_, ": interrupted"));
+      }
       if (n < 0) return SystemError("read");
       if (n > 0) return static_cast<size_t>(n);
       end_ = HowItEnded();
