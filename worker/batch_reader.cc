@@ -65,7 +65,7 @@ void BatchReader::ExpectWindow(ItemId item,
                                std::span<const client::ExampleRun> next) {
   const int64_t window = order_.WindowOf(item);
   if (window != window_) {
-    // Of many workers that begin together, one has the first window.
+    // When many workers begin together, one of them has the first window.
     in_order_ = window_ < 0 ? item.shard == 0 : window == window_after_;
     window_ = window;
     window_after_ = order_.WindowAfter(item);
