@@ -384,6 +384,87 @@ TEST(ImagesFormatTest, BadImagesStopOrAreLeftOut) {
   EXPECT_THAT(ErrorOf(spec, files), StartsWith("d: 5 of 6 examples are bad"));
 }
 
+// Their numbers would be those of other classes.
+TEST(ImagesFormatTest, ClassesOfTrainingAndTestDataHaveOneForm) {
+  const std::string png = Golden("plain.png");
+  const OpenBytes open = OpenMemory({{"d/1/a.png", png},
+                                     {"d/2/b.png", png},
+                                     {"i-images-idx3-ubyte",
+                                      Idx({2, 1, 72}, std::string(144, 'x'))},
+                                     {"i-labels-idx1-ubyte",
+                                      Idx({2}, std::string("\1\2"))}});
+  const SourceSpec numbers = {.kind = SourceKind::kIdx, .path = "i"};
+  const auto by_number = Dataset::Load(numbers, open);
+  ASSERT_TRUE(by_number.ok()) << by_number.status();
+  const auto by_name = Dataset::Load(Folder(), open);
+  ASSERT_TRUE(by_name.ok()) << by_name.status();
+  EXPECT_EQ(
+      Dataset::LoadLike(Folder(), by_number->index(), open).status().message(),
+      "d names its classes by folders, but those of the training data are "
+      "numbers; give both in one form");
+  EXPECT_EQ(
+      Dataset::LoadLike(numbers, by_name->index(), open).status().message(),
+      "i has numbers as labels, but the classes of the training data have "
+      "names, as '1'; give both in one form");
+  // Without labels nothing is numbered.
+  SourceSpec unlabelled = Folder();
+  unlabelled.has_labels = false;
+  EXPECT_TRUE(
+      Dataset::LoadLike(unlabelled, by_number->index(), open).status().ok());
+
+  const TestFolder folder;
+  const std::string packed = folder / "packed";
+  ASSERT_TRUE(pack::PackSources({{"", numbers}}, packed, {}, open).ok());
+  const auto train =
+      Dataset::Load({.kind = SourceKind::kPacked, .path = packed});
+  ASSERT_TRUE(train.ok()) << train.status();
+  EXPECT_THAT(std::string(Dataset::LoadLike(Folder(), train->index(), open)
+                              .status()
+                              .message()),
+              StartsWith("d names its classes by folders"));
+}
+
+// Both have 24 pixels.
+TEST(ImagesFormatTest, TestDataHasTheShapeOfTheTrainingData) {
+  const OpenBytes open = OpenMemory(Pets());
+  SourceSpec tall = Folder();
+  tall.image = {.width = 4, .height = 6};
+  const std::string expected =
+      "d has images of 4x6 pixels, but the training data of 6x4; size: 6x4 "
+      "scales them to it";
+  const auto train = Dataset::Load(Folder(), open);
+  ASSERT_TRUE(train.ok()) << train.status();
+  EXPECT_EQ(Dataset::LoadLike(tall, train->index(), open).status().message(),
+            expected);
+  const auto other = Dataset::Load(tall, open);
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_EQ(
+      Dataset::LoadLike(Folder(), other->index(), open).status().message(),
+      "d has images of 6x4 pixels, but the training data of 4x6; size: 4x6 "
+      "scales them to it");
+  SourceSpec same = Folder();
+  same.image = {.width = 6, .height = 4};
+  EXPECT_TRUE(Dataset::LoadLike(same, train->index(), open).ok());
+  EXPECT_TRUE(Dataset::LoadIndexed(same, Dataset::Load(same, open)->index(),
+                                   open)
+                  .ok());
+
+  // Packed images keep theirs.
+  const TestFolder folder;
+  const std::string packed = folder / "packed";
+  ASSERT_TRUE(pack::PackSources({{"", Folder()}}, packed, {}, open).ok());
+  const SourceSpec set = {.kind = SourceKind::kPacked, .path = packed};
+  const auto from = Dataset::Load(set);
+  ASSERT_TRUE(from.ok()) << from.status();
+  EXPECT_EQ(Dataset::LoadLike(tall, from->index(), open).status().message(),
+            expected);
+  EXPECT_TRUE(Dataset::LoadLike(Folder(), from->index(), open).ok());
+  EXPECT_TRUE(Dataset::LoadIndexed(set, from->index()).ok());
+  EXPECT_THAT(
+      std::string(Dataset::LoadLike(set, other->index()).status().message()),
+      HasSubstr(" has images of 6x4 pixels, but the training data of 4x6"));
+}
+
 // Its bytes do not tell the class of an image.
 TEST(ImagesFormatTest, FilesAreKnownByTheirNamesToo) {
   const auto data = Dataset::Load(Folder(), OpenMemory(Pets()));
