@@ -412,9 +412,9 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
     index.examples = footer.index.examples;
     index.left_out = footer.index.left_out;
   }
-  index.meaning = WithOrder(
-      absl::StrCat(spec.Meaning(), kPackedFrom, SourceOf(footer)),
-      internal::ShapeIn(footer.index.meaning));
+  index.meaning =
+      WithOrder(absl::StrCat(spec.Meaning(), kPackedFrom, SourceOf(footer)),
+                internal::ShapeIn(footer.index.meaning));
   index.files = {set->id()};
   data.left_out_ = {index.left_out, "in the files that were packed"};
   data.packed_ = std::make_shared<Packed>(std::move(set));

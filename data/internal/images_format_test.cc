@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/testing/test_folder.h"
 #include "data/byte_source.h"
@@ -222,6 +225,10 @@ TEST(ImageTest, RefusesBombsByTheirHeader) {
             "has 32768x8193 pixels; at most 268435456 are possible");
   resize(0x7fffffff, 0x7fffffff);
   EXPECT_THAT(Mistake(png), HasSubstr("x2147483647 pixels; at most"));
+  // A row alone would be 1 GB.
+  resize(1 << 28, 1);
+  EXPECT_EQ(Decode(png, {.width = 8, .height = 4}).status().message(),
+            "is 268435456 pixels wide; at most 1048576 are possible");
   resize(1 << 13, 1 << 13);
   EXPECT_THAT(Mistake(png),
               StartsWith("has 8192x8192 pixels, which would be "));
@@ -351,6 +358,65 @@ TEST(ImagesFormatTest, ImagesWithoutClassesMayBeInOneFolder) {
                          "folder for each class"));
 }
 
+TEST(ImagesFormatTest, NamesImagesBesideTheFoldersOfClasses) {
+  for (const std::string name : {"d/1.png", "d/e.JPG", "d/z.jpeg"}) {
+    Files files = Pets();
+    files[name] = Golden("plain.png");
+    const std::string expected = absl::StrCat(
+        name,
+        ": stands beside the folders of the classes; move it into one of them");
+    EXPECT_EQ(ErrorOf(Folder(), files), expected);
+    SourceSpec spec = Folder();
+    spec.has_labels = false;
+    EXPECT_EQ(ErrorOf(spec, files), expected);
+  }
+  // Other files say something about them, and a class may be called so.
+  Files files = Pets();
+  files["d/README.md"] = "x";
+  files["d/.1.png"] = "x";
+  files["d/a.png/1.png"] = Golden("plain.png");
+  const auto data = Dataset::Load(Folder(), OpenMemory(files));
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(data->index().encoding.classes.size(), 4);
+}
+
+TEST(ImagesFormatTest, AFolderWhoseNameIsAPatternIsItself) {
+  const std::string png = Golden("plain.png");
+  const OpenBytes open = OpenMemory({{"d1/x/1.png", png},
+                                     {"d2/x/1.png", png},
+                                     {"d[1]/y/1.png", png},
+                                     {"d*\\?/z/1.png", png},
+                                     {"d2/x/2.png", png},
+                                     {"d[2]/1.png", png}});
+  const auto classes =
+      [&](const std::string& path) -> std::vector<std::string> {
+    const auto data =
+        Dataset::Load({.kind = SourceKind::kImages, .path = path}, open);
+    EXPECT_TRUE(data.ok()) << data.status();
+    if (!data.ok()) return {};
+    return data->index().encoding.classes;
+  };
+  EXPECT_THAT(classes("d[1]"), ElementsAre("y"));
+  EXPECT_THAT(classes("d*\\?"), ElementsAre("z"));
+  EXPECT_THAT(classes("d?"), ElementsAre("x"));
+  // Without classes it may have no folders.
+  SourceSpec flat = {
+      .kind = SourceKind::kImages, .path = "d[2]", .has_labels = false};
+  EXPECT_EQ(ReadAll(flat, open)->size(), 1);
+  flat.path = "d?";
+  EXPECT_EQ(ReadAll(flat, open)->size(), 3);
+
+  const TestFolder folder;
+  for (const std::string name : {"e1/x", "e[1]/y"}) {
+    std::filesystem::create_directories(folder / name);
+    std::ofstream(folder / (name + "/1.png")) << png;
+  }
+  const auto data = Dataset::Load(
+      {.kind = SourceKind::kImages, .path = folder / "e[1]"}, OpenFile);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_THAT(data->index().encoding.classes, ElementsAre("y"));
+}
+
 TEST(ImagesFormatTest, AllImagesHaveOneSize) {
   Files files = Pets();
   files["d/dog/2.jpg"] = Golden("large.jpg");
@@ -387,12 +453,11 @@ TEST(ImagesFormatTest, BadImagesStopOrAreLeftOut) {
 // Their numbers would be those of other classes.
 TEST(ImagesFormatTest, ClassesOfTrainingAndTestDataHaveOneForm) {
   const std::string png = Golden("plain.png");
-  const OpenBytes open = OpenMemory({{"d/1/a.png", png},
-                                     {"d/2/b.png", png},
-                                     {"i-images-idx3-ubyte",
-                                      Idx({2, 1, 72}, std::string(144, 'x'))},
-                                     {"i-labels-idx1-ubyte",
-                                      Idx({2}, std::string("\1\2"))}});
+  const OpenBytes open = OpenMemory(
+      {{"d/1/a.png", png},
+       {"d/2/b.png", png},
+       {"i-images-idx3-ubyte", Idx({2, 1, 72}, std::string(144, 'x'))},
+       {"i-labels-idx1-ubyte", Idx({2}, std::string("\1\2"))}});
   const SourceSpec numbers = {.kind = SourceKind::kIdx, .path = "i"};
   const auto by_number = Dataset::Load(numbers, open);
   ASSERT_TRUE(by_number.ok()) << by_number.status();
@@ -418,10 +483,10 @@ TEST(ImagesFormatTest, ClassesOfTrainingAndTestDataHaveOneForm) {
   const auto train =
       Dataset::Load({.kind = SourceKind::kPacked, .path = packed});
   ASSERT_TRUE(train.ok()) << train.status();
-  EXPECT_THAT(std::string(Dataset::LoadLike(Folder(), train->index(), open)
-                              .status()
-                              .message()),
-              StartsWith("d names its classes by folders"));
+  EXPECT_THAT(
+      std::string(
+          Dataset::LoadLike(Folder(), train->index(), open).status().message()),
+      StartsWith("d names its classes by folders"));
 }
 
 // Both have 24 pixels.
@@ -445,9 +510,9 @@ TEST(ImagesFormatTest, TestDataHasTheShapeOfTheTrainingData) {
   SourceSpec same = Folder();
   same.image = {.width = 6, .height = 4};
   EXPECT_TRUE(Dataset::LoadLike(same, train->index(), open).ok());
-  EXPECT_TRUE(Dataset::LoadIndexed(same, Dataset::Load(same, open)->index(),
-                                   open)
-                  .ok());
+  EXPECT_TRUE(
+      Dataset::LoadIndexed(same, Dataset::Load(same, open)->index(), open)
+          .ok());
 
   // Packed images keep theirs.
   const TestFolder folder;
