@@ -386,7 +386,8 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
     EBB_RETURN_IF_ERROR(internal::CheckFit(
         spec,
         {footer.layout, footer.index.features,
-         footer.layout != Layout::kSparse && footer.layout != Layout::kKeyed},
+         footer.layout != Layout::kSparse && footer.layout != Layout::kKeyed,
+         internal::ShapeIn(footer.index.meaning)},
         *constants));
     if (footer.index.encoding != constants->encoding) {
       return Wrong(spec.Name(),
@@ -411,7 +412,9 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
     index.examples = footer.index.examples;
     index.left_out = footer.index.left_out;
   }
-  index.meaning = absl::StrCat(spec.Meaning(), kPackedFrom, SourceOf(footer));
+  index.meaning =
+      WithOrder(absl::StrCat(spec.Meaning(), kPackedFrom, SourceOf(footer)),
+                internal::ShapeIn(footer.index.meaning));
   index.files = {set->id()};
   data.left_out_ = {index.left_out, "in the files that were packed"};
   data.packed_ = std::make_shared<Packed>(std::move(set));

@@ -162,7 +162,13 @@ absl::StatusOr<Paths> FindFiles(absl::string_view path) {
 
 absl::StatusOr<Paths> FindFilesAmong(absl::string_view path, const Paths& all) {
   Paths found;
-  if (std::find(all.begin(), all.end(), path) == all.end() && IsPattern(path)) {
+  const absl::string_view folder = WithoutSlashes(path);
+  const bool there =
+      std::any_of(all.begin(), all.end(), [&](absl::string_view file) {
+        return file == path || (absl::ConsumePrefix(&file, folder) &&
+                                absl::StartsWith(file, "/"));
+      });
+  if (!there && IsPattern(path)) {
     const std::string pattern(path);
     for (const std::string& file : all) {
       if (fnmatch(pattern.c_str(), file.c_str(), FNM_PATHNAME | FNM_PERIOD) ==
@@ -173,7 +179,6 @@ absl::StatusOr<Paths> FindFilesAmong(absl::string_view path, const Paths& all) {
     if (found.empty()) return NothingMatches(path);
     return Ordered(path, std::move(found));
   }
-  const absl::string_view folder = WithoutSlashes(path);
   bool is_folder = false;
   for (const std::string& file : all) {
     absl::string_view name = file;

@@ -24,6 +24,38 @@ absl::string_view WordOf(absl::string_view meaning) {
   return meaning.substr(0, meaning.find(' '));
 }
 
+// Whether labels of this format may be texts.
+bool HasTexts(SourceKind kind) {
+  return kind == SourceKind::kCsv || kind == SourceKind::kImages;
+}
+
+bool IsOfImages(SourceKind kind) {
+  return kind == SourceKind::kImages || kind == SourceKind::kTar;
+}
+
+// Classes go by their texts or by their numbers, in both. Packed sets have the
+// encoding of the training data.
+absl::Status CheckClasses(const SourceSpec& spec, const Index& constants) {
+  if (!HasClasses(spec) || !spec.looks_at_labels ||
+      spec.kind == SourceKind::kPacked) {
+    return absl::OkStatus();
+  }
+  const bool texts = !constants.encoding.classes.empty();
+  if (spec.kind == SourceKind::kImages && !texts) {
+    return Wrong(spec.Name(),
+                 " names its classes by folders, but those of the training "
+                 "data are numbers; give both in one form");
+  }
+  if (!HasTexts(spec.kind) && texts) {
+    return Wrong(spec.Name(),
+                 " has numbers as labels, but the classes of the training "
+                 "data have names, as ",
+                 Excerpt(constants.encoding.classes[0]),
+                 "; give both in one form");
+  }
+  return absl::OkStatus();
+}
+
 // How the files write a label that is a class.
 std::string LabelText(const Encoding& encoding, float label) {
   return encoding.classes.empty()
@@ -36,7 +68,24 @@ std::string LabelText(const Encoding& encoding, float label) {
 Fitting FittingOf(const SourceSpec& spec, const Reader& reader) {
   const auto stated_width = FormatOf(spec.kind).stated_width;
   return {reader.layout(), reader.features(),
-          !stated_width || stated_width(spec) > 0};
+          !stated_width || stated_width(spec) > 0,
+          IsOfImages(spec.kind) ? reader.ColumnOrder() : ""};
+}
+
+std::string ShapeIn(absl::string_view meaning) {
+  constexpr absl::string_view kShape = " columns=";
+  const absl::string_view packed_from = " of ";
+  if (WordOf(meaning) == "packed") {
+    const size_t at = meaning.rfind(packed_from);
+    if (at == absl::string_view::npos) return "";
+    meaning.remove_prefix(at + packed_from.size());
+  }
+  const size_t at = meaning.rfind(kShape);
+  const absl::string_view word = WordOf(meaning);
+  if ((word != "images" && word != "tar") || at == absl::string_view::npos) {
+    return "";
+  }
+  return std::string(meaning.substr(at + kShape.size()));
 }
 
 absl::Status CheckFit(const SourceSpec& spec, const Fitting& fitting,
@@ -53,6 +102,12 @@ absl::Status CheckFit(const SourceSpec& spec, const Fitting& fitting,
     return Wrong(spec.Name(), " is read as ", WordOf(meaning),
                  ", but the training data as ", WordOf(constants.meaning));
   }
+  const std::string shape = ShapeIn(constants.meaning);
+  if (!shape.empty() && !fitting.shape.empty() && fitting.shape != shape) {
+    return Wrong(spec.Name(), " has images of ", fitting.shape,
+                 " pixels, but the training data of ", shape, "; size: ", shape,
+                 " scales them to it");
+  }
   if (fitting.width_is_known && fitting.features != constants.features) {
     return Wrong(spec.Name(), " has ", fitting.features, " ",
                  spec.keyed() ? "fields" : "features",
@@ -64,7 +119,7 @@ absl::Status CheckFit(const SourceSpec& spec, const Fitting& fitting,
                  classes ? "classes" : "real",
                  ", but those of the training data are not");
   }
-  return absl::OkStatus();
+  return CheckClasses(spec, constants);
 }
 
 int64_t ClassOf(const std::vector<float>& classes, float label) {

@@ -22,8 +22,13 @@ struct Fitting {
   Layout layout = Layout::kDense;
   int64_t features = 0;
   bool width_is_known = true;
+  std::string shape;  // ShapeIn().
 };
 Fitting FittingOf(const SourceSpec& spec, const Reader& reader);
+
+// The width and the height of images, "6x4", in the meaning of their index.
+// Empty for other data.
+std::string ShapeIn(absl::string_view meaning);
 
 // Whether data of this kind can be read with the constants of other data.
 absl::Status CheckFit(const SourceSpec& spec, const Fitting& fitting,

@@ -20,6 +20,10 @@ absl::Status ImageReader::Begin() {
   return absl::OkStatus();
 }
 
+std::string ImageReader::ColumnOrder() const {
+  return width_ == 0 ? "" : absl::StrCat(width_, "x", height_);
+}
+
 absl::StatusOr<bool> ImageReader::Next(Example* example) {
   if (!pending_) return ReadNext(example);
   pending_ = false;

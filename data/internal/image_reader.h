@@ -35,6 +35,8 @@ class ImageReader : public Reader {
   int64_t features() const final {
     return width_ * height_ * (spec_.image.grey ? 1 : 3);
   }
+  // Their width and height, "6x4".
+  std::string ColumnOrder() const final;
   std::string Where() const final { return raw_.name; }
   LeftOut left_out() const final { return bad_.left_out(); }
 

@@ -10,6 +10,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
@@ -135,6 +137,68 @@ std::string MeaningOfFolder(const SourceSpec& spec, absl::string_view common) {
   return absl::StrCat("images", common, MeaningOf(spec.image));
 }
 
+// A pattern that matches this path and no other.
+std::string Escaped(absl::string_view path) {
+  std::string pattern;
+  for (const char c : path) {
+    switch (c) {
+      case '[':
+      case '*':
+      case '?':
+        absl::StrAppend(&pattern, "[", std::string(1, c), "]");
+        break;
+      case '\\':
+        absl::StrAppend(&pattern, "[\\\\]");
+        break;
+      default:
+        pattern.push_back(c);
+    }
+  }
+  return pattern;
+}
+
+using Paths = std::vector<std::string>;
+
+// An error: beside the folders that `paths`, in order, are in, there is an
+// image.
+absl::Status CheckBeside(const std::string& folders, const Paths& paths,
+                         const OpenBytes& open) {
+  const auto beside = open.FilesOf(absl::StrCat(folders, "/*"));
+  if (absl::IsNotFound(beside.status())) return absl::OkStatus();
+  EBB_RETURN_IF_ERROR(beside.status());
+  for (const std::string& path : *beside) {
+    const std::string lower = absl::AsciiStrToLower(path);
+    if (!absl::EndsWith(lower, ".png") && !absl::EndsWith(lower, ".jpg") &&
+        !absl::EndsWith(lower, ".jpeg")) {
+      continue;
+    }
+    const std::string within = path + "/";
+    const auto at = std::lower_bound(paths.begin(), paths.end(), within);
+    if (at != paths.end() && absl::StartsWith(*at, within)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(path,
+                     ": stands beside the folders of the classes; move it "
+                     "into one of them"));
+  }
+  return absl::OkStatus();
+}
+
+// The images in the folders of this folder; of several, if only a pattern is
+// found.
+absl::StatusOr<Paths> FindInFolders(absl::string_view folder,
+                                    const OpenBytes& open) {
+  std::string folders = Escaped(folder);
+  auto paths = open.FilesOf(absl::StrCat(folders, "/*/*"));
+  if (absl::IsNotFound(paths.status()) && folders != folder) {
+    // It may be there without folders in it.
+    if (open.FilesOf(absl::StrCat(folders, "/*")).ok()) return paths;
+    folders = std::string(folder);
+    paths = open.FilesOf(absl::StrCat(folders, "/*/*"));
+  }
+  if (paths.ok()) EBB_RETURN_IF_ERROR(CheckBeside(folders, *paths, open));
+  return paths;
+}
+
 // What needs no classes may also be a folder of images, an image, or a pattern.
 absl::StatusOr<std::vector<Input>> OpenImageFiles(const SourceSpec& spec,
                                                   const OpenBytes& open) {
@@ -143,8 +207,9 @@ absl::StatusOr<std::vector<Input>> OpenImageFiles(const SourceSpec& spec,
   }
   InputOptions options = {
       .any_format = true, .together = true, .name_parts = 2};
-  auto paths = open.FilesOf(absl::StrCat(folder, "/*/*"));
-  if (!paths.ok() && !(spec.has_labels && spec.looks_at_labels)) {
+  auto paths = FindInFolders(folder, open);
+  if (absl::IsNotFound(paths.status()) &&
+      !(spec.has_labels && spec.looks_at_labels)) {
     options.name_parts = 1;
     paths = open.FilesOf(folder);
   }

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/testing/test_folder.h"
 #include "data/byte_source.h"
@@ -222,6 +225,10 @@ TEST(ImageTest, RefusesBombsByTheirHeader) {
             "has 32768x8193 pixels; at most 268435456 are possible");
   resize(0x7fffffff, 0x7fffffff);
   EXPECT_THAT(Mistake(png), HasSubstr("x2147483647 pixels; at most"));
+  // A row alone would be 1 GB.
+  resize(1 << 28, 1);
+  EXPECT_EQ(Decode(png, {.width = 8, .height = 4}).status().message(),
+            "is 268435456 pixels wide; at most 1048576 are possible");
   resize(1 << 13, 1 << 13);
   EXPECT_THAT(Mistake(png),
               StartsWith("has 8192x8192 pixels, which would be "));
@@ -351,6 +358,65 @@ TEST(ImagesFormatTest, ImagesWithoutClassesMayBeInOneFolder) {
                          "folder for each class"));
 }
 
+TEST(ImagesFormatTest, NamesImagesBesideTheFoldersOfClasses) {
+  for (const std::string name : {"d/1.png", "d/e.JPG", "d/z.jpeg"}) {
+    Files files = Pets();
+    files[name] = Golden("plain.png");
+    const std::string expected = absl::StrCat(
+        name,
+        ": stands beside the folders of the classes; move it into one of them");
+    EXPECT_EQ(ErrorOf(Folder(), files), expected);
+    SourceSpec spec = Folder();
+    spec.has_labels = false;
+    EXPECT_EQ(ErrorOf(spec, files), expected);
+  }
+  // Other files say something about them, and a class may be called so.
+  Files files = Pets();
+  files["d/README.md"] = "x";
+  files["d/.1.png"] = "x";
+  files["d/a.png/1.png"] = Golden("plain.png");
+  const auto data = Dataset::Load(Folder(), OpenMemory(files));
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(data->index().encoding.classes.size(), 4);
+}
+
+TEST(ImagesFormatTest, AFolderWhoseNameIsAPatternIsItself) {
+  const std::string png = Golden("plain.png");
+  const OpenBytes open = OpenMemory({{"d1/x/1.png", png},
+                                     {"d2/x/1.png", png},
+                                     {"d[1]/y/1.png", png},
+                                     {"d*\\?/z/1.png", png},
+                                     {"d2/x/2.png", png},
+                                     {"d[2]/1.png", png}});
+  const auto classes =
+      [&](const std::string& path) -> std::vector<std::string> {
+    const auto data =
+        Dataset::Load({.kind = SourceKind::kImages, .path = path}, open);
+    EXPECT_TRUE(data.ok()) << data.status();
+    if (!data.ok()) return {};
+    return data->index().encoding.classes;
+  };
+  EXPECT_THAT(classes("d[1]"), ElementsAre("y"));
+  EXPECT_THAT(classes("d*\\?"), ElementsAre("z"));
+  EXPECT_THAT(classes("d?"), ElementsAre("x"));
+  // Without classes it may have no folders.
+  SourceSpec flat = {
+      .kind = SourceKind::kImages, .path = "d[2]", .has_labels = false};
+  EXPECT_EQ(ReadAll(flat, open)->size(), 1);
+  flat.path = "d?";
+  EXPECT_EQ(ReadAll(flat, open)->size(), 3);
+
+  const TestFolder folder;
+  for (const std::string name : {"e1/x", "e[1]/y"}) {
+    std::filesystem::create_directories(folder / name);
+    std::ofstream(folder / (name + "/1.png")) << png;
+  }
+  const auto data = Dataset::Load(
+      {.kind = SourceKind::kImages, .path = folder / "e[1]"}, OpenFile);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_THAT(data->index().encoding.classes, ElementsAre("y"));
+}
+
 TEST(ImagesFormatTest, AllImagesHaveOneSize) {
   Files files = Pets();
   files["d/dog/2.jpg"] = Golden("large.jpg");
@@ -382,6 +448,86 @@ TEST(ImagesFormatTest, BadImagesStopOrAreLeftOut) {
     if (path < "d/d") bytes = "bad";
   }
   EXPECT_THAT(ErrorOf(spec, files), StartsWith("d: 5 of 6 examples are bad"));
+}
+
+// Their numbers would be those of other classes.
+TEST(ImagesFormatTest, ClassesOfTrainingAndTestDataHaveOneForm) {
+  const std::string png = Golden("plain.png");
+  const OpenBytes open = OpenMemory(
+      {{"d/1/a.png", png},
+       {"d/2/b.png", png},
+       {"i-images-idx3-ubyte", Idx({2, 1, 72}, std::string(144, 'x'))},
+       {"i-labels-idx1-ubyte", Idx({2}, std::string("\1\2"))}});
+  const SourceSpec numbers = {.kind = SourceKind::kIdx, .path = "i"};
+  const auto by_number = Dataset::Load(numbers, open);
+  ASSERT_TRUE(by_number.ok()) << by_number.status();
+  const auto by_name = Dataset::Load(Folder(), open);
+  ASSERT_TRUE(by_name.ok()) << by_name.status();
+  EXPECT_EQ(
+      Dataset::LoadLike(Folder(), by_number->index(), open).status().message(),
+      "d names its classes by folders, but those of the training data are "
+      "numbers; give both in one form");
+  EXPECT_EQ(
+      Dataset::LoadLike(numbers, by_name->index(), open).status().message(),
+      "i has numbers as labels, but the classes of the training data have "
+      "names, as '1'; give both in one form");
+  // Without labels nothing is numbered.
+  SourceSpec unlabelled = Folder();
+  unlabelled.has_labels = false;
+  EXPECT_TRUE(
+      Dataset::LoadLike(unlabelled, by_number->index(), open).status().ok());
+
+  const TestFolder folder;
+  const std::string packed = folder / "packed";
+  ASSERT_TRUE(pack::PackSources({{"", numbers}}, packed, {}, open).ok());
+  const auto train =
+      Dataset::Load({.kind = SourceKind::kPacked, .path = packed});
+  ASSERT_TRUE(train.ok()) << train.status();
+  EXPECT_THAT(
+      std::string(
+          Dataset::LoadLike(Folder(), train->index(), open).status().message()),
+      StartsWith("d names its classes by folders"));
+}
+
+// Both have 24 pixels.
+TEST(ImagesFormatTest, TestDataHasTheShapeOfTheTrainingData) {
+  const OpenBytes open = OpenMemory(Pets());
+  SourceSpec tall = Folder();
+  tall.image = {.width = 4, .height = 6};
+  const std::string expected =
+      "d has images of 4x6 pixels, but the training data of 6x4; size: 6x4 "
+      "scales them to it";
+  const auto train = Dataset::Load(Folder(), open);
+  ASSERT_TRUE(train.ok()) << train.status();
+  EXPECT_EQ(Dataset::LoadLike(tall, train->index(), open).status().message(),
+            expected);
+  const auto other = Dataset::Load(tall, open);
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_EQ(
+      Dataset::LoadLike(Folder(), other->index(), open).status().message(),
+      "d has images of 6x4 pixels, but the training data of 4x6; size: 4x6 "
+      "scales them to it");
+  SourceSpec same = Folder();
+  same.image = {.width = 6, .height = 4};
+  EXPECT_TRUE(Dataset::LoadLike(same, train->index(), open).ok());
+  EXPECT_TRUE(
+      Dataset::LoadIndexed(same, Dataset::Load(same, open)->index(), open)
+          .ok());
+
+  // Packed images keep theirs.
+  const TestFolder folder;
+  const std::string packed = folder / "packed";
+  ASSERT_TRUE(pack::PackSources({{"", Folder()}}, packed, {}, open).ok());
+  const SourceSpec set = {.kind = SourceKind::kPacked, .path = packed};
+  const auto from = Dataset::Load(set);
+  ASSERT_TRUE(from.ok()) << from.status();
+  EXPECT_EQ(Dataset::LoadLike(tall, from->index(), open).status().message(),
+            expected);
+  EXPECT_TRUE(Dataset::LoadLike(Folder(), from->index(), open).ok());
+  EXPECT_TRUE(Dataset::LoadIndexed(set, from->index()).ok());
+  EXPECT_THAT(
+      std::string(Dataset::LoadLike(set, other->index()).status().message()),
+      HasSubstr(" has images of 6x4 pixels, but the training data of 4x6"));
 }
 
 // Its bytes do not tell the class of an image.

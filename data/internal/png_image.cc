@@ -17,6 +17,9 @@
 namespace ebb::data::internal {
 namespace {
 
+// libpng takes memory for a row before any of it is read.
+constexpr int64_t kMostWidth = int64_t{1} << 20;
+
 // An interlaced image is decoded as a whole.
 constexpr int64_t kMostInterlacedBytes = int64_t{256} << 20;
 
@@ -40,6 +43,10 @@ class PngDecoder {
           "ImageMagick makes it so");
     }
     EBB_RETURN_IF_ERROR(ImageRows::Check(width, height, options, most_pixels));
+    if (width > kMostWidth) {
+      return BadImage("is ", width, " pixels wide; at most ", kMostWidth,
+                      " are possible");
+    }
     if (!Begin()) return Why();
     channels_ = png_get_channels(png_, info_);
     const auto bytes_of_a_row =
@@ -47,16 +54,16 @@ class PngDecoder {
     if (bytes_of_a_row != width * channels_) {
       return BadImage("has rows of ", bytes_of_a_row, " bytes");
     }
-    image->channels = options.grey ? 1 : 3;
-    ImageRows rows(width, height, options, image);
-    made_.resize(width * image->channels);
     const int64_t held = passes_ > 1 ? height : 1;
-    if (held * bytes_of_a_row > kMostInterlacedBytes) {
+    if (passes_ > 1 && held * bytes_of_a_row > kMostInterlacedBytes) {
       return BadImage("is interlaced and takes ", held * bytes_of_a_row,
                       " bytes; at most ", kMostInterlacedBytes,
                       " are possible, so write it without interlacing, as "
                       "`mogrify -interlace none` does");
     }
+    image->channels = options.grey ? 1 : 3;
+    ImageRows rows(width, height, options, image);
+    made_.resize(width * image->channels);
     held_.resize(held * bytes_of_a_row);
     for (int pass = 0; pass + 1 < passes_; ++pass) {
       for (int64_t y = 0; y < height; ++y) {

@@ -1,6 +1,8 @@
 // Tar archives of images, as webdataset has them: KEY.jpg and KEY.cls in a row.
 #include <xxhash.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -54,6 +56,17 @@ bool IsImage(absl::string_view ending) {
   return ending == "png" || ending == "jpg" || ending == "jpeg";
 }
 
+bool IsPart(absl::string_view ending) {
+  return IsImage(ending) || ending == "cls";
+}
+
+// "png" of "000.png".
+std::string LastEnding(absl::string_view ending) {
+  const size_t dot = ending.rfind('.');
+  return std::string(dot == absl::string_view::npos ? ending
+                                                    : ending.substr(dot + 1));
+}
+
 // Whether a name leads out of the folder that it would be unpacked in.
 bool LeadsOut(absl::string_view name) {
   if (absl::StartsWith(name, "/")) return true;
@@ -83,6 +96,13 @@ class TarReader : public ImageReader {
   absl::StatusOr<bool> Take(RawImage* raw) override {
     if (!begun_) EBB_RETURN_IF_ERROR(Fetch());
     begun_ = true;
+    if (further_ > 0) {
+      --further_;
+      *raw = {};
+      raw->name = odd_;
+      raw->mistake = MistakeOfDots();
+      return true;
+    }
     while (more_) {
       EBB_ASSIGN_OR_RETURN(const bool example, TakeGroup(raw));
       if (example) return true;
@@ -108,11 +128,16 @@ class TarReader : public ImageReader {
   // they hold neither an image nor a label.
   absl::StatusOr<bool> TakeGroup(RawImage* raw) {
     *raw = {};
-    image_ = label_ = "";
+    image_ = label_ = odd_ = "";
+    int64_t odd_images = 0;
+    int64_t odd_labels = 0;
     const std::string key = name_.key;
     const int64_t archive = archive_;
+    const std::string twice = std::exchange(twice_, "");
     raw->name = Place();
-    if (!seen_.insert(XXH3_64bits(key.data(), key.size())).second) {
+    if (!twice.empty()) {
+      Mistake(raw, twice);
+    } else if (!seen_.insert(XXH3_64bits(key.data(), key.size())).second) {
       Mistake(raw, raw->name, ": the key ", Excerpt(key),
               " was in the archive before, with other members between; the "
               "members of an example stand in a row, and each has another "
@@ -120,10 +145,29 @@ class TarReader : public ImageReader {
               kInARow);
     }
     while (more_ && name_.key == key && archive_ == archive) {
+      twice_ = Twice();
+      if (!twice_.empty()) break;  // The next example begins.
       EBB_RETURN_IF_ERROR(TakeMember(raw));
+      const std::string last = LastEnding(name_.ending);
+      const bool odd = last != name_.ending;
+      if (odd && odd_.empty() && IsPart(last)) odd_ = Place();
+      odd_images += odd && IsImage(last) ? 1 : 0;
+      odd_labels += odd && last == "cls" ? 1 : 0;
       EBB_RETURN_IF_ERROR(Fetch());
     }
-    if (image_.empty() && label_.empty()) return !raw->mistake.ok();
+    if (image_.empty() && label_.empty()) {
+      if (odd_.empty()) return !raw->mistake.ok();
+      // Each of them was meant to be an example.
+      further_ = std::max(odd_images, odd_labels) - 1;
+      raw->name = odd_;
+      if (raw->mistake.ok()) raw->mistake = MistakeOfDots();
+      return true;
+    }
+    // It is not known which of the two an example without the other has.
+    if (!twice_.empty() &&
+        (image_.empty() || (needs_label_ && label_.empty()))) {
+      Mistake(raw, twice_);
+    }
     if (image_.empty()) {
       Mistake(raw, label_, ": this label has no image; ", Shown(key),
               ".jpg or .png stands beside it in a row", kInARow);
@@ -137,9 +181,29 @@ class TarReader : public ImageReader {
     return true;
   }
 
+  // The mistake if the next member is a part that the example has; else empty.
+  std::string Twice() const {
+    const bool image = IsImage(name_.ending) && !image_.empty();
+    const bool label = name_.ending == "cls" && !label_.empty();
+    if (!image && !label) return "";
+    return absl::StrCat(Place(), ": the example has two ",
+                        image ? "images" : "labels", "; the other is ",
+                        image ? image_ : label_,
+                        "; give each example another key");
+  }
+
+  absl::Status MistakeOfDots() const {
+    return absl::InvalidArgumentError(absl::StrCat(
+        odd_,
+        ": the key of an example ends at the first dot; write _ for the other "
+        "dots of its name"));
+  }
+
   absl::Status TakeMember(RawImage* raw) {
     const std::string place = Place();
     if (LeadsOut(member_.name)) {
+      if (IsImage(name_.ending)) image_ = place;
+      if (name_.ending == "cls") label_ = place;
       Mistake(raw, place,
               ": this name leads out of the folder of the archive; pack the "
               "files with relative names, without ..");
@@ -151,11 +215,6 @@ class TarReader : public ImageReader {
   }
 
   absl::Status TakeImage(const std::string& place, RawImage* raw) {
-    if (!image_.empty()) {
-      Mistake(raw, place, ": the example has two images; the other is ",
-              image_);
-      return absl::OkStatus();
-    }
     image_ = place;
     if (member_.bytes > kMostImageBytes) {
       Mistake(raw, place, ": has ", member_.bytes,
@@ -166,11 +225,6 @@ class TarReader : public ImageReader {
   }
 
   absl::Status TakeLabel(const std::string& place, RawImage* raw) {
-    if (!label_.empty()) {
-      Mistake(raw, place, ": the example has two labels; the other is ",
-              label_);
-      return absl::OkStatus();
-    }
     label_ = place;
     if (!needs_label_) return absl::OkStatus();
     std::string text;
@@ -215,6 +269,11 @@ class TarReader : public ImageReader {
   // Where the image and the label of the example stand; empty: nowhere yet.
   std::string image_;
   std::string label_;
+  // Likewise the first member whose name has more dots than a part's.
+  std::string odd_;
+  int64_t further_ = 0;  // Further such members that each count.
+  // Twice() of the member that comes next, which begins an example.
+  std::string twice_;
 };
 
 std::string MeaningOfTar(const SourceSpec& spec, absl::string_view common) {

@@ -323,6 +323,10 @@ absl::Status Packer::ReadAs(LabelKind labels, const Encoding& encoding) {
         spec_.split.has_value() ? " in this part of its split" : "");
   }
   index.meaning = spec_.Meaning();
+  if (const std::string shape = internal::FittingOf(spec_, *reader).shape;
+      !shape.empty()) {
+    absl::StrAppend(&index.meaning, " columns=", shape);
+  }
   index.files = reader->Fingerprints();
   footer_.names = reader->Names();
   remarks_ = reader->Remarks();
