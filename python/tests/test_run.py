@@ -35,6 +35,12 @@ def test_trains_and_keeps_everything(tmp_path: Path) -> None:
     features, labels = examples(50, seed=3)
     assert (run.predict(features) == labels).mean() > 0.9
     assert run.state_dict()["weights"].shape == (4, 3)
+    model = run.model
+    assert (model.predict(features) == run.predict(features)).all()
+    assert (model.predict_proba(features) == run.predict_proba(features)).all()
+    assert model.kind == "softmax" and set(model.state_dict()) == {"weights", "bias"}
+    with pytest.raises(ebb.Refused, match="(?s)is a path.*job.predict"):
+        model.predict("test.csv")
     assert run.versions()
     assert "good" in run._repr_html_()
     with pytest.raises(ebb.Unavailable, match="is over"):
