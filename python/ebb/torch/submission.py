@@ -272,6 +272,7 @@ def _prepared(
         device=place,
         unused=unused,
         clip_norm=clipping.limit_of(keys),
+        rates=_constant_rates(keys, tables),
         embeddings=rows,
     )
     description = meeting.Description(
@@ -360,6 +361,21 @@ def _rules_of_tables(rule: optimizers.Rule, known: Buffers) -> Dict[str, Any]:
     for name, one in known.averaged.items():
         made[name] = {"optimizer": {"kind": "average", "share": one.share}}
     return made
+
+
+def _constant_rates(
+    keys: Mapping[str, Any], tables: Mapping[str, Any]
+) -> Optional[Dict[str, float]]:
+    """Returns the rate of each table, if none changes in the course of the job."""
+    ours = keys["optimizer"]
+    rates = {}
+    for name in tables:
+        own = keys.get("tables", {}).get(name, {}).get("optimizer", {})
+        rule = {**ours, **own}
+        if rule.get("schedule") not in ("constant", {"kind": "constant"}) or "rate" not in rule:
+            return None
+        rates[name] = float(rule["rate"])
+    return rates
 
 
 def _word_of(reduction: Reduction) -> str:
