@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ebb.local_run import Run as Run
     from ebb.local_run import chaos as chaos
     from ebb.local_run import run as run
+    from ebb.model import Model as Model
     from ebb.programs import version as version
     from ebb.rows import Rows as Rows
     from ebb.rules import SGD as SGD
@@ -65,6 +66,7 @@ _NAMES: Dict[str, str] = {
     "Ftrl": "ebb.rules",
     "History": "ebb.history",
     "Job": "ebb.job",
+    "Model": "ebb.model",
     "Normal": "ebb.rules",
     "Place": "ebb.batches",
     "Progress": "ebb.job",

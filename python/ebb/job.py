@@ -16,6 +16,7 @@ from ebb import command, display, history, prediction, tensors
 from ebb.command import Access
 from ebb.errors import JobFailed, NotFound, Refused, Unavailable
 from ebb.history import History
+from ebb.model import Model
 from ebb.tensors import Array, Tensors
 
 # How often wait() asks, in seconds, from the first time to later ones.
@@ -303,6 +304,37 @@ class Job:
                 "rollback() makes an older version the newest",
             )
         return self._export(**options)[0]
+
+    @property
+    def model(self) -> Any:
+        """The newest stored model, ready to predict: what ``read_model()`` returns."""
+        return self.read_model()
+
+    def read_model(self, *, plugins: Sequence[str] = ()) -> Any:
+        """Returns the newest stored model as an object that computes without ebb.
+
+        plugins: folders where the module of ``kind: python`` may lie. Absent, those
+            with which the job was submitted or run by this object.
+
+        For ``kind: python`` it is the module's own torch.nn.Module, in ``eval()``. The
+        file must be the one that was submitted, and PyTorch is needed. For ebb's own
+        kinds it is an ``ebb.Model``, which has ``predict()``.
+
+        Raises Refused for the model of a program, whose class only the program has,
+        and NotFound without PyTorch or the module's file.
+        """
+        state, about = self._export()
+        if about["model"] == "program":
+            raise Refused(
+                f"{self.name}: the model is a program's, and only the program has its class",
+                "job.state_dict() has its values; in the program ebb.torch.job(…) puts them into "
+                "the model",
+            )
+        if about["model"] != "python":
+            return Model(about, state)
+        import ebb.torch.trained
+
+        return ebb.torch.trained.model_of(self.name, about, state, plugins or self._plugins)
 
     def predict(self, x: Any, *, plugins: Sequence[str] = ()) -> Array:
         """Returns a prediction for each example: a class or a value.

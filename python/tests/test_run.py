@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import ebb
+from ebb.command import Access
 from jobs import examples, long_job, small_job
 from test_local import alive, wait_for
 
@@ -35,6 +36,12 @@ def test_trains_and_keeps_everything(tmp_path: Path) -> None:
     features, labels = examples(50, seed=3)
     assert (run.predict(features) == labels).mean() > 0.9
     assert run.state_dict()["weights"].shape == (4, 3)
+    model = run.model
+    assert (model.predict(features) == run.predict(features)).all()
+    assert (model.predict_proba(features) == run.predict_proba(features)).all()
+    assert model.kind == "softmax" and set(model.state_dict()) == {"weights", "bias"}
+    with pytest.raises(ebb.Refused, match="(?s)is a path.*job.predict"):
+        model.predict("test.csv")
     assert run.versions()
     assert "good" in run._repr_html_()
     with pytest.raises(ebb.Unavailable, match="is over"):
@@ -76,6 +83,24 @@ def test_goes_on_in_the_background_and_stands_kills(tmp_path: Path) -> None:
         lambda: went_on.progress.applied >= run.progress.applied, 20
     )
     went_on.stop()
+
+
+def test_the_model_of_a_program_is_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = ebb.Job(Access("127.0.0.1:1"), 1, "digits")
+    monkeypatch.setattr(job, "_export", lambda: ({}, {"name": "digits", "model": "program"}))
+    with pytest.raises(ebb.Refused, match="(?s)digits: the model is a program's.*state_dict"):
+        job.model
+
+
+def test_a_model_of_pytorch_needs_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = ebb.Job(Access("127.0.0.1:1"), 1, "digits")
+    monkeypatch.setattr(job, "_export", lambda: ({}, {"name": "digits", "model": "python"}))
+    for name in list(sys.modules):
+        if name.startswith("ebb.torch"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ebb.NotFound, match="(?s)needs PyTorch.*pip install torch"):
+        job.model
 
 
 def test_a_refused_job_leaves_no_folder(tmp_path: Path) -> None:

@@ -94,8 +94,31 @@ def test_an_optimizer_that_has_stepped_warns(kind, recwarn):
     assert not recwarn.list
     loss_of(model, (torch.ones(2, 6), torch.tensor([0, 1]))).backward()
     optimizer.step()
-    with pytest.warns(ebb.Warning, match="has stepped before"):
+    with pytest.warns(ebb.Warning, match="has stepped before") as told:
         submission._prepared("digits", model, Data(), **options)
+    lost = {torch.optim.Adam: "exp_avg, exp_avg_sq, step", torch.optim.SGD: "momentum_buffer"}
+    assert lost.get(kind, "sum") in str(told[0].message)
+    # The same state from a file.
+    loaded = kind(model.parameters(), lr=0.1, **more)
+    loaded.load_state_dict(optimizer.state_dict())
+    with pytest.warns(ebb.Warning, match="has stepped before"):
+        submission._prepared("digits", model, Data(), **{**options, "optimizer": loaded})
+
+
+def test_an_optimizer_without_state_may_have_stepped(recwarn):
+    model = Net()
+    optimizer = sgd(model)
+    loss_of(model, (torch.ones(2, 6), torch.tensor([0, 1]))).backward()
+    optimizer.step()
+    submission._prepared("digits", model, Data(), optimizer=optimizer, epochs=1, batch=8)
+    assert not recwarn.list
+
+
+def test_the_optimizer_has_no_state_before_the_end():
+    _, job, _ = mock.one()
+    # Bug: it was empty, and looked as if there were none.
+    with pytest.raises(ebb.Refused, match="the loop is not over(.|\n)*after the loop"):
+        job.optimizer.state_dict()
 
 
 def _half_frozen():

@@ -106,10 +106,45 @@ def test_servers_step_as_the_optimizer_would(address, word, make):
     dataset = Data(150)
     a, b = Net(), Net()
     job, batches = _trained(
-        address, f"rule-{word.replace(' ', '-')}", b, dataset, optimizer=make(b.parameters())
-    )
-    _plain(a, make(a.parameters()), dataset, batches, job.first)
+        address, f"rule-{word.replace(' ', '-')}", b, dataset, optimizer=make(b.parameters()),
+        settings={"partitions": 2},
+    )  # fmt: skip
+    plain = make(a.parameters())
+    _plain(a, plain, dataset, batches, job.first)
     assert farthest(a, b) < 1e-4
+    # As many plain steps after them are those of a plain loop of all: the state is out.
+    went_on = make(b.parameters())
+    went_on.load_state_dict(job.optimizer.state_dict())
+    _plain(a, plain, dataset, batches, a.state_dict())
+    _plain(b, went_on, dataset, batches, b.state_dict())
+    assert farthest(a, b) < 1e-4
+    for group, ours in zip(plain.param_groups, went_on.param_groups):
+        for p, q in zip(group["params"], ours["params"]):
+            for name, value in plain.state[p].items():
+                if value is not None:
+                    want, got = torch.as_tensor(value), torch.as_tensor(went_on.state[q][name])
+                    assert torch.allclose(want.float(), got.float(), rtol=1e-3, atol=1e-4), name
+
+
+def test_a_velocity_has_the_rate_of_its_step_in_itself(address):
+    model = Net()
+    job, _ = _trained(
+        address, "velocity", model, Data(64), epochs=1, schedule={"kind": "cosine"},
+        optimizer=sgd(model, momentum=0.9),
+    )  # fmt: skip
+    with pytest.raises(ebb.Refused, match="(?s)the rate changes .*with_slots=True"):
+        job.optimizer.state_dict()
+
+
+def test_a_state_of_another_rule_is_refused(address):
+    model = Net()
+    job, _ = _trained(
+        address, "another-rule", model, Data(64), epochs=1,
+        optimizer=torch.optim.Adam(model.parameters(), 0.01),
+        settings={"tables": {"b.bias": {"optimizer": {"kind": "momentum", "rate": 0.1}}}},
+    )  # fmt: skip
+    with pytest.raises(ebb.Refused, match="b.bias: the servers do not step it as Adam does"):
+        job.optimizer.state_dict()
 
 
 def _groups(parameters, others):

@@ -118,6 +118,48 @@ def test_trains_evaluates_predicts_and_is_exported(tmp_path: Path) -> None:
         run.predict(features)
 
 
+_FROZEN = _NORMED.replace(
+    "        self.norm =",
+    "        self.fixed = torch.nn.Parameter(torch.randn(hidden), requires_grad=False)\n"
+    "        self.norm =",
+).replace("self.last(torch", "self.last(self.fixed * torch")
+
+
+def test_the_model_of_a_run_is_the_trained_module(tmp_path: Path) -> None:
+    models = write_module(tmp_path, _FROZEN)
+    job = python_job(tmp_path)
+    job["model"]["options"] = {"hidden": 6}
+    random = torch.random.get_rng_state()
+    run = ebb.run(job, plugins=[models], workers=2)
+
+    model = run.model
+
+    assert type(model).__name__ == "Net" and not model.training
+    state = run.state_dict()
+    own = model.state_dict()
+    assert set(own) == {*state, "fixed", "norm.num_batches_tracked"}
+    for name, value in state.items():
+        assert np.array_equal(own[name].numpy(), value), name
+    # What is drawn and not trained, too, is as the workers had it.
+    features, _ = examples(200, seed=2)
+    np.savetxt("new.csv", features, delimiter=",", fmt="%.9g")
+    with torch.no_grad():
+        shares = torch.softmax(model(torch.tensor(features, dtype=torch.float32)), 1)
+    assert np.allclose(shares.numpy(), run.predict_proba("new.csv"), atol=1e-5)
+    # The program's own random numbers are as if nothing had happened.
+    assert torch.equal(torch.random.get_rng_state(), random)
+
+    run._plugins = []
+    with pytest.raises(ebb.Refused, match="(?s)its folder is not known.*read_model"):
+        run.model
+    with pytest.raises(ebb.NotFound, match="net.py lies in none of"):
+        run.read_model(plugins=[str(tmp_path)])
+    assert run.read_model(plugins=[models]).fixed.equal(model.fixed)
+    write_module(tmp_path, _FROZEN + "\n# Another text.\n")
+    with pytest.raises(ebb.Refused, match="net.py is not what was submitted"):
+        run.read_model(plugins=[models])
+
+
 def test_a_loss_that_is_nan_at_first_is_blamed_on_the_module(tmp_path: Path) -> None:
     models = write_module(
         tmp_path, _MODULE.replace("F.cross_entropy(model(x), y)", "model(x).mean() * float('nan')")

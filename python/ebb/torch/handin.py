@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping
+from typing import Any, Callable, Dict, List, Mapping
 
 import torch
 
@@ -16,8 +16,11 @@ class HandIn(torch.optim.Optimizer):
     The servers step, by the rule that was read from the user's optimizer.
     """
 
-    def __init__(self, work: Work, theirs: Any, tables: Mapping[str, Any]) -> None:
+    def __init__(
+        self, work: Work, theirs: Any, tables: Mapping[str, Any], read: Callable[[], Any]
+    ) -> None:
         self._is_made = False
+        self._read = read
         self._work = work
         #: Learning-rate schedulers write to the program's own optimizer.
         self._theirs = theirs if isinstance(theirs, torch.optim.Optimizer) else None
@@ -40,6 +43,18 @@ class HandIn(torch.optim.Optimizer):
                 "add the group to your optimizer before ebb.torch.job",
             )
         super().add_param_group(param_group)
+
+    def state_dict(self) -> Dict[str, Any]:
+        """Returns the servers' state after the loop, as the optimizer given to the job has it.
+
+        ``torch.optim.Adam.load_state_dict()`` takes it, so that a plain loop goes
+        on from there. Rows of embeddings have their state on the servers only.
+        Raises Refused before the end of the loop.
+        """
+        state = self._read()
+        made: Dict[str, Any] = super().state_dict()
+        made["state"] = state
+        return made
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Refuses: the state is the servers'."""

@@ -96,28 +96,13 @@ class Hosted:
         return str(value)
 
     def _build(self) -> torch.nn.Module:
-        kind = getattr(self._code, self._of.class_name, None)
-        if kind is None:
-            raise Refused(f"the module has no class {self._of.class_name}")
-        if not (isinstance(kind, type) and issubclass(kind, torch.nn.Module)):
-            raise Refused(f"{self._of.class_name} is no torch.nn.Module")
-        arguments = module_code.arguments_of(self._of.options)
-        # What the data say, for a class that asks for it by these names.
         of_data = {"features": self._of.features, "classes": self._of.classes}
-        asked = inspect.signature(kind).parameters
-        for name, value in of_data.items():
-            if name not in asked or name in arguments:
-                continue
-            if self._data is None:
-                arguments[name] = value
-            elif asked[name].default is inspect.Parameter.empty:
-                raise Refused(
-                    f"{self._of.class_name} asks for {name}, which ebb does not know of the "
-                    "module's own data set",
-                    f"model.options: {{{name}: NUMBER}}",
-                )
-        model: torch.nn.Module = kind(**arguments)
-        return model
+        return module_code.model_of(
+            self._code,
+            self._of.class_name,
+            self._of.options,
+            of_data if self._data is None else None,
+        )
 
     def _try(self) -> int:
         """Computes two examples, and returns the outputs of one."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import collections
+import os
+import tempfile
 import warnings
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NoReturn, Optional, Tuple
 
 import torch
 
 import ebb.errors
+from ebb import tensors
 from ebb.errors import Refused, Unavailable
-from ebb.torch import arguments, data, embeddings, parameters
+from ebb.torch import arguments, data, embeddings, optimizer_state, parameters
 from ebb.torch.handin import HandIn
 from ebb.torch.patience import patiently
 from ebb.torch.reader import Cutter, Here, Workers
@@ -69,7 +72,9 @@ class TorchJob:
         self._complete = False
         self._result: Optional[Mapping[str, Any]] = None
         #: In the place of the program's optimizer.
-        self.optimizer = HandIn(self._work, parts.optimizer, parts.tables)
+        self.optimizer = HandIn(
+            self._work, parts.optimizer, parts.tables, self._optimizer_state
+        )
 
     @property
     def name(self) -> str:
@@ -192,6 +197,41 @@ class TorchJob:
         for key, count in self._counted().items():
             state[key] = torch.full_like(state[key], count)
         return state
+
+    def _optimizer_state(self) -> Dict[int, Dict[str, torch.Tensor]]:
+        if not isinstance(self._parts.optimizer, torch.optim.Optimizer):
+            raise Refused(
+                "state_dict(): the job was given no optimizer of PyTorch, whose form it could have",
+                "job.checkpoint(PATH, with_slots=True) has the state that the servers have",
+            )
+        if not self._complete:
+            raise Refused(
+                "state_dict(): the optimizer's state is the servers', and the loop is not over",
+                "call it after the loop. A script that starts again finds the job as it is, and "
+                "needs no state",
+            )
+        with tempfile.TemporaryDirectory(prefix="ebb-") as folder:
+            path = os.path.join(folder, "state.safetensors")
+            patiently(lambda: self._remote.checkpoint(path, with_slots=True, rows=False))
+            exported = tensors.load(path)
+        newest = {one["partition"]: one["updates"] for one in patiently(self._remote.versions)}
+        steps = set(newest.values())
+        if len(steps) != 1:
+            raise Refused(
+                f"state_dict(): parts of the model had {min(steps)} to {max(steps)} steps, and "
+                "PyTorch counts one number for all",
+                "let the job end, and call it then",
+            )
+        status = patiently(self._remote.status)
+        rates = self._parts.rates if status.get("rate_factor", 1) == 1 else None
+        return optimizer_state.state_of(
+            type(self._parts.optimizer),
+            self.optimizer.param_groups,
+            self._parts.tables,
+            exported,
+            steps.pop(),
+            rates,
+        )
 
     def _embeddings(self) -> Iterator[Tuple[str, embeddings.RowModule]]:
         """Yields the embeddings, each with the prefix of its names in a state_dict."""

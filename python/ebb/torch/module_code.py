@@ -1,16 +1,19 @@
-"""The code of a module as a worker hands it over: its bytes, and its options."""
+"""The code of a module with a model: its bytes, and what its class is made of."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import linecache
 import os
 import sys
 import traceback
 import types
-from typing import Any, Dict, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence
 
-from ebb.errors import Error
+import torch
+
+from ebb.errors import Error, Refused
 
 # What a job may say in its options beside numbers and texts.
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
@@ -29,6 +32,39 @@ def loaded(name: str, path: str, text: bytes) -> types.ModuleType:
     sys.modules[name] = code
     exec(compile(text, path, "exec", dont_inherit=True), code.__dict__)
     return code
+
+
+def model_of(
+    code: types.ModuleType,
+    class_name: str,
+    options: Dict[str, str],
+    of_data: Optional[Mapping[str, int]],
+) -> torch.nn.Module:
+    """Makes the model of a module. Raises Refused.
+
+    of_data: what the data say, for a class that asks for it by these names;
+        None: the module has data of its own.
+    """
+    kind = getattr(code, class_name, None)
+    if kind is None:
+        raise Refused(f"the module has no class {class_name}")
+    if not (isinstance(kind, type) and issubclass(kind, torch.nn.Module)):
+        raise Refused(f"{class_name} is no torch.nn.Module")
+    arguments = arguments_of(options)
+    asked = inspect.signature(kind).parameters
+    for name in ("features", "classes"):
+        if name not in asked or name in arguments:
+            continue
+        if of_data is not None:
+            arguments[name] = of_data[name]
+        elif asked[name].default is inspect.Parameter.empty:
+            raise Refused(
+                f"{class_name} asks for {name}, which ebb does not know of the "
+                "module's own data set",
+                f"model.options: {{{name}: NUMBER}}",
+            )
+    model: torch.nn.Module = kind(**arguments)
+    return model
 
 
 def arguments_of(options: Dict[str, str]) -> Dict[str, Any]:

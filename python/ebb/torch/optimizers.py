@@ -68,13 +68,7 @@ def read(
         )
     groups = optimizer.param_groups
     _check_parameters(optimizer, parameters)
-    if any(map(_has_stepped, optimizer.state.values())):
-        warnings.warn(
-            f"optimizer: the {kind.__name__} has stepped before, and a job begins without its "
-            "state (momentum, moments)",
-            ebb.errors.Warning,
-            stacklevel=4,
-        )
+    _warn_of_state(optimizer)
     if not scheduled:
         _refuse_scheduler(groups)
     settings = [
@@ -101,8 +95,22 @@ def read(
     return Rule(settings[0], decay, tables)
 
 
-def _has_stepped(state: Mapping[str, Any]) -> bool:
-    return bool(state) and float(state.get("step", 1)) > 0
+def _warn_of_state(optimizer: torch.optim.Optimizer) -> None:
+    lost = set()
+    for state in optimizer.state.values():
+        if float(state.get("step", 1)) > 0:
+            # SGD without momentum has a state of None.
+            lost |= {name for name, value in state.items() if value is not None}
+    if not lost:
+        return
+    kind = type(optimizer).__name__
+    warnings.warn(
+        f"optimizer: the {kind} has stepped before, and the job begins without its state "
+        f"({', '.join(sorted(lost))}): servers take no state of an optimizer, so the first steps "
+        f"are those of a new {kind}. A new {kind} with the same settings ends this warning",
+        ebb.errors.Warning,
+        stacklevel=5,
+    )
 
 
 def _sgd(group: Mapping[str, Any]) -> Dict[str, Any]:

@@ -6,11 +6,13 @@ import dataclasses
 import difflib
 import inspect
 import os
+import warnings
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple, TypedDict, Union
 
 import torch
 
 import ebb
+import ebb.errors
 from ebb.errors import Refused
 from ebb.torch import (
     arguments,
@@ -204,6 +206,7 @@ def _prepared(
         parameters.set_initial(tables, values)
         averages = {n: t for n, t in known.tables().items() if n in values}
         parameters.set_initial(averages, values)
+        _warn_of_slots(values)
     keys: Dict[str, Any] = {
         "name": name,
         "model": {
@@ -272,6 +275,7 @@ def _prepared(
         device=place,
         unused=unused,
         clip_norm=clipping.limit_of(keys),
+        rates=_constant_rates(keys, tables),
         embeddings=rows,
     )
     description = meeting.Description(
@@ -360,6 +364,31 @@ def _rules_of_tables(rule: optimizers.Rule, known: Buffers) -> Dict[str, Any]:
     for name, one in known.averaged.items():
         made[name] = {"optimizer": {"kind": "average", "share": one.share}}
     return made
+
+
+def _warn_of_slots(values: Mapping[str, Any]) -> None:
+    if any(name.startswith("slots/") for name in values):
+        warnings.warn(
+            "init: it has the state of an optimizer (slots/…), and the job begins without it: "
+            "servers take none. checkpoint(PATH) without with_slots writes the values alone",
+            ebb.errors.Warning,
+            stacklevel=4,
+        )
+
+
+def _constant_rates(
+    keys: Mapping[str, Any], tables: Mapping[str, Any]
+) -> Optional[Dict[str, float]]:
+    """Returns the rate of each table, if none changes in the course of the job."""
+    ours = keys["optimizer"]
+    rates = {}
+    for name in tables:
+        own = keys.get("tables", {}).get(name, {}).get("optimizer", {})
+        rule = {**ours, **own}
+        if rule.get("schedule") not in ("constant", {"kind": "constant"}) or "rate" not in rule:
+            return None
+        rates[name] = float(rule["rate"])
+    return rates
 
 
 def _word_of(reduction: Reduction) -> str:

@@ -58,6 +58,8 @@ class Parts:
     unused: str = "error"
     #: ``train.clip_norm`` of the job.
     clip_norm: Optional[float] = None
+    #: The rate of each table; None: they change in the course of the job.
+    rates: Optional[Mapping[str, float]] = None
     #: By sparse table.
     embeddings: Mapping[str, List[embeddings.RowModule]] = dataclasses.field(
         default_factory=dict

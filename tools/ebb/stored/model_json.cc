@@ -1,5 +1,7 @@
 #include "tools/ebb/stored/model_json.h"
 
+#include <map>
+#include <string>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -10,6 +12,7 @@
 #include "job/traits.h"
 #include "tools/ebb/stored/topics.h"
 #include "worker/job_data.h"
+#include "worker/python/python_data.h"
 
 namespace ebb::tools {
 
@@ -280,6 +283,23 @@ Json TablesJson(const StoredModel& stored) {
   return list;
 }
 
+// What makes the model of PyTorch again, of which the tensors are the state.
+Json ModuleJson(const v1::Job& job) {
+  const v1::Model& model = job.model();
+  Json json = Json::Object();
+  json["file"] = model.module();
+  json["class"] = model.class_();
+  json["sha256"] = model.sha256();
+  json["seed"] = job.seed();
+  json["options"] = Json::Object();
+  // In an order that is the same each time.
+  for (const auto& [name, value] : std::map<std::string, std::string>(
+           model.options().begin(), model.options().end())) {
+    json["options"][name] = value;
+  }
+  return json;
+}
+
 Json LayersJson(const std::vector<Layer>& layers) {
   Json list = Json::List();
   for (const Layer& layer : layers) {
@@ -359,7 +379,13 @@ Json DescribeModel(const StoredModel& stored,
   const bool python = job::TraitsOf(stored.job.model()).python();
   if (!python && stored.forest == nullptr) json["layout"] = "(in, out)";
   json["features"] = FeaturesJson(stored, scaling);
-  if (python) return json;
+  if (python) {
+    json["module"] = ModuleJson(stored.job);
+    if (!worker::HasPythonData(stored.job)) {
+      json["labels"] = LabelsJson(stored, scaling);
+    }
+    return json;
+  }
   const absl::string_view score = ScoreOf(stored.job.model().kind());
   const bool keyed =
       job::TraitsOf(stored.job.model()).keyed() && !score.empty();

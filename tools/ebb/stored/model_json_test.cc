@@ -109,6 +109,30 @@ TEST(ModelJsonTest, WhatADataSetDoesNotHaveIsNull) {
   })"));
 }
 
+TEST(ModelJsonTest, AModelOfPythonSaysHowItIsMadeAgain) {
+  StoredModel stored = Stored(
+      "model: {kind: python, module: models/net.py, class: Net,\n"
+      "        sha256: 9c1f, options: {hidden: 6, act: relu}}\n"
+      "data: {train: {csv: a.csv}, standardise: false}\n");
+  stored.index.features = 2;
+  stored.index.classes = {0, 1, 5};
+
+  const std::string text =
+      DescribeModel(stored, {}, ScalingOf(stored)).ToString();
+
+  EXPECT_THAT(text, HasSubstr(R"("module": {
+    "file": "models/net.py",
+    "class": "Net",
+    "sha256": "9c1f",
+    "seed": 1,
+    "options": {
+      "act": "relu",
+      "hidden": "6"
+    }
+  })"));
+  EXPECT_THAT(text, HasSubstr(R"("kind": "classes")"));
+}
+
 TEST(ModelJsonTest, AConstantForMissingValuesIsScaledAsTheyAre) {
   StoredModel stored = Stored(
       "model: linear\n"
