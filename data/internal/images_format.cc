@@ -184,18 +184,18 @@ absl::Status CheckBeside(const std::string& folders, const Paths& paths,
 }
 
 // The images in the folders of this folder; of several, if only a pattern is
-// found.
+// found. Makes `*folders` the pattern that it was found by.
 absl::StatusOr<Paths> FindInFolders(absl::string_view folder,
-                                    const OpenBytes& open) {
-  std::string folders = Escaped(folder);
-  auto paths = open.FilesOf(absl::StrCat(folders, "/*/*"));
-  if (absl::IsNotFound(paths.status()) && folders != folder) {
+                                    const OpenBytes& open,
+                                    std::string* folders) {
+  *folders = Escaped(folder);
+  auto paths = open.FilesOf(absl::StrCat(*folders, "/*/*"));
+  if (absl::IsNotFound(paths.status()) && *folders != folder) {
     // It may be there without folders in it.
-    if (open.FilesOf(absl::StrCat(folders, "/*")).ok()) return paths;
-    folders = std::string(folder);
-    paths = open.FilesOf(absl::StrCat(folders, "/*/*"));
+    if (open.FilesOf(absl::StrCat(*folders, "/*")).ok()) return paths;
+    *folders = std::string(folder);
+    paths = open.FilesOf(absl::StrCat(*folders, "/*/*"));
   }
-  if (paths.ok()) EBB_RETURN_IF_ERROR(CheckBeside(folders, *paths, open));
   return paths;
 }
 
@@ -207,9 +207,11 @@ absl::StatusOr<std::vector<Input>> OpenImageFiles(const SourceSpec& spec,
   }
   InputOptions options = {
       .any_format = true, .together = true, .name_parts = 2};
-  auto paths = FindInFolders(folder, open);
-  if (absl::IsNotFound(paths.status()) &&
-      !(spec.has_labels && spec.looks_at_labels)) {
+  std::string folders;
+  auto paths = FindInFolders(folder, open, &folders);
+  if (paths.ok()) {
+    EBB_RETURN_IF_ERROR(CheckBeside(folders, *paths, open));
+  } else if (!(spec.has_labels && spec.looks_at_labels)) {
     options.name_parts = 1;
     paths = open.FilesOf(folder);
   }

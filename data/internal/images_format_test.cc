@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/testing/test_folder.h"
@@ -378,6 +380,23 @@ TEST(ImagesFormatTest, NamesImagesBesideTheFoldersOfClasses) {
   const auto data = Dataset::Load(Folder(), OpenMemory(files));
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->index().encoding.classes.size(), 4);
+}
+
+// A web server lists no files, but an image to predict from may be there.
+TEST(ImagesFormatTest, AnImageNeedsNoList) {
+  const OpenBytes open(
+      OpenMemory({{"w/1.png", Golden("plain.png")}}),
+      [](absl::string_view path) -> absl::StatusOr<std::vector<std::string>> {
+        if (absl::StrContains(path, "*")) {
+          return absl::InvalidArgumentError("lists no files");
+        }
+        return std::vector<std::string>{std::string(path)};
+      });
+  const auto one = ReadAll(
+      {.kind = SourceKind::kImages, .path = "w/1.png", .has_labels = false},
+      open);
+  ASSERT_TRUE(one.ok()) << one.status();
+  EXPECT_EQ(one->size(), 1);
 }
 
 TEST(ImagesFormatTest, AFolderWhoseNameIsAPatternIsItself) {
