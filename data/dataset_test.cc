@@ -218,7 +218,7 @@ TEST(DatasetTest, KeyedTestDataFitsItsTrainingData) {
   EXPECT_EQ(fit(named), "test has 4 fields, but the training data has 3");
 }
 
-// Bug: a misspelt name was no mistake where a record need not have the feature.
+// Bug: a misspelt name was accepted where a record may lack the feature.
 TEST(DatasetTest, RefusesFeaturesThatNoRecordHas) {
   const auto spec = [](const std::string& path, const std::string& tags,
                        const std::string& size) {

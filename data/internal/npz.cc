@@ -113,8 +113,8 @@ class NpzArray : public ByteSource {
            (member == path_.array ||
             absl::StripSuffix(member, ".npy") == path_.array);
   }
-  // Goes on to the end of the archive. Of two arrays of one name NumPy reads
-  // the last, so that one read from the front would be another.
+  // Goes on to the end of the archive. NumPy reads the last of two arrays of
+  // one name, and Begin() finds the first.
   absl::Status CheckRest() {
     for (;;) {
       EBB_ASSIGN_OR_RETURN(const bool more, ReadHeader(/*first=*/false));

@@ -94,7 +94,7 @@ class RecordMapping {
   const double scale_;
   const LabelKind label_kind_;
   std::vector<RecordFeature> features_;
-  std::vector<bool> present_;  // Of each feature: a record had it.
+  std::vector<bool> present_;  // Whether a record had the feature.
   absl::flat_hash_map<std::string, size_t> places_;
   std::vector<Field> fields_;     // kKeyed: of each feature.
   std::vector<int64_t> offsets_;  // Else: of the first value of each.
