@@ -215,6 +215,10 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
     data.index_.labels = constants->labels;
   }
   EBB_RETURN_IF_ERROR(data.ReadAll(*reader, spec, constants != nullptr));
+  std::string absent = internal::AbsentFeature(*reader);
+  if (constants == nullptr && data.examples() > 0 && !absent.empty()) {
+    return Wrong(spec.Name(), ": ", absent);
+  }
   // Single examples may be without features, but something is to be learnt.
   const bool no_features =
       constants == nullptr &&
@@ -232,6 +236,7 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
   data.index_.files = reader->Fingerprints();
   data.names_ = reader->Names();
   data.remarks_ = reader->Remarks();
+  if (!absent.empty()) data.remarks_.push_back(std::move(absent));
   if (constants == nullptr) {
     EBB_RETURN_IF_ERROR(internal::CheckNames(spec, data.names_));
   }

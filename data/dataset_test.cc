@@ -218,6 +218,46 @@ TEST(DatasetTest, KeyedTestDataFitsItsTrainingData) {
   EXPECT_EQ(fit(named), "test has 4 fields, but the training data has 3");
 }
 
+// Bug: a misspelt name was accepted where a record may lack the feature.
+TEST(DatasetTest, RefusesFeaturesThatNoRecordHas) {
+  const auto spec = [](const std::string& path, const std::string& tags,
+                       const std::string& size) {
+    using As = RecordFeature::As;
+    return SourceSpec{.kind = SourceKind::kJsonLines,
+                      .path = path,
+                      .features = {{.name = size, .missing = 0},
+                                   {.name = tags, .as = As::kKeys},
+                                   {.name = "user", .as = As::kKey},
+                                   {.name = "y", .as = As::kLabel}}};
+  };
+  const OpenBytes open =
+      OpenMemory({{"train",
+                   "{\"y\": 1, \"user\": 1, \"tags\": [\"a\"]}\n"
+                   "{\"y\": 0, \"user\": 2, \"tags\": [], \"size\": 3}\n"},
+                  {"test", "{\"y\": 1, \"user\": 1, \"size\": 2}\n"}});
+  const Dataset train = MustLoad(spec("train", "tags", "size"), open);
+  EXPECT_THAT(train.remarks(), IsEmpty());
+  const auto message = [&](SourceSpec wrong) {
+    return std::string(Dataset::Load(wrong, open).status().message());
+  };
+  EXPECT_EQ(message(spec("train", "tag", "size")),
+            "train: no record has the feature 'tag'; correct its name, or "
+            "leave it out");
+  EXPECT_EQ(message(spec("train", "tags", "sise")),
+            "train: no record has the feature 'sise'; correct its name, or "
+            "leave it out");
+  // A part of a split is of all records.
+  SourceSpec part = spec("train", "tags", "siz");
+  part.split = Split{.seed = 1};
+  EXPECT_THAT(message(part), HasSubstr("no record has the feature 'siz'"));
+  // Test data may be short.
+  const auto test =
+      Dataset::LoadLike(spec("test", "tags", "size"), train.index(), open);
+  ASSERT_TRUE(test.ok()) << test.status();
+  EXPECT_THAT(test->remarks(),
+              ElementsAre(HasSubstr("no record has the feature 'tags'")));
+}
+
 TEST(DatasetTest, FindsMeanAndDeviationOfEachColumn) {
   // (1, 3, 5, 7): mean 4, deviation sqrt(5). 0.1 four times: exactly constant.
   const Dataset data =

@@ -39,6 +39,9 @@ class SplitReader : public Reader {
   std::string Where() const override { return all_->Where(); }
   LeftOut left_out() const override { return all_->left_out(); }
   std::vector<std::string> Remarks() const override { return all_->Remarks(); }
+  std::vector<std::string> AbsentFeatures() const override {
+    return all_->AbsentFeatures();
+  }
   void LookForConstants() override { all_->LookForConstants(); }
   std::vector<FileFingerprint> Fingerprints() const override {
     return all_->Fingerprints();

@@ -86,6 +86,8 @@ class Reader {
   // What the owner should know about readable columns of the file so far, as
   // sentences.
   virtual std::vector<std::string> Remarks() const { return {}; }
+  // The features that the source names and no record so far has had.
+  virtual std::vector<std::string> AbsentFeatures() const { return {}; }
   // Examples left out of the file so far, in all parts of a split.
   virtual LeftOut left_out() const { return {}; }
   // Remarks tell also of numbers that may stand for a missing value. Called

@@ -206,6 +206,75 @@ void CheckFeatures(const v1::DataSource& source, bool needs_label,
   }
 }
 
+// The features beside the label, by name. What they leave open is as it is
+// read, so that equal ones are equal.
+std::map<std::string, v1::Feature> SettledFeatures(
+    const v1::DataSource& source) {
+  std::map<std::string, v1::Feature> settled;
+  for (const auto& [name, feature] : source.features()) {
+    if (feature.as() != v1::Feature::AS_LABEL) settled.emplace(name, feature);
+  }
+  const bool keyed = HasKeys(source);
+  int64_t next = 0;
+  for (auto& [name, feature] : settled) {
+    // A byte is the same number in a list of JSON.
+    if (feature.as() == v1::Feature::AS_BYTES) {
+      feature.set_as(v1::Feature::AS_DENSE);
+    }
+    feature.set_width(feature.has_width() ? feature.width() : 1);
+    feature.set_field(!keyed                ? 0
+                      : feature.has_field() ? feature.field()
+                                            : next);
+    ++next;
+  }
+  return settled;
+}
+
+// The first key in which they differ; empty: none.
+absl::string_view DifferentKey(const v1::Feature& a, const v1::Feature& b) {
+  if (a.as() != b.as()) return "as";
+  if (a.width() != b.width()) return "width";
+  if (a.field() != b.field()) return "field";
+  if (a.most() != b.most()) return "most";
+  if (a.log() != b.log()) return "log";
+  const bool missing =
+      a.has_missing() == b.has_missing() && a.missing() == b.missing();
+  return missing ? "" : "missing";
+}
+
+// A model reads the features of test data as it has learnt them.
+void CheckTestFeatures(const v1::Data& data, Complaints* found) {
+  const absl::string_view hint =
+      "leave features of the test data out: they are those of data.train";
+  const std::string path = "data.test.features";
+  if (!TraitsOf(data.test()).records() || data.train().features().empty() ||
+      data.test().features().empty()) {
+    return;
+  }
+  const auto train = SettledFeatures(data.train());
+  const auto test = SettledFeatures(data.test());
+  for (const auto& [name, feature] : test) {
+    const auto trained = train.find(name);
+    const std::string at = absl::StrCat(path, ".", name);
+    if (trained == train.end()) {
+      found->Add(at, "is no feature of data.train", std::string(hint));
+      continue;
+    }
+    const absl::string_view key = DifferentKey(feature, trained->second);
+    if (key.empty()) continue;
+    found->Add(
+        at,
+        absl::StrCat("is not what it is in data.train: ", key, " is another"),
+        std::string(hint));
+  }
+  for (const auto& [name, feature] : train) {
+    if (test.contains(name)) continue;
+    found->Add(path,
+               absl::StrCat("has no \"", name, "\", a feature of data.train"),
+               std::string(hint));
+  }
+}
+
 void CheckSource(const v1::Job& job, const v1::DataSource& source,
                  const std::string& path, absl::string_view example,
                  Complaints* found) {
@@ -553,6 +622,7 @@ void CheckSourceRules(const v1::Job& job, Complaints* found) {
   }
   if (data.has_test()) {
     CheckSource(job, data.test(), "data.test", example, found);
+    CheckTestFeatures(data, found);
   }
   if (TraitsOf(data.train()).packed()) CheckPacked(job, found);
   if (data.has_test() && data.has_split()) {

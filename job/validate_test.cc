@@ -54,6 +54,48 @@ v1::Job JobOf(const std::string& model, const std::string& data) {
   return *std::move(job);
 }
 
+// Bug: the test data was read as the model had not learnt it, and the run was
+// good.
+TEST(ValidateJobTest, RefusesTestFeaturesThatAreOthersInTheTrainingData) {
+  const auto check = [](const std::string& model, const std::string& train,
+                        const std::string& test) {
+    const auto job = ParseJobYaml(
+        absl::StrCat("model: ", model, "\ndata: {train: {json_lines: a, ",
+                     "features: {y: label, ", train,
+                     "}}, test: {json_lines: b, features: {z: label, ", test,
+                     "}}}\n"),
+        "job.yaml", nullptr);
+    return std::string(job.status().message());
+  };
+  EXPECT_EQ(check("softmax", "a: dense, b: {as: dense, width: 1}",
+                  "b: dense, a: {as: dense, log: false}"),
+            "");
+  EXPECT_EQ(
+      check("softmax", "x: {as: dense, log: true}", "x: dense"),
+      "job.yaml:2: data.test.features.x: is not what it is in data.train: "
+      "log is another\n  hint: leave features of the test data out: they are "
+      "those of data.train");
+  EXPECT_THAT(check("softmax", "x: {as: dense, missing: 0}",
+                    "x: {as: dense, missing: 1}"),
+              testing::HasSubstr("data.train: missing is another"));
+  EXPECT_THAT(
+      check("fm", "u: {as: key, field: 0}, v: {as: key, field: 1}",
+            "u: {as: key, field: 1}, v: {as: key, field: 0}"),
+      testing::AllOf(testing::HasSubstr("features.u: is not what it is in "
+                                        "data.train: field is another"),
+                     testing::HasSubstr("features.v: is not what")));
+  EXPECT_EQ(check("fm", "u: {as: key, field: 0}, v: {as: key, field: 1}",
+                  "u: key, v: key"),
+            "");
+  EXPECT_THAT(check("fm", "u: keys", "u: key"),
+              testing::HasSubstr("data.train: as is another"));
+  EXPECT_THAT(
+      check("softmax", "a: dense, b: dense", "a: dense, c: dense"),
+      testing::AllOf(
+          testing::HasSubstr("features.c: is no feature of data.train"),
+          testing::HasSubstr("data.test.features: has no \"b\", a feature")));
+}
+
 // Bug: such trees had no split, and the run was good.
 TEST(ValidateJobTest, RefusesLeavesOfTooManyExamples) {
   DataFacts facts;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "data/internal/format.h"
+#include "data/internal/options.h"
 #include "data/internal/text.h"
 
 namespace ebb::data::internal {
@@ -195,6 +196,16 @@ absl::Status CheckNames(const SourceSpec& spec,
                  NotUtf8(name, spec.path));
   }
   return absl::OkStatus();
+}
+
+std::string AbsentFeature(const Reader& reader) {
+  const std::vector<std::string> absent = reader.AbsentFeatures();
+  if (absent.empty()) return "";
+  return absl::StrCat("no record has the feature ", Quoted(absent.front()),
+                      absent.size() > 1
+                          ? absl::StrCat(", nor ", absent.size() - 1, " others")
+                          : "",
+                      "; correct its name, or leave it out");
 }
 
 }  // namespace ebb::data::internal

@@ -59,6 +59,10 @@ std::string NameOf(const Encoding& encoding,
 absl::Status CheckNames(const SourceSpec& spec,
                         const std::optional<ColumnNames>& names);
 
+// "no record has the feature 'tags'": a name that is likely misspelt. Empty:
+// each named feature is in a record. All records are read.
+std::string AbsentFeature(const Reader& reader);
+
 }  // namespace ebb::data::internal
 
 #endif  // EBB_DATA_INTERNAL_FIT_H_

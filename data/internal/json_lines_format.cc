@@ -83,6 +83,9 @@ class JsonLinesReader : public LineReader {
   Layout layout() const override { return mapping_.layout(); }
   int64_t features() const override { return mapping_.features(); }
   std::optional<ColumnNames> Names() const override { return mapping_.Names(); }
+  std::vector<std::string> AbsentFeatures() const override {
+    return mapping_.AbsentFeatures();
+  }
 
  private:
   struct Found {

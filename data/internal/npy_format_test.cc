@@ -430,11 +430,42 @@ TEST(NpzTest, NamesDamage) {
                 HasSubstr("was written to a pipe"));
   }
   const std::string x = Npy("|u1", "(2, 1)", "ab");
-  EXPECT_TRUE(ReadAll(spec, OpenMemory({{"a.npz", Stored("X.npy", x)}})).ok());
+  const absl::Status no_end =
+      ReadAll(spec, OpenMemory({{"a.npz", Stored("X.npy", x)}})).status();
+  EXPECT_EQ(no_end.message(),
+            "a.npz: is cut: it ends within or after the array 'X.npy'; was it "
+            "copied whole?");
   EXPECT_EQ(ReadAll(spec, OpenMemory({{"a.npz", Stored("y.npy", x) + "rest"}}))
                 .status()
                 .message(),
             "a.npz: is damaged: no header follows the array 'y.npy'");
+}
+
+// Bug: the first was read, and NumPy reads the last.
+TEST(NpzTest, RefusesTwoArraysOfOneName) {
+  constexpr absl::string_view kDirectory("PK\x01\x02", 4);
+  const std::string a = Npy("|u1", "(2, 1)", "ab");
+  const std::string b = Npy("|u1", "(2, 1)", "cd");
+  const auto status = [&](const std::string& path, const std::string& other) {
+    SourceSpec spec = InArchive(path, "");
+    spec.has_labels = false;
+    return ReadAll(
+               spec,
+               OpenMemory({{"a.npz",
+                            absl::StrCat(Stored("X.npy", a), Stored("y.npy", a),
+                                         Stored(other, b), kDirectory)}}))
+        .status();
+  };
+  EXPECT_TRUE(status("a.npz/X", "Z.npy").ok());
+  for (const std::string path : {"a.npz/X", "a.npz/X.npy"}) {
+    EXPECT_THAT(std::string(status(path, "X.npy").message()),
+                HasSubstr("a.npz: has two arrays 'X"));
+  }
+  // NumPy takes X for the name of both.
+  EXPECT_THAT(std::string(status("a.npz/X", "X").message()),
+              HasSubstr("a.npz: has two arrays 'X'"));
+  // The array itself is one.
+  EXPECT_TRUE(status("a.npz/y", "X.npy").ok());
 }
 
 }  // namespace

@@ -78,10 +78,7 @@ class NpzArray : public ByteSource {
       if (!more) return NotThere(names);
       std::string name = header_.name;
       if (absl::EndsWith(name, ".npy")) name.resize(name.size() - 4);
-      if (!path_.array.empty() &&
-          (name == path_.array || header_.name == path_.array)) {
-        break;
-      }
+      if (IsArray(header_.name)) break;
       names.push_back(std::move(name));
       EBB_RETURN_IF_ERROR(Skip(header_.stored));
     }
@@ -103,11 +100,32 @@ class NpzArray : public ByteSource {
         crc32_z(crc_, reinterpret_cast<const Bytef*>(out.data()), n));
     if (n > 0) return n;
     ended_ = true;
-    if (left_ == 0 && given_ == header_.bytes && crc_ == header_.crc) return 0;
-    return Damaged("its checksum or its size is wrong");
+    if (left_ != 0 || given_ != header_.bytes || crc_ != header_.crc) {
+      return Damaged("its checksum or its size is wrong");
+    }
+    EBB_RETURN_IF_ERROR(CheckRest());
+    return 0;
   }
 
  private:
+  bool IsArray(absl::string_view member) const {
+    return !path_.array.empty() &&
+           (member == path_.array ||
+            absl::StripSuffix(member, ".npy") == path_.array);
+  }
+  // Goes on to the end of the archive. NumPy reads the last of two arrays of
+  // one name, and Begin() finds the first.
+  absl::Status CheckRest() {
+    for (;;) {
+      EBB_ASSIGN_OR_RETURN(const bool more, ReadHeader(/*first=*/false));
+      if (!more) return absl::OkStatus();
+      if (IsArray(header_.name)) {
+        return Wrong("has two arrays ", Excerpt(path_.array),
+                     "; write it anew with one of each name");
+      }
+      EBB_RETURN_IF_ERROR(Skip(header_.stored));
+    }
+  }
   template <typename... Args>
   absl::Status Wrong(const Args&... args) const {
     return absl::InvalidArgumentError(

@@ -86,6 +86,7 @@ RecordMapping::RecordMapping(const SourceSpec& spec)
                                     : absl::StrCat(feature.name, "[", k, "]")));
     }
   }
+  present_.resize(features_.size());
   if (layout_ == Layout::kDense) values_.resize(width_);
   if (layout_ == Layout::kBytes) bytes_.resize(width_);
 }
@@ -105,6 +106,14 @@ std::optional<ColumnNames> RecordMapping::Names() const {
     }
   }
   return names;
+}
+
+std::vector<std::string> RecordMapping::AbsentFeatures() const {
+  std::vector<std::string> absent;
+  for (size_t i = 0; i < features_.size(); ++i) {
+    if (!present_[i]) absent.push_back(features_[i].name);
+  }
+  return absent;
 }
 
 std::string RecordMapping::Shown(absl::string_view name) {
@@ -214,6 +223,7 @@ void RecordMapping::AddKey(absl::string_view word) {
 
 void RecordMapping::EndFeature() {
   const RecordFeature& feature = selected();
+  if (count_ > 0) present_[selected_] = true;
   if (!mistake_.ok() || feature.as == As::kKeys) return;
   if (count_ == 0 && feature.missing) {
     // As it stands, in the place of each value.

@@ -53,6 +53,9 @@ class RecordMapping {
   // Reader::Names().
   std::optional<ColumnNames> Names() const;
 
+  // Reader::AbsentFeatures().
+  std::vector<std::string> AbsentFeatures() const;
+
   // Begins an example.
   void Begin();
   // The values that follow are those of this feature. Each is selected once,
@@ -91,6 +94,7 @@ class RecordMapping {
   const double scale_;
   const LabelKind label_kind_;
   std::vector<RecordFeature> features_;
+  std::vector<bool> present_;  // Whether a record had the feature.
   absl::flat_hash_map<std::string, size_t> places_;
   std::vector<Field> fields_;     // kKeyed: of each feature.
   std::vector<int64_t> offsets_;  // Else: of the first value of each.

@@ -73,6 +73,9 @@ class TfRecordReader : public Reader {
   Layout layout() const override { return mapping_.layout(); }
   int64_t features() const override { return mapping_.features(); }
   std::optional<ColumnNames> Names() const override { return mapping_.Names(); }
+  std::vector<std::string> AbsentFeatures() const override {
+    return mapping_.AbsentFeatures();
+  }
   std::string Where() const override {
     return absl::StrCat(file_.path(), ": record ", number_, " (byte ", begin_,
                         ")");

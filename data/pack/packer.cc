@@ -322,6 +322,10 @@ absl::Status Packer::ReadAs(LabelKind labels, const Encoding& encoding) {
         spec_.Name(), " has no examples",
         spec_.split.has_value() ? " in this part of its split" : "");
   }
+  std::string absent = internal::AbsentFeature(*reader);
+  if (training_ == nullptr && !absent.empty()) {
+    return CannotPack(spec_.Name(), ": ", absent);
+  }
   index.meaning = spec_.Meaning();
   if (const std::string shape = internal::FittingOf(spec_, *reader).shape;
       !shape.empty()) {
@@ -330,6 +334,7 @@ absl::Status Packer::ReadAs(LabelKind labels, const Encoding& encoding) {
   index.files = reader->Fingerprints();
   footer_.names = reader->Names();
   remarks_ = reader->Remarks();
+  if (!absent.empty()) remarks_.push_back(std::move(absent));
   if (numbers) {
     index.labels =
         LabelMoments{label_moments.mean()[0], label_moments.Stddev()[0]};
