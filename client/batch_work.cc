@@ -6,13 +6,6 @@
 
 namespace ebb::client {
 
-namespace {
-
-// Computers read a few batches ahead.
-constexpr size_t kMostAhead = 2;
-
-}  // namespace
-
 bool BatchWork::Start(absl::Time now, ClientActions* out) {
   const auto window = static_cast<size_t>(job_.limits().batches_in_flight +
                                           pulls_.batches_per_pull() - 1);

@@ -5,6 +5,7 @@
 #ifndef EBB_CLIENT_BATCH_WORK_H_
 #define EBB_CLIENT_BATCH_WORK_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/time/time.h"
@@ -18,6 +19,9 @@
 #include "client/server_reach.h"
 
 namespace ebb::client {
+
+// Computers read a few batches ahead.
+inline constexpr size_t kMostAhead = 2;
 
 class BatchWork {
  public:

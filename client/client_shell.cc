@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/batch_work.h"
 #include "client/local_mathematics.h"
 #include "common/example_hash.h"
 #include "rpc/call_failure.h"
@@ -24,8 +25,6 @@ constexpr absl::Duration kGoodConnection = absl::Seconds(5);
 constexpr absl::Duration kGoodbye = absl::Seconds(2);
 constexpr absl::Duration kLongestDrain = absl::Hours(24);
 constexpr absl::Duration kComplaintInterval = absl::Seconds(10);
-// Computers read a few batches ahead.
-constexpr size_t kMostAhead = 2;
 
 constexpr absl::string_view kKillPoints[] = {
     "leased-not-begun",     // A lease has come, and nothing was done for it.

@@ -29,6 +29,12 @@ std::string ProcessEnvironment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+std::string EnvironmentOr(const Environment& environment, const char* name,
+                          const char* other) {
+  std::string value = environment(name);
+  return value.empty() ? environment(other) : value;
+}
+
 absl::StatusOr<Credentials> ParseCredentials(absl::string_view text,
                                              absl::string_view profile) {
   Credentials credentials;

@@ -30,6 +30,9 @@ struct TemporaryCredentials {
 using Environment = std::function<std::string(const char* name)>;
 // The one of this process.
 std::string ProcessEnvironment(const char* name);
+// The variable `name`, or `other` if that is empty.
+std::string EnvironmentOr(const Environment& environment, const char* name,
+                          const char* other);
 
 // The section `profile` of a file as the AWS tools write it:
 //

@@ -76,12 +76,6 @@ std::string Quoted(const S3Error& error) {
                       error.message, ")");
 }
 
-std::string EnvironmentOr(const Environment& environment, const char* name,
-                          const char* other) {
-  std::string value = environment(name);
-  return value.empty() ? environment(other) : value;
-}
-
 }  // namespace
 
 absl::Status S3Options::Validate() const {

@@ -1,6 +1,5 @@
 #include "common/objects/web_identity.h"
 
-#include <initializer_list>
 #include <map>
 #include <utility>
 
@@ -30,13 +29,6 @@ bool MayPass(int status, const S3Error& error) {
 
 absl::StatusOr<std::optional<WebIdentity>> WebIdentityOf(
     const Environment& environment) {
-  const auto first_of = [&](std::initializer_list<const char*> names) {
-    std::string value;
-    for (const char* const name : names) {
-      if (value.empty()) value = environment(name);
-    }
-    return value;
-  };
   WebIdentity identity;
   identity.token_file = environment("AWS_WEB_IDENTITY_TOKEN_FILE");
   identity.role = environment("AWS_ROLE_ARN");
@@ -48,9 +40,11 @@ absl::StatusOr<std::optional<WebIdentity>> WebIdentityOf(
   }
   identity.session_name = environment("AWS_ROLE_SESSION_NAME");
   if (identity.session_name.empty()) identity.session_name = "ebb";
-  identity.endpoint = first_of({"AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"});
+  identity.endpoint =
+      EnvironmentOr(environment, "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL");
   if (identity.endpoint.empty()) {
-    const std::string region = first_of({"AWS_REGION", "AWS_DEFAULT_REGION"});
+    const std::string region =
+        EnvironmentOr(environment, "AWS_REGION", "AWS_DEFAULT_REGION");
     identity.endpoint =
         absl::StrCat("https://sts.", region.empty() ? "us-east-1" : region,
                      ".amazonaws.com");

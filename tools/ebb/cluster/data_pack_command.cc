@@ -93,9 +93,8 @@ bool IsJobFile(const std::string& source) {
 
 // "csv:table.csv" as a job that would read it.
 absl::StatusOr<std::string> JobTextOf(const std::string& given) {
-  // Parquet files are read as CSV, whose first line names the columns.
-  const bool parquet = IsParquet(given);
-  const bool plain = parquet && !absl::StartsWith(given, "csv:");
+  // Parquet files are read as CSV.
+  const bool plain = IsParquet(given) && !absl::StartsWith(given, "csv:");
   const std::string source = plain ? absl::StrCat("csv:", given) : given;
   const size_t colon = source.find(':');
   const std::string format = source.substr(0, colon);
@@ -111,11 +110,8 @@ absl::StatusOr<std::string> JobTextOf(const std::string& given) {
   }
   const bool keyed =
       format == "libffm" || format == "criteo" || format == "ratings";
-  const std::string value =
-      parquet ? absl::StrCat("{path: \"", path, "\", header: true}")
-              : absl::StrCat("\"", path, "\"");
-  return absl::StrCat("name: pack\ndata: {train: {", format, ": ", value,
-                      "}}\nmodel: ", keyed ? "fm" : "linear", "\n");
+  return absl::StrCat("name: pack\ndata: {train: {", format, ": \"", path,
+                      "\"}}\nmodel: ", keyed ? "fm" : "linear", "\n");
 }
 
 // Column names that are numbers look like a line of data, but a Parquet file
