@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ebb.errors import Refused
 
@@ -28,6 +28,7 @@ _REFUSAL = 2
 # A worker leaves within 20 s, a server too (their flags).
 _GRACE_S = {"worker": 22.0, "ps": 25.0, "scheduler": 10.0}
 _LOG_LINES = 12
+_TAIL_BYTES = 65536
 
 # Becomes the program of its arguments, which the kernel kills as soon as the
 # process PID, the first argument, ends (prctl(2), PR_SET_PDEATHSIG).
@@ -54,6 +55,7 @@ class End:
     pid: int
     code: int  # Negative: the signal that ended it.
     life_s: float
+    said: Tuple[int, int] = (0, 0)  # Where its log has what this life wrote.
 
     def __str__(self) -> str:
         return f"{self.name} {end_text(self.code)}"
@@ -69,6 +71,7 @@ class _Daemon:
     process: Optional["subprocess.Popen[bytes]"] = None
     pidfd: int = -1
     started: float = 0.0
+    log_begin: int = 0  # The size of its log when it started.
     due: Optional[float] = None  # When it is started (again).
     short_lives: int = 0
     first_end: Optional[str] = None
@@ -263,6 +266,7 @@ class Children:
         daemon.started = now
         try:
             with open(daemon.log, "ab") as log:
+                daemon.log_begin = os.fstat(log.fileno()).st_size
                 daemon.process = subprocess.Popen(
                     daemon.argv,
                     stdin=subprocess.DEVNULL,
@@ -287,7 +291,8 @@ class Children:
         assert daemon.process is not None
         code = daemon.process.returncode
         life_s = now - daemon.started
-        self._state.ends.append(End(name, daemon.process.pid, code, life_s))
+        said = (daemon.log_begin, _size(daemon.log))
+        self._state.ends.append(End(name, daemon.process.pid, code, life_s, said))
         daemon.process = None
         if daemon.pidfd >= 0:
             os.close(daemon.pidfd)
@@ -323,12 +328,23 @@ def end_text(code: int) -> str:
         return f"was ended by signal {-code}"
 
 
-def tail(path: str, lines: int = _LOG_LINES) -> str:
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
+
+
+def tail(
+    path: str, lines: int = _LOG_LINES, part: Optional[Tuple[int, int]] = None
+) -> str:
+    """Returns the last lines of a log, or of its bytes from part[0] to part[1]."""
     try:
         with open(path, "rb") as log:
-            log.seek(0, os.SEEK_END)
-            log.seek(max(0, log.tell() - 65536))
-            text = log.read().decode("utf-8", "replace")
+            begin, end = part or (0, os.fstat(log.fileno()).st_size)
+            begin = max(begin, end - _TAIL_BYTES)
+            log.seek(begin)
+            text = log.read(max(0, end - begin)).decode("utf-8", "replace")
     except OSError as error:
         return f"  its log cannot be read: {error}"
     return "\n".join("  " + line for line in text.splitlines()[-lines:])

@@ -375,6 +375,16 @@ class Run(Job):
             self._check_running()
         return super()._ask(words, flags, names)
 
+    def _ask_json(
+        self,
+        words: Sequence[str],
+        flags: Sequence[str] = (),
+        answers: Sequence[int] = (0,),
+    ) -> Any:
+        if words == ["checkpoint", "rollback"]:
+            self._check_running()
+        return super()._ask_json(words, flags, answers)
+
     def _reach(self) -> Access:
         """How to reach its own cluster, which may be just starting."""
         try:

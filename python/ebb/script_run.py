@@ -14,7 +14,7 @@ import time
 from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
 from ebb import display, history, script_page
-from ebb.children import End
+from ebb.children import End, tail
 from ebb.cluster import Cluster
 from ebb.command import Access
 from ebb.errors import Error, Refused, Unavailable
@@ -533,9 +533,9 @@ def _figures(evaluation: Mapping[str, Any]) -> List[Tuple[str, str]]:
 
 
 def _last_words(cluster: LocalCluster, end: End, lines: int) -> str:
-    """How a program ended, and the last lines that it wrote."""
+    """How a program ended, and the last lines that it wrote since its last start."""
     log = os.path.join(cluster.folder, "logs", f"{end.name}.log")
-    words = cluster.log(end.name, lines)
+    words = tail(log, lines, end.said)
     text = f"{end}; its log, {os.path.relpath(log)}, ends:\n{words}"
     if "ModuleNotFoundError: " in words.rstrip().rsplit("\n", 1)[-1]:
         text += (

@@ -46,6 +46,8 @@ def test_trains_and_keeps_everything(tmp_path: Path) -> None:
     assert "good" in run._repr_html_()
     with pytest.raises(ebb.Unavailable, match="is over"):
         run.pause()
+    with pytest.raises(ebb.Unavailable, match="is over"):
+        run.rollback()
     with pytest.raises(ebb.Unavailable, match="is over.*(.|\n)*complete: run.report") as over:
         run.status()
     assert "resume" not in str(over.value)

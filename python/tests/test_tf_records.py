@@ -1,12 +1,20 @@
-"""What TensorFlow writes, ebb reads."""
+"""What TensorFlow writes, ebb reads.
 
+A child process writes it: a process that has TensorFlow's libraries cannot load
+Triton, which other tests need for PyTorch. Each brings an LLVM of its own.
+"""
+
+import importlib.util
+import json
 import os
 import random
 import subprocess
+import sys
 
 import pytest
 
-tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+if importlib.util.find_spec("tensorflow") is None:
+    pytest.skip("TensorFlow is not installed", allow_module_level=True)
 
 _ROWS = 200
 _JOB = """
@@ -23,10 +31,15 @@ data:
 """
 
 
-def _example(label: float, image: bytes, price: float, size: list[int]) -> bytes:
+# Writes the files of its arguments, whose rows are in its input.
+_WRITE = """
+import json, sys
+import tensorflow as tf
+
+def example(label, image, price, size):
     train = tf.train
     features = {
-        "image": train.Feature(bytes_list=train.BytesList(value=[image])),
+        "image": train.Feature(bytes_list=train.BytesList(value=[bytes(image)])),
         "price": train.Feature(float_list=train.FloatList(value=[price])),
         "size": train.Feature(int64_list=train.Int64List(value=size)),
         "y": train.Feature(float_list=train.FloatList(value=[label])),
@@ -34,23 +47,41 @@ def _example(label: float, image: bytes, price: float, size: list[int]) -> bytes
     example = train.Example(features=train.Features(feature=features))
     return example.SerializeToString()
 
+compression, *paths = sys.argv[1:]
+for path, rows in zip(paths, json.load(sys.stdin)):
+    with tf.io.TFRecordWriter(path, compression) as writer:
+        for row in rows:
+            writer.write(example(*row))
+"""
+
 
 @pytest.mark.parametrize("compression", ["", "GZIP", "ZLIB"])
 def test_reads_what_tensorflow_writes(tmp_path, compression):
     draw = random.Random(1)
-    wanted = []
-    for part in range(2):
-        path = str(tmp_path / f"part-{part}")
-        with tf.io.TFRecordWriter(path, compression) as writer:
-            for _ in range(_ROWS):
-                row = (
-                    draw.randrange(-999, 999) / 8,
-                    draw.randbytes(5),
-                    draw.randrange(1000) / 4,
-                    [draw.randrange(-9999, 9999) for _ in range(3)],
-                )
-                writer.write(_example(*row))
-                wanted.append([row[0], *row[1], row[2], *row[3]])
+    parts = [
+        [
+            (
+                draw.randrange(-999, 999) / 8,
+                list(draw.randbytes(5)),
+                draw.randrange(1000) / 4,
+                [draw.randrange(-9999, 9999) for _ in range(3)],
+            )
+            for _ in range(_ROWS)
+        ]
+        for _ in range(2)
+    ]
+    paths = [str(tmp_path / f"part-{number}") for number in range(len(parts))]
+    wrote = subprocess.run(
+        [sys.executable, "-B", "-c", _WRITE, compression, *paths],
+        input=json.dumps(parts),
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=300,
+    )
+    assert wrote.returncode == 0, wrote.stderr[-2000:]
+    wanted = [
+        [label, *image, price, *size] for rows in parts for label, image, price, size in rows
+    ]
     (tmp_path / "job.yaml").write_text(_JOB)
     ebb = os.path.join(os.environ["EBB_BIN"], "ebb")
 

@@ -35,7 +35,7 @@ def test_a_loop_computes_on_the_device():
 @pytest.mark.parametrize(
     "device, told",
     [
-        ("gpu", "device='gpu': .*\n.*here are \"cpu\""),
+        ("gpu", "device='gpu': .*\n.*this machine has \"cpu\""),
         ("cuda:99", "device='cuda:99': "),
         ("meta", "device='meta': .*\n.*Without device="),
         (1.5, "device='1.5': "),

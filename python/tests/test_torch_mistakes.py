@@ -269,7 +269,7 @@ def test_other_data():
     other.x[drawn[0]] += 1
     with pytest.raises(ebb.DataDiffers, match=rf"example {drawn[0]} has the checksum .. here"):
         mock.one(other, cluster=cluster)
-    with pytest.raises(ebb.DataDiffers, match="has 49 examples, job job 50"):
+    with pytest.raises(ebb.DataDiffers, match="has 49 examples here, 50 in job job"):
         mock.one(Data(49), cluster=cluster)
 
 

@@ -158,10 +158,11 @@ class Explainer {
 
   // What makes more workers for the job.
   std::string StartMore(absl::string_view which) const {
-    return ForPrograms() ? absl::StrCat("start ", which,
-                                        " of the program that computes "
-                                        "it: docs/programs.md")
-                         : absl::StrCat("start ", which, " with ebb-worker");
+    return ForPrograms()
+               ? absl::StrCat("start ", which == "more" ? "more copies" : "a copy",
+                              " of the program that computes it: "
+                              "docs/python.md, docs/programs.md")
+               : absl::StrCat("start ", which, " with ebb-worker");
   }
 
   void Workers() {

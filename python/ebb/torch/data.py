@@ -303,7 +303,16 @@ def _read(dataset: Any, seed: int, number: int) -> Tuple[bytes, bool]:
     set_seeds(seed_of(seed, number))
     before = _state()
     total = hashlib.blake2b(digest_size=16)
-    _feed(total.update, example_of(dataset, number))
+    example = example_of(dataset, number)
+    try:
+        _feed(total.update, example)
+    except _Unreadable as error:
+        raise Refused(
+            f"example {number} of the data set has {error.what}, which ebb cannot compare "
+            f"between copies: {error.why}",
+            "return tensors, arrays, numbers, texts, or tuples and dictionaries of them; or "
+            'say what the data is: fingerprint="v1"',
+        ) from error
     return total.digest(), _state() != before
 
 
@@ -315,6 +324,14 @@ def _state() -> Tuple[Any, ...]:
         np.asarray(words)[:4].tobytes(),
         torch.get_rng_state().numpy().tobytes(),
     )
+
+
+class _Unreadable(Exception):
+    """Something in an example that has no bytes."""
+
+    def __init__(self, what: str, why: Exception) -> None:
+        super().__init__(what)
+        self.what, self.why = what, why
 
 
 def _feed(update: Callable[[bytes], None], value: Any) -> None:
@@ -340,7 +357,10 @@ def _feed(update: Callable[[bytes], None], value: Any) -> None:
         update(f"{getattr(value, 'mode', '')} {value.size}\n".encode())
         update(value.tobytes())
     else:
-        update(pickle.dumps(value, protocol=4))
+        try:
+            update(pickle.dumps(value, protocol=4))
+        except (TypeError, AttributeError, pickle.PicklingError) as error:
+            raise _Unreadable(f"a {type(value).__name__}", error) from error
 
 
 def _parts(value: Any) -> Iterator[Any]:

@@ -33,7 +33,7 @@ def moved_there(model: torch.nn.Module, device: Any) -> Optional[torch.device]:
 
 def _there() -> str:
     count = torch.cuda.device_count()
-    return 'here are "cpu"' + "".join(f', "cuda:{number}"' for number in range(count))
+    return 'this machine has "cpu"' + "".join(f', "cuda:{number}"' for number in range(count))
 
 
 def moved(value: Any, device: torch.device) -> Any:

@@ -46,7 +46,11 @@ def tables_of(model: torch.nn.Module) -> Dict[str, torch.nn.Parameter]:
         if hasattr(parameter, "device_mesh"):
             raise Refused(f"{name} is sharded; servers hold whole tables")
         if parameter.is_meta:
-            raise Refused(f"{name} is on the device meta, so it has no values")
+            raise Refused(
+                f"{name} is on the device meta, so it has no values",
+                'give them to it before ebb.torch.job: model.to_empty(device="cpu"), then load '
+                "or initialise the parameters",
+            )
         if parameter.dtype not in _CAST:
             word = str(parameter.dtype).replace("torch.", "")
             raise Refused(f"{name} is {word}; servers hold float32: model.float()")
@@ -243,8 +247,10 @@ class Binding:
         """
         if self._copied:
             return None
+        # A parameter without a gradient ends in an AttributeError.
+        found: List[Any] = [parameter.grad for parameter in self._parameters]
         try:
-            gradients = [p.grad.numpy().reshape(-1) for p in self._parameters]
+            gradients = [gradient.numpy().reshape(-1) for gradient in found]
         except (AttributeError, RuntimeError, TypeError):
             # Some have no gradient, or a sparse or negated one, or one with a graph.
             return None

@@ -479,9 +479,9 @@ class Work:
                 )
         if engine.examples != len(self._parts.dataset):
             raise DataDiffers(
-                f"the data set has {len(self._parts.dataset)} examples, job {self._parts.name} "
-                f"{engine.examples}",
-                "the same files, and the same part of them?",
+                f"the data set has {len(self._parts.dataset)} examples here, {engine.examples} in "
+                f"job {self._parts.name}",
+                "give every copy the same files, and the same part of them",
             )
 
     def _next_batch(self, reader: Any) -> Any:
