@@ -22,7 +22,7 @@ def test_yields_a_batch_again(options):
         loss = loss_of(b, batch)
         loss.backward()
         seen.append(batch[1].tolist())
-        losses.append(float(loss) * len(batch[1]))
+        losses.append(loss.item() * len(batch[1]))
         if place in (1, 4):  # The second piece, and then the first piece.
             job.again()
         else:

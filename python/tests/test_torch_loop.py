@@ -108,6 +108,7 @@ def test_a_loop_waits_for_the_verdict_only_where_sums_may_not_be_finite():
 
 
 # The total of their squares is infinite, and none of them is.
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_very_large_gradients_are_left_to_the_engine():
     model, job, cluster = mock.one()
     for batch in job.loader():

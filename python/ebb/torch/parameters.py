@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+import numpy as np
 import torch
 
 from ebb.errors import ModelDiffers, Refused
@@ -255,10 +256,11 @@ class Binding:
             # Some have no gradient, or a sparse or negated one, or one with a graph.
             return None
         squares = 0.0
-        for number, begin, end, sums in self._half.sum_steps:
-            some = gradients[number][begin:end]
-            squares += float(some.dot(some))
-            sums[:] = some
+        with np.errstate(all="ignore"):  # The caller says what is not finite.
+            for number, begin, end, sums in self._half.sum_steps:
+                some = gradients[number][begin:end]
+                squares += float(some.dot(some))
+                sums[:] = some
         self.forget()
         return math.isfinite(squares)
 

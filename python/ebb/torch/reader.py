@@ -256,8 +256,8 @@ class Workers:
                 raise
             raise Refused(
                 f"the processes of the loader cannot get the data set or collate_fn: {error}",
-                "define its class or function at the top of a module, or leave "
-                "multiprocessing_context= out: forked processes need no pickle",
+                "define its class or function at the top of a module, or say "
+                'multiprocessing_context="fork": forked processes need no pickle',
             ) from error
         self._processes = [
             process
