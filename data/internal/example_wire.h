@@ -24,7 +24,7 @@ enum class WireStatus { kOk, kBad };
 struct WireFeature {
   enum class Kind { kNone, kBytes, kFloats, kWholes };
   Kind kind = Kind::kNone;
-  absl::string_view first;              // Of its parts. Empty: there are none.
+  absl::string_view first;  // The first of its parts. Empty: there are none.
   std::vector<absl::string_view> more;  // The parts behind it.
 
   void Clear() {

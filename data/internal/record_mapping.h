@@ -102,11 +102,11 @@ class RecordMapping {
     bool log = false;
     // Its numbers are scaled and stored, without keys and logarithms.
     bool plain = false;
-    Field field = 0;            // kKeyed.
-    int64_t width = 0;          // kDense and kBytes.
-    int64_t most = 0;           // kKeys.
-    int64_t count = 0;          // The number of its values. -1: any.
-    int64_t offset = 0;         // Not kKeyed: of its first value.
+    Field field = 0;             // kKeyed.
+    int64_t width = 0;           // kDense and kBytes.
+    int64_t most = 0;            // kKeys.
+    int64_t count = 0;           // The number of its values. -1: any.
+    int64_t offset = 0;          // Not kKeyed: of its first value.
     std::vector<uint64_t> keys;  // kKeyed: those of its numbers.
   };
 
@@ -141,8 +141,8 @@ class RecordMapping {
   const double scale_;
   const LabelKind label_kind_;
   std::vector<RecordFeature> features_;
-  std::vector<Target> targets_;   // Of each feature.
-  std::vector<char> present_;     // 1: a record had the feature.
+  std::vector<Target> targets_;  // One for each feature.
+  std::vector<char> present_;    // 1: a record had the feature.
   // A hash table of the names with linear probing: numbers of features from 1,
   // 0 where there is none. A power of two of them, at most a quarter used.
   std::vector<uint32_t> places_;
@@ -152,8 +152,8 @@ class RecordMapping {
 
   // The example.
   size_t selected_ = 0;
-  const Target* target_ = nullptr;  // That of the selected feature.
-  int64_t count_ = 0;  // Values of the selected feature.
+  const Target* target_ = nullptr;  // The selected feature's.
+  int64_t count_ = 0;               // Values of the selected feature.
   float label_ = 0;
   std::vector<float> values_;
   std::vector<uint8_t> bytes_;

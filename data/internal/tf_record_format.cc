@@ -186,8 +186,8 @@ class TfRecordReader : public Reader {
   Input file_;
   BadExamples bad_;
   std::vector<WireFeature> found_;  // Those of the mapping, in its order.
-  int64_t number_ = 0;  // The number of the record in its file, from 1.
-  int64_t begin_ = 0;   // Its first byte.
+  int64_t number_ = 0;        // The number of the record in its file, from 1.
+  int64_t begin_ = 0;         // Its first byte.
   absl::string_view record_;  // In the buffer of the file.
 };
 
