@@ -1,5 +1,7 @@
 #include "data/keys.h"
 
+// Words are short: a call into the library would take as long as the hash.
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 namespace ebb::data {

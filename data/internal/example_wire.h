@@ -11,7 +11,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -25,11 +24,20 @@ enum class WireStatus { kOk, kBad };
 struct WireFeature {
   enum class Kind { kNone, kBytes, kFloats, kWholes };
   Kind kind = Kind::kNone;
-  std::vector<absl::string_view> parts;
+  absl::string_view first;  // The first of its parts. Empty: there are none.
+  std::vector<absl::string_view> more;  // The parts behind it.
 
   void Clear() {
     kind = Kind::kNone;
-    parts.clear();
+    first = {};
+    more.clear();
+  }
+  void Add(absl::string_view part) {
+    if (first.empty()) {
+      first = part;
+    } else {
+      more.push_back(part);
+    }
   }
 };
 
@@ -68,6 +76,10 @@ class WireFields {
   absl::string_view bytes() const { return bytes_; }
 
   bool TakeVarint(uint64_t* value) {
+    if (at_ != end_ && static_cast<uint8_t>(*at_) < 0x80) {
+      *value = static_cast<uint8_t>(*at_++);
+      return true;
+    }
     *value = 0;
     for (int shift = 0; shift < 70 && at_ != end_; shift += 7) {
       const auto byte = static_cast<uint8_t>(*at_++);
@@ -100,8 +112,45 @@ class WireFields {
   absl::string_view bytes_;
 };
 
-// Calls `take(name, feature)` for each entry. A later one of the same name
-// stands in place of the earlier one. Calls may have happened before kBad.
+// Reads an entry that stands as libraries write it: its name, and then a
+// feature of one list. False: it stands in another way, or does not parse.
+inline bool TakeUsualEntry(absl::string_view entry, absl::string_view* name,
+                           WireFeature* feature) {
+  const char* at = entry.data();
+  const char* const end = at + entry.size();
+  // The field with this tag, whose length has one byte, or two.
+  const auto take = [&](char tag, absl::string_view* content) {
+    if (end - at < 2 || *at != tag) return false;
+    size_t size = static_cast<uint8_t>(at[1]);
+    at += 2;
+    if (size >= 0x80) {
+      if (at == end || static_cast<uint8_t>(*at) >= 0x80) return false;
+      size = (size & 0x7f) | static_cast<size_t>(*at++) << 7;
+    }
+    if (size > static_cast<size_t>(end - at)) return false;
+    *content = absl::string_view(at, size);
+    return true;
+  };
+  if (!take(1 << 3 | 2, name)) return false;
+  at += name->size();
+  absl::string_view inner;
+  if (!take(2 << 3 | 2, &inner) || at + inner.size() != end || inner.empty()) {
+    return false;
+  }
+  const int field = *at >> 3;
+  if (field < 1 || field > 3) return false;
+  if (!take(static_cast<char>(field << 3 | 2), &inner) ||
+      at + inner.size() != end) {
+    return false;
+  }
+  feature->kind = static_cast<WireFeature::Kind>(field);
+  feature->first = inner;
+  return true;
+}
+
+// Calls `take(name, feature)` for each entry; it may take the feature away. A
+// later entry of the same name stands in place of the earlier one. Calls may
+// have happened before kBad.
 template <typename Take>
 WireStatus ForEachFeature(absl::string_view example, Take take) {
   WireFeature feature;
@@ -113,6 +162,11 @@ WireStatus ForEachFeature(absl::string_view example, Take take) {
       if (!entries.IsMessage(1)) continue;
       absl::string_view name;
       feature.Clear();
+      if (TakeUsualEntry(entries.bytes(), &name, &feature)) {
+        take(name, feature);
+        continue;
+      }
+      name = {};
       WireFields entry(entries.bytes());
       while (entry.Next()) {
         if (entry.IsMessage(1)) name = entry.bytes();
@@ -123,7 +177,7 @@ WireStatus ForEachFeature(absl::string_view example, Take take) {
           const auto kind = static_cast<WireFeature::Kind>(lists.field());
           if (feature.kind != kind) feature.Clear();
           feature.kind = kind;
-          feature.parts.push_back(lists.bytes());
+          feature.Add(lists.bytes());
         }
         if (lists.bad()) return WireStatus::kBad;
       }
@@ -135,19 +189,13 @@ WireStatus ForEachFeature(absl::string_view example, Take take) {
   return top.bad() ? WireStatus::kBad : WireStatus::kOk;
 }
 
-// Calls one of these for each value of a feature.
-template <typename Whole, typename Number, typename Text>
-WireStatus ForEachValue(const WireFeature& feature, Whole whole, Number number,
+// Calls one of these for the values of a feature: `whole` and `text` for each,
+// `floats` for the bytes of any number of them.
+template <typename Whole, typename Floats, typename Text>
+WireStatus ForEachValue(const WireFeature& feature, Whole whole, Floats floats,
                         Text text) {
-  const auto floats = [&](absl::string_view bytes) {
-    for (size_t i = 0; i < bytes.size(); i += sizeof(float)) {
-      float value;
-      std::memcpy(&value, bytes.data() + i, sizeof(value));
-      number(value);
-    }
-  };
-  for (const absl::string_view part : feature.parts) {
-    WireFields values(part);
+  for (size_t part = 0; part <= feature.more.size(); ++part) {
+    WireFields values(part == 0 ? feature.first : feature.more[part - 1]);
     while (values.Next()) {
       if (values.field() != 1) continue;
       switch (feature.kind) {

@@ -26,6 +26,11 @@ absl::string_view EndOf(absl::string_view path, int parts) {
   return path.substr(std::min(path.size(), at + 1));
 }
 
+bool IsEmpty(absl::string_view line) {
+  const bool begins = !line.empty() && line[0] > ' ';
+  return !begins && line.find_first_not_of(" \t") == absl::string_view::npos;
+}
+
 }  // namespace
 
 Input::Input(std::vector<std::string> paths, OpenBytes open,
@@ -34,7 +39,7 @@ Input::Input(std::vector<std::string> paths, OpenBytes open,
       open_(std::move(open)),
       options_(options),
       hash_(XXH3_createState()),
-      buffer_(64 << 10) {}
+      buffer_((64 << 10) + kBytesBehindLine) {}
 
 absl::StatusOr<Input> Input::Open(std::vector<std::string> paths,
                                   const OpenBytes& open,
@@ -86,9 +91,14 @@ absl::Status Input::Fill() {
     end_ -= begin_;
     begin_ = 0;
   }
-  if (end_ == buffer_.size()) buffer_.resize(2 * buffer_.size());
-  EBB_ASSIGN_OR_RETURN(const size_t n,
-                       source_->Read(std::span<char>(buffer_).subspan(end_)));
+  size_t room = buffer_.size() - kBytesBehindLine;
+  if (end_ == room) {
+    room *= 2;
+    buffer_.resize(room + kBytesBehindLine);
+  }
+  EBB_ASSIGN_OR_RETURN(
+      const size_t n,
+      source_->Read(std::span<char>(buffer_).subspan(end_, room - end_)));
   XXH3_128bits_update(hash_.get(), buffer_.data() + end_, n);
   fingerprint_bytes_ += static_cast<int64_t>(n);
   end_ += n;
@@ -158,7 +168,7 @@ absl::StatusOr<bool> Input::ReadLine(absl::string_view* line) {
       continue;
     }
     if (IsComment(*line)) continue;
-    if (line->find_first_not_of(" \t") != absl::string_view::npos) ++lines_;
+    if (!IsEmpty(*line)) ++lines_;
     return true;
   }
 }
@@ -188,6 +198,14 @@ absl::StatusOr<size_t> Input::Read(std::span<char> out) {
     done += n;
   }
   return done;
+}
+
+absl::StatusOr<absl::string_view> Input::ReadView(size_t size) {
+  while (end_ - begin_ < size && !at_end_) EBB_RETURN_IF_ERROR(Fill());
+  const size_t n = std::min(size, end_ - begin_);
+  const absl::string_view view(buffer_.data() + begin_, n);
+  begin_ += n;
+  return view;
 }
 
 std::string Input::name() const {

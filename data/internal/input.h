@@ -21,6 +21,9 @@
 
 namespace ebb::data::internal {
 
+// The bytes behind a line that may be read, whatever they are.
+inline constexpr size_t kBytesBehindLine = 64;
+
 // The longest line of text and the largest IDX example: what a reader holds.
 inline constexpr int64_t kMaxExampleBytes = int64_t{16} << 20;
 
@@ -60,7 +63,8 @@ class Input {
 
   // Sets `*line` to the next line without its end (\n or \r\n; the last one of
   // a file may lack it) and without the byte order mark of its file; false at
-  // the end of the last file. The line is valid until the next call.
+  // the end of the last file. The line is valid until the next call, and
+  // kBytesBehindLine further bytes may be read.
   // kInvalidArgument beyond kMaxExampleBytes, where a file is not in UTF-8, and
   // where its lines end with \r alone.
   absl::StatusOr<bool> ReadLine(absl::string_view* line);
@@ -71,6 +75,10 @@ class Input {
   // Fills the front of `out` and returns how much of it: less than all of it
   // only at the end of the file. Does not go on to the next one.
   absl::StatusOr<size_t> Read(std::span<char> out);
+  // Returns the next `size` bytes: fewer only at the end of the file. They are
+  // valid until the next call. Holds them in memory, so the caller bounds
+  // `size`.
+  absl::StatusOr<absl::string_view> ReadView(size_t size);
 
   // Goes on to the next file; false where there is none.
   absl::StatusOr<bool> NextFile();
@@ -124,7 +132,8 @@ class Input {
   int64_t fingerprint_bytes_ = 0;
   int64_t line_number_ = 0;
   int64_t lines_ = 0;  // Lines of them that were given out and are not empty.
-  // buffer_[begin_, end_) is read but not given out.
+  // buffer_[begin_, end_) is read but not given out. kBytesBehindLine are
+  // always free behind it.
   std::vector<char> buffer_;
   size_t begin_ = 0;
   size_t end_ = 0;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -27,6 +28,29 @@ using simdjson::dom::element_type;
 
 absl::string_view ViewOf(std::string_view text) {
   return {text.data(), text.size()};
+}
+
+// Whether two texts are equal. Names are so short that a call of memcmp() would
+// take longer.
+bool Equal(absl::string_view a, absl::string_view b) {
+  const size_t size = a.size();
+  if (size != b.size()) return false;
+  const auto word = [](const char* at) {
+    uint64_t value;
+    std::memcpy(&value, at, sizeof(value));
+    return value;
+  };
+  if (size < sizeof(uint64_t)) {
+    for (size_t i = 0; i < size; ++i) {
+      if (a[i] != b[i]) return false;
+    }
+    return true;
+  }
+  const size_t last = size - sizeof(uint64_t);
+  for (size_t i = 0; i < last; i += sizeof(uint64_t)) {
+    if (word(a.data() + i) != word(b.data() + i)) return false;
+  }
+  return word(a.data() + last) == word(b.data() + last);
 }
 
 // Where a text stops being UTF-8.
@@ -94,17 +118,13 @@ class JsonLinesReader : public LineReader {
   };
 
   absl::StatusOr<bool> Take(absl::string_view line, Example* example) override {
-    if (line.find_first_not_of(" \t\r") == absl::string_view::npos) {
-      return false;
-    }
-    // The parser looks at bytes behind the line. Left to itself it would
-    // allocate a buffer for each.
-    const size_t padded = line.size() + simdjson::SIMDJSON_PADDING;
-    if (buffer_.size() < padded) buffer_.resize(padded);
-    std::copy(line.begin(), line.end(), buffer_.begin());
+    const bool begins = !line.empty() && line[0] > ' ';
+    if (!begins && line.find_first_not_of(" \t\r") == line.npos) return false;
+    // The parser looks at bytes behind the line.
+    static_assert(kBytesBehindLine >= simdjson::SIMDJSON_PADDING);
     element record;
     const simdjson::error_code error =
-        parser_.parse(buffer_.data(), line.size(), false).get(record);
+        parser_.parse(line.data(), line.size(), false).get(record);
     if (error != simdjson::SUCCESS) return NoJson(line, error);
     simdjson::dom::object object;
     if (record.get(object) != simdjson::SUCCESS) {
@@ -135,7 +155,7 @@ class JsonLinesReader : public LineReader {
   static Node* Child(absl::string_view key, size_t place, Node* node) {
     constexpr size_t kMostUsual = 256;
     auto& usual = node->usual;
-    if (place < usual.size() && usual[place].first == key) {
+    if (place < usual.size() && Equal(usual[place].first, key)) {
       return usual[place].second;
     }
     const auto found = node->children.find(key);
@@ -181,16 +201,16 @@ class JsonLinesReader : public LineReader {
         mapping_.AddOther("an object");
         break;
       case element_type::INT64:
-        mapping_.AddWhole(int64_t{value});
+        mapping_.AddWhole(value.get_int64().value_unsafe());
         break;
       case element_type::UINT64:
-        mapping_.AddWhole(uint64_t{value});
+        mapping_.AddWhole(value.get_uint64().value_unsafe());
         break;
       case element_type::DOUBLE:
-        mapping_.AddNumber(double{value});
+        mapping_.AddNumber(value.get_double().value_unsafe());
         break;
       case element_type::STRING:
-        mapping_.AddText(ViewOf(std::string_view(value)));
+        mapping_.AddText(ViewOf(value.get_string().value_unsafe()));
         break;
       case element_type::BOOL:
         mapping_.AddWhole(int64_t{bool{value} ? 1 : 0});
@@ -326,7 +346,6 @@ class JsonLinesReader : public LineReader {
   }
 
   simdjson::dom::parser parser_;
-  std::vector<char> buffer_;
   RecordMapping mapping_;
   Node root_;
   std::vector<Found> found_;  // Those of the mapping, in its order.

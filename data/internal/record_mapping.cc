@@ -1,7 +1,11 @@
 #include "data/internal/record_mapping.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <utility>
@@ -68,12 +72,22 @@ RecordMapping::RecordMapping(const SourceSpec& spec)
     const bool label = feature.as == As::kLabel;
     if (label) label_name_ = feature.name;
     if (label && !spec.has_labels) continue;
-    places_.emplace(feature.name, features_.size());
     features_.push_back(feature);
     const Field field = label ? Field{0} : feature.field.value_or(next++);
-    fields_.push_back(field);
-    offsets_.push_back(width_);
-    std::vector<uint64_t>& keys = keys_of_values_.emplace_back();
+    const bool wide = feature.as == As::kDense || feature.as == As::kBytes;
+    Target& target = targets_.emplace_back(
+        Target{.as = feature.as,
+               .keyed = feature.keyed(),
+               .log = feature.log,
+               .plain = feature.as == As::kDense && !feature.log &&
+                        layout_ == Layout::kDense,
+               .field = field,
+               .width = feature.width,
+               .most = feature.most,
+               .count = feature.as == As::kKeys ? -1
+                        : wide                  ? feature.width
+                                                : 1,
+               .offset = width_});
     if (label) continue;
     if (!keyed) {
       width_ += feature.width;
@@ -81,14 +95,32 @@ RecordMapping::RecordMapping(const SourceSpec& spec)
     }
     width_ = std::max(width_, int64_t{field} + 1);
     for (int64_t k = 0; feature.as == As::kDense && k < feature.width; ++k) {
-      keys.push_back(KeyOf(
+      target.keys.push_back(KeyOf(
           field, feature.width == 1 ? feature.name
                                     : absl::StrCat(feature.name, "[", k, "]")));
     }
   }
   present_.resize(features_.size());
+  places_.resize(std::bit_ceil(4 * features_.size() + 1));
+  for (size_t i = 0; i < features_.size(); ++i) {
+    size_t at = PlaceOf(features_[i].name);
+    while (places_[at] != 0) at = (at + 1) & (places_.size() - 1);
+    places_[at] = static_cast<uint32_t>(i + 1);
+  }
   if (layout_ == Layout::kDense) values_.resize(width_);
   if (layout_ == Layout::kBytes) bytes_.resize(width_);
+}
+
+size_t RecordMapping::PlaceOf(absl::string_view name) const {
+  return XXH3_64bits(name.data(), name.size()) & (places_.size() - 1);
+}
+
+size_t RecordMapping::Find(absl::string_view name) const {
+  for (size_t at = PlaceOf(name);; at = (at + 1) & (places_.size() - 1)) {
+    const size_t place = places_[at];
+    if (place == 0) return size();
+    if (features_[place - 1].name == name) return place - 1;
+  }
 }
 
 std::optional<ColumnNames> RecordMapping::Names() const {
@@ -111,7 +143,7 @@ std::optional<ColumnNames> RecordMapping::Names() const {
 std::vector<std::string> RecordMapping::AbsentFeatures() const {
   std::vector<std::string> absent;
   for (size_t i = 0; i < features_.size(); ++i) {
-    if (!present_[i]) absent.push_back(features_[i].name);
+    if (present_[i] == 0) absent.push_back(features_[i].name);
   }
   return absent;
 }
@@ -125,8 +157,8 @@ void RecordMapping::Begin() {
   row_.Clear();
 }
 
-void RecordMapping::AddNumber(double number) {
-  if (selected().keyed()) {
+void RecordMapping::AddAnyNumber(double number) {
+  if (target_->keyed) {
     Mistake(number, " is a number with a fraction; a ", WordOf(selected().as),
             " is a word or a whole number");
     return;
@@ -134,20 +166,42 @@ void RecordMapping::AddNumber(double number) {
   AddValue(number);
 }
 
-void RecordMapping::AddWhole(int64_t number) { AddAnyWhole(number); }
-void RecordMapping::AddWhole(uint64_t number) { AddAnyWhole(number); }
+void RecordMapping::AddFloats(absl::string_view bytes) {
+  const size_t count = bytes.size() / sizeof(float);
+  const auto number = [&](size_t i) {
+    float value;
+    std::memcpy(&value, bytes.data() + i * sizeof(float), sizeof(value));
+    return value;
+  };
+  if (target_->plain && scale_ == 1 &&
+      std::cmp_less_equal(count, target_->width - count_)) {
+    bool finite = true;
+    for (size_t i = 0; i < count; ++i) {
+      finite &= std::fabs(number(i)) <= std::numeric_limits<float>::max();
+    }
+    if (finite) {
+      std::memcpy(values_.data() + target_->offset + count_, bytes.data(),
+                  count * sizeof(float));
+      count_ += static_cast<int64_t>(count);
+      return;
+    }
+  }
+  for (size_t i = 0; i < count; ++i) AddNumber(number(i));
+}
 
 template <typename Whole>
 void RecordMapping::AddAnyWhole(Whole number) {
-  if (selected().keyed()) {
+  if (target_->keyed) {
     AddKey(absl::AlphaNum(number).Piece());
   } else {
     AddValue(static_cast<double>(number));
   }
 }
+template void RecordMapping::AddAnyWhole(int64_t number);
+template void RecordMapping::AddAnyWhole(uint64_t number);
 
 void RecordMapping::AddValue(double number) {
-  const RecordFeature& feature = selected();
+  const Target& feature = *target_;
   const int64_t place = count_++;
   if (feature.as == As::kLabel) {
     if (IsLabel(number, label_kind_)) {
@@ -172,19 +226,14 @@ void RecordMapping::AddValue(double number) {
   }
   const auto value = static_cast<float>(scaled);
   if (layout_ == Layout::kKeyed) {
-    row_.Add(fields_[selected_],
-             keys_of_values_[selected_][static_cast<size_t>(place)], value);
+    row_.Add(feature.field, feature.keys[static_cast<size_t>(place)], value);
   } else {
-    values_[static_cast<size_t>(offsets_[selected_] + place)] = value;
+    values_[static_cast<size_t>(feature.offset + place)] = value;
   }
 }
 
-void RecordMapping::AddText(absl::string_view text) {
-  const RecordFeature& feature = selected();
-  if (feature.keyed()) {
-    AddKey(text);
-    return;
-  }
+void RecordMapping::AddBytes(absl::string_view text) {
+  const Target& feature = *target_;
   if (feature.as != As::kBytes) {
     Mistake(Excerpt(text), " is no number",
             feature.as == As::kLabel
@@ -198,14 +247,14 @@ void RecordMapping::AddText(absl::string_view text) {
             "; if all have as many, say width: ", text.size());
     return;
   }
-  const auto offset = static_cast<size_t>(offsets_[selected_]);
+  if (layout_ == Layout::kBytes) {
+    std::memcpy(bytes_.data(), text.data(), text.size());
+    return;
+  }
+  const auto offset = static_cast<size_t>(feature.offset);
   for (size_t k = 0; k < text.size(); ++k) {
-    const auto byte = static_cast<uint8_t>(text[k]);
-    if (layout_ == Layout::kBytes) {
-      bytes_[k] = byte;
-    } else {
-      values_[offset + k] = static_cast<float>(byte * scale_);
-    }
+    values_[offset + k] =
+        static_cast<float>(static_cast<uint8_t>(text[k]) * scale_);
   }
 }
 
@@ -215,16 +264,14 @@ void RecordMapping::AddOther(absl::string_view what) {
 }
 
 void RecordMapping::AddKey(absl::string_view word) {
-  if (selected().most > 0 && count_ >= selected().most) return;
+  if (target_->most > 0 && count_ >= target_->most) return;
   ++count_;
-  const Field field = fields_[selected_];
-  row_.Add(field, KeyOf(field, word), 1);
+  row_.Add(target_->field, KeyOf(target_->field, word), 1);
 }
 
-void RecordMapping::EndFeature() {
+void RecordMapping::EndOtherFeature() {
   const RecordFeature& feature = selected();
-  if (count_ > 0) present_[selected_] = true;
-  if (!mistake_.ok() || feature.as == As::kKeys) return;
+  if (feature.as == As::kKeys) return;
   if (count_ == 0 && feature.missing) {
     // As it stands, in the place of each value.
     for (int64_t k = 0; k < feature.width; ++k) AddValue(*feature.missing);
@@ -239,8 +286,7 @@ void RecordMapping::EndFeature() {
     return;
   }
   const bool wide = feature.as == As::kDense || feature.as == As::kBytes;
-  const int64_t wanted = wide ? feature.width : 1;
-  if (count_ == wanted) return;
+  const int64_t wanted = target_->count;
   Mistake("it has ", count_, count_ == 1 ? " value" : " values", " instead of ",
           wanted,
           wide ? absl::StrCat("; if all have as many, say width: ", count_)

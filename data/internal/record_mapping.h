@@ -3,13 +3,14 @@
 #ifndef EBB_DATA_INTERNAL_RECORD_MAPPING_H_
 #define EBB_DATA_INTERNAL_RECORD_MAPPING_H_
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -43,10 +44,7 @@ class RecordMapping {
     return features_[i].as == RecordFeature::As::kBytes;
   }
   // The feature of this name; size(): there is none.
-  size_t Find(absl::string_view name) const {
-    const auto found = places_.find(name);
-    return found == places_.end() ? size() : found->second;
-  }
+  size_t Find(absl::string_view name) const;
 
   Layout layout() const { return layout_; }
   int64_t features() const { return width_; }
@@ -62,22 +60,56 @@ class RecordMapping {
   // in their order.
   void Select(size_t i) {
     selected_ = i;
+    target_ = &targets_[i];
     count_ = 0;
   }
   // Add a value. What does not suit the feature is a mistake.
-  void AddNumber(double number);
-  void AddWhole(int64_t number);
-  void AddWhole(uint64_t number);
-  void AddText(absl::string_view text);
+  void AddNumber(double number) {
+    if (!AddPlain(number)) AddAnyNumber(number);
+  }
+  // Adds numbers, whose bytes stand one after another. As many calls of
+  // AddNumber() have the same effect.
+  void AddFloats(absl::string_view bytes);
+  void AddWhole(int64_t number) {
+    if (!AddPlain(static_cast<double>(number))) AddAnyWhole(number);
+  }
+  void AddWhole(uint64_t number) {
+    if (!AddPlain(static_cast<double>(number))) AddAnyWhole(number);
+  }
+  void AddText(absl::string_view text) {
+    if (target_->keyed) {
+      AddKey(text);
+    } else {
+      AddBytes(text);
+    }
+  }
   // Says that the feature has a value of another kind: "a list".
   void AddOther(absl::string_view what);
   // Ends the values of the feature.
-  void EndFeature();
+  void EndFeature() {
+    if (count_ > 0) present_[selected_] = 1;
+    if (count_ != target_->count && mistake_.ok()) EndOtherFeature();
+  }
   // Ends the example, which lives until the next Begin(). The error is the
   // first mistake, without its place.
   absl::Status End(Example* example);
 
  private:
+  // What is needed of a feature for each of its values.
+  struct Target {
+    RecordFeature::As as = RecordFeature::As::kDense;
+    bool keyed = false;
+    bool log = false;
+    // Its numbers are scaled and stored, without keys and logarithms.
+    bool plain = false;
+    Field field = 0;             // kKeyed.
+    int64_t width = 0;           // kDense and kBytes.
+    int64_t most = 0;            // kKeys.
+    int64_t count = 0;           // The number of its values. -1: any.
+    int64_t offset = 0;          // Not kKeyed: of its first value.
+    std::vector<uint64_t> keys;  // kKeyed: those of its numbers.
+  };
+
   const RecordFeature& selected() const { return features_[selected_]; }
   template <typename... Args>
   void Mistake(const Args&... args) {
@@ -86,27 +118,42 @@ class RecordMapping {
         absl::StrCat("feature \"", Shown(selected().name), "\": ", args...));
   }
   static std::string Shown(absl::string_view name);
+  // Where the search for a name begins in places_.
+  size_t PlaceOf(absl::string_view name) const;
+  // Adds the number to a feature that stores it as it comes; false: it is
+  // another feature, or the number does not suit it.
+  bool AddPlain(double number) {
+    if (!target_->plain || count_ >= target_->width) return false;
+    const double scaled = number * scale_;
+    if (!(std::fabs(scaled) <= std::numeric_limits<float>::max())) return false;
+    values_[static_cast<size_t>(target_->offset + count_++)] =
+        static_cast<float>(scaled);
+    return true;
+  }
+  void AddAnyNumber(double number);
   template <typename Whole>
   void AddAnyWhole(Whole number);
+  void AddBytes(absl::string_view text);
   void AddKey(absl::string_view word);
   void AddValue(double number);
+  void EndOtherFeature();
 
   const double scale_;
   const LabelKind label_kind_;
   std::vector<RecordFeature> features_;
-  std::vector<bool> present_;  // Whether a record had the feature.
-  absl::flat_hash_map<std::string, size_t> places_;
-  std::vector<Field> fields_;     // kKeyed: of each feature.
-  std::vector<int64_t> offsets_;  // Else: of the first value of each.
-  // kKeyed: the keys of the values of dense features.
-  std::vector<std::vector<uint64_t>> keys_of_values_;
+  std::vector<Target> targets_;  // One for each feature.
+  std::vector<char> present_;    // 1: a record had the feature.
+  // A hash table of the names with linear probing: numbers of features from 1,
+  // 0 where there is none. A power of two of them, at most a quarter used.
+  std::vector<uint32_t> places_;
   Layout layout_ = Layout::kDense;
   int64_t width_ = 0;
   std::string label_name_;
 
   // The example.
   size_t selected_ = 0;
-  int64_t count_ = 0;  // Values of the selected feature.
+  const Target* target_ = nullptr;  // The selected feature's.
+  int64_t count_ = 0;               // Values of the selected feature.
   float label_ = 0;
   std::vector<float> values_;
   std::vector<uint8_t> bytes_;

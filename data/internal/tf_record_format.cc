@@ -30,7 +30,8 @@ std::string Suitable(const WireFeature& feature) {
   int64_t count = 0;
   std::string only;
   const WireStatus status = ForEachValue(
-      feature, [&](auto) { ++count; }, [&](auto) { ++count; },
+      feature, [&](auto) { ++count; },
+      [&](absl::string_view floats) { count += floats.size() / sizeof(float); },
       [&](absl::string_view text) {
         ++count;
         only = std::string(text);
@@ -114,39 +115,37 @@ class TfRecordReader : public Reader {
     return absl::InvalidArgumentError(absl::StrCat(Where(), ": ", args...));
   }
 
-  // Reads the next record to record_; false at the end of the last file. A
+  // Sets record_ to the next record; false at the end of the last file. A
   // record with a wrong checksum is only a mistake in this one.
   absl::StatusOr<bool> ReadRecord(absl::Status* mistake) {
-    char front[kTfRecordFront];
-    size_t n = 0;
+    absl::string_view front;
     for (;;) {
       begin_ = file_.offset();
-      EBB_ASSIGN_OR_RETURN(n, file_.Read(front));
-      if (n > 0) break;
+      EBB_ASSIGN_OR_RETURN(front, file_.ReadView(kTfRecordFront));
+      if (!front.empty()) break;
       EBB_ASSIGN_OR_RETURN(const bool more, file_.NextFile());
       if (!more) return false;
       number_ = 0;
     }
     ++number_;
-    if (n < sizeof(front)) return Cut();
-    if (!IsTfRecord(absl::string_view(front, sizeof(front)))) {
+    if (front.size() < kTfRecordFront) return Cut();
+    if (!IsTfRecord(front)) {
       return Broken("the checksum of its length is wrong",
                     number_ == 1 ? "; is it a TFRecord file?"
                                  : ", so no record behind it can be found; "
                                    "was the file copied whole?");
     }
     uint64_t length;
-    std::memcpy(&length, front, sizeof(length));
+    std::memcpy(&length, front.data(), sizeof(length));
     if (length > kMaxExampleBytes) {
       return Broken("has ", length, " bytes, but a record has at most ",
                     kMaxExampleBytes >> 20, " MiB");
     }
-    buffer_.resize(length + sizeof(uint32_t));
-    EBB_ASSIGN_OR_RETURN(n, file_.Read(std::span<char>(buffer_)));
-    if (n < buffer_.size()) return Cut();
-    record_ = absl::string_view(buffer_.data(), length);
     uint32_t checksum;
-    std::memcpy(&checksum, buffer_.data() + length, sizeof(checksum));
+    EBB_ASSIGN_OR_RETURN(record_, file_.ReadView(length + sizeof(checksum)));
+    if (record_.size() < length + sizeof(checksum)) return Cut();
+    std::memcpy(&checksum, record_.data() + length, sizeof(checksum));
+    record_.remove_suffix(sizeof(checksum));
     if (MaskedCrc(record_) != checksum) {
       *mistake = absl::InvalidArgumentError(
           "the checksum of its bytes is wrong; write the file anew");
@@ -161,9 +160,9 @@ class TfRecordReader : public Reader {
   absl::Status Take(Example* example) {
     for (WireFeature& feature : found_) feature.Clear();
     const WireStatus status = ForEachFeature(
-        record_, [&](absl::string_view name, const WireFeature& feature) {
+        record_, [&](absl::string_view name, WireFeature& feature) {
           const size_t i = mapping_.Find(name);
-          if (i < found_.size()) found_[i] = feature;
+          if (i < found_.size()) std::swap(found_[i], feature);
         });
     if (status != WireStatus::kOk) {
       return absl::InvalidArgumentError("is no tf.train.Example");
@@ -173,7 +172,7 @@ class TfRecordReader : public Reader {
       mapping_.Select(i);
       const WireStatus read = ForEachValue(
           found_[i], [&](int64_t whole) { mapping_.AddWhole(whole); },
-          [&](float number) { mapping_.AddNumber(number); },
+          [&](absl::string_view floats) { mapping_.AddFloats(floats); },
           [&](absl::string_view text) { mapping_.AddText(text); });
       if (read != WireStatus::kOk) {
         return absl::InvalidArgumentError("is no tf.train.Example");
@@ -187,10 +186,9 @@ class TfRecordReader : public Reader {
   Input file_;
   BadExamples bad_;
   std::vector<WireFeature> found_;  // Those of the mapping, in its order.
-  int64_t number_ = 0;  // The number of the record in its file, from 1.
-  int64_t begin_ = 0;   // Its first byte.
-  std::vector<char> buffer_;
-  absl::string_view record_;
+  int64_t number_ = 0;        // The number of the record in its file, from 1.
+  int64_t begin_ = 0;         // Its first byte.
+  absl::string_view record_;  // In the buffer of the file.
 };
 
 absl::StatusOr<std::vector<Input>> OpenTfRecordFiles(const SourceSpec& spec,

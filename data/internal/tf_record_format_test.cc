@@ -506,9 +506,12 @@ class WireTest : public ::testing::Test {
                   [&](int64_t value) {
                     absl::StrAppend(&text, "i", value, " ");
                   },
-                  [&](float value) {
-                    absl::StrAppend(&text, "f", std::bit_cast<uint32_t>(value),
-                                    " ");
+                  [&](absl::string_view floats) {
+                    for (size_t i = 0; i < floats.size(); i += sizeof(float)) {
+                      uint32_t bits;
+                      std::memcpy(&bits, floats.data() + i, sizeof(bits));
+                      absl::StrAppend(&text, "f", bits, " ");
+                    }
                   },
                   [&](absl::string_view value) {
                     absl::StrAppend(&text, "b", absl::CHexEscape(value), " ");

@@ -244,6 +244,18 @@ TEST_F(PackTest, BeginsAgainAfterAKill) {
   }
 }
 
+// Bug: the folder of work stayed after an error, as a wrong key of the job.
+TEST_F(PackTest, LeavesNothingAfterAnError) {
+  for (const char* const path : {"n.csv", "none.csv"}) {
+    const std::string folder = folder_ / "wrong";
+    const auto packed = PackSources(
+        {{"", {.path = path, .csv = {.label = "none"}}}}, folder, {}, numbers_);
+    EXPECT_FALSE(packed.ok());
+    EXPECT_FALSE(std::filesystem::exists(folder));
+    EXPECT_FALSE(std::filesystem::exists(folder + ".packing"));
+  }
+}
+
 TEST_F(PackTest, NamesADamagedWindow) {
   const std::string folder = PackNumbers();
   const std::string path = folder + "/windows-00000.ebbp";

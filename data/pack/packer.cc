@@ -15,6 +15,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -588,6 +589,11 @@ absl::StatusOr<std::vector<PackedFacts>> PackSources(
   EBB_RETURN_IF_ERROR(CheckWork(absl::StrCat(dest, ".packing")));
   EBB_ASSIGN_OR_RETURN(const StoreFolder work,
                        StoreFolder::Lock(absl::StrCat(dest, ".packing")));
+  // The next call could not go on with what is in it.
+  const absl::Cleanup removes = [&work] {
+    std::error_code ignored;
+    std::filesystem::remove_all(work.path(), ignored);
+  };
   for (const char* const left : {"sets", "buckets"}) {
     EBB_RETURN_IF_ERROR(work.Remove(left));
     EBB_RETURN_IF_ERROR(MakeFolder(work.File(left)));
@@ -637,9 +643,6 @@ absl::StatusOr<std::vector<PackedFacts>> PackSources(
   options.kill_points.Reached("renamed");
   const std::string parent = std::filesystem::path(dest).parent_path().string();
   EBB_RETURN_IF_ERROR(SyncFolder(parent.empty() ? "." : parent));
-  // What is left would be removed by the next call.
-  std::error_code ignored;
-  std::filesystem::remove_all(work.path(), ignored);
   return facts;
 }
 

@@ -68,10 +68,10 @@ struct PackedFacts {
 // Packs the sources into `folder`, which must not be there, or be empty. The
 // constants of the first hold for all. Whether labels are classes is found out.
 // Works in FOLDER.packing, and renames it at the end: there is all of the sets
-// or nothing. What an interrupted call left there is removed. Blocks on the
-// disk. kAlreadyExists: the folder is there. kFailedPrecondition: another
-// process packs to it. kCancelled: `progress` said so. Else the errors of the
-// readers and of writing.
+// or nothing. An error leaves nothing there. What a killed process left there
+// is removed by the next call. Blocks on the disk. kAlreadyExists: the folder
+// is there. kFailedPrecondition: another process packs to it. kCancelled:
+// `progress` said so. Else the errors of the readers and of writing.
 absl::StatusOr<std::vector<PackedFacts>> PackSources(
     const std::vector<PackSource>& sources, const std::string& folder,
     const PackOptions& options, const OpenBytes& open = OpenFile);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""`ebb bench`: recovery, moves, scaling, algorithms, dense, sparse, checkpoint
-and goodput, short: that they measure what they say, in the right order, and that nothing is
+"""`ebb bench`: recovery, moves, scaling, algorithms, dense, sparse, checkpoint,
+data and goodput, short: that they measure what they say, in the right order, and that nothing is
 ten times too slow.
 
   bench_test.py BIN_FOLDER
@@ -288,6 +288,70 @@ optimizer: {{kind: {optimizer}}}
         # Of rows what was pushed to is written, and no more.
         self.assertLessEqual(result["rows"][4]["ratio"],
                              result["rows"][4]["at_most"])
+
+    # Without TensorFlow, Fashion-MNIST and a bucket, which are named.
+    def test_data(self):
+        kept = os.path.join(self.folder, "kept")
+        page = os.path.join(self.folder, "page.md")
+        with open(page, "w", encoding="utf-8") as text:
+            text.write("# A page\n\nBy hand.\n")
+        command = [os.path.join(BIN, "ebb"), "bench", "data", "--pairs", "1",
+                   "--generated", "--python", "/bin/false", "--folder", kept]
+        ran = subprocess.run(
+            [*command, "--quick"], cwd=self.folder, text=True,
+            timeout=LIMIT_S, env={**os.environ, "TMPDIR": self.folder},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(ran.returncode, 0, ran.stderr + ran.stdout)
+        self.assertIn("tf.data: skipped", ran.stdout)
+        self.assertIn("objects: skipped", ran.stdout)
+        parts = {}
+        for name in "table", "rows", "job", "objects":
+            with open(os.path.join(kept, f"quick-{name}.json"),
+                      encoding="utf-8") as text:
+                parts[name] = json.load(text)
+            self.assertNotIn("NaN", json.dumps(parts[name]))
+        table = parts["table"]
+        self.assertEqual(len(table["readings"]), 4 * 2 * 4)
+        self.assertEqual(len(table["lines"]), 4 * 2 * 3)
+        for reading in table["readings"]:
+            self.assertGreater(reading["examples_per_second"], 0)
+        for line in table["lines"]:
+            self.assertGreaterEqual(line["r_squared"], 0)
+            self.assertLessEqual(line["r_squared"], 1.0000001)
+        required = {row["what"]: row.get("at_least")
+                    for part in parts.values() for row in part["rows"]}
+        for what, least in (
+                ("JSON lines, 28 numbers", 0.5),
+                ("Examples of TFRecord, a click log", 3),
+                ("frames of TFRecord, 64 KiB each", 0.8),
+                ("PNG files, 28x28 grey", 0.9), ("pack", 0.5),
+                ("packed set, in order, cached", 0.9),
+                ("packed set / TFRecord, not cached", 5),
+                ("packed, 1/8 of the data in memory / all in memory", 0.95)):
+            self.assertEqual(required[what], least)
+        for part in parts.values():
+            for row in part["rows"]:
+                self.assertGreater(row["ratio"], 0)
+
+        # A page is made of figures that are there, and of no quick ones.
+        for name in parts:
+            os.rename(os.path.join(kept, f"quick-{name}.json"),
+                      os.path.join(kept, f"{name}.json"))
+        made = subprocess.run(
+            [*command, "--page", page], cwd=self.folder, text=True,
+            timeout=LIMIT_S, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        with open(page, encoding="utf-8") as text:
+            written = text.read()
+        self.assertTrue(written.startswith(
+            "# A page\n\nBy hand.\n\n## Measured\n"))
+        for line in written.splitlines():
+            if line.startswith("!["):
+                image = line.split("](")[1].rstrip(")")
+                xml.etree.ElementTree.parse(os.path.join(self.folder, image))
+        self.assertIn("Skipped: no --bucket", written)
+        self.assertEqual(sorted(os.listdir(self.folder)),
+                         ["images", "kept", "page.md"])
 
     def test_dense_is_stopped(self):
         bench = subprocess.Popen(

@@ -94,10 +94,10 @@ LIBRARIES = {
         "job/*", "worker/preemption_source.cc",
         "data/internal/tf_record_format_test.cc"]),
     "openssl/": ("OpenSSL", ["common/tls/*"]),
-    "curl/": ("libcurl", ["common/objects/internal/*"]),
+    "curl/": ("libcurl", ["common/objects/internal/*", "bench/object_rows.cc"]),
     "pugixml": ("pugixml", ["common/objects/internal/*"]),
-    "simdjson": ("simdjson", ["data/internal/json_lines_format.cc"]),
-    "isa-l/": ("ISA-L", ["data/internal/tf_record.cc"]),
+    "simdjson": ("simdjson", ["data/internal/json_lines_format.cc", "bench/data_rows.cc"]),
+    "isa-l/": ("ISA-L", ["data/internal/tf_record.cc", "bench/data_files.cc"]),
     "CLI/": ("CLI11", ["common/program/*", "*_main.cc", *EVERYWHERE_ON_TOP]),
 }
 

@@ -210,7 +210,7 @@ int Pack(const PackFlags& flags) {
   if (!kill_points.ok()) return Report(kill_points.status());
   const auto job = JobOf(flags);
   if (!job.ok()) return Report(job.status());
-  // What was begun is removed by the next call, but need not stay.
+  // What was begun is removed.
   // A read that waits is interrupted, too (parquet_rows.h).
   struct sigaction action = {};
   action.sa_handler = [](int) { pack_is_interrupted = true; };

@@ -1,0 +1,32 @@
+// Objects of a bucket, put and read by ebb and by curl.
+#ifndef EBB_BENCH_OBJECT_ROWS_H_
+#define EBB_BENCH_OBJECT_ROWS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "bench/paired.h"
+#include "bench/watch.h"
+
+namespace ebb::bench {
+
+struct ObjectRowsOptions {
+  // "s3://BUCKET/PREFIX"; the environment has its server and the keys.
+  std::string bucket;
+  int pairs = 7;
+  int64_t object_bytes = int64_t{32} << 20;
+  int objects = 4;  // In a sample, one after the other.
+  Watch watch;
+};
+
+// One connection each. Leaves no object behind. Blocks for a minute.
+// InvalidArgument: `bucket` is another kind of URL. Else the errors of
+// ObjectStore.
+absl::StatusOr<std::vector<Row>> MeasureObjects(
+    const ObjectRowsOptions& options);
+
+}  // namespace ebb::bench
+
+#endif  // EBB_BENCH_OBJECT_ROWS_H_
