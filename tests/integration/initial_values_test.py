@@ -257,6 +257,11 @@ class InitialValuesTest(unittest.TestCase):
         forgot = self.epochs("forgot", 3, "--set",
                              "model.initial=bare.safetensors")
         self.assertGreater(farthest(forgot, want), 1e-2)
+        # A run that goes on keeps what it began with.
+        more = self.epochs("goes-on", 4, *begun, "--resume",
+                           export=["--with-slots", "--force"])
+        self.assertEqual(more["slots/adam/step/layer1.bias"],
+                         ([1], struct.pack("<q", 9)))
 
         address = ReservedPort(self).address
         self.environment["EBB_SCHEDULER"] = address
