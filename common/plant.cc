@@ -62,6 +62,8 @@ constexpr Plant kPlants[] = {
      "a grant to another life of the server is taken"},
     {"helped_item_stays_shut",
      "an item that was leased to two is not opened again when both are gone"},
+    {"initial_state_is_left_out",
+     "a partition begins with the values of a file, and not with its slots"},
     {"initial_values_are_guessed",
      "a partition whose initial values cannot be fetched begins with others"},
     {"items_reopen_only_until_completion",

@@ -32,7 +32,8 @@ namespace ebb::job {
 
 namespace {
 
-constexpr uint32_t kFormat = 12;
+constexpr uint32_t kFormat = 13;
+constexpr uint32_t kFormatOfPackedSets = 12;
 constexpr uint32_t kFormatOfTasks = 11;
 constexpr uint32_t kFormatOfClusters = 10;
 constexpr uint32_t kFormatOfRules = 9;
@@ -69,10 +70,12 @@ bool HasNewFormat(const v1::DataSource& source) {
 // train by another algorithm than the job's, nor on another device.
 uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
   const v1::Model& model = job.model();
+  // It would begin with other slots.
+  if (facts.initial && facts.initial->slots() > 0) return kFormat;
   // It would look for files of another form.
   if (facts.window > 0 || TraitsOf(job.data().test()).packed() ||
       TraitsOf(job.data().train()).records()) {
-    return kFormat;
+    return kFormatOfPackedSets;
   }
   // It would take the items for ranges of data.
   if (TasksOf(job) > 0) return kFormatOfTasks;
@@ -977,6 +980,35 @@ absl::StatusOr<std::vector<DenseTable>> TablesOf(
   return tables;
 }
 
+namespace {
+
+// Which rule has which slots, only servers know.
+absl::Status CheckSlots(const v1::Specification& specification,
+                        const JobPlan& plan) {
+  const v1::InitialValues& initial = specification.initial();
+  if (initial.slots() < 0 || initial.slots() > kMostInitialSlots) {
+    return Invalid("model.initial: ", initial.slots(), " slots");
+  }
+  const int tables = initial.slots() > 0 ? specification.tables_size() : 0;
+  if (initial.steps_size() != tables) {
+    return Invalid("model.initial: the steps of ", initial.steps_size(),
+                   " tables instead of ", tables);
+  }
+  for (const int64_t steps : initial.steps()) {
+    if (steps < 0 || steps > kMostInitialSteps) {
+      return Invalid("model.initial: ", steps, " steps");
+    }
+  }
+  if (initial.slots() > 0 && plan.algorithm.operated) {
+    return Invalid(
+        "model.initial: the file has the state of an optimizer, and rounds of "
+        "this job are closed without one");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<std::optional<v1::InitialValues>> InitialValuesOf(
     const v1::Specification& specification, const JobPlan& plan) {
   const v1::Job& job = specification.job();
@@ -993,11 +1025,13 @@ absl::StatusOr<std::optional<v1::InitialValues>> InitialValuesOf(
   }
   if (!named) return std::nullopt;
   const v1::InitialValues& initial = specification.initial();
-  constexpr int64_t kFloat = sizeof(float);
-  if (initial.bytes() % kFloat != 0 ||
-      initial.bytes() / kFloat != plan.parameters) {
+  EBB_RETURN_IF_ERROR(CheckSlots(specification, plan));
+  const int64_t array_bytes = int64_t{sizeof(float)} * (1 + initial.slots());
+  if (initial.bytes() % array_bytes != 0 ||
+      initial.bytes() / array_bytes != plan.parameters) {
     return Invalid("model.initial: ", initial.bytes(), " bytes for ",
-                   plan.parameters, " parameters");
+                   plan.parameters, " parameters with ", initial.slots(),
+                   " slots");
   }
   return initial;
 }

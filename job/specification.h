@@ -133,6 +133,10 @@ std::string PackingAdvice(const JobRecord& record);
 absl::StatusOr<std::vector<DenseTable>> TablesOf(
     const v1::Specification& specification, const JobPlan& plan);
 
+// An optimizer has fewer slots, and a job fewer steps.
+inline constexpr int32_t kMostInitialSlots = 8;
+inline constexpr int64_t kMostInitialSteps = int64_t{1} << 53;
+
 // The file that its dense tables begin with; absent: they begin by their rules.
 // InvalidArgument: it does not fit the plan, or the job names one that the
 // specification has not.

@@ -485,6 +485,43 @@ TEST(SpecificationTest, InitialValuesOfAFileAreNamedByTheirContent) {
   EXPECT_FALSE(InitialValuesOf(specification, record->plan)->has_value());
 }
 
+TEST(SpecificationTest, AFileMayHaveTheStateOfTheOptimizer) {
+  v1::Job job = JobOf("");
+  JobFacts facts = MainFacts();
+  const auto parameters = PlanOf("").parameters;
+  const auto tables = static_cast<int>(facts.tables.size());
+  job.mutable_model()->set_initial("begin.safetensors");
+  v1::InitialValues& initial = facts.initial.emplace();
+  initial.set_id("abc");
+  initial.set_bytes(4 * parameters * 3);
+  initial.set_slots(2);
+  const auto says = [&](const std::string& what) {
+    EXPECT_THAT(MakeJobRecord(job, facts).status().message(), HasSubstr(what));
+  };
+  says("the steps of 0 tables instead of ");
+  for (int t = 0; t < tables; ++t) initial.add_steps(t);
+  const auto record = MakeJobRecord(job, facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  // Older daemons would begin with slots by the rules.
+  EXPECT_EQ(ReadSpecification(*record)->format(), 13u);
+  initial.set_steps(0, -1);
+  says("-1 steps");
+  initial.set_steps(0, 0);
+  initial.set_bytes(4 * parameters);
+  says(" parameters with 2 slots");
+  initial.set_slots(-1);
+  says("-1 slots");
+  initial.set_slots(9);
+  says("9 slots");
+  // Lbfgs has slots of its own.
+  initial.set_slots(2);
+  initial.set_bytes(4 * parameters * 3);
+  job =
+      JobOf("algorithm: lbfgs\nconsistency: {kind: rounds, examples: epoch}\n");
+  job.mutable_model()->set_initial("begin.safetensors");
+  says("rounds of this job are closed without one");
+}
+
 TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
   JobRecord record;
   record.name = "j";
@@ -493,7 +530,7 @@ TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
   record.specification.clear();
   EXPECT_TRUE(absl::IsDataLoss(ReadSpecification(record).status()));
   v1::Specification newer;
-  newer.set_format(13);
+  newer.set_format(14);
   record.specification = newer.SerializeAsString();
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadSpecification(record).status()));
 }

@@ -25,11 +25,12 @@
 namespace ebb::server {
 
 // A file with the values that the dense tables of a job begin with, in their
-// order (InitialValues in specification.proto).
+// order, and then the slots (InitialValues in specification.proto).
 struct InitialFile {
   std::string set;  // The data set that has it, and nothing else.
   std::string id;   // Names that set's content.
   int64_t bytes = 0;
+  int32_t slots = 0;
 };
 
 // The resources that serving a job needs: made when its first grant arrives.

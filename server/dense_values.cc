@@ -12,14 +12,24 @@
 
 namespace ebb::server {
 
-absl::Status DenseValues::Initialize(std::optional<Blocks> weights) {
-  if (weights) {
-    weights_ = *std::move(weights);
+absl::Status DenseValues::Initialize(std::optional<InitialDense> initial) {
+  if (initial) {
+    weights_ = std::move(initial->weights);
   } else {
     EBB_ASSIGN_OR_RETURN(weights_, shape_.Allocate());
     for (int64_t b = 0; b < shape_.blocks(); ++b) {
       rule_->InitialWeights(shape_.First(b), shape_.Mutable(&weights_, b));
     }
+  }
+  if (initial && !initial->slots.empty() &&
+      !EBB_PLANTED(initial_state_is_left_out)) {
+    if (initial->slots.size() != slots_.size()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("it begins with ", initial->slots.size(),
+                       " slots, and its rule has ", slots_.size()));
+    }
+    slots_ = std::move(initial->slots);
+    return absl::OkStatus();
   }
   for (size_t s = 0; s < slots_.size(); ++s) {
     EBB_ASSIGN_OR_RETURN(slots_[s], shape_.Allocate());

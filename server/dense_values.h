@@ -18,6 +18,13 @@
 
 namespace ebb::server {
 
+// Dense values that a partition begins with, from elsewhere than the rule.
+struct InitialDense {
+  Blocks weights;
+  // All that the rule has, or none: then they begin as it says.
+  std::vector<Blocks> slots;
+};
+
 // The weights, and the slots of the optimizer. A step computes new weights out
 // of place, for Publish, and changes the slots in place:
 //
@@ -37,9 +44,10 @@ class DenseValues {
   DenseValues(const DenseValues&) = delete;
   DenseValues& operator=(const DenseValues&) = delete;
 
-  // Begins with these weights, of this shape; absent: with those of the rule.
-  // ResourceExhausted: the pool has no room.
-  absl::Status Initialize(std::optional<Blocks> weights);
+  // Begins with these values, of this shape; absent: with those of the rule.
+  // ResourceExhausted: the pool has no room. InvalidArgument: the slots are
+  // more or fewer than those of the rule.
+  absl::Status Initialize(std::optional<InitialDense> initial);
 
   // --- Steps -----------------------------------------------------------------
 

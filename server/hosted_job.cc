@@ -144,8 +144,8 @@ void HostedJob::Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
 }
 
 void HostedJob::InitialValues(PartitionId id, Term term,
-                              absl::StatusOr<Blocks> values, absl::Time now,
-                              ServerActions* out) {
+                              absl::StatusOr<InitialDense> values,
+                              absl::Time now, ServerActions* out) {
   if (loader_.InitialValues(id, term, std::move(values), now, out)) {
     pulls_.Release(now, out);
   }

@@ -85,8 +85,9 @@ class HostedJob {
                       absl::Time now, ServerActions* out);
   void Listed(PartitionId id, absl::StatusOr<PartitionInventory> inventory,
               absl::Time now, ServerActions* out);
-  void InitialValues(PartitionId id, Term term, absl::StatusOr<Blocks> values,
-                     absl::Time now, ServerActions* out);
+  void InitialValues(PartitionId id, Term term,
+                     absl::StatusOr<InitialDense> values, absl::Time now,
+                     ServerActions* out);
   void Fetched(const FetchRequest& request,
                absl::StatusOr<server::Fetched> fetched, absl::Time now,
                ServerActions* out) {

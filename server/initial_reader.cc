@@ -60,7 +60,7 @@ bool InitialReader::Pause(absl::Duration pause) {
 void InitialReader::Add(FetchInitialValues task) {
   auto shared = std::make_shared<const FetchInitialValues>(std::move(task));
   thread_.Add([this, shared] {
-    absl::StatusOr<Blocks> values = Read(*shared);
+    absl::StatusOr<InitialDense> values = Read(*shared);
     if (!values.ok()) values = Waits(values.status());
     done_(*shared, std::move(values));
   });
@@ -84,49 +84,71 @@ absl::Status InitialReader::Open(const InitialFile& file) {
         absl::StrCat("the scheduler has others under their name, ", file.set));
   }
   set_ = file.set;
-  chunk_ = -1;
+  held_.clear();
   return absl::OkStatus();
 }
 
-absl::Status InitialReader::ReadChunk(int64_t chunk) {
+absl::StatusOr<absl::string_view> InitialReader::ReadChunk(int32_t array,
+                                                           int64_t chunk) {
+  for (const Held& held : held_) {
+    if (held.chunk == chunk) return absl::string_view(held.bytes);
+  }
   absl::Duration pause = first_pause_;
-  absl::Status read = TryChunk(chunk);
+  absl::Status read = TryChunk(array, chunk);
   for (int tries = 1; tries < kTries && MayComeLater(read); ++tries) {
     if (!Pause(pause)) break;
     pause *= 2;
-    read = TryChunk(chunk);
+    read = TryChunk(array, chunk);
   }
-  return read;
+  EBB_RETURN_IF_ERROR(read);
+  return absl::string_view(held_[array].bytes);
 }
 
-absl::Status InitialReader::TryChunk(int64_t chunk) {
-  if (chunk_ == chunk) return absl::OkStatus();
-  chunk_ = -1;
-  EBB_ASSIGN_OR_RETURN(bytes_, source_->GetChunk(set_, manifest_.id(), chunk));
-  if (!(datasets::ChecksumOf(bytes_) == manifest_.ChecksumOfChunk(chunk))) {
+absl::Status InitialReader::TryChunk(int32_t array, int64_t chunk) {
+  Held& held = held_[array];
+  held.chunk = -1;
+  EBB_ASSIGN_OR_RETURN(held.bytes,
+                       source_->GetChunk(set_, manifest_.id(), chunk));
+  if (!(datasets::ChecksumOf(held.bytes) == manifest_.ChecksumOfChunk(chunk))) {
     return absl::DataLossError(
         absl::StrCat("chunk ", chunk, " of them came damaged"));
   }
-  chunk_ = chunk;
+  held.chunk = chunk;
   return absl::OkStatus();
 }
 
-absl::StatusOr<Blocks> InitialReader::Read(const FetchInitialValues& task) {
+absl::StatusOr<InitialDense> InitialReader::Read(
+    const FetchInitialValues& task) {
   EBB_RETURN_IF_ERROR(Open(task.file));
+  held_.resize(1 + task.file.slots);
+  InitialDense values;
+  EBB_ASSIGN_OR_RETURN(values.weights, ReadArray(task, 0));
+  for (int32_t slot = 0; slot < task.file.slots; ++slot) {
+    EBB_ASSIGN_OR_RETURN(Blocks read, ReadArray(task, 1 + slot));
+    values.slots.push_back(std::move(read));
+  }
+  return values;
+}
+
+absl::StatusOr<Blocks> InitialReader::ReadArray(const FetchInitialValues& task,
+                                                int32_t array) {
   const DenseShape& shape = *task.shape;
+  const int64_t array_bytes = task.file.bytes / (1 + task.file.slots);
   EBB_ASSIGN_OR_RETURN(Blocks values, shape.Allocate());
   for (int64_t b = 0; b < shape.blocks(); ++b) {
     std::span<std::byte> out =
         std::as_writable_bytes(shape.Mutable(&values, b));
-    int64_t at = shape.First(b) * kFloat;
-    if (at + static_cast<int64_t>(out.size()) > task.file.bytes) {
+    const int64_t first = shape.First(b) * kFloat;
+    if (first + static_cast<int64_t>(out.size()) > array_bytes) {
       return absl::DataLossError("they are too short");
     }
+    int64_t at = array * array_bytes + first;
     while (!out.empty()) {
-      EBB_RETURN_IF_ERROR(ReadChunk(at / datasets::kChunkBytes));
+      EBB_ASSIGN_OR_RETURN(const absl::string_view bytes,
+                           ReadChunk(array, at / datasets::kChunkBytes));
       const auto within = static_cast<size_t>(at % datasets::kChunkBytes);
-      const size_t size = std::min(out.size(), bytes_.size() - within);
-      std::memcpy(out.data(), bytes_.data() + within, size);
+      const size_t size = std::min(out.size(), bytes.size() - within);
+      std::memcpy(out.data(), bytes.data() + within, size);
       out = out.subspan(size);
       at += static_cast<int64_t>(size);
     }

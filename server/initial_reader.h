@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "datasets/manifest.h"
@@ -21,12 +23,13 @@
 namespace ebb::server {
 
 // Thread-safe. The core bounds the tasks under way: one for each partition that
-// waits. Beside the values it holds one chunk.
+// waits. Beside the values it holds one chunk of the weights and one of each
+// slot.
 class InitialReader {
  public:
   // Called on the reader's thread, once for each task unless it is stopped.
   using Done = std::function<void(const FetchInitialValues& task,
-                                  absl::StatusOr<Blocks> values)>;
+                                  absl::StatusOr<InitialDense> values)>;
 
   // `source` is not owned and outlives the reader; null: there is none, and
   // each task fails. After `first_pause` a chunk is asked for again, and after
@@ -44,10 +47,15 @@ class InitialReader {
  private:
   // Used by the thread alone. Errors: those of the source; DataLoss: what came
   // is not what was named; ResourceExhausted: the pool has no room.
-  absl::StatusOr<Blocks> Read(const FetchInitialValues& task);
+  absl::StatusOr<InitialDense> Read(const FetchInitialValues& task);
+  // The partition's part of an array of the file: 0 is the weights, 1 the first
+  // slot.
+  absl::StatusOr<Blocks> ReadArray(const FetchInitialValues& task,
+                                   int32_t array);
   absl::Status Open(const InitialFile& file);
-  absl::Status ReadChunk(int64_t chunk);
-  absl::Status TryChunk(int64_t chunk);
+  // The bytes are valid until the next call. `array` reads the chunk.
+  absl::StatusOr<absl::string_view> ReadChunk(int32_t array, int64_t chunk);
+  absl::Status TryChunk(int32_t array, int64_t chunk);
   // False: the reader stops.
   bool Pause(absl::Duration pause);
 
@@ -57,12 +65,15 @@ class InitialReader {
   Mutex mu_;
   CondVar stops_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  // The set that was opened last, and its chunk that was read last: partitions
-  // are mostly smaller than chunks. Used by the thread alone.
+  struct Held {
+    int64_t chunk = -1;
+    std::string bytes;
+  };
+  // The set that was opened last, and by array its chunk that was read last:
+  // partitions are mostly smaller than chunks. Used by the thread alone.
   std::string set_;
   datasets::Manifest manifest_;
-  int64_t chunk_ = -1;
-  std::string bytes_;
+  std::vector<Held> held_;
   TaskThreads thread_;  // Last: it ends first.
 };
 

@@ -18,8 +18,10 @@ namespace {
 
 using datasets::kChunkBytes;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
-constexpr int64_t kParameters = 3 * kChunkBytes / 4 + 7;
+constexpr int64_t kParameters = 3 * kChunkBytes / 4 + 6;
 
 float ValueAt(int64_t place) { return static_cast<float>(place % 1013); }
 
@@ -76,13 +78,13 @@ class InitialReaderTest : public ::testing::Test {
     return DenseShape(plan_, PartitionId(partition), pool_);
   }
   // With the content of this id.
-  absl::StatusOr<Blocks> Read(int partition, const std::string& id) {
+  absl::StatusOr<InitialDense> Read(int partition, const std::string& id) {
     Mutex mu;
     CondVar came;
-    std::optional<absl::StatusOr<Blocks>> read;
+    std::optional<absl::StatusOr<InitialDense>> read;
     InitialReader reader(
         with_source_ ? &source_ : nullptr,
-        [&](const auto&, absl::StatusOr<Blocks> values) {
+        [&](const auto&, absl::StatusOr<InitialDense> values) {
           MutexLock lock(&mu);
           read = std::move(values);
           came.SignalAll();
@@ -90,18 +92,19 @@ class InitialReaderTest : public ::testing::Test {
         /*first_pause=*/absl::Milliseconds(1));
     FetchInitialValues task;
     task.partition = PartitionId(partition);
-    task.file = {"set", id, source_.manifest.total_bytes()};
+    task.file = {"set", id, source_.manifest.total_bytes(), slots_};
     task.shape = std::make_shared<const DenseShape>(ShapeOf(partition));
     reader.Add(std::move(task));
     MutexLock lock(&mu);
     while (!read) came.Wait(&mu);
     return *std::move(read);
   }
-  absl::StatusOr<Blocks> Read(int partition) {
+  absl::StatusOr<InitialDense> Read(int partition) {
     return Read(partition, source_.manifest.id());
   }
 
   OneSet source_;
+  int32_t slots_ = 0;
   JobPlan plan_;
   std::shared_ptr<BlockPool> pool_;
   bool with_source_ = true;
@@ -115,12 +118,39 @@ TEST_F(InitialReaderTest, APartitionGetsItsPartAndFetchesNoOther) {
     ASSERT_TRUE(values.ok()) << values.status();
     for (int64_t b = 0; b < shape.blocks(); ++b) {
       int64_t place = shape.First(b);
-      for (const float value : shape.Floats(*values, b)) {
+      for (const float value : shape.Floats(values->weights, b)) {
         ASSERT_EQ(value, ValueAt(place)) << place;
         ++place;
       }
     }
+    EXPECT_THAT(values->slots, IsEmpty());
     EXPECT_LE(source_.fetched, 2);
+  }
+}
+
+// The file then has an array of weights and two of slots, one after the other.
+TEST_F(InitialReaderTest, APartitionGetsItsPartOfEachSlot) {
+  slots_ = 2;
+  static_assert(kParameters % 3 == 0);
+  plan_.parameters = kParameters / 3;
+  for (const int partition : {0, 3, 7}) {
+    source_.fetched = 0;
+    const auto values = Read(partition);
+    const DenseShape shape = ShapeOf(partition);
+    ASSERT_TRUE(values.ok()) << values.status();
+    ASSERT_THAT(values->slots, SizeIs(2));
+    for (int64_t array = 0; array < 3; ++array) {
+      const Blocks& blocks =
+          array == 0 ? values->weights : values->slots[array - 1];
+      for (int64_t b = 0; b < shape.blocks(); ++b) {
+        int64_t place = array * plan_.parameters + shape.First(b);
+        for (const float value : shape.Floats(blocks, b)) {
+          ASSERT_EQ(value, ValueAt(place)) << array << " " << place;
+          ++place;
+        }
+      }
+    }
+    EXPECT_LE(source_.fetched, 4);
   }
 }
 

@@ -109,8 +109,16 @@ absl::Status JobRule::AddDenseTables(const v1::Specification& specification) {
     }
     slots_ = std::max(slots_, rule.optimizer->SlotCount());
     const int64_t size = table.size;
-    tables_.push_back({std::move(table), first, std::move(rule)});
+    const int64_t steps =
+        BeginsWithSlots() ? initial_->steps(static_cast<int>(tables_.size()))
+                          : 0;
+    tables_.push_back({std::move(table), first, std::move(rule), steps});
     first += size;
+  }
+  if (BeginsWithSlots() && initial_->slots() != SlotCount()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model.initial: the file has ", initial_->slots(),
+                     " slots, the rules of the job have ", SlotCount()));
   }
   return absl::OkStatus();
 }
@@ -181,20 +189,23 @@ void JobRule::InitialSlot(int slot, int64_t first,
 
 void JobRule::Step(const StepPlace& place, const StepRun& run) const {
   const double late_factor = RateFactor(place);
-  ForEachTable(run.first, run.weights.size(),
-               [&](const Table& table, int64_t, size_t begin, size_t count) {
-                 const Optimizer& optimizer = *table.rule.optimizer;
-                 std::array<std::span<float>, Optimizer::kMaxSlots> slots;
-                 const auto slot_count =
-                     static_cast<size_t>(optimizer.SlotCount());
-                 for (size_t s = 0; s < slot_count; ++s) {
-                   slots[s] = run.slots[s].subspan(begin, count);
-                 }
-                 optimizer.Step(ContextOf(place, table.rule.rate, late_factor),
-                                run.weights.subspan(begin, count),
-                                *run.gradient, run.out.subspan(begin, count),
-                                std::span(slots).first(slot_count));
-               });
+  ForEachTable(
+      run.first, run.weights.size(),
+      [&](const Table& table, int64_t, size_t begin, size_t count) {
+        const Optimizer& optimizer = *table.rule.optimizer;
+        std::array<std::span<float>, Optimizer::kMaxSlots> slots;
+        const auto slot_count = static_cast<size_t>(optimizer.SlotCount());
+        for (size_t s = 0; s < slot_count; ++s) {
+          slots[s] = run.slots[s].subspan(begin, count);
+        }
+        StepContext context = ContextOf(place, table.rule.rate, late_factor);
+        context.step += table.steps;
+        // They may be of a job with another rate.
+        context.slots_of_other_rates |= BeginsWithSlots();
+        optimizer.Step(context, run.weights.subspan(begin, count),
+                       *run.gradient, run.out.subspan(begin, count),
+                       std::span(slots).first(slot_count));
+      });
 }
 
 namespace {
@@ -356,7 +367,8 @@ std::vector<JobRule::DenseState> JobRule::DenseStates() const {
   std::vector<DenseState> states;
   for (const Table& table : tables_) {
     const auto names = table.rule.optimizer->SlotNames();
-    states.push_back({table.rule.kind, {names.begin(), names.end()}});
+    states.push_back(
+        {table.rule.kind, {names.begin(), names.end()}, table.steps});
   }
   return states;
 }

@@ -73,6 +73,7 @@ class JobRule final : public UpdateRule {
   struct DenseState {
     std::string optimizer;  // Its kind, in the word of the job file.
     std::vector<std::string> slots;
+    int64_t steps = 0;  // With which it began.
   };
   std::vector<DenseState> DenseStates() const;
   // Absent: the tables begin as they say themselves.
@@ -94,6 +95,7 @@ class JobRule final : public UpdateRule {
     job::DenseTable table;
     int64_t first = 0;  // In the flat vector.
     Rule rule;
+    int64_t steps = 0;  // Those of the slots that it begins with.
   };
 
   struct SparseTable {
@@ -104,6 +106,7 @@ class JobRule final : public UpdateRule {
   // The rule of a table with an optimizer of its own, or of the job.
   absl::StatusOr<Rule> RuleOf(const v1::Optimizer& optimizer) const;
   absl::Status AddDenseTables(const v1::Specification& specification);
+  bool BeginsWithSlots() const { return initial_ && initial_->slots() > 0; }
   absl::Status AddSparseTables(const v1::Specification& specification);
 
   // Calls `on(table, within, begin, count)` for the parts of the run

@@ -1,5 +1,6 @@
 #include "server/job_rule.h"
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -9,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "algorithms/lbfgs/lbfgs.h"
 #include "common/initializer.h"
+#include "ebb/v1/specification.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/keys.h"
@@ -24,7 +26,9 @@ namespace {
 
 using ::testing::Each;
 using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
 using ::testing::FloatEq;
+using ::testing::HasSubstr;
 
 JobRecord RecordOf(const std::string& lines,
                    const std::vector<job::DenseTable>& tables,
@@ -586,6 +590,78 @@ TEST(JobRuleTest, UnreadableSpecificationsAreRefused) {
   EXPECT_TRUE(absl::IsInvalidArgument(JobRule::Create(record).status()));
   record.specification = "?";
   EXPECT_TRUE(absl::IsDataLoss(JobRule::Create(record).status()));
+}
+
+// --- State of the optimizer from a file --------------------------------------
+
+// The same job, which begins with so many slots after so many steps.
+JobRecord WithSlots(JobRecord record, int32_t slots,
+                    const std::vector<int64_t>& steps) {
+  v1::Specification specification = *job::ReadSpecification(record);
+  specification.mutable_job()->mutable_model()->set_initial("a.safetensors");
+  v1::InitialValues& initial = *specification.mutable_initial();
+  initial.set_bytes(record.plan.parameters * 4 * (1 + slots));
+  initial.set_slots(slots);
+  initial.mutable_steps()->Add(steps.begin(), steps.end());
+  record.specification = specification.SerializeAsString();
+  return record;
+}
+
+// Steps `count` times from number `step`, in place.
+void Steps(const JobRule& rule, int64_t step, int count,
+           std::vector<float>* weights,
+           std::vector<std::vector<float>>* slots) {
+  for (int i = 0; i < count; ++i) {
+    const Payload payload =
+        Payload::Of(std::vector<float>(weights->size(), 0.5f));
+    GradientCursor cursor(payload);
+    std::vector<float> out(weights->size());
+    const std::vector<std::span<float>> spans(slots->begin(), slots->end());
+    StepRun run;
+    run.weights = *weights;
+    run.gradient = &cursor;
+    run.out = out;
+    run.slots = spans;
+    StepPlace place;
+    place.step = step + i;
+    rule.Step(place, run);
+    *weights = out;
+  }
+}
+
+TEST(JobRuleTest, StepsCountOnFromThoseOfTheFile) {
+  const JobRecord record = RecordOf(
+      "optimizer: {kind: adam, rate: 0.5, schedule: constant}\n"
+      "tables: {b: {optimizer: {kind: momentum, rate: 0.5}}}\n",
+      {{"a", 2, InitRule::Zeros()}, {"b", 1, InitRule::Zeros()}});
+  const auto whole = RuleOf(record);
+  ASSERT_EQ(whole->SlotCount(), 2);
+  std::vector<float> weights = {1, 2, 3};
+  std::vector<std::vector<float>> slots(2, std::vector<float>(3));
+  Steps(*whole, 1, 3, &weights, &slots);
+  std::vector<float> went_on = weights, others = weights;
+  std::vector<std::vector<float>> its_slots = slots, other_slots = slots;
+  Steps(*whole, 4, 2, &weights, &slots);
+
+  const auto rule = RuleOf(WithSlots(record, 2, {3, 3}));
+  Steps(*rule, 1, 2, &went_on, &its_slots);
+
+  EXPECT_THAT(went_on, ElementsAreArray(weights));
+  EXPECT_THAT(its_slots, ElementsAreArray(slots));
+  EXPECT_EQ(rule->DenseStates()[0].steps, 3);
+  // Each table has its own.
+  Steps(*RuleOf(WithSlots(record, 2, {0, 3})), 1, 2, &others, &other_slots);
+  EXPECT_NE(others[0], weights[0]);
+  EXPECT_EQ(others[2], weights[2]);
+}
+
+TEST(JobRuleTest, ARuleWithOtherSlotsThanTheFileIsRefused) {
+  const JobRecord record =
+      RecordOf("optimizer: {kind: momentum, rate: 1}\n",
+               {{"a", 2, InitRule::Zeros()}, {"b", 1, InitRule::Zeros()}});
+  EXPECT_TRUE(JobRule::Create(WithSlots(record, 1, {0, 0})).ok());
+  EXPECT_THAT(JobRule::Create(WithSlots(record, 2, {0, 0})).status().message(),
+              HasSubstr("the file has 2 slots, the rules of the job have 1"));
 }
 
 // --- Rules by dense table ----------------------------------------------------

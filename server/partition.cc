@@ -62,7 +62,7 @@ Partition::~Partition() = default;
 
 absl::StatusOr<std::unique_ptr<Partition>> Partition::Create(
     JobRecordPtr record, PartitionId id, std::shared_ptr<const UpdateRule> rule,
-    std::shared_ptr<BlockPool> pool, std::optional<Blocks> initial) {
+    std::shared_ptr<BlockPool> pool, std::optional<InitialDense> initial) {
   std::unique_ptr<Partition> partition(
       new Partition(std::move(record), id, rule, pool));
   Partition& p = *partition;

@@ -64,11 +64,12 @@ class Partition {
   using Update = PartitionUpdate;
 
   // Makes a partition with initial values: dense ones of this shape; absent:
-  // those of the rule. ResourceExhausted: `pool` has no room.
+  // those of the rule. ResourceExhausted: `pool` has no room. InvalidArgument:
+  // the values have other slots than the rule.
   static absl::StatusOr<std::unique_ptr<Partition>> Create(
       JobRecordPtr record, PartitionId id,
       std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool,
-      std::optional<Blocks> initial = std::nullopt);
+      std::optional<InitialDense> initial = std::nullopt);
 
   // Makes a partition with the values of a sealed cut. `stored`: it is the
   // newest stored version. DataLoss: the cut is not of this partition.

@@ -101,7 +101,7 @@ bool PartitionLoader::BeginsWithFile(PartitionId id) const {
 }
 
 bool PartitionLoader::InitialValues(PartitionId id, Term term,
-                                    absl::StatusOr<Blocks> values,
+                                    absl::StatusOr<InitialDense> values,
                                     absl::Time now, ServerActions* out) {
   HostedPartition& hosted = job_.partitions[id];
   if (hosted.term != term || !hosted.initial_asked) return false;
@@ -118,8 +118,8 @@ bool PartitionLoader::InitialValues(PartitionId id, Term term,
 }
 
 bool PartitionLoader::BeginWith(PartitionId id, HostedPartition* hosted,
-                                std::optional<Blocks> initial, absl::Time now,
-                                ServerActions* out) {
+                                std::optional<InitialDense> initial,
+                                absl::Time now, ServerActions* out) {
   auto values = Partition::Create(job_.stored.record, id, job_.resources.rule,
                                   job_.resources.pool, std::move(initial));
   if (values.ok()) {

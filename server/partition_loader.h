@@ -45,8 +45,9 @@ class PartitionLoader {
               absl::Time now, ServerActions* out);
   bool Loaded(const VersionKey& key, absl::StatusOr<Cut> cut, absl::Time now,
               ServerActions* out);
-  bool InitialValues(PartitionId id, Term term, absl::StatusOr<Blocks> values,
-                     absl::Time now, ServerActions* out);
+  bool InitialValues(PartitionId id, Term term,
+                     absl::StatusOr<InitialDense> values, absl::Time now,
+                     ServerActions* out);
   bool TryAgain(PartitionId id, absl::Time now, ServerActions* out);
 
   // Those to TryAgain, once each.
@@ -63,7 +64,7 @@ class PartitionLoader {
   bool BeginsWithFile(PartitionId id) const;
   // With these dense values; absent: with those of the rule.
   bool BeginWith(PartitionId id, HostedPartition* hosted,
-                 std::optional<Blocks> values, absl::Time now,
+                 std::optional<InitialDense> values, absl::Time now,
                  ServerActions* out);
   bool CannotUse(const VersionKey& key, HostedPartition* hosted,
                  const absl::Status& why, absl::Time now, ServerActions* out);

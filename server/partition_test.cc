@@ -3,11 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "server/additive_rows.h"
+#include "server/dense_shape.h"
+#include "server/dense_values.h"
 
 namespace ebb::server {
 namespace {
@@ -286,6 +290,26 @@ TEST_F(PartitionTest, RefusesACutOfAnotherShape) {
   EXPECT_FALSE(Partition::FromCut(record, PartitionId(0),
                                   std::make_shared<AddingRule>(), pool_, cut)
                    .ok());
+}
+
+TEST_F(PartitionTest, BeginsWithTheSlotsOfAFile) {
+  const JobRecordPtr record = Record();
+  pool_ = *BlockPool::Create({.block_bytes = 64, .shared = false});
+  const DenseShape shape(record->plan, PartitionId(0), pool_);
+  InitialDense initial;
+  initial.weights = *shape.Zeros();
+  initial.slots.push_back(*shape.Allocate());
+  std::ranges::fill(shape.Mutable(&initial.slots[0], 0), 5.0f);
+  const auto rule = std::make_shared<AddingRule>();
+  auto p = Partition::Create(record, PartitionId(0), rule, pool_,
+                             InitialDense(initial));
+  ASSERT_TRUE(p.ok()) << p.status();
+  const Cut cut = *(*p)->TakeCut();
+  EXPECT_EQ(shape.Floats(cut.arrays.at("slot:0").blocks, 0)[3], 5.0f);
+  initial.slots.push_back(*shape.Zeros());
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      Partition::Create(record, PartitionId(0), rule, pool_, std::move(initial))
+          .status()));
 }
 
 TEST_F(PartitionTest, WithoutMemoryAPushIsRefusedWhole) {

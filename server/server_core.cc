@@ -230,8 +230,8 @@ void ServerCore::OnListed(JobId id, PartitionId partition,
 }
 
 void ServerCore::OnInitialValues(JobId id, PartitionId partition, Term term,
-                                 absl::StatusOr<Blocks> values, absl::Time now,
-                                 ServerActions* out) {
+                                 absl::StatusOr<InitialDense> values,
+                                 absl::Time now, ServerActions* out) {
   if (HostedJob* job = Find(id)) {
     job->InitialValues(partition, term, std::move(values), now, out);
   }

@@ -194,8 +194,8 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
     });
   });
   initial_.emplace(
-      options_.initial_values,
-      [this](const FetchInitialValues& asked, absl::StatusOr<Blocks> values) {
+      options_.initial_values, [this](const FetchInitialValues& asked,
+                                      absl::StatusOr<InitialDense> values) {
         Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
           core.OnInitialValues(asked.job, asked.partition, asked.term,
                                std::move(values), now, out);
@@ -279,7 +279,8 @@ absl::StatusOr<JobResources> ServerShell::MakeResources(
   std::optional<InitialFile> initial;
   if (rule->initial()) {
     initial = {datasets::InitialSetOf(rule->initial()->id()),
-               rule->initial()->id(), rule->initial()->bytes()};
+               rule->initial()->id(), rule->initial()->bytes(),
+               rule->initial()->slots()};
   }
   return JobResources{std::move(rule), pool, std::move(initial)};
 }

@@ -72,6 +72,8 @@ void WholeNumberRule::InitialSlot(int slot, int64_t first,
                                   std::span<const float> weights,
                                   std::span<float> out) const {
   std::copy(weights.begin(), weights.end(), out.begin());
+  if (!state_from_file_) return;
+  for (float& value : out) ++value;
 }
 
 server::RowTableOptions WholeNumberRule::RowOptions(int32_t table) const {

@@ -51,17 +51,20 @@ class WholeNumberRule final : public server::AdditiveRows {
   // `rows`, by sparse table: which rows come and go; empty: all stay. With
   // `tasks` rows that are written once are results of tasks. With
   // `contributions` rows are contributions to the dense values. With
-  // `from_file` the rule's own initial weights are wrong.
+  // `from_file` the rule's own initial weights are wrong, and with
+  // `state_from_file` also its slot.
   WholeNumberRule(const JobPlan& plan,
                   std::shared_ptr<const Algorithm> algorithm,
                   std::vector<server::RowTableOptions> rows, bool tasks,
-                  bool contributions, bool from_file, bool averages)
+                  bool contributions, bool from_file, bool state_from_file,
+                  bool averages)
       : AdditiveRows(plan.sparse_tables, InitRule::Constant(kInitialRow)),
         algorithm_(std::move(algorithm)),
         rows_(std::move(rows)),
         tasks_(tasks),
         contributions_(contributions),
         from_file_(from_file),
+        state_from_file_(state_from_file),
         averages_(averages) {}
 
   static float InitialWeight(int64_t index) {
@@ -102,6 +105,7 @@ class WholeNumberRule final : public server::AdditiveRows {
   const bool tasks_;
   const bool contributions_;
   const bool from_file_;
+  const bool state_from_file_;
   const Averages averages_;
 };
 

@@ -70,6 +70,7 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "load fell back to an older version",
         "partition began again from initial values",
         "part of a file of initial values fetched",
+        "part of a file with slots fetched",
         "part of a file of initial values awaited",
         "write of a version failed",
         "versions deleted",

@@ -77,6 +77,7 @@ enum class Probe {
   kFellBackToOlderVersion,
   kStartedFromInitial,
   kInitialValuesFetched,
+  kInitialStateFetched,   // With its slot.
   kInitialValuesAwaited,  // A try to fetch them failed.
   kWriteFailed,
   kVersionsDeleted,

@@ -433,6 +433,7 @@ Scenario DrawScenario(uint64_t seed) {
     s.initial_file = Span{absl::Microseconds(200),
                           absl::Milliseconds(initial.Chance(0.3) ? 1500 : 20)};
     if (initial.Chance(0.5)) s.initial_lost = 0.3;
+    s.initial_state = initial.Chance(0.5);
   }
   Rng windows_of = rng.Fork(33);
   if (windows_of.Chance(0.3)) {
@@ -538,6 +539,7 @@ std::string Scenario::Describe() const {
                   first_epochs ? " who adds epochs" : "",
                   slow_worker ? " with a slow worker" : "",
                   initial_file ? " with initial values from a file" : "",
+                  initial_state ? ", and slots" : "",
                   shared_folder ? " with a shared folder" : "",
                   late_servers > 0 ? " with servers that come late" : "",
                   scales ? " with an operator who scales" : "",

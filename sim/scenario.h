@@ -69,6 +69,8 @@ struct Scenario {
   // The dense values begin with those of a file that the scheduler has: so
   // long until a part of it is there, or the server hears that it cannot be.
   std::optional<Span> initial_file;
+  // It has the slots, too.
+  bool initial_state = false;
 
   // --- Faults ----------------------------------------------------------------
   int faults = 0;

@@ -85,7 +85,7 @@ void ServerNode::OnStart() {
     resources.rule = std::make_shared<WholeNumberRule>(
         record.plan, world->algorithm(), world->scenario().row_options,
         world->scenario().tasks, world->scenario().contributions, from_file,
-        world->scenario().averages);
+        world->scenario().initial_state, world->scenario().averages);
     resources.pool = pool;
     if (from_file) resources.initial.emplace();
     return resources;
@@ -278,7 +278,7 @@ void ServerNode::FetchInitial(server::FetchInitialValues task) {
         });
 }
 
-absl::StatusOr<server::Blocks> ServerNode::InitialValues(
+absl::StatusOr<server::InitialDense> ServerNode::InitialValues(
     const server::DenseShape& shape) {
   const Node& scheduler = world_->scheduler();
   if (!scheduler.alive() || scheduler.stopped() ||
@@ -288,15 +288,26 @@ absl::StatusOr<server::Blocks> ServerNode::InitialValues(
     world_->counts().Add(Probe::kInitialValuesAwaited);
     return absl::UnavailableError("the scheduler has no answer");
   }
-  EBB_ASSIGN_OR_RETURN(server::Blocks blocks, shape.Allocate());
+  server::InitialDense values;
+  EBB_ASSIGN_OR_RETURN(values.weights, InitialArray(shape));
+  world_->counts().Add(Probe::kInitialValuesFetched);
+  if (!world_->scenario().initial_state) return values;
+  EBB_ASSIGN_OR_RETURN(server::Blocks slot, InitialArray(shape));
+  values.slots.push_back(std::move(slot));
+  world_->counts().Add(Probe::kInitialStateFetched);
+  return values;
+}
+
+absl::StatusOr<server::Blocks> ServerNode::InitialArray(
+    const server::DenseShape& shape) {
+  EBB_ASSIGN_OR_RETURN(server::Blocks array, shape.Allocate());
   for (int64_t b = 0; b < shape.blocks(); ++b) {
     int64_t place = shape.First(b);
-    for (float& value : shape.Mutable(&blocks, b)) {
+    for (float& value : shape.Mutable(&array, b)) {
       value = WholeNumberRule::InitialWeight(place++);
     }
   }
-  world_->counts().Add(Probe::kInitialValuesFetched);
-  return blocks;
+  return array;
 }
 
 // --- Actions -----------------------------------------------------------------

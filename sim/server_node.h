@@ -72,7 +72,11 @@ class ServerNode final : public ClientNode {
   void Answer(server::ReplyFetch action);
   void FetchInitial(server::FetchInitialValues task);
   // As they come from the scheduler now.
-  absl::StatusOr<server::Blocks> InitialValues(const server::DenseShape& shape);
+  absl::StatusOr<server::InitialDense> InitialValues(
+      const server::DenseShape& shape);
+  // The weights of the file, which its slot is equal to.
+  static absl::StatusOr<server::Blocks> InitialArray(
+      const server::DenseShape& shape);
   // The facts about a call until it is answered.
   struct Token {
     CallPtr call;

@@ -126,6 +126,65 @@ def test_servers_step_as_the_optimizer_would(address, word, make):
                     assert torch.allclose(want.float(), got.float(), rtol=1e-3, atol=1e-4), name
 
 
+@pytest.mark.parametrize(
+    "word, make",
+    [
+        ("momentum", lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)),
+        ("nesterov", lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True)),
+        ("adagrad", lambda p: torch.optim.Adagrad(p, 0.05)),
+        ("rmsprop", lambda p: torch.optim.RMSprop(p, 0.01)),
+        ("adam", lambda p: torch.optim.Adam(p, 0.01)),
+        ("groups", lambda p: torch.optim.AdamW(_groups(p, {"lr": 0.02, "eps": 1e-6}), 0.01)),
+    ],
+)
+def test_a_job_goes_on_from_the_state_of_an_optimizer(address, word, make):
+    dataset = Data(150)
+    a, b, forgot = Net(), Net(), Net()
+    plain = make(a.parameters())
+    _plain(a, plain, dataset, _some_batches(150), a.state_dict())
+    for net in (b, forgot):
+        net.load_state_dict(copy.deepcopy(a.state_dict()))
+    theirs = make(b.parameters())
+    theirs.load_state_dict(copy.deepcopy(plain.state_dict()))
+    job, batches = _trained(
+        address, f"goes-on-{word}", b, dataset, optimizer=theirs, settings={"partitions": 2}
+    )
+    _plain(forgot, make(forgot.parameters()), dataset, batches, job.first)
+    _plain(a, plain, dataset, batches, a.state_dict())
+    assert farthest(a, b) < 1e-4 < farthest(a, forgot) / 10
+    # The steps of both are in the state that comes out.
+    out = job.optimizer.state_dict()["state"]
+    for number, want in plain.state_dict()["state"].items():
+        for name, value in want.items():
+            if value is not None:
+                got = torch.as_tensor(out[number][name]).float()
+                want_it = torch.as_tensor(value).float()
+                assert torch.allclose(want_it, got, rtol=1e-3, atol=1e-4), name
+
+
+def test_a_job_goes_on_from_the_checkpoint_of_another(address, tmp_path):
+    dataset = Data(150)
+    path = str(tmp_path / "first.safetensors")
+    a, b, c = Net(), Net(), Net()
+
+    def make(net):
+        return torch.optim.Adam(net.parameters(), 0.01)
+
+    first, batches = _trained(address, "export-1", b, dataset, optimizer=make(b))
+    plain = make(a)
+    _plain(a, plain, dataset, batches, first.first)
+    first.checkpoint(path, with_slots=True)
+    second, more = _trained(address, "export-2", c, dataset, optimizer=make(c), init=path)
+    _plain(a, plain, dataset, more, a.state_dict())
+    assert farthest(a, c) < 1e-4
+    steps = {int(state["step"]) for state in second.optimizer.state_dict()["state"].values()}
+    assert steps == {len(batches) + len(more)}
+
+
+def _some_batches(examples):
+    return [[(7 * number + i) % examples for i in range(_ROUND)] for number in range(5)]
+
+
 def test_a_velocity_has_the_rate_of_its_step_in_itself(address):
     model = Net()
     job, _ = _trained(
@@ -172,6 +231,8 @@ def test_an_export_has_the_states_that_each_table_has(address, tmp_path):
     assert slots == [
         *[f"adamw/first_moment/{name}" for name in adamw],
         *[f"adamw/second_moment/{name}" for name in adamw],
+        *[f"adamw/step/{name}" for name in adamw],
+        "momentum/step/b.bias",
         "momentum/velocity/b.bias",
     ]
     assert all(np.abs(exported[f"slots/{name}"]).max() > 0 for name in slots)

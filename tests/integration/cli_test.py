@@ -54,7 +54,8 @@ def read_safetensors(path):
     tensors, end = {}, 0
     for name, entry in header.items():
         begin, stop = entry["data_offsets"]
-        assert entry["dtype"] == "F32" and begin == end, name
+        kind = "I64" if name.startswith("slots/adam/step/") else "F32"
+        assert entry["dtype"] == kind and begin == end, name
         end = stop
         tensors[name] = (entry["shape"], values[begin:stop])
     assert end == len(values), "bytes beside all tensors"
@@ -277,6 +278,11 @@ class CliTest(ClusterTest):
                   if not name.startswith("slots/")}
         self.assertEqual(sorted(shapes.values()),
                          [[10], [16], [16, 10], [784, 16]])
+        # The number of steps that made the slots.
+        for name in shapes:
+            shape, steps = tensors.pop(f"slots/adam/step/{name}")
+            self.assertEqual(shape, [1])
+            self.assertGreater(int.from_bytes(steps, "little"), 0)
         for name, (shape, values) in tensors.items():
             self.assertEqual(len(values), 4 * size_of(shape), name)
             # By the other format: the same bits.

@@ -49,10 +49,22 @@ def read(path):
             for name, about in header.items()}
 
 
+def floats(tensors):
+    return {name: struct.unpack(f"<{len(data) // 4}f", data)
+            for name, (_, data) in tensors.items()}
+
+
+def farthest(a, b):
+    a, b = floats(a), floats(b)
+    assert a.keys() == b.keys(), (a.keys(), b.keys())
+    return max(abs(x - y) for name in a for x, y in zip(a[name], b[name]))
+
+
 def write(path, tensors):
     header, values = {}, b""
     for name, (shape, data) in tensors.items():
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets":
+        kind = "I64" if name.startswith("slots/adam/step/") else "F32"
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets":
                         [len(values), len(values) + len(data)]}
         values += data
     text = json.dumps(header).encode()
@@ -212,6 +224,109 @@ class InitialValuesTest(unittest.TestCase):
         self.ebb("checkpoint", "export", "second", "-o", "again.safetensors")
         self.assertEqual(read(self.path("again.safetensors")), self.first)
         self.ebb("audit", "second")  # It is exact.
+
+    # --- The state of the optimizer -------------------------------------------
+
+    # A step is one epoch, and each from the values of the one before: the order
+    # of the examples changes no more than the last bits.
+    WHOLE = ["--set", f"train={{batch: {ROWS}, item_examples: {ROWS}}}",
+             "--set", "consistency={kind: rounds, examples: epoch}",
+             "--set", "optimizer={kind: adam, rate: 0.02, schedule: constant}"]
+
+    def epochs(self, name, epochs, *more, export=()):
+        self.ebb("run", "second.yaml", "--run-dir", name, "--workers", "1",
+                 *self.WHOLE, "--set", f"train.epochs={epochs}", *more)
+        self.ebb("checkpoint", "export", name, "-o", name + ".safetensors",
+                 *export)
+        return read(self.path(name + ".safetensors"))
+
+    def test_a_state_goes_on_whatever_dies_before_the_first_version(self):
+        want = self.epochs("whole", 8)
+        half = self.epochs("half", 5, export=["--with-slots"])
+        self.assertEqual(half["slots/adam/step/layer1.bias"],
+                         ([1], struct.pack("<q", 5)))
+        begun = ["--set", "model.initial=half.safetensors"]
+        on = self.epochs("goes-on", 3, *begun, export=["--with-slots"])
+        # The steps of both.
+        self.assertEqual(on["slots/adam/step/layer1.bias"],
+                         ([1], struct.pack("<q", 8)))
+        values = {name: on[name] for name in want}
+        self.assertLess(farthest(values, want), 1e-3)
+        write(self.path("bare.safetensors"),
+              {name: half[name] for name in want})
+        forgot = self.epochs("forgot", 3, "--set",
+                             "model.initial=bare.safetensors")
+        self.assertGreater(farthest(forgot, want), 1e-2)
+        # A run that goes on keeps what it began with.
+        more = self.epochs("goes-on", 4, *begun, "--resume",
+                           export=["--with-slots", "--force"])
+        self.assertEqual(more["slots/adam/step/layer1.bias"],
+                         ([1], struct.pack("<q", 9)))
+
+        address = ReservedPort(self).address
+        self.environment["EBB_SCHEDULER"] = address
+        self.addCleanup(self.environment.pop, "EBB_SCHEDULER")
+        scheduler = ["scheduler", "--listen", address, "--state-dir", "stateful"]
+        server = ["ps-0", "--id", "0", "--state-dir", "stateful-ps"]
+        self.daemon(*scheduler)
+        self.wait(lambda: subprocess.run(
+            [os.path.join(BIN, "ebb"), "status"], env=self.environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            check=False).returncode == 0, "no scheduler")
+        self.ebb("submit", "second.yaml", *self.WHOLE, *begun, "--set",
+                 "train.epochs=3")
+        shutil.move(self.path("stateful", "initial"), self.path("away"))
+        self.kill("scheduler")
+        self.daemon(*scheduler)
+        self.daemon(*server)
+        self.wait(lambda: self.explains("waits for initial values"),
+                  "explain does not say why the server waits")
+        self.kill("ps-0")
+        self.kill("scheduler")
+        shutil.rmtree(self.path("stateful", "initial"))
+        shutil.move(self.path("away"), self.path("stateful", "initial"))
+        self.daemon(*scheduler)
+        self.daemon(*server)
+        self.wait(lambda: len(self.versions("second")) == 4, "no versions")
+        # What began with the state is lost, and begins with it again.
+        self.kill("ps-0")
+        shutil.rmtree(self.path("stateful-ps"))
+        self.daemon(*server)
+        self.daemon("worker-0", "--name", "worker-0")
+        self.wait(lambda: self.state("second") == "complete", "not complete")
+        self.ebb("checkpoint", "export", "second", "-o", "lost.safetensors")
+        self.assertLess(farthest(read(self.path("lost.safetensors")), want), 1e-3)
+        self.ebb("audit", "second")
+
+    def versions(self, name):
+        listed = subprocess.run(
+            [os.path.join(BIN, "ebb"), "checkpoint", "list", name, "--json"],
+            cwd=self.folder, env=self.environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+        if listed.returncode != 0:
+            return []
+        return {one["partition"] for one in json.loads(listed.stdout)["versions"]}
+
+    def test_a_state_that_does_not_fit_is_named(self):
+        self.ebb("checkpoint", "export", "first", "-o", "state.safetensors",
+                 "--with-slots")
+        self.ebb("job", "check", "second.yaml", "--set",
+                 "model.initial=state.safetensors")
+        said = self.refused("state.safetensors", "--set", "optimizer=momentum")
+        self.assertIn("has no tensor slots/momentum/velocity/layer1.", said)
+        self.assertIn("state that no optimizer of the job keeps: slots/adam/",
+                      said)
+        self.assertIn("export` without --with-slots", said)
+        state = read(self.path("state.safetensors"))
+        shape, data = state.pop("slots/adam/second_moment/layer2.bias")
+        write(self.path("part.safetensors"), state)
+        self.assertIn("has no tensor slots/adam/second_moment/layer2.bias,",
+                      self.refused("part.safetensors"))
+        state["slots/adam/second_moment/layer2.bias"] = (
+            shape, struct.pack("<f", -1) + data[4:])
+        write(self.path("below.safetensors"), state)
+        self.assertIn("layer2.bias has a value below 0, at place 0",
+                      self.refused("below.safetensors"))
 
     # --- What does not fit ----------------------------------------------------
 

@@ -138,7 +138,7 @@ class SparseTest(FolderTest):
             if name == "__metadata__":
                 continue
             begin, end = about["data_offsets"]
-            kind = {"F32": "f", "U64": "Q"}[about["dtype"]]
+            kind = {"F32": "f", "U64": "Q", "I64": "q"}[about["dtype"]]
             tensors[name] = array.array(kind, data[begin:end])
         return tensors
 

@@ -54,7 +54,8 @@ def read_safetensors(path):
     tensors = {}
     for name, entry in header.items():
         begin, end = entry["data_offsets"]
-        kind, size = {"F32": ("f", 4), "U64": ("Q", 8)}[entry["dtype"]]
+        kind, size = {"F32": ("f", 4), "U64": ("Q", 8),
+                      "I64": ("q", 8)}[entry["dtype"]]
         tensors[name] = list(struct.unpack(
             f"<{(end - begin) // size}{kind}", values[begin:end]))
     return tensors
@@ -157,8 +158,12 @@ class GoldenTest(Cluster):
         self.ebb("checkpoint", "verify", "golden")
         self.ebb("checkpoint", "export", "golden", "--with-slots", "--force",
                  "-o", "values.safetensors")
-        self.assertEqual(expected, read_safetensors(
-            os.path.join(self.folder, "values.safetensors")))
+        exported = read_safetensors(
+            os.path.join(self.folder, "values.safetensors"))
+        # Exports of then had no steps.
+        self.assertEqual(expected, {
+            name: values for name, values in exported.items()
+            if "/step/" not in name})
         for name in ("ps-0", "ps-1", "scheduler"):
             self.stop(name)
 

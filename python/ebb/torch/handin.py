@@ -60,8 +60,8 @@ class HandIn(torch.optim.Optimizer):
         """Refuses: the state is the servers'."""
         raise Refused(
             "load_state_dict(): the optimizer's state is the servers', which keep it",
-            "leave it out: a script that starts again finds the job as it is; init= gives a new "
-            "job its weights",
+            "leave it out: a script that starts again finds the job as it is. A new job goes on "
+            "from the state that your optimizer loaded before ebb.torch.job",
         )
 
     def zero_grad(self, set_to_none: bool = True) -> None:

@@ -214,14 +214,6 @@ class TorchJob:
             path = os.path.join(folder, "state.safetensors")
             patiently(lambda: self._remote.checkpoint(path, with_slots=True, rows=False))
             exported = tensors.load(path)
-        newest = {one["partition"]: one["updates"] for one in patiently(self._remote.versions)}
-        steps = set(newest.values())
-        if len(steps) != 1:
-            raise Refused(
-                f"state_dict(): parts of the model had {min(steps)} to {max(steps)} steps, and "
-                "PyTorch counts one number for all",
-                "let the job end, and call it then",
-            )
         status = patiently(self._remote.status)
         rates = self._parts.rates if status.get("rate_factor", 1) == 1 else None
         return optimizer_state.state_of(
@@ -229,7 +221,6 @@ class TorchJob:
             self.optimizer.param_groups,
             self._parts.tables,
             exported,
-            steps.pop(),
             rates,
         )
 

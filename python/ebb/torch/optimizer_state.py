@@ -4,20 +4,106 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional
 
+import numpy as np
 import torch
 
 from ebb.errors import Refused
 from ebb.tensors import Tensors
 
-# What PyTorch calls the slots of the servers (server/optimizer/optimizer.cc).
-_NAMES: Dict[Any, Dict[str, str]] = {
-    torch.optim.SGD: {"velocity": "momentum_buffer"},
-    torch.optim.Adagrad: {"squares": "sum"},
-    torch.optim.RMSprop: {"mean_square": "square_avg"},
-    torch.optim.Adam: {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
-    torch.optim.AdamW: {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
-}
 _PREFIX = "slots/"
+_STEP = "step"
+# What PyTorch calls the slots of the servers (server/optimizer/optimizer.cc), by
+# the rule of the servers.
+_NAMES: Dict[str, Dict[str, str]] = {
+    "sgd": {},
+    "average": {},
+    "momentum": {"velocity": "momentum_buffer"},
+    "nesterov": {"velocity": "momentum_buffer"},
+    "adagrad": {"squares": "sum"},
+    "rmsprop": {"mean_square": "square_avg"},
+    "adam": {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
+    "adamw": {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
+}
+_RULES: Dict[Any, str] = {
+    torch.optim.SGD: "momentum",
+    torch.optim.Adagrad: "adagrad",
+    torch.optim.RMSprop: "rmsprop",
+    torch.optim.Adam: "adam",
+    torch.optim.AdamW: "adamw",
+}
+
+
+def of_file(values: Mapping[str, Any]) -> Tensors:
+    """Returns the state of an optimizer that is among such values."""
+    return {
+        name: torch.as_tensor(value).detach().cpu().numpy()
+        for name, value in values.items()
+        if name.startswith(_PREFIX)
+    }
+
+
+def has_stepped(optimizer: Any) -> bool:
+    """Whether an optimizer of PyTorch has a state that a new one has not."""
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        return False
+    for state in optimizer.state.values():
+        if float(state.get("step", 1)) > 0 and any(value is not None for value in state.values()):
+            # SGD without momentum has a state of None.
+            return True
+    return False
+
+
+def initial_state(
+    optimizer: Any,
+    tables: Mapping[str, torch.nn.Parameter],
+    rules: Mapping[str, Mapping[str, Any]],
+) -> Tensors:
+    """Returns the state of an optimizer of PyTorch, as a job begins with it.
+
+    Empty if the optimizer has not stepped. Raises Refused if the servers keep
+    another state.
+
+    rules: by table, the key ``optimizer`` of the job file for it.
+    """
+    if not has_stepped(optimizer):
+        return {}
+    rates = {
+        id(parameter): float(group["lr"])
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    made: Tensors = {}
+    for table, parameter in tables.items():
+        kind = rules[table].get("kind", "")
+        names = _NAMES.get(kind, {})
+        own = {
+            name: value
+            for name, value in optimizer.state.get(parameter, {}).items()
+            if value is not None
+        }
+        others = set(own) - {_STEP} - set(names.values())
+        if others or (own and any(name not in own for name in names.values())):
+            raise Refused(
+                f"optimizer: it has {', '.join(sorted(set(own) - {_STEP}))} of {table}, and the "
+                f"servers step {table} by {kind or 'another rule'}",
+                f"a new {type(optimizer).__name__} begins without a state",
+            )
+        for slot, name in names.items():
+            if name in own:
+                value = own[name].detach().to("cpu", torch.float32, copy=True)
+            else:
+                # It got no gradient yet.
+                begin = rules[table]["initial_accumulator"] if kind == "adagrad" else 0
+                value = torch.full(parameter.shape, float(begin))
+            if slot == "velocity":
+                # Servers have the rate in the velocity, PyTorch beside it.
+                value.mul_(-rates[id(parameter)])
+            shape = tuple(parameter.shape) or (1,)
+            made[f"{_PREFIX}{kind}/{slot}/{table}"] = value.reshape(shape).numpy()
+        if names:
+            steps = int(float(own.get(_STEP, 0)))
+            made[f"{_PREFIX}{kind}/{_STEP}/{table}"] = np.array([steps], np.int64)
+    return made
 
 
 def state_of(
@@ -25,13 +111,11 @@ def state_of(
     groups: List[Dict[str, Any]],
     tables: Mapping[str, torch.nn.Parameter],
     exported: Tensors,
-    steps: int,
     rates: Optional[Mapping[str, float]],
 ) -> Dict[int, Dict[str, torch.Tensor]]:
     """Returns the ``state`` of a ``state_dict()`` of such an optimizer.
 
     exported: a checkpoint with the optimizer's state.
-    steps: how many the servers took.
     rates: by table; None: they change, and a velocity, which has the rate in
         itself, is refused.
     """
@@ -50,7 +134,7 @@ def state_of(
             if of is None or kind is torch.optim.SGD and not group["momentum"]:
                 continue
             own = {}
-            for slot, name in _NAMES[kind].items():
+            for slot, name in _NAMES[_RULES[kind]].items():
                 found = slots.get((slot, of))
                 if found is None:
                     raise Refused(
@@ -69,6 +153,6 @@ def state_of(
                     )
                 own["momentum_buffer"].div_(-rates[of])
             else:
-                own["step"] = torch.tensor(float(steps))
+                own[_STEP] = torch.tensor(float(slots[_STEP, of].item()))
             state[place] = own
     return state

@@ -7,12 +7,10 @@ not have, or have with other mathematics, is refused.
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from typing import Any, Dict, List, Mapping, Optional, Union
 
 import torch
 
-import ebb.errors
 from ebb.errors import Refused
 
 _MOST_NAMES = 8
@@ -68,7 +66,6 @@ def read(
         )
     groups = optimizer.param_groups
     _check_parameters(optimizer, parameters)
-    _warn_of_state(optimizer)
     if not scheduled:
         _refuse_scheduler(groups)
     settings = [
@@ -93,24 +90,6 @@ def read(
             if group.get("weight_decay", 0) and not is_decoupled:
                 decay[name] = float(group["weight_decay"])
     return Rule(settings[0], decay, tables)
-
-
-def _warn_of_state(optimizer: torch.optim.Optimizer) -> None:
-    lost = set()
-    for state in optimizer.state.values():
-        if float(state.get("step", 1)) > 0:
-            # SGD without momentum has a state of None.
-            lost |= {name for name, value in state.items() if value is not None}
-    if not lost:
-        return
-    kind = type(optimizer).__name__
-    warnings.warn(
-        f"optimizer: the {kind} has stepped before, and the job begins without its state "
-        f"({', '.join(sorted(lost))}): servers take no state of an optimizer, so the first steps "
-        f"are those of a new {kind}. A new {kind} with the same settings ends this warning",
-        ebb.errors.Warning,
-        stacklevel=5,
-    )
 
 
 def _sgd(group: Mapping[str, Any]) -> Dict[str, Any]:

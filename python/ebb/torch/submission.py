@@ -6,13 +6,11 @@ import dataclasses
 import difflib
 import inspect
 import os
-import warnings
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple, TypedDict, Union
 
 import torch
 
 import ebb
-import ebb.errors
 from ebb.errors import Refused
 from ebb.torch import (
     arguments,
@@ -21,6 +19,7 @@ from ebb.torch import (
     devices,
     embeddings,
     meeting,
+    optimizer_state,
     optimizers,
     parameters,
     schedules,
@@ -79,7 +78,8 @@ def job(
 
     - model: its trainable parameters are the job's tables.
     - dataset: map-style. An example's index is its number in the job.
-    - optimizer: read and never run. The servers step by its rule.
+    - optimizer: read and never run. The servers step by its rule. If it has stepped,
+      a job that begins now goes on from its state.
     - schedule: how the rate changes: ``{"kind": "cosine"}``, or a scheduler of the
       optimizer. It is run once, on a copy; the loop does not call its ``step()``.
     - schedule_every: "epoch" or "batch", after which the scheduler steps.
@@ -89,7 +89,8 @@ def job(
     - buffers: ``{"name": "local"}`` for those that each worker has for itself, and
       "average" for those that the servers average. BatchNorm's are averaged anyway.
     - unused: "zero" allows parameters without a gradient in some batches.
-    - init: a file of ``ebb.save``, or tensors by name, to begin with.
+    - init: a file of ``ebb.save`` or ``checkpoint()``, or tensors by name, to begin with;
+      those of ``slots/…`` are the state of the optimizer.
     - seed: of the order of the examples and of all random numbers.
     - seeds: whether random, numpy and torch are seeded for each batch.
     - device: where this copy computes, such as "cuda". The model is moved there, and
@@ -206,7 +207,6 @@ def _prepared(
         parameters.set_initial(tables, values)
         averages = {n: t for n, t in known.tables().items() if n in values}
         parameters.set_initial(averages, values)
-        _warn_of_slots(values)
     keys: Dict[str, Any] = {
         "name": name,
         "model": {
@@ -278,9 +278,12 @@ def _prepared(
         rates=_constant_rates(keys, tables),
         embeddings=rows,
     )
-    description = meeting.Description(
-        keys, lambda: parameters.initial_values({**tables, **known.tables()})
-    )
+
+    def initial() -> Dict[str, Any]:
+        made = parameters.initial_values({**tables, **known.tables()})
+        return {**made, **_initial_state(optimizer, tables, values, keys)}
+
+    description = meeting.Description(keys, initial)
     return parts, description, meeting.Access(scheduler, tls, token_file, insecure)
 
 
@@ -366,29 +369,46 @@ def _rules_of_tables(rule: optimizers.Rule, known: Buffers) -> Dict[str, Any]:
     return made
 
 
-def _warn_of_slots(values: Mapping[str, Any]) -> None:
-    if any(name.startswith("slots/") for name in values):
-        warnings.warn(
-            "init: it has the state of an optimizer (slots/…), and the job begins without it: "
-            "servers take none. checkpoint(PATH) without with_slots writes the values alone",
-            ebb.errors.Warning,
-            stacklevel=4,
+def _initial_state(
+    optimizer: Any,
+    tables: Mapping[str, torch.nn.Parameter],
+    values: Any,
+    keys: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """Returns the state of the optimizer that the job begins with, mostly none."""
+    own = optimizer_state.initial_state(optimizer, tables, _rules_by_table(keys, tables))
+    given = optimizer_state.of_file(values or {})
+    if own and given:
+        raise Refused(
+            "init: it has the state of an optimizer (slots/…), and optimizer= has stepped, too",
+            "give a new optimizer, or an init without slots/…: checkpoint(PATH) writes one",
         )
+    return own or given
 
 
 def _constant_rates(
     keys: Mapping[str, Any], tables: Mapping[str, Any]
 ) -> Optional[Dict[str, float]]:
     """Returns the rate of each table, if none changes in the course of the job."""
-    ours = keys["optimizer"]
     rates = {}
-    for name in tables:
-        own = keys.get("tables", {}).get(name, {}).get("optimizer", {})
-        rule = {**ours, **own}
+    for name, rule in _rules_by_table(keys, tables).items():
         if rule.get("schedule") not in ("constant", {"kind": "constant"}) or "rate" not in rule:
             return None
         rates[name] = float(rule["rate"])
     return rates
+
+
+def _rules_by_table(
+    keys: Mapping[str, Any], tables: Mapping[str, Any]
+) -> Dict[str, Dict[str, Any]]:
+    """Returns the key ``optimizer`` of the job file as it is for each table."""
+
+    def whole(rule: Any) -> Dict[str, Any]:
+        return {"kind": rule} if isinstance(rule, str) else dict(rule)
+
+    ours = whole(keys["optimizer"])
+    own = {name: keys.get("tables", {}).get(name, {}).get("optimizer", {}) for name in tables}
+    return {name: {**ours, **whole(own[name])} for name in tables}
 
 
 def _word_of(reduction: Reduction) -> str:

@@ -1,6 +1,7 @@
 #include "tools/ebb/job/initial_values.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstring>
@@ -10,11 +11,13 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "data/remote_files.h"
 #include "datasets/push.h"
+#include "tools/tensors/slot_tensors.h"
 #include "tools/tensors/tensor_files.h"
 
 namespace ebb::tools {
@@ -37,30 +40,35 @@ std::string Listed(std::vector<std::string> names) {
   return absl::StrJoin(names, ", ");
 }
 
-// The place of the first value that is not finite; absent: all are.
-std::optional<int64_t> FirstNotFinite(absl::string_view bytes) {
+// The place of the first value of which `wrong` says so; absent: there is none.
+template <typename Wrong>
+std::optional<int64_t> First(absl::string_view bytes, const Wrong& wrong) {
   for (size_t at = 0; at < bytes.size(); at += sizeof(float)) {
     float value;
     std::memcpy(&value, bytes.data() + at, sizeof(value));
-    if (!std::isfinite(value)) return static_cast<int64_t>(at / sizeof(value));
+    if (wrong(value)) return static_cast<int64_t>(at / sizeof(value));
   }
   return std::nullopt;
 }
 
-// Why the tensor cannot be the table's; empty: it can.
+std::optional<int64_t> FirstNotFinite(absl::string_view bytes) {
+  return First(bytes, [](float value) { return !std::isfinite(value); });
+}
+
+// Why the tensor cannot be the table's, or a slot of it; empty: it can.
 std::string Misfit(const job::DenseTable& table, const TensorView& tensor) {
   const std::vector<int64_t> dims =
       table.dims.empty() ? std::vector<int64_t>{table.size} : table.dims;
   if (tensor.dims != dims) {
-    return absl::StrCat("tensor ", table.name, " has the shape ",
+    return absl::StrCat("tensor ", tensor.name, " has the shape ",
                         ShapeText(tensor.dims), ", the table of the job ",
                         ShapeText(dims));
   }
   if (tensor.type != TensorType::kFloat32) {
-    return absl::StrCat("tensor ", table.name, " is not of float32");
+    return absl::StrCat("tensor ", tensor.name, " is not of float32");
   }
   if (const auto place = FirstNotFinite(tensor.data)) {
-    return absl::StrCat("tensor ", table.name,
+    return absl::StrCat("tensor ", tensor.name,
                         " has a value that is not "
                         "finite, at place ",
                         *place);
@@ -68,11 +76,199 @@ std::string Misfit(const job::DenseTable& table, const TensorView& tensor) {
   return "";
 }
 
+using Tensors = std::map<absl::string_view, const TensorView*>;
+
+// The optimizers whose slots mean the same as those of this one, itself first.
+std::vector<std::string> KindsLike(const std::string& kind) {
+  static constexpr std::array<std::pair<const char*, const char*>, 2> kPairs = {
+      {{"adam", "adamw"}, {"momentum", "nesterov"}}};
+  for (const auto& [one, other] : kPairs) {
+    if (kind == one) return {one, other};
+    if (kind == other) return {other, one};
+  }
+  return {kind};
+}
+
+// Its step depends on how many there were before.
+bool CountsSteps(const std::string& kind) {
+  return kind == "adam" || kind == "adamw";
+}
+
+// Sums and means of squares.
+bool IsOfSquares(const std::string& slot) {
+  return slot == "squares" || slot == "mean_square" || slot == "second_moment";
+}
+
+template <typename T>
+T As(absl::string_view bytes) {
+  T value;
+  std::memcpy(&value, bytes.data(), sizeof(value));
+  return value;
+}
+
+// Absent: the tensor is not one whole number of steps.
+std::optional<int64_t> StepsIn(const TensorView& tensor) {
+  constexpr auto kMost = static_cast<double>(job::kMostInitialSteps);
+  const auto is_one = [](int64_t dim) { return dim == 1; };
+  if (!std::ranges::all_of(tensor.dims, is_one)) return std::nullopt;
+  double steps = -1;
+  switch (tensor.type) {
+    case TensorType::kFloat32:
+      steps = As<float>(tensor.data);
+      break;
+    case TensorType::kFloat64:
+      steps = As<double>(tensor.data);
+      break;
+    case TensorType::kInt64:
+      steps = static_cast<double>(As<int64_t>(tensor.data));
+      break;
+    case TensorType::kUint64:
+      steps = static_cast<double>(As<uint64_t>(tensor.data));
+      break;
+    case TensorType::kUint8:
+      break;
+  }
+  // Not so where it is not a number.
+  if (!(steps >= 0 && steps <= kMost) || std::floor(steps) != steps) {
+    return std::nullopt;
+  }
+  return static_cast<int64_t>(steps);
+}
+
+// The state of the optimizers in a file.
+struct State {
+  int32_t slots = 0;
+  // Slot after slot, and in each table after table. Empty: zeros.
+  std::vector<absl::string_view> parts;
+  std::vector<int64_t> steps;  // By table.
+};
+
+// Takes the state of the tables out of the tensors of a file, and adds what is
+// wrong with it to `mistakes`.
+class StateReader {
+ public:
+  StateReader(const std::string& path, Tensors* tensors,
+              std::vector<std::string>* mistakes)
+      : path_(path), tensors_(*tensors), mistakes_(*mistakes) {}
+
+  State Read(const std::vector<job::DenseTable>& tables,
+             const InitialValues::States& states) {
+    const size_t before = mistakes_.size();
+    State state;
+    for (const auto& of_table : states) {
+      state.slots =
+          std::max(state.slots, static_cast<int32_t>(of_table.slots.size()));
+    }
+    state.parts.resize(state.slots * tables.size());
+    for (size_t t = 0; t < tables.size(); ++t) {
+      for (size_t s = 0; s < states[t].slots.size(); ++s) {
+        state.parts[s * tables.size() + t] =
+            Slot(tables[t], states[t].optimizer, states[t].slots[s]);
+      }
+      state.steps.push_back(Steps(tables[t], states[t]));
+    }
+    NameTheRest();
+    if (mistakes_.size() > before) {
+      absl::StrAppend(
+          &mistakes_.back(),
+          "\nhint: a job that goes on from the state of an optimizer needs the "
+          "same optimizer. From a file without ",
+          kSlotsPrefix,
+          "… (`ebb checkpoint export` without --with-slots, in PyTorch a new "
+          "optimizer) it begins with the values alone");
+    }
+    return state;
+  }
+
+ private:
+  absl::string_view Slot(const job::DenseTable& table,
+                         const std::string& optimizer,
+                         const std::string& slot) {
+    const TensorView* tensor = Take(optimizer, slot, table.name);
+    if (tensor == nullptr) {
+      missing_.push_back(SlotTensorName(optimizer, slot, table.name));
+      return {};
+    }
+    std::string why = Misfit(table, *tensor);
+    if (why.empty() && IsOfSquares(slot)) {
+      const auto negative = [](float value) { return value < 0; };
+      if (const auto place = First(tensor->data, negative)) {
+        why = absl::StrCat("tensor ", tensor->name,
+                           " has a value below 0, at place ", *place,
+                           ", and is of squares");
+      }
+    }
+    if (!why.empty()) mistakes_.push_back(absl::StrCat(path_, ": ", why));
+    return tensor->data;
+  }
+
+  int64_t Steps(const job::DenseTable& table,
+                const server::JobRule::DenseState& state) {
+    if (state.slots.empty()) return 0;
+    const TensorView* tensor = Take(state.optimizer, kStepSlot, table.name);
+    if (tensor == nullptr) {
+      if (CountsSteps(state.optimizer)) {
+        missing_.push_back(
+            SlotTensorName(state.optimizer, kStepSlot, table.name));
+      }
+      return 0;
+    }
+    const auto steps = StepsIn(*tensor);
+    if (!steps) {
+      mistakes_.push_back(
+          absl::StrCat(path_, ": tensor ", tensor->name,
+                       " must be one whole number of steps, from 0 to 2^53"));
+    }
+    return steps.value_or(0);
+  }
+
+  // What the job lacks, and what it has beside.
+  void NameTheRest() {
+    if (!missing_.empty()) {
+      mistakes_.push_back(
+          absl::StrCat(path_, " has no tensor ", Listed(std::move(missing_)),
+                       ", which is state that an optimizer of the job keeps"));
+    }
+    std::vector<std::string> others;
+    for (auto it = tensors_.begin(); it != tensors_.end();) {
+      if (absl::StartsWith(it->first, kSlotsPrefix)) {
+        others.emplace_back(it->first);
+        it = tensors_.erase(it);
+      } else {
+        ++it;
+      }
+    }
+    if (!others.empty()) {
+      mistakes_.push_back(
+          absl::StrCat(path_, " has state that no optimizer of the job keeps: ",
+                       Listed(std::move(others))));
+    }
+  }
+
+  // Null: there is none.
+  const TensorView* Take(const std::string& optimizer, absl::string_view slot,
+                         absl::string_view table) {
+    for (const std::string& kind : KindsLike(optimizer)) {
+      const auto it = tensors_.find(SlotTensorName(kind, slot, table));
+      if (it == tensors_.end()) continue;
+      const TensorView* tensor = it->second;
+      tensors_.erase(it);
+      return tensor;
+    }
+    return nullptr;
+  }
+
+  const std::string& path_;
+  Tensors& tensors_;
+  std::vector<std::string>& mistakes_;
+  std::vector<std::string> missing_;
+};
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
     const std::string& path, const std::vector<job::DenseTable>& tables,
-    const Differences& differences) {
+    const Differences& differences, const States* states) {
   if (datasets::IsUri(path) || data::IsRemote(path)) {
     return absl::InvalidArgumentError(absl::StrCat(
         path,
@@ -94,7 +290,7 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": ", file.status().message()));
   }
-  std::map<absl::string_view, const TensorView*> tensors;
+  Tensors tensors;
   for (const TensorView& tensor : file->tensors) {
     tensors[tensor.name] = &tensor;
   }
@@ -124,11 +320,24 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
     mistakes.push_back(absl::StrCat(path, " has no tensor ", Listed(missing),
                                     ", which the job has"));
   }
-  if (!tensors.empty()) {
-    std::vector<std::string> others;
-    for (const auto& [name, tensor] : tensors) others.emplace_back(name);
+  std::vector<std::string> others;
+  for (const auto& [name, tensor] : tensors) {
+    if (absl::StartsWith(name, kSlotsPrefix)) {
+      values->has_state_ = true;
+    } else {
+      others.emplace_back(name);
+    }
+  }
+  if (!others.empty()) {
     mistakes.push_back(absl::StrCat(
         path, " has tensors that the job has no table for: ", Listed(others)));
+  }
+  if (states != nullptr && values->has_state_) {
+    const State state =
+        StateReader(path, &tensors, &mistakes).Read(tables, *states);
+    if (mistakes.empty()) values->AddState(state.parts, tables);
+    values->slots_ = state.slots;
+    values->steps_ = state.steps;
   }
   if (!mistakes.empty()) {
     return absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
@@ -157,6 +366,22 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Of(
   }
   EBB_RETURN_IF_ERROR(own->MakeManifest());
   return own;
+}
+
+void InitialValues::AddState(const std::vector<absl::string_view>& parts,
+                             const std::vector<job::DenseTable>& tables) {
+  // Views of it stay.
+  int64_t most = 0;
+  for (const job::DenseTable& table : tables) most = std::max(most, table.size);
+  if (std::ranges::any_of(parts, &absl::string_view::empty)) {
+    zeros_.resize(most);
+  }
+  const absl::string_view zeros(reinterpret_cast<const char*>(zeros_.data()),
+                                zeros_.size() * sizeof(float));
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const size_t size = tables[i % tables.size()].size * sizeof(float);
+    Add(parts[i].empty() ? zeros.substr(0, size) : parts[i]);
+  }
 }
 
 void InitialValues::Add(absl::string_view table) {
@@ -195,6 +420,8 @@ v1::InitialValues InitialValues::ToProto() const {
   v1::InitialValues message;
   message.set_id(manifest_.id());
   message.set_bytes(bytes_);
+  message.set_slots(slots_);
+  if (slots_ > 0) message.mutable_steps()->Add(steps_.begin(), steps_.end());
   return message;
 }
 

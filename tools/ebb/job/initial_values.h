@@ -1,4 +1,5 @@
-// The values that a job begins with, from a file of tensors.
+// The values that a job begins with, from a file of tensors, with the state of
+// the optimizer if the file has it.
 #ifndef EBB_TOOLS_EBB_JOB_INITIAL_VALUES_H_
 #define EBB_TOOLS_EBB_JOB_INITIAL_VALUES_H_
 
@@ -14,12 +15,14 @@
 #include "datasets/target.h"
 #include "ebb/v1/specification.pb.h"
 #include "job/specification.h"
+#include "server/job_rule.h"
 #include "tools/files/mapped_file.h"
 
 namespace ebb::tools {
 
-// One vector of float32: the tensors in the order of the job's dense tables. A
-// file is mapped, and no copy of the values is made. Immutable, thread-safe.
+// One vector of float32: the tensors in the order of the job's dense tables,
+// and then slot after slot in the same order. A file is mapped, and no copy of
+// the values is made. Immutable, thread-safe.
 class InitialValues {
  public:
   // What a file may have, or lack, beside what tables say.
@@ -30,13 +33,19 @@ class InitialValues {
     std::string zeros_without;
   };
 
+  using States = std::vector<server::JobRule::DenseState>;
+
   // Reads the safetensors file, once, and compares it with the tables.
   // InvalidArgument, each line of the message being a mistake: tensors and
   // tables are not the same, or have other shapes; or a value is not finite, or
   // of another type than float32. Or the errors of opening it.
+  //
+  // `states` is what servers keep of the tables, in their order. If the file
+  // has the state of an optimizer, it must be exactly that. Null: it is passed
+  // over, and has_state() tells of it.
   static absl::StatusOr<std::shared_ptr<const InitialValues>> Read(
       const std::string& path, const std::vector<job::DenseTable>& tables,
-      const Differences& differences);
+      const Differences& differences, const States* states = nullptr);
   static absl::StatusOr<std::shared_ptr<const InitialValues>> Read(
       const std::string& path, const std::vector<job::DenseTable>& tables) {
     return Read(path, tables, {});
@@ -47,6 +56,9 @@ class InitialValues {
   static absl::StatusOr<std::shared_ptr<const InitialValues>> Of(
       const std::string& called, std::vector<float> values,
       const std::vector<job::DenseTable>& tables);
+
+  bool has_state() const { return has_state_; }
+  const std::string& path() const { return path_; }
 
   // For the job's specification.
   v1::InitialValues ToProto() const;
@@ -60,6 +72,9 @@ class InitialValues {
 
   // The next table's bytes, which this object has.
   void Add(absl::string_view table);
+  // The slots: parts as long as the tables, in their order, or empty for zeros.
+  void AddState(const std::vector<absl::string_view>& parts,
+                const std::vector<job::DenseTable>& tables);
   // Names what was added.
   absl::Status MakeManifest();
   // Bytes [first, first + size) of the vector.
@@ -68,11 +83,16 @@ class InitialValues {
   std::string path_;
   MappedFile file_;
   std::vector<float> own_;  // What the file lacks: mostly all or nothing.
+  // As long as the largest table that has fewer slots than another.
+  std::vector<float> zeros_;
   // The bytes of the tables, in one of the two, and where each begins in the
   // vector; those without bytes are left out.
   std::vector<absl::string_view> tables_;
   std::vector<int64_t> begins_;
   int64_t bytes_ = 0;
+  bool has_state_ = false;
+  int32_t slots_ = 0;
+  std::vector<int64_t> steps_;  // By table, with slots.
   datasets::Manifest manifest_;
 };
 

@@ -1,15 +1,20 @@
 #include "tools/ebb/job/initial_values.h"
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <limits>
+#include <memory>
 #include <numeric>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "common/testing/test_folder.h"
 #include "datasets/set_store.h"
 #include "gmock/gmock.h"
@@ -21,6 +26,7 @@ namespace ebb::tools {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 
@@ -142,6 +148,166 @@ TEST_F(InitialValuesTest, AreFinite) {
                   {"layer1.bias", {3}, Counted(3, 0)}}),
       HasSubstr(
           "tensor layer1.weights has a value that is not finite, at place 4"));
+}
+
+// A table that adam steps, and one without state.
+class InitialStateTest : public InitialValuesTest {
+ protected:
+  struct Step {
+    TensorType type = TensorType::kInt64;
+    std::vector<int64_t> dims = {1};
+    std::string bytes;
+  };
+  template <typename T>
+  static Step StepOf(TensorType type, T value,
+                     std::vector<int64_t> dims = {1}) {
+    Step step = {type, std::move(dims), std::string(sizeof(T), '\0')};
+    std::memcpy(step.bytes.data(), &value, sizeof(T));
+    return step;
+  }
+  static Tensor Moment(const char* name, std::vector<float> values) {
+    return {absl::StrCat("slots/", name, "/layer1.weights"),
+            {2, 3},
+            std::move(values)};
+  }
+
+  // A file of these tensors beside the values, with one of steps.
+  absl::StatusOr<std::shared_ptr<const InitialValues>> Read(
+      const std::vector<Tensor>& state, const std::optional<Step>& step,
+      const InitialValues::States& states) {
+    std::vector<Tensor> tensors = {{"layer1.weights", {2, 3}, Counted(6, 0)},
+                                   {"layer1.bias", {3}, Counted(3, 6)}};
+    tensors.insert(tensors.end(), state.begin(), state.end());
+    std::vector<TensorStream> streams;
+    if (step) {
+      streams.push_back({"slots/adam/step/layer1.weights", step->type,
+                         step->dims, [&](std::ostream& out) {
+                           out << step->bytes;
+                           return absl::OkStatus();
+                         }});
+    }
+    for (const Tensor& tensor : tensors) streams.push_back(StreamOf(tensor));
+    EXPECT_TRUE(WriteSafetensors(path_, streams, {}).ok());
+    return InitialValues::Read(path_, tables_, {}, &states);
+  }
+  std::string Mistakes(const std::vector<Tensor>& state,
+                       const std::optional<Step>& step) {
+    const auto read = Read(state, step, states_);
+    EXPECT_TRUE(absl::IsInvalidArgument(read.status())) << read.status();
+    return std::string(read.status().message());
+  }
+
+  const InitialValues::States states_ = {
+      {"adam", {"first_moment", "second_moment"}}, {"average", {}}};
+  const Tensor first_ = Moment("adam/first_moment", Counted(6, -20));
+  const Tensor second_ = Moment("adam/second_moment", Counted(6, 20));
+  const Step step_ = StepOf<int64_t>(TensorType::kInt64, 7);
+};
+
+TEST_F(InitialStateTest, LiesBehindTheValuesSlotAfterSlot) {
+  const auto values = Read({second_, first_}, step_, states_);
+  ASSERT_TRUE(values.ok()) << values.status();
+  EXPECT_TRUE((*values)->has_state());
+  const v1::InitialValues named = (*values)->ToProto();
+  EXPECT_EQ(named.bytes(), 4 * 9 * 3);
+  EXPECT_EQ(named.slots(), 2);
+  EXPECT_THAT(named.steps(), ElementsAre(7, 0));
+  const auto store = *datasets::SetStore::Open({.folder = folder_ / "sets"});
+  ASSERT_TRUE((*values)->Push(store.get()).ok());
+  const std::string bytes =
+      *store->GetChunk(datasets::InitialSetOf(named.id()), named.id(), 0);
+  std::vector<float> got(bytes.size() / sizeof(float));
+  std::memcpy(got.data(), bytes.data(), bytes.size());
+  std::vector<float> want = Counted(9, 0);
+  for (const Tensor& slot : {first_, second_}) {
+    want.insert(want.end(), slot.values.begin(), slot.values.end());
+    want.insert(want.end(), 3, 0.0f);
+  }
+  EXPECT_THAT(got, ElementsAreArray(want));
+}
+
+TEST_F(InitialStateTest, IsPassedOverUntilItIsKnownWhatServersKeep) {
+  ASSERT_TRUE(Read({first_, second_}, step_, states_).ok());
+  const auto values = InitialValues::Read(path_, tables_);
+  ASSERT_TRUE(values.ok()) << values.status();
+  EXPECT_TRUE((*values)->has_state());
+  EXPECT_EQ((*values)->ToProto().slots(), 0);
+  EXPECT_EQ((*values)->ToProto().bytes(), 4 * 9);
+}
+
+TEST_F(InitialStateTest, StepsAreOneWholeNumberOfAnyType) {
+  const Step good[] = {StepOf<float>(TensorType::kFloat32, 7, {}),
+                       StepOf<double>(TensorType::kFloat64, 7),
+                       StepOf<uint64_t>(TensorType::kUint64, 7, {1, 1})};
+  for (const Step& step : good) {
+    const auto values = Read({first_, second_}, step, states_);
+    ASSERT_TRUE(values.ok()) << values.status();
+    EXPECT_EQ((*values)->ToProto().steps(0), 7);
+  }
+  const Step bad[] = {StepOf<float>(TensorType::kFloat32, 7.5f),
+                      StepOf<float>(TensorType::kFloat32, -1),
+                      StepOf<float>(TensorType::kFloat32, std::nanf("")),
+                      StepOf<double>(TensorType::kFloat64, 1e300),
+                      StepOf<int64_t>(TensorType::kInt64, -1),
+                      {TensorType::kInt64, {2}, std::string(16, '\0')},
+                      {TensorType::kInt64, {0}, ""},
+                      StepOf<uint8_t>(TensorType::kUint8, 7)};
+  for (const Step& step : bad) {
+    EXPECT_THAT(Mistakes({first_, second_}, step),
+                HasSubstr("tensor slots/adam/step/layer1.weights must be one "
+                          "whole number of steps"));
+  }
+}
+
+TEST_F(InitialStateTest, OfARuleThatMeansTheSameIsTaken) {
+  const InitialValues::States states = {
+      {"adamw", {"first_moment", "second_moment"}}, {"sgd", {}}};
+  EXPECT_TRUE(Read({first_, second_}, step_, states).ok());
+  // Only adam counts steps.
+  EXPECT_TRUE(Read({Moment("momentum/velocity", Counted(6, 0))}, std::nullopt,
+                   {{"nesterov", {"velocity"}}, {"sgd", {}}})
+                  .ok());
+}
+
+TEST_F(InitialStateTest, MustBeWhatTheOptimizersOfTheJobKeep) {
+  const auto hint = HasSubstr("hint: a job that goes on from the state of");
+  EXPECT_THAT(Mistakes({first_}, std::nullopt),
+              AllOf(HasSubstr("has no tensor slots/adam/second_moment/"
+                              "layer1.weights, slots/adam/step/"
+                              "layer1.weights, which is state"),
+                    hint));
+  const Tensor bias = {"slots/adam/first_moment/layer1.bias", {3}, {1, 2, 3}};
+  EXPECT_THAT(Mistakes({first_, second_, bias}, step_),
+              AllOf(HasSubstr("state that no optimizer of the job keeps: "
+                              "slots/adam/first_moment/layer1.bias"),
+                    hint));
+  const auto other =
+      Read({first_, second_}, step_, {{"adagrad", {"squares"}}, {"sgd", {}}});
+  EXPECT_THAT(other.status().message(),
+              AllOf(HasSubstr("has no tensor slots/adagrad/squares/"
+                              "layer1.weights"),
+                    HasSubstr("keeps: slots/adam/first_moment/"
+                              "layer1.weights"),
+                    hint));
+}
+
+TEST_F(InitialStateTest, MistakesOfItsValuesAreNamed) {
+  Tensor turned = first_;
+  turned.dims = {3, 2};
+  EXPECT_THAT(Mistakes({turned, second_}, step_),
+              HasSubstr("tensor slots/adam/first_moment/layer1.weights has the "
+                        "shape (3, 2), the table of the job (2, 3)"));
+  Tensor infinite = first_;
+  infinite.values[4] = std::numeric_limits<float>::infinity();
+  EXPECT_THAT(Mistakes({infinite, second_}, step_),
+              HasSubstr("first_moment/layer1.weights has a value that is not "
+                        "finite, at place 4"));
+  // A square root of it would be no number.
+  Tensor negative = second_;
+  negative.values[2] = -0.5f;
+  EXPECT_THAT(Mistakes({first_, negative}, step_),
+              HasSubstr("second_moment/layer1.weights has a value below 0, at "
+                        "place 2"));
 }
 
 TEST_F(InitialValuesTest, AreFloatsOfASafetensorsFile) {

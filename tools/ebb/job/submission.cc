@@ -41,6 +41,7 @@
 #include "models/plugin.h"
 #include "models/registry.h"
 #include "rpc/convert.h"
+#include "server/job_rule.h"
 #include "tools/ebb/job/boosted_start.h"
 #include "tools/ebb/job/centroids.h"
 #include "tools/ebb/job/data_hint.h"
@@ -255,6 +256,24 @@ absl::Status ReadInitial(const std::optional<v1::Specification>& stored,
           : InitialValues::Read(model.initial(), facts->tables,
                                 DifferencesOf(model)));
   facts->initial = prepared->initial->ToProto();
+  return absl::OkStatus();
+}
+
+// Makes the record anew with the state of the optimizer that the file of
+// initial values has: what servers keep of each table, the first record says.
+absl::Status ReadState(const v1::Job& job, job::JobFacts* facts,
+                       PreparedJob* prepared, JobRecord* record) {
+  EBB_ASSIGN_OR_RETURN(const auto rule, server::JobRule::Create(*record));
+  InitialValues::States states = rule->DenseStates();
+  if (record->plan.algorithm.operated) {
+    for (auto& state : states) state.slots.clear();
+  }
+  EBB_ASSIGN_OR_RETURN(
+      prepared->initial,
+      InitialValues::Read(prepared->initial->path(), facts->tables,
+                          DifferencesOf(job.model()), &states));
+  facts->initial = prepared->initial->ToProto();
+  EBB_ASSIGN_OR_RETURN(*record, job::MakeJobRecord(job, *facts));
   return absl::OkStatus();
 }
 
@@ -846,6 +865,10 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   MakePathsAbsolute(std::filesystem::current_path().string(), &full);
   auto record = job::MakeJobRecord(full, facts);
   if (!record.ok()) return Refuse(record.status(), "", file.sources);
+  if (prepared.initial != nullptr && prepared.initial->has_state()) {
+    draft.Fail(ReadState(full, &facts, &prepared, &*record), "model.initial");
+    EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
+  }
   if (record->plan.partitions < full.partitions()) {
     draft.notes.push_back(
         absl::StrCat("partitions: ", full.partitions(), " are asked for, ",

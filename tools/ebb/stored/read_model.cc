@@ -140,7 +140,8 @@ absl::StatusOr<std::vector<std::string>> ValueNames(const JobRecord& record) {
 }
 
 absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source, bool with_slots,
-                                      RowReceiver* rows) {
+                                      RowReceiver* rows,
+                                      std::vector<VersionInfo>* read) {
   EBB_ASSIGN_OR_RETURN(ModelNames names, NamesOf(source->job(), with_slots));
   if (rows == nullptr) names.tables.clear();
   // A job that advances writes new versions and deletes old ones all the time.
@@ -165,6 +166,7 @@ absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source, bool with_slots,
       return failed;
     }
     auto all = ReadVersions(source, newest, names, rows);
+    if (all.ok() && read != nullptr) *read = newest;
     if (all.ok()) return all;
     failed = all.status();
     tried = newest;

@@ -35,9 +35,10 @@ absl::StatusOr<std::vector<std::string>> ValueNames(const JobRecord& record);
 // null, they are not read. Versions that are deleted meanwhile, because newer
 // ones are there, are read again. DataLoss: the stored data is damaged.
 // Unavailable: a server is silent, and with it the newest versions of its
-// partitions.
-absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source, bool with_slots,
-                                      RowReceiver* rows);
+// partitions. `versions`, if it is not null, gets those that were read.
+absl::StatusOr<NamedArrays> ReadModel(
+    CheckpointSource* source, bool with_slots, RowReceiver* rows,
+    std::vector<VersionInfo>* versions = nullptr);
 
 }  // namespace ebb::tools
 

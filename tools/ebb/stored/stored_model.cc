@@ -27,6 +27,7 @@
 #include "tools/ebb/stored/read_model.h"
 #include "tools/ebb/stored/topics.h"
 #include "tools/ebb/stored/word_export.h"
+#include "tools/tensors/slot_tensors.h"
 #include "worker/job_data.h"
 #include "worker/python/python_program.h"
 
@@ -40,7 +41,6 @@ constexpr char kJobKey[] = "ebb.job";
 constexpr char kIndexKey[] = "ebb.index";
 constexpr char kColumnsKey[] = "ebb.columns";
 constexpr char kTablesKey[] = "ebb.sparse_tables";
-constexpr char kSlots[] = "slots/";
 
 std::string KeysName(absl::string_view table) {
   return absl::StrCat(table, "/keys");
@@ -83,6 +83,24 @@ void AddTensors(const models::ModelDescription& description,
     tensors->push_back({std::move(named), TensorType::kFloat32, table.dims,
                         [part](std::ostream& out) {
                           WriteAll(out, part);
+                          return absl::OkStatus();
+                        }});
+  }
+}
+
+// The steps that made the slots, for each dense table that has some.
+void AddSteps(const StoredModel& stored,
+              absl::FunctionRef<std::string(size_t)> table_name,
+              std::vector<TensorStream>* tensors) {
+  for (size_t t = 0; t < stored.steps.size(); ++t) {
+    if (stored.slot_names[t].empty()) continue;
+    const std::string& slot = stored.slot_names[t].front();
+    const std::string optimizer = slot.substr(0, slot.find('/'));
+    tensors->push_back({SlotTensorName(optimizer, kStepSlot, table_name(t)),
+                        TensorType::kInt64,
+                        {1},
+                        [steps = stored.steps[t]](std::ostream& out) {
+                          WriteAll(out, std::span<const int64_t>(&steps, 1));
                           return absl::OkStatus();
                         }});
   }
@@ -297,7 +315,7 @@ absl::StatusOr<StoredModel> ImportModel(const TensorFileView& file) {
         });
   };
   for (const TensorView& tensor : file.tensors) {
-    if (absl::StartsWith(tensor.name, kSlots) || of_rows(tensor.name) ||
+    if (absl::StartsWith(tensor.name, kSlotsPrefix) || of_rows(tensor.name) ||
         IsTopicShares(stored.job, tensor.name)) {
       continue;
     }
@@ -397,6 +415,40 @@ bool StoredRows::Get(uint64_t key, std::span<float> out) const {
   return true;
 }
 
+// The steps behind the values of a version. A round is one.
+int64_t StepsOf(const JobPlan& plan, const VersionInfo& version) {
+  if (!plan.rounds()) return version.updates;
+  int64_t round = 0;
+  for (int64_t rest = version.examples; round < plan.RoundCount(); ++round) {
+    rest -= plan.RoundExamples(round);
+    if (rest < 0) break;
+  }
+  return round;
+}
+
+// By table, those that the rule made before the job and in it. Parts of a table
+// may have got different ones: then the least.
+std::vector<int64_t> StepsOf(
+    const JobPlan& plan, const std::vector<job::DenseTable>& tables,
+    const std::vector<server::JobRule::DenseState>& states,
+    const std::vector<VersionInfo>& versions) {
+  std::vector<int64_t> steps;
+  int64_t first = 0;
+  for (size_t t = 0; t < states.size(); ++t) {
+    const int64_t last = first + tables[t].size;
+    std::optional<int64_t> least;
+    for (const VersionInfo& version : versions) {
+      const auto range = plan.ParameterRange(version.key.partition);
+      if (range.second <= first || range.first >= last) continue;
+      const int64_t made = StepsOf(plan, version);
+      least = std::min(made, least.value_or(made));
+    }
+    steps.push_back(states[t].steps + least.value_or(0));
+    first = last;
+  }
+  return steps;
+}
+
 absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
                                             const std::string& folder,
                                             const StoredParts& parts) {
@@ -425,9 +477,10 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
     }
   }
   RowWriter rows(stored, folder, &stored.runs);
+  std::vector<VersionInfo> versions;
   EBB_ASSIGN_OR_RETURN(
       NamedArrays arrays,
-      ReadModel(source, parts.slots, parts.rows ? &rows : nullptr));
+      ReadModel(source, parts.slots, parts.rows ? &rows : nullptr, &versions));
   stored.parameters = std::move(arrays["values"]);
   if (traits.forest() && !stored.runs.empty()) {
     EBB_ASSIGN_OR_RETURN(stored.forest,
@@ -445,6 +498,12 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
       const auto slot = absl::StrCat("slot:", stored.slots.size());
       stored.slots.push_back(std::move(arrays[rule->PublicName(slot)]));
     }
+  }
+  if (parts.slots) {
+    EBB_ASSIGN_OR_RETURN(const std::vector<job::DenseTable> tables,
+                         job::TablesOf(specification, source->job().plan));
+    stored.steps =
+        StepsOf(source->job().plan, tables, rule->DenseStates(), versions);
   }
   return stored;
 }
@@ -493,6 +552,7 @@ ModelExport ExportModel(const StoredModel& stored,
   };
   take(/*wide=*/true);
   const auto table_name = [&](size_t t) { return description.tables[t].name; };
+  AddSteps(stored, table_name, &all.tensors);
   AddTensors(description, stored.parameters, table_name, &all.tensors);
   AddTopicShares(stored, &all);
   for (size_t t = 0; t < stored.runs.size(); ++t) {
@@ -505,7 +565,7 @@ ModelExport ExportModel(const StoredModel& stored,
     const auto slot_name = [&](size_t t) {
       const std::vector<std::string>& names = stored.slot_names[t];
       return slot < names.size()
-                 ? absl::StrCat(kSlots, names[slot], "/", table_name(t))
+                 ? absl::StrCat(kSlotsPrefix, names[slot], "/", table_name(t))
                  : std::string();
     };
     AddTensors(description, stored.slots[slot], slot_name, &all.tensors);
@@ -516,9 +576,10 @@ ModelExport ExportModel(const StoredModel& stored,
         NameOf(table.optimizer.value_or(stored.job.optimizer()));
     size_t array = 0;
     for (const std::string& slot : stored.run_slots[t]) {
-      all.tensors.push_back(RowsOf(
-          absl::StrCat(kSlots, optimizer, "/", slot, "/", RowsName(table.name)),
-          table, stored.runs[t], ++array));
+      all.tensors.push_back(
+          RowsOf(absl::StrCat(kSlotsPrefix, optimizer, "/", slot, "/",
+                              RowsName(table.name)),
+                 table, stored.runs[t], ++array));
     }
   }
   std::ranges::stable_sort(written, {}, &TensorStream::type);  // Floats first.

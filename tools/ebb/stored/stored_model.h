@@ -69,6 +69,8 @@ struct StoredModel {
   // By dense table, what is in them: "adam/first_moment". A table may have less
   // than there are.
   std::vector<std::vector<std::string>> slot_names;
+  // With slots: by dense table, the steps that its rule made in all.
+  std::vector<int64_t> steps;
 
   // The trees, for such models; their table then has no rows here.
   ForestPtr forest;
@@ -111,7 +113,8 @@ struct ModelExport {
 // the job and the index for ebb. A sparse table has "TABLE/keys", ascending,
 // and "TABLE/rows" in their order: counts are int64. Rows that are written once
 // are uint8, filled up with zeros, with "TABLE/lengths". A slot's tensors are
-// called "slots/OPTIMIZER/SLOT/TENSOR". Word vectors are two dense tensors
+// called "slots/OPTIMIZER/SLOT/TENSOR"; in the place of SLOT, "step" is the
+// number of steps behind them, int64. Word vectors are two dense tensors
 // instead, without slots (word_export.h).
 ModelExport ExportModel(const StoredModel& stored,
                         const models::ModelDescription& description);

@@ -1,0 +1,25 @@
+// What tensors with the state of an optimizer are called in a file: those of a
+// slot "slots/adam/first_moment/TABLE", and the steps that made it
+// "slots/adam/step/TABLE", one number.
+#ifndef EBB_TOOLS_TENSORS_SLOT_TENSORS_H_
+#define EBB_TOOLS_TENSORS_SLOT_TENSORS_H_
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace ebb::tools {
+
+inline constexpr char kSlotsPrefix[] = "slots/";
+inline constexpr char kStepSlot[] = "step";
+
+inline std::string SlotTensorName(absl::string_view optimizer,
+                                  absl::string_view slot,
+                                  absl::string_view table) {
+  return absl::StrCat(kSlotsPrefix, optimizer, "/", slot, "/", table);
+}
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_TENSORS_SLOT_TENSORS_H_
