@@ -166,7 +166,8 @@ void CheckFeatures(const v1::DataSource& source, bool needs_label,
                    const std::string& path, Complaints* found) {
   if (source.features().empty()) return;
   if (!TraitsOf(source).records()) {
-    found->Add(path, "is for tf_record and json_lines", "leave it out");
+    found->Add(path, "is for tf_record, json_lines and protobuf",
+               "leave it out");
     return;
   }
   int labels = 0;

@@ -297,6 +297,12 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
       SetRecords(data::SourceKind::kJsonLines, source.json_lines().path(),
                  source, &spec);
       break;
+    case v1::DataSource::kProtobuf:
+      SetRecords(data::SourceKind::kProtobuf, source.protobuf().path(), source,
+                 &spec);
+      spec.protobuf = {source.protobuf().descriptors(),
+                       source.protobuf().message()};
+      break;
   }
   if (!job::HasLabels(job)) {
     spec.has_labels = false;

@@ -72,6 +72,9 @@ class Input {
   // only at the end of the file. Does not go on to the next one.
   absl::StatusOr<size_t> Read(std::span<char> out);
 
+  // Passes over bytes of this file and returns how many: less only at its end.
+  absl::StatusOr<uint64_t> Skip(uint64_t bytes);
+
   // Goes on to the next file; false where there is none.
   absl::StatusOr<bool> NextFile();
 

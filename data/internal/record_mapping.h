@@ -56,6 +56,9 @@ class RecordMapping {
   // Reader::AbsentFeatures().
   std::vector<std::string> AbsentFeatures() const;
 
+  // Whether the selected feature takes words.
+  bool takes_keys() const { return selected().keyed(); }
+
   // Begins an example.
   void Begin();
   // The values that follow are those of this feature. Each is selected once,
@@ -71,6 +74,8 @@ class RecordMapping {
   void AddText(absl::string_view text);
   // Says that the feature has a value of another kind: "a list".
   void AddOther(absl::string_view what);
+  // Says that the feature has a value that is wrong in itself.
+  void AddMistake(absl::string_view what);
   // Ends the values of the feature.
   void EndFeature();
   // Ends the example, which lives until the next Begin(). The error is the

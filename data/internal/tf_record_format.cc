@@ -115,7 +115,8 @@ class TfRecordReader : public Reader {
   }
 
   // Reads the next record to record_; false at the end of the last file. A
-  // record with a wrong checksum is only a mistake in this one.
+  // record with a wrong checksum, or one that is too long, is only a mistake in
+  // this one.
   absl::StatusOr<bool> ReadRecord(absl::Status* mistake) {
     char front[kTfRecordFront];
     size_t n = 0;
@@ -138,8 +139,13 @@ class TfRecordReader : public Reader {
     uint64_t length;
     std::memcpy(&length, front, sizeof(length));
     if (length > kMaxExampleBytes) {
-      return Broken("has ", length, " bytes, but a record has at most ",
-                    kMaxExampleBytes >> 20, " MiB");
+      *mistake = absl::InvalidArgumentError(
+          absl::StrCat("has ", length, " bytes, but a record has at most ",
+                       kMaxExampleBytes >> 20, " MiB"));
+      if (!bad_.skip()) return true;
+      EBB_RETURN_IF_ERROR(Pass(length));
+      EBB_RETURN_IF_ERROR(Pass(sizeof(uint32_t)));
+      return true;
     }
     buffer_.resize(length + sizeof(uint32_t));
     EBB_ASSIGN_OR_RETURN(n, file_.Read(std::span<char>(buffer_)));
@@ -152,6 +158,11 @@ class TfRecordReader : public Reader {
           "the checksum of its bytes is wrong; write the file anew");
     }
     return true;
+  }
+  // Passes over bytes of the record.
+  absl::Status Pass(uint64_t bytes) {
+    EBB_ASSIGN_OR_RETURN(const uint64_t passed, file_.Skip(bytes));
+    return passed < bytes ? Cut() : absl::OkStatus();
   }
   absl::Status Cut() const {
     return Broken("is cut: the file ends within it; was it copied whole?");
