@@ -844,8 +844,7 @@ std::string PackingAdvice(const JobRecord& record) {
   const auto specification = ReadSpecification(record);
   if (!specification.ok()) return "";
   const v1::Job& job = specification->job();
-  const v1::ModelTraits& model = TraitsOf(job.model());
-  if (model.forest() || model.boosted() || model.clusters()) return "";
+  if (TasksOf(job) > 0) return "";  // They need all of it.
   const v1::DataSource& train = job.data().train();
   const v1::FormatTraits& format = TraitsOf(train);
   if (FormatOf(train) == nullptr || format.packed() || format.positions() ||

@@ -288,6 +288,8 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
       spec.kind = data::SourceKind::kPacked;
       spec.path = source.packed().path();
       spec.packed.keyed = job::TraitsOf(job.model()).keyed();
+      // Trees tell missing values from others.
+      spec.packed.keep_missing = job::TraitsOf(job.model()).boosted();
       break;
     case v1::DataSource::kTfRecord:
       SetRecords(data::SourceKind::kTfRecord, source.tf_record().path(), source,
