@@ -440,7 +440,8 @@ class ProtobufReader : public Reader {
     }
   }
 
-  // Of a repeated message only words are proposed, in any number.
+  // Proposes entries for what the message has. In a repeated message these are
+  // words alone, in any number.
   static void Propose(const Message& message, const std::string& prefix,
                       bool repeated, std::vector<ProposedFeature>* proposed) {
     const Reflection& reflection = *message.GetReflection();
@@ -507,7 +508,7 @@ class ProtobufReader : public Reader {
   Input file_;
   BadExamples bad_;
   const std::unique_ptr<MessageType> type_;
-  const std::vector<Path> paths_;  // Of the mapping, in its order.
+  const std::vector<Path> paths_;  // To the features of the mapping.
   std::unique_ptr<Message> message_;
   bool keeps_much_ = false;  // message_ has memory of a large one.
   std::string text_;

@@ -314,6 +314,12 @@ class PackedTest(JobTestCase):
                      "4096", "--raw")
         self.run_to_the_end(folder, "packed.yaml", "--workers", "1",
                             "--memory", "128MiB")
+        with open(os.path.join(folder, "clusters.yaml"), "w") as file:
+            file.write("name: clusters\nmodel: {kind: kmeans, clusters: 3}\n"
+                       "data: {train: {packed: p/train}}\n"
+                       "algorithm: {max_rounds: 2}\n")
+        self.run_to_the_end(folder, "clusters.yaml", "--workers", "1",
+                            "--memory", "128MiB", run_dir="clusters")
 
 
 if __name__ == "__main__":
