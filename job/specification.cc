@@ -861,7 +861,8 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   v1::Specification specification;
   *specification.mutable_job() = job;
   FillDefaults(specification.mutable_job());
-  FitToData({.examples = facts.examples}, 0, specification.mutable_job());
+  FitToData({.examples = facts.examples, .window = facts.window}, 0,
+            specification.mutable_job());
   const v1::Job& full = specification.job();
   specification.set_format(FormatOf(full, facts));
 
