@@ -137,7 +137,7 @@ absl::Status Build(const std::string& path, const Files& files,
 absl::StatusOr<std::unique_ptr<MessageType>> MessageType::Create(
     absl::string_view set, const std::string& path, const std::string& name) {
   FileDescriptorSet descriptors;
-  // It tells the log of names that are no UTF-8.
+  // libprotobuf logs each name that is not UTF-8.
   const google::protobuf::LogSilencer silencer;
   if (!descriptors.ParsePartialFromArray(set.data(),
                                          static_cast<int>(set.size())) ||
@@ -226,7 +226,7 @@ class MessageType::Meter {
   int64_t memory() const { return memory_; }
 
  private:
-  // Of a field beside what it holds.
+  // What a field takes beside its value.
   static constexpr int64_t kField = 24;
 
   bool AddBytes(CodedInputStream* in, const FieldDescriptor* field,

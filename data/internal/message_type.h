@@ -46,7 +46,7 @@ class MessageType {
   google::protobuf::DescriptorPool pool_;
   mutable google::protobuf::DynamicMessageFactory factory_{&pool_};
   const google::protobuf::Descriptor* type_ = nullptr;
-  // Of an empty message.
+  // What an empty message takes.
   absl::flat_hash_map<const google::protobuf::Descriptor*, int64_t> sizes_;
 };
 

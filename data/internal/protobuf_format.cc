@@ -324,7 +324,7 @@ class ProtobufReader : public Reader {
     }
     if (keeps_much_) message_ = type_->New();
     keeps_much_ = memory > kMostKept;
-    // It tells the log of texts that are no UTF-8.
+    // libprotobuf logs each text that is not UTF-8.
     const google::protobuf::LogSilencer silencer;
     if (message_->ParsePartialFromArray(bytes_.data(),
                                         static_cast<int>(bytes_.size()))) {
