@@ -330,11 +330,12 @@ TEST(ProtobufFormatTest, LeavesOutWhatIsNoMessage) {
   for (const std::string& bad :
        {std::string("\x0a\x05x"), std::string(1, '\0'), std::string("\x1a\xff"),
         std::string("\x1a\x01\xff")}) {  // A tag that is not UTF-8.
-    EXPECT_EQ(Message(Dense(), one + Framed(bad) + one),
+    const std::string file = absl::StrCat(one, Framed(bad), one);
+    EXPECT_EQ(Message(Dense(), file),
               absl::StrCat("f: message 2 (byte ", one.size(),
                            "): is no shop.Click, or has a text that is not "
                            "UTF-8"));
-    EXPECT_EQ(Read(Skipping(Dense()), one + Framed(bad) + one).size(), 2U);
+    EXPECT_EQ(Read(Skipping(Dense()), file).size(), 2U);
   }
 }
 
