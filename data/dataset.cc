@@ -24,6 +24,9 @@
 namespace ebb::data {
 namespace {
 
+using internal::kPackedFrom;
+using internal::WithColumns;
+
 // Examples that are brought into the cache before they are copied.
 constexpr size_t kAhead = 8;
 
@@ -48,19 +51,11 @@ std::string Examples(const Index& index) {
                       " that are left out");
 }
 
-// Before the format that a packed set was made of.
-constexpr absl::string_view kPackedFrom = " of ";
-
-// What an index means whose source is read in this order of columns.
-std::string WithOrder(const std::string& meaning, const std::string& order) {
-  return order.empty() ? meaning : absl::StrCat(meaning, " columns=", order);
-}
-
 // Whether an index of this meaning is of a source that means `spec`, in
 // whatever order its columns are.
 bool IsOf(absl::string_view index, absl::string_view spec) {
   return absl::ConsumePrefix(&index, spec) &&
-         (index.empty() || absl::StartsWith(index, " columns=") ||
+         (index.empty() || absl::StartsWith(index, internal::kColumnsAre) ||
           absl::StartsWith(index, kPackedFrom));
 }
 
@@ -232,7 +227,7 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
                      ? absl::StrCat(": ", remarks.front())
                      : "");
   }
-  data.index_.meaning = WithOrder(spec.Meaning(), reader->ColumnOrder());
+  data.index_.meaning = WithColumns(spec.Meaning(), reader->ColumnOrder());
   data.index_.files = reader->Fingerprints();
   data.names_ = reader->Names();
   data.remarks_ = reader->Remarks();
@@ -356,7 +351,10 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
                  " is sparse, and standardise would fill in its zeros\nhint: "
                  "standardise: false");
   }
-  if (spec.has_labels && !footer.has_labels) {
+  // A model that does not look at labels needs none.
+  const bool labels =
+      spec.has_labels && (footer.has_labels || spec.looks_at_labels);
+  if (labels && !footer.has_labels) {
     return Wrong(spec.Name(), " was packed without labels");
   }
   const bool classes = internal::HasClasses(spec);
@@ -379,7 +377,7 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
   Index& index = data.index_;
   data.layout_ = footer.layout;
   data.window_ = footer.window;
-  data.packed_labels_ = spec.has_labels;
+  data.packed_labels_ = labels;
   data.names_ = footer.names;
   if (constants == nullptr) {
     index = footer.index;
@@ -418,17 +416,19 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
     index.left_out = footer.index.left_out;
   }
   index.meaning =
-      WithOrder(absl::StrCat(spec.Meaning(), kPackedFrom, SourceOf(footer)),
-                internal::ShapeIn(footer.index.meaning));
+      WithColumns(absl::StrCat(spec.Meaning(), kPackedFrom, SourceOf(footer)),
+                  internal::ShapeIn(footer.index.meaning));
   index.files = {set->id()};
   data.left_out_ = {index.left_out, "in the files that were packed"};
   data.packed_ = std::make_shared<Packed>(std::move(set));
   Packed& packed = *data.packed_;
   packed.spec = spec;
-  // Gaps become means, as those of tables that say so.
-  packed.spec.csv.missing = packed.set->footer().gaps
-                                ? CsvOptions::Missing::kMean
-                                : CsvOptions::Missing::kError;
+  packed.spec.has_labels = labels;
+  // Gaps become means or stay, as those of tables that say so.
+  packed.spec.csv.missing =
+      !packed.set->footer().gaps ? CsvOptions::Missing::kError
+      : spec.packed.keep_missing ? CsvOptions::Missing::kKeep
+                                 : CsvOptions::Missing::kMean;
   packed.constants = index;
   packed.row_sum = packed.set->footer().absolute_sum * std::fabs(spec.scale) /
                    static_cast<double>(index.examples);

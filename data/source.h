@@ -29,7 +29,8 @@ enum class SourceKind {
   kImages,
   kTar,
   kTfRecord,
-  kJsonLines
+  kJsonLines,
+  kProtobuf
 };
 
 // kClass: labels are whole numbers that name classes; kReal: numbers to
@@ -182,6 +183,15 @@ struct BagsOptions {
 struct PackedOptions {
   // Whether its examples are to be keys; else columns of numbers.
   bool keyed = false;
+  // Whether missing values stay NaN; else they become the mean of their column.
+  bool keep_missing = false;
+};
+
+// The files are SourceSpec::path and those after it.
+struct ProtobufOptions {
+  // A file of descriptors, as `protoc --descriptor_set_out` writes it.
+  std::string descriptors;
+  std::string message;  // The full name of the messages' type.
 };
 
 // What becomes of images, PNG or JPEG.
@@ -307,8 +317,9 @@ struct SourceSpec {
   BagsOptions bags;
   PackedOptions packed;
   ImageOptions image;  // For kImages and kTar.
-  // For TFRecord and JSON lines, in the order of their names. Other values of
-  // a record are not read.
+  ProtobufOptions protobuf;
+  // For TFRecord, JSON lines and protobuf, in the order of their names. Other
+  // values of a record are not read.
   std::vector<RecordFeature> features;
 
   // Whether it has labels that are numbers.

@@ -49,7 +49,8 @@ TEST(SourceSpecTest, EachKindHasAFormatWithAWordOfItsOwn) {
           Pair(SourceKind::kPacked, "packed"),
           Pair(SourceKind::kImages, "images"), Pair(SourceKind::kTar, "tar"),
           Pair(SourceKind::kTfRecord, "tf_record"),
-          Pair(SourceKind::kJsonLines, "json_lines")));
+          Pair(SourceKind::kJsonLines, "json_lines"),
+          Pair(SourceKind::kProtobuf, "protobuf")));
 }
 
 TEST(SourceSpecTest, RefusesPathsThatDoNotSuitTheKind) {

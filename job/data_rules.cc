@@ -166,7 +166,8 @@ void CheckFeatures(const v1::DataSource& source, bool needs_label,
                    const std::string& path, Complaints* found) {
   if (source.features().empty()) return;
   if (!TraitsOf(source).records()) {
-    found->Add(path, "is for tf_record and json_lines", "leave it out");
+    found->Add(path, "is for tf_record, json_lines and protobuf",
+               "leave it out");
     return;
   }
   int labels = 0;
@@ -300,13 +301,18 @@ void CheckPacked(const v1::Job& job, Complaints* found) {
                "when it is packed",
                "ebb data pack --split, then test: {packed: FOLDER/test}");
   }
-  const v1::ModelTraits& traits = TraitsOf(job.model());
-  if (traits.forest() || traits.boosted() || traits.clusters()) {
-    found->Add(
-        "data.train.packed",
-        absl::StrCat("is read window by window, but ", job.model().kind(),
-                     " needs all of the data in memory"),
-        "the files that were packed");
+  // A task of these goes over all of the data again and again.
+  if (TraitsOf(job.model()).forest()) {
+    found->Add("data.train.packed",
+               "is read window by window, but forest needs all of the data in "
+               "memory",
+               "the files that were packed; or model: boosted_trees, which "
+               "learns from windows");
+  } else if (HasRestarts(job)) {
+    found->Add("data.train.packed",
+               "is read window by window, but each of several runs needs all "
+               "of the data in memory",
+               "leave model.restarts out");
   }
 }
 

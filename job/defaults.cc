@@ -29,6 +29,12 @@ void InheritFromTrain(v1::Data* data) {
   if (TraitsOf(test).records() && test.features().empty()) {
     *test.mutable_features() = train.features();
   }
+  // Descriptors say what messages mean, for both.
+  if (test.has_protobuf() && train.has_protobuf() &&
+      !test.protobuf().has_descriptors() &&
+      train.protobuf().has_descriptors()) {
+    test.mutable_protobuf()->set_descriptors(train.protobuf().descriptors());
+  }
   const FieldDescriptor* format = FormatOf(test);
   // A data set of Python is another function's.
   if (format == nullptr || format != FormatOf(train) || train.has_python()) {

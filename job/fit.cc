@@ -175,6 +175,7 @@ int64_t Fit::BatchOfTheData(std::string* reason) const {
   fit(train.has_item_examples(), train.item_examples(), "train.item_examples");
   fit(train.has_batch_growth() && train.batch_growth().has_max(),
       train.batch_growth().max(), "train.batch_growth.max");
+  fit(data_.window > 0, data_.window, "the windows of data.train");
   const auto round = ParseEpochOrCount(job_.consistency().examples());
   fit(round.has_value() && *round != kWholeEpoch, round.value_or(0),
       "consistency.examples");

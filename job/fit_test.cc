@@ -58,6 +58,22 @@ TEST(FitTest, SaysWhatItChoseAndFromWhat) {
   EXPECT_THAT(FitToData({.examples = 50, .features = 9}, 0, &job), IsEmpty());
 }
 
+// Bug: a batch that nothing asked for was refused as larger than a window.
+TEST(FitTest, ABatchFitsIntoAWindow) {
+  for (const char* const model :
+       {"{kind: kmeans, clusters: 3}", "{kind: boosted_trees, bins: 16}"}) {
+    for (const int64_t window : {0, 512}) {
+      v1::Job job = Csv("", model);
+      const auto choices = FitToData(
+          {.examples = 1'000'000, .features = 4, .window = window}, 0, &job);
+      EXPECT_EQ(job.train().batch() == 512, window > 0) << model;
+      EXPECT_EQ(
+          Texts(choices)[0] == "train.batch 512: as the windows of data.train",
+          window > 0);
+    }
+  }
+}
+
 // The defaults of before: those of much data did not change.
 TEST(FitTest, MuchDataIsGoneThroughTenTimesInBatchesOf128) {
   v1::Job job = Csv();

@@ -847,8 +847,7 @@ std::string PackingAdvice(const JobRecord& record) {
   const auto specification = ReadSpecification(record);
   if (!specification.ok()) return "";
   const v1::Job& job = specification->job();
-  const v1::ModelTraits& model = TraitsOf(job.model());
-  if (model.forest() || model.boosted() || model.clusters()) return "";
+  if (TasksOf(job) > 0) return "";  // They need all of it.
   const v1::DataSource& train = job.data().train();
   const v1::FormatTraits& format = TraitsOf(train);
   if (FormatOf(train) == nullptr || format.packed() || format.positions() ||
@@ -865,7 +864,8 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   v1::Specification specification;
   *specification.mutable_job() = job;
   FillDefaults(specification.mutable_job());
-  FitToData({.examples = facts.examples}, 0, specification.mutable_job());
+  FitToData({.examples = facts.examples, .window = facts.window}, 0,
+            specification.mutable_job());
   const v1::Job& full = specification.job();
   specification.set_format(FormatOf(full, facts));
 

@@ -874,6 +874,9 @@ TEST(SpecificationTest, WhatDoesNotFitCouldBePacked) {
                      "data: {train: {idx: {images: i, labels: l}}}\n"),
               HasSubstr("pack it: `ebb data pack JOB.yaml FOLDER`"));
   EXPECT_EQ(advice("model: softmax\ndata: {train: {packed: p}}\n"), "");
+  EXPECT_EQ(advice("model: {kind: kmeans, clusters: 2, restarts: 2}\n"
+                   "data: {train: {csv: a.csv}}\n"),
+            "");
 }
 
 // Bug: likewise.

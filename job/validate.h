@@ -31,6 +31,8 @@ struct SourceFacts {
     int64_t with_two_words = 0;
   };
   std::optional<Documents> documents;
+  // The examples of each window of a packed set; 0: of other data.
+  int64_t window = 0;
 };
 
 // The facts about a job's surroundings that the caller found. Absent facts are

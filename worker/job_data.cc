@@ -288,6 +288,8 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
       spec.kind = data::SourceKind::kPacked;
       spec.path = source.packed().path();
       spec.packed.keyed = job::TraitsOf(job.model()).keyed();
+      // Trees tell missing values from others.
+      spec.packed.keep_missing = job::TraitsOf(job.model()).boosted();
       break;
     case v1::DataSource::kTfRecord:
       SetRecords(data::SourceKind::kTfRecord, source.tf_record().path(), source,
@@ -296,6 +298,12 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
     case v1::DataSource::kJsonLines:
       SetRecords(data::SourceKind::kJsonLines, source.json_lines().path(),
                  source, &spec);
+      break;
+    case v1::DataSource::kProtobuf:
+      SetRecords(data::SourceKind::kProtobuf, source.protobuf().path(), source,
+                 &spec);
+      spec.protobuf = {source.protobuf().descriptors(),
+                       source.protobuf().message()};
       break;
   }
   if (!job::HasLabels(job)) {

@@ -229,6 +229,25 @@ TEST_F(JobDataTest, FeaturesOfRecordsReachTheSource) {
   }
 }
 
+TEST_F(JobDataTest, TestDataHasTheMessagesOfTheTrainingData) {
+  const v1::Job job = KeyedJob(
+      "train: {protobuf: {path: [a, b], descriptors: d, message: shop.Click}, "
+      "features: {z: label, user.id: key}}, test: {protobuf: c}");
+  const data::SourceSpec train = TrainingSource(job, data::LabelKind::kClass);
+  const auto test = TestSource(job, data::LabelKind::kClass, std::nullopt);
+  ASSERT_TRUE(test.has_value());
+  EXPECT_EQ(train.kind, data::SourceKind::kProtobuf);
+  EXPECT_EQ(train.path, "a");
+  EXPECT_EQ(train.further_paths, std::vector<std::string>{"b"});
+  EXPECT_EQ(test->path, "c");
+  EXPECT_EQ(train.Meaning(), test->Meaning());
+  for (const data::SourceSpec& spec : {train, *test}) {
+    EXPECT_EQ(spec.protobuf.descriptors, "d");
+    EXPECT_EQ(spec.protobuf.message, "shop.Click");
+    EXPECT_EQ(spec.features.size(), 2U);
+  }
+}
+
 TEST_F(JobDataTest, TestDataIsReadAsTrainingDataIs) {
   const v1::Job job = KeyedJob(
       "train: {criteo: {path: a.tsv, numeric: 2, categories: 3, "

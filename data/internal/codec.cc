@@ -244,9 +244,13 @@ bool IsSkippable(absl::string_view front) {
 
 // Whether a file begins as zlib writes it. Its first two bytes may begin a
 // text, too: "x^2". Those after them are hardly ever UTF-8 then, although the
-// last character may be cut.
+// last character may be cut. They may also be the length of a protobuf message
+// and its first field. Files have no dictionary, which kDictionary would
+// announce.
 bool IsZlib(absl::string_view front) {
+  constexpr uint8_t kDictionary = 0x20;
   if (front.size() < 8 || front[0] != '\x78' ||
+      (static_cast<uint8_t>(front[1]) & kDictionary) != 0 ||
       (front[0] * 256 + static_cast<uint8_t>(front[1])) % 31 != 0) {
     return false;
   }

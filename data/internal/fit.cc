@@ -73,20 +73,23 @@ Fitting FittingOf(const SourceSpec& spec, const Reader& reader) {
           IsOfImages(spec.kind) ? reader.ColumnOrder() : ""};
 }
 
+std::string WithColumns(absl::string_view meaning, absl::string_view columns) {
+  return columns.empty() ? std::string(meaning)
+                         : absl::StrCat(meaning, kColumnsAre, columns);
+}
+
 std::string ShapeIn(absl::string_view meaning) {
-  constexpr absl::string_view kShape = " columns=";
-  const absl::string_view packed_from = " of ";
   if (WordOf(meaning) == "packed") {
-    const size_t at = meaning.rfind(packed_from);
+    const size_t at = meaning.rfind(kPackedFrom);
     if (at == absl::string_view::npos) return "";
-    meaning.remove_prefix(at + packed_from.size());
+    meaning.remove_prefix(at + kPackedFrom.size());
   }
-  const size_t at = meaning.rfind(kShape);
+  const size_t at = meaning.rfind(kColumnsAre);
   const absl::string_view word = WordOf(meaning);
   if ((word != "images" && word != "tar") || at == absl::string_view::npos) {
     return "";
   }
-  return std::string(meaning.substr(at + kShape.size()));
+  return std::string(meaning.substr(at + kColumnsAre.size()));
 }
 
 absl::Status CheckFit(const SourceSpec& spec, const Fitting& fitting,

@@ -26,6 +26,15 @@ struct Fitting {
 };
 Fitting FittingOf(const SourceSpec& spec, const Reader& reader);
 
+// In the meaning of an index: before the order of columns, or the size of
+// images, and before the format that a packed set was made of.
+inline constexpr absl::string_view kColumnsAre = " columns=";
+inline constexpr absl::string_view kPackedFrom = " of ";
+
+// The meaning of an index whose source is read in this order of columns. An
+// empty one is the usual order.
+std::string WithColumns(absl::string_view meaning, absl::string_view columns);
+
 // The width and the height of images, "6x4", in the meaning of their index.
 // Empty for other data.
 std::string ShapeIn(absl::string_view meaning);

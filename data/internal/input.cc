@@ -208,6 +208,20 @@ absl::StatusOr<absl::string_view> Input::ReadView(size_t size) {
   return view;
 }
 
+absl::StatusOr<uint64_t> Input::Skip(uint64_t bytes) {
+  uint64_t done = 0;
+  while (done < bytes) {
+    if (begin_ == end_) {
+      if (at_end_) break;
+      EBB_RETURN_IF_ERROR(Fill());
+    }
+    const uint64_t n = std::min<uint64_t>(bytes - done, end_ - begin_);
+    begin_ += n;
+    done += n;
+  }
+  return done;
+}
+
 std::string Input::name() const {
   const size_t more = paths_.size() - 1;
   if (more == 0) return paths_[0];

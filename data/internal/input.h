@@ -80,6 +80,9 @@ class Input {
   // `size`.
   absl::StatusOr<absl::string_view> ReadView(size_t size);
 
+  // Passes over bytes of this file and returns how many: less only at its end.
+  absl::StatusOr<uint64_t> Skip(uint64_t bytes);
+
   // Goes on to the next file; false where there is none.
   absl::StatusOr<bool> NextFile();
 

@@ -103,9 +103,10 @@ absl::Status ValidatePacked(const SourceSpec& spec) {
   return absl::OkStatus();
 }
 
-std::string MeaningOfPacked(const SourceSpec& /*spec*/,
-                            absl::string_view common) {
-  return absl::StrCat("packed", common);
+std::string MeaningOfPacked(const SourceSpec& spec, absl::string_view common) {
+  // Only if it is so: older indexes do not contain it.
+  return absl::StrCat("packed", common,
+                      spec.packed.keep_missing ? " missing=keep" : "");
 }
 
 absl::StatusOr<std::unique_ptr<Reader>> OpenPacked(

@@ -263,6 +263,11 @@ void RecordMapping::AddOther(absl::string_view what) {
   Mistake("it is ", what, ", which cannot be ", WordOf(selected().as));
 }
 
+void RecordMapping::AddMistake(absl::string_view what) {
+  ++count_;
+  Mistake(what);
+}
+
 void RecordMapping::AddKey(absl::string_view word) {
   if (target_->most > 0 && count_ >= target_->most) return;
   ++count_;

@@ -54,6 +54,9 @@ class RecordMapping {
   // Reader::AbsentFeatures().
   std::vector<std::string> AbsentFeatures() const;
 
+  // Whether the selected feature takes words.
+  bool takes_keys() const { return selected().keyed(); }
+
   // Begins an example.
   void Begin();
   // The values that follow are those of this feature. Each is selected once,
@@ -85,6 +88,8 @@ class RecordMapping {
   }
   // Says that the feature has a value of another kind: "a list".
   void AddOther(absl::string_view what);
+  // Says that the feature has a value that is wrong in itself.
+  void AddMistake(absl::string_view what);
   // Ends the values of the feature.
   void EndFeature() {
     if (count_ > 0) present_[selected_] = 1;

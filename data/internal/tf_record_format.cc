@@ -116,7 +116,8 @@ class TfRecordReader : public Reader {
   }
 
   // Sets record_ to the next record; false at the end of the last file. A
-  // record with a wrong checksum is only a mistake in this one.
+  // record with a wrong checksum, or one that is too long, is only a mistake in
+  // this one.
   absl::StatusOr<bool> ReadRecord(absl::Status* mistake) {
     absl::string_view front;
     for (;;) {
@@ -138,8 +139,13 @@ class TfRecordReader : public Reader {
     uint64_t length;
     std::memcpy(&length, front.data(), sizeof(length));
     if (length > kMaxExampleBytes) {
-      return Broken("has ", length, " bytes, but a record has at most ",
-                    kMaxExampleBytes >> 20, " MiB");
+      *mistake = absl::InvalidArgumentError(
+          absl::StrCat("has ", length, " bytes, but a record has at most ",
+                       kMaxExampleBytes >> 20, " MiB"));
+      if (!bad_.skip()) return true;
+      EBB_RETURN_IF_ERROR(Pass(length));
+      EBB_RETURN_IF_ERROR(Pass(sizeof(uint32_t)));
+      return true;
     }
     uint32_t checksum;
     EBB_ASSIGN_OR_RETURN(record_, file_.ReadView(length + sizeof(checksum)));
@@ -151,6 +157,11 @@ class TfRecordReader : public Reader {
           "the checksum of its bytes is wrong; write the file anew");
     }
     return true;
+  }
+  // Passes over bytes of the record.
+  absl::Status Pass(uint64_t bytes) {
+    EBB_ASSIGN_OR_RETURN(const uint64_t passed, file_.Skip(bytes));
+    return passed < bytes ? Cut() : absl::OkStatus();
   }
   absl::Status Cut() const {
     return Broken("is cut: the file ends within it; was it copied whole?");

@@ -296,6 +296,21 @@ TEST(TfRecordFormatTest, RefusesACutRecord) {
               HasSubstr("a record has at most 16 MiB"));
 }
 
+// Bug: such a record refused the whole file.
+TEST(TfRecordFormatTest, LeavesOutARecordThatIsTooLong) {
+  const std::string one = Framed(House(1, 1));
+  const std::string file =
+      one + Framed(std::string((16 << 20) + 1, '\0')) + one;
+  SourceSpec spec = Dense();
+  EXPECT_THAT(
+      Message(spec, file),
+      HasSubstr("): has 16777217 bytes, but a record has at most 16 MiB"));
+  spec.on_bad_example = OnBadExample::kSkip;
+  EXPECT_EQ(Read(spec, file).size(), 2U);
+  EXPECT_THAT(Message(spec, file.substr(0, file.size() / 2)),
+              HasSubstr("is cut"));
+}
+
 TEST(TfRecordFormatTest, SaysWhatIsWrongWithARecord) {
   const auto message = [](const std::string& name, const std::string& feature) {
     std::vector<std::pair<std::string, std::string>> features = {

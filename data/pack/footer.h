@@ -56,7 +56,8 @@ enum class Column { kLabels, kBytes, kOffsets, kIds, kKeys, kFields, kValues };
 struct Footer {
   Layout layout = Layout::kDense;
   bool has_labels = false;
-  // Missing values are NaN, and stand for the mean of their column.
+  // Missing values are NaN. They stand for the mean of their column, unless the
+  // model tells them from others.
   bool gaps = false;
   // Examples have been put in a random order, drawn from `seed`.
   bool shuffled = false;

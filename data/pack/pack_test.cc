@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -164,6 +165,64 @@ TEST_F(PackTest, GivesBackNumbersAndText) {
   spec.standardise = true;
   spec.standardise_labels = true;
   RoundTrip(spec, {{"t.csv", table}}, false, {.window = 16});
+}
+
+TEST_F(PackTest, TreesTellMissingValuesFromOthers) {
+  std::string table = "age,price\n";
+  for (int i = 0; i < 20; ++i) {
+    absl::StrAppend(&table, i % 4 == 0 ? "" : absl::StrCat(i * i), ",", i,
+                    "\n");
+  }
+  SourceSpec spec = {.path = "t.csv", .label_kind = LabelKind::kReal};
+  for (const auto missing :
+       {CsvOptions::Missing::kKeep, CsvOptions::Missing::kMean}) {
+    spec.csv.missing = missing;
+    const std::string folder =
+        folder_ / absl::StrCat("gaps-", static_cast<int>(missing));
+    const auto packed = PackSources({{"", spec}}, folder, {.window = 8},
+                                    OpenMemory({{"t.csv", table}}));
+    ASSERT_TRUE(packed.ok()) << packed.status();
+    for (const bool keep : {true, false}) {
+      SourceSpec read = {.kind = SourceKind::kPacked,
+                         .path = folder,
+                         .label_kind = LabelKind::kReal};
+      read.packed.keep_missing = keep;
+      const auto data = Dataset::Load(read);
+      ASSERT_TRUE(data.ok()) << data.status();
+      ASSERT_TRUE(Dataset::LoadIndexed(read, data->index()).ok());
+      std::vector<int64_t> all(20);
+      std::iota(all.begin(), all.end(), 0);
+      ExampleBatch batch;
+      ASSERT_TRUE(data->Gather(all, &batch).ok());
+      const auto gaps = std::ranges::count_if(
+          batch.values, [](float value) { return std::isnan(value); });
+      const auto means = std::ranges::count(
+          batch.values, static_cast<float>(data->index().mean[0]));
+      EXPECT_EQ(gaps, keep ? 5 : 0);
+      EXPECT_EQ(means, keep ? 0 : 5);
+    }
+  }
+}
+
+TEST_F(PackTest, AModelThatLooksAtNoLabelsNeedsNone) {
+  SourceSpec spec = {.path = "t.csv", .has_labels = false};
+  const std::string folder = folder_ / "bare";
+  ASSERT_TRUE(PackSources({{"", spec}}, folder, {.window = 2},
+                          OpenMemory({{"t.csv", "1,2\n3,4\n5,6\n"}}))
+                  .ok());
+  SourceSpec read = {.kind = SourceKind::kPacked,
+                     .path = folder,
+                     .label_kind = LabelKind::kReal};
+  EXPECT_THAT(Dataset::Load(read).status().message(),
+              HasSubstr("was packed without labels"));
+  read.looks_at_labels = false;
+  const auto data = Dataset::Load(read);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_FALSE(data->has_labels());
+  ExampleBatch batch;
+  ASSERT_TRUE(data->Gather(std::vector<int64_t>{0, 2}, &batch).ok());
+  EXPECT_EQ(batch.rows, 2);
+  EXPECT_TRUE(batch.labels.empty());
 }
 
 TEST_F(PackTest, GivesBackSparseRowsAndKeys) {

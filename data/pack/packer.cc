@@ -268,7 +268,8 @@ absl::Status Packer::ReadAs(LabelKind labels, const Encoding& encoding) {
   index.encoding = encoding;
   footer_.layout = reader->layout();
   footer_.has_labels = spec_.has_labels;
-  footer_.gaps = spec_.csv.missing == CsvOptions::Missing::kMean;
+  footer_.gaps = spec_.csv.missing == CsvOptions::Missing::kMean ||
+                 spec_.csv.missing == CsvOptions::Missing::kKeep;
   footer_.shuffled = true;
   footer_.seed = options_.seed;
   const bool classes = internal::HasClasses(spec_);
@@ -327,11 +328,8 @@ absl::Status Packer::ReadAs(LabelKind labels, const Encoding& encoding) {
   if (training_ == nullptr && !absent.empty()) {
     return CannotPack(spec_.Name(), ": ", absent);
   }
-  index.meaning = spec_.Meaning();
-  if (const std::string shape = internal::FittingOf(spec_, *reader).shape;
-      !shape.empty()) {
-    absl::StrAppend(&index.meaning, " columns=", shape);
-  }
+  index.meaning = internal::WithColumns(
+      spec_.Meaning(), internal::FittingOf(spec_, *reader).shape);
   index.files = reader->Fingerprints();
   footer_.names = reader->Names();
   remarks_ = reader->Remarks();
@@ -528,11 +526,6 @@ absl::Status CheckSources(const std::vector<PackSource>& sources) {
       return CannotPack(spec.Name(),
                         " has documents, and these are not packed: they must "
                         "fit into the memory of workers");
-    }
-    if (spec.csv.missing == CsvOptions::Missing::kKeep) {
-      return CannotPack(spec.Name(),
-                        ": missing: keep is for trees, which read no packed "
-                        "sets\nhint: missing: mean");
     }
   }
   return absl::OkStatus();

@@ -3,12 +3,17 @@
 
   make_records.py tf_record FILE [--rows N] [--seed S]
   make_records.py json_lines FILE [--rows N] [--seed S]
+  make_records.py protobuf FILE.pb [--rows N] [--seed S]
 
 tf_record: images of 8 x 8 bytes, with a label of three classes, and a price.
 json_lines: a click log with a user, tags and a price.
+protobuf: the same log, as messages shop.Click. FILE.desc has their descriptors,
+as `protoc --include_imports --descriptor_set_out=FILE.desc click.proto` makes
+them of click.proto, which lies beside this program.
 """
 import argparse
 import json
+import os
 import random
 import struct
 
@@ -79,6 +84,49 @@ def images(rows, draw):
                               "price": draw.uniform(1, 9)}))
 
 
+def number(field, value):
+    """A field of a protobuf message that holds a whole number."""
+    return varint(field << 3) + varint(value)
+
+
+# The messages of click.proto: names, numbers, labels and types of their fields.
+OPTIONAL, REPEATED = 1, 3
+FLOAT, INT64, BOOL, STRING, MESSAGE = 2, 3, 8, 9, 11
+MESSAGES = {
+    "User": [("id", 1, OPTIONAL, INT64), ("name", 2, OPTIONAL, STRING)],
+    "Click": [("user", 1, OPTIONAL, MESSAGE), ("tags", 2, REPEATED, STRING),
+              ("price", 3, OPTIONAL, FLOAT), ("clicked", 4, OPTIONAL, BOOL)],
+}
+
+
+def descriptors():
+    """A FileDescriptorSet."""
+    file = part(1, b"click.proto") + part(2, b"shop")
+    for message, fields in MESSAGES.items():
+        made = part(1, message.encode())
+        for name, place, label, kind in fields:
+            field = (part(1, name.encode()) + number(3, place) +
+                     number(4, label) + number(5, kind))
+            if kind == MESSAGE:
+                field += part(6, b".shop.User")
+            made += part(2, field)
+        file += part(4, made)
+    return part(1, file + part(12, b"proto3"))
+
+
+def messages(rows, draw):
+    for log in clicks(rows, draw):
+        click = json.loads(log)
+        user = (number(1, click["user"]["id"]) +
+                part(2, click["user"]["name"].encode()))
+        message = part(1, user)
+        for tag in click["tags"]:
+            message += part(2, tag.encode())
+        message += varint(3 << 3 | 5) + struct.pack("<f", click["price"])
+        message += number(4, int(click["clicked"]))
+        yield varint(len(message)) + message
+
+
 def clicks(rows, draw):
     for _ in range(rows):
         user = draw.randrange(50)
@@ -94,12 +142,17 @@ def clicks(rows, draw):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("format", choices=["tf_record", "json_lines"])
+    parser.add_argument("format", choices=["tf_record", "json_lines",
+                                            "protobuf"])
     parser.add_argument("file")
     parser.add_argument("--rows", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=1)
     flags = parser.parse_args()
-    make = images if flags.format == "tf_record" else clicks
+    make = {"tf_record": images, "json_lines": clicks,
+            "protobuf": messages}[flags.format]
+    if flags.format == "protobuf":
+        with open(os.path.splitext(flags.file)[0] + ".desc", "wb") as file:
+            file.write(descriptors())
     with open(flags.file, "wb") as file:
         file.writelines(make(flags.rows, random.Random(flags.seed)))
 

@@ -60,9 +60,10 @@ std::optional<Evaluation> Evaluator::BeginAfter(int* count, int most,
   if (running_->worker != SessionId() && ++*count >= most) {
     Evaluation failed;
     failed.epoch = running_->epoch;
-    failed.error =
-        absl::StrCat("no worker could evaluate it in ",
-                     running_->failures + running_->deaths, " attempts");
+    failed.error = absl::StrCat(
+        "no worker could evaluate it in ",
+        running_->failures + running_->deaths, " attempts",
+        running_->error.empty() ? "" : ", at last: ", running_->error);
     return End(std::move(failed), context);
   }
   Begin(context);
@@ -138,8 +139,10 @@ std::optional<Evaluation> Evaluator::Evaluated(const EvaluationResult& result,
                                                Context* context) {
   if (!running_ || result.snapshot != running_->snapshot) return std::nullopt;
   if (!result.error.empty()) {
+    constexpr size_t kMostError = 1000;
     context->Log(absl::StrCat("job=", record_.name, " evaluation of epoch ",
                               running_->epoch + 1, " failed: ", result.error));
+    running_->error = result.error.substr(0, kMostError);
     if (OtherGoesOn(result.session)) return std::nullopt;
     return BeginAfter(&running_->failures, kMostFailures, context);
   }

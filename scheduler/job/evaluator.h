@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <string>
 
 #include "absl/time/time.h"
 #include "common/ids.h"
@@ -88,6 +89,7 @@ class Evaluator {
     bool leased_again = false;  // To a second, be it gone.
     absl::Time deadline;
     int failures = 0;   // Errors, and attempts that took too long.
+    std::string error;  // The last one that a worker told.
     int deaths = 0;     // So often a worker died that evaluated.
     bool vain = false;  // As Tick was told at the last time-out.
   };

@@ -64,10 +64,11 @@ class JobTestCase(unittest.TestCase):
         return shutil.copytree(self.data, self.new_folder(),
                                dirs_exist_ok=True)
 
-    def run_to_the_end(self, folder, job, *more, command="run"):
+    def run_to_the_end(self, folder, job, *more, command="run",
+                       run_dir="run"):
         """The report, and what was printed. Its audit is exact."""
         said = self.run_ebb(folder, command, job, "--report", "report.json",
-                            "--run-dir", "run", *more)
+                            "--run-dir", run_dir, *more)
         with open(os.path.join(folder, "report.json")) as file:
             report = json.load(file)
         self.assertTrue(report["audit"]["exact"], report["audit"])

@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
 """A job on a packed set trains window by window: exactly once under kills, in
-less memory than the data takes, and as well as in memory.
+less memory than the data takes, and as well as in memory. Clusters and trees
+are those of the same data in memory.
 
   packed_test.py BIN_FOLDER [TEST...]
 """
+import csv
+import json
 import os
 import random
+import struct
 import sys
 import unittest
 
+from exported import read_tensors
 from job_test_case import JobTestCase, deaths
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
@@ -26,6 +31,24 @@ partitions: 4
 evaluate: {every: 1 epoch}
 """
 PACKED = JOB % ("packed", "packed: p/train", "packed: p/test")
+
+COLUMNS, GROUPS = 4, 5
+CLUSTERS = f"""
+name: clusters
+model: {{kind: kmeans, clusters: {GROUPS}%s}}
+data: {{train: {{%s}}}}
+algorithm: {{%s}}
+train: {{batch: 64, item_examples: 128}}
+partitions: 2
+"""
+TREES = """
+name: trees
+model: {kind: boosted_trees, labels: values, trees: 8, depth: 3%s}
+data: {train: {%s}, test: {%s}}
+train: {batch: 64, item_examples: 128}
+partitions: 2
+evaluate: 6 epochs
+"""
 
 # 200 MiB of bytes, of which a job needs two windows of 6.4 MiB.
 WIDE_ROWS = 131_072
@@ -47,6 +70,16 @@ def rows(seed, count):
         yield ",".join(
             [f"{draw.gauss(0.5 if j % 3 == c else 0, 1):.2f}"
              for j in range(FEATURES)] + [f"c{c}"]) + "\n"
+
+
+def write_centroids(path, rows):
+    data = struct.pack(f"<{GROUPS * COLUMNS}f", *(x for row in rows
+                                                  for x in row))
+    header = json.dumps({"centroids": {
+        "dtype": "F32", "shape": [GROUPS, COLUMNS],
+        "data_offsets": [0, len(data)]}}).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header + data)
 
 
 def write_idx(path, kind, shape, parts):
@@ -143,6 +176,131 @@ class PackedTest(JobTestCase):
         good = self.run_ebb(folder, "job", "check", "packed.yaml")
         self.assertIn("packed is good: 6,000 examples", good)
 
+    def write(self, folder, name, text):
+        with open(os.path.join(folder, name), "w") as file:
+            file.write(text)
+
+    def write_in_the_order_of_the_set(self, folder, part, name):
+        """The examples of p/PART as a table, the label last."""
+        said = self.run_ebb(folder, "data", "cat", f"p/{part}", "--count",
+                            str(ROWS))
+        rows = [line.split() for line in said.splitlines()]
+        self.write(folder, name, "".join(
+            ",".join(["" if word == "nan" else word for word in row[1:]] +
+                     [row[0]]) + "\n" for row in rows))
+
+    def clusters(self):
+        """A folder with packed whole numbers, sorted by their group."""
+        folder = self.new_folder()
+        draw = random.Random(5)
+        rows = [[20 * (GROUPS * i // 3000) + draw.randrange(30)
+                 for _ in range(COLUMNS)] for i in range(3000)]
+        self.write(folder, "table.csv", "".join(
+            ",".join(map(str, row)) + ",0\n" for row in rows))
+        write_centroids(os.path.join(folder, "first.safetensors"),
+                        rows[:GROUPS])
+        self.write(folder, "deaths.yaml", deaths("20ms"))
+        self.write(folder, "memory.yaml", CLUSTERS % (
+            ", initial: first.safetensors", "csv: again.csv",
+            "max_rounds: 8, tolerance: 0"))
+        self.write(folder, "source.yaml",
+                   CLUSTERS % ("", "csv: table.csv", "max_rounds: 8"))
+        self.run_ebb(folder, "data", "pack", "source.yaml", "p", "--window",
+                     str(WINDOW))
+        self.write_in_the_order_of_the_set(folder, "train", "again.csv")
+        return folder
+
+    # Sums differ in their last bits, for they are added in another order.
+    def test_clusters_are_those_of_the_data_in_memory(self):
+        folder = self.clusters()
+        memory, _ = self.run_to_the_end(folder, "memory.yaml",
+                                        run_dir="memory")
+        self.run_ebb(folder, "checkpoint", "export", "memory", "-o",
+                     "memory.safetensors")
+        self.write(folder, "packed.yaml", CLUSTERS % (
+            ", initial: first.safetensors", "packed: p/train",
+            "max_rounds: 8, tolerance: 0"))
+        packed, _ = self.run_to_the_end(
+            folder, "packed.yaml", "--workers", "2", "--scenario",
+            "deaths.yaml", command="chaos")
+        self.export(folder)
+        self.assertEqual(packed["restarts"]["total"], 3)
+        self.assertEqual(packed["epochs"], memory["epochs"])
+        of = [read_tensors(os.path.join(folder, name))["centroids"].values()
+              for name in ("model.safetensors", "memory.safetensors")]
+        for one, other in zip(*of):
+            self.assertAlmostEqual(one / other, 1, delta=1e-6)
+        self.assertAlmostEqual(packed["inertia"] / memory["inertia"], 1,
+                               delta=1e-6)
+
+    def test_clusters_begin_with_examples_of_all_windows(self):
+        folder = self.clusters()
+        for name, seeding, algorithm in (
+                ("plus", ", seeding: plus_plus", "max_rounds: 8"),
+                ("parallel", ", seeding: parallel", "max_rounds: 8"),
+                ("batches", "", "kind: mini_batch")):
+            with self.subTest(name):
+                self.write(folder, name + ".yaml", CLUSTERS % (
+                    seeding, "packed: p/train", algorithm))
+                report, _ = self.run_to_the_end(folder, name + ".yaml",
+                                                run_dir=name)
+                if name == "batches":
+                    continue  # Its steps have no inertia.
+                # 300 of each example is the scatter within its group.
+                self.assertLess(report["inertia"] / 3000, 400)
+        self.assertIn("leave model.restarts out", self.run_ebb(
+            folder, "job", "check", "plus.yaml", "--set", "model.restarts=3",
+            rc=2))
+
+    def test_trees_are_those_of_the_data_in_memory(self):
+        folder = self.new_folder()
+        draw = random.Random(6)
+        for name, count in (("table.csv", 3000), ("test.csv", 400)):
+            rows = []
+            for _ in range(count):
+                row = [draw.randrange(-40, 40) / 4 for _ in range(COLUMNS)]
+                label = 3 * (row[0] > 1) + row[1] * (row[2] > 0)
+                # What is missing says something, too.
+                cells = ["" if draw.random() < (0.4 if x > 5 else 0.1)
+                         else str(x) for x in row]
+                rows.append(",".join(cells + [str(label)]) + "\n")
+            self.write(folder, name, "".join(rows))
+        for name, model, train, test in (
+                ("source", "", "csv: table.csv", "csv: test.csv"),
+                ("memory", "", "csv: again.csv", "csv: test-again.csv"),
+                ("packed", "", "packed: p/train", "packed: p/test"),
+                ("drawn", ", patience: 8, validation_share: 0.2, row_share: 0.5",
+                 "packed: p/train", "packed: p/test")):
+            text = TREES % (model, train, test)
+            if name == "drawn":  # The batch that ebb chooses is a window.
+                text = text.replace("train: {batch: 64, item_examples: 128}\n",
+                                    "")
+            self.write(folder, name + ".yaml", text)
+        self.write(folder, "deaths.yaml", deaths("20ms"))
+        self.run_ebb(folder, "data", "pack", "source.yaml", "p", "--window",
+                     str(WINDOW))
+        self.write_in_the_order_of_the_set(folder, "train", "again.csv")
+        self.write_in_the_order_of_the_set(folder, "test", "test-again.csv")
+        predicted = {}
+        for name, data in (("memory", "test-again.csv"), ("packed", "p/test")):
+            more = ["--workers", "2", "--scenario", "deaths.yaml"]
+            self.run_to_the_end(folder, name + ".yaml",
+                                *(more if name == "packed" else []),
+                                command="chaos" if name == "packed" else "run",
+                                run_dir=name)
+            self.run_ebb(folder, "predict", name, data, "--labelled", "-o",
+                         "predicted.csv")
+            with open(os.path.join(folder, "predicted.csv")) as file:
+                predicted[name] = [float(row["prediction"])
+                                   for row in csv.DictReader(file)]
+        self.assertEqual(len(predicted["packed"]), 400)
+        # Sums of floats differ in their last bits with the order.
+        for one, other in zip(predicted["packed"], predicted["memory"]):
+            self.assertAlmostEqual(one, other, delta=1e-3)
+        # A share of the examples, by their numbers in the set.
+        report, _ = self.run_to_the_end(folder, "drawn.yaml", run_dir="drawn")
+        self.assertGreater(report["epochs"], 1)
+
     def test_needs_memory_for_two_windows_only(self):
         folder = self.new_folder()
         draw = random.Random(3)
@@ -160,6 +318,14 @@ class PackedTest(JobTestCase):
                      "4096", "--raw")
         self.run_to_the_end(folder, "packed.yaml", "--workers", "1",
                             "--memory", "128MiB")
+        with open(os.path.join(folder, "clusters.yaml"), "w") as file:
+            file.write("name: clusters\nmodel: {kind: kmeans, clusters: 3}\n"
+                       "data: {train: {packed: p/train}}\n"
+                       "algorithm: {max_rounds: 2}\n"
+                       "train: {batch: 512}\n"
+                       "consistency: {kind: rounds, examples: epoch}\n")
+        self.run_to_the_end(folder, "clusters.yaml", "--workers", "1",
+                            "--memory", "128MiB", run_dir="clusters")
 
 
 if __name__ == "__main__":

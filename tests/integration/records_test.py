@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Jobs train from TFRecord files and from JSON lines: exactly once under kills.
+"""Jobs train from TFRecord files, JSON lines and protobuf messages: exactly once
+under kills.
 Their models predict, and their data can be packed.
 
   records_test.py BIN_FOLDER SOURCE_FOLDER [TEST...]
@@ -22,7 +23,8 @@ class RecordsTest(JobTestCase):
     @classmethod
     def setUpClass(cls):
         jobs = {}
-        for name in ("records_tf_record", "records_json_lines"):
+        for name in ("records_tf_record", "records_json_lines",
+                     "records_protobuf"):
             with open(f"{SOURCE}/examples/jobs/{name}.yaml") as file:
                 jobs[name + ".yaml"] = file.read()
         cls.make_data(jobs | {"deaths.yaml": deaths("10ms")})
@@ -63,6 +65,31 @@ class RecordsTest(JobTestCase):
 
     def test_trains_from_json_lines(self):
         self.check_job("json_lines", "clicks.jsonl", 0.6)
+
+    def test_trains_from_protobuf(self):
+        self.check_job("protobuf", "clicks.pb", 0.6)
+
+    def test_other_test_data_has_the_descriptors_of_the_training_data(self):
+        folder = self.folder_with("protobuf", "clicks.pb")
+        self.make(folder, "protobuf", "test.pb", 2, 500)
+        os.remove(os.path.join(folder, "test.desc"))
+        job = "records_protobuf.yaml"
+        path = os.path.join(folder, job)
+        with open(path) as file:
+            text = file.read()
+        with open(path, "w") as file:
+            file.write(text.replace("  split: 0.2\n",
+                                    "  test: {protobuf: test.pb}\n"))
+        report, _ = self.run_to_the_end(folder, job)
+        self.assertGreater(report["accuracy"], 0.6)
+        self.run_ebb(folder, "data", "pack", job, "packed")
+        with open(path, "w") as file:
+            start = text.index("    protobuf: ")
+            file.write(text[:start] + "    packed: packed/train\n  test: "
+                       "{packed: packed/test}\n" +
+                       text[text.index("train: {epochs"):])
+        report, _ = self.run_to_the_end(folder, job, run_dir="again")
+        self.assertGreater(report["accuracy"], 0.6)
 
     def test_several_files_are_one_table(self):
         folder = self.folder_with("json_lines", "a.jsonl")

@@ -92,7 +92,9 @@ LIBRARIES = {
     # The last reads a cloud's JSON with it.
     "google/protobuf/": ("protobuf", EDGES + STORES + [
         "job/*", "worker/preemption_source.cc",
-        "data/internal/tf_record_format_test.cc"]),
+        "data/internal/tf_record_format_test.cc",
+        "data/fuzz/protobuf_fuzz.cc", "data/internal/message_type*",
+        "data/internal/protobuf_format*"]),
     "openssl/": ("OpenSSL", ["common/tls/*"]),
     "curl/": ("libcurl", ["common/objects/internal/*", "bench/object_rows.cc"]),
     "pugixml": ("pugixml", ["common/objects/internal/*"]),

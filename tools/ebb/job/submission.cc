@@ -110,6 +110,7 @@ absl::StatusOr<job::SourceFacts> FactsOf(const v1::Job& job,
   if (const auto& labels = dataset.index().labels) {
     facts.label_deviation = labels->stddev;
   }
+  facts.window = dataset.window();
   const v1::ModelTraits& traits = job::TraitsOf(job.model());
   if (traits.words() || traits.topics()) {
     EBB_ASSIGN_OR_RETURN(facts.documents, CountDocuments(dataset));
