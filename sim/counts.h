@@ -94,6 +94,8 @@ enum class Probe {
   kResumed,
   kEvaluated,
   kEvaluationRetried,
+  kBestVersionKept,
+  kEndedByEvaluation,
   kCompletedThenReopened,
   kCompletedThenLonger,
   kRolledBack,
