@@ -283,10 +283,12 @@ void DrawJudged(Rng rng, Scenario* s) {
   if (!s->keep_best || rng.Chance(0.6)) s->stop_after = rng.Between(1, 2);
   if (rng.Chance(0.3)) s->min_delta = 1;
   if (rng.Chance(0.7)) s->operations = 0;
-  // What was decided is lost with any of these.
-  if (s->storage_damage || s->scheduler_store_loss || s->twin ||
-      s->damage_after_completion || s->operations > 0 ||
-      s->one_shares_nothing || s->one_shares_by_turns) {
+  // What was decided is lost with any of these; and after a few deaths in a row
+  // an evaluation is given up.
+  constexpr int kManyDeaths = 100;
+  if (plan.quarantine_after < kManyDeaths || s->storage_damage ||
+      s->scheduler_store_loss || s->twin || s->damage_after_completion ||
+      s->operations > 0 || s->one_shares_nothing || s->one_shares_by_turns) {
     return;
   }
   // One that is given up for time decides otherwise.
