@@ -81,7 +81,7 @@ class StopRules {
  private:
   int64_t Evaluations() const {
     const int64_t epochs = job_.train().epochs();
-    constexpr int64_t kByDefault = 20;  // Of many epochs; as Fit has it.
+    constexpr int64_t kByDefault = 20;  // As Fit has it.
     const int64_t every =
         ParseEpochs(job_.evaluate().every())
             .value_or(std::max<int64_t>(1, epochs / kByDefault));

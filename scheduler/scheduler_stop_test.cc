@@ -121,7 +121,7 @@ class SchedulerStopTest : public SchedulerFixture {
       return std::holds_alternative<CheckpointNow>(message);
     });
   }
-  // Of the last event; 0: none.
+  // The last event asked for it; 0: none.
   int64_t SnapshotAsked() const {
     for (const SchedulerToServer& message : to_server_) {
       const auto* take = std::get_if<TakeSnapshot>(&message);

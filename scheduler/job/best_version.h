@@ -55,7 +55,7 @@ class BestVersion {
   struct Verdict {
     enum class Kind { kGoOn, kKeep, kEnd };
     Kind kind = Kind::kGoOn;
-    int32_t epoch = 0;  // Whose version is kept, or is the result.
+    int32_t epoch = 0;  // Its version is kept, or is the result.
   };
   Verdict Look() const;
   // Each partition has each example of the epochs up to this one, and no other.

@@ -50,7 +50,7 @@ void LossWatch::BeginGeneration() {
   divergence_.Forget();
   late_updates_ = {};
   statistics_.recent_loss.reset();
-  // Of epochs that are no more.
+  // The job may have fewer epochs now.
   statistics_.losses.erase(statistics_.losses.lower_bound(job_.plan().epochs),
                            statistics_.losses.end());
 }

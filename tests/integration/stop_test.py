@@ -92,7 +92,7 @@ class StopTest(JobTestCase):
         self.assertEqual(len(losses), last)
         self.assertEqual(min(losses), losses[best - 1])
         self.assertIn("stopped after epoch", report["ended"])
-        # It is complete, also for who says the same again.
+        # It is complete, also if one says the same again.
         self.assertIn("the run is complete", self.run_ebb(
             folder, "run", "job.yaml", "--run-dir", "run", "--resume"))
 
