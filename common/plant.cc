@@ -13,6 +13,10 @@ constexpr Plant kPlants[] = {
     {"any_store_is_taken_for_its_own",
      "a new scheduler gives a server's place to a process whose store is "
      "another"},
+    {"best_version_deleted_by_retention",
+     "the version that is kept goes when newer ones are stored"},
+    {"best_version_is_not_the_best",
+     "the version of each evaluation is kept, better or not"},
     {"cached_rows_count_as_new",
      "a push from rows that were pulled before names the newest values as what "
      "it was computed from"},
@@ -135,6 +139,9 @@ constexpr Plant kPlants[] = {
      "the statistics of several batches in one push move the average like one"},
     {"statistics_shortened_as_late",
      "a statistic that comes late moves the average less"},
+    {"stopped_job_goes_on",
+     "items of the next epoch are leased before the evaluation that ends the "
+     "job"},
     {"takeover_without_copies",
      "a partition is taken over by a server that does not have its copies"},
     {"task_result_of_its_worker",

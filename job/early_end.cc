@@ -8,7 +8,7 @@ namespace ebb::job {
 bool EndsEarlyAs(const v1::Job& whole, const v1::Job& ended) {
   const v1::AlgorithmTraits& traits = AlgorithmTraitsOf(whole);
   const bool may_end =
-      traits.statistics() ||
+      whole.has_stop() || whole.has_keep_best() || traits.statistics() ||
       (traits.line_search() && whole.algorithm().tolerance() > 0);
   if (!may_end || ended.train().epochs() < 1 ||
       ended.train().epochs() >= whole.train().epochs()) {

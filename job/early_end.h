@@ -1,4 +1,5 @@
-// Jobs that end by themselves before their last epoch, once they converged.
+// Jobs that end by themselves before their last epoch: once they converged, or
+// as their evaluations say (stop, keep_best).
 #ifndef EBB_JOB_EARLY_END_H_
 #define EBB_JOB_EARLY_END_H_
 
@@ -7,7 +8,8 @@
 namespace ebb::job {
 
 // Whether `ended` is what becomes of `whole` if it ends early: the same job
-// with fewer epochs, and rounds, whose operations may end it (WithEpochs).
+// with fewer epochs, and rounds, whose operations or evaluations may end it
+// (WithEpochs).
 bool EndsEarlyAs(const v1::Job& whole, const v1::Job& ended);
 
 // Gives `job` the epochs, and rounds, of `whole`.

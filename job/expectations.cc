@@ -34,29 +34,26 @@ std::optional<Task> TaskOf(const v1::Job& job, const DataFacts& facts) {
   return std::nullopt;
 }
 
-void CheckTask(const FigureKind& figure, Task task, const DataFacts& facts,
-               Complaints* found) {
-  if (figure.Suits(task)) return;
-  const std::string path = absl::StrCat("expect.", figure.name);
+std::optional<UnfitFigure> UnfitForTask(const FigureKind& figure, Task task,
+                                        const DataFacts& facts) {
+  if (figure.Suits(task)) return std::nullopt;
   if (task == Task::kValues) {
-    found->Add(path,
-               absl::StrCat(figure.title,
-                            " is a figure of classes, but the model predicts "
-                            "numbers"),
-               "rmse: \"<= 10\"");
-  } else if (figure.values) {
-    found->Add(path,
-               absl::StrCat(figure.title,
-                            " is a figure of numbers to predict, but the "
-                            "labels are classes"),
-               "accuracy: \">= 0.87\"");
-  } else {
-    found->Add(path,
-               absl::StrCat(figure.title,
-                            " is a figure of two classes, but data.train has ",
-                            facts.train->classes),
-               "f1: \">= 0.8\"");
+    return UnfitFigure{absl::StrCat(figure.title,
+                                    " is a figure of classes, but the model "
+                                    "predicts numbers"),
+                       "rmse", "\"<= 10\""};
   }
+  if (figure.values) {
+    return UnfitFigure{absl::StrCat(figure.title,
+                                    " is a figure of numbers to predict, but "
+                                    "the labels are classes"),
+                       "accuracy", "\">= 0.87\""};
+  }
+  return UnfitFigure{absl::StrCat(figure.title,
+                                  " is a figure of two classes, but data.train "
+                                  "has ",
+                                  facts.train->classes),
+                     "f1", "\">= 0.8\""};
 }
 
 void CheckRange(const FigureKind& figure, const std::string& wanted,
@@ -109,6 +106,42 @@ std::vector<ExpectedFigure> ExpectationsOf(const v1::Expect& expect) {
   return given;
 }
 
+std::optional<UnfitFigure> FindUnfit(const v1::Job& job, const DataFacts& facts,
+                                     absl::string_view name) {
+  const FigureKind* figure = FindFigureKind(name);
+  if (figure == nullptr) return std::nullopt;  // The loss, which every job has.
+  const v1::ModelTraits& model = TraitsOf(job.model());
+  if (model.topics()) {
+    if (figure->name == kPerplexity) return std::nullopt;
+    return UnfitFigure{
+        "compares predictions with labels, and documents have "
+        "none",
+        "perplexity",
+        "\"<= 600\", of the words of test "
+        "documents"};
+  }
+  if (figure->name == kPerplexity) {
+    return UnfitFigure{"is a figure of documents whose topics lda finds",
+                       "loss", "\"<= 0.4\""};
+  }
+  if (model.clusters() || model.words()) {
+    return UnfitFigure{absl::StrCat("compares predictions with labels, and ",
+                                    job.model().kind(), " looks at none"),
+                       "loss",
+                       model.clusters()
+                           ? "\"<= 40\", the mean squared distance"
+                           : "\"<= 2.5\", the mean over pairs of words"};
+  }
+  if (model.program() && figure->name != kAccuracy) {
+    return UnfitFigure{
+        "programs tell the loss and the accuracy of an "
+        "evaluation, and no more",
+        "accuracy", "\">= 0.87\""};
+  }
+  const std::optional<Task> task = TaskOf(job, facts);
+  return task.has_value() ? UnfitForTask(*figure, *task, facts) : std::nullopt;
+}
+
 void CheckExpectations(const v1::Job& job, const DataFacts& facts,
                        Complaints* found) {
   const bool program = TraitsOf(job.model()).program();
@@ -122,52 +155,18 @@ void CheckExpectations(const v1::Job& job, const DataFacts& facts,
                        : "data: {test: …}, or data: {split: 0.2}");
     return;
   }
-  if (!TraitsOf(job.model()).topics() && job.expect().has_perplexity()) {
-    found->Add("expect.perplexity",
-               "is a figure of documents whose topics lda finds",
-               "loss: \"<= 0.4\"");
-    return;
-  }
-  const bool clusters = TraitsOf(job.model()).clusters();
-  if (clusters || TraitsOf(job.model()).words()) {
-    for (const ExpectedFigure& one : given) {
-      if (FindFigureKind(one.figure) == nullptr) continue;
-      found->Add(absl::StrCat("expect.", one.figure),
-                 absl::StrCat("compares predictions with labels, and ",
-                              job.model().kind(), " looks at none"),
-                 clusters ? "loss: \"<= 40\", the mean squared distance"
-                          : "loss: \"<= 2.5\", the mean over pairs of words");
-    }
-    return;
-  }
-  if (TraitsOf(job.model()).topics()) {
-    for (const ExpectedFigure& one : given) {
-      const FigureKind* figure = FindFigureKind(one.figure);
-      if (figure == nullptr) continue;
-      if (figure->name == kPerplexity) {
-        CheckRange(*figure, one.wanted, found);
-        continue;
-      }
-      found->Add(absl::StrCat("expect.", one.figure),
-                 "compares predictions with labels, and documents have none",
-                 "perplexity: \"<= 600\", of the words of test documents");
-    }
-    return;
-  }
-  const std::optional<Task> task = TaskOf(job, facts);
   for (const ExpectedFigure& one : given) {
     const FigureKind* figure = FindFigureKind(one.figure);
-    if (figure == nullptr) continue;  // The loss, which every job has.
-    if (program && figure->name != kAccuracy) {
-      found->Add(
-          absl::StrCat("expect.", figure->name),
-          "programs tell the loss and the accuracy of an evaluation, and "
-          "no more",
-          "accuracy: \">= 0.87\"");
-      continue;
+    if (figure == nullptr) continue;
+    const auto unfit = FindUnfit(job, facts, one.figure);
+    if (unfit) {
+      found->Add(absl::StrCat("expect.", one.figure), unfit->what,
+                 absl::StrCat(unfit->instead, ": ", unfit->bound));
     }
-    if (task.has_value()) CheckTask(*figure, *task, facts, found);
-    CheckRange(*figure, one.wanted, found);
+    const v1::ModelTraits& model = TraitsOf(job.model());
+    const bool others =
+        model.clusters() || model.words() || model.topics() || model.program();
+    if (!others || !unfit) CheckRange(*figure, one.wanted, found);
   }
 }
 

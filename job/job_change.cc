@@ -75,6 +75,8 @@ const std::vector<std::string>& KeysThatMayChange() {
       "optimizer.schedule",
       "evaluate",
       "expect",
+      "stop",
+      "keep_best",
       "checkpoint",
       "workers",
       "priority",

@@ -14,6 +14,7 @@
 #include "job/keys.h"
 #include "job/program_rules.h"
 #include "job/python_rules.h"
+#include "job/stop_rules.h"
 #include "job/topic_rules.h"
 #include "job/traits.h"
 #include "job/values.h"
@@ -431,6 +432,7 @@ std::vector<Mistake> CheckRules(const v1::Job& job, const DataFacts& facts,
   CheckTopicRules(job, &found);
   Rules(job, facts, &found).Check();
   CheckExpectations(job, facts, &found);
+  CheckStopRules(job, facts, &found);
   CheckAlgorithmRules(job, &found);
   CheckFactRules(job, facts, &found);
   return found.Take();

@@ -244,6 +244,11 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
   facts.least_loss = HasRestarts(job);
   facts.only_programs = TraitsOf(job.model()).program();
   facts.epochs_in_order = TraitsOf(job.algorithm().kind()).contributions();
+  if (job.has_stop()) {
+    facts.stop = StopRule{job.stop().metric(), job.stop().patience(),
+                          job.stop().min_delta()};
+  }
+  facts.keep_best = job.keep_best();
   return facts;
 }
 

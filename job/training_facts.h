@@ -4,11 +4,20 @@
 #define EBB_JOB_TRAINING_FACTS_H_
 
 #include <cstdint>
+#include <optional>
+#include <string>
 
 namespace ebb::job {
 
 // What the scheduler does about a job that diverges.
 enum class OnDivergence { kWarn, kPause, kRollBack };
+
+// A job ends when so many evaluations in a row had no better figure.
+struct StopRule {
+  std::string figure;  // As in `expect`.
+  int64_t patience = 1;
+  double min_delta = 0;  // Better by no more than this does not count.
+};
 
 struct TrainingFacts {
   // The training loss is half a mean squared error, in the labels' units.
@@ -31,6 +40,13 @@ struct TrainingFacts {
   // Workers read the training data in windows of so many examples; 0: they hold
   // all of it.
   int64_t window = 0;
+  std::optional<StopRule> stop;
+  // The figure by which the best version is kept; empty: none is.
+  std::string keep_best;
+
+  // Whether evaluations decide on versions. Then each is of exactly the epochs
+  // up to its own.
+  bool judged() const { return stop.has_value() || !keep_best.empty(); }
 };
 
 }  // namespace ebb::job

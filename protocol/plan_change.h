@@ -14,7 +14,8 @@ namespace ebb {
 absl::Status MayFollow(const JobPlan& before, const JobPlan& after);
 
 // OK: `after` is `before` with fewer epochs, as an operation that closed a
-// round may end a job. InvalidArgument: it is something else.
+// round, or an evaluation, may end a job. InvalidArgument: it is something
+// else.
 absl::Status MayEndAs(const JobPlan& before, const JobPlan& after);
 
 }  // namespace ebb

@@ -326,7 +326,7 @@ TEST_F(OperatedRoundsTest, AnOperationMayEndTheJob) {
   EXPECT_THAT(job().state().rollback.versions, SizeIs(2));
   EXPECT_EQ(job().state().rolled_back, "");
   EXPECT_THAT(log_, ::testing::Contains(::testing::HasSubstr(
-                        "converged: it ends after 1 epochs")));
+                        "converged. It ends after 1 epoch,")));
   // Bug: a report lacked the inertia of a job that had converged.
   const auto shards = job().plan().shards();
   FromServer(RegisterPartitions{kServerSession, Registration(shards, shards)},

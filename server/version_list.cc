@@ -75,7 +75,8 @@ std::vector<VersionKey> VersionList::Prune(size_t keep, Generation generation,
   for (auto it = versions_.rbegin(); it != versions_.rend(); ++it) {
     const auto& [key, version] = *it;
     const VersionKey* from = rollback.Find(key.partition);
-    const bool named = from != nullptr && *from == key;
+    const bool named = from != nullptr && *from == key &&
+                       !EBB_PLANTED(best_version_deleted_by_retention);
     const bool counts =
         !version.damaged && OfLine(key, generation, rollback) && counted < keep;
     if (counts) ++counted;

@@ -575,6 +575,14 @@ void Checker::CheckJob(const SchedulerNode& scheduler) {
     wanted_[state.generation] = state.rollback;
     world_->counts().Add(Probe::kRolledBackByItself);
   }
+  if (world_->scenario().Judged() && state.chosen_in == state.generation &&
+      state.generation != Generation() &&
+      !decided_.contains(state.generation)) {
+    wanted_[state.generation] = state.rollback;
+    world_->counts().Add(job->plan().epochs < plan().epochs
+                             ? Probe::kEndedByEvaluation
+                             : Probe::kBestVersionKept);
+  }
   HasRollback(scheduler.name(), state.generation, state.rollback);
   const bool whole = job->placement().AllRegistered();
 
@@ -641,6 +649,12 @@ void Checker::CheckJob(const SchedulerNode& scheduler) {
 
 // I6: complete means full and durable, in the current terms.
 void Checker::CheckCompletion(const scheduler::TrainingJob& job) {
+  const auto& judged = world_->scenario().judged_epochs;
+  if (judged && job.plan().epochs != *judged) {
+    return Violate(absl::StrCat("end: the job is complete with ",
+                                job.plan().epochs,
+                                " epochs, but its evaluations say ", *judged));
+  }
   const int64_t items = job.plan().items();  // Items of its epochs so far.
   const auto is_whole = [&](const VersionKey& key) {
     const auto full = full_items_.find(key);

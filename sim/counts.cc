@@ -88,6 +88,8 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "operator resumed",
         "evaluation finished",
         "evaluation begun again",
+        "best version kept",
+        "job ended by its evaluations",
         "complete job reopened",
         "complete job got more epochs",
         "job rolled back",

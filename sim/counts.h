@@ -95,6 +95,8 @@ enum class Probe {
   kResumed,
   kEvaluated,
   kEvaluationRetried,
+  kBestVersionKept,
+  kEndedByEvaluation,
   kCompletedThenReopened,
   kCompletedThenLonger,
   kRolledBack,

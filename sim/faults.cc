@@ -446,6 +446,8 @@ void FaultPlan::OperatorActs() {
 }
 
 void FaultPlan::AddEpochs() {
+  // It has fewer because its evaluations said so.
+  if (world_->scenario().Judged()) return;
   SchedulerNode& scheduler = world_->scheduler();
   if (!scheduler.alive() || scheduler.stopped()) return;
   const scheduler::TrainingJob* job = scheduler.job();

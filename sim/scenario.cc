@@ -1,6 +1,7 @@
 #include "sim/scenario.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <string>
 #include <utility>
@@ -264,7 +265,63 @@ void DrawRowOptions(Rng rng, Scenario* s) {
   }
 }
 
+// Jobs that their evaluations end, or whose best version is kept.
+void DrawJudged(Rng rng, Scenario* s) {
+  JobPlan& plan = s->plan;
+  if (!rng.Chance(0.35) || plan.algorithm.operated || s->tasks ||
+      s->first_epochs || plan.on_nonfinite == PoisonPolicy::kRollBack) {
+    return;
+  }
+  plan.epochs += static_cast<int32_t>(rng.Between(1, 3));
+  plan.evaluate_every = rng.Chance(0.7) ? 1 : 2;
+  for (int32_t epoch = 0; epoch < plan.epochs; ++epoch) {
+    s->losses.push_back(rng.Chance(0.1)
+                            ? std::numeric_limits<double>::quiet_NaN()
+                            : static_cast<double>(rng.Between(1, 6)));
+  }
+  s->keep_best = rng.Chance(0.7);
+  if (!s->keep_best || rng.Chance(0.6)) s->stop_after = rng.Between(1, 2);
+  if (rng.Chance(0.3)) s->min_delta = 1;
+  if (rng.Chance(0.7)) s->operations = 0;
+  // What was decided is lost with any of these; and after a few deaths in a row
+  // an evaluation is given up.
+  constexpr int kManyDeaths = 100;
+  if (plan.quarantine_after < kManyDeaths || s->storage_damage ||
+      s->scheduler_store_loss || s->twin || s->damage_after_completion ||
+      s->operations > 0 || s->one_shares_nothing || s->one_shares_by_turns) {
+    return;
+  }
+  // One that is given up for time decides otherwise.
+  s->scheduler.evaluation_timeout = absl::Hours(1);
+  s->judged_epochs = JudgedEpochs(*s);
+}
+
 }  // namespace
+
+// Written down once more, as people would do it by hand.
+int32_t JudgedEpochs(const Scenario& s) {
+  const int32_t epochs = s.plan.epochs, every = s.plan.evaluate_every;
+  std::optional<double> best, kept;
+  int32_t kept_epoch = -1;
+  int64_t without = 0;
+  for (int32_t epoch = 0; epoch < epochs; ++epoch) {
+    const bool last = epoch + 1 == epochs;
+    if ((epoch + 1) % every != 0 && !last) continue;
+    const double loss = s.losses[epoch];
+    ++without;
+    if (!std::isnan(loss) && (!best || loss < *best - s.min_delta)) {
+      best = loss;
+      without = 0;
+    }
+    if (!std::isnan(loss) && (!kept || loss < *kept)) {
+      kept = loss;
+      kept_epoch = epoch;
+    }
+    if (!last && (s.stop_after == 0 || without < s.stop_after)) continue;
+    return (s.keep_best && kept ? kept_epoch : epoch) + 1;
+  }
+  return epochs;
+}
 
 Scenario DrawScenario(uint64_t seed) {
   Rng rng(seed);
@@ -440,6 +497,7 @@ Scenario DrawScenario(uint64_t seed) {
     s.window = s.plan.shard_size * windows_of.Between(1, 3);
     s.windows_in_memory = static_cast<int>(windows_of.Between(1, 4));
   }
+  DrawJudged(rng.Fork(34), &s);
   return s;
 }
 
@@ -526,6 +584,13 @@ std::string Scenario::Describe() const {
   if (averages) absl::StrAppend(&text, ", averages of statistics");
   if (plan.evaluate_every > 0) {
     absl::StrAppend(&text, ", evaluation every ", plan.evaluate_every);
+  }
+  if (Judged()) {
+    absl::StrAppend(&text, keep_best ? ", the best version is kept" : "",
+                    stop_after > 0 ? absl::StrCat(", ends after ", stop_after,
+                                                  " evaluations without a "
+                                                  "better one")
+                                   : "");
   }
   if (poison) {
     absl::StrAppend(&text,

@@ -112,6 +112,17 @@ struct Scenario {
   // operation of the plan's last round ends it.
   int32_t epochs_beyond = 0;
 
+  // Evaluations decide how the job ends (stop, keep_best): the test losses by
+  // epoch that workers find.
+  std::vector<double> losses;
+  bool Judged() const { return !losses.empty(); }
+  bool keep_best = false;
+  int64_t stop_after = 0;  // Evaluations without a better one; 0: never.
+  double min_delta = 0;
+  // How many epochs the job has at its end, where nothing is lost that decides
+  // it.
+  std::optional<int32_t> judged_epochs;
+
   // --- Workers that come and go ----------------------------------------------
   // So many of the workers, the last ones, are not there at first.
   int absent_workers = 0;
@@ -148,6 +159,8 @@ struct Scenario {
 };
 
 Scenario DrawScenario(uint64_t seed);
+// With how many of its epochs a judged job should end.
+int32_t JudgedEpochs(const Scenario& scenario);
 // No faults: `batches` for each of `workers`.
 Scenario ScaleScenario(int workers, int servers, int batches);
 

@@ -70,6 +70,10 @@ void SchedulerNode::OnStart() {
   job::TrainingFacts facts;
   facts.epochs_in_order = scenario.contributions;
   if (scenario.leases_by_place) facts.window = scenario.window;
+  if (scenario.keep_best) facts.keep_best = "loss";
+  if (scenario.stop_after > 0) {
+    facts.stop = job::StopRule{"loss", scenario.stop_after, scenario.min_delta};
+  }
   options.training_facts = [facts](const JobRecord&) { return facts; };
   auto core =
       scheduler::SchedulerCore::Create(options, disk_.records(), world_->now());
@@ -302,6 +306,9 @@ void SchedulerNode::CarryFrom(size_t first, SchedulerActions actions) {
     } else if (auto* to_server = std::get_if<scheduler::SendServer>(&action)) {
       Send(to_server->link, to_server->message);
     } else if (auto* to_worker = std::get_if<scheduler::SendWorker>(&action)) {
+      if (auto* one = std::get_if<EvaluationLease>(&to_worker->message)) {
+        world_->evaluated[one->snapshot] = one->epoch;
+      }
       Send(to_worker->link, to_worker->message);
     } else if (auto* close = std::get_if<scheduler::CloseWorker>(&action)) {
       const auto it = links_.find(close->link);

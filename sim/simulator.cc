@@ -133,7 +133,8 @@ class Run {
   bool Settled() {
     const scheduler::TrainingJob* job = world_.scheduler().job();
     if (job == nullptr || job->state().phase != JobPhase::kCompleted ||
-        job->plan().epochs < world_.scenario().plan.epochs ||
+        (job->plan().epochs < world_.scenario().plan.epochs &&
+         !world_.scenario().Judged()) ||
         !job->placement().AllRegistered()) {
       return false;
     }

@@ -539,11 +539,13 @@ void WorkerNode::Evaluate(const client::EvaluateTask& task) {
   const Span& span = world_->scenario().evaluate;
   const client::BatchRowsPtr rows = task.values->rows;
   const int64_t examples = rows ? rows->end - rows->begin : kTestExamples;
+  const double loss = world_->TestLoss(task.snapshot);
   After(world_->rng().Between(span.least, span.most) * slowness,
-        [this, examples] {
+        [this, examples, loss] {
           EvaluationResult result;
           result.examples = examples;
           result.correct = examples;
+          result.loss_sum = loss * static_cast<double>(examples);
           client::ClientActions out;
           core_->OnEvaluated(result, world_->now(), &out);
           Carry(std::move(out));

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -71,6 +72,14 @@ class World {
   SessionId NewSession() { return SessionId(next_session_++); }
   // The job's id, once it is submitted.
   JobId job;
+  // What workers find in a snapshot of a judged job; 0 of any other.
+  std::map<int64_t, int32_t> evaluated;  // The epoch, by snapshot.
+  double TestLoss(int64_t snapshot) const {
+    const auto it = evaluated.find(snapshot);
+    return scenario_.Judged() && it != evaluated.end()
+               ? scenario_.losses[it->second]
+               : 0;
+  }
   // Kills it now and starts it again after a while.
   void KillAndRestart(Node* node);
   // No fault is under way or to come; everything killed is brought back.

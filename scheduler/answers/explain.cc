@@ -45,6 +45,7 @@ class Explainer {
     } else if (job_.parts().tables.started &&
                job_.placement().AllRegistered()) {
       AtOtherJobs();
+      Judged();
       ParkedBySsp();
       RoundOpen();
       LeasesHeld();
@@ -467,6 +468,28 @@ class Explainer {
             ? "nothing: the scheduler makes it"
             : "look at the log of the scheduler; `ebb checkpoint rollback` "
               "goes back to an earlier round");
+  }
+
+  // All items of its epochs so far are applied.
+  void Judged() {
+    const bool judged = job_.parts().tables.training_facts.judged();
+    if (!judged || !job_.leases().held().empty()) return;
+    const int32_t full = job_.marks().EpochsFull();
+    if (full == 0 || job_.parts().best.MayLease(full)) return;
+    const std::string name = absl::StrCat("job ", job_.record()->name);
+    if (job_.parts().evaluations.underway()) {
+      Add(Reason::KIND_EVALUATION, name,
+          absl::StrCat("epoch ", full + 1, " begins when epoch ", full,
+                       " is evaluated (stop, keep_best), which is under way"),
+          "nothing: it goes on with the evaluation. If it lasts, look at the "
+          "logs of the workers");
+      return;
+    }
+    Add(Reason::KIND_NOT_DURABLE, name,
+        absl::StrCat("epoch ", full + 1, " begins when epoch ", full,
+                     " is stored and evaluated (stop, keep_best); the servers "
+                     "write it"),
+        "nothing: the servers write it now");
   }
 
   void LeasesHeld() {

@@ -12,6 +12,7 @@
 #include "rpc/convert.h"
 #include "scheduler/answers/explain.h"
 #include "scheduler/answers/job_progress.h"
+#include "scheduler/job/course.h"
 
 namespace ebb::scheduler {
 
@@ -179,6 +180,17 @@ void AddEvaluations(const TrainingJob& job, v1::JobStatus* status) {
   }
 }
 
+void AddBest(const TrainingJob& job, v1::JobStatus* status) {
+  status->set_ended(job.state().ended);
+  const Evaluation* kept = job.state().Kept();
+  const std::string& figure = job.parts().tables.training_facts.keep_best;
+  if (kept == nullptr || figure.empty()) return;
+  v1::JobStatus::Best* best = status->mutable_best();
+  best->set_epoch(kept->epoch);
+  best->set_figure(figure);
+  best->set_value(FigureOf(*kept, figure).value_or(0));
+}
+
 void AddShares(const SchedulerShell::Picture& picture, const TrainingJob& job,
                v1::JobStatus* status) {
   for (const auto& [name, examples] : job.parts().held.examples_by_worker()) {
@@ -305,6 +317,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   AddLosses(job, &status);
   AddValidation(job, &status);
   AddEvaluations(job, &status);
+  AddBest(job, &status);
   status.set_squared_loss(job.parts().tables.training_facts.squared_loss);
   status.set_divergence(job.parts().losses.DivergenceText());
   status.set_paused_for_divergence(job.parts().pauses.PausedForDivergence());

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/plant.h"
 
 namespace ebb::scheduler {
 
@@ -80,8 +81,9 @@ bool Evaluations::WorkerLost(SessionId worker, Context* context) {
 }
 
 bool Evaluations::Tick(Context* context) {
-  const bool vain = job_.state.phase == JobPhase::kRunning &&
-                    job_.marks.AllApplied() &&
+  const bool waits = job_.marks.AllApplied() ||
+                     (job_.training_facts.judged() && evaluator_.underway());
+  const bool vain = job_.state.phase == JobPhase::kRunning && waits &&
                     context->cluster->workers.NoneEvaluates(job_.id());
   return Ended(evaluator_.Tick(vain, context), context);
 }
@@ -92,7 +94,25 @@ void Evaluations::Advance(int32_t epochs_full, Context* context) {
     job_.dirty = true;
   }
   if (std::exchange(lost_, false)) evaluator_.Lost(epochs_full);
-  evaluator_.Start(epochs_full, context);
+  evaluator_.Start(Ready(epochs_full, context), context);
+}
+
+int32_t Evaluations::Ready(int32_t epochs_full, Context* context) {
+  const int32_t due = evaluator_.NextEpoch();
+  if (!job_.training_facts.judged() || underway() ||
+      due >= job_.plan().epochs || epochs_full <= due ||
+      job_.marks.EpochsDurable() > due) {
+    return epochs_full;
+  }
+  if (std::exchange(checkpoint_asked_, due) != due) {
+    owners_.RequestCheckpoint(context);
+  }
+  return due;
+}
+
+bool Evaluations::MayBegin(int32_t epoch) const {
+  if (EBB_PLANTED(stopped_job_goes_on)) return true;
+  return !forget_open_ && !lost_ && epoch <= evaluator_.NextEpoch();
 }
 
 void Evaluations::ForgetFrom(int64_t epoch) {

@@ -51,14 +51,20 @@ class Evaluations {
   void SnapshotTaken(const ServerInfo& server, const SnapshotReply& reply) {
     evaluator_.SnapshotTaken(server, reply);
   }
-  // What was pinned may be no more.
-  void ServersBack(Context* context) { evaluator_.ServersBack(context); }
+  // What was pinned may be no more, and what was asked for may be lost.
+  void ServersBack(Context* context) {
+    checkpoint_asked_ = -1;
+    evaluator_.ServersBack(context);
+  }
 
   // --- What is due -----------------------------------------------------------
   // Begins the next, if it is due; so many epochs are full on every partition.
+  // Where evaluations decide on versions, these must be durable first.
   void Advance(int32_t epochs_full, Context* context);
   bool underway() const { return evaluator_.underway(); }
   bool AllDone() const { return evaluator_.AllDone(); }
+  // No evaluation of an epoch before this one is to come.
+  bool MayBegin(int32_t epoch) const;
   // The job is known from a server: what was evaluated of it is lost.
   void Lost() { lost_ = true; }
   // The job rolled back: evaluations of epochs that are open again are made
@@ -66,11 +72,16 @@ class Evaluations {
   void ForgetOpen() { forget_open_ = true; }
   // ... or, at once, all of this epoch and later ones.
   void ForgetFrom(int64_t epoch);
-  void BeginGeneration() { evaluator_.Abandon(); }
+  void BeginGeneration() {
+    checkpoint_asked_ = -1;
+    evaluator_.Abandon();
+  }
 
  private:
   // What ended, if anything did.
   bool Ended(std::optional<Evaluation> evaluation, Context* context);
+  // So many of the epochs that are full may be evaluated.
+  int32_t Ready(int32_t epochs_full, Context* context);
 
   JobTables& job_;
   PartitionOwners& owners_;
@@ -80,6 +91,8 @@ class Evaluations {
   bool forget_open_ = false;
   // See Evaluator::Lost.
   bool lost_ = false;
+  // The epoch that servers were asked to store, so that it is evaluated.
+  int32_t checkpoint_asked_ = -1;
 };
 
 }  // namespace ebb::scheduler

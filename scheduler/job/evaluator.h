@@ -44,6 +44,8 @@ class Evaluator {
   SessionId second() const { return running_ ? running_->second : SessionId(); }
   // No evaluation is under way, and none is to come.
   bool AllDone() const;
+  // The next epoch after which the model is evaluated; plan().epochs: none.
+  int32_t NextEpoch() const;
 
   // Earlier evaluations are lost with the scheduler's store. Those that are due
   // would all have the values of now, so only the newest is made.
@@ -94,8 +96,6 @@ class Evaluator {
     bool vain = false;  // As Tick was told at the last time-out.
   };
 
-  // The next epoch after which the model is evaluated; plan().epochs: none.
-  int32_t NextEpoch() const;
   int32_t NextAfter(int32_t epoch) const;
   // One of two ended otherwise: the other goes on. False: it was the only one.
   bool OtherGoesOn(SessionId ended);

@@ -20,6 +20,7 @@
 #include "protocol/messages.h"
 #include "scheduler/actions.h"
 #include "scheduler/job/backups.h"
+#include "scheduler/job/best_version.h"
 #include "scheduler/job/evaluations.h"
 #include "scheduler/job/granter.h"
 #include "scheduler/job/held_leases.h"
@@ -61,6 +62,7 @@ struct JobParts {
   Evaluations evaluations;
   JobPauses pauses;
   Rollbacks rollbacks;
+  BestVersion best;
   LossWatch losses;
   ItemFailures failures;
   LeaseOffers offers;

@@ -87,7 +87,7 @@ void VisitFields(Struct& state, Visitor&& visit) {
   auto& [generation, rollback, rolled_back, phase, reason, owners, failures,
          quarantined, failed_at, why_quarantined, skipped, evaluations,
          paused_by_operator, scaled_workers, owned_since, servers, durable_in,
-         durable_term, moved, divergence] = state;
+         durable_term, moved, divergence, kept_epoch, chosen_in, ended] = state;
   visit(generation, rollback, rolled_back, phase, reason, owners, failures,
         quarantined, failed_at, skipped, evaluations);
   // Later than the second version: see VisitForm.
@@ -100,12 +100,15 @@ void VisitFields(Struct& state, Visitor&& visit) {
   static_cast<void>(durable_term);
   static_cast<void>(moved);
   static_cast<void>(divergence);
+  static_cast<void>(kept_epoch);
+  static_cast<void>(chosen_in);
+  static_cast<void>(ended);
 }
 
 namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
-constexpr uint32_t kVersion = 8;
+constexpr uint32_t kVersion = 9;
 
 void ReadTexts(FieldReader& read,
                std::map<int64_t, QuarantineReason>* why_quarantined) {
@@ -138,14 +141,25 @@ void VisitForm(Struct& state, Form&& form) {
   form(6, state.why_quarantined);
   form(7, Column(state.evaluations, &Evaluation::figures));
   form(8, state.divergence);
+  form(9, state.kept_epoch, state.chosen_in, state.ended);
 }
 
 std::string JobState::Encode() const {
   return SealForm(kMagic, kVersion, *this);
 }
 
+const Evaluation* JobState::Kept() const {
+  if (kept_epoch < 0 || chosen_in != generation) return nullptr;
+  const auto kept =
+      std::ranges::find(evaluations, kept_epoch, &Evaluation::epoch);
+  return kept == evaluations.end() ? nullptr : &*kept;
+}
+
 void JobState::AddEvaluation(Evaluation evaluation) {
-  if (!evaluations.empty()) evaluations.back().figures.confusion.clear();
+  const Evaluation* const of_kept = Kept();
+  for (Evaluation& before : evaluations) {
+    if (&before != of_kept) before.figures.confusion.clear();
+  }
   evaluations.push_back(std::move(evaluation));
   if (evaluations.size() <= kMostEvaluations) return;
   const size_t half = evaluations.size() / 2;

@@ -40,7 +40,8 @@ struct Evaluation {
   double accuracy = 0;      // -1: no classification.
   std::string error;        // Why there is none.
   int64_t finished_us = 0;  // Unix time.
-  // The confusion matrix is kept of the last evaluation only.
+  // The confusion matrix is kept of the last evaluation, and of the best
+  // (keep_best), only.
   Figures figures;
 };
 
@@ -91,10 +92,20 @@ struct JobState {
   std::vector<Term> moved;
   // kPaused and kGoneBack only while the job is paused.
   DivergencePause divergence = DivergencePause::kNone;
+  // keep_best: the generation chosen_in began from the versions of the end of
+  // the epoch kept_epoch, or ended there. In another generation, or below 0:
+  // none is kept.
+  int32_t kept_epoch = -1;
+  Generation chosen_in;
+  // Why it ended before its last epoch, or went back, for people; empty: it did
+  // neither.
+  std::string ended;
 
+  // The evaluation of the epoch whose version is kept; null: there is none.
+  const Evaluation* Kept() const;
   // The first is kept, and of the others the newer half; of the older half
   // every second one goes where there are more than kMostEvaluations. The
-  // confusion matrix stays with the last.
+  // confusion matrix stays with the last, and with the one that is kept.
   void AddEvaluation(Evaluation evaluation);
 
   std::string Encode() const;

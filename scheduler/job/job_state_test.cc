@@ -74,6 +74,9 @@ void ExpectSame(const JobState& a, const JobState& b) {
   EXPECT_EQ(a.durable_term, b.durable_term);
   EXPECT_EQ(a.moved, b.moved);
   EXPECT_EQ(a.divergence, b.divergence);
+  EXPECT_EQ(a.kept_epoch, b.kept_epoch);
+  EXPECT_EQ(a.chosen_in, b.chosen_in);
+  EXPECT_EQ(a.ended, b.ended);
 }
 
 TEST(JobStateTest, EveryFieldComesBack) {
@@ -82,6 +85,9 @@ TEST(JobStateTest, EveryFieldComesBack) {
   state.rollback.nonfinite = 3;
   state.why_quarantined = {{6, {.text = "an item", .non_finite = true}}};
   state.divergence = DivergencePause::kAccepted;
+  state.kept_epoch = 3;
+  state.chosen_in = Generation(77);
+  state.ended = "stopped";
   const auto back = JobState::Decode(state.Encode());
   ASSERT_TRUE(back.ok()) << back.status();
   ExpectSame(*back, state);
@@ -101,8 +107,9 @@ TEST(JobStateTest, FiguresComeBackAndAnOlderEbbStoredNone) {
   FieldWriter write(&figures);
   write(uint64_t{1}, uint64_t{1}, std::string("auc"), 0.75, uint64_t{4},
         int64_t{1}, int64_t{2}, int64_t{3}, int64_t{4},
-        DivergencePause::kNone);  // The eighth added it.
-  const auto body = Unseal("EBBJ", 8, "the eighth", encoded);
+        DivergencePause::kNone,                     // From the eighth on.
+        int32_t{-1}, Generation(), std::string());  // From the ninth on.
+  const auto body = Unseal("EBBJ", 9, "the ninth", encoded);
   ASSERT_TRUE(body.ok()) << body.status();
   ASSERT_TRUE(absl::EndsWith(*body, figures));
   const auto sixth = JobState::Decode(

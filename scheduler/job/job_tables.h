@@ -33,6 +33,12 @@ struct JobTables {
     return state.phase == JobPhase::kCompleted ||
            state.phase == JobPhase::kCancelled;
   }
+  // A version is kept that the job may go back to, and that partitions leave
+  // behind if they move.
+  bool KeepsVersion() const {
+    return !over() && state.Kept() != nullptr &&
+           state.kept_epoch + 1 < plan().epochs;
+  }
   // FailedPrecondition: the job is over.
   absl::Status NotOver() const;
 

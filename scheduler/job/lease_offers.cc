@@ -14,6 +14,7 @@ LeaseOffers::LeaseOffers(const Uses& uses)
       rounds_(*uses.rounds),
       demand_(*uses.demand),
       evaluations_(*uses.evaluations),
+      best_(*uses.best),
       poison_(*uses.poison),
       places_(job_.plan(), job_.leases, job_.training_facts.window) {}
 
@@ -28,7 +29,10 @@ bool LeaseOffers::Offer(const WorkerInfo& worker, Context* context) {
   tails_.Asked(job_.marks.EpochsFull(),
                lowest ? job_.plan().ItemAt(*lowest).epoch : job_.plan().epochs,
                context->now);
-  if (!lowest || !rounds_.MayLease(*lowest, context)) return false;
+  if (!lowest || !best_.MayLease(job_.plan().ItemAt(*lowest).epoch) ||
+      !rounds_.MayLease(*lowest, context)) {
+    return false;
+  }
   if (HelpsEarlierEpoch(worker.session, job_.plan().ItemAt(*lowest).epoch,
                         context)) {
     return true;

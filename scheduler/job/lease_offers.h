@@ -14,6 +14,7 @@
 #include "common/ids.h"
 #include "scheduler/cluster.h"
 #include "scheduler/job/backups.h"
+#include "scheduler/job/best_version.h"
 #include "scheduler/job/epoch_tails.h"
 #include "scheduler/job/evaluations.h"
 #include "scheduler/job/job_rounds.h"
@@ -37,6 +38,7 @@ class LeaseOffers {
     JobRounds* rounds;
     WorkerDemand* demand;
     const Evaluations* evaluations;
+    const BestVersion* best;
     const Poison* poison;
   };
   explicit LeaseOffers(const Uses& uses);
@@ -73,6 +75,7 @@ class LeaseOffers {
   JobRounds& rounds_;
   WorkerDemand& demand_;
   const Evaluations& evaluations_;
+  const BestVersion& best_;
   const Poison& poison_;
   EpochTails tails_;
   LeasePlaces places_;

@@ -50,6 +50,9 @@ void LossWatch::BeginGeneration() {
   divergence_.Forget();
   late_updates_ = {};
   statistics_.recent_loss.reset();
+  // The job may have fewer epochs now.
+  statistics_.losses.erase(statistics_.losses.lower_bound(job_.plan().epochs),
+                           statistics_.losses.end());
 }
 
 std::string LossWatch::DivergenceText() const {

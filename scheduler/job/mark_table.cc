@@ -113,6 +113,14 @@ int32_t MarkTable::EpochsFull() const {
   return least;
 }
 
+int32_t MarkTable::EpochsDurable() const {
+  int32_t least = plan_->epochs;
+  for (const MarkSet& set : durable_) {
+    least = std::min(least, set.first_open_epoch());
+  }
+  return least;
+}
+
 int64_t MarkTable::RoundsClosed() const {
   int64_t least = plan_->RoundCount();
   for (const MarkSet& set : marks_) {

@@ -51,6 +51,7 @@ class MarkTable {
 
   // Epochs, or rounds, below it are full on every partition.
   int32_t EpochsFull() const;
+  int32_t EpochsDurable() const;
   int64_t RoundsClosed() const;
   int64_t RoundsDurable() const;
 

@@ -30,6 +30,7 @@ PartitionMover::PartitionMover(const Uses& uses)
       registrar_(*uses.registrar) {}
 
 void PartitionMover::MoveOn(Context* context) {
+  if (job_.KeepsVersion()) return;
   while (job_.started && job_.state.phase != JobPhase::kCancelled &&
          moves_.underway().size() < kMovesAtOnce) {
     const auto wanted =
@@ -179,7 +180,10 @@ void PartitionMover::GiveUpAll(const std::string& why, Context* context) {
 
 bool PartitionMover::TakesFrom(const ServerInfo& server,
                                const Context& context) const {
-  if (!job_.started || job_.state.phase == JobPhase::kCancelled) return false;
+  if (!job_.started || job_.state.phase == JobPhase::kCancelled ||
+      job_.KeepsVersion()) {
+    return false;
+  }
   return owners_.Owned(server.id) > 0 &&
          !Takers(*context.cluster, job_.placement, job_.state.servers).empty();
 }
@@ -194,7 +198,11 @@ absl::Status PartitionMover::Scale(int32_t servers, Context* context) {
         EventKind::kJobScaled, job_.id(),
         absl::StrCat("job=", job_.name(), " lies on ", AtMostServers(servers),
                      " instead of ", AtMostServers(job_.state.servers),
-                     ": an operator said so (ebb scale)"));
+                     ": an operator said so (ebb scale)",
+                     job_.KeepsVersion()
+                         ? ". Its partitions stay where they are until it is "
+                           "complete: they would leave the kept version behind"
+                         : ""));
   }
   job_.state.servers = servers;
   job_.dirty = true;

@@ -25,7 +25,10 @@ std::string RateText(double factor) {
 absl::Status Rollbacks::RollBackTo(const RollbackOrder& order,
                                    Context* context) {
   if (absl::Status may = MayRollBack(order); !may.ok()) return may;
-  if (order.change != nullptr) job_.TakeRecord(order.change);
+  if (order.change != nullptr) {
+    job_.TakeRecord(order.change);
+    job_.state.ended.clear();
+  }
   RollbackRecord record = job_.state.rollback;
   record.versions = order.record.versions;
   if (EBB_PLANTED(rollback_names_no_versions)) record.versions.clear();
@@ -112,26 +115,36 @@ bool Rollbacks::EndIfDecided(Context* context) {
   if (job_.state.phase != JobPhase::kRunning) return false;
   std::optional<JobRounds::End> end = rounds_.EndsNow(context);
   if (!end) return false;
+  RollbackRecord record = job_.state.rollback;
+  record.versions = std::move(end->record.versions);
+  return EndAfter(end->epochs, std::move(record), "converged", context);
+}
+
+bool Rollbacks::EndAfter(int32_t epochs, RollbackRecord record,
+                         absl::string_view why, Context* context) {
+  if (job_.options.shortened == nullptr) return false;
   absl::StatusOr<JobRecord> shorter =
-      job_.options.shortened(*job_.record, end->epochs);
+      job_.options.shortened(*job_.record, epochs);
   if (!shorter.ok()) {
-    context->Log(absl::StrCat("job=", job_.name(), " cannot end after ",
-                              end->epochs,
+    context->Log(absl::StrCat("job=", job_.name(), " cannot end after ", epochs,
                               " epochs: ", shorter.status().message()));
     return false;
   }
   job_.TakeRecord(std::make_shared<const JobRecord>(*std::move(shorter)));
-  RollbackRecord record = job_.state.rollback;
-  record.versions = std::move(end->record.versions);
   const Generation generation(context->numbers->Draw(context->now));
   context->Tell(EventKind::kJobChanged, job_.id(),
-                absl::StrCat("job=", job_.name(), " converged: it ends after ",
-                             end->epochs, " epochs, as generation ",
-                             generation.value(), "."));
-  // Nothing is taken back but evaluations of epochs that are no more.
-  evaluations_.ForgetFrom(end->epochs);
+                absl::StrCat("job=", job_.name(), " ", why, ". It ends after ",
+                             epochs, epochs == 1 ? " epoch" : " epochs",
+                             ", as generation ", generation.value(), "."));
+  // Those of epochs that are no more.
+  evaluations_.ForgetFrom(epochs);
   begin_generation_(generation, std::move(record), context);
   return true;
+}
+
+void Rollbacks::GoOnFrom(RollbackRecord record, Context* context) {
+  begin_generation_(Generation(context->numbers->Draw(context->now)),
+                    std::move(record), context);
 }
 
 // Several workers meet one divergence. What the others say of it is of the

@@ -59,6 +59,14 @@ class Rollbacks {
   // new generation that goes on from the versions that hold all of it. True: it
   // did.
   bool EndIfDecided(Context* context);
+  // The job ends after so many of its epochs, in a new generation that goes on
+  // from the versions of `record`, which hold all of them. `why` tells it.
+  // False: it cannot be shortened.
+  bool EndAfter(int32_t epochs, RollbackRecord record, absl::string_view why,
+                Context* context);
+  // A new generation goes on from the versions of `record`, which hold all that
+  // is applied.
+  void GoOnFrom(RollbackRecord record, Context* context);
   // As `policy`, a key of the job, says: a gradient is not finite, or the loss
   // diverges. `round`: the one that it was seen in; `why` is for people.
   void RollBackByItself(absl::string_view policy, int64_t round,

@@ -151,6 +151,7 @@ void TrainingJob::MarksChanged(Context* context) {
   const int32_t full = marks().EpochsFull();
   parts_.offers.EpochsFull(full, context->now);
   parts_.evaluations.Advance(full, context);
+  if (parts_.best.Settle(context)) return;
   SettleEnd(context);
 }
 
@@ -172,6 +173,7 @@ void TrainingJob::SettleEnd(Context* context) {
   }
   if (!parts_.evaluations.AllDone()) return;
   if (parts_.losses.StopsAtItsEnd(context)) return;
+  parts_.best.Completes();
   state.phase = JobPhase::kCompleted;
   parts_.tables.dirty = true;
   context->Tell(EventKind::kJobComplete, id(),

@@ -80,6 +80,13 @@ std::string FiguresText(const v1::JobStatus::Evaluation& evaluation) {
   return absl::StrJoin(texts, ", ");
 }
 
+std::string BestText(const v1::JobStatus& status) {
+  if (!status.has_best()) return "";
+  const v1::JobStatus::Best& best = status.best();
+  return absl::StrCat("epoch ", best.epoch() + 1, ", ", best.figure(), " ",
+                      FigureText(best.value()));
+}
+
 std::string FigureText(double value, int digits) {
   constexpr double kLarge = 1000;
   constexpr double kHuge = 1e9;
@@ -177,6 +184,14 @@ Json EvaluationJson(const v1::JobStatus::Evaluation& evaluation) {
     }
     json["confusion"].Add(std::move(row));
   }
+  return json;
+}
+
+Json BestJson(const v1::JobStatus& status) {
+  Json json = Json::Object();
+  json["epoch"] = status.best().epoch() + 1;
+  json["figure"] = status.best().figure();
+  json["value"] = status.best().value();
   return json;
 }
 

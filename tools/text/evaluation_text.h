@@ -38,6 +38,9 @@ std::string FiguresText(const v1::JobStatus::Evaluation& evaluation);
 // significant ones as a float holds; "nan" and "inf" are words.
 std::string FigureText(double value, int digits = 4);
 
+// "epoch 7, loss 0.3100": the evaluation whose version is kept. Empty: none is.
+std::string BestText(const v1::JobStatus& status);
+
 // Why the model is of no use, as a sentence: it predicts no better than a
 // constant. Empty: it does better, or it is not known.
 std::string UselessText(const v1::JobStatus::Evaluation& evaluation);
@@ -50,6 +53,8 @@ std::vector<std::string> ConfusionRows(
 // {"accuracy": …, "loss": …, "auc": …, …, "confusion": [[…], …]}, without what
 // it does not have.
 Json EvaluationJson(const v1::JobStatus::Evaluation& evaluation);
+// {"epoch": 7, "figure": "loss", "value": 0.31}, of a job that keeps one.
+Json BestJson(const v1::JobStatus& status);
 
 }  // namespace ebb::tools
 

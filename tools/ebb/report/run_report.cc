@@ -451,7 +451,9 @@ std::string ReportText(const RunReport& report, const Console& console) {
     line("forest", absl::StrCat(Count(report.forest->trees, "tree"), ", ",
                                 Count(report.forest->nodes, "node")));
   }
-  if (report.converged) {
+  line("best", BestText(status));
+  line("ended", status.ended());
+  if (report.converged && status.ended().empty()) {
     line("converged",
          absl::StrCat("after ", Count(report.job.train().epochs(), "round")));
   }
@@ -481,7 +483,11 @@ std::string ReportText(const RunReport& report, const Console& console) {
   line("rollbacks", RollbacksText(report));
   line("rate", RateText(status.rate_factor(), status.nonfinite_rollbacks()));
   if (report.recomputed() > 0) {
-    line("computed again", Count(report.recomputed(), report.unit()));
+    // What went with the epochs after the best is among them.
+    line(status.has_best() ? "beyond it" : "computed again",
+         absl::StrCat(
+             Count(report.recomputed(), report.unit()),
+             status.has_best() ? " of later epochs or computed again" : ""));
   }
   line("backup tasks", BackupsText(status));
   line("epoch ends", TailsText(status));
@@ -563,6 +569,8 @@ Json ReportJson(const RunReport& report) {
   json["backups"]["computed_twice"] = backups.computed_twice();
   json["epoch_ends"] = TailsJson(status);
   json["evaluations"] = EvaluationsJson(status);
+  json["best"] = status.has_best() ? BestJson(status) : Json();
+  json["ended"] = status.ended();
   if (report.forest) json["forest"] = ForestFiguresJson(*report.forest);
   if (report.restarted) json["runs"] = RestartsJson(*report.restarted);
   AddShares(report, &json);

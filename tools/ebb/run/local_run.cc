@@ -596,7 +596,7 @@ void LocalRun::Finish() {
   report_.rollbacks = tally_.rollbacks();
   const int32_t epochs = report_.status.summary().epochs();
   if (epochs > 0 && epochs < report_.job.train().epochs()) {
-    report_.converged = true;
+    report_.converged = report_.status.ended().empty();
     report_.job.mutable_train()->set_epochs(epochs);
   }
   if (options_.disturbance != nullptr) options_.disturbance->Finish(&report_);

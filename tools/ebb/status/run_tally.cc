@@ -69,14 +69,18 @@ void RunTally::Add(const v1::JobStatus& status) {
 
   const uint64_t generation = status.summary().generation();
   // The job may have made more than one by itself since. If it has fewer
-  // epochs, it converged: all that it did stays.
+  // epochs, it ended; if it keeps another version, that is why.
+  const int32_t best = status.has_best() ? status.best().epoch() : -1;
   if (generation_ != 0 && generation != generation_) {
     const bool ended = status.summary().epochs() < epochs_;
-    rollbacks_ += std::max<int64_t>(
-        ended ? 0 : 1, status.nonfinite_rollbacks() - nonfinite_rollbacks_);
+    const bool keeps = best >= 0 && best != best_;
+    rollbacks_ +=
+        std::max<int64_t>(ended || keeps ? 0 : 1,
+                          status.nonfinite_rollbacks() - nonfinite_rollbacks_);
   }
   generation_ = generation;
   epochs_ = status.summary().epochs();
+  best_ = best;
   nonfinite_rollbacks_ = status.nonfinite_rollbacks();
 
   std::map<std::string, int64_t> shares;

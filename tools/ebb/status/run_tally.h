@@ -45,6 +45,7 @@ class RunTally {
   std::optional<int64_t> past_worker_us_;
   uint64_t generation_ = 0;
   int32_t epochs_ = 0;
+  int32_t best_ = -1;  // The epoch whose version is kept; -1: none.
   int64_t rollbacks_ = 0;
   int64_t nonfinite_rollbacks_ = 0;
   std::map<std::string, int64_t> shares_;

@@ -65,6 +65,25 @@ TEST(RunTallyTest, AJobThatEndsEarlyRollsNothingBack) {
   EXPECT_EQ(tally.rollbacks(), 0);
 }
 
+TEST(RunTallyTest, AVersionThatIsKeptRollsNothingBack) {
+  RunTally tally;
+  v1::JobStatus status;
+  status.mutable_summary()->set_epochs(9);
+  status.mutable_summary()->set_generation(7);
+  tally.Add(status);
+  for (const auto& [generation, best] : {std::pair(8, 0), std::pair(12, 4)}) {
+    status.mutable_summary()->set_generation(generation);
+    status.mutable_best()->set_epoch(best);
+    tally.Add(status);
+  }
+  EXPECT_EQ(tally.rollbacks(), 0);
+  // An operator's: no version is kept any more.
+  status.mutable_summary()->set_generation(13);
+  status.clear_best();
+  tally.Add(status);
+  EXPECT_EQ(tally.rollbacks(), 1);
+}
+
 // Bug: two that the job made between two looks were one.
 TEST(RunTallyTest, CountsEachRollbackOfTheJobsOwn) {
   RunTally tally;

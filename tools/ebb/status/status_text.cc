@@ -523,6 +523,8 @@ Json JobJson(const v1::JobStatus& job) {
   for (const auto& evaluation : job.evaluations()) {
     json["evaluations"].Add(EvaluationJson(evaluation));
   }
+  if (job.has_best()) json["best"] = BestJson(job);
+  json["ended"] = job.ended();
   json["waiting"] = Json::List();
   for (const auto& reason : job.waiting()) {
     json["waiting"].Add(ReasonJson(reason));
@@ -594,6 +596,13 @@ std::string JobsText(const v1::GetStatusResponse& status,
     if (!job.rolled_back().empty()) {
       absl::StrAppend(&out, "\n", JobName(status, job), " rolled back ",
                       job.rolled_back(), "\n");
+    }
+    if (const std::string best = BestText(job); !best.empty()) {
+      absl::StrAppend(&out, "\n", JobName(status, job),
+                      " keeps its best: ", best, "\n");
+    }
+    if (!job.ended().empty()) {
+      absl::StrAppend(&out, "\n", JobName(status, job), " ", job.ended(), "\n");
     }
     const std::string rate =
         RateText(job.rate_factor(), job.nonfinite_rollbacks());

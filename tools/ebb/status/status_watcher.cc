@@ -348,10 +348,15 @@ void StatusWatcher::WatchCourse(const v1::JobStatus& job,
   const bool back = generation_ != 0 && generation != generation_;
   generation_ = generation;
   const int32_t had_epochs = std::exchange(epochs_, job.summary().epochs());
+  const int32_t best = job.has_best() ? job.best().epoch() : -1;
+  const bool keeps = std::exchange(best_, best) != best && best >= 0;
   if (back && epochs_ < had_epochs) {
-    notices->push_back({Kind::kResult, absl::StrCat("converged after ",
-                                                    Count(epochs_, "round"))});
-  } else if (back) {
+    notices->push_back(
+        {Kind::kResult,
+         job.ended().empty()
+             ? absl::StrCat("converged after ", Count(epochs_, "round"))
+             : job.ended()});
+  } else if (back && !keeps) {
     notices->push_back({Kind::kTrouble, absl::StrCat("the job rolled back ",
                                                      job.rolled_back())});
   }

@@ -122,6 +122,7 @@ class StatusWatcher {
   std::set<uint64_t> draining_;  // Sessions of workers.
   uint64_t generation_ = 0;
   int32_t epochs_ = 0;
+  int32_t best_ = -1;  // The epoch whose version is kept; -1: none.
   bool diverges_ = false;
   bool late_updates_ = false;  // They were told.
   int evaluated_ = -1;         // The newest epoch whose evaluation was told.
