@@ -439,6 +439,7 @@ Scenario DrawScenario(uint64_t seed) {
     s.window = s.plan.shard_size * windows_of.Between(1, 3);
     s.windows_in_memory = static_cast<int>(windows_of.Between(1, 4));
   }
+  s.bucket = s.shared_folder && rng.Fork(34).Chance(0.4);
   return s;
 }
 
@@ -538,7 +539,9 @@ std::string Scenario::Describe() const {
                   first_epochs ? " who adds epochs" : "",
                   slow_worker ? " with a slow worker" : "",
                   initial_file ? " with initial values from a file" : "",
-                  shared_folder ? " with a shared folder" : "",
+                  bucket          ? " with a shared bucket"
+                  : shared_folder ? " with a shared folder"
+                                  : "",
                   late_servers > 0 ? " with servers that come late" : "",
                   scales ? " with an operator who scales" : "",
                   scheduler_store_loss ? " with a forgetful scheduler" : "");

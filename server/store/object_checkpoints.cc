@@ -6,16 +6,17 @@
 #include <algorithm>
 #include <cstdlib>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/plant.h"
 #include "common/status_macros.h"
 #include "protocol/sealed.h"
 #include "server/store/internal/cut_blocks.h"
 #include "server/store/internal/version_draft.h"
-#include "server/store/internal/weakened_fence.h"
 #include "server/store/manifest.h"
 
 namespace ebb::server {
@@ -27,6 +28,8 @@ constexpr uint32_t kIdentityVersion = 1;
 constexpr size_t kIdentityBytes = 16;
 // Takeovers while a partition is looked at; two in a row are rare already.
 constexpr int kLooks = 10;
+// A record that an earlier request changes meanwhile.
+constexpr int kPuts = 10;
 // The most values to read at once, and the largest gap between two blocks that
 // are read together.
 constexpr uint64_t kMostRead = uint64_t{32} << 20;
@@ -80,6 +83,15 @@ absl::Status TakenOver(const std::string& name, Term term, Term newer) {
   return absl::FailedPreconditionError(
       absl::StrCat(name, " was taken over in term ", newer.value(),
                    ": nothing more of term ", term.value(), " is stored"));
+}
+
+// The records of a partition that say which versions exist.
+std::tuple<bool, Term, uint64_t> Decided(const ListedObjects& listed) {
+  const Term term =
+      listed.inherits.empty() ? Term() : *listed.inherits.rbegin();
+  const auto kept = listed.kept.find(term);
+  return {listed.claims.empty(), term,
+          kept == listed.kept.end() ? 0 : *kept->second.rbegin()};
 }
 
 std::vector<PackName> NamesOf(const std::vector<Pack>& packs) {
@@ -297,14 +309,40 @@ absl::StatusOr<ListedObjects> ObjectCheckpoints::ListObjects(
   return ParseListedObjects(prefix, objects);
 }
 
-// A list goes ascending, and so do terms and versions: an owner that replaces
-// versions meanwhile cannot hide all of them. A term that is newer than the
-// newest `inherits` seen has begun meanwhile.
+// A list shows each change that is made meanwhile, or does not. So it may lack
+// all versions if an owner replaces them meanwhile; but it is listed again
+// after it, and then there are other records that decide.
+absl::StatusOr<ObjectCheckpoints::View> ObjectCheckpoints::Look(
+    const PartitionName& partition) const {
+  std::optional<View> partial;
+  EBB_ASSIGN_OR_RETURN(ListedObjects listed, ListObjects(partition));
+  for (int look = 0; look < kLooks; ++look) {
+    EBB_ASSIGN_OR_RETURN(std::optional<View> view, LookAt(partition, listed));
+    EBB_ASSIGN_OR_RETURN(ListedObjects after, ListObjects(partition));
+    if (view.has_value() && Decided(after) == Decided(listed)) {
+      if (view->whole) return *std::move(view);
+      partial = std::move(view);
+    }
+    listed = std::move(after);
+  }
+  // Some of its versions are lost for good.
+  if (partial.has_value()) return *std::move(partial);
+  // Or it is what is left of a job that was deleted: `inherits` is there before
+  // all that its term writes.
+  EBB_ASSIGN_OR_RETURN(const ListedObjects after, ListObjects(partition));
+  if (listed.NewestWritten() != Term() && after.inherits.empty()) return View();
+  return absl::UnavailableError(
+      absl::StrCat(NameIn(partition, ""),
+                   " was changed by others each time it was looked at; it is "
+                   "tried again"));
+}
+
+// A term that is newer than the newest `inherits` seen has begun meanwhile.
 absl::StatusOr<std::optional<ObjectCheckpoints::View>>
-ObjectCheckpoints::LookOnce(const PartitionName& partition) const {
+ObjectCheckpoints::LookAt(const PartitionName& partition,
+                          const ListedObjects& listed) const {
   View view;
-  EBB_ASSIGN_OR_RETURN(view.listed, ListObjects(partition));
-  const ListedObjects& listed = view.listed;
+  view.listed = listed;
   if (!listed.inherits.empty()) view.term = *listed.inherits.rbegin();
   // What is left of a job that was deleted.
   if (listed.claims.empty() && listed.inherits.empty()) return View();
@@ -318,53 +356,56 @@ ObjectCheckpoints::LookOnce(const PartitionName& partition) const {
   if (!inherits.ok()) {
     return Prefixed(NameIn(partition, key), inherits.status());
   }
-  const auto is_listed = [&](const VersionInTerm& version) {
-    const auto term = listed.versions.find(version.term);
-    return term != listed.versions.end() && term->second.contains(version.file);
-  };
-  for (const auto& [version, writer] : inherits->versions) {
-    if (is_listed(version)) view.versions[version] = writer;
-  }
-  for (const auto& [term, files] : listed.versions) {
-    if (term != view.term && !EBB_WEAKENED(late_manifest_counts)) continue;
-    for (const VersionFile& file : files) {
-      view.versions.try_emplace({term, file}, inherits->server);
+  std::optional<Kept> kept;
+  if (const auto numbers = listed.kept.find(view.term);
+      numbers != listed.kept.end()) {
+    const std::string kept_key = KeptKey(view.term, *numbers->second.rbegin());
+    const auto record = objects_->Get(KeyIn(partition, kept_key), {});
+    if (absl::IsNotFound(record.status())) return std::nullopt;
+    EBB_RETURN_IF_ERROR(record.status());
+    auto decoded = DecodeKept(record->bytes);
+    if (!decoded.ok()) {
+      return Prefixed(NameIn(partition, kept_key), decoded.status());
     }
+    kept = *std::move(decoded);
+    view.newest_kept = kept->newest;
   }
-  const auto numbers = listed.kept.find(view.term);
-  if (numbers == listed.kept.end()) return view;
-  const std::string kept_key = KeptKey(view.term, *numbers->second.rbegin());
-  const auto record = objects_->Get(KeyIn(partition, kept_key), {});
-  if (absl::IsNotFound(record.status())) return std::nullopt;
-  EBB_RETURN_IF_ERROR(record.status());
-  const auto kept = DecodeKept(record->bytes);
-  if (!kept.ok()) return Prefixed(NameIn(partition, kept_key), kept.status());
-  view.newest_kept = kept->newest;
-  const std::set<VersionInTerm> named(kept->versions.begin(),
-                                      kept->versions.end());
-  std::erase_if(view.versions, [&](const auto& entry) {
-    const VersionInTerm& version = entry.first;
-    const bool later = version.term == view.term && version.file > kept->newest;
-    return !later && !named.contains(version);
-  });
+  FindVersions(*inherits, kept, &view);
   return view;
 }
 
-absl::StatusOr<ObjectCheckpoints::View> ObjectCheckpoints::Look(
-    const PartitionName& partition) const {
-  for (int look = 0; look < kLooks; ++look) {
-    EBB_ASSIGN_OR_RETURN(std::optional<View> view, LookOnce(partition));
-    if (view.has_value()) return *std::move(view);
+void ObjectCheckpoints::FindVersions(const Inherits& inherits,
+                                     const std::optional<Kept>& kept,
+                                     View* view) {
+  std::set<VersionInTerm> named;
+  if (kept.has_value()) {
+    named.insert(kept->versions.begin(), kept->versions.end());
   }
-  // Or it is what is left of a job that was deleted: `inherits` is there before
-  // all that its term writes.
-  EBB_ASSIGN_OR_RETURN(const ListedObjects before, ListObjects(partition));
-  EBB_ASSIGN_OR_RETURN(const ListedObjects after, ListObjects(partition));
-  if (before.NewestWritten() != Term() && after.inherits.empty()) return View();
-  return absl::UnavailableError(
-      absl::StrCat(NameIn(partition, ""),
-                   " was changed by others each time it was looked at; it is "
-                   "tried again"));
+  const auto left_out = [&](const VersionInTerm& version) {
+    const bool later = kept.has_value() && version.term == view->term &&
+                       version.file > kept->newest;
+    return kept.has_value() && !later && !named.contains(version);
+  };
+  for (const auto& [version, writer] : inherits.versions) {
+    if (!left_out(version)) view->versions[version] = writer;
+  }
+  for (const VersionInTerm& version : named) {
+    if (version.term == view->term) view->versions[version] = inherits.server;
+  }
+  std::erase_if(view->versions, [&](const auto& entry) {
+    const auto term = view->listed.versions.find(entry.first.term);
+    const bool there = term != view->listed.versions.end() &&
+                       term->second.contains(entry.first.file);
+    view->whole = view->whole && there;
+    return !there;
+  });
+  for (const auto& [term, files] : view->listed.versions) {
+    if (term != view->term && !EBB_PLANTED(late_manifest_counts)) continue;
+    for (const VersionFile& file : files) {
+      if (left_out({term, file})) continue;
+      view->versions.try_emplace({term, file}, inherits.server);
+    }
+  }
 }
 
 absl::StatusOr<PartitionInventory> ObjectCheckpoints::ListPartition(
@@ -583,7 +624,7 @@ absl::Status ObjectCheckpoints::BeginTerm(const PartitionName& partition,
                                           Term term, OwnPartition* own) {
   *own = OwnPartition{.known = std::move(own->known)};
   EBB_RETURN_IF_ERROR(CheckIdentity());
-  const bool late = EBB_WEAKENED(claim_after_the_read);
+  const bool late = EBB_PLANTED(claim_after_the_read);
   if (!late) EBB_RETURN_IF_ERROR(Claim(partition, term));
   EBB_RETURN_IF_ERROR(CheckNewest(partition, term));
   EBB_ASSIGN_OR_RETURN(View view, Look(partition));
@@ -591,7 +632,7 @@ absl::Status ObjectCheckpoints::BeginTerm(const PartitionName& partition,
   if (view.term > term) {
     return TakenOver(NameIn(partition, ""), term, view.term);
   }
-  if (EBB_WEAKENED(inherits_all_there_are)) {
+  if (EBB_PLANTED(inherits_all_there_are)) {
     for (const auto& [older, files] : view.listed.versions) {
       for (const VersionFile& file : files) {
         view.versions.try_emplace({older, file}, options_.server);
@@ -639,14 +680,30 @@ absl::Status ObjectCheckpoints::BeginTerm(const PartitionName& partition,
 
 // --- Changes -----------------------------------------------------------------
 
+// An earlier put whose outcome is not known may take effect at any time. With
+// the condition it then fails, so that it does not undo this one.
 absl::Status ObjectCheckpoints::SaveJob(const StoredJob& job) {
   if (job.record == nullptr) {
     return absl::InvalidArgumentError("a job without a record");
   }
   EBB_RETURN_IF_ERROR(CheckIdentity());
-  return PutObject(objects_, JobRecordKey(job.record->id, options_.server),
-                   EncodeStoredJob(job))
-      .status();
+  const std::string key = JobRecordKey(job.record->id, options_.server);
+  const std::string bytes = EncodeStoredJob(job);
+  for (int put = 0; put < kPuts; ++put) {
+    const auto before = objects_->Get(key, {.bytes = 1});
+    const bool first = absl::IsNotFound(before.status());
+    if (!first) EBB_RETURN_IF_ERROR(before.status());
+    const absl::Status saved =
+        PutObject(objects_, key, bytes,
+                  first ? PutOptions{.create_only = true}
+                        : PutOptions{.if_match = before->etag})
+            .status();
+    if (!absl::IsAborted(saved) && !absl::IsAlreadyExists(saved)) return saved;
+  }
+  return absl::UnavailableError(
+      absl::StrCat(objects_->place(), key,
+                   " was changed by others each time it was to be replaced; it "
+                   "is tried again"));
 }
 
 absl::Status ObjectCheckpoints::WriteValues(const PartitionName& partition,
@@ -686,7 +743,8 @@ absl::StatusOr<WriteResult> ObjectCheckpoints::Write(const VersionKey& key,
   EBB_RETURN_IF_ERROR(CheckNamedContents(key, cut, own.known));
   const PackName pack = {key.term, own.next_pack++};
   const VersionDraft draft(key, cut, own.known, pack, /*tidy=*/!first);
-  EBB_RETURN_IF_ERROR(WriteValues(partition, draft, pack));
+  const bool values_last = EBB_PLANTED(manifest_before_its_values);
+  if (!values_last) EBB_RETURN_IF_ERROR(WriteValues(partition, draft, pack));
   // Until the last step says otherwise.
   own.lost.insert(version.file);
   own.newest_written = std::max(own.newest_written, version.file);
@@ -699,6 +757,7 @@ absl::StatusOr<WriteResult> ObjectCheckpoints::Write(const VersionKey& key,
     return AlreadyStored(key);
   }
   EBB_RETURN_IF_ERROR(created.status());
+  if (values_last) EBB_RETURN_IF_ERROR(WriteValues(partition, draft, pack));
   if (const absl::Status newest = CheckNewest(partition, key.term);
       !newest.ok()) {
     if (absl::IsFailedPrecondition(newest)) own.term = Term();
@@ -789,7 +848,7 @@ absl::Status ObjectCheckpoints::DeleteOf(const PartitionName& partition,
   EBB_ASSIGN_OR_RETURN(const ListedObjects listed, ListObjects(partition));
   const bool newest =
       listed.claims.empty() || *listed.claims.rbegin() <= own->term;
-  if (!newest && !EBB_WEAKENED(deletes_unchecked)) {
+  if (!newest && !EBB_PLANTED(deletes_unchecked)) {
     own->term = Term();  // Neither ours.
     return absl::OkStatus();
   }

@@ -24,8 +24,8 @@
 #include "server/memory/block_pool.h"
 #include "server/store/checkpoint_store.h"
 #include "server/store/internal/folder_manifest.h"
-#include "server/store/internal/object_layout.h"
 #include "server/store/internal/version_index.h"
+#include "server/store/object_layout.h"
 
 namespace ebb::server {
 
@@ -59,6 +59,9 @@ struct ObjectCheckpointsOptions {
 //      (`kept`), then looks for claims, and only then deletes. Only what the
 //      newest `kept` of a term names is read and inherited. So a former owner
 //      that wakes deletes no version that its heir goes on from.
+//
+// A list shows each change that is made meanwhile or does not, in any order. So
+// a look ends with a second list, which must show the same records that decide.
 //
 // object_fence_test.cc runs owners that are frozen anywhere against these
 // rules, and leaves out each of them to see it fail.
@@ -107,6 +110,7 @@ class ObjectCheckpoints final : public SharedCheckpointStore {
     Term term;  // The newest with `inherits`; 0: none.
     std::map<VersionInTerm, ServerId> versions;
     std::optional<VersionFile> newest_kept;  // As its newest `kept` says.
+    bool whole = true;  // All versions that records name are listed.
   };
 
   OwnPartition& Own(const PartitionName& partition);
@@ -126,9 +130,11 @@ class ObjectCheckpoints final : public SharedCheckpointStore {
   absl::StatusOr<ListedObjects> ListObjects(
       const PartitionName& partition) const;
   absl::StatusOr<View> Look(const PartitionName& partition) const;
-  // One look; nullopt: what it saw changed meanwhile.
-  absl::StatusOr<std::optional<View>> LookOnce(
-      const PartitionName& partition) const;
+  // What the list shows; nullopt: it changed meanwhile.
+  absl::StatusOr<std::optional<View>> LookAt(const PartitionName& partition,
+                                             const ListedObjects& listed) const;
+  static void FindVersions(const Inherits& inherits,
+                           const std::optional<Kept>& kept, View* view);
   // NotFound: the version does not exist.
   absl::Status CheckExists(const VersionKey& key) const;
   absl::StatusOr<FolderManifest> ReadManifest(const VersionKey& key) const;

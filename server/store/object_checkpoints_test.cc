@@ -6,9 +6,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,6 +57,61 @@ class ObjectCheckpointsTest : public testing::Test {
   std::unique_ptr<BlockPool> pool_ = MakePool();
   std::unique_ptr<ObjectCheckpoints> store_ = Open();
 };
+
+// Its lists leave out each object that comes or goes meanwhile.
+class BlindLists final : public ObjectStore {
+ public:
+  explicit BlindLists(ObjectStore* objects) : objects_(*objects) {}
+
+  // Runs in the middle of the next list.
+  void Meanwhile(std::function<void()> change) { change_ = std::move(change); }
+
+  const std::string& place() const override { return objects_.place(); }
+  absl::StatusOr<ObjectContent> Get(absl::string_view key,
+                                    const GetOptions& options) override {
+    return objects_.Get(key, options);
+  }
+  absl::StatusOr<std::string> Put(absl::string_view key,
+                                  std::span<const absl::string_view> parts,
+                                  const PutOptions& options) override {
+    return objects_.Put(key, parts, options);
+  }
+  absl::StatusOr<ObjectPage> List(const ListOptions& options) override {
+    auto page = objects_.List(options);
+    if (change_ == nullptr) return page;
+    std::exchange(change_, nullptr)();
+    const auto after = objects_.List(options);
+    std::erase_if(page->objects, [&](const ListedObject& object) {
+      return std::ranges::count(after->objects, object) == 0;
+    });
+    return page;
+  }
+  absl::Status Delete(absl::string_view key) override {
+    return objects_.Delete(key);
+  }
+
+ private:
+  ObjectStore& objects_;
+  std::function<void()> change_;
+};
+
+// Bug: another server, which had no claim yet, saw no version at all.
+TEST_F(ObjectCheckpointsTest, AListMadeWhileVersionsAreReplacedHidesNone) {
+  Cut cut = MakeCut(*pool_, 64, 1);
+  ASSERT_TRUE(store_->Write(InTerm(10, 0), cut).ok());
+  BlindLists blind(&objects_);
+  const auto reader = ObjectCheckpoints::Open(&blind, {.server = ServerId(1)});
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  blind.Meanwhile([&] {
+    ChangeBlock(*pool_, &cut.arrays["weights"], 0);
+    EXPECT_TRUE(store_->Write(InTerm(10, 1), cut).ok());
+    const VersionKey old = InTerm(10, 0);
+    EXPECT_TRUE(store_->Delete({&old, 1}).ok());
+  });
+  const auto listed = (*reader)->ListPartition(JobId(1), PartitionId(0));
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  EXPECT_THAT(listed->versions, ElementsAre(InTerm(10, 1)));
+}
 
 TEST_F(ObjectCheckpointsTest, APlaceHasOneIdentity) {
   EXPECT_THAT(store_->folder_id(), SizeIs(32));
