@@ -31,8 +31,7 @@ class World;
 // docs/formats/object-checkpoints.md: it knows them by each change, and not by
 // the code of ObjectCheckpoints. After each change it checks S11:
 //
-//   - nothing that a version which exists names is deleted, and no such
-//   version,
+//   - a version that exists is not deleted, nor are values that it names,
 //   - a term inherits only versions that existed before and are whole,
 //   - it inherits each version that a server was told to be stored, unless its
 //     owner left it out since,

@@ -26,6 +26,7 @@
 #include "server/store/internal/folder_manifest.h"
 #include "server/store/internal/version_index.h"
 #include "server/store/object_layout.h"
+#include "server/store/shared_copies.h"
 
 namespace ebb::server {
 
@@ -37,6 +38,8 @@ struct ObjectCheckpointsOptions {
   // Asks the object store, before anything else, whether it keeps what the
   // rules below rest on.
   bool probe = true;
+  // Makes a new place such. Without it, Open is NotFound, and changes nothing.
+  bool create = true;
   // The size of the objects that values are cut into. Part of the format:
   // change it in tests only.
   uint64_t piece_bytes = uint64_t{256} << 20;
@@ -71,7 +74,7 @@ struct ObjectCheckpointsOptions {
 // written down before the values of a version whose write failed go.
 //
 // Thread-compatible.
-class ObjectCheckpoints final : public SharedCheckpointStore {
+class ObjectCheckpoints final : public SharedCopies {
  public:
   // FailedPrecondition: the object store lacks something, and the message says
   // what. DataLoss: its identity is damaged. PermissionDenied, Unavailable,
@@ -91,6 +94,9 @@ class ObjectCheckpoints final : public SharedCheckpointStore {
   // place.
   const std::string& folder_id() const { return identity_; }
 
+  absl::StatusOr<std::vector<StoredJob>> JobsOfAll(
+      std::vector<std::string>* problems) override;
+  absl::StatusOr<std::vector<ListedCopy>> Summaries(JobId job) override;
   absl::StatusOr<Inventory> List() override;
   absl::StatusOr<PartitionInventory> ListPartition(
       JobId job, PartitionId partition) override;
