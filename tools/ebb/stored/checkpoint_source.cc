@@ -494,8 +494,7 @@ class FolderSource final : public StoredSource {
   std::map<std::string, std::unique_ptr<server::RocksDbStore>> stores_;
 };
 
-// --- A folder or a bucket that servers shared
-// ---------------------------------
+// --- A folder or a bucket that servers shared --------------------------------
 
 class SharedSource final : public StoredSource {
  public:
