@@ -235,7 +235,7 @@ void Checker::CheckBeginning(const ServerNode& server, PartitionId p,
   };
   if (wanted == wanted_.end() || any_damage_ ||
       std::ranges::any_of(stored_, begun) ||
-      std::ranges::any_of(world_->shared_disk().Versions(), copied)) {
+      std::ranges::any_of(world_->SharedVersions(), copied)) {
     return;
   }
   const VersionKey* from = wanted->second.Find(p);
@@ -253,7 +253,7 @@ void Checker::CheckBeginning(const ServerNode& server, PartitionId p,
     return std::ranges::count(one.disk().Versions(), *from) > 0;
   };
   if (from != nullptr && partition.marks() == MarkSet(plan()) && !has(server) &&
-      std::ranges::count(world_->shared_disk().Versions(), *from) == 0 &&
+      std::ranges::count(world_->SharedVersions(), *from) == 0 &&
       std::ranges::any_of(world_->servers(),
                           [&](const auto& one) { return has(*one); })) {
     return;

@@ -676,7 +676,7 @@ void Checker::CheckCompletion(const scheduler::TrainingJob& job) {
     }
     // A load takes the newest version, by term and sequence.
     auto versions = server.disk().Versions();
-    for (const VersionKey& key : world_->shared_disk().Versions()) {
+    for (const VersionKey& key : world_->SharedVersions()) {
       versions.push_back(key);
     }
     for (const VersionKey& key : versions) {

@@ -246,6 +246,8 @@ void Checker::VersionLoaded(const ServerNode& server, const VersionKey& key,
                                 ", which differs from what was cut"));
   }
   loaded_marks_[place] = cut->marks;
+  // The process that wrote it to a bucket may have died before it heard so.
+  stored_marks_.try_emplace(key, cut->marks);
 }
 
 void Checker::Forgot(const ServerNode& server, PartitionId p, Term newest) {

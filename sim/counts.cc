@@ -41,6 +41,9 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Fault::kCount)>
         "server joined late",
         "servers scaled",
         "operator added epochs",
+        "request to a bucket failed",
+        "request to a bucket took effect late",
+        "server killed in a request to a bucket",
 };
 
 constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
@@ -129,6 +132,8 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "window of the data read",
         "window used again in a later epoch",
         "worker cut off from a server",
+        "former owner shut out of a bucket",
+        "object of a bucket listed while it changed",
 };
 
 }  // namespace

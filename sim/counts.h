@@ -48,6 +48,10 @@ enum class Fault {
   kServerJoined,
   kServersScaled,
   kEpochsAdded,
+  // To a bucket.
+  kRequestFailed,
+  kRequestLate,
+  kKilledInRequest,
   kCount,
 };
 
@@ -136,6 +140,8 @@ enum class Probe {
   kWindowRead,
   kWindowUsedAgain,  // In a later epoch, without being read again.
   kCutOff,           // A worker from a server that the scheduler hears.
+  kFencedOff,        // A former owner that writes to a bucket.
+  kListedMeanwhile,  // An object that comes or goes while a bucket is listed.
   kCount,
 };
 

@@ -498,6 +498,7 @@ Scenario DrawScenario(uint64_t seed) {
     s.windows_in_memory = static_cast<int>(windows_of.Between(1, 4));
   }
   DrawJudged(rng.Fork(34), &s);
+  s.bucket = s.shared_folder && rng.Fork(35).Chance(0.4);
   return s;
 }
 
@@ -605,7 +606,9 @@ std::string Scenario::Describe() const {
                   slow_worker ? " with a slow worker" : "",
                   initial_file ? " with initial values from a file" : "",
                   initial_state ? ", and slots" : "",
-                  shared_folder ? " with a shared folder" : "",
+                  bucket          ? " with a shared bucket"
+                  : shared_folder ? " with a shared folder"
+                                  : "",
                   late_servers > 0 ? " with servers that come late" : "",
                   scales ? " with an operator who scales" : "",
                   scheduler_store_loss ? " with a forgetful scheduler" : "");

@@ -93,6 +93,7 @@ struct Scenario {
   bool scales = false;
   // Servers copy their versions to a disk that all of them reach.
   bool shared_folder = false;
+  bool bucket = false;  // The disk is a bucket.
   // The first server does not, or only in every second life, from its second.
   bool one_shares_nothing = false;
   bool one_shares_by_turns = false;

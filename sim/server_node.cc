@@ -8,6 +8,7 @@
 #include "server/row_arrays.h"
 #include "server/store/copied_store.h"
 #include "server/store/fetch_codec.h"
+#include "server/store/object_checkpoints.h"
 #include "sim/world.h"
 
 namespace ebb::sim {
@@ -40,7 +41,7 @@ ServerNode::ServerNode(World* world, ServerId id, int place)
       id_(id),
       place_(place),
       disk_(absl::StrCat("disk-", place)) {}
-ServerNode::~ServerNode() = default;
+ServerNode::~ServerNode() { AbortStorage(); }
 
 const server::HostedJob* ServerNode::job() const {
   if (core_ == nullptr) return nullptr;
@@ -53,9 +54,10 @@ void ServerNode::OnStart() {
   store_ = std::make_unique<server::MemoryStore>(&disk_);
   const bool shares = world_->scenario().Shares(id_, life_++);
   if (shares) {
-    store_ = std::make_unique<server::CopiedStore>(
-        std::move(store_),
-        std::make_unique<server::MemoryStore>(&world_->shared_disk(), id_));
+    auto shared = OpenShared();
+    if (shared == nullptr) return;
+    store_ = std::make_unique<server::CopiedStore>(std::move(store_),
+                                                   std::move(shared));
   }
   server::BlockPoolOptions memory;
   memory.block_bytes =
@@ -97,13 +99,30 @@ void ServerNode::OnStart() {
   Connect(absl::Milliseconds(1));
 }
 
+std::unique_ptr<server::SharedCheckpointStore> ServerNode::OpenShared() {
+  Bucket* const bucket = world_->bucket();
+  if (bucket == nullptr) {
+    return std::make_unique<server::MemoryStore>(&world_->shared_disk(), id_);
+  }
+  requests_ = std::make_unique<BucketRequests>(bucket, this);
+  auto opened = server::ObjectCheckpoints::Open(
+      requests_.get(),
+      {.server = id_, .probe = false, .piece_bytes = Bucket::kPieceBytes});
+  if (opened.ok()) return *std::move(opened);
+  world_->Violate(
+      absl::StrCat(name(), " cannot start: ", opened.status().ToString()));
+  return nullptr;
+}
+
 void ServerNode::OnKilled() {
+  AbortStorage();
   if (storing_) world_->counts().Add(Fault::kStoreOpLost);
   world_->checker().ServerDied(*this);
   storage_.clear();
   storing_ = false;
   core_.reset();
   store_.reset();
+  requests_.reset();
   pool_.reset();
   view_ = {};
   for (auto& [number, token] : std::exchange(tokens_, {})) {
@@ -459,20 +478,50 @@ void ServerNode::NextStorage() {
   if (storing_ || storage_.empty() || !alive()) return;
   storing_ = true;
   const Span& span = world_->scenario().storage;
-  After(world_->rng().Between(span.least, span.most) * slowness, [this] {
-    server::ServerAction action = std::move(storage_.front());
-    storage_.pop_front();
-    if (!Store(&action)) {
-      storage_.push_front(std::move(action));
-      After(kStoreRetry, [this] {
-        storing_ = false;
-        NextStorage();
-      });
-      return;
-    }
-    storing_ = false;
-    NextStorage();
-  });
+  After(world_->rng().Between(span.least, span.most) * slowness,
+        [this] { BeginStorage(); });
+}
+
+void ServerNode::BeginStorage() {
+  stored_now_ = std::move(storage_.front());
+  storage_.pop_front();
+  if (requests_ == nullptr || !requests_->Steps()) {
+    return EndStorage(Store(&stored_now_));
+  }
+  storage_call_ = std::make_unique<SteppedCall>(
+      [this] { storage_done_ = Store(&stored_now_); });
+  requests_->BelongTo(storage_call_.get());
+  StepStorage();
+}
+
+void ServerNode::StepStorage() {
+  storage_call_->Step();
+  if (!storage_call_->done()) {
+    return After(requests_->NextStep() * slowness, [this] { StepStorage(); });
+  }
+  requests_->BelongTo(nullptr);
+  storage_call_.reset();
+  EndStorage(storage_done_);
+}
+
+void ServerNode::EndStorage(bool done) {
+  if (!done) {
+    storage_.push_front(std::move(stored_now_));
+    After(kStoreRetry, [this] {
+      storing_ = false;
+      NextStorage();
+    });
+    return;
+  }
+  storing_ = false;
+  NextStorage();
+}
+
+void ServerNode::AbortStorage() {
+  if (storage_call_ == nullptr) return;
+  requests_->Kill();
+  while (!storage_call_->done()) storage_call_->Step();
+  storage_call_.reset();
 }
 
 bool ServerNode::Store(server::ServerAction* action) {
@@ -483,10 +532,17 @@ bool ServerNode::Store(server::ServerAction* action) {
   if (auto* write = std::get_if<server::WriteVersion>(action)) {
     server::SealRows(&write->cut);
     const auto written = store_->Write(write->key, write->cut);
+    if (Killed()) return true;
     world_->Trace(*this, "writes ", write->key, ": ",
                   written.status().ToString());
     world_->checker().VersionWritten(*this, write->key, write->cut,
                                      written.status());
+    if (requests_ != nullptr && written.ok()) {
+      world_->bucket()->Stored(write->key);
+    } else if (requests_ != nullptr &&
+               absl::IsFailedPrecondition(written.status())) {
+      world_->counts().Add(Probe::kFencedOff);
+    }
     // It may die between the write and hearing of it.
     After(absl::Microseconds(100),
           [this, key = write->key, status = written.status(),
@@ -497,6 +553,7 @@ bool ServerNode::Store(server::ServerAction* action) {
           });
   } else if (auto* load = std::get_if<server::LoadVersion>(action)) {
     auto cut = store_->Load(load->key, load->pool.get());
+    if (Killed()) return true;
     world_->Trace(*this, "loads ", load->key, ": ", cut.status().ToString());
     world_->checker().VersionLoaded(*this, load->key, cut);
     After(absl::Microseconds(100),
@@ -507,7 +564,7 @@ bool ServerNode::Store(server::ServerAction* action) {
             Carry(std::move(out));
           });
   } else if (auto* drop = std::get_if<server::DeleteVersions>(action)) {
-    if (store_->Delete(drop->keys).ok()) {
+    if (store_->Delete(drop->keys).ok() && !Killed()) {
       world_->counts().Add(Probe::kVersionsDeleted);
     }
   } else if (auto* elsewhere = std::get_if<server::ForgetPartition>(action)) {
@@ -515,9 +572,11 @@ bool ServerNode::Store(server::ServerAction* action) {
              .ok()) {
       return false;
     }
+    if (Killed()) return true;
     world_->checker().Forgot(*this, elsewhere->partition, elsewhere->newest);
   } else if (auto* list = std::get_if<server::ListVersions>(action)) {
     auto inventory = store_->ListPartition(list->job, list->partition);
+    if (Killed()) return true;
     After(absl::Microseconds(100), [this, job = list->job, p = list->partition,
                                     inventory = std::move(inventory)] {
       server::ServerActions out;
@@ -526,6 +585,7 @@ bool ServerNode::Store(server::ServerAction* action) {
       Carry(std::move(out));
     });
   } else if (auto* forget = std::get_if<server::DeleteJob>(action)) {
+    if (requests_ != nullptr) world_->bucket()->JobDeleted(forget->job);
     store_->DeleteJob(forget->job).IgnoreError();
   }
   return true;

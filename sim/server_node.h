@@ -11,9 +11,11 @@
 #include "protocol/messages.h"
 #include "server/server_core.h"
 #include "server/store/memory_store.h"
+#include "sim/bucket.h"
 #include "sim/call.h"
 #include "sim/checker.h"
 #include "sim/node.h"
+#include "sim/stepped_call.h"
 
 namespace ebb::sim {
 
@@ -96,7 +98,15 @@ class ServerNode final : public ClientNode {
   bool AtOnce(const server::UpdateTask& task);
   // Tells the checker what this event has applied so far.
   void TellApplied();
+  // Null: the shared place cannot be opened.
+  std::unique_ptr<server::SharedCheckpointStore> OpenShared();
   void NextStorage();
+  void BeginStorage();
+  void StepStorage();
+  void EndStorage(bool done);
+  // Its process is killed.
+  void AbortStorage();
+  bool Killed() const { return requests_ != nullptr && requests_->killed(); }
   // False: it failed and is tried again.
   bool Store(server::ServerAction* action);
 
@@ -108,6 +118,7 @@ class ServerNode final : public ClientNode {
   int life_ = 0;  // The next.
   // The state of one life.
   SessionId session_;
+  std::unique_ptr<BucketRequests> requests_;  // Null: not to a bucket.
   std::unique_ptr<server::CheckpointStore> store_;
   std::shared_ptr<server::BlockPool> pool_;
   std::unique_ptr<server::ServerCore> core_;
@@ -121,6 +132,9 @@ class ServerNode final : public ClientNode {
   std::vector<Checker::Commit> applied_;  // Not told yet.
   std::deque<server::ServerAction> storage_;
   bool storing_ = false;
+  server::ServerAction stored_now_;
+  std::unique_ptr<SteppedCall> storage_call_;  // It runs a step at a time.
+  bool storage_done_ = false;                  // Set by the call.
   ViewUpdate view_;
 };
 

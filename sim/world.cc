@@ -30,6 +30,9 @@ World::World(Scenario scenario, uint64_t seed, TraceSink trace)
     counts_.Add(Fault::kPoison);
   }
   checker_ = std::make_unique<Checker>(this);
+  if (scenario_.bucket) {
+    bucket_ = std::make_unique<Bucket>(this, Rng(seed).Fork(4));
+  }
   scheduler_ = std::make_unique<SchedulerNode>(this);
   for (int i = 0; i < scenario_.servers; ++i) {
     servers_.push_back(std::make_unique<ServerNode>(this, ServerId(i), i));

@@ -23,6 +23,7 @@
 #include "algorithms/algorithm.h"
 #include "data/order.h"
 #include "sim/arithmetic.h"
+#include "sim/bucket.h"
 #include "sim/checker.h"
 #include "sim/counts.h"
 #include "sim/describe.h"
@@ -63,6 +64,12 @@ class World {
   ServerNode* twin() { return twin_.get(); }
   // The disk that servers share, if the scenario has one.
   server::MemoryDisk& shared_disk() { return shared_disk_; }
+  // It may be a bucket instead; null: it is not.
+  Bucket* bucket() { return bucket_.get(); }
+  // The versions there, which a server that shares it can load.
+  std::vector<VersionKey> SharedVersions() const {
+    return bucket_ == nullptr ? shared_disk_.Versions() : bucket_->Versions();
+  }
   // The process that served, or would, under this session; if it is gone, the
   // server with its id.
   ServerNode& ServerOf(const scheduler::Ownership& owner);
@@ -155,6 +162,7 @@ class World {
   std::vector<std::weak_ptr<Stream>> streams_;
   std::unique_ptr<Checker> checker_;
   server::MemoryDisk shared_disk_;
+  std::unique_ptr<Bucket> bucket_;  // Null: there is none.
   std::unique_ptr<SchedulerNode> scheduler_;
   std::vector<std::unique_ptr<ServerNode>> servers_;
   std::unique_ptr<ServerNode> twin_;  // Null: there was none.

@@ -84,15 +84,6 @@ VersionKey KeyOf(const PartitionName& partition, const TermFolder& folder,
           file.sequence};
 }
 
-void Describe(const FolderManifest& manifest, VersionSummary* version) {
-  version->marks = manifest.version.marks;
-  version->updates = manifest.version.updates;
-  version->written_us = manifest.version.written_us;
-  for (const auto& [name, array] : manifest.version.arrays) {
-    version->value_bytes += array.floats * static_cast<int64_t>(sizeof(float));
-  }
-}
-
 std::vector<PackName> NamesOf(const std::vector<Pack>& packs) {
   std::vector<PackName> names;
   for (const Pack& pack : packs) names.push_back(pack.name);
@@ -298,12 +289,11 @@ absl::StatusOr<std::vector<StoredJob>> FolderStore::JobsOfAll(
   return jobs;
 }
 
-absl::StatusOr<std::vector<FolderStore::Listed>> FolderStore::Summaries(
-    JobId job) {
+absl::StatusOr<std::vector<ListedCopy>> FolderStore::Summaries(JobId job) {
   EBB_RETURN_IF_ERROR(CheckIdentity());
   EBB_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                        files_->Entries(JobPath(job)));
-  std::vector<Listed> all;
+  std::vector<ListedCopy> all;
   for (const std::string& name : names) {
     const auto partition = ParsePartitionFolder(name);
     if (!partition.has_value()) continue;
@@ -315,14 +305,14 @@ absl::StatusOr<std::vector<FolderStore::Listed>> FolderStore::Summaries(
         const auto manifest = folder.ReadVersion(key);
         // Its owner has deleted it meanwhile.
         if (absl::IsNotFound(manifest.status())) continue;
-        Listed& listed = all.emplace_back();
-        listed.version.key = key;
-        listed.writer = term.folder.server;
-        if (manifest.ok()) Describe(*manifest, &listed.version);
+        all.push_back(
+            {manifest.ok() ? SummaryOf(*manifest) : VersionSummary{.key = key},
+             term.folder.server});
       }
     }
   }
-  std::ranges::sort(all, {}, [](const Listed& one) { return one.version.key; });
+  std::ranges::sort(all, {},
+                    [](const ListedCopy& one) { return one.version.key; });
   return all;
 }
 

@@ -21,7 +21,7 @@
 #include "server/cut.h"
 #include "server/memory/block_pool.h"
 #include "server/store/checkpoint_store.h"
-#include "server/store/version_summary.h"
+#include "server/store/shared_copies.h"
 
 namespace ebb::server {
 
@@ -62,7 +62,7 @@ struct FolderStoreOptions {
 //
 // When writing fails, everything stored stays readable, and the next Write
 // tries again. Thread-compatible.
-class FolderStore final : public SharedCheckpointStore {
+class FolderStore final : public SharedCopies {
  public:
   // NotFound: there is no such folder. DataLoss: its identity is damaged.
   // PermissionDenied, ResourceExhausted, Unavailable: it cannot be read, or,
@@ -81,19 +81,9 @@ class FolderStore final : public SharedCheckpointStore {
   // A folder that some server has used; Open makes a new one such.
   static bool IsOne(const std::string& folder);
 
-  // --- For people ------------------------------------------------------------
-  // For each job the record of the server that has its newest generation.
-  // Unreadable records are left out, and named in `problems`.
   absl::StatusOr<std::vector<StoredJob>> JobsOfAll(
-      std::vector<std::string>* problems);
-  // Versions by whichever server; ascending. A version that cannot be read has
-  // neither marks nor bytes: Load tells why.
-  struct Listed {
-    VersionSummary version;
-    ServerId writer;
-  };
-  absl::StatusOr<std::vector<Listed>> Summaries(JobId job);
-
+      std::vector<std::string>* problems) override;
+  absl::StatusOr<std::vector<ListedCopy>> Summaries(JobId job) override;
   absl::StatusOr<Inventory> List() override;
   absl::StatusOr<PartitionInventory> ListPartition(
       JobId job, PartitionId partition) override;

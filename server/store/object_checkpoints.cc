@@ -11,11 +11,12 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/plant.h"
 #include "common/status_macros.h"
 #include "protocol/sealed.h"
 #include "server/store/internal/cut_blocks.h"
+#include "server/store/internal/own_objects.h"
 #include "server/store/internal/version_draft.h"
-#include "server/store/internal/weakened_fence.h"
 #include "server/store/manifest.h"
 
 namespace ebb::server {
@@ -25,14 +26,8 @@ namespace {
 constexpr absl::string_view kIdentityMagic = "EBBI";
 constexpr uint32_t kIdentityVersion = 1;
 constexpr size_t kIdentityBytes = 16;
-// Takeovers while a partition is looked at; two in a row are rare already.
-constexpr int kLooks = 10;
-// The most values to read at once, and the largest gap between two blocks that
-// are read together.
-constexpr uint64_t kMostRead = uint64_t{32} << 20;
-constexpr uint64_t kMostGap = uint64_t{1} << 20;
-// Older than any version.
-constexpr VersionFile kNone = {Generation(0), -1};
+// A record that an earlier request changes meanwhile.
+constexpr int kPuts = 10;
 
 std::string RandomBytes() {
   std::string bytes(kIdentityBytes, '\0');
@@ -62,20 +57,6 @@ absl::StatusOr<std::string> MakeIdentity(ObjectStore* objects) {
   return ReadIdentity(objects);
 }
 
-absl::Status Prefixed(const std::string& name, const absl::Status& status) {
-  return absl::Status(status.code(),
-                      absl::StrCat(name, ": ", status.message()));
-}
-
-VersionKey KeyOf(const PartitionName& partition, const VersionInTerm& version) {
-  return {partition.first, version.file.generation, partition.second,
-          version.term, version.file.sequence};
-}
-
-VersionInTerm InTermOf(const VersionKey& key) {
-  return {key.term, VersionFileOf(key)};
-}
-
 absl::Status TakenOver(const std::string& name, Term term, Term newer) {
   return absl::FailedPreconditionError(
       absl::StrCat(name, " was taken over in term ", newer.value(),
@@ -86,22 +67,6 @@ std::vector<PackName> NamesOf(const std::vector<Pack>& packs) {
   std::vector<PackName> names;
   for (const Pack& pack : packs) names.push_back(pack.name);
   return names;
-}
-
-// The blocks of a version, pack by pack and in their order there.
-std::map<PackName, std::vector<StoredBlock>> BlocksByPack(
-    const FolderManifest& manifest) {
-  std::map<PackName, std::vector<StoredBlock>> packs;
-  for (const StoredBlock& block : manifest.version.DistinctBlocks()) {
-    const BlockPlace& place = manifest.places[block.number];
-    packs[manifest.packs[place.pack].name].push_back(block);
-  }
-  for (auto& [name, blocks] : packs) {
-    std::ranges::sort(blocks, {}, [&](const StoredBlock& block) {
-      return manifest.places[block.number].offset;
-    });
-  }
-  return packs;
 }
 
 // Cuts parts into pieces of at most `bytes`.
@@ -126,29 +91,6 @@ std::vector<std::vector<absl::string_view>> CutIntoPieces(
 
 }  // namespace
 
-// What this store knows of a partition in which it writes.
-struct ObjectCheckpoints::OwnPartition {
-  // What the newest cut written, loaded or recognised has.
-  PlacedContents known;
-
-  // The term in which this store writes; 0: none. The rest is about it.
-  Term term;
-  uint64_t next_pack = 1;
-  uint64_t next_kept = 1;
-  // Those that exist. No other server changes that while the term is newest.
-  std::map<VersionInTerm, ServerId> versions;
-  // The values that versions name: they never change.
-  std::map<VersionInTerm, std::vector<PackName>> named;
-  // Their write failed, and may still take effect.
-  std::set<VersionFile> lost;
-  // The newest version that this term has tried to write; and as the newest
-  // `kept` has it.
-  VersionFile newest_written = kNone;
-  VersionFile newest_kept = kNone;
-  // Versions are gone, or lost, that the newest `kept` does not leave out.
-  bool kept_changed = false;
-};
-
 // --- Opening -----------------------------------------------------------------
 
 absl::StatusOr<std::unique_ptr<ObjectCheckpoints>> ObjectCheckpoints::Open(
@@ -169,7 +111,13 @@ absl::StatusOr<std::unique_ptr<ObjectCheckpoints>> ObjectCheckpoints::Open(
         absl::StrCat("probe/", absl::BytesToHexString(RandomBytes()), "-")));
   }
   auto id = ReadIdentity(objects);
-  if (absl::IsNotFound(id.status())) id = MakeIdentity(objects);
+  if (absl::IsNotFound(id.status())) {
+    if (!options.create) {
+      return absl::NotFoundError(absl::StrCat(
+          objects->place(), " holds no checkpoint: no server has used it"));
+    }
+    id = MakeIdentity(objects);
+  }
   EBB_RETURN_IF_ERROR(id.status());
   return std::make_unique<ObjectCheckpoints>(objects, options, *std::move(id));
 }
@@ -199,331 +147,6 @@ absl::Status ObjectCheckpoints::CheckIdentity() const {
       absl::StrCat(objects_->place(),
                    " is not the place of shared checkpoints that it was: was "
                    "it emptied? It is tried again"));
-}
-
-// --- What is stored ----------------------------------------------------------
-
-absl::StatusOr<StoredJob> ObjectCheckpoints::ReadJob(JobId job,
-                                                     ServerId server) const {
-  const std::string key = JobRecordKey(job, server);
-  EBB_ASSIGN_OR_RETURN(const ObjectContent content, objects_->Get(key, {}));
-  auto stored = DecodeStoredJob(content.bytes);
-  if (stored.ok()) return stored;
-  return Prefixed(absl::StrCat(objects_->place(), key), stored.status());
-}
-
-JobRecordPtr ObjectCheckpoints::RecordOf(JobId job) const {
-  const std::string prefix = JobPrefix(job);
-  const auto folders = ListObjectFolders(objects_, prefix);
-  if (!folders.ok()) return nullptr;
-  for (absl::string_view folder : *folders) {
-    absl::ConsumePrefix(&folder, prefix);
-    absl::ConsumeSuffix(&folder, "/");
-    const auto server = ParseServerFolder(folder);
-    if (!server.has_value()) continue;
-    if (const auto stored = ReadJob(job, *server); stored.ok()) {
-      return stored->record;
-    }
-  }
-  return nullptr;
-}
-
-std::map<VersionKey, RoundSpan> ObjectCheckpoints::RoundsOfVersions(
-    const JobRecord& record, std::span<const VersionKey> versions) const {
-  return RoundsOfManifests(record.plan, versions, [this](const auto& key) {
-    return ReadManifest(key);
-  });
-}
-
-absl::StatusOr<std::vector<JobId>> ObjectCheckpoints::JobIds() const {
-  EBB_RETURN_IF_ERROR(CheckIdentity());
-  EBB_ASSIGN_OR_RETURN(const std::vector<std::string> folders,
-                       ListObjectFolders(objects_, ""));
-  std::vector<JobId> jobs;
-  for (absl::string_view folder : folders) {
-    absl::ConsumeSuffix(&folder, "/");
-    if (const auto job = ParseJobFolder(folder)) jobs.push_back(*job);
-  }
-  std::ranges::sort(jobs);
-  return jobs;
-}
-
-absl::Status ObjectCheckpoints::ListJob(JobId id, Inventory* inventory) const {
-  const std::string prefix = JobPrefix(id);
-  EBB_ASSIGN_OR_RETURN(const std::vector<std::string> folders,
-                       ListObjectFolders(objects_, prefix));
-  std::vector<VersionKey> versions;
-  for (absl::string_view folder : folders) {
-    absl::ConsumePrefix(&folder, prefix);
-    absl::ConsumeSuffix(&folder, "/");
-    const auto partition = ParsePartitionFolder(folder);
-    if (!partition.has_value()) continue;
-    const auto view = Look({id, *partition});
-    if (absl::IsDataLoss(view.status())) {
-      LOG(ERROR) << "event=record_damaged " << view.status().message();
-      continue;
-    }
-    EBB_RETURN_IF_ERROR(view.status());
-    for (const auto& [version, writer] : view->versions) {
-      if (writer != options_.server) continue;
-      versions.push_back(KeyOf({id, *partition}, version));
-    }
-  }
-  auto job = ReadJob(id, options_.server);
-  if (job.ok()) {
-    inventory->rounds.merge(RoundsOfVersions(*job->record, versions));
-    inventory->jobs.push_back(*std::move(job));
-  } else if (!absl::IsNotFound(job.status())) {
-    LOG(ERROR) << "event=record_damaged " << job.status().message();
-  }
-  inventory->versions.insert(inventory->versions.end(), versions.begin(),
-                             versions.end());
-  return absl::OkStatus();
-}
-
-absl::StatusOr<Inventory> ObjectCheckpoints::List() {
-  EBB_ASSIGN_OR_RETURN(const std::vector<JobId> jobs, JobIds());
-  Inventory inventory;
-  for (const JobId job : jobs) EBB_RETURN_IF_ERROR(ListJob(job, &inventory));
-  std::ranges::sort(inventory.versions);
-  return inventory;
-}
-
-absl::StatusOr<ListedObjects> ObjectCheckpoints::ListObjects(
-    const PartitionName& partition) const {
-  const std::string prefix = KeyIn(partition, "");
-  EBB_ASSIGN_OR_RETURN(const std::vector<ListedObject> objects,
-                       ListAllObjects(objects_, prefix));
-  return ParseListedObjects(prefix, objects);
-}
-
-// A list goes ascending, and so do terms and versions: an owner that replaces
-// versions meanwhile cannot hide all of them. A term that is newer than the
-// newest `inherits` seen has begun meanwhile.
-absl::StatusOr<std::optional<ObjectCheckpoints::View>>
-ObjectCheckpoints::LookOnce(const PartitionName& partition) const {
-  View view;
-  EBB_ASSIGN_OR_RETURN(view.listed, ListObjects(partition));
-  const ListedObjects& listed = view.listed;
-  if (!listed.inherits.empty()) view.term = *listed.inherits.rbegin();
-  // What is left of a job that was deleted.
-  if (listed.claims.empty() && listed.inherits.empty()) return View();
-  if (listed.NewestWritten() > view.term) return std::nullopt;
-  if (view.term == Term()) return view;
-  const std::string key = InheritsKey(view.term);
-  const auto content = objects_->Get(KeyIn(partition, key), {});
-  if (absl::IsNotFound(content.status())) return std::nullopt;
-  EBB_RETURN_IF_ERROR(content.status());
-  const auto inherits = DecodeInherits(content->bytes);
-  if (!inherits.ok()) {
-    return Prefixed(NameIn(partition, key), inherits.status());
-  }
-  const auto is_listed = [&](const VersionInTerm& version) {
-    const auto term = listed.versions.find(version.term);
-    return term != listed.versions.end() && term->second.contains(version.file);
-  };
-  for (const auto& [version, writer] : inherits->versions) {
-    if (is_listed(version)) view.versions[version] = writer;
-  }
-  for (const auto& [term, files] : listed.versions) {
-    if (term != view.term && !EBB_WEAKENED(late_manifest_counts)) continue;
-    for (const VersionFile& file : files) {
-      view.versions.try_emplace({term, file}, inherits->server);
-    }
-  }
-  const auto numbers = listed.kept.find(view.term);
-  if (numbers == listed.kept.end()) return view;
-  const std::string kept_key = KeptKey(view.term, *numbers->second.rbegin());
-  const auto record = objects_->Get(KeyIn(partition, kept_key), {});
-  if (absl::IsNotFound(record.status())) return std::nullopt;
-  EBB_RETURN_IF_ERROR(record.status());
-  const auto kept = DecodeKept(record->bytes);
-  if (!kept.ok()) return Prefixed(NameIn(partition, kept_key), kept.status());
-  view.newest_kept = kept->newest;
-  const std::set<VersionInTerm> named(kept->versions.begin(),
-                                      kept->versions.end());
-  std::erase_if(view.versions, [&](const auto& entry) {
-    const VersionInTerm& version = entry.first;
-    const bool later = version.term == view.term && version.file > kept->newest;
-    return !later && !named.contains(version);
-  });
-  return view;
-}
-
-absl::StatusOr<ObjectCheckpoints::View> ObjectCheckpoints::Look(
-    const PartitionName& partition) const {
-  for (int look = 0; look < kLooks; ++look) {
-    EBB_ASSIGN_OR_RETURN(std::optional<View> view, LookOnce(partition));
-    if (view.has_value()) return *std::move(view);
-  }
-  // Or it is what is left of a job that was deleted: `inherits` is there before
-  // all that its term writes.
-  EBB_ASSIGN_OR_RETURN(const ListedObjects before, ListObjects(partition));
-  EBB_ASSIGN_OR_RETURN(const ListedObjects after, ListObjects(partition));
-  if (before.NewestWritten() != Term() && after.inherits.empty()) return View();
-  return absl::UnavailableError(
-      absl::StrCat(NameIn(partition, ""),
-                   " was changed by others each time it was looked at; it is "
-                   "tried again"));
-}
-
-absl::StatusOr<PartitionInventory> ObjectCheckpoints::ListPartition(
-    JobId job, PartitionId partition) {
-  EBB_RETURN_IF_ERROR(CheckIdentity());
-  EBB_ASSIGN_OR_RETURN(const View view, Look({job, partition}));
-  PartitionInventory inventory;
-  for (const auto& [version, writer] : view.versions) {
-    inventory.versions.push_back(KeyOf({job, partition}, version));
-  }
-  std::ranges::sort(inventory.versions);
-  if (!inventory.versions.empty()) {
-    if (const JobRecordPtr record = RecordOf(job)) {
-      inventory.rounds = RoundsOfVersions(*record, inventory.versions);
-    }
-  }
-  return inventory;
-}
-
-absl::Status ObjectCheckpoints::CheckExists(const VersionKey& key) const {
-  EBB_ASSIGN_OR_RETURN(const View view, Look(PartitionOf(key)));
-  return view.versions.contains(InTermOf(key)) ? absl::OkStatus()
-                                               : NotStored(key);
-}
-
-absl::StatusOr<FolderManifest> ObjectCheckpoints::ReadManifest(
-    const VersionKey& key) const {
-  const std::string name = VersionObjectKey(key.term, VersionFileOf(key));
-  const auto content = objects_->Get(KeyIn(PartitionOf(key), name), {});
-  if (absl::IsNotFound(content.status())) return NotStored(key);
-  EBB_RETURN_IF_ERROR(content.status());
-  auto manifest = DecodeFolderManifest(content->bytes);
-  if (!manifest.ok()) {
-    return Prefixed(NameIn(PartitionOf(key), name), manifest.status());
-  }
-  if (manifest->version.key != key) {
-    return absl::DataLossError(
-        absl::StrCat(NameIn(PartitionOf(key), name), ": it is of ",
-                     VersionName(manifest->version.key)));
-  }
-  return manifest;
-}
-
-absl::StatusOr<std::string> ObjectCheckpoints::ReadValues(
-    const PartitionName& partition, const PackName& pack, uint64_t offset,
-    uint64_t bytes) const {
-  std::string read;
-  while (read.size() < bytes) {
-    const uint64_t at = offset + read.size();
-    const uint64_t in_piece = at % options_.piece_bytes;
-    const std::string key = ValuesKey(pack, at / options_.piece_bytes);
-    const uint64_t wanted =
-        std::min(bytes - read.size(), options_.piece_bytes - in_piece);
-    const auto content = objects_->Get(KeyIn(partition, key),
-                                       {.offset = in_piece, .bytes = wanted});
-    const bool missing = absl::IsNotFound(content.status());
-    if (missing || absl::IsOutOfRange(content.status()) ||
-        (content.ok() && content->size < in_piece + wanted)) {
-      return absl::DataLossError(absl::StrCat(
-          NameIn(partition, key),
-          missing ? " is missing" : " ends before what is stored in it"));
-    }
-    EBB_RETURN_IF_ERROR(content.status());
-    if (content->bytes.size() != wanted) {
-      return absl::UnavailableError(
-          absl::StrCat(NameIn(partition, key), ": the server sent ",
-                       content->bytes.size(), " of ", wanted, " bytes"));
-    }
-    read += content->bytes;
-  }
-  return read;
-}
-
-// Reads and checks each block of the version once; blocks that lie near each
-// other are read together.
-absl::StatusOr<absl::flat_hash_map<uint64_t, BlockRef>>
-ObjectCheckpoints::ReadBlocks(const PartitionName& partition,
-                              const FolderManifest& manifest,
-                              BlockPool* pool) const {
-  absl::flat_hash_map<uint64_t, BlockRef> blocks;  // By number.
-  for (const auto& [name, stored] : BlocksByPack(manifest)) {
-    const auto begin_of = [&](const StoredBlock& block) {
-      return manifest.places[block.number].offset;
-    };
-    for (size_t first = 0; first < stored.size();) {
-      const uint64_t begin = begin_of(stored[first]);
-      uint64_t end = begin;
-      size_t next = first;
-      while (next < stored.size() && begin_of(stored[next]) <= end + kMostGap) {
-        const uint64_t here =
-            begin_of(stored[next]) + SealedBlockBytes(stored[next].floats);
-        if (next > first && here - begin > kMostRead) break;
-        end = std::max(end, here);
-        ++next;
-      }
-      EBB_ASSIGN_OR_RETURN(const std::string bytes,
-                           ReadValues(partition, name, begin, end - begin));
-      for (; first < next; ++first) {
-        const StoredBlock& block = stored[first];
-        const auto floats = UnsealBlock(
-            block,
-            absl::string_view(bytes).substr(begin_of(block) - begin,
-                                            SealedBlockBytes(block.floats)));
-        if (!floats.ok()) {
-          return absl::DataLossError(absl::StrCat(
-              NameIn(partition,
-                     ValuesKey(name, begin_of(block) / options_.piece_bytes)),
-              " is damaged: ", floats.status().message()));
-        }
-        EBB_ASSIGN_OR_RETURN(BlockRef loaded, pool->Allocate());
-        EBB_RETURN_IF_ERROR(FillBlock(
-            std::as_bytes(std::span(floats->data(), floats->size())), &loaded));
-        blocks[block.number] = std::move(loaded);
-      }
-    }
-  }
-  return blocks;
-}
-
-absl::StatusOr<Cut> ObjectCheckpoints::Load(const VersionKey& key,
-                                            BlockPool* pool) {
-  auto cut = TryLoad(key, pool);
-  if (absl::IsNotFound(cut.status()) || absl::IsDataLoss(cut.status())) {
-    // A place that was emptied tells nothing about stored or damaged versions.
-    EBB_RETURN_IF_ERROR(CheckIdentity());
-  }
-  return cut;
-}
-
-absl::StatusOr<Cut> ObjectCheckpoints::TryLoad(const VersionKey& key,
-                                               BlockPool* pool) {
-  EBB_RETURN_IF_ERROR(CheckExists(key));
-  EBB_ASSIGN_OR_RETURN(const FolderManifest manifest, ReadManifest(key));
-  auto blocks = ReadBlocks(PartitionOf(key), manifest, pool);
-  // Its owner may have deleted it meanwhile.
-  if (absl::IsDataLoss(blocks.status())) {
-    EBB_RETURN_IF_ERROR(CheckExists(key));
-  }
-  EBB_RETURN_IF_ERROR(blocks.status());
-  // What was one block when it was written is one again.
-  std::map<std::string, CutArray> arrays;
-  for (const auto& [name, stored] : manifest.version.arrays) {
-    arrays[name] =
-        ArrayOf(stored, [&](uint64_t number) { return blocks->at(number); });
-  }
-  Cut cut = CutOf(manifest.version);
-  cut.arrays = std::move(arrays);
-  EBB_RETURN_IF_ERROR(CheckCut(cut));
-  Own(PartitionOf(key)).known = ContentsOf(manifest, cut, /*check=*/false);
-  return cut;
-}
-
-absl::Status ObjectCheckpoints::Recognize(const VersionKey& key,
-                                          const Cut& cut) {
-  EBB_RETURN_IF_ERROR(CheckCut(cut));
-  EBB_RETURN_IF_ERROR(CheckExists(key));
-  EBB_ASSIGN_OR_RETURN(const FolderManifest manifest, ReadManifest(key));
-  Own(PartitionOf(key)).known = ContentsOf(manifest, cut, /*check=*/true);
-  return absl::OkStatus();
 }
 
 // --- Terms -------------------------------------------------------------------
@@ -583,7 +206,7 @@ absl::Status ObjectCheckpoints::BeginTerm(const PartitionName& partition,
                                           Term term, OwnPartition* own) {
   *own = OwnPartition{.known = std::move(own->known)};
   EBB_RETURN_IF_ERROR(CheckIdentity());
-  const bool late = EBB_WEAKENED(claim_after_the_read);
+  const bool late = EBB_PLANTED(claim_after_the_read);
   if (!late) EBB_RETURN_IF_ERROR(Claim(partition, term));
   EBB_RETURN_IF_ERROR(CheckNewest(partition, term));
   EBB_ASSIGN_OR_RETURN(View view, Look(partition));
@@ -591,7 +214,7 @@ absl::Status ObjectCheckpoints::BeginTerm(const PartitionName& partition,
   if (view.term > term) {
     return TakenOver(NameIn(partition, ""), term, view.term);
   }
-  if (EBB_WEAKENED(inherits_all_there_are)) {
+  if (EBB_PLANTED(inherits_all_there_are)) {
     for (const auto& [older, files] : view.listed.versions) {
       for (const VersionFile& file : files) {
         view.versions.try_emplace({older, file}, options_.server);
@@ -639,14 +262,30 @@ absl::Status ObjectCheckpoints::BeginTerm(const PartitionName& partition,
 
 // --- Changes -----------------------------------------------------------------
 
+// An earlier put whose outcome is not known may take effect at any time. With
+// the condition it then fails, so that it does not undo this one.
 absl::Status ObjectCheckpoints::SaveJob(const StoredJob& job) {
   if (job.record == nullptr) {
     return absl::InvalidArgumentError("a job without a record");
   }
   EBB_RETURN_IF_ERROR(CheckIdentity());
-  return PutObject(objects_, JobRecordKey(job.record->id, options_.server),
-                   EncodeStoredJob(job))
-      .status();
+  const std::string key = JobRecordKey(job.record->id, options_.server);
+  const std::string bytes = EncodeStoredJob(job);
+  for (int put = 0; put < kPuts; ++put) {
+    const auto before = objects_->Get(key, {.bytes = 1});
+    const bool first = absl::IsNotFound(before.status());
+    if (!first) EBB_RETURN_IF_ERROR(before.status());
+    const absl::Status saved =
+        PutObject(objects_, key, bytes,
+                  first ? PutOptions{.create_only = true}
+                        : PutOptions{.if_match = before->etag})
+            .status();
+    if (!absl::IsAborted(saved) && !absl::IsAlreadyExists(saved)) return saved;
+  }
+  return absl::UnavailableError(
+      absl::StrCat(objects_->place(), key,
+                   " was changed by others each time it was to be replaced; it "
+                   "is tried again"));
 }
 
 absl::Status ObjectCheckpoints::WriteValues(const PartitionName& partition,
@@ -686,7 +325,8 @@ absl::StatusOr<WriteResult> ObjectCheckpoints::Write(const VersionKey& key,
   EBB_RETURN_IF_ERROR(CheckNamedContents(key, cut, own.known));
   const PackName pack = {key.term, own.next_pack++};
   const VersionDraft draft(key, cut, own.known, pack, /*tidy=*/!first);
-  EBB_RETURN_IF_ERROR(WriteValues(partition, draft, pack));
+  const bool values_last = EBB_PLANTED(manifest_before_its_values);
+  if (!values_last) EBB_RETURN_IF_ERROR(WriteValues(partition, draft, pack));
   // Until the last step says otherwise.
   own.lost.insert(version.file);
   own.newest_written = std::max(own.newest_written, version.file);
@@ -699,6 +339,7 @@ absl::StatusOr<WriteResult> ObjectCheckpoints::Write(const VersionKey& key,
     return AlreadyStored(key);
   }
   EBB_RETURN_IF_ERROR(created.status());
+  if (values_last) EBB_RETURN_IF_ERROR(WriteValues(partition, draft, pack));
   if (const absl::Status newest = CheckNewest(partition, key.term);
       !newest.ok()) {
     if (absl::IsFailedPrecondition(newest)) own.term = Term();
@@ -789,7 +430,7 @@ absl::Status ObjectCheckpoints::DeleteOf(const PartitionName& partition,
   EBB_ASSIGN_OR_RETURN(const ListedObjects listed, ListObjects(partition));
   const bool newest =
       listed.claims.empty() || *listed.claims.rbegin() <= own->term;
-  if (!newest && !EBB_WEAKENED(deletes_unchecked)) {
+  if (!newest && !EBB_PLANTED(deletes_unchecked)) {
     own->term = Term();  // Neither ours.
     return absl::OkStatus();
   }

@@ -24,8 +24,9 @@
 #include "server/memory/block_pool.h"
 #include "server/store/checkpoint_store.h"
 #include "server/store/internal/folder_manifest.h"
-#include "server/store/internal/object_layout.h"
 #include "server/store/internal/version_index.h"
+#include "server/store/object_layout.h"
+#include "server/store/shared_copies.h"
 
 namespace ebb::server {
 
@@ -37,6 +38,8 @@ struct ObjectCheckpointsOptions {
   // Asks the object store, before anything else, whether it keeps what the
   // rules below rest on.
   bool probe = true;
+  // Makes a new place such. Without it, Open is NotFound, and changes nothing.
+  bool create = true;
   // The size of the objects that values are cut into. Part of the format:
   // change it in tests only.
   uint64_t piece_bytes = uint64_t{256} << 20;
@@ -60,6 +63,9 @@ struct ObjectCheckpointsOptions {
 //      newest `kept` of a term names is read and inherited. So a former owner
 //      that wakes deletes no version that its heir goes on from.
 //
+// A list shows each change that is made meanwhile or does not, in any order. So
+// a look ends with a second list, which must show the same records that decide.
+//
 // object_fence_test.cc runs owners that are frozen anywhere against these
 // rules, and leaves out each of them to see it fail.
 //
@@ -68,7 +74,7 @@ struct ObjectCheckpointsOptions {
 // written down before the values of a version whose write failed go.
 //
 // Thread-compatible.
-class ObjectCheckpoints final : public SharedCheckpointStore {
+class ObjectCheckpoints final : public SharedCopies {
  public:
   // FailedPrecondition: the object store lacks something, and the message says
   // what. DataLoss: its identity is damaged. PermissionDenied, Unavailable,
@@ -88,6 +94,9 @@ class ObjectCheckpoints final : public SharedCheckpointStore {
   // place.
   const std::string& folder_id() const { return identity_; }
 
+  absl::StatusOr<std::vector<StoredJob>> JobsOfAll(
+      std::vector<std::string>* problems) override;
+  absl::StatusOr<std::vector<ListedCopy>> Summaries(JobId job) override;
   absl::StatusOr<Inventory> List() override;
   absl::StatusOr<PartitionInventory> ListPartition(
       JobId job, PartitionId partition) override;
@@ -107,6 +116,7 @@ class ObjectCheckpoints final : public SharedCheckpointStore {
     Term term;  // The newest with `inherits`; 0: none.
     std::map<VersionInTerm, ServerId> versions;
     std::optional<VersionFile> newest_kept;  // As its newest `kept` says.
+    bool whole = true;  // All versions that records name are listed.
   };
 
   OwnPartition& Own(const PartitionName& partition);
@@ -126,9 +136,11 @@ class ObjectCheckpoints final : public SharedCheckpointStore {
   absl::StatusOr<ListedObjects> ListObjects(
       const PartitionName& partition) const;
   absl::StatusOr<View> Look(const PartitionName& partition) const;
-  // One look; nullopt: what it saw changed meanwhile.
-  absl::StatusOr<std::optional<View>> LookOnce(
-      const PartitionName& partition) const;
+  // What the list shows; nullopt: it changed meanwhile.
+  absl::StatusOr<std::optional<View>> LookAt(const PartitionName& partition,
+                                             const ListedObjects& listed) const;
+  static void FindVersions(const Inherits& inherits,
+                           const std::optional<Kept>& kept, View* view);
   // NotFound: the version does not exist.
   absl::Status CheckExists(const VersionKey& key) const;
   absl::StatusOr<FolderManifest> ReadManifest(const VersionKey& key) const;

@@ -6,15 +6,19 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/objects/credentials.h"
 #include "common/objects/memory_objects.h"
 #include "common/objects/s3_objects.h"
@@ -54,6 +58,131 @@ class ObjectCheckpointsTest : public testing::Test {
   std::unique_ptr<BlockPool> pool_ = MakePool();
   std::unique_ptr<ObjectCheckpoints> store_ = Open();
 };
+
+// Its lists leave out each object that comes or goes meanwhile, and a put may
+// be late.
+class OddObjects final : public ObjectStore {
+ public:
+  explicit OddObjects(ObjectStore* objects) : objects_(*objects) {}
+
+  // The next put has no answer.
+  void LoseNextPut() { put_is_late_ = true; }
+  absl::Status LatePut() { return late_().status(); }
+  // Runs in the middle of the next list.
+  void Meanwhile(std::function<void()> change) { change_ = std::move(change); }
+
+  const std::string& place() const override { return objects_.place(); }
+  absl::StatusOr<ObjectContent> Get(absl::string_view key,
+                                    const GetOptions& options) override {
+    return objects_.Get(key, options);
+  }
+  absl::StatusOr<std::string> Put(absl::string_view key,
+                                  std::span<const absl::string_view> parts,
+                                  const PutOptions& options) override {
+    if (!std::exchange(put_is_late_, false)) {
+      return objects_.Put(key, parts, options);
+    }
+    late_ = [this, key = std::string(key), bytes = absl::StrJoin(parts, ""),
+             options] { return PutObject(&objects_, key, bytes, options); };
+    return absl::UnavailableError("no answer");
+  }
+  absl::StatusOr<ObjectPage> List(const ListOptions& options) override {
+    auto page = objects_.List(options);
+    if (change_ == nullptr) return page;
+    std::exchange(change_, nullptr)();
+    const auto after = objects_.List(options);
+    std::erase_if(page->objects, [&](const ListedObject& object) {
+      return std::ranges::count(after->objects, object) == 0;
+    });
+    return page;
+  }
+  absl::Status Delete(absl::string_view key) override {
+    return objects_.Delete(key);
+  }
+
+ private:
+  ObjectStore& objects_;
+  std::function<void()> change_;
+  bool put_is_late_ = false;
+  std::function<absl::StatusOr<std::string>()> late_;
+};
+
+// Bug: another server, which had no claim yet, saw no version at all.
+TEST_F(ObjectCheckpointsTest, AListMadeWhileVersionsAreReplacedHidesNone) {
+  Cut cut = MakeCut(*pool_, 64, 1);
+  ASSERT_TRUE(store_->Write(InTerm(10, 0), cut).ok());
+  OddObjects blind(&objects_);
+  const auto reader = ObjectCheckpoints::Open(&blind, {.server = ServerId(1)});
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  blind.Meanwhile([&] {
+    ChangeBlock(*pool_, &cut.arrays["weights"], 0);
+    EXPECT_TRUE(store_->Write(InTerm(10, 1), cut).ok());
+    const VersionKey old = InTerm(10, 0);
+    EXPECT_TRUE(store_->Delete({&old, 1}).ok());
+  });
+  const auto listed = (*reader)->ListPartition(JobId(1), PartitionId(0));
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  EXPECT_THAT(listed->versions, ElementsAre(InTerm(10, 1)));
+}
+
+// Bug: it replaced the record that was saved after it.
+TEST_F(ObjectCheckpointsTest, ALatePutBringsBackNoOlderRecord) {
+  OddObjects odd(&objects_);
+  const auto store = ObjectCheckpoints::Open(&odd, {.probe = false});
+  ASSERT_TRUE(store.ok()) << store.status();
+  for (const absl::string_view before : {"none", "one"}) {
+    StoredJob job = MakeJob(1, absl::StrCat("after ", before));
+    odd.LoseNextPut();
+    EXPECT_EQ((*store)->SaveJob(MakeJob(1, "late")).code(),
+              absl::StatusCode::kUnavailable);
+    ASSERT_TRUE((*store)->SaveJob(job).ok());
+    EXPECT_FALSE(odd.LatePut().ok());
+    const auto inventory = (*store)->List();
+    ASSERT_TRUE(inventory.ok()) << inventory.status();
+    ASSERT_THAT(inventory->jobs, SizeIs(1));
+    EXPECT_EQ(inventory->jobs[0].record->name, job.record->name);
+  }
+}
+
+// Versions of all servers, as `ebb checkpoint` shows them.
+TEST_F(ObjectCheckpointsTest, PeopleSeeWhatAllServersStored) {
+  ASSERT_TRUE(store_->SaveJob(MakeJob(1, "job")).ok());
+  ASSERT_TRUE(store_->Write(InTerm(10, 0), MakeCut(*pool_, 64, 1)).ok());
+  const auto other = Open(1);
+  const VersionKey key = Key(0, 1, 1, 11);
+  ASSERT_TRUE(other->Write(key, MakeCut(*pool_, 64, 2)).ok());
+  const auto reader =
+      ObjectCheckpoints::Open(&objects_, {.probe = false, .create = false});
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  std::vector<std::string> problems;
+  const auto jobs = (*reader)->JobsOfAll(&problems);
+  ASSERT_TRUE(jobs.ok()) << jobs.status();
+  ASSERT_THAT(*jobs, SizeIs(1));
+  EXPECT_THAT(problems, IsEmpty());
+  auto all = (*reader)->Summaries(JobId(1));
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_THAT(*all, SizeIs(2));
+  EXPECT_EQ((*all)[0].version.key, InTerm(10, 0));
+  EXPECT_EQ((*all)[0].writer, ServerId(0));
+  EXPECT_EQ((*all)[0].version.value_bytes, 2 * 64 * 4);
+  EXPECT_EQ((*all)[1].version.key, key);
+  EXPECT_EQ((*all)[1].writer, ServerId(1));
+  // One that cannot be read is there, without marks.
+  objects_.Damage(KeysWith("p1/t").back(), 20);
+  all = (*reader)->Summaries(JobId(1));
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_THAT(*all, SizeIs(2));
+  EXPECT_EQ((*all)[1].version.marks, "");
+}
+
+TEST_F(ObjectCheckpointsTest, APlaceIsNotMadeByLookingAtIt) {
+  MemoryObjects empty;
+  EXPECT_EQ(ObjectCheckpoints::Open(&empty, {.probe = false, .create = false})
+                .status()
+                .code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_THAT(empty.Keys(), IsEmpty());
+}
 
 TEST_F(ObjectCheckpointsTest, APlaceHasOneIdentity) {
   EXPECT_THAT(store_->folder_id(), SizeIs(32));
@@ -350,7 +479,10 @@ TEST_P(ObjectCheckpointsBucketTest, AnotherServerGoesOn) {
     return *std::move(store);
   };
   const auto first = open(0), second = open(1);
-  ASSERT_TRUE(first->SaveJob(MakeJob(1, "job")).ok());
+  for (const absl::string_view name : {"job", "job of another name"}) {
+    const absl::Status saved = first->SaveJob(MakeJob(1, std::string(name)));
+    ASSERT_TRUE(saved.ok()) << saved;
+  }
   Cut cut = MakeCut(*pool, 8 * 64, 1);
   for (int64_t sequence = 0; sequence < 5; ++sequence) {
     ChangeBlock(*pool, &cut.arrays["weights"], sequence);

@@ -22,21 +22,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/objects/memory_objects.h"
-#include "server/store/internal/object_layout.h"
+#include "common/plant.h"
 #include "server/store/internal/store_test_util.h"
-#include "server/store/internal/weakened_fence.h"
 #include "server/store/object_checkpoints.h"
+#include "server/store/object_layout.h"
 
 namespace ebb::server {
-
-namespace {
-std::string& Weakened() {
-  static std::string rule;
-  return rule;
-}
-}  // namespace
-
-absl::string_view WeakenedRule() { return Weakened(); }
 
 namespace {
 
@@ -305,7 +296,6 @@ uint64_t Seeds() {
 }
 
 TEST(ObjectFenceTest, FrozenOwnersDoNoHarm) {
-  Weakened().clear();
   int64_t durable = 0;
   for (uint64_t seed = 1; seed <= Seeds(); ++seed) {
     Schedule schedule(seed);
@@ -320,15 +310,16 @@ class WeakenedFenceTest : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(
     Rule, WeakenedFenceTest,
     testing::Values("claim_after_the_read", "inherits_all_there_are",
-                    "deletes_unchecked", "late_manifest_counts"),
+                    "deletes_unchecked", "late_manifest_counts",
+                    "manifest_before_its_values"),
     [](const auto& test) { return std::string(test.param); });
 
 TEST_P(WeakenedFenceTest, IsFound) {
-  Weakened() = GetParam();
+  ASSERT_EQ(PlantBug(GetParam()), absl::OkStatus());
   std::string found;
   uint64_t seed = 0;
   while (found.empty() && seed < 4000) found = Schedule(++seed).Run();
-  Weakened().clear();
+  PlantBug("").IgnoreError();
   EXPECT_NE(found, "") << seed << " seeds";
   RecordProperty("seed", static_cast<int>(seed));
   RecordProperty("found", found);

@@ -4,15 +4,21 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/objects/testing/s3_server.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/process_cluster.h"
+#include "tools/process/child_process.h"
 
 namespace ebb::testing {
 namespace {
@@ -59,8 +65,49 @@ class BucketTest : public ::testing::Test {
     });
   }
 
+  // What `ebb` with these arguments says, and its exit code.
+  static std::pair<int, std::string> Ebb(const ProcessCluster& cluster,
+                                         std::vector<std::string> arguments) {
+    const std::string log = cluster.folder() + "/ebb.log";
+    std::filesystem::remove(log);
+    arguments.insert(arguments.begin(), EBB_BIN_DIR "/ebb");
+    auto child =
+        tools::ChildProcess::Start({.argv = std::move(arguments), .log = log});
+    EXPECT_TRUE(child.ok()) << child.status();
+    const absl::Time deadline = absl::Now() + kLimit;
+    while (!child->Poll() && absl::Now() < deadline) {
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+    const int exit_code =
+        child->Poll().value_or(tools::ProcessEnd{-1}).exit_code;
+    std::ifstream file(log);
+    return {exit_code, {std::istreambuf_iterator<char>(file), {}}};
+  }
+
   S3Server bucket_;
 };
+
+// Only the bucket is there to ask.
+TEST_F(BucketTest, CheckpointsInABucketAreListedAndAudited) {
+  ProcessCluster cluster;
+  StartAll(&cluster);
+  const JobId job = cluster.Submit(SmallJob());
+  ASSERT_TRUE(cluster.WaitComplete(job)) << cluster.scheduler().log();
+  cluster.scheduler().EndBy(SIGKILL);
+  for (const int i : {0, 1}) cluster.ps(i).EndBy(SIGKILL);
+  const std::string place = "s3://bucket/checkpoints";
+  const auto [audited, audit] = Ebb(cluster, {"audit", place});
+  EXPECT_EQ(audited, 0) << audit;
+  EXPECT_THAT(audit, HasSubstr("exact: every example was applied"));
+  const auto [listed, list] = Ebb(cluster, {"checkpoint", "list", place});
+  EXPECT_EQ(listed, 0) << list;
+  EXPECT_THAT(list, AllOf(HasSubstr("ps-0"), HasSubstr("ps-1")));
+  const auto [verified, sound] = Ebb(cluster, {"checkpoint", "verify", place});
+  EXPECT_EQ(verified, 0) << sound;
+  const auto [refused, why] = Ebb(cluster, {"audit", "s3://bucket/other"});
+  EXPECT_NE(refused, 0);
+  EXPECT_THAT(why, HasSubstr("s3://bucket/other/ holds no checkpoint"));
+}
 
 TEST_F(BucketTest, WhatAServerHadThatIsGoneForGoodIsTakenOver) {
   ProcessCluster cluster;

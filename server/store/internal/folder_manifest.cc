@@ -79,6 +79,18 @@ absl::StatusOr<FolderManifest> DecodeFolderManifest(absl::string_view bytes) {
   return manifest;
 }
 
+VersionSummary SummaryOf(const FolderManifest& manifest) {
+  VersionSummary summary;
+  summary.key = manifest.version.key;
+  summary.marks = manifest.version.marks;
+  summary.updates = manifest.version.updates;
+  summary.written_us = manifest.version.written_us;
+  for (const auto& [name, array] : manifest.version.arrays) {
+    summary.value_bytes += array.floats * static_cast<int64_t>(sizeof(float));
+  }
+  return summary;
+}
+
 std::map<VersionKey, RoundSpan> RoundsOfManifests(
     const JobPlan& plan, std::span<const VersionKey> versions,
     absl::FunctionRef<absl::StatusOr<FolderManifest>(const VersionKey&)> read) {

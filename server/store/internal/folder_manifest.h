@@ -16,6 +16,7 @@
 #include "protocol/plan.h"
 #include "protocol/sealed.h"
 #include "server/store/manifest.h"
+#include "server/store/version_summary.h"
 
 namespace ebb::server {
 
@@ -60,6 +61,9 @@ std::string EncodeFolderManifest(const FolderManifest& manifest);
 // FailedPrecondition: a newer ebb wrote them. The result is consistent: each
 // block of each array has a place, and each place is within its pack.
 absl::StatusOr<FolderManifest> DecodeFolderManifest(absl::string_view bytes);
+
+// The facts of a list about the version.
+VersionSummary SummaryOf(const FolderManifest& manifest);
 
 // The rounds of versions whose manifests `read` reads. A version that cannot be
 // read has none: loading it will tell. Empty if the plan has no rounds.

@@ -129,7 +129,7 @@ int Audit(const AuditFlags& flags) {
   const ClusterAccess& access = flags.place.access;
   std::error_code error;
   absl::Status no_folder;
-  if (!flags.place.job.empty() ||
+  if (!flags.place.job.empty() || IsBucket(flags.place.name) ||
       std::filesystem::is_directory(flags.place.name, error)) {
     const auto source = OpenCheckpoints(flags.place);
     if (source.ok()) return AuditStored(source->get(), flags.json);
@@ -160,19 +160,21 @@ void AddAuditCommand(CLI::App* app, int* exit_code) {
       ->add_option("JOB", flags->place.name,
                    "Name or number of the job; or the folder of an ebb run, a "
                    "--state-dir of an ebb-ps, a folder with several of these, "
-                   "or a folder of --shared-checkpoints")
+                   "or a folder or s3://BUCKET/PREFIX of "
+                   "--shared-checkpoints")
       ->required();
   AddStoredJobFlag(command, &flags->place.job);
   command->add_flag("--json", flags->json, "Print JSON, for programs");
   command->footer(R"(
 Compares what every partition contains, by its ledger, with the data. Marks are
-listed, and must agree; no figure is derived from them. For a folder, the newest
-stored versions are read whole.
+listed, and must agree; no figure is derived from them. For a folder or a
+bucket, the newest stored versions are read whole.
 Exits 1 unless every server answered, the job is complete and the audit is
 exact.
 Examples:
   ebb audit --scheduler localhost:7000 fashion-mlp
-  ebb audit runs/fashion-mlp-1)");
+  ebb audit runs/fashion-mlp-1
+  ebb audit s3://my-bucket/cluster-1)");
   command->callback([=] {
     const absl::Status open = flags->place.access.Open();
     *exit_code = open.ok() ? Audit(*flags) : Report(open);

@@ -16,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/objects/s3_objects.h"
 #include "common/status_macros.h"
 #include "job/values.h"
 #include "protocol/marks.h"
@@ -24,6 +25,7 @@
 #include "server/job_rule.h"
 #include "server/memory/block_pool.h"
 #include "server/store/folder_store.h"
+#include "server/store/object_checkpoints.h"
 #include "server/store/rocksdb_store.h"
 #include "server/version_rows.h"
 #include "tools/ebb/cluster/jobs.h"
@@ -492,29 +494,28 @@ class FolderSource final : public StoredSource {
   std::map<std::string, std::unique_ptr<server::RocksDbStore>> stores_;
 };
 
-// --- A folder that servers shared --------------------------------------------
+// --- A folder or a bucket that servers shared --------------------------------
 
 class SharedSource final : public StoredSource {
  public:
   static absl::StatusOr<std::unique_ptr<CheckpointSource>> Open(
-      const std::string& folder, const std::string& choice) {
+      const std::string& place, const std::string& choice) {
     auto source = std::make_unique<SharedSource>();
-    EBB_ASSIGN_OR_RETURN(source->store_,
-                         server::FolderStore::Open({.folder = folder}));
+    EBB_ASSIGN_OR_RETURN(source->store_, OpenStore(place));
     EBB_ASSIGN_OR_RETURN(const std::vector<server::StoredJob> all,
                          source->store_->JobsOfAll(&source->problems_));
     StoredJobs jobs;
     for (const server::StoredJob& job : all) jobs[job.record->id] = job;
     constexpr absl::string_view kNothing =
-        "is a folder of --shared-checkpoints, and no server has copied "
+        "is a place of --shared-checkpoints, and no server has copied "
         "anything to it yet";
-    EBB_RETURN_IF_ERROR(source->Take(jobs, folder, choice, kNothing));
-    EBB_RETURN_IF_ERROR(source->TellDamage(folder));
+    EBB_RETURN_IF_ERROR(source->Take(jobs, place, choice, kNothing));
+    EBB_RETURN_IF_ERROR(source->TellDamage(place));
     return source;
   }
 
   std::string WhyNoVersion() const override {
-    return "no server has copied one to the folder yet";
+    return "no server has copied one there yet";
   }
 
   absl::StatusOr<std::vector<VersionInfo>> List() override {
@@ -562,23 +563,35 @@ class SharedSource final : public StoredSource {
   }
 
  private:
+  static absl::StatusOr<std::unique_ptr<server::SharedCopies>> OpenStore(
+      const std::string& place) {
+    if (!IsBucket(place)) {
+      return server::FolderStore::Open({.folder = place});
+    }
+    EBB_ASSIGN_OR_RETURN(S3Options bucket,
+                         ParseS3Url(place, ProcessEnvironment));
+    EBB_ASSIGN_OR_RETURN(auto objects, S3Objects::Open(std::move(bucket)));
+    return server::ObjectCheckpoints::Open(std::move(objects),
+                                           {.probe = false, .create = false});
+  }
+
   // Includes the job's versions, which all lists leave out.
-  absl::Status TellDamage(const std::string& folder) {
+  absl::Status TellDamage(const std::string& place) {
     EBB_ASSIGN_OR_RETURN(const auto all, store_->Summaries(record_->id));
     for (const auto& [summary, writer] : all) {
       if (!summary.marks.empty()) continue;
       const VersionKey& key = summary.key;
       problems_.push_back(absl::StrCat(
-          folder, ": the version of partition ", key.partition.value(),
-          " that ", ServerName(writer.value()), " stored in term ",
-          key.term.value(), " as number ", key.sequence,
+          place, ": the version of partition ", key.partition.value(), " that ",
+          ServerName(writer.value()), " stored in term ", key.term.value(),
+          " as number ", key.sequence,
           " cannot be read, and is not looked at; `ebb checkpoint verify` "
           "says why"));
     }
     return absl::OkStatus();
   }
 
-  std::unique_ptr<server::FolderStore> store_;
+  std::unique_ptr<server::SharedCopies> store_;
 };
 
 }  // namespace
@@ -596,10 +609,14 @@ absl::Status NeitherFileNorJob(const std::string& name,
                    "; taken for the name of a job: ", no_job.message()));
 }
 
+bool IsBucket(absl::string_view name) {
+  return absl::StartsWith(name, "s3://");
+}
+
 absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
     const CheckpointPlace& place) {
   std::error_code error;
-  if (server::FolderStore::IsOne(place.name)) {
+  if (IsBucket(place.name) || server::FolderStore::IsOne(place.name)) {
     return SharedSource::Open(place.name, place.job);
   }
   if (fs::is_directory(place.name, error)) {

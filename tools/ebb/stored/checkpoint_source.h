@@ -1,5 +1,6 @@
 // The stored versions of a job: from the servers that run it, from the folder
-// that an `ebb run` or a server left, or from one to which servers copied them.
+// that an `ebb run` or a server left, or from a folder or a bucket to which
+// servers copied them.
 #ifndef EBB_TOOLS_EBB_STORED_CHECKPOINT_SOURCE_H_
 #define EBB_TOOLS_EBB_STORED_CHECKPOINT_SOURCE_H_
 
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "ebb/v1/parameter_server.pb.h"
 #include "protocol/plan.h"
@@ -52,7 +54,7 @@ struct JobLine {
 
 // Where checkpoints are, as a command line says it.
 struct CheckpointPlace {
-  // A folder, or a job of the scheduler by name or number.
+  // A folder, s3://BUCKET/PREFIX, or a job of the scheduler by name or number.
   std::string name;
   ClusterAccess access;
   // For a folder with several jobs: the job's name or number.
@@ -89,12 +91,14 @@ class CheckpointSource {
 };
 
 // `place.name` is a folder of a run, the state folder of a server (or one with
-// those of several, `ps-*`), one of --shared-checkpoints, or a job of the
-// scheduler. NotFound, Unavailable:
-// none of these. InvalidArgument: several jobs are there and none is chosen, or
-// the one that is chosen is not there; the message lists them.
+// those of several, `ps-*`), a folder or a bucket of --shared-checkpoints, or a
+// job of the scheduler. NotFound, Unavailable: none of these. InvalidArgument:
+// several jobs are there and none is chosen, or the one that is chosen is not
+// there; the message lists them.
 absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
     const CheckpointPlace& place);
+// Whether a name is that of a bucket, s3://BUCKET/PREFIX.
+bool IsBucket(absl::string_view name);
 // Adds to `no_job`, why there is no job called `name`, that there is no such
 // file or folder either: the user may have meant one.
 absl::Status NeitherFileNorJob(const std::string& name,

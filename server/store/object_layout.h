@@ -1,7 +1,7 @@
 // The names and the records of checkpoints among objects
 // (docs/formats/object-checkpoints.md).
-#ifndef EBB_SERVER_STORE_INTERNAL_OBJECT_LAYOUT_H_
-#define EBB_SERVER_STORE_INTERNAL_OBJECT_LAYOUT_H_
+#ifndef EBB_SERVER_STORE_OBJECT_LAYOUT_H_
+#define EBB_SERVER_STORE_OBJECT_LAYOUT_H_
 
 #include <cstdint>
 #include <map>
@@ -22,9 +22,8 @@
 namespace ebb::server {
 
 // --- Names -------------------------------------------------------------------
-// Numbers that order objects have leading zeros: a list, which goes ascending,
-// comes to an older version before it comes to a newer one. So a list that was
-// made while an owner replaced versions has at least one of them.
+// Numbers that order objects have leading zeros, so that a list has older
+// versions before newer ones.
 
 inline constexpr absl::string_view kObjectIdentity = "identity";
 
@@ -102,4 +101,4 @@ absl::StatusOr<Kept> DecodeKept(absl::string_view bytes);
 
 }  // namespace ebb::server
 
-#endif  // EBB_SERVER_STORE_INTERNAL_OBJECT_LAYOUT_H_
+#endif  // EBB_SERVER_STORE_OBJECT_LAYOUT_H_

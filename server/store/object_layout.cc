@@ -1,4 +1,4 @@
-#include "server/store/internal/object_layout.h"
+#include "server/store/object_layout.h"
 
 #include <algorithm>
 #include <limits>
