@@ -28,6 +28,8 @@ LAYERS = {
     "algorithms": ["common", "include/ebb", "protocol"],
     # The job file, its message, and the plan made of it.
     "job": ["algorithms", "common", "protocol", "proto"],
+    # What hyperparameter sweeps try.
+    "sweep": ["common", "job", "proto"],
     "datasets": ["common"],
     "rpc": ["common", "datasets", "protocol", "proto"],
     "data": ["common", "protocol"],
@@ -64,6 +66,8 @@ TOOLS = {
     "tools/ebb/run": ["chaos", "command", "ebb/cluster", "ebb/job",
                       "ebb/report", "ebb/status", "ebb/stored", "files",
                       "process", "tensors", "text"],
+    "tools/ebb/sweep": ["command", "ebb/cluster", "ebb/job", "ebb/report",
+                        "ebb/run", "files", "process", "text"],
     "tools/ebb/generate": ["command", "files", "process", "text"],
     "tools/ebb/sim": ["chaos", "command", "files", "text"],
     "tools/ebb/main": ["command"],
@@ -110,8 +114,8 @@ PUBLIC = re.compile(r"ebb/\w+\.h$")
 
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 NAMESPACE = re.compile(r"\s*(?:inline\s+)?namespace\s+(?:ebb::)?(\w+)")
-OWN_NAMESPACE = ["data", "models", "client", "server", "scheduler", "worker",
-                 "sim"]
+OWN_NAMESPACE = ["data", "models", "client", "server", "scheduler", "sweep",
+                 "worker", "sim"]
 
 
 def matches(path, patterns):

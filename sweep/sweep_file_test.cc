@@ -1,0 +1,175 @@
+#include "sweep/sweep_file.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "job/yaml.h"
+
+namespace ebb::sweep {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr char kJob[] = R"(name: digits
+model: {kind: mlp, layers: [4, 16, 3]}
+data: {train: {csv: train.csv}, split: 0.2}
+train: {epochs: 9}
+)";
+
+std::string Mistakes(absl::string_view sweep) {
+  return job::ToString(
+      ReadSweep(absl::StrCat(kJob, sweep), "s.yaml", {}).mistakes);
+}
+
+TEST(SweepFileTest, AJobFileWithASweep) {
+  const SweepFile file = ReadSweep(absl::StrCat(kJob, R"(sweep:
+  method: tpe
+  seed: 3
+  parallel: 4
+  budget: {trials: 20, examples: 1000, time: 10m}
+  metric: accuracy
+  halving: {first: 1, factor: 2}
+  space:
+    optimizer.kind: [momentum, adam]
+    optimizer.rate: {log: [0.001, 0.1]}
+    optimizer.momentum: {range: [0, 0.9], when: {optimizer.kind: momentum}}
+    model.layers: [[4, 16, 3], [4, 32, 3]]
+    train.batch: {integer: [8, 64], steps: 3}
+)"),
+                                   "s.yaml", {"train.epochs=4"});
+  ASSERT_THAT(file.mistakes, IsEmpty()) << job::ToString(file.mistakes);
+  EXPECT_EQ(file.sweep.name, "digits-sweep");
+  EXPECT_EQ(file.sweep.method, Method::kTpe);
+  EXPECT_EQ(file.sweep.seed, 3u);
+  EXPECT_EQ(file.sweep.parallel, 4);
+  EXPECT_EQ(file.sweep.budget.trials, 20);
+  EXPECT_EQ(file.sweep.budget.examples, 1000);
+  EXPECT_EQ(file.sweep.budget.time, absl::Minutes(10));
+  EXPECT_TRUE(file.sweep.maximise);
+  ASSERT_EQ(file.sweep.space.size(), 5u);
+  EXPECT_THAT(file.sweep.space[3].values,
+              ElementsAre("[4, 16, 3]", "[4, 32, 3]"));
+  EXPECT_TRUE(file.sweep.space[1].log);
+  // Rungs are evaluated.
+  EXPECT_THAT(file.overrides,
+              ElementsAre("train.epochs=4", "evaluate.every=1 epoch"));
+}
+
+TEST(SweepFileTest, ATrialsJobFileTellsItsChoices) {
+  const SweepFile file = ReadSweep(absl::StrCat(kJob, R"(sweep:
+  method: grid
+  space:
+    optimizer.rate: [0.1, 0.01]
+    model.layers: [[4, 16, 3], [4, 32, 3]]
+)"),
+                                   "s.yaml", {});
+  ASSERT_THAT(file.mistakes, IsEmpty()) << job::ToString(file.mistakes);
+  const Choices choices = {{"optimizer.rate", "0.01"},
+                           {"model.layers", "[4, 32, 3]"}};
+  const auto text = TrialFile(file, 7, choices);
+  ASSERT_TRUE(text.ok()) << text.status();
+  const auto header = ReadTrialHeader(*text);
+  ASSERT_TRUE(header.has_value()) << *text;
+  EXPECT_EQ(header->sweep, "digits-sweep");
+  EXPECT_EQ(header->number, 7);
+  EXPECT_EQ(header->choices, choices);
+  EXPECT_EQ(header->definition, DefinitionOf(file));
+  const job::JobFile read = job::ReadJob(*text, "trial", {});
+  ASSERT_TRUE(read.ok()) << job::ToString(read.mistakes);
+  EXPECT_EQ(read.job.name(), "digits-sweep.0007");
+  EXPECT_EQ(read.job.optimizer().rate(), 0.01);
+  EXPECT_THAT(read.job.model().layers(), ElementsAre(4, 32, 3));
+  EXPECT_FALSE(ReadTrialHeader(kJob).has_value());
+}
+
+TEST(SweepFileTest, MistakesInValuesAreThoseOfTheJobFile) {
+  EXPECT_EQ(Mistakes(R"(sweep:
+  budget: {trials: 3}
+  space:
+    optimizer.rate: [0.1, fast]
+    train.batch: {integer: [0, 8]}
+    optimizer.rte: [1, 2]
+)"),
+            R"(s.yaml:8: sweep.space.optimizer.rate: "fast" is not a number
+  hint: rate: 0.01
+s.yaml:9: sweep.space.train.batch: must be at least 1, not 0
+  hint: batch: 128
+s.yaml:10: sweep.space.optimizer.rte: optimizer has no such key
+  hint: optimizer.rate)");
+}
+
+TEST(SweepFileTest, MistakesInTheSweepHaveTheirPlace) {
+  EXPECT_EQ(Mistakes(R"(sweep:
+  methd: grid
+  space:
+    optimizer.rate: {log: [0, 0.1]}
+    train.batch: {range: [8]}
+)"),
+            R"(s.yaml:6: sweep.methd: sweep has no such key
+  hint: method: random (or grid, or tpe)
+s.yaml:8: sweep.space.optimizer.rate.log: begins at 0, and a logarithm needs numbers above 0
+  hint: [0.001, 0.1]
+s.yaml:9: sweep.space.train.batch.range: is not a list of two numbers
+  hint: [0.1, 0.9])");
+}
+
+TEST(SweepFileTest, ASweepOfOnePointIsRefused) {
+  EXPECT_THAT(Mistakes(R"(sweep:
+  method: grid
+  space: {optimizer.rate: [0.1]}
+)"),
+              HasSubstr("s.yaml:7: sweep.space: has a single point, so every "
+                        "trial would be the same"));
+}
+
+TEST(SweepFileTest, AGridOfARangeTakesSteps) {
+  EXPECT_THAT(Mistakes(R"(sweep:
+  method: grid
+  space: {optimizer.rate: {log: [0.1, 1]}}
+)"),
+              HasSubstr("is a range, of which a grid takes steps"));
+}
+
+TEST(SweepFileTest, WithoutAGridABudgetIsNeeded) {
+  EXPECT_THAT(
+      Mistakes(R"(sweep:
+  space: {optimizer.rate: [0.1, 1]}
+)"),
+      HasSubstr("sweep.budget: is missing: only a grid ends by itself"));
+}
+
+TEST(SweepFileTest, AConditionNamesAValueThatTheKeyHas) {
+  EXPECT_THAT(Mistakes(R"(sweep:
+  method: grid
+  space:
+    optimizer.kind: [sgd, adam]
+    optimizer.momentum: {values: [0, 0.9], when: {optimizer.kind: adagrad}}
+)"),
+              HasSubstr("optimizer.kind is never \"adagrad\""));
+}
+
+TEST(SweepFileTest, TheJobNeedsTestData) {
+  const std::string text = R"(model: {kind: mlp, layers: [4, 16, 3]}
+data: {train: {csv: train.csv}}
+sweep: {method: grid, space: {optimizer.rate: [0.1, 1]}}
+)";
+  EXPECT_THAT(job::ToString(ReadSweep(text, "s.yaml", {}).mistakes),
+              HasSubstr("sweep.metric: needs test data"));
+}
+
+TEST(SweepFileTest, RungsMustBeEvaluated) {
+  EXPECT_THAT(Mistakes(R"(evaluate: 2 epochs
+sweep:
+  method: grid
+  halving: {first: 3}
+  space: {optimizer.rate: [0.1, 1]}
+)"),
+              HasSubstr("sweep.halving.first: is 3, and the job is evaluated "
+                        "each 2 epochs"));
+}
+
+}  // namespace
+}  // namespace ebb::sweep

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""`ebb sweep`, on real processes: each trial is one job, whatever was killed.
+
+  sweep_test.py BIN_FOLDER [TEST...]
+"""
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import unittest
+
+from daemons import wait_until
+from job_test_case import JobTestCase
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+
+SWEEP = """
+name: points
+model: logistic
+data: {train: {csv: train.csv}, test: {csv: test.csv}}
+train: {epochs: 4, batch: 32}
+consistency: rounds
+sweep:
+  seed: 5
+  parallel: 2
+  budget: {trials: 8}
+  metric: loss
+  space:
+    optimizer.kind: [sgd, adam]
+    optimizer.rate: {log: [0.001, 1]}
+    optimizer.beta1: {values: [0.5, 0.9], when: {optimizer.kind: adam}}
+"""
+
+
+EXAMPLES = 450
+
+
+def points(count):
+    draw = random.Random(count)
+    lines = []
+    for _ in range(count):
+        values = [draw.gauss(0, 1) for _ in range(4)]
+        label = int(values[0] - 2 * values[1] + draw.gauss(0, 0.5) > 0)
+        lines.append(",".join([*(f"{value:.4f}" for value in values),
+                               str(label)]))
+    return "\n".join(lines) + "\n"
+
+
+class SweepTest(JobTestCase):
+    programs = BIN
+
+    @classmethod
+    def setUpClass(cls):
+        cls.make_data({"train.csv": points(EXAMPLES), "test.csv": points(200),
+                       "sweep.yaml": SWEEP})
+
+    def trials(self, folder):
+        with open(os.path.join(folder, "run/trials.json")) as file:
+            return json.load(file)["trials"]
+
+    def start(self, folder, *more, batch_time="0"):
+        """The sweep, in the background."""
+        output = open(os.path.join(folder, "output"), "a")
+        self.addCleanup(output.close)
+        process = subprocess.Popen(
+            [os.path.join(BIN, "ebb"), "sweep", "sweep.yaml", "--workers", "2",
+             "--servers", "1", "--run-dir", "run", *more], cwd=folder,
+            env=dict(os.environ, EBB_BATCH_TIME=batch_time), stdout=output,
+            stderr=subprocess.STDOUT)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def said(self, folder):
+        with open(os.path.join(folder, "output")) as file:
+            return file.read()
+
+    def wait_for_trials(self, process, folder, count):
+        """Until so many have ended."""
+        def look():
+            self.assertIsNone(process.poll(), self.said(folder))
+            try:
+                trials = self.trials(folder)
+            except FileNotFoundError:
+                return False
+            return sum(one["state"] != "running" for one in trials) >= count
+        wait_until(look, lambda: self.said(folder), self.limit_s, 0.05)
+
+    def check_counted_once(self, folder, count):
+        trials = self.trials(folder)
+        self.assertEqual([one["trial"] for one in trials], list(range(count)))
+        self.assertEqual(len({one["job"] for one in trials}), count)
+        for one in trials:
+            self.assertNotEqual(one["state"], "running", trials)
+            if one["state"] == "complete":
+                self.assertEqual(one["examples"], 4 * EXAMPLES, one)
+        return trials
+
+    def test_the_same_seed_gives_the_same_trials(self):
+        chosen = []
+        for _ in range(2):
+            folder = self.copy_of_data()
+            process = self.start(folder)
+            self.assertEqual(process.wait(self.limit_s), 0, self.said(folder))
+            trials = self.check_counted_once(folder, 8)
+            chosen.append([one["set"] for one in trials])
+            self.assertTrue(all(one["state"] == "complete" for one in trials))
+        self.assertEqual(chosen[0], chosen[1])
+        for one in chosen[0]:
+            self.assertEqual("optimizer.beta1" in one,
+                             one["optimizer.kind"] == "adam")
+
+    def test_every_trial_counts_once_whatever_is_killed(self):
+        folder = self.copy_of_data()
+        process = self.start(folder, batch_time="10ms")
+        self.wait_for_trials(process, folder, 1)
+        process.kill()  # The daemons end with it.
+        process.wait()
+        before = {one["trial"]: (one["job"], one["set"])
+                  for one in self.trials(folder)}
+        process = self.start(folder, "--resume", batch_time="10ms")
+        self.wait_for_trials(process, folder, 3)
+        self.kill_scheduler(process)
+        self.assertEqual(process.wait(self.limit_s), 0, self.said(folder))
+        self.assertIn("scheduler ended without being told to",
+                      self.said(folder))
+        trials = self.check_counted_once(folder, 8)
+        for number, (job, choices) in before.items():
+            self.assertEqual(trials[number]["job"], job)
+            self.assertEqual(trials[number]["set"], choices)
+
+    def kill_scheduler(self, process):
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline") as file:
+                    words = file.read().split("\0")
+            except OSError:  # It has ended.
+                continue
+            if (os.path.basename(words[0]) == "ebb-scheduler" and
+                    str(process.pid) in words):
+                os.kill(int(pid), signal.SIGKILL)
+                return
+        self.fail("there is no scheduler")
+
+    def test_halving_stops_trials(self):
+        folder = self.copy_of_data()
+        with open(os.path.join(folder, "sweep.yaml"), "a") as file:
+            file.write("  halving: {first: 1, factor: 2}\n")
+        process = self.start(folder, batch_time="10ms")
+        self.assertEqual(process.wait(self.limit_s), 0, self.said(folder))
+        trials = self.check_counted_once(folder, 8)
+        stopped = [one for one in trials if one["state"] == "stopped"]
+        self.assertTrue(stopped, trials)
+        for one in stopped:
+            self.assertIn("stopped by halving at epoch", one["why"])
+            self.assertLess(one["examples"], 4 * EXAMPLES, one)
+
+    def test_the_best_trial_trains_again(self):
+        folder = self.copy_of_data()
+        process = self.start(folder)
+        self.assertEqual(process.wait(self.limit_s), 0, self.said(folder))
+        best = subprocess.run(
+            [os.path.join(BIN, "ebb"), "sweep", "best", "run"], cwd=folder,
+            check=True, capture_output=True)
+        trained = subprocess.run(
+            [os.path.join(BIN, "ebb"), "run", "-", "--run-dir", "again",
+             "--report", "report.json"], cwd=folder, input=best.stdout,
+            timeout=self.limit_s, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+        self.assertEqual(trained.returncode, 0, trained.stdout)
+        with open(os.path.join(folder, "report.json")) as file:
+            report = json.load(file)
+        with open(os.path.join(folder, "run/trials.csv")) as file:
+            ranked = {row["rank"]: row for row in csv.DictReader(file)}
+        # Rounds give the same values each time.
+        self.assertAlmostEqual(report["test"]["loss"],
+                               float(ranked["1"]["loss"]), delta=1e-6)
+        with open(os.path.join(folder, "run/sweep.html")) as file:
+            page = file.read()
+        for part in ["Choices and results", "loss by optimizer.rate",
+                     "loss by epoch"]:
+            self.assertIn(part, page)
+
+    def test_mistakes_name_the_file_the_line_and_the_key(self):
+        folder = self.copy_of_data()
+        with open(os.path.join(folder, "sweep.yaml"), "a") as file:
+            file.write("    train.btch: [16, 32]\n")
+        said = self.run_ebb(folder, "sweep", "sweep.yaml", rc=2)
+        self.assertIn("sweep.yaml:16: sweep.space.train.btch: train has no "
+                      "such key\n  hint: train.batch", said)
+        self.assertFalse(os.path.exists(os.path.join(folder, "runs")))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,392 @@
+#include "tools/ebb/sweep/sweep_driver.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "common/status_macros.h"
+#include "job/traits.h"
+#include "tools/ebb/job/submission.h"
+#include "tools/ebb/report/run_facts.h"
+#include "tools/ebb/report/run_folder.h"
+#include "tools/ebb/run/local_cluster.h"
+#include "tools/ebb/sweep/sweep_page.h"
+#include "tools/ebb/sweep/sweep_table.h"
+#include "tools/ebb/sweep/trial_jobs.h"
+#include "tools/files/files.h"
+#include "tools/process/reserved_port.h"
+#include "tools/process/signals.h"
+#include "tools/text/charts.h"
+#include "tools/text/console.h"
+#include "tools/text/evaluation_text.h"
+#include "worker/python/python_program.h"
+
+namespace ebb::tools {
+
+namespace {
+
+using sweep::Trial;
+using sweep::TrialState;
+
+constexpr absl::Duration kLook = absl::Milliseconds(100);
+// A cluster may be shared, and each look asks for all of its jobs.
+constexpr absl::Duration kLookAtCluster = absl::Seconds(1);
+constexpr size_t kLiveRows = 20;
+
+class SweepDriver {
+ public:
+  SweepDriver(const SweepOptions& options, RunFolder folder,
+              SignalWaiter signals, RunFacts facts)
+      : options_(options),
+        sweep_(options.file.sweep),
+        folder_(std::move(folder)),
+        signals_(std::move(signals)),
+        facts_(facts),
+        local_(options.scheduler.empty()),
+        console_(DetectConsole()) {}
+
+  absl::StatusOr<SweepResult> Run();
+
+ private:
+  absl::Status StartCluster();
+  // Looks, and does what is to be done next. True: the sweep is over.
+  absl::StatusOr<bool> Turn();
+  absl::Status HandleDaemons();
+  absl::Status Begin(const sweep::Step::Begin& begin);
+  void NoteChanges(const std::vector<Trial>& trials);
+  // What came of the trials, into the folder. Only when it has changed.
+  absl::Status WriteResults();
+  void Show();
+  void ClearTable();
+  void Say(absl::string_view line);
+  void Leave();
+  void PrintEnd();
+  bool Quiet() const { return options_.quiet || options_.json; }
+  std::string TrialPath(int64_t number) const {
+    return folder_.File(absl::StrCat(
+        "trials/", sweep::TrialName(sweep_.name, number), ".yaml"));
+  }
+
+  const SweepOptions& options_;  // Not owned.
+  const sweep::Sweep& sweep_;    // Not owned.
+  const RunFolder folder_;
+  SignalWaiter signals_;
+  const RunFacts facts_;
+  const bool local_;
+  const Console console_;
+  std::unique_ptr<LocalCluster> cluster_;
+  std::unique_ptr<TrialJobs> jobs_;
+  std::vector<Trial> trials_;
+  std::map<int64_t, TrialState> seen_;  // By trial.
+  std::set<int64_t> refused_;  // Submitted, and there was such a job already.
+  std::string written_;        // The CSV as of the last WriteResults.
+  int64_t written_evaluations_ = -1;
+  int table_lines_ = 0;
+  std::string shown_;
+  bool away_ = false;
+  SweepResult result_;
+};
+
+absl::Status SweepDriver::StartCluster() {
+  EBB_ASSIGN_OR_RETURN(ReservedPort port, ReservedPort::Reserve());
+  AdoptDescendants();
+  LocalClusterOptions options;
+  options.servers = facts_.servers;
+  options.workers = facts_.workers;
+  options.program_folder = ProgramFolder();
+  for (const std::string& folder : options_.plugin_folders) {
+    options.plugin_folders.push_back(folder);
+  }
+  if (job::TraitsOf(options_.file.job.model()).python()) {
+    options.python = worker::ChosenPython().interpreter;
+  }
+  options.memory_bytes = options_.memory_bytes;
+  cluster_ = std::make_unique<LocalCluster>(std::move(options), std::move(port),
+                                            &folder_, &signals_);
+  return cluster_->Start();
+}
+
+absl::StatusOr<SweepResult> SweepDriver::Run() {
+  Say(absl::StrCat(
+      Paint(console_, Ink::kBold, sweep_.name), ": ",
+      sweep_.method == sweep::Method::kGrid  ? "grid"
+      : sweep_.method == sweep::Method::kTpe ? "model-based (TPE)"
+                                             : "random",
+      " over ", Count(static_cast<int64_t>(sweep_.space.size()), "key"), ", ",
+      Count(sweep_.parallel, "trial"), " at once, ",
+      sweep_.maximise ? "largest " : "smallest ", sweep_.metric,
+      sweep_.halving ? absl::StrCat(", the best 1/", sweep_.halving->factor,
+                                    " go on at each rung")
+                     : ""));
+  absl::Status status;
+  if (local_) status = StartCluster();
+  if (status.ok()) {
+    jobs_ = std::make_unique<TrialJobs>(
+        &options_.file,
+        local_ ? cluster_->scheduler_address() : options_.scheduler,
+        local_ ? cluster_->security() : options_.security);
+    for (;;) {
+      const auto over = Turn();
+      status = over.status();
+      if (!over.ok() || *over) break;
+    }
+  }
+  if (absl::IsAborted(status)) {
+    result_.interrupted = true;
+    status = absl::OkStatus();
+  }
+  Leave();
+  if (!status.ok() && trials_.empty()) return status;
+  if (!status.ok()) result_.problems.push_back(std::string(status.message()));
+  const absl::Status written = WriteResults();
+  if (!written.ok()) result_.problems.emplace_back(written.message());
+  result_.any_complete = std::ranges::any_of(trials_, [](const Trial& trial) {
+    return trial.state == TrialState::kComplete;
+  });
+  PrintEnd();
+  return std::move(result_);
+}
+
+absl::StatusOr<bool> SweepDriver::Turn() {
+  if (signals_.Wait(local_ ? kLook : kLookAtCluster).interrupts > 0) {
+    return absl::AbortedError("interrupted");
+  }
+  if (local_) EBB_RETURN_IF_ERROR(HandleDaemons());
+  // A scheduler that is away comes back, and its jobs with it.
+  const auto away = [&](const absl::Status& status) {
+    const bool is_away = absl::IsUnavailable(status) ||
+                         absl::IsDeadlineExceeded(status) ||
+                         absl::IsResourceExhausted(status);
+    if (is_away && !away_) {
+      Say(absl::StrCat("the scheduler does not answer now: ",
+                       status.message()));
+    }
+    if (is_away) away_ = true;
+    return is_away;
+  };
+  auto trials = jobs_->Read();
+  if (away(trials.status())) return false;
+  EBB_RETURN_IF_ERROR(trials.status());
+  away_ = false;
+  NoteChanges(*trials);
+  trials_ = *std::move(trials);
+  const sweep::Step step =
+      sweep::NextStep(sweep_, trials_, absl::ToUnixMillis(absl::Now()));
+  for (const sweep::Step::Stop& stop : step.stop) {
+    const absl::Status cancelled = jobs_->Cancel(stop.job);
+    if (away(cancelled)) return false;
+    EBB_RETURN_IF_ERROR(cancelled);
+    Say(absl::StrCat("trial ", stop.number, ": ", stop.reason));
+  }
+  for (const sweep::Step::Begin& begin : step.begin) {
+    const absl::Status begun = Begin(begin);
+    if (away(begun)) return false;
+    EBB_RETURN_IF_ERROR(begun);
+  }
+  EBB_RETURN_IF_ERROR(WriteResults());
+  Show();
+  if (step.done) Say(step.why);
+  return step.done;
+}
+
+absl::Status SweepDriver::Begin(const sweep::Step::Begin& begin) {
+  EBB_ASSIGN_OR_RETURN(
+      const std::string text,
+      sweep::TrialFile(options_.file, begin.number, begin.choices));
+  const std::string path = TrialPath(begin.number);
+  EBB_RETURN_IF_ERROR(WriteFile(path, text));
+  JobChoice choice;
+  choice.file = path;
+  choice.plugin_folders = options_.plugin_folders;
+  if (options_.open) choice.open = *options_.open;
+  EBB_ASSIGN_OR_RETURN(const PreparedJob prepared, PrepareJob(choice));
+  if (local_) {
+    EBB_RETURN_IF_ERROR(
+        CheckWorkers(prepared.record.plan, path, facts_.workers));
+  }
+  const absl::Status submitted = jobs_->Submit(begin.number, prepared);
+  // Another driver of this sweep was quicker: the next look shows its trial.
+  if (absl::IsAlreadyExists(submitted) &&
+      refused_.insert(begin.number).second) {
+    return absl::UnavailableError(submitted.message());
+  }
+  return submitted;
+}
+
+void SweepDriver::NoteChanges(const std::vector<Trial>& trials) {
+  for (size_t i = 0; i < trials.size(); ++i) {
+    const Trial& trial = trials[i];
+    const auto [before, is_new] = seen_.emplace(trial.number, trial.state);
+    if (!is_new && before->second == trial.state) continue;
+    before->second = trial.state;
+    if (console_.terminal) continue;  // The table shows it.
+    const auto result = sweep::ResultOf(trial);
+    std::string choices = absl::StrJoin(
+        trial.choices, ", ", [](std::string* out, const auto& choice) {
+          absl::StrAppend(out, choice.first, " ", choice.second);
+        });
+    std::string line =
+        absl::StrCat("trial ", trial.number, " ", StateText(sweep_, trials, i));
+    if (trial.state == TrialState::kRunning) {
+      absl::StrAppend(&line, ": ", choices);
+    } else if (result) {
+      absl::StrAppend(&line, ": ", sweep_.metric, " ",
+                      FigureText(sweep::Directed(sweep_, *result)));
+    }
+    Say(line);
+  }
+}
+
+absl::Status SweepDriver::WriteResults() {
+  std::string csv = TrialsCsv(sweep_, trials_);
+  int64_t evaluations = 0;
+  for (const Trial& trial : trials_) {
+    evaluations += std::ssize(trial.measured);
+  }
+  if (csv == written_ && evaluations == written_evaluations_) {
+    return absl::OkStatus();
+  }
+  EBB_RETURN_IF_ERROR(WriteFile(folder_.File("trials.csv"), csv));
+  EBB_RETURN_IF_ERROR(WriteFile(folder_.File("trials.json"),
+                                TrialsJson(sweep_, trials_).ToString()));
+  EBB_RETURN_IF_ERROR(
+      WriteFile(folder_.File("sweep.html"), SweepPage(sweep_, trials_)));
+  if (const auto best = sweep::BestOf(trials_)) {
+    EBB_RETURN_IF_ERROR(
+        WriteFile(folder_.File("sweep.svg"),
+                  SvgFile(ParallelCoordinates(sweep_, trials_))));
+    EBB_ASSIGN_OR_RETURN(const std::string text,
+                         sweep::TrialFile(options_.file, trials_[*best].number,
+                                          trials_[*best].choices));
+    EBB_RETURN_IF_ERROR(WriteFile(folder_.File("best.yaml"), text));
+  }
+  written_ = std::move(csv);
+  written_evaluations_ = evaluations;
+  return absl::OkStatus();
+}
+
+absl::Status SweepDriver::HandleDaemons() {
+  for (const DaemonEvent& event : cluster_->Poll()) {
+    if (event.kind == DaemonEvent::Kind::kGivenUp) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          event.daemon, " is given up: ", event.reason,
+          ". Its log: ", folder_.shown(), "/logs/", event.daemon, ".log"));
+    }
+    if (event.kind == DaemonEvent::Kind::kDied && !event.as_told) {
+      Say(absl::StrCat(event.daemon, " ended without being told to: it ",
+                       event.end.ToString()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void SweepDriver::ClearTable() {
+  if (table_lines_ == 0) return;
+  std::cout << "\x1b[" << table_lines_ << "A\x1b[J";
+  table_lines_ = 0;
+  shown_.clear();
+}
+
+void SweepDriver::Show() {
+  if (Quiet() || !console_.terminal) return;
+  const std::string table = TrialsTable(sweep_, trials_, console_, kLiveRows);
+  if (table == shown_) return;
+  ClearTable();
+  std::cout << table << std::flush;
+  shown_ = table;
+  table_lines_ = static_cast<int>(std::ranges::count(table, '\n'));
+}
+
+void SweepDriver::Say(absl::string_view line) {
+  if (Quiet()) return;
+  ClearTable();
+  std::cout << line << "\n" << std::flush;
+}
+
+void SweepDriver::Leave() {
+  ClearTable();
+  if (result_.interrupted) {
+    Say(local_ ? "stopping: workers finish their batches, servers write "
+                 "checkpoints (Ctrl-C again: at once)"
+               : "the trials that were submitted go on; the same command goes "
+                 "on with the sweep");
+  }
+  if (cluster_ == nullptr) return;
+  // Aborted is what the person wants; the cluster's end kills the rest.
+  cluster_
+      ->Stop(
+          [this](const DaemonEvent& event) {
+            result_.problems.push_back(
+                absl::StrCat(event.daemon, " ", event.end.ToString()));
+          },
+          &result_.problems)
+      .IgnoreError();
+  cluster_.reset();
+  for (const std::string& process : EndDescendants()) {
+    result_.problems.push_back(
+        absl::StrCat("process ", process, " was left behind, and killed"));
+  }
+}
+
+void SweepDriver::PrintEnd() {
+  if (options_.json) {
+    std::cout << TrialsJson(sweep_, trials_).ToString();
+    return;
+  }
+  if (options_.quiet) return;
+  std::cout << TrialsTable(sweep_, trials_, console_, trials_.size());
+  if (const auto best = sweep::BestOf(trials_)) {
+    std::cout << "best: trial " << trials_[*best].number << ", "
+              << sweep_.metric << " "
+              << FigureText(
+                     sweep::Directed(sweep_, *sweep::ResultOf(trials_[*best])))
+              << "; its job file is " << folder_.shown() << "/best.yaml\n";
+  }
+  std::cout << "files in " << folder_.shown()
+            << ": trials.csv, trials.json, sweep.html, sweep.svg, trials\n";
+}
+
+}  // namespace
+
+absl::StatusOr<SweepResult> RunSweep(const SweepOptions& options) {
+  // Before any thread: they hold back the same signals.
+  EBB_ASSIGN_OR_RETURN(SignalWaiter signals, SignalWaiter::Create());
+  const std::string& name = options.file.sweep.name;
+  EBB_ASSIGN_OR_RETURN(RunFolder folder,
+                       options.resume ? RunFolder::Open(name, options.folder)
+                                      : RunFolder::Make(name, options.folder));
+  std::error_code error;
+  std::filesystem::create_directory(folder.File("trials"), error);
+  RunFacts facts;
+  if (options.scheduler.empty()) {
+    if (options.resume) {
+      EBB_ASSIGN_OR_RETURN(facts, ReadFacts(folder));
+    }
+    if (options.resume && options.servers &&
+        *options.servers != facts.servers) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--servers ", *options.servers, ": the sweep in ",
+                       folder.shown(), " has ", facts.servers,
+                       " servers, which hold its models. Leave --servers "
+                       "out."));
+    }
+    if (options.servers) facts.servers = *options.servers;
+    if (options.workers) facts.workers = *options.workers;
+    EBB_RETURN_IF_ERROR(WriteFacts(folder, facts));
+  }
+  SweepDriver driver(options, std::move(folder), std::move(signals), facts);
+  return driver.Run();
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,326 @@
+#include "tools/ebb/sweep/sweep_page.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "tools/ebb/sweep/sweep_table.h"
+#include "tools/text/charts.h"
+#include "tools/text/console.h"
+#include "tools/text/evaluation_text.h"
+
+namespace ebb::tools {
+
+namespace {
+
+using sweep::Dimension;
+using sweep::Sweep;
+using sweep::Trial;
+
+constexpr double kHeight = 240;
+constexpr double kTop = 26;
+constexpr double kBottom = 34;
+constexpr double kSide = 54;
+constexpr size_t kMostCurves = 200;  // The best; a page stays small.
+
+constexpr char kStyle[] = R"(
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink);
+  background: var(--page); max-width: 1010px; margin: 2.5rem auto;
+  padding: 0 1.2rem; }
+h1 { font-size: 1.5rem; margin: 0; }
+h2 { font-size: 1rem; margin: 0 0 .4rem; font-weight: 600; }
+.sub { color: var(--soft); margin: .2rem 0 1.4rem; }
+.grid { display: grid; gap: 1rem; margin: 1rem 0;
+  grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); }
+.card { background: var(--card); border-radius: 10px; padding: .9rem 1rem;
+  overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; }
+td, th { text-align: left; padding: .25rem .6rem .25rem 0;
+  border-bottom: 1px solid var(--line); white-space: nowrap; }
+svg { width: 100%; height: auto; display: block; }
+)";
+
+// Where the trial's value lies on the axis of a key, from 0 to 1. Absent: the
+// trial does not have the key.
+std::optional<double> PlaceOn(const Dimension& dimension, const Trial& trial) {
+  const auto chosen = trial.choices.find(dimension.key);
+  if (chosen == trial.choices.end()) return std::nullopt;
+  if (dimension.kind != Dimension::Kind::kList) {
+    return sweep::PlaceOf(dimension, chosen->second);
+  }
+  const auto at = std::ranges::find(dimension.values, chosen->second);
+  if (at == dimension.values.end()) return std::nullopt;
+  const auto count = static_cast<double>(dimension.values.size());
+  return (static_cast<double>(at - dimension.values.begin()) + 0.5) / count;
+}
+
+// The texts along the axis of a key, with their places.
+std::vector<std::pair<double, std::string>> TicksOf(
+    const Dimension& dimension) {
+  std::vector<std::pair<double, std::string>> ticks;
+  if (dimension.kind != Dimension::Kind::kList) {
+    for (const double place : {0.0, 0.5, 1.0}) {
+      ticks.emplace_back(place, sweep::ValueAt(dimension, place));
+    }
+    return ticks;
+  }
+  constexpr size_t kMostTicks = 8;
+  const size_t count = dimension.values.size();
+  const size_t step = (count + kMostTicks - 1) / kMostTicks;
+  for (size_t i = 0; i < count; i += step) {
+    ticks.emplace_back(
+        (static_cast<double>(i) + 0.5) / static_cast<double>(count),
+        dimension.values[i]);
+  }
+  return ticks;
+}
+
+// Trials with a result, the best last: so they are drawn above the others.
+struct Ranked {
+  std::vector<const Trial*> trials;
+  double low = 0;  // The ends of the metric.
+  double high = 1;
+
+  double PlaceOf(double value) const {
+    return high > low ? (value - low) / (high - low) : 0.5;
+  }
+  // From faint to full.
+  double Opacity(size_t index) const {
+    const auto count = static_cast<double>(trials.size());
+    return 0.15 + 0.85 * std::pow((static_cast<double>(index) + 1) / count, 3);
+  }
+};
+
+double MetricOf(const Sweep& sweep, const Trial& trial) {
+  return sweep::Directed(sweep, *sweep::ResultOf(trial));
+}
+
+Ranked RankedOf(const Sweep& sweep, const std::vector<Trial>& trials) {
+  Ranked ranked;
+  for (const size_t index : sweep::Ranking(trials)) {
+    if (!sweep::ResultOf(trials[index])) continue;
+    ranked.trials.push_back(&trials[index]);
+  }
+  if (ranked.trials.empty()) return ranked;
+  ranked.low = ranked.high = MetricOf(sweep, *ranked.trials[0]);
+  for (const Trial* trial : ranked.trials) {
+    ranked.low = std::min(ranked.low, MetricOf(sweep, *trial));
+    ranked.high = std::max(ranked.high, MetricOf(sweep, *trial));
+  }
+  std::ranges::reverse(ranked.trials);
+  return ranked;
+}
+
+std::string TitleOf(const Sweep& sweep, const Trial& trial) {
+  return EscapeHtml(absl::StrCat(
+      "trial ", trial.number, ": ", sweep.metric, " ",
+      FigureText(MetricOf(sweep, trial)), "; ",
+      absl::StrJoin(trial.choices, ", ", [](std::string* out, const auto& one) {
+        absl::StrAppend(out, one.first, " ", one.second);
+      })));
+}
+
+double YOf(double place) {
+  return kTop + (1 - place) * (kHeight - kTop - kBottom);
+}
+
+void AppendText(double x, double y, absl::string_view anchor,
+                absl::string_view text, std::string* svg) {
+  constexpr size_t kLongest = 26;
+  const std::string shown =
+      text.size() <= kLongest ? std::string(text)
+                              : absl::StrCat(text.substr(0, kLongest - 1), "…");
+  absl::StrAppend(svg, absl::StrFormat("<text x=\"%.1f\" y=\"%.1f\" "
+                                       "text-anchor=\"%s\">%s</text>",
+                                       x, y, anchor, EscapeHtml(shown)));
+}
+
+void AppendLine(double x0, double y0, double x1, double y1, std::string* svg) {
+  absl::StrAppend(svg, absl::StrFormat("<line class=\"g\" x1=\"%.1f\" "
+                                       "y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>",
+                                       x0, y0, x1, y1));
+}
+
+std::string Open(double width, absl::string_view title) {
+  return absl::StrFormat(
+      "<svg viewBox=\"0 0 %g %g\" role=\"img\"><title>%s</title>", width,
+      kHeight, EscapeHtml(title));
+}
+
+std::string Card(absl::string_view title, absl::string_view content) {
+  if (content.empty()) return "";
+  return absl::StrCat("<div class=\"card\"><h2>", EscapeHtml(title), "</h2>",
+                      content, "</div>\n");
+}
+
+std::string TableOf(const Sweep& sweep, const std::vector<Trial>& trials) {
+  constexpr size_t kRows = 50;
+  std::string table = "<table><tr><th>trial</th><th>state</th><th>";
+  absl::StrAppend(&table, EscapeHtml(sweep.metric), "</th>");
+  for (const Dimension& dimension : sweep.space) {
+    absl::StrAppend(&table, "<th>", EscapeHtml(dimension.key), "</th>");
+  }
+  absl::StrAppend(&table, "</tr>\n");
+  const std::vector<size_t> order = sweep::Ranking(trials);
+  for (size_t i = 0; i < std::min(order.size(), kRows); ++i) {
+    const Trial& trial = trials[order[i]];
+    absl::StrAppend(
+        &table, "<tr><td>", trial.number, "</td><td>",
+        StateText(sweep, trials, order[i]), "</td><td>",
+        sweep::ResultOf(trial) ? FigureText(MetricOf(sweep, trial)) : "",
+        "</td>");
+    for (const Dimension& dimension : sweep.space) {
+      const auto chosen = trial.choices.find(dimension.key);
+      absl::StrAppend(
+          &table, "<td>",
+          chosen == trial.choices.end() ? "" : EscapeHtml(chosen->second),
+          "</td>");
+    }
+    absl::StrAppend(&table, "</tr>\n");
+  }
+  return table + "</table>";
+}
+
+}  // namespace
+
+std::string ParallelCoordinates(const Sweep& sweep,
+                                const std::vector<Trial>& trials) {
+  const Ranked ranked = RankedOf(sweep, trials);
+  if (ranked.trials.empty()) return "";
+  const auto axes = static_cast<double>(sweep.space.size());
+  const double width = std::max(2 * kChartWidth, 2 * kSide + axes * 150);
+  const double gap = (width - 2 * kSide) / axes;
+  std::string svg = Open(width, "Choices and results of the trials");
+  for (size_t d = 0; d < sweep.space.size(); ++d) {
+    const double x = kSide + static_cast<double>(d) * gap;
+    AppendLine(x, kTop, x, kHeight - kBottom, &svg);
+    AppendText(x, kTop - 10, "middle", sweep.space[d].key, &svg);
+    for (const auto& [place, text] : TicksOf(sweep.space[d])) {
+      AppendText(x - 5, YOf(place) + 4, "end", text, &svg);
+    }
+  }
+  const double right = width - kSide;
+  AppendLine(right, kTop, right, kHeight - kBottom, &svg);
+  AppendText(right, kTop - 10, "middle", sweep.metric, &svg);
+  AppendText(right + 5, YOf(0) + 4, "start", FigureText(ranked.low), &svg);
+  AppendText(right + 5, YOf(1) + 4, "start", FigureText(ranked.high), &svg);
+  for (size_t i = 0; i < ranked.trials.size(); ++i) {
+    const Trial& trial = *ranked.trials[i];
+    std::vector<std::string> points;
+    for (size_t d = 0; d < sweep.space.size(); ++d) {
+      // A key that the trial does not have is passed below its axis.
+      const double place = PlaceOn(sweep.space[d], trial).value_or(-0.08);
+      points.push_back(absl::StrFormat(
+          "%.1f,%.1f", kSide + static_cast<double>(d) * gap, YOf(place)));
+    }
+    points.push_back(absl::StrFormat(
+        "%.1f,%.1f", right, YOf(ranked.PlaceOf(MetricOf(sweep, trial)))));
+    const bool best = i + 1 == ranked.trials.size();
+    absl::StrAppend(
+        &svg,
+        absl::StrFormat("<polyline stroke=\"var(--c%d)\" "
+                        "stroke-opacity=\"%.2f\" points=\"%s\">"
+                        "<title>%s</title></polyline>",
+                        best ? 1 : 0, ranked.Opacity(i),
+                        absl::StrJoin(points, " "), TitleOf(sweep, trial)));
+  }
+  return svg + "</svg>";
+}
+
+std::string SlicePlot(const Sweep& sweep, const std::vector<Trial>& trials,
+                      const Dimension& dimension) {
+  const Ranked ranked = RankedOf(sweep, trials);
+  if (ranked.trials.empty()) return "";
+  std::string svg = Open(kChartWidth, dimension.key);
+  const auto x_of = [](double place) {
+    return kSide + place * (kChartWidth - kSide - 16);
+  };
+  for (const double place : {0.0, 0.5, 1.0}) {
+    AppendLine(kSide, YOf(place), kChartWidth - 16, YOf(place), &svg);
+    AppendText(kSide - 6, YOf(place) + 4, "end",
+               FigureText(ranked.low + place * (ranked.high - ranked.low)),
+               &svg);
+  }
+  for (const auto& [place, text] : TicksOf(dimension)) {
+    AppendText(x_of(place), kHeight - 12, "middle", text, &svg);
+  }
+  bool any = false;
+  for (size_t i = 0; i < ranked.trials.size(); ++i) {
+    const Trial& trial = *ranked.trials[i];
+    const auto place = PlaceOn(dimension, trial);
+    if (!place) continue;
+    any = true;
+    const bool best = i + 1 == ranked.trials.size();
+    absl::StrAppend(
+        &svg, absl::StrFormat(
+                  "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%d\" "
+                  "style=\"fill:var(--c%d);fill-opacity:%.2f\">"
+                  "<title>%s</title></circle>",
+                  x_of(*place), YOf(ranked.PlaceOf(MetricOf(sweep, trial))),
+                  best ? 5 : 4, best ? 1 : 0, std::max(0.4, ranked.Opacity(i)),
+                  TitleOf(sweep, trial)));
+  }
+  return any ? svg + "</svg>" : "";
+}
+
+std::string LearningCurves(const Sweep& sweep,
+                           const std::vector<Trial>& trials) {
+  std::vector<Curve> curves;
+  const std::vector<size_t> order = sweep::Ranking(trials);
+  for (size_t i = 0; i < std::min(order.size(), kMostCurves); ++i) {
+    const Trial& trial = trials[order[i]];
+    Curve curve{absl::StrCat(trial.number), {}};
+    for (const sweep::Measured& measured : trial.measured) {
+      if (!std::isfinite(measured.value)) continue;
+      curve.points.emplace_back(measured.epochs,
+                                sweep::Directed(sweep, measured.value));
+    }
+    // A single point makes no line.
+    if (curve.points.size() > 1) curves.push_back(std::move(curve));
+  }
+  if (curves.empty()) return "";
+  // Names would not fit.
+  constexpr size_t kMostNames = 20;
+  if (curves.size() > kMostNames) {
+    for (Curve& curve : curves) curve.name.clear();
+  }
+  ChartOptions options;
+  options.width = 2 * kChartWidth;
+  return Chart(absl::StrCat(sweep.metric, " by epoch"), curves, options);
+}
+
+std::string SweepPage(const Sweep& sweep, const std::vector<Trial>& trials) {
+  std::string slices;
+  for (const Dimension& dimension : sweep.space) {
+    absl::StrAppend(&slices,
+                    Card(absl::StrCat(sweep.metric, " by ", dimension.key),
+                         SlicePlot(sweep, trials, dimension)));
+  }
+  const auto best = sweep::BestOf(trials);
+  const std::string sub =
+      best ? absl::StrCat("best: trial ", trials[*best].number, ", ",
+                          sweep.metric, " ",
+                          FigureText(MetricOf(sweep, trials[*best])))
+           : "no trial has a result yet";
+  return absl::StrCat(
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+      "<meta name=\"viewport\" content=\"width=device-width\">\n<title>",
+      EscapeHtml(sweep.name), "</title>\n<style>", kChartColors, kStyle,
+      kChartStyle, "</style></head><body>\n<h1>", EscapeHtml(sweep.name),
+      "</h1>\n<p class=\"sub\">",
+      Count(static_cast<int64_t>(trials.size()), "trial"), "; ",
+      EscapeHtml(sub), "</p>\n",
+      Card("Choices and results", ParallelCoordinates(sweep, trials)),
+      slices.empty() ? ""
+                     : absl::StrCat("<div class=\"grid\">", slices, "</div>\n"),
+      Card(absl::StrCat(sweep.metric, " by epoch"),
+           LearningCurves(sweep, trials)),
+      "<div class=\"grid\" style=\"grid-template-columns:minmax(0,1fr)\">",
+      Card("Trials", TableOf(sweep, trials)), "</div></body></html>\n");
+}
+
+}  // namespace ebb::tools
