@@ -35,6 +35,12 @@ def outputs(model: Mapping[str, Any], tensors: Tensors, x: Any) -> Array:
     for another number of features.
     """
     layers = model.get("layers")
+    if model.get("model") == "program":
+        raise Refused(
+            "the model is a program's, and only the program has its class",
+            "load job.state_dict() into your model, and call that. After the loop over "
+            "job.loader() it has the values already",
+        )
     if not layers:
         raise Refused(
             "this model has no layers, so NumPy alone cannot predict",

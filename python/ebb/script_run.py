@@ -454,6 +454,11 @@ class _Kills:
         if not cluster.kill(name):
             return None
         self.done.append(name)
+        late = now - self._begun - self._next_s
+        if late > self._every:
+            # A machine that stood still would kill all that it missed at once, and
+            # again nothing would go on. The rest of the plan is later instead.
+            self._begun += late
         self._draw()
         return pid
 

@@ -1,5 +1,6 @@
 """Tests of ``ebb run SCRIPT.py``: a program several times, killed meanwhile."""
 
+import argparse
 import csv
 import json
 import os
@@ -14,6 +15,8 @@ import pytest
 
 import ebb
 from ebb import programs, script_page
+from ebb.run_folders import Facts
+from ebb.script_run import _Kills
 from jobs import small_job
 from test_local import alive, wait_for
 from test_run import daemons_of
@@ -319,3 +322,25 @@ def programs_in(folder: Path) -> List[int]:
         if os.fsencode(folder / "corners.py") in words:
             found.append(int(one))
     return found
+
+
+def test_what_was_missed_is_not_killed_at_once() -> None:
+    """The machine stands still for a minute: kills go on, one a second."""
+
+    class Cluster:
+        processes = {"worker-0": 1, "ps-0": 2, "scheduler": 3}
+
+        def finished(self, name: str) -> bool:
+            return False
+
+        def kill(self, name: str) -> bool:
+            return True
+
+    flags = argparse.Namespace(kill_every=1.0, kill_seed=1)
+    kills = _Kills(flags, Facts(servers=1, workers=1))
+    moments = [0.0, 0.9, *(60 + step / 10 for step in range(100))]
+    times = [now for now in moments if kills.act(Cluster(), now) is not None]  # type: ignore[arg-type]
+    late = [now for now in times if now >= 60]
+    assert 9 <= len(late) <= 12, times
+    assert all(b - a < 2.2 for a, b in zip(late, late[1:])), times
+    assert kills.done[:3] == ["worker-0", "ps-0", "scheduler"]

@@ -296,6 +296,8 @@ def test_rounds_make_the_statistics_of_the_plain_loop(address, momentum):
         assert torch.allclose(value.float(), state[name].float(), atol=1e-5), name
     assert int(state["norm.num_batches_tracked"]) == len(batches) == 30
     assert job.audit().exact
+    with pytest.raises(ebb.Refused, match="is a program's.*(.|\n)*job.state_dict"):
+        job.predict(dataset.x.numpy())
     # A program that computed nothing has them, too, and predicts with them.
     fresh = Normal(momentum)
     late = _submitted(address, f"norm-{momentum}", fresh, dataset, epochs=3)

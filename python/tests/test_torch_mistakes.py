@@ -422,5 +422,5 @@ def test_the_scaler_of_torch():
 def test_a_job_without_its_settings():
     import ebb.torch
 
-    with pytest.raises(ebb.Refused, match="ebb.torch.job needs epochs="):
+    with pytest.raises(ebb.Refused, match="ebb.torch.job needs epochs=\n.*epochs=10"):
         ebb.torch.job("job", Net(), Data(), optimizer="sgd", batch=8)

@@ -160,7 +160,8 @@ class Explainer {
   // What makes more workers for the job.
   std::string StartMore(absl::string_view which) const {
     return ForPrograms()
-               ? absl::StrCat("start ", which == "more" ? "more copies" : "a copy",
+               ? absl::StrCat("start ",
+                              which == "more" ? "more copies" : "a copy",
                               " of the program that computes it: "
                               "docs/python.md, docs/programs.md")
                : absl::StrCat("start ", which, " with ebb-worker");

@@ -312,9 +312,13 @@ def _check_known(function: str, options: Mapping[str, Any]) -> None:
 
 def _check_given(function: str, options: Mapping[str, Any]) -> None:
     _check_known(function, options)
-    for key in ("optimizer", "epochs", "batch"):
+    for key, example in (
+        ("optimizer", "optimizer=torch.optim.Adam(model.parameters(), lr=1e-3)"),
+        ("epochs", "epochs=10"),
+        ("batch", "batch=64"),
+    ):
         if options.get(key) is None:
-            raise Refused(f"ebb.torch.{function} needs {key}=")
+            raise Refused(f"ebb.torch.{function} needs {key}=", f"for example {example}")
 
 
 def _check_batch_norm(
