@@ -211,9 +211,9 @@ class DataBenchmark {
          {.title = "Training on a packed set",
           .limit = "in memory",
           .how = "Softmax on 684,032 images (512 MiB), batches of 512, two "
-                 "epochs, one worker and one server. The worker of the packed "
-                 "set has `--memory 128MiB`, of which 64 MiB are for the "
-                 "program."}},
+                 "epochs, one worker and one server. The run on the packed set "
+                 "has `--memory 128MiB`, of which 64 MiB are for the program. "
+                 "The other has `--memory 4096MiB`."}},
         {kObjects,
          {.title = "Objects of a bucket",
           .limit = "curl",
