@@ -172,10 +172,12 @@ class DataBenchmark {
     return {bench::RowsText(rows, limit), flags_.quick || bench::AllHold(rows)};
   }
 
-  std::string CommandOf(const std::string& part) const {
-    return absl::StrCat(
-        "ebb bench data --only ", part,
-        flags_.pairs == 7 ? "" : absl::StrCat(" --pairs ", flags_.pairs));
+  // The command that measured a part, as far as figures depend on it.
+  static std::string CommandOf(const std::string& part,
+                               const BenchFigures& figures) {
+    const int pairs = figures.rows.empty() ? 0 : figures.rows[0].ratio.pairs;
+    return absl::StrCat("ebb bench data --only ", part,
+                        pairs == 0 ? "" : absl::StrCat(" --pairs ", pairs));
   }
 
   // The figures of a part; false: there are none.
@@ -190,11 +192,12 @@ class DataBenchmark {
 
   absl::Status WritePage() const {
     EBB_ASSIGN_OR_RETURN(const std::string page, ReadFile(flags_.page));
-    DataFigures figures = {.table_command = CommandOf(kTable)};
+    DataFigures figures;
     EBB_ASSIGN_OR_RETURN(const bool table,
                          ReadPart(kTable, &figures.table_figures));
     std::vector<PageImage> images;
     if (table) {
+      figures.table_command = CommandOf(kTable, figures.table_figures);
       EBB_ASSIGN_OR_RETURN(const std::string json, ReadFile(FileOf(kTable)));
       EBB_ASSIGN_OR_RETURN(figures.table, ReadDataTable(json));
       images = DataImages(*figures.table);
@@ -208,9 +211,9 @@ class DataBenchmark {
          {.title = "Training on a packed set",
           .limit = "in memory",
           .how = "Softmax on 684,032 images (512 MiB), batches of 512, two "
-                 "epochs, one worker and one server. The worker of the packed "
-                 "set has `--memory 128MiB`, of which 64 MiB are for the "
-                 "program."}},
+                 "epochs, one worker and one server. The run on the packed set "
+                 "has `--memory 128MiB`, of which 64 MiB are for the program. "
+                 "The other has `--memory 4096MiB`."}},
         {kObjects,
          {.title = "Objects of a bucket",
           .limit = "curl",
@@ -219,8 +222,8 @@ class DataBenchmark {
                  "and its puts create only (`If-None-Match`)."}}};
     for (const auto& [part, described] : parts) {
       DataPart one = described;
-      one.command = CommandOf(part);
       EBB_ASSIGN_OR_RETURN(const bool there, ReadPart(part, &one.figures));
+      one.command = CommandOf(part, one.figures);
       if (there) figures.parts.push_back(std::move(one));
     }
     constexpr char kImages[] = "images/";

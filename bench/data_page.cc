@@ -1,6 +1,7 @@
 #include "bench/data_page.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -142,8 +143,7 @@ std::string Where(const BenchFigures& figures, const std::string& command) {
 std::string Speed(double value) {
   double unit = 1;
   while (value / unit >= 1000) unit *= 10;
-  return WithCommas(static_cast<int64_t>(value / unit + 0.5) *
-                    static_cast<int64_t>(unit));
+  return WithCommas(std::llround(value / unit) * static_cast<int64_t>(unit));
 }
 
 std::string LineText(const Line& line) {

@@ -29,6 +29,7 @@
 #include "bench/disk.h"
 #include "bench/limits.h"
 #include "bench/tf_example.pb.h"
+#include "common/program/daemon.h"
 #include "common/status_macros.h"
 #include "data/dataset.h"
 #include "data/order.h"
@@ -142,6 +143,7 @@ class DataBench {
   explicit DataBench(const DataRowsOptions& options) : options_(options) {}
 
   absl::StatusOr<std::vector<Row>> Measure() {
+    ConfigureMalloc();  // As workers do.
     for (const RecordKind kind :
          {RecordKind::kNumbers, RecordKind::kList, RecordKind::kClicks}) {
       EBB_RETURN_IF_ERROR(MeasureRecords(kind));

@@ -18,6 +18,7 @@
 #include "bench/disk.h"
 #include "bench/limits.h"
 #include "bench/rows.h"
+#include "common/program/daemon.h"
 #include "common/status_macros.h"
 #include "data/dataset.h"
 #include "data/order.h"
@@ -61,6 +62,7 @@ class TableBench {
   explicit TableBench(const DataTableOptions& options) : options_(options) {}
 
   absl::StatusOr<DataTable> Measure() {
+    ConfigureMalloc();  // As workers do.
     EBB_RETURN_IF_ERROR(MakeFiles());
     DataTable table = {.images = options_.fashion.empty() ? "generated images"
                                                           : "Fashion-MNIST",

@@ -31,6 +31,8 @@ class BareCurl {
   BareCurl(const S3Options& options, const Environment& environment)
       : place_(absl::StrCat(options.endpoint, "/", options.bucket, "/",
                             options.prefix)),
+        host_(absl::StrCat("Host: ", options.endpoint.substr(
+                                         options.endpoint.find("//") + 2))),
         signer_(absl::StrCat("aws:amz:", options.region, ":s3")),
         keys_(absl::StrCat(environment("AWS_ACCESS_KEY_ID"), ":",
                            environment("AWS_SECRET_ACCESS_KEY"))),
@@ -70,7 +72,8 @@ class BareCurl {
   absl::Status Perform(absl::string_view what, absl::string_view key) {
     curl_slist* headers =
         curl_slist_append(nullptr, "x-amz-content-sha256: UNSIGNED-PAYLOAD");
-    headers = curl_slist_append(headers, "Expect:");
+    // libcurl 7.88 would sign the host without its port.
+    headers = curl_slist_append(headers, host_.c_str());
     const absl::Cleanup frees = [headers] { curl_slist_free_all(headers); };
     curl_easy_setopt(curl_.get(), CURLOPT_HTTPHEADER, headers);
     const CURLcode code = curl_easy_perform(curl_.get());
@@ -95,7 +98,7 @@ class BareCurl {
     return size * count;
   }
 
-  const std::string place_, signer_, keys_;
+  const std::string place_, host_, signer_, keys_;
   const std::unique_ptr<CURL, void (*)(CURL*)> curl_;
   absl::string_view rest_;
   std::string* got_ = nullptr;

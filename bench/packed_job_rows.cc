@@ -21,6 +21,7 @@ namespace {
 
 constexpr bench::Bound kOfMemory{bench::Bound::Kind::kAtLeast, 0.95};
 constexpr int64_t kWindow = 4096;
+constexpr int64_t kAllInMemory = int64_t{4} << 30;
 
 class PackedJobBench {
  public:
@@ -81,11 +82,10 @@ class PackedJobBench {
                  "--quiet", "--servers", "1", "--workers", "1", "--run-dir",
                  Path("run")},
         .log = Path(name + ".log")};
-    if (packed) {
-      spec.argv.insert(
-          spec.argv.end(),
-          {"--memory", absl::StrCat(options_.memory_bytes >> 20, "MiB")});
-    }
+    // With --memory there is no shared memory, so both have it.
+    const int64_t bytes = packed ? options_.memory_bytes : kAllInMemory;
+    spec.argv.insert(spec.argv.end(),
+                     {"--memory", absl::StrCat(bytes >> 20, "MiB")});
     EBB_ASSIGN_OR_RETURN(
         const ProcessEnd end,
         RunChild({.process = spec, .stop = options_.watch.stop}));

@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <memory>
 #include <set>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -63,8 +62,8 @@ class FolderReader : public ImageReader {
       if (!more) return false;
     }
     begun_ = true;
-    *raw = {};
-    raw->name = files_.path();
+    raw->bytes.clear();  // Its memory stays.
+    *raw = {.name = files_.path(), .bytes = std::move(raw->bytes)};
     EBB_RETURN_IF_ERROR(ReadFile(raw));
     if (raw->mistake.ok()) raw->mistake = SetLabel(raw);
     return true;
@@ -74,13 +73,10 @@ class FolderReader : public ImageReader {
   absl::Status ReadFile(RawImage* raw) {
     constexpr size_t kStep = size_t{64} << 10;
     for (;;) {
-      const size_t before = raw->bytes.size();
-      raw->bytes.resize(before + kStep);
-      EBB_ASSIGN_OR_RETURN(
-          const size_t n,
-          files_.Read(std::span(raw->bytes).subspan(before, kStep)));
-      raw->bytes.resize(before + n);
-      if (n < kStep) return absl::OkStatus();
+      EBB_ASSIGN_OR_RETURN(const absl::string_view step,
+                           files_.ReadView(kStep));
+      raw->bytes.append(step.data(), step.size());
+      if (step.size() < kStep) return absl::OkStatus();
       if (raw->bytes.size() <= kMostImageBytes) continue;
       raw->bytes.clear();
       raw->mistake = absl::InvalidArgumentError(

@@ -35,22 +35,25 @@ absl::string_view ViewOf(std::string_view text) {
 bool Equal(absl::string_view a, absl::string_view b) {
   const size_t size = a.size();
   if (size != b.size()) return false;
-  const auto word = [](const char* at) {
-    uint64_t value;
-    std::memcpy(&value, at, sizeof(value));
-    return value;
-  };
-  if (size < sizeof(uint64_t)) {
-    for (size_t i = 0; i < size; ++i) {
-      if (a[i] != b[i]) return false;
+  // Words of this type, the last of which may overlap with the one before.
+  const auto by_words = [&]<typename Word>(Word) {
+    const auto word = [](const char* at) {
+      Word value;
+      std::memcpy(&value, at, sizeof(value));
+      return value;
+    };
+    const size_t last = size - sizeof(Word);
+    for (size_t i = 0; i < last; i += sizeof(Word)) {
+      if (word(a.data() + i) != word(b.data() + i)) return false;
     }
-    return true;
+    return word(a.data() + last) == word(b.data() + last);
+  };
+  if (size >= sizeof(uint64_t)) return by_words(uint64_t{});
+  if (size >= sizeof(uint32_t)) return by_words(uint32_t{});
+  for (size_t i = 0; i < size; ++i) {
+    if (a[i] != b[i]) return false;
   }
-  const size_t last = size - sizeof(uint64_t);
-  for (size_t i = 0; i < last; i += sizeof(uint64_t)) {
-    if (word(a.data() + i) != word(b.data() + i)) return false;
-  }
-  return word(a.data() + last) == word(b.data() + last);
+  return true;
 }
 
 // Where a text stops being UTF-8.
@@ -113,7 +116,7 @@ class JsonLinesReader : public LineReader {
 
  private:
   struct Found {
-    bool set = false;
+    int64_t line = 0;  // The last one that has it.
     element value;
   };
 
@@ -137,13 +140,12 @@ class JsonLinesReader : public LineReader {
       Propose(object, "", &proposed);
       return NoFeatures(Where(), std::move(proposed));
     }
-    for (Found& found : found_) found.set = false;
     ++lines_;
     EBB_RETURN_IF_ERROR(Find(object, root_));
     mapping_.Begin();
     for (size_t i = 0; i < found_.size(); ++i) {
       mapping_.Select(i);
-      if (found_[i].set) AddValue(i, found_[i].value, true);
+      if (found_[i].line == lines_) AddValue(i, found_[i].value, true);
       mapping_.EndFeature();
     }
     const absl::Status made = mapping_.End(example);
@@ -179,7 +181,7 @@ class JsonLinesReader : public LineReader {
       }
       next.line = lines_;
       if (next.feature != Node::kNone) {
-        found_[next.feature] = {.set = true, .value = field.value};
+        found_[next.feature] = {.line = lines_, .value = field.value};
       }
       simdjson::dom::object inner;
       if (!next.children.empty() &&

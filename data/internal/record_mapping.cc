@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -154,7 +155,7 @@ std::string RecordMapping::Shown(absl::string_view name) {
 
 void RecordMapping::Begin() {
   mistake_ = absl::OkStatus();
-  row_.Clear();
+  entries_ = 0;
 }
 
 void RecordMapping::AddAnyNumber(double number) {
@@ -226,7 +227,7 @@ void RecordMapping::AddValue(double number) {
   }
   const auto value = static_cast<float>(scaled);
   if (layout_ == Layout::kKeyed) {
-    row_.Add(feature.field, feature.keys[static_cast<size_t>(place)], value);
+    AddEntry(feature.field, feature.keys[static_cast<size_t>(place)], value);
   } else {
     values_[static_cast<size_t>(feature.offset + place)] = value;
   }
@@ -271,7 +272,14 @@ void RecordMapping::AddMistake(absl::string_view what) {
 void RecordMapping::AddKey(absl::string_view word) {
   if (target_->most > 0 && count_ >= target_->most) return;
   ++count_;
-  row_.Add(target_->field, KeyOf(target_->field, word), 1);
+  AddEntry(target_->field, KeyOf(target_->field, word), 1);
+}
+
+void RecordMapping::MakeRoomForEntries() {
+  const size_t room = std::max<size_t>(64, 2 * entries_);
+  entry_values_.resize(room);
+  entry_keys_.resize(room);
+  entry_fields_.resize(room);
 }
 
 void RecordMapping::EndOtherFeature() {
@@ -303,7 +311,9 @@ absl::Status RecordMapping::End(Example* example) {
   EBB_RETURN_IF_ERROR(mistake_);
   switch (layout_) {
     case Layout::kKeyed:
-      *example = row_.AsExample();
+      *example = {.values = std::span(entry_values_).first(entries_),
+                  .keys = std::span(entry_keys_).first(entries_),
+                  .fields = std::span(entry_fields_).first(entries_)};
       break;
     case Layout::kBytes:
       *example = {.bytes = bytes_};

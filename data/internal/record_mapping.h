@@ -17,7 +17,6 @@
 #include "absl/strings/string_view.h"
 #include "data/byte_source.h"
 #include "data/internal/input.h"
-#include "data/internal/keyed_row.h"
 #include "data/reader.h"
 #include "data/source.h"
 
@@ -139,6 +138,14 @@ class RecordMapping {
   template <typename Whole>
   void AddAnyWhole(Whole number);
   void AddBytes(absl::string_view text);
+  void AddEntry(Field field, uint64_t key, float value) {
+    if (entries_ == entry_keys_.size()) MakeRoomForEntries();
+    entry_fields_[entries_] = field;
+    entry_keys_[entries_] = key;
+    entry_values_[entries_] = value;
+    ++entries_;
+  }
+  void MakeRoomForEntries();
   void AddKey(absl::string_view word);
   void AddValue(double number);
   void EndOtherFeature();
@@ -162,7 +169,11 @@ class RecordMapping {
   float label_ = 0;
   std::vector<float> values_;
   std::vector<uint8_t> bytes_;
-  KeyedRow row_;
+  // kKeyed: the first entries_ of each are those of the example.
+  std::vector<float> entry_values_;
+  std::vector<uint64_t> entry_keys_;
+  std::vector<Field> entry_fields_;
+  size_t entries_ = 0;
   absl::Status mistake_;
 };
 

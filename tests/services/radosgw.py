@@ -138,7 +138,7 @@ rgw_cache_enabled = true
                 ["ceph", "-c", str(self.conf), "osd", "stat", "-f", "json"],
                 check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 timeout=PATIENCE_S).stdout
-            if said and json.loads(said)["num_up_osds"] > 0:
+            if said.strip() and json.loads(said)["num_up_osds"] > 0:
                 return
             if time.monotonic() > end:
                 raise NoService(f"the OSD is not up within {PATIENCE_S} s")
