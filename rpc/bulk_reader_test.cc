@@ -78,7 +78,7 @@ class BulkReaderTest : public testing::Test {
         got += here;
         if (here < spaces[i].iov_len) break;
       }
-      const absl::Status status = reader_->Took(got, [this](BulkMessage one) {
+      absl::Status status = reader_->Took(got, [this](BulkMessage one) {
         messages_.push_back(std::move(one));
         return true;
       });
