@@ -25,9 +25,15 @@ struct BenchDenseFlags {
   bool tls = false;
 };
 
+bench::DataPlane PlaneOf(const std::string& transport) {
+  if (transport == "shm") return bench::DataPlane::kShared;
+  return transport == "bulk" ? bench::DataPlane::kBulk
+                             : bench::DataPlane::kGrpc;
+}
+
 int BenchDense(const BenchDenseFlags& flags) {
   bench::DenseOptions options = {.programs = ProgramFolder(),
-                                 .shared_memory = flags.transport == "shm",
+                                 .plane = PlaneOf(flags.transport),
                                  .watch = {.progress = ShowBenchProgress}};
   if (flags.quick) {
     options.pairs = 3;
@@ -78,9 +84,10 @@ void AddBenchDenseCommand(CLI::App* bench, int* exit_code) {
       ->check(CLI::Range(1, 1 << 20));
   command
       ->add_option("--transport", flags->transport,
-                   "grpc; or shm: worker and server share memory")
+                   "grpc; bulk: a TCP connection beside it; or shm: worker and "
+                   "server share memory")
       ->capture_default_str()
-      ->check(CLI::IsMember({"grpc", "shm"}));
+      ->check(CLI::IsMember({"grpc", "bulk", "shm"}));
   command
       ->add_flag(
           "--tls", flags->tls,
@@ -97,6 +104,7 @@ same bytes and the same arithmetic over a plain TCP socket, in turns. Exits 1 if
 some row misses its requirement.
 Example:
   ebb bench dense --json dense.json
+  ebb bench dense --transport bulk
   ebb bench dense --transport shm
   ebb bench dense --tls)");
   command->callback([flags, exit_code] { *exit_code = BenchDense(*flags); });

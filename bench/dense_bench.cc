@@ -56,11 +56,11 @@ class DenseBench {
  public:
   explicit DenseBench(const DenseOptions& options)
       : options_(options),
-        network_(WorkerNetwork(options.shared_memory)),
+        network_(WorkerNetwork(options.plane)),
         transport_(network_) {}
 
   absl::StatusOr<DenseReport> Measure() {
-    report_.shared_memory = options_.shared_memory;
+    report_.plane = options_.plane;
     report_.limits.load_average = LoadAverage();
     // Before anything has threads.
     EBB_ASSIGN_OR_RETURN(raw_, RawSocket::Start());
@@ -79,7 +79,7 @@ class DenseBench {
                .in_flight = in_flight}));
         }
       }
-      if (LatencyBound(bytes, options_.shared_memory)) {
+      if (LatencyBound(bytes, options_.plane)) {
         EBB_RETURN_IF_ERROR(MeasureLatency(bytes));
       }
     }
@@ -111,9 +111,9 @@ class DenseBench {
 
   absl::Status StartServer() {
     EBB_RETURN_IF_ERROR(options_.watch.Tell("starting the server"));
-    EBB_ASSIGN_OR_RETURN(
-        server_, OneServer::Start(&transport_, options_.programs,
-                                  options_.folder, options_.shared_memory));
+    EBB_ASSIGN_OR_RETURN(server_,
+                         OneServer::Start(&transport_, options_.programs,
+                                          options_.folder, options_.plane));
     for (const int64_t bytes : options_.sizes) {
       EBB_ASSIGN_OR_RETURN(
           const JobRecordPtr record,
@@ -177,7 +177,7 @@ class DenseBench {
       if (pair < 0) continue;  // Warms up.
       const double gigabytes = transfer.gigabytes();
       // A socket is no measure of what needs none.
-      const double least_cpu = options_.shared_memory
+      const double least_cpu = options_.plane == DataPlane::kShared
                                    ? InProcessCpuSeconds(transfer)
                                    : raw.cpu_seconds();
       raw_speeds.push_back(gigabytes / raw.seconds);
@@ -189,7 +189,7 @@ class DenseBench {
     }
     report_.rows.push_back(
         MakeRow(what, "GB/s", speeds, raw_speeds,
-                ThroughputBound(transfer.bytes, options_.shared_memory)));
+                ThroughputBound(transfer.bytes, options_.plane)));
     report_.rows.push_back(
         MakeRow(what, "CPU s/GB", cpus, raw_cpus, CpuBound(transfer.bytes)));
     cell.worker_cpu_seconds = Median(worker);
@@ -213,8 +213,8 @@ class DenseBench {
       raw.push_back(Median(std::move(pings)) * 1e6);
       ours.push_back(Median(std::move(sample.latencies)) * 1e6);
     }
-    report_.rows.push_back(MakeRow(
-        what, "us", ours, raw, LatencyBound(bytes, options_.shared_memory)));
+    report_.rows.push_back(
+        MakeRow(what, "us", ours, raw, LatencyBound(bytes, options_.plane)));
     return absl::OkStatus();
   }
 
@@ -229,14 +229,16 @@ class DenseBench {
 
 }  // namespace
 
-std::optional<Bound> ThroughputBound(int64_t bytes, bool shared_memory) {
-  if (shared_memory) {
+std::optional<Bound> ThroughputBound(int64_t bytes, DataPlane plane) {
+  if (plane == DataPlane::kShared) {
     if (bytes >= kMiB) return Bound{Bound::Kind::kAtLeast, 2};
     if (bytes >= 64 * kKiB) return Bound{Bound::Kind::kAtLeast, 1.3};
     return std::nullopt;
   }
   if (bytes >= 4 * kMiB) return Bound{Bound::Kind::kAtLeast, 0.8};
-  if (bytes >= kMiB) return Bound{Bound::Kind::kAtLeast, 0.5};
+  if (bytes >= kMiB) {
+    return Bound{Bound::Kind::kAtLeast, plane == DataPlane::kBulk ? 0.7 : 0.5};
+  }
   return std::nullopt;
 }
 
@@ -245,13 +247,14 @@ std::optional<Bound> CpuBound(int64_t bytes) {
   return std::nullopt;
 }
 
-std::optional<Bound> LatencyBound(int64_t bytes, bool shared_memory) {
-  if (shared_memory) {
+std::optional<Bound> LatencyBound(int64_t bytes, DataPlane plane) {
+  if (plane == DataPlane::kShared) {
     if (bytes == 4 * kKiB) return Bound{Bound::Kind::kAtMost, 1.2};
     return std::nullopt;
   }
-  if (bytes == 4 * kKiB) return Bound{Bound::Kind::kAtMost, 9};
-  if (bytes == 64 * kKiB) return Bound{Bound::Kind::kAtMost, 7};
+  const bool bulk = plane == DataPlane::kBulk;
+  if (bytes == 4 * kKiB) return Bound{Bound::Kind::kAtMost, bulk ? 3.0 : 9.0};
+  if (bytes == 64 * kKiB) return Bound{Bound::Kind::kAtMost, bulk ? 2.5 : 7.0};
   return std::nullopt;
 }
 
@@ -295,7 +298,7 @@ std::string DenseText(const DenseReport& report) {
                   "RAW is a TCP socket that moves the same bytes with "
                   "the same arithmetic; ratios are medians of ",
                   pairs, " pairs.\n");
-  if (report.shared_memory) {
+  if (report.plane == DataPlane::kShared) {
     absl::StrAppend(&text,
                     "CPU time is compared with one process that copies and "
                     "computes the same.\n");
@@ -305,7 +308,8 @@ std::string DenseText(const DenseReport& report) {
 
 void AddDense(const DenseReport& report, tools::Json* json) {
   const DenseLimits& limits = report.limits;
-  (*json)["shared_memory"] = report.shared_memory;
+  (*json)["shared_memory"] = report.plane == DataPlane::kShared;
+  (*json)["bulk_stream"] = report.plane == DataPlane::kBulk;
   (*json)["congestion_control"] = limits.congestion_control;
   (*json)["load_average"] = limits.load_average;
   tools::Json& of = (*json)["limits"];

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "bench/data_plane.h"
 #include "bench/paired.h"
 #include "bench/transfer.h"
 #include "bench/watch.h"
@@ -21,8 +22,7 @@ namespace ebb::bench {
 struct DenseOptions {
   std::string programs;  // The folder with ebb-ps.
   std::string folder;    // For the server's state and log.
-  // Worker and server share memory, instead of using the network.
-  bool shared_memory = false;
+  DataPlane plane = DataPlane::kGrpc;
   // Pairs of each cell that count, after one that warms up.
   int pairs = 9;
   // Bytes that a sample of a large model moves at least; a smaller model's
@@ -54,7 +54,7 @@ struct DenseLimits {
 
 struct DenseReport {
   DenseLimits limits;
-  bool shared_memory = false;
+  DataPlane plane = DataPlane::kGrpc;
   std::vector<Row> rows;
   // The fastest settings of the raw socket, by cell, for people.
   struct Cell {
@@ -67,10 +67,10 @@ struct DenseReport {
   std::vector<Cell> cells;
 };
 
-// The requirement on a cell, over the network or not; none: there is none.
-std::optional<Bound> ThroughputBound(int64_t bytes, bool shared_memory);
+// The requirement on a cell; none: there is none.
+std::optional<Bound> ThroughputBound(int64_t bytes, DataPlane plane);
 std::optional<Bound> CpuBound(int64_t bytes);
-std::optional<Bound> LatencyBound(int64_t bytes, bool shared_memory);
+std::optional<Bound> LatencyBound(int64_t bytes, DataPlane plane);
 
 // How many operations make a sample of a cell.
 int64_t OperationsOf(const DenseOptions& options, int64_t bytes, int in_flight);

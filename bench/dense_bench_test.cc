@@ -8,27 +8,27 @@ namespace {
 constexpr int64_t kMiB = 1 << 20;
 
 TEST(DenseBenchTest, LargeModelsMustComeNearTheSocket) {
-  EXPECT_EQ(ThroughputBound(64 * kMiB, false)->value, 0.8);
-  EXPECT_EQ(ThroughputBound(4 * kMiB, false)->value, 0.8);
-  EXPECT_EQ(ThroughputBound(kMiB, false)->value, 0.5);
-  EXPECT_FALSE(ThroughputBound(64 << 10, false).has_value());
+  EXPECT_EQ(ThroughputBound(64 * kMiB, DataPlane::kGrpc)->value, 0.8);
+  EXPECT_EQ(ThroughputBound(4 * kMiB, DataPlane::kGrpc)->value, 0.8);
+  EXPECT_EQ(ThroughputBound(kMiB, DataPlane::kGrpc)->value, 0.5);
+  EXPECT_FALSE(ThroughputBound(64 << 10, DataPlane::kGrpc).has_value());
   EXPECT_FALSE(CpuBound(kMiB).has_value());
   EXPECT_TRUE(CpuBound(4 * kMiB)->Allows(1.5));
   EXPECT_FALSE(CpuBound(4 * kMiB)->Allows(1.51));
 }
 
 TEST(DenseBenchTest, SmallPushesMustBeAnsweredSoon) {
-  EXPECT_FALSE(LatencyBound(4 << 10, false)->Allows(9.1));
-  EXPECT_FALSE(LatencyBound(64 << 10, false)->Allows(7.1));
-  EXPECT_FALSE(LatencyBound(kMiB, false).has_value());
+  EXPECT_FALSE(LatencyBound(4 << 10, DataPlane::kGrpc)->Allows(9.1));
+  EXPECT_FALSE(LatencyBound(64 << 10, DataPlane::kGrpc)->Allows(7.1));
+  EXPECT_FALSE(LatencyBound(kMiB, DataPlane::kGrpc).has_value());
 }
 
 TEST(DenseBenchTest, SharedMemoryMustBeFasterThanTheSocket) {
-  EXPECT_EQ(ThroughputBound(64 * kMiB, true)->value, 2);
-  EXPECT_EQ(ThroughputBound(kMiB, true)->value, 2);
-  EXPECT_EQ(ThroughputBound(64 << 10, true)->value, 1.3);
-  EXPECT_FALSE(ThroughputBound(4 << 10, true).has_value());
-  EXPECT_FALSE(LatencyBound(4 << 10, true)->Allows(1.21));
+  EXPECT_EQ(ThroughputBound(64 * kMiB, DataPlane::kShared)->value, 2);
+  EXPECT_EQ(ThroughputBound(kMiB, DataPlane::kShared)->value, 2);
+  EXPECT_EQ(ThroughputBound(64 << 10, DataPlane::kShared)->value, 1.3);
+  EXPECT_FALSE(ThroughputBound(4 << 10, DataPlane::kShared).has_value());
+  EXPECT_FALSE(LatencyBound(4 << 10, DataPlane::kShared)->Allows(1.21));
 }
 
 TEST(DenseBenchTest, ASampleKeepsAsManyInFlightAsItSays) {

@@ -41,9 +41,8 @@ class OneServer::Link : public rpc::ServerLinkHandler {
 
 absl::StatusOr<std::unique_ptr<OneServer>> OneServer::Start(
     rpc::Transport* transport, const std::string& programs,
-    const std::string& folder, bool shared_memory, const TlsFiles& tls) {
-  std::unique_ptr<OneServer> one(
-      new OneServer(programs, folder, shared_memory, tls));
+    const std::string& folder, DataPlane plane, const TlsFiles& tls) {
+  std::unique_ptr<OneServer> one(new OneServer(programs, folder, plane, tls));
   rpc::SchedulerHandler* const handler = one.get();
   EBB_ASSIGN_OR_RETURN(
       one->listener_,
@@ -63,7 +62,8 @@ absl::Status OneServer::Restart() {
       .argv = {absl::StrCat(programs_, "/ebb-ps"), "--id", "0", "--state-dir",
                absl::StrCat(folder_, "/state"), "--scheduler",
                listener_->address(), "--shared-memory",
-               shared_memory_ ? "auto" : "off", "--die-with-parent",
+               plane_ == DataPlane::kShared ? "auto" : "off", "--bulk",
+               plane_ == DataPlane::kBulk ? "auto" : "off", "--die-with-parent",
                absl::StrCat(getpid())},
       .log = log()};
   tools::AddTls(tls_, &spec);

@@ -19,6 +19,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "bench/data_plane.h"
 #include "common/mutex.h"
 #include "common/tls/tls_settings.h"
 #include "protocol/messages.h"
@@ -33,13 +34,13 @@ class OneServer : private rpc::SchedulerHandler {
   // The generation of every grant.
   static constexpr Generation kGeneration{1};
 
-  // Starts `programs`/ebb-ps, which keeps its state and log in `folder`. With
-  // `shared_memory` workers on this machine may use that. `tls` is the server's
-  // identity. Blocks until it has registered. FailedPrecondition: it does not,
-  // with its last words. The transport is not owned and outlives this.
+  // Starts `programs`/ebb-ps, which keeps its state and log in `folder`.
+  // Workers use `plane`, if they have it, too. `tls` is the server's identity.
+  // Blocks until it has registered. FailedPrecondition: it does not, with its
+  // last words. The transport is not owned and outlives this.
   static absl::StatusOr<std::unique_ptr<OneServer>> Start(
       rpc::Transport* transport, const std::string& programs,
-      const std::string& folder, bool shared_memory = false,
+      const std::string& folder, DataPlane plane = DataPlane::kGrpc,
       const TlsFiles& tls = {});
   ~OneServer() override;
 
@@ -68,11 +69,11 @@ class OneServer : private rpc::SchedulerHandler {
  private:
   class Link;
 
-  OneServer(std::string programs, std::string folder, bool shared_memory,
+  OneServer(std::string programs, std::string folder, DataPlane plane,
             TlsFiles tls)
       : programs_(std::move(programs)),
         folder_(std::move(folder)),
-        shared_memory_(shared_memory),
+        plane_(plane),
         tls_(std::move(tls)) {}
   std::unique_ptr<rpc::WorkerLinkHandler> OnWorkerConnected(
       std::shared_ptr<rpc::WorkerLink> link) override;
@@ -88,7 +89,7 @@ class OneServer : private rpc::SchedulerHandler {
   absl::Status Late(const std::string& what) const;
 
   const std::string programs_, folder_;
-  const bool shared_memory_;
+  const DataPlane plane_;
   const TlsFiles tls_;
   std::optional<tools::ChildProcess> process_;
   std::unique_ptr<rpc::Listener> listener_;

@@ -26,13 +26,17 @@ namespace {
 
 constexpr double kMillion = 1e6;
 
+DataPlane PlaneOf(const SparseOptions& options) {
+  return options.shared_memory ? DataPlane::kShared : DataPlane::kGrpc;
+}
+
 class SparseBench {
  public:
   explicit SparseBench(const SparseOptions& options)
       : options_(options),
         width_(static_cast<size_t>(options.width)),
         sampler_(options.rows, options.zipf, options.seed),
-        network_(WorkerNetwork(options.shared_memory)),
+        network_(WorkerNetwork(PlaneOf(options))),
         transport_(network_) {
     report_.options = options;
   }
@@ -69,9 +73,9 @@ class SparseBench {
     context_ = rule_->RowStep(0, {.item = {0, 0}, .begin = 0, .end = 1});
     bare_ = std::make_unique<BareRows>(1, options_.rows, options_.width,
                                        *optimizer_);
-    EBB_ASSIGN_OR_RETURN(
-        server_, OneServer::Start(&transport_, options_.programs,
-                                  options_.folder, options_.shared_memory));
+    EBB_ASSIGN_OR_RETURN(server_,
+                         OneServer::Start(&transport_, options_.programs,
+                                          options_.folder, PlaneOf(options_)));
     EBB_ASSIGN_OR_RETURN(const Placement placement, server_->Serve(record_));
     worker_ = std::make_unique<SparseWorker>(&transport_, record_, placement,
                                              options_.message_rows,

@@ -43,7 +43,7 @@ class Side {
     auto side = std::make_unique<Side>();
     EBB_ASSIGN_OR_RETURN(side->server_,
                          OneServer::Start(scheduler, options.programs, folder,
-                                          /*shared_memory=*/false, tls));
+                                          DataPlane::kGrpc, tls));
     for (const int64_t bytes : options.sizes) {
       EBB_ASSIGN_OR_RETURN(
           const JobRecordPtr record,

@@ -24,7 +24,7 @@ struct TlsReport {
 // The requirement on a model of this many bytes; none: there is none.
 std::optional<Bound> TlsCpuBound(int64_t bytes);
 
-// It ignores the option `shared_memory`. Blocks. Every result is verified:
+// It ignores the option `plane`. Blocks. Every result is verified:
 // Internal when one is wrong. Cancelled: it was stopped.
 absl::StatusOr<TlsReport> MeasureTls(const DenseOptions& options);
 

@@ -14,6 +14,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "bench/data_plane.h"
 #include "client/actions.h"
 #include "client/leased_items.h"
 #include "client/puller.h"
@@ -32,7 +33,7 @@ absl::StatusOr<JobRecordPtr> EndlessJob(JobId id, JobRecord record);
 
 // The transport's options as a worker on the server's machine has them, with a
 // heap if it shares memory and the system has room for one.
-rpc::TransportOptions WorkerNetwork(bool shared_memory);
+rpc::TransportOptions WorkerNetwork(DataPlane plane);
 
 // Works on one job on one server. Thread-compatible: one call at a time.
 class TransferLoop {

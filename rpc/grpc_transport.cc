@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
@@ -15,13 +16,18 @@
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
 #include "glog/logging.h"
+#include "rpc/internal/bulk_host.h"
+#include "rpc/internal/bulk_offer.h"
+#include "rpc/internal/bulk_session.h"
 #include "rpc/internal/grpc_client.h"
 #include "rpc/internal/grpc_data_service.h"
 #include "rpc/internal/grpc_listener.h"
 #include "rpc/internal/grpc_setup.h"
+#include "rpc/internal/preferred_channel.h"
 #include "rpc/internal/shared_channel.h"
 #include "rpc/internal/shared_host.h"
 #include "rpc/internal/shared_offer.h"
+#include "rpc/internal/tcp_socket.h"
 #include "rpc/internal/traffic.h"
 
 namespace ebb::rpc {
@@ -30,12 +36,13 @@ using internal::StoppableService;
 
 namespace {
 
-// What listens beside the services of an address: the way through shared
-// memory, where there is one, and what all ways share; or data sets.
+// What listens beside the services of an address: the faster ways, where there
+// are any, and what all ways share; or data sets.
 struct Beside {
   std::unique_ptr<internal::Traffic> traffic;
-  std::unique_ptr<internal::SharedHost> host;
-  std::unique_ptr<grpc::Service> service;
+  std::unique_ptr<internal::SharedHost> shared;
+  std::unique_ptr<internal::BulkHost> bulk;
+  std::vector<std::unique_ptr<grpc::Service>> services;
 };
 
 class GrpcListener : public Listener {
@@ -54,7 +61,8 @@ class GrpcListener : public Listener {
     service_->BeginShutdown();
     const absl::Time until = absl::Now() + grace_;
     server_->Shutdown(absl::ToChronoTime(until));
-    if (beside_.host != nullptr) beside_.host->Stop(until);
+    if (beside_.shared != nullptr) beside_.shared->Stop(until);
+    if (beside_.bulk != nullptr) beside_.bulk->Stop(until);
     service_->EndShutdown();
   }
 
@@ -89,7 +97,7 @@ absl::StatusOr<std::unique_ptr<Listener>> Listen(
   int port = 0;
   internal::SetUpServer(address, options, security, &builder, &port);
   builder.RegisterService(service->service());
-  if (beside.service != nullptr) builder.RegisterService(beside.service.get());
+  for (const auto& one : beside.services) builder.RegisterService(one.get());
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
     return absl::UnavailableError(absl::StrCat(
@@ -109,6 +117,9 @@ absl::StatusOr<std::unique_ptr<Listener>> Listen(
 
 namespace {
 
+// Blocks that a server keeps for the next pushes of bulk streams.
+constexpr int64_t kBulkKeptBytes = int64_t{64} << 20;
+
 internal::Guard GuardOf(const Security* security) {
   if (security == nullptr) return {};
   return {security->tokens(), security->refusals(), security->keys()};
@@ -120,9 +131,37 @@ GrpcTransport::GrpcTransport(TransportOptions options, int64_t received_bytes,
                              SecurityPtr security)
     : options_(std::move(options)),
       received_bytes_(received_bytes),
-      security_(std::move(security)) {
+      security_(std::move(security)),
+      bulk_stream_(options_.bulk_stream &&
+                   (security_ == nullptr || !security_->tls())) {
   // gRPC has this for the whole process only.
   grpc::EnableDefaultHealthCheckService(true);
+  if (options_.bulk_stream && !bulk_stream_) {
+    LOG(INFO) << "bulk streams are not used: they have no TLS, so pushes and "
+                 "pulls between machines stay with gRPC";
+  }
+}
+
+// `room_bytes`: of messages that arrive; 0: as many as of gRPC's pieces.
+absl::StatusOr<std::unique_ptr<internal::BulkHost>> GrpcTransport::StartBulk(
+    const std::string& address, const PsServices& services,
+    internal::Traffic* traffic, int64_t room_bytes) const {
+  EBB_RETURN_IF_ERROR(MayListen(security_.get(), address));
+  EBB_ASSIGN_OR_RETURN(const internal::HostAndPort split,
+                       internal::SplitAddress(address));
+  const int64_t room =
+      room_bytes > 0 ? room_bytes : options_.max_assembled_bytes;
+  return internal::BulkHost::Start(
+      {.data = services.data,
+       .traffic = traffic,
+       .most_bytes = options_.max_assembled_bytes,
+       .guard = GuardOf(security_.get())},
+      {.host = split.host,
+       .port = options_.bulk_port,
+       .room_bytes = room,
+       .kept_bytes = std::min(kBulkKeptBytes, room / 4),
+       .stream = {.keepalive_time = options_.keepalive_time,
+                  .keepalive_timeout = options_.keepalive_timeout}});
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
@@ -138,21 +177,35 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
                                      .most_bytes = options_.max_assembled_bytes,
                                      .guard = GuardOf(security_.get())});
     if (host.ok()) {
-      beside.host = *std::move(host);
-      beside.service = internal::MakeSharedService(beside.host.get());
+      beside.shared = *std::move(host);
+      beside.services.push_back(
+          internal::MakeSharedService(beside.shared.get()));
     } else {
       LOG(WARNING) << "no worker can use shared memory: "
                    << host.status().message();
     }
   }
+  int64_t received_bytes = received_bytes_;
+  if (bulk_stream_ && services.data != nullptr) {
+    const int64_t bulk_bytes = received_bytes / 2;
+    auto host = StartBulk(address, services, beside.traffic.get(), bulk_bytes);
+    if (host.ok()) {
+      received_bytes -= bulk_bytes;
+      beside.bulk = *std::move(host);
+      beside.services.push_back(internal::MakeBulkService(beside.bulk.get()));
+    } else {
+      LOG(WARNING) << "no worker can use a bulk stream: "
+                   << host.status().message();
+    }
+  }
   TransportOptions options = options_;
-  if (received_bytes_ > 0) {
+  if (received_bytes > 0) {
     options.max_assembled_bytes =
-        std::min(options.max_assembled_bytes, received_bytes_ / 4 * 3);
+        std::min(options.max_assembled_bytes, received_bytes / 4 * 3);
   }
   auto service = internal::MakePsService(
       services, options, beside.traffic.get(), GuardOf(security_.get()));
-  return Listen(address, options_, security_.get(), received_bytes_,
+  return Listen(address, options_, security_.get(), received_bytes,
                 std::move(service), std::move(beside));
 }
 
@@ -160,7 +213,8 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenScheduler(
     const std::string& address, SchedulerServices services) {
   Beside beside;
   if (data_.sets != nullptr || data_.initial != nullptr) {
-    beside.service = internal::MakeDataService(data_, GuardOf(security_.get()));
+    beside.services.push_back(
+        internal::MakeDataService(data_, GuardOf(security_.get())));
   }
   return Listen(address, options_, security_.get(), /*received_bytes=*/0,
                 internal::MakeSchedulerService(services, options_,
@@ -172,8 +226,20 @@ std::unique_ptr<PsChannel> GrpcTransport::ConnectPs(
     const std::string& address) {
   const std::shared_ptr<grpc::Channel> channel =
       internal::MakeChannel(address, options_, security_.get(), Role::kServer);
-  auto network =
+  std::unique_ptr<PsChannel> network =
       internal::ConnectGrpcPs(channel, options_, GuardOf(security_.get()));
+  if (bulk_stream_) {
+    auto opener = internal::MakeBulkOpener(internal::MakeBulkAsker(channel),
+                                           options_, GuardOf(security_.get()));
+    if (opener.ok()) {
+      network = std::make_unique<internal::PreferredChannel>(
+          internal::PreferredWay{.name = "bulk-stream"}, address,
+          std::move(network), *std::move(opener));
+    } else {
+      LOG(WARNING) << "server=" << address
+                   << " no bulk stream: " << opener.status().message();
+    }
+  }
   if (!options_.shared_memory) return network;
   return std::make_unique<internal::SharedChannel>(
       address, std::move(network), internal::MakeSharedAsker(channel),

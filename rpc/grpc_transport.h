@@ -21,6 +21,11 @@ namespace ebb::datasets {
 class SetStore;
 }  // namespace ebb::datasets
 
+namespace ebb::rpc::internal {
+class BulkHost;
+class Traffic;
+}  // namespace ebb::rpc::internal
+
 namespace ebb::rpc {
 
 // The data sets of a daemon, which clients push and workers read; and those
@@ -38,9 +43,9 @@ class GrpcTransport : public Transport {
   // holds. Beyond it, as many calls as necessary end with kResourceExhausted or
   // kUnavailable. Sessions do not count. Values that workers would write to
   // shared memory do not count, so with a bound shared memory is not offered.
-  // 0: no bound. Without TLS in `security` it listens and connects within this
-  // machine only: else listening is kInvalidArgument, and connections are
-  // kUnavailable.
+  // Half of it is for bulk streams, if there are any. 0: no bound. Without TLS
+  // in `security` it listens and connects within this machine only: else
+  // listening is kInvalidArgument, and connections are kUnavailable.
   explicit GrpcTransport(TransportOptions options = {},
                          int64_t received_bytes = 0,
                          SecurityPtr security = nullptr);
@@ -60,9 +65,14 @@ class GrpcTransport : public Transport {
       const std::string& address, ServerSessionHandler* handler) override;
 
  private:
+  absl::StatusOr<std::unique_ptr<internal::BulkHost>> StartBulk(
+      const std::string& address, const PsServices& services,
+      internal::Traffic* traffic, int64_t room_bytes) const;
+
   const TransportOptions options_;
   const int64_t received_bytes_;
   const SecurityPtr security_;
+  const bool bulk_stream_;
   DataStores data_;
 };
 

@@ -18,7 +18,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rpc/admin.h"
+#include "rpc/internal/preferred_channel.h"
 #include "rpc/internal/shared_channel.h"
+#include "rpc/internal/tcp_socket.h"
 #include "rpc/testing/admin_answers.h"
 #include "rpc/testing/shared_values.h"
 #include "rpc/testing/tcp_proxy.h"
@@ -91,6 +93,72 @@ INSTANTIATE_TEST_SUITE_P(GrpcAndShared, TransportContractTest,
                                return std::make_unique<GrpcAndShared>(options);
                              },
                              kAny, kNobody}));
+
+// All pushes and pulls go over bulk streams, negotiated over gRPC.
+class GrpcAndBulk : public GrpcTransport {
+ public:
+  explicit GrpcAndBulk(TransportOptions options)
+      : GrpcTransport([&] {
+          options.bulk_stream = true;
+          return options;
+        }()) {}
+
+  std::unique_ptr<PsChannel> ConnectPs(const std::string& address) override {
+    auto channel = GrpcTransport::ConnectPs(address);
+    if (address != kNobody) {
+      EXPECT_TRUE(
+          static_cast<internal::PreferredChannel&>(*channel).AwaitSession(
+              kLong));
+    }
+    return channel;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(GrpcAndBulk, TransportContractTest,
+                         testing::Values(TransportCase{
+                             "grpc_and_bulk",
+                             [](const TransportOptions& options) {
+                               return std::make_unique<GrpcAndBulk>(options);
+                             },
+                             kAny, kNobody}));
+
+TEST(GrpcTransportTest, BulkStreamsAreUsedOnlyIfBothWantThem) {
+  for (const bool worker : {false, true}) {
+    GrpcTransport ours{TransportOptions{.bulk_stream = worker}};
+    GrpcTransport theirs{TransportOptions{.bulk_stream = !worker}};
+    EchoPs ps;
+    auto listener = theirs.ListenPs(kAny, {.data = &ps});
+    ASSERT_TRUE(listener.ok()) << listener.status();
+    auto channel = ours.ConnectPs((*listener)->address());
+    for (int i = 0; i < 3; ++i) {
+      Answer<PushReply> pushed;
+      channel->Push(MakePush(1, {1}), kLong, pushed.Done());
+      EXPECT_TRUE(pushed.Wait().ok());
+    }
+    if (worker) {
+      EXPECT_FALSE(
+          static_cast<internal::PreferredChannel&>(*channel).AwaitSession(
+              absl::Milliseconds(100)));
+    }
+  }
+}
+
+// Its port is taken: workers use gRPC.
+TEST(GrpcTransportTest, WithoutABulkPortEverythingGoesOverGrpc) {
+  EchoPs ps;
+  GrpcTransport other;
+  auto taken = other.ListenPs(kAny, {.data = &ps});
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  const int port = internal::SplitAddress((*taken)->address())->port;
+  GrpcTransport transport(
+      TransportOptions{.bulk_stream = true, .bulk_port = port});
+  auto listener = transport.ListenPs(kAny, {.data = &ps});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto channel = transport.ConnectPs((*listener)->address());
+  Answer<PushReply> pushed;
+  channel->Push(MakePush(1, {1}), kLong, pushed.Done());
+  EXPECT_TRUE(pushed.Wait().ok());
+}
 
 // One of them does not want it: everything goes over gRPC.
 TEST(GrpcTransportTest, SharedMemoryIsUsedOnlyIfBothWantIt) {

@@ -42,6 +42,7 @@ constexpr std::pair<absl::string_view, RoleSet> kTable[] = {
     {"/ebb.v1.ParameterServer/ReadVersion", kLook},
 
     {"/ebb.v1.SharedMemory/OpenSharedMemory", kWorkers},
+    {"/ebb.v1.BulkStream/OpenBulkStream", kWorkers},
 
     {"/ebb.v1.DataSets/BeginPush", kChange},
     {"/ebb.v1.DataSets/FindMissing", kChange},

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "ebb/v1/bulk_stream.pb.h"
 #include "ebb/v1/data.pb.h"
 #include "ebb/v1/parameter_server.pb.h"
 #include "ebb/v1/scheduler.pb.h"
@@ -25,6 +26,7 @@ std::vector<std::string> AllRpcs() {
       v1::SubmitJobRequest::descriptor()->file(),
       v1::PushRequest::descriptor()->file(),
       v1::OpenSharedMemoryRequest::descriptor()->file(),
+      v1::OpenBulkStreamRequest::descriptor()->file(),
       v1::BeginPushRequest::descriptor()->file()};
   std::vector<std::string> paths;
   for (const auto* file : files) {
@@ -85,6 +87,8 @@ TEST(RpcRolesTest, OnlyWorkersPushAndOnlyServersFetch) {
     EXPECT_EQ(Denied("/ebb.v1.ParameterServer/Fetch", role),
               role != Role::kServer);
     EXPECT_EQ(Denied("/ebb.v1.SharedMemory/OpenSharedMemory", role),
+              role != Role::kWorker);
+    EXPECT_EQ(Denied("/ebb.v1.BulkStream/OpenBulkStream", role),
               role != Role::kWorker);
     EXPECT_FALSE(Denied("/grpc.health.v1.Health/Check", role));
   }

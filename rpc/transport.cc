@@ -33,6 +33,9 @@ absl::Status TransportOptions::Validate() const {
   if (shutdown_grace < absl::ZeroDuration()) {
     return invalid("shutdown_grace is ", absl::FormatDuration(shutdown_grace));
   }
+  if (bulk_port < 0 || bulk_port > 65535) {
+    return invalid("bulk_port is ", bulk_port, ", 0 to 65535 possible");
+  }
   if (admin_threads < 1 || admin_queue < 1) {
     return invalid("admin_threads is ", admin_threads, " and admin_queue ",
                    admin_queue, ", each at least 1");

@@ -68,6 +68,12 @@ struct TransportOptions {
   // The heap of a worker's gradients, which such servers read in place;
   // gradients elsewhere are copied. Default: none.
   std::shared_ptr<shm::SharedHeap> heap;
+  // Whether a worker and a server move pushes and pulls over a TCP connection
+  // of their own where they do not share memory, if both allow it
+  // (docs/decisions/0034). Default: no.
+  bool bulk_stream = false;
+  // The server's port for that; 0 picks a free one, which workers are told.
+  int bulk_port = 0;
   // Threads that run the admin handlers of one listener, and calls that may
   // wait for one. Defaults 2 and 64.
   int admin_threads = 2;

@@ -62,6 +62,8 @@ struct Flags : DaemonFlags {
   std::string advertise;
   std::string address_file;
   std::string shared_memory = "auto";
+  std::string bulk = "auto";
+  int bulk_port = 0;
   int compute_threads = 0;
   uint64_t memory_bytes = 0;
   uint64_t checkpoint_rate = 0;
@@ -108,6 +110,14 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->group("Network");
   AddAddressFileFlag(app, &flags->address_file);
   AddSharedMemoryFlag(app, &flags->shared_memory);
+  AddBulkFlag(app, &flags->bulk);
+  app->add_option(
+         "--bulk-port", flags->bulk_port,
+         "Port for --bulk, at the host of --listen; 0 picks a free one")
+      ->envname("EBB_BULK_PORT")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 65535))
+      ->group("Network");
   app->add_option("--compute-threads", flags->compute_threads,
                   "Threads for updates; 0: one per core")
       ->envname("EBB_COMPUTE_THREADS")
@@ -139,6 +149,21 @@ void AddFlags(CLI::App* app, Flags* flags) {
   app->footer(kExample);
 }
 
+// Returns the port behind the last colon; empty: the address has none.
+std::string PortIn(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  const bool has_port = colon != std::string::npos &&
+                        address.find(']', colon) == std::string::npos;
+  return has_port ? address.substr(colon + 1) : "";
+}
+
+// Whether workers reach it by way of something that passes on a port: then they
+// would not find another port there.
+bool AdvertisesOtherPort(const Flags& flags) {
+  const std::string advertised = PortIn(flags.advertise);
+  return !advertised.empty() && advertised != PortIn(flags.listen);
+}
+
 // A server that listens everywhere is reached by its machine's name.
 std::string AdvertisedHost(const Flags& flags) {
   const bool everywhere = absl::StartsWith(flags.listen, "0.0.0.0:") ||
@@ -159,6 +184,7 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " scheduler=" << flags.scheduler << " listen=" << flags.listen
             << " advertise=" << flags.advertise
             << " shared_memory=" << flags.shared_memory
+            << " bulk=" << flags.bulk << " bulk_port=" << flags.bulk_port
             << " compute_threads=" << flags.compute_threads
             << " memory=" << flags.memory_bytes
             << " checkpoint_rate=" << flags.checkpoint_rate
@@ -269,6 +295,8 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   rpc::TransportOptions network;
   network.max_message_bytes = static_cast<int64_t>(flags.message_bytes);
   network.shared_memory = flags.shared_memory == "auto";
+  network.bulk_stream = flags.bulk == "auto" && !AdvertisesOtherPort(flags);
+  network.bulk_port = flags.bulk_port;
   RocksDbStoreOptions storage{.folder = flags.state_dir,
                               .server = ServerId(flags.id)};
   int64_t received_bytes = 0;

@@ -73,6 +73,7 @@ struct Flags : DaemonFlags {
   std::string gpu_graphs = "on";
   uint64_t memory_bytes = 0;
   std::string shared_memory = "auto";
+  std::string bulk = "auto";
   size_t read_ahead = 2;
   int32_t held_items = 2;
   int32_t held_batches = 0;
@@ -171,6 +172,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->group("Data");
   AddMemoryFlag(app, &flags->memory_bytes);
   AddSharedMemoryFlag(app, &flags->shared_memory);
+  AddBulkFlag(app, &flags->bulk);
   app->add_option("--read-ahead", flags->read_ahead,
                   "Batches to gather while another is computed")
       ->envname("EBB_READ_AHEAD")
@@ -251,7 +253,7 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " gpu=" << flags.gpu << " gpu_graphs=" << flags.gpu_graphs
             << " memory=" << flags.memory_bytes
             << " shared_memory=" << flags.shared_memory
-            << " data_cache=" << flags.data_cache
+            << " bulk=" << flags.bulk << " data_cache=" << flags.data_cache
             << " data_cache_bytes=" << flags.data_cache_bytes
             << " sources=" << flags.data_sources
             << " read_ahead=" << flags.read_ahead
@@ -422,6 +424,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   // than what it holds otherwise.
   if (memory > 0) flags.shared_memory = "off";
   network.shared_memory = flags.shared_memory == "auto";
+  network.bulk_stream = flags.bulk == "auto";
   if (network.shared_memory) {
     auto heap = shm::SharedHeap::Create(shm::SharedHeap::kMostBytes);
     if (!heap.ok()) {

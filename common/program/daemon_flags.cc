@@ -82,6 +82,17 @@ void AddSharedMemoryFlag(CLI::App* app, std::string* mode) {
       ->group("Network");
 }
 
+void AddBulkFlag(CLI::App* app, std::string* mode) {
+  app->add_option("--bulk", *mode,
+                  "auto: move pushes and pulls over a TCP connection beside "
+                  "gRPC if worker and server, both with auto and without TLS, "
+                  "share no memory; off: always by gRPC")
+      ->envname("EBB_BULK")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "off"}))
+      ->group("Network");
+}
+
 void AddSchedulerFlag(CLI::App* app, std::string* scheduler) {
   app->add_option("--scheduler", *scheduler, "HOST:PORT of the scheduler")
       ->envname("EBB_SCHEDULER")

@@ -59,6 +59,9 @@ void AddMemoryFlag(CLI::App* app, uint64_t* bytes);
 // "off".
 void AddSharedMemoryFlag(CLI::App* app, std::string* mode);
 
+// --bulk, of a daemon that moves pushes and pulls: "auto" or "off".
+void AddBulkFlag(CLI::App* app, std::string* mode);
+
 // --scheduler, of a daemon that looks for one.
 void AddSchedulerFlag(CLI::App* app, std::string* scheduler);
 // --listen and --address-file, of a daemon that serves.

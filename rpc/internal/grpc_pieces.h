@@ -19,10 +19,10 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "common/mutex.h"
 #include "common/payload.h"
 #include "rpc/grpc_status.h"
+#include "rpc/internal/assembly_room.h"
 #include "rpc/internal/grpc_bytes.h"
 #include "rpc/internal/guard.h"
 #include "rpc/internal/traffic.h"
@@ -42,34 +42,6 @@ struct PieceSizes {
 
   int64_t whole;
   int64_t piece;
-};
-
-// The room for messages that arrive in pieces at a listener. Thread-safe.
-class AssemblyRoom {
- public:
-  explicit AssemblyRoom(int64_t bytes) : bytes_(bytes) {}
-
-  int64_t bytes() const { return bytes_; }
-  // Call it before a message of `bytes`, at most bytes(), is kept.
-  absl::Status Take(int64_t bytes) {
-    MutexLock lock(&mu_);
-    if (bytes > bytes_ - taken_) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "no room for a message of ", bytes, " bytes in pieces: others have ",
-          taken_, " of ", bytes_, "; try again later"));
-    }
-    taken_ += bytes;
-    return absl::OkStatus();
-  }
-  void Give(int64_t bytes) {
-    MutexLock lock(&mu_);
-    taken_ -= bytes;
-  }
-
- private:
-  const int64_t bytes_;
-  Mutex mu_;
-  int64_t taken_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 // The server's end of one call. It reads the request, hands it over, and writes

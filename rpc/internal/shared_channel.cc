@@ -1,228 +1,48 @@
 #include "rpc/internal/shared_channel.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/status_macros.h"
-#include "glog/logging.h"
 
 namespace ebb::rpc::internal {
 
 namespace {
 
-constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
-constexpr absl::Duration kLongestPause = absl::Seconds(5);
-// Where asking again soon makes no sense.
-constexpr absl::Duration kRefusedPause = absl::Seconds(30);
+class SharedOpener : public SessionOpener {
+ public:
+  SharedOpener(std::unique_ptr<SharedAsker> asker, int64_t most_bytes,
+               std::shared_ptr<shm::SharedHeap> heap, Guard guard)
+      : asker_(std::move(asker)),
+        most_bytes_(most_bytes),
+        heap_(std::move(heap)),
+        guard_(std::move(guard)) {}
 
-absl::Time Until(absl::Duration deadline) { return absl::Now() + deadline; }
+  absl::StatusOr<std::shared_ptr<PreferredSession>> Open() override {
+    EBB_ASSIGN_OR_RETURN(const SharedOffer offer, asker_->Ask());
+    return SharedSession::Open(offer, most_bytes_, heap_, guard_);
+  }
+  void Cancel() override { asker_->Cancel(); }
 
-absl::Status Destroyed() {
-  return absl::CancelledError("the channel was destroyed");
-}
+ private:
+  const std::unique_ptr<SharedAsker> asker_;
+  const int64_t most_bytes_;
+  const std::shared_ptr<shm::SharedHeap> heap_;
+  const Guard guard_;
+};
 
 }  // namespace
 
+// The first calls wait: values that came over the network would be twice on
+// this machine.
 SharedChannel::SharedChannel(const std::string& address,
                              std::unique_ptr<PsChannel> network,
                              std::unique_ptr<SharedAsker> asker,
                              int64_t most_bytes,
                              std::shared_ptr<shm::SharedHeap> heap, Guard guard)
-    : address_(address),
-      owned_network_(std::move(network)),
-      network_(owned_network_.get()),
-      asker_(std::move(asker)),
-      most_bytes_(most_bytes),
-      heap_(std::move(heap)),
-      guard_(std::move(guard)),
-      thread_([this] { Work(); }) {}
-
-SharedChannel::~SharedChannel() {
-  std::shared_ptr<SharedSession> session;
-  {
-    MutexLock lock(&mu_);
-    destroyed_ = true;
-    session = session_;
-    changed_.SignalAll();
-  }
-  asker_->Cancel();
-  if (session != nullptr) session->Stop();
-  thread_.join();
-  Answered();
-  // Its callbacks may still call here.
-  owned_network_.reset();
-}
-
-std::shared_ptr<SharedSession> SharedChannel::Session(bool* destroyed) {
-  MutexLock lock(&mu_);
-  *destroyed = destroyed_;
-  if (!wanted_) {
-    wanted_ = true;
-    changed_.SignalAll();
-  }
-  return destroyed_ ? nullptr : session_;
-}
-
-// Values that came over the network would be held twice on this machine.
-void SharedChannel::BeginWhenAnswered(std::function<void()> call) {
-  {
-    MutexLock lock(&mu_);
-    wanted_ = true;
-    changed_.SignalAll();
-    if (!answered_ && !destroyed_) {
-      early_.push_back(std::move(call));
-      return;
-    }
-    answered_ = true;  // No call asks any more.
-  }
-  call();
-}
-
-void SharedChannel::Answered() {
-  std::vector<std::function<void()>> early;
-  {
-    MutexLock lock(&mu_);
-    answered_ = true;
-    early.swap(early_);
-  }
-  for (const auto& call : early) call();
-}
-
-void SharedChannel::Push(PushRequest request, absl::Duration deadline,
-                         PushDone done) {
-  if (!answered_) {
-    return BeginWhenAnswered(
-        [this, request = std::move(request), until = Until(deadline),
-         done = std::move(done)] { Push(request, until - absl::Now(), done); });
-  }
-  bool destroyed = false;
-  const auto session = Session(&destroyed);
-  if (destroyed) return done(Destroyed());
-  if (session != nullptr && session->Push(&request, Until(deadline), &done)) {
-    return;
-  }
-  network_->Push(std::move(request), deadline, std::move(done));
-}
-
-void SharedChannel::Pull(const PullRequest& request, absl::Duration deadline,
-                         PullDone done) {
-  if (!answered_) {
-    return BeginWhenAnswered(
-        [this, request, until = Until(deadline), done = std::move(done)] {
-          Pull(request, until - absl::Now(), done);
-        });
-  }
-  bool destroyed = false;
-  const auto session = Session(&destroyed);
-  if (destroyed) return done(Destroyed());
-  if (session != nullptr && session->Pull(request, Until(deadline), &done)) {
-    return;
-  }
-  network_->Pull(request, deadline, std::move(done));
-}
-
-void SharedChannel::Clock(const ClockUpdate& update) {
-  bool destroyed = false;
-  const auto session = Session(&destroyed);
-  if (destroyed) return;
-  if (session != nullptr && session->Clock(update)) return;
-  network_->Clock(update);
-}
-
-void SharedChannel::Fetch(const FetchRequest& request, absl::Duration deadline,
-                          FetchDone done) {
-  network_->Fetch(request, deadline, std::move(done));
-}
-
-bool SharedChannel::AwaitShared(absl::Duration limit) {
-  const absl::Time end = absl::Now() + limit;
-  MutexLock lock(&mu_);
-  wanted_ = true;
-  changed_.SignalAll();
-  while (session_ == nullptr && absl::Now() < end) {
-    changed_.WaitFor(&mu_, end - absl::Now());
-  }
-  return session_ != nullptr;
-}
-
-absl::Duration SharedChannel::PauseAfter(const absl::Status& status) {
-  if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
-    const int doublings = std::min(failures_++, 10);
-    return std::min(kFirstPause * (1 << doublings), kLongestPause);
-  }
-  // Once, however often it is asked.
-  const std::string line(absl::IsUnimplemented(status)
-                             ? "the server does not offer it"
-                             : status.message());
-  if (line != told_) {
-    LOG(INFO) << "server=" << address_
-              << " transport=network, not shared memory: " << line;
-    told_ = line;
-  }
-  return kRefusedPause;
-}
-
-absl::StatusOr<std::shared_ptr<SharedSession>> SharedChannel::Open() {
-  EBB_ASSIGN_OR_RETURN(const SharedOffer offer, asker_->Ask());
-  return SharedSession::Open(offer, most_bytes_, heap_, guard_);
-}
-
-void SharedChannel::Work() {
-  absl::Time next = absl::InfinitePast();
-  while (true) {
-    {
-      MutexLock lock(&mu_);
-      while (!destroyed_ && (!wanted_ || absl::Now() < next)) {
-        if (wanted_) {
-          changed_.WaitFor(&mu_, next - absl::Now());
-        } else {
-          changed_.Wait(&mu_);
-        }
-      }
-      if (destroyed_) return;
-      // What is not used any more is not asked for again.
-      wanted_ = false;
-    }
-    const absl::StatusOr<std::shared_ptr<SharedSession>> session = Open();
-    if (!session.ok()) {
-      Answered();
-      next = absl::Now() + PauseAfter(session.status());
-      continue;
-    }
-    failures_ = 0;
-    Serve(*session);
-    next = absl::Now() + kFirstPause;
-  }
-}
-
-void SharedChannel::Serve(const std::shared_ptr<SharedSession>& session) {
-  {
-    MutexLock lock(&mu_);
-    if (destroyed_) return;
-    session_ = session;
-    changed_.SignalAll();
-  }
-  const std::string line = "shared-memory";
-  if (line != told_) {
-    LOG(INFO) << "server=" << address_ << " transport=" << line;
-    told_ = line;
-  }
-  Answered();
-  session->Run([this](const PullRequest& request, absl::Duration deadline,
-                      PullDone done) {
-    network_->Pull(request, deadline, std::move(done));
-  });
-  bool destroyed = false;
-  {
-    MutexLock lock(&mu_);
-    session_ = nullptr;
-    destroyed = destroyed_;
-  }
-  session->Close(destroyed ? Destroyed()
-                           : absl::UnavailableError(
-                                 "the server is gone, or went away meanwhile"));
-}
+    : PreferredChannel(
+          {.name = "shared-memory", .first_calls_wait = true}, address,
+          std::move(network),
+          std::make_unique<SharedOpener>(std::move(asker), most_bytes,
+                                         std::move(heap), std::move(guard))) {}
 
 }  // namespace ebb::rpc::internal

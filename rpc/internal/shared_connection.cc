@@ -2,18 +2,14 @@
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
 #include <span>
 #include <string>
-#include <type_traits>
 
 #include "absl/container/inlined_vector.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
 #include "common/tls/job_token.h"
-#include "rpc/wire.h"
 
 namespace ebb::rpc::internal {
 
@@ -25,34 +21,7 @@ constexpr size_t kMostBacklog = size_t{1} << 16;
 // In whose Run() this thread is.
 thread_local const SharedConnection* serving = nullptr;
 
-std::span<const std::byte> BytesOf(absl::string_view text) {
-  return std::as_bytes(std::span<const char>(text.data(), text.size()));
-}
-
 }  // namespace
-
-// One call: answered once, by its `done` or by the end of the last copy of it.
-class SharedConnection::Ticket {
- public:
-  Ticket(std::shared_ptr<SharedConnection> connection, uint64_t id,
-         bool is_push)
-      : connection_(std::move(connection)), id_(id), is_push_(is_push) {}
-  ~Ticket() {
-    Answer(absl::UnavailableError("the request was not answered"), {});
-  }
-  Ticket(const Ticket&) = delete;
-  Ticket& operator=(const Ticket&) = delete;
-
-  // The connection knows whether it is the first.
-  void Answer(const absl::Status& status, const Payload& message) {
-    connection_->Answer(id_, status, message, is_push_);
-  }
-
- private:
-  const std::shared_ptr<SharedConnection> connection_;
-  const uint64_t id_;
-  const bool is_push_;
-};
 
 absl::StatusOr<std::shared_ptr<SharedConnection>> SharedConnection::Open(
     const SharedServices& services, Fd socket, shm::Peer peer,
@@ -82,7 +51,11 @@ SharedConnection::SharedConnection(const SharedServices& services, Fd socket,
                                    shm::Peer peer, shm::Mapping heap,
                                    shm::Mapping up, shm::Mapping down,
                                    const SharedHello& hello)
-    : services_(services),
+    : services_{.data = services.data,
+                .traffic = services.traffic,
+                .most_bytes = services.most_bytes,
+                .guard = services.guard},
+      files_(services.files),
       socket_(std::move(socket)),
       peer_(std::move(peer)),
       heap_(std::move(heap)),
@@ -170,7 +143,7 @@ bool SharedConnection::Handle(const shm::Record& record) {
   if (it == pinned_.end()) return false;
   released = std::move(it->second);
   pinned_.erase(it);
-  services_.files->Unpin(released.runs);
+  files_->Unpin(released.runs);
   return true;
 }
 
@@ -228,34 +201,14 @@ bool SharedConnection::HandleCall(const shm::Record& record) {
     message.Append(slice.owner, slice.bytes);
   }
   if (record.kind == kSharedClock) {
-    absl::StatusOr<ClockUpdate> update = DecodeClockUpdate(message);
-    if (!update.ok()) {
-      services_.guard.Count(Refusal::kMessage);
-      return false;
-    }
-    if (!services_.guard.CheckWorker(*update, token).ok()) return true;
-    if (!services_.traffic->Begin().ok()) return true;
-    services_.data->Clock(*std::move(update));
-    services_.traffic->HandlerReturned();
-    services_.traffic->CallEnded();
-    return true;
+    return ServeClock(services_, message, token);
   }
   if (record.kind != kSharedPush && record.kind != kSharedPull) return false;
   {
     MutexLock lock(&mu_);
     if (pinned_.contains(record.id) || open_.contains(record.id)) return false;
   }
-  absl::Status begun;
-  if (message.size() > services_.most_bytes) {
-    begun = absl::OutOfRangeError(
-        absl::StrCat("a message of ", message.size(), " bytes; at most ",
-                     services_.most_bytes, " are taken"));
-  } else {
-    begun = services_.traffic->Begin();
-    if (absl::IsResourceExhausted(begun)) {
-      services_.guard.Count(Refusal::kCalls);
-    }
-  }
+  const absl::Status begun = BeginCall(services_, message.size());
   {
     MutexLock lock(&mu_);
     if (!begun.ok()) {
@@ -269,36 +222,9 @@ bool SharedConnection::HandleCall(const shm::Record& record) {
     link_.Wake(shm::Link::kRecords);
     return true;
   }
-  if (record.kind == kSharedPush) {
-    Serve<PushRequest, PushReply>(record.id, DecodePushRequest(message), token,
-                                  &PsHandler::Push);
-  } else {
-    Serve<PullRequest, PullReply>(record.id, DecodePullRequest(message), token,
-                                  &PsHandler::Pull);
-  }
-  services_.traffic->HandlerReturned();
+  ServeMessage(services_, shared_from_this(), record.id,
+               record.kind == kSharedPush, message, token);
   return true;
-}
-
-template <typename Request, typename Reply>
-void SharedConnection::Serve(
-    uint64_t id, absl::StatusOr<Request> request, absl::string_view token,
-    void (PsHandler::*method)(Request, std::function<void(Reply)>)) {
-  const auto ticket = std::make_shared<Ticket>(
-      shared_from_this(), id, std::is_same_v<Reply, PushReply>);
-  if (!request.ok()) {
-    services_.guard.Count(Refusal::kMessage);
-    ticket->Answer(request.status(), {});
-    return;
-  }
-  if (const absl::Status may = services_.guard.CheckWorker(*request, token);
-      !may.ok()) {
-    ticket->Answer(may, {});
-    return;
-  }
-  (services_.data->*method)(*std::move(request), [ticket](const Reply& reply) {
-    ticket->Answer(absl::OkStatus(), Encode(reply));
-  });
 }
 
 void SharedConnection::Answer(uint64_t id, const absl::Status& status,
@@ -311,11 +237,10 @@ void SharedConnection::Answer(uint64_t id, const absl::Status& status,
       ReplyLocked(id, static_cast<uint32_t>(status.code()), {},
                   BytesOf(status.message()));
     } else if (message.size() > services_.most_bytes) {
-      const std::string why =
-          absl::StrCat("the answer has ", message.size(), " bytes; at most ",
-                       services_.most_bytes, " can be sent");
-      ReplyLocked(id, static_cast<uint32_t>(absl::StatusCode::kOutOfRange), {},
-                  BytesOf(why));
+      const absl::Status why =
+          AnswerTooLarge(message.size(), services_.most_bytes);
+      ReplyLocked(id, static_cast<uint32_t>(why.code()), {},
+                  BytesOf(why.message()));
     } else {
       const std::span<const std::byte> header = HeaderOf(message);
       const auto header_bytes = static_cast<int64_t>(header.size());
@@ -333,7 +258,7 @@ void SharedConnection::Answer(uint64_t id, const absl::Status& status,
 bool SharedConnection::ReplyValuesLocked(uint64_t id,
                                          std::span<const std::byte> header,
                                          const Payload& values) {
-  const std::vector<shm::Run> runs = services_.files->Find(values);
+  const std::vector<shm::Run> runs = files_->Find(values);
   if (static_cast<int64_t>(sizeof(ReplyBody) + runs.size() * sizeof(shm::Run)) >
       link_.most_bytes() / 4) {
     return false;
@@ -355,7 +280,7 @@ bool SharedConnection::ReplyValuesLocked(uint64_t id,
   if (ReplyLocked(id, 0, runs, header, copied)) return true;
   const auto pinned = pinned_.find(id);
   if (pinned != pinned_.end()) {
-    services_.files->Unpin(pinned->second.runs);
+    files_->Unpin(pinned->second.runs);
     pinned_.erase(pinned);
   }
   return false;
@@ -367,7 +292,7 @@ bool SharedConnection::PinLocked(uint64_t id, const Payload& values,
     return run.file != shm::kNoFile;
   };
   if (std::ranges::none_of(runs, in_file)) return true;
-  if (!HandOverFilesLocked(runs) || !services_.files->Pin(runs)) return false;
+  if (!HandOverFilesLocked(runs) || !files_->Pin(runs)) return false;
   pinned_[id] = {values, runs};
   return true;
 }
@@ -379,7 +304,7 @@ bool SharedConnection::HandOverFilesLocked(const std::vector<shm::Run>& runs) {
   }
   if (last >= kMostSharedFiles) return false;
   while (files_handed_over_ <= last) {
-    const auto file = services_.files->Get(files_handed_over_);
+    const auto file = files_->Get(files_handed_over_);
     if (!file) return false;
     const SharedFile said = {.number = files_handed_over_,
                              .bytes = file->bytes};
@@ -465,10 +390,10 @@ void SharedConnection::Close(bool worker_may_read) {
     if (worker_may_read) {
       kept.push_back(std::move(one.values));
     } else {
-      services_.files->Unpin(one.runs);
+      files_->Unpin(one.runs);
     }
   }
-  services_.files->Keep(std::move(kept));
+  files_->Keep(std::move(kept));
   // The worker learns it now, not when the last answer is dropped.
   shm::Disconnect(socket_.get());
 }

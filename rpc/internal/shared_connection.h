@@ -22,19 +22,17 @@
 #include "common/shm/memory_file.h"
 #include "common/shm/ring.h"
 #include "common/shm/unix_socket.h"
-#include "rpc/internal/guard.h"
+#include "rpc/internal/served_call.h"
 #include "rpc/internal/shared_protocol.h"
-#include "rpc/internal/traffic.h"
-#include "rpc/transport.h"
 
 namespace ebb::rpc::internal {
 
-// The services that all connections of a listener share. Not owned.
+// What the connections of a listener share (CallServices). Not owned.
 struct SharedServices {
   PsHandler* data = nullptr;
   shm::FileTable* files = nullptr;
   Traffic* traffic = nullptr;
-  int64_t most_bytes = 0;  // Most bytes of a push, or of the answer to a pull.
+  int64_t most_bytes = 0;
   Guard guard = {};
 };
 
@@ -61,11 +59,13 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
   // Takes no call any more once Traffic refuses them; ends Run() when none is
   // open, or at `until`. Memory that the worker may still read stays unchanged.
   void StopWhenIdle(absl::Time until);
+  // The first answer to a call counts (CallTicket).
+  void Answer(uint64_t id, const absl::Status& status, const Payload& message,
+              bool is_push);
   bool closed() const;
   pid_t pid() const { return peer_.pid; }
 
  private:
-  class Ticket;
   struct Pinned {
     Payload values;
     std::vector<shm::Run> runs;
@@ -74,17 +74,10 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
   // False: nonsense.
   bool Handle(const shm::Record& record);
   bool HandleCall(const shm::Record& record);
-  // `token` is what the worker shows.
-  template <typename Request, typename Reply>
-  void Serve(uint64_t id, absl::StatusOr<Request> request,
-             absl::string_view token,
-             void (PsHandler::*method)(Request, std::function<void(Reply)>));
   // The values of a call, where the runs say; absent: there is no such place.
   std::optional<Payload> ValuesAt(uint64_t id,
                                   const std::vector<shm::Run>& runs);
 
-  void Answer(uint64_t id, const absl::Status& status, const Payload& message,
-              bool is_push);
   // Wakes the worker for an answer, if it sleeps. For answers of the thread in
   // Run() while it looks by itself soon, it wakes the worker when there is
   // nothing more to read; for pulls before any other work.
@@ -115,7 +108,8 @@ class SharedConnection : public std::enable_shared_from_this<SharedConnection> {
   bool Flush();
   void Close(bool worker_may_read);
 
-  const SharedServices services_;
+  const CallServices services_;
+  shm::FileTable* const files_;  // Not owned.
   const Fd socket_;
   const shm::Peer peer_;
   const shm::Mapping heap_;  // The worker's; may be empty.

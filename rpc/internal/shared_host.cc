@@ -31,8 +31,6 @@ constexpr int64_t kDownRingBytes = 2 * kMiB;
 // what is read holds nothing up.
 constexpr int64_t kAreaBytes = 32 * kMiB;
 constexpr size_t kMostConnections = 64;
-constexpr size_t kMostOffers = 64;
-constexpr absl::Duration kOfferLasts = absl::Seconds(5);
 constexpr int kReapMilliseconds = 200;
 
 }  // namespace
@@ -83,17 +81,12 @@ absl::StatusOr<SharedOffer> SharedHost::Offer(uint32_t version,
   if (boot_id_.empty() || boot_id != boot_id_) {
     return absl::FailedPreconditionError("it is on another machine");
   }
-  const absl::Time now = absl::Now();
-  MutexLock lock(&mu_);
-  std::erase_if(tokens_, [&](const auto& one) { return one.second <= now; });
-  if (tokens_.size() >= kMostOffers) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        tokens_.size(), " others were offered shared memory just now"));
+  {
+    MutexLock lock(&mu_);
+    EBB_RETURN_IF_ERROR(HasRoomLocked());
   }
-  EBB_RETURN_IF_ERROR(HasRoomLocked());
-  SharedOffer offer = {name_, shm::RandomBytes(kSharedTokenBytes)};
-  tokens_.emplace_back(offer.token, now + kOfferLasts);
-  return offer;
+  EBB_ASSIGN_OR_RETURN(std::string token, offers_.Make());
+  return SharedOffer{name_, std::move(token)};
 }
 
 void SharedHost::Accept() {
@@ -133,15 +126,9 @@ absl::Status SharedHost::Welcome(Fd socket) {
   }
   const absl::string_view named =
       absl::string_view(first.bytes).substr(0, kSharedTokenBytes);
+  EBB_RETURN_IF_ERROR(offers_.Take(named));
   {
     MutexLock lock(&mu_);
-    const auto token =
-        std::find_if(tokens_.begin(), tokens_.end(),
-                     [&](const auto& one) { return one.first == named; });
-    if (token == tokens_.end() || token->second <= absl::Now()) {
-      return absl::PermissionDeniedError("it named no offer");
-    }
-    tokens_.erase(token);
     EBB_RETURN_IF_ERROR(HasRoomLocked());
   }
   shm::Mapping heap;

@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "common/shm/memory_file.h"
+#include "rpc/internal/offers.h"
 #include "rpc/internal/shared_connection.h"
 #include "rpc/internal/shared_protocol.h"
 
@@ -58,9 +59,9 @@ class SharedHost {
   const Fd listening_;
   const Fd stop_;  // An eventfd.
 
+  Offers offers_{"shared memory"};
+
   Mutex mu_;
-  // Tokens of offers that were not taken yet, and until when they count.
-  std::vector<std::pair<std::string, absl::Time>> tokens_ ABSL_GUARDED_BY(mu_);
   std::vector<Served> served_ ABSL_GUARDED_BY(mu_);
   std::thread accepting_;
 };

@@ -5,17 +5,15 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/time/clock.h"
-#include "common/mutex.h"
 #include "common/shm/unix_socket.h"
+#include "common/status_macros.h"
 #include "ebb/v1/shared_memory.grpc.pb.h"
 #include "rpc/grpc_status.h"
+#include "rpc/internal/cancellable_call.h"
 
 namespace ebb::rpc::internal {
 
 namespace {
-
-constexpr absl::Duration kAskLimit = absl::Seconds(2);
 
 class Asker : public SharedAsker {
  public:
@@ -32,33 +30,18 @@ class Asker : public SharedAsker {
     }
     v1::OpenSharedMemoryResponse response;
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + kAskLimit));
-    {
-      MutexLock lock(&mu_);
-      if (cancelled_) return absl::CancelledError("the channel goes");
-      context_ = &context;
-    }
-    const grpc::Status status =
-        stub_->OpenSharedMemory(&context, request, &response);
-    {
-      MutexLock lock(&mu_);
-      context_ = nullptr;
-    }
-    if (!status.ok()) return FromGrpc(status);
+    EBB_RETURN_IF_ERROR(
+        call_.Make(kAskLimit, &context, [&](grpc::ClientContext* of) {
+          return stub_->OpenSharedMemory(of, request, &response);
+        }));
     return SharedOffer{response.socket_name(), response.token()};
   }
 
-  void Cancel() override {
-    MutexLock lock(&mu_);
-    cancelled_ = true;
-    if (context_ != nullptr) context_->TryCancel();
-  }
+  void Cancel() override { call_.Cancel(); }
 
  private:
   const std::unique_ptr<v1::SharedMemory::Stub> stub_;
-  Mutex mu_;
-  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
-  grpc::ClientContext* context_ ABSL_GUARDED_BY(mu_) = nullptr;
+  CancellableCall call_;
 };
 
 class Service : public v1::SharedMemory::CallbackService {

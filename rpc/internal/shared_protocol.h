@@ -14,6 +14,8 @@
 #include "common/payload.h"
 #include "common/shm/file_table.h"
 #include "common/shm/ring.h"
+#include "rpc/internal/message_parts.h"
+#include "rpc/internal/offers.h"
 
 namespace ebb::rpc::internal {
 
@@ -37,13 +39,6 @@ enum SharedKind : uint32_t {
   // The values of push `id` are not read any more.
   kSharedFreed = 17,
 };
-
-// The part of an encoded message without its values, which are the other
-// slices.
-inline std::span<const std::byte> HeaderOf(const Payload& message) {
-  if (message.empty()) return {};
-  return message.slices().front().bytes;
-}
 
 struct CallBody {
   uint32_t runs = 0;
@@ -96,7 +91,7 @@ struct SharedOffer {
   std::string socket_name;
   std::string token;
 };
-inline constexpr int kSharedTokenBytes = 16;
+inline constexpr int kSharedTokenBytes = kOfferTokenBytes;
 
 // The longest sleep of a thread that waits for the other process: then it
 // checks whether that is still there.

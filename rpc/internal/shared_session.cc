@@ -16,10 +16,6 @@ namespace {
 // More calls under way than any worker has.
 constexpr size_t kMostCalls = size_t{1} << 16;
 
-std::span<const std::byte> BytesOf(const std::string& text) {
-  return std::as_bytes(std::span<const char>(text));
-}
-
 }  // namespace
 
 // The server keeps values for this end until it hears that they are read.
@@ -355,13 +351,7 @@ void SharedSession::Close(const absl::Status& status) {
     calls.swap(calls_);
     waiting_.clear();
   }
-  for (auto& [id, call] : calls) {
-    if (auto* push = std::get_if<PsChannel::PushDone>(&call->done)) {
-      (*push)(status);
-    } else if (auto* pull = std::get_if<PsChannel::PullDone>(&call->done)) {
-      (*pull)(status);
-    }
-  }
+  for (auto& [id, call] : calls) EndCall(&call->done, status);
 }
 
 bool SharedSession::Handle(shm::Record&& record, const Elsewhere& elsewhere) {
@@ -494,15 +484,7 @@ void SharedSession::Expire() {
       calls_.erase(it++);
     }
   }
-  const auto status =
-      absl::DeadlineExceededError("the server did not answer in time");
-  for (const auto& call : late) {
-    if (auto* push = std::get_if<PsChannel::PushDone>(&call->done)) {
-      (*push)(status);
-    } else if (auto* pull = std::get_if<PsChannel::PullDone>(&call->done)) {
-      (*pull)(status);
-    }
-  }
+  for (const auto& call : late) EndCall(&call->done, NoAnswerInTime());
 }
 
 // The server hears of it when it looks next, which is soon: waking it for that

@@ -4,12 +4,10 @@
 
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -24,22 +22,19 @@
 #include "common/shm/ring.h"
 #include "common/shm/shared_heap.h"
 #include "common/shm/unix_socket.h"
+#include "rpc/internal/call_done.h"
 #include "rpc/internal/guard.h"
+#include "rpc/internal/preferred_channel.h"
 #include "rpc/internal/shared_protocol.h"
 #include "rpc/transport.h"
 
 namespace ebb::rpc::internal {
 
-// Thread-safe, but that one thread at a time calls Run(). Values that were
-// pulled keep it: the server keeps them unchanged for as long as the connection
-// is there, so that is closed with the last of them.
-class SharedSession : public std::enable_shared_from_this<SharedSession> {
+// Values that were pulled keep it: the server keeps them unchanged for as long
+// as the connection is there, so that is closed with the last of them.
+class SharedSession : public PreferredSession,
+                      public std::enable_shared_from_this<SharedSession> {
  public:
-  // Sends a call that was begun here over the network.
-  using Elsewhere =
-      std::function<void(const PullRequest& request, absl::Duration deadline,
-                         PsChannel::PullDone done)>;
-
   // Connects and is greeted, within a few seconds. Values of pushes that lie in
   // `heap`, which may be null, the server reads there, all others are copied.
   // An error: the server is gone, of another user, or speaks another language.
@@ -50,22 +45,17 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
   SharedSession(Fd socket, shm::Peer peer, shm::Mapping up, shm::Mapping down,
                 const SharedHello& hello, int64_t most_bytes,
                 std::shared_ptr<shm::SharedHeap> heap, Guard guard);
-  ~SharedSession();
+  ~SharedSession() override;
 
-  // Begins a call, whose `done` comes from Run() or Close(). False: it must go
-  // another way, and the arguments are as they were; else those that are not
-  // const are taken.
   bool Push(PushRequest* request, absl::Time deadline,
-            PsChannel::PushDone* done);
+            PsChannel::PushDone* done) override;
   bool Pull(const PullRequest& request, absl::Time deadline,
-            PsChannel::PullDone* done);
-  bool Clock(const ClockUpdate& update);
+            PsChannel::PullDone* done) override;
+  bool Clock(const ClockUpdate& update) override;
 
-  // Serves the calls until Stop(), or until the server is gone.
-  void Run(const Elsewhere& elsewhere);
-  void Stop();
-  // Takes no more calls, and ends those that are under way with `status`.
-  void Close(const absl::Status& status);
+  void Run(const Elsewhere& elsewhere) override;
+  void Stop() override;
+  void Close(const absl::Status& status) override;
 
  private:
   // Memory that the server reads for a call.
@@ -81,7 +71,7 @@ class SharedSession : public std::enable_shared_from_this<SharedSession> {
     std::string header;
     Lent lent;  // Until it is sent.
     absl::Time deadline;
-    std::variant<std::monostate, PsChannel::PushDone, PsChannel::PullDone> done;
+    CallDone done;
     PullRequest pull;  // Set if it is a pull.
   };
   class Grant;

@@ -49,7 +49,7 @@ TEST(DaemonsTest, HelpFitsAScreenAndHasAnExample) {
     EXPECT_EQ(ran.end.exit_code, 0);
     EXPECT_THAT(ran.output,
                 AllOf(HasSubstr("Example:"), HasSubstr("EBB_STATE_DIR")));
-    EXPECT_LT(std::count(ran.output.begin(), ran.output.end(), '\n'), 70);
+    EXPECT_LT(std::count(ran.output.begin(), ran.output.end(), '\n'), 75);
     EXPECT_EQ(ran.output.find("kill-at"), std::string::npos);
   }
 }

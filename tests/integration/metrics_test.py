@@ -387,7 +387,7 @@ train: {epochs: 2, batch: 500}
 optimizer: {kind: adam, rate: 0.03}
 partitions: 1
 tables: {factors: {cache: {rows: 1000, batches: 4}}}
-""", "--shared-memory", "off")
+""", "--shared-memory", "off", "--bulk", "off")
         self.wait(lambda: self.value(scheduler, "ebb_scheduler_jobs",
                                      state="complete"), "it does not end")
         self.assertEqual(40, self.value(worker, "ebb_worker_batches_total"))

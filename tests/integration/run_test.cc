@@ -251,6 +251,26 @@ TEST_F(RunTest, IsExactWhateverIsKilled) {
   }
 }
 
+// Pushes and pulls use bulk streams, as between machines.
+TEST_F(RunTest, IsExactOverBulkStreamsWhateverIsKilled) {
+  setenv("EBB_SHARED_MEMORY", "off", 1);
+  const int exit_code =
+      Run(MainJob(9, {"--report", "report.json", "--kill-every", "1", "--set",
+                      "oracle.width=4", "--set", "checkpoint.every=500ms"}));
+  unsetenv("EBB_SHARED_MEMORY");
+  ASSERT_EQ(exit_code, 0);
+  const Struct report = Json("report.json");
+  ExpectExact(report, 540'000);
+  EXPECT_TRUE(
+      At(At(report, "audit").struct_value(), "oracle_exact").bool_value());
+  const Struct& restarts = At(report, "restarts").struct_value();
+  for (const char* role : {"scheduler", "servers", "workers"}) {
+    EXPECT_GE(At(restarts, role).number_value(), 1) << role;
+  }
+  EXPECT_THAT(Output("runs/fashion-mlp-1/logs/worker-0.log"),
+              HasSubstr("transport=bulk-stream"));
+}
+
 TEST_F(RunTest, CtrlCLeavesARunThatResumes) {
   ChildProcess run = Start(MainJob(3));
   ASSERT_TRUE(AwaitProgress(&run, 20'000));

@@ -260,7 +260,7 @@ class ManifestsTest(unittest.TestCase):
         for role in ("scheduler", "ps"):
             listen = rendered.value(role, "EBB_LISTEN")
             port = int(listen.removeprefix(":"))
-            named, _ = rendered.container(role)["ports"]
+            named, *others = rendered.container(role)["ports"]
             self.assertEqual(named["containerPort"], port)
             service = rendered.named("Service", "ebb-" + role)
             (served,) = service["spec"]["ports"]
@@ -268,7 +268,11 @@ class ManifestsTest(unittest.TestCase):
             self.assertEqual(served["targetPort"], named["name"])
             policy = rendered.named("NetworkPolicy", "ebb-" + role)
             (rule,) = policy["spec"]["ingress"]
-            self.assertEqual([one["port"] for one in rule["ports"]], [port])
+            passed = [port]
+            if role == "ps":
+                passed.append(int(rendered.value(role, "EBB_BULK_PORT")))
+                self.assertEqual(others[0]["containerPort"], passed[1])
+            self.assertEqual([one["port"] for one in rule["ports"]], passed)
         scheduler = rendered.value("scheduler", "EBB_LISTEN")
         for role in ("ps", "worker", "submit"):
             self.assertEqual(rendered.value(role, "EBB_SCHEDULER"),

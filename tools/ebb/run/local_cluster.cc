@@ -217,8 +217,8 @@ absl::Status LocalCluster::StartServer(int server) {
     server_ports_.push_back(std::move(port));
     EBB_ASSIGN_OR_RETURN(const std::string front, options_.front(name, listen));
     // What is done to the network must be done to what they say.
-    arguments.insert(arguments.end(),
-                     {"--advertise", front, "--shared-memory", "off"});
+    arguments.insert(arguments.end(), {"--advertise", front, "--shared-memory",
+                                       "off", "--bulk", "off"});
   }
   arguments.insert(arguments.end(), {"--listen", listen});
   AddMemory(&arguments);

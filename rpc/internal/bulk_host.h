@@ -1,0 +1,93 @@
+// The port at which workers of other machines open bulk streams.
+#ifndef EBB_RPC_INTERNAL_BULK_HOST_H_
+#define EBB_RPC_INTERNAL_BULK_HOST_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/fd.h"
+#include "common/mutex.h"
+#include "rpc/internal/bulk_connection.h"
+#include "rpc/internal/bulk_memory.h"
+#include "rpc/internal/bulk_protocol.h"
+#include "rpc/internal/bulk_stream.h"
+#include "rpc/internal/offers.h"
+#include "rpc/internal/served_call.h"
+
+namespace ebb::rpc::internal {
+
+struct BulkHostOptions {
+  std::string host;        // Where the server listens.
+  int port = 0;            // 0: a free one.
+  int64_t room_bytes = 0;  // As of BulkMemory.
+  int64_t kept_bytes = 0;
+  BulkStreamOptions stream = {};
+};
+
+// Thread-safe. Threads of its own: one accepts, and each connection has one.
+class BulkHost {
+ public:
+  // Unavailable: the port cannot be listened at.
+  static absl::StatusOr<std::unique_ptr<BulkHost>> Start(
+      const CallServices& services, const BulkHostOptions& options);
+  ~BulkHost();
+
+  int port() const { return port_; }
+  // The token of an offer, for one connection, within a few seconds. See the
+  // RPC for errors.
+  absl::StatusOr<std::string> Offer(uint32_t version);
+
+  // Ends all connections: when their calls have ended, or at `until`. No call
+  // may begin any more (Traffic).
+  void Stop(absl::Time until);
+
+  const BulkMemory& memory() const { return *memory_; }
+
+ private:
+  struct Served {
+    std::shared_ptr<BulkConnection> connection;
+    std::thread thread;
+  };
+  // A connection whose greeting is not complete.
+  struct Guest {
+    Fd socket;
+    absl::Time until;
+    std::array<char, sizeof(BulkGreeting)> bytes = {};
+    size_t got = 0;
+  };
+
+  BulkHost(const CallServices& services, const BulkHostOptions& options,
+           int port, Fd listening, Fd stop);
+  absl::Status HasRoomLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Accept();
+  // Reads what came of its greeting. False: it is a guest no more.
+  bool Hear(Guest* guest);
+  absl::Status Welcome(Guest* guest);
+  // Those that ended; all: those that have not, too.
+  void Reap(bool all);
+
+  const CallServices services_;
+  const BulkHostOptions options_;
+  const std::shared_ptr<BulkMemory> memory_;
+  const int port_;
+  const Fd listening_;
+  const Fd stop_;  // An eventfd.
+  Offers offers_{"a bulk stream"};
+
+  Mutex mu_;
+  std::vector<Served> served_ ABSL_GUARDED_BY(mu_);
+  std::thread accepting_;
+};
+
+}  // namespace ebb::rpc::internal
+
+#endif  // EBB_RPC_INTERNAL_BULK_HOST_H_

@@ -1,0 +1,256 @@
+#include "rpc/internal/bulk_session.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/status_macros.h"
+#include "glog/logging.h"
+#include "rpc/internal/tcp_socket.h"
+#include "rpc/wire.h"
+
+namespace ebb::rpc::internal {
+
+namespace {
+
+// More calls under way than any worker has.
+constexpr size_t kMostCalls = size_t{1} << 16;
+// Blocks that a worker keeps for the next answers.
+constexpr int64_t kKeptBytes = int64_t{32} << 20;
+
+class BulkOpener : public SessionOpener {
+ public:
+  BulkOpener(std::unique_ptr<BulkAsker> asker, const TransportOptions& options,
+             Guard guard, Fd cancel)
+      : asker_(std::move(asker)),
+        options_(options),
+        guard_(std::move(guard)),
+        cancel_(std::move(cancel)) {}
+
+  absl::StatusOr<std::shared_ptr<PreferredSession>> Open() override {
+    EBB_ASSIGN_OR_RETURN(const BulkOffer offer, asker_->Ask());
+    return BulkSession::Open(offer, options_, guard_, cancel_.get());
+  }
+  void Cancel() override {
+    const uint64_t one = 1;
+    // It is never read, so that it stays readable.
+    [[maybe_unused]] const ssize_t n = write(cancel_.get(), &one, sizeof(one));
+    asker_->Cancel();
+  }
+
+ private:
+  const std::unique_ptr<BulkAsker> asker_;
+  const TransportOptions options_;
+  const Guard guard_;
+  const Fd cancel_;  // An eventfd.
+};
+
+absl::StatusCode CodeOf(uint32_t status) {
+  const bool known =
+      status <= static_cast<uint32_t>(absl::StatusCode::kUnauthenticated);
+  return known ? static_cast<absl::StatusCode>(status)
+               : absl::StatusCode::kUnknown;
+}
+
+std::string TextOf(const Payload& message) {
+  std::string text(static_cast<size_t>(message.size()), '\0');
+  message.CopyTo(std::as_writable_bytes(std::span<char>(text)));
+  return text;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SessionOpener>> MakeBulkOpener(
+    std::unique_ptr<BulkAsker> asker, const TransportOptions& options,
+    Guard guard) {
+  Fd cancel(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!cancel) return absl::ErrnoToStatus(errno, "no eventfd can be made");
+  return std::make_unique<BulkOpener>(std::move(asker), options,
+                                      std::move(guard), std::move(cancel));
+}
+
+absl::StatusOr<std::shared_ptr<PreferredSession>> BulkSession::Open(
+    const BulkOffer& offer, const TransportOptions& options, const Guard& guard,
+    int cancel) {
+  absl::StatusOr<Fd> connected =
+      ConnectTcp(offer.host, offer.port, options.connect_timeout, cancel);
+  if (!connected.ok()) {
+    // gRPC has just reached this host, so a firewall is likely.
+    return absl::FailedPreconditionError(
+        absl::StrCat("port ", offer.port, " of ", offer.host,
+                     " is out of reach: ", connected.status().message(),
+                     "; let it pass (--bulk-port), or use --bulk off"));
+  }
+  Fd socket = *std::move(connected);
+  SetUpTcp(socket.get(), options.keepalive_time, options.keepalive_timeout);
+  BulkGreeting greeting;
+  if (offer.token.size() != greeting.token.size()) {
+    return absl::InternalError("the server's token is malformed");
+  }
+  std::copy(offer.token.begin(), offer.token.end(), greeting.token.begin());
+  EBB_RETURN_IF_ERROR(
+      SendAllTcp(socket.get(),
+                 {reinterpret_cast<const char*>(&greeting), sizeof(greeting)}));
+  BulkHello hello;
+  EBB_RETURN_IF_ERROR(
+      ReceiveAllTcp(socket.get(), reinterpret_cast<char*>(&hello),
+                    sizeof(hello), absl::Now() + 2 * kBulkPatience, cancel));
+  if (hello.magic != kBulkMagic || hello.version != kBulkVersion ||
+      hello.most_bytes < 0) {
+    return absl::InternalError("the server's greeting is malformed");
+  }
+  EBB_ASSIGN_OR_RETURN(
+      std::unique_ptr<BulkStream> stream,
+      BulkStream::Make(
+          std::move(socket),
+          BulkMemory::Make(options.max_assembled_bytes, kKeptBytes),
+          {.keepalive_time = options.keepalive_time,
+           .keepalive_timeout = options.keepalive_timeout}));
+  return std::make_shared<BulkSession>(
+      std::move(stream),
+      std::min(hello.most_bytes, options.max_assembled_bytes), guard);
+}
+
+BulkSession::BulkSession(std::unique_ptr<BulkStream> stream, int64_t most_bytes,
+                         Guard guard)
+    : stream_(std::move(stream)),
+      most_bytes_(most_bytes),
+      guard_(std::move(guard)) {}
+
+template <typename Done>
+bool BulkSession::Start(BulkOutgoing message, BulkStream::Order order,
+                        absl::Time deadline, Done* done) {
+  if (message.message.size() > most_bytes_) return false;
+  message.until = deadline;
+  {
+    MutexLock lock(&mu_);
+    if (closed_ || calls_.size() >= kMostCalls) return false;
+    message.id = next_id_++;
+    next_deadline_ = std::min(next_deadline_, deadline);
+    Call& call = calls_[message.id];
+    call.deadline = deadline;
+    call.done = std::move(*done);
+  }
+  // If it cannot be sent the connection ends, and with it the call.
+  stream_->Send(std::move(message), order);
+  return true;
+}
+
+bool BulkSession::Push(PushRequest* request, absl::Time deadline,
+                       PsChannel::PushDone* done) {
+  // One that waits for another is held by the server: they keep their order.
+  if (!Start({.kind = kBulkPush,
+              .token = guard_.ShownWith(*request),
+              .message = Encode(*request)},
+             BulkStream::Order::kInOrder, deadline, done)) {
+    return false;
+  }
+  *request = {};
+  return true;
+}
+
+bool BulkSession::Pull(const PullRequest& request, absl::Time deadline,
+                       PsChannel::PullDone* done) {
+  // Whatever is asked for comes in one message.
+  if (request.expected_bytes > most_bytes_) return false;
+  return Start({.kind = kBulkPull,
+                .token = guard_.ShownWith(request),
+                .message = Encode(request)},
+               BulkStream::Order::kBySize, deadline, done);
+}
+
+bool BulkSession::Clock(const ClockUpdate& update) {
+  {
+    MutexLock lock(&mu_);
+    if (closed_) return false;
+  }
+  return stream_->Send({.kind = kBulkClock,
+                        .token = guard_.ShownWith(update),
+                        .message = Encode(update)},
+                       BulkStream::Order::kBySize);
+}
+
+void BulkSession::Run(const Elsewhere&) {
+  const absl::Status why =
+      stream_->Run([this](const BulkMessage& reply) { return Handle(reply); },
+                   [this] { return Expire(); });
+  if (absl::IsInvalidArgument(why)) {
+    LOG(WARNING) << "a server's bulk stream ends: " << why.message();
+  }
+}
+
+void BulkSession::Stop() {
+  {
+    MutexLock lock(&mu_);
+    stopped_ = true;
+  }
+  stream_->Wake();
+}
+
+void BulkSession::Close(const absl::Status& status) {
+  absl::flat_hash_map<uint64_t, Call> calls;
+  {
+    MutexLock lock(&mu_);
+    closed_ = true;
+    calls.swap(calls_);
+  }
+  for (auto& [id, call] : calls) EndCall(&call.done, status);
+}
+
+bool BulkSession::Handle(const BulkMessage& reply) {
+  if (reply.kind != kBulkReply) return false;
+  Call call;
+  {
+    MutexLock lock(&mu_);
+    const auto it = calls_.find(reply.id);
+    if (it == calls_.end()) return true;  // Too late.
+    call = std::move(it->second);
+    calls_.erase(it);
+  }
+  if (!reply.refused.ok()) {
+    EndCall(&call.done, reply.refused);
+  } else if (reply.status != 0) {
+    EndCall(&call.done,
+            absl::Status(CodeOf(reply.status), TextOf(reply.message)));
+  } else if (auto* push = std::get_if<PsChannel::PushDone>(&call.done)) {
+    (*push)(DecodePushReply(reply.message));
+  } else if (auto* pull = std::get_if<PsChannel::PullDone>(&call.done)) {
+    (*pull)(DecodePullReply(reply.message));
+  }
+  return true;
+}
+
+std::optional<absl::Time> BulkSession::Expire() {
+  std::vector<Call> late;
+  absl::Time next;
+  {
+    MutexLock lock(&mu_);
+    if (stopped_) return std::nullopt;
+    // It reads the time only if it must.
+    if (next_deadline_ == absl::InfiniteFuture()) return next_deadline_;
+    const absl::Time now = absl::Now();
+    if (now < next_deadline_) return next_deadline_;
+    next_deadline_ = absl::InfiniteFuture();
+    for (auto it = calls_.begin(); it != calls_.end();) {
+      if (it->second.deadline > now) {
+        next_deadline_ = std::min(next_deadline_, it->second.deadline);
+        ++it;
+        continue;
+      }
+      late.push_back(std::move(it->second));
+      calls_.erase(it++);
+    }
+    next = next_deadline_;
+  }
+  for (Call& call : late) EndCall(&call.done, NoAnswerInTime());
+  return next;
+}
+
+}  // namespace ebb::rpc::internal

@@ -1,0 +1,92 @@
+// A worker's end of a bulk stream.
+#ifndef EBB_RPC_INTERNAL_BULK_SESSION_H_
+#define EBB_RPC_INTERNAL_BULK_SESSION_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/fd.h"
+#include "common/mutex.h"
+#include "rpc/internal/bulk_protocol.h"
+#include "rpc/internal/bulk_stream.h"
+#include "rpc/internal/call_done.h"
+#include "rpc/internal/guard.h"
+#include "rpc/internal/preferred_channel.h"
+#include "rpc/transport.h"
+
+namespace ebb::rpc::internal {
+
+// Asks a server for an offer, over the network.
+class BulkAsker {
+ public:
+  virtual ~BulkAsker() = default;
+  // Blocks for a few seconds at most.
+  virtual absl::StatusOr<BulkOffer> Ask() = 0;
+  // From another thread: Ask() returns soon, now and later.
+  virtual void Cancel() = 0;
+};
+
+// Asks, connects and greets.
+absl::StatusOr<std::unique_ptr<SessionOpener>> MakeBulkOpener(
+    std::unique_ptr<BulkAsker> asker, const TransportOptions& options,
+    Guard guard);
+
+class BulkSession : public PreferredSession {
+ public:
+  // Connects and is greeted, or until `cancel` can be read. FailedPrecondition:
+  // the port is out of reach.
+  static absl::StatusOr<std::shared_ptr<PreferredSession>> Open(
+      const BulkOffer& offer, const TransportOptions& options,
+      const Guard& guard, int cancel);
+  // Use Open(). A message of more than `most_bytes` goes another way.
+  BulkSession(std::unique_ptr<BulkStream> stream, int64_t most_bytes,
+              Guard guard);
+
+  bool Push(PushRequest* request, absl::Time deadline,
+            PsChannel::PushDone* done) override;
+  bool Pull(const PullRequest& request, absl::Time deadline,
+            PsChannel::PullDone* done) override;
+  bool Clock(const ClockUpdate& update) override;
+
+  void Run(const Elsewhere& elsewhere) override;
+  void Stop() override;
+  void Close(const absl::Status& status) override;
+
+ private:
+  struct Call {
+    absl::Time deadline;
+    CallDone done;
+  };
+
+  // Begins a call, whose `done` is taken. False: it must go another way.
+  template <typename Done>
+  bool Start(BulkOutgoing message, BulkStream::Order order, absl::Time deadline,
+             Done* done);
+  // False: nonsense.
+  bool Handle(const BulkMessage& reply);
+  // Ends the calls that are late. Returns the next deadline; none: Stop() was
+  // called.
+  std::optional<absl::Time> Expire();
+
+  const std::unique_ptr<BulkStream> stream_;
+  const int64_t most_bytes_;
+  const Guard guard_;
+
+  Mutex mu_;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;
+  uint64_t next_id_ ABSL_GUARDED_BY(mu_) = 1;
+  absl::flat_hash_map<uint64_t, Call> calls_ ABSL_GUARDED_BY(mu_);
+  absl::Time next_deadline_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+};
+
+}  // namespace ebb::rpc::internal
+
+#endif  // EBB_RPC_INTERNAL_BULK_SESSION_H_

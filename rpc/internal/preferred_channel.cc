@@ -1,0 +1,219 @@
+#include "rpc/internal/preferred_channel.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "glog/logging.h"
+
+namespace ebb::rpc::internal {
+
+namespace {
+
+constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
+constexpr absl::Duration kLongestPause = absl::Seconds(5);
+// Where asking again soon makes no sense.
+constexpr absl::Duration kRefusedPause = absl::Seconds(30);
+
+absl::Time Until(absl::Duration deadline) { return absl::Now() + deadline; }
+
+absl::Status Destroyed() {
+  return absl::CancelledError("the channel was destroyed");
+}
+
+}  // namespace
+
+PreferredChannel::PreferredChannel(PreferredWay way, const std::string& address,
+                                   std::unique_ptr<PsChannel> network,
+                                   std::unique_ptr<SessionOpener> opener)
+    : way_(std::move(way)),
+      address_(address),
+      owned_network_(std::move(network)),
+      network_(owned_network_.get()),
+      opener_(std::move(opener)),
+      answered_(!way_.first_calls_wait),
+      thread_([this] { Work(); }) {}
+
+PreferredChannel::~PreferredChannel() {
+  std::shared_ptr<PreferredSession> session;
+  {
+    MutexLock lock(&mu_);
+    destroyed_ = true;
+    session = session_;
+    changed_.SignalAll();
+  }
+  opener_->Cancel();
+  if (session != nullptr) session->Stop();
+  thread_.join();
+  Answered();
+  // Its callbacks may still call here.
+  owned_network_.reset();
+}
+
+std::shared_ptr<PreferredSession> PreferredChannel::Session(bool* destroyed) {
+  MutexLock lock(&mu_);
+  *destroyed = destroyed_;
+  if (!wanted_) {
+    wanted_ = true;
+    changed_.SignalAll();
+  }
+  return destroyed_ ? nullptr : session_;
+}
+
+// Values that came over the network would be held twice, if they are there
+// already on this machine.
+void PreferredChannel::BeginWhenAnswered(std::function<void()> call) {
+  {
+    MutexLock lock(&mu_);
+    wanted_ = true;
+    changed_.SignalAll();
+    if (!answered_ && !destroyed_) {
+      early_.push_back(std::move(call));
+      return;
+    }
+    answered_ = true;  // No call asks any more.
+  }
+  call();
+}
+
+void PreferredChannel::Answered() {
+  std::vector<std::function<void()>> early;
+  {
+    MutexLock lock(&mu_);
+    answered_ = true;
+    early.swap(early_);
+  }
+  for (const auto& call : early) call();
+}
+
+void PreferredChannel::Push(PushRequest request, absl::Duration deadline,
+                            PushDone done) {
+  if (!answered_) {
+    return BeginWhenAnswered(
+        [this, request = std::move(request), until = Until(deadline),
+         done = std::move(done)] { Push(request, until - absl::Now(), done); });
+  }
+  bool destroyed = false;
+  const auto session = Session(&destroyed);
+  if (destroyed) return done(Destroyed());
+  if (session != nullptr && session->Push(&request, Until(deadline), &done)) {
+    return;
+  }
+  network_->Push(std::move(request), deadline, std::move(done));
+}
+
+void PreferredChannel::Pull(const PullRequest& request, absl::Duration deadline,
+                            PullDone done) {
+  if (!answered_) {
+    return BeginWhenAnswered(
+        [this, request, until = Until(deadline), done = std::move(done)] {
+          Pull(request, until - absl::Now(), done);
+        });
+  }
+  bool destroyed = false;
+  const auto session = Session(&destroyed);
+  if (destroyed) return done(Destroyed());
+  if (session != nullptr && session->Pull(request, Until(deadline), &done)) {
+    return;
+  }
+  network_->Pull(request, deadline, std::move(done));
+}
+
+void PreferredChannel::Clock(const ClockUpdate& update) {
+  bool destroyed = false;
+  const auto session = Session(&destroyed);
+  if (destroyed) return;
+  if (session != nullptr && session->Clock(update)) return;
+  network_->Clock(update);
+}
+
+void PreferredChannel::Fetch(const FetchRequest& request,
+                             absl::Duration deadline, FetchDone done) {
+  network_->Fetch(request, deadline, std::move(done));
+}
+
+bool PreferredChannel::AwaitSession(absl::Duration limit) {
+  const absl::Time end = absl::Now() + limit;
+  MutexLock lock(&mu_);
+  wanted_ = true;
+  changed_.SignalAll();
+  while (session_ == nullptr && absl::Now() < end) {
+    changed_.WaitFor(&mu_, end - absl::Now());
+  }
+  return session_ != nullptr;
+}
+
+absl::Duration PreferredChannel::PauseAfter(const absl::Status& status) {
+  if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
+    const int doublings = std::min(failures_++, 10);
+    return std::min(kFirstPause * (1 << doublings), kLongestPause);
+  }
+  // Once, however often it is asked.
+  const std::string line(absl::IsUnimplemented(status)
+                             ? "the server does not offer it"
+                             : status.message());
+  if (line != told_) {
+    LOG(INFO) << "server=" << address_ << " no " << way_.name << ": " << line;
+    told_ = line;
+  }
+  return kRefusedPause;
+}
+
+void PreferredChannel::Work() {
+  absl::Time next = absl::InfinitePast();
+  while (true) {
+    {
+      MutexLock lock(&mu_);
+      while (!destroyed_ && (!wanted_ || absl::Now() < next)) {
+        if (wanted_) {
+          changed_.WaitFor(&mu_, next - absl::Now());
+        } else {
+          changed_.Wait(&mu_);
+        }
+      }
+      if (destroyed_) return;
+      // What is not used any more is not asked for again.
+      wanted_ = false;
+    }
+    const absl::StatusOr<std::shared_ptr<PreferredSession>> session =
+        opener_->Open();
+    if (!session.ok()) {
+      Answered();
+      next = absl::Now() + PauseAfter(session.status());
+      continue;
+    }
+    failures_ = 0;
+    Serve(*session);
+    next = absl::Now() + kFirstPause;
+  }
+}
+
+void PreferredChannel::Serve(const std::shared_ptr<PreferredSession>& session) {
+  {
+    MutexLock lock(&mu_);
+    if (destroyed_) return;
+    session_ = session;
+    changed_.SignalAll();
+  }
+  if (told_ != way_.name) {
+    LOG(INFO) << "server=" << address_ << " transport=" << way_.name;
+    told_ = way_.name;
+  }
+  Answered();
+  session->Run([this](const PullRequest& request, absl::Duration deadline,
+                      PullDone done) {
+    network_->Pull(request, deadline, std::move(done));
+  });
+  bool destroyed = false;
+  {
+    MutexLock lock(&mu_);
+    session_ = nullptr;
+    destroyed = destroyed_;
+  }
+  session->Close(destroyed ? Destroyed()
+                           : absl::UnavailableError(
+                                 "the server is gone, or went away meanwhile"));
+}
+
+}  // namespace ebb::rpc::internal
