@@ -254,10 +254,12 @@ TEST_F(RunTest, IsExactWhateverIsKilled) {
 // Pushes and pulls use bulk streams, as between machines.
 TEST_F(RunTest, IsExactOverBulkStreamsWhateverIsKilled) {
   setenv("EBB_SHARED_MEMORY", "off", 1);
+  setenv("EBB_BULK", "auto", 1);
   const int exit_code =
       Run(MainJob(9, {"--report", "report.json", "--kill-every", "1", "--set",
                       "oracle.width=4", "--set", "checkpoint.every=500ms"}));
   unsetenv("EBB_SHARED_MEMORY");
+  unsetenv("EBB_BULK");
   ASSERT_EQ(exit_code, 0);
   const Struct report = Json("report.json");
   ExpectExact(report, 540'000);
