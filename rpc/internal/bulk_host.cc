@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -51,7 +52,7 @@ BulkHost::BulkHost(const CallServices& services, const BulkHostOptions& options,
 
 BulkHost::~BulkHost() { Stop(absl::InfinitePast()); }
 
-absl::Status BulkHost::HasRoomLocked() const {
+absl::Status BulkHost::HasRoom() const {
   if (served_.size() < kMostConnections) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrCat(
       "the server has ", served_.size(), " bulk streams, and takes no more"));
@@ -62,10 +63,7 @@ absl::StatusOr<std::string> BulkHost::Offer(uint32_t version) {
     return absl::FailedPreconditionError(absl::StrCat(
         "bulk streams are of version ", kBulkVersion, " here, not ", version));
   }
-  {
-    MutexLock lock(&mu_);
-    EBB_RETURN_IF_ERROR(HasRoomLocked());
-  }
+  EBB_RETURN_IF_ERROR(HasRoom());
   return offers_.Make();
 }
 
@@ -83,7 +81,7 @@ void BulkHost::Accept() {
           {.fd = guest.socket.get(), .events = POLLIN, .revents = 0});
     }
     poll(polled.data(), polled.size(), kReapMilliseconds);
-    Reap(/*all=*/false);
+    served_.Reap();
     if ((polled[0].revents & POLLIN) != 0) return;
     const absl::Time now = absl::Now();
     std::vector<Guest> left;
@@ -122,10 +120,7 @@ absl::Status BulkHost::Welcome(Guest* guest) {
   }
   EBB_RETURN_IF_ERROR(
       offers_.Take({greeting.token.data(), greeting.token.size()}));
-  {
-    MutexLock lock(&mu_);
-    EBB_RETURN_IF_ERROR(HasRoomLocked());
-  }
+  EBB_RETURN_IF_ERROR(HasRoom());
   SetUpTcp(guest->socket.get(), options_.stream.keepalive_time,
            options_.stream.keepalive_timeout);
   const BulkHello hello = {
@@ -138,24 +133,8 @@ absl::Status BulkHost::Welcome(Guest* guest) {
       BulkStream::Make(std::move(guest->socket), memory_, options_.stream));
   auto connection =
       std::make_shared<BulkConnection>(services_, std::move(stream));
-  MutexLock lock(&mu_);
-  served_.push_back(
-      {connection, std::thread([connection] { connection->Run(); })});
+  served_.Add(std::move(connection));
   return absl::OkStatus();
-}
-
-void BulkHost::Reap(bool all) {
-  std::vector<Served> ended;
-  {
-    MutexLock lock(&mu_);
-    const auto it = std::partition(
-        served_.begin(), served_.end(),
-        [&](const Served& one) { return !all && !one.connection->closed(); });
-    ended.assign(std::make_move_iterator(it),
-                 std::make_move_iterator(served_.end()));
-    served_.erase(it, served_.end());
-  }
-  for (Served& one : ended) one.thread.join();
 }
 
 void BulkHost::Stop(absl::Time until) {
@@ -165,13 +144,7 @@ void BulkHost::Stop(absl::Time until) {
     LOG(FATAL) << "an eventfd that was never written to is full";
   }
   accepting_.join();
-  {
-    MutexLock lock(&mu_);
-    for (const Served& served : served_) {
-      served.connection->StopWhenIdle(until);
-    }
-  }
-  Reap(/*all=*/true);
+  served_.End(until);
 }
 
 }  // namespace ebb::rpc::internal

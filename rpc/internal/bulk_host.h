@@ -8,20 +8,18 @@
 #include <memory>
 #include <string>
 #include <thread>
-#include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/fd.h"
-#include "common/mutex.h"
 #include "rpc/internal/bulk_connection.h"
 #include "rpc/internal/bulk_memory.h"
 #include "rpc/internal/bulk_protocol.h"
 #include "rpc/internal/bulk_stream.h"
 #include "rpc/internal/offers.h"
 #include "rpc/internal/served_call.h"
+#include "rpc/internal/served_connections.h"
 
 namespace ebb::rpc::internal {
 
@@ -53,10 +51,6 @@ class BulkHost {
   const BulkMemory& memory() const { return *memory_; }
 
  private:
-  struct Served {
-    std::shared_ptr<BulkConnection> connection;
-    std::thread thread;
-  };
   // A connection whose greeting is not complete.
   struct Guest {
     Fd socket;
@@ -67,13 +61,11 @@ class BulkHost {
 
   BulkHost(const CallServices& services, const BulkHostOptions& options,
            int port, Fd listening, Fd stop);
-  absl::Status HasRoomLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status HasRoom() const;
   void Accept();
   // Reads what came of its greeting. False: it is a guest no more.
   bool Hear(Guest* guest);
   absl::Status Welcome(Guest* guest);
-  // Those that ended; all: those that have not, too.
-  void Reap(bool all);
 
   const CallServices services_;
   const BulkHostOptions options_;
@@ -82,9 +74,7 @@ class BulkHost {
   const Fd listening_;
   const Fd stop_;  // An eventfd.
   Offers offers_{"a bulk stream"};
-
-  Mutex mu_;
-  std::vector<Served> served_ ABSL_GUARDED_BY(mu_);
+  ServedConnections<BulkConnection> served_;
   std::thread accepting_;
 };
 

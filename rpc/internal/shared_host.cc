@@ -4,7 +4,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -64,7 +63,7 @@ SharedHost::SharedHost(const SharedServices& services, SharedHello hello,
 
 SharedHost::~SharedHost() { Stop(absl::InfinitePast()); }
 
-absl::Status SharedHost::HasRoomLocked() const {
+absl::Status SharedHost::HasRoom() const {
   if (served_.size() < kMostConnections) return absl::OkStatus();
   return absl::ResourceExhaustedError(
       absl::StrCat("the server has ", served_.size(),
@@ -81,10 +80,7 @@ absl::StatusOr<SharedOffer> SharedHost::Offer(uint32_t version,
   if (boot_id_.empty() || boot_id != boot_id_) {
     return absl::FailedPreconditionError("it is on another machine");
   }
-  {
-    MutexLock lock(&mu_);
-    EBB_RETURN_IF_ERROR(HasRoomLocked());
-  }
+  EBB_RETURN_IF_ERROR(HasRoom());
   EBB_ASSIGN_OR_RETURN(std::string token, offers_.Make());
   return SharedOffer{name_, std::move(token)};
 }
@@ -95,7 +91,7 @@ void SharedHost::Accept() {
         pollfd{.fd = listening_.get(), .events = POLLIN, .revents = 0},
         pollfd{.fd = stop_.get(), .events = POLLIN, .revents = 0}};
     poll(both.data(), both.size(), kReapMilliseconds);
-    Reap(/*all=*/false);
+    served_.Reap();
     if ((both[1].revents & POLLIN) != 0) return;
     if ((both[0].revents & POLLIN) == 0) continue;
     absl::StatusOr<Fd> socket = shm::AcceptLocally(listening_.get());
@@ -127,10 +123,7 @@ absl::Status SharedHost::Welcome(Fd socket) {
   const absl::string_view named =
       absl::string_view(first.bytes).substr(0, kSharedTokenBytes);
   EBB_RETURN_IF_ERROR(offers_.Take(named));
-  {
-    MutexLock lock(&mu_);
-    EBB_RETURN_IF_ERROR(HasRoomLocked());
-  }
+  EBB_RETURN_IF_ERROR(HasRoom());
   shm::Mapping heap;
   if (has_heap) {
     EBB_ASSIGN_OR_RETURN(
@@ -142,24 +135,8 @@ absl::Status SharedHost::Welcome(Fd socket) {
                              std::move(heap), hello_));
   LOG(INFO) << "worker_pid=" << connection->pid()
             << " uses shared memory, area=" << hello_.up_area_bytes;
-  MutexLock lock(&mu_);
-  served_.push_back(
-      {connection, std::thread([connection] { connection->Run(); })});
+  served_.Add(std::move(connection));
   return absl::OkStatus();
-}
-
-void SharedHost::Reap(bool all) {
-  std::vector<Served> ended;
-  {
-    MutexLock lock(&mu_);
-    const auto it = std::partition(
-        served_.begin(), served_.end(),
-        [&](const Served& one) { return !all && !one.connection->closed(); });
-    ended.assign(std::make_move_iterator(it),
-                 std::make_move_iterator(served_.end()));
-    served_.erase(it, served_.end());
-  }
-  for (Served& one : ended) one.thread.join();
 }
 
 void SharedHost::Stop(absl::Time until) {
@@ -169,13 +146,7 @@ void SharedHost::Stop(absl::Time until) {
     LOG(FATAL) << "an eventfd that was never written to is full";
   }
   accepting_.join();
-  {
-    MutexLock lock(&mu_);
-    for (const Served& served : served_) {
-      served.connection->StopWhenIdle(until);
-    }
-  }
-  Reap(/*all=*/true);
+  served_.End(until);
 }
 
 }  // namespace ebb::rpc::internal

@@ -8,15 +8,13 @@
 #include <string>
 #include <thread>
 #include <utility>
-#include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "common/mutex.h"
 #include "common/shm/memory_file.h"
 #include "rpc/internal/offers.h"
+#include "rpc/internal/served_connections.h"
 #include "rpc/internal/shared_connection.h"
 #include "rpc/internal/shared_protocol.h"
 
@@ -39,18 +37,11 @@ class SharedHost {
   void Stop(absl::Time until);
 
  private:
-  struct Served {
-    std::shared_ptr<SharedConnection> connection;
-    std::thread thread;
-  };
-
   SharedHost(const SharedServices& services, SharedHello hello,
              std::string name, Fd listening, Fd stop);
-  absl::Status HasRoomLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status HasRoom() const;
   void Accept();
   absl::Status Welcome(Fd socket);
-  // Those that ended; all: those that have not, too.
-  void Reap(bool all);
 
   const SharedServices services_;
   const SharedHello hello_;
@@ -60,9 +51,7 @@ class SharedHost {
   const Fd stop_;  // An eventfd.
 
   Offers offers_{"shared memory"};
-
-  Mutex mu_;
-  std::vector<Served> served_ ABSL_GUARDED_BY(mu_);
+  ServedConnections<SharedConnection> served_;
   std::thread accepting_;
 };
 
