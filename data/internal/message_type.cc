@@ -105,7 +105,8 @@ absl::Status Build(const std::string& path, const Files& files,
     int next;  // The import that is looked at next.
   };
   std::vector<Visit> visits = {{&wanted, 0}};
-  absl::flat_hash_set<absl::string_view> begun = {wanted.name()};
+  absl::flat_hash_set<absl::string_view> begun;
+  begun.insert(wanted.name());
   while (!visits.empty()) {
     Visit& visit = visits.back();
     const FileDescriptorProto& file = *visit.file;

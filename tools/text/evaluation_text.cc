@@ -98,7 +98,7 @@ std::string FigureText(double value, int digits) {
   if (!(size >= kLarge) || !std::isfinite(value)) {
     return LossText(value, digits);
   }
-  const std::string text = LossText(value, std::min(digits, kDigitsOfLarge));
+  std::string text = LossText(value, std::min(digits, kDigitsOfLarge));
   const size_t point = std::min(text.find('.'), text.size());
   int64_t whole = 0;
   if (!absl::SimpleAtoi(text.substr(0, point), &whole)) return text;

@@ -215,7 +215,7 @@ absl::Status SweepDriver::Begin(const sweep::Step::Begin& begin) {
     EBB_RETURN_IF_ERROR(
         CheckWorkers(prepared.record.plan, path, facts_.workers));
   }
-  const absl::Status submitted = jobs_->Submit(begin.number, prepared);
+  absl::Status submitted = jobs_->Submit(begin.number, prepared);
   // Another driver of this sweep was quicker: the next look shows its trial.
   if (absl::IsAlreadyExists(submitted) &&
       refused_.insert(begin.number).second) {
