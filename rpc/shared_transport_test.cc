@@ -37,7 +37,7 @@ using internal::SharedHost;
 using internal::SharedOffer;
 using internal::Traffic;
 
-constexpr absl::Duration kLong = absl::Seconds(20);
+constexpr absl::Duration kLong = absl::Seconds(60);
 constexpr int64_t kValueBytes = int64_t{256} << 20;
 
 // Which host listens at an address.

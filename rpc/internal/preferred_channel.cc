@@ -87,12 +87,15 @@ void PreferredChannel::Answered() {
   for (const auto& call : early) call();
 }
 
+// Early calls may begin while a derived class is being destroyed, so they name
+// the function of this class.
 void PreferredChannel::Push(PushRequest request, absl::Duration deadline,
                             PushDone done) {
   if (!answered_) {
-    return BeginWhenAnswered(
-        [this, request = std::move(request), until = Until(deadline),
-         done = std::move(done)] { Push(request, until - absl::Now(), done); });
+    return BeginWhenAnswered([this, request = std::move(request),
+                              until = Until(deadline), done = std::move(done)] {
+      PreferredChannel::Push(request, until - absl::Now(), done);
+    });
   }
   bool destroyed = false;
   const auto session = Session(&destroyed);
@@ -108,7 +111,7 @@ void PreferredChannel::Pull(const PullRequest& request, absl::Duration deadline,
   if (!answered_) {
     return BeginWhenAnswered(
         [this, request, until = Until(deadline), done = std::move(done)] {
-          Pull(request, until - absl::Now(), done);
+          PreferredChannel::Pull(request, until - absl::Now(), done);
         });
   }
   bool destroyed = false;

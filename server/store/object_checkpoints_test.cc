@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -79,7 +80,7 @@ class OddObjects final : public ObjectStore {
   absl::StatusOr<std::string> Put(absl::string_view key,
                                   std::span<const absl::string_view> parts,
                                   const PutOptions& options) override {
-    if (!std::exchange(put_is_late_, false)) {
+    if (!put_is_late_.exchange(false)) {
       return objects_.Put(key, parts, options);
     }
     late_ = [this, key = std::string(key), bytes = absl::StrJoin(parts, ""),
@@ -103,7 +104,7 @@ class OddObjects final : public ObjectStore {
  private:
   ObjectStore& objects_;
   std::function<void()> change_;
-  bool put_is_late_ = false;
+  std::atomic<bool> put_is_late_ = false;
   std::function<absl::StatusOr<std::string>()> late_;
 };
 
