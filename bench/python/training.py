@@ -58,9 +58,11 @@ def contests(epochs: int, data: str) -> List[Contest]:
             {
                 "ebb": ours([*momentum, *more, "--workers=2"]),
                 "torch": peer("torch_ddp", [*momentum, *more]),
+                "apart": functools.partial(_apart, [*momentum, *more]),
             },
             [
                 Comparison("SGD 0.9: 2 workers / DDP, 2 processes", _SPEED, "ebb", "torch", at_least(1.5)),
+                Comparison("two plain loops apart / DDP, 2 processes", _SPEED, "apart", "torch"),
                 Comparison("SGD 0.9: 2 workers / DDP, 2 processes", _CPU, "ebb", "torch", at_most(1.2)),
                 Comparison("SGD 0.9: 2 workers / DDP, 2 processes", _ACCURACY, "ebb", "torch", at_least(0.995), means=True),
             ],
@@ -93,6 +95,14 @@ def _ours(flags: List[str], seed: int) -> Sample:
         _ACCURACY: answers[0]["accuracy"],
         **{figures.PART + part: us for part, us in answers[0]["timing"].items()},
     }
+
+
+def _apart(flags: List[str], seed: int) -> Sample:
+    """Two plain loops at once that share nothing: as fast as two processors compute."""
+    script = str(_PEERS / "torch_single.py")
+    loops = [start([script, *flags, f"--seed={seed}"]) for _ in range(2)]
+    answers = [result_of(loop) for loop in loops]
+    return {_SPEED: sum(answer["examples_per_s"] for answer in answers)}
 
 
 def _peer(name: str, flags: List[str], seed: int) -> Sample:
