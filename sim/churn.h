@@ -24,6 +24,14 @@ struct ChurnRates {
   absl::Duration away = absl::Minutes(5);
 };
 
+// The market of the p3 trace of Bamboo (NSDI 2023): 167 losses in 273 hours of
+// its machines.
+inline ChurnRates BambooMarket() {
+  return {.losses_per_worker_hour = 0.611,
+          .bulk = 2.11,
+          .away = absl::Minutes(36.7)};
+}
+
 struct WorkerEvent {
   absl::Duration at;
   int worker = 0;

@@ -26,9 +26,7 @@ struct ReportOptions {
   // The market; the default is that of the p3 trace of Bamboo (NSDI 2023).
   // Losses up to 3,600 per worker-hour, a bulk of at least 1, away from a
   // millisecond to a day.
-  ChurnRates market{.losses_per_worker_hour = 0.611,
-                    .bulk = 2.11,
-                    .away = absl::Minutes(36.7)};
+  ChurnRates market = BambooMarket();
   // Time of a batch, a tenth more or less; and of an item, in whole batches.
   absl::Duration batch_time = absl::Seconds(1);
   absl::Duration item_time = absl::Seconds(2);

@@ -90,8 +90,8 @@ Examples:
     if (*report) {
       if (!workers->empty()) flags->options.workers = *workers;
       flags->options.seed = options->first;
-      flags->trace = *traced;
-      if (trace->count() > 0 && flags->trace.empty()) {
+      flags->market.trace = *traced;
+      if (trace->count() > 0 && flags->market.trace.empty()) {
         throw CLI::ValidationError("--trace", "of --report it needs a FILE");
       }
       *exit_code = SimReport(*flags);

@@ -5,16 +5,11 @@
 #include <iostream>
 #include <utility>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "common/status_macros.h"
 #include "job/fit.h"
 #include "sim/command.h"
-#include "tools/chaos/market.h"
-#include "tools/chaos/trace.h"
 #include "tools/command/command.h"
-#include "tools/files/files.h"
 #include "tools/text/console.h"
 #include "tools/text/json.h"
 
@@ -24,38 +19,6 @@ namespace {
 
 // From here on the objects of a row are gigabytes.
 constexpr int kManyWorkers = 1000;
-
-// Sets the market, and says where it is from.
-absl::StatusOr<std::string> ChooseMarket(SimReportFlags* flags) {
-  sim::ChurnRates& market = flags->options.market;
-  std::string source = "as in Bamboo's p3 trace";
-  if (!flags->trace.empty()) {
-    EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(flags->trace));
-    EBB_ASSIGN_OR_RETURN(const chaos::Trace trace,
-                         chaos::ReadTrace(text, flags->trace));
-    const chaos::MarketFigures figures = chaos::FiguresOf(trace);
-    market.losses_per_worker_hour = figures.losses_per_node_hour;
-    market.bulk = figures.bulk;
-    // If no node of that market comes back, none is expected.
-    if (figures.replaced_after != absl::InfiniteDuration()) {
-      market.away = figures.replaced_after;
-    }
-    source = absl::StrFormat("%s: %d losses in %.1f node-hours", flags->trace,
-                             figures.losses, figures.node_hours);
-  }
-  if (flags->hazard || flags->bulk || flags->away) {
-    absl::StrAppend(&source, ", but for what is given");
-  }
-  if (flags->hazard) market.losses_per_worker_hour = *flags->hazard;
-  if (flags->bulk) market.bulk = *flags->bulk;
-  if (flags->away) market.away = *flags->away;
-  if (flags->speed != 1) {
-    market.losses_per_worker_hour *= flags->speed;
-    market.away /= flags->speed;
-    absl::StrAppendFormat(&source, ", %g times faster", flags->speed);
-  }
-  return source;
-}
 
 std::string Assumptions(const sim::ReportOptions& options,
                         const std::string& source) {
@@ -166,32 +129,14 @@ sim::ReportRow RunRow(sim::ReportOptions options, int workers) {
 
 void AddSimReportFlags(CLI::App* command, SimReportFlags* flags) {
   sim::ReportOptions& options = flags->options;
-  const auto add = [&](CLI::Option* option) { return option->group("Report"); };
-  add(command->add_option("--hazard", flags->hazard,
-                          "Losses of each worker in an hour (0.611)"));
-  add(command->add_option("--bulk", flags->bulk,
-                          "Workers lost at an instant (2.11)"));
+  constexpr char kGroup[] = "Report";
+  AddMarketFlags(command, kGroup, &flags->market);
+  const auto add = [&](CLI::Option* option) { return option->group(kGroup); };
   const auto duration = [&](const char* name, absl::Duration* value,
                             const char* help) {
     AddDurationFlag(command, name, value, help);
     add(command->get_option(name));
   };
-  command
-      ->add_option_function<std::string>(
-          "--away",
-          [flags](const std::string& text) {
-            absl::Duration away;
-            if (!absl::ParseDuration(text, &away)) {
-              throw CLI::ValidationError(
-                  "--away", "\"" + text + "\" is no duration; write 5m or 30s");
-            }
-            flags->away = away;
-          },
-          "Time until a lost worker is replaced (36.7m)")
-      ->group("Report");
-  add(command->add_option("--speed", flags->speed,
-                          "Play the market this many times faster"))
-      ->check(CLI::PositiveNumber);
   duration("--batch-time", &options.batch_time, "Time of a batch (1s)");
   duration("--item-time", &options.item_time, "Time of an item (2s)");
   duration("--load-time", &options.load_time,
@@ -210,14 +155,15 @@ void AddSimReportFlags(CLI::App* command, SimReportFlags* flags) {
 }
 
 int SimReport(SimReportFlags flags) {
-  const absl::StatusOr<std::string> source = ChooseMarket(&flags);
-  if (!source.ok()) return Report(source.status());
-  const sim::ReportOptions& options = flags.options;
+  const absl::StatusOr<ChosenMarket> market = ChooseMarket(flags.market);
+  if (!market.ok()) return Report(market.status());
+  sim::ReportOptions& options = flags.options;
+  options.market = market->rates;
   const absl::Status valid = options.Validate();
   if (!valid.ok()) return Report(valid);
   sim::LogOnlyErrors();
-  Json json = OptionsJson(options, *source);
-  if (!flags.json) std::cout << Assumptions(options, *source) << kHeader;
+  Json json = OptionsJson(options, market->source);
+  if (!flags.json) std::cout << Assumptions(options, market->source) << kHeader;
   bool good = true, huge = false;
   for (const int workers : options.workers) {
     if (workers >= kManyWorkers && !std::exchange(huge, true)) {
