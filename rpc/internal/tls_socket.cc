@@ -23,9 +23,9 @@ namespace {
 
 // Encrypted bytes that are read and written at once. They should stay in a
 // core's cache.
-constexpr size_t kTlsBufferBytes = size_t{128} << 10;
+constexpr size_t kTlsBufferBytes = size_t{32} << 10;
 // Bytes that are encrypted, or decrypted, before the other thread has its turn.
-constexpr size_t kTlsTurnBytes = size_t{128} << 10;
+constexpr size_t kTlsTurnBytes = size_t{32} << 10;
 // What OpenSSL may write without a write of ours: answers to the other side's
 // messages about keys.
 constexpr size_t kMostFreshBytes = 4 * kTlsBufferBytes;

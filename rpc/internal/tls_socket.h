@@ -64,7 +64,7 @@ class TlsSocket : public BulkSocket {
 
   // Gives the system what was encrypted, as much as it takes.
   absl::Status SendOut();
-  // Encrypts up to kMostEncrypted bytes.
+  // Encrypts as much as one turn has.
   absl::StatusOr<size_t> Encrypt(std::span<const iovec> from);
   void TakeFreshLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
