@@ -22,8 +22,8 @@ SparseReport ReportOf(double share) {
   report.partitions = 64;
   report.push = {
       .bare_seconds = 0.1, .worker_seconds = 0.25, .server_seconds = 0.5};
-  report.rows = {
-      MakeRow("push, 8 in flight", "M rows/s", ours, bare, RowsBound(DataPlane::kGrpc))};
+  report.rows = {MakeRow("push, 8 in flight", "M rows/s", ours, bare,
+                         RowsBound(DataPlane::kGrpc))};
   return report;
 }
 

@@ -1,4 +1,5 @@
-// Bulk streams by TLS: the transports' contract, and who is refused, and why.
+// Bulk streams by TLS: the transports' contract, which peers are refused, and
+// why.
 #include <fstream>
 #include <memory>
 #include <string>
@@ -160,7 +161,7 @@ TEST_F(BulkTlsTest, AnotherRoleIsRefused) {
   }
 }
 
-// Whoever learns a token cannot use it with another certificate.
+// A token that another worker learns is of no use to it.
 TEST_F(BulkTlsTest, ATokenIsOfTheCertificateThatAskedForIt) {
   certificates_.Add("other", {.role = Role::kWorker, .name = "other"});
   EXPECT_FALSE(Open(certificates_.Named("other")).ok());

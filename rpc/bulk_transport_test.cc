@@ -271,9 +271,16 @@ TEST_F(BulkTest, NoFileDescriptorIsLeft) {
 }
 
 TEST_F(BulkTest, ThereAreAtMost256Connections) {
-  Start();
+  // None of them is asked for a sign of life.
+  Start({.keepalive_time = kLong});
   std::vector<std::unique_ptr<OddWorker>> workers;
   for (int i = 0; i < 256; ++i) workers.push_back(Connect());
+  // It is counted before it is served, and greeted before that.
+  for (const auto& worker : workers) {
+    worker->Say({.kind = internal::kBulkPing});
+    BulkFrame pong;
+    ASSERT_TRUE(worker->Receive(&pong));
+  }
   EXPECT_TRUE(absl::IsResourceExhausted(host_->Offer(kBulkVersion).status()));
   workers.clear();
   EXPECT_TRUE(Soon([&] { return host_->Offer(kBulkVersion).ok(); }));

@@ -25,7 +25,7 @@ constexpr size_t kMostConnections = 256;
 // Connections without a complete greeting; others wait to be accepted.
 constexpr size_t kMostGuests = 64;
 constexpr int kReapMilliseconds = 200;
-// Who may call this may connect (rpc_roles.h).
+// The roles that may call this may connect (rpc_roles.h).
 constexpr char kOpenBulkStream[] = "/ebb.v1.BulkStream/OpenBulkStream";
 
 }  // namespace

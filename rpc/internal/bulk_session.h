@@ -39,7 +39,7 @@ class BulkAsker {
 struct BulkSessionOptions {
   TransportOptions transport = {};
   Guard guard = {};
-  // Of the server, on every way to it.
+  // Shared by all ways to the server.
   std::shared_ptr<SentKeys> sent_keys = std::make_shared<SentKeys>();
   std::shared_ptr<TlsContext> tls = {};  // Null: plain text.
 };

@@ -72,8 +72,8 @@ class TlsSocket : public BulkSocket {
   const std::shared_ptr<SSL_CTX> context_;
   const uint64_t key_bytes_;
 
-  // OpenSSL's object is of one thread at a time. Who waits for mu_ holds
-  // next_, so that one that takes it again and again lets the other in.
+  // OpenSSL's object is of one thread at a time. A thread that waits for mu_
+  // holds next_, so that one that takes it again and again lets it in.
   Mutex next_;
   Mutex mu_ ABSL_ACQUIRED_AFTER(next_);
   SSL* ssl_ ABSL_GUARDED_BY(mu_) = nullptr;
