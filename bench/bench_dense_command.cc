@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bench/bench_run.h"
+#include "bench/data_plane.h"
 #include "bench/dense_bench.h"
 #include "bench/paired.h"
 #include "bench/tls_bench.h"
@@ -25,15 +26,14 @@ struct BenchDenseFlags {
   bool tls = false;
 };
 
-bench::DataPlane PlaneOf(const std::string& transport) {
-  if (transport == "shm") return bench::DataPlane::kShared;
-  return transport == "bulk" ? bench::DataPlane::kBulk
-                             : bench::DataPlane::kGrpc;
-}
-
 int BenchDense(const BenchDenseFlags& flags) {
+  if (flags.tls && flags.transport == "shm") {
+    return Report(absl::InvalidArgumentError(
+        "--tls: values in shared memory are not encrypted; leave it out, or "
+        "choose another --transport"));
+  }
   bench::DenseOptions options = {.programs = ProgramFolder(),
-                                 .plane = PlaneOf(flags.transport),
+                                 .plane = bench::DataPlaneOf(flags.transport),
                                  .watch = {.progress = ShowBenchProgress}};
   if (flags.quick) {
     options.pairs = 3;
@@ -43,7 +43,10 @@ int BenchDense(const BenchDenseFlags& flags) {
     options.array_bytes = int64_t{64} << 20;
   }
   if (flags.pairs > 0) options.pairs = flags.pairs;
-  if (flags.tls) options.sizes = {4 << 20, 16 << 20};
+  // Over gRPC, TLS is compared with plain text.
+  const bool compares_tls = flags.tls && flags.transport == "grpc";
+  options.tls = flags.tls && !compares_tls;
+  if (compares_tls) options.sizes = {4 << 20, 16 << 20};
   if (!flags.kib.empty()) {
     options.sizes.clear();
     for (const int64_t kib : flags.kib) options.sizes.push_back(kib << 10);
@@ -52,7 +55,7 @@ int BenchDense(const BenchDenseFlags& flags) {
                            Json* json) -> absl::StatusOr<BenchResult> {
     options.folder = folder;
     options.watch.stop = stop;
-    if (flags.tls) {
+    if (compares_tls) {
       EBB_ASSIGN_OR_RETURN(const bench::TlsReport report,
                            bench::MeasureTls(options));
       bench::AddTlsReport(report, json);
@@ -88,11 +91,10 @@ void AddBenchDenseCommand(CLI::App* bench, int* exit_code) {
                    "server share memory")
       ->capture_default_str()
       ->check(CLI::IsMember({"grpc", "bulk", "shm"}));
-  command
-      ->add_flag(
-          "--tls", flags->tls,
-          "Compare mutual TLS with plain text, both over gRPC, 4 and 16 MiB")
-      ->excludes("--transport");
+  command->add_flag(
+      "--tls", flags->tls,
+      "grpc: compare mutual TLS with plain text, 4 and 16 MiB; bulk: both "
+      "sides have mutual TLS");
   command->add_flag(
       "--quick", flags->quick,
       "Give a rough result without a verdict: 3 pairs of short samples");
@@ -106,7 +108,8 @@ Example:
   ebb bench dense --json dense.json
   ebb bench dense --transport bulk
   ebb bench dense --transport shm
-  ebb bench dense --tls)");
+  ebb bench dense --tls
+  ebb bench dense --tls --transport bulk)");
   command->callback([flags, exit_code] { *exit_code = BenchDense(*flags); });
 }
 

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "bench/bench_run.h"
+#include "bench/data_plane.h"
 #include "bench/paired.h"
 #include "bench/sparse_bench.h"
 #include "common/status_macros.h"
@@ -25,7 +26,7 @@ struct BenchSparseFlags {
 int BenchSparse(const BenchSparseFlags& flags) {
   bench::SparseOptions options = flags.options;
   options.programs = ProgramFolder();
-  options.shared_memory = flags.transport == "shm";
+  options.plane = bench::DataPlaneOf(flags.transport);
   options.watch.progress = ShowBenchProgress;
   if (flags.quick) {
     options.rows = 50'000;
@@ -81,9 +82,10 @@ void AddBenchSparseCommand(CLI::App* bench, int* exit_code) {
       ->check(CLI::Range(1, 1000));
   command
       ->add_option("--transport", flags->transport,
-                   "grpc; or shm: worker and server share memory")
+                   "grpc; bulk: a TCP connection beside it; or shm: worker and "
+                   "server share memory")
       ->capture_default_str()
-      ->check(CLI::IsMember({"grpc", "shm"}));
+      ->check(CLI::IsMember({"grpc", "bulk", "shm"}));
   command->add_flag("--quick", flags->quick,
                     "Give a rough result without a verdict: 3 pairs of short "
                     "samples, 50000 rows");

@@ -2,9 +2,17 @@
 #ifndef EBB_BENCH_DATA_PLANE_H_
 #define EBB_BENCH_DATA_PLANE_H_
 
+#include "absl/strings/string_view.h"
+
 namespace ebb::bench {
 
 enum class DataPlane { kGrpc, kBulk, kShared };
+
+// As --transport names it: "grpc", "bulk" or "shm".
+inline DataPlane DataPlaneOf(absl::string_view transport) {
+  if (transport == "shm") return DataPlane::kShared;
+  return transport == "bulk" ? DataPlane::kBulk : DataPlane::kGrpc;
+}
 
 }  // namespace ebb::bench
 

@@ -18,6 +18,8 @@
 #include "bench/transfer_loop.h"
 #include "common/program/daemon.h"
 #include "common/status_macros.h"
+#include "common/tls/issue.h"
+#include "common/tls/role.h"
 #include "rpc/grpc_transport.h"
 
 namespace ebb::bench {
@@ -55,15 +57,18 @@ double InProcessCpuSeconds(const Transfer& transfer) {
 class DenseBench {
  public:
   explicit DenseBench(const DenseOptions& options)
-      : options_(options),
-        network_(WorkerNetwork(options.plane)),
-        transport_(network_) {}
+      : options_(options), network_(WorkerNetwork(options.plane)) {}
 
   absl::StatusOr<DenseReport> Measure() {
     report_.plane = options_.plane;
+    report_.tls = options_.tls;
     report_.limits.load_average = LoadAverage();
     // Before anything has threads.
-    EBB_ASSIGN_OR_RETURN(raw_, RawSocket::Start());
+    if (options_.tls) EBB_RETURN_IF_ERROR(WriteAllRoles(options_.folder, {}));
+    EBB_ASSIGN_OR_RETURN(
+        raw_, RawSocket::Start(Files(Role::kServer), Files(Role::kWorker)));
+    EBB_ASSIGN_OR_RETURN(scheduler_, TransportOf(Role::kScheduler));
+    EBB_ASSIGN_OR_RETURN(worker_, TransportOf(Role::kWorker));
     // As a worker does.
     ConfigureMalloc();
     SkipMutexChecks();
@@ -109,18 +114,32 @@ class DenseBench {
     return absl::OkStatus();
   }
 
+  TlsFiles Files(Role role) const {
+    if (!options_.tls) return {};
+    return FilesIn(options_.folder, std::string(RoleName(role)));
+  }
+
+  absl::StatusOr<std::unique_ptr<rpc::GrpcTransport>> TransportOf(
+      Role role) const {
+    EBB_ASSIGN_OR_RETURN(const rpc::SecurityPtr security,
+                         rpc::Security::Create({.files = Files(role)}, {role}));
+    return std::make_unique<rpc::GrpcTransport>(network_, /*received_bytes=*/0,
+                                                security);
+  }
+
   absl::Status StartServer() {
     EBB_RETURN_IF_ERROR(options_.watch.Tell("starting the server"));
-    EBB_ASSIGN_OR_RETURN(server_,
-                         OneServer::Start(&transport_, options_.programs,
-                                          options_.folder, options_.plane));
+    EBB_ASSIGN_OR_RETURN(
+        server_,
+        OneServer::Start(scheduler_.get(), options_.programs, options_.folder,
+                         options_.plane, Files(Role::kServer)));
     for (const int64_t bytes : options_.sizes) {
       EBB_ASSIGN_OR_RETURN(
           const JobRecordPtr record,
           DenseJob(JobId(static_cast<uint64_t>(bytes)), bytes));
       EBB_ASSIGN_OR_RETURN(const Placement placement, server_->Serve(record));
       workers_[bytes] =
-          std::make_unique<DenseWorker>(&transport_, record, placement,
+          std::make_unique<DenseWorker>(worker_.get(), record, placement,
                                         /*pushed=*/0, network_.heap);
     }
     return absl::OkStatus();
@@ -190,8 +209,8 @@ class DenseBench {
     report_.rows.push_back(
         MakeRow(what, "GB/s", speeds, raw_speeds,
                 ThroughputBound(transfer.bytes, options_.plane)));
-    report_.rows.push_back(
-        MakeRow(what, "CPU s/GB", cpus, raw_cpus, CpuBound(transfer.bytes)));
+    report_.rows.push_back(MakeRow(what, "CPU s/GB", cpus, raw_cpus,
+                                   CpuBound(transfer.bytes, options_.tls)));
     cell.worker_cpu_seconds = Median(worker);
     cell.server_cpu_seconds = Median(server);
     report_.cells.push_back(cell);
@@ -222,7 +241,7 @@ class DenseBench {
   DenseReport report_;
   std::unique_ptr<RawSocket> raw_;
   const rpc::TransportOptions network_;
-  rpc::GrpcTransport transport_;
+  std::unique_ptr<rpc::GrpcTransport> scheduler_, worker_;
   std::unique_ptr<OneServer> server_;
   std::map<int64_t, std::unique_ptr<DenseWorker>> workers_;
 };
@@ -242,8 +261,8 @@ std::optional<Bound> ThroughputBound(int64_t bytes, DataPlane plane) {
   return std::nullopt;
 }
 
-std::optional<Bound> CpuBound(int64_t bytes) {
-  if (bytes >= 4 * kMiB) return Bound{Bound::Kind::kAtMost, 1.5};
+std::optional<Bound> CpuBound(int64_t bytes, bool tls) {
+  if (bytes >= 4 * kMiB) return Bound{Bound::Kind::kAtMost, tls ? 1.4 : 1.5};
   return std::nullopt;
 }
 
@@ -298,6 +317,10 @@ std::string DenseText(const DenseReport& report) {
                   "RAW is a TCP socket that moves the same bytes with "
                   "the same arithmetic; ratios are medians of ",
                   pairs, " pairs.\n");
+  if (report.tls) {
+    absl::StrAppend(&text, "Both have mutual TLS 1.3; RAW by ", kRawCipher,
+                    ".\n");
+  }
   if (report.plane == DataPlane::kShared) {
     absl::StrAppend(&text,
                     "CPU time is compared with one process that copies and "
@@ -310,6 +333,7 @@ void AddDense(const DenseReport& report, tools::Json* json) {
   const DenseLimits& limits = report.limits;
   (*json)["shared_memory"] = report.plane == DataPlane::kShared;
   (*json)["bulk_stream"] = report.plane == DataPlane::kBulk;
+  (*json)["tls"] = report.tls;
   (*json)["congestion_control"] = limits.congestion_control;
   (*json)["load_average"] = limits.load_average;
   tools::Json& of = (*json)["limits"];

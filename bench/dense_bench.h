@@ -23,6 +23,8 @@ struct DenseOptions {
   std::string programs;  // The folder with ebb-ps.
   std::string folder;    // For the server's state and log.
   DataPlane plane = DataPlane::kGrpc;
+  // Mutual TLS, for the raw socket, too. Not with shared memory.
+  bool tls = false;
   // Pairs of each cell that count, after one that warms up.
   int pairs = 9;
   // Bytes that a sample of a large model moves at least; a smaller model's
@@ -55,6 +57,7 @@ struct DenseLimits {
 struct DenseReport {
   DenseLimits limits;
   DataPlane plane = DataPlane::kGrpc;
+  bool tls = false;
   std::vector<Row> rows;
   // The fastest settings of the raw socket, by cell, for people.
   struct Cell {
@@ -69,7 +72,7 @@ struct DenseReport {
 
 // The requirement on a cell; none: there is none.
 std::optional<Bound> ThroughputBound(int64_t bytes, DataPlane plane);
-std::optional<Bound> CpuBound(int64_t bytes);
+std::optional<Bound> CpuBound(int64_t bytes, bool tls = false);
 std::optional<Bound> LatencyBound(int64_t bytes, DataPlane plane);
 
 // How many operations make a sample of a cell.

@@ -15,6 +15,8 @@ TEST(DenseBenchTest, LargeModelsMustComeNearTheSocket) {
   EXPECT_FALSE(CpuBound(kMiB).has_value());
   EXPECT_TRUE(CpuBound(4 * kMiB)->Allows(1.5));
   EXPECT_FALSE(CpuBound(4 * kMiB)->Allows(1.51));
+  EXPECT_TRUE(CpuBound(4 * kMiB, /*tls=*/true)->Allows(1.4));
+  EXPECT_FALSE(CpuBound(4 * kMiB, /*tls=*/true)->Allows(1.41));
 }
 
 TEST(DenseBenchTest, SmallPushesMustBeAnsweredSoon) {

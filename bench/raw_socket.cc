@@ -32,42 +32,23 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-bool ReadAll(int fd, std::span<std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = recv(fd, bytes.data(), bytes.size(), MSG_WAITALL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    bytes = bytes.subspan(n);
-  }
-  return true;
-}
-
-bool WriteAll(int fd, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    bytes = bytes.subspan(n);
-  }
-  return true;
-}
-
-bool WriteInPieces(int fd, std::span<const std::byte> bytes, int64_t piece) {
+bool WriteInPieces(RawWire* wire, std::span<const std::byte> bytes,
+                   int64_t piece) {
   while (!bytes.empty()) {
     const auto n = std::min(bytes.size(), static_cast<size_t>(piece));
-    if (!WriteAll(fd, bytes.first(n))) return false;
+    if (!wire->WriteAll(bytes.first(n))) return false;
     bytes = bytes.subspan(n);
   }
   return true;
 }
 
-bool ReadByte(int fd) {
+bool ReadByte(RawWire* wire) {
   std::byte byte{};
-  return ReadAll(fd, {&byte, 1});
+  return wire->ReadAll({&byte, 1});
 }
-bool WriteByte(int fd) {
+bool WriteByte(RawWire* wire) {
   const std::byte byte{};
-  return WriteAll(fd, {&byte, 1});
+  return wire->WriteAll({&byte, 1});
 }
 
 void SendAtOnce(int fd) {
@@ -100,14 +81,15 @@ absl::StatusOr<int> Listen(sockaddr_in* address) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<RawSocket>> RawSocket::Start() {
+absl::StatusOr<std::unique_ptr<RawSocket>> RawSocket::Start(
+    const TlsFiles& server, const TlsFiles& worker) {
   sockaddr_in address;
   EBB_ASSIGN_OR_RETURN(const int listener, Listen(&address));
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child == 0) {
     if (!DieWithParent(parent).ok()) _exit(1);
-    Serve(accept(listener, nullptr, nullptr));
+    Serve(accept(listener, nullptr, nullptr), server);
     _exit(0);
   }
   close(listener);
@@ -125,11 +107,14 @@ absl::StatusOr<std::unique_ptr<RawSocket>> RawSocket::Start() {
     return status;
   }
   SendAtOnce(fd);
-  return std::unique_ptr<RawSocket>(new RawSocket(fd, child));
+  std::unique_ptr<RawSocket> raw(new RawSocket(fd, child));
+  if (!worker.none()) {
+    EBB_RETURN_IF_ERROR(raw->wire_.StartTls(worker, /*server=*/false));
+  }
+  return raw;
 }
 
 RawSocket::~RawSocket() {
-  close(fd_);
   kill(server_, SIGKILL);
   waitpid(server_, nullptr, 0);
 }
@@ -137,11 +122,13 @@ RawSocket::~RawSocket() {
 // --- The server --------------------------------------------------------------
 
 // Until the other side closes.
-void RawSocket::Serve(int fd) {
+void RawSocket::Serve(int fd, const TlsFiles& tls) {
   SendAtOnce(fd);
+  RawWire wire(fd);
+  if (!tls.none() && !wire.StartTls(tls, /*server=*/true).ok()) return;
   std::map<int64_t, AlignedFloats> models;
   Order order;
-  while (ReadAll(fd, std::as_writable_bytes(std::span(&order, 1)))) {
+  while (wire.ReadAll(std::as_writable_bytes(std::span(&order, 1)))) {
     const auto floats = static_cast<size_t>(order.bytes) / sizeof(float);
     AlignedFloats& model =
         models.try_emplace(order.bytes, floats).first->second;
@@ -149,21 +136,21 @@ void RawSocket::Serve(int fd) {
     const size_t piece = order.write_bytes / sizeof(float);
     AlignedFloats piece_floats(piece);
     const std::span<float> buffer = piece_floats.span();
-    bool good = WriteByte(fd);  // Ready.
+    bool good = WriteByte(&wire);  // Ready.
     for (int64_t i = 0; good && i < order.operations; ++i) {
       if (order.kind == Order::kPull) {
-        good = ReadByte(fd) &&
-               WriteInPieces(fd, std::as_bytes(weights), order.write_bytes);
+        good = ReadByte(&wire) &&
+               WriteInPieces(&wire, std::as_bytes(weights), order.write_bytes);
         continue;
       }
       for (size_t at = 0; good && at < floats; at += piece) {
         const auto part = buffer.first(std::min(piece, floats - at));
-        good = ReadAll(fd, std::as_writable_bytes(part));
+        good = wire.ReadAll(std::as_writable_bytes(part));
         if (order.kind == Order::kPush) {
           PlainSgd(weights.subspan(at, part.size()), part, kTransferRate);
         }
       }
-      good = good && WriteByte(fd);
+      good = good && WriteByte(&wire);
     }
     if (!good) return;
   }
@@ -183,7 +170,7 @@ RawSocket::Model& RawSocket::ModelOf(int64_t bytes) {
 
 // The server has what it needs when this returns.
 absl::Status RawSocket::Begin(const Order& order) {
-  if (WriteAll(fd_, std::as_bytes(std::span(&order, 1))) && ReadByte(fd_)) {
+  if (wire_.WriteAll(std::as_bytes(std::span(&order, 1))) && ReadByte(&wire_)) {
     return absl::OkStatus();
   }
   return Broken();
@@ -195,13 +182,13 @@ absl::Status RawSocket::PushAll(const Order& order,
   int64_t outstanding = 0;
   for (int64_t i = 0; i < order.operations; ++i) {
     const auto begun = Clock::now();
-    if (!WriteInPieces(fd_, model.gradient.bytes(), order.write_bytes)) {
+    if (!WriteInPieces(&wire_, model.gradient.bytes(), order.write_bytes)) {
       return Broken();
     }
     ++outstanding;
     const bool last = i + 1 == order.operations;
     while (outstanding > (last ? 0 : order.in_flight - 1)) {
-      if (!ReadByte(fd_)) return Broken();
+      if (!ReadByte(&wire_)) return Broken();
       --outstanding;
     }
     if (order.in_flight == 1) {
@@ -219,13 +206,13 @@ absl::Status RawSocket::PullAll(const Order& order) {
   int64_t asked = 0;
   for (int64_t i = 0; i < order.operations; ++i) {
     for (; asked < std::min(i + order.in_flight, order.operations); ++asked) {
-      if (!WriteByte(fd_)) return Broken();
+      if (!WriteByte(&wire_)) return Broken();
     }
     sum = 0;
     for (size_t at = 0; at < to.size(); at += order.write_bytes) {
       const auto part =
           to.subspan(at, std::min<size_t>(order.write_bytes, to.size() - at));
-      if (!ReadAll(fd_, part)) return Broken();
+      if (!wire_.ReadAll(part)) return Broken();
       sum += WordSum(part);
     }
   }

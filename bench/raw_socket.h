@@ -21,7 +21,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "bench/limits.h"
+#include "bench/raw_wire.h"
 #include "bench/transfer.h"
+#include "common/tls/tls_settings.h"
 
 namespace ebb::bench {
 
@@ -29,8 +31,10 @@ namespace ebb::bench {
 class RawSocket {
  public:
   // Forks the server: call it before this process has other threads. It ends
-  // with this object, or with this process.
-  static absl::StatusOr<std::unique_ptr<RawSocket>> Start();
+  // with this object, or with this process. With files of both sides the
+  // connection has TLS (raw_wire.h).
+  static absl::StatusOr<std::unique_ptr<RawSocket>> Start(
+      const TlsFiles& server = {}, const TlsFiles& worker = {});
   RawSocket(const RawSocket&) = delete;
   RawSocket& operator=(const RawSocket&) = delete;
   ~RawSocket();
@@ -48,15 +52,15 @@ class RawSocket {
  private:
   struct Order;
 
-  RawSocket(int fd, pid_t server) : fd_(fd), server_(server) {}
+  RawSocket(int fd, pid_t server) : wire_(fd), server_(server) {}
   absl::Status Begin(const Order& order);
   absl::Status PushAll(const Order& order, std::vector<double>* latencies);
   absl::Status PullAll(const Order& order);
   absl::Status CheckPulled(int64_t bytes, uint32_t sum);
 
-  static void Serve(int fd);
+  static void Serve(int fd, const TlsFiles& tls);
 
-  const int fd_;
+  RawWire wire_;
   const pid_t server_;
   // By size: the pushed values, the memory for pulled ones, and the number of
   // pushes.

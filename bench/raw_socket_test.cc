@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <memory>
+
+#include "common/testing/test_folder.h"
+#include "common/tls/issue.h"
 
 namespace ebb::bench {
 namespace {
@@ -19,8 +23,21 @@ TEST(TransferTest, TheSumOfWordsIsThatOfTheWeights) {
 }
 
 // Sizes that are no multiple of the writes; pulls check the values themselves.
-TEST(RawSocketTest, PullsWhatWasPushed) {
-  auto raw = RawSocket::Start();
+class RawSocketTest : public testing::TestWithParam<bool> {
+ protected:
+  // The parameter: by TLS.
+  absl::StatusOr<std::unique_ptr<RawSocket>> Start() {
+    if (!GetParam()) return RawSocket::Start();
+    EXPECT_TRUE(WriteAllRoles(folder_.path(), {}).ok());
+    return RawSocket::Start(FilesIn(folder_.path(), "ps"),
+                            FilesIn(folder_.path(), "worker"));
+  }
+  const TestFolder folder_;
+};
+INSTANTIATE_TEST_SUITE_P(Tls, RawSocketTest, testing::Bool());
+
+TEST_P(RawSocketTest, PullsWhatWasPushed) {
+  auto raw = Start();
   ASSERT_TRUE(raw.ok()) << raw.status();
   for (const int in_flight : {1, 8}) {
     Transfer transfer = {
@@ -36,8 +53,8 @@ TEST(RawSocketTest, PullsWhatWasPushed) {
   }
 }
 
-TEST(RawSocketTest, PingPongChangesNoValues) {
-  auto raw = RawSocket::Start();
+TEST_P(RawSocketTest, PingPongChangesNoValues) {
+  auto raw = Start();
   ASSERT_TRUE(raw.ok()) << raw.status();
   const auto seconds = (*raw)->PingPong(4096, 5);
   ASSERT_TRUE(seconds.ok()) << seconds.status();

@@ -26,8 +26,16 @@ namespace {
 
 constexpr double kMillion = 1e6;
 
-DataPlane PlaneOf(const SparseOptions& options) {
-  return options.shared_memory ? DataPlane::kShared : DataPlane::kGrpc;
+const char* WayOf(DataPlane plane) {
+  switch (plane) {
+    case DataPlane::kGrpc:
+      return "over gRPC";
+    case DataPlane::kBulk:
+      return "over a bulk stream";
+    case DataPlane::kShared:
+      break;
+  }
+  return "through shared memory";
 }
 
 class SparseBench {
@@ -36,7 +44,7 @@ class SparseBench {
       : options_(options),
         width_(static_cast<size_t>(options.width)),
         sampler_(options.rows, options.zipf, options.seed),
-        network_(WorkerNetwork(PlaneOf(options))),
+        network_(WorkerNetwork(options.plane)),
         transport_(network_) {
     report_.options = options;
   }
@@ -75,7 +83,7 @@ class SparseBench {
                                        *optimizer_);
     EBB_ASSIGN_OR_RETURN(server_,
                          OneServer::Start(&transport_, options_.programs,
-                                          options_.folder, PlaneOf(options_)));
+                                          options_.folder, options_.plane));
     EBB_ASSIGN_OR_RETURN(const Placement placement, server_->Serve(record_));
     worker_ = std::make_unique<SparseWorker>(&transport_, record_, placement,
                                              options_.message_rows,
@@ -215,7 +223,7 @@ class SparseBench {
     }
     report_.rows.push_back(
         MakeRow(absl::StrCat(what, ", ", options_.in_flight, " in flight"),
-                "M rows/s", ours, bare, RowsBound(options_.shared_memory)));
+                "M rows/s", ours, bare, RowsBound(options_.plane)));
     return {Median(bare_cpu), Median(worker), Median(server)};
   }
 
@@ -258,8 +266,8 @@ absl::Status SparseOptions::Validate() const {
   return absl::OkStatus();
 }
 
-Bound RowsBound(bool shared_memory) {
-  return {Bound::Kind::kAtLeast, shared_memory ? 0.7 : 0.35};
+Bound RowsBound(DataPlane plane) {
+  return {Bound::Kind::kAtLeast, plane == DataPlane::kShared ? 0.7 : 0.35};
 }
 
 absl::StatusOr<SparseReport> MeasureSparse(const SparseOptions& options) {
@@ -275,8 +283,7 @@ std::string SparseText(const SparseReport& report) {
       report.machine, report.load_average, options.rows, options.width,
       report.partitions,
       options.zipf == 0 ? "all alike" : absl::StrCat("Zipf ", options.zipf),
-      options.message_rows,
-      options.shared_memory ? "through shared memory" : "over gRPC");
+      options.message_rows, WayOf(options.plane));
   absl::StrAppend(&text, RowsText(report.rows, "BARE"));
   absl::StrAppendFormat(
       &text,
@@ -297,7 +304,8 @@ std::string SparseText(const SparseReport& report) {
 
 void AddSparse(const SparseReport& report, tools::Json* json) {
   const SparseOptions& options = report.options;
-  (*json)["shared_memory"] = options.shared_memory;
+  (*json)["shared_memory"] = options.plane == DataPlane::kShared;
+  (*json)["bulk_stream"] = options.plane == DataPlane::kBulk;
   (*json)["load_average"] = report.load_average;
   (*json)["rows_in_table"] = options.rows;
   (*json)["width"] = options.width;

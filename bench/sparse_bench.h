@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "bench/data_plane.h"
 #include "bench/paired.h"
 #include "bench/watch.h"
 #include "tools/text/json.h"
@@ -19,8 +20,7 @@ namespace ebb::bench {
 struct SparseOptions {
   std::string programs;  // The folder with ebb-ps.
   std::string folder;    // For the server's state and log.
-  // Worker and server share memory, instead of using the network.
-  bool shared_memory = false;
+  DataPlane plane = DataPlane::kGrpc;
   int64_t rows = 1'000'000;
   int64_t width = 16;  // Floats of a row.
   // Distinct rows of a push or pull.
@@ -55,7 +55,7 @@ struct SparseReport {
 };
 
 // The requirement on rows per second, over the network or not.
-Bound RowsBound(bool shared_memory);
+Bound RowsBound(DataPlane plane);
 
 // Forks: call it before the process has other threads. Blocks. Internal when
 // the two come to different weights. Cancelled: it was stopped.

@@ -22,16 +22,16 @@ SparseReport ReportOf(double share) {
   report.partitions = 64;
   report.push = {
       .bare_seconds = 0.1, .worker_seconds = 0.25, .server_seconds = 0.5};
-  report.rows = {
-      MakeRow("push, 8 in flight", "M rows/s", ours, bare, RowsBound(false))};
+  report.rows = {MakeRow("push, 8 in flight", "M rows/s", ours, bare,
+                         RowsBound(DataPlane::kGrpc))};
   return report;
 }
 
 TEST(SparseBenchTest, RowsMustComeNearTheBareWork) {
-  EXPECT_TRUE(RowsBound(/*shared_memory=*/false).Allows(0.35));
-  EXPECT_FALSE(RowsBound(/*shared_memory=*/false).Allows(0.34));
-  EXPECT_TRUE(RowsBound(/*shared_memory=*/true).Allows(0.7));
-  EXPECT_FALSE(RowsBound(/*shared_memory=*/true).Allows(0.69));
+  EXPECT_TRUE(RowsBound(DataPlane::kBulk).Allows(0.35));
+  EXPECT_FALSE(RowsBound(DataPlane::kBulk).Allows(0.34));
+  EXPECT_TRUE(RowsBound(DataPlane::kShared).Allows(0.7));
+  EXPECT_FALSE(RowsBound(DataPlane::kShared).Allows(0.69));
 }
 
 TEST(SparseBenchTest, ATextSaysWhatIsComparedAndWhetherItHolds) {

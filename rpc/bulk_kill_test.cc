@@ -90,7 +90,7 @@ constexpr size_t kOfferBytes = sizeof(int) + kOfferTokenBytes;
 
 // Pushes as fast as it can.
 [[noreturn]] void Work(const BulkOffer& offer) {
-  auto opened = BulkSession::Open(offer, {}, {}, -1);
+  auto opened = BulkSession::Open(offer, {}, -1);
   if (!opened.ok()) _exit(1);
   std::thread running([&] {
     (*opened)->Run({});

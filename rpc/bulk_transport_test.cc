@@ -1,13 +1,14 @@
 // Bulk streams; what they fall back to is the in-process transport.
 // (grpc_transport_test.cc has them over gRPC.)
-#include <netinet/in.h>
-#include <sys/socket.h>
+#include "rpc/testing/bulk_transport.h"
+
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
-#include <map>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -15,15 +16,12 @@
 #include <vector>
 
 #include "absl/time/clock.h"
-#include "common/fd.h"
-#include "common/mutex.h"
 #include "gtest/gtest.h"
-#include "rpc/inprocess_transport.h"
 #include "rpc/internal/bulk_host.h"
 #include "rpc/internal/bulk_protocol.h"
 #include "rpc/internal/bulk_session.h"
+#include "rpc/internal/bulk_socket.h"
 #include "rpc/internal/message_parts.h"
-#include "rpc/internal/preferred_channel.h"
 #include "rpc/internal/tcp_socket.h"
 #include "rpc/internal/traffic.h"
 #include "rpc/transport_contract.h"
@@ -32,147 +30,16 @@
 namespace ebb::rpc {
 namespace {
 
-using internal::BulkAsker;
 using internal::BulkFrame;
 using internal::BulkGreeting;
 using internal::BulkHello;
 using internal::BulkHost;
-using internal::BulkOffer;
 using internal::kBulkPart;
 using internal::kBulkVersion;
-using internal::PreferredChannel;
 using internal::Traffic;
 
-constexpr absl::Duration kLong = absl::Seconds(20);
+constexpr absl::Duration kLong = kBulkTestLimit;
 constexpr char kHost[] = "127.0.0.1";
-
-// Which host listens at an address.
-class Hosts {
- public:
-  void Set(const std::string& address, BulkHost* host) {
-    MutexLock lock(&mu_);
-    hosts_[address] = host;
-  }
-  absl::StatusOr<BulkOffer> Ask(const std::string& address) {
-    MutexLock lock(&mu_);
-    const auto it = hosts_.find(address);
-    if (it == hosts_.end() || it->second == nullptr) {
-      return absl::UnavailableError("no host is there");
-    }
-    auto token = it->second->Offer(kBulkVersion);
-    if (!token.ok()) return token.status();
-    return BulkOffer{kHost, it->second->port(), *token};
-  }
-  bool Known(const std::string& address) {
-    MutexLock lock(&mu_);
-    const auto it = hosts_.find(address);
-    return it != hosts_.end() && it->second != nullptr;
-  }
-
- private:
-  Mutex mu_;
-  std::map<std::string, BulkHost*> hosts_ ABSL_GUARDED_BY(mu_);
-};
-
-class HostAsker : public BulkAsker {
- public:
-  HostAsker(std::shared_ptr<Hosts> hosts, std::string address)
-      : hosts_(std::move(hosts)), address_(std::move(address)) {}
-  absl::StatusOr<BulkOffer> Ask() override { return hosts_->Ask(address_); }
-  void Cancel() override {}
-
- private:
-  const std::shared_ptr<Hosts> hosts_;
-  const std::string address_;
-};
-
-std::unique_ptr<BulkHost> MakeHost(PsHandler* handler, Traffic* traffic,
-                                   const TransportOptions& options,
-                                   int64_t room_bytes = int64_t{1} << 40) {
-  return *BulkHost::Start(
-      {.data = handler,
-       .traffic = traffic,
-       .most_bytes = options.max_assembled_bytes},
-      {.host = kHost,
-       .room_bytes = room_bytes,
-       .kept_bytes = int64_t{16} << 20,
-       .stream = {.keepalive_time = options.keepalive_time,
-                  .keepalive_timeout = options.keepalive_timeout}});
-}
-
-class BulkListener : public Listener {
- public:
-  BulkListener(std::shared_ptr<Hosts> hosts, PsHandler* handler,
-               const TransportOptions& options)
-      : hosts_(std::move(hosts)),
-        traffic_(options.max_calls),
-        grace_(options.shutdown_grace),
-        host_(MakeHost(handler, &traffic_, options)) {}
-  ~BulkListener() override {
-    if (network_ == nullptr) return;  // The address was taken.
-    hosts_->Set(network_->address(), nullptr);
-    traffic_.Stop();
-    network_.reset();
-    host_->Stop(absl::Now() + grace_);
-  }
-  void Listen(std::unique_ptr<Listener> network) {
-    network_ = std::move(network);
-    hosts_->Set(network_->address(), host_.get());
-  }
-  const std::string& address() const override { return network_->address(); }
-  void SetServing(bool serving) override { network_->SetServing(serving); }
-
- private:
-  const std::shared_ptr<Hosts> hosts_;
-  Traffic traffic_;
-  const absl::Duration grace_;
-  const std::unique_ptr<BulkHost> host_;
-  std::unique_ptr<Listener> network_;
-};
-
-class BulkTransport : public Transport {
- public:
-  explicit BulkTransport(const TransportOptions& options)
-      : options_(options), network_(options) {}
-
-  absl::StatusOr<std::unique_ptr<Listener>> ListenPs(
-      const std::string& address, PsServices services) override {
-    auto listener =
-        std::make_unique<BulkListener>(hosts_, services.data, options_);
-    auto network = network_.ListenPs(address, services);
-    if (!network.ok()) return network.status();
-    listener->Listen(*std::move(network));
-    return listener;
-  }
-  absl::StatusOr<std::unique_ptr<Listener>> ListenScheduler(
-      const std::string& address, SchedulerServices services) override {
-    return network_.ListenScheduler(address, services);
-  }
-  std::unique_ptr<PsChannel> ConnectPs(const std::string& address) override {
-    auto channel = std::make_unique<PreferredChannel>(
-        internal::PreferredWay{.name = "bulk-stream"}, address,
-        network_.ConnectPs(address),
-        *internal::MakeBulkOpener(std::make_unique<HostAsker>(hosts_, address),
-                                  options_, {}));
-    if (hosts_->Known(address)) {
-      EXPECT_TRUE(channel->AwaitSession(kLong));
-    }
-    return channel;
-  }
-  std::unique_ptr<WorkerSession> ConnectWorkerSession(
-      const std::string& address, WorkerSessionHandler* handler) override {
-    return network_.ConnectWorkerSession(address, handler);
-  }
-  std::unique_ptr<ServerSession> ConnectServerSession(
-      const std::string& address, ServerSessionHandler* handler) override {
-    return network_.ConnectServerSession(address, handler);
-  }
-
- private:
-  const TransportOptions options_;
-  InProcessTransport network_;
-  const std::shared_ptr<Hosts> hosts_ = std::make_shared<Hosts>();
-};
 
 INSTANTIATE_TEST_SUITE_P(Bulk, TransportContractTest,
                          testing::Values(TransportCase{
@@ -187,40 +54,30 @@ INSTANTIATE_TEST_SUITE_P(Bulk, TransportContractTest,
 
 // --- What the contract does not say ------------------------------------------
 
-// Waits for what other threads do soon.
-template <typename Condition>
-bool Soon(Condition condition, absl::Duration limit = kLong) {
-  const absl::Time end = absl::Now() + limit;
-  while (!condition()) {
-    if (absl::Now() > end) return false;
-    std::this_thread::yield();
-  }
-  return true;
-}
-
 // A worker that says what it likes.
 class OddWorker {
  public:
   explicit OddWorker(BulkHost* host)
-      : socket_(*internal::ConnectTcp(kHost, host->port(), kLong, -1)) {}
+      : socket_(internal::MakePlainSocket(
+            *internal::ConnectTcp(kHost, host->port(), kLong, -1))) {}
   // With a good greeting.
   OddWorker(BulkHost* host, const std::string& token) : OddWorker(host) {
     BulkGreeting greeting;
     std::copy(token.begin(), token.end(), greeting.token.begin());
     Say({reinterpret_cast<const char*>(&greeting), sizeof(greeting)});
     BulkHello hello;
-    EXPECT_TRUE(internal::ReceiveAllTcp(socket_.get(),
-                                        reinterpret_cast<char*>(&hello),
-                                        sizeof(hello), absl::Now() + kLong, -1)
+    EXPECT_TRUE(internal::ReceiveAll(socket_.get(),
+                                     reinterpret_cast<char*>(&hello),
+                                     sizeof(hello), absl::Now() + kLong, -1)
                     .ok());
   }
 
   void Say(absl::string_view bytes) {
     while (!bytes.empty()) {
-      const ssize_t n =
-          send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (n < 0 && errno != EAGAIN) return;
-      if (n > 0) bytes.remove_prefix(static_cast<size_t>(n));
+      const iovec part = {const_cast<char*>(bytes.data()), bytes.size()};
+      const absl::StatusOr<size_t> n = socket_->Write({&part, 1});
+      if (!n.ok()) return;
+      bytes.remove_prefix(*n);
     }
   }
   void Say(const BulkFrame& frame) {
@@ -230,23 +87,38 @@ class OddWorker {
   bool IsDropped(absl::Duration limit = kLong) {
     char byte = 0;
     const absl::Time end = absl::Now() + limit;
-    while (internal::AwaitTcp(socket_.get(), /*write=*/false, end, -1)) {
-      const ssize_t n = recv(socket_.get(), &byte, 1, MSG_DONTWAIT);
-      if (n == 0 || (n < 0 && errno != EAGAIN)) return true;
+    const iovec space = {&byte, 1};
+    while (internal::AwaitTcp(socket_->fd(), /*write=*/false, end, -1)) {
+      if (!socket_->Read({&space, 1}).ok()) return true;
     }
     return false;
   }
   bool Receive(BulkFrame* frame) {
-    return internal::ReceiveAllTcp(socket_.get(),
-                                   reinterpret_cast<char*>(frame),
-                                   sizeof(*frame), absl::Now() + kLong, -1)
+    return internal::ReceiveAll(socket_.get(), reinterpret_cast<char*>(frame),
+                                sizeof(*frame), absl::Now() + kLong, -1)
         .ok();
   }
-  void Reset() { socket_ = Fd(); }
+  void Reset() { socket_ = nullptr; }
 
  private:
-  Fd socket_;
+  std::unique_ptr<internal::BulkSocket> socket_;
 };
+
+int OpenFiles() {
+  int files = 0;
+  for ([[maybe_unused]] const auto& one :
+       std::filesystem::directory_iterator("/proc/self/fd")) {
+    ++files;
+  }
+  return files;
+}
+
+int64_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  int64_t all = 0, resident = 0;
+  statm >> all >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
 
 class BulkTest : public testing::Test {
  protected:
@@ -336,6 +208,120 @@ TEST_F(BulkTest, ASlowGreetingIsGivenUp) {
   EXPECT_TRUE(worker->Receive(&pong));
   for (const auto& one : slow) EXPECT_TRUE(one->IsDropped());
   EXPECT_LT(absl::Now() - begin, kLong);
+}
+
+// A byte now and then does not make more time.
+TEST_F(BulkTest, AGreetingByTheByteIsGivenUp) {
+  Start();
+  const absl::Time begin = absl::Now();
+  OddWorker slow(host_.get());
+  while (!slow.IsDropped(absl::Milliseconds(50))) {
+    slow.Say("e");
+    ASSERT_LT(absl::Now() - begin, kLong);
+  }
+  EXPECT_LT(absl::Now() - begin, 25 * internal::kBulkPatience);
+}
+
+// Memory is taken as bytes come, and the room is free when the worker leaves.
+TEST_F(BulkTest, AFrameThatAnnounces4GiBTakesNoMemory) {
+  Start({}, /*room_bytes=*/int64_t{16} << 30);
+  const auto worker = Connect();
+  const int64_t before = ResidentBytes();
+  worker->Say({.kind = internal::kBulkPush,
+               .id = 1,
+               .header_bytes = 10,
+               .value_bytes = uint64_t{4} << 30});
+  worker->Say("0123456789abc");
+  worker->Say({.kind = internal::kBulkPing});
+  EXPECT_TRUE(
+      Soon([&] { return host_->memory().taken_bytes() >= int64_t{4} << 30; }));
+  EXPECT_LT(ResidentBytes() - before, int64_t{64} << 20);
+  worker->Reset();
+  EXPECT_TRUE(Soon([&] { return host_->memory().taken_bytes() == 0; }));
+}
+
+// More than there is room for takes none of it, and others go on.
+TEST_F(BulkTest, AFrameThatAnnouncesMoreThanThereIsRoomTakesNone) {
+  Start({}, /*room_bytes=*/int64_t{1} << 30);
+  const auto worker = Connect();
+  worker->Say(
+      {.kind = internal::kBulkPush, .id = 1, .value_bytes = uint64_t{4} << 30});
+  const auto other = Connect();
+  other->Say(Encoded(MakePush(1, {1, 2}), 7));
+  EXPECT_EQ(ps_.pushes.WaitFor(1).size(), 1);
+  EXPECT_LT(host_->memory().taken_bytes(), 1 << 20);
+}
+
+// Connections that come and go in every way leave no file descriptor.
+TEST_F(BulkTest, NoFileDescriptorIsLeft) {
+  Start();
+  Connect()->Say({.kind = internal::kBulkPing});
+  const int before = OpenFiles();
+  for (int i = 0; i < 40; ++i) {
+    OddWorker silent(host_.get());
+    OddWorker wrong(host_.get());
+    wrong.Say(std::string(sizeof(BulkGreeting), 'x'));
+    const auto cut = Connect();
+    cut->Say("abc");
+    const auto mad = Connect();
+    mad->Say({.kind = 77});
+    EXPECT_TRUE(mad->IsDropped());
+  }
+  EXPECT_TRUE(Soon([&] { return OpenFiles() <= before; })) << OpenFiles();
+}
+
+TEST_F(BulkTest, ThereAreAtMost256Connections) {
+  // None of them is asked for a sign of life.
+  Start({.keepalive_time = kLong});
+  std::vector<std::unique_ptr<OddWorker>> workers;
+  for (int i = 0; i < 256; ++i) workers.push_back(Connect());
+  // It is counted before it is served, and greeted before that.
+  for (const auto& worker : workers) {
+    worker->Say({.kind = internal::kBulkPing});
+    BulkFrame pong;
+    ASSERT_TRUE(worker->Receive(&pong));
+  }
+  EXPECT_TRUE(absl::IsResourceExhausted(host_->Offer(kBulkVersion).status()));
+  workers.clear();
+  EXPECT_TRUE(Soon([&] { return host_->Offer(kBulkVersion).ok(); }));
+}
+
+// Whatever is under way when the server stops, each call ends once.
+TEST_F(BulkTest, AServerThatStopsInTheMidstOfPushesEndsEachCallOnce) {
+  for (int round = 0; round < 20; ++round) {
+    auto echo = std::make_unique<EchoPs>();
+    Traffic traffic(1 << 10);
+    auto host = MakeHost(echo.get(), &traffic, {});
+    auto session = *internal::BulkSession::Open(
+        {kHost, host->port(), *host->Offer(kBulkVersion)}, {}, -1);
+    std::thread running([&] {
+      session->Run({});
+      session->Close(absl::UnavailableError("the server is gone"));
+    });
+    std::atomic<int> begun = 0, ended = 0;
+    std::vector<std::thread> pushing;
+    for (int t = 0; t < 3; ++t) {
+      pushing.emplace_back([&] {
+        for (int i = 0; i < 200; ++i) {
+          PushRequest push = MakePush(1, std::vector<float>(1000 << (i % 10)));
+          PsChannel::PushDone done = [&](const absl::StatusOr<PushReply>&) {
+            ++ended;
+          };
+          if (!session->Push(&push, absl::Now() + kLong, &done)) return;
+          ++begun;
+        }
+      });
+    }
+    EXPECT_TRUE(Soon([&] { return ended > round; }));
+    traffic.Stop();
+    host->Stop(round % 2 == 0 ? absl::InfinitePast()
+                              : absl::Now() + absl::Milliseconds(20));
+    for (std::thread& one : pushing) one.join();
+    running.join();
+    EXPECT_EQ(begun, ended);
+    echo.reset();  // It keeps the last push.
+    EXPECT_EQ(host->memory().taken_bytes(), 0);
+  }
 }
 
 TEST_F(BulkTest, NonsenseEndsTheConnection) {

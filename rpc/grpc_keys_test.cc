@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rpc/grpc_transport.h"
+#include "rpc/internal/preferred_channel.h"
 #include "rpc/network_metrics.h"
 #include "rpc/security.h"
 #include "rpc/transport_contract.h"
@@ -79,13 +80,25 @@ class TellingPs : public PsHandler {
   uint64_t session = 5;  // Changed by who waits for each answer.
 };
 
-class GrpcKeysTest : public testing::Test {
+// The parameter: over a bulk stream.
+class GrpcKeysTest : public testing::TestWithParam<bool> {
  protected:
   GrpcKeysTest() {
     auto listener = servers_.ListenPs(kAny, {.data = &ps_});
     EXPECT_TRUE(listener.ok()) << listener.status();
     listener_ = *std::move(listener);
-    channel_ = workers_.ConnectPs(listener_->address());
+    channel_ = Connect(listener_->address());
+  }
+
+  static TransportOptions Options() { return {.bulk_stream = GetParam()}; }
+  std::unique_ptr<PsChannel> Connect(const std::string& address) {
+    auto channel = workers_.ConnectPs(address);
+    if (GetParam()) {
+      EXPECT_TRUE(
+          static_cast<internal::PreferredChannel&>(*channel).AwaitSession(
+              kLong));
+    }
+    return channel;
   }
 
   static void Pull(PsChannel* channel, std::vector<uint64_t> keys) {
@@ -110,13 +123,13 @@ class GrpcKeysTest : public testing::Test {
 
   const SecurityPtr server_ = Plain(), worker_ = Plain();
   TellingPs ps_;
-  GrpcTransport servers_{{}, 0, server_};
-  GrpcTransport workers_{{}, 0, worker_};
+  GrpcTransport servers_{Options(), 0, server_};
+  GrpcTransport workers_{Options(), 0, worker_};
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<PsChannel> channel_;
 };
 
-TEST_F(GrpcKeysTest, APushNamesTheKeysOfItsPull) {
+TEST_P(GrpcKeysTest, APushNamesTheKeysOfItsPull) {
   const std::vector<uint64_t> keys(1000, 3);
   Pull(channel_.get(), keys);
   EXPECT_EQ(Push(keys, 1), keys);
@@ -140,10 +153,10 @@ TEST_F(GrpcKeysTest, APushNamesTheKeysOfItsPull) {
 }
 
 // The handler sees one push, and all of it.
-TEST_F(GrpcKeysTest, AServerThatForgotTheKeysIsSentThem) {
+TEST_P(GrpcKeysTest, AServerThatForgotTheKeysIsSentThem) {
   Pull(channel_.get(), {4, 5});
   // The same worker pulls more than is kept of it.
-  auto other = workers_.ConnectPs(listener_->address());
+  auto other = Connect(listener_->address());
   for (uint64_t i = 0; i < 16; ++i) Pull(other.get(), {i});
   EXPECT_EQ(Push({4, 5}, 1), (std::vector<uint64_t>{4, 5}));
   EXPECT_EQ(worker_->keys()->unknown(), 1);
@@ -154,7 +167,7 @@ TEST_F(GrpcKeysTest, AServerThatForgotTheKeysIsSentThem) {
   EXPECT_EQ(worker_->keys()->unknown(), 1);
 }
 
-TEST_F(GrpcKeysTest, AServersNextLifeIsSentTheKeys) {
+TEST_P(GrpcKeysTest, AServersNextLifeIsSentTheKeys) {
   Pull(channel_.get(), {4, 5});
   const std::string address = listener_->address();
   listener_.reset();
@@ -162,11 +175,13 @@ TEST_F(GrpcKeysTest, AServersNextLifeIsSentTheKeys) {
   auto again = servers_.ListenPs(address, {.data = &ps_});
   ASSERT_TRUE(again.ok()) << again.status();
   // The same worker's list of the same number, of other keys.
-  auto other = workers_.ConnectPs(address);
+  auto other = Connect(address);
   Pull(other.get(), {8, 9});
   EXPECT_EQ(Push({4, 5}, 1), (std::vector<uint64_t>{4, 5}));
   EXPECT_EQ(server_->keys()->named_bytes(), 0);
 }
+
+INSTANTIATE_TEST_SUITE_P(GrpcAndBulk, GrpcKeysTest, testing::Bool());
 
 // Generated classes, as other programs have, and older ones.
 class OlderPs : public v1::ParameterServer::Service {
@@ -186,7 +201,7 @@ class OlderPs : public v1::ParameterServer::Service {
   Collected<v1::PushRequest> pushes;
 };
 
-TEST_F(GrpcKeysTest, AnOlderServerIsSentAllKeys) {
+TEST_P(GrpcKeysTest, AnOlderServerIsSentAllKeys) {
   OlderPs ps;
   int port = 0;
   grpc::ServerBuilder builder;
@@ -231,12 +246,14 @@ class GrpcKeysOfOthersTest : public GrpcKeysTest {
   const std::unique_ptr<v1::ParameterServer::Stub> stub_;
 };
 
-TEST_F(GrpcKeysOfOthersTest, AnOlderWorkerIsToldOfNoName) {
+INSTANTIATE_TEST_SUITE_P(Grpc, GrpcKeysOfOthersTest, testing::Values(false));
+
+TEST_P(GrpcKeysOfOthersTest, AnOlderWorkerIsToldOfNoName) {
   EXPECT_EQ(Ask(9, false).kept_keys(), 0u);
   EXPECT_NE(Ask(9, true).kept_keys(), 0u);
 }
 
-TEST_F(GrpcKeysOfOthersTest, ForgedNamesAreRefusedAndNothingIsDone) {
+TEST_P(GrpcKeysOfOthersTest, ForgedNamesAreRefusedAndNothingIsDone) {
   const uint64_t kept = Ask(9, true).kept_keys();
   const auto push = [&](uint64_t worker, uint64_t number) {
     v1::PushRequest request;

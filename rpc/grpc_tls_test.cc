@@ -36,6 +36,7 @@
 #include "rpc/grpc_transport.h"
 #include "rpc/internal/grpc_security.h"
 #include "rpc/internal/grpc_setup.h"
+#include "rpc/internal/preferred_channel.h"
 #include "rpc/internal/shared_channel.h"
 #include "rpc/rpc_roles.h"
 #include "rpc/security.h"
@@ -132,7 +133,8 @@ class TwoRoles : public PsChannel {
 class EachItsRole : public Transport {
  public:
   explicit EachItsRole(const TransportOptions& options)
-      : scheduler_(options, 0, certificates_.As(Role::kScheduler)),
+      : bulk_(options.bulk_stream),
+        scheduler_(options, 0, certificates_.As(Role::kScheduler)),
         server_(options, 0, certificates_.As(Role::kServer)),
         worker_(options, 0, certificates_.As(Role::kWorker)) {}
 
@@ -145,7 +147,13 @@ class EachItsRole : public Transport {
     return scheduler_.ListenScheduler(address, services);
   }
   std::unique_ptr<PsChannel> ConnectPs(const std::string& address) override {
-    return std::make_unique<TwoRoles>(worker_.ConnectPs(address),
+    auto worker = worker_.ConnectPs(address);
+    if (bulk_ && address != kNobody) {
+      EXPECT_TRUE(
+          static_cast<internal::PreferredChannel&>(*worker).AwaitSession(
+              kLong));
+    }
+    return std::make_unique<TwoRoles>(std::move(worker),
                                       server_.ConnectPs(address));
   }
   std::unique_ptr<WorkerSession> ConnectWorkerSession(
@@ -158,6 +166,7 @@ class EachItsRole : public Transport {
   }
 
  private:
+  const bool bulk_;
   const Certificates certificates_;
   GrpcTransport scheduler_, server_, worker_;
 };
@@ -166,6 +175,15 @@ INSTANTIATE_TEST_SUITE_P(GrpcTls, TransportContractTest,
                          testing::Values(TransportCase{
                              "grpc_tls",
                              [](const TransportOptions& options) {
+                               return std::make_unique<EachItsRole>(options);
+                             },
+                             kAny, kNobody}));
+// All pushes and pulls go over bulk streams by TLS, negotiated over gRPC.
+INSTANTIATE_TEST_SUITE_P(GrpcTlsAndBulk, TransportContractTest,
+                         testing::Values(TransportCase{
+                             "grpc_tls_and_bulk",
+                             [](TransportOptions options) {
+                               options.bulk_stream = true;
                                return std::make_unique<EachItsRole>(options);
                              },
                              kAny, kNobody}));

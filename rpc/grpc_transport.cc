@@ -23,11 +23,13 @@
 #include "rpc/internal/grpc_data_service.h"
 #include "rpc/internal/grpc_listener.h"
 #include "rpc/internal/grpc_setup.h"
+#include "rpc/internal/key_lists.h"
 #include "rpc/internal/preferred_channel.h"
 #include "rpc/internal/shared_channel.h"
 #include "rpc/internal/shared_host.h"
 #include "rpc/internal/shared_offer.h"
 #include "rpc/internal/tcp_socket.h"
+#include "rpc/internal/tls_context.h"
 #include "rpc/internal/traffic.h"
 
 namespace ebb::rpc {
@@ -40,6 +42,7 @@ namespace {
 // are any, and what all ways share; or data sets.
 struct Beside {
   std::unique_ptr<internal::Traffic> traffic;
+  std::unique_ptr<internal::KeptKeys> kept_keys;
   std::unique_ptr<internal::SharedHost> shared;
   std::unique_ptr<internal::BulkHost> bulk;
   std::vector<std::unique_ptr<grpc::Service>> services;
@@ -132,20 +135,18 @@ GrpcTransport::GrpcTransport(TransportOptions options, int64_t received_bytes,
     : options_(std::move(options)),
       received_bytes_(received_bytes),
       security_(std::move(security)),
-      bulk_stream_(options_.bulk_stream &&
-                   (security_ == nullptr || !security_->tls())) {
+      tls_(security_ == nullptr || !security_->tls()
+               ? nullptr
+               : std::make_shared<internal::TlsContext>(security_->files())) {
   // gRPC has this for the whole process only.
   grpc::EnableDefaultHealthCheckService(true);
-  if (options_.bulk_stream && !bulk_stream_) {
-    LOG(INFO) << "bulk streams are not used: they have no TLS, so pushes and "
-                 "pulls between machines stay with gRPC";
-  }
 }
 
 // `room_bytes`: of messages that arrive; 0: as many as of gRPC's pieces.
 absl::StatusOr<std::unique_ptr<internal::BulkHost>> GrpcTransport::StartBulk(
     const std::string& address, const PsServices& services,
-    internal::Traffic* traffic, int64_t room_bytes) const {
+    internal::Traffic* traffic, internal::KeptKeys* kept_keys,
+    int64_t room_bytes) const {
   EBB_RETURN_IF_ERROR(MayListen(security_.get(), address));
   EBB_ASSIGN_OR_RETURN(const internal::HostAndPort split,
                        internal::SplitAddress(address));
@@ -155,19 +156,22 @@ absl::StatusOr<std::unique_ptr<internal::BulkHost>> GrpcTransport::StartBulk(
       {.data = services.data,
        .traffic = traffic,
        .most_bytes = options_.max_assembled_bytes,
-       .guard = GuardOf(security_.get())},
+       .guard = GuardOf(security_.get()),
+       .kept_keys = kept_keys},
       {.host = split.host,
        .port = options_.bulk_port,
        .room_bytes = room,
        .kept_bytes = std::min(kBulkKeptBytes, room / 4),
        .stream = {.keepalive_time = options_.keepalive_time,
-                  .keepalive_timeout = options_.keepalive_timeout}});
+                  .keepalive_timeout = options_.keepalive_timeout},
+       .tls = tls_});
 }
 
 absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
     const std::string& address, PsServices services) {
   Beside beside;
   beside.traffic = std::make_unique<internal::Traffic>(options_.max_calls);
+  beside.kept_keys = std::make_unique<internal::KeptKeys>();
   if (options_.shared_memory && received_bytes_ == 0 &&
       services.data != nullptr && services.files != nullptr) {
     auto host =
@@ -186,9 +190,10 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
     }
   }
   int64_t received_bytes = received_bytes_;
-  if (bulk_stream_ && services.data != nullptr) {
+  if (options_.bulk_stream && services.data != nullptr) {
     const int64_t bulk_bytes = received_bytes / 2;
-    auto host = StartBulk(address, services, beside.traffic.get(), bulk_bytes);
+    auto host = StartBulk(address, services, beside.traffic.get(),
+                          beside.kept_keys.get(), bulk_bytes);
     if (host.ok()) {
       received_bytes -= bulk_bytes;
       beside.bulk = *std::move(host);
@@ -203,8 +208,9 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
     options.max_assembled_bytes =
         std::min(options.max_assembled_bytes, received_bytes / 4 * 3);
   }
-  auto service = internal::MakePsService(
-      services, options, beside.traffic.get(), GuardOf(security_.get()));
+  auto service =
+      internal::MakePsService(services, options, beside.traffic.get(),
+                              GuardOf(security_.get()), beside.kept_keys.get());
   return Listen(address, options_, security_.get(), received_bytes,
                 std::move(service), std::move(beside));
 }
@@ -226,11 +232,15 @@ std::unique_ptr<PsChannel> GrpcTransport::ConnectPs(
     const std::string& address) {
   const std::shared_ptr<grpc::Channel> channel =
       internal::MakeChannel(address, options_, security_.get(), Role::kServer);
-  std::unique_ptr<PsChannel> network =
-      internal::ConnectGrpcPs(channel, options_, GuardOf(security_.get()));
-  if (bulk_stream_) {
+  const auto sent_keys = std::make_shared<internal::SentKeys>();
+  std::unique_ptr<PsChannel> network = internal::ConnectGrpcPs(
+      channel, options_, GuardOf(security_.get()), sent_keys);
+  if (options_.bulk_stream) {
     auto opener = internal::MakeBulkOpener(internal::MakeBulkAsker(channel),
-                                           options_, GuardOf(security_.get()));
+                                           {.transport = options_,
+                                            .guard = GuardOf(security_.get()),
+                                            .sent_keys = sent_keys,
+                                            .tls = tls_});
     if (opener.ok()) {
       network = std::make_unique<internal::PreferredChannel>(
           internal::PreferredWay{.name = "bulk-stream"}, address,

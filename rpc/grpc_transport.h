@@ -23,6 +23,8 @@ class SetStore;
 
 namespace ebb::rpc::internal {
 class BulkHost;
+class KeptKeys;
+class TlsContext;
 class Traffic;
 }  // namespace ebb::rpc::internal
 
@@ -67,12 +69,14 @@ class GrpcTransport : public Transport {
  private:
   absl::StatusOr<std::unique_ptr<internal::BulkHost>> StartBulk(
       const std::string& address, const PsServices& services,
-      internal::Traffic* traffic, int64_t room_bytes) const;
+      internal::Traffic* traffic, internal::KeptKeys* kept_keys,
+      int64_t room_bytes) const;
 
   const TransportOptions options_;
   const int64_t received_bytes_;
   const SecurityPtr security_;
-  const bool bulk_stream_;
+  // For bulk streams; null: plain text.
+  const std::shared_ptr<internal::TlsContext> tls_;
   DataStores data_;
 };
 

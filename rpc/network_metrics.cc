@@ -28,10 +28,9 @@ void AddNetwork(const Security& security, metrics::OpenMetrics* text) {
                  {{"reason", std::string(RefusalName(refusal))}});
   }
   const KeyCounts& keys = *security.keys();
-  text->Counter(
-          "ebb_network_push_keys_bytes",
-          "Keys in the pushes that it sent or took, without those that "
-          "went through shared memory or bulk streams; few: they are named")
+  text->Counter("ebb_network_push_keys_bytes",
+                "Keys in the pushes that it sent or took, without those that "
+                "went through shared memory; few: they are named")
       .Add(static_cast<double>(keys.bytes()));
   text->Counter("ebb_network_push_keys_named_bytes",
                 "Keys that these pushes named instead: they came with the pull")

@@ -51,6 +51,8 @@ class Security {
   const std::string& description() const { return description_; }
   // For its owner: a key that others on this machine can read. Empty: none.
   const std::string& warning() const { return warning_; }
+  // Empty: plain text.
+  const TlsFiles& files() const { return files_; }
   // End of the certificate in the file as it is now; absent: there is none.
   std::optional<absl::Time> CertificateEnd() const;
   // The tokens of jobs that this process shows and checks; null: plain text,

@@ -85,8 +85,8 @@ void AddSharedMemoryFlag(CLI::App* app, std::string* mode) {
 void AddBulkFlag(CLI::App* app, std::string* mode) {
   app->add_option("--bulk", *mode,
                   "auto: move pushes and pulls over a TCP connection beside "
-                  "gRPC if worker and server, both with auto and without TLS, "
-                  "share no memory; off: always by gRPC")
+                  "gRPC, by TLS where gRPC has it, if worker and server, both "
+                  "with auto, share no memory; off: always by gRPC")
       ->envname("EBB_BULK")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "off"}))

@@ -1,12 +1,9 @@
 #include "rpc/internal/bulk_host.h"
 
-#include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -15,8 +12,10 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/tls/certificate.h"
 #include "glog/logging.h"
 #include "rpc/internal/tcp_socket.h"
+#include "rpc/rpc_roles.h"
 
 namespace ebb::rpc::internal {
 
@@ -26,6 +25,8 @@ constexpr size_t kMostConnections = 256;
 // Connections without a complete greeting; others wait to be accepted.
 constexpr size_t kMostGuests = 64;
 constexpr int kReapMilliseconds = 200;
+// The roles that may call this may connect (rpc_roles.h).
+constexpr char kOpenBulkStream[] = "/ebb.v1.BulkStream/OpenBulkStream";
 
 }  // namespace
 
@@ -58,13 +59,14 @@ absl::Status BulkHost::HasRoom() const {
       "the server has ", served_.size(), " bulk streams, and takes no more"));
 }
 
-absl::StatusOr<std::string> BulkHost::Offer(uint32_t version) {
+absl::StatusOr<std::string> BulkHost::Offer(uint32_t version,
+                                            absl::string_view name) {
   if (version != kBulkVersion) {
     return absl::FailedPreconditionError(absl::StrCat(
         "bulk streams are of version ", kBulkVersion, " here, not ", version));
   }
   EBB_RETURN_IF_ERROR(HasRoom());
-  return offers_.Make();
+  return offers_.Make(options_.tls == nullptr ? "" : name);
 }
 
 void BulkHost::Accept() {
@@ -78,7 +80,7 @@ void BulkHost::Accept() {
                       .revents = 0});
     for (const Guest& guest : guests) {
       polled.push_back(
-          {.fd = guest.socket.get(), .events = POLLIN, .revents = 0});
+          {.fd = guest.socket->fd(), .events = guest.events, .revents = 0});
     }
     poll(polled.data(), polled.size(), kReapMilliseconds);
     served_.Reap();
@@ -93,23 +95,77 @@ void BulkHost::Accept() {
     guests = std::move(left);
     if ((polled[1].revents & POLLIN) == 0) continue;
     if (Fd socket = AcceptTcp(listening_.get())) {
-      guests.push_back(
-          {.socket = std::move(socket), .until = now + kBulkPatience});
+      absl::StatusOr<Guest> guest = Receive(std::move(socket));
+      if (guest.ok()) {
+        guests.push_back(*std::move(guest));
+      } else {
+        LOG_EVERY_T(WARNING, 1)
+            << "no worker can open a bulk stream: " << guest.status().message();
+      }
     }
   }
 }
 
-bool BulkHost::Hear(Guest* guest) {
-  const ssize_t n = recv(guest->socket.get(), guest->bytes.data() + guest->got,
-                         guest->bytes.size() - guest->got, MSG_DONTWAIT);
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return true;
-  if (n <= 0) return false;
-  guest->got += static_cast<size_t>(n);
-  if (guest->got < guest->bytes.size()) return absl::Now() < guest->until;
-  if (const absl::Status status = Welcome(guest); !status.ok()) {
-    LOG(WARNING) << "a worker got no bulk stream: " << status.message();
+absl::StatusOr<BulkHost::Guest> BulkHost::Receive(Fd socket) {
+  SetUpTcp(socket.get(), options_.stream.keepalive_time,
+           options_.stream.keepalive_timeout);
+  const absl::Time now = absl::Now();
+  if (options_.tls == nullptr) {
+    return Guest{.socket = MakePlainSocket(std::move(socket)),
+                 .until = now + kBulkPatience};
   }
+  EBB_ASSIGN_OR_RETURN(std::shared_ptr<SSL_CTX> context, options_.tls->Get());
+  EBB_ASSIGN_OR_RETURN(
+      std::unique_ptr<TlsSocket> made,
+      TlsSocket::Make(std::move(socket), std::move(context),
+                      TlsSocket::Side::kServer, options_.tls_key_bytes));
+  TlsSocket* const shaking = made.get();
+  return Guest{.socket = std::move(made),
+               .until = now + kBulkTlsPatience,
+               .shaking = shaking};
+}
+
+bool BulkHost::Hear(Guest* guest) {
+  const absl::StatusOr<bool> stays = HearOf(guest);
+  if (stays.ok()) return *stays && absl::Now() < guest->until;
+  // A stranger must not fill the disk.
+  LOG_EVERY_T(WARNING, 1) << "a worker got no bulk stream: "
+                          << stays.status().message();
   return false;
+}
+
+absl::StatusOr<bool> BulkHost::HearOf(Guest* guest) {
+  EBB_ASSIGN_OR_RETURN(const bool shook, Shake(guest));
+  if (!shook) return true;
+  const iovec space = {guest->bytes.data() + guest->got,
+                       guest->bytes.size() - guest->got};
+  const absl::StatusOr<size_t> n = guest->socket->Read({&space, 1});
+  if (!n.ok()) return false;  // It has left.
+  guest->got += *n;
+  if (guest->got < guest->bytes.size()) return true;
+  EBB_RETURN_IF_ERROR(Welcome(guest));
+  return false;
+}
+
+absl::StatusOr<bool> BulkHost::Shake(Guest* guest) {
+  if (guest->shaking == nullptr) return true;
+  const absl::StatusOr<TlsSocket::Step> step = guest->shaking->Handshake();
+  if (!step.ok()) {
+    services_.guard.Count(Refusal::kHandshake);
+    return step.status();
+  }
+  const bool writes = *step == TlsSocket::Step::kAwaitsWrite;
+  guest->events = static_cast<int16_t>(writes ? POLLOUT : POLLIN);
+  if (*step != TlsSocket::Step::kDone) return false;
+  EBB_ASSIGN_OR_RETURN(const Certificate shown, guest->shaking->Peer());
+  absl::Status may = CheckCaller(kOpenBulkStream, shown.role, shown.name);
+  if (!may.ok()) {
+    services_.guard.Count(Refusal::kRole);
+    return may;
+  }
+  guest->name = shown.name;
+  guest->shaking = nullptr;
+  return true;
 }
 
 absl::Status BulkHost::Welcome(Guest* guest) {
@@ -118,16 +174,14 @@ absl::Status BulkHost::Welcome(Guest* guest) {
   if (greeting.magic != kBulkMagic || greeting.version != kBulkVersion) {
     return absl::InvalidArgumentError("its greeting is malformed");
   }
-  EBB_RETURN_IF_ERROR(
-      offers_.Take({greeting.token.data(), greeting.token.size()}));
+  EBB_RETURN_IF_ERROR(offers_.Take(
+      {greeting.token.data(), greeting.token.size()}, guest->name));
   EBB_RETURN_IF_ERROR(HasRoom());
-  SetUpTcp(guest->socket.get(), options_.stream.keepalive_time,
-           options_.stream.keepalive_timeout);
   const BulkHello hello = {
       .most_bytes = std::min(services_.most_bytes, memory_->room_bytes())};
   EBB_RETURN_IF_ERROR(
-      SendAllTcp(guest->socket.get(),
-                 {reinterpret_cast<const char*>(&hello), sizeof(hello)}));
+      SendAll(guest->socket.get(),
+              {reinterpret_cast<const char*>(&hello), sizeof(hello)}));
   EBB_ASSIGN_OR_RETURN(
       std::unique_ptr<BulkStream> stream,
       BulkStream::Make(std::move(guest->socket), memory_, options_.stream));

@@ -2,6 +2,8 @@
 #ifndef EBB_RPC_INTERNAL_BULK_HOST_H_
 #define EBB_RPC_INTERNAL_BULK_HOST_H_
 
+#include <poll.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -11,15 +13,19 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/fd.h"
 #include "rpc/internal/bulk_connection.h"
 #include "rpc/internal/bulk_memory.h"
 #include "rpc/internal/bulk_protocol.h"
+#include "rpc/internal/bulk_socket.h"
 #include "rpc/internal/bulk_stream.h"
 #include "rpc/internal/offers.h"
 #include "rpc/internal/served_call.h"
 #include "rpc/internal/served_connections.h"
+#include "rpc/internal/tls_context.h"
+#include "rpc/internal/tls_socket.h"
 
 namespace ebb::rpc::internal {
 
@@ -29,6 +35,8 @@ struct BulkHostOptions {
   int64_t room_bytes = 0;  // As of BulkMemory.
   int64_t kept_bytes = 0;
   BulkStreamOptions stream = {};
+  std::shared_ptr<TlsContext> tls = {};  // Null: plain text.
+  uint64_t tls_key_bytes = TlsSocket::kKeyBytes;
 };
 
 // Thread-safe. Threads of its own: one accepts, and each connection has one.
@@ -40,9 +48,10 @@ class BulkHost {
   ~BulkHost();
 
   int port() const { return port_; }
-  // The token of an offer, for one connection, within a few seconds. See the
-  // RPC for errors.
-  absl::StatusOr<std::string> Offer(uint32_t version);
+  // The token of an offer, for one connection, within a few seconds. With TLS
+  // the connection's certificate must be of `name`. See the RPC for errors.
+  absl::StatusOr<std::string> Offer(uint32_t version,
+                                    absl::string_view name = "");
 
   // Ends all connections: when their calls have ended, or at `until`. No call
   // may begin any more (Traffic).
@@ -53,8 +62,11 @@ class BulkHost {
  private:
   // A connection whose greeting is not complete.
   struct Guest {
-    Fd socket;
+    std::unique_ptr<BulkSocket> socket;
     absl::Time until;
+    TlsSocket* shaking = nullptr;  // The socket, until its handshake is done.
+    std::string name = {};         // In its certificate.
+    int16_t events = POLLIN;       // What it waits for.
     std::array<char, sizeof(BulkGreeting)> bytes = {};
     size_t got = 0;
   };
@@ -63,8 +75,12 @@ class BulkHost {
            int port, Fd listening, Fd stop);
   absl::Status HasRoom() const;
   void Accept();
+  absl::StatusOr<Guest> Receive(Fd socket);
   // Reads what came of its greeting. False: it is a guest no more.
   bool Hear(Guest* guest);
+  absl::StatusOr<bool> HearOf(Guest* guest);
+  // Goes on with its handshake. False: more of it is to come.
+  absl::StatusOr<bool> Shake(Guest* guest);
   absl::Status Welcome(Guest* guest);
 
   const CallServices services_;

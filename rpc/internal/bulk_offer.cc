@@ -9,6 +9,7 @@
 #include "ebb/v1/bulk_stream.grpc.pb.h"
 #include "rpc/grpc_status.h"
 #include "rpc/internal/cancellable_call.h"
+#include "rpc/internal/grpc_security.h"
 #include "rpc/internal/tcp_socket.h"
 
 namespace ebb::rpc::internal {
@@ -57,7 +58,8 @@ class BulkService : public v1::BulkStream::CallbackService {
       const v1::OpenBulkStreamRequest* request,
       v1::OpenBulkStreamResponse* response) override {
     grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-    absl::StatusOr<std::string> token = host_->Offer(request->version());
+    absl::StatusOr<std::string> token =
+        host_->Offer(request->version(), NameOfCaller(*context));
     if (token.ok()) {
       response->set_port(static_cast<uint32_t>(host_->port()));
       response->set_token(*token);

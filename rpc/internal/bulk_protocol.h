@@ -1,5 +1,6 @@
-// The frames of a bulk stream: a TCP connection that carries the messages of
-// wire.h between a worker and a server. See docs/decisions/0034.
+// The frames of a bulk stream: a connection, of TCP or of TLS on it, that
+// carries the messages of wire.h between a worker and a server. See
+// docs/decisions/0034.
 //
 // A message is a frame with its token, header and first values, and as many
 // frames of kind kBulkMore as the rest of its values needs. Between those,
@@ -21,8 +22,8 @@ namespace ebb::rpc::internal {
 // Numbers travel as they lie in memory.
 static_assert(std::endian::native == std::endian::little);
 
-// Version of all below.
-inline constexpr uint32_t kBulkVersion = 1;
+// Version of all below. 2: pushes name lists of keys, and there is TLS.
+inline constexpr uint32_t kBulkVersion = 2;
 
 enum BulkKind : uint32_t {
   // From the worker; `id` names the call.
@@ -83,6 +84,8 @@ struct BulkOffer {
 
 // How long each side waits for the other's greeting.
 inline constexpr absl::Duration kBulkPatience = absl::Seconds(1);
+// The same with TLS, whose handshake comes before: it computes.
+inline constexpr absl::Duration kBulkTlsPatience = absl::Seconds(3);
 // The longest sleep of a thread that serves a connection.
 inline constexpr absl::Duration kBulkLook = absl::Milliseconds(50);
 

@@ -12,8 +12,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/tls/certificate.h"
+#include "common/tls/role.h"
 #include "glog/logging.h"
+#include "rpc/internal/bulk_socket.h"
 #include "rpc/internal/tcp_socket.h"
+#include "rpc/internal/tls_socket.h"
 #include "rpc/wire.h"
 
 namespace ebb::rpc::internal {
@@ -27,16 +31,15 @@ constexpr int64_t kKeptBytes = int64_t{32} << 20;
 
 class BulkOpener : public SessionOpener {
  public:
-  BulkOpener(std::unique_ptr<BulkAsker> asker, const TransportOptions& options,
-             Guard guard, Fd cancel)
+  BulkOpener(std::unique_ptr<BulkAsker> asker, BulkSessionOptions options,
+             Fd cancel)
       : asker_(std::move(asker)),
-        options_(options),
-        guard_(std::move(guard)),
+        options_(std::move(options)),
         cancel_(std::move(cancel)) {}
 
   absl::StatusOr<std::shared_ptr<PreferredSession>> Open() override {
     EBB_ASSIGN_OR_RETURN(const BulkOffer offer, asker_->Ask());
-    return BulkSession::Open(offer, options_, guard_, cancel_.get());
+    return BulkSession::Open(offer, options_, cancel_.get());
   }
   void Cancel() override {
     const uint64_t one = 1;
@@ -47,8 +50,7 @@ class BulkOpener : public SessionOpener {
 
  private:
   const std::unique_ptr<BulkAsker> asker_;
-  const TransportOptions options_;
-  const Guard guard_;
+  const BulkSessionOptions options_;
   const Fd cancel_;  // An eventfd.
 };
 
@@ -65,22 +67,40 @@ std::string TextOf(const Payload& message) {
   return text;
 }
 
+// The server speaks TLS there, and is one.
+absl::StatusOr<std::unique_ptr<BulkSocket>> ShakeHands(Fd socket,
+                                                       TlsContext* tls,
+                                                       int cancel) {
+  EBB_ASSIGN_OR_RETURN(std::shared_ptr<SSL_CTX> context, tls->Get());
+  EBB_ASSIGN_OR_RETURN(std::unique_ptr<TlsSocket> shaking,
+                       TlsSocket::Make(std::move(socket), std::move(context),
+                                       TlsSocket::Side::kClient));
+  EBB_RETURN_IF_ERROR(
+      shaking->FinishHandshake(absl::Now() + 2 * kBulkTlsPatience, cancel));
+  EBB_ASSIGN_OR_RETURN(const Certificate shown, shaking->Peer());
+  if (shown.role.ok() && *shown.role == Role::kServer) return shaking;
+  return absl::PermissionDeniedError(absl::StrCat(
+      "what answers at the bulk port is no ps: ",
+      shown.role.ok() ? absl::StrCat("its certificate is of the role ",
+                                     RoleName(*shown.role))
+                      : std::string(shown.role.status().message())));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SessionOpener>> MakeBulkOpener(
-    std::unique_ptr<BulkAsker> asker, const TransportOptions& options,
-    Guard guard) {
+    std::unique_ptr<BulkAsker> asker, BulkSessionOptions options) {
   Fd cancel(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!cancel) return absl::ErrnoToStatus(errno, "no eventfd can be made");
-  return std::make_unique<BulkOpener>(std::move(asker), options,
-                                      std::move(guard), std::move(cancel));
+  return std::make_unique<BulkOpener>(std::move(asker), std::move(options),
+                                      std::move(cancel));
 }
 
 absl::StatusOr<std::shared_ptr<PreferredSession>> BulkSession::Open(
-    const BulkOffer& offer, const TransportOptions& options, const Guard& guard,
-    int cancel) {
+    const BulkOffer& offer, const BulkSessionOptions& options, int cancel) {
+  const TransportOptions& transport = options.transport;
   absl::StatusOr<Fd> connected =
-      ConnectTcp(offer.host, offer.port, options.connect_timeout, cancel);
+      ConnectTcp(offer.host, offer.port, transport.connect_timeout, cancel);
   if (!connected.ok()) {
     // gRPC has just reached this host, so a firewall is likely.
     return absl::FailedPreconditionError(
@@ -88,20 +108,27 @@ absl::StatusOr<std::shared_ptr<PreferredSession>> BulkSession::Open(
                      " is out of reach: ", connected.status().message(),
                      "; let it pass (--bulk-port), or use --bulk off"));
   }
-  Fd socket = *std::move(connected);
-  SetUpTcp(socket.get(), options.keepalive_time, options.keepalive_timeout);
+  SetUpTcp(connected->get(), transport.keepalive_time,
+           transport.keepalive_timeout);
   BulkGreeting greeting;
   if (offer.token.size() != greeting.token.size()) {
     return absl::InternalError("the server's token is malformed");
   }
   std::copy(offer.token.begin(), offer.token.end(), greeting.token.begin());
+  std::unique_ptr<BulkSocket> socket;
+  if (options.tls == nullptr) {
+    socket = MakePlainSocket(*std::move(connected));
+  } else {
+    EBB_ASSIGN_OR_RETURN(
+        socket, ShakeHands(*std::move(connected), options.tls.get(), cancel));
+  }
   EBB_RETURN_IF_ERROR(
-      SendAllTcp(socket.get(),
-                 {reinterpret_cast<const char*>(&greeting), sizeof(greeting)}));
+      SendAll(socket.get(),
+              {reinterpret_cast<const char*>(&greeting), sizeof(greeting)}));
   BulkHello hello;
-  EBB_RETURN_IF_ERROR(
-      ReceiveAllTcp(socket.get(), reinterpret_cast<char*>(&hello),
-                    sizeof(hello), absl::Now() + 2 * kBulkPatience, cancel));
+  EBB_RETURN_IF_ERROR(ReceiveAll(socket.get(), reinterpret_cast<char*>(&hello),
+                                 sizeof(hello), absl::Now() + 2 * kBulkPatience,
+                                 cancel));
   if (hello.magic != kBulkMagic || hello.version != kBulkVersion ||
       hello.most_bytes < 0) {
     return absl::InternalError("the server's greeting is malformed");
@@ -110,33 +137,32 @@ absl::StatusOr<std::shared_ptr<PreferredSession>> BulkSession::Open(
       std::unique_ptr<BulkStream> stream,
       BulkStream::Make(
           std::move(socket),
-          BulkMemory::Make(options.max_assembled_bytes, kKeptBytes),
-          {.keepalive_time = options.keepalive_time,
-           .keepalive_timeout = options.keepalive_timeout}));
+          BulkMemory::Make(transport.max_assembled_bytes, kKeptBytes),
+          {.keepalive_time = transport.keepalive_time,
+           .keepalive_timeout = transport.keepalive_timeout}));
   return std::make_shared<BulkSession>(
       std::move(stream),
-      std::min(hello.most_bytes, options.max_assembled_bytes), guard);
+      std::min(hello.most_bytes, transport.max_assembled_bytes), options.guard,
+      options.sent_keys);
 }
 
 BulkSession::BulkSession(std::unique_ptr<BulkStream> stream, int64_t most_bytes,
-                         Guard guard)
+                         Guard guard, std::shared_ptr<SentKeys> sent_keys)
     : stream_(std::move(stream)),
       most_bytes_(most_bytes),
-      guard_(std::move(guard)) {}
+      guard_(std::move(guard)),
+      sent_keys_(std::move(sent_keys)) {}
 
-template <typename Done>
 bool BulkSession::Start(BulkOutgoing message, BulkStream::Order order,
-                        absl::Time deadline, Done* done) {
+                        Call* call) {
   if (message.message.size() > most_bytes_) return false;
-  message.until = deadline;
+  message.until = call->deadline;
   {
     MutexLock lock(&mu_);
     if (closed_ || calls_.size() >= kMostCalls) return false;
     message.id = next_id_++;
-    next_deadline_ = std::min(next_deadline_, deadline);
-    Call& call = calls_[message.id];
-    call.deadline = deadline;
-    call.done = std::move(*done);
+    next_deadline_ = std::min(next_deadline_, call->deadline);
+    calls_[message.id] = std::move(*call);
   }
   // If it cannot be sent the connection ends, and with it the call.
   stream_->Send(std::move(message), order);
@@ -145,25 +171,61 @@ bool BulkSession::Start(BulkOutgoing message, BulkStream::Order order,
 
 bool BulkSession::Push(PushRequest* request, absl::Time deadline,
                        PsChannel::PushDone* done) {
+  NamedKeys named = sent_keys_->NamesFor(*request);
+  Payload message = Encode(*request, named);
+  // With its keys it must be possible here, too.
+  const int64_t whole_bytes = message.size() + KeyBytes(*request) +
+                              16 * static_cast<int64_t>(named.size());
+  if (!named.empty() && whole_bytes > most_bytes_) {
+    named.clear();
+    message = Encode(*request);
+  }
+  std::string token = guard_.ShownWith(*request);
+  Call call = {.deadline = deadline, .done = std::move(*done)};
+  if (!named.empty()) call.whole = *request;
   // One that waits for another is held by the server: they keep their order.
   if (!Start({.kind = kBulkPush,
-              .token = guard_.ShownWith(*request),
-              .message = Encode(*request)},
-             BulkStream::Order::kInOrder, deadline, done)) {
+              .token = std::move(token),
+              .message = std::move(message)},
+             BulkStream::Order::kInOrder, &call)) {
+    *done = std::move(std::get<PsChannel::PushDone>(call.done));
     return false;
   }
+  CountSentKeys(*request, named, guard_.keys.get());
   *request = {};
   return true;
+}
+
+void BulkSession::SendAgain(Call call) {
+  sent_keys_->Forget();
+  CountSentKeys(*call.whole, {}, guard_.keys.get());
+  if (guard_.keys != nullptr) guard_.keys->CountUnknown();
+  BulkOutgoing message = {.kind = kBulkPush,
+                          .token = guard_.ShownWith(*call.whole),
+                          .message = Encode(*call.whole)};
+  call.whole.reset();
+  // Later pushes wait for it at the server.
+  if (Start(std::move(message), BulkStream::Order::kInOrder, &call)) return;
+  EndCall(&call.done, absl::UnavailableError(
+                          "the push cannot be sent again with its keys"));
 }
 
 bool BulkSession::Pull(const PullRequest& request, absl::Time deadline,
                        PsChannel::PullDone* done) {
   // Whatever is asked for comes in one message.
   if (request.expected_bytes > most_bytes_) return false;
-  return Start({.kind = kBulkPull,
-                .token = guard_.ShownWith(request),
-                .message = Encode(request)},
-               BulkStream::Order::kBySize, deadline, done);
+  Call call = {.deadline = deadline, .done = std::move(*done)};
+  // An evaluation pushes nothing.
+  if (request.snapshot == 0) call.lists = KeyLists::Of(request);
+  const bool keep = !call.lists.empty();
+  if (Start({.kind = kBulkPull,
+             .token = guard_.ShownWith(request),
+             .message = Encode(request, keep)},
+            BulkStream::Order::kBySize, &call)) {
+    return true;
+  }
+  *done = std::move(std::get<PsChannel::PullDone>(call.done));
+  return false;
 }
 
 bool BulkSession::Clock(const ClockUpdate& update) {
@@ -216,13 +278,19 @@ bool BulkSession::Handle(const BulkMessage& reply) {
   }
   if (!reply.refused.ok()) {
     EndCall(&call.done, reply.refused);
+  } else if (CodeOf(reply.status) == absl::StatusCode::kAborted &&
+             call.whole.has_value()) {
+    SendAgain(std::move(call));
   } else if (reply.status != 0) {
     EndCall(&call.done,
             absl::Status(CodeOf(reply.status), TextOf(reply.message)));
   } else if (auto* push = std::get_if<PsChannel::PushDone>(&call.done)) {
     (*push)(DecodePushReply(reply.message));
   } else if (auto* pull = std::get_if<PsChannel::PullDone>(&call.done)) {
-    (*pull)(DecodePullReply(reply.message));
+    uint64_t number = 0;
+    absl::StatusOr<PullReply> pulled = DecodePullReply(reply.message, &number);
+    if (pulled.ok()) sent_keys_->Kept(*pulled, number, std::move(call.lists));
+    (*pull)(std::move(pulled));
   }
   return true;
 }

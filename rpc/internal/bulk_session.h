@@ -18,7 +18,9 @@
 #include "rpc/internal/bulk_stream.h"
 #include "rpc/internal/call_done.h"
 #include "rpc/internal/guard.h"
+#include "rpc/internal/key_lists.h"
 #include "rpc/internal/preferred_channel.h"
+#include "rpc/internal/tls_context.h"
 #include "rpc/transport.h"
 
 namespace ebb::rpc::internal {
@@ -33,21 +35,29 @@ class BulkAsker {
   virtual void Cancel() = 0;
 };
 
+// What a session is made with, besides an offer.
+struct BulkSessionOptions {
+  TransportOptions transport = {};
+  Guard guard = {};
+  // Shared by all ways to the server.
+  std::shared_ptr<SentKeys> sent_keys = std::make_shared<SentKeys>();
+  std::shared_ptr<TlsContext> tls = {};  // Null: plain text.
+};
+
 // Asks, connects and greets.
 absl::StatusOr<std::unique_ptr<SessionOpener>> MakeBulkOpener(
-    std::unique_ptr<BulkAsker> asker, const TransportOptions& options,
-    Guard guard);
+    std::unique_ptr<BulkAsker> asker, BulkSessionOptions options);
 
 class BulkSession : public PreferredSession {
  public:
   // Connects and is greeted, or until `cancel` can be read. FailedPrecondition:
-  // the port is out of reach.
+  // the port is out of reach. PermissionDenied: what answers there is not the
+  // server, or refuses this worker's certificate.
   static absl::StatusOr<std::shared_ptr<PreferredSession>> Open(
-      const BulkOffer& offer, const TransportOptions& options,
-      const Guard& guard, int cancel);
+      const BulkOffer& offer, const BulkSessionOptions& options, int cancel);
   // Use Open(). A message of more than `most_bytes` goes another way.
   BulkSession(std::unique_ptr<BulkStream> stream, int64_t most_bytes,
-              Guard guard);
+              Guard guard, std::shared_ptr<SentKeys> sent_keys);
 
   bool Push(PushRequest* request, absl::Time deadline,
             PsChannel::PushDone* done) override;
@@ -63,12 +73,14 @@ class BulkSession : public PreferredSession {
   struct Call {
     absl::Time deadline;
     CallDone done;
+    std::optional<PushRequest> whole;  // Set if the message names keys.
+    KeyLists lists;                    // Those that a pull asks for.
   };
 
-  // Begins a call, whose `done` is taken. False: it must go another way.
-  template <typename Done>
-  bool Start(BulkOutgoing message, BulkStream::Order order, absl::Time deadline,
-             Done* done);
+  // Begins a call, which is taken. False: it must go another way.
+  bool Start(BulkOutgoing message, BulkStream::Order order, Call* call);
+  // The server lacks keys that the push names, and has not judged it.
+  void SendAgain(Call call);
   // False: nonsense.
   bool Handle(const BulkMessage& reply);
   // Ends the calls that are late. Returns the next deadline; none: Stop() was
@@ -78,6 +90,7 @@ class BulkSession : public PreferredSession {
   const std::unique_ptr<BulkStream> stream_;
   const int64_t most_bytes_;
   const Guard guard_;
+  const std::shared_ptr<SentKeys> sent_keys_;
 
   Mutex mu_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;

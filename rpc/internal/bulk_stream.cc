@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -129,7 +128,7 @@ void BulkStream::AddPart(Partial* partial, Batch* batch) {
 // --- The stream --------------------------------------------------------------
 
 absl::StatusOr<std::unique_ptr<BulkStream>> BulkStream::Make(
-    Fd socket, std::shared_ptr<BulkMemory> memory,
+    std::unique_ptr<BulkSocket> socket, std::shared_ptr<BulkMemory> memory,
     const BulkStreamOptions& options) {
   Fd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) return absl::ErrnoToStatus(errno, "no eventfd can be made");
@@ -137,7 +136,8 @@ absl::StatusOr<std::unique_ptr<BulkStream>> BulkStream::Make(
                                       std::move(memory), options);
 }
 
-BulkStream::BulkStream(Fd socket, Fd wake, std::shared_ptr<BulkMemory> memory,
+BulkStream::BulkStream(std::unique_ptr<BulkSocket> socket, Fd wake,
+                       std::shared_ptr<BulkMemory> memory,
                        const BulkStreamOptions& options)
     : socket_(std::move(socket)),
       wake_(std::move(wake)),
@@ -202,7 +202,7 @@ void BulkStream::FillLocked(std::vector<BulkOutgoing>* used) {
   pieces_ = batch.Take();
 }
 
-BulkStream::Wrote BulkStream::WriteOnce(size_t* bytes) {
+BulkStream::Wrote BulkStream::WriteOnce() {
   std::array<iovec, kMostSlices> parts;
   size_t n = 0;
   for (const Piece& piece : pieces_) {
@@ -210,18 +210,10 @@ BulkStream::Wrote BulkStream::WriteOnce(size_t* bytes) {
     parts[n++] = {const_cast<std::byte*>(piece.bytes.data()),
                   piece.bytes.size()};
   }
-  msghdr message = {};
-  message.msg_iov = parts.data();
-  message.msg_iovlen = n;
-  const ssize_t sent =
-      sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (sent < 0) {
-    if (errno == EINTR) return Wrote::kSome;
-    return errno == EAGAIN || errno == EWOULDBLOCK ? Wrote::kBlocked
-                                                   : Wrote::kBroken;
-  }
-  *bytes += static_cast<size_t>(sent);
-  for (auto left = static_cast<size_t>(sent); left > 0;) {
+  const absl::StatusOr<size_t> taken = socket_->Write({parts.data(), n});
+  if (!taken.ok()) return Wrote::kBroken;
+  if (*taken == 0 && (n > 0 || socket_->Unsent())) return Wrote::kBlocked;
+  for (size_t left = *taken; left > 0;) {
     Piece& first = pieces_.front();
     const size_t here = std::min(left, first.bytes.size());
     first.bytes = first.bytes.subspan(here);
@@ -237,7 +229,8 @@ void BulkStream::Flush(size_t most_bytes) {
     if (writing_ || blocked_ || closed_) return;
     writing_ = true;
   }
-  size_t bytes = 0, before = 0;
+  const uint64_t begun = socket_->sent_bytes();
+  uint64_t before = begun;
   Wrote wrote = Wrote::kSome;
   // What was sent is let go of without the lock.
   std::vector<BulkOutgoing> used;
@@ -245,15 +238,16 @@ void BulkStream::Flush(size_t most_bytes) {
   while (true) {
     {
       MutexLock lock(&mu_);
-      if (bytes > before) progress_ = absl::Now();
-      before = bytes;
+      const uint64_t sent = socket_->sent_bytes();
+      if (sent > before) progress_ = absl::Now();
+      before = sent;
       broken_ |= wrote == Wrote::kBroken;
       const bool ends = closed_ || broken_;
       if (ends) unsent.swap(pieces_);
       if (!ends && pieces_.empty()) FillLocked(&used);
-      pieces_left_ = !pieces_.empty();
-      blocked_ =
-          pieces_left_ && (wrote == Wrote::kBlocked || bytes >= most_bytes);
+      pieces_left_ = !pieces_.empty() || (!ends && socket_->Unsent());
+      blocked_ = pieces_left_ &&
+                 (wrote == Wrote::kBlocked || sent - begun >= most_bytes);
       writing_ = pieces_left_ && !blocked_;
       if (!writing_) {
         if (!ends && !blocked_) return;
@@ -261,7 +255,7 @@ void BulkStream::Flush(size_t most_bytes) {
       }
     }
     used.clear();
-    wrote = WriteOnce(&bytes);
+    wrote = WriteOnce();
   }
   Wake();
 }
@@ -272,22 +266,13 @@ absl::Status BulkStream::Read(BulkReader::Handler handle, bool* all,
   const size_t n = reader_.Spaces(&spaces);
   size_t room = 0;
   for (size_t i = 0; i < n; ++i) room += spaces[i].iov_len;
-  msghdr message = {};
-  message.msg_iov = spaces.data();
-  message.msg_iovlen = n;
-  const ssize_t got = recvmsg(socket_.get(), &message, MSG_DONTWAIT);
-  if (got == 0) return Gone("it closed the connection");
-  if (got < 0) {
-    *all = true;
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
-      return absl::OkStatus();
-    }
-    return Gone(std::strerror(errno));
-  }
+  const absl::StatusOr<size_t> got = socket_->Read({spaces.data(), n});
+  if (!got.ok()) return Gone(got.status().message());
+  *all = *got < room;
+  if (*got == 0) return absl::OkStatus();
   heard_ = absl::Now();
   asked_ = absl::InfiniteFuture();
-  *all = static_cast<size_t>(got) < room;
-  return reader_.Took(static_cast<size_t>(got), [&](BulkMessage one) {
+  return reader_.Took(*got, [&](BulkMessage one) {
     if (one.kind == kBulkPing) {
       Send({.kind = kBulkPong}, Order::kBySize);
       return true;
@@ -318,7 +303,8 @@ absl::Status BulkStream::Run(
     BulkReader::Handler handle,
     absl::FunctionRef<std::optional<absl::Time>()> tick) {
   absl::Status status;
-  bool all = true, ended = false;
+  // What came with the greeting may wait in the socket's memory.
+  bool all = false, ended = false;
   while (status.ok() && !ended) {
     const std::optional<absl::Time> next = tick();
     if (!next) break;
@@ -332,9 +318,10 @@ absl::Status BulkStream::Run(
     const absl::Time now = absl::Now();
     const absl::Duration most =
         std::clamp(*next - now, absl::ZeroDuration(), kBulkLook);
-    timespec limit = absl::ToTimespec(most);
+    // The socket's own memory is not polled.
+    timespec limit = absl::ToTimespec(all ? most : absl::ZeroDuration());
     std::array<pollfd, 2> both = {
-        pollfd{.fd = socket_.get(),
+        pollfd{.fd = socket_->fd(),
                .events = static_cast<int16_t>(POLLIN | (blocked ? POLLOUT : 0)),
                .revents = 0},
         pollfd{.fd = wake_.get(), .events = POLLIN, .revents = 0}};
@@ -351,7 +338,7 @@ absl::Status BulkStream::Run(
       }
       Flush(kMostAtOnce);
     }
-    if ((both[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
+    if (!all || (both[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
       all = false;
       for (int i = 0; i < kMostReads && status.ok() && !all && !ended; ++i) {
         status = Read(handle, &all, &ended);
@@ -376,7 +363,7 @@ void BulkStream::Shut() {
     if (!writing_) pieces.swap(pieces_);
   }
   // The other side learns it now, not when the last answer is dropped.
-  shutdown(socket_.get(), SHUT_RDWR);
+  shutdown(socket_->fd(), SHUT_RDWR);
 }
 
 }  // namespace ebb::rpc::internal

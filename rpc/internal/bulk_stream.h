@@ -1,4 +1,4 @@
-// One end of a bulk stream: frames to and from a TCP connection.
+// One end of a bulk stream: frames to and from a connection.
 #ifndef EBB_RPC_INTERNAL_BULK_STREAM_H_
 #define EBB_RPC_INTERNAL_BULK_STREAM_H_
 
@@ -23,6 +23,7 @@
 #include "rpc/internal/bulk_memory.h"
 #include "rpc/internal/bulk_protocol.h"
 #include "rpc/internal/bulk_reader.h"
+#include "rpc/internal/bulk_socket.h"
 
 namespace ebb::rpc::internal {
 
@@ -59,10 +60,11 @@ class BulkStream {
   // The socket is connected, and neither side says anything but frames any
   // more.
   static absl::StatusOr<std::unique_ptr<BulkStream>> Make(
-      Fd socket, std::shared_ptr<BulkMemory> memory,
+      std::unique_ptr<BulkSocket> socket, std::shared_ptr<BulkMemory> memory,
       const BulkStreamOptions& options);
   // Use Make().
-  BulkStream(Fd socket, Fd wake, std::shared_ptr<BulkMemory> memory,
+  BulkStream(std::unique_ptr<BulkSocket> socket, Fd wake,
+             std::shared_ptr<BulkMemory> memory,
              const BulkStreamOptions& options);
 
   // False: the connection has ended, or there is too much to send; then Run()
@@ -118,13 +120,13 @@ class BulkStream {
   static void AddPart(Partial* partial, Batch* batch);
   enum class Wrote { kSome, kBlocked, kBroken };
   // The writing thread's.
-  Wrote WriteOnce(size_t* bytes);
+  Wrote WriteOnce();
   absl::Status Read(BulkReader::Handler handle, bool* all, bool* ended);
   // Asks for a sign of life, or says that there is none.
   absl::Status CheckLife(absl::Time now);
   void Shut();
 
-  const Fd socket_;
+  const std::unique_ptr<BulkSocket> socket_;
   const Fd wake_;  // An eventfd.
   const BulkStreamOptions options_;
 

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "rpc/internal/guard.h"
+#include "rpc/internal/key_lists.h"
 #include "rpc/internal/traffic.h"
 #include "rpc/transport.h"
 
@@ -24,10 +25,11 @@ class StoppableService {
   virtual void EndShutdown() = 0;
 };
 
-// `traffic` is not owned and outlives the service.
+// `traffic` and `kept_keys` are not owned and outlive the service.
 std::unique_ptr<StoppableService> MakePsService(const PsServices& services,
                                                 const TransportOptions& options,
-                                                Traffic* traffic, Guard guard);
+                                                Traffic* traffic, Guard guard,
+                                                KeptKeys* kept_keys);
 std::unique_ptr<StoppableService> MakeSchedulerService(
     const SchedulerServices& services, const TransportOptions& options,
     Guard guard);

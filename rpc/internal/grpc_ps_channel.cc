@@ -50,10 +50,12 @@ class GrpcPsChannel : public PsChannel {
 
  public:
   GrpcPsChannel(const std::shared_ptr<grpc::Channel>& channel,
-                const TransportOptions& options, Guard guard)
+                const TransportOptions& options, Guard guard,
+                std::shared_ptr<SentKeys> sent_keys)
       : guard_(std::move(guard)),
         sizes_(options),
         most_bytes_(options.max_assembled_bytes),
+        sent_keys_(std::move(sent_keys)),
         stub_(channel),
         queue_(QueueOptions(options)) {}
 
@@ -79,8 +81,8 @@ class GrpcPsChannel : public PsChannel {
         PushStream::Of(request, guard_.ShownWith(request));
     const int64_t sequence = request.sequence;
     const absl::Time until = absl::Now() + deadline;
-    const NamedKeys named = sent_keys_.NamesFor(request);
-    CountKeys(request, named);
+    const NamedKeys named = sent_keys_->NamesFor(request);
+    CountSentKeys(request, named, guard_.keys.get());
     Outgoing push{Encode(request, named), {}, until, std::move(done)};
     const int64_t bytes = push.message.size();
     if (!named.empty()) push.whole = std::move(request);
@@ -113,7 +115,7 @@ class GrpcPsChannel : public PsChannel {
         [this, lists = std::move(lists)](const Payload& bytes) {
           uint64_t number = 0;
           auto reply = DecodePullReply(bytes, &number);
-          if (reply.ok()) sent_keys_.Kept(*reply, number, lists);
+          if (reply.ok()) sent_keys_->Kept(*reply, number, lists);
           return reply;
         },
         std::move(done));
@@ -246,8 +248,8 @@ class GrpcPsChannel : public PsChannel {
       return std::exchange(push->done, nullptr)(std::move(answer));
     }
     // The server has not judged it. Later pushes wait for it there.
-    sent_keys_.Forget();
-    CountKeys(*push->whole, {});
+    sent_keys_->Forget();
+    CountSentKeys(*push->whole, {}, guard_.keys.get());
     if (guard_.keys != nullptr) guard_.keys->CountUnknown();
     push->message = Encode(*push->whole);
     push->whole.reset();
@@ -340,20 +342,6 @@ class GrpcPsChannel : public PsChannel {
     return absl::CancelledError("the channel was destroyed");
   }
 
-  void CountKeys(const PushRequest& request, const NamedKeys& named) const {
-    if (guard_.keys == nullptr) return;
-    int64_t bytes = 0, named_bytes = 0;
-    size_t list = 0;
-    for (const PushSegment& segment : request.segments) {
-      for (const PushRows& rows : segment.rows) {
-        const bool is_named = !named.empty() && named[list] != 0;
-        (is_named ? named_bytes : bytes) += rows.keys.size();
-        ++list;
-      }
-    }
-    guard_.keys->Count(bytes, named_bytes);
-  }
-
   absl::Status Failure(const grpc::Status& status) {
     MutexLock lock(&mu_);
     return destroyed_ ? FromGrpc(status) : FromGrpcNotCancelled(status);
@@ -372,7 +360,7 @@ class GrpcPsChannel : public PsChannel {
   const Guard guard_;
   const PieceSizes sizes_;
   const int64_t most_bytes_;  // Most bytes of an answer in pieces.
-  SentKeys sent_keys_;
+  const std::shared_ptr<SentKeys> sent_keys_;
   PiecesCaller::Stub stub_;
   Mutex mu_;
   CondVar idle_;
@@ -386,8 +374,10 @@ class GrpcPsChannel : public PsChannel {
 
 std::unique_ptr<PsChannel> ConnectGrpcPs(
     const std::shared_ptr<grpc::Channel>& channel,
-    const TransportOptions& options, Guard guard) {
-  return std::make_unique<GrpcPsChannel>(channel, options, std::move(guard));
+    const TransportOptions& options, Guard guard,
+    std::shared_ptr<SentKeys> sent_keys) {
+  return std::make_unique<GrpcPsChannel>(channel, options, std::move(guard),
+                                         std::move(sent_keys));
 }
 
 }  // namespace ebb::rpc::internal

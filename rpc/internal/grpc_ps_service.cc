@@ -189,13 +189,14 @@ using PsBase = v1::ParameterServer::WithRawCallbackMethod_Push<
 class PsService : public PsBase, public StoppableService {
  public:
   PsService(const PsServices& services, const TransportOptions& options,
-            Traffic* traffic, Guard guard)
+            Traffic* traffic, Guard guard, KeptKeys* kept_keys)
       : data_(services.data),
         admin_(services.admin),
         guard_(std::move(guard)),
         traffic_(traffic),
         piece_bytes_(PieceSizes(options).piece),
         room_(options.max_assembled_bytes),
+        kept_keys_(kept_keys),
         pool_(options.admin_threads, options.admin_queue) {}
 
   grpc::Service* service() override { return this; }
@@ -361,17 +362,8 @@ class PsService : public PsBase, public StoppableService {
     }
   };
 
-  // The push's named keys become its own.
   absl::Status Complete(const NamedKeys& named, PushRequest* push) {
-    const int64_t bytes = KeyBytes(*push);
-    const auto named_bytes = kept_keys_.Resolve(named, push);
-    if (guard_.keys == nullptr) return named_bytes.status();
-    if (named_bytes.ok()) {
-      guard_.keys->Count(bytes, *named_bytes);
-    } else {
-      guard_.keys->CountUnknown();
-    }
-    return named_bytes.status();
+    return CompletePush(kept_keys_, named, guard_.keys.get(), push);
   }
 
   // OK: the call is counted as begun, and its request is complete.
@@ -408,7 +400,7 @@ class PsService : public PsBase, public StoppableService {
     return HandOver<PullReply>(
         context, DecodePullRequest(request, &keep), &PsHandler::Pull,
         [&](PullRequest* pull) {
-          if (keep) *number = kept_keys_.Keep(*pull);
+          if (keep) *number = kept_keys_->Keep(*pull);
           return absl::OkStatus();
         },
         [number](const PullReply& reply) { return Encode(reply, *number); },
@@ -474,7 +466,7 @@ class PsService : public PsBase, public StoppableService {
   Traffic* const traffic_;  // Not owned.
   const int64_t piece_bytes_;
   AssemblyRoom room_;
-  KeptKeys kept_keys_;
+  KeptKeys* const kept_keys_;  // Not owned.
   AdminPool pool_;
 };
 
@@ -482,9 +474,10 @@ class PsService : public PsBase, public StoppableService {
 
 std::unique_ptr<StoppableService> MakePsService(const PsServices& services,
                                                 const TransportOptions& options,
-                                                Traffic* traffic, Guard guard) {
+                                                Traffic* traffic, Guard guard,
+                                                KeptKeys* kept_keys) {
   return std::make_unique<PsService>(services, options, traffic,
-                                     std::move(guard));
+                                     std::move(guard), kept_keys);
 }
 
 }  // namespace ebb::rpc::internal

@@ -111,6 +111,17 @@ std::optional<Role> RoleOfCaller(const grpc::ServerContextBase& context) {
   return *role;
 }
 
+std::string NameOfCaller(const grpc::ServerContextBase& context) {
+  const auto caller = context.auth_context();
+  if (caller == nullptr) return "";
+  const auto shown =
+      caller->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME);
+  if (shown.empty()) return "";
+  absl::StatusOr<Certificate> certificate =
+      ReadCertificate(View(shown.front()));
+  return certificate.ok() ? std::move(certificate)->name : "";
+}
+
 namespace {
 
 // gRPC has one log function for the whole process; so has this.

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "rpc/security.h"
 
@@ -32,6 +33,8 @@ struct Security::Grpc {
 
 // Absent: it shows no certificate, as connections without TLS do.
 std::optional<Role> RoleOfCaller(const grpc::ServerContextBase& context);
+// In its certificate, as Certificate has it; empty: it shows none.
+std::string NameOfCaller(const grpc::ServerContextBase& context);
 
 }  // namespace ebb::rpc
 

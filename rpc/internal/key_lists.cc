@@ -14,6 +14,11 @@ namespace {
 constexpr int64_t kListCost = 96;
 constexpr int64_t kEntryCost = 256;
 
+absl::Status LacksKeys() {
+  return absl::AbortedError(
+      "the server has not the keys that the push names: send them");
+}
+
 bool SameBytes(const Payload& a, const Payload& b) {
   if (a.size() != b.size()) return false;
   size_t i = 0, k = 0;
@@ -96,6 +101,37 @@ int64_t KeyBytes(const PushRequest& push) {
   return bytes;
 }
 
+absl::Status CompletePush(const KeptKeys* kept, const NamedKeys& named,
+                          KeyCounts* counts, PushRequest* push) {
+  if (kept == nullptr) {
+    return named.empty() ? absl::OkStatus() : LacksKeys();
+  }
+  const int64_t bytes = KeyBytes(*push);
+  const auto named_bytes = kept->Resolve(named, push);
+  if (counts == nullptr) return named_bytes.status();
+  if (named_bytes.ok()) {
+    counts->Count(bytes, *named_bytes);
+  } else {
+    counts->CountUnknown();
+  }
+  return named_bytes.status();
+}
+
+void CountSentKeys(const PushRequest& push, const NamedKeys& named,
+                   KeyCounts* counts) {
+  if (counts == nullptr) return;
+  int64_t bytes = 0, named_bytes = 0;
+  size_t list = 0;
+  for (const PushSegment& segment : push.segments) {
+    for (const PushRows& rows : segment.rows) {
+      const bool is_named = !named.empty() && named[list] != 0;
+      (is_named ? named_bytes : bytes) += rows.keys.size();
+      ++list;
+    }
+  }
+  counts->Count(bytes, named_bytes);
+}
+
 // --- KeptKeys ----------------------------------------------------------------
 
 uint64_t KeptKeys::Keep(const PullRequest& pull) {
@@ -140,10 +176,6 @@ void KeptKeys::DropOldestOf(const Worker& worker) {
 
 absl::StatusOr<int64_t> KeptKeys::Resolve(const NamedKeys& named,
                                           PushRequest* push) const {
-  const auto unknown = [] {
-    return absl::AbortedError(
-        "the server has not the keys that the push names: send them");
-  };
   if (named.empty()) return 0;
   // Found before the first is given: mostly all are of one number.
   std::vector<std::pair<PushRows*, const Payload*>> found;
@@ -159,13 +191,13 @@ absl::StatusOr<int64_t> KeptKeys::Resolve(const NamedKeys& named,
         MutexLock lock(&mu_);
         const auto entry = entries_.find(wanted);
         if (entry == entries_.end() || entry->second.worker != worker) {
-          return unknown();
+          return LacksKeys();
         }
         held.push_back(entry->second.lists);
         number = wanted;
       }
       const Payload* keys = held.back()->Find(segment.partition, rows.table);
-      if (keys == nullptr) return unknown();
+      if (keys == nullptr) return LacksKeys();
       found.emplace_back(&rows, keys);
     }
   }

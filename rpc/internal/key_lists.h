@@ -17,11 +17,13 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/ids.h"
 #include "common/mutex.h"
 #include "common/payload.h"
 #include "protocol/messages.h"
+#include "rpc/key_counts.h"
 #include "rpc/wire.h"
 
 namespace ebb::rpc::internal {
@@ -137,6 +139,15 @@ class SentKeys {
 
 // Bytes of all keys of the push.
 int64_t KeyBytes(const PushRequest& push);
+
+// The named keys of a push that arrived become its own. Aborted: as of
+// Resolve(). `kept`: null: the server keeps no lists, and counts none.
+// `counts`: null: nothing is counted.
+absl::Status CompletePush(const KeptKeys* kept, const NamedKeys& named,
+                          KeyCounts* counts, PushRequest* push);
+// Counts the keys of a push that is sent.
+void CountSentKeys(const PushRequest& push, const NamedKeys& named,
+                   KeyCounts* counts);
 
 }  // namespace ebb::rpc::internal
 

@@ -28,42 +28,53 @@ class Offers {
   // `what` is offered, for errors.
   explicit Offers(std::string what) : what_(std::move(what)) {}
 
-  // The token of a new offer, which lasts for a few seconds.
-  // ResourceExhausted: too many were not taken.
-  absl::StatusOr<std::string> Make() {
+  // The token of a new offer, which lasts for a few seconds; `taker` alone may
+  // take it. ResourceExhausted: too many were not taken.
+  absl::StatusOr<std::string> Make(absl::string_view taker = "") {
     const absl::Time now = absl::Now();
     MutexLock lock(&mu_);
-    std::erase_if(tokens_, [&](const auto& one) { return one.second <= now; });
-    if (tokens_.size() >= kMost) {
+    std::erase_if(offers_, [&](const Offer& one) { return one.until <= now; });
+    if (offers_.size() >= kMost) {
       return absl::ResourceExhaustedError(absl::StrCat(
-          tokens_.size(), " others were offered ", what_, " just now"));
+          offers_.size(), " others were offered ", what_, " just now"));
     }
     std::string token = shm::RandomBytes(kOfferTokenBytes);
-    tokens_.emplace_back(token, now + kLasts);
+    offers_.push_back({token, std::string(taker), now + kLasts});
     return token;
   }
 
-  // PermissionDenied: there is no such offer, or not any more.
-  absl::Status Take(absl::string_view token) {
+  // PermissionDenied: there is no such offer, or not any more; or it is
+  // another's, and stays.
+  absl::Status Take(absl::string_view token, absl::string_view taker = "") {
     MutexLock lock(&mu_);
     const auto found =
-        std::find_if(tokens_.begin(), tokens_.end(),
-                     [&](const auto& one) { return one.first == token; });
-    if (found == tokens_.end() || found->second <= absl::Now()) {
+        std::find_if(offers_.begin(), offers_.end(),
+                     [&](const Offer& one) { return one.token == token; });
+    if (found == offers_.end() || found->until <= absl::Now()) {
       return absl::PermissionDeniedError("it named no offer");
     }
-    tokens_.erase(found);
+    if (found->taker != taker) {
+      return absl::PermissionDeniedError(
+          absl::StrCat("it named an offer to \"", found->taker,
+                       "\", and its certificate is of \"", taker, "\""));
+    }
+    offers_.erase(found);
     return absl::OkStatus();
   }
 
  private:
+  struct Offer {
+    std::string token;
+    std::string taker;
+    absl::Time until;
+  };
+
   static constexpr size_t kMost = 64;
   static constexpr absl::Duration kLasts = absl::Seconds(5);
 
   const std::string what_;
   Mutex mu_;
-  // With the time until which each counts.
-  std::vector<std::pair<std::string, absl::Time>> tokens_ ABSL_GUARDED_BY(mu_);
+  std::vector<Offer> offers_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace ebb::rpc::internal

@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "common/payload.h"
 #include "rpc/internal/guard.h"
+#include "rpc/internal/key_lists.h"
 #include "rpc/internal/traffic.h"
 #include "rpc/transport.h"
 #include "rpc/wire.h"
@@ -27,6 +28,8 @@ struct CallServices {
   Traffic* traffic = nullptr;
   int64_t most_bytes = 0;  // Most bytes of a push, or of the answer to a pull.
   Guard guard = {};
+  // Null: pushes have all their keys.
+  KeptKeys* kept_keys = nullptr;
 };
 
 inline absl::Status TooLarge(int64_t bytes, int64_t most_bytes) {
@@ -87,12 +90,14 @@ class CallTicket {
 };
 
 // Hands a request that was begun over to `method`, if a sender that shows
-// `token` may send it.
-template <typename Connection, typename Request, typename Reply>
+// `token` may send it, and once `complete(&request)` is OK.
+template <typename Connection, typename Request, typename Reply,
+          typename Complete, typename EncodeReply>
 void ServeCall(const CallServices& services,
                const std::shared_ptr<Connection>& connection, uint64_t id,
                absl::StatusOr<Request> request, absl::string_view token,
-               void (PsHandler::*method)(Request, std::function<void(Reply)>)) {
+               void (PsHandler::*method)(Request, std::function<void(Reply)>),
+               const Complete& complete, EncodeReply encode) {
   const auto ticket = std::make_shared<CallTicket<Connection>>(
       connection, id, std::is_same_v<Reply, PushReply>);
   if (!request.ok()) {
@@ -102,10 +107,13 @@ void ServeCall(const CallServices& services,
                  services.guard.CheckWorker(*request, token);
              !may.ok()) {
     ticket->Answer(may, {});
+  } else if (const absl::Status whole = complete(&*request); !whole.ok()) {
+    ticket->Answer(whole, {});
   } else {
-    (services.data->*method)(*std::move(request), [ticket](const Reply& reply) {
-      ticket->Answer(absl::OkStatus(), Encode(reply));
-    });
+    (services.data->*method)(*std::move(request),
+                             [ticket, encode](const Reply& reply) {
+                               ticket->Answer(absl::OkStatus(), encode(reply));
+                             });
   }
 }
 
@@ -116,13 +124,28 @@ void ServeMessage(const CallServices& services,
                   bool is_push, const Payload& message,
                   absl::string_view token) {
   if (is_push) {
-    ServeCall<Connection, PushRequest, PushReply>(services, connection, id,
-                                                  DecodePushRequest(message),
-                                                  token, &PsHandler::Push);
+    NamedKeys named;
+    ServeCall<Connection, PushRequest, PushReply>(
+        services, connection, id, DecodePushRequest(message, &named), token,
+        &PsHandler::Push,
+        [&](PushRequest* push) {
+          return CompletePush(services.kept_keys, named,
+                              services.guard.keys.get(), push);
+        },
+        [](const PushReply& reply) { return Encode(reply); });
   } else {
-    ServeCall<Connection, PullRequest, PullReply>(services, connection, id,
-                                                  DecodePullRequest(message),
-                                                  token, &PsHandler::Pull);
+    bool keep = false;
+    const auto number = std::make_shared<uint64_t>(0);
+    ServeCall<Connection, PullRequest, PullReply>(
+        services, connection, id, DecodePullRequest(message, &keep), token,
+        &PsHandler::Pull,
+        [&](PullRequest* pull) {
+          if (keep && services.kept_keys != nullptr) {
+            *number = services.kept_keys->Keep(*pull);
+          }
+          return absl::OkStatus();
+        },
+        [number](const PullReply& reply) { return Encode(reply, *number); });
   }
   services.traffic->HandlerReturned();
 }

@@ -182,29 +182,4 @@ bool AwaitTcp(int socket, bool write, absl::Time end, int cancel) {
   }
 }
 
-absl::Status SendAllTcp(int socket, absl::string_view bytes) {
-  const ssize_t n =
-      send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (n == static_cast<ssize_t>(bytes.size())) return absl::OkStatus();
-  return Failed("the greeting cannot be sent");
-}
-
-absl::Status ReceiveAllTcp(int socket, char* bytes, size_t size, absl::Time end,
-                           int cancel) {
-  for (size_t got = 0; got < size;) {
-    if (!AwaitTcp(socket, /*write=*/false, end, cancel)) {
-      return absl::UnavailableError("there is no greeting in time");
-    }
-    const ssize_t n = recv(socket, bytes + got, size - got, MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (n < 0) return Failed("no greeting");
-    if (n == 0) {
-      return absl::UnavailableError(
-          "the other side closed the connection instead of a greeting");
-    }
-    got += static_cast<size_t>(n);
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace ebb::rpc::internal

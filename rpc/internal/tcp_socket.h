@@ -39,11 +39,6 @@ void SetUpTcp(int socket, absl::Duration idle, absl::Duration patience);
 // Waits until `socket` can be read (written). False: not by `end`, or `cancel`
 // can be read.
 bool AwaitTcp(int socket, bool write, absl::Time end, int cancel);
-// All of `bytes`, which are few. Unavailable: the other side is gone, or not
-// by `end`.
-absl::Status SendAllTcp(int socket, absl::string_view bytes);
-absl::Status ReceiveAllTcp(int socket, char* bytes, size_t size, absl::Time end,
-                           int cancel);
 
 }  // namespace ebb::rpc::internal
 

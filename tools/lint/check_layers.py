@@ -99,7 +99,7 @@ LIBRARIES = {
         "data/internal/tf_record_format_test.cc",
         "data/fuzz/protobuf_fuzz.cc", "data/internal/message_type*",
         "data/internal/protobuf_format*"]),
-    "openssl/": ("OpenSSL", ["common/tls/*"]),
+    "openssl/": ("OpenSSL", ["common/tls/*", "rpc/internal/tls_*", "bench/raw_wire.cc"]),
     "curl/": ("libcurl", ["common/objects/internal/*", "bench/object_rows.cc"]),
     "pugixml": ("pugixml", ["common/objects/internal/*"]),
     "simdjson": ("simdjson", ["data/internal/json_lines_format.cc", "bench/data_rows.cc"]),
