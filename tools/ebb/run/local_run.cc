@@ -225,7 +225,7 @@ absl::Status LocalRun::StartCluster() {
   options.workers = facts_.workers;
   options.program_folder = ProgramFolder();
   options.plugin_folders = options_.job.plugin_folders;
-  if (job::TraitsOf(prepared_.job.model()).python()) {
+  if (options_.python || job::TraitsOf(prepared_.job.model()).python()) {
     options.python = worker::ChosenPython().interpreter;
   }
   options.memory_bytes = options_.memory_bytes;
@@ -635,7 +635,8 @@ void LocalRun::Finish() {
   }
   screen_.Print(ReportText(report_, screen_.console()));
   const bool begun = submitted_ != absl::InfiniteFuture();
-  if (report_.interrupted && begun && report_.problems.empty()) {
+  if (report_.interrupted && begun && report_.problems.empty() &&
+      !options_.job.file.empty()) {
     std::string command = absl::StrCat("ebb run ", options_.job.file);
     for (const std::string& one : options_.job.overrides) {
       absl::StrAppend(&command, " --set '", one, "'");
@@ -764,6 +765,25 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
   } else {
     EBB_RETURN_IF_ERROR(WriteJob(folder, facts, prepared));
   }
+  AdoptDescendants();
+  LocalRun run(options, std::move(prepared), facts, std::move(folder),
+               std::move(signals), std::move(port), started);
+  return run.Run();
+}
+
+absl::StatusOr<RunReport> RunPrepared(const RunOptions& options,
+                                      PreparedJob prepared) {
+  const absl::Time started = absl::Now();
+  if (!options.report_file.empty()) {
+    EBB_RETURN_IF_ERROR(CheckWritable(options.report_file));
+  }
+  // Before any thread: they hold back the same signals.
+  EBB_ASSIGN_OR_RETURN(SignalWaiter signals, SignalWaiter::Create());
+  EBB_ASSIGN_OR_RETURN(ReservedPort port, ReservedPort::Reserve());
+  EBB_ASSIGN_OR_RETURN(RunFolder folder,
+                       RunFolder::Make(prepared.record.name, options.folder));
+  EBB_ASSIGN_OR_RETURN(const RunFacts facts, ChooseFacts(options, folder));
+  EBB_RETURN_IF_ERROR(WriteJob(folder, facts, prepared));
   AdoptDescendants();
   LocalRun run(options, std::move(prepared), facts, std::move(folder),
                std::move(signals), std::move(port), started);

@@ -4,6 +4,10 @@
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
@@ -13,7 +17,13 @@
 #include "models/model_scores.h"
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/access_flags.h"
+#include "tools/ebb/cluster/data_flags.h"
 #include "tools/ebb/job/job_flags.h"
+#include "tools/ebb/predict/cluster_prediction.h"
+#include "tools/ebb/predict/prediction_folder.h"
+#include "tools/ebb/predict/prediction_job.h"
+#include "tools/ebb/run/kill_every.h"
+#include "tools/ebb/run/local_run.h"
 #include "tools/ebb/stored/checkpoint_source.h"
 #include "tools/ebb/stored/model_doubts.h"
 #include "tools/ebb/stored/predictions.h"
@@ -21,8 +31,11 @@
 #include "tools/ebb/stored/stored_model.h"
 #include "tools/ebb/stored/word_questions.h"
 #include "tools/files/files.h"
+#include "tools/process/most_processes.h"
+#include "tools/tensors/tensor_files.h"
 #include "tools/text/console.h"
 #include "tools/text/evaluation_text.h"
+#include "tools/text/json.h"
 #include "worker/job_data.h"
 
 namespace ebb::tools {
@@ -37,6 +50,17 @@ struct PredictFlags {
   bool labelled = false;
   std::string id;
   bool score = false;
+
+  // On many workers.
+  std::string to;
+  bool cluster = false;  // The one of --scheduler; otherwise one of its own.
+  int64_t part_examples = 0;
+  DataFlags remote;
+  RunOptions run;
+  absl::Duration kill_every;  // Zero: no daemon is killed.
+  std::optional<uint64_t> kill_seed;
+
+  bool on_workers() const { return !to.empty() || run.workers.has_value(); }
 };
 
 std::string TemporaryFolder() {
@@ -231,6 +255,198 @@ int Predict(const PredictFlags& flags) {
   return damaged ? kExitFailed : kExitGood;
 }
 
+// The file that workers read the model from: the one that is named, or one that
+// is made of what is stored of a job, beside the folder of the parts.
+struct ModelFile {
+  std::string path;
+  bool made = false;
+  bool damaged = false;  // Newer versions may be lost.
+
+  ModelFile() = default;
+  ModelFile(ModelFile&& other) noexcept
+      : path(std::move(other.path)),
+        made(std::exchange(other.made, false)),
+        damaged(other.damaged) {}
+  ~ModelFile() {
+    std::error_code error;
+    if (made) std::filesystem::remove(path, error);
+  }
+};
+
+absl::StatusOr<ModelFile> ModelFileOf(const PredictFlags& flags,
+                                      const std::string& to) {
+  ModelFile file;
+  if (absl::EndsWith(flags.model.name, ".safetensors")) {
+    // Load tells of a --job that the file does not have.
+    if (!flags.model.job.empty()) return Load(flags, &file.damaged).status();
+    file.path = flags.model.name;
+    return file;
+  }
+  EBB_ASSIGN_OR_RETURN(const StoredModel stored, Load(flags, &file.damaged));
+  EBB_ASSIGN_OR_RETURN(const models::ModelDescription description,
+                       DescriptionOf(stored, flags.plugin_folders));
+  const ModelExport all = ExportModel(stored, description);
+  file.path = absl::StrCat(to, ".model.safetensors");
+  EBB_RETURN_IF_ERROR(
+      WriteSafetensors(file.path, all.tensors, all.metadata));
+  file.made = true;
+  return file;
+}
+
+// How many workers a cluster is taken to have for the size of the parts.
+constexpr int kUnknownWorkers = 8;
+
+// What came of the job.
+struct WorkersResult {
+  v1::JobStatus status;
+  std::optional<AuditReport> audit;
+  double seconds = 0;
+  bool interrupted = false;
+  std::vector<std::string> problems;
+};
+
+absl::StatusOr<WorkersResult> PredictLocally(PredictFlags& flags,
+                                             PreparedPrediction prepared) {
+  KillEvery kills(flags.kill_every, flags.kill_seed);
+  if (flags.kill_every > absl::ZeroDuration()) flags.run.disturbance = &kills;
+  flags.run.job.plugin_folders = flags.plugin_folders;
+  flags.run.python = prepared.python;
+  EBB_ASSIGN_OR_RETURN(RunReport report,
+                       RunPrepared(flags.run, std::move(prepared.job)));
+  return WorkersResult{std::move(report.status), std::move(report.audit),
+                       report.seconds, report.interrupted,
+                       std::move(report.problems)};
+}
+
+absl::StatusOr<WorkersResult> PredictThere(const PredictFlags& flags,
+                                           const PreparedPrediction& prepared,
+                                           const PredictionFolder& folder) {
+  EBB_ASSIGN_OR_RETURN(
+      ClusterPrediction done,
+      PredictOnCluster(flags.model.access, prepared.job, folder.request_id(),
+                       flags.run.quiet));
+  if (!done.interrupted && done.problems.empty() &&
+      (!done.audit || !done.audit->exact())) {
+    done.problems.push_back(
+        "the audit is not exact: `ebb audit` says what is missing");
+  }
+  return WorkersResult{std::move(done.status), std::move(done.audit),
+                       done.seconds, done.interrupted,
+                       std::move(done.problems)};
+}
+
+// What _SUCCESS says.
+Json AboutPredictions(const PredictFlags& flags, const JobPlan& plan,
+                      const v1::Job& job, const WorkersResult& result) {
+  Json json = Json::Object();
+  json["model"] = flags.model.name;
+  json["model_sha256"] = job.model().sha256();
+  json["data"] = flags.data;
+  json["examples"] = plan.examples;
+  json["parts"] = plan.items();
+  json["part_examples"] = plan.shard_size;
+  json["seconds"] = result.seconds;
+  return json;
+}
+
+int PredictOnWorkers(PredictFlags& flags) {
+  if (flags.score) {
+    return Report(absl::InvalidArgumentError(
+        "--score: one process compares predictions with labels; leave --to and "
+        "--workers out, or compare the written predictions"));
+  }
+  if (flags.cluster && flags.run.servers) {
+    return Report(absl::InvalidArgumentError(
+        "--servers is for a cluster that ebb predict starts, not for "
+        "--scheduler"));
+  }
+  if (flags.part_examples % worker::kPredictionBatch != 0) {
+    return Report(absl::InvalidArgumentError(
+        absl::StrCat("--part-examples ", flags.part_examples,
+                     ": a part has a multiple of ", worker::kPredictionBatch,
+                     " examples")));
+  }
+  if (!flags.output.empty()) {
+    const absl::Status writable = CheckWritable(flags.output);
+    if (!writable.ok()) return Report(writable);
+  }
+  const std::string to =
+      std::filesystem::absolute(
+          flags.to.empty() ? absl::StrCat(flags.output, ".parts") : flags.to)
+          .lexically_normal()
+          .string();
+  if (flags.to.empty() && flags.output.empty()) {
+    return Report(absl::InvalidArgumentError(
+        "--workers: say where the predictions go by --to FOLDER or -o FILE"));
+  }
+  auto model = ModelFileOf(flags, to);
+  if (!model.ok()) return Report(model.status());
+  PredictionWish wish = {
+      .model = model->path,
+      .data = flags.data,
+      .labelled = flags.labelled,
+      .id = flags.id,
+      .to = to,
+      .part_examples = flags.part_examples > 0
+                           ? flags.part_examples
+                           : PredictionFolder::PartExamplesIn(to),
+      .workers = flags.run.workers.value_or(kUnknownWorkers),
+      .plugin_folders = flags.plugin_folders};
+  if (flags.cluster) {
+    wish.open = OpenFromCluster(flags.model.access, flags.remote);
+  }
+  auto prepared = PreparePrediction(wish);
+  if (!prepared.ok()) return Report(prepared.status());
+  const JobPlan plan = prepared->job.record.plan;
+  const v1::Job job = prepared->job.job;
+  for (const std::string& remark : prepared->remarks) {
+    std::cerr << "warning: " << flags.data << ": " << remark << "\n";
+  }
+  const auto folder =
+      PredictionFolder::Claim(to, prepared->identity, plan.shard_size);
+  if (!folder.ok()) return Report(folder.status());
+  auto result = flags.cluster
+                    ? PredictThere(flags, *prepared, *folder)
+                    : PredictLocally(flags, *std::move(prepared));
+  if (!result.ok()) return Report(result.status());
+  if (result->interrupted) {
+    if (flags.cluster) model->made = false;  // The job still needs it.
+    std::cerr << (flags.cluster
+                      ? "the job goes on; the same command watches it again\n"
+                      : "the same command begins again\n");
+    return kExitInterrupted;
+  }
+  const auto missing = folder->Settle(plan, result->status);
+  if (!missing.ok()) return Report(missing.status());
+  std::vector<std::string> problems = std::move(result->problems);
+  problems.insert(problems.end(), missing->begin(), missing->end());
+  if (problems.empty()) {
+    absl::Status finished = folder->Finish(
+        AboutPredictions(flags, plan, job, *result));
+    if (finished.ok() && !flags.output.empty()) {
+      finished = folder->Join(plan, flags.output);
+      if (finished.ok() && flags.to.empty()) finished = folder->Remove();
+    }
+    if (!finished.ok()) problems.emplace_back(finished.message());
+  }
+  for (const std::string& problem : problems) {
+    std::cerr << "ebb: " << problem << "\n";
+  }
+  if (!problems.empty()) return kExitFailed;
+  if (!flags.run.quiet) {
+    std::cout << Count(plan.examples, "prediction") << " in "
+              << (flags.to.empty() ? flags.output : flags.to);
+    if (result->seconds > 0) {
+      std::cout << ", "
+                << WithCommas(static_cast<int64_t>(
+                       static_cast<double>(plan.examples) / result->seconds))
+                << " examples/s";
+    }
+    std::cout << "\n";
+  }
+  return model->damaged ? kExitFailed : kExitGood;
+}
+
 }  // namespace
 
 void AddPredictCommand(CLI::App* app, int* exit_code) {
@@ -261,18 +477,53 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
       "Compare the predictions with the labels that the file has. Without -o "
       "no predictions are written. For IDX, DATA is the prefix of both files");
   AddPluginsFlag(command, &flags->plugin_folders);
+  command->add_option("--to", flags->to,
+                      "Folder for the predictions of many workers: a CSV file "
+                      "for each part of the data");
+  command
+      ->add_option("--workers", flags->run.workers,
+                   "Workers of a cluster of its own")
+      ->check(CLI::Range(1, kMostWorkers));
+  command
+      ->add_option("--servers", flags->run.servers,
+                   "Parameter servers of a cluster of its own (1)")
+      ->check(CLI::Range(1, kMostServers));
+  command
+      ->add_option("--part-examples", flags->part_examples,
+                   "Examples of a part, a multiple of 1024 (by the data)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+  command->add_option("--run-dir", flags->run.folder,
+                      "Folder of the cluster's run (runs/predict-N)");
+  command->add_flag("--quiet", flags->run.quiet,
+                    "Print errors only, with --to or --workers");
+  AddDurationFlag(command, "--kill-every", &flags->kill_every,
+                  "Kill a daemon every S seconds, and start it again");
+  command->add_option("--kill-seed", flags->kill_seed,
+                      "Seed of the kills (the job's seed)");
+  AddDataFlags(command, &flags->remote);
   command->footer(R"(
 Writes a line per example: the prediction, and the probability of each class.
 If the model is word_vectors, DATA has questions: a line with one word asks for
 its nearest words, and "man king woman" for what is to woman as king is to man.
 With --score the right word follows.
+With --workers or --to a job predicts, on a cluster of its own or the one of
+--scheduler, whose workers reach the model, the data and the folder by the same
+paths. _SUCCESS is in the folder once every prediction is. docs/prediction.md
+has more.
 Examples:
   ebb predict model.safetensors new-images.gz -o predictions.csv
   ebb predict model.safetensors new.csv --id customer -o predictions.csv
-  ebb predict model.safetensors test.csv --score)");
-  command->callback([flags, exit_code] {
+  ebb predict model.safetensors test.csv --score
+  ebb predict model.safetensors new.csv --workers 4 --to predictions)");
+  command->callback([command, flags, exit_code] {
     const absl::Status open = flags->model.access.Open();
-    *exit_code = open.ok() ? Predict(*flags) : Report(open);
+    // A cluster of its own needs the flag; a variable may stand for others.
+    flags->cluster = command->get_option("--scheduler")->count() > 0 &&
+                     !flags->run.workers.has_value();
+    if (!flags->run.servers && !flags->cluster) flags->run.servers = 1;
+    *exit_code = !open.ok()            ? Report(open)
+                 : flags->on_workers() ? PredictOnWorkers(*flags)
+                                       : Predict(*flags);
   });
 }
 
