@@ -60,8 +60,7 @@ struct ClaimText {
 };
 
 absl::Status Refuse(const std::string& folder, absl::string_view what) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("--to ", folder, ": ", what));
+  return absl::InvalidArgumentError(absl::StrCat("--to ", folder, ": ", what));
 }
 
 absl::StatusOr<Fd> Lock(const std::string& folder) {

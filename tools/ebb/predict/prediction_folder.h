@@ -25,7 +25,7 @@ class PredictionFolder {
   static int64_t PartExamplesIn(const std::string& path);
 
   // Makes the folder, or goes on in one that has unfinished predictions of this
-  // identity. FailedPrecondition: it has something else, its predictions are
+  // identity. InvalidArgument: it has something else, its predictions are
   // complete, or another process has it.
   static absl::StatusOr<PredictionFolder> Claim(const std::string& path,
                                                 const std::string& identity,

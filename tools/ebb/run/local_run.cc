@@ -125,6 +125,7 @@ class LocalRun {
   // One turn of Watch; false: it is over.
   bool Turn();
   void HandleDaemons(absl::Time now);
+  void LookForStrayFiles();
   void NoteDeath(const DaemonEvent& event);
   void HandleStatus(absl::Time now);
   // Carries out what the job was scaled to.
@@ -292,10 +293,18 @@ bool LocalRun::Turn() {
   if (!why_stopped_.empty()) return false;
   if (now - stray_looked_ >= absl::Seconds(1)) {
     stray_looked_ = now;
-    const auto files = cluster_->StrayFiles();
-    stray_.insert(stray_.end(), files.begin(), files.end());
+    LookForStrayFiles();
   }
   return true;
+}
+
+void LocalRun::LookForStrayFiles() {
+  // Workers are to write predictions.
+  const std::string& to = prepared_.job.predict().to();
+  for (std::string& file : cluster_->StrayFiles()) {
+    if (!to.empty() && absl::StartsWith(file, absl::StrCat(to, "/"))) continue;
+    stray_.push_back(std::move(file));
+  }
 }
 
 void LocalRun::Count(absl::string_view daemon) {
@@ -517,8 +526,7 @@ void LocalRun::Leave() {
   }
   poller_.reset();
   if (cluster_ != nullptr) {
-    const auto files = cluster_->StrayFiles();
-    stray_.insert(stray_.end(), files.begin(), files.end());
+    LookForStrayFiles();
     if (!given_up_) {
       // Aborted is what the person wants; the cluster's end kills the rest.
       cluster_
