@@ -37,10 +37,10 @@ std::optional<int64_t> IndexOf(const Value& value, size_t limit) {
 }
 
 constexpr TensorTypeNames kTypes[] = {{TensorType::kFloat32, 4, "F32", "<f4"},
-                                {TensorType::kUint64, 8, "U64", "<u8"},
-                                {TensorType::kInt64, 8, "I64", "<i8"},
-                                {TensorType::kUint8, 1, "U8", "|u1"},
-                                {TensorType::kFloat64, 8, "F64", "<f8"}};
+                                      {TensorType::kUint64, 8, "U64", "<u8"},
+                                      {TensorType::kInt64, 8, "I64", "<i8"},
+                                      {TensorType::kUint8, 1, "U8", "|u1"},
+                                      {TensorType::kFloat64, 8, "F64", "<f8"}};
 
 absl::StatusOr<TensorView> ViewTensor(const std::string& name,
                                       const Struct& header,

@@ -231,9 +231,9 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::LoadPredicting(
   EBB_ASSIGN_OR_RETURN(data::Dataset input, parts->LoadInput(index));
   EBB_RETURN_IF_ERROR(CheckExamples(*record, job, input));
   EBB_ASSIGN_OR_RETURN(auto backend, models::CreateBackend({}));
-  auto loaded = std::make_shared<LoadedJob>(LoadedJob{
-      record, data::SourceSpec(), std::move(input), std::nullopt,
-      models::Registry(), std::move(backend), nullptr, nullptr});
+  auto loaded = std::make_shared<LoadedJob>(
+      LoadedJob{record, data::SourceSpec(), std::move(input), std::nullopt,
+                models::Registry(), std::move(backend), nullptr, nullptr});
   loaded->parts = std::move(parts);
   return loaded;
 }

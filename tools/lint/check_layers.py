@@ -70,7 +70,7 @@ TOOLS = {
                         "ebb/run", "files", "process", "text"],
     "tools/ebb/predict": ["command", "ebb/cluster", "ebb/job", "ebb/report",
                           "ebb/run", "ebb/status", "ebb/stored", "files",
-                          "process", "text"],
+                          "process", "tensors", "text"],
     "tools/ebb/generate": ["command", "files", "process", "text"],
     "tools/ebb/sim": ["chaos", "command", "files", "text"],
     "tools/ebb/main": ["command"],

@@ -36,7 +36,8 @@ std::string SafetensorsHead(
     const std::vector<TensorStream>& tensors,
     const std::map<std::string, std::string>& metadata) {
   Json header = Json::Object();
-  for (const auto& [key, value] : metadata) header[kTensorMetadata][key] = value;
+  for (const auto& [key, value] : metadata)
+    header[kTensorMetadata][key] = value;
   int64_t offset = 0;
   for (const TensorStream& tensor : tensors) {
     Json& entry = header[tensor.name];
@@ -97,7 +98,8 @@ absl::Status WriteSafetensors(
   if (head.size() - kTensorLengthBytes > kLargestTensorHeader) {
     return absl::ResourceExhaustedError(absl::StrCat(
         path, ": what describes the tensors takes ", head.size() >> 20,
-        " MiB, and a safetensors file has room for ", kLargestTensorHeader >> 20,
+        " MiB, and a safetensors file has room for ",
+        kLargestTensorHeader >> 20,
         "; export to a folder instead, which gets a .npy for each tensor"));
   }
   return WriteFile(path, [&](std::ostream& out) -> absl::Status {

@@ -231,16 +231,15 @@ absl::StatusOr<std::unique_ptr<LoadedModel>> CreateExported(
   if (stored.forest != nullptr) {
     EBB_ASSIGN_OR_RETURN(
         loaded->model,
-        models::forest::MakeForestModel(
-            ModelConfigOf(stored.job, stored.index), stored.forest));
+        models::forest::MakeForestModel(ModelConfigOf(stored.job, stored.index),
+                                        stored.forest));
     return loaded;
   }
   v1::Job job = stored.job;
   job.mutable_model()->clear_restarts();
-  EBB_ASSIGN_OR_RETURN(
-      loaded->model,
-      CreateModel(job, stored.index, code, &loaded->registry,
-                  loaded->backend.get()));
+  EBB_ASSIGN_OR_RETURN(loaded->model,
+                       CreateModel(job, stored.index, code, &loaded->registry,
+                                   loaded->backend.get()));
   EBB_RETURN_IF_ERROR(CheckParameters(stored, loaded->model->description()));
   const auto& tables = loaded->model->description().sparse_tables;
   const auto same = [](const models::SparseTableShape& shape,

@@ -77,7 +77,7 @@ struct ExportedModel {
   std::vector<float> parameters;
   ForestPtr forest;  // The trees; null for other models.
   std::vector<job::SparseTable> sparse_tables;
-  std::vector<StoredRows> rows;  // Of the tables that are trained.
+  std::vector<StoredRows> rows;  // By table that is trained.
   MappedFile file;               // In which `rows` are.
 };
 

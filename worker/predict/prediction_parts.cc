@@ -94,7 +94,7 @@ class PartFile {
   std::string unfinished_;  // Its name until it is whole.
   Fd fd_;
   std::string buffer_;
-  int error_ = 0;  // Of the first write that failed.
+  int error_ = 0;  // The first write that failed has this one.
 };
 
 }  // namespace
@@ -122,8 +122,8 @@ absl::StatusOr<std::unique_ptr<PredictionParts>> PredictionParts::Load(
     return absl::Status(loaded.status().code(),
                         absl::StrCat(path, ": ", loaded.status().message()));
   }
-  return std::unique_ptr<PredictionParts>(new PredictionParts(
-      job, open, std::move(model), *std::move(loaded)));
+  return std::unique_ptr<PredictionParts>(
+      new PredictionParts(job, open, std::move(model), *std::move(loaded)));
 }
 
 absl::StatusOr<data::Dataset> PredictionParts::LoadInput(
@@ -136,9 +136,8 @@ absl::StatusOr<data::Dataset> PredictionParts::LoadInput(
           open_));
   extras_.id_column = input.id;
   if (!input.id.empty()) {
-    EBB_ASSIGN_OR_RETURN(
-        extras_.ids,
-        ReadIds(model_, input.path, input.labelled, input.id, open_));
+    EBB_ASSIGN_OR_RETURN(extras_.ids, ReadIds(model_, input.path,
+                                              input.labelled, input.id, open_));
   }
   return examples;
 }

@@ -142,8 +142,7 @@ absl::Status CheckNpyToPredict(const v1::DataSource& train, bool labelled) {
 data::SourceSpec SpecToPredict(const ExportedModel& stored,
                                const std::string& path, bool labelled,
                                const std::string& id) {
-  data::SourceSpec spec =
-      TrainingSource(stored.job, LabelKindOf(stored.index));
+  data::SourceSpec spec = TrainingSource(stored.job, LabelKindOf(stored.index));
   spec.path = path;
   spec.further_paths.clear();
   spec.split.reset();
@@ -183,7 +182,8 @@ absl::StatusOr<data::Dataset> LoadToPredict(const ExportedModel& stored,
   if (loaded.ok() || labelled) return loaded;
   const data::SourceSpec with_labels = SpecToPredict(stored, path, true, id);
   const bool binary = job::TraitsOf(stored.job.data().train()).binary();
-  if (binary || !data::Dataset::LoadLike(with_labels, stored.index, open).ok()) {
+  if (binary ||
+      !data::Dataset::LoadLike(with_labels, stored.index, open).ok()) {
     return loaded;
   }
   return absl::Status(

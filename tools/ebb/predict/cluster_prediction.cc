@@ -89,17 +89,16 @@ absl::StatusOr<ClusterPrediction> PredictOnCluster(
         return result;
       }
       if (std::string why = WhyStopped(result.status); !why.empty()) {
-        result.problems.push_back(absl::StrCat(
-            why, "\nhint: `ebb explain ", job, "`, then `ebb resume ", job,
-            "` or `ebb cancel ", job, "`"));
+        result.problems.push_back(absl::StrCat(why, "\nhint: `ebb explain ",
+                                               job, "`, then `ebb resume ", job,
+                                               "` or `ebb cancel ", job, "`"));
         return result;
       }
       if (summary.state() == v1::JOB_STATE_COMPLETE) {
         completed = std::min(completed, now);
         constexpr double kMs = 1e-3;
-        result.seconds =
-            kMs * static_cast<double>(summary.finished_unix_ms() -
-                                      summary.submitted_unix_ms());
+        result.seconds = kMs * static_cast<double>(summary.finished_unix_ms() -
+                                                   summary.submitted_unix_ms());
         v1::GetJobRequest request;
         request.set_job(job);
         const auto stored = access.Scheduler().GetJob(request, kAdminDeadline);

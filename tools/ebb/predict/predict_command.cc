@@ -287,8 +287,10 @@ absl::StatusOr<ModelFile> ModelFileOf(const PredictFlags& flags,
                        DescriptionOf(stored, flags.plugin_folders));
   const ModelExport all = ExportModel(stored, description);
   file.path = absl::StrCat(to, ".model.safetensors");
-  EBB_RETURN_IF_ERROR(
-      WriteSafetensors(file.path, all.tensors, all.metadata));
+  std::error_code error;  // WriteSafetensors tells.
+  std::filesystem::create_directories(
+      std::filesystem::path(file.path).parent_path(), error);
+  EBB_RETURN_IF_ERROR(WriteSafetensors(file.path, all.tensors, all.metadata));
   file.made = true;
   return file;
 }
@@ -321,10 +323,9 @@ absl::StatusOr<WorkersResult> PredictLocally(PredictFlags& flags,
 absl::StatusOr<WorkersResult> PredictThere(const PredictFlags& flags,
                                            const PreparedPrediction& prepared,
                                            const PredictionFolder& folder) {
-  EBB_ASSIGN_OR_RETURN(
-      ClusterPrediction done,
-      PredictOnCluster(flags.model.access, prepared.job, folder.request_id(),
-                       flags.run.quiet));
+  EBB_ASSIGN_OR_RETURN(ClusterPrediction done,
+                       PredictOnCluster(flags.model.access, prepared.job,
+                                        folder.request_id(), flags.run.quiet));
   if (!done.interrupted && done.problems.empty() &&
       (!done.audit || !done.audit->exact())) {
     done.problems.push_back(
@@ -349,40 +350,33 @@ Json AboutPredictions(const PredictFlags& flags, const JobPlan& plan,
   return json;
 }
 
-int PredictOnWorkers(PredictFlags& flags) {
+absl::Status CheckFlags(const PredictFlags& flags) {
   if (flags.score) {
-    return Report(absl::InvalidArgumentError(
+    return absl::InvalidArgumentError(
         "--score: one process compares predictions with labels; leave --to and "
-        "--workers out, or compare the written predictions"));
+        "--workers out, or compare the written predictions");
   }
   if (flags.cluster && flags.run.servers) {
-    return Report(absl::InvalidArgumentError(
+    return absl::InvalidArgumentError(
         "--servers is for a cluster that ebb predict starts, not for "
-        "--scheduler"));
+        "--scheduler");
   }
   if (flags.part_examples % worker::kPredictionBatch != 0) {
-    return Report(absl::InvalidArgumentError(
-        absl::StrCat("--part-examples ", flags.part_examples,
-                     ": a part has a multiple of ", worker::kPredictionBatch,
-                     " examples")));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--part-examples ", flags.part_examples, ": a part has a multiple of ",
+        worker::kPredictionBatch, " examples"));
   }
-  if (!flags.output.empty()) {
-    const absl::Status writable = CheckWritable(flags.output);
-    if (!writable.ok()) return Report(writable);
-  }
-  const std::string to =
-      std::filesystem::absolute(
-          flags.to.empty() ? absl::StrCat(flags.output, ".parts") : flags.to)
-          .lexically_normal()
-          .string();
   if (flags.to.empty() && flags.output.empty()) {
-    return Report(absl::InvalidArgumentError(
-        "--workers: say where the predictions go by --to FOLDER or -o FILE"));
+    return absl::InvalidArgumentError(
+        "--workers: say where the predictions go by --to FOLDER or -o FILE");
   }
-  auto model = ModelFileOf(flags, to);
-  if (!model.ok()) return Report(model.status());
+  return flags.output.empty() ? absl::OkStatus() : CheckWritable(flags.output);
+}
+
+PredictionWish WishOf(const PredictFlags& flags, const std::string& model,
+                      const std::string& to) {
   PredictionWish wish = {
-      .model = model->path,
+      .model = model,
       .data = flags.data,
       .labelled = flags.labelled,
       .id = flags.id,
@@ -395,7 +389,63 @@ int PredictOnWorkers(PredictFlags& flags) {
   if (flags.cluster) {
     wish.open = OpenFromCluster(flags.model.access, flags.remote);
   }
-  auto prepared = PreparePrediction(wish);
+  return wish;
+}
+
+// Joins the parts, if one file is wanted, and says that all is there.
+absl::Status Complete(const PredictFlags& flags, const JobPlan& plan,
+                      const Json& about, const PredictionFolder& folder) {
+  if (!flags.output.empty()) {
+    EBB_RETURN_IF_ERROR(folder.Join(plan, flags.output));
+    if (flags.to.empty()) return folder.Remove();
+  }
+  return folder.Finish(about);
+}
+
+// Settles the folder, and says what came of it. Returns the exit code.
+int Conclude(const PredictFlags& flags, const JobPlan& plan, const v1::Job& job,
+             const WorkersResult& result, const PredictionFolder& folder) {
+  const auto missing = folder.Settle(plan, result.status);
+  if (!missing.ok()) return Report(missing.status());
+  std::vector<std::string> problems = *missing;
+  const bool failed = !result.problems.empty() || !missing->empty();
+  // A run of its own has printed what was wrong with it.
+  if (flags.cluster || flags.run.quiet) {
+    problems.insert(problems.begin(), result.problems.begin(),
+                    result.problems.end());
+  }
+  if (!failed) {
+    const absl::Status complete = Complete(
+        flags, plan, AboutPredictions(flags, plan, job, result), folder);
+    if (!complete.ok()) problems.emplace_back(complete.message());
+  }
+  for (const std::string& problem : problems) {
+    std::cerr << "ebb: " << problem << "\n";
+  }
+  if (failed || !problems.empty()) return kExitFailed;
+  if (flags.run.quiet) return kExitGood;
+  std::cout << Count(plan.examples, "prediction") << " in "
+            << (flags.to.empty() ? flags.output : flags.to);
+  if (result.seconds > 0) {
+    const auto speed = static_cast<double>(plan.examples) / result.seconds;
+    std::cout << ", " << WithCommas(static_cast<int64_t>(speed))
+              << " examples/s";
+  }
+  std::cout << "\n";
+  return kExitGood;
+}
+
+int PredictOnWorkers(PredictFlags& flags) {
+  const absl::Status good = CheckFlags(flags);
+  if (!good.ok()) return Report(good);
+  const std::string to =
+      std::filesystem::absolute(
+          flags.to.empty() ? absl::StrCat(flags.output, ".parts") : flags.to)
+          .lexically_normal()
+          .string();
+  auto model = ModelFileOf(flags, to);
+  if (!model.ok()) return Report(model.status());
+  auto prepared = PreparePrediction(WishOf(flags, model->path, to));
   if (!prepared.ok()) return Report(prepared.status());
   const JobPlan plan = prepared->job.record.plan;
   const v1::Job job = prepared->job.job;
@@ -405,9 +455,9 @@ int PredictOnWorkers(PredictFlags& flags) {
   const auto folder =
       PredictionFolder::Claim(to, prepared->identity, plan.shard_size);
   if (!folder.ok()) return Report(folder.status());
-  auto result = flags.cluster
-                    ? PredictThere(flags, *prepared, *folder)
-                    : PredictLocally(flags, *std::move(prepared));
+  const auto result = flags.cluster
+                          ? PredictThere(flags, *prepared, *folder)
+                          : PredictLocally(flags, *std::move(prepared));
   if (!result.ok()) return Report(result.status());
   if (result->interrupted) {
     if (flags.cluster) model->made = false;  // The job still needs it.
@@ -416,35 +466,8 @@ int PredictOnWorkers(PredictFlags& flags) {
                       : "the same command begins again\n");
     return kExitInterrupted;
   }
-  const auto missing = folder->Settle(plan, result->status);
-  if (!missing.ok()) return Report(missing.status());
-  std::vector<std::string> problems = std::move(result->problems);
-  problems.insert(problems.end(), missing->begin(), missing->end());
-  if (problems.empty()) {
-    absl::Status finished = folder->Finish(
-        AboutPredictions(flags, plan, job, *result));
-    if (finished.ok() && !flags.output.empty()) {
-      finished = folder->Join(plan, flags.output);
-      if (finished.ok() && flags.to.empty()) finished = folder->Remove();
-    }
-    if (!finished.ok()) problems.emplace_back(finished.message());
-  }
-  for (const std::string& problem : problems) {
-    std::cerr << "ebb: " << problem << "\n";
-  }
-  if (!problems.empty()) return kExitFailed;
-  if (!flags.run.quiet) {
-    std::cout << Count(plan.examples, "prediction") << " in "
-              << (flags.to.empty() ? flags.output : flags.to);
-    if (result->seconds > 0) {
-      std::cout << ", "
-                << WithCommas(static_cast<int64_t>(
-                       static_cast<double>(plan.examples) / result->seconds))
-                << " examples/s";
-    }
-    std::cout << "\n";
-  }
-  return model->damaged ? kExitFailed : kExitGood;
+  const int exit_code = Conclude(flags, plan, job, *result, *folder);
+  return model->damaged ? kExitFailed : exit_code;
 }
 
 }  // namespace
@@ -507,9 +530,9 @@ If the model is word_vectors, DATA has questions: a line with one word asks for
 its nearest words, and "man king woman" for what is to woman as king is to man.
 With --score the right word follows.
 With --workers or --to a job predicts, on a cluster of its own or the one of
---scheduler, whose workers reach the model, the data and the folder by the same
-paths. _SUCCESS is in the folder once every prediction is. docs/prediction.md
-has more.
+--scheduler. Its workers must reach the model, the data and the folder by the
+same paths. _SUCCESS is in the folder once every prediction is there.
+docs/prediction.md has more.
 Examples:
   ebb predict model.safetensors new-images.gz -o predictions.csv
   ebb predict model.safetensors new.csv --id customer -o predictions.csv

@@ -139,7 +139,8 @@ absl::StatusOr<PredictionFolder> PredictionFolder::Claim(
 absl::StatusOr<std::vector<std::string>> PredictionFolder::Settle(
     const JobPlan& plan, const v1::JobStatus& status) const {
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(path_, error)) {
+  for (const fs::directory_entry& entry :
+       fs::directory_iterator(path_, error)) {
     const std::string name = entry.path().filename().string();
     if (absl::StartsWith(name, worker::kUnfinishedPart)) {
       EBB_RETURN_IF_ERROR(RemoveFile(entry.path()));
@@ -150,8 +151,8 @@ absl::StatusOr<std::vector<std::string>> PredictionFolder::Settle(
                                absl::StrCat("cannot read ", path_));
   }
   for (const v1::SkippedRange& skipped : status.skipped()) {
-    EBB_RETURN_IF_ERROR(RemoveFile(
-        FileIn(path_, PartOf(plan, skipped.item().shard()).file)));
+    EBB_RETURN_IF_ERROR(
+        RemoveFile(FileIn(path_, PartOf(plan, skipped.item().shard()).file)));
   }
   std::vector<std::string> missing;
   for (int64_t ordinal = 0; ordinal < plan.items(); ++ordinal) {

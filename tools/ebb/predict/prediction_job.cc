@@ -123,14 +123,12 @@ absl::StatusOr<PreparedPrediction> PreparePrediction(
   job::FillDefaults(&prepared.job.job);
   EBB_ASSIGN_OR_RETURN(prepared.job.record,
                        job::MakeJobRecord(prepared.job.job, facts));
-  prepared.job.data = {input.memory_bytes(), input.features(),
-                       input.entries()};
+  prepared.job.data = {input.memory_bytes(), input.features(), input.entries()};
   prepared.remarks = input.remarks();
   prepared.python = job::TraitsOf(model.job.model()).python();
-  prepared.identity = absl::BytesToHexString(Sha256(
-      absl::StrCat(prepared.job.record.plan.layout_hash, " ",
-                   prepared.job.job.model().sha256(), " ", wish.labelled, " ",
-                   wish.id)));
+  prepared.identity = absl::BytesToHexString(Sha256(absl::StrCat(
+      prepared.job.record.plan.layout_hash, " ",
+      prepared.job.job.model().sha256(), " ", wish.labelled, " ", wish.id)));
   return prepared;
 }
 

@@ -1,4 +1,5 @@
-// `ebb predict` on many workers as a job (docs/decisions/0037-batch-prediction.md).
+// `ebb predict` on many workers as a job
+// (docs/decisions/0037-batch-prediction.md).
 #ifndef EBB_TOOLS_EBB_PREDICT_PREDICTION_JOB_H_
 #define EBB_TOOLS_EBB_PREDICT_PREDICTION_JOB_H_
 

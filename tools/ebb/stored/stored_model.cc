@@ -34,11 +34,11 @@ namespace ebb::tools {
 
 namespace {
 
-using worker::KeysName;
 using worker::kExportColumns;
 using worker::kExportIndex;
 using worker::kExportJob;
 using worker::kExportTables;
+using worker::KeysName;
 using worker::LengthsName;
 using worker::RowsName;
 
@@ -326,7 +326,8 @@ ModelExport ExportModel(const StoredModel& stored,
   ModelExport all;
   all.model = DescribeModel(stored, description, ScalingOf(stored));
   all.metadata[kModelKey] = all.model.ToLine();
-  all.metadata[kExportJob] = job::JobToYaml(stored.job, job::YamlStyle::kCompact);
+  all.metadata[kExportJob] =
+      job::JobToYaml(stored.job, job::YamlStyle::kCompact);
   all.metadata[kExportIndex] = absl::Base64Escape(stored.index.Encode());
   if (const auto columns = worker::ToProto(stored.columns)) {
     all.metadata[kExportColumns] =
