@@ -426,6 +426,10 @@ void Rules::CheckEvaluate() {
 std::vector<Mistake> CheckRules(const v1::Job& job, const DataFacts& facts,
                                 const SourceMap& sources) {
   Complaints found(sources);
+  if (job.has_predict()) {
+    found.Add("predict", "is of jobs that `ebb predict` makes",
+              "ebb predict MODEL DATA --to FOLDER");
+  }
   CheckSourceRules(job, &found);
   CheckProgramRules(job, &found);
   CheckPythonRules(job, &found);

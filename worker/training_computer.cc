@@ -20,6 +20,7 @@
 #include "glog/logging.h"
 #include "job/specification.h"
 #include "job/traits.h"
+#include "models/backends.h"
 #include "models/model_scores.h"
 #include "protocol/ledger.h"
 #include "worker/blame.h"
@@ -52,9 +53,8 @@ absl::Status NoTestData(const JobRecord& record) {
 
 // A worker with other data, another order or another grid than the job was
 // submitted with must not take part.
-absl::Status CheckLayout(const JobRecord& record, const v1::Job& job,
-                         const data::Dataset& train,
-                         const models::Model& model) {
+absl::Status CheckExamples(const JobRecord& record, const v1::Job& job,
+                           const data::Dataset& train) {
   const JobPlan& plan = record.plan;
   const uint64_t layout =
       job::LayoutHash(train.index().Hash(), train.order_version(), plan);
@@ -67,6 +67,14 @@ absl::Status CheckLayout(const JobRecord& record, const v1::Job& job,
         " in another order than this worker knows; run the ebb that "
         "submitted it, or submit it anew"));
   }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLayout(const JobRecord& record, const v1::Job& job,
+                         const data::Dataset& train,
+                         const models::Model& model) {
+  const JobPlan& plan = record.plan;
+  EBB_RETURN_IF_ERROR(CheckExamples(record, job, train));
   const int64_t parameters = model.description().ParameterCount();
   if (parameters != plan.parameters) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -137,6 +145,7 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
   EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                        job::ReadSpecification(*record));
   const v1::Job& job = specification.job();
+  if (job.has_predict()) return LoadPredicting(record, specification);
   if (job::TraitsOf(job.model()).program()) {
     return absl::FailedPreconditionError(
         absl::StrCat("job ", record->name,
@@ -212,6 +221,23 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::LoadRead(
   return loaded;
 }
 
+absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::LoadPredicting(
+    const JobRecordPtr& record, const v1::Specification& specification) const {
+  const v1::Job& job = specification.job();
+  EBB_ASSIGN_OR_RETURN(const data::Index index,
+                       data::Index::Decode(specification.train_index()));
+  EBB_ASSIGN_OR_RETURN(
+      auto parts, PredictionParts::Load(job, options_.code, options_.open));
+  EBB_ASSIGN_OR_RETURN(data::Dataset input, parts->LoadInput(index));
+  EBB_RETURN_IF_ERROR(CheckExamples(*record, job, input));
+  EBB_ASSIGN_OR_RETURN(auto backend, models::CreateBackend({}));
+  auto loaded = std::make_shared<LoadedJob>(
+      LoadedJob{record, data::SourceSpec(), std::move(input), std::nullopt,
+                models::Registry(), std::move(backend), nullptr, nullptr});
+  loaded->parts = std::move(parts);
+  return loaded;
+}
+
 absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::LoadNumbered(
     const JobRecordPtr& record, const v1::Specification& specification) const {
   const v1::Job& job = specification.job();
@@ -244,6 +270,9 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::LoadNumbered(
 }
 
 int64_t TrainingComputer::BytesOf(const LoadedJob& job) const {
+  if (job.parts != nullptr) {
+    return job.train.memory_bytes() + job.parts->memory_bytes();
+  }
   return DataBytesOf(job) + job.model->KeptBytes(job.train.sparse());
 }
 
@@ -524,6 +553,7 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
                                             client::ComputeResult* result) {
   const JobPlan& plan = task.record->plan;
   EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, Get(task.record));
+  if (job->parts != nullptr) return PredictPart(task, job.get(), result);
   if (job->topics != nullptr) return DrawTopics(task, job.get(), result);
   if (plan.trained_tables() > 0) {
     return ComputeKeyed(task, job.get(), result);
@@ -579,6 +609,34 @@ absl::Status TrainingComputer::MakeTask(const client::ComputeTask& task,
   result->ledger = ExpectedRow(task.item, task.begin, task.end);
   result->loss_sum = made.loss;
   return rows.AppendTo(&result->rows);
+}
+
+// The push that follows moves the item's mark. So the file is on the disk
+// before.
+absl::Status TrainingComputer::PredictPart(const client::ComputeTask& task,
+                                           LoadedJob* job,
+                                           client::ComputeResult* result) {
+  const JobPlan& plan = task.record->plan;
+  const int64_t first = plan.Ordinal(task.item) * plan.shard_size;
+  if (task.begin != 0 || task.end != plan.ItemSize(task.item)) {
+    return absl::InternalError(
+        absl::StrCat("a part of ", plan.ItemSize(task.item),
+                     " predictions is asked for from ", task.begin, " to ",
+                     task.end, "; such a job has a batch for each item"));
+  }
+  TrainingBatch batch;
+  batch.numbers.resize(task.end);
+  std::iota(batch.numbers.begin(), batch.numbers.end(), first);
+  MaybeMisbehave(batch);
+  EBB_RETURN_IF_ERROR(job->parts->Write(job->train, first, first + task.end,
+                                        [&] { ++steps_; }));
+  // Nothing is learnt: the gradient is 0.
+  client::FloatBufferPtr gradient = pool_.Take(plan.parameters);
+  std::ranges::fill(gradient->span(), 0.0f);
+  result->gradient = client::FloatPool::AsPayload(std::move(gradient));
+  result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
+  result->ledger = ExpectedRow(task.item, task.begin, task.end);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindRows(

@@ -35,6 +35,7 @@
 #include "worker/device_choice.h"
 #include "worker/job_data.h"
 #include "worker/keyed_batch.h"
+#include "worker/predict/prediction_parts.h"
 #include "worker/task_maker.h"
 #include "worker/topic_draws.h"
 #include "worker/word_pairs.h"
@@ -118,6 +119,7 @@ class TrainingComputer : public client::JobComputer {
     std::optional<data::Dataset> test;
     models::Registry registry;
     std::unique_ptr<models::ComputeBackend> backend;
+    // Null if the job predicts: `parts` has its model.
     std::unique_ptr<models::Model> model;
     // Read by the thread that reads the job's batches: for keyed examples the
     // thread that finds rows, else the computing thread.
@@ -128,6 +130,8 @@ class TrainingComputer : public client::JobComputer {
     std::unique_ptr<TopicDraws> topics;
     // Null: its items are ranges of data.
     std::unique_ptr<TaskMaker> tasks;
+    // Null: the job does not predict. Its input is in the place of `train`.
+    std::unique_ptr<PredictionParts> parts;
     double l2 = 0;  // The model's.
     // The units in which losses are reported.
     LabelScale labels;
@@ -159,6 +163,8 @@ class TrainingComputer : public client::JobComputer {
   absl::StatusOr<LoadedJobPtr> Load(const JobRecordPtr& record) const;
   // The data and the model of a job, by what it says of its data.
   absl::StatusOr<LoadedJobPtr> LoadRead(
+      const JobRecordPtr& record, const v1::Specification& specification) const;
+  absl::StatusOr<LoadedJobPtr> LoadPredicting(
       const JobRecordPtr& record, const v1::Specification& specification) const;
   absl::StatusOr<LoadedJobPtr> LoadNumbered(
       const JobRecordPtr& record, const v1::Specification& specification) const;
@@ -197,6 +203,9 @@ class TrainingComputer : public client::JobComputer {
                             client::ComputeResult* result);
   absl::Status MakeTask(const client::ComputeTask& task, LoadedJob* job,
                         client::ComputeResult* result);
+  // Writes the predictions of an item, whose only batch this is.
+  absl::Status PredictPart(const client::ComputeTask& task, LoadedJob* job,
+                           client::ComputeResult* result);
   absl::Status ComputeKeyed(const client::ComputeTask& task, LoadedJob* job,
                             client::ComputeResult* result);
   absl::Status DrawTopics(const client::ComputeTask& task, LoadedJob* job,

@@ -68,6 +68,9 @@ TOOLS = {
                       "process", "tensors", "text"],
     "tools/ebb/sweep": ["command", "ebb/cluster", "ebb/job", "ebb/report",
                         "ebb/run", "files", "process", "text"],
+    "tools/ebb/predict": ["command", "ebb/cluster", "ebb/job", "ebb/report",
+                          "ebb/run", "ebb/status", "ebb/stored", "files",
+                          "process", "tensors", "text"],
     "tools/ebb/generate": ["command", "files", "process", "text"],
     "tools/ebb/sim": ["chaos", "command", "files", "text"],
     "tools/ebb/main": ["command"],
@@ -95,7 +98,7 @@ LIBRARIES = {
     "grpcpp/": ("gRPC", EDGES),
     # The last reads a cloud's JSON with it.
     "google/protobuf/": ("protobuf", EDGES + STORES + [
-        "job/*", "worker/preemption_source.cc",
+        "common/tensor_view.cc", "job/*", "worker/preemption_source.cc",
         "data/internal/tf_record_format_test.cc",
         "data/fuzz/protobuf_fuzz.cc", "data/internal/message_type*",
         "data/internal/protobuf_format*"]),

@@ -8,10 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "common/tensor_view.h"
 
 namespace ebb::tools {
 
-inline constexpr char kSlotsPrefix[] = "slots/";
 inline constexpr char kStepSlot[] = "step";
 
 inline std::string SlotTensorName(absl::string_view optimizer,

@@ -1,14 +1,8 @@
 #include "tools/tensors/tensor_files.h"
 
-#include <google/protobuf/struct.pb.h>
-#include <google/protobuf/util/json_util.h>
-
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstring>
-#include <optional>
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,51 +15,12 @@ namespace ebb::tools {
 
 namespace {
 
-using google::protobuf::Struct;
-using google::protobuf::Value;
-
 static_assert(std::endian::native == std::endian::little,
               "both formats are little-endian");
-
-constexpr size_t kLengthBytes = 8;
-constexpr size_t kLargestHeader = size_t{100} << 20;  // As the format says.
-constexpr size_t kLargestDim = size_t{1} << 53;       // As JSON can say.
-constexpr char kMetadata[] = "__metadata__";
 
 absl::string_view BytesOf(const std::vector<float>& values) {
   return {reinterpret_cast<const char*>(values.data()),
           values.size() * sizeof(float)};
-}
-
-absl::Status Damaged(absl::string_view what) {
-  return absl::DataLossError(absl::StrCat("no safetensors file: ", what));
-}
-
-// A whole number of at least 0 that is a place in `limit` bytes.
-std::optional<int64_t> IndexOf(const Value& value, size_t limit) {
-  const double number = value.number_value();
-  if (value.kind_case() != Value::kNumberValue || number < 0 ||
-      number > static_cast<double>(limit) || number != std::floor(number)) {
-    return std::nullopt;
-  }
-  return static_cast<int64_t>(number);
-}
-
-// What the formats call them.
-struct TypeNames {
-  TensorType type;
-  int64_t bytes;  // Bytes of an element.
-  absl::string_view safetensors;
-  absl::string_view npy;
-};
-constexpr TypeNames kTypes[] = {{TensorType::kFloat32, 4, "F32", "<f4"},
-                                {TensorType::kUint64, 8, "U64", "<u8"},
-                                {TensorType::kInt64, 8, "I64", "<i8"},
-                                {TensorType::kUint8, 1, "U8", "|u1"},
-                                {TensorType::kFloat64, 8, "F64", "<f8"}};
-
-const TypeNames& NamesOf(TensorType type) {
-  return *std::ranges::find(kTypes, type, &TypeNames::type);
 }
 
 int64_t ElementBytes(TensorType type) { return NamesOf(type).bytes; }
@@ -76,59 +31,13 @@ int64_t ElementsOf(const TensorStream& tensor) {
   return elements;
 }
 
-absl::StatusOr<TensorView> ViewTensor(const std::string& name,
-                                      const Struct& header,
-                                      absl::string_view data) {
-  const auto& fields = header.fields();
-  const auto dtype = fields.find("dtype");
-  const auto shape = fields.find("shape");
-  const auto offsets = fields.find("data_offsets");
-  if (dtype == fields.end() || shape == fields.end() ||
-      offsets == fields.end() ||
-      offsets->second.list_value().values_size() != 2) {
-    return Damaged(absl::StrCat("incomplete header of ", name));
-  }
-  TensorView tensor;
-  tensor.name = name;
-  const auto known =
-      std::ranges::find(kTypes, absl::string_view(dtype->second.string_value()),
-                        &TypeNames::safetensors);
-  if (known == std::end(kTypes)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "tensor ", name, " has the type ", dtype->second.string_value(),
-        "; F32, F64, U64, I64 and U8 are read"));
-  }
-  tensor.type = known->type;
-  for (const Value& value : shape->second.list_value().values()) {
-    const auto dim = IndexOf(value, kLargestDim);
-    if (!dim) return Damaged(absl::StrCat("impossible shape of ", name));
-    tensor.dims.push_back(*dim);
-  }
-  // If a tensor has no elements, its other dimensions may be any.
-  int64_t elements = std::ranges::count(tensor.dims, 0) > 0 ? 0 : 1;
-  for (const int64_t dim : tensor.dims) {
-    if (elements > 0 && elements > static_cast<int64_t>(data.size()) / dim) {
-      return Damaged(absl::StrCat("impossible shape of ", name));
-    }
-    elements *= dim;
-  }
-  const auto& range = offsets->second.list_value();
-  const auto begin = IndexOf(range.values(0), data.size());
-  const auto end = IndexOf(range.values(1), data.size());
-  const int64_t bytes = elements * ElementBytes(tensor.type);
-  if (!begin || !end || *end - *begin != bytes) {
-    return Damaged(absl::StrCat("impossible place of ", name));
-  }
-  tensor.data = data.substr(*begin, bytes);
-  return tensor;
-}
-
 // All that stands before the data of the tensors.
 std::string SafetensorsHead(
     const std::vector<TensorStream>& tensors,
     const std::map<std::string, std::string>& metadata) {
   Json header = Json::Object();
-  for (const auto& [key, value] : metadata) header[kMetadata][key] = value;
+  for (const auto& [key, value] : metadata)
+    header[kTensorMetadata][key] = value;
   int64_t offset = 0;
   for (const TensorStream& tensor : tensors) {
     Json& entry = header[tensor.name];
@@ -143,9 +52,9 @@ std::string SafetensorsHead(
   std::string text = header.ToLine();
   // The data begins at a multiple of 8.
   text.resize((text.size() + 7) / 8 * 8, ' ');
-  std::string out(kLengthBytes, '\0');
+  std::string out(kTensorLengthBytes, '\0');
   const uint64_t length = text.size();
-  std::memcpy(out.data(), &length, kLengthBytes);
+  std::memcpy(out.data(), &length, kTensorLengthBytes);
   return out + text;
 }
 
@@ -186,10 +95,11 @@ absl::Status WriteSafetensors(
     const std::string& path, const std::vector<TensorStream>& tensors,
     const std::map<std::string, std::string>& metadata) {
   const std::string head = SafetensorsHead(tensors, metadata);
-  if (head.size() - kLengthBytes > kLargestHeader) {
+  if (head.size() - kTensorLengthBytes > kLargestTensorHeader) {
     return absl::ResourceExhaustedError(absl::StrCat(
         path, ": what describes the tensors takes ", head.size() >> 20,
-        " MiB, and a safetensors file has room for ", kLargestHeader >> 20,
+        " MiB, and a safetensors file has room for ",
+        kLargestTensorHeader >> 20,
         "; export to a folder instead, which gets a .npy for each tensor"));
   }
   return WriteFile(path, [&](std::ostream& out) -> absl::Status {
@@ -199,50 +109,6 @@ absl::Status WriteSafetensors(
     }
     return absl::OkStatus();
   });
-}
-
-absl::StatusOr<TensorFileView> ViewSafetensors(absl::string_view bytes) {
-  uint64_t length = 0;
-  if (bytes.size() < kLengthBytes) return Damaged("it is too short");
-  std::memcpy(&length, bytes.data(), kLengthBytes);
-  bytes.remove_prefix(kLengthBytes);
-  if (length > bytes.size() || length > kLargestHeader) {
-    return Damaged("its header is longer than the file");
-  }
-  Struct header;
-  if (!google::protobuf::util::JsonStringToMessage(
-           std::string(bytes.substr(0, length)), &header)
-           .ok()) {
-    return Damaged("its header is no JSON object");
-  }
-  TensorFileView file;
-  // The order of the file, which a map has lost; by name where two empty ones
-  // are at one place.
-  std::vector<std::pair<int64_t, TensorView>> tensors;
-  for (const auto& [name, value] : header.fields()) {
-    if (name == kMetadata) {
-      for (const auto& [key, text] : value.struct_value().fields()) {
-        file.metadata[key] = text.string_value();
-      }
-      continue;
-    }
-    EBB_ASSIGN_OR_RETURN(
-        TensorView tensor,
-        ViewTensor(name, value.struct_value(), bytes.substr(length)));
-    const auto& place = value.struct_value().fields().at("data_offsets");
-    tensors.emplace_back(place.list_value().values(0).number_value(),
-                         std::move(tensor));
-  }
-  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
-    return std::make_tuple(a.first, a.second.data.size(),
-                           absl::string_view(a.second.name)) <
-           std::make_tuple(b.first, b.second.data.size(),
-                           absl::string_view(b.second.name));
-  });
-  for (auto& [place, tensor] : tensors) {
-    file.tensors.push_back(std::move(tensor));
-  }
-  return file;
 }
 
 std::string EncodeSafetensors(const TensorFile& file) {

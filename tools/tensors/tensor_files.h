@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/tensor_view.h"
 
 namespace ebb::tools {
 
@@ -27,8 +28,6 @@ struct TensorFile {
   std::map<std::string, std::string> metadata;
 };
 
-enum class TensorType { kFloat32, kUint64, kInt64, kUint8, kFloat64 };
-
 // One that need not be in memory: `write` writes its elements, little-endian,
 // piece after piece. It may be called once.
 struct TensorStream {
@@ -40,28 +39,12 @@ struct TensorStream {
 // A stream of memory that outlives it.
 TensorStream StreamOf(const Tensor& tensor);
 
-// One as it lies in a file's bytes, not aligned.
-struct TensorView {
-  std::string name;
-  TensorType type = TensorType::kFloat32;
-  std::vector<int64_t> dims;
-  absl::string_view data;
-};
-
-struct TensorFileView {
-  std::vector<TensorView> tensors;  // In the order of their data.
-  std::map<std::string, std::string> metadata;
-};
-
 // Replaces the file at `path` at once. An error of a tensor's `write` leaves
 // the old one. ResourceExhausted: names, shapes and metadata are longer than
 // the format allows (100 MiB).
 absl::Status WriteSafetensors(
     const std::string& path, const std::vector<TensorStream>& tensors,
     const std::map<std::string, std::string>& metadata);
-// DataLoss: it is not such a file, or damaged; InvalidArgument: it has a tensor
-// of another type than these.
-absl::StatusOr<TensorFileView> ViewSafetensors(absl::string_view bytes);
 
 // Format version 1.0, C order. Replaces the file at `path` at once.
 absl::Status WriteNpy(const std::string& path, const TensorStream& tensor);

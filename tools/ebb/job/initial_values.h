@@ -11,12 +11,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/mapped_file.h"
 #include "datasets/manifest.h"
 #include "datasets/target.h"
 #include "ebb/v1/specification.pb.h"
 #include "job/specification.h"
 #include "server/job_rule.h"
-#include "tools/files/mapped_file.h"
 
 namespace ebb::tools {
 

@@ -125,6 +125,7 @@ class LocalRun {
   // One turn of Watch; false: it is over.
   bool Turn();
   void HandleDaemons(absl::Time now);
+  void LookForStrayFiles();
   void NoteDeath(const DaemonEvent& event);
   void HandleStatus(absl::Time now);
   // Carries out what the job was scaled to.
@@ -225,7 +226,7 @@ absl::Status LocalRun::StartCluster() {
   options.workers = facts_.workers;
   options.program_folder = ProgramFolder();
   options.plugin_folders = options_.job.plugin_folders;
-  if (job::TraitsOf(prepared_.job.model()).python()) {
+  if (options_.python || job::TraitsOf(prepared_.job.model()).python()) {
     options.python = worker::ChosenPython().interpreter;
   }
   options.memory_bytes = options_.memory_bytes;
@@ -292,10 +293,18 @@ bool LocalRun::Turn() {
   if (!why_stopped_.empty()) return false;
   if (now - stray_looked_ >= absl::Seconds(1)) {
     stray_looked_ = now;
-    const auto files = cluster_->StrayFiles();
-    stray_.insert(stray_.end(), files.begin(), files.end());
+    LookForStrayFiles();
   }
   return true;
+}
+
+void LocalRun::LookForStrayFiles() {
+  // Workers are to write predictions.
+  const std::string& to = prepared_.job.predict().to();
+  for (std::string& file : cluster_->StrayFiles()) {
+    if (!to.empty() && absl::StartsWith(file, absl::StrCat(to, "/"))) continue;
+    stray_.push_back(std::move(file));
+  }
 }
 
 void LocalRun::Count(absl::string_view daemon) {
@@ -517,8 +526,7 @@ void LocalRun::Leave() {
   }
   poller_.reset();
   if (cluster_ != nullptr) {
-    const auto files = cluster_->StrayFiles();
-    stray_.insert(stray_.end(), files.begin(), files.end());
+    LookForStrayFiles();
     if (!given_up_) {
       // Aborted is what the person wants; the cluster's end kills the rest.
       cluster_
@@ -635,7 +643,8 @@ void LocalRun::Finish() {
   }
   screen_.Print(ReportText(report_, screen_.console()));
   const bool begun = submitted_ != absl::InfiniteFuture();
-  if (report_.interrupted && begun && report_.problems.empty()) {
+  if (report_.interrupted && begun && report_.problems.empty() &&
+      !options_.job.file.empty()) {
     std::string command = absl::StrCat("ebb run ", options_.job.file);
     for (const std::string& one : options_.job.overrides) {
       absl::StrAppend(&command, " --set '", one, "'");
@@ -764,6 +773,25 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
   } else {
     EBB_RETURN_IF_ERROR(WriteJob(folder, facts, prepared));
   }
+  AdoptDescendants();
+  LocalRun run(options, std::move(prepared), facts, std::move(folder),
+               std::move(signals), std::move(port), started);
+  return run.Run();
+}
+
+absl::StatusOr<RunReport> RunPrepared(const RunOptions& options,
+                                      PreparedJob prepared) {
+  const absl::Time started = absl::Now();
+  if (!options.report_file.empty()) {
+    EBB_RETURN_IF_ERROR(CheckWritable(options.report_file));
+  }
+  // Before any thread: they hold back the same signals.
+  EBB_ASSIGN_OR_RETURN(SignalWaiter signals, SignalWaiter::Create());
+  EBB_ASSIGN_OR_RETURN(ReservedPort port, ReservedPort::Reserve());
+  EBB_ASSIGN_OR_RETURN(RunFolder folder,
+                       RunFolder::Make(prepared.record.name, options.folder));
+  EBB_ASSIGN_OR_RETURN(const RunFacts facts, ChooseFacts(options, folder));
+  EBB_RETURN_IF_ERROR(WriteJob(folder, facts, prepared));
   AdoptDescendants();
   LocalRun run(options, std::move(prepared), facts, std::move(folder),
                std::move(signals), std::move(port), started);

@@ -48,6 +48,8 @@ struct RunOptions {
   // As soon as this is not the parent of the process any more, the run ends as
   // on Ctrl-C; 0: it may outlive its parent.
   pid_t parent = 0;
+  // Workers get a Python, whatever the job's model is.
+  bool python = false;
   // Prints only errors.
   bool quiet = false;
 };
@@ -59,6 +61,11 @@ struct RunOptions {
 // keeps the files; the report has its job, folder and verdict only. DataLoss:
 // the verdict cannot be read.
 absl::StatusOr<RunReport> RunLocally(const RunOptions& options);
+
+// The same with a job that is prepared already, and that no file describes.
+// `options.job` says only where its plugins are. It cannot be gone on with.
+absl::StatusOr<RunReport> RunPrepared(const RunOptions& options,
+                                      PreparedJob prepared);
 
 }  // namespace ebb::tools
 

@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/mapped_file.h"
 #include "common/status_macros.h"
-#include "tools/files/mapped_file.h"
 
 namespace ebb::tools {
 

@@ -2,7 +2,6 @@
 #ifndef EBB_TOOLS_EBB_STORED_STORED_FOREST_H_
 #define EBB_TOOLS_EBB_STORED_STORED_FOREST_H_
 
-#include <memory>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -11,10 +10,11 @@
 #include "tools/ebb/stored/row_runs.h"
 #include "tools/tensors/tensor_files.h"
 #include "tools/text/json.h"
+#include "worker/predict/exported_forest.h"
 
 namespace ebb::tools {
 
-using ForestPtr = std::shared_ptr<const models::forest::Forest>;
+using worker::ForestPtr;
 
 // The trees that are whole, from the rows of their table. `index` is that of
 // the training data. DataLoss: such data cannot have these trees.
@@ -26,10 +26,6 @@ absl::StatusOr<ForestPtr> ForestOf(const RowRuns& rows,
 std::vector<TensorStream> ForestTensors(const ForestPtr& forest);
 // What the tensors mean, for other programs.
 Json ForestJson(const models::forest::Forest& forest);
-
-// Back again. DataLoss: the file has no such tensors.
-absl::StatusOr<ForestPtr> ReadForest(const TensorFileView& file,
-                                     const data::Index& index);
 
 }  // namespace ebb::tools
 

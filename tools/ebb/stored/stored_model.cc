@@ -21,7 +21,6 @@
 #include "job/traits.h"
 #include "job/validate.h"
 #include "job/yaml.h"
-#include "models/backends.h"
 #include "server/job_rule.h"
 #include "tools/ebb/stored/model_json.h"
 #include "tools/ebb/stored/read_model.h"
@@ -35,22 +34,13 @@ namespace ebb::tools {
 
 namespace {
 
-constexpr char kJobKey[] = "ebb.job";
-// Base64: an index, v1::Columns, and v1::Specification with its sparse tables
-// only.
-constexpr char kIndexKey[] = "ebb.index";
-constexpr char kColumnsKey[] = "ebb.columns";
-constexpr char kTablesKey[] = "ebb.sparse_tables";
-
-std::string KeysName(absl::string_view table) {
-  return absl::StrCat(table, "/keys");
-}
-std::string RowsName(absl::string_view table) {
-  return absl::StrCat(table, "/rows");
-}
-std::string LengthsName(absl::string_view table) {
-  return absl::StrCat(table, "/lengths");
-}
+using worker::kExportColumns;
+using worker::kExportIndex;
+using worker::kExportJob;
+using worker::kExportTables;
+using worker::KeysName;
+using worker::LengthsName;
+using worker::RowsName;
 
 // As plans have it.
 SparseTablePlan PlanOf(const job::SparseTable& table) {
@@ -187,23 +177,6 @@ std::string EncodeTables(const std::vector<job::SparseTable>& tables) {
   return specification.SerializeAsString();
 }
 
-absl::StatusOr<std::vector<job::SparseTable>> DecodeTables(
-    const std::string& bytes) {
-  v1::Specification specification;
-  JobPlan plan;
-  bool good = specification.ParseFromString(bytes);
-  for (const v1::SparseTable& table : specification.sparse_tables()) {
-    // SparseTablesOf refuses an unknown kind.
-    const RowKind kind = RowKindOf(table.kind()).value_or(RowKind::kTrained);
-    plan.sparse_tables.push_back({.width = table.width(), .kind = kind});
-    good = good && table.width() > 0;
-  }
-  if (!good) {
-    return absl::DataLossError("what it says of sparse tables cannot be read");
-  }
-  return job::SparseTablesOf(specification, plan);
-}
-
 // Into files of the tables.
 class RowWriter final : public RowReceiver {
  public:
@@ -234,112 +207,6 @@ class RowWriter final : public RowReceiver {
   std::vector<RowRuns>& runs_;
 };
 
-absl::Status AddRows(const TensorFileView& file, StoredModel* stored) {
-  const auto find =
-      [&](const std::string& name, TensorType type,
-          std::vector<int64_t> rest) -> absl::StatusOr<const TensorView*> {
-    for (const TensorView& tensor : file.tensors) {
-      if (tensor.name != name || tensor.type != type || tensor.dims.empty() ||
-          !std::equal(tensor.dims.begin() + 1, tensor.dims.end(), rest.begin(),
-                      rest.end())) {
-        continue;
-      }
-      return &tensor;
-    }
-    return absl::DataLossError(absl::StrCat("it has no fit tensor ", name));
-  };
-  for (const job::SparseTable& table : stored->sparse_tables) {
-    // Rows are not looked up in such tables.
-    if (table.kind != RowKind::kTrained) break;
-    EBB_ASSIGN_OR_RETURN(const TensorView* keys,
-                         find(KeysName(table.name), TensorType::kUint64, {}));
-    EBB_ASSIGN_OR_RETURN(
-        const TensorView* rows,
-        find(RowsName(table.name), TensorType::kFloat32, {table.width}));
-    if (keys->dims[0] != rows->dims[0]) {
-      return absl::DataLossError(absl::StrCat("table ", table.name, " has ",
-                                              keys->dims[0], " keys and ",
-                                              rows->dims[0], " rows"));
-    }
-    EBB_ASSIGN_OR_RETURN(
-        StoredRows found,
-        StoredRows::Create(table, stored->job.seed(), keys->data, rows->data));
-    stored->rows.push_back(std::move(found));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<StoredModel> ImportModel(const TensorFileView& file) {
-  const auto said = [&](const char* key, std::string* bytes) {
-    const auto found = file.metadata.find(key);
-    return found != file.metadata.end() &&
-           absl::Base64Unescape(found->second, bytes);
-  };
-  const auto job = file.metadata.find(kJobKey);
-  std::string bytes;
-  if (job == file.metadata.end() && file.metadata.count(kModelKey) > 0) {
-    return absl::InvalidArgumentError(
-        "it was exported with --fold, for other programs; ebb predict reads "
-        "what ebb checkpoint export writes without --fold");
-  }
-  if (job == file.metadata.end() || !said(kIndexKey, &bytes)) {
-    return absl::DataLossError(
-        "it holds no job: it was not written by ebb checkpoint export");
-  }
-  StoredModel stored;
-  EBB_ASSIGN_OR_RETURN(stored.job,
-                       job::ParseJobYaml(job->second, kJobKey, nullptr));
-  job::FillDefaults(&stored.job);
-  EBB_ASSIGN_OR_RETURN(stored.index, data::Index::Decode(bytes));
-  if (file.metadata.count(kColumnsKey) > 0) {
-    v1::Specification with;
-    if (!said(kColumnsKey, &bytes) ||
-        !with.mutable_columns()->ParseFromString(bytes)) {
-      return absl::DataLossError("its column names cannot be read");
-    }
-    stored.columns = worker::ColumnsOf(with);
-  }
-  if (said(kTablesKey, &bytes)) {
-    EBB_ASSIGN_OR_RETURN(stored.sparse_tables, DecodeTables(bytes));
-  }
-  if (job::TraitsOf(stored.job.model()).forest()) {
-    EBB_ASSIGN_OR_RETURN(stored.forest, ReadForest(file, stored.index));
-    return stored;
-  }
-  EBB_RETURN_IF_ERROR(AddRows(file, &stored));
-  const auto of_rows = [&](const std::string& name) {
-    return std::ranges::any_of(
-        stored.sparse_tables, [&](const job::SparseTable& table) {
-          return name == KeysName(table.name) || name == RowsName(table.name) ||
-                 name == LengthsName(table.name);
-        });
-  };
-  for (const TensorView& tensor : file.tensors) {
-    if (absl::StartsWith(tensor.name, kSlotsPrefix) || of_rows(tensor.name) ||
-        IsTopicShares(stored.job, tensor.name)) {
-      continue;
-    }
-    if (tensor.type != TensorType::kFloat32) {
-      return absl::DataLossError(
-          absl::StrCat("tensor ", tensor.name, " has no float32"));
-    }
-    const size_t before = stored.parameters.size();
-    stored.parameters.resize(before + tensor.data.size() / sizeof(float));
-    if (tensor.data.empty()) continue;  // There is no address to copy from.
-    std::memcpy(stored.parameters.data() + before, tensor.data.data(),
-                tensor.data.size());
-  }
-  return stored;
-}
-
-absl::StatusOr<StoredModel> ImportMapped(MappedFile file) {
-  EBB_ASSIGN_OR_RETURN(const TensorFileView view,
-                       ViewSafetensors(file.bytes()));
-  EBB_ASSIGN_OR_RETURN(StoredModel stored, ImportModel(view));
-  stored.file = std::move(file);
-  return stored;
-}
-
 // The best of the restarts is the model.
 absl::Status TakeRestarts(StoredModel* stored) {
   if (!job::HasRestarts(stored->job)) return absl::OkStatus();
@@ -359,61 +226,7 @@ absl::Status TakeRestarts(StoredModel* stored) {
   return absl::OkStatus();
 }
 
-absl::Status CheckParameters(const StoredModel& stored,
-                             const models::ModelDescription& description) {
-  const int64_t wanted = description.ParameterCount();
-  if (static_cast<int64_t>(stored.parameters.size()) == wanted) {
-    return absl::OkStatus();
-  }
-  return absl::DataLossError(absl::StrCat("the model has ", wanted,
-                                          " parameters, what is stored of it ",
-                                          stored.parameters.size()));
-}
-
 }  // namespace
-
-absl::StatusOr<StoredRows> StoredRows::Create(job::SparseTable table,
-                                              uint64_t seed,
-                                              absl::string_view keys,
-                                              absl::string_view values) {
-  StoredRows rows(table, seed);
-  rows.keys_ = keys;
-  rows.values_ = values;
-  CHECK_EQ(values.size(), rows.rows() * table.width * sizeof(float));
-  for (int64_t row = 1; row < rows.rows(); ++row) {
-    if (rows.KeyAt(row) <= rows.KeyAt(row - 1)) {
-      return absl::DataLossError(
-          absl::StrCat("the keys of table ", table.name, " do not ascend: ",
-                       rows.KeyAt(row - 1), " and then ", rows.KeyAt(row)));
-    }
-  }
-  return rows;
-}
-
-uint64_t StoredRows::KeyAt(int64_t row) const {
-  uint64_t key;
-  std::memcpy(&key, keys_.data() + row * sizeof(key), sizeof(key));
-  return key;
-}
-
-bool StoredRows::Get(uint64_t key, std::span<float> out) const {
-  int64_t first = 0;
-  for (int64_t last = rows(); first < last;) {
-    const int64_t middle = first + (last - first) / 2;
-    if (KeyAt(middle) < key) {
-      first = middle + 1;
-    } else {
-      last = middle;
-    }
-  }
-  if (first == rows() || KeyAt(first) != key) {
-    initial_.Fill(key, out);
-    return false;
-  }
-  std::memcpy(out.data(), values_.data() + first * out.size_bytes(),
-              out.size_bytes());
-  return true;
-}
 
 // The steps behind the values of a version. A round is one.
 int64_t StepsOf(const JobPlan& plan, const VersionInfo& version) {
@@ -513,10 +326,11 @@ ModelExport ExportModel(const StoredModel& stored,
   ModelExport all;
   all.model = DescribeModel(stored, description, ScalingOf(stored));
   all.metadata[kModelKey] = all.model.ToLine();
-  all.metadata[kJobKey] = job::JobToYaml(stored.job, job::YamlStyle::kCompact);
-  all.metadata[kIndexKey] = absl::Base64Escape(stored.index.Encode());
+  all.metadata[kExportJob] =
+      job::JobToYaml(stored.job, job::YamlStyle::kCompact);
+  all.metadata[kExportIndex] = absl::Base64Escape(stored.index.Encode());
   if (const auto columns = worker::ToProto(stored.columns)) {
-    all.metadata[kColumnsKey] =
+    all.metadata[kExportColumns] =
         absl::Base64Escape(columns->SerializeAsString());
   }
   if (job::TraitsOf(stored.job.model()).words()) {
@@ -524,7 +338,7 @@ ModelExport ExportModel(const StoredModel& stored,
     return all;
   }
   if (!stored.sparse_tables.empty()) {
-    all.metadata[kTablesKey] =
+    all.metadata[kExportTables] =
         absl::Base64Escape(EncodeTables(stored.sparse_tables));
   }
   if (stored.forest != nullptr) {
@@ -588,11 +402,10 @@ ModelExport ExportModel(const StoredModel& stored,
 }
 
 absl::StatusOr<StoredModel> LoadExportedModel(const std::string& path) {
-  EBB_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
-  auto stored = ImportMapped(std::move(file));
-  if (stored.ok()) return stored;
-  return absl::Status(stored.status().code(),
-                      absl::StrCat(path, ": ", stored.status().message()));
+  StoredModel stored;
+  EBB_ASSIGN_OR_RETURN(static_cast<worker::ExportedModel&>(stored),
+                       worker::LoadExport(path));
+  return stored;
 }
 
 absl::Status MakeRowsFindable(const models::ModelDescription& description,
@@ -621,37 +434,8 @@ absl::Status MakeRowsFindable(const models::ModelDescription& description,
 
 absl::StatusOr<std::unique_ptr<LoadedModel>> CreateStoredModel(
     const StoredModel& stored, const std::vector<std::string>& plugin_folders) {
-  auto loaded = std::make_unique<LoadedModel>();
-  EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&loaded->registry));
-  EBB_ASSIGN_OR_RETURN(loaded->backend, models::CreateBackend({}));
-  if (stored.forest != nullptr) {
-    EBB_ASSIGN_OR_RETURN(
-        loaded->model,
-        models::forest::MakeForestModel(
-            worker::ModelConfigOf(stored.job, stored.index), stored.forest));
-    return loaded;
-  }
-  v1::Job job = stored.job;
-  job.mutable_model()->clear_restarts();
-  EBB_ASSIGN_OR_RETURN(
-      loaded->model,
-      worker::CreateModel(job, stored.index,
-                          {plugin_folders, worker::ChosenPython()},
-                          &loaded->registry, loaded->backend.get()));
-  EBB_RETURN_IF_ERROR(CheckParameters(stored, loaded->model->description()));
-  const auto& tables = loaded->model->description().sparse_tables;
-  const auto same = [](const models::SparseTableShape& shape,
-                       const job::SparseTable& table) {
-    return shape.name == table.name && shape.width == table.width &&
-           shape.kind == table.kind;
-  };
-  if (!std::equal(tables.begin(), tables.end(), stored.sparse_tables.begin(),
-                  stored.sparse_tables.end(), same)) {
-    return absl::DataLossError(absl::StrCat(
-        "the model has ", tables.size(), " sparse tables, what is stored of it",
-        " has ", stored.sparse_tables.size(), ", or others"));
-  }
-  return loaded;
+  return worker::CreateExported(stored,
+                                {plugin_folders, worker::ChosenPython()});
 }
 
 absl::StatusOr<models::ModelDescription> DescriptionOf(
@@ -673,7 +457,7 @@ absl::StatusOr<models::ModelDescription> DescriptionOf(
        job::ProgramSparseTablesOf(stored.job.model())) {
     description.sparse_tables.push_back({table.name, table.width, table.init});
   }
-  EBB_RETURN_IF_ERROR(CheckParameters(stored, description));
+  EBB_RETURN_IF_ERROR(worker::CheckParameters(stored, description));
   return description;
 }
 

@@ -6,63 +6,28 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
-#include "common/initializer.h"
-#include "data/index.h"
-#include "data/source.h"
-#include "ebb/v1/job.pb.h"
-#include "job/specification.h"
-#include "models/backend.h"
 #include "models/model.h"
-#include "models/registry.h"
 #include "tools/ebb/stored/checkpoint_source.h"
 #include "tools/ebb/stored/row_runs.h"
 #include "tools/ebb/stored/stored_forest.h"
 #include "tools/ebb/stored/stored_restarts.h"
-#include "tools/files/mapped_file.h"
 #include "tools/tensors/tensor_files.h"
 #include "tools/text/json.h"
+#include "worker/predict/exported_model.h"
 
 namespace ebb::tools {
 
-// The rows of a sparse table, in a file that is mapped. Thread-safe.
-class StoredRows {
- public:
-  // Views of the file. DataLoss: the keys do not ascend.
-  static absl::StatusOr<StoredRows> Create(job::SparseTable table,
-                                           uint64_t seed,
-                                           absl::string_view keys,
-                                           absl::string_view values);
+using worker::ForestPtr;
+using worker::LoadedModel;
+using worker::StoredRows;
 
-  // Writes the row under `key` to `out`, or the initial values of such a row if
-  // there is none. Returns whether there is one.
-  bool Get(uint64_t key, std::span<float> out) const;
-  int64_t rows() const {
-    return static_cast<int64_t>(keys_.size() / sizeof(uint64_t));
-  }
-
- private:
-  StoredRows(const job::SparseTable& table, uint64_t seed)
-      : initial_(table.init, seed, table.name) {}
-  uint64_t KeyAt(int64_t row) const;
-
-  RowInitializer initial_;
-  absl::string_view keys_;  // uint64, ascending, not aligned.
-  absl::string_view values_;
-};
-
-struct StoredModel {
-  v1::Job job;        // All defaults filled in.
-  data::Index index;  // Index of the training data.
-  // Its columns, where they have names.
-  std::optional<data::ColumnNames> columns;
-  std::vector<float> parameters;
+// A forest's table, and the restarts' table, have no rows here.
+struct StoredModel : worker::ExportedModel {
   // States of the optimizers: arrays as long as the parameters. Empty where
   // they were not asked for.
   std::vector<std::vector<float>> slots;
@@ -72,19 +37,14 @@ struct StoredModel {
   // With slots: by dense table, the steps that its rule made in all.
   std::vector<int64_t> steps;
 
-  // The trees, for such models; their table then has no rows here.
-  ForestPtr forest;
-  // Restarts of K-Means, likewise. The best one's values are `parameters`, and
+  // Restarts of K-Means. The best one's values are `parameters`, and
   // the model computes as one without restarts. Absent: there are none, or it
   // was exported.
   std::optional<StoredRestarts> restarts;
-  std::vector<job::SparseTable> sparse_tables;
-  // For each of these tables there are values and slots as read from versions,
+  // For each sparse table there are values and slots as read from versions,
   // with their names beside; or, for an exported file, the means to find them.
   std::vector<RowRuns> runs;
   std::vector<std::vector<std::string>> run_slots;
-  std::vector<StoredRows> rows;
-  MappedFile file;  // In which `rows` are.
 };
 
 // Which parts of a stored model are read beside its parameters.
@@ -100,7 +60,7 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
                                             const StoredParts& parts = {});
 
 // The metadata that other programs read: ModelExport::model on one line.
-inline constexpr char kModelKey[] = "ebb.model";
+using worker::kModelKey;
 
 // The content of an exported file. It refers to the model.
 struct ModelExport {
@@ -127,12 +87,6 @@ absl::StatusOr<StoredModel> LoadExportedModel(const std::string& path);
 absl::Status MakeRowsFindable(const models::ModelDescription& description,
                               const std::string& folder, StoredModel* stored);
 
-// A model that computes, with what it needs to live.
-struct LoadedModel {
-  models::Registry registry;
-  std::unique_ptr<models::ComputeBackend> backend;
-  std::unique_ptr<models::Model> model;
-};
 // The errors of worker::CreateModel.
 absl::StatusOr<std::unique_ptr<LoadedModel>> CreateStoredModel(
     const StoredModel& stored, const std::vector<std::string>& plugin_folders);

@@ -14,7 +14,7 @@
 namespace ebb::tools {
 namespace {
 
-constexpr char kTopicShares[] = "topics";
+using worker::kTopicShares;
 
 bool FindsTopics(const StoredModel& stored) {
   return job::TraitsOf(stored.job.model()).topics();
@@ -51,10 +51,6 @@ std::string TextOf(const StoredModel& stored, int64_t word) {
 }
 
 }  // namespace
-
-bool IsTopicShares(const v1::Job& job, absl::string_view tensor) {
-  return tensor == kTopicShares && job::TraitsOf(job.model()).topics();
-}
 
 void AddTopicShares(const StoredModel& stored, ModelExport* all) {
   if (!FindsTopics(stored)) return;

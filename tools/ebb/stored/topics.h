@@ -5,14 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
-#include "ebb/v1/job.pb.h"
 #include "tools/ebb/stored/stored_model.h"
 
 namespace ebb::tools {
-
-// Whether this tensor of an exported file is made of the others.
-bool IsTopicShares(const v1::Job& job, absl::string_view tensor);
 
 // Adds the tensor "topics" (topics, words): the share of each word in each
 // topic. Does nothing for other models.

@@ -1,6 +1,6 @@
 // Files that are larger than memory may be, as bytes.
-#ifndef EBB_TOOLS_FILES_MAPPED_FILE_H_
-#define EBB_TOOLS_FILES_MAPPED_FILE_H_
+#ifndef EBB_COMMON_MAPPED_FILE_H_
+#define EBB_COMMON_MAPPED_FILE_H_
 
 #include <string>
 #include <utility>
@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace ebb::tools {
+namespace ebb {
 
 // A file as it is, mapped: the system has as much of it in memory as there is
 // room for. Shortening the file ends the reading process; replacing it does not
@@ -37,6 +37,6 @@ class MappedFile {
   absl::string_view bytes_;
 };
 
-}  // namespace ebb::tools
+}  // namespace ebb
 
-#endif  // EBB_TOOLS_FILES_MAPPED_FILE_H_
+#endif  // EBB_COMMON_MAPPED_FILE_H_

@@ -1,4 +1,4 @@
-#include "tools/files/mapped_file.h"
+#include "common/mapped_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/fd.h"
 
-namespace ebb::tools {
+namespace ebb {
 
 namespace {
 
@@ -41,4 +41,4 @@ MappedFile::~MappedFile() {
   munmap(const_cast<char*>(bytes_.data()), bytes_.size());
 }
 
-}  // namespace ebb::tools
+}  // namespace ebb

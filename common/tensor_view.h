@@ -1,0 +1,54 @@
+// Tensors as they lie in a file of the format safetensors.
+#ifndef EBB_COMMON_TENSOR_VIEW_H_
+#define EBB_COMMON_TENSOR_VIEW_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace ebb {
+
+enum class TensorType { kFloat32, kUint64, kInt64, kUint8, kFloat64 };
+
+// What the formats call a type.
+struct TensorTypeNames {
+  TensorType type;
+  int64_t bytes;  // Bytes of an element.
+  absl::string_view safetensors;
+  absl::string_view npy;
+};
+const TensorTypeNames& NamesOf(TensorType type);
+
+// One as it lies in a file's bytes, not aligned.
+struct TensorView {
+  std::string name;
+  TensorType type = TensorType::kFloat32;
+  std::vector<int64_t> dims;
+  absl::string_view data;
+};
+
+struct TensorFileView {
+  std::vector<TensorView> tensors;  // In the order of their data.
+  std::map<std::string, std::string> metadata;
+};
+
+// The length of what describes the tensors stands before it.
+inline constexpr size_t kTensorLengthBytes = 8;
+// As the format says.
+inline constexpr size_t kLargestTensorHeader = size_t{100} << 20;
+// Where the header has the metadata.
+inline constexpr char kTensorMetadata[] = "__metadata__";
+// What the names of tensors with the state of an optimizer begin with.
+inline constexpr char kSlotsPrefix[] = "slots/";
+
+// Views of a safetensors file. DataLoss: it is not such a file, or damaged;
+// InvalidArgument: it has a tensor of another type than these.
+absl::StatusOr<TensorFileView> ViewSafetensors(absl::string_view bytes);
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_TENSOR_VIEW_H_

@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""`ebb predict` on many workers, on real processes. Whatever is killed, the
+predictions are those of one process, to the byte.
+
+  predict_test.py BIN_FOLDER [TEST...]
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from daemons import Daemons, wait_until
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+LIMIT_S = 120
+
+MODELS = {
+    "softmax": "{train: {csv: points.train.csv}}",
+    "{kind: mlp, layers: [2, 16, 10]}": "{train: {csv: points.train.csv}}",
+    "{kind: forest, trees: 5}": "{train: {csv: points.train.csv}}",
+    "{kind: kmeans, clusters: 4}": "{train: {csv: points.train.csv}}",
+    "linear": "{train: {csv: line.train.csv}}",
+    "{kind: fm, rank: 4}": "{train: {libffm: clicks.train.ffm}}",
+    "{kind: deepfm, dim: 4}": "{train: {libffm: clicks.train.ffm}}",
+}
+
+
+class PredictTest(unittest.TestCase):
+    """Predictions of several workers, beside those of one process."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="ebb_predict_test_")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        os.environ.pop("EBB_SCHEDULER", None)
+        for arguments in (
+                ["clusters", "points", "--rows", "6000", "--clusters", "10"],
+                ["linear", "line", "--rows", "6000"],
+                ["clicks", "clicks", "--rows", "6000", "--fields", "4",
+                 "--vocabulary", "20,50,100", "--format", "libffm"]):
+            cls.ebb("generate", *arguments)
+        cls.train("points", "softmax", MODELS["softmax"])
+        cls.ebb("predict", "points.safetensors", "points.train.csv",
+                "--labelled", "-o", "points.csv")
+
+    @classmethod
+    def path(cls, *names):
+        return os.path.join(cls.folder, *names)
+
+    @classmethod
+    def read(cls, *names):
+        with open(cls.path(*names), "rb") as file:
+            return file.read()
+
+    @classmethod
+    def ebb(cls, *arguments, rc=0, **environment):
+        """What it prints."""
+        done = subprocess.run(
+            [os.path.join(BIN, "ebb"), *arguments], cwd=cls.folder, text=True,
+            timeout=LIMIT_S, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**os.environ, **environment})
+        if done.returncode != rc:
+            raise AssertionError(f"exit code {done.returncode} of "
+                                 f"{arguments}:\n{done.stdout}")
+        return done.stdout
+
+    @classmethod
+    def train(cls, name, model, data):
+        with open(cls.path(f"{name}.yaml"), "w") as file:
+            file.write(f"name: {name}\nmodel: {model}\ndata: {data}\n"
+                       "train: {epochs: 1}\n")
+        cls.ebb("run", f"{name}.yaml", "--quiet", "--servers", "1",
+                "--workers", "1", "--run-dir", f"{name}.run")
+        cls.ebb("checkpoint", "export", f"{name}.run", "-o",
+                f"{name}.safetensors")
+
+    def joined(self, folder):
+        """The parts in the order of their names, under one header."""
+        text = b""
+        for name in sorted(os.listdir(self.path(folder))):
+            if name.startswith("part-"):
+                header, _, rest = self.read(folder, name).partition(b"\n")
+                text += rest if text else header + b"\n" + rest
+        return text
+
+    def test_every_kind_of_model(self):
+        for number, (model, data) in enumerate(MODELS.items()):
+            with self.subTest(model=model):
+                name = f"model{number}"
+                self.train(name, model, data)
+                source = data.split()[-1].strip("}")
+                arguments = ["predict", f"{name}.safetensors", source,
+                             "--labelled"]
+                self.ebb(*arguments, "-o", f"{name}.one.csv")
+                self.ebb(*arguments, "-o", f"{name}.csv", "--workers", "2",
+                         "--part-examples", "1024")
+                self.assertEqual(self.read(f"{name}.csv"),
+                                 self.read(f"{name}.one.csv"))
+                self.assertFalse(os.path.exists(self.path(f"{name}.csv.parts")))
+
+    def test_kills_change_no_byte(self):
+        # Six batches of 0.5 s for two workers; a daemon dies every 0.4 s.
+        printed = self.ebb(
+            "predict", "points.safetensors", "points.train.csv", "--labelled",
+            "--workers", "2", "--servers", "2", "--to", "killed",
+            "--part-examples", "1024", "--kill-every", "0.4", "--kill-seed",
+            "7", EBB_COMPUTE_DELAY="500ms")
+        self.assertGreaterEqual(printed.count("as planned"), 3, printed)
+        self.assertEqual(self.joined("killed"), self.read("points.csv"))
+        about = json.loads(self.read("killed", "_SUCCESS"))
+        self.assertEqual((about["examples"], about["parts"]), (6000, 6))
+        self.assertEqual(
+            [name for name in os.listdir(self.path("killed"))
+             if name.startswith(".")], [])
+
+    # A run reported the files of its own predictions as strays.
+    def test_a_long_run_is_good(self):
+        columns = 400
+        with open(self.path("wide.csv"), "w") as file:
+            for row in range(4096):
+                values = ",".join(str((row * column) % 7)
+                                  for column in range(columns))
+                file.write(f"{values},{row % 2}\n")
+        self.train("wide", f"{{kind: mlp, layers: [{columns}, 2500, 2500, 2]}}",
+                   "{train: {csv: wide.csv}}")
+        self.ebb("predict", "wide.safetensors", "wide.csv", "--labelled",
+                 "--workers", "2", "--to", "wide", "--part-examples", "1024")
+
+    def test_the_column_that_names_the_examples_is_copied(self):
+        arguments = ["predict", "line.safetensors", "line.csv", "--id", "id"]
+        self.train("line", "linear", MODELS["linear"])
+        header, *rows = self.read("line.train.csv").decode().splitlines()
+        with open(self.path("line.csv"), "w") as file:
+            file.write(f"id,{header.rpartition(',')[0]}\n")
+            for number, row in enumerate(rows):
+                file.write(f"row {number},{row.rpartition(',')[0]}\n")
+        self.ebb(*arguments, "-o", "line.one.csv")
+        self.ebb(*arguments, "-o", "line.joined.csv", "--workers", "2")
+        self.assertEqual(self.read("line.joined.csv"),
+                         self.read("line.one.csv"))
+        self.assertIn(b"row 5999", self.read("line.joined.csv"))
+
+    def test_what_kills_workers_is_named_and_the_rest_is_there(self):
+        printed = self.ebb(
+            "predict", "points.safetensors", "points.train.csv", "--labelled",
+            "--workers", "2", "--to", "poisoned", "--part-examples", "1024",
+            rc=1, EBB_CRASH_AT_EXAMPLE="1500")
+        self.assertIn("the predictions of the examples 1,025 to 2,048 are "
+                      "missing (part-001024-002047.csv)", printed)
+        self.assertFalse(os.path.exists(self.path("poisoned", "_SUCCESS")))
+        parts = sorted(name for name in os.listdir(self.path("poisoned"))
+                       if name.startswith("part-"))
+        self.assertEqual(len(parts), 5)
+        # The same command writes what is missing, once it can be computed.
+        self.ebb("predict", "points.safetensors", "points.train.csv",
+                 "--labelled", "--workers", "2", "--to", "poisoned")
+        self.assertEqual(self.joined("poisoned"), self.read("points.csv"))
+
+    def test_folders_with_something_else_are_refused(self):
+        os.mkdir(self.path("mine"))
+        with open(self.path("mine", "file"), "w") as file:
+            file.write("precious")
+        arguments = ["predict", "points.safetensors", "points.train.csv",
+                     "--labelled", "--workers", "1", "--to"]
+        self.assertIn("not begun by", self.ebb(*arguments, "mine", rc=2))
+        self.assertEqual(os.listdir(self.path("mine")), ["file"])
+        self.ebb(*arguments, "done")
+        self.assertIn("complete predictions", self.ebb(*arguments, "done",
+                                                       rc=2))
+
+    def test_a_cluster_that_runs(self):
+        daemons = Daemons(BIN, self.folder)
+        self.addCleanup(daemons.end)
+        daemons.start("scheduler", "--listen", "127.0.0.1:0", "--min-servers",
+                      "1", "--state-dir", "scheduler", "--address-file",
+                      "address")
+        wait_until(lambda: os.path.exists(self.path("address")),
+                   "no scheduler", LIMIT_S)
+        address = self.read("address").decode().strip()
+        daemons.start("ps-0", "--id", "0", "--scheduler", address,
+                      "--state-dir", "ps-0")
+        for i in "01":
+            daemons.start(f"worker-{i}", "--name", f"worker-{i}", "--scheduler",
+                          address)
+        printed = self.ebb(
+            "predict", "points.run", "points.train.csv", "--labelled",
+            "--scheduler", address, "--to", "there", "--part-examples", "1024")
+        self.assertIn("6,000 predictions in there", printed)
+        self.assertEqual(self.joined("there"), self.read("points.csv"))
+        # The model that was made for the job is gone.
+        self.assertEqual([name for name in os.listdir(self.folder)
+                          if name.startswith("there.")], [])
+        self.assertIn("exact", self.ebb("audit", "predict", "--scheduler",
+                                        address))
+
+
+if __name__ == "__main__":
+    unittest.main()

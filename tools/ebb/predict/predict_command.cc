@@ -1,0 +1,553 @@
+// `ebb predict`.
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "job/traits.h"
+#include "models/model_scores.h"
+#include "tools/command/command.h"
+#include "tools/ebb/cluster/access_flags.h"
+#include "tools/ebb/cluster/data_flags.h"
+#include "tools/ebb/job/job_flags.h"
+#include "tools/ebb/predict/cluster_prediction.h"
+#include "tools/ebb/predict/prediction_folder.h"
+#include "tools/ebb/predict/prediction_job.h"
+#include "tools/ebb/run/kill_every.h"
+#include "tools/ebb/run/local_run.h"
+#include "tools/ebb/stored/checkpoint_source.h"
+#include "tools/ebb/stored/model_doubts.h"
+#include "tools/ebb/stored/predictions.h"
+#include "tools/ebb/stored/stored_job_flags.h"
+#include "tools/ebb/stored/stored_model.h"
+#include "tools/ebb/stored/word_questions.h"
+#include "tools/files/files.h"
+#include "tools/process/most_processes.h"
+#include "tools/tensors/tensor_files.h"
+#include "tools/text/console.h"
+#include "tools/text/evaluation_text.h"
+#include "tools/text/json.h"
+#include "worker/job_data.h"
+
+namespace ebb::tools {
+
+namespace {
+
+struct PredictFlags {
+  CheckpointPlace model;
+  std::string data;
+  std::string output;
+  std::vector<std::string> plugin_folders;
+  bool labelled = false;
+  std::string id;
+  bool score = false;
+
+  // On many workers.
+  std::string to;
+  bool cluster = false;  // The one of --scheduler; otherwise one of its own.
+  int64_t part_examples = 0;
+  DataFlags remote;
+  RunOptions run;
+  absl::Duration kill_every;  // Zero: no daemon is killed.
+  std::optional<uint64_t> kill_seed;
+
+  bool on_workers() const { return !to.empty() || run.workers.has_value(); }
+};
+
+std::string TemporaryFolder() {
+  std::error_code error;
+  const auto folder = std::filesystem::temp_directory_path(error);
+  return error ? "." : folder.string();
+}
+
+// `*damaged`: newer versions may be lost.
+absl::StatusOr<StoredModel> Load(const PredictFlags& flags, bool* damaged) {
+  const std::string& name = flags.model.name;
+  if (absl::EndsWith(name, ".safetensors")) {
+    if (!flags.model.job.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--job ", flags.model.job, ": ", name, " holds one model"));
+    }
+    return LoadExportedModel(name);
+  }
+  constexpr absl::string_view kNoModel =
+      "a model is a file called *.safetensors (ebb checkpoint export), a "
+      "folder with checkpoints, or a job that runs";
+  std::error_code error;
+  if (std::filesystem::is_regular_file(name, error)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, " is no model that ebb reads: ", kNoModel));
+  }
+  // What `ebb checkpoint export` writes where the output is a folder.
+  if (std::filesystem::exists(std::filesystem::path(name) / "model.json",
+                              error)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        name,
+        " is an export as .npy files, for other programs; ebb predict "
+        "reads one file: export it with -o NAME.safetensors, or name the "
+        "run it came from"));
+  }
+  const auto source = OpenCheckpoints(flags.model);
+  if (!source.ok()) {
+    const bool nowhere = absl::IsNotFound(source.status()) ||
+                         absl::IsUnavailable(source.status());
+    if (!nowhere || std::filesystem::exists(name, error)) {
+      return source.status();
+    }
+    return absl::Status(
+        source.status().code(),
+        absl::StrCat(source.status().message(), "\nhint: ", kNoModel));
+  }
+  *damaged = WarnOfDamage(**source);
+  auto stored = LoadStoredModel(source->get(), TemporaryFolder());
+  if (stored.ok()) WarnOfDoubts(source->get(), stored->parameters);
+  return stored;
+}
+
+// "1,000 examples: accuracy 0.8805, log loss 0.3424, ...".
+std::string ScoresText(const Figures& figures, int64_t examples) {
+  std::string text = absl::StrCat(Count(examples, "example"), ":");
+  const char* separator = " ";
+  for (const FigureKind& kind : FigureKinds()) {
+    const auto value = figures.Find(kind.name);
+    if (!value) continue;
+    absl::StrAppend(&text, separator, kind.title, " ", FigureText(*value));
+    separator = ", ";
+  }
+  return text + "\n";
+}
+
+// What word vectors answer to questions.
+absl::Status Answer(const PredictFlags& flags, const StoredModel& stored) {
+  if (!flags.id.empty() || flags.labelled) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flags.labelled ? "--labelled" : "--id",
+                     ": questions about words have neither columns nor labels; "
+                     "leave it out"));
+  }
+  EBB_ASSIGN_OR_RETURN(const WordIndex index, WordIndex::Create(stored));
+  AnalogyTally tally;
+  const auto answer = [&](std::ostream& out) {
+    return AnswerQuestions(
+        index, stored.job.data().train().text().lower_case(), flags.data,
+        [&](absl::string_view text) { out << text; },
+        [](const std::string& text) {
+          std::cerr << "warning: " << text << "\n";
+        },
+        flags.score ? &tally : nullptr);
+  };
+  std::ofstream nowhere;  // The figures alone are wanted.
+  EBB_RETURN_IF_ERROR(!flags.output.empty() ? WriteFile(flags.output, answer)
+                      : flags.score         ? answer(nowhere)
+                                            : answer(std::cout));
+  if (flags.score) std::cout << TallyText(tally);
+  std::cout.flush();
+  return std::cout ? absl::OkStatus()
+                   : absl::UnavailableError("cannot write the standard output");
+}
+
+int Predict(const PredictFlags& flags) {
+  if (!flags.output.empty()) {
+    const absl::Status writable = CheckWritable(flags.output);
+    if (!writable.ok()) return Report(writable);
+  }
+  bool damaged = false;
+  auto stored = Load(flags, &damaged);
+  if (!stored.ok()) return Report(stored.status());
+  if (job::TraitsOf(stored->job.model()).words()) {
+    const absl::Status answered = Answer(flags, *stored);
+    if (!answered.ok()) return Report(answered);
+    return damaged ? kExitFailed : kExitGood;
+  }
+  if (worker::HasPythonData(stored->job)) {
+    return Report(absl::FailedPreconditionError(absl::StrCat(
+        flags.model.name, ": ", stored->job.model().module(),
+        " reads its own data set, and ebb reads none like it; load the "
+        "exported parameters into its model in PyTorch")));
+  }
+  const auto model = CreateStoredModel(*stored, flags.plugin_folders);
+  if (!model.ok()) {
+    return Report(absl::Status(
+        model.status().code(),
+        absl::StrCat(flags.model.name, ": ", model.status().message())));
+  }
+  const absl::Status found = MakeRowsFindable((*model)->model->description(),
+                                              TemporaryFolder(), &*stored);
+  if (!found.ok()) return Report(found);
+  // A file of images or of an array has no labels that --labelled could pass
+  // over.
+  const bool labelled =
+      flags.score ||
+      (flags.labelled && !job::TraitsOf(stored->job.data().train()).binary());
+  const auto examples = LoadToPredict(*stored, flags.data, labelled, flags.id);
+  if (!examples.ok()) return Report(examples.status());
+  for (const std::string& remark : examples->remarks()) {
+    std::cerr << "warning: " << flags.data << ": " << remark << "\n";
+  }
+  UnknownKeys unknown;
+  PredictionExtras extras = {.id_column = flags.id, .unknown = &unknown};
+  if (!flags.id.empty()) {
+    auto ids = ReadIds(*stored, flags.data, labelled, flags.id);
+    if (!ids.ok()) return Report(ids.status());
+    extras.ids = *std::move(ids);
+  }
+  const auto units = worker::LabelScaleOf(stored->job, stored->index).units;
+  auto scores = models::ScoresOf((*model)->model->description(), units);
+  if (flags.score && !scores) {
+    const bool labels =
+        (*model)->model->description().labels != models::LabelKind::kNone;
+    return Report(absl::InvalidArgumentError(absl::StrCat(
+        flags.model.name,
+        labels ? ": the predictions of this plugin's model are not ones that "
+                 "figures are made of"
+               : ": the model looks at no labels, so there are none to score "
+                 "its predictions by",
+        "; leave out --score")));
+  }
+  if (flags.score) extras.scores = &*scores;
+  const auto predict = [&](std::ostream& out) {
+    return WritePredictions(
+        *stored, *examples, (*model)->model.get(),
+        [&](absl::string_view text) { out << text; }, extras);
+  };
+  const auto warn_of_unknown = [&] {
+    const std::string text =
+        UnknownKeysText(unknown, examples->examples(),
+                        job::TraitsOf(stored->job.data().train()).ratings());
+    if (!text.empty()) {
+      std::cerr << "warning: " << flags.data << ": " << text << "\n";
+    }
+  };
+  if (flags.score && flags.output.empty()) {
+    std::ofstream nowhere;  // The figures alone are wanted.
+    const absl::Status predicted = predict(nowhere);
+    if (!predicted.ok()) return Report(predicted);
+    warn_of_unknown();
+    std::cout << ScoresText(scores->Get(), examples->examples());
+    return damaged ? kExitFailed : kExitGood;
+  }
+  const absl::Status written = flags.output.empty()
+                                   ? predict(std::cout)
+                                   : WriteFile(flags.output, predict);
+  if (!written.ok()) return Report(written);
+  warn_of_unknown();
+  if (flags.output.empty()) {
+    std::cout.flush();
+    if (!std::cout) {
+      return Report(absl::UnavailableError("cannot write the standard output"));
+    }
+  } else {
+    std::cout << Count(examples->examples(), "prediction") << " in "
+              << flags.output << "\n";
+    if (flags.score) {
+      std::cout << ScoresText(scores->Get(), examples->examples());
+    }
+  }
+  return damaged ? kExitFailed : kExitGood;
+}
+
+// The file that workers read the model from: the one that is named, or one that
+// is made of what is stored of a job, beside the folder of the parts.
+struct ModelFile {
+  std::string path;
+  bool made = false;
+  bool damaged = false;  // Newer versions may be lost.
+
+  ModelFile() = default;
+  ModelFile(ModelFile&& other) noexcept
+      : path(std::move(other.path)),
+        made(std::exchange(other.made, false)),
+        damaged(other.damaged) {}
+  ~ModelFile() {
+    std::error_code error;
+    if (made) std::filesystem::remove(path, error);
+  }
+};
+
+absl::StatusOr<ModelFile> ModelFileOf(const PredictFlags& flags,
+                                      const std::string& to) {
+  ModelFile file;
+  if (absl::EndsWith(flags.model.name, ".safetensors")) {
+    // Load tells of a --job that the file does not have.
+    if (!flags.model.job.empty()) return Load(flags, &file.damaged).status();
+    file.path = flags.model.name;
+    return file;
+  }
+  EBB_ASSIGN_OR_RETURN(const StoredModel stored, Load(flags, &file.damaged));
+  EBB_ASSIGN_OR_RETURN(const models::ModelDescription description,
+                       DescriptionOf(stored, flags.plugin_folders));
+  const ModelExport all = ExportModel(stored, description);
+  file.path = absl::StrCat(to, ".model.safetensors");
+  std::error_code error;  // WriteSafetensors tells.
+  std::filesystem::create_directories(
+      std::filesystem::path(file.path).parent_path(), error);
+  EBB_RETURN_IF_ERROR(WriteSafetensors(file.path, all.tensors, all.metadata));
+  file.made = true;
+  return file;
+}
+
+// How many workers a cluster is taken to have for the size of the parts.
+constexpr int kUnknownWorkers = 8;
+
+// What came of the job.
+struct WorkersResult {
+  v1::JobStatus status;
+  std::optional<AuditReport> audit;
+  double seconds = 0;
+  bool interrupted = false;
+  std::vector<std::string> problems;
+};
+
+absl::StatusOr<WorkersResult> PredictLocally(PredictFlags& flags,
+                                             PreparedPrediction prepared) {
+  KillEvery kills(flags.kill_every, flags.kill_seed);
+  if (flags.kill_every > absl::ZeroDuration()) flags.run.disturbance = &kills;
+  flags.run.job.plugin_folders = flags.plugin_folders;
+  flags.run.python = prepared.python;
+  EBB_ASSIGN_OR_RETURN(RunReport report,
+                       RunPrepared(flags.run, std::move(prepared.job)));
+  return WorkersResult{std::move(report.status), std::move(report.audit),
+                       report.seconds, report.interrupted,
+                       std::move(report.problems)};
+}
+
+absl::StatusOr<WorkersResult> PredictThere(const PredictFlags& flags,
+                                           const PreparedPrediction& prepared,
+                                           const PredictionFolder& folder) {
+  EBB_ASSIGN_OR_RETURN(ClusterPrediction done,
+                       PredictOnCluster(flags.model.access, prepared.job,
+                                        folder.request_id(), flags.run.quiet));
+  if (!done.interrupted && done.problems.empty() &&
+      (!done.audit || !done.audit->exact())) {
+    done.problems.push_back(
+        "the audit is not exact: `ebb audit` says what is missing");
+  }
+  return WorkersResult{std::move(done.status), std::move(done.audit),
+                       done.seconds, done.interrupted,
+                       std::move(done.problems)};
+}
+
+// What _SUCCESS says.
+Json AboutPredictions(const PredictFlags& flags, const JobPlan& plan,
+                      const v1::Job& job, const WorkersResult& result) {
+  Json json = Json::Object();
+  json["model"] = flags.model.name;
+  json["model_sha256"] = job.model().sha256();
+  json["data"] = flags.data;
+  json["examples"] = plan.examples;
+  json["parts"] = plan.items();
+  json["part_examples"] = plan.shard_size;
+  json["seconds"] = result.seconds;
+  return json;
+}
+
+absl::Status CheckFlags(const PredictFlags& flags) {
+  if (flags.score) {
+    return absl::InvalidArgumentError(
+        "--score: one process compares predictions with labels; leave --to and "
+        "--workers out, or compare the written predictions");
+  }
+  if (flags.cluster && flags.run.servers) {
+    return absl::InvalidArgumentError(
+        "--servers is for a cluster that ebb predict starts, not for "
+        "--scheduler");
+  }
+  if (flags.part_examples % worker::kPredictionBatch != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--part-examples ", flags.part_examples, ": a part has a multiple of ",
+        worker::kPredictionBatch, " examples"));
+  }
+  if (flags.to.empty() && flags.output.empty()) {
+    return absl::InvalidArgumentError(
+        "--workers: say where the predictions go by --to FOLDER or -o FILE");
+  }
+  return flags.output.empty() ? absl::OkStatus() : CheckWritable(flags.output);
+}
+
+PredictionWish WishOf(const PredictFlags& flags, const std::string& model,
+                      const std::string& to) {
+  PredictionWish wish = {
+      .model = model,
+      .data = flags.data,
+      .labelled = flags.labelled,
+      .id = flags.id,
+      .to = to,
+      .part_examples = flags.part_examples > 0
+                           ? flags.part_examples
+                           : PredictionFolder::PartExamplesIn(to),
+      .workers = flags.run.workers.value_or(kUnknownWorkers),
+      .plugin_folders = flags.plugin_folders};
+  if (flags.cluster) {
+    wish.open = OpenFromCluster(flags.model.access, flags.remote);
+  }
+  return wish;
+}
+
+// Joins the parts, if one file is wanted, and says that all is there.
+absl::Status Complete(const PredictFlags& flags, const JobPlan& plan,
+                      const Json& about, const PredictionFolder& folder) {
+  if (!flags.output.empty()) {
+    EBB_RETURN_IF_ERROR(folder.Join(plan, flags.output));
+    if (flags.to.empty()) return folder.Remove();
+  }
+  return folder.Finish(about);
+}
+
+// Settles the folder, and says what came of it. Returns the exit code.
+int Conclude(const PredictFlags& flags, const JobPlan& plan, const v1::Job& job,
+             const WorkersResult& result, const PredictionFolder& folder) {
+  const auto missing = folder.Settle(plan, result.status);
+  if (!missing.ok()) return Report(missing.status());
+  std::vector<std::string> problems = *missing;
+  const bool failed = !result.problems.empty() || !missing->empty();
+  // A run of its own has printed what was wrong with it.
+  if (flags.cluster || flags.run.quiet) {
+    problems.insert(problems.begin(), result.problems.begin(),
+                    result.problems.end());
+  }
+  if (!failed) {
+    const absl::Status complete = Complete(
+        flags, plan, AboutPredictions(flags, plan, job, result), folder);
+    if (!complete.ok()) problems.emplace_back(complete.message());
+  }
+  for (const std::string& problem : problems) {
+    std::cerr << "ebb: " << problem << "\n";
+  }
+  if (failed || !problems.empty()) return kExitFailed;
+  if (flags.run.quiet) return kExitGood;
+  std::cout << Count(plan.examples, "prediction") << " in "
+            << (flags.to.empty() ? flags.output : flags.to);
+  if (result.seconds > 0) {
+    const auto speed = static_cast<double>(plan.examples) / result.seconds;
+    std::cout << ", " << WithCommas(static_cast<int64_t>(speed))
+              << " examples/s";
+  }
+  std::cout << "\n";
+  return kExitGood;
+}
+
+int PredictOnWorkers(PredictFlags& flags) {
+  const absl::Status good = CheckFlags(flags);
+  if (!good.ok()) return Report(good);
+  const std::string to =
+      std::filesystem::absolute(
+          flags.to.empty() ? absl::StrCat(flags.output, ".parts") : flags.to)
+          .lexically_normal()
+          .string();
+  auto model = ModelFileOf(flags, to);
+  if (!model.ok()) return Report(model.status());
+  auto prepared = PreparePrediction(WishOf(flags, model->path, to));
+  if (!prepared.ok()) return Report(prepared.status());
+  const JobPlan plan = prepared->job.record.plan;
+  const v1::Job job = prepared->job.job;
+  for (const std::string& remark : prepared->remarks) {
+    std::cerr << "warning: " << flags.data << ": " << remark << "\n";
+  }
+  const auto folder =
+      PredictionFolder::Claim(to, prepared->identity, plan.shard_size);
+  if (!folder.ok()) return Report(folder.status());
+  const auto result = flags.cluster
+                          ? PredictThere(flags, *prepared, *folder)
+                          : PredictLocally(flags, *std::move(prepared));
+  if (!result.ok()) return Report(result.status());
+  if (result->interrupted) {
+    if (flags.cluster) model->made = false;  // The job still needs it.
+    std::cerr << (flags.cluster
+                      ? "the job goes on; the same command watches it again\n"
+                      : "the same command begins again\n");
+    return kExitInterrupted;
+  }
+  const int exit_code = Conclude(flags, plan, job, *result, *folder);
+  return model->damaged ? kExitFailed : exit_code;
+}
+
+}  // namespace
+
+void AddPredictCommand(CLI::App* app, int* exit_code) {
+  CLI::App* command =
+      app->add_subcommand("predict", "Applies a trained model to new data");
+  const auto flags = std::make_shared<PredictFlags>();
+  AddAccessFlags(command, &flags->model.access);
+  command
+      ->add_option("MODEL", flags->model.name,
+                   "An exported .safetensors, the folder of an ebb run, or a "
+                   "running job")
+      ->required();
+  command
+      ->add_option("DATA", flags->data,
+                   "File, folder or pattern of examples in the format of the "
+                   "training data, without labels")
+      ->required();
+  AddStoredJobFlag(command, &flags->model.job);
+  command->add_option("-o,--output", flags->output,
+                      "CSV file to write (the standard output)");
+  command->add_flag("--labelled", flags->labelled,
+                    "Skip the labels that the file has");
+  command->add_option("--id", flags->id,
+                      "Column of DATA, by name or number from 1, to copy as "
+                      "the first column of the predictions");
+  command->add_flag(
+      "--score", flags->score,
+      "Compare the predictions with the labels that the file has. Without -o "
+      "no predictions are written. For IDX, DATA is the prefix of both files");
+  AddPluginsFlag(command, &flags->plugin_folders);
+  command->add_option("--to", flags->to,
+                      "Folder for the predictions of many workers: a CSV file "
+                      "for each part of the data");
+  command
+      ->add_option("--workers", flags->run.workers,
+                   "Workers of a cluster of its own")
+      ->check(CLI::Range(1, kMostWorkers));
+  command
+      ->add_option("--servers", flags->run.servers,
+                   "Parameter servers of a cluster of its own (1)")
+      ->check(CLI::Range(1, kMostServers));
+  command
+      ->add_option("--part-examples", flags->part_examples,
+                   "Examples of a part, a multiple of 1024 (by the data)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+  command->add_option("--run-dir", flags->run.folder,
+                      "Folder of the cluster's run (runs/predict-N)");
+  command->add_flag("--quiet", flags->run.quiet,
+                    "Print errors only, with --to or --workers");
+  AddDurationFlag(command, "--kill-every", &flags->kill_every,
+                  "Kill a daemon every S seconds, and start it again");
+  command->add_option("--kill-seed", flags->kill_seed,
+                      "Seed of the kills (the job's seed)");
+  AddDataFlags(command, &flags->remote);
+  command->footer(R"(
+Writes a line per example: the prediction, and the probability of each class.
+If the model is word_vectors, DATA has questions: a line with one word asks for
+its nearest words, and "man king woman" for what is to woman as king is to man.
+With --score the right word follows.
+With --workers or --to a job predicts, on a cluster of its own or the one of
+--scheduler. Its workers must reach the model, the data and the folder by the
+same paths. _SUCCESS is in the folder once every prediction is there.
+docs/prediction.md has more.
+Examples:
+  ebb predict model.safetensors new-images.gz -o predictions.csv
+  ebb predict model.safetensors new.csv --id customer -o predictions.csv
+  ebb predict model.safetensors test.csv --score
+  ebb predict model.safetensors new.csv --workers 4 --to predictions)");
+  command->callback([command, flags, exit_code] {
+    const absl::Status open = flags->model.access.Open();
+    // A cluster of its own needs the flag; a variable may stand for others.
+    flags->cluster = command->get_option("--scheduler")->count() > 0 &&
+                     !flags->run.workers.has_value();
+    if (!flags->run.servers && !flags->cluster) flags->run.servers = 1;
+    *exit_code = !open.ok()            ? Report(open)
+                 : flags->on_workers() ? PredictOnWorkers(*flags)
+                                       : Predict(*flags);
+  });
+}
+
+}  // namespace ebb::tools

@@ -1,0 +1,195 @@
+#include "tools/ebb/predict/prediction_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <optional>
+#include <system_error>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/status_macros.h"
+#include "tools/ebb/job/submission.h"
+#include "tools/files/files.h"
+#include "tools/text/console.h"
+#include "worker/predict/prediction_parts.h"
+
+namespace ebb::tools {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kClaim[] = "_JOB";
+constexpr char kSuccess[] = "_SUCCESS";
+
+std::string FileIn(const std::string& folder, absl::string_view name) {
+  return absl::StrCat(folder, "/", name);
+}
+
+// What the claim says: "identity HEX request ID part N".
+struct ClaimText {
+  std::string identity;
+  std::string request_id;
+  int64_t part_examples = 0;
+
+  std::string ToString() const {
+    return absl::StrCat("identity ", identity, " request ", request_id,
+                        " part ", part_examples, "\n");
+  }
+  static std::optional<ClaimText> Read(const std::string& folder) {
+    const auto text = ReadFile(FileIn(folder, kClaim));
+    if (!text.ok()) return std::nullopt;
+    const std::vector<std::string> words =
+        absl::StrSplit(*text, absl::ByAnyChar(" \n"), absl::SkipEmpty());
+    constexpr size_t kWords = 6;
+    ClaimText claim;
+    if (words.size() != kWords ||
+        !absl::SimpleAtoi(words[5], &claim.part_examples)) {
+      return std::nullopt;
+    }
+    claim.identity = words[1];
+    claim.request_id = words[3];
+    return claim;
+  }
+};
+
+absl::Status Refuse(const std::string& folder, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("--to ", folder, ": ", what));
+}
+
+absl::StatusOr<Fd> Lock(const std::string& folder) {
+  Fd lock(open(FileIn(folder, kClaim).c_str(), O_RDONLY | O_CLOEXEC));
+  if (lock.get() < 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", folder));
+  }
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    return Refuse(folder, "another `ebb predict` writes there");
+  }
+  return lock;
+}
+
+absl::Status RemoveFile(const fs::path& path) {
+  std::error_code error;
+  fs::remove(path, error);
+  if (!error) return absl::OkStatus();
+  return absl::ErrnoToStatus(error.value(),
+                             absl::StrCat("cannot remove ", path.string()));
+}
+
+struct Part {
+  int64_t first = 0;
+  int64_t last = 0;
+  std::string file;
+};
+
+Part PartOf(const JobPlan& plan, int64_t ordinal) {
+  const int64_t first = ordinal * plan.shard_size;
+  const int64_t last = std::min(first + plan.shard_size, plan.examples);
+  return {first, last, worker::PartFileName(first, last, plan.examples)};
+}
+
+}  // namespace
+
+int64_t PredictionFolder::PartExamplesIn(const std::string& path) {
+  const auto claim = ClaimText::Read(path);
+  return claim ? claim->part_examples : 0;
+}
+
+absl::StatusOr<PredictionFolder> PredictionFolder::Claim(
+    const std::string& path, const std::string& identity,
+    int64_t part_examples) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  const bool empty = !error && fs::is_empty(path, error);
+  if (error) {
+    return absl::ErrnoToStatus(
+        error.value(), absl::StrCat("--to ", path, ": no folder to write to"));
+  }
+  if (empty) {
+    EBB_RETURN_IF_ERROR(WriteFile(
+        FileIn(path, kClaim),
+        ClaimText{identity, NewRequestId(), part_examples}.ToString()));
+  }
+  if (fs::exists(FileIn(path, kSuccess), error)) {
+    return Refuse(path,
+                  "it has complete predictions. Name another folder, or remove "
+                  "this one");
+  }
+  const auto claim = ClaimText::Read(path);
+  if (!claim) {
+    return Refuse(path,
+                  "it is not empty, and what is in it was not begun by `ebb "
+                  "predict`. Name another folder");
+  }
+  if (claim->identity != identity) {
+    return Refuse(path,
+                  "it has unfinished predictions of another model, other data "
+                  "or other parts. Name another folder, or remove this one");
+  }
+  EBB_ASSIGN_OR_RETURN(Fd lock, Lock(path));
+  return PredictionFolder(path, claim->request_id, std::move(lock));
+}
+
+absl::StatusOr<std::vector<std::string>> PredictionFolder::Settle(
+    const JobPlan& plan, const v1::JobStatus& status) const {
+  std::error_code error;
+  for (const fs::directory_entry& entry :
+       fs::directory_iterator(path_, error)) {
+    const std::string name = entry.path().filename().string();
+    if (absl::StartsWith(name, worker::kUnfinishedPart)) {
+      EBB_RETURN_IF_ERROR(RemoveFile(entry.path()));
+    }
+  }
+  if (error) {
+    return absl::ErrnoToStatus(error.value(),
+                               absl::StrCat("cannot read ", path_));
+  }
+  for (const v1::SkippedRange& skipped : status.skipped()) {
+    EBB_RETURN_IF_ERROR(
+        RemoveFile(FileIn(path_, PartOf(plan, skipped.item().shard()).file)));
+  }
+  std::vector<std::string> missing;
+  for (int64_t ordinal = 0; ordinal < plan.items(); ++ordinal) {
+    const Part part = PartOf(plan, ordinal);
+    if (fs::exists(FileIn(path_, part.file), error)) continue;
+    missing.push_back(absl::StrCat(
+        "the predictions of the examples ", WithCommas(part.first + 1), " to ",
+        WithCommas(part.last), " are missing (", part.file, ")"));
+  }
+  return missing;
+}
+
+absl::Status PredictionFolder::Finish(const Json& about) const {
+  return WriteFile(FileIn(path_, kSuccess), about.ToString());
+}
+
+absl::Status PredictionFolder::Join(const JobPlan& plan,
+                                    const std::string& file) const {
+  return WriteFile(file, [&](std::ostream& out) -> absl::Status {
+    for (int64_t ordinal = 0; ordinal < plan.items(); ++ordinal) {
+      EBB_ASSIGN_OR_RETURN(const std::string text,
+                           ReadFile(FileIn(path_, PartOf(plan, ordinal).file)));
+      absl::string_view rest = text;
+      // Names of classes may have line breaks, in quotes.
+      if (ordinal > 0) rest.remove_prefix(worker::HeaderLength(text));
+      out << rest;
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::Status PredictionFolder::Remove() const {
+  std::error_code error;
+  fs::remove_all(path_, error);
+  if (!error) return absl::OkStatus();
+  return absl::ErrnoToStatus(error.value(),
+                             absl::StrCat("cannot remove ", path_));
+}
+
+}  // namespace ebb::tools

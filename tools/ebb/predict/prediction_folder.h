@@ -1,0 +1,63 @@
+// The folder into which `ebb predict --to` writes: a file for each part, and
+// what says whose parts they are and that all are there.
+#ifndef EBB_TOOLS_EBB_PREDICT_PREDICTION_FOLDER_H_
+#define EBB_TOOLS_EBB_PREDICT_PREDICTION_FOLDER_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/fd.h"
+#include "ebb/v1/scheduler.pb.h"
+#include "protocol/plan.h"
+#include "tools/text/json.h"
+
+namespace ebb::tools {
+
+// Locked as long as it exists: one `ebb predict` at a time. Not thread-safe.
+class PredictionFolder {
+ public:
+  // Examples of the parts of predictions that were begun in the folder; 0:
+  // there are none.
+  static int64_t PartExamplesIn(const std::string& path);
+
+  // Makes the folder, or goes on in one that has unfinished predictions of this
+  // identity. InvalidArgument: it has something else, its predictions are
+  // complete, or another process has it.
+  static absl::StatusOr<PredictionFolder> Claim(const std::string& path,
+                                                const std::string& identity,
+                                                int64_t part_examples);
+
+  const std::string& path() const { return path_; }
+  // The name under which its job is submitted, also after a crash.
+  const std::string& request_id() const { return request_id_; }
+
+  // Removes the files that killed workers have left, and the parts that were
+  // left out, which no worker finished. Then returns the ranges of the parts
+  // that are not there, a sentence each.
+  absl::StatusOr<std::vector<std::string>> Settle(
+      const JobPlan& plan, const v1::JobStatus& status) const;
+  // Says in _SUCCESS that all is there. `about` is its content.
+  absl::Status Finish(const Json& about) const;
+  // Writes all parts to one file, with the first one's header alone.
+  absl::Status Join(const JobPlan& plan, const std::string& file) const;
+  // Removes the whole folder.
+  absl::Status Remove() const;
+
+ private:
+  PredictionFolder(std::string path, std::string request_id, Fd lock)
+      : path_(std::move(path)),
+        request_id_(std::move(request_id)),
+        lock_(std::move(lock)) {}
+
+  std::string path_;
+  std::string request_id_;
+  Fd lock_;
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_PREDICT_PREDICTION_FOLDER_H_

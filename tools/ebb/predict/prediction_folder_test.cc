@@ -1,0 +1,122 @@
+#include "tools/ebb/predict/prediction_folder.h"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "common/testing/test_folder.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tools/files/files.h"
+#include "worker/predict/prediction_parts.h"
+
+namespace ebb::tools {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class PredictionFolderTest : public testing::Test {
+ protected:
+  PredictionFolderTest() {
+    plan_.examples = 2500;
+    plan_.shard_size = 1024;
+    plan_.batch_by_epoch = {1024};
+  }
+
+  std::string File(const std::string& name) const { return path_ + "/" + name; }
+  void Write(const std::string& name, const std::string& text) const {
+    ASSERT_TRUE(WriteFile(File(name), text).ok());
+  }
+  bool Has(const std::string& name) const {
+    return std::filesystem::exists(File(name));
+  }
+  absl::StatusOr<PredictionFolder> Claim(const std::string& identity) const {
+    return PredictionFolder::Claim(path_, identity, 1024);
+  }
+  void WriteParts() const {
+    Write("part-000000-001023.csv", "prediction,\"p(a\nb)\"\n1,2\n");
+    Write("part-001024-002047.csv", "prediction,\"p(a\nb)\"\n3,4\n");
+    Write("part-002048-002499.csv", "prediction,\"p(a\nb)\"\n5,6\n");
+  }
+
+  TestFolder temp_;
+  const std::string path_ = temp_.path() + "/predictions";
+  JobPlan plan_;
+};
+
+TEST_F(PredictionFolderTest, NamesOfPartsSortAsTheirExamples) {
+  EXPECT_EQ(worker::PartFileName(0, 1024, 2500), "part-000000-001023.csv");
+  EXPECT_EQ(worker::PartFileName(2048, 2500, 2500), "part-002048-002499.csv");
+  EXPECT_EQ(worker::PartFileName(0, 1024, 10'000'001),
+            "part-00000000-00001023.csv");
+}
+
+TEST_F(PredictionFolderTest, TheSamePredictionsGoOnUnderTheSameName) {
+  std::string first;
+  {
+    const auto folder = Claim("a");
+    ASSERT_TRUE(folder.ok()) << folder.status();
+    first = folder->request_id();
+  }
+  EXPECT_EQ(PredictionFolder::PartExamplesIn(path_), 1024);
+  const auto again = Claim("a");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->request_id(), first);
+}
+
+TEST_F(PredictionFolderTest, OthersAreRefused) {
+  const auto folder = Claim("a");
+  ASSERT_TRUE(folder.ok());
+  EXPECT_THAT(std::string(Claim("a").status().message()),
+              HasSubstr("another `ebb predict` writes there"));
+  EXPECT_THAT(std::string(Claim("b").status().message()),
+              HasSubstr("of another model"));
+}
+
+TEST_F(PredictionFolderTest, AFolderWithSomethingElseIsRefused) {
+  std::filesystem::create_directories(path_);
+  Write("mine.txt", "precious");
+  EXPECT_THAT(std::string(Claim("a").status().message()),
+              HasSubstr("not begun by `ebb predict`"));
+  EXPECT_EQ(PredictionFolder::PartExamplesIn(path_), 0);
+}
+
+TEST_F(PredictionFolderTest, CompletePredictionsAreKept) {
+  {
+    const auto folder = Claim("a");
+    ASSERT_TRUE(folder.ok());
+    ASSERT_TRUE(folder->Finish(Json::Object()).ok());
+  }
+  EXPECT_THAT(std::string(Claim("a").status().message()),
+              HasSubstr("complete predictions"));
+}
+
+TEST_F(PredictionFolderTest, MissingPartsAreNamedAndLeftoversRemoved) {
+  const auto folder = Claim("a");
+  ASSERT_TRUE(folder.ok());
+  WriteParts();
+  Write(".part-000000-001023.csv.Ab3xYz", "half");
+  EXPECT_THAT(*folder->Settle(plan_, {}), IsEmpty());
+  EXPECT_FALSE(Has(".part-000000-001023.csv.Ab3xYz"));
+  // A part that was left out is not there, whatever a worker wrote.
+  v1::JobStatus status;
+  status.add_skipped()->mutable_item()->set_shard(2);
+  EXPECT_THAT(*folder->Settle(plan_, status),
+              ElementsAre("the predictions of the examples 2,049 to 2,500 are "
+                          "missing (part-002048-002499.csv)"));
+  EXPECT_FALSE(Has("part-002048-002499.csv"));
+}
+
+TEST_F(PredictionFolderTest, JoinsPartsUnderOneHeader) {
+  const auto folder = Claim("a");
+  ASSERT_TRUE(folder.ok());
+  WriteParts();
+  const std::string joined = temp_.path() + "/all.csv";
+  ASSERT_TRUE(folder->Join(plan_, joined).ok());
+  EXPECT_EQ(*ReadFile(joined), "prediction,\"p(a\nb)\"\n1,2\n3,4\n5,6\n");
+}
+
+}  // namespace
+}  // namespace ebb::tools

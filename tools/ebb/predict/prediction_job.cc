@@ -1,0 +1,135 @@
+#include "tools/ebb/predict/prediction_job.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "common/tls/sha256.h"
+#include "data/dataset.h"
+#include "data/remote_files.h"
+#include "datasets/manifest.h"
+#include "job/prediction.h"
+#include "job/specification.h"
+#include "job/traits.h"
+#include "worker/predict/exported_model.h"
+#include "worker/predict/predictions.h"
+#include "worker/python/python_program.h"
+
+namespace ebb::tools {
+
+namespace {
+
+// Parts for each worker, at least, if there are examples for it: the last ones
+// must not keep all but one waiting.
+constexpr int64_t kPartsPerWorker = 8;
+constexpr int64_t kMostPartExamples = int64_t{1} << 17;
+
+// The path as every worker finds it.
+std::string FromRoot(const std::string& path) {
+  if (datasets::IsUri(path) || data::IsRemote(path)) return path;
+  return std::filesystem::absolute(path).lexically_normal().string();
+}
+
+int64_t PartExamples(const PredictionWish& wish, int64_t examples) {
+  if (wish.part_examples > 0) return wish.part_examples;
+  const int64_t share =
+      examples / (kPartsPerWorker * std::max<int64_t>(1, wish.workers));
+  constexpr int64_t kBatch = worker::kPredictionBatch;
+  return std::clamp(share / kBatch * kBatch, kBatch, kMostPartExamples);
+}
+
+// What can be found out before there are workers.
+absl::Status CheckModel(const PredictionWish& wish,
+                        const worker::ExportedModel& model) {
+  if (job::TraitsOf(model.job.model()).words()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        wish.model, ": word vectors answer questions, which one process does: ",
+        "leave --to and --workers out"));
+  }
+  if (worker::HasPythonData(model.job)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        wish.model, ": ", model.job.model().module(),
+        " reads its own data set, and ebb reads none like it; load the "
+        "exported parameters into its model in PyTorch"));
+  }
+  const auto loaded = worker::CreateExported(
+      model, {wish.plugin_folders, worker::ChosenPython()});
+  if (loaded.ok()) return absl::OkStatus();
+  return absl::Status(
+      loaded.status().code(),
+      absl::StrCat(wish.model, ": ", loaded.status().message()));
+}
+
+v1::Job JobOf(const PredictionWish& wish, const worker::ExportedModel& model,
+              int64_t part, int64_t parts) {
+  v1::Job job;
+  job.set_name("predict");
+  *job.mutable_data()->mutable_train() = model.job.data().train();
+  job::SetPrediction({FromRoot(wish.data), wish.labelled, wish.id}, &job);
+  job.mutable_model()->set_sha256(
+      absl::BytesToHexString(Sha256(model.file.bytes())));
+  job.mutable_predict()->set_model(FromRoot(wish.model));
+  job.mutable_predict()->set_to(wish.to);
+  v1::Train& train = *job.mutable_train();
+  train.set_epochs(1);
+  train.set_batch(part);  // An item is one batch, and one push.
+  train.set_item_examples(part);
+  // Nothing is learnt, so any rule does. This one keeps nothing.
+  job.mutable_optimizer()->set_kind(v1::Optimizer::KIND_SGD);
+  job.mutable_optimizer()->set_rate(1);
+  job.mutable_optimizer()->mutable_schedule()->set_kind(
+      v1::Schedule::KIND_CONSTANT);
+  job.mutable_algorithm()->set_kind(v1::Algorithm::KIND_SGD);
+  job.mutable_consistency()->set_kind(v1::Consistency::KIND_ASP);
+  // The other parts are wanted all the same.
+  job.set_on_poison(v1::POLICY_SKIP);
+  constexpr int64_t kMostWorkers = 1000;
+  job.mutable_workers()->set_max(std::min(parts, kMostWorkers));
+  return job;
+}
+
+}  // namespace
+
+absl::StatusOr<PreparedPrediction> PreparePrediction(
+    const PredictionWish& wish) {
+  EBB_ASSIGN_OR_RETURN(const worker::ExportedModel model,
+                       worker::LoadExport(wish.model));
+  EBB_RETURN_IF_ERROR(CheckModel(wish, model));
+  const data::OpenBytes open = data::WithRemoteFiles(wish.open, {});
+  EBB_ASSIGN_OR_RETURN(const data::Dataset input,
+                       worker::LoadToPredict(model, FromRoot(wish.data),
+                                             wish.labelled, wish.id, open));
+  if (!wish.id.empty()) {
+    EBB_RETURN_IF_ERROR(worker::ReadIds(model, FromRoot(wish.data),
+                                        wish.labelled, wish.id, open)
+                            .status());
+  }
+  const int64_t part = PartExamples(wish, input.examples());
+  const int64_t parts = (input.examples() + part - 1) / part;
+
+  job::JobFacts facts;
+  facts.tables.push_back({"nothing", 1, {}, {1}});
+  facts.examples = input.examples();
+  facts.train_index = input.index().Encode();
+  facts.train_index_hash = input.index().Hash();
+  facts.order_version = input.order_version();
+
+  PreparedPrediction prepared;
+  prepared.job.job = JobOf(wish, model, part, parts);
+  job::FillDefaults(&prepared.job.job);
+  EBB_ASSIGN_OR_RETURN(prepared.job.record,
+                       job::MakeJobRecord(prepared.job.job, facts));
+  prepared.job.data = {input.memory_bytes(), input.features(), input.entries()};
+  prepared.remarks = input.remarks();
+  prepared.python = job::TraitsOf(model.job.model()).python();
+  prepared.identity = absl::BytesToHexString(Sha256(absl::StrCat(
+      prepared.job.record.plan.layout_hash, " ",
+      prepared.job.job.model().sha256(), " ", wish.labelled, " ", wish.id)));
+  return prepared;
+}
+
+}  // namespace ebb::tools

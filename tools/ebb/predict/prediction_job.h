@@ -1,0 +1,46 @@
+// `ebb predict` on many workers as a job
+// (docs/decisions/0037-batch-prediction.md).
+#ifndef EBB_TOOLS_EBB_PREDICT_PREDICTION_JOB_H_
+#define EBB_TOOLS_EBB_PREDICT_PREDICTION_JOB_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "data/byte_source.h"
+#include "tools/ebb/job/submission.h"
+
+namespace ebb::tools {
+
+// What is to be predicted.
+struct PredictionWish {
+  std::string model;  // A file of `ebb checkpoint export`.
+  std::string data;
+  bool labelled = false;
+  std::string id;
+  std::string to;             // The folder of the parts, from the root.
+  int64_t part_examples = 0;  // A multiple of 1,024; 0: it is chosen.
+  int workers = 1;            // About as many as there will be.
+  std::vector<std::string> plugin_folders;
+  data::OpenBytes open = data::OpenFile;
+};
+
+struct PreparedPrediction {
+  PreparedJob job;
+  // Names the predictions: other models, other input or other parts have
+  // another one.
+  std::string identity;
+  std::vector<std::string> remarks;  // About the input, for people.
+  bool python = false;               // The model is computed by Python.
+};
+
+// Reads the model and the input, and makes the job. Blocks on the disk. The
+// errors of worker::LoadExport and LoadToPredict. FailedPrecondition,
+// InvalidArgument: such a model does not predict on workers.
+absl::StatusOr<PreparedPrediction> PreparePrediction(
+    const PredictionWish& wish);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_PREDICT_PREDICTION_JOB_H_

@@ -1,0 +1,172 @@
+#include "worker/predict/prediction_parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/fd.h"
+#include "common/status_macros.h"
+#include "common/tls/sha256.h"
+#include "job/prediction.h"
+
+namespace ebb::worker {
+
+namespace {
+
+absl::Status CannotWrite(const std::string& path, int error = errno) {
+  return absl::ErrnoToStatus(
+      error, absl::StrCat("cannot write the predictions to ", path));
+}
+
+// A file in a folder that has another name until it is whole. The destructor
+// removes one that is not.
+class PartFile {
+ public:
+  static absl::StatusOr<PartFile> Make(const std::string& folder,
+                                       const std::string& name) {
+    std::string path = absl::StrCat(folder, "/.", name, ".XXXXXX");
+    Fd fd(mkostemp(path.data(), O_CLOEXEC));
+    if (fd.get() < 0) return CannotWrite(folder);
+    return PartFile(folder, absl::StrCat(folder, "/", name), std::move(path),
+                    std::move(fd));
+  }
+  PartFile(PartFile&& other) noexcept
+      : folder_(std::move(other.folder_)),
+        path_(std::move(other.path_)),
+        unfinished_(std::exchange(other.unfinished_, "")),
+        fd_(std::move(other.fd_)) {}
+  ~PartFile() {
+    if (!unfinished_.empty()) unlink(unfinished_.c_str());
+  }
+
+  void Add(absl::string_view text) {
+    constexpr size_t kPiece = size_t{1} << 20;
+    buffer_.append(text.data(), text.size());
+    if (buffer_.size() >= kPiece) Flush();
+  }
+
+  // Gives the file its name. Both are on the disk then.
+  absl::Status Finish() {
+    Flush();
+    if (error_ != 0) return CannotWrite(path_, error_);
+    constexpr mode_t kReadable = 0644;
+    if (fchmod(fd_.get(), kReadable) != 0 || fsync(fd_.get()) != 0 ||
+        rename(unfinished_.c_str(), path_.c_str()) != 0) {
+      return CannotWrite(path_);
+    }
+    unfinished_.clear();
+    const Fd folder(open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (folder.get() < 0 || fsync(folder.get()) != 0) return CannotWrite(path_);
+    return absl::OkStatus();
+  }
+
+ private:
+  PartFile(std::string folder, std::string path, std::string unfinished, Fd fd)
+      : folder_(std::move(folder)),
+        path_(std::move(path)),
+        unfinished_(std::move(unfinished)),
+        fd_(std::move(fd)) {}
+
+  void Flush() {
+    absl::string_view rest = buffer_;
+    while (!rest.empty() && error_ == 0) {
+      const ssize_t written = write(fd_.get(), rest.data(), rest.size());
+      if (written > 0) {
+        rest.remove_prefix(static_cast<size_t>(written));
+      } else if (errno != EINTR) {
+        error_ = errno;
+      }
+    }
+    buffer_.clear();
+  }
+
+  std::string folder_;
+  std::string path_;
+  std::string unfinished_;  // Its name until it is whole.
+  Fd fd_;
+  std::string buffer_;
+  int error_ = 0;  // The first write that failed has this one.
+};
+
+}  // namespace
+
+std::string PartFileName(int64_t first, int64_t last, int64_t examples) {
+  constexpr size_t kLeastDigits = 6;
+  const auto digits = static_cast<int>(
+      std::max(kLeastDigits, absl::StrCat(examples - 1).size()));
+  return absl::StrFormat("part-%0*d-%0*d.csv", digits, first, digits, last - 1);
+}
+
+absl::StatusOr<std::unique_ptr<PredictionParts>> PredictionParts::Load(
+    const v1::Job& job, const UserCode& code, const data::OpenBytes& open) {
+  const std::string& path = job.predict().model();
+  EBB_ASSIGN_OR_RETURN(ExportedModel model, LoadExport(path));
+  const std::string hash = absl::BytesToHexString(Sha256(model.file.bytes()));
+  if (hash != job.model().sha256()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, " is not the model that the job was submitted with: its SHA-256 ",
+        "is ", hash, ", not ", job.model().sha256(),
+        "; give this machine the same file, or predict anew"));
+  }
+  auto loaded = CreateExported(model, code);
+  if (!loaded.ok()) {
+    return absl::Status(loaded.status().code(),
+                        absl::StrCat(path, ": ", loaded.status().message()));
+  }
+  return std::unique_ptr<PredictionParts>(
+      new PredictionParts(job, open, std::move(model), *std::move(loaded)));
+}
+
+absl::StatusOr<data::Dataset> PredictionParts::LoadInput(
+    const data::Index& index) {
+  const job::PredictionInput input = job::PredictionInputOf(job_);
+  EBB_ASSIGN_OR_RETURN(
+      data::Dataset examples,
+      data::Dataset::LoadIndexed(
+          SpecToPredict(model_, input.path, input.labelled, input.id), index,
+          open_));
+  extras_.id_column = input.id;
+  if (!input.id.empty()) {
+    EBB_ASSIGN_OR_RETURN(extras_.ids, ReadIds(model_, input.path,
+                                              input.labelled, input.id, open_));
+  }
+  return examples;
+}
+
+absl::Status PredictionParts::Write(const data::Dataset& input, int64_t first,
+                                    int64_t last,
+                                    absl::FunctionRef<void()> step) {
+  EBB_ASSIGN_OR_RETURN(
+      PartFile file,
+      PartFile::Make(job_.predict().to(),
+                     PartFileName(first, last, input.examples())));
+  extras_.first = first;
+  extras_.last = last;
+  extras_.step = step;
+  EBB_RETURN_IF_ERROR(WritePredictions(
+      model_, input, loaded_->model.get(),
+      [&](absl::string_view text) { file.Add(text); }, extras_));
+  return file.Finish();
+}
+
+int64_t PredictionParts::memory_bytes() const {
+  // The file is mapped, but predictions look everywhere in it.
+  int64_t ids = 0;
+  for (const std::string& id : extras_.ids) {
+    ids += static_cast<int64_t>(sizeof(id) + id.capacity());
+  }
+  return static_cast<int64_t>(model_.file.bytes().size() +
+                              model_.parameters.size() * sizeof(float)) +
+         ids;
+}
+
+}  // namespace ebb::worker

@@ -1,0 +1,280 @@
+#include "worker/predict/predictions.h"
+
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+#include <span>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "common/status_macros.h"
+#include "data/column_text.h"
+#include "job/traits.h"
+#include "worker/examples.h"
+#include "worker/job_data.h"
+
+namespace ebb::worker {
+
+namespace {
+
+// The text of each class, as the files have it.
+std::vector<std::string> ClassTexts(const data::Index& index) {
+  std::vector<std::string> texts;
+  for (size_t c = 0; c < index.classes.size(); ++c) {
+    texts.push_back(index.ClassText(static_cast<int64_t>(c)));
+  }
+  return texts;
+}
+
+// The shortest text that is read back as the same number.
+std::string FloatText(double number) {
+  char text[32];
+  const auto value = static_cast<float>(number);
+  return {text, std::to_chars(text, text + sizeof(text), value).ptr};
+}
+
+// A field of CSV.
+std::string Field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
+}
+
+std::string HeaderLine(const std::vector<std::string>& classes) {
+  std::string line = "prediction";
+  for (const std::string& text : classes) {
+    absl::StrAppend(&line, ",", Field(absl::StrCat("p(", text, ")")));
+  }
+  return line + "\n";
+}
+
+std::string Row(std::span<const float> outputs,
+                const std::vector<std::string>& classes,
+                const ValueUnits& labels) {
+  if (classes.empty()) {
+    return FloatText(labels.Undo(outputs.front())) + "\n";
+  }
+  // One output of two classes is the probability of the second.
+  std::vector<float> shares(outputs.begin(), outputs.end());
+  if (shares.size() < classes.size()) {
+    shares.insert(shares.begin(), 1 - shares.front());
+  }
+  const auto best = std::ranges::max_element(shares) - shares.begin();
+  std::string line = Field(classes[best]);
+  for (const float share : shares) {
+    absl::StrAppend(&line, ",", FloatText(share));
+  }
+  return line + "\n";
+}
+
+// What a batch of keys is to a model: places among its distinct keys, and
+// their rows behind the dense parameters.
+class KeyedBatch {
+ public:
+  explicit KeyedBatch(const ExportedModel& stored) : stored_(stored) {
+    params_ = stored.parameters;
+  }
+
+  void Fill(const data::ExampleBatch& batch, models::BatchView* view) {
+    std::vector<uint64_t> keys = batch.keys;
+    std::ranges::sort(keys);
+    keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+    places_.resize(batch.keys.size());
+    for (size_t i = 0; i < places_.size(); ++i) {
+      places_[i] = static_cast<int32_t>(
+          std::ranges::lower_bound(keys, batch.keys[i]) - keys.begin());
+    }
+    params_.resize(stored_.parameters.size());
+    known_.assign(keys.size(), false);
+    for (size_t t = 0; t < stored_.rows.size(); ++t) {
+      const auto width = static_cast<size_t>(stored_.sparse_tables[t].width);
+      const size_t first = params_.size();
+      params_.resize(first + keys.size() * width);
+      for (size_t i = 0; i < keys.size(); ++i) {
+        const auto row = std::span(params_).subspan(first + i * width, width);
+        if (stored_.rows[t].Get(keys[i], row)) known_[i] = true;
+      }
+    }
+    view->sparse = {batch.offsets, places_, batch.values};
+    view->fields = batch.fields;
+    view->distinct_keys = static_cast<int64_t>(keys.size());
+  }
+  const std::vector<float>& params() const { return params_; }
+
+  // Adds up the examples of the batch that was filled last.
+  void CountUnknown(const data::ExampleBatch& batch, UnknownKeys* unknown) {
+    for (int64_t row = 0; row < batch.rows; ++row) {
+      const auto begin = static_cast<size_t>(batch.offsets[row]);
+      const auto end = static_cast<size_t>(batch.offsets[row + 1]);
+      size_t missing = 0;
+      for (size_t i = begin; i < end; ++i) {
+        if (!known_[places_[i]]) ++missing;
+      }
+      if (missing > 0) ++unknown->some;
+      if (missing > 0 && missing == end - begin) ++unknown->all;
+    }
+  }
+
+ private:
+  const ExportedModel& stored_;
+  std::vector<int32_t> places_;  // The place of each entry's key.
+  std::vector<bool> known_;      // By place: the model has a row for the key.
+  std::vector<float> params_;
+};
+
+// Arrays of NumPy have their labels, and sparse ones their parts, in files
+// beside the one that is named.
+absl::Status CheckNpyToPredict(const v1::DataSource& train, bool labelled) {
+  if (!train.has_npy()) return absl::OkStatus();
+  if (job::IsSparse(train)) {
+    return absl::InvalidArgumentError(
+        "the model learnt from a sparse matrix in several .npy files, and "
+        "predict takes one file; docs/export.md has the NumPy code that "
+        "computes its predictions");
+  }
+  if (!labelled) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "--score: the labels of .npy data are a file of their own, which predict "
+      "does not take; leave --score out, and compare the predictions");
+}
+
+}  // namespace
+
+data::SourceSpec SpecToPredict(const ExportedModel& stored,
+                               const std::string& path, bool labelled,
+                               const std::string& id) {
+  data::SourceSpec spec = TrainingSource(stored.job, LabelKindOf(stored.index));
+  spec.path = path;
+  spec.further_paths.clear();
+  spec.split.reset();
+  spec.like = stored.columns;
+  std::vector<std::string>& ignored = spec.csv.ignore;
+  if (!id.empty() && !stored.columns &&
+      std::ranges::find(ignored, id) == ignored.end()) {
+    ignored.push_back(id);
+  }
+  // There is a prediction for each line.
+  spec.on_bad_example = data::OnBadExample::kStop;
+  if (spec.has_labels) spec.has_labels = labelled;
+  spec.bags.vocabulary.clear();  // The model knows its words.
+  spec.documents.least_words = 0;
+  if (spec.kind == data::SourceKind::kNpy) {
+    spec.path.clear();
+    spec.npy.features = path;
+    return spec;
+  }
+  if (spec.kind != data::SourceKind::kIdx) return spec;
+  spec.idx = {};
+  if (!labelled) {  // A file of images alone.
+    spec.path.clear();
+    spec.idx.images = path;
+  }
+  return spec;
+}
+
+absl::StatusOr<data::Dataset> LoadToPredict(const ExportedModel& stored,
+                                            const std::string& path,
+                                            bool labelled,
+                                            const std::string& id,
+                                            const data::OpenBytes& open) {
+  EBB_RETURN_IF_ERROR(CheckNpyToPredict(stored.job.data().train(), labelled));
+  auto loaded = data::Dataset::LoadLike(
+      SpecToPredict(stored, path, labelled, id), stored.index, open);
+  if (loaded.ok() || labelled) return loaded;
+  const data::SourceSpec with_labels = SpecToPredict(stored, path, true, id);
+  const bool binary = job::TraitsOf(stored.job.data().train()).binary();
+  if (binary ||
+      !data::Dataset::LoadLike(with_labels, stored.index, open).ok()) {
+    return loaded;
+  }
+  return absl::Status(
+      loaded.status().code(),
+      absl::StrCat(
+          loaded.status().message(),
+          "\nhint: it has labels, as the training data has: "
+          "--labelled passes over them",
+          with_labels.looks_at_labels ? ", --score compares with them" : ""));
+}
+
+absl::StatusOr<std::vector<std::string>> ReadIds(const ExportedModel& stored,
+                                                 const std::string& path,
+                                                 bool labelled,
+                                                 const std::string& id,
+                                                 const data::OpenBytes& open) {
+  const data::SourceSpec spec = SpecToPredict(stored, path, labelled, id);
+  if (spec.kind != data::SourceKind::kCsv) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--id ", id, ": only tables (csv) have columns to carry through; ",
+        spec.kind == data::SourceKind::kRatings
+            ? "the model reads ratings by user and item"
+            : "the model reads another format",
+        ". Leave --id out: there is a prediction for each example of ", path,
+        ", in their order"));
+  }
+  return data::ReadColumnText(spec, stored.index.encoding, id, open);
+}
+
+size_t HeaderLength(absl::string_view predictions) {
+  bool quoted = false;
+  for (size_t i = 0; i < predictions.size(); ++i) {
+    if (predictions[i] == '"') quoted = !quoted;
+    if (predictions[i] == '\n' && !quoted) return i + 1;
+  }
+  return predictions.size();
+}
+
+absl::Status WritePredictions(
+    const ExportedModel& stored, const data::Dataset& examples,
+    models::Model* model, const std::function<void(absl::string_view)>& write,
+    const PredictionExtras& extras) {
+  const bool named = !extras.id_column.empty();
+  if (named && static_cast<int64_t>(extras.ids.size()) != examples.examples()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("column ", extras.id_column, " has ", extras.ids.size(),
+                     " values for ", examples.examples(),
+                     " examples; was the data changed while it was read?"));
+  }
+  std::vector<std::string> classes;
+  if (model->description().labels != models::LabelKind::kNone) {
+    classes = ClassTexts(stored.index);
+  }
+  const auto outputs_each = model->description().outputs;
+  if (job::TraitsOf(stored.job.model()).topics()) {
+    for (int64_t k = 0; k < outputs_each; ++k) {
+      classes.push_back(absl::StrCat(k));
+    }
+  }
+  const auto wanted = static_cast<int64_t>(classes.size());
+  if (!classes.empty() && outputs_each != wanted &&
+      !(outputs_each == 1 && wanted == 2)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the model has ", outputs_each, " outputs for ", wanted, " classes"));
+  }
+  if (named) write(Field(extras.id_column) + ",");
+  write(HeaderLine(classes));
+  data::ExampleBatch batch;
+  std::vector<float> outputs;
+  KeyedBatch keyed(stored);
+  const auto labels = LabelScaleOf(stored.job, stored.index).units;
+  const int64_t last = extras.last.value_or(examples.examples());
+  for (int64_t begin = extras.first; begin < last; begin += kPredictionBatch) {
+    std::vector<int64_t> rows(std::min(kPredictionBatch, last - begin));
+    std::iota(rows.begin(), rows.end(), begin);
+    EBB_RETURN_IF_ERROR(examples.Gather(rows, &batch));
+    models::BatchView view = ViewOf(batch);
+    if (batch.keyed) {
+      keyed.Fill(batch, &view);
+      if (extras.unknown != nullptr) keyed.CountUnknown(batch, extras.unknown);
+    }
+    EBB_RETURN_IF_ERROR(model->Predict(keyed.params(), view, &outputs));
+    if (extras.scores != nullptr) extras.scores->Add(batch.labels, outputs);
+    for (int64_t row = 0; row < batch.rows; ++row) {
+      if (named) write(Field(extras.ids[begin + row]) + ",");
+      write(Row(std::span(outputs).subspan(row * outputs_each, outputs_each),
+                classes, labels));
+    }
+    extras.step();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ebb::worker
