@@ -15,6 +15,7 @@
 #include "common/ids.h"
 #include "common/payload.h"
 #include "protocol/messages.h"
+#include "protocol/trained_ranges.h"
 
 namespace ebb::client {
 
@@ -169,6 +170,8 @@ struct ComputeResult {
   // Given up before anything was known; the rest holds not. No failure.
   bool cancelled = false;
   Payload gradient;  // float32 sums, the whole flat vector; or empty.
+  // If the job has frozen tables: the gradient is of what they leave.
+  TrainedRangesPtr trained;
   // The push by partition; empty: the gradient as it is. A partition without a
   // value takes no part in the batch.
   std::vector<std::optional<FilteredGradient>> filtered;

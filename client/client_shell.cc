@@ -69,6 +69,7 @@ ClientShell::ClientShell(ClientShellOptions options, rpc::Transport* transport,
       computer_(computer),
       local_training_(options_.local_mathematics ? options_.local_mathematics
                                                  : LocalMathematicsOf),
+      trained_gradient_(TrainedRangesOf),
       filter_(options_.core.batches_in_flight),
       core_(options_.core) {
   work_thread_ = std::thread([this] { Work(); });
@@ -395,6 +396,7 @@ ComputeResult ClientShell::ComputeBatch(const ComputeTask& task) {
     return result;
   }
   ComputeResult result = computer_->Compute(*local);
+  trained_gradient_.Apply(task, &result);
   local_training_.End(task, &result);
   filter_.Apply(task, &result);
   return result;

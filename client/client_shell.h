@@ -38,6 +38,7 @@
 #include "client/job_computer.h"
 #include "client/leased_items.h"
 #include "client/local_training.h"
+#include "client/trained_gradient.h"
 #include "client/training_core.h"
 #include "common/kill_point.h"
 #include "common/mutex.h"
@@ -162,6 +163,7 @@ class ClientShell {
   const SteadyTime time_;
   // Used by the computing thread only.
   LocalTraining local_training_;
+  TrainedGradient trained_gradient_;
   GradientFilter filter_;
 
   mutable Mutex mu_;

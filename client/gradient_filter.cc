@@ -8,6 +8,7 @@
 #include "common/example_hash.h"
 #include "common/filters/codec.h"
 #include "common/filters/select.h"
+#include "protocol/trained_ranges.h"
 
 namespace ebb::client {
 
@@ -96,11 +97,14 @@ void GradientFilter::Apply(const ComputeTask& task, ComputeResult* result) {
   const uint64_t seed = SeedOf(task);
   result->filtered.resize(plan.partitions);
   for (int32_t p = 0; p < plan.partitions; ++p) {
-    const auto [first, last] = plan.ParameterRange(PartitionId(p));
-    const Payload part = result->gradient.Sub(first * 4, (last - first) * 4);
+    const FloatRange run =
+        PushedRun(plan, result->trained.get(), PartitionId(p));
+    const Payload part = result->gradient.Sub(run.first * 4, run.size() * 4);
     std::optional<FilteredGradient>& filtered = result->filtered[p];
     if (!task.due.empty() && !task.due[p]) continue;
-    if (keeps) {
+    if (result->trained != nullptr && part.empty()) {
+      filtered = FilteredGradient();  // All of it is frozen.
+    } else if (keeps) {
       filtered = Divide(task, part, whole, &item->by_partition[p]);
     } else if (encoding == Encoding::kSparse) {
       filtered = Sparse(part);

@@ -11,6 +11,11 @@
 
 namespace ebb::client {
 
+absl::StatusOr<TrainedRangesPtr> TrainedRangesOf(const JobRecord& record) {
+  if (record.specification.empty()) return nullptr;
+  return job::TrainedRangesOf(record);
+}
+
 absl::StatusOr<LocalMathematics> LocalMathematicsOf(const JobRecord& record) {
   EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                        job::ReadSpecification(record));
@@ -27,9 +32,13 @@ absl::StatusOr<LocalMathematics> LocalMathematicsWith(
                        job::LocalRateOf(job, plan.epochs));
   LocalMathematics mathematics;
   if (plan.trained_tables() > 0) mathematics.rows = algorithm.MakeRowRule();
+  EBB_ASSIGN_OR_RETURN(mathematics.trained, TrainedRangesOf(record));
+  const int64_t floats = mathematics.trained != nullptr
+                             ? mathematics.trained->floats()
+                             : plan.parameters;
   mathematics.rule = mathematics.rows != nullptr
-                         ? MakeRunRule(mathematics.rows, plan.parameters)
-                         : algorithm.MakeLocalRule(plan.parameters);
+                         ? MakeRunRule(mathematics.rows, floats)
+                         : algorithm.MakeLocalRule(floats);
   if (job.algorithm().has_most_rows()) {
     mathematics.limits.most_rows = job.algorithm().most_rows();
   }

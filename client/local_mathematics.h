@@ -7,6 +7,7 @@
 #include "client/local_training.h"
 #include "ebb/v1/job.pb.h"
 #include "protocol/plan.h"
+#include "protocol/trained_ranges.h"
 
 namespace ebb::client {
 
@@ -18,6 +19,9 @@ absl::StatusOr<LocalMathematics> LocalMathematicsOf(const JobRecord& record);
 // record's job.
 absl::StatusOr<LocalMathematics> LocalMathematicsWith(
     const Algorithm& algorithm, const v1::Job& job, const JobRecord& record);
+
+// For TrainedGradient. A record without a specification freezes nothing.
+absl::StatusOr<TrainedRangesPtr> TrainedRangesOf(const JobRecord& record);
 
 }  // namespace ebb::client
 

@@ -61,11 +61,11 @@ void SendToDue(const ComputeTask& task, ComputeResult* result) {
   result->filtered.resize(plan.partitions);
   for (int32_t p = 0; p < plan.partitions; ++p) {
     if (!task.due[p]) continue;
-    const auto [first, last] = plan.ParameterRange(PartitionId(p));
-    const auto at = static_cast<size_t>(first) * sizeof(float);
-    const auto size = static_cast<size_t>(last - first) * sizeof(float);
+    const FloatRange run =
+        PushedRun(plan, result->trained.get(), PartitionId(p));
     result->filtered[p] =
-        FilteredGradient{Encoding::kFloat32, result->gradient.Sub(at, size)};
+        FilteredGradient{Encoding::kFloat32,
+                         result->gradient.Sub(run.first * 4, run.size() * 4)};
   }
 }
 
@@ -120,6 +120,7 @@ absl::StatusOr<ComputeTask> LocalTraining::Begin(const ComputeTask& task) {
   if (!plan.algorithm.has_local_rule()) return task;
   EBB_ASSIGN_OR_RETURN(Item * item, FindOrAdd(task));
   LocalRule& rule = *item->mathematics.rule;
+  const TrainedRanges* const trained = item->mathematics.trained.get();
   const bool goes_on =
       item->position == task.begin && item->gathered == task.gathered;
   if (!goes_on && task.gathered > 0) {
@@ -128,6 +129,10 @@ absl::StatusOr<ComputeTask> LocalTraining::Begin(const ComputeTask& task) {
   if (!goes_on || item->pulled.lock() != task.values) {
     std::vector<float> pulled(plan.parameters);
     EBB_RETURN_IF_ERROR(Assemble(plan, *task.values, pulled));
+    if (trained != nullptr) {
+      item->whole = std::move(pulled);
+      pulled = trained->TrainedOf(item->whole);
+    }
     if (goes_on) {
       rule.Pulled(pulled);
     } else {
@@ -137,7 +142,10 @@ absl::StatusOr<ComputeTask> LocalTraining::Begin(const ComputeTask& task) {
     }
     item->pulled = task.values;
   }
-  auto values = ValuesOf(plan, *task.values, rule.Values());
+  if (trained != nullptr) trained->PutTrained(rule.Values(), item->whole);
+  auto values = ValuesOf(
+      plan, *task.values,
+      trained != nullptr ? std::span<const float>(item->whole) : rule.Values());
   if (task.values->rows != nullptr) {
     values->rows = task.values->rows;
     EBB_ASSIGN_OR_RETURN(values->row_values,
@@ -210,10 +218,11 @@ absl::Status LocalTraining::EndRun(const ComputeTask& task, Item* item,
     LocalRule& rule = *item->mathematics.rule;
     for (int32_t p = 0; p < static_cast<int32_t>(task.due.size()); ++p) {
       if (task.due[p]) continue;
-      const auto [first, last] = plan.ParameterRange(PartitionId(p));
-      rule.Forget(first, last);
+      const FloatRange run =
+          PushedRun(plan, result->trained.get(), PartitionId(p));
+      rule.Forget(run.first, run.last);
     }
-    std::vector<float> pushed(plan.parameters);
+    std::vector<float> pushed(result->gradient.size() / sizeof(float));
     rule.Push(push, pushed);
     // The gradients are finite, but steps in the copy, and sums, can be too
     // large.

@@ -31,6 +31,7 @@
 #include "common/ids.h"
 #include "protocol/ledger.h"
 #include "protocol/messages.h"
+#include "protocol/trained_ranges.h"
 
 namespace ebb::client {
 
@@ -44,6 +45,9 @@ struct LocalMathematics {
   // says how many rows of any table a push may have.
   std::shared_ptr<const RowRule> rows;
   RunLimits limits;
+  // With frozen tables: the rule is of what they leave, and its vectors are as
+  // long as that.
+  TrainedRangesPtr trained;
 };
 
 // Thread-compatible.
@@ -79,6 +83,8 @@ class LocalTraining {
     // The values that the rule saw last. Not owned: servers' memory lies behind
     // them.
     std::weak_ptr<const PulledValues> pulled;
+    // With frozen tables: all values, those of the rule among them.
+    std::vector<float> whole;
     int64_t position = 0;  // Where the next batch of it begins.
     // The sums of the gathered run.
     int64_t gathered = 0;

@@ -9,6 +9,7 @@
 
 #include "common/plant.h"
 #include "common/row_kind.h"
+#include "protocol/trained_ranges.h"
 
 namespace ebb::client {
 
@@ -78,8 +79,9 @@ PushSegment Pusher::SegmentFor(const Order& order, PartitionId partition) {
   if (order.values != nullptr)
     segment.pulled_updates = order.values->updates[p];
   if (!order.result.gradient.empty()) {
-    const auto [first, last] = plan.ParameterRange(partition);
-    segment.gradient = order.result.gradient.Sub(first * 4, (last - first) * 4);
+    const FloatRange run =
+        PushedRun(plan, order.result.trained.get(), partition);
+    segment.gradient = order.result.gradient.Sub(run.first * 4, run.size() * 4);
   }
   if (!order.result.rows.empty()) segment.rows = order.result.rows[p];
   if (EBB_PLANTED(task_result_of_its_worker)) {

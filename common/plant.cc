@@ -63,6 +63,7 @@ constexpr Plant kPlants[] = {
      "what is durable is taken for being where its owner copies to now"},
     {"frozen_source_goes_on",
      "the source of a move goes on applying pushes after its last cut"},
+    {"frozen_table_takes_a_step", "a step changes the values of frozen tables"},
     {"gap_accepted", "a push beyond the mark is applied"},
     {"gap_never_lowers_the_mark",
      "a worker does not believe a partition that has less than it thought"},

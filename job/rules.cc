@@ -17,6 +17,7 @@
 #include "job/stop_rules.h"
 #include "job/topic_rules.h"
 #include "job/traits.h"
+#include "job/transfer_rules.h"
 #include "job/values.h"
 
 namespace ebb::job {
@@ -434,6 +435,7 @@ std::vector<Mistake> CheckRules(const v1::Job& job, const DataFacts& facts,
   CheckProgramRules(job, &found);
   CheckPythonRules(job, &found);
   CheckTopicRules(job, &found);
+  CheckTransferRules(job, &found);
   Rules(job, facts, &found).Check();
   CheckExpectations(job, facts, &found);
   CheckStopRules(job, facts, &found);

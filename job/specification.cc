@@ -32,7 +32,8 @@ namespace ebb::job {
 
 namespace {
 
-constexpr uint32_t kFormat = 13;
+constexpr uint32_t kFormat = 14;
+constexpr uint32_t kFormatOfInitialSlots = 13;
 constexpr uint32_t kFormatOfPackedSets = 12;
 constexpr uint32_t kFormatOfTasks = 11;
 constexpr uint32_t kFormatOfClusters = 10;
@@ -70,8 +71,12 @@ bool HasNewFormat(const v1::DataSource& source) {
 // train by another algorithm than the job's, nor on another device.
 uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
   const v1::Model& model = job.model();
+  // It would train tables that are frozen, or begin with other values.
+  if (!job.freeze().empty() || job.has_start()) return kFormat;
   // It would begin with other slots.
-  if (facts.initial && facts.initial->slots() > 0) return kFormat;
+  if (facts.initial && facts.initial->slots() > 0) {
+    return kFormatOfInitialSlots;
+  }
   // It would look for files of another form.
   if (facts.window > 0 || TraitsOf(job.data().test()).packed() ||
       TraitsOf(job.data().train()).records()) {
@@ -509,6 +514,7 @@ v1::DenseTable ToProto(const DenseTable& table) {
   message.set_init_parameter(table.init.parameter);
   message.mutable_dims()->Assign(table.dims.begin(), table.dims.end());
   if (table.optimizer) *message.mutable_optimizer() = *table.optimizer;
+  message.set_frozen(table.frozen);
   return message;
 }
 
@@ -645,6 +651,42 @@ struct ModelTables {
   std::vector<SparseTable> sparse;
 };
 
+// Marks the tables that the job freezes.
+absl::Status Freeze(const v1::Job& job, ModelTables* tables) {
+  for (const std::string& name : job.freeze()) {
+    const auto dense =
+        std::ranges::find(tables->dense, name, &DenseTable::name);
+    if (dense != tables->dense.end()) {
+      dense->frozen = true;
+      continue;
+    }
+    if (std::ranges::count(tables->sparse, name, &SparseTable::name) > 0) {
+      return Invalid("freeze: ", name, " is a sparse table, whose rows begin ",
+                     "by their rule: nothing can have trained them before",
+                     "\nhint: leave it out");
+    }
+    std::vector<std::string> names;
+    for (const DenseTable& table : tables->dense) names.push_back(table.name);
+    const std::string near = Nearest(name, names);
+    return Invalid(
+        "freeze: ", job.model().kind(), " has no dense table ", name,
+        "\nhint: ", near.empty() ? absl::StrJoin(names, ", ") : near);
+  }
+  const bool learns =
+      std::ranges::any_of(tables->dense,
+                          [](const DenseTable& table) {
+                            return !table.frozen && table.size > 0;
+                          }) ||
+      std::ranges::any_of(tables->sparse, [](const SparseTable& table) {
+        return table.kind == RowKind::kTrained;
+      });
+  if (!job.freeze().empty() && !learns) {
+    return Invalid("freeze: all tables of the model are frozen, so that ",
+                   "nothing is left to learn\nhint: leave one out");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ModelTables> TablesOfJob(const v1::Job& job,
                                         const JobFacts& facts, int partitions) {
   ModelTables tables{facts.tables, facts.sparse_tables};
@@ -666,6 +708,7 @@ absl::StatusOr<ModelTables> TablesOfJob(const v1::Job& job,
     }
     if (!adopted.ok()) return Invalid("tables.", name, ".", adopted.message());
   }
+  EBB_RETURN_IF_ERROR(Freeze(job, &tables));
   return tables;
 }
 
@@ -972,6 +1015,7 @@ absl::StatusOr<std::vector<DenseTable>> TablesOf(
     DenseTable& table = tables.emplace_back(
         DenseTable{message.name(), message.size(), init, std::move(dims)});
     if (message.has_optimizer()) table.optimizer = message.optimizer();
+    table.frozen = message.frozen();
   }
   if (rest != 0) {
     return Invalid("the job has ", plan.parameters, " parameters, its tables ",
@@ -1016,8 +1060,8 @@ absl::StatusOr<std::optional<v1::InitialValues>> InitialValuesOf(
   const v1::ModelTraits& traits = TraitsOf(model);
   // Restarts choose centroids by themselves.
   const bool chosen = traits.clusters() && !HasRestarts(job);
-  const bool named =
-      model.has_initial() || traits.python() || chosen || traits.boosted();
+  const bool named = model.has_initial() || job.has_start() ||
+                     traits.python() || chosen || traits.boosted();
   if (named != specification.has_initial()) {
     return Invalid("model.initial: ",
                    named ? "the specification does not say what is in the file"
@@ -1034,6 +1078,26 @@ absl::StatusOr<std::optional<v1::InitialValues>> InitialValuesOf(
                    " slots");
   }
   return initial;
+}
+
+absl::StatusOr<TrainedRangesPtr> TrainedRangesOf(
+    const v1::Specification& specification, const JobPlan& plan) {
+  EBB_ASSIGN_OR_RETURN(const std::vector<DenseTable> tables,
+                       TablesOf(specification, plan));
+  std::vector<FloatRange> trained;
+  int64_t first = 0;
+  for (const DenseTable& table : tables) {
+    if (!table.frozen) trained.push_back({first, first + table.size});
+    first += table.size;
+  }
+  if (trained.size() == tables.size()) return nullptr;
+  return std::make_shared<const TrainedRanges>(plan, trained);
+}
+
+absl::StatusOr<TrainedRangesPtr> TrainedRangesOf(const JobRecord& record) {
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       ReadSpecification(record));
+  return TrainedRangesOf(specification, record.plan);
 }
 
 absl::StatusOr<std::vector<SparseTable>> SparseTablesOf(

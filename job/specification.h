@@ -23,6 +23,7 @@
 #include "ebb/v1/job.pb.h"
 #include "ebb/v1/specification.pb.h"
 #include "protocol/plan.h"
+#include "protocol/trained_ranges.h"
 
 namespace ebb::job {
 
@@ -35,6 +36,8 @@ struct DenseTable {
   std::vector<int64_t> dims = {};
   // The job's, unless the job gives the table one of its own.
   std::optional<v1::Optimizer> optimizer = std::nullopt;
+  // It keeps the values with which it begins. The job says so (`freeze`).
+  bool frozen = false;
 };
 
 // How many elements a table of these dimensions has. Absent: one is negative,
@@ -142,6 +145,13 @@ inline constexpr int64_t kMostInitialSteps = int64_t{1} << 53;
 // specification has not.
 absl::StatusOr<std::optional<v1::InitialValues>> InitialValuesOf(
     const v1::Specification& specification, const JobPlan& plan);
+
+// What its tables leave to be trained; null: all of it. InvalidArgument: as of
+// TablesOf.
+absl::StatusOr<TrainedRangesPtr> TrainedRangesOf(
+    const v1::Specification& specification, const JobPlan& plan);
+// Reads the specification; the errors of ReadSpecification, too.
+absl::StatusOr<TrainedRangesPtr> TrainedRangesOf(const JobRecord& record);
 
 // Its sparse tables. InvalidArgument unless they are those of the plan.
 absl::StatusOr<std::vector<SparseTable>> SparseTablesOf(

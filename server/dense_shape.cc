@@ -9,10 +9,15 @@ namespace ebb::server {
 
 DenseShape::DenseShape(const JobPlan& plan, PartitionId id,
                        std::shared_ptr<BlockPool> pool)
+    : DenseShape(plan.block_floats, PushedRun(plan, nullptr, id),
+                 std::move(pool)) {}
+
+DenseShape::DenseShape(int64_t block_floats, const FloatRange& run,
+                       std::shared_ptr<BlockPool> pool)
     : pool_(std::move(pool)),
-      first_(plan.ParameterRange(id).first),
-      floats_(plan.ParameterRange(id).second - first_),
-      block_floats_(plan.block_floats),
+      first_(run.first),
+      floats_(run.size()),
+      block_floats_(block_floats),
       blocks_((floats_ + block_floats_ - 1) / block_floats_) {}
 
 size_t DenseShape::Used(int64_t block) const {
@@ -29,6 +34,17 @@ absl::StatusOr<Blocks> DenseShape::Zeros() const {
     std::ranges::fill(block.mutable_floats(), 0.0f);
   }
   return array;
+}
+
+absl::StatusOr<Blocks> DenseShape::Renew(
+    const Blocks& array, const std::vector<int64_t>& blocks) const {
+  EBB_ASSIGN_OR_RETURN(
+      Blocks fresh, pool_->AllocateMany(static_cast<int64_t>(blocks.size())));
+  Blocks renewed = array;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    renewed[blocks[i]] = std::move(fresh[i]);
+  }
+  return renewed;
 }
 
 absl::Status DenseShape::MakeUnique(Blocks* array) const {

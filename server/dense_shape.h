@@ -13,6 +13,7 @@
 #include "common/ids.h"
 #include "common/payload.h"
 #include "protocol/plan.h"
+#include "protocol/trained_ranges.h"
 #include "server/cut.h"
 #include "server/memory/block_pool.h"
 
@@ -27,6 +28,9 @@ class DenseShape {
  public:
   DenseShape(const JobPlan& plan, PartitionId id,
              std::shared_ptr<BlockPool> pool);
+  // The shape of a run of another vector.
+  DenseShape(int64_t block_floats, const FloatRange& run,
+             std::shared_ptr<BlockPool> pool);
 
   int64_t floats() const { return floats_; }
   int64_t bytes() const { return floats_ * int64_t{sizeof(float)}; }
@@ -36,7 +40,7 @@ class DenseShape {
            static_cast<int64_t>(array.blocks.size()) == blocks_;
   }
 
-  // The place of the block's first float in the flat vector of the job.
+  // The place of the block's first float in the vector.
   int64_t First(int64_t block) const { return first_ + block * block_floats_; }
   // The floats of a block that belong to the array. For Mutable, see
   // BlockRef::mutable_floats.
@@ -51,6 +55,10 @@ class DenseShape {
   // Returns an array of unspecified values.
   absl::StatusOr<Blocks> Allocate() const;
   absl::StatusOr<Blocks> Zeros() const;
+  // Returns the array with new blocks, of unspecified values, in the place of
+  // some.
+  absl::StatusOr<Blocks> Renew(const Blocks& array,
+                               const std::vector<int64_t>& blocks) const;
   // Makes the array the only holder of each of its blocks.
   absl::Status MakeUnique(Blocks* array) const;
 
@@ -62,7 +70,7 @@ class DenseShape {
   size_t Used(int64_t block) const;
 
   const std::shared_ptr<BlockPool> pool_;
-  const int64_t first_;  // In the flat vector.
+  const int64_t first_;  // In the vector.
   const int64_t floats_;
   const int64_t block_floats_;
   const int64_t blocks_;

@@ -14,6 +14,7 @@
 #include "common/payload.h"
 #include "server/cut.h"
 #include "server/dense_shape.h"
+#include "server/pushed_shape.h"
 #include "server/update_rule.h"
 
 namespace ebb::server {
@@ -21,7 +22,8 @@ namespace ebb::server {
 // Dense values that a partition begins with, from elsewhere than the rule.
 struct InitialDense {
   Blocks weights;
-  // All that the rule has, or none: then they begin as it says.
+  // All that the rule has, each as long as the weights, or none: then they
+  // begin as the rule says.
   std::vector<Blocks> slots;
 };
 
@@ -37,10 +39,14 @@ struct InitialDense {
 // threads.
 class DenseValues {
  public:
-  // Without values: either Initialize or Restore gives them. `shape` outlives
-  // it.
-  DenseValues(const DenseShape& shape, std::shared_ptr<const UpdateRule> rule)
-      : shape_(shape), rule_(std::move(rule)), slots_(rule_->SlotCount()) {}
+  // Without values: either Initialize or Restore gives them. `shape` is that of
+  // the weights, and `pushed` that of slots and gradients. Both outlive it.
+  DenseValues(const DenseShape& shape, const PushedShape& pushed,
+              std::shared_ptr<const UpdateRule> rule)
+      : shape_(shape),
+        pushed_(pushed),
+        rule_(std::move(rule)),
+        slots_(rule_->SlotCount()) {}
   DenseValues(const DenseValues&) = delete;
   DenseValues& operator=(const DenseValues&) = delete;
 
@@ -80,9 +86,17 @@ class DenseValues {
 
  private:
   // The array in one piece.
-  std::vector<float> Whole(const Blocks& array) const;
+  static std::vector<float> Whole(const DenseShape& shape, const Blocks& array);
+  // Room for new weights: steps leave the blocks as they are that have frozen
+  // values only.
+  absl::StatusOr<Blocks> NewWeights() const;
+  // Copies what is frozen in the other blocks.
+  void KeepFrozen(Blocks* new_weights) const;
+  // Leaves out what is frozen of an array of the shape of the weights.
+  absl::StatusOr<Blocks> TrainedOf(Blocks array) const;
 
   const DenseShape& shape_;
+  const PushedShape& pushed_;
   const std::shared_ptr<const UpdateRule> rule_;
   Blocks weights_;
   std::vector<Blocks> slots_;

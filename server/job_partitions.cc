@@ -65,10 +65,8 @@ bool JobPartitions::EnsureResources(ServerActions* out) {
 absl::Status JobPartitions::MakeRoom(PartitionId id, HostedPartition* hosted) {
   if (hosted->room) return absl::OkStatus();
   const int64_t copies = CopiesOfWeights(plan(), resources.rule->SlotCount());
-  const auto [first, last] = plan().ParameterRange(id);
-  const int64_t blocks =
-      (last - first + plan().block_floats - 1) / plan().block_floats;
-  hosted->room = resources.pool->Promise(copies * blocks);
+  hosted->room = resources.pool->Promise(BlocksOf(
+      plan(), resources.rule->SlotCount(), resources.rule->trained(), id));
   if (hosted->room) return absl::OkStatus();
   const BlockPoolStats stats = resources.pool->Stats();
   const auto mib = [&](int64_t count) {

@@ -74,6 +74,8 @@ absl::StatusOr<std::unique_ptr<JobRule>> JobRule::Create(
   }
   EBB_ASSIGN_OR_RETURN(rule->initial_,
                        job::InitialValuesOf(specification, record.plan));
+  EBB_ASSIGN_OR_RETURN(rule->trained_,
+                       job::TrainedRangesOf(specification, record.plan));
   EBB_RETURN_IF_ERROR(rule->AddDenseTables(specification));
   EBB_RETURN_IF_ERROR(rule->AddSparseTables(specification));
   return rule;
@@ -107,7 +109,7 @@ absl::Status JobRule::AddDenseTables(const v1::Specification& specification) {
     if (table.optimizer) {
       EBB_ASSIGN_OR_RETURN(rule, RuleOf(*table.optimizer));
     }
-    slots_ = std::max(slots_, rule.optimizer->SlotCount());
+    if (!table.frozen) slots_ = std::max(slots_, rule.optimizer->SlotCount());
     const int64_t size = table.size;
     const int64_t steps =
         BeginsWithSlots() ? initial_->steps(static_cast<int>(tables_.size()))
@@ -366,6 +368,10 @@ std::string JobRule::PublicName(absl::string_view array) const {
 std::vector<JobRule::DenseState> JobRule::DenseStates() const {
   std::vector<DenseState> states;
   for (const Table& table : tables_) {
+    if (table.table.frozen) {
+      states.push_back({table.rule.kind, {}, table.steps});
+      continue;
+    }
     const auto names = table.rule.optimizer->SlotNames();
     states.push_back(
         {table.rule.kind, {names.begin(), names.end()}, table.steps});

@@ -38,6 +38,7 @@ class JobRule final : public UpdateRule {
   static absl::StatusOr<std::unique_ptr<JobRule>> Create(
       const JobRecord& record, const RollbackRecord& rollback = {});
 
+  const TrainedRanges* trained() const override { return trained_.get(); }
   // As many as the dense table with the most has; others leave the rest alone.
   int SlotCount() const override {
     return lbfgs_ ? LbfgsSlots::Count(*lbfgs_) : slots_;
@@ -69,7 +70,8 @@ class JobRule final : public UpdateRule {
     return ContextOf(place, sparse_[table].rule.rate, 1);
   }
 
-  // What the state of a dense table's optimizer is, by the number of the slot.
+  // What the state of a dense table's optimizer is, by the number of the slot;
+  // a frozen table has none.
   struct DenseState {
     std::string optimizer;  // Its kind, in the word of the job file.
     std::vector<std::string> slots;
@@ -144,6 +146,7 @@ class JobRule final : public UpdateRule {
   bool restarts_ = false;  // Its tasks are runs of K-Means.
   bool words_ = false;     // Batches may have no pairs of words.
   std::optional<v1::InitialValues> initial_;
+  TrainedRangesPtr trained_;
   std::vector<Table> tables_;  // Ascending.
   int slots_ = 0;
   std::vector<SparseTable> sparse_;

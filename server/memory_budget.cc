@@ -40,4 +40,22 @@ int64_t CopiesOfWeights(const JobPlan& plan, int slots) {
   return step + plan.consistency.rounds_in_memory + 1 + 2 + whole;
 }
 
+int64_t BlocksOf(const JobPlan& plan, int slots, const TrainedRanges* trained,
+                 PartitionId partition) {
+  const auto [first, last] = plan.ParameterRange(partition);
+  const int64_t size = plan.block_floats;
+  const int64_t blocks = (last - first + size - 1) / size;
+  if (trained == nullptr) return CopiesOfWeights(plan, slots) * blocks;
+  // A step copies each block that has a trained value.
+  int64_t stepped = 0;
+  int64_t next = 0;
+  for (const FloatRange& part : trained->PartsOf(partition)) {
+    const int64_t begin = std::max(next, (part.first - first) / size);
+    const int64_t end = (part.last - first + size - 1) / size;
+    stepped += std::max<int64_t>(0, end - begin);
+    next = std::max(next, end);
+  }
+  return blocks + (CopiesOfWeights(plan, slots) - 1) * stepped;
+}
+
 }  // namespace ebb::server

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "protocol/plan.h"
+#include "protocol/trained_ranges.h"
 
 namespace ebb::server {
 
@@ -38,6 +39,10 @@ absl::StatusOr<MemoryBudget> DivideMemory(int64_t bytes);
 // ones of a step while a pull or a snapshot keeps the old; a decoded gradient;
 // and in rounds the kept values and sums.
 int64_t CopiesOfWeights(const JobPlan& plan, int slots);
+// The blocks of memory that a partition takes with these slots. `trained`: null
+// if no table is frozen. A partition keeps one copy of frozen values.
+int64_t BlocksOf(const JobPlan& plan, int slots, const TrainedRanges* trained,
+                 PartitionId partition);
 
 }  // namespace ebb::server
 

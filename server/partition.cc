@@ -51,11 +51,12 @@ Partition::Partition(JobRecordPtr record, PartitionId id,
       plan_(record_->plan),
       id_(id),
       rule_(std::move(rule)),
-      shape_(plan_, id, std::move(pool)),
+      shape_(plan_, id, pool),
+      pushed_(plan_, id, rule_->trained(), std::move(pool)),
       marks_(plan_),
       tally_(plan_, rule_->KeepsLeastLoss(), rule_->ZeroLossIsNone()),
-      dense_(shape_, rule_),
-      sums_(plan_, shape_),
+      dense_(shape_, pushed_, rule_),
+      sums_(plan_, pushed_.shape()),
       history_(shape_) {}
 
 Partition::~Partition() = default;
@@ -103,10 +104,11 @@ absl::StatusOr<std::unique_ptr<Partition>> Partition::FromCut(
 
 absl::Status Partition::RestoreArrays(const Cut& cut) {
   for (const auto& [name, array] : cut.arrays) {
-    if (!shape_.IsShapeOf(array)) {
+    const DenseShape& shape = IsPushedArray(name) ? pushed_.shape() : shape_;
+    if (!shape.IsShapeOf(array)) {
       return absl::DataLossError(absl::StrCat("has ", array.floats,
                                               " values of ", name,
-                                              " instead of ", shape_.floats()));
+                                              " instead of ", shape.floats()));
     }
     if (!dense_.Restore(name, array) && !sums_.Restore(name, array) &&
         !history_.Restore(name, array)) {
@@ -185,7 +187,8 @@ absl::StatusOr<std::unique_ptr<Partition::Update>> Partition::Prepare(
   if (!push.skip && rows_ != nullptr && rows_->contributes()) {
     EBB_ASSIGN_OR_RETURN(update->gradient, CountContributions(segment.rows));
   } else if (!push.skip) {
-    EBB_ASSIGN_OR_RETURN(update->gradient, PushedGradient::Of(segment, shape_));
+    EBB_ASSIGN_OR_RETURN(update->gradient,
+                         PushedGradient::Of(segment, pushed_.shape()));
   }
   EBB_RETURN_IF_ERROR(plan_.rounds() ? PrepareRound(update.get())
                                      : PrepareStep(update.get()));
@@ -223,9 +226,9 @@ absl::Status Partition::CheckDuplicate(const PushSegment& segment) const {
 
 absl::Status Partition::CheckShape(const PushSegment& segment) const {
   if (!segment.gradient.empty()) {
-    EBB_RETURN_IF_ERROR(Named(
-        "the gradient: ",
-        CheckEncoded(segment.encoding, segment.gradient, shape_.floats())));
+    EBB_RETURN_IF_ERROR(
+        Named("the gradient: ", CheckEncoded(segment.encoding, segment.gradient,
+                                             pushed_.shape().floats())));
   }
   if (rows_ == nullptr && !segment.rows.empty()) {
     return Named("", absl::InvalidArgumentError(
@@ -263,7 +266,7 @@ absl::Status Partition::PrepareRound(Update* update) {
     if (sums_.Holds(item)) folds.push_back(item);
   }
   if (plan_.algorithm.operated) {
-    EBB_ASSIGN_OR_RETURN(Blocks sum, shape_.Allocate());
+    EBB_ASSIGN_OR_RETURN(Blocks sum, pushed_.shape().Allocate());
     update->change =
         Update::MeasureRound{std::move(folds), std::move(sum),
                              std::vector<double>(rule_->FigureCount())};
@@ -289,7 +292,7 @@ absl::Status Partition::PrepareOperation(const std::string& operation,
 
 void Partition::Compute(Update* update) {
   PushedGradient& gradient = update->gradient;
-  gradient.Decode(shape_);
+  gradient.Decode(pushed_.shape());
   const PushedExamples& push = update->push;
   const auto compute = Match{
       [](std::monostate) {},
@@ -303,7 +306,7 @@ void Partition::Compute(Update* update) {
       [&](Update::CloseRound& round) {
         sums_.Add(push.item, gradient.floats());
         sums_.Fold(round.folds);
-        dense_.Step(PlaceOfRound(), shape_.PayloadOf(sums_.folded()),
+        dense_.Step(PlaceOfRound(), pushed_.shape().PayloadOf(sums_.folded()),
                     &round.new_weights);
       },
       [&](Update::MeasureRound& round) {
@@ -389,7 +392,7 @@ int64_t Partition::ComputeBytes(const Update& update) const {
       },
   };
   const int64_t passes = std::visit(count, update.change);
-  return passes * shape_.bytes() +
+  return passes * pushed_.shape().bytes() +
          (update.rows ? update.rows->ComputeBytes() : 0);
 }
 

@@ -47,6 +47,7 @@
 #include "server/partition_rows.h"
 #include "server/partition_update.h"
 #include "server/push_tally.h"
+#include "server/pushed_shape.h"
 #include "server/round_history.h"
 #include "server/round_sums.h"
 #include "server/row_room.h"
@@ -190,6 +191,8 @@ class Partition {
   const PartitionId id_;
   const std::shared_ptr<const UpdateRule> rule_;
   const DenseShape shape_;
+  // The shape of pushes, of their sums and of slots.
+  const PushedShape pushed_;
 
   MarkSet marks_;
   PushTally tally_;

@@ -350,10 +350,12 @@ void PushHandler::CountTraffic(const PushRequest& push) {
         segment.partition.value() >= plan.partitions) {
       continue;
     }
-    const auto [first, last] = plan.ParameterRange(segment.partition);
+    const TrainedRanges* const trained = job_.resources.rule == nullptr
+                                             ? nullptr
+                                             : job_.resources.rule->trained();
     statistics_.traffic.pushed += segment.gradient.size();
-    statistics_.traffic.pushed_as_floats +=
-        EncodedBytes(Encoding::kFloat32, last - first);
+    statistics_.traffic.pushed_as_floats += EncodedBytes(
+        Encoding::kFloat32, PushedRun(plan, trained, segment.partition).size());
   }
 }
 

@@ -15,6 +15,7 @@
 #include "protocol/marks.h"
 #include "rpc/convert.h"
 #include "server/job_rule.h"
+#include "server/pushed_shape.h"
 #include "server/row_arrays.h"
 #include "server/version_rows.h"
 
@@ -280,6 +281,14 @@ absl::Status ServerAdmin::ReadVersion(const v1::ReadVersionRequest& request,
   for (const auto& [stored_name, array] : cut->arrays) {
     const std::string name = rule->PublicName(stored_name);
     if (IsRowArray(name) || !wanted(name)) continue;
+    if (rule->trained() != nullptr && IsPushedArray(stored_name)) {
+      const std::vector<float> whole = AtPlacesOfValues(
+          record->plan, key.partition, *rule->trained(), array);
+      EBB_RETURN_IF_ERROR(
+          EmitBytes(name, v1::ELEMENT_TYPE_FLOAT32, sizeof(float), first,
+                    BytesOf(std::span<const float>(whole)), emit));
+      continue;
+    }
     EBB_RETURN_IF_ERROR(EmitArray(name, array, first, emit));
   }
   if (!record->plan.sparse_tables.empty()) {

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/ids.h"
+#include "protocol/trained_ranges.h"
 #include "server/optimizer/gradient.h"
 #include "server/optimizer/optimizer.h"
 #include "server/rows/row_options.h"
@@ -79,7 +80,11 @@ class UpdateRule {
  public:
   virtual ~UpdateRule() = default;
 
-  // Arrays of optimizer state, each as long as the weights.
+  // What is trained of the job; null: all of it. Steps and slots are of that
+  // alone. The rule owns it, and keeps it unchanged.
+  virtual const TrainedRanges* trained() const { return nullptr; }
+
+  // Arrays of optimizer state, each as long as the weights that are trained.
   virtual int SlotCount() const = 0;
   virtual void InitialWeights(int64_t first, std::span<float> out) const = 0;
   // Writes slot number `slot`, whose weights have their initial values.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
@@ -25,8 +26,16 @@ constexpr double kShare = 1.0 / 64;
 
 }  // namespace
 
-Averages::Averages(bool any)
-    : rule_(any ? server::MakeAverageRule(kShare) : nullptr) {}
+bool Trains(const TrainedRanges* trained, int64_t index) {
+  if (trained == nullptr) return true;
+  return std::ranges::any_of(trained->parts(), [&](const FloatRange& part) {
+    return part.first <= index && index < part.last;
+  });
+}
+
+Averages::Averages(bool any, TrainedRangesPtr trained)
+    : rule_(any ? server::MakeAverageRule(kShare) : nullptr),
+      trained_(std::move(trained)) {}
 
 int64_t Averages::Statistic(int64_t index) {
   return static_cast<int64_t>(WholeNumberRule::InitialWeight(index)) + 8;
@@ -195,6 +204,7 @@ void Arithmetic::AddGradient(ItemId item, int64_t begin, int64_t end,
     const uint64_t example =
         Mix64(ExampleHash(item, position) ^ seed_ ^ values);
     for (int64_t i = first; i < last; ++i) {
+      if (!Trains(trained_.get(), i)) continue;
       sum[i - first] +=
           averages_.Has(i)
               ? Averages::Statistic(i)
@@ -204,10 +214,12 @@ void Arithmetic::AddGradient(ItemId item, int64_t begin, int64_t end,
 }
 
 Arithmetic::Arithmetic(const JobPlan& plan, uint64_t seed, bool averages,
-                       bool ends, bool tasks, bool contributions)
+                       bool ends, bool tasks, bool contributions,
+                       TrainedRangesPtr trained)
     : plan_(plan),
       seed_(seed),
-      averages_(averages),
+      trained_(std::move(trained)),
+      averages_(averages, trained_),
       ends_(ends),
       tasks_(tasks),
       contributions_(contributions),
@@ -384,6 +396,7 @@ void Arithmetic::ExtendRounds(int64_t round) {
           std::accumulate(sum.begin(), sum.end(), int64_t{0}));
     }
     for (int64_t i = 0; i < plan_.parameters; ++i) {
+      if (!Trains(trained_.get(), i)) continue;
       float& value = next.values[i];
       const auto added = static_cast<float>(sum[i] + next.constant);
       value = averages_.Has(i) ? averages_.Step(place, value, added)

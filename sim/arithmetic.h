@@ -20,18 +20,40 @@
 #include "common/ids.h"
 #include "protocol/marks.h"
 #include "protocol/plan.h"
+#include "protocol/trained_ranges.h"
 #include "server/additive_rows.h"
 #include "server/optimizer/optimizer.h"
 
 namespace ebb::sim {
+
+// Whether the dense value is trained: with null all are.
+bool Trains(const TrainedRanges* trained, int64_t index);
+
+// What is trained of a partition's values.
+template <typename T>
+std::vector<T> TrainedPart(const JobPlan& plan, const TrainedRanges* trained,
+                           PartitionId partition,
+                           const std::vector<T>& values) {
+  if (trained == nullptr) return values;
+  const int64_t first = plan.ParameterRange(partition).first;
+  std::vector<T> part;
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (Trains(trained, first + static_cast<int64_t>(i))) {
+      part.push_back(values[i]);
+    }
+  }
+  return part;
+}
 
 // The dense values that are averages, where there are any: each fourth. A batch
 // of n examples pushes n times the statistic, which is always the same, so the
 // average follows from the number of batches.
 class Averages {
  public:
-  explicit Averages(bool any);
-  bool Has(int64_t index) const { return rule_ != nullptr && index % 4 == 3; }
+  Averages(bool any, TrainedRangesPtr trained);
+  bool Has(int64_t index) const {
+    return rule_ != nullptr && index % 4 == 3 && Trains(trained_.get(), index);
+  }
   static int64_t Statistic(int64_t index);
   // The average after so many batches, but for rounding.
   static double After(int64_t index, int64_t batches);
@@ -40,6 +62,7 @@ class Averages {
 
  private:
   std::shared_ptr<const server::Optimizer> rule_;  // Null: there are none.
+  TrainedRangesPtr trained_;
 };
 
 // w' = w + f G, and one slot that always equals the weight. `G` is the pushed
@@ -57,7 +80,7 @@ class WholeNumberRule final : public server::AdditiveRows {
                   std::shared_ptr<const Algorithm> algorithm,
                   std::vector<server::RowTableOptions> rows, bool tasks,
                   bool contributions, bool from_file, bool state_from_file,
-                  bool averages)
+                  bool averages, const TrainedRangesPtr& trained)
       : AdditiveRows(plan.sparse_tables, InitRule::Constant(kInitialRow)),
         algorithm_(std::move(algorithm)),
         rows_(std::move(rows)),
@@ -65,7 +88,10 @@ class WholeNumberRule final : public server::AdditiveRows {
         contributions_(contributions),
         from_file_(from_file),
         state_from_file_(state_from_file),
-        averages_(averages) {}
+        averages_(averages, trained),
+        trained_(trained) {}
+
+  const TrainedRanges* trained() const override { return trained_.get(); }
 
   static float InitialWeight(int64_t index) {
     return static_cast<float>(index % 13);
@@ -107,6 +133,7 @@ class WholeNumberRule final : public server::AdditiveRows {
   const bool from_file_;
   const bool state_from_file_;
   const Averages averages_;
+  const TrainedRangesPtr trained_;
 };
 
 // c follows from all losses and sums of the round, and from the c before it.
@@ -144,8 +171,10 @@ class Arithmetic {
   // `tasks` items are tasks: what each writes is under keys of its own. With
   // `contributions` each example has rows that add to the dense values.
   Arithmetic(const JobPlan& plan, uint64_t seed, bool averages, bool ends,
-             bool tasks, bool contributions);
+             bool tasks, bool contributions, TrainedRangesPtr trained);
 
+  // Null: all dense values are trained.
+  const TrainedRangesPtr& trained() const { return trained_; }
   const Averages& averages() const { return averages_; }
   bool contributions() const { return contributions_; }
   // How many batches [begin, end) is, a run of whole ones.
@@ -210,6 +239,7 @@ class Arithmetic {
 
   const JobPlan& plan_;
   const uint64_t seed_;
+  const TrainedRangesPtr trained_;
   const Averages averages_;
   const bool ends_;
   const bool tasks_;

@@ -98,7 +98,8 @@ void Checker::CompareCut(const std::string& where, PartitionId p,
   }
   const std::vector<float> values = FloatsOf(weights->second);
   CompareWeights(where, p, values, content);
-  if (FloatsOf(slot->second) != values) {
+  const TrainedRanges* const trained = world_->arithmetic().trained().get();
+  if (FloatsOf(slot->second) != TrainedPart(plan(), trained, p, values)) {
     return Violate(absl::StrCat("I10: ", where,
                                 ": the slot did not see the "
                                 "same updates as the weights"));
@@ -112,7 +113,8 @@ void Checker::CompareRoundArrays(const std::string& where, PartitionId p,
                                  const Content& content) {
   const auto [first, last] = plan().ParameterRange(p);
   const int64_t open = content.marks.first_open_round();
-  std::vector<int64_t> sum(last - first);
+  const TrainedRanges* const trained = world_->arithmetic().trained().get();
+  std::vector<int64_t> sum(PushedRun(plan(), trained, p).size());
   for (const auto& [name, array] : cut.arrays) {
     const std::vector<float> floats = FloatsOf(array);
     int64_t round = 0;
@@ -146,7 +148,7 @@ void Checker::CompareRoundArrays(const std::string& where, PartitionId p,
       }
     }
   }
-  if (sum != expected) {
+  if (sum != TrainedPart(plan(), trained, p, expected)) {
     Violate(absl::StrCat("I1: ", where, ": the sums of round ", open,
                          " are not those of its pushes"));
   }

@@ -134,6 +134,7 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "worker cut off from a server",
         "former owner shut out of a bucket",
         "object of a bucket listed while it changed",
+        "frozen partition pushed by its mark alone",
 };
 
 }  // namespace

@@ -142,6 +142,7 @@ enum class Probe {
   kCutOff,           // A worker from a server that the scheduler hears.
   kFencedOff,        // A former owner that writes to a bucket.
   kListedMeanwhile,  // An object that comes or goes while a bucket is listed.
+  kFrozenLeftOut,    // A push has the mark of a partition alone.
   kCount,
 };
 

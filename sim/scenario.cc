@@ -266,6 +266,30 @@ void DrawRowOptions(Rng rng, Scenario* s) {
 }
 
 // Jobs that their evaluations end, or whose best version is kept.
+// Cuts the dense values into a few tables, some of which are frozen: from parts
+// of blocks to whole partitions.
+void DrawFrozen(Rng rng, Scenario* s) {
+  const int64_t parameters = s->plan.parameters;
+  if (!rng.Chance(0.3) || !s->dense_values || s->contributions ||
+      parameters < 2) {
+    return;
+  }
+  std::vector<int64_t> cuts = {0, parameters};
+  for (int64_t i = rng.Between(1, 4); i > 0; --i) {
+    cuts.push_back(rng.Between(1, parameters - 1));
+  }
+  std::ranges::sort(cuts);
+  std::vector<FloatRange> trained;
+  bool frozen = rng.Chance(0.5);
+  for (size_t i = 0; i + 1 < cuts.size(); ++i) {
+    const FloatRange table = {cuts[i], cuts[i + 1]};
+    if (!frozen && table.size() > 0) trained.push_back(table);
+    if (table.size() > 0) frozen = !frozen;
+  }
+  if (trained.empty()) return;
+  s->trained = std::make_shared<const TrainedRanges>(s->plan, trained);
+}
+
 void DrawJudged(Rng rng, Scenario* s) {
   JobPlan& plan = s->plan;
   if (!rng.Chance(0.35) || plan.algorithm.operated || s->tasks ||
@@ -499,6 +523,7 @@ Scenario DrawScenario(uint64_t seed) {
   }
   DrawJudged(rng.Fork(34), &s);
   s.bucket = s.shared_folder && rng.Fork(35).Chance(0.4);
+  DrawFrozen(rng.Fork(36), &s);
   return s;
 }
 
@@ -583,6 +608,10 @@ std::string Scenario::Describe() const {
                     epochs_beyond > 0 ? " of which one ends the job" : "");
   }
   if (averages) absl::StrAppend(&text, ", averages of statistics");
+  if (trained != nullptr) {
+    absl::StrAppend(&text, ", ", plan.parameters - trained->floats(), " of ",
+                    plan.parameters, " dense values frozen");
+  }
   if (plan.evaluate_every > 0) {
     absl::StrAppend(&text, ", evaluation every ", plan.evaluate_every);
   }

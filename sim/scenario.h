@@ -11,6 +11,7 @@
 #include "algorithms/algorithm.h"
 #include "client/actions.h"
 #include "protocol/plan.h"
+#include "protocol/trained_ranges.h"
 #include "scheduler/actions.h"
 #include "server/actions.h"
 #include "server/rows/row_options.h"
@@ -142,6 +143,8 @@ struct Scenario {
   // is exact.
   bool exact_values = true;
   AlgorithmConfig algorithm;
+  // Null: no dense value is frozen.
+  TrainedRangesPtr trained;
   // Some dense values are averages of statistics (StatisticsOf).
   bool averages = false;
   // Items are tasks with one position, whose results are rows of a table that

@@ -87,7 +87,8 @@ void ServerNode::OnStart() {
     resources.rule = std::make_shared<WholeNumberRule>(
         record.plan, world->algorithm(), world->scenario().row_options,
         world->scenario().tasks, world->scenario().contributions, from_file,
-        world->scenario().initial_state, world->scenario().averages);
+        world->scenario().initial_state, world->scenario().averages,
+        world->scenario().trained);
     resources.pool = pool;
     if (from_file) resources.initial.emplace();
     return resources;

@@ -22,15 +22,17 @@ void WorkerNode::OnStart() {
   options.session = session_;
   options.name = name();
   local_training_ = std::make_unique<client::LocalTraining>(
-      [algorithm = world_->algorithm(),
+      [algorithm = world_->algorithm(), trained = world_->scenario().trained,
        geo = world_->scenario().algorithm.kind == "geo"](
           const JobRecord& record) -> absl::StatusOr<client::LocalMathematics> {
         const JobPlan& plan = record.plan;
         client::LocalMathematics local;
         if (plan.trained_tables() > 0) local.rows = algorithm->MakeRowRule();
-        local.rule = local.rows != nullptr
-                         ? MakeRunRule(local.rows, plan.parameters)
-                         : algorithm->MakeLocalRule(plan.parameters);
+        local.trained = trained;
+        const int64_t floats =
+            trained != nullptr ? trained->floats() : plan.parameters;
+        local.rule = local.rows != nullptr ? MakeRunRule(local.rows, floats)
+                                           : algorithm->MakeLocalRule(floats);
         // A round's gradients tell which values they are of. With geo steps
         // are what is pushed: of whole numbers, the sums themselves.
         local.rate = [plan, geo](ItemId item, int64_t, int64_t) {
@@ -38,6 +40,10 @@ void WorkerNode::OnStart() {
           return plan.rounds() ? 0 : 0.5;
         };
         return local;
+      });
+  trained_gradient_ = std::make_unique<client::TrainedGradient>(
+      [trained = world_->scenario().trained](const JobRecord&) {
+        return trained;
       });
   filter_ = std::make_unique<client::GradientFilter>(options.batches_in_flight);
   core_ = std::make_unique<client::TrainingCore>(std::move(options));
@@ -82,6 +88,8 @@ namespace {
 // Jobs with sparse tables evaluate them a part at a time.
 constexpr int64_t kTestExamples = 10;
 constexpr int64_t kTestPart = 4;
+// Any number that no gradient has.
+constexpr int64_t kGradientOfFrozen = 1000;
 
 }  // namespace
 
@@ -487,6 +495,11 @@ client::ComputeResult WorkerNode::ResultOf(const client::ComputeTask& task) {
     return none;
   }
   client::ComputeResult result = SumsOf(*local);
+  trained_gradient_->Apply(task, &result);
+  for (int32_t p = 0; result.trained && p < task.record->plan.partitions; ++p) {
+    const bool none = result.trained->RunOf(PartitionId(p)).size() == 0;
+    world_->counts().Add(Probe::kFrozenLeftOut, none ? 1 : 0);
+  }
   client::ComputeTask stepped = task;
   // In geo the push contains a smaller rate; here pushes are whole numbers.
   if (world_->scenario().algorithm.kind == "geo") stepped.rate_factor = 1;
@@ -525,6 +538,10 @@ client::ComputeResult WorkerNode::SumsOf(const client::ComputeTask& task) {
   arithmetic.AddGradient(task.item, task.begin, task.end,
                          arithmetic.HashValues(values), 0, plan.parameters,
                          sum);
+  // A model computes the gradient of all its values.
+  for (int64_t i = 0; i < plan.parameters; ++i) {
+    if (!Trains(arithmetic.trained().get(), i)) sum[i] = kGradientOfFrozen;
+  }
   result.gradient = Payload::Of(std::vector<float>(sum.begin(), sum.end()));
   return result;
 }

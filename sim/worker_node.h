@@ -9,6 +9,7 @@
 
 #include "client/gradient_filter.h"
 #include "client/local_training.h"
+#include "client/trained_gradient.h"
 #include "client/training_core.h"
 #include "protocol/messages.h"
 #include "sim/call.h"
@@ -85,6 +86,7 @@ class WorkerNode final : public ClientNode {
   SessionId session_;
   std::unique_ptr<client::TrainingCore> core_;
   std::unique_ptr<client::LocalTraining> local_training_;
+  std::unique_ptr<client::TrainedGradient> trained_gradient_;
   std::unique_ptr<client::GradientFilter> filter_;
   // The calls of one life, each kind in the order of the deadlines.
   std::deque<CallPtr> pushes_;

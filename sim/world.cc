@@ -17,7 +17,7 @@ World::World(Scenario scenario, uint64_t seed, TraceSink trace)
       rng_(Rng(seed).Fork(1)),
       arithmetic_(scenario_.plan, seed, scenario_.averages,
                   scenario_.epochs_beyond > 0, scenario_.tasks,
-                  scenario_.contributions),
+                  scenario_.contributions, scenario_.trained),
       order_(scenario_.plan.seed,
              {scenario_.plan.examples, scenario_.plan.shard_size,
               scenario_.window}),

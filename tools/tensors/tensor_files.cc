@@ -5,8 +5,13 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/status_macros.h"
 #include "tools/files/files.h"
 #include "tools/text/json.h"
@@ -73,6 +78,41 @@ std::string NpyHead(const TensorStream& tensor) {
   out.push_back(static_cast<char>(header.size() & 0xff));
   out.push_back(static_cast<char>(header.size() >> 8));
   return out + header;
+}
+
+absl::Status NotNpy(absl::string_view what) {
+  return absl::DataLossError(absl::StrCat("it is not an .npy file: ", what));
+}
+
+// What stands behind `'key': ` in the header, which is a Python dictionary;
+// empty: the key is missing.
+absl::string_view NpyField(absl::string_view header, absl::string_view key) {
+  const std::string before = absl::StrCat("'", key, "':");
+  const size_t at = header.find(before);
+  if (at == absl::string_view::npos) return "";
+  return absl::StripLeadingAsciiWhitespace(header.substr(at + before.size()));
+}
+
+// "(2, 3)" and what follows. Absent: it is not a shape, or one too large.
+std::optional<std::vector<int64_t>> NpyShape(absl::string_view text) {
+  const size_t end = text.find(')');
+  if (!absl::ConsumePrefix(&text, "(") || end == absl::string_view::npos) {
+    return std::nullopt;
+  }
+  std::vector<int64_t> dims;
+  int64_t elements = 1;
+  for (const absl::string_view part :
+       absl::StrSplit(text.substr(0, end - 1), ',', absl::SkipWhitespace())) {
+    int64_t dim = 0;
+    if (!absl::SimpleAtoi(part, &dim) || dim < 0 ||
+        dim > static_cast<int64_t>(kLargestDim) /
+                  std::max<int64_t>(elements, 1)) {
+      return std::nullopt;
+    }
+    dims.push_back(dim);
+    elements *= dim;
+  }
+  return dims;
 }
 
 std::vector<TensorStream> StreamsOf(const TensorFile& file) {
@@ -148,6 +188,50 @@ absl::Status WriteNpy(const std::string& path, const TensorStream& tensor) {
     out << NpyHead(tensor);
     return tensor.write(out);
   });
+}
+
+absl::StatusOr<TensorView> ViewNpy(const std::string& name,
+                                   absl::string_view bytes) {
+  // Magic, two bytes of version, and the header's length in two bytes or four.
+  if (!absl::ConsumePrefix(&bytes, "\x93NUMPY") || bytes.size() < 2) {
+    return NotNpy("it does not begin like one");
+  }
+  const size_t length_bytes = bytes[0] == 1 ? 2 : 4;
+  bytes.remove_prefix(2);
+  if (bytes.size() < length_bytes) return NotNpy("it is too short");
+  uint32_t length = 0;
+  std::memcpy(&length, bytes.data(), length_bytes);
+  bytes.remove_prefix(length_bytes);
+  if (length > bytes.size())
+    return NotNpy("its header is longer than the file");
+  const absl::string_view header = bytes.substr(0, length);
+  bytes.remove_prefix(length);
+  TensorView tensor;
+  tensor.name = name;
+  const auto dims = NpyShape(NpyField(header, "shape"));
+  if (!dims) return NotNpy("its header names no shape");
+  tensor.dims = *dims;
+  if (!absl::StartsWith(NpyField(header, "fortran_order"), "False")) {
+    return absl::InvalidArgumentError(
+        "its elements are in the order of Fortran\nhint: "
+        "numpy.ascontiguousarray(…) before numpy.save()");
+  }
+  const absl::string_view descr = NpyField(header, "descr");
+  const auto* const type = std::ranges::find_if(kTypes, [&](const auto& one) {
+    return absl::StartsWith(descr, absl::StrCat("'", one.npy, "'"));
+  });
+  if (type == std::end(kTypes)) {
+    return absl::InvalidArgumentError(
+        "its elements are of another type\nhint: save it as float32");
+  }
+  tensor.type = type->type;
+  int64_t elements = 1;
+  for (const int64_t dim : tensor.dims) elements *= dim;
+  if (static_cast<int64_t>(bytes.size()) / type->bytes < elements) {
+    return NotNpy("it has fewer elements than its header says");
+  }
+  tensor.data = bytes.substr(0, elements * type->bytes);
+  return tensor;
 }
 
 }  // namespace ebb::tools

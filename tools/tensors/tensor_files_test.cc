@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -103,6 +105,34 @@ TEST(TensorFilesTest, ATensorWithoutElementsMayHaveAnyOtherDimensions) {
     ASSERT_TRUE(read.ok()) << read.status();
     EXPECT_EQ(read->tensors[0].dims, dims);
   }
+}
+
+TEST(TensorFilesTest, ReadsNpyThatItWrote) {
+  const std::string bytes = EncodeNpy({"w", {2, 3}, {1, 2, 3, 4, 5, 6}});
+
+  const auto tensor = ViewNpy("w", bytes);
+
+  ASSERT_TRUE(tensor.ok()) << tensor.status();
+  EXPECT_EQ(tensor->type, TensorType::kFloat32);
+  EXPECT_EQ(tensor->dims, (std::vector<int64_t>{2, 3}));
+  EXPECT_EQ(tensor->data, bytes.substr(bytes.size() - 24));
+  EXPECT_EQ(ViewNpy("b", EncodeNpy({"b", {1}, {7}}))->dims,
+            std::vector<int64_t>{1});
+}
+
+TEST(TensorFilesTest, RefusesNpyThatIsDamagedOrOfAnotherForm) {
+  const std::string good = EncodeNpy({"w", {2, 3}, {1, 2, 3, 4, 5, 6}});
+  const auto with = [&](const char* from, const char* to) {
+    return ViewNpy("w", absl::StrReplaceAll(good, {{from, to}})).status();
+  };
+  for (size_t size = 0; size < good.size(); ++size) {
+    EXPECT_TRUE(absl::IsDataLoss(ViewNpy("w", good.substr(0, size)).status()))
+        << size;
+  }
+  EXPECT_TRUE(absl::IsDataLoss(with("(2, 3)", "(2, x)")));
+  EXPECT_TRUE(absl::IsDataLoss(with("(2, 3)", "(9, 9)")));
+  EXPECT_TRUE(absl::IsInvalidArgument(with("False", "True ")));
+  EXPECT_TRUE(absl::IsInvalidArgument(with("<f4", ">f4")));
 }
 
 TEST(TensorFilesTest, WritesNpyAsTheFormatSays) {

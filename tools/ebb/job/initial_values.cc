@@ -17,6 +17,7 @@
 #include "common/status_macros.h"
 #include "data/remote_files.h"
 #include "datasets/push.h"
+#include "tools/ebb/job/tensor_text.h"
 #include "tools/tensors/slot_tensors.h"
 #include "tools/tensors/tensor_files.h"
 
@@ -25,20 +26,6 @@ namespace ebb::tools {
 namespace {
 
 constexpr char kName[] = "values.f32";
-constexpr size_t kNamesListed = 20;
-
-std::string ShapeText(const std::vector<int64_t>& dims) {
-  return absl::StrCat("(", absl::StrJoin(dims, ", "), ")");
-}
-
-std::string Listed(std::vector<std::string> names) {
-  const size_t all = names.size();
-  if (all > kNamesListed) {
-    names.resize(kNamesListed);
-    names.push_back(absl::StrCat("and ", all - kNamesListed, " more"));
-  }
-  return absl::StrJoin(names, ", ");
-}
 
 // The place of the first value of which `wrong` says so; absent: there is none.
 template <typename Wrong>

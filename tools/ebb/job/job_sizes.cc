@@ -74,9 +74,13 @@ absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
                        server::JobRule::Create(prepared.record));
   const int slots = rule->SlotCount();
   JobSizes sizes;
+  const int64_t trained =
+      rule->trained() == nullptr ? plan.parameters : rule->trained()->floats();
+  const int64_t frozen = plan.parameters - trained;
+  // There is one copy of frozen values, also on disk.
   sizes.servers =
-      server::CopiesOfWeights(plan, slots) * plan.parameters * kFloat;
-  sizes.disk = plan.checkpoint_keep * (1 + slots) * plan.parameters * kFloat;
+      (server::CopiesOfWeights(plan, slots) * trained + frozen) * kFloat;
+  sizes.disk = (plan.checkpoint_keep * (1 + slots) * trained + frozen) * kFloat;
 
   const client::ClientOptions options;
   const auto limits = client::LimitsFor(options, plan, 0);
@@ -113,8 +117,8 @@ absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
       keys * static_cast<int64_t>(sizeof(uint64_t)) * plan.trained_tables();
   sizes.pulled = Encoded(plan.filters.pull, plan.parameters) + names +
                  keys * row_floats * kFloat;
-  sizes.pushed = Encoded(plan.filters.push, plan.parameters) + names +
-                 keys * row_floats * kFloat;
+  sizes.pushed =
+      Encoded(plan.filters.push, trained) + names + keys * row_floats * kFloat;
   if (job::HasRestarts(prepared.job)) {
     AddRestarts(prepared.job, plan, features, &sizes);
   }

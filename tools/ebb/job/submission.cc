@@ -3,6 +3,7 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/map.h>
 #include <google/protobuf/message.h>
+#include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
 #include <cmath>
@@ -22,6 +23,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/initializer.h"
 #include "common/status_macros.h"
 #include "data/dataset.h"
 #include "data/order.h"
@@ -258,6 +260,21 @@ absl::Status ReadInitial(const std::optional<v1::Specification>& stored,
                                 DifferencesOf(model)));
   facts->initial = prepared->initial->ToProto();
   return absl::OkStatus();
+}
+
+// Whether the run that goes on began with the same `start`.
+bool SameStart(const v1::Start& was, v1::Start is) {
+  if (!StartJobOf(is.from())) {
+    is.set_from(PathFrom(std::filesystem::current_path().string(), is.from()));
+  }
+  return google::protobuf::util::MessageDifferencer::Equals(was, is);
+}
+
+// Whether `start` says what the table begins with.
+bool Starts(const v1::Job& job, const std::string& table) {
+  const auto& tables = job.start().tables();
+  return job.has_start() &&
+         (tables.empty() || std::ranges::count(tables, table) > 0);
 }
 
 // Makes the record anew with the state of the optimizer that the file of
@@ -777,6 +794,65 @@ std::string QuantityNote(const v1::Job& job, const job::SourceFacts& data) {
           : "`model: linear`, or `model.labels: values` with layers");
 }
 
+// Reads the tables that the job takes of another model. A run that goes on
+// begins with what it began with, whatever that model is now.
+absl::Status StartFromModel(const ModelOpener& open, Draft* draft,
+                            job::JobFacts* facts, PreparedJob* prepared) {
+  const v1::Job& job = draft->full;
+  const auto& stored = draft->stored;
+  if (stored && stored->has_initial() &&
+      SameStart(stored->job().start(), job.start())) {
+    facts->initial = stored->initial();
+    return absl::OkStatus();
+  }
+  StartOtherwise otherwise;
+  otherwise.seed = job.seed();
+  if (draft->module != nullptr) otherwise.values = draft->module->initial();
+  EBB_ASSIGN_OR_RETURN(StartValues start,
+                       ReadStart(job.start(), facts->tables, otherwise, open));
+  prepared->initial = std::move(start.values);
+  facts->initial = prepared->initial->ToProto();
+  for (std::string& note : start.notes) {
+    draft->notes.push_back(std::move(note));
+  }
+  return absl::OkStatus();
+}
+
+// "freeze: 2 of 4 tables, with 100352 of 109386 parameters": empty if none is.
+std::string FrozenNote(const job::JobFacts& facts, const v1::Job& job) {
+  int64_t tables = 0;
+  int64_t parameters = 0;
+  for (const job::DenseTable& table : facts.tables) {
+    if (std::ranges::count(job.freeze(), table.name) == 0) continue;
+    ++tables;
+    parameters += table.size;
+  }
+  if (tables == 0) return "";
+  return absl::StrCat(
+      "frozen: ", tables, " of ", Count(facts.tables.size(), "table"),
+      ", with ", parameters, " of ", Count(ParametersOf(facts), "parameter"),
+      ". They are not pushed, and take no optimizer's memory");
+}
+
+// Warns of frozen tables that nothing has trained. What a module begins with,
+// it may have trained.
+void NoteRandomTables(const job::JobFacts& facts, Draft* draft) {
+  const v1::Job& job = draft->full;
+  if (job.model().has_initial() || job::TraitsOf(job.model()).python()) return;
+  for (const job::DenseTable& table : facts.tables) {
+    const bool random = table.init.kind == InitRule::Kind::kUniform ||
+                        table.init.kind == InitRule::Kind::kNormal;
+    if (!random || std::ranges::count(job.freeze(), table.name) == 0 ||
+        Starts(job, table.name)) {
+      continue;
+    }
+    draft->notes.push_back(absl::StrCat(
+        "warning: freeze: ", table.name,
+        " begins at random, and stays so: start: {from: FILE} takes it from a "
+        "model that was trained"));
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
@@ -837,6 +913,10 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
                           BoostedInitialValues(shape, *draft.boosted),
                           facts.tables));
     facts.initial = prepared.initial->ToProto();
+  } else if (full.has_start()) {
+    draft.Fail(StartFromModel(choice.open_model, &draft, &facts, &prepared),
+               "start");
+    EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
   } else if (full.model().has_initial()) {
     draft.Fail(ReadInitial(draft.stored, full, &facts, &prepared),
                "model.initial");
@@ -870,6 +950,10 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
     draft.Fail(ReadState(full, &facts, &prepared, &*record), "model.initial");
     EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
   }
+  if (const auto note = FrozenNote(facts, full); !note.empty()) {
+    draft.notes.push_back(note);
+  }
+  NoteRandomTables(facts, &draft);
   if (record->plan.partitions < full.partitions()) {
     draft.notes.push_back(
         absl::StrCat("partitions: ", full.partitions(), " are asked for, ",
@@ -889,6 +973,10 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
 
 void MakePathsAbsolute(absl::string_view folder, v1::Job* job) {
   MakeAbsolute(std::string(folder), job->mutable_data());
+  if (job->has_start() && !StartJobOf(job->start().from())) {
+    job->mutable_start()->set_from(
+        PathFrom(std::string(folder), job->start().from()));
+  }
   if (job->model().has_initial()) {
     job->mutable_model()->set_initial(
         PathFrom(std::string(folder), job->model().initial()));

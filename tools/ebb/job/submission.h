@@ -16,6 +16,7 @@
 #include "job/yaml.h"
 #include "protocol/plan.h"
 #include "tools/ebb/job/initial_values.h"
+#include "tools/ebb/job/start_values.h"
 #include "worker/fetched_data.h"
 
 namespace ebb::tools {
@@ -36,6 +37,8 @@ struct JobChoice {
   data::OpenBytes open = worker::OpenFilesOnly(
       "data sets are kept by a cluster, of which this command knows none; "
       "`ebb submit` and `ebb job check` read them");
+  // How the model of another job is read (`start:`). Null: it is refused.
+  ModelOpener open_model;
 };
 
 // How much data a job has.
@@ -53,7 +56,7 @@ struct PreparedJob {
   v1::Job job;       // All defaults filled in, all paths from the root.
   JobRecord record;  // Without an id.
   std::string source;
-  // What its tables begin with; null: the job names no file for it, or goes on.
+  // What its tables begin with; null: the job does not say it, or goes on.
   // It is to be pushed before the job is submitted.
   std::shared_ptr<const InitialValues> initial;
   DataExtent data;

@@ -42,6 +42,7 @@
 #include "tools/ebb/status/status_watcher.h"
 #include "tools/ebb/stored/rollback_request.h"
 #include "tools/ebb/stored/sound_versions.h"
+#include "tools/ebb/stored/start_model.h"
 #include "tools/files/files.h"
 #include "tools/process/most_processes.h"
 #include "tools/process/signals.h"
@@ -717,6 +718,7 @@ absl::Status CheckComputed(const v1::Job& job, const std::string& file) {
 // with mistakes in the file, as it is: both are told in their turn.
 JobChoice WithStored(const RunOptions& options) {
   JobChoice choice = options.job;
+  if (choice.open_model == nullptr) choice.open_model = OpenModelsInFolders();
   if (!options.resume) return choice;
   v1::Job job = job::ReadJobFile(choice.file, choice.overrides).job;
   job::FillDefaults(&job);

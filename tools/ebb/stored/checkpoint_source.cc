@@ -24,6 +24,7 @@
 #include "rpc/convert.h"
 #include "server/job_rule.h"
 #include "server/memory/block_pool.h"
+#include "server/pushed_shape.h"
 #include "server/store/folder_store.h"
 #include "server/store/object_checkpoints.h"
 #include "server/store/rocksdb_store.h"
@@ -307,6 +308,11 @@ absl::StatusOr<VersionArrays> ReadFrom(server::CheckpointStore* store,
     const std::string name = rule->PublicName(stored_name);
     if (!wanted(name)) continue;
     std::vector<float>& out = arrays.floats[name];
+    if (rule->trained() != nullptr && server::IsPushedArray(stored_name)) {
+      out = server::AtPlacesOfValues(record.plan, version.key.partition,
+                                     *rule->trained(), array);
+      continue;
+    }
     for (size_t i = 0; i < array.blocks.size(); ++i) {
       const std::span<const float> floats = array.UsedFloats(i);
       out.insert(out.end(), floats.begin(), floats.end());

@@ -12,6 +12,7 @@
 #include "tools/ebb/cluster/access_flags.h"
 #include "tools/ebb/cluster/data_flags.h"
 #include "tools/ebb/job/job_flags.h"
+#include "tools/ebb/stored/start_model.h"
 #include "tools/ebb/sweep/sweep_driver.h"
 #include "tools/process/most_processes.h"
 
@@ -43,6 +44,7 @@ int Sweep(SweepFlags& flags) {
     return Report(job::ToStatus(options.file.mistakes));
   }
   if (flags.parallel) options.file.sweep.parallel = *flags.parallel;
+  options.open_model = OpenModelsInFolders();
   if (flags.cluster) {
     if (const absl::Status open = flags.access.Open(/*submits=*/true);
         !open.ok()) {
@@ -56,6 +58,7 @@ int Sweep(SweepFlags& flags) {
     options.scheduler = flags.access.scheduler;
     options.security = flags.access.security;
     options.open = OpenFromCluster(flags.access, flags.data);
+    options.open_model = OpenStoredModels(flags.access);
   }
   const auto result = RunSweep(options);
   if (!result.ok()) return Report(result.status());

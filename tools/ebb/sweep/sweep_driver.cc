@@ -210,6 +210,7 @@ absl::Status SweepDriver::Begin(const sweep::Step::Begin& begin) {
   choice.file = path;
   choice.plugin_folders = options_.plugin_folders;
   if (options_.open) choice.open = *options_.open;
+  choice.open_model = options_.open_model;
   EBB_ASSIGN_OR_RETURN(const PreparedJob prepared, PrepareJob(choice));
   if (local_) {
     EBB_RETURN_IF_ERROR(

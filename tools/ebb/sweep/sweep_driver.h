@@ -12,6 +12,7 @@
 #include "data/byte_source.h"
 #include "rpc/security.h"
 #include "sweep/sweep_file.h"
+#include "tools/ebb/job/start_values.h"
 
 namespace ebb::tools {
 
@@ -23,6 +24,8 @@ struct SweepOptions {
   std::string scheduler;
   rpc::SecurityPtr security;
   std::optional<data::OpenBytes> open;
+  // How models are read with which jobs begin.
+  ModelOpener open_model;
   std::optional<int> servers;
   std::optional<int> workers;
   int64_t memory_bytes = 0;

@@ -11,6 +11,7 @@
 #include "tools/ebb/cluster/data_flags.h"
 #include "tools/ebb/job/job_flags.h"
 #include "tools/ebb/job/job_sizes.h"
+#include "tools/ebb/stored/start_model.h"
 #include "tools/text/console.h"
 
 namespace ebb::tools {
@@ -26,6 +27,7 @@ struct JobCommandFlags {
 int Check(const JobCommandFlags& flags) {
   JobChoice choice = flags.file.Choice();
   choice.open = OpenFromCluster(flags.access, flags.data);
+  choice.open_model = OpenStoredModels(flags.access);
   const auto prepared = PrepareJob(choice);
   if (!prepared.ok()) return Report(prepared.status());
   const auto sizes = SizesOf(*prepared);
@@ -55,6 +57,7 @@ int Show(const JobCommandFlags& flags) {
   const job::JobFile file = job::ReadJobFile(choice.file, choice.overrides);
   if (!file.ok()) return Report(job::ToStatus(file.mistakes));
   choice.open = OpenFromCluster(flags.access, flags.data);
+  choice.open_model = OpenStoredModels(flags.access);
   const auto prepared = PrepareJob(choice);
   if (!prepared.ok()) {
     std::cout << job::JobToYaml(file.job, job::YamlStyle::kExplained);

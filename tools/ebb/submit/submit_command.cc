@@ -15,6 +15,7 @@
 #include "tools/ebb/cluster/token_files.h"
 #include "tools/ebb/job/job_flags.h"
 #include "tools/ebb/status/no_answer.h"
+#include "tools/ebb/stored/start_model.h"
 #include "tools/text/json.h"
 
 namespace ebb::tools {
@@ -35,6 +36,7 @@ int Submit(const SubmitFlags& flags) {
   }
   JobChoice choice = flags.job.Choice();
   choice.open = OpenFromCluster(flags.access, flags.data);
+  choice.open_model = OpenStoredModels(flags.access);
   auto prepared = PrepareJob(choice);
   if (!prepared.ok()) return Report(prepared.status());
   rpc::SchedulerAdminClient client = flags.access.Scheduler();

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Jobs that begin from another job's model (start) and keep a part of it
+(freeze). What is frozen keeps its bits under every rule and every kill. It is
+not pushed and has no slots. What does not fit is named.
+
+  transfer_test.py BIN_FOLDER
+"""
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+LIMIT_S = 120
+ROWS = 1000
+BODY = ["layer1.weights", "layer1.bias", "layer2.weights", "layer2.bias"]
+HEAD = ["layer3.weights", "layer3.bias"]
+
+
+def job(name, classes, more=""):
+    return f"""
+name: {name}
+model: {{kind: mlp, layers: [3, 32, 16, {classes}]}}
+data: {{train: {{csv: {classes}.csv}}, test: {{csv: {classes}.csv}}}}
+train: {{epochs: 2, batch: 50, item_examples: 250}}
+optimizer: adam
+evaluate: {{every: 1 epoch}}
+checkpoint: {{every: 200ms}}
+partitions: 5
+oracle: {{width: 4}}
+{more}"""
+
+
+def read(path):
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+        values = file.read()
+    header.pop("__metadata__", None)
+    return {name: (about["shape"], values[slice(*about["data_offsets"])])
+            for name, about in header.items()}
+
+
+class TransferTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="ebb_transfer_test_")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.environment = dict(os.environ)
+        cls.environment.pop("EBB_RUN", None)
+        for classes in (2, 3):
+            with open(cls.path(f"{classes}.csv"), "w") as file:
+                file.writelines(f"{i % 7},{i % 11},{i % 5},{i % classes}\n"
+                                for i in range(ROWS))
+        names = ", ".join(BODY)
+        for name, classes, more in (
+                ("first", 3, ""), ("other", 2, ""),
+                ("second", 2, f"start: {{from: first, tables: [{names}]}}\n"
+                              f"freeze: [{names}]\n")):
+            with open(cls.path(name + ".yaml"), "w") as file:
+                file.write(job(name, classes, more))
+        cls.ebb("run", "first.yaml", "--run-dir", "first", "--workers", "1")
+        cls.ebb("checkpoint", "export", "first", "-o", "first.safetensors")
+        cls.first = read(cls.path("first.safetensors"))
+
+    @classmethod
+    def path(cls, *parts):
+        return os.path.join(cls.folder, *parts)
+
+    @classmethod
+    def ebb(cls, *words, rc=0):
+        ran = subprocess.run([os.path.join(BIN, "ebb"), *words], text=True,
+                             cwd=cls.folder, env=cls.environment,
+                             timeout=LIMIT_S, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, check=False)
+        assert ran.returncode == rc, ran.stdout
+        return ran.stdout
+
+    def refused(self, file, *more):
+        return self.ebb("job", "check", file, *more, rc=2)
+
+    def train(self, name, *more):
+        """Trains the head, and returns the whole model with its slots."""
+        self.ebb("run", "second.yaml", "--run-dir", name, "--servers", "2",
+                 "--workers", "2", *more)
+        self.ebb("checkpoint", "export", name, "-o", name + ".safetensors",
+                 "--with-slots")
+        trained = read(self.path(name + ".safetensors"))
+        for table in BODY:
+            self.assertEqual(trained[table], self.first[table], table)
+            self.assertFalse([slot for slot in trained
+                              if slot.startswith("slots/") and
+                              slot.endswith("/" + table)])
+        return trained
+
+    def report(self, run):
+        with open(self.path(run, "report.json")) as file:
+            return json.load(file)
+
+    def test_what_is_frozen_keeps_its_bits_and_the_rest_learns(self):
+        trained = self.train("plain")
+        begun = self.train("still", "--set", "optimizer=sgd", "--set",
+                           "optimizer.rate=1e-35")
+        for table in HEAD:
+            self.assertNotEqual(trained[table], begun[table])
+            self.assertIn(f"slots/adam/first_moment/{table}", trained)
+
+    def test_whatever_steps_and_however_it_is_pushed(self):
+        for name, more in (
+                ("decay", ["optimizer={kind: adamw, weight_decay: 0.1}"]),
+                ("penalty", ["model.l2=0.1", "filters.push=int8"]),
+                ("sparse", ["filters.push={kind: top_k, share: 0.2}"]),
+                ("copies", ["algorithm=aeasgd", "optimizer=sgd"]),
+                ("rounds", ["algorithm=local_sgd", "optimizer=sgd",
+                            "consistency={kind: rounds, examples: 500}"]),
+                ("lbfgs", ["algorithm=lbfgs", "optimizer=sgd",
+                           "consistency={kind: rounds, examples: epoch}"])):
+            with self.subTest(name):
+                self.train(name, *(word for one in more
+                                   for word in ("--set", one)))
+
+    def test_kills_change_nothing_of_it(self):
+        self.train("killed", "--kill-every", "1", "--set", "train.epochs=30")
+        self.assertGreater(self.report("killed")["epochs"], 29)
+
+    def test_frozen_tables_are_not_pushed(self):
+        self.train("counted", "--set", "train.epochs=4")
+        self.ebb("run", "other.yaml", "--run-dir", "whole", "--servers", "2",
+                 "--workers", "2", "--set", "train.epochs=4")
+        some = self.pushed_a_batch("second.yaml")
+        everything = self.pushed_a_batch("other.yaml")
+        self.assertEqual(some, "136 B")
+        self.assertEqual(everything, "2.7 KiB")
+
+    def pushed_a_batch(self, file):
+        said = self.ebb("job", "check", file)
+        (line,) = [line for line in said.splitlines() if " pushed" in line and
+                   "a batch" in line]
+        return line.split(", ")[1].removesuffix(" pushed")
+
+    def test_a_run_that_goes_on_does_not_read_the_model_again(self):
+        run = ["run", "second.yaml", "--run-dir", "on", "--workers", "1",
+               "--set", "start.from=copy"]
+        shutil.copytree(self.path("first"), self.path("copy"))
+        self.ebb(*run)
+        shutil.rmtree(self.path("copy"))
+        self.ebb(*run, "--resume", "--set", "train.epochs=3")
+        self.assertEqual(self.report("on")["epochs"], 3)
+
+    def test_what_does_not_fit_is_named(self):
+        said = self.refused("other.yaml", "--set", "start=first.safetensors")
+        self.assertIn("tensor layer3.weights of first.safetensors has the "
+                      "shape (16, 3), the table layer3.weights (16, 2)", said)
+        self.assertIn("layer3.bias", said)
+        self.assertIn("tables: [" + ", ".join(BODY) + "] takes what fits", said)
+        self.assertIn("nothing is left to learn", self.refused(
+            "other.yaml", "--set",
+            "freeze=[" + ", ".join([*BODY, *HEAD]) + "]"))
+        said = self.refused("other.yaml", "--set", "freeze=[layer1.wieghts]")
+        self.assertIn("no dense table layer1.wieghts", said)
+        self.assertIn("hint: layer1.weights", said)
+        self.assertIn("model.initial", self.refused(
+            "second.yaml", "--set", "model.initial=first.safetensors"))
+        self.assertIn("clip_norm", self.refused(
+            "second.yaml", "--set", "train.clip_norm=1"))
+        self.assertIn("job:nothing", self.refused(
+            "second.yaml", "--set", "start.from=job:nothing@never"))
+        # Nothing trained it, but that may be meant.
+        said = self.ebb("job", "check", "other.yaml", "--set",
+                        "freeze=[layer1.weights]")
+        self.assertIn("begins at random, and stays so", said)
+
+
+if __name__ == "__main__":
+    unittest.main()

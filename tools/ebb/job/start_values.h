@@ -1,0 +1,60 @@
+// The values that a job begins with if it takes tables of another model
+// (`start:`, docs/transfer-learning.md).
+#ifndef EBB_TOOLS_EBB_JOB_START_VALUES_H_
+#define EBB_TOOLS_EBB_JOB_START_VALUES_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "ebb/v1/job.pb.h"
+#include "job/specification.h"
+#include "tools/ebb/job/initial_values.h"
+#include "tools/tensors/tensor_files.h"
+
+namespace ebb::tools {
+
+// Reads the dense tables of a job's stored model: `name` is a job, a run's
+// folder, or a place of shared checkpoints. `version` is a time, as people
+// write it: the newest versions stored by then. Empty: the newest ones.
+using ModelOpener = std::function<absl::StatusOr<std::vector<Tensor>>(
+    const std::string& name, const std::string& version)>;
+
+// "job:NAME@VERSION" in its parts. Absent: `from` is a file or a folder.
+struct StartJob {
+  std::string name;
+  std::string version;  // Empty: the newest one.
+  friend bool operator==(const StartJob&, const StartJob&) = default;
+};
+std::optional<StartJob> StartJobOf(absl::string_view from);
+
+struct StartValues {
+  std::shared_ptr<const InitialValues> values;
+  // For people: what of the other model is not taken.
+  std::vector<std::string> notes;
+};
+
+// How the tables begin that are not taken.
+struct StartOtherwise {
+  uint64_t seed = 0;
+  // All tables, one after the other, as a module says; empty: the rules of the
+  // tables say it.
+  std::vector<float> values;
+};
+
+// Reads `start.from`, once, and compares it with the tables of the job. All
+// that differs is in the message, in a line each: InvalidArgument. Or the
+// errors of opening it. Without `open`, `from` must be a file or a folder of
+// .npy files.
+absl::StatusOr<StartValues> ReadStart(
+    const v1::Start& start, const std::vector<job::DenseTable>& tables,
+    const StartOtherwise& otherwise, const ModelOpener& open);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_JOB_START_VALUES_H_
