@@ -26,6 +26,7 @@ struct JobCommandFlags {
 int Check(const JobCommandFlags& flags) {
   JobChoice choice = flags.file.Choice();
   choice.open = OpenFromCluster(flags.access, flags.data);
+  TakeFirstFold(&choice);
   const auto prepared = PrepareJob(choice);
   if (!prepared.ok()) return Report(prepared.status());
   const auto sizes = SizesOf(*prepared);
@@ -55,6 +56,7 @@ int Show(const JobCommandFlags& flags) {
   const job::JobFile file = job::ReadJobFile(choice.file, choice.overrides);
   if (!file.ok()) return Report(job::ToStatus(file.mistakes));
   choice.open = OpenFromCluster(flags.access, flags.data);
+  TakeFirstFold(&choice);
   const auto prepared = PrepareJob(choice);
   if (!prepared.ok()) {
     std::cout << job::JobToYaml(file.job, job::YamlStyle::kExplained);
