@@ -108,10 +108,10 @@ absl::Status FoldCounter::CheckAll(absl::string_view name) const {
         std::accumulate(sizes_.begin(), sizes_.end(), int64_t{0});
     return absl::InvalidArgumentError(absl::StrCat(
         name, " has ",
-        groups ? absl::StrCat(by_group_.size(),
-                              " different values in the column ",
-                              internal::Quoted(folds_.group))
-               : absl::StrCat(examples, " examples"),
+        groups
+            ? absl::StrCat(by_group_.size(), " different values in the column ",
+                           internal::Quoted(folds_.group))
+            : absl::StrCat(examples, " examples"),
         ", too few for ", folds_.count, " folds; take fewer folds"));
   }
   for (const auto& [label, own] : by_label_) {

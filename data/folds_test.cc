@@ -147,8 +147,7 @@ TEST(FoldsTest, AFoldWithoutAClassIsAnError) {
     rows.push_back(i < 37 ? "u,common" : "u,rare");
   }
   Folds folds = {.count = 5, .test = 0, .stratified = true};
-  const auto stratified =
-      Part(Table(), folds, Split::Part::kTrain, Rows(rows));
+  const auto stratified = Part(Table(), folds, Split::Part::kTrain, Rows(rows));
   EXPECT_EQ(stratified.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(stratified.status().message(),
               HasSubstr("(they count from 0) has no example of the class rare, "
@@ -168,10 +167,9 @@ TEST(FoldsTest, AFoldWithoutAClassIsAnError) {
 
 TEST(FoldsTest, TooFewExamplesOrGroupsAreAnError) {
   const std::string text = Rows({"a,0", "a,1", "b,0", "b,1", "b,1"});
-  EXPECT_THAT(Part(Table(), {.count = 7}, Split::Part::kTrain, text)
-                  .status()
-                  .message(),
-              HasSubstr("a.csv has 5 examples, too few for 7 folds"));
+  EXPECT_THAT(
+      Part(Table(), {.count = 7}, Split::Part::kTrain, text).status().message(),
+      HasSubstr("a.csv has 5 examples, too few for 7 folds"));
   EXPECT_THAT(
       Part(Table(), {.count = 3, .group = "user"}, Split::Part::kTrain, text)
           .status()
@@ -194,9 +192,9 @@ TEST(FoldsTest, WrongFoldsAreRefused) {
               HasSubstr("there are 1 folds, not 2 to 1000"));
   EXPECT_THAT(refused({.count = 3, .test = 3}, Table()),
               HasSubstr("fold 3 is not one of 3"));
-  EXPECT_THAT(refused({.count = 3, .stratified = true, .group = "user"},
-                      Table()),
-              HasSubstr("cannot be stratified"));
+  EXPECT_THAT(
+      refused({.count = 3, .stratified = true, .group = "user"}, Table()),
+      HasSubstr("cannot be stratified"));
   SourceSpec numbers = Table();
   numbers.label_kind = LabelKind::kReal;
   EXPECT_THAT(refused({.count = 3, .stratified = true}, numbers),

@@ -149,8 +149,8 @@ std::string SourceSpec::Meaning() const {
     const absl::string_view part =
         split->part == Split::Part::kTrain ? "train" : "test";
     if (split->folds.count > 0) {
-      absl::StrAppend(&common, " folds=", part, "/",
-                      FoldsMeaning(split->folds), "/", split->seed);
+      absl::StrAppend(&common, " folds=", part, "/", FoldsMeaning(split->folds),
+                      "/", split->seed);
     } else {
       absl::StrAppend(&common, " split=", part, "/",
                       Exact(split->test_fraction), "/", split->seed);

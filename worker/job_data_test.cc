@@ -318,8 +318,8 @@ validate: 5
   EXPECT_EQ(test->split->folds.test, 2);
   EXPECT_TRUE(test->split->folds.stratified);
   // Numbers have no classes.
-  EXPECT_FALSE(TrainingSource(job, data::LabelKind::kReal)
-                   .split->folds.stratified);
+  EXPECT_FALSE(
+      TrainingSource(job, data::LabelKind::kReal).split->folds.stratified);
 }
 
 // Two classes, of which one is too rare, do not become numbers.
@@ -332,9 +332,8 @@ TEST_F(JobDataTest, AFoldWithoutAClassIsSaidOfOneOutput) {
   const std::string rest =
       "data: {train: {csv: " + path + "}, fold: 0}\nvalidate: 5\n";
 
-  const auto data =
-      LoadTrainingData(ParseJob("model: {kind: mlp, layers: [1, 3, 1]}\n" +
-                                rest));
+  const auto data = LoadTrainingData(
+      ParseJob("model: {kind: mlp, layers: [1, 3, 1]}\n" + rest));
 
   EXPECT_THAT(data.status().message(),
               HasSubstr("has no example of the class 1, which has 2"));
