@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "data/folds.h"
 #include "data/internal/format.h"
 #include "data/internal/input.h"
 #include "data/internal/table_files.h"
@@ -22,14 +23,23 @@ using internal::Input;
 // The part of another reader's examples that a split selects.
 class SplitReader : public Reader {
  public:
-  SplitReader(const Split& split, std::unique_ptr<Reader> all)
-      : split_(split), all_(std::move(all)) {}
+  SplitReader(const SourceSpec& spec, const Encoding& encoding,
+              std::unique_ptr<Reader> all)
+      : split_(*spec.split), name_(spec.Name()), all_(std::move(all)) {
+    if (split_.folds.count == 0) return;
+    const bool classes = spec.has_labels && spec.looks_at_labels &&
+                         spec.label_kind == LabelKind::kClass;
+    folds_.emplace(split_.seed, split_.folds, classes, encoding);
+  }
 
   absl::StatusOr<bool> Next(Example* example) override {
     for (;;) {
       EBB_ASSIGN_OR_RETURN(const bool more, all_->Next(example));
-      if (!more) return false;
-      if (Selects(split_, next_++)) return true;
+      if (!more) {
+        if (folds_) EBB_RETURN_IF_ERROR(folds_->CheckAll(name_));
+        return false;
+      }
+      if (Takes(*example)) return true;
     }
   }
   Layout layout() const override { return all_->layout(); }
@@ -48,8 +58,17 @@ class SplitReader : public Reader {
   }
 
  private:
+  bool Takes(const Example& example) {
+    if (!folds_) return Selects(split_, next_++);
+    const bool test =
+        folds_->Next(example.label, example.group) == split_.folds.test;
+    return test == (split_.part == Split::Part::kTest);
+  }
+
   const Split split_;
+  const std::string name_;
   const std::unique_ptr<Reader> all_;
+  std::optional<FoldCounter> folds_;  // Absent: the split has none.
   int64_t next_ = 0;
 };
 
@@ -74,7 +93,7 @@ absl::StatusOr<std::unique_ptr<Reader>> OpenReader(const SourceSpec& spec,
       std::unique_ptr<Reader> reader,
       internal::FormatOf(spec.kind).open(spec, encoding, std::move(files)));
   if (!spec.split.has_value()) return reader;
-  return std::make_unique<SplitReader>(*spec.split, std::move(reader));
+  return std::make_unique<SplitReader>(spec, encoding, std::move(reader));
 }
 
 absl::StatusOr<FoundEncoding> FindEncoding(const SourceSpec& spec,

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "data/byte_source.h"
 #include "data/encoding.h"
 #include "data/fingerprint.h"
@@ -47,6 +48,8 @@ struct Example {
   // kKeyed: as the file has them; one key may stand there twice.
   std::span<const uint64_t> keys;
   std::span<const Field> fields;
+  // The field of the column Folds::group, as the file has it.
+  absl::string_view group;
 };
 
 // The bad examples that were left out (OnBadExample::kSkip).

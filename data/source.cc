@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/example_hash.h"
 #include "common/status_macros.h"
+#include "data/folds.h"
 #include "data/internal/format.h"
 #include "data/internal/options.h"
 
@@ -41,9 +42,43 @@ absl::Status ValidateSparse(const Format& format, const SourceSpec& spec) {
   return absl::OkStatus();
 }
 
+absl::Status ValidateFolds(const SourceSpec& spec) {
+  const Folds& folds = spec.split->folds;
+  if (folds.count < 2 || folds.count > kMostFolds) {
+    return WrongOption("there are ", folds.count, " folds, not 2 to ",
+                       kMostFolds);
+  }
+  if (folds.test < 0 || folds.test >= folds.count) {
+    return WrongOption("fold ", folds.test, " is not one of ", folds.count,
+                       ", which count from 0");
+  }
+  const bool classes = spec.has_labels && spec.label_kind == LabelKind::kClass;
+  if (folds.stratified && !classes) {
+    return WrongOption(
+        "stratified folds need labels that are classes; leave stratified out");
+  }
+  if (folds.group.empty()) return absl::OkStatus();
+  if (folds.stratified) {
+    return WrongOption(
+        "folds by group cannot be stratified: all examples of a group are in "
+        "one fold; leave stratified out");
+  }
+  if (spec.kind != SourceKind::kCsv) {
+    return WrongOption("folds by group need a column, and ",
+                       FormatOf(spec.kind).word,
+                       " has no columns for it; give the data as CSV");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 bool Selects(const Split& split, int64_t example) {
+  if (split.folds.count > 0) {
+    const int64_t fold =
+        FoldOf(split.seed, kAllExamples, example, split.folds.count);
+    return (fold == split.folds.test) == (split.part == Split::Part::kTest);
+  }
   constexpr uint64_t kSplitVersion = 2;  // 1 is the order's.
   const uint64_t hash =
       HashAppend(HashAppend(HashAppend(0, kSplitVersion), split.seed),
@@ -91,6 +126,9 @@ absl::Status SourceSpec::Validate() const {
       std::fabs(scale) > std::numeric_limits<float>::max()) {
     return WrongOption("scale ", scale, " is not a finite number other than 0");
   }
+  if (split.has_value() && split->folds.count > 0) {
+    return ValidateFolds(*this);
+  }
   if (split.has_value() &&
       !(split->test_fraction > 0 && split->test_fraction < 1)) {
     return WrongOption("the test fraction of the split is ",
@@ -108,9 +146,15 @@ std::string SourceSpec::Meaning() const {
                                         : "real",
       " scale=", Exact(scale), " standardise=", standardise ? "yes" : "no");
   if (split.has_value()) {
-    absl::StrAppend(&common, " split=",
-                    split->part == Split::Part::kTrain ? "train" : "test", "/",
-                    Exact(split->test_fraction), "/", split->seed);
+    const absl::string_view part =
+        split->part == Split::Part::kTrain ? "train" : "test";
+    if (split->folds.count > 0) {
+      absl::StrAppend(&common, " folds=", part, "/", FoldsMeaning(split->folds),
+                      "/", split->seed);
+    } else {
+      absl::StrAppend(&common, " split=", part, "/",
+                      Exact(split->test_fraction), "/", split->seed);
+    }
   }
   // Only if it is so: older indexes do not contain these.
   if (standardise_labels && numbers()) {

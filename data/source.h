@@ -43,6 +43,17 @@ enum class LabelKind { kClass, kReal };
 // the bytes of the file alone.
 enum class OnBadExample { kStop, kSkip };
 
+// Cross-validation: each example is in one of so many folds, and the test part
+// is one of them.
+struct Folds {
+  int64_t count = 0;  // 0: the examples have no folds.
+  int64_t test = 0;   // The fold that is the test part, from 0.
+  // Each class has the same share in each fold. Labels are classes.
+  bool stratified = false;
+  // The column of a table by which examples stay together; empty: none.
+  std::string group;
+};
+
 // One part of a file that keeps some examples for testing. A function of the
 // seed and the example's number chooses them (docs/data-order.md), so the two
 // parts are disjoint and the same on every machine.
@@ -52,9 +63,12 @@ struct Split {
   double test_fraction = 0.2;
   uint64_t seed = 0;
   Part part = Part::kTrain;
+  // If there are folds, they choose the test part, and not the fraction.
+  Folds folds;
 };
 
-// Whether the part holds the example with this number, counted from 0.
+// Whether the part holds the example with this number, counted from 0. Folds
+// are those of an example's number alone: neither stratified nor by group.
 bool Selects(const Split& split, int64_t example);
 
 // A delimiter: any run of spaces and tabs.

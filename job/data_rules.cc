@@ -579,11 +579,15 @@ void FactRules::CheckValidation(const SourceFacts& data) {
 }
 
 void FactRules::CheckAgainstTestData(const SourceFacts& data) {
-  const std::string path = job_.data().has_split() ? "data.split" : "data.test";
+  const bool split = job_.data().has_split();
+  const std::string path = split                 ? "data.split"
+                           : job_.has_validate() ? "validate"
+                                                 : "data.test";
   if (data.examples < 1) {
     found_->Add(path, "leaves no examples to test on",
-                job_.data().has_split() ? "split: 0.2"
-                                        : "a file with a row per example");
+                split                 ? "split: 0.2"
+                : job_.has_validate() ? "validate: 5"
+                                      : "a file with a row per example");
     return;
   }
   if (data.documents && data.documents->with_two_words == 0) {

@@ -254,9 +254,7 @@ void FillDefaults(v1::Job* job) {
   FillStandardise(job);
   FillLabels(job);
   FillStandardiseLabels(job);
-  if (job->data().has_test() || job->data().has_split()) {
-    job->mutable_evaluate();
-  }
+  if (HasTestData(*job)) job->mutable_evaluate();
   // What diverges may meet a gradient that is not finite first.
   if (job->on_divergence() == v1::ON_DIVERGENCE_ROLLBACK &&
       !job->has_on_nonfinite()) {

@@ -145,8 +145,7 @@ std::optional<UnfitFigure> FindUnfit(const v1::Job& job, const DataFacts& facts,
 void CheckExpectations(const v1::Job& job, const DataFacts& facts,
                        Complaints* found) {
   const bool program = TraitsOf(job.model()).program();
-  const bool tested = job.data().has_test() || job.data().has_split() ||
-                      (program && job.has_evaluate());
+  const bool tested = HasTestData(job) || (program && job.has_evaluate());
   const std::vector<ExpectedFigure> given = ExpectationsOf(job.expect());
   if (!tested) {
     if (given.empty()) return;

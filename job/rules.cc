@@ -11,6 +11,7 @@
 #include "job/complaints.h"
 #include "job/data_rules.h"
 #include "job/expectations.h"
+#include "job/fold_rules.h"
 #include "job/keys.h"
 #include "job/program_rules.h"
 #include "job/python_rules.h"
@@ -432,6 +433,7 @@ std::vector<Mistake> CheckRules(const v1::Job& job, const DataFacts& facts,
               "ebb predict MODEL DATA --to FOLDER");
   }
   CheckSourceRules(job, &found);
+  CheckFoldRules(job, &found);
   CheckProgramRules(job, &found);
   CheckPythonRules(job, &found);
   CheckTopicRules(job, &found);

@@ -86,10 +86,17 @@ bool IsDenseTable(const v1::Model& model, const std::string& name) {
                                    : !MayHaveSparseTables(model);
 }
 
+bool HoldsOut(const v1::Job& job) {
+  return job.data().has_split() || job.has_validate();
+}
+
+bool HasTestData(const v1::Job& job) {
+  return job.data().has_test() || HoldsOut(job);
+}
+
 bool IsEvaluated(const v1::Job& job) {
   return job.has_evaluate() &&
-         (job.data().has_test() || job.data().has_split() ||
-          TraitsOf(job.model()).program());
+         (HasTestData(job) || TraitsOf(job.model()).program());
 }
 
 bool HasRestarts(const v1::Job& job) {

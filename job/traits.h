@@ -44,6 +44,10 @@ bool MayHaveSparseTables(const v1::Model& model);
 // with keys and for plugins, whose tables only they themselves know.
 bool IsDenseTable(const v1::Model& model, const std::string& name);
 
+// Whether the job tests on a part of its training data: data.split, or a fold.
+bool HoldsOut(const v1::Job& job);
+// Whether the job has test data that ebb reads.
+bool HasTestData(const v1::Job& job);
 // Whether there are examples to evaluate the model on: the job's test data, or
 // that of programs, and the job says how often.
 bool IsEvaluated(const v1::Job& job);

@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/example_hash.h"
 #include "gtest/gtest.h"
+#include "sweep/folds.h"
 #include "sweep/sweep.h"
 
 namespace ebb::sweep {
@@ -72,6 +74,11 @@ class SimulatedSweep {
     rate.low = 0.001;
     rate.high = 1;
     sweep_.space = {rate};
+    if (seed % 3 == 0) {  // Cross-validated.
+      sweep_.halving.reset();
+      sweep_.folds = 4;
+      sweep_.budget.trials = 5;
+    }
   }
 
   // What went wrong; empty: nothing.
@@ -151,7 +158,7 @@ class SimulatedSweep {
     for (const auto& [number, count] : jobs) {
       if (count > 1) return absl::StrCat("trial ", number, " counts twice");
     }
-    if (!whole) return "";
+    if (!whole || !sweep_.halving) return "";
     // Stated again, by the definition: a job that runs on was at each rung
     // among the best third of the results that were there.
     for (const auto& [id, trial] : disk_.jobs) {
@@ -183,7 +190,17 @@ class SimulatedSweep {
     for (const auto& [id, trial] : disk_.jobs) {
       if (trial.state == TrialState::kRunning) return "a trial runs on";
     }
-    return "";
+    if (sweep_.folds == 0) return "";
+    // Each setting was tested on each fold.
+    std::map<std::string, std::set<std::string>> folds;
+    for (const auto& [id, trial] : disk_.jobs) {
+      folds[trial.choices.at("optimizer.rate")].insert(
+          trial.choices.at(kFoldKey));
+    }
+    for (const auto& [rate, tested] : folds) {
+      if (tested.size() != 4) return absl::StrCat(rate, " misses a fold");
+    }
+    return folds.size() == 5 ? "" : "there are not 5 settings";
   }
 
   Sweep sweep_;

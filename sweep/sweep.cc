@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
+#include "sweep/folds.h"
 
 namespace ebb::sweep {
 namespace {
@@ -23,7 +24,11 @@ std::vector<MeasuredTrial> MeasuredOf(const std::vector<Trial>& trials) {
   return measured;
 }
 
-std::vector<Outcome> OutcomesOf(const std::vector<Trial>& trials) {
+// With folds those of the settings.
+std::vector<Outcome> OutcomesOf(const Sweep& sweep,
+                                const std::vector<Trial>& all) {
+  const std::vector<Trial> trials =
+      sweep.folds > 0 ? WholesOf(SettingsOf(sweep, all)) : all;
   std::vector<Outcome> outcomes;
   for (const Trial& trial : trials) {
     Outcome outcome{trial.choices, std::nullopt, 0};
@@ -38,14 +43,15 @@ std::vector<Outcome> OutcomesOf(const std::vector<Trial>& trials) {
   return outcomes;
 }
 
-// Why no further trial begins; empty: the budget is not used up.
+// Why no trial with this number begins; empty: the budget is not used up.
 std::string UsedUp(const Sweep& sweep, const std::vector<Trial>& trials,
-                   int64_t begun, int64_t now_unix_ms) {
+                   int64_t number, int64_t now_unix_ms) {
   const Budget& budget = sweep.budget;
-  if (begun >= kMostTrials) {
+  if (number >= kMostTrials) {
     return absl::StrCat("a sweep has at most ", kMostTrials, " trials");
   }
-  if (budget.trials && begun >= *budget.trials) {
+  const int64_t settings = number / std::max<int64_t>(sweep.folds, 1);
+  if (budget.trials && settings >= *budget.trials) {
     return absl::StrCat("budget.trials (", *budget.trials, ") is used up");
   }
   int64_t examples = 0;
@@ -96,18 +102,27 @@ Step NextStep(const Sweep& sweep, const std::vector<Trial>& trials,
     if (!reason.empty()) step.stop.push_back({trial.number, trial.job, reason});
   }
   int64_t number = trials.empty() ? 0 : trials.back().number + 1;
-  std::vector<Outcome> outcomes = OutcomesOf(trials);
+  std::vector<Outcome> outcomes = OutcomesOf(sweep, trials);
+  const int64_t folds = std::max<int64_t>(sweep.folds, 1);
+  Choices last = trials.empty() ? Choices() : trials.back().choices;
   while (running < sweep.parallel) {
-    step.why = UsedUp(sweep, trials, number, now_unix_ms);
-    if (!step.why.empty()) break;
-    auto choices =
-        Suggest(sweep.space, sweep.method, sweep.seed, number, outcomes);
-    if (!choices) {
-      step.why = "every point of the space has been tried";
-      break;
+    // A setting that has begun gets all of its folds.
+    if (number % folds == 0) {
+      step.why = UsedUp(sweep, trials, number, now_unix_ms);
+      if (!step.why.empty()) break;
+      auto choices = Suggest(sweep.space, sweep.method, sweep.seed,
+                             number / folds, outcomes);
+      if (!choices) {
+        step.why = sweep.space.empty()
+                       ? "every fold has been trained"
+                       : "every point of the space has been tried";
+        break;
+      }
+      outcomes.push_back({*choices, std::nullopt, 0});
+      last = *std::move(choices);
     }
-    outcomes.push_back({*choices, std::nullopt, 0});
-    step.begin.push_back({number, *std::move(choices)});
+    if (sweep.folds > 0) last[kFoldKey] = absl::StrCat(number % folds);
+    step.begin.push_back({number, last});
     ++number;
     ++running;
   }

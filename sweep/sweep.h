@@ -18,6 +18,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/scores/figures.h"
 #include "sweep/halving.h"
 #include "sweep/sampler.h"
 #include "sweep/space.h"
@@ -26,7 +27,7 @@ namespace ebb::sweep {
 
 // No further trial begins once one of these is used up. Absent: no bound.
 struct Budget {
-  std::optional<int64_t> trials;
+  std::optional<int64_t> trials;       // With folds: points of the space.
   std::optional<int64_t> examples;     // Applied by all trials together.
   std::optional<absl::Duration> time;  // Since the first trial began.
 };
@@ -41,6 +42,9 @@ struct Sweep {
   bool maximise = false;  // Larger values of the metric are better.
   std::optional<Halving> halving;
   Space space;
+  // Trials of each point of the space, one for each fold of the job's data
+  // (sweep/folds.h). 0: the job is not cross-validated.
+  int64_t folds = 0;
 };
 
 enum class TrialState {
@@ -56,7 +60,11 @@ struct Trial {
   TrialState state = TrialState::kRunning;
   int32_t epochs = 0;              // Epochs of its job.
   std::vector<Measured> measured;  // Smaller is better, whatever the metric.
-  int64_t examples = 0;            // Applied.
+  std::vector<Figure> figures;     // All that people read of the last one.
+  // The deviation of the folds' results, if it stands for all folds
+  // (sweep/folds.h).
+  std::optional<double> deviation;
+  int64_t examples = 0;  // Applied.
   int64_t began_unix_ms = 0;
   int64_t ended_unix_ms = 0;  // 0: it has not.
   // Why it cannot go on by itself, for people; empty: it can.

@@ -27,6 +27,7 @@
 #include "job/values.h"
 #include "job/yaml.h"
 #include "job/yaml_tree.h"
+#include "sweep/folds.h"
 
 namespace ebb::sweep {
 namespace {
@@ -130,6 +131,8 @@ class SweepReader {
   void Read(const YamlNode& node, const std::string& path);
   // Once the job is known.
   void CheckJob();
+  // The sweep of a job's folds alone, without a space.
+  void TakeFolds();
 
  private:
   void Fail(int line, const std::string& path, std::string what,
@@ -166,6 +169,7 @@ class SweepReader {
   void CheckValue(const Dimension& at, const std::string& value,
                   std::set<std::string>* told);
   void CheckEvaluations();
+  void CheckFolds();
 
   const absl::string_view name_;
   SweepFile& file_;
@@ -654,13 +658,47 @@ void SweepReader::CheckJob() {
     constexpr size_t kLongest = 44;
     file_.sweep.name = absl::StrCat(name.substr(0, kLongest), "-sweep");
   }
+  CheckFolds();
   if (file_.ok()) CheckEvaluations();
+}
+
+void SweepReader::CheckFolds() {
+  const Space& space = file_.sweep.space;
+  for (size_t i = 0; i < space.size(); ++i) {
+    if (space[i].key != kFoldKey && !absl::StartsWith(space[i].key, "validate"))
+      continue;
+    Fail(lines_[i], job::Join(job::Join(path_, "space"), space[i].key),
+         "is the same in all trials", "leave it out");
+  }
+  const v1::Job& job = file_.job;
+  if (!job.has_validate() || !file_.ok()) return;
+  if (job.data().has_fold()) {
+    Fail(1, kFoldKey, "is one fold, and a sweep trains all of them",
+         "leave it out");
+  }
+  if (file_.sweep.halving) {
+    Fail(halving_line_, job::Join(path_, "halving"),
+         "stops single trials, and the result of a job with `validate` is the "
+         "mean of its folds",
+         "leave halving out, or take data.split instead of validate");
+  }
+  file_.sweep.folds = job.validate().folds();
+}
+
+void SweepReader::TakeFolds() {
+  Sweep& sweep = file_.sweep;
+  file_.job = job::ReadJob(file_.job_text, file_.job_file, file_.overrides).job;
+  const std::string name = file_.job.has_name() ? file_.job.name() : "job";
+  constexpr size_t kLongest = 44;
+  sweep.name = absl::StrCat(name.substr(0, kLongest), "-folds");
+  sweep.method = Method::kGrid;
+  sweep.metric = "loss";
 }
 
 void SweepReader::CheckEvaluations() {
   const v1::Job& job = file_.job;
   const std::string metric = job::Join(path_, "metric");
-  if (!job.data().has_test() && !job.data().has_split()) {
+  if (!job::HasTestData(job)) {
     Fail(metric_line_, metric,
          "needs test data, on which trials are compared, and the job has none",
          "data: {split: 0.2}, in the job");
@@ -717,6 +755,13 @@ std::optional<std::string> WithoutSweep(absl::string_view text,
     lines[static_cast<size_t>(line) - 1].clear();
   }
   return absl::StrJoin(lines, "\n");
+}
+
+// Whether a file is a job without a sweep.
+bool IsJob(const YamlNode& root) {
+  return std::ranges::any_of(root.keys, [](const YamlNode& key) {
+    return key.text == "model" || key.text == "data" || key.text == "validate";
+  });
 }
 
 // The text of a file, of at most as many bytes as a job file may have.
@@ -794,6 +839,21 @@ SweepFile ReadSweep(absl::string_view text, absl::string_view name,
     file.job_file = std::string(name);
     file.job_text = *std::move(job_text);
     reader.Read(*sweep, "sweep");
+  } else if (IsJob(*root)) {
+    file.job_file = std::string(name);
+    file.job_text = std::string(text);
+    job::JobFile read = job::ReadJob(text, name, overrides);
+    if (read.ok() && !read.job.has_validate()) {
+      read.mistakes.push_back(
+          {{std::string(name), 1},
+           "",
+           "the file has neither the key sweep nor the key validate, so there "
+           "is one job to train",
+           "sweep: {space: {optimizer.rate: [0.01, 0.1]}}, or `ebb run`"});
+    }
+    file.mistakes = std::move(read.mistakes);
+    if (!file.ok()) return file;
+    reader.TakeFolds();
   } else {
     reader.Read(*root, "");
     const YamlNode* job = item("job");
@@ -825,6 +885,9 @@ std::vector<std::string> OverridesOf(const SweepFile& file,
     const auto chosen = choices.find(dimension.key);
     if (chosen == choices.end()) continue;
     overrides.push_back(absl::StrCat(dimension.key, "=", chosen->second));
+  }
+  if (const auto fold = choices.find(kFoldKey); fold != choices.end()) {
+    overrides.push_back(absl::StrCat(kFoldKey, "=", fold->second));
   }
   return overrides;
 }

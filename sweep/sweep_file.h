@@ -1,7 +1,9 @@
 // Sweep files: YAML to a Sweep and its job.
 //
 // A sweep file is a job file with the key `sweep`, or has the keys of a sweep
-// and names its job file by `job`. Mistakes have the form of a job file's.
+// and names its job file by `job`. A job file with `validate` and without
+// `sweep` is a sweep that has only folds. Mistakes have the form of a job
+// file's.
 #ifndef EBB_SWEEP_SWEEP_FILE_H_
 #define EBB_SWEEP_SWEEP_FILE_H_
 

@@ -160,6 +160,61 @@ sweep: {method: grid, space: {optimizer.rate: [0.1, 1]}}
               HasSubstr("sweep.metric: needs test data"));
 }
 
+constexpr char kFolds[] = R"(name: digits
+model: {kind: mlp, layers: [4, 16, 3]}
+data: {train: {csv: train.csv}}
+train: {epochs: 9}
+validate: 5
+)";
+
+TEST(SweepFileTest, AJobWithFoldsIsASweep) {
+  const SweepFile file = ReadSweep(kFolds, "job.yaml", {"train.epochs=4"});
+  ASSERT_THAT(file.mistakes, IsEmpty()) << job::ToString(file.mistakes);
+  EXPECT_EQ(file.sweep.name, "digits-folds");
+  EXPECT_EQ(file.sweep.folds, 5);
+  EXPECT_THAT(file.sweep.space, IsEmpty());
+  const auto text = TrialFile(file, 3, {{"data.fold", "3"}});
+  ASSERT_TRUE(text.ok()) << text.status();
+  EXPECT_EQ(ReadTrialHeader(*text)->choices, (Choices{{"data.fold", "3"}}));
+  const job::JobFile read = job::ReadJob(*text, "trial", {});
+  EXPECT_EQ(read.job.data().fold(), 3);
+  EXPECT_EQ(read.job.validate().folds(), 5);
+  EXPECT_EQ(read.job.train().epochs(), 4);
+}
+
+TEST(SweepFileTest, ASweepOfAJobWithFolds) {
+  const SweepFile file = ReadSweep(absl::StrCat(kFolds, R"(sweep:
+  method: grid
+  space: {optimizer.rate: [0.1, 0.01]}
+)"),
+                                   "s.yaml", {});
+  ASSERT_THAT(file.mistakes, IsEmpty()) << job::ToString(file.mistakes);
+  EXPECT_EQ(file.sweep.folds, 5);
+  EXPECT_THAT(
+      job::ToString(ReadSweep(absl::StrCat(kFolds, R"(sweep:
+  method: grid
+  halving: {first: 1}
+  space: {optimizer.rate: [0.1, 0.01], validate.folds: [3, 5]}
+)"),
+                              "s.yaml", {})
+                        .mistakes),
+      HasSubstr("s.yaml:9: sweep.space.validate.folds: is the same in all "
+                "trials"));
+  EXPECT_THAT(job::ToString(ReadSweep(absl::StrCat(kFolds, R"(sweep:
+  method: grid
+  halving: {first: 1}
+  space: {optimizer.rate: [0.1, 0.01]}
+)"),
+                                      "s.yaml", {})
+                                .mistakes),
+              HasSubstr("s.yaml:8: sweep.halving: stops single trials"));
+}
+
+TEST(SweepFileTest, AJobWithoutFoldsIsNotASweep) {
+  EXPECT_THAT(job::ToString(ReadSweep(kJob, "job.yaml", {}).mistakes),
+              HasSubstr("has neither the key sweep nor the key validate"));
+}
+
 TEST(SweepFileTest, RungsMustBeEvaluated) {
   EXPECT_THAT(Mistakes(R"(evaluate: 2 epochs
 sweep:

@@ -12,6 +12,7 @@
 #include "common/plugin_file.h"
 #include "common/status_macros.h"
 #include "common/tls/sha256.h"
+#include "data/folds.h"
 #include "job/boosted.h"
 #include "job/program_tables.h"
 #include "job/specification.h"
@@ -345,24 +346,54 @@ absl::StatusOr<PythonDataSet> ReadDataSet(const v1::PythonData& data,
   return set;
 }
 
-std::optional<data::Split> SplitOf(const v1::Job& job, data::Split::Part part) {
-  if (!job.data().has_split()) return std::nullopt;
-  return data::Split{job.data().split(), job.seed(), part};
+// `classes`: its labels are, and ebb reads them.
+std::optional<data::Split> SplitOf(const v1::Job& job, data::Split::Part part,
+                                   bool classes) {
+  const v1::Data& data = job.data();
+  data::Split split = {.seed = job.seed(), .part = part};
+  if (data.has_split()) {
+    split.test_fraction = data.split();
+    return split;
+  }
+  if (!data.has_fold() || !job.has_validate()) return std::nullopt;
+  const v1::Validate& validate = job.validate();
+  split.folds = {.count = validate.folds(),
+                 .test = data.fold(),
+                 .stratified = validate.has_stratified()
+                                   ? validate.stratified()
+                                   : classes && !validate.has_group(),
+                 .group = validate.group()};
+  return split;
+}
+
+// The split of a source that ebb reads.
+std::optional<data::Split> SplitOf(const v1::Job& job, data::Split::Part part,
+                                   const data::SourceSpec& spec) {
+  return SplitOf(job, part,
+                 spec.has_labels && spec.looks_at_labels &&
+                     spec.label_kind == data::LabelKind::kClass);
+}
+
+// An error of classes that are too small for the folds, and not of numbers that
+// were taken for classes.
+bool IsOfFolds(const absl::Status& status, bool two_classes) {
+  const auto classes = status.GetPayload(data::kFoldWithoutClass);
+  return classes && (!two_classes || *classes == "2");
 }
 
 }  // namespace
 
 std::optional<data::Split> TrainingSplit(const v1::Job& job) {
-  return SplitOf(job, data::Split::Part::kTrain);
+  return SplitOf(job, data::Split::Part::kTrain, /*classes=*/false);
 }
 
 std::optional<data::Split> TestSplit(const v1::Job& job) {
-  return SplitOf(job, data::Split::Part::kTest);
+  return SplitOf(job, data::Split::Part::kTest, /*classes=*/false);
 }
 
 data::SourceSpec TrainingSource(const v1::Job& job, data::LabelKind labels) {
   data::SourceSpec spec = SourceOf(job, job.data().train(), labels);
-  spec.split = TrainingSplit(job);
+  spec.split = SplitOf(job, data::Split::Part::kTrain, spec);
   return spec;
 }
 
@@ -375,9 +406,9 @@ std::optional<data::SourceSpec> TestSource(
     spec.like = columns;
     return spec;
   }
-  if (!data.has_split()) return std::nullopt;
   data::SourceSpec spec = SourceOf(job, data.train(), labels);
-  spec.split = TestSplit(job);
+  spec.split = SplitOf(job, data::Split::Part::kTest, spec);
+  if (!spec.split) return std::nullopt;
   return spec;
 }
 
@@ -428,6 +459,7 @@ absl::StatusOr<data::Dataset> LoadTrainingData(const v1::Job& job,
   const bool fits =
       classes.ok() && (!one_output || classes->index().classes.size() == 2);
   if (!(one_output || job::IsOwn(model))) return classes;
+  if (IsOfFolds(classes.status(), one_output)) return classes;
   if (fits && classes->index().left_out == 0) return classes;
   // Mistakes beside the labels occur both times. If more examples are left out
   // with classes than with numbers, their labels are numbers.
@@ -546,9 +578,9 @@ std::optional<data::Index> PythonTestIndex(
     return IndexOfPython(job.data().test().python(), found.back(),
                          std::nullopt);
   }
-  if (!job.data().has_split()) return std::nullopt;
-  return IndexOfPython(job.data().train().python(), found.front(),
-                       TestSplit(job));
+  const auto split = TestSplit(job);
+  if (!split) return std::nullopt;
+  return IndexOfPython(job.data().train().python(), found.front(), split);
 }
 
 absl::StatusOr<std::unique_ptr<PythonModel>> CreatePythonModel(

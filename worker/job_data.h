@@ -102,8 +102,8 @@ struct ModuleText {
 absl::StatusOr<ModuleText> ReadModule(const v1::Job& job, const UserCode& code);
 // Writes the hashes of what was read into the job.
 void SetHashes(const ModuleText& module, v1::Job* job);
-// Which examples of `data.train` a job trains or tests on; absent: all, and
-// none.
+// Which examples of `data.train` a job trains or tests on, of data that ebb
+// does not read itself; absent: all, and none.
 std::optional<data::Split> TrainingSplit(const v1::Job& job);
 std::optional<data::Split> TestSplit(const v1::Job& job);
 // The index of what a job with HasPythonData() trains or tests on; `found` is

@@ -298,6 +298,49 @@ data: {train: {libsvm: {path: a, features: 9}}, split: 0.25}
   EXPECT_EQ(test->split->test_fraction, 0.25);
 }
 
+TEST_F(JobDataTest, AFoldIsTheTestDataOfItsJob) {
+  const v1::Job job = ParseJob(R"(
+model: softmax
+seed: 7
+data: {train: {csv: a.csv}, fold: 2}
+validate: 5
+)");
+
+  const auto train = TrainingSource(job, data::LabelKind::kClass);
+  const auto test = TestSource(job, data::LabelKind::kClass, std::nullopt);
+
+  ASSERT_TRUE(train.split.has_value() && test.has_value() &&
+              test->split.has_value());
+  EXPECT_EQ(train.split->part, data::Split::Part::kTrain);
+  EXPECT_EQ(test->split->part, data::Split::Part::kTest);
+  EXPECT_EQ(test->split->seed, 7);
+  EXPECT_EQ(test->split->folds.count, 5);
+  EXPECT_EQ(test->split->folds.test, 2);
+  EXPECT_TRUE(test->split->folds.stratified);
+  // Numbers have no classes.
+  EXPECT_FALSE(
+      TrainingSource(job, data::LabelKind::kReal).split->folds.stratified);
+}
+
+// Two classes, of which one is too rare, do not become numbers.
+TEST_F(JobDataTest, AFoldWithoutAClassIsSaidOfOneOutput) {
+  std::string text = "x,y\n";
+  for (int i = 0; i < 20; ++i) {
+    text += std::to_string(i) + (i < 18 ? ",0\n" : ",1\n");
+  }
+  const std::string path = Write("a.csv", text);
+  const std::string rest =
+      "data: {train: {csv: " + path + "}, fold: 0}\nvalidate: 5\n";
+
+  const auto data = LoadTrainingData(
+      ParseJob("model: {kind: mlp, layers: [1, 3, 1]}\n" + rest));
+
+  EXPECT_THAT(data.status().message(),
+              HasSubstr("has no example of the class 1, which has 2"));
+  // As numbers they have no classes.
+  EXPECT_TRUE(LoadTrainingData(ParseJob("model: linear\n" + rest)).ok());
+}
+
 TEST_F(JobDataTest, LabelsOfALinearModelAreNumbers) {
   const std::string path = Write("a.csv", "x,y\n1,2\n2,3\n");
 

@@ -253,7 +253,7 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::LoadNumbered(
       CheckSubmitted(job.data().train(), found.front(), train_index));
   const bool has_test = job.data().has_test();
   std::optional<data::Dataset> test;
-  if (has_test || job.data().has_split()) {
+  if (has_test || TestSplit(job)) {
     EBB_ASSIGN_OR_RETURN(data::Index index,
                          data::Index::Decode(specification.test_index()));
     EBB_RETURN_IF_ERROR(

@@ -107,6 +107,7 @@ class CsvReader : public Reader {
   DelimitedRecords records_;
   BadExamples bad_;
   TableSchema schema_;
+  size_t group_ = Columns::kNone;  // The column of groups.
   std::optional<RowEncoder> row_;
   std::optional<ColumnWatch> watch_;
   // The number of each class by its text; empty where labels are numbers.
@@ -134,6 +135,10 @@ absl::Status CsvReader::Start() {
     classes_.emplace(text, static_cast<float>(classes_.size()));
   }
   boolean_labels_ = BooleansOf(encoding_.classes).has_value();
+  if (spec_.split && !spec_.split->folds.group.empty()) {
+    EBB_ASSIGN_OR_RETURN(group_,
+                         schema_.columns.Resolve(spec_.split->folds.group));
+  }
   return absl::OkStatus();
 }
 
@@ -154,6 +159,7 @@ absl::StatusOr<bool> CsvReader::Next(Example* example) {
       bad_.AddGood();
       good_rows_ = rows_;
       *example = {.label = label, .values = row_->values()};
+      if (group_ != Columns::kNone) example->group = records_.fields()[group_];
       return true;
     }
     // It is left out, or the other records are looked at only for more

@@ -6,14 +6,11 @@
 import csv
 import json
 import os
-import random
-import signal
 import subprocess
 import sys
 import unittest
 
-from daemons import wait_until
-from job_test_case import JobTestCase
+from sweep_test_case import SweepTestCase, points
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 
@@ -38,56 +35,13 @@ sweep:
 EXAMPLES = 450
 
 
-def points(count):
-    draw = random.Random(count)
-    lines = []
-    for _ in range(count):
-        values = [draw.gauss(0, 1) for _ in range(4)]
-        label = int(values[0] - 2 * values[1] + draw.gauss(0, 0.5) > 0)
-        lines.append(",".join([*(f"{value:.4f}" for value in values),
-                               str(label)]))
-    return "\n".join(lines) + "\n"
-
-
-class SweepTest(JobTestCase):
+class SweepTest(SweepTestCase):
     programs = BIN
 
     @classmethod
     def setUpClass(cls):
         cls.make_data({"train.csv": points(EXAMPLES), "test.csv": points(200),
                        "sweep.yaml": SWEEP})
-
-    def trials(self, folder):
-        with open(os.path.join(folder, "run/trials.json")) as file:
-            return json.load(file)["trials"]
-
-    def start(self, folder, *more, batch_time="0"):
-        """The sweep, in the background."""
-        output = open(os.path.join(folder, "output"), "a")
-        self.addCleanup(output.close)
-        process = subprocess.Popen(
-            [os.path.join(BIN, "ebb"), "sweep", "sweep.yaml", "--workers", "2",
-             "--servers", "1", "--run-dir", "run", *more], cwd=folder,
-            env=dict(os.environ, EBB_BATCH_TIME=batch_time), stdout=output,
-            stderr=subprocess.STDOUT)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        return process
-
-    def said(self, folder):
-        with open(os.path.join(folder, "output")) as file:
-            return file.read()
-
-    def wait_for_trials(self, process, folder, count):
-        """Until so many have ended."""
-        def look():
-            self.assertIsNone(process.poll(), self.said(folder))
-            try:
-                trials = self.trials(folder)
-            except FileNotFoundError:
-                return False
-            return sum(one["state"] != "running" for one in trials) >= count
-        wait_until(look, lambda: self.said(folder), self.limit_s, 0.05)
 
     def check_counted_once(self, folder, count):
         trials = self.trials(folder)
@@ -131,19 +85,6 @@ class SweepTest(JobTestCase):
         for number, (job, choices) in before.items():
             self.assertEqual(trials[number]["job"], job)
             self.assertEqual(trials[number]["set"], choices)
-
-    def kill_scheduler(self, process):
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/cmdline") as file:
-                    words = file.read().split("\0")
-            except OSError:  # It has ended.
-                continue
-            if (os.path.basename(words[0]) == "ebb-scheduler" and
-                    str(process.pid) in words):
-                os.kill(int(pid), signal.SIGKILL)
-                return
-        self.fail("there is no scheduler")
 
     def test_halving_stops_trials(self):
         folder = self.copy_of_data()

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "data/folds.h"
 #include "job/traits.h"
 
 namespace ebb::worker {
@@ -34,8 +35,14 @@ data::Index IndexOfPython(const v1::PythonData& data,
   index.examples = found.bytes;
   if (!split) return index;
   const bool test = split->part == data::Split::Part::kTest;
-  absl::StrAppend(&index.meaning, " split=", split->test_fraction,
-                  " seed=", split->seed, test ? " part=test" : " part=train");
+  if (split->folds.count > 0) {
+    absl::StrAppend(&index.meaning,
+                    " folds=", data::FoldsMeaning(split->folds));
+  } else {
+    absl::StrAppend(&index.meaning, " split=", split->test_fraction);
+  }
+  absl::StrAppend(&index.meaning, " seed=", split->seed,
+                  test ? " part=test" : " part=train");
   index.examples = 0;
   for (int64_t number = 0; number < found.bytes; ++number) {
     if (data::Selects(*split, number)) ++index.examples;

@@ -647,7 +647,7 @@ job::JobFacts ReadData(const std::vector<std::string>& folders, Draft* draft) {
       if (test_facts.ok()) draft->known.test = *std::move(test_facts);
       draft->extent.bytes += test->memory_bytes();
       // Both are of the same file.
-      const bool split = draft->full.data().has_split();
+      const bool split = job::HoldsOut(draft->full);
       if (!split) draft->NoteRemarks(*test, "data.test");
       draft->NoteLeftOut(*test, split ? "data.split" : "data.test",
                          split ? train->left_out().examples : 0);
@@ -853,7 +853,28 @@ void NoteRandomTables(const job::JobFacts& facts, Draft* draft) {
   }
 }
 
+// A job is of one fold.
+absl::Status RefuseAllFolds(Draft* draft) {
+  const v1::Job& job = draft->full;
+  if (!job.has_validate() || job.data().has_fold()) return absl::OkStatus();
+  job::JobFile& file = draft->file;
+  file.mistakes.push_back(
+      {file.sources.Find("validate"), "validate",
+       absl::StrCat("trains ", job.validate().folds(),
+                    " jobs, one for each fold, and this is one job"),
+       "`ebb run FILE`, or `ebb sweep FILE --scheduler HOST:PORT` on a cluster "
+       "that runs"});
+  job::SortByLine(&file.mistakes);
+  return job::ToStatus(file.mistakes);
+}
+
 }  // namespace
+
+void TakeFirstFold(JobChoice* choice) {
+  const v1::Job job = job::ReadJobFile(choice->file, choice->overrides).job;
+  if (!job.has_validate() || job.data().has_fold()) return;
+  choice->overrides.emplace_back("data.fold=0");
+}
 
 absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   Draft draft;
@@ -876,6 +897,7 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   draft.Fail(kinds.status(), "model.plugin");
   if (kinds.ok()) draft.known.model_kinds = *kinds;
   draft.Validate();
+  EBB_RETURN_IF_ERROR(RefuseAllFolds(&draft));
   job::JobFacts facts;
   if (draft.WrongIn("data") || draft.WrongIn("model")) {
     OpenData(&draft);

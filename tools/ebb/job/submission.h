@@ -71,6 +71,10 @@ struct PreparedJob {
   std::string note;
 };
 
+// Makes a job with `validate` that of its first fold, for commands that only
+// look at it.
+void TakeFirstFold(JobChoice* choice);
+
 // Reads and checks everything; blocks on the disk. InvalidArgument when
 // something is wrong, the message being all mistakes, each with its place, as
 // they are to be printed.

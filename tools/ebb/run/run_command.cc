@@ -1,16 +1,27 @@
 // `ebb run`.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "job/yaml.h"
 #include "tools/command/command.h"
 #include "tools/ebb/job/job_flags.h"
 #include "tools/ebb/run/kill_every.h"
 #include "tools/ebb/run/local_run.h"
 #include "tools/ebb/run/run_flags.h"
 #include "tools/ebb/stored/rollback_flags.h"
+#include "tools/files/files.h"
 
 namespace ebb::tools {
 
@@ -24,8 +35,57 @@ struct RunFlags {
   std::optional<uint64_t> kill_seed;
 };
 
+bool HasFolds(const JobChoice& choice) {
+  const job::JobFile file = job::ReadJobFile(choice.file, choice.overrides);
+  return file.ok() && file.job.has_validate() && !file.job.data().has_fold();
+}
+
+// Becomes `ebb sweep`, which trains a job for each fold. Returns only if it
+// does not.
+int RunFolds(const RunFlags& flags) {
+  const RunOptions& run = flags.run;
+  if (run.tls || run.skip || run.parent != 0 || !run.report_file.empty() ||
+      TargetsOf(flags.back) > 0 || flags.kill_every > absl::ZeroDuration()) {
+    return Report(absl::InvalidArgumentError(
+        "validate trains a job for each fold, and --tls, --skip, --report, "
+        "--kill-every, --leave-with-parent and going back are for a single "
+        "job.\nhint: leave them out; the results are in trials.json of the "
+        "run's folder"));
+  }
+  std::vector<std::string> words = {"ebb", "sweep", run.job.file};
+  const auto add = [&](const std::string& flag, const std::string& value) {
+    words.push_back(flag);
+    words.push_back(value);
+  };
+  for (const std::string& one : run.job.overrides) add("--set", one);
+  for (const std::string& one : run.job.plugin_folders) {
+    add("--allow-plugins", one);
+  }
+  if (run.servers) add("--servers", absl::StrCat(*run.servers));
+  if (run.workers) add("--workers", absl::StrCat(*run.workers));
+  if (run.memory_bytes > 0) add("--memory", absl::StrCat(run.memory_bytes));
+  if (!run.folder.empty()) add("--run-dir", run.folder);
+  if (run.resume) words.emplace_back("--resume");
+  if (run.quiet) words.emplace_back("--quiet");
+  // The standard input, kept as a file in memory, is read there.
+  absl::string_view kept = run.job.file;
+  int fd = 0;
+  if (absl::ConsumePrefix(&kept, "/proc/self/fd/") &&
+      absl::SimpleAtoi(kept, &fd)) {
+    fcntl(fd, F_SETFD, 0);
+  }
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const std::string program = ProgramFolder() + "/ebb";
+  execv(program.c_str(), argv.data());
+  return Report(absl::NotFoundError(
+      absl::StrCat(program, ": ", std::generic_category().message(errno))));
+}
+
 int Run(RunFlags& flags) {
   flags.run.job = flags.job.Choice();
+  if (HasFolds(flags.run.job)) return RunFolds(flags);
   flags.run.follow_scale = true;
   if (const int targets = TargetsOf(flags.back); targets > 1) {
     return Report(absl::InvalidArgumentError(
@@ -66,7 +126,8 @@ Starts a scheduler, servers and workers as processes, trains, audits, and ends
 them. Everything they write is in the run's folder: logs, checkpoints, metrics,
 report.html. Ctrl-C ends the run in good order. --resume continues it, also with
 another rate or more epochs, or (--versions-ago) from an older version. `ebb
-scale` starts and ends servers and workers while it trains.
+scale` starts and ends servers and workers while it trains. A job with the key
+validate is trained once for each fold, as `ebb sweep` does.
 Exit code: 0 good; 1 incomplete, audit not exact, a daemon crashed or gave up,
 an `expect:` missed, ...; 2 a wrong flag or job file, nothing started; 130
 interrupted. A daemon that is killed from outside only gets a warning.

@@ -28,6 +28,7 @@ int Check(const JobCommandFlags& flags) {
   JobChoice choice = flags.file.Choice();
   choice.open = OpenFromCluster(flags.access, flags.data);
   choice.open_model = OpenStoredModels(flags.access);
+  TakeFirstFold(&choice);
   const auto prepared = PrepareJob(choice);
   if (!prepared.ok()) return Report(prepared.status());
   const auto sizes = SizesOf(*prepared);
@@ -58,6 +59,7 @@ int Show(const JobCommandFlags& flags) {
   if (!file.ok()) return Report(job::ToStatus(file.mistakes));
   choice.open = OpenFromCluster(flags.access, flags.data);
   choice.open_model = OpenStoredModels(flags.access);
+  TakeFirstFold(&choice);
   const auto prepared = PrepareJob(choice);
   if (!prepared.ok()) {
     std::cout << job::JobToYaml(file.job, job::YamlStyle::kExplained);

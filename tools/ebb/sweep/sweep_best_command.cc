@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
+#include "sweep/folds.h"
 #include "sweep/sweep_file.h"
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/access_flags.h"
@@ -72,7 +73,10 @@ absl::StatusOr<std::string> Best(BestFlags& flags, bool cluster) {
   }
   EBB_RETURN_IF_ERROR(flags.access.Open());
   TrialJobs jobs(&file, flags.access.scheduler, flags.access.security);
-  EBB_ASSIGN_OR_RETURN(const std::vector<sweep::Trial> trials, jobs.Read());
+  EBB_ASSIGN_OR_RETURN(std::vector<sweep::Trial> trials, jobs.Read());
+  if (file.sweep.folds > 0) {
+    trials = sweep::WholesOf(sweep::SettingsOf(file.sweep, trials));
+  }
   const auto best = sweep::BestOf(trials);
   if (!best) {
     return absl::NotFoundError(absl::StrCat("no trial of ", file.sweep.name,

@@ -76,8 +76,10 @@ void AddSweepCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<SweepFlags>();
   CLI::App* command = app->add_subcommand(
       "sweep", "Trains a job with many settings, and ranks what came of them");
-  command->add_option("SWEEP", flags->file,
-                      "Sweep file, or a job file with the key sweep (YAML)");
+  command->add_option(
+      "SWEEP", flags->file,
+      "Sweep file, or a job file with the key sweep or validate "
+      "(YAML)");
   command
       ->add_option("--set", flags->set,
                    "KEY=VALUE: set a key of the job in every trial; may be "

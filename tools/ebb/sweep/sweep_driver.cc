@@ -16,7 +16,10 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/status_macros.h"
+#include "job/expectations.h"
 #include "job/traits.h"
+#include "job/values.h"
+#include "sweep/folds.h"
 #include "tools/ebb/job/submission.h"
 #include "tools/ebb/report/run_facts.h"
 #include "tools/ebb/report/run_folder.h"
@@ -72,7 +75,12 @@ class SweepDriver {
   void Say(absl::string_view line);
   void Leave();
   void PrintEnd();
+  // The first line.
+  std::string Description() const;
+  // What the job expects, of the means of its folds.
+  void CheckExpectations();
   bool Quiet() const { return options_.quiet || options_.json; }
+  bool OnlyFolds() const { return sweep_.folds > 0 && sweep_.space.empty(); }
   std::string TrialPath(int64_t number) const {
     return folder_.File(absl::StrCat(
         "trials/", sweep::TrialName(sweep_.name, number), ".yaml"));
@@ -117,18 +125,26 @@ absl::Status SweepDriver::StartCluster() {
   return cluster_->Start();
 }
 
-absl::StatusOr<SweepResult> SweepDriver::Run() {
-  Say(absl::StrCat(
-      Paint(console_, Ink::kBold, sweep_.name), ": ",
+std::string SweepDriver::Description() const {
+  if (OnlyFolds()) {
+    return absl::StrCat(sweep_.folds, " folds, ", sweep_.parallel, " at once");
+  }
+  return absl::StrCat(
       sweep_.method == sweep::Method::kGrid  ? "grid"
       : sweep_.method == sweep::Method::kTpe ? "model-based (TPE)"
                                              : "random",
-      " over ", Count(static_cast<int64_t>(sweep_.space.size()), "key"), ", ",
-      Count(sweep_.parallel, "trial"), " at once, ",
-      sweep_.maximise ? "largest " : "smallest ", sweep_.metric,
+      " over ", Count(static_cast<int64_t>(sweep_.space.size()), "key"),
+      sweep_.folds > 0 ? absl::StrCat(", ", sweep_.folds, " folds each") : "",
+      ", ", Count(sweep_.parallel, sweep_.folds > 0 ? "job" : "trial"),
+      " at once, ", sweep_.maximise ? "largest " : "smallest ", sweep_.metric,
       sweep_.halving ? absl::StrCat(", the best 1/", sweep_.halving->factor,
                                     " go on at each rung")
-                     : ""));
+                     : "");
+}
+
+absl::StatusOr<SweepResult> SweepDriver::Run() {
+  Say(absl::StrCat(Paint(console_, Ink::kBold, sweep_.name), ": ",
+                   Description()));
   absl::Status status;
   if (local_) status = StartCluster();
   if (status.ok()) {
@@ -151,9 +167,11 @@ absl::StatusOr<SweepResult> SweepDriver::Run() {
   if (!status.ok()) result_.problems.push_back(std::string(status.message()));
   const absl::Status written = WriteResults();
   if (!written.ok()) result_.problems.emplace_back(written.message());
-  result_.any_complete = std::ranges::any_of(trials_, [](const Trial& trial) {
+  const std::vector<Trial> ranked = RankedTrials(sweep_, trials_);
+  result_.any_complete = std::ranges::any_of(ranked, [](const Trial& trial) {
     return trial.state == TrialState::kComplete;
   });
+  CheckExpectations();
   PrintEnd();
   return std::move(result_);
 }
@@ -187,7 +205,7 @@ absl::StatusOr<bool> SweepDriver::Turn() {
     const absl::Status cancelled = jobs_->Cancel(stop.job);
     if (away(cancelled)) return false;
     EBB_RETURN_IF_ERROR(cancelled);
-    Say(absl::StrCat("trial ", stop.number, ": ", stop.reason));
+    Say(absl::StrCat(sweep::LabelOf(sweep_, stop.number), ": ", stop.reason));
   }
   for (const sweep::Step::Begin& begin : step.begin) {
     const absl::Status begun = Begin(begin);
@@ -237,10 +255,10 @@ void SweepDriver::NoteChanges(const std::vector<Trial>& trials) {
         trial.choices, ", ", [](std::string* out, const auto& choice) {
           absl::StrAppend(out, choice.first, " ", choice.second);
         });
-    std::string line =
-        absl::StrCat("trial ", trial.number, " ", StateText(sweep_, trials, i));
+    std::string line = absl::StrCat(sweep::LabelOf(sweep_, trial.number), " ",
+                                    StateText(sweep_, trials, i));
     if (trial.state == TrialState::kRunning) {
-      absl::StrAppend(&line, ": ", choices);
+      if (!OnlyFolds()) absl::StrAppend(&line, ": ", choices);
     } else if (result) {
       absl::StrAppend(&line, ": ", sweep_.metric, " ",
                       FigureText(sweep::Directed(sweep_, *result)));
@@ -263,13 +281,15 @@ absl::Status SweepDriver::WriteResults() {
                                 TrialsJson(sweep_, trials_).ToString()));
   EBB_RETURN_IF_ERROR(
       WriteFile(folder_.File("sweep.html"), SweepPage(sweep_, trials_)));
-  if (const auto best = sweep::BestOf(trials_)) {
+  const std::vector<Trial> ranked = RankedTrials(sweep_, trials_);
+  const auto best = sweep::BestOf(ranked);
+  if (best && !OnlyFolds()) {
     EBB_RETURN_IF_ERROR(
         WriteFile(folder_.File("sweep.svg"),
-                  SvgFile(ParallelCoordinates(sweep_, trials_))));
+                  SvgFile(ParallelCoordinates(sweep_, ranked))));
     EBB_ASSIGN_OR_RETURN(const std::string text,
-                         sweep::TrialFile(options_.file, trials_[*best].number,
-                                          trials_[*best].choices));
+                         sweep::TrialFile(options_.file, ranked[*best].number,
+                                          ranked[*best].choices));
     EBB_RETURN_IF_ERROR(WriteFile(folder_.File("best.yaml"), text));
   }
   written_ = std::move(csv);
@@ -347,15 +367,42 @@ void SweepDriver::PrintEnd() {
   }
   if (options_.quiet) return;
   std::cout << TrialsTable(sweep_, trials_, console_, trials_.size());
-  if (const auto best = sweep::BestOf(trials_)) {
-    std::cout << "best: trial " << trials_[*best].number << ", "
-              << sweep_.metric << " "
+  const std::vector<Trial> ranked = RankedTrials(sweep_, trials_);
+  const auto best = sweep::BestOf(ranked);
+  if (best && !OnlyFolds()) {
+    std::cout << "best: trial " << ranked[*best].number << ", " << sweep_.metric
+              << " "
               << FigureText(
-                     sweep::Directed(sweep_, *sweep::ResultOf(trials_[*best])))
+                     sweep::Directed(sweep_, *sweep::ResultOf(ranked[*best])))
               << "; its job file is " << folder_.shown() << "/best.yaml\n";
   }
   std::cout << "files in " << folder_.shown()
-            << ": trials.csv, trials.json, sweep.html, sweep.svg, trials\n";
+            << ": trials.csv, trials.json, sweep.html, "
+            << (OnlyFolds() ? "" : "sweep.svg, ") << "trials\n";
+}
+
+void SweepDriver::CheckExpectations() {
+  if (!OnlyFolds() || !result_.any_complete) return;
+  const sweep::Setting setting =
+      std::move(sweep::SettingsOf(sweep_, trials_).front());
+  const auto mean_of = [&](const std::string& name) -> std::optional<double> {
+    if (name == sweep_.metric) {
+      return sweep::Directed(sweep_, *sweep::ResultOf(setting.whole));
+    }
+    const auto own =
+        std::ranges::find(setting.figures, name, &sweep::FigureSpread::name);
+    if (own == setting.figures.end()) return std::nullopt;
+    return own->spread.mean;
+  };
+  for (const auto& [figure, wanted] :
+       job::ExpectationsOf(options_.file.job.expect())) {
+    const auto found = mean_of(figure);
+    const auto comparison = job::ParseComparison(wanted);
+    if (comparison && found && comparison->Holds(*found)) continue;
+    result_.problems.push_back(absl::StrCat(
+        "expect.", figure, ": the mean of the folds is ",
+        found ? FigureText(*found) : "not known", ", not ", wanted));
+  }
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/scores/figures.h"
+#include "sweep/folds.h"
 #include "tools/ebb/sweep/sweep_table.h"
 #include "tools/text/charts.h"
 #include "tools/text/console.h"
@@ -160,7 +162,8 @@ std::string Card(absl::string_view title, absl::string_view content) {
 std::string TableOf(const Sweep& sweep, const std::vector<Trial>& trials) {
   constexpr size_t kRows = 50;
   std::string table = "<table><tr><th>trial</th><th>state</th><th>";
-  absl::StrAppend(&table, EscapeHtml(sweep.metric), "</th>");
+  absl::StrAppend(&table, EscapeHtml(sweep.metric), "</th>",
+                  sweep.folds > 0 ? "<th>deviation</th>" : "");
   for (const Dimension& dimension : sweep.space) {
     absl::StrAppend(&table, "<th>", EscapeHtml(dimension.key), "</th>");
   }
@@ -173,6 +176,11 @@ std::string TableOf(const Sweep& sweep, const std::vector<Trial>& trials) {
         StateText(sweep, trials, order[i]), "</td><td>",
         sweep::ResultOf(trial) ? FigureText(MetricOf(sweep, trial)) : "",
         "</td>");
+    if (sweep.folds > 0) {
+      absl::StrAppend(&table, "<td>",
+                      trial.deviation ? FigureText(*trial.deviation) : "",
+                      "</td>");
+    }
     for (const Dimension& dimension : sweep.space) {
       const auto chosen = trial.choices.find(dimension.key);
       absl::StrAppend(
@@ -183,6 +191,59 @@ std::string TableOf(const Sweep& sweep, const std::vector<Trial>& trials) {
     absl::StrAppend(&table, "</tr>\n");
   }
   return table + "</table>";
+}
+
+// The figures of each fold of a setting, and their means and deviations.
+std::string FoldsOf(const Sweep& sweep, const std::vector<Trial>& trials,
+                    const sweep::Setting& setting) {
+  std::string table = "<table><tr><th>fold</th><th>state</th>";
+  const auto add_row = [&](absl::string_view first, absl::string_view second,
+                           const auto& value_of) {
+    absl::StrAppend(&table, "<tr><td>", first, "</td><td>", second, "</td>");
+    for (const sweep::FigureSpread& figure : setting.figures) {
+      absl::StrAppend(&table, "<td>", value_of(figure), "</td>");
+    }
+    absl::StrAppend(&table, "</tr>\n");
+  };
+  for (const sweep::FigureSpread& figure : setting.figures) {
+    const FigureKind* kind = FindFigureKind(figure.name);
+    absl::StrAppend(&table, "<th>",
+                    EscapeHtml(kind == nullptr ? figure.name : kind->title),
+                    "</th>");
+  }
+  absl::StrAppend(&table, "</tr>\n");
+  for (const size_t index : setting.folds) {
+    add_row(absl::StrCat(trials[index].number % sweep.folds),
+            StateText(sweep, trials, index),
+            [&](const sweep::FigureSpread& figure) {
+              const auto& all = trials[index].figures;
+              const auto own =
+                  std::ranges::find(all, figure.name, &Figure::name);
+              return own == all.end() ? "" : FigureText(own->value);
+            });
+  }
+  if (!setting.figures.empty()) {
+    add_row("mean", "", [](const sweep::FigureSpread& figure) {
+      return FigureText(figure.spread.mean);
+    });
+    add_row("deviation", "", [](const sweep::FigureSpread& figure) {
+      return FigureText(figure.spread.deviation);
+    });
+  }
+  return table + "</table>";
+}
+
+// The best of the settings; without a result the first.
+std::string FoldCards(const Sweep& sweep, const std::vector<Trial>& trials) {
+  if (sweep.folds == 0) return "";
+  const std::vector<sweep::Setting> settings = sweep::SettingsOf(sweep, trials);
+  if (settings.empty()) return "";
+  const size_t best = sweep::BestOf(sweep::WholesOf(settings)).value_or(0);
+  const std::string title =
+      sweep.space.empty()
+          ? "Folds"
+          : absl::StrCat("Folds of trial ", settings[best].whole.number);
+  return Card(title, FoldsOf(sweep, trials, settings[best]));
 }
 
 }  // namespace
@@ -293,7 +354,10 @@ std::string LearningCurves(const Sweep& sweep,
   return Chart(absl::StrCat(sweep.metric, " by epoch"), curves, options);
 }
 
-std::string SweepPage(const Sweep& sweep, const std::vector<Trial>& trials) {
+std::string SweepPage(const Sweep& sweep, const std::vector<Trial>& all) {
+  // Without a space there is one setting, and folds have the curves.
+  const bool only_folds = sweep.folds > 0 && sweep.space.empty();
+  const std::vector<Trial> trials = RankedTrials(sweep, all);
   std::string slices;
   for (const Dimension& dimension : sweep.space) {
     absl::StrAppend(&slices,
@@ -302,25 +366,31 @@ std::string SweepPage(const Sweep& sweep, const std::vector<Trial>& trials) {
   }
   const auto best = sweep::BestOf(trials);
   const std::string sub =
-      best ? absl::StrCat("best: trial ", trials[*best].number, ", ",
-                          sweep.metric, " ",
-                          FigureText(MetricOf(sweep, trials[*best])))
-           : "no trial has a result yet";
+      !best ? "no trial has a result yet"
+            : absl::StrCat(only_folds ? "mean of the folds"
+                                      : absl::StrCat("best: trial ",
+                                                     trials[*best].number),
+                           ", ", sweep.metric, " ",
+                           FigureText(MetricOf(sweep, trials[*best])));
   return absl::StrCat(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
       "<meta name=\"viewport\" content=\"width=device-width\">\n<title>",
       EscapeHtml(sweep.name), "</title>\n<style>", kChartColors, kStyle,
       kChartStyle, "</style></head><body>\n<h1>", EscapeHtml(sweep.name),
       "</h1>\n<p class=\"sub\">",
-      Count(static_cast<int64_t>(trials.size()), "trial"), "; ",
-      EscapeHtml(sub), "</p>\n",
-      Card("Choices and results", ParallelCoordinates(sweep, trials)),
+      Count(static_cast<int64_t>(only_folds ? all.size() : trials.size()),
+            only_folds ? "fold" : "trial"),
+      "; ", EscapeHtml(sub), "</p>\n",
+      Card("Choices and results",
+           only_folds ? "" : ParallelCoordinates(sweep, trials)),
       slices.empty() ? ""
                      : absl::StrCat("<div class=\"grid\">", slices, "</div>\n"),
       Card(absl::StrCat(sweep.metric, " by epoch"),
-           LearningCurves(sweep, trials)),
+           LearningCurves(sweep, only_folds ? all : trials)),
       "<div class=\"grid\" style=\"grid-template-columns:minmax(0,1fr)\">",
-      Card("Trials", TableOf(sweep, trials)), "</div></body></html>\n");
+      FoldCards(sweep, all),
+      Card("Trials", only_folds ? "" : TableOf(sweep, trials)),
+      "</div></body></html>\n");
 }
 
 }  // namespace ebb::tools

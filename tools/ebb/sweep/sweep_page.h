@@ -27,6 +27,7 @@ std::string SlicePlot(const sweep::Sweep& sweep,
 std::string LearningCurves(const sweep::Sweep& sweep,
                            const std::vector<sweep::Trial>& trials);
 
+// Takes the trials themselves also with folds.
 std::string SweepPage(const sweep::Sweep& sweep,
                       const std::vector<sweep::Trial>& trials);
 

@@ -15,16 +15,26 @@ namespace ebb::tools {
 std::string StateText(const sweep::Sweep& sweep,
                       const std::vector<sweep::Trial>& trials, size_t index);
 
-// A line for each trial, best first, at most `rows`; ends with a line break.
+// What is ranked: the trials, or with folds the settings (sweep/folds.h) as one
+// trial each. All functions here take the trials themselves.
+std::vector<sweep::Trial> RankedTrials(const sweep::Sweep& sweep,
+                                       const std::vector<sweep::Trial>& trials);
+
+// A line for each ranked trial, best first, at most `rows`; ends with a line
+// break. A sweep that has only folds gets a line for each fold with all
+// figures, and their means and deviations.
 std::string TrialsTable(const sweep::Sweep& sweep,
                         const std::vector<sweep::Trial>& trials,
                         const Console& console, size_t rows);
 
-// A line for each trial, by number. Absent values are empty.
+// A line for each trial, by number. Absent values are empty. With folds `trial`
+// is the setting, `fold` its fold, and there are all figures.
 std::string TrialsCsv(const sweep::Sweep& sweep,
                       const std::vector<sweep::Trial>& trials);
 
 // {"sweep": …, "best": …, "trials": [{…, "set": {…}, "evaluations": […]}, …]}.
+// With folds a trial is a setting, which also has its "deviation", the "mean"
+// and "deviation" of each of its "figures", and its "folds".
 Json TrialsJson(const sweep::Sweep& sweep,
                 const std::vector<sweep::Trial>& trials);
 

@@ -63,6 +63,47 @@ TEST(SweepTableTest, Csv) {
             "2,12,complete,1,0.875,3,0,0,0.1,\"[4, 3]\"\n");
 }
 
+TEST(SweepTableTest, FoldsHaveAllFiguresAndTheirMeans) {
+  sweep::Sweep sweep = Rates();
+  sweep.space.clear();
+  sweep.folds = 2;
+  std::vector<sweep::Trial> trials = Three();
+  trials.erase(trials.begin() + 1);
+  trials[1].number = 1;
+  trials[0].figures = {{"accuracy", 0.75}, {"log_loss", 0.5}};
+  trials[1].figures = {{"accuracy", 0.875}, {"log_loss", 0.25}};
+  EXPECT_EQ(TrialsTable(sweep, trials, Console(), 1),
+            R"(     fold  state     epoch  examples  accuracy  log loss
+        0  complete    3/3     3,000    0.7500    0.5000
+        1  complete    3/3         0    0.8750    0.2500
+     mean                               0.8125    0.3750
+deviation                               0.0625    0.1250
+)");
+  EXPECT_EQ(TrialsCsv(sweep, trials),
+            "trial,fold,job,state,rank,accuracy,epochs,examples,seconds,"
+            "log_loss\n"
+            "0,0,10,complete,1,0.75,3,3000,2.5,0.5\n"
+            "0,1,12,complete,1,0.875,3,0,0,0.25\n");
+  const std::string json = TrialsJson(sweep, trials).ToLine();
+  EXPECT_NE(json.find("\"log_loss\": {\"mean\": 0.375, "
+                      "\"deviation\": 0.125}"),
+            std::string::npos)
+      << json;
+}
+
+TEST(SweepTableTest, SettingsAreRankedByTheMeanOfTheirFolds) {
+  sweep::Sweep sweep = Rates();
+  sweep.folds = 2;
+  std::vector<sweep::Trial> trials = Three();
+  trials.erase(trials.begin() + 1);
+  trials[1].number = 1;
+  EXPECT_EQ(
+      TrialsTable(sweep, trials, Console(), 10),
+      R"(rank  trial  state     accuracy  deviation  epoch  examples  rate  layers
+   1      0  complete    0.8125     0.0625    3/3     3,000  0.1   [4, 3]
+)");
+}
+
 TEST(SweepTableTest, JsonTellsTheBestAndWhyATrialFailed) {
   const std::string json = TrialsJson(Rates(), Three()).ToLine();
   EXPECT_NE(json.find("\"best\": 2"), std::string::npos) << json;

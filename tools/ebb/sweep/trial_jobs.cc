@@ -96,6 +96,10 @@ absl::StatusOr<sweep::Trial> TrialJobs::TrialOf(int64_t number,
     trial.measured.push_back({evaluation.epoch() + 1,
                               evaluation.finished_unix_ms(),
                               sweep::Directed(file_.sweep, *figure)});
+    trial.figures.clear();
+    for (const ShownFigure& shown : ShownFigures(evaluation)) {
+      trial.figures.push_back({shown.name, shown.value});
+    }
   }
   return trial;
 }
