@@ -8,7 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/status_macros.h"
+#include "data/byte_source.h"
 #include "data/column_text.h"
+#include "data/remote_files.h"
 #include "job/traits.h"
 #include "tools/text/console.h"
 #include "worker/examples.h"
@@ -173,6 +175,9 @@ absl::Status CheckNpyToPredict(const v1::DataSource& train, bool labelled) {
       "does not take; leave --score out, and compare the predictions");
 }
 
+// Files of this machine, buckets and web servers: the user named them.
+data::OpenBytes Anywhere() { return data::WithRemoteFiles(data::OpenFile, {}); }
+
 }  // namespace
 
 absl::StatusOr<data::Dataset> LoadToPredict(const StoredModel& stored,
@@ -181,11 +186,12 @@ absl::StatusOr<data::Dataset> LoadToPredict(const StoredModel& stored,
                                             const std::string& id) {
   EBB_RETURN_IF_ERROR(CheckNpyToPredict(stored.job.data().train(), labelled));
   auto loaded = data::Dataset::LoadLike(
-      SpecToPredict(stored, path, labelled, id), stored.index);
+      SpecToPredict(stored, path, labelled, id), stored.index, Anywhere());
   if (loaded.ok() || labelled) return loaded;
   const data::SourceSpec with_labels = SpecToPredict(stored, path, true, id);
   const bool binary = job::TraitsOf(stored.job.data().train()).binary();
-  if (binary || !data::Dataset::LoadLike(with_labels, stored.index).ok()) {
+  if (binary ||
+      !data::Dataset::LoadLike(with_labels, stored.index, Anywhere()).ok()) {
     return loaded;
   }
   return absl::Status(
@@ -211,7 +217,7 @@ absl::StatusOr<std::vector<std::string>> ReadIds(const StoredModel& stored,
         ". Leave --id out: there is a prediction for each example of ", path,
         ", in their order"));
   }
-  return data::ReadColumnText(spec, stored.index.encoding, id);
+  return data::ReadColumnText(spec, stored.index.encoding, id, Anywhere());
 }
 
 std::string UnknownKeysText(const UnknownKeys& unknown, int64_t examples,
