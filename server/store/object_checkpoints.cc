@@ -275,11 +275,10 @@ absl::Status ObjectCheckpoints::SaveJob(const StoredJob& job) {
     const auto before = objects_->Get(key, {.bytes = 1});
     const bool first = absl::IsNotFound(before.status());
     if (!first) EBB_RETURN_IF_ERROR(before.status());
-    absl::Status saved =
-        PutObject(objects_, key, bytes,
-                  first ? PutOptions{.create_only = true}
-                        : PutOptions{.if_match = before->etag})
-            .status();
+    absl::Status saved = PutObject(objects_, key, bytes,
+                                   first ? PutOptions{.create_only = true}
+                                         : PutOptions{.if_match = before->etag})
+                             .status();
     if (!absl::IsAborted(saved) && !absl::IsAlreadyExists(saved)) return saved;
   }
   return absl::UnavailableError(
