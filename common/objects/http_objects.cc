@@ -56,10 +56,7 @@ absl::StatusOr<HttpResponse> HttpObjects::Send(const HttpRequest& request) {
   std::string why;
   do {
     auto response = client_.Send(request);
-    if (response.ok() && response->status < 500 && response->status != 429 &&
-        response->status != 408) {
-      return response;
-    }
+    if (response.ok() && !StatusMayPass(response->status)) return response;
     if (!response.ok() && !absl::IsUnavailable(response.status())) {
       return absl::Status(
           response.status().code(),

@@ -66,6 +66,20 @@ TEST_F(HttpObjectsTest, RepeatsWhatFailsInPassing) {
   }
 }
 
+// Bug: three places had three lists of statuses that may pass.
+TEST_F(HttpObjectsTest, DoesNotRepeatWhatWillNotPass) {
+  server_.SetFaults(R"([{"kind": "501 NotImplemented", "count": 1}])");
+  const absl::Status refused = store_->Get("a b", {}).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(refused.message(), HasSubstr("unexpected status 501"));
+  for (const int status : {408, 429, 500, 502, 503, 504, 522}) {
+    EXPECT_TRUE(StatusMayPass(status)) << status;
+  }
+  for (const int status : {200, 206, 304, 400, 404, 412, 501, 505, 507}) {
+    EXPECT_FALSE(StatusMayPass(status)) << status;
+  }
+}
+
 TEST_F(HttpObjectsTest, SaysWhatAServerCannot) {
   server_.SetFaults(R"([{"kind": "no_ranges", "count": 1}])");
   const absl::Status ranges =

@@ -47,14 +47,8 @@ std::string BaseUrlOf(const S3Options& options) {
 
 // The server may answer otherwise the next time.
 bool MayPass(const HttpResponse& response, const S3Error& error) {
+  if (StatusMayPass(response.status)) return true;
   switch (response.status) {
-    case 500:
-    case 502:
-    case 503:
-    case 504:
-    case 408:
-    case 429:
-      return true;
     case 409:
       return error.code == "ConditionalRequestConflict" ||
              error.code == "OperationAborted";

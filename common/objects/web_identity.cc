@@ -20,8 +20,8 @@ constexpr uint64_t kMostTokenBytes = 64 << 10;
 
 // The service may answer otherwise the next time.
 bool MayPass(int status, const S3Error& error) {
-  return status >= 500 || status == 429 || status == 408 ||
-         error.code == "Throttling" || error.code == "ThrottlingException" ||
+  return StatusMayPass(status) || error.code == "Throttling" ||
+         error.code == "ThrottlingException" ||
          error.code == "IDPCommunicationError";
 }
 

@@ -143,7 +143,7 @@ absl::StatusOr<std::unique_ptr<MessageType>> MessageType::Create(
   if (!descriptors.ParsePartialFromArray(set.data(),
                                          static_cast<int>(set.size())) ||
       descriptors.file().empty()) {
-    return Wrong(path, ": is no set of descriptors; ", kMakeAnew);
+    return Wrong(path, ": is not a set of descriptors; ", kMakeAnew);
   }
   Files files;
   const FileDescriptorProto* wanted = nullptr;

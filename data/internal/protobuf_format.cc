@@ -95,7 +95,7 @@ std::string Unsuitable(const FieldDescriptor& field, As as) {
     case As::kLabel:
     case As::kDense:
       if (!IsText(field)) return "";
-      return absl::StrCat(is, ", which is no number",
+      return absl::StrCat(is, ", which is not a number",
                           as == As::kLabel
                               ? "; labels are numbers"
                               : "; say as: key for words, or as: bytes and "
@@ -331,7 +331,7 @@ class ProtobufReader : public Reader {
       return absl::OkStatus();
     }
     return absl::InvalidArgumentError(
-        absl::StrCat("is no ", type_->descriptor().full_name(),
+        absl::StrCat("is not a ", type_->descriptor().full_name(),
                      ", or has a text that is not UTF-8", NoLength()));
   }
 
@@ -431,7 +431,7 @@ class ProtobufReader : public Reader {
     const EnumValueDescriptor* const value =
         field.enum_type()->FindValueByNumber(number);
     if (value == nullptr) {
-      mapping_.AddMistake(absl::StrCat(number, " is no value of ",
+      mapping_.AddMistake(absl::StrCat(number, " is not a value of ",
                                        field.enum_type()->full_name()));
     } else if (mapping_.takes_keys()) {
       mapping_.AddText(value->name());

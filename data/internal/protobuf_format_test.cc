@@ -333,7 +333,7 @@ TEST(ProtobufFormatTest, LeavesOutWhatIsNoMessage) {
     const std::string file = absl::StrCat(one, Framed(bad), one);
     EXPECT_EQ(Message(Dense(), file),
               absl::StrCat("f: message 2 (byte ", one.size(),
-                           "): is no shop.Click, or has a text that is not "
+                           "): is not a shop.Click, or has a text that is not "
                            "UTF-8"));
     EXPECT_EQ(Read(Skipping(Dense()), file).size(), 2U);
   }
@@ -356,7 +356,7 @@ TEST(ProtobufFormatTest, SaysWhatIsWrongWithAMessage) {
   EXPECT_THAT(message(Click("items { } items { }")),
               HasSubstr("it has 2 values instead of 1; for any number"));
   EXPECT_THAT(message(good + std::string("\x38\x09")),
-              HasSubstr("\"color\": 9 is no value of shop.Color"));
+              HasSubstr("\"color\": 9 is not a value of shop.Color"));
   EXPECT_THAT(message(good + Click("price: nan")),
               HasSubstr("\"price\": 'nan' is not a finite number"));
   EXPECT_THAT(Message(Dense(), Framed(Click("size: [1, 2, 3]"))),
@@ -391,7 +391,7 @@ TEST(ProtobufFormatTest, RefusesFeaturesThatTheMessageHasNot) {
             "d: feature \"price\": shop.Click.price is of the type float, and "
             "a key is a word or a whole number; say as: dense");
   EXPECT_THAT(message("tags", As::kDense),
-              HasSubstr("shop.Click.tags is of the type string, which is no "
+              HasSubstr("shop.Click.tags is of the type string, which is not a "
                         "number; say as: key for words"));
   EXPECT_THAT(message("size", As::kBytes),
               HasSubstr("is of the type sint32, which has no bytes"));
@@ -407,7 +407,7 @@ TEST(ProtobufFormatTest, RefusesDescriptorsThatDoNot) {
        {std::string(), std::string("syntax = \"proto3\";"),
         set.substr(0, set.size() / 2)}) {
     EXPECT_EQ(MessageOfSet(Dense(), bad),
-              absl::StrCat("d: is no set of descriptors; ", kMake));
+              absl::StrCat("d: is not a set of descriptors; ", kMake));
   }
   EXPECT_EQ(MessageOfSet(Dense(), GoldenFile("alone.desc")),
             absl::StrCat("d: shop.proto imports user.proto, which is not in "

@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import uuid
 
 KEY, SECRET, BUCKET, REGION = "radosgwkey", "radosgw/secret", "ebb-test", "default"
@@ -49,6 +50,14 @@ class Ceph:
         self.port = free_port()
         self.children = []
         self.conf = self.folder / "ceph.conf"
+
+    @classmethod
+    def of_environment(cls):
+        """The one that this program is run beside, to put objects."""
+        url = urllib.parse.urlsplit(os.environ["AWS_ENDPOINT_URL_S3"])
+        ceph = cls(os.curdir, url.hostname)
+        ceph.port = url.port
+        return ceph
 
     def serve(self):
         """Returns when radosgw has made the bucket. Raises NoService."""
@@ -184,8 +193,11 @@ rgw_cache_enabled = true
                                                 timeout=30)
         connection.request("PUT", path, body=body,
                            headers=self.signed(path, body))
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        try:
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
 
     def put_file(self, key, file):
         body = pathlib.Path(file).read_bytes()

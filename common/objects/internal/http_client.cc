@@ -118,6 +118,20 @@ void InitialiseOnce() {
 
 }  // namespace
 
+bool StatusMayPass(int status) {
+  switch (status) {
+    case 408:  // The request took too long.
+    case 429:  // Too many requests.
+      return true;
+    case 501:  // Not implemented.
+    case 505:  // HTTP version not supported.
+    case 507:  // No room.
+      return false;
+    default:
+      return status >= 500;
+  }
+}
+
 HttpClient::HttpClient(HttpTimeouts timeouts, std::string ca_file)
     : timeouts_(timeouts), ca_file_(std::move(ca_file)) {
   InitialiseOnce();

@@ -48,6 +48,10 @@ struct HttpResponse {
   }
 };
 
+// Whether a server that answered so may answer otherwise the next time. One
+// that lacks something or has no room left will not.
+bool StatusMayPass(int status);
+
 // Connections are kept for later requests. It follows no redirection.
 // Thread-safe: each request at a time has a connection of its own.
 class HttpClient {

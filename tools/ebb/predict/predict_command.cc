@@ -9,10 +9,13 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "data/byte_source.h"
+#include "data/remote_files.h"
 #include "job/traits.h"
 #include "models/model_scores.h"
 #include "tools/command/command.h"
@@ -24,6 +27,7 @@
 #include "tools/ebb/predict/prediction_job.h"
 #include "tools/ebb/run/kill_every.h"
 #include "tools/ebb/run/local_run.h"
+#include "tools/ebb/stored/bucket_file.h"
 #include "tools/ebb/stored/checkpoint_source.h"
 #include "tools/ebb/stored/model_doubts.h"
 #include "tools/ebb/stored/predictions.h"
@@ -69,6 +73,18 @@ std::string TemporaryFolder() {
   return error ? "." : folder.string();
 }
 
+// An export that is an object.
+absl::StatusOr<StoredModel> LoadFromBucket(const std::string& place) {
+  EBB_ASSIGN_OR_RETURN(const auto object, BucketFile::Open(place));
+  EBB_RETURN_IF_ERROR(object->Get());
+  auto stored = LoadExportedModel(object->copy());
+  // Mapped, the copy stays as long as it is needed.
+  if (stored.ok()) return stored;
+  return absl::Status(
+      stored.status().code(),
+      absl::StrCat(place, ": its copy ", stored.status().message()));
+}
+
 // `*damaged`: newer versions may be lost.
 absl::StatusOr<StoredModel> Load(const PredictFlags& flags, bool* damaged) {
   const std::string& name = flags.model.name;
@@ -77,7 +93,7 @@ absl::StatusOr<StoredModel> Load(const PredictFlags& flags, bool* damaged) {
       return absl::InvalidArgumentError(absl::StrCat(
           "--job ", flags.model.job, ": ", name, " holds one model"));
     }
-    return LoadExportedModel(name);
+    return IsBucket(name) ? LoadFromBucket(name) : LoadExportedModel(name);
   }
   constexpr absl::string_view kNoModel =
       "a model is a file called *.safetensors (ebb checkpoint export), a "
@@ -85,7 +101,7 @@ absl::StatusOr<StoredModel> Load(const PredictFlags& flags, bool* damaged) {
   std::error_code error;
   if (std::filesystem::is_regular_file(name, error)) {
     return absl::InvalidArgumentError(
-        absl::StrCat(name, " is no model that ebb reads: ", kNoModel));
+        absl::StrCat(name, " is not a model that ebb reads: ", kNoModel));
   }
   // What `ebb checkpoint export` writes where the output is a folder.
   if (std::filesystem::exists(std::filesystem::path(name) / "model.json",
@@ -111,6 +127,27 @@ absl::StatusOr<StoredModel> Load(const PredictFlags& flags, bool* damaged) {
   auto stored = LoadStoredModel(source->get(), TemporaryFolder());
   if (stored.ok()) WarnOfDoubts(source->get(), stored->parameters);
   return stored;
+}
+
+// Files of this machine, buckets and web servers: the user named them.
+data::OpenBytes Anywhere() { return data::WithRemoteFiles(data::OpenFile, {}); }
+
+// What cannot be written is not computed first.
+absl::Status CheckOutput(const PredictFlags& flags) {
+  if (flags.output.empty()) return absl::OkStatus();
+  if (!IsBucket(flags.output)) return CheckWritable(flags.output);
+  EBB_ASSIGN_OR_RETURN(const auto object, BucketFile::Open(flags.output));
+  return object->MayPut(true);
+}
+
+// Replaces the output at once, which is not empty.
+absl::Status WriteOutput(
+    const PredictFlags& flags,
+    absl::FunctionRef<absl::Status(std::ostream& out)> write) {
+  if (!IsBucket(flags.output)) return WriteFile(flags.output, write);
+  EBB_ASSIGN_OR_RETURN(const auto object, BucketFile::Open(flags.output));
+  EBB_RETURN_IF_ERROR(WriteFile(object->copy(), write));
+  return object->Put(true);
 }
 
 // "1,000 examples: accuracy 0.8805, log loss 0.3424, ...".
@@ -146,7 +183,7 @@ absl::Status Answer(const PredictFlags& flags, const StoredModel& stored) {
         flags.score ? &tally : nullptr);
   };
   std::ofstream nowhere;  // The figures alone are wanted.
-  EBB_RETURN_IF_ERROR(!flags.output.empty() ? WriteFile(flags.output, answer)
+  EBB_RETURN_IF_ERROR(!flags.output.empty() ? WriteOutput(flags, answer)
                       : flags.score         ? answer(nowhere)
                                             : answer(std::cout));
   if (flags.score) std::cout << TallyText(tally);
@@ -156,10 +193,8 @@ absl::Status Answer(const PredictFlags& flags, const StoredModel& stored) {
 }
 
 int Predict(const PredictFlags& flags) {
-  if (!flags.output.empty()) {
-    const absl::Status writable = CheckWritable(flags.output);
-    if (!writable.ok()) return Report(writable);
-  }
+  const absl::Status writable = CheckOutput(flags);
+  if (!writable.ok()) return Report(writable);
   bool damaged = false;
   auto stored = Load(flags, &damaged);
   if (!stored.ok()) return Report(stored.status());
@@ -188,7 +223,8 @@ int Predict(const PredictFlags& flags) {
   const bool labelled =
       flags.score ||
       (flags.labelled && !job::TraitsOf(stored->job.data().train()).binary());
-  const auto examples = LoadToPredict(*stored, flags.data, labelled, flags.id);
+  const auto examples =
+      LoadToPredict(*stored, flags.data, labelled, flags.id, Anywhere());
   if (!examples.ok()) return Report(examples.status());
   for (const std::string& remark : examples->remarks()) {
     std::cerr << "warning: " << flags.data << ": " << remark << "\n";
@@ -196,7 +232,7 @@ int Predict(const PredictFlags& flags) {
   UnknownKeys unknown;
   PredictionExtras extras = {.id_column = flags.id, .unknown = &unknown};
   if (!flags.id.empty()) {
-    auto ids = ReadIds(*stored, flags.data, labelled, flags.id);
+    auto ids = ReadIds(*stored, flags.data, labelled, flags.id, Anywhere());
     if (!ids.ok()) return Report(ids.status());
     extras.ids = *std::move(ids);
   }
@@ -235,9 +271,8 @@ int Predict(const PredictFlags& flags) {
     std::cout << ScoresText(scores->Get(), examples->examples());
     return damaged ? kExitFailed : kExitGood;
   }
-  const absl::Status written = flags.output.empty()
-                                   ? predict(std::cout)
-                                   : WriteFile(flags.output, predict);
+  const absl::Status written =
+      flags.output.empty() ? predict(std::cout) : WriteOutput(flags, predict);
   if (!written.ok()) return Report(written);
   warn_of_unknown();
   if (flags.output.empty()) {
@@ -478,9 +513,10 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<PredictFlags>();
   AddAccessFlags(command, &flags->model.access);
   command
-      ->add_option("MODEL", flags->model.name,
-                   "An exported .safetensors, the folder of an ebb run, or a "
-                   "running job")
+      ->add_option(
+          "MODEL", flags->model.name,
+          "An exported .safetensors (also s3://BUCKET/KEY.safetensors), "
+          "the folder of an ebb run, or a running job")
       ->required();
   command
       ->add_option("DATA", flags->data,
@@ -488,8 +524,9 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
                    "training data, without labels")
       ->required();
   AddStoredJobFlag(command, &flags->model.job);
-  command->add_option("-o,--output", flags->output,
-                      "CSV file to write (the standard output)");
+  command->add_option(
+      "-o,--output", flags->output,
+      "CSV file or s3://BUCKET/KEY to write (the standard output)");
   command->add_flag("--labelled", flags->labelled,
                     "Skip the labels that the file has");
   command->add_option("--id", flags->id,

@@ -20,6 +20,7 @@ namespace ebb::tools {
 namespace {
 
 constexpr char kFacts[] = "run";
+constexpr char kShared[] = "shared_checkpoints";
 constexpr char kSpecification[] = "specification";
 
 // The lines in which two jobs differ, in the words of a job file.
@@ -65,24 +66,34 @@ std::string IdleWorkersText(const JobPlan& plan, int workers) {
 absl::StatusOr<RunFacts> ReadFacts(const RunFolder& folder) {
   EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder.File(kFacts)));
   std::map<std::string, int> values;
+  RunFacts facts;
   for (const absl::string_view line :
        absl::StrSplit(text, '\n', absl::SkipEmpty())) {
     const std::pair<std::string, std::string> parts =
         absl::StrSplit(line, absl::MaxSplits(' ', 1));
+    if (parts.first == kShared) {
+      facts.shared_checkpoints = parts.second;
+      continue;
+    }
     if (!absl::SimpleAtoi(parts.second, &values[parts.first])) {
       return absl::DataLossError(
           absl::StrCat(folder.File(kFacts), ": cannot read \"", line, "\""));
     }
   }
-  return RunFacts{values["servers"], values["workers"],
-                  values["complete"] != 0};
+  facts.servers = values["servers"];
+  facts.workers = values["workers"];
+  facts.complete = values["complete"] != 0;
+  return facts;
 }
 
 absl::Status WriteFacts(const RunFolder& folder, const RunFacts& facts) {
-  return WriteFile(
-      folder.File(kFacts),
+  std::string text =
       absl::StrCat("servers ", facts.servers, "\nworkers ", facts.workers,
-                   "\ncomplete ", facts.complete ? 1 : 0, "\n"));
+                   "\ncomplete ", facts.complete ? 1 : 0, "\n");
+  if (!facts.shared_checkpoints.empty()) {
+    absl::StrAppend(&text, kShared, " ", facts.shared_checkpoints, "\n");
+  }
+  return WriteFile(folder.File(kFacts), text);
 }
 
 absl::Status WriteSpecification(const RunFolder& folder,

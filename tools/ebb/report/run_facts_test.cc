@@ -34,6 +34,21 @@ TEST(RunFactsTest, WorkersThatTheJobLeavesOutAreNamed) {
             "(workers.max). For all: --set workers.max=16");
 }
 
+TEST(RunFactsTest, FactsAreReadAsTheyWereWritten) {
+  const TestFolder folder;
+  const auto run = RunFolder::Make("near", folder / "run");
+  ASSERT_TRUE(run.ok()) << run.status();
+  for (const char* const place : {"", "s3://bucket/a b"}) {
+    ASSERT_TRUE(WriteFacts(*run, {4, 5, true, place}).ok());
+    const auto facts = ReadFacts(*run);
+    ASSERT_TRUE(facts.ok()) << facts.status();
+    EXPECT_EQ(facts->servers, 4);
+    EXPECT_EQ(facts->workers, 5);
+    EXPECT_TRUE(facts->complete);
+    EXPECT_EQ(facts->shared_checkpoints, place);
+  }
+}
+
 // Bug: a job that had converged was called another one.
 TEST(RunFactsTest, AJobThatEndedEarlyIsTheSame) {
   const TestFolder folder;

@@ -148,7 +148,9 @@ absl::Status LocalCluster::Start() {
   std::error_code ignored;
   fs::remove(address_file, ignored);
   // Resumed runs need it, too; servers report if it is missing.
-  fs::create_directory(folder_.File(kSharedCheckpoints), ignored);
+  if (options_.shared_checkpoints.empty()) {
+    fs::create_directory(folder_.File(kSharedCheckpoints), ignored);
+  }
   EBB_RETURN_IF_ERROR(
       StartOne(kSchedulerName, SchedulerSpec(options_.servers)));
   EBB_RETURN_IF_ERROR(AwaitFile(address_file, kSchedulerName));
@@ -208,7 +210,9 @@ absl::Status LocalCluster::StartServer(int server) {
                                         "--state-dir",
                                         folder_.State(name),
                                         "--shared-checkpoints",
-                                        folder_.File(kSharedCheckpoints)};
+                                        options_.shared_checkpoints.empty()
+                                            ? folder_.File(kSharedCheckpoints)
+                                            : options_.shared_checkpoints};
   std::string listen = "127.0.0.1:0";
   if (options_.front) {
     // It must be found behind its front in each of its lives.
@@ -407,13 +411,16 @@ absl::Status LocalCluster::StopGroup(const std::vector<std::string>& daemons,
 std::vector<std::string> LocalCluster::StrayFiles() const {
   std::vector<std::string> files;
   const std::string inside = folder_.path() + "/";
+  const std::string& shared = options_.shared_checkpoints;
   std::error_code error;
   for (const pid_t pid : supervisor_.Pids()) {
     const fs::path process = fs::path("/proc") / absl::StrCat(pid);
     for (const auto& entry : fs::directory_iterator(process / "fd", error)) {
       std::error_code gone;
       const std::string file = fs::read_symlink(entry.path(), gone).string();
-      const bool ours = absl::StartsWith(file, inside);
+      const bool ours =
+          absl::StartsWith(file, inside) ||
+          (!shared.empty() && absl::StartsWith(file, shared + "/"));
       // Sockets, pipes and the like have no paths; a memfd has no file.
       if (gone || ours || !absl::StartsWith(file, "/") ||
           absl::StartsWith(file, "/memfd:") ||

@@ -38,6 +38,9 @@ struct LocalClusterOptions {
   std::string python;
   // --memory of servers and workers; 0: they have no bound.
   int64_t memory_bytes = 0;
+  // --shared-checkpoints of servers: a folder from the root, or
+  // s3://BUCKET/PREFIX. Empty: a folder in that of the run.
+  std::string shared_checkpoints;
   // All daemons speak TLS, with certificates that are made for each start.
   bool tls = false;
   // Least time of a worker's batch.
@@ -128,7 +131,8 @@ class LocalCluster {
   using OnDeath = absl::FunctionRef<void(const DaemonEvent&)>;
   absl::Status Stop(OnDeath on_death, std::vector<std::string>* problems);
 
-  // Files outside the run's folder that daemons have open to write, as of now.
+  // Files that daemons have open to write, as of now, outside the folder of the
+  // run and that of the shared checkpoints.
   std::vector<std::string> StrayFiles() const;
   // The last words in the log of a daemon that ended (last_words.h).
   std::string LastWords(absl::string_view daemon) const;

@@ -32,6 +32,7 @@
 #include "tools/ebb/run/run_job.h"
 #include "tools/ebb/run/scale_plan.h"
 #include "tools/ebb/run/screen.h"
+#include "tools/ebb/run/shared_place.h"
 #include "tools/ebb/run/status_poller.h"
 #include "tools/ebb/run/stopped_job.h"
 #include "tools/ebb/status/full_disk.h"
@@ -231,6 +232,7 @@ absl::Status LocalRun::StartCluster() {
     options.python = worker::ChosenPython().interpreter;
   }
   options.memory_bytes = options_.memory_bytes;
+  options.shared_checkpoints = facts_.shared_checkpoints;
   options.tls = options_.tls;
   if (options_.disturbance != nullptr) {
     EBB_RETURN_IF_ERROR(options_.disturbance->Prepare(prepared_.job, &options));
@@ -640,7 +642,8 @@ void LocalRun::Finish() {
   // was interrupted may be judged.
   if (report_.complete() && !report_.interrupted && report_.audit &&
       report_.audit->silent.empty()) {
-    Note(WriteFacts(folder_, {facts_.servers, facts_.workers, true}));
+    facts_.complete = true;
+    Note(WriteFacts(folder_, facts_));
   }
   screen_.Print(ReportText(report_, screen_.console()));
   const bool begun = submitted_ != absl::InfiniteFuture();
@@ -655,10 +658,12 @@ void LocalRun::Finish() {
   }
 }
 
-// The facts of a new run, or of one that is gone on with.
+// The facts of a new run with its shared place, or of one that is gone on with.
 absl::StatusOr<RunFacts> ChooseFacts(const RunOptions& options,
-                                     const RunFolder& folder) {
+                                     const RunFolder& folder,
+                                     const std::string& shared_place) {
   RunFacts facts;
+  facts.shared_checkpoints = shared_place;
   if (options.resume) {
     EBB_ASSIGN_OR_RETURN(facts, ReadFacts(folder));
     if (options.servers && *options.servers != facts.servers) {
@@ -667,6 +672,9 @@ absl::StatusOr<RunFacts> ChooseFacts(const RunOptions& options,
                        folder.shown(), " has ", facts.servers,
                        " servers, which hold its model. Leave --servers out."));
     }
+    EBB_ASSIGN_OR_RETURN(
+        facts.shared_checkpoints,
+        KeepSharedPlace(options.shared_checkpoints, facts.shared_checkpoints));
   }
   if (options.servers) facts.servers = *options.servers;
   if (options.workers) facts.workers = *options.workers;
@@ -747,6 +755,11 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
                      options.workers.value_or(RunFacts().workers)));
   }
   EBB_RETURN_IF_ERROR(CheckRoomForTasks(prepared, options.memory_bytes));
+  std::string shared_place;
+  if (!options.resume && !options.shared_checkpoints.empty()) {
+    EBB_ASSIGN_OR_RETURN(shared_place,
+                         TakeSharedPlace(options.shared_checkpoints));
+  }
   // Before any thread: they hold back the same signals.
   EBB_ASSIGN_OR_RETURN(SignalWaiter signals, SignalWaiter::Create());
   EBB_ASSIGN_OR_RETURN(ReservedPort port, ReservedPort::Reserve());
@@ -754,7 +767,8 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
   EBB_ASSIGN_OR_RETURN(RunFolder folder,
                        options.resume ? RunFolder::Open(name, options.folder)
                                       : RunFolder::Make(name, options.folder));
-  EBB_ASSIGN_OR_RETURN(const RunFacts facts, ChooseFacts(options, folder));
+  EBB_ASSIGN_OR_RETURN(const RunFacts facts,
+                       ChooseFacts(options, folder, shared_place));
   if (options.resume) {
     EBB_ASSIGN_OR_RETURN(const std::string stored, ReadSpecification(folder));
     EBB_ASSIGN_OR_RETURN(prepared,

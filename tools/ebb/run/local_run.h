@@ -26,6 +26,9 @@ struct RunOptions {
   std::optional<int> workers;
   // --memory of servers and workers; 0: they have no bound.
   int64_t memory_bytes = 0;
+  // Where servers share copies of their checkpoints: a folder, or
+  // s3://BUCKET/PREFIX. Empty: in the folder of the run, or as before.
+  std::string shared_checkpoints;
   // Daemons and this process speak by TLS, with certificates of this run only.
   bool tls = false;
   // A folder for the run; empty: runs/NAME-N.

@@ -107,6 +107,10 @@ void AddRunCommand(CLI::App* app, int* exit_code) {
   const auto flags = std::make_shared<RunFlags>();
   AddJobFlags(command, &flags->job);
   AddRunFlags(command, &flags->run);
+  command->add_option(
+      "--shared-checkpoints", flags->run.shared_checkpoints,
+      "Folder or s3://BUCKET/PREFIX for copies of the servers' checkpoints (in "
+      "the run's folder)");
   CLI::Option* resume =
       command->add_flag("--resume", flags->run.resume,
                         "Continue the run in --run-dir, or the newest run");

@@ -17,6 +17,7 @@
 #include "job/traits.h"
 #include "tools/command/command.h"
 #include "tools/ebb/job/job_flags.h"
+#include "tools/ebb/stored/bucket_file.h"
 #include "tools/ebb/stored/checkpoint_source.h"
 #include "tools/ebb/stored/fold_model.h"
 #include "tools/ebb/stored/model_doubts.h"
@@ -30,6 +31,9 @@
 namespace ebb::tools {
 
 namespace {
+
+// In an export that is a folder: what its files mean.
+constexpr char kModelJson[] = "model.json";
 
 struct CheckpointExportFlags {
   CheckpointPlace place;
@@ -56,7 +60,22 @@ absl::Status WriteNpyFolder(const std::string& folder, const ModelExport& all) {
     EBB_RETURN_IF_ERROR(WriteNpy(absl::StrCat(folder, "/", file), tensor));
     model["files"][tensor.name] = file;
   }
-  return WriteFile(absl::StrCat(folder, "/model.json"), model.ToString());
+  return WriteFile(absl::StrCat(folder, "/", kModelJson), model.ToString());
+}
+
+bool IsFile(absl::string_view output) {
+  return absl::EndsWith(output, ".safetensors");
+}
+
+// The name of a file of another format: a folder would be no help.
+absl::Status CheckName(const std::string& output) {
+  const std::filesystem::path path(output);
+  if (!path.has_extension() || IsFile(output)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(output,
+                   ": a model has several tensors; name a FILE.safetensors, or "
+                   "a folder, which gets a .npy for each (",
+                   output, "/ is one)"));
 }
 
 // Whether the export may go to `output`: nothing is lost by mistake, and what
@@ -66,15 +85,7 @@ absl::Status MayWrite(const std::string& output, bool force) {
   const std::filesystem::path path(std::string(absl::StripSuffix(output, "/")));
   std::error_code error;
   const bool folder = std::filesystem::is_directory(path, error);
-  // The name of a file of another format: a folder would be no help.
-  if (path.has_extension() && path.extension() != ".safetensors" && !folder &&
-      !absl::EndsWith(output, "/")) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        output,
-        ": a model has several tensors; name a FILE.safetensors, or a "
-        "folder, which gets a .npy for each (",
-        output, "/ is one)"));
-  }
+  if (!folder) EBB_RETURN_IF_ERROR(CheckName(output));
   const bool there = folder ? !std::filesystem::is_empty(path, error)
                             : std::filesystem::exists(path, error);
   if (there && !force) {
@@ -150,15 +161,35 @@ absl::StatusOr<ModelExport> MakeExport(
   return all;
 }
 
+// Null: the output is not in a bucket. Else what is written there first.
+absl::StatusOr<std::unique_ptr<BucketFile>> OpenOutput(
+    const CheckpointExportFlags& flags) {
+  if (!IsBucket(flags.output)) {
+    EBB_RETURN_IF_ERROR(MayWrite(flags.output, flags.force));
+    return nullptr;
+  }
+  // A bucket's own name may have a dot.
+  if (absl::StrContains(absl::StripPrefix(flags.output, "s3://"), '/')) {
+    EBB_RETURN_IF_ERROR(CheckName(flags.output));
+  }
+  EBB_ASSIGN_OR_RETURN(auto bucket,
+                       IsFile(flags.output)
+                           ? BucketFile::Open(flags.output)
+                           : BucketFile::OpenFolder(flags.output, kModelJson));
+  EBB_RETURN_IF_ERROR(bucket->MayPut(flags.force));
+  return bucket;
+}
+
 int Export(const CheckpointExportFlags& flags) {
-  const absl::Status may_write = MayWrite(flags.output, flags.force);
-  if (!may_write.ok()) return Report(may_write);
+  const auto bucket = OpenOutput(flags);
+  if (!bucket.ok()) return Report(bucket.status());
   const auto source = OpenCheckpoints(flags.place);
   if (!source.ok()) return Report(source.status());
   const int damaged = WarnOfDamage(**source) ? kExitFailed : kExitGood;
   // "out/" is the folder "out".
   const std::filesystem::path output = std::filesystem::absolute(
-      std::string(absl::StripSuffix(flags.output, "/")));
+      *bucket != nullptr ? (*bucket)->copy()
+                         : std::string(absl::StripSuffix(flags.output, "/")));
   const auto stored =
       LoadStoredModel(source->get(), output.parent_path().string(),
                       {.slots = flags.with_slots, .rows = !flags.without_rows});
@@ -168,10 +199,11 @@ int Export(const CheckpointExportFlags& flags) {
   if (!description.ok()) return Report(description.status());
   const auto all = MakeExport(flags, *stored, *description);
   if (!all.ok()) return Report(all.status());
-  const absl::Status written =
-      absl::EndsWith(flags.output, ".safetensors")
-          ? WriteSafetensors(flags.output, all->tensors, all->metadata)
-          : WriteNpyFolder(flags.output, *all);
+  absl::Status written =
+      IsFile(flags.output)
+          ? WriteSafetensors(output.string(), all->tensors, all->metadata)
+          : WriteNpyFolder(output.string(), *all);
+  if (written.ok() && *bucket != nullptr) written = (*bucket)->Put(flags.force);
   if (!written.ok()) return Report(written);
   std::cout << Count(all->tensors.size(), "tensor") << ", ";
   if (stored->forest != nullptr) {
@@ -203,9 +235,9 @@ void AddCheckpointExportCommand(CLI::App* checkpoint, int* exit_code) {
   const auto flags = std::make_shared<CheckpointExportFlags>();
   AddStoredJob(command, &flags->place);
   command
-      ->add_option("-o,--output", flags->output,
+      ->add_option("-o,--output,--to", flags->output,
                    "FILE.safetensors; or a folder, for one .npy per tensor and "
-                   "model.json")
+                   "model.json. s3://BUCKET/... puts them into a bucket")
       ->required();
   command->add_flag(
       "--fold", flags->fold,
@@ -218,7 +250,8 @@ void AddCheckpointExportCommand(CLI::App* checkpoint, int* exit_code) {
                     "Leave out the rows of sparse tables, which may be many; "
                     "ebb predict does "
                     "not read the file");
-  command->add_flag("--force", flags->force, "Replace existing files");
+  command->add_flag("--force", flags->force,
+                    "Replace existing files or objects");
   AddPluginsFlag(command, &flags->plugin_folders);
   command->footer(R"(
 Weights are (in, out): outputs = inputs @ weights + bias. A torch.nn.Linear
@@ -230,7 +263,9 @@ Exits 1 also if damage may have cost newer versions than the one that is
 written.
 Examples:
   ebb checkpoint export runs/fashion-mlp-1 -o model.safetensors
-  ebb checkpoint export runs/fashion-mlp-1 -o model/ --fold)");
+  ebb checkpoint export runs/fashion-mlp-1 -o model/ --fold
+  ebb checkpoint export s3://my-bucket/cluster-1 --job clicks \
+      --to s3://my-bucket/models/clicks.safetensors)");
   command->callback([=] {
     const absl::Status open = flags->place.access.Open();
     *exit_code = open.ok() ? Export(*flags) : Report(open);
