@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <tuple>
 #include <utility>
@@ -34,7 +35,10 @@ std::vector<Outcome> OutcomesOf(const Sweep& sweep,
     Outcome outcome{trial.choices, std::nullopt, 0};
     if (trial.state != TrialState::kRunning) {
       outcome.value = ResultOf(trial);
-      if (!trial.measured.empty()) {
+      if (trial.state == TrialState::kComplete) {
+        // It may have ended before its last epoch, for the better (`stop`).
+        outcome.epochs = std::numeric_limits<int32_t>::max();
+      } else if (!trial.measured.empty()) {
         outcome.epochs = trial.measured.back().epochs;
       }
     }

@@ -22,8 +22,10 @@
 #include "common/regular_file.h"
 #include "common/scores/figures.h"
 #include "common/status_macros.h"
+#include "job/expectations.h"
 #include "job/keys.h"
 #include "job/traits.h"
+#include "job/validate.h"
 #include "job/values.h"
 #include "job/yaml.h"
 #include "job/yaml_tree.h"
@@ -166,8 +168,9 @@ class SweepReader {
                      Dimension* dimension);
   void CheckMethod(const Fields& top, int line);
 
-  void CheckValue(const Dimension& at, const std::string& value,
-                  std::set<std::string>* told);
+  // Returns the text of the job with this value, without its name.
+  std::string CheckValue(const Dimension& at, const std::string& value,
+                         std::set<std::string>* told);
   void CheckEvaluations();
   void CheckFolds();
 
@@ -455,8 +458,9 @@ void SweepReader::ReadValues(const YamlNode& node, const std::string& path,
 void SweepReader::ReadEnds(const YamlNode& node, const std::string& path,
                            Dimension* dimension) {
   const bool whole = dimension->kind == Dimension::Kind::kInteger;
-  // A double does not hold larger ones exactly.
-  constexpr double kMostWhole = 1e15;
+  // A double does not hold larger whole numbers exactly. Others need a
+  // difference that is finite.
+  const double most = whole ? 1e15 : 1e300;
   const std::string example = dimension->log
                                   ? (whole ? "[16, 256]" : "[0.001, 0.1]")
                                   : (whole ? "[16, 256]" : "[0.1, 0.9]");
@@ -468,11 +472,18 @@ void SweepReader::ReadEnds(const YamlNode& node, const std::string& path,
   for (size_t i = 0; i < 2; ++i) {
     const std::string text = TextOf(node.items[i]);
     const auto number = job::ParseNumber(text);
-    if (!number || (whole && (*number != std::floor(*number) ||
-                              std::abs(*number) > kMostWhole))) {
+    if (!number || (whole && *number != std::floor(*number))) {
       Fail(node.items[i].line, path,
-           absl::StrCat(job::QuoteValue(text), " is no ",
+           absl::StrCat(job::QuoteValue(text), " is not a ",
                         whole ? "whole number" : "number"),
+           example);
+      return;
+    }
+    if (std::abs(*number) > most) {
+      Fail(node.items[i].line, path,
+           absl::StrCat(job::QuoteValue(text), " is not between ",
+                        job::NumberText(-most), " and ",
+                        job::NumberText(most)),
            example);
       return;
     }
@@ -507,7 +518,7 @@ void SweepReader::ReadCondition(const YamlNode& node, const std::string& path,
   Dimension::Condition condition{node.keys[0].text, {}};
   const YamlNode& value = node.items[0];
   const bool several =
-      value.kind == YamlNode::Kind::kList &&
+      value.kind == YamlNode::Kind::kList && !value.items.empty() &&
       std::ranges::all_of(
           value.items, [](const YamlNode& item) { return item.is_scalar(); });
   if (several) {
@@ -596,30 +607,45 @@ Choices WithValue(const Space& space, const Dimension& dimension,
   return choices;
 }
 
-// The dimension to which a key of the job belongs; null: none.
-const Dimension* OwnerOf(const Space& space, absl::string_view path) {
-  for (const Dimension& dimension : space) {
-    absl::string_view rest = path;
-    if (absl::ConsumePrefix(&rest, dimension.key) &&
-        (rest.empty() || rest[0] == '.' || rest[0] == '[')) {
-      return &dimension;
-    }
-  }
-  return nullptr;
+// Whether `inner` is the key `path`, or one below it.
+bool IsBelow(absl::string_view inner, absl::string_view path) {
+  return absl::ConsumePrefix(&inner, path) &&
+         (inner.empty() || inner[0] == '.' || inner[0] == '[');
 }
 
-void SweepReader::CheckValue(const Dimension& at, const std::string& value,
-                             std::set<std::string>* told) {
+// The dimension to which a key of the job belongs; null: none.
+const Dimension* OwnerOf(const Space& space, absl::string_view path) {
+  const auto at = std::ranges::find_if(space, [&](const Dimension& dimension) {
+    return IsBelow(path, dimension.key);
+  });
+  return at == space.end() ? nullptr : &*at;
+}
+
+// The dimension that a mistake in `path` is about; null: none. The job may not
+// have what is above its key: "tarin" of "tarin.batch".
+const Dimension* BlamedFor(const Space& space, absl::string_view path) {
+  if (const Dimension* owner = OwnerOf(space, path)) return owner;
+  const auto at = std::ranges::find_if(space, [&](const Dimension& dimension) {
+    return IsBelow(dimension.key, path);
+  });
+  return at == space.end() ? nullptr : &*at;
+}
+
+std::string SweepReader::CheckValue(const Dimension& at,
+                                    const std::string& value,
+                                    std::set<std::string>* told) {
   const Space& space = file_.sweep.space;
   const Choices choices = PointWith(space, WithValue(space, at, value));
-  const job::JobFile read =
+  job::JobFile read =
       job::ReadJob(file_.job_text, file_.job_file, OverridesOf(file_, choices));
   for (job::Mistake mistake : read.mistakes) {
     if (mistake.place.file == kSet) {
-      const Dimension* owner = OwnerOf(space, mistake.path);
+      const Dimension* owner = BlamedFor(space, mistake.path);
       const Dimension& blamed = owner == nullptr ? at : *owner;
       if (mistake.path != blamed.key) {
-        mistake.what = absl::StrCat(mistake.path, " ", mistake.what);
+        mistake.what = absl::StrCat(
+            mistake.path, IsBelow(blamed.key, mistake.path) ? ": " : " ",
+            mistake.what);
       }
       const auto index = static_cast<size_t>(&blamed - space.data());
       mistake.place = {std::string(name_), lines_[index]};
@@ -636,6 +662,8 @@ void SweepReader::CheckValue(const Dimension& at, const std::string& value,
     }
     file_.mistakes.push_back(std::move(mistake));
   }
+  read.job.clear_name();  // Each trial has its own.
+  return job::JobToYaml(read.job, job::YamlStyle::kCompact);
 }
 
 void SweepReader::CheckJob() {
@@ -646,8 +674,19 @@ void SweepReader::CheckJob() {
     if (dimension.kind != Dimension::Kind::kList) {
       values = {ValueAt(dimension, 0), ValueAt(dimension, 1)};
     }
+    std::map<std::string, std::string> value_of;  // By job.
     for (const std::string& value : values) {
-      CheckValue(dimension, value, &told);
+      const std::string job = CheckValue(dimension, value, &told);
+      const auto [same, is_new] = value_of.emplace(job, value);
+      if (is_new || dimension.kind != Dimension::Kind::kList || !file_.ok()) {
+        continue;
+      }
+      const auto index = static_cast<size_t>(&dimension - space.data());
+      Fail(lines_[index], job::Join(job::Join(path_, "space"), dimension.key),
+           absl::StrCat(job::QuoteValue(same->second), " and ",
+                        job::QuoteValue(value), " give the same trial"),
+           "keep one of the two; a key of the space may not set what another "
+           "sets, and each trial has a name of its own");
     }
   }
   file_.job = job::ReadJob(file_.job_text, file_.job_file,
@@ -708,8 +747,22 @@ void SweepReader::CheckEvaluations() {
          "needs evaluations while a job trains, which this model does not have",
          "take another model, or compare runs of `ebb run` by their reports");
   }
+  v1::Job whole = job;
+  job::FillDefaults(&whole);
+  if (const auto unfit = job::FindUnfit(whole, {}, file_.sweep.metric)) {
+    Fail(metric_line_, metric,
+         absl::StrCat(file_.sweep.metric, ": ", unfit->what),
+         absl::StrCat("metric: ", unfit->instead));
+  }
   if (!file_.sweep.halving) return;
   const Halving& halving = *file_.sweep.halving;
+  if (job.has_keep_best() ||
+      OwnerOf(file_.sweep.space, "keep_best") != nullptr) {
+    Fail(halving_line_, job::Join(path_, "halving"),
+         "compares trials by all of their evaluations, and keep_best takes "
+         "back those after the best",
+         "leave out keep_best, or halving");
+  }
   const std::string first = job::Join(job::Join(path_, "halving"), "first");
   if (job.train().has_epochs() &&
       OwnerOf(file_.sweep.space, "train.epochs") == nullptr &&
@@ -830,6 +883,16 @@ SweepFile ReadSweep(absl::string_view text, absl::string_view name,
   };
   SweepReader reader(name, &file);
   if (const YamlNode* sweep = item("sweep")) {
+    const auto again = std::ranges::find_if(
+        root->keys.rbegin(), root->keys.rend(),
+        [](const YamlNode& key) { return key.text == "sweep"; });
+    const auto first = std::ranges::find(root->keys, "sweep", &YamlNode::text);
+    if (&*again != &*first) {
+      fail(again->line, "sweep",
+           absl::StrCat("is given twice, first in line ", first->line),
+           "keep one of the two");
+      return file;
+    }
     auto job_text = WithoutSweep(text, *root);
     if (!job_text) {
       fail(sweep->line, "sweep", "does not begin a line of its own",

@@ -215,6 +215,94 @@ TEST(SweepFileTest, AJobWithoutFoldsIsNotASweep) {
               HasSubstr("has neither the key sweep nor the key validate"));
 }
 
+TEST(SweepFileTest, AConditionHasAValue) {
+  EXPECT_THAT(Mistakes(R"(sweep:
+  method: grid
+  space:
+    optimizer.kind: [sgd, momentum]
+    optimizer.rate: {values: [0.1, 1], when: {optimizer.kind: []}}
+)"),
+              HasSubstr("s.yaml:9: sweep.space.optimizer.rate.when: "
+                        "optimizer.kind is never \"[]\""));
+}
+
+TEST(SweepFileTest, AKeyThatNoJobHasIsToldOnce) {
+  EXPECT_EQ(Mistakes(R"(sweep:
+  budget: {trials: 3}
+  space:
+    optimizer.rte: [1, 2]
+    tarin.batch: [8, 16]
+)"),
+            R"(s.yaml:8: sweep.space.optimizer.rte: optimizer has no such key
+  hint: optimizer.rate
+s.yaml:9: sweep.space.tarin.batch: tarin: a job has no such key
+  hint: train.batch)");
+}
+
+TEST(SweepFileTest, EndsOfARangeAreWithinBounds) {
+  EXPECT_EQ(Mistakes(R"(sweep:
+  budget: {trials: 3}
+  space:
+    optimizer.rate: {range: [-1e308, 1e308]}
+    train.batch: {integer: [1, 1e16]}
+    optimizer.l2: {log: [0.1, fast]}
+)"),
+            R"(s.yaml:8: sweep.space.optimizer.rate.range: "-1e308" is not between -1e+300 and 1e+300
+  hint: [0.1, 0.9]
+s.yaml:9: sweep.space.train.batch.integer: "1e16" is not between -1e+15 and 1e+15
+  hint: [16, 256]
+s.yaml:10: sweep.space.optimizer.l2.log: "fast" is not a number
+  hint: [0.001, 0.1])");
+}
+
+TEST(SweepFileTest, TheKeySweepStandsThereOnce) {
+  EXPECT_EQ(Mistakes(R"(sweep:
+  space: {optimizer.rate: [1, 2]}
+sweep:
+  space: {optimizer.rate: [1, 2]}
+)"),
+            R"(s.yaml:7: sweep: is given twice, first in line 5
+  hint: keep one of the two)");
+}
+
+TEST(SweepFileTest, ValuesThatGiveTheSameTrialAreRefused) {
+  EXPECT_THAT(Mistakes(R"(sweep:
+  method: grid
+  space: {optimizer.rate: [0.1, 1, 1e-1]}
+)"),
+              HasSubstr("s.yaml:7: sweep.space.optimizer.rate: \"0.1\" and "
+                        "\"1e-1\" give the same trial"));
+  EXPECT_THAT(Mistakes(R"(sweep:
+  method: grid
+  space: {name: [one, two]}
+)"),
+              HasSubstr("sweep.space.name: \"one\" and \"two\" give the same"));
+}
+
+TEST(SweepFileTest, TheModelHasTheMetric) {
+  EXPECT_THAT(Mistakes(R"(sweep:
+  method: grid
+  metric: perplexity
+  space: {optimizer.rate: [0.1, 1]}
+)"),
+              HasSubstr("s.yaml:7: sweep.metric: perplexity: is a figure of "
+                        "documents whose topics lda finds\n  hint: metric: "
+                        "loss"));
+}
+
+TEST(SweepFileTest, HalvingNeedsEvaluationsThatStay) {
+  EXPECT_THAT(Mistakes(R"(keep_best: loss
+evaluate: 1 epoch
+sweep:
+  method: grid
+  halving: {first: 1}
+  space: {optimizer.rate: [0.1, 1]}
+)"),
+              HasSubstr("s.yaml:9: sweep.halving: compares trials by all of "
+                        "their evaluations, and keep_best takes back those "
+                        "after the best"));
+}
+
 TEST(SweepFileTest, RungsMustBeEvaluated) {
   EXPECT_THAT(Mistakes(R"(evaluate: 2 epochs
 sweep:

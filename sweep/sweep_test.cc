@@ -56,6 +56,28 @@ TEST(SweepTest, ItBeginsAsManyTrialsAsTrainAtOnce) {
   EXPECT_EQ(next.begin[0].number, 2);
 }
 
+TEST(SweepTest, TheModelLearnsFromCompleteTrialsWhateverTheirEpochs) {
+  Sweep sweep = SweepOf(Method::kTpe, 100, 10);
+  Dimension kind;
+  kind.key = "optimizer.kind";
+  kind.values = {"adam", "sgd"};
+  sweep.space.push_back(kind);
+  // The better ones ended early, by `stop`.
+  std::vector<Trial> trials;
+  for (const Step::Begin& begin : NextStep(sweep, {}, 0).begin) {
+    const bool good = begin.choices.at("optimizer.kind") == "adam";
+    Trial trial = TrialOf(begin, good ? 2 : 9);
+    trial.state = TrialState::kComplete;
+    trial.measured = {{good ? 2 : 9, begin.number, good ? 0.1 : 0.5}};
+    trials.push_back(std::move(trial));
+  }
+  int good = 0;
+  for (const Step::Begin& begin : NextStep(sweep, trials, 0).begin) {
+    if (begin.choices.at("optimizer.kind") == "adam") ++good;
+  }
+  EXPECT_GE(good, 7);
+}
+
 TEST(SweepTest, ItIsDoneWhenTheBudgetIsUsedUpAndNoTrialRuns) {
   const Sweep sweep = SweepOf(Method::kRandom, 1, 2);
   std::vector<Trial> trials = {TrialOf(NextStep(sweep, {}, 0).begin[0], 3)};

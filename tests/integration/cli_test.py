@@ -699,7 +699,7 @@ class CliTest(ClusterTest):
         # Bug: the scheduler was asked for a job of that name.
         shutil.copy(self.path("fit.safetensors"),
                     self.path("fit.safetensorz"))
-        self.fails(2, "fit.safetensorz is no model that ebb reads: a model is a "
+        self.fails(2, "fit.safetensorz is not a model that ebb reads: a model is a "
                    "file called *.safetensors", "predict", "fit.safetensorz",
                    IMAGES)
         self.fails(2, "there is no folder or file fit.safetensor; taken for",

@@ -125,6 +125,35 @@ class SweepTest(SweepTestCase):
                      "loss by epoch"]:
             self.assertIn(part, page)
 
+    def test_the_same_command_goes_on_on_a_cluster(self):
+        folder = self.copy_of_data()
+        owner = self.start(folder, batch_time="50ms")
+        self.wait_for_trials(owner, folder, 1)
+        with open(os.path.join(folder, "run/scheduler.address")) as file:
+            address = file.read().strip()
+        for _ in range(2):
+            said = os.path.join(folder, "again")
+            with open(said, "w") as output:
+                process = subprocess.Popen(
+                    [os.path.join(BIN, "ebb"), "sweep", "sweep.yaml",
+                     "--scheduler", address, "--run-dir", "other"],
+                    cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+
+            def text():
+                with open(said) as file:
+                    return file.read()
+
+            def looks():
+                self.assertIsNone(process.poll(), text())
+                return "trial 0 complete" in text()
+            wait_until(looks, text, self.limit_s, 0.05)
+            process.terminate()
+            self.assertEqual(process.wait(self.limit_s), 130, text())
+        owner.terminate()
+        self.assertEqual(owner.wait(self.limit_s), 130, self.said(folder))
+
     def test_mistakes_name_the_file_the_line_and_the_key(self):
         folder = self.copy_of_data()
         with open(os.path.join(folder, "sweep.yaml"), "a") as file:

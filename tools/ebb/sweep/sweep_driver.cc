@@ -166,7 +166,10 @@ absl::StatusOr<SweepResult> SweepDriver::Run() {
   if (!status.ok() && trials_.empty()) return status;
   if (!status.ok()) result_.problems.push_back(std::string(status.message()));
   const absl::Status written = WriteResults();
-  if (!written.ok()) result_.problems.emplace_back(written.message());
+  // The same may have ended the sweep.
+  if (!written.ok() && written.message() != status.message()) {
+    result_.problems.emplace_back(written.message());
+  }
   const std::vector<Trial> ranked = RankedTrials(sweep_, trials_);
   result_.any_complete = std::ranges::any_of(ranked, [](const Trial& trial) {
     return trial.state == TrialState::kComplete;
@@ -187,7 +190,9 @@ absl::StatusOr<bool> SweepDriver::Turn() {
                          absl::IsDeadlineExceeded(status) ||
                          absl::IsResourceExhausted(status);
     if (is_away && !away_) {
-      Say(absl::StrCat("the scheduler does not answer now: ",
+      Say(absl::StrCat("the scheduler",
+                       local_ ? "" : absl::StrCat(" at ", options_.scheduler),
+                       " does not answer now, and is asked again: ",
                        status.message()));
     }
     if (is_away) away_ = true;
@@ -208,6 +213,10 @@ absl::StatusOr<bool> SweepDriver::Turn() {
     Say(absl::StrCat(sweep::LabelOf(sweep_, stop.number), ": ", stop.reason));
   }
   for (const sweep::Step::Begin& begin : step.begin) {
+    // Reading the data of many trials may take long.
+    if (signals_.Wait(absl::ZeroDuration()).interrupts > 0) {
+      return absl::AbortedError("interrupted");
+    }
     const absl::Status begun = Begin(begin);
     if (away(begun)) return false;
     EBB_RETURN_IF_ERROR(begun);
@@ -238,7 +247,9 @@ absl::Status SweepDriver::Begin(const sweep::Step::Begin& begin) {
   // Another driver of this sweep was quicker: the next look shows its trial.
   if (absl::IsAlreadyExists(submitted) &&
       refused_.insert(begin.number).second) {
-    return absl::UnavailableError(submitted.message());
+    Say(absl::StrCat("trial ", begin.number,
+                     ": another `ebb sweep` of this name submitted it first"));
+    return absl::OkStatus();
   }
   return submitted;
 }
@@ -411,10 +422,16 @@ absl::StatusOr<SweepResult> RunSweep(const SweepOptions& options) {
   // Before any thread: they hold back the same signals.
   EBB_ASSIGN_OR_RETURN(SignalWaiter signals, SignalWaiter::Create());
   const std::string& name = options.file.sweep.name;
-  EBB_ASSIGN_OR_RETURN(RunFolder folder,
-                       options.resume ? RunFolder::Open(name, options.folder)
-                                      : RunFolder::Make(name, options.folder));
   std::error_code error;
+  // On a cluster the same command goes on with a sweep.
+  const bool goes_on =
+      options.resume ||
+      (!options.scheduler.empty() && !options.folder.empty() &&
+       std::filesystem::is_directory(absl::StrCat(options.folder, "/trials"),
+                                     error));
+  EBB_ASSIGN_OR_RETURN(RunFolder folder,
+                       goes_on ? RunFolder::Open(name, options.folder)
+                               : RunFolder::Make(name, options.folder));
   std::filesystem::create_directory(folder.File("trials"), error);
   RunFacts facts;
   if (options.scheduler.empty()) {
