@@ -5,6 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/yaml.h"
+#include "sweep/trial_file.h"
 
 namespace ebb::sweep {
 namespace {
@@ -208,6 +209,13 @@ TEST(SweepFileTest, ASweepOfAJobWithFolds) {
                                       "s.yaml", {})
                                 .mistakes),
               HasSubstr("s.yaml:8: sweep.halving: stops single trials"));
+}
+
+TEST(SweepFileTest, OnlyAStudyNeedsNoJob) {
+  EXPECT_THAT(job::ToString(ReadSweep("method: grid\nspace: {rate: [1, 2]}\n",
+                                      "s.yaml", {})
+                                .mistakes),
+              HasSubstr("s.yaml:1: job: is missing"));
 }
 
 TEST(SweepFileTest, AJobWithoutFoldsIsNotASweep) {
