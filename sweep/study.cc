@@ -1,6 +1,7 @@
 #include "sweep/study.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ebb::sweep {
 
@@ -18,12 +19,15 @@ std::optional<Step::Begin> Study::Ask(int64_t now_unix_ms) {
   one_more.parallel = static_cast<int>(running) + 1;
   Step step = NextStep(one_more, trials_, now_unix_ms);
   if (step.begin.empty()) return std::nullopt;
-  Step::Begin begin = std::move(step.begin.front());
+  Restore(step.begin.front(), now_unix_ms);
+  return std::move(step.begin.front());
+}
+
+void Study::Restore(Step::Begin begin, int64_t began_unix_ms) {
   Trial& trial = trials_.emplace_back();
   trial.number = begin.number;
-  trial.choices = begin.choices;
-  trial.began_unix_ms = now_unix_ms;
-  return begin;
+  trial.choices = std::move(begin.choices);
+  trial.began_unix_ms = began_unix_ms;
 }
 
 bool Study::Tell(int64_t number, int32_t epoch, int32_t epochs, double metric) {

@@ -28,6 +28,9 @@ class Study {
   Study(Sweep sweep, std::vector<Trial> trials)
       : sweep_(std::move(sweep)), trials_(std::move(trials)) {}
 
+  // A trial that a former Study of this sweep gave: it runs, and nothing has
+  // been told of it. Trials come in their order.
+  void Restore(Step::Begin begin, int64_t began_unix_ms);
   // The next trial, which runs from now on. Absent: the budget is used up, or
   // every point of the space has been tried.
   std::optional<Step::Begin> Ask(int64_t now_unix_ms);

@@ -7,12 +7,9 @@
 #ifndef EBB_SWEEP_SWEEP_FILE_H_
 #define EBB_SWEEP_SWEEP_FILE_H_
 
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "ebb/v1/job.pb.h"
 #include "job/mistake.h"
@@ -41,30 +38,10 @@ SweepFile ReadSweepFile(const std::string& path,
 // The same from a text; a job file that it names is read.
 SweepFile ReadSweep(absl::string_view text, absl::string_view name,
                     const std::vector<std::string>& overrides);
-
-// "KEY=VALUE" for each choice, after the sweep's overrides.
-std::vector<std::string> OverridesOf(const SweepFile& file,
-                                     const Choices& choices);
-
-// The job file of a trial: a comment, from which ReadTrialHeader reads the
-// trial again, and the job with its choices. InvalidArgument: the choices do
-// not go together, as the mistakes say.
-absl::StatusOr<std::string> TrialFile(const SweepFile& file, int64_t number,
-                                      const Choices& choices);
-
-// What the comment of a trial's job file says.
-struct TrialHeader {
-  std::string sweep;
-  int64_t number = 0;
-  // A hash of the space, the method, the seed, the metric and the job. Trials
-  // with another one belong to another sweep.
-  std::string definition;
-  Choices choices;
-};
-// Absent: the text is not a trial's.
-std::optional<TrialHeader> ReadTrialHeader(absl::string_view text);
-// The `definition` of this file's trials.
-std::string DefinitionOf(const SweepFile& file);
+// The same for a program that runs the trials itself: the file may name no job.
+// Then its keys are the program's own, and their values are not checked.
+SweepFile ReadStudyFile(const std::string& path,
+                        const std::vector<std::string>& overrides);
 
 }  // namespace ebb::sweep
 

@@ -154,6 +154,42 @@ class SweepTest(SweepTestCase):
         owner.terminate()
         self.assertEqual(owner.wait(self.limit_s), 130, self.said(folder))
 
+    def test_a_program_asks_and_tells(self):
+        folder = self.new_folder()
+        with open(os.path.join(folder, "study.yaml"), "w") as file:
+            file.write("name: mine\nbudget: {trials: 4}\n"
+                       "space: {x: {range: [-1, 1]}, kind: [a, b]}\n")
+
+        def ebb(*words, line=""):
+            done = subprocess.run(
+                [os.path.join(BIN, "ebb"), "sweep", *words], cwd=folder,
+                input=line, text=True, timeout=self.limit_s, check=True,
+                capture_output=True)
+            return json.loads(done.stdout)
+
+        values = []
+        while True:
+            trial = ebb("ask", "study.yaml", "--request", str(len(values)))
+            # The answer was lost.
+            self.assertEqual(trial, ebb("ask", "study.yaml", "--request",
+                                        str(len(values))))
+            if trial["trial"] is None:
+                break
+            self.assertEqual(trial["trial"], len(values))
+            self.assertIn(trial["set"]["kind"], "ab")
+            values.append(float(trial["set"]["x"]) ** 2)
+            line = json.dumps({"trial": trial["trial"], "value": values[-1]})
+            counted = [ebb("tell", "study.yaml", line=line)["counted"]
+                       for _ in range(2)]
+            self.assertEqual(counted, [True, False])
+        self.assertEqual(len(values), 4)
+        found = ebb("ask", "study.yaml", "--list")
+        self.assertEqual([one["value"] for one in found["trials"]], values)
+        self.assertEqual(found["best"], values.index(min(values)))
+        said = self.run_ebb(folder, "sweep", "ask", "study.yaml", "--study",
+                            "study.yaml", rc=1)
+        self.assertIn("study.yaml:1: the line is no JSON object", said)
+
     def test_mistakes_name_the_file_the_line_and_the_key(self):
         folder = self.copy_of_data()
         with open(os.path.join(folder, "sweep.yaml"), "a") as file:

@@ -15,6 +15,7 @@
 #include "common/status_macros.h"
 #include "sweep/folds.h"
 #include "sweep/sweep_file.h"
+#include "sweep/trial_file.h"
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/access_flags.h"
 #include "tools/ebb/sweep/trial_jobs.h"

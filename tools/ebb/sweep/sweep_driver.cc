@@ -20,6 +20,7 @@
 #include "job/traits.h"
 #include "job/values.h"
 #include "sweep/folds.h"
+#include "sweep/trial_file.h"
 #include "tools/ebb/job/submission.h"
 #include "tools/ebb/report/run_facts.h"
 #include "tools/ebb/report/run_folder.h"

@@ -9,6 +9,7 @@
 #include "common/status_macros.h"
 #include "rpc/admin.h"
 #include "rpc/data_sets.h"
+#include "sweep/trial_file.h"
 #include "tools/text/evaluation_text.h"
 
 namespace ebb::tools {

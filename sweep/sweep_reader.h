@@ -1,0 +1,99 @@
+// From the YAML tree of a sweep file to a Sweep, and its checks against the
+// job. For sweep_file.cc.
+#ifndef EBB_SWEEP_SWEEP_READER_H_
+#define EBB_SWEEP_SWEEP_READER_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "job/mistake.h"
+#include "job/yaml_tree.h"
+#include "sweep/sweep_file.h"
+
+namespace ebb::sweep {
+
+using job::YamlNode;
+
+// What hints show for a key.
+std::string ExampleOf(absl::string_view key);
+
+// One map of the file: its values by key. Not owned: the tree.
+struct Fields {
+  std::string path;
+  std::map<std::string, const YamlNode*> values;
+  bool misspelt = false;
+
+  const YamlNode* Find(absl::string_view key) const {
+    const auto it = values.find(std::string(key));
+    return it == values.end() ? nullptr : it->second;
+  }
+};
+
+// Maps a YAML tree onto a sweep. Collects mistakes and goes on.
+class SweepReader {
+ public:
+  SweepReader(absl::string_view name, SweepFile* file)
+      : name_(name), file_(*file) {}
+
+  // `path` is that of the sweep in its file: "sweep", or empty.
+  void Read(const YamlNode& node, const std::string& path);
+  // Once the job is known.
+  void CheckJob();
+  // The sweep of a job's folds alone, without a space.
+  void TakeFolds();
+
+ private:
+  void Fail(int line, const std::string& path, std::string what,
+            std::string hint) {
+    if (file_.mistakes.size() >= job::kMaxMistakes) return;
+    file_.mistakes.push_back(
+        {{std::string(name_), line}, path, std::move(what), std::move(hint)});
+  }
+  // `known` empty: any key.
+  Fields ReadMap(const YamlNode& node, const std::string& path,
+                 const std::vector<std::string>& known,
+                 const std::string& example);
+  std::optional<std::string> Text(const Fields& fields, absl::string_view key);
+  std::optional<int64_t> Whole(const Fields& fields, absl::string_view key,
+                               int64_t least, int64_t most);
+  // The number of one of these words; -1: the key is absent or wrong.
+  int Word(const Fields& fields, absl::string_view key,
+           const std::vector<std::string>& words);
+
+  void ReadBudget(const Fields& top);
+  void ReadHalving(const Fields& top);
+  void ReadMetric(const Fields& top);
+  void ReadSpace(const Fields& top);
+  void ReadDimension(const std::string& key, const YamlNode& node,
+                     const std::string& path);
+  void ReadValues(const YamlNode& node, const std::string& path,
+                  Dimension* dimension);
+  void ReadEnds(const YamlNode& node, const std::string& path,
+                Dimension* dimension);
+  void ReadCondition(const YamlNode& node, const std::string& path,
+                     Dimension* dimension);
+  void CheckMethod(const Fields& top, int line);
+
+  // Returns the text of the job with this value, without its name.
+  std::string CheckValue(const Dimension& at, const std::string& value,
+                         std::set<std::string>* told);
+  void CheckEvaluations();
+  void CheckFolds();
+
+  const absl::string_view name_;
+  SweepFile& file_;
+  std::string path_;
+  std::vector<int> lines_;  // By dimension.
+  int metric_line_ = 1;
+  int halving_line_ = 1;
+};
+
+}  // namespace ebb::sweep
+
+#endif  // EBB_SWEEP_SWEEP_READER_H_

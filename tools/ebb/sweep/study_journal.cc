@@ -1,0 +1,288 @@
+#include "tools/ebb/sweep/study_journal.h"
+
+#include <fcntl.h>
+#include <google/protobuf/struct.pb.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <limits>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "sweep/trial_file.h"
+#include "tools/text/read_json.h"
+
+namespace ebb::tools {
+
+namespace {
+
+using google::protobuf::Struct;
+using sweep::Trial;
+using sweep::TrialState;
+
+constexpr int32_t kMostEpochs = 1'000'000;
+// Lines are read whole, and so is the file.
+constexpr int64_t kMostBytes = int64_t{256} << 20;
+constexpr char kExample[] =
+    "\nhint: {\"trial\": 0, \"epoch\": 1, \"epochs\": 9, \"value\": 0.5} while "
+    "it trains, {\"trial\": 0, \"value\": 0.5} at its end, or {\"trial\": 0, "
+    "\"failed\": true}";
+
+absl::Status FileError(const std::string& path, absl::string_view what) {
+  return absl::UnavailableError(absl::StrCat(
+      path, " ", what, ": ", std::generic_category().message(errno)));
+}
+
+template <typename... Args>
+absl::Status WrongLine(const Args&... args) {
+  return absl::InvalidArgumentError(absl::StrCat(args..., kExample));
+}
+
+// A whole number from `least` to `most`. Absent: it is another value.
+std::optional<int64_t> WholeIn(const Struct& object, const std::string& key,
+                               int64_t least, int64_t most) {
+  const double value =
+      NumberIn(object, key, std::numeric_limits<double>::quiet_NaN());
+  if (!(value >= static_cast<double>(least)) ||
+      !(value <= static_cast<double>(most)) || value != std::floor(value)) {
+    return std::nullopt;
+  }
+  return static_cast<int64_t>(value);
+}
+
+Json SetOf(const sweep::Choices& choices) {
+  Json set = Json::Object();
+  for (const auto& [key, value] : choices) set[key] = value;
+  return set;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<StudyJournal>> StudyJournal::Open(
+    const sweep::SweepFile& file, const std::string& path) {
+  const int fd = open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC,
+                      S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
+  if (fd < 0) return FileError(path, "cannot be opened");
+  std::unique_ptr<StudyJournal> journal(new StudyJournal(file, path, fd));
+  int locked = 0;
+  do {
+    locked = flock(fd, LOCK_EX);
+  } while (locked != 0 && errno == EINTR);
+  if (locked != 0) return FileError(path, "cannot be locked");
+  EBB_RETURN_IF_ERROR(journal->Read());
+  return journal;
+}
+
+StudyJournal::~StudyJournal() { close(fd_); }
+
+absl::Status StudyJournal::Read() {
+  const off_t size = lseek(fd_, 0, SEEK_END);
+  if (size < 0) return FileError(path_, "cannot be read");
+  if (size > kMostBytes) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path_, " has ", size, " bytes, more than ", kMostBytes));
+  }
+  std::string text(static_cast<size_t>(size), '\0');
+  for (size_t done = 0; done < text.size();) {
+    const ssize_t some = pread(fd_, text.data() + done, text.size() - done,
+                               static_cast<off_t>(done));
+    if (some <= 0) return FileError(path_, "cannot be read");
+    done += static_cast<size_t>(some);
+  }
+  // The end of a line that was cut off never had an answer.
+  const size_t whole = text.rfind('\n') + 1;  // 0: there is no line.
+  if (whole < text.size() && ftruncate(fd_, static_cast<off_t>(whole)) != 0) {
+    return FileError(path_, "cannot be written");
+  }
+  text.resize(whole);
+  if (text.empty()) {
+    Json first = Json::Object();
+    first["study"] = file_.sweep.name;
+    first["definition"] = sweep::DefinitionOf(file_);
+    return Append(first.ToLine());
+  }
+  int64_t number = 0;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = text.find('\n', begin);
+    const absl::Status read = Replay(text.substr(begin, end - begin));
+    ++number;
+    if (!read.ok()) {
+      return absl::Status(
+          read.code(), absl::StrCat(path_, ":", number, ": ", read.message()));
+    }
+    begin = end + 1;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StudyJournal::Replay(const std::string& line) {
+  EBB_ASSIGN_OR_RETURN(const Struct object, ParseJsonObject(line, "the line"));
+  if (object.fields().contains("study")) {
+    if (TextIn(object, "definition") == sweep::DefinitionOf(file_)) {
+      return absl::OkStatus();
+    }
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the file is of the study ", TextIn(object, "study"),
+        ", with another space, method, seed, metric or job.\nhint: --study "
+        "FILE, another file"));
+  }
+  if (!object.fields().contains("ask")) {
+    const auto told = ParseTold(line);
+    if (!told.ok()) return absl::DataLossError(told.status().message());
+    Apply(*told);
+    return absl::OkStatus();
+  }
+  const auto number = WholeIn(object, "ask", 0, sweep::kMostTrials);
+  const auto set = object.fields().find("set");
+  if (!number || set == object.fields().end() || Find(*number) != nullptr) {
+    return absl::DataLossError("the line asks for no trial");
+  }
+  sweep::Step::Begin begin = {*number, {}};
+  for (const auto& [key, value] : set->second.struct_value().fields()) {
+    begin.choices[key] = value.string_value();
+  }
+  study_.Restore(std::move(begin),
+                 static_cast<int64_t>(NumberIn(object, "unix_ms", 0)));
+  const std::string request = TextIn(object, "request");
+  if (!request.empty()) requests_[request] = *number;
+  return absl::OkStatus();
+}
+
+const Trial* StudyJournal::Find(int64_t number) const {
+  const auto at = std::ranges::find(trials(), number, &Trial::number);
+  return at == trials().end() ? nullptr : &*at;
+}
+
+absl::StatusOr<StudyJournal::Told> StudyJournal::ParseTold(
+    absl::string_view line) const {
+  const auto parsed = ParseJsonObject(line, "the line");
+  if (!parsed.ok()) return WrongLine(parsed.status().message());
+  const Struct& object = *parsed;
+  const auto trial = WholeIn(object, "trial", 0, sweep::kMostTrials);
+  if (!trial || Find(*trial) == nullptr) {
+    return WrongLine("trial: nothing asked for a trial of this number");
+  }
+  Told told{.trial = *trial};
+  if (FlagIn(object, "failed")) {
+    told.failed = true;
+    return told;
+  }
+  told.value =
+      NumberIn(object, "value", std::numeric_limits<double>::quiet_NaN());
+  if (!std::isfinite(*told.value)) {
+    return WrongLine("value: is missing, or is not a finite number");
+  }
+  if (!object.fields().contains("epoch")) return told;
+  const auto epoch = WholeIn(object, "epoch", 1, kMostEpochs);
+  const auto epochs = WholeIn(object, "epochs", 1, kMostEpochs);
+  if (!epoch || !epochs || *epoch > *epochs) {
+    return WrongLine(
+        "epoch: is not a whole number from 1 to epochs, which is "
+        "at most ",
+        kMostEpochs);
+  }
+  told.epoch = static_cast<int32_t>(*epoch);
+  told.epochs = static_cast<int32_t>(*epochs);
+  return told;
+}
+
+absl::StatusOr<bool> StudyJournal::IsNew(const Told& told) const {
+  const Trial& trial = *Find(told.trial);
+  if (trial.state != TrialState::kRunning) return false;
+  if (!told.epoch) return true;
+  if (trial.measured.empty()) return true;
+  const int32_t last = trial.measured.back().epochs;
+  if (*told.epoch > last) return true;
+  const bool known = std::ranges::count(trial.measured, *told.epoch,
+                                        &sweep::Measured::epochs) > 0;
+  if (known) return false;
+  return WrongLine("epoch: ", *told.epoch, " comes after epoch ", last,
+                   " was told; epochs are told in their order");
+}
+
+void StudyJournal::Apply(const Told& told) {
+  if (told.failed) {
+    study_.Fail(told.trial);
+    return;
+  }
+  if (told.epoch) {
+    study_.Tell(told.trial, *told.epoch, told.epochs, *told.value);
+    return;
+  }
+  // The end of a trial that may have told nothing before.
+  const int32_t epochs = std::max(Find(told.trial)->epochs, int32_t{1});
+  study_.Tell(told.trial, epochs, epochs, *told.value);
+  study_.Finish(told.trial);
+}
+
+absl::StatusOr<Json> StudyJournal::Ask(const std::string& request,
+                                       int64_t now_unix_ms) {
+  Json answer = Json::Object();
+  const auto known = requests_.find(request);
+  if (!request.empty() && known != requests_.end()) {
+    answer["trial"] = known->second;
+    answer["set"] = SetOf(Find(known->second)->choices);
+    return answer;
+  }
+  const auto begin = study_.Ask(now_unix_ms);
+  if (!begin) {
+    answer["trial"] = Json();
+    answer["why"] = "the budget is used up, or every point has been tried";
+    return answer;
+  }
+  Json line = Json::Object();
+  line["ask"] = begin->number;
+  if (!request.empty()) line["request"] = request;
+  line["unix_ms"] = now_unix_ms;
+  line["set"] = SetOf(begin->choices);
+  EBB_RETURN_IF_ERROR(Append(line.ToLine()));
+  if (!request.empty()) requests_[request] = begin->number;
+  answer["trial"] = begin->number;
+  answer["set"] = SetOf(begin->choices);
+  return answer;
+}
+
+absl::StatusOr<Json> StudyJournal::Tell(absl::string_view line) {
+  EBB_ASSIGN_OR_RETURN(const Told told, ParseTold(line));
+  EBB_ASSIGN_OR_RETURN(const bool is_new, IsNew(told));
+  if (is_new) {
+    Json kept = Json::Object();
+    kept["trial"] = told.trial;
+    if (told.failed) {
+      kept["failed"] = true;
+    } else {
+      if (told.epoch) {
+        kept["epoch"] = *told.epoch;
+        kept["epochs"] = told.epochs;
+      }
+      kept["value"] = *told.value;
+    }
+    EBB_RETURN_IF_ERROR(Append(kept.ToLine()));
+    Apply(told);
+  }
+  Json answer = Json::Object();
+  answer["trial"] = told.trial;
+  answer["counted"] = is_new;
+  answer["go_on"] = Find(told.trial)->state == TrialState::kRunning;
+  return answer;
+}
+
+absl::Status StudyJournal::Append(const std::string& line) {
+  const std::string text = absl::StrCat(line, "\n");
+  size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t some = write(fd_, text.data() + done, text.size() - done);
+    if (some < 0 && errno == EINTR) continue;
+    if (some <= 0) return FileError(path_, "cannot be written");
+    done += static_cast<size_t>(some);
+  }
+  if (fdatasync(fd_) != 0) return FileError(path_, "cannot be written");
+  return absl::OkStatus();
+}
+
+}  // namespace ebb::tools
