@@ -6,7 +6,7 @@
 set -e
 images=/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 
-ebb run examples/jobs/fashion_softmax.yaml --epochs 2 --set expect=null \
+ebb run examples/jobs/fashion_softmax.yaml --epochs 5 \
   --run-dir clothes-run --quiet
 ebb predict clothes-run "$images" --workers 4 --to clothes --kill-every 1
 
