@@ -275,6 +275,35 @@ TEST_F(SchedulerStopTest, AKeptVersionThatIsGoneIsSaidToBe) {
   EXPECT_THAT(log_, Contains(HasSubstr("cannot go back to epoch 1")));
 }
 
+TEST_F(SchedulerStopTest, AResultThatIsLostIsEvaluatedAgain) {
+  Begin(std::nullopt, "loss");
+  Epoch(0, 1);
+  Epoch(1, 2);
+  Epoch(2, 2);
+  Applied(3);
+  Stored(3);
+  Evaluated(SnapshotAsked(), 2);
+  ASSERT_EQ(job().plan().epochs, 1);
+  // The server finds that the kept version is damaged.
+  has_kept_ = false;
+  Registers(0);
+  EXPECT_EQ(job().state().phase, JobPhase::kRunning);
+  EXPECT_THAT(job().state().evaluations, IsEmpty());
+  EXPECT_EQ(job().state().Kept(), nullptr);
+  EXPECT_THAT(log_, Contains(HasSubstr("forgets its evaluations from epoch 1 "
+                                       "on")));
+  Applied(0);
+  Stored(0);
+  ASSERT_NE(SnapshotAsked(), 0);
+  Evaluated(SnapshotAsked(), 5);
+  EXPECT_EQ(job().state().phase, JobPhase::kCompleted);
+  ASSERT_NE(job().state().Kept(), nullptr);
+  EXPECT_EQ(job().state().Kept()->loss, 5);
+  EXPECT_EQ(job().state().ended,
+            "went back from epoch 4 to epoch 1, the best by loss 1; its values "
+            "were lost, and are computed again");
+}
+
 TEST_F(SchedulerStopTest, WhatIsKeptIsStoredWithTheJob) {
   Begin(std::nullopt, "loss");
   Epoch(0, 1);

@@ -5,6 +5,7 @@
 #include <google/protobuf/descriptor.pb.h>
 #include <google/protobuf/message.h>
 #include <google/protobuf/stubs/logging.h>
+#include <google/protobuf/unknown_field_set.h>
 
 #include <cstdint>
 #include <iterator>
@@ -39,6 +40,8 @@ using google::protobuf::EnumValueDescriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
+using google::protobuf::UnknownField;
+using google::protobuf::UnknownFieldSet;
 using As = RecordFeature::As;
 
 // Larger messages leave their memory behind.
@@ -353,6 +356,7 @@ class ProtobufReader : public Reader {
     const Reflection& reflection = *message.GetReflection();
     const int count =
         field.is_repeated() ? reflection.FieldSize(message, &field) : 0;
+    CheckUnknown(reflection.GetUnknownFields(message), field);
     if (field.is_map()) {
       // They stand in the order of the bytes. The last one of a key counts.
       for (int i = count - 1; i >= 0; --i) {
@@ -375,6 +379,31 @@ class ProtobufReader : public Reader {
       if (!field.is_repeated() && Has(message, field)) {
         AddValues(reflection.GetMessage(message, &field), path.subspan(1));
       }
+    }
+  }
+
+  // libprotobuf takes values that the field cannot have for unknown fields: those
+  // of another type, and numbers that an enum of proto2 does not have. An entry
+  // of a map with such a value may be of another key than the feature's.
+  void CheckUnknown(const UnknownFieldSet& unknown,
+                    const FieldDescriptor& field) {
+    if (field.is_map()) return;
+    for (int i = 0; i < unknown.field_count(); ++i) {
+      const UnknownField& one = unknown.field(i);
+      if (one.number() != field.number()) continue;
+      const bool is_enum =
+          field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM &&
+          one.type() == UnknownField::TYPE_VARINT;
+      mapping_.AddMistake(
+          is_enum ? absl::StrCat(static_cast<int32_t>(one.varint()),
+                                 " is no value of ",
+                                 field.enum_type()->full_name())
+                  : absl::StrCat(
+                        "the message has a value of another type for ",
+                        field.full_name(), ", which is of the type ",
+                        field.type_name(),
+                        "; do the descriptors belong to the messages?"));
+      return;
     }
   }
 

@@ -218,10 +218,10 @@ TEST(ProtobufFormatTest, ReadsSeveralAndCompressedFiles) {
 // was taken for zlib.
 TEST(ProtobufFormatTest, TellsALengthFromACompressedFile) {
   SourceSpec spec = Spec(
-      {{.name = "clicked", .as = As::kLabel}, {.name = "price", .missing = 7}});
+      {{.name = "clicked", .as = As::kLabel}, {.name = "visits", .missing = 7}});
   std::string unknown = "\x20\xff\x7f\x7a\x73";
   unknown += std::string(120 - unknown.size(), '\xff');
-  EXPECT_THAT(Read(spec, Framed(unknown))[0].values, ElementsAre(0));
+  EXPECT_THAT(Read(spec, Framed(unknown))[0].values, ElementsAre(7));
 }
 
 TEST(ProtobufFormatTest, AMessageMayBeginAsAnotherFile) {
@@ -230,7 +230,8 @@ TEST(ProtobufFormatTest, AMessageMayBeginAsAnotherFile) {
   unknown = std::string("\x22\x79", 2) + std::string(0x79, '\x01');
   ASSERT_EQ(unknown.size(), 0x7bU);
   EXPECT_EQ(
-      Read(Spec({{.name = "clicked", .as = As::kLabel}, {.name = "price"}}),
+      Read(Spec({{.name = "clicked", .as = As::kLabel},
+                 {.name = "visits", .missing = 7}}),
            Framed(unknown))
           .size(),
       1U);
@@ -366,6 +367,60 @@ TEST(ProtobufFormatTest, SaysWhatIsWrongWithAMessage) {
       Message(Spec({{.name = "price", .as = As::kLabel}, {.name = "visits"}}),
               Framed(Click("price: 0.5 visits: 1"))),
       HasSubstr("whole number"));
+}
+
+// libprotobuf keeps such values as unknown fields: the numbers would be 0, and
+// the keys absent.
+TEST(ProtobufFormatTest, RefusesValuesOfAnotherTypeThanTheDescriptorsHave) {
+  const std::string good = Click("clicked: true size: [3, -4]");
+  // A double, and the price is a float.
+  const std::string bad = good + "\x21" + std::string(8, '\x01');
+  const auto message = Message(Dense(), Framed(good) + Framed(bad));
+  EXPECT_THAT(message, StartsWith("f: message 2 (byte "));
+  EXPECT_THAT(message, HasSubstr("\"price\": the message has a value of another "
+                                 "type for shop.Click.price, which is of the "
+                                 "type float; do the descriptors belong to the "
+                                 "messages?"));
+  EXPECT_EQ(Read(Skipping(Dense()),
+                 Framed(good) + Framed(bad) + Framed(good)).size(),
+            2U);
+  // A number in the place of a text.
+  EXPECT_THAT(Message(Spec({{.name = "clicked", .as = As::kLabel},
+                            {.name = "tags", .as = As::kKeys}}),
+                      Framed(good + "\x18\x05")),
+              HasSubstr("\"tags\": the message has a value of another type"));
+  // Fields that no descriptor has are left out.
+  EXPECT_EQ(Read(Dense(), Framed(good + "\xa0\x06\x05")).size(), 1U);
+}
+
+TEST(ProtobufFormatTest, RefusesNumbersThatAnEnumOfProto2DoesNotHave) {
+  google::protobuf::FileDescriptorSet set;
+  ASSERT_TRUE(set.ParseFromString(GoldenFile("shop.desc")));
+  // In proto2 the fields have presence, and enums are closed.
+  for (auto& file : *set.mutable_file()) {
+    file.clear_syntax();
+    for (auto& type : *file.mutable_message_type()) {
+      for (auto& field : *type.mutable_field()) field.clear_proto3_optional();
+      auto* oneofs = type.mutable_oneof_decl();
+      for (int i = oneofs->size() - 1; i >= 0; --i) {
+        if (oneofs->Get(i).name().starts_with('_')) {
+          for (auto& field : *type.mutable_field()) {
+            if (field.has_oneof_index() && field.oneof_index() == i) {
+              field.clear_oneof_index();
+            }
+          }
+          oneofs->DeleteSubrange(i, 1);
+        }
+      }
+    }
+  }
+  const auto read =
+      ReadAll(Spec({{.name = "clicked", .as = As::kLabel},
+                    {.name = "color", .as = As::kKeys}}),
+              OpenMemory({{"d", set.SerializeAsString()},
+                          {"f", Framed(Click("clicked: true") + "\x38\x09")}}));
+  EXPECT_THAT(std::string(read.status().message()),
+              HasSubstr("\"color\": 9 is no value of shop.Color"));
 }
 
 TEST(ProtobufFormatTest, RefusesFeaturesThatTheMessageHasNot) {

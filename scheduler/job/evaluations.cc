@@ -4,7 +4,9 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "common/plant.h"
 
 namespace ebb::scheduler {
@@ -93,6 +95,7 @@ void Evaluations::Advance(int32_t epochs_full, Context* context) {
     ForgetFrom(epochs_full);
     job_.dirty = true;
   }
+  ForgetLost(epochs_full, context);
   if (std::exchange(lost_, false)) evaluator_.Lost(epochs_full);
   evaluator_.Start(Ready(epochs_full, context), context);
 }
@@ -119,6 +122,27 @@ void Evaluations::ForgetFrom(int64_t epoch) {
   std::erase_if(job_.state.evaluations, [&](const Evaluation& evaluation) {
     return evaluation.epoch >= epoch;
   });
+}
+
+void Evaluations::ForgetLost(int32_t epochs_full, Context* context) {
+  JobState& state = job_.state;
+  if (!job_.training_facts.judged() || state.evaluations.empty() ||
+      state.evaluations.back().epoch < epochs_full) {
+    return;
+  }
+  context->Log(absl::StrCat(
+      "job=", job_.name(), " forgets its evaluations from epoch ",
+      epochs_full + 1,
+      " on: their values were stored, and a server came back with less, because "
+      "its storage was damaged. They are made again"));
+  ForgetFrom(epochs_full);
+  if (state.kept_epoch >= epochs_full) state.kept_epoch = -1;
+  constexpr absl::string_view kLost =
+      "; its values were lost, and are computed again";
+  if (!state.ended.empty() && !absl::EndsWith(state.ended, kLost)) {
+    absl::StrAppend(&state.ended, kLost);
+  }
+  job_.dirty = true;
 }
 
 bool Evaluations::Ended(std::optional<Evaluation> evaluation,
