@@ -619,6 +619,43 @@ TEST(SpecificationTest, OnlyJobsWithAnAlgorithmNeedANewerReader) {
             4u);
 }
 
+TEST(SpecificationTest, FreezesTables) {
+  const v1::Job job = JobOf("algorithm: sgd\nfreeze: [w1, b2]\n");
+  const auto record = MakeJobRecord(job, MainFacts());
+  ASSERT_TRUE(record.ok()) << record.status();
+  const v1::Specification specification = *ReadSpecification(*record);
+  // An older daemon would train them.
+  EXPECT_EQ(specification.format(), 14u);
+  const auto tables = TablesOf(specification, record->plan);
+  ASSERT_TRUE(tables.ok()) << tables.status();
+  EXPECT_TRUE((*tables)[0].frozen);
+  EXPECT_FALSE((*tables)[1].frozen);
+  EXPECT_TRUE((*tables)[3].frozen);
+  const auto trained = TrainedRangesOf(*record);
+  ASSERT_TRUE(trained.ok()) << trained.status();
+  EXPECT_EQ((*trained)->floats(), 256 + 256 * 128 + 1280 + 10);
+  const auto none = TrainedRangesOf(*MakeJobRecord(JobOf(""), MainFacts()));
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_EQ(*none, nullptr);
+}
+
+TEST(SpecificationTest, RefusesToFreezeWhatItCannot) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "rows"}};
+  const auto says = [&](const std::string& tables) {
+    return std::string(
+        MakeJobRecord(JobOf("algorithm: sgd\nfreeze: [" + tables + "]\n"),
+                      facts)
+            .status()
+            .message());
+  };
+  EXPECT_THAT(says("w4"), HasSubstr("has no dense table w4"));
+  EXPECT_THAT(says("rows"), HasSubstr("rows is a sparse table"));
+  facts.sparse_tables.clear();
+  EXPECT_THAT(says("w1, b1, w2, b2, w3, b3"),
+              HasSubstr("nothing is left to learn"));
+}
+
 // A daemon that does not know of bounds of tables would let workers run apart.
 TEST(SpecificationTest, TablesMayHaveAConsistencyOfTheirOwn) {
   JobFacts facts = MainFacts();

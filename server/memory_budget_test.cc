@@ -58,5 +58,16 @@ TEST(MemoryBudgetTest, CountsWhatTrainingHolds) {
   EXPECT_EQ(CopiesOfWeights(plan, 0), 7);
 }
 
+TEST(MemoryBudgetTest, CountsFrozenValuesOnce) {
+  JobPlan plan;
+  plan.parameters = 40;
+  plan.block_floats = 8;
+  const PartitionId all(0);
+  EXPECT_EQ(BlocksOf(plan, 2, nullptr, all), 4 * 5);
+  // Two parts of the second block, and the last one.
+  const TrainedRanges trained(plan, {{8, 10}, {12, 14}, {33, 40}});
+  EXPECT_EQ(BlocksOf(plan, 2, &trained, all), 5 + 3 * 2);
+}
+
 }  // namespace
 }  // namespace ebb::server

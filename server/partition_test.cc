@@ -6,9 +6,13 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <memory>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
+#include "protocol/trained_ranges.h"
 #include "server/additive_rows.h"
 #include "server/dense_shape.h"
 #include "server/dense_values.h"
@@ -273,6 +277,101 @@ TEST_F(PartitionTest, ACutStaysAsItWasAndRestoresEverything) {
   EXPECT_EQ((*restored)->tally().updates(), 1);
   EXPECT_THAT((*restored)->tally().oracle(), Each(10));
   EXPECT_EQ(cut.arrays.at("slot:0").blocks[0].floats()[0], 1);  // Not 2.
+}
+
+// Leaves elements [1, 4) as they are.
+class FreezingRule : public AddingRule {
+ public:
+  explicit FreezingRule(const JobPlan& plan)
+      : trained_(plan, {{0, 1}, {4, 6}}) {}
+  const TrainedRanges* trained() const override { return &trained_; }
+
+ private:
+  const TrainedRanges trained_;
+};
+
+// Blocks of two floats, so that one of the three has frozen values only.
+class FrozenPartitionTest : public PartitionTest {
+ protected:
+  FrozenPartitionTest() {
+    auto record = std::make_shared<JobRecord>(*Record());
+    record->plan.block_floats = 2;
+    record_ = record;
+    rule_ = std::make_shared<FreezingRule>(record->plan);
+    pool_ = *BlockPool::Create({.block_bytes = 8, .shared = false});
+  }
+  std::unique_ptr<Partition> MakeFrozen(
+      std::optional<InitialDense> initial = std::nullopt) {
+    auto partition = Partition::Create(record_, PartitionId(0), rule_, pool_,
+                                       std::move(initial));
+    EXPECT_TRUE(partition.ok()) << partition.status();
+    return *std::move(partition);
+  }
+  static PushRequest PushThree(int64_t begin, int64_t end, float g) {
+    PushRequest push = Push(0, begin, end, g);
+    push.segments[0].gradient = Payload::Of(std::vector<float>(3, g));
+    return push;
+  }
+
+  JobRecordPtr record_;
+  std::shared_ptr<const UpdateRule> rule_;
+};
+
+TEST_F(FrozenPartitionTest, StepsWhatIsTrainedAndNothingElse) {
+  auto p = MakeFrozen();
+  ASSERT_EQ(Apply(p.get(), PushThree(0, 2, 4)), Verdict::kApplied);
+  EXPECT_THAT(Floats(p->Values()), ElementsAre(2, 1, 2, 3, 6, 7));
+  EXPECT_EQ(p->marks().mark({0, 0}), 2);
+  EXPECT_EQ(p->tally().ledger().Total().count, 2);
+}
+
+TEST_F(FrozenPartitionTest, RefusesAGradientOfFrozenValues) {
+  auto p = MakeFrozen();
+  const PushRequest push = Push(0, 0, 2, 1);  // All six values.
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(p->Prepare(push, push.segments[0]).status()));
+}
+
+TEST_F(FrozenPartitionTest, KeepsSlotsOfWhatIsTrained) {
+  auto p = MakeFrozen();
+  ASSERT_EQ(Apply(p.get(), PushThree(0, 2, 4)), Verdict::kApplied);
+  const Cut cut = *p->TakeCut();
+  EXPECT_EQ(cut.arrays.at("slot:0").floats, 3);
+  EXPECT_EQ(cut.arrays.at("weights").floats, 6);
+  auto restored =
+      Partition::FromCut(record_, PartitionId(0), rule_, pool_, cut);
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  ASSERT_EQ(Apply(restored->get(), PushThree(2, 4, 2)), Verdict::kApplied);
+  EXPECT_THAT(Floats((*restored)->Values()), ElementsAre(3, 1, 2, 3, 7, 8));
+}
+
+TEST_F(FrozenPartitionTest, AStepSharesBlocksThatAreFrozen) {
+  auto p = MakeFrozen();
+  const Cut before = *p->TakeCut();
+  ASSERT_EQ(Apply(p.get(), PushThree(0, 2, 4)), Verdict::kApplied);
+  const Cut after = *p->TakeCut();
+  const CutArray& was = before.arrays.at("weights");
+  const CutArray& is = after.arrays.at("weights");
+  EXPECT_NE(is.content_id(0), was.content_id(0));
+  EXPECT_EQ(is.content_id(1), was.content_id(1));
+  EXPECT_NE(is.content_id(2), was.content_id(2));
+}
+
+TEST_F(FrozenPartitionTest, TakesTheTrainedPartOfTheSlotsOfAFile) {
+  const DenseShape shape(record_->plan, PartitionId(0), pool_);
+  InitialDense initial;
+  initial.weights = *shape.Zeros();
+  initial.slots.push_back(*shape.Allocate());
+  for (int64_t b = 0; b < 3; ++b) {
+    const auto slot = shape.Mutable(&initial.slots[0], b);
+    slot[0] = static_cast<float>(2 * b);
+    slot[1] = static_cast<float>(2 * b + 1);
+  }
+  auto p = MakeFrozen(std::move(initial));
+  const Cut cut = *p->TakeCut();
+  const CutArray& slot = cut.arrays.at("slot:0");
+  EXPECT_THAT(slot.UsedFloats(0), ElementsAre(0, 4));
+  EXPECT_THAT(slot.UsedFloats(1), ElementsAre(5));
 }
 
 TEST_F(PartitionTest, RefusesACutOfAnotherShape) {

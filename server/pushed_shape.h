@@ -26,7 +26,7 @@ class PushedShape {
   // pushed.
   struct Piece {
     int64_t first = 0;  // In the flat vector of the job.
-    int64_t block = 0;  // Of the values, ...
+    int64_t block = 0;  // A block of the values, ...
     size_t within = 0;  // ... and the place in the block.
     int64_t pushed_block = 0;
     size_t pushed_within = 0;
