@@ -478,8 +478,7 @@ void SweepReader::ReadEnds(const YamlNode& node, const std::string& path,
     if (std::abs(*number) > most) {
       Fail(node.items[i].line, path,
            absl::StrCat(job::QuoteValue(text), " is not between ",
-                        job::NumberText(-most), " and ",
-                        job::NumberText(most)),
+                        job::NumberText(-most), " and ", job::NumberText(most)),
            example);
       return;
     }

@@ -185,14 +185,15 @@ s.yaml:9: sweep.space.tarin.batch: tarin: a job has no such key
 }
 
 TEST(SweepFileTest, EndsOfARangeAreWithinBounds) {
-  EXPECT_EQ(Mistakes(R"(sweep:
+  EXPECT_EQ(
+      Mistakes(R"(sweep:
   budget: {trials: 3}
   space:
     optimizer.rate: {range: [-1e308, 1e308]}
     train.batch: {integer: [1, 1e16]}
     optimizer.l2: {log: [0.1, fast]}
 )"),
-            R"(s.yaml:8: sweep.space.optimizer.rate.range: "-1e308" is not between -1e+300 and 1e+300
+      R"(s.yaml:8: sweep.space.optimizer.rate.range: "-1e308" is not between -1e+300 and 1e+300
   hint: [0.1, 0.9]
 s.yaml:9: sweep.space.train.batch.integer: "1e16" is not between -1e+15 and 1e+15
   hint: [16, 256]
