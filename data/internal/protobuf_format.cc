@@ -382,27 +382,25 @@ class ProtobufReader : public Reader {
     }
   }
 
-  // libprotobuf takes values that the field cannot have for unknown fields: those
-  // of another type, and numbers that an enum of proto2 does not have. An entry
-  // of a map with such a value may be of another key than the feature's.
+  // libprotobuf takes values that the field cannot have for unknown fields:
+  // those of another type, and numbers that an enum of proto2 does not have. An
+  // entry of a map with such a value may be of another key than the feature's.
   void CheckUnknown(const UnknownFieldSet& unknown,
                     const FieldDescriptor& field) {
     if (field.is_map()) return;
     for (int i = 0; i < unknown.field_count(); ++i) {
       const UnknownField& one = unknown.field(i);
       if (one.number() != field.number()) continue;
-      const bool is_enum =
-          field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM &&
-          one.type() == UnknownField::TYPE_VARINT;
+      const bool is_enum = field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM &&
+                           one.type() == UnknownField::TYPE_VARINT;
       mapping_.AddMistake(
-          is_enum ? absl::StrCat(static_cast<int32_t>(one.varint()),
-                                 " is no value of ",
-                                 field.enum_type()->full_name())
-                  : absl::StrCat(
-                        "the message has a value of another type for ",
-                        field.full_name(), ", which is of the type ",
-                        field.type_name(),
-                        "; do the descriptors belong to the messages?"));
+          is_enum
+              ? absl::StrCat(static_cast<int32_t>(one.varint()),
+                             " is no value of ", field.enum_type()->full_name())
+              : absl::StrCat("the message has a value of another type for ",
+                             field.full_name(), ", which is of the type ",
+                             field.type_name(),
+                             "; do the descriptors belong to the messages?"));
       return;
     }
   }

@@ -217,8 +217,8 @@ TEST(ProtobufFormatTest, ReadsSeveralAndCompressedFiles) {
 // Bug: a file whose first message has 120 bytes and begins with the field 4
 // was taken for zlib.
 TEST(ProtobufFormatTest, TellsALengthFromACompressedFile) {
-  SourceSpec spec = Spec(
-      {{.name = "clicked", .as = As::kLabel}, {.name = "visits", .missing = 7}});
+  SourceSpec spec = Spec({{.name = "clicked", .as = As::kLabel},
+                          {.name = "visits", .missing = 7}});
   std::string unknown = "\x20\xff\x7f\x7a\x73";
   unknown += std::string(120 - unknown.size(), '\xff');
   EXPECT_THAT(Read(spec, Framed(unknown))[0].values, ElementsAre(7));
@@ -229,12 +229,11 @@ TEST(ProtobufFormatTest, AMessageMayBeginAsAnotherFile) {
   std::string unknown = Click("tags: 'a'");
   unknown = std::string("\x22\x79", 2) + std::string(0x79, '\x01');
   ASSERT_EQ(unknown.size(), 0x7bU);
-  EXPECT_EQ(
-      Read(Spec({{.name = "clicked", .as = As::kLabel},
-                 {.name = "visits", .missing = 7}}),
-           Framed(unknown))
-          .size(),
-      1U);
+  EXPECT_EQ(Read(Spec({{.name = "clicked", .as = As::kLabel},
+                       {.name = "visits", .missing = 7}}),
+                 Framed(unknown))
+                .size(),
+            1U);
 }
 
 TEST(ProtobufFormatTest, NamesColumnsAndFilesForTheIndex) {
@@ -377,13 +376,14 @@ TEST(ProtobufFormatTest, RefusesValuesOfAnotherTypeThanTheDescriptorsHave) {
   const std::string bad = good + "\x21" + std::string(8, '\x01');
   const auto message = Message(Dense(), Framed(good) + Framed(bad));
   EXPECT_THAT(message, StartsWith("f: message 2 (byte "));
-  EXPECT_THAT(message, HasSubstr("\"price\": the message has a value of another "
-                                 "type for shop.Click.price, which is of the "
-                                 "type float; do the descriptors belong to the "
-                                 "messages?"));
-  EXPECT_EQ(Read(Skipping(Dense()),
-                 Framed(good) + Framed(bad) + Framed(good)).size(),
-            2U);
+  EXPECT_THAT(message,
+              HasSubstr("\"price\": the message has a value of another "
+                        "type for shop.Click.price, which is of the "
+                        "type float; do the descriptors belong to the "
+                        "messages?"));
+  EXPECT_EQ(
+      Read(Skipping(Dense()), Framed(good) + Framed(bad) + Framed(good)).size(),
+      2U);
   // A number in the place of a text.
   EXPECT_THAT(Message(Spec({{.name = "clicked", .as = As::kLabel},
                             {.name = "tags", .as = As::kKeys}}),

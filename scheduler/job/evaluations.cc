@@ -130,11 +130,12 @@ void Evaluations::ForgetLost(int32_t epochs_full, Context* context) {
       state.evaluations.back().epoch < epochs_full) {
     return;
   }
-  context->Log(absl::StrCat(
-      "job=", job_.name(), " forgets its evaluations from epoch ",
-      epochs_full + 1,
-      " on: their values were stored, and a server came back with less, because "
-      "its storage was damaged. They are made again"));
+  context->Log(absl::StrCat("job=", job_.name(),
+                            " forgets its evaluations from epoch ",
+                            epochs_full + 1,
+                            " on: their values were stored, and a server came "
+                            "back with less, because "
+                            "its storage was damaged. They are made again"));
   ForgetFrom(epochs_full);
   if (state.kept_epoch >= epochs_full) state.kept_epoch = -1;
   constexpr absl::string_view kLost =

@@ -82,8 +82,8 @@ class Evaluations {
   bool Ended(std::optional<Evaluation> evaluation, Context* context);
   // So many of the epochs that are full may be evaluated.
   int32_t Ready(int32_t epochs_full, Context* context);
-  // Of a judged job only stored values are evaluated. If a server lost them, the
-  // evaluations are of values that are no more, and are made again.
+  // A judged job evaluates only stored values. If a server lost them, their
+  // evaluations are made again.
   void ForgetLost(int32_t epochs_full, Context* context);
 
   JobTables& job_;

@@ -191,10 +191,10 @@ absl::StatusOr<bool> SweepDriver::Turn() {
                          absl::IsDeadlineExceeded(status) ||
                          absl::IsResourceExhausted(status);
     if (is_away && !away_) {
-      Say(absl::StrCat("the scheduler",
-                       local_ ? "" : absl::StrCat(" at ", options_.scheduler),
-                       " does not answer now, and is asked again: ",
-                       status.message()));
+      Say(absl::StrCat(
+          "the scheduler",
+          local_ ? "" : absl::StrCat(" at ", options_.scheduler),
+          " does not answer now, and is asked again: ", status.message()));
     }
     if (is_away) away_ = true;
     return is_away;
@@ -425,11 +425,10 @@ absl::StatusOr<SweepResult> RunSweep(const SweepOptions& options) {
   const std::string& name = options.file.sweep.name;
   std::error_code error;
   // On a cluster the same command goes on with a sweep.
-  const bool goes_on =
-      options.resume ||
-      (!options.scheduler.empty() && !options.folder.empty() &&
-       std::filesystem::is_directory(absl::StrCat(options.folder, "/trials"),
-                                     error));
+  const bool goes_on = options.resume ||
+                       (!options.scheduler.empty() && !options.folder.empty() &&
+                        std::filesystem::is_directory(
+                            absl::StrCat(options.folder, "/trials"), error));
   EBB_ASSIGN_OR_RETURN(RunFolder folder,
                        goes_on ? RunFolder::Open(name, options.folder)
                                : RunFolder::Make(name, options.folder));
