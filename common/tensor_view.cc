@@ -91,6 +91,8 @@ absl::StatusOr<TensorView> ViewTensor(const std::string& name,
 
 }  // namespace
 
+std::span<const TensorTypeNames> TensorTypes() { return kTypes; }
+
 const TensorTypeNames& NamesOf(TensorType type) {
   return *std::ranges::find(kTypes, type, &TensorTypeNames::type);
 }

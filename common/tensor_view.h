@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct TensorTypeNames {
   absl::string_view npy;
 };
 const TensorTypeNames& NamesOf(TensorType type);
+// All types that are read and written.
+std::span<const TensorTypeNames> TensorTypes();
 
 // One as it lies in a file's bytes, not aligned.
 struct TensorView {

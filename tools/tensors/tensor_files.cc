@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -217,10 +218,11 @@ absl::StatusOr<TensorView> ViewNpy(const std::string& name,
         "numpy.ascontiguousarray(…) before numpy.save()");
   }
   const absl::string_view descr = NpyField(header, "descr");
-  const auto* const type = std::ranges::find_if(kTypes, [&](const auto& one) {
+  const auto types = TensorTypes();
+  const auto type = std::ranges::find_if(types, [&](const auto& one) {
     return absl::StartsWith(descr, absl::StrCat("'", one.npy, "'"));
   });
-  if (type == std::end(kTypes)) {
+  if (type == types.end()) {
     return absl::InvalidArgumentError(
         "its elements are of another type\nhint: save it as float32");
   }

@@ -16,12 +16,12 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "common/initializer.h"
+#include "common/mapped_file.h"
 #include "common/status_macros.h"
 #include "data/remote_files.h"
 #include "datasets/push.h"
 #include "job/keys.h"
 #include "tools/ebb/job/tensor_text.h"
-#include "tools/files/mapped_file.h"
 #include "tools/tensors/slot_tensors.h"
 
 namespace ebb::tools {

@@ -806,7 +806,8 @@ absl::StatusOr<RunReport> RunPrepared(const RunOptions& options,
   EBB_ASSIGN_OR_RETURN(ReservedPort port, ReservedPort::Reserve());
   EBB_ASSIGN_OR_RETURN(RunFolder folder,
                        RunFolder::Make(prepared.record.name, options.folder));
-  EBB_ASSIGN_OR_RETURN(const RunFacts facts, ChooseFacts(options, folder));
+  EBB_ASSIGN_OR_RETURN(const RunFacts facts,
+                       ChooseFacts(options, folder, /*shared_place=*/""));
   EBB_RETURN_IF_ERROR(WriteJob(folder, facts, prepared));
   AdoptDescendants();
   LocalRun run(options, std::move(prepared), facts, std::move(folder),

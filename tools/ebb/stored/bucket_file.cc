@@ -10,10 +10,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/mapped_file.h"
 #include "common/objects/s3_objects.h"
 #include "common/status_macros.h"
 #include "tools/files/files.h"
-#include "tools/files/mapped_file.h"
 
 namespace ebb::tools {
 
