@@ -273,23 +273,6 @@ TEST_F(RunTest, IsExactOverBulkStreamsWhateverIsKilled) {
               HasSubstr("transport=bulk-stream"));
 }
 
-TEST_F(RunTest, IsExactOverBulkStreamsByTls) {
-  setenv("EBB_SHARED_MEMORY", "off", 1);
-  setenv("EBB_BULK", "auto", 1);
-  const int exit_code = Run(MainJob(
-      1, {"--tls", "--report", "report.json", "--set", "oracle.width=4"}));
-  unsetenv("EBB_SHARED_MEMORY");
-  unsetenv("EBB_BULK");
-  ASSERT_EQ(exit_code, 0);
-  const Struct report = Json("report.json");
-  ExpectExact(report, 60'000);
-  EXPECT_TRUE(
-      At(At(report, "audit").struct_value(), "oracle_exact").bool_value());
-  const std::string log = Output("runs/fashion-mlp-1/logs/worker-0.log");
-  EXPECT_THAT(log, AllOf(HasSubstr("transport=bulk-stream"),
-                         HasSubstr("security: TLS as worker")));
-}
-
 TEST_F(RunTest, CtrlCLeavesARunThatResumes) {
   ChildProcess run = Start(MainJob(3));
   ASSERT_TRUE(AwaitProgress(&run, 20'000));
