@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -279,26 +280,27 @@ TEST_F(PartitionTest, ACutStaysAsItWasAndRestoresEverything) {
   EXPECT_EQ(cut.arrays.at("slot:0").blocks[0].floats()[0], 1);  // Not 2.
 }
 
-// Leaves elements [1, 4) as they are.
+// Leaves elements [1, 32) as they are.
 class FreezingRule : public AddingRule {
  public:
   explicit FreezingRule(const JobPlan& plan)
-      : trained_(plan, {{0, 1}, {4, 6}}) {}
+      : trained_(plan, {{0, 1}, {32, 48}}) {}
   const TrainedRanges* trained() const override { return &trained_; }
 
  private:
   const TrainedRanges trained_;
 };
 
-// Blocks of two floats, so that one of the three has frozen values only.
+// 48 elements in three blocks, of which the second has frozen ones only. What
+// is pushed takes two blocks.
 class FrozenPartitionTest : public PartitionTest {
  protected:
   FrozenPartitionTest() {
     auto record = std::make_shared<JobRecord>(*Record());
-    record->plan.block_floats = 2;
+    record->plan.parameters = 48;
     record_ = record;
     rule_ = std::make_shared<FreezingRule>(record->plan);
-    pool_ = *BlockPool::Create({.block_bytes = 8, .shared = false});
+    pool_ = *BlockPool::Create({.block_bytes = 64, .shared = false});
   }
   std::unique_ptr<Partition> MakeFrozen(
       std::optional<InitialDense> initial = std::nullopt) {
@@ -307,10 +309,19 @@ class FrozenPartitionTest : public PartitionTest {
     EXPECT_TRUE(partition.ok()) << partition.status();
     return *std::move(partition);
   }
-  static PushRequest PushThree(int64_t begin, int64_t end, float g) {
+  static PushRequest PushOf(size_t floats, int64_t begin, int64_t end,
+                            float g) {
     PushRequest push = Push(0, begin, end, g);
-    push.segments[0].gradient = Payload::Of(std::vector<float>(3, g));
+    push.segments[0].gradient = Payload::Of(std::vector<float>(floats, g));
     return push;
+  }
+  // The initial values, plus `more` where they are trained.
+  static std::vector<float> Values(float more) {
+    std::vector<float> values(48);
+    std::iota(values.begin(), values.end(), 0.0f);
+    values[0] += more;
+    for (size_t i = 32; i < 48; ++i) values[i] += more;
+    return values;
   }
 
   JobRecordPtr record_;
@@ -319,36 +330,36 @@ class FrozenPartitionTest : public PartitionTest {
 
 TEST_F(FrozenPartitionTest, StepsWhatIsTrainedAndNothingElse) {
   auto p = MakeFrozen();
-  ASSERT_EQ(Apply(p.get(), PushThree(0, 2, 4)), Verdict::kApplied);
-  EXPECT_THAT(Floats(p->Values()), ElementsAre(2, 1, 2, 3, 6, 7));
+  ASSERT_EQ(Apply(p.get(), PushOf(17, 0, 2, 4)), Verdict::kApplied);
+  EXPECT_EQ(Floats(p->Values()), Values(2));  // 4 / batch of 2.
   EXPECT_EQ(p->marks().mark({0, 0}), 2);
   EXPECT_EQ(p->tally().ledger().Total().count, 2);
 }
 
 TEST_F(FrozenPartitionTest, RefusesAGradientOfFrozenValues) {
   auto p = MakeFrozen();
-  const PushRequest push = Push(0, 0, 2, 1);  // All six values.
+  const PushRequest push = PushOf(48, 0, 2, 1);
   EXPECT_TRUE(
       absl::IsInvalidArgument(p->Prepare(push, push.segments[0]).status()));
 }
 
 TEST_F(FrozenPartitionTest, KeepsSlotsOfWhatIsTrained) {
   auto p = MakeFrozen();
-  ASSERT_EQ(Apply(p.get(), PushThree(0, 2, 4)), Verdict::kApplied);
+  ASSERT_EQ(Apply(p.get(), PushOf(17, 0, 2, 4)), Verdict::kApplied);
   const Cut cut = *p->TakeCut();
-  EXPECT_EQ(cut.arrays.at("slot:0").floats, 3);
-  EXPECT_EQ(cut.arrays.at("weights").floats, 6);
+  EXPECT_EQ(cut.arrays.at("slot:0").floats, 17);
+  EXPECT_EQ(cut.arrays.at("weights").floats, 48);
   auto restored =
       Partition::FromCut(record_, PartitionId(0), rule_, pool_, cut);
   ASSERT_TRUE(restored.ok()) << restored.status();
-  ASSERT_EQ(Apply(restored->get(), PushThree(2, 4, 2)), Verdict::kApplied);
-  EXPECT_THAT(Floats((*restored)->Values()), ElementsAre(3, 1, 2, 3, 7, 8));
+  ASSERT_EQ(Apply(restored->get(), PushOf(17, 2, 4, 2)), Verdict::kApplied);
+  EXPECT_EQ(Floats((*restored)->Values()), Values(3));
 }
 
 TEST_F(FrozenPartitionTest, AStepSharesBlocksThatAreFrozen) {
   auto p = MakeFrozen();
   const Cut before = *p->TakeCut();
-  ASSERT_EQ(Apply(p.get(), PushThree(0, 2, 4)), Verdict::kApplied);
+  ASSERT_EQ(Apply(p.get(), PushOf(17, 0, 2, 4)), Verdict::kApplied);
   const Cut after = *p->TakeCut();
   const CutArray& was = before.arrays.at("weights");
   const CutArray& is = after.arrays.at("weights");
@@ -364,14 +375,15 @@ TEST_F(FrozenPartitionTest, TakesTheTrainedPartOfTheSlotsOfAFile) {
   initial.slots.push_back(*shape.Allocate());
   for (int64_t b = 0; b < 3; ++b) {
     const auto slot = shape.Mutable(&initial.slots[0], b);
-    slot[0] = static_cast<float>(2 * b);
-    slot[1] = static_cast<float>(2 * b + 1);
+    std::iota(slot.begin(), slot.end(), static_cast<float>(16 * b));
   }
   auto p = MakeFrozen(std::move(initial));
   const Cut cut = *p->TakeCut();
   const CutArray& slot = cut.arrays.at("slot:0");
-  EXPECT_THAT(slot.UsedFloats(0), ElementsAre(0, 4));
-  EXPECT_THAT(slot.UsedFloats(1), ElementsAre(5));
+  EXPECT_EQ(slot.UsedFloats(0)[0], 0);
+  EXPECT_EQ(slot.UsedFloats(0)[1], 32);
+  EXPECT_EQ(slot.UsedFloats(0)[15], 46);
+  EXPECT_THAT(slot.UsedFloats(1), ElementsAre(47));
 }
 
 TEST_F(PartitionTest, RefusesACutOfAnotherShape) {
