@@ -249,11 +249,25 @@ struct Dataset::Packed {
 
   explicit Packed(std::shared_ptr<const pack::PackedSet> opened)
       : set(std::move(opened)),
-        cache([this](int64_t window) { return LoadWindow(window); }) {}
+        cache([this](int64_t window, std::optional<Dataset> old) {
+          return LoadWindow(window, std::move(old));
+        }) {}
 
-  // A window as a data set of its own.
-  absl::StatusOr<Dataset> LoadWindow(int64_t number) const {
+  // A window as a data set of its own, in the memory of `old`. New memory would
+  // be filled with zeros first, by the system too.
+  absl::StatusOr<Dataset> LoadWindow(int64_t number,
+                                     std::optional<Dataset> old) const {
     pack::Window window;
+    if (old) {
+      window.labels = std::move(old->labels_);
+      window.bytes = std::move(old->bytes_);
+      window.values = std::move(old->values_);
+      window.ids = std::move(old->ids_);
+      window.keys = std::move(old->keys_);
+      window.fields = std::move(old->fields_);
+      window.offsets = std::move(old->offsets_);
+      old.reset();
+    }
     EBB_RETURN_IF_ERROR(set->Read(number, &window));
     Dataset data;
     data.layout_ = set->footer().layout;
