@@ -241,7 +241,21 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
     if (spec.numbers()) data.FindLabelMoments();
   }
   data.Finish(spec);
+  EBB_RETURN_IF_ERROR(data.FindBeside(spec));
   return data;
+}
+
+absl::Status Dataset::FindBeside(const SourceSpec& spec) {
+  if (!spec.dense_beside || !keyed()) return absl::OkStatus();
+  auto found = DenseBeside::Of(index_.meaning, index_.features);
+  if (!found.ok()) {
+    return absl::Status(
+        found.status().code(),
+        absl::StrCat(spec.Name(), ": ", found.status().message()));
+  }
+  if (found->width() == 0) return absl::OkStatus();
+  beside_ = std::make_shared<const DenseBeside>(*std::move(found));
+  return absl::OkStatus();
 }
 
 struct Dataset::Packed {
@@ -321,10 +335,19 @@ absl::Status CheckSource(const SourceSpec& spec, const pack::Footer& footer,
   const size_t at = constants.meaning.rfind(std::string(kPackedFrom));
   if (!footer.rows() || at == std::string::npos) return absl::OkStatus();
   const std::string found = SourceOf(footer);
-  const std::string wanted = constants.meaning.substr(at + kPackedFrom.size());
-  if (found == wanted) return absl::OkStatus();
-  return Wrong(spec.Name(), " was packed from ", found,
-               ", but the training data from ", wanted);
+  std::string wanted = constants.meaning.substr(at + kPackedFrom.size());
+  wanted.resize(
+      std::min(wanted.size(), wanted.find(std::string(internal::kColumnsAre))));
+  if (found != wanted) {
+    return Wrong(spec.Name(), " was packed from ", found,
+                 ", but the training data from ", wanted);
+  }
+  if (DenseShapeIn(footer.index.meaning) != DenseShapeIn(constants.meaning)) {
+    return Wrong(spec.Name(),
+                 " was packed with other dense features than the training "
+                 "data; pack both at once");
+  }
+  return absl::OkStatus();
 }
 
 // Columns are those of the training data, in its order: windows have no names.
@@ -431,7 +454,8 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
   }
   index.meaning =
       WithColumns(absl::StrCat(spec.Meaning(), kPackedFrom, SourceOf(footer)),
-                  internal::ShapeIn(footer.index.meaning));
+                  internal::ShapeIn(footer.index.meaning) +
+                      DenseShapeIn(footer.index.meaning));
   index.files = {set->id()};
   data.left_out_ = {index.left_out, "in the files that were packed"};
   data.packed_ = std::make_shared<Packed>(std::move(set));
@@ -446,6 +470,7 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
   packed.constants = index;
   packed.row_sum = packed.set->footer().absolute_sum * std::fabs(spec.scale) /
                    static_cast<double>(index.examples);
+  EBB_RETURN_IF_ERROR(data.FindBeside(spec));
   return data;
 }
 
@@ -610,7 +635,15 @@ absl::Status Dataset::Gather(std::span<const int64_t> examples,
                    index_.examples, ", counted from 0");
     }
   }
+  EBB_RETURN_IF_ERROR(GatherAll(examples, out));
+  return beside_ == nullptr ? absl::OkStatus() : beside_->Split(out);
+}
+
+absl::Status Dataset::GatherAll(std::span<const int64_t> examples,
+                                ExampleBatch* out) const {
   if (packed_ != nullptr) return GatherPacked(examples, out);
+  out->beside_width = 0;
+  out->beside.clear();
   out->rows = static_cast<int64_t>(examples.size());
   out->features = features();
   out->sparse = sparse();
