@@ -241,7 +241,21 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
     if (spec.numbers()) data.FindLabelMoments();
   }
   data.Finish(spec);
+  EBB_RETURN_IF_ERROR(data.FindBeside(spec));
   return data;
+}
+
+absl::Status Dataset::FindBeside(const SourceSpec& spec) {
+  if (!spec.dense_beside || !keyed()) return absl::OkStatus();
+  auto found = DenseBeside::Of(index_.meaning, index_.features);
+  if (!found.ok()) {
+    return absl::Status(
+        found.status().code(),
+        absl::StrCat(spec.Name(), ": ", found.status().message()));
+  }
+  if (found->width() == 0) return absl::OkStatus();
+  beside_ = std::make_shared<const DenseBeside>(*std::move(found));
+  return absl::OkStatus();
 }
 
 struct Dataset::Packed {
@@ -249,11 +263,25 @@ struct Dataset::Packed {
 
   explicit Packed(std::shared_ptr<const pack::PackedSet> opened)
       : set(std::move(opened)),
-        cache([this](int64_t window) { return LoadWindow(window); }) {}
+        cache([this](int64_t window, std::optional<Dataset> old) {
+          return LoadWindow(window, std::move(old));
+        }) {}
 
-  // A window as a data set of its own.
-  absl::StatusOr<Dataset> LoadWindow(int64_t number) const {
+  // A window as a data set of its own, in the memory of `old`. New memory would
+  // be filled with zeros first, by the system too.
+  absl::StatusOr<Dataset> LoadWindow(int64_t number,
+                                     std::optional<Dataset> old) const {
     pack::Window window;
+    if (old) {
+      window.labels = std::move(old->labels_);
+      window.bytes = std::move(old->bytes_);
+      window.values = std::move(old->values_);
+      window.ids = std::move(old->ids_);
+      window.keys = std::move(old->keys_);
+      window.fields = std::move(old->fields_);
+      window.offsets = std::move(old->offsets_);
+      old.reset();
+    }
     EBB_RETURN_IF_ERROR(set->Read(number, &window));
     Dataset data;
     data.layout_ = set->footer().layout;
@@ -307,10 +335,19 @@ absl::Status CheckSource(const SourceSpec& spec, const pack::Footer& footer,
   const size_t at = constants.meaning.rfind(std::string(kPackedFrom));
   if (!footer.rows() || at == std::string::npos) return absl::OkStatus();
   const std::string found = SourceOf(footer);
-  const std::string wanted = constants.meaning.substr(at + kPackedFrom.size());
-  if (found == wanted) return absl::OkStatus();
-  return Wrong(spec.Name(), " was packed from ", found,
-               ", but the training data from ", wanted);
+  std::string wanted = constants.meaning.substr(at + kPackedFrom.size());
+  wanted.resize(
+      std::min(wanted.size(), wanted.find(std::string(internal::kColumnsAre))));
+  if (found != wanted) {
+    return Wrong(spec.Name(), " was packed from ", found,
+                 ", but the training data from ", wanted);
+  }
+  if (DenseShapeIn(footer.index.meaning) != DenseShapeIn(constants.meaning)) {
+    return Wrong(spec.Name(),
+                 " was packed with other dense features than the training "
+                 "data; pack both at once");
+  }
+  return absl::OkStatus();
 }
 
 // Columns are those of the training data, in its order: windows have no names.
@@ -417,7 +454,8 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
   }
   index.meaning =
       WithColumns(absl::StrCat(spec.Meaning(), kPackedFrom, SourceOf(footer)),
-                  internal::ShapeIn(footer.index.meaning));
+                  internal::ShapeIn(footer.index.meaning) +
+                      DenseShapeIn(footer.index.meaning));
   index.files = {set->id()};
   data.left_out_ = {index.left_out, "in the files that were packed"};
   data.packed_ = std::make_shared<Packed>(std::move(set));
@@ -432,6 +470,7 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
   packed.constants = index;
   packed.row_sum = packed.set->footer().absolute_sum * std::fabs(spec.scale) /
                    static_cast<double>(index.examples);
+  EBB_RETURN_IF_ERROR(data.FindBeside(spec));
   return data;
 }
 
@@ -596,7 +635,15 @@ absl::Status Dataset::Gather(std::span<const int64_t> examples,
                    index_.examples, ", counted from 0");
     }
   }
+  EBB_RETURN_IF_ERROR(GatherAll(examples, out));
+  return beside_ == nullptr ? absl::OkStatus() : beside_->Split(out);
+}
+
+absl::Status Dataset::GatherAll(std::span<const int64_t> examples,
+                                ExampleBatch* out) const {
   if (packed_ != nullptr) return GatherPacked(examples, out);
+  out->beside_width = 0;
+  out->beside.clear();
   out->rows = static_cast<int64_t>(examples.size());
   out->features = features();
   out->sparse = sparse();

@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "data/byte_source.h"
+#include "data/dense_beside.h"
 #include "data/index.h"
 #include "data/keys.h"
 #include "data/reader.h"
@@ -49,6 +50,10 @@ struct ExampleBatch {
   // `features` is the number of fields.
   std::vector<uint64_t> keys;
   std::vector<Field> fields;
+  // Keyed, with SourceSpec::dense_beside: (rows, beside_width), the numbers
+  // beside the keys. They are not among the entries then, nor are their fields.
+  int64_t beside_width = 0;
+  std::vector<float> beside;
   // Sparse and keyed: (rows + 1).
   std::vector<int64_t> offsets;
   // (rows), and nothing else, of a data set that is known by numbers only:
@@ -162,6 +167,11 @@ class Dataset {
   absl::Status ReadAll(Reader& reader, const SourceSpec& spec, bool constants);
   absl::Status FindMoments(const SourceSpec& spec);
   void FindLabelMoments();
+  // Decides whether Gather() takes numbers out of the entries.
+  absl::Status FindBeside(const SourceSpec& spec);
+  // Gather() without that.
+  absl::Status GatherAll(std::span<const int64_t> examples,
+                         ExampleBatch* out) const;
   // Fills gaps, and standardises where the spec says so.
   void Finish(const SourceSpec& spec);
   void StandardiseLabels();
@@ -190,6 +200,8 @@ class Dataset {
   std::vector<uint64_t> keys_;    // kKeyed.
   std::vector<Field> fields_;     // kKeyed.
   std::vector<int64_t> offsets_;  // kSparse and kKeyed.
+  // Null: numbers beside keys stay entries.
+  std::shared_ptr<const DenseBeside> beside_;
   bool by_number_ = false;
   // (examples) if a split selected them, else empty.
   std::vector<int64_t> numbers_;

@@ -336,6 +336,10 @@ struct SourceSpec {
   // values of a record are not read.
   std::vector<RecordFeature> features;
 
+  // The model takes the numbers beside keys as they are, so they are not
+  // entries of a batch (ExampleBatch::beside). No part of Meaning().
+  bool dense_beside = false;
+
   // Whether it has labels that are numbers.
   bool numbers() const;
   // `path`, and how many follow it: "a.csv and 2 more paths". For messages.

@@ -154,6 +154,11 @@ bool HasFeature(const v1::DataSource& source,
   });
 }
 
+bool TakesDenseBeside(const v1::Model& model) {
+  return !IsOwn(model) &&
+         (model.kind() == "wide_deep" || model.kind() == "deepfm");
+}
+
 bool HasKeys(const v1::DataSource& source) {
   const v1::FormatTraits& traits = TraitsOf(source);
   if (traits.records()) {

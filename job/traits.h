@@ -79,6 +79,9 @@ bool HasFeature(const v1::DataSource& source,
 
 // Whether examples name their features by keys of sparse tables.
 bool HasKeys(const v1::DataSource& source);
+// Whether the model takes numbers beside keys as they are. Other models over
+// keys take each as the value of a key.
+bool TakesDenseBeside(const v1::Model& model);
 // Whether examples name the features they have, and lack most.
 bool IsSparse(const v1::DataSource& source);
 

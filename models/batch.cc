@@ -28,6 +28,10 @@ BatchView PartOf(const BatchView& batch, int64_t begin, int64_t end,
   for (int64_t& offset : *offsets) offset -= first;
   part.sparse = {*offsets, batch.sparse.columns.subspan(first, entries),
                  batch.sparse.values.subspan(first, entries)};
+  if (!batch.beside.empty()) {
+    const auto width = std::ssize(batch.beside) / batch.rows;
+    part.beside = batch.beside.subspan(begin * width, part.rows * width);
+  }
   if (!batch.fields.empty()) part.fields = batch.fields.subspan(first, entries);
   return part;
 }

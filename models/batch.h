@@ -39,6 +39,8 @@ struct BatchView {
   // Keyed rows are `sparse` rows; each entry also has a field, in [0,
   // features).
   std::span<const uint16_t> fields;
+  // Keyed rows may have numbers beside their keys: (rows, description.beside).
+  std::span<const float> beside;
   // How many keys the batch has; 0 where examples are not keyed (or none of
   // them has an entry).
   int64_t distinct_keys = 0;

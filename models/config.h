@@ -21,6 +21,9 @@ struct ModelConfig {
   std::string kind;
   // From the data: the features of each example, or the fields of keyed ones.
   int64_t features = 0;
+  // From the data: the numbers beside the keys of each example, for models that
+  // take them. Their features are not among `features`.
+  int64_t beside = 0;
   // From the data: how many examples there are to train on.
   int64_t examples = 0;
   // From the data: the number of classes; 0 if labels are values.

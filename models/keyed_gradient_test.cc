@@ -1,9 +1,11 @@
 // The models of keyed examples against a program of its own: losses in double
 // precision, written from their definitions pair by pair, and their
 // differences.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,7 +31,7 @@ class Oracle {
     const bool deep = config.kind == "wide_deep" || config.kind == "deepfm";
     size_ = deep ? config.dim : config.rank;
     if (deep) {
-      widths_.push_back(config.features * size_);
+      widths_.push_back(config.features * size_ + config.beside);
       widths_.insert(widths_.end(), config.layers.begin(), config.layers.end());
       widths_.push_back(1);
     }
@@ -123,6 +125,8 @@ class Oracle {
             entry.value * Vector(params, entry, 0)[j];
       }
     }
+    const std::span<const float> beside = batch_.beside(row);
+    std::ranges::copy(beside, units.end() - std::ssize(beside));
     size_t at = 0;
     for (size_t i = 0; i + 1 < widths_.size(); ++i) {
       const size_t outputs = widths_[i + 1];
@@ -212,6 +216,12 @@ std::vector<Case> AllCases() {
     config.dropout = 0;
     config.layers = {4};
     add(config, KeyedBatch::Random(7, 3, 8, 2, 8));
+    // Numbers beside the keys.
+    config.beside = 2;
+    add(config, KeyedBatch::Random(7, 3, 8, 2, 8).AddBeside(2, 3));
+    config.classes = 0;
+    config.dropout = 0.4;
+    add(config, KeyedBatch::Random(300, 3, 12, 0, 6).AddBeside(2, 4));
   }
   for (const int64_t rows : {1, 12}) {
     add(Config("matrix_factorisation", 2, 0),
@@ -221,8 +231,9 @@ std::vector<Case> AllCases() {
 }
 
 std::string Name(const Case& test) {
-  return test.config.kind + " classes " + std::to_string(test.config.classes) +
-         " rows " + std::to_string(test.batch.labels().size()) + " l2 " +
+  return test.config.kind + " beside " + std::to_string(test.config.beside) +
+         " classes " + std::to_string(test.config.classes) + " rows " +
+         std::to_string(test.batch.labels().size()) + " l2 " +
          std::to_string(test.config.l2) + " dropout " +
          std::to_string(test.config.dropout);
 }
@@ -311,6 +322,32 @@ TEST_P(KeyedGradientTest, EvaluateAndPredictUseTheWholeNetwork) {
     }
     EXPECT_EQ(stats.correct, correct);
   }
+}
+
+TEST_P(KeyedGradientTest, NumbersBesideKeysMustFitTheModel) {
+  for (const std::string kind : {"wide_deep", "deepfm"}) {
+    ModelConfig config = Config(kind, 3, 2);
+    config.beside = 2;
+    auto model = Create(config);
+    EXPECT_EQ(model->description().tables[0].dims[0], 3 * config.dim + 2);
+    const KeyedBatch right = KeyedBatch::Random(7, 3, 8, 2, 8).AddBeside(2, 3);
+    const KeyedBatch wrong = KeyedBatch::Random(7, 3, 8, 2, 8).AddBeside(3, 3);
+    const KeyedBatch none = KeyedBatch::Random(7, 3, 8, 2, 8);
+    const std::vector<float> params = Params(*model, right);
+    std::vector<float> outputs;
+    EXPECT_TRUE(model->Predict(params, right.View(), &outputs).ok());
+    EXPECT_EQ(model->Predict(params, none.View(), &outputs).message(),
+              "batch of 7 examples with 0 numbers beside their keys; the model "
+              "takes 2 of each example");
+    EXPECT_FALSE(model->Predict(params, wrong.View(), &outputs).ok());
+    config.beside = 0;
+    EXPECT_FALSE(Create(config)->Predict(params, right.View(), &outputs).ok());
+  }
+  // Other models say which ones take them.
+  ModelConfig config = Config("fm", 3, 2);
+  config.beside = 1;
+  EXPECT_THAT(registry_.Create(config, backend_.get()).status().message(),
+              ::testing::HasSubstr("wide_deep and deepfm do"));
 }
 
 // Rows of a batch are those of any numbering of its keys.

@@ -1,10 +1,13 @@
 #include "models/keyed_model.h"
 
+#include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "models/backends.h"
 #include "models/layer_stack.h"
 #include "models/model_base.h"
 
@@ -15,31 +18,41 @@ constexpr int64_t kMaxFields = int64_t{1} << 16;
 constexpr int64_t kMaxRowFloats = int64_t{1} << 20;
 
 // The widths of the perceptron.
-std::vector<int64_t> Widths(const KeyedSpec& spec, int64_t fields) {
-  std::vector<int64_t> widths = {fields * spec.vector_size};
+std::vector<int64_t> Widths(const KeyedSpec& spec, const ModelConfig& config) {
+  std::vector<int64_t> widths = {config.features * spec.vector_size +
+                                 config.beside};
   widths.insert(widths.end(), spec.hidden.begin(), spec.hidden.end());
   widths.push_back(1);
   return widths;
 }
 
-class KeyedModel final : public ModelBase {
+// A base, so that it outlives the memory that ModelBase has of it.
+struct OwnBackend {
+  std::unique_ptr<ComputeBackend> own;  // Perhaps null.
+};
+
+class KeyedModel final : private OwnBackend, public ModelBase {
  public:
   KeyedModel(ModelDescription description, const KeyedSpec& spec,
-             const ModelConfig& config, ComputeBackend* backend)
-      : ModelBase(std::move(description), config, backend),
+             const ModelConfig& config, ComputeBackend* backend,
+             std::unique_ptr<ComputeBackend> own_backend)
+      : OwnBackend{std::move(own_backend)},
+        ModelBase(std::move(description), config, backend),
         pairs_(spec.pairs),
         loss_(spec.loss),
         ratings_(spec.ratings),
         fields_(config.features),
         vector_size_(spec.vector_size),
+        beside_(config.beside),
         scores_(backend),
         sums_(backend),
         inputs_(backend),
         input_grad_(backend),
+        field_sums_(backend),
         deep_scores_(backend),
         vectors_grad_(backend) {
     if (!spec.deep) return;
-    layers_.emplace(Widths(spec, fields_), spec.activation, config.dropout,
+    layers_.emplace(Widths(spec, config), spec.activation, config.dropout,
                     config.seed, backend);
   }
 
@@ -118,9 +131,14 @@ class KeyedModel final : public ModelBase {
         break;
     }
     if (!layers_) return;
-    float* inputs = inputs_.Reserve<float>(rows * fields_ * vector_size_);
+    float* inputs = inputs_.Reserve<float>(rows * InputsOfAnExample());
+    float* sums =
+        beside_ == 0
+            ? inputs
+            : field_sums_.Reserve<float>(rows * fields_ * vector_size_);
     backend().FieldSums(rows, fields_, vector_size_, batch.sparse, batch.fields,
-                        RowsOf(1, batch, params), inputs);
+                        RowsOf(1, batch, params), sums);
+    if (beside_ > 0) PutBeside(batch, sums, inputs);
     float* deep_scores = deep_scores_.Reserve<float>(rows);
     layers_->Forward(params, InputsOfLayers(batch), train, deep_scores);
     backend().AddScaled(rows, 1, deep_scores, scores);
@@ -151,9 +169,9 @@ class KeyedModel final : public ModelBase {
       backend().ColumnSums(rows, 1, delta, grad->data());
       return;
     }
-    float* input_grad =
-        input_grad_.Reserve<float>(rows * fields_ * vector_size_);
+    float* input_grad = input_grad_.Reserve<float>(rows * InputsOfAnExample());
     layers_->Backward(params, InputsOfLayers(batch), delta, grad, input_grad);
+    if (beside_ > 0) LeaveOutBeside(rows, input_grad);
     const bool shared = pairs_ != Pairs::kNone;
     const int64_t count = keys * vector_size_;
     float* of_layers =
@@ -171,10 +189,34 @@ class KeyedModel final : public ModelBase {
         batch.distinct_keys * description().sparse_tables[table].width);
   }
 
+  int64_t InputsOfAnExample() const { return fields_ * vector_size_ + beside_; }
+
+  // inputs(rows, fields * vector_size + beside) = sums(rows, fields *
+  // vector_size) and the numbers beside the keys, side by side. In the memory
+  // of the host.
+  void PutBeside(const BatchView& batch, const float* sums,
+                 float* inputs) const {
+    const int64_t of_keys = fields_ * vector_size_;
+    const float* beside = batch.beside.data();
+    for (int64_t row = 0; row < batch.rows; ++row) {
+      inputs = std::copy_n(sums + row * of_keys, of_keys, inputs);
+      inputs = std::copy_n(beside + row * beside_, beside_, inputs);
+    }
+  }
+
+  // The reverse, in place: nothing is to be learnt of the numbers.
+  void LeaveOutBeside(int64_t rows, float* grad) const {
+    const int64_t of_keys = fields_ * vector_size_;
+    for (int64_t row = 1; row < rows; ++row) {
+      std::copy_n(grad + row * (of_keys + beside_), of_keys,
+                  grad + row * of_keys);
+    }
+  }
+
   // What the layers see of a batch after FieldSums.
   BatchView InputsOfLayers(const BatchView& batch) const {
     BatchView view = batch;
-    view.features = fields_ * vector_size_;
+    view.features = InputsOfAnExample();
     view.dense = {inputs_.data<float>(),
                   static_cast<size_t>(batch.rows * view.features)};
     view.sparse = {};
@@ -186,11 +228,13 @@ class KeyedModel final : public ModelBase {
   const bool ratings_;
   const int64_t fields_;
   const int64_t vector_size_;
+  const int64_t beside_;
   std::optional<LayerStack> layers_;
-  BackendArray scores_;        // (rows)
-  BackendArray sums_;          // (rows, vector_size), of FactorScores.
-  BackendArray inputs_;        // (rows, fields, vector_size), of the layers.
-  BackendArray input_grad_;    // Likewise.
+  BackendArray scores_;  // (rows)
+  BackendArray sums_;    // (rows, vector_size), of FactorScores.
+  // (rows, fields * vector_size + beside), of the layers, and their gradient.
+  BackendArray inputs_, input_grad_;
+  BackendArray field_sums_;    // (rows, fields, vector_size), with `beside`.
   BackendArray deep_scores_;   // (rows)
   BackendArray vectors_grad_;  // (keys, vector_size), what the layers add.
 };
@@ -204,7 +248,14 @@ absl::StatusOr<ModelDescription> Describe(const KeyedSpec& spec,
                      config.kind, " takes 1 to ", kMaxFields));
   }
   ModelDescription description;
+  if (config.beside > 0 && !spec.deep) {
+    return ConfigError("model.kind",
+                       absl::StrCat(config.kind,
+                                    " takes no numbers beside keys; wide_deep "
+                                    "and deepfm do"));
+  }
   description.features = config.features;
+  description.beside = config.beside;
   description.outputs = 1;
   description.labels =
       spec.loss == Loss::kLogistic ? LabelKind::kBinary : LabelKind::kValue;
@@ -222,7 +273,7 @@ absl::StatusOr<ModelDescription> Describe(const KeyedSpec& spec,
         {spec.vectors, vectors * spec.vector_size, spec.vectors_init});
   }
   if (spec.deep) {
-    const std::vector<int64_t> widths = Widths(spec, config.features);
+    const std::vector<int64_t> widths = Widths(spec, config);
     EBB_RETURN_IF_ERROR(CheckLayerWidths(widths));
     description.tables = LayerTables(widths, spec.layers_init);
   } else {
@@ -238,8 +289,14 @@ absl::StatusOr<std::unique_ptr<Model>> MakeKeyedModel(const KeyedSpec& spec,
                                                       const ModelConfig& config,
                                                       ComputeBackend* backend) {
   EBB_ASSIGN_OR_RETURN(ModelDescription description, Describe(spec, config));
+  // Devices have memory of their own, where these numbers are not put.
+  std::unique_ptr<ComputeBackend> own;
+  if (config.beside > 0 && !backend->uses_host_memory()) {
+    EBB_ASSIGN_OR_RETURN(own, CreateBackend({}));
+    backend = own.get();
+  }
   return std::make_unique<KeyedModel>(std::move(description), spec, config,
-                                      backend);
+                                      backend, std::move(own));
 }
 
 absl::StatusOr<Loss> LossOfLabels(const ModelConfig& config) {

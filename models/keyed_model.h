@@ -40,7 +40,7 @@ struct KeyedSpec {
   Pairs pairs = Pairs::kNone;
   // With `deep`: a perceptron with these hidden layers and one output. Its
   // inputs are, for each field, the sum of the vectors of its entries times
-  // their values.
+  // their values, and then the numbers beside the keys.
   bool deep = false;
   std::vector<int64_t> hidden;
   Activation activation = Activation::kRelu;
@@ -51,13 +51,16 @@ struct KeyedSpec {
   bool ratings = false;
 };
 
-// Takes features (the number of fields), l2, clip_norm, dropout and seed from
-// `config`. The dense tables are "bias" (1), or with `deep`, whose last layer
-// has the bias, "layer1.weights", "layer1.bias" and so on. The sparse tables
-// are `weights` and `vectors`.
+// Takes features (the number of fields), beside, l2, clip_norm, dropout and
+// seed from `config`. The dense tables are "bias" (1), or with `deep`, whose
+// last layer has the bias, "layer1.weights", "layer1.bias" and so on. The
+// sparse tables are `weights` and `vectors`.
 //
-// kInvalidArgument: more fields than 65536, a row wider than 2^20 floats, or
-// layers that are not possible.
+// With numbers beside keys, a back end of a device is not used: the model
+// computes on the processor, by a back end of its own.
+//
+// kInvalidArgument: more fields than 65536, numbers beside keys without `deep`,
+// a row wider than 2^20 floats, or layers that are not possible.
 absl::StatusOr<std::unique_ptr<Model>> MakeKeyedModel(const KeyedSpec& spec,
                                                       const ModelConfig& config,
                                                       ComputeBackend* backend);

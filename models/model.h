@@ -85,6 +85,8 @@ struct ModelDescription {
   // and no others, and all of them have rows under the same keys.
   std::vector<SparseTableShape> sparse_tables;
   int64_t features = 0;
+  // Numbers per example beside its keys (BatchView::beside).
+  int64_t beside = 0;
   // Numbers per example that Predict writes.
   int64_t outputs = 0;
   LabelKind labels = LabelKind::kValue;

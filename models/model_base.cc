@@ -90,6 +90,12 @@ absl::Status CheckKeyed(const BatchView& batch,
         ", of which each entry of an example has a row; give it keyed examples "
         "(distinct_keys), or take a model for features (logistic, mlp, …)"));
   }
+  if (std::ssize(batch.beside) != batch.rows * description.beside) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "batch of ", batch.rows, " examples with ", batch.beside.size(),
+        " numbers beside their keys; the model takes ", description.beside,
+        " of each example"));
+  }
   if (!batch.is_sparse()) return absl::OkStatus();
   EBB_RETURN_IF_ERROR(CheckCsr(batch, /*keyed=*/true));
   return CheckFields(batch);

@@ -17,6 +17,7 @@ models::BatchView ViewOf(const data::ExampleBatch& examples) {
   } else if (!examples.keyed) {  // Their rows come from servers.
     view.dense = examples.values;
   }
+  view.beside = examples.beside;
   view.labels = examples.labels;
   view.numbers = examples.numbers;
   return view;

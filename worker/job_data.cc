@@ -312,6 +312,7 @@ data::SourceSpec SourceOf(const v1::Job& job, const v1::DataSource& source,
     spec.csv.label.clear();  // "none".
   }
   spec.looks_at_labels = !job::TraitsOf(job.model()).clusters();
+  spec.dense_beside = job::TakesDenseBeside(job.model());
   return spec;
 }
 
@@ -476,6 +477,13 @@ models::ModelConfig ModelConfigOf(const v1::Job& job,
   models::ModelConfig config;
   config.kind = model.kind();
   config.features = train.features;
+  if (job::TakesDenseBeside(model)) {
+    const auto beside = data::DenseBeside::Of(train.meaning, train.features);
+    if (beside.ok()) {  // Else CreateModel says so.
+      config.features = beside->fields();
+      config.beside = beside->width();
+    }
+  }
   // Clusters are found without them.
   const bool clusters = job::TraitsOf(model).clusters();
   config.classes = clusters ? 0 : static_cast<int64_t>(train.classes.size());
@@ -639,6 +647,13 @@ absl::StatusOr<std::unique_ptr<models::Model>> CreateModel(
                                      " has the model " + kind + ", not " +
                                      job.model().kind(),
                                  "kind: " + kind);
+    }
+  }
+  if (job::TakesDenseBeside(job.model())) {
+    const absl::Status beside =
+        data::DenseBeside::Of(train.meaning, train.features).status();
+    if (!beside.ok()) {
+      return models::ConfigError("data.train", std::string(beside.message()));
     }
   }
   return registry->Create(ModelConfigOf(job, train), backend);

@@ -113,6 +113,7 @@ class JsonLinesReader : public LineReader {
   std::vector<std::string> AbsentFeatures() const override {
     return mapping_.AbsentFeatures();
   }
+  std::string ColumnOrder() const override { return mapping_.ColumnOrder(); }
 
  private:
   struct Found {

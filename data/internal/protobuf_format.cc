@@ -220,6 +220,7 @@ class ProtobufReader : public Reader {
   std::vector<std::string> AbsentFeatures() const override {
     return mapping_.AbsentFeatures();
   }
+  std::string ColumnOrder() const override { return mapping_.ColumnOrder(); }
   std::string Where() const override {
     return absl::StrCat(file_.path(), ": message ", number_, " (byte ", begin_,
                         ")");

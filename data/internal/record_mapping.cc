@@ -141,6 +141,28 @@ std::optional<ColumnNames> RecordMapping::Names() const {
   return names;
 }
 
+std::string RecordMapping::ColumnOrder() const {
+  std::string order;
+  if (layout_ != Layout::kKeyed) return order;
+  std::vector<Field> told;
+  for (size_t i = 0; i < targets_.size(); ++i) {
+    const Field field = targets_[i].field;
+    if (targets_[i].as != As::kDense ||
+        std::ranges::find(told, field) != told.end()) {
+      continue;
+    }
+    told.push_back(field);
+    bool shared = false;
+    for (size_t k = 0; k < targets_.size(); ++k) {
+      shared |=
+          k != i && targets_[k].as != As::kLabel && targets_[k].field == field;
+    }
+    absl::StrAppend(&order, order.empty() ? kDenseColumns : ",", field, "/",
+                    shared ? 0 : targets_[i].width);
+  }
+  return order;
+}
+
 std::vector<std::string> RecordMapping::AbsentFeatures() const {
   std::vector<std::string> absent;
   for (size_t i = 0; i < features_.size(); ++i) {

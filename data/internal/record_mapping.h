@@ -22,6 +22,8 @@
 
 namespace ebb::data::internal {
 
+inline constexpr absl::string_view kDenseColumns = "dense:";
+
 // Makes one example after another of values that a reader finds. Not thread
 // safe.
 //
@@ -47,6 +49,9 @@ class RecordMapping {
 
   Layout layout() const { return layout_; }
   int64_t features() const { return width_; }
+  // Reader::ColumnOrder(): kDenseColumns and the fields of numbers beside keys,
+  // each with its width. Width 0: another feature has the field, too.
+  std::string ColumnOrder() const;
   // Reader::Names().
   std::optional<ColumnNames> Names() const;
 

@@ -77,6 +77,7 @@ class TfRecordReader : public Reader {
   std::vector<std::string> AbsentFeatures() const override {
     return mapping_.AbsentFeatures();
   }
+  std::string ColumnOrder() const override { return mapping_.ColumnOrder(); }
   std::string Where() const override {
     return absl::StrCat(file_.path(), ": record ", number_, " (byte ", begin_,
                         ")");

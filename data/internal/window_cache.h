@@ -22,7 +22,10 @@ namespace ebb::data::internal {
 template <typename Held>
 class WindowCache {
  public:
-  using Load = std::function<absl::StatusOr<Held>(int64_t window)>;
+  // `old` is a window that is no longer used, so its memory may be: it is
+  // nothing, or gone before the new one is made.
+  using Load = std::function<absl::StatusOr<Held>(int64_t window,
+                                                  std::optional<Held> old)>;
 
   // `load` is called by any thread, for different windows at once.
   explicit WindowCache(Load load) : load_(std::move(load)) {}
@@ -72,7 +75,7 @@ class WindowCache {
     int64_t window = -1;
     int users = 0;
     int64_t used_last = 0;
-    std::optional<Held> held;
+    std::optional<Held> held;  // Also of an older window, until this is filled.
   };
 
   Slot* FindLocked(int64_t window) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -105,7 +108,6 @@ class WindowCache {
         slot = other;
       }
       if (slot == nullptr) continue;
-      slot->held.reset();
       slot->state = State::kLoading;
       slot->window = window;
       slot->users = 1;
@@ -118,7 +120,8 @@ class WindowCache {
   // Loads the window of a slot that Take() gave empty; it is no longer used
   // after an error.
   absl::Status Fill(Slot* slot) ABSL_LOCKS_EXCLUDED(mu_) {
-    absl::StatusOr<Held> loaded = load_(slot->window);
+    absl::StatusOr<Held> loaded =
+        load_(slot->window, std::exchange(slot->held, std::nullopt));
     absl::Status status = loaded.status();
     MutexLock lock(&mu_);
     if (loaded.ok()) {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <future>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -33,9 +34,12 @@ class Counted {
 
 TEST(WindowCacheTest, HoldsTwoWindowsWhoeverUsesThem) {
   std::atomic<int> held = 0;
-  WindowCache<Counted> cache([&](int64_t window) -> absl::StatusOr<Counted> {
-    return Counted(window, &held);
-  });
+  WindowCache<Counted> cache(
+      [&](int64_t window,
+          std::optional<Counted> old) -> absl::StatusOr<Counted> {
+        old.reset();
+        return Counted(window, &held);
+      });
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
@@ -55,14 +59,32 @@ TEST(WindowCacheTest, HoldsTwoWindowsWhoeverUsesThem) {
   for (std::thread& thread : threads) thread.join();
 }
 
+TEST(WindowCacheTest, TheOlderWindowIsGivenForItsMemory) {
+  std::vector<std::optional<int64_t>> given;
+  WindowCache<int64_t> cache(
+      [&](int64_t window,
+          std::optional<int64_t> old) -> absl::StatusOr<int64_t> {
+        given.push_back(old);
+        if (window == 3) return absl::UnavailableError("away");
+        return window;
+      });
+  const auto nothing = [](int64_t) { return absl::OkStatus(); };
+  for (const int64_t window : {0, 1, 2, 3, 4}) {
+    EXPECT_EQ(cache.Use(window, nothing).ok(), window != 3);
+  }
+  const std::vector<std::optional<int64_t>> wanted = {{}, {}, 0, 1, 2};
+  EXPECT_EQ(given, wanted);
+}
+
 TEST(WindowCacheTest, ReadsAheadBesideTheOneInUse) {
   std::promise<void> ahead;
   std::atomic<int> loads = 0;
-  WindowCache<int64_t> cache([&](int64_t window) -> absl::StatusOr<int64_t> {
-    ++loads;
-    if (window == 1) ahead.set_value();
-    return window;
-  });
+  WindowCache<int64_t> cache(
+      [&](int64_t window, std::optional<int64_t>) -> absl::StatusOr<int64_t> {
+        ++loads;
+        if (window == 1) ahead.set_value();
+        return window;
+      });
   const auto use = [&](int64_t window) {
     EXPECT_TRUE(
         cache.Use(window, [](int64_t) { return absl::OkStatus(); }).ok());
@@ -77,10 +99,11 @@ TEST(WindowCacheTest, ReadsAheadBesideTheOneInUse) {
 
 TEST(WindowCacheTest, AnErrorIsTriedAgain) {
   int loads = 0;
-  WindowCache<int64_t> cache([&](int64_t window) -> absl::StatusOr<int64_t> {
-    if (++loads == 1) return absl::UnavailableError("away");
-    return window;
-  });
+  WindowCache<int64_t> cache(
+      [&](int64_t window, std::optional<int64_t>) -> absl::StatusOr<int64_t> {
+        if (++loads == 1) return absl::UnavailableError("away");
+        return window;
+      });
   const auto nothing = [](int64_t) { return absl::OkStatus(); };
   EXPECT_FALSE(cache.Use(3, nothing).ok());
   EXPECT_TRUE(cache.Use(3, nothing).ok());

@@ -6,10 +6,12 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
-#include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -24,6 +26,24 @@ namespace {
 
 // A larger footer would be of billions of examples in small windows.
 constexpr int64_t kMostFooterBytes = int64_t{1} << 30;
+// Read at once.
+constexpr int64_t kPieceBytes = int64_t{256} << 10;
+
+// Whether all are numbers, or NaN with `gaps`. Without a branch for each value,
+// so that the compiler takes several at once.
+bool AllNumbers(std::span<const float> values, bool gaps) {
+  constexpr uint32_t kExponent = 0x7f800000;
+  constexpr uint32_t kMagnitude = 0x7fffffff;
+  uint32_t wrong = 0;
+  for (const float value : values) {
+    const auto bits = std::bit_cast<uint32_t>(value);
+    // Beyond the exponent's bits alone, infinity, are NaNs.
+    const uint32_t infinite = (bits & kMagnitude) == kExponent ? 1 : 0;
+    const uint32_t special = (bits & kExponent) == kExponent ? 1 : 0;
+    wrong |= gaps ? infinite : special;
+  }
+  return wrong == 0;
+}
 
 absl::StatusOr<int64_t> SizeOf(const Fd& file, const std::string& path) {
   struct stat facts;
@@ -159,7 +179,6 @@ absl::Status PackedSet::Read(int64_t window, Window* out) const {
   const std::string path = PathOf(entry);
   // A set may have more files than a process may have open.
   EBB_ASSIGN_OR_RETURN(const Fd file, OpenRegularFile(path, path));
-  *out = Window();
   out->examples = entry.examples;
   RunningHash hash;
   int64_t offset = entry.offset;
@@ -172,8 +191,13 @@ absl::Status PackedSet::Read(int64_t window, Window* out) const {
     const bool raw = column.stored_bytes == column.raw_bytes;
     char* from = to;
     if (!raw) from = Room(column.stored_bytes, &compressed);
-    EBB_RETURN_IF_ERROR(ReadAt(file, offset, from, column.stored_bytes, path));
-    hash.Add(from, static_cast<size_t>(column.stored_bytes));
+    // Piece by piece, so that the hash looks at bytes that are still in the
+    // cache.
+    for (int64_t at = 0; at < column.stored_bytes; at += kPieceBytes) {
+      const int64_t n = std::min(kPieceBytes, column.stored_bytes - at);
+      EBB_RETURN_IF_ERROR(ReadAt(file, offset + at, from + at, n, path));
+      hash.Add(from + at, static_cast<size_t>(n));
+    }
     offset += Aligned(column.stored_bytes);
     if (raw) continue;
     const size_t n =
@@ -196,12 +220,10 @@ absl::Status PackedSet::Read(int64_t window, Window* out) const {
 absl::Status PackedSet::Check(int64_t number, const Window& window) const {
   const WindowEntry& entry = footer_.windows[number];
   const int64_t features = footer_.index.features;
-  const auto finite = [](float value) { return std::isfinite(value); };
-  if (!std::ranges::all_of(window.labels, finite)) {
+  if (!AllNumbers(window.labels, /*gaps=*/false)) {
     return Damaged(number, "a label is no number");
   }
-  for (const float value : window.values) {
-    if (std::isfinite(value) || (footer_.gaps && std::isnan(value))) continue;
+  if (!AllNumbers(window.values, footer_.gaps)) {
     return Damaged(number, "a value is no number");
   }
   if (!footer_.rows()) return absl::OkStatus();

@@ -51,8 +51,9 @@ class PackedSet {
   const FileFingerprint& id() const { return id_; }
 
   // Reads the window with this number, which is one of the footer's, and checks
-  // it. Blocks on the disk. kDataLoss, naming file and window: it is damaged.
-  // kUnavailable: the disk cannot be read.
+  // it. The memory that `out` has is used again. Blocks on the disk. kDataLoss,
+  // naming file and window: it is damaged. kUnavailable: the disk cannot be
+  // read.
   absl::Status Read(int64_t window, Window* out) const;
 
  private:

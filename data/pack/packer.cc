@@ -27,6 +27,7 @@
 #include "data/internal/bad_examples.h"
 #include "data/internal/fit.h"
 #include "data/internal/kernels.h"
+#include "data/internal/record_mapping.h"
 #include "data/pack/footer.h"
 #include "data/pack/packed_set.h"
 #include "data/pack/window_writer.h"
@@ -328,8 +329,11 @@ absl::Status Packer::ReadAs(LabelKind labels, const Encoding& encoding) {
   if (training_ == nullptr && !absent.empty()) {
     return CannotPack(spec_.Name(), ": ", absent);
   }
-  index.meaning = internal::WithColumns(
-      spec_.Meaning(), internal::FittingOf(spec_, *reader).shape);
+  std::string columns = internal::FittingOf(spec_, *reader).shape;
+  if (absl::StartsWith(reader->ColumnOrder(), internal::kDenseColumns)) {
+    columns = reader->ColumnOrder();
+  }
+  index.meaning = internal::WithColumns(spec_.Meaning(), columns);
   index.files = reader->Fingerprints();
   footer_.names = reader->Names();
   remarks_ = reader->Remarks();

@@ -70,12 +70,21 @@ KeyedBatch KeyedBatch::Ratings(int64_t rows, int64_t users, int64_t items,
   return KeyedBatch(2, users + items, std::move(examples), std::move(labels));
 }
 
+KeyedBatch& KeyedBatch::AddBeside(int64_t width, uint32_t seed) {
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  beside_.resize(labels_.size() * static_cast<size_t>(width));
+  for (float& number : beside_) number = uniform(generator);
+  return *this;
+}
+
 BatchView KeyedBatch::View() const {
   BatchView batch;
   batch.rows = static_cast<int64_t>(labels_.size());
   batch.features = fields_count_;
   batch.sparse = {offsets_, columns_, values_};
   batch.fields = fields_;
+  batch.beside = beside_;
   batch.distinct_keys = keys_;
   batch.labels = labels_;
   batch.epoch = 1;

@@ -3,6 +3,7 @@
 #define EBB_MODELS_TESTING_KEYED_BATCH_H_
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "models/batch.h"
@@ -33,6 +34,14 @@ class KeyedBatch {
   static KeyedBatch Ratings(int64_t rows, int64_t users, int64_t items,
                             uint32_t seed);
 
+  // Random numbers in [-1, 1] beside the keys of each example.
+  KeyedBatch& AddBeside(int64_t width, uint32_t seed);
+  // Those of an example.
+  std::span<const float> beside(size_t row) const {
+    const size_t width = beside_.size() / labels_.size();
+    return std::span(beside_).subspan(row * width, width);
+  }
+
   BatchView View() const;
 
   const std::vector<std::vector<Entry>>& examples() const { return examples_; }
@@ -49,6 +58,7 @@ class KeyedBatch {
   std::vector<int32_t> columns_;
   std::vector<uint16_t> fields_;
   std::vector<float> values_;
+  std::vector<float> beside_;
 };
 
 }  // namespace ebb::models::testing

@@ -5,6 +5,8 @@ docs/export.md, taken from that page, computes what `ebb predict` says.
   export_test.py BIN_FOLDER SOURCE_FOLDER
 """
 import csv
+import json
+import math
 import os
 import random
 import re
@@ -393,6 +395,51 @@ class ExportTest(unittest.TestCase):
                        "train: {epochs: 5, batch: 20}\n"
                        "optimizer: {kind: adam, rate: 0.05}")
             _, shares = self.predictions(name, "fields.ffm", "--labelled")
+            self.compare_keys(name, rows, shares[:, 1])
+
+    def test_numbers_beside_keys(self):
+        draw = random.Random(10)
+        records = []
+        for _ in range(300):
+            age, prices = draw.uniform(-1, 1), [draw.uniform(0, 9), 1]
+            user = f"u{draw.randrange(5)}"
+            tags = draw.choices("abc", k=draw.randrange(3))
+            records.append((age, prices, user, tags))
+        with open(self.path("clicks.jsonl"), "w") as file:
+            for age, prices, user, tags in records:
+                file.write(json.dumps(
+                    {"age": age, "price": prices, "user": user, "tags": tags,
+                     "clicked": int(age + prices[0] > 4)}) + "\n")
+        features = ("{clicked: label, age: dense, price: {as: dense, width: 2, "
+                    "log: true}, user: key, tags: keys}")
+        data = "{train: {json_lines: clicks.jsonl, features: %s}}" % features
+        rest = ("train: {epochs: 30, batch: 20}\n"
+                "optimizer: {kind: adam, rate: 0.03}")
+        for name, model in (("wide_beside", "{kind: wide_deep, dim: 3, layers: "
+                             "[6, 5]}"),
+                            ("deep_beside", "{kind: deepfm, dim: 3, layers: "
+                             "[6]}")):
+            self.train(name, model, data, rest)
+            first, shares = self.predictions(name, "clicks.jsonl", "--labelled")
+            right = sum(int(label) == (age + prices[0] > 4)
+                        for label, (age, prices, _, _) in zip(first, records))
+            self.assertGreater(right, 280)  # No key says so.
+            stored, _ = self.exported(name)
+            told = stored["features"]
+            self.assertEqual((told["fields"], told["places"], told["beside"]),
+                             (4, 2, 3))
+            of = {record["name"]: record for record in told["records"]}
+            self.assertEqual((of["age"]["beside"], of["price"]["beside"]),
+                             (0, 1))
+            rows = []
+            for age, prices, user, tags in records:
+                words = [("user", user)] + [("tags", tag) for tag in tags]
+                rows.append(([xxhash.xxh64_intdigest(word,
+                                                     seed=of[feature]["field"])
+                              for feature, word in words],
+                             [1] * len(words),
+                             [of[feature]["place"] for feature, _ in words],
+                             [age] + [math.log1p(price) for price in prices]))
             self.compare_keys(name, rows, shares[:, 1])
 
     def compare_keys(self, name, rows, expected):

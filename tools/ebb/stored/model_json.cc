@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
+#include "data/dense_beside.h"
 #include "data/encoding.h"
 #include "data/source.h"
 #include "job/traits.h"
@@ -147,8 +148,10 @@ Json ColumnsJson(const StoredModel& stored) {
   return list;
 }
 
-// What the values of records become.
-Json RecordsJson(const data::SourceSpec& source) {
+// What the values of records become. `beside` is null unless the model takes
+// numbers beside keys as they are.
+Json RecordsJson(const data::SourceSpec& source,
+                 const data::DenseBeside* beside) {
   using As = data::RecordFeature::As;
   Json list = Json::List();
   int64_t field = 0;
@@ -161,7 +164,13 @@ Json RecordsJson(const data::SourceSpec& source) {
                  : feature.as == As::kKey   ? "key"
                                             : "keys";
     if (!feature.keyed()) json["width"] = feature.width;
-    if (source.keyed()) json["field"] = feature.field.value_or(field);
+    const int64_t its_field = feature.field.value_or(field);
+    if (source.keyed()) json["field"] = its_field;
+    if (beside != nullptr) {
+      const bool dense = beside->IsDense(static_cast<data::Field>(its_field));
+      json[dense ? "beside" : "place"] =
+          beside->PlaceOf(static_cast<data::Field>(its_field));
+    }
     ++field;
     if (feature.most > 0) json["most"] = feature.most;
     if (feature.log) json["log"] = true;
@@ -175,9 +184,18 @@ Json FeaturesJson(const StoredModel& stored, const Scaling& scaling) {
   const data::SourceSpec source = SourceOf(stored);
   Json json = Json::Object();
   json["source"] = source.format_word();
-  if (!source.features.empty()) json["records"] = RecordsJson(source);
+  const auto beside =
+      data::DenseBeside::Of(stored.index.meaning, stored.index.features);
+  const bool dense = source.dense_beside && beside.ok() && beside->width() > 0;
+  if (!source.features.empty()) {
+    json["records"] = RecordsJson(source, dense ? &*beside : nullptr);
+  }
   if (source.keyed()) {
     json["fields"] = stored.index.features;
+    if (dense) {
+      json["beside"] = beside->width();
+      json["places"] = beside->fields();
+    }
     // Words are hashed: XXH64 with the field as seed (docs/sparse-data.md).
     json["keys"] = source.hashes_words()
                        ? "xxh64 of the word, seeded with the field"
