@@ -94,6 +94,8 @@ absl::string_view NpyField(absl::string_view header, absl::string_view key) {
   return absl::StripLeadingAsciiWhitespace(header.substr(at + before.size()));
 }
 
+constexpr int64_t kMostElements = int64_t{1} << 53;
+
 // "(2, 3)" and what follows. Absent: it is not a shape, or one too large.
 std::optional<std::vector<int64_t>> NpyShape(absl::string_view text) {
   const size_t end = text.find(')');
@@ -106,8 +108,7 @@ std::optional<std::vector<int64_t>> NpyShape(absl::string_view text) {
        absl::StrSplit(text.substr(0, end - 1), ',', absl::SkipWhitespace())) {
     int64_t dim = 0;
     if (!absl::SimpleAtoi(part, &dim) || dim < 0 ||
-        dim > static_cast<int64_t>(kLargestDim) /
-                  std::max<int64_t>(elements, 1)) {
+        dim > kMostElements / std::max<int64_t>(elements, 1)) {
       return std::nullopt;
     }
     dims.push_back(dim);
