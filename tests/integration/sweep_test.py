@@ -10,6 +10,7 @@ import subprocess
 import sys
 import unittest
 
+from daemons import wait_until
 from sweep_test_case import SweepTestCase, points
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
