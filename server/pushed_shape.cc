@@ -27,7 +27,9 @@ PushedShape::PushedShape(const JobPlan& plan, PartitionId id,
                          std::shared_ptr<BlockPool> pool)
     : shape_(plan.block_floats, PushedRun(plan, trained, id), std::move(pool)) {
   const int64_t of_a_block = plan.block_floats;
-  const auto [first, last] = plan.ParameterRange(id);
+  // Not a structured binding: a lambda may not name one in each compiler.
+  const int64_t first = plan.ParameterRange(id).first;
+  const int64_t last = plan.ParameterRange(id).second;
   int64_t pushed = 0;
   int64_t at = first;  // Where the next frozen run may begin.
   const auto keep = [&](int64_t end) {
