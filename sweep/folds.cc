@@ -144,7 +144,7 @@ std::vector<Trial> WholesOf(const std::vector<Setting>& settings) {
 
 std::string LabelOf(const Sweep& sweep, int64_t number) {
   if (sweep.folds == 0) return absl::StrCat("trial ", number);
-  const std::string fold = absl::StrCat("fold ", number % sweep.folds);
+  std::string fold = absl::StrCat("fold ", number % sweep.folds);
   if (sweep.space.empty()) return fold;
   return absl::StrCat("trial ", number / sweep.folds, ", ", fold);
 }
