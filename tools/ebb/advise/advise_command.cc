@@ -294,8 +294,8 @@ std::string Table(const Basis& basis, const std::vector<Offer>& offers,
     return rank(a) < rank(b);
   });
   if (best != nullptr) {
-    std::ranges::stable_partition(
-        shown, [&](const Offer* offer) { return offer == best; });
+    std::stable_partition(shown.begin(), shown.end(),
+                          [&](const Offer* offer) { return offer == best; });
   }
   TextTable table({"kind", "workers", "servers", "time", "price", "in time"},
                   {1, 2, 5});

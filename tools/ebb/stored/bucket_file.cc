@@ -91,7 +91,7 @@ absl::Status BucketFile::MayPut(bool replace) {
 absl::Status BucketFile::PutOne(const std::string& key, const std::string& path,
                                 bool replace) {
   EBB_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
-  const absl::Status put =
+  absl::Status put =
       PutObject(objects_.get(), key, file.bytes(), {.create_only = !replace})
           .status();
   if (!absl::IsAlreadyExists(put)) return put;
