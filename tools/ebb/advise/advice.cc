@@ -83,8 +83,7 @@ Offer OfferOf(const MachineKinds& kinds, int kind, int64_t workers,
   const WorkerKind& machine = kinds.workers[kind];
   const sim::ChurnRates rates = RatesOf(machine, options.market);
   Offer offer{.kind = kind, .workers = workers};
-  offer.servers =
-      ServersFor(work, machine, workers, kinds.server, options.server_share);
+  offer.servers = ServersFor(work, machine, workers, kinds.server);
   constexpr double kSecondsPerHour = 3600;
   // Hours of machines that are there.
   const double need =
@@ -131,12 +130,11 @@ sim::ChurnRates RatesOf(const WorkerKind& kind, const sim::ChurnRates& market) {
 }
 
 int64_t ServersFor(const MeasuredWork& work, const WorkerKind& kind,
-                   int64_t workers, const ServerKind& server,
-                   double server_share) {
+                   int64_t workers, const ServerKind& server) {
   const double busy = work.server_seconds * work.rate * kind.speed *
                       static_cast<double>(workers);
   return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(
-                                  busy / (server.processors * server_share))));
+                                  busy / (server.processors * kServerShare))));
 }
 
 std::vector<Offer> Offers(const MachineKinds& kinds, const MeasuredWork& work,

@@ -46,6 +46,10 @@ struct Offer {
   double in_time = 0;  // The share of the draws that meet the deadline.
 };
 
+// The share of a server's processors that workers may take before they wait for
+// it.
+inline constexpr double kServerShare = 0.7;
+
 struct AdviceOptions {
   absl::Duration deadline = absl::InfiniteDuration();
   // The share of the draws that must meet it.
@@ -57,9 +61,6 @@ struct AdviceOptions {
   absl::FunctionRef<double(const WorkerKind& kind,
                            const sim::ChurnRates& rates)>
       goodput;
-  // The share of a server's processors that workers may take before they wait
-  // for it.
-  double server_share = 0.7;
   int64_t draws = 200;
   uint64_t seed = 1;
 };
@@ -69,8 +70,7 @@ sim::ChurnRates RatesOf(const WorkerKind& kind, const sim::ChurnRates& market);
 
 // Servers, so that workers of the kind do not wait for them; at least 1.
 int64_t ServersFor(const MeasuredWork& work, const WorkerKind& kind,
-                   int64_t workers, const ServerKind& server,
-                   double server_share);
+                   int64_t workers, const ServerKind& server);
 
 // The offers of each kind, by kind and number. A function of its arguments.
 // `work` has examples, a rate and workers above 0.

@@ -220,7 +220,6 @@ absl::StatusOr<Basis> Prepare(const AdviseFlags& flags) {
                                                    : INT32_MAX;
   EBB_RETURN_IF_ERROR(Measure(flags, &basis));
   if (flags.workers_per_server) {
-    constexpr double kServerShare = 0.7;  // As AdviceOptions has it.
     basis.work.server_seconds = kServerShare * basis.kinds.server.processors /
                                 (*flags.workers_per_server * basis.work.rate);
   }
