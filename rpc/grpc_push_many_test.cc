@@ -134,6 +134,14 @@ class OrderingPs : public PsHandler {
 
 class GrpcPushManyTest : public testing::Test {
  protected:
+  // What the server calls. The server ends before it, since pushes may still
+  // arrive when a test has seen all that it waits for.
+  template <typename Ps>
+  Ps& Made() {
+    auto made = std::make_shared<Ps>();
+    made_ = made;
+    return *made;
+  }
   std::unique_ptr<PsChannel> ChannelTo(PsHandler* ps) {
     auto listener = servers_.ListenPs(kAny, {.data = ps});
     EXPECT_TRUE(listener.ok()) << listener.status();
@@ -163,6 +171,7 @@ class GrpcPushManyTest : public testing::Test {
   GrpcTransport servers_{TransportOptions{.max_calls = 6}, 0, server_};
   GrpcTransport workers_{TransportOptions(), 0, worker_};
   Replies replies_;  // Outlives what answers.
+  std::shared_ptr<void> made_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<grpc::Server> generated_;
 };
@@ -170,7 +179,7 @@ class GrpcPushManyTest : public testing::Test {
 // --- Channel and server ------------------------------------------------------
 
 TEST_F(GrpcPushManyTest, RepliesGoToTheirPushes) {
-  KeepingPs ps;
+  auto& ps = Made<KeepingPs>();
   const auto channel = ChannelTo(&ps);
   for (int i = 0; i < 6; ++i) Push(channel.get(), i);
   const auto first = ps.pushes.WaitFor(2);
@@ -195,7 +204,7 @@ TEST_F(GrpcPushManyTest, RepliesGoToTheirPushes) {
 TEST_F(GrpcPushManyTest, EachOfManyComesOnce) {
   constexpr int64_t kPushes = 1000;
   constexpr int64_t kInFlight = 6;
-  OrderingPs ps;
+  auto& ps = Made<OrderingPs>();
   const auto channel = ChannelTo(&ps);
   for (int64_t i = 0; i < kPushes; ++i) {
     if (i >= kInFlight) replies_.WaitFor(i - kInFlight + 1);
@@ -222,7 +231,7 @@ TEST_F(GrpcPushManyTest, ADroppedDoneIsOnlyItsOwn) {
       }
     }
   };
-  Dropping ps;
+  auto& ps = Made<Dropping>();
   const auto channel = ChannelTo(&ps);
   for (int i = 0; i < 5; ++i) Push(channel.get(), i);
   for (const auto& [push, done] : ps.pushes.WaitFor(2)) done(ReplyTo(push));
@@ -253,7 +262,7 @@ TEST_F(GrpcPushManyTest, ADroppedDoneEndsTheWaitForThoseBehindIt) {
     Mutex mu_;
     std::map<int64_t, PushDone> kept_ ABSL_GUARDED_BY(mu_);
   };
-  Keeping ps;
+  auto& ps = Made<Keeping>();
   const auto channel = ChannelTo(&ps);
   for (int i = 0; i < 6; ++i) Push(channel.get(), i);
   ps.came.WaitFor(2);
@@ -275,7 +284,7 @@ TEST_F(GrpcPushManyTest, ADroppedDoneEndsTheWaitForThoseBehindIt) {
 
 // It is what has the server let go of those that it holds.
 TEST_F(GrpcPushManyTest, ANewIncarnationWaitsForNoneBeforeIt) {
-  KeepingPs ps;
+  auto& ps = Made<KeepingPs>();
   const auto channel = ChannelTo(&ps);
   for (int i = 1; i < 4; ++i) Push(channel.get(), i);
   ps.pushes.WaitFor(2);
@@ -288,7 +297,7 @@ TEST_F(GrpcPushManyTest, ANewIncarnationWaitsForNoneBeforeIt) {
 }
 
 TEST_F(GrpcPushManyTest, TheDeadlinePassesOfThoseThatWaitToo) {
-  KeepingPs ps;
+  auto& ps = Made<KeepingPs>();
   const auto channel = ChannelTo(&ps);
   for (int i = 0; i < 5; ++i) {
     Push(channel.get(), i, absl::Milliseconds(300));
@@ -300,7 +309,7 @@ TEST_F(GrpcPushManyTest, TheDeadlinePassesOfThoseThatWaitToo) {
 }
 
 TEST_F(GrpcPushManyTest, ADestroyedChannelCancelsThoseThatWait) {
-  KeepingPs ps;
+  auto& ps = Made<KeepingPs>();
   auto channel = ChannelTo(&ps);
   for (int i = 0; i < 5; ++i) Push(channel.get(), i);
   ps.pushes.WaitFor(2);
@@ -313,7 +322,7 @@ TEST_F(GrpcPushManyTest, ADestroyedChannelCancelsThoseThatWait) {
 }
 
 TEST_F(GrpcPushManyTest, AServerThatIsGoneIsUnavailableToAll) {
-  KeepingPs ps;
+  auto& ps = Made<KeepingPs>();
   const auto channel = ChannelTo(&ps);
   for (int i = 0; i < 5; ++i) Push(channel.get(), i);
   const auto first = ps.pushes.WaitFor(2)[0];
@@ -333,7 +342,7 @@ TEST_F(GrpcPushManyTest, AServerThatIsGoneIsUnavailableToAll) {
 // The server would hold those behind it until it comes again, and with them
 // the call whose end tells the channel to send it again.
 TEST_F(GrpcPushManyTest, KeysThatTheServerForgotComeWithThoseBehindThem) {
-  OrderingPs ps;
+  auto& ps = Made<OrderingPs>();
   const auto channel = ChannelTo(&ps);
   const auto pull = [](PsChannel* from, std::vector<uint64_t> keys) {
     PullRequest request = MakePull(1);
@@ -373,7 +382,7 @@ TEST_F(GrpcPushManyTest, KeysThatTheServerForgotComeWithThoseBehindThem) {
 }
 
 TEST_F(GrpcPushManyTest, OneThatCannotBeReadStopsThoseBehindIt) {
-  OrderingPs ps;
+  auto& ps = Made<OrderingPs>();
   const auto stub = StubTo(&ps);
   v1::PushManyRequest request;
   *request.add_pushes() = MessageOf(0);
@@ -394,7 +403,7 @@ TEST_F(GrpcPushManyTest, OneThatCannotBeReadStopsThoseBehindIt) {
 }
 
 TEST_F(GrpcPushManyTest, NoneAndTooManyAreRefused) {
-  OrderingPs ps;
+  auto& ps = Made<OrderingPs>();
   const auto stub = StubTo(&ps);
   v1::PushManyRequest many;
   for (int i = 0; i < 65; ++i) *many.add_pushes() = MessageOf(i);
@@ -409,7 +418,7 @@ TEST_F(GrpcPushManyTest, NoneAndTooManyAreRefused) {
 }
 
 TEST_F(GrpcPushManyTest, EachCountsAgainstTheLimitOfCalls) {
-  KeepingPs ps;
+  auto& ps = Made<KeepingPs>();
   const auto stub = StubTo(&ps);
   v1::PushManyRequest six, more;
   for (int i = 0; i < 6; ++i) *six.add_pushes() = MessageOf(i);
@@ -433,7 +442,7 @@ TEST_F(GrpcPushManyTest, EachCountsAgainstTheLimitOfCalls) {
 }
 
 TEST_F(GrpcPushManyTest, ThoseOfACallerThatIsGoneCountNoMore) {
-  KeepingPs ps;
+  auto& ps = Made<KeepingPs>();
   const auto channel = ChannelTo(&ps);
   const auto stub = v1::ParameterServer::NewStub(grpc::CreateChannel(
       listener_->address(), grpc::InsecureChannelCredentials()));
@@ -507,7 +516,7 @@ class GeneratedPs : public HoldingPs {
 };
 
 TEST_F(GrpcPushManyTest, WhatWaitsTravelsInOneCall) {
-  GeneratedPs ps;
+  auto& ps = Made<GeneratedPs>();
   const auto channel = ChannelTo(&ps);
   for (int i = 0; i < 7; ++i) Push(channel.get(), i);
   ps.pushes.WaitFor(2);
@@ -520,7 +529,7 @@ TEST_F(GrpcPushManyTest, WhatWaitsTravelsInOneCall) {
 }
 
 TEST_F(GrpcPushManyTest, AnAnswerTooFewIsAFailureOfAll) {
-  GeneratedPs ps;
+  auto& ps = Made<GeneratedPs>();
   ps.fewer = true;
   const auto channel = ChannelTo(&ps);
   for (int i = 0; i < 5; ++i) Push(channel.get(), i);
@@ -533,7 +542,7 @@ TEST_F(GrpcPushManyTest, AnAnswerTooFewIsAFailureOfAll) {
 }
 
 TEST_F(GrpcPushManyTest, AnOlderServerIsSentThemOneByOne) {
-  HoldingPs ps;
+  auto& ps = Made<HoldingPs>();
   const auto channel = ChannelTo(&ps);
   for (int i = 0; i < 7; ++i) Push(channel.get(), i);
   ps.pushes.WaitFor(2);
