@@ -59,7 +59,17 @@ void ComputeBackend::AddDifferences(int64_t n, int64_t d, const float* examples,
 
 absl::StatusOr<std::unique_ptr<ComputeBackend>> CreateBackend(
     const BackendOptions& options) {
-  if (options.kind == "eigen") return MakeEigenBackend(options.isa);
+  if (options.threads < 1 || options.threads > kMostThreads ||
+      (options.threads > 1 && options.kind == "reference")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("back end ", options.kind, " with ", options.threads,
+                     " threads: eigen "
+                     "has 1 to ",
+                     kMostThreads, ", and reference has 1"));
+  }
+  if (options.kind == "eigen") {
+    return MakeEigenBackend(options.isa, options.threads);
+  }
   if (options.kind == "reference") return MakeReferenceBackend();
   return absl::InvalidArgumentError(absl::StrCat(
       "back end \"", options.kind, "\": known are eigen, reference"));

@@ -17,10 +17,15 @@ struct BackendOptions {
   // avx2, avx512, or auto: the widest that this machine has. Default: auto;
   // change it to compare, or to repeat the figures of another machine.
   std::string isa = "auto";
+  // Threads of eigen, its caller among them: 1 to kMostThreads. They share
+  // dense products, the forward pass of sparse ones, and K-Means' search.
+  int threads = 1;
 };
+inline constexpr int kMostThreads = 256;
 
-// kInvalidArgument: no such kind or instructions. kFailedPrecondition: this
-// machine, or this build, does not have the instructions.
+// kInvalidArgument: no such kind or instructions, or threads without eigen.
+// kFailedPrecondition: this machine, or this build, does not have the
+// instructions.
 absl::StatusOr<std::unique_ptr<ComputeBackend>> CreateBackend(
     const BackendOptions& options);
 

@@ -1,22 +1,28 @@
 #include "models/eigen_backend.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <numeric>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "models/backends.h"
 #include "models/internal/eigen_kernels.h"
 #include "models/internal/host_backend.h"
+#include "models/internal/thread_team.h"
 
 namespace ebb::models {
 namespace {
 
 using internal::EigenKernels;
 
-internal::CsrPointers Pointers(const CsrView& a) {
-  return {a.row_offsets.data(), a.columns.data(), a.values.data()};
+internal::CsrPointers PointersFrom(int64_t row, const CsrView& a) {
+  return {a.row_offsets.data() + row, a.columns.data(), a.values.data()};
 }
+internal::CsrPointers Pointers(const CsrView& a) { return PointersFrom(0, a); }
 
 internal::KernelActivation ForKernel(Activation f) {
   return static_cast<internal::KernelActivation>(f);
@@ -24,30 +30,52 @@ internal::KernelActivation ForKernel(Activation f) {
 static_assert(static_cast<int>(internal::KernelActivation::kSigmoid) ==
               static_cast<int>(Activation::kSigmoid));
 
+// A part of a product's result.
+struct Block {
+  int64_t row, rows, column, columns;
+};
+
 class EigenBackend final : public internal::HostBackend {
  public:
-  explicit EigenBackend(const EigenKernels& kernels)
+  EigenBackend(const EigenKernels& kernels, int threads, int64_t least_work)
       : kernels_(kernels),
         name_(absl::StrCat("eigen-", absl::AsciiStrToLower(kernels.isa))),
+        least_work_(least_work),
+        team_(threads),
         scratch_(this) {}
 
   absl::string_view name() const override { return name_; }
 
   void MatMul(int64_t m, int64_t k, int64_t n, const float* a, const float* b,
               const float* bias, float* c) override {
-    kernels_.mat_mul(m, k, n, a, b, bias, c, Scratch(m, n, k));
+    CutProduct(m, n, k, [&](const Block& at, float* scratch) {
+      kernels_.mat_mul(at.rows, k, at.columns, a + at.row * k, b + at.column,
+                       bias == nullptr ? nullptr : bias + at.column,
+                       c + at.row * n + at.column, {k, n, n}, scratch);
+    });
   }
   void MatMulTransA(int64_t m, int64_t k, int64_t n, const float* a,
                     const float* b, float* c) override {
-    kernels_.mat_mul_trans_a(m, k, n, a, b, c, Scratch(k, n, m));
+    CutProduct(k, n, m, [&](const Block& at, float* scratch) {
+      kernels_.mat_mul_trans_a(m, at.rows, at.columns, a + at.row,
+                               b + at.column, c + at.row * n + at.column,
+                               {k, n, n}, scratch);
+    });
   }
   void MatMulTransB(int64_t m, int64_t n, int64_t k, const float* a,
                     const float* b, float* c) override {
-    kernels_.mat_mul_trans_b(m, n, k, a, b, c, Scratch(m, k, n));
+    CutProduct(m, k, n, [&](const Block& at, float* scratch) {
+      kernels_.mat_mul_trans_b(at.rows, n, at.columns, a + at.row * n,
+                               b + at.column * n, c + at.row * k + at.column,
+                               {n, n, k}, scratch);
+    });
   }
   void SparseMatMul(int64_t m, int64_t n, const CsrView& a, const float* b,
                     const float* bias, float* c) override {
-    kernels_.sparse_mat_mul(m, n, Pointers(a), b, bias, c);
+    CutRows(m, Entries(a) * n, [&](int64_t row, int64_t rows) {
+      kernels_.sparse_mat_mul(rows, n, PointersFrom(row, a), b, bias,
+                              c + row * n);
+    });
   }
   void SparseMatMulTransA(int64_t m, int64_t k, int64_t n, const CsrView& a,
                           const float* b, float* c) override {
@@ -55,7 +83,10 @@ class EigenBackend final : public internal::HostBackend {
   }
   void FactorScores(int64_t m, int64_t n, const CsrView& a, const float* b,
                     float* sums, float* scores) override {
-    kernels_.factor_scores(m, n, Pointers(a), b, sums, scores);
+    CutRows(m, Entries(a) * n, [&](int64_t row, int64_t rows) {
+      kernels_.factor_scores(rows, n, PointersFrom(row, a), b, sums + row * n,
+                             scores + row);
+    });
   }
   void FactorGradient(int64_t m, int64_t k, int64_t n, const CsrView& a,
                       const float* b, const float* sums, const float* delta,
@@ -65,8 +96,12 @@ class EigenBackend final : public internal::HostBackend {
   void FieldFactorScores(int64_t m, int64_t f, int64_t n, const CsrView& a,
                          std::span<const uint16_t> fields, const float* b,
                          float* scores) override {
-    kernels_.field_factor_scores(m, f, n, Pointers(a), fields.data(), b,
-                                 scores);
+    // About half of the pairs of a row's entries.
+    const int64_t pairs = m == 0 ? 0 : Entries(a) * (Entries(a) / m) / 2;
+    CutRows(m, pairs * n, [&](int64_t row, int64_t rows) {
+      kernels_.field_factor_scores(rows, f, n, PointersFrom(row, a),
+                                   fields.data(), b, scores + row);
+    });
   }
   void FieldFactorGradient(int64_t m, int64_t k, int64_t f, int64_t n,
                            const CsrView& a, std::span<const uint16_t> fields,
@@ -78,7 +113,10 @@ class EigenBackend final : public internal::HostBackend {
   void FieldSums(int64_t m, int64_t f, int64_t n, const CsrView& a,
                  std::span<const uint16_t> fields, const float* b,
                  float* c) override {
-    kernels_.field_sums(m, f, n, Pointers(a), fields.data(), b, c);
+    CutRows(m, Entries(a) * n, [&](int64_t row, int64_t rows) {
+      kernels_.field_sums(rows, f, n, PointersFrom(row, a), fields.data(), b,
+                          c + row * f * n);
+    });
   }
   void FieldSumsGradient(int64_t m, int64_t k, int64_t f, int64_t n,
                          const CsrView& a, std::span<const uint16_t> fields,
@@ -90,11 +128,16 @@ class EigenBackend final : public internal::HostBackend {
     kernels_.column_sums(m, n, a, sums);
   }
   void Activate(Activation f, int64_t count, float* x) override {
-    kernels_.activate(ForKernel(f), count, x);
+    CutRows(count, count * kWorkOfActivation, [&](int64_t begin, int64_t size) {
+      kernels_.activate(ForKernel(f), size, x + begin);
+    });
   }
   void ActivateBackward(Activation f, int64_t count, const float* y,
                         float* gradient) override {
-    kernels_.activate_backward(ForKernel(f), count, y, gradient);
+    CutRows(count, count * kWorkOfActivation, [&](int64_t begin, int64_t size) {
+      kernels_.activate_backward(ForKernel(f), size, y + begin,
+                                 gradient + begin);
+    });
   }
   void FindLeast(int64_t m, int64_t n, const float* costs,
                  const float* products, const float* slack,
@@ -104,8 +147,10 @@ class EigenBackend final : public internal::HostBackend {
   void FindNearest(int64_t m, int64_t d, int64_t n, const float* centroids,
                    const float* costs, const float* examples, float rounding,
                    float longest, int32_t* nearest) override {
-    kernels_.find_nearest(m, d, n, centroids, costs, examples, rounding,
-                          longest, nearest);
+    CutRows(n, n * m * d, [&](int64_t row, int64_t rows) {
+      kernels_.find_nearest(m, d, rows, centroids, costs, examples + row * d,
+                            rounding, longest, nearest + row);
+    });
   }
   void AddDifferences(int64_t n, int64_t d, const float* examples,
                       const int32_t* nearest, const float* centroids,
@@ -128,16 +173,75 @@ class EigenBackend final : public internal::HostBackend {
     kernels_.scale(count, alpha, x);
   }
   void SumOfSquares(int64_t count, const float* x, double* squares) override {
-    *squares = kernels_.sum_of_squares(count, x);
+    double sums[kMostThreads] = {};
+    const int parts = Parts(count * kWorkOfSquare, count);
+    team_.Run(parts, [&](int part) {
+      const int64_t begin = Begin(count, part, parts);
+      sums[part] = kernels_.sum_of_squares(
+          Begin(count, part + 1, parts) - begin, x + begin);
+    });
+    *squares = std::accumulate(sums, sums + parts, 0.0);
   }
 
  private:
-  float* Scratch(int64_t m, int64_t n, int64_t k) {
-    return scratch_.Reserve<float>(kernels_.scratch_size(m, n, k));
+  // In multiply-adds of a dense product, for an element.
+  static constexpr int64_t kWorkOfActivation = 8;
+  static constexpr int64_t kWorkOfSquare = 16;
+  // Parts begin at multiples of it: whole cache lines, whole registers.
+  static constexpr int64_t kUnit = 16;
+
+  static int64_t Entries(const CsrView& a) {
+    return static_cast<int64_t>(a.columns.size());
+  }
+
+  // Into how many parts to cut `work`, along so many rows or columns.
+  int Parts(int64_t work, int64_t length) const {
+    const int64_t most = std::min(work / least_work_, length / kUnit);
+    return static_cast<int>(std::clamp<int64_t>(most, 1, team_.size()));
+  }
+  static int64_t Begin(int64_t length, int part, int parts) {
+    if (part == parts) return length;
+    return length / kUnit * part / parts * kUnit;
+  }
+
+  // Cuts a product along the longer side of its result (rows, columns), which
+  // are sums of `terms` terms: each part reads all of the other operand, which
+  // is the smaller one.
+  void CutProduct(int64_t rows, int64_t columns, int64_t terms,
+                  absl::FunctionRef<void(const Block&, float*)> compute) {
+    const int64_t length = std::max(rows, columns);
+    const int parts = Parts(rows * columns * terms, length);
+    const auto block = [&](int part) -> Block {
+      const int64_t begin = Begin(length, part, parts);
+      const int64_t size = Begin(length, part + 1, parts) - begin;
+      if (rows >= columns) return {begin, size, 0, columns};
+      return {0, rows, begin, size};
+    };
+    // The last part is the largest, by less than a unit.
+    const Block largest = block(parts - 1);
+    const int64_t room =
+        (kernels_.scratch_size(largest.rows, largest.columns, terms) +
+         2 * kUnit - 1) /
+        kUnit * kUnit;
+    float* const scratch = scratch_.Reserve<float>(room * parts);
+    team_.Run(parts,
+              [&](int part) { compute(block(part), scratch + part * room); });
+  }
+
+  // Cuts along rows that need about the same work.
+  void CutRows(int64_t rows, int64_t work,
+               absl::FunctionRef<void(int64_t row, int64_t rows)> compute) {
+    const int parts = Parts(work, rows);
+    team_.Run(parts, [&](int part) {
+      const int64_t begin = Begin(rows, part, parts);
+      compute(begin, Begin(rows, part + 1, parts) - begin);
+    });
   }
 
   const EigenKernels& kernels_;
   const std::string name_;
+  const int64_t least_work_;  // A part has so many multiply-adds.
+  internal::ThreadTeam team_;
   BackendArray scratch_;
 };
 
@@ -170,12 +274,15 @@ std::vector<std::string> EigenInstructionSets() {
 }
 
 absl::StatusOr<std::unique_ptr<ComputeBackend>> MakeEigenBackend(
-    absl::string_view isa) {
+    absl::string_view isa, int threads, int64_t least_work) {
   const std::vector<const EigenKernels*> usable = UsableKernels();
-  if (isa == "auto") return std::make_unique<EigenBackend>(*usable.back());
+  const auto make = [&](const EigenKernels& kernels) {
+    return std::make_unique<EigenBackend>(kernels, threads, least_work);
+  };
+  if (isa == "auto") return make(*usable.back());
   for (const EigenKernels* kernels : usable) {
     if (isa == absl::AsciiStrToLower(kernels->isa)) {
-      return std::make_unique<EigenBackend>(*kernels);
+      return make(*kernels);
     }
   }
   if (isa == "avx2" || isa == "avx512") {

@@ -1,7 +1,8 @@
-// The fast back end of processors: Eigen's kernels, on one thread.
+// The fast back end of processors: Eigen's kernels.
 #ifndef EBB_MODELS_EIGEN_BACKEND_H_
 #define EBB_MODELS_EIGEN_BACKEND_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,10 +17,17 @@ namespace ebb::models {
 // last; the first is "baseline".
 std::vector<std::string> EigenInstructionSets();
 
-// `isa` is one of EigenInstructionSets(), or "auto" for the widest. Errors as
-// CreateBackend of backends.h.
+// What a thread computes at least, in multiply-adds: some microseconds, as it
+// takes to share the work.
+inline constexpr int64_t kLeastWorkOfThread = int64_t{1} << 19;
+
+// `isa` is one of EigenInstructionSets(), or "auto" for the widest. The back
+// end computes on its caller and `threads` - 1 more threads, at most as many as
+// have least_work. With other threads the sums of products may be rounded
+// otherwise. Errors as CreateBackend of backends.h.
 absl::StatusOr<std::unique_ptr<ComputeBackend>> MakeEigenBackend(
-    absl::string_view isa);
+    absl::string_view isa, int threads = 1,
+    int64_t least_work = kLeastWorkOfThread);
 
 }  // namespace ebb::models
 

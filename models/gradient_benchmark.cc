@@ -1,4 +1,4 @@
-// Examples per second of whole Gradient calls on one thread.
+// Examples per second of whole Gradient calls, on one thread and on two.
 //
 //   cmake --build BUILD --target models_gradient_benchmark
 //   BUILD/bin/models_gradient_benchmark
@@ -59,9 +59,10 @@ struct Examples {
 };
 
 void RunGradient(benchmark::State& state, const std::string& backend_name,
-                 const std::string& isa, ModelConfig config, int64_t rows,
-                 double density, bool sparse) {
-  auto backend = CreateBackend({.kind = backend_name, .isa = isa});
+                 const std::string& isa, int threads, ModelConfig config,
+                 int64_t rows, double density, bool sparse) {
+  auto backend =
+      CreateBackend({.kind = backend_name, .isa = isa, .threads = threads});
   CHECK(backend.ok()) << backend.status();
   Registry registry;
   CHECK(RegisterBuiltinModels(&registry).ok());
@@ -102,11 +103,12 @@ void RegisterAll() {
   logistic.features = 123;
   logistic.classes = 2;
   const auto add = [](const std::string& name, const std::string& isa,
-                      const ModelConfig& config, double density, bool sparse) {
+                      const ModelConfig& config, double density, bool sparse,
+                      int threads = 1, int64_t rows = 128) {
     benchmark::RegisterBenchmark(absl::StrCat(name, "/", isa).c_str(),
                                  [=](benchmark::State& state) {
-                                   RunGradient(state, "eigen", isa, config, 128,
-                                               density, sparse);
+                                   RunGradient(state, "eigen", isa, threads,
+                                               config, rows, density, sparse);
                                  })
         ->Unit(benchmark::kMicrosecond);
   };
@@ -116,6 +118,13 @@ void RegisterAll() {
     add("fashion_mlp_dropout_l2_clip", isa, mlp_regularized, 0.5, false);
     add("fashion_softmax", isa, softmax, 0.5, false);
     add("a9a_logistic_sparse", isa, logistic, 0.11, true);
+  }
+  const std::string widest = EigenInstructionSets().back();
+  for (const int64_t rows : {128, 1024}) {
+    for (const int threads : {1, 2}) {
+      add(absl::StrCat("fashion_mlp_rows_", rows, "_threads_", threads), widest,
+          mlp, 0.5, false, threads, rows);
+    }
   }
 }
 

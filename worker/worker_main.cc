@@ -127,6 +127,13 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->envname("EBB_ISA")
       ->capture_default_str()
       ->group("Models");
+  app->add_option("--threads", flags->backend.threads,
+                  "Threads that compute a batch together. Where each processor "
+                  "has a worker, leave it at 1")
+      ->envname("EBB_THREADS")
+      ->capture_default_str()
+      ->check(CLI::Range(1, models::kMostThreads))
+      ->group("Models");
   app->add_option("--device", flags->device,
                   "auto: as each job says; cpu: no job gets a GPU; gpu: as "
                   "auto, but do not start without a GPU")
@@ -375,7 +382,12 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
 
   TrainingComputerOptions computing;
   computing.code.plugin_folders = flags.plugin_folders;
-  if (!flags.python.empty()) computing.code.python = PythonAt(flags.python);
+  if (!flags.python.empty()) {
+    computing.code.python = PythonAt(flags.python);
+    // PyTorch's threads, unless they are set apart.
+    const std::string threads = absl::StrCat(flags.backend.threads);
+    setenv("OMP_NUM_THREADS", threads.c_str(), /*overwrite=*/0);
+  }
   computing.devices.cpu = flags.backend;
   computing.devices.use_gpu = flags.device != "cpu";
   computing.devices.gpu = flags.gpu;

@@ -23,9 +23,9 @@ using Array = Eigen::Map<Eigen::ArrayXf>;
 using ConstArray = Eigen::Map<const Eigen::ArrayXf>;
 using Vector = Eigen::Map<Eigen::VectorXf>;
 using ConstVector = Eigen::Map<const Eigen::VectorXf>;
-using ConstMatrix =
-    Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic,
-                                   Eigen::RowMajor>>;
+using StridedMatrix = Eigen::Map<
+    const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>,
+    Eigen::Unaligned, Eigen::OuterStride<>>;
 
 // Eigen's product allocates its packing buffers in each call, and for sizes
 // like ours the system then takes longer to hand out and clear the pages than
@@ -57,11 +57,10 @@ int64_t ScratchSize(int64_t m, int64_t n, int64_t k) {
 }
 
 // c(m, n) += a b with sums of k terms. kOrderA and kOrderB say how a and b are
-// stored; strides are the distances between their stored rows.
+// stored.
 template <int kOrderA, int kOrderB>
-void AddProduct(int64_t m, int64_t n, int64_t k, const float* a,
-                int64_t stride_a, const float* b, int64_t stride_b, float* c,
-                float* scratch) {
+void AddProduct(int64_t m, int64_t n, int64_t k, const float* a, const float* b,
+                float* c, ProductStrides strides, float* scratch) {
   if (m == 0 || n == 0 || k == 0) return;
   constexpr int kTransposedA =
       kOrderA == Eigen::RowMajor ? Eigen::ColMajor : Eigen::RowMajor;
@@ -70,40 +69,58 @@ void AddProduct(int64_t m, int64_t n, int64_t k, const float* a,
   Blocking blocking(n, m, k, scratch);
   ei::general_matrix_matrix_product<Index, float, kTransposedB, false, float,
                                     kTransposedA, false, Eigen::ColMajor,
-                                    1>::run(n, m, k, b, stride_b, a, stride_a,
-                                            c, 1, n, 1.0f, blocking);
+                                    1>::run(n, m, k, b, strides.b, a, strides.a,
+                                            c, 1, strides.c, 1.0f, blocking);
 }
 
-void FillRows(int64_t m, int64_t n, const float* row, float* c) {
+// Each row of c(m, n) becomes `row`, or 0 if that is null.
+void FillRows(int64_t m, int64_t n, const float* row, float* c,
+              int64_t stride) {
   if (m == 0 || n == 0) return;
-  if (row == nullptr) {
+  if (row == nullptr && stride == n) {
     __builtin_memset(c, 0, m * n * sizeof(float));
     return;
   }
   for (int64_t i = 0; i < m; ++i) {
-    __builtin_memcpy(c + i * n, row, n * sizeof(float));
+    if (row == nullptr) {
+      __builtin_memset(c + i * stride, 0, n * sizeof(float));
+    } else {
+      __builtin_memcpy(c + i * stride, row, n * sizeof(float));
+    }
   }
+}
+void FillRows(int64_t m, int64_t n, const float* row, float* c) {
+  FillRows(m, n, row, c, n);
+}
+
+StridedMatrix Strided(const float* a, int64_t rows, int64_t columns,
+                      int64_t stride) {
+  return StridedMatrix(a, rows, columns, Eigen::OuterStride<>(stride));
 }
 
 void MatMul(int64_t m, int64_t k, int64_t n, const float* a, const float* b,
-            const float* bias, float* c, float* scratch) {
-  FillRows(m, n, bias, c);
-  if (n == 1) {
-    Vector(c, m).noalias() += ConstMatrix(a, m, k) * ConstVector(b, k);
+            const float* bias, float* c, ProductStrides strides,
+            float* scratch) {
+  FillRows(m, n, bias, c, strides.c);
+  if (n == 1 && strides.b == 1 && strides.c == 1) {
+    Vector(c, m).noalias() += Strided(a, m, k, strides.a) * ConstVector(b, k);
     return;
   }
-  AddProduct<Eigen::RowMajor, Eigen::RowMajor>(m, n, k, a, k, b, n, c, scratch);
+  AddProduct<Eigen::RowMajor, Eigen::RowMajor>(m, n, k, a, b, c, strides,
+                                               scratch);
 }
 
 void MatMulTransA(int64_t m, int64_t k, int64_t n, const float* a,
-                  const float* b, float* c, float* scratch) {
-  FillRows(k, n, nullptr, c);
-  if (n == 1) {
+                  const float* b, float* c, ProductStrides strides,
+                  float* scratch) {
+  FillRows(k, n, nullptr, c, strides.c);
+  if (n == 1 && strides.b == 1 && strides.c == 1) {
     Vector(c, k).noalias() +=
-        ConstMatrix(a, m, k).transpose() * ConstVector(b, m);
+        Strided(a, m, k, strides.a).transpose() * ConstVector(b, m);
     return;
   }
-  AddProduct<Eigen::ColMajor, Eigen::RowMajor>(k, n, m, a, k, b, n, c, scratch);
+  AddProduct<Eigen::ColMajor, Eigen::RowMajor>(k, n, m, a, b, c, strides,
+                                               scratch);
 }
 
 // The products of kRows rows of a with kOthers of b, each of n numbers. c has
@@ -149,7 +166,7 @@ void DotsOfRows(int64_t m, int64_t n, const float* a, const float* b,
 // c(m, k) = a(m, n) b(k, n)' without packing: for few rows of b, which stay in
 // the first cache, as packing costs about as much as the product.
 void DotProducts(int64_t m, int64_t n, int64_t k, const float* a,
-                 const float* b, float* c) {
+                 const float* b, float* c, int64_t stride) {
   constexpr int64_t kAtOnce = 5;
   // Both pass over the same rows of a before the next ones.
   constexpr int64_t kRows = 8;
@@ -158,36 +175,38 @@ void DotProducts(int64_t m, int64_t n, int64_t k, const float* a,
     for (int64_t other = 0; other < k; other += kAtOnce) {
       const float* const a_rows = a + row * n;
       const float* const b_rows = b + other * n;
-      float* const out = c + row * k + other;
+      float* const out = c + row * stride + other;
       switch (k - other < kAtOnce ? k - other : kAtOnce) {
         case 1:
-          DotsOfRows<1>(rows, n, a_rows, b_rows, k, out);
+          DotsOfRows<1>(rows, n, a_rows, b_rows, stride, out);
           break;
         case 2:
-          DotsOfRows<2>(rows, n, a_rows, b_rows, k, out);
+          DotsOfRows<2>(rows, n, a_rows, b_rows, stride, out);
           break;
         case 3:
-          DotsOfRows<3>(rows, n, a_rows, b_rows, k, out);
+          DotsOfRows<3>(rows, n, a_rows, b_rows, stride, out);
           break;
         case 4:
-          DotsOfRows<4>(rows, n, a_rows, b_rows, k, out);
+          DotsOfRows<4>(rows, n, a_rows, b_rows, stride, out);
           break;
         default:
-          DotsOfRows<5>(rows, n, a_rows, b_rows, k, out);
+          DotsOfRows<5>(rows, n, a_rows, b_rows, stride, out);
       }
     }
   }
 }
 
 void MatMulTransB(int64_t m, int64_t n, int64_t k, const float* a,
-                  const float* b, float* c, float* scratch) {
+                  const float* b, float* c, ProductStrides strides,
+                  float* scratch) {
   constexpr int64_t kFew = 24, kLong = 128;
-  if (k <= kFew && n >= kLong) {
-    DotProducts(m, n, k, a, b, c);
+  if (k <= kFew && n >= kLong && strides.a == n && strides.b == n) {
+    DotProducts(m, n, k, a, b, c, strides.c);
     return;
   }
-  FillRows(m, k, nullptr, c);
-  AddProduct<Eigen::RowMajor, Eigen::ColMajor>(m, k, n, a, n, b, n, c, scratch);
+  FillRows(m, k, nullptr, c, strides.c);
+  AddProduct<Eigen::RowMajor, Eigen::ColMajor>(m, k, n, a, b, c, strides,
+                                               scratch);
 }
 
 void SparseMatMul(int64_t m, int64_t n, CsrPointers a, const float* b,

@@ -22,6 +22,11 @@ struct CsrPointers {
   const float* values;
 };
 
+// The distances between the stored rows of a product's a, b and c.
+struct ProductStrides {
+  int64_t a, b, c;
+};
+
 // The order of models::Activation.
 enum class KernelActivation : int { kIdentity, kRelu, kTanh, kSigmoid };
 
@@ -32,11 +37,14 @@ struct EigenKernels {
   // needs whose result is (m, n) and whose sums have k terms.
   int64_t (*scratch_size)(int64_t m, int64_t n, int64_t k);
   void (*mat_mul)(int64_t m, int64_t k, int64_t n, const float* a,
-                  const float* b, const float* bias, float* c, float* scratch);
+                  const float* b, const float* bias, float* c,
+                  ProductStrides strides, float* scratch);
   void (*mat_mul_trans_a)(int64_t m, int64_t k, int64_t n, const float* a,
-                          const float* b, float* c, float* scratch);
+                          const float* b, float* c, ProductStrides strides,
+                          float* scratch);
   void (*mat_mul_trans_b)(int64_t m, int64_t n, int64_t k, const float* a,
-                          const float* b, float* c, float* scratch);
+                          const float* b, float* c, ProductStrides strides,
+                          float* scratch);
   void (*sparse_mat_mul)(int64_t m, int64_t n, CsrPointers a, const float* b,
                          const float* bias, float* c);
   void (*sparse_mat_mul_trans_a)(int64_t m, int64_t k, int64_t n, CsrPointers a,

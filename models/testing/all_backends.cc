@@ -18,6 +18,7 @@ std::vector<std::string> AllBackendNames() {
   for (const std::string& isa : EigenInstructionSets()) {
     names.push_back(absl::StrCat("eigen-", isa));
   }
+  names.emplace_back("eigen-threads");
   return names;
 }
 
@@ -26,6 +27,11 @@ std::unique_ptr<ComputeBackend> MakeBackend(absl::string_view name) {
   if (name == "gpu-emulated") return MakeEmulatedGpu();
   if (name == "gpu-0") {
     auto backend = gpu::MakeGpuBackend({});
+    CHECK(backend.ok()) << backend.status();
+    return *std::move(backend);
+  }
+  if (name == "eigen-threads") {
+    auto backend = MakeEigenBackend("auto", /*threads=*/3, /*least_work=*/1);
     CHECK(backend.ok()) << backend.status();
     return *std::move(backend);
   }

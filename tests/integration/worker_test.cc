@@ -156,7 +156,7 @@ TEST_F(WorkerTest, OneThatIsKilledIsMissedByNobody) {
   const JobRecord record = Prepare();
   const JobId job = cluster_.Submit(record);
   Worker victim = Start("victim", {"--compute-delay", "2ms"});
-  Worker other = Start("other", {"--compute-delay", "2ms"});
+  Worker other = Start("other", {"--compute-delay", "2ms", "--threads", "2"});
   ASSERT_TRUE(WaitApplied(job, 100));
 
   EXPECT_EQ(victim.EndBy(SIGKILL).signal, SIGKILL);
@@ -188,6 +188,7 @@ TEST_F(WorkerTest, WhatCannotWorkIsRefusedWithExitCode2) {
       {"--held-items", "0"},
       {"--grace", "soon"},
       {"--isa", "pdp11"},
+      {"--threads", "0"},
       {"--allow-plugins", folder_ / "none"},
       {"--allow-plugins", folder_ / "open"},
       {"--nonsense"},
