@@ -47,6 +47,8 @@ inline constexpr size_t kLargestTensorHeader = size_t{100} << 20;
 inline constexpr char kTensorMetadata[] = "__metadata__";
 // What the names of tensors with the state of an optimizer begin with.
 inline constexpr char kSlotsPrefix[] = "slots/";
+// Likewise of averages of the weights: "averages/TABLE".
+inline constexpr char kAveragesPrefix[] = "averages/";
 
 // Views of a safetensors file. DataLoss: it is not such a file, or damaged;
 // InvalidArgument: it has a tensor of another type than these.

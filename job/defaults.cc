@@ -234,6 +234,9 @@ void InheritOptimizer(v1::Job* job) {
     if (own.has_kind() && own.kind() != job->optimizer().kind()) continue;
     v1::Optimizer merged = job->optimizer();
     merged.clear_schedule();
+    // One of the two; the table's own goes before the job's.
+    if (own.has_ema()) merged.clear_swa();
+    if (own.has_swa()) merged.clear_ema();
     merged.MergeFrom(own);
     own = merged;
   }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "common/schedule.h"
 #include "job/algorithm_rules.h"
+#include "job/average_rules.h"
 #include "job/complaints.h"
 #include "job/data_rules.h"
 #include "job/expectations.h"
@@ -442,6 +443,7 @@ std::vector<Mistake> CheckRules(const v1::Job& job, const DataFacts& facts,
   CheckExpectations(job, facts, &found);
   CheckStopRules(job, facts, &found);
   CheckAlgorithmRules(job, &found);
+  CheckAverageRules(job, &found);
   CheckFactRules(job, facts, &found);
   return found.Take();
 }

@@ -19,6 +19,7 @@
 #include "common/status_macros.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "job/average_rules.h"
 #include "job/fit.h"
 #include "job/keys.h"
 #include "job/row_kinds.h"
@@ -32,7 +33,8 @@ namespace ebb::job {
 
 namespace {
 
-constexpr uint32_t kFormat = 14;
+constexpr uint32_t kFormat = 15;
+constexpr uint32_t kFormatOfTransfer = 14;
 constexpr uint32_t kFormatOfInitialSlots = 13;
 constexpr uint32_t kFormatOfPackedSets = 12;
 constexpr uint32_t kFormatOfTasks = 11;
@@ -71,8 +73,10 @@ bool HasNewFormat(const v1::DataSource& source) {
 // train by another algorithm than the job's, nor on another device.
 uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
   const v1::Model& model = job.model();
+  // It would keep no averages of weights.
+  if (HasAverages(job)) return kFormat;
   // It would train tables that are frozen, or begin with other values.
-  if (!job.freeze().empty() || job.has_start()) return kFormat;
+  if (!job.freeze().empty() || job.has_start()) return kFormatOfTransfer;
   // It would begin with other slots.
   if (facts.initial && facts.initial->slots() > 0) {
     return kFormatOfInitialSlots;
@@ -723,6 +727,19 @@ absl::Status CheckLateSteps(const v1::Job& job, const Table& table) {
                  ", has one rate for all its steps\nhint: kind: sgd");
 }
 
+// A row takes a step only where a batch has its key: averaged then, it would
+// weigh other steps than dense values of the same model do.
+absl::Status CheckAverages(const v1::Job& job, const SparseTable& table) {
+  if (table.kind != RowKind::kTrained ||
+      !HasAverage(table.optimizer.value_or(job.optimizer()))) {
+    return absl::OkStatus();
+  }
+  return Invalid(
+      "tables.", table.name, ".optimizer: has ema or swa, and rows ",
+      "of a sparse table have no averages\nhint: leave it out, and ",
+      "give it to dense tables: tables: {NAME: {optimizer: {ema: ", "0.999}}}");
+}
+
 // The same bytes for the same job: maps are in the order of their keys.
 bool Serialize(const v1::Specification& specification, std::string* out) {
   google::protobuf::io::StringOutputStream stream(out);
@@ -963,6 +980,7 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   EBB_RETURN_IF_ERROR(InitialValuesOf(specification, plan).status());
   for (const SparseTable& table : tables.sparse) {
     EBB_RETURN_IF_ERROR(CheckLateSteps(full, table));
+    EBB_RETURN_IF_ERROR(CheckAverages(full, table));
     const auto t = specification.sparse_tables_size();
     plan.sparse_tables[t].clock_bound = table.clock_bound;
     plan.sparse_tables[t].cache_rows = table.cache_rows;

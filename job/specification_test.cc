@@ -530,7 +530,7 @@ TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
   record.specification.clear();
   EXPECT_TRUE(absl::IsDataLoss(ReadSpecification(record).status()));
   v1::Specification newer;
-  newer.set_format(15);
+  newer.set_format(16);
   record.specification = newer.SerializeAsString();
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadSpecification(record).status()));
 }
@@ -1119,6 +1119,56 @@ TEST(SpecificationTest, NewRulesAreNothingForOlderDaemons) {
   EXPECT_EQ(format("optimizer: {kind: sgd, schedule: {kind: table, at: [0, 1], "
                    "factors: [1, 0]}}\n"),
             9u);
+}
+
+TEST(SpecificationTest, AveragesOfWeightsAreNothingForOlderDaemons) {
+  const auto format = [](const std::string& lines) {
+    const auto record = MakeJobRecord(JobOf(lines), MainFacts());
+    EXPECT_TRUE(record.ok()) << record.status();
+    return ReadSpecification(*record)->format();
+  };
+  EXPECT_EQ(format("optimizer: {kind: sgd, ema: 0.99}\n"), 15u);
+  EXPECT_EQ(format("optimizer: {kind: adamw, swa: 0}\n"), 15u);
+  EXPECT_EQ(format("optimizer: sgd\ntables: {w1: {optimizer: {ema: 0.9}}}\n"),
+            15u);
+}
+
+TEST(SpecificationTest, ATableHasTheAverageOfTheJobUnlessItHasItsOwn) {
+  const auto of = [](const std::string& tables) {
+    const auto record = MakeJobRecord(
+        JobOf("optimizer: {kind: sgd, ema: 0.99}\ntables: " + tables + "\n"),
+        MainFacts());
+    EXPECT_TRUE(record.ok()) << record.status();
+    const auto specification = ReadSpecification(*record);
+    for (const v1::DenseTable& table : specification->tables()) {
+      if (table.name() == "w1") return table.optimizer();
+    }
+    return v1::Optimizer();
+  };
+  const v1::Optimizer same = of("{w1: {optimizer: {rate: 1}}}");
+  EXPECT_EQ(same.ema(), 0.99);
+  const v1::Optimizer own = of("{w1: {optimizer: {swa: 5}}}");
+  EXPECT_FALSE(own.has_ema());
+  EXPECT_EQ(own.swa(), 5);
+  EXPECT_FALSE(of("{w1: {optimizer: adam}}").has_ema());
+  EXPECT_FALSE(of("{w1: {optimizer: average}}").has_ema());
+}
+
+TEST(SpecificationTest, RowsOfSparseTablesHaveNoAverages) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "rows", .width = 2}};
+  const auto refused = [&](const std::string& lines) {
+    return std::string(MakeJobRecord(JobOf("algorithm: sgd\n" + lines), facts)
+                           .status()
+                           .message());
+  };
+  EXPECT_THAT(refused("optimizer: {kind: sgd, ema: 0.9}\n"),
+              HasSubstr("tables.rows.optimizer: has ema or swa"));
+  EXPECT_THAT(refused("optimizer: sgd\n"
+                      "tables: {rows: {optimizer: {swa: 3}}}\n"),
+              HasSubstr("tables.rows.optimizer: has ema or swa"));
+  EXPECT_EQ(refused("optimizer: sgd\ntables: {w1: {optimizer: {swa: 3}}}\n"),
+            "");
 }
 
 // Documents whose topics are drawn.

@@ -270,19 +270,29 @@ class Job:
     # --- Its model ------------------------------------------------------------
 
     def checkpoint(
-        self, path: str, *, fold: bool = False, with_slots: bool = False, rows: bool = True
+        self,
+        path: str,
+        *,
+        fold: bool = False,
+        averages: bool = False,
+        with_slots: bool = False,
+        rows: bool = True,
     ) -> str:
         """Writes the newest stored model to a file, and returns the path.
 
         path: ends with .safetensors; or a folder, for a .npy file per tensor. An
             existing file is replaced.
         fold: fold the scaling of features into the first layer.
+        averages: write averages of the weights in the place of the values, of a job
+            with optimizer.ema or swa. Else they are beside them, as averages/TENSOR.
         with_slots: also write the optimizer's state.
         rows: also write the rows of sparse tables, of which there may be many.
         """
         flags = ["-o", path, "--force"]
         if fold:
             flags.append("--fold")
+        if averages:
+            flags.append("--averages")
         if with_slots:
             flags.append("--with-slots")
         if not rows:

@@ -64,6 +64,22 @@ def python_job(folder: Path, **keys):
     return job
 
 
+def test_averages_of_weights_are_beside_the_values_or_in_their_place(tmp_path: Path) -> None:
+    """Bug: the module had no table for the averages, and was refused."""
+    models = write_module(tmp_path, _MODULE)
+    job = python_job(tmp_path)
+    job["optimizer"] = {"kind": "sgd", "rate": 0.1, "ema": 0.9}
+
+    run = ebb.run(job, plugins=[models])
+
+    state, averaged = run.state_dict(), run.state_dict(averages=True)
+    assert set(averaged) == set(run.read_model().state_dict())
+    for name, value in averaged.items():
+        assert np.array_equal(state["averages/" + name], value), name
+        assert not np.array_equal(state[name], value), name
+        assert np.array_equal(run.read_model().state_dict()[name].numpy(), state[name]), name
+
+
 def test_trains_evaluates_predicts_and_is_exported(tmp_path: Path) -> None:
     models = write_module(tmp_path, _MODULE)
     job = python_job(tmp_path)

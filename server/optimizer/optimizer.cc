@@ -12,6 +12,7 @@
 #include "ebb/v1/job.pb.h"
 #include "server/optimizer/average.h"
 #include "server/optimizer/internal/kernels.h"
+#include "server/optimizer/weight_average.h"
 #include "server/optimizer/weight_decay.h"
 
 namespace ebb::server {
@@ -265,7 +266,7 @@ void Optimizer::Step(const StepContext& context,
 
 namespace {
 
-absl::StatusOr<std::unique_ptr<Optimizer>> MakeWithoutDecay(
+absl::StatusOr<std::unique_ptr<Optimizer>> MakePlain(
     const v1::Optimizer& settings) {
   switch (settings.kind()) {
     case v1::Optimizer::KIND_SGD:
@@ -295,12 +296,18 @@ absl::StatusOr<std::unique_ptr<Optimizer>> MakeWithoutDecay(
 absl::StatusOr<std::unique_ptr<Optimizer>> MakeOptimizer(
     const v1::Optimizer& settings) {
   EBB_ASSIGN_OR_RETURN(std::unique_ptr<Optimizer> optimizer,
-                       MakeWithoutDecay(settings));
-  if (settings.weight_decay() == 0) return optimizer;
-  const bool decoupled = settings.kind() == v1::Optimizer::KIND_ADAMW;
-  return WithWeightDecay(std::move(optimizer),
-                         decoupled ? DecayKind::kDecoupled : DecayKind::kAdded,
-                         settings.weight_decay());
+                       MakePlain(settings));
+  if (settings.weight_decay() != 0) {
+    const bool decoupled = settings.kind() == v1::Optimizer::KIND_ADAMW;
+    optimizer =
+        WithWeightDecay(std::move(optimizer),
+                        decoupled ? DecayKind::kDecoupled : DecayKind::kAdded,
+                        settings.weight_decay());
+  }
+  if (!settings.has_ema() && !settings.has_swa()) return optimizer;
+  AverageRule average = {.start = settings.swa()};
+  if (settings.has_ema()) average.memory = settings.ema();
+  return WithWeightAverage(std::move(optimizer), average);
 }
 
 }  // namespace ebb::server

@@ -65,7 +65,7 @@ struct StepContext {
 // multiply-add differ within that.
 class Optimizer {
  public:
-  static constexpr int kMaxSlots = 2;
+  static constexpr int kMaxSlots = kMaxRowSlots;
 
   virtual ~Optimizer() = default;
   Optimizer(const Optimizer&) = delete;
@@ -76,7 +76,7 @@ class Optimizer {
   int SlotCount() const { return static_cast<int>(SlotNames().size()); }
 
   // Sets slot number `slot` of weights that have had no update; `out` has the
-  // size of `weights`. Only ftrl looks at the weights.
+  // size of `weights`. Only ftrl and averages of weights look at the weights.
   virtual void InitializeSlot(int slot, std::span<const float> weights,
                               std::span<float> out) const;
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <initializer_list>
@@ -263,6 +264,62 @@ TEST(WeightDecayTest, OthersAddItToTheMeanGradient) {
   EXPECT_FLOAT_EQ(half.weights[0], 1.875f);
 }
 
+TEST(WeightAverageTest, AMovingAverageForgetsByItsMemory) {
+  v1::Optimizer settings = Settings(v1::Optimizer::KIND_SGD, {{"rate", 1}});
+  settings.set_ema(0.75);
+  // w = 3, then 7; a = 1 + 0.25 * 2, then 1.5 + 0.25 * 5.5.
+  ExpectState(RunSteps(settings, 1.0f, {}), 1.0f, {1.0f});
+  ExpectState(RunSteps(settings, 1.0f, {-2.0f}), 3.0f, {1.5f});
+  ExpectState(RunSteps(settings, 1.0f, {-2.0f, -4.0f}), 7.0f, {2.875f});
+}
+
+TEST(WeightAverageTest, AnEqualMeanIsOfTheStepsBeyondItsStart) {
+  v1::Optimizer settings = Settings(v1::Optimizer::KIND_SGD, {{"rate", 1}});
+  settings.set_swa(2);
+  // w = 2, 4, 3, 8, 1: up to step 3 the weights, then means of 3, 8 and 1.
+  const std::vector<float> gradients = {-1, -2, 1, -5, 7};
+  const std::vector<float> want = {2, 4, 3, 5.5f, 4};
+  for (size_t steps = 1; steps <= gradients.size(); ++steps) {
+    const State state = RunSteps(
+        settings, 1.0f, {gradients.begin(), gradients.begin() + steps});
+    EXPECT_FLOAT_EQ(state.slots[0][0], want[steps - 1]) << steps;
+  }
+}
+
+TEST(WeightAverageTest, BeforeItsStartAnEqualMeanIsTheWeightsToTheBit) {
+  v1::Optimizer settings =
+      Settings(v1::Optimizer::KIND_MOMENTUM, {{"rate", 0.1}});
+  settings.set_swa(100);
+  const State state = RunSteps(settings, 1e-8f, {-1e8f, 0.3f, 1e8f});
+  EXPECT_EQ(state.slots[1], state.weights);
+}
+
+TEST(WeightAverageTest, IsTheLastSlotAndChangesNothingElse) {
+  const v1::Optimizer plain =
+      Settings(v1::Optimizer::KIND_ADAMW, {{"weight_decay", 0.1}});
+  v1::Optimizer averaged = plain;
+  averaged.set_ema(0.5);
+  EXPECT_THAT(Make(averaged)->SlotNames(),
+              ElementsAre("first_moment", "second_moment", "average"));
+  const std::vector<float> gradients = {0.5f, -2, 3};
+  const State want = RunSteps(plain, 1.0f, gradients);
+  const State state = RunSteps(averaged, 1.0f, gradients);
+  EXPECT_EQ(state.weights, want.weights);
+  EXPECT_EQ(state.slots[0], want.slots[0]);
+  EXPECT_EQ(state.slots[1], want.slots[1]);
+}
+
+// More than fits into one piece.
+TEST(WeightAverageTest, ThousandsOfWeightsAreAveragedAlike) {
+  v1::Optimizer settings = Settings(v1::Optimizer::KIND_SGD);
+  settings.set_ema(0.5);
+  const auto optimizer = Make(settings);
+  State state(*optimizer, std::vector<float>(2500, 4.0f));
+  state.Step(*optimizer, {.rate = 0.5f}, std::vector<float>(2500, 4.0f));
+  EXPECT_THAT(state.weights, Each(2.0f));
+  EXPECT_THAT(state.slots[0], Each(3.0f));
+}
+
 TEST(AverageTest, MovesByTheShareTowardsTheMeanOfTheBatch) {
   const v1::Optimizer settings =
       Settings(v1::Optimizer::KIND_AVERAGE, {{"share", 0.25}});
@@ -441,8 +498,23 @@ v1::Optimizer DecayingSettings(int number) {
   return settings;
 }
 
+// What stands around a rule.
+enum class Around { kNothing, kDecay, kDecayAndEma, kSwa };
+
+v1::Optimizer SettingsOf(int number, Around around) {
+  v1::Optimizer settings =
+      around == Around::kDecay || around == Around::kDecayAndEma
+          ? DecayingSettings(number)
+          : TypicalSettings(number);
+  const auto* key = settings.GetDescriptor()->FindFieldByName("ema");
+  if (!job::BelongsToKind(settings, *key)) return settings;
+  if (around == Around::kDecayAndEma) settings.set_ema(0.9);
+  if (around == Around::kSwa) settings.set_swa(0);
+  return settings;
+}
+
 class EveryOptimizerTest
-    : public testing::TestWithParam<std::tuple<int, int64_t, bool>> {
+    : public testing::TestWithParam<std::tuple<int, int64_t, Around>> {
  protected:
   EveryOptimizerTest() {
     hwy::SetSupportedTargetsForTest(std::get<1>(GetParam()));
@@ -468,8 +540,7 @@ class EveryOptimizerTest
   bool additive() const { return std::get<0>(GetParam()) == 0; }
 
   const v1::Optimizer settings_ =
-      std::get<2>(GetParam()) ? DecayingSettings(std::get<0>(GetParam()))
-                              : TypicalSettings(std::get<0>(GetParam()));
+      SettingsOf(std::get<0>(GetParam()), std::get<2>(GetParam()));
   const std::unique_ptr<Optimizer> optimizer_ =
       additive() ? MakeAdditiveRule() : Make(settings_);
   StepContext context_ = {
@@ -486,18 +557,33 @@ std::vector<int64_t> TargetsHere() {
   return targets;
 }
 
-INSTANTIATE_TEST_SUITE_P(Kind, EveryOptimizerTest,
-                         testing::Combine(testing::ValuesIn(AllKinds()),
-                                          testing::ValuesIn(TargetsHere()),
-                                          testing::Bool()),
-                         [](const auto& test) {
-                           const std::string word =
-                               job::EnumWord(*v1::Optimizer::Kind_descriptor(),
+std::string NameOf(Around around) {
+  switch (around) {
+    case Around::kNothing:
+      return "";
+    case Around::kDecay:
+      return "_decaying";
+    case Around::kDecayAndEma:
+      return "_decaying_ema";
+    case Around::kSwa:
+      return "_swa";
+  }
+  return "";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kind, EveryOptimizerTest,
+    testing::Combine(testing::ValuesIn(AllKinds()),
+                     testing::ValuesIn(TargetsHere()),
+                     testing::Values(Around::kNothing, Around::kDecay,
+                                     Around::kDecayAndEma, Around::kSwa)),
+    [](const auto& test) {
+      const std::string word = job::EnumWord(*v1::Optimizer::Kind_descriptor(),
                                              std::get<0>(test.param));
-                           return (word.empty() ? "additive" : word) + "_" +
-                                  hwy::TargetName(std::get<1>(test.param)) +
-                                  (std::get<2>(test.param) ? "_decaying" : "");
-                         });
+      return (word.empty() ? "additive" : word) + "_" +
+             hwy::TargetName(std::get<1>(test.param)) +
+             NameOf(std::get<2>(test.param));
+    });
 
 // The bound that optimizer.h promises.
 void ExpectWithinBound(float got, const ReferenceValue& exact,

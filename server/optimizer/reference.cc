@@ -28,6 +28,34 @@ ReferenceValue Square(ReferenceValue value) {
           2 * std::abs(value.value) * value.largest_term};
 }
 
+// The slots of the rule without an average of weights.
+size_t PlainSlots(v1::Optimizer::Kind kind) {
+  switch (kind) {
+    case v1::Optimizer::KIND_MOMENTUM:
+    case v1::Optimizer::KIND_NESTEROV:
+    case v1::Optimizer::KIND_ADAGRAD:
+    case v1::Optimizer::KIND_RMSPROP:
+      return 1;
+    case v1::Optimizer::KIND_ADAM:
+    case v1::Optimizer::KIND_ADAMW:
+    case v1::Optimizer::KIND_FTRL:
+      return 2;
+    default:
+      return 0;
+  }
+}
+
+// a' = (1 - c) a + c w'
+ReferenceValue Averaged(const v1::Optimizer& settings, int64_t step,
+                        float average, ReferenceValue weight) {
+  const auto after = static_cast<double>(step - settings.swa());
+  const double share = settings.has_ema()
+                           ? 1 - settings.ema()
+                           : std::min(1.0, 1 / std::max(after, 1.0));
+  return Sum(
+      {Exact(average), Times(share, weight), Times(-share, Exact(average))});
+}
+
 }  // namespace
 
 ReferenceResult ReferenceStep(
@@ -119,6 +147,11 @@ ReferenceResult ReferenceStep(
     default:  // additive.
       next.weight = Sum({w, Exact(gradient_sum)});
       break;
+  }
+  if (settings.has_ema() || settings.has_swa()) {
+    const size_t slot = PlainSlots(settings.kind());
+    next.slots[slot] =
+        Averaged(settings, context.step, slots[slot], next.weight);
   }
   return next;
 }

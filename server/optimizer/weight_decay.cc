@@ -16,21 +16,6 @@ namespace {
 constexpr size_t kPieceFloats = 1024;
 using Piece = std::array<float, kPieceFloats>;
 
-// The part [begin, begin + kPieceFloats) of a row.
-RowStep PartOf(const RowStep& row, size_t begin) {
-  RowStep part = row;
-  part.weights_in += begin;
-  part.gradient_sum += begin * sizeof(float);
-  part.weights_out += begin;
-  for (const float*& slot : part.slots_in) {
-    if (slot != nullptr) slot += begin;
-  }
-  for (float*& slot : part.slots_out) {
-    if (slot != nullptr) slot += begin;
-  }
-  return part;
-}
-
 class Decaying final : public Optimizer {
  public:
   Decaying(std::unique_ptr<Optimizer> inner, DecayKind kind, double decay)

@@ -1,6 +1,7 @@
 // What tensors with the state of an optimizer are called in a file: those of a
 // slot "slots/adam/first_moment/TABLE", and the steps that made it
-// "slots/adam/step/TABLE", one number.
+// "slots/adam/step/TABLE", one number. Averages of the weights mean the same
+// under every optimizer: "averages/TABLE".
 #ifndef EBB_TOOLS_TENSORS_SLOT_TENSORS_H_
 #define EBB_TOOLS_TENSORS_SLOT_TENSORS_H_
 
@@ -13,10 +14,14 @@
 namespace ebb::tools {
 
 inline constexpr char kStepSlot[] = "step";
+// The slot that has averages of the weights
+// (server/optimizer/weight_average.h).
+inline constexpr char kAverageSlot[] = "average";
 
 inline std::string SlotTensorName(absl::string_view optimizer,
                                   absl::string_view slot,
                                   absl::string_view table) {
+  if (slot == kAverageSlot) return absl::StrCat(kAveragesPrefix, table);
   return absl::StrCat(kSlotsPrefix, optimizer, "/", slot, "/", table);
 }
 

@@ -124,8 +124,9 @@ absl::StatusOr<ExportedModel> ImportModel(const TensorFileView& file) {
         });
   };
   for (const TensorView& tensor : file.tensors) {
-    if (absl::StartsWith(tensor.name, kSlotsPrefix) || of_rows(tensor.name) ||
-        IsTopicShares(stored.job, tensor.name)) {
+    if (absl::StartsWith(tensor.name, kSlotsPrefix) ||
+        absl::StartsWith(tensor.name, kAveragesPrefix) ||
+        of_rows(tensor.name) || IsTopicShares(stored.job, tensor.name)) {
       continue;
     }
     if (tensor.type != TensorType::kFloat32) {

@@ -20,6 +20,8 @@ from ebb.torch import clipping
 from ebb.torch.checksums import Checksum, checksum, is_due
 from ebb.torch.halves import Half, halves_of
 
+# What the names of averages of weights begin with, in exports of a job.
+_AVERAGES = "averages/"
 _CAST = (torch.float32, torch.float16, torch.bfloat16)
 
 
@@ -99,8 +101,14 @@ def check_values(
     tables: Mapping[str, torch.Tensor],
     values: Mapping[str, Any],
 ) -> None:
-    """Compares a model with the values of a job. Raises ModelDiffers."""
-    _check_shapes(job, model, tables, {name: value.shape for name, value in values.items()})
+    """Compares a model with the values of a job. Raises ModelDiffers.
+
+    Averages of weights beside the values are left out (docs/averages.md).
+    """
+    shapes = {
+        name: value.shape for name, value in values.items() if not name.startswith(_AVERAGES)
+    }
+    _check_shapes(job, model, tables, shapes)
 
 
 def _check_shapes(

@@ -23,7 +23,8 @@ struct KernelRange {
 void SgdKernel(const KernelRange& range, float scale, float rate);
 void AdditiveKernel(const KernelRange& range);
 
-// w + share * (scale * sum - w)
+// w + share * (scale * sum - w). Averages of weights have the average as w, and
+// the weights as sum.
 void AverageKernel(const KernelRange& range, float scale, float share);
 
 // Slot 0: velocity.

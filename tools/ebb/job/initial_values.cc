@@ -311,7 +311,7 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
   for (const auto& [name, tensor] : tensors) {
     if (absl::StartsWith(name, kSlotsPrefix)) {
       values->has_state_ = true;
-    } else {
+    } else if (!absl::StartsWith(name, kAveragesPrefix)) {
       others.emplace_back(name);
     }
   }

@@ -42,7 +42,8 @@ class InitialValues {
   //
   // `states` is what servers keep of the tables, in their order. If the file
   // has the state of an optimizer, it must be exactly that. Null: it is passed
-  // over, and has_state() tells of it.
+  // over, and has_state() tells of it. Averages of weights are a part of a
+  // state, and passed over without one.
   static absl::StatusOr<std::shared_ptr<const InitialValues>> Read(
       const std::string& path, const std::vector<job::DenseTable>& tables,
       const Differences& differences, const States* states = nullptr);

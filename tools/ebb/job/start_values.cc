@@ -84,6 +84,10 @@ class Source {
       has_state_ = true;
       return;
     }
+    if (absl::StartsWith(tensor.name, kAveragesPrefix) ||
+        (files_by_stem_ && absl::StartsWith(tensor.name, "averages."))) {
+      return;
+    }
     std::string name = tensor.name;
     tensors_.emplace(std::move(name), std::move(tensor));
   }

@@ -39,6 +39,7 @@ struct CheckpointExportFlags {
   CheckpointPlace place;
   std::string output;
   std::vector<std::string> plugin_folders;
+  bool averages = false;
   bool with_slots = false;
   bool without_rows = false;
   bool fold = false;
@@ -161,6 +162,33 @@ absl::StatusOr<ModelExport> MakeExport(
   return all;
 }
 
+// The state of an optimizer belongs to the values that it steps.
+absl::Status CheckParts(const CheckpointExportFlags& flags) {
+  if (!flags.averages || !flags.with_slots) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "--averages --with-slots: the optimizer's state belongs to the values, "
+      "and not to their averages; --with-slots alone writes both");
+}
+
+absl::StatusOr<StoredModel> Load(const CheckpointExportFlags& flags,
+                                 CheckpointSource* source,
+                                 const std::string& folder) {
+  // Folded layers are for one set of values.
+  EBB_ASSIGN_OR_RETURN(
+      StoredModel stored,
+      LoadStoredModel(source, folder,
+                      {.slots = flags.with_slots,
+                       .averages = flags.averages || !flags.fold,
+                       .rows = !flags.without_rows}));
+  if (flags.averages) {
+    if (absl::Status taken = TakeAverages(&stored); !taken.ok()) {
+      return absl::Status(taken.code(),
+                          absl::StrCat("--averages: ", taken.message()));
+    }
+  }
+  return stored;
+}
+
 // Null: the output is not in a bucket. Else what is written there first.
 absl::StatusOr<std::unique_ptr<BucketFile>> OpenOutput(
     const CheckpointExportFlags& flags) {
@@ -181,6 +209,9 @@ absl::StatusOr<std::unique_ptr<BucketFile>> OpenOutput(
 }
 
 int Export(const CheckpointExportFlags& flags) {
+  if (const auto status = CheckParts(flags); !status.ok()) {
+    return Report(status);
+  }
   const auto bucket = OpenOutput(flags);
   if (!bucket.ok()) return Report(bucket.status());
   const auto source = OpenCheckpoints(flags.place);
@@ -190,9 +221,7 @@ int Export(const CheckpointExportFlags& flags) {
   const std::filesystem::path output = std::filesystem::absolute(
       *bucket != nullptr ? (*bucket)->copy()
                          : std::string(absl::StripSuffix(flags.output, "/")));
-  const auto stored =
-      LoadStoredModel(source->get(), output.parent_path().string(),
-                      {.slots = flags.with_slots, .rows = !flags.without_rows});
+  const auto stored = Load(flags, source->get(), output.parent_path().string());
   if (!stored.ok()) return Report(stored.status());
   WarnOfDoubts(source->get(), stored->parameters);
   const auto description = DescriptionOf(*stored, flags.plugin_folders);
@@ -211,6 +240,8 @@ int Export(const CheckpointExportFlags& flags) {
   } else {
     std::cout << Count(stored->parameters.size(), "parameter");
   }
+  if (!stored->averages.empty()) std::cout << " and their averages";
+  if (stored->is_average) std::cout << ", averages in the place of the values";
   if (stored->restarts) std::cout << ", " << RestartsText(*stored->restarts);
   for (size_t t = 0; t < stored->runs.size(); ++t) {
     std::cout << (t == 0 ? ", " : " and ")
@@ -243,6 +274,11 @@ void AddCheckpointExportCommand(CLI::App* checkpoint, int* exit_code) {
       "--fold", flags->fold,
       "Fold the scaling of features into the first layer, so that it takes the "
       "data's own numbers; otherwise scale features first, as model.json says");
+  command->add_flag(
+      "--averages", flags->averages,
+      "Write averages of the weights in the place of the values (jobs with "
+      "optimizer.ema or swa); otherwise they are beside them, as "
+      "averages/TENSOR");
   command->add_flag(
       "--with-slots", flags->with_slots,
       "Also write the optimizer's state, as slots/OPTIMIZER/SLOT/TENSOR");

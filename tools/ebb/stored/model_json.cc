@@ -385,6 +385,7 @@ Json DescribeModel(const StoredModel& stored,
   json["format"] = kFormat;
   json["name"] = stored.job.name();
   json["model"] = stored.job.model().kind();
+  if (stored.is_average) json["averages"] = true;
   // What the tables mean, and whose examples they are for, programs know.
   if (job::TraitsOf(stored.job.model()).program()) return json;
   if (job::TraitsOf(stored.job.model()).words()) {

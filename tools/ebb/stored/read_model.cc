@@ -1,11 +1,13 @@
 #include "tools/ebb/stored/read_model.h"
 
 #include <algorithm>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "server/job_rule.h"
+#include "tools/tensors/slot_tensors.h"
 
 namespace ebb::tools {
 
@@ -63,18 +65,27 @@ struct ModelNames {
   }
 };
 
-absl::StatusOr<ModelNames> NamesOf(const JobRecord& record, bool with_slots) {
+// The numbers of the dense slots that are asked for.
+std::set<size_t> NumbersOf(const server::JobRule& rule, SlotsRead slots) {
+  std::set<size_t> numbers;
+  for (const auto& state : rule.DenseStates()) {
+    for (size_t s = 0; s < state.slots.size(); ++s) {
+      const bool average = state.slots[s] == kAverageSlot;
+      if (slots == SlotsRead::kAll ||
+          (slots == SlotsRead::kAverages && average)) {
+        numbers.insert(s);
+      }
+    }
+  }
+  return numbers;
+}
+
+absl::StatusOr<ModelNames> NamesOf(const JobRecord& record, SlotsRead slots) {
   EBB_ASSIGN_OR_RETURN(const auto rule, server::JobRule::Create(record));
   ModelNames names;
   names.dense = {"values"};
-  if (with_slots) {
-    size_t slots = 0;
-    for (const auto& state : rule->DenseStates()) {
-      slots = std::max(slots, state.slots.size());
-    }
-    for (size_t s = 0; s < slots; ++s) {
-      names.dense.push_back(rule->PublicName(absl::StrCat("slot:", s)));
-    }
+  for (const size_t s : NumbersOf(*rule, slots)) {
+    names.dense.push_back(rule->PublicName(absl::StrCat("slot:", s)));
   }
   for (size_t i = 0; i < record.plan.sparse_tables.size(); ++i) {
     const auto t = static_cast<int32_t>(i);
@@ -84,7 +95,7 @@ absl::StatusOr<ModelNames> NamesOf(const JobRecord& record, bool with_slots) {
     table.keys = absl::StrCat(prefix, "keys");
     table.arrays = {absl::StrCat(prefix, "values")};
     table.width = options.width;
-    if (!with_slots) continue;
+    if (slots != SlotsRead::kAll) continue;
     const auto optimizer = rule->RowOptimizer(t);
     for (const absl::string_view slot : optimizer->SlotNames()) {
       table.arrays.push_back(absl::StrCat(prefix, "slot/", slot));
@@ -135,14 +146,14 @@ absl::StatusOr<NamedArrays> ReadVersions(
 
 absl::StatusOr<std::vector<std::string>> ValueNames(const JobRecord& record) {
   EBB_ASSIGN_OR_RETURN(const ModelNames names,
-                       NamesOf(record, /*with_slots=*/false));
+                       NamesOf(record, SlotsRead::kNone));
   return names.All();
 }
 
-absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source, bool with_slots,
+absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source, SlotsRead slots,
                                       RowReceiver* rows,
                                       std::vector<VersionInfo>* read) {
-  EBB_ASSIGN_OR_RETURN(ModelNames names, NamesOf(source->job(), with_slots));
+  EBB_ASSIGN_OR_RETURN(ModelNames names, NamesOf(source->job(), slots));
   if (rows == nullptr) names.tables.clear();
   // A job that advances writes new versions and deletes old ones all the time.
   constexpr int kTries = 5;

@@ -26,18 +26,22 @@ class RowReceiver {
       const std::vector<std::span<const float>>& arrays) = 0;
 };
 
+// Which slots of optimizers are read beside the values.
+enum class SlotsRead { kNone, kAverages, kAll };
+
 // The names of all values of a job in a version, without slots: "values", and
 // those of the rows of its sparse tables.
 absl::StatusOr<std::vector<std::string>> ValueNames(const JobRecord& record);
 
-// Reads "values" of the job, from the newest versions; with `with_slots` also
-// the arrays of its optimizer. Rows of sparse tables go to `rows`; if that is
-// null, they are not read. Versions that are deleted meanwhile, because newer
-// ones are there, are read again. DataLoss: the stored data is damaged.
-// Unavailable: a server is silent, and with it the newest versions of its
-// partitions. `versions`, if it is not null, gets those that were read.
+// Reads "values" of the job, from the newest versions, and the arrays of its
+// optimizers that are asked for; averages are of dense tables. Rows of sparse
+// tables go to `rows`; if that is null, they are not read. Versions that are
+// deleted meanwhile, because newer ones are there, are read again. DataLoss:
+// the stored data is damaged. Unavailable: a server is silent, and with it the
+// newest versions of its partitions. `versions`, if it is not null, gets those
+// that were read.
 absl::StatusOr<NamedArrays> ReadModel(
-    CheckpointSource* source, bool with_slots, RowReceiver* rows,
+    CheckpointSource* source, SlotsRead slots, RowReceiver* rows,
     std::vector<VersionInfo>* versions = nullptr);
 
 }  // namespace ebb::tools

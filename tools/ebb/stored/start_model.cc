@@ -68,7 +68,7 @@ absl::StatusOr<std::vector<Tensor>> ReadTables(CheckpointSource* source) {
   EBB_ASSIGN_OR_RETURN(const std::vector<job::DenseTable> tables,
                        job::TablesOf(specification, record.plan));
   EBB_ASSIGN_OR_RETURN(const NamedArrays arrays,
-                       ReadModel(source, /*with_slots=*/false, nullptr));
+                       ReadModel(source, SlotsRead::kNone, nullptr));
   std::span<const float> rest = arrays.at("values");
   std::vector<Tensor> tensors;
   for (const job::DenseTable& table : tables) {

@@ -262,6 +262,40 @@ std::vector<int64_t> StepsOf(
   return steps;
 }
 
+namespace {
+
+// Whether a name of StoredModel::slot_names is that of averages of weights.
+bool IsAverage(absl::string_view name) {
+  return absl::ConsumeSuffix(&name, kAverageSlot) && absl::EndsWith(name, "/");
+}
+
+// Before the arrays of slots are moved away. `tables` are the dense ones.
+void CopyAverages(const server::JobRule& rule,
+                  const std::vector<job::DenseTable>& tables,
+                  const NamedArrays& arrays, StoredModel* stored) {
+  const auto states = rule.DenseStates();
+  int64_t first = 0;
+  for (size_t t = 0; t < states.size(); ++t) {
+    const std::vector<std::string>& slots = states[t].slots;
+    const auto slot = std::ranges::find(slots, kAverageSlot);
+    const int64_t last = first + tables[t].size;
+    if (slot != slots.end()) {
+      if (stored->averages.empty()) {
+        stored->averages = stored->parameters;
+        stored->has_average.resize(states.size());
+      }
+      const auto& from = arrays.at(
+          rule.PublicName(absl::StrCat("slot:", slot - slots.begin())));
+      std::copy(from.begin() + first, from.begin() + last,
+                stored->averages.begin() + first);
+      stored->has_average[t] = true;
+    }
+    first = last;
+  }
+}
+
+}  // namespace
+
 absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
                                             const std::string& folder,
                                             const StoredParts& parts) {
@@ -291,9 +325,12 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
   }
   RowWriter rows(stored, folder, &stored.runs);
   std::vector<VersionInfo> versions;
+  SlotsRead slots = SlotsRead::kNone;
+  if (parts.averages) slots = SlotsRead::kAverages;
+  if (parts.slots) slots = SlotsRead::kAll;
   EBB_ASSIGN_OR_RETURN(
       NamedArrays arrays,
-      ReadModel(source, parts.slots, parts.rows ? &rows : nullptr, &versions));
+      ReadModel(source, slots, parts.rows ? &rows : nullptr, &versions));
   stored.parameters = std::move(arrays["values"]);
   if (traits.forest() && !stored.runs.empty()) {
     EBB_ASSIGN_OR_RETURN(stored.forest,
@@ -301,6 +338,11 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
     stored.runs.clear();
   }
   EBB_RETURN_IF_ERROR(TakeRestarts(&stored));
+  EBB_ASSIGN_OR_RETURN(const std::vector<job::DenseTable> tables,
+                       job::TablesOf(specification, source->job().plan));
+  if (parts.slots || parts.averages) {
+    CopyAverages(*rule, tables, arrays, &stored);
+  }
   for (const auto& state : rule->DenseStates()) {
     auto& names = stored.slot_names.emplace_back();
     if (!parts.slots) continue;
@@ -313,12 +355,22 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
     }
   }
   if (parts.slots) {
-    EBB_ASSIGN_OR_RETURN(const std::vector<job::DenseTable> tables,
-                         job::TablesOf(specification, source->job().plan));
     stored.steps =
         StepsOf(source->job().plan, tables, rule->DenseStates(), versions);
   }
   return stored;
+}
+
+absl::Status TakeAverages(StoredModel* stored) {
+  if (stored->averages.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "job ", stored->job.name(), " keeps no averages of its weights\nhint: ",
+        "optimizer: {ema: 0.999} of a job keeps them"));
+  }
+  stored->parameters = std::exchange(stored->averages, {});
+  stored->has_average.clear();
+  stored->is_average = true;
+  return absl::OkStatus();
 }
 
 ModelExport ExportModel(const StoredModel& stored,
@@ -375,10 +427,18 @@ ModelExport ExportModel(const StoredModel& stored,
     all.tensors.push_back(
         RowsOf(RowsName(table.name), table, stored.runs[t], 0));
   }
+  if (!stored.averages.empty()) {
+    const auto average_name = [&](size_t t) {
+      return stored.has_average[t]
+                 ? absl::StrCat(kAveragesPrefix, table_name(t))
+                 : std::string();
+    };
+    AddTensors(description, stored.averages, average_name, &all.tensors);
+  }
   for (size_t slot = 0; slot < stored.slots.size(); ++slot) {
     const auto slot_name = [&](size_t t) {
       const std::vector<std::string>& names = stored.slot_names[t];
-      return slot < names.size()
+      return slot < names.size() && !IsAverage(names[slot])
                  ? absl::StrCat(kSlotsPrefix, names[slot], "/", table_name(t))
                  : std::string();
     };

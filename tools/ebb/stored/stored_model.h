@@ -34,6 +34,12 @@ struct StoredModel : worker::ExportedModel {
   // By dense table, what is in them: "adam/first_moment". A table may have less
   // than there are.
   std::vector<std::vector<std::string>> slot_names;
+  // Averages of the weights, as long as the parameters: those of tables that
+  // have some, else the parameters. Empty: not asked for, or no table has some.
+  std::vector<float> averages;
+  std::vector<bool> has_average;  // By dense table, with averages.
+  // Averages stand in the place of the parameters (TakeAverages).
+  bool is_average = false;
   // With slots: by dense table, the steps that its rule made in all.
   std::vector<int64_t> steps;
 
@@ -49,15 +55,21 @@ struct StoredModel : worker::ExportedModel {
 
 // Which parts of a stored model are read beside its parameters.
 struct StoredParts {
-  bool slots = false;
+  bool slots = false;  // All, also averages.
+  bool averages = false;
   bool rows = true;  // Those of sparse tables.
 };
+
 // The newest stored state of a job. Rows of sparse tables are kept in files in
 // `folder` that have no names. InvalidArgument: the model is all rows, which
 // are not asked for. NotFound: no restart is done yet.
 absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
                                             const std::string& folder,
                                             const StoredParts& parts = {});
+
+// Puts the averages in the place of the parameters. FailedPrecondition: the job
+// keeps none.
+absl::Status TakeAverages(StoredModel* stored);
 
 // The metadata that other programs read: ModelExport::model on one line.
 using worker::kModelKey;
@@ -74,12 +86,13 @@ struct ModelExport {
 // and "TABLE/rows" in their order: counts are int64. Rows that are written once
 // are uint8, filled up with zeros, with "TABLE/lengths". A slot's tensors are
 // called "slots/OPTIMIZER/SLOT/TENSOR"; in the place of SLOT, "step" is the
-// number of steps behind them, int64. Word vectors are two dense tensors
+// number of steps behind them, int64. Averages of the weights are called
+// "averages/TENSOR". Word vectors are two dense tensors
 // instead, without slots (word_export.h).
 ModelExport ExportModel(const StoredModel& stored,
                         const models::ModelDescription& description);
-// Back again, without slots; of rows only those are in memory that are asked
-// for. DataLoss: the file is damaged, or was not exported by ebb.
+// Back again, without slots and averages; of rows only those are in memory that
+// are asked for. DataLoss: the file is damaged, or was not exported by ebb.
 absl::StatusOr<StoredModel> LoadExportedModel(const std::string& path);
 
 // Makes a model from versions one whose rows can be found, by an exported file

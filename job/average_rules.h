@@ -1,0 +1,21 @@
+// Which jobs can keep averages of their weights.
+#ifndef EBB_JOB_AVERAGE_RULES_H_
+#define EBB_JOB_AVERAGE_RULES_H_
+
+#include "ebb/v1/job.pb.h"
+#include "job/complaints.h"
+
+namespace ebb::job {
+
+// Whether a table with this rule has an average of its weights.
+bool HasAverage(const v1::Optimizer& optimizer);
+// Whether the job's rule, or one of a table, has.
+bool HasAverages(const v1::Job& job);
+
+// Checks optimizer.ema and optimizer.swa, of the job and of tables.
+// MakeJobRecord refuses them for sparse tables that only the model knows.
+void CheckAverageRules(const v1::Job& job, Complaints* found);
+
+}  // namespace ebb::job
+
+#endif  // EBB_JOB_AVERAGE_RULES_H_

@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""Averages of weights (optimizer.ema and swa): they are what the formulas say,
+the same to the bit whatever is killed, and exported beside the values or in
+their place.
+
+  averages_test.py BIN_FOLDER
+"""
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
+LIMIT_S = 120
+ROWS = 1000
+TABLES = ["layer1.weights", "layer1.bias", "layer2.weights", "layer2.bias"]
+# Rounds: the values are the same to the bit however many workers there are.
+JOB = """
+name: averaged
+model: {kind: mlp, layers: [3, 16, 3]}
+data: {train: {csv: lines.csv}, test: {csv: lines.csv}}
+train: {epochs: 6, batch: 50, item_examples: 250}
+algorithm: sgd
+consistency: {kind: rounds, examples: 500}
+optimizer: {kind: adam, rate: 0.01, schedule: constant, ema: 0.75}
+evaluate: {every: 1 epoch}
+checkpoint: {every: 200ms}
+partitions: 5
+oracle: {width: 4}
+"""
+SWA = ["--set", "optimizer={kind: sgd, rate: 0.1, schedule: constant, swa: 3}"]
+
+
+def read(path):
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+        values = file.read()
+    about = json.loads(header.pop("__metadata__")["ebb.model"])
+    return {name: values[slice(*tensor["data_offsets"])]
+            for name, tensor in header.items()}, about
+
+
+def floats(data):
+    return struct.unpack(f"<{len(data) // 4}f", data)
+
+
+class AveragesTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="ebb_averages_test_")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.environment = dict(os.environ)
+        cls.environment.pop("EBB_RUN", None)
+        with open(cls.path("lines.csv"), "w") as file:
+            file.writelines(f"{i % 7},{i % 11},{i % 5},{i % 3}\n"
+                            for i in range(ROWS))
+        with open(cls.path("job.yaml"), "w") as file:
+            file.write(JOB)
+        cls.plain = cls.train("plain")
+
+    @classmethod
+    def path(cls, *parts):
+        return os.path.join(cls.folder, *parts)
+
+    @classmethod
+    def ebb(cls, *words, rc=0):
+        ran = subprocess.run([os.path.join(BIN, "ebb"), *words], text=True,
+                             cwd=cls.folder, env=cls.environment,
+                             timeout=LIMIT_S, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, check=False)
+        assert ran.returncode == rc, ran.stdout
+        return ran.stdout
+
+    @classmethod
+    def export(cls, run, *flags, rc=0):
+        said = cls.ebb("checkpoint", "export", run, "--force", "-o",
+                       f"{run}.safetensors", *flags, rc=rc)
+        return said if rc else read(cls.path(f"{run}.safetensors"))[0]
+
+    @classmethod
+    def train(cls, name, *more, export=()):
+        cls.ebb("run", "job.yaml", "--run-dir", name, *more)
+        return cls.export(name, *export)
+
+    def report(self, run):
+        with open(self.path(run, "report.json")) as file:
+            return json.load(file)
+
+    # --- What is computed -----------------------------------------------------
+
+    def after_rounds(self, name, *more):
+        """The tensors after 0, 1, 2, ... epochs, which are steps here."""
+        whole = ["--workers", "1", "--set", f"train.batch={ROWS}",
+                 "--set", f"train.item_examples={ROWS}",
+                 "--set", "consistency={kind: rounds, examples: epoch}", *more]
+        steps = [self.train(f"{name}-0", *whole, "--set", "train.epochs=1",
+                            "--set", "optimizer.rate=1e-35")]
+        for epochs in range(1, 6):
+            steps.append(self.train(name, *whole, *["--resume"][:epochs > 1],
+                                    "--set", f"train.epochs={epochs}"))
+        return steps
+
+    def compare(self, name, tensors, want):
+        for table in TABLES:
+            for got, expected in zip(floats(tensors[f"averages/{table}"]),
+                                     want[table]):
+                self.assertAlmostEqual(got, expected, 5, f"{name}: {table}")
+
+    def test_a_moving_average_is_what_the_formula_says(self):
+        steps = self.after_rounds("ema")
+        want = {table: floats(steps[0][table]) for table in TABLES}
+        for tensors in steps[1:]:
+            want = {table: [0.75 * a + 0.25 * w
+                            for a, w in zip(want[table], floats(tensors[table]))]
+                    for table in TABLES}
+            self.compare("ema", tensors, want)
+        last = steps[-1]
+        self.assertNotEqual(last["averages/layer1.weights"],
+                            last["layer1.weights"])
+
+    def test_an_equal_mean_is_what_the_formula_says(self):
+        steps = self.after_rounds("swa", *SWA)
+        for table in TABLES:  # Up to the first step that counts: the values.
+            for tensors in steps[1:5]:
+                self.assertEqual(tensors[f"averages/{table}"], tensors[table])
+        want = {table: [(a + b) / 2 for a, b in zip(floats(steps[4][table]),
+                                                    floats(steps[5][table]))]
+                for table in TABLES}
+        self.compare("swa", steps[5], want)
+
+    def test_kills_and_more_workers_change_no_bit(self):
+        # Without averages the values are the same.
+        bare = self.train("bare", "--set",
+                          "optimizer={kind: adam, rate: 0.01, schedule: "
+                          "constant}")
+        self.assertEqual(bare, {table: self.plain[table] for table in TABLES})
+        long = ["--set", "train.epochs=30"]
+        killed = self.train("killed", "--servers", "2", "--workers", "2",
+                            "--kill-every", "1", *long)
+        self.assertEqual(killed, self.train("long", "--workers", "1", *long))
+        report = self.report("killed")
+        self.assertTrue(report["audit"]["exact"], report["audit"])
+        self.assertGreater(report["restarts"]["total"], 0)
+
+    def test_other_algorithms_average_the_servers_values_after_each_push(self):
+        for name, more in (
+                ("asp", ["consistency=asp", "algorithm=dynsgd"]),
+                ("copies", ["consistency=asp", "algorithm=aeasgd",
+                            "optimizer={kind: sgd, ema: 0.75}"]),
+                ("rounds", ["algorithm=local_sgd",
+                            "optimizer={kind: sgd, ema: 0.75}"]),
+                ("frozen", ["freeze=[layer1.weights]"])):
+            with self.subTest(name):
+                tensors = self.train(name, "--workers", "2",
+                                     *(word for one in more
+                                       for word in ("--set", one)))
+                moved = [table for table in TABLES if table != "layer1.weights"]
+                for table in moved:
+                    self.assertNotEqual(tensors[f"averages/{table}"],
+                                        tensors[table])
+                self.assertEqual("averages/layer1.weights" in tensors,
+                                 name != "frozen")
+                self.assertTrue(self.report(name)["audit"]["exact"])
+
+    # --- What is exported -----------------------------------------------------
+
+    def test_averages_in_the_place_of_values_predict(self):
+        self.assertEqual(sorted(self.plain),
+                         sorted([*TABLES, *(f"averages/{t}" for t in TABLES)]))
+        said = self.ebb("checkpoint", "export", "plain", "--averages", "-o",
+                        "placed.safetensors")
+        self.assertIn("averages in the place of the values", said)
+        tensors, about = read(self.path("placed.safetensors"))
+        self.assertTrue(about["averages"])
+        self.assertEqual(tensors, {table: self.plain[f"averages/{table}"]
+                                   for table in TABLES})
+        of_values = self.ebb("predict", "plain", "lines.csv", "--labelled")
+        self.assertEqual(of_values, self.ebb("predict", "plain.safetensors",
+                                             "lines.csv", "--labelled"))
+        self.assertNotEqual(of_values, self.ebb(
+            "predict", "placed.safetensors", "lines.csv", "--labelled"))
+        self.ebb("checkpoint", "export", "plain", "-o", "folder/")
+        with open(self.path("folder", "model.json")) as file:
+            self.assertEqual(json.load(file)["files"]["averages/layer1.bias"],
+                             "averages.layer1.bias.npy")
+        folded = self.export("plain", "--fold", "--averages")
+        self.assertEqual(sorted(folded), sorted(TABLES))
+
+    def test_a_job_goes_on_from_averages_with_their_state_or_anew(self):
+        state = self.train("state", *SWA, "--set", "train.epochs=3", export=[
+            "--with-slots"])
+        self.assertEqual(state["slots/sgd/step/layer1.bias"],
+                         struct.pack("<q", 6))
+        self.assertNotIn("slots/sgd/average/layer1.bias", state)
+        whole = self.train("whole", *SWA)
+        # The order of the examples is another one, so the mean is near.
+        on = self.train("on", *SWA, "--set", "train.epochs=3",
+                        "--set", "model.initial=state.safetensors",
+                        export=["--with-slots"])
+        self.assertEqual(on["slots/sgd/step/layer1.bias"],
+                         struct.pack("<q", 12))
+        for got, want in zip(floats(on["averages/layer2.bias"]),
+                             floats(whole["averages/layer2.bias"])):
+            self.assertAlmostEqual(got, want, 1)
+        # An export without the state is taken by any optimizer, too.
+        self.export("state")
+        for more in (["optimizer=momentum"],
+                     ["optimizer={kind: sgd, ema: 0.5}"]):
+            self.ebb("job", "check", "job.yaml", "--set",
+                     "model.initial=state.safetensors", "--set", *more)
+        self.ebb("job", "check", "job.yaml", "--set", "start=state.safetensors")
+        self.ebb("checkpoint", "export", "state", "-o", "npy/")
+        self.ebb("job", "check", "job.yaml", "--set", "start=npy/")
+
+    def test_what_cannot_be_is_said(self):
+        self.train("none", "--set", "optimizer=sgd")
+        self.assertIn("job averaged keeps no averages",
+                      self.export("none", "--averages", rc=1))
+        self.assertIn("--averages --with-slots", self.export(
+            "plain", "--averages", "--with-slots", rc=2))
+        said = self.ebb("job", "check", "job.yaml", "--set", "optimizer.swa=5",
+                        rc=2)
+        self.assertIn("is another average than ema", said)
+        said = self.ebb("job", "check", "job.yaml", "--set", "algorithm=lbfgs",
+                        "--set", "consistency={kind: rounds, examples: epoch}",
+                        "--set", "optimizer={ema: 0.9}", rc=2)
+        self.assertIn("optimizer.ema", said)
+
+
+if __name__ == "__main__":
+    unittest.main()
