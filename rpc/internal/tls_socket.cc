@@ -217,6 +217,13 @@ absl::StatusOr<size_t> TlsSocket::Read(std::span<const iovec> to) {
   return all;
 }
 
+void TlsSocket::Await(uint64_t bytes) {
+  // OpenSSL may hold this many of them already, read or decrypted.
+  constexpr uint64_t kHeld = 2 * kTlsBufferBytes;
+  const uint64_t unread = bytes > kHeld ? bytes - kHeld : 0;
+  low_water_.Set(socket_.get(), std::min(unread, kMostAwaited));
+}
+
 absl::StatusOr<size_t> TlsSocket::Write(std::span<const iovec> from) {
   EBB_RETURN_IF_ERROR(SendOut());
   if (Unsent()) return 0;
