@@ -405,7 +405,7 @@ TEST_F(BulkTest, AWorkerThatGivesNoSignOfLifeIsDropped) {
   EXPECT_TRUE(worker->IsDropped());
 }
 
-// Bug: a reader that waits for much heard nothing of little, and gave a worker
+// Bug: a reader that waits for much did not hear of little, and gave a worker
 // behind a slow link up.
 TEST_F(BulkTest, AWorkerWhoseValuesComeSlowlyStays) {
   constexpr absl::Duration kSilence = absl::Milliseconds(500);
