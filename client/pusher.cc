@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/push_size.h"
 #include "common/plant.h"
 #include "common/row_kind.h"
 #include "protocol/trained_ranges.h"
@@ -126,13 +127,17 @@ void Pusher::SendTo(const Order& order, std::vector<PushSegment> segments,
   auto batch = std::make_shared<Batch>(Batch{order.run});
   batch->share = share;
   std::map<ServerId, std::vector<PushSegment>> pushes;
-  std::map<ServerId, int64_t> bytes;
+  std::map<ServerId, int64_t> bytes, all;
+  for (const PushSegment& segment : segments) {
+    all[routes->at(segment.partition).server] += ValueBytes(segment);
+  }
   for (PushSegment& segment : segments) {
     const Routes::Route& route = routes->at(segment.partition);
     segment.term = route.term;
     auto& push = pushes[route.server];
     int64_t& sum = bytes[route.server];
-    if (!push.empty() && sum + ValueBytes(segment) > push_bytes_) {
+    const int64_t most = PushBytesFor(all[route.server], push_bytes_);
+    if (!push.empty() && sum + ValueBytes(segment) > most) {
       Queue(batch, route.server, RequestFor(order, std::exchange(push, {})),
             order.timeout, routes);
       sum = 0;

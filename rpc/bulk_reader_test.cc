@@ -116,6 +116,31 @@ TEST_F(BulkReaderTest, MessagesAreWholeWhateverTheReads) {
   }
 }
 
+// A connection waits for so many bytes before it wakes its thread.
+TEST_F(BulkReaderTest, ItSaysHowManyBytesAreSureToCome) {
+  const std::string bytes = Cut({.kind = kBulkPush, .id = 1}, "token", "head",
+                                Values((size_t{1} << 20) + 100, 1));
+  EXPECT_EQ(reader_->due(), 0);
+  absl::string_view left = bytes;
+  const auto feed = [&](size_t n) {
+    ASSERT_TRUE(Feed(left.substr(0, n)).ok());
+    left.remove_prefix(n);
+  };
+  feed(sizeof(BulkFrame) - 1);
+  EXPECT_EQ(reader_->due(), 0);
+  feed(1);
+  EXPECT_EQ(reader_->due(), 9 + kBulkPart);
+  feed(9 + 1000);
+  EXPECT_EQ(reader_->due(), kBulkPart - 1000);
+  feed(kBulkPart - 1000);
+  EXPECT_EQ(reader_->due(), 0);
+  feed(sizeof(BulkFrame));
+  EXPECT_EQ(reader_->due(), 100);
+  feed(100);
+  EXPECT_EQ(reader_->due(), 0);
+  EXPECT_EQ(messages_.size(), 1);
+}
+
 TEST_F(BulkReaderTest, ValuesAreAligned) {
   ASSERT_TRUE(
       Feed(Cut({.kind = kBulkPush, .id = 1}, "", "odd", Values(3 << 20, 1)) +

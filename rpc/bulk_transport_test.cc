@@ -405,6 +405,24 @@ TEST_F(BulkTest, AWorkerThatGivesNoSignOfLifeIsDropped) {
   EXPECT_TRUE(worker->IsDropped());
 }
 
+// Bug: a reader that waits for much did not hear of little, and gave a worker
+// behind a slow link up.
+TEST_F(BulkTest, AWorkerWhoseValuesComeSlowlyStays) {
+  constexpr absl::Duration kSilence = absl::Milliseconds(500);
+  Start({.keepalive_time = kSilence, .keepalive_timeout = kSilence});
+  const auto worker = Connect();
+  const std::string push =
+      Encoded(MakePush(1, std::vector<float>(200'000, 1.0F)), 1);
+  size_t said = 0;
+  const absl::Time end = absl::Now() + 4 * kSilence;
+  while (absl::Now() < end) {
+    worker->Say(absl::string_view(push).substr(said++, 1));
+    ASSERT_FALSE(worker->IsDropped(absl::Milliseconds(20))) << said;
+  }
+  worker->Say(absl::string_view(push).substr(said));
+  EXPECT_EQ(ps_.pushes.WaitFor(1).size(), 1);
+}
+
 // A large push does not keep a clock waiting for long, and leaves pulls their
 // turn: they pass it between its parts.
 TEST_F(BulkTest, SmallMessagesPassALargeOne) {

@@ -62,7 +62,7 @@ struct Flags : DaemonFlags {
   std::string advertise;
   std::string address_file;
   std::string shared_memory = "auto";
-  std::string bulk = "off";
+  std::string bulk = "auto";
   int bulk_port = 0;
   int compute_threads = 0;
   uint64_t memory_bytes = 0;

@@ -73,7 +73,7 @@ struct Flags : DaemonFlags {
   std::string gpu_graphs = "on";
   uint64_t memory_bytes = 0;
   std::string shared_memory = "auto";
-  std::string bulk = "off";
+  std::string bulk = "auto";
   size_t read_ahead = 2;
   int32_t held_items = 2;
   int32_t held_batches = 0;

@@ -47,6 +47,8 @@ class BulkReader {
   // Where the next bytes go, in this order; returns how many spaces there are,
   // at least one.
   size_t Spaces(std::array<iovec, kMostSpaces>* spaces);
+  // Bytes that the frame which has begun still brings; 0: none has begun.
+  uint64_t due() const { return text_left_ + part_left_; }
   // This many bytes came. Calls `handle` for each message that is complete;
   // false of it ends that. InvalidArgument: nonsense, and no more may be read.
   absl::Status Took(size_t bytes, Handler handle);

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -25,6 +26,10 @@ class PlainSocket : public BulkSocket {
     const ssize_t n = recvmsg(socket_.get(), &message, MSG_DONTWAIT);
     if (n == 0) return absl::UnavailableError("it closed the connection");
     return Moved(n);
+  }
+
+  void Await(uint64_t bytes) override {
+    low_water_.Set(socket_.get(), std::min(bytes, kMostAwaited));
   }
 
   absl::StatusOr<size_t> Write(std::span<const iovec> from) override {
@@ -52,6 +57,7 @@ class PlainSocket : public BulkSocket {
   }
 
   const Fd socket_;
+  TcpLowWater low_water_;
   uint64_t sent_bytes_ = 0;
 };
 

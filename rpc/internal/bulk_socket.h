@@ -21,6 +21,9 @@ namespace ebb::rpc::internal {
 // do so at once.
 class BulkSocket {
  public:
+  // Values that wait so long are still in the cache when they are read.
+  static constexpr uint64_t kMostAwaited = uint64_t{256} << 10;
+
   virtual ~BulkSocket() = default;
 
   // To wait for.
@@ -28,6 +31,10 @@ class BulkSocket {
   // Reads what is there, and less than the spaces hold if that is all; 0:
   // nothing is there now. Unavailable: the connection has ended.
   virtual absl::StatusOr<size_t> Read(std::span<const iovec> to) = 0;
+  // So many bytes are sure to come: fd() may become readable only when they are
+  // there, or kMostAwaited of them. Each wake-up costs the other side's core
+  // as much as many packets, if it is on this machine. The reading thread's.
+  virtual void Await(uint64_t bytes) = 0;
   // Takes bytes to send; 0: none can be taken now. Unavailable: the connection
   // has ended.
   virtual absl::StatusOr<size_t> Write(std::span<const iovec> from) = 0;

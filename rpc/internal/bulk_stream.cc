@@ -315,6 +315,7 @@ absl::Status BulkStream::Run(
       blocked = blocked_;
     }
     if (!status.ok()) break;
+    if (all) socket_->Await(reader_.due());
     const absl::Time now = absl::Now();
     const absl::Duration most =
         std::clamp(*next - now, absl::ZeroDuration(), kBulkLook);
@@ -325,7 +326,10 @@ absl::Status BulkStream::Run(
                .events = static_cast<int16_t>(POLLIN | (blocked ? POLLOUT : 0)),
                .revents = 0},
         pollfd{.fd = wake_.get(), .events = POLLIN, .revents = 0}};
-    if (ppoll(both.data(), both.size(), &limit, nullptr) < 0) continue;
+    const int events = ppoll(both.data(), both.size(), &limit, nullptr);
+    if (events < 0) continue;
+    // Some of what was waited for may be there: a slow connection lives, too.
+    if (events == 0 && reader_.due() > 0) all = false;
     if ((both[1].revents & POLLIN) != 0) {
       uint64_t count = 0;
       [[maybe_unused]] const ssize_t n =

@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -163,6 +164,13 @@ void SetUpTcp(int socket, absl::Duration idle, absl::Duration patience) {
   Set(socket, IPPROTO_TCP, TCP_USER_TIMEOUT,
       static_cast<unsigned int>(std::clamp<int64_t>(
           absl::ToInt64Milliseconds(idle + patience), 100, 3'600'000)));
+}
+
+void TcpLowWater::Set(int socket, uint64_t bytes) {
+  bytes = std::clamp<uint64_t>(bytes, 1, std::numeric_limits<int>::max());
+  if (bytes == bytes_) return;
+  bytes_ = bytes;
+  internal::Set(socket, SOL_SOCKET, SO_RCVLOWAT, static_cast<int>(bytes));
 }
 
 bool AwaitTcp(int socket, bool write, absl::Time end, int cancel) {

@@ -2,6 +2,7 @@
 #ifndef EBB_RPC_INTERNAL_TCP_SOCKET_H_
 #define EBB_RPC_INTERNAL_TCP_SOCKET_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -35,6 +36,17 @@ absl::StatusOr<Fd> ConnectTcp(const std::string& host, int port,
 // A connection without delays for small messages, which is given up when the
 // other side acknowledges nothing for `idle` and then `patience` more.
 void SetUpTcp(int socket, absl::Duration idle, absl::Duration patience);
+
+// How many bytes must be there before poll() says that a socket can be read.
+// Thread-compatible.
+class TcpLowWater {
+ public:
+  // At least 1. Calls the system if that is another number than before.
+  void Set(int socket, uint64_t bytes);
+
+ private:
+  uint64_t bytes_ = 1;
+};
 
 // Waits until `socket` can be read (written). False: not by `end`, or `cancel`
 // can be read.

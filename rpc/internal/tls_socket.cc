@@ -21,14 +21,17 @@ namespace ebb::rpc::internal {
 
 namespace {
 
-// Encrypted bytes that are read and written at once. They should stay in a
-// core's cache.
-constexpr size_t kTlsBufferBytes = size_t{32} << 10;
-// Bytes that are encrypted, or decrypted, before the other thread has its turn.
-constexpr size_t kTlsTurnBytes = size_t{32} << 10;
+// Encrypted bytes that are read at once. They should stay in a core's cache.
+constexpr size_t kTlsReadBytes = size_t{64} << 10;
+// Bytes that are encrypted and written before the other thread has its turn.
+constexpr size_t kTlsWriteTurn = size_t{32} << 10;
+// Bytes that are decrypted before that.
+constexpr size_t kTlsReadTurn = size_t{128} << 10;
 // What OpenSSL may write without a write of ours: answers to the other side's
 // messages about keys.
-constexpr size_t kMostFreshBytes = 4 * kTlsBufferBytes;
+constexpr size_t kMostFreshBytes = 4 * kTlsWriteTurn;
+// A record that is not complete, which OpenSSL holds when it can read no more.
+constexpr uint64_t kMostHeldBytes = uint64_t{32} << 10;
 
 class ABSL_SCOPED_LOCKABLE FairLock {
  public:
@@ -114,7 +117,7 @@ absl::StatusOr<std::unique_ptr<TlsSocket>> TlsSocket::Make(
   BIO_set_data(bio, made.get());
   SSL_set_bio(made->ssl_, bio, bio);
   SSL_set_read_ahead(made->ssl_, 1);
-  SSL_set_default_read_buffer_len(made->ssl_, kTlsBufferBytes);
+  SSL_set_default_read_buffer_len(made->ssl_, kTlsReadBytes);
   if (side == Side::kServer) {
     SSL_set_accept_state(made->ssl_);
   } else {
@@ -192,7 +195,7 @@ absl::StatusOr<size_t> TlsSocket::Read(std::span<const iovec> to) {
   size_t all = 0;
   for (const iovec& space : to) {
     for (size_t at = 0; at < space.iov_len;) {
-      const size_t turn = std::min(space.iov_len, at + kTlsTurnBytes);
+      const size_t turn = std::min(space.iov_len, at + kTlsReadTurn);
       const FairLock lock(&next_, &mu_);
       EBB_RETURN_IF_ERROR(read_error_);
       while (at < turn) {
@@ -217,6 +220,11 @@ absl::StatusOr<size_t> TlsSocket::Read(std::span<const iovec> to) {
   return all;
 }
 
+void TlsSocket::Await(uint64_t bytes) {
+  const uint64_t unread = bytes > kMostHeldBytes ? bytes - kMostHeldBytes : 0;
+  low_water_.Set(socket_.get(), std::min(unread, kMostAwaited));
+}
+
 absl::StatusOr<size_t> TlsSocket::Write(std::span<const iovec> from) {
   EBB_RETURN_IF_ERROR(SendOut());
   if (Unsent()) return 0;
@@ -229,18 +237,18 @@ absl::StatusOr<size_t> TlsSocket::Encrypt(std::span<const iovec> from) {
   size_t all = 0;
   const FairLock lock(&next_, &mu_);
   for (const iovec& part : from) {
-    for (size_t at = 0; at < part.iov_len && all < kTlsTurnBytes;) {
+    for (size_t at = 0; at < part.iov_len && all < kTlsWriteTurn;) {
       size_t n = 0;
       ERR_clear_error();
       if (SSL_write_ex(ssl_, static_cast<const char*>(part.iov_base) + at,
-                       std::min(part.iov_len - at, kTlsTurnBytes - all),
+                       std::min(part.iov_len - at, kTlsWriteTurn - all),
                        &n) != 1) {
         return absl::UnavailableError(TlsError("TLS", ssl_));
       }
       at += n;
       all += n;
     }
-    if (all == kTlsTurnBytes) break;
+    if (all == kTlsWriteTurn) break;
   }
   with_this_key_ += all;
   if (with_this_key_ >= key_bytes_) {

@@ -21,6 +21,7 @@
 #include "common/mutex.h"
 #include "common/tls/certificate.h"
 #include "rpc/internal/bulk_socket.h"
+#include "rpc/internal/tcp_socket.h"
 
 namespace ebb::rpc::internal {
 
@@ -54,6 +55,7 @@ class TlsSocket : public BulkSocket {
 
   int fd() const override { return socket_.get(); }
   absl::StatusOr<size_t> Read(std::span<const iovec> to) override;
+  void Await(uint64_t bytes) override;
   absl::StatusOr<size_t> Write(std::span<const iovec> from) override;
   bool Unsent() const override { return out_begin_ < out_.size(); }
   uint64_t sent_bytes() const override { return sent_bytes_; }
@@ -71,6 +73,7 @@ class TlsSocket : public BulkSocket {
   const Fd socket_;
   const std::shared_ptr<SSL_CTX> context_;
   const uint64_t key_bytes_;
+  TcpLowWater low_water_;  // The reading thread's.
 
   // OpenSSL's object is of one thread at a time. A thread that waits for mu_
   // holds next_, so that one that takes it again and again lets it in.

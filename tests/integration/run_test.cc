@@ -273,6 +273,29 @@ TEST_F(RunTest, IsExactOverBulkStreamsWhateverIsKilled) {
               HasSubstr("transport=bulk-stream"));
 }
 
+// The same with certificates: TLS on the bulk streams, too.
+TEST_F(RunTest, IsExactOverBulkStreamsByTlsWhateverIsKilled) {
+  setenv("EBB_SHARED_MEMORY", "off", 1);
+  setenv("EBB_BULK", "auto", 1);
+  const int exit_code = Run(MainJob(
+      9, {"--tls", "--report", "report.json", "--kill-every", "1", "--set",
+          "oracle.width=4", "--set", "checkpoint.every=500ms"}));
+  unsetenv("EBB_SHARED_MEMORY");
+  unsetenv("EBB_BULK");
+  ASSERT_EQ(exit_code, 0);
+  const Struct report = Json("report.json");
+  ExpectExact(report, 540'000);
+  EXPECT_TRUE(
+      At(At(report, "audit").struct_value(), "oracle_exact").bool_value());
+  const Struct& restarts = At(report, "restarts").struct_value();
+  for (const char* role : {"scheduler", "servers", "workers"}) {
+    EXPECT_GE(At(restarts, role).number_value(), 1) << role;
+  }
+  EXPECT_THAT(Output("runs/fashion-mlp-1/logs/worker-0.log"),
+              AllOf(HasSubstr("security: TLS as worker"),
+                    HasSubstr("transport=bulk-stream")));
+}
+
 TEST_F(RunTest, CtrlCLeavesARunThatResumes) {
   ChildProcess run = Start(MainJob(3));
   ASSERT_TRUE(AwaitProgress(&run, 20'000));
