@@ -65,19 +65,47 @@ class MemorySource : public ByteSource {
 class MaybeCompressedSource : public ByteSource {
  public:
   MaybeCompressedSource(std::string path, std::unique_ptr<ByteSource> inner)
-      : path_(std::move(path)), inner_(std::move(inner)), buffer_(64 << 10) {}
+      : path_(std::move(path)), inner_(std::move(inner)) {}
 
   absl::StatusOr<size_t> Read(std::span<char> out) override {
     if (!begun_) {
-      EBB_RETURN_IF_ERROR(FillFront());
-      kind_ = internal::FindCodec(Front());
-      if (kind_ != nullptr) codec_ = kind_->make();
+      EBB_ASSIGN_OR_RETURN(const size_t n, Begin(out));
       begun_ = true;
+      if (n > 0) return n;
     }
     return kind_ != nullptr ? Decompress(out) : PassThrough(out);
   }
 
  private:
+  static constexpr size_t kBufferBytes = size_t{64} << 10;
+
+  // Finds the kind by the front. Most files are not compressed: their front is
+  // read to where the caller wants it, and they take no buffer. Returns how
+  // much of it is there.
+  absl::StatusOr<size_t> Begin(std::span<char> out) {
+    if (out.size() < internal::kMagicBytes) {
+      buffer_.resize(kBufferBytes);
+      EBB_RETURN_IF_ERROR(FillFront());
+      kind_ = internal::FindCodec(Front());
+      if (kind_ != nullptr) codec_ = kind_->make();
+      return 0;
+    }
+    size_t n = 0;
+    while (!at_end_ && n < internal::kMagicBytes) {
+      EBB_ASSIGN_OR_RETURN(const size_t step, inner_->Read(out.subspan(n)));
+      n += step;
+      at_end_ = step == 0;
+    }
+    kind_ = internal::FindCodec(absl::string_view(out.data(), n));
+    if (kind_ == nullptr) return n;
+    codec_ = kind_->make();
+    buffer_.resize(std::max(n, kBufferBytes));
+    std::copy_n(out.data(), n, buffer_.data());
+    end_ = n;
+    consumed_ = static_cast<int64_t>(n);
+    return 0;
+  }
+
   // Makes room at the end of the buffer and adds to it, unless nothing is left.
   absl::Status Fill() {
     std::copy(buffer_.begin() + begin_, buffer_.begin() + end_,
@@ -182,6 +210,7 @@ class MaybeCompressedSource : public ByteSource {
   std::unique_ptr<internal::Codec> codec_;
   bool begun_ = false;
   // buffer_[begin_, end_) is read but not used; consumed_ bytes were read.
+  // Empty: the file is not compressed.
   std::vector<char> buffer_;
   size_t begin_ = 0;
   size_t end_ = 0;

@@ -282,7 +282,13 @@ struct Dataset::Packed {
       window.offsets = std::move(old->offsets_);
       old.reset();
     }
-    EBB_RETURN_IF_ERROR(set->Read(number, &window));
+    // What is changed below needs memory of its own.
+    const bool as_they_are = set->footer().layout == Layout::kBytes ||
+                             (spec.scale == 1 && !spec.standardise &&
+                              spec.csv.missing != CsvOptions::Missing::kMean);
+    EBB_RETURN_IF_ERROR(set->Read(number, &window,
+                                  as_they_are ? pack::PackedSet::Way::kMap
+                                              : pack::PackedSet::Way::kCopy));
     Dataset data;
     data.layout_ = set->footer().layout;
     data.index_ = constants;
@@ -294,6 +300,7 @@ struct Dataset::Packed {
     data.keys_ = std::move(window.keys);
     data.fields_ = std::move(window.fields);
     data.offsets_ = std::move(window.offsets);
+    data.mapped_ = std::move(window.mapped);
     if (spec.scale != 1) {
       for (float& value : data.values_) {
         value = static_cast<float>(value * spec.scale);
@@ -685,9 +692,16 @@ absl::Status Dataset::GatherPacked(std::span<const int64_t> examples,
       within.push_back(examples[end++] % window_);
     }
     const bool first = begin == 0;
-    EBB_RETURN_IF_ERROR(packed_->cache.Use(window, [&](const Dataset& held) {
-      return held.Gather(within, first ? out : &part);
-    }));
+    EBB_RETURN_IF_ERROR(
+        packed_->cache.Use(window, [&](const Dataset& held) -> absl::Status {
+          EBB_RETURN_IF_ERROR(held.Gather(within, first ? out : &part));
+          if (held.mapped_ == nullptr || !held.mapped_->lost()) {
+            return absl::OkStatus();
+          }
+          return absl::UnavailableError(
+              absl::StrCat(packed_->set->folder(), ": window ", window,
+                           " cannot be read any more"));
+        }));
     if (!first) {
       const auto append = [](const auto& from, auto* to) {
         to->insert(to->end(), from.begin(), from.end());
@@ -709,6 +723,21 @@ absl::Status Dataset::GatherPacked(std::span<const int64_t> examples,
   return absl::OkStatus();
 }
 
+const uint8_t* Dataset::dense_bytes() const {
+  if (layout_ != Layout::kBytes) return nullptr;
+  return mapped_ == nullptr
+             ? bytes_.data()
+             : reinterpret_cast<const uint8_t*>(mapped_->bytes().data());
+}
+
+const float* Dataset::dense_values() const {
+  if (layout_ != Layout::kDense) return nullptr;
+  // Columns are aligned in the file.
+  return mapped_ == nullptr
+             ? values_.data()
+             : reinterpret_cast<const float*>(mapped_->bytes().data());
+}
+
 void Dataset::GatherDense(std::span<const int64_t> examples,
                           ExampleBatch* out) const {
   out->values.resize(examples.size() * features());
@@ -717,8 +746,8 @@ void Dataset::GatherDense(std::span<const int64_t> examples,
   const int64_t row_bytes =
       features() * (bytes ? 1 : static_cast<int64_t>(sizeof(float)));
   const char* const rows = bytes
-                               ? reinterpret_cast<const char*>(bytes_.data())
-                               : reinterpret_cast<const char*>(values_.data());
+                               ? reinterpret_cast<const char*>(dense_bytes())
+                               : reinterpret_cast<const char*>(dense_values());
   for (size_t i = 0; i < examples.size(); ++i) {
     const int64_t example = examples[i];
     // Examples lie anywhere: the next ones come while this one is copied.
@@ -733,13 +762,15 @@ void Dataset::GatherDense(std::span<const int64_t> examples,
 void Dataset::GatherRun(int64_t begin, int64_t feature, int64_t count,
                         float* to) const {
   if (layout_ == Layout::kDense) {
-    std::copy_n(values_.data() + begin, count, to);
-  } else if (term_.empty()) {
-    internal::ScaleBytes(std::span(bytes_).subspan(begin, count), factor_[0],
-                         to);
+    std::copy_n(dense_values() + begin, count, to);
+    return;
+  }
+  const std::span bytes(dense_bytes() + begin, static_cast<size_t>(count));
+  if (term_.empty()) {
+    internal::ScaleBytes(bytes, factor_[0], to);
   } else {
-    internal::ScaleBytes(std::span(bytes_).subspan(begin, count),
-                         factor_.data() + feature, term_.data() + feature, to);
+    internal::ScaleBytes(bytes, factor_.data() + feature,
+                         term_.data() + feature, to);
   }
 }
 

@@ -28,6 +28,10 @@
 
 namespace ebb::data {
 
+namespace pack {
+class MappedBytes;
+}  // namespace pack
+
 // Examples as models take them: dense, or sparse in compressed rows, of ids or
 // of keys.
 struct ExampleBatch {
@@ -178,6 +182,9 @@ class Dataset {
 
   absl::Status GatherPacked(std::span<const int64_t> examples,
                             ExampleBatch* out) const;
+  // The dense features: one of both is null.
+  const uint8_t* dense_bytes() const;
+  const float* dense_values() const;
   void GatherDense(std::span<const int64_t> examples, ExampleBatch* out) const;
   // Writes `count` features from the place `begin` of all dense ones, which is
   // that of a row's `feature`.
@@ -196,6 +203,9 @@ class Dataset {
   std::vector<uint8_t> bytes_;  // kBytes: (examples, features).
   // kDense: the same; kSparse and kKeyed: as in a batch.
   std::vector<float> values_;
+  // Null, or the file that has what stands in place of bytes_ or of dense
+  // values_.
+  std::shared_ptr<const pack::MappedBytes> mapped_;
   std::vector<int32_t> ids_;      // kSparse.
   std::vector<uint64_t> keys_;    // kKeyed.
   std::vector<Field> fields_;     // kKeyed.

@@ -69,6 +69,7 @@ ImageRows::ImageRows(int64_t width, int64_t height, const ImageOptions& options,
   image_.height = options.height > 0 ? options.height : height;
   const size_t bytes_of_a_row = image_.width * image_.channels;
   image_.pixels.resize(bytes_of_a_row * image_.height);
+  if (image_.width == width && image_.height == height) return;
   across_.resize(bytes_of_a_row);
   sums_.assign(bytes_of_a_row, 0);
 }

@@ -201,6 +201,11 @@ absl::StatusOr<size_t> Input::Read(std::span<char> out) {
 }
 
 absl::StatusOr<absl::string_view> Input::ReadView(size_t size) {
+  // A buffer of several views is filled, and what is left over is moved, less
+  // often.
+  constexpr size_t kMostRoom = size_t{512} << 10;
+  const size_t room = std::min(4 * size, kMostRoom) + kBytesBehindLine;
+  if (buffer_.size() < room) buffer_.resize(room);
   while (end_ - begin_ < size && !at_end_) EBB_RETURN_IF_ERROR(Fill());
   const size_t n = std::min(size, end_ - begin_);
   const absl::string_view view(buffer_.data() + begin_, n);

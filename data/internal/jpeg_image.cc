@@ -66,11 +66,7 @@ class JpegDecoder {
     if (jpeg_.output_components != image->channels) {
       return BadImage("has ", jpeg_.output_components, " values a pixel");
     }
-    for (JDIMENSION y = 0; y < jpeg_.output_height; ++y) {
-      if (!ReadRow(row.data())) return Why();
-      rows.Add(row.data());
-    }
-    return End() ? absl::OkStatus() : Why();
+    return ReadRows(row.data(), &rows) && End() ? absl::OkStatus() : Why();
   }
 
  private:
@@ -106,9 +102,14 @@ class JpegDecoder {
     return true;
   }
 
-  bool ReadRow(uint8_t* row) {
+  // `row` has room for one.
+  bool ReadRows(uint8_t* row, ImageRows* rows) {
     if (setjmp(jump_) != 0) return false;
-    return jpeg_read_scanlines(&jpeg_, &row, 1) == 1;
+    while (jpeg_.output_scanline < jpeg_.output_height) {
+      if (jpeg_read_scanlines(&jpeg_, &row, 1) != 1) return false;
+      rows->Add(row);
+    }
+    return true;
   }
 
   bool End() {

@@ -73,6 +73,10 @@ class PngDecoder {
     for (int64_t y = 0; y < height; ++y) {
       uint8_t* const row = &held_[passes_ > 1 ? y * bytes_of_a_row : 0];
       if (!ReadRow(row)) return Why();
+      if (channels_ == image->channels) {
+        rows.Add(row);
+        continue;
+      }
       if (!Convert(row, width, options.grey)) {
         return BadImage(
             "has transparent pixels, and ebb takes opaque ones; `mogrify "

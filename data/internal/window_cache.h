@@ -41,7 +41,8 @@ class WindowCache {
   WindowCache& operator=(const WindowCache&) = delete;
 
   // Calls `use` with the window, which stays in memory meanwhile. Blocks until
-  // it is read. `use` must not call the cache. The errors of `load` and `use`.
+  // it is read. `use` must not call the cache. The errors of `load` and `use`;
+  // after one, the window is loaded anew when it is next used.
   absl::Status Use(int64_t window,
                    absl::FunctionRef<absl::Status(const Held& held)> use) {
     Slot* const slot = Take(window, /*ahead=*/false);
@@ -52,6 +53,8 @@ class WindowCache {
     absl::Status status = use(*slot->held);
     MutexLock lock(&mu_);
     --slot->users;
+    slot->failed |= !status.ok();
+    if (slot->failed && slot->users == 0) slot->state = State::kEmpty;
     changed_.SignalAll();
     return status;
   }
@@ -74,6 +77,7 @@ class WindowCache {
     State state = State::kEmpty;
     int64_t window = -1;
     int users = 0;
+    bool failed = false;  // An error was met while it was used.
     int64_t used_last = 0;
     std::optional<Held> held;  // Also of an older window, until this is filled.
   };
@@ -111,6 +115,7 @@ class WindowCache {
       slot->state = State::kLoading;
       slot->window = window;
       slot->users = 1;
+      slot->failed = false;
       // What is read ahead is no older than what is used now.
       slot->used_last = ++uses_;
       return slot;

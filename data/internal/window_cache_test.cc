@@ -110,5 +110,22 @@ TEST(WindowCacheTest, AnErrorIsTriedAgain) {
   EXPECT_EQ(loads, 2);
 }
 
+TEST(WindowCacheTest, LoadsAWindowAnewThatCouldNotBeUsed) {
+  int loads = 0;
+  WindowCache<int64_t> cache([&](int64_t window, std::optional<int64_t>) {
+    ++loads;
+    return absl::StatusOr<int64_t>(window);
+  });
+  const auto use = [&](const absl::Status& status) {
+    return cache.Use(3, [&](const int64_t&) { return status; });
+  };
+  EXPECT_TRUE(use(absl::OkStatus()).ok());
+  EXPECT_TRUE(absl::IsUnavailable(use(absl::UnavailableError("lost"))));
+  EXPECT_EQ(loads, 1);
+  EXPECT_TRUE(use(absl::OkStatus()).ok());
+  EXPECT_TRUE(use(absl::OkStatus()).ok());
+  EXPECT_EQ(loads, 2);
+}
+
 }  // namespace
 }  // namespace ebb::data::internal

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -341,6 +342,79 @@ TEST_F(PackTest, NamesADamagedWindow) {
   std::filesystem::remove(path);
   EXPECT_THAT(PackedSet::Open(folder).status().message(),
               HasSubstr("is missing"));
+}
+
+// Reads each window once, so that no other is in memory afterwards than the
+// last two.
+absl::Status UseAll(const Dataset& data) {
+  ExampleBatch batch;
+  for (int64_t at = 0; at < data.examples(); at += data.window()) {
+    absl::Status status = data.Gather(std::vector<int64_t>{at}, &batch);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+// A window that was checked is not checked again. But a set that is packed anew
+// while a job reads it, or is damaged, must not be taken for the same.
+TEST_F(PackTest, ChecksAWindowAgainIfItsFileChanged) {
+  for (const bool compress : {true, false}) {
+    const std::string folder = PackNumbers({.window = 8, .compress = compress});
+    const std::string path = folder + "/windows-00000.ebbp";
+    const auto data =
+        Dataset::Load({.kind = SourceKind::kPacked, .path = folder});
+    ASSERT_TRUE(data.ok()) << data.status();
+    ASSERT_TRUE(UseAll(*data).ok());
+    ASSERT_TRUE(UseAll(*data).ok());
+    const std::string sound = ReadAllOf(path);
+    std::string bytes = sound;
+    // The clock of a file system may stand still for some milliseconds.
+    auto time = std::filesystem::last_write_time(path);
+    const auto write = [&](const std::string& content) {
+      WriteAllOf(path, content);
+      std::filesystem::last_write_time(path, time += std::chrono::seconds(1));
+    };
+    const auto set = PackedSet::Open(folder);
+    ASSERT_TRUE(set.ok()) << set.status();
+    bytes[static_cast<size_t>((*set)->footer().windows[2].offset)] ^= 1;
+    write(bytes);
+    EXPECT_TRUE(absl::IsDataLoss(UseAll(*data))) << UseAll(*data);
+    write(sound);
+    EXPECT_TRUE(UseAll(*data).ok()) << UseAll(*data);
+    // As another set of the same name would.
+    std::filesystem::remove(path);
+    write(bytes);
+    EXPECT_TRUE(absl::IsDataLoss(UseAll(*data))) << UseAll(*data);
+  }
+}
+
+// A mapped window of a file that is cut is an error, and not a signal.
+TEST_F(PackTest, AFileThatIsCutWhileItIsUsedIsAnError) {
+  std::string table;
+  for (int i = 0; i < 4096; ++i) absl::StrAppend(&table, i, ",", i % 2, "\n");
+  const std::string folder = folder_ / "set";
+  const auto packed = PackSources({{"", {.path = "n.csv"}}}, folder,
+                                  {.window = 4096, .compress = false},
+                                  OpenMemory({{"n.csv", table}}));
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  const auto data =
+      Dataset::Load({.kind = SourceKind::kPacked, .path = folder});
+  ASSERT_TRUE(data.ok()) << data.status();
+  std::vector<int64_t> all(4096);
+  std::iota(all.begin(), all.end(), 0);
+  ExampleBatch before, batch;
+  ASSERT_TRUE(data->Gather(all, &before).ok());
+  const std::string path = folder + "/windows-00000.ebbp";
+  const std::string sound = ReadAllOf(path);
+  std::filesystem::resize_file(path, 0);
+  const absl::Status cut = data->Gather(all, &batch);
+  EXPECT_TRUE(absl::IsUnavailable(cut)) << cut;
+  EXPECT_THAT(cut.message(), HasSubstr("window 0 cannot be read any more"));
+  const absl::Status still = data->Gather(all, &batch);
+  EXPECT_TRUE(absl::IsDataLoss(still)) << still;
+  WriteAllOf(path, sound);
+  ASSERT_TRUE(data->Gather(all, &batch).ok());
+  EXPECT_EQ(batch.values, before.values);
 }
 
 // What version 1 of the format is, for every later release.

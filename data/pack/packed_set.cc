@@ -1,5 +1,6 @@
 #include "data/pack/packed_set.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -51,6 +52,11 @@ absl::StatusOr<int64_t> SizeOf(const Fd& file, const std::string& path) {
   return absl::UnavailableError(absl::StrCat(path, ": ", strerror(errno)));
 }
 
+absl::Status EndsEarly(const std::string& path, int64_t bytes) {
+  return absl::DataLossError(
+      absl::StrCat(path, " ends at byte ", bytes, "; pack again"));
+}
+
 // Reads exactly so many bytes.
 absl::Status ReadAt(const Fd& file, int64_t offset, char* to, int64_t bytes,
                     const std::string& path) {
@@ -61,10 +67,7 @@ absl::Status ReadAt(const Fd& file, int64_t offset, char* to, int64_t bytes,
       return absl::UnavailableError(
           absl::StrCat(path, " cannot be read: ", strerror(errno)));
     }
-    if (n == 0) {
-      return absl::DataLossError(
-          absl::StrCat(path, " ends at byte ", offset, "; pack again"));
-    }
+    if (n == 0) return EndsEarly(path, offset);
     offset += n;
     to += n;
     bytes -= n;
@@ -174,29 +177,98 @@ absl::Status PackedSet::Damaged(int64_t window, absl::string_view what) const {
                    " is damaged: ", what, "; pack again"));
 }
 
-absl::Status PackedSet::Read(int64_t window, Window* out) const {
+absl::StatusOr<PackedSet::FileState> PackedSet::StateOf(
+    const Fd& file, const std::string& path) {
+  struct stat facts;
+  if (fstat(file.get(), &facts) != 0) {
+    return absl::UnavailableError(absl::StrCat(path, ": ", strerror(errno)));
+  }
+  const auto nanoseconds = [](const timespec& time) {
+    return int64_t{time.tv_sec} * 1'000'000'000 + int64_t{time.tv_nsec};
+  };
+  return FileState{.device = facts.st_dev,
+                   .number = facts.st_ino,
+                   .bytes = int64_t{facts.st_size},
+                   .modified_ns = nanoseconds(facts.st_mtim),
+                   .changed_ns = nanoseconds(facts.st_ctim)};
+}
+
+bool PackedSet::Checked(int64_t window, const FileState& state) const {
+  MutexLock lock(&mu_);
+  return checked_[window] == state;
+}
+
+absl::StatusOr<std::shared_ptr<const MappedBytes>> PackedSet::MapColumn(
+    const Fd& file, const FileState& state, int64_t offset, int64_t bytes,
+    const std::string& path) {
+  if (bytes == 0) return nullptr;
+  if (state.bytes < offset + bytes) return EndsEarly(path, state.bytes);
+  auto mapped = MappedBytes::Map(file, offset, bytes, path);
+  if (absl::IsFailedPrecondition(mapped.status())) return nullptr;
+  return mapped;
+}
+
+absl::Status PackedSet::Read(int64_t window, Window* out, Way way) const {
   const WindowEntry& entry = footer_.windows[window];
   const std::string path = PathOf(entry);
   // A set may have more files than a process may have open.
   EBB_ASSIGN_OR_RETURN(const Fd file, OpenRegularFile(path, path));
+  // Before it is read: what changes meanwhile is found the next time.
+  EBB_ASSIGN_OR_RETURN(const FileState state, StateOf(file, path));
+  const bool checks = !Checked(window, state);
+  const std::vector<Column> kinds = footer_.Columns();
+  int64_t end = entry.offset;
+  for (const StoredColumn& column : entry.columns) {
+    end += Aligned(column.stored_bytes);
+  }
+  // The disk reads on while what it has read is copied and checked.
+  posix_fadvise(file.get(), entry.offset, end - entry.offset,
+                POSIX_FADV_WILLNEED);
   out->examples = entry.examples;
+  out->mapped = nullptr;
   RunningHash hash;
   int64_t offset = entry.offset;
   std::vector<char> compressed;
-  const std::vector<Column> kinds = footer_.Columns();
   std::string problem;
+  const auto notice = [&](const char* what) {
+    if (problem.empty()) problem = what;
+  };
+  // Looks at the numbers of a column, or of a part of it.
+  const auto check = [&](Column kind, const char* at, int64_t bytes) {
+    const bool labels = kind == Column::kLabels;
+    if (!labels && kind != Column::kValues) return;
+    const std::span numbers(reinterpret_cast<const float*>(at),
+                            static_cast<size_t>(bytes) / sizeof(float));
+    if (AllNumbers(numbers, !labels && footer_.gaps)) return;
+    notice(labels ? "a label is no number" : "a value is no number");
+  };
   for (size_t i = 0; i < kinds.size(); ++i) {
     const StoredColumn& column = entry.columns[i];
-    char* const to = RoomOf(kinds[i], column.raw_bytes, out);
     const bool raw = column.stored_bytes == column.raw_bytes;
-    char* from = to;
-    if (!raw) from = Room(column.stored_bytes, &compressed);
-    // Piece by piece, so that the hash looks at bytes that are still in the
-    // cache.
+    const bool features =
+        kinds[i] == Column::kBytes || kinds[i] == Column::kValues;
+    bool copies = true;
+    if (way == Way::kMap && raw && features && !footer_.rows()) {
+      EBB_ASSIGN_OR_RETURN(
+          out->mapped, MapColumn(file, state, offset, column.raw_bytes, path));
+      copies = out->mapped == nullptr;
+    }
+    char* to = nullptr;
+    char* copy = nullptr;
+    if (copies) {
+      to = RoomOf(kinds[i], column.raw_bytes, out);
+      copy = raw ? to : Room(column.stored_bytes, &compressed);
+    }
+    const char* const from = copies ? copy : out->mapped->bytes().data();
+    // Piece by piece, so that what is checked is still in the cache.
     for (int64_t at = 0; at < column.stored_bytes; at += kPieceBytes) {
       const int64_t n = std::min(kPieceBytes, column.stored_bytes - at);
-      EBB_RETURN_IF_ERROR(ReadAt(file, offset + at, from + at, n, path));
+      if (copies) {
+        EBB_RETURN_IF_ERROR(ReadAt(file, offset + at, copy + at, n, path));
+      }
+      if (!checks) continue;
       hash.Add(from + at, static_cast<size_t>(n));
+      if (raw) check(kinds[i], from + at, n);
     }
     offset += Aligned(column.stored_bytes);
     if (raw) continue;
@@ -204,29 +276,33 @@ absl::Status PackedSet::Read(int64_t window, Window* out) const {
         ZSTD_decompress(to, static_cast<size_t>(column.raw_bytes), from,
                         static_cast<size_t>(column.stored_bytes));
     if (ZSTD_isError(n) != 0 || n != static_cast<size_t>(column.raw_bytes)) {
-      problem = "a column cannot be decompressed";
+      notice("a column cannot be decompressed");
+    } else if (checks) {
+      check(kinds[i], to, column.raw_bytes);
     }
   }
-  if (hash.Get() != entry.hash) {
+  if (out->mapped != nullptr && out->mapped->lost()) {
+    return absl::UnavailableError(absl::StrCat(path, " cannot be read"));
+  }
+  if (checks && hash.Get() != entry.hash) {
     return Damaged(window, "its checksum is wrong");
   }
   if (!problem.empty()) return Damaged(window, problem);
   if (footer_.rows() && out->values.empty()) {
     out->values.assign(static_cast<size_t>(entry.entries), 1);
   }
-  return Check(window, *out);
+  EBB_RETURN_IF_ERROR(CheckRows(window, *out));
+  if (checks) {
+    MutexLock lock(&mu_);
+    checked_[window] = state;
+  }
+  return absl::OkStatus();
 }
 
-absl::Status PackedSet::Check(int64_t number, const Window& window) const {
+absl::Status PackedSet::CheckRows(int64_t number, const Window& window) const {
+  if (!footer_.rows()) return absl::OkStatus();
   const WindowEntry& entry = footer_.windows[number];
   const int64_t features = footer_.index.features;
-  if (!AllNumbers(window.labels, /*gaps=*/false)) {
-    return Damaged(number, "a label is no number");
-  }
-  if (!AllNumbers(window.values, footer_.gaps)) {
-    return Damaged(number, "a value is no number");
-  }
-  if (!footer_.rows()) return absl::OkStatus();
   const std::vector<int64_t>& offsets = window.offsets;
   if (offsets.front() != 0 || offsets.back() != entry.entries ||
       !std::ranges::is_sorted(offsets)) {

@@ -8,16 +8,20 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/fd.h"
+#include "common/mutex.h"
 #include "data/fingerprint.h"
 #include "data/keys.h"
 #include "data/pack/footer.h"
+#include "data/pack/mapped_bytes.h"
 
 namespace ebb::data::pack {
 
@@ -33,9 +37,11 @@ struct Window {
   std::vector<int32_t> ids;      // kSparse: (entries).
   std::vector<uint64_t> keys;    // kKeyed: (entries).
   std::vector<Field> fields;     // kKeyed: (entries).
+  // Null, or what stands in place of `bytes` or dense `values`.
+  std::shared_ptr<const MappedBytes> mapped;
 };
 
-// Immutable; any number of threads may use it at once.
+// Any number of threads may use it at once.
 class PackedSet {
  public:
   // Reads the footer and compares the sizes of the files of windows. Blocks on
@@ -50,24 +56,56 @@ class PackedSet {
   // Names the content of the set. The bytes are those of all its files.
   const FileFingerprint& id() const { return id_; }
 
-  // Reads the window with this number, which is one of the footer's, and checks
-  // it. The memory that `out` has is used again. Blocks on the disk. kDataLoss,
+  // kMap: the features of dense data stay in the file, mapped, if they are not
+  // compressed and the file system allows it. They are good if `mapped->lost()`
+  // is false after they were used.
+  enum class Way { kCopy, kMap };
+  // Reads the window with this number, which is one of the footer's. Compares
+  // its checksum the first time, and again if its file may have changed since.
+  // The memory that `out` has is used again. Blocks on the disk. kDataLoss,
   // naming file and window: it is damaged. kUnavailable: the disk cannot be
   // read.
-  absl::Status Read(int64_t window, Window* out) const;
+  absl::Status Read(int64_t window, Window* out, Way way = Way::kCopy) const;
 
  private:
-  PackedSet(std::string folder, Footer footer, FileFingerprint id)
-      : folder_(std::move(folder)), footer_(std::move(footer)), id_(id) {}
+  // What the system tells of a file. It is another one if the file is another
+  // or was written to.
+  struct FileState {
+    uint64_t device = 0;
+    uint64_t number = 0;
+    int64_t bytes = 0;
+    int64_t modified_ns = 0;
+    int64_t changed_ns = 0;
 
+    friend bool operator==(const FileState&, const FileState&) = default;
+  };
+
+  PackedSet(std::string folder, Footer footer, FileFingerprint id)
+      : folder_(std::move(folder)),
+        footer_(std::move(footer)),
+        id_(id),
+        checked_(footer_.windows.size()) {}
+
+  static absl::StatusOr<FileState> StateOf(const Fd& file,
+                                           const std::string& path);
+  // Null: it is to be copied.
+  static absl::StatusOr<std::shared_ptr<const MappedBytes>> MapColumn(
+      const Fd& file, const FileState& state, int64_t offset, int64_t bytes,
+      const std::string& path);
+  // Whether the window was checked in this state of its file.
+  bool Checked(int64_t window, const FileState& state) const;
   std::string PathOf(const WindowEntry& window) const;
   absl::Status Damaged(int64_t window, absl::string_view what) const;
-  // Whether a window with the right checksum has a content that is possible.
-  absl::Status Check(int64_t number, const Window& window) const;
+  // Whether the rows of a window are possible. They say where memory is read,
+  // so this is looked at each time.
+  absl::Status CheckRows(int64_t number, const Window& window) const;
 
   const std::string folder_;
   const Footer footer_;
   const FileFingerprint id_;
+  mutable Mutex mu_;
+  // One for each window: the state of its file when it was checked.
+  mutable std::vector<std::optional<FileState>> checked_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace ebb::data::pack

@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 namespace ebb {
@@ -17,6 +18,11 @@ namespace {
 
 // Connections that wait for a next request.
 constexpr size_t kMostIdle = 16;
+// libcurl reads and sends this much at once. Its defaults, 16 and 64 KiB, are
+// slow for large bodies.
+constexpr long kReadBytes = 512 << 10;   // NOLINT(google-runtime-int)
+constexpr long kSendBytes = 2048 << 10;  // NOLINT(google-runtime-int)
+constexpr uint64_t kLargeBody = uint64_t{1} << 20;
 constexpr size_t kMostHeaders = 256;
 constexpr size_t kMostHeaderBytes = 16 << 10;
 
@@ -68,7 +74,16 @@ size_t WriteBody(char* bytes, size_t size, size_t count, void* data) {
     transfer->too_long = true;
     return 0;
   }
-  transfer->response.body.append(bytes, n);
+  std::string& body = transfer->response.body;
+  if (body.empty()) {
+    // Else the string grows, and is copied, many times.
+    uint64_t expected = 0;
+    if (absl::SimpleAtoi(transfer->response.Header("content-length"),
+                         &expected)) {
+      body.reserve(std::min(expected, transfer->request->most_bytes));
+    }
+  }
+  body.append(bytes, n);
   return n;
 }
 
@@ -191,6 +206,12 @@ absl::StatusOr<HttpResponse> HttpClient::Send(const HttpRequest& request) {
                    std::max(1L, Milliseconds(stall) / 1000));
   if (!ca_file_.empty()) {
     curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file_.c_str());
+  }
+  if (request.most_bytes > kLargeBody) {
+    curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, kReadBytes);
+  }
+  if (BodyBytes(request) > kLargeBody) {
+    curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, kSendBytes);
   }
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &WriteBody);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);

@@ -1,0 +1,142 @@
+#include "data/pack/mapped_bytes.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace ebb::data::pack {
+namespace {
+
+// What the handler knows of a mapping. It takes no lock.
+struct Region {
+  std::atomic<bool> taken = false;
+  std::atomic<uintptr_t> begin = 0;
+  std::atomic<uintptr_t> end = 0;  // 0: there is none.
+  std::atomic<bool> lost = false;
+};
+static_assert(std::atomic<uintptr_t>::is_always_lock_free);
+
+// A job reads two windows of its training data and two of its test data.
+constexpr int kRegions = 256;
+std::array<Region, kRegions> regions;
+struct sigaction handler_before;
+uintptr_t page_bytes = 0;
+
+// Whether the page was one of a mapping, and has zeros now.
+bool PutZeros(uintptr_t at) {
+  for (Region& region : regions) {
+    const uintptr_t end = region.end.load(std::memory_order_acquire);
+    if (at >= end || at < region.begin.load(std::memory_order_relaxed)) {
+      continue;
+    }
+    void* const page = reinterpret_cast<void*>(at & ~(page_bytes - 1));
+    if (mmap(page, page_bytes, PROT_READ,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
+      return false;
+    }
+    region.lost.store(true, std::memory_order_release);
+    return true;
+  }
+  return false;
+}
+
+void OnBusError(int signal, siginfo_t* info, void* context) {
+  const int error = errno;
+  const bool ours = PutZeros(reinterpret_cast<uintptr_t>(info->si_addr));
+  errno = error;
+  if (ours) return;
+  if ((handler_before.sa_flags & SA_SIGINFO) != 0) {
+    handler_before.sa_sigaction(signal, info, context);
+  } else if (handler_before.sa_handler != SIG_DFL &&
+             handler_before.sa_handler != SIG_IGN) {
+    handler_before.sa_handler(signal);
+  } else {
+    // The instruction is tried again, and ends the process.
+    struct sigaction plain = {};
+    plain.sa_handler = SIG_DFL;
+    sigaction(SIGBUS, &plain, nullptr);
+  }
+}
+
+bool InstallHandler() {
+  page_bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  struct sigaction handler = {};
+  handler.sa_sigaction = OnBusError;
+  handler.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+  sigemptyset(&handler.sa_mask);
+  return sigaction(SIGBUS, &handler, &handler_before) == 0;
+}
+
+// -1: all are taken.
+int TakeRegion() {
+  for (int i = 0; i < kRegions; ++i) {
+    if (!regions[i].taken.exchange(true)) return i;
+  }
+  return -1;
+}
+
+void ReturnRegion(int number) {
+  Region& region = regions[number];
+  region.end.store(0, std::memory_order_release);
+  region.taken.store(false, std::memory_order_release);
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const MappedBytes>> MappedBytes::Map(
+    const Fd& file, int64_t offset, int64_t bytes, const std::string& path) {
+  static const bool installed = InstallHandler();
+  const int number = installed ? TakeRegion() : -1;
+  if (number < 0) {
+    return absl::FailedPreconditionError("no further file can be mapped");
+  }
+  const int64_t skipped = offset % static_cast<int64_t>(page_bytes);
+  const int64_t mapped = skipped + bytes;
+  void* const at = mmap(nullptr, static_cast<size_t>(mapped), PROT_READ,
+                        MAP_SHARED, file.get(), offset - skipped);
+  if (at == MAP_FAILED) {
+    ReturnRegion(number);
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " cannot be mapped: ", strerror(errno)));
+  }
+  Region& region = regions[number];
+  region.lost.store(false, std::memory_order_relaxed);
+  region.begin.store(reinterpret_cast<uintptr_t>(at),
+                     std::memory_order_relaxed);
+  region.end.store(reinterpret_cast<uintptr_t>(at) + mapped,
+                   std::memory_order_release);
+  char* const pages = static_cast<char*>(at);
+  std::shared_ptr<const MappedBytes> map(new MappedBytes(
+      pages, mapped,
+      absl::string_view(pages + skipped, static_cast<size_t>(bytes)), number));
+#ifdef MADV_POPULATE_READ
+  // Older systems do not know it, and read each page when it is used.
+  while (madvise(at, static_cast<size_t>(mapped), MADV_POPULATE_READ) != 0) {
+    if (errno == EINTR || errno == EAGAIN) continue;
+    if (errno == EINVAL) break;
+    return absl::UnavailableError(
+        absl::StrCat(path, " cannot be read: ", strerror(errno)));
+  }
+#endif
+  return map;
+}
+
+MappedBytes::~MappedBytes() {
+  // First, so that its addresses are not those of another mapping yet.
+  ReturnRegion(region_);
+  munmap(pages_, static_cast<size_t>(mapped_));
+}
+
+bool MappedBytes::lost() const {
+  return regions[region_].lost.load(std::memory_order_acquire);
+}
+
+}  // namespace ebb::data::pack
