@@ -223,13 +223,23 @@ def _some_batches(examples):
     return [[(7 * number + i) % examples for i in range(_ROUND)] for number in range(5)]
 
 
-def test_a_velocity_has_the_rate_of_its_step_in_itself(address):
+def test_after_a_schedule_momentum_is_that_of_the_lr_of_the_group(address, tmp_path):
     model = Net()
     job, _ = _trained(
         address, "velocity", model, Data(64), epochs=1, schedule={"kind": "cosine"},
         optimizer=sgd(model, momentum=0.9),
     )  # fmt: skip
-    with pytest.raises(ebb.Refused, match="(?s)the rate changes .*with_slots=True"):
+    path = str(tmp_path / "slots.safetensors")
+    job.checkpoint(path, with_slots=True)
+    velocity = ebb.load(path)["slots/momentum/velocity/a.weight"]
+    went_on = sgd(model, momentum=0.9)
+    went_on.load_state_dict(job.optimizer.state_dict())
+    momentum = went_on.state[model.a.weight]["momentum_buffer"]
+    # So the next step goes as far as the servers' would.
+    assert np.abs(velocity).max() > 0
+    assert np.allclose(-0.1 * momentum.numpy(), velocity, atol=1e-7)
+    job.optimizer.param_groups[0]["lr"] = 0.0
+    with pytest.raises(ebb.Refused, match="(?s)the lr of .* is 0.*param_groups"):
         job.optimizer.state_dict()
 
 
