@@ -51,10 +51,10 @@ def contests(epochs: int, data: str) -> List[Contest]:
                 Comparison("Adam: 1 worker / plain loop", _SPEED, "ebb", "torch", at_least(0.85)),
                 Comparison("Adam: 1 worker / plain loop", _ACCURACY, "ebb", "torch", at_least(0.995), means=True),
                 Comparison(
-                    "the same without prefetch", _SPEED, "no prefetch", "torch", at_least(0.85)
+                    "Adam, without prefetch", _SPEED, "no prefetch", "torch", at_least(0.85)
                 ),
                 Comparison(
-                    "the same without prefetch", _ACCURACY, "no prefetch", "torch", at_least(0.995), means=True
+                    "Adam, without prefetch", _ACCURACY, "no prefetch", "torch", at_least(0.995), means=True
                 ),
             ],
             settings=str([*adam, *more, "--seed"]),

@@ -224,8 +224,8 @@ absl::StatusOr<Request> ReadRequest(std::span<const std::byte> message);
 
 // Then the job's name, 0, and the fingerprint of its examples. kTable follows
 // for each dense table, and kRowTable for each sparse one. Header::code is
-// kDividesByBatch if the servers divide the sums of a batch by the examples of a
-// whole one, and 0 if they divide by its own.
+// kDividesByBatch if the servers divide the sums of a batch by the examples of
+// a whole one, and 0 if they divide by its own.
 inline constexpr uint32_t kDividesByBatch = 1;
 struct JobBody {
   int64_t number = 0;

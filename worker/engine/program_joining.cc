@@ -58,8 +58,8 @@ absl::Status CheckHello(const EngineOptions& options, const Request& request) {
 }
 
 // Whether a push is a batch, and the servers divide its sums by the examples of
-// a whole batch, also if it has fewer. In rounds they divide by those that there
-// are. If batches grow, the program does not know the size of a whole one.
+// a whole batch, also if it has fewer. In rounds they divide by those that
+// there are. If batches grow, the program does not know a whole one's size.
 bool DividesByBatch(const JobPlan& plan) {
   return !plan.rounds() && plan.algorithm == AlgorithmPlan{} &&
          plan.batch_by_epoch.size() == 1;
