@@ -73,7 +73,7 @@ class Reached:
     """
 
     def __init__(self) -> None:
-        self._generation: Any = None  # Of the job; a rollback begins another one.
+        self._generation: Any = None  # XX begins another one.
         self._last: Optional[Progress] = None
 
     def by(self, job: Mapping[str, Any]) -> Progress:
