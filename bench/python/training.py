@@ -45,10 +45,17 @@ def contests(epochs: int, data: str) -> List[Contest]:
             {
                 "ebb": ours([*adam, *more]),
                 "torch": peer("torch_single", [*adam, *more]),
+                "no prefetch": ours([*adam, *more, "--no-prefetch"]),
             },
             [
                 Comparison("Adam: 1 worker / plain loop", _SPEED, "ebb", "torch", at_least(0.85)),
                 Comparison("Adam: 1 worker / plain loop", _ACCURACY, "ebb", "torch", at_least(0.995), means=True),
+                Comparison(
+                    "Adam, without prefetch", _SPEED, "no prefetch", "torch", at_least(0.85)
+                ),
+                Comparison(
+                    "Adam, without prefetch", _ACCURACY, "no prefetch", "torch", at_least(0.995), means=True
+                ),
             ],
             settings=str([*adam, *more, "--seed"]),
             seeded=True,

@@ -4,7 +4,6 @@ It is the loop of bench/peers/torch_single.py with the lines of ebb.torch, and
 joins the cluster of EBB_SCHEDULER. It prints one line of JSON.
 """
 
-import functools
 import json
 import sys
 import time
@@ -15,7 +14,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "peers"))
 import fashion  # noqa: E402
 import torch  # noqa: E402
 
-import ebb.engine  # noqa: E402
 import ebb.torch  # noqa: E402
 
 
@@ -25,9 +23,6 @@ def main():
     parser.add_argument("--workers", type=int, default=1)
     flags = parser.parse_args()
     torch.set_num_threads(1)
-    if flags.no_prefetch:
-        join = ebb.engine.Engine.join
-        ebb.engine.Engine.join = functools.partial(join, prefetch=False)
     images, labels = fashion.load(flags.data, "train")
     net = fashion.model(flags.seed)
     loss_of = torch.nn.CrossEntropyLoss()
@@ -41,6 +36,7 @@ def main():
         batch=flags.batch,
         workers=(flags.workers, flags.workers),
         seed=flags.seed,
+        prefetch=not flags.no_prefetch,
     )
     # One that comes when all is done meets no batch.
     begin, examples, clock, end = None, 0, fashion.Clock(), None

@@ -127,6 +127,9 @@ class Engine:
     batch: int
     #: How many batches the job has, if they do not grow.
     batches: int
+    #: Whether servers divide the sums of a short batch by ``batch``, and not by its own
+    #: examples.
+    divides_by_batch: bool
     #: Of the examples, as the job has it; may be empty.
     fingerprint: str
     tables: List[Table]
@@ -146,6 +149,7 @@ class Engine:
         self.name, self.number, self.seed = job.name, job.number, job.seed
         self.examples, self.batch, self.epochs = job.examples, job.batch, job.epochs
         self.batches, self.fingerprint = job.batches, job.fingerprint
+        self.divides_by_batch = job.divides_by_batch
         self.tables, self.row_tables = job.tables, job.row_tables
         self.memory, self.halves = session.memory, seam.HALVES
         self.ended = None

@@ -47,6 +47,8 @@ class Joined:
     shard_size: int
     #: Of the examples, as the job has it; may be empty.
     fingerprint: str
+    #: Whether servers divide the sums of a short batch by the size of a whole one.
+    divides_by_batch: bool
     parameters: int
     tables: List[Table]
     row_tables: List[RowTable]
@@ -217,7 +219,7 @@ class Session:
 
     def _described(self, hello: int, deadline: Optional[float]) -> Joined:
         """Returns the job as the engine describes it in answer to HELLO."""
-        kind, _, body = self.link.answer(hello, deadline)
+        kind, code, body = self.link.answer(hello, deadline)
         assert kind == seam.JOB, kind
         job = seam.JOB_BODY.unpack_from(body)
         names = bytes(body[seam.JOB_BODY.size :]).decode("utf-8", "replace")
@@ -233,6 +235,7 @@ class Session:
             batch=batch,
             shard_size=shard_size,
             fingerprint=fingerprint,
+            divides_by_batch=code == seam.DIVIDES_BY_BATCH,
             parameters=parameters,
             tables=[self._table() for _ in range(tables)],
             row_tables=[self._row_table() for _ in range(row_tables)],

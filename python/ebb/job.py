@@ -9,7 +9,7 @@ import re
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ebb import command, display, history, prediction, tensors
@@ -64,6 +64,26 @@ def epoch_at(applied: int, examples: int, epochs: int) -> int:
     if not examples:
         return epochs
     return min(epochs, applied * epochs // examples + 1)
+
+
+class Reached:
+    """How far a job was, status after status.
+
+    A scheduler that began anew does not know the marks until the servers tell them.
+    """
+
+    def __init__(self) -> None:
+        self._generation: Any = None  # XX begins another one.
+        self._last: Optional[Progress] = None
+
+    def by(self, job: Mapping[str, Any]) -> Progress:
+        """Returns how far it is by a status: not less than before, without a rollback."""
+        now = Progress.of_status(job)
+        last = self._last if self._generation == job["generation"] else None
+        if last is not None and last.applied > now.applied:
+            now = replace(now, applied=last.applied, epoch=last.epoch)
+        self._generation, self._last = job["generation"], now
+        return now
 
 
 @dataclass(frozen=True)
@@ -191,11 +211,12 @@ class Job:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         pause = _FIRST_PAUSE_S
+        reached = Reached()
         with display.live(progress) as shown:
             while True:
                 job = self._status_or_none()
                 if job is not None:
-                    shown.show(self._name, Progress.of_status(job), job["state"])
+                    shown.show(self._name, reached.by(job), job["state"])
                     if job["state"] == "complete":
                         return self
                     self._check_goes_on(job)

@@ -18,7 +18,7 @@ from ebb.children import End, tail
 from ebb.cluster import Cluster
 from ebb.command import Access
 from ebb.errors import Error, Refused, Unavailable
-from ebb.job import Audit, Job, Progress
+from ebb.job import Audit, Job, Progress, Reached
 from ebb.local import LocalCluster
 from ebb.run_folders import Facts, new_folder, newest_folder, read_facts, write_facts
 
@@ -74,6 +74,7 @@ class ScriptRun:
         self._told_before: Set[int] = set()
         self._jobs: List[Dict[str, Any]] = []  # As the scheduler said last.
         self._samples: List[Dict[str, Any]] = []
+        self._reached = Reached()
         self._evaluated: Dict[int, int] = {}  # How many of each job were told.
         self._applied_before: Optional[int] = None
         self._interrupts = 0
@@ -249,7 +250,7 @@ class ScriptRun:
         if not self._jobs:
             return
         job = self._jobs[-1]
-        progress = Progress.of_status(job)
+        progress = self._reached.by(job)
         if not self._samples:
             self._applied_before = progress.applied
             self._write_job(job)

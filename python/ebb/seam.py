@@ -10,7 +10,7 @@ import struct
 from typing import Iterable, Tuple, Union
 
 #: Engine and program must have the same.
-FORMAT = 5
+FORMAT = 6
 
 # From the program.
 HELLO = 1
@@ -59,6 +59,8 @@ AHEAD_BODY = struct.Struct("<Q")  # Most places.
 ROWS_BODY = struct.Struct("<iiqqQ")  # Place, tables.
 LOOK_UP_BODY = struct.Struct("<QQ")  # Ticket, tables.
 ROW_MEMORY_BODY = struct.Struct("<QQ")  # Room for keys, bytes.
+#: Code of JOB: servers divide the sums of each batch by the examples of a whole one.
+DIVIDES_BY_BATCH = 1
 # Number, seed, parameters, examples, batch, epochs, shard size, tables, sparse tables.
 JOB_BODY = struct.Struct("<qQqqqqqqq")
 TABLE_BODY = struct.Struct("<qq")  # Offset, dimensions.

@@ -10,6 +10,7 @@ import pytest
 
 import ebb
 from ebb import command, local
+from ebb.job import Reached
 from jobs import examples, long_job, small_job, write_csv
 
 
@@ -66,6 +67,19 @@ def test_predicts_the_same_from_arrays_and_files(
     assert (job.predict(tmp_path / "new.csv") == of_array).all()
     with pytest.raises(ebb.Refused, match="3 features, the model 4"):
         job.predict(features[:, :3])
+
+
+# Bug: the live line said 0 % while a scheduler that was started again did not know the marks.
+def test_a_scheduler_that_began_anew_does_not_take_progress_back() -> None:
+    def status(applied: int, generation: int) -> "dict[str, object]":
+        return {
+            "generation": generation, "examples": 100, "epochs": 2, "marks": {"least": applied},
+            "workers": {"has": 1},
+        }  # fmt: skip
+
+    reached = Reached()
+    seen = [reached.by(status(*one)) for one in [(60, 1), (0, 1), (70, 1), (20, 2)]]
+    assert [(one.applied, one.epoch) for one in seen] == [(60, 2), (60, 2), (70, 2), (20, 1)]
 
 
 def test_keys_overrides_and_request_ids(cluster: ebb.Cluster, tmp_path: Path) -> None:

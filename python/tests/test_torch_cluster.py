@@ -82,6 +82,44 @@ def test_rounds_with_sgd_make_the_values_of_the_plain_loop(address, word, loader
     assert job.state == "complete"
 
 
+@pytest.mark.parametrize(
+    "word, make",
+    [
+        ("momentum", lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, weight_decay=0.01)),
+        ("adam", lambda p: torch.optim.Adam(p, 0.01)),
+    ],
+)
+@pytest.mark.parametrize("algorithm", [None, "sgd"])
+def test_a_single_copy_without_prefetch_makes_the_steps_of_the_plain_loop(
+    address, word, make, algorithm
+):
+    dataset = Data(150)  # Five batches in an epoch, the last one short.
+    a, b = Net(), Net()
+    job = ebb.torch.job(
+        f"alone-{word}-{algorithm or 'none'}", b, dataset, epochs=3, batch=_ROUND, scheduler=address,
+        optimizer=make(b.parameters()), algorithm=algorithm, prefetch=False,
+    )  # fmt: skip
+    batches, ours = [], []
+    for batch in job.loader():
+        batches.append(job._work.out.batch.examples.tolist())
+        job.optimizer.zero_grad()
+        loss = loss_of(b, batch)
+        loss.backward()
+        job.optimizer.step()
+        ours.append(float(loss))
+    assert {len(one) for one in batches} == {32, 22}
+    plain, theirs = make(a.parameters()), []
+    for numbers in batches:
+        batch = torch.utils.data.default_collate([dataset[number] for number in numbers])
+        plain.zero_grad()
+        loss = loss_of(a, batch)
+        loss.backward()
+        plain.step()
+        theirs.append(float(loss))
+    assert ours == pytest.approx(theirs, abs=1e-5)
+    assert farthest(a, b) < 1e-4
+
+
 def test_a_job_begins_with_the_values_of_the_model(address):
     model, want = Net(seed=7), Net(seed=7)
     job, _ = _trained(address, "begins", model, Data(64))
@@ -185,13 +223,23 @@ def _some_batches(examples):
     return [[(7 * number + i) % examples for i in range(_ROUND)] for number in range(5)]
 
 
-def test_a_velocity_has_the_rate_of_its_step_in_itself(address):
+def test_after_a_schedule_momentum_is_that_of_the_lr_of_the_group(address, tmp_path):
     model = Net()
     job, _ = _trained(
         address, "velocity", model, Data(64), epochs=1, schedule={"kind": "cosine"},
         optimizer=sgd(model, momentum=0.9),
     )  # fmt: skip
-    with pytest.raises(ebb.Refused, match="(?s)the rate changes .*with_slots=True"):
+    path = str(tmp_path / "slots.safetensors")
+    job.checkpoint(path, with_slots=True)
+    velocity = ebb.load(path)["slots/momentum/velocity/a.weight"]
+    went_on = sgd(model, momentum=0.9)
+    went_on.load_state_dict(job.optimizer.state_dict())
+    momentum = went_on.state[model.a.weight]["momentum_buffer"]
+    # So the next step goes as far as the servers' would.
+    assert np.abs(velocity).max() > 0
+    assert np.allclose(-0.1 * momentum.numpy(), velocity, atol=1e-7)
+    job.optimizer.param_groups[0]["lr"] = 0.0
+    with pytest.raises(ebb.Refused, match="(?s)the lr of .* is 0.*param_groups"):
         job.optimizer.state_dict()
 
 

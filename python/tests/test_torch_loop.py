@@ -19,6 +19,22 @@ def test_makes_the_values_of_the_plain_loop(options):
     assert len(cluster.pushed) == 2 * 7  # The last batch of an epoch has 2 examples.
 
 
+@pytest.mark.parametrize("options", [{}, {"micro": 3}])
+@pytest.mark.parametrize("decay", [0.0, 0.05])
+@pytest.mark.parametrize("limit", [None, 0.1])
+def test_a_short_batch_steps_as_in_the_plain_loop(options, decay, limit):
+    settings = {"train": {"clip_norm": limit}} if limit else None
+    results = []
+    for by_batch in (False, True):
+        rule = {"momentum": 0.9, "weight_decay": decay}
+        a, b, cluster, _ = mock.both(options, rule=rule, by_batch=by_batch, settings=settings)
+        assert limit or farthest(a, b) < 1e-6
+        results.append((b, cluster.losses))
+    # Its loss stays a mean over its own examples.
+    assert results[0][1] == pytest.approx(results[1][1], abs=1e-6)
+    assert farthest(results[0][0], results[1][0]) < 1e-6
+
+
 def test_weight_decay_is_part_of_the_gradient():
     a, b, _, _ = mock.both({"micro": 4}, rule={"momentum": 0.9, "weight_decay": 0.05})
     assert farthest(a, b) < 1e-6

@@ -327,23 +327,32 @@ def test_each_example_counts_once_whatever_is_killed(tmp_path: Path) -> None:
     assert audit.expected == audit.applied == 400 * 600
 
 
-def test_the_example_runs_and_reads_what_it_moves(tmp_path: Path) -> None:
-    top = Path(__file__).resolve().parents[2] / "examples"
+def _two_classes(folder: Path) -> None:
+    """Writes images in IDX files; those of class 1 are light."""
     for name, count in (("train", 256), ("t10k", 64)):
         classes = bytes(number % 2 for number in range(count))
-        # Class 1 has a light image.
         images = b"".join(bytes([200 * one]) * 28 * 28 for one in classes)
+        sizes = count.to_bytes(4, "big")
+        side = (28).to_bytes(4, "big")
         for part, content in (
-            ("images-idx3", bytes(16) + images),
-            ("labels-idx1", bytes(8) + classes),
+            ("images-idx3", b"\0\0\x08\x03" + sizes + 2 * side + images),
+            ("labels-idx1", b"\0\0\x08\x01" + sizes + classes),
         ):
-            with gzip.open(tmp_path / f"{name}-{part}-ubyte.gz", "wb") as file:
+            with gzip.open(folder / f"{name}-{part}-ubyte.gz", "wb") as file:
                 file.write(content)
+
+
+@pytest.mark.parametrize("example", ["fashion_own_data", "fashion_python"])
+def test_the_examples_learn(tmp_path: Path, example: str) -> None:
+    top = Path(__file__).resolve().parents[2] / "examples"
+    _two_classes(tmp_path)
     command = [os.path.join(os.environ["EBB_BIN"], "ebb"), "run"]
-    command += [str(top / "jobs" / "fashion_own_data.yaml"), "--workers", "1", "--run-dir", "run"]
+    command += [str(top / "jobs" / f"{example}.yaml"), "--workers", "1", "--run-dir", "run"]
     command += ["--allow-plugins", str(top / "python"), "--set", "train={epochs: 6, batch: 32}"]
-    for part in ("train", "test"):
-        command += ["--set", f"data.{part}.python.options={{folder: {tmp_path}}}"]
+    for part, name in (("train", "train"), ("test", "t10k")):
+        own = f"data.{part}.python.options={{folder: {tmp_path}}}"
+        read = f"data.{part}.idx={tmp_path}/{name}"
+        command += ["--set", own if example == "fashion_own_data" else read]
     command += ["--set", "expect={accuracy: '>= 0.95'}", "--set", "optimizer.rate=0.01"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

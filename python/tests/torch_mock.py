@@ -61,7 +61,7 @@ class Cluster:
     """A job at which one program at a time works."""
 
     def __init__(self, initial, *, examples, epochs, batch, seed=1, shard=None,
-                 rate=0.05, momentum=0.0, fingerprint="", evaluate_after=()):
+                 rate=0.05, momentum=0.0, fingerprint="", evaluate_after=(), by_batch=False):
         self.values = {name: value.copy() for name, value in initial.items()}
         self.velocity = {name: np.zeros_like(value) for name, value in initial.items()}
         self.plan = dict(examples=examples, epochs=epochs, batch=batch, seed=seed)
@@ -70,6 +70,7 @@ class Cluster:
         self.batches = len(self.todo)
         self.shares = {}  # By averaged table.
         self.evaluate_after = set(evaluate_after)
+        self.by_batch = by_batch  # Sums are divided by the size of a whole batch.
         self.pushed, self.failed, self.losses, self.evaluated = [], [], [], []
         self.waited = []  # For the verdict on sums, by push.
         self.factors = []  # The factor of the sums, by push.
@@ -102,6 +103,7 @@ class Engine:
         self.out = None
         self.ended = None
         self.batches = cluster.batches
+        self.divides_by_batch = cluster.by_batch
 
     def _use(self, half):
         self.half = half
@@ -141,13 +143,15 @@ class Engine:
             raise ebb.NonFinite("a gradient or the loss is not finite")
         self.cluster.pushed.append(tuple(batch[1:5]))
         self.cluster.losses.append(loss_sum / len(batch.examples))
+        size = self.batch if self.cluster.by_batch else len(batch.examples)
         for table in self.tables:
             value = self.cluster.values[table.name]
             flat = self.sums[table.offset : table.offset + value.size]
-            gradient = flat.reshape(value.shape) / np.float32(len(batch.examples))
             if table.name in self.cluster.shares:
-                value += np.float32(self.cluster.shares[table.name]) * (gradient - value)
+                mean = flat.reshape(value.shape) / np.float32(len(batch.examples))
+                value += np.float32(self.cluster.shares[table.name]) * (mean - value)
                 continue
+            gradient = flat.reshape(value.shape) / np.float32(size)
             velocity = self.cluster.velocity[table.name]
             velocity *= np.float32(self.cluster.momentum)
             velocity -= np.float32(self.cluster.rate) * gradient
@@ -179,10 +183,11 @@ class Engine:
 
 
 def job(model, dataset, *, optimizer=None, epochs=1, batch=8, cluster=None, initial=None,
-        shard=None, evaluate_after=(), joins=False, **options):
+        shard=None, evaluate_after=(), joins=False, by_batch=False, **options):
     """Returns a job and the mock cluster that it is on; with a cluster, it joins that.
 
     joins: as ebb.torch.join() does, whose epochs and batch are the job's.
+    by_batch: a push is a step, as without rounds.
     """
     optimizer = optimizer or torch_models.sgd(model)
     if joins:
@@ -198,6 +203,7 @@ def job(model, dataset, *, optimizer=None, epochs=1, batch=8, cluster=None, init
             shard=shard, rate=parts.rule.settings["rate"],
             momentum=parts.rule.settings.get("momentum", 0.0),
             fingerprint=str(parts.fingerprint), evaluate_after=evaluate_after,
+            by_batch=by_batch,
         )
         cluster.shares = {name: one.share for name, one in parts.buffers.averaged.items()}
     if joins:

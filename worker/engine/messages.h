@@ -25,7 +25,7 @@
 namespace ebb::worker {
 
 // Numbers the form of these messages. Engine and program must have the same.
-inline constexpr uint32_t kEngineFormat = 5;
+inline constexpr uint32_t kEngineFormat = 6;
 // Bounds of one message.
 inline constexpr size_t kMostMessageBytes = 64 << 10;
 inline constexpr size_t kMostText = 4 << 10;
@@ -223,7 +223,10 @@ absl::StatusOr<Request> ReadRequest(std::span<const std::byte> message);
 // --- From the engine ---------------------------------------------------------
 
 // Then the job's name, 0, and the fingerprint of its examples. kTable follows
-// for each dense table, and kRowTable for each sparse one.
+// for each dense table, and kRowTable for each sparse one. Header::code is
+// kDividesByBatch if the servers divide the sums of a batch by the examples of
+// a whole one, and 0 if they divide by its own.
+inline constexpr uint32_t kDividesByBatch = 1;
 struct JobBody {
   int64_t number = 0;
   uint64_t seed = 0;

@@ -32,7 +32,7 @@ constexpr char kPush[] =
 
 TEST(MessagesTest, RequestsHaveTheBytesOfTheFormat) {
   const auto hello =
-      ReadRequest(Bytes(FromHex("0100000005000000"
+      ReadRequest(Bytes(FromHex("0100000006000000"
                                 "0100000000000000"
                                 "0500000000000000"
                                 "0100000000000000"

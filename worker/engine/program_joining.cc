@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/status_macros.h"
+#include "protocol/algorithm_plan.h"
 #include "protocol/plan.h"
 #include "worker/engine/job_tables.h"
 #include "worker/engine/program_rows.h"
@@ -56,6 +57,14 @@ absl::Status CheckHello(const EngineOptions& options, const Request& request) {
       options.version, ": install the same version of both"));
 }
 
+// Whether a push is a batch, and the servers divide its sums by the examples of
+// a whole batch, also if it has fewer. In rounds they divide by those that
+// there are. If batches grow, the program does not know a whole one's size.
+bool DividesByBatch(const JobPlan& plan) {
+  return !plan.rounds() && plan.algorithm == AlgorithmPlan{} &&
+         plan.batch_by_epoch.size() == 1;
+}
+
 std::string JobMessage(uint64_t sequence, const JobRecord& record,
                        const JobTables& tables) {
   const JobPlan& plan = record.plan;
@@ -73,7 +82,8 @@ std::string JobMessage(uint64_t sequence, const JobRecord& record,
   std::string names = record.name.substr(0, kMostText);
   names.push_back('\0');
   names += tables.fingerprint().substr(0, kMostText);
-  return Encode({Kind::kJob, 0, sequence}, body, names);
+  const uint32_t code = DividesByBatch(plan) ? kDividesByBatch : 0;
+  return Encode({Kind::kJob, code, sequence}, body, names);
 }
 
 }  // namespace

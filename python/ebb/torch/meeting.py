@@ -47,8 +47,10 @@ class Place:
     remote: Any
     #: Whether it was there already.
     found: bool
+    #: Whether the cluster began with this process, and ends with it.
+    own: bool = False
 
-    def join(self, evaluates: bool) -> Callable[..., Any]:
+    def join(self, *, evaluates: bool, prefetch: bool) -> Callable[..., Any]:
         """Returns a function that joins the job and returns its engine.
 
         It takes the number of batches that are to be known ahead.
@@ -64,6 +66,7 @@ class Place:
                 tls=self.access.tls,
                 token_file=self.access.token_file or known_token(self.remote.number),
                 insecure=self.access.insecure,
+                prefetch=prefetch,
                 evaluates=evaluates,
                 ahead=ahead,
             )
@@ -89,12 +92,13 @@ def find_or_submit(access: Access, description: Description, rerun: Rerun) -> Pl
     all have the same job. With ``rerun=True`` jobs of this name that are over do
     not count; with a text, those that are over count if they began with it.
     """
-    address = access.scheduler or os.environ.get("EBB_SCHEDULER") or _own_cluster()
+    given = access.scheduler or os.environ.get("EBB_SCHEDULER")
+    address = given or _own_cluster()
     _reached(access, address)
     remote, found = patiently(
         lambda: _found_or_submitted(access, address, description, rerun)
     )
-    return Place(access, address, remote, found)
+    return Place(access, address, remote, found, own=not given)
 
 
 def _found_or_submitted(

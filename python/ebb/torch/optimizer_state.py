@@ -116,8 +116,8 @@ def state_of(
     """Returns the ``state`` of a ``state_dict()`` of such an optimizer.
 
     exported: a checkpoint with the optimizer's state.
-    rates: by table; None: they change, and a velocity, which has the rate in
-        itself, is refused.
+    rates: by table; None: they change. A velocity, which has the rate in itself,
+        becomes the momentum of a step at the ``lr`` of the group.
     """
     slots = {}
     for key, value in exported.items():
@@ -145,13 +145,13 @@ def state_of(
                 own[name] = tensor.to(parameter.device, parameter.dtype, copy=True)
             if kind is torch.optim.SGD:
                 # Servers have the rate in the velocity, PyTorch beside it.
-                if rates is None:
+                rate = float(group["lr"]) if rates is None else rates[of]
+                if not rate:
                     raise Refused(
-                        "the rate changes with the schedule, and momentum of PyTorch has none in "
-                        "itself",
-                        "job.checkpoint(PATH, with_slots=True) has the velocity of the servers",
+                        f"the lr of {of} is 0, and momentum of PyTorch has no rate in itself",
+                        'give a group of job.optimizer.param_groups the "lr" with which you go on',
                     )
-                own["momentum_buffer"].div_(-rates[of])
+                own["momentum_buffer"].div_(-rate)
             else:
                 own[_STEP] = torch.tensor(float(slots[_STEP, of].item()))
             state[place] = own

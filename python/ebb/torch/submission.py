@@ -58,6 +58,7 @@ class Options(TypedDict, total=False):
     seed: int
     workers: Count
     unused: str
+    prefetch: Optional[bool]
     rerun: meeting.Rerun
     settings: Optional[Mapping[str, Any]]
     tls: Any
@@ -107,6 +108,9 @@ def job(
       returns true, the job ends. ``ebb.torch.Patience(3)`` is such a function.
     - algorithm, consistency: as in a job file. Absent, the job's defaults.
     - workers: the most that the job takes, or the least and the most.
+    - prefetch: whether this copy pulls the next values while it computes a batch. This is
+      faster, but they lack the batch. Without, a single copy makes the steps of a plain
+      loop. Absent: not on a cluster that starts with this process.
     - settings: further keys of the job file. They go before all others.
     - rerun: begins another job if the last one of this name is over. True does so
       in a copy that is started late, too; a text, such as a date, names the run,
@@ -152,7 +156,10 @@ def join(
 
 
 def _joined(parts: Parts, place: meeting.Place) -> TorchJob:
-    made = TorchJob(parts, place.join(parts.evaluate is not None), place.remote)
+    # On a cluster of its own there is no other copy, and the values are close at hand.
+    prefetch = not place.own if parts.prefetch is None else parts.prefetch
+    join = place.join(evaluates=parts.evaluate is not None, prefetch=prefetch)
+    made = TorchJob(parts, join, place.remote)
     if place.found:
         made._compare()
     return made
@@ -183,6 +190,7 @@ def _prepared(
     seed: int = 1,
     workers: Count = None,
     unused: str = "error",
+    prefetch: Optional[bool] = None,
     rerun: meeting.Rerun = False,
     settings: Optional[Mapping[str, Any]] = None,
     tls: Any = None,
@@ -275,6 +283,7 @@ def _prepared(
         device=place,
         unused=unused,
         clip_norm=clipping.limit_of(keys),
+        prefetch=prefetch,
         rates=_constant_rates(keys, tables),
         embeddings=rows,
     )

@@ -58,6 +58,9 @@ class Parts:
     unused: str = "error"
     #: ``train.clip_norm`` of the job.
     clip_norm: Optional[float] = None
+    #: Whether the next values are pulled while a batch is computed; None: if the
+    #: job is on a cluster that others may join.
+    prefetch: Optional[bool] = None
     #: The rate of each table; None: they change in the course of the job.
     rates: Optional[Mapping[str, float]] = None
     #: By sparse table.
@@ -210,6 +213,9 @@ class Work:
                 f"no gradient for {absent} in this batch",
                 _FROZEN_HINT if frozen else _NO_GRADIENT_HINT,
             )
+        # A short batch makes a step as long as in a plain loop.
+        divisor = self._divisor(out.batch)
+        weight = out.weight * (divisor / len(out.batch.examples))
         clipped = binding.marks.changed()
         if clipped is not None:
             self._refuse_piece(_CLIPPED.format(clipped), _CLIPPED_HINT)
@@ -226,19 +232,19 @@ class Work:
         factor = 1.0
         finite = binding.put() if out.is_whole and self._puts else None
         if finite is not None:
-            factor = out.weight  # The engine multiplies while it takes them.
+            factor = weight  # The engine multiplies while it takes them.
         else:
-            binding.add(out.weight)
+            binding.add(weight)
         if self._rows is not None:
-            self._rows.add(out.weight)
+            self._rows.add(weight)
         statistics.add(out.examples)
         out.state = "handed"
         if not out.last:
             self.timing.lap("sum")
             return
         if parts.clip_norm is not None:
-            binding.clip(len(out.batch.examples), parts.clip_norm)
-        binding.add_decay(len(out.batch.examples))
+            binding.clip(divisor, parts.clip_norm)
+        binding.add_decay(divisor)
         # If all is well, this batch is taken while the next one is computed.
         known = self._rows is None and math.isfinite(self._loss)
         if known:
@@ -353,11 +359,16 @@ class Work:
             )
         return out.state
 
+    def _divisor(self, batch: Any) -> int:
+        """Returns what servers divide the sums of a batch by."""
+        engine = self._engine
+        return int(engine.batch) if engine.divides_by_batch else len(batch.examples)
+
     def _weights(self, pieces: Any) -> List[float]:
         """Returns the factors of the pieces' gradients in the sums.
 
-        Servers divide the sums by the examples of the batch. What remains is the
-        gradient of the program's own loss over the batch.
+        If servers divided the sums by the examples of the batch, what remains would
+        be the gradient of the program's own loss over the batch.
         """
         reduction = self._parts.reduction
         whole = sum(examples for _, examples, _ in pieces)

@@ -32,7 +32,7 @@ class Worker:
 
     def serve(self):
         version = os.environ["EBB_TEST_VERSION"].encode()
-        self.send(1, struct.pack("<QQQ", 1, 1, 0) + version, code=5)
+        self.send(1, struct.pack("<QQQ", 1, 1, 0) + version, code=6)
         _, body, files = self.receive()
         self.features, self.classes, _, sets = struct.unpack_from("<qqQq", body)
         words = body[32:].decode().split("\0")
