@@ -85,10 +85,12 @@ void CheckRange(const FigureKind& figure, const std::string& wanted,
                             NumberText(bound)),
                absl::StrCat(figure.name, ": \">= 0.5\""));
   } else if (bound < 0 || bound > 1) {
-    found->Add(path,
-               absl::StrCat(figure.title, " lies between 0 and 1, and so must ",
-                            NumberText(bound)),
-               absl::StrCat(figure.name, ": \">= 0.87\""));
+    const bool low = figure.name == kCalibrationError;
+    found->Add(
+        path,
+        absl::StrCat(figure.title, " lies between 0 and 1, and so must ",
+                     NumberText(bound)),
+        absl::StrCat(figure.name, low ? ": \"<= 0.05\"" : ": \">= 0.87\""));
   }
 }
 

@@ -27,6 +27,20 @@ absl::Status CheckConfusion(const v1::Figures& message) {
   return absl::OkStatus();
 }
 
+absl::Status CheckCalibration(const v1::Figures& message) {
+  EBB_RETURN_IF_ERROR(AtMost("Figures.calibration", message.calibration_size(),
+                             kMostCalibrationBins));
+  const auto share = [](double value) { return value >= 0 && value <= 1; };
+  for (const v1::Figures::Bin& bin : message.calibration()) {
+    EBB_RETURN_IF_ERROR(NotNegative("Figures.Bin.examples", bin.examples()));
+    if (share(bin.predicted()) && share(bin.observed())) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("Figures.Bin has the shares ", bin.predicted(), " and ",
+                     bin.observed(), "; each must be from 0 to 1"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 v1::Figures ToProto(const Figures& figures) {
@@ -38,6 +52,12 @@ v1::Figures ToProto(const Figures& figures) {
   }
   message.mutable_confusion()->Add(figures.confusion.begin(),
                                    figures.confusion.end());
+  for (const CalibrationBin& bin : figures.calibration) {
+    v1::Figures::Bin* to = message.add_calibration();
+    to->set_examples(bin.examples);
+    to->set_predicted(bin.predicted);
+    to->set_observed(bin.observed);
+  }
   return message;
 }
 
@@ -45,6 +65,7 @@ absl::StatusOr<Figures> FromProto(const v1::Figures& message) {
   EBB_RETURN_IF_ERROR(
       AtMost("Figures.named", message.named_size(), kMostFigures));
   EBB_RETURN_IF_ERROR(CheckConfusion(message));
+  EBB_RETURN_IF_ERROR(CheckCalibration(message));
   Figures figures;
   for (const v1::Figures::Named& named : message.named()) {
     if (!IsFigureName(named.name())) {
@@ -56,6 +77,10 @@ absl::StatusOr<Figures> FromProto(const v1::Figures& message) {
   }
   figures.confusion.assign(message.confusion().begin(),
                            message.confusion().end());
+  for (const v1::Figures::Bin& bin : message.calibration()) {
+    figures.calibration.push_back(
+        {bin.examples(), bin.predicted(), bin.observed()});
+  }
   return figures;
 }
 

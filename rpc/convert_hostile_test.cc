@@ -476,6 +476,12 @@ TEST(ConvertHostileTest, RefusesBrokenWorkerMessages) {
   figures("named {}", "Figures.name must be");
   figures("confusion: 1 confusion: 2", "Figures.confusion has 2 entries");
   figures("confusion: -1", "Figures.confusion is -1");
+  figures("calibration { examples: -1 }", "Figures.Bin.examples is -1");
+  figures("calibration { predicted: 1.5 }",
+          "Figures.Bin has the shares 1.5 and 0; each must be from 0 to 1");
+  figures("calibration { observed: nan }", "the shares 0 and nan");
+  figures(Repeated("calibration {} ", kMostCalibrationBins + 1),
+          "Figures.calibration has 101 entries, at most 100");
   std::string many;
   for (int i = 0; i < 33; ++i) absl::StrAppend(&many, "named { name: \"a\" } ");
   figures(many, "Figures.named has 33 entries, at most 32");

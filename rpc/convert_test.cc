@@ -801,19 +801,21 @@ TEST(ConvertTest, WorkerMessagesSurvive) {
       "address: \"ps-3:7001\" lasts_ms: 5000 attempts: 6 cause: CAUSE_NAME "
       "text: \"unknown\" } goes_on: true }");
   ExpectSameInStream<V>(
-      EvaluationResult{SessionId(1),
-                       JobId(2),
-                       Generation(3),
-                       4,
-                       "bad",
-                       9,
-                       0.5,
-                       6,
-                       {{{"auc", 0.75}, {"f1", 0.5}}, {1, 2, 3, 4}}},
+      EvaluationResult{
+          SessionId(1),
+          JobId(2),
+          Generation(3),
+          4,
+          "bad",
+          9,
+          0.5,
+          6,
+          {{{"auc", 0.75}, {"f1", 0.5}}, {1, 2, 3, 4}, {{7, 0.25, 0.5}, {}}}},
       "evaluation_result { session: 1 job: 2 generation: 3 snapshot: 4 "
       "error: \"bad\" examples: 9 loss_sum: 0.5 correct: 6 figures { "
       "named { name: \"auc\" value: 0.75 } named { name: \"f1\" value: 0.5 } "
-      "confusion: 1 confusion: 2 confusion: 3 confusion: 4 } }");
+      "confusion: 1 confusion: 2 confusion: 3 confusion: 4 calibration { "
+      "examples: 7 predicted: 0.25 observed: 0.5 } calibration {} } }");
   // An older ebb sends no figures.
   ExpectSameInStream<V>(
       EvaluationResult{SessionId(1), JobId(2), Generation(3), 4, "", 9, 0.5, 6},

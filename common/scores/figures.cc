@@ -16,6 +16,7 @@ constexpr std::array kKinds = {
     FigureKind{kF1, "F1", true, true, false},
     FigureKind{kPrecision, "precision", true, false, false},
     FigureKind{kRecall, "recall", true, false, false},
+    FigureKind{kCalibrationError, "ECE", true, false, false},
     FigureKind{kRmse, "RMSE", false, false, true},
     FigureKind{kMae, "MAE", false, false, true},
     FigureKind{kR2, "R2", false, false, true},

@@ -22,6 +22,8 @@ inline constexpr absl::string_view kPrecision = "precision";
 inline constexpr absl::string_view kRecall = "recall";
 // With more than two classes the mean of the classes' F1 (macro F1).
 inline constexpr absl::string_view kF1 = "f1";
+// Expected calibration error (calibration.h).
+inline constexpr absl::string_view kCalibrationError = "calibration_error";
 inline constexpr absl::string_view kRmse = "rmse";
 inline constexpr absl::string_view kMae = "mae";
 inline constexpr absl::string_view kR2 = "r2";
@@ -59,6 +61,16 @@ struct Figure {
 // Bounds of one evaluation.
 inline constexpr int64_t kMostFigures = 32;
 inline constexpr int64_t kMostConfusedClasses = 32;
+inline constexpr int64_t kMostCalibrationBins = 100;
+
+// Examples of two classes whose predicted probabilities are alike.
+struct CalibrationBin {
+  int64_t examples = 0;
+  double predicted = 0;  // Mean probability of the second class.
+  double observed = 0;   // Share of the examples that are of that class.
+  friend bool operator==(const CalibrationBin&,
+                         const CalibrationBin&) = default;
+};
 
 // The results of an evaluation.
 struct Figures {
@@ -67,6 +79,9 @@ struct Figures {
   // label, the column the prediction. Empty for values, and where there are
   // more than kMostConfusedClasses classes.
   std::vector<int64_t> confusion;
+  // Two classes: bins of equal width from 0 to 1, also those without examples,
+  // where both shares are 0. Empty where there is no calibration error.
+  std::vector<CalibrationBin> calibration;
 
   std::optional<double> Find(absl::string_view name) const;
   friend bool operator==(const Figures&, const Figures&) = default;

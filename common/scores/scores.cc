@@ -73,7 +73,10 @@ void Scores::AddClass(int64_t label, std::span<const float> prediction) {
     predicted = std::ranges::max_element(prediction) - prediction.begin();
     probability = prediction[label];
   }
-  if (task_ == Task::kTwoClasses) auc_.Add(prediction.back(), label == 1);
+  if (task_ == Task::kTwoClasses) {
+    auc_.Add(prediction.back(), label == 1);
+    calibration_.Add(prediction.back(), label == 1);
+  }
   log_loss_ += LogLoss(probability);
   ++classes_[label].labels;
   ++classes_[predicted].predictions;
@@ -100,6 +103,7 @@ Figures Scores::Get() const {
   }
   FindClasses(&figures);
   figures.confusion = confusion_;
+  figures.calibration = calibration_.Bins();
   return figures;
 }
 
@@ -133,6 +137,9 @@ void Scores::FindTwoClasses(Figures* figures) const {
   Put(kF1, second.F1(), figures);
   Put(kPrecision, Ratio(second.right, second.predictions), figures);
   Put(kRecall, Ratio(second.right, second.labels), figures);
+  if (const auto error = calibration_.Error()) {
+    Put(kCalibrationError, *error, figures);
+  }
 }
 
 void Scores::FindValues(Figures* figures) const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/scores/auc.h"
+#include "common/scores/calibration.h"
 #include "common/scores/figures.h"
 
 namespace ebb {
@@ -43,7 +44,8 @@ class Scores {
 
   // Empty before the first example. A figure that means nothing for these
   // examples is missing: the AUC if only one class occurs, R2 if all labels are
-  // equal. If predictions are not finite, figures are not, either.
+  // equal. So are the calibration error and its bins if a prediction is not
+  // from 0 to 1. If predictions are not finite, figures are not, either.
   Figures Get() const;
 
  private:
@@ -71,6 +73,7 @@ class Scores {
   std::vector<int64_t> confusion_;
   double log_loss_ = 0;
   Auc auc_;
+  Calibration calibration_;
 
   // Values. The labels' mean and their squared distance from it are kept as
   // they go (Welford 1962), for the squares of large labels would cancel.

@@ -43,6 +43,12 @@ TEST(ScoresTest, TwoClassesHaveAllFiguresOfAClassifier) {
   EXPECT_THAT(figures.Find(kBaselineLogLoss),
               IsNear(-.6 * std::log(.6) - .4 * std::log(.4)));
   EXPECT_THAT(figures.confusion, ElementsAre(1, 1, 1, 2));
+  // No bin has examples of both classes.
+  EXPECT_THAT(figures.Find(kCalibrationError),
+              Optional(DoubleNear((.1 + .6 + .6 + .1 + .2) / 5, 1e-7)));
+  EXPECT_EQ(figures.calibration.size(), kCalibrationBins);
+  EXPECT_EQ(figures.calibration[4],
+            (CalibrationBin{1, static_cast<double>(.4f), 1}));
   EXPECT_EQ(figures.Find(kRmse), std::nullopt);
 }
 
@@ -68,6 +74,8 @@ TEST(ScoresTest, SeveralClassesHaveTheMeanOfTheirF1) {
               IsNear((std::log(2) * 2 + std::log(4)) / 3));
   EXPECT_THAT(figures.Find(kBaselineAccuracy), IsNear(1.0 / 3));
   EXPECT_EQ(figures.Find(kAuc), std::nullopt);
+  EXPECT_EQ(figures.Find(kCalibrationError), std::nullopt);
+  EXPECT_THAT(figures.calibration, IsEmpty());
   EXPECT_THAT(figures.confusion, ElementsAre(1, 0, 0, 0,  //
                                              0, 1, 0, 0,  //
                                              0, 1, 0, 0,  //
@@ -131,6 +139,8 @@ TEST(ScoresTest, APredictionThatIsNoNumberMakesNoFigureGood) {
   classes.Add(std::vector<float>{1, 0}, std::vector<float>{kNan, .25f});
   EXPECT_TRUE(std::isnan(*classes.Get().Find(kLogLoss)));
   EXPECT_EQ(classes.Get().Find(kAuc), std::nullopt);
+  EXPECT_EQ(classes.Get().Find(kCalibrationError), std::nullopt);
+  EXPECT_THAT(classes.Get().calibration, IsEmpty());
   Scores values(Task::kValues, 1);
   values.Add(std::vector<float>{1, 0}, std::vector<float>{kNan, 0});
   EXPECT_TRUE(std::isnan(*values.Get().Find(kRmse)));

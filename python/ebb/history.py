@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas
 
 # What an evaluation says beside its figures.
-_NOT_FIGURES = ("epoch", "position", "examples", "confusion", "labels")
+_NOT_FIGURES = ("epoch", "position", "examples", "confusion", "calibration", "labels")
 
 
 class History(List[Dict[str, Any]]):

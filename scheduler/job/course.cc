@@ -22,8 +22,8 @@ std::optional<double> FigureOf(const Evaluation& evaluation,
 }
 
 bool LowerIsBetter(absl::string_view figure) {
-  constexpr std::array<absl::string_view, 5> kErrors = {"loss", kLogLoss, kRmse,
-                                                        kMae, kPerplexity};
+  constexpr std::array<absl::string_view, 6> kErrors = {
+      "loss", kLogLoss, kRmse, kMae, kPerplexity, kCalibrationError};
   return std::ranges::find(kErrors, figure) != kErrors.end();
 }
 

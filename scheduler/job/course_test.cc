@@ -84,7 +84,8 @@ TEST(CourseTest, OfEachFigureIsKnownWhichIsBetter) {
   for (int i = 0; i < figures.field_count(); ++i) {
     const std::string name = figures.field(i)->name();
     const bool lower = name == "loss" || name == "log_loss" || name == "rmse" ||
-                       name == "mae" || name == "perplexity";
+                       name == "mae" || name == "perplexity" ||
+                       name == "calibration_error";
     EXPECT_EQ(LowerIsBetter(name), lower) << name;
     Evaluation small{.loss = 1, .accuracy = -1};
     Evaluation large{.loss = 2, .accuracy = -1};

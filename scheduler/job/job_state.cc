@@ -38,10 +38,18 @@ void VisitFields(Struct& figure, Visitor&& visit) {
 }
 
 template <typename Struct, typename Visitor>
+requires std::is_same_v<std::remove_const_t<Struct>, CalibrationBin>
+void VisitFields(Struct& bin, Visitor&& visit) {
+  auto& [examples, predicted, observed] = bin;
+  visit(examples, predicted, observed);
+}
+
+template <typename Struct, typename Visitor>
 requires std::is_same_v<std::remove_const_t<Struct>, Figures>
 void VisitFields(Struct& figures, Visitor&& visit) {
-  auto& [named, confusion] = figures;
+  auto& [named, confusion, calibration] = figures;
   visit(named, confusion);
+  static_cast<void>(calibration);  // Behind the state: see VisitForm.
 }
 
 }  // namespace ebb
@@ -108,7 +116,23 @@ void VisitFields(Struct& state, Visitor&& visit) {
 namespace {
 
 constexpr absl::string_view kMagic = "EBBJ";
-constexpr uint32_t kVersion = 9;
+constexpr uint32_t kVersion = 10;
+
+// The bins of each of a list of evaluations: they came later than the other
+// figures.
+template <typename Evaluations>
+struct Calibrations {
+  explicit Calibrations(Evaluations& of) : evaluations(of) {}
+
+  Evaluations& evaluations;
+};
+
+template <typename Evaluations, typename Visitor>
+void VisitFields(const Calibrations<Evaluations>& all, Visitor&& visit) {
+  for (auto& evaluation : all.evaluations) {
+    visit(evaluation.figures.calibration);
+  }
+}
 
 void ReadTexts(FieldReader& read,
                std::map<int64_t, QuarantineReason>* why_quarantined) {
@@ -142,6 +166,7 @@ void VisitForm(Struct& state, Form&& form) {
   form(7, Column(state.evaluations, &Evaluation::figures));
   form(8, state.divergence);
   form(9, state.kept_epoch, state.chosen_in, state.ended);
+  form(10, Calibrations(state.evaluations));
 }
 
 std::string JobState::Encode() const {
@@ -158,7 +183,9 @@ const Evaluation* JobState::Kept() const {
 void JobState::AddEvaluation(Evaluation evaluation) {
   const Evaluation* const of_kept = Kept();
   for (Evaluation& before : evaluations) {
-    if (&before != of_kept) before.figures.confusion.clear();
+    if (&before == of_kept) continue;
+    before.figures.confusion.clear();
+    before.figures.calibration.clear();
   }
   evaluations.push_back(std::move(evaluation));
   if (evaluations.size() <= kMostEvaluations) return;

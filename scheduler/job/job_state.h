@@ -40,8 +40,8 @@ struct Evaluation {
   double accuracy = 0;      // -1: no classification.
   std::string error;        // Why there is none.
   int64_t finished_us = 0;  // Unix time.
-  // The confusion matrix is kept of the last evaluation, and of the best
-  // (keep_best), only.
+  // The confusion matrix and the bins of the calibration are kept of the last
+  // evaluation, and of the best (keep_best), only.
   Figures figures;
 };
 
@@ -105,7 +105,8 @@ struct JobState {
   const Evaluation* Kept() const;
   // The first is kept, and of the others the newer half; of the older half
   // every second one goes where there are more than kMostEvaluations. The
-  // confusion matrix stays with the last, and with the one that is kept.
+  // confusion matrix and the bins of the calibration stay with the last, and
+  // with the one that is kept.
   void AddEvaluation(Evaluation evaluation);
 
   std::string Encode() const;

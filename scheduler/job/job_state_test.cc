@@ -95,7 +95,8 @@ TEST(JobStateTest, EveryFieldComesBack) {
 
 TEST(JobStateTest, FiguresComeBackAndAnOlderEbbStoredNone) {
   JobState state = Unusual();
-  state.evaluations.front().figures = {{{"auc", 0.75}}, {1, 2, 3, 4}};
+  state.evaluations.front().figures = {
+      {{"auc", 0.75}}, {1, 2, 3, 4}, {{8, 0.25, 0.5}}};
   const std::string encoded = state.Encode();
   const auto back = JobState::Decode(encoded);
   ASSERT_TRUE(back.ok()) << back.status();
@@ -107,9 +108,10 @@ TEST(JobStateTest, FiguresComeBackAndAnOlderEbbStoredNone) {
   FieldWriter write(&figures);
   write(uint64_t{1}, uint64_t{1}, std::string("auc"), 0.75, uint64_t{4},
         int64_t{1}, int64_t{2}, int64_t{3}, int64_t{4},
-        DivergencePause::kNone,                     // From the eighth on.
-        int32_t{-1}, Generation(), std::string());  // From the ninth on.
-  const auto body = Unseal("EBBJ", 9, "the ninth", encoded);
+        DivergencePause::kNone,                    // From the eighth on.
+        int32_t{-1}, Generation(), std::string(),  // From the ninth on.
+        uint64_t{1}, int64_t{8}, 0.25, 0.5);       // From the tenth on.
+  const auto body = Unseal("EBBJ", 10, "the tenth", encoded);
   ASSERT_TRUE(body.ok()) << body.status();
   ASSERT_TRUE(absl::EndsWith(*body, figures));
   const auto sixth = JobState::Decode(
@@ -117,6 +119,24 @@ TEST(JobStateTest, FiguresComeBackAndAnOlderEbbStoredNone) {
   ASSERT_TRUE(sixth.ok()) << sixth.status();
   ExpectSame(*sixth, Unusual());
   EXPECT_EQ(sixth->evaluations.front().figures, Figures());
+}
+
+// The ninth version ended before the bins of the calibration.
+TEST(JobStateTest, StillReadsTheNinthVersion) {
+  JobState state = Unusual();
+  state.evaluations.push_back({.epoch = 2});
+  state.evaluations.front().figures = {{{"auc", 0.75}}, {1, 2, 3, 4}};
+  state.ended = "stopped";
+  const std::string encoded = state.Encode();
+  const auto body = Unseal("EBBJ", 10, "the tenth", encoded);
+  ASSERT_TRUE(body.ok()) << body.status();
+  // Without the empty lists of bins of two evaluations.
+  const auto ninth =
+      JobState::Decode(Seal("EBBJ", 9, body->substr(0, body->size() - 2)));
+  ASSERT_TRUE(ninth.ok()) << ninth.status();
+  ExpectSame(*ninth, state);
+  EXPECT_EQ(ninth->evaluations.front().figures,
+            state.evaluations.front().figures);
 }
 
 TEST(JobStateTest, StillReadsTheThirdVersion) {
@@ -175,6 +195,7 @@ TEST(JobStateTest, EvaluationsAreBoundedAndTheirCourseIsKept) {
   for (int32_t epoch = 0; epoch < kAll; ++epoch) {
     Evaluation one{.epoch = epoch};
     one.figures.confusion = {1, 2, 3, 4};
+    one.figures.calibration = {{8, 0.25, 0.5}};
     state.AddEvaluation(std::move(one));
     ASSERT_LE(state.evaluations.size(), kMostEvaluations);
   }
@@ -184,8 +205,10 @@ TEST(JobStateTest, EvaluationsAreBoundedAndTheirCourseIsKept) {
   for (size_t i = 1; i < state.evaluations.size(); ++i) {
     EXPECT_GT(state.evaluations[i].epoch, state.evaluations[i - 1].epoch);
     EXPECT_TRUE(state.evaluations[i - 1].figures.confusion.empty());
+    EXPECT_TRUE(state.evaluations[i - 1].figures.calibration.empty());
   }
   EXPECT_FALSE(state.evaluations.back().figures.confusion.empty());
+  EXPECT_FALSE(state.evaluations.back().figures.calibration.empty());
   // The latest are all there.
   EXPECT_EQ(state.evaluations[state.evaluations.size() - 100].epoch,
             kAll - 100);

@@ -18,6 +18,19 @@ import unittest
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 LIMIT_S = 240
+PYTHON = os.environ.get("EBB_PYTHON", "/usr/bin/python3")
+HAS_SKLEARN = subprocess.run([PYTHON, "-c", "import sklearn"],
+                             stderr=subprocess.DEVNULL).returncode == 0
+
+# Standard input: pairs of a label and a probability. Output: the observed shares
+# and the mean probabilities of the bins that have examples.
+SKLEARN = """
+import json, sys
+from sklearn.calibration import calibration_curve
+labels, probabilities = zip(*json.load(sys.stdin))
+observed, predicted = calibration_curve(labels, probabilities, n_bins=10)
+print(json.dumps([[*observed], [*predicted]]))
+"""
 
 CLASSES = """
 name: classes
@@ -127,6 +140,56 @@ class FiguresTest(unittest.TestCase):
             last = list(csv.DictReader(file))[-1]
         self.assertAlmostEqual(float(last["test_auc"]), test["auc"], delta=1e-3)
         self.assertNotIn("no better", said)
+
+    @unittest.skipUnless(HAS_SKLEARN, f"{PYTHON} has no sklearn")
+    def test_the_calibration_is_that_of_scikit_learn(self):
+        self.classes(wrong=0.2)
+        report, said = self.run_job(
+            CLASSES + "expect: {calibration_error: '<= 0.2'}\n"
+            "keep_best: calibration_error\n")
+        pairs = self.predicted()
+        done = subprocess.run([PYTHON, "-c", SKLEARN], input=json.dumps(pairs),
+                              text=True, check=True, capture_output=True,
+                              timeout=LIMIT_S)
+        observed, predicted = json.loads(done.stdout)
+        test = report["test"]
+        bins = test["calibration"]
+        self.assertGreater(len(bins), 5)
+        self.assertEqual(sum(one["examples"] for one in bins), len(pairs))
+        self.assertEqual(len(bins), len(observed))
+        for one, share, probability in zip(bins, observed, predicted):
+            self.assertAlmostEqual(one["observed"], share, delta=1e-9)
+            self.assertAlmostEqual(one["predicted"], probability, delta=1e-4)
+        error = sum(one["examples"] * abs(one["observed"] - one["predicted"])
+                    for one in bins) / len(pairs)
+        self.assertAlmostEqual(test["calibration_error"], error, delta=1e-9)
+        self.assertEqual(report["best"]["figure"], "calibration_error")
+        self.assertEqual(report["best"]["value"], min(
+            one["calibration_error"] for one in report["evaluations"]))
+        self.assertRegex(said, r"test ECE +0\.\d{4} \(expected <= 0\.2\)")
+        self.assertRegex(said, r"calibration +predicted 0\.\d+, observed")
+        scored = self.ebb("predict", "run", "test.csv", "--score")
+        self.assertRegex(scored, rf"ECE {test['calibration_error']:.3f}")
+        self.assertEqual(scored.count("observed"), len(bins))
+        with open(self.path("run/metrics.csv")) as file:
+            last = list(csv.DictReader(file))[-1]
+        self.assertTrue(last["test_calibration_error"], last)
+        with open(self.path("run/report.html")) as file:
+            self.assertIn("Calibration: observed", file.read())
+
+    def test_the_calibration_is_the_same_whatever_the_number_of_workers(self):
+        self.classes()
+        self.write("job.yaml", CLASSES + "consistency: {kind: rounds, "
+                   "examples: 40}\n")
+        tests = []
+        for workers in ("1", "3"):
+            self.ebb("run", "job.yaml", "--workers", workers, "--run-dir",
+                     "run" + workers, "--report", "report.json", "--quiet")
+            with open(self.path("report.json")) as file:
+                tests.append(json.load(file)["test"])
+        self.assertGreater(len(tests[0]["calibration"]), 5)
+        for name in ("calibration", "calibration_error"):
+            self.assertEqual(tests[0][name], tests[1][name])
 
     def test_figures_of_values_are_in_their_units(self):
         self.values()

@@ -7,6 +7,7 @@ predictions are those of one process, to the byte.
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -115,6 +116,74 @@ class PredictTest(unittest.TestCase):
         self.assertEqual(
             [name for name in os.listdir(self.path("killed"))
              if name.startswith(".")], [])
+
+    def scored(self, *arguments):
+        """The figures and bins that --score prints."""
+        printed = self.ebb("predict", *arguments, "--score")
+        lines = printed.splitlines()
+        first, = (number for number, line in enumerate(lines)
+                  if line.startswith("6,000 examples: "))
+        return [line for line in lines[first:] if "example" in line]
+
+    def test_scores_are_those_of_one_process(self):
+        with open(self.path("two.csv"), "w") as file:
+            for number, line in enumerate(
+                    self.read("line.train.csv").decode().splitlines()):
+                file.write(line.rpartition(",")[0] + "," + (
+                    str(number % 3 // 2) if number else "y") + "\n")
+        self.train("two", "logistic", "{train: {csv: two.csv}}")
+        self.train("line", "linear", MODELS["linear"])
+        for name, data, words in (
+                ("points", "points.train.csv", ["accuracy"]),
+                ("two", "two.csv", ["AUC", "ECE", "calibration: "]),
+                ("line", "line.train.csv", ["RMSE", "R2"])):
+            with self.subTest(model=name):
+                arguments = [f"{name}.safetensors", data]
+                one = self.scored(*arguments)
+                for word in words:
+                    self.assertIn(word, "\n".join(one))
+                self.assertEqual(one, self.scored(
+                    *arguments, "--workers", "2", "-o", "scored.csv",
+                    "--part-examples", "1024"))
+                folder = f"scored.{name}"
+                self.assertEqual(one, self.scored(
+                    *arguments, "--workers", "1", "--to", folder))
+                about = json.loads(self.read(folder, "_SUCCESS"))
+                for figure, value in about["figures"].items():
+                    if figure in ("accuracy", "auc", "r2"):
+                        title = {"auc": "AUC", "r2": "R2"}.get(figure, figure)
+                        self.assertIn(f"{title} {value:.4f}", one[0])
+
+    # Bug: workers looked for a file of labels beside the one of images.
+    def test_a_file_of_images_alone_has_no_labels_to_skip(self):
+        with open(self.path("tiny-images-idx3-ubyte"), "wb") as file:
+            file.write(struct.pack(">4I", 0x803, 200, 2, 2))
+            file.write(bytes(i * 7 % 256 for i in range(800)))
+        with open(self.path("tiny-labels-idx1-ubyte"), "wb") as file:
+            file.write(struct.pack(">2I", 0x801, 200))
+            file.write(bytes(i % 2 for i in range(200)))
+        self.train("tiny", "softmax", "{train: {idx: tiny}}")
+        arguments = ["tiny.safetensors", "tiny-images-idx3-ubyte",
+                     "--labelled", "-o"]
+        self.ebb("predict", *arguments, "tiny.one.csv")
+        self.ebb("predict", *arguments, "tiny.csv", "--workers", "1")
+        self.assertEqual(self.read("tiny.csv"), self.read("tiny.one.csv"))
+        # --score takes both files, by the beginning of their names.
+        printed = self.ebb("predict", "tiny.safetensors", "tiny", "--score",
+                           "--workers", "1", "-o", "tiny.scored.csv")
+        self.assertIn("200 examples: accuracy", printed)
+        self.assertEqual(self.read("tiny.scored.csv"),
+                         self.read("tiny.one.csv"))
+
+    def test_models_without_labels_are_not_scored(self):
+        self.train("clusters", "{kind: kmeans, clusters: 4}",
+                   MODELS["softmax"])
+        printed = self.ebb("predict", "clusters.safetensors",
+                           "points.train.csv", "--score", "--workers", "1",
+                           "--to", "clusters", rc=2)
+        self.assertIn("clusters.safetensors: the model looks at no labels",
+                      printed)
+        self.assertFalse(os.path.exists(self.path("clusters")))
 
     # A run reported the files of its own predictions as strays.
     def test_a_long_run_is_good(self):

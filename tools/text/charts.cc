@@ -174,6 +174,18 @@ void AppendMarks(const Frame& frame, const std::vector<Mark>& marks,
   }
 }
 
+void AppendDots(const Frame& frame, const Curve& curve, size_t color,
+                std::string* svg) {
+  for (const auto& [x, y] : curve.points) {
+    absl::StrAppend(
+        svg, absl::StrFormat("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" "
+                             "style=\"fill:var(--c%d)\"><title>%s: %s</title>"
+                             "</circle>",
+                             frame.X(x), frame.Y(y), color % kColors,
+                             BarText(x), BarText(y)));
+  }
+}
+
 }  // namespace
 
 std::string EscapeHtml(absl::string_view text) {
@@ -204,6 +216,7 @@ std::string Chart(absl::string_view title, const std::vector<Curve>& curves,
                                             frame->Y(point.second)));
                       }),
         "\"/>");
+    if (curves[i].dots) AppendDots(*frame, curves[i], i, &svg);
     if (curves.size() > 1) {
       legend = AppendLegend(legend, i, curves[i].name, &svg);
     }

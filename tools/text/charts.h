@@ -21,6 +21,7 @@ inline constexpr double kChartWidth = 460;
 struct Curve {
   std::string name;
   std::vector<std::pair<double, double>> points;  // By ascending first.
+  bool dots = false;                              // A circle at each point.
 };
 
 // A moment on the horizontal axis, and what it was.

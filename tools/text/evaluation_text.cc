@@ -33,6 +33,20 @@ int ClassesOf(const v1::JobStatus::Evaluation& evaluation) {
   return classes * classes == counts ? classes : 0;
 }
 
+void AddCalibration(const v1::JobStatus::Evaluation& evaluation, Json* json) {
+  const std::vector<CalibrationBin> bins = CalibrationOf(evaluation);
+  if (bins.empty()) return;
+  Json list = Json::List();
+  for (const CalibrationBin& bin : bins) {
+    Json one = Json::Object();
+    one["examples"] = bin.examples;
+    one["predicted"] = bin.predicted;
+    one["observed"] = bin.observed;
+    list.Add(std::move(one));
+  }
+  (*json)["calibration"] = std::move(list);
+}
+
 }  // namespace
 
 const v1::JobStatus::Evaluation* LastEvaluation(const v1::JobStatus& status) {
@@ -160,6 +174,28 @@ std::vector<std::string> ConfusionRows(
   return rows;
 }
 
+std::vector<std::string> CalibrationRows(
+    const std::vector<CalibrationBin>& bins) {
+  std::vector<std::string> rows;
+  for (const CalibrationBin& bin : bins) {
+    if (bin.examples == 0) continue;
+    rows.push_back(absl::StrCat("predicted ", FigureText(bin.predicted),
+                                ", observed ", FigureText(bin.observed), "  (",
+                                Count(bin.examples, "example"), ")"));
+  }
+  return rows;
+}
+
+std::vector<CalibrationBin> CalibrationOf(
+    const v1::JobStatus::Evaluation& evaluation) {
+  std::vector<CalibrationBin> bins;
+  for (const v1::Figures::Bin& bin : evaluation.figures().calibration()) {
+    if (bin.examples() == 0) continue;
+    bins.push_back({bin.examples(), bin.predicted(), bin.observed()});
+  }
+  return bins;
+}
+
 Json EvaluationJson(const v1::JobStatus::Evaluation& evaluation) {
   Json json = Json::Object();
   json["epoch"] = evaluation.epoch() + 1;
@@ -174,6 +210,7 @@ Json EvaluationJson(const v1::JobStatus::Evaluation& evaluation) {
   for (const auto& named : evaluation.figures().named()) {
     if (named.name() != kAccuracy) json[named.name()] = named.value();
   }
+  AddCalibration(evaluation, &json);
   const int classes = ClassesOf(evaluation);
   if (classes == 0) return json;
   json["confusion"] = Json::List();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "common/scores/figures.h"
 #include "ebb/v1/scheduler.pb.h"
 #include "tools/text/json.h"
 
@@ -50,8 +51,17 @@ std::string UselessText(const v1::JobStatus::Evaluation& evaluation);
 std::vector<std::string> ConfusionRows(
     const v1::JobStatus::Evaluation& evaluation);
 
-// {"accuracy": …, "loss": …, "auc": …, …, "confusion": [[…], …]}, without what
-// it does not have.
+// The bins of the calibration that have examples, a text for each: "predicted
+// 0.0312, observed 0.0283  (812 examples)". Empty: there are none.
+std::vector<std::string> CalibrationRows(
+    const std::vector<CalibrationBin>& bins);
+// Those of an evaluation, without the empty ones.
+std::vector<CalibrationBin> CalibrationOf(
+    const v1::JobStatus::Evaluation& evaluation);
+
+// {"accuracy": …, "loss": …, "auc": …, …, "confusion": [[…], …],
+// "calibration": [{"examples": …, "predicted": …, "observed": …}, …]}, without
+// what it does not have.
 Json EvaluationJson(const v1::JobStatus::Evaluation& evaluation);
 // {"epoch": 7, "figure": "loss", "value": 0.31}, of a job that keeps one.
 Json BestJson(const v1::JobStatus& status);

@@ -101,6 +101,29 @@ TEST(EvaluationTextTest, AModelThatIsNoBetterThanTheCommonestClassIsTold) {
   EXPECT_THAT(classes(.9, .2), IsEmpty());
 }
 
+TEST(EvaluationTextTest, BinsOfTheCalibrationWithExamplesAreTold) {
+  auto evaluation = Evaluation(.875, .4, {{"calibration_error", .0125}});
+  const auto add = [&](int64_t examples, double predicted, double observed) {
+    v1::Figures::Bin* bin = evaluation.mutable_figures()->add_calibration();
+    bin->set_examples(examples);
+    bin->set_predicted(predicted);
+    bin->set_observed(observed);
+  };
+  add(1200, .03125, .0625);
+  add(0, 0, 0);
+  add(1, .25, 1);
+  EXPECT_THAT(CalibrationRows(CalibrationOf(evaluation)),
+              ElementsAre("predicted 0.0312, observed 0.0625  (1,200 examples)",
+                          "predicted 0.2500, observed 1.0000  (1 example)"));
+  EXPECT_EQ(FiguresText(evaluation),
+            "accuracy 0.8750, ECE 0.0125, loss 0.4000");
+  EXPECT_THAT(EvaluationJson(evaluation).ToLine(),
+              HasSubstr("\"calibration_error\": 0.0125, \"calibration\": "
+                        "[{\"examples\": 1200, \"predicted\": 0.03125, "
+                        "\"observed\": 0.0625}, {\"examples\": 1, "
+                        "\"predicted\": 0.25, \"observed\": 1}]"));
+}
+
 TEST(EvaluationTextTest, ProgramsGetEverything) {
   auto evaluation =
       Evaluation(.875, .4, {{"auc", .9}, {"baseline_accuracy", .5}});

@@ -172,6 +172,7 @@ void TakeFigures(const v1::JobStatus::Evaluation& evaluation,
   progress->test_rmse = FigureOf(evaluation, kRmse);
   progress->test_mae = FigureOf(evaluation, kMae);
   progress->test_r2 = FigureOf(evaluation, kR2);
+  progress->test_calibration_error = FigureOf(evaluation, kCalibrationError);
 }
 
 }  // namespace

@@ -42,6 +42,7 @@ struct Progress {
   std::optional<double> test_rmse;
   std::optional<double> test_mae;
   std::optional<double> test_r2;
+  std::optional<double> test_calibration_error;
   std::optional<double> staleness;  // Mean, in updates.
   // What the rate of updates was multiplied by on average, as they were late;
   // and the mean staleness where each counts by that. Absent: no server said.

@@ -4,9 +4,11 @@
 #include <charconv>
 #include <numeric>
 #include <span>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "common/status_macros.h"
 #include "data/column_text.h"
 #include "job/traits.h"
@@ -220,6 +222,36 @@ size_t HeaderLength(absl::string_view predictions) {
     if (predictions[i] == '\n' && !quoted) return i + 1;
   }
   return predictions.size();
+}
+
+absl::Status ReadPredictions(absl::string_view predictions, int64_t each,
+                             std::vector<float>* outputs) {
+  predictions.remove_prefix(HeaderLength(predictions));
+  while (!predictions.empty()) {
+    // Texts may have line breaks, in quotes, as the header may.
+    absl::string_view line = predictions.substr(0, HeaderLength(predictions));
+    predictions.remove_prefix(line.size());
+    bool good = absl::ConsumeSuffix(&line, "\n");
+    // The numbers come last. They have neither quotes nor commas.
+    const size_t first = outputs->size();
+    outputs->resize(first + each);
+    for (int64_t i = each; good && i-- > 0;) {
+      const size_t comma = line.rfind(',');
+      const absl::string_view cell =
+          comma == line.npos ? line : line.substr(comma + 1);
+      float& value = (*outputs)[first + i];
+      const char* const end = cell.data() + cell.size();
+      const auto read = std::from_chars(cell.data(), end, value);
+      good = read.ec == std::errc() && read.ptr == end &&
+             (comma != line.npos || i == 0);
+      line = line.substr(0, comma == line.npos ? 0 : comma);
+    }
+    if (good) continue;
+    return absl::DataLossError(
+        absl::StrCat("prediction ", first / each + 1, " of the file does not ",
+                     "end with ", each, each == 1 ? " number" : " numbers"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status WritePredictions(

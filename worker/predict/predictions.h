@@ -66,6 +66,11 @@ struct PredictionExtras {
 // The bytes of the header at the beginning of written predictions.
 size_t HeaderLength(absl::string_view predictions);
 
+// Appends to `outputs` what the model computed for each example of such a text:
+// `each` numbers, as they are written. DataLoss: the text is not of this form.
+absl::Status ReadPredictions(absl::string_view predictions, int64_t each,
+                             std::vector<float>* outputs);
+
 // Examples that a model predicts at once.
 inline constexpr int64_t kPredictionBatch = 1024;
 

@@ -17,7 +17,6 @@
 #include "data/byte_source.h"
 #include "data/remote_files.h"
 #include "job/traits.h"
-#include "models/model_scores.h"
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/access_flags.h"
 #include "tools/ebb/cluster/data_flags.h"
@@ -25,6 +24,7 @@
 #include "tools/ebb/predict/cluster_prediction.h"
 #include "tools/ebb/predict/prediction_folder.h"
 #include "tools/ebb/predict/prediction_job.h"
+#include "tools/ebb/predict/prediction_scores.h"
 #include "tools/ebb/run/kill_every.h"
 #include "tools/ebb/run/local_run.h"
 #include "tools/ebb/stored/bucket_file.h"
@@ -38,7 +38,6 @@
 #include "tools/process/most_processes.h"
 #include "tools/tensors/tensor_files.h"
 #include "tools/text/console.h"
-#include "tools/text/evaluation_text.h"
 #include "tools/text/json.h"
 #include "worker/job_data.h"
 
@@ -150,19 +149,6 @@ absl::Status WriteOutput(
   return object->Put(true);
 }
 
-// "1,000 examples: accuracy 0.8805, log loss 0.3424, ...".
-std::string ScoresText(const Figures& figures, int64_t examples) {
-  std::string text = absl::StrCat(Count(examples, "example"), ":");
-  const char* separator = " ";
-  for (const FigureKind& kind : FigureKinds()) {
-    const auto value = figures.Find(kind.name);
-    if (!value) continue;
-    absl::StrAppend(&text, separator, kind.title, " ", FigureText(*value));
-    separator = ", ";
-  }
-  return text + "\n";
-}
-
 // What word vectors answer to questions.
 absl::Status Answer(const PredictFlags& flags, const StoredModel& stored) {
   if (!flags.id.empty() || flags.labelled) {
@@ -236,19 +222,10 @@ int Predict(const PredictFlags& flags) {
     if (!ids.ok()) return Report(ids.status());
     extras.ids = *std::move(ids);
   }
-  const auto units = worker::LabelScaleOf(stored->job, stored->index).units;
-  auto scores = models::ScoresOf((*model)->model->description(), units);
-  if (flags.score && !scores) {
-    const bool labels =
-        (*model)->model->description().labels != models::LabelKind::kNone;
-    return Report(absl::InvalidArgumentError(absl::StrCat(
-        flags.model.name,
-        labels ? ": the predictions of this plugin's model are not ones that "
-                 "figures are made of"
-               : ": the model looks at no labels, so there are none to score "
-                 "its predictions by",
-        "; leave out --score")));
-  }
+  auto scores =
+      ScoresToPredict(flags.model.name, (*model)->model->description(),
+                      worker::LabelScaleOf(stored->job, stored->index).units);
+  if (flags.score && !scores.ok()) return Report(scores.status());
   if (flags.score) extras.scores = &*scores;
   const auto predict = [&](std::ostream& out) {
     return WritePredictions(
@@ -386,11 +363,6 @@ Json AboutPredictions(const PredictFlags& flags, const JobPlan& plan,
 }
 
 absl::Status CheckFlags(const PredictFlags& flags) {
-  if (flags.score) {
-    return absl::InvalidArgumentError(
-        "--score: one process compares predictions with labels; leave --to and "
-        "--workers out, or compare the written predictions");
-  }
   if (flags.cluster && flags.run.servers) {
     return absl::InvalidArgumentError(
         "--servers is for a cluster that ebb predict starts, not for "
@@ -414,6 +386,7 @@ PredictionWish WishOf(const PredictFlags& flags, const std::string& model,
       .model = model,
       .data = flags.data,
       .labelled = flags.labelled,
+      .score = flags.score,
       .id = flags.id,
       .to = to,
       .part_examples = flags.part_examples > 0
@@ -437,9 +410,25 @@ absl::Status Complete(const PredictFlags& flags, const JobPlan& plan,
   return folder.Finish(about);
 }
 
-// Settles the folder, and says what came of it. Returns the exit code.
+// Compares the predictions with the labels, and adds the figures to `about`.
+absl::StatusOr<Figures> Score(const JobPlan& plan,
+                              const PredictionFolder& folder,
+                              PartScores* scores, Json* about) {
+  EBB_RETURN_IF_ERROR(folder.ReadParts(
+      plan, [&](absl::string_view part) { return scores->Add(part); }));
+  EBB_ASSIGN_OR_RETURN(Figures figures, scores->Get());
+  (*about)["figures"] = Json::Object();
+  for (const Figure& figure : figures.named) {
+    (*about)["figures"][figure.name] = figure.value;
+  }
+  return figures;
+}
+
+// Settles the folder, and says what came of it. `scores` may be null. Returns
+// the exit code.
 int Conclude(const PredictFlags& flags, const JobPlan& plan, const v1::Job& job,
-             const WorkersResult& result, const PredictionFolder& folder) {
+             const WorkersResult& result, const PredictionFolder& folder,
+             PartScores* scores) {
   const auto missing = folder.Settle(plan, result.status);
   if (!missing.ok()) return Report(missing.status());
   std::vector<std::string> problems = *missing;
@@ -449,9 +438,12 @@ int Conclude(const PredictFlags& flags, const JobPlan& plan, const v1::Job& job,
     problems.insert(problems.begin(), result.problems.begin(),
                     result.problems.end());
   }
+  absl::StatusOr<Figures> figures = Figures();
   if (!failed) {
-    const absl::Status complete = Complete(
-        flags, plan, AboutPredictions(flags, plan, job, result), folder);
+    Json about = AboutPredictions(flags, plan, job, result);
+    if (scores != nullptr) figures = Score(plan, folder, scores, &about);
+    const absl::Status complete =
+        figures.ok() ? Complete(flags, plan, about, folder) : figures.status();
     if (!complete.ok()) problems.emplace_back(complete.message());
   }
   for (const std::string& problem : problems) {
@@ -467,6 +459,7 @@ int Conclude(const PredictFlags& flags, const JobPlan& plan, const v1::Job& job,
               << " examples/s";
   }
   std::cout << "\n";
+  if (scores != nullptr) std::cout << ScoresText(*figures, plan.examples);
   return kExitGood;
 }
 
@@ -484,6 +477,7 @@ int PredictOnWorkers(PredictFlags& flags) {
   if (!prepared.ok()) return Report(prepared.status());
   const JobPlan plan = prepared->job.record.plan;
   const v1::Job job = prepared->job.job;
+  std::optional<PartScores> scores = std::move(prepared->scores);
   for (const std::string& remark : prepared->remarks) {
     std::cerr << "warning: " << flags.data << ": " << remark << "\n";
   }
@@ -501,7 +495,8 @@ int PredictOnWorkers(PredictFlags& flags) {
                       : "the same command begins again\n");
     return kExitInterrupted;
   }
-  const int exit_code = Conclude(flags, plan, job, *result, *folder);
+  const int exit_code =
+      Conclude(flags, plan, job, *result, *folder, scores ? &*scores : nullptr);
   return model->damaged ? kExitFailed : exit_code;
 }
 

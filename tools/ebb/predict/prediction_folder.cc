@@ -165,22 +165,36 @@ absl::StatusOr<std::vector<std::string>> PredictionFolder::Settle(
   return missing;
 }
 
+absl::Status PredictionFolder::ReadParts(
+    const JobPlan& plan,
+    absl::FunctionRef<absl::Status(absl::string_view part)> take) const {
+  for (int64_t ordinal = 0; ordinal < plan.items(); ++ordinal) {
+    const std::string file = FileIn(path_, PartOf(plan, ordinal).file);
+    EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(file));
+    const absl::Status taken = take(text);
+    if (!taken.ok()) {
+      return absl::Status(taken.code(),
+                          absl::StrCat(file, ": ", taken.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status PredictionFolder::Finish(const Json& about) const {
   return WriteFile(FileIn(path_, kSuccess), about.ToString());
 }
 
 absl::Status PredictionFolder::Join(const JobPlan& plan,
                                     const std::string& file) const {
-  return WriteFile(file, [&](std::ostream& out) -> absl::Status {
-    for (int64_t ordinal = 0; ordinal < plan.items(); ++ordinal) {
-      EBB_ASSIGN_OR_RETURN(const std::string text,
-                           ReadFile(FileIn(path_, PartOf(plan, ordinal).file)));
-      absl::string_view rest = text;
+  return WriteFile(file, [&](std::ostream& out) {
+    bool first = true;
+    return ReadParts(plan, [&](absl::string_view part) {
       // Names of classes may have line breaks, in quotes.
-      if (ordinal > 0) rest.remove_prefix(worker::HeaderLength(text));
-      out << rest;
-    }
-    return absl::OkStatus();
+      if (!first) part.remove_prefix(worker::HeaderLength(part));
+      first = false;
+      out << part;
+      return absl::OkStatus();
+    });
   });
 }
 

@@ -8,8 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "common/fd.h"
 #include "ebb/v1/scheduler.pb.h"
 #include "protocol/plan.h"
@@ -40,6 +42,10 @@ class PredictionFolder {
   // that are not there, a sentence each.
   absl::StatusOr<std::vector<std::string>> Settle(
       const JobPlan& plan, const v1::JobStatus& status) const;
+  // Hands the texts of all parts to `take`, in their order, until it fails.
+  absl::Status ReadParts(
+      const JobPlan& plan,
+      absl::FunctionRef<absl::Status(absl::string_view part)> take) const;
   // Says in _SUCCESS that all is there. `about` is its content.
   absl::Status Finish(const Json& about) const;
   // Writes all parts to one file, with the first one's header alone.

@@ -118,5 +118,18 @@ TEST_F(PredictionFolderTest, JoinsPartsUnderOneHeader) {
   EXPECT_EQ(*ReadFile(joined), "prediction,\"p(a\nb)\"\n1,2\n3,4\n5,6\n");
 }
 
+TEST_F(PredictionFolderTest, NamesThePartThatIsNotTaken) {
+  const auto folder = Claim("a");
+  ASSERT_TRUE(folder.ok());
+  WriteParts();
+  int parts = 0;
+  const absl::Status status = folder->ReadParts(plan_, [&](absl::string_view) {
+    return ++parts < 2 ? absl::OkStatus() : absl::DataLossError("damaged");
+  });
+  EXPECT_EQ(parts, 2);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("part-001024-002047.csv: damaged"));
+}
+
 }  // namespace
 }  // namespace ebb::tools

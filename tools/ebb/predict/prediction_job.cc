@@ -42,9 +42,10 @@ int64_t PartExamples(const PredictionWish& wish, int64_t examples) {
   return std::clamp(share / kBatch * kBatch, kBatch, kMostPartExamples);
 }
 
-// What can be found out before there are workers.
-absl::Status CheckModel(const PredictionWish& wish,
-                        const worker::ExportedModel& model) {
+// What can be found out before there are workers. Returns what the model
+// computes.
+absl::StatusOr<models::ModelDescription> CheckModel(
+    const PredictionWish& wish, const worker::ExportedModel& model) {
   if (job::TraitsOf(model.job.model()).words()) {
     return absl::InvalidArgumentError(absl::StrCat(
         wish.model, ": word vectors answer questions, which one process does: ",
@@ -58,18 +59,18 @@ absl::Status CheckModel(const PredictionWish& wish,
   }
   const auto loaded = worker::CreateExported(
       model, {wish.plugin_folders, worker::ChosenPython()});
-  if (loaded.ok()) return absl::OkStatus();
+  if (loaded.ok()) return (*loaded)->model->description();
   return absl::Status(
       loaded.status().code(),
       absl::StrCat(wish.model, ": ", loaded.status().message()));
 }
 
 v1::Job JobOf(const PredictionWish& wish, const worker::ExportedModel& model,
-              int64_t part, int64_t parts) {
+              bool labelled, int64_t part, int64_t parts) {
   v1::Job job;
   job.set_name("predict");
   *job.mutable_data()->mutable_train() = model.job.data().train();
-  job::SetPrediction({FromRoot(wish.data), wish.labelled, wish.id}, &job);
+  job::SetPrediction({FromRoot(wish.data), labelled, wish.id}, &job);
   job.mutable_model()->set_sha256(
       absl::BytesToHexString(Sha256(model.file.bytes())));
   job.mutable_predict()->set_model(FromRoot(wish.model));
@@ -98,15 +99,27 @@ absl::StatusOr<PreparedPrediction> PreparePrediction(
     const PredictionWish& wish) {
   EBB_ASSIGN_OR_RETURN(const worker::ExportedModel model,
                        worker::LoadExport(wish.model));
-  EBB_RETURN_IF_ERROR(CheckModel(wish, model));
+  EBB_ASSIGN_OR_RETURN(const models::ModelDescription description,
+                       CheckModel(wish, model));
+  // A file of images or of an array has no labels that could be passed over.
+  const bool labelled =
+      wish.score ||
+      (wish.labelled && !job::TraitsOf(model.job.data().train()).binary());
   const data::OpenBytes open = data::WithRemoteFiles(wish.open, {});
   EBB_ASSIGN_OR_RETURN(const data::Dataset input,
                        worker::LoadToPredict(model, FromRoot(wish.data),
-                                             wish.labelled, wish.id, open));
+                                             labelled, wish.id, open));
   if (!wish.id.empty()) {
-    EBB_RETURN_IF_ERROR(worker::ReadIds(model, FromRoot(wish.data),
-                                        wish.labelled, wish.id, open)
-                            .status());
+    EBB_RETURN_IF_ERROR(
+        worker::ReadIds(model, FromRoot(wish.data), labelled, wish.id, open)
+            .status());
+  }
+  PreparedPrediction prepared;
+  if (wish.score) {
+    EBB_ASSIGN_OR_RETURN(
+        PartScores scores,
+        PartScores::Create(wish.model, model, description, input));
+    prepared.scores.emplace(std::move(scores));
   }
   const int64_t part = PartExamples(wish, input.examples());
   const int64_t parts = (input.examples() + part - 1) / part;
@@ -118,8 +131,7 @@ absl::StatusOr<PreparedPrediction> PreparePrediction(
   facts.train_index_hash = input.index().Hash();
   facts.order_version = input.order_version();
 
-  PreparedPrediction prepared;
-  prepared.job.job = JobOf(wish, model, part, parts);
+  prepared.job.job = JobOf(wish, model, labelled, part, parts);
   job::FillDefaults(&prepared.job.job);
   EBB_ASSIGN_OR_RETURN(prepared.job.record,
                        job::MakeJobRecord(prepared.job.job, facts));
@@ -128,7 +140,7 @@ absl::StatusOr<PreparedPrediction> PreparePrediction(
   prepared.python = job::TraitsOf(model.job.model()).python();
   prepared.identity = absl::BytesToHexString(Sha256(absl::StrCat(
       prepared.job.record.plan.layout_hash, " ",
-      prepared.job.job.model().sha256(), " ", wish.labelled, " ", wish.id)));
+      prepared.job.job.model().sha256(), " ", labelled, " ", wish.id)));
   return prepared;
 }
 

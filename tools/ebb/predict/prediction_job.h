@@ -4,12 +4,14 @@
 #define EBB_TOOLS_EBB_PREDICT_PREDICTION_JOB_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "data/byte_source.h"
 #include "tools/ebb/job/submission.h"
+#include "tools/ebb/predict/prediction_scores.h"
 
 namespace ebb::tools {
 
@@ -18,6 +20,7 @@ struct PredictionWish {
   std::string model;  // A file of `ebb checkpoint export`.
   std::string data;
   bool labelled = false;
+  bool score = false;  // Compare the predictions with the labels.
   std::string id;
   std::string to;             // The folder of the parts, from the root.
   int64_t part_examples = 0;  // A multiple of 1,024; 0: it is chosen.
@@ -33,11 +36,15 @@ struct PreparedPrediction {
   std::string identity;
   std::vector<std::string> remarks;  // About the input, for people.
   bool python = false;               // The model is computed by Python.
+  // To compare with the labels what workers write. Absent without
+  // PredictionWish.score.
+  std::optional<PartScores> scores;
 };
 
 // Reads the model and the input, and makes the job. Blocks on the disk. The
 // errors of worker::LoadExport and LoadToPredict. FailedPrecondition,
-// InvalidArgument: such a model does not predict on workers.
+// InvalidArgument: such a model does not predict on workers, or has nothing to
+// score.
 absl::StatusOr<PreparedPrediction> PreparePrediction(
     const PredictionWish& wish);
 

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "common/scores/figures.h"
 #include "tools/text/charts.h"
 #include "tools/text/console.h"
 #include "tools/text/evaluation_text.h"
@@ -131,6 +133,23 @@ std::string ConfusionCard(const RunReport& report) {
         "</td>");
   }
   return Card("Confusion matrix", table + "</tr></table>");
+}
+
+// A reliability diagram: how often came true what was predicted.
+std::string CalibrationCard(const RunReport& report) {
+  const auto* last = LastEvaluation(report.status);
+  if (last == nullptr) return "";
+  Curve observed{"observed share", {}, /*dots=*/true};
+  for (const CalibrationBin& bin : CalibrationOf(*last)) {
+    observed.points.emplace_back(bin.predicted, bin.observed);
+  }
+  if (observed.points.empty()) return "";
+  constexpr char kTitle[] = "Calibration: observed by predicted probability";
+  return Card(kTitle,
+              Chart(kTitle,
+                    {std::move(observed),
+                     {"if every probability were right", {{0, 0}, {1, 1}}}},
+                    {.floor = 0, .reach = 1}));
 }
 
 std::string Charts(const RunReport& report,
@@ -293,7 +312,8 @@ std::string HtmlReport(const RunReport& report,
       report.job.seed(), ", ", EscapeHtml(report.folder), "</p>\n", problems,
       Figures(report), Charts(report, samples),
       "<div class=\"grid\" style=\"margin-top:1rem\">", Details(report),
-      ConfusionCard(report), StalenessCard(report.status), Disturbances(report),
+      ConfusionCard(report), CalibrationCard(report),
+      StalenessCard(report.status), Disturbances(report),
       "</div>\n</body></html>\n");
 }
 

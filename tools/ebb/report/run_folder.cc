@@ -31,11 +31,12 @@ constexpr char kHeader[] =
     "seconds,epoch,applied,examples,examples_per_second,training_loss,"
     "test_accuracy,test_loss,staleness,workers,servers,test_auc,test_f1,"
     "test_rmse,test_mae,test_r2,update_scale,effective_staleness,"
-    "bound_wait_seconds\n";
+    "bound_wait_seconds,test_calibration_error\n";
 // Older ebbs had no more.
 constexpr size_t kOldestCells = 11;
 constexpr size_t kOldCells = 16;
-constexpr size_t kCells = 19;
+constexpr size_t kCellsBeforeCalibration = 19;
+constexpr size_t kCells = 20;
 
 std::string NameOf(absl::string_view name, int number) {
   return absl::StrCat(kRuns, "/", name, "-", number);
@@ -80,7 +81,7 @@ std::optional<RunSample> ParseSample(absl::string_view line) {
   RunSample sample;
   Progress& p = sample.progress;
   if ((cells.size() != kOldestCells && cells.size() != kOldCells &&
-       cells.size() != kCells) ||
+       cells.size() != kCellsBeforeCalibration && cells.size() != kCells) ||
       !absl::SimpleAtod(cells[0], &sample.seconds) ||
       !absl::SimpleAtoi(cells[1], &p.epoch) ||
       !absl::SimpleAtoi(cells[2], &p.applied) ||
@@ -104,6 +105,8 @@ std::optional<RunSample> ParseSample(absl::string_view line) {
   p.scale = OptionalNumber(cells[16]);
   p.effective_staleness = OptionalNumber(cells[17]);
   p.bound_wait = OptionalNumber(cells[18]);
+  if (cells.size() == kCellsBeforeCalibration) return sample;
+  p.test_calibration_error = OptionalNumber(cells[19]);
   return sample;
 }
 
@@ -218,12 +221,13 @@ absl::Status RunFolder::AppendSample(const RunSample& sample) const {
       p.examples_per_second, ",", OptionalText(p.loss), ",",
       OptionalText(p.test_accuracy), ",", OptionalText(p.test_loss), ",",
       OptionalText(p.staleness), ",", p.workers, ",", p.servers, ",",
-      absl::StrJoin({p.test_auc, p.test_f1, p.test_rmse, p.test_mae, p.test_r2,
-                     p.scale, p.effective_staleness, p.bound_wait},
-                    ",",
-                    [](std::string* text, const auto& figure) {
-                      absl::StrAppend(text, OptionalText(figure));
-                    }),
+      absl::StrJoin(
+          {p.test_auc, p.test_f1, p.test_rmse, p.test_mae, p.test_r2, p.scale,
+           p.effective_staleness, p.bound_wait, p.test_calibration_error},
+          ",",
+          [](std::string* text, const auto& figure) {
+            absl::StrAppend(text, OptionalText(figure));
+          }),
       "\n");
   out.close();
   if (!out) {

@@ -211,6 +211,10 @@ std::vector<std::pair<std::string, std::string>> FigureLines(
         absl::StrCat(rows[label], "  (label ", report.ClassText(label),
                      label == 0 ? ", by prediction)" : ")"));
   }
+  const std::vector<std::string> bins = CalibrationRows(CalibrationOf(*last));
+  for (size_t bin = 0; bin < bins.size(); ++bin) {
+    lines.emplace_back(bin == 0 ? "calibration" : " ", bins[bin]);
+  }
   return lines;
 }
 

@@ -136,6 +136,41 @@ TEST(RunReportTest, TellsTheFiguresOfTwoClasses) {
                               "<td class=\"n\">1,054</td>")));
 }
 
+TEST(RunReportTest, TellsTheCalibrationOfTwoClasses) {
+  RunReport report = WithFigures(
+      {{"accuracy", 0.9}, {"log_loss", 0.36}, {"calibration_error", 0.0125}});
+  const auto add = [&](int64_t examples, double predicted, double observed) {
+    v1::Figures::Bin* bin = report.status.mutable_evaluations(0)
+                                ->mutable_figures()
+                                ->add_calibration();
+    bin->set_examples(examples);
+    bin->set_predicted(predicted);
+    bin->set_observed(observed);
+  };
+  add(40, 0.0625, 0.05);
+  add(0, 0, 0);
+  add(60, 0.75, 0.8);
+  report.job.mutable_expect()->set_calibration_error("<= 0.01");
+  report.expectations = CheckExpectations(report.job, report.status);
+  Judge(&report);
+  EXPECT_THAT(report.problems,
+              ElementsAre("expected calibration_error <= 0.01, found 0.0125"));
+  EXPECT_THAT(
+      ReportText(report, Console()),
+      HasSubstr("  test ECE        0.0125 (expected <= 0.01: missed)\n"
+                "  calibration     predicted 0.0625, observed 0.0500  (40 "
+                "examples)\n"
+                "                  predicted 0.7500, observed 0.8000  (60 "
+                "examples)\n"));
+  const std::string html = HtmlReport(report, {});
+  EXPECT_THAT(html, AllOf(HasSubstr("0.0125</b><span>test ECE"),
+                          HasSubstr("<h2>Calibration: observed by predicted "
+                                    "probability</h2><svg "),
+                          HasSubstr("<title>0.75: 0.8</title></circle>")));
+  report.status.mutable_evaluations(0)->mutable_figures()->clear_calibration();
+  EXPECT_THAT(HtmlReport(report, {}), Not(HasSubstr("Calibration")));
+}
+
 // The rows said label 0 and label 1.
 TEST(RunReportTest, NamesTheClassesOfTheConfusionMatrix) {
   RunReport report = WithFigures({{"accuracy", 0.9}});
@@ -579,6 +614,7 @@ TEST_F(RunFolderTest, RemembersSamples) {
   sample.progress.workers = 3;
   sample.progress.scale = 0.5;
   sample.progress.effective_staleness = 2.5;
+  sample.progress.test_calibration_error = 0.0125;
   ASSERT_TRUE(run->AppendSample(sample).ok());
   ASSERT_TRUE(run->AppendSample(sample).ok());
   const auto samples = run->ReadSamples();
@@ -592,6 +628,7 @@ TEST_F(RunFolderTest, RemembersSamples) {
   EXPECT_EQ(samples[1].progress.scale, 0.5);
   EXPECT_EQ(samples[1].progress.effective_staleness, 2.5);
   EXPECT_EQ(samples[1].progress.bound_wait, std::nullopt);
+  EXPECT_EQ(samples[1].progress.test_calibration_error, 0.0125);
 }
 
 TEST_F(RunFolderTest, ReadsSamplesOfOlderEbbs) {
@@ -599,14 +636,17 @@ TEST_F(RunFolderTest, ReadsSamplesOfOlderEbbs) {
       "seconds,epoch\n"
       "1,2,100,200,50,0.5,,,1.5,3,2\n"
       "2,2,100,200,50,0.5,,,1.5,3,2,0.9,,,,\n"
-      "3,2,100,200,50,0.5,,,1.5,3,2,0.9,,,,,0.5,0.75,2\n");
-  ASSERT_EQ(samples.size(), 3);
+      "3,2,100,200,50,0.5,,,1.5,3,2,0.9,,,,,0.5,0.75,2\n"
+      "4,2,100,200,50,0.5,,,1.5,3,2,0.9,,,,,0.5,0.75,2,0.25\n");
+  ASSERT_EQ(samples.size(), 4);
   EXPECT_EQ(samples[0].progress.scale, std::nullopt);
   EXPECT_EQ(samples[1].progress.test_auc, 0.9);
   EXPECT_EQ(samples[1].progress.scale, std::nullopt);
   EXPECT_EQ(samples[2].progress.scale, 0.5);
   EXPECT_EQ(samples[2].progress.effective_staleness, 0.75);
   EXPECT_EQ(samples[2].progress.bound_wait, 2);
+  EXPECT_EQ(samples[2].progress.test_calibration_error, std::nullopt);
+  EXPECT_EQ(samples[3].progress.test_calibration_error, 0.25);
 }
 
 }  // namespace
