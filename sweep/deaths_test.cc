@@ -236,8 +236,8 @@ class SimulatedSweep {
     const auto best = BestOf(trials);
     if (!best) return "there is no best trial";
     if (trials[*best].number == expected) return "";
-    return absl::StrCat("trial ", trials[*best].number, " is not the best, but ",
-                        expected);
+    return absl::StrCat("trial ", trials[*best].number,
+                        " is not the best, but ", expected);
   }
 
   Sweep sweep_;

@@ -57,10 +57,10 @@ absl::Status Rollbacks::MayRollBack(const RollbackOrder& order) const {
         " are served; ebb explain says what it waits for. Try again then"));
   }
   if (order.generation != job_.state.generation) {
-    return absl::AbortedError(absl::StrCat(
-        name, " is of generation ", job_.state.generation.value(), ", not ",
-        order.generation.value(), ": meanwhile it ", WhatBeganGeneration(),
-        ". Look again"));
+    return absl::AbortedError(
+        absl::StrCat(name, " is of generation ", job_.state.generation.value(),
+                     ", not ", order.generation.value(), ": meanwhile it ",
+                     WhatBeganGeneration(), ". Look again"));
   }
   if (order.change != nullptr) {
     if (absl::Status may = MayFollow(job_.plan(), order.change->plan);
