@@ -243,6 +243,7 @@ class FoldsTest(SweepTestCase):
             file.write("0,0,0,0,2\n" * 4)
         said = self.run_ebb(folder, "run", "job.yaml", "--run-dir", "run",
                             "--set", "model.kind=softmax", rc=2)
+        self.assertIn("job.yaml:4: data", said)
         self.assertIn("has no example of the class 2, which has 4; take fewer "
                       "folds, or leave the class out", said)
         # Bug: a cluster was started, and a file of its folder was named.
@@ -253,12 +254,12 @@ class FoldsTest(SweepTestCase):
         os.remove(os.path.join(folder, "train.csv"))
         said = self.run_ebb(folder, "run", "job.yaml", "--run-dir", "run",
                             rc=2)
-        self.assertIn("train.csv: cannot be opened",
+        self.assertIn("job.yaml:4: data.train: train.csv: cannot be opened",
                       said)
         said = self.run_ebb(folder, "sweep", "sweep.yaml", "--run-dir", "run",
                             rc=2)
         self.assertIn("trial 0, fold 0 cannot begin, with ", said)
-        self.assertIn("train.csv: cannot be opened",
+        self.assertIn("sweep.yaml:4: data.train: train.csv: cannot be opened",
                       said)
         self.assertFalse(os.path.exists(os.path.join(folder, "run")))
 
