@@ -20,7 +20,8 @@ absl::Status CannotRead(const std::string& path, int error = errno) {
 }  // namespace
 
 absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
-  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // A pipe without a writer would block.
+  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (fd.get() < 0) return CannotRead(path);
   return Of(fd.get(), path);
 }
@@ -29,6 +30,12 @@ absl::StatusOr<MappedFile> MappedFile::Of(int fd, const std::string& path) {
   struct stat about = {};
   if (fstat(fd, &about) != 0) return CannotRead(path);
   if (S_ISDIR(about.st_mode)) return CannotRead(path, EISDIR);
+  if (!S_ISREG(about.st_mode)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot read ", path,
+                     ": it is a pipe, a socket or a device; name a "
+                     "file"));
+  }
   const auto size = static_cast<size_t>(about.st_size);
   if (size == 0) return MappedFile();
   void* const memory = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);

@@ -7,7 +7,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "ebb/v1/job.pb.h"
+#include "google/protobuf/descriptor.h"
 
 namespace ebb::job {
 namespace {
@@ -25,6 +27,26 @@ bool Explains(const Mistake& known, const Mistake& other) {
     return true;
   }
   return !known.meant.empty() && IsWithin(other.path, known.meant);
+}
+
+// Whether the text is the path of a key. Files have names like paths, too:
+// "train.csv".
+bool IsKeyPath(absl::string_view text) {
+  const google::protobuf::Descriptor* type = v1::Job::descriptor();
+  for (;;) {
+    const size_t end = text.find_first_of(".[");
+    const std::string key(text.substr(0, end));
+    const google::protobuf::FieldDescriptor* field = type->FindFieldByName(key);
+    if (field == nullptr) field = type->FindFieldByName(key + "_");
+    if (field == nullptr) return false;
+    // Elements and names of a user's own follow.
+    if (end == absl::string_view::npos || text[end] == '[' || field->is_map()) {
+      return true;
+    }
+    type = field->message_type();
+    if (type == nullptr) return false;
+    text.remove_prefix(end + 1);
+  }
 }
 
 }  // namespace
@@ -98,11 +120,8 @@ Mistake MistakeFromStatus(const absl::Status& status,
   mistake.hint = std::string(lines.second);
   const std::pair<std::string, std::string> parts =
       absl::StrSplit(lines.first, absl::MaxSplits(": ", 1));
-  // A path begins with a key of a job; anything else is part of the text.
-  const std::string root =
-      parts.first.substr(0, parts.first.find_first_of(".["));
-  const bool is_path = v1::Job::descriptor()->FindFieldByName(root) != nullptr;
-  if (is_path) {
+  // Anything else is part of the text.
+  if (IsKeyPath(parts.first)) {
     mistake.path = parts.first;
     mistake.what = parts.second;
   }

@@ -75,6 +75,28 @@ TEST(MistakeTest, PlacesAStatusThatNamesAKey) {
             "f.yaml:1: /data/a.csv: no such file");
 }
 
+// Bug: a file with a name like train.csv was taken for a key, and another line
+// was named.
+TEST(MistakeTest, AFileIsNotAKey) {
+  SourceMap sources;
+  sources.Set("", {"f.yaml", 1});
+  for (const std::string key : {"train", "data", "model", "seed"}) {
+    sources.Set(key, {"f.yaml", 3});
+    const std::string text = key + ".csv: no such file";
+    const Mistake mistake =
+        MistakeFromStatus(absl::NotFoundError(text), sources);
+    EXPECT_EQ(mistake.path, "");
+    EXPECT_EQ(mistake.ToString(), "f.yaml:1: " + text);
+  }
+  for (const std::string path :
+       {"data.train.csv.path", "model.class", "model.layers[2]", "freeze[0]",
+        "tables.layer1.weights.rate_factor", "model", "data.fold"}) {
+    EXPECT_EQ(
+        MistakeFromStatus(absl::NotFoundError(path + ": no"), sources).path,
+        path);
+  }
+}
+
 TEST(MistakeTest, QuotesValuesSafely) {
   EXPECT_EQ(QuoteValue("a"), "\"a\"");
   EXPECT_EQ(QuoteValue("a\n\"\x7f"), "\"a\\n\\\"\\177\"");

@@ -304,6 +304,29 @@ TEST_F(SchedulerStopTest, AResultThatIsLostIsEvaluatedAgain) {
             "were lost, and are computed again");
 }
 
+// Bug: the operator was told that the job had rolled back.
+TEST_F(SchedulerStopTest, ARollbackThatComesTooLateIsToldWhatTheJobDid) {
+  Begin(job::StopRule{"loss", 2, 0}, "loss");
+  const auto refusal = [&](Generation looked_at) {
+    RollbackOrder order;
+    order.generation = looked_at;
+    SchedulerActions actions;
+    const absl::Status refused = core_->Rollback(job_, order, now_, &actions);
+    EXPECT_EQ(refused.code(), absl::StatusCode::kAborted);
+    return std::string(refused.message());
+  };
+  const Generation first = job().state().generation;
+  Epoch(0, 1);
+  EXPECT_THAT(refusal(first),
+              HasSubstr("meanwhile it kept the version of epoch 1 as its best "
+                        "(keep_best). Look again"));
+  const Generation second = job().state().generation;
+  Epoch(1, 2);
+  Epoch(2, 2);
+  EXPECT_THAT(refusal(second),
+              HasSubstr("meanwhile it ended: stopped after epoch 3"));
+}
+
 TEST_F(SchedulerStopTest, WhatIsKeptIsStoredWithTheJob) {
   Begin(std::nullopt, "loss");
   Epoch(0, 1);

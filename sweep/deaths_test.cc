@@ -21,7 +21,12 @@ namespace {
 constexpr int32_t kEpochs = 9;
 
 // A mistake that a driver could have.
-enum class Bug { kNone, kNewRequestId, kOnlyTheLastRung };
+enum class Bug {
+  kNone,
+  kNewRequestId,
+  kOnlyTheLastRung,
+  kBestOfAllEvaluations,
+};
 
 // The n-th number of a stream is a hash of (seed, n).
 class Chances {
@@ -190,6 +195,7 @@ class SimulatedSweep {
     for (const auto& [id, trial] : disk_.jobs) {
       if (trial.state == TrialState::kRunning) return "a trial runs on";
     }
+    if (std::string wrong = CheckBest(); !wrong.empty()) return wrong;
     if (sweep_.folds == 0) return "";
     // Each setting was tested on each fold.
     std::map<std::string, std::set<std::string>> folds;
@@ -201,6 +207,37 @@ class SimulatedSweep {
       if (tested.size() != 4) return absl::StrCat(rate, " misses a fold");
     }
     return folds.size() == 5 ? "" : "there are not 5 settings";
+  }
+
+  // Stated again, by the definition: the best trained to its end, and its last
+  // evaluation is the smallest; with folds, the mean of their last ones.
+  std::string CheckBest() const {
+    std::map<int64_t, double> sums;
+    std::map<int64_t, int64_t> complete;
+    const int64_t folds = std::max<int64_t>(sweep_.folds, 1);
+    for (const auto& [id, trial] : disk_.jobs) {
+      if (trial.state != TrialState::kComplete) continue;
+      sums[trial.number / folds] += trial.measured.back().value;
+      ++complete[trial.number / folds];
+    }
+    int64_t expected = -1;
+    for (const auto& [number, count] : complete) {
+      if (count < folds) continue;
+      if (expected < 0 || sums[number] < sums[expected]) expected = number;
+    }
+    std::vector<Trial> trials = List();
+    if (bug_ == Bug::kBestOfAllEvaluations) {
+      for (Trial& trial : trials) {
+        trial.measured.back().value =
+            std::ranges::min(trial.measured, {}, &Measured::value).value;
+      }
+    }
+    if (sweep_.folds > 0) trials = WholesOf(SettingsOf(sweep_, trials));
+    const auto best = BestOf(trials);
+    if (!best) return "there is no best trial";
+    if (trials[*best].number == expected) return "";
+    return absl::StrCat("trial ", trials[*best].number,
+                        " is not the best, but ", expected);
   }
 
   Sweep sweep_;
@@ -234,6 +271,12 @@ TEST(SweepDeathsTest, AStoppedTrialThatGoesOnIsFound) {
   ASSERT_TRUE(found.has_value());
   EXPECT_NE(found->find("goes on though it was stopped"), std::string::npos)
       << *found;
+}
+
+TEST(SweepDeathsTest, ABestTrialThatIsNotTheBestIsFound) {
+  const auto found = Find(Bug::kBestOfAllEvaluations, 10);
+  ASSERT_TRUE(found.has_value());
+  EXPECT_NE(found->find("is not the best"), std::string::npos) << *found;
 }
 
 }  // namespace

@@ -30,9 +30,7 @@ void Study::Restore(Step::Begin begin, int64_t began_unix_ms) {
   trial.began_unix_ms = began_unix_ms;
 }
 
-bool Study::Tell(int64_t number, int32_t epoch, int32_t epochs, double metric) {
-  Trial* trial = Running(number);
-  if (trial == nullptr) return false;
+void Study::Record(int32_t epoch, int32_t epochs, double metric, Trial* trial) {
   // Only the order of the results counts.
   int64_t order = 1;
   for (const Trial& one : trials_) {
@@ -41,6 +39,12 @@ bool Study::Tell(int64_t number, int32_t epoch, int32_t epochs, double metric) {
   }
   trial->epochs = epochs;
   trial->measured.push_back({epoch, order, Directed(sweep_, metric)});
+}
+
+bool Study::Tell(int64_t number, int32_t epoch, int32_t epochs, double metric) {
+  Trial* trial = Running(number);
+  if (trial == nullptr) return false;
+  Record(epoch, epochs, metric, trial);
   if (!sweep_.halving) return true;
   std::vector<MeasuredTrial> measured;
   for (const Trial& one : trials_) {
@@ -55,6 +59,16 @@ bool Study::Tell(int64_t number, int32_t epoch, int32_t epochs, double metric) {
 bool Study::Finish(int64_t number) {
   Trial* trial = Running(number);
   if (trial == nullptr) return false;
+  trial->state = TrialState::kComplete;
+  return true;
+}
+
+bool Study::Finish(int64_t number, double metric) {
+  Trial* trial = Running(number);
+  if (trial == nullptr) return false;
+  // It may have told nothing before.
+  const int32_t epochs = std::max(trial->epochs, int32_t{1});
+  Record(epochs, epochs, metric, trial);
   trial->state = TrialState::kComplete;
   return true;
 }

@@ -40,6 +40,9 @@ class Study {
   bool Tell(int64_t number, int32_t epoch, int32_t epochs, double metric);
   // The trial is over, and its last metric is its result. False: as of Tell.
   bool Finish(int64_t number);
+  // The trial is over with this result, which halving does not judge: there is
+  // nothing left to stop. False: as of Tell.
+  bool Finish(int64_t number, double metric);
   // The trial is over without a result that counts. False: as of Tell.
   bool Fail(int64_t number);
 
@@ -48,6 +51,7 @@ class Study {
  private:
   // Null: it does not run.
   Trial* Running(int64_t number);
+  void Record(int32_t epoch, int32_t epochs, double metric, Trial* trial);
 
   Sweep sweep_;
   std::vector<Trial> trials_;

@@ -49,6 +49,24 @@ TEST(StudyTest, HalvingStopsATrialThatIsNotAmongTheBest) {
   EXPECT_TRUE(study.Tell(0, 2, 4, 0.95));
 }
 
+// Bug: a rung that the trial had not told of stopped it at its end, and its
+// result never counted.
+TEST(StudyTest, HalvingDoesNotStopATrialThatIsOver) {
+  Sweep sweep = Rates(3);
+  sweep.halving = Halving{1, 2};
+  Study study(sweep, {});
+  study.Ask(0);
+  study.Ask(0);
+  EXPECT_TRUE(study.Tell(0, 1, 4, 0.9));
+  EXPECT_TRUE(study.Tell(0, 2, 4, 0.95));
+  EXPECT_TRUE(study.Finish(0, 0.7));
+  EXPECT_TRUE(study.Tell(1, 1, 4, 0.91));
+  EXPECT_TRUE(study.Finish(1, 0.8));
+  EXPECT_FALSE(study.Finish(1, 0.8));
+  EXPECT_EQ(study.trials()[1].state, TrialState::kComplete);
+  EXPECT_EQ(BestOf(study.trials()), 1u);
+}
+
 TEST(StudyTest, ItGoesOnFromItsTrials) {
   Study whole(Rates(20), {});
   Study first(Rates(20), {});

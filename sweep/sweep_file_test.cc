@@ -10,9 +10,11 @@
 namespace ebb::sweep {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr char kJob[] = R"(name: digits
 model: {kind: mlp, layers: [4, 16, 3]}
@@ -124,6 +126,19 @@ TEST(SweepFileTest, ASweepOfOnePointIsRefused) {
 )"),
               HasSubstr("s.yaml:7: sweep.space: has a single point, so every "
                         "trial would be the same"));
+}
+
+// Bug: it began, and ended after one trial.
+TEST(SweepFileTest, ARangeOfOnePointIsRefused) {
+  EXPECT_THAT(Mistakes(R"(sweep:
+  budget: {trials: 9}
+  space:
+    optimizer.rate: {range: [0.1, 0.100001]}
+    seed: {integer: [1000000, 1000001]}
+)"),
+              AllOf(HasSubstr("s.yaml:8: sweep.space.optimizer.rate.range: is "
+                              "narrower than the four digits"),
+                    Not(HasSubstr("seed"))));
 }
 
 TEST(SweepFileTest, AGridOfARangeTakesSteps) {

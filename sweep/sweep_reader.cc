@@ -407,6 +407,13 @@ void SweepReader::ReadEnds(const YamlNode& node, const std::string& path,
   }
   dimension->low = ends[0];
   dimension->high = ends[1];
+  if (!whole && ends[0] < ends[1] && (!dimension->log || ends[0] > 0) &&
+      ValueAt(*dimension, 0) == ValueAt(*dimension, 1)) {
+    Fail(node.line, path,
+         "is narrower than the four digits that a trial's values have, so "
+         "every trial would be the same",
+         "a wider range, or values: [A, B]");
+  }
 }
 
 void SweepReader::ReadCondition(const YamlNode& node, const std::string& path,

@@ -45,6 +45,19 @@ std::vector<std::string> OverridesOf(const SweepFile& file,
   return overrides;
 }
 
+absl::StatusOr<std::string> BestFile(const SweepFile& file, int64_t number,
+                                     const Choices& choices) {
+  job::JobFile read =
+      job::ReadJob(file.job_text, file.job_file, OverridesOf(file, choices));
+  if (!read.ok()) return job::ToStatus(read.mistakes);
+  const Sweep& sweep = file.sweep;
+  if (!read.job.has_name())
+    read.job.set_name(absl::StrCat(sweep.name, "-best"));
+  return absl::StrCat("# The best of the sweep ", sweep.name, ": trial ",
+                      number, "\n",
+                      job::JobToYaml(read.job, job::YamlStyle::kCompact));
+}
+
 absl::StatusOr<std::string> TrialFile(const SweepFile& file, int64_t number,
                                       const Choices& choices) {
   job::JobFile read =

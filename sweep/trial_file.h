@@ -23,6 +23,10 @@ std::vector<std::string> OverridesOf(const SweepFile& file,
 // not go together, as the mistakes say.
 absl::StatusOr<std::string> TrialFile(const SweepFile& file, int64_t number,
                                       const Choices& choices);
+// The job with the choices of the best trial. It has the job's own name, so
+// that a cluster that has the trial takes it, and it is not another trial.
+absl::StatusOr<std::string> BestFile(const SweepFile& file, int64_t number,
+                                     const Choices& choices);
 
 // What the comment of a trial's job file says.
 struct TrialHeader {

@@ -211,8 +211,24 @@ class Run(Job):
             with open(self._path("report.json"), encoding="utf-8") as file:
                 report: Dict[str, Any] = json.load(file)
         except FileNotFoundError:
-            raise Unavailable(f"the run in {self.folder} left no report") from None
+            hint = "run.trials says what came of each fold" if self._has_trials() else ""
+            raise Unavailable(f"the run in {self.folder} left no report", hint) from None
         return report
+
+    @property
+    def trials(self) -> List[Dict[str, Any]]:
+        """What trials.json says of a job with ``validate``: a trial for each
+        setting, with its ``figures`` (mean and deviation) and its ``folds``.
+        Raises Unavailable if there is none (yet)."""
+        try:
+            with open(self._path("trials.json"), encoding="utf-8") as file:
+                trials: List[Dict[str, Any]] = json.load(file)["trials"]
+        except FileNotFoundError:
+            raise Unavailable(
+                f"the run in {self.folder} has no trials",
+                "a job with the key validate has some, once its first fold has begun",
+            ) from None
+        return trials
 
     @property
     def report_html(self) -> str:
@@ -240,6 +256,9 @@ class Run(Job):
         if self.running:
             job = self._status_or_none()
             return "waiting" if job is None else str(job["state"])
+        if self._has_trials():
+            whole = all(one["state"] == "complete" for one in self.trials)
+            return "complete" if whole else "stopped"
         return "complete" if self.report["complete"] else "stopped"
 
     @property
@@ -415,6 +434,9 @@ class Run(Job):
 
     def _path(self, name: str) -> str:
         return os.path.join(self.folder, name)
+
+    def _has_trials(self) -> bool:
+        return os.path.exists(self._path("trials.json"))
 
     def _epochs(self) -> int:
         return int(self._in_job(_EPOCHS) or 0)

@@ -23,6 +23,26 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
 
 
+# Bug: ebb.run() of a job with validate was refused, because of a flag of its own.
+def test_cross_validates(tmp_path: Path) -> None:
+    job = {**small_job(tmp_path), "validate": 3}
+    del job["data"]["test"]
+    run = ebb.run(job)
+    assert run.state == "complete"
+    (trial,) = run.trials
+    assert trial["figures"]["accuracy"]["mean"] > 0.9
+    assert [fold["state"] for fold in trial["folds"]] == ["complete"] * 3
+    with pytest.raises(ebb.Unavailable, match="left no report(.|\n)*run.trials"):
+        run.report
+    with pytest.raises(ebb.JobFailed, match="expect.accuracy: the mean of the folds"):
+        ebb.run({**job, "expect": {"accuracy": ">= 0.9999"}})
+    with pytest.raises(ebb.Refused, match="--tls"):
+        ebb.run(job, tls=True)
+    whole = ebb.run(small_job(tmp_path), epochs=1)
+    with pytest.raises(ebb.Unavailable, match="has no trials(.|\n)*validate"):
+        whole.trials
+
+
 def test_trains_and_keeps_everything(tmp_path: Path) -> None:
     run = ebb.run(small_job(tmp_path))
     assert run.folder == "runs/corners-1"

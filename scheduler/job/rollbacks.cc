@@ -57,9 +57,10 @@ absl::Status Rollbacks::MayRollBack(const RollbackOrder& order) const {
         " are served; ebb explain says what it waits for. Try again then"));
   }
   if (order.generation != job_.state.generation) {
-    return absl::AbortedError(absl::StrCat(
-        name, " is of generation ", job_.state.generation.value(), ", not ",
-        order.generation.value(), ": it rolled back meanwhile. Look again"));
+    return absl::AbortedError(
+        absl::StrCat(name, " is of generation ", job_.state.generation.value(),
+                     ", not ", order.generation.value(), ": meanwhile it ",
+                     WhatBeganGeneration(), ". Look again"));
   }
   if (order.change != nullptr) {
     if (absl::Status may = MayFollow(job_.plan(), order.change->plan);
@@ -95,6 +96,21 @@ absl::Status Rollbacks::MayRollBack(const RollbackOrder& order) const {
     }
   }
   return absl::OkStatus();
+}
+
+std::string Rollbacks::WhatBeganGeneration() const {
+  const JobState& state = job_.state;
+  if (state.chosen_in == state.generation && !state.ended.empty()) {
+    return absl::StrCat("ended: ", state.ended);
+  }
+  // The version of the last epoch may be the best, too. No generation begins
+  // for it.
+  if (state.chosen_in == state.generation && state.kept_epoch >= 0 &&
+      state.kept_epoch + 1 < job_.plan().epochs) {
+    return absl::StrCat("kept the version of epoch ", state.kept_epoch + 1,
+                        " as its best (keep_best)");
+  }
+  return "rolled back, was changed, or converged";
 }
 
 bool Rollbacks::RollBackIfNeeded(Context* context) {

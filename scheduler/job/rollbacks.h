@@ -78,6 +78,8 @@ class Rollbacks {
 
  private:
   absl::Status MayRollBack(const RollbackOrder& order) const;
+  // What the job did when its generation began, for people.
+  std::string WhatBeganGeneration() const;
   // Begins the generation of a rollback, at the rate of `record`; `why` tells
   // it.
   void RollBack(RollbackRecord record, std::string why, Context* context);

@@ -7,11 +7,13 @@ import glob
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 import unittest
 
+from daemons import wait_until
 from job_test_case import JobTestCase
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
@@ -87,6 +89,27 @@ class AdviseTest(JobTestCase):
             self.assertGreater(advice["server_seconds_per_example"], 0)
             # Nothing is left of the run.
             self.assertEqual(glob.glob(f"{temporary}/ebb-advise-*"), [])
+
+    # Bug: the folder of the run that measures stayed.
+    def test_an_interrupt_leaves_no_files(self):
+        with tempfile.TemporaryDirectory() as temporary:
+            process = subprocess.Popen(
+                [f"{BIN}/ebb", "advise", "job.yaml", "--prices", "prices.csv",
+                 "--measure", "10m"], cwd=self.data, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, env={**os.environ,
+                                               "TMPDIR": temporary})
+            self.addCleanup(process.stdout.close)
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+
+            def measures():
+                self.assertIsNone(process.poll())
+                return glob.glob(f"{temporary}/ebb-advise-*/run/metrics.csv")
+            wait_until(measures, lambda: os.listdir(temporary), self.limit_s,
+                       0.05)
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(self.limit_s), 130)
+            self.assertEqual(os.listdir(temporary), [])
 
     def test_mistakes_are_named(self):
         os.makedirs(f"{self.data}/bad", exist_ok=True)

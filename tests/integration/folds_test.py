@@ -12,6 +12,7 @@ import subprocess
 import sys
 import unittest
 
+from daemons import wait_until
 from sweep_test_case import SweepTestCase, points
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
@@ -205,6 +206,31 @@ class FoldsTest(SweepTestCase):
         with open(os.path.join(folder, "run/sweep.html")) as file:
             self.assertIn("mean of the folds", file.read())
 
+    # Bug: --leave-with-parent was refused, with which Python starts runs.
+    def test_it_ends_with_the_process_that_started_it(self):
+        folder = self.copy_of_data()
+        output = open(os.path.join(folder, "output"), "w")
+        self.addCleanup(output.close)
+        starter = subprocess.Popen(
+            [sys.executable, "-c", "import os, subprocess, sys; "
+             "subprocess.Popen(sys.argv[1:] + [str(os.getpid())]); sys.stdin.read()",
+             os.path.join(BIN, "ebb"), "run", "job.yaml", "--run-dir", "run",
+             "--leave-with-parent"], cwd=folder, stdin=subprocess.PIPE,
+            stdout=output, stderr=subprocess.STDOUT,
+            env=dict(os.environ, EBB_BATCH_TIME="50ms"))
+        self.addCleanup(starter.wait)
+        self.addCleanup(starter.kill)
+        wait_until(lambda: os.path.exists(f"{folder}/run/trials.json"),
+                   lambda: self.said(folder), self.limit_s, 0.05)
+        starter.stdin.close()
+        starter.wait(self.limit_s)
+        wait_until(lambda: "files in run" in self.said(folder),
+                   lambda: self.said(folder), self.limit_s, 0.05)
+        self.assertIn("stopping: workers finish", self.said(folder))
+        said = self.run_ebb(folder, "run", "job.yaml", "--run-dir", "other",
+                            "--shared-checkpoints", "shared", rc=2)
+        self.assertIn("--shared-checkpoints", said)
+
     def test_mistakes_say_what_to_do(self):
         folder = self.copy_of_data()
         said = self.run_ebb(folder, "submit", "job.yaml", "--scheduler",
@@ -217,8 +243,25 @@ class FoldsTest(SweepTestCase):
             file.write("0,0,0,0,2\n" * 4)
         said = self.run_ebb(folder, "run", "job.yaml", "--run-dir", "run",
                             "--set", "model.kind=softmax", rc=2)
+        self.assertIn("job.yaml:4: data", said)
         self.assertIn("has no example of the class 2, which has 4; take fewer "
                       "folds, or leave the class out", said)
+        # Bug: a cluster was started, and a file of its folder was named.
+        said = self.run_ebb(folder, "run", "job.yaml", "--set",
+                            "data.train.csv=none.csv", "--run-dir", "run",
+                            rc=2)
+        self.assertIn("none.csv: cannot be opened", said)
+        os.remove(os.path.join(folder, "train.csv"))
+        said = self.run_ebb(folder, "run", "job.yaml", "--run-dir", "run",
+                            rc=2)
+        self.assertIn("job.yaml:4: data.train: train.csv: cannot be opened",
+                      said)
+        said = self.run_ebb(folder, "sweep", "sweep.yaml", "--run-dir", "run",
+                            rc=2)
+        self.assertIn("trial 0, fold 0 cannot begin, with ", said)
+        self.assertIn("sweep.yaml:4: data.train: train.csv: cannot be opened",
+                      said)
+        self.assertFalse(os.path.exists(os.path.join(folder, "run")))
 
 
 if __name__ == "__main__":

@@ -87,6 +87,32 @@ class SweepTest(SweepTestCase):
             self.assertEqual(trials[number]["job"], job)
             self.assertEqual(trials[number]["set"], choices)
 
+    def test_tpe_with_halving_whatever_is_killed(self):
+        folder = self.copy_of_data()
+        with open(os.path.join(folder, "sweep.yaml"), "w") as file:
+            file.write(SWEEP.replace("seed: 5", "method: tpe")
+                       .replace("trials: 8", "trials: 14") +
+                       "  halving: {first: 1, factor: 2}\n")
+        process = self.start(folder, batch_time="10ms")
+        for count in [1, 4]:
+            self.wait_for_trials(process, folder, count)
+            process.kill()
+            process.wait()
+            process = self.start(folder, "--resume", batch_time="10ms")
+        # From 10 results on the model chooses.
+        self.wait_for_trials(process, folder, 11)
+        self.kill_scheduler(process)
+        self.assertEqual(process.wait(self.limit_s), 0, self.said(folder))
+        trials = self.check_counted_once(folder, 14)
+        why = [one["why"] for one in trials if one["state"] == "stopped"]
+        self.assertTrue(why, trials)
+        for one in why:
+            self.assertIn("stopped by halving at epoch", one)
+        done = {one["trial"]: one["value"] for one in trials
+                if one["state"] == "complete"}
+        with open(os.path.join(folder, "run/trials.json")) as file:
+            self.assertEqual(json.load(file)["best"], min(done, key=done.get))
+
     def test_halving_stops_trials(self):
         folder = self.copy_of_data()
         with open(os.path.join(folder, "sweep.yaml"), "a") as file:
@@ -107,6 +133,10 @@ class SweepTest(SweepTestCase):
         best = subprocess.run(
             [os.path.join(BIN, "ebb"), "sweep", "best", "run"], cwd=folder,
             check=True, capture_output=True)
+        # Bug: it had the name and the header of the trial, so that a cluster
+        # that has the trial refused it.
+        self.assertIn(b"name: points\n", best.stdout)
+        self.assertNotIn(b"# set ", best.stdout)
         trained = subprocess.run(
             [os.path.join(BIN, "ebb"), "run", "-", "--run-dir", "again",
              "--report", "report.json"], cwd=folder, input=best.stdout,
@@ -152,6 +182,71 @@ class SweepTest(SweepTestCase):
             wait_until(looks, text, self.limit_s, 0.05)
             process.terminate()
             self.assertEqual(process.wait(self.limit_s), 130, text())
+        owner.terminate()
+        self.assertEqual(owner.wait(self.limit_s), 130, self.said(folder))
+
+    def test_a_sweep_of_a_cluster_with_tls(self):
+        folder = self.copy_of_data()
+        home = self.new_folder()
+        address = os.path.join(folder, "owner/scheduler.address")
+        environment = dict(os.environ, HOME=home, XDG_STATE_HOME="",
+                           EBB_BATCH_TIME="5ms")
+        with open(os.path.join(folder, "owner.yaml"), "w") as file:
+            file.write(SWEEP.split("sweep:")[0].replace("epochs: 4",
+                                                        "epochs: 100000"))
+        output = open(os.path.join(folder, "output"), "w")
+        self.addCleanup(output.close)
+        owner = subprocess.Popen(
+            [os.path.join(BIN, "ebb"), "run", "owner.yaml", "--tls",
+             "--workers", "3", "--servers", "1", "--run-dir", "owner"],
+            cwd=folder, env=environment, stdout=output,
+            stderr=subprocess.STDOUT)
+        self.addCleanup(owner.wait)
+        self.addCleanup(owner.kill)
+
+        def there():
+            self.assertIsNone(owner.poll(), self.said(folder))
+            return os.path.exists(address)
+        wait_until(there, lambda: self.said(folder), self.limit_s, 0.05)
+        with open(address) as file:
+            cluster = ["--scheduler", file.read().strip(),
+                       "--tls-cert", "owner/tls/client.pem",
+                       "--tls-key", "owner/tls/client.key",
+                       "--tls-ca", "owner/tls/ca.pem"]
+
+        def start():
+            process = subprocess.Popen(
+                [os.path.join(BIN, "ebb"), "sweep", "sweep.yaml",
+                 *cluster, "--run-dir", "run"], cwd=folder, env=environment,
+                stdout=output, stderr=subprocess.STDOUT)
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+            return process
+        process = start()
+        self.wait_for_trials(process, folder, 2)
+        process.kill()
+        process.wait()
+        process = start()
+        self.assertEqual(process.wait(self.limit_s), 0, self.said(folder))
+        self.check_counted_once(folder, 8)
+        # Each trial has a token of its own, as each submitted job has.
+        tokens = os.path.join(home, ".local/state/ebb/tokens")
+        self.assertEqual(
+            sorted(os.listdir(tokens)),
+            sorted(f"{one['job']}.token" for one in self.trials(folder)))
+
+        def best(**variables):
+            return subprocess.run(
+                [os.path.join(BIN, "ebb"), "sweep", "best", "sweep.yaml",
+                 *cluster], cwd=folder, text=True,
+                env={**environment, **variables}, capture_output=True,
+                timeout=self.limit_s)
+        self.assertEqual(best().returncode, 0, best().stderr)
+        self.assertIn("name: ", best().stdout)
+        # Another user has none.
+        refused = best(HOME=folder)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("--token-file", refused.stderr)
         owner.terminate()
         self.assertEqual(owner.wait(self.limit_s), 130, self.said(folder))
 

@@ -18,7 +18,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/status_macros.h"
 #include "tools/command/command.h"
 #include "tools/ebb/advise/advice.h"
@@ -29,6 +29,7 @@
 #include "tools/ebb/sim/market_flags.h"
 #include "tools/files/files.h"
 #include "tools/process/child_process.h"
+#include "tools/process/signals.h"
 #include "tools/text/console.h"
 #include "tools/text/json.h"
 #include "tools/text/read_json.h"
@@ -96,7 +97,8 @@ double ExamplesOf(const JobPlan& plan) {
   return static_cast<double>(plan.examples) * plan.epochs;
 }
 
-absl::Status Measure(const AdviseFlags& flags, Basis* basis) {
+absl::Status Measure(const AdviseFlags& flags, SignalWaiter* signals,
+                     Basis* basis) {
   MeasuredWork& work = basis->work;
   work.load = flags.load;
   if (flags.rate) {
@@ -112,7 +114,7 @@ absl::Status Measure(const AdviseFlags& flags, Basis* basis) {
     Say(absl::StrFormat("measuring the job with one worker: %s of %s",
                         DurationText(over), DurationText(flags.measure)));
   };
-  absl::StatusOr<LocalSpeed> speed = MeasureLocalSpeed(options);
+  absl::StatusOr<LocalSpeed> speed = MeasureLocalSpeed(options, signals);
   Say("");
   EBB_RETURN_IF_ERROR(speed.status());
   work.rate = speed->rate;
@@ -126,7 +128,8 @@ absl::Status Measure(const AdviseFlags& flags, Basis* basis) {
 // What `ebb sim --report` finds for this job on such machines.
 absl::StatusOr<double> SimulatedGoodput(const WorkerKind& kind,
                                         const sim::ChurnRates& rates,
-                                        const Basis& basis, uint64_t seed) {
+                                        const Basis& basis, uint64_t seed,
+                                        SignalWaiter* signals) {
   Say(absl::StrCat("simulating ", kind.name));
   std::string log =
       (std::filesystem::temp_directory_path() / "ebb-advise-XXXXXX").string();
@@ -178,7 +181,11 @@ absl::StatusOr<double> SimulatedGoodput(const WorkerKind& kind,
         "\nhint: `ebb sim` is a program of its own: build it beside ebb (ninja "
         "-C build ebb-sim), or install the package"));
   }
-  while (!child->Poll()) absl::SleepFor(kLook);
+  while (!child->Poll()) {
+    if (signals->Wait(kLook).interrupts > 0) {
+      return absl::AbortedError("interrupted");
+    }
+  }
   const std::string text = ReadFile(log).value_or("");
   if (!child->Poll()->clean()) {
     return absl::InvalidArgumentError(
@@ -202,6 +209,9 @@ absl::StatusOr<double> SimulatedGoodput(const WorkerKind& kind,
 
 absl::StatusOr<Basis> Prepare(const AdviseFlags& flags) {
   Basis basis;
+  // Before any thread: they hold back the same signals. What is measured or
+  // simulated leaves no files behind.
+  EBB_ASSIGN_OR_RETURN(SignalWaiter signals, SignalWaiter::Create());
   if (flags.job.file == "-" && !flags.rate) {
     return absl::InvalidArgumentError(
         "the job comes from the standard input, and is read twice to be "
@@ -218,7 +228,7 @@ absl::StatusOr<Basis> Prepare(const AdviseFlags& flags) {
   basis.work.most_workers = flags.most_workers > 0 ? flags.most_workers
                             : plan.max_workers > 0 ? plan.max_workers
                                                    : INT32_MAX;
-  EBB_RETURN_IF_ERROR(Measure(flags, &basis));
+  EBB_RETURN_IF_ERROR(Measure(flags, &signals, &basis));
   if (flags.workers_per_server) {
     basis.work.server_seconds = kServerShare * basis.kinds.server.processors /
                                 (*flags.workers_per_server * basis.work.rate);
@@ -227,7 +237,7 @@ absl::StatusOr<Basis> Prepare(const AdviseFlags& flags) {
     EBB_ASSIGN_OR_RETURN(
         const double goodput,
         SimulatedGoodput(kind, RatesOf(kind, basis.market.rates), basis,
-                         flags.seed));
+                         flags.seed, &signals));
     basis.goodputs.push_back(goodput);
   }
   Say("");
@@ -388,6 +398,7 @@ int Advise(const AdviseFlags& flags) {
   const absl::StatusOr<Basis> basis = Prepare(flags);
   if (!basis.ok()) {
     Say("");
+    if (absl::IsAborted(basis.status())) return kExitInterrupted;
     return Report(basis.status());
   }
   const auto goodput = [&](const WorkerKind& kind, const sim::ChurnRates&) {

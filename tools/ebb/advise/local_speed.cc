@@ -160,7 +160,8 @@ absl::StatusOr<LocalSpeed> SpeedOfSamples(absl::string_view csv) {
   return speed;
 }
 
-absl::StatusOr<LocalSpeed> MeasureLocalSpeed(const LocalSpeedOptions& options) {
+absl::StatusOr<LocalSpeed> MeasureLocalSpeed(const LocalSpeedOptions& options,
+                                             SignalWaiter* signals) {
   EBB_ASSIGN_OR_RETURN(const std::string folder, TemporaryFolder());
   const absl::Cleanup remove = [&folder] {
     std::error_code error;
@@ -180,8 +181,12 @@ absl::StatusOr<LocalSpeed> MeasureLocalSpeed(const LocalSpeedOptions& options) {
   absl::Time begun = absl::InfiniteFuture();
   double applied_before = 0, server_before = 0;
   double applied = 0, server = 0;
+  bool interrupted = false;
   while (!child.Poll() && absl::Now() - begun < options.length) {
-    absl::SleepFor(kLook);
+    if (signals->Wait(kLook).interrupts > 0) {
+      interrupted = true;
+      break;
+    }
     const double now = AppliedOf(metrics);
     const double cpu = ServerSeconds(child.pid());
     if (begun != absl::InfiniteFuture()) {
@@ -204,7 +209,13 @@ absl::StatusOr<LocalSpeed> MeasureLocalSpeed(const LocalSpeedOptions& options) {
   const absl::StatusOr<std::string> csv = ReadFile(metrics);
   child.Signal(SIGINT);
   const absl::Time end = absl::Now() + kEndLimit;
-  while (!child.Poll() && absl::Now() < end) absl::SleepFor(kLook);
+  while (!child.Poll() && absl::Now() < end) {
+    // Told a second time, the run ends at once.
+    if (signals->Wait(kLook).interrupts == 0) continue;
+    interrupted = true;
+    child.Signal(SIGINT);
+  }
+  if (interrupted) return absl::AbortedError("interrupted");
   if (!csv.ok() || begun == absl::InfiniteFuture()) {
     return absl::FailedPreconditionError(
         absl::StrCat("the run that measures did not train", kOtherwise,

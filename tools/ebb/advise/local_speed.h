@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "tools/process/signals.h"
 
 namespace ebb::tools {
 
@@ -33,8 +34,9 @@ struct LocalSpeedOptions {
 
 // Trains the job with one worker and one server for `length`, in a folder for
 // temporary files that it removes. Blocks. FailedPrecondition: the run failed,
-// or was too short; says how to go on.
-absl::StatusOr<LocalSpeed> MeasureLocalSpeed(const LocalSpeedOptions& options);
+// or was too short; says how to go on. Aborted: a signal ended it.
+absl::StatusOr<LocalSpeed> MeasureLocalSpeed(const LocalSpeedOptions& options,
+                                             SignalWaiter* signals);
 
 // The same from the samples of a run (metrics.csv), without server_seconds.
 absl::StatusOr<LocalSpeed> SpeedOfSamples(absl::string_view csv);

@@ -21,6 +21,17 @@ std::string FileOf(const std::string& folder, JobId job) {
   return absl::StrCat(folder, "/", job.value(), ".token");
 }
 
+// Where the token of a job is that has no number yet.
+std::string FileOfRequest(const std::string& folder,
+                          absl::string_view request_id) {
+  constexpr size_t kCharacters = 32;
+  // The request may be named by anything.
+  return absl::StrCat(
+      folder, "/submitted-",
+      absl::BytesToHexString(JobTokenHash(request_id)).substr(0, kCharacters),
+      ".token");
+}
+
 absl::Status MakeFolder(const std::string& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
@@ -72,12 +83,7 @@ absl::StatusOr<TokenToSubmit> TokenToSubmit::Take(
     }
     EBB_RETURN_IF_ERROR(MakeFolder(folder));
     taken.folder_ = folder;
-    constexpr size_t kCharacters = 32;
-    // The request may be named by anything.
-    taken.file_ = absl::StrCat(
-        folder, "/submitted-",
-        absl::BytesToHexString(JobTokenHash(request_id)).substr(0, kCharacters),
-        ".token");
+    taken.file_ = FileOfRequest(folder, request_id);
   }
   const auto known = ReadJobToken(taken.file_);
   if (known.ok()) {
@@ -105,6 +111,17 @@ absl::StatusOr<std::string> TokenToSubmit::Keep(JobId job) const {
   return absl::InvalidArgumentError(absl::StrCat("the job's token stays in ",
                                                  file_, ": ", error.message(),
                                                  "; name it by --token-file"));
+}
+
+absl::Status TokenToSubmit::KeepAnswered(const std::string& folder,
+                                         absl::string_view request_id,
+                                         JobId job) {
+  TokenToSubmit taken;
+  taken.file_ = FileOfRequest(folder, request_id);
+  taken.folder_ = folder;
+  std::error_code error;
+  if (!fs::exists(taken.file_, error)) return absl::OkStatus();
+  return taken.Keep(job).status();
 }
 
 void TokenToSubmit::Drop() const {

@@ -41,6 +41,10 @@ class TokenToSubmit {
   // The job exists. Returns the file of its token from now on: an earlier try
   // with the same request may have left one.
   absl::StatusOr<std::string> Keep(JobId job) const;
+  // The same for a process that died before the scheduler's answer came. OK:
+  // also if the folder has no token of this request.
+  static absl::Status KeepAnswered(const std::string& folder,
+                                   absl::string_view request_id, JobId job);
   // The job was refused: removes what was written for it. A token of an earlier
   // try stays, as the job may exist since.
   void Drop() const;

@@ -108,6 +108,18 @@ TEST_F(TokenFilesTest, WarnsOfOneThatAllCanRead) {
   EXPECT_EQ(TokenFileWarning(""), "");
 }
 
+TEST_F(TokenFilesTest, WhatADeathLeftIsTheJobs) {
+  const std::string folder = test_ / "tokens";
+  const auto taken = TokenToSubmit::Take("", folder, "one");
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_TRUE(TokenToSubmit::KeepAnswered(folder, "other", JobId(6)).ok());
+  EXPECT_EQ(KnownToken(folder, JobId(6)), "");
+  EXPECT_TRUE(TokenToSubmit::KeepAnswered(folder, "one", JobId(7)).ok());
+  EXPECT_EQ(KnownToken(folder, JobId(7)), taken->token());
+  EXPECT_TRUE(TokenToSubmit::KeepAnswered(folder, "one", JobId(7)).ok());
+  EXPECT_EQ(KnownToken(folder, JobId(7)), taken->token());
+}
+
 TEST_F(TokenFilesTest, WithoutAPlaceItSaysWhatToDo) {
   std::ofstream(test_ / "file") << "short";
   for (const auto& taken :

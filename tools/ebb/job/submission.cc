@@ -728,6 +728,12 @@ void AddBinsChoice(const v1::Job& given, std::vector<job::Choice>* choices) {
                                    " intervals one is for missing values")});
 }
 
+job::JobFile ReadChosen(const JobChoice& choice,
+                        const std::vector<std::string>& overrides) {
+  return choice.text ? job::ReadJob(*choice.text, choice.file, overrides)
+                     : job::ReadJobFile(choice.file, overrides);
+}
+
 // The file's expectations hold for its epochs. With fewer epochs they are left
 // out, unless an override sets them, too. Returns a note about that.
 std::string LeaveOutExpectations(const JobChoice& choice,
@@ -738,7 +744,7 @@ std::string LeaveOutExpectations(const JobChoice& choice,
   if (asked || choice.overrides.empty() || !job->has_expect()) return "";
   // It ends by itself.
   if (job::TraitsOf(job->model()).boosted()) return "";
-  v1::Job whole = job::ReadJobFile(choice.file, {}).job;
+  v1::Job whole = ReadChosen(choice, {}).job;
   job::FillDefaults(&whole);
   job::FitToData(data, 0, &whole);
   if (job->train().epochs() >= whole.train().epochs()) return "";
@@ -881,9 +887,10 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   // The user names the places, and reads them by rights of their own.
   draft.open = data::WithRemoteFiles(choice.open, {});
   draft.stored = StoredOf(choice);
-  draft.file = job::ReadJobFile(choice.file, choice.overrides);
-  const auto source = ReadFile(choice.file);
-  if (source.ok()) draft.data_hint = DataHint(*source);
+  draft.file = ReadChosen(choice, choice.overrides);
+  const std::string text =
+      choice.text ? *choice.text : ReadFile(choice.file).value_or("");
+  draft.data_hint = DataHint(text);
   const job::JobFile& file = draft.file;
   // There is no job to look at.
   if (file.job.ByteSizeLong() == 0) {
@@ -963,7 +970,7 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
     }
     facts.algorithm = *std::move(algorithm);
   }
-  if (source.ok()) prepared.source = *source;
+  prepared.source = choice.source.value_or(text);
   facts.source = prepared.source;
   MakePathsAbsolute(std::filesystem::current_path().string(), &full);
   auto record = job::MakeJobRecord(full, facts);

@@ -24,6 +24,10 @@ namespace ebb::tools {
 // Which job, as a command line says it.
 struct JobChoice {
   std::string file;
+  // What is in the file, if not all of it is the job; absent: the file is read.
+  std::optional<std::string> text;
+  // Kept with the job as its source; absent: the text of the file.
+  std::optional<std::string> source;
   // "path.to.key=value", the later before the earlier.
   std::vector<std::string> overrides;
   // Folders from which plugins may come.

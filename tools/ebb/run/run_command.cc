@@ -44,11 +44,12 @@ bool HasFolds(const JobChoice& choice) {
 // does not.
 int RunFolds(const RunFlags& flags) {
   const RunOptions& run = flags.run;
-  if (run.tls || run.skip || run.parent != 0 || !run.report_file.empty() ||
-      TargetsOf(flags.back) > 0 || flags.kill_every > absl::ZeroDuration()) {
+  if (run.tls || run.skip || !run.report_file.empty() ||
+      !run.shared_checkpoints.empty() || TargetsOf(flags.back) > 0 ||
+      flags.kill_every > absl::ZeroDuration()) {
     return Report(absl::InvalidArgumentError(
         "validate trains a job for each fold, and --tls, --skip, --report, "
-        "--kill-every, --leave-with-parent and going back are for a single "
+        "--shared-checkpoints, --kill-every and going back are for a single "
         "job.\nhint: leave them out; the results are in trials.json of the "
         "run's folder"));
   }
@@ -67,6 +68,7 @@ int RunFolds(const RunFlags& flags) {
   if (!run.folder.empty()) add("--run-dir", run.folder);
   if (run.resume) words.emplace_back("--resume");
   if (run.quiet) words.emplace_back("--quiet");
+  if (run.parent != 0) add("--leave-with-parent", absl::StrCat(run.parent));
   // The standard input, kept as a file in memory, is read there.
   absl::string_view kept = run.job.file;
   int fd = 0;

@@ -3,16 +3,19 @@
 #include <fcntl.h>
 #include <google/protobuf/struct.pb.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/fd.h"
 #include "common/status_macros.h"
 #include "sweep/trial_file.h"
 #include "tools/text/read_json.h"
@@ -35,7 +38,49 @@ constexpr char kExample[] =
 
 absl::Status FileError(const std::string& path, absl::string_view what) {
   return absl::UnavailableError(absl::StrCat(
-      path, " ", what, ": ", std::generic_category().message(errno)));
+      path, " ", what, ": ", std::generic_category().message(errno),
+      "\nhint: --study FILE keeps the study in another place"));
+}
+
+// How the first line of each study begins.
+constexpr absl::string_view kBegin = "{\"study\": ";
+
+absl::Status NotAStudy() {
+  return absl::FailedPreconditionError(
+      "the file is not that of a study, and stays as it is\nhint: --study "
+      "FILE, another file");
+}
+
+// Only one process at a time has it.
+class FileLock {
+ public:
+  static absl::StatusOr<FileLock> Take(int fd, const std::string& path) {
+    int locked = 0;
+    do {
+      locked = flock(fd, LOCK_EX);
+    } while (locked != 0 && errno == EINTR);
+    if (locked != 0) return FileError(path, "cannot be locked");
+    return FileLock(fd);
+  }
+  FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  ~FileLock() {
+    if (fd_ >= 0) flock(fd_, LOCK_UN);
+  }
+
+ private:
+  explicit FileLock(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+// So that the file is there after a crash of the machine.
+absl::Status SyncFolderOf(const std::string& path) {
+  std::string folder = std::filesystem::path(path).parent_path().string();
+  if (folder.empty()) folder = ".";
+  const Fd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd.get() < 0 || fsync(fd.get()) != 0) {
+    return FileError(path, "cannot be written");
+  }
+  return absl::OkStatus();
 }
 
 template <typename... Args>
@@ -69,11 +114,7 @@ absl::StatusOr<std::unique_ptr<StudyJournal>> StudyJournal::Open(
                       S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
   if (fd < 0) return FileError(path, "cannot be opened");
   std::unique_ptr<StudyJournal> journal(new StudyJournal(file, path, fd));
-  int locked = 0;
-  do {
-    locked = flock(fd, LOCK_EX);
-  } while (locked != 0 && errno == EINTR);
-  if (locked != 0) return FileError(path, "cannot be locked");
+  EBB_ASSIGN_OR_RETURN(const FileLock lock, FileLock::Take(fd, path));
   EBB_RETURN_IF_ERROR(journal->Read());
   return journal;
 }
@@ -81,41 +122,62 @@ absl::StatusOr<std::unique_ptr<StudyJournal>> StudyJournal::Open(
 StudyJournal::~StudyJournal() { close(fd_); }
 
 absl::Status StudyJournal::Read() {
-  const off_t size = lseek(fd_, 0, SEEK_END);
-  if (size < 0) return FileError(path_, "cannot be read");
+  struct stat info = {};
+  if (fstat(fd_, &info) != 0) return FileError(path_, "cannot be read");
+  const auto size = static_cast<int64_t>(info.st_size);
   if (size > kMostBytes) {
     return absl::ResourceExhaustedError(
         absl::StrCat(path_, " has ", size, " bytes, more than ", kMostBytes));
   }
-  std::string text(static_cast<size_t>(size), '\0');
+  if (size < read_ || info.st_nlink == 0) {
+    return absl::DataLossError(absl::StrCat(
+        path_,
+        " was cut or removed by another program meanwhile\nhint: start "
+        "the study anew, in another file (--study FILE)"));
+  }
+  std::string text(static_cast<size_t>(size - read_), '\0');
   for (size_t done = 0; done < text.size();) {
-    const ssize_t some = pread(fd_, text.data() + done, text.size() - done,
-                               static_cast<off_t>(done));
+    const ssize_t some =
+        pread(fd_, text.data() + done, text.size() - done,
+              static_cast<off_t>(read_) + static_cast<off_t>(done));
+    if (some < 0 && errno == EINTR) continue;
     if (some <= 0) return FileError(path_, "cannot be read");
     done += static_cast<size_t>(some);
   }
-  // The end of a line that was cut off never had an answer.
   const size_t whole = text.rfind('\n') + 1;  // 0: there is no line.
-  if (whole < text.size() && ftruncate(fd_, static_cast<off_t>(whole)) != 0) {
+  const absl::string_view rest = absl::string_view(text).substr(whole);
+  EBB_RETURN_IF_ERROR(ReadLines(absl::string_view(text).substr(0, whole)));
+  // The process that wrote the beginning of a first line died before its
+  // answer.
+  if (read_ == 0 &&
+      rest.substr(0, kBegin.size()) !=
+          kBegin.substr(0, std::min(rest.size(), kBegin.size()))) {
+    return absl::Status(NotAStudy().code(),
+                        absl::StrCat(path_, ": ", NotAStudy().message()));
+  }
+  // The end of a line that was cut off never had an answer.
+  if (!rest.empty() && ftruncate(fd_, static_cast<off_t>(read_)) != 0) {
     return FileError(path_, "cannot be written");
   }
-  text.resize(whole);
-  if (text.empty()) {
-    Json first = Json::Object();
-    first["study"] = file_.sweep.name;
-    first["definition"] = sweep::DefinitionOf(file_);
-    return Append(first.ToLine());
-  }
-  int64_t number = 0;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = text.find('\n', begin);
-    const absl::Status read = Replay(text.substr(begin, end - begin));
-    ++number;
+  if (read_ > 0) return absl::OkStatus();
+  Json first = Json::Object();
+  first["study"] = file_.sweep.name;
+  first["definition"] = sweep::DefinitionOf(file_);
+  EBB_RETURN_IF_ERROR(Append(first.ToLine()));
+  return SyncFolderOf(path_);
+}
+
+absl::Status StudyJournal::ReadLines(absl::string_view text) {
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    const absl::Status read = Replay(std::string(text.substr(0, end)));
     if (!read.ok()) {
-      return absl::Status(
-          read.code(), absl::StrCat(path_, ":", number, ": ", read.message()));
+      return absl::Status(read.code(), absl::StrCat(path_, ":", lines_ + 1,
+                                                    ": ", read.message()));
     }
-    begin = end + 1;
+    text.remove_prefix(end + 1);
+    read_ += static_cast<int64_t>(end) + 1;
+    ++lines_;
   }
   return absl::OkStatus();
 }
@@ -131,6 +193,7 @@ absl::Status StudyJournal::Replay(const std::string& line) {
         ", with another space, method, seed, metric or job.\nhint: --study "
         "FILE, another file"));
   }
+  if (lines_ == 0) return NotAStudy();
   if (!object.fields().contains("ask")) {
     const auto told = ParseTold(line);
     if (!told.ok()) return absl::DataLossError(told.status().message());
@@ -214,14 +277,13 @@ void StudyJournal::Apply(const Told& told) {
     study_.Tell(told.trial, *told.epoch, told.epochs, *told.value);
     return;
   }
-  // The end of a trial that may have told nothing before.
-  const int32_t epochs = std::max(Find(told.trial)->epochs, int32_t{1});
-  study_.Tell(told.trial, epochs, epochs, *told.value);
-  study_.Finish(told.trial);
+  study_.Finish(told.trial, *told.value);
 }
 
 absl::StatusOr<Json> StudyJournal::Ask(const std::string& request,
                                        int64_t now_unix_ms) {
+  EBB_ASSIGN_OR_RETURN(const FileLock lock, FileLock::Take(fd_, path_));
+  EBB_RETURN_IF_ERROR(Read());
   Json answer = Json::Object();
   const auto known = requests_.find(request);
   if (!request.empty() && known != requests_.end()) {
@@ -248,6 +310,8 @@ absl::StatusOr<Json> StudyJournal::Ask(const std::string& request,
 }
 
 absl::StatusOr<Json> StudyJournal::Tell(absl::string_view line) {
+  EBB_ASSIGN_OR_RETURN(const FileLock lock, FileLock::Take(fd_, path_));
+  EBB_RETURN_IF_ERROR(Read());
   EBB_ASSIGN_OR_RETURN(const Told told, ParseTold(line));
   EBB_ASSIGN_OR_RETURN(const bool is_new, IsNew(told));
   if (is_new) {
@@ -282,6 +346,8 @@ absl::Status StudyJournal::Append(const std::string& line) {
     done += static_cast<size_t>(some);
   }
   if (fdatasync(fd_) != 0) return FileError(path_, "cannot be written");
+  read_ += static_cast<int64_t>(text.size());
+  ++lines_;
   return absl::OkStatus();
 }
 

@@ -31,13 +31,15 @@
 
 namespace ebb::tools {
 
-// Not thread-safe. Only one at a time has the file: it is locked while this
-// lives. All methods block on the disk.
+// Not thread-safe. Several processes may have the file open: each call locks
+// it, reads what the others wrote, and lets it go. All methods block on the
+// disk. After an error of the disk the journal is not to be used any more: open
+// it anew.
 class StudyJournal {
  public:
-  // Waits until no other process has it. Makes the file if there is none.
-  // FailedPrecondition: it is of another study. DataLoss: a line other than the
-  // last cannot be read.
+  // Makes the file if there is none. FailedPrecondition: it is of another
+  // study, or not the file of a study; then it stays as it is. DataLoss: a line
+  // other than the last cannot be read.
   static absl::StatusOr<std::unique_ptr<StudyJournal>> Open(
       const sweep::SweepFile& file, const std::string& path);
   ~StudyJournal();
@@ -59,7 +61,9 @@ class StudyJournal {
   StudyJournal(const sweep::SweepFile& file, std::string path, int fd)
       : file_(file), path_(std::move(path)), fd_(fd), study_(file.sweep, {}) {}
 
+  // Reads the lines that were written since the last time.
   absl::Status Read();
+  absl::Status ReadLines(absl::string_view text);
   // A line of the journal, which was told before.
   absl::Status Replay(const std::string& line);
   // What a line says of a trial.
@@ -80,6 +84,8 @@ class StudyJournal {
   const sweep::SweepFile& file_;  // Not owned.
   const std::string path_;
   const int fd_;
+  int64_t read_ = 0;   // Bytes: all whole lines up to there.
+  int64_t lines_ = 0;  // In them.
   sweep::Study study_;
   std::map<std::string, int64_t> requests_;  // Trials.
 };

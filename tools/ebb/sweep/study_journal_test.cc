@@ -120,6 +120,40 @@ TEST_F(StudyJournalTest, AnotherStudyIsRefused) {
   EXPECT_TRUE(StudyJournal::Open(other, Path()).ok());
 }
 
+// Bug: a file without a line break, given by mistake, was emptied.
+TEST_F(StudyJournalTest, AFileOfAnythingElseStaysAsItIs) {
+  for (const std::string& text :
+       {std::string("notes without a line break"), std::string("{\"a\": 1}\n"),
+        std::string("{\"a\": 1}\nand more"), std::string("{\"st")}) {
+    std::ofstream(Path(), std::ios::trunc) << text;
+    const auto opened = StudyJournal::Open(file_, Path());
+    if (text == "{\"st") {  // A first line that a death cut off.
+      EXPECT_TRUE(opened.ok()) << opened.status();
+      continue;
+    }
+    EXPECT_EQ(opened.status().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(opened.status().message(),
+                HasSubstr("the file is not that of a study"));
+    EXPECT_EQ(*ReadFile(Path()), text);
+  }
+}
+
+// Bug: an `ebb sweep tell` that stayed open kept all others waiting.
+TEST_F(StudyJournalTest, SeveralHaveItOpen) {
+  const auto one = Open();
+  const auto other = Open();
+  EXPECT_THAT(Line(one->Ask("a", 0)), HasSubstr("{\"trial\": 0, "));
+  EXPECT_THAT(Line(other->Ask("b", 1)), HasSubstr("{\"trial\": 1, "));
+  EXPECT_EQ(Line(other->Ask("a", 1)), Line(one->Ask("a", 1)));
+  const std::string line = R"({"trial": 0, "value": 0.25})";
+  EXPECT_EQ(Line(other->Tell(line)),
+            R"({"trial": 0, "counted": true, "go_on": false})");
+  EXPECT_EQ(Line(one->Tell(line)),
+            R"({"trial": 0, "counted": false, "go_on": false})");
+  std::filesystem::remove(Path());
+  EXPECT_EQ(one->Tell(line).status().code(), absl::StatusCode::kDataLoss);
+}
+
 TEST_F(StudyJournalTest, DamageIsNotPassedOver) {
   Open();
   std::ofstream(Path(), std::ios::app) << "{\"ask\": 0\n{\"trial\": 0}\n";

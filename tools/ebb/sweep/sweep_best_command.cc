@@ -84,7 +84,7 @@ absl::StatusOr<std::string> Best(BestFlags& flags, bool cluster) {
                                             " at ", flags.access.scheduler,
                                             " has a result yet"));
   }
-  return sweep::TrialFile(file, trials[*best].number, trials[*best].choices);
+  return sweep::BestFile(file, trials[*best].number, trials[*best].choices);
 }
 
 }  // namespace

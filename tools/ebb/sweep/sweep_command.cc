@@ -7,10 +7,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/program/size_flag.h"
+#include "common/tls/job_token.h"
+#include "rpc/job_tokens.h"
 #include "sweep/sweep_file.h"
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/access_flags.h"
 #include "tools/ebb/cluster/data_flags.h"
+#include "tools/ebb/cluster/token_files.h"
 #include "tools/ebb/job/job_flags.h"
 #include "tools/ebb/stored/start_model.h"
 #include "tools/ebb/sweep/sweep_driver.h"
@@ -29,6 +32,16 @@ struct SweepFlags {
   DataFlags data;
   SweepOptions options;
 };
+
+// A token's file may be written only when its trial begins.
+void ShowTokens(const TrialTokens& tokens, const rpc::Security& security) {
+  if (security.tokens() == nullptr) return;
+  security.tokens()->SetFind([tokens](JobId job) {
+    if (tokens.file.empty()) return KnownToken(tokens.folder, job);
+    const auto token = ReadJobToken(tokens.file);
+    return token.ok() ? *token : "";
+  });
+}
 
 int Sweep(SweepFlags& flags) {
   SweepOptions& options = flags.options;
@@ -50,10 +63,9 @@ int Sweep(SweepFlags& flags) {
         !open.ok()) {
       return Report(open);
     }
-    if (flags.access.security->tokens() != nullptr) {
-      return Report(absl::InvalidArgumentError(
-          "--scheduler: the cluster speaks TLS, where each job has a token of "
-          "its own. A sweep does not keep tokens yet: leave --scheduler out"));
+    if (flags.access.security->tls() || !flags.access.token_file.empty()) {
+      options.tokens = TrialTokens{flags.access.token_file, TokenFolder()};
+      ShowTokens(*options.tokens, *flags.access.security);
     }
     options.scheduler = flags.access.scheduler;
     options.security = flags.access.security;
@@ -108,6 +120,12 @@ void AddSweepCommand(CLI::App* app, int* exit_code) {
   command->add_option("--run-dir", options->folder,
                       "Folder of the sweep (runs/NAME-N)");
   command->add_flag("--quiet", options->quiet, "Print errors only");
+  command
+      ->add_option("--leave-with-parent", options->parent,
+                   "End in good order when the process PID, which starts this "
+                   "one, ends")
+      ->type_name("PID")
+      ->check(CLI::PositiveNumber);
   AddJsonFlag(command, &options->json);
   AddPluginsFlag(command, &options->plugin_folders);
   AddAccessFlags(command, &flags->access);

@@ -1,5 +1,7 @@
 #include "tools/ebb/sweep/sweep_driver.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -48,15 +50,64 @@ constexpr absl::Duration kLook = absl::Milliseconds(100);
 constexpr absl::Duration kLookAtCluster = absl::Seconds(1);
 constexpr size_t kLiveRows = 20;
 
+// "optimizer.rate 0.1, train.batch 32".
+std::string SettingText(const sweep::Choices& choices) {
+  return absl::StrJoin(choices, ", ", [](std::string* out, const auto& choice) {
+    absl::StrAppend(out, choice.first, " ", choice.second);
+  });
+}
+
+// A trial that can be submitted.
+struct PreparedTrial {
+  std::string text;  // Its job file.
+  PreparedJob job;
+};
+
+// Reads the data, and checks everything. Errors name the places of the sweep's
+// own file.
+absl::StatusOr<PreparedTrial> PrepareTrial(const SweepOptions& options,
+                                           const sweep::Step::Begin& begin,
+                                           int workers) {
+  const sweep::SweepFile& file = options.file;
+  PreparedTrial trial;
+  EBB_ASSIGN_OR_RETURN(trial.text,
+                       sweep::TrialFile(file, begin.number, begin.choices));
+  JobChoice choice;
+  choice.file = file.job_file;
+  choice.text = file.job_text;
+  choice.source = trial.text;
+  choice.overrides = sweep::OverridesOf(file, begin.choices);
+  choice.overrides.push_back(
+      absl::StrCat("name=", sweep::TrialName(file.sweep.name, begin.number)));
+  choice.plugin_folders = options.plugin_folders;
+  if (options.open) choice.open = *options.open;
+  choice.open_model = options.open_model;
+  auto prepared = PrepareJob(choice);
+  if (absl::IsInvalidArgument(prepared.status()) && !file.sweep.space.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        sweep::LabelOf(file.sweep, begin.number), " cannot begin, with ",
+        SettingText(begin.choices), ":\n", prepared.status().message()));
+  }
+  EBB_RETURN_IF_ERROR(prepared.status());
+  trial.job = *std::move(prepared);
+  if (options.scheduler.empty()) {
+    EBB_RETURN_IF_ERROR(
+        CheckWorkers(trial.job.record.plan, file.job_file, workers));
+  }
+  return trial;
+}
+
 class SweepDriver {
  public:
   SweepDriver(const SweepOptions& options, RunFolder folder,
-              SignalWaiter signals, RunFacts facts)
+              SignalWaiter signals, RunFacts facts,
+              std::optional<PreparedTrial> first)
       : options_(options),
         sweep_(options.file.sweep),
         folder_(std::move(folder)),
         signals_(std::move(signals)),
         facts_(facts),
+        first_(std::move(first)),
         local_(options.scheduler.empty()),
         console_(DetectConsole()) {}
 
@@ -80,6 +131,9 @@ class SweepDriver {
   std::string Description() const;
   // What the job expects, of the means of its folds.
   void CheckExpectations();
+  bool Orphaned() const {
+    return options_.parent != 0 && getppid() != options_.parent;
+  }
   bool Quiet() const { return options_.quiet || options_.json; }
   bool OnlyFolds() const { return sweep_.folds > 0 && sweep_.space.empty(); }
   std::string TrialPath(int64_t number) const {
@@ -92,6 +146,7 @@ class SweepDriver {
   const RunFolder folder_;
   SignalWaiter signals_;
   const RunFacts facts_;
+  std::optional<PreparedTrial> first_;  // Trial 0; absent: not prepared yet.
   const bool local_;
   const Console console_;
   std::unique_ptr<LocalCluster> cluster_;
@@ -152,7 +207,7 @@ absl::StatusOr<SweepResult> SweepDriver::Run() {
     jobs_ = std::make_unique<TrialJobs>(
         &options_.file,
         local_ ? cluster_->scheduler_address() : options_.scheduler,
-        local_ ? cluster_->security() : options_.security);
+        local_ ? cluster_->security() : options_.security, options_.tokens);
     for (;;) {
       const auto over = Turn();
       status = over.status();
@@ -181,7 +236,8 @@ absl::StatusOr<SweepResult> SweepDriver::Run() {
 }
 
 absl::StatusOr<bool> SweepDriver::Turn() {
-  if (signals_.Wait(local_ ? kLook : kLookAtCluster).interrupts > 0) {
+  if (signals_.Wait(local_ ? kLook : kLookAtCluster).interrupts > 0 ||
+      Orphaned()) {
     return absl::AbortedError("interrupted");
   }
   if (local_) EBB_RETURN_IF_ERROR(HandleDaemons());
@@ -215,7 +271,7 @@ absl::StatusOr<bool> SweepDriver::Turn() {
   }
   for (const sweep::Step::Begin& begin : step.begin) {
     // Reading the data of many trials may take long.
-    if (signals_.Wait(absl::ZeroDuration()).interrupts > 0) {
+    if (signals_.Wait(absl::ZeroDuration()).interrupts > 0 || Orphaned()) {
       return absl::AbortedError("interrupted");
     }
     const absl::Status begun = Begin(begin);
@@ -229,22 +285,14 @@ absl::StatusOr<bool> SweepDriver::Turn() {
 }
 
 absl::Status SweepDriver::Begin(const sweep::Step::Begin& begin) {
-  EBB_ASSIGN_OR_RETURN(
-      const std::string text,
-      sweep::TrialFile(options_.file, begin.number, begin.choices));
-  const std::string path = TrialPath(begin.number);
-  EBB_RETURN_IF_ERROR(WriteFile(path, text));
-  JobChoice choice;
-  choice.file = path;
-  choice.plugin_folders = options_.plugin_folders;
-  if (options_.open) choice.open = *options_.open;
-  choice.open_model = options_.open_model;
-  EBB_ASSIGN_OR_RETURN(const PreparedJob prepared, PrepareJob(choice));
-  if (local_) {
-    EBB_RETURN_IF_ERROR(
-        CheckWorkers(prepared.record.plan, path, facts_.workers));
+  PreparedTrial trial;
+  if (begin.number == 0 && first_) {
+    trial = *std::exchange(first_, std::nullopt);
+  } else {
+    EBB_ASSIGN_OR_RETURN(trial, PrepareTrial(options_, begin, facts_.workers));
   }
-  absl::Status submitted = jobs_->Submit(begin.number, prepared);
+  EBB_RETURN_IF_ERROR(WriteFile(TrialPath(begin.number), trial.text));
+  absl::Status submitted = jobs_->Submit(begin.number, trial.job);
   // Another driver of this sweep was quicker: the next look shows its trial.
   if (absl::IsAlreadyExists(submitted) &&
       refused_.insert(begin.number).second) {
@@ -263,14 +311,12 @@ void SweepDriver::NoteChanges(const std::vector<Trial>& trials) {
     before->second = trial.state;
     if (console_.terminal) continue;  // The table shows it.
     const auto result = sweep::ResultOf(trial);
-    std::string choices = absl::StrJoin(
-        trial.choices, ", ", [](std::string* out, const auto& choice) {
-          absl::StrAppend(out, choice.first, " ", choice.second);
-        });
     std::string line = absl::StrCat(sweep::LabelOf(sweep_, trial.number), " ",
                                     StateText(sweep_, trials, i));
     if (trial.state == TrialState::kRunning) {
-      if (!OnlyFolds()) absl::StrAppend(&line, ": ", choices);
+      if (!OnlyFolds()) {
+        absl::StrAppend(&line, ": ", SettingText(trial.choices));
+      }
     } else if (result) {
       absl::StrAppend(&line, ": ", sweep_.metric, " ",
                       FigureText(sweep::Directed(sweep_, *result)));
@@ -300,8 +346,8 @@ absl::Status SweepDriver::WriteResults() {
         WriteFile(folder_.File("sweep.svg"),
                   SvgFile(ParallelCoordinates(sweep_, ranked))));
     EBB_ASSIGN_OR_RETURN(const std::string text,
-                         sweep::TrialFile(options_.file, ranked[*best].number,
-                                          ranked[*best].choices));
+                         sweep::BestFile(options_.file, ranked[*best].number,
+                                         ranked[*best].choices));
     EBB_RETURN_IF_ERROR(WriteFile(folder_.File("best.yaml"), text));
   }
   written_ = std::move(csv);
@@ -399,7 +445,9 @@ void SweepDriver::CheckExpectations() {
       std::move(sweep::SettingsOf(sweep_, trials_).front());
   const auto mean_of = [&](const std::string& name) -> std::optional<double> {
     if (name == sweep_.metric) {
-      return sweep::Directed(sweep_, *sweep::ResultOf(setting.whole));
+      const auto result = sweep::ResultOf(setting.whole);
+      if (!result) return std::nullopt;  // It is not a number.
+      return sweep::Directed(sweep_, *result);
     }
     const auto own =
         std::ranges::find(setting.figures, name, &sweep::FigureSpread::name);
@@ -422,6 +470,17 @@ void SweepDriver::CheckExpectations() {
 absl::StatusOr<SweepResult> RunSweep(const SweepOptions& options) {
   // Before any thread: they hold back the same signals.
   EBB_ASSIGN_OR_RETURN(SignalWaiter signals, SignalWaiter::Create());
+  // Mistakes that only the data shows are told before anything starts.
+  std::optional<PreparedTrial> first;
+  if (options.scheduler.empty() && !options.resume) {
+    const sweep::Step step = sweep::NextStep(options.file.sweep, {},
+                                             absl::ToUnixMillis(absl::Now()));
+    if (!step.begin.empty()) {
+      EBB_ASSIGN_OR_RETURN(
+          first, PrepareTrial(options, step.begin.front(),
+                              options.workers.value_or(RunFacts().workers)));
+    }
+  }
   const std::string& name = options.file.sweep.name;
   std::error_code error;
   // On a cluster the same command goes on with a sweep.
@@ -450,7 +509,8 @@ absl::StatusOr<SweepResult> RunSweep(const SweepOptions& options) {
     if (options.workers) facts.workers = *options.workers;
     EBB_RETURN_IF_ERROR(WriteFacts(folder, facts));
   }
-  SweepDriver driver(options, std::move(folder), std::move(signals), facts);
+  SweepDriver driver(options, std::move(folder), std::move(signals), facts,
+                     std::move(first));
   return driver.Run();
 }
 

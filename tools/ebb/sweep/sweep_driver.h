@@ -3,6 +3,8 @@
 #ifndef EBB_TOOLS_EBB_SWEEP_SWEEP_DRIVER_H_
 #define EBB_TOOLS_EBB_SWEEP_SWEEP_DRIVER_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -13,6 +15,7 @@
 #include "rpc/security.h"
 #include "sweep/sweep_file.h"
 #include "tools/ebb/job/start_values.h"
+#include "tools/ebb/sweep/trial_jobs.h"
 
 namespace ebb::tools {
 
@@ -23,6 +26,7 @@ struct SweepOptions {
   // cluster of its own, of which the others speak.
   std::string scheduler;
   rpc::SecurityPtr security;
+  std::optional<TrialTokens> tokens;
   std::optional<data::OpenBytes> open;
   // How models are read with which jobs begin.
   ModelOpener open_model;
@@ -33,6 +37,9 @@ struct SweepOptions {
   bool resume = false;
   // A folder for the sweep; empty: runs/NAME-N.
   std::string folder;
+  // As soon as this is not the parent of the process any more, the sweep ends
+  // as on Ctrl-C; 0: it may outlive its parent.
+  pid_t parent = 0;
   bool json = false;   // Prints JSON at the end, and nothing else.
   bool quiet = false;  // Prints only errors.
 };

@@ -3,6 +3,8 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "tools/command/command.h"
 #include "tools/ebb/sweep/study_flags.h"
 
@@ -15,13 +17,19 @@ int Tell(const StudyFlags& flags) {
   if (const absl::Status opened = open.Open(flags); !opened.ok()) {
     return Report(opened);
   }
-  for (std::string line; std::getline(std::cin, line);) {
+  constexpr size_t kMostLine = size_t{64} << 10;
+  std::string buffer(kMostLine, '\0');
+  while (std::cin.getline(buffer.data(), kMostLine)) {
+    const absl::string_view line = buffer.c_str();
     if (line.empty()) continue;
     const auto answer = open.journal->Tell(line);
     if (!answer.ok()) return Report(answer.status());
     std::cout << answer->ToLine() << "\n" << std::flush;
   }
-  return kExitGood;
+  if (std::cin.eof()) return kExitGood;
+  return Report(absl::InvalidArgumentError(
+      absl::StrCat("a line of the standard input has ", kMostLine,
+                   " bytes or more, and a result takes about 60")));
 }
 
 }  // namespace

@@ -9,7 +9,9 @@
 #include "common/status_macros.h"
 #include "rpc/admin.h"
 #include "rpc/data_sets.h"
+#include "rpc/job_tokens.h"
 #include "sweep/trial_file.h"
+#include "tools/ebb/cluster/token_files.h"
 #include "tools/text/evaluation_text.h"
 
 namespace ebb::tools {
@@ -46,9 +48,15 @@ std::string TroubleOf(const v1::JobStatus& status) {
 
 }  // namespace
 
-absl::StatusOr<sweep::Choices> TrialJobs::ChoicesOf(const v1::JobSummary& job) {
+absl::StatusOr<sweep::Choices> TrialJobs::ChoicesOf(int64_t number,
+                                                    const v1::JobSummary& job) {
   const auto known = choices_.find(job.job());
   if (known != choices_.end()) return known->second;
+  if (tokens_ && tokens_->file.empty()) {
+    EBB_RETURN_IF_ERROR(TokenToSubmit::KeepAnswered(
+        tokens_->folder, sweep::RequestId(file_.sweep.name, number),
+        JobId(job.job())));
+  }
   v1::GetJobRequest request;
   request.set_job(job.job());
   EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse answer,
@@ -74,7 +82,7 @@ absl::StatusOr<sweep::Trial> TrialJobs::TrialOf(int64_t number,
   const v1::JobSummary& summary = status.summary();
   trial.number = number;
   trial.job = summary.job();
-  EBB_ASSIGN_OR_RETURN(trial.choices, ChoicesOf(summary));
+  EBB_ASSIGN_OR_RETURN(trial.choices, ChoicesOf(number, summary));
   trial.state = StateOf(summary.state());
   trial.epochs = summary.epochs();
   trial.examples = status.applied_min();
@@ -134,9 +142,27 @@ absl::Status TrialJobs::Submit(int64_t number, const PreparedJob& prepared) {
     EBB_RETURN_IF_ERROR(prepared.initial->Push(&values));
   }
   const std::string id = sweep::RequestId(file_.sweep.name, number);
-  return rpc::SchedulerAdminClient(scheduler_, security_)
-      .SubmitJob(SubmitRequestOf(prepared, id), kAnswer)
-      .status();
+  v1::SubmitJobRequest request = SubmitRequestOf(prepared, id);
+  std::optional<TokenToSubmit> token;
+  if (tokens_) {
+    EBB_ASSIGN_OR_RETURN(
+        token, TokenToSubmit::Take(tokens_->file, tokens_->folder, id));
+    PreparedJob job = prepared;
+    rpc::SetTokenHash(token->token(), &job.record);
+    request = SubmitRequestOf(job, id);
+  }
+  const auto answer = rpc::SchedulerAdminClient(scheduler_, security_)
+                          .SubmitJob(request, kAnswer);
+  if (!answer.ok()) {
+    // A scheduler that did not answer may have taken the job.
+    const bool refused = absl::IsInvalidArgument(answer.status()) ||
+                         absl::IsAlreadyExists(answer.status()) ||
+                         absl::IsPermissionDenied(answer.status());
+    if (token && refused) token->Drop();
+    return answer.status();
+  }
+  if (!token) return absl::OkStatus();
+  return token->Keep(JobId(answer->job())).status();
 }
 
 absl::Status TrialJobs::Cancel(uint64_t job) {

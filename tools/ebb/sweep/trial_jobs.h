@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,16 +19,24 @@
 
 namespace ebb::tools {
 
+// Where the tokens of trials are (tools/ebb/cluster/token_files.h): one file
+// for all of them, or a file each in the folder.
+struct TrialTokens {
+  std::string file;  // Empty: in the folder.
+  std::string folder;
+};
+
 // Not thread-safe. Every method asks the scheduler, and blocks for some seconds
 // at most. Unavailable: the scheduler does not answer now.
 class TrialJobs {
  public:
-  // The sweep outlives it.
+  // The sweep outlives it. Without `tokens` the trials get none.
   TrialJobs(const sweep::SweepFile* file, std::string scheduler,
-            rpc::SecurityPtr security)
+            rpc::SecurityPtr security, std::optional<TrialTokens> tokens = {})
       : file_(*file),
         scheduler_(std::move(scheduler)),
-        security_(std::move(security)) {}
+        security_(std::move(security)),
+        tokens_(std::move(tokens)) {}
 
   // All trials that the scheduler knows, by number. FailedPrecondition: it has
   // jobs of these names that are not of this sweep, or evaluations without the
@@ -40,13 +49,15 @@ class TrialJobs {
 
  private:
   // The choices of a job; asks once.
-  absl::StatusOr<sweep::Choices> ChoicesOf(const v1::JobSummary& job);
+  absl::StatusOr<sweep::Choices> ChoicesOf(int64_t number,
+                                           const v1::JobSummary& job);
   absl::StatusOr<sweep::Trial> TrialOf(int64_t number,
                                        const v1::JobStatus& status);
 
   const sweep::SweepFile& file_;  // Not owned.
   const std::string scheduler_;
   const rpc::SecurityPtr security_;
+  const std::optional<TrialTokens> tokens_;
   std::map<uint64_t, sweep::Choices> choices_;  // By job.
 };
 
