@@ -3,11 +3,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -89,6 +91,27 @@ void ReturnRegion(int number) {
   region.taken.store(false, std::memory_order_release);
 }
 
+// Brings what the page cache lacks into it. The system reads ahead for reads,
+// and hardly for mapped pages. Errors are met when the pages are used.
+void ReadToCache(const Fd& file, int64_t offset, void* at, int64_t bytes) {
+  const auto size = static_cast<uintptr_t>(bytes);
+  std::vector<unsigned char> there((size + page_bytes - 1) / page_bytes);
+  if (mincore(at, size, there.data()) != 0 ||
+      std::ranges::all_of(there,
+                          [](unsigned char page) { return (page & 1) != 0; })) {
+    return;
+  }
+  constexpr int64_t kPiece = int64_t{256} << 10;
+  std::vector<char> piece(kPiece);
+  for (int64_t done = 0; done < bytes;) {
+    const ssize_t n = pread(file.get(), piece.data(),
+                            static_cast<size_t>(std::min(kPiece, bytes - done)),
+                            offset + done);
+    if (n <= 0) return;
+    done += n;
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const MappedBytes>> MappedBytes::Map(
@@ -117,6 +140,7 @@ absl::StatusOr<std::shared_ptr<const MappedBytes>> MappedBytes::Map(
   std::shared_ptr<const MappedBytes> map(new MappedBytes(
       pages, mapped,
       absl::string_view(pages + skipped, static_cast<size_t>(bytes)), number));
+  ReadToCache(file, offset - skipped, at, mapped);
 #ifdef MADV_POPULATE_READ
   // Older systems do not know it, and read each page when it is used.
   while (madvise(at, static_cast<size_t>(mapped), MADV_POPULATE_READ) != 0) {

@@ -1,6 +1,5 @@
 #include "data/pack/packed_set.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -217,13 +216,6 @@ absl::Status PackedSet::Read(int64_t window, Window* out, Way way) const {
   EBB_ASSIGN_OR_RETURN(const FileState state, StateOf(file, path));
   const bool checks = !Checked(window, state);
   const std::vector<Column> kinds = footer_.Columns();
-  int64_t end = entry.offset;
-  for (const StoredColumn& column : entry.columns) {
-    end += Aligned(column.stored_bytes);
-  }
-  // The disk reads on while what it has read is copied and checked.
-  posix_fadvise(file.get(), entry.offset, end - entry.offset,
-                POSIX_FADV_WILLNEED);
   out->examples = entry.examples;
   out->mapped = nullptr;
   RunningHash hash;
