@@ -38,7 +38,7 @@ def train(address):
         "train": {"epochs": EPOCHS, "batch": 50},
         "optimizer": {"kind": "sgd", "rate": 0.05},
     }
-    # Of several copies one submits, and all get the same job.
+    # The first of several copies submits it, and all get the same job.
     submitted = ebb.connect(address).submit(job, request_id="line")
     for batch in ebb.join(address, "line"):
         x, y = features[batch.examples], labels[batch.examples]
