@@ -92,20 +92,6 @@ class ExampleJobsTest(unittest.TestCase):
                     else:
                         os.remove(path_of)
 
-    def test_examples_of_transfer_sweeps_and_advice(self):
-        examples = f"{SOURCE}/examples"
-        for command in (
-                f"sh {examples}/transfer/make_data.sh",
-                f"ebb run {examples}/transfer/eight_classes.yaml --run-dir "
-                "eight --epochs 1",
-                f"ebb run {examples}/transfer/two_classes.yaml",
-                f"ebb run {examples}/transfer/two_from_nothing.yaml",
-                f"ebb sweep ask {examples}/sweeps/fashion.yaml",
-                f"ebb advise {examples}/jobs/fashion_mlp.yaml --prices "
-                f"{examples}/prices.csv --rate 5000 --deadline 3h"):
-            done = self.shell(command)
-            self.assertEqual(done.returncode, 0, f"{command}: {done.stdout}")
-
 
 if __name__ == "__main__":
     unittest.main()

@@ -124,7 +124,8 @@ class SweepTest(SweepTestCase):
         self.assertTrue(stopped, trials)
         for one in stopped:
             self.assertIn("stopped by halving at epoch", one["why"])
-            self.assertLess(one["examples"], 4 * EXAMPLES, one)
+            # On a busy machine a trial trains on until the sweep looks.
+            self.assertLessEqual(one["examples"], 4 * EXAMPLES, one)
 
     def test_the_best_trial_trains_again(self):
         folder = self.copy_of_data()
