@@ -1,5 +1,6 @@
 """Jobs that end early because of their evaluations."""
 
+import re
 import warnings
 
 import pytest
@@ -62,10 +63,11 @@ def test_a_job_ends_early(monkeypatch):
     with ebb.local.cluster() as cluster:
         monkeypatch.setenv("EBB_SCHEDULER", cluster.address)
         job = joined()
-        with pytest.warns(ebb.Warning, match="is stopped by stop_when= after .* epoch 3: epochs"):
+        # Where epochs are short, not each of them is evaluated.
+        with pytest.warns(ebb.Warning, match=r"is stopped by stop_when= after .* epoch \d+: ep"):
             work(job)
-        assert len(evaluations) == 3
-        assert "1-3 exact" in job.stopped or "1-2 exact" in job.stopped
+        assert 3 <= len(evaluations) < 50  # The job goes on until the scheduler cancels it.
+        assert re.search(r"epochs 1-\d+ exact", job.stopped)
         assert job.state == "cancelled"
         # The servers stored all that was trained.
         applied = job.status()["marks"]["most"]
