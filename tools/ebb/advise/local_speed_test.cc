@@ -59,7 +59,9 @@ TEST(LocalSpeedTest, TooShortOrBrokenIsAnError) {
 TEST(LocalSpeedTest, ARunThatFailsIsQuoted) {
   LocalSpeedOptions options;
   options.program_folder = "/nonexistent";
-  EXPECT_FALSE(MeasureLocalSpeed(options).ok());
+  auto signals = SignalWaiter::Create();
+  ASSERT_TRUE(signals.ok()) << signals.status();
+  EXPECT_FALSE(MeasureLocalSpeed(options, &*signals).ok());
 }
 
 }  // namespace
