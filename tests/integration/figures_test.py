@@ -169,7 +169,7 @@ class FiguresTest(unittest.TestCase):
         self.assertRegex(said, r"test ECE +0\.\d{4} \(expected <= 0\.2\)")
         self.assertRegex(said, r"calibration +predicted 0\.\d+, observed")
         scored = self.ebb("predict", "run", "test.csv", "--score")
-        self.assertRegex(scored, rf"ECE {test['calibration_error']:.3f}")
+        self.assertRegex(scored, rf"ECE {test['calibration_error']:.4f}")
         self.assertEqual(scored.count("observed"), len(bins))
         with open(self.path("run/metrics.csv")) as file:
             last = list(csv.DictReader(file))[-1]
