@@ -21,7 +21,7 @@ TEST(MappedFileTest, HasTheBytesOfTheFile) {
   const auto file = MappedFile::Open(folder / "file");
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ(file->bytes(), "bytes");
-  std::ofstream(folder / "empty");
+  std::ofstream(folder / "empty") << "";
   EXPECT_EQ(MappedFile::Open(folder / "empty")->bytes(), "");
 }
 

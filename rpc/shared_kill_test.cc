@@ -172,6 +172,12 @@ class ChangingPs : public PsHandler {
   CondVar changed;
   int under_way = 0;
   std::vector<Kept> kept;
+  // Answers may come after the turn of the loop that asked.
+  const auto end = [&] {
+    MutexLock lock(&mu);
+    --under_way;
+    changed.SignalAll();
+  };
   for (int64_t sequence = 0; !torn && !gone; ++sequence) {
     {
       MutexLock lock(&mu);
@@ -183,11 +189,6 @@ class ChangingPs : public PsHandler {
       }
       if (!kept.empty() && random() % 2 == 0) kept.pop_back();
     }
-    const auto end = [&] {
-      MutexLock lock(&mu);
-      --under_way;
-      changed.SignalAll();
-    };
     bool begun = false;
     if (random() % 2 == 0) {
       PushRequest push;
