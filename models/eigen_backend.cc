@@ -217,12 +217,13 @@ class EigenBackend final : public internal::HostBackend {
       if (rows >= columns) return {begin, size, 0, columns};
       return {0, rows, begin, size};
     };
-    // The last part is the largest, by less than a unit.
-    const Block largest = block(parts - 1);
-    const int64_t room =
-        (kernels_.scratch_size(largest.rows, largest.columns, terms) +
-         2 * kUnit - 1) /
-        kUnit * kUnit;
+    // A smaller part may need more: Eigen blocks it otherwise.
+    int64_t room = 0;
+    for (int part = 0; part < parts; ++part) {
+      const Block at = block(part);
+      room = std::max(room, kernels_.scratch_size(at.rows, at.columns, terms));
+    }
+    room = (room + kUnit - 1) / kUnit * kUnit;
     float* const scratch = scratch_.Reserve<float>(room * parts);
     team_.Run(parts,
               [&](int part) { compute(block(part), scratch + part * room); });
