@@ -123,6 +123,32 @@ class RunTest : public ::testing::Test {
     return arguments;
   }
 
+  // Trains the main job, of which daemons of each role are killed.
+  void ExpectExactUnderKills(std::vector<std::string> flags) {
+    flags.insert(flags.end(),
+                 {"--report", "report.json", "--kill-every", "1", "--set",
+                  "oracle.width=4", "--set", "checkpoint.every=500ms"});
+    ASSERT_EQ(Run(MainJob(9, std::move(flags))), 0);
+    const Struct report = Json("report.json");
+    ExpectExact(report, 540'000);
+    EXPECT_TRUE(
+        At(At(report, "audit").struct_value(), "oracle_exact").bool_value());
+    const Struct& restarts = At(report, "restarts").struct_value();
+    for (const char* role : {"scheduler", "servers", "workers"}) {
+      EXPECT_GE(At(restarts, role).number_value(), 1) << role;
+    }
+  }
+  void ExpectExactOverBulkStreams(std::vector<std::string> flags) {
+    setenv("EBB_SHARED_MEMORY", "off", 1);
+    setenv("EBB_BULK", "auto", 1);
+    ExpectExactUnderKills(std::move(flags));
+    unsetenv("EBB_SHARED_MEMORY");
+    unsetenv("EBB_BULK");
+    EXPECT_THAT(Output(kLogOfWorker), HasSubstr("transport=bulk-stream"));
+  }
+
+  static constexpr char kLogOfWorker[] = "runs/fashion-mlp-1/logs/worker-0.log";
+
   // Waits until the run has applied so many examples to every partition.
   bool AwaitProgress(ChildProcess* child, int64_t examples) {
     const absl::Time limit = absl::Now() + kLongest;
@@ -236,64 +262,17 @@ TEST_F(RunTest, TrainsTheMainJobAndProvesIt) {
                     HasSubstr("epoch 2: test accuracy")));
 }
 
-TEST_F(RunTest, IsExactWhateverIsKilled) {
-  ASSERT_EQ(
-      Run(MainJob(9, {"--report", "report.json", "--kill-every", "1", "--set",
-                      "oracle.width=4", "--set", "checkpoint.every=500ms"})),
-      0);
-  const Struct report = Json("report.json");
-  ExpectExact(report, 540'000);
-  EXPECT_TRUE(
-      At(At(report, "audit").struct_value(), "oracle_exact").bool_value());
-  const Struct& restarts = At(report, "restarts").struct_value();
-  for (const char* role : {"scheduler", "servers", "workers"}) {
-    EXPECT_GE(At(restarts, role).number_value(), 1) << role;
-  }
-}
+TEST_F(RunTest, IsExactWhateverIsKilled) { ExpectExactUnderKills({}); }
 
 // Pushes and pulls use bulk streams, as between machines.
 TEST_F(RunTest, IsExactOverBulkStreamsWhateverIsKilled) {
-  setenv("EBB_SHARED_MEMORY", "off", 1);
-  setenv("EBB_BULK", "auto", 1);
-  const int exit_code =
-      Run(MainJob(9, {"--report", "report.json", "--kill-every", "1", "--set",
-                      "oracle.width=4", "--set", "checkpoint.every=500ms"}));
-  unsetenv("EBB_SHARED_MEMORY");
-  unsetenv("EBB_BULK");
-  ASSERT_EQ(exit_code, 0);
-  const Struct report = Json("report.json");
-  ExpectExact(report, 540'000);
-  EXPECT_TRUE(
-      At(At(report, "audit").struct_value(), "oracle_exact").bool_value());
-  const Struct& restarts = At(report, "restarts").struct_value();
-  for (const char* role : {"scheduler", "servers", "workers"}) {
-    EXPECT_GE(At(restarts, role).number_value(), 1) << role;
-  }
-  EXPECT_THAT(Output("runs/fashion-mlp-1/logs/worker-0.log"),
-              HasSubstr("transport=bulk-stream"));
+  ExpectExactOverBulkStreams({});
 }
 
 // The same with certificates: TLS on the bulk streams, too.
 TEST_F(RunTest, IsExactOverBulkStreamsByTlsWhateverIsKilled) {
-  setenv("EBB_SHARED_MEMORY", "off", 1);
-  setenv("EBB_BULK", "auto", 1);
-  const int exit_code = Run(MainJob(
-      9, {"--tls", "--report", "report.json", "--kill-every", "1", "--set",
-          "oracle.width=4", "--set", "checkpoint.every=500ms"}));
-  unsetenv("EBB_SHARED_MEMORY");
-  unsetenv("EBB_BULK");
-  ASSERT_EQ(exit_code, 0);
-  const Struct report = Json("report.json");
-  ExpectExact(report, 540'000);
-  EXPECT_TRUE(
-      At(At(report, "audit").struct_value(), "oracle_exact").bool_value());
-  const Struct& restarts = At(report, "restarts").struct_value();
-  for (const char* role : {"scheduler", "servers", "workers"}) {
-    EXPECT_GE(At(restarts, role).number_value(), 1) << role;
-  }
-  EXPECT_THAT(Output("runs/fashion-mlp-1/logs/worker-0.log"),
-              AllOf(HasSubstr("security: TLS as worker"),
-                    HasSubstr("transport=bulk-stream")));
+  ExpectExactOverBulkStreams({"--tls"});
+  EXPECT_THAT(Output(kLogOfWorker), HasSubstr("security: TLS as worker"));
 }
 
 TEST_F(RunTest, CtrlCLeavesARunThatResumes) {
