@@ -14,6 +14,8 @@ import sys
 import tempfile
 import unittest
 
+from job_test_case import deaths
+
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 LIMIT_S = 120
 ROWS = 1000
@@ -61,6 +63,8 @@ class AveragesTest(unittest.TestCase):
                             for i in range(ROWS))
         with open(cls.path("job.yaml"), "w") as file:
             file.write(JOB)
+        with open(cls.path("deaths.yaml"), "w") as file:
+            file.write(deaths("20ms"))
         cls.plain = cls.train("plain")
 
     @classmethod
@@ -83,8 +87,8 @@ class AveragesTest(unittest.TestCase):
         return said if rc else read(cls.path(f"{run}.safetensors"))[0]
 
     @classmethod
-    def train(cls, name, *more, export=()):
-        cls.ebb("run", "job.yaml", "--run-dir", name, *more)
+    def train(cls, name, *more, export=(), command="run"):
+        cls.ebb(command, "job.yaml", "--run-dir", name, *more)
         return cls.export(name, *export)
 
     def report(self, run):
@@ -139,13 +143,13 @@ class AveragesTest(unittest.TestCase):
                           "optimizer={kind: adam, rate: 0.01, schedule: "
                           "constant}")
         self.assertEqual(bare, {table: self.plain[table] for table in TABLES})
-        long = ["--set", "train.epochs=30"]
-        killed = self.train("killed", "--servers", "2", "--workers", "2",
-                            "--kill-every", "1", *long)
+        long = ["--set", "train.epochs=15"]
+        killed = self.train("killed", "--scenario", "deaths.yaml", *long,
+                            command="chaos")
         self.assertEqual(killed, self.train("long", "--workers", "1", *long))
         report = self.report("killed")
         self.assertTrue(report["audit"]["exact"], report["audit"])
-        self.assertGreater(report["restarts"]["total"], 0)
+        self.assertEqual(report["restarts"]["total"], 3)
 
     def test_other_algorithms_average_the_servers_values_after_each_push(self):
         for name, more in (
