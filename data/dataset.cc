@@ -692,16 +692,21 @@ absl::Status Dataset::GatherPacked(std::span<const int64_t> examples,
       within.push_back(examples[end++] % window_);
     }
     const bool first = begin == 0;
-    EBB_RETURN_IF_ERROR(
-        packed_->cache.Use(window, [&](const Dataset& held) -> absl::Status {
-          EBB_RETURN_IF_ERROR(held.Gather(within, first ? out : &part));
-          if (held.mapped_ == nullptr || !held.mapped_->lost()) {
-            return absl::OkStatus();
-          }
-          return absl::UnavailableError(
-              absl::StrCat(packed_->set->folder(), ": window ", window,
-                           " cannot be read any more"));
-        }));
+    const auto gather = [&](const Dataset& held) -> absl::Status {
+      EBB_RETURN_IF_ERROR(held.Gather(within, first ? out : &part));
+      if (held.mapped_ == nullptr || !held.mapped_->lost()) {
+        return absl::OkStatus();
+      }
+      return absl::UnavailableError(
+          absl::StrCat(packed_->set->folder(), ": window ", window,
+                       " cannot be read any more, or is written to"));
+    };
+    absl::Status gathered = packed_->cache.Use(window, gather);
+    // The window is read anew then, and its checksum compared.
+    if (absl::IsUnavailable(gathered)) {
+      gathered = packed_->cache.Use(window, gather);
+    }
+    EBB_RETURN_IF_ERROR(gathered);
     if (!first) {
       const auto append = [](const auto& from, auto* to) {
         to->insert(to->end(), from.begin(), from.end());

@@ -1,5 +1,6 @@
 #include "data/pack/mapped_bytes.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -32,13 +34,17 @@ std::array<Region, kRegions> regions;
 struct sigaction handler_before;
 uintptr_t page_bytes = 0;
 
+// Whether the address is in the region. Another thread may give the region to
+// another mapping meanwhile: an end that is as before belongs to the beginning.
+bool Has(const Region& region, uintptr_t at) {
+  const uintptr_t end = region.end.load();
+  return at < end && at >= region.begin.load() && region.end.load() == end;
+}
+
 // Whether the page was one of a mapping, and has zeros now.
 bool PutZeros(uintptr_t at) {
   for (Region& region : regions) {
-    const uintptr_t end = region.end.load(std::memory_order_acquire);
-    if (at >= end || at < region.begin.load(std::memory_order_relaxed)) {
-      continue;
-    }
+    if (!Has(region, at)) continue;
     void* const page = reinterpret_cast<void*>(at & ~(page_bytes - 1));
     if (mmap(page, page_bytes, PROT_READ,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
@@ -87,7 +93,7 @@ int TakeRegion() {
 
 void ReturnRegion(int number) {
   Region& region = regions[number];
-  region.end.store(0, std::memory_order_release);
+  region.end.store(0);
   region.taken.store(false, std::memory_order_release);
 }
 
@@ -115,9 +121,11 @@ void ReadToCache(const Fd& file, int64_t offset, void* at, int64_t bytes) {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const MappedBytes>> MappedBytes::Map(
-    const Fd& file, int64_t offset, int64_t bytes, const std::string& path) {
+    const Fd& file, const FileState& state, int64_t offset, int64_t bytes,
+    const std::string& path) {
   static const bool installed = InstallHandler();
-  const int number = installed ? TakeRegion() : -1;
+  Fd own(fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
+  const int number = installed && own ? TakeRegion() : -1;
   if (number < 0) {
     return absl::FailedPreconditionError("no further file can be mapped");
   }
@@ -132,13 +140,11 @@ absl::StatusOr<std::shared_ptr<const MappedBytes>> MappedBytes::Map(
   }
   Region& region = regions[number];
   region.lost.store(false, std::memory_order_relaxed);
-  region.begin.store(reinterpret_cast<uintptr_t>(at),
-                     std::memory_order_relaxed);
-  region.end.store(reinterpret_cast<uintptr_t>(at) + mapped,
-                   std::memory_order_release);
+  region.begin.store(reinterpret_cast<uintptr_t>(at));
+  region.end.store(reinterpret_cast<uintptr_t>(at) + mapped);
   char* const pages = static_cast<char*>(at);
   std::shared_ptr<const MappedBytes> map(new MappedBytes(
-      pages, mapped,
+      std::move(own), state, pages, mapped,
       absl::string_view(pages + skipped, static_cast<size_t>(bytes)), number));
   ReadToCache(file, offset - skipped, at, mapped);
 #ifdef MADV_POPULATE_READ
@@ -160,7 +166,9 @@ MappedBytes::~MappedBytes() {
 }
 
 bool MappedBytes::lost() const {
-  return regions[region_].lost.load(std::memory_order_acquire);
+  const auto now = FileState::Of(file_, "");
+  return !now.ok() || !now->SameContent(state_) ||
+         regions[region_].lost.load(std::memory_order_acquire);
 }
 
 }  // namespace ebb::data::pack

@@ -5,39 +5,53 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/fd.h"
+#include "data/pack/file_state.h"
 
 namespace ebb::data::pack {
 
 // Reading a mapped page that the disk no longer gives would end the process by
 // SIGBUS. The first mapping of the process installs a handler: it puts zeros in
 // the place of the page, and lost() tells. Signals that are of no mapping go to
-// the handler before.
+// the handler before. What another process writes to the file is in the pages,
+// too, and lost() tells that as well.
 //
 // Immutable but for the content of the file; any number of threads may use it.
 class MappedBytes {
  public:
   // Reads the part, which must be within the file and not empty, and maps it.
-  // Blocks on the disk. kUnavailable: the disk cannot be read.
-  // kFailedPrecondition: the file system does not map files, or there are as
-  // many mappings as there may be at once; read the file.
+  // `state` is the file's before anything of it was read. Blocks on the disk.
+  // kUnavailable: the disk cannot be read. kFailedPrecondition: the file system
+  // does not map files, or there are as many mappings or open files as there
+  // may be at once; read the file.
   static absl::StatusOr<std::shared_ptr<const MappedBytes>> Map(
-      const Fd& file, int64_t offset, int64_t bytes, const std::string& path);
+      const Fd& file, const FileState& state, int64_t offset, int64_t bytes,
+      const std::string& path);
   ~MappedBytes();
   MappedBytes(const MappedBytes&) = delete;
   MappedBytes& operator=(const MappedBytes&) = delete;
 
   absl::string_view bytes() const { return bytes_; }
-  // Whether some of the bytes that were read may have been zeros instead.
+  // Whether some of the bytes that were read may have been others: zeros, or
+  // what was written to the file since `state`. A system call.
   bool lost() const;
 
  private:
-  MappedBytes(char* pages, int64_t mapped, absl::string_view bytes, int region)
-      : pages_(pages), mapped_(mapped), bytes_(bytes), region_(region) {}
+  MappedBytes(Fd file, const FileState& state, char* pages, int64_t mapped,
+              absl::string_view bytes, int region)
+      : file_(std::move(file)),
+        state_(state),
+        pages_(pages),
+        mapped_(mapped),
+        bytes_(bytes),
+        region_(region) {}
 
+  const Fd file_;
+  const FileState state_;
   char* const pages_;
   const int64_t mapped_;  // Bytes from there.
   const absl::string_view bytes_;

@@ -1,6 +1,5 @@
 #include "data/pack/packed_set.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 #include <zstd.h>
@@ -46,9 +45,8 @@ bool AllNumbers(std::span<const float> values, bool gaps) {
 }
 
 absl::StatusOr<int64_t> SizeOf(const Fd& file, const std::string& path) {
-  struct stat facts;
-  if (fstat(file.get(), &facts) == 0) return int64_t{facts.st_size};
-  return absl::UnavailableError(absl::StrCat(path, ": ", strerror(errno)));
+  EBB_ASSIGN_OR_RETURN(const FileState state, FileState::Of(file, path));
+  return state.bytes;
 }
 
 absl::Status EndsEarly(const std::string& path, int64_t bytes) {
@@ -176,22 +174,6 @@ absl::Status PackedSet::Damaged(int64_t window, absl::string_view what) const {
                    " is damaged: ", what, "; pack again"));
 }
 
-absl::StatusOr<PackedSet::FileState> PackedSet::StateOf(
-    const Fd& file, const std::string& path) {
-  struct stat facts;
-  if (fstat(file.get(), &facts) != 0) {
-    return absl::UnavailableError(absl::StrCat(path, ": ", strerror(errno)));
-  }
-  const auto nanoseconds = [](const timespec& time) {
-    return int64_t{time.tv_sec} * 1'000'000'000 + int64_t{time.tv_nsec};
-  };
-  return FileState{.device = facts.st_dev,
-                   .number = facts.st_ino,
-                   .bytes = int64_t{facts.st_size},
-                   .modified_ns = nanoseconds(facts.st_mtim),
-                   .changed_ns = nanoseconds(facts.st_ctim)};
-}
-
 bool PackedSet::Checked(int64_t window, const FileState& state) const {
   MutexLock lock(&mu_);
   return checked_[window] == state;
@@ -202,7 +184,7 @@ absl::StatusOr<std::shared_ptr<const MappedBytes>> PackedSet::MapColumn(
     const std::string& path) {
   if (bytes == 0) return nullptr;
   if (state.bytes < offset + bytes) return EndsEarly(path, state.bytes);
-  auto mapped = MappedBytes::Map(file, offset, bytes, path);
+  auto mapped = MappedBytes::Map(file, state, offset, bytes, path);
   if (absl::IsFailedPrecondition(mapped.status())) return nullptr;
   return mapped;
 }
@@ -213,7 +195,7 @@ absl::Status PackedSet::Read(int64_t window, Window* out, Way way) const {
   // A set may have more files than a process may have open.
   EBB_ASSIGN_OR_RETURN(const Fd file, OpenRegularFile(path, path));
   // Before it is read: what changes meanwhile is found the next time.
-  EBB_ASSIGN_OR_RETURN(const FileState state, StateOf(file, path));
+  EBB_ASSIGN_OR_RETURN(const FileState state, FileState::Of(file, path));
   const bool checks = !Checked(window, state);
   const std::vector<Column> kinds = footer_.Columns();
   out->examples = entry.examples;
@@ -274,7 +256,8 @@ absl::Status PackedSet::Read(int64_t window, Window* out, Way way) const {
     }
   }
   if (out->mapped != nullptr && out->mapped->lost()) {
-    return absl::UnavailableError(absl::StrCat(path, " cannot be read"));
+    return absl::UnavailableError(absl::StrCat(
+        path, " cannot be read, or was written to meanwhile"));
   }
   if (checks && hash.Get() != entry.hash) {
     return Damaged(window, "its checksum is wrong");

@@ -20,6 +20,7 @@
 #include "common/mutex.h"
 #include "data/fingerprint.h"
 #include "data/keys.h"
+#include "data/pack/file_state.h"
 #include "data/pack/footer.h"
 #include "data/pack/mapped_bytes.h"
 
@@ -68,26 +69,12 @@ class PackedSet {
   absl::Status Read(int64_t window, Window* out, Way way = Way::kCopy) const;
 
  private:
-  // What the system tells of a file. It is another one if the file is another
-  // or was written to.
-  struct FileState {
-    uint64_t device = 0;
-    uint64_t number = 0;
-    int64_t bytes = 0;
-    int64_t modified_ns = 0;
-    int64_t changed_ns = 0;
-
-    friend bool operator==(const FileState&, const FileState&) = default;
-  };
-
   PackedSet(std::string folder, Footer footer, FileFingerprint id)
       : folder_(std::move(folder)),
         footer_(std::move(footer)),
         id_(id),
         checked_(footer_.windows.size()) {}
 
-  static absl::StatusOr<FileState> StateOf(const Fd& file,
-                                           const std::string& path);
   // Null: it is to be copied.
   static absl::StatusOr<std::shared_ptr<const MappedBytes>> MapColumn(
       const Fd& file, const FileState& state, int64_t offset, int64_t bytes,
