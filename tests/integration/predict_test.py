@@ -231,6 +231,26 @@ class PredictTest(unittest.TestCase):
                  "--labelled", "--workers", "2", "--to", "poisoned")
         self.assertEqual(self.joined("poisoned"), self.read("points.csv"))
 
+    # Bug: nothing said why, and the rate was called too large.
+    def test_a_full_disk_is_said(self):
+        os.mkdir(self.path("full"))
+        # A disk of its own for the command, which ends with it.
+        mount = "mount -t tmpfs -o size=64k full full"
+        if subprocess.run(["unshare", "-m", "sh", "-c", mount],
+                          cwd=self.path(), check=False).returncode != 0:
+            self.skipTest("it may not mount a small disk")
+        said = subprocess.run(
+            ["unshare", "-m", "sh", "-c", mount + ' && exec "$0" "$@"',
+             os.path.join(BIN, "ebb"), "predict", "points.safetensors",
+             "points.train.csv", "--labelled", "--workers", "2", "--to",
+             "full/to", "--part-examples", "1024"], cwd=self.path(), text=True,
+            check=False, timeout=LIMIT_S, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+        self.assertEqual(said.returncode, 1, said.stdout)
+        self.assertRegex(said.stdout, r"ebb: a batch failed: .*full/to/part-.*"
+                         r": No space left on device \(runs/.*worker-\d\.log\)")
+        self.assertNotIn("rate", said.stdout)
+
     def test_folders_with_something_else_are_refused(self):
         os.mkdir(self.path("mine"))
         with open(self.path("mine", "file"), "w") as file:

@@ -45,4 +45,12 @@ std::string LastWords(absl::string_view log) {
   return "";
 }
 
+std::string LastFailedBatch(absl::string_view log) {
+  constexpr absl::string_view kBefore = " cannot be computed: ";
+  const size_t at = log.rfind(kBefore);
+  if (at == log.npos) return "";
+  const absl::string_view rest = log.substr(at + kBefore.size());
+  return std::string(rest.substr(0, rest.find('\n')));
+}
+
 }  // namespace ebb::tools

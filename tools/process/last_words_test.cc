@@ -44,5 +44,17 @@ TEST(LastWordsTest, OfACrashAreWhatIsAboveItsStack) {
             check);
 }
 
+TEST(LastFailedBatchTest, SaysWhyTheLastOneFailed) {
+  const std::string error =
+      "E20261121 06:29:12.341830 12 a.cc:1] job=a item=b ";
+
+  EXPECT_EQ(LastFailedBatch(std::string(kStart) + error +
+                            "cannot be computed: no file\n" + error +
+                            "cannot be computed: a full disk\n" +
+                            "W20261121 06:29:13.341830 12 a.cc:1] more\n"),
+            "a full disk");
+  EXPECT_EQ(LastFailedBatch(kStart), "");
+}
+
 }  // namespace
 }  // namespace ebb::tools

@@ -35,6 +35,7 @@
 #include "tools/ebb/stored/stored_model.h"
 #include "tools/ebb/stored/word_questions.h"
 #include "tools/files/files.h"
+#include "tools/process/last_words.h"
 #include "tools/process/most_processes.h"
 #include "tools/tensors/tensor_files.h"
 #include "tools/text/console.h"
@@ -317,7 +318,23 @@ struct WorkersResult {
   double seconds = 0;
   bool interrupted = false;
   std::vector<std::string> problems;
+  std::string failure;  // Why a batch failed; empty: it is not known.
 };
+
+// Why a batch of the run failed, by the log of a worker.
+std::string FailureIn(const std::string& run_folder) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(
+           std::filesystem::path(run_folder) / "logs", error)) {
+    const std::string path = entry.path().string();
+    if (!absl::StartsWith(entry.path().filename().string(), "worker-")) {
+      continue;
+    }
+    const std::string failure = LastFailedBatch(ReadFile(path).value_or(""));
+    if (!failure.empty()) return absl::StrCat(failure, " (", path, ")");
+  }
+  return "";
+}
 
 absl::StatusOr<WorkersResult> PredictLocally(PredictFlags& flags,
                                              PreparedPrediction prepared) {
@@ -327,9 +344,11 @@ absl::StatusOr<WorkersResult> PredictLocally(PredictFlags& flags,
   flags.run.python = prepared.python;
   EBB_ASSIGN_OR_RETURN(RunReport report,
                        RunPrepared(flags.run, std::move(prepared.job)));
-  return WorkersResult{std::move(report.status), std::move(report.audit),
-                       report.seconds, report.interrupted,
-                       std::move(report.problems)};
+  std::string failure;
+  if (!report.status.skipped().empty()) failure = FailureIn(report.folder);
+  return WorkersResult{
+      std::move(report.status), std::move(report.audit),    report.seconds,
+      report.interrupted,       std::move(report.problems), std::move(failure)};
 }
 
 absl::StatusOr<WorkersResult> PredictThere(const PredictFlags& flags,
@@ -343,9 +362,10 @@ absl::StatusOr<WorkersResult> PredictThere(const PredictFlags& flags,
     done.problems.push_back(
         "the audit is not exact: `ebb audit` says what is missing");
   }
-  return WorkersResult{std::move(done.status), std::move(done.audit),
-                       done.seconds, done.interrupted,
-                       std::move(done.problems)};
+  return WorkersResult{
+      std::move(done.status), std::move(done.audit),    done.seconds,
+      done.interrupted,       std::move(done.problems),
+      /*failure=*/""};
 }
 
 // What _SUCCESS says.
@@ -445,6 +465,12 @@ int Conclude(const PredictFlags& flags, const JobPlan& plan, const v1::Job& job,
     const absl::Status complete =
         figures.ok() ? Complete(flags, plan, about, folder) : figures.status();
     if (!complete.ok()) problems.emplace_back(complete.message());
+  }
+  if (!result.failure.empty()) {
+    problems.push_back(absl::StrCat("a batch failed: ", result.failure));
+  } else if (flags.cluster && !missing->empty()) {
+    problems.emplace_back(
+        "the logs of the workers say why: they have \"cannot be computed\"");
   }
   for (const std::string& problem : problems) {
     std::cerr << "ebb: " << problem << "\n";

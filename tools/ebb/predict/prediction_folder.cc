@@ -27,6 +27,8 @@ namespace fs = std::filesystem;
 
 constexpr char kClaim[] = "_JOB";
 constexpr char kSuccess[] = "_SUCCESS";
+// Ranges that are told one by one.
+constexpr int64_t kMostMissing = 10;
 
 std::string FileIn(const std::string& folder, absl::string_view name) {
   return absl::StrCat(folder, "/", name);
@@ -155,12 +157,34 @@ absl::StatusOr<std::vector<std::string>> PredictionFolder::Settle(
         RemoveFile(FileIn(path_, PartOf(plan, skipped.item().shard()).file)));
   }
   std::vector<std::string> missing;
+  int64_t untold = 0;
   for (int64_t ordinal = 0; ordinal < plan.items(); ++ordinal) {
-    const Part part = PartOf(plan, ordinal);
-    if (fs::exists(FileIn(path_, part.file), error)) continue;
+    const Part first = PartOf(plan, ordinal);
+    if (fs::exists(FileIn(path_, first.file), error)) continue;
+    // Parts that follow each other are told as one range.
+    int64_t parts = 1;
+    Part last = first;
+    while (ordinal + 1 < plan.items()) {
+      const Part next = PartOf(plan, ordinal + 1);
+      if (fs::exists(FileIn(path_, next.file), error)) break;
+      last = next;
+      ++parts;
+      ++ordinal;
+    }
+    if (std::ssize(missing) == kMostMissing) {
+      untold += parts;
+      continue;
+    }
     missing.push_back(absl::StrCat(
-        "the predictions of the examples ", WithCommas(part.first + 1), " to ",
-        WithCommas(part.last), " are missing (", part.file, ")"));
+        "the predictions of the examples ", WithCommas(first.first + 1), " to ",
+        WithCommas(last.last), " are missing (",
+        parts == 1 ? first.file
+                   : absl::StrCat(parts, " parts, from ", first.file, " on"),
+        ")"));
+  }
+  if (untold > 0) {
+    missing.push_back(absl::StrCat(Count(untold, "further part"),
+                                   untold == 1 ? " is" : " are", " missing"));
   }
   return missing;
 }

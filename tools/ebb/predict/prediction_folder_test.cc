@@ -107,6 +107,11 @@ TEST_F(PredictionFolderTest, MissingPartsAreNamedAndLeftoversRemoved) {
               ElementsAre("the predictions of the examples 2,049 to 2,500 are "
                           "missing (part-002048-002499.csv)"));
   EXPECT_FALSE(Has("part-002048-002499.csv"));
+  // Bug: each part had a line, however many there were.
+  status.add_skipped()->mutable_item()->set_shard(1);
+  EXPECT_THAT(*folder->Settle(plan_, status),
+              ElementsAre("the predictions of the examples 1,025 to 2,500 are "
+                          "missing (2 parts, from part-001024-002047.csv on)"));
 }
 
 TEST_F(PredictionFolderTest, JoinsPartsUnderOneHeader) {

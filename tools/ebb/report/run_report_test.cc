@@ -309,6 +309,13 @@ TEST(RunReportTest, WhatIsSkippedIsWarnedOfAndMostlySkippedIsNotGood) {
   EXPECT_THAT(report.warnings, IsEmpty());
   EXPECT_THAT(report.problems,
               ElementsAre(HasSubstr("more than the model was trained on")));
+  // Bug: the rate was said to be too large for predictions.
+  report.problems.clear();
+  report.job.mutable_predict();
+  Judge(&report);
+  EXPECT_THAT(report.problems,
+              ElementsAre("240,001 of 480,000 examples were skipped, as "
+                          "batches of them failed"));
 }
 
 TEST(RunReportTest, TellsThatTheJobConverged) {

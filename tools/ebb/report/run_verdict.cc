@@ -26,7 +26,9 @@ void JudgeSkipped(RunReport* report) {
   const std::string text = absl::StrCat(
       WithCommas(worst.skipped), " of ", WithCommas(worst.expected),
       " examples were skipped, as batches of them failed");
-  if (2 * worst.skipped > worst.expected) {
+  if (report->job.has_predict()) {
+    report->problems.push_back(text);
+  } else if (2 * worst.skipped > worst.expected) {
     report->problems.push_back(absl::StrCat(
         text,
         ": more than the model was trained on; take a smaller rate, or "
