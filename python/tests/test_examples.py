@@ -1,5 +1,6 @@
 """Runs the programs of examples/python that need no PyTorch."""
 
+import json
 import os
 import re
 import subprocess
@@ -39,9 +40,18 @@ def test_the_numpy_program_alone(tmp_path: Path) -> None:
 
 
 def test_the_numpy_program_three_times_while_processes_are_killed(tmp_path: Path) -> None:
-    command = [programs.path_of("ebb"), "run", str(_FOLDER / "numpy_line.py")]
+    # 4,000 batches on 3 workers take 2.6 s then, and the first kill comes in
+    # the first second.
+    text = (_FOLDER / "numpy_line.py").read_text()
+    push = "        batch.push("
+    assert push in text
+    slow = tmp_path / "numpy_line.py"
+    slow.write_text("import time\n\n" + text.replace(push, "        time.sleep(0.002)\n" + push))
+    command = [programs.path_of("ebb"), "run", "numpy_line.py"]
     out = _run([*command, "--workers", "3", "--kill-every", "1"], tmp_path)
     assert "200000 of 200000 applied: 0 missing, 0 doubled" in out
+    report = json.loads((tmp_path / "runs" / "numpy_line-1" / "report.json").read_text())
+    assert report["kills"]
     logs = (tmp_path / "runs" / "numpy_line-1").rglob("worker-*.log")
     assert any(_has_the_plane(log.read_text()) for log in logs)
 

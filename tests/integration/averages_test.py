@@ -7,17 +7,13 @@ their place.
 """
 import json
 import os
-import shutil
-import struct
-import subprocess
 import sys
-import tempfile
 import unittest
 
-from job_test_case import deaths
+from exported import read_export
+from job_test_case import OneFolderTestCase, deaths
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
-LIMIT_S = 120
 ROWS = 1000
 TABLES = ["layer1.weights", "layer1.bias", "layer2.weights", "layer2.bias"]
 # Rounds: the values are the same to the bit however many workers there are.
@@ -37,63 +33,21 @@ oracle: {width: 4}
 SWA = ["--set", "optimizer={kind: sgd, rate: 0.1, schedule: constant, swa: 3}"]
 
 
-def read(path):
-    with open(path, "rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
-        values = file.read()
-    about = json.loads(header.pop("__metadata__")["ebb.model"])
-    return {name: values[slice(*tensor["data_offsets"])]
-            for name, tensor in header.items()}, about
+class AveragesTest(OneFolderTestCase):
+    programs = BIN
 
-
-def floats(data):
-    return struct.unpack(f"<{len(data) // 4}f", data)
-
-
-class AveragesTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.mkdtemp(prefix="ebb_averages_test_")
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.environment = dict(os.environ)
-        cls.environment.pop("EBB_RUN", None)
-        with open(cls.path("lines.csv"), "w") as file:
-            file.writelines(f"{i % 7},{i % 11},{i % 5},{i % 3}\n"
-                            for i in range(ROWS))
-        with open(cls.path("job.yaml"), "w") as file:
-            file.write(JOB)
-        with open(cls.path("deaths.yaml"), "w") as file:
-            file.write(deaths("20ms"))
+        cls.make_data({
+            "lines.csv": "".join(f"{i % 7},{i % 11},{i % 5},{i % 3}\n"
+                                 for i in range(ROWS)),
+            "job.yaml": JOB, "deaths.yaml": deaths("20ms")})
         cls.plain = cls.train("plain")
-
-    @classmethod
-    def path(cls, *parts):
-        return os.path.join(cls.folder, *parts)
-
-    @classmethod
-    def ebb(cls, *words, rc=0):
-        ran = subprocess.run([os.path.join(BIN, "ebb"), *words], text=True,
-                             cwd=cls.folder, env=cls.environment,
-                             timeout=LIMIT_S, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, check=False)
-        assert ran.returncode == rc, ran.stdout
-        return ran.stdout
-
-    @classmethod
-    def export(cls, run, *flags, rc=0):
-        said = cls.ebb("checkpoint", "export", run, "--force", "-o",
-                       f"{run}.safetensors", *flags, rc=rc)
-        return said if rc else read(cls.path(f"{run}.safetensors"))[0]
 
     @classmethod
     def train(cls, name, *more, export=(), command="run"):
         cls.ebb(command, "job.yaml", "--run-dir", name, *more)
-        return cls.export(name, *export)
-
-    def report(self, run):
-        with open(self.path(run, "report.json")) as file:
-            return json.load(file)
+        return cls.tensors(name, *export)
 
     # --- What is computed -----------------------------------------------------
 
@@ -111,16 +65,17 @@ class AveragesTest(unittest.TestCase):
 
     def compare(self, name, tensors, want):
         for table in TABLES:
-            for got, expected in zip(floats(tensors[f"averages/{table}"]),
+            for got, expected in zip(tensors[f"averages/{table}"].values(),
                                      want[table]):
                 self.assertAlmostEqual(got, expected, 5, f"{name}: {table}")
 
     def test_a_moving_average_is_what_the_formula_says(self):
         steps = self.after_rounds("ema")
-        want = {table: floats(steps[0][table]) for table in TABLES}
+        want = {table: steps[0][table].values() for table in TABLES}
         for tensors in steps[1:]:
             want = {table: [0.75 * a + 0.25 * w
-                            for a, w in zip(want[table], floats(tensors[table]))]
+                            for a, w in zip(want[table],
+                                            tensors[table].values())]
                     for table in TABLES}
             self.compare("ema", tensors, want)
         last = steps[-1]
@@ -132,8 +87,8 @@ class AveragesTest(unittest.TestCase):
         for table in TABLES:  # Up to the first step that counts: the values.
             for tensors in steps[1:5]:
                 self.assertEqual(tensors[f"averages/{table}"], tensors[table])
-        want = {table: [(a + b) / 2 for a, b in zip(floats(steps[4][table]),
-                                                    floats(steps[5][table]))]
+        want = {table: [(a + b) / 2 for a, b in zip(steps[4][table].values(),
+                                                    steps[5][table].values())]
                 for table in TABLES}
         self.compare("swa", steps[5], want)
 
@@ -147,9 +102,7 @@ class AveragesTest(unittest.TestCase):
         killed = self.train("killed", "--scenario", "deaths.yaml", *long,
                             command="chaos")
         self.assertEqual(killed, self.train("long", "--workers", "1", *long))
-        report = self.report("killed")
-        self.assertTrue(report["audit"]["exact"], report["audit"])
-        self.assertEqual(report["restarts"]["total"], 3)
+        self.check_deaths("killed")
 
     def test_other_algorithms_average_the_servers_values_after_each_push(self):
         for name, more in (
@@ -179,7 +132,7 @@ class AveragesTest(unittest.TestCase):
         said = self.ebb("checkpoint", "export", "plain", "--averages", "-o",
                         "placed.safetensors")
         self.assertIn("averages in the place of the values", said)
-        tensors, about = read(self.path("placed.safetensors"))
+        tensors, about = read_export(self.path("placed.safetensors"))
         self.assertTrue(about["averages"])
         self.assertEqual(tensors, {table: self.plain[f"averages/{table}"]
                                    for table in TABLES})
@@ -192,27 +145,25 @@ class AveragesTest(unittest.TestCase):
         with open(self.path("folder", "model.json")) as file:
             self.assertEqual(json.load(file)["files"]["averages/layer1.bias"],
                              "averages.layer1.bias.npy")
-        folded = self.export("plain", "--fold", "--averages")
+        folded = self.tensors("plain", "--fold", "--averages")
         self.assertEqual(sorted(folded), sorted(TABLES))
 
     def test_a_job_goes_on_from_averages_with_their_state_or_anew(self):
         state = self.train("state", *SWA, "--set", "train.epochs=3", export=[
             "--with-slots"])
-        self.assertEqual(state["slots/sgd/step/layer1.bias"],
-                         struct.pack("<q", 6))
+        self.assertEqual(state["slots/sgd/step/layer1.bias"].values(), [6])
         self.assertNotIn("slots/sgd/average/layer1.bias", state)
         whole = self.train("whole", *SWA)
         # The order of the examples is another one, so the mean is near.
         on = self.train("on", *SWA, "--set", "train.epochs=3",
                         "--set", "model.initial=state.safetensors",
                         export=["--with-slots"])
-        self.assertEqual(on["slots/sgd/step/layer1.bias"],
-                         struct.pack("<q", 12))
-        for got, want in zip(floats(on["averages/layer2.bias"]),
-                             floats(whole["averages/layer2.bias"])):
+        self.assertEqual(on["slots/sgd/step/layer1.bias"].values(), [12])
+        for got, want in zip(on["averages/layer2.bias"].values(),
+                             whole["averages/layer2.bias"].values()):
             self.assertAlmostEqual(got, want, 1)
         # An export without the state is taken by any optimizer, too.
-        self.export("state")
+        self.tensors("state")
         for more in (["optimizer=momentum"],
                      ["optimizer={kind: sgd, ema: 0.5}"]):
             self.ebb("job", "check", "job.yaml", "--set",
@@ -223,10 +174,11 @@ class AveragesTest(unittest.TestCase):
 
     def test_what_cannot_be_is_said(self):
         self.train("none", "--set", "optimizer=sgd")
+        export = ["checkpoint", "export", "-o", "no.safetensors"]
         self.assertIn("job averaged keeps no averages",
-                      self.export("none", "--averages", rc=1))
-        self.assertIn("--averages --with-slots", self.export(
-            "plain", "--averages", "--with-slots", rc=2))
+                      self.ebb(*export, "none", "--averages", rc=1))
+        self.assertIn("--averages --with-slots", self.ebb(
+            *export, "plain", "--averages", "--with-slots", rc=2))
         said = self.ebb("job", "check", "job.yaml", "--set", "optimizer.swa=5",
                         rc=2)
         self.assertIn("is another average than ema", said)

@@ -1,4 +1,5 @@
-"""Reads what `ebb checkpoint export` wrote, without a library."""
+"""Reads what `ebb checkpoint export` wrote, and writes the like, without a
+library."""
 import json
 import struct
 from typing import NamedTuple
@@ -36,3 +37,16 @@ def read_export(path):
 
 def read_tensors(path):
     return read_export(path)[0]
+
+
+def write_tensors(path, tensors):
+    """A safetensors file of them, by name."""
+    header, data = {}, b""
+    for name, tensor in tensors.items():
+        header[name] = {
+            "dtype": tensor.dtype, "shape": tensor.shape,
+            "data_offsets": [len(data), len(data) + len(tensor.data)]}
+        data += tensor.data
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + data)

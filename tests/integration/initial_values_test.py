@@ -11,14 +11,14 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
-import time
 import unittest
 
+from daemons import Daemons, wait_until
+from exported import read_tensors, write_tensors
+from job_test_case import OneFolderTestCase, deaths
 from reserved_port import ReservedPort
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
-LIMIT_S = 120
 ROWS = 1000
 
 # Steps of such a rate change no value.
@@ -39,87 +39,38 @@ partitions: 4
 """
 
 
-def read(path):
-    with open(path, "rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
-        values = file.read()
-    header.pop("__metadata__", None)
-    return {name: (about["shape"], values[slice(*about["data_offsets"])])
-            for name, about in header.items()}
-
-
-def floats(tensors):
-    return {name: struct.unpack(f"<{len(data) // 4}f", data)
-            for name, (_, data) in tensors.items()}
-
-
 def farthest(a, b):
-    a, b = floats(a), floats(b)
     assert a.keys() == b.keys(), (a.keys(), b.keys())
-    return max(abs(x - y) for name in a for x, y in zip(a[name], b[name]))
+    return max(abs(x - y) for name in a
+               for x, y in zip(a[name].values(), b[name].values()))
 
 
-def write(path, tensors):
-    header, values = {}, b""
-    for name, (shape, data) in tensors.items():
-        kind = "I64" if name.startswith("slots/adam/step/") else "F32"
-        header[name] = {"dtype": kind, "shape": shape, "data_offsets":
-                        [len(values), len(values) + len(data)]}
-        values += data
-    text = json.dumps(header).encode()
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + values)
+def beginning_with(value, tensor):
+    return tensor._replace(data=struct.pack("<f", value) + tensor.data[4:])
 
 
-class InitialValuesTest(unittest.TestCase):
+class InitialValuesTest(OneFolderTestCase):
+    programs = BIN
+
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.mkdtemp(prefix="ebb_initial_test_")
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.environment = dict(os.environ)
-        cls.environment.pop("EBB_RUN", None)
-        with open(cls.path("lines.csv"), "w") as file:
-            file.writelines(f"{i % 7},{i % 11},{i % 5},{i % 3}\n"
-                            for i in range(ROWS))
-        for name, layers in (("first", 16), ("second", 16), ("other", 8)):
-            with open(cls.path(name + ".yaml"), "w") as file:
-                file.write(job(name, layers))
+        files = {name + ".yaml": job(name, layers) for name, layers in (
+            ("first", 16), ("second", 16), ("other", 8))}
+        cls.make_data(files | {
+            "lines.csv": "".join(f"{i % 7},{i % 11},{i % 5},{i % 3}\n"
+                                 for i in range(ROWS)),
+            "deaths.yaml": deaths("100ms")})
         cls.ebb("run", "first.yaml", "--run-dir", "first", "--workers", "1")
-        cls.ebb("checkpoint", "export", "first", "-o", "first.safetensors")
-        cls.first = read(cls.path("first.safetensors"))
+        cls.first = cls.tensors("first")
 
     def setUp(self):
-        self.daemons = {}
-        self.addCleanup(self.end)
+        self.daemons = Daemons(BIN, self.data, self.environment)
+        self.addCleanup(self.daemons.end)
 
-    def end(self):
-        for daemon in self.daemons.values():
-            daemon.kill()
-            daemon.wait()
-
-    @classmethod
-    def path(cls, *parts):
-        return os.path.join(cls.folder, *parts)
-
-    @classmethod
-    def ebb(cls, *words, rc=0):
-        ran = subprocess.run([os.path.join(BIN, "ebb"), *words], text=True,
-                             cwd=cls.folder, env=cls.environment,
-                             timeout=LIMIT_S, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, check=False)
-        assert ran.returncode == rc, ran.stdout
-        return ran.stdout
-
-    def report(self, run):
-        with open(self.path(run, "report.json")) as file:
-            return json.load(file)
-
-    def run_from_first(self, name, *more):
-        self.ebb("run", "second.yaml", "--run-dir", name, "--workers", "2",
+    def run_from_first(self, name, *more, command="run"):
+        self.ebb(command, "second.yaml", "--run-dir", name, "--workers", "2",
                  "--set", "model.initial=first.safetensors", *more)
-        self.ebb("checkpoint", "export", name, "-o", name + ".safetensors")
-        return read(self.path(name + ".safetensors"))
+        return self.tensors(name)
 
     def test_a_run_begins_where_the_export_ended(self):
         self.assertEqual(self.run_from_first("still", *STILL), self.first)
@@ -150,70 +101,62 @@ class InitialValuesTest(unittest.TestCase):
                                     f"algorithm.kind={kind}"), self.first)
 
     def test_kills_do_not_change_what_it_begins_with(self):
-        self.assertEqual(self.run_from_first("killed", *STILL, "--kill-every",
-                                             "2", "--servers", "2"),
-                         self.first)
+        # Before the first version: what is lost begins with them again.
+        self.assertEqual(self.run_from_first(
+            "killed", *STILL, "--scenario", "deaths.yaml", "--set",
+            "checkpoint.every=10s", command="chaos"), self.first)
+        self.check_deaths("killed")
         self.assertEqual(self.run_from_first("tls", *STILL, "--tls"),
                          self.first)
 
     # --- A cluster of daemons -------------------------------------------------
-
-    def daemon(self, name, *arguments):
-        program = "ebb-" + name.split("-")[0]
-        with open(self.path(name + ".log"), "a") as log:
-            self.daemons[name] = subprocess.Popen(
-                [os.path.join(BIN, program), *arguments,
-                 "--die-with-parent", str(os.getpid())],
-                cwd=self.folder, env=self.environment, stderr=log)
 
     def kill(self, name):
         self.daemons[name].kill()
         self.daemons[name].wait()
 
     def wait(self, so, what):
-        limit = time.monotonic() + LIMIT_S
-        while not so():
-            self.assertLess(time.monotonic(), limit, what)
-            time.sleep(0.05)
+        wait_until(so, what, self.limit_s, 0.05)
+
+    def start_scheduler(self, folder):
+        """Returns the words that start it again."""
+        address = ReservedPort(self).address
+        self.environment["EBB_SCHEDULER"] = address
+        self.addCleanup(self.environment.pop, "EBB_SCHEDULER")
+        words = ["scheduler", "--listen", address, "--state-dir", folder]
+        self.daemons.start(*words)
+        self.wait(lambda: self.start_ebb("status").returncode == 0,
+                  "no scheduler")
+        return words
 
     def state(self, name):
         jobs = json.loads(self.ebb("status", name, "--json"))["jobs"]
         return jobs[0]["state"]
 
     def explains(self, *words):
-        said = subprocess.run([os.path.join(BIN, "ebb"), "explain", "second"],
-                              cwd=self.folder, env=self.environment, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              check=False).stdout
+        said = self.start_ebb("explain", "second").stdout
         return all(word in said for word in words)
 
     def test_servers_wait_for_them_whoever_dies_meanwhile(self):
-        address = ReservedPort(self).address
-        self.environment["EBB_SCHEDULER"] = address
-        self.addCleanup(self.environment.pop, "EBB_SCHEDULER")
-        scheduler = ["scheduler", "--listen", address, "--state-dir", "state"]
+        scheduler = self.start_scheduler("state")
         server = ["ps-0", "--id", "0", "--state-dir", "ps-0"]
-        self.daemon(*scheduler)
-        self.wait(lambda: subprocess.run(
-            [os.path.join(BIN, "ebb"), "status"], env=self.environment,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            check=False).returncode == 0, "no scheduler")
         self.ebb("submit", "second.yaml", "--set",
                  "model.initial=first.safetensors", *STILL)
         # As if the scheduler had lost them.
         shutil.move(self.path("state", "initial"), self.path("kept"))
         self.kill("scheduler")
-        self.daemon(*scheduler)
+        self.daemons.start(*scheduler)
         for _ in range(2):
-            self.daemon(*server)
+            self.daemons.start(*server)
             self.wait(lambda: self.explains(
                 "waits for initial values: the scheduler does not have them",
                 "submit any job with the same model.initial"),
                       "explain does not say why the server waits")
             self.kill("ps-0")
-        self.daemon("worker-0", "--name", "worker-0")
-        self.daemon(*server)
-        time.sleep(1.5)
+        self.daemons.start("worker-0", "--name", "worker-0")
+        self.daemons.start(*server)
+        self.wait(lambda: self.explains("waits for initial values"),
+                  "the server does not wait")
         self.assertNotEqual(self.state("second"), "complete")
         # A submission of the same file puts them there again; no job of this
         # name is taken beside the first.
@@ -221,8 +164,7 @@ class InitialValuesTest(unittest.TestCase):
                         "model.initial=first.safetensors", *STILL, rc=2)
         self.assertIn("is there already", said)
         self.wait(lambda: self.state("second") == "complete", "not complete")
-        self.ebb("checkpoint", "export", "second", "-o", "again.safetensors")
-        self.assertEqual(read(self.path("again.safetensors")), self.first)
+        self.assertEqual(self.tensors("second"), self.first)
         self.ebb("audit", "second")  # It is exact.
 
     # --- The state of the optimizer -------------------------------------------
@@ -236,73 +178,57 @@ class InitialValuesTest(unittest.TestCase):
     def epochs(self, name, epochs, *more, export=()):
         self.ebb("run", "second.yaml", "--run-dir", name, "--workers", "1",
                  *self.WHOLE, "--set", f"train.epochs={epochs}", *more)
-        self.ebb("checkpoint", "export", name, "-o", name + ".safetensors",
-                 *export)
-        return read(self.path(name + ".safetensors"))
+        return self.tensors(name, *export)
 
     def test_a_state_goes_on_whatever_dies_before_the_first_version(self):
         want = self.epochs("whole", 8)
         half = self.epochs("half", 5, export=["--with-slots"])
-        self.assertEqual(half["slots/adam/step/layer1.bias"],
-                         ([1], struct.pack("<q", 5)))
+        self.assertEqual(half["slots/adam/step/layer1.bias"].values(), [5])
         begun = ["--set", "model.initial=half.safetensors"]
         on = self.epochs("goes-on", 3, *begun, export=["--with-slots"])
         # The steps of both.
-        self.assertEqual(on["slots/adam/step/layer1.bias"],
-                         ([1], struct.pack("<q", 8)))
+        self.assertEqual(on["slots/adam/step/layer1.bias"].values(), [8])
         values = {name: on[name] for name in want}
         self.assertLess(farthest(values, want), 1e-3)
-        write(self.path("bare.safetensors"),
-              {name: half[name] for name in want})
+        write_tensors(self.path("bare.safetensors"),
+                      {name: half[name] for name in want})
         forgot = self.epochs("forgot", 3, "--set",
                              "model.initial=bare.safetensors")
         self.assertGreater(farthest(forgot, want), 1e-2)
         # A run that goes on keeps what it began with.
         more = self.epochs("goes-on", 4, *begun, "--resume",
-                           export=["--with-slots", "--force"])
-        self.assertEqual(more["slots/adam/step/layer1.bias"],
-                         ([1], struct.pack("<q", 9)))
+                           export=["--with-slots"])
+        self.assertEqual(more["slots/adam/step/layer1.bias"].values(), [9])
 
-        address = ReservedPort(self).address
-        self.environment["EBB_SCHEDULER"] = address
-        self.addCleanup(self.environment.pop, "EBB_SCHEDULER")
-        scheduler = ["scheduler", "--listen", address, "--state-dir", "stateful"]
+        scheduler = self.start_scheduler("stateful")
         server = ["ps-0", "--id", "0", "--state-dir", "stateful-ps"]
-        self.daemon(*scheduler)
-        self.wait(lambda: subprocess.run(
-            [os.path.join(BIN, "ebb"), "status"], env=self.environment,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            check=False).returncode == 0, "no scheduler")
         self.ebb("submit", "second.yaml", *self.WHOLE, *begun, "--set",
                  "train.epochs=3")
         shutil.move(self.path("stateful", "initial"), self.path("away"))
         self.kill("scheduler")
-        self.daemon(*scheduler)
-        self.daemon(*server)
+        self.daemons.start(*scheduler)
+        self.daemons.start(*server)
         self.wait(lambda: self.explains("waits for initial values"),
                   "explain does not say why the server waits")
         self.kill("ps-0")
         self.kill("scheduler")
         shutil.rmtree(self.path("stateful", "initial"))
         shutil.move(self.path("away"), self.path("stateful", "initial"))
-        self.daemon(*scheduler)
-        self.daemon(*server)
+        self.daemons.start(*scheduler)
+        self.daemons.start(*server)
         self.wait(lambda: len(self.versions("second")) == 4, "no versions")
         # What began with the state is lost, and begins with it again.
         self.kill("ps-0")
         shutil.rmtree(self.path("stateful-ps"))
-        self.daemon(*server)
-        self.daemon("worker-0", "--name", "worker-0")
+        self.daemons.start(*server)
+        self.daemons.start("worker-0", "--name", "worker-0")
         self.wait(lambda: self.state("second") == "complete", "not complete")
-        self.ebb("checkpoint", "export", "second", "-o", "lost.safetensors")
-        self.assertLess(farthest(read(self.path("lost.safetensors")), want), 1e-3)
+        self.assertLess(farthest(self.tensors("second"), want), 1e-3)
         self.ebb("audit", "second")
 
     def versions(self, name):
-        listed = subprocess.run(
-            [os.path.join(BIN, "ebb"), "checkpoint", "list", name, "--json"],
-            cwd=self.folder, env=self.environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+        listed = self.start_ebb("checkpoint", "list", name, "--json",
+                                stderr=subprocess.DEVNULL)
         if listed.returncode != 0:
             return []
         return {one["partition"] for one in json.loads(listed.stdout)["versions"]}
@@ -317,14 +243,14 @@ class InitialValuesTest(unittest.TestCase):
         self.assertIn("state that no optimizer of the job keeps: slots/adam/",
                       said)
         self.assertIn("export` without --with-slots", said)
-        state = read(self.path("state.safetensors"))
-        shape, data = state.pop("slots/adam/second_moment/layer2.bias")
-        write(self.path("part.safetensors"), state)
+        state = read_tensors(self.path("state.safetensors"))
+        moment = state.pop("slots/adam/second_moment/layer2.bias")
+        write_tensors(self.path("part.safetensors"), state)
         self.assertIn("has no tensor slots/adam/second_moment/layer2.bias,",
                       self.refused("part.safetensors"))
-        state["slots/adam/second_moment/layer2.bias"] = (
-            shape, struct.pack("<f", -1) + data[4:])
-        write(self.path("below.safetensors"), state)
+        state["slots/adam/second_moment/layer2.bias"] = beginning_with(
+            -1, moment)
+        write_tensors(self.path("below.safetensors"), state)
         self.assertIn("layer2.bias has a value below 0, at place 0",
                       self.refused("below.safetensors"))
 
@@ -343,14 +269,13 @@ class InitialValuesTest(unittest.TestCase):
                       "job (8)", said)
         tensors = dict(self.first)
         tensors["layer9.bias"] = tensors.pop("layer2.bias")
-        write(self.path("odd.safetensors"), tensors)
+        write_tensors(self.path("odd.safetensors"), tensors)
         said = self.refused("odd.safetensors")
         self.assertIn("no tensor layer2.bias", said)
         self.assertIn("no table for: layer9.bias", said)
         nan = dict(self.first)
-        shape, data = nan["layer2.bias"]
-        nan["layer2.bias"] = (shape, struct.pack("<f", float("nan")) + data[4:])
-        write(self.path("nan.safetensors"), nan)
+        nan["layer2.bias"] = beginning_with(float("nan"), nan["layer2.bias"])
+        write_tensors(self.path("nan.safetensors"), nan)
         self.assertIn("not finite, at place 0", self.refused("nan.safetensors"))
         self.assertIn("model.initial", self.refused("none.safetensors"))
         with open(self.path("text.safetensors"), "w") as file:

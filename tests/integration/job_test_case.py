@@ -6,6 +6,8 @@ import subprocess
 import tempfile
 import unittest
 
+from exported import read_tensors
+
 
 def deaths(compute, *at):
     """A scenario in which one daemon of each role dies. With this time of a
@@ -78,3 +80,54 @@ class JobTestCase(unittest.TestCase):
         """Writes model.safetensors. What the command prints."""
         return self.run_ebb(folder, "checkpoint", "export", "run", "-o",
                             "model.safetensors", *more)
+
+
+class OneFolderTestCase(JobTestCase):
+    """Its tests share the folder `data`, in which all commands run. So runs and
+    files have names of their own. What a test does to `environment`, it takes
+    back."""
+
+    @classmethod
+    def make_data(cls, files):
+        super().make_data(files)
+        cls.environment = dict(os.environ)
+        cls.environment.pop("EBB_RUN", None)
+
+    @classmethod
+    def path(cls, *parts):
+        return os.path.join(cls.data, *parts)
+
+    @classmethod
+    def start_ebb(cls, *arguments, stderr=subprocess.STDOUT):
+        """What subprocess.run returns."""
+        return subprocess.run(
+            [os.path.join(cls.programs, "ebb"), *arguments], cwd=cls.data,
+            env=cls.environment, text=True, timeout=cls.limit_s, check=False,
+            stdout=subprocess.PIPE, stderr=stderr)
+
+    @classmethod
+    def ebb(cls, *arguments, rc=0):
+        """What it prints."""
+        done = cls.start_ebb(*arguments)
+        if done.returncode != rc:
+            raise AssertionError(f"exit code {done.returncode}, and not {rc}: "
+                                 f"ebb {' '.join(arguments)}\n{done.stdout}")
+        return done.stdout
+
+    @classmethod
+    def tensors(cls, run, *flags):
+        """Exports the model of a run to RUN.safetensors, and reads it."""
+        cls.ebb("checkpoint", "export", run, "--force", "-o",
+                f"{run}.safetensors", *flags)
+        return read_tensors(cls.path(f"{run}.safetensors"))
+
+    def report(self, run):
+        with open(self.path(run, "report.json")) as file:
+            return json.load(file)
+
+    def check_deaths(self, run):
+        """`ebb chaos` fails unless each of deaths() was in time."""
+        report = self.report(run)
+        self.assertTrue(report["audit"]["exact"], report["audit"])
+        self.assertEqual(report["restarts"]["total"], 3)
+        return report

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 from daemons import Daemons, wait_until
@@ -116,32 +115,45 @@ class OverLimitTest(Folder):
 
 
 class DamagedStoreTest(Folder):
+    def start_run(self, *more):
+        """Returns when it has trained for a while."""
+        with open(self.path("output"), "w") as output:
+            run = subprocess.Popen(
+                [os.path.join(BIN, "ebb"), "run", "job.yaml", "--workers", "1",
+                 "--servers", "1", "--run-dir", "run", "--set",
+                 "train.epochs=2000", "--set", "checkpoint.every=100ms",
+                 *more], cwd=self.folder, env=self.environment, stdout=output,
+                stderr=subprocess.STDOUT)
+        self.addCleanup(run.wait)
+        self.addCleanup(run.kill)
+        self.wait(lambda: len(self.samples()) >= 3, "it does not train")
+        return run
+
+    def samples(self):
+        """How many examples were applied, as often as it is written."""
+        try:
+            with open(self.path("run/metrics.csv")) as file:
+                return {int(line.split(",")[2])
+                        for line in file.readlines()[1:]} - {0}
+        except FileNotFoundError:
+            return set()
+
+    def interrupt(self, run):
+        """What it said."""
+        run.send_signal(signal.SIGINT)
+        self.assertEqual(run.wait(timeout=LIMIT_S), 130)
+        with open(self.path("output")) as file:
+            return file.read()
+
     # What was damaged was set aside, and a run said only "ps-1 is back".
     def test_a_run_tells_of_a_damaged_store(self):
-        run = subprocess.Popen(
-            [os.path.join(BIN, "ebb"), "run", "job.yaml", "--workers", "1",
-             "--servers", "1", "--run-dir", "run", "--set", "train.epochs=2000",
-             "--set", "checkpoint.every=100ms"],
-            cwd=self.folder, env=self.environment, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True)
-        database = self.path("run/state/ps-0/db")
-        self.wait(lambda: glob.glob(database + "/MANIFEST-*"), "no store")
-        time.sleep(2)
-        run.send_signal(signal.SIGINT)
-        said, _ = run.communicate(timeout=LIMIT_S)
-        (manifest,) = glob.glob(database + "/MANIFEST-*")
+        self.interrupt(self.start_run())
+        (manifest,) = glob.glob(self.path("run/state/ps-0/db/MANIFEST-*"))
         os.truncate(manifest, os.path.getsize(manifest) // 2)
-        run = subprocess.Popen(
-            [os.path.join(BIN, "ebb"), "run", "job.yaml", "--resume",
-             "--run-dir", "run", "--workers", "1", "--servers", "1", "--set",
-             "train.epochs=2000", "--set", "checkpoint.every=100ms"],
-            cwd=self.folder, env=self.environment, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True)
+        os.remove(self.path("run/metrics.csv"))
+        said = self.interrupt(self.start_run("--resume"))
         aside = self.path("run/state/ps-0/db.damaged-1")
-        self.wait(lambda: os.path.exists(aside), "nothing was set aside")
-        time.sleep(3)
-        run.send_signal(signal.SIGINT)
-        said, _ = run.communicate(timeout=LIMIT_S)
+        self.assertTrue(os.path.exists(aside))
         self.assertIn("ps-0: its store is damaged: ", said)
         self.assertIn(f"the damaged files are in {aside}", said)
         self.assertRegex(said, r"computed again")

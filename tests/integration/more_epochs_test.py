@@ -157,9 +157,12 @@ class MoreEpochsTest(unittest.TestCase):
 
     def test_daemons_that_die_meanwhile_change_nothing(self):
         self.ebb(0)
-        self.environment["EBB_BATCH_TIME"] = "20ms"
-        self.ebb(0, "--resume", "--epochs", "6", "--kill-every", "1")
-        self.exact(6)
+        # 150 batches on 3 workers take 5 s, and a daemon of each role dies in
+        # the first 3.
+        self.environment["EBB_BATCH_TIME"] = "100ms"
+        self.ebb(0, "--resume", "--epochs", "6", "--kill-every", "1",
+                 "--workers", "3")
+        self.assertGreaterEqual(len(self.exact(6)["kills"]), 3)
 
     def test_an_interrupted_run_goes_on_to_more_epochs(self):
         self.environment["EBB_BATCH_TIME"] = "20ms"

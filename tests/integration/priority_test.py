@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 from daemons import Daemons, wait_until
@@ -49,7 +48,7 @@ class PriorityTest(unittest.TestCase):
         return os.path.join(self.folder, name)
 
     def wait(self, so, what):
-        wait_until(so, what, LIMIT_S)
+        return wait_until(so, what, LIMIT_S)
 
     def ebb(self, *arguments):
         ran = subprocess.run(
@@ -62,6 +61,9 @@ class PriorityTest(unittest.TestCase):
     def jobs(self):
         status = json.loads(self.ebb("status", "--json"))
         return {job["name"]: job for job in status["jobs"]}
+
+    def marks(self):
+        return {name: job["marks"]["least"] for name, job in self.jobs().items()}
 
     def submit(self, name, **values):
         with open(self.path(name + ".yaml"), "w") as file:
@@ -91,20 +93,16 @@ class PriorityTest(unittest.TestCase):
                   "not taken")
         self.assertEqual(self.jobs()["patient"]["workers"]["has"],
                          WORKERS - TAKEN)
-        # Every second examples of both are counted.
-        seconds, before = 0, None
-        while True:
-            now = self.jobs()
-            if now["urgent"]["state"] == "complete":
-                break
-            marks = {name: job["marks"]["least"] for name, job in now.items()}
-            if before is not None and now["urgent"]["marks"]["least"] < 39_000:
-                seconds += 1
-                for name in marks:
-                    self.assertGreater(marks[name], before[name], name)
-            before = marks
-            time.sleep(1)
-        self.assertGreaterEqual(seconds, 3)
+        # Again and again examples of both are counted.
+        grown, before = 0, self.marks()
+        while before["urgent"] < 39_000:
+            def grows():
+                now = self.marks()
+                return now if now["urgent"] >= 39_000 or all(
+                    now[name] > before[name] for name in before) else None
+            before = self.wait(grows, "one of them stands still")
+            grown += 1
+        self.assertGreaterEqual(grown, 3)
         self.assertGreater(before["patient"], begun)
         self.assertNotEqual(self.jobs()["patient"]["state"], "complete")
 

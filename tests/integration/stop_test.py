@@ -11,7 +11,7 @@ import re
 import sys
 import unittest
 
-from job_test_case import JobTestCase
+from job_test_case import JobTestCase, deaths
 
 PROGRAMS = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else (
     "build/bin")
@@ -54,7 +54,7 @@ class StopTest(JobTestCase):
         cls.make_data({"train.csv": "\n".join(examples(TRAIN, 1)) + "\n",
                        "test.csv": "\n".join(cls.test_lines) + "\n"})
 
-    def train(self, keys, *arguments, rc=0):
+    def train(self, keys, *arguments, command="run", rc=0):
         """What it prints, its report, and its folder."""
         folder = self.new_folder()
         for name in ("train.csv", "test.csv"):
@@ -62,7 +62,9 @@ class StopTest(JobTestCase):
                        os.path.join(folder, name))
         with open(os.path.join(folder, "job.yaml"), "w") as file:
             file.write(JOB + keys)
-        said = self.run_ebb(folder, "run", "job.yaml", "--run-dir", "run",
+        with open(os.path.join(folder, "deaths.yaml"), "w") as file:
+            file.write(deaths("50ms"))
+        said = self.run_ebb(folder, command, "job.yaml", "--run-dir", "run",
                             *arguments, rc=rc)
         report = None
         if rc == 0:
@@ -120,21 +122,21 @@ class StopTest(JobTestCase):
         self.check_best(report, folder)
 
     def test_whatever_is_killed(self):
-        os.environ["EBB_BATCH_TIME"] = "20ms"
-        self.addCleanup(os.environ.pop, "EBB_BATCH_TIME")
+        # At least 7 epochs of 12 batches.
         _, report, folder = self.train(
             "stop: {metric: loss, patience: 6}\nkeep_best: loss\n",
-            "--kill-every", "1", "--workers", "2", "--servers", "2")
-        self.assertGreater(len(report["kills"]), 0)
+            "--scenario", "deaths.yaml", command="chaos")
+        self.assertEqual(report["restarts"]["total"], 3)
         self.check_best(report, folder)
 
     def test_rounds_end_the_same_whatever_is_killed(self):
         keys = ("consistency: {kind: rounds, examples: 40}\n"
                 "keep_best: loss\nstop: {metric: loss, patience: 3}\n")
         _, calm, folder = self.train(keys, "--workers", "2")
-        os.environ["EBB_BATCH_TIME"] = "20ms"
-        self.addCleanup(os.environ.pop, "EBB_BATCH_TIME")
-        _, killed, _ = self.train(keys, "--kill-every", "1", "--workers", "2")
+        # At least 4 epochs of 12 batches.
+        _, killed, _ = self.train(keys, "--scenario", "deaths.yaml",
+                                  command="chaos")
+        self.assertEqual(killed["restarts"]["total"], 3)
         self.assertEqual(killed["ended"], calm["ended"])
         self.assertEqual(killed["evaluations"][-1]["loss"],
                          calm["evaluations"][-1]["loss"])

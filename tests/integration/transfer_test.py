@@ -5,17 +5,14 @@ not pushed and has no slots. What does not fit is named.
 
   transfer_test.py BIN_FOLDER
 """
-import json
 import os
 import shutil
-import struct
-import subprocess
 import sys
-import tempfile
 import unittest
 
+from job_test_case import OneFolderTestCase, deaths
+
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
-LIMIT_S = 120
 ROWS = 1000
 BODY = ["layer1.weights", "layer1.bias", "layer2.weights", "layer2.bias"]
 HEAD = ["layer3.weights", "layer3.bias"]
@@ -35,71 +32,39 @@ oracle: {{width: 4}}
 {more}"""
 
 
-def read(path):
-    with open(path, "rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
-        values = file.read()
-    header.pop("__metadata__", None)
-    return {name: (about["shape"], values[slice(*about["data_offsets"])])
-            for name, about in header.items()}
+class TransferTest(OneFolderTestCase):
+    programs = BIN
 
-
-class TransferTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.mkdtemp(prefix="ebb_transfer_test_")
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.environment = dict(os.environ)
-        cls.environment.pop("EBB_RUN", None)
-        for classes in (2, 3):
-            with open(cls.path(f"{classes}.csv"), "w") as file:
-                file.writelines(f"{i % 7},{i % 11},{i % 5},{i % classes}\n"
-                                for i in range(ROWS))
         names = ", ".join(BODY)
+        files = {
+            f"{classes}.csv": "".join(f"{i % 7},{i % 11},{i % 5},{i % classes}\n"
+                                      for i in range(ROWS))
+            for classes in (2, 3)}
         for name, classes, more in (
                 ("first", 3, ""), ("other", 2, ""),
                 ("second", 2, f"start: {{from: first, tables: [{names}]}}\n"
                               f"freeze: [{names}]\n")):
-            with open(cls.path(name + ".yaml"), "w") as file:
-                file.write(job(name, classes, more))
+            files[name + ".yaml"] = job(name, classes, more)
+        cls.make_data(files | {"deaths.yaml": deaths("20ms")})
         cls.ebb("run", "first.yaml", "--run-dir", "first", "--workers", "1")
-        cls.ebb("checkpoint", "export", "first", "-o", "first.safetensors")
-        cls.first = read(cls.path("first.safetensors"))
-
-    @classmethod
-    def path(cls, *parts):
-        return os.path.join(cls.folder, *parts)
-
-    @classmethod
-    def ebb(cls, *words, rc=0):
-        ran = subprocess.run([os.path.join(BIN, "ebb"), *words], text=True,
-                             cwd=cls.folder, env=cls.environment,
-                             timeout=LIMIT_S, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, check=False)
-        assert ran.returncode == rc, ran.stdout
-        return ran.stdout
+        cls.first = cls.tensors("first")
 
     def refused(self, file, *more):
         return self.ebb("job", "check", file, *more, rc=2)
 
-    def train(self, name, *more):
+    def train(self, name, *more, command="run"):
         """Trains the head, and returns the whole model with its slots."""
-        self.ebb("run", "second.yaml", "--run-dir", name, "--servers", "2",
+        self.ebb(command, "second.yaml", "--run-dir", name, "--servers", "2",
                  "--workers", "2", *more)
-        self.ebb("checkpoint", "export", name, "-o", name + ".safetensors",
-                 "--with-slots")
-        trained = read(self.path(name + ".safetensors"))
+        trained = self.tensors(name, "--with-slots")
         for table in BODY:
             self.assertEqual(trained[table], self.first[table], table)
             self.assertFalse([slot for slot in trained
                               if slot.startswith("slots/") and
                               slot.endswith("/" + table)])
         return trained
-
-    def report(self, run):
-        with open(self.path(run, "report.json")) as file:
-            return json.load(file)
 
     def test_what_is_frozen_keeps_its_bits_and_the_rest_learns(self):
         trained = self.train("plain")
@@ -124,8 +89,9 @@ class TransferTest(unittest.TestCase):
                                    for word in ("--set", one)))
 
     def test_kills_change_nothing_of_it(self):
-        self.train("killed", "--kill-every", "1", "--set", "train.epochs=30")
-        self.assertGreater(self.report("killed")["epochs"], 29)
+        self.train("killed", "--scenario", "deaths.yaml", "--set",
+                   "train.epochs=15", command="chaos")
+        self.assertEqual(self.check_deaths("killed")["epochs"], 15)
 
     def test_frozen_tables_are_not_pushed(self):
         self.train("counted", "--set", "train.epochs=4")

@@ -322,7 +322,7 @@ TEST_F(WorkerTest, ASecondSignalEndsItAtOnce) {
   EXPECT_TRUE(worker.running());
 
   const absl::Time start = absl::Now();
-  while (worker.running() && absl::Now() < start + absl::Seconds(10)) {
+  while (worker.running() && absl::Now() < start + absl::Seconds(20)) {
     worker.Signal(SIGTERM);
     absl::SleepFor(absl::Milliseconds(50));
   }
