@@ -2,6 +2,9 @@
 #ifndef EBB_JOB_AVERAGE_RULES_H_
 #define EBB_JOB_AVERAGE_RULES_H_
 
+#include <cstdint>
+#include <string>
+
 #include "ebb/v1/job.pb.h"
 #include "job/complaints.h"
 
@@ -15,6 +18,11 @@ bool HasAverages(const v1::Job& job);
 // Checks optimizer.ema and optimizer.swa, of the job and of tables.
 // MakeJobRecord refuses them for sparse tables that only the model knows.
 void CheckAverageRules(const v1::Job& job, Complaints* found);
+
+// What to tell of averages for which the job makes too few updates, `updates`
+// at most; a line each, empty: nothing. A job that begins with trained values
+// may mean it so.
+std::string AverageNotes(const v1::Job& job, int64_t updates);
 
 }  // namespace ebb::job
 

@@ -187,6 +187,28 @@ class AveragesTest(OneFolderTestCase):
                         "--set", "optimizer={ema: 0.9}", rc=2)
         self.assertIn("optimizer.ema", said)
 
+    # Bug: such a job trained, and nothing said that it averages nothing.
+    def test_too_few_updates_for_an_average_are_told(self):
+        def said(*words):
+            return self.ebb("job", "check", "job.yaml", *(
+                word for one in words for word in ("--set", one)))
+
+        # 2 rounds in each of 6 epochs.
+        self.assertNotIn("warning", said())
+        self.assertRegex(said("optimizer={kind: sgd, swa: 12}"),
+                         r"warning: optimizer\.swa: the job makes 12 updates at "
+                         r"most, and none beyond the first 12,")
+        self.assertNotIn("warning", said("optimizer={kind: sgd, swa: 11}"))
+        self.assertIn("more than a tenth of the average is still",
+                      said("optimizer.ema=0.9"))
+        self.assertIn("tables.layer1.bias.optimizer.ema", said(
+            "optimizer=sgd", "tables={layer1.bias: {optimizer: {ema: 0.9}}}"))
+        # 20 batches in each epoch.
+        self.assertNotIn("warning", said("optimizer.ema=0.98",
+                                         "consistency=asp"))
+        self.assertIn("120 updates at most",
+                      said("optimizer.ema=0.99", "consistency=asp"))
+
 
 if __name__ == "__main__":
     unittest.main()

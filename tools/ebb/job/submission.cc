@@ -30,6 +30,7 @@
 #include "data/reader.h"
 #include "data/remote_files.h"
 #include "datasets/manifest.h"
+#include "job/average_rules.h"
 #include "job/boosted.h"
 #include "job/fit.h"
 #include "job/keys.h"
@@ -859,6 +860,13 @@ void NoteRandomTables(const job::JobFacts& facts, Draft* draft) {
   }
 }
 
+// Updates of a partition, at most.
+int64_t UpdatesOf(const JobPlan& plan) {
+  if (plan.rounds()) return plan.RoundsPerEpoch() * plan.epochs;
+  const int64_t batch = *std::ranges::min_element(plan.batch_by_epoch);
+  return plan.items() * ((plan.shard_size + batch - 1) / batch);
+}
+
 // A job is of one fold.
 absl::Status RefuseAllFolds(Draft* draft) {
   const v1::Job& job = draft->full;
@@ -983,6 +991,10 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
     draft.notes.push_back(note);
   }
   NoteRandomTables(facts, &draft);
+  if (const auto note = job::AverageNotes(full, UpdatesOf(record->plan));
+      !note.empty()) {
+    draft.notes.push_back(note);
+  }
   if (record->plan.partitions < full.partitions()) {
     draft.notes.push_back(
         absl::StrCat("partitions: ", full.partitions(), " are asked for, ",
