@@ -6,19 +6,17 @@ topic, whatever is killed.
   gibbs_test.py BIN_FOLDER [TEST...]
 """
 import csv
-import json
-import math
 import os
 import sys
 import unittest
 
 from exported import read_export
-from job_test_case import JobTestCase, deaths
+from job_test_case import deaths
 from topic_counts import check_counts
+from topic_test_case import TEST_ROWS, TOPICS, TopicTestCase, cosine
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 
-ROWS, TEST_ROWS, TOPICS, WORDS = 1_200, 200, 5, 200
 JOB = f"""
 name: news
 model: {{kind: lda, topics: {TOPICS}, document_prior: 0.1, topic_prior: 0.05}}
@@ -35,35 +33,12 @@ seed: 2
 """
 
 
-def cosine(a, b):
-    return (sum(x * y for x, y in zip(a, b)) /
-            math.sqrt(sum(x * x for x in a) * sum(y * y for y in b)))
-
-
-def rows_of(values, count):
-    width = len(values) // count
-    return [values[i * width:(i + 1) * width] for i in range(count)]
-
-
-class GibbsTest(JobTestCase):
+class GibbsTest(TopicTestCase):
     programs = BIN
 
     @classmethod
     def setUpClass(cls):
-        cls.make_data({"news.yaml": JOB, "deaths.yaml": deaths("10ms")})
-        cls.generate("documents", "news", "--rows", str(ROWS), "--test-rows",
-                     str(TEST_ROWS), "--topics", str(TOPICS), "--vocabulary",
-                     str(WORDS), "--words", "60")
-        with open(os.path.join(cls.data, "news.truth.json")) as file:
-            cls.truth = json.load(file)
-        cls.topics = rows_of(cls.truth["model"]["topics"], TOPICS)
-
-    def run_job(self, *more, command="run"):
-        """The folder, the report and what was printed."""
-        folder = self.copy_of_data()
-        report, said = self.run_to_the_end(folder, "news.yaml", *more,
-                                           command=command)
-        return folder, report, said + self.export(folder)
+        cls.make_documents(JOB, deaths("10ms"))
 
     def check_result(self, folder, report):
         tensors, model = read_export(os.path.join(folder, "model.safetensors"))

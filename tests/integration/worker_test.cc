@@ -99,7 +99,8 @@ class WorkerTest : public ::testing::Test {
  protected:
   static constexpr int64_t kExamples = 600;
 
-  WorkerTest() {
+  explicit WorkerTest(absl::Duration lease = absl::Seconds(1))
+      : cluster_(/*tls=*/false, lease) {
     cluster_.scheduler().Start();
     cluster_.ps(0).Start();
     cluster_.ps(1).Start();
@@ -134,12 +135,30 @@ class WorkerTest : public ::testing::Test {
     });
   }
 
+  // What `leaver` did is not computed again.
+  void ExpectAnHeirComputesTheRest(const JobRecord& record, JobId job,
+                                   const Worker& leaver) {
+    Worker heir = Start("heir");
+    ASSERT_TRUE(cluster_.WaitComplete(job));
+    cluster_.ExpectExact(record, job);
+    EXPECT_EQ(heir.EndBy(SIGTERM).exit_code, 0);
+    EXPECT_GE(leaver.examples(), 100);
+    EXPECT_EQ(leaver.examples() + heir.examples(), 4 * kExamples);
+  }
+
   ProcessCluster cluster_;
   const TestFolder folder_;
   const std::string data_ = folder_ / "data.csv";
 };
 
-TEST_F(WorkerTest, TrainsAJobAndLeavesInGoodOrder) {
+// For tests that count what is computed: on a busy machine a worker may stand
+// still for a second, and what it has is computed by another one.
+class CountingWorkerTest : public WorkerTest {
+ protected:
+  CountingWorkerTest() : WorkerTest(absl::Seconds(60)) {}
+};
+
+TEST_F(CountingWorkerTest, TrainsAJobAndLeavesInGoodOrder) {
   const JobRecord record = Prepare();
   const JobId job = cluster_.Submit(record);
   Worker a = Start("a"), b = Start("b");
@@ -204,7 +223,7 @@ TEST_F(WorkerTest, WhatCannotWorkIsRefusedWithExitCode2) {
   }
 }
 
-TEST_F(WorkerTest, OneThatIsToldToGoReturnsItsItemWithItsPlace) {
+TEST_F(CountingWorkerTest, OneThatIsToldToGoReturnsItsItemWithItsPlace) {
   const JobRecord record = Prepare();
   const JobId job = cluster_.Submit(record);
   Worker leaver = Start("leaver", {"--compute-delay", "2ms"});
@@ -214,16 +233,10 @@ TEST_F(WorkerTest, OneThatIsToldToGoReturnsItsItemWithItsPlace) {
   EXPECT_EQ(leaver.EndBy(SIGTERM).exit_code, 0);
   EXPECT_LT(absl::Now() - start, absl::Seconds(20));
 
-  Worker heir = Start("heir");
-  ASSERT_TRUE(cluster_.WaitComplete(job));
-  cluster_.ExpectExact(record, job);
-  EXPECT_EQ(heir.EndBy(SIGTERM).exit_code, 0);
-  // Nothing was computed twice.
-  EXPECT_GE(leaver.examples(), 100);
-  EXPECT_EQ(leaver.examples() + heir.examples(), 4 * kExamples);
+  ExpectAnHeirComputesTheRest(record, job, leaver);
 }
 
-TEST_F(WorkerTest, OneThatFindsANoticeLeavesAndReturnsItsItem) {
+TEST_F(CountingWorkerTest, OneThatFindsANoticeLeavesAndReturnsItsItem) {
   const JobRecord record = Prepare();
   const JobId job = cluster_.Submit(record);
   const std::string notice = folder_ / "notice";
@@ -236,13 +249,7 @@ TEST_F(WorkerTest, OneThatFindsANoticeLeavesAndReturnsItsItem) {
 
   EXPECT_THAT(leaver.log(), HasSubstr("leaver leaves: the notice in " + notice +
                                       ": \"taken away at noon\""));
-  Worker heir = Start("heir");
-  ASSERT_TRUE(cluster_.WaitComplete(job));
-  cluster_.ExpectExact(record, job);
-  EXPECT_EQ(heir.EndBy(SIGTERM).exit_code, 0);
-  // Nothing was computed twice.
-  EXPECT_GE(leaver.examples(), 100);
-  EXPECT_EQ(leaver.examples() + heir.examples(), 4 * kExamples);
+  ExpectAnHeirComputesTheRest(record, job, leaver);
 }
 
 TEST_F(WorkerTest, TheSignalAfterANoticeIsNoSecondOne) {

@@ -90,7 +90,7 @@ bool Daemon::Says(absl::string_view text) const {
 
 // --- ProcessCluster ----------------------------------------------------------
 
-ProcessCluster::ProcessCluster(bool tls)
+ProcessCluster::ProcessCluster(bool tls, absl::Duration lease)
     : tls_(tls),
       port_(ReservedPort::Reserve().value()),
       client_(As(Role::kClient)),
@@ -106,10 +106,10 @@ ProcessCluster::ProcessCluster(bool tls)
     }
     return std::make_unique<Daemon>(folder_, name, std::move(arguments));
   };
-  scheduler_ =
-      daemon("scheduler",
-             {"ebb-scheduler", "--state-dir", folder_ / "scheduler", "--listen",
-              address(), "--min-servers", "2", "--lease-ttl", "1s"});
+  scheduler_ = daemon(
+      "scheduler", {"ebb-scheduler", "--state-dir", folder_ / "scheduler",
+                    "--listen", address(), "--min-servers", "2", "--lease-ttl",
+                    absl::FormatDuration(lease)});
   for (int i = 0; i < 2; ++i) {
     servers_.push_back(daemon(absl::StrCat("ps", i),
                               {"ebb-ps", "--id", absl::StrCat(i), "--state-dir",

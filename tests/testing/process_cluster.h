@@ -59,7 +59,9 @@ class Daemon {
 class ProcessCluster {
  public:
   // No process runs yet. With `tls` all processes, this one too, use TLS.
-  explicit ProcessCluster(bool tls = false);
+  // A worker that stands still for `lease` loses its items.
+  explicit ProcessCluster(bool tls = false,
+                          absl::Duration lease = absl::Seconds(1));
 
   void StartWorker();
   void StartAll();
