@@ -161,6 +161,11 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
     loaded->model->KeepAtMost(
         std::max<int64_t>(0, options_.data_bytes - DataBytesOf(*loaded)));
   }
+  if (!job.freeze().empty() &&
+      job.filters().pull().kind() == v1::Filter::KIND_INT8) {
+    // Frozen values that are rounded at random are others with each pull.
+    loaded->model->KeepAtMost(0);
+  }
   BatchReader::Pin pin;
   if (!loaded->backend->uses_host_memory()) {
     pin = [backend = loaded->backend.get()](void* memory, int64_t bytes) {
