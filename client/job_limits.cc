@@ -15,6 +15,11 @@ std::string MiB(int64_t bytes) {
 
 }  // namespace
 
+JobLimits MostLimits(const ClientOptions& options, const JobPlan& plan) {
+  return {options.batches_in_flight, options.prefetch,
+          /*evaluates_beside=*/true, plan.consistency.local_steps > 0};
+}
+
 int64_t JobBytes(const ClientOptions& options, const JobPlan& plan,
                  const JobLimits& limits) {
   const int64_t copies =
@@ -44,8 +49,7 @@ int64_t JobBytes(const ClientOptions& options, const JobPlan& plan,
 
 std::optional<JobLimits> LimitsFor(const ClientOptions& options,
                                    const JobPlan& plan, int64_t held_bytes) {
-  JobLimits limits{options.batches_in_flight, options.prefetch,
-                   /*evaluates_beside=*/true, plan.consistency.local_steps > 0};
+  JobLimits limits = MostLimits(options, plan);
   const auto fits = [&] {
     return options.memory_bytes == 0 ||
            kProgramBytes + held_bytes + JobBytes(options, plan, limits) <=

@@ -27,6 +27,9 @@ struct JobLimits {
   friend bool operator==(const JobLimits&, const JobLimits&) = default;
 };
 
+// What the options ask for, whatever memory there is.
+JobLimits MostLimits(const ClientOptions& options, const JobPlan& plan);
+
 // Returns the memory that a job takes with these limits. Each of its parameters
 // is in the pulled values, in the vector made of them, in a gradient for each
 // batch that is computed or under way, and in values pulled meanwhile (twice if

@@ -6,7 +6,7 @@
 namespace ebb::client {
 
 absl::Status Assemble(const JobPlan& plan, const PulledValues& values,
-                      std::span<float> out) {
+                      std::span<float> out, const std::vector<bool>& there) {
   if (values.partitions.size() != static_cast<size_t>(plan.partitions)) {
     return absl::InternalError("the pulled values are not of this job");
   }
@@ -20,6 +20,7 @@ absl::Status Assemble(const JobPlan& plan, const PulledValues& values,
       return absl::InternalError(absl::StrCat(
           "partition ", p, " was pulled wrong: ", status.message()));
     }
+    if (p < static_cast<int32_t>(there.size()) && there[p]) continue;
     Decode(encoding, bytes, out.subspan(first, last - first));
   }
   return absl::OkStatus();

@@ -3,6 +3,7 @@
 #define EBB_CLIENT_PULLED_VALUES_H_
 
 #include <span>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "client/actions.h"
@@ -12,9 +13,11 @@ namespace ebb::client {
 
 // Decodes the values of all partitions into the flat vector, `out`, of
 // plan.parameters floats. Internal: they are not of this job, or a server's
-// answer cannot be decoded.
+// answer cannot be decoded. `out` has the values of the partitions that are
+// `there`: they are not written.
 absl::Status Assemble(const JobPlan& plan, const PulledValues& values,
-                      std::span<float> out);
+                      std::span<float> out,
+                      const std::vector<bool>& there = {});
 
 }  // namespace ebb::client
 

@@ -225,12 +225,16 @@ bool Puller::Reply(const PullId& id, PullReply reply, Routes* routes) {
         Have(segment.partition, std::move(segment.values), segment.encoding,
              segment.term, segment.updates);
         break;
-      case PullResult::kUnchanged:
-        // Else the answer does not fit the request.
-        if (KnownUpdates(segment.partition, segment.term) == segment.updates) {
+      case PullResult::kUnchanged: {
+        const auto known = KnownUpdates(segment.partition, segment.term);
+        // Else the answer does not fit the request. Frozen values are the same
+        // after more updates.
+        if (known && *known <= segment.updates) {
           HaveLast(segment.partition);
+          values_->updates[p] = segment.updates;
         }
         break;
+      }
       case PullResult::kWait:
         break;  // Asked again by the next Pump.
       case PullResult::kWrongPlacement:

@@ -293,6 +293,19 @@ TEST_F(GoingOnTest, SaysWhatItHasAndKeepsWhatIsUnchanged) {
   EXPECT_EQ(puller_.TakeValues()->updates, (std::vector<int64_t>{0, 8, 0, 0}));
 }
 
+TEST_F(GoingOnTest, FrozenValuesAreThoseOfMoreUpdates) {
+  Start(1);
+  const auto pulls = Pump();
+  PullReply reply = ReplyTo(pulls[1], PullResult::kUnchanged);
+  reply.segments[0].term = reply.segments[1].term = Term(1);
+  reply.segments[0].updates = 2;
+  reply.segments[1].updates = 40;  // It has 3.
+  puller_.Reply(pulls[1].id, std::move(reply), &routes_);
+  puller_.Reply(pulls[0].id, ReplyTo(pulls[0], PullResult::kValues), &routes_);
+  ASSERT_EQ(puller_.state(), Puller::State::kDone);
+  EXPECT_EQ(puller_.TakeValues()->updates[3], 40);
+}
+
 // A new term may have begun with older values, and counts from there.
 TEST_F(GoingOnTest, OfAnotherTermItHasNothing) {
   place_.partitions[3].term = Term(2);
@@ -312,7 +325,7 @@ TEST_F(GoingOnTest, AsksAgainIfWhatIsSaidToBeUnchangedIsNotWhatItHas) {
   PullReply reply = ReplyTo(pulls[1], PullResult::kUnchanged);
   reply.segments[0].term = reply.segments[1].term = Term(1);
   reply.segments[0].updates = 2;
-  reply.segments[1].updates = 4;  // It has 3.
+  reply.segments[1].updates = 2;  // It has 3.
   puller_.Reply(pulls[1].id, std::move(reply), &routes_);
   const auto again = Pump();
   ASSERT_EQ(again.size(), 1);

@@ -138,6 +138,17 @@ class ComputeBackend {
     MatMul(m, k, n, a, b, bias, c);
     if (f != Activation::kIdentity) Activate(f, m * n, c);
   }
+  // Whether the two below can be called, and rows of SparseMatMul are apart,
+  // too.
+  virtual bool has_rows_apart() const { return false; }
+  // MatMul, where the bits of a row of c follow from that row of a, b and bias
+  // alone: not from the other rows, their number or its place among them.
+  virtual void MatMulRowsApart(int64_t /*m*/, int64_t /*k*/, int64_t /*n*/,
+                               const float* /*a*/, const float* /*b*/,
+                               const float* /*bias*/, float* /*c*/) {}
+  // Activate for x(m, n), where the bits of a row follow from that row alone.
+  virtual void ActivateRowsApart(Activation /*f*/, int64_t /*m*/, int64_t /*n*/,
+                                 float* /*x*/) {}
   // c(k, n) = a(m, k)' b(m, n).
   virtual void MatMulTransA(int64_t m, int64_t k, int64_t n, const float* a,
                             const float* b, float* c) = 0;

@@ -150,6 +150,46 @@ TEST_P(BackendTest, MatMulActivateIsBothOneAfterTheOther) {
   EXPECT_TRUE(backend_->TakeError().ok());
 }
 
+// Results may be kept and used beside those of other batches.
+TEST_P(BackendTest, RowsApartHaveTheSameBitsInEveryBatch) {
+  if (!backend_->has_rows_apart()) GTEST_SKIP() << "it has none";
+  constexpr int64_t kMost = 37;
+  for (const int64_t k : {1, 7, 130}) {
+    for (const int64_t n : {1, 3, 16, 17, 56, 100}) {
+      SCOPED_TRACE(absl::StrCat("k=", k, " n=", n));
+      const Floats values = Random(kMost * k, 1);
+      Array b = In(Random(k * n, 2)), bias = In(Random(n, 3));
+      const auto results = [&](int64_t first, int64_t m, Activation f) {
+        Array a = In(Floats(values.begin() + first * k,
+                            values.begin() + (first + m) * k));
+        Array c = Out(m * n);
+        backend_->MatMulRowsApart(m, k, n, a, b, bias, c);
+        backend_->ActivateRowsApart(f, m, n, c);
+        return c.Values();
+      };
+      for (const Activation f : {Activation::kIdentity, Activation::kRelu,
+                                 Activation::kTanh, Activation::kSigmoid}) {
+        Floats alone;
+        for (int64_t row = 0; row < kMost; ++row) {
+          const Floats one = results(row, 1, f);
+          alone.insert(alone.end(), one.begin(), one.end());
+        }
+        for (const int64_t m : {2, 3, 4, 6, 8, 9, 16, 37}) {
+          for (int64_t first = 0; first + m <= kMost; first += m) {
+            ASSERT_EQ(results(first, m, f),
+                      Floats(alone.begin() + first * n,
+                             alone.begin() + (first + m) * n))
+                << m << " rows from " << first;
+          }
+        }
+        Array a = In(values), c = Out(kMost * n);
+        backend_->MatMulActivate(f, kMost, k, n, a, b, bias, c);
+        EXPECT_THAT(alone, Pointwise(FloatNear(1e-4f), c.Values()));
+      }
+    }
+  }
+}
+
 // What comes in is there when it was awaited, and what was begun to leave has
 // left when copies are finished, whatever the memory serves for then.
 TEST_P(BackendTest, CopiesBesideComputingBringWhatWasThere) {

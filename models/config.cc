@@ -37,6 +37,11 @@ absl::Status CheckRanges(const ModelConfig& config) {
   }
   EBB_RETURN_IF_ERROR(not_negative("model.l2", config.l2));
   EBB_RETURN_IF_ERROR(not_negative("train.clip_norm", config.clip_norm));
+  if (!config.frozen.empty() && config.clip_norm > 0) {
+    return ConfigError("train.clip_norm",
+                       "a gradient that has no frozen tables has another norm",
+                       "leave it out");
+  }
   if (!(config.dropout >= 0 && config.dropout < 1)) {
     return ConfigError(
         "model.dropout",

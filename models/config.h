@@ -77,6 +77,9 @@ struct ModelConfig {
   // train.clip_norm: shortens the gradient of a batch (the mean over its
   // examples) to this Euclidean norm where it is longer. 0: never.
   double clip_norm = 0;
+  // freeze: dense tables whose values never change. Models need not compute
+  // their gradient.
+  std::vector<std::string> frozen;
   // Seeds dropout, the initial values and what shares are drawn.
   uint64_t seed = 0;
   // For models of users.

@@ -42,7 +42,8 @@ class EigenBackend final : public internal::HostBackend {
         name_(absl::StrCat("eigen-", absl::AsciiStrToLower(kernels.isa))),
         least_work_(least_work),
         team_(threads),
-        scratch_(this) {}
+        scratch_(this),
+        fours_(this) {}
 
   absl::string_view name() const override { return name_; }
 
@@ -53,6 +54,36 @@ class EigenBackend final : public internal::HostBackend {
                        bias == nullptr ? nullptr : bias + at.column,
                        c + at.row * n + at.column, {k, n, n}, scratch);
     });
+  }
+  bool has_rows_apart() const override { return true; }
+  // Eigen takes rows four at a time, each of them in the same way, and those
+  // that remain one by one, in another way. So there are always four. A product
+  // with a vector takes other numbers of rows at a time, so it gets just four.
+  void MatMulRowsApart(int64_t m, int64_t k, int64_t n, const float* a,
+                       const float* b, const float* bias, float* c) override {
+    const int64_t whole = m / kRowsTogether * kRowsTogether;
+    MultiplyFours(whole, k, n, a, b, bias, c);
+    const int64_t rest = m - whole;
+    if (rest == 0) return;
+    float* const rows = fours_.Reserve<float>(kRowsTogether * (k + n));
+    float* const results = rows + kRowsTogether * k;
+    std::fill(std::copy_n(a + whole * k, rest * k, rows), results, 0.0f);
+    MultiplyFours(kRowsTogether, k, n, rows, b, bias, results);
+    std::copy_n(results, rest * n, c + whole * n);
+  }
+  // Others than relu take whole registers, and what remains one by one.
+  void ActivateRowsApart(Activation f, int64_t m, int64_t n,
+                         float* x) override {
+    if (f == Activation::kIdentity || f == Activation::kRelu) {
+      return Activate(f, m * n, x);
+    }
+    const int64_t room = (n + kUnit - 1) / kUnit * kUnit;
+    float* const row = fours_.Reserve<float>(room);
+    for (int64_t i = 0; i < m; ++i) {
+      std::fill(std::copy_n(x + i * n, n, row), row + room, 0.0f);
+      kernels_.activate(ForKernel(f), room, row);
+      std::copy_n(row, n, x + i * n);
+    }
   }
   void MatMulTransA(int64_t m, int64_t k, int64_t n, const float* a,
                     const float* b, float* c) override {
@@ -190,6 +221,32 @@ class EigenBackend final : public internal::HostBackend {
   // Parts begin at multiples of it: whole cache lines, whole registers.
   static constexpr int64_t kUnit = 16;
 
+  // The columns of a result that Eigen's kernel computes together; rows of a
+  // matrix that is stored row after row are such columns.
+  static constexpr int64_t kRowsTogether = 4;
+
+  // MatMulRowsApart of a multiple of four rows.
+  void MultiplyFours(int64_t m, int64_t k, int64_t n, const float* a,
+                     const float* b, const float* bias, float* c) {
+    const int parts = Parts(m * n * k, m);
+    int64_t room = 0;
+    for (int part = 0; part < parts; ++part) {
+      const int64_t rows = Begin(m, part + 1, parts) - Begin(m, part, parts);
+      room = std::max(room, kernels_.scratch_size(rows, n, k));
+    }
+    room = (room + kUnit - 1) / kUnit * kUnit;
+    float* const scratch = scratch_.Reserve<float>(room * parts);
+    team_.Run(parts, [&](int part) {
+      const int64_t end = Begin(m, part + 1, parts);
+      int64_t row = Begin(m, part, parts);
+      const int64_t at_once = n == 1 ? kRowsTogether : end - row;
+      for (; row < end; row += at_once) {
+        kernels_.mat_mul(at_once, k, n, a + row * k, b, bias, c + row * n,
+                         {k, n, n}, scratch + part * room);
+      }
+    });
+  }
+
   static int64_t Entries(const CsrView& a) {
     return static_cast<int64_t>(a.columns.size());
   }
@@ -244,6 +301,7 @@ class EigenBackend final : public internal::HostBackend {
   const int64_t least_work_;  // A part has so many multiply-adds.
   internal::ThreadTeam team_;
   BackendArray scratch_;
+  BackendArray fours_;  // The last rows of MatMulRowsApart, and four results.
 };
 
 // The widest last.

@@ -34,5 +34,23 @@ TEST(EigenThreadsTest, ProductsAreThoseOfOneThread) {
   }
 }
 
+TEST(EigenThreadsTest, RowsApartHaveTheBitsOfOneThread) {
+  constexpr int64_t kRows = 70, kTerms = 256;
+  auto one = MakeEigenBackend("auto");
+  auto three = MakeEigenBackend("auto", /*threads=*/3, /*least_work=*/1);
+  ASSERT_TRUE(one.ok() && three.ok());
+  for (const int64_t columns : {1, 56, 256}) {
+    std::vector<float> a(kRows * kTerms), b(kTerms * columns);
+    for (size_t i = 0; i < a.size(); ++i) a[i] = std::sin(i);
+    for (size_t i = 0; i < b.size(); ++i) b[i] = std::cos(i);
+    std::vector<float> expected(kRows * columns), c(expected.size());
+    (*one)->MatMulRowsApart(kRows, kTerms, columns, a.data(), b.data(), nullptr,
+                            expected.data());
+    (*three)->MatMulRowsApart(kRows, kTerms, columns, a.data(), b.data(),
+                              nullptr, c.data());
+    EXPECT_EQ(c, expected) << columns;
+  }
+}
+
 }  // namespace
 }  // namespace ebb::models

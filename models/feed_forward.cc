@@ -1,5 +1,6 @@
 #include "models/feed_forward.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -13,6 +14,19 @@
 namespace ebb::models {
 namespace {
 
+FrozenLayers FrozenLayersOf(const FeedForwardSpec& spec,
+                            const ModelConfig& config) {
+  FrozenLayers frozen = {.examples = config.examples};
+  // Weights and bias of each layer, in turns.
+  const auto tables = LayerTables(spec.layers, spec.init);
+  for (size_t i = 0; i < tables.size(); ++i) {
+    auto& of_kind = i % 2 == 0 ? frozen.weights : frozen.bias;
+    of_kind.push_back(std::ranges::find(config.frozen, tables[i].name) !=
+                      config.frozen.end());
+  }
+  return frozen;
+}
+
 class FeedForward final : public ModelBase {
  public:
   FeedForward(ModelDescription description, const FeedForwardSpec& spec,
@@ -20,7 +34,7 @@ class FeedForward final : public ModelBase {
       : ModelBase(std::move(description), config, backend),
         loss_(spec.loss),
         layers_(spec.layers, spec.activation, config.dropout, config.seed,
-                backend),
+                backend, FrozenLayersOf(spec, config)),
         scores_(backend) {}
 
  private:
@@ -57,6 +71,11 @@ class FeedForward final : public ModelBase {
                           outputs_out, nullptr, sums);
     backend().ScoresToOutputs(loss_, batch.rows, outputs(), outputs_out);
     return absl::OkStatus();
+  }
+
+  void KeepAtMost(int64_t bytes) override { layers_.KeepAtMost(bytes); }
+  int64_t KeptBytes(bool /*sparse*/) const override {
+    return layers_.kept_bytes();
   }
 
   int64_t outputs() const { return layers_.outputs(); }

@@ -5,17 +5,35 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "models/backend.h"
 #include "models/batch.h"
 #include "models/incoming_values.h"
+#include "models/kept_rows.h"
 #include "models/outgoing_gradient.h"
 
 namespace ebb::models {
 
+// Which tables of a stack are frozen: their values never change, and their
+// gradient is not computed.
+struct FrozenLayers {
+  // By layer. Shorter: no further ones are frozen.
+  std::vector<bool> weights, bias;
+  // The numbers of examples (BatchView::training_numbers) are below it.
+  int64_t examples = 0;
+};
+
 // Not thread-safe. All pointers, and what batches point to, are the back end's
 // memory. Values and gradient begin with those of the layers.
+//
+// Where the lowest layers are frozen, what they make of an example is always
+// the same. Backward stops above them. Forward in training keeps their outputs
+// by the number of the example, and next time computes the layers above alone.
+// The bits are those without anything kept, for these layers compute rows apart
+// (ComputeBackend). With dropout only the outputs of the first layer are kept,
+// for what is dropped there changes those above.
 class LayerStack {
  public:
   // `widths`, at least two, go from the inputs to the outputs. The parameters
@@ -23,9 +41,15 @@ class LayerStack {
   // and the batch decide what dropout leaves out. The back end is not owned
   // and outlives the stack.
   LayerStack(const std::vector<int64_t>& widths, Activation activation,
-             double dropout, uint64_t seed, ComputeBackend* backend);
+             double dropout, uint64_t seed, ComputeBackend* backend,
+             const FrozenLayers& frozen = {});
 
   int64_t outputs() const { return layers_.back().outputs; }
+  // Bounds the outputs of frozen layers that are kept, in bytes. Without a call
+  // 1 GiB. Before the first batch.
+  void KeepAtMost(int64_t bytes);
+  // What they may come to take.
+  int64_t kept_bytes() const { return kept_ ? kept_->most_bytes() : 0; }
 
   // Overwrites scores(rows, outputs()) with what the layers make of the rows
   // of `batch`, dense or sparse. With `train`, hidden units are dropped.
@@ -35,6 +59,7 @@ class LayerStack {
   // After Forward with `train` on the same batch and parameters: overwrites
   // and finishes its part of `grad`, which is laid out as the parameters are,
   // given the derivative of the loss by the scores, delta(rows, outputs()).
+  // Frozen tables keep what was there.
   // With `input_grad`, which may be null and needs a dense batch, also the
   // derivative by the inputs (rows, inputs).
   void Backward(IncomingValues* params, const BatchView& batch,
@@ -49,6 +74,8 @@ class LayerStack {
     // In the flat vector of parameters.
     int64_t weights = 0;
     int64_t bias = 0;
+    bool trains_weights = true;
+    bool trains_bias = true;
   };
 
   // Results of the forward pass for the backward pass, per hidden layer.
@@ -62,6 +89,12 @@ class LayerStack {
   };
 
   void Drop(size_t i, const BatchView& batch, const float* units);
+  // Writes the outputs of the kept_layers_ lowest layers to their hidden units.
+  void ForwardKept(IncomingValues* params, const BatchView& batch);
+  // The same for rows of which nothing is kept.
+  void ForwardApart(IncomingValues* params, const BatchView& batch, float* out);
+  // The examples of `rows`, in memory of this stack.
+  BatchView Gather(const BatchView& batch, const std::vector<int64_t>& rows);
   const float* InputsOf(size_t i, bool drop) const;
 
   const Activation activation_;
@@ -71,6 +104,17 @@ class LayerStack {
   std::vector<Layer> layers_;
   std::vector<Hidden> hidden_;
   BackendArray deltas_[2];  // In turns: one is read while one is written.
+  // Below this layer all is frozen.
+  size_t lowest_trained_ = 0;
+  // The lowest layers whose outputs are kept: none if 0.
+  size_t kept_layers_ = 0;
+  std::optional<KeptRows> kept_;
+  std::vector<int64_t> missing_;  // Rows of a batch that are not kept.
+  BackendArray made_;             // What is made of them, ...
+  BackendArray between_[2];       // ... between the layers, in turns.
+  std::vector<float> dense_, values_;
+  std::vector<int64_t> row_offsets_;
+  std::vector<int32_t> columns_;
 };
 
 }  // namespace ebb::models

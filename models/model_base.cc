@@ -101,13 +101,10 @@ absl::Status CheckKeyed(const BatchView& batch,
   return CheckFields(batch);
 }
 
-// Names the first element that is not finite; requires that there is one.
+// Names the element, which is not finite.
 absl::Status NotFinite(const ModelDescription& description,
-                       std::span<const float> grad, const BatchView& batch) {
-  int64_t index =
-      std::find_if(grad.begin(), grad.end(),
-                   [](float value) { return !std::isfinite(value); }) -
-      grad.begin();
+                       std::span<const float> grad, int64_t index,
+                       const BatchView& batch) {
   const float value = grad[index];
   std::string place;
   for (const TableShape& table : description.tables) {
@@ -167,7 +164,32 @@ ModelBase::ModelBase(ModelDescription description, const ModelConfig& config,
   int64_t end = 0;
   for (const TableShape& table : description_.tables) {
     table_ends_.push_back(end += table.size());
+    const bool frozen =
+        std::ranges::find(config.frozen, table.name) != config.frozen.end();
+    frozen_.push_back(frozen);
+    any_frozen_ = any_frozen_ || frozen;
   }
+}
+
+std::vector<ModelBase::Range> ModelBase::TrainedOf(int64_t count) const {
+  if (!any_frozen_) return {{0, count}};
+  std::vector<Range> trained;
+  const auto add = [&](int64_t begin, int64_t end) {
+    if (begin == end) return;
+    if (!trained.empty() && trained.back().end == begin) {
+      trained.back().end = end;
+    } else {
+      trained.push_back({begin, end});
+    }
+  };
+  int64_t begin = 0;
+  for (size_t i = 0; i < description_.tables.size(); ++i) {
+    const int64_t end = begin + description_.tables[i].size();
+    if (!frozen_[i]) add(begin, end);
+    begin = end;
+  }
+  add(begin, count);
+  return trained;
 }
 
 int64_t ModelBase::RowsAt(size_t sparse_table, int64_t distinct_keys) const {
@@ -297,9 +319,10 @@ void ModelBase::AddDecay(const BatchView& batch, int64_t begin, int64_t end,
   if (l2_ == 0) return;
   const auto decay = static_cast<float>(l2_ * batch.rows);
   int64_t at = 0;
-  for (const TableShape& table : description_.tables) {
+  for (size_t i = 0; i < description_.tables.size(); ++i) {
+    const TableShape& table = description_.tables[i];
     const int64_t size = table.size();
-    if (table.regularized && at >= begin && at + size <= end) {
+    if (table.regularized && !frozen_[i] && at >= begin && at + size <= end) {
       backend_->AddScaled(size, decay, params_.Read(at, size), grad + at);
     }
     at += size;
@@ -409,13 +432,14 @@ absl::Status ModelBase::ComputeGradient(std::span<const float> params,
   return absl::OkStatus();
 }
 
-ModelBase::Totals* ModelBase::ReserveTotals(int64_t parts) {
-  read_totals_.assign(parts, {});
+ModelBase::Totals* ModelBase::ReserveTotals(int64_t count) {
+  read_totals_.assign(count, {});
   return backend_->uses_host_memory() ? read_totals_.data()
-                                      : totals_.Reserve<Totals>(parts);
+                                      : totals_.Reserve<Totals>(count);
 }
 
-absl::Status ModelBase::ReadTotals(LossSums* sums, const Lookahead* ahead) {
+absl::Status ModelBase::ReadTotals(int64_t parts, LossSums* sums,
+                                   const Lookahead* ahead) {
   if (!backend_->uses_host_memory()) {
     backend_->BeginCopyOut(
         totals_.data<Totals>(),
@@ -425,7 +449,7 @@ absl::Status ModelBase::ReadTotals(LossSums* sums, const Lookahead* ahead) {
     backend_->FinishCopies();
   }
   EBB_RETURN_IF_ERROR(backend_->TakeError());
-  for (const Totals& part : read_totals_) {
+  for (const Totals& part : std::span(read_totals_).first(parts)) {
     sums->loss += part.sums.loss;
     sums->correct += part.sums.correct;
   }
@@ -449,13 +473,21 @@ absl::Status ModelBase::GradientInParts(std::span<const float> params,
     dense = ahead->dense;
   }
   float* local_grad = copied ? grad_.Reserve<float>(count) : grad.data();
-  Totals* const totals = ReserveTotals((batch.rows + at_once - 1) / at_once);
+  const std::vector<Range> trained = TrainedOf(count);
+  const auto ranges = static_cast<int64_t>(trained.size());
+  const int64_t parts = (batch.rows + at_once - 1) / at_once;
+  Totals* const totals = ReserveTotals(std::max(parts, ranges));
   // Parts are added to all of it, and clipping scales all of it.
   const bool early = copied && at_once >= batch.rows && clip_norm_ == 0;
   const auto complete = [&](int64_t begin, int64_t end) {
     AddDecay(batch, begin, end, local_grad);
   };
   OutgoingGradient outgoing(backend_, local_grad, grad, early, complete);
+  for (int64_t i = 0; i <= ranges; ++i) {
+    const int64_t begin = i == 0 ? 0 : trained[i - 1].end;
+    const int64_t end = i == ranges ? count : trained[i].begin;
+    if (begin < end) outgoing.LeaveOut(begin, end);
+  }
   for (int64_t begin = 0, i = 0; begin < batch.rows; begin += at_once, ++i) {
     const int64_t end = std::min(begin + at_once, batch.rows);
     const BatchView part =
@@ -483,15 +515,25 @@ absl::Status ModelBase::GradientInParts(std::span<const float> params,
   // One pass over all of it answers both questions: is it finite, and is it too
   // long.
   outgoing.CompleteRest();
-  backend_->SumOfSquares(count, local_grad, &totals->squares);
+  for (int64_t i = 0; i < ranges; ++i) {
+    const Range& range = trained[i];
+    backend_->SumOfSquares(range.end - range.begin, local_grad + range.begin,
+                           &totals[i].squares);
+  }
   if (clip_norm_ > 0) {
     backend_->ClipMean(batch.rows, clip_norm_, &totals->squares, count,
                        local_grad);
   }
   if (copied) outgoing.LeaveRest();
-  EBB_RETURN_IF_ERROR(ReadTotals(sums, ahead));
-  if (!std::isfinite(read_totals_.front().squares)) {
-    return NotFinite(description_, grad, batch);
+  EBB_RETURN_IF_ERROR(ReadTotals(parts, sums, ahead));
+  for (int64_t i = 0; i < ranges; ++i) {
+    if (std::isfinite(read_totals_[i].squares)) continue;
+    const auto values =
+        grad.subspan(trained[i].begin, trained[i].end - trained[i].begin);
+    const auto found = std::ranges::find_if(
+        values, [](float value) { return !std::isfinite(value); });
+    return NotFinite(description_, grad,
+                     trained[i].begin + (found - values.begin()), batch);
   }
   return absl::OkStatus();
 }
@@ -501,7 +543,8 @@ absl::Status ModelBase::LossInParts(std::span<const float> params,
                                     LossSums* sums) {
   *sums = {};
   const FinishedCopies copies(backend_);
-  Totals* const totals = ReserveTotals((batch.rows + at_once - 1) / at_once);
+  const int64_t parts = (batch.rows + at_once - 1) / at_once;
+  Totals* const totals = ReserveTotals(parts);
   for (int64_t begin = 0, i = 0; begin < batch.rows; begin += at_once, ++i) {
     const int64_t end = std::min(begin + at_once, batch.rows);
     const BatchView part = Import(PartOf(batch, begin, end, &part_offsets_));
@@ -510,7 +553,7 @@ absl::Status ModelBase::LossInParts(std::span<const float> params,
     EBB_RETURN_IF_ERROR(SumLoss(&params_, part, &totals[i].sums));
     EBB_RETURN_IF_ERROR(backend_->TakeError());
   }
-  return ReadTotals(sums);
+  return ReadTotals(parts, sums);
 }
 
 absl::Status ModelBase::SumLossAndOutputs(IncomingValues* params,
@@ -527,9 +570,8 @@ absl::Status ModelBase::OutputsInParts(std::span<const float> params,
   if (sums != nullptr) *sums = {};
   const FinishedCopies copies(backend_);
   const bool copied = !backend_->uses_host_memory();
-  Totals* const totals =
-      sums == nullptr ? nullptr
-                      : ReserveTotals((batch.rows + at_once - 1) / at_once);
+  const int64_t parts = (batch.rows + at_once - 1) / at_once;
+  Totals* const totals = sums == nullptr ? nullptr : ReserveTotals(parts);
   for (int64_t begin = 0, i = 0; begin < batch.rows; begin += at_once, ++i) {
     const int64_t end = std::min(begin + at_once, batch.rows);
     const int64_t count = (end - begin) * description_.outputs;
@@ -545,7 +587,7 @@ absl::Status ModelBase::OutputsInParts(std::span<const float> params,
     if (copied) backend_->CopyOut(local, count * sizeof(float), host);
     EBB_RETURN_IF_ERROR(backend_->TakeError());
   }
-  return sums == nullptr ? absl::OkStatus() : ReadTotals(sums);
+  return sums == nullptr ? absl::OkStatus() : ReadTotals(parts, sums);
 }
 
 absl::Status ModelBase::Evaluate(std::span<const float> params,

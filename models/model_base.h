@@ -47,8 +47,12 @@ class ModelBase : public Model {
   int64_t RowsAt(size_t sparse_table, int64_t distinct_keys) const;
 
  private:
-  // Read when all is computed: the loss of a part of a batch, and in the first
-  // part the squares of the whole gradient.
+  // [begin, end) of a gradient.
+  struct Range {
+    int64_t begin, end;
+  };
+  // Read when all is computed: the loss of a part of a batch, and the squares
+  // of a range of the gradient that is trained.
   struct Totals {
     LossSums sums;
     double squares = 0;
@@ -101,11 +105,14 @@ class ModelBase : public Model {
   absl::Status OutputsInParts(std::span<const float> params,
                               const BatchView& batch, int64_t at_once,
                               LossSums* sums, std::vector<float>* outputs);
-  // Space for so many parts, in the back end's memory.
-  Totals* ReserveTotals(int64_t parts);
-  // Waits for the results, and brings the next batch meanwhile. The losses are
-  // added to `sums`.
-  absl::Status ReadTotals(LossSums* sums, const Lookahead* ahead = nullptr);
+  // Space for so many, in the back end's memory.
+  Totals* ReserveTotals(int64_t count);
+  // Waits for the results, and brings the next batch meanwhile. The losses of
+  // the `parts` are added to `sums`.
+  absl::Status ReadTotals(int64_t parts, LossSums* sums,
+                          const Lookahead* ahead = nullptr);
+  // What of a gradient with so many elements is trained, in order.
+  std::vector<Range> TrainedOf(int64_t count) const;
   BatchView Import(const BatchView& batch,
                    ContentId dense = ContentId::kUnknown);
   // Begins to bring the values of this batch.
@@ -122,12 +129,14 @@ class ModelBase : public Model {
   const int64_t parameter_count_;
   const double l2_;
   const double clip_norm_;
+  std::vector<bool> frozen_;  // By dense table.
+  bool any_frozen_ = false;
   ComputeBackend* const backend_;  // Not owned.
   // Copies for back ends with memory of their own.
   IncomingValues params_, dense_;
   BackendArray grad_, part_grad_, outputs_, labels_;
   BackendArray row_offsets_, columns_, values_, fields_, row_counts_, totals_;
-  std::vector<Totals> read_totals_;  // One for each part.
+  std::vector<Totals> read_totals_;
   // Used by CountRows: the counts, and the last row that had each key.
   std::vector<float> counts_;
   std::vector<int64_t> last_rows_;

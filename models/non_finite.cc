@@ -68,8 +68,10 @@ class Search {
                                 int64_t end) {
     if (stop_()) return absl::CancelledError("told to stop");
     BatchStats stats;
-    const absl::Status status = model_->Gradient(
-        params, PartOf(batch_, begin, end, &offsets_), grad_, &stats);
+    BatchView part = PartOf(batch_, begin, end, &offsets_);
+    // Models keep what follows from examples and their own values.
+    if (params.data() != params_.data()) part.training_numbers = {};
+    const absl::Status status = model_->Gradient(params, part, grad_, &stats);
     if (!status.ok() && !absl::IsOutOfRange(status)) return status;
     return status.ok();
   }

@@ -30,7 +30,7 @@ void OutgoingGradient::ForEachRest(
   int64_t begin = 0;
   for (const auto& [left_begin, left_end] : left_) {
     if (begin < left_begin) f(begin, left_begin);
-    begin = left_end;
+    begin = std::max(begin, left_end);
   }
   const auto end = static_cast<int64_t>(host_.size());
   if (begin < end) f(begin, end);

@@ -38,6 +38,9 @@ class OutgoingGradient {
   // time. It need not say so, and says it once.
   void Finished(int64_t begin, int64_t count);
 
+  // [begin, end), whole tables, stays: it is of no use.
+  void LeaveOut(int64_t begin, int64_t end) { left_.emplace_back(begin, end); }
+
   // Completes the remaining tables.
   void CompleteRest();
   // Lets the remaining tables leave.

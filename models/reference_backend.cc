@@ -26,6 +26,17 @@ class ReferenceBackend final : public internal::HostBackend {
     }
   }
 
+  // It computes each element by itself.
+  bool has_rows_apart() const override { return true; }
+  void MatMulRowsApart(int64_t m, int64_t k, int64_t n, const float* a,
+                       const float* b, const float* bias, float* c) override {
+    MatMul(m, k, n, a, b, bias, c);
+  }
+  void ActivateRowsApart(Activation f, int64_t m, int64_t n,
+                         float* x) override {
+    Activate(f, m * n, x);
+  }
+
   void MatMulTransA(int64_t m, int64_t k, int64_t n, const float* a,
                     const float* b, float* c) override {
     for (int64_t i = 0; i < k; ++i) {

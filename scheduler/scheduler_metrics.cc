@@ -1,5 +1,6 @@
 #include "scheduler/scheduler_metrics.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -13,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "common/scores/figures.h"
 #include "protocol/effective_staleness.h"
 
 namespace ebb::scheduler {
@@ -222,6 +224,50 @@ std::vector<JobMetric> JobCounters() {
   };
 }
 
+// The last evaluation that has results; null: there is none.
+const v1::JobStatus::Evaluation* LastEvaluation(const v1::JobStatus& job) {
+  const auto& all = job.evaluations();
+  const auto last = std::find_if(all.rbegin(), all.rend(), [](const auto& one) {
+    return one.error().empty();
+  });
+  return last == all.rend() ? nullptr : &*last;
+}
+
+// At most kMostFigures and the loss for each job.
+void AddEvaluations(const std::vector<const v1::JobStatus*>& jobs,
+                    const std::function<Labels(const v1::JobStatus&)>& labels,
+                    OpenMetrics* text) {
+  auto figures = text->Gauge(
+      "ebb_scheduler_job_test_figure",
+      "What the last evaluation of the job on its test data found, by figure");
+  for (const v1::JobStatus* job : jobs) {
+    const v1::JobStatus::Evaluation* last = LastEvaluation(*job);
+    if (last == nullptr) continue;
+    const auto add = [&](absl::string_view figure, double value) {
+      Labels all = labels(*job);
+      all.push_back({"figure", std::string(figure)});
+      figures.Add(value, all);
+    };
+    add("loss", last->loss());
+    std::set<std::string> named = {"loss"};
+    for (const v1::Figures::Named& figure : last->figures().named()) {
+      if (named.insert(figure.name()).second) {
+        add(figure.name(), figure.value());
+      }
+    }
+    // Models that have no figures may count what is right.
+    if (last->accuracy() >= 0 && named.insert(std::string(kAccuracy)).second) {
+      add(kAccuracy, last->accuracy());
+    }
+  }
+  auto epochs = text->Gauge("ebb_scheduler_job_test_epoch",
+                            "Epochs before the last evaluation of the job");
+  for (const v1::JobStatus* job : jobs) {
+    const v1::JobStatus::Evaluation* last = LastEvaluation(*job);
+    if (last != nullptr) epochs.Add(last->epoch() + 1, labels(*job));
+  }
+}
+
 }  // namespace
 
 void AddScheduler(const v1::GetStatusResponse& status, OpenMetrics* text) {
@@ -255,6 +301,7 @@ void AddScheduler(const v1::GetStatusResponse& status, OpenMetrics* text) {
                       {job->staleness().begin(), job->staleness().end()}),
                   labels(*job));
   }
+  AddEvaluations(jobs, labels, text);
 }
 
 }  // namespace ebb::scheduler

@@ -116,6 +116,60 @@ TEST(SchedulerMetricsTest, LatenessThatNoServerSaidHasNoSeries) {
                                     is("worker_seconds_total", "3")));
 }
 
+TEST(SchedulerMetricsTest, TheLastEvaluationWithResultsHasASeriesPerFigure) {
+  v1::GetStatusResponse status;
+  v1::JobStatus* job = AddJob(2, v1::JOB_STATE_RUNNING, &status);
+  EXPECT_THAT(TextOf(status), AllOf(Not(HasSubstr("job_test_figure{")),
+                                    Not(HasSubstr("job_test_epoch{"))));
+  job->add_evaluations()->set_loss(9);
+  v1::JobStatus::Evaluation* last = job->add_evaluations();
+  last->set_epoch(1);
+  last->set_loss(0.5);
+  last->set_accuracy(0.75);
+  const auto add = [&](const std::string& name, double value) {
+    v1::Figures::Named* figure = last->mutable_figures()->add_named();
+    figure->set_name(name);
+    figure->set_value(value);
+  };
+  add("accuracy", 0.75);
+  add("auc", 0.875);
+  job->add_evaluations()->set_error("the worker has no test data");
+
+  const std::string text = TextOf(status);
+
+  const auto is = [](absl::string_view figure, absl::string_view value) {
+    return HasSubstr(
+        absl::StrCat("ebb_scheduler_job_test_figure{job=\"2\","
+                     "name=\"mnist\",figure=\"",
+                     figure, "\"} ", value, "\n"));
+  };
+  EXPECT_THAT(text, AllOf(is("loss", "0.5"), is("accuracy", "0.75"),
+                          is("auc", "0.875")));
+  EXPECT_THAT(text, HasSubstr("ebb_scheduler_job_test_epoch{job=\"2\","
+                              "name=\"mnist\"} 2\n"));
+  // A series that comes twice is not OpenMetrics.
+  EXPECT_EQ(text.find("figure=\"accuracy\""),
+            text.rfind("figure=\"accuracy\""));
+  EXPECT_THAT(text, Not(HasSubstr("} 9\n")));
+}
+
+TEST(SchedulerMetricsTest, CountedAccuracyIsAFigureToo) {
+  v1::GetStatusResponse status;
+  AddJob(2, v1::JOB_STATE_RUNNING, &status)
+      ->add_evaluations()
+      ->set_accuracy(0.75);
+  AddJob(3, v1::JOB_STATE_RUNNING, &status)
+      ->add_evaluations()
+      ->set_accuracy(-1);
+
+  const std::string text = TextOf(status);
+
+  EXPECT_THAT(text, HasSubstr("{job=\"2\",name=\"mnist\",figure="
+                              "\"accuracy\"} 0.75\n"));
+  EXPECT_THAT(text, Not(HasSubstr("{job=\"3\",name=\"mnist\",figure="
+                                  "\"accuracy\"}")));
+}
+
 TEST(SchedulerMetricsTest, StalenessIsAHistogram) {
   v1::GetStatusResponse status;
   v1::JobStatus* job = AddJob(2, v1::JOB_STATE_RUNNING, &status);

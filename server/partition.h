@@ -114,6 +114,8 @@ class Partition {
 
   // The values a pull gets: references to the published blocks.
   Payload Values() const { return shape_.PayloadOf(dense_.weights()); }
+  // Whether pushes change dense values: not if all of them are frozen.
+  bool learns() const { return pushed_.shape().floats() > 0; }
   // Rounds: the value closed by `round - 1`; nullopt when it is not (or no
   // longer) held.
   std::optional<Payload> RoundValues(int64_t round) const;

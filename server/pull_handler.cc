@@ -198,9 +198,12 @@ bool PullHandler::Fill(const PullRequest& pull,
     return true;
   }
   if (!job_.plan().rounds()) {
-    // Within a term values are named by the number of their updates.
-    if (wanted.known_updates == values.tally().updates() &&
-        wanted.rows.empty()) {
+    // Within a term values are named by the number of their updates. Those
+    // that are frozen are the same after any number.
+    const bool same =
+        wanted.known_updates &&
+        (wanted.known_updates == values.tally().updates() || !values.learns());
+    if (same && wanted.rows.empty()) {
       segment->result = PullResult::kUnchanged;
     } else {
       segment->values = values.Values();

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "server/testing/adding_rule.h"
 #include "server/testing/one_partition.h"
 
 namespace ebb::server {
@@ -28,6 +29,29 @@ class PullHandlerTest : public OnePartitionTest {
         now_, actions);
     return view;
   }
+  // What is answered to one that knows the values of so many updates.
+  PullSegment PullKnowing(std::optional<int64_t> known) {
+    PullRequest request;
+    request.job = record_->id;
+    request.generation = generation_;
+    request.stamp = {kWorker, ViewNumber(), 0};
+    request.segments = {{kP, Term(5), known}};
+    ServerActions actions;
+    core_->OnPull(1, std::move(request), now_, &actions);
+    pull_replies_.clear();
+    Do(std::move(actions));
+    return pull_replies_.at(0).segments.at(0);
+  }
+};
+
+// Leaves all values as they are.
+class FrozenRule : public AddingRule {
+ public:
+  explicit FrozenRule(const JobPlan& plan) : trained_(plan, {}) {}
+  const TrainedRanges* trained() const override { return &trained_; }
+
+ private:
+  const TrainedRanges trained_;
 };
 
 TEST_F(PullHandlerTest, AsksForAViewOnceHoweverManyPullsWait) {
@@ -287,26 +311,30 @@ TEST_F(PullHandlerTest, WhoPullsUnderABoundHearsHowFarAllAre) {
 
 TEST_F(PullHandlerTest, SendsNothingOfWhatThePullerHas) {
   GrantTerm(5, 0);
-  const auto pull = [&](std::optional<int64_t> known) {
-    PullRequest request;
-    request.job = record_->id;
-    request.generation = generation_;
-    request.stamp = {kWorker, ViewNumber(), 0};
-    request.segments = {{kP, Term(5), known}};
-    ServerActions actions;
-    core_->OnPull(1, std::move(request), now_, &actions);
-    pull_replies_.clear();
-    Do(std::move(actions));
-    return pull_replies_.at(0).segments.at(0);
-  };
-  EXPECT_EQ(pull(0).result, PullResult::kUnchanged);
+  EXPECT_EQ(PullKnowing(0).result, PullResult::kUnchanged);
   Push(5, 0, 0);
-  EXPECT_EQ(pull(0).result, PullResult::kValues);
-  EXPECT_EQ(pull(std::nullopt).result, PullResult::kValues);
-  const PullSegment known = pull(1);
+  EXPECT_EQ(PullKnowing(0).result, PullResult::kValues);
+  EXPECT_EQ(PullKnowing(std::nullopt).result, PullResult::kValues);
+  const PullSegment known = PullKnowing(1);
   EXPECT_EQ(known.result, PullResult::kUnchanged);
   EXPECT_EQ(known.updates, 1);
   EXPECT_EQ(known.values.size(), 0);
+}
+
+TEST_F(PullHandlerTest, FrozenValuesAreSentOnce) {
+  rule_ = std::make_shared<FrozenRule>(record_->plan);
+  Restart({});
+  GrantTerm(5, 0);
+  const PullSegment first = PullKnowing(std::nullopt);
+  EXPECT_EQ(first.result, PullResult::kValues);
+  EXPECT_EQ(first.values.size(), 2 * 4);
+  gradient_ = Payload();
+  Push(5, 0, 0);
+  ASSERT_EQ(LastVerdict(), Verdict::kApplied);
+  const PullSegment again = PullKnowing(first.updates);
+  EXPECT_EQ(again.result, PullResult::kUnchanged);
+  EXPECT_EQ(again.updates, first.updates + 1);
+  EXPECT_EQ(again.values.size(), 0);
 }
 
 // Few bytes of keys asked for more memory than there is.

@@ -494,6 +494,7 @@ models::ModelConfig ModelConfigOf(const v1::Job& job,
   config.topic_prior = model.topic_prior();
   config.draws_topics = job::TraitsOf(job.algorithm().kind()).contributions();
   config.examples = train.examples;
+  config.frozen = {job.freeze().begin(), job.freeze().end()};
   if (job::TraitsOf(model).boosted()) {
     config.trees = model.trees();
     config.depth = model.depth();

@@ -158,8 +158,15 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
   EBB_RETURN_IF_ERROR(CheckLayout(*record, job, loaded->train, *loaded->model));
   if (loaded->tasks != nullptr) return loaded;
   if (options_.data_bytes > 0) {
+    int64_t room = options_.data_bytes;
+    if (options_.room_beside_values) {
+      room = std::min(room, options_.room_beside_values(record->plan));
+    }
     loaded->model->KeepAtMost(
-        std::max<int64_t>(0, options_.data_bytes - DataBytesOf(*loaded)));
+        std::max<int64_t>(0, room - DataBytesOf(*loaded)));
+  }
+  if (!job.freeze().empty()) {
+    EBB_RETURN_IF_ERROR(UseFrozen(specification, loaded.get()));
   }
   BatchReader::Pin pin;
   if (!loaded->backend->uses_host_memory()) {
@@ -176,6 +183,27 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
   loaded->l2 = job.model().l2();
   loaded->labels = LabelScaleOf(job, loaded->train.index());
   return loaded;
+}
+
+absl::Status TrainingComputer::UseFrozen(const v1::Specification& specification,
+                                         LoadedJob* job) {
+  const JobPlan& plan = job->record->plan;
+  const v1::Filter::Kind form = specification.job().filters().pull().kind();
+  if (form == v1::Filter::KIND_INT8) {
+    // Values that are rounded at random are others with each pull.
+    job->model->KeepAtMost(0);
+  }
+  // Evaluations get values in full, and in the same memory.
+  if (form != v1::Filter::KIND_UNSPECIFIED && form != v1::Filter::KIND_NONE) {
+    return absl::OkStatus();
+  }
+  EBB_ASSIGN_OR_RETURN(const TrainedRangesPtr trained,
+                       job::TrainedRangesOf(specification, plan));
+  if (trained == nullptr) return absl::OkStatus();
+  for (int32_t p = 0; p < plan.partitions; ++p) {
+    job->frozen.push_back(trained->RunOf(PartitionId(p)).size() == 0);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::LoadRead(
@@ -356,9 +384,9 @@ absl::Status TrainingComputer::Prepare(const JobRecordPtr& record) {
 }
 
 absl::StatusOr<models::KnownFloats> TrainingComputer::Assemble(
-    const JobPlan& plan, const client::PulledValuesPtr& values) {
+    const LoadedJob& job, const client::PulledValuesPtr& values) {
   if (assembled_[1 - current_].Are(values)) current_ = 1 - current_;
-  return AssembleIn(plan, values, &assembled_[current_]);
+  return AssembleIn(job, values, &assembled_[current_]);
 }
 
 models::KnownFloats TrainingComputer::AssembleExpected(const LoadedJob& job) {
@@ -372,15 +400,16 @@ models::KnownFloats TrainingComputer::AssembleExpected(const LoadedJob& job) {
     return {};
   }
   Assembled& next = assembled_[1 - current_];
-  const auto floats = AssembleIn(job.record->plan, values, &next);
+  const auto floats = AssembleIn(job, values, &next);
   if (!floats.ok()) return {};  // It is told when their batch is computed.
   Pin(job, next.buffer.get());
   return *floats;
 }
 
 absl::StatusOr<models::KnownFloats> TrainingComputer::AssembleIn(
-    const JobPlan& plan, const client::PulledValuesPtr& values,
+    const LoadedJob& job, const client::PulledValuesPtr& values,
     Assembled* assembled) {
+  const JobPlan& plan = job.record->plan;
   if (values == nullptr) {
     return absl::InternalError("no values were pulled");
   }
@@ -398,10 +427,15 @@ absl::StatusOr<models::KnownFloats> TrainingComputer::AssembleIn(
     if (!fits) {
       buffer = std::make_unique<client::FloatBuffer>(
           plan.parameters + (rows > 0 ? RoomFor(rows) : 0));
+      assembled->frozen_of.reset();
     }
     const std::span<float> params = buffer->span().first(size);
+    const bool has_frozen = assembled->frozen_of.lock() == job.record;
+    assembled->frozen_of.reset();
     EBB_RETURN_IF_ERROR(
-        client::Assemble(plan, *values, params.first(plan.parameters)));
+        client::Assemble(plan, *values, params.first(plan.parameters),
+                         has_frozen ? job.frozen : std::vector<bool>()));
+    assembled->frozen_of = job.record;
     if (keyed != nullptr) {
       EBB_RETURN_IF_ERROR(keyed->order.Assemble(
           plan, *values, params.subspan(plan.parameters)));
@@ -568,7 +602,7 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
       job->reader->Read(task.item, task.begin, task.end, task.ahead));
   MaybeMisbehave(*batch);
   EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
-                       Assemble(plan, task.values));
+                       Assemble(*job, task.values));
   models::BatchView view = ViewOf(batch->examples, task.item, task.begin);
   view.training_numbers = batch->numbers;
   client::FloatBufferPtr gradient = pool_.Take(plan.parameters);
@@ -711,7 +745,7 @@ absl::Status TrainingComputer::DrawTopics(const client::ComputeTask& task,
   const KeyedBatch& keyed = KeyedBatch::Of(*task.values->rows);
   MaybeMisbehave(keyed.batch);
   EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
-                       Assemble(plan, task.values));
+                       Assemble(*job, task.values));
   EBB_ASSIGN_OR_RETURN(const TopicDraws::Documents documents,
                        job->topics->Read(keyed.batch));
   const int64_t rows = keyed.order.Floats(plan);
@@ -737,7 +771,7 @@ absl::Status TrainingComputer::ComputeKeyed(const client::ComputeTask& task,
   const KeyedBatch& keyed = KeyedBatch::Of(*task.values->rows);
   MaybeMisbehave(keyed.batch);
   EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
-                       Assemble(plan, task.values));
+                       Assemble(*job, task.values));
   client::FloatBufferPtr gradient =
       pool_.Take(plan.parameters + RoomFor(keyed.order.Floats(plan)));
   models::BatchStats stats;
@@ -842,7 +876,7 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
   if (!job->test) return NoTestData(*task.record);
   const JobPlan& plan = task.record->plan;
   EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
-                       Assemble(plan, task.values));
+                       Assemble(*job, task.values));
   if (plan.trained_tables() > 0 && job->topics == nullptr) {
     EBB_RETURN_IF_ERROR(
         Seen(EvaluatePart(task, params.floats, job.get(), result), job.get()));

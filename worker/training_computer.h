@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -58,6 +59,9 @@ struct TrainingComputerOptions {
   // batches of the size that training does, so that they need no more memory
   // between the model's layers. Default 0: no bound.
   int64_t data_bytes = 0;
+  // Within data_bytes, the memory for data and for what a model keeps of it, so
+  // that values and gradients have room. Default: data_bytes.
+  std::function<int64_t(const JobPlan& plan)> room_beside_values;
   // Least time of a batch, as on a slower machine. Default: as long as it
   // takes.
   absl::Duration batch_time = absl::ZeroDuration();
@@ -135,6 +139,8 @@ class TrainingComputer : public client::JobComputer {
     double l2 = 0;  // The model's.
     // The units in which losses are reported.
     LabelScale labels;
+    // Partitions whose values are the same in every pull; empty: none.
+    std::vector<bool> frozen;
     // Batches without a finite gradient, so far.
     int blames = 0;
   };
@@ -150,6 +156,8 @@ class TrainingComputer : public client::JobComputer {
     std::unique_ptr<client::FloatBuffer> buffer;
     std::weak_ptr<const client::PulledValues> of;
     models::ContentId content = models::ContentId::kUnknown;
+    // The job whose frozen partitions it has.
+    std::weak_ptr<const JobRecord> frozen_of;
   };
 
   // Data and batches of a job.
@@ -161,6 +169,9 @@ class TrainingComputer : public client::JobComputer {
       ABSL_LOCKS_EXCLUDED(jobs_mu_);
   int64_t HeldBytesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(jobs_mu_);
   absl::StatusOr<LoadedJobPtr> Load(const JobRecordPtr& record) const;
+  // Finds what stays the same from pull to pull.
+  static absl::Status UseFrozen(const v1::Specification& specification,
+                                LoadedJob* job);
   // The data and the model of a job, by what it says of its data.
   absl::StatusOr<LoadedJobPtr> LoadRead(
       const JobRecordPtr& record, const v1::Specification& specification) const;
@@ -171,12 +182,12 @@ class TrainingComputer : public client::JobComputer {
   // The whole flat vector, and behind it the rows that were pulled for the
   // batch (where the job trains some); valid until the next call.
   absl::StatusOr<models::KnownFloats> Assemble(
-      const JobPlan& plan, const client::PulledValuesPtr& values);
+      const LoadedJob& job, const client::PulledValuesPtr& values);
   // The same in memory of their own, valid beside those until the next call, if
   // they are expected.
   models::KnownFloats AssembleExpected(const LoadedJob& job);
   absl::StatusOr<models::KnownFloats> AssembleIn(
-      const JobPlan& plan, const client::PulledValuesPtr& values,
+      const LoadedJob& job, const client::PulledValuesPtr& values,
       Assembled* assembled);
   // Lets the job's device copy from and to it by itself.
   static void Pin(const LoadedJob& job, client::FloatBuffer* buffer);

@@ -115,6 +115,55 @@ TEST_F(TrainingComputerTest, BatchesAreThoseOfTheSpecifiedOrder) {
   }
 }
 
+// What is frozen is taken from the first pull of a job, and from no other job.
+TEST_F(TrainingComputerTest, FrozenTablesAreThoseOfTheirJob) {
+  const std::string text =
+      JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}");
+  constexpr int64_t kFrozen = 3 * 4 + 4;
+  const auto frozen = Submit(text + "freeze: [layer1.weights, layer1.bias]\n");
+  auto other = std::make_shared<JobRecord>(*frozen);
+  other->id = JobId(6);
+  const JobPlan& plan = frozen->plan;
+  const auto specification = job::ReadSpecification(*frozen);
+  ASSERT_TRUE(specification.ok()) << specification.status();
+  const auto index = data::Index::Decode(specification->train_index());
+  auto whole = specification->job();
+  whole.clear_freeze();
+  const auto model = Model(whole, *index);
+  // The values of one job, those of it that training has changed, and
+  // another's.
+  std::vector<float> first = Params(plan), later = first, others = first;
+  for (int64_t i = kFrozen; i < plan.parameters; ++i) later[i] += 0.5F;
+  for (float& value : others) value -= 0.25F;
+  TrainingComputer computer({});
+  const ItemId item{0, 1};
+  const std::vector<int64_t> order =
+      *data::Order(9, {plan.examples, plan.shard_size}).Of(item);
+  const auto check = [&](const JobRecordPtr& record,
+                         const std::vector<float>& params, int64_t begin) {
+    const int64_t end = plan.BatchEnd(item, begin);
+    const client::ComputeResult result = computer.Compute(
+        {record, Generation(1), item, begin, end, Pulled(plan, params)});
+    ASSERT_EQ(result.error, "");
+    double loss = 0;
+    const std::vector<float> expected =
+        Expected(model.get(), params,
+                 {order.begin() + begin, order.begin() + end}, &loss);
+    EXPECT_NEAR(result.loss_sum, loss, 1e-5);
+    const auto gradient = Read<float>(result.gradient);
+    EXPECT_THAT(std::vector<float>(gradient.begin() + kFrozen, gradient.end()),
+                Pointwise(FloatNear(1e-5),
+                          std::vector<float>(expected.begin() + kFrozen,
+                                             expected.end())));
+  };
+  check(frozen, first, 0);
+  check(frozen, later, 4);
+  check(frozen, later, 0);  // Of which outputs are kept.
+  check(other, others, 0);
+  check(other, others, 4);
+  check(frozen, first, 4);
+}
+
 TEST_F(TrainingComputerTest, AStepBackIsReadAgain) {
   const auto record = SubmitSmall();
   const auto values = Pulled(record->plan, Params(record->plan));
@@ -151,6 +200,22 @@ TEST_F(TrainingComputerTest, HoldsDataWithinItsBoundButForOneJob) {
   ASSERT_TRUE(unbounded.Prepare(first).ok());
   ASSERT_TRUE(unbounded.Prepare(second).ok());
   EXPECT_EQ(unbounded.held_bytes(), 2 * one);
+}
+
+TEST_F(TrainingComputerTest, OutputsOfFrozenLayersLeaveRoomForValues) {
+  const auto record =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}") +
+             "freeze: [layer1.weights, layer1.bias]\n");
+  TrainingComputer unbounded({}),
+      bounded({
+          .data_bytes = int64_t{1} << 20,
+          .room_beside_values = [](const JobPlan&) { return int64_t{0}; },
+      });
+  ASSERT_TRUE(unbounded.Prepare(record).ok());
+  ASSERT_TRUE(bounded.Prepare(record).ok());
+  // Four outputs of each example, and their place.
+  EXPECT_EQ(unbounded.held_bytes() - bounded.held_bytes(),
+            kExamples * (4 + 4 * 4));
 }
 
 TEST_F(TrainingComputerTest, EvaluatesTheWholeTestData) {

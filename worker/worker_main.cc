@@ -423,6 +423,12 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
       computing.devices.use_gpu && models::gpu::FindGpu(flags.gpu).ok();
   options.core.pull_bytes = std::min(
       options.core.pull_bytes, static_cast<int64_t>(flags.message_bytes / 2));
+  if (memory > 0) {
+    computing.room_beside_values = [core = options.core](const JobPlan& plan) {
+      return core.memory_bytes - client::kProgramBytes -
+             client::JobBytes(core, plan, client::MostLimits(core, plan));
+    };
+  }
   options.local_mathematics = LocalRulesFrom(
       flags.plugin_folders, rpc::TransportOptions().max_assembled_bytes);
   options.log = [](absl::string_view text) { LOG(INFO) << text; };

@@ -36,7 +36,9 @@ void OnePartitionTest::Restart(const Inventory& inventory) {
              const RollbackRecord& rollback) -> absl::StatusOr<JobResources> {
     rule_factors_.push_back(rollback.rate_factor);
     return JobResources{
-        std::make_shared<AddingRule>(record_->plan.sparse_tables),
+        rule_ != nullptr
+            ? rule_
+            : std::make_shared<AddingRule>(record_->plan.sparse_tables),
         *BlockPool::Create(
             {.block_bytes = 64, .max_bytes = memory_, .shared = false}),
         initial_};

@@ -24,6 +24,7 @@
 #include "server/actions.h"
 #include "server/server_core.h"
 #include "server/store/checkpoint_store.h"
+#include "server/update_rule.h"
 
 namespace ebb::server {
 
@@ -87,7 +88,8 @@ class OnePartitionTest : public testing::Test {
   std::vector<PullReply> pull_replies_;
   std::vector<JobRegistration> registrations_;
   std::vector<MarkReport> reports_;
-  double rate_factor_ = 1;            // The factor in the next grants.
+  std::shared_ptr<const UpdateRule> rule_;  // Null: an AddingRule.
+  double rate_factor_ = 1;                  // The factor in the next grants.
   std::vector<double> rule_factors_;  // The factors with which rules were made.
   int view_requests_ = 0;
   int alive_ = 0;

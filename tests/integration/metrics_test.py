@@ -21,7 +21,7 @@ import urllib.request
 import yaml
 from prometheus_client.openmetrics import parser
 
-from shirts import shirts
+from shirts import FASHION, shirts
 
 SOURCE = os.path.abspath(sys.argv.pop(2)) if len(sys.argv) > 2 else "."
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
@@ -242,6 +242,36 @@ class MetricsTest(unittest.TestCase):
             if role["role"] == "worker":
                 self.assertEqual("idle", role["state"])
                 self.assertEqual(0, role["examples_per_second"])
+
+    def test_figures_of_evaluations_are_there_until_the_job_ends(self):
+        job = shirts(EPOCHS).replace(
+            "}}", "}, test: {idx: " + FASHION + "t10k, scale: 1/255}}", 1)
+        scheduler, _, _ = self.cluster(job)
+
+        def figures():
+            found = self.scrape(scheduler)["ebb_scheduler_job_test_figure"]
+            return {sample.labels["figure"]: sample.value
+                    for sample in found.samples}
+
+        self.wait(figures, "nothing is evaluated")
+        first = figures()
+        self.assertLessEqual(
+            {"accuracy", "f1", "log_loss", "loss", "baseline_accuracy"},
+            set(first))
+        self.assertGreater(first["accuracy"], 0.5)
+        (evaluated,) = self.status()["jobs"]
+        self.assertIn(first["accuracy"],
+                      [one["accuracy"] for one in evaluated["evaluations"]])
+        epoch = self.value(scheduler, "ebb_scheduler_job_test_epoch")
+        self.assertGreaterEqual(epoch, 1)
+        self.wait(lambda: self.value(
+            scheduler, "ebb_scheduler_job_test_epoch") > epoch,
+            "only one evaluation is told")
+
+        self.ebb("cancel", "shirts")
+        self.wait(lambda: not figures(), "figures outlive their job")
+        self.assertIsNone(
+            self.value(scheduler, "ebb_scheduler_job_test_epoch"))
 
     def test_refusals_are_counted_by_their_reason(self):
         self.ebb("certs", "--folder", "tls")

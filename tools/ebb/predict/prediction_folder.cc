@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -29,6 +31,8 @@ constexpr char kClaim[] = "_JOB";
 constexpr char kSuccess[] = "_SUCCESS";
 // Ranges that are told one by one.
 constexpr int64_t kMostMissing = 10;
+// With which the text of a claim begins.
+constexpr absl::string_view kFirstWord = "identity ";
 
 std::string FileIn(const std::string& folder, absl::string_view name) {
   return absl::StrCat(folder, "/", name);
@@ -41,8 +45,8 @@ struct ClaimText {
   int64_t part_examples = 0;
 
   std::string ToString() const {
-    return absl::StrCat("identity ", identity, " request ", request_id,
-                        " part ", part_examples, "\n");
+    return absl::StrCat(kFirstWord, identity, " request ", request_id, " part ",
+                        part_examples, "\n");
   }
   static std::optional<ClaimText> Read(const std::string& folder) {
     const auto text = ReadFile(FileIn(folder, kClaim));
@@ -65,15 +69,69 @@ absl::Status Refuse(const std::string& folder, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("--to ", folder, ": ", what));
 }
 
-absl::StatusOr<Fd> Lock(const std::string& folder) {
-  Fd lock(open(FileIn(folder, kClaim).c_str(), O_RDONLY | O_CLOEXEC));
-  if (lock.get() < 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", folder));
-  }
+absl::Status RefuseUnknown(const std::string& folder) {
+  return Refuse(folder,
+                "it is not empty, and what is in it was not begun by `ebb "
+                "predict`. Name another folder");
+}
+
+absl::Status RefuseOthers(const std::string& folder) {
+  return Refuse(folder,
+                "it has unfinished predictions of another model, other data "
+                "or other parts. Name another folder, or remove this one");
+}
+
+absl::Status CannotWrite(const std::string& folder) {
+  return absl::ErrnoToStatus(
+      errno, absl::StrCat("--to ", folder, ": cannot write ", kClaim));
+}
+
+// Makes the file of the claim, empty, if it is not there, and locks it.
+absl::StatusOr<Fd> Lock(const std::string& folder,
+                        const std::string& identity) {
+  constexpr mode_t kMode = 0666;  // Less what the user's mask takes.
+  Fd lock(open(FileIn(folder, kClaim).c_str(), O_RDWR | O_CREAT | O_CLOEXEC,
+               kMode));
+  if (lock.get() < 0) return CannotWrite(folder);
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    const auto claim = ClaimText::Read(folder);
+    if (claim && claim->identity != identity) return RefuseOthers(folder);
     return Refuse(folder, "another `ebb predict` writes there");
   }
+  struct stat status = {};
+  if (fstat(lock.get(), &status) != 0) return CannotWrite(folder);
+  if (status.st_nlink == 0) {
+    return Refuse(folder,
+                  "another `ebb predict` has just removed it. Repeat the "
+                  "command");
+  }
   return lock;
+}
+
+// Replaces what the locked file says. It is on the disk afterwards.
+absl::Status WriteClaim(const std::string& folder, const Fd& lock,
+                        const ClaimText& claim) {
+  const std::string text = claim.ToString();
+  const auto size = static_cast<ssize_t>(text.size());
+  if (ftruncate(lock.get(), 0) != 0 ||
+      pwrite(lock.get(), text.data(), text.size(), 0) != size ||
+      fsync(lock.get()) != 0) {
+    return CannotWrite(folder);
+  }
+  const Fd entries(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (entries.get() < 0 || fsync(entries.get()) != 0) {
+    return CannotWrite(folder);
+  }
+  return absl::OkStatus();
+}
+
+// Whether the folder has nothing but, perhaps, the file of the claim.
+bool HasNothingElse(const std::string& folder, std::error_code& error) {
+  auto entry = fs::directory_iterator(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    if (entry->path().filename() != kClaim) return false;
+  }
+  return !error;
 }
 
 absl::Status RemoveFile(const fs::path& path) {
@@ -108,33 +166,33 @@ absl::StatusOr<PredictionFolder> PredictionFolder::Claim(
     int64_t part_examples) {
   std::error_code error;
   fs::create_directories(path, error);
-  const bool empty = !error && fs::is_empty(path, error);
+  const bool fresh = !error && HasNothingElse(path, error);
   if (error) {
     return absl::ErrnoToStatus(
         error.value(), absl::StrCat("--to ", path, ": no folder to write to"));
   }
-  if (empty) {
-    EBB_RETURN_IF_ERROR(WriteFile(
-        FileIn(path, kClaim),
-        ClaimText{identity, NewRequestId(), part_examples}.ToString()));
-  }
+  // A file that is not of predictions gets no claim beside it.
+  if (!fresh && !ClaimText::Read(path)) return RefuseUnknown(path);
+  // Two commands may come at once. What is said is read and written by the one
+  // that has the lock.
+  EBB_ASSIGN_OR_RETURN(Fd lock, Lock(path, identity));
   if (fs::exists(FileIn(path, kSuccess), error)) {
     return Refuse(path,
                   "it has complete predictions. Name another folder, or remove "
                   "this one");
   }
-  const auto claim = ClaimText::Read(path);
+  auto claim = ClaimText::Read(path);
   if (!claim) {
-    return Refuse(path,
-                  "it is not empty, and what is in it was not begun by `ebb "
-                  "predict`. Name another folder");
+    // New, or a command was killed before it had written it.
+    EBB_ASSIGN_OR_RETURN(const std::string text,
+                         ReadFile(FileIn(path, kClaim)));
+    if (!absl::StartsWith(kFirstWord, text.substr(0, kFirstWord.size()))) {
+      return RefuseUnknown(path);
+    }
+    claim = ClaimText{identity, NewRequestId(), part_examples};
+    EBB_RETURN_IF_ERROR(WriteClaim(path, lock, *claim));
   }
-  if (claim->identity != identity) {
-    return Refuse(path,
-                  "it has unfinished predictions of another model, other data "
-                  "or other parts. Name another folder, or remove this one");
-  }
-  EBB_ASSIGN_OR_RETURN(Fd lock, Lock(path));
+  if (claim->identity != identity) return RefuseOthers(path);
   return PredictionFolder(path, claim->request_id, std::move(lock));
 }
 

@@ -1,8 +1,11 @@
 #include "tools/ebb/predict/prediction_folder.h"
 
 #include <filesystem>
+#include <latch>
 #include <optional>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
@@ -73,6 +76,58 @@ TEST_F(PredictionFolderTest, OthersAreRefused) {
               HasSubstr("another `ebb predict` writes there"));
   EXPECT_THAT(std::string(Claim("b").status().message()),
               HasSubstr("of another model"));
+}
+
+// Bug: two commands at once both wrote the claim. The second one replaced the
+// file that the first one had locked, and both had the folder.
+TEST_F(PredictionFolderTest, OneOfTwoAtOnceHasTheFolder) {
+  constexpr int kRounds = 50, kCommands = 4;
+  for (int round = 0; round < kRounds; ++round) {
+    std::filesystem::remove_all(path_);
+    std::latch together(kCommands);
+    std::vector<absl::StatusOr<PredictionFolder>> claims;
+    for (int i = 0; i < kCommands; ++i) {
+      claims.emplace_back(absl::UnknownError("not tried"));
+    }
+    {
+      std::vector<std::jthread> commands;
+      for (auto& claim : claims) {
+        commands.emplace_back([&] {
+          together.arrive_and_wait();
+          claim = Claim("a");
+        });
+      }
+    }
+    std::string request;
+    for (const auto& claim : claims) {
+      if (claim.ok()) {
+        EXPECT_EQ(request, "") << "two have it";
+        request = claim->request_id();
+      } else {
+        EXPECT_THAT(std::string(claim.status().message()),
+                    HasSubstr("another `ebb predict` writes there"));
+      }
+    }
+    EXPECT_NE(request, "");
+    EXPECT_THAT(*ReadFile(File("_JOB")), HasSubstr(request));
+  }
+}
+
+TEST_F(PredictionFolderTest, AClaimThatWasNotWrittenWhollyIsWrittenAgain) {
+  std::filesystem::create_directories(path_);
+  Write("_JOB", "identity a requ");
+  const auto folder = Claim("b");
+  ASSERT_TRUE(folder.ok()) << folder.status();
+  EXPECT_EQ(*ReadFile(File("_JOB")),
+            "identity b request " + folder->request_id() + " part 1024\n");
+}
+
+TEST_F(PredictionFolderTest, AnotherFileOfThatNameIsKept) {
+  std::filesystem::create_directories(path_);
+  Write("_JOB", "precious");
+  EXPECT_THAT(std::string(Claim("a").status().message()),
+              HasSubstr("not begun by `ebb predict`"));
+  EXPECT_EQ(*ReadFile(File("_JOB")), "precious");
 }
 
 TEST_F(PredictionFolderTest, AFolderWithSomethingElseIsRefused) {

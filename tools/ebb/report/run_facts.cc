@@ -14,6 +14,7 @@
 #include "job/job_change.h"
 #include "job/yaml.h"
 #include "tools/files/files.h"
+#include "tools/text/console.h"
 
 namespace ebb::tools {
 
@@ -54,13 +55,35 @@ absl::Status CheckWorkers(const JobPlan& plan, absl::string_view file,
       plan.min_workers, ", or --set workers.min=", workers));
 }
 
-std::string IdleWorkersText(const JobPlan& plan, int workers) {
+namespace {
+
+// Empty: the job takes all workers.
+std::string Idle(const JobPlan& plan, int workers) {
   if (plan.max_workers <= 0 || plan.max_workers >= workers) return "";
   const int idle = workers - plan.max_workers;
-  return absl::StrCat(
-      idle, " of the ", workers, " workers ", idle == 1 ? "stays" : "stay",
-      " idle: the job takes ", plan.max_workers,
+  return absl::StrCat(idle, " of the ", workers, " workers ",
+                      idle == 1 ? "stays" : "stay", " idle: ");
+}
+
+}  // namespace
+
+std::string IdleWorkersText(const JobPlan& plan, int workers) {
+  std::string text = Idle(plan, workers);
+  if (text.empty()) return text;
+  absl::StrAppend(
+      &text, "the job takes ", plan.max_workers,
       " at once (workers.max). For all: --set workers.max=", workers);
+  return text;
+}
+
+std::string IdlePredictorsText(const JobPlan& plan, int workers) {
+  std::string text = Idle(plan, workers);
+  if (text.empty()) return text;
+  absl::StrAppend(&text, "there ", plan.items() == 1 ? "is " : "are ",
+                  Count(plan.items(), "part"), " of at most ",
+                  Count(plan.shard_size, "example"),
+                  " (--part-examples; 1,024 at least)");
+  return text;
 }
 
 absl::StatusOr<RunFacts> ReadFacts(const RunFolder& folder) {

@@ -32,6 +32,8 @@ absl::Status CheckWorkers(const JobPlan& plan, absl::string_view file,
 // Says that workers stay idle because the job takes fewer at once; empty: it
 // takes them all.
 std::string IdleWorkersText(const JobPlan& plan, int workers);
+// The same for `ebb predict`, whose job takes one worker for each part.
+std::string IdlePredictorsText(const JobPlan& plan, int workers);
 
 // In the folder as "key value" lines. NotFound: there are none. DataLoss: they
 // cannot be read.

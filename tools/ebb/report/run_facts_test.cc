@@ -34,6 +34,23 @@ TEST(RunFactsTest, WorkersThatTheJobLeavesOutAreNamed) {
             "(workers.max). For all: --set workers.max=16");
 }
 
+// Bug: `ebb predict --workers 4` named --set, which it does not have.
+TEST(RunFactsTest, WorkersWithoutAPartAreNamed) {
+  JobPlan plan;
+  plan.examples = 2500;
+  plan.shard_size = 2048;
+  plan.max_workers = 2;
+  EXPECT_EQ(IdlePredictorsText(plan, 2), "");
+  EXPECT_EQ(IdlePredictorsText(plan, 4),
+            "2 of the 4 workers stay idle: there are 2 parts of at most 2,048 "
+            "examples (--part-examples; 1,024 at least)");
+  plan.examples = 1000;
+  plan.max_workers = 1;
+  EXPECT_EQ(IdlePredictorsText(plan, 2),
+            "1 of the 2 workers stays idle: there is 1 part of at most 2,048 "
+            "examples (--part-examples; 1,024 at least)");
+}
+
 TEST(RunFactsTest, FactsAreReadAsTheyWereWritten) {
   const TestFolder folder;
   const auto run = RunFolder::Make("near", folder / "run");

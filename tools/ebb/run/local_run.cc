@@ -215,7 +215,9 @@ void LocalRun::PrintTitle() {
   }
   // A plan starts others, and a job that goes on may have been scaled.
   if (options_.disturbance != nullptr || options_.resume) return;
-  const std::string idle = IdleWorkersText(plan, facts_.workers);
+  const std::string idle = prepared_.job.has_predict()
+                               ? IdlePredictorsText(plan, facts_.workers)
+                               : IdleWorkersText(plan, facts_.workers);
   if (idle.empty()) return;
   report_.warnings.push_back(idle);
   screen_.Print(absl::StrCat(Paint(screen_.console(), Ink::kYellow, "warning:"),
