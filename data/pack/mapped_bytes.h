@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/fd.h"
@@ -20,8 +22,8 @@ namespace ebb::data::pack {
 // Immutable but for the content of the file; any number of threads may use it.
 class MappedBytes {
  public:
-  // Reads the part, which must be within the file and not empty, and maps it.
-  // Blocks on the disk. kUnavailable: the disk cannot be read.
+  // Maps the part, which must be within the file and not empty, and lets the
+  // disk read what is not in memory. Does not wait for that.
   // kFailedPrecondition: the file system does not map files, or there are as
   // many mappings as there may be at once; read the file.
   static absl::StatusOr<std::shared_ptr<const MappedBytes>> Map(
@@ -30,18 +32,27 @@ class MappedBytes {
   MappedBytes(const MappedBytes&) = delete;
   MappedBytes& operator=(const MappedBytes&) = delete;
 
+  // Waits until all of it is in memory. kUnavailable: the disk cannot be read.
+  absl::Status Load() const;
+
   absl::string_view bytes() const { return bytes_; }
   // Whether some of the bytes that were read may have been zeros instead.
   bool lost() const;
 
  private:
-  MappedBytes(char* pages, int64_t mapped, absl::string_view bytes, int region)
-      : pages_(pages), mapped_(mapped), bytes_(bytes), region_(region) {}
+  MappedBytes(char* pages, int64_t mapped, absl::string_view bytes, int region,
+              std::string path)
+      : pages_(pages),
+        mapped_(mapped),
+        bytes_(bytes),
+        region_(region),
+        path_(std::move(path)) {}
 
   char* const pages_;
   const int64_t mapped_;  // Bytes from there.
   const absl::string_view bytes_;
   const int region_;  // Its number among those of the handler.
+  const std::string path_;
 };
 
 }  // namespace ebb::data::pack
