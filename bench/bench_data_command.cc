@@ -39,6 +39,7 @@ struct BenchDataFlags {
   std::vector<std::string> only;   // Empty: all.
   std::vector<std::string> again;  // Measured though their figures are there.
   std::string folder = "runs/data";
+  std::string json;     // Empty: figures are kept in `folder`.
   std::string scratch;  // Empty: the system's for temporary files.
   std::string page;
   std::string python = "/usr/bin/python3";
@@ -56,14 +57,20 @@ class DataBenchmark {
   }
 
   int Run() {
+    if (!flags_.json.empty() && flags_.only.size() != 1) {
+      return Report(absl::InvalidArgumentError(
+          "--json is a file for one part; name the part with --only"));
+    }
     std::error_code error;
-    std::filesystem::create_directories(flags_.folder, error);
+    if (flags_.json.empty()) {
+      std::filesystem::create_directories(flags_.folder, error);
+    }
     int exit_code = kExitGood;
     for (const std::string& part : kParts) {
       const bool wanted =
           flags_.only.empty() || std::ranges::count(flags_.only, part) > 0;
-      const bool there = std::filesystem::exists(FileOf(part), error) &&
-                         std::ranges::count(flags_.again, part) == 0;
+      const bool there =
+          Has(part) && std::ranges::count(flags_.again, part) == 0;
       if (!wanted || (there && !flags_.quick)) continue;
       const int code = RunInScratchFolder(
           flags_.scratch, FileOf(part),
@@ -81,8 +88,18 @@ class DataBenchmark {
  private:
   // Quick figures are never taken for others.
   std::string FileOf(const std::string& part) const {
+    if (!flags_.json.empty()) return flags_.json;
     return absl::StrCat(flags_.folder, "/", flags_.quick ? "quick-" : "", part,
                         ".json");
+  }
+
+  // Whether the folder has the figures of a part. What was skipped is tried
+  // again.
+  bool Has(const std::string& part) const {
+    if (!flags_.json.empty()) return false;
+    BenchFigures figures;
+    const absl::StatusOr<bool> there = ReadPart(part, &figures);
+    return there.ok() && *there && figures.skipped.empty();
   }
 
   absl::StatusOr<BenchResult> Measure(const std::string& part,
@@ -289,6 +306,13 @@ void AddBenchDataCommand(CLI::App* bench, int* exit_code) {
                    "Interpreter that has TensorFlow, for tf.data")
       ->capture_default_str()
       ->type_name("FILE");
+  command
+      ->add_option("--json", flags->json,
+                   "Measure the one part of --only, and write its figures to "
+                   "this file")
+      ->type_name("FILE")
+      ->excludes("--page")
+      ->excludes("--again");
   command->add_option("--peers", flags->peers, "Folder of the peers' scripts")
       ->capture_default_str()
       ->type_name("FOLDER");

@@ -47,6 +47,8 @@ struct BenchReportFlags {
   std::string job = "examples/jobs/fashion_mlp.yaml";
   std::string peers = "bench/peers";
   std::string checkpoint_folder;  // Empty: the system's for temporary files.
+  std::string python;             // Empty: the one that `data` takes.
+  std::string bucket;             // Empty: objects are not measured.
 };
 
 // One of the benchmarks.
@@ -60,7 +62,7 @@ struct Step {
 };
 
 std::vector<Step> Steps(const BenchReportFlags& flags) {
-  // So many pairs that all of it takes less than twenty minutes.
+  // So many pairs that all of it takes less than half an hour.
   std::vector<Step> steps = {
       {.name = "kernels",
        .title = "Optimizer kernels, one thread",
@@ -145,12 +147,38 @@ std::vector<Step> Steps(const BenchReportFlags& flags) {
        .limit = "single workers",
        .arguments = {"scaling", "--seconds", "3s"},
        .quick = {"scaling", "--workers", "1", "2", "--servers", "1",
-                 "--seconds", "1s"}}};
+                 "--seconds", "1s"}},
+      {.name = "data-table",
+       .title = "Images as files, TFRecord and packed sets",
+       .limit = "other",
+       .arguments = {"data", "--only", "table", "--pairs", "3"},
+       .quick = {"data", "--only", "table", "--quick", "--pairs", "1"}},
+      {.name = "data-rows",
+       .title = "Reading and packing data, one thread",
+       .limit = "limit",
+       .arguments = {"data", "--only", "rows", "--pairs", "7"},
+       .quick = {"data", "--only", "rows", "--quick", "--pairs", "3"}},
+      {.name = "data-job",
+       .title = "A job on a packed set beside one in memory",
+       .limit = "in memory",
+       .arguments = {"data", "--only", "job", "--pairs", "5"},
+       .quick = {"data", "--only", "job", "--quick", "--pairs", "1"}},
+      {.name = "data-objects",
+       .title = "Objects of a bucket beside curl",
+       .limit = "curl",
+       .arguments = {"data", "--only", "objects", "--pairs", "7"},
+       .quick = {"data", "--only", "objects", "--quick", "--pairs", "3"}}};
   for (Step& step : steps) {
     if (flags.quick) step.arguments = step.quick;
     if (step.name == "checkpoint" && !flags.checkpoint_folder.empty()) {
       step.arguments.insert(step.arguments.end(),
                             {"--folder", flags.checkpoint_folder});
+    }
+    if (step.name == "data-table" && !flags.python.empty()) {
+      step.arguments.insert(step.arguments.end(), {"--python", flags.python});
+    }
+    if (step.name == "data-objects" && !flags.bucket.empty()) {
+      step.arguments.insert(step.arguments.end(), {"--bucket", flags.bucket});
     }
   }
   return steps;
@@ -433,6 +461,15 @@ void AddBenchReportCommand(CLI::App* bench, int* exit_code) {
           "--checkpoint-folder", flags->checkpoint_folder,
           "Folder on the disk to measure (the system's temporary folder)")
       ->type_name("FOLDER");
+  command
+      ->add_option("--python", flags->python,
+                   "Interpreter that has TensorFlow, for data-table")
+      ->type_name("FILE");
+  command
+      ->add_option("--bucket", flags->bucket,
+                   "Bucket of a local S3 server, for data-objects; AWS_* in "
+                   "the environment name the server and the keys")
+      ->type_name("URL");
   command->footer(R"(
 Start it in the folder of ebb's sources. Figures that are in the folder are not
 measured again, so an interrupted report goes on; the page is always written

@@ -1,5 +1,9 @@
 #include "bench/data_files.h"
 
+#include <google/protobuf/descriptor.pb.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/wire_format_lite.h>
 #include <isa-l/crc.h>
 #include <png.h>
 
@@ -34,6 +38,7 @@ using data::SourceKind;
 using data::SourceSpec;
 using As = RecordFeature::As;
 
+constexpr char kMessage[] = "Record";
 constexpr size_t kFront = 12;  // Length of a record, and its checksum.
 
 // Appends to a file; the error comes at the end.
@@ -347,6 +352,83 @@ absl::Status WriteRecords(RecordKind kind, int64_t count,
   }
   EBB_RETURN_IF_ERROR(lines.End());
   return records.End();
+}
+
+absl::Status WriteMessages(RecordKind kind, int64_t count,
+                           const std::string& descriptors,
+                           const std::string& messages) {
+  using google::protobuf::FieldDescriptorProto;
+  using google::protobuf::internal::WireFormatLite;
+  google::protobuf::FileDescriptorSet set;
+  google::protobuf::FileDescriptorProto& file = *set.add_file();
+  file.set_name("record.proto");
+  file.set_syntax("proto3");
+  google::protobuf::DescriptorProto& type = *file.add_message_type();
+  type.set_name(kMessage);
+  const bool clicks = kind == RecordKind::kClicks;
+  for (const RecordFeature& feature : FeaturesOf(kind)) {
+    FieldDescriptorProto& field = *type.add_field();
+    field.set_name(feature.name);
+    field.set_number(type.field_size());
+    field.set_label(feature.width > 1 ? FieldDescriptorProto::LABEL_REPEATED
+                                      : FieldDescriptorProto::LABEL_OPTIONAL);
+    field.set_type(feature.as == As::kKey ? FieldDescriptorProto::TYPE_STRING
+                   : clicks || feature.as == As::kLabel
+                       ? FieldDescriptorProto::TYPE_INT64
+                       : FieldDescriptorProto::TYPE_FLOAT);
+  }
+  Output types(descriptors);
+  types.Add(set.SerializeAsString());
+  EBB_RETURN_IF_ERROR(types.End());
+  Output out(messages);
+  std::mt19937_64 random(1);
+  for (int64_t i = 0; i < count; ++i) {
+    const MadeRecord made = MakeRecord(kind, &random);
+    std::string message;
+    {
+      google::protobuf::io::StringOutputStream bytes(&message);
+      google::protobuf::io::CodedOutputStream coded(&bytes);
+      int number = 1;
+      WireFormatLite::WriteInt64(number++, made.label, &coded);
+      if (kind == RecordKind::kList) {
+        coded.WriteTag(WireFormatLite::MakeTag(
+            number++, WireFormatLite::WIRETYPE_LENGTH_DELIMITED));
+        coded.WriteVarint32(
+            static_cast<uint32_t>(made.numbers.size() * sizeof(float)));
+      }
+      for (const double value : made.numbers) {
+        if (clicks) {
+          WireFormatLite::WriteInt64(number++, static_cast<int64_t>(value),
+                                     &coded);
+        } else if (kind == RecordKind::kList) {
+          coded.WriteLittleEndian32(
+              WireFormatLite::EncodeFloat(static_cast<float>(value)));
+        } else {
+          WireFormatLite::WriteFloat(number++, static_cast<float>(value),
+                                     &coded);
+        }
+      }
+      for (const std::string& word : made.words) {
+        WireFormatLite::WriteString(number++, word, &coded);
+      }
+    }
+    std::string length;
+    {
+      google::protobuf::io::StringOutputStream bytes(&length);
+      google::protobuf::io::CodedOutputStream coded(&bytes);
+      coded.WriteVarint32(static_cast<uint32_t>(message.size()));
+    }
+    out.Add(length + message);
+  }
+  return out.End();
+}
+
+SourceSpec Messages(RecordKind kind, const std::string& descriptors,
+                    const std::string& messages) {
+  return {.kind = SourceKind::kProtobuf,
+          .path = messages,
+          .protobuf = {.descriptors = descriptors, .message = kMessage},
+          .features = FeaturesOf(kind)};
 }
 
 absl::Status WriteRows(int64_t rows, int64_t width, const std::string& tf,

@@ -66,6 +66,13 @@ std::vector<data::RecordFeature> FeaturesOf(RecordKind kind);
 absl::Status WriteRecords(RecordKind kind, int64_t count,
                           const std::string& json, const std::string& tf);
 
+// Writes the same records as protobuf messages, and their descriptors.
+absl::Status WriteMessages(RecordKind kind, int64_t count,
+                           const std::string& descriptors,
+                           const std::string& messages);
+data::SourceSpec Messages(RecordKind kind, const std::string& descriptors,
+                          const std::string& messages);
+
 // Writes rows of `width` floats to a TFRecord file ("x" and "label"), and the
 // bytes of the floats alone to `raw`.
 absl::Status WriteRows(int64_t rows, int64_t width, const std::string& tf,

@@ -90,7 +90,7 @@ TEST(DataFilesTest, BareLibrariesDecodeImages) {
   EXPECT_FALSE(DecodeBareJpeg("no image", &pixels));
 }
 
-TEST(DataFilesTest, RecordsAreTheSameInBothFormats) {
+TEST(DataFilesTest, RecordsAreTheSameInAllFormats) {
   const TestFolder folder;
   for (const RecordKind kind :
        {RecordKind::kNumbers, RecordKind::kList, RecordKind::kClicks}) {
@@ -104,9 +104,15 @@ TEST(DataFilesTest, RecordsAreTheSameInBothFormats) {
                                   .features = FeaturesOf(kind)});
     EXPECT_EQ(json.labels.size(), 30u);
     EXPECT_EQ(json.labels, records.labels);
+    ASSERT_TRUE(WriteMessages(kind, 30, folder / "types", folder / "pb").ok());
+    const Read messages =
+        ReadAll(Messages(kind, folder / "types", folder / "pb"));
+    EXPECT_EQ(json.labels, messages.labels);
     ASSERT_EQ(json.values.size(), records.values.size());
+    ASSERT_EQ(json.values.size(), messages.values.size());
     for (size_t i = 0; i < json.values.size(); ++i) {
       EXPECT_NEAR(json.values[i], records.values[i], 1e-5) << NameOf(kind);
+      EXPECT_NEAR(json.values[i], messages.values[i], 1e-5) << NameOf(kind);
     }
   }
 }

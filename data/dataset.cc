@@ -307,8 +307,13 @@ struct Dataset::Packed {
       }
     }
     if (internal::HasClasses(spec)) {
+      const std::vector<float>& classes = constants.classes;
+      const auto count = static_cast<float>(classes.size());
       for (float& label : data.labels_) {
-        const int64_t c = internal::ClassOf(constants.classes, label);
+        // Most classes are 0, 1, 2 and so on, and need no search.
+        const bool in_range = label >= 0 && label < count;
+        if (in_range && classes[static_cast<size_t>(label)] == label) continue;
+        const int64_t c = internal::ClassOf(classes, label);
         if (c < 0) {
           return absl::DataLossError(absl::StrCat(
               spec.path, ": window ", number, " has a label ", label,

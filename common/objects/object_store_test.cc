@@ -29,6 +29,8 @@ class Place {
  public:
   virtual ~Place() = default;
   virtual ObjectStore* store() = 0;
+  // Null: it takes no objects in parts.
+  virtual S3Objects* s3() { return nullptr; }
 };
 
 class MemoryPlace final : public Place {
@@ -51,6 +53,7 @@ class FolderPlace final : public Place {
 class S3Place final : public Place {
  public:
   ObjectStore* store() override { return store_.get(); }
+  S3Objects* s3() override { return store_.get(); }
 
  private:
   S3Server& server_ = S3Server::Shared();
@@ -69,6 +72,7 @@ class BucketPlace final : public Place {
     store_ = *S3Objects::Open(*std::move(options));
   }
   ObjectStore* store() override { return store_.get(); }
+  S3Objects* s3() override { return store_.get(); }
 
  private:
   static inline int places_ = 0;
@@ -128,20 +132,89 @@ class ObjectStoreTest : public testing::TestWithParam<Kind> {
   ObjectStore* store_ = place_->store();
 };
 
+std::string NameOf(const testing::TestParamInfo<Kind>& test) {
+  switch (test.param) {
+    case Kind::kMemory:
+      return "Memory";
+    case Kind::kFolder:
+      return "Folder";
+    case Kind::kS3:
+      return "S3";
+    case Kind::kBucket:
+      return "Bucket";
+  }
+  return "";
+}
+
 INSTANTIATE_TEST_SUITE_P(Store, ObjectStoreTest, testing::ValuesIn(Kinds()),
-                         [](const auto& test) -> std::string {
-                           switch (test.param) {
-                             case Kind::kMemory:
-                               return "Memory";
-                             case Kind::kFolder:
-                               return "Folder";
-                             case Kind::kS3:
-                               return "S3";
-                             case Kind::kBucket:
-                               return "Bucket";
-                           }
-                           return "";
-                         });
+                         NameOf);
+
+// Those that take objects in parts.
+std::vector<Kind> BucketKinds() {
+  std::vector<Kind> kinds = Kinds();
+  std::erase_if(kinds, [](Kind kind) {
+    return kind == Kind::kMemory || kind == Kind::kFolder;
+  });
+  return kinds;
+}
+
+class LargeObjectTest : public ObjectStoreTest {
+ protected:
+  // Different in each of its parts.
+  static std::string Bytes(size_t size) {
+    std::string bytes(size, '\0');
+    for (size_t i = 0; i < size; i += 64) {
+      bytes[i] = static_cast<char>(i / 64 % 251);
+    }
+    return bytes;
+  }
+  S3Objects* s3_ = place_->s3();
+};
+
+INSTANTIATE_TEST_SUITE_P(Store, LargeObjectTest,
+                         testing::ValuesIn(BucketKinds()), NameOf);
+
+constexpr uint64_t kPart = 5 << 20;
+
+TEST_P(LargeObjectTest, PartsBecomeOneObject) {
+  const std::string bytes = Bytes(2 * kPart + 12345);
+  const auto etag = s3_->PutLarge("a b/large+1", bytes, {.part_bytes = kPart});
+  ASSERT_TRUE(etag.ok()) << etag.status();
+  const auto content = s3_->Get("a b/large+1", {});
+  ASSERT_TRUE(content.ok()) << content.status();
+  EXPECT_TRUE(content->bytes == bytes);
+  EXPECT_EQ(content->etag, *etag);
+  EXPECT_EQ(Get("a b/large+1", {.offset = kPart - 1, .bytes = 66}),
+            bytes.substr(kPart - 1, 66));
+  EXPECT_THAT(Keys(""), ElementsAre("a b/large+1"));
+  // One part is put as any object.
+  EXPECT_TRUE(s3_->PutLarge("small", "1", {.part_bytes = kPart}).ok());
+  EXPECT_EQ(Get("small"), "1");
+}
+
+TEST_P(LargeObjectTest, ALargeCreateReplacesNothing) {
+  const LargePutOptions options = {.create_only = true, .part_bytes = kPart};
+  std::string bytes = Bytes(kPart + 1);
+  const auto etag = s3_->PutLarge("a", bytes, options);
+  ASSERT_TRUE(etag.ok()) << etag.status();
+  EXPECT_EQ(s3_->PutLarge("a", bytes, options).value_or(""), *etag);
+  bytes.back() = 'x';
+  EXPECT_EQ(s3_->PutLarge("a", bytes, options).status().code(),
+            absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(Get("a", {.offset = kPart}), Bytes(kPart + 1).substr(kPart));
+  EXPECT_TRUE(s3_->PutLarge("a", bytes, {.part_bytes = kPart}).ok());
+  EXPECT_EQ(Get("a", {.offset = kPart}), "x");
+}
+
+TEST_P(LargeObjectTest, AnUploadThatIsGivenUpLeavesNothing) {
+  int parts = 0;
+  const auto put = s3_->PutLarge(
+      "a", Bytes(2 * kPart),
+      {.part_bytes = kPart, .stop = [&parts] { return parts++ == 1; }});
+  EXPECT_EQ(put.status().code(), absl::StatusCode::kCancelled) << put.status();
+  EXPECT_EQ(CodeOfGet("a"), absl::StatusCode::kNotFound);
+  EXPECT_THAT(Keys(""), IsEmpty());
+}
 
 TEST_P(ObjectStoreTest, WhatWasPutIsRead) {
   const std::string bytes("a\0b\xff\r\n<&>", 9);

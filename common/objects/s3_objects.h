@@ -47,6 +47,16 @@ struct S3Options {
 absl::StatusOr<S3Options> ParseS3Url(absl::string_view url,
                                      const Environment& environment);
 
+struct LargePutOptions {
+  // The object must not be there yet.
+  bool create_only = false;
+  // A part's bytes. S3 takes parts of at least 5 MiB and at most 10,000 of
+  // them, so those of a very large object are larger.
+  uint64_t part_bytes = uint64_t{64} << 20;
+  // Is asked before each part. True: the upload is given up.
+  std::function<bool()> stop;
+};
+
 // Requests are signed by SigV4 with the hash of the body. A request is repeated
 // after 5xx, 429, "409 again", a connection that broke, and a body that was
 // cut. A create whose outcome is not known is read back and compared.
@@ -67,6 +77,18 @@ class S3Objects final : public ObjectStore {
                                   const PutOptions& options) override;
   absl::StatusOr<ObjectPage> List(const ListOptions& options) override;
   absl::Status Delete(absl::string_view key) override;
+
+  // Puts an object of any size in parts, one after the other ("multipart
+  // upload"), and returns its ETag. The object appears whole, after the last
+  // part. `bytes` may be mapped: only a part is looked at at a time. After an
+  // error the parts are deleted; the message says so if they cannot be. Errors
+  // are those of Put. Cancelled: `stop` said so.
+  //
+  // A server that ignores conditions at the end of an upload may replace an
+  // object that another program creates at the same moment.
+  absl::StatusOr<std::string> PutLarge(absl::string_view key,
+                                       absl::string_view bytes,
+                                       const LargePutOptions& options);
 
   // Requests that were sent, repeated ones included.
   int64_t requests() const { return requests_; }
@@ -92,6 +114,18 @@ class S3Objects final : public ObjectStore {
   // OK with the ETag if the object is there with these bytes.
   absl::StatusOr<std::string> SameThere(
       absl::string_view key, std::span<const absl::string_view> parts);
+
+  // The same, a part at a time.
+  absl::StatusOr<std::string> SameThere(absl::string_view key,
+                                        absl::string_view bytes,
+                                        uint64_t part_bytes);
+  // The parts of a multipart upload.
+  struct Upload;
+  absl::StatusOr<std::string> Begin(const std::string& key);
+  absl::Status PutParts(Upload* upload, const LargePutOptions& options);
+  absl::StatusOr<std::string> Complete(const Upload& upload,
+                                       const LargePutOptions& options);
+  absl::Status Abort(const Upload& upload);
 
   const S3Options options_;
   const std::string place_;

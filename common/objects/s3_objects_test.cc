@@ -74,6 +74,65 @@ TEST_F(S3ObjectsTest, ACompareAndSetWhoseAnswerWasLostSucceeds) {
   EXPECT_EQ(store_->Get("a", {})->bytes, "2");
 }
 
+// Two parts of an object that is put in parts.
+constexpr uint64_t kPart = 5 << 20;
+
+TEST_F(S3ObjectsTest, AnUploadRepeatsWhatFailsInPassing) {
+  const std::string bytes(kPart + 3, 'a');
+  int key = 0;
+  for (const char* kind : {"503 SlowDown", "lost"}) {
+    for (const char* method : {"POST", "PUT"}) {
+      for (int skip = 0; skip < 2; ++skip) {
+        const std::string name = absl::StrCat("large-", key++);
+        server_.SetFaults(absl::StrCat(
+            R"([{"kind": ")", kind, R"(", "method": ")", method,
+            R"(", "match": ")", name, R"(", "skip": )", skip, "}]"));
+        const auto put = store_->PutLarge(
+            name, bytes, {.create_only = true, .part_bytes = kPart});
+        ASSERT_TRUE(put.ok())
+            << kind << " " << method << skip << ": " << put.status();
+        EXPECT_TRUE(store_->Get(name, {})->bytes == bytes);
+      }
+    }
+  }
+}
+
+// Servers answer 200 before they have put the parts together.
+TEST_F(S3ObjectsTest, AnErrorBehindTheStatusIsSeen) {
+  const std::string bytes(kPart + 3, 'a');
+  server_.SetFaults(
+      R"([{"kind": "late", "method": "POST", "match": "uploadId"}])");
+  const auto put = store_->PutLarge("a", bytes, {.part_bytes = kPart});
+  ASSERT_TRUE(put.ok()) << put.status();
+  server_.SetFaults(R"([{"kind": "late", "method": "POST",
+                         "match": "uploadId", "count": 1000}])");
+  S3Options options = server_.Options();
+  options.retries.patience = absl::ZeroDuration();
+  const auto late =
+      (*S3Objects::Open(options))->PutLarge("b", bytes, {.part_bytes = kPart});
+  EXPECT_EQ(late.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(late.status().message(),
+              HasSubstr("cannot put the parts together (InternalError"));
+  EXPECT_EQ(server_.open_uploads(), 0);
+}
+
+TEST_F(S3ObjectsTest, AnUploadThatFailsDeletesItsParts) {
+  const std::string bytes(kPart + 3, 'a');
+  server_.SetFaults(R"([{"kind": "403 AccessDenied", "method": "PUT",
+                         "match": "partNumber=2"}])");
+  const auto put = store_->PutLarge("a", bytes, {.part_bytes = kPart});
+  EXPECT_EQ(put.status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(server_.open_uploads(), 0);
+  // Without the right to do so, the message says what stays.
+  server_.SetFaults(R"([{"kind": "403 AccessDenied", "match": "partNumber=2"},
+                        {"kind": "403 AccessDenied", "method": "DELETE"}])");
+  const auto again = store_->PutLarge("a", bytes, {.part_bytes = kPart});
+  EXPECT_THAT(again.status().message(),
+              AllOf(HasSubstr("the parts of the upload upload+"),
+                    HasSubstr("stay in the bucket until it is aborted")));
+  EXPECT_EQ(server_.open_uploads(), 1);
+}
+
 // The last try succeeded, and nothing said so.
 TEST_F(S3ObjectsTest, ACreateThatRunsOutOfTimeIsReadBack) {
   S3Options options = server_.Options();

@@ -6,13 +6,16 @@
 #include <google/protobuf/message.h>
 #include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/unknown_field_set.h>
+#include <google/protobuf/wire_format_lite.h>
 
 #include <cstdint>
+#include <cstring>
 #include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -31,6 +34,7 @@
 #include "data/internal/record_mapping.h"
 #include "data/internal/table_files.h"
 #include "data/internal/text.h"
+#include "data/internal/wire_message.h"
 
 namespace ebb::data::internal {
 namespace {
@@ -184,6 +188,15 @@ bool Has(const Message& message, const FieldDescriptor& field) {
          message.GetReflection()->HasField(message, &field);
 }
 
+std::vector<WireMessage::Path> FieldsOnly(const std::vector<Path>& paths) {
+  std::vector<WireMessage::Path> all;
+  for (const Path& path : paths) {
+    WireMessage::Path& fields = all.emplace_back();
+    for (const Step& step : path) fields.push_back(step.field);
+  }
+  return all;
+}
+
 class ProtobufReader : public Reader {
  public:
   ProtobufReader(const SourceSpec& spec, Input file,
@@ -195,6 +208,7 @@ class ProtobufReader : public Reader {
         bad_(spec.on_bad_example),
         type_(std::move(type)),
         paths_(std::move(paths)),
+        wire_(WireMessage::Create(type_->descriptor(), FieldsOnly(paths_))),
         message_(type_->New()) {}
 
   absl::StatusOr<bool> Next(Example* example) override {
@@ -259,11 +273,10 @@ class ProtobufReader : public Reader {
     constexpr uint64_t kMost = (uint64_t{1} << 31) - 1;
     *length = 0;
     for (int i = 0; i < kMostBytes; ++i) {
-      char next;
-      EBB_ASSIGN_OR_RETURN(const size_t n, file_.Read({&next, 1}));
-      if (n == 0 && i > 0) return Cut();
-      if (n == 0) return false;
-      const auto byte = static_cast<uint8_t>(next);
+      EBB_ASSIGN_OR_RETURN(const absl::string_view next, file_.ReadView(1));
+      if (next.empty() && i > 0) return Cut();
+      if (next.empty()) return false;
+      const auto byte = static_cast<uint8_t>(next[0]);
       // Bits beyond 64 are lost, as in libprotobuf.
       *length |= static_cast<uint64_t>(byte & 0x7f) << (7 * i);
       if (byte < 0x80) {
@@ -298,11 +311,8 @@ class ProtobufReader : public Reader {
       if (passed < length) return Cut();
       return true;
     }
-    buffer_.resize(length);
-    EBB_ASSIGN_OR_RETURN(const size_t n, file_.Read(std::span<char>(buffer_)));
-    if (n < length) return Cut();
-    bytes_ = absl::string_view(buffer_.data(), length);
-    return true;
+    EBB_ASSIGN_OR_RETURN(bytes_, file_.ReadView(length));
+    return bytes_.size() < length ? absl::StatusOr<bool>(Cut()) : true;
   }
   absl::Status Cut() const {
     return Broken("is cut: the file ends within it; was it copied whole?",
@@ -341,6 +351,15 @@ class ProtobufReader : public Reader {
 
   // Makes an example of bytes_. The error has no place.
   absl::Status Take(Example* example) {
+    if (wire_ != nullptr && wire_->Read(bytes_)) {
+      mapping_.Begin();
+      for (size_t i = 0; i < paths_.size(); ++i) {
+        mapping_.Select(i);
+        AddWire(*paths_[i].back().field, wire_->values(i));
+        mapping_.EndFeature();
+      }
+      return mapping_.End(example);
+    }
     EBB_RETURN_IF_ERROR(Parse());
     mapping_.Begin();
     for (size_t i = 0; i < paths_.size(); ++i) {
@@ -349,6 +368,75 @@ class ProtobufReader : public Reader {
       mapping_.EndFeature();
     }
     return mapping_.End(example);
+  }
+
+  // Adds values of a field as they stand in the bytes.
+  void AddWire(const FieldDescriptor& field,
+               std::span<const WireValue> values) {
+    // Calls `add` for each number of fixed size.
+    const auto each = [&]<typename Number>(Number number, auto add) {
+      for (const WireValue& value : values) {
+        for (size_t at = 0; at < value.bytes.size(); at += sizeof(number)) {
+          std::memcpy(&number, value.bytes.data() + at, sizeof(number));
+          add(number);
+        }
+      }
+    };
+    const auto add_whole = [&](auto number) {
+      if constexpr (std::is_signed_v<decltype(number)>) {
+        mapping_.AddWhole(int64_t{number});
+      } else {
+        mapping_.AddWhole(uint64_t{number});
+      }
+    };
+    // Calls `add` for each varint.
+    const auto varints = [&](auto add) {
+      for (const WireValue& value : values) add(value.number);
+    };
+    using google::protobuf::internal::WireFormatLite;
+    switch (field.type()) {
+      case FieldDescriptor::TYPE_INT32:
+        return varints([&](uint64_t v) { add_whole(static_cast<int32_t>(v)); });
+      case FieldDescriptor::TYPE_INT64:
+        return varints([&](uint64_t v) { add_whole(static_cast<int64_t>(v)); });
+      case FieldDescriptor::TYPE_UINT32:
+        return varints(
+            [&](uint64_t v) { add_whole(static_cast<uint32_t>(v)); });
+      case FieldDescriptor::TYPE_UINT64:
+        return varints([&](uint64_t v) { add_whole(v); });
+      case FieldDescriptor::TYPE_SINT32:
+        return varints([&](uint64_t v) {
+          add_whole(WireFormatLite::ZigZagDecode32(static_cast<uint32_t>(v)));
+        });
+      case FieldDescriptor::TYPE_SINT64:
+        return varints(
+            [&](uint64_t v) { add_whole(WireFormatLite::ZigZagDecode64(v)); });
+      case FieldDescriptor::TYPE_BOOL:
+        return varints([&](uint64_t v) { add_whole(int64_t{v != 0 ? 1 : 0}); });
+      case FieldDescriptor::TYPE_ENUM:
+        return varints(
+            [&](uint64_t v) { AddEnum(field, static_cast<int32_t>(v)); });
+      case FieldDescriptor::TYPE_FIXED32:
+        return each(uint32_t{}, add_whole);
+      case FieldDescriptor::TYPE_SFIXED32:
+        return each(int32_t{}, add_whole);
+      case FieldDescriptor::TYPE_FIXED64:
+        return each(uint64_t{}, add_whole);
+      case FieldDescriptor::TYPE_SFIXED64:
+        return each(int64_t{}, add_whole);
+      case FieldDescriptor::TYPE_DOUBLE:
+        return each(double{}, [&](double v) { mapping_.AddNumber(v); });
+      case FieldDescriptor::TYPE_FLOAT:
+        for (const WireValue& value : values) mapping_.AddFloats(value.bytes);
+        return;
+      case FieldDescriptor::TYPE_STRING:
+      case FieldDescriptor::TYPE_BYTES:
+        for (const WireValue& value : values) mapping_.AddText(value.bytes);
+        return;
+      case FieldDescriptor::TYPE_MESSAGE:  // Resolve() ends elsewhere.
+      case FieldDescriptor::TYPE_GROUP:
+        return;
+    }
   }
 
   // Adds the values at the end of a path.
@@ -537,13 +625,14 @@ class ProtobufReader : public Reader {
   BadExamples bad_;
   const std::unique_ptr<MessageType> type_;
   const std::vector<Path> paths_;  // To the features of the mapping.
+  // Reads most messages. Null: it cannot reach a feature.
+  const std::unique_ptr<WireMessage> wire_;
   std::unique_ptr<Message> message_;
   bool keeps_much_ = false;  // message_ has memory of a large one.
   std::string text_;
-  int64_t number_ = 0;  // The number of the message in its file, from 1.
-  int64_t begin_ = 0;   // Its first byte: that of its length.
-  std::vector<char> buffer_;
-  absl::string_view bytes_;
+  int64_t number_ = 0;       // The number of the message in its file, from 1.
+  int64_t begin_ = 0;        // Its first byte: that of its length.
+  absl::string_view bytes_;  // In the buffer of the file.
 };
 
 // Reads all of a file.

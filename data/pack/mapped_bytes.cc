@@ -97,25 +97,13 @@ void ReturnRegion(int number) {
   region.taken.store(false, std::memory_order_release);
 }
 
-// Brings what the page cache lacks into it. The system reads ahead for reads,
-// and hardly for mapped pages. Errors are met when the pages are used.
-void ReadToCache(const Fd& file, int64_t offset, void* at, int64_t bytes) {
+// Whether all pages are in the page cache.
+bool AllCached(void* at, int64_t bytes) {
   const auto size = static_cast<uintptr_t>(bytes);
   std::vector<unsigned char> there((size + page_bytes - 1) / page_bytes);
-  if (mincore(at, size, there.data()) != 0 ||
-      std::ranges::all_of(there,
-                          [](unsigned char page) { return (page & 1) != 0; })) {
-    return;
-  }
-  constexpr int64_t kPiece = int64_t{256} << 10;
-  std::vector<char> piece(kPiece);
-  for (int64_t done = 0; done < bytes;) {
-    const ssize_t n = pread(file.get(), piece.data(),
-                            static_cast<size_t>(std::min(kPiece, bytes - done)),
-                            offset + done);
-    if (n <= 0) return;
-    done += n;
-  }
+  return mincore(at, size, there.data()) == 0 &&
+         std::ranges::all_of(
+             there, [](unsigned char page) { return (page & 1) != 0; });
 }
 
 }  // namespace
@@ -145,18 +133,28 @@ absl::StatusOr<std::shared_ptr<const MappedBytes>> MappedBytes::Map(
   char* const pages = static_cast<char*>(at);
   std::shared_ptr<const MappedBytes> map(new MappedBytes(
       std::move(own), state, pages, mapped,
-      absl::string_view(pages + skipped, static_cast<size_t>(bytes)), number));
-  ReadToCache(file, offset - skipped, at, mapped);
+      absl::string_view(pages + skipped, static_cast<size_t>(bytes)), number,
+      path));
+  // The system reads ahead for reads, and hardly for mapped pages. This asks
+  // the disk for all of them at once, and does not wait.
+  if (!AllCached(at, mapped)) {
+    madvise(at, static_cast<size_t>(mapped), MADV_WILLNEED);
+  }
+  return map;
+}
+
+absl::Status MappedBytes::Load() const {
 #ifdef MADV_POPULATE_READ
   // Older systems do not know it, and read each page when it is used.
-  while (madvise(at, static_cast<size_t>(mapped), MADV_POPULATE_READ) != 0) {
+  while (madvise(pages_, static_cast<size_t>(mapped_), MADV_POPULATE_READ) !=
+         0) {
     if (errno == EINTR || errno == EAGAIN) continue;
     if (errno == EINVAL) break;
     return absl::UnavailableError(
-        absl::StrCat(path, " cannot be read: ", strerror(errno)));
+        absl::StrCat(path_, " cannot be read: ", strerror(errno)));
   }
 #endif
-  return map;
+  return absl::OkStatus();
 }
 
 MappedBytes::~MappedBytes() {

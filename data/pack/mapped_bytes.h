@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/fd.h"
@@ -23,17 +24,20 @@ namespace ebb::data::pack {
 // Immutable but for the content of the file; any number of threads may use it.
 class MappedBytes {
  public:
-  // Reads the part, which must be within the file and not empty, and maps it.
-  // `state` is the file's before anything of it was read. Blocks on the disk.
-  // kUnavailable: the disk cannot be read. kFailedPrecondition: the file system
-  // does not map files, or there are as many mappings or open files as there
-  // may be at once; read the file.
+  // Maps the part, which must be within the file and not empty, and lets the
+  // disk read what is not in memory. Does not wait for that. `state` is the
+  // file's before anything of it was read.
+  // kFailedPrecondition: the file system does not map files, or there are as
+  // many mappings or open files as there may be at once; read the file.
   static absl::StatusOr<std::shared_ptr<const MappedBytes>> Map(
       const Fd& file, const FileState& state, int64_t offset, int64_t bytes,
       const std::string& path);
   ~MappedBytes();
   MappedBytes(const MappedBytes&) = delete;
   MappedBytes& operator=(const MappedBytes&) = delete;
+
+  // Waits until all of it is in memory. kUnavailable: the disk cannot be read.
+  absl::Status Load() const;
 
   absl::string_view bytes() const { return bytes_; }
   // Whether some of the bytes that were read may have been others: zeros, or
@@ -42,13 +46,14 @@ class MappedBytes {
 
  private:
   MappedBytes(Fd file, const FileState& state, char* pages, int64_t mapped,
-              absl::string_view bytes, int region)
+              absl::string_view bytes, int region, std::string path)
       : file_(std::move(file)),
         state_(state),
         pages_(pages),
         mapped_(mapped),
         bytes_(bytes),
-        region_(region) {}
+        region_(region),
+        path_(std::move(path)) {}
 
   const Fd file_;
   const FileState state_;
@@ -56,6 +61,7 @@ class MappedBytes {
   const int64_t mapped_;  // Bytes from there.
   const absl::string_view bytes_;
   const int region_;  // Its number among those of the handler.
+  const std::string path_;
 };
 
 }  // namespace ebb::data::pack

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 
 namespace ebb {
 
@@ -35,7 +36,44 @@ std::string Printable(const char* text) {
   return printable;
 }
 
+// The text of root/child; empty: there is none.
+std::string ChildOf(absl::string_view xml, const char* root,
+                    const char* child) {
+  pugi::xml_document document;
+  if (xml.size() > kMostXmlBytes ||
+      !document.load_buffer(xml.data(), xml.size(), pugi::parse_default,
+                            pugi::encoding_utf8)) {
+    return "";
+  }
+  return document.child(root).child_value(child);
+}
+
 }  // namespace
+
+std::string ParseUploadId(absl::string_view xml) {
+  return ChildOf(xml, "InitiateMultipartUploadResult", "UploadId");
+}
+
+std::string ParseCompletedUpload(absl::string_view xml) {
+  const std::string etag =
+      ChildOf(xml, "CompleteMultipartUploadResult", "ETag");
+  // radosgw 16 leaves out the quotes, which its headers have.
+  if (etag.empty() || etag.front() == '"') return etag;
+  return absl::StrCat("\"", etag, "\"");
+}
+
+std::string CompleteUploadXml(std::span<const std::string> etags) {
+  std::string xml = "<CompleteMultipartUpload>";
+  for (size_t i = 0; i < etags.size(); ++i) {
+    absl::StrAppend(
+        &xml, "<Part><PartNumber>", i + 1, "</PartNumber><ETag>",
+        absl::StrReplaceAll(etags[i],
+                            {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}}),
+        "</ETag></Part>");
+  }
+  absl::StrAppend(&xml, "</CompleteMultipartUpload>");
+  return xml;
+}
 
 absl::StatusOr<ObjectPage> ParseListing(absl::string_view xml) {
   if (xml.size() > kMostXmlBytes) return NoListing("it is too long");

@@ -2,6 +2,7 @@
 #ifndef EBB_COMMON_OBJECTS_INTERNAL_S3_XML_H_
 #define EBB_COMMON_OBJECTS_INTERNAL_S3_XML_H_
 
+#include <span>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -24,6 +25,15 @@ struct S3Error {
   std::string region;   // Where the bucket is, if it is elsewhere.
 };
 S3Error ParseS3Error(absl::string_view xml);
+
+// The id in the answer to the begin of an upload in parts; empty: it is
+// another document.
+std::string ParseUploadId(absl::string_view xml);
+// The ETag in the answer to the end of such an upload; empty: it is an error,
+// or another document.
+std::string ParseCompletedUpload(absl::string_view xml);
+// What ends the upload: the ETags of its parts, in their order.
+std::string CompleteUploadXml(std::span<const std::string> etags);
 
 // An AssumeRoleWithWebIdentityResponse of the security token service.
 // Unavailable: it is another document. The message contains none of it.

@@ -76,5 +76,27 @@ TEST(S3XmlTest, ReadsErrors) {
   EXPECT_EQ(ParseS3Error("").code, "");
 }
 
+TEST(S3XmlTest, UploadsInParts) {
+  EXPECT_EQ(ParseUploadId("<InitiateMultipartUploadResult "
+                          "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+                          "<Key>k</Key><UploadId>a+/=</UploadId>"
+                          "</InitiateMultipartUploadResult>"),
+            "a+/=");
+  EXPECT_EQ(ParseUploadId("<Error><Code>x</Code></Error>"), "");
+  EXPECT_EQ(ParseUploadId("<html>"), "");
+  EXPECT_EQ(CompleteUploadXml({{"\"a\"", "<&>"}}),
+            "<CompleteMultipartUpload>"
+            "<Part><PartNumber>1</PartNumber><ETag>\"a\"</ETag></Part>"
+            "<Part><PartNumber>2</PartNumber><ETag>&lt;&amp;&gt;</ETag></Part>"
+            "</CompleteMultipartUpload>");
+  for (const char* const etag : {"&quot;e-2&quot;", "\"e-2\"", "e-2"}) {
+    EXPECT_EQ(ParseCompletedUpload(
+                  absl::StrCat("<CompleteMultipartUploadResult><ETag>", etag,
+                               "</ETag></CompleteMultipartUploadResult>")),
+              "\"e-2\"");
+  }
+  EXPECT_EQ(ParseCompletedUpload("<Error><Code>x</Code></Error>"), "");
+}
+
 }  // namespace
 }  // namespace ebb

@@ -120,13 +120,17 @@ void S3Server::SetFaults(const std::string& faults) {
 
 void S3Server::MakePublic() { Control("/-/public", ""); }
 
-int64_t S3Server::requests() {
-  const std::string answer = Control("/-/count", "");
-  int64_t requests = 0;
-  if (!absl::SimpleAtoi(answer.substr(answer.rfind('\n') + 1), &requests)) {
+int64_t S3Server::requests() { return Number("/-/count"); }
+
+int64_t S3Server::open_uploads() { return Number("/-/uploads"); }
+
+int64_t S3Server::Number(const std::string& path) {
+  const std::string answer = Control(path, "");
+  int64_t number = 0;
+  if (!absl::SimpleAtoi(answer.substr(answer.rfind('\n') + 1), &number)) {
     Fail("the S3 server of the tests does not answer");
   }
-  return requests;
+  return number;
 }
 
 std::string S3Server::Control(const std::string& path,

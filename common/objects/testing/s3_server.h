@@ -40,8 +40,11 @@ class S3Server {
   // From now on, requests need no signature.
   void MakePublic();
   int64_t requests();
+  // Uploads in parts that were begun, and neither ended nor aborted.
+  int64_t open_uploads();
 
  private:
+  int64_t Number(const std::string& path);
   std::string Control(const std::string& path, const std::string& body);
 
   Fd input_;  // The server ends when it is closed.

@@ -2,7 +2,7 @@
 """An S3 server for tests: objects in memory, signatures checked, and faults.
 
 It knows what ebb needs of S3: GET with Range and If-Match, PUT with
-If-None-Match and If-Match, DELETE, and ListObjectsV2. It checks signatures by
+If-None-Match and If-Match, DELETE, ListObjectsV2, and uploads in parts. It checks signatures by
 code of its own, so that it finds mistakes in ebb's.
 
   s3_server.py [--port N]      prints "PORT\n" and serves 127.0.0.1 until its
@@ -17,7 +17,8 @@ The tests control it by POST /-/faults with a JSON list of faults. Each has a
 
 Kinds: "STATUS CODE" (an error, as "503 SlowDown"), "reset" (closes before it
 does anything), "lost" (does it, and closes without an answer), "cut" (ends the
-body early), "no_ranges", "no_conditions".
+body early), "no_ranges", "no_conditions", "late" (200, and an error in the body).
+POST /-/uploads says how many uploads were begun and not ended.
 """
 
 import argparse
@@ -27,6 +28,7 @@ import hmac
 import http.server
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -38,6 +40,7 @@ REGION = "us-east-1"
 KEYS = {"AKIDEXAMPLE": "secret/EXAMPLE+key"}
 # Those that the token service gives, and their session token.
 ASSUMED = ("ASIAEXAMPLE", "assumed/EXAMPLE+key", "session/TOKEN+1==")
+LEAST_PART = 5 << 20
 DATE = "Thu, 26 Nov 2026 12:00:00 GMT"
 
 
@@ -45,6 +48,7 @@ class Bucket:
     def __init__(self):
         self.lock = threading.Lock()
         self.objects = {}  # key -> (bytes, etag)
+        self.uploads = {}  # id -> (key, {number: (bytes, etag)})
         self.faults = []
         self.requests = 0
         self.puts = 0
@@ -162,6 +166,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             pass
 
     def do_POST(self):
+        if self.path.startswith(f"/{BUCKET}/"):
+            return self.do_any()
         size = int(self.headers.get("content-length", 0))
         body = self.rfile.read(size)
         bucket = self.server.bucket
@@ -175,8 +181,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif self.path == "/-/clear":
             with bucket.lock:
                 bucket.objects.clear()
+                bucket.uploads.clear()
                 bucket.faults = []
             self.server.public = False
+        elif self.path == "/-/uploads":
+            return self.answer(200, str(len(bucket.uploads)).encode())
         return self.answer(200, str(bucket.requests).encode())
 
     def assume_role(self, body):
@@ -232,6 +241,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def serve(self, key, query, body, fault):
         objects = self.server.bucket.objects
         there = objects.get(key)
+        fields = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
+        if "uploads" in fields or "uploadId" in fields:
+            return self.upload(key, fields, body, fault)
         if self.command == "GET" and not key:
             return self.list(dict(urllib.parse.parse_qsl(query)))
         if self.command == "DELETE":
@@ -269,6 +281,48 @@ class Handler(http.server.BaseHTTPRequestHandler):
         headers.append(("Content-Range",
                         f"bytes {begin}-{end - 1}/{len(content)}"))
         return 206, content[begin:end], headers
+
+    def upload(self, key, fields, body, fault):
+        """A request of an upload in parts."""
+        uploads = self.server.bucket.uploads
+        xml = (("Content-Type", "application/xml"),)
+        if "uploads" in fields:
+            self.server.bucket.puts += 1
+            name = f"upload+{self.server.bucket.puts}/="
+            uploads[name] = (key, {})
+            return 200, (f"<InitiateMultipartUploadResult><UploadId>{name}"
+                         "</UploadId></InitiateMultipartUploadResult>"
+                         ).encode(), xml
+        name = fields["uploadId"]
+        if name not in uploads or uploads[name][0] != key:
+            return 404, "NoSuchUpload", ()
+        parts = uploads[name][1]
+        if self.command == "PUT":
+            etag = f'"{hashlib.md5(body).hexdigest()}"'
+            parts[int(fields["partNumber"])] = (body, etag)
+            return 200, b"", (("ETag", etag),)
+        if self.command == "DELETE":
+            del uploads[name]
+            return 204, b"", ()
+        listed = re.findall("<Part><PartNumber>(.*?)</PartNumber>"
+                            "<ETag>(.*?)</ETag></Part>", body.decode())
+        if [(str(number), etag) for number, (_, etag)
+                in sorted(parts.items())] != listed:
+            return 400, "InvalidPart", ()
+        contents = [content for _, (content, _) in sorted(parts.items())]
+        if any(len(content) < LEAST_PART for content in contents[:-1]):
+            return 400, "EntityTooSmall", ()
+        if self.headers.get("if-none-match") == "*" and fault != "no_conditions":
+            if key in self.server.bucket.objects:
+                return 412, "PreconditionFailed", ()
+        if fault == "late":
+            return 200, b"<Error><Code>InternalError</Code></Error>", xml
+        self.server.bucket.puts += 1
+        etag = f'"{self.server.bucket.puts}-{len(contents)}"'
+        self.server.bucket.objects[key] = (b"".join(contents), etag)
+        del uploads[name]
+        return 200, (f"<CompleteMultipartUploadResult><ETag>{etag}</ETag>"
+                     "</CompleteMultipartUploadResult>").encode(), xml
 
     def list(self, query):
         objects = self.server.bucket.objects

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <ostream>
 #include <system_error>
 #include <vector>
 
@@ -11,9 +12,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/mapped_file.h"
-#include "common/objects/s3_objects.h"
 #include "common/status_macros.h"
 #include "tools/files/files.h"
+#include "tools/process/signals.h"
 
 namespace ebb::tools {
 
@@ -32,9 +33,9 @@ absl::Status IsThere(const std::string& name) {
 
 absl::StatusOr<std::unique_ptr<BucketFile>> BucketFile::Make(
     const std::string& store, std::string key, std::string last,
-    const Environment& environment) {
-  EBB_ASSIGN_OR_RETURN(S3Options options, ParseS3Url(store, environment));
-  EBB_ASSIGN_OR_RETURN(auto objects, S3Objects::Open(std::move(options)));
+    const BucketFileOptions& options) {
+  EBB_ASSIGN_OR_RETURN(S3Options s3, ParseS3Url(store, options.environment));
+  EBB_ASSIGN_OR_RETURN(auto objects, S3Objects::Open(std::move(s3)));
   std::error_code error;
   const fs::path temporary = fs::temp_directory_path(error);
   std::string folder =
@@ -43,12 +44,13 @@ absl::StatusOr<std::unique_ptr<BucketFile>> BucketFile::Make(
     return absl::ErrnoToStatus(
         errno, absl::StrCat("cannot make the temporary folder ", folder));
   }
-  return std::make_unique<BucketFile>(std::move(objects), std::move(key),
-                                      std::move(last), std::move(folder));
+  return std::make_unique<BucketFile>(std::move(objects), options,
+                                      std::move(key), std::move(last),
+                                      std::move(folder));
 }
 
 absl::StatusOr<std::unique_ptr<BucketFile>> BucketFile::Open(
-    const std::string& place, const Environment& environment) {
+    const std::string& place, const BucketFileOptions& options) {
   const absl::string_view path = absl::StripPrefix(place, kScheme);
   const size_t slash = path.find('/');
   const std::string key(
@@ -58,15 +60,14 @@ absl::StatusOr<std::unique_ptr<BucketFile>> BucketFile::Open(
     return absl::InvalidArgumentError(
         absl::StrCat(place, ": name an object, s3://BUCKET/KEY"));
   }
-  return Make(absl::StrCat(kScheme, path.substr(0, slash)), key, "",
-              environment);
+  return Make(absl::StrCat(kScheme, path.substr(0, slash)), key, "", options);
 }
 
 absl::StatusOr<std::unique_ptr<BucketFile>> BucketFile::OpenFolder(
     const std::string& place, absl::string_view last,
-    const Environment& environment) {
+    const BucketFileOptions& options) {
   return Make(std::string(absl::StripSuffix(place, "/")), "", std::string(last),
-              environment);
+              options);
 }
 
 BucketFile::~BucketFile() {
@@ -91,45 +92,35 @@ absl::Status BucketFile::MayPut(bool replace) {
 absl::Status BucketFile::PutOne(const std::string& key, const std::string& path,
                                 bool replace) {
   EBB_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
-  absl::Status put =
-      PutObject(objects_.get(), key, file.bytes(), {.create_only = !replace})
-          .status();
+  absl::Status put;
+  if (file.bytes().size() <= options_.most_at_once) {
+    put =
+        PutObject(objects_.get(), key, file.bytes(), {.create_only = !replace})
+            .status();
+  } else {
+    // What is killed deletes its parts before it ends.
+    EBB_ASSIGN_OR_RETURN(SignalWaiter signals, SignalWaiter::Create());
+    put = objects_
+              ->PutLarge(
+                  key, file.bytes(),
+                  {.create_only = !replace,
+                   .part_bytes = options_.part_bytes,
+                   .stop = [&] { return signals.Wait({}).interrupts > 0; }})
+              .status();
+  }
   if (!absl::IsAlreadyExists(put)) return put;
   return IsThere(absl::StrCat(objects_->place(), key, " exists"));
 }
 
 absl::Status BucketFile::Put(bool replace) {
-  const bool one = !key_.empty();
-  // Nothing is put if one cannot be.
+  if (!key_.empty()) return PutOne(key_, copy(), replace);
   std::vector<std::string> names;
   std::error_code error;
-  if (!one) {
-    for (const auto& entry : fs::directory_iterator(copy(), error)) {
-      names.push_back(entry.path().filename().string());
-    }
-    std::ranges::sort(names);
-  }
-  const auto check = [&](const std::string& key,
-                         const std::string& path) -> absl::Status {
-    const auto bytes = fs::file_size(path, error);
-    if (error) return absl::ErrnoToStatus(error.value(), path);
-    if (bytes <= kMostObjectBytes) return absl::OkStatus();
-    return absl::ResourceExhaustedError(absl::StrCat(
-        objects_->place(), key, " would have ", bytes >> 20,
-        " MiB, and ebb puts objects of at most ", kMostObjectBytes >> 20,
-        " MiB. ",
-        one ? "Name a prefix, which gets an object for each tensor, or a file "
-              "of this machine, and copy that"
-            : "Name a folder of this machine, and copy that"));
-  };
-  if (one) {
-    EBB_RETURN_IF_ERROR(check(key_, copy()));
-    return PutOne(key_, copy(), replace);
+  for (const auto& entry : fs::directory_iterator(copy(), error)) {
+    names.push_back(entry.path().filename().string());
   }
   if (error) return absl::ErrnoToStatus(error.value(), copy());
-  for (const std::string& name : names) {
-    EBB_RETURN_IF_ERROR(check(name, absl::StrCat(copy(), "/", name)));
-  }
+  std::ranges::sort(names);
   // A reader never sees the new objects as the old whole.
   if (replace) EBB_RETURN_IF_ERROR(objects_->Delete(last_));
   for (const std::string& name : names) {
@@ -140,8 +131,19 @@ absl::Status BucketFile::Put(bool replace) {
 }
 
 absl::Status BucketFile::Get() {
-  EBB_ASSIGN_OR_RETURN(const ObjectContent content, objects_->Get(key_, {}));
-  return WriteFile(copy(), content.bytes);
+  return WriteFile(copy(), [this](std::ostream& out) -> absl::Status {
+    GetOptions part{.bytes = options_.part_bytes};
+    for (uint64_t size = 1; part.offset < size; part.offset += part.bytes) {
+      const auto content = objects_->Get(key_, part);
+      // Of an empty object no part can be read.
+      if (part.offset == 0 && absl::IsOutOfRange(content.status())) break;
+      EBB_RETURN_IF_ERROR(content.status());
+      out << content->bytes;
+      size = content->size;
+      part.if_match = content->etag;
+    }
+    return absl::OkStatus();
+  });
 }
 
 }  // namespace ebb::tools

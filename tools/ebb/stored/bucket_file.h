@@ -2,6 +2,7 @@
 #ifndef EBB_TOOLS_EBB_STORED_BUCKET_FILE_H_
 #define EBB_TOOLS_EBB_STORED_BUCKET_FILE_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,8 +12,16 @@
 #include "absl/strings/string_view.h"
 #include "common/objects/credentials.h"
 #include "common/objects/object_store.h"
+#include "common/objects/s3_objects.h"
 
 namespace ebb::tools {
+
+struct BucketFileOptions {
+  Environment environment = ProcessEnvironment;
+  // Longer files are put, and all files are read, in parts of `part_bytes`.
+  uint64_t most_at_once = kMostObjectBytes;
+  uint64_t part_bytes = uint64_t{64} << 20;
+};
 
 // An object, or the objects below a prefix, and a place for a copy on this
 // machine. The destructor deletes the copy.
@@ -27,18 +36,18 @@ class BucketFile {
  public:
   // `place` is s3://BUCKET/KEY. InvalidArgument: it names no object.
   static absl::StatusOr<std::unique_ptr<BucketFile>> Open(
-      const std::string& place,
-      const Environment& environment = ProcessEnvironment);
+      const std::string& place, const BucketFileOptions& options = {});
   // `place` is s3://BUCKET or s3://BUCKET/PREFIX. What is there is whole if
   // it has an object with the name `last`.
   static absl::StatusOr<std::unique_ptr<BucketFile>> OpenFolder(
       const std::string& place, absl::string_view last,
-      const Environment& environment = ProcessEnvironment);
+      const BucketFileOptions& options = {});
 
   // Use Open or OpenFolder.
-  BucketFile(std::unique_ptr<ObjectStore> objects, std::string key,
-             std::string last, std::string folder)
-      : objects_(std::move(objects)),
+  BucketFile(std::unique_ptr<S3Objects> objects, BucketFileOptions options,
+             std::string key, std::string last, std::string folder)
+      : options_(std::move(options)),
+        objects_(std::move(objects)),
         key_(std::move(key)),
         last_(std::move(last)),
         folder_(std::move(folder)) {}
@@ -56,8 +65,9 @@ class BucketFile {
   absl::Status MayPut(bool replace);
   // Puts the copy. A file is seen whole or not at all. If it is a folder,
   // `last` is put after all others; with `replace` an older one is deleted
-  // before. AlreadyExists: something else is there, and not `replace`.
-  // ResourceExhausted: a file is longer than an object may be.
+  // before. AlreadyExists: something else is there, and not `replace`. While it
+  // puts a long file in parts, SIGINT, SIGTERM and SIGHUP give that up: its
+  // parts are deleted, and the error is Cancelled. Make no SignalWaiter then.
   absl::Status Put(bool replace);
   // Makes the copy of the object. NotFound.
   absl::Status Get();
@@ -65,11 +75,12 @@ class BucketFile {
  private:
   static absl::StatusOr<std::unique_ptr<BucketFile>> Make(
       const std::string& store, std::string key, std::string last,
-      const Environment& environment);
+      const BucketFileOptions& options);
   absl::Status PutOne(const std::string& key, const std::string& path,
                       bool replace);
 
-  const std::unique_ptr<ObjectStore> objects_;
+  const BucketFileOptions options_;
+  const std::unique_ptr<S3Objects> objects_;
   const std::string key_;   // Empty: it is a folder.
   const std::string last_;  // Empty: it is not a folder.
   const std::string folder_;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -29,14 +30,17 @@ class BucketFileTest : public ::testing::Test {
     }
     return "";
   }
+  // Files of more than 6 MiB are put in parts.
+  BucketFileOptions Options() {
+    return {.environment = [this](const char* name) { return Variable(name); },
+            .most_at_once = 6 << 20,
+            .part_bytes = 5 << 20};
+  }
   absl::StatusOr<std::unique_ptr<BucketFile>> Open(const std::string& place) {
-    return BucketFile::Open(
-        place, [this](const char* name) { return Variable(name); });
+    return BucketFile::Open(place, Options());
   }
   std::unique_ptr<BucketFile> OpenFolder(const std::string& place) {
-    auto file = BucketFile::OpenFolder(
-        place, "model.json",
-        [this](const char* name) { return Variable(name); });
+    auto file = BucketFile::OpenFolder(place, "model.json", Options());
     EXPECT_TRUE(file.ok()) << file.status();
     return *std::move(file);
   }
@@ -136,15 +140,50 @@ TEST_F(BucketFileTest, ARefusalIsToldBeforeTheWork) {
   EXPECT_EQ(file->MayPut(true).code(), absl::StatusCode::kPermissionDenied);
 }
 
-TEST_F(BucketFileTest, TooLongAFileIsRefusedBeforeAnythingIsPut) {
-  const auto folder = OpenFolder("s3://bucket/m");
-  WriteFolder(*folder, "x");
-  // Sparse: it takes no room.
-  std::filesystem::resize_file(folder->copy() + "/z.npy", kMostObjectBytes + 1);
-  const absl::Status refused = folder->Put(false);
-  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(refused.message(), HasSubstr("at most 512 MiB"));
+// The old limit of an object was 512 MiB.
+TEST_F(BucketFileTest, ALongFileIsPutInPartsAndReadBack) {
+  std::string bytes(size_t{12} << 20, 'a');
+  for (size_t i = 0; i < bytes.size(); i += 1000) {
+    bytes[i] = static_cast<char>(i / 1000);
+  }
+  const auto file = *Open("s3://bucket/long");
+  ASSERT_TRUE(WriteFile(file->copy(), bytes).ok());
+  const absl::Status put = file->Put(false);
+  ASSERT_TRUE(put.ok()) << put;
+  EXPECT_EQ(server_.open_uploads(), 0);
+  const auto again = *Open("s3://bucket/long");
+  ASSERT_TRUE(again->Get().ok());
+  EXPECT_TRUE(*ReadFile(again->copy()) == bytes);
+  // The same once more, as after an answer that was lost.
+  EXPECT_TRUE(file->Put(false).ok());
+  bytes.back() = 'b';
+  ASSERT_TRUE(WriteFile(file->copy(), bytes).ok());
+  EXPECT_EQ(file->Put(false).code(), absl::StatusCode::kAlreadyExists);
+  ASSERT_TRUE(file->Put(true).ok());
+  EXPECT_TRUE(Content("long") == bytes);
+}
+
+TEST_F(BucketFileTest, AnInterruptedUploadLeavesNothing) {
+  const auto file = *Open("s3://bucket/long");
+  ASSERT_TRUE(WriteFile(file->copy(), std::string(7 << 20, 'a')).ok());
+  // Held back until the upload looks.
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &set, nullptr), 0);
+  ASSERT_EQ(raise(SIGTERM), 0);
+  const absl::Status put = file->Put(false);
+  EXPECT_EQ(put.code(), absl::StatusCode::kCancelled) << put;
+  EXPECT_EQ(server_.open_uploads(), 0);
   EXPECT_TRUE(Keys().empty());
+}
+
+TEST_F(BucketFileTest, AnEmptyObjectIsRead) {
+  ASSERT_TRUE(PutObject(store_.get(), "empty", "").ok());
+  const auto file = *Open("s3://bucket/empty");
+  const absl::Status got = file->Get();
+  ASSERT_TRUE(got.ok()) << got;
+  EXPECT_EQ(*ReadFile(file->copy()), "");
 }
 
 TEST_F(BucketFileTest, AnObjectHasAKey) {

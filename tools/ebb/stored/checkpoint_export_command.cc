@@ -233,7 +233,10 @@ int Export(const CheckpointExportFlags& flags) {
           ? WriteSafetensors(output.string(), all->tensors, all->metadata)
           : WriteNpyFolder(output.string(), *all);
   if (written.ok() && *bucket != nullptr) written = (*bucket)->Put(flags.force);
-  if (!written.ok()) return Report(written);
+  if (!written.ok()) {
+    const int code = Report(written);
+    return absl::IsCancelled(written) ? kExitInterrupted : code;
+  }
   std::cout << Count(all->tensors.size(), "tensor") << ", ";
   if (stored->forest != nullptr) {
     std::cout << Count(stored->forest->trees().size(), "tree");
