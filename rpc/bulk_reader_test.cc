@@ -205,7 +205,7 @@ TEST_F(BulkReaderTest, NonsenseEndsIt) {
       Values(kBulkPart, 1);
   const std::vector<std::string> all = {
       FrameBytes({.kind = 0}),
-      FrameBytes({.kind = 4}),
+      FrameBytes({.kind = 5}),
       FrameBytes({.kind = kBulkPush, .token_bytes = kTokenBytes + 1}),
       FrameBytes({.kind = kBulkPush, .header_bytes = kMaxHeaderBytes + 1}),
       FrameBytes({.kind = kBulkPush, .value_bytes = (uint64_t{1} << 48) + 1}),

@@ -83,7 +83,9 @@ INSTANTIATE_TEST_SUITE_P(BulkTls, TransportContractTest,
                                        BulkTls{
                                            .server = Shared().Of(Role::kServer),
                                            .worker = Shared().Of(Role::kWorker),
-                                           .worker_name = "worker"});
+                                           .worker_name = "worker",
+                                           .peer = Shared().Of(Role::kServer),
+                                           .peer_name = "ps"});
                                  },
                              .any_address = "any:0",
                              .nobody_address = "nobody:1"}));
@@ -149,7 +151,7 @@ TEST_F(BulkTlsTest, AnExpiredWorkerIsRefusedAndTold) {
 
 TEST_F(BulkTlsTest, AnotherRoleIsRefused) {
   for (const Role role : kAllRoles) {
-    if (role == Role::kWorker) continue;
+    if (role == Role::kWorker || role == Role::kServer) continue;
     const int64_t before =
         Refused(Refusal::kRole) + Refused(Refusal::kHandshake);
     EXPECT_FALSE(Open(certificates_.Of(role), std::string(RoleName(role))).ok())
@@ -158,6 +160,44 @@ TEST_F(BulkTlsTest, AnotherRoleIsRefused) {
       return Refused(Refusal::kRole) + Refused(Refusal::kHandshake) ==
              before + 1;
     })) << RoleName(role);
+  }
+}
+
+// What each may say is what it may call over gRPC.
+TEST_F(BulkTlsTest, AServerOnlyFetchesAndAWorkerDoesNot) {
+  for (const Role role : {Role::kServer, Role::kWorker}) {
+    const std::string name(RoleName(role));
+    const auto token = host_->Offer(internal::kBulkVersion, name);
+    ASSERT_TRUE(token.ok()) << token.status();
+    const auto session =
+        BulkSession::Open({kBulkTestHost, host_->port(), *token},
+                          {.tls = certificates_.Of(role)}, -1);
+    ASSERT_TRUE(session.ok()) << session.status();
+    std::thread running([&] { (*session)->Run({}); });
+    const int64_t before = Refused(Refusal::kRole);
+    Answer<PushReply> pushed;
+    Answer<PullReply> pulled;
+    Answer<FetchReply> fetched;
+
+    PushRequest push = MakePush(1, {1});
+    PsChannel::PushDone push_done = pushed.Done();
+    PsChannel::PullDone pull_done = pulled.Done();
+    PsChannel::FetchDone fetch_done = fetched.Done();
+    ASSERT_TRUE((*session)->Push(&push, absl::Now() + kLong, &push_done));
+    ASSERT_TRUE((*session)->Pull(MakePull(1), absl::Now() + kLong, &pull_done));
+    ASSERT_TRUE((*session)->Clock({JobId(1), Generation(2), {SessionId(3)}}));
+    ASSERT_TRUE(
+        (*session)->Fetch(MakeFetch(1), absl::Now() + kLong, &fetch_done));
+
+    const bool works = role == Role::kWorker;
+    const auto allowed = absl::StatusCode::kOk;
+    const auto refused = absl::StatusCode::kPermissionDenied;
+    EXPECT_EQ(pushed.Wait().status().code(), works ? allowed : refused);
+    EXPECT_EQ(pulled.Wait().status().code(), works ? allowed : refused);
+    EXPECT_EQ(fetched.Wait().status().code(), works ? refused : allowed);
+    EXPECT_EQ(Refused(Refusal::kRole), before + (works ? 1 : 3));
+    (*session)->Stop();
+    running.join();
   }
 }
 

@@ -42,6 +42,7 @@
 #include "rpc/security.h"
 #include "rpc/security_watch.h"
 #include "rpc/testing/shared_values.h"
+#include "rpc/testing/two_roles.h"
 #include "rpc/transport_contract.h"
 
 namespace ebb::rpc {
@@ -106,29 +107,6 @@ class Certificates {
 
 // --- The contract ------------------------------------------------------------
 
-// A worker pushes and pulls, and a server fetches: with a certificate each.
-class TwoRoles : public PsChannel {
- public:
-  TwoRoles(std::unique_ptr<PsChannel> worker, std::unique_ptr<PsChannel> server)
-      : worker_(std::move(worker)), server_(std::move(server)) {}
-  void Push(PushRequest request, absl::Duration deadline,
-            PushDone done) override {
-    worker_->Push(std::move(request), deadline, std::move(done));
-  }
-  void Pull(const PullRequest& request, absl::Duration deadline,
-            PullDone done) override {
-    worker_->Pull(request, deadline, std::move(done));
-  }
-  void Clock(const ClockUpdate& update) override { worker_->Clock(update); }
-  void Fetch(const FetchRequest& request, absl::Duration deadline,
-             FetchDone done) override {
-    server_->Fetch(request, deadline, std::move(done));
-  }
-
- private:
-  const std::unique_ptr<PsChannel> worker_, server_;
-};
-
 // Everybody is who it should be.
 class EachItsRole : public Transport {
  public:
@@ -148,13 +126,14 @@ class EachItsRole : public Transport {
   }
   std::unique_ptr<PsChannel> ConnectPs(const std::string& address) override {
     auto worker = worker_.ConnectPs(address);
+    auto server = server_.ConnectPs(address);
     if (bulk_ && address != kNobody) {
-      EXPECT_TRUE(
-          static_cast<internal::PreferredChannel&>(*worker).AwaitSession(
-              kLong));
+      for (PsChannel* one : {worker.get(), server.get()}) {
+        EXPECT_TRUE(
+            static_cast<internal::PreferredChannel&>(*one).AwaitSession(kLong));
+      }
     }
-    return std::make_unique<TwoRoles>(std::move(worker),
-                                      server_.ConnectPs(address));
+    return std::make_unique<TwoRoles>(std::move(worker), std::move(server));
   }
   std::unique_ptr<WorkerSession> ConnectWorkerSession(
       const std::string& address, WorkerSessionHandler* handler) override {

@@ -199,7 +199,7 @@ absl::StatusOr<std::unique_ptr<Listener>> GrpcTransport::ListenPs(
       beside.bulk = *std::move(host);
       beside.services.push_back(internal::MakeBulkService(beside.bulk.get()));
     } else {
-      LOG(WARNING) << "no worker can use a bulk stream: "
+      LOG(WARNING) << "no process can use a bulk stream: "
                    << host.status().message();
     }
   }
@@ -243,8 +243,8 @@ std::unique_ptr<PsChannel> GrpcTransport::ConnectPs(
                                             .tls = tls_});
     if (opener.ok()) {
       network = std::make_unique<internal::PreferredChannel>(
-          internal::PreferredWay{.name = "bulk-stream"}, address,
-          std::move(network), *std::move(opener));
+          internal::PreferredWay{.name = "bulk-stream", .fetches = true},
+          address, std::move(network), *std::move(opener));
     } else {
       LOG(WARNING) << "server=" << address
                    << " no bulk stream: " << opener.status().message();

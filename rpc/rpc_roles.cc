@@ -14,6 +14,8 @@ namespace {
 
 constexpr RoleSet kWorkers = {Role::kWorker};
 constexpr RoleSet kServers = {Role::kServer};
+// Each message is then allowed as its RPC is.
+constexpr RoleSet kWorkersAndServers = {Role::kWorker, Role::kServer};
 constexpr RoleSet kChange = {Role::kClient};
 constexpr RoleSet kLook = {Role::kClient, Role::kViewer};
 
@@ -42,7 +44,7 @@ constexpr std::pair<absl::string_view, RoleSet> kTable[] = {
     {"/ebb.v1.ParameterServer/ReadVersion", kLook},
 
     {"/ebb.v1.SharedMemory/OpenSharedMemory", kWorkers},
-    {"/ebb.v1.BulkStream/OpenBulkStream", kWorkers},
+    {"/ebb.v1.BulkStream/OpenBulkStream", kWorkersAndServers},
 
     {"/ebb.v1.DataSets/BeginPush", kChange},
     {"/ebb.v1.DataSets/FindMissing", kChange},

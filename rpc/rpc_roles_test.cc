@@ -89,7 +89,7 @@ TEST(RpcRolesTest, OnlyWorkersPushAndOnlyServersFetch) {
     EXPECT_EQ(Denied("/ebb.v1.SharedMemory/OpenSharedMemory", role),
               role != Role::kWorker);
     EXPECT_EQ(Denied("/ebb.v1.BulkStream/OpenBulkStream", role),
-              role != Role::kWorker);
+              role != Role::kWorker && role != Role::kServer);
     EXPECT_FALSE(Denied("/grpc.health.v1.Health/Check", role));
   }
 }

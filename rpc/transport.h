@@ -63,16 +63,16 @@ struct TransportOptions {
   absl::Duration shutdown_grace = absl::Seconds(1);
   // Whether a worker and a server of one machine and one user reach each other
   // through shared memory, if both allow it (docs/decisions/0009). Default: no.
-  // The messages are the same, except for Fetch, which takes the network.
+  // The messages are the same, except for Fetch, which takes no shared memory.
   bool shared_memory = false;
   // The heap of a worker's gradients, which such servers read in place;
   // gradients elsewhere are copied. Default: none.
   std::shared_ptr<shm::SharedHeap> heap;
   // Whether a worker and a server move pushes and pulls over a TCP connection
-  // of their own where they do not share memory, if both allow it
-  // (docs/decisions/0034). Default: no.
+  // of their own where they do not share memory, and two servers the partitions
+  // that move, if both allow it (docs/decisions/0034). Default: no.
   bool bulk_stream = false;
-  // The server's port for that; 0 picks a free one, which workers are told.
+  // The server's port for that; 0 picks a free one, which callers are told.
   int bulk_port = 0;
   // Threads that run the admin handlers of one listener, and calls that may
   // wait for one. Defaults 2 and 64.

@@ -11,8 +11,9 @@ namespace ebb::server {
 
 namespace {
 
-// Bytes of one answer.
+// Bytes of one answer, and answers with blocks that are under way.
 constexpr int64_t kMostBytes = int64_t{4} << 20;
+constexpr size_t kMostAsked = 4;
 // The source may only be slow, or a message lost; then it is asked again. This
 // must not last long: it has to be decided which server serves the partition.
 constexpr absl::Duration kFetchRetry = absl::Milliseconds(50);
@@ -42,44 +43,51 @@ IncomingMove::IncomingMove(const MoveIn& order, std::shared_ptr<BlockPool> pool)
       term_(order.term),
       pool_(std::move(pool)) {}
 
+bool IncomingMove::MayAsk() const {
+  if (stage_ >= Stage::kComplete) return false;
+  if (!wants_blocks()) return asked_.empty();
+  return !missing_.empty() && asked_.size() < kMostAsked;
+}
+
 std::optional<FetchTask> IncomingMove::Next(absl::Time now) {
-  if (asked_ || now < try_at_ || stage_ >= Stage::kComplete) {
-    return std::nullopt;
-  }
+  if (now < try_at_ || !MayAsk()) return std::nullopt;
   FetchTask task;
   task.address = address_;
   task.request = about_;
   task.pool = pool_;
   task.request.freeze = stage_ == Stage::kLastCut;
-  if (stage_ == Stage::kFirstBlocks || stage_ == Stage::kLastBlocks) {
-    int64_t bytes = 0;
-    for (auto it = missing_.rbegin(); it != missing_.rend(); ++it) {
-      bytes += BytesOf(it->floats);
-      if (bytes > kMostBytes && !task.blocks.empty()) break;
-      task.blocks.push_back(*it);
-      task.request.blocks.push_back(it->number);
-    }
+  for (int64_t bytes = 0; wants_blocks() && !missing_.empty();) {
+    const StoredBlock& block = missing_.back();
+    bytes += BytesOf(block.floats);
+    if (bytes > kMostBytes && !task.blocks.empty()) break;
+    task.request.blocks.push_back(block.number);
+    task.blocks.push_back(block);
+    missing_.pop_back();
   }
   if (task.request.freeze) frozen_at_ = std::min(frozen_at_, now);
-  asked_ = true;
   if (last_answer_ == absl::InfinitePast()) last_answer_ = now;
-  asked_for_ = task.request.blocks;
+  asked_.push_back(task.blocks);
   return task;
 }
 
 absl::Time IncomingMove::NextTry() const {
-  if (asked_ || stage_ >= Stage::kComplete) return absl::InfiniteFuture();
-  return try_at_;
+  return MayAsk() ? try_at_ : absl::InfiniteFuture();
 }
 
 absl::Status IncomingMove::OnFetched(const FetchRequest& request,
                                      absl::StatusOr<Fetched> fetched,
                                      absl::Time now) {
-  if (!asked_ || request.new_term != term_ || request.blocks != asked_for_ ||
+  const auto asked =
+      std::ranges::find_if(asked_, [&](const std::vector<StoredBlock>& one) {
+        return std::ranges::equal(one, request.blocks, {},
+                                  &StoredBlock::number);
+      });
+  if (asked == asked_.end() || request.new_term != term_ ||
       request.freeze != (stage_ == Stage::kLastCut)) {
     return absl::OkStatus();
   }
-  asked_ = false;
+  const std::vector<StoredBlock> blocks = std::move(*asked);
+  asked_.erase(asked);
   if (!fetched.ok()) {
     const bool passes = absl::IsUnavailable(fetched.status()) ||
                         absl::IsDeadlineExceeded(fetched.status()) ||
@@ -92,6 +100,7 @@ absl::Status IncomingMove::OnFetched(const FetchRequest& request,
     }
     if (!passes || now - last_answer_ >= kPatience) return fetched.status();
     try_at_ = now + kFetchRetry;
+    missing_.insert(missing_.end(), blocks.rbegin(), blocks.rend());
     return absl::OkStatus();
   }
   last_answer_ = now;
@@ -107,9 +116,8 @@ absl::Status IncomingMove::OnFetched(const FetchRequest& request,
   }
   for (size_t i = 0; i < request.blocks.size(); ++i) {
     blocks_[request.blocks[i]] = std::move(fetched->blocks[i]);
-    missing_.pop_back();
   }
-  WantBlocks();
+  EndBlocks();
   return absl::OkStatus();
 }
 
@@ -144,12 +152,12 @@ absl::Status IncomingMove::TakeOutline(Manifest outline) {
   }
   stage_ =
       stage_ == Stage::kFirstCut ? Stage::kFirstBlocks : Stage::kLastBlocks;
-  WantBlocks();
+  EndBlocks();
   return absl::OkStatus();
 }
 
-void IncomingMove::WantBlocks() {
-  if (!missing_.empty()) return;
+void IncomingMove::EndBlocks() {
+  if (!missing_.empty() || !asked_.empty()) return;
   stage_ = stage_ == Stage::kFirstBlocks ? Stage::kLastCut : Stage::kComplete;
 }
 

@@ -4,7 +4,9 @@
 //   first cut -> its blocks -> last cut (the source freezes) -> new blocks
 //     -> stored as version (T', 0) -> the scheduler is told, and decides
 //
-// It asks for one thing at a time, so the requests under way are bounded.
+// It asks for one cut, or for blocks by a few requests at a time: while one
+// answer is copied and checked, the next is on its way. So what is under way is
+// bounded.
 // Decision logic only: time and answers in, requests out. Thread-compatible.
 #ifndef EBB_SERVER_INCOMING_MOVE_H_
 #define EBB_SERVER_INCOMING_MOVE_H_
@@ -33,8 +35,8 @@ class IncomingMove {
 
   Term term() const { return term_; }
 
-  // Returns the next request; nullopt: an answer is awaited, it is not yet time
-  // to ask again, or everything is there.
+  // Returns the next request; call it until it has none. nullopt: an answer is
+  // awaited, it is not yet time to ask again, or everything is there.
   std::optional<FetchTask> Next(absl::Time now);
   // When Next may have something; InfiniteFuture: after an answer.
   absl::Time NextTry() const;
@@ -76,8 +78,13 @@ class IncomingMove {
   };
 
   absl::Status TakeOutline(Manifest outline);
-  // The blocks of the outline that are not here yet; or on to the next stage.
-  void WantBlocks();
+  bool wants_blocks() const {
+    return stage_ == Stage::kFirstBlocks || stage_ == Stage::kLastBlocks;
+  }
+  // There is something to ask for, and room for one more request.
+  bool MayAsk() const;
+  // On to the next stage if all blocks of the outline are here.
+  void EndBlocks();
 
   const FetchRequest about_;  // The part that is the same in every request.
   const std::optional<ServerId> source_;
@@ -88,9 +95,10 @@ class IncomingMove {
   Stage stage_ = Stage::kFirstCut;
   Manifest outline_;
   std::map<uint64_t, BlockRef> blocks_;  // By their numbers at the source.
-  std::vector<StoredBlock> missing_;     // Back first.
-  bool asked_ = false;
-  std::vector<uint64_t> asked_for_;
+  // The blocks of the outline that are neither here nor asked for; back first.
+  std::vector<StoredBlock> missing_;
+  // The requests under way: the blocks of each; none: a cut.
+  std::vector<std::vector<StoredBlock>> asked_;
   absl::Time try_at_ = absl::InfinitePast();
   absl::Time last_answer_ = absl::InfinitePast();
   // Calls that failed since then.

@@ -57,7 +57,7 @@ bool IncomingMoves::Begin(const MoveIn& order, absl::Time now,
 
 void IncomingMoves::FetchNext(HostedPartition* hosted, absl::Time now,
                               ServerActions* out) {
-  if (auto task = hosted->incoming->Next(now)) {
+  while (auto task = hosted->incoming->Next(now)) {
     out->push_back(Fetch{*std::move(task)});
   }
 }

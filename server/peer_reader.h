@@ -16,7 +16,7 @@
 
 namespace ebb::server {
 
-// Thread-safe. The core bounds the tasks under way: one for each move.
+// Thread-safe. The core bounds the tasks under way: a few for each move.
 class PeerReader {
  public:
   // Called on the reader's thread, once for each task unless it is stopped.

@@ -3,16 +3,41 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "rpc/internal/bulk_protocol.h"
 #include "rpc/internal/message_parts.h"
+#include "rpc/rpc_roles.h"
+#include "rpc/wire.h"
 
 namespace ebb::rpc::internal {
 
+namespace {
+
+// The RPC with the same meaning.
+absl::string_view RpcOf(uint32_t kind) {
+  switch (kind) {
+    case kBulkPush:
+      return "/ebb.v1.ParameterServer/Push";
+    case kBulkPull:
+      return "/ebb.v1.ParameterServer/Pull";
+    case kBulkClock:
+      return "/ebb.v1.ParameterServer/Clock";
+    case kBulkFetch:
+      return "/ebb.v1.ParameterServer/Fetch";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
 BulkConnection::BulkConnection(const CallServices& services,
-                               std::unique_ptr<BulkStream> stream)
-    : services_(services), stream_(std::move(stream)) {}
+                               std::unique_ptr<BulkStream> stream,
+                               BulkPeer peer)
+    : services_(services), stream_(std::move(stream)), peer_(std::move(peer)) {}
 
 bool BulkConnection::closed() const {
   MutexLock lock(&mu_);
@@ -34,7 +59,7 @@ void BulkConnection::Run() {
                    [this] { return Tick(); });
   if (absl::IsInvalidArgument(why)) {
     services_.guard.Count(Refusal::kMessage);
-    LOG(WARNING) << "a worker's bulk stream ends: " << why.message();
+    LOG(WARNING) << "a bulk stream from outside ends: " << why.message();
   }
   Close();
 }
@@ -55,19 +80,28 @@ std::optional<absl::Time> BulkConnection::Tick() {
   return absl::Now() + absl::Milliseconds(1);
 }
 
+absl::Status BulkConnection::CheckRole(uint32_t kind) const {
+  if (!peer_.role.has_value()) return absl::OkStatus();
+  absl::Status may = CheckCaller(RpcOf(kind), *peer_.role, peer_.name);
+  if (!may.ok()) services_.guard.Count(Refusal::kRole);
+  return may;
+}
+
 bool BulkConnection::Handle(const BulkMessage& call) {
+  if (RpcOf(call.kind).empty()) return false;
+  const absl::Status may = CheckRole(call.kind);
   if (call.kind == kBulkClock) {
     // It is repeated anyway.
-    return !call.refused.ok() ||
+    return !call.refused.ok() || !may.ok() ||
            ServeClock(services_, call.message, call.token);
   }
-  if (call.kind != kBulkPush && call.kind != kBulkPull) return false;
   {
     MutexLock lock(&mu_);
     if (open_.contains(call.id)) return false;
   }
   absl::Status begun = call.refused;
   if (absl::IsResourceExhausted(begun)) services_.guard.Count(Refusal::kCalls);
+  if (begun.ok()) begun = may;
   if (begun.ok()) begun = BeginCall(services_, call.message.size());
   if (!begun.ok()) {
     Reply(call.id, begun, {});
@@ -77,8 +111,12 @@ bool BulkConnection::Handle(const BulkMessage& call) {
     MutexLock lock(&mu_);
     open_.insert(call.id);
   }
-  ServeMessage(services_, shared_from_this(), call.id, call.kind == kBulkPush,
-               call.message, call.token);
+  if (call.kind == kBulkFetch) {
+    ServeFetch(services_, shared_from_this(), call.id, call.message);
+  } else {
+    ServeMessage(services_, shared_from_this(), call.id, call.kind == kBulkPush,
+                 call.message, call.token);
+  }
   return true;
 }
 
@@ -93,6 +131,13 @@ void BulkConnection::Answer(uint64_t id, const absl::Status& status,
   services_.traffic->CallEnded();
   if (status.ok() && message.size() > services_.most_bytes) {
     Reply(id, AnswerTooLarge(message.size(), services_.most_bytes), {});
+  } else if (status.ok() && HeaderOf(message).size() > kMaxHeaderBytes) {
+    // The other side would take it for nonsense, and end the connection.
+    Reply(id,
+          absl::InvalidArgumentError(absl::StrCat("the answer has more than ",
+                                                  kMaxHeaderBytes,
+                                                  " bytes besides its values")),
+          {});
   } else {
     Reply(id, status, message);
   }
@@ -111,7 +156,7 @@ void BulkConnection::Reply(uint64_t id, const absl::Status& status,
     reply.message = {};
     reply.message.Append(text, BytesOf(*text));
   }
-  // A worker that does not read gets nothing more: the stream ends.
+  // A side that does not read gets nothing more: the stream ends.
   stream_->Send(std::move(reply), BulkStream::Order::kBySize);
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
@@ -12,20 +13,27 @@
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "common/payload.h"
+#include "common/tls/role.h"
 #include "rpc/internal/bulk_stream.h"
 #include "rpc/internal/served_call.h"
 
 namespace ebb::rpc::internal {
+
+// The certificate that the other side showed.
+struct BulkPeer {
+  std::optional<Role> role;  // None: without TLS, every call is allowed.
+  std::string name;
+};
 
 // Thread-safe, but that one thread calls Run(), once. The handler's answers
 // keep it; what comes after its end does nothing.
 class BulkConnection : public std::enable_shared_from_this<BulkConnection> {
  public:
   BulkConnection(const CallServices& services,
-                 std::unique_ptr<BulkStream> stream);
+                 std::unique_ptr<BulkStream> stream, BulkPeer peer = {});
 
-  // Serves what the worker asks, until it is gone or talks nonsense, or until
-  // Stop(). Then closes.
+  // Serves what the other side asks, until it is gone or talks nonsense, or
+  // until Stop(). Then closes.
   void Run();
   // Takes no call any more once Traffic refuses them; ends Run() when none is
   // open, or at `until`.
@@ -38,6 +46,8 @@ class BulkConnection : public std::enable_shared_from_this<BulkConnection> {
  private:
   // False: nonsense.
   bool Handle(const BulkMessage& call);
+  // What the RPC with the same meaning allows (rpc_roles.h).
+  absl::Status CheckRole(uint32_t kind) const;
   // None: it is to stop now.
   std::optional<absl::Time> Tick();
   void Reply(uint64_t id, const absl::Status& status, const Payload& message);
@@ -45,6 +55,7 @@ class BulkConnection : public std::enable_shared_from_this<BulkConnection> {
 
   const CallServices services_;
   const std::unique_ptr<BulkStream> stream_;
+  const BulkPeer peer_;
 
   mutable Mutex mu_;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;

@@ -99,8 +99,8 @@ void BulkHost::Accept() {
       if (guest.ok()) {
         guests.push_back(*std::move(guest));
       } else {
-        LOG_EVERY_T(WARNING, 1)
-            << "no worker can open a bulk stream: " << guest.status().message();
+        LOG_EVERY_T(WARNING, 1) << "no process can open a bulk stream: "
+                                << guest.status().message();
       }
     }
   }
@@ -129,7 +129,7 @@ bool BulkHost::Hear(Guest* guest) {
   const absl::StatusOr<bool> stays = HearOf(guest);
   if (stays.ok()) return *stays && absl::Now() < guest->until;
   // A stranger must not fill the disk.
-  LOG_EVERY_T(WARNING, 1) << "a worker got no bulk stream: "
+  LOG_EVERY_T(WARNING, 1) << "a process got no bulk stream: "
                           << stays.status().message();
   return false;
 }
@@ -163,7 +163,7 @@ absl::StatusOr<bool> BulkHost::Shake(Guest* guest) {
     services_.guard.Count(Refusal::kRole);
     return may;
   }
-  guest->name = shown.name;
+  guest->peer = {*shown.role, shown.name};
   guest->shaking = nullptr;
   return true;
 }
@@ -175,7 +175,7 @@ absl::Status BulkHost::Welcome(Guest* guest) {
     return absl::InvalidArgumentError("its greeting is malformed");
   }
   EBB_RETURN_IF_ERROR(offers_.Take(
-      {greeting.token.data(), greeting.token.size()}, guest->name));
+      {greeting.token.data(), greeting.token.size()}, guest->peer.name));
   EBB_RETURN_IF_ERROR(HasRoom());
   const BulkHello hello = {
       .most_bytes = std::min(services_.most_bytes, memory_->room_bytes())};
@@ -185,8 +185,8 @@ absl::Status BulkHost::Welcome(Guest* guest) {
   EBB_ASSIGN_OR_RETURN(
       std::unique_ptr<BulkStream> stream,
       BulkStream::Make(std::move(guest->socket), memory_, options_.stream));
-  auto connection =
-      std::make_shared<BulkConnection>(services_, std::move(stream));
+  auto connection = std::make_shared<BulkConnection>(
+      services_, std::move(stream), std::move(guest->peer));
   served_.Add(std::move(connection));
   return absl::OkStatus();
 }

@@ -1,4 +1,4 @@
-// The port at which workers of other machines open bulk streams.
+// The port at which workers and servers of other machines open bulk streams.
 #ifndef EBB_RPC_INTERNAL_BULK_HOST_H_
 #define EBB_RPC_INTERNAL_BULK_HOST_H_
 
@@ -65,7 +65,7 @@ class BulkHost {
     std::unique_ptr<BulkSocket> socket;
     absl::Time until;
     TlsSocket* shaking = nullptr;  // The socket, until its handshake is done.
-    std::string name = {};         // In its certificate.
+    BulkPeer peer = {};            // As its certificate says.
     int16_t events = POLLIN;       // What it waits for.
     std::array<char, sizeof(BulkGreeting)> bytes = {};
     size_t got = 0;

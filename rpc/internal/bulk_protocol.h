@@ -1,6 +1,6 @@
 // The frames of a bulk stream: a connection, of TCP or of TLS on it, that
-// carries the messages of wire.h between a worker and a server. See
-// docs/decisions/0034.
+// carries the messages of wire.h between a worker, or a server to which a
+// partition moves, and a server. See docs/decisions/0034.
 //
 // A message is a frame with its token, header and first values, and as many
 // frames of kind kBulkMore as the rest of its values needs. Between those,
@@ -22,14 +22,17 @@ namespace ebb::rpc::internal {
 // Numbers travel as they lie in memory.
 static_assert(std::endian::native == std::endian::little);
 
-// Version of all below. 2: pushes name lists of keys, and there is TLS.
-inline constexpr uint32_t kBulkVersion = 2;
+// Version of all below. 2: pushes name lists of keys, and there is TLS. 3:
+// servers fetch.
+inline constexpr uint32_t kBulkVersion = 3;
 
 enum BulkKind : uint32_t {
   // From the worker; `id` names the call.
   kBulkPush = 1,
   kBulkPull = 2,
   kBulkClock = 3,
+  // From another server; likewise.
+  kBulkFetch = 4,
   // From the server: the answer to call `id`, or the text of its error.
   kBulkReply = 16,
   // From either side. The next values of the message that is not complete.
@@ -58,7 +61,7 @@ inline constexpr uint64_t kBulkPart = uint64_t{1} << 20;
 
 inline constexpr std::array<char, 8> kBulkMagic = {'e', 'b', 'b', 'b',
                                                    'u', 'l', 'k', '\n'};
-// The first bytes of the worker.
+// The first bytes of the side that connects.
 struct BulkGreeting {
   std::array<char, 8> magic = kBulkMagic;
   uint32_t version = kBulkVersion;

@@ -27,7 +27,7 @@ absl::Status Nonsense(absl::string_view what, uint64_t value) {
 
 bool IsMessage(uint32_t kind) {
   return kind == kBulkPush || kind == kBulkPull || kind == kBulkClock ||
-         kind == kBulkReply;
+         kind == kBulkFetch || kind == kBulkReply;
 }
 
 }  // namespace

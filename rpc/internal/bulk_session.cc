@@ -239,6 +239,17 @@ bool BulkSession::Clock(const ClockUpdate& update) {
                        BulkStream::Order::kBySize);
 }
 
+bool BulkSession::Fetch(const FetchRequest& request, absl::Time deadline,
+                        PsChannel::FetchDone* done) {
+  Call call = {.deadline = deadline, .done = std::move(*done)};
+  if (Start({.kind = kBulkFetch, .message = Encode(request)},
+            BulkStream::Order::kBySize, &call)) {
+    return true;
+  }
+  *done = std::move(std::get<PsChannel::FetchDone>(call.done));
+  return false;
+}
+
 void BulkSession::Run(const Elsewhere&) {
   const absl::Status why =
       stream_->Run([this](const BulkMessage& reply) { return Handle(reply); },
@@ -291,6 +302,8 @@ bool BulkSession::Handle(const BulkMessage& reply) {
     absl::StatusOr<PullReply> pulled = DecodePullReply(reply.message, &number);
     if (pulled.ok()) sent_keys_->Kept(*pulled, number, std::move(call.lists));
     (*pull)(std::move(pulled));
+  } else if (auto* fetch = std::get_if<PsChannel::FetchDone>(&call.done)) {
+    (*fetch)(DecodeFetchReply(reply.message));
   }
   return true;
 }

@@ -1,4 +1,4 @@
-// A worker's end of a bulk stream.
+// A worker's end of a bulk stream, or that of a server which fetches.
 #ifndef EBB_RPC_INTERNAL_BULK_SESSION_H_
 #define EBB_RPC_INTERNAL_BULK_SESSION_H_
 
@@ -52,7 +52,7 @@ class BulkSession : public PreferredSession {
  public:
   // Connects and is greeted, or until `cancel` can be read. FailedPrecondition:
   // the port is out of reach. PermissionDenied: what answers there is not the
-  // server, or refuses this worker's certificate.
+  // server, or refuses this process's certificate.
   static absl::StatusOr<std::shared_ptr<PreferredSession>> Open(
       const BulkOffer& offer, const BulkSessionOptions& options, int cancel);
   // Use Open(). A message of more than `most_bytes` goes another way.
@@ -64,6 +64,8 @@ class BulkSession : public PreferredSession {
   bool Pull(const PullRequest& request, absl::Time deadline,
             PsChannel::PullDone* done) override;
   bool Clock(const ClockUpdate& update) override;
+  bool Fetch(const FetchRequest& request, absl::Time deadline,
+             PsChannel::FetchDone* done) override;
 
   void Run(const Elsewhere& elsewhere) override;
   void Stop() override;

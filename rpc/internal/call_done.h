@@ -1,4 +1,4 @@
-// What a worker's call ends with, on every way beside gRPC.
+// What a call ends with, on every way beside gRPC.
 #ifndef EBB_RPC_INTERNAL_CALL_DONE_H_
 #define EBB_RPC_INTERNAL_CALL_DONE_H_
 
@@ -9,14 +9,16 @@
 
 namespace ebb::rpc::internal {
 
-using CallDone =
-    std::variant<std::monostate, PsChannel::PushDone, PsChannel::PullDone>;
+using CallDone = std::variant<std::monostate, PsChannel::PushDone,
+                              PsChannel::PullDone, PsChannel::FetchDone>;
 
 inline void EndCall(CallDone* done, const absl::Status& status) {
   if (auto* push = std::get_if<PsChannel::PushDone>(done)) {
     (*push)(status);
   } else if (auto* pull = std::get_if<PsChannel::PullDone>(done)) {
     (*pull)(status);
+  } else if (auto* fetch = std::get_if<PsChannel::FetchDone>(done)) {
+    (*fetch)(status);
   }
 }
 

@@ -133,6 +133,14 @@ void PreferredChannel::Clock(const ClockUpdate& update) {
 
 void PreferredChannel::Fetch(const FetchRequest& request,
                              absl::Duration deadline, FetchDone done) {
+  if (way_.fetches) {
+    bool destroyed = false;
+    const auto session = Session(&destroyed);
+    if (destroyed) return done(Destroyed());
+    if (session != nullptr && session->Fetch(request, Until(deadline), &done)) {
+      return;
+    }
+  }
   network_->Fetch(request, deadline, std::move(done));
 }
 

@@ -20,8 +20,8 @@
 
 namespace ebb::rpc::internal {
 
-// A worker's end of such a connection. Thread-safe, but that one thread at a
-// time calls Run().
+// The end of such a connection at the side that asked for it. Thread-safe, but
+// that one thread at a time calls Run().
 class PreferredSession {
  public:
   // Sends a call that was begun here over the network.
@@ -39,6 +39,11 @@ class PreferredSession {
   virtual bool Pull(const PullRequest& request, absl::Time deadline,
                     PsChannel::PullDone* done) = 0;
   virtual bool Clock(const ClockUpdate& update) = 0;
+  // Where PreferredWay::fetches is set.
+  virtual bool Fetch(const FetchRequest& /*request*/, absl::Time /*deadline*/,
+                     PsChannel::FetchDone* /*done*/) {
+    return false;
+  }
 
   // Serves the calls until Stop(), or until the server is gone.
   virtual void Run(const Elsewhere& elsewhere) = 0;
@@ -62,10 +67,13 @@ struct PreferredWay {
   std::string name;  // For the log, as "shared-memory".
   // The first push or pull waits until it is known whether there is a session.
   bool first_calls_wait = false;
+  // Fetches take it, too.
+  bool fetches = false;
 };
 
-// Asks for a session at the first push or pull, and again after the connection
-// was lost; meanwhile, and where it is refused, calls go over the network.
+// Asks for a session at the first call that may take one, and again after the
+// connection was lost; meanwhile, and where it is refused, calls go over the
+// network.
 class PreferredChannel : public PsChannel {
  public:
   // `address` for the log.

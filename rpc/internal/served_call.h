@@ -89,6 +89,18 @@ class CallTicket {
   const bool is_push_;
 };
 
+// Whether a sender that shows `token` may send the request. A fetch is of a
+// server, and not of one job.
+inline absl::Status CheckSender(const CallServices&, const FetchRequest&,
+                                absl::string_view) {
+  return absl::OkStatus();
+}
+template <typename Request>
+absl::Status CheckSender(const CallServices& services, const Request& request,
+                         absl::string_view token) {
+  return services.guard.CheckWorker(request, token);
+}
+
 // Hands a request that was begun over to `method`, if a sender that shows
 // `token` may send it, and once `complete(&request)` is OK.
 template <typename Connection, typename Request, typename Reply,
@@ -103,8 +115,7 @@ void ServeCall(const CallServices& services,
   if (!request.ok()) {
     services.guard.Count(Refusal::kMessage);
     ticket->Answer(request.status(), {});
-  } else if (const absl::Status may =
-                 services.guard.CheckWorker(*request, token);
+  } else if (const absl::Status may = CheckSender(services, *request, token);
              !may.ok()) {
     ticket->Answer(may, {});
   } else if (const absl::Status whole = complete(&*request); !whole.ok()) {
@@ -147,6 +158,18 @@ void ServeMessage(const CallServices& services,
         },
         [number](const PullReply& reply) { return Encode(reply, *number); });
   }
+  services.traffic->HandlerReturned();
+}
+
+// A fetch that was begun, whole.
+template <typename Connection>
+void ServeFetch(const CallServices& services,
+                const std::shared_ptr<Connection>& connection, uint64_t id,
+                const Payload& message) {
+  ServeCall<Connection, FetchRequest, FetchReply>(
+      services, connection, id, DecodeFetchRequest(message), /*token=*/"",
+      &PsHandler::Fetch, [](FetchRequest*) { return absl::OkStatus(); },
+      [](const FetchReply& reply) { return Encode(reply); });
   services.traffic->HandlerReturned();
 }
 

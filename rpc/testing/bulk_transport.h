@@ -21,6 +21,7 @@
 #include "rpc/internal/tcp_socket.h"
 #include "rpc/internal/tls_context.h"
 #include "rpc/internal/traffic.h"
+#include "rpc/testing/two_roles.h"
 #include "rpc/transport.h"
 
 namespace ebb::rpc {
@@ -28,10 +29,13 @@ namespace ebb::rpc {
 inline constexpr absl::Duration kBulkTestLimit = absl::Seconds(20);
 inline constexpr char kBulkTestHost[] = "127.0.0.1";
 
-// The certificates of both sides; null: plain text.
+// The certificates of both sides; null: plain text. With `peer`, another
+// server's, fetches take a connection of their own.
 struct BulkTls {
   std::shared_ptr<internal::TlsContext> server, worker;
   std::string worker_name;
+  std::shared_ptr<internal::TlsContext> peer;
+  std::string peer_name;
 };
 
 // Which host listens at an address.
@@ -147,16 +151,10 @@ class BulkTransport : public Transport {
     return network_.ListenScheduler(address, services);
   }
   std::unique_ptr<PsChannel> ConnectPs(const std::string& address) override {
-    auto channel = std::make_unique<internal::PreferredChannel>(
-        internal::PreferredWay{.name = "bulk-stream"}, address,
-        network_.ConnectPs(address),
-        *internal::MakeBulkOpener(
-            std::make_unique<HostAsker>(hosts_, address, tls_.worker_name),
-            {.transport = options_, .tls = tls_.worker}));
-    if (hosts_->Known(address)) {
-      EXPECT_TRUE(channel->AwaitSession(kBulkTestLimit));
-    }
-    return channel;
+    auto channel = Connect(address, tls_.worker, tls_.worker_name);
+    if (tls_.peer == nullptr) return channel;
+    return std::make_unique<TwoRoles>(
+        std::move(channel), Connect(address, tls_.peer, tls_.peer_name));
   }
   std::unique_ptr<WorkerSession> ConnectWorkerSession(
       const std::string& address, WorkerSessionHandler* handler) override {
@@ -168,6 +166,21 @@ class BulkTransport : public Transport {
   }
 
  private:
+  std::unique_ptr<PsChannel> Connect(const std::string& address,
+                                     std::shared_ptr<internal::TlsContext> tls,
+                                     const std::string& name) {
+    auto channel = std::make_unique<internal::PreferredChannel>(
+        internal::PreferredWay{.name = "bulk-stream", .fetches = true}, address,
+        network_.ConnectPs(address),
+        *internal::MakeBulkOpener(
+            std::make_unique<HostAsker>(hosts_, address, name),
+            {.transport = options_, .tls = std::move(tls)}));
+    if (hosts_->Known(address)) {
+      EXPECT_TRUE(channel->AwaitSession(kBulkTestLimit));
+    }
+    return channel;
+  }
+
   const TransportOptions options_;
   const BulkTls tls_;
   InProcessTransport network_;

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/process_cluster.h"
@@ -50,6 +51,47 @@ TEST(MovesTest, AServerThatIsToldToLeaveHandsItsPartitionsOver) {
   EXPECT_TRUE(cluster.WaitFor(job, [](const v1::JobStatus& status) {
     return Owners(status).size() == 2 && status.moving() == 0;
   }));
+  ASSERT_TRUE(cluster.WaitComplete(job)) << cluster.scheduler().log();
+  cluster.ExpectExact(record, job);
+}
+
+// Source and target in turns, while partitions move over a bulk stream. The
+// parameter: by TLS.
+class MovesKillTest : public ::testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(Tls, MovesKillTest, ::testing::Bool());
+
+TEST_P(MovesKillTest, ServersThatAreKilledInTheMidstOfMovesLoseNothing) {
+  constexpr int kKills = 6;
+  ProcessCluster cluster(/*tls=*/GetParam());
+  cluster.StartAll();
+  const JobRecord record = SmallJob();
+  const JobId job = cluster.Submit(record);
+  int in_the_midst = 0;
+  bool streamed = false;
+  for (int kill = 0; kill < kKills; ++kill) {
+    const size_t wanted = kill % 2 == 0 ? 1 : 2;
+    v1::ScaleJobRequest request;
+    request.set_job(job.value());
+    request.set_servers(static_cast<int>(wanted));
+    ASSERT_TRUE(cluster.Admin().ScaleJob(request, kCall).ok());
+    bool moving = false;
+    ASSERT_TRUE(cluster.WaitFor(job, [&](const v1::JobStatus& status) {
+      moving = status.moving() > 0;
+      return moving || Owners(status).size() == wanted;
+    }));
+    if (moving) ++in_the_midst;
+    for (const int i : {0, 1}) {
+      streamed |=
+          absl::StrContains(cluster.ps(i).log(), "transport=bulk-stream");
+    }
+    cluster.ps(kill / 2 % 2).EndBy(SIGKILL);
+    cluster.ps(kill / 2 % 2).Start();
+    ASSERT_TRUE(cluster.WaitFor(job, [&](const v1::JobStatus& status) {
+      return Owners(status).size() == wanted && status.moving() == 0;
+    })) << kill;
+  }
+  EXPECT_GT(in_the_midst, 0);
+  EXPECT_TRUE(streamed);
   ASSERT_TRUE(cluster.WaitComplete(job)) << cluster.scheduler().log();
   cluster.ExpectExact(record, job);
 }
