@@ -11,6 +11,7 @@
 #include "common/status_macros.h"
 #include "ebb/v1/job.pb.h"
 #include "server/optimizer/average.h"
+#include "server/optimizer/internal/flush_subnormals.h"
 #include "server/optimizer/internal/kernels.h"
 #include "server/optimizer/weight_average.h"
 #include "server/optimizer/weight_decay.h"
@@ -20,6 +21,8 @@ namespace {
 
 // The head of optimizer.h says what the letters of the formulas mean.
 
+// Rules whose slots decay step with it.
+using internal::FlushSubnormals;
 using internal::KernelRange;
 using Slots = std::span<const std::span<float>>;
 
@@ -53,6 +56,7 @@ class Momentum : public Optimizer {
  private:
   void StepRange(const StepContext& context,
                  const KernelRange& range) const override {
+    const FlushSubnormals flush;
     const internal::MomentumRule rule = {
         .scale = context.gradient_scale,
         .rate = context.rate,
@@ -106,6 +110,7 @@ class RmsProp : public Optimizer {
  private:
   void StepRange(const StepContext& context,
                  const KernelRange& range) const override {
+    const FlushSubnormals flush;
     internal::RmsPropKernel(
         range, {.scale = context.gradient_scale,
                 .rate = context.rate,
@@ -140,6 +145,7 @@ class Adam : public Optimizer {
   void StepRange(const StepContext& context,
                  const KernelRange& range) const override {
     CHECK_GE(context.step, 1);
+    const FlushSubnormals flush;
     const double correction1 = Correction(log_beta1_, context.step);
     const double correction2 = Correction(log_beta2_, context.step);
     internal::AdamKernel(
