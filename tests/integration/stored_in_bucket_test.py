@@ -49,7 +49,7 @@ class StoredInBucketTest(JobTestCase):
     def setUpClass(cls):
         data = {"train.csv": rows(1, ROWS).encode(),
                 "new.csv": rows(2, 50).encode(),
-                "many.csv": rows(3, 5_000).encode()}
+                "many.csv": rows(3, 40_000).encode()}
         if SERVER is None:
             service = radosgw.Ceph.of_environment()
             for key, body in data.items():
@@ -140,8 +140,9 @@ class StoredInBucketTest(JobTestCase):
         predict = ["predict", "run", many, "--labelled", "--workers", "2",
                    "--part-examples", "1024", "--to", parts + "/", "-o",
                    "joined.csv"]
-        said = self.run_ebb(folder, *predict, "--kill-every", "1")
-        self.assertIn(f"5,000 predictions in {parts}", said)
+        said = self.run_ebb(folder, *predict, "--kill-every", "300ms")
+        self.assertIn(f"40,000 predictions in {parts}", said)
+        self.assertNotRegex(said, r"restarts +none")
         alone = self.run_ebb(folder, "predict", "run", many, "--labelled")
         with open(os.path.join(folder, "joined.csv")) as file:
             self.assertEqual(file.read(), alone)
