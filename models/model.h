@@ -137,7 +137,7 @@ class Model {
   // sparse table it is that of the examples that have its key, so that other
   // rows take no step. If the mean over the batch, L2 included, is longer than
   // clip_norm, the sum is scaled so that the mean has that norm. Dropout leaves
-  // units out. Elements of frozen tables are unspecified. Overwrites `stats`, whose sums are those of the dropped-out
+  // units out. Overwrites `stats`, whose sums are those of the dropped-out
   // network.
   //
   // kOutOfRange: the loss or the gradient is not finite; the message names

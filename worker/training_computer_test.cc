@@ -158,7 +158,7 @@ TEST_F(TrainingComputerTest, FrozenTablesAreThoseOfTheirJob) {
   };
   check(frozen, first, 0);
   check(frozen, later, 4);
-  check(frozen, later, 0);  // Of which outputs are kept.
+  check(frozen, later, 0);  // Its outputs are kept.
   check(other, others, 0);
   check(other, others, 4);
   check(frozen, first, 4);

@@ -48,7 +48,8 @@ class StoredInBucketTest(JobTestCase):
     @classmethod
     def setUpClass(cls):
         data = {"train.csv": rows(1, ROWS).encode(),
-                "new.csv": rows(2, 50).encode()}
+                "new.csv": rows(2, 50).encode(),
+                "many.csv": rows(3, 40_000).encode()}
         if SERVER is None:
             service = radosgw.Ceph.of_environment()
             for key, body in data.items():
@@ -129,6 +130,28 @@ class StoredInBucketTest(JobTestCase):
             of_object, self.run_ebb(folder, "predict", "run", new,
                                     "--labelled"))
         self.assertEqual(len(of_object.splitlines()), 51)
+
+    def test_many_workers_predict_into_the_bucket(self):
+        folder = self.new_folder()
+        with open(os.path.join(folder, "job.yaml"), "w") as file:
+            file.write(JOB.format(bucket=BUCKET, epochs=1))
+        self.run_to_the_end(folder, "job.yaml")
+        parts, many = f"{BUCKET}/parts-{os.getpid()}", BUCKET + "/many.csv"
+        predict = ["predict", "run", many, "--labelled", "--workers", "2",
+                   "--part-examples", "1024", "--to", parts + "/", "-o",
+                   "joined.csv"]
+        said = self.run_ebb(folder, *predict, "--kill-every", "300ms")
+        self.assertIn(f"40,000 predictions in {parts}", said)
+        self.assertNotRegex(said, r"restarts +none")
+        alone = self.run_ebb(folder, "predict", "run", many, "--labelled")
+        with open(os.path.join(folder, "joined.csv")) as file:
+            self.assertEqual(file.read(), alone)
+        # What is there is complete, and no other may write beside it.
+        self.assertIn("complete predictions",
+                      self.run_ebb(folder, *predict, rc=2))
+        self.assertIn("not begun by `ebb predict`", self.run_ebb(
+            folder, "predict", "run", many, "--labelled", "--to", BUCKET,
+            rc=2))
 
     def test_a_folder_of_its_own(self):
         folder = self.new_folder()

@@ -8,12 +8,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/fd.h"
+#include "common/objects/credentials.h"
+#include "common/objects/s3_objects.h"
 #include "common/status_macros.h"
 #include "common/tls/sha256.h"
 #include "job/prediction.h"
@@ -21,6 +25,8 @@
 namespace ebb::worker {
 
 namespace {
+
+constexpr absl::string_view kS3 = "s3://";
 
 absl::Status CannotWrite(const std::string& path, int error = errno) {
   return absl::ErrnoToStatus(
@@ -122,8 +128,13 @@ absl::StatusOr<std::unique_ptr<PredictionParts>> PredictionParts::Load(
     return absl::Status(loaded.status().code(),
                         absl::StrCat(path, ": ", loaded.status().message()));
   }
-  return std::unique_ptr<PredictionParts>(
-      new PredictionParts(job, open, std::move(model), *std::move(loaded)));
+  std::unique_ptr<ObjectStore> bucket;
+  if (const std::string& to = job.predict().to(); absl::StartsWith(to, kS3)) {
+    EBB_ASSIGN_OR_RETURN(S3Options options, ParseS3Url(to, ProcessEnvironment));
+    EBB_ASSIGN_OR_RETURN(bucket, S3Objects::Open(std::move(options)));
+  }
+  return std::unique_ptr<PredictionParts>(new PredictionParts(
+      job, open, std::move(model), *std::move(loaded), std::move(bucket)));
 }
 
 absl::StatusOr<data::Dataset> PredictionParts::LoadInput(
@@ -145,17 +156,33 @@ absl::StatusOr<data::Dataset> PredictionParts::LoadInput(
 absl::Status PredictionParts::Write(const data::Dataset& input, int64_t first,
                                     int64_t last,
                                     absl::FunctionRef<void()> step) {
-  EBB_ASSIGN_OR_RETURN(
-      PartFile file,
-      PartFile::Make(job_.predict().to(),
-                     PartFileName(first, last, input.examples())));
+  const std::string name = PartFileName(first, last, input.examples());
   extras_.first = first;
   extras_.last = last;
   extras_.step = step;
-  EBB_RETURN_IF_ERROR(WritePredictions(
-      model_, input, loaded_->model.get(),
-      [&](absl::string_view text) { file.Add(text); }, extras_));
-  return file.Finish();
+  const auto write = [&](const std::function<void(absl::string_view)>& add) {
+    return WritePredictions(model_, input, loaded_->model.get(), add, extras_);
+  };
+  if (bucket_ == nullptr) {
+    EBB_ASSIGN_OR_RETURN(PartFile file,
+                         PartFile::Make(job_.predict().to(), name));
+    EBB_RETURN_IF_ERROR(write([&](absl::string_view text) { file.Add(text); }));
+    return file.Finish();
+  }
+  // An object is put whole.
+  std::string whole;
+  uint64_t bytes = 0;
+  EBB_RETURN_IF_ERROR(write([&](absl::string_view text) {
+    bytes += text.size();
+    if (bytes <= kMostObjectBytes) whole.append(text.data(), text.size());
+  }));
+  if (bytes > kMostObjectBytes) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(bucket_->place(), name, ": the predictions take ", bytes,
+                     " bytes, and an object at most ", kMostObjectBytes,
+                     "; make the parts smaller by --part-examples"));
+  }
+  return PutObject(bucket_.get(), name, whole).status();
 }
 
 int64_t PredictionParts::memory_bytes() const {

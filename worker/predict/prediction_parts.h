@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/objects/object_store.h"
 #include "data/byte_source.h"
 #include "data/dataset.h"
 #include "data/index.h"
@@ -32,7 +33,7 @@ class PredictionParts {
  public:
   // Reads the model that `job.predict` names. FailedPrecondition: it is not the
   // file that the job was submitted with. Else the errors of LoadExport and
-  // CreateExported.
+  // CreateExported, and of a bucket that `job.predict` names.
   static absl::StatusOr<std::unique_ptr<PredictionParts>> Load(
       const v1::Job& job, const UserCode& code, const data::OpenBytes& open);
 
@@ -40,9 +41,9 @@ class PredictionParts {
   absl::StatusOr<data::Dataset> LoadInput(const data::Index& index);
 
   // Writes the file of the examples [first, last) of the input, in one step.
-  // When it returns, the file and its name are on the disk. Calls `step` now
-  // and then. The bytes follow from the model and the examples, on processors
-  // with the same instructions.
+  // When it returns, the file and its name are on the disk, or the object is in
+  // the bucket. Calls `step` now and then. The bytes follow from the model and
+  // the examples, on processors with the same instructions.
   absl::Status Write(const data::Dataset& input, int64_t first, int64_t last,
                      absl::FunctionRef<void()> step);
 
@@ -51,16 +52,19 @@ class PredictionParts {
 
  private:
   PredictionParts(v1::Job job, data::OpenBytes open, ExportedModel model,
-                  std::unique_ptr<LoadedModel> loaded)
+                  std::unique_ptr<LoadedModel> loaded,
+                  std::unique_ptr<ObjectStore> bucket)
       : job_(std::move(job)),
         open_(std::move(open)),
         model_(std::move(model)),
-        loaded_(std::move(loaded)) {}
+        loaded_(std::move(loaded)),
+        bucket_(std::move(bucket)) {}
 
   const v1::Job job_;
   const data::OpenBytes open_;
   const ExportedModel model_;
   const std::unique_ptr<LoadedModel> loaded_;
+  const std::unique_ptr<ObjectStore> bucket_;  // Null: parts go to a folder.
   PredictionExtras extras_;
 };
 

@@ -1,4 +1,6 @@
 // `ebb predict`.
+#include <unistd.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/status_macros.h"
 #include "data/byte_source.h"
 #include "data/remote_files.h"
@@ -269,7 +272,8 @@ int Predict(const PredictFlags& flags) {
 }
 
 // The file that workers read the model from: the one that is named, or one that
-// is made of what is stored of a job, beside the folder of the parts.
+// is made of what is stored of a job, beside the folder of the parts, or for a
+// bucket on this machine.
 struct ModelFile {
   std::string path;
   bool made = false;
@@ -295,11 +299,21 @@ absl::StatusOr<ModelFile> ModelFileOf(const PredictFlags& flags,
     file.path = flags.model.name;
     return file;
   }
+  const bool bucket = PredictionFolder::IsBucket(to);
+  if (bucket && flags.cluster) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--to ", flags.to,
+        ": the workers of --scheduler read the model from a "
+        "file, and there is no folder for it\nhint: ebb checkpoint export ",
+        flags.model.name, " -o FILE.safetensors, and give FILE.safetensors"));
+  }
   EBB_ASSIGN_OR_RETURN(const StoredModel stored, Load(flags, &file.damaged));
   EBB_ASSIGN_OR_RETURN(const models::ModelDescription description,
                        DescriptionOf(stored, flags.plugin_folders));
   const ModelExport all = ExportModel(stored, description);
-  file.path = absl::StrCat(to, ".model.safetensors");
+  file.path = bucket ? absl::StrCat(TemporaryFolder(), "/ebb-predict-",
+                                    getpid(), ".model.safetensors")
+                     : absl::StrCat(to, ".model.safetensors");
   std::error_code error;  // WriteSafetensors tells.
   std::filesystem::create_directories(
       std::filesystem::path(file.path).parent_path(), error);
@@ -489,14 +503,21 @@ int Conclude(const PredictFlags& flags, const JobPlan& plan, const v1::Job& job,
   return kExitGood;
 }
 
+// Where the parts go, as every worker finds it.
+std::string FolderOf(const PredictFlags& flags) {
+  if (PredictionFolder::IsBucket(flags.to)) {
+    return std::string(absl::StripSuffix(flags.to, "/"));
+  }
+  return std::filesystem::absolute(
+             flags.to.empty() ? absl::StrCat(flags.output, ".parts") : flags.to)
+      .lexically_normal()
+      .string();
+}
+
 int PredictOnWorkers(PredictFlags& flags) {
   const absl::Status good = CheckFlags(flags);
   if (!good.ok()) return Report(good);
-  const std::string to =
-      std::filesystem::absolute(
-          flags.to.empty() ? absl::StrCat(flags.output, ".parts") : flags.to)
-          .lexically_normal()
-          .string();
+  const std::string to = FolderOf(flags);
   auto model = ModelFileOf(flags, to);
   if (!model.ok()) return Report(model.status());
   auto prepared = PreparePrediction(WishOf(flags, model->path, to));
@@ -559,8 +580,8 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
       "no predictions are written. For IDX, DATA is the prefix of both files");
   AddPluginsFlag(command, &flags->plugin_folders);
   command->add_option("--to", flags->to,
-                      "Folder for the predictions of many workers: a CSV file "
-                      "for each part of the data");
+                      "Folder or s3://BUCKET/PREFIX for the predictions of "
+                      "many workers: a CSV file for each part of the data");
   command
       ->add_option("--workers", flags->run.workers,
                    "Workers of a cluster of its own")

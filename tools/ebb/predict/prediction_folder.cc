@@ -15,6 +15,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/objects/credentials.h"
+#include "common/objects/s3_objects.h"
 #include "common/status_macros.h"
 #include "tools/ebb/job/submission.h"
 #include "tools/files/files.h"
@@ -50,9 +52,11 @@ struct ClaimText {
   }
   static std::optional<ClaimText> Read(const std::string& folder) {
     const auto text = ReadFile(FileIn(folder, kClaim));
-    if (!text.ok()) return std::nullopt;
+    return text.ok() ? Parse(*text) : std::nullopt;
+  }
+  static std::optional<ClaimText> Parse(absl::string_view text) {
     const std::vector<std::string> words =
-        absl::StrSplit(*text, absl::ByAnyChar(" \n"), absl::SkipEmpty());
+        absl::StrSplit(text, absl::ByAnyChar(" \n"), absl::SkipEmpty());
     constexpr size_t kWords = 6;
     ClaimText claim;
     if (words.size() != kWords ||
@@ -67,6 +71,12 @@ struct ClaimText {
 
 absl::Status Refuse(const std::string& folder, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("--to ", folder, ": ", what));
+}
+
+absl::Status RefuseComplete(const std::string& folder) {
+  return Refuse(folder,
+                "it has complete predictions. Name another folder, or remove "
+                "this one");
 }
 
 absl::Status RefuseUnknown(const std::string& folder) {
@@ -84,6 +94,13 @@ absl::Status RefuseOthers(const std::string& folder) {
 absl::Status CannotWrite(const std::string& folder) {
   return absl::ErrnoToStatus(
       errno, absl::StrCat("--to ", folder, ": cannot write ", kClaim));
+}
+
+absl::StatusOr<std::unique_ptr<ObjectStore>> OpenBucket(
+    const std::string& path) {
+  EBB_ASSIGN_OR_RETURN(S3Options options, ParseS3Url(path, ProcessEnvironment));
+  EBB_ASSIGN_OR_RETURN(auto bucket, S3Objects::Open(std::move(options)));
+  return bucket;
 }
 
 // Makes the file of the claim, empty, if it is not there, and locks it.
@@ -125,7 +142,7 @@ absl::Status WriteClaim(const std::string& folder, const Fd& lock,
   return absl::OkStatus();
 }
 
-// Whether the folder has nothing but, perhaps, the file of the claim.
+// Whether the folder is empty, apart from the file of the claim.
 bool HasNothingElse(const std::string& folder, std::error_code& error) {
   auto entry = fs::directory_iterator(folder, error);
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
@@ -156,12 +173,57 @@ Part PartOf(const JobPlan& plan, int64_t ordinal) {
 
 }  // namespace
 
+bool PredictionFolder::IsBucket(absl::string_view path) {
+  return absl::StartsWith(path, "s3://");
+}
+
 int64_t PredictionFolder::PartExamplesIn(const std::string& path) {
-  const auto claim = ClaimText::Read(path);
+  std::optional<ClaimText> claim;
+  if (!IsBucket(path)) {
+    claim = ClaimText::Read(path);
+  } else if (const auto bucket = OpenBucket(path); bucket.ok()) {
+    // Claim tells of errors.
+    const auto text = (*bucket)->Get(kClaim, {});
+    if (text.ok()) claim = ClaimText::Parse(text->bytes);
+  }
   return claim ? claim->part_examples : 0;
 }
 
 absl::StatusOr<PredictionFolder> PredictionFolder::Claim(
+    const std::string& path, const std::string& identity,
+    int64_t part_examples) {
+  return IsBucket(path) ? ClaimBucket(path, identity, part_examples)
+                        : ClaimFolder(path, identity, part_examples);
+}
+
+absl::StatusOr<PredictionFolder> PredictionFolder::ClaimBucket(
+    const std::string& path, const std::string& identity,
+    int64_t part_examples) {
+  EBB_ASSIGN_OR_RETURN(auto bucket, OpenBucket(path));
+  ListOptions any;
+  any.most = 1;
+  EBB_ASSIGN_OR_RETURN(const ObjectPage page, bucket->List(any));
+  if (page.objects.empty()) {
+    const ClaimText claim{identity, NewRequestId(), part_examples};
+    const auto created = CreateObject(bucket.get(), kClaim, claim.ToString());
+    // Another command may have been faster.
+    if (!created.ok() && !absl::IsAlreadyExists(created.status())) {
+      return created.status();
+    }
+  }
+  const auto text = bucket->Get(kClaim, {});
+  if (absl::IsNotFound(text.status())) return RefuseUnknown(path);
+  if (!text.ok()) return text.status();
+  const auto claim = ClaimText::Parse(text->bytes);
+  if (!claim) return RefuseUnknown(path);
+  const auto complete = bucket->Get(kSuccess, {});
+  if (complete.ok()) return RefuseComplete(path);
+  if (!absl::IsNotFound(complete.status())) return complete.status();
+  if (claim->identity != identity) return RefuseOthers(path);
+  return PredictionFolder(path, claim->request_id, Fd(), std::move(bucket));
+}
+
+absl::StatusOr<PredictionFolder> PredictionFolder::ClaimFolder(
     const std::string& path, const std::string& identity,
     int64_t part_examples) {
   std::error_code error;
@@ -176,11 +238,7 @@ absl::StatusOr<PredictionFolder> PredictionFolder::Claim(
   // Two commands may come at once. What is said is read and written by the one
   // that has the lock.
   EBB_ASSIGN_OR_RETURN(Fd lock, Lock(path, identity));
-  if (fs::exists(FileIn(path, kSuccess), error)) {
-    return Refuse(path,
-                  "it has complete predictions. Name another folder, or remove "
-                  "this one");
-  }
+  if (fs::exists(FileIn(path, kSuccess), error)) return RefuseComplete(path);
   auto claim = ClaimText::Read(path);
   if (!claim) {
     // New, or a command was killed before it had written it.
@@ -193,38 +251,63 @@ absl::StatusOr<PredictionFolder> PredictionFolder::Claim(
     EBB_RETURN_IF_ERROR(WriteClaim(path, lock, *claim));
   }
   if (claim->identity != identity) return RefuseOthers(path);
-  return PredictionFolder(path, claim->request_id, std::move(lock));
+  return PredictionFolder(path, claim->request_id, std::move(lock), nullptr);
 }
 
-absl::StatusOr<std::vector<std::string>> PredictionFolder::Settle(
-    const JobPlan& plan, const v1::JobStatus& status) const {
+absl::StatusOr<std::set<std::string>> PredictionFolder::Names() const {
+  std::set<std::string> names;
+  if (bucket_ != nullptr) {
+    EBB_ASSIGN_OR_RETURN(const auto objects, ListAllObjects(bucket_.get(), ""));
+    for (const ListedObject& object : objects) names.insert(object.key);
+    return names;
+  }
   std::error_code error;
   for (const fs::directory_entry& entry :
        fs::directory_iterator(path_, error)) {
-    const std::string name = entry.path().filename().string();
-    if (absl::StartsWith(name, worker::kUnfinishedPart)) {
-      EBB_RETURN_IF_ERROR(RemoveFile(entry.path()));
-    }
+    names.insert(entry.path().filename().string());
   }
   if (error) {
     return absl::ErrnoToStatus(error.value(),
                                absl::StrCat("cannot read ", path_));
   }
+  return names;
+}
+
+absl::StatusOr<std::string> PredictionFolder::Read(
+    const std::string& name) const {
+  if (bucket_ == nullptr) return ReadFile(FileIn(path_, name));
+  EBB_ASSIGN_OR_RETURN(ObjectContent content, bucket_->Get(name, {}));
+  return std::move(content.bytes);
+}
+
+absl::StatusOr<std::vector<std::string>> PredictionFolder::Settle(
+    const JobPlan& plan, const v1::JobStatus& status) const {
+  EBB_ASSIGN_OR_RETURN(std::set<std::string> names, Names());
+  const auto remove = [&](const std::string& name) {
+    names.erase(name);
+    // Another command may have put the object.
+    return bucket_ != nullptr ? absl::OkStatus()
+                              : RemoveFile(FileIn(path_, name));
+  };
+  for (const std::string& name : std::set<std::string>(names)) {
+    if (absl::StartsWith(name, worker::kUnfinishedPart)) {
+      EBB_RETURN_IF_ERROR(remove(name));
+    }
+  }
   for (const v1::SkippedRange& skipped : status.skipped()) {
-    EBB_RETURN_IF_ERROR(
-        RemoveFile(FileIn(path_, PartOf(plan, skipped.item().shard()).file)));
+    EBB_RETURN_IF_ERROR(remove(PartOf(plan, skipped.item().shard()).file));
   }
   std::vector<std::string> missing;
   int64_t untold = 0;
   for (int64_t ordinal = 0; ordinal < plan.items(); ++ordinal) {
     const Part first = PartOf(plan, ordinal);
-    if (fs::exists(FileIn(path_, first.file), error)) continue;
+    if (names.contains(first.file)) continue;
     // Parts that follow each other are told as one range.
     int64_t parts = 1;
     Part last = first;
     while (ordinal + 1 < plan.items()) {
       const Part next = PartOf(plan, ordinal + 1);
-      if (fs::exists(FileIn(path_, next.file), error)) break;
+      if (names.contains(next.file)) break;
       last = next;
       ++parts;
       ++ordinal;
@@ -251,19 +334,22 @@ absl::Status PredictionFolder::ReadParts(
     const JobPlan& plan,
     absl::FunctionRef<absl::Status(absl::string_view part)> take) const {
   for (int64_t ordinal = 0; ordinal < plan.items(); ++ordinal) {
-    const std::string file = FileIn(path_, PartOf(plan, ordinal).file);
-    EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(file));
+    const std::string file = PartOf(plan, ordinal).file;
+    EBB_ASSIGN_OR_RETURN(const std::string text, Read(file));
     const absl::Status taken = take(text);
     if (!taken.ok()) {
-      return absl::Status(taken.code(),
-                          absl::StrCat(file, ": ", taken.message()));
+      return absl::Status(taken.code(), absl::StrCat(FileIn(path_, file), ": ",
+                                                     taken.message()));
     }
   }
   return absl::OkStatus();
 }
 
 absl::Status PredictionFolder::Finish(const Json& about) const {
-  return WriteFile(FileIn(path_, kSuccess), about.ToString());
+  if (bucket_ == nullptr) {
+    return WriteFile(FileIn(path_, kSuccess), about.ToString());
+  }
+  return PutObject(bucket_.get(), kSuccess, about.ToString()).status();
 }
 
 absl::Status PredictionFolder::Join(const JobPlan& plan,
