@@ -28,7 +28,7 @@ struct S3Objects::Upload {
   absl::string_view bytes;
   uint64_t part_bytes = 0;
   std::string id;
-  std::vector<std::string> etags;  // Of the parts.
+  std::vector<std::string> etags;  // One for each part.
 };
 
 absl::StatusOr<std::string> S3Objects::SameThere(absl::string_view key,
