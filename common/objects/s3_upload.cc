@@ -28,7 +28,7 @@ struct S3Objects::Upload {
   absl::string_view bytes;
   uint64_t part_bytes = 0;
   std::string id;
-  std::vector<std::string> etags;  // Of the parts.
+  std::vector<std::string> etags;  // One for each part.
 };
 
 absl::StatusOr<std::string> S3Objects::SameThere(absl::string_view key,
@@ -116,7 +116,7 @@ absl::StatusOr<std::string> S3Objects::Complete(
       failed = ErrorOf(call, *answer);
       break;
     }
-    const std::string etag = ParseCompletedUpload(answer->body);
+    std::string etag = ParseCompletedUpload(answer->body);
     if (!etag.empty()) return etag;
     // The status is sent before the server has put the parts together.
     failed = absl::UnavailableError(
@@ -171,7 +171,7 @@ absl::StatusOr<std::string> S3Objects::PutLarge(
                : found.status();
   };
   // Some servers ignore the condition at the end.
-  if (const absl::Status found = there(); !found.ok()) {
+  if (absl::Status found = there(); !found.ok()) {
     if (!absl::IsAlreadyExists(found)) return found;
     return SameThere(key, bytes, upload.part_bytes);
   }

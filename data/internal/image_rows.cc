@@ -69,9 +69,14 @@ ImageRows::ImageRows(int64_t width, int64_t height, const ImageOptions& options,
   image_.height = options.height > 0 ? options.height : height;
   const size_t bytes_of_a_row = image_.width * image_.channels;
   image_.pixels.resize(bytes_of_a_row * image_.height);
-  if (image_.width == width && image_.height == height) return;
+  if (keeps_size()) return;
   across_.resize(bytes_of_a_row);
   sums_.assign(bytes_of_a_row, 0);
+}
+
+uint8_t* ImageRows::Place() {
+  if (!keeps_size()) return nullptr;
+  return image_.pixels.data() + row_ * width_ * image_.channels;
 }
 
 // A pixel x of the image lies between x * W and (x + 1) * W, where W is the new
@@ -81,9 +86,8 @@ void ImageRows::Add(const uint8_t* row) {
   const int64_t channels = image_.channels;
   const int64_t new_width = image_.width;
   const int64_t new_height = image_.height;
-  if (new_width == width_ && new_height == height_) {
-    const int64_t bytes = width_ * channels;
-    std::copy_n(row, bytes, image_.pixels.data() + row_ * bytes);
+  if (uint8_t* const place = Place(); place != nullptr) {
+    if (row != place) std::copy_n(row, width_ * channels, place);
     ++row_;
     return;
   }

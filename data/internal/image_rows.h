@@ -35,11 +35,18 @@ class ImageRows {
   ImageRows(int64_t width, int64_t height, const ImageOptions& options,
             Image* image);
 
-  // Takes the next row, of width * channels bytes. Takes no memory, and is
-  // called `height` times.
+  // Where the next row stands in the image, for a decoder that writes there.
+  // Null: the image gets another size.
+  uint8_t* Place();
+  // Takes the next row, of width * channels bytes; it may be Place(). Takes no
+  // memory, and is called `height` times.
   void Add(const uint8_t* row);
 
  private:
+  bool keeps_size() const {
+    return image_.width == width_ && image_.height == height_;
+  }
+
   const int64_t width_;
   const int64_t height_;
   Image& image_;

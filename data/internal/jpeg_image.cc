@@ -102,10 +102,12 @@ class JpegDecoder {
     return true;
   }
 
-  // `row` has room for one.
-  bool ReadRows(uint8_t* row, ImageRows* rows) {
+  // `room` has room for a row.
+  bool ReadRows(uint8_t* room, ImageRows* rows) {
     if (setjmp(jump_) != 0) return false;
     while (jpeg_.output_scanline < jpeg_.output_height) {
+      uint8_t* const place = rows->Place();
+      uint8_t* row = place != nullptr ? place : room;
       if (jpeg_read_scanlines(&jpeg_, &row, 1) != 1) return false;
       rows->Add(row);
     }

@@ -16,7 +16,7 @@ using google::protobuf::FileDescriptor;
 constexpr size_t kMostBytes = size_t{64} << 10;
 // libprotobuf goes twice as deep.
 constexpr int kDeepest = 50;
-// Of tags of two bytes, the longest that are read here.
+// Tags with this number have two bytes. Longer ones are not read here.
 constexpr int kMostNumber = 2047;
 constexpr char kZeros[8] = {};
 

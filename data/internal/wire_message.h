@@ -57,7 +57,7 @@ class WireMessage {
     Form form = Form::kUnknown;
     bool repeated = false;
     bool own = false;  // kMessage: its type is of this place alone.
-    int path = -1;     // Whose value it is; -1: it is only checked.
+    int path = -1;     // The path that it ends; -1: it is only checked.
     int type = -1;     // kMessage: its number in types_.
     // Not null: the values that this path may have; others are unknown fields.
     const google::protobuf::EnumDescriptor* closed = nullptr;
@@ -65,7 +65,7 @@ class WireMessage {
   struct Type {
     const google::protobuf::Descriptor* descriptor = nullptr;
     std::vector<Field> fields;  // By their numbers.
-    std::vector<int> paths;     // Of its fields.
+    std::vector<int> paths;     // Those that end here.
     std::vector<int> parts;     // Types of its messages that have paths.
   };
 

@@ -85,7 +85,7 @@ TEST(WireMessageTest, FindsValuesAndDefaults) {
 }
 
 TEST(WireMessageTest, LeavesTheUnusualToLibprotobuf) {
-  EXPECT_EQ(Create({PathTo({"shop"})}), nullptr);   // Of a oneof.
+  EXPECT_EQ(Create({PathTo({"shop"})}), nullptr);   // In a oneof.
   EXPECT_EQ(Create({PathTo({"stats"})}), nullptr);  // A map.
   const auto wire = Create({PathTo({"user", "id"})});
   ASSERT_NE(wire, nullptr);

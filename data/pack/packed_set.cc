@@ -27,7 +27,8 @@ namespace {
 constexpr int64_t kMostFooterBytes = int64_t{1} << 30;
 // Read at once.
 constexpr int64_t kPieceBytes = int64_t{256} << 10;
-// Of mapped bytes, which are checked twice: so much stays in the first cache.
+// The same for mapped bytes. They are looked at twice, and so much stays in the
+// first cache.
 constexpr int64_t kMappedPieceBytes = int64_t{16} << 10;
 
 constexpr int32_t kInfinity = 0x7f800000;

@@ -17,6 +17,7 @@ import http.client
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -24,7 +25,7 @@ import tempfile
 import time
 
 BUCKET, REGION = "ebb-test", "us-east-1"
-PATIENCE_S = 90
+PATIENCE_S = 60
 
 
 class NoService(Exception):
@@ -82,7 +83,8 @@ def main():
     port = free_port()
     with tempfile.TemporaryFile() as log:
         server = subprocess.Popen([moto, "-H", "127.0.0.1", "-p", str(port)],
-                                  stdout=log, stderr=log)
+                                  stdout=log, stderr=log,
+                                  start_new_session=True)
         try:
             put_bucket(port, server)
             environment = dict(
@@ -98,7 +100,8 @@ def main():
             print(f"skipped: moto does not serve on this machine: {reason}")
             code = unserved
         finally:
-            server.kill()
+            # moto_server may be a script that starts another program.
+            os.killpg(server.pid, signal.SIGKILL)
             server.wait()
     sys.exit(code)
 

@@ -55,8 +55,7 @@ std::string ParseUploadId(absl::string_view xml) {
 }
 
 std::string ParseCompletedUpload(absl::string_view xml) {
-  const std::string etag =
-      ChildOf(xml, "CompleteMultipartUploadResult", "ETag");
+  std::string etag = ChildOf(xml, "CompleteMultipartUploadResult", "ETag");
   // radosgw 16 leaves out the quotes, which its headers have.
   if (etag.empty() || etag.front() == '"') return etag;
   return absl::StrCat("\"", etag, "\"");

@@ -135,7 +135,7 @@ absl::Status BucketFile::Get() {
     GetOptions part{.bytes = options_.part_bytes};
     for (uint64_t size = 1; part.offset < size; part.offset += part.bytes) {
       const auto content = objects_->Get(key_, part);
-      // Of an empty object no part can be read.
+      // An empty object has no part that could be read.
       if (part.offset == 0 && absl::IsOutOfRange(content.status())) break;
       EBB_RETURN_IF_ERROR(content.status());
       out << content->bytes;
