@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "bench/dense_worker.h"
 #include "bench/limits.h"
+#include "bench/move_loop.h"
 #include "bench/one_server.h"
 #include "bench/raw_socket.h"
 #include "bench/rows.h"
@@ -31,6 +32,10 @@ constexpr int kInFlight[] = {1, 8};
 constexpr std::array kWriteBytes = {64 * kKiB, 256 * kKiB, kMiB, 4 * kMiB};
 // Latencies of a sample: enough for a median.
 constexpr int64_t kPings = 300;
+// The smallest partition whose move is measured, and the size of its answers
+// (server/incoming_move.cc).
+constexpr int64_t kLeastMove = 16 * kMiB;
+constexpr int64_t kMoveMessage = 4 * kMiB;
 
 // What the transfer costs where worker and server are one: a push is copied
 // once and applied, a pull is read where it lies.
@@ -69,6 +74,7 @@ class DenseBench {
         raw_, RawSocket::Start(Files(Role::kServer), Files(Role::kWorker)));
     EBB_ASSIGN_OR_RETURN(scheduler_, TransportOf(Role::kScheduler));
     EBB_ASSIGN_OR_RETURN(worker_, TransportOf(Role::kWorker));
+    EBB_ASSIGN_OR_RETURN(peer_, TransportOf(Role::kServer));
     // As a worker does.
     ConfigureMalloc();
     SkipMutexChecks();
@@ -86,6 +92,9 @@ class DenseBench {
       }
       if (LatencyBound(bytes, options_.plane)) {
         EBB_RETURN_IF_ERROR(MeasureLatency(bytes));
+      }
+      if (bytes >= kLeastMove && options_.plane != DataPlane::kShared) {
+        EBB_RETURN_IF_ERROR(MeasureMove(bytes));
       }
     }
     return std::move(report_);
@@ -237,11 +246,52 @@ class DenseBench {
     return absl::OkStatus();
   }
 
+  // A partition of this size goes to another server, which is this process. The
+  // raw socket sends as much in messages of the same size.
+  absl::Status MeasureMove(int64_t bytes) {
+    // Its job is another one, though of the same size.
+    EBB_ASSIGN_OR_RETURN(const JobRecordPtr record,
+                         DenseJob(JobId(static_cast<uint64_t>(bytes) + 1),
+                                  bytes, {.partitions = 1}));
+    EBB_ASSIGN_OR_RETURN(const Placement placement, server_->Serve(record));
+    EBB_ASSIGN_OR_RETURN(const std::unique_ptr<MoveLoop> move,
+                         MoveLoop::Create(peer_.get(), record, placement));
+    const Transfer transfer = {.direction = Direction::kPull,
+                               .bytes = kMoveMessage,
+                               .operations = bytes / kMoveMessage};
+    EBB_ASSIGN_OR_RETURN(const int64_t write_bytes, BestWrite(transfer));
+    const std::string what = absl::StrCat("move ", SizeText(bytes));
+    std::vector<double> moves, loads, raws;
+    for (int pair = -1; pair < options_.pairs; ++pair) {
+      EBB_RETURN_IF_ERROR(options_.watch.Tell(what, pair, options_.pairs));
+      TransferSample raw;
+      MoveSample ours;
+      for (const bool raw_now : {pair % 2 == 0, pair % 2 != 0}) {
+        if (raw_now) {
+          EBB_ASSIGN_OR_RETURN(raw, raw_->Run(transfer, write_bytes));
+        } else {
+          EBB_ASSIGN_OR_RETURN(ours, move->Run());
+        }
+      }
+      if (pair < 0) continue;
+      const double gigabytes = transfer.gigabytes();
+      raws.push_back(gigabytes / raw.seconds);
+      moves.push_back(gigabytes / ours.seconds);
+      loads.push_back(gigabytes / ours.blocks_seconds);
+    }
+    report_.rows.push_back(MakeRow(absl::StrCat(what, ", values alone"), "GB/s",
+                                   loads, raws, MoveBound(options_.plane)));
+    report_.rows.push_back(MakeRow(absl::StrCat(what, ", with the first cut"),
+                                   "GB/s", moves, raws,
+                                   MoveBound(options_.plane)));
+    return absl::OkStatus();
+  }
+
   const DenseOptions& options_;
   DenseReport report_;
   std::unique_ptr<RawSocket> raw_;
   const rpc::TransportOptions network_;
-  std::unique_ptr<rpc::GrpcTransport> scheduler_, worker_;
+  std::unique_ptr<rpc::GrpcTransport> scheduler_, worker_, peer_;
   std::unique_ptr<OneServer> server_;
   std::map<int64_t, std::unique_ptr<DenseWorker>> workers_;
 };
@@ -263,6 +313,11 @@ std::optional<Bound> ThroughputBound(int64_t bytes, DataPlane plane) {
 
 std::optional<Bound> CpuBound(int64_t bytes, bool tls) {
   if (bytes >= 4 * kMiB) return Bound{Bound::Kind::kAtMost, tls ? 1.4 : 1.5};
+  return std::nullopt;
+}
+
+std::optional<Bound> MoveBound(DataPlane plane) {
+  if (plane == DataPlane::kBulk) return Bound{Bound::Kind::kAtLeast, 0.8};
   return std::nullopt;
 }
 

@@ -73,6 +73,8 @@ struct DenseReport {
 // The requirement on a cell; none: there is none.
 std::optional<Bound> ThroughputBound(int64_t bytes, DataPlane plane);
 std::optional<Bound> CpuBound(int64_t bytes, bool tls = false);
+// For a partition that another server has: its move, and its values alone.
+std::optional<Bound> MoveBound(DataPlane plane);
 std::optional<Bound> LatencyBound(int64_t bytes, DataPlane plane);
 
 // How many operations make a sample of a cell.

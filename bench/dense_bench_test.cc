@@ -19,6 +19,12 @@ TEST(DenseBenchTest, LargeModelsMustComeNearTheSocket) {
   EXPECT_FALSE(CpuBound(4 * kMiB, /*tls=*/true)->Allows(1.41));
 }
 
+TEST(DenseBenchTest, AMoveOverABulkStreamMustComeNearTheSocket) {
+  EXPECT_TRUE(MoveBound(DataPlane::kBulk)->Allows(0.8));
+  EXPECT_FALSE(MoveBound(DataPlane::kBulk)->Allows(0.79));
+  EXPECT_FALSE(MoveBound(DataPlane::kGrpc).has_value());
+}
+
 TEST(DenseBenchTest, SmallPushesMustBeAnsweredSoon) {
   EXPECT_FALSE(LatencyBound(4 << 10, DataPlane::kGrpc)->Allows(9.1));
   EXPECT_FALSE(LatencyBound(64 << 10, DataPlane::kGrpc)->Allows(7.1));

@@ -21,14 +21,18 @@ absl::StatusOr<JobRecordPtr> DenseJob(JobId id, int64_t bytes,
   }
   const std::string name = absl::StrCat("dense-", id.value());
   const job::JobFile file = job::ReadJob(
-      absl::StrCat("name: ", name,
-                   "\nmodel: softmax\n"
-                   "data: {train: {csv: none.csv}}\n"
-                   "train: {batch: 1}\n"
-                   "algorithm: sgd\n"
-                   "optimizer: ",
-                   options.optimizer,
-                   "\ncheckpoint: {every: ", options.checkpoint_every, "}\n"),
+      absl::StrCat(
+          "name: ", name,
+          "\nmodel: softmax\n"
+          "data: {train: {csv: none.csv}}\n"
+          "train: {batch: 1}\n"
+          "algorithm: sgd\n"
+          "optimizer: ",
+          options.optimizer, "\ncheckpoint: {every: ", options.checkpoint_every,
+          "}\n",
+          options.partitions == 0
+              ? std::string()
+              : absl::StrCat("partitions: ", options.partitions, "\n")),
       name);
   if (!file.ok()) return absl::InternalError(job::ToString(file.mistakes));
   job::JobFacts facts;

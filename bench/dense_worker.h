@@ -22,10 +22,10 @@ struct DenseJobOptions {
   // verified.
   std::string optimizer;
   std::string checkpoint_every = "24h";  // At the beginning only.
+  int64_t partitions = 0;                // 0: as many as a job by default.
 };
 // A job of one dense table of `bytes`, zeros at first, one example a batch, and
-// more examples than are ever pushed. It has as many partitions as a job by
-// default.
+// more examples than are ever pushed.
 absl::StatusOr<JobRecordPtr> DenseJob(JobId id, int64_t bytes,
                                       DenseJobOptions options = {});
 

@@ -41,12 +41,14 @@ class OneServer::Link : public rpc::ServerLinkHandler {
 
 absl::StatusOr<std::unique_ptr<OneServer>> OneServer::Start(
     rpc::Transport* transport, const std::string& programs,
-    const std::string& folder, DataPlane plane, const TlsFiles& tls) {
-  std::unique_ptr<OneServer> one(new OneServer(programs, folder, plane, tls));
+    const std::string& folder, DataPlane plane, const TlsFiles& tls,
+    const Place& place, const std::string& scheduler_host) {
+  std::unique_ptr<OneServer> one(
+      new OneServer(programs, folder, plane, tls, place));
   rpc::SchedulerHandler* const handler = one.get();
-  EBB_ASSIGN_OR_RETURN(
-      one->listener_,
-      transport->ListenScheduler("127.0.0.1:0", {.sessions = handler}));
+  EBB_ASSIGN_OR_RETURN(one->listener_, transport->ListenScheduler(
+                                           absl::StrCat(scheduler_host, ":0"),
+                                           {.sessions = handler}));
   EBB_RETURN_IF_ERROR(one->Restart());
   return one;
 }
@@ -67,9 +69,17 @@ absl::Status OneServer::Restart() {
                absl::StrCat(getpid())},
       .log = log()};
   tools::AddTls(tls_, &spec);
-  EBB_ASSIGN_OR_RETURN(tools::ChildProcess process,
-                       tools::ChildProcess::Start(spec));
-  process_.emplace(std::move(process));
+  if (place_.network >= 0) {
+    spec.argv.insert(
+        spec.argv.end(),
+        {"--listen", absl::StrCat(place_.host, ":0"), "--insecure"});
+  }
+  EBB_RETURN_IF_ERROR(InNetwork(place_.network, [&]() -> absl::Status {
+    EBB_ASSIGN_OR_RETURN(tools::ChildProcess process,
+                         tools::ChildProcess::Start(spec));
+    process_.emplace(std::move(process));
+    return absl::OkStatus();
+  }));
   const absl::Time deadline = absl::Now() + kLimit;
   MutexLock lock(&mu_);
   while (link_ == nullptr && absl::Now() < deadline) {

@@ -20,6 +20,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "bench/data_plane.h"
+#include "bench/emulated_link.h"
 #include "common/mutex.h"
 #include "common/tls/tls_settings.h"
 #include "protocol/messages.h"
@@ -36,12 +37,15 @@ class OneServer : private rpc::SchedulerHandler {
 
   // Starts `programs`/ebb-ps, which keeps its state and log in `folder`.
   // Workers use `plane`, if they have it, too. `tls` is the server's identity.
+  // A server of another network reaches this process at `scheduler_host`, in
+  // plain text.
   // Blocks until it has registered. FailedPrecondition: it does not, with its
   // last words. The transport is not owned and outlives this.
   static absl::StatusOr<std::unique_ptr<OneServer>> Start(
       rpc::Transport* transport, const std::string& programs,
       const std::string& folder, DataPlane plane = DataPlane::kGrpc,
-      const TlsFiles& tls = {});
+      const TlsFiles& tls = {}, const Place& place = {},
+      const std::string& scheduler_host = "127.0.0.1");
   ~OneServer() override;
 
   // Blocks until all partitions of the job, which has an id of its own, are
@@ -70,11 +74,12 @@ class OneServer : private rpc::SchedulerHandler {
   class Link;
 
   OneServer(std::string programs, std::string folder, DataPlane plane,
-            TlsFiles tls)
+            TlsFiles tls, Place place)
       : programs_(std::move(programs)),
         folder_(std::move(folder)),
         plane_(plane),
-        tls_(std::move(tls)) {}
+        tls_(std::move(tls)),
+        place_(std::move(place)) {}
   std::unique_ptr<rpc::WorkerLinkHandler> OnWorkerConnected(
       std::shared_ptr<rpc::WorkerLink> link) override;
   std::unique_ptr<rpc::ServerLinkHandler> OnServerConnected(
@@ -91,6 +96,7 @@ class OneServer : private rpc::SchedulerHandler {
   const std::string programs_, folder_;
   const DataPlane plane_;
   const TlsFiles tls_;
+  const Place place_;
   std::optional<tools::ChildProcess> process_;
   std::unique_ptr<rpc::Listener> listener_;
   Mutex mu_;

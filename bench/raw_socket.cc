@@ -60,19 +60,19 @@ absl::Status Broken() {
   return absl::UnavailableError("the raw socket's server is gone");
 }
 
-// A listening socket of loopback, and where.
-absl::StatusOr<int> Listen(sockaddr_in* address) {
+// A listening socket, and where.
+absl::StatusOr<int> Listen(const std::string& host, sockaddr_in* address) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   *address = {};
   address->sin_family = AF_INET;
-  address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  inet_pton(AF_INET, host.c_str(), &address->sin_addr);
   socklen_t size = sizeof(*address);
   if (fd < 0 ||
       bind(fd, reinterpret_cast<sockaddr*>(address), sizeof(*address)) != 0 ||
       listen(fd, 1) != 0 ||
       getsockname(fd, reinterpret_cast<sockaddr*>(address), &size) != 0) {
     const absl::Status status =
-        absl::ErrnoToStatus(errno, "cannot listen at 127.0.0.1");
+        absl::ErrnoToStatus(errno, absl::StrCat("cannot listen at ", host));
     if (fd >= 0) close(fd);
     return status;
   }
@@ -82,9 +82,14 @@ absl::StatusOr<int> Listen(sockaddr_in* address) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RawSocket>> RawSocket::Start(
-    const TlsFiles& server, const TlsFiles& worker) {
+    const TlsFiles& server, const TlsFiles& worker, const Place& place) {
   sockaddr_in address;
-  EBB_ASSIGN_OR_RETURN(const int listener, Listen(&address));
+  int listener = -1;
+  // Its connections are of its network.
+  EBB_RETURN_IF_ERROR(InNetwork(place.network, [&]() -> absl::Status {
+    EBB_ASSIGN_OR_RETURN(listener, Listen(place.host, &address));
+    return absl::OkStatus();
+  }));
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child == 0) {

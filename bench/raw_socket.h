@@ -1,6 +1,6 @@
 // A worker and a server that exchange only the values' bytes, over one TCP
-// connection of loopback: a parameter server over TCP cannot beat it by much.
-// The server is a process of its own, as a parameter server is.
+// connection, of loopback by default: a parameter server over TCP cannot beat
+// it by much. The server is a process of its own, as a parameter server is.
 //
 //   EBB_ASSIGN_OR_RETURN(auto raw, RawSocket::Start());
 //   EBB_ASSIGN_OR_RETURN(TransferSample sample,
@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "bench/emulated_link.h"
 #include "bench/limits.h"
 #include "bench/raw_wire.h"
 #include "bench/transfer.h"
@@ -34,7 +35,8 @@ class RawSocket {
   // with this object, or with this process. With files of both sides the
   // connection has TLS (raw_wire.h).
   static absl::StatusOr<std::unique_ptr<RawSocket>> Start(
-      const TlsFiles& server = {}, const TlsFiles& worker = {});
+      const TlsFiles& server = {}, const TlsFiles& worker = {},
+      const Place& place = {});
   RawSocket(const RawSocket&) = delete;
   RawSocket& operator=(const RawSocket&) = delete;
   ~RawSocket();

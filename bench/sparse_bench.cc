@@ -267,7 +267,15 @@ absl::Status SparseOptions::Validate() const {
 }
 
 Bound RowsBound(DataPlane plane) {
-  return {Bound::Kind::kAtLeast, plane == DataPlane::kShared ? 0.7 : 0.35};
+  switch (plane) {
+    case DataPlane::kShared:
+      return {Bound::Kind::kAtLeast, 0.7};
+    case DataPlane::kBulk:
+      return {Bound::Kind::kAtLeast, 0.6};
+    case DataPlane::kGrpc:
+      break;
+  }
+  return {Bound::Kind::kAtLeast, 0.35};
 }
 
 absl::StatusOr<SparseReport> MeasureSparse(const SparseOptions& options) {

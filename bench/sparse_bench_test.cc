@@ -28,8 +28,10 @@ SparseReport ReportOf(double share) {
 }
 
 TEST(SparseBenchTest, RowsMustComeNearTheBareWork) {
-  EXPECT_TRUE(RowsBound(DataPlane::kBulk).Allows(0.35));
-  EXPECT_FALSE(RowsBound(DataPlane::kBulk).Allows(0.34));
+  EXPECT_TRUE(RowsBound(DataPlane::kGrpc).Allows(0.35));
+  EXPECT_FALSE(RowsBound(DataPlane::kGrpc).Allows(0.34));
+  EXPECT_TRUE(RowsBound(DataPlane::kBulk).Allows(0.6));
+  EXPECT_FALSE(RowsBound(DataPlane::kBulk).Allows(0.59));
   EXPECT_TRUE(RowsBound(DataPlane::kShared).Allows(0.7));
   EXPECT_FALSE(RowsBound(DataPlane::kShared).Allows(0.69));
 }

@@ -1,0 +1,227 @@
+#include "bench/link_bench.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "bench/dense_bench.h"
+#include "bench/dense_worker.h"
+#include "bench/emulated_link.h"
+#include "bench/limits.h"
+#include "bench/one_server.h"
+#include "bench/raw_socket.h"
+#include "bench/rows.h"
+#include "bench/transfer_loop.h"
+#include "common/program/daemon.h"
+#include "common/status_macros.h"
+#include "common/tls/role.h"
+#include "rpc/grpc_transport.h"
+#include "rpc/security.h"
+
+namespace ebb::bench {
+
+namespace {
+
+constexpr int64_t kLinkMiB = 1 << 20;
+constexpr int64_t kGbit = 1'000'000'000;
+constexpr std::array kLinkInFlight = {1, 4};
+constexpr int64_t kRawWriteBytes = kLinkMiB;  // The raw socket's.
+constexpr int64_t kAckBytes = 64 << 10;
+// What a sample moves at least, in seconds of the link.
+constexpr double kLinkSampleSeconds = 0.5;
+
+double LinkP99(std::vector<double> seconds) {
+  std::ranges::sort(seconds);
+  const double rank = 0.99 * static_cast<double>(seconds.size() - 1);
+  return seconds[static_cast<size_t>(std::llround(rank))];
+}
+
+class LinkBench {
+ public:
+  explicit LinkBench(const LinkOptions& options)
+      : options_(options), network_(WorkerNetwork(options.plane)) {}
+
+  absl::StatusOr<LinkReport> Measure() {
+    report_.plane = options_.plane;
+    report_.load_average = LoadAverage();
+    report_.congestion_control = CongestionControl();
+    // Before anything has threads.
+    EBB_ASSIGN_OR_RETURN(link_, EmulatedLink::Make());
+    if (options_.window_bytes > 0) {
+      EBB_RETURN_IF_ERROR(link_->SetMostWindow(options_.window_bytes));
+    }
+    // A connection for each shape: it learns what the link is like.
+    for (size_t i = 0; i < options_.shapes.size(); ++i) {
+      EBB_ASSIGN_OR_RETURN(std::unique_ptr<RawSocket> raw,
+                           RawSocket::Start({}, {}, link_->far()));
+      raws_.push_back(std::move(raw));
+    }
+    ConfigureMalloc();
+    SkipMutexChecks();
+    EBB_ASSIGN_OR_RETURN(scheduler_, TransportOf(Role::kScheduler));
+    EBB_RETURN_IF_ERROR(options_.watch.Tell("starting the server"));
+    EBB_ASSIGN_OR_RETURN(server_,
+                         OneServer::Start(scheduler_.get(), options_.programs,
+                                          options_.folder, options_.plane, {},
+                                          link_->far(), EmulatedLink::kNear));
+    for (size_t i = 0; i < options_.shapes.size(); ++i) {
+      EBB_RETURN_IF_ERROR(MeasureShape(options_.shapes[i], raws_[i].get()));
+    }
+    report_.dropped = link_->counts().dropped;
+    return std::move(report_);
+  }
+
+ private:
+  absl::StatusOr<std::unique_ptr<rpc::GrpcTransport>> TransportOf(
+      Role role) const {
+    EBB_ASSIGN_OR_RETURN(const rpc::SecurityPtr security,
+                         rpc::Security::Create({.insecure = true}, {role}));
+    return std::make_unique<rpc::GrpcTransport>(network_, /*received_bytes=*/0,
+                                                security);
+  }
+
+  absl::StatusOr<std::unique_ptr<DenseWorker>> WorkerOf(
+      rpc::GrpcTransport* transport, int64_t bytes) {
+    EBB_ASSIGN_OR_RETURN(const JobRecordPtr record,
+                         DenseJob(JobId(++last_job_), bytes));
+    EBB_ASSIGN_OR_RETURN(const Placement placement, server_->Serve(record));
+    return std::make_unique<DenseWorker>(transport, record, placement);
+  }
+
+  absl::Status MeasureShape(const LinkShape& shape, RawSocket* raw) {
+    EBB_RETURN_IF_ERROR(link_->SetShape(shape));
+    EBB_ASSIGN_OR_RETURN(const std::unique_ptr<rpc::GrpcTransport> transport,
+                         TransportOf(Role::kWorker));
+    // First, on both sides by a new connection: bbr remembers how fast one was.
+    {
+      EBB_ASSIGN_OR_RETURN(const std::unique_ptr<DenseWorker> worker,
+                           WorkerOf(transport.get(), kAckBytes));
+      EBB_RETURN_IF_ERROR(MeasureLatency(shape, raw, worker.get()));
+    }
+    int64_t bytes = options_.bytes;
+    if (bytes == 0) {
+      bytes = (shape.bits_per_second >= 10 * kGbit ? 100 : 16) * kLinkMiB;
+    }
+    EBB_ASSIGN_OR_RETURN(const std::unique_ptr<DenseWorker> worker,
+                         WorkerOf(transport.get(), bytes));
+    for (const Direction direction : {Direction::kPush, Direction::kPull}) {
+      for (const int in_flight : kLinkInFlight) {
+        const double sample = kLinkSampleSeconds *
+                              static_cast<double>(shape.bits_per_second) / 8 /
+                              static_cast<double>(bytes);
+        const int64_t operations =
+            std::max<int64_t>(in_flight > 1 ? in_flight + in_flight / 2 : 2,
+                              std::llround(sample));
+        EBB_RETURN_IF_ERROR(MeasureCell(shape,
+                                        {.direction = direction,
+                                         .bytes = bytes,
+                                         .operations = operations,
+                                         .in_flight = in_flight},
+                                        raw, worker.get()));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status MeasureCell(const LinkShape& shape, const Transfer& transfer,
+                           RawSocket* raw, DenseWorker* worker) {
+    const std::string what =
+        absl::StrCat(LinkText(shape), ": ", TransferText(transfer));
+    const double gigabits = 8 * transfer.gigabytes();
+    std::vector<double> ours, limits;
+    for (int pair = -1; pair < options_.pairs; ++pair) {
+      EBB_RETURN_IF_ERROR(options_.watch.Tell(what, pair, options_.pairs));
+      TransferSample bare, of_worker;
+      for (const bool raw_now : {pair % 2 == 0, pair % 2 != 0}) {
+        if (raw_now) {
+          EBB_ASSIGN_OR_RETURN(bare, raw->Run(transfer, kRawWriteBytes));
+        } else {
+          EBB_ASSIGN_OR_RETURN(of_worker, worker->Run(transfer));
+        }
+      }
+      if (pair < 0) continue;
+      limits.push_back(gigabits / bare.seconds);
+      ours.push_back(gigabits / of_worker.seconds);
+    }
+    report_.rows.push_back(MakeRow(what, "Gbit/s", ours, limits,
+                                   LinkBound(shape, options_.plane)));
+    return absl::OkStatus();
+  }
+
+  absl::Status MeasureLatency(const LinkShape& shape, RawSocket* raw,
+                              DenseWorker* worker) {
+    const Transfer transfer = {.bytes = kAckBytes,
+                               .operations = options_.pings};
+    const std::string what = absl::StrCat(
+        LinkText(shape), ": push ", SizeText(kAckBytes), ", acknowledged, p99");
+    std::vector<double> ours, limits;
+    for (int pair = -1; pair < options_.pairs; ++pair) {
+      EBB_RETURN_IF_ERROR(options_.watch.Tell(what, pair, options_.pairs));
+      EBB_ASSIGN_OR_RETURN(std::vector<double> pings,
+                           raw->PingPong(kAckBytes, options_.pings));
+      EBB_ASSIGN_OR_RETURN(TransferSample sample, worker->Run(transfer));
+      if (pair < 0) continue;
+      limits.push_back(LinkP99(std::move(pings)) * 1e3);
+      ours.push_back(LinkP99(std::move(sample.latencies)) * 1e3);
+    }
+    report_.rows.push_back(MakeRow(what, "ms", ours, limits, std::nullopt));
+    return absl::OkStatus();
+  }
+
+  const LinkOptions& options_;
+  LinkReport report_;
+  const rpc::TransportOptions network_;
+  uint64_t last_job_ = 0;
+  std::unique_ptr<EmulatedLink> link_;  // Outlives all that is on it.
+  std::vector<std::unique_ptr<RawSocket>> raws_;
+  std::unique_ptr<rpc::GrpcTransport> scheduler_;
+  std::unique_ptr<OneServer> server_;
+};
+
+}  // namespace
+
+std::string LinkText(const LinkShape& shape) {
+  std::string text = absl::StrFormat(
+      "%g Gbit/s, %g ms", static_cast<double>(shape.bits_per_second) / 1e9,
+      static_cast<double>(shape.round_trip_ns) / 1e6);
+  if (shape.loss > 0)
+    absl::StrAppendFormat(&text, ", %g %% lost", 100 * shape.loss);
+  return text;
+}
+
+std::optional<Bound> LinkBound(const LinkShape& shape, DataPlane plane) {
+  if (plane != DataPlane::kBulk || shape.loss > 0) return std::nullopt;
+  if (shape.bits_per_second != 10 * kGbit) return std::nullopt;
+  if (shape.round_trip_ns != 1'000'000) return std::nullopt;
+  return Bound{Bound::Kind::kAtLeast, 0.9};
+}
+
+absl::StatusOr<LinkReport> MeasureLink(const LinkOptions& options) {
+  return LinkBench(options).Measure();
+}
+
+std::string LinkReportText(const LinkReport& report) {
+  return absl::StrCat(
+      absl::StrFormat("load %.2f; both under %s; %d packets dropped\n\n",
+                      report.load_average, report.congestion_control,
+                      report.dropped),
+      RowsText(report.rows, "RAW"),
+      "\nRAW is a TCP socket that moves the same bytes over the same link with "
+      "the same\narithmetic. The link is a process of this machine: where RAW "
+      "is below the link's\nrate, the machine is the limit.\n");
+}
+
+void AddLink(const LinkReport& report, tools::Json* json) {
+  (*json)["bulk_stream"] = report.plane == DataPlane::kBulk;
+  (*json)["congestion_control"] = report.congestion_control;
+  (*json)["load_average"] = report.load_average;
+  (*json)["dropped_packets"] = report.dropped;
+  AddRows(report.rows, json);
+}
+
+}  // namespace ebb::bench
