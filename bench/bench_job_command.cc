@@ -53,15 +53,12 @@ int BenchRuns(BenchJobFlags& flags) {
             << "run  seed  examples/s  seconds  to " << flags.target
             << "  CPU s  accuracy\n";
   std::vector<double> speeds, seconds, reached, cpu;
-  double cpu_before = 0;
   for (int i = 0; i < flags.runs; ++i) {
     const auto report = RunLocally(flags.run);
     if (!report.ok()) return Report(report.status());
     if (report->interrupted) return kExitInterrupted;
     const auto to = SecondsTo(flags.target, report->status);
-    // Counts all children of this process, so the earlier runs, too.
-    const double used = report->cpu_seconds - cpu_before;
-    cpu_before = report->cpu_seconds;
+    const double used = report->cpu_seconds;
     std::cout << absl::StrFormat("%3d  %4d  %10.0f  %7.2f  %7s  %5.1f  %.4f",
                                  i + 1, report->job.seed(),
                                  report->examples_per_second(), report->seconds,

@@ -272,10 +272,10 @@ TEST_P(BackendTest, SparseProductsTakeASliceOfALargerMatrix) {
 }
 
 TEST_P(BackendTest, ProductsAgreeWithTheReferenceAtOddSizes) {
-  const int64_t kSizes[][3] = {{1, 1, 1},    {1, 5, 1},     {7, 1, 3},
-                               {3, 17, 5},   {33, 31, 1},   {1, 100, 10},
-                               {16, 16, 16}, {65, 130, 47}, {128, 300, 10},
-                               {5, 1000, 3}, {50, 3, 129}};
+  const int64_t kSizes[][3] = {
+      {1, 1, 1},    {1, 5, 1},      {7, 1, 3},     {3, 17, 5},     {33, 31, 1},
+      {1, 100, 10}, {16, 16, 16},   {65, 130, 47}, {128, 300, 10}, {5, 1000, 3},
+      {50, 3, 129}, {257, 193, 49}, {9, 400, 97}};
   for (const auto& [m, k, n] : kSizes) {
     SCOPED_TRACE(::testing::Message() << m << " x " << k << " x " << n);
     const Floats a = Random(m * k, 1), b = Random(k * n, 2);

@@ -26,7 +26,7 @@ inline constexpr int64_t kUpdatesInEventBytes = int64_t{1} << 20;
 // Work that one thread does at once, whatever the number of threads: 100 to 200
 // us of arithmetic on a gradient that it has just read. A hand-over and back
 // takes 20 to 50 us, and moves it to the cache of another core.
-inline constexpr int64_t kUpdateAtOnceBytes = int64_t{1} << 20;
+inline constexpr int64_t kUpdateAtOnceBytes = int64_t{2} << 20;
 inline constexpr int64_t kLeastUpdateGroupBytes = int64_t{256} << 10;
 inline constexpr int64_t kMostUpdateGroupBytes = int64_t{1} << 20;
 

@@ -14,10 +14,14 @@
 #define EIGEN_NO_DEBUG
 #include <Eigen/Core>
 
+#include "models/internal/tiled_product.h"
+
 namespace ebb::models::internal {
 namespace {
 
 namespace ei = Eigen::internal;
+// Only their copy of this file has TiledProduct.
+constexpr bool kAvx512 = ei::packet_traits<float>::size == 16;
 using Index = Eigen::Index;
 using Array = Eigen::Map<Eigen::ArrayXf>;
 using ConstArray = Eigen::Map<const Eigen::ArrayXf>;
@@ -53,6 +57,7 @@ class Blocking : public ei::level3_blocking<float, float> {
 // kernel writes column-major results: c' = b' a'.
 int64_t ScratchSize(int64_t m, int64_t n, int64_t k) {
   if (m == 0 || n == 0 || k == 0) return 0;
+  if constexpr (kAvx512) return kTiledProductScratch;
   return Blocking(n, m, k, nullptr).size();
 }
 
@@ -93,6 +98,35 @@ void FillRows(int64_t m, int64_t n, const float* row, float* c) {
   FillRows(m, n, row, c, n);
 }
 
+// c(m, n) = the bias in each row + a b, with sums of k terms. A null bias is 0.
+// kOrderA and kOrderB say how a and b are stored.
+template <int kOrderA, int kOrderB>
+void Product(int64_t m, int64_t n, int64_t k, const float* a, const float* b,
+             const float* bias, float* c, ProductStrides strides,
+             float* scratch) {
+  if constexpr (kAvx512) {
+    if (k > 0) {
+      constexpr bool kRowsOfA = kOrderA == Eigen::RowMajor;
+      constexpr bool kRowsOfB = kOrderB == Eigen::RowMajor;
+      return ComputeTiledProduct({.m = m,
+                                  .n = n,
+                                  .k = k,
+                                  .a = a,
+                                  .a_row_step = kRowsOfA ? strides.a : 1,
+                                  .a_term_step = kRowsOfA ? 1 : strides.a,
+                                  .b = b,
+                                  .b_term_step = kRowsOfB ? strides.b : 1,
+                                  .b_column_step = kRowsOfB ? 1 : strides.b,
+                                  .bias = bias,
+                                  .c = c,
+                                  .c_row_step = strides.c},
+                                 scratch);
+    }
+  }
+  FillRows(m, n, bias, c, strides.c);
+  AddProduct<kOrderA, kOrderB>(m, n, k, a, b, c, strides, scratch);
+}
+
 StridedMatrix Strided(const float* a, int64_t rows, int64_t columns,
                       int64_t stride) {
   return StridedMatrix(a, rows, columns, Eigen::OuterStride<>(stride));
@@ -101,26 +135,26 @@ StridedMatrix Strided(const float* a, int64_t rows, int64_t columns,
 void MatMul(int64_t m, int64_t k, int64_t n, const float* a, const float* b,
             const float* bias, float* c, ProductStrides strides,
             float* scratch) {
-  FillRows(m, n, bias, c, strides.c);
   if (n == 1 && strides.b == 1 && strides.c == 1) {
+    FillRows(m, n, bias, c, strides.c);
     Vector(c, m).noalias() += Strided(a, m, k, strides.a) * ConstVector(b, k);
     return;
   }
-  AddProduct<Eigen::RowMajor, Eigen::RowMajor>(m, n, k, a, b, c, strides,
-                                               scratch);
+  Product<Eigen::RowMajor, Eigen::RowMajor>(m, n, k, a, b, bias, c, strides,
+                                            scratch);
 }
 
 void MatMulTransA(int64_t m, int64_t k, int64_t n, const float* a,
                   const float* b, float* c, ProductStrides strides,
                   float* scratch) {
-  FillRows(k, n, nullptr, c, strides.c);
   if (n == 1 && strides.b == 1 && strides.c == 1) {
+    FillRows(k, n, nullptr, c, strides.c);
     Vector(c, k).noalias() +=
         Strided(a, m, k, strides.a).transpose() * ConstVector(b, m);
     return;
   }
-  AddProduct<Eigen::ColMajor, Eigen::RowMajor>(k, n, m, a, b, c, strides,
-                                               scratch);
+  Product<Eigen::ColMajor, Eigen::RowMajor>(k, n, m, a, b, nullptr, c, strides,
+                                            scratch);
 }
 
 // The products of kRows rows of a with kOthers of b, each of n numbers. c has
@@ -204,9 +238,8 @@ void MatMulTransB(int64_t m, int64_t n, int64_t k, const float* a,
     DotProducts(m, n, k, a, b, c, strides.c);
     return;
   }
-  FillRows(m, k, nullptr, c, strides.c);
-  AddProduct<Eigen::RowMajor, Eigen::ColMajor>(m, k, n, a, b, c, strides,
-                                               scratch);
+  Product<Eigen::RowMajor, Eigen::ColMajor>(m, k, n, a, b, nullptr, c, strides,
+                                            scratch);
 }
 
 void SparseMatMul(int64_t m, int64_t n, CsrPointers a, const float* b,

@@ -15,9 +15,9 @@ namespace ebb::server::internal {
 // some hundred times slower. A slot that decays ends there and stays: rounding
 // makes nine tenths of the smallest number the smallest number again.
 //
-// Compilers know nothing of the mode. So the arithmetic must be in another
-// file, behind a call that is not inlined. Elsewhere than on x86 and 64-bit
-// Arm it does nothing.
+// Compilers may move arithmetic across a change of the mode. So it must be in
+// another file, behind a call that is not inlined. On processors other than
+// x86 and 64-bit Arm an object does nothing.
 class FlushSubnormals {
  public:
   FlushSubnormals() : before_(Mode()) { SetMode(before_ | kFlush); }
