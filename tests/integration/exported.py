@@ -4,7 +4,7 @@ import json
 import struct
 from typing import NamedTuple
 
-CODES = {"F32": "f", "I64": "q", "U64": "Q", "U8": "B"}
+CODES = {"F32": "f", "F64": "d", "I64": "q", "U64": "Q", "U8": "B"}
 
 
 class Tensor(NamedTuple):
