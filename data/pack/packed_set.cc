@@ -285,8 +285,8 @@ absl::Status PackedSet::Read(int64_t window, Window* out, Way way) const {
     }
   }
   if (out->mapped != nullptr && out->mapped->lost()) {
-    return absl::UnavailableError(absl::StrCat(
-        path, " cannot be read, or was written to meanwhile"));
+    return absl::UnavailableError(
+        absl::StrCat(path, " cannot be read, or was written to meanwhile"));
   }
   if (checks && hash.Get() != entry.hash) {
     return Damaged(window, "its checksum is wrong");

@@ -4,7 +4,7 @@ import json
 import struct
 from typing import NamedTuple
 
-CODES = {"F32": "f", "I64": "q"}
+CODES = {"F32": "f", "F64": "d", "I64": "q", "U64": "Q", "U8": "B"}
 
 
 class Tensor(NamedTuple):
@@ -30,13 +30,24 @@ def read_export(path):
         header = json.loads(file.read(size))
         data = file.read()
     about = json.loads(header.pop("__metadata__", {}).get("ebb.model", "{}"))
-    return {name: Tensor(data[slice(*one["data_offsets"])], one["shape"],
-                         one["dtype"])
-            for name, one in header.items()}, about
+    tensors = {name: Tensor(data[slice(*one["data_offsets"])], one["shape"],
+                            one["dtype"])
+               for name, one in header.items()}
+    for name, one in header.items():
+        # Programs map the file, and read the values in place.
+        width = struct.calcsize(CODES[one["dtype"]])
+        if one["data_offsets"][0] % width != 0:
+            raise AssertionError(f"{path}: {name} is not aligned")
+    return tensors, about
 
 
 def read_tensors(path):
     return read_export(path)[0]
+
+
+def read_values(path):
+    """The tensors by name, each a flat list."""
+    return {name: tensor.values() for name, tensor in read_tensors(path).items()}
 
 
 def write_tensors(path, tensors):

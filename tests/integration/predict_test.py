@@ -106,12 +106,13 @@ class PredictTest(unittest.TestCase):
                 self.assertFalse(os.path.exists(self.path(f"{name}.csv.parts")))
 
     def test_kills_change_no_byte(self):
-        # Six batches of 0.5 s for two workers; a daemon dies every 0.4 s.
+        # Six batches for two workers take 7.5 s, and three daemons die in the
+        # first six. On a slow machine they live long enough to do something.
         printed = self.ebb(
             "predict", "points.safetensors", "points.train.csv", "--labelled",
             "--workers", "2", "--servers", "2", "--to", "killed",
-            "--part-examples", "1024", "--kill-every", "0.4", "--kill-seed",
-            "7", EBB_COMPUTE_DELAY="500ms")
+            "--part-examples", "1024", "--kill-every", "2", "--kill-seed",
+            "7", EBB_COMPUTE_DELAY="2500ms")
         self.assertGreaterEqual(printed.count("as planned"), 3, printed)
         self.assertEqual(self.joined("killed"), self.read("points.csv"))
         about = json.loads(self.read("killed", "_SUCCESS"))

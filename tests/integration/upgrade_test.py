@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tarfile
@@ -21,6 +20,7 @@ import tempfile
 import time
 import unittest
 
+from exported import read_values
 from reserved_port import ReservedPort
 
 SOURCE = os.path.abspath(sys.argv.pop(2)) if len(sys.argv) > 2 else "."
@@ -41,24 +41,6 @@ def previous_programs():
         if not os.path.exists(os.path.join(folder, program)):
             return None, f"there is no {program} in {folder}"
     return os.path.abspath(folder), ""
-
-
-def read_safetensors(path):
-    """Tensors, each a flat list, by the format's description alone."""
-    with open(path, "rb") as file:
-        data = file.read()
-    (length,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8:8 + length])
-    values = data[8 + length:]
-    header.pop("__metadata__", None)
-    tensors = {}
-    for name, entry in header.items():
-        begin, end = entry["data_offsets"]
-        kind, size = {"F32": ("f", 4), "U64": ("Q", 8),
-                      "I64": ("q", 8)}[entry["dtype"]]
-        tensors[name] = list(struct.unpack(
-            f"<{(end - begin) // size}{kind}", values[begin:end]))
-    return tensors
 
 
 class Cluster(unittest.TestCase):
@@ -158,7 +140,7 @@ class GoldenTest(Cluster):
         self.ebb("checkpoint", "verify", "golden")
         self.ebb("checkpoint", "export", "golden", "--with-slots", "--force",
                  "-o", "values.safetensors")
-        exported = read_safetensors(
+        exported = read_values(
             os.path.join(self.folder, "values.safetensors"))
         # Exports of then had no steps.
         self.assertEqual(expected, {

@@ -8,11 +8,12 @@ import json
 import os
 import random
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
 import unittest
+
+from exported import read_values
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
 PLUGINS = os.path.join(os.path.dirname(BIN), "plugins")
@@ -86,22 +87,7 @@ class WrittenRowsTest(unittest.TestCase):
         return ran.stdout
 
     def read(self, name):
-        """The tensors of a .safetensors file by name, flat."""
-        with open(os.path.join(self.folder, name), "rb") as file:
-            size, = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(size))
-            data = file.read()
-        tensors = {}
-        for name, about in header.items():
-            if name == "__metadata__":
-                continue
-            begin, end = about["data_offsets"]
-            kind, size = {"F32": ("f", 4), "U64": ("Q", 8), "I64": ("q", 8),
-                          "U8": ("B", 1)}[about["dtype"]]
-            self.assertEqual(begin % size, 0, name)
-            tensors[name] = struct.unpack(f"<{(end - begin) // size}{kind}",
-                                          data[begin:end])
-        return tensors
+        return read_values(os.path.join(self.folder, name))
 
     def test_they_are_exact_whatever_is_killed(self):
         self.write("scenario.yaml", SCENARIO)

@@ -14,6 +14,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/fd.h"
 #include "common/status_macros.h"
@@ -224,7 +225,14 @@ const Trial* StudyJournal::Find(int64_t number) const {
 absl::StatusOr<StudyJournal::Told> StudyJournal::ParseTold(
     absl::string_view line) const {
   const auto parsed = ParseJsonObject(line, "the line");
-  if (!parsed.ok()) return WrongLine(parsed.status().message());
+  if (!parsed.ok()) {
+    // As the json of Python writes them.
+    const bool diverged =
+        absl::StrContains(line, "NaN") || absl::StrContains(line, "Infinity");
+    if (!diverged) return WrongLine(parsed.status().message());
+    return WrongLine(
+        "value: NaN and Infinity are no results; say that the trial failed");
+  }
   const Struct& object = *parsed;
   const auto trial = WholeIn(object, "trial", 0, sweep::kMostTrials);
   if (!trial || Find(*trial) == nullptr) {

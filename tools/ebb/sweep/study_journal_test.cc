@@ -92,6 +92,9 @@ TEST_F(StudyJournalTest, WrongLinesSayWhatIsRight) {
   journal->Ask("", 0).status().IgnoreError();
   EXPECT_THAT(Line(journal->Tell("{")),
               HasSubstr("the line is no JSON object\nhint: "));
+  // Bug: the error did not say what to do about a loss that diverged.
+  EXPECT_THAT(Line(journal->Tell(R"({"trial": 0, "value": NaN})")),
+              HasSubstr("say that the trial failed\nhint: "));
   EXPECT_THAT(Line(journal->Tell(R"({"trial": 1, "value": 1})")),
               HasSubstr("nothing asked for a trial of this number"));
   EXPECT_THAT(Line(journal->Tell(R"({"trial": 0, "value": "fast"})")),
