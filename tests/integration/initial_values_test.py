@@ -39,6 +39,18 @@ partitions: 4
 """
 
 
+ROWS_JOB = """
+name: rows
+model: {kind: fm, rank: 3}
+data: {train: {libsvm: ads.train.libsvm}}
+train: {epochs: 2, batch: 50, item_examples: 500}
+optimizer: {kind: adagrad, rate: 0.05}
+algorithm: sgd
+checkpoint: {every: 200ms}
+partitions: 4
+"""
+
+
 def read(path):
     with open(path, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
@@ -148,6 +160,43 @@ class InitialValuesTest(unittest.TestCase):
             self.assertEqual(
                 self.run_from_first(kind, *STILL, "--set",
                                     f"algorithm.kind={kind}"), self.first)
+
+    # --- Rows of sparse tables ------------------------------------------------
+
+    def test_a_run_begins_with_rows_whatever_is_killed(self):
+        self.ebb("generate", "clicks", "ads", "--rows", "3000", "--fields", "3",
+                 "--vocabulary", "10,100,1000", "--rank", "0",
+                 "--interactions", "0")
+        with open(self.path("rows.yaml"), "w") as file:
+            file.write(ROWS_JOB)
+        self.ebb("run", "rows.yaml", "--run-dir", "rows", "--workers", "1")
+        self.ebb("checkpoint", "export", "rows", "-o", "rows.safetensors",
+                 "--with-slots")
+        rows = read(self.path("rows.safetensors"))
+        state = {name for name in rows if name.startswith("slots/")}
+        self.assertIn("slots/adagrad/squares/factors/rows", state)
+        self.assertIn("slots/adagrad/step/factors", state)
+        begin = ["--set", "model.initial=rows.safetensors",
+                 "--set", "optimizer.rate=1e-35"]
+        for name, more in (("rows-still", ["--workers", "2"]),
+                           ("rows-killed", ["--workers", "2", "--servers", "2",
+                                            "--set", "train.epochs=8",
+                                            "--kill-every", "1"])):
+            self.ebb("run", "rows.yaml", "--run-dir", name, *begin, *more)
+            self.ebb("checkpoint", "export", name, "-o", name + ".safetensors",
+                     "--with-slots")
+            on = read(self.path(name + ".safetensors"))
+            for tensor in rows.keys() - state:
+                self.assertEqual(on[tensor], rows[tensor], tensor)
+            # The squares went on from those of the file.
+            squares = floats({"s": rows["slots/adagrad/squares/weights/rows"]})
+            later = floats({"s": on["slots/adagrad/squares/weights/rows"]})
+            pairs = list(zip(squares["s"], later["s"]))
+            self.assertTrue(all(b >= a for a, b in pairs))
+            self.assertTrue(any(b > a for a, b in pairs))
+            steps = [struct.unpack("<q", each["slots/adagrad/step/weights"][1])[0]
+                     for each in (rows, on)]
+            self.assertGreater(steps[1], steps[0])
 
     def test_kills_do_not_change_what_it_begins_with(self):
         self.assertEqual(self.run_from_first("killed", *STILL, "--kill-every",
