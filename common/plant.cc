@@ -75,6 +75,8 @@ constexpr Plant kPlants[] = {
      "an item that was leased to two is not opened again when both are gone"},
     {"inherits_all_there_are",
      "a new owner inherits every version that lies in the bucket"},
+    {"initial_rows_are_left_out",
+     "a partition begins with the values of a file, and not with its rows"},
     {"initial_state_is_left_out",
      "a partition begins with the values of a file, and not with its slots"},
     {"initial_values_are_guessed",

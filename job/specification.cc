@@ -21,6 +21,7 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "job/average_rules.h"
 #include "job/fit.h"
+#include "job/initial_rows.h"
 #include "job/keys.h"
 #include "job/row_kinds.h"
 #include "job/training.h"
@@ -28,12 +29,14 @@
 #include "job/validate.h"
 #include "job/values.h"
 #include "protocol/contribution_rows.h"
+#include "protocol/initial_rows.h"
 
 namespace ebb::job {
 
 namespace {
 
-constexpr uint32_t kFormat = 15;
+constexpr uint32_t kFormat = 16;
+constexpr uint32_t kFormatOfAverages = 15;
 constexpr uint32_t kFormatOfTransfer = 14;
 constexpr uint32_t kFormatOfInitialSlots = 13;
 constexpr uint32_t kFormatOfPackedSets = 12;
@@ -73,8 +76,14 @@ bool HasNewFormat(const v1::DataSource& source) {
 // train by another algorithm than the job's, nor on another device.
 uint32_t FormatOf(const v1::Job& job, const JobFacts& facts) {
   const v1::Model& model = job.model();
+  // It would begin without rows.
+  int64_t parameters = 0;
+  for (const DenseTable& table : facts.tables) parameters += table.size;
+  if (facts.initial && InitialRowBytes(*facts.initial, parameters) > 0) {
+    return kFormat;
+  }
   // It would keep no averages of weights.
-  if (HasAverages(job)) return kFormat;
+  if (HasAverages(job)) return kFormatOfAverages;
   // It would train tables that are frozen, or begin with other values.
   if (!job.freeze().empty() || job.has_start()) return kFormatOfTransfer;
   // It would begin with other slots.
@@ -1051,7 +1060,12 @@ absl::Status CheckSlots(const v1::Specification& specification,
   if (initial.slots() < 0 || initial.slots() > kMostInitialSlots) {
     return Invalid("model.initial: ", initial.slots(), " slots");
   }
-  const int tables = initial.slots() > 0 ? specification.tables_size() : 0;
+  const int dense = specification.tables_size();
+  int tables = initial.slots() > 0 ? dense : 0;
+  if (InitialRowBytes(initial, plan.parameters) > 0 &&
+      RowsHaveState(initial, dense)) {
+    tables = dense + static_cast<int>(plan.sparse_tables.size());
+  }
   if (initial.steps_size() != tables) {
     return Invalid("model.initial: the steps of ", initial.steps_size(),
                    " tables instead of ", tables);
@@ -1071,6 +1085,15 @@ absl::Status CheckSlots(const v1::Specification& specification,
 
 }  // namespace
 
+int64_t InitialRowBytes(const v1::InitialValues& initial, int64_t parameters) {
+  return initial.bytes() -
+         parameters * int64_t{sizeof(float)} * (1 + initial.slots());
+}
+
+bool RowsHaveState(const v1::InitialValues& initial, int dense_tables) {
+  return initial.steps_size() > (initial.slots() > 0 ? dense_tables : 0);
+}
+
 absl::StatusOr<std::optional<v1::InitialValues>> InitialValuesOf(
     const v1::Specification& specification, const JobPlan& plan) {
   const v1::Job& job = specification.job();
@@ -1088,9 +1111,11 @@ absl::StatusOr<std::optional<v1::InitialValues>> InitialValuesOf(
   if (!named) return std::nullopt;
   const v1::InitialValues& initial = specification.initial();
   EBB_RETURN_IF_ERROR(CheckSlots(specification, plan));
-  const int64_t array_bytes = int64_t{sizeof(float)} * (1 + initial.slots());
-  if (initial.bytes() % array_bytes != 0 ||
-      initial.bytes() / array_bytes != plan.parameters) {
+  const int64_t row_bytes = InitialRowBytes(initial, plan.parameters);
+  const bool fits = row_bytes == 0 ||
+                    (!plan.sparse_tables.empty() &&
+                     row_bytes > InitialRowsDirectory::DirectoryBytes(plan));
+  if (!fits) {
     return Invalid("model.initial: ", initial.bytes(), " bytes for ",
                    plan.parameters, " parameters with ", initial.slots(),
                    " slots");

@@ -25,12 +25,14 @@
 namespace ebb::server {
 
 // A file with the values that the dense tables of a job begin with, in their
-// order, and then the slots (InitialValues in specification.proto).
+// order, then the slots, and then rows (InitialValues in specification.proto,
+// docs/formats/initial-rows.md).
 struct InitialFile {
   std::string set;  // The data set that has it, and nothing else.
   std::string id;   // Names that set's content.
   int64_t bytes = 0;
   int32_t slots = 0;
+  int64_t row_bytes = 0;  // The last ones. 0: sparse tables begin without rows.
 };
 
 // The resources that serving a job needs: made when its first grant arrives.
@@ -131,6 +133,10 @@ struct FetchInitialValues {
   Term term;  // For which it is asked.
   InitialFile file;
   std::shared_ptr<const DenseShape> shape;
+  // What rows need.
+  JobRecordPtr record;
+  std::shared_ptr<const UpdateRule> rule;
+  std::shared_ptr<BlockPool> pool;
 };
 struct DeleteVersions {
   std::vector<VersionKey> keys;

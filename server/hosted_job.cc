@@ -144,7 +144,7 @@ void HostedJob::Loaded(const VersionKey& key, absl::StatusOr<Cut> cut,
 }
 
 void HostedJob::InitialValues(PartitionId id, Term term,
-                              absl::StatusOr<InitialDense> values,
+                              absl::StatusOr<InitialPartition> values,
                               absl::Time now, ServerActions* out) {
   if (loader_.InitialValues(id, term, std::move(values), now, out)) {
     pulls_.Release(now, out);

@@ -86,7 +86,7 @@ class HostedJob {
   void Listed(PartitionId id, absl::StatusOr<PartitionInventory> inventory,
               absl::Time now, ServerActions* out);
   void InitialValues(PartitionId id, Term term,
-                     absl::StatusOr<InitialDense> values, absl::Time now,
+                     absl::StatusOr<InitialPartition> values, absl::Time now,
                      ServerActions* out);
   void Fetched(const FetchRequest& request,
                absl::StatusOr<server::Fetched> fetched, absl::Time now,

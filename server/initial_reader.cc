@@ -60,7 +60,7 @@ bool InitialReader::Pause(absl::Duration pause) {
 void InitialReader::Add(FetchInitialValues task) {
   auto shared = std::make_shared<const FetchInitialValues>(std::move(task));
   thread_.Add([this, shared] {
-    absl::StatusOr<InitialDense> values = Read(*shared);
+    absl::StatusOr<InitialPartition> values = Read(*shared);
     if (!values.ok()) values = Waits(values.status());
     done_(*shared, std::move(values));
   });
@@ -117,23 +117,103 @@ absl::Status InitialReader::TryChunk(int32_t array, int64_t chunk) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<InitialDense> InitialReader::Read(
+absl::StatusOr<InitialPartition> InitialReader::Read(
     const FetchInitialValues& task) {
   EBB_RETURN_IF_ERROR(Open(task.file));
-  held_.resize(1 + task.file.slots);
-  InitialDense values;
-  EBB_ASSIGN_OR_RETURN(values.weights, ReadArray(task, 0));
+  held_.resize(2 + task.file.slots);  // The last is of the rows.
+  InitialPartition values;
+  EBB_ASSIGN_OR_RETURN(values.dense.weights, ReadArray(task, 0));
   for (int32_t slot = 0; slot < task.file.slots; ++slot) {
     EBB_ASSIGN_OR_RETURN(Blocks read, ReadArray(task, 1 + slot));
-    values.slots.push_back(std::move(read));
+    values.dense.slots.push_back(std::move(read));
+  }
+  if (task.file.row_bytes > 0) {
+    EBB_ASSIGN_OR_RETURN(values.rows, ReadRows(task));
   }
   return values;
+}
+
+absl::StatusOr<std::vector<std::unique_ptr<RowTable>>> InitialReader::ReadRows(
+    const FetchInitialValues& task) {
+  const JobPlan& plan = task.record->plan;
+  const int64_t begin = task.file.bytes - task.file.row_bytes;
+  std::vector<int64_t> words(InitialRowsDirectory::Words(plan));
+  if (static_cast<int64_t>(words.size() * sizeof(words[0])) >
+      task.file.row_bytes) {
+    return absl::DataLossError("their rows are too short");
+  }
+  const int32_t last = 1 + task.file.slots;
+  EBB_RETURN_IF_ERROR(
+      ReadBytes(last, begin, std::as_writable_bytes(std::span(words))));
+  EBB_ASSIGN_OR_RETURN(
+      const InitialRowsDirectory directory,
+      InitialRowsDirectory::Decode(plan, words, task.file.row_bytes));
+  int64_t at = begin + directory.BeginOf(task.partition);
+  std::vector<std::unique_ptr<RowTable>> tables;
+  for (size_t i = 0; i < plan.sparse_tables.size(); ++i) {
+    const auto t = static_cast<int32_t>(i);
+    EBB_ASSIGN_OR_RETURN(
+        tables.emplace_back(),
+        RowTable::Create(task.rule->RowOptions(t), task.rule->RowOptimizer(t),
+                         task.pool));
+    EBB_RETURN_IF_ERROR(ReadTable(task, directory.Of(task.partition, t), &at,
+                                  tables.back().get()));
+  }
+  return tables;
+}
+
+absl::Status InitialReader::ReadTable(const FetchInitialValues& task,
+                                      const InitialRowRun& run, int64_t* at,
+                                      RowTable* table) {
+  constexpr int64_t kTogether = int64_t{1} << 18;  // Bytes, or one row.
+  const int64_t most = std::max<int64_t>(1, kTogether / run.row_bytes());
+  const int32_t last = 1 + task.file.slots;
+  std::vector<std::byte> bytes;
+  std::vector<uint64_t> keys;
+  std::vector<float> words;
+  for (int64_t rest = run.rows; rest > 0;) {
+    const int64_t count = std::min(rest, most);
+    bytes.resize(static_cast<size_t>(count * run.row_bytes()));
+    EBB_RETURN_IF_ERROR(ReadBytes(last, *at, bytes));
+    keys.resize(static_cast<size_t>(count));
+    words.resize(static_cast<size_t>(count * run.row_floats()));
+    for (int64_t i = 0; i < count; ++i) {
+      const std::byte* const row = bytes.data() + i * run.row_bytes();
+      std::memcpy(&keys[i], row, sizeof(uint64_t));
+      std::memcpy(&words[i * run.row_floats()], row + sizeof(uint64_t),
+                  static_cast<size_t>(run.row_floats()) * kFloat);
+      if (task.record->plan.PartitionOfKey(keys[i]) != task.partition) {
+        return absl::DataLossError(absl::StrCat("they have key ", keys[i],
+                                                " among those of partition ",
+                                                task.partition.value()));
+      }
+    }
+    EBB_RETURN_IF_ERROR(table->Begin(keys, words, run.slots));
+    *at += static_cast<int64_t>(bytes.size());
+    rest -= count;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status InitialReader::ReadBytes(int32_t array, int64_t at,
+                                      std::span<std::byte> out) {
+  while (!out.empty()) {
+    EBB_ASSIGN_OR_RETURN(const absl::string_view bytes,
+                         ReadChunk(array, at / datasets::kChunkBytes));
+    const auto within = static_cast<size_t>(at % datasets::kChunkBytes);
+    const size_t size = std::min(out.size(), bytes.size() - within);
+    std::memcpy(out.data(), bytes.data() + within, size);
+    out = out.subspan(size);
+    at += static_cast<int64_t>(size);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Blocks> InitialReader::ReadArray(const FetchInitialValues& task,
                                                 int32_t array) {
   const DenseShape& shape = *task.shape;
-  const int64_t array_bytes = task.file.bytes / (1 + task.file.slots);
+  const int64_t array_bytes =
+      (task.file.bytes - task.file.row_bytes) / (1 + task.file.slots);
   EBB_ASSIGN_OR_RETURN(Blocks values, shape.Allocate());
   for (int64_t b = 0; b < shape.blocks(); ++b) {
     std::span<std::byte> out =
@@ -142,16 +222,7 @@ absl::StatusOr<Blocks> InitialReader::ReadArray(const FetchInitialValues& task,
     if (first + static_cast<int64_t>(out.size()) > array_bytes) {
       return absl::DataLossError("they are too short");
     }
-    int64_t at = array * array_bytes + first;
-    while (!out.empty()) {
-      EBB_ASSIGN_OR_RETURN(const absl::string_view bytes,
-                           ReadChunk(array, at / datasets::kChunkBytes));
-      const auto within = static_cast<size_t>(at % datasets::kChunkBytes);
-      const size_t size = std::min(out.size(), bytes.size() - within);
-      std::memcpy(out.data(), bytes.data() + within, size);
-      out = out.subspan(size);
-      at += static_cast<int64_t>(size);
-    }
+    EBB_RETURN_IF_ERROR(ReadBytes(array, array * array_bytes + first, out));
   }
   return values;
 }

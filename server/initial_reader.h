@@ -4,8 +4,11 @@
 #ifndef EBB_SERVER_INITIAL_READER_H_
 #define EBB_SERVER_INITIAL_READER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,19 +20,21 @@
 #include "common/mutex.h"
 #include "datasets/manifest.h"
 #include "datasets/target.h"
+#include "protocol/initial_rows.h"
 #include "server/actions.h"
+#include "server/initial_partition.h"
 #include "server/task_threads.h"
 
 namespace ebb::server {
 
 // Thread-safe. The core bounds the tasks under way: one for each partition that
-// waits. Beside the values it holds one chunk of the weights and one of each
-// slot.
+// waits. Beside the values it holds one chunk of the weights, one of each slot
+// and one of the rows.
 class InitialReader {
  public:
   // Called on the reader's thread, once for each task unless it is stopped.
   using Done = std::function<void(const FetchInitialValues& task,
-                                  absl::StatusOr<InitialDense> values)>;
+                                  absl::StatusOr<InitialPartition> values)>;
 
   // `source` is not owned and outlives the reader; null: there is none, and
   // each task fails. After `first_pause` a chunk is asked for again, and after
@@ -47,11 +52,23 @@ class InitialReader {
  private:
   // Used by the thread alone. Errors: those of the source; DataLoss: what came
   // is not what was named; ResourceExhausted: the pool has no room.
-  absl::StatusOr<InitialDense> Read(const FetchInitialValues& task);
+  absl::StatusOr<InitialPartition> Read(const FetchInitialValues& task);
   // The partition's part of an array of the file: 0 is the weights, 1 the first
-  // slot.
+  // slot. Behind the last slot the rows count as one more array.
   absl::StatusOr<Blocks> ReadArray(const FetchInitialValues& task,
                                    int32_t array);
+  // The partition's rows: a table for each of the plan.
+  absl::StatusOr<std::vector<std::unique_ptr<RowTable>>> ReadRows(
+      const FetchInitialValues& task);
+  // Puts the rows that begin at byte `*at` of the file into the table, and
+  // moves
+  // `*at` behind them.
+  absl::Status ReadTable(const FetchInitialValues& task,
+                         const InitialRowRun& run, int64_t* at,
+                         RowTable* table);
+  // The bytes of the file from `at` on, by chunks that are held as those of the
+  // array.
+  absl::Status ReadBytes(int32_t array, int64_t at, std::span<std::byte> out);
   absl::Status Open(const InitialFile& file);
   // The bytes are valid until the next call. `array` reads the chunk.
   absl::StatusOr<absl::string_view> ReadChunk(int32_t array, int64_t chunk);

@@ -13,6 +13,7 @@
 #include "common/initializer.h"
 #include "common/status_macros.h"
 #include "ebb/v1/job.pb.h"
+#include "job/initial_rows.h"
 #include "job/keys.h"
 #include "job/training.h"
 #include "job/traits.h"
@@ -129,6 +130,8 @@ absl::Status JobRule::AddSparseTables(const v1::Specification& specification) {
   const v1::Job& job = specification.job();
   EBB_ASSIGN_OR_RETURN(const std::vector<job::SparseTable> sparse,
                        job::SparseTablesOf(specification, plan_));
+  const int dense = specification.tables_size();
+  rows_begin_with_slots_ = initial_ && job::RowsHaveState(*initial_, dense);
   for (size_t t = 0; t < sparse.size(); ++t) {
     const job::SparseTable& table = sparse[t];
     const SparseTablePlan& plan = plan_.sparse_tables[t];
@@ -146,7 +149,11 @@ absl::Status JobRule::AddSparseTables(const v1::Specification& specification) {
       };
     }
     EBB_RETURN_IF_ERROR(options.Validate());
-    sparse_.push_back({std::move(options), std::move(rule)});
+    const int64_t steps = rows_begin_with_slots_
+                              ? initial_->steps(dense + static_cast<int>(t))
+                              : 0;
+    sparse_.push_back(
+        {std::move(options), std::move(rule), plan.trained(), steps});
   }
   return absl::OkStatus();
 }
@@ -357,7 +364,7 @@ std::string JobRule::PublicName(absl::string_view array) const {
     return std::string(array);
   }
   std::set<std::string> names;
-  for (const DenseState& state : DenseStates()) {
+  for (const TableState& state : DenseStates()) {
     if (slot < state.slots.size()) names.insert(state.slots[slot]);
   }
   if (names.empty()) return std::string(array);
@@ -365,8 +372,8 @@ std::string JobRule::PublicName(absl::string_view array) const {
                       names.size() == 1 ? *names.begin() : std::string(number));
 }
 
-std::vector<JobRule::DenseState> JobRule::DenseStates() const {
-  std::vector<DenseState> states;
+std::vector<JobRule::TableState> JobRule::DenseStates() const {
+  std::vector<TableState> states;
   for (const Table& table : tables_) {
     if (table.table.frozen) {
       states.push_back({table.rule.kind, {}, table.steps});
@@ -375,6 +382,20 @@ std::vector<JobRule::DenseState> JobRule::DenseStates() const {
     const auto names = table.rule.optimizer->SlotNames();
     states.push_back(
         {table.rule.kind, {names.begin(), names.end()}, table.steps});
+  }
+  return states;
+}
+
+std::vector<JobRule::TableState> JobRule::RowStates() const {
+  std::vector<TableState> states;
+  for (const SparseTable& table : sparse_) {
+    TableState& state = states.emplace_back();
+    state.optimizer = table.rule.kind;
+    state.steps = table.steps;
+    if (!table.trained || table.options.contributes) continue;
+    for (const absl::string_view slot : table.rule.optimizer->SlotNames()) {
+      state.slots.emplace_back(slot);
+    }
   }
   return states;
 }

@@ -67,17 +67,23 @@ class JobRule final : public UpdateRule {
   }
   StepContext RowStep(int32_t table, const StepPlace& place) const override {
     // Each row has a factor of its own (RowTableOptions::rate_factor).
-    return ContextOf(place, sparse_[table].rule.rate, 1);
+    StepContext context = ContextOf(place, sparse_[table].rule.rate, 1);
+    context.step += sparse_[table].steps;
+    // They may be of a job with another rate.
+    context.slots_of_other_rates |= rows_begin_with_slots_;
+    return context;
   }
 
-  // What the state of a dense table's optimizer is, by the number of the slot;
-  // a frozen table has none.
-  struct DenseState {
+  // What the state of a table's optimizer is, by the number of the slot; a
+  // frozen table has none.
+  struct TableState {
     std::string optimizer;  // Its kind, in the word of the job file.
     std::vector<std::string> slots;
     int64_t steps = 0;  // With which it began.
   };
-  std::vector<DenseState> DenseStates() const;
+  std::vector<TableState> DenseStates() const;
+  // Likewise of the sparse tables; those that are not trained have none.
+  std::vector<TableState> RowStates() const;
   // Absent: the tables begin as they say themselves.
   const std::optional<v1::InitialValues>& initial() const { return initial_; }
   // Returns the public name of a cut's array: "values" for "weights",
@@ -103,6 +109,8 @@ class JobRule final : public UpdateRule {
   struct SparseTable {
     RowTableOptions options;
     Rule rule;
+    bool trained = true;
+    int64_t steps = 0;  // Those of the slots that its rows begin with.
   };
 
   // The rule of a table with an optimizer of its own, or of the job.
@@ -150,6 +158,7 @@ class JobRule final : public UpdateRule {
   std::vector<Table> tables_;  // Ascending.
   int slots_ = 0;
   std::vector<SparseTable> sparse_;
+  bool rows_begin_with_slots_ = false;
 };
 
 }  // namespace ebb::server

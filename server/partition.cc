@@ -63,15 +63,23 @@ Partition::~Partition() = default;
 
 absl::StatusOr<std::unique_ptr<Partition>> Partition::Create(
     JobRecordPtr record, PartitionId id, std::shared_ptr<const UpdateRule> rule,
-    std::shared_ptr<BlockPool> pool, std::optional<InitialDense> initial) {
+    std::shared_ptr<BlockPool> pool, std::optional<InitialPartition> initial) {
   std::unique_ptr<Partition> partition(
       new Partition(std::move(record), id, rule, pool));
   Partition& p = *partition;
-  EBB_RETURN_IF_ERROR(p.dense_.Initialize(std::move(initial)));
+  std::optional<InitialDense> dense;
+  std::vector<std::unique_ptr<RowTable>> rows;
+  if (initial) {
+    dense = std::move(initial->dense);
+    if (!EBB_PLANTED(initial_rows_are_left_out)) {
+      rows = std::move(initial->rows);
+    }
+  }
+  EBB_RETURN_IF_ERROR(p.dense_.Initialize(std::move(dense)));
   if (!p.plan_.sparse_tables.empty()) {
     EBB_ASSIGN_OR_RETURN(
-        p.rows_,
-        PartitionRows::Create(p.plan_, id, std::move(rule), std::move(pool)));
+        p.rows_, PartitionRows::Create(p.plan_, id, std::move(rule),
+                                       std::move(pool), std::move(rows)));
   }
   return partition;
 }

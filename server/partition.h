@@ -43,6 +43,7 @@
 #include "server/cut.h"
 #include "server/dense_shape.h"
 #include "server/dense_values.h"
+#include "server/initial_partition.h"
 #include "server/memory/block_pool.h"
 #include "server/partition_rows.h"
 #include "server/partition_update.h"
@@ -64,13 +65,14 @@ class Partition {
  public:
   using Update = PartitionUpdate;
 
-  // Makes a partition with initial values: dense ones of this shape; absent:
-  // those of the rule. ResourceExhausted: `pool` has no room. InvalidArgument:
-  // the values have other slots than the rule.
+  // Makes a partition with initial values: dense ones of this shape, and rows;
+  // absent: those of the rule. ResourceExhausted: `pool` has no room.
+  // InvalidArgument: the values have other slots than the rule, or the rows are
+  // of other tables.
   static absl::StatusOr<std::unique_ptr<Partition>> Create(
       JobRecordPtr record, PartitionId id,
       std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool,
-      std::optional<InitialDense> initial = std::nullopt);
+      std::optional<InitialPartition> initial = std::nullopt);
 
   // Makes a partition with the values of a sealed cut. `stored`: it is the
   // newest stored version. DataLoss: the cut is not of this partition.

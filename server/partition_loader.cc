@@ -88,20 +88,21 @@ bool PartitionLoader::LoadNext(PartitionId id, HostedPartition* hosted,
     return BeginWith(id, hosted, std::nullopt, now, out);
   }
   hosted->initial_asked = true;
-  out->push_back(FetchInitialValues{job_.stored.record->id, id, hosted->term,
-                                    *job_.resources.initial,
-                                    std::make_shared<const DenseShape>(
-                                        job_.plan(), id, job_.resources.pool)});
+  out->push_back(FetchInitialValues{
+      job_.stored.record->id, id, hosted->term, *job_.resources.initial,
+      std::make_shared<const DenseShape>(job_.plan(), id, job_.resources.pool),
+      job_.stored.record, job_.resources.rule, job_.resources.pool});
   return false;
 }
 
 bool PartitionLoader::BeginsWithFile(PartitionId id) const {
+  const std::optional<InitialFile>& file = job_.resources.initial;
   const auto [first, last] = job_.plan().ParameterRange(id);
-  return job_.resources.initial.has_value() && first < last;
+  return file.has_value() && (first < last || file->row_bytes > 0);
 }
 
 bool PartitionLoader::InitialValues(PartitionId id, Term term,
-                                    absl::StatusOr<InitialDense> values,
+                                    absl::StatusOr<InitialPartition> values,
                                     absl::Time now, ServerActions* out) {
   HostedPartition& hosted = job_.partitions[id];
   if (hosted.term != term || !hosted.initial_asked) return false;
@@ -118,7 +119,7 @@ bool PartitionLoader::InitialValues(PartitionId id, Term term,
 }
 
 bool PartitionLoader::BeginWith(PartitionId id, HostedPartition* hosted,
-                                std::optional<InitialDense> initial,
+                                std::optional<InitialPartition> initial,
                                 absl::Time now, ServerActions* out) {
   auto values = Partition::Create(job_.stored.record, id, job_.resources.rule,
                                   job_.resources.pool, std::move(initial));

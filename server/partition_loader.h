@@ -46,7 +46,7 @@ class PartitionLoader {
   bool Loaded(const VersionKey& key, absl::StatusOr<Cut> cut, absl::Time now,
               ServerActions* out);
   bool InitialValues(PartitionId id, Term term,
-                     absl::StatusOr<InitialDense> values, absl::Time now,
+                     absl::StatusOr<InitialPartition> values, absl::Time now,
                      ServerActions* out);
   bool TryAgain(PartitionId id, absl::Time now, ServerActions* out);
 
@@ -62,9 +62,9 @@ class PartitionLoader {
                 ServerActions* out);
   // Whether it begins with values that a file has.
   bool BeginsWithFile(PartitionId id) const;
-  // With these dense values; absent: with those of the rule.
+  // With these values; absent: with those of the rule.
   bool BeginWith(PartitionId id, HostedPartition* hosted,
-                 std::optional<InitialDense> values, absl::Time now,
+                 std::optional<InitialPartition> values, absl::Time now,
                  ServerActions* out);
   bool CannotUse(const VersionKey& key, HostedPartition* hosted,
                  const absl::Status& why, absl::Time now, ServerActions* out);

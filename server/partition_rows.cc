@@ -60,13 +60,23 @@ int64_t PartitionRows::Update::ComputeBytes() const {
 
 absl::StatusOr<std::unique_ptr<PartitionRows>> PartitionRows::Create(
     const JobPlan& plan, PartitionId id, std::shared_ptr<const UpdateRule> rule,
-    std::shared_ptr<BlockPool> pool) {
+    std::shared_ptr<BlockPool> pool,
+    std::vector<std::unique_ptr<RowTable>> tables) {
+  if (!tables.empty() && tables.size() != plan.sparse_tables.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "it begins with the rows of ", tables.size(),
+        " sparse tables, the plan has ", plan.sparse_tables.size()));
+  }
   std::unique_ptr<PartitionRows> rows(
       new PartitionRows(plan, id, std::move(rule)));
   for (size_t i = 0; i < plan.sparse_tables.size(); ++i) {
     const auto t = static_cast<int32_t>(i);
     RowTableOptions options = rows->rule_->RowOptions(t);
     EBB_RETURN_IF_ERROR(CheckWidth(t, options, plan));
+    if (!tables.empty()) {
+      rows->tables_.push_back(std::move(tables[i]));
+      continue;
+    }
     EBB_ASSIGN_OR_RETURN(rows->tables_.emplace_back(),
                          RowTable::Create(std::move(options),
                                           rows->rule_->RowOptimizer(t), pool));

@@ -42,11 +42,12 @@ class PartitionRows {
     int64_t ComputeBytes() const;
   };
 
-  // Without rows. `plan` outlives it. InvalidArgument: the rule's tables are
-  // not those of the plan, or impossible.
+  // With these tables; empty: with tables without rows. `plan` outlives it.
+  // InvalidArgument: the tables are not those of the plan, or impossible.
   static absl::StatusOr<std::unique_ptr<PartitionRows>> Create(
       const JobPlan& plan, PartitionId id,
-      std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool);
+      std::shared_ptr<const UpdateRule> rule, std::shared_ptr<BlockPool> pool,
+      std::vector<std::unique_ptr<RowTable>> tables = {});
   // Makes them with the rows of a sealed cut, which it takes out of the cut;
   // `stored`: it is the newest stored version. DataLoss: they are not of this
   // partition.

@@ -303,7 +303,7 @@ class FrozenPartitionTest : public PartitionTest {
     pool_ = *BlockPool::Create({.block_bytes = 64, .shared = false});
   }
   std::unique_ptr<Partition> MakeFrozen(
-      std::optional<InitialDense> initial = std::nullopt) {
+      std::optional<InitialPartition> initial = std::nullopt) {
     auto partition = Partition::Create(record_, PartitionId(0), rule_, pool_,
                                        std::move(initial));
     EXPECT_TRUE(partition.ok()) << partition.status();
@@ -377,7 +377,7 @@ TEST_F(FrozenPartitionTest, TakesTheTrainedPartOfTheSlotsOfAFile) {
     const auto slot = shape.Mutable(&initial.slots[0], b);
     std::iota(slot.begin(), slot.end(), static_cast<float>(16 * b));
   }
-  auto p = MakeFrozen(std::move(initial));
+  auto p = MakeFrozen(InitialPartition{std::move(initial), {}});
   const Cut cut = *p->TakeCut();
   const CutArray& slot = cut.arrays.at("slot:0");
   EXPECT_EQ(slot.UsedFloats(0)[0], 0);
@@ -413,13 +413,14 @@ TEST_F(PartitionTest, BeginsWithTheSlotsOfAFile) {
   std::ranges::fill(shape.Mutable(&initial.slots[0], 0), 5.0f);
   const auto rule = std::make_shared<AddingRule>();
   auto p = Partition::Create(record, PartitionId(0), rule, pool_,
-                             InitialDense(initial));
+                             InitialPartition{initial, {}});
   ASSERT_TRUE(p.ok()) << p.status();
   const Cut cut = *(*p)->TakeCut();
   EXPECT_EQ(shape.Floats(cut.arrays.at("slot:0").blocks, 0)[3], 5.0f);
   initial.slots.push_back(*shape.Zeros());
   EXPECT_TRUE(absl::IsInvalidArgument(
-      Partition::Create(record, PartitionId(0), rule, pool_, std::move(initial))
+      Partition::Create(record, PartitionId(0), rule, pool_,
+                        InitialPartition{std::move(initial), {}})
           .status()));
 }
 

@@ -230,7 +230,7 @@ void ServerCore::OnListed(JobId id, PartitionId partition,
 }
 
 void ServerCore::OnInitialValues(JobId id, PartitionId partition, Term term,
-                                 absl::StatusOr<InitialDense> values,
+                                 absl::StatusOr<InitialPartition> values,
                                  absl::Time now, ServerActions* out) {
   if (HostedJob* job = Find(id)) {
     job->InitialValues(partition, term, std::move(values), now, out);

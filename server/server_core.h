@@ -74,7 +74,7 @@ class ServerCore {
                 ServerActions* out);
   // The result of a FetchInitialValues.
   void OnInitialValues(JobId job, PartitionId partition, Term term,
-                       absl::StatusOr<InitialDense> values, absl::Time now,
+                       absl::StatusOr<InitialPartition> values, absl::Time now,
                        ServerActions* out);
   // All losses that the store has found so far. The next message tells the
   // scheduler.

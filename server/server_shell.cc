@@ -11,6 +11,7 @@
 #include "common/status_macros.h"
 #include "datasets/manifest.h"
 #include "glog/logging.h"
+#include "job/initial_rows.h"
 #include "server/job_rule.h"
 #include "server/store/fetch_codec.h"
 #include "server/update_groups.h"
@@ -195,7 +196,7 @@ absl::Status ServerShell::Start(std::shared_ptr<rpc::PsAdminHandler> admin) {
   });
   initial_.emplace(
       options_.initial_values, [this](const FetchInitialValues& asked,
-                                      absl::StatusOr<InitialDense> values) {
+                                      absl::StatusOr<InitialPartition> values) {
         Do([&](ServerCore& core, absl::Time now, ServerActions* out) {
           core.OnInitialValues(asked.job, asked.partition, asked.term,
                                std::move(values), now, out);
@@ -280,7 +281,8 @@ absl::StatusOr<JobResources> ServerShell::MakeResources(
   if (rule->initial()) {
     initial = {datasets::InitialSetOf(rule->initial()->id()),
                rule->initial()->id(), rule->initial()->bytes(),
-               rule->initial()->slots()};
+               rule->initial()->slots(),
+               job::InitialRowBytes(*rule->initial(), record.plan.parameters)};
   }
   return JobResources{std::move(rule), pool, std::move(initial)};
 }

@@ -262,6 +262,19 @@ void Arithmetic::AddContributions(int64_t example, int32_t epoch, int32_t table,
   }
 }
 
+std::map<uint64_t, int64_t> Arithmetic::FileRows(PartitionId partition,
+                                                 int32_t table,
+                                                 int64_t most) const {
+  std::map<uint64_t, int64_t> rows;
+  if (!plan_.sparse_tables[table].trained()) return rows;
+  for (const uint64_t key : Keys(partition)) {
+    if (key % 3 == 0) continue;
+    if (most > 0 && static_cast<int64_t>(rows.size()) == most) break;
+    rows[key] = 1 + static_cast<int64_t>(key) % 5 + table;
+  }
+  return rows;
+}
+
 void Arithmetic::AddRows(ItemId item, int64_t begin, int64_t end, int32_t table,
                          Rows* rows) const {
   const int32_t width = plan_.sparse_tables[table].width;

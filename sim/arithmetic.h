@@ -204,6 +204,11 @@ class Arithmetic {
   std::span<const uint64_t> Keys(PartitionId partition) const {
     return keys_[partition.value()];
   }
+  // The rows with which the partition of a trained table begins if a file has
+  // some, at most so many (0: no bound): what each is more than kInitialRow, in
+  // all of its words.
+  std::map<uint64_t, int64_t> FileRows(PartitionId partition, int32_t table,
+                                       int64_t most) const;
   void AddRows(ItemId item, int64_t begin, int64_t end, int32_t table,
                Rows* rows) const;
   // The words that are pushed for the additions under a key. With `initial`:

@@ -12,7 +12,8 @@ namespace ebb::sim {
 Checker::Checker(World* world)
     : world_(world),
       histories_(&world->scenario().plan, &world->arithmetic(),
-                 world->scenario().row_options) {
+                 world->scenario().row_options,
+                 world->scenario().initial_rows) {
   const int servers = world->scenario().servers + 1;  // And a twin.
   const int32_t partitions = plan().partitions;
   shadows_.resize(servers);

@@ -99,6 +99,13 @@ Checker::Content Checker::ContentOf(PartitionId p, const MarkSet& marks,
   content.sum.resize(last - first);
   content.oracle.resize(plan().oracle_width);
   content.rows.resize(plan().sparse_tables.size());
+  const bool from_file = world_->scenario().initial_rows && histories_.none();
+  for (size_t t = 0; from_file && t < content.rows.size(); ++t) {
+    for (const auto& [key, more] : world_->arithmetic().FileRows(
+             p, static_cast<int32_t>(t), /*most=*/0)) {
+      content.rows[t][key].assign(plan().sparse_tables[t].width, more);
+    }
+  }
   for (int64_t ordinal = 0; ordinal < plan().items(); ++ordinal) {
     const ItemId item = plan().ItemAt(ordinal);
     const int64_t mark = marks.mark(item);

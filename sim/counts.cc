@@ -74,6 +74,7 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "partition began again from initial values",
         "part of a file of initial values fetched",
         "part of a file with slots fetched",
+        "part of a file with rows fetched",
         "part of a file of initial values awaited",
         "write of a version failed",
         "versions deleted",

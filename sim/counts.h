@@ -82,6 +82,7 @@ enum class Probe {
   kStartedFromInitial,
   kInitialValuesFetched,
   kInitialStateFetched,   // With its slot.
+  kInitialRowsFetched,    // With rows.
   kInitialValuesAwaited,  // A try to fetch them failed.
   kWriteFailed,
   kVersionsDeleted,

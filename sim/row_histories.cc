@@ -18,11 +18,29 @@ bool Same(const RowHistories::State& a, const RowHistories::State& b) {
 }  // namespace
 
 RowHistories::RowHistories(const JobPlan* plan, const Arithmetic* arithmetic,
-                           const std::vector<server::RowTableOptions>& options)
-    : plan_(*plan), arithmetic_(*arithmetic) {
+                           const std::vector<server::RowTableOptions>& options,
+                           bool from_file)
+    : plan_(*plan), arithmetic_(*arithmetic), from_file_(from_file) {
   for (const server::RowTableOptions& of_table : options) {
     first_.emplace_back(of_table, server::MakeAdditiveRule());
+    max_rows_.push_back(of_table.max_rows);
   }
+}
+
+RowHistories::State RowHistories::FirstOf(PartitionId p) const {
+  State first = first_;
+  for (size_t t = 0; from_file_ && t < first.size(); ++t) {
+    std::vector<uint64_t> keys;
+    std::vector<float> weights;
+    for (const auto& [key, more] :
+         arithmetic_.FileRows(p, static_cast<int32_t>(t), max_rows_[t])) {
+      keys.push_back(key);
+      weights.insert(weights.end(), plan_.sparse_tables[t].width,
+                     WholeNumberRule::kInitialRow + static_cast<float>(more));
+    }
+    first[t].Begin(keys, weights);
+  }
+  return first;
 }
 
 std::vector<RowHistories::State> RowHistories::Of(PartitionId p,
@@ -31,7 +49,7 @@ std::vector<RowHistories::State> RowHistories::Of(PartitionId p,
   const auto known = known_.find({p, marks.Encode()});
   std::vector<State> states;
   if (known != known_.end()) states = known->second;
-  if (marks.examples() == 0) states.push_back(first_);
+  if (marks.examples() == 0) states.push_back(FirstOf(p));
   return states;
 }
 

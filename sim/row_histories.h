@@ -28,9 +28,11 @@ class RowHistories {
   using State = std::vector<server::RowModel>;  // By table.
 
   // Both are not owned. `options`, by table: empty where rows stay for good,
-  // and there is nothing to do.
+  // and there is nothing to do. `from_file`: the tables begin with the rows of
+  // a file.
   RowHistories(const JobPlan* plan, const Arithmetic* arithmetic,
-               const std::vector<server::RowTableOptions>& options);
+               const std::vector<server::RowTableOptions>& options,
+               bool from_file);
 
   bool none() const { return first_.empty(); }
 
@@ -49,10 +51,14 @@ class RowHistories {
 
  private:
   bool Fits(const server::Partition& partition, const State& state) const;
+  // The rows with which the partition begins.
+  State FirstOf(PartitionId p) const;
 
   const JobPlan& plan_;
   const Arithmetic& arithmetic_;
-  State first_;  // Without rows.
+  State first_;                    // Without rows.
+  std::vector<int64_t> max_rows_;  // By table.
+  bool from_file_;
   std::map<std::pair<PartitionId, std::string>, std::vector<State>> known_;
 };
 

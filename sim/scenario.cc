@@ -515,6 +515,8 @@ Scenario DrawScenario(uint64_t seed) {
                           absl::Milliseconds(initial.Chance(0.3) ? 1500 : 20)};
     if (initial.Chance(0.5)) s.initial_lost = 0.3;
     s.initial_state = initial.Chance(0.5);
+    s.initial_rows =
+        s.plan.trained_tables() > 0 && !s.contributions && initial.Chance(0.7);
   }
   Rng windows_of = rng.Fork(33);
   if (windows_of.Chance(0.3)) {
@@ -627,20 +629,20 @@ std::string Scenario::Describe() const {
                     poison->finite_at > 0 ? ", diverges at " : ", poison at ",
                     ToString(poison->range.item), " ", poison->range.begin);
   }
-  absl::StrAppend(&text, ", ", faults, " faults",
-                  storage_damage ? " with damaged storage" : "",
-                  twin ? " with a twin" : "",
-                  operations > 0 ? " with an operator" : "",
-                  first_epochs ? " who adds epochs" : "",
-                  slow_worker ? " with a slow worker" : "",
-                  initial_file ? " with initial values from a file" : "",
-                  initial_state ? ", and slots" : "",
-                  bucket          ? " with a shared bucket"
-                  : shared_folder ? " with a shared folder"
-                                  : "",
-                  late_servers > 0 ? " with servers that come late" : "",
-                  scales ? " with an operator who scales" : "",
-                  scheduler_store_loss ? " with a forgetful scheduler" : "");
+  absl::StrAppend(
+      &text, ", ", faults, " faults",
+      storage_damage ? " with damaged storage" : "", twin ? " with a twin" : "",
+      operations > 0 ? " with an operator" : "",
+      first_epochs ? " who adds epochs" : "",
+      slow_worker ? " with a slow worker" : "",
+      initial_file ? " with initial values from a file" : "",
+      initial_state ? ", and slots" : "", initial_rows ? ", and rows" : "",
+      bucket          ? " with a shared bucket"
+      : shared_folder ? " with a shared folder"
+                      : "",
+      late_servers > 0 ? " with servers that come late" : "",
+      scales ? " with an operator who scales" : "",
+      scheduler_store_loss ? " with a forgetful scheduler" : "");
   return text;
 }
 

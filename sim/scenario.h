@@ -72,6 +72,8 @@ struct Scenario {
   std::optional<Span> initial_file;
   // It has the slots, too.
   bool initial_state = false;
+  // It has rows of the trained sparse tables, too (Arithmetic::FileRows).
+  bool initial_rows = false;
 
   // --- Faults ----------------------------------------------------------------
   int faults = 0;

@@ -90,7 +90,10 @@ void ServerNode::OnStart() {
         world->scenario().initial_state, world->scenario().averages,
         world->scenario().trained);
     resources.pool = pool;
-    if (from_file) resources.initial.emplace();
+    if (from_file) {
+      resources.initial.emplace();
+      resources.initial->row_bytes = world->scenario().initial_rows ? 1 : 0;
+    }
     return resources;
   };
   options.at_once = [this](const server::UpdateTask& task) {
@@ -286,7 +289,7 @@ void ServerNode::FetchInitial(server::FetchInitialValues task) {
   const Span& span = *world_->scenario().initial_file;
   After(world_->rng().Between(span.least, span.most) * slowness,
         [this, task = std::move(task)] {
-          auto values = InitialValues(*task.shape);
+          auto values = InitialValues(task);
           world_->Trace(*this, "fetches initial values of partition ",
                         task.partition.value(), ": ",
                         values.status().ToString());
@@ -298,8 +301,8 @@ void ServerNode::FetchInitial(server::FetchInitialValues task) {
         });
 }
 
-absl::StatusOr<server::InitialDense> ServerNode::InitialValues(
-    const server::DenseShape& shape) {
+absl::StatusOr<server::InitialPartition> ServerNode::InitialValues(
+    const server::FetchInitialValues& task) {
   const Node& scheduler = world_->scheduler();
   if (!scheduler.alive() || scheduler.stopped() ||
       !world_->Reachable(*this, scheduler) ||
@@ -308,14 +311,40 @@ absl::StatusOr<server::InitialDense> ServerNode::InitialValues(
     world_->counts().Add(Probe::kInitialValuesAwaited);
     return absl::UnavailableError("the scheduler has no answer");
   }
-  server::InitialDense values;
-  EBB_ASSIGN_OR_RETURN(values.weights, InitialArray(shape));
+  server::InitialPartition values;
+  EBB_ASSIGN_OR_RETURN(values.dense.weights, InitialArray(*task.shape));
   world_->counts().Add(Probe::kInitialValuesFetched);
+  if (world_->scenario().initial_rows) {
+    EBB_ASSIGN_OR_RETURN(values.rows, InitialRows(task));
+    world_->counts().Add(Probe::kInitialRowsFetched);
+  }
   if (!world_->scenario().initial_state) return values;
-  EBB_ASSIGN_OR_RETURN(server::Blocks slot, InitialArray(shape));
-  values.slots.push_back(std::move(slot));
+  EBB_ASSIGN_OR_RETURN(server::Blocks slot, InitialArray(*task.shape));
+  values.dense.slots.push_back(std::move(slot));
   world_->counts().Add(Probe::kInitialStateFetched);
   return values;
+}
+
+absl::StatusOr<std::vector<std::unique_ptr<server::RowTable>>>
+ServerNode::InitialRows(const server::FetchInitialValues& task) {
+  std::vector<std::unique_ptr<server::RowTable>> tables;
+  for (size_t i = 0; i < task.record->plan.sparse_tables.size(); ++i) {
+    const auto t = static_cast<int32_t>(i);
+    const server::RowTableOptions options = task.rule->RowOptions(t);
+    std::vector<uint64_t> keys;
+    std::vector<float> words;
+    for (const auto& [key, more] :
+         world_->arithmetic().FileRows(task.partition, t, options.max_rows)) {
+      keys.push_back(key);
+      words.insert(words.end(), static_cast<size_t>(options.width),
+                   WholeNumberRule::kInitialRow + static_cast<float>(more));
+    }
+    EBB_ASSIGN_OR_RETURN(tables.emplace_back(),
+                         server::RowTable::Create(
+                             options, task.rule->RowOptimizer(t), task.pool));
+    EBB_RETURN_IF_ERROR(tables.back()->Begin(keys, words, /*slots=*/0));
+  }
+  return tables;
 }
 
 absl::StatusOr<server::Blocks> ServerNode::InitialArray(

@@ -74,11 +74,14 @@ class ServerNode final : public ClientNode {
   void Answer(server::ReplyFetch action);
   void FetchInitial(server::FetchInitialValues task);
   // As they come from the scheduler now.
-  absl::StatusOr<server::InitialDense> InitialValues(
-      const server::DenseShape& shape);
+  absl::StatusOr<server::InitialPartition> InitialValues(
+      const server::FetchInitialValues& task);
   // The weights of the file, which its slot is equal to.
   static absl::StatusOr<server::Blocks> InitialArray(
       const server::DenseShape& shape);
+  // The rows of the file, by table.
+  absl::StatusOr<std::vector<std::unique_ptr<server::RowTable>>> InitialRows(
+      const server::FetchInitialValues& task);
   // The facts about a call until it is answered.
   struct Token {
     CallPtr call;

@@ -252,13 +252,16 @@ class Run(Job):
 
     @property
     def state(self) -> str:
-        """As of a Job while it runs; then "complete" or "stopped"."""
+        """As of a Job while it runs; then "complete", "cancelled" or "stopped"."""
         if self.running:
             job = self._status_or_none()
             return "waiting" if job is None else str(job["state"])
         if self._has_trials():
             whole = all(one["state"] == "complete" for one in self.trials)
             return "complete" if whole else "stopped"
+        # A report of an older ebb does not say that the job was cancelled.
+        if self.report.get("cancelled", False):
+            return "cancelled"
         return "complete" if self.report["complete"] else "stopped"
 
     @property

@@ -369,6 +369,7 @@ class ScriptRun:
             "passed": not self._problems and not interrupted,
             "complete": job.get("state") == "complete",
             "interrupted": interrupted,
+            "cancelled": job.get("state") == "cancelled",
             "seconds": seconds,
             "examples_before": self._applied_before or 0,
             "total_seconds": round(time.monotonic() - self._started, 3),

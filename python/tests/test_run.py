@@ -107,6 +107,17 @@ def test_goes_on_in_the_background_and_stands_kills(tmp_path: Path) -> None:
     went_on.stop()
 
 
+# Bug: its state was "stopped", as of a run that was interrupted.
+def test_a_run_whose_job_is_cancelled_says_so(tmp_path: Path) -> None:
+    run = ebb.run(long_job(tmp_path), workers=1, wait=False)
+    assert wait_for(lambda: run.progress.applied > 0)
+    run.cancel()
+    with pytest.raises(ebb.JobFailed, match="cancelled"):
+        run.wait()
+    assert run.state == "cancelled"
+    assert run.report["cancelled"] and not run.report["interrupted"]
+
+
 def test_the_model_of_a_program_is_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     job = ebb.Job(Access("127.0.0.1:1"), 1, "digits")
     monkeypatch.setattr(job, "_export", lambda: ({}, {"name": "digits", "model": "program"}))

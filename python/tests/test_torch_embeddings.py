@@ -22,7 +22,7 @@ from torch_clicks import (  # noqa: E402
 
 import ebb  # noqa: E402
 import ebb.torch  # noqa: E402
-from ebb.torch import Keys  # noqa: E402
+from ebb.torch import Keys, embeddings  # noqa: E402
 
 
 def trained(model=None, data=None, **options):
@@ -408,18 +408,44 @@ def with_rows():
     return model
 
 
-def test_rows_cannot_be_given_to_a_job_yet():
-    told = "the rows of ids cannot be given to a job yet"
-    with pytest.raises(ebb.Refused, match=told):
-        torch_rows_mock.job(with_rows(), Clicks())
+def first_rows(model, init=None):
+    return embeddings.initial_rows(model, embeddings.modules_of(model), init)
+
+
+def test_a_job_begins_with_the_rows_of_the_model_or_of_init():
     state = with_rows().state_dict()
-    with pytest.raises(ebb.Refused, match=f"init: {told}"):
-        torch_rows_mock.job(Net(), Clicks(), init=state)
-    state["ids/keys"] = state.pop("ids.keys")  # As in an exported file.
-    with pytest.raises(ebb.Refused, match=f"init: {told}"):
-        torch_rows_mock.job(Net(), Clicks(), init=state)
-    # A model that never had rows has a state, too.
-    torch_rows_mock.job(Net(), Clicks(), init=Net().state_dict())
+    exported = {"ids/keys": np.array([3, 9], np.uint64), "ids/rows": np.ones((2, 4), np.float32)}
+    half = {**state, "ids.rows": state["ids.rows"].bfloat16()}
+    for made in (
+        first_rows(with_rows()),
+        first_rows(Net(), state),
+        first_rows(Net(), exported),
+        first_rows(Net(), half),
+    ):
+        assert set(made) == {"ids/keys", "ids/rows"}
+        assert made["ids/keys"].tolist() == [3, 9] and made["ids/keys"].dtype == np.uint64
+        assert made["ids/rows"].tolist() == [[1] * 4] * 2
+        assert made["ids/rows"].dtype == np.float32
+    # What init says counts, also that there are none.
+    assert first_rows(with_rows(), {**state, "ids.rows": state["ids.rows"] * 2})[
+        "ids/rows"
+    ].tolist() == [[2] * 4] * 2
+    assert not first_rows(with_rows(), Net().state_dict())
+    assert not first_rows(Net()) and not first_rows(Net(), {})
+    wide = torch.nn.Sequential(with_rows())
+    assert first_rows(wide, {"0.ids.keys": state["ids.keys"], "0.ids.rows": state["ids.rows"]})
+
+
+def test_rows_of_another_form_are_refused():
+    keys, rows = torch.tensor([3, 9]), torch.ones(2, 4)
+    for init, told in (
+        ({"ids.keys": keys}, "it has ids.keys alone"),
+        ({"ids/rows": rows}, "it has ids/rows alone"),
+        ({"ids.keys": keys, "ids.rows": torch.ones(2, 3)}, r"ids.rows is \(2, 3\) there.*dim=4"),
+        ({"ids.keys": keys.float(), "ids.rows": rows}, "ids.keys is float32.*int64 or uint64"),
+    ):
+        with pytest.raises(ebb.Refused, match=f"init: {told}"):
+            first_rows(Net(), init)
 
 
 def test_the_state_of_a_model_has_its_rows_or_is_refused():

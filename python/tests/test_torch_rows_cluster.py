@@ -150,6 +150,81 @@ def test_larger_batches_come_later(address):
     assert len(job.state_dict()["ids.keys"]) == len({i for ids in dataset.ids for i in ids})
 
 
+@pytest.mark.parametrize("word", ["adagrad", "adam"])
+def test_a_job_goes_on_from_rows_and_their_state(address, tmp_path, word):
+    """Two jobs of an epoch, one after the other, are one of torch's own over both."""
+    dataset = Clicks(128)
+    path = str(tmp_path / "half.safetensors")
+    plain = PlainNet()
+    theirs = [_rule(word, plain.parameters())]
+    if word == "adam":  # Servers step the rows that a batch has, as SparseAdam does.
+        plain.ids.bag.sparse = True
+        theirs = [
+            _rule(word, plain.tower.parameters()),
+            torch.optim.SparseAdam(plain.ids.parameters(), lr=0.01),
+        ]
+    for name, init in (("first", None), ("second", path)):
+        model = Net()
+        job = ebb.torch.job(
+            f"rows-on-{word}-{name}", model, dataset, epochs=1, batch=16, scheduler=address,
+            optimizer=_rule(word, model.parameters()), algorithm="sgd", consistency="bsp",
+            init=init,
+        )
+        batches = []
+        for batch in job.loader(collate_fn=collate):
+            numbers = job._work.out.batch.examples.tolist()
+            if not batches and init is None:
+                plain.tower.load_state_dict(copy.deepcopy(model.tower.state_dict()))
+            if numbers in batches:
+                batches.remove(numbers)
+            batches.append(numbers)
+            loss_of(model, batch).backward()
+            job.optimizer.step()
+        for numbers in batches:
+            plain.zero_grad()
+            loss_of(plain, plain_collate([dataset[i] for i in numbers])).backward()
+            for each in theirs:
+                each.step()
+        job.checkpoint(path, with_slots=True)
+        assert job.audit().exact
+    saved = ebb.load(path)
+    assert saved[f"slots/{word}/step/ids"].tolist() == [16]
+    rows = dict(zip(saved["ids/keys"].tolist(), saved["ids/rows"]))
+    for i in {i for ids in dataset.ids for i in ids}:
+        ours = torch.from_numpy(rows[key_of(i)])
+        # Adam turns rounding of tiny gradients into steps.
+        assert torch.allclose(
+            ours, plain.ids.bag.weight[i], atol=2e-3 if word == "adam" else 1e-4
+        ), i
+    # Without the state the first steps are others.
+    bare = {name: value for name, value in saved.items() if not name.startswith("slots/")}
+    model = Net()
+    job = ebb.torch.job(
+        f"rows-on-{word}-bare", model, dataset, epochs=1, batch=16, scheduler=address,
+        optimizer=_rule(word, model.parameters()), algorithm="sgd", consistency="bsp", init=bare,
+    )
+    torch_clicks.train(job)
+    job.checkpoint(path + ".bare.safetensors", with_slots=True)
+    steps = ebb.load(path + ".bare.safetensors")[f"slots/{word}/step/ids"].tolist()
+    assert steps == [8]
+
+
+def test_a_model_with_rows_begins_a_job(address):
+    dataset = Clicks(96)
+    model = Net()
+    for name, lr in (("trained", 0.1), ("again", 1e-30)):
+        job = ebb.torch.job(
+            f"rows-model-{name}", model, dataset, epochs=1, batch=16, scheduler=address,
+            optimizer=torch.optim.SGD(model.parameters(), lr=lr),
+        )
+        torch_clicks.train(job)
+        if name == "trained":
+            first = job.state_dict()
+    assert torch.equal(job.state_dict()["ids.rows"], first["ids.rows"])
+    assert first["ids.rows"].any()
+    assert job.audit().exact
+
+
 # --- numpy ----------------------------------------------------------------------
 
 _JOB = {

@@ -72,6 +72,58 @@ absl::StatusOr<std::unique_ptr<RowTable>> RowTable::FromCut(
   return table;
 }
 
+// --- Begin -------------------------------------------------------------------
+
+absl::Status RowTable::Begin(std::span<const uint64_t> keys,
+                             std::span<const float> words, int slots) {
+  const auto wrong = [this](const auto&... what) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("table '", options_.table, "': ", what...));
+  };
+  if (pushes_ > 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "table '", options_.table, "': rows to begin with after a push"));
+  }
+  if (slots != 0 && slots != layout().slots()) {
+    return wrong("rows to begin with have ", slots, " slots instead of ",
+                 layout().slots());
+  }
+  const size_t row_words = layout().width() * static_cast<size_t>(1 + slots);
+  CHECK_EQ(words.size(), keys.size() * row_words);
+  if (options_.max_rows > 0 &&
+      rows_.size() + static_cast<int64_t>(keys.size()) > options_.max_rows) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "table '", options_.table, "' begins with more rows than max_rows, ",
+        options_.max_rows, " in a partition, allows"));
+  }
+  RowPush push;
+  push.unit = rows_.ages().UnitOf(0);
+  push.keys = static_cast<int64_t>(keys.size());
+  push.record_bytes = layout().record_bytes();
+  push.block_bytes = static_cast<size_t>(rows_.pool().block_bytes());
+  push.rows.reserve(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (last_begun_ && keys[i] <= *last_begun_) {
+      return wrong("key ", keys[i], " comes after ", *last_begun_,
+                   " among the rows to begin with; keys must ascend");
+    }
+    last_begun_ = keys[i];
+    RowPush::Row& row = push.rows.emplace_back();
+    row.key = keys[i];
+    row.key_number = static_cast<uint32_t>(i);
+    row.kind = RowPush::Kind::kCreated;
+  }
+  EBB_RETURN_IF_ERROR(rows_.NumberRows(push.keys, &push));
+  EBB_RETURN_IF_ERROR(rows_.ObtainBlocks(push.keys, &push));
+  stepper_.Begin(&push, words, slots);
+  const RowPacking::Hold hold = versions_.HoldPacking();
+  rows_.ReserveFor(push, push.keys);
+  versions_.Reserve(push.capacity);
+  writer_.Write(&push);
+  rows_.frequencies().Count(push.rows, pushes_);
+  return absl::OkStatus();
+}
+
 // --- Prepare -----------------------------------------------------------------
 
 absl::StatusOr<RowUpdatePtr> RowTable::Prepare(std::span<const uint64_t> keys,

@@ -26,6 +26,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -94,6 +95,18 @@ class RowTable {
 
   RowTable(const RowTable&) = delete;
   RowTable& operator=(const RowTable&) = delete;
+
+  // Makes rows before the first push, as if they had been pushed at time 0,
+  // whatever the admission is. It may be called several times; keys rise over
+  // all calls. `words` has for each key its weights and then `slots` slots,
+  // each of them as wide: 0, or those of the optimizer. Slots that it does not
+  // have begin as the optimizer says. Checked: the size of `words`. Errors:
+  // FailedPrecondition: the table had a push. InvalidArgument: the keys are out
+  // of order, or the number of slots is another. ResourceExhausted: there is
+  // not enough memory, or there would be more rows than the table may have.
+  // After an error the table may have some of the rows.
+  absl::Status Begin(std::span<const uint64_t> keys,
+                     std::span<const float> words, int slots);
 
   // --- Pushes ----------------------------------------------------------------
 
@@ -210,6 +223,7 @@ class RowTable {
   int64_t now_ = 0;
   int64_t pushes_ = 0;
   int64_t not_admitted_ = 0;
+  std::optional<uint64_t> last_begun_;  // The last key of Begin.
   RowScaling scaling_;
   std::weak_ptr<RowUpdate> open_;
   // The memory of the last update, empty, for the next.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <numeric>
@@ -75,6 +76,63 @@ TEST_F(RowTableTest, APullGetsInitialValuesAndMakesNoRow) {
   // A row starts from there.
   MustPush({42}, 1);
   EXPECT_EQ(GatherRows(*table_, Keys{42})[0], expected[0] + 1);
+}
+
+TEST_F(RowTableTest, BeginsWithRows) {
+  Make({.init = InitRule::Constant(9), .expire_after_examples = 50});
+  ASSERT_TRUE(
+      table_->Begin(Keys{1, 4}, std::vector<float>{1, 2, 3, 4}, 0).ok());
+  ASSERT_TRUE(table_->Begin(Keys{7}, std::vector<float>{5, 6}, 0).ok());
+  EXPECT_THAT(GatherRows(*table_, Keys{4, 7, 2}),
+              ElementsAre(3, 4, 5, 6, 9, 9));
+  EXPECT_EQ(table_->Statistics().rows, 3);
+  EXPECT_EQ(table_->pushes(), 0);
+  MustPush({4}, 10, /*now=*/40);
+  EXPECT_THAT(GatherRows(*table_, Keys{1, 4}), ElementsAre(1, 2, 13, 14));
+  // They were touched at 0.
+  MustPush({4}, 1, /*now=*/60);
+  EXPECT_THAT(GatherRows(*table_, Keys{1, 4, 7}),
+              ElementsAre(9, 9, 14, 15, 9, 9));
+  EXPECT_TRUE(absl::IsFailedPrecondition(
+      table_->Begin(Keys{8}, std::vector<float>{5, 6}, 0)));
+}
+
+TEST_F(RowTableTest, BeginsWithMoreRowsThanABlockHas) {
+  Make({.admission = {.kind = RowAdmission::Kind::kCount, .count = 3}});
+  for (uint64_t first = 0; first < 300; first += 7) {
+    std::vector<float> words(14);
+    std::iota(words.begin(), words.end(), static_cast<float>(2 * first));
+    ASSERT_TRUE(table_->Begin(Range(first, first + 7), words, 0).ok());
+  }
+  const Keys all = Range(0, 300);
+  for (uint64_t key : all) EXPECT_EQ(Firsts({key})[0], 2 * key);
+  const RowCut cut = *table_->TakeCut();
+  EXPECT_GT(cut.NewBytes(), 300 * 20);
+}
+
+TEST_F(RowTableTest, BeginsWithSlotsOrMakesThem) {
+  optimizer_ = MakeRowOptimizer(v1::Optimizer::KIND_ADAGRAD);
+  Make();
+  ASSERT_TRUE(table_->Begin(Keys{1}, std::vector<float>{1, 2}, 0).ok());
+  ASSERT_TRUE(table_->Begin(Keys{3}, std::vector<float>{1, 2, 99, 99}, 1).ok());
+  // The squares of row 1 begin at 0.1; those of row 3 become 100.
+  auto update = table_->Prepare(Keys{1, 3}, 0);
+  ASSERT_TRUE(update.ok()) << update.status();
+  table_->Compute(update->get(), std::vector<float>(4, 1.0f), {.rate = 1});
+  table_->Commit(*std::move(update));
+  EXPECT_NEAR(Firsts({1})[0], 1 - 1 / std::sqrt(1.1), 1e-5);
+  EXPECT_NEAR(Firsts({3})[0], 0.9, 1e-5);
+}
+
+TEST_F(RowTableTest, RefusesRowsThatCannotBegin) {
+  Make({.max_rows = 2, .at_limit = RowTableOptions::AtLimit::kEvict});
+  const std::vector<float> row = {1, 2};
+  ASSERT_TRUE(table_->Begin(Keys{5}, row, 0).ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(table_->Begin(Keys{5}, row, 0)));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      table_->Begin(Keys{6}, std::vector<float>{1, 2, 3, 4}, 1)));
+  EXPECT_TRUE(absl::IsResourceExhausted(
+      table_->Begin(Keys{6, 7}, std::vector<float>(4), 0)));
 }
 
 // Prepare and Compute are not to be seen, and an update may be let go.

@@ -154,13 +154,13 @@ void OnePartitionTest::Written(absl::Status status) {
 void OnePartitionTest::InitialValues(size_t request,
                                      const absl::Status& status) {
   const FetchInitialValues& asked = initial_requests_[request];
-  absl::StatusOr<InitialDense> values = InitialDense();
+  absl::StatusOr<InitialPartition> values = InitialPartition();
   if (!status.ok()) {
     values = status;
   } else {
-    values->weights = *asked.shape->Allocate();
+    values->dense.weights = *asked.shape->Allocate();
     for (int64_t b = 0; b < asked.shape->blocks(); ++b) {
-      std::ranges::fill(asked.shape->Mutable(&values->weights, b), 3.0f);
+      std::ranges::fill(asked.shape->Mutable(&values->dense.weights, b), 3.0f);
     }
   }
   ServerActions actions;

@@ -39,6 +39,18 @@ partitions: 4
 """
 
 
+ROWS_JOB = """
+name: rows
+model: {kind: fm, rank: 3}
+data: {train: {libsvm: ads.train.libsvm}}
+train: {epochs: 2, batch: 50, item_examples: 500}
+optimizer: {kind: adagrad, rate: 0.05}
+algorithm: sgd
+checkpoint: {every: 200ms}
+partitions: 4
+"""
+
+
 def farthest(a, b):
     assert a.keys() == b.keys(), (a.keys(), b.keys())
     return max(abs(x - y) for name in a
@@ -99,6 +111,40 @@ class InitialValuesTest(OneFolderTestCase):
             self.assertEqual(
                 self.run_from_first(kind, *STILL, "--set",
                                     f"algorithm.kind={kind}"), self.first)
+
+    # --- Rows of sparse tables ------------------------------------------------
+
+    def test_a_run_begins_with_rows_whatever_is_killed(self):
+        self.ebb("generate", "clicks", "ads", "--rows", "3000", "--fields", "3",
+                 "--vocabulary", "10,100,1000", "--rank", "0",
+                 "--interactions", "0")
+        with open(self.path("rows.yaml"), "w") as file:
+            file.write(ROWS_JOB)
+        self.ebb("run", "rows.yaml", "--run-dir", "rows", "--workers", "1")
+        rows = self.tensors("rows", "--with-slots")
+        state = {name for name in rows if name.startswith("slots/")}
+        self.assertIn("slots/adagrad/squares/factors/rows", state)
+        self.assertIn("slots/adagrad/step/factors", state)
+        begin = ["--set", "model.initial=rows.safetensors",
+                 "--set", "optimizer.rate=1e-35"]
+        for name, command, more in (
+                ("rows-still", "run", ["--workers", "2"]),
+                ("rows-killed", "chaos", ["--scenario", "deaths.yaml"])):
+            self.ebb(command, "rows.yaml", "--run-dir", name, *begin, *more)
+            on = self.tensors(name, "--with-slots")
+            for tensor in rows.keys() - state:
+                self.assertEqual(on[tensor], rows[tensor], tensor)
+            # The squares went on from those of the file.
+            squares, later = (
+                tensors["slots/adagrad/squares/weights/rows"].values()
+                for tensors in (rows, on))
+            pairs = list(zip(squares, later))
+            self.assertTrue(all(b >= a for a, b in pairs))
+            self.assertTrue(any(b > a for a, b in pairs))
+            before, after = (tensors["slots/adagrad/step/weights"].values()[0]
+                             for tensors in (rows, on))
+            self.assertGreater(after, before)
+        self.check_deaths("rows-killed")
 
     def test_kills_do_not_change_what_it_begins_with(self):
         # Before the first version: what is lost begins with them again.

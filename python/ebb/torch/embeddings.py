@@ -125,6 +125,12 @@ class RowModule(torch.nn.Module):
         self._keys = keys
         self._rows = torch.from_numpy(np.ascontiguousarray(rows, np.float32)).to(self.device)
 
+    def own_rows(self) -> Tuple[Array, Array]:
+        """Returns its keys and rows, of which ``has_rows`` says that there are some."""
+        self._come()
+        assert self._keys is not None and self._rows is not None
+        return self._keys, self._rows.detach().to("cpu", torch.float32).numpy()
+
     def _own(self, keys: Keys) -> Tuple[torch.Tensor, torch.Tensor]:
         """Without a job: a key without a row has zeros, which stand behind the rows."""
         self._come()
@@ -261,27 +267,61 @@ def rows_elsewhere(model: torch.nn.Module) -> Iterator[None]:
             module._on_servers = True
 
 
-def check_start(
+def initial_rows(
     model: torch.nn.Module, modules: Mapping[str, List[RowModule]], init: Optional[Mapping[str, Any]]
-) -> None:
-    """Refuses rows with which a job cannot begin. Raises Refused."""
-    names = {id(module): name for name, module in model.named_modules()}
+) -> Dict[str, Array]:
+    """Returns the rows with which a job begins, in the names of an export.
+
+    Those of ``init``, or else those that a module has. A table may have none.
+    Raises Refused for rows of another form.
+    """
+    made: Dict[str, Array] = {}
     for table, each in modules.items():
-        for module in each:
-            if module.has_rows:
-                raise Refused(_NO_ROWS.format(table), _NO_ROWS_HINT)
-            prefix = names[id(module)]
-            keys = (f"{prefix}.keys" if prefix else "keys", f"{table}/keys")
-            if init is not None and any(len(init.get(name, ())) for name in keys):
-                raise Refused(f"init: {_NO_ROWS.format(table)}", _NO_INIT_HINT)
+        found = _rows_of_init(model, table, each, init or {})
+        if found is None:
+            found = next((module.own_rows() for module in each if module.has_rows), None)
+        if found is None or not len(found[0]):
+            continue
+        made[f"{table}/keys"], made[f"{table}/rows"] = found
+    return made
 
 
-_NO_ROWS = "the rows of {} cannot be given to a job yet; a job makes each when its key comes"
-_NO_ROWS_HINT = (
-    "make the model anew, and load the other weights: take NAME.keys and NAME.rows out of the "
-    "state, and strict=False"
-)
-_NO_INIT_HINT = "take its keys and rows out of init"
+def _rows_of_init(
+    model: torch.nn.Module, table: str, modules: List[RowModule], init: Mapping[str, Any]
+) -> Optional[Tuple[Array, Array]]:
+    """Returns keys and rows of a table; None: the values have none."""
+    names = {id(module): name for name, module in model.named_modules()}
+    pairs = [(f"{table}/keys", f"{table}/rows")]
+    pairs += [_names(f"{name}." if name else "") for name in map(names.get, map(id, modules))]
+    for of_keys, of_rows in pairs:
+        there = [name for name in (of_keys, of_rows) if name in init]
+        if not there:
+            continue
+        if len(there) == 1:
+            raise Refused(f"init: it has {there[0]} alone", f"give {of_keys} and {of_rows}, or none")
+        keys = _array(init[of_keys])
+        rows = _array(init[of_rows]).astype(np.float32, copy=False)
+        if keys.ndim != 1 or keys.dtype not in (np.int64, np.uint64):
+            raise Refused(
+                f"init: {of_keys} is {keys.dtype} of the shape {keys.shape}; keys are one list of "
+                "int64 or uint64"
+            )
+        if rows.shape != (len(keys), modules[0].dim):
+            raise Refused(
+                f"init: {of_rows} is {rows.shape} there, for {len(keys)} keys and "
+                f"dim={modules[0].dim}"
+            )
+        return keys.view(np.uint64), rows
+    return None
+
+
+def _array(value: Any) -> Array:
+    if isinstance(value, torch.Tensor):
+        whole = value.detach().cpu()
+        # NumPy has no bfloat16.
+        value = (whole.float() if whole.is_floating_point() else whole).numpy()
+    made: Array = np.asarray(value)
+    return made
 
 
 def modules_of(model: torch.nn.Module) -> Dict[str, List[RowModule]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 import torch
@@ -33,13 +33,18 @@ _RULES: Dict[Any, str] = {
 }
 
 
-def of_file(values: Mapping[str, Any]) -> Tensors:
-    """Returns the state of an optimizer that is among such values."""
-    return {
-        name: torch.as_tensor(value).detach().cpu().numpy()
-        for name, value in values.items()
-        if name.startswith(_PREFIX)
-    }
+def of_file(values: Mapping[str, Any], row_tables: Collection[str]) -> Tuple[Tensors, Tensors]:
+    """Returns the state of optimizers that is among such values.
+
+    First that of dense tables, and then that of rows.
+    """
+    state: Tuple[Tensors, Tensors] = ({}, {})
+    of_rows = {f"{table}/rows" for table in row_tables} | set(row_tables)
+    for name, value in values.items():
+        if name.startswith(_PREFIX):
+            table = name[len(_PREFIX) :].split("/", 2)[-1]
+            state[table in of_rows][name] = torch.as_tensor(value).detach().cpu().numpy()
+    return state
 
 
 def has_stepped(optimizer: Any) -> bool:

@@ -6,7 +6,18 @@ import dataclasses
 import difflib
 import inspect
 import os
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple, TypedDict, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Collection,
+    Dict,
+    List,
+    Mapping,
+    Optional,
+    Tuple,
+    TypedDict,
+    Union,
+)
 
 import torch
 
@@ -210,7 +221,7 @@ def _prepared(
     how = _schedule(schedule, optimizer, schedule_every, epochs, batch, examples)
     rule = optimizers.read(optimizer, tables, how.rates if how else None, how is not None)
     values = ebb.load(init) if _is_path(init) else init
-    embeddings.check_start(model, rows, values)
+    first_rows = embeddings.initial_rows(model, rows, values)
     if values is not None:
         parameters.set_initial(tables, values)
         averages = {n: t for n, t in known.tables().items() if n in values}
@@ -290,7 +301,8 @@ def _prepared(
 
     def initial() -> Dict[str, Any]:
         made = parameters.initial_values({**tables, **known.tables()})
-        return {**made, **_initial_state(optimizer, tables, values, keys)}
+        state = _initial_state(optimizer, tables, rows, values, keys)
+        return {**made, **first_rows, **state}
 
     description = meeting.Description(keys, initial)
     return parts, description, meeting.Access(scheduler, tls, token_file, insecure)
@@ -385,18 +397,19 @@ def _rules_of_tables(rule: optimizers.Rule, known: Buffers) -> Dict[str, Any]:
 def _initial_state(
     optimizer: Any,
     tables: Mapping[str, torch.nn.Parameter],
+    row_tables: Collection[str],
     values: Any,
     keys: Mapping[str, Any],
 ) -> Mapping[str, Any]:
     """Returns the state of the optimizer that the job begins with, mostly none."""
     own = optimizer_state.initial_state(optimizer, tables, _rules_by_table(keys, tables))
-    given = optimizer_state.of_file(values or {})
+    given, of_rows = optimizer_state.of_file(values or {}, row_tables)
     if own and given:
         raise Refused(
             "init: it has the state of an optimizer (slots/…), and optimizer= has stepped, too",
             "give a new optimizer, or an init without slots/…: checkpoint(PATH) writes one",
         )
-    return own or given
+    return {**(own or given), **of_rows}
 
 
 def _constant_rates(

@@ -2,9 +2,7 @@
 
 namespace ebb::server::internal {
 
-template <typename GradientOf>
-void RowStepper::ComputeBeside(RowPush* push, const StepContext& context,
-                               GradientOf gradient_of) const {
+void RowStepper::FillCopies(RowPush* push) const {
   for (RowPush::BlockCopy& copy : push->copies) {
     const std::span<std::byte> to = copy.to.mutable_bytes();
     if (copy.from == nullptr) {
@@ -16,6 +14,35 @@ void RowStepper::ComputeBeside(RowPush* push, const StepContext& context,
   }
   push->next_rows = std::make_unique_for_overwrite<std::byte[]>(
       push->rows.size() * layout_.record_bytes());
+}
+
+void RowStepper::Begin(RowPush* push, std::span<const float> words,
+                       int slots) const {
+  FillCopies(push);
+  const size_t width = layout_.width();
+  std::byte* record = push->next_rows.get();
+  for (const RowPush::Row& row : push->rows) {
+    RowLayout::SetHead(row.key, push->unit, record);
+    const std::span<float> weights(RowLayout::WeightsOf(record), width);
+    std::ranges::copy(words.first(width), weights.begin());
+    words = words.subspan(width);
+    for (int s = 0; s < layout_.slots(); ++s) {
+      const std::span<float> slot(layout_.SlotOf(s, record), width);
+      if (slots == 0) {
+        optimizer_->InitializeSlot(s, weights, slot);
+        continue;
+      }
+      std::ranges::copy(words.first(width), slot.begin());
+      words = words.subspan(width);
+    }
+    record += layout_.record_bytes();
+  }
+}
+
+template <typename GradientOf>
+void RowStepper::ComputeBeside(RowPush* push, const StepContext& context,
+                               GradientOf gradient_of) const {
+  FillCopies(push);
   std::byte* next = push->next_rows.get();
   ComputeRows(push, context, gradient_of, [&](const RowPush::Row&) {
     return std::exchange(next, next + layout_.record_bytes());

@@ -44,6 +44,9 @@ class RowStepper {
 
   const RowInitializer& initial() const { return initial_; }
 
+  // The rows of a push that makes all of them, from words that are there: of
+  // each row its weights and then `slots` slots (0, or all that there are).
+  void Begin(RowPush* push, std::span<const float> words, int slots) const;
   // Into memory of the push's own. `gradient`: keys x width floats (checked).
   void Compute(RowPush* push, GradientView gradient,
                const StepContext& context) const;
@@ -56,6 +59,8 @@ class RowStepper {
                    const StepContext& context, NextOf next_of) const;
 
  private:
+  // Fills the blocks of a push, and makes room for its rows.
+  void FillCopies(RowPush* push) const;
   template <typename GradientOf>
   void ComputeBeside(RowPush* push, const StepContext& context,
                      GradientOf gradient_of) const;

@@ -33,6 +33,22 @@ RowModel::RowModel(RowTableOptions options,
   }
 }
 
+void RowModel::Begin(const Keys& keys, const std::vector<float>& weights) {
+  const size_t width = weights.size() / std::max<size_t>(1, keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    Create(keys[i]);
+    frequencies_.insert_or_assign(keys[i], RowFrequency(0));
+    Row* const row = Find(keys[i]);
+    row->touched = 0;
+    row->weights.assign(weights.begin() + i * width,
+                        weights.begin() + (i + 1) * width);
+    for (size_t s = 0; s < row->slots.size(); ++s) {
+      optimizer_->InitializeSlot(static_cast<int>(s), row->weights,
+                                 row->slots[s]);
+    }
+  }
+}
+
 bool RowModel::Push(const Keys& keys, const std::vector<float>& gradient,
                     int64_t now, const StepContext& context) {
   const State before = state_;

@@ -27,6 +27,9 @@ class RowModel {
 
   RowModel(RowTableOptions options, std::shared_ptr<const Optimizer> optimizer);
 
+  // RowTable::Begin, with the slots that the optimizer makes.
+  void Begin(const Keys& keys, const std::vector<float>& weights);
+
   // False: refused for the limit of rows.
   bool Push(const Keys& keys, const std::vector<float>& gradient, int64_t now,
             const StepContext& context);

@@ -1,12 +1,9 @@
 #include "tools/ebb/job/initial_values.h"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -17,9 +14,11 @@
 #include "common/status_macros.h"
 #include "data/remote_files.h"
 #include "datasets/push.h"
+#include "tools/ebb/job/initial_tensors.h"
 #include "tools/ebb/job/tensor_text.h"
 #include "tools/tensors/slot_tensors.h"
 #include "tools/tensors/tensor_files.h"
+#include "worker/predict/exported_model.h"
 
 namespace ebb::tools {
 
@@ -27,99 +26,12 @@ namespace {
 
 constexpr char kName[] = "values.f32";
 
-// The place of the first value of which `wrong` says so; absent: there is none.
-template <typename Wrong>
-std::optional<int64_t> First(absl::string_view bytes, const Wrong& wrong) {
-  for (size_t at = 0; at < bytes.size(); at += sizeof(float)) {
-    float value;
-    std::memcpy(&value, bytes.data() + at, sizeof(value));
-    if (wrong(value)) return static_cast<int64_t>(at / sizeof(value));
-  }
-  return std::nullopt;
-}
-
-std::optional<int64_t> FirstNotFinite(absl::string_view bytes) {
-  return First(bytes, [](float value) { return !std::isfinite(value); });
-}
-
 // Why the tensor cannot be the table's, or a slot of it; empty: it can.
 std::string Misfit(const job::DenseTable& table, const TensorView& tensor) {
-  const std::vector<int64_t> dims =
-      table.dims.empty() ? std::vector<int64_t>{table.size} : table.dims;
-  if (tensor.dims != dims) {
-    return absl::StrCat("tensor ", tensor.name, " has the shape ",
-                        ShapeText(tensor.dims), ", the table of the job ",
-                        ShapeText(dims));
-  }
-  if (tensor.type != TensorType::kFloat32) {
-    return absl::StrCat("tensor ", tensor.name, " is not of float32");
-  }
-  if (const auto place = FirstNotFinite(tensor.data)) {
-    return absl::StrCat("tensor ", tensor.name,
-                        " has a value that is not "
-                        "finite, at place ",
-                        *place);
-  }
-  return "";
-}
-
-using Tensors = std::map<absl::string_view, const TensorView*>;
-
-// The optimizers whose slots mean the same as those of this one, itself first.
-std::vector<std::string> KindsLike(const std::string& kind) {
-  static constexpr std::array<std::pair<const char*, const char*>, 2> kPairs = {
-      {{"adam", "adamw"}, {"momentum", "nesterov"}}};
-  for (const auto& [one, other] : kPairs) {
-    if (kind == one) return {one, other};
-    if (kind == other) return {other, one};
-  }
-  return {kind};
-}
-
-// Its step depends on how many there were before.
-bool CountsSteps(const std::string& kind) {
-  return kind == "adam" || kind == "adamw";
-}
-
-// Sums and means of squares.
-bool IsOfSquares(const std::string& slot) {
-  return slot == "squares" || slot == "mean_square" || slot == "second_moment";
-}
-
-template <typename T>
-T As(absl::string_view bytes) {
-  T value;
-  std::memcpy(&value, bytes.data(), sizeof(value));
-  return value;
-}
-
-// Absent: the tensor is not one whole number of steps.
-std::optional<int64_t> StepsIn(const TensorView& tensor) {
-  constexpr auto kMost = static_cast<double>(job::kMostInitialSteps);
-  const auto is_one = [](int64_t dim) { return dim == 1; };
-  if (!std::ranges::all_of(tensor.dims, is_one)) return std::nullopt;
-  double steps = -1;
-  switch (tensor.type) {
-    case TensorType::kFloat32:
-      steps = As<float>(tensor.data);
-      break;
-    case TensorType::kFloat64:
-      steps = As<double>(tensor.data);
-      break;
-    case TensorType::kInt64:
-      steps = static_cast<double>(As<int64_t>(tensor.data));
-      break;
-    case TensorType::kUint64:
-      steps = static_cast<double>(As<uint64_t>(tensor.data));
-      break;
-    case TensorType::kUint8:
-      break;
-  }
-  // Not so where it is not a number.
-  if (!(steps >= 0 && steps <= kMost) || std::floor(steps) != steps) {
-    return std::nullopt;
-  }
-  return static_cast<int64_t>(steps);
+  return MisfitOf(
+      tensor,
+      table.dims.empty() ? std::vector<int64_t>{table.size} : table.dims,
+      "the table of the job");
 }
 
 // The state of the optimizers in a file.
@@ -134,7 +46,7 @@ struct State {
 // wrong with it to `mistakes`.
 class StateReader {
  public:
-  StateReader(const std::string& path, Tensors* tensors,
+  StateReader(const std::string& path, InitialTensors* tensors,
               std::vector<std::string>* mistakes)
       : path_(path), tensors_(*tensors), mistakes_(*mistakes) {}
 
@@ -177,20 +89,13 @@ class StateReader {
       return {};
     }
     std::string why = Misfit(table, *tensor);
-    if (why.empty() && IsOfSquares(slot)) {
-      const auto negative = [](float value) { return value < 0; };
-      if (const auto place = First(tensor->data, negative)) {
-        why = absl::StrCat("tensor ", tensor->name,
-                           " has a value below 0, at place ", *place,
-                           ", and is of squares");
-      }
-    }
+    if (why.empty()) why = MisfitOfSlot(*tensor, slot);
     if (!why.empty()) mistakes_.push_back(absl::StrCat(path_, ": ", why));
     return tensor->data;
   }
 
   int64_t Steps(const job::DenseTable& table,
-                const server::JobRule::DenseState& state) {
+                const server::JobRule::TableState& state) {
     if (state.slots.empty()) return 0;
     const TensorView* tensor = Take(state.optimizer, kStepSlot, table.name);
     if (tensor == nullptr) {
@@ -236,17 +141,15 @@ class StateReader {
   const TensorView* Take(const std::string& optimizer, absl::string_view slot,
                          absl::string_view table) {
     for (const std::string& kind : KindsLike(optimizer)) {
-      const auto it = tensors_.find(SlotTensorName(kind, slot, table));
-      if (it == tensors_.end()) continue;
-      const TensorView* tensor = it->second;
-      tensors_.erase(it);
-      return tensor;
+      const TensorView* const tensor =
+          TakeTensor(SlotTensorName(kind, slot, table), &tensors_);
+      if (tensor != nullptr) return tensor;
     }
     return nullptr;
   }
 
   const std::string& path_;
-  Tensors& tensors_;
+  InitialTensors& tensors_;
   std::vector<std::string>& mistakes_;
   std::vector<std::string> missing_;
 };
@@ -255,7 +158,8 @@ class StateReader {
 
 absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
     const std::string& path, const std::vector<job::DenseTable>& tables,
-    const Differences& differences, const States* states) {
+    const Differences& differences, const States* states,
+    const InitialRows::Tables* rows) {
   if (datasets::IsUri(path) || data::IsRemote(path)) {
     return absl::InvalidArgumentError(absl::StrCat(
         path,
@@ -271,13 +175,14 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
   }
   std::shared_ptr<InitialValues> values(new InitialValues);
   values->path_ = path;
+  values->dense_tables_ = tables.size();
   EBB_ASSIGN_OR_RETURN(values->file_, MappedFile::Open(path));
   auto file = ViewSafetensors(values->file_.bytes());
   if (!file.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": ", file.status().message()));
   }
-  Tensors tensors;
+  InitialTensors tensors;
   for (const TensorView& tensor : file->tensors) {
     tensors[tensor.name] = &tensor;
   }
@@ -307,6 +212,14 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
     mistakes.push_back(absl::StrCat(path, " has no tensor ", Listed(missing),
                                     ", which the job has"));
   }
+  if (rows != nullptr) {
+    values->rows_ = InitialRows::Take(path, *rows, &tensors, &mistakes);
+  } else {
+    for (const std::string& table : differences.sparse_tables) {
+      const bool keys = tensors.erase(worker::KeysName(table)) > 0;
+      values->has_rows_ |= tensors.erase(worker::RowsName(table)) > 0 || keys;
+    }
+  }
   std::vector<std::string> others;
   for (const auto& [name, tensor] : tensors) {
     if (absl::StartsWith(name, kSlotsPrefix)) {
@@ -324,11 +237,12 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
         StateReader(path, &tensors, &mistakes).Read(tables, *states);
     if (mistakes.empty()) values->AddState(state.parts, tables);
     values->slots_ = state.slots;
-    values->steps_ = state.steps;
+    if (state.slots > 0) values->steps_ = state.steps;
   }
   if (!mistakes.empty()) {
     return absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
   }
+  if (values->rows_ != nullptr) values->AddRows();
   EBB_RETURN_IF_ERROR(values->MakeManifest());
   return values;
 }
@@ -371,6 +285,15 @@ void InitialValues::AddState(const std::vector<absl::string_view>& parts,
   }
 }
 
+void InitialValues::AddRows() {
+  has_rows_ = true;
+  rows_begin_ = bytes_;
+  bytes_ += rows_->bytes();
+  if (!rows_->has_state()) return;
+  if (slots_ == 0) steps_.assign(dense_tables_, 0);
+  steps_.insert(steps_.end(), rows_->steps().begin(), rows_->steps().end());
+}
+
 void InitialValues::Add(absl::string_view table) {
   if (table.empty()) return;
   tables_.push_back(table);
@@ -392,6 +315,15 @@ absl::Status InitialValues::MakeManifest() {
 std::string InitialValues::Bytes(int64_t first, int64_t size) const {
   std::string out;
   out.reserve(size);
+  const int64_t dense = rows_ != nullptr ? rows_begin_ : bytes_;
+  const int64_t of_rows = std::max<int64_t>(0, first + size - dense);
+  if (of_rows > 0) {
+    const int64_t behind = std::max<int64_t>(0, first - dense);
+    const int64_t before = std::min(size, std::max<int64_t>(0, dense - first));
+    if (before > 0) out = Bytes(first, before);
+    rows_->Append(behind, size - before, &out);
+    return out;
+  }
   auto table = static_cast<size_t>(
       std::upper_bound(begins_.begin(), begins_.end(), first) -
       begins_.begin() - 1);
@@ -408,7 +340,7 @@ v1::InitialValues InitialValues::ToProto() const {
   message.set_id(manifest_.id());
   message.set_bytes(bytes_);
   message.set_slots(slots_);
-  if (slots_ > 0) message.mutable_steps()->Add(steps_.begin(), steps_.end());
+  message.mutable_steps()->Add(steps_.begin(), steps_.end());
   return message;
 }
 

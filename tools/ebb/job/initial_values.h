@@ -17,12 +17,14 @@
 #include "ebb/v1/specification.pb.h"
 #include "job/specification.h"
 #include "server/job_rule.h"
+#include "tools/ebb/job/initial_rows.h"
 
 namespace ebb::tools {
 
 // One vector of float32: the tensors in the order of the job's dense tables,
-// and then slot after slot in the same order. A file is mapped, and no copy of
-// the values is made. Immutable, thread-safe.
+// and then slot after slot in the same order. Behind it are rows, if the file
+// has some. A file is mapped, and no copy of the values is made. Immutable,
+// thread-safe.
 class InitialValues {
  public:
   // What a file may have, or lack, beside what tables say.
@@ -31,9 +33,11 @@ class InitialValues {
     std::vector<std::string> passed_over;
     // A table that begins with zeros if the file has no such tensor.
     std::string zeros_without;
+    // Sparse tables, whose rows are passed over; has_rows() tells of them.
+    std::vector<std::string> sparse_tables = {};
   };
 
-  using States = std::vector<server::JobRule::DenseState>;
+  using States = std::vector<server::JobRule::TableState>;
 
   // Reads the safetensors file, once, and compares it with the tables.
   // InvalidArgument, each line of the message being a mistake: tensors and
@@ -44,9 +48,12 @@ class InitialValues {
   // has the state of an optimizer, it must be exactly that. Null: it is passed
   // over, and has_state() tells of it. Averages of weights are a part of a
   // state, and passed over without one.
+  //
+  // `rows` are the sparse tables. Null: see Differences::sparse_tables.
   static absl::StatusOr<std::shared_ptr<const InitialValues>> Read(
       const std::string& path, const std::vector<job::DenseTable>& tables,
-      const Differences& differences, const States* states = nullptr);
+      const Differences& differences, const States* states = nullptr,
+      const InitialRows::Tables* rows = nullptr);
   static absl::StatusOr<std::shared_ptr<const InitialValues>> Read(
       const std::string& path, const std::vector<job::DenseTable>& tables) {
     return Read(path, tables, {});
@@ -59,6 +66,7 @@ class InitialValues {
       const std::vector<job::DenseTable>& tables);
 
   bool has_state() const { return has_state_; }
+  bool has_rows() const { return has_rows_; }
   const std::string& path() const { return path_; }
 
   // For the job's specification.
@@ -76,6 +84,8 @@ class InitialValues {
   // The slots: parts as long as the tables, in their order, or empty for zeros.
   void AddState(const std::vector<absl::string_view>& parts,
                 const std::vector<job::DenseTable>& tables);
+  // Behind all else.
+  void AddRows();
   // Names what was added.
   absl::Status MakeManifest();
   // Bytes [first, first + size) of the vector.
@@ -93,7 +103,12 @@ class InitialValues {
   int64_t bytes_ = 0;
   bool has_state_ = false;
   int32_t slots_ = 0;
-  std::vector<int64_t> steps_;  // By table, with slots.
+  // As in the specification.
+  std::vector<int64_t> steps_;
+  size_t dense_tables_ = 0;
+  bool has_rows_ = false;
+  std::unique_ptr<const InitialRows> rows_;  // Null: none were taken.
+  int64_t rows_begin_ = 0;                   // In the file that servers read.
   datasets::Manifest manifest_;
 };
 

@@ -236,9 +236,17 @@ absl::Status TakeStored(const v1::Specification& stored, v1::Job* job,
 // An export of topics has their shares beside the counts, and where they were
 // drawn the assignments, too. What makes topics differ at first is of
 // no use to topics that differ.
-InitialValues::Differences DifferencesOf(const v1::Model& model) {
-  if (!job::TraitsOf(model).topics()) return {};
-  return {{"topics", "assignments/keys", "assignments/rows"}, "start"};
+InitialValues::Differences DifferencesOf(const v1::Model& model,
+                                         const job::JobFacts& facts) {
+  InitialValues::Differences differences;
+  if (job::TraitsOf(model).topics()) {
+    differences = {
+        {"topics", "assignments/keys", "assignments/rows"}, "start", {}};
+  }
+  for (const job::SparseTable& table : facts.sparse_tables) {
+    differences.sparse_tables.push_back(table.name);
+  }
+  return differences;
 }
 
 // Reads the file of initial values. A run that goes on begins with what it
@@ -258,7 +266,7 @@ absl::Status ReadInitial(const std::optional<v1::Specification>& stored,
       job::TraitsOf(model).clusters()
           ? ReadCentroids(model.initial(), facts->tables, FirstSize(job))
           : InitialValues::Read(model.initial(), facts->tables,
-                                DifferencesOf(model)));
+                                DifferencesOf(model, *facts)));
   facts->initial = prepared->initial->ToProto();
   return absl::OkStatus();
 }
@@ -278,8 +286,9 @@ bool Starts(const v1::Job& job, const std::string& table) {
          (tables.empty() || std::ranges::count(tables, table) > 0);
 }
 
-// Makes the record anew with the state of the optimizer that the file of
-// initial values has: what servers keep of each table, the first record says.
+// Makes the record anew with the state of the optimizer and the rows that the
+// file of initial values has: what servers keep of each table, the first record
+// says.
 absl::Status ReadState(const v1::Job& job, job::JobFacts* facts,
                        PreparedJob* prepared, JobRecord* record) {
   EBB_ASSIGN_OR_RETURN(const auto rule, server::JobRule::Create(*record));
@@ -287,10 +296,16 @@ absl::Status ReadState(const v1::Job& job, job::JobFacts* facts,
   if (record->plan.algorithm.operated) {
     for (auto& state : states) state.slots.clear();
   }
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       job::ReadSpecification(*record));
+  InitialRows::Tables rows = {record->plan, {}, rule->RowStates()};
+  EBB_ASSIGN_OR_RETURN(rows.tables,
+                       job::SparseTablesOf(specification, record->plan));
   EBB_ASSIGN_OR_RETURN(
       prepared->initial,
       InitialValues::Read(prepared->initial->path(), facts->tables,
-                          DifferencesOf(job.model()), &states));
+                          DifferencesOf(job.model(), *facts), &states,
+                          rows.tables.empty() ? nullptr : &rows));
   facts->initial = prepared->initial->ToProto();
   EBB_ASSIGN_OR_RETURN(*record, job::MakeJobRecord(job, *facts));
   return absl::OkStatus();
@@ -983,7 +998,8 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   MakePathsAbsolute(std::filesystem::current_path().string(), &full);
   auto record = job::MakeJobRecord(full, facts);
   if (!record.ok()) return Refuse(record.status(), "", file.sources);
-  if (prepared.initial != nullptr && prepared.initial->has_state()) {
+  if (prepared.initial != nullptr &&
+      (prepared.initial->has_state() || prepared.initial->has_rows())) {
     draft.Fail(ReadState(full, &facts, &prepared, &*record), "model.initial");
     EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
   }

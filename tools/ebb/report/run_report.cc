@@ -526,6 +526,7 @@ Json ReportJson(const RunReport& report) {
   json["passed"] = report.problems.empty() && !report.interrupted;
   json["complete"] = report.complete();
   json["interrupted"] = report.interrupted;
+  json["cancelled"] = status.summary().state() == v1::JOB_STATE_CANCELLED;
   json["accuracy"] = OptionalJson(report.accuracy());
   json["loss"] = OptionalJson(report.test_loss());
   if (const auto* last = LastEvaluation(status)) {

@@ -78,7 +78,19 @@ void AddTensors(const models::ModelDescription& description,
   }
 }
 
-// The steps that made the slots, for each dense table that has some.
+// The steps that made the slots of a table.
+TensorStream StepsTensor(const std::string& optimizer, const std::string& table,
+                         int64_t steps) {
+  return {SlotTensorName(optimizer, kStepSlot, table),
+          TensorType::kInt64,
+          {1},
+          [steps](std::ostream& out) {
+            WriteAll(out, std::span<const int64_t>(&steps, 1));
+            return absl::OkStatus();
+          }};
+}
+
+// For each table that has slots.
 void AddSteps(const StoredModel& stored,
               absl::FunctionRef<std::string(size_t)> table_name,
               std::vector<TensorStream>* tensors) {
@@ -86,13 +98,14 @@ void AddSteps(const StoredModel& stored,
     if (stored.slot_names[t].empty()) continue;
     const std::string& slot = stored.slot_names[t].front();
     const std::string optimizer = slot.substr(0, slot.find('/'));
-    tensors->push_back({SlotTensorName(optimizer, kStepSlot, table_name(t)),
-                        TensorType::kInt64,
-                        {1},
-                        [steps = stored.steps[t]](std::ostream& out) {
-                          WriteAll(out, std::span<const int64_t>(&steps, 1));
-                          return absl::OkStatus();
-                        }});
+    tensors->push_back(StepsTensor(optimizer, table_name(t), stored.steps[t]));
+  }
+  for (size_t t = 0; t < stored.run_steps.size(); ++t) {
+    const job::SparseTable& table = stored.sparse_tables[t];
+    if (t >= stored.runs.size() || stored.run_slots[t].empty()) continue;
+    tensors->push_back(
+        StepsTensor(NameOf(table.optimizer.value_or(stored.job.optimizer())),
+                    table.name, stored.run_steps[t]));
   }
 }
 
@@ -243,7 +256,7 @@ int64_t StepsOf(const JobPlan& plan, const VersionInfo& version) {
 // may have got different ones: then the least.
 std::vector<int64_t> StepsOf(
     const JobPlan& plan, const std::vector<job::DenseTable>& tables,
-    const std::vector<server::JobRule::DenseState>& states,
+    const std::vector<server::JobRule::TableState>& states,
     const std::vector<VersionInfo>& versions) {
   std::vector<int64_t> steps;
   int64_t first = 0;
@@ -259,6 +272,20 @@ std::vector<int64_t> StepsOf(
     steps.push_back(states[t].steps + least.value_or(0));
     first = last;
   }
+  return steps;
+}
+
+// The same of the sparse tables, whose rows are in all partitions.
+std::vector<int64_t> StepsOfRows(
+    const JobPlan& plan, const std::vector<server::JobRule::TableState>& states,
+    const std::vector<VersionInfo>& versions) {
+  int64_t least = 0;
+  for (size_t v = 0; v < versions.size(); ++v) {
+    const int64_t made = StepsOf(plan, versions[v]);
+    least = v == 0 ? made : std::min(least, made);
+  }
+  std::vector<int64_t> steps;
+  for (const auto& state : states) steps.push_back(state.steps + least);
   return steps;
 }
 
@@ -357,6 +384,8 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
   if (parts.slots) {
     stored.steps =
         StepsOf(source->job().plan, tables, rule->DenseStates(), versions);
+    stored.run_steps =
+        StepsOfRows(source->job().plan, rule->RowStates(), versions);
   }
   return stored;
 }

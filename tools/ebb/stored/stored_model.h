@@ -51,6 +51,7 @@ struct StoredModel : worker::ExportedModel {
   // with their names beside; or, for an exported file, the means to find them.
   std::vector<RowRuns> runs;
   std::vector<std::vector<std::string>> run_slots;
+  std::vector<int64_t> run_steps;  // With slots: as `steps`, by sparse table.
 };
 
 // Which parts of a stored model are read beside its parameters.
