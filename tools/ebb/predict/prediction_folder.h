@@ -47,8 +47,8 @@ class PredictionFolder {
 
   // Removes from a folder the files that killed workers have left, and the
   // parts that were left out, which no worker finished. Then returns the ranges
-  // of the parts that are not there or were left out, a sentence each: the first
-  // ones of many.
+  // of the parts that are not there or were left out, a sentence each: the
+  // first ones of many.
   absl::StatusOr<std::vector<std::string>> Settle(
       const JobPlan& plan, const v1::JobStatus& status) const;
   // Hands the texts of all parts to `take`, in their order, until it fails.
