@@ -60,8 +60,7 @@ class InitialReader {
   // The partition's rows: a table for each of the plan.
   absl::StatusOr<std::vector<std::unique_ptr<RowTable>>> ReadRows(
       const FetchInitialValues& task);
-  // Puts the rows that begin at byte `*at` of the file into the table, and
-  // moves
+  // Puts the rows from byte `*at` of the file on into the table, and moves
   // `*at` behind them.
   absl::Status ReadTable(const FetchInitialValues& task,
                          const InitialRowRun& run, int64_t* at,
