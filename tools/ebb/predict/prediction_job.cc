@@ -25,7 +25,7 @@ namespace {
 
 // Parts for each worker, at least, if there are examples for it: the last ones
 // must not keep all but one waiting.
-constexpr int64_t kPartsPerWorker = 8;
+constexpr int64_t kPartsPerWorker = 16;
 constexpr int64_t kMostPartExamples = int64_t{1} << 17;
 
 // The path as every worker finds it.
