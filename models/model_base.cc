@@ -171,15 +171,18 @@ ModelBase::ModelBase(ModelDescription description, const ModelConfig& config,
   }
 }
 
-std::vector<ModelBase::Range> ModelBase::TrainedOf(int64_t count) const {
-  if (!any_frozen_) return {{0, count}};
-  std::vector<Range> trained;
+const std::vector<ModelBase::Range>& ModelBase::TrainedOf(int64_t count) {
+  trained_.clear();
+  if (!any_frozen_) {
+    trained_.push_back({0, count});
+    return trained_;
+  }
   const auto add = [&](int64_t begin, int64_t end) {
     if (begin == end) return;
-    if (!trained.empty() && trained.back().end == begin) {
-      trained.back().end = end;
+    if (!trained_.empty() && trained_.back().end == begin) {
+      trained_.back().end = end;
     } else {
-      trained.push_back({begin, end});
+      trained_.push_back({begin, end});
     }
   };
   int64_t begin = 0;
@@ -189,7 +192,7 @@ std::vector<ModelBase::Range> ModelBase::TrainedOf(int64_t count) const {
     begin = end;
   }
   add(begin, count);
-  return trained;
+  return trained_;
 }
 
 int64_t ModelBase::RowsAt(size_t sparse_table, int64_t distinct_keys) const {
@@ -473,7 +476,7 @@ absl::Status ModelBase::GradientInParts(std::span<const float> params,
     dense = ahead->dense;
   }
   float* local_grad = copied ? grad_.Reserve<float>(count) : grad.data();
-  const std::vector<Range> trained = TrainedOf(count);
+  const std::vector<Range>& trained = TrainedOf(count);
   const auto ranges = static_cast<int64_t>(trained.size());
   const int64_t parts = (batch.rows + at_once - 1) / at_once;
   Totals* const totals = ReserveTotals(std::max(parts, ranges));

@@ -112,7 +112,8 @@ class ModelBase : public Model {
   absl::Status ReadTotals(int64_t parts, LossSums* sums,
                           const Lookahead* ahead = nullptr);
   // What of a gradient with so many elements is trained, in order.
-  std::vector<Range> TrainedOf(int64_t count) const;
+  // Valid until the next call.
+  const std::vector<Range>& TrainedOf(int64_t count);
   BatchView Import(const BatchView& batch,
                    ContentId dense = ContentId::kUnknown);
   // Begins to bring the values of this batch.
@@ -131,6 +132,7 @@ class ModelBase : public Model {
   const double clip_norm_;
   std::vector<bool> frozen_;  // By dense table.
   bool any_frozen_ = false;
+  std::vector<Range> trained_;  // Its memory serves again.
   ComputeBackend* const backend_;  // Not owned.
   // Copies for back ends with memory of their own.
   IncomingValues params_, dense_;
