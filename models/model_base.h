@@ -132,7 +132,7 @@ class ModelBase : public Model {
   const double clip_norm_;
   std::vector<bool> frozen_;  // By dense table.
   bool any_frozen_ = false;
-  std::vector<Range> trained_;  // Its memory serves again.
+  std::vector<Range> trained_;     // Its memory serves again.
   ComputeBackend* const backend_;  // Not owned.
   // Copies for back ends with memory of their own.
   IncomingValues params_, dense_;
