@@ -70,7 +70,10 @@ absl::Status InitialReader::Open(const InitialFile& file) {
   if (source_ == nullptr) {
     return absl::FailedPreconditionError("this server cannot fetch any");
   }
-  if (set_ == file.set && manifest_.id() == file.id) return absl::OkStatus();
+  if (set_ == file.set && manifest_.id() == file.id &&
+      manifest_.total_bytes() == file.bytes) {
+    return absl::OkStatus();
+  }
   set_.clear();
   const auto bytes = source_->GetManifest(file.set);
   if (absl::IsNotFound(bytes.status())) {
@@ -93,12 +96,20 @@ absl::StatusOr<absl::string_view> InitialReader::ReadChunk(int32_t array,
   for (const Held& held : held_) {
     if (held.chunk == chunk) return absl::string_view(held.bytes);
   }
+  if (!Pause(absl::ZeroDuration())) {
+    return absl::CancelledError("this server stops");
+  }
   absl::Duration pause = first_pause_;
   absl::Status read = TryChunk(array, chunk);
   for (int tries = 1; tries < kTries && MayComeLater(read); ++tries) {
     if (!Pause(pause)) break;
     pause *= 2;
     read = TryChunk(array, chunk);
+  }
+  // Only the memory of this server is that to the caller.
+  if (absl::IsResourceExhausted(read)) {
+    return absl::UnavailableError(
+        absl::StrCat("the scheduler is busy: ", read.message()));
   }
   EBB_RETURN_IF_ERROR(read);
   return absl::string_view(held_[array].bytes);

@@ -114,7 +114,9 @@ bool PartitionLoader::InitialValues(PartitionId id, Term term,
     return BeginWith(id, &hosted, std::nullopt, now, out);
   }
   LoadLater(&hosted, values.status(), now, out);
-  job_.problem_kind = ServerProblem::kInitialValues;
+  if (!absl::IsResourceExhausted(values.status())) {
+    job_.problem_kind = ServerProblem::kInitialValues;
+  }
   return false;
 }
 

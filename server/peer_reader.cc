@@ -9,9 +9,10 @@ namespace ebb::server {
 
 namespace {
 
-// For a cut the source sums up all values; blocks are at most a few MiB.
+// For a cut the source sums up all values; blocks are at most a few MiB, but
+// the four requests that are under way share a link, which may be slow.
 constexpr absl::Duration kCutDeadline = absl::Seconds(60);
-constexpr absl::Duration kBlocksDeadline = absl::Seconds(5);
+constexpr absl::Duration kBlocksDeadline = absl::Seconds(20);
 
 }  // namespace
 

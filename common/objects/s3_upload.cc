@@ -97,7 +97,10 @@ absl::StatusOr<std::string> S3Objects::Complete(
   call.body_sha256 = HexSha256(call.body);
   if (options.create_only) call.headers["if-none-match"] = "*";
   const auto same = [&] {
-    return SameThere(upload.key, upload.bytes, upload.part_bytes);
+    auto there = SameThere(upload.key, upload.bytes, upload.part_bytes);
+    // If another upload made it, this one's parts would stay for ever.
+    if (there.ok()) Abort(upload).IgnoreError();
+    return there;
   };
   bool unsure = false;
   absl::Status failed;

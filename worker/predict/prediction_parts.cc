@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "common/fd.h"
 #include "common/objects/credentials.h"
 #include "common/objects/s3_objects.h"
@@ -130,6 +131,9 @@ absl::StatusOr<std::unique_ptr<PredictionParts>> PredictionParts::Load(
   }
   std::unique_ptr<ObjectStore> bucket;
   if (const std::string& to = job.predict().to(); absl::StartsWith(to, kS3)) {
+    // A worker that may not use the bucket must say so before it has an item.
+    EBB_RETURN_IF_ERROR(
+        open(absl::StrCat(absl::StripSuffix(to, "/"), "/_JOB")).status());
     EBB_ASSIGN_OR_RETURN(S3Options options, ParseS3Url(to, ProcessEnvironment));
     EBB_ASSIGN_OR_RETURN(bucket, S3Objects::Open(std::move(options)));
   }

@@ -201,7 +201,7 @@ absl::StatusOr<PredictionFolder> PredictionFolder::ClaimBucket(
     int64_t part_examples) {
   EBB_ASSIGN_OR_RETURN(auto bucket, OpenBucket(path));
   ListOptions any;
-  any.most = 1;
+  any.most = 2;  // One may be the marker of a folder, which is not listed.
   EBB_ASSIGN_OR_RETURN(const ObjectPage page, bucket->List(any));
   if (page.objects.empty()) {
     const ClaimText claim{identity, NewRequestId(), part_examples};
