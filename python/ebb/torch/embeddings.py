@@ -280,6 +280,17 @@ def initial_rows(
         found = _rows_of_init(model, table, each, init or {})
         if found is None:
             found = next((module.own_rows() for module in each if module.has_rows), None)
+            state = [
+                name
+                for name in init or {}
+                if name.startswith("slots/") and name.endswith(f"/{table}/rows")
+            ]
+            if found is not None and state:
+                raise Refused(
+                    f"init has {state[0]}, but not the rows of the table {table}, whose"
+                    f" keys may be others in the model: give {table}/keys and {table}/rows,"
+                    " too, or leave the state out"
+                )
         if found is None or not len(found[0]):
             continue
         made[f"{table}/keys"], made[f"{table}/rows"] = found
