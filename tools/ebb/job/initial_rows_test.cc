@@ -175,8 +175,9 @@ TEST_F(InitialRowsTest, AreCutAnywhereIntoChunks) {
   for (int64_t i = 0; i < kRows; ++i) {
     const auto at = static_cast<size_t>(4 + 24 + 16 * i);
     const auto key = At<uint64_t>(content, at);
-    ASSERT_EQ(At<float>(content, at + 8), static_cast<float>(key / 7)) << i;
-    ASSERT_EQ(At<float>(content, at + 12), -static_cast<float>(key / 7)) << i;
+    const uint64_t number = key / 7;
+    ASSERT_EQ(At<float>(content, at + 8), static_cast<float>(number)) << i;
+    ASSERT_EQ(At<float>(content, at + 12), -static_cast<float>(number)) << i;
   }
 }
 
