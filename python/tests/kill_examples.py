@@ -79,11 +79,18 @@ class Run:
                 break
             if done < kills:
                 self._signal(cluster, copies, signal.SIGSTOP)
+                go_on = copies
                 if 1 > self._progress(cluster) >= _UNTIL * done / kills:
-                    done += self._kill(cluster, copies)
-                self._signal(cluster, copies, signal.SIGCONT)
+                    if self._kill(cluster, copies):
+                        done += 1
+                    else:  # It starts; the others must not end the job meanwhile.
+                        go_on = [self._next_copy(copies)]
+                self._signal(cluster, go_on, signal.SIGCONT)
             time.sleep(0.2)
         return done
+
+    def _next_copy(self, copies: List[str]) -> str:
+        return copies[self._turn // len(_TURNS) % len(copies)]
 
     @staticmethod
     def _signal(cluster: ebb.local.LocalCluster, copies: List[str], number: int) -> None:
@@ -102,7 +109,7 @@ class Run:
         """Kills what is next in turn; returns whether it was there."""
         role = _TURNS[self._turn % len(_TURNS)]
         number = self._turn // len(_TURNS)
-        copy = copies[number % len(copies)]
+        copy = self._next_copy(copies)
         if role == "program":
             killed = cluster.kill(copy)
         elif role == "engine":
