@@ -133,7 +133,8 @@ absl::StatusOr<std::unique_ptr<PredictionParts>> PredictionParts::Load(
   if (const std::string& to = job.predict().to(); absl::StartsWith(to, kS3)) {
     // A worker that may not use the bucket must say so before it has an item.
     EBB_RETURN_IF_ERROR(
-        open(absl::StrCat(absl::StripSuffix(to, "/"), "/_JOB")).status());
+        open(absl::StrCat(absl::StripSuffix(to, "/"), "/", kPredictionClaim))
+            .status());
     EBB_ASSIGN_OR_RETURN(S3Options options, ParseS3Url(to, ProcessEnvironment));
     EBB_ASSIGN_OR_RETURN(bucket, S3Objects::Open(std::move(options)));
   }

@@ -25,6 +25,8 @@ namespace ebb::worker {
 // The file with the predictions of the examples [first, last) of `examples`:
 // "part-000000-001023.csv". Names sort as the examples do.
 std::string PartFileName(int64_t first, int64_t last, int64_t examples);
+// The file or object beside the parts that says which predictions they are.
+inline constexpr char kPredictionClaim[] = "_JOB";
 // The beginning of the names of unfinished files in the same folder.
 inline constexpr absl::string_view kUnfinishedPart = ".part-";
 

@@ -28,8 +28,8 @@ namespace ebb::tools {
 namespace {
 
 namespace fs = std::filesystem;
+using worker::kPredictionClaim;
 
-constexpr char kClaim[] = "_JOB";
 constexpr char kSuccess[] = "_SUCCESS";
 // Ranges that are told one by one.
 constexpr int64_t kMostMissing = 10;
@@ -51,7 +51,7 @@ struct ClaimText {
                         part_examples, "\n");
   }
   static std::optional<ClaimText> Read(const std::string& folder) {
-    const auto text = ReadFile(FileIn(folder, kClaim));
+    const auto text = ReadFile(FileIn(folder, kPredictionClaim));
     return text.ok() ? Parse(*text) : std::nullopt;
   }
   static std::optional<ClaimText> Parse(absl::string_view text) {
@@ -93,7 +93,8 @@ absl::Status RefuseOthers(const std::string& folder) {
 
 absl::Status CannotWrite(const std::string& folder) {
   return absl::ErrnoToStatus(
-      errno, absl::StrCat("--to ", folder, ": cannot write ", kClaim));
+      errno,
+      absl::StrCat("--to ", folder, ": cannot write ", kPredictionClaim));
 }
 
 absl::StatusOr<std::unique_ptr<ObjectStore>> OpenBucket(
@@ -107,8 +108,8 @@ absl::StatusOr<std::unique_ptr<ObjectStore>> OpenBucket(
 absl::StatusOr<Fd> Lock(const std::string& folder,
                         const std::string& identity) {
   constexpr mode_t kMode = 0666;  // Less what the user's mask takes.
-  Fd lock(open(FileIn(folder, kClaim).c_str(), O_RDWR | O_CREAT | O_CLOEXEC,
-               kMode));
+  Fd lock(open(FileIn(folder, kPredictionClaim).c_str(),
+               O_RDWR | O_CREAT | O_CLOEXEC, kMode));
   if (lock.get() < 0) return CannotWrite(folder);
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     const auto claim = ClaimText::Read(folder);
@@ -146,7 +147,7 @@ absl::Status WriteClaim(const std::string& folder, const Fd& lock,
 bool HasNothingElse(const std::string& folder, std::error_code& error) {
   auto entry = fs::directory_iterator(folder, error);
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
-    if (entry->path().filename() != kClaim) return false;
+    if (entry->path().filename() != kPredictionClaim) return false;
   }
   return !error;
 }
@@ -183,7 +184,7 @@ int64_t PredictionFolder::PartExamplesIn(const std::string& path) {
     claim = ClaimText::Read(path);
   } else if (const auto bucket = OpenBucket(path); bucket.ok()) {
     // Claim tells of errors.
-    const auto text = (*bucket)->Get(kClaim, {});
+    const auto text = (*bucket)->Get(kPredictionClaim, {});
     if (text.ok()) claim = ClaimText::Parse(text->bytes);
   }
   return claim ? claim->part_examples : 0;
@@ -205,13 +206,14 @@ absl::StatusOr<PredictionFolder> PredictionFolder::ClaimBucket(
   EBB_ASSIGN_OR_RETURN(const ObjectPage page, bucket->List(any));
   if (page.objects.empty()) {
     const ClaimText claim{identity, NewRequestId(), part_examples};
-    const auto created = CreateObject(bucket.get(), kClaim, claim.ToString());
+    const auto created =
+        CreateObject(bucket.get(), kPredictionClaim, claim.ToString());
     // Another command may have been faster.
     if (!created.ok() && !absl::IsAlreadyExists(created.status())) {
       return created.status();
     }
   }
-  const auto text = bucket->Get(kClaim, {});
+  const auto text = bucket->Get(kPredictionClaim, {});
   if (absl::IsNotFound(text.status())) return RefuseUnknown(path);
   if (!text.ok()) return text.status();
   const auto claim = ClaimText::Parse(text->bytes);
@@ -243,7 +245,7 @@ absl::StatusOr<PredictionFolder> PredictionFolder::ClaimFolder(
   if (!claim) {
     // New, or a command was killed before it had written it.
     EBB_ASSIGN_OR_RETURN(const std::string text,
-                         ReadFile(FileIn(path, kClaim)));
+                         ReadFile(FileIn(path, kPredictionClaim)));
     if (!absl::StartsWith(kFirstWord, text.substr(0, kFirstWord.size()))) {
       return RefuseUnknown(path);
     }
