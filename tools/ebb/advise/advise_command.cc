@@ -25,6 +25,7 @@
 #include "tools/ebb/advise/local_speed.h"
 #include "tools/ebb/advise/machine_kinds.h"
 #include "tools/ebb/job/job_flags.h"
+#include "tools/ebb/job/job_text.h"
 #include "tools/ebb/job/submission.h"
 #include "tools/ebb/sim/market_flags.h"
 #include "tools/files/files.h"

@@ -15,6 +15,7 @@
 #include "job/fit.h"
 #include "job/yaml.h"
 #include "protocol/plan.h"
+#include "tools/ebb/job/data_facts.h"
 #include "tools/ebb/job/initial_values.h"
 #include "tools/ebb/job/start_values.h"
 #include "worker/fetched_data.h"
@@ -43,17 +44,6 @@ struct JobChoice {
       "`ebb submit` and `ebb job check` read them");
   // How the model of another job is read (`start:`). Null: it is refused.
   ModelOpener open_model;
-};
-
-// How much data a job has.
-struct DataExtent {
-  int64_t bytes = 0;     // In a worker's memory, test data included.
-  int64_t features = 0;  // Features of the training data.
-  // Numbers in its rows, where these lack most features; else 0. For word
-  // vectors it is the rows that they touch.
-  int64_t entries = 0;
-  // Different rows that examples can touch; 0: unknown.
-  int64_t rows = 0;
 };
 
 struct PreparedJob {
@@ -88,25 +78,8 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice);
 v1::SubmitJobRequest SubmitRequestOf(const PreparedJob& prepared,
                                      absl::string_view request_id);
 
-// "Chosen from the data: train.batch 8 (the examples are 117); …": empty
-// without choices.
-std::string ChoicesText(const std::vector<job::Choice>& choices);
-
-// "300 examples × 10 epochs", with the sign that is given, or "100 trees": what
-// the job works through.
-std::string WorkText(const PreparedJob& prepared, absl::string_view times);
-
-// "7850 parameters in 8 partitions", "1 parameter and the rows of 2 sparse
-// tables in 8 partitions": how large what the job learns is.
-std::string SizeText(const JobPlan& plan);
-
 // A new name for a submission.
 std::string NewRequestId();
-
-// Makes the paths of the job's data and initial values start at `folder`, where
-// they are relative; those of data sets (ebb://NAME/PATH) stay. The path of a
-// plugin is left: it is looked for in folders.
-void MakePathsAbsolute(absl::string_view folder, v1::Job* job);
 
 }  // namespace ebb::tools
 

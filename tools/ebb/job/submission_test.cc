@@ -11,6 +11,8 @@
 #include "job/specification.h"
 #include "rpc/convert.h"
 #include "tools/ebb/cluster/audit.h"
+#include "tools/ebb/job/job_paths.h"
+#include "tools/ebb/job/job_text.h"
 #include "tools/files/files.h"
 
 namespace ebb::tools {

@@ -21,6 +21,7 @@
 #include "job/validate.h"
 #include "job/yaml.h"
 #include "tools/ebb/job/job_sizes.h"
+#include "tools/ebb/job/job_text.h"
 #include "tools/ebb/report/forest_figures.h"
 #include "tools/ebb/report/html_report.h"
 #include "tools/ebb/report/restart_figures.h"

@@ -1,0 +1,66 @@
+#include "tools/ebb/job/data_facts.h"
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "common/status_macros.h"
+#include "job/traits.h"
+
+namespace ebb::tools {
+
+namespace {
+
+// Counts the documents with a word, and with two.
+absl::StatusOr<job::SourceFacts::Documents> CountDocuments(
+    const data::Dataset& dataset) {
+  constexpr int64_t kAtOnce = 4096;
+  job::SourceFacts::Documents documents;
+  data::ExampleBatch batch;
+  for (int64_t begin = 0; begin < dataset.examples(); begin += kAtOnce) {
+    std::vector<int64_t> rows(std::min(kAtOnce, dataset.examples() - begin));
+    std::iota(rows.begin(), rows.end(), begin);
+    EBB_RETURN_IF_ERROR(dataset.Gather(rows, &batch));
+    for (int64_t row = 0; row < batch.rows; ++row) {
+      const auto words =
+          std::accumulate(batch.values.begin() + batch.offsets[row],
+                          batch.values.begin() + batch.offsets[row + 1], 0.0);
+      documents.with_a_word += words >= 1 ? 1 : 0;
+      documents.with_two_words += words >= 2 ? 1 : 0;
+    }
+  }
+  return documents;
+}
+
+}  // namespace
+
+DataExtent ExtentOf(const v1::Model& model, const data::Dataset& train) {
+  DataExtent extent = {train.memory_bytes(), train.features(), train.entries()};
+  if (job::TraitsOf(model).words()) {
+    // A word as a centre and in contexts, and what is drawn against these: the
+    // mean width of a window is (window + 1) / 2 to either side.
+    extent.entries *= 2 + (model.window() + 1) * model.negatives();
+    extent.rows = 2 * static_cast<int64_t>(
+                          train.index().encoding.vocabulary.words.size());
+  }
+  return extent;
+}
+
+absl::StatusOr<job::SourceFacts> FactsOf(const v1::Job& job,
+                                         const data::Dataset& dataset) {
+  job::SourceFacts facts = {
+      dataset.examples(), dataset.features(),
+      static_cast<int64_t>(dataset.index().classes.size()),
+      dataset.class_places(), dataset.mean_row_sum()};
+  if (const auto& labels = dataset.index().labels) {
+    facts.label_deviation = labels->stddev;
+  }
+  facts.window = dataset.window();
+  const v1::ModelTraits& traits = job::TraitsOf(job.model());
+  if (traits.words() || traits.topics()) {
+    EBB_ASSIGN_OR_RETURN(facts.documents, CountDocuments(dataset));
+  }
+  return facts;
+}
+
+}  // namespace ebb::tools

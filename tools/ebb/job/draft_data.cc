@@ -1,0 +1,125 @@
+#include "tools/ebb/job/draft_data.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "data/index.h"
+#include "data/order.h"
+#include "data/reader.h"
+#include "ebb/v1/job.pb.h"
+#include "job/fit.h"
+#include "job/traits.h"
+#include "tools/ebb/job/data_facts.h"
+#include "tools/ebb/job/draft_module.h"
+#include "tools/ebb/job/draft_start.h"
+#include "worker/job_data.h"
+#include "worker/python/python_data.h"
+
+namespace ebb::tools {
+
+namespace {
+
+// Whether the source can be read at all, whatever its labels are and whatever
+// becomes of its features.
+void Open(data::SourceSpec spec, absl::string_view path, Draft* draft) {
+  if (draft->WrongIn(path)) return;
+  spec.standardise = false;
+  spec.split.reset();
+  draft->Fail(data::OpenReader(spec, draft->open).status(), path);
+}
+
+// Test data where nothing is known of the training data.
+void OpenTestData(Draft* draft) {
+  const v1::Data& data = draft->full.data();
+  if (!data.has_test() || job::TraitsOf(data.test()).python()) return;
+  Open(*worker::TestSource(draft->full, data::LabelKind::kReal, std::nullopt),
+       "data.test", draft);
+}
+
+// Reads nothing: only programs know the data.
+job::JobFacts NotePositions(Draft* draft) {
+  const v1::Positions& positions = draft->full.data().train().positions();
+  const data::Index index =
+      data::IndexOfPositions(positions.examples(), positions.fingerprint());
+  draft->known.train = job::SourceFacts{.examples = index.examples};
+  draft->Validate();
+  job::JobFacts out;
+  out.examples = index.examples;
+  out.train_index = index.Encode();
+  out.train_index_hash = index.Hash();
+  out.order_version = data::kOrderVersion;
+  return out;
+}
+
+}  // namespace
+
+void OpenData(Draft* draft) {
+  const v1::DataSource& train = draft->full.data().train();
+  const v1::FormatTraits& traits = job::TraitsOf(train);
+  if (draft->full.data().has_train() && !traits.positions() &&
+      !traits.python()) {
+    Open(worker::TrainingSource(draft->full, data::LabelKind::kReal),
+         "data.train", draft);
+  }
+  OpenTestData(draft);
+}
+
+job::JobFacts ReadData(const std::vector<std::string>& folders, Draft* draft) {
+  if (job::TraitsOf(draft->full.data().train()).positions()) {
+    return NotePositions(draft);
+  }
+  if (worker::HasPythonData(draft->full)) {
+    auto asked = AskData(folders, draft);
+    if (asked.ok()) return *std::move(asked);
+    draft->Fail(asked.status(), KeyAtFault(asked.status()));
+    return {};
+  }
+  job::JobFacts out;
+  auto train = worker::LoadTrainingData(draft->full, draft->open);
+  if (!train.ok()) {
+    draft->Fail(train.status(), "data.train");
+    OpenTestData(draft);
+    return out;
+  }
+  auto facts = FactsOf(draft->full, *train);
+  if (!facts.ok()) {
+    draft->Fail(facts.status(), "data.train");
+    return out;
+  }
+  draft->known.train = *std::move(facts);
+  draft->extent = ExtentOf(draft->full.model(), *train);
+  draft->NoteLeftOut(*train, "data.train");
+  draft->NoteRemarks(*train, "data.train");
+  const data::Index& index = train->index();
+  const auto test_source = worker::TestSource(
+      draft->full, worker::LabelKindOf(index), train->names());
+  if (test_source) {
+    const auto test = data::Dataset::LoadLike(*test_source, index, draft->open);
+    if (test.ok()) {
+      auto test_facts = FactsOf(draft->full, *test);
+      draft->Fail(test_facts.status(), "data.test");
+      if (test_facts.ok()) draft->known.test = *std::move(test_facts);
+      draft->extent.bytes += test->memory_bytes();
+      // Both are of the same file.
+      const bool split = job::HoldsOut(draft->full);
+      if (!split) draft->NoteRemarks(*test, "data.test");
+      draft->NoteLeftOut(*test, split ? "data.split" : "data.test",
+                         split ? train->left_out().examples : 0);
+      out.test_index = test->index().Encode();
+    }
+    draft->Fail(test.status(), "data.test");
+  }
+  draft->Validate();
+  out.examples = train->examples();
+  out.train_index = index.Encode();
+  ChooseStart(*train, draft, &out);
+  out.train_index_hash = index.Hash();
+  out.order_version = train->order_version();
+  out.window = train->window();
+  out.columns = worker::ToProto(train->names());
+  return out;
+}
+
+}  // namespace ebb::tools

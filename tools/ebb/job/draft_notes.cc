@@ -1,0 +1,105 @@
+#include "tools/ebb/job/draft_notes.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/initializer.h"
+#include "ebb/v1/job.pb.h"
+#include "job/average_rules.h"
+#include "job/fit.h"
+#include "job/traits.h"
+#include "tools/ebb/job/draft_start.h"
+#include "tools/text/console.h"
+
+namespace ebb::tools {
+
+namespace {
+
+// Prices or counts are whole numbers, too, and no classes. Empty: the labels
+// look like classes.
+std::string QuantityNote(const v1::Job& job, const job::SourceFacts& data) {
+  constexpr int64_t kFewClasses = 50;
+  if (data.classes <= kFewClasses || 2 * data.classes <= data.examples) {
+    return "";
+  }
+  return absl::StrCat(
+      "warning: the labels have ", data.classes, " different values in ",
+      Count(data.examples, "example"), ", and `model: ", job.model().kind(),
+      "` takes each for a class of its own. If they are quantities to predict, "
+      "take ",
+      job::TraitsOf(job.model()).forest() ||
+              job::TraitsOf(job.model()).boosted()
+          ? "`model.labels: values`"
+          : "`model: linear`, or `model.labels: values` with layers");
+}
+
+// "freeze: 2 of 4 tables, with 100352 of 109386 parameters": empty if none is.
+std::string FrozenNote(const job::JobFacts& facts, const v1::Job& job) {
+  int64_t tables = 0;
+  int64_t parameters = 0;
+  for (const job::DenseTable& table : facts.tables) {
+    if (std::ranges::count(job.freeze(), table.name) == 0) continue;
+    ++tables;
+    parameters += table.size;
+  }
+  if (tables == 0) return "";
+  return absl::StrCat(
+      "frozen: ", tables, " of ", Count(facts.tables.size(), "table"),
+      ", with ", parameters, " of ", Count(ParametersOf(facts), "parameter"),
+      ". They are not pushed, and take no optimizer's memory");
+}
+
+// Warns of frozen tables that nothing has trained. What a module begins with,
+// it may have trained.
+void NoteRandomTables(const job::JobFacts& facts, Draft* draft) {
+  const v1::Job& job = draft->full;
+  if (job.model().has_initial() || job::TraitsOf(job.model()).python()) return;
+  for (const job::DenseTable& table : facts.tables) {
+    const bool random = table.init.kind == InitRule::Kind::kUniform ||
+                        table.init.kind == InitRule::Kind::kNormal;
+    if (!random || std::ranges::count(job.freeze(), table.name) == 0 ||
+        Starts(job, table.name)) {
+      continue;
+    }
+    draft->notes.push_back(absl::StrCat(
+        "warning: freeze: ", table.name,
+        " begins at random, and stays so: start: {from: FILE} takes it from a "
+        "model that was trained"));
+  }
+}
+
+// Updates of a partition, at most.
+int64_t UpdatesOf(const JobPlan& plan) {
+  if (plan.rounds()) return plan.RoundsPerEpoch() * plan.epochs;
+  const int64_t batch = *std::ranges::min_element(plan.batch_by_epoch);
+  return plan.items() * ((plan.shard_size + batch - 1) / batch);
+}
+
+// Empty: as many partitions are made as are asked for.
+std::string PartitionsNote(const v1::Job& job, const JobPlan& plan) {
+  if (plan.partitions >= job.partitions()) return "";
+  return absl::StrCat("partitions: ", job.partitions(), " are asked for, ",
+                      plan.partitions, " are made: there ",
+                      plan.parameters == 1 ? "is " : "are ",
+                      Count(plan.parameters, "parameter"),
+                      ", and the others would hold nothing");
+}
+
+}  // namespace
+
+void NoteJob(const job::JobFacts& facts, const JobPlan& plan, Draft* draft) {
+  const v1::Job& job = draft->full;
+  const auto note = [&](std::string text) {
+    if (!text.empty()) draft->notes.push_back(std::move(text));
+  };
+  note(FrozenNote(facts, job));
+  NoteRandomTables(facts, draft);
+  note(job::AverageNotes(job, UpdatesOf(plan)));
+  note(PartitionsNote(job, plan));
+  note(QuantityNote(job, *draft->known.train));
+}
+
+}  // namespace ebb::tools

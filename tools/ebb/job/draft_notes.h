@@ -1,0 +1,17 @@
+// What the owner of a job should know before it is trained.
+#ifndef EBB_TOOLS_EBB_JOB_DRAFT_NOTES_H_
+#define EBB_TOOLS_EBB_JOB_DRAFT_NOTES_H_
+
+#include "job/specification.h"
+#include "protocol/plan.h"
+#include "tools/ebb/job/draft.h"
+
+namespace ebb::tools {
+
+// Adds to the draft's notes what is frozen, begins at random, is asked for and
+// not made, or is mostly meant otherwise.
+void NoteJob(const job::JobFacts& facts, const JobPlan& plan, Draft* draft);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_JOB_DRAFT_NOTES_H_
