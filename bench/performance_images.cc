@@ -19,8 +19,10 @@ namespace {
 using bench::Row;
 
 constexpr char kGrpc[] = "dense-grpc";
+constexpr char kBulk[] = "dense-bulk";
 constexpr char kShared[] = "dense-shm";
 constexpr char kTls[] = "dense-tls";
+constexpr char kBulkTls[] = "dense-bulk-tls";
 constexpr char kSpeed[] = "GB/s";
 constexpr char kCpu[] = "CPU s/GB";
 
@@ -95,23 +97,28 @@ class PerformanceCharts {
   }
 
   struct Sides {
-    CellRows network, memory;
-    CellRows axis;  // One of them that has sizes, if any has.
+    CellRows network, bulk, memory;
+    CellRows axis;  // The first of them that has sizes, if any has.
   };
   Sides SidesOf(absl::string_view measure, absl::string_view direction) const {
+    const auto rows = [&](const char* name) {
+      return RowsOf(Find(sections_, name), measure, direction, kFlight);
+    };
     Sides sides = {
-        .network = RowsOf(Find(sections_, kGrpc), measure, direction, kFlight),
-        .memory =
-            RowsOf(Find(sections_, kShared), measure, direction, kFlight)};
-    sides.axis = sides.network.sizes.empty() ? sides.memory : sides.network;
+        .network = rows(kGrpc), .bulk = rows(kBulk), .memory = rows(kShared)};
+    for (const CellRows* side : {&sides.memory, &sides.bulk, &sides.network}) {
+      if (!side->sizes.empty()) sides.axis = *side;
+    }
     return sides;
   }
 
   void AddBandwidth(const std::string& direction) {
     const Sides sides = SidesOf(kSpeed, direction);
     const CellRows& axis = sides.axis;
-    std::vector<Curve> curves = {
-        {"raw socket", {}}, {"gRPC", {}}, {"shared memory", {}}};
+    std::vector<Curve> curves = {{"raw socket", {}},
+                                 {"gRPC", {}},
+                                 {"bulk stream", {}},
+                                 {"shared memory", {}}};
     for (size_t i = 0; i < axis.sizes.size(); ++i) {
       const auto x = static_cast<double>(i);
       const auto add = [&](const CellRows& from, size_t curve, bool limit) {
@@ -122,7 +129,8 @@ class PerformanceCharts {
       };
       add(axis, 0, true);
       add(sides.network, 1, false);
-      add(sides.memory, 2, false);
+      add(sides.bulk, 2, false);
+      add(sides.memory, 3, false);
     }
     const std::string title =
         absl::StrCat("GB/s of a ", direction, " by size, eight in flight");
@@ -138,14 +146,20 @@ class PerformanceCharts {
       // With less, the cost is that of the message, not of the bytes.
       if (!absl::EndsWith(size, "MiB")) continue;
       BarGroup group = {.name = size};
-      for (const CellRows* from : {&sides.network, &sides.memory}) {
-        const auto it = from->rows.find(size);
-        const bool there = it != from->rows.end();
-        group.values.push_back(there ? std::optional<double>(it->second->limit)
-                                     : std::nullopt);
-        group.values.push_back(there ? std::optional<double>(it->second->ours)
-                                     : std::nullopt);
-      }
+      const auto add = [&](const CellRows& from, bool limit) {
+        const auto it = from.rows.find(size);
+        const bool there = it != from.rows.end();
+        group.values.push_back(
+            there ? std::optional<double>(limit ? it->second->limit
+                                                : it->second->ours)
+                  : std::nullopt);
+      };
+      // Both networks have the same limit.
+      add(sides.network.sizes.empty() ? sides.bulk : sides.network, true);
+      add(sides.network, false);
+      add(sides.bulk, false);
+      add(sides.memory, true);
+      add(sides.memory, false);
       groups.push_back(std::move(group));
     }
     const std::string title = absl::StrCat(
@@ -153,32 +167,41 @@ class PerformanceCharts {
     Add(absl::StrCat(direction, "-cpu"), title,
         BarChart(title, groups,
                  {.width = kWide,
-                  .series = {"raw socket", "gRPC", "one process",
+                  .series = {"raw socket", "gRPC", "bulk stream", "one process",
                              "shared memory"}}));
   }
 
   void AddTls() {
+    AddTlsOf(kTls, "tls", "over gRPC", "plain text", "mutual TLS");
+    AddTlsOf(kBulkTls, "bulk-tls", "by mutual TLS", "raw TLS socket",
+             "bulk stream");
+  }
+  void AddTlsOf(const char* section, const std::string& file,
+                absl::string_view how, const std::string& limit,
+                const std::string& ours) {
     std::vector<BarGroup> groups;
     for (const char* direction : {"push", "pull"}) {
       const CellRows cells =
-          RowsOf(Find(sections_, kTls), kCpu, direction, kFlight);
+          RowsOf(Find(sections_, section), kCpu, direction, kFlight);
       for (const std::string& size : cells.sizes) {
+        if (!absl::EndsWith(size, "MiB")) continue;
         const Row& row = *cells.rows.at(size);
         groups.push_back(
             {absl::StrCat(direction, " ", size), {row.limit, row.ours}});
       }
     }
-    const std::string title =
-        "CPU seconds per GB over gRPC, both sides, eight in flight";
-    Add("tls", title,
+    const std::string title = absl::StrCat("CPU seconds per GB ", how,
+                                           ", both sides, eight in flight");
+    const double width = kPerCell * static_cast<double>(groups.size());
+    Add(file, title,
         BarChart(title, groups,
-                 {.width = kWide, .series = {"plain text", "mutual TLS"}}));
+                 {.width = std::max(kWide, width), .series = {limit, ours}}));
   }
-
   // Rows are "push, 8 in flight".
   void AddRows() {
     constexpr std::pair<const char*, const char*> kTables[] = {
         {"sparse-grpc", "gRPC"},
+        {"sparse-bulk", "bulk stream"},
         {"sparse-shm", "shared memory"},
         {"sparse-zipf", "gRPC, Zipf 1.1"},
         {"sparse-large", "gRPC, 10 M rows"}};
@@ -295,6 +318,7 @@ class PerformanceCharts {
   static constexpr char kFlight[] = "8 in flight";
   static constexpr double kWide = 640;
   static constexpr double kPerName = 155;
+  static constexpr double kPerCell = 90;
 
   const std::vector<PageSection>& sections_;
   std::vector<PageImage> images_;

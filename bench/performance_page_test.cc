@@ -107,6 +107,8 @@ TEST(PerformanceImagesTest, OneOfEachThingThatWasMeasured) {
                  RowOf("push 4 MiB, 8 in flight", "GB/s", 3, kLeast),
                  RowOf("push 4 MiB, 8 in flight", "CPU s/GB", 3, kLeast),
                  RowOf("push 4 KiB, acknowledged, p50", "us", 3, kLeast)}),
+      SectionOf("dense-bulk",
+                {RowOf("push 4 MiB, 8 in flight", "GB/s", 5, kLeast)}),
       SectionOf("dense-shm",
                 {RowOf("push 4 MiB, 8 in flight", "GB/s", 8, kLeast)})};
   const std::vector<PageImage> images = PerformanceImages(sections);
@@ -115,7 +117,8 @@ TEST(PerformanceImagesTest, OneOfEachThingThatWasMeasured) {
                           "performance-kernels.svg"));
   EXPECT_THAT(images[0].svg,
               AllOf(HasSubstr(">4 KiB<"), HasSubstr(">4 MiB<"),
-                    HasSubstr(">raw socket<"), HasSubstr(">shared memory<")));
+                    HasSubstr(">raw socket<"), HasSubstr(">bulk stream<"),
+                    HasSubstr(">shared memory<")));
   EXPECT_THAT(images[2].svg, HasSubstr(">sgd<"));
   EXPECT_THAT(PerformanceImages({}), IsEmpty());
 }
@@ -131,6 +134,17 @@ TEST(PerformanceImagesTest, TlsStandsBesidePlainText) {
   EXPECT_THAT(images[0].svg,
               AllOf(HasSubstr(">push 4 MiB<"), HasSubstr(">pull 16 MiB<"),
                     HasSubstr(">plain text<"), HasSubstr(">mutual TLS<")));
+}
+
+TEST(PerformanceImagesTest, BulkStreamsStandBesideARawSocketWithTheSameTls) {
+  const std::vector<PageImage> images = PerformanceImages({SectionOf(
+      "dense-bulk-tls",
+      {RowOf("push 64 KiB, 8 in flight", "CPU s/GB", 9, std::nullopt),
+       RowOf("push 4 MiB, 8 in flight", "CPU s/GB", 1.1, kLeast)})});
+  ASSERT_THAT(FilesOf(images), ElementsAre("performance-bulk-tls.svg"));
+  EXPECT_THAT(images[0].svg,
+              AllOf(HasSubstr(">push 4 MiB<"), Not(HasSubstr(">push 64 KiB<")),
+                    HasSubstr(">raw TLS socket<"), HasSubstr(">bulk stream<")));
 }
 
 TEST(PerformanceImagesTest, RowsOfEachTableStandBesideAHashMap) {
