@@ -1,7 +1,6 @@
 #include "worker/training_computer.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <numeric>
@@ -16,11 +15,8 @@
 #include "common/scores/perplexity.h"
 #include "common/status_macros.h"
 #include "common/task_rows.h"
-#include "data/order.h"
 #include "glog/logging.h"
 #include "job/specification.h"
-#include "job/traits.h"
-#include "models/backends.h"
 #include "models/model_scores.h"
 #include "protocol/ledger.h"
 #include "worker/blame.h"
@@ -40,73 +36,9 @@ constexpr size_t kGradientsKept = 4;
 constexpr int kMostBlames = 5;
 constexpr absl::Duration kBlameTime = absl::Seconds(1);
 
-// There is one more size only with each power of two, so that buffers are used
-// again.
-int64_t RoomFor(int64_t rows) {
-  return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(rows)));
-}
-
 absl::Status NoTestData(const JobRecord& record) {
   return absl::FailedPreconditionError(
       absl::StrCat("job ", record.name, " has no test data"));
-}
-
-// A worker with other data, another order or another grid than the job was
-// submitted with must not take part.
-absl::Status CheckExamples(const JobRecord& record, const v1::Job& job,
-                           const data::Dataset& train) {
-  const JobPlan& plan = record.plan;
-  const uint64_t layout =
-      job::LayoutHash(train.index().Hash(), train.order_version(), plan);
-  const bool tasks = job::TasksOf(job) > 0;
-  if ((!tasks && train.examples() != plan.examples) ||
-      layout != plan.layout_hash) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "job ", record.name, " was submitted with ", plan.examples,
-        tasks ? " tasks" : " examples",
-        " in another order than this worker knows; run the ebb that "
-        "submitted it, or submit it anew"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckLayout(const JobRecord& record, const v1::Job& job,
-                         const data::Dataset& train,
-                         const models::Model& model) {
-  const JobPlan& plan = record.plan;
-  EBB_RETURN_IF_ERROR(CheckExamples(record, job, train));
-  const int64_t parameters = model.description().ParameterCount();
-  if (parameters != plan.parameters) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the model of job ", record.name, " has ", parameters,
-        " parameters here, but it was submitted with ", plan.parameters,
-        "; give this worker the plugin that it was submitted with"));
-  }
-  const auto& sparse = model.description().sparse_tables;
-  const bool same = std::equal(
-      sparse.begin(), sparse.end(), plan.sparse_tables.begin(),
-      plan.sparse_tables.end(),
-      [](const models::SparseTableShape& here, const SparseTablePlan& planned) {
-        return here.width == planned.width && here.kind == planned.kind;
-      });
-  if (!same) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the model of job ", record.name, " has ", sparse.size(),
-        " sparse tables here, but it was submitted with others; run the ebb "
-        "that submitted it"));
-  }
-  return absl::OkStatus();
-}
-
-// What a task makes lies in the worker's memory, beside all of the data.
-absl::Status CheckRoomForTasks(const JobRecord& record, const v1::Job& job,
-                               const data::Dataset& train, int64_t most) {
-  const int64_t bytes = TaskBytes(job, train.index(), train.memory_bytes());
-  if (most == 0 || bytes <= most) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      "job ", record.name, " needs all of its data at once, which takes ",
-      bytes, " bytes; this worker has room for ", most,
-      " (--memory): give it more, or take a sample of the data"));
 }
 
 // What the batch writes into tables that are not trained, behind its gradients.
@@ -120,211 +52,12 @@ absl::Status RecordRows(const JobPlan& plan, const models::BatchView& batch,
   return rows.AppendTo(&result->rows);
 }
 
-// A module reads by itself what it read at submission.
-absl::Status CheckSubmitted(const v1::DataSource& source,
-                            const data::FileFingerprint& found,
-                            const data::Index& submitted) {
-  if (submitted.files.size() != 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the job names ", submitted.files.size(),
-                     " data sets of Python where it has one"));
-  }
-  return CheckSameExamples(source.python().factory(), found,
-                           submitted.files.front());
-}
-
 }  // namespace
 
 TrainingComputer::TrainingComputer(TrainingComputerOptions options)
     : options_(std::move(options)), pool_(kGradientsKept, options_.heap) {}
 
 TrainingComputer::~TrainingComputer() = default;
-
-absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Load(
-    const JobRecordPtr& record) const {
-  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
-                       job::ReadSpecification(*record));
-  const v1::Job& job = specification.job();
-  if (job.has_predict()) return LoadPredicting(record, specification);
-  if (job::TraitsOf(job.model()).program()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("job ", record->name,
-                     " is computed by programs that join it, not by workers "
-                     "like this one"));
-  }
-  EBB_ASSIGN_OR_RETURN(const LoadedJobPtr loaded,
-                       HasPythonData(job) ? LoadNumbered(record, specification)
-                                          : LoadRead(record, specification));
-  EBB_RETURN_IF_ERROR(CheckLayout(*record, job, loaded->train, *loaded->model));
-  if (loaded->tasks != nullptr) return loaded;
-  if (options_.data_bytes > 0) {
-    int64_t room = options_.data_bytes;
-    if (options_.room_beside_values) {
-      room = std::min(room, options_.room_beside_values(record->plan));
-    }
-    loaded->model->KeepAtMost(
-        std::max<int64_t>(0, room - DataBytesOf(*loaded)));
-  }
-  if (!job.freeze().empty()) {
-    EBB_RETURN_IF_ERROR(UseFrozen(specification, loaded.get()));
-  }
-  BatchReader::Pin pin;
-  if (!loaded->backend->uses_host_memory()) {
-    pin = [backend = loaded->backend.get()](void* memory, int64_t bytes) {
-      return backend->PinHost(memory, bytes);
-    };
-  }
-  loaded->reader = std::make_unique<BatchReader>(
-      &loaded->train, record->plan, options_.read_ahead_batches, pin);
-  if (job::TraitsOf(job.algorithm().kind()).contributions()) {
-    loaded->topics = std::make_unique<TopicDraws>(loaded->record->plan, job,
-                                                  loaded->train.features());
-  }
-  loaded->l2 = job.model().l2();
-  loaded->labels = LabelScaleOf(job, loaded->train.index());
-  return loaded;
-}
-
-absl::Status TrainingComputer::UseFrozen(const v1::Specification& specification,
-                                         LoadedJob* job) {
-  const JobPlan& plan = job->record->plan;
-  const v1::Filter::Kind form = specification.job().filters().pull().kind();
-  if (form == v1::Filter::KIND_INT8) {
-    // Values that are rounded at random are others with each pull.
-    job->model->KeepAtMost(0);
-  }
-  // Evaluations get values in full, and in the same memory.
-  if (form != v1::Filter::KIND_UNSPECIFIED && form != v1::Filter::KIND_NONE) {
-    return absl::OkStatus();
-  }
-  EBB_ASSIGN_OR_RETURN(const TrainedRangesPtr trained,
-                       job::TrainedRangesOf(specification, plan));
-  if (trained == nullptr) return absl::OkStatus();
-  for (int32_t p = 0; p < plan.partitions; ++p) {
-    job->frozen.push_back(trained->RunOf(PartitionId(p)).size() == 0);
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::LoadRead(
-    const JobRecordPtr& record, const v1::Specification& specification) const {
-  const v1::Job& job = specification.job();
-  EBB_ASSIGN_OR_RETURN(const data::Index train_index,
-                       data::Index::Decode(specification.train_index()));
-  const data::LabelKind labels = LabelKindOf(train_index);
-
-  data::SourceSpec source = TrainingSource(job, labels);
-  EBB_ASSIGN_OR_RETURN(
-      data::Dataset train,
-      data::Dataset::LoadIndexed(source, train_index, options_.open));
-  auto loaded = std::make_shared<LoadedJob>(
-      LoadedJob{record, std::move(source), std::move(train), std::nullopt,
-                models::Registry(), nullptr, nullptr, nullptr});
-  EBB_RETURN_IF_ERROR(models::RegisterBuiltinModels(&loaded->registry));
-  EBB_ASSIGN_OR_RETURN(loaded->backend, BackendOf(job, options_.devices));
-  EBB_ASSIGN_OR_RETURN(loaded->model,
-                       CreateModel(job, train_index, options_.code,
-                                   &loaded->registry, loaded->backend.get()));
-  if (job::TasksOf(job) > 0) {
-    EBB_RETURN_IF_ERROR(
-        CheckRoomForTasks(*record, job, loaded->train, options_.data_bytes));
-    EBB_ASSIGN_OR_RETURN(loaded->tasks, CreateTaskMaker(job, loaded->train,
-                                                        loaded->backend.get()));
-    return loaded;
-  }
-  const auto test = TestSource(job, labels, ColumnsOf(specification));
-  if (test && !specification.test_index().empty()) {
-    EBB_ASSIGN_OR_RETURN(const data::Index test_index,
-                         data::Index::Decode(specification.test_index()));
-    EBB_ASSIGN_OR_RETURN(
-        data::Dataset examples,
-        data::Dataset::LoadIndexed(*test, test_index, options_.open));
-    loaded->test.emplace(std::move(examples));
-  }
-  if (const v1::Model& model = job.model(); job::TraitsOf(model).words()) {
-    loaded->pairs.emplace(train_index.encoding.vocabulary,
-                          WordPairs::Options{model.window(), model.negatives(),
-                                             model.subsample(), job.seed()});
-  }
-  return loaded;
-}
-
-absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::LoadPredicting(
-    const JobRecordPtr& record, const v1::Specification& specification) const {
-  const v1::Job& job = specification.job();
-  EBB_ASSIGN_OR_RETURN(const data::Index index,
-                       data::Index::Decode(specification.train_index()));
-  EBB_ASSIGN_OR_RETURN(
-      auto parts, PredictionParts::Load(job, options_.code, options_.open));
-  EBB_ASSIGN_OR_RETURN(data::Dataset input, parts->LoadInput(index));
-  EBB_RETURN_IF_ERROR(CheckExamples(*record, job, input));
-  EBB_ASSIGN_OR_RETURN(auto backend, models::CreateBackend({}));
-  auto loaded = std::make_shared<LoadedJob>(
-      LoadedJob{record, data::SourceSpec(), std::move(input), std::nullopt,
-                models::Registry(), std::move(backend), nullptr, nullptr});
-  loaded->parts = std::move(parts);
-  return loaded;
-}
-
-absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::LoadNumbered(
-    const JobRecordPtr& record, const v1::Specification& specification) const {
-  const v1::Job& job = specification.job();
-  EBB_ASSIGN_OR_RETURN(data::Index train_index,
-                       data::Index::Decode(specification.train_index()));
-  EBB_ASSIGN_OR_RETURN(ModuleText module, ReadModule(job, options_.code));
-  EBB_ASSIGN_OR_RETURN(auto backend, BackendOf(job, options_.devices));
-  EBB_ASSIGN_OR_RETURN(auto model,
-                       CreatePythonModel(job, train_index, options_.code.python,
-                                         std::move(module)));
-  const auto& found = model->data_sets();
-  EBB_RETURN_IF_ERROR(
-      CheckSubmitted(job.data().train(), found.front(), train_index));
-  const bool has_test = job.data().has_test();
-  std::optional<data::Dataset> test;
-  if (has_test || TestSplit(job)) {
-    EBB_ASSIGN_OR_RETURN(data::Index index,
-                         data::Index::Decode(specification.test_index()));
-    EBB_RETURN_IF_ERROR(
-        CheckSubmitted(has_test ? job.data().test() : job.data().train(),
-                       found.back(), index));
-    test = data::Dataset::OfNumbers(std::move(index),
-                                    has_test ? std::nullopt : TestSplit(job));
-  }
-  return std::make_shared<LoadedJob>(LoadedJob{
-      record, data::SourceSpec(),
-      data::Dataset::OfNumbers(std::move(train_index), TrainingSplit(job)),
-      std::move(test), models::Registry(), std::move(backend), std::move(model),
-      nullptr});
-}
-
-int64_t TrainingComputer::BytesOf(const LoadedJob& job) const {
-  if (job.parts != nullptr) {
-    return job.train.memory_bytes() + job.parts->memory_bytes();
-  }
-  return DataBytesOf(job) + job.model->KeptBytes(job.train.sparse());
-}
-
-int64_t TrainingComputer::DataBytesOf(const LoadedJob& job) const {
-  // The one that is computed, the one that is gathered, and those between.
-  const auto batches = static_cast<int64_t>(options_.read_ahead_batches + 2);
-  const JobPlan& plan = job.record->plan;
-  const int64_t rows = std::min(
-      *std::max_element(plan.batch_by_epoch.begin(), plan.batch_by_epoch.end()),
-      plan.shard_size);
-  // A sparse batch takes the same share of memory as of the data.
-  const int64_t window = job.train.window();
-  const int64_t held =
-      window == 0 ? plan.examples : std::min(plan.examples, 2 * window);
-  const int64_t row =
-      job.train.sparse()
-          ? job.train.memory_bytes() / std::max<int64_t>(held, 1)
-          : job.train.features() * static_cast<int64_t>(sizeof(float));
-  if (job.tasks != nullptr) {
-    return job.train.memory_bytes() + job.tasks->memory_bytes();
-  }
-  return job.train.memory_bytes() + (job.test ? job.test->memory_bytes() : 0) +
-         batches * rows * row;
-}
 
 int64_t TrainingComputer::held_bytes() const {
   MutexLock lock(&jobs_mu_);
@@ -337,12 +70,11 @@ std::string TrainingComputer::RoomAdvice(const JobRecord& record) const {
 
 int64_t TrainingComputer::HeldBytesLocked() const {
   int64_t bytes = 0;
-  for (const auto& job : jobs_) bytes += BytesOf(*job);
+  for (const auto& job : jobs_) bytes += job->Bytes(options_);
   return bytes;
 }
 
-absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Get(
-    const JobRecordPtr& record) {
+absl::StatusOr<LoadedJobPtr> TrainingComputer::Get(const JobRecordPtr& record) {
   MutexLock lock(&jobs_mu_);
   const auto known = std::find_if(
       jobs_.begin(), jobs_.end(),
@@ -360,7 +92,7 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::Get(
   while (jobs_.size() >= std::max<size_t>(options_.jobs_in_memory, 1)) {
     jobs_.pop_back();
   }
-  EBB_ASSIGN_OR_RETURN(LoadedJobPtr job, Load(record));
+  EBB_ASSIGN_OR_RETURN(LoadedJobPtr job, LoadJob(record, options_));
   jobs_.push_front(std::move(job));
   while (options_.data_bytes > 0 && jobs_.size() > 1 &&
          HeldBytesLocked() > options_.data_bytes) {
@@ -377,81 +109,10 @@ absl::Status TrainingComputer::Prepare(const JobRecordPtr& record) {
             << " test_examples=" << (job->test ? job->test->examples() : 0)
             << " parameters=" << record->plan.parameters
             << " partitions=" << record->plan.partitions
-            << " held_bytes=" << BytesOf(*job)
+            << " held_bytes=" << job->Bytes(options_)
             << " backend=" << job->backend->name()
             << " seconds=" << absl::ToDoubleSeconds(absl::Now() - start);
   return absl::OkStatus();
-}
-
-absl::StatusOr<models::KnownFloats> TrainingComputer::Assemble(
-    const LoadedJob& job, const client::PulledValuesPtr& values) {
-  if (assembled_[1 - current_].Are(values)) current_ = 1 - current_;
-  return AssembleIn(job, values, &assembled_[current_]);
-}
-
-models::KnownFloats TrainingComputer::AssembleExpected(const LoadedJob& job) {
-  client::PulledValuesPtr values;
-  {
-    MutexLock lock(&mu_);
-    values = std::exchange(expected_, {}).lock();
-  }
-  if (values == nullptr || values->job != job.record->id ||
-      assembled_[current_].Are(values)) {
-    return {};
-  }
-  Assembled& next = assembled_[1 - current_];
-  const auto floats = AssembleIn(job, values, &next);
-  if (!floats.ok()) return {};  // It is told when their batch is computed.
-  Pin(job, next.buffer.get());
-  return *floats;
-}
-
-absl::StatusOr<models::KnownFloats> TrainingComputer::AssembleIn(
-    const LoadedJob& job, const client::PulledValuesPtr& values,
-    Assembled* assembled) {
-  const JobPlan& plan = job.record->plan;
-  if (values == nullptr) {
-    return absl::InternalError("no values were pulled");
-  }
-  const KeyedBatch* keyed =
-      plan.trained_tables() == 0 ? nullptr : &KeyedBatch::Of(*values->rows);
-  const int64_t rows = keyed == nullptr ? 0 : keyed->order.Floats(plan);
-  const auto size = static_cast<size_t>(plan.parameters + rows);
-  std::unique_ptr<client::FloatBuffer>& buffer = assembled->buffer;
-  if (!assembled->Are(values)) {
-    assembled->of.reset();
-    // Batches touch different numbers of rows.
-    const bool fits = buffer != nullptr &&
-                      (rows > 0 ? buffer->size() >= plan.parameters + rows
-                                : buffer->size() == plan.parameters);
-    if (!fits) {
-      buffer = std::make_unique<client::FloatBuffer>(
-          plan.parameters + (rows > 0 ? RoomFor(rows) : 0));
-      assembled->frozen_of.reset();
-    }
-    const std::span<float> params = buffer->span().first(size);
-    const bool has_frozen = assembled->frozen_of.lock() == job.record;
-    assembled->frozen_of.reset();
-    EBB_RETURN_IF_ERROR(
-        client::Assemble(plan, *values, params.first(plan.parameters),
-                         has_frozen ? job.frozen : std::vector<bool>()));
-    assembled->frozen_of = job.record;
-    if (keyed != nullptr) {
-      EBB_RETURN_IF_ERROR(keyed->order.Assemble(
-          plan, *values, params.subspan(plan.parameters)));
-    }
-    assembled->of = values;
-    assembled->content = models::ContentId{++contents_};
-  }
-  return models::KnownFloats{buffer->span().first(size), assembled->content};
-}
-
-// Once, for as long as it is used again.
-void TrainingComputer::Pin(const LoadedJob& job, client::FloatBuffer* buffer) {
-  if (buffer->keeps()) return;
-  const std::span<float> floats = buffer->span();
-  buffer->Keep(job.backend->PinHost(floats.data(),
-                                    static_cast<int64_t>(floats.size_bytes())));
 }
 
 TrainingComputer::DeviceTime TrainingComputer::device_time() const {
@@ -518,14 +179,14 @@ absl::Status TrainingComputer::Gradient(
     const client::ComputeTask& task, const models::KnownFloats& params,
     const TrainingBatch& batch, const models::BatchView& view,
     client::FloatBuffer* gradient, LoadedJob* job, models::BatchStats* stats) {
-  Pin(*job, assembled_[current_].buffer.get());
-  Pin(*job, gradient);
+  assembled_.Pin(*job);
+  PinBuffer(*job, gradient);
   // A local rule makes other values of those that are pulled.
   const bool names_params = !task.record->plan.algorithm.has_local_rule();
   models::NextBatch known;
   const auto next = [&] {
     if (known.params.id == models::ContentId::kUnknown) {
-      known.params = AssembleExpected(*job);
+      known.params = assembled_.AssembleNext(*job, TakeExpected());
     }
     if (known.dense.id == models::ContentId::kUnknown) {
       known.dense = NextExamples(task, job);
@@ -548,7 +209,9 @@ absl::Status TrainingComputer::Gradient(
   };
   const std::string blame =
       Blame(params.floats, view, batch.numbers, grad, job->model.get(), stop,
-            [&](int64_t number) { return PlaceOf(*job, number, stop); });
+            [&](int64_t number) {
+              return job->PlaceOf(number, options_.open, stop);
+            });
   return Seen(absl::OutOfRangeError(absl::StrCat(status.message(), blame)),
               job);
 }
@@ -568,19 +231,7 @@ absl::Status TrainingComputer::NameExample(absl::Status status,
   return absl::Status(
       status.code(),
       absl::StrCat(status.message(), "; the first example that alone fails is ",
-                   PlaceOf(job, batch.numbers[row], stop)));
-}
-
-std::string TrainingComputer::PlaceOf(const LoadedJob& job, int64_t number,
-                                      absl::FunctionRef<bool()> stop) const {
-  if (job.train.by_number()) {
-    return absl::StrCat("number ", job.train.NumberOf(number),
-                        " of the data set");
-  }
-  const auto place = data::PlaceOf(job.train_source, job.train.index(), number,
-                                   options_.open, stop);
-  return place.ok() ? *place
-                    : absl::StrCat("number ", number, " of the training data");
+                   job.PlaceOf(batch.numbers[row], options_.open, stop)));
 }
 
 absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
@@ -602,7 +253,7 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
       job->reader->Read(task.item, task.begin, task.end, task.ahead));
   MaybeMisbehave(*batch);
   EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
-                       Assemble(*job, task.values));
+                       assembled_.Assemble(*job, task.values));
   models::BatchView view = ViewOf(batch->examples, task.item, task.begin);
   view.training_numbers = batch->numbers;
   client::FloatBufferPtr gradient = pool_.Take(plan.parameters);
@@ -745,11 +396,11 @@ absl::Status TrainingComputer::DrawTopics(const client::ComputeTask& task,
   const KeyedBatch& keyed = KeyedBatch::Of(*task.values->rows);
   MaybeMisbehave(keyed.batch);
   EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
-                       Assemble(*job, task.values));
+                       assembled_.Assemble(*job, task.values));
   EBB_ASSIGN_OR_RETURN(const TopicDraws::Documents documents,
                        job->topics->Read(keyed.batch));
   const int64_t rows = keyed.order.Floats(plan);
-  client::FloatBufferPtr drawn = pool_.Take(RoomFor(rows));
+  client::FloatBufferPtr drawn = pool_.Take(RoomForRows(rows));
   models::BatchStats stats;
   EBB_RETURN_IF_ERROR(job->topics->Draw(keyed.batch, documents, keyed.places,
                                         params.floats.first(plan.parameters),
@@ -771,9 +422,9 @@ absl::Status TrainingComputer::ComputeKeyed(const client::ComputeTask& task,
   const KeyedBatch& keyed = KeyedBatch::Of(*task.values->rows);
   MaybeMisbehave(keyed.batch);
   EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
-                       Assemble(*job, task.values));
+                       assembled_.Assemble(*job, task.values));
   client::FloatBufferPtr gradient =
-      pool_.Take(plan.parameters + RoomFor(keyed.order.Floats(plan)));
+      pool_.Take(plan.parameters + RoomForRows(keyed.order.Floats(plan)));
   models::BatchStats stats;
   EBB_RETURN_IF_ERROR(Gradient(task, params, keyed.batch, keyed.View(),
                                gradient.get(), job, &stats));
@@ -806,6 +457,11 @@ client::ComputeResult TrainingComputer::Compute(
 void TrainingComputer::Expect(const client::PulledValuesPtr& values) {
   MutexLock lock(&mu_);
   expected_ = values;
+}
+
+client::PulledValuesPtr TrainingComputer::TakeExpected() {
+  MutexLock lock(&mu_);
+  return std::exchange(expected_, {}).lock();
 }
 
 void TrainingComputer::ReadAhead(JobId job,
@@ -876,7 +532,7 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
   if (!job->test) return NoTestData(*task.record);
   const JobPlan& plan = task.record->plan;
   EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
-                       Assemble(*job, task.values));
+                       assembled_.Assemble(*job, task.values));
   if (plan.trained_tables() > 0 && job->topics == nullptr) {
     EBB_RETURN_IF_ERROR(
         Seen(EvaluatePart(task, params.floats, job.get(), result), job.get()));

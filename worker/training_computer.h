@@ -5,16 +5,13 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -23,60 +20,16 @@
 #include "client/job_computer.h"
 #include "common/mutex.h"
 #include "common/scores/scores.h"
-#include "common/shm/shared_heap.h"
-#include "data/byte_source.h"
 #include "data/dataset.h"
-#include "data/source.h"
-#include "ebb/v1/specification.pb.h"
-#include "models/backend.h"
 #include "models/lookahead.h"
 #include "models/model.h"
-#include "models/registry.h"
+#include "worker/assembled_values.h"
 #include "worker/batch_reader.h"
-#include "worker/device_choice.h"
-#include "worker/job_data.h"
 #include "worker/keyed_batch.h"
-#include "worker/predict/prediction_parts.h"
-#include "worker/task_maker.h"
-#include "worker/topic_draws.h"
-#include "worker/word_pairs.h"
+#include "worker/loaded_job.h"
+#include "worker/training_options.h"
 
 namespace ebb::worker {
-
-struct TrainingComputerOptions {
-  // The code of users that may run. Default: none.
-  UserCode code;
-  DeviceOptions devices;
-  // Batches gathered while another is computed. Default 2; more take memory
-  // and help where gathering is slower than computing now and then.
-  size_t read_ahead_batches = 2;
-  // Test examples evaluated at once. Default 1024.
-  int64_t evaluation_batch = 1024;
-  // Jobs whose data is held in memory; the one unused longest goes. Default 2.
-  size_t jobs_in_memory = 2;
-  // Most bytes of data, except for a single job's: data of other jobs is
-  // dropped before jobs_in_memory is reached. With a bound, evaluations take
-  // batches of the size that training does, so that they need no more memory
-  // between the model's layers. Default 0: no bound.
-  int64_t data_bytes = 0;
-  // Within data_bytes, the memory for data and for what a model keeps of it, so
-  // that values and gradients have room. Default: data_bytes.
-  std::function<int64_t(const JobPlan& plan)> room_beside_values;
-  // Least time of a batch, as on a slower machine. Default: as long as it
-  // takes.
-  absl::Duration batch_time = absl::ZeroDuration();
-
-  // How what a job names as its data is opened. Default: as files.
-  data::OpenBytes open = data::OpenFile;
-
-  // Where gradients lie, as soon as a server reads there. Default: none.
-  std::shared_ptr<shm::SharedHeap> heap;
-
-  // For tests: a batch with the training example of this number kills the
-  // process; -1: none does. compute_delay is added to each batch.
-  int64_t crash_at_example = -1;
-  absl::Duration compute_delay = absl::ZeroDuration();
-};
 
 // Used by one thread, and FindRows by another, as the seam says; Expect,
 // ReadAhead and Hurry by any.
@@ -115,82 +68,12 @@ class TrainingComputer : public client::JobComputer {
   void Hurry();
 
  private:
-  // A job in memory.
-  struct LoadedJob {
-    JobRecordPtr record;
-    data::SourceSpec train_source;
-    data::Dataset train;
-    std::optional<data::Dataset> test;
-    models::Registry registry;
-    std::unique_ptr<models::ComputeBackend> backend;
-    // Null if the job predicts: `parts` has its model.
-    std::unique_ptr<models::Model> model;
-    // Read by the thread that reads the job's batches: for keyed examples the
-    // thread that finds rows, else the computing thread.
-    std::unique_ptr<BatchReader> reader;
-    // For word vectors.
-    std::optional<WordPairs> pairs;
-    // Null: no topics are drawn.
-    std::unique_ptr<TopicDraws> topics;
-    // Null: its items are ranges of data.
-    std::unique_ptr<TaskMaker> tasks;
-    // Null: the job does not predict. Its input is in the place of `train`.
-    std::unique_ptr<PredictionParts> parts;
-    double l2 = 0;  // The model's.
-    // The units in which losses are reported.
-    LabelScale labels;
-    // Partitions whose values are the same in every pull; empty: none.
-    std::vector<bool> frozen;
-    // Batches without a finite gradient, so far.
-    int blames = 0;
-  };
-  using LoadedJobPtr = std::shared_ptr<LoadedJob>;
-
-  // A vector, and what it was assembled from: not held, for the servers' blocks
-  // or the received buffers lie behind it.
-  struct Assembled {
-    bool Are(const client::PulledValuesPtr& values) const {
-      return values != nullptr && of.lock() == values;
-    }
-
-    std::unique_ptr<client::FloatBuffer> buffer;
-    std::weak_ptr<const client::PulledValues> of;
-    models::ContentId content = models::ContentId::kUnknown;
-    // The job whose frozen partitions it has.
-    std::weak_ptr<const JobRecord> frozen_of;
-  };
-
-  // Data and batches of a job.
-  int64_t BytesOf(const LoadedJob& job) const;
-  // Without what the model keeps of it.
-  int64_t DataBytesOf(const LoadedJob& job) const;
   // The job, loaded if it is not.
   absl::StatusOr<LoadedJobPtr> Get(const JobRecordPtr& record)
       ABSL_LOCKS_EXCLUDED(jobs_mu_);
   int64_t HeldBytesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(jobs_mu_);
-  absl::StatusOr<LoadedJobPtr> Load(const JobRecordPtr& record) const;
-  // Finds what stays the same from pull to pull.
-  static absl::Status UseFrozen(const v1::Specification& specification,
-                                LoadedJob* job);
-  // The data and the model of a job, by what it says of its data.
-  absl::StatusOr<LoadedJobPtr> LoadRead(
-      const JobRecordPtr& record, const v1::Specification& specification) const;
-  absl::StatusOr<LoadedJobPtr> LoadPredicting(
-      const JobRecordPtr& record, const v1::Specification& specification) const;
-  absl::StatusOr<LoadedJobPtr> LoadNumbered(
-      const JobRecordPtr& record, const v1::Specification& specification) const;
-  // The whole flat vector, and behind it the rows that were pulled for the
-  // batch (where the job trains some); valid until the next call.
-  absl::StatusOr<models::KnownFloats> Assemble(
-      const LoadedJob& job, const client::PulledValuesPtr& values);
-  // The same in memory of their own, valid beside those until the next call, if
-  // they are expected.
-  models::KnownFloats AssembleExpected(const LoadedJob& job);
-  absl::StatusOr<models::KnownFloats> AssembleIn(
-      const LoadedJob& job, const client::PulledValuesPtr& values,
-      Assembled* assembled);
-  // Lets the job's device copy from and to it by itself.
-  static void Pin(const LoadedJob& job, client::FloatBuffer* buffer);
+  // The values that were expected last, if they are still held: once.
+  client::PulledValuesPtr TakeExpected() ABSL_LOCKS_EXCLUDED(mu_);
   // The model's gradient of the batch, computed with the known parts of the
   // next one. `view` is of the examples of `batch`.
   absl::Status Gradient(const client::ComputeTask& task,
@@ -203,10 +86,6 @@ class TrainingComputer : public client::JobComputer {
   // read.
   static models::KnownFloats NextExamples(const client::ComputeTask& task,
                                           LoadedJob* job);
-  // The place of a training example in the data, as errors tell it. Gives up
-  // when `stop` says so.
-  std::string PlaceOf(const LoadedJob& job, int64_t number,
-                      absl::FunctionRef<bool()> stop) const;
   // An error of one example, with its place in the data.
   absl::Status NameExample(absl::Status status, const TrainingBatch& batch,
                            const LoadedJob& job) const;
@@ -251,10 +130,7 @@ class TrainingComputer : public client::JobComputer {
   // Used last first.
   std::list<LoadedJobPtr> jobs_ ABSL_GUARDED_BY(jobs_mu_);
   client::FloatPool pool_;
-  // The values of the batch, and of the next one.
-  Assembled assembled_[2];
-  int current_ = 0;
-  int64_t contents_ = 0;  // So many, so far.
+  AssembledValues assembled_;
   data::ExampleBatch test_batch_;
   // Scores over the parts of the test data before `end`, of keyed examples.
   struct PartialScores {

@@ -1,0 +1,77 @@
+// A job in a worker's memory: its data, its model, and what computes with them.
+#ifndef EBB_WORKER_LOADED_JOB_H_
+#define EBB_WORKER_LOADED_JOB_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "data/dataset.h"
+#include "data/source.h"
+#include "models/backend.h"
+#include "models/model.h"
+#include "models/registry.h"
+#include "protocol/plan.h"
+#include "worker/batch_reader.h"
+#include "worker/job_data.h"
+#include "worker/predict/prediction_parts.h"
+#include "worker/task_maker.h"
+#include "worker/topic_draws.h"
+#include "worker/training_options.h"
+#include "worker/word_pairs.h"
+
+namespace ebb::worker {
+
+// Thread-compatible, but for what `reader` says.
+struct LoadedJob {
+  JobRecordPtr record;
+  data::SourceSpec train_source;
+  data::Dataset train;
+  std::optional<data::Dataset> test;
+  models::Registry registry;
+  std::unique_ptr<models::ComputeBackend> backend;
+  // Null if the job predicts: `parts` has its model.
+  std::unique_ptr<models::Model> model;
+  // Read by the thread that reads the job's batches: for keyed examples the
+  // thread that finds rows, else the computing thread.
+  std::unique_ptr<BatchReader> reader;
+  // For word vectors.
+  std::optional<WordPairs> pairs;
+  // Null: no topics are drawn.
+  std::unique_ptr<TopicDraws> topics;
+  // Null: its items are ranges of data.
+  std::unique_ptr<TaskMaker> tasks;
+  // Null: the job does not predict. Its input is in the place of `train`.
+  std::unique_ptr<PredictionParts> parts;
+  double l2 = 0;  // The model's.
+  // The units in which losses are reported.
+  LabelScale labels;
+  // Partitions whose values are the same in every pull; empty: none.
+  std::vector<bool> frozen;
+  // Batches without a finite gradient, so far.
+  int blames = 0;
+
+  // Data and batches, and what the model keeps of them.
+  int64_t Bytes(const TrainingComputerOptions& options) const;
+  // The place of a training example in the data, as errors tell it. Gives up
+  // when `stop` says so.
+  std::string PlaceOf(int64_t number, const data::OpenBytes& open,
+                      absl::FunctionRef<bool()> stop) const;
+};
+using LoadedJobPtr = std::shared_ptr<LoadedJob>;
+
+// Opens the data and makes the model. FailedPrecondition: the files are not
+// those that were indexed when the job was submitted (it names the file), the
+// order or the model is another one, or the worker has no room for it.
+// Otherwise the errors of reading the data and of making the model.
+absl::StatusOr<LoadedJobPtr> LoadJob(const JobRecordPtr& record,
+                                     const TrainingComputerOptions& options);
+
+}  // namespace ebb::worker
+
+#endif  // EBB_WORKER_LOADED_JOB_H_
