@@ -124,8 +124,8 @@ def job(
       faster, but they lack the batch. Without, a single copy makes the steps of a plain
       loop. Absent: not on a cluster that starts with this process.
     - look_ahead: whether values that lack a batch are moved on by their last step times the
-      momentum of the optimizer, or Adam's first beta. The loop then ends nearly as accurate
-      as with values that have the batch. False shows values as they are pulled.
+      momentum of the optimizer, or Adam's first beta. The loop then loses less accuracy.
+      False shows values as they are pulled.
     - settings: further keys of the job file. They go before all others.
     - rerun: begins another job if the last one of this name is over. True does so
       in a copy that is started late, too; a text, such as a date, names the run,
