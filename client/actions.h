@@ -115,6 +115,8 @@ struct PulledValues {
   int64_t round = -1;
   // The clock of the batch for which they were pulled.
   int64_t target_clock = 0;
+  // The pull began while the worker computed a batch, so they lack that one.
+  bool during_batch = false;
   // By partition, as they came (pulled_values.h).
   std::vector<Payload> partitions;
   std::vector<Encoding> encodings;  // By partition; empty: all are float32.

@@ -113,6 +113,7 @@ void PullAhead::PullNext(absl::Time now, ClientActions* out) {
   spec.generation = job_.generation;
   spec.target_clock = target;
   spec.round = wanted.round;
+  spec.during_batch = computing != nullptr;
   spec.go_on = job_.GoesOn();
   spec.encoding = EncodingOf(job_.plan().filters.pull);
   puller_.Start(spec);

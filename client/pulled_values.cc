@@ -6,7 +6,8 @@
 namespace ebb::client {
 
 absl::Status Assemble(const JobPlan& plan, const PulledValues& values,
-                      std::span<float> out, const std::vector<bool>& there) {
+                      std::span<float> out, const std::vector<bool>& there,
+                      const std::function<void(PartitionId)>& decoded) {
   if (values.partitions.size() != static_cast<size_t>(plan.partitions)) {
     return absl::InternalError("the pulled values are not of this job");
   }
@@ -22,6 +23,7 @@ absl::Status Assemble(const JobPlan& plan, const PulledValues& values,
     }
     if (p < static_cast<int32_t>(there.size()) && there[p]) continue;
     Decode(encoding, bytes, out.subspan(first, last - first));
+    if (decoded) decoded(PartitionId(p));
   }
   return absl::OkStatus();
 }

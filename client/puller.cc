@@ -25,6 +25,7 @@ void Puller::Start(const PullSpec& spec) {
   values_->job = spec.job;
   values_->generation = spec.generation;
   values_->round = spec.round;
+  values_->during_batch = spec.during_batch;
   values_->partitions.resize(partitions_);
   values_->encodings.resize(partitions_);
   values_->terms.resize(partitions_);

@@ -31,7 +31,8 @@ struct PullSpec {
   int64_t round = -1;
   int64_t snapshot = 0;
   Encoding encoding = Encoding::kFloat32;
-  BatchRowsPtr rows;  // Null: the job has no sparse tables.
+  BatchRowsPtr rows;          // Null: the job has no sparse tables.
+  bool during_batch = false;  // As in PulledValues.
   // For partitions that are away, the values of the pull before are used, if
   // they are of the same generation. The values of this pull are kept for the
   // next.

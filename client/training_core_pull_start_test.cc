@@ -135,6 +135,16 @@ TEST_F(PullStartCoreTest, ValuesAreFreshWhenTheirBatchBegins) {
   EXPECT_EQ(begun_, now_);  // It did not wait for them.
 }
 
+TEST_F(PullStartCoreTest, ValuesTellWhetherABatchWasComputedMeanwhile) {
+  Learn();
+  EXPECT_TRUE(batch_.values->during_batch);
+  ASSERT_THAT(open_pulls_, IsEmpty());
+  now_ = begun_ + 5 * kMs;
+  EndBatch();
+  AnswerPullsAfter(3 * kMs);
+  EXPECT_FALSE(batch_.values->during_batch);
+}
+
 TEST_F(PullStartCoreTest, PullsBeginAtOnceWhereTheyTakeAsLong) {
   BeginFirst(25 * kMs);
   for (int i = 0; i < 20; ++i) {

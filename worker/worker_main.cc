@@ -80,6 +80,7 @@ struct Flags : DaemonFlags {
   int32_t batches_in_flight = 2;
   int32_t batches_per_pull = 1;
   bool no_prefetch = false;
+  bool look_ahead = false;
   absl::Duration grace = absl::Seconds(20);
   std::string notice_file;
   std::string notice_url;
@@ -238,6 +239,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
   app->add_option("--held-batches", flags->held_batches)
       ->check(CLI::Range(0, 1024))
       ->group("");
+  app->add_flag("--look-ahead", flags->look_ahead)->group("");
   // Hidden: for tests.
   app->add_option("--crash-at-example", flags->crash_at_example)
       ->envname("EBB_CRASH_AT_EXAMPLE")
@@ -469,6 +471,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
                                       .shell = options,
                                       .grace = flags.grace,
                                       .security = security,
+                                      .look_ahead = flags.look_ahead,
                                       .heap = computing.heap,
                                       .notice = NoticeIn(&sources)},
                                      &transport));

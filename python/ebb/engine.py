@@ -80,6 +80,7 @@ class Engine:
         insecure: bool = False,
         grace: float = 5.0,
         prefetch: bool = True,
+        look_ahead: bool = False,
         evaluates: bool = False,
         ahead: int = 0,
     ) -> "Engine":
@@ -91,6 +92,8 @@ class Engine:
 
         scheduler, tls: as of ebb.connect.
         number: the job of this number; 0: the newest of its name.
+        look_ahead: values that were pulled while a batch was computed, and so lack it,
+            are moved on by the momentum of the job's rule times their last step.
         name: of this worker; None: EBB_NAME, or python-PID.
         ahead: batches that are to be known before they are computed.
         """
@@ -103,6 +106,8 @@ class Engine:
         ]
         if not prefetch:
             arguments.append("--no-prefetch")
+        if look_ahead:
+            arguments.append("--look-ahead")
         if ahead:
             arguments.append(f"--held-batches={ahead}")
         session = Session(

@@ -367,6 +367,36 @@ def test_a_forked_child_is_refused_and_does_no_harm(job):
     job.expect_exact()
 
 
+@pytest.mark.parametrize("look_ahead", [True, False])
+def test_values_that_lack_a_batch_are_moved_on_by_the_momentum(cluster, tmp_path, look_ahead):
+    rule = {"kind": "momentum", "rate": 0.01, "momentum": 0.5, "schedule": {"kind": "constant"}}
+    job = Job(cluster, tmp_path, optimizer=rule, epochs=4)
+    engine = job.join(look_ahead=look_ahead)
+    # Each batch has the same mean gradient, 1, so the value after each number of
+    # batches is known.
+    values, step = [0.0], 0.0
+    for _ in range(engine.batches):
+        step = 0.5 * step + 0.01
+        values.append(values[-1] - step)
+    moved_on = [now + 0.5 * (now - last) for last, now in zip(values, values[1:])]
+    shown = []
+    while (batch := engine.next(SOON_S)) is not None:
+        shown.append(float(engine.values[0]))
+        engine.sums[:] = engine.batch
+        engine.push(batch, 0, wait=False)
+    pulled = [one for one in shown if _is_among(one - shown[0], values)]
+    ahead = [one for one in shown if _is_among(one - shown[0], moved_on)]
+    assert job.job.audit().exact
+    if look_ahead:
+        assert len(ahead) > len(shown) / 4, shown
+    else:
+        assert (ahead, pulled) == ([], shown)
+
+
+def _is_among(value: float, others: "list[float]") -> bool:
+    return min(abs(value - one) for one in others) < 1e-4
+
+
 def test_a_wait_has_a_limit(job):
     job.job.pause()
     engine = job.join()
@@ -377,16 +407,30 @@ def test_a_wait_has_a_limit(job):
     job.expect_exact()
 
 
+def _sleeps(thread: int) -> bool:
+    stat = Path(f"/proc/self/task/{thread}/stat").read_text()
+    return stat.rpartition(")")[2].split()[0] == "S"
+
+
 def test_an_interrupt_ends_a_wait_at_once(job):
     job.job.pause()
     engine = job.join()
-    pressed = []
+    process = engine._session.link.process
+    receive, asked, pressed = process.receive_into, threading.Event(), []
+    waiting = threading.get_native_id()
+
+    def receive_into(*arguments):
+        asked.set()
+        return receive(*arguments)
 
     def press() -> None:
-        time.sleep(0.5)
+        assert asked.wait(SOON_S)
+        while not _sleeps(waiting):
+            pass
         pressed.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGINT)
 
+    process.receive_into = receive_into
     threading.Thread(target=press).start()
     with pytest.raises(KeyboardInterrupt):
         engine.next()

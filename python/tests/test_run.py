@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -197,7 +196,7 @@ def test_tls(tmp_path: Path) -> None:
 
 SCRIPT = """
 import ebb, json, sys, time
-run = ebb.run(json.loads(sys.argv[1]), wait={wait})
+run = ebb.run(json.loads(sys.argv[1]), wait={wait}, progress=True)
 print(run.folder, run._process.pid, flush=True)
 {end}
 """
@@ -225,17 +224,19 @@ def test_a_run_ends_in_good_order_with_its_process(
     child = subprocess.Popen(
         [sys.executable, "-c", SCRIPT.format(wait=wait, end="time.sleep(60)")]
         + [json.dumps(long_job(tmp_path))],
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+    assert child.stdout is not None and child.stderr is not None
     metrics = tmp_path / "runs" / "corners-1" / "metrics.csv"
     assert wait_for(lambda: metrics.exists() and len(daemons_of(tmp_path)) >= 4, 20)
-    time.sleep(0.5)
+    # It waits for the run and shows how far that is, or has said where the run is.
+    assert child.stdout.read(1)
     child.send_signal(number)
     child.wait(40)
-    assert child.stderr is not None
     told = child.stderr.read()
+    child.stdout.close()
     child.stderr.close()
     if number == signal.SIGINT:
         assert "KeyboardInterrupt: the run in runs/corners-1 has stopped; ebb.run(job, resume=" in told

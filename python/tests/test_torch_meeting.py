@@ -83,28 +83,32 @@ def test_the_engine_joins_by_number(monkeypatch):
     remote = type("Remote", (), {"name": "digits", "number": 7})
     access = meeting.Access("here:1", None, None, False)
     place = meeting.Place(access, "here:1", remote, True)
-    place.join(evaluates=False, prefetch=True)()
+    place.join(evaluates=False, prefetch=True, look_ahead=True)()
     assert joined[0][0] == ("here:1", "digits") and joined[0][1]["number"] == 7
-    assert joined[0][1]["prefetch"]
+    assert joined[0][1]["prefetch"] and joined[0][1]["look_ahead"]
 
 
 @pytest.mark.parametrize(
-    "own, given, told",
-    [(True, None, False), (True, True, True), (False, None, True), (False, False, False)],
+    "own, given, prefetch, look_ahead",
+    [
+        (True, {}, False, False),
+        (True, {"prefetch": True}, True, True),
+        (False, {}, True, True),
+        (False, {"look_ahead": False}, True, False),
+        (False, {"prefetch": False}, False, False),
+    ],
 )
-def test_a_copy_that_is_alone_waits_for_the_step_of_its_batch(monkeypatch, own, given, told):
+def test_a_copy_that_is_alone_waits_for_the_step_of_its_batch(
+    monkeypatch, own, given, prefetch, look_ahead
+):
     asked = []
-    monkeypatch.setattr(
-        meeting.Place, "join", lambda place, evaluates, prefetch: asked.append(prefetch)
-    )
+    monkeypatch.setattr(meeting.Place, "join", lambda place, **how: asked.append(how))
     access = meeting.Access("here:1", None, None, False)
     place = meeting.Place(access, "here:1", None, False, own=own)
     monkeypatch.setattr(meeting, "find_or_submit", lambda *_: place)
     model = Net()
-    ebb.torch.job(
-        "alone", model, Data(), optimizer=sgd(model), epochs=1, batch=8, prefetch=given
-    )
-    assert asked == [told]
+    ebb.torch.job("alone", model, Data(), optimizer=sgd(model), epochs=1, batch=8, **given)
+    assert asked == [{"evaluates": False, "prefetch": prefetch, "look_ahead": look_ahead}]
 
 
 def test_ebb_run_names_the_run(cluster, monkeypatch):

@@ -37,6 +37,7 @@
 #include "worker/engine/batch_keys.h"
 #include "worker/engine/conversation.h"
 #include "worker/engine/job_tables.h"
+#include "worker/engine/look_ahead.h"
 #include "worker/engine/messages.h"
 #include "worker/engine/program_joining.h"
 #include "worker/engine/program_log.h"
@@ -114,6 +115,9 @@ class Engine : private client::JobComputer {
         tables_(*record_),
         evaluates_(joined.hello.evaluates != 0),
         memory_(std::move(joined.memory)),
+        look_ahead_(record_->plan, options.look_ahead
+                                       ? tables_.Momenta()
+                                       : std::vector<MomentumRun>()),
         socket_(*socket),
         signals_(signals),
         admin_(std::move(joined.admin)),
@@ -171,6 +175,7 @@ class Engine : private client::JobComputer {
     std::optional<Result> result;  // It has ended.
   };
   absl::Status Prepare(const JobRecordPtr& record) override;
+  int64_t held_bytes() const override { return look_ahead_.bytes(); }
   ComputeResult Compute(const ComputeTask& task) override;
   void Expect(const client::PulledValuesPtr& values) override;
   EvaluationResult Evaluate(const EvaluateTask& task) override;
@@ -211,7 +216,7 @@ class Engine : private client::JobComputer {
   // out, and gives it ahead.
   void MakeReady(const client::PulledValuesPtr& values);
   // Puts the values into the memory, and answers the program that waits.
-  void GiveAndAnswer(const client::PulledValuesPtr& values);
+  void GiveAndAnswer(const Work& work);
   // Takes what was handed in for the work, and answers.
   ComputeResult Take(const Work& work, const HandedIn& handed_in);
   // The same of a batch that is not offered yet.
@@ -235,6 +240,7 @@ class Engine : private client::JobComputer {
   const bool evaluates_;
   // Each half is used by the thread that gives, or takes, what is there.
   ProgramMemory memory_;
+  LookAhead look_ahead_;  // Likewise, by the thread that gives.
   ProgramSocket& socket_;
   const Fd& signals_;
   const std::unique_ptr<rpc::SchedulerAdminClient> admin_;
@@ -326,7 +332,7 @@ std::optional<Engine::Result> Engine::Offer(const Work& work,
     }
   }
   if (decision.act == Decision::Act::kGive) {
-    GiveAndAnswer(work.values);
+    GiveAndAnswer(work);
   } else if (!decision.answer.empty()) {
     socket_.Send(decision.answer);
   }
@@ -376,9 +382,7 @@ void Engine::MakeReady(const client::PulledValuesPtr& values) {
     half = 1 - conversation_.half();
   }
   // An error is told when their batch is offered.
-  if (!client::Assemble(record_->plan, *values, memory_.values(half)).ok()) {
-    return;
-  }
+  if (!look_ahead_.Assemble(*values, memory_.values(half)).ok()) return;
   memory_.GiveSums(half);
   std::string answer;
   {
@@ -389,10 +393,13 @@ void Engine::MakeReady(const client::PulledValuesPtr& values) {
   if (!answer.empty()) socket_.Send(answer);
 }
 
-void Engine::GiveAndAnswer(const client::PulledValuesPtr& values) {
+void Engine::GiveAndAnswer(const Work& work) {
+  const client::PulledValuesPtr& values = work.values;
   memory_.GiveSums();
+  // What is evaluated is what the servers have.
   absl::Status given =
-      client::Assemble(record_->plan, *values, memory_.values());
+      work.place ? look_ahead_.Assemble(*values, memory_.values())
+                 : client::Assemble(record_->plan, *values, memory_.values());
   std::shared_ptr<const RowMemory> rows;
   std::string counts;
   if (given.ok() && has_rows()) {
@@ -645,7 +652,7 @@ void Engine::Reply(uint64_t sequence, const Body& body) {
     case Decision::Act::kEndEarlyFailed:
       break;
     case Decision::Act::kGive:
-      return GiveAndAnswer(work.values);
+      return GiveAndAnswer(work);
     case Decision::Act::kTakeSums:
     case Decision::Act::kTakeEarlySums:
     case Decision::Act::kEndEarly:

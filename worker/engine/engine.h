@@ -32,6 +32,8 @@ struct EngineOptions {
   // How long a batch may take before its worker counts as stuck.
   absl::Duration patience = absl::Minutes(1);
   rpc::SecurityPtr security;
+  // Whether values that lack a batch are moved on (look_ahead.h).
+  bool look_ahead = false;
   // Where the gradients lie; null: anywhere.
   std::shared_ptr<shm::SharedHeap> heap;
   // Why this machine is about to end, if it is. No program is served then.

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "job/specification.h"
+#include "job/training.h"
 #include "worker/engine/messages.h"
 #include "worker/engine/value_name.h"
 
@@ -14,6 +15,22 @@ namespace {
 std::vector<int64_t> DimsOf(const v1::DenseTable& table) {
   if (table.dims().empty()) return {table.size()};
   return {table.dims().begin(), table.dims().end()};
+}
+
+// The share of a step that the next one repeats.
+float MomentumOf(const v1::Optimizer& given) {
+  const auto optimizer = job::OptimizerOf(given);
+  if (!optimizer.ok()) return 0;
+  switch (optimizer->kind()) {
+    case v1::Optimizer::KIND_MOMENTUM:
+    case v1::Optimizer::KIND_NESTEROV:
+      return static_cast<float>(optimizer->momentum());
+    case v1::Optimizer::KIND_ADAM:
+    case v1::Optimizer::KIND_ADAMW:
+      return static_cast<float>(optimizer->beta1());
+    default:
+      return 0;
+  }
 }
 
 }  // namespace
@@ -45,6 +62,29 @@ std::vector<std::string> JobTables::Messages() const {
                               table.name().substr(0, kMostText)));
   }
   return messages;
+}
+
+std::vector<MomentumRun> JobTables::Momenta() const {
+  std::vector<MomentumRun> runs;
+  int64_t begin = 0;
+  for (const v1::DenseTable& table : specification_.tables()) {
+    const int64_t end = begin + table.size();
+    const float momentum =
+        table.frozen() ? 0
+                       : MomentumOf(table.has_optimizer()
+                                        ? table.optimizer()
+                                        : specification_.job().optimizer());
+    if (momentum > 0) {
+      if (!runs.empty() && runs.back().end == begin &&
+          runs.back().momentum == momentum) {
+        runs.back().end = end;
+      } else {
+        runs.push_back({begin, end, momentum});
+      }
+    }
+    begin = end;
+  }
+  return runs;
 }
 
 std::string JobTables::NameOf(int64_t parameter) const {

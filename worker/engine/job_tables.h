@@ -8,6 +8,7 @@
 
 #include "ebb/v1/specification.pb.h"
 #include "protocol/plan.h"
+#include "worker/engine/look_ahead.h"
 
 namespace ebb::worker {
 
@@ -27,6 +28,8 @@ class JobTables {
   }
   // A kTable, or kRowTable, for each.
   std::vector<std::string> Messages() const;
+  // The trained parameters whose rule has a momentum, in order.
+  std::vector<MomentumRun> Momenta() const;
   // Names the parameter with this number: "a.weight[3, 5]".
   std::string NameOf(int64_t parameter) const;
 

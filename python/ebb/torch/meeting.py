@@ -50,7 +50,9 @@ class Place:
     #: Whether the cluster began with this process, and ends with it.
     own: bool = False
 
-    def join(self, *, evaluates: bool, prefetch: bool) -> Callable[..., Any]:
+    def join(
+        self, *, evaluates: bool, prefetch: bool, look_ahead: bool
+    ) -> Callable[..., Any]:
         """Returns a function that joins the job and returns its engine.
 
         It takes the number of batches that are to be known ahead.
@@ -67,6 +69,7 @@ class Place:
                 token_file=self.access.token_file or known_token(self.remote.number),
                 insecure=self.access.insecure,
                 prefetch=prefetch,
+                look_ahead=look_ahead,
                 evaluates=evaluates,
                 ahead=ahead,
             )

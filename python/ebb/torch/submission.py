@@ -70,6 +70,7 @@ class Options(TypedDict, total=False):
     workers: Count
     unused: str
     prefetch: Optional[bool]
+    look_ahead: bool
     rerun: meeting.Rerun
     settings: Optional[Mapping[str, Any]]
     tls: Any
@@ -122,6 +123,9 @@ def job(
     - prefetch: whether this copy pulls the next values while it computes a batch. This is
       faster, but they lack the batch. Without, a single copy makes the steps of a plain
       loop. Absent: not on a cluster that starts with this process.
+    - look_ahead: whether values that lack a batch are moved on by their last step times the
+      momentum of the optimizer, or Adam's first beta. The loop then loses less accuracy.
+      False shows values as they are pulled.
     - settings: further keys of the job file. They go before all others.
     - rerun: begins another job if the last one of this name is over. True does so
       in a copy that is started late, too; a text, such as a date, names the run,
@@ -169,7 +173,11 @@ def join(
 def _joined(parts: Parts, place: meeting.Place) -> TorchJob:
     # On a cluster of its own there is no other copy, and the values are close at hand.
     prefetch = not place.own if parts.prefetch is None else parts.prefetch
-    join = place.join(evaluates=parts.evaluate is not None, prefetch=prefetch)
+    join = place.join(
+        evaluates=parts.evaluate is not None,
+        prefetch=prefetch,
+        look_ahead=prefetch and parts.look_ahead,
+    )
     made = TorchJob(parts, join, place.remote)
     if place.found:
         made._compare()
@@ -202,6 +210,7 @@ def _prepared(
     workers: Count = None,
     unused: str = "error",
     prefetch: Optional[bool] = None,
+    look_ahead: bool = True,
     rerun: meeting.Rerun = False,
     settings: Optional[Mapping[str, Any]] = None,
     tls: Any = None,
@@ -295,6 +304,7 @@ def _prepared(
         unused=unused,
         clip_norm=clipping.limit_of(keys),
         prefetch=prefetch,
+        look_ahead=look_ahead,
         rates=_constant_rates(keys, tables),
         embeddings=rows,
     )

@@ -61,6 +61,8 @@ class Parts:
     #: Whether the next values are pulled while a batch is computed; None: if the
     #: job is on a cluster that others may join.
     prefetch: Optional[bool] = None
+    #: Whether prefetched values are moved on by the momentum.
+    look_ahead: bool = True
     #: The rate of each table; None: they change in the course of the job.
     rates: Optional[Mapping[str, float]] = None
     #: By sparse table.
