@@ -17,6 +17,8 @@ namespace ebb::tools {
 
 namespace {
 
+constexpr int kMostRawConnections = 64;
+
 struct BenchLinkFlags {
   std::vector<double> gbit = {1, 10, 25};
   std::vector<double> delay_ms = {0, 1, 10};
@@ -24,6 +26,7 @@ struct BenchLinkFlags {
   int64_t mib = 0;
   int64_t window_mib = 0;
   int pairs = 5;
+  std::vector<int> raw_connections;
   std::string transport = "bulk";
   std::string json;
 };
@@ -34,6 +37,7 @@ int BenchLink(const BenchLinkFlags& flags) {
                                 .pairs = flags.pairs,
                                 .bytes = flags.mib << 20,
                                 .window_bytes = flags.window_mib << 20,
+                                .raw_connections = flags.raw_connections,
                                 .watch = {.progress = ShowBenchProgress}};
   for (const double gbit : flags.gbit) {
     for (const double delay : flags.delay_ms) {
@@ -81,7 +85,8 @@ void AddBenchLinkCommand(CLI::App* bench, int* exit_code) {
       ->check(CLI::Range(0.0, 50.0));
   command
       ->add_option("--mib", flags->mib,
-                   "Size of the model; 0: 100 from 10 Gbit/s on, 16 below")
+                   "Size of the model; 0: 100 from 10 Gbit/s on, 16 below and "
+                   "with loss")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
   command
@@ -96,6 +101,10 @@ void AddBenchLinkCommand(CLI::App* bench, int* exit_code) {
                    "Pairs of each ratio; their median counts")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
+  command
+      ->add_option("--raw-connections", flags->raw_connections,
+                   "Also compares so many raw sockets at once with one")
+      ->check(CLI::Range(1, kMostRawConnections));
   command
       ->add_option("--transport", flags->transport,
                    "grpc; or bulk: a TCP connection beside it")

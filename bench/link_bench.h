@@ -24,12 +24,16 @@ struct LinkOptions {
   std::vector<LinkShape> shapes;
   // Pairs of each cell that count, after one that warms up.
   int pairs = 5;
-  // Size of the model; 0: 100 MiB from 10 Gbit/s on, 16 MiB below.
+  // Size of the model; 0: 100 MiB from 10 Gbit/s on, 16 MiB below
+  // and with loss.
   int64_t bytes = 0;
   // Most bytes of a connection that are under way; 0: as the system has it.
   int64_t window_bytes = 0;
-  // Acknowledgements of each sample.
+  // Acknowledgements of each sample; fewer where they took long.
   int64_t pings = 200;
+  // Several raw sockets at once are compared with one, by these numbers of
+  // them: whether ebb would gain by more than one stream.
+  std::vector<int> raw_connections;
   Watch watch;
 };
 

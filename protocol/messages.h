@@ -225,6 +225,8 @@ struct FetchRequest {
   // Numbers of blocks in the manifest of a cut fetched before; empty: fetch a
   // cut.
   std::vector<uint64_t> blocks;
+  // The checksums of blocks come with them, and not in the manifest.
+  bool sums_with_blocks = false;
 };
 
 struct FetchReply {
@@ -233,7 +235,9 @@ struct FetchReply {
   SessionId server_session;
   FetchResult result = FetchResult::kOk;
   std::string manifest;  // The manifest of a cut (server/store/manifest.h).
-  Payload values;        // The floats of the blocks, one after the other.
+  // By block, where the request has sums_with_blocks; none: an older ebb.
+  std::vector<uint64_t> sums;
+  Payload values;  // The floats of the blocks, one after the other.
 };
 
 // --- Rounds that are closed by operations -----------------------------------

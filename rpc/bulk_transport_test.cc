@@ -2,6 +2,7 @@
 // (grpc_transport_test.cc has them over gRPC.)
 #include "rpc/testing/bulk_transport.h"
 
+#include <malloc.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -446,6 +447,63 @@ TEST_F(BulkTest, SmallMessagesPassALargeOne) {
   EXPECT_TRUE(ps_.pushes.Now().empty());
   worker->Say(absl::string_view(push).substr(end));
   EXPECT_EQ(ps_.pushes.WaitFor(1).size(), 1);
+}
+
+// The source of a move.
+class SourcePs : public KeepingPs {
+ public:
+  explicit SourcePs(size_t floats)
+      : values_(Payload::Of(std::vector<float>(floats, 1.0F))) {}
+  void Fetch(FetchRequest, FetchDone done) override {
+    FetchReply reply;
+    reply.values = values_;
+    done(reply);
+  }
+
+ private:
+  const Payload values_;
+};
+
+// Bug: a server kept the memory for the blocks of a move as long as it was
+// connected to the source, 16 MiB for each server that it ever moved from.
+TEST_F(BulkTest, WhatAMoveTookGoesBackToTheSystem) {
+  constexpr int64_t kAnswer = int64_t{4} << 20;
+  constexpr int kAnswers = 4;  // Under way at once.
+  // As in a daemon, whose heap gives nothing back by itself.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  SourcePs source(kAnswer / sizeof(float));
+  Traffic traffic(kAnswers);
+  const auto host = MakeHost(&source, &traffic, {});
+  const auto session = *internal::BulkSession::Open(
+      {kHost, host->port(), *host->Offer(kBulkVersion)}, {}, -1);
+  std::thread running([&] { session->Run({}); });
+
+  const FetchRequest request = {.job = JobId(1),
+                                .source = SessionId(2),
+                                .term = Term(3),
+                                .new_term = Term(4)};
+  int64_t most = 0;
+  const int64_t before = ResidentBytes();
+  for (int round = 0; round < 8; ++round) {
+    Collected<FetchReply> replies;
+    for (int i = 0; i < kAnswers; ++i) {
+      PsChannel::FetchDone done = [&](absl::StatusOr<FetchReply> reply) {
+        replies.Add(reply.ok() ? *std::move(reply) : FetchReply());
+      };
+      ASSERT_TRUE(session->Fetch(request, absl::Now() + kLong, &done));
+    }
+    for (const FetchReply& reply : replies.WaitFor(kAnswers)) {
+      EXPECT_EQ(reply.values.size(), kAnswer);
+    }
+    most = std::max(most, ResidentBytes() - before);
+  }
+  EXPECT_GT(most, kAnswers * kAnswer * 3 / 4);
+  EXPECT_LT(most, 3 * kAnswers * kAnswer);
+  EXPECT_TRUE(Soon([&] { return ResidentBytes() - before < kAnswer; }))
+      << ResidentBytes() - before;
+  session->Stop();
+  running.join();
 }
 
 TEST(TcpSocketTest, AddressesAndPeersAreSplit) {

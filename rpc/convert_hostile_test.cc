@@ -229,6 +229,13 @@ TEST(ConvertHostileTest, RefusesBrokenFetches) {
   many.add_blocks(7);
   EXPECT_THAT(FromProto(many).status().message(),
               HasSubstr("FetchRequest.blocks has 1048577 entries"));
+  v1::FetchResponse sums;
+  sums.set_result(v1::FETCH_RESULT_OK);
+  for (int i = 0; i < kMaxFetchedBlocks; ++i) sums.add_sums(i);
+  EXPECT_TRUE(HeaderFromProto(v1::FetchResponse(sums)).ok());
+  sums.add_sums(7);
+  EXPECT_THAT(HeaderFromProto(std::move(sums)).status().message(),
+              HasSubstr("FetchResponse.sums has 1048577 entries"));
 
   EXPECT_THAT(HeaderFromProto(v1::FetchResponse()).status().message(),
               HasSubstr("FetchResponse.result is 0"));

@@ -21,7 +21,7 @@ using internal::Present;
 using internal::UnknownEnum;
 
 // A new field stops here: convert it below, then count it.
-static_assert(kFields<FetchRequest> == 8 && kFields<FetchReply> == 5);
+static_assert(kFields<FetchRequest> == 9 && kFields<FetchReply> == 6);
 static_assert(kFields<ServerLeaving> == 1 && kFields<MoveProgress> == 9 &&
               kFields<MovedIn> == 2);
 static_assert(kFields<MoveIn> == 12 && kFields<PartitionMoved> == 5 &&
@@ -39,6 +39,7 @@ v1::FetchRequest ToProto(const FetchRequest& request) {
   message.set_new_term(request.new_term.value());
   message.set_freeze(request.freeze);
   message.mutable_blocks()->Add(request.blocks.begin(), request.blocks.end());
+  message.set_sums_with_blocks(request.sums_with_blocks);
   return message;
 }
 
@@ -60,6 +61,7 @@ absl::StatusOr<FetchRequest> FromProto(const v1::FetchRequest& message) {
   request.new_term = Term(message.new_term());
   request.freeze = message.freeze();
   request.blocks.assign(message.blocks().begin(), message.blocks().end());
+  request.sums_with_blocks = message.sums_with_blocks();
   return request;
 }
 
@@ -98,6 +100,7 @@ v1::FetchResponse HeaderToProto(const FetchReply& reply) {
   message.set_manifest(reply.manifest);
   message.set_server(reply.server.value());
   message.set_server_session(reply.server_session.value());
+  message.mutable_sums()->Add(reply.sums.begin(), reply.sums.end());
   return message;
 }
 
@@ -108,6 +111,9 @@ absl::StatusOr<FetchReply> HeaderFromProto(v1::FetchResponse&& message) {
   EBB_RETURN_IF_ERROR(NotNegative("FetchResponse.server", message.server()));
   reply.server = ServerId(message.server());
   reply.server_session = SessionId(message.server_session());
+  EBB_RETURN_IF_ERROR(
+      AtMost("FetchResponse.sums", message.sums_size(), kMaxFetchedBlocks));
+  reply.sums.assign(message.sums().begin(), message.sums().end());
   return reply;
 }
 

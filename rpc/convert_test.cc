@@ -470,9 +470,11 @@ TEST(ConvertTest, FetchRequestSurvives) {
                           .term = Term(5),
                           .new_term = Term(6),
                           .freeze = true,
-                          .blocks = {0, 0xffffffffffffffff}},
+                          .blocks = {0, 0xffffffffffffffff},
+                          .sums_with_blocks = true},
              "job: 1 generation: 2 partition: 3 source: 4 term: 5 new_term: 6 "
-             "freeze: true blocks: 0 blocks: 18446744073709551615");
+             "freeze: true blocks: 0 blocks: 18446744073709551615 "
+             "sums_with_blocks: true");
 }
 
 TEST(ConvertTest, FetchHeaderSurvivesWithEveryResult) {
@@ -480,6 +482,7 @@ TEST(ConvertTest, FetchHeaderSurvivesWithEveryResult) {
   reply.server = ServerId(3);
   reply.server_session = SessionId(4);
   reply.manifest = std::string("\0\xff", 2);
+  reply.sums = {5, 0xffffffffffffffff};
   reply.values = Payload::Of(std::vector<float>(10));
   for (const auto& [result, name] :
        std::initializer_list<std::pair<FetchResult, const char*>>{
@@ -491,11 +494,13 @@ TEST(ConvertTest, FetchHeaderSurvivesWithEveryResult) {
     EXPECT_EQ(message.ShortDebugString(),
               absl::StrCat("result: FETCH_RESULT_", name,
                            " manifest: \"\\000\\377\" server: 3 "
-                           "server_session: 4"));
+                           "server_session: 4 sums: 5 "
+                           "sums: 18446744073709551615"));
     const auto back = HeaderFromProto(v1::FetchResponse(message));
     ASSERT_TRUE(back.ok()) << back.status();
     EXPECT_EQ(back->result, result);
     EXPECT_EQ(back->manifest, reply.manifest);
+    EXPECT_EQ(back->sums, reply.sums);
   }
 }
 

@@ -31,6 +31,7 @@ FetchRequest About(const MoveIn& order) {
   request.source = order.source;
   request.term = order.source_term;
   request.new_term = order.term;
+  request.sums_with_blocks = true;
   return request;
 }
 

@@ -28,6 +28,7 @@ void OutgoingMove::FetchCut(uint64_t token, const FetchRequest& request,
   FetchAnswer answer;
   answer.key = {request.job, request.generation, request.partition,
                 request.new_term, 0};
+  answer.sums_with_blocks = request.sums_with_blocks;
   absl::StatusOr<Cut> cut = values->TakeWholeCut();
   if (!cut.ok()) {
     // There is no memory for it: the target gives up, and may be told again.
@@ -50,6 +51,7 @@ void OutgoingMove::FetchCut(uint64_t token, const FetchRequest& request,
 void OutgoingMove::FetchBlocks(uint64_t token, const FetchRequest& request,
                                ServerActions* out) const {
   FetchAnswer answer;
+  answer.sums_with_blocks = request.sums_with_blocks;
   int64_t floats = 0;
   for (const uint64_t number : request.blocks) {
     const auto it = blocks_.find(number);

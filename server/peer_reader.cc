@@ -9,8 +9,9 @@ namespace ebb::server {
 
 namespace {
 
-// For a cut the source sums up all values; blocks are at most a few MiB, but
-// the four requests that are under way share a link, which may be slow.
+// For a cut an older source sums up all values, and its sparse tables are
+// looked through; blocks are at most a few MiB, but the four requests that are
+// under way share a link, which may be slow.
 constexpr absl::Duration kCutDeadline = absl::Seconds(60);
 constexpr absl::Duration kBlocksDeadline = absl::Seconds(20);
 

@@ -360,7 +360,7 @@ void ServerShell::CarryOut(Output* output) {
         });
       },
       [&](ReplyFetch& reply) {
-        // Sums up all values of a cut: not here, where others wait.
+        // Sums up what it sends: not here, where others wait.
         auto answer = std::make_shared<FetchAnswer>(std::move(reply.answer));
         compute_->Add([this, answer, done = std::move(*fetch++)] {
           done(EncodeFetchAnswer(options_.core.id, options_.core.session,

@@ -142,7 +142,8 @@ BulkStream::BulkStream(std::unique_ptr<BulkSocket> socket, Fd wake,
     : socket_(std::move(socket)),
       wake_(std::move(wake)),
       options_(options),
-      reader_(std::move(memory)),
+      memory_(std::move(memory)),
+      reader_(memory_),
       heard_(absl::Now()),
       progress_(heard_) {}
 
@@ -299,6 +300,13 @@ absl::Status BulkStream::CheckLife(absl::Time now) {
   return Gone("it gave no sign of life");
 }
 
+// The memory may be that of many streams, so it is looked at seldom.
+void BulkStream::GiveBackMemory(absl::Time now) {
+  if (now < give_back_at_) return;
+  give_back_at_ = now + BulkMemory::kKeptFor;
+  memory_->GiveBackUnused(now);
+}
+
 absl::Status BulkStream::Run(
     BulkReader::Handler handle,
     absl::FunctionRef<std::optional<absl::Time>()> tick) {
@@ -348,7 +356,9 @@ absl::Status BulkStream::Run(
         status = Read(handle, &all, &ended);
       }
     }
-    if (status.ok()) status = CheckLife(absl::Now());
+    const absl::Time after = absl::Now();
+    GiveBackMemory(after);
+    if (status.ok()) status = CheckLife(after);
   }
   Shut();
   return status;

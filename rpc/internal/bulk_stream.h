@@ -124,6 +124,7 @@ class BulkStream {
   absl::Status Read(BulkReader::Handler handle, bool* all, bool* ended);
   // Asks for a sign of life, or says that there is none.
   absl::Status CheckLife(absl::Time now);
+  void GiveBackMemory(absl::Time now);
   void Shut();
 
   const std::unique_ptr<BulkSocket> socket_;
@@ -131,6 +132,8 @@ class BulkStream {
   const BulkStreamOptions options_;
 
   // Run()'s.
+  const std::shared_ptr<BulkMemory> memory_;
+  absl::Time give_back_at_ = absl::InfinitePast();
   BulkReader reader_;
   absl::Time heard_;
   absl::Time asked_ = absl::InfiniteFuture();  // The ping that is not answered.

@@ -25,6 +25,7 @@ struct FetchAnswer {
   VersionKey key;  // Which the cut will be, at the target.
   std::optional<Cut> cut;
   std::vector<CutBlock> blocks;
+  bool sums_with_blocks = false;  // As the request says.
 };
 
 // The target's side.
@@ -40,7 +41,8 @@ struct Fetched {
 struct FetchTask {
   std::string address;
   FetchRequest request;
-  // As the outline names them: one for each of request.blocks.
+  // As the outline names them: one for each of request.blocks. They have no
+  // checksums if the source sends sums with its blocks.
   std::vector<StoredBlock> blocks;
   std::shared_ptr<BlockPool> pool;
 };
