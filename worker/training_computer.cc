@@ -254,8 +254,9 @@ absl::StatusOr<TrainingComputer::LoadedJobPtr> TrainingComputer::LoadPredicting(
   const v1::Job& job = specification.job();
   EBB_ASSIGN_OR_RETURN(const data::Index index,
                        data::Index::Decode(specification.train_index()));
-  EBB_ASSIGN_OR_RETURN(
-      auto parts, PredictionParts::Load(job, options_.code, options_.open));
+  EBB_ASSIGN_OR_RETURN(auto parts,
+                       PredictionParts::Load(job, record->plan.layout_hash,
+                                             options_.code, options_.open));
   EBB_ASSIGN_OR_RETURN(data::Dataset input, parts->LoadInput(index));
   EBB_RETURN_IF_ERROR(CheckExamples(*record, job, input));
   EBB_ASSIGN_OR_RETURN(auto backend, models::CreateBackend({}));
@@ -662,8 +663,20 @@ absl::Status TrainingComputer::PredictPart(const client::ComputeTask& task,
   batch.numbers.resize(task.end);
   std::iota(batch.numbers.begin(), batch.numbers.end(), first);
   MaybeMisbehave(batch);
-  EBB_RETURN_IF_ERROR(job->parts->Write(job->train, first, first + task.end,
-                                        [&] { ++steps_; }));
+  const auto wait = [this](absl::Duration time) {
+    WaitUntil(absl::Now() + time);
+    MutexLock lock(&mu_);
+    return !hurry_;
+  };
+  const absl::Status written =
+      job->parts->Write(job->train, first, first + task.end,
+                        {.step = [this] { ++steps_; }, .wait = wait});
+  if (absl::IsCancelled(written)) {
+    LOG(INFO) << "item=" << task.item << " goes back: " << written.message();
+    result->cancelled = true;
+    return absl::OkStatus();
+  }
+  EBB_RETURN_IF_ERROR(written);
   // Nothing is learnt: the gradient is 0.
   client::FloatBufferPtr gradient = pool_.Take(plan.parameters);
   std::ranges::fill(gradient->span(), 0.0f);
