@@ -264,10 +264,10 @@ class PredictTest(unittest.TestCase):
         self.assertIn("complete predictions", self.ebb(*arguments, "done",
                                                        rc=2))
 
-    def cluster(self, name, **environment):
+    def cluster(self, name, workers=True):
         """Starts one in a folder of its own; returns its address."""
         os.mkdir(self.path(name))
-        daemons = Daemons(BIN, self.path(name), {**os.environ, **environment})
+        daemons = Daemons(BIN, self.path(name))
         self.addCleanup(daemons.end)
         daemons.start("scheduler", "--listen", "127.0.0.1:0", "--min-servers",
                       "1", "--state-dir", "scheduler", "--address-file",
@@ -277,10 +277,18 @@ class PredictTest(unittest.TestCase):
         address = self.read(name, "address").decode().strip()
         daemons.start("ps-0", "--id", "0", "--scheduler", address,
                       "--state-dir", "ps-0")
+        if workers:
+            self.workers(name, address)
+        return address
+
+    def workers(self, name, address, **environment):
+        """Two more workers of that cluster."""
+        daemons = Daemons(BIN, self.path(name), {**os.environ, **environment})
+        self.addCleanup(daemons.end)
         for i in "01":
             daemons.start(f"worker-{i}", "--name", f"worker-{i}", "--scheduler",
                           address)
-        return address
+        return daemons
 
     def begin(self, *arguments):
         """A command that goes on, and what it prints in the end."""
@@ -318,7 +326,8 @@ class PredictTest(unittest.TestCase):
     # the one that had ended. A second command of the same folder replaced the
     # model of the first one, and removed it.
     def test_a_job_that_ended_early_is_followed_by_another(self):
-        address = self.cluster("slow", EBB_COMPUTE_DELAY="700ms")
+        address = self.cluster("slow", workers=False)
+        slow = self.workers("slow", address, EBB_COMPUTE_DELAY="3s")
         self.train("other", "softmax",
                    "{train: {csv: points.train.csv, scale: 2}}")
         predict = ["points.train.csv", "--labelled", "--scheduler", address,
@@ -326,6 +335,7 @@ class PredictTest(unittest.TestCase):
         first = self.begin("predict", "points.run", *predict)
         wait_until(lambda: os.path.isdir(self.path("ended"))
                    and self.parts("ended"), "no part", LIMIT_S)
+        slow.end()  # So the job stays as it is.
         model, = self.beside("ended")
         written = os.stat(self.path(model)).st_mtime_ns
         self.assertIn("of another model",
@@ -343,6 +353,7 @@ class PredictTest(unittest.TestCase):
         before = self.parts("ended")
         self.assertTrue(0 < len(before) < 6, before)
 
+        self.workers("slow", address)
         said = self.ebb("predict", "points.run", *predict)
         self.assertIn("another job predicts what is missing", said)
         self.assertEqual(self.joined("ended"), self.read("points.csv"))
