@@ -35,6 +35,9 @@ void SetPrediction(const PredictionInput& input, v1::Job* job) {
   model.set_kind(kKind);
   if (input.labelled) (*model.mutable_options())[kLabelled] = "true";
   if (!input.id.empty()) (*model.mutable_options())[kId] = input.id;
+  if (input.skip_bad) {
+    job->mutable_data()->set_on_bad_example(v1::Data::BAD_EXAMPLE_SKIP);
+  }
   v1::DataSource& source = *job->mutable_data()->mutable_train();
   job->mutable_data()->clear_test();
   job->mutable_data()->clear_split();
@@ -58,6 +61,7 @@ PredictionInput PredictionInputOf(const v1::Job& job) {
   if (const auto id = options.find(kId); id != options.end()) {
     input.id = id->second;
   }
+  input.skip_bad = job.data().on_bad_example() == v1::Data::BAD_EXAMPLE_SKIP;
   const v1::DataSource& source = job.data().train();
   const FieldDescriptor* key = PathKey(source, input.labelled);
   if (key == nullptr) return input;

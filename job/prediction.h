@@ -14,6 +14,8 @@ struct PredictionInput {
   std::string path;       // A file, a folder or a pattern.
   bool labelled = false;  // The input has labels, which are passed over.
   std::string id;         // A column to copy; empty: none.
+  // Examples that cannot be read are left out. Else they are errors.
+  bool skip_bad = false;
 };
 
 // Makes `job`, whose data.train is that of the trained model, one that predicts

@@ -313,8 +313,20 @@ absl::Status TrainingComputer::PredictPart(const client::ComputeTask& task,
   batch.numbers.resize(task.end);
   std::iota(batch.numbers.begin(), batch.numbers.end(), first);
   MaybeMisbehave(batch);
-  EBB_RETURN_IF_ERROR(job->parts->Write(job->train, first, first + task.end,
-                                        [&] { ++steps_; }));
+  const auto wait = [this](absl::Duration time) {
+    WaitUntil(absl::Now() + time);
+    MutexLock lock(&mu_);
+    return !hurry_;
+  };
+  const absl::Status written =
+      job->parts->Write(job->train, first, first + task.end,
+                        {.step = [this] { ++steps_; }, .wait = wait});
+  if (absl::IsCancelled(written)) {
+    LOG(INFO) << "item=" << task.item << " goes back: " << written.message();
+    result->cancelled = true;
+    return absl::OkStatus();
+  }
+  EBB_RETURN_IF_ERROR(written);
   // Nothing is learnt: the gradient is 0.
   client::FloatBufferPtr gradient = pool_.Take(plan.parameters);
   std::ranges::fill(gradient->span(), 0.0f);

@@ -53,7 +53,7 @@ struct LargePutOptions {
   // A part's bytes. S3 takes parts of at least 5 MiB and at most 10,000 of
   // them, so those of a very large object are larger.
   uint64_t part_bytes = uint64_t{64} << 20;
-  // Is asked before each part. True: the upload is given up.
+  // Is asked before each part and at the end. True: the upload is given up.
   std::function<bool()> stop;
 };
 

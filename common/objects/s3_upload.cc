@@ -65,11 +65,14 @@ absl::StatusOr<std::string> S3Objects::Begin(const std::string& key) {
 
 absl::Status S3Objects::PutParts(Upload* upload,
                                  const LargePutOptions& options) {
+  const auto go_on = [&] {
+    return options.stop == nullptr || !options.stop()
+               ? absl::OkStatus()
+               : absl::CancelledError(absl::StrCat(
+                     place_, upload->key, ": the upload was interrupted"));
+  };
   for (uint64_t at = 0; at < upload->bytes.size(); at += upload->part_bytes) {
-    if (options.stop != nullptr && options.stop()) {
-      return absl::CancelledError(
-          absl::StrCat(place_, upload->key, ": the upload was interrupted"));
-    }
+    EBB_RETURN_IF_ERROR(go_on());
     const absl::string_view part = upload->bytes.substr(at, upload->part_bytes);
     Call call;
     call.method = "PUT";
@@ -82,7 +85,7 @@ absl::Status S3Objects::PutParts(Upload* upload,
     if (answer.status != 200) return ErrorOf(call, answer);
     upload->etags.push_back(answer.Header("etag"));
   }
-  return absl::OkStatus();
+  return go_on();
 }
 
 absl::StatusOr<std::string> S3Objects::Complete(

@@ -264,30 +264,148 @@ class PredictTest(unittest.TestCase):
         self.assertIn("complete predictions", self.ebb(*arguments, "done",
                                                        rc=2))
 
-    def test_a_cluster_that_runs(self):
-        daemons = Daemons(BIN, self.folder)
+    def cluster(self, name, workers=True):
+        """Starts one in a folder of its own; returns its address."""
+        os.mkdir(self.path(name))
+        daemons = Daemons(BIN, self.path(name))
         self.addCleanup(daemons.end)
         daemons.start("scheduler", "--listen", "127.0.0.1:0", "--min-servers",
                       "1", "--state-dir", "scheduler", "--address-file",
                       "address")
-        wait_until(lambda: os.path.exists(self.path("address")),
+        wait_until(lambda: os.path.exists(self.path(name, "address")),
                    "no scheduler", LIMIT_S)
-        address = self.read("address").decode().strip()
+        address = self.read(name, "address").decode().strip()
         daemons.start("ps-0", "--id", "0", "--scheduler", address,
                       "--state-dir", "ps-0")
+        if workers:
+            self.workers(name, address)
+        return address
+
+    def workers(self, name, address, **environment):
+        """Two more workers of that cluster."""
+        daemons = Daemons(BIN, self.path(name), {**os.environ, **environment})
+        self.addCleanup(daemons.end)
         for i in "01":
             daemons.start(f"worker-{i}", "--name", f"worker-{i}", "--scheduler",
                           address)
+        return daemons
+
+    def begin(self, *arguments):
+        """A command that goes on, and what it prints in the end."""
+        command = subprocess.Popen(
+            [os.path.join(BIN, "ebb"), *arguments], cwd=self.folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.addCleanup(command.wait)
+        self.addCleanup(command.kill)
+        return command
+
+    def parts(self, folder):
+        """The parts that are there, and when each was written."""
+        return {name: os.stat(self.path(folder, name)).st_mtime_ns
+                for name in os.listdir(self.path(folder))
+                if name.startswith("part-")}
+
+    def beside(self, folder):
+        return [name for name in os.listdir(self.folder)
+                if name.startswith(folder + ".")]
+
+    def test_a_cluster_that_runs(self):
+        address = self.cluster("cluster")
         printed = self.ebb(
             "predict", "points.run", "points.train.csv", "--labelled",
-            "--scheduler", address, "--to", "there", "--part-examples", "1024")
+            "--scheduler", address, "--to", "there/", "--part-examples",
+            "1024")
         self.assertIn("6,000 predictions in there", printed)
         self.assertEqual(self.joined("there"), self.read("points.csv"))
         # The model that was made for the job is gone.
-        self.assertEqual([name for name in os.listdir(self.folder)
-                          if name.startswith("there.")], [])
+        self.assertEqual(self.beside("there"), [])
         self.assertIn("exact", self.ebb("audit", "predict", "--scheduler",
                                         address))
+
+    # Bugs: the claim kept the name of the job, so the scheduler answered with
+    # the one that had ended. A second command of the same folder replaced the
+    # model of the first one, and removed it.
+    def test_a_job_that_ended_early_is_followed_by_another(self):
+        address = self.cluster("slow", workers=False)
+        slow = self.workers("slow", address, EBB_COMPUTE_DELAY="3s")
+        self.train("other", "softmax",
+                   "{train: {csv: points.train.csv, scale: 2}}")
+        predict = ["points.train.csv", "--labelled", "--scheduler", address,
+                   "--to", "ended", "--part-examples", "1024"]
+        first = self.begin("predict", "points.run", *predict)
+        wait_until(lambda: os.path.isdir(self.path("ended"))
+                   and self.parts("ended"), "no part", LIMIT_S)
+        slow.end()  # So the job stays as it is.
+        model, = self.beside("ended")
+        written = os.stat(self.path(model)).st_mtime_ns
+        self.assertIn("of another model",
+                      self.ebb("predict", "other.run", *predict, rc=2))
+        self.assertIn("another `ebb predict` writes there",
+                      self.ebb("predict", "points.run", *predict, rc=2))
+        self.assertEqual(self.beside("ended"), [model])
+        self.assertEqual(os.stat(self.path(model)).st_mtime_ns, written)
+
+        self.ebb("cancel", "predict", "--scheduler", address)
+        said, _ = first.communicate(timeout=LIMIT_S)
+        self.assertEqual(first.returncode, 1, said)
+        self.assertIn("the job was cancelled", said)
+        self.assertEqual(self.beside("ended"), [])
+        before = self.parts("ended")
+        self.assertTrue(0 < len(before) < 6, before)
+
+        self.workers("slow", address)
+        said = self.ebb("predict", "points.run", *predict)
+        self.assertIn("another job predicts what is missing", said)
+        self.assertEqual(self.joined("ended"), self.read("points.csv"))
+        # What was there was kept.
+        after = self.parts("ended")
+        self.assertEqual({name: after[name] for name in before}, before)
+        self.assertEqual(self.beside("ended"), [])
+
+    def test_a_part_that_is_lost_is_written_again(self):
+        address = self.cluster("lossy")
+        predict = ["predict", "points.safetensors", "points.train.csv",
+                   "--labelled", "--scheduler", address, "--to", "lossy.to",
+                   "--part-examples", "1024"]
+        self.ebb(*predict)
+        for name in ("_SUCCESS", "part-001024-002047.csv"):
+            os.remove(self.path("lossy.to", name))
+        self.assertIn("another job predicts", self.ebb(*predict))
+        self.assertEqual(self.joined("lossy.to"), self.read("points.csv"))
+
+    def test_bad_examples_are_left_out_on_demand(self):
+        self.train("line", "linear", MODELS["linear"])
+        header, *rows = self.read("line.train.csv").decode().splitlines()
+        bad = (0, 1500, 5999)
+        for number in bad:
+            rows[number] = "what" + rows[number]
+        with open(self.path("bad.csv"), "w") as file:
+            file.write(f"id,{header.rpartition(',')[0]}\n")
+            for number, row in enumerate(rows):
+                file.write(f"row {number},{row.rpartition(',')[0]}\n")
+        arguments = ["predict", "line.safetensors", "bad.csv", "--id", "id"]
+        workers = ["--workers", "2", "--part-examples", "1024"]
+        self.assertIn("bad.csv:2", self.ebb(*arguments, "-o", "b.csv", rc=2))
+        self.assertIn("bad.csv:2", self.ebb(*arguments, "-o", "b.csv",
+                                            *workers, rc=2))
+        arguments += ["--bad-examples", "skip"]
+        told = "3 bad examples have no predictions; the first: "
+        self.assertIn(told, self.ebb(*arguments, "-o", "bad.one.csv"))
+        self.assertIn(told, self.ebb(*arguments, "-o", "bad.joined.csv",
+                                     *workers))
+        one = self.read("bad.one.csv").decode().splitlines()
+        self.assertEqual(self.read("bad.joined.csv").decode().splitlines(),
+                         one)
+        # Each prediction stands beside the name of its own row.
+        self.assertEqual([line.partition(",")[0] for line in one[1:]],
+                         [f"row {number}" for number in range(6000)
+                          if number not in bad])
+        printed = self.ebb(*arguments, "--to", "bad.to", *workers,
+                           "--kill-every", "2", EBB_COMPUTE_DELAY="1s")
+        self.assertEqual(printed.count(told), 1)
+        self.assertEqual(self.joined("bad.to").decode().splitlines(), one)
+        about = json.loads(self.read("bad.to", "_SUCCESS"))
+        self.assertEqual((about["examples"], about["left_out"]), (5997, 3))
 
 
 if __name__ == "__main__":

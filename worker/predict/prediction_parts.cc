@@ -8,19 +8,27 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <functional>
+#include <string>
+#include <thread>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
+#include "absl/time/clock.h"
 #include "common/fd.h"
+#include "common/mutex.h"
 #include "common/objects/credentials.h"
+#include "common/objects/retries.h"
 #include "common/objects/s3_objects.h"
 #include "common/status_macros.h"
 #include "common/tls/sha256.h"
+#include "glog/logging.h"
 #include "job/prediction.h"
 
 namespace ebb::worker {
@@ -28,6 +36,51 @@ namespace ebb::worker {
 namespace {
 
 constexpr absl::string_view kS3 = "s3://";
+// Within which one request to a bucket is repeated.
+constexpr absl::Duration kRequestPatience = absl::Milliseconds(200);
+
+bool MayPass(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+}
+
+// Calls `step` now and then as long as it exists: a request may take longer
+// than a lease lives.
+class Stepping {
+ public:
+  explicit Stepping(absl::FunctionRef<void()> step)
+      : thread_([this, step] {
+          MutexLock lock(&mu_);
+          while (!ended_) {
+            step();
+            end_.WaitFor(&mu_, kInterval);
+          }
+        }) {}
+  ~Stepping() {
+    {
+      MutexLock lock(&mu_);
+      ended_ = true;
+      end_.SignalAll();
+    }
+    thread_.join();
+  }
+  Stepping(const Stepping&) = delete;
+  Stepping& operator=(const Stepping&) = delete;
+
+ private:
+  static constexpr absl::Duration kInterval = absl::Milliseconds(250);
+  Mutex mu_;
+  CondVar end_;
+  bool ended_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread thread_;  // Last: it uses the others.
+};
+
+absl::StatusOr<std::string> ReadLine(const std::string& path) {
+  std::ifstream in(path);
+  std::string line;
+  if (in.is_open() && std::getline(in, line)) return line;
+  return absl::ErrnoToStatus(in.is_open() ? EIO : errno,
+                             absl::StrCat("cannot read ", path));
+}
 
 absl::Status CannotWrite(const std::string& path, int error = errno) {
   return absl::ErrnoToStatus(
@@ -113,8 +166,16 @@ std::string PartFileName(int64_t first, int64_t last, int64_t examples) {
   return absl::StrFormat("part-%0*d-%0*d.csv", digits, first, digits, last - 1);
 }
 
+std::string PredictionIdentity(const v1::Job& job, uint64_t layout_hash) {
+  const job::PredictionInput input = job::PredictionInputOf(job);
+  return absl::BytesToHexString(
+      Sha256(absl::StrCat(layout_hash, " ", job.model().sha256(), " ",
+                          input.labelled ? 1 : 0, " ", input.id)));
+}
+
 absl::StatusOr<std::unique_ptr<PredictionParts>> PredictionParts::Load(
-    const v1::Job& job, const UserCode& code, const data::OpenBytes& open) {
+    const v1::Job& job, uint64_t layout_hash, const UserCode& code,
+    const data::OpenBytes& open, const BucketPatience& patience) {
   const std::string& path = job.predict().model();
   EBB_ASSIGN_OR_RETURN(ExportedModel model, LoadExport(path));
   const std::string hash = absl::BytesToHexString(Sha256(model.file.bytes()));
@@ -136,10 +197,13 @@ absl::StatusOr<std::unique_ptr<PredictionParts>> PredictionParts::Load(
         open(absl::StrCat(absl::StripSuffix(to, "/"), "/", kPredictionClaim))
             .status());
     EBB_ASSIGN_OR_RETURN(S3Options options, ParseS3Url(to, ProcessEnvironment));
+    // Write waits by itself, so that a worker may leave.
+    options.retries.patience = kRequestPatience;
     EBB_ASSIGN_OR_RETURN(bucket, S3Objects::Open(std::move(options)));
   }
-  return std::unique_ptr<PredictionParts>(new PredictionParts(
-      job, open, std::move(model), *std::move(loaded), std::move(bucket)));
+  return std::unique_ptr<PredictionParts>(
+      new PredictionParts(job, layout_hash, open, patience, std::move(model),
+                          *std::move(loaded), std::move(bucket)));
 }
 
 absl::StatusOr<data::Dataset> PredictionParts::LoadInput(
@@ -147,33 +211,54 @@ absl::StatusOr<data::Dataset> PredictionParts::LoadInput(
   const job::PredictionInput input = job::PredictionInputOf(job_);
   EBB_ASSIGN_OR_RETURN(
       data::Dataset examples,
-      data::Dataset::LoadIndexed(
-          SpecToPredict(model_, input.path, input.labelled, input.id), index,
-          open_));
+      data::Dataset::LoadIndexed(SpecToPredict(model_, input), index, open_));
   extras_.id_column = input.id;
   if (!input.id.empty()) {
-    EBB_ASSIGN_OR_RETURN(extras_.ids, ReadIds(model_, input.path,
-                                              input.labelled, input.id, open_));
+    EBB_ASSIGN_OR_RETURN(extras_.ids, ReadIds(model_, input, open_));
   }
   return examples;
 }
 
 absl::Status PredictionParts::Write(const data::Dataset& input, int64_t first,
                                     int64_t last,
-                                    absl::FunctionRef<void()> step) {
+                                    const WhileWriting& meanwhile) {
   const std::string name = PartFileName(first, last, input.examples());
   extras_.first = first;
   extras_.last = last;
-  extras_.step = step;
+  extras_.step = meanwhile.step;
   const auto write = [&](const std::function<void(absl::string_view)>& add) {
     return WritePredictions(model_, input, loaded_->model.get(), add, extras_);
   };
-  if (bucket_ == nullptr) {
-    EBB_ASSIGN_OR_RETURN(PartFile file,
-                         PartFile::Make(job_.predict().to(), name));
-    EBB_RETURN_IF_ERROR(write([&](absl::string_view text) { file.Add(text); }));
-    return file.Finish();
+  if (bucket_ != nullptr) return WriteToBucket(name, meanwhile, write);
+  const std::string& folder = job_.predict().to();
+  EBB_RETURN_IF_ERROR(
+      CheckClaim(ReadLine(absl::StrCat(folder, "/", kPredictionClaim))));
+  if (access(absl::StrCat(folder, "/", name).c_str(), F_OK) == 0) {
+    return absl::OkStatus();
   }
+  EBB_ASSIGN_OR_RETURN(PartFile file, PartFile::Make(folder, name));
+  EBB_RETURN_IF_ERROR(write([&](absl::string_view text) { file.Add(text); }));
+  return file.Finish();
+}
+
+absl::Status PredictionParts::WriteToBucket(
+    const std::string& name, const WhileWriting& meanwhile,
+    absl::FunctionRef<
+        absl::Status(const std::function<void(absl::string_view)>&)>
+        write) {
+  bool there = false;
+  EBB_RETURN_IF_ERROR(Patiently(meanwhile, [&]() -> absl::Status {
+    auto claim = bucket_->Get(kPredictionClaim, {});
+    if (MayPass(claim.status())) return claim.status();
+    EBB_RETURN_IF_ERROR(CheckClaim(
+        claim.ok() ? absl::StatusOr<std::string>(std::move(claim->bytes))
+                   : claim.status()));
+    EBB_ASSIGN_OR_RETURN(const ObjectPage page,
+                         bucket_->List({.prefix = name, .most = 1}));
+    there = !page.objects.empty() && page.objects.front().key == name;
+    return absl::OkStatus();
+  }));
+  if (there) return absl::OkStatus();
   // An object is put whole.
   std::string whole;
   uint64_t bytes = 0;
@@ -187,7 +272,51 @@ absl::Status PredictionParts::Write(const data::Dataset& input, int64_t first,
                      " bytes, and an object at most ", kMostObjectBytes,
                      "; make the parts smaller by --part-examples"));
   }
-  return PutObject(bucket_.get(), name, whole).status();
+  return Patiently(meanwhile, [&] {
+    return PutObject(bucket_.get(), name, whole).status();
+  });
+}
+
+absl::Status PredictionParts::Patiently(
+    const WhileWriting& meanwhile,
+    absl::FunctionRef<absl::Status()> ask) const {
+  bool leaves = false;
+  RetryOptions options;
+  options.patience = patience_.patience;
+  options.first_wait = patience_.first_wait;
+  options.longest_wait = patience_.longest_wait;
+  options.wait = [&](absl::Duration wait) { leaves = !meanwhile.wait(wait); };
+  // Workers that lost the bucket at once come back at different times.
+  Retries retries(options,
+                  static_cast<uint64_t>(absl::ToUnixNanos(absl::Now())));
+  const Stepping stepping(meanwhile.step);
+  absl::Status asked;
+  do {
+    if (leaves) {
+      return absl::CancelledError(absl::StrCat(
+          "the worker leaves before the bucket answers: ", asked.message()));
+    }
+    asked = ask();
+    if (!MayPass(asked)) return asked;
+    LOG_IF(WARNING, retries.tries() == 1)
+        << "waits up to " << patience_.patience
+        << " for the bucket: " << asked.message();
+  } while (retries.Again());
+  return absl::Status(asked.code(),
+                      absl::StrCat(asked.message(), "; it was tried for ",
+                                   absl::FormatDuration(patience_.patience)));
+}
+
+absl::Status PredictionParts::CheckClaim(
+    const absl::StatusOr<std::string>& text) const {
+  if (text.ok() && absl::StartsWith(*text, claim_)) return absl::OkStatus();
+  if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
+  return absl::FailedPreconditionError(absl::StrCat(
+      job_.predict().to(),
+      text.ok() ? " has other predictions now" : " has no predictions any more",
+      ": ", kPredictionClaim,
+      text.ok() ? " does not name those of this job" : " is not there",
+      "; cancel the job, or predict to another folder"));
 }
 
 int64_t PredictionParts::memory_bytes() const {

@@ -10,7 +10,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
-#include "data/column_text.h"
+#include "data/good_column_text.h"
 #include "job/traits.h"
 #include "worker/examples.h"
 #include "worker/job_data.h"
@@ -142,47 +142,48 @@ absl::Status CheckNpyToPredict(const v1::DataSource& train, bool labelled) {
 }  // namespace
 
 data::SourceSpec SpecToPredict(const ExportedModel& stored,
-                               const std::string& path, bool labelled,
-                               const std::string& id) {
+                               const job::PredictionInput& input) {
   data::SourceSpec spec = TrainingSource(stored.job, LabelKindOf(stored.index));
-  spec.path = path;
+  spec.path = input.path;
   spec.further_paths.clear();
   spec.split.reset();
   spec.like = stored.columns;
   std::vector<std::string>& ignored = spec.csv.ignore;
-  if (!id.empty() && !stored.columns &&
-      std::ranges::find(ignored, id) == ignored.end()) {
-    ignored.push_back(id);
+  if (!input.id.empty() && !stored.columns &&
+      std::ranges::find(ignored, input.id) == ignored.end()) {
+    ignored.push_back(input.id);
   }
-  // There is a prediction for each line.
-  spec.on_bad_example = data::OnBadExample::kStop;
-  if (spec.has_labels) spec.has_labels = labelled;
+  // There is a prediction for each line, unless the user says otherwise.
+  spec.on_bad_example =
+      input.skip_bad ? data::OnBadExample::kSkip : data::OnBadExample::kStop;
+  if (spec.has_labels) spec.has_labels = input.labelled;
   spec.bags.vocabulary.clear();  // The model knows its words.
   spec.documents.least_words = 0;
   if (spec.kind == data::SourceKind::kNpy) {
     spec.path.clear();
-    spec.npy.features = path;
+    spec.npy.features = input.path;
     return spec;
   }
   if (spec.kind != data::SourceKind::kIdx) return spec;
   spec.idx = {};
-  if (!labelled) {  // A file of images alone.
+  if (!input.labelled) {  // A file of images alone.
     spec.path.clear();
-    spec.idx.images = path;
+    spec.idx.images = input.path;
   }
   return spec;
 }
 
 absl::StatusOr<data::Dataset> LoadToPredict(const ExportedModel& stored,
-                                            const std::string& path,
-                                            bool labelled,
-                                            const std::string& id,
+                                            const job::PredictionInput& input,
                                             const data::OpenBytes& open) {
-  EBB_RETURN_IF_ERROR(CheckNpyToPredict(stored.job.data().train(), labelled));
-  auto loaded = data::Dataset::LoadLike(
-      SpecToPredict(stored, path, labelled, id), stored.index, open);
-  if (loaded.ok() || labelled) return loaded;
-  const data::SourceSpec with_labels = SpecToPredict(stored, path, true, id);
+  EBB_RETURN_IF_ERROR(
+      CheckNpyToPredict(stored.job.data().train(), input.labelled));
+  auto loaded =
+      data::Dataset::LoadLike(SpecToPredict(stored, input), stored.index, open);
+  if (loaded.ok() || input.labelled) return loaded;
+  job::PredictionInput labelled = input;
+  labelled.labelled = true;
+  const data::SourceSpec with_labels = SpecToPredict(stored, labelled);
   const bool binary = job::TraitsOf(stored.job.data().train()).binary();
   if (binary ||
       !data::Dataset::LoadLike(with_labels, stored.index, open).ok()) {
@@ -197,22 +198,31 @@ absl::StatusOr<data::Dataset> LoadToPredict(const ExportedModel& stored,
           with_labels.looks_at_labels ? ", --score compares with them" : ""));
 }
 
-absl::StatusOr<std::vector<std::string>> ReadIds(const ExportedModel& stored,
-                                                 const std::string& path,
-                                                 bool labelled,
-                                                 const std::string& id,
-                                                 const data::OpenBytes& open) {
-  const data::SourceSpec spec = SpecToPredict(stored, path, labelled, id);
+std::string LeftOutText(const data::Dataset& examples) {
+  const data::LeftOut& left_out = examples.left_out();
+  if (left_out.examples == 0) return "";
+  return absl::StrCat(left_out.examples,
+                      left_out.examples == 1
+                          ? " bad example has no prediction: "
+                          : " bad examples have no predictions; the first: ",
+                      left_out.first);
+}
+
+absl::StatusOr<std::vector<std::string>> ReadIds(
+    const ExportedModel& stored, const job::PredictionInput& input,
+    const data::OpenBytes& open) {
+  const data::SourceSpec spec = SpecToPredict(stored, input);
   if (spec.kind != data::SourceKind::kCsv) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "--id ", id, ": only tables (csv) have columns to carry through; ",
+        "--id ", input.id,
+        ": only tables (csv) have columns to carry through; ",
         spec.kind == data::SourceKind::kRatings
             ? "the model reads ratings by user and item"
             : "the model reads another format",
-        ". Leave --id out: there is a prediction for each example of ", path,
-        ", in their order"));
+        ". Leave --id out: there is a prediction for each example of ",
+        input.path, ", in their order"));
   }
-  return data::ReadColumnText(spec, stored.index.encoding, id, open);
+  return data::ReadGoodColumnText(spec, stored.index, input.id, open);
 }
 
 size_t HeaderLength(absl::string_view predictions) {

@@ -14,29 +14,31 @@
 #include "data/byte_source.h"
 #include "data/dataset.h"
 #include "data/source.h"
+#include "job/prediction.h"
 #include "models/model.h"
 #include "worker/predict/exported_model.h"
 
 namespace ebb::worker {
 
-// The source at `path` (a file, a folder or a pattern), read as the job reads
-// its training data but without labels. With `labelled` it has labels. They are
+// The source at `input.path` (a file, a folder or a pattern), read as the job
+// reads its training data but without labels. If it is labelled, the labels are
 // in the examples, to score by; IDX files have theirs elsewhere, so there
 // `path` is then the front of both names. An error says so where the data would
-// be read with labels. `id` is a column to carry, or empty: where columns have
-// no names it is left out of the features.
+// be read with labels. The column `input.id`, where columns have no names, is
+// left out of the features.
 absl::StatusOr<data::Dataset> LoadToPredict(
-    const ExportedModel& stored, const std::string& path, bool labelled,
-    const std::string& id = "", const data::OpenBytes& open = data::OpenFile);
+    const ExportedModel& stored, const job::PredictionInput& input,
+    const data::OpenBytes& open = data::OpenFile);
 // How that source is read.
 data::SourceSpec SpecToPredict(const ExportedModel& stored,
-                               const std::string& path, bool labelled,
-                               const std::string& id);
+                               const job::PredictionInput& input);
+// Says to people what was left out of it. Empty: nothing was.
+std::string LeftOutText(const data::Dataset& examples);
 
-// The text of that column of the same table, one for each example.
+// The text of the column `input.id`, one for each example.
 absl::StatusOr<std::vector<std::string>> ReadIds(
-    const ExportedModel& stored, const std::string& path, bool labelled,
-    const std::string& id, const data::OpenBytes& open = data::OpenFile);
+    const ExportedModel& stored, const job::PredictionInput& input,
+    const data::OpenBytes& open = data::OpenFile);
 
 // Examples with keys for which the model has no row: the training data did not
 // have them, or their rows were not admitted or have vanished.

@@ -118,6 +118,8 @@ void S3Server::SetFaults(const std::string& faults) {
   Control("/-/faults", faults);
 }
 
+void S3Server::PutMarker(const std::string& key) { Control("/-/marker", key); }
+
 void S3Server::MakePublic() { Control("/-/public", ""); }
 
 int64_t S3Server::requests() { return Number("/-/count"); }

@@ -37,6 +37,9 @@ class S3Server {
 
   // A JSON list, as s3_server.py says; replaces the faults before.
   void SetFaults(const std::string& faults);
+  // Puts an empty object whose key ends with "/", as other tools do to make a
+  // "folder". No ObjectStore puts such a key.
+  void PutMarker(const std::string& key);
   // From now on, requests need no signature.
   void MakePublic();
   int64_t requests();

@@ -18,7 +18,8 @@ The tests control it by POST /-/faults with a JSON list of faults. Each has a
 Kinds: "STATUS CODE" (an error, as "503 SlowDown"), "reset" (closes before it
 does anything), "lost" (does it, and closes without an answer), "cut" (ends the
 body early), "no_ranges", "no_conditions", "late" (200, and an error in the body).
-POST /-/uploads says how many uploads were begun and not ended.
+POST /-/uploads says how many uploads were begun and not ended. POST /-/marker
+puts an empty object, whose key may end with "/".
 """
 
 import argparse
@@ -184,6 +185,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 bucket.uploads.clear()
                 bucket.faults = []
             self.server.public = False
+        elif self.path == "/-/marker":
+            with bucket.lock:
+                bucket.objects[body.decode()] = (b"", '"marker"')
         elif self.path == "/-/uploads":
             return self.answer(200, str(len(bucket.uploads)).encode())
         return self.answer(200, str(bucket.requests).encode())

@@ -61,17 +61,18 @@ bool AllAnswered(const AuditReport& audit) {
 
 absl::StatusOr<ClusterPrediction> PredictOnCluster(
     const ClusterAccess& access, const PreparedJob& prepared,
-    const std::string& request_id, bool quiet) {
+    const std::string& request_id, const ClusterPredictionOptions& options) {
   // Before any thread: they hold back the same signals.
   EBB_ASSIGN_OR_RETURN(SignalWaiter signals, SignalWaiter::Create());
   EBB_ASSIGN_OR_RETURN(const uint64_t job,
                        Submit(access, prepared, request_id));
-  Screen screen(DetectConsole(), quiet, stdout);
+  Screen screen(DetectConsole(), options.quiet, stdout);
   screen.Print(absl::StrCat(prepared.record.name, " is job ", job, "\n"));
   ClusterPrediction result;
   v1::GetStatusRequest ask;
   ask.set_job(job);
   absl::Time completed = absl::InfiniteFuture();
+  bool looked = !options.known;
   for (;;) {
     const auto answer = access.Scheduler().GetStatus(ask, kAdminDeadline);
     const absl::Time now = absl::Now();
@@ -84,6 +85,11 @@ absl::StatusOr<ClusterPrediction> PredictOnCluster(
       result.status = answer->jobs(0);
       screen.Show(ProgressOf(*answer, 0, 0), now);
       const v1::JobSummary& summary = result.status.summary();
+      if (!std::exchange(looked, true)) {
+        result.had_ended = summary.state() == v1::JOB_STATE_CANCELLED ||
+                           summary.state() == v1::JOB_STATE_COMPLETE;
+        if (result.had_ended && !result.status.skipped().empty()) return result;
+      }
       if (summary.state() == v1::JOB_STATE_CANCELLED) {
         result.problems.push_back("the job was cancelled");
         return result;

@@ -19,15 +19,24 @@ struct ClusterPrediction {
   std::optional<AuditReport> audit;  // Once it is complete.
   double seconds = 0;                // Since it was submitted.
   bool interrupted = false;          // The job goes on.
+  // It had ended when it was submitted, as a job that was known.
+  bool had_ended = false;
   std::vector<std::string> problems;
+};
+
+struct ClusterPredictionOptions {
+  bool quiet = false;
+  // The name may be that of a job which was submitted before.
+  bool known = false;
 };
 
 // Submits the job, under `request_id` only once, and watches it to its end.
 // Blocks, and prints its progress unless `quiet`. A scheduler that is away is
-// waited for. The errors of SubmitJob; later ones are problems.
+// waited for. If the job `had_ended` without all of its parts, there is no
+// audit. The errors of SubmitJob; later ones are problems.
 absl::StatusOr<ClusterPrediction> PredictOnCluster(
     const ClusterAccess& access, const PreparedJob& prepared,
-    const std::string& request_id, bool quiet);
+    const std::string& request_id, const ClusterPredictionOptions& options);
 
 }  // namespace ebb::tools
 

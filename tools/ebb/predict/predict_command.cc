@@ -1,6 +1,7 @@
 // `ebb predict`.
-#include <unistd.h>
+#include <stdlib.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -8,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -19,6 +21,7 @@
 #include "common/status_macros.h"
 #include "data/byte_source.h"
 #include "data/remote_files.h"
+#include "job/prediction.h"
 #include "job/traits.h"
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/access_flags.h"
@@ -57,6 +60,7 @@ struct PredictFlags {
   bool labelled = false;
   std::string id;
   bool score = false;
+  bool skip_bad = false;  // Leave out examples that cannot be read.
 
   // On many workers.
   std::string to;
@@ -161,6 +165,11 @@ absl::Status Answer(const PredictFlags& flags, const StoredModel& stored) {
                      ": questions about words have neither columns nor labels; "
                      "leave it out"));
   }
+  if (flags.skip_bad) {
+    return absl::InvalidArgumentError(
+        "--bad-examples skip: word vectors answer questions, and a line that "
+        "asks none is a mistake; leave it out");
+  }
   EBB_ASSIGN_OR_RETURN(const WordIndex index, WordIndex::Create(stored));
   AnalogyTally tally;
   const auto answer = [&](std::ostream& out) {
@@ -213,16 +222,22 @@ int Predict(const PredictFlags& flags) {
   const bool labelled =
       flags.score ||
       (flags.labelled && !job::TraitsOf(stored->job.data().train()).binary());
-  const auto examples =
-      LoadToPredict(*stored, flags.data, labelled, flags.id, Anywhere());
+  const job::PredictionInput input = {.path = flags.data,
+                                      .labelled = labelled,
+                                      .id = flags.id,
+                                      .skip_bad = flags.skip_bad};
+  const auto examples = LoadToPredict(*stored, input, Anywhere());
   if (!examples.ok()) return Report(examples.status());
   for (const std::string& remark : examples->remarks()) {
     std::cerr << "warning: " << flags.data << ": " << remark << "\n";
   }
+  if (const std::string text = worker::LeftOutText(*examples); !text.empty()) {
+    std::cerr << "warning: " << flags.data << ": " << text << "\n";
+  }
   UnknownKeys unknown;
   PredictionExtras extras = {.id_column = flags.id, .unknown = &unknown};
   if (!flags.id.empty()) {
-    auto ids = ReadIds(*stored, flags.data, labelled, flags.id, Anywhere());
+    auto ids = ReadIds(*stored, input, Anywhere());
     if (!ids.ok()) return Report(ids.status());
     extras.ids = *std::move(ids);
   }
@@ -272,32 +287,87 @@ int Predict(const PredictFlags& flags) {
 }
 
 // The file that workers read the model from: the one that is named, or one that
-// is made of what is stored of a job, beside the folder of the parts, or for a
-// bucket on this machine.
-struct ModelFile {
-  std::string path;
-  bool made = false;
-  bool damaged = false;  // Newer versions may be lost.
-
+// is made of what is stored of a job. The latter is at first in a folder which
+// this command alone knows; workers on this machine read it there. For a
+// cluster that runs, the command that has claimed the folder of the parts gives
+// the file the place that the job names. The destructor removes what was made.
+class ModelFile {
+ public:
   ModelFile() = default;
   ModelFile(ModelFile&& other) noexcept
-      : path(std::move(other.path)),
-        made(std::exchange(other.made, false)),
-        damaged(other.damaged) {}
+      : path_(std::move(other.path_)),
+        damaged_(other.damaged_),
+        folder_(std::exchange(other.folder_, "")),
+        place_(std::exchange(other.place_, "")) {}
   ~ModelFile() {
     std::error_code error;
-    if (made) std::filesystem::remove(path, error);
+    if (!folder_.empty()) std::filesystem::remove_all(folder_, error);
+    if (!place_.empty()) std::filesystem::remove(place_, error);
   }
+
+  static ModelFile Named(const std::string& path) {
+    ModelFile file;
+    file.path_ = path;
+    return file;
+  }
+  // Writes the model into a new folder whose name begins with `beside`.
+  static absl::StatusOr<ModelFile> Make(const ModelExport& model,
+                                        const std::string& beside,
+                                        bool damaged) {
+    std::error_code error;  // mkdtemp tells.
+    std::filesystem::create_directories(
+        std::filesystem::path(beside).parent_path(), error);
+    std::string folder = absl::StrCat(beside, "-XXXXXX");
+    if (mkdtemp(folder.data()) == nullptr) {
+      return absl::ErrnoToStatus(
+          errno, absl::StrCat("cannot make the folder ", folder,
+                              " for the model that workers read"));
+    }
+    ModelFile file;
+    file.folder_ = folder;
+    file.path_ = absl::StrCat(folder, "/model.safetensors");
+    file.damaged_ = damaged;
+    EBB_RETURN_IF_ERROR(
+        WriteSafetensors(file.path_, model.tensors, model.metadata));
+    return file;
+  }
+
+  const std::string& path() const { return path_; }
+  bool made() const { return !folder_.empty(); }
+  bool damaged() const { return damaged_; }  // Newer versions may be lost.
+
+  // Moves a file that was made to `place`, beside its folder. The caller has
+  // the claim of the folder of the parts: no other command uses the place.
+  absl::Status Publish(const std::string& place) {
+    std::error_code error;
+    std::filesystem::rename(path_, place, error);
+    if (error) {
+      return absl::ErrnoToStatus(
+          error.value(),
+          absl::StrCat("cannot write ", place, ", the model for the workers"));
+    }
+    std::filesystem::remove_all(std::exchange(folder_, ""), error);
+    path_ = place;
+    place_ = place;
+    return absl::OkStatus();
+  }
+  // A job may still need the file. Returns its path; empty: none was made.
+  std::string Keep() { return std::exchange(place_, ""); }
+
+ private:
+  std::string path_;
+  bool damaged_ = false;
+  std::string folder_;  // Is to be removed; empty: nothing was made.
+  std::string place_;   // Is to be removed; empty: nothing is there.
 };
 
 absl::StatusOr<ModelFile> ModelFileOf(const PredictFlags& flags,
                                       const std::string& to) {
-  ModelFile file;
+  bool damaged = false;
   if (absl::EndsWith(flags.model.name, ".safetensors")) {
     // Load tells of a --job that the file does not have.
-    if (!flags.model.job.empty()) return Load(flags, &file.damaged).status();
-    file.path = flags.model.name;
-    return file;
+    if (!flags.model.job.empty()) return Load(flags, &damaged).status();
+    return ModelFile::Named(flags.model.name);
   }
   const bool bucket = PredictionFolder::IsBucket(to);
   if (bucket && flags.cluster) {
@@ -307,19 +377,14 @@ absl::StatusOr<ModelFile> ModelFileOf(const PredictFlags& flags,
         "file, and there is no folder for it\nhint: ebb checkpoint export ",
         flags.model.name, " -o FILE.safetensors, and give FILE.safetensors"));
   }
-  EBB_ASSIGN_OR_RETURN(const StoredModel stored, Load(flags, &file.damaged));
+  EBB_ASSIGN_OR_RETURN(const StoredModel stored, Load(flags, &damaged));
   EBB_ASSIGN_OR_RETURN(const models::ModelDescription description,
                        DescriptionOf(stored, flags.plugin_folders));
-  const ModelExport all = ExportModel(stored, description);
-  file.path = bucket ? absl::StrCat(TemporaryFolder(), "/ebb-predict-",
-                                    getpid(), ".model.safetensors")
-                     : absl::StrCat(to, ".model.safetensors");
-  std::error_code error;  // WriteSafetensors tells.
-  std::filesystem::create_directories(
-      std::filesystem::path(file.path).parent_path(), error);
-  EBB_RETURN_IF_ERROR(WriteSafetensors(file.path, all.tensors, all.metadata));
-  file.made = true;
-  return file;
+  return ModelFile::Make(ExportModel(stored, description),
+                         bucket
+                             ? absl::StrCat(TemporaryFolder(), "/ebb-predict")
+                             : absl::StrCat(to, ".model"),
+                         damaged);
 }
 
 // How many workers a cluster is taken to have for the size of the parts.
@@ -367,10 +432,29 @@ absl::StatusOr<WorkersResult> PredictLocally(PredictFlags& flags,
 
 absl::StatusOr<WorkersResult> PredictThere(const PredictFlags& flags,
                                            const PreparedPrediction& prepared,
-                                           const PredictionFolder& folder) {
-  EBB_ASSIGN_OR_RETURN(ClusterPrediction done,
-                       PredictOnCluster(flags.model.access, prepared.job,
-                                        folder.request_id(), flags.run.quiet));
+                                           PredictionFolder* folder) {
+  const auto predict = [&](bool known) {
+    return PredictOnCluster(flags.model.access, prepared.job,
+                            folder->request_id(),
+                            {.quiet = flags.run.quiet, .known = known});
+  };
+  EBB_ASSIGN_OR_RETURN(ClusterPrediction done, predict(folder->goes_on()));
+  if (done.had_ended) {
+    // The scheduler answers each further submission under that name by the job
+    // that has ended. What it did not write needs another job.
+    EBB_ASSIGN_OR_RETURN(const std::vector<std::string> missing,
+                         folder->Settle(prepared.job.record.plan, done.status));
+    const bool cancelled =
+        done.status.summary().state() == v1::JOB_STATE_CANCELLED;
+    if (cancelled || !missing.empty()) {
+      EBB_RETURN_IF_ERROR(folder->Renew());
+      if (!flags.run.quiet) {
+        std::cout << "this job has ended before all was predicted: another job "
+                  << "predicts what is missing\n";
+      }
+      EBB_ASSIGN_OR_RETURN(done, predict(/*known=*/false));
+    }
+  }
   if (!done.interrupted && done.problems.empty() &&
       (!done.audit || !done.audit->exact())) {
     done.problems.push_back(
@@ -384,12 +468,14 @@ absl::StatusOr<WorkersResult> PredictThere(const PredictFlags& flags,
 
 // What _SUCCESS says.
 Json AboutPredictions(const PredictFlags& flags, const JobPlan& plan,
-                      const v1::Job& job, const WorkersResult& result) {
+                      const v1::Job& job, int64_t left_out,
+                      const WorkersResult& result) {
   Json json = Json::Object();
   json["model"] = flags.model.name;
   json["model_sha256"] = job.model().sha256();
   json["data"] = flags.data;
   json["examples"] = plan.examples;
+  json["left_out"] = left_out;
   json["parts"] = plan.items();
   json["part_examples"] = plan.shard_size;
   json["seconds"] = result.seconds;
@@ -414,14 +500,16 @@ absl::Status CheckFlags(const PredictFlags& flags) {
   return flags.output.empty() ? absl::OkStatus() : CheckWritable(flags.output);
 }
 
-PredictionWish WishOf(const PredictFlags& flags, const std::string& model,
+PredictionWish WishOf(const PredictFlags& flags, const ModelFile& model,
                       const std::string& to) {
   PredictionWish wish = {
-      .model = model,
+      .model = model.path(),
+      .model_beside = flags.cluster && model.made() ? to : "",
       .data = flags.data,
       .labelled = flags.labelled,
       .score = flags.score,
       .id = flags.id,
+      .skip_bad = flags.skip_bad,
       .to = to,
       .part_examples = flags.part_examples > 0
                            ? flags.part_examples
@@ -461,8 +549,8 @@ absl::StatusOr<Figures> Score(const JobPlan& plan,
 // Settles the folder, and says what came of it. `scores` may be null. Returns
 // the exit code.
 int Conclude(const PredictFlags& flags, const JobPlan& plan, const v1::Job& job,
-             const WorkersResult& result, const PredictionFolder& folder,
-             PartScores* scores) {
+             int64_t left_out, const WorkersResult& result,
+             const PredictionFolder& folder, PartScores* scores) {
   const auto missing = folder.Settle(plan, result.status);
   if (!missing.ok()) return Report(missing.status());
   std::vector<std::string> problems = *missing;
@@ -474,7 +562,7 @@ int Conclude(const PredictFlags& flags, const JobPlan& plan, const v1::Job& job,
   }
   absl::StatusOr<Figures> figures = Figures();
   if (!failed) {
-    Json about = AboutPredictions(flags, plan, job, result);
+    Json about = AboutPredictions(flags, plan, job, left_out, result);
     if (scores != nullptr) figures = Score(plan, folder, scores, &about);
     const absl::Status complete =
         figures.ok() ? Complete(flags, plan, about, folder) : figures.status();
@@ -508,10 +596,20 @@ std::string FolderOf(const PredictFlags& flags) {
   if (PredictionFolder::IsBucket(flags.to)) {
     return std::string(absl::StripSuffix(flags.to, "/"));
   }
-  return std::filesystem::absolute(
-             flags.to.empty() ? absl::StrCat(flags.output, ".parts") : flags.to)
-      .lexically_normal()
-      .string();
+  std::string path =
+      std::filesystem::absolute(
+          flags.to.empty() ? absl::StrCat(flags.output, ".parts") : flags.to)
+          .lexically_normal()
+          .string();
+  // What stands beside the folder has its name in front.
+  if (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+// Whether no worker will ask for an item of the job any more.
+bool HasEnded(const v1::JobStatus& job) {
+  const v1::JobState state = job.summary().state();
+  return state == v1::JOB_STATE_COMPLETE || state == v1::JOB_STATE_CANCELLED;
 }
 
 int PredictOnWorkers(PredictFlags& flags) {
@@ -520,31 +618,44 @@ int PredictOnWorkers(PredictFlags& flags) {
   const std::string to = FolderOf(flags);
   auto model = ModelFileOf(flags, to);
   if (!model.ok()) return Report(model.status());
-  auto prepared = PreparePrediction(WishOf(flags, model->path, to));
+  auto prepared = PreparePrediction(WishOf(flags, *model, to));
   if (!prepared.ok()) return Report(prepared.status());
   const JobPlan plan = prepared->job.record.plan;
   const v1::Job job = prepared->job.job;
+  const int64_t left_out = prepared->left_out;
   std::optional<PartScores> scores = std::move(prepared->scores);
   for (const std::string& remark : prepared->remarks) {
     std::cerr << "warning: " << flags.data << ": " << remark << "\n";
   }
-  const auto folder =
+  auto folder =
       PredictionFolder::Claim(to, prepared->identity, plan.shard_size);
   if (!folder.ok()) return Report(folder.status());
+  ModelFile file = *std::move(model);  // Goes while the claim holds.
+  if (flags.cluster && file.made()) {
+    const absl::Status there = file.Publish(job.predict().model());
+    if (!there.ok()) return Report(there);
+  }
   const auto result = flags.cluster
-                          ? PredictThere(flags, *prepared, *folder)
+                          ? PredictThere(flags, *prepared, &*folder)
                           : PredictLocally(flags, *std::move(prepared));
+  if (flags.cluster && !(result.ok() && HasEnded(result->status))) {
+    const std::string kept = file.Keep();
+    const bool interrupted = result.ok() && result->interrupted;
+    if (!kept.empty() && !interrupted) {
+      std::cerr << kept << " stays, for the job may need it; the same command "
+                << "removes it once the job has ended\n";
+    }
+  }
   if (!result.ok()) return Report(result.status());
   if (result->interrupted) {
-    if (flags.cluster) model->made = false;  // The job still needs it.
     std::cerr << (flags.cluster
                       ? "the job goes on; the same command watches it again\n"
                       : "the same command begins again\n");
     return kExitInterrupted;
   }
-  const int exit_code =
-      Conclude(flags, plan, job, *result, *folder, scores ? &*scores : nullptr);
-  return model->damaged ? kExitFailed : exit_code;
+  const int exit_code = Conclude(flags, plan, job, left_out, *result, *folder,
+                                 scores ? &*scores : nullptr);
+  return file.damaged() ? kExitFailed : exit_code;
 }
 
 }  // namespace
@@ -578,6 +689,15 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
       "--score", flags->score,
       "Compare the predictions with the labels that the file has. Without -o "
       "no predictions are written. For IDX, DATA is the prefix of both files");
+  command
+      ->add_option_function<std::string>(
+          "--bad-examples",
+          [flags](const std::string& what) {
+            flags->skip_bad = what == "skip";
+          },
+          "What to do about an example that cannot be read: stop, or skip it, "
+          "so that it has no prediction (stop)")
+      ->check(CLI::IsMember({"stop", "skip"}));
   AddPluginsFlag(command, &flags->plugin_folders);
   command->add_option("--to", flags->to,
                       "Folder or s3://BUCKET/PREFIX for the predictions of "

@@ -28,46 +28,16 @@ namespace ebb::tools {
 namespace {
 
 namespace fs = std::filesystem;
+using worker::kClaimFirstWord;
 using worker::kPredictionClaim;
 
 constexpr char kSuccess[] = "_SUCCESS";
 // Ranges that are told one by one.
 constexpr int64_t kMostMissing = 10;
-// With which the text of a claim begins.
-constexpr absl::string_view kFirstWord = "identity ";
 
 std::string FileIn(const std::string& folder, absl::string_view name) {
   return absl::StrCat(folder, "/", name);
 }
-
-// What the claim says: "identity HEX request ID part N".
-struct ClaimText {
-  std::string identity;
-  std::string request_id;
-  int64_t part_examples = 0;
-
-  std::string ToString() const {
-    return absl::StrCat(kFirstWord, identity, " request ", request_id, " part ",
-                        part_examples, "\n");
-  }
-  static std::optional<ClaimText> Read(const std::string& folder) {
-    const auto text = ReadFile(FileIn(folder, kPredictionClaim));
-    return text.ok() ? Parse(*text) : std::nullopt;
-  }
-  static std::optional<ClaimText> Parse(absl::string_view text) {
-    const std::vector<std::string> words =
-        absl::StrSplit(text, absl::ByAnyChar(" \n"), absl::SkipEmpty());
-    constexpr size_t kWords = 6;
-    ClaimText claim;
-    if (words.size() != kWords ||
-        !absl::SimpleAtoi(words[5], &claim.part_examples)) {
-      return std::nullopt;
-    }
-    claim.identity = words[1];
-    claim.request_id = words[3];
-    return claim;
-  }
-};
 
 absl::Status Refuse(const std::string& folder, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("--to ", folder, ": ", what));
@@ -97,50 +67,18 @@ absl::Status CannotWrite(const std::string& folder) {
       absl::StrCat("--to ", folder, ": cannot write ", kPredictionClaim));
 }
 
+absl::Status RefuseTaken(const std::string& folder) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "--to ", folder, ": another `ebb predict` has written over ",
+      kPredictionClaim, " meanwhile, so the predictions there may be of both. ",
+      "Remove them, and predict anew to an empty place"));
+}
+
 absl::StatusOr<std::unique_ptr<ObjectStore>> OpenBucket(
     const std::string& path) {
   EBB_ASSIGN_OR_RETURN(S3Options options, ParseS3Url(path, ProcessEnvironment));
   EBB_ASSIGN_OR_RETURN(auto bucket, S3Objects::Open(std::move(options)));
   return bucket;
-}
-
-// Makes the file of the claim, empty, if it is not there, and locks it.
-absl::StatusOr<Fd> Lock(const std::string& folder,
-                        const std::string& identity) {
-  constexpr mode_t kMode = 0666;  // Less what the user's mask takes.
-  Fd lock(open(FileIn(folder, kPredictionClaim).c_str(),
-               O_RDWR | O_CREAT | O_CLOEXEC, kMode));
-  if (lock.get() < 0) return CannotWrite(folder);
-  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    const auto claim = ClaimText::Read(folder);
-    if (claim && claim->identity != identity) return RefuseOthers(folder);
-    return Refuse(folder, "another `ebb predict` writes there");
-  }
-  struct stat status = {};
-  if (fstat(lock.get(), &status) != 0) return CannotWrite(folder);
-  if (status.st_nlink == 0) {
-    return Refuse(folder,
-                  "another `ebb predict` has just removed it. Repeat the "
-                  "command");
-  }
-  return lock;
-}
-
-// Replaces what the locked file says. It is on the disk afterwards.
-absl::Status WriteClaim(const std::string& folder, const Fd& lock,
-                        const ClaimText& claim) {
-  const std::string text = claim.ToString();
-  const auto size = static_cast<ssize_t>(text.size());
-  if (ftruncate(lock.get(), 0) != 0 ||
-      pwrite(lock.get(), text.data(), text.size(), 0) != size ||
-      fsync(lock.get()) != 0) {
-    return CannotWrite(folder);
-  }
-  const Fd entries(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (entries.get() < 0 || fsync(entries.get()) != 0) {
-    return CannotWrite(folder);
-  }
-  return absl::OkStatus();
 }
 
 // Whether the folder is empty, apart from the file of the claim.
@@ -174,6 +112,71 @@ Part PartOf(const JobPlan& plan, int64_t ordinal) {
 
 }  // namespace
 
+std::string PredictionFolder::ClaimText::ToString() const {
+  return absl::StrCat(kClaimFirstWord, identity, " request ", request_id,
+                      " part ", part_examples, "\n");
+}
+
+std::optional<PredictionFolder::ClaimText> PredictionFolder::ClaimText::Read(
+    const std::string& folder) {
+  const auto text = ReadFile(FileIn(folder, kPredictionClaim));
+  return text.ok() ? Parse(*text) : std::nullopt;
+}
+
+std::optional<PredictionFolder::ClaimText> PredictionFolder::ClaimText::Parse(
+    absl::string_view text) {
+  const std::vector<std::string> words =
+      absl::StrSplit(text, absl::ByAnyChar(" \n"), absl::SkipEmpty());
+  constexpr size_t kWords = 6;
+  ClaimText claim;
+  if (words.size() != kWords ||
+      !absl::SimpleAtoi(words[5], &claim.part_examples)) {
+    return std::nullopt;
+  }
+  claim.identity = words[1];
+  claim.request_id = words[3];
+  return claim;
+}
+
+absl::StatusOr<Fd> PredictionFolder::Lock(const std::string& folder,
+                                          const std::string& identity) {
+  constexpr mode_t kMode = 0666;  // Less what the user's mask takes.
+  Fd lock(open(FileIn(folder, kPredictionClaim).c_str(),
+               O_RDWR | O_CREAT | O_CLOEXEC, kMode));
+  if (lock.get() < 0) return CannotWrite(folder);
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    const auto claim = ClaimText::Read(folder);
+    if (claim && claim->identity != identity) return RefuseOthers(folder);
+    return Refuse(folder, "another `ebb predict` writes there");
+  }
+  struct stat status = {};
+  if (fstat(lock.get(), &status) != 0) return CannotWrite(folder);
+  if (status.st_nlink == 0) {
+    return Refuse(folder,
+                  "another `ebb predict` has just removed it. Repeat the "
+                  "command");
+  }
+  return lock;
+}
+
+absl::Status PredictionFolder::WriteClaim(const std::string& folder,
+                                          const Fd& lock,
+                                          const ClaimText& claim) {
+  const std::string text = claim.ToString();
+  const auto size = static_cast<ssize_t>(text.size());
+  // Over the old text, of which a new name alone differs: a crash between the
+  // two must not leave an empty claim.
+  if (pwrite(lock.get(), text.data(), text.size(), 0) != size ||
+      ftruncate(lock.get(), size) != 0 || fsync(lock.get()) != 0) {
+    return CannotWrite(folder);
+  }
+  const Fd entries(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (entries.get() < 0 || fsync(entries.get()) != 0) {
+    return CannotWrite(folder);
+  }
+  return absl::OkStatus();
+}
+
 bool PredictionFolder::IsBucket(absl::string_view path) {
   return absl::StartsWith(path, "s3://");
 }
@@ -204,6 +207,7 @@ absl::StatusOr<PredictionFolder> PredictionFolder::ClaimBucket(
   ListOptions any;
   any.most = 2;  // One may be the marker of a folder, which is not listed.
   EBB_ASSIGN_OR_RETURN(const ObjectPage page, bucket->List(any));
+  bool goes_on = true;
   if (page.objects.empty()) {
     const ClaimText claim{identity, NewRequestId(), part_examples};
     const auto created =
@@ -212,6 +216,7 @@ absl::StatusOr<PredictionFolder> PredictionFolder::ClaimBucket(
     if (!created.ok() && !absl::IsAlreadyExists(created.status())) {
       return created.status();
     }
+    goes_on = !created.ok();
   }
   const auto text = bucket->Get(kPredictionClaim, {});
   if (absl::IsNotFound(text.status())) return RefuseUnknown(path);
@@ -221,8 +226,10 @@ absl::StatusOr<PredictionFolder> PredictionFolder::ClaimBucket(
   const auto complete = bucket->Get(kSuccess, {});
   if (complete.ok()) return RefuseComplete(path);
   if (!absl::IsNotFound(complete.status())) return complete.status();
+  // Also on a server that ignores conditions, where another command may have
+  // written over this one's claim.
   if (claim->identity != identity) return RefuseOthers(path);
-  return PredictionFolder(path, claim->request_id, Fd(), std::move(bucket));
+  return PredictionFolder(path, *claim, goes_on, Fd(), std::move(bucket));
 }
 
 absl::StatusOr<PredictionFolder> PredictionFolder::ClaimFolder(
@@ -242,18 +249,49 @@ absl::StatusOr<PredictionFolder> PredictionFolder::ClaimFolder(
   EBB_ASSIGN_OR_RETURN(Fd lock, Lock(path, identity));
   if (fs::exists(FileIn(path, kSuccess), error)) return RefuseComplete(path);
   auto claim = ClaimText::Read(path);
+  const bool goes_on = claim.has_value();
   if (!claim) {
     // New, or a command was killed before it had written it.
     EBB_ASSIGN_OR_RETURN(const std::string text,
                          ReadFile(FileIn(path, kPredictionClaim)));
-    if (!absl::StartsWith(kFirstWord, text.substr(0, kFirstWord.size()))) {
+    if (!absl::StartsWith(kClaimFirstWord,
+                          text.substr(0, kClaimFirstWord.size()))) {
       return RefuseUnknown(path);
     }
     claim = ClaimText{identity, NewRequestId(), part_examples};
     EBB_RETURN_IF_ERROR(WriteClaim(path, lock, *claim));
   }
   if (claim->identity != identity) return RefuseOthers(path);
-  return PredictionFolder(path, claim->request_id, std::move(lock), nullptr);
+  return PredictionFolder(path, *claim, goes_on, std::move(lock), nullptr);
+}
+
+absl::Status PredictionFolder::Renew() {
+  ClaimText renewed = claim_;
+  renewed.request_id = NewRequestId();
+  if (bucket_ == nullptr) {
+    EBB_RETURN_IF_ERROR(WriteClaim(path_, lock_, renewed));
+    claim_ = std::move(renewed);
+    return absl::OkStatus();
+  }
+  const auto read = [&]() -> absl::StatusOr<ClaimText> {
+    EBB_ASSIGN_OR_RETURN(const ObjectContent there,
+                         bucket_->Get(kPredictionClaim, {}));
+    const auto claim = ClaimText::Parse(there.bytes);
+    if (!claim || claim->identity != claim_.identity) {
+      return RefuseOthers(path_);
+    }
+    return *claim;
+  };
+  EBB_ASSIGN_OR_RETURN(const ObjectContent old,
+                       bucket_->Get(kPredictionClaim, {}));
+  if (old.bytes == claim_.ToString()) {
+    const auto put = PutObject(bucket_.get(), kPredictionClaim,
+                               renewed.ToString(), {.if_match = old.etag});
+    // Aborted: another command was faster.
+    if (!put.ok() && !absl::IsAborted(put.status())) return put.status();
+  }
+  EBB_ASSIGN_OR_RETURN(claim_, read());
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::set<std::string>> PredictionFolder::Names() const {
@@ -351,6 +389,10 @@ absl::Status PredictionFolder::Finish(const Json& about) const {
   if (bucket_ == nullptr) {
     return WriteFile(FileIn(path_, kSuccess), about.ToString());
   }
+  // A server that ignores conditions has let another command in.
+  EBB_ASSIGN_OR_RETURN(const std::string text, Read(kPredictionClaim));
+  const auto claim = ClaimText::Parse(text);
+  if (!claim || claim->identity != claim_.identity) return RefuseTaken(path_);
   return PutObject(bucket_.get(), kSuccess, about.ToString()).status();
 }
 

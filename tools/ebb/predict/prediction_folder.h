@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -43,7 +44,14 @@ class PredictionFolder {
 
   const std::string& path() const { return path_; }
   // The name under which its job is submitted, also after a crash.
-  const std::string& request_id() const { return request_id_; }
+  const std::string& request_id() const { return claim_.request_id; }
+  // Whether a command had begun these predictions before this one.
+  bool goes_on() const { return goes_on_; }
+
+  // Gives the predictions another name, for the job of the old one has ended
+  // without all parts. If another command has done so in a bucket, its name is
+  // taken. InvalidArgument: the bucket has other predictions now.
+  absl::Status Renew();
 
   // Removes from a folder the files that killed workers have left, and the
   // parts that were left out, which no worker finished. Then returns the ranges
@@ -56,6 +64,7 @@ class PredictionFolder {
       const JobPlan& plan,
       absl::FunctionRef<absl::Status(absl::string_view part)> take) const;
   // Says in _SUCCESS that all is there. `about` is its content.
+  // FailedPrecondition: another command has claimed the bucket meanwhile.
   absl::Status Finish(const Json& about) const;
   // Writes all parts to one file, with the first one's header alone.
   absl::Status Join(const JobPlan& plan, const std::string& file) const;
@@ -63,12 +72,31 @@ class PredictionFolder {
   absl::Status Remove() const;
 
  private:
-  PredictionFolder(std::string path, std::string request_id, Fd lock,
+  // What the claim says: "identity HEX request ID part N".
+  struct ClaimText {
+    std::string identity;
+    std::string request_id;
+    int64_t part_examples = 0;
+
+    std::string ToString() const;
+    static std::optional<ClaimText> Read(const std::string& folder);
+    static std::optional<ClaimText> Parse(absl::string_view text);
+  };
+
+  PredictionFolder(std::string path, ClaimText claim, bool goes_on, Fd lock,
                    std::unique_ptr<ObjectStore> bucket)
       : path_(std::move(path)),
-        request_id_(std::move(request_id)),
+        claim_(std::move(claim)),
+        goes_on_(goes_on),
         lock_(std::move(lock)),
         bucket_(std::move(bucket)) {}
+
+  // Makes the file of the claim, empty, if it is not there, and locks it.
+  static absl::StatusOr<Fd> Lock(const std::string& folder,
+                                 const std::string& identity);
+  // Replaces what the locked file says. It is on the disk afterwards.
+  static absl::Status WriteClaim(const std::string& folder, const Fd& lock,
+                                 const ClaimText& claim);
 
   static absl::StatusOr<PredictionFolder> ClaimFolder(
       const std::string& path, const std::string& identity,
@@ -81,7 +109,8 @@ class PredictionFolder {
   absl::StatusOr<std::string> Read(const std::string& name) const;
 
   std::string path_;
-  std::string request_id_;
+  ClaimText claim_;
+  bool goes_on_;
   Fd lock_;
   std::unique_ptr<ObjectStore> bucket_;  // Null: it is a folder.
 };

@@ -1,5 +1,6 @@
 #include "tools/ebb/predict/prediction_folder.h"
 
+#include <cstdlib>
 #include <filesystem>
 #include <latch>
 #include <optional>
@@ -7,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/objects/testing/s3_server.h"
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -67,6 +69,27 @@ TEST_F(PredictionFolderTest, TheSamePredictionsGoOnUnderTheSameName) {
   const auto again = Claim("a");
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->request_id(), first);
+}
+
+// Bug: the claim kept the name of a job that had ended, and the scheduler
+// answered with that job.
+TEST_F(PredictionFolderTest, AnotherNameIsKeptToo) {
+  std::string first, renewed;
+  {
+    auto folder = Claim("a");
+    ASSERT_TRUE(folder.ok()) << folder.status();
+    EXPECT_FALSE(folder->goes_on());
+    first = folder->request_id();
+    ASSERT_TRUE(folder->Renew().ok());
+    renewed = folder->request_id();
+  }
+  EXPECT_NE(renewed, first);
+  EXPECT_EQ(*ReadFile(File("_JOB")),
+            "identity a request " + renewed + " part 1024\n");
+  const auto again = Claim("a");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->goes_on());
+  EXPECT_EQ(again->request_id(), renewed);
 }
 
 TEST_F(PredictionFolderTest, OthersAreRefused) {
@@ -189,6 +212,77 @@ TEST_F(PredictionFolderTest, NamesThePartThatIsNotTaken) {
   EXPECT_EQ(parts, 2);
   EXPECT_THAT(std::string(status.message()),
               HasSubstr("part-001024-002047.csv: damaged"));
+}
+
+class PredictionBucketTest : public ::testing::Test {
+ protected:
+  // The command finds the bucket by what its environment says.
+  PredictionBucketTest() {
+    for (const std::string& variable : server_.environment()) {
+      const size_t equals = variable.find('=');
+      setenv(variable.substr(0, equals).c_str(),
+             variable.substr(equals + 1).c_str(), /*overwrite=*/1);
+    }
+  }
+
+  static absl::StatusOr<PredictionFolder> Claim(const std::string& identity) {
+    return PredictionFolder::Claim("s3://bucket/to", identity, 1024);
+  }
+  std::string Content(const std::string& key) {
+    const auto content = store_->Get(key, {});
+    return content.ok() ? content->bytes
+                        : std::string(content.status().message());
+  }
+
+  S3Server& server_ = S3Server::Shared();
+  std::unique_ptr<S3Objects> store_ = server_.Open("to/");
+};
+
+TEST_F(PredictionBucketTest, OneOfTwoGivesThePredictionsAnotherName) {
+  auto one = Claim("a"), other = Claim("a");
+  ASSERT_TRUE(one.ok() && other.ok()) << one.status() << other.status();
+  EXPECT_FALSE(one->goes_on());
+  EXPECT_TRUE(other->goes_on());
+  const std::string first = one->request_id();
+  EXPECT_EQ(other->request_id(), first);
+  ASSERT_TRUE(one->Renew().ok());
+  EXPECT_NE(one->request_id(), first);
+  // The other one finds that it was done: both are of the same job.
+  ASSERT_TRUE(other->Renew().ok());
+  EXPECT_EQ(other->request_id(), one->request_id());
+  EXPECT_THAT(Content("_JOB"), HasSubstr(one->request_id()));
+}
+
+// Bug: two commands of different predictions both had the bucket.
+TEST_F(PredictionBucketTest, AServerThatIgnoresConditionsIsFoundOut) {
+  const auto mine = Claim("a");
+  ASSERT_TRUE(mine.ok()) << mine.status();
+  // The other command saw an empty bucket before.
+  server_.SetFaults(R"([{"kind": "no_conditions", "method": "PUT"}])");
+  const std::string others = "identity b request c part 1024\n";
+  ASSERT_TRUE(CreateObject(store_.get(), "_JOB", others).ok());
+  EXPECT_THAT(std::string(Claim("a").status().message()),
+              HasSubstr("of another model"));
+  const absl::Status finished = mine->Finish(Json::Object());
+  EXPECT_EQ(finished.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(finished.message()),
+              HasSubstr("has written over _JOB"));
+  EXPECT_FALSE(store_->Get("_SUCCESS", {}).ok());
+}
+
+TEST_F(PredictionBucketTest, TheMarkerOfAFolderIsNothing) {
+  // As the console of S3 makes a "folder".
+  server_.PutMarker("to/");
+  const auto folder = Claim("a");
+  ASSERT_TRUE(folder.ok()) << folder.status();
+  EXPECT_FALSE(folder->goes_on());
+}
+
+TEST_F(PredictionBucketTest, WhatIsBehindAMarkerIsSomethingElse) {
+  server_.PutMarker("to/");
+  ASSERT_TRUE(PutObject(store_.get(), "mine.txt", "precious").ok());
+  EXPECT_THAT(std::string(Claim("a").status().message()),
+              HasSubstr("not begun by `ebb predict`"));
 }
 
 }  // namespace

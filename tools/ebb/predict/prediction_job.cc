@@ -16,6 +16,7 @@
 #include "job/specification.h"
 #include "job/traits.h"
 #include "worker/predict/exported_model.h"
+#include "worker/predict/prediction_parts.h"
 #include "worker/predict/predictions.h"
 #include "worker/python/python_program.h"
 
@@ -48,8 +49,11 @@ absl::StatusOr<models::ModelDescription> CheckModel(
     const PredictionWish& wish, const worker::ExportedModel& model) {
   if (job::TraitsOf(model.job.model()).words()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        wish.model, ": word vectors answer questions, which one process does: ",
-        "leave --to and --workers out"));
+        wish.model,
+        ": word vectors answer questions, and a question is unlike an example: "
+        "it has "
+        "ten answers, or none, so the parts of many workers could not be "
+        "counted. Leave --to and --workers out: one process answers"));
   }
   if (worker::HasPythonData(model.job)) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -65,15 +69,24 @@ absl::StatusOr<models::ModelDescription> CheckModel(
       absl::StrCat(wish.model, ": ", loaded.status().message()));
 }
 
+// Two models never have the same copy, whatever was left there.
+std::string CopyOf(const std::string& beside, const std::string& sha256) {
+  constexpr size_t kDigits = 16;
+  return absl::StrCat(beside, ".model-", sha256.substr(0, kDigits),
+                      ".safetensors");
+}
+
 v1::Job JobOf(const PredictionWish& wish, const worker::ExportedModel& model,
-              bool labelled, int64_t part, int64_t parts) {
+              const job::PredictionInput& input, int64_t part, int64_t parts) {
   v1::Job job;
   job.set_name("predict");
   *job.mutable_data()->mutable_train() = model.job.data().train();
-  job::SetPrediction({FromRoot(wish.data), labelled, wish.id}, &job);
-  job.mutable_model()->set_sha256(
-      absl::BytesToHexString(Sha256(model.file.bytes())));
-  job.mutable_predict()->set_model(FromRoot(wish.model));
+  job::SetPrediction(input, &job);
+  const std::string sha256 = absl::BytesToHexString(Sha256(model.file.bytes()));
+  job.mutable_model()->set_sha256(sha256);
+  job.mutable_predict()->set_model(
+      FromRoot(wish.model_beside.empty() ? wish.model
+                                         : CopyOf(wish.model_beside, sha256)));
   job.mutable_predict()->set_to(wish.to);
   v1::Train& train = *job.mutable_train();
   train.set_epochs(1);
@@ -105,14 +118,15 @@ absl::StatusOr<PreparedPrediction> PreparePrediction(
   const bool labelled =
       wish.score ||
       (wish.labelled && !job::TraitsOf(model.job.data().train()).binary());
+  const job::PredictionInput source = {.path = FromRoot(wish.data),
+                                       .labelled = labelled,
+                                       .id = wish.id,
+                                       .skip_bad = wish.skip_bad};
   const data::OpenBytes open = data::WithRemoteFiles(wish.open, {});
   EBB_ASSIGN_OR_RETURN(const data::Dataset input,
-                       worker::LoadToPredict(model, FromRoot(wish.data),
-                                             labelled, wish.id, open));
+                       worker::LoadToPredict(model, source, open));
   if (!wish.id.empty()) {
-    EBB_RETURN_IF_ERROR(
-        worker::ReadIds(model, FromRoot(wish.data), labelled, wish.id, open)
-            .status());
+    EBB_RETURN_IF_ERROR(worker::ReadIds(model, source, open).status());
   }
   PreparedPrediction prepared;
   if (wish.score) {
@@ -131,16 +145,19 @@ absl::StatusOr<PreparedPrediction> PreparePrediction(
   facts.train_index_hash = input.index().Hash();
   facts.order_version = input.order_version();
 
-  prepared.job.job = JobOf(wish, model, labelled, part, parts);
+  prepared.job.job = JobOf(wish, model, source, part, parts);
   job::FillDefaults(&prepared.job.job);
   EBB_ASSIGN_OR_RETURN(prepared.job.record,
                        job::MakeJobRecord(prepared.job.job, facts));
   prepared.job.data = {input.memory_bytes(), input.features(), input.entries()};
   prepared.remarks = input.remarks();
+  prepared.left_out = input.left_out().examples;
+  if (std::string text = worker::LeftOutText(input); !text.empty()) {
+    prepared.remarks.push_back(std::move(text));
+  }
   prepared.python = job::TraitsOf(model.job.model()).python();
-  prepared.identity = absl::BytesToHexString(Sha256(absl::StrCat(
-      prepared.job.record.plan.layout_hash, " ",
-      prepared.job.job.model().sha256(), " ", labelled, " ", wish.id)));
+  prepared.identity = worker::PredictionIdentity(
+      prepared.job.job, prepared.job.record.plan.layout_hash);
   return prepared;
 }
 

@@ -18,10 +18,14 @@ namespace ebb::tools {
 // What is to be predicted.
 struct PredictionWish {
   std::string model;  // A file of `ebb checkpoint export`.
+  // Workers read a copy of it, whose name begins with this path and has the
+  // hash of the content. Empty: they read `model`.
+  std::string model_beside;
   std::string data;
   bool labelled = false;
   bool score = false;  // Compare the predictions with the labels.
   std::string id;
+  bool skip_bad = false;      // Leave out examples that cannot be read.
   std::string to;             // The folder of the parts, from the root.
   int64_t part_examples = 0;  // A multiple of 1,024; 0: it is chosen.
   int workers = 1;            // About as many as there will be.
@@ -35,6 +39,7 @@ struct PreparedPrediction {
   // another one.
   std::string identity;
   std::vector<std::string> remarks;  // About the input, for people.
+  int64_t left_out = 0;              // Bad examples.
   bool python = false;               // The model is computed by Python.
   // To compare with the labels what workers write. Absent without
   // PredictionWish.score.

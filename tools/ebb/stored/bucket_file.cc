@@ -14,7 +14,7 @@
 #include "common/mapped_file.h"
 #include "common/status_macros.h"
 #include "tools/files/files.h"
-#include "tools/process/signals.h"
+#include "tools/process/interrupt_note.h"
 
 namespace ebb::tools {
 
@@ -90,7 +90,11 @@ absl::Status BucketFile::MayPut(bool replace) {
 }
 
 absl::Status BucketFile::PutOne(const std::string& key, const std::string& path,
-                                bool replace) {
+                                bool replace, const InterruptNote& note) {
+  if (note.noted()) {
+    return absl::CancelledError(
+        absl::StrCat(objects_->place(), key, ": the upload was interrupted"));
+  }
   EBB_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
   absl::Status put;
   if (file.bytes().size() <= options_.most_at_once) {
@@ -99,13 +103,11 @@ absl::Status BucketFile::PutOne(const std::string& key, const std::string& path,
             .status();
   } else {
     // What is killed deletes its parts before it ends.
-    EBB_ASSIGN_OR_RETURN(SignalWaiter signals, SignalWaiter::Create());
     put = objects_
-              ->PutLarge(
-                  key, file.bytes(),
-                  {.create_only = !replace,
-                   .part_bytes = options_.part_bytes,
-                   .stop = [&] { return signals.Wait({}).interrupts > 0; }})
+              ->PutLarge(key, file.bytes(),
+                         {.create_only = !replace,
+                          .part_bytes = options_.part_bytes,
+                          .stop = [&] { return note.noted(); }})
               .status();
   }
   if (!absl::IsAlreadyExists(put)) return put;
@@ -113,7 +115,8 @@ absl::Status BucketFile::PutOne(const std::string& key, const std::string& path,
 }
 
 absl::Status BucketFile::Put(bool replace) {
-  if (!key_.empty()) return PutOne(key_, copy(), replace);
+  const InterruptNote note;
+  if (!key_.empty()) return PutOne(key_, copy(), replace, note);
   std::vector<std::string> names;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(copy(), error)) {
@@ -125,15 +128,21 @@ absl::Status BucketFile::Put(bool replace) {
   if (replace) EBB_RETURN_IF_ERROR(objects_->Delete(last_));
   for (const std::string& name : names) {
     if (name == last_) continue;
-    EBB_RETURN_IF_ERROR(PutOne(name, absl::StrCat(copy(), "/", name), replace));
+    EBB_RETURN_IF_ERROR(
+        PutOne(name, absl::StrCat(copy(), "/", name), replace, note));
   }
-  return PutOne(last_, absl::StrCat(copy(), "/", last_), replace);
+  return PutOne(last_, absl::StrCat(copy(), "/", last_), replace, note);
 }
 
 absl::Status BucketFile::Get() {
-  return WriteFile(copy(), [this](std::ostream& out) -> absl::Status {
+  const InterruptNote note;
+  return WriteFile(copy(), [&](std::ostream& out) -> absl::Status {
     GetOptions part{.bytes = options_.part_bytes};
     for (uint64_t size = 1; part.offset < size; part.offset += part.bytes) {
+      if (note.noted()) {
+        return absl::CancelledError(absl::StrCat(
+            objects_->place(), key_, ": the download was interrupted"));
+      }
       const auto content = objects_->Get(key_, part);
       // An empty object has no part that could be read.
       if (part.offset == 0 && absl::IsOutOfRange(content.status())) break;

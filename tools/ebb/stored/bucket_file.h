@@ -16,6 +16,8 @@
 
 namespace ebb::tools {
 
+class InterruptNote;
+
 struct BucketFileOptions {
   Environment environment = ProcessEnvironment;
   // Longer files are put, and all files are read, in parts of `part_bytes`.
@@ -65,11 +67,12 @@ class BucketFile {
   absl::Status MayPut(bool replace);
   // Puts the copy. A file is seen whole or not at all. If it is a folder,
   // `last` is put after all others; with `replace` an older one is deleted
-  // before. AlreadyExists: something else is there, and not `replace`. While it
-  // puts a long file in parts, SIGINT, SIGTERM and SIGHUP give that up: its
-  // parts are deleted, and the error is Cancelled. Make no SignalWaiter then.
+  // before. AlreadyExists: something else is there, and not `replace`.
+  // Cancelled: SIGINT, SIGTERM or SIGHUP came. The parts of an upload are
+  // deleted then, and the destructor can remove the copy. Make no SignalWaiter
+  // meanwhile.
   absl::Status Put(bool replace);
-  // Makes the copy of the object. NotFound.
+  // Makes the copy of the object. NotFound. Cancelled, as for Put.
   absl::Status Get();
 
  private:
@@ -77,7 +80,7 @@ class BucketFile {
       const std::string& store, std::string key, std::string last,
       const BucketFileOptions& options);
   absl::Status PutOne(const std::string& key, const std::string& path,
-                      bool replace);
+                      bool replace, const InterruptNote& note);
 
   const BucketFileOptions options_;
   const std::unique_ptr<S3Objects> objects_;

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -163,19 +164,44 @@ TEST_F(BucketFileTest, ALongFileIsPutInPartsAndReadBack) {
   EXPECT_TRUE(Content("long") == bytes);
 }
 
+// Bug: a thread that another library had started before held no signals back.
+// It got the signal, and the process ended with its parts in the bucket.
 TEST_F(BucketFileTest, AnInterruptedUploadLeavesNothing) {
-  const auto file = *Open("s3://bucket/long");
-  ASSERT_TRUE(WriteFile(file->copy(), std::string(7 << 20, 'a')).ok());
-  // Held back until the upload looks.
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &set, nullptr), 0);
-  ASSERT_EQ(raise(SIGTERM), 0);
+  auto file = *Open("s3://bucket/long");
+  ASSERT_TRUE(WriteFile(file->copy(), std::string(15 << 20, 'a')).ok());
+  // The second of three parts is tried until the signal has come.
+  server_.SetFaults(
+      R"([{"kind": "503 SlowDown", "match": "partNumber=2", "count": 999}])");
+  std::thread other([&] {
+    while (server_.open_uploads() == 0) std::this_thread::yield();
+    raise(SIGTERM);  // To this thread.
+    server_.SetFaults("[]");
+  });
   const absl::Status put = file->Put(false);
+  other.join();
   EXPECT_EQ(put.code(), absl::StatusCode::kCancelled) << put;
   EXPECT_EQ(server_.open_uploads(), 0);
   EXPECT_TRUE(Keys().empty());
+  const std::string scratch = file->scratch();
+  file.reset();
+  EXPECT_FALSE(std::filesystem::exists(scratch));
+}
+
+// Bug: a signal after the last part was not seen.
+TEST_F(BucketFileTest, AnUploadIsInterruptedBeforeItsPartsArePutTogether) {
+  const auto file = *Open("s3://bucket/long");
+  ASSERT_TRUE(WriteFile(file->copy(), std::string(10 << 20, 'a')).ok());
+  server_.SetFaults(
+      R"([{"kind": "503 SlowDown", "match": "partNumber=2", "count": 999}])");
+  std::thread other([&] {
+    while (server_.open_uploads() == 0) std::this_thread::yield();
+    raise(SIGINT);
+    server_.SetFaults("[]");
+  });
+  const absl::Status put = file->Put(false);
+  other.join();
+  EXPECT_EQ(put.code(), absl::StatusCode::kCancelled) << put;
+  EXPECT_EQ(server_.open_uploads(), 0);
 }
 
 TEST_F(BucketFileTest, AnEmptyObjectIsRead) {

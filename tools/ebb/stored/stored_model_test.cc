@@ -64,7 +64,7 @@ class StoredModelTest : public ::testing::Test {
                       bool labelled) {
     const auto loaded = CreateStoredModel(stored, {});
     EXPECT_TRUE(loaded.ok()) << loaded.status();
-    const auto data = LoadToPredict(stored, path, labelled);
+    const auto data = LoadToPredict(stored, {path, labelled});
     EXPECT_TRUE(data.ok()) << data.status();
     if (!data.ok()) return "";
     std::string out;
@@ -197,8 +197,8 @@ TEST_F(StoredRowsTest, AKeyWithoutARowIsWorthWhatRowsStartFrom) {
   // 0.5 + 1 + 0 + <(3, 4), (0.25, 0.25)> = 3.25.
   const auto p = [](double score) { return 1 / (1 + std::exp(-score)); };
   std::string text;
-  const auto data = LoadToPredict(
-      stored, Write("new.ffm", "0:1:1 1:2:1\n0:1:1 1:77:1\n"), false);
+  const auto data =
+      LoadToPredict(stored, {Write("new.ffm", "0:1:1 1:2:1\n0:1:1 1:77:1\n")});
   ASSERT_TRUE(data.ok()) << data.status();
   ASSERT_TRUE(WritePredictions(
                   stored, *data, (*loaded)->model.get(),
@@ -276,7 +276,7 @@ TEST_F(StoredModelTest, ColumnsAreFoundByTheirNamesAlsoAfterAnExport) {
   EXPECT_EQ(Predict(*again, path, false), expected);
   EXPECT_EQ(Predict(*again, path, true), expected);
   EXPECT_THAT(
-      std::string(LoadToPredict(*again, Write("w.csv", "x,z\n1,2\n"), false)
+      std::string(LoadToPredict(*again, {Write("w.csv", "x,z\n1,2\n")})
                       .status()
                       .message()),
       HasSubstr("no column 'y\\xff', which is a feature of the training"));
@@ -286,16 +286,15 @@ TEST_F(StoredModelTest, DataWithLabelsIsToldHowToReadThem) {
   const StoredModel stored = Model("softmax", {0, 1000, 1000, 0, 0, 0});
   const std::string path = Write("labelled.csv", "1,0,3\n0,1,7\n");
   EXPECT_THAT(
-      std::string(LoadToPredict(stored, path, false).status().message()),
+      std::string(LoadToPredict(stored, {path}).status().message()),
       HasSubstr("has 3 features, but the training data has 2\nhint: it has "
                 "labels, as the training data has: --labelled passes over "
                 "them, --score compares with them"));
   // It is something else that is wrong here.
-  EXPECT_THAT(
-      std::string(LoadToPredict(stored, Write("w.csv", "1,0,3,4\n"), false)
-                      .status()
-                      .message()),
-      Not(HasSubstr("--labelled")));
+  EXPECT_THAT(std::string(LoadToPredict(stored, {Write("w.csv", "1,0,3,4\n")})
+                              .status()
+                              .message()),
+              Not(HasSubstr("--labelled")));
 }
 
 // The job was trained on several files; its data is one.
@@ -313,9 +312,9 @@ TEST_F(StoredModelTest, CarriesAColumnAndScores) {
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   const auto predict = [&](const std::string& path, const std::string& id,
                            Scores* scores) {
-    const auto data = LoadToPredict(stored, path, true, id);
+    const auto data = LoadToPredict(stored, {path, true, id});
     EXPECT_TRUE(data.ok()) << data.status();
-    const auto ids = ReadIds(stored, path, true, id);
+    const auto ids = ReadIds(stored, {path, true, id});
     EXPECT_TRUE(ids.ok()) << ids.status();
     if (!data.ok() || !ids.ok()) return std::string();
     std::string out;
@@ -384,7 +383,7 @@ TEST_F(StoredModelTest, WhatDoesNotFitIsRefused) {
                               .message()),
               HasSubstr("not written by ebb checkpoint export"));
   const StoredModel stored = Model("softmax", {1, 2, 3, 4, 5, 6});
-  EXPECT_FALSE(LoadToPredict(stored, Write("w.csv", "x\n1\n2\n"), false).ok());
+  EXPECT_FALSE(LoadToPredict(stored, {Write("w.csv", "x\n1\n2\n")}).ok());
 }
 
 VersionInfo Version(uint64_t generation, int partition, uint64_t term,

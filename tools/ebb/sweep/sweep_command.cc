@@ -64,6 +64,11 @@ int Sweep(SweepFlags& flags) {
       return Report(open);
     }
     if (flags.access.security->tls() || !flags.access.token_file.empty()) {
+      // A file that no trial could use is told before the first one begins.
+      if (const std::string& file = flags.access.token_file; !file.empty()) {
+        const auto token = TokenToSubmit::Take(file, "", "");
+        if (!token.ok()) return Report(token.status());
+      }
       options.tokens = TrialTokens{flags.access.token_file, TokenFolder()};
       ShowTokens(*options.tokens, *flags.access.security);
     }
