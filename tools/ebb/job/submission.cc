@@ -286,6 +286,17 @@ bool Starts(const v1::Job& job, const std::string& table) {
          (tables.empty() || std::ranges::count(tables, table) > 0);
 }
 
+// The sparse tables of a job and what servers keep of them.
+absl::StatusOr<InitialRows::Tables> RowTablesOf(const server::JobRule& rule,
+                                                const JobRecord& record) {
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       job::ReadSpecification(record));
+  InitialRows::Tables rows = {record.plan, {}, rule.RowStates()};
+  EBB_ASSIGN_OR_RETURN(rows.tables,
+                       job::SparseTablesOf(specification, record.plan));
+  return rows;
+}
+
 // Makes the record anew with the state of the optimizer and the rows that the
 // file of initial values has: what servers keep of each table, the first record
 // says.
@@ -296,11 +307,8 @@ absl::Status ReadState(const v1::Job& job, job::JobFacts* facts,
   if (record->plan.algorithm.operated) {
     for (auto& state : states) state.slots.clear();
   }
-  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
-                       job::ReadSpecification(*record));
-  InitialRows::Tables rows = {record->plan, {}, rule->RowStates()};
-  EBB_ASSIGN_OR_RETURN(rows.tables,
-                       job::SparseTablesOf(specification, record->plan));
+  EBB_ASSIGN_OR_RETURN(const InitialRows::Tables rows,
+                       RowTablesOf(*rule, *record));
   EBB_ASSIGN_OR_RETURN(
       prepared->initial,
       InitialValues::Read(prepared->initial->path(), facts->tables,
@@ -364,6 +372,8 @@ struct Draft {
   std::unique_ptr<worker::PythonModel> module;
   // What boosted trees begin with; absent: the job has none.
   std::optional<BoostedStart> boosted;
+  // StartValues::with_rows of the model with which the job starts.
+  decltype(StartValues::with_rows) with_rows;
   // Where the data comes from, for errors that say that it is not there.
   std::string data_hint;
 
@@ -830,8 +840,11 @@ absl::Status StartFromModel(const ModelOpener& open, Draft* draft,
   StartOtherwise otherwise;
   otherwise.seed = job.seed();
   if (draft->module != nullptr) otherwise.values = draft->module->initial();
-  EBB_ASSIGN_OR_RETURN(StartValues start,
-                       ReadStart(job.start(), facts->tables, otherwise, open));
+  EBB_ASSIGN_OR_RETURN(
+      StartValues start,
+      ReadStart(job.start(), {facts->tables, facts->sparse_tables}, otherwise,
+                open));
+  draft->with_rows = std::move(start.with_rows);
   prepared->initial = std::move(start.values);
   facts->initial = prepared->initial->ToProto();
   for (std::string& note : start.notes) {
@@ -840,19 +853,46 @@ absl::Status StartFromModel(const ModelOpener& open, Draft* draft,
   return absl::OkStatus();
 }
 
+// Makes the record anew with the rows that the job takes of another model.
+absl::Status AddStartRows(const Draft& draft, job::JobFacts* facts,
+                          PreparedJob* prepared, JobRecord* record) {
+  EBB_ASSIGN_OR_RETURN(const auto rule, server::JobRule::Create(*record));
+  EBB_ASSIGN_OR_RETURN(InitialRows::Tables rows, RowTablesOf(*rule, *record));
+  EBB_ASSIGN_OR_RETURN(prepared->initial, draft.with_rows(std::move(rows)));
+  facts->initial = prepared->initial->ToProto();
+  EBB_ASSIGN_OR_RETURN(*record, job::MakeJobRecord(draft.full, *facts));
+  return absl::OkStatus();
+}
+
 // "freeze: 2 of 4 tables, with 100352 of 109386 parameters": empty if none is.
 std::string FrozenNote(const job::JobFacts& facts, const v1::Job& job) {
-  int64_t tables = 0;
+  const auto is_frozen = [&](const std::string& table) {
+    return std::ranges::count(job.freeze(), table) > 0;
+  };
+  size_t tables = 0;
   int64_t parameters = 0;
   for (const job::DenseTable& table : facts.tables) {
-    if (std::ranges::count(job.freeze(), table.name) == 0) continue;
+    if (!is_frozen(table.name)) continue;
     ++tables;
     parameters += table.size;
   }
-  if (tables == 0) return "";
+  std::vector<std::string> of_rows;
+  for (const job::SparseTable& table : facts.sparse_tables) {
+    if (is_frozen(table.name)) of_rows.push_back(table.name);
+  }
+  if (tables + of_rows.size() == 0) return "";
+  std::vector<std::string> parts;
+  if (tables > 0) {
+    parts.push_back(absl::StrCat(parameters, " of ",
+                                 Count(ParametersOf(facts), "parameter")));
+  }
+  if (!of_rows.empty()) {
+    parts.push_back(absl::StrCat("the rows of ", absl::StrJoin(of_rows, ", ")));
+  }
   return absl::StrCat(
-      "frozen: ", tables, " of ", Count(facts.tables.size(), "table"),
-      ", with ", parameters, " of ", Count(ParametersOf(facts), "parameter"),
+      "frozen: ", tables + of_rows.size(), " of ",
+      Count(facts.tables.size() + facts.sparse_tables.size(), "table"),
+      ", with ", absl::StrJoin(parts, " and "),
       ". They are not pushed, and take no optimizer's memory");
 }
 
@@ -861,17 +901,24 @@ std::string FrozenNote(const job::JobFacts& facts, const v1::Job& job) {
 void NoteRandomTables(const job::JobFacts& facts, Draft* draft) {
   const v1::Job& job = draft->full;
   if (job.model().has_initial() || job::TraitsOf(job.model()).python()) return;
-  for (const job::DenseTable& table : facts.tables) {
-    const bool random = table.init.kind == InitRule::Kind::kUniform ||
-                        table.init.kind == InitRule::Kind::kNormal;
-    if (!random || std::ranges::count(job.freeze(), table.name) == 0 ||
-        Starts(job, table.name)) {
-      continue;
+  const auto note = [&](const std::string& table, const InitRule& init,
+                        absl::string_view begins) {
+    const bool random = init.kind == InitRule::Kind::kUniform ||
+                        init.kind == InitRule::Kind::kNormal;
+    if (!random || std::ranges::count(job.freeze(), table) == 0 ||
+        Starts(job, table)) {
+      return;
     }
     draft->notes.push_back(absl::StrCat(
-        "warning: freeze: ", table.name,
-        " begins at random, and stays so: start: {from: FILE} takes it from a "
+        "warning: freeze: ", table, begins,
+        " at random, and stays so: start: {from: FILE} takes it from a "
         "model that was trained"));
+  };
+  for (const job::DenseTable& table : facts.tables) {
+    note(table.name, table.init, " begins");
+  }
+  for (const job::SparseTable& table : facts.sparse_tables) {
+    note(table.name, table.init, " has rows that begin");
   }
 }
 
@@ -998,8 +1045,11 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   MakePathsAbsolute(std::filesystem::current_path().string(), &full);
   auto record = job::MakeJobRecord(full, facts);
   if (!record.ok()) return Refuse(record.status(), "", file.sources);
-  if (prepared.initial != nullptr &&
-      (prepared.initial->has_state() || prepared.initial->has_rows())) {
+  if (draft.with_rows != nullptr) {
+    draft.Fail(AddStartRows(draft, &facts, &prepared, &*record), "start");
+    EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
+  } else if (prepared.initial != nullptr &&
+             (prepared.initial->has_state() || prepared.initial->has_rows())) {
     draft.Fail(ReadState(full, &facts, &prepared, &*record), "model.initial");
     EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
   }
