@@ -80,13 +80,13 @@ class TransferRowsTest(OneFolderTestCase):
 
     def test_all_begins_with_the_rows_of_the_other_model(self):
         # Steps of such a rate change no value, and a row that comes is 0.
-        still = ["--set", "optimizer.rate=1e-35", "--set", "freeze=[]"]
-        for source in ("first.safetensors", "first/", "job:first",
-                       "slots.safetensors"):
+        still = ["--set", "optimizer.rate=1e-35"]
+        for name, source in (
+                ("of-a-file", "first.safetensors"), ("of-a-run", "first/"),
+                ("of-a-job", "job:first"), ("of-slots", "slots.safetensors")):
             with self.subTest(source):
-                name = "still-" + source.replace(":", "-").strip("/")
-                self.ebb("run", "second.yaml", "--run-dir", name, *still,
-                         "--set", f"start.from={source}")
+                self.ebb("run", "whole.yaml", "--run-dir", name, *still,
+                         "--set", f"start={source}")
                 trained = self.tensors(name)
                 for table in ("weights", "factors"):
                     rows = self.by_key(trained, table)
