@@ -69,7 +69,7 @@ ClientShell::ClientShell(ClientShellOptions options, rpc::Transport* transport,
       computer_(computer),
       local_training_(options_.local_mathematics ? options_.local_mathematics
                                                  : LocalMathematicsOf),
-      trained_gradient_(TrainedRangesOf),
+      trained_gradient_(TrainedPartsOf),
       filter_(options_.core.batches_in_flight),
       core_(options_.core) {
   work_thread_ = std::thread([this] { Work(); });

@@ -6,14 +6,21 @@
 #include "absl/strings/str_cat.h"
 #include "common/schedule.h"
 #include "common/status_macros.h"
+#include "job/frozen_rows.h"
 #include "job/specification.h"
 #include "job/training.h"
 
 namespace ebb::client {
 
-absl::StatusOr<TrainedRangesPtr> TrainedRangesOf(const JobRecord& record) {
-  if (record.specification.empty()) return nullptr;
-  return job::TrainedRangesOf(record);
+absl::StatusOr<TrainedParts> TrainedPartsOf(const JobRecord& record) {
+  TrainedParts parts;
+  if (record.specification.empty()) return parts;
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       job::ReadSpecification(record));
+  EBB_ASSIGN_OR_RETURN(parts.dense,
+                       job::TrainedRangesOf(specification, record.plan));
+  parts.frozen_rows = job::FrozenRowsOf(specification);
+  return parts;
 }
 
 absl::StatusOr<LocalMathematics> LocalMathematicsOf(const JobRecord& record) {
@@ -32,7 +39,9 @@ absl::StatusOr<LocalMathematics> LocalMathematicsWith(
                        job::LocalRateOf(job, plan.epochs));
   LocalMathematics mathematics;
   if (plan.trained_tables() > 0) mathematics.rows = algorithm.MakeRowRule();
-  EBB_ASSIGN_OR_RETURN(mathematics.trained, TrainedRangesOf(record));
+  if (!record.specification.empty()) {
+    EBB_ASSIGN_OR_RETURN(mathematics.trained, job::TrainedRangesOf(record));
+  }
   const int64_t floats = mathematics.trained != nullptr
                              ? mathematics.trained->floats()
                              : plan.parameters;

@@ -5,9 +5,9 @@
 #include "absl/status/statusor.h"
 #include "algorithms/algorithm.h"
 #include "client/local_training.h"
+#include "client/trained_gradient.h"
 #include "ebb/v1/job.pb.h"
 #include "protocol/plan.h"
-#include "protocol/trained_ranges.h"
 
 namespace ebb::client {
 
@@ -21,7 +21,7 @@ absl::StatusOr<LocalMathematics> LocalMathematicsWith(
     const Algorithm& algorithm, const v1::Job& job, const JobRecord& record);
 
 // For TrainedGradient. A record without a specification freezes nothing.
-absl::StatusOr<TrainedRangesPtr> TrainedRangesOf(const JobRecord& record);
+absl::StatusOr<TrainedParts> TrainedPartsOf(const JobRecord& record);
 
 }  // namespace ebb::client
 

@@ -1,12 +1,13 @@
 // Leaves out of gradients what is of frozen tables, before anything else is
 // made of them: filters, local rules and pushes have the trained values alone
-// (protocol/trained_ranges.h).
+// (protocol/trained_ranges.h), and no rows of frozen sparse tables.
 #ifndef EBB_CLIENT_TRAINED_GRADIENT_H_
 #define EBB_CLIENT_TRAINED_GRADIENT_H_
 
 #include <functional>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "client/actions.h"
@@ -16,26 +17,34 @@
 
 namespace ebb::client {
 
+// What of a job is trained.
+struct TrainedParts {
+  TrainedRangesPtr dense;  // Null: all dense values.
+  // By sparse table; empty: none is frozen.
+  std::vector<bool> frozen_rows = {};
+};
+
 // Thread-compatible.
 class TrainedGradient {
  public:
-  // What of a job is trained; null: all of it.
   using Maker =
-      std::function<absl::StatusOr<TrainedRangesPtr>(const JobRecord& record)>;
+      std::function<absl::StatusOr<TrainedParts>(const JobRecord& record)>;
 
   explicit TrainedGradient(Maker maker) : maker_(std::move(maker)) {}
 
   // Makes the result's gradient, of the whole vector, one of the trained
-  // vector. An error of the maker becomes the result's.
+  // vector, and leaves out frozen rows. An error of the maker becomes the
+  // result's.
   void Apply(const ComputeTask& task, ComputeResult* result);
 
  private:
   struct Job {
     JobRecordPtr record;
-    TrainedRangesPtr trained;
+    TrainedParts trained;
   };
 
-  absl::StatusOr<TrainedRangesPtr> RangesOf(const JobRecordPtr& record);
+  // The pointer is good until the next call.
+  absl::StatusOr<const TrainedParts*> PartsOf(const JobRecordPtr& record);
 
   const Maker maker_;
   std::map<JobId, Job> jobs_;  // Few.

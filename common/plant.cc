@@ -61,6 +61,8 @@ constexpr Plant kPlants[] = {
      "a server does not say at what part of its rate a job trains"},
     {"folder_of_now_is_trusted",
      "what is durable is taken for being where its owner copies to now"},
+    {"frozen_rows_take_a_step",
+     "workers push rows of frozen tables, and servers step them"},
     {"frozen_source_goes_on",
      "the source of a move goes on applying pushes after its last cut"},
     {"frozen_table_takes_a_step", "a step changes the values of frozen tables"},

@@ -11,6 +11,7 @@ namespace ebb::job {
 
 namespace {
 
+constexpr uint32_t kFormatOfFrozenRows = 17;
 constexpr uint32_t kFormatOfInitialRows = 16;
 constexpr uint32_t kFormatOfAverages = 15;
 constexpr uint32_t kFormatOfTransfer = 14;
@@ -52,6 +53,12 @@ bool HasNewFormat(const v1::DataSource& source) {
 
 uint32_t SpecificationFormatOf(const v1::Job& job, const JobFacts& facts) {
   const v1::Model& model = job.model();
+  // It would train rows that are frozen.
+  if (std::ranges::any_of(facts.sparse_tables, [&](const SparseTable& table) {
+        return std::ranges::count(job.freeze(), table.name) > 0;
+      })) {
+    return kFormatOfFrozenRows;
+  }
   // It would begin without rows.
   int64_t parameters = 0;
   for (const DenseTable& table : facts.tables) parameters += table.size;

@@ -187,6 +187,30 @@ struct ModelTables {
   std::vector<SparseTable> sparse;
 };
 
+// Whether the rows of a sparse table can be frozen: the job must not say of
+// them what only pushes could bring about.
+absl::Status CheckFrozenRows(const SparseTable& table) {
+  if (table.kind != RowKind::kTrained) {
+    return Invalid("freeze: examples write the rows of ", table.name,
+                   ", and it is not trained anyway\nhint: leave it out");
+  }
+  const auto refuse = [&](absl::string_view key, absl::string_view why) {
+    return Invalid("tables.", table.name, ".", key, ": ", table.name,
+                   " is frozen, and ", why, "\nhint: leave it out");
+  };
+  if (table.expire_after_examples > 0) {
+    return refuse("expire_after",
+                  "its rows get no gradients, so all of them would vanish");
+  }
+  if (table.admission.count() > 0 || table.admission.probability() > 0) {
+    return refuse("admit", "no key gets a row by its gradients");
+  }
+  if (table.evict) {
+    return refuse("at_limit", "no new row comes that could replace another");
+  }
+  return absl::OkStatus();
+}
+
 // Marks the tables that the job freezes.
 absl::Status Freeze(const v1::Job& job, ModelTables* tables) {
   for (const std::string& name : job.freeze()) {
@@ -196,16 +220,18 @@ absl::Status Freeze(const v1::Job& job, ModelTables* tables) {
       dense->frozen = true;
       continue;
     }
-    if (std::ranges::count(tables->sparse, name, &SparseTable::name) > 0) {
-      return Invalid("freeze: ", name, " is a sparse table, whose rows begin ",
-                     "by their rule: nothing can have trained them before",
-                     "\nhint: leave it out");
+    const auto sparse =
+        std::ranges::find(tables->sparse, name, &SparseTable::name);
+    if (sparse != tables->sparse.end()) {
+      EBB_RETURN_IF_ERROR(CheckFrozenRows(*sparse));
+      continue;
     }
     std::vector<std::string> names;
     for (const DenseTable& table : tables->dense) names.push_back(table.name);
+    for (const SparseTable& table : tables->sparse) names.push_back(table.name);
     const std::string near = Nearest(name, names);
     return Invalid(
-        "freeze: ", job.model().kind(), " has no dense table ", name,
+        "freeze: ", job.model().kind(), " has no table ", name,
         "\nhint: ", near.empty() ? absl::StrJoin(names, ", ") : near);
   }
   const bool learns =
@@ -213,8 +239,9 @@ absl::Status Freeze(const v1::Job& job, ModelTables* tables) {
                           [](const DenseTable& table) {
                             return !table.frozen && table.size > 0;
                           }) ||
-      std::ranges::any_of(tables->sparse, [](const SparseTable& table) {
-        return table.kind == RowKind::kTrained;
+      std::ranges::any_of(tables->sparse, [&](const SparseTable& table) {
+        return table.kind == RowKind::kTrained &&
+               std::ranges::count(job.freeze(), table.name) == 0;
       });
   if (!job.freeze().empty() && !learns) {
     return Invalid("freeze: all tables of the model are frozen, so that ",

@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/content_difference.h"
+#include "job/frozen_rows.h"
 #include "job/keys.h"
 #include "job/program_tables.h"
 #include "job/training.h"
@@ -21,6 +22,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 // The job of these lines, beside what every job needs.
 v1::Job JobOf(const std::string& lines, const std::string& model =
@@ -530,7 +532,7 @@ TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
   record.specification.clear();
   EXPECT_TRUE(absl::IsDataLoss(ReadSpecification(record).status()));
   v1::Specification newer;
-  newer.set_format(17);
+  newer.set_format(18);
   record.specification = newer.SerializeAsString();
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadSpecification(record).status()));
 }
@@ -642,18 +644,54 @@ TEST(SpecificationTest, FreezesTables) {
 TEST(SpecificationTest, RefusesToFreezeWhatItCannot) {
   JobFacts facts = MainFacts();
   facts.sparse_tables = {{.name = "rows"}};
-  const auto says = [&](const std::string& tables) {
-    return std::string(
-        MakeJobRecord(JobOf("algorithm: sgd\nfreeze: [" + tables + "]\n"),
-                      facts)
-            .status()
-            .message());
+  const auto says = [&](const std::string& tables,
+                        const std::string& rows = "") {
+    std::string lines = "algorithm: sgd\nfreeze: [" + tables + "]\n";
+    if (!rows.empty()) lines += "tables: {rows: {" + rows + "}}\n";
+    const v1::Job job =
+        JobOf(lines,
+              "model: sparse_logistic\ndata: {train: {libsvm: {path: a, keys: "
+              "true}}}\n");
+    return std::string(MakeJobRecord(job, facts).status().message());
   };
-  EXPECT_THAT(says("w4"), HasSubstr("has no dense table w4"));
-  EXPECT_THAT(says("rows"), HasSubstr("rows is a sparse table"));
+  EXPECT_THAT(says("w4"), HasSubstr("has no table w4"));
+  EXPECT_THAT(says("row"), HasSubstr("hint: rows"));
+  EXPECT_EQ(says("w1, b1, w2, b2, w3, b3"), "");
+  EXPECT_THAT(says("w1, b1, w2, b2, w3, b3, rows"),
+              HasSubstr("nothing is left to learn"));
+  EXPECT_THAT(says("rows", "expire_after: 100"),
+              HasSubstr("tables.rows.expire_after: rows is frozen, and its "
+                        "rows get no gradients"));
+  EXPECT_THAT(says("rows", "admit: {kind: count, count: 3}"),
+              HasSubstr("tables.rows.admit: rows is frozen"));
+  EXPECT_THAT(says("rows", "max_rows: 1000, at_limit: evict"),
+              HasSubstr("tables.rows.at_limit: rows is frozen"));
+  EXPECT_EQ(says("rows", "max_rows: 1000"), "");
+  facts.sparse_tables[0].kind = RowKind::kCounts;
+  EXPECT_THAT(says("rows"), HasSubstr("examples write the rows of rows"));
   facts.sparse_tables.clear();
   EXPECT_THAT(says("w1, b1, w2, b2, w3, b3"),
               HasSubstr("nothing is left to learn"));
+}
+
+TEST(SpecificationTest, FreezesRows) {
+  JobFacts facts = MainFacts();
+  facts.sparse_tables = {{.name = "a"}, {.name = "b", .width = 3}};
+  const auto record =
+      MakeJobRecord(JobOf("algorithm: sgd\nfreeze: [b, w1]\n"), facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+  const v1::Specification specification = *ReadSpecification(*record);
+  // An older daemon would train them.
+  EXPECT_EQ(specification.format(), 17u);
+  EXPECT_THAT(FrozenRowsOf(specification), ElementsAre(false, true));
+  // They are pulled, as others.
+  EXPECT_EQ(record->plan.trained_tables(), 2);
+
+  const auto none = MakeJobRecord(JobOf("freeze: [w1]\n"), facts);
+  ASSERT_TRUE(none.ok()) << none.status();
+  const v1::Specification dense = *ReadSpecification(*none);
+  EXPECT_EQ(dense.format(), 14u);
+  EXPECT_THAT(FrozenRowsOf(dense), IsEmpty());
 }
 
 // A daemon that does not know of bounds of tables would let workers run apart.

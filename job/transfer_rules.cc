@@ -21,7 +21,7 @@ const char* WhyNotOf(const v1::Model& model) {
     return "topics are counts of the documents of this job";
   }
   if (traits.words()) {
-    return "word vectors are rows under keys, which begin by their rule";
+    return "the words of another text have other numbers, and so other rows";
   }
   return nullptr;
 }

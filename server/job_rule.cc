@@ -13,10 +13,12 @@
 #include "common/initializer.h"
 #include "common/status_macros.h"
 #include "ebb/v1/job.pb.h"
+#include "job/frozen_rows.h"
 #include "job/initial_rows.h"
 #include "job/keys.h"
 #include "job/training.h"
 #include "job/traits.h"
+#include "server/optimizer/frozen_rule.h"
 #include "server/optimizer/word_rules.h"
 #include "server/row_rules.h"
 
@@ -132,18 +134,22 @@ absl::Status JobRule::AddSparseTables(const v1::Specification& specification) {
                        job::SparseTablesOf(specification, plan_));
   const int dense = specification.tables_size();
   rows_begin_with_slots_ = initial_ && job::RowsHaveState(*initial_, dense);
+  const std::vector<bool> frozen = job::FrozenRowsOf(specification);
   for (size_t t = 0; t < sparse.size(); ++t) {
     const job::SparseTable& table = sparse[t];
     const SparseTablePlan& plan = plan_.sparse_tables[t];
     EBB_ASSIGN_OR_RETURN(Rule rule,
                          RuleOf(table.optimizer.value_or(job.optimizer())));
     if (!plan.trained()) rule.optimizer = server::RuleOf(plan.kind);
+    const bool is_frozen = !frozen.empty() && frozen[t];
+    if (is_frozen) rule.optimizer = MakeFrozenRule();
     RowTableOptions options = OptionsOf(table, plan, seed_);
     options.contributes =
         plan.trained() && job::TraitsOf(job.algorithm().kind()).contributions();
     if (options.contributes) rule.optimizer = MakeReplaceRule();
     options.of_tasks = job::TasksOf(job) > 0;
-    if (plan.trained() && algorithm_->ScalesByStaleness() && !rule.rates_fall) {
+    if (plan.trained() && !is_frozen && algorithm_->ScalesByStaleness() &&
+        !rule.rates_fall) {
       options.rate_factor = [algorithm = algorithm_](int64_t staleness) {
         return algorithm->RateFactor(staleness);
       };

@@ -82,7 +82,8 @@ class JobRule final : public UpdateRule {
     int64_t steps = 0;  // With which it began.
   };
   std::vector<TableState> DenseStates() const;
-  // Likewise of the sparse tables; those that are not trained have none.
+  // Likewise of the sparse tables; those that are not trained, or frozen, have
+  // none.
   std::vector<TableState> RowStates() const;
   // Absent: the tables begin as they say themselves.
   const std::optional<v1::InitialValues>& initial() const { return initial_; }

@@ -212,6 +212,30 @@ TEST(JobRuleTest, DynSgdDividesStepsOfRowsToo) {
   EXPECT_EQ(slower->RowStep(1, place).rate_factor, 0.5f);  // For ftrl.
 }
 
+TEST(JobRuleTest, FrozenRowsHaveNoSlotsAndNoStaleness) {
+  const job::JobFile file = job::ReadJob(
+      "model: sparse_logistic\ndata: {train: {libsvm: {path: a, keys: true}}}\n"
+      "optimizer: adagrad\nfreeze: [a]\n",
+      "job.yaml");
+  ASSERT_TRUE(file.ok()) << job::ToString(file.mistakes);
+  job::JobFacts facts;
+  facts.sparse_tables = {{.name = "a", .width = 2}, {.name = "b", .width = 2}};
+  facts.examples = 100;
+  const auto record = job::MakeJobRecord(file.job, facts);
+  ASSERT_TRUE(record.ok()) << record.status();
+
+  const auto rule = RuleOf(*record);
+
+  ASSERT_NE(rule, nullptr);
+  EXPECT_EQ(rule->RowOptimizer(0)->SlotCount(), 0);
+  EXPECT_EQ(rule->RowOptimizer(1)->SlotCount(), 1);
+  EXPECT_EQ(rule->RowOptions(0).rate_factor, nullptr);
+  EXPECT_NE(rule->RowOptions(1).rate_factor, nullptr);
+  const auto states = rule->RowStates();
+  EXPECT_TRUE(states[0].slots.empty());
+  EXPECT_THAT(states[1].slots, ElementsAre("squares"));
+}
+
 TEST(JobRuleTest, ChangesThatWorkersPushAreAdded) {
   const auto rule =
       RuleOf(RecordOf("algorithm: aeasgd\noptimizer: {rate: 0.1}\n",

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "server/additive_rows.h"
+#include "server/optimizer/frozen_rule.h"
 #include "server/optimizer/word_rules.h"
 #include "server/partition.h"
 #include "server/row_arrays.h"
@@ -111,6 +112,39 @@ class PartitionRowsTest : public testing::Test {
   std::unique_ptr<Partition> partition_;
   bool at_once_ = false;  // Computed and committed in one.
 };
+
+// The second table is frozen.
+class FreezingRule final : public AddingRule {
+ public:
+  using AddingRule::AddingRule;
+  std::shared_ptr<const Optimizer> RowOptimizer(int32_t table) const override {
+    if (table == 1) return MakeFrozenRule();
+    return AddingRule::RowOptimizer(table);
+  }
+};
+
+TEST_F(PartitionRowsTest, FrozenRowsStayWhateverIsPushed) {
+  for (const bool at_once : {false, true}) {
+    at_once_ = at_once;
+    auto made = Partition::Create(
+        record_, PartitionId(0),
+        std::make_shared<FreezingRule>(record_->plan.sparse_tables,
+                                       InitRule::Constant(7)),
+        pool_);
+    ASSERT_TRUE(made.ok()) << made.status();
+    partition_ = *std::move(made);
+    const uint64_t key = ours_[0];
+    // A worker must leave them out. If it does not, nothing comes of it.
+    for (const int64_t begin : {0, 2}) {
+      ASSERT_TRUE(
+          Apply(Push(begin, {RowsOf(0, {key}, {1}), RowsOf(1, {key}, {1, -3})}))
+              .ok());
+    }
+    ASSERT_TRUE(Apply(Push(4, {RowsOf(0, {key}, {1})})).ok());
+    EXPECT_THAT(Row(*partition_, 0, key), ElementsAre(10));
+    EXPECT_THAT(Row(*partition_, 1, key), ElementsAre(7, 7));
+  }
+}
 
 TEST_F(PartitionRowsTest, WhatIsAppliedAtOnceIsTheSame) {
   const uint64_t a = ours_[0], b = ours_[1], c = ours_[2];

@@ -15,6 +15,7 @@
 #include "protocol/contribution_rows.h"
 #include "protocol/ledger.h"
 #include "server/optimizer/average.h"
+#include "server/optimizer/frozen_rule.h"
 #include "server/optimizer/word_rules.h"
 
 namespace ebb::sim {
@@ -102,6 +103,9 @@ server::RowTableOptions WholeNumberRule::RowOptions(int32_t table) const {
 std::shared_ptr<const server::Optimizer> WholeNumberRule::RowOptimizer(
     int32_t table) const {
   if (contributions_) return server::MakeReplaceRule();
+  if (!frozen_rows_.empty() && frozen_rows_[static_cast<size_t>(table)]) {
+    return server::MakeFrozenRule();
+  }
   return AdditiveRows::RowOptimizer(table);
 }
 
@@ -215,10 +219,11 @@ void Arithmetic::AddGradient(ItemId item, int64_t begin, int64_t end,
 
 Arithmetic::Arithmetic(const JobPlan& plan, uint64_t seed, bool averages,
                        bool ends, bool tasks, bool contributions,
-                       TrainedRangesPtr trained)
+                       TrainedRangesPtr trained, std::vector<bool> frozen_rows)
     : plan_(plan),
       seed_(seed),
       trained_(std::move(trained)),
+      frozen_rows_(std::move(frozen_rows)),
       averages_(averages, trained_),
       ends_(ends),
       tasks_(tasks),

@@ -80,7 +80,8 @@ class WholeNumberRule final : public server::AdditiveRows {
                   std::shared_ptr<const Algorithm> algorithm,
                   std::vector<server::RowTableOptions> rows, bool tasks,
                   bool contributions, bool from_file, bool state_from_file,
-                  bool averages, const TrainedRangesPtr& trained)
+                  bool averages, const TrainedRangesPtr& trained,
+                  std::vector<bool> frozen_rows)
       : AdditiveRows(plan.sparse_tables, InitRule::Constant(kInitialRow)),
         algorithm_(std::move(algorithm)),
         rows_(std::move(rows)),
@@ -89,7 +90,8 @@ class WholeNumberRule final : public server::AdditiveRows {
         from_file_(from_file),
         state_from_file_(state_from_file),
         averages_(averages, trained),
-        trained_(trained) {}
+        trained_(trained),
+        frozen_rows_(std::move(frozen_rows)) {}
 
   const TrainedRanges* trained() const override { return trained_.get(); }
 
@@ -134,6 +136,7 @@ class WholeNumberRule final : public server::AdditiveRows {
   const bool state_from_file_;
   const Averages averages_;
   const TrainedRangesPtr trained_;
+  const std::vector<bool> frozen_rows_;
 };
 
 // c follows from all losses and sums of the round, and from the c before it.
@@ -171,12 +174,18 @@ class Arithmetic {
   // `tasks` items are tasks: what each writes is under keys of its own. With
   // `contributions` each example has rows that add to the dense values.
   Arithmetic(const JobPlan& plan, uint64_t seed, bool averages, bool ends,
-             bool tasks, bool contributions, TrainedRangesPtr trained);
+             bool tasks, bool contributions, TrainedRangesPtr trained,
+             std::vector<bool> frozen_rows);
 
   // Null: all dense values are trained.
   const TrainedRangesPtr& trained() const { return trained_; }
   const Averages& averages() const { return averages_; }
   bool contributions() const { return contributions_; }
+  // Whether the rows of the sparse table never change. AddRows gives what a
+  // model makes of them all the same.
+  bool FreezesRows(int32_t table) const {
+    return !frozen_rows_.empty() && frozen_rows_[static_cast<size_t>(table)];
+  }
   // How many batches [begin, end) is, a run of whole ones.
   int64_t Batches(ItemId item, int64_t begin, int64_t end) const;
 
@@ -245,6 +254,7 @@ class Arithmetic {
   const JobPlan& plan_;
   const uint64_t seed_;
   const TrainedRangesPtr trained_;
+  const std::vector<bool> frozen_rows_;
   const Averages averages_;
   const bool ends_;
   const bool tasks_;

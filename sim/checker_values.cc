@@ -44,6 +44,7 @@ void Checker::AddRange(PartitionId p, ItemId item, int64_t begin, int64_t end,
   world_->arithmetic().AddOracle(item, begin, end, p, content->oracle);
   const size_t summed = histories_.none() ? content->rows.size() : 0;
   for (size_t t = 0; t < summed; ++t) {
+    if (world_->arithmetic().FreezesRows(static_cast<int32_t>(t))) continue;
     Arithmetic::Rows all;
     world_->arithmetic().AddRows(item, begin, end, static_cast<int32_t>(t),
                                  &all);

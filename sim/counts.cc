@@ -136,6 +136,7 @@ constexpr std::array<absl::string_view, static_cast<size_t>(Probe::kCount)>
         "former owner shut out of a bucket",
         "object of a bucket listed while it changed",
         "frozen partition pushed by its mark alone",
+        "rows of a frozen table left out of a push",
 };
 
 }  // namespace

@@ -139,11 +139,12 @@ enum class Probe {
   kContributionReplaced,  // By one of a later epoch, or by the same.
   kEpochAwaited,          // By a push of the next, in a job in order.
   kWindowRead,
-  kWindowUsedAgain,  // In a later epoch, without being read again.
-  kCutOff,           // A worker from a server that the scheduler hears.
-  kFencedOff,        // A former owner that writes to a bucket.
-  kListedMeanwhile,  // An object that comes or goes while a bucket is listed.
-  kFrozenLeftOut,    // A push has the mark of a partition alone.
+  kWindowUsedAgain,    // In a later epoch, without being read again.
+  kCutOff,             // A worker from a server that the scheduler hears.
+  kFencedOff,          // A former owner that writes to a bucket.
+  kListedMeanwhile,    // An object that comes or goes while a bucket is listed.
+  kFrozenLeftOut,      // A push has the mark of a partition alone.
+  kFrozenRowsLeftOut,  // A batch has rows of a frozen table.
   kCount,
 };
 

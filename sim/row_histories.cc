@@ -59,7 +59,7 @@ void RowHistories::Push(PartitionId p, const MarkSet& marks, ItemId item,
   const int64_t now = marks.examples() + end - begin;
   for (size_t t = 0; t < first_.size(); ++t) {
     Arithmetic::Rows rows;
-    if (!skip) {
+    if (!skip && !arithmetic_.FreezesRows(static_cast<int32_t>(t))) {
       arithmetic_.AddRows(item, begin, end, static_cast<int32_t>(t), &rows);
     }
     std::vector<uint64_t> keys;

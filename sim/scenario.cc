@@ -290,6 +290,21 @@ void DrawFrozen(Rng rng, Scenario* s) {
   s->trained = std::make_shared<const TrainedRanges>(s->plan, trained);
 }
 
+// Freezes some of the trained sparse tables, whose rows then stay as they are.
+void DrawFrozenRows(Rng rng, Scenario* s) {
+  const auto tables = static_cast<size_t>(s->plan.trained_tables());
+  if (tables == 0 || s->contributions || !rng.Chance(0.3)) return;
+  s->frozen_rows.resize(s->plan.sparse_tables.size());
+  const auto first =
+      static_cast<size_t>(rng.Between(0, static_cast<int64_t>(tables) - 1));
+  for (size_t t = 0; t < tables; ++t) {
+    s->frozen_rows[t] = t == first || rng.Chance(0.2);
+    if (!s->frozen_rows[t] || s->row_options.empty()) continue;
+    s->row_options[t].expire_after_examples = 0;
+    s->row_options[t].admission = {};
+  }
+}
+
 void DrawJudged(Rng rng, Scenario* s) {
   JobPlan& plan = s->plan;
   if (!rng.Chance(0.35) || plan.algorithm.operated || s->tasks ||
@@ -526,6 +541,7 @@ Scenario DrawScenario(uint64_t seed) {
   DrawJudged(rng.Fork(34), &s);
   s.bucket = s.shared_folder && rng.Fork(35).Chance(0.4);
   DrawFrozen(rng.Fork(36), &s);
+  DrawFrozenRows(rng.Fork(37), &s);
   return s;
 }
 
@@ -613,6 +629,11 @@ std::string Scenario::Describe() const {
   if (trained != nullptr) {
     absl::StrAppend(&text, ", ", plan.parameters - trained->floats(), " of ",
                     plan.parameters, " dense values frozen");
+  }
+  const auto frozen = std::ranges::count(frozen_rows, true);
+  if (frozen > 0) {
+    absl::StrAppend(&text, ", ", frozen, " of ", plan.sparse_tables.size(),
+                    " tables of rows frozen");
   }
   if (plan.evaluate_every > 0) {
     absl::StrAppend(&text, ", evaluation every ", plan.evaluate_every);

@@ -147,6 +147,8 @@ struct Scenario {
   AlgorithmConfig algorithm;
   // Null: no dense value is frozen.
   TrainedRangesPtr trained;
+  // By sparse table; empty: no table's rows are frozen.
+  std::vector<bool> frozen_rows;
   // Some dense values are averages of statistics (StatisticsOf).
   bool averages = false;
   // Items are tasks with one position, whose results are rows of a table that

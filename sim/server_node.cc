@@ -88,7 +88,7 @@ void ServerNode::OnStart() {
         record.plan, world->algorithm(), world->scenario().row_options,
         world->scenario().tasks, world->scenario().contributions, from_file,
         world->scenario().initial_state, world->scenario().averages,
-        world->scenario().trained);
+        world->scenario().trained, world->scenario().frozen_rows);
     resources.pool = pool;
     if (from_file) {
       resources.initial.emplace();

@@ -42,9 +42,9 @@ void WorkerNode::OnStart() {
         return local;
       });
   trained_gradient_ = std::make_unique<client::TrainedGradient>(
-      [trained = world_->scenario().trained](const JobRecord&) {
-        return trained;
-      });
+      [trained = client::TrainedParts{world_->scenario().trained,
+                                      world_->scenario().frozen_rows}](
+          const JobRecord&) { return trained; });
   filter_ = std::make_unique<client::GradientFilter>(options.batches_in_flight);
   core_ = std::make_unique<client::TrainingCore>(std::move(options));
   counted_ = {};
@@ -90,6 +90,13 @@ constexpr int64_t kTestExamples = 10;
 constexpr int64_t kTestPart = 4;
 // Any number that no gradient has.
 constexpr int64_t kGradientOfFrozen = 1000;
+
+// The tables of which the parts of a push have rows, together.
+int64_t TablesIn(const std::vector<std::vector<PushRows>>& rows) {
+  int64_t tables = 0;
+  for (const auto& of_partition : rows) tables += std::ssize(of_partition);
+  return tables;
+}
 
 }  // namespace
 
@@ -495,7 +502,10 @@ client::ComputeResult WorkerNode::ResultOf(const client::ComputeTask& task) {
     return none;
   }
   client::ComputeResult result = SumsOf(*local);
+  const int64_t tables = TablesIn(result.rows);
   trained_gradient_->Apply(task, &result);
+  world_->counts().Add(Probe::kFrozenRowsLeftOut,
+                       tables - TablesIn(result.rows));
   for (int32_t p = 0; result.trained && p < task.record->plan.partitions; ++p) {
     const bool none = result.trained->RunOf(PartitionId(p)).size() == 0;
     world_->counts().Add(Probe::kFrozenLeftOut, none ? 1 : 0);

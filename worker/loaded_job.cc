@@ -159,7 +159,8 @@ absl::StatusOr<LoadedJobPtr> LoadPredicting(
   EBB_ASSIGN_OR_RETURN(const data::Index index,
                        data::Index::Decode(specification.train_index()));
   EBB_ASSIGN_OR_RETURN(auto parts,
-                       PredictionParts::Load(job, options.code, options.open));
+                       PredictionParts::Load(job, record->plan.layout_hash,
+                                             options.code, options.open));
   EBB_ASSIGN_OR_RETURN(data::Dataset input, parts->LoadInput(index));
   EBB_RETURN_IF_ERROR(CheckExamples(*record, job, input));
   EBB_ASSIGN_OR_RETURN(auto backend, models::CreateBackend({}));

@@ -19,6 +19,7 @@
 #include "job/yaml.h"
 #include "tools/ebb/job/boosted_start.h"
 #include "tools/ebb/job/data_facts.h"
+#include "tools/ebb/job/start_values.h"
 #include "worker/python/python_model.h"
 
 namespace ebb::tools {
@@ -40,6 +41,8 @@ struct Draft {
   std::unique_ptr<worker::PythonModel> module;
   // What boosted trees begin with; absent: the job has none.
   std::optional<BoostedStart> boosted;
+  // StartValues::with_rows of the model with which the job starts.
+  decltype(StartValues::with_rows) with_rows;
   // Where the data comes from, for errors that say that it is not there.
   std::string data_hint;
 

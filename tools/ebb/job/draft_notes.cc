@@ -1,11 +1,15 @@
 #include "tools/ebb/job/draft_notes.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "common/initializer.h"
 #include "ebb/v1/job.pb.h"
 #include "job/average_rules.h"
@@ -38,17 +42,33 @@ std::string QuantityNote(const v1::Job& job, const job::SourceFacts& data) {
 
 // "freeze: 2 of 4 tables, with 100352 of 109386 parameters": empty if none is.
 std::string FrozenNote(const job::JobFacts& facts, const v1::Job& job) {
-  int64_t tables = 0;
+  const auto is_frozen = [&](const std::string& table) {
+    return std::ranges::count(job.freeze(), table) > 0;
+  };
+  size_t tables = 0;
   int64_t parameters = 0;
   for (const job::DenseTable& table : facts.tables) {
-    if (std::ranges::count(job.freeze(), table.name) == 0) continue;
+    if (!is_frozen(table.name)) continue;
     ++tables;
     parameters += table.size;
   }
-  if (tables == 0) return "";
+  std::vector<std::string> of_rows;
+  for (const job::SparseTable& table : facts.sparse_tables) {
+    if (is_frozen(table.name)) of_rows.push_back(table.name);
+  }
+  if (tables + of_rows.size() == 0) return "";
+  std::vector<std::string> parts;
+  if (tables > 0) {
+    parts.push_back(absl::StrCat(parameters, " of ",
+                                 Count(ParametersOf(facts), "parameter")));
+  }
+  if (!of_rows.empty()) {
+    parts.push_back(absl::StrCat("the rows of ", absl::StrJoin(of_rows, ", ")));
+  }
   return absl::StrCat(
-      "frozen: ", tables, " of ", Count(facts.tables.size(), "table"),
-      ", with ", parameters, " of ", Count(ParametersOf(facts), "parameter"),
+      "frozen: ", tables + of_rows.size(), " of ",
+      Count(facts.tables.size() + facts.sparse_tables.size(), "table"),
+      ", with ", absl::StrJoin(parts, " and "),
       ". They are not pushed, and take no optimizer's memory");
 }
 
@@ -57,17 +77,24 @@ std::string FrozenNote(const job::JobFacts& facts, const v1::Job& job) {
 void NoteRandomTables(const job::JobFacts& facts, Draft* draft) {
   const v1::Job& job = draft->full;
   if (job.model().has_initial() || job::TraitsOf(job.model()).python()) return;
-  for (const job::DenseTable& table : facts.tables) {
-    const bool random = table.init.kind == InitRule::Kind::kUniform ||
-                        table.init.kind == InitRule::Kind::kNormal;
-    if (!random || std::ranges::count(job.freeze(), table.name) == 0 ||
-        Starts(job, table.name)) {
-      continue;
+  const auto note = [&](const std::string& table, const InitRule& init,
+                        absl::string_view begins) {
+    const bool random = init.kind == InitRule::Kind::kUniform ||
+                        init.kind == InitRule::Kind::kNormal;
+    if (!random || std::ranges::count(job.freeze(), table) == 0 ||
+        Starts(job, table)) {
+      return;
     }
     draft->notes.push_back(absl::StrCat(
-        "warning: freeze: ", table.name,
-        " begins at random, and stays so: start: {from: FILE} takes it from a "
+        "warning: freeze: ", table, begins,
+        " at random, and stays so: start: {from: FILE} takes it from a "
         "model that was trained"));
+  };
+  for (const job::DenseTable& table : facts.tables) {
+    note(table.name, table.init, " begins");
+  }
+  for (const job::SparseTable& table : facts.sparse_tables) {
+    note(table.name, table.init, " has rows that begin");
   }
 }
 

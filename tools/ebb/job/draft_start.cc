@@ -164,14 +164,28 @@ absl::Status StartFromModel(const ModelOpener& open, Draft* draft,
   StartOtherwise otherwise;
   otherwise.seed = job.seed();
   if (draft->module != nullptr) otherwise.values = draft->module->initial();
-  EBB_ASSIGN_OR_RETURN(StartValues start,
-                       ReadStart(job.start(), facts->tables, otherwise, open));
+  EBB_ASSIGN_OR_RETURN(
+      StartValues start,
+      ReadStart(job.start(), {facts->tables, facts->sparse_tables}, otherwise,
+                open));
+  draft->with_rows = std::move(start.with_rows);
   *initial = std::move(start.values);
   facts->initial = (*initial)->ToProto();
   for (std::string& note : start.notes) {
     draft->notes.push_back(std::move(note));
   }
   return absl::OkStatus();
+}
+
+// The sparse tables of a job and what servers keep of them.
+absl::StatusOr<InitialRows::Tables> RowTablesOf(const server::JobRule& rule,
+                                                const JobRecord& record) {
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       job::ReadSpecification(record));
+  InitialRows::Tables rows = {record.plan, {}, rule.RowStates()};
+  EBB_ASSIGN_OR_RETURN(rows.tables,
+                       job::SparseTablesOf(specification, record.plan));
+  return rows;
 }
 
 }  // namespace
@@ -229,17 +243,25 @@ absl::Status ReadState(const v1::Job& job, job::JobFacts* facts,
   if (record->plan.algorithm.operated) {
     for (auto& state : states) state.slots.clear();
   }
-  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
-                       job::ReadSpecification(*record));
-  InitialRows::Tables rows = {record->plan, {}, rule->RowStates()};
-  EBB_ASSIGN_OR_RETURN(rows.tables,
-                       job::SparseTablesOf(specification, record->plan));
+  EBB_ASSIGN_OR_RETURN(const InitialRows::Tables rows,
+                       RowTablesOf(*rule, *record));
   EBB_ASSIGN_OR_RETURN(
       *initial, InitialValues::Read((*initial)->path(), facts->tables,
                                     DifferencesOf(job.model(), *facts), &states,
                                     rows.tables.empty() ? nullptr : &rows));
   facts->initial = (*initial)->ToProto();
   EBB_ASSIGN_OR_RETURN(*record, job::MakeJobRecord(job, *facts));
+  return absl::OkStatus();
+}
+
+absl::Status AddStartRows(const Draft& draft, job::JobFacts* facts,
+                          std::shared_ptr<const InitialValues>* initial,
+                          JobRecord* record) {
+  EBB_ASSIGN_OR_RETURN(const auto rule, server::JobRule::Create(*record));
+  EBB_ASSIGN_OR_RETURN(InitialRows::Tables rows, RowTablesOf(*rule, *record));
+  EBB_ASSIGN_OR_RETURN(*initial, draft.with_rows(std::move(rows)));
+  facts->initial = (*initial)->ToProto();
+  EBB_ASSIGN_OR_RETURN(*record, job::MakeJobRecord(draft.full, *facts));
   return absl::OkStatus();
 }
 

@@ -33,6 +33,12 @@ absl::Status ReadState(const v1::Job& job, job::JobFacts* facts,
                        std::shared_ptr<const InitialValues>* initial,
                        JobRecord* record);
 
+// Makes the record anew with the rows that the job takes of another model
+// (Draft::with_rows).
+absl::Status AddStartRows(const Draft& draft, job::JobFacts* facts,
+                          std::shared_ptr<const InitialValues>* initial,
+                          JobRecord* record);
+
 // Whether `start` says what the table begins with.
 bool Starts(const v1::Job& job, const std::string& table);
 

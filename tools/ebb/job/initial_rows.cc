@@ -192,7 +192,8 @@ std::unique_ptr<const InitialRows> InitialRows::Take(
   for (size_t t = 0; t < tables.tables.size(); ++t) {
     Table& table = rows->tables_.emplace_back();
     int64_t& steps = rows->steps_.emplace_back(0);
-    any |= reader.Read(tables.tables[t], tables.states[t], &table, &steps);
+    any |= reader.Read(tables.tables[t], tables.states[t], &table, &steps) &&
+           !table.order.empty();
     rows->has_state_ |= !table.slots.empty();
     slots.push_back(static_cast<int32_t>(table.slots.size()));
   }

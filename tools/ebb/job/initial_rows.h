@@ -33,7 +33,7 @@ class InitialRows {
 
   // Takes the rows out of the tensors of a file. What is wrong with them is
   // added to `mistakes`; the result is then of no use. Null: the file has no
-  // rows of these tables.
+  // row of these tables.
   static std::unique_ptr<const InitialRows> Take(
       const std::string& path, const Tables& tables, InitialTensors* tensors,
       std::vector<std::string>* mistakes);

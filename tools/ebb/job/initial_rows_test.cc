@@ -194,6 +194,20 @@ TEST_F(InitialRowsTest, ArePassedOverUntilThePlanIsKnown) {
   EXPECT_EQ((*values)->ToProto().bytes(), 4);
 }
 
+// Bug: a table that had no rows yet when it was exported made a file that was
+// refused.
+TEST_F(InitialRowsTest, AreNotThereIfAllTablesAreEmpty) {
+  AddKeys({});
+  Add("bias", {1}, {7});
+  Add("ids/rows", {0, 2}, {});
+
+  const auto values = Read();
+
+  ASSERT_TRUE(values.ok()) << values.status();
+  EXPECT_FALSE((*values)->has_rows());
+  EXPECT_EQ((*values)->ToProto().bytes(), 4);
+}
+
 TEST_F(InitialRowsTest, AFileNeedsNone) {
   Add("bias", {1}, {7});
   const auto values = Read();

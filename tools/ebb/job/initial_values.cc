@@ -249,9 +249,11 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
 
 absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Of(
     const std::string& called, std::vector<float> values,
-    const std::vector<job::DenseTable>& tables) {
+    const std::vector<job::DenseTable>& tables,
+    std::optional<RowsElsewhere> rows) {
   std::shared_ptr<InitialValues> own(new InitialValues);
   own->path_ = called;
+  own->dense_tables_ = tables.size();
   own->own_ = std::move(values);
   const absl::string_view bytes(reinterpret_cast<const char*>(own->own_.data()),
                                 own->own_.size() * sizeof(float));
@@ -264,6 +266,16 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Of(
           *place));
     }
     own->Add(part);
+  }
+  if (rows) {
+    own->rows_owner_ = std::move(rows->owner);
+    std::vector<std::string> mistakes;
+    own->rows_ =
+        InitialRows::Take(called, rows->tables, &rows->tensors, &mistakes);
+    if (!mistakes.empty()) {
+      return absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
+    }
+    if (own->rows_ != nullptr) own->AddRows();
   }
   EBB_RETURN_IF_ERROR(own->MakeManifest());
   return own;

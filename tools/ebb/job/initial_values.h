@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "job/specification.h"
 #include "server/job_rule.h"
 #include "tools/ebb/job/initial_rows.h"
+#include "tools/ebb/job/initial_tensors.h"
 
 namespace ebb::tools {
 
@@ -59,11 +61,20 @@ class InitialValues {
     return Read(path, tables, {});
   }
 
-  // The vector itself, which `called` made. InvalidArgument: a value is not
-  // finite.
+  // Rows that lie elsewhere in memory.
+  struct RowsElsewhere {
+    InitialRows::Tables tables;
+    InitialTensors tensors;             // As an export calls them.
+    std::shared_ptr<const void> owner;  // It has their memory.
+  };
+
+  // The vector itself, which `called` made, and rows behind it if there are
+  // some. InvalidArgument, each line of the message being a mistake: a value is
+  // not finite, or the rows are not those of the tables.
   static absl::StatusOr<std::shared_ptr<const InitialValues>> Of(
       const std::string& called, std::vector<float> values,
-      const std::vector<job::DenseTable>& tables);
+      const std::vector<job::DenseTable>& tables,
+      std::optional<RowsElsewhere> rows = std::nullopt);
 
   bool has_state() const { return has_state_; }
   bool has_rows() const { return has_rows_; }
@@ -107,6 +118,7 @@ class InitialValues {
   std::vector<int64_t> steps_;
   size_t dense_tables_ = 0;
   bool has_rows_ = false;
+  std::shared_ptr<const void> rows_owner_;   // Null: the file is.
   std::unique_ptr<const InitialRows> rows_;  // Null: none were taken.
   int64_t rows_begin_ = 0;                   // In the file that servers read.
   datasets::Manifest manifest_;

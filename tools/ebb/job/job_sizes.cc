@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/actions.h"
@@ -11,6 +12,7 @@
 #include "common/status_macros.h"
 #include "common/task_rows.h"
 #include "data/index.h"
+#include "job/frozen_rows.h"
 #include "job/specification.h"
 #include "job/traits.h"
 #include "models/lloyd_result.h"
@@ -72,6 +74,8 @@ absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
   const JobPlan& plan = prepared.record.plan;
   EBB_ASSIGN_OR_RETURN(const auto rule,
                        server::JobRule::Create(prepared.record));
+  EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
+                       job::ReadSpecification(prepared.record));
   const int slots = rule->SlotCount();
   JobSizes sizes;
   const int64_t trained =
@@ -87,8 +91,6 @@ absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
   sizes.worker_data = prepared.data.bytes;
   int64_t features = 0;
   if (job::TasksOf(prepared.job) > 0) {
-    EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
-                         job::ReadSpecification(prepared.record));
     EBB_ASSIGN_OR_RETURN(const data::Index index,
                          data::Index::Decode(specification.train_index()));
     sizes.worker_data =
@@ -101,7 +103,10 @@ absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
   sizes.worker = sizes.worker_data +
                  (limits ? client::JobBytes(options, plan, *limits) : 0);
 
+  const std::vector<bool> frozen_rows = job::FrozenRowsOf(specification);
   int64_t row_floats = 0;
+  int64_t pushed_tables = 0;
+  int64_t pushed_floats = 0;
   for (int32_t t = 0; t < plan.trained_tables(); ++t) {
     const int64_t width = plan.sparse_tables[t].width;
     const int64_t row_slots = rule->RowOptimizer(t)->SlotCount();
@@ -111,14 +116,19 @@ absl::StatusOr<JobSizes> SizesOf(const PreparedJob& prepared) {
       sizes.servers_of_a_key += kFrequencyOfARow;
     }
     row_floats += width;
+    if (!frozen_rows.empty() && frozen_rows[static_cast<size_t>(t)]) continue;
+    ++pushed_tables;
+    pushed_floats += width;
   }
   const int64_t keys = KeysOfBatch(prepared);
-  const int64_t names =
-      keys * static_cast<int64_t>(sizeof(uint64_t)) * plan.trained_tables();
-  sizes.pulled = Encoded(plan.filters.pull, plan.parameters) + names +
-                 keys * row_floats * kFloat;
-  sizes.pushed =
-      Encoded(plan.filters.push, trained) + names + keys * row_floats * kFloat;
+  const auto rows_of = [keys](int64_t tables, int64_t floats) {
+    return keys *
+           (tables * static_cast<int64_t>(sizeof(uint64_t)) + floats * kFloat);
+  };
+  sizes.pulled = Encoded(plan.filters.pull, plan.parameters) +
+                 rows_of(plan.trained_tables(), row_floats);
+  sizes.pushed = Encoded(plan.filters.push, trained) +
+                 rows_of(pushed_tables, pushed_floats);
   if (job::HasRestarts(prepared.job)) {
     AddRestarts(prepared.job, plan, features, &sizes);
   }

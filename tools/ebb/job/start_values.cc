@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <set>
 #include <span>
 #include <system_error>
@@ -21,8 +23,10 @@
 #include "data/remote_files.h"
 #include "datasets/push.h"
 #include "job/keys.h"
+#include "tools/ebb/job/initial_tensors.h"
 #include "tools/ebb/job/tensor_text.h"
 #include "tools/tensors/slot_tensors.h"
+#include "worker/predict/exported_model.h"
 
 namespace ebb::tools {
 
@@ -44,13 +48,16 @@ std::string FileStem(const std::string& tensor) {
 // The tensors of another model, wherever they are.
 class Source {
  public:
-  static absl::StatusOr<Source> Open(const std::string& from,
-                                     const ModelOpener& open) {
-    Source source;
+  // `rows`: those of sparse tables are wanted, too.
+  static absl::StatusOr<std::shared_ptr<const Source>> Open(
+      const std::string& from, const ModelOpener& open, bool rows) {
+    std::shared_ptr<Source> made(new Source);
+    Source& source = *made;
     source.from_ = from;
     std::error_code error;
     if (const auto job = StartJobOf(from)) {
-      EBB_RETURN_IF_ERROR(source.TakeModel(job->name, job->version, open));
+      EBB_RETURN_IF_ERROR(
+          source.TakeModel(job->name, job->version, open, rows));
     } else if (datasets::IsUri(from) || data::IsRemote(from)) {
       return absl::InvalidArgumentError(absl::StrCat(
           from,
@@ -60,9 +67,9 @@ class Source {
       EBB_RETURN_IF_ERROR(source.ReadSafetensors());
     } else {
       EBB_ASSIGN_OR_RETURN(const bool found, source.ReadNpyFolder());
-      if (!found) EBB_RETURN_IF_ERROR(source.TakeModel(from, "", open));
+      if (!found) EBB_RETURN_IF_ERROR(source.TakeModel(from, "", open, rows));
     }
-    return source;
+    return std::shared_ptr<const Source>(std::move(made));
   }
 
   // Null: there is none of this name.
@@ -74,6 +81,18 @@ class Source {
     std::vector<std::string> names;
     for (const auto& [name, tensor] : tensors_) names.push_back(name);
     return names;
+  }
+  // The tables whose rows there are.
+  std::vector<std::string> NamesOfRows() const {
+    std::vector<std::string> tables;
+    for (const auto& [name, tensor] : tensors_) {
+      absl::string_view table = name;
+      const std::string end = worker::RowsName("");
+      if (absl::ConsumeSuffix(&table, files_by_stem_ ? FileStem(end) : end)) {
+        tables.emplace_back(table);
+      }
+    }
+    return tables;
   }
   bool has_state() const { return has_state_; }
 
@@ -92,8 +111,13 @@ class Source {
     tensors_.emplace(std::move(name), std::move(tensor));
   }
 
+  Source() = default;
+
   absl::Status ReadSafetensors() {
     EBB_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(from_));
+    return ReadSafetensors(std::move(file));
+  }
+  absl::Status ReadSafetensors(MappedFile file) {
     auto view = ViewSafetensors(file.bytes());
     if (!view.ok()) {
       return absl::InvalidArgumentError(
@@ -129,7 +153,7 @@ class Source {
   }
 
   absl::Status TakeModel(const std::string& name, const std::string& version,
-                         const ModelOpener& open) {
+                         const ModelOpener& open, bool rows) {
     if (open == nullptr) {
       return absl::InvalidArgumentError(absl::StrCat(
           from_,
@@ -137,7 +161,8 @@ class Source {
           "export ",
           name, " -o FILE.safetensors`, and start: FILE.safetensors"));
     }
-    EBB_ASSIGN_OR_RETURN(own_, open(name, version));
+    EBB_ASSIGN_OR_RETURN(OtherModel model, open(name, version, rows));
+    own_ = std::move(model.tables);
     for (const Tensor& tensor : own_) {
       Add({tensor.name,
            TensorType::kFloat32,
@@ -145,7 +170,8 @@ class Source {
            {reinterpret_cast<const char*>(tensor.values.data()),
             tensor.values.size() * sizeof(float)}});
     }
-    return absl::OkStatus();
+    if (model.rows.bytes().empty()) return absl::OkStatus();
+    return ReadSafetensors(std::move(model.rows));
   }
 
   std::string from_;
@@ -157,26 +183,55 @@ class Source {
   bool has_state_ = false;  // It has slots of an optimizer.
 };
 
+// The rows of a sparse table in another model.
+struct TakenRows {
+  std::string table;  // What the job calls it.
+  const TensorView* keys = nullptr;
+  const TensorView* rows = nullptr;
+};
+
+struct Taken {
+  // By dense table: the tensor that it begins with; null: none is taken.
+  std::vector<const TensorView*> dense;
+  std::vector<TakenRows> rows;
+};
+
+bool TakesTable(const v1::Start& start, const std::string& table) {
+  return start.tables().empty() ||
+         std::ranges::count(start.tables(), table) > 0;
+}
+
+// What examples write is never taken.
+bool TakesRows(const v1::Start& start, const job::SparseTable& table) {
+  return table.kind == RowKind::kTrained && TakesTable(start, table.name);
+}
+
 // Compares the tensors of another model with the tables of the job.
 class Comparison {
  public:
-  Comparison(const v1::Start& start, const std::vector<job::DenseTable>& tables,
+  Comparison(const v1::Start& start, const StartTables& tables,
              const Source& source)
       : start_(start), tables_(tables), source_(source) {}
 
-  // By table: the tensor that it begins with; null: none is taken.
-  absl::StatusOr<std::vector<const TensorView*>> Run() {
+  absl::StatusOr<Taken> Run() {
     CheckNames();
-    std::vector<const TensorView*> taken;
+    Taken taken;
     std::vector<std::string> fitting;
-    for (const job::DenseTable& table : tables_) {
+    for (const job::DenseTable& table : tables_.dense) {
       const TensorView* const tensor =
-          Takes(table.name) ? Compare(table) : nullptr;
+          TakesTable(start_, table.name) ? Compare(table) : nullptr;
       if (tensor != nullptr) fitting.push_back(table.name);
-      taken.push_back(tensor);
+      taken.dense.push_back(tensor);
+    }
+    for (const job::SparseTable& table : tables_.sparse) {
+      if (!TakesRows(start_, table)) continue;
+      const std::optional<TakenRows> rows = Compare(table);
+      if (!rows) continue;
+      fitting.push_back(table.name);
+      taken.rows.push_back(*rows);
     }
     if (fitting.empty() && mistakes_.empty()) {
-      mistakes_.push_back("the model has no dense tables to take");
+      mistakes_.push_back("the model has no tables to take");
     }
     if (!mistakes_.empty()) {
       // The last mistake has the hint, for all of them.
@@ -192,47 +247,59 @@ class Comparison {
   }
 
  private:
-  bool Takes(const std::string& table) const {
-    return start_.tables_size() == 0 ||
-           std::ranges::count(start_.tables(), table) > 0;
+  template <typename... What>
+  void Wrong(const What&... what) {
+    mistakes_.push_back(absl::StrCat(what...));
   }
 
   // Names that the model does not have.
   void CheckNames() {
     std::vector<std::string> known;
-    for (const job::DenseTable& table : tables_) known.push_back(table.name);
+    for (const job::DenseTable& table : tables_.dense) {
+      known.push_back(table.name);
+    }
+    for (const job::SparseTable& table : tables_.sparse) {
+      known.push_back(table.name);
+      if (table.kind != RowKind::kTrained && start_.tables_size() > 0 &&
+          TakesTable(start_, table.name)) {
+        Wrong("start.tables: examples write the rows of ", table.name,
+              ", so that a job begins without them\nhint: leave it out");
+      }
+    }
     const auto check = [&](const std::string& name, absl::string_view key) {
       if (std::ranges::count(known, name) > 0) return;
       const std::string near = job::Nearest(name, known);
-      mistakes_.push_back(
-          absl::StrCat("start.", key, ": the model has no dense table ", name,
-                       "\nhint: ", near.empty() ? Listed(known) : near));
+      Wrong("start.", key, ": the model has no table ", name,
+            "\nhint: ", near.empty() ? Listed(known) : near);
     };
     for (const std::string& name : start_.tables()) check(name, "tables");
     const std::map<std::string, std::string> renamed(start_.rename().begin(),
                                                      start_.rename().end());
     for (const auto& [name, other] : renamed) {
       check(name, "rename");
-      if (std::ranges::count(known, name) > 0 && !Takes(name)) {
-        mistakes_.push_back(
-            absl::StrCat("start.rename: ", name, " is not among start.tables"));
+      if (std::ranges::count(known, name) > 0 && !TakesTable(start_, name)) {
+        Wrong("start.rename: ", name, " is not among start.tables");
       }
     }
   }
 
+  // What the table is called in the other model.
+  const std::string& NameThere(const std::string& table) const {
+    const auto renamed = start_.rename().find(table);
+    return renamed == start_.rename().end() ? table : renamed->second;
+  }
+
   // Null: there is no such tensor, or it does not fit.
   const TensorView* Compare(const job::DenseTable& table) {
-    const auto renamed = start_.rename().find(table.name);
-    const std::string name =
-        renamed == start_.rename().end() ? table.name : renamed->second;
+    const std::string& name = NameThere(table.name);
     const TensorView* const tensor = source_.Find(name);
     if (tensor == nullptr) {
       const std::string near = job::Nearest(name, source_.Names());
-      mistakes_.push_back(absl::StrCat(
+      Wrong(
           start_.from(), " has no tensor ", name, " for the table ", table.name,
           near.empty() ? ""
                        : absl::StrCat("; there is ", near, ", which rename: {",
-                                      table.name, ": ", near, "} takes")));
+                                      table.name, ": ", near, "} takes"));
       return nullptr;
     }
     const std::vector<int64_t> dims = ShapeOf(table);
@@ -240,25 +307,69 @@ class Comparison {
       const bool transposed =
           dims.size() == 2 &&
           std::ranges::equal(tensor->dims, std::vector{dims[1], dims[0]});
-      mistakes_.push_back(absl::StrCat(
-          "tensor ", name, " of ", start_.from(), " has the shape ",
-          ShapeText(tensor->dims), ", the table ", table.name, " ",
-          ShapeText(dims),
-          transposed ? ". It may be the transpose, which torch.nn.Linear "
-                       "keeps: save weight.T"
-                     : ""));
+      Wrong("tensor ", name, " of ", start_.from(), " has the shape ",
+            ShapeText(tensor->dims), ", the table ", table.name, " ",
+            ShapeText(dims),
+            transposed ? ". It may be the transpose, which torch.nn.Linear "
+                         "keeps: save weight.T"
+                       : "");
       return nullptr;
     }
     if (tensor->type != TensorType::kFloat32) {
-      mistakes_.push_back(absl::StrCat("tensor ", name, " of ", start_.from(),
-                                       " is not of float32"));
+      Wrong("tensor ", name, " of ", start_.from(), " is not of float32");
       return nullptr;
     }
     return tensor;
   }
 
+  // Absent: there are no such rows, or they do not fit.
+  std::optional<TakenRows> Compare(const job::SparseTable& table) {
+    const std::string& name = NameThere(table.name);
+    const std::string keys_name = worker::KeysName(name);
+    const std::string rows_name = worker::RowsName(name);
+    const TakenRows taken = {table.name, source_.Find(keys_name),
+                             source_.Find(rows_name)};
+    if (taken.keys == nullptr && taken.rows == nullptr) {
+      const std::string near = job::Nearest(name, source_.NamesOfRows());
+      Wrong(
+          start_.from(), " has no rows for the sparse table ", table.name,
+          ", which would be ", keys_name, " and ", rows_name,
+          near.empty() || near == name
+              ? ""
+              : absl::StrCat("; there are those of ", near, ", which rename: {",
+                             table.name, ": ", near, "} takes"));
+      return std::nullopt;
+    }
+    if (taken.keys == nullptr || taken.rows == nullptr) {
+      Wrong(start_.from(), " has ",
+            taken.keys == nullptr ? rows_name : keys_name, " without ",
+            taken.keys == nullptr ? keys_name : rows_name);
+      return std::nullopt;
+    }
+    const bool integers = taken.keys->type == TensorType::kUint64 ||
+                          taken.keys->type == TensorType::kInt64;
+    if (!integers || taken.keys->dims.size() != 1) {
+      Wrong("tensor ", keys_name, " of ", start_.from(), ", of the shape ",
+            ShapeText(taken.keys->dims),
+            ", must be one list of uint64 or int64");
+      return std::nullopt;
+    }
+    const std::vector<int64_t> dims = {taken.keys->dims[0], table.width};
+    if (taken.rows->dims != dims) {
+      Wrong("tensor ", rows_name, " of ", start_.from(), " has the shape ",
+            ShapeText(taken.rows->dims), ", the rows of table ", table.name,
+            " ", ShapeText(dims));
+      return std::nullopt;
+    }
+    if (taken.rows->type != TensorType::kFloat32) {
+      Wrong("tensor ", rows_name, " of ", start_.from(), " is not of float32");
+      return std::nullopt;
+    }
+    return taken;
+  }
+
   const v1::Start& start_;
-  const std::vector<job::DenseTable>& tables_;
+  const StartTables& tables_;
   const Source& source_;
   std::vector<std::string> mistakes_;
 };
@@ -284,6 +395,70 @@ std::vector<float> VectorOf(const std::vector<job::DenseTable>& tables,
   return values;
 }
 
+// The values, and behind them the rows that are taken. The other model has the
+// memory of these.
+absl::StatusOr<std::shared_ptr<const InitialValues>> WithRows(
+    const std::string& called, std::vector<float> values,
+    const std::vector<job::DenseTable>& dense,
+    const std::vector<TakenRows>& taken, InitialRows::Tables tables,
+    std::shared_ptr<const void> owner) {
+  // What another optimizer gathered is not taken.
+  for (auto& state : tables.states) state.slots.clear();
+  std::deque<std::string> names;  // They stay where they are.
+  InitialTensors tensors;
+  for (const TakenRows& rows : taken) {
+    tensors[names.emplace_back(worker::KeysName(rows.table))] = rows.keys;
+    tensors[names.emplace_back(worker::RowsName(rows.table))] = rows.rows;
+  }
+  return InitialValues::Of(
+      called, std::move(values), dense,
+      InitialValues::RowsElsewhere{std::move(tables), std::move(tensors),
+                                   std::move(owner)});
+}
+
+// What people should know of what is taken, and of what is not.
+std::vector<std::string> NotesOf(const v1::Start& start,
+                                 const StartTables& tables, const Taken& taken,
+                                 const Source& source) {
+  std::vector<std::string> notes;
+  std::set<std::string> used;
+  for (const TensorView* tensor : taken.dense) {
+    if (tensor != nullptr) used.insert(tensor->name);
+  }
+  std::set<std::string> with_rows;
+  for (const TakenRows& rows : taken.rows) {
+    used.insert({rows.keys->name, rows.rows->name});
+    with_rows.insert(rows.table);
+  }
+  std::vector<std::string> left;
+  for (const std::string& name : source.Names()) {
+    if (!used.contains(name)) left.push_back(name);
+  }
+  if (!left.empty()) {
+    notes.push_back(
+        absl::StrCat("start: of ", start.from(),
+                     " these are not taken: ", Listed(std::move(left))));
+  }
+  std::vector<std::string> anew;
+  for (size_t t = 0; t < tables.dense.size(); ++t) {
+    if (taken.dense[t] == nullptr) anew.push_back(tables.dense[t].name);
+  }
+  for (const job::SparseTable& table : tables.sparse) {
+    if (!with_rows.contains(table.name)) anew.push_back(table.name);
+  }
+  if (!anew.empty()) {
+    notes.push_back(absl::StrCat("start: these tables begin anew: ",
+                                 Listed(std::move(anew))));
+  }
+  if (source.has_state()) {
+    notes.push_back(absl::StrCat(
+        "start: ", start.from(),
+        " has the state of an optimizer, too, which is not taken: optimizers "
+        "begin anew. `model: {initial: FILE}` takes it, with all tables"));
+  }
+  return notes;
+}
+
 }  // namespace
 
 std::optional<StartJob> StartJobOf(absl::string_view from) {
@@ -294,47 +469,31 @@ std::optional<StartJob> StartJobOf(absl::string_view from) {
                   std::string(from.substr(at + 1))};
 }
 
-absl::StatusOr<StartValues> ReadStart(
-    const v1::Start& start, const std::vector<job::DenseTable>& tables,
-    const StartOtherwise& otherwise, const ModelOpener& open) {
-  EBB_ASSIGN_OR_RETURN(const Source source, Source::Open(start.from(), open));
-  Comparison comparison(start, tables, source);
-  EBB_ASSIGN_OR_RETURN(const std::vector<const TensorView*> taken,
-                       comparison.Run());
+absl::StatusOr<StartValues> ReadStart(const v1::Start& start,
+                                      const StartTables& tables,
+                                      const StartOtherwise& otherwise,
+                                      const ModelOpener& open) {
+  const bool wants_rows = std::ranges::any_of(
+      tables.sparse,
+      [&](const job::SparseTable& table) { return TakesRows(start, table); });
+  EBB_ASSIGN_OR_RETURN(const std::shared_ptr<const Source> source,
+                       Source::Open(start.from(), open, wants_rows));
+  EBB_ASSIGN_OR_RETURN(const Taken taken,
+                       Comparison(start, tables, *source).Run());
   StartValues out;
   EBB_ASSIGN_OR_RETURN(
       out.values,
-      InitialValues::Of(start.from(), VectorOf(tables, taken, otherwise),
-                        tables));
-  std::vector<std::string> left;
-  std::set<std::string> used;
-  for (const TensorView* tensor : taken) {
-    if (tensor != nullptr) used.insert(tensor->name);
+      InitialValues::Of(start.from(),
+                        VectorOf(tables.dense, taken.dense, otherwise),
+                        tables.dense));
+  if (!taken.rows.empty()) {
+    out.with_rows = [called = start.from(), dense = tables.dense, otherwise,
+                     taken, source](InitialRows::Tables rows) {
+      return WithRows(called, VectorOf(dense, taken.dense, otherwise), dense,
+                      taken.rows, std::move(rows), source);
+    };
   }
-  for (const std::string& name : source.Names()) {
-    if (!used.contains(name)) left.push_back(name);
-  }
-  if (!left.empty()) {
-    out.notes.push_back(absl::StrCat("start: of ", start.from(),
-                                     " these are "
-                                     "not taken: ",
-                                     Listed(std::move(left))));
-  }
-  std::vector<std::string> anew;
-  for (size_t t = 0; t < tables.size(); ++t) {
-    if (taken[t] == nullptr) anew.push_back(tables[t].name);
-  }
-  if (!anew.empty()) {
-    out.notes.push_back(absl::StrCat("start: these tables begin anew: ",
-                                     Listed(std::move(anew))));
-  }
-  if (source.has_state()) {
-    out.notes.push_back(absl::StrCat(
-        "start: ", start.from(),
-        " has the state of an optimizer, too, which "
-        "is not taken: optimizers begin anew. `model: {initial: FILE}` takes "
-        "it, with all tables"));
-  }
+  out.notes = NotesOf(start, tables, taken, *source);
   return out;
 }
 

@@ -12,18 +12,29 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/mapped_file.h"
 #include "ebb/v1/job.pb.h"
 #include "job/specification.h"
+#include "tools/ebb/job/initial_rows.h"
 #include "tools/ebb/job/initial_values.h"
 #include "tools/tensors/tensor_files.h"
 
 namespace ebb::tools {
 
-// Reads the dense tables of a job's stored model: `name` is a job, a run's
-// folder, or a place of shared checkpoints. `version` is a time, as people
-// write it: the newest versions stored by then. Empty: the newest ones.
-using ModelOpener = std::function<absl::StatusOr<std::vector<Tensor>>(
-    const std::string& name, const std::string& version)>;
+// The model of a job.
+struct OtherModel {
+  std::vector<Tensor> tables;  // The dense ones.
+  // A safetensors file with the rows of the sparse ones, as an export has them.
+  // Empty: there are none, or they were not asked for.
+  MappedFile rows;
+};
+
+// Reads a job's stored model: `name` is a job, a run's folder, or a place of
+// shared checkpoints. `version` is a time, as people write it: the newest
+// versions stored by then. Empty: the newest ones. With `rows` also those of
+// sparse tables.
+using ModelOpener = std::function<absl::StatusOr<OtherModel>(
+    const std::string& name, const std::string& version, bool rows)>;
 
 // "job:NAME@VERSION" in its parts. Absent: `from` is a file or a folder.
 struct StartJob {
@@ -34,12 +45,26 @@ struct StartJob {
 std::optional<StartJob> StartJobOf(absl::string_view from);
 
 struct StartValues {
+  // What the dense tables begin with.
   std::shared_ptr<const InitialValues> values;
+  // Makes the values anew with the rows that are taken behind them: only the
+  // plan of the job says where each of them lies. Empty: none are taken.
+  // InvalidArgument: as of InitialValues::Of.
+  std::function<absl::StatusOr<std::shared_ptr<const InitialValues>>(
+      InitialRows::Tables tables)>
+      with_rows;
   // For people: what of the other model is not taken.
   std::vector<std::string> notes;
 };
 
-// How the tables begin that are not taken.
+// The tables of a job, as its model has them.
+struct StartTables {
+  std::vector<job::DenseTable> dense;
+  std::vector<job::SparseTable> sparse = {};
+};
+
+// How the dense tables begin that are not taken. Sparse ones begin without
+// rows.
 struct StartOtherwise {
   uint64_t seed = 0;
   // All tables, one after the other, as a module says; empty: the rules of the
@@ -51,9 +76,10 @@ struct StartOtherwise {
 // that differs is in the message, in a line each: InvalidArgument. Or the
 // errors of opening it. Without `open`, `from` must be a file or a folder of
 // .npy files.
-absl::StatusOr<StartValues> ReadStart(
-    const v1::Start& start, const std::vector<job::DenseTable>& tables,
-    const StartOtherwise& otherwise, const ModelOpener& open);
+absl::StatusOr<StartValues> ReadStart(const v1::Start& start,
+                                      const StartTables& tables,
+                                      const StartOtherwise& otherwise,
+                                      const ModelOpener& open);
 
 }  // namespace ebb::tools
 

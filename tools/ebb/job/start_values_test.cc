@@ -1,10 +1,13 @@
 #include "tools/ebb/job/start_values.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/initializer.h"
+#include "common/mapped_file.h"
 #include "common/testing/test_folder.h"
 #include "datasets/manifest.h"
 #include "datasets/set_store.h"
@@ -43,15 +47,18 @@ class StartValuesTest : public ::testing::Test {
 
   absl::StatusOr<StartValues> Read(const ModelOpener& open = nullptr,
                                    std::vector<float> otherwise = {}) {
-    return ReadStart(start_, tables_, {kSeed, std::move(otherwise)}, open);
+    return ReadStart(start_, {tables_, sparse_}, {kSeed, std::move(otherwise)},
+                     open);
   }
   // What the scheduler would keep.
-  std::vector<float> Values(const StartValues& start) {
+  std::string Bytes(const InitialValues& values) {
     const auto store = *datasets::SetStore::Open({.folder = folder_ / "sets"});
-    EXPECT_TRUE(start.values->Push(store.get()).ok());
-    const std::string id = start.values->ToProto().id();
-    const std::string bytes =
-        *store->GetChunk(datasets::InitialSetOf(id), id, 0);
+    EXPECT_TRUE(values.Push(store.get()).ok());
+    const std::string id = values.ToProto().id();
+    return *store->GetChunk(datasets::InitialSetOf(id), id, 0);
+  }
+  std::vector<float> Values(const StartValues& start) {
+    const std::string bytes = Bytes(*start.values);
     std::vector<float> values(bytes.size() / sizeof(float));
     std::memcpy(values.data(), bytes.data(), bytes.size());
     return values;
@@ -80,8 +87,184 @@ class StartValuesTest : public ::testing::Test {
       {"body/weights", 6, {}, {2, 3}},
       {"body/bias", 3, {}, {3}},
       {"head/weights", 6, InitRule::Uniform(0.5f), {3, 2}}};
+  std::vector<job::SparseTable> sparse_;
   v1::Start start_;
 };
+
+// The other model has rows, too: three of width 2 under the name "ids".
+class StartRowsTest : public StartValuesTest {
+ protected:
+  static constexpr int64_t kRows = 3;
+  static constexpr int64_t kWidth = 2;
+
+  StartRowsTest() {
+    Write("ids");
+    job::SparseTable& table = sparse_.emplace_back();
+    table.name = "ids";
+    table.width = kWidth;
+    for (const char* name : {"body/weights", "body/bias", "ids"}) {
+      start_.add_tables(name);
+    }
+  }
+
+  void Write(const std::string& name) {
+    std::vector<TensorStream> streams;
+    streams.push_back(
+        {name + "/keys", TensorType::kUint64, {kRows}, [](std::ostream& out) {
+           constexpr std::array<uint64_t, kRows> kKeys = {3, 5, 9};
+           out.write(reinterpret_cast<const char*>(kKeys.data()),
+                     sizeof(kKeys));
+           return absl::OkStatus();
+         }});
+    for (const Tensor& tensor : tensors_) streams.push_back(StreamOf(tensor));
+    rows_.name = name + "/rows";
+    streams.push_back(StreamOf(rows_));
+    slots_.name = "slots/adagrad/squares/" + name + "/rows";
+    streams.push_back(StreamOf(slots_));
+    EXPECT_TRUE(WriteSafetensors(path_, streams, {}).ok());
+  }
+  // In one partition, whose optimizer has slots.
+  InitialRows::Tables RowTables() const {
+    InitialRows::Tables tables;
+    for (const job::SparseTable& table : sparse_) {
+      tables.plan.sparse_tables.push_back({.width = table.width});
+      tables.states.push_back({"adagrad", {"squares"}});
+    }
+    tables.tables = sparse_;
+    return tables;
+  }
+
+  Tensor rows_ = {"", {kRows, kWidth}, {1, 2, 3, 4, 5, 6}};
+  Tensor slots_ = {"", {kRows, kWidth}, {9, 9, 9, 9, 9, 9}};
+};
+
+TEST_F(StartRowsTest, LieBehindTheValuesWithoutSlots) {
+  const auto start = Read();
+  ASSERT_TRUE(start.ok()) << start.status();
+  ASSERT_NE(start->with_rows, nullptr);
+
+  const auto values = start->with_rows(RowTables());
+
+  ASSERT_TRUE(values.ok()) << values.status();
+  EXPECT_TRUE((*values)->has_rows());
+  EXPECT_EQ((*values)->ToProto().steps_size(), 0);
+  const std::string bytes = Bytes(**values);
+  constexpr size_t kDense = 15 * sizeof(float);
+  constexpr size_t kRow = sizeof(uint64_t) + kWidth * sizeof(float);
+  ASSERT_EQ(bytes.size(), kDense + 2 * sizeof(int64_t) + kRows * kRow);
+  uint64_t key = 0;
+  std::array<float, kWidth> row;
+  const char* const last = bytes.data() + bytes.size() - kRow;
+  std::memcpy(&key, last, sizeof(key));
+  std::memcpy(row.data(), last + sizeof(key), sizeof(row));
+  EXPECT_EQ(key, 9);
+  EXPECT_THAT(row, ElementsAre(5, 6));
+  EXPECT_THAT(start->notes.front(), Not(HasSubstr("ids")));
+  EXPECT_THAT(start->notes.back(), HasSubstr("state of an optimizer"));
+}
+
+TEST_F(StartRowsTest, AreLeftWhereTheyAreIfNotNamed) {
+  start_.mutable_tables()->RemoveLast();
+
+  const auto start = Read();
+
+  ASSERT_TRUE(start.ok()) << start.status();
+  EXPECT_EQ(start->with_rows, nullptr);
+  EXPECT_THAT(start->notes.front(), HasSubstr("ids/keys, ids/rows"));
+  EXPECT_THAT(start->notes[1], HasSubstr("begin anew: head/weights, ids"));
+}
+
+TEST_F(StartRowsTest, MayHaveAnotherName) {
+  Write("users");
+  EXPECT_THAT(Mistakes(), HasSubstr("has no rows for the sparse table ids, "
+                                    "which would be ids/keys and ids/rows"));
+
+  (*start_.mutable_rename())["ids"] = "users";
+
+  const auto start = Read();
+  ASSERT_TRUE(start.ok()) << start.status();
+  EXPECT_TRUE(start->with_rows(RowTables()).ok());
+}
+
+TEST_F(StartRowsTest, NameAllThatDiffersWithWhatDiffersOfDenseTables) {
+  sparse_[0].width = 4;
+  start_.add_tables("head/weights");
+
+  EXPECT_THAT(Mistakes(),
+              AllOf(HasSubstr("tensor ids/rows of " + path_ +
+                              " has the shape (3, 2), the rows of table ids "
+                              "(3, 4)"),
+                    HasSubstr("the table head/weights (3, 2)"),
+                    HasSubstr("tables: [body/weights, body/bias] takes what "
+                              "fits")));
+}
+
+TEST_F(StartRowsTest, OfWrittenTablesAreRefused) {
+  sparse_[0].kind = RowKind::kAdditive;
+  EXPECT_THAT(Mistakes(), HasSubstr("examples write the rows of ids"));
+  // Where all tables are taken, they are left out.
+  start_.clear_tables();
+  EXPECT_THAT(Mistakes(), Not(HasSubstr("ids")));
+}
+
+TEST_F(StartRowsTest, AreWholeAndFinite) {
+  rows_.values[3] = std::numeric_limits<float>::infinity();
+  Write("ids");
+
+  const auto start = Read();
+
+  ASSERT_TRUE(start.ok()) << start.status();
+  EXPECT_THAT(start->with_rows(RowTables()).status().message(),
+              HasSubstr("ids/rows has a value that is not finite"));
+}
+
+TEST_F(StartRowsTest, ComeFromAFolderAsAnExportWritesIt) {
+  const std::string folder = folder_ / "folder";
+  std::filesystem::create_directories(folder);
+  ASSERT_TRUE(WriteNpy(folder + "/body.bias.npy", StreamOf(tensors_[1])).ok());
+  ASSERT_TRUE(WriteNpy(folder + "/ids.rows.npy", StreamOf(rows_)).ok());
+  start_.set_from(folder);
+  start_.clear_tables();
+  start_.add_tables("ids");
+  EXPECT_THAT(Mistakes(), HasSubstr("has ids/rows without ids/keys"));
+
+  ASSERT_TRUE(
+      WriteNpy(folder + "/ids.keys.npy",
+               {"keys",
+                TensorType::kUint64,
+                {kRows},
+                [](std::ostream& out) {
+                  constexpr std::array<uint64_t, kRows> kKeys = {3, 5, 9};
+                  out.write(reinterpret_cast<const char*>(kKeys.data()),
+                            sizeof(kKeys));
+                  return absl::OkStatus();
+                }})
+          .ok());
+  const auto start = Read();
+  ASSERT_TRUE(start.ok()) << start.status();
+  EXPECT_TRUE(start->with_rows(RowTables()).ok());
+}
+
+TEST_F(StartRowsTest, ComeFromAJobThatIsAskedForThem) {
+  start_.set_from("job:night");
+  std::vector<bool> asked;
+  const ModelOpener open = [&](const std::string&, const std::string&,
+                               bool rows) -> absl::StatusOr<OtherModel> {
+    asked.push_back(rows);
+    OtherModel model;
+    model.tables = tensors_;
+    if (rows) model.rows = *MappedFile::Open(path_);
+    return model;
+  };
+
+  const auto start = Read(open);
+
+  ASSERT_TRUE(start.ok()) << start.status();
+  EXPECT_TRUE(start->with_rows(RowTables()).ok());
+  start_.mutable_tables()->RemoveLast();
+  EXPECT_TRUE(Read(open).ok());
+  EXPECT_THAT(asked, ElementsAre(true, false));
+}
 
 TEST_F(StartValuesTest, TablesThatAreNotTakenBeginByTheirRules) {
   start_.add_tables("body/weights");
@@ -116,7 +299,7 @@ TEST_F(StartValuesTest, NamesAllThatDiffersAtOnce) {
   (*start_.mutable_rename())["body/bias"] = "body/biass";
 
   EXPECT_THAT(Mistakes(),
-              AllOf(HasSubstr("start.tables: the model has no dense table "
+              AllOf(HasSubstr("start.tables: the model has no table "
                               "body/wieghts\nhint: body/weights\n"),
                     HasSubstr("has no tensor body/biass for the table "
                               "body/bias; there is body/bias, which rename: "
@@ -177,10 +360,11 @@ TEST_F(StartValuesTest, AsksForTheModelOfAJob) {
   start_.add_tables("body/bias");
   std::string asked;
 
-  const auto start = Read([&](const std::string& name, const std::string& at) {
-    asked = name + " at " + at;
-    return tensors_;
-  });
+  const auto start = Read(
+      [&](const std::string& name, const std::string& at, bool) -> OtherModel {
+        asked = name + " at " + at;
+        return {tensors_, {}};
+      });
 
   ASSERT_TRUE(start.ok()) << start.status();
   EXPECT_EQ(asked, "night at 10m");

@@ -214,8 +214,12 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   MakePathsAbsolute(std::filesystem::current_path().string(), &full);
   auto record = job::MakeJobRecord(full, facts);
   if (!record.ok()) return Refuse(record.status(), "", file.sources);
-  if (prepared.initial != nullptr &&
-      (prepared.initial->has_state() || prepared.initial->has_rows())) {
+  if (draft.with_rows != nullptr) {
+    draft.Fail(AddStartRows(draft, &facts, &prepared.initial, &*record),
+               "start");
+    EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
+  } else if (prepared.initial != nullptr &&
+             (prepared.initial->has_state() || prepared.initial->has_rows())) {
     draft.Fail(ReadState(full, &facts, &prepared.initial, &*record),
                "model.initial");
     EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));

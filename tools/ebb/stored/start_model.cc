@@ -1,6 +1,14 @@
 #include "tools/ebb/stored/start_model.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -13,11 +21,16 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/mapped_file.h"
 #include "common/status_macros.h"
 #include "job/specification.h"
 #include "tools/ebb/stored/checkpoint_source.h"
 #include "tools/ebb/stored/read_model.h"
+#include "tools/ebb/stored/row_runs.h"
+#include "tools/ebb/stored/row_tensors.h"
+#include "tools/tensors/tensor_files.h"
 #include "tools/text/when.h"
+#include "worker/predict/exported_model.h"
 
 namespace ebb::tools {
 
@@ -60,31 +73,105 @@ class VersionsUntil final : public CheckpointSource {
   const absl::Time until_;
 };
 
-absl::StatusOr<std::vector<Tensor>> ReadTables(CheckpointSource* source) {
+// The rows of a job's sparse tables, in a file for each table.
+class RowFiles final : public RowReceiver {
+ public:
+  RowFiles(const JobPlan& plan, std::string folder)
+      : plan_(plan), folder_(std::move(folder)) {}
+
+  const RowRuns& Of(size_t table) const { return runs_[table]; }
+
+  absl::Status Restart() override {
+    runs_.clear();
+    for (const SparseTablePlan& table : plan_.sparse_tables) {
+      EBB_ASSIGN_OR_RETURN(RowRuns runs,
+                           RowRuns::Create(folder_, {table.row_words()}));
+      runs_.push_back(std::move(runs));
+    }
+    return absl::OkStatus();
+  }
+  absl::Status Add(int32_t table, std::span<const uint64_t> keys,
+                   const std::vector<std::span<const float>>& arrays) override {
+    return runs_[static_cast<size_t>(table)].Add(keys, arrays);
+  }
+
+ private:
+  const JobPlan& plan_;
+  const std::string folder_;
+  std::vector<RowRuns> runs_;
+};
+
+// One file with the rows of all trained tables, as an export has them. It has
+// no name any more, and its memory is the file's.
+absl::StatusOr<MappedFile> MapRows(const RowFiles& files,
+                                   const std::vector<job::SparseTable>& tables,
+                                   const std::string& folder) {
+  // Keys first: what is read in words of 8 bytes lies at multiples of them.
+  std::vector<TensorStream> tensors;
+  std::vector<TensorStream> rows;
+  for (size_t t = 0; t < tables.size(); ++t) {
+    const job::SparseTable& table = tables[t];
+    if (table.kind != RowKind::kTrained) continue;
+    tensors.push_back(KeyTensor(worker::KeysName(table.name), files.Of(t)));
+    rows.push_back(RowTensor(worker::RowsName(table.name), table.width,
+                             files.Of(t), /*array=*/0));
+  }
+  std::ranges::move(rows, std::back_inserter(tensors));
+  std::string own = absl::StrCat(folder, "/ebb-start-XXXXXX");
+  if (mkdtemp(own.data()) == nullptr) {
+    return absl::ErrnoToStatus(
+        errno, absl::StrCat("cannot keep rows in a file in ", folder));
+  }
+  const std::string path = absl::StrCat(own, "/rows.safetensors");
+  const absl::Status written = WriteSafetensors(path, tensors, {});
+  absl::StatusOr<MappedFile> mapped = written.ok()
+                                          ? MappedFile::Open(path)
+                                          : absl::StatusOr<MappedFile>(written);
+  unlink(path.c_str());
+  rmdir(own.c_str());
+  return mapped;
+}
+
+absl::StatusOr<OtherModel> ReadTables(CheckpointSource* source, bool rows) {
   WarnOfDamage(*source);
   const JobRecord& record = source->job();
   EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                        job::ReadSpecification(record));
   EBB_ASSIGN_OR_RETURN(const std::vector<job::DenseTable> tables,
                        job::TablesOf(specification, record.plan));
-  EBB_ASSIGN_OR_RETURN(const NamedArrays arrays,
-                       ReadModel(source, SlotsRead::kNone, nullptr));
+  EBB_ASSIGN_OR_RETURN(const std::vector<job::SparseTable> sparse,
+                       job::SparseTablesOf(specification, record.plan));
+  const bool has_rows = rows && !sparse.empty();
+  std::error_code error;
+  const std::string folder =
+      std::filesystem::temp_directory_path(error).string();
+  if (has_rows && error) {
+    return absl::NotFoundError(absl::StrCat(
+        "there is no folder for temporary files ($TMPDIR): ", error.message()));
+  }
+  RowFiles files(record.plan, folder);
+  EBB_ASSIGN_OR_RETURN(
+      const NamedArrays arrays,
+      ReadModel(source, SlotsRead::kNone, has_rows ? &files : nullptr));
+  OtherModel model;
   std::span<const float> rest = arrays.at("values");
-  std::vector<Tensor> tensors;
   for (const job::DenseTable& table : tables) {
     const auto values = rest.first(table.size);
     rest = rest.subspan(values.size());
-    tensors.push_back(
+    model.tables.push_back(
         {table.name,
          table.dims.empty() ? std::vector<int64_t>{table.size} : table.dims,
          {values.begin(), values.end()}});
   }
-  return tensors;
+  if (has_rows) {
+    EBB_ASSIGN_OR_RETURN(model.rows, MapRows(files, sparse, folder));
+  }
+  return model;
 }
 
-absl::StatusOr<std::vector<Tensor>> OpenModel(
-    const std::optional<ClusterAccess>& access, const std::string& name,
-    const std::string& version) {
+absl::StatusOr<OtherModel> OpenModel(const std::optional<ClusterAccess>& access,
+                                     const std::string& name,
+                                     const std::string& version, bool rows) {
   std::optional<absl::Time> until;
   if (!version.empty()) {
     until = ParseWhen(version, absl::Now(), absl::LocalTimeZone());
@@ -112,13 +199,13 @@ absl::StatusOr<std::vector<Tensor>> OpenModel(
   if (until) {
     source = std::make_unique<VersionsUntil>(std::move(source), *until);
   }
-  return ReadTables(source.get());
+  return ReadTables(source.get(), rows);
 }
 
 ModelOpener Opener(std::optional<ClusterAccess> access) {
   return [access = std::move(access)](const std::string& name,
-                                      const std::string& version) {
-    return OpenModel(access, name, version);
+                                      const std::string& version, bool rows) {
+    return OpenModel(access, name, version, rows);
   };
 }
 

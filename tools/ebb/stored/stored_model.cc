@@ -24,6 +24,7 @@
 #include "server/job_rule.h"
 #include "tools/ebb/stored/model_json.h"
 #include "tools/ebb/stored/read_model.h"
+#include "tools/ebb/stored/row_tensors.h"
 #include "tools/ebb/stored/topics.h"
 #include "tools/ebb/stored/word_export.h"
 #include "tools/tensors/slot_tensors.h"
@@ -153,33 +154,6 @@ void AddWrittenRows(const job::SparseTable& table, const RowRuns& runs,
               [width](std::span<const std::byte> words, std::ostream& out) {
                 WriteAll(out, words.subspan(sizeof(uint32_t), width));
               }));
-}
-
-TensorStream KeysOf(const job::SparseTable& table, const RowRuns& runs) {
-  return {KeysName(table.name),
-          TensorType::kUint64,
-          {runs.rows()},
-          [&runs](std::ostream& out) {
-            return runs.Merge([&](uint64_t key, std::span<const float>) {
-              WriteAll(out, std::span<const uint64_t>(&key, 1));
-              return absl::OkStatus();
-            });
-          }};
-}
-
-// The array of rows with this number; 0: the values.
-TensorStream RowsOf(std::string name, const job::SparseTable& table,
-                    const RowRuns& runs, size_t array) {
-  const auto width = static_cast<size_t>(table.width);
-  return {std::move(name),
-          TensorType::kFloat32,
-          {runs.rows(), table.width},
-          [&runs, array, width](std::ostream& out) {
-            return runs.Merge([&](uint64_t, std::span<const float> floats) {
-              WriteAll(out, floats.subspan(array * width, width));
-              return absl::OkStatus();
-            });
-          }};
 }
 
 std::string EncodeTables(const std::vector<job::SparseTable>& tables) {
@@ -430,7 +404,7 @@ ModelExport ExportModel(const StoredModel& stored,
   std::vector<TensorStream> written;
   for (size_t t = 0; t < stored.runs.size(); ++t) {
     const job::SparseTable& table = stored.sparse_tables[t];
-    all.tensors.push_back(KeysOf(table, stored.runs[t]));
+    all.tensors.push_back(KeyTensor(KeysName(table.name), stored.runs[t]));
     if (table.kind != RowKind::kTrained) {
       AddWrittenRows(table, stored.runs[t], &written);
     }
@@ -454,7 +428,7 @@ ModelExport ExportModel(const StoredModel& stored,
     const job::SparseTable& table = stored.sparse_tables[t];
     if (table.kind != RowKind::kTrained) continue;
     all.tensors.push_back(
-        RowsOf(RowsName(table.name), table, stored.runs[t], 0));
+        RowTensor(RowsName(table.name), table.width, stored.runs[t], 0));
   }
   if (!stored.averages.empty()) {
     const auto average_name = [&](size_t t) {
@@ -480,9 +454,9 @@ ModelExport ExportModel(const StoredModel& stored,
     size_t array = 0;
     for (const std::string& slot : stored.run_slots[t]) {
       all.tensors.push_back(
-          RowsOf(absl::StrCat(kSlotsPrefix, optimizer, "/", slot, "/",
-                              RowsName(table.name)),
-                 table, stored.runs[t], ++array));
+          RowTensor(absl::StrCat(kSlotsPrefix, optimizer, "/", slot, "/",
+                                 RowsName(table.name)),
+                    table.width, stored.runs[t], ++array));
     }
   }
   std::ranges::stable_sort(written, {}, &TensorStream::type);  // Floats first.
