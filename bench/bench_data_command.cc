@@ -236,7 +236,9 @@ class DataBenchmark {
           .limit = "curl",
           .how = "One connection to a local S3 server. libcurl signs its "
                  "requests without a hash of the body; ebb hashes the body, "
-                 "and its puts create only (`If-None-Match`)."}}};
+                 "and its puts create only (`If-None-Match`). Beside curl that "
+                 "hashes: a program that computes SHA-256 of the body, and "
+                 "then puts it by libcurl."}}};
     for (const auto& [part, described] : parts) {
       DataPart one = described;
       EBB_ASSIGN_OR_RETURN(const bool there, ReadPart(part, &one.figures));

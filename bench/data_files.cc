@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -65,18 +66,13 @@ std::string Bytes(Number number) {
   return {reinterpret_cast<const char*>(&number), sizeof(number)};
 }
 
-uint32_t Masked(absl::string_view bytes) {
-  const uint32_t crc = Checksum(bytes);
-  return (crc >> 15 | crc << 17) + 0xa282ead8U;
-}
-
 void AddRecord(const tf::Example& example, Output* out) {
   const std::string record = example.SerializeAsString();
   const std::string length = Bytes(uint64_t{record.size()});
   out->Add(length);
-  out->Add(Bytes(Masked(length)));
+  out->Add(Bytes(MaskedChecksum(length)));
   out->Add(record);
-  out->Add(Bytes(Masked(record)));
+  out->Add(Bytes(MaskedChecksum(record)));
 }
 
 tf::Feature& FeatureIn(tf::Example* example, const std::string& name) {
@@ -103,15 +99,15 @@ bool WritePng(const ImageSet& set, int64_t i, const std::string& path) {
                                  0, nullptr) != 0;
 }
 
-bool WriteJpeg(const ImageSet& set, int64_t i, const std::string& path) {
-  const std::unique_ptr<FILE, int (*)(FILE*)> file(
-      std::fopen(path.c_str(), "wb"), std::fclose);
-  if (file == nullptr) return false;
+// The image as a JPEG file.
+std::string JpegOf(const ImageSet& set, int64_t i) {
   jpeg_compress_struct jpeg = {};
   jpeg_error_mgr errors = {};
   jpeg.err = jpeg_std_error(&errors);
   jpeg_create_compress(&jpeg);
-  jpeg_stdio_dest(&jpeg, file.get());
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;  // NOLINT(google-runtime-int): the library's type.
+  jpeg_mem_dest(&jpeg, &bytes, &size);
   jpeg.image_width = jpeg.image_height = static_cast<JDIMENSION>(set.side);
   jpeg.input_components = static_cast<int>(set.channels);
   jpeg.in_color_space = set.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
@@ -128,8 +124,16 @@ bool WriteJpeg(const ImageSet& set, int64_t i, const std::string& path) {
     jpeg_write_scanlines(&jpeg, rows, 1);
   }
   jpeg_finish_compress(&jpeg);
+  std::string file(reinterpret_cast<const char*>(bytes), size);
   jpeg_destroy_compress(&jpeg);
-  return std::fflush(file.get()) == 0;
+  std::free(bytes);
+  return file;
+}
+
+bool WriteJpeg(const ImageSet& set, int64_t i, const std::string& path) {
+  Output out(path);
+  out.Add(JpegOf(set, i));
+  return out.End().ok();
 }
 
 // The values of a made-up record.
@@ -248,6 +252,20 @@ absl::Status WriteImageRecords(const ImageSet& set, int64_t count,
     FeatureIn(&example, "image")
         .mutable_bytes_list()
         ->add_value(reinterpret_cast<const char*>(image.data()), image.size());
+    SetLabel(set.labels[static_cast<size_t>(i)], &example);
+    AddRecord(example, &out);
+  }
+  return out.End();
+}
+
+absl::Status WriteJpegRecords(const ImageSet& set, int64_t count,
+                              const std::string& path) {
+  Output out(path);
+  for (int64_t i = 0; i < count; ++i) {
+    tf::Example example;
+    FeatureIn(&example, "image")
+        .mutable_bytes_list()
+        ->add_value(JpegOf(set, i));
     SetLabel(set.labels[static_cast<size_t>(i)], &example);
     AddRecord(example, &out);
   }
@@ -496,6 +514,11 @@ uint32_t Checksum(absl::string_view bytes) {
   auto* const data =
       reinterpret_cast<unsigned char*>(const_cast<char*>(bytes.data()));
   return ~crc32_iscsi(data, static_cast<int>(bytes.size()), ~uint32_t{0});
+}
+
+uint32_t MaskedChecksum(absl::string_view bytes) {
+  const uint32_t crc = Checksum(bytes);
+  return (crc >> 15 | crc << 17) + 0xa282ead8U;
 }
 
 }  // namespace ebb::bench

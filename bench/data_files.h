@@ -46,7 +46,11 @@ absl::Status WriteImageFiles(const ImageSet& set, int64_t count, ImageFile kind,
 // and "label".
 absl::Status WriteImageRecords(const ImageSet& set, int64_t count,
                                const std::string& path);
-// What these records are to ebb.
+// The same with JPEG images in "image", as those of WriteImageFiles(). ebb does
+// not decode images in records.
+absl::Status WriteJpegRecords(const ImageSet& set, int64_t count,
+                              const std::string& path);
+// What the records of WriteImageRecords() are to ebb.
 data::SourceSpec ImageRecords(const ImageSet& set, const std::string& path);
 
 // An IDX file of images, and one of labels, at PATH-images-idx3-ubyte and
@@ -87,6 +91,8 @@ data::SourceSpec Blobs(int64_t bytes, const std::string& tf);
 std::vector<absl::string_view> RecordsIn(absl::string_view file);
 // CRC-32C.
 uint32_t Checksum(absl::string_view bytes);
+// The same as TFRecord files have it: rotated, and with a constant added.
+uint32_t MaskedChecksum(absl::string_view bytes);
 
 }  // namespace ebb::bench
 

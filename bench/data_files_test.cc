@@ -1,10 +1,12 @@
 #include "bench/data_files.h"
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "bench/bare_images.h"
+#include "bench/bare_records.h"
 #include "common/testing/test_folder.h"
 #include "data/reader.h"
 #include "gmock/gmock.h"
@@ -88,6 +90,35 @@ TEST(DataFilesTest, BareLibrariesDecodeImages) {
     EXPECT_NEAR(pixels[i], grey.pixels[i], 60) << i;
   }
   EXPECT_FALSE(DecodeBareJpeg("no image", &pixels));
+}
+
+TEST(DataFilesTest, BareLibrariesDecodeImagesInRecords) {
+  const TestFolder folder;
+  const ImageSet set = Twenty();
+  const std::string path = folder / "records";
+  ASSERT_TRUE(WriteJpegRecords(set, 20, path).ok());
+  ASSERT_TRUE(
+      WriteImageFiles(set, 20, ImageFile::kJpeg, folder / "files").ok());
+  const Read files = ReadAll({.kind = data::SourceKind::kImages,
+                              .path = folder / "files",
+                              .image = {.grey = true}});
+  Read records;
+  const auto take = [&](int64_t label, std::span<const uint8_t> pixels) {
+    records.labels.push_back(static_cast<float>(label));
+    records.bytes.insert(records.bytes.end(), pixels.begin(), pixels.end());
+  };
+  ASSERT_TRUE(ReadJpegRecords(path, set.bytes(), take).ok());
+  EXPECT_EQ(records.bytes, files.bytes);
+  EXPECT_EQ(records.labels, files.labels);
+  const auto file = tools::ReadFile(path);
+  ASSERT_TRUE(file.ok());
+  std::string damaged = *file;
+  damaged[damaged.size() / 2] ^= 1;
+  for (const std::string& bad :
+       {damaged, file->substr(0, file->size() - 1), *file + "rest"}) {
+    ASSERT_TRUE(tools::WriteFile(path, bad).ok());
+    EXPECT_TRUE(absl::IsDataLoss(ReadJpegRecords(path, set.bytes(), take)));
+  }
 }
 
 TEST(DataFilesTest, RecordsAreTheSameInAllFormats) {

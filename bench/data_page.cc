@@ -234,8 +234,13 @@ std::string TableText(const DataFigures& figures,
           ? absl::StrCat("tf.data of ", table.peer,
                          ", one thread, on the same files.")
           : absl::StrCat("tf.data, skipped: ", table.peer_skipped, "."),
-      "\n\nNot cached:\n\n", Readings(table, false), "\nCached:\n\n",
-      Readings(table, true), "\n", RowsOf(table.rows, "other"),
+      " TFRecord: the records hold raw pixels. TFRecord of JPEG: the same "
+      "images as JPEG, which ebb does not decode. There a loop over libraries "
+      "stands in its place: CRC-32C of ISA-L, libprotobuf and libjpeg-turbo. "
+      "Packed set: packed of decoded pixels, compressed and in a random order."
+      "\n\nNot cached:\n\n",
+      Readings(table, false), "\nCached:\n\n", Readings(table, true), "\n",
+      RowsOf(table.rows, "other"),
       "\nA regression line for each parameter, over all readings of a row: "
       "examples a second = intercept + slope·x.\n\n",
       Lines(table));

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <span>
 #include <system_error>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "bench/bare_records.h"
 #include "bench/bench_child.h"
 #include "bench/bench_figures.h"
 #include "bench/data_files.h"
@@ -41,10 +43,25 @@ using google::protobuf::Struct;
 constexpr char kJpegFiles[] = "JPEG files";
 constexpr char kPngFiles[] = "PNG files";
 constexpr char kTfRecord[] = "TFRecord";
+// The images in the records are to be decoded, which ebb does not.
+constexpr char kJpegRecords[] = "TFRecord of JPEG";
 constexpr char kPacked[] = "packed set";
-constexpr const char* kFormats[] = {kJpegFiles, kPngFiles, kTfRecord, kPacked};
 
-constexpr bench::Bound kPackedAgainstRecords{bench::Bound::Kind::kAtLeast, 5};
+struct FormatReaders {
+  const char* format;
+  std::vector<const char*> readers;
+};
+const std::vector<FormatReaders>& AllFormats() {
+  static const auto* const kFormats =
+      new std::vector<FormatReaders>{{kJpegFiles, {kEbbReader, kPeerReader}},
+                                     {kPngFiles, {kEbbReader, kPeerReader}},
+                                     {kTfRecord, {kEbbReader, kPeerReader}},
+                                     {kJpegRecords, {kBareReader, kPeerReader}},
+                                     {kPacked, {kEbbReader}}};
+  return *kFormats;
+}
+
+constexpr bench::Bound kPackedAgainstDecoding{bench::Bound::Kind::kAtLeast, 5};
 constexpr bench::Bound kRecordsAgainstFiles{bench::Bound::Kind::kAtLeast, 2};
 
 // A cached reading is repeated for so long.
@@ -82,7 +99,8 @@ class TableBench {
       readings_[i].examples_per_second = bench::Median(speeds_[i]);
     }
     table.readings = readings_;
-    AddRow(kPacked, kTfRecord, kPackedAgainstRecords, &table);
+    AddRow(kPacked, kJpegRecords, kPackedAgainstDecoding, &table);
+    AddRow(kPacked, kTfRecord, std::nullopt, &table);
     AddRow(kTfRecord, kPngFiles, kRecordsAgainstFiles, &table);
     return table;
   }
@@ -119,6 +137,10 @@ class TableBench {
       std::filesystem::create_directory(records, error);
       EBB_RETURN_IF_ERROR(bench::WriteImageRecords(
           images_, size, records + "/images.tfrecord"));
+      const std::string encoded = Place(kJpegRecords, size);
+      std::filesystem::create_directory(encoded, error);
+      EBB_RETURN_IF_ERROR(
+          bench::WriteJpegRecords(images_, size, encoded + "/images.tfrecord"));
       SourceSpec spec =
           bench::ImageRecords(images_, records + "/images.tfrecord");
       EBB_RETURN_IF_ERROR(
@@ -156,9 +178,9 @@ class TableBench {
   }
 
   void MakeReadings(bool peer) {
-    for (const char* const format : kFormats) {
-      for (const char* const reader : {kEbbReader, kPeerReader}) {
-        if (reader == kPeerReader && (!peer || format == kPacked)) continue;
+    for (const auto& [format, readers] : AllFormats()) {
+      for (const char* const reader : readers) {
+        if (reader == kPeerReader && !peer) continue;
         for (const bool cached : {false, true}) {
           for (const int64_t batch : options_.batch_sizes) {
             for (const int64_t batches : options_.batches) {
@@ -178,9 +200,10 @@ class TableBench {
   absl::Status MeasureOurs(int round) {
     for (size_t i = 0; i < readings_.size(); ++i) {
       const Reading& reading = readings_[i];
-      if (reading.reader != kEbbReader) continue;
+      if (reading.reader == kPeerReader) continue;
       EBB_RETURN_IF_ERROR(options_.watch.Tell(
-          absl::StrCat("ebb, ", reading.format), round, options_.rounds));
+          absl::StrCat(reading.reader, ", ", reading.format), round,
+          options_.rounds));
       const std::string place = Place(reading.format, reading.examples());
       if (reading.cached) {
         EBB_RETURN_IF_ERROR(Read(reading, place));  // Warms up.
@@ -206,6 +229,8 @@ class TableBench {
     Seen seen;
     if (reading.format == kPacked) {
       EBB_RETURN_IF_ERROR(ReadPacked(place, reading.batch, &seen));
+    } else if (reading.reader == kBareReader) {
+      EBB_RETURN_IF_ERROR(ReadBare(place, reading.batch, &seen));
     } else {
       SourceSpec spec =
           bench::ImageRecords(images_, place + "/images.tfrecord");
@@ -224,15 +249,31 @@ class TableBench {
     const int64_t width = reader->features();
     values_.resize(static_cast<size_t>(batch * width));
     data::Example example;
-    constexpr auto kFactor = static_cast<float>(kScale);
-    for (;; ++seen->examples) {
+    for (;;) {
       EBB_ASSIGN_OR_RETURN(const bool more, reader->Next(&example));
       if (!more) return absl::OkStatus();
-      seen->labels += example.label;
-      float* const out = values_.data() + seen->examples % batch * width;
-      for (size_t k = 0; k < example.bytes.size(); ++k) {
-        out[k] = static_cast<float>(example.bytes[k]) * kFactor;
-      }
+      Add(example.label, example.bytes, batch, seen);
+    }
+  }
+
+  absl::Status ReadBare(const std::string& place, int64_t batch, Seen* seen) {
+    values_.resize(static_cast<size_t>(batch * images_.bytes()));
+    return bench::ReadJpegRecords(
+        place + "/images.tfrecord", images_.bytes(),
+        [&](int64_t label, std::span<const uint8_t> pixels) {
+          Add(static_cast<double>(label), pixels, batch, seen);
+        });
+  }
+
+  // Puts an image into its place in the batch.
+  void Add(double label, std::span<const uint8_t> pixels, int64_t batch,
+           Seen* seen) {
+    constexpr auto kFactor = static_cast<float>(kScale);
+    seen->labels += label;
+    float* const out =
+        values_.data() + seen->examples++ % batch * std::ssize(pixels);
+    for (size_t k = 0; k < pixels.size(); ++k) {
+      out[k] = static_cast<float>(pixels[k]) * kFactor;
     }
   }
 
@@ -287,9 +328,10 @@ class TableBench {
       const Reading& reading = readings_[i];
       if (reading.reader != kPeerReader) continue;
       Json cell = Json::Object();
-      cell["format"] = reading.format == kTfRecord    ? "tfrecord"
-                       : reading.format == kJpegFiles ? "jpeg"
-                                                      : "png";
+      cell["format"] = reading.format == kTfRecord      ? "tfrecord"
+                       : reading.format == kJpegRecords ? "jpeg_tfrecord"
+                       : reading.format == kJpegFiles   ? "jpeg"
+                                                        : "png";
       cell["path"] = Place(reading.format, reading.examples());
       cell["batch"] = reading.batch;
       cell["cached"] = reading.cached;
@@ -330,14 +372,14 @@ class TableBench {
     return absl::OkStatus();
   }
 
-  // ebb's reading of one format beside that of another, not cached.
+  // Reading one format beside another, not cached: by ebb if it reads it.
   void AddRow(const std::string& ours, const std::string& other,
-              bench::Bound bound, DataTable* table) {
+              std::optional<bench::Bound> bound, DataTable* table) {
     const auto of = [&](const std::string& format) -> std::vector<double> {
       size_t best = 0;
       for (size_t i = 0; i < readings_.size(); ++i) {
         if (readings_[i].format == format && !readings_[i].cached &&
-            readings_[i].reader == kEbbReader) {
+            readings_[i].reader != kPeerReader) {
           best = i;  // The last one is the largest.
         }
       }

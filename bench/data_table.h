@@ -19,11 +19,13 @@ namespace ebb::tools {
 
 inline constexpr char kEbbReader[] = "ebb";
 inline constexpr char kPeerReader[] = "tf.data";
+// A loop over what libraries do: bench/bare_records.h.
+inline constexpr char kBareReader[] = "libraries";
 
 // One place of the table.
 struct Reading {
   std::string format;  // "PNG files".
-  std::string reader;  // kEbbReader or kPeerReader.
+  std::string reader;  // kEbbReader, kPeerReader or kBareReader.
   bool cached = false;
   int64_t batch = 0;
   int64_t batches = 0;

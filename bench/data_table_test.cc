@@ -70,13 +70,17 @@ TEST(DataTableTest, MeasuresFormatsAndSaysWhatIsSkipped) {
   ASSERT_TRUE(table.ok()) << table.status();
   EXPECT_TRUE(absl::StrContains(table->peer_skipped, "no peers"));
   EXPECT_EQ(table->images, "generated images");
-  EXPECT_EQ(table->readings.size(), 4u * 2 * 2);
+  EXPECT_EQ(table->readings.size(), 5u * 2 * 2);
   for (const Reading& one : table->readings) {
     EXPECT_GT(one.examples_per_second, 0) << one.format;
   }
-  EXPECT_EQ(GroupsOf(*table).size(), 8u);
-  ASSERT_EQ(table->rows.size(), 2u);
-  EXPECT_EQ(table->rows[0].what, "packed set / TFRecord, not cached");
+  EXPECT_EQ(GroupsOf(*table).size(), 10u);
+  ASSERT_EQ(table->rows.size(), 3u);
+  // The same images decoded: it was compared with records of raw pixels.
+  EXPECT_EQ(table->rows[0].what, "packed set / TFRecord of JPEG, not cached");
+  EXPECT_EQ(table->rows[0].bound->value, 5);
+  EXPECT_EQ(table->rows[1].what, "packed set / TFRecord, not cached");
+  EXPECT_FALSE(table->rows[1].bound);
   EXPECT_TRUE(absl::StrContains(DataTableText(*table), "tf.data: skipped"));
 }
 

@@ -11,8 +11,8 @@
 namespace ebb {
 namespace {
 
-// OK for a regular file. `front` begins the message.
-absl::Status CheckKind(mode_t mode, absl::string_view front) {
+// OK for a regular file. The message begins with `called`, unless it is empty.
+absl::Status CheckKind(mode_t mode, absl::string_view called) {
   if (S_ISREG(mode)) return absl::OkStatus();
   absl::string_view what = "something that is not a file";
   if (S_ISDIR(mode)) what = "a folder";
@@ -21,7 +21,7 @@ absl::Status CheckKind(mode_t mode, absl::string_view front) {
   if (S_ISBLK(mode)) what = "a block device";
   if (S_ISSOCK(mode)) what = "a socket";
   return absl::InvalidArgumentError(
-      absl::StrCat(front, "is ", what, "; name ",
+      absl::StrCat(called, called.empty() ? "" : ": ", "is ", what, "; name ",
                    S_ISDIR(mode) ? "the file in it"
                                  : "a regular file, which can be read again"));
 }
@@ -29,12 +29,13 @@ absl::Status CheckKind(mode_t mode, absl::string_view front) {
 }  // namespace
 
 absl::StatusOr<Fd> OpenRegularFile(const std::string& path,
-                                   absl::string_view called) {
-  const std::string front = absl::StrCat(called, ": ");
-  // First, for opening some devices does something.
-  struct stat info;
-  if (stat(path.c_str(), &info) == 0) {
-    const absl::Status kind = CheckKind(info.st_mode, front);
+                                   absl::string_view called, int64_t* bytes) {
+  // First, for opening some devices does something. The type alone costs a
+  // third less than all of stat().
+  struct statx type;
+  if (statx(AT_FDCWD, path.c_str(), AT_STATX_DONT_SYNC, STATX_TYPE, &type) ==
+      0) {
+    const absl::Status kind = CheckKind(type.stx_mode, called);
     if (!kind.ok()) return kind;
   }
   Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -42,11 +43,13 @@ absl::StatusOr<Fd> OpenRegularFile(const std::string& path,
     return absl::ErrnoToStatus(errno,
                                absl::StrCat(called, ": cannot be opened"));
   }
+  struct stat info;
   if (fstat(fd.get(), &info) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat(called, ": cannot be read"));
   }
-  const absl::Status kind = CheckKind(info.st_mode, front);
+  const absl::Status kind = CheckKind(info.st_mode, called);
   if (!kind.ok()) return kind;
+  if (bytes != nullptr) *bytes = info.st_size;
   return fd;
 }
 

@@ -1,5 +1,6 @@
 #include "data/byte_source.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,28 +20,111 @@
 #include "common/status_macros.h"
 #include "data/internal/codec.h"
 #include "data/internal/decompressed.h"
+#include "data/pack/file_state.h"
+#include "data/pack/mapped_bytes.h"
 
 namespace ebb::data {
 namespace {
 
+// What is shown is mapped, a window of the file at a time.
 class FileSource : public ByteSource {
  public:
-  FileSource(std::string path, Fd fd)
-      : path_(std::move(path)), fd_(std::move(fd)) {}
+  // The file had so many bytes when it was opened.
+  FileSource(std::string path, Fd fd, int64_t bytes)
+      : path_(std::move(path)),
+        fd_(std::move(fd)),
+        bytes_(bytes),
+        shows_(bytes >= kLeastShown) {}
 
   absl::StatusOr<size_t> Read(std::span<char> out) override {
-    for (;;) {
-      const ssize_t n = read(fd_.get(), out.data(), out.size());
-      if (n >= 0) return static_cast<size_t>(n);
+    while (!at_end_) {
+      const ssize_t n = pread(fd_.get(), out.data(), out.size(), position_);
+      if (n >= 0) {
+        position_ += n;
+        // The system's own files, as in /proc, say that they have 0 bytes.
+        at_end_ = bytes_ > 0 && position_ >= bytes_ &&
+                  static_cast<size_t>(n) < out.size();
+        return static_cast<size_t>(n);
+      }
       if (errno == EINTR) continue;
       return absl::UnavailableError(
           absl::StrCat(path_, ": cannot be read: ", strerror(errno)));
     }
+    return 0;
+  }
+
+  absl::StatusOr<std::optional<absl::string_view>> Show(size_t least) override {
+    if (!shows_) return std::nullopt;
+    if (!state_) {
+      EBB_ASSIGN_OR_RETURN(state_, pack::FileState::Of(fd_, path_));
+    }
+    const int64_t left = std::max<int64_t>(0, state_->bytes - position_);
+    const int64_t wanted = std::min(static_cast<int64_t>(least), left);
+    if (window_ == nullptr || wanted > window_end_ - position_) {
+      EBB_RETURN_IF_ERROR(MapWindow(wanted, left));
+      if (!shows_) return std::nullopt;
+    } else if (wanted == 0) {
+      EBB_RETURN_IF_ERROR(CheckUnchanged());
+    }
+    const auto rest = static_cast<size_t>(window_end_ - position_);
+    return window_->bytes().substr(window_->bytes().size() - rest);
+  }
+
+  void Pass(size_t bytes) override { position_ += static_cast<int64_t>(bytes); }
+
+  absl::Status CheckUnchanged() const override {
+    if (window_ == nullptr || !window_->lost()) return absl::OkStatus();
+    const auto now = pack::FileState::Of(fd_, path_);
+    std::string what = "cannot be read: the disk does not give all of it";
+    if (now.ok() && now->bytes != state_->bytes) {
+      what =
+          absl::StrCat("had ", state_->bytes, " bytes when it was opened, and ",
+                       now->bytes, " while it was read");
+    } else if (now.ok() && !now->SameContent(*state_)) {
+      what = "was written to while it was read";
+    }
+    return absl::UnavailableError(absl::StrCat(
+        path_, ": ", what, "; read it again when nothing changes it"));
   }
 
  private:
+  // A few reads cost less than a mapping.
+  static constexpr int64_t kLeastShown = int64_t{1} << 20;
+  static constexpr int64_t kWindowBytes = int64_t{8} << 20;
+
+  // Maps the window that begins with the next byte.
+  absl::Status MapWindow(int64_t wanted, int64_t left) {
+    EBB_RETURN_IF_ERROR(CheckUnchanged());
+    window_ = nullptr;
+    window_end_ = position_ + std::min(left, std::max(wanted, kWindowBytes));
+    if (left == 0) {  // Read() was at the end before.
+      shows_ = false;
+      return absl::OkStatus();
+    }
+    auto window = pack::MappedBytes::Map(fd_, *state_, position_,
+                                         window_end_ - position_, path_);
+    if (absl::IsFailedPrecondition(window.status())) {
+      shows_ = false;
+      return absl::OkStatus();
+    }
+    EBB_RETURN_IF_ERROR(window.status());
+    window_ = *std::move(window);
+    if (!window_->was_cached()) {
+      // The disk reads the next window while this one is looked at.
+      posix_fadvise(fd_.get(), window_end_, kWindowBytes, POSIX_FADV_WILLNEED);
+    }
+    return absl::OkStatus();
+  }
+
   const std::string path_;
   const Fd fd_;
+  const int64_t bytes_;
+  int64_t position_ = 0;
+  bool at_end_ = false;  // Read() has nothing more, without asking again.
+  bool shows_;
+  std::optional<pack::FileState> state_;  // Before anything was shown.
+  std::shared_ptr<const pack::MappedBytes> window_;
+  int64_t window_end_ = 0;  // Its end in the file.
 };
 
 class MemorySource : public ByteSource {
@@ -74,6 +159,24 @@ class MaybeCompressedSource : public ByteSource {
       if (n > 0) return n;
     }
     return kind_ != nullptr ? Decompress(out) : PassThrough(out);
+  }
+
+  absl::StatusOr<std::optional<absl::string_view>> Show(size_t least) override {
+    if (kind_ != nullptr || begin_ < end_) return std::nullopt;
+    EBB_ASSIGN_OR_RETURN(
+        const auto shown,
+        inner_->Show(begun_ ? least : std::max(least, internal::kMagicBytes)));
+    if (begun_ || !shown) return shown;
+    begun_ = true;
+    kind_ = internal::FindCodec(shown->substr(0, internal::kMagicBytes));
+    if (kind_ == nullptr) return shown;
+    codec_ = kind_->make();
+    buffer_.resize(kBufferBytes);
+    return std::nullopt;
+  }
+  void Pass(size_t bytes) override { inner_->Pass(bytes); }
+  absl::Status CheckUnchanged() const override {
+    return inner_->CheckUnchanged();
   }
 
  private:
@@ -234,10 +337,13 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenFile(absl::string_view path) {
 
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileAs(
     absl::string_view path, absl::string_view called) {
-  EBB_ASSIGN_OR_RETURN(Fd fd, OpenRegularFile(std::string(path), called));
-  const std::string name(called);
-  return std::make_unique<MaybeCompressedSource>(
-      name, std::make_unique<FileSource>(name, std::move(fd)));
+  int64_t bytes = 0;
+  EBB_ASSIGN_OR_RETURN(Fd fd,
+                       OpenRegularFile(std::string(path), called, &bytes));
+  std::string name(called);
+  auto file = std::make_unique<FileSource>(name, std::move(fd), bytes);
+  return std::make_unique<MaybeCompressedSource>(std::move(name),
+                                                 std::move(file));
 }
 
 OpenBytes OpenMemory(std::map<std::string, std::string> files) {

@@ -7,11 +7,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "data/find_files.h"
@@ -26,6 +28,22 @@ class ByteSource {
   // 0 only at the end. Blocks on the disk. kUnavailable when the medium cannot
   // be read, kDataLoss when what it holds is damaged.
   virtual absl::StatusOr<size_t> Read(std::span<char> out) = 0;
+
+  // Shows the next bytes where they are, without a copy: at least `least`, and
+  // fewer only at the end. They are valid until the next call of Show() or
+  // Read(), and are not read by it: Pass() passes over them. Absent: they
+  // cannot be shown, and Read() goes on with them. Another program may write to
+  // them meanwhile, so they count only if CheckUnchanged() is good afterwards.
+  // Show() checks that for what it showed before. The errors of Read(), and
+  // kUnavailable: the file was changed while it was read.
+  virtual absl::StatusOr<std::optional<absl::string_view>> Show(
+      size_t /*least*/) {
+    return std::nullopt;
+  }
+  // Passes over bytes that were shown. They stay valid.
+  virtual void Pass(size_t /*bytes*/) {}
+  // kUnavailable: what was shown is not what the file had when it was opened.
+  virtual absl::Status CheckUnchanged() const { return absl::OkStatus(); }
 };
 
 // How a program reaches data: opens what a path names, and finds which files a

@@ -2,13 +2,18 @@
 
 #include <sys/stat.h>
 
+#include <chrono>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <memory>
+#include <random>
 #include <span>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/testing/test_folder.h"
 #include "data/internal/codec.h"
 #include "data/internal/testing.h"
 #include "gmock/gmock.h"
@@ -186,6 +191,120 @@ TEST(CompressionNamesTest, TextMayBeginAsMagicDoes) {
                                               "7zX")}) {
     EXPECT_EQ(*DrainMemory(text), text);
   }
+}
+
+// --- Bytes that are shown where they are -------------------------------------
+
+class ShownBytesTest : public testing::Test {
+ protected:
+  ShownBytesTest() {
+    std::mt19937_64 random(1);
+    while (content_.size() < size_t{20} << 20) {
+      const uint64_t number = random();
+      content_.append(reinterpret_cast<const char*>(&number), sizeof(number));
+    }
+    Write(content_);
+  }
+
+  void Write(absl::string_view bytes) {
+    std::ofstream(path_, std::ios::binary)
+        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  }
+  std::unique_ptr<ByteSource> Open() const { return *OpenFile(path_); }
+
+  const TestFolder folder_;
+  const std::string path_ = folder_ / "file";
+  std::string content_;
+};
+
+TEST_F(ShownBytesTest, AreThoseOfTheFileInPiecesOfAnySize) {
+  for (const size_t piece : {size_t{1000}, size_t{700'001}, size_t{9} << 20}) {
+    const auto source = Open();
+    std::string all;
+    for (;;) {
+      const auto shown = source->Show(piece);
+      ASSERT_TRUE(shown.ok()) << shown.status();
+      ASSERT_TRUE(shown->has_value());
+      const absl::string_view view = (*shown)->substr(0, piece);
+      all.append(view.data(), view.size());
+      source->Pass(view.size());
+      if (view.size() < piece) break;
+    }
+    EXPECT_TRUE(all == content_) << piece;
+    EXPECT_EQ(**source->Show(1), "");
+    EXPECT_TRUE(source->CheckUnchanged().ok());
+  }
+}
+
+TEST_F(ShownBytesTest, AreNotReadUntilTheyArePassed) {
+  const auto source = Open();
+  ASSERT_TRUE(*source->Show(100));
+  source->Pass(10);
+  std::string read(20, '\0');
+  ASSERT_EQ(*source->Read(std::span<char>(read)), 20u);
+  EXPECT_EQ(read, content_.substr(10, 20));
+  EXPECT_EQ((**source->Show(5)).substr(0, 5), content_.substr(30, 5));
+  // Beyond what is mapped.
+  std::string large(size_t{12} << 20, '\0');
+  ASSERT_EQ(*source->Read(std::span<char>(large)), large.size());
+  EXPECT_EQ((**source->Show(5)).substr(0, 5),
+            content_.substr(30 + large.size(), 5));
+}
+
+TEST_F(ShownBytesTest, ThereAreNoneOfSmallAndCompressedFilesAndOfMemory) {
+  for (const std::string& bytes :
+       {content_.substr(0, 1000), Lz4(content_), Gzip("")}) {
+    Write(bytes);
+    const auto source = Open();
+    EXPECT_FALSE(*source->Show(1));
+    const std::string plain = *DrainMemory(bytes);
+    std::string read(plain.size() + 1, '\0');
+    size_t n = 0;
+    for (;;) {
+      const auto more = source->Read(std::span<char>(read).subspan(n));
+      ASSERT_TRUE(more.ok()) << more.status();
+      if (*more == 0) break;
+      n += *more;
+    }
+    EXPECT_TRUE(read.substr(0, n) == plain);
+  }
+  EXPECT_FALSE(*(*OpenMemory({{"f", content_}})("f"))->Show(1));
+}
+
+// Reading a mapped page that is gone would end the process.
+TEST_F(ShownBytesTest, AFileThatBecomesShorterIsAnError) {
+  const auto source = Open();
+  const auto shown = source->Show(1000);
+  ASSERT_TRUE(*shown);
+  std::filesystem::resize_file(path_, size_t{2} << 20);
+  const std::string used(**shown);
+  EXPECT_EQ(used.substr(0, 1000), content_.substr(0, 1000));
+  source->Pass(used.size());
+  const std::string message = absl::StrCat(
+      path_,
+      ": had 20971520 bytes when it was opened, and 2097152 while it was "
+      "read; read it again when nothing changes it");
+  EXPECT_EQ(source->CheckUnchanged(), absl::UnavailableError(message));
+  EXPECT_EQ(source->Show(1).status(), absl::UnavailableError(message));
+}
+
+TEST_F(ShownBytesTest, AFileThatIsWrittenToIsAnErrorAtItsEndAtTheLatest) {
+  const auto source = Open();
+  for (size_t passed = 0; passed < content_.size();) {
+    const auto shown = source->Show(1);
+    ASSERT_TRUE(shown.ok()) << shown.status();
+    passed += (*shown)->size();
+    source->Pass((*shown)->size());
+  }
+  const auto time = std::filesystem::last_write_time(path_);
+  std::fstream(path_, std::ios::binary | std::ios::in | std::ios::out) << "x";
+  // The clock of a file system may stand still for some milliseconds.
+  std::filesystem::last_write_time(path_, time + std::chrono::seconds(1));
+  EXPECT_EQ(source->Show(1).status(),
+            absl::UnavailableError(absl::StrCat(
+                path_,
+                ": was written to while it was read; read it again when "
+                "nothing changes it")));
 }
 
 TEST(OpenFileTest, NamesAPathThatIsNotThere) {

@@ -1,5 +1,6 @@
 #include "worker/fetched_data.h"
 
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -24,6 +25,13 @@ class HeldSource : public data::ByteSource {
 
   absl::StatusOr<size_t> Read(std::span<char> out) override {
     return bytes_->Read(out);
+  }
+  absl::StatusOr<std::optional<absl::string_view>> Show(size_t least) override {
+    return bytes_->Show(least);
+  }
+  void Pass(size_t bytes) override { bytes_->Pass(bytes); }
+  absl::Status CheckUnchanged() const override {
+    return bytes_->CheckUnchanged();
   }
 
  private:

@@ -3,8 +3,8 @@
   tf_data.py --version
   tf_data.py --cells FILE
 
-FILE is a JSON list of objects with format (jpeg, png or tfrecord), path, batch,
-cached and least_seconds. The last line that is printed is a JSON object with
+FILE is a JSON list of objects with format (jpeg, png, tfrecord or
+jpeg_tfrecord), path, batch, cached and least_seconds. The last line that is printed is a JSON object with
 examples_per_second, examples and the sum of the labels of each of them.
 """
 
@@ -53,9 +53,25 @@ def of_records(path, batch):
     return one_thread(records.batch(batch).map(parse))
 
 
+def of_jpeg_records(path, batch):
+    features = {"image": tf.io.FixedLenFeature([], tf.string),
+                "label": tf.io.FixedLenFeature([], tf.int64)}
+
+    def parse(record):
+        parsed = tf.io.parse_single_example(record, features)
+        image = tf.reshape(tf.io.decode_jpeg(parsed["image"], channels=1),
+                           [SIDE * SIDE])
+        return tf.cast(image, tf.float32) / 255, parsed["label"]
+
+    records = tf.data.TFRecordDataset(f"{path}/images.tfrecord")
+    return one_thread(records.map(parse).batch(batch))
+
+
 def dataset_of(cell):
     if cell["format"] == "tfrecord":
         return of_records(cell["path"], cell["batch"])
+    if cell["format"] == "jpeg_tfrecord":
+        return of_jpeg_records(cell["path"], cell["batch"])
     decode = tf.io.decode_png if cell["format"] == "png" else tf.io.decode_jpeg
     return of_files(cell["path"], cell["batch"], decode)
 

@@ -32,11 +32,12 @@ absl::string_view EndOf(absl::string_view path, int parts) {
   return path.substr(std::min(path.size(), at + 1));
 }
 
+constexpr size_t kLarge = size_t{128} << 10;
+
 // Only large pieces are hashed with wide instructions: where much is parsed
 // between pieces, the processor would change its pace for each of them.
 void AddToHash(XXH3_state_t* hash, const char* bytes, size_t size) {
 #ifdef XXH_DISPATCH_DISABLE_REPLACE
-  constexpr size_t kLarge = size_t{128} << 10;
   if (size >= kLarge) {
     XXH3_128bits_update_dispatch(hash, bytes, size);
     return;
@@ -90,20 +91,67 @@ absl::Status Input::OpenCurrent() {
   begin_ = 0;
   end_ = 0;
   at_end_ = false;
+  in_place_ = options_.in_place;
+  place_ = {};
+  given_ = 0;
   return CheckFront();
 }
 
 absl::Status Input::CheckFront() {
+  if (in_place_) {
+    EBB_ASSIGN_OR_RETURN(const auto shown, source_->Show(kForeignBytes));
+    if (shown) {
+      place_ = *shown;
+      return CheckFront(place_);
+    }
+    in_place_ = false;
+  }
   while (!at_end_ && end_ - begin_ < kForeignBytes) {
     EBB_RETURN_IF_ERROR(Fill());
   }
+  return CheckFront(absl::string_view(buffer_.data(), end_));
+}
+
+absl::Status Input::CheckFront(absl::string_view front) const {
   if (options_.any_format) return absl::OkStatus();
-  return RefuseForeign(
-      path(), absl::string_view(buffer_.data(), std::min(end_, kForeignBytes)),
-      options_.content);
+  return RefuseForeign(path(), front.substr(0, kForeignBytes),
+                       options_.content);
+}
+
+absl::StatusOr<std::optional<absl::string_view>> Input::ViewInPlace(
+    size_t size) {
+  if (place_.size() < size) {
+    HashGiven();
+    place_ = {};
+    EBB_ASSIGN_OR_RETURN(const auto shown, source_->Show(size));
+    if (!shown) {
+      in_place_ = false;
+      return std::nullopt;
+    }
+    place_ = *shown;
+  } else if (given_ >= kLarge) {
+    HashGiven();
+  }
+  const absl::string_view view = place_.substr(0, size);
+  place_.remove_prefix(view.size());
+  given_ += view.size();
+  fingerprint_bytes_ += static_cast<int64_t>(view.size());
+  if (view.size() < size) HashGiven();  // The end of the file.
+  return view;
+}
+
+// After they were used, and not before: then a checksum is what waits for them
+// to come from memory, which takes longer than it needs for its sums anyhow.
+void Input::HashGiven() {
+  if (given_ == 0) return;
+  AddToHash(hash_.get(), place_.data() - given_, given_);
+  source_->Pass(given_);
+  given_ = 0;
 }
 
 absl::Status Input::Fill() {
+  HashGiven();
+  place_ = {};
   if (begin_ > 0) {
     std::copy(buffer_.begin() + begin_, buffer_.begin() + end_,
               buffer_.begin());
@@ -193,6 +241,7 @@ absl::StatusOr<bool> Input::ReadLine(absl::string_view* line) {
 }
 
 absl::StatusOr<bool> Input::NextFile() {
+  HashGiven();
   if (file_ + 1 == paths_.size()) return false;
   if (!options_.together) fingerprints_.push_back(Fingerprint());
   ++file_;
@@ -220,6 +269,10 @@ absl::StatusOr<size_t> Input::Read(std::span<char> out) {
 }
 
 absl::StatusOr<absl::string_view> Input::ReadView(size_t size) {
+  if (in_place_ && begin_ == end_) {
+    EBB_ASSIGN_OR_RETURN(const auto view, ViewInPlace(size));
+    if (view) return *view;
+  }
   // A buffer of several views is filled, and what is left over is moved, less
   // often.
   constexpr size_t kMostRoom = size_t{512} << 10;

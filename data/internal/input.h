@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,6 +40,9 @@ struct InputOptions {
   // With `together`: how many parts of a path are the file's name, from the
   // end.
   int name_parts = 1;
+  // Whether ReadView() gives the bytes of plain files where they are, without
+  // a copy. They may change meanwhile (CheckUnchanged()).
+  bool in_place = false;
 };
 
 // One file is open at a time; the next one is opened when the last has been
@@ -80,6 +84,13 @@ class Input {
   // `size`.
   absl::StatusOr<absl::string_view> ReadView(size_t size);
 
+  // kUnavailable: another program changed the file while it was read, so bytes
+  // of ReadView() may be wrong. What reads to the end of a file is told anyhow;
+  // this is for what finds a mistake before.
+  absl::Status CheckUnchanged() const {
+    return source_ == nullptr ? absl::OkStatus() : source_->CheckUnchanged();
+  }
+
   // Passes over bytes of this file and returns how many: less only at its end.
   absl::StatusOr<uint64_t> Skip(uint64_t bytes);
 
@@ -117,6 +128,11 @@ class Input {
   absl::Status Fill();
   // Refuses a file by its front.
   absl::Status CheckFront();
+  absl::Status CheckFront(absl::string_view front) const;
+  // ReadView() in place. Absent: the bytes are to be read.
+  absl::StatusOr<std::optional<absl::string_view>> ViewInPlace(size_t size);
+  // Adds what was given out in place to the fingerprint.
+  void HashGiven();
   int64_t Buffered() const { return static_cast<int64_t>(end_ - begin_); }
   FileFingerprint Fingerprint() const;
   // The next line of this file, with a mark and whatever it is.
@@ -141,6 +157,11 @@ class Input {
   size_t begin_ = 0;
   size_t end_ = 0;
   bool at_end_ = false;
+  // Whether the source shows the bytes. Then place_ is what it has shown and
+  // was not given out. `given_` bytes before it were, and are to be hashed.
+  bool in_place_ = false;
+  absl::string_view place_;
+  size_t given_ = 0;
 };
 
 }  // namespace ebb::data::internal

@@ -1,10 +1,15 @@
 #include "data/internal/input.h"
 
+#include <cstdint>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/testing/test_folder.h"
 #include "data/internal/testing.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -109,6 +114,47 @@ TEST(InputTest, FurtherLinesEndWithTheFile) {
   ASSERT_TRUE(*input->ReadLine(&line));
   EXPECT_EQ(line, "3");
   EXPECT_TRUE(input->begins_further_file());
+}
+
+// Bytes in place, bytes that are copied, and both in turns.
+TEST(InputTest, ViewsInPlaceAreTheSameBytes) {
+  const TestFolder folder;
+  std::vector<std::string> paths;
+  std::vector<std::string> files;
+  for (const char* const name : {"a", "b"}) {
+    paths.push_back(folder / name);
+    std::string& content = files.emplace_back(name);
+    for (int64_t i = 0; content.size() < (size_t{18} << 20); ++i) {
+      absl::StrAppend(&content, i * 7919, name);
+    }
+    std::ofstream(paths.back(), std::ios::binary) << content;
+  }
+  const auto read = [&](bool in_place, bool skips) {
+    auto input = Input::Open(paths, OpenFile, {.in_place = in_place});
+    EXPECT_TRUE(input.ok()) << input.status();
+    std::string all;
+    size_t size = 1;
+    size_t file = 0;
+    for (bool skip = false;; skip = !skip) {
+      const auto offset = static_cast<size_t>(input->offset());
+      size = size * 5 % 1'000'003;
+      if (skips && skip) all += files[file].substr(offset, *input->Skip(size));
+      const absl::string_view view = *input->ReadView(size);
+      all.append(view.data(), view.size());
+      if (view.size() == size) continue;
+      EXPECT_EQ(input->offset(), std::ssize(files[file++]));
+      if (!*input->NextFile()) break;
+    }
+    return std::pair(all, input->Fingerprints());
+  };
+  const auto [bytes, fingerprints] = read(false, false);
+  EXPECT_TRUE(bytes == absl::StrCat(files[0], files[1]));
+  ASSERT_EQ(fingerprints.size(), 2u);
+  for (const bool skips : {false, true}) {
+    const auto [others, other_fingerprints] = read(true, skips);
+    EXPECT_TRUE(others == bytes);
+    EXPECT_EQ(other_fingerprints, fingerprints);
+  }
 }
 
 TEST(InputTest, NamesLineEndsOfOldMacs) {

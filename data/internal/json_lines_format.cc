@@ -193,7 +193,9 @@ class JsonLinesReader : public LineReader {
     return absl::OkStatus();
   }
 
-  void AddValue(size_t i, const element& value, bool top) {
+  // The compiler would call the library for a number, which took a twentieth of
+  // the time of a click log.
+  [[gnu::flatten]] void AddValue(size_t i, const element& value, bool top) {
     switch (value.type()) {
       case element_type::ARRAY:
         for (const element inner : simdjson::dom::array(value)) {
@@ -358,7 +360,7 @@ class JsonLinesReader : public LineReader {
 
 absl::StatusOr<std::vector<Input>> OpenJsonFiles(const SourceSpec& spec,
                                                  const OpenBytes& open) {
-  return OpenRecordFiles(spec, open, Content::kJson);
+  return OpenRecordFiles(spec, open, {.content = Content::kJson});
 }
 
 absl::StatusOr<std::unique_ptr<Reader>> OpenJsonLines(

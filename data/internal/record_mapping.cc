@@ -442,11 +442,10 @@ std::string MeaningOfRecords(absl::string_view word, const SourceSpec& spec,
   return meaning;
 }
 
-absl::StatusOr<std::vector<Input>> OpenRecordFiles(const SourceSpec& spec,
-                                                   const OpenBytes& open,
-                                                   Content content) {
-  EBB_ASSIGN_OR_RETURN(Input input,
-                       OpenTableFiles(spec, open, {.content = content}));
+absl::StatusOr<std::vector<Input>> OpenRecordFiles(
+    const SourceSpec& spec, const OpenBytes& open,
+    const InputOptions& options) {
+  EBB_ASSIGN_OR_RETURN(Input input, OpenTableFiles(spec, open, options));
   std::vector<Input> files;
   files.push_back(std::move(input));
   return files;

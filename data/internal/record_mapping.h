@@ -191,7 +191,7 @@ std::string MeaningOfRecords(absl::string_view word, const SourceSpec& spec,
 // Opens the files of a table as one input.
 absl::StatusOr<std::vector<Input>> OpenRecordFiles(const SourceSpec& spec,
                                                    const OpenBytes& open,
-                                                   Content content);
+                                                   const InputOptions& options);
 
 // An entry of `features` that suits a value: a name, and what it is, "dense".
 // An entry without the latter is not proposed.

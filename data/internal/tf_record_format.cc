@@ -67,6 +67,7 @@ class TfRecordReader : public Reader {
         bad_.AddGood();
         return true;
       }
+      EBB_RETURN_IF_ERROR(file_.CheckUnchanged());
       EBB_RETURN_IF_ERROR(bad_.Add(absl::InvalidArgumentError(
           absl::StrCat(Where(), ": ", mistake.message()))));
     }
@@ -113,6 +114,7 @@ class TfRecordReader : public Reader {
   // the one that was written, nothing behind it can be found.
   template <typename... Args>
   absl::Status Broken(const Args&... args) const {
+    EBB_RETURN_IF_ERROR(file_.CheckUnchanged());
     return absl::InvalidArgumentError(absl::StrCat(Where(), ": ", args...));
   }
 
@@ -205,7 +207,8 @@ class TfRecordReader : public Reader {
 
 absl::StatusOr<std::vector<Input>> OpenTfRecordFiles(const SourceSpec& spec,
                                                      const OpenBytes& open) {
-  return OpenRecordFiles(spec, open, Content::kTfRecord);
+  return OpenRecordFiles(spec, open,
+                         {.content = Content::kTfRecord, .in_place = true});
 }
 
 absl::StatusOr<std::unique_ptr<Reader>> OpenTfRecord(

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <random>
@@ -18,6 +20,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/testing/test_folder.h"
 #include "data/byte_source.h"
 #include "data/dataset.h"
 #include "data/internal/codec.h"
@@ -134,6 +137,46 @@ TEST(TfRecordTest, ChecksumIsThatOfTheFormat) {
   const uint32_t crc = 0xe3069283;
   EXPECT_EQ(MaskedCrc("123456789"),
             static_cast<uint32_t>((crc >> 15 | crc << 17) + 0xa282ead8));
+}
+
+// Large files are mapped. A page that is gone would end the process, and zeros
+// in its place would look like a record with a wrong checksum.
+TEST(TfRecordFormatTest, AFileThatBecomesShorterMeanwhileIsTold) {
+  constexpr int64_t kWidth = int64_t{256} << 10;
+  const TestFolder folder;
+  SourceSpec spec = {
+      .kind = SourceKind::kTfRecord,
+      .path = folder / "f",
+      .features = {{.name = "blob", .as = As::kBytes, .width = kWidth},
+                   {.name = "label", .as = As::kLabel}}};
+  std::string file;
+  for (int64_t i = 0; i < 16; ++i) {
+    file += Framed(Record(
+        {{"blob", Texts({std::string(kWidth, 'b')})}, {"label", Wholes({i})}}));
+  }
+  for (const OnBadExample bad : {OnBadExample::kStop, OnBadExample::kSkip}) {
+    spec.on_bad_example = bad;
+    std::ofstream(spec.path, std::ios::binary) << file;
+    const auto reader = OpenReader(spec);
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    Example example;
+    ASSERT_TRUE(*(*reader)->Next(&example));
+    std::filesystem::resize_file(spec.path, size_t{1} << 20);
+    absl::StatusOr<bool> more = true;
+    int64_t examples = 1;
+    while (more.ok() && *more) {
+      more = (*reader)->Next(&example);
+      if (!more.ok()) break;
+      EXPECT_EQ(example.label, static_cast<float>(examples++));
+      EXPECT_EQ(example.bytes.back(), 'b');
+    }
+    EXPECT_EQ(examples, 3);
+    EXPECT_EQ(more.status(),
+              absl::UnavailableError(absl::StrCat(
+                  spec.path, ": had ", file.size(),
+                  " bytes when it was opened, and 1048576 while it was read; "
+                  "read it again when nothing changes it")));
+  }
 }
 
 TEST(TfRecordFormatTest, ReadsNumbersIntoColumns) {

@@ -28,7 +28,8 @@ struct Region {
 };
 static_assert(std::atomic<uintptr_t>::is_always_lock_free);
 
-// A job reads two windows of its training data and two of its test data.
+// A job reads two windows of its training data and two of its test data, or
+// maps a part of each file that it reads at once.
 constexpr int kRegions = 256;
 std::array<Region, kRegions> regions;
 struct sigaction handler_before;
@@ -131,13 +132,14 @@ absl::StatusOr<std::shared_ptr<const MappedBytes>> MappedBytes::Map(
   region.begin.store(reinterpret_cast<uintptr_t>(at));
   region.end.store(reinterpret_cast<uintptr_t>(at) + mapped);
   char* const pages = static_cast<char*>(at);
+  const bool cached = AllCached(at, mapped);
   std::shared_ptr<const MappedBytes> map(new MappedBytes(
       std::move(own), state, pages, mapped,
-      absl::string_view(pages + skipped, static_cast<size_t>(bytes)), number,
-      path));
+      absl::string_view(pages + skipped, static_cast<size_t>(bytes)), cached,
+      number, path));
   // The system reads ahead for reads, and hardly for mapped pages. This asks
   // the disk for all of them at once, and does not wait.
-  if (!AllCached(at, mapped)) {
+  if (!cached) {
     madvise(at, static_cast<size_t>(mapped), MADV_WILLNEED);
   }
   return map;

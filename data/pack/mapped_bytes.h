@@ -40,18 +40,22 @@ class MappedBytes {
   absl::Status Load() const;
 
   absl::string_view bytes() const { return bytes_; }
+  // Whether all of it was in memory already when it was mapped.
+  bool was_cached() const { return was_cached_; }
   // Whether some of the bytes that were read may have been others: zeros, or
   // what was written to the file since `state`. A system call.
   bool lost() const;
 
  private:
   MappedBytes(Fd file, const FileState& state, char* pages, int64_t mapped,
-              absl::string_view bytes, int region, std::string path)
+              absl::string_view bytes, bool was_cached, int region,
+              std::string path)
       : file_(std::move(file)),
         state_(state),
         pages_(pages),
         mapped_(mapped),
         bytes_(bytes),
+        was_cached_(was_cached),
         region_(region),
         path_(std::move(path)) {}
 
@@ -60,6 +64,7 @@ class MappedBytes {
   char* const pages_;
   const int64_t mapped_;  // Bytes from there.
   const absl::string_view bytes_;
+  const bool was_cached_;
   const int region_;  // Its number among those of the handler.
   const std::string path_;
 };

@@ -312,8 +312,8 @@ optimizer: {{kind: {optimizer}}}
                 parts[name] = json.load(text)
             self.assertNotIn("NaN", json.dumps(parts[name]))
         table = parts["table"]
-        self.assertEqual(len(table["readings"]), 4 * 2 * 4)
-        self.assertEqual(len(table["lines"]), 4 * 2 * 3)
+        self.assertEqual(len(table["readings"]), 5 * 2 * 4)
+        self.assertEqual(len(table["lines"]), 5 * 2 * 3)
         for reading in table["readings"]:
             self.assertGreater(reading["examples_per_second"], 0)
         for line in table["lines"]:
@@ -327,7 +327,7 @@ optimizer: {{kind: {optimizer}}}
                 ("frames of TFRecord, 64 KiB each", 0.8),
                 ("PNG files, 28x28 grey", 0.9), ("pack", 0.5),
                 ("packed set, in order, cached", 0.9),
-                ("packed set / TFRecord, not cached", 5),
+                ("packed set / TFRecord of JPEG, not cached", 5),
                 ("packed, 1/8 of the data in memory / all in memory", 0.95)):
             self.assertEqual(required[what], least)
         for part in parts.values():
