@@ -268,7 +268,11 @@ absl::StatusOr<bool> StudyJournal::IsNew(const Told& told) const {
   if (!told.epoch) return true;
   if (trial.measured.empty()) return true;
   const int32_t last = trial.measured.back().epochs;
-  if (*told.epoch > last) return true;
+  if (*told.epoch > last) {
+    if (told.epochs == trial.epochs) return true;
+    return WrongLine("epochs: ", told.epochs, ", and it was ", trial.epochs,
+                     " before; how many epochs a trial has does not change");
+  }
   const bool known = std::ranges::count(trial.measured, *told.epoch,
                                         &sweep::Measured::epochs) > 0;
   if (known) return false;

@@ -108,6 +108,10 @@ TEST_F(StudyJournalTest, WrongLinesSayWhatIsRight) {
   EXPECT_THAT(Line(journal->Tell(
                   R"({"trial": 0, "epoch": 2, "epochs": 4, "value": 1})")),
               HasSubstr("epoch: 2 comes after epoch 3"));
+  // Bug: halving then compared it as a trial of another length.
+  EXPECT_THAT(Line(journal->Tell(
+                  R"({"trial": 0, "epoch": 4, "epochs": 5, "value": 1})")),
+              HasSubstr("epochs: 5, and it was 4 before"));
 }
 
 TEST_F(StudyJournalTest, AnotherStudyIsRefused) {
