@@ -71,6 +71,9 @@ class BulkSession : public PreferredSession {
   void Stop() override;
   void Close(const absl::Status& status) override;
 
+  // Where what the server sends is received.
+  const BulkMemory& memory() const { return stream_->memory(); }
+
  private:
   struct Call {
     absl::Time deadline;

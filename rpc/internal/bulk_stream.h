@@ -67,6 +67,8 @@ class BulkStream {
              std::shared_ptr<BulkMemory> memory,
              const BulkStreamOptions& options);
 
+  const BulkMemory& memory() const { return *memory_; }
+
   // False: the connection has ended, or there is too much to send; then Run()
   // ends.
   bool Send(BulkOutgoing message, Order order);
