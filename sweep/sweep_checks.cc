@@ -112,8 +112,30 @@ std::string SweepReader::CheckValue(const Dimension& at,
   return job::JobToYaml(read.job, job::YamlStyle::kCompact);
 }
 
+void SweepReader::CheckOverrides() {
+  const Space& space = file_.sweep.space;
+  for (const std::string& one : file_.overrides) {
+    const std::string key = one.substr(0, one.find('='));
+    if (OwnerOf(space, key) == nullptr) continue;
+    file_.mistakes.push_back(
+        {{std::string(kSet), 0},
+         key,
+         "is in the space, and each trial has a value of its own for it",
+         "leave --set out, or take the key out of the space"});
+  }
+  // Else each value of the space would be blamed for them.
+  for (job::Mistake& mistake :
+       job::ReadJob(file_.job_text, file_.job_file, file_.overrides).mistakes) {
+    if (mistake.place.file == kSet) {
+      file_.mistakes.push_back(std::move(mistake));
+    }
+  }
+}
+
 void SweepReader::CheckJob() {
   const Space& space = file_.sweep.space;
+  CheckOverrides();
+  if (!file_.ok()) return;
   std::set<std::string> told;
   for (const Dimension& dimension : space) {
     std::vector<std::string> values = dimension.values;

@@ -303,6 +303,22 @@ TEST(SweepFileTest, ValuesThatGiveTheSameTrialAreRefused) {
               HasSubstr("sweep.space.name: \"one\" and \"two\" give the same"));
 }
 
+// Bugs: --set of a key of the space was passed over without a word, and each
+// value of the space was blamed for a wrong one.
+TEST(SweepFileTest, WhatIsSetIsNotInTheSpace) {
+  const std::string text = absl::StrCat(kJob, R"(sweep:
+  method: grid
+  space: {optimizer.rate: [0.1, 0.01]}
+)");
+  EXPECT_THAT(
+      job::ToString(ReadSweep(text, "s.yaml", {"optimizer.rate=0.5"}).mistakes),
+      HasSubstr("--set: optimizer.rate: is in the space"));
+  const SweepFile wrong = ReadSweep(text, "s.yaml", {"optimizer.rat=0.5"});
+  ASSERT_EQ(wrong.mistakes.size(), 1u) << job::ToString(wrong.mistakes);
+  EXPECT_THAT(job::ToString(wrong.mistakes),
+              HasSubstr("--set: optimizer.rat: optimizer has no such key"));
+}
+
 TEST(SweepFileTest, TheModelHasTheMetric) {
   EXPECT_THAT(Mistakes(R"(sweep:
   method: grid

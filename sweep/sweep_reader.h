@@ -45,6 +45,8 @@ class SweepReader {
   void Read(const YamlNode& node, const std::string& path);
   // Once the job is known.
   void CheckJob();
+  // What --set says.
+  void CheckOverrides();
   // The sweep of a job's folds alone, without a space.
   void TakeFolds();
 

@@ -322,7 +322,8 @@ absl::Status TrainingComputer::PredictPart(const client::ComputeTask& task,
       job->parts->Write(job->train, first, first + task.end,
                         {.step = [this] { ++steps_; }, .wait = wait});
   if (absl::IsCancelled(written)) {
-    LOG(INFO) << "item=" << task.item << " goes back: " << written.message();
+    LOG_EVERY_N(INFO, 10) << "item=" << task.item
+                          << " is not written yet: " << written.message();
     result->cancelled = true;
     return absl::OkStatus();
   }

@@ -319,8 +319,13 @@ class PredictTest(unittest.TestCase):
         self.assertEqual(self.joined("there"), self.read("points.csv"))
         # The model that was made for the job is gone.
         self.assertEqual(self.beside("there"), [])
-        self.assertIn("exact", self.ebb("audit", "predict", "--scheduler",
-                                        address))
+        audit = ["audit", "predict", "--scheduler", address]
+        of_cluster = self.ebb(*audit)
+        self.assertIn("exact", of_cluster)
+        # Bug: a folder of the same name was taken for the job of the cluster.
+        shutil.copytree(self.path("points.run"), self.path("predict"))
+        self.addCleanup(shutil.rmtree, self.path("predict"))
+        self.assertEqual(self.ebb(*audit), of_cluster)
 
     # Bugs: the claim kept the name of the job, so the scheduler answered with
     # the one that had ended. A second command of the same folder replaced the

@@ -140,7 +140,7 @@ class StoredInBucketTest(JobTestCase):
         predict = ["predict", "run", many, "--labelled", "--workers", "2",
                    "--part-examples", "1024", "--to", parts + "/", "-o",
                    "joined.csv"]
-        said = self.run_ebb(folder, *predict, "--kill-every", "300ms")
+        said = self.run_ebb(folder, *predict, "--kill-every", "600ms")
         self.assertIn(f"40,000 predictions in {parts}", said)
         self.assertNotRegex(said, r"restarts +none")
         alone = self.run_ebb(folder, "predict", "run", many, "--labelled")

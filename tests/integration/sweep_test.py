@@ -280,6 +280,17 @@ class SweepTest(SweepTestCase):
                        for _ in range(2)]
             self.assertEqual(counted, [True, False])
         self.assertEqual(len(values), 4)
+        # Bug: lines after one that is wrong were not read.
+        told = subprocess.run(
+            [os.path.join(BIN, "ebb"), "sweep", "tell", "study.yaml"],
+            cwd=folder, text=True, timeout=self.limit_s, check=False,
+            capture_output=True, input='{"trial": 0, "value": 9}\n'
+            '{"trial": 77, "value": 9}\n{"trial": 1, "value": 9}\n')
+        self.assertEqual(told.returncode, 2, told.stderr)
+        answers = [json.loads(line) for line in told.stdout.splitlines()]
+        self.assertEqual([answer.get("trial") for answer in answers],
+                         [0, None, 1])
+        self.assertIn("line 2: trial: nothing asked", answers[1]["error"])
         found = ebb("ask", "study.yaml", "--list")
         self.assertEqual([one["value"] for one in found["trials"]], values)
         self.assertEqual(found["best"], values.index(min(values)))

@@ -91,8 +91,10 @@ float LookAhead::ShareOf(const client::PulledValues& values,
   if (before.updates < 0 || seen.term != before.term || step <= 0) return 0;
   seen.step = step;
   if (!values.during_batch) return 0;
+  // Any number of updates may lie between the first two pulls.
+  if (before.step == 0) return 0;
   // After a pause there are many more updates than those of a step.
-  if (before.step == 0 || before.step >= step) return 1;
+  if (before.step >= step) return 1;
   return static_cast<float>(before.step) / static_cast<float>(step);
 }
 

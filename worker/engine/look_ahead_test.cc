@@ -57,7 +57,8 @@ class LookAheadTest : public testing::Test {
 
 TEST_F(LookAheadTest, ValuesThatLackABatchMoveOnByTheirLastStep) {
   LookAhead look_ahead = Make();
-  // The step before the first pull is not known.
+  // How many updates a step has is not known before the second pull.
+  EXPECT_THAT(Shown(&look_ahead, Pull({2, 2}), 9), ElementsAre(9, 9, 9, 9));
   EXPECT_THAT(Shown(&look_ahead, Pull({3, 3}), 10),
               ElementsAre(10, 10, 10, 10));
 
@@ -70,6 +71,7 @@ TEST_F(LookAheadTest, ValuesThatLackABatchMoveOnByTheirLastStep) {
 
 TEST_F(LookAheadTest, ValuesThatHaveTheBatchStayAsTheyAre) {
   LookAhead look_ahead = Make();
+  Shown(&look_ahead, Pull({0, 0}), 9);
   Shown(&look_ahead, Pull({1, 1}), 10);
   EXPECT_THAT(Shown(&look_ahead, Pull({2, 2}, /*during_batch=*/false), 12),
               ElementsAre(12, 12, 12, 12));
@@ -79,6 +81,7 @@ TEST_F(LookAheadTest, ValuesThatHaveTheBatchStayAsTheyAre) {
 
 TEST_F(LookAheadTest, APartitionWithoutANewUpdateStaysAsItIs) {
   LookAhead look_ahead = Make();
+  Shown(&look_ahead, Pull({0, 0}), 9);
   Shown(&look_ahead, Pull({1, 1}), 10);
   EXPECT_THAT(Shown(&look_ahead, Pull({1, 2}), 12),
               ElementsAre(12, 12, 13, 13));
@@ -95,8 +98,21 @@ TEST_F(LookAheadTest, AfterAPauseTheyMoveByOneStep) {
               ElementsAre(35, 35, 35, 35));
 }
 
+// Bug: the difference of thousands of updates counted as one step.
+TEST_F(LookAheadTest, AFirstStepOfAnyLengthMovesNothing) {
+  LookAhead look_ahead = Make();
+  Shown(&look_ahead, Pull({1, 1}), 10);
+  Shown(&look_ahead, Pull({1, 1}), 10);
+  // Others made them while this worker computed its first batch.
+  EXPECT_THAT(Shown(&look_ahead, Pull({3001, 3001}), 50),
+              ElementsAre(50, 50, 50, 50));
+  EXPECT_THAT(Shown(&look_ahead, Pull({3002, 3002}), 52),
+              ElementsAre(53, 53, 53, 53));
+}
+
 TEST_F(LookAheadTest, ValuesThatWereRestoredBeginAnew) {
   LookAhead look_ahead = Make();
+  Shown(&look_ahead, Pull({4, 4}), 9);
   Shown(&look_ahead, Pull({5, 5}), 10);
   client::PulledValues restarted = Pull({6, 6});
   restarted.terms[1] = Term(2);
@@ -111,6 +127,7 @@ TEST_F(LookAheadTest, ValuesThatWereRestoredBeginAnew) {
 
 TEST_F(LookAheadTest, ParametersWithoutMomentumStayAsTheyAre) {
   LookAhead look_ahead = Make({{0, 1, kMomentum}, {3, 4, 0.25}});
+  Shown(&look_ahead, Pull({0, 0}), 9);
   Shown(&look_ahead, Pull({1, 1}), 10);
   EXPECT_THAT(Shown(&look_ahead, Pull({2, 2}), 12),
               ElementsAre(13, 12, 12, FloatEq(12.5)));

@@ -87,6 +87,13 @@ absl::Status CannotWrite(const std::string& path, int error = errno) {
       error, absl::StrCat("cannot write the predictions to ", path));
 }
 
+// Names of files in the folder are on the disk then.
+absl::Status SyncFolder(const std::string& folder) {
+  const Fd entries(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (entries.get() >= 0 && fsync(entries.get()) == 0) return absl::OkStatus();
+  return CannotWrite(folder);
+}
+
 // A file in a folder that has another name until it is whole. The destructor
 // removes one that is not.
 class PartFile {
@@ -124,9 +131,7 @@ class PartFile {
       return CannotWrite(path_);
     }
     unfinished_.clear();
-    const Fd folder(open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (folder.get() < 0 || fsync(folder.get()) != 0) return CannotWrite(path_);
-    return absl::OkStatus();
+    return SyncFolder(folder_);
   }
 
  private:
@@ -234,7 +239,8 @@ absl::Status PredictionParts::Write(const data::Dataset& input, int64_t first,
   EBB_RETURN_IF_ERROR(
       CheckClaim(ReadLine(absl::StrCat(folder, "/", kPredictionClaim))));
   if (access(absl::StrCat(folder, "/", name).c_str(), F_OK) == 0) {
-    return absl::OkStatus();
+    // The worker that wrote it may have died before its name was on the disk.
+    return SyncFolder(folder);
   }
   EBB_ASSIGN_OR_RETURN(PartFile file, PartFile::Make(folder, name));
   EBB_RETURN_IF_ERROR(write([&](absl::string_view text) { file.Add(text); }));
@@ -246,13 +252,16 @@ absl::Status PredictionParts::WriteToBucket(
     absl::FunctionRef<
         absl::Status(const std::function<void(absl::string_view)>&)>
         write) {
-  bool there = false;
-  EBB_RETURN_IF_ERROR(Patiently(meanwhile, [&]() -> absl::Status {
+  const auto check_claim = [&]() -> absl::Status {
     auto claim = bucket_->Get(kPredictionClaim, {});
     if (MayPass(claim.status())) return claim.status();
-    EBB_RETURN_IF_ERROR(CheckClaim(
-        claim.ok() ? absl::StatusOr<std::string>(std::move(claim->bytes))
-                   : claim.status()));
+    return CheckClaim(claim.ok()
+                          ? absl::StatusOr<std::string>(std::move(claim->bytes))
+                          : claim.status());
+  };
+  bool there = false;
+  EBB_RETURN_IF_ERROR(Patiently(meanwhile, [&]() -> absl::Status {
+    EBB_RETURN_IF_ERROR(check_claim());
     EBB_ASSIGN_OR_RETURN(const ObjectPage page,
                          bucket_->List({.prefix = name, .most = 1}));
     there = !page.objects.empty() && page.objects.front().key == name;
@@ -272,17 +281,20 @@ absl::Status PredictionParts::WriteToBucket(
                      " bytes, and an object at most ", kMostObjectBytes,
                      "; make the parts smaller by --part-examples"));
   }
-  return Patiently(meanwhile, [&] {
-    return PutObject(bucket_.get(), name, whole).status();
+  // The claim may have changed while this was computed, or while it waited.
+  return Patiently(meanwhile, [&]() -> absl::Status {
+    EBB_RETURN_IF_ERROR(check_claim());
+    const absl::Status put = CreateObject(bucket_.get(), name, whole).status();
+    // Another worker of these predictions was faster.
+    return absl::IsAlreadyExists(put) ? absl::OkStatus() : put;
   });
 }
 
-absl::Status PredictionParts::Patiently(
-    const WhileWriting& meanwhile,
-    absl::FunctionRef<absl::Status()> ask) const {
+absl::Status PredictionParts::Patiently(const WhileWriting& meanwhile,
+                                        absl::FunctionRef<absl::Status()> ask) {
   bool leaves = false;
   RetryOptions options;
-  options.patience = patience_.patience;
+  options.patience = std::min(patience_.at_once, patience_.patience);
   options.first_wait = patience_.first_wait;
   options.longest_wait = patience_.longest_wait;
   options.wait = [&](absl::Duration wait) { leaves = !meanwhile.wait(wait); };
@@ -296,12 +308,23 @@ absl::Status PredictionParts::Patiently(
       return absl::CancelledError(absl::StrCat(
           "the worker leaves before the bucket answers: ", asked.message()));
     }
+    const absl::Time tried = absl::Now();
     asked = ask();
-    if (!MayPass(asked)) return asked;
-    LOG_IF(WARNING, retries.tries() == 1)
-        << "waits up to " << patience_.patience
-        << " for the bucket: " << asked.message();
+    if (!MayPass(asked)) {
+      away_since_ = absl::InfiniteFuture();
+      return asked;
+    }
+    if (away_since_ == absl::InfiniteFuture()) {
+      away_since_ = tried;
+      LOG(WARNING) << "waits up to " << patience_.patience
+                   << " for the bucket: " << asked.message();
+    }
   } while (retries.Again());
+  if (absl::Now() - away_since_ < patience_.patience) {
+    return absl::CancelledError(
+        absl::StrCat("the bucket does not answer: ", asked.message()));
+  }
+  away_since_ = absl::InfiniteFuture();
   return absl::Status(asked.code(),
                       absl::StrCat(asked.message(), "; it was tried for ",
                                    absl::FormatDuration(patience_.patience)));

@@ -48,12 +48,16 @@ struct WhileWriting {
   absl::FunctionRef<bool(absl::Duration)> wait;
 };
 
-// A bucket that does not answer is tried for so long, with longer and longer
+// How long a bucket that does not answer is tried, with longer and longer
 // pauses. The waits are those of WhileWriting.
 struct BucketPatience {
+  // In all. Then the part has failed.
   absl::Duration patience = absl::Minutes(10);
+  // In one Write(). Meanwhile the worker does nothing else, and does not see
+  // that the job was cancelled.
+  absl::Duration at_once = absl::Seconds(10);
   absl::Duration first_wait = absl::Seconds(1);
-  absl::Duration longest_wait = absl::Seconds(20);
+  absl::Duration longest_wait = absl::Seconds(4);
 };
 
 // Thread-compatible.
@@ -74,7 +78,8 @@ class PredictionParts {
   // When it returns, the file and its name are on the disk, or the object is in
   // the bucket. One that is there already is kept: the bytes follow from the
   // model and the examples, on processors with the same instructions. Waits for
-  // a bucket that does not answer. Cancelled: it did so when the worker left.
+  // a bucket that does not answer. Cancelled: it still does not, or the worker
+  // leaves; nothing has failed.
   // FailedPrecondition: the folder or bucket has other predictions now.
   absl::Status Write(const data::Dataset& input, int64_t first, int64_t last,
                      const WhileWriting& meanwhile);
@@ -103,7 +108,7 @@ class PredictionParts {
                                  write);
   // Repeats what fails in passing.
   absl::Status Patiently(const WhileWriting& meanwhile,
-                         absl::FunctionRef<absl::Status()> ask) const;
+                         absl::FunctionRef<absl::Status()> ask);
   absl::Status CheckClaim(const absl::StatusOr<std::string>& text) const;
 
   const v1::Job job_;
@@ -114,6 +119,8 @@ class PredictionParts {
   const std::unique_ptr<LoadedModel> loaded_;
   const std::unique_ptr<ObjectStore> bucket_;  // Null: parts go to a folder.
   PredictionExtras extras_;
+  // When the bucket stopped answering; InfiniteFuture: it answers.
+  absl::Time away_since_ = absl::InfiniteFuture();
 };
 
 }  // namespace ebb::worker

@@ -14,7 +14,8 @@ void AddAccessFlags(CLI::App* command, ClusterAccess* access) {
                    "HOST:PORT of the scheduler")
       ->envname("EBB_SCHEDULER")
       ->transform(CLI::Validator(
-          [](std::string& text) {
+          [access](std::string& text) {
+            access->named = true;
             return TakeFlagAddress(&text, /*listens=*/false);
           },
           ""))

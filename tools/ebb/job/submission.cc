@@ -126,6 +126,8 @@ absl::Status RefuseAllFolds(Draft* draft) {
   const v1::Job& job = draft->full;
   if (!job.has_validate() || job.data().has_fold()) return absl::OkStatus();
   job::JobFile& file = draft->file;
+  // Commands that train the folds came here for a mistake in the job.
+  if (!file.mistakes.empty()) return job::ToStatus(file.mistakes);
   file.mistakes.push_back(
       {file.sources.Find("validate"), "validate",
        absl::StrCat("trains ", job.validate().folds(),

@@ -122,6 +122,19 @@ TEST_F(SubmissionTest, SaysThatBoostedTreesHaveOneIntervalLess) {
   EXPECT_THAT(choices(255), ::testing::IsEmpty());
 }
 
+// Bug: `ebb run`, which trains the folds, was told to be `ebb run`.
+TEST_F(SubmissionTest, FoldsAreNoMistakeBesideOthers) {
+  const std::string job = absl::StrCat(
+      "name: folds\nmodel: softmax\ndata: {train: {csv: ", Path("train.csv"),
+      "}}\nvalidate: {folds: 3}\n");
+  EXPECT_THAT(std::string(Prepare(job).status().message()),
+              HasSubstr("trains 3 jobs"));
+  EXPECT_THAT(
+      std::string(
+          Prepare(job + "expect: {accuracy: \"0.99\"}\n").status().message()),
+      AllOf(HasSubstr("expect.accuracy"), Not(HasSubstr("trains"))));
+}
+
 TEST_F(SubmissionTest, OfAProgramsJobItReadsNoData) {
   const std::string job =
       "name: own\n"

@@ -91,7 +91,8 @@ absl::StatusOr<ClusterPrediction> PredictOnCluster(
         if (result.had_ended && !result.status.skipped().empty()) return result;
       }
       if (summary.state() == v1::JOB_STATE_CANCELLED) {
-        result.problems.push_back("the job was cancelled");
+        result.problems.push_back(
+            "the job was cancelled; the same command predicts what is missing");
         return result;
       }
       if (std::string why = WhyStopped(result.status); !why.empty()) {

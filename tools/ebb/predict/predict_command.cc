@@ -570,7 +570,7 @@ int Conclude(const PredictFlags& flags, const JobPlan& plan, const v1::Job& job,
   }
   if (!result.failure.empty()) {
     problems.push_back(absl::StrCat("a batch failed: ", result.failure));
-  } else if (flags.cluster && !missing->empty()) {
+  } else if (flags.cluster && !result.status.skipped().empty()) {
     problems.emplace_back(
         "the logs of the workers say why: they have \"cannot be computed\"");
   }

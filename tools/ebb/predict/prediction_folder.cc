@@ -58,7 +58,8 @@ absl::Status RefuseUnknown(const std::string& folder) {
 absl::Status RefuseOthers(const std::string& folder) {
   return Refuse(folder,
                 "it has unfinished predictions of another model, other data "
-                "or other parts. Name another folder, or remove this one");
+                "or other parts, or with other columns (--labelled, --id, "
+                "--score). Name another folder, or remove this one");
 }
 
 absl::Status CannotWrite(const std::string& folder) {

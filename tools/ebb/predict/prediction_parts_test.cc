@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -101,6 +102,7 @@ class PredictionPartsTest : public ::testing::Test {
                          .wait =
                              [&](absl::Duration) {
                                ++waits_;
+                               if (on_wait_) on_wait_();
                                // So the lease goes on.
                                const int steps = steps_;
                                while (stays && steps_ == steps) {
@@ -123,6 +125,7 @@ class PredictionPartsTest : public ::testing::Test {
   worker::BucketPatience patience_;
   std::atomic<int> steps_ = 0;
   int waits_ = 0;
+  std::function<void()> on_wait_;
   S3Server& server_ = S3Server::Shared();
   std::unique_ptr<S3Objects> store_ = server_.Open("to/");
 };
@@ -173,6 +176,22 @@ TEST_F(PredictionPartsTest, OtherPredictionsGetNoPart) {
   EXPECT_THAT(std::string(Write().message()), HasSubstr("_JOB is not there"));
 }
 
+// Bug: a worker that waited for the bucket put its part over those of others,
+// which had claimed the bucket meanwhile.
+TEST_F(PredictionPartsTest, OthersThatClaimTheBucketMeanwhileGetNoPart) {
+  Claim("s3://bucket/to");
+  server_.SetFaults(
+      R"([{"kind": "503 SlowDown", "match": "part-", "count": 30}])");
+  on_wait_ = [&] {
+    const std::string other = "identity b request c part 1024\n";
+    EXPECT_TRUE(PutObject(store_.get(), "_JOB", other).ok());
+  };
+  EXPECT_THAT(std::string(Write().message()),
+              HasSubstr("has other predictions now"));
+  server_.SetFaults("[]");
+  EXPECT_THAT(Content(kPart), HasSubstr("not"));
+}
+
 // Bug: after three tries of some seconds the part was left out.
 TEST_F(PredictionPartsTest, AnOutageOfTheBucketIsWaitedFor) {
   Claim("s3://bucket/to");
@@ -194,6 +213,18 @@ TEST_F(PredictionPartsTest, AWorkerThatLeavesWaitsForNoBucket) {
   server_.SetFaults(R"([{"kind": "403 AccessDenied", "method": "PUT"}])");
   EXPECT_EQ(Write().code(), absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(waits_, 1);
+}
+
+// Bug: a worker was lost to all other jobs for ten minutes, also after the job
+// was cancelled.
+TEST_F(PredictionPartsTest, AWorkerIsSoonFreeForOtherWork) {
+  Claim("s3://bucket/to");
+  patience_.at_once = absl::Milliseconds(1);
+  server_.SetFaults(
+      R"([{"kind": "503 SlowDown", "method": "PUT", "count": 999}])");
+  const absl::Status written = Write();
+  EXPECT_EQ(written.code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(std::string(written.message()), HasSubstr("does not answer"));
 }
 
 TEST_F(PredictionPartsTest, AnOutageIsWaitedForToABound) {

@@ -129,8 +129,11 @@ int Audit(const AuditFlags& flags) {
   const ClusterAccess& access = flags.place.access;
   std::error_code error;
   absl::Status no_folder;
-  if (!flags.place.job.empty() || IsBucket(flags.place.name) ||
-      std::filesystem::is_directory(flags.place.name, error)) {
+  auto job = absl::StatusOr<v1::GetJobResponse>(absl::NotFoundError(""));
+  if (MayBeJobOfCluster(flags.place)) job = FindJob(access, flags.place.name);
+  if (!job.ok() && (!flags.place.job.empty() || IsBucket(flags.place.name) ||
+                    std::filesystem::is_directory(flags.place.name, error))) {
+    if (!absl::IsNotFound(job.status())) return Report(job.status());
     const auto source = OpenCheckpoints(flags.place);
     if (source.ok()) return AuditStored(source->get(), flags.json);
     no_folder = source.status();
@@ -138,7 +141,7 @@ int Audit(const AuditFlags& flags) {
       return Report(no_folder);
     }
   }
-  const auto job = FindJob(access, flags.place.name);
+  if (!job.ok()) job = FindJob(access, flags.place.name);
   if (!job.ok()) {
     return Report(no_folder.ok()
                       ? NeitherFileNorJob(flags.place.name, job.status())

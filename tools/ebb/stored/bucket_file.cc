@@ -136,22 +136,28 @@ absl::Status BucketFile::Put(bool replace) {
 
 absl::Status BucketFile::Get() {
   const InterruptNote note;
+  const auto interrupted = [&] {
+    return note.noted()
+               ? absl::CancelledError(absl::StrCat(
+                     objects_->place(), key_, ": the download was interrupted"))
+               : absl::OkStatus();
+  };
   return WriteFile(copy(), [&](std::ostream& out) -> absl::Status {
     GetOptions part{.bytes = options_.part_bytes};
     for (uint64_t size = 1; part.offset < size; part.offset += part.bytes) {
-      if (note.noted()) {
-        return absl::CancelledError(absl::StrCat(
-            objects_->place(), key_, ": the download was interrupted"));
-      }
+      EBB_RETURN_IF_ERROR(interrupted());
       const auto content = objects_->Get(key_, part);
       // An empty object has no part that could be read.
       if (part.offset == 0 && absl::IsOutOfRange(content.status())) break;
-      EBB_RETURN_IF_ERROR(content.status());
+      if (!content.ok()) {
+        EBB_RETURN_IF_ERROR(interrupted());
+        return content.status();
+      }
       out << content->bytes;
       size = content->size;
       part.if_match = content->etag;
     }
-    return absl::OkStatus();
+    return interrupted();
   });
 }
 

@@ -619,13 +619,20 @@ bool IsBucket(absl::string_view name) {
   return absl::StartsWith(name, "s3://");
 }
 
+bool MayBeJobOfCluster(const CheckpointPlace& place) {
+  return place.access.named && place.job.empty() && !IsBucket(place.name) &&
+         !absl::StrContains(place.name, '/');
+}
+
 absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
     const CheckpointPlace& place) {
   std::error_code error;
   if (IsBucket(place.name) || server::FolderStore::IsOne(place.name)) {
     return SharedSource::Open(place.name, place.job);
   }
-  if (fs::is_directory(place.name, error)) {
+  const bool folder = fs::is_directory(place.name, error);
+  const bool of_cluster = MayBeJobOfCluster(place);
+  if (folder && !of_cluster) {
     return FolderSource::Open(place.name, place.job);
   }
   if (!place.job.empty()) {
@@ -637,6 +644,15 @@ absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
   }
   const absl::StatusOr<v1::GetJobResponse> found =
       FindJob(place.access, place.name);
+  if (folder && absl::IsNotFound(found.status())) {
+    return FolderSource::Open(place.name, place.job);
+  }
+  if (folder && !found.ok()) {
+    return absl::Status(
+        found.status().code(),
+        absl::StrCat(found.status().message(), "\nhint: ./", place.name,
+                     " is the folder of this name"));
+  }
   if (!found.ok()) return NeitherFileNorJob(place.name, found.status());
   const v1::GetJobResponse& job = *found;
   EBB_ASSIGN_OR_RETURN(JobRecord record, rpc::FromProto(job.record()));

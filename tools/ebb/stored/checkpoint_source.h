@@ -90,11 +90,16 @@ class CheckpointSource {
   }
 };
 
+// Whether the name is looked for in the cluster first, whatever folders there
+// are: the user named the cluster, and a path would have a slash.
+bool MayBeJobOfCluster(const CheckpointPlace& place);
+
 // `place.name` is a folder of a run, the state folder of a server (or one with
 // those of several, `ps-*`), a folder or a bucket of --shared-checkpoints, or a
 // job of the scheduler. NotFound, Unavailable: none of these. InvalidArgument:
 // several jobs are there and none is chosen, or the one that is chosen is not
-// there; the message lists them.
+// there; the message lists them. The errors of asking the cluster, where the
+// name may be that of its job.
 absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
     const CheckpointPlace& place);
 // Whether a name is that of a bucket, s3://BUCKET/PREFIX.

@@ -19,7 +19,9 @@
 #include "absl/time/time.h"
 #include "common/status_macros.h"
 #include "job/expectations.h"
+#include "job/fit.h"
 #include "job/traits.h"
+#include "job/validate.h"
 #include "job/values.h"
 #include "sweep/folds.h"
 #include "sweep/trial_file.h"
@@ -63,6 +65,19 @@ struct PreparedTrial {
   PreparedJob job;
 };
 
+// Whether the model has the sweep's metric, now that its labels are known.
+absl::Status CheckMetric(const sweep::SweepFile& file, const PreparedJob& job) {
+  job::DataFacts facts;
+  facts.train =
+      job::SourceFacts{.examples = job.record.plan.examples,
+                       .classes = static_cast<int64_t>(job.classes.size())};
+  const auto unfit = job::FindUnfit(job.job, facts, file.sweep.metric);
+  if (!unfit) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("metric: ", file.sweep.metric, ": ", unfit->what,
+                   "\nhint: metric: ", unfit->instead));
+}
+
 // Reads the data, and checks everything. Errors name the places of the sweep's
 // own file.
 absl::StatusOr<PreparedTrial> PrepareTrial(const SweepOptions& options,
@@ -90,6 +105,7 @@ absl::StatusOr<PreparedTrial> PrepareTrial(const SweepOptions& options,
   }
   EBB_RETURN_IF_ERROR(prepared.status());
   trial.job = *std::move(prepared);
+  EBB_RETURN_IF_ERROR(CheckMetric(file, trial.job));
   if (options.scheduler.empty()) {
     EBB_RETURN_IF_ERROR(
         CheckWorkers(trial.job.record.plan, file.job_file, workers));
