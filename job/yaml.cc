@@ -277,7 +277,11 @@ std::string Mapper::UnknownKey(absl::string_view name, const YamlNode* value,
           : "…";
   const auto [meant_path, guessed] = MeantBy(name, type, path);
   std::string meant = absl::StrJoin(meant_path, ".");
-  if (meant.empty()) {
+  if (path.empty() && (name == "sweep" || name == "space")) {
+    mistake.hint = absl::StrCat("`ebb sweep ", file_,
+                                "`, which trains a job with many settings");
+    meant.clear();
+  } else if (meant.empty()) {
     mistake.hint = KeysHint(type);
   } else {
     // It explains mistakes in the key that is meant; a guess explains nothing.

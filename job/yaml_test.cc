@@ -146,6 +146,17 @@ data: {train:
   EXPECT_EQ(file.sources.Find("model").file, "f.yaml");
 }
 
+// Bug: the hint was a key whose name is alike.
+TEST(JobYamlTest, ASweepIsTrainedByAnotherCommand) {
+  const auto job = ParseJobYaml(
+      "model: softmax\ndata: {train: {csv: a.csv}}\nsweep: {space: {}}\n",
+      "f.yaml", nullptr);
+  EXPECT_EQ(
+      job.status().message(),
+      "f.yaml:3: sweep: a job has no such key\n"
+      "  hint: `ebb sweep f.yaml`, which trains a job with many settings");
+}
+
 TEST(JobYamlTest, ParseJobYamlReturnsAllMistakesAsOneStatus) {
   const auto job =
       ParseJobYaml("modell: softmax\nseed: x\n", "f.yaml", nullptr);

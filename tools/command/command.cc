@@ -17,7 +17,8 @@ void AddDurationFlag(CLI::App* command, const std::string& name,
           *value = absl::Seconds(seconds);
         } else if (!absl::ParseDuration(text, value)) {
           throw CLI::ValidationError(
-              name, "\"" + text + "\" is no duration; write 10 or 500ms");
+              name,
+              "\"" + text + "\" is no duration; write 10, 500ms, 2h or 1h30m");
         }
         if (*value <= absl::ZeroDuration() ||
             *value == absl::InfiniteDuration()) {
