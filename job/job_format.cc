@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "job/average_rules.h"
+#include "job/frozen_rows.h"
 #include "job/initial_rows.h"
 #include "job/training.h"
 #include "job/traits.h"
@@ -55,7 +56,7 @@ uint32_t SpecificationFormatOf(const v1::Job& job, const JobFacts& facts) {
   const v1::Model& model = job.model();
   // It would train rows that are frozen.
   if (std::ranges::any_of(facts.sparse_tables, [&](const SparseTable& table) {
-        return std::ranges::count(job.freeze(), table.name) > 0;
+        return IsFrozen(job, table.name);
       })) {
     return kFormatOfFrozenRows;
   }

@@ -15,6 +15,7 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "job/average_rules.h"
 #include "job/fit.h"
+#include "job/frozen_rows.h"
 #include "job/initial_rows.h"
 #include "job/invalid.h"
 #include "job/job_format.h"
@@ -240,8 +241,7 @@ absl::Status Freeze(const v1::Job& job, ModelTables* tables) {
                             return !table.frozen && table.size > 0;
                           }) ||
       std::ranges::any_of(tables->sparse, [&](const SparseTable& table) {
-        return table.kind == RowKind::kTrained &&
-               std::ranges::count(job.freeze(), table.name) == 0;
+        return table.kind == RowKind::kTrained && !IsFrozen(job, table.name);
       });
   if (!job.freeze().empty() && !learns) {
     return Invalid("freeze: all tables of the model are frozen, so that ",

@@ -14,6 +14,7 @@
 #include "ebb/v1/job.pb.h"
 #include "job/average_rules.h"
 #include "job/fit.h"
+#include "job/frozen_rows.h"
 #include "job/traits.h"
 #include "tools/ebb/job/draft_start.h"
 #include "tools/text/console.h"
@@ -43,7 +44,7 @@ std::string QuantityNote(const v1::Job& job, const job::SourceFacts& data) {
 // "freeze: 2 of 4 tables, with 100352 of 109386 parameters": empty if none is.
 std::string FrozenNote(const job::JobFacts& facts, const v1::Job& job) {
   const auto is_frozen = [&](const std::string& table) {
-    return std::ranges::count(job.freeze(), table) > 0;
+    return job::IsFrozen(job, table);
   };
   size_t tables = 0;
   int64_t parameters = 0;
@@ -81,8 +82,7 @@ void NoteRandomTables(const job::JobFacts& facts, Draft* draft) {
                         absl::string_view begins) {
     const bool random = init.kind == InitRule::Kind::kUniform ||
                         init.kind == InitRule::Kind::kNormal;
-    if (!random || std::ranges::count(job.freeze(), table) == 0 ||
-        Starts(job, table)) {
+    if (!random || !job::IsFrozen(job, table) || Starts(job, table)) {
       return;
     }
     draft->notes.push_back(absl::StrCat(

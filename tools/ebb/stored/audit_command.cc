@@ -141,7 +141,9 @@ int Audit(const AuditFlags& flags) {
       return Report(no_folder);
     }
   }
-  if (!job.ok()) job = FindJob(access, flags.place.name);
+  if (!job.ok() && !MayBeJobOfCluster(flags.place)) {
+    job = FindJob(access, flags.place.name);
+  }
   if (!job.ok()) {
     return Report(no_folder.ok()
                       ? NeitherFileNorJob(flags.place.name, job.status())
