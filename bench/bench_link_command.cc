@@ -10,6 +10,7 @@
 #include "bench/link_bench.h"
 #include "bench/paired.h"
 #include "common/status_macros.h"
+#include "rpc/transport.h"
 #include "tools/command/command.h"
 #include "tools/files/files.h"
 
@@ -28,12 +29,14 @@ struct BenchLinkFlags {
   int pairs = 5;
   std::vector<int> raw_connections;
   std::string transport = "bulk";
+  int streams = 1;
   std::string json;
 };
 
 int BenchLink(const BenchLinkFlags& flags) {
   bench::LinkOptions options = {.programs = ProgramFolder(),
                                 .plane = bench::DataPlaneOf(flags.transport),
+                                .streams = flags.streams,
                                 .pairs = flags.pairs,
                                 .bytes = flags.mib << 20,
                                 .window_bytes = flags.window_mib << 20,
@@ -110,6 +113,11 @@ void AddBenchLinkCommand(CLI::App* bench, int* exit_code) {
                    "grpc; or bulk: a TCP connection beside it")
       ->capture_default_str()
       ->check(CLI::IsMember({"grpc", "bulk"}));
+  command
+      ->add_option("--streams", flags->streams,
+                   "Bulk streams of the worker (--bulk-streams of ebb-worker)")
+      ->capture_default_str()
+      ->check(CLI::Range(1, rpc::kMostBulkStreams));
   command->add_option("--json", flags->json, "Write all figures to FILE")
       ->type_name("FILE");
   command->footer(R"(

@@ -101,10 +101,12 @@ class RawGroup {
 class LinkBench {
  public:
   explicit LinkBench(const LinkOptions& options)
-      : options_(options), network_(WorkerNetwork(options.plane)) {}
+      : options_(options),
+        network_(WorkerNetwork(options.plane, options.streams)) {}
 
   absl::StatusOr<LinkReport> Measure() {
     report_.plane = options_.plane;
+    report_.streams = options_.streams;
     report_.load_average = LoadAverage();
     report_.congestion_control = CongestionControl();
     // Before anything has threads.
@@ -313,8 +315,11 @@ absl::StatusOr<LinkReport> MeasureLink(const LinkOptions& options) {
 
 std::string LinkReportText(const LinkReport& report) {
   return absl::StrCat(
-      absl::StrFormat("load %.2f; both under %s; %d packets dropped\n\n",
+      absl::StrFormat("load %.2f; both under %s; %d bulk %s; %d packets "
+                      "dropped\n\n",
                       report.load_average, report.congestion_control,
+                      report.plane == DataPlane::kBulk ? report.streams : 0,
+                      report.streams == 1 ? "stream" : "streams",
                       report.dropped),
       RowsText(report.rows, "RAW"),
       "\nRAW is a TCP socket that moves the same bytes over the same link with "
@@ -324,6 +329,7 @@ std::string LinkReportText(const LinkReport& report) {
 
 void AddLink(const LinkReport& report, tools::Json* json) {
   (*json)["bulk_stream"] = report.plane == DataPlane::kBulk;
+  (*json)["streams"] = report.streams;
   (*json)["congestion_control"] = report.congestion_control;
   (*json)["load_average"] = report.load_average;
   (*json)["dropped_packets"] = report.dropped;

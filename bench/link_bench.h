@@ -21,6 +21,7 @@ struct LinkOptions {
   std::string programs;  // The folder with ebb-ps.
   std::string folder;    // For the server's state and log.
   DataPlane plane = DataPlane::kBulk;
+  int streams = 1;  // TransportOptions::bulk_streams.
   std::vector<LinkShape> shapes;
   // Pairs of each cell that count, after one that warms up.
   int pairs = 5;
@@ -41,6 +42,7 @@ struct LinkReport {
   std::string congestion_control;
   double load_average = 0;  // At the beginning.
   DataPlane plane = DataPlane::kBulk;
+  int streams = 1;
   std::vector<Row> rows;
   int64_t dropped = 0;  // Packets, of all measurements.
 };

@@ -29,10 +29,11 @@ absl::StatusOr<JobRecordPtr> EndlessJob(JobId id, JobRecord record) {
   return std::make_shared<const JobRecord>(std::move(record));
 }
 
-rpc::TransportOptions WorkerNetwork(DataPlane plane) {
+rpc::TransportOptions WorkerNetwork(DataPlane plane, int streams) {
   rpc::TransportOptions network;
   network.shared_memory = plane == DataPlane::kShared;
   network.bulk_stream = plane == DataPlane::kBulk;
+  network.bulk_streams = streams;
   if (!network.shared_memory) return network;
   auto heap = shm::SharedHeap::Create(shm::SharedHeap::kMostBytes);
   if (heap.ok()) network.heap = *std::move(heap);

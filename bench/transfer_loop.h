@@ -33,7 +33,7 @@ absl::StatusOr<JobRecordPtr> EndlessJob(JobId id, JobRecord record);
 
 // The transport's options as a worker on the server's machine has them, with a
 // heap if it shares memory and the system has room for one.
-rpc::TransportOptions WorkerNetwork(DataPlane plane);
+rpc::TransportOptions WorkerNetwork(DataPlane plane, int streams = 1);
 
 // Works on one job on one server. Thread-compatible: one call at a time.
 class TransferLoop {

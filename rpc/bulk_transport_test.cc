@@ -51,6 +51,18 @@ INSTANTIATE_TEST_SUITE_P(Bulk, TransportContractTest,
                                  },
                              .any_address = "any:0",
                              .nobody_address = "nobody:1"}));
+INSTANTIATE_TEST_SUITE_P(SeveralStreams, TransportContractTest,
+                         testing::Values(TransportCase{
+                             .name = "bulk",
+                             .make =
+                                 [](const TransportOptions& options) {
+                                   TransportOptions several = options;
+                                   several.bulk_streams = 3;
+                                   return std::make_unique<BulkTransport>(
+                                       several);
+                                 },
+                             .any_address = "any:0",
+                             .nobody_address = "nobody:1"}));
 
 // --- What the contract does not say ------------------------------------------
 

@@ -36,6 +36,10 @@ absl::Status TransportOptions::Validate() const {
   if (bulk_port < 0 || bulk_port > 65535) {
     return invalid("bulk_port is ", bulk_port, ", 0 to 65535 possible");
   }
+  if (bulk_streams < 1 || bulk_streams > kMostBulkStreams) {
+    return invalid("bulk_streams is ", bulk_streams, ", 1 to ",
+                   kMostBulkStreams, " possible");
+  }
   if (admin_threads < 1 || admin_queue < 1) {
     return invalid("admin_threads is ", admin_threads, " and admin_queue ",
                    admin_queue, ", each at least 1");

@@ -39,6 +39,8 @@ namespace ebb::rpc {
 class PsAdminHandler;
 class SchedulerAdminHandler;
 
+inline constexpr int kMostBulkStreams = 16;
+
 struct TransportOptions {
   // Bytes of one message, both sides, both directions (--message-limit). Pushes
   // and answers to pulls that are larger travel in pieces. Default 512 MiB.
@@ -72,7 +74,10 @@ struct TransportOptions {
   // of their own where they do not share memory, and two servers the partitions
   // that move, if both allow it (docs/decisions/0034). Default: no.
   bool bulk_stream = false;
-  // The server's port for that; 0 picks a free one, which callers are told.
+  // Such connections to each server, 1 to kMostBulkStreams: where a link is
+  // faster than one of them. Default 1.
+  int bulk_streams = 1;
+  // The server's port for them; 0 picks a free one, which callers are told.
   int bulk_port = 0;
   // Threads that run the admin handlers of one listener, and calls that may
   // wait for one. Defaults 2 and 64.

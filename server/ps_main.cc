@@ -64,6 +64,7 @@ struct Flags : DaemonFlags {
   std::string shared_memory = "auto";
   std::string bulk = "auto";
   int bulk_port = 0;
+  int bulk_streams = 1;
   int compute_threads = 0;
   uint64_t memory_bytes = 0;
   uint64_t checkpoint_rate = 0;
@@ -111,6 +112,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
   AddAddressFileFlag(app, &flags->address_file);
   AddSharedMemoryFlag(app, &flags->shared_memory);
   AddBulkFlag(app, &flags->bulk);
+  AddBulkStreamsFlag(app, rpc::kMostBulkStreams, &flags->bulk_streams);
   app->add_option(
          "--bulk-port", flags->bulk_port,
          "Port for --bulk, at the host of --listen; 0 picks a free one")
@@ -185,6 +187,7 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " advertise=" << flags.advertise
             << " shared_memory=" << flags.shared_memory
             << " bulk=" << flags.bulk << " bulk_port=" << flags.bulk_port
+            << " bulk_streams=" << flags.bulk_streams
             << " compute_threads=" << flags.compute_threads
             << " memory=" << flags.memory_bytes
             << " checkpoint_rate=" << flags.checkpoint_rate
@@ -297,6 +300,7 @@ absl::StatusOr<int> Run(const Flags& flags, const StopSignal& stop) {
   network.shared_memory = flags.shared_memory == "auto";
   network.bulk_stream = flags.bulk == "auto" && !AdvertisesOtherPort(flags);
   network.bulk_port = flags.bulk_port;
+  network.bulk_streams = flags.bulk_streams;
   RocksDbStoreOptions storage{.folder = flags.state_dir,
                               .server = ServerId(flags.id)};
   int64_t received_bytes = 0;

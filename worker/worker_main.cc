@@ -74,6 +74,7 @@ struct Flags : DaemonFlags {
   uint64_t memory_bytes = 0;
   std::string shared_memory = "auto";
   std::string bulk = "auto";
+  int bulk_streams = 1;
   size_t read_ahead = 2;
   int32_t held_items = 2;
   int32_t held_batches = 0;
@@ -181,6 +182,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
   AddMemoryFlag(app, &flags->memory_bytes);
   AddSharedMemoryFlag(app, &flags->shared_memory);
   AddBulkFlag(app, &flags->bulk);
+  AddBulkStreamsFlag(app, rpc::kMostBulkStreams, &flags->bulk_streams);
   app->add_option("--read-ahead", flags->read_ahead,
                   "Batches to gather while another is computed")
       ->envname("EBB_READ_AHEAD")
@@ -262,7 +264,8 @@ void LogOptions(const Flags& flags, SessionId session) {
             << " gpu=" << flags.gpu << " gpu_graphs=" << flags.gpu_graphs
             << " memory=" << flags.memory_bytes
             << " shared_memory=" << flags.shared_memory
-            << " bulk=" << flags.bulk << " data_cache=" << flags.data_cache
+            << " bulk=" << flags.bulk << " bulk_streams=" << flags.bulk_streams
+            << " data_cache=" << flags.data_cache
             << " data_cache_bytes=" << flags.data_cache_bytes
             << " sources=" << flags.data_sources
             << " read_ahead=" << flags.read_ahead
@@ -445,6 +448,7 @@ absl::StatusOr<int> Run(Flags flags, const StopSignal& stop) {
   if (memory > 0) flags.shared_memory = "off";
   network.shared_memory = flags.shared_memory == "auto";
   network.bulk_stream = flags.bulk == "auto";
+  network.bulk_streams = flags.bulk_streams;
   if (network.shared_memory) {
     auto heap = shm::SharedHeap::Create(shm::SharedHeap::kMostBytes);
     if (!heap.ok()) {

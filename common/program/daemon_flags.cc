@@ -93,6 +93,16 @@ void AddBulkFlag(CLI::App* app, std::string* mode) {
       ->group("Network");
 }
 
+void AddBulkStreamsFlag(CLI::App* app, int most, int* streams) {
+  app->add_option("--bulk-streams", *streams,
+                  "Connections that --bulk makes to each server: more than one "
+                  "where a link is faster than a connection")
+      ->envname("EBB_BULK_STREAMS")
+      ->capture_default_str()
+      ->check(CLI::Range(1, most))
+      ->group("Network");
+}
+
 void AddSchedulerFlag(CLI::App* app, std::string* scheduler) {
   app->add_option("--scheduler", *scheduler, "HOST:PORT of the scheduler")
       ->envname("EBB_SCHEDULER")

@@ -61,6 +61,8 @@ void AddSharedMemoryFlag(CLI::App* app, std::string* mode);
 
 // --bulk, of a daemon that moves pushes and pulls: "auto" or "off".
 void AddBulkFlag(CLI::App* app, std::string* mode);
+// --bulk-streams, of the side that connects: how many to each server.
+void AddBulkStreamsFlag(CLI::App* app, int most, int* streams);
 
 // --scheduler, of a daemon that looks for one.
 void AddSchedulerFlag(CLI::App* app, std::string* scheduler);

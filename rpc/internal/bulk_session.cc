@@ -16,6 +16,7 @@
 #include "common/tls/role.h"
 #include "glog/logging.h"
 #include "rpc/internal/bulk_socket.h"
+#include "rpc/internal/spread_session.h"
 #include "rpc/internal/tcp_socket.h"
 #include "rpc/internal/tls_socket.h"
 #include "rpc/wire.h"
@@ -38,8 +39,22 @@ class BulkOpener : public SessionOpener {
         cancel_(std::move(cancel)) {}
 
   absl::StatusOr<std::shared_ptr<PreferredSession>> Open() override {
-    EBB_ASSIGN_OR_RETURN(const BulkOffer offer, asker_->Ask());
-    return BulkSession::Open(offer, options_, cancel_.get());
+    std::vector<std::shared_ptr<PreferredSession>> sessions;
+    for (int i = 0; i < options_.transport.bulk_streams; ++i) {
+      absl::StatusOr<std::shared_ptr<PreferredSession>> session = OpenOne();
+      if (session.ok()) {
+        sessions.push_back(*std::move(session));
+      } else if (sessions.empty()) {
+        return session.status();
+      } else {
+        LOG(WARNING) << "only " << sessions.size() << " of "
+                     << options_.transport.bulk_streams
+                     << " bulk streams: " << session.status().message();
+        break;
+      }
+    }
+    if (sessions.size() == 1) return sessions.front();
+    return std::make_shared<SpreadSession>(std::move(sessions));
   }
   void Cancel() override {
     const uint64_t one = 1;
@@ -49,6 +64,11 @@ class BulkOpener : public SessionOpener {
   }
 
  private:
+  absl::StatusOr<std::shared_ptr<PreferredSession>> OpenOne() {
+    EBB_ASSIGN_OR_RETURN(const BulkOffer offer, asker_->Ask());
+    return BulkSession::Open(offer, options_, cancel_.get());
+  }
+
   const std::unique_ptr<BulkAsker> asker_;
   const BulkSessionOptions options_;
   const Fd cancel_;  // An eventfd.

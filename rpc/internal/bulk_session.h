@@ -44,7 +44,7 @@ struct BulkSessionOptions {
   std::shared_ptr<TlsContext> tls = {};  // Null: plain text.
 };
 
-// Asks, connects and greets.
+// Asks, connects and greets, as often as TransportOptions::bulk_streams says.
 absl::StatusOr<std::unique_ptr<SessionOpener>> MakeBulkOpener(
     std::unique_ptr<BulkAsker> asker, BulkSessionOptions options);
 

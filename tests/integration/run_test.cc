@@ -274,6 +274,14 @@ TEST_F(RunTest, IsExactOverBulkStreamsWhateverIsKilled) {
   ExpectExactOverBulkStreams({});
 }
 
+// Pushes arrive in another order than they were sent in.
+TEST_F(RunTest, IsExactOverSeveralBulkStreamsWhateverIsKilled) {
+  setenv("EBB_BULK_STREAMS", "3", 1);
+  ExpectExactOverBulkStreams({});
+  unsetenv("EBB_BULK_STREAMS");
+  EXPECT_THAT(Output(kLogOfWorker), HasSubstr("bulk_streams=3"));
+}
+
 // The same with certificates: TLS on the bulk streams, too.
 TEST_F(RunTest, IsExactOverBulkStreamsByTlsWhateverIsKilled) {
   ExpectExactOverBulkStreams({"--tls"});
