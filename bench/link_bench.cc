@@ -315,13 +315,12 @@ absl::StatusOr<LinkReport> MeasureLink(const LinkOptions& options) {
 
 std::string LinkReportText(const LinkReport& report) {
   return absl::StrCat(
-      absl::StrFormat("load %.2f; both under %s; %d bulk %s; %d packets "
-                      "dropped\n\n",
+      absl::StrFormat("load %.2f; both under %s; %d packets dropped",
                       report.load_average, report.congestion_control,
-                      report.plane == DataPlane::kBulk ? report.streams : 0,
-                      report.streams == 1 ? "stream" : "streams",
                       report.dropped),
-      RowsText(report.rows, "RAW"),
+      report.streams > 1 ? absl::StrCat("; ", report.streams, " bulk streams")
+                         : "",
+      "\n\n", RowsText(report.rows, "RAW"),
       "\nRAW is a TCP socket that moves the same bytes over the same link with "
       "the same\narithmetic. The link is a process of this machine: where RAW "
       "is below the link's\nrate, the machine is the limit.\n");
