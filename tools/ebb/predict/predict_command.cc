@@ -1,7 +1,4 @@
 // `ebb predict`.
-#include <stdlib.h>
-
-#include <cerrno>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -43,6 +40,7 @@
 #include "tools/files/files.h"
 #include "tools/process/last_words.h"
 #include "tools/process/most_processes.h"
+#include "tools/process/temporary_folder.h"
 #include "tools/tensors/tensor_files.h"
 #include "tools/text/console.h"
 #include "tools/text/json.h"
@@ -73,12 +71,6 @@ struct PredictFlags {
 
   bool on_workers() const { return !to.empty() || run.workers.has_value(); }
 };
-
-std::string TemporaryFolder() {
-  std::error_code error;
-  const auto folder = std::filesystem::temp_directory_path(error);
-  return error ? "." : folder.string();
-}
 
 // An export that is an object.
 absl::StatusOr<StoredModel> LoadFromBucket(const std::string& place) {
@@ -131,7 +123,7 @@ absl::StatusOr<StoredModel> Load(const PredictFlags& flags, bool* damaged) {
         absl::StrCat(source.status().message(), "\nhint: ", kNoModel));
   }
   *damaged = WarnOfDamage(**source);
-  auto stored = LoadStoredModel(source->get(), TemporaryFolder());
+  auto stored = LoadStoredModel(source->get(), FolderOfTemporaryFiles());
   if (stored.ok()) WarnOfDoubts(source->get(), stored->parameters);
   return stored;
 }
@@ -214,8 +206,8 @@ int Predict(const PredictFlags& flags) {
         model.status().code(),
         absl::StrCat(flags.model.name, ": ", model.status().message())));
   }
-  const absl::Status found = MakeRowsFindable((*model)->model->description(),
-                                              TemporaryFolder(), &*stored);
+  const absl::Status found = MakeRowsFindable(
+      (*model)->model->description(), FolderOfTemporaryFiles(), &*stored);
   if (!found.ok()) return Report(found);
   // A file of images or of an array has no labels that --labelled could pass
   // over.
@@ -293,47 +285,31 @@ int Predict(const PredictFlags& flags) {
 // the file the place that the job names. The destructor removes what was made.
 class ModelFile {
  public:
-  ModelFile() = default;
   ModelFile(ModelFile&& other) noexcept
       : path_(std::move(other.path_)),
         damaged_(other.damaged_),
-        folder_(std::exchange(other.folder_, "")),
+        folder_(std::move(other.folder_)),
         place_(std::exchange(other.place_, "")) {}
   ~ModelFile() {
     std::error_code error;
-    if (!folder_.empty()) std::filesystem::remove_all(folder_, error);
     if (!place_.empty()) std::filesystem::remove(place_, error);
   }
 
   static ModelFile Named(const std::string& path) {
-    ModelFile file;
-    file.path_ = path;
-    return file;
+    return ModelFile(path, false, std::nullopt);
   }
   // Writes the model into a new folder whose name begins with `beside`.
   static absl::StatusOr<ModelFile> Make(const ModelExport& model,
                                         const std::string& beside,
                                         bool damaged) {
-    std::error_code error;  // mkdtemp tells.
-    std::filesystem::create_directories(
-        std::filesystem::path(beside).parent_path(), error);
-    std::string folder = absl::StrCat(beside, "-XXXXXX");
-    if (mkdtemp(folder.data()) == nullptr) {
-      return absl::ErrnoToStatus(
-          errno, absl::StrCat("cannot make the folder ", folder,
-                              " for the model that workers read"));
-    }
-    ModelFile file;
-    file.folder_ = folder;
-    file.path_ = absl::StrCat(folder, "/model.safetensors");
-    file.damaged_ = damaged;
-    EBB_RETURN_IF_ERROR(
-        WriteSafetensors(file.path_, model.tensors, model.metadata));
-    return file;
+    EBB_ASSIGN_OR_RETURN(TemporaryFolder folder, TemporaryFolder::Make(beside));
+    const std::string path = folder / "model.safetensors";
+    EBB_RETURN_IF_ERROR(WriteSafetensors(path, model.tensors, model.metadata));
+    return ModelFile(path, damaged, std::move(folder));
   }
 
   const std::string& path() const { return path_; }
-  bool made() const { return !folder_.empty(); }
+  bool made() const { return folder_.has_value(); }
   bool damaged() const { return damaged_; }  // Newer versions may be lost.
 
   // Moves a file that was made to `place`, beside its folder. The caller has
@@ -346,7 +322,7 @@ class ModelFile {
           error.value(),
           absl::StrCat("cannot write ", place, ", the model for the workers"));
     }
-    std::filesystem::remove_all(std::exchange(folder_, ""), error);
+    folder_.reset();
     path_ = place;
     place_ = place;
     return absl::OkStatus();
@@ -355,10 +331,14 @@ class ModelFile {
   std::string Keep() { return std::exchange(place_, ""); }
 
  private:
+  ModelFile(std::string path, bool damaged,
+            std::optional<TemporaryFolder> folder)
+      : path_(std::move(path)), damaged_(damaged), folder_(std::move(folder)) {}
+
   std::string path_;
   bool damaged_ = false;
-  std::string folder_;  // Is to be removed; empty: nothing was made.
-  std::string place_;   // Is to be removed; empty: nothing is there.
+  std::optional<TemporaryFolder> folder_;  // Absent: nothing was made.
+  std::string place_;  // Is to be removed; empty: nothing is there.
 };
 
 absl::StatusOr<ModelFile> ModelFileOf(const PredictFlags& flags,
@@ -380,11 +360,11 @@ absl::StatusOr<ModelFile> ModelFileOf(const PredictFlags& flags,
   EBB_ASSIGN_OR_RETURN(const StoredModel stored, Load(flags, &damaged));
   EBB_ASSIGN_OR_RETURN(const models::ModelDescription description,
                        DescriptionOf(stored, flags.plugin_folders));
-  return ModelFile::Make(ExportModel(stored, description),
-                         bucket
-                             ? absl::StrCat(TemporaryFolder(), "/ebb-predict")
-                             : absl::StrCat(to, ".model"),
-                         damaged);
+  return ModelFile::Make(
+      ExportModel(stored, description),
+      bucket ? absl::StrCat(FolderOfTemporaryFiles(), "/ebb-predict")
+             : absl::StrCat(to, ".model"),
+      damaged);
 }
 
 // How many workers a cluster is taken to have for the size of the parts.
