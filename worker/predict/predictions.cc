@@ -10,6 +10,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
+#include "data/file_look.h"
 #include "data/good_column_text.h"
 #include "job/traits.h"
 #include "worker/examples.h"
@@ -139,6 +140,43 @@ absl::Status CheckNpyToPredict(const v1::DataSource& train, bool labelled) {
       "does not take; leave --score out, and compare the predictions");
 }
 
+// What the first file of `path` looks like. Unclear if it cannot be read.
+data::FileLook LookAt(const std::string& path, const data::OpenBytes& open) {
+  const auto files = open.FilesOf(path);
+  if (!files.ok() || files->empty()) return data::FileLook::kUnclear;
+  const auto source = open(files->front());
+  if (!source.ok()) return data::FileLook::kUnclear;
+  std::string front(data::kLookBytes, '\0');
+  size_t size = 0;
+  while (size < front.size()) {
+    const auto read = (*source)->Read(std::span(front).subspan(size));
+    if (!read.ok()) return data::FileLook::kUnclear;
+    if (*read == 0) break;
+    size += *read;
+  }
+  front.resize(size);
+  return data::LookOf(front);
+}
+
+// Refuses a file that has the format of other data. `why` it could not be read
+// may be empty.
+absl::Status CheckLook(const data::SourceSpec& spec, const std::string& path,
+                       const data::OpenBytes& open, absl::string_view why) {
+  const data::FileLook look = LookAt(path, open);
+  if (data::CouldBe(spec.kind, look)) return absl::OkStatus();
+  // What a reader of text says of other files is how to train from them.
+  const bool lines =
+      look == data::FileLook::kTable || look == data::FileLook::kNumbers ||
+      look == data::FileLook::kPairs || look == data::FileLook::kTriples;
+  return absl::InvalidArgumentError(absl::StrCat(
+      path, ": the file looks like ", data::TextOf(look),
+      ", but the model takes ", data::ContentOf(spec.kind),
+      ", like its training data", lines && !why.empty() ? ": " : "",
+      lines ? why.substr(0, why.find('\n')) : "",  // The first mistake.
+      "\nhint: write the examples in the format of the training data, or name "
+      "a model that learnt from such files"));
+}
+
 }  // namespace
 
 data::SourceSpec SpecToPredict(const ExportedModel& stored,
@@ -178,9 +216,16 @@ absl::StatusOr<data::Dataset> LoadToPredict(const ExportedModel& stored,
                                             const data::OpenBytes& open) {
   EBB_RETURN_IF_ERROR(
       CheckNpyToPredict(stored.job.data().train(), input.labelled));
-  auto loaded =
-      data::Dataset::LoadLike(SpecToPredict(stored, input), stored.index, open);
-  if (loaded.ok() || input.labelled) return loaded;
+  const data::SourceSpec spec = SpecToPredict(stored, input);
+  // Any line can be read as text.
+  if (spec.kind == data::SourceKind::kText) {
+    EBB_RETURN_IF_ERROR(CheckLook(spec, input.path, open, ""));
+  }
+  auto loaded = data::Dataset::LoadLike(spec, stored.index, open);
+  if (loaded.ok()) return loaded;
+  EBB_RETURN_IF_ERROR(
+      CheckLook(spec, input.path, open, loaded.status().message()));
+  if (input.labelled) return loaded;
   job::PredictionInput labelled = input;
   labelled.labelled = true;
   const data::SourceSpec with_labels = SpecToPredict(stored, labelled);
