@@ -477,7 +477,7 @@ absl::Status CheckFlags(const PredictFlags& flags) {
     return absl::InvalidArgumentError(
         "--workers: say where the predictions go by --to FOLDER or -o FILE");
   }
-  return flags.output.empty() ? absl::OkStatus() : CheckWritable(flags.output);
+  return CheckOutput(flags);
 }
 
 PredictionWish WishOf(const PredictFlags& flags, const ModelFile& model,
@@ -506,7 +506,8 @@ PredictionWish WishOf(const PredictFlags& flags, const ModelFile& model,
 absl::Status Complete(const PredictFlags& flags, const JobPlan& plan,
                       const Json& about, const PredictionFolder& folder) {
   if (!flags.output.empty()) {
-    EBB_RETURN_IF_ERROR(folder.Join(plan, flags.output));
+    EBB_RETURN_IF_ERROR(WriteOutput(
+        flags, [&](std::ostream& out) { return folder.Join(plan, &out); }));
     if (flags.to.empty()) return folder.Remove();
   }
   return folder.Finish(about);
@@ -576,11 +577,14 @@ std::string FolderOf(const PredictFlags& flags) {
   if (PredictionFolder::IsBucket(flags.to)) {
     return std::string(absl::StripSuffix(flags.to, "/"));
   }
-  std::string path =
-      std::filesystem::absolute(
-          flags.to.empty() ? absl::StrCat(flags.output, ".parts") : flags.to)
-          .lexically_normal()
-          .string();
+  std::string path = flags.to;
+  if (path.empty()) {
+    // The parts of one object are in the working folder.
+    const size_t name =
+        IsBucket(flags.output) ? flags.output.rfind('/') + 1 : 0;
+    path = absl::StrCat(flags.output.substr(name), ".parts");
+  }
+  path = std::filesystem::absolute(path).lexically_normal().string();
   // What stands beside the folder has its name in front.
   if (path.size() > 1 && path.back() == '/') path.pop_back();
   return path;

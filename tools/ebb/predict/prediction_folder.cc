@@ -398,16 +398,14 @@ absl::Status PredictionFolder::Finish(const Json& about) const {
 }
 
 absl::Status PredictionFolder::Join(const JobPlan& plan,
-                                    const std::string& file) const {
-  return WriteFile(file, [&](std::ostream& out) {
-    bool first = true;
-    return ReadParts(plan, [&](absl::string_view part) {
-      // Names of classes may have line breaks, in quotes.
-      if (!first) part.remove_prefix(worker::HeaderLength(part));
-      first = false;
-      out << part;
-      return absl::OkStatus();
-    });
+                                    std::ostream* out) const {
+  bool first = true;
+  return ReadParts(plan, [&](absl::string_view part) {
+    // Names of classes may have line breaks, in quotes.
+    if (!first) part.remove_prefix(worker::HeaderLength(part));
+    first = false;
+    *out << part;
+    return absl::OkStatus();
   });
 }
 

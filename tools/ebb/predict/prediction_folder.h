@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <set>
 #include <string>
 #include <utility>
@@ -66,8 +67,8 @@ class PredictionFolder {
   // Says in _SUCCESS that all is there. `about` is its content.
   // FailedPrecondition: another command has claimed the bucket meanwhile.
   absl::Status Finish(const Json& about) const;
-  // Writes all parts to one file, with the first one's header alone.
-  absl::Status Join(const JobPlan& plan, const std::string& file) const;
+  // Writes all parts one after the other, with the first one's header alone.
+  absl::Status Join(const JobPlan& plan, std::ostream* out) const;
   // Removes the whole folder. Not for a bucket.
   absl::Status Remove() const;
 
