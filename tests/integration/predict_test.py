@@ -382,7 +382,11 @@ class PredictTest(unittest.TestCase):
         self.assertEqual(self.beside("ended"), [model])
         self.assertEqual(os.stat(self.path(model)).st_mtime_ns, written)
 
-        self.ebb("cancel", "predict", "--scheduler", address)
+        # Bug: it told of checkpoints, and how to export a model.
+        said = self.ebb("cancel", "predict", "--scheduler", address)
+        self.assertRegex(said, r"stay in /\S*ended\. ")
+        self.assertIn("predicts what is missing when you repeat it", said)
+        self.assertNotIn("checkpoint", said)
         said, _ = first.communicate(timeout=LIMIT_S)
         self.assertEqual(first.returncode, 1, said)
         self.assertIn("the job was cancelled", said)
