@@ -375,8 +375,12 @@ class PredictTest(unittest.TestCase):
         slow.end()  # So the job stays as it is.
         model, = self.beside("ended")
         written = os.stat(self.path(model)).st_mtime_ns
-        self.assertIn("of another model",
-                      self.ebb("predict", "other.run", *predict, rc=2))
+        self.assertRegex(self.ebb("predict", "other.run", *predict, rc=2),
+                         "of another command: the SHA-256 of MODEL was [0-9a-f]"
+                         r"{16}, and is [0-9a-f]{16}\. Repeat")
+        self.assertIn("of another command: --part-examples was 1024, and is "
+                      "2048. Repeat", self.ebb("predict", "points.run",
+                                               *predict[:-1], "2048", rc=2))
         self.assertIn("another `ebb predict` writes there",
                       self.ebb("predict", "points.run", *predict, rc=2))
         self.assertEqual(self.beside("ended"), [model])

@@ -502,6 +502,21 @@ PredictionWish WishOf(const PredictFlags& flags, const ModelFile& model,
   return wish;
 }
 
+// What the predictions of `job` follow from.
+PredictionTerms TermsOf(const v1::Job& job, const std::string& identity) {
+  constexpr size_t kDigits = 16;  // Enough to tell two models apart.
+  const job::PredictionInput input = job::PredictionInputOf(job);
+  const int64_t part = job.train().item_examples();
+  return {identity,
+          part,
+          {{"the SHA-256 of MODEL", job.model().sha256().substr(0, kDigits)},
+           {"DATA", input.path},
+           {"--labelled (or --score)", input.labelled ? "given" : ""},
+           {"--id", input.id},
+           {"--bad-examples", input.skip_bad ? "skip" : "stop"},
+           {"--part-examples", absl::StrCat(part)}}};
+}
+
 // Joins the parts, if one file is wanted, and says that all is there.
 absl::Status Complete(const PredictFlags& flags, const JobPlan& plan,
                       const Json& about, const PredictionFolder& folder) {
@@ -611,8 +626,7 @@ int PredictOnWorkers(PredictFlags& flags) {
   for (const std::string& remark : prepared->remarks) {
     std::cerr << "warning: " << flags.data << ": " << remark << "\n";
   }
-  auto folder =
-      PredictionFolder::Claim(to, prepared->identity, plan.shard_size);
+  auto folder = PredictionFolder::Claim(to, TermsOf(job, prepared->identity));
   if (!folder.ok()) return Report(folder.status());
   ModelFile file = *std::move(model);  // Goes while the claim holds.
   if (flags.cluster && file.made()) {
