@@ -430,9 +430,11 @@ class PredictTest(unittest.TestCase):
                 file.write(f"row {number},{row.rpartition(',')[0]}\n")
         arguments = ["predict", "line.safetensors", "bad.csv", "--id", "id"]
         workers = ["--workers", "2", "--part-examples", "1024"]
-        self.assertIn("bad.csv:2", self.ebb(*arguments, "-o", "b.csv", rc=2))
-        self.assertIn("bad.csv:2", self.ebb(*arguments, "-o", "b.csv",
-                                            *workers, rc=2))
+        for more in [], workers:
+            said = self.ebb(*arguments, "-o", "b.csv", *more, rc=2)
+            self.assertIn("bad.csv:2", said)
+            self.assertIn("hint: --bad-examples skip leaves out the 3 bad "
+                          "examples", said)
         arguments += ["--bad-examples", "skip"]
         told = "3 bad examples have no predictions; the first: "
         self.assertIn(told, self.ebb(*arguments, "-o", "bad.one.csv"))

@@ -177,6 +177,48 @@ absl::Status CheckLook(const data::SourceSpec& spec, const std::string& path,
       "a model that learnt from such files"));
 }
 
+// The end of an error about the input: by which flags it could be read. Empty:
+// by none.
+std::string OtherWays(const ExportedModel& stored,
+                      const job::PredictionInput& input,
+                      const data::OpenBytes& open) {
+  // The examples that are left out then; absent: it cannot be read so.
+  const auto left_out = [&](bool labelled, bool skip) {
+    job::PredictionInput other = input;
+    other.labelled = labelled;
+    other.skip_bad = skip;
+    const auto loaded = data::Dataset::LoadLike(SpecToPredict(stored, other),
+                                                stored.index, open);
+    return loaded.ok() ? std::optional(loaded->left_out().examples)
+                       : std::nullopt;
+  };
+  // A file of images or of an array has no labels of its own.
+  const bool maybe_labels =
+      !input.labelled && !job::TraitsOf(stored.job.data().train()).binary();
+  const std::string labels = absl::StrCat(
+      "it has labels, as the training data has: --labelled passes over them",
+      SpecToPredict(stored, input).looks_at_labels
+          ? ", --score compares with them"
+          : "");
+  if (maybe_labels && left_out(true, input.skip_bad)) {
+    return absl::StrCat("\nhint: ", labels);
+  }
+  if (input.skip_bad) return "";
+  bool passes_over = false;
+  auto bad = left_out(input.labelled, true);
+  if (!bad && maybe_labels) {
+    passes_over = true;
+    bad = left_out(true, true);
+  }
+  if (!bad || *bad == 0) return "";
+  return absl::StrCat(
+      "\nhint: ", passes_over ? absl::StrCat(labels, "; and ") : "",
+      "--bad-examples skip leaves out ",
+      *bad == 1 ? "the bad example, which has"
+                : absl::StrCat("the ", *bad, " bad examples, which have"),
+      " no prediction then");
+}
+
 }  // namespace
 
 data::SourceSpec SpecToPredict(const ExportedModel& stored,
@@ -222,25 +264,16 @@ absl::StatusOr<data::Dataset> LoadToPredict(const ExportedModel& stored,
     EBB_RETURN_IF_ERROR(CheckLook(spec, input.path, open, ""));
   }
   auto loaded = data::Dataset::LoadLike(spec, stored.index, open);
-  if (loaded.ok()) return loaded;
-  EBB_RETURN_IF_ERROR(
-      CheckLook(spec, input.path, open, loaded.status().message()));
-  if (input.labelled) return loaded;
-  job::PredictionInput labelled = input;
-  labelled.labelled = true;
-  const data::SourceSpec with_labels = SpecToPredict(stored, labelled);
-  const bool binary = job::TraitsOf(stored.job.data().train()).binary();
-  if (binary ||
-      !data::Dataset::LoadLike(with_labels, stored.index, open).ok()) {
+  // Flags do not help if the file cannot be reached.
+  if (loaded.ok() || !(absl::IsInvalidArgument(loaded.status()) ||
+                       absl::IsDataLoss(loaded.status()))) {
     return loaded;
   }
+  EBB_RETURN_IF_ERROR(
+      CheckLook(spec, input.path, open, loaded.status().message()));
   return absl::Status(
       loaded.status().code(),
-      absl::StrCat(
-          loaded.status().message(),
-          "\nhint: it has labels, as the training data has: "
-          "--labelled passes over them",
-          with_labels.looks_at_labels ? ", --score compares with them" : ""));
+      absl::StrCat(loaded.status().message(), OtherWays(stored, input, open)));
 }
 
 std::string LeftOutText(const data::Dataset& examples) {

@@ -313,6 +313,30 @@ TEST_F(StoredModelTest, DataWithLabelsIsToldHowToReadThem) {
               Not(HasSubstr("--labelled")));
 }
 
+TEST_F(StoredModelTest, ABadExampleIsToldHowToLeaveItOut) {
+  const StoredModel stored = Model("softmax", {0, 1000, 1000, 0, 0, 0});
+  const auto refusal = [&](const std::string& content, bool labelled) {
+    const auto data =
+        LoadToPredict(stored, {Write("bad.csv", content), labelled});
+    EXPECT_FALSE(data.ok()) << content;
+    return std::string(data.status().message());
+  };
+  EXPECT_THAT(
+      refusal("1,0\n0,what\n1,1\n", false),
+      EndsWith("\nhint: --bad-examples skip leaves out the bad example, "
+               "which has no prediction then"));
+  EXPECT_THAT(refusal("1,0,3\n0,what,3\n1,1,7\n?,what,3\n0,1,3\n", true),
+              EndsWith("\nhint: --bad-examples skip leaves out the 2 bad "
+                       "examples, which have no prediction then"));
+  EXPECT_THAT(refusal("1,0,3\n0,what,3\n1,1,7\n", false),
+              EndsWith("--labelled passes over them, --score compares with "
+                       "them; and --bad-examples skip leaves out the bad "
+                       "example, which has no prediction then"));
+  // With most of its examples bad, it is another file.
+  EXPECT_THAT(refusal("a,b\nc,what\n1,d\ne,f\n", false),
+              Not(HasSubstr("--bad-examples")));
+}
+
 // What is said of a file that such a model does not read.
 std::string Refusal(const StoredModel& stored, const std::string& path,
                     bool labelled = false) {
