@@ -18,7 +18,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "common/objects/credentials.h"
 #include "common/objects/s3_objects.h"
 #include "common/status_macros.h"
 #include "tools/ebb/job/submission.h"
@@ -111,13 +110,6 @@ absl::Status RefuseTaken(const std::string& folder) {
       "--to ", folder, ": another `ebb predict` has written over ",
       kPredictionClaim, " meanwhile, so the predictions there may be of both. ",
       "Remove them, and predict anew to an empty place"));
-}
-
-absl::StatusOr<std::unique_ptr<ObjectStore>> OpenBucket(
-    const std::string& path) {
-  EBB_ASSIGN_OR_RETURN(S3Options options, ParseS3Url(path, ProcessEnvironment));
-  EBB_ASSIGN_OR_RETURN(auto bucket, S3Objects::Open(std::move(options)));
-  return bucket;
 }
 
 // Whether the folder is empty, apart from the file of the claim.
@@ -241,7 +233,7 @@ int64_t PredictionFolder::PartExamplesIn(const std::string& path) {
   std::optional<ClaimText> claim;
   if (!IsBucket(path)) {
     claim = ClaimText::Read(path);
-  } else if (const auto bucket = OpenBucket(path); bucket.ok()) {
+  } else if (const auto bucket = S3Objects::OpenUrl(path); bucket.ok()) {
     // Claim tells of errors.
     const auto text = (*bucket)->Get(kPredictionClaim, {});
     if (text.ok()) claim = ClaimText::Parse(text->bytes);
@@ -256,7 +248,7 @@ absl::StatusOr<PredictionFolder> PredictionFolder::Claim(
 
 absl::StatusOr<PredictionFolder> PredictionFolder::ClaimBucket(
     const std::string& path, const PredictionTerms& terms) {
-  EBB_ASSIGN_OR_RETURN(auto bucket, OpenBucket(path));
+  EBB_ASSIGN_OR_RETURN(auto bucket, S3Objects::OpenUrl(path));
   ListOptions any;
   any.most = 2;  // One may be the marker of a folder, which is not listed.
   EBB_ASSIGN_OR_RETURN(const ObjectPage page, bucket->List(any));

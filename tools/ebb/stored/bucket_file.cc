@@ -32,8 +32,8 @@ absl::Status IsThere(const std::string& name) {
 absl::StatusOr<std::unique_ptr<BucketFile>> BucketFile::Make(
     const std::string& store, std::string key, std::string last,
     const BucketFileOptions& options) {
-  EBB_ASSIGN_OR_RETURN(S3Options s3, ParseS3Url(store, options.environment));
-  EBB_ASSIGN_OR_RETURN(auto objects, S3Objects::Open(std::move(s3)));
+  EBB_ASSIGN_OR_RETURN(auto objects,
+                       S3Objects::OpenUrl(store, options.environment));
   EBB_ASSIGN_OR_RETURN(
       TemporaryFolder folder,
       TemporaryFolder::Make(FolderOfTemporaryFiles() + "/ebb-bucket"));
