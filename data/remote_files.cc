@@ -86,10 +86,9 @@ class Remote {
     std::unique_ptr<ObjectStore>& store = stores_[place.store];
     if (store != nullptr) return store.get();
     if (absl::StartsWith(place.store, kBucket)) {
-      EBB_ASSIGN_OR_RETURN(S3Options bucket,
-                           ParseS3Url(place.store, options_.environment));
-      bucket.retries = options_.retries;
-      EBB_ASSIGN_OR_RETURN(store, S3Objects::Open(std::move(bucket)));
+      EBB_ASSIGN_OR_RETURN(store,
+                           S3Objects::OpenUrl(place.store, options_.environment,
+                                              options_.retries));
     } else {
       EBB_ASSIGN_OR_RETURN(
           store,

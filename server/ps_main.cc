@@ -14,7 +14,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/mutex.h"
-#include "common/objects/credentials.h"
 #include "common/objects/s3_objects.h"
 #include "common/plant.h"
 #include "common/program/daemon_flags.h"
@@ -225,9 +224,7 @@ absl::StatusOr<std::unique_ptr<SharedCheckpointStore>> OpenShared(
   const std::string& place = flags.shared_checkpoints;
   const ServerId server(flags.id);
   if (absl::StartsWith(place, "s3://")) {
-    EBB_ASSIGN_OR_RETURN(S3Options bucket,
-                         ParseS3Url(place, ProcessEnvironment));
-    EBB_ASSIGN_OR_RETURN(auto objects, S3Objects::Open(std::move(bucket)));
+    EBB_ASSIGN_OR_RETURN(auto objects, S3Objects::OpenUrl(place));
     EBB_ASSIGN_OR_RETURN(
         auto store,
         ObjectCheckpoints::Open(std::move(objects), {.server = server}));

@@ -148,6 +148,14 @@ absl::StatusOr<std::unique_ptr<S3Objects>> S3Objects::Open(S3Options options) {
   return std::make_unique<S3Objects>(std::move(options));
 }
 
+absl::StatusOr<std::unique_ptr<S3Objects>> S3Objects::OpenUrl(
+    absl::string_view url, const Environment& environment,
+    const RetryOptions& retries) {
+  EBB_ASSIGN_OR_RETURN(S3Options options, ParseS3Url(url, environment));
+  options.retries = retries;
+  return Open(std::move(options));
+}
+
 S3Objects::S3Objects(S3Options options)
     : options_(std::move(options)),
       place_(absl::StrCat(kScheme, options_.bucket, "/", options_.prefix)),

@@ -65,8 +65,13 @@ struct LargePutOptions {
 class S3Objects final : public ObjectStore {
  public:
   static absl::StatusOr<std::unique_ptr<S3Objects>> Open(S3Options options);
+  // Opens "s3://BUCKET/PREFIX", as ParseS3Url reads it.
+  static absl::StatusOr<std::unique_ptr<S3Objects>> OpenUrl(
+      absl::string_view url,
+      const Environment& environment = ProcessEnvironment,
+      const RetryOptions& retries = {});
 
-  // Use Open.
+  // Use Open or OpenUrl.
   explicit S3Objects(S3Options options);
 
   const std::string& place() const override { return place_; }

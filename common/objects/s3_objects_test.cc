@@ -330,6 +330,11 @@ TEST(S3OptionsTest, AreTakenFromTheUrlAndTheEnvironment) {
   EXPECT_EQ(options->endpoint, "https://s3.example:9000");
   EXPECT_EQ(ParseS3Url("s3://bucket", environment)->prefix, "");
   EXPECT_EQ(ParseS3Url("s3://bucket/", environment)->prefix, "");
+  const auto opened =
+      S3Objects::OpenUrl("s3://my.bucket/models/a", environment);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_EQ((*opened)->place(), "s3://my.bucket/models/a/");
+  EXPECT_FALSE(S3Objects::OpenUrl("https://my.bucket", environment).ok());
   for (const char* url : {"", "s3:/bucket", "s3://", "s3://UPPER", "s3://ab",
                           "s3://bucket//a", "s3://bucket/../a", "/folder"}) {
     EXPECT_EQ(ParseS3Url(url, environment).status().code(),

@@ -157,6 +157,20 @@ TEST(LibsvmReaderTest, SkipsLabelsOfDataWithoutLabels) {
   EXPECT_EQ(all[1].label, 0);
 }
 
+// Bug: a line of a table was taken for a label without features.
+TEST(LibsvmReaderTest, RefusesATable) {
+  for (const bool keys : {false, true}) {
+    SourceSpec spec = Libsvm({.keys = keys});
+    spec.has_labels = false;
+    EXPECT_EQ(
+        ErrorOf("1.5,2,0\n", spec),
+        "a9a:1: the line is '1.5,2,0', which is neither a label, which is "
+        "a number, nor a feature with a colon in it");
+    // Several labels are as good as one, where they are not looked at.
+    EXPECT_EQ(Read("1,5 7:1\n+1\n", spec).size(), 2u);
+  }
+}
+
 TEST(LibsvmReaderTest, ScalesValues) {
   SourceSpec spec = Libsvm();
   spec.scale = 0.25;

@@ -73,7 +73,16 @@ absl::StatusOr<float> SparseLineReader::TakeLabel(
     }
     EBB_ASSIGN_OR_RETURN(label, Label(*pair));
   }
-  if (!IsPair(*pair)) *pair = TakeWord(line);
+  if (!IsPair(*pair)) {
+    const absl::string_view front = *pair;
+    *pair = TakeWord(line);
+    // A line of a table is one such word.
+    if (pair->empty() && !IsNumber(front)) {
+      return Bad("the line is ", Excerpt(front),
+                 ", which is neither a label, which is a number, nor a feature "
+                 "with a colon in it");
+    }
+  }
   EBB_RETURN_IF_ERROR(CheckNamedPair(*pair));
   return label;
 }

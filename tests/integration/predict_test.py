@@ -4,13 +4,16 @@ predictions are those of one process, to the byte.
 
   predict_test.py BIN_FOLDER [TEST...]
 """
+import http.server
 import json
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 from daemons import Daemons, wait_until
@@ -27,6 +30,34 @@ MODELS = {
     "{kind: fm, rank: 4}": "{train: {libffm: clicks.train.ffm}}",
     "{kind: deepfm, dim: 4}": "{train: {libffm: clicks.train.ffm}}",
 }
+
+
+class SilentServer:
+    """A web server that does not answer."""
+
+    def __init__(self, test):
+        asked, ended = threading.Event(), threading.Event()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.set()
+                ended.wait(LIMIT_S)
+            do_HEAD = do_PUT = do_GET
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        for clean in (server.server_close, thread.join, server.shutdown,
+                      ended.set):
+            test.addCleanup(clean)
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        self.asked = asked
+
+
+def heed_signals():
+    """What a child does first: a shell may have ignored them for tests."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class PredictTest(unittest.TestCase):
@@ -290,11 +321,12 @@ class PredictTest(unittest.TestCase):
                           address)
         return daemons
 
-    def begin(self, *arguments):
+    def begin(self, *arguments, **environment):
         """A command that goes on, and what it prints in the end."""
         command = subprocess.Popen(
             [os.path.join(BIN, "ebb"), *arguments], cwd=self.folder, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**os.environ, **environment}, preexec_fn=heed_signals)
         self.addCleanup(command.wait)
         self.addCleanup(command.kill)
         return command
@@ -343,14 +375,22 @@ class PredictTest(unittest.TestCase):
         slow.end()  # So the job stays as it is.
         model, = self.beside("ended")
         written = os.stat(self.path(model)).st_mtime_ns
-        self.assertIn("of another model",
-                      self.ebb("predict", "other.run", *predict, rc=2))
+        self.assertRegex(self.ebb("predict", "other.run", *predict, rc=2),
+                         "of another command: the SHA-256 of MODEL was [0-9a-f]"
+                         r"{16}, and is [0-9a-f]{16}\. Repeat")
+        self.assertIn("of another command: --part-examples was 1024, and is "
+                      "2048. Repeat", self.ebb("predict", "points.run",
+                                               *predict[:-1], "2048", rc=2))
         self.assertIn("another `ebb predict` writes there",
                       self.ebb("predict", "points.run", *predict, rc=2))
         self.assertEqual(self.beside("ended"), [model])
         self.assertEqual(os.stat(self.path(model)).st_mtime_ns, written)
 
-        self.ebb("cancel", "predict", "--scheduler", address)
+        # Bug: it told of checkpoints, and how to export a model.
+        said = self.ebb("cancel", "predict", "--scheduler", address)
+        self.assertRegex(said, r"stay in /\S*ended\. ")
+        self.assertIn("predicts what is missing when you repeat it", said)
+        self.assertNotIn("checkpoint", said)
         said, _ = first.communicate(timeout=LIMIT_S)
         self.assertEqual(first.returncode, 1, said)
         self.assertIn("the job was cancelled", said)
@@ -390,9 +430,11 @@ class PredictTest(unittest.TestCase):
                 file.write(f"row {number},{row.rpartition(',')[0]}\n")
         arguments = ["predict", "line.safetensors", "bad.csv", "--id", "id"]
         workers = ["--workers", "2", "--part-examples", "1024"]
-        self.assertIn("bad.csv:2", self.ebb(*arguments, "-o", "b.csv", rc=2))
-        self.assertIn("bad.csv:2", self.ebb(*arguments, "-o", "b.csv",
-                                            *workers, rc=2))
+        for more in [], workers:
+            said = self.ebb(*arguments, "-o", "b.csv", *more, rc=2)
+            self.assertIn("bad.csv:2", said)
+            self.assertIn("hint: --bad-examples skip leaves out the 3 bad "
+                          "examples", said)
         arguments += ["--bad-examples", "skip"]
         told = "3 bad examples have no predictions; the first: "
         self.assertIn(told, self.ebb(*arguments, "-o", "bad.one.csv"))
@@ -411,6 +453,38 @@ class PredictTest(unittest.TestCase):
         self.assertEqual(self.joined("bad.to").decode().splitlines(), one)
         about = json.loads(self.read("bad.to", "_SUCCESS"))
         self.assertEqual((about["examples"], about["left_out"]), (5997, 3))
+
+    # Bug: the folder with the model for the workers stayed.
+    def test_an_interrupted_preparation_leaves_nothing(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            server = SilentServer(self)
+            command = self.begin("predict", "points.run",
+                                 f"{server.url}/new.csv", "--workers", "1",
+                                 "--to", "stopped")
+            self.assertTrue(server.asked.wait(LIMIT_S))
+            folder, = self.beside("stopped")
+            self.assertRegex(folder, r"stopped\.model-.{6}$")
+            command.send_signal(number)
+            said, _ = command.communicate(timeout=LIMIT_S)
+            self.assertEqual(command.returncode, -number, said)
+            self.assertEqual(self.beside("stopped"), [])
+
+    # Bug: the folder for a copy of an object stayed.
+    def test_an_interrupted_export_leaves_nothing(self):
+        server = SilentServer(self)
+        os.mkdir(self.path("temporary"))
+        command = self.begin(
+            "checkpoint", "export", "points.run", "-o",
+            "s3://bucket/m.safetensors", TMPDIR=self.path("temporary"),
+            AWS_ACCESS_KEY_ID="id", AWS_SECRET_ACCESS_KEY="secret",
+            AWS_REGION="us-east-1", AWS_ENDPOINT_URL_S3=server.url)
+        self.assertTrue(server.asked.wait(LIMIT_S))
+        folder, = os.listdir(self.path("temporary"))
+        self.assertRegex(folder, "ebb-bucket-")
+        command.send_signal(signal.SIGINT)
+        said, _ = command.communicate(timeout=LIMIT_S)
+        self.assertEqual(command.returncode, -signal.SIGINT, said)
+        self.assertEqual(os.listdir(self.path("temporary")), [])
 
 
 if __name__ == "__main__":

@@ -152,6 +152,23 @@ class StoredInBucketTest(JobTestCase):
         alone = self.run_ebb(folder, "predict", "run", many, "--labelled")
         with open(os.path.join(folder, f"joined-{every}.csv")) as file:
             self.assertEqual(file.read(), alone)
+        # Bug: -o with a bucket was taken for a file.
+        one = f"{BUCKET}/one-{os.getpid()}.csv"
+        joined = ["predict", "run", many, "--labelled", "--workers", "2", "-o",
+                  one]
+        self.assertIn(f"40,000 predictions in {one}",
+                      self.run_ebb(folder, *joined))
+        self.assertFalse([name for name in os.listdir(folder)
+                          if name.endswith(".parts")])
+        if SERVER is not None:
+            url = os.environ["AWS_ENDPOINT_URL_S3"] + one.removeprefix("s3:/")
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                self.assertEqual(answer.read().decode(), alone)
+        # What may not be written is told before anything starts.
+        said = self.run_ebb(folder, *joined[:-1], "s3://no-such-bucket/one.csv",
+                            rc=1)
+        self.assertRegex(said, "no-such-bucket")
+        self.assertNotIn("scheduler", said)
         # What is there is complete, and no other may write beside it.
         self.assertIn("complete predictions",
                       self.run_ebb(folder, *predict, rc=2))

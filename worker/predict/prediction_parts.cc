@@ -201,10 +201,10 @@ absl::StatusOr<std::unique_ptr<PredictionParts>> PredictionParts::Load(
     EBB_RETURN_IF_ERROR(
         open(absl::StrCat(absl::StripSuffix(to, "/"), "/", kPredictionClaim))
             .status());
-    EBB_ASSIGN_OR_RETURN(S3Options options, ParseS3Url(to, ProcessEnvironment));
     // Write waits by itself, so that a worker may leave.
-    options.retries.patience = kRequestPatience;
-    EBB_ASSIGN_OR_RETURN(bucket, S3Objects::Open(std::move(options)));
+    EBB_ASSIGN_OR_RETURN(bucket,
+                         S3Objects::OpenUrl(to, ProcessEnvironment,
+                                            {.patience = kRequestPatience}));
   }
   return std::unique_ptr<PredictionParts>(
       new PredictionParts(job, layout_hash, open, patience, std::move(model),

@@ -10,6 +10,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
+#include "data/file_look.h"
 #include "data/good_column_text.h"
 #include "job/traits.h"
 #include "worker/examples.h"
@@ -139,6 +140,85 @@ absl::Status CheckNpyToPredict(const v1::DataSource& train, bool labelled) {
       "does not take; leave --score out, and compare the predictions");
 }
 
+// What the first file of `path` looks like. Unclear if it cannot be read.
+data::FileLook LookAt(const std::string& path, const data::OpenBytes& open) {
+  const auto files = open.FilesOf(path);
+  if (!files.ok() || files->empty()) return data::FileLook::kUnclear;
+  const auto source = open(files->front());
+  if (!source.ok()) return data::FileLook::kUnclear;
+  std::string front(data::kLookBytes, '\0');
+  size_t size = 0;
+  while (size < front.size()) {
+    const auto read = (*source)->Read(std::span(front).subspan(size));
+    if (!read.ok()) return data::FileLook::kUnclear;
+    if (*read == 0) break;
+    size += *read;
+  }
+  front.resize(size);
+  return data::LookOf(front);
+}
+
+// Refuses a file that has the format of other data. `why` it could not be read
+// may be empty.
+absl::Status CheckLook(const data::SourceSpec& spec, const std::string& path,
+                       const data::OpenBytes& open, absl::string_view why) {
+  const data::FileLook look = LookAt(path, open);
+  if (data::CouldBe(spec.kind, look)) return absl::OkStatus();
+  // What a reader of text says of other files is how to train from them.
+  const bool lines =
+      look == data::FileLook::kTable || look == data::FileLook::kNumbers ||
+      look == data::FileLook::kPairs || look == data::FileLook::kTriples;
+  return absl::InvalidArgumentError(absl::StrCat(
+      path, ": the file looks like ", data::TextOf(look),
+      ", but the model takes ", data::ContentOf(spec.kind),
+      ", like its training data", lines && !why.empty() ? ": " : "",
+      lines ? why.substr(0, why.find('\n')) : "",  // The first mistake.
+      "\nhint: write the examples in the format of the training data, or name "
+      "a model that learnt from such files"));
+}
+
+// The end of an error about the input: by which flags it could be read. Empty:
+// by none.
+std::string OtherWays(const ExportedModel& stored,
+                      const job::PredictionInput& input,
+                      const data::OpenBytes& open) {
+  // The examples that are left out then; absent: it cannot be read so.
+  const auto left_out = [&](bool labelled, bool skip) {
+    job::PredictionInput other = input;
+    other.labelled = labelled;
+    other.skip_bad = skip;
+    const auto loaded = data::Dataset::LoadLike(SpecToPredict(stored, other),
+                                                stored.index, open);
+    return loaded.ok() ? std::optional(loaded->left_out().examples)
+                       : std::nullopt;
+  };
+  // A file of images or of an array has no labels of its own.
+  const bool maybe_labels =
+      !input.labelled && !job::TraitsOf(stored.job.data().train()).binary();
+  const std::string labels = absl::StrCat(
+      "it has labels, as the training data has: --labelled passes over them",
+      SpecToPredict(stored, input).looks_at_labels
+          ? ", --score compares with them"
+          : "");
+  if (maybe_labels && left_out(true, input.skip_bad)) {
+    return absl::StrCat("\nhint: ", labels);
+  }
+  if (input.skip_bad) return "";
+  bool passes_over = false;
+  auto bad = left_out(input.labelled, true);
+  if (!bad && maybe_labels) {
+    passes_over = true;
+    bad = left_out(true, true);
+  }
+  if (!bad || *bad == 0) return "";
+  return absl::StrCat(
+      "\nhint: ", passes_over ? absl::StrCat(labels, "; and ") : "",
+      "--bad-examples skip leaves out ",
+      *bad == 1 ? "the bad example, which has"
+                : absl::StrCat("the ", *bad, " bad examples, which have"),
+      " no prediction then");
+}
+
 }  // namespace
 
 data::SourceSpec SpecToPredict(const ExportedModel& stored,
@@ -178,24 +258,22 @@ absl::StatusOr<data::Dataset> LoadToPredict(const ExportedModel& stored,
                                             const data::OpenBytes& open) {
   EBB_RETURN_IF_ERROR(
       CheckNpyToPredict(stored.job.data().train(), input.labelled));
-  auto loaded =
-      data::Dataset::LoadLike(SpecToPredict(stored, input), stored.index, open);
-  if (loaded.ok() || input.labelled) return loaded;
-  job::PredictionInput labelled = input;
-  labelled.labelled = true;
-  const data::SourceSpec with_labels = SpecToPredict(stored, labelled);
-  const bool binary = job::TraitsOf(stored.job.data().train()).binary();
-  if (binary ||
-      !data::Dataset::LoadLike(with_labels, stored.index, open).ok()) {
+  const data::SourceSpec spec = SpecToPredict(stored, input);
+  // Any line can be read as text.
+  if (spec.kind == data::SourceKind::kText) {
+    EBB_RETURN_IF_ERROR(CheckLook(spec, input.path, open, ""));
+  }
+  auto loaded = data::Dataset::LoadLike(spec, stored.index, open);
+  // Flags do not help if the file cannot be reached.
+  if (loaded.ok() || !(absl::IsInvalidArgument(loaded.status()) ||
+                       absl::IsDataLoss(loaded.status()))) {
     return loaded;
   }
+  EBB_RETURN_IF_ERROR(
+      CheckLook(spec, input.path, open, loaded.status().message()));
   return absl::Status(
       loaded.status().code(),
-      absl::StrCat(
-          loaded.status().message(),
-          "\nhint: it has labels, as the training data has: "
-          "--labelled passes over them",
-          with_labels.looks_at_labels ? ", --score compares with them" : ""));
+      absl::StrCat(loaded.status().message(), OtherWays(stored, input, open)));
 }
 
 std::string LeftOutText(const data::Dataset& examples) {

@@ -1,12 +1,10 @@
 #include "tools/ebb/advise/local_speed.h"
 
 #include <signal.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -14,7 +12,6 @@
 #include <span>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -23,6 +20,7 @@
 #include "common/status_macros.h"
 #include "tools/files/files.h"
 #include "tools/process/child_process.h"
+#include "tools/process/temporary_folder.h"
 
 namespace ebb::tools {
 namespace {
@@ -104,14 +102,6 @@ double ServerSeconds(pid_t parent) {
   return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-absl::StatusOr<std::string> TemporaryFolder() {
-  std::string name = (fs::temp_directory_path() / "ebb-advise-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) {
-    return absl::ErrnoToStatus(errno, name);
-  }
-  return name;
-}
-
 // What the run says in the end, for a message.
 std::string LastWords(const std::string& log) {
   constexpr size_t kMost = 2000;
@@ -162,12 +152,10 @@ absl::StatusOr<LocalSpeed> SpeedOfSamples(absl::string_view csv) {
 
 absl::StatusOr<LocalSpeed> MeasureLocalSpeed(const LocalSpeedOptions& options,
                                              SignalWaiter* signals) {
-  EBB_ASSIGN_OR_RETURN(const std::string folder, TemporaryFolder());
-  const absl::Cleanup remove = [&folder] {
-    std::error_code error;
-    fs::remove_all(folder, error);
-  };
-  const std::string log = folder + "/log", run = folder + "/run";
+  EBB_ASSIGN_OR_RETURN(
+      const TemporaryFolder folder,
+      TemporaryFolder::Make(FolderOfTemporaryFiles() + "/ebb-advise"));
+  const std::string log = folder / "log", run = folder / "run";
   ProcessSpec spec = {.argv = {options.program_folder + "/ebb", "run"},
                       .log = log};
   spec.argv.insert(spec.argv.end(), options.job.begin(), options.job.end());

@@ -1,7 +1,10 @@
 // `ebb cancel`.
 #include <iostream>
 #include <memory>
+#include <string>
 
+#include "absl/strings/str_cat.h"
+#include "ebb/v1/specification.pb.h"
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/asking.h"
 #include "tools/ebb/cluster/jobs.h"
@@ -10,6 +13,25 @@
 namespace ebb::tools {
 
 namespace {
+
+// What became of the work of a cancelled job, and how it goes on.
+std::string WhatStays(const v1::JobRecord& record) {
+  v1::Specification specification;
+  if (specification.ParseFromString(record.specification()) &&
+      specification.job().has_predict()) {
+    return absl::StrCat(
+        "nothing more of it is predicted.\nThe parts that are written stay in ",
+        specification.job().predict().to(),
+        ". The `ebb predict` command that submitted it predicts what is "
+        "missing when you repeat it, as another job.");
+  }
+  return absl::StrCat(
+      "nothing more of it is trained, and it cannot be resumed.\n"
+      "Its checkpoints stay with the servers: `ebb checkpoint list ",
+      record.id(),
+      "` shows them, `ebb checkpoint export` writes the newest model. What was "
+      "applied after them may be lost.");
+}
 
 int Cancel(const AskingFlags& flags) {
   const auto job = FindJob(flags.access, flags.job);
@@ -22,14 +44,8 @@ int Cancel(const AskingFlags& flags) {
     return Report(WithAddress(cancelled.status(), flags.access.scheduler,
                               Asked::kToChange));
   }
-  const std::string& name = job->record().name();
-  std::cout << name << " (job " << job->record().id()
-            << ") is cancelled: nothing more of it is trained, and it cannot "
-               "be resumed.\n"
-               "Its checkpoints stay with the servers: `ebb checkpoint list "
-            << job->record().id()
-            << "` shows them, `ebb checkpoint export` writes the newest model. "
-               "What was applied after them may be lost.\n";
+  std::cout << job->record().name() << " (job " << job->record().id()
+            << ") is cancelled: " << WhatStays(job->record()) << "\n";
   return kExitGood;
 }
 
@@ -43,6 +59,7 @@ void AddCancelCommand(CLI::App* app, int* exit_code) {
   command->footer(R"(
 Workers drop it. Its checkpoints stay with the servers; you can list and export
 them, and predict with them. A cancelled job cannot be resumed: submit it anew.
+If the job predicts, its parts stay, and the same ebb predict command goes on.
 Example:
   ebb cancel --scheduler localhost:7000 fashion-mlp)");
 }

@@ -8,14 +8,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <system_error>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "common/objects/credentials.h"
 #include "common/objects/s3_objects.h"
 #include "common/status_macros.h"
 #include "tools/ebb/job/submission.h"
@@ -55,11 +57,46 @@ absl::Status RefuseUnknown(const std::string& folder) {
                 "predict`. Name another folder");
 }
 
-absl::Status RefuseOthers(const std::string& folder) {
-  return Refuse(folder,
-                "it has unfinished predictions of another model, other data "
-                "or other parts, or with other columns (--labelled, --id, "
-                "--score). Name another folder, or remove this one");
+std::string OrNotGiven(const std::string& value) {
+  return value.empty() ? "not given" : value;
+}
+
+// Which flags differ, with both values.
+std::string Differences(const PredictionTerms& then,
+                        const PredictionTerms& now) {
+  const std::map<std::string, std::string> old(then.flags.begin(),
+                                               then.flags.end());
+  std::vector<std::string> different;
+  for (const auto& [flag, value] : now.flags) {
+    const auto before = old.find(flag);
+    if (before == old.end() || before->second == value) continue;
+    different.push_back(absl::StrCat(flag, " was ", OrNotGiven(before->second),
+                                     ", and is ", OrNotGiven(value)));
+  }
+  return absl::StrJoin(different, "; ");
+}
+
+absl::Status RefuseOthers(const std::string& folder,
+                          const PredictionTerms& then,
+                          const PredictionTerms& now) {
+  if (then.flags.empty()) {  // An older release began it.
+    return Refuse(folder,
+                  "it has unfinished predictions of another model, other data "
+                  "or other parts, or with other columns (--labelled, --id, "
+                  "--score). Name another folder, or remove this one");
+  }
+  const std::string differences = Differences(then, now);
+  if (differences.empty()) {
+    return Refuse(folder,
+                  "it has unfinished predictions of DATA as it was then: its "
+                  "content has changed. Name another folder, or remove this "
+                  "one");
+  }
+  return Refuse(
+      folder, absl::StrCat("it has unfinished predictions of another command: ",
+                           differences,
+                           ". Repeat the command that began them, name another "
+                           "folder, or remove this one"));
 }
 
 absl::Status CannotWrite(const std::string& folder) {
@@ -73,13 +110,6 @@ absl::Status RefuseTaken(const std::string& folder) {
       "--to ", folder, ": another `ebb predict` has written over ",
       kPredictionClaim, " meanwhile, so the predictions there may be of both. ",
       "Remove them, and predict anew to an empty place"));
-}
-
-absl::StatusOr<std::unique_ptr<ObjectStore>> OpenBucket(
-    const std::string& path) {
-  EBB_ASSIGN_OR_RETURN(S3Options options, ParseS3Url(path, ProcessEnvironment));
-  EBB_ASSIGN_OR_RETURN(auto bucket, S3Objects::Open(std::move(options)));
-  return bucket;
 }
 
 // Whether the folder is empty, apart from the file of the claim.
@@ -114,8 +144,14 @@ Part PartOf(const JobPlan& plan, int64_t ordinal) {
 }  // namespace
 
 std::string PredictionFolder::ClaimText::ToString() const {
-  return absl::StrCat(kClaimFirstWord, identity, " request ", request_id,
-                      " part ", part_examples, "\n");
+  std::string text =
+      absl::StrCat(kClaimFirstWord, terms.identity, " request ", request_id,
+                   " part ", terms.part_examples, "\n");
+  for (const auto& [flag, value] : terms.flags) {
+    absl::StrAppend(&text, absl::Utf8SafeCEscape(flag), "\t",
+                    absl::Utf8SafeCEscape(value), "\n");
+  }
+  return text;
 }
 
 std::optional<PredictionFolder::ClaimText> PredictionFolder::ClaimText::Read(
@@ -126,28 +162,39 @@ std::optional<PredictionFolder::ClaimText> PredictionFolder::ClaimText::Read(
 
 std::optional<PredictionFolder::ClaimText> PredictionFolder::ClaimText::Parse(
     absl::string_view text) {
+  const std::vector<std::string> lines = absl::StrSplit(text, '\n');
   const std::vector<std::string> words =
-      absl::StrSplit(text, absl::ByAnyChar(" \n"), absl::SkipEmpty());
+      absl::StrSplit(lines[0], ' ', absl::SkipEmpty());
   constexpr size_t kWords = 6;
   ClaimText claim;
   if (words.size() != kWords ||
-      !absl::SimpleAtoi(words[5], &claim.part_examples)) {
+      !absl::SimpleAtoi(words[5], &claim.terms.part_examples)) {
     return std::nullopt;
   }
-  claim.identity = words[1];
+  claim.terms.identity = words[1];
   claim.request_id = words[3];
+  for (size_t i = 1; i < lines.size(); ++i) {
+    const std::vector<std::string> escaped = absl::StrSplit(lines[i], '\t');
+    std::string flag, value;
+    if (escaped.size() == 2 && absl::CUnescape(escaped[0], &flag) &&
+        absl::CUnescape(escaped[1], &value)) {
+      claim.terms.flags.emplace_back(flag, value);
+    }
+  }
   return claim;
 }
 
 absl::StatusOr<Fd> PredictionFolder::Lock(const std::string& folder,
-                                          const std::string& identity) {
+                                          const PredictionTerms& terms) {
   constexpr mode_t kMode = 0666;  // Less what the user's mask takes.
   Fd lock(open(FileIn(folder, kPredictionClaim).c_str(),
                O_RDWR | O_CREAT | O_CLOEXEC, kMode));
   if (lock.get() < 0) return CannotWrite(folder);
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     const auto claim = ClaimText::Read(folder);
-    if (claim && claim->identity != identity) return RefuseOthers(folder);
+    if (claim && claim->terms.identity != terms.identity) {
+      return RefuseOthers(folder, claim->terms, terms);
+    }
     return Refuse(folder, "another `ebb predict` writes there");
   }
   struct stat status = {};
@@ -186,31 +233,28 @@ int64_t PredictionFolder::PartExamplesIn(const std::string& path) {
   std::optional<ClaimText> claim;
   if (!IsBucket(path)) {
     claim = ClaimText::Read(path);
-  } else if (const auto bucket = OpenBucket(path); bucket.ok()) {
+  } else if (const auto bucket = S3Objects::OpenUrl(path); bucket.ok()) {
     // Claim tells of errors.
     const auto text = (*bucket)->Get(kPredictionClaim, {});
     if (text.ok()) claim = ClaimText::Parse(text->bytes);
   }
-  return claim ? claim->part_examples : 0;
+  return claim ? claim->terms.part_examples : 0;
 }
 
 absl::StatusOr<PredictionFolder> PredictionFolder::Claim(
-    const std::string& path, const std::string& identity,
-    int64_t part_examples) {
-  return IsBucket(path) ? ClaimBucket(path, identity, part_examples)
-                        : ClaimFolder(path, identity, part_examples);
+    const std::string& path, const PredictionTerms& terms) {
+  return IsBucket(path) ? ClaimBucket(path, terms) : ClaimFolder(path, terms);
 }
 
 absl::StatusOr<PredictionFolder> PredictionFolder::ClaimBucket(
-    const std::string& path, const std::string& identity,
-    int64_t part_examples) {
-  EBB_ASSIGN_OR_RETURN(auto bucket, OpenBucket(path));
+    const std::string& path, const PredictionTerms& terms) {
+  EBB_ASSIGN_OR_RETURN(auto bucket, S3Objects::OpenUrl(path));
   ListOptions any;
   any.most = 2;  // One may be the marker of a folder, which is not listed.
   EBB_ASSIGN_OR_RETURN(const ObjectPage page, bucket->List(any));
   bool goes_on = true;
   if (page.objects.empty()) {
-    const ClaimText claim{identity, NewRequestId(), part_examples};
+    const ClaimText claim{terms, NewRequestId()};
     const auto created =
         CreateObject(bucket.get(), kPredictionClaim, claim.ToString());
     // Another command may have been faster.
@@ -229,13 +273,14 @@ absl::StatusOr<PredictionFolder> PredictionFolder::ClaimBucket(
   if (!absl::IsNotFound(complete.status())) return complete.status();
   // Also on a server that ignores conditions, where another command may have
   // written over this one's claim.
-  if (claim->identity != identity) return RefuseOthers(path);
+  if (claim->terms.identity != terms.identity) {
+    return RefuseOthers(path, claim->terms, terms);
+  }
   return PredictionFolder(path, *claim, goes_on, Fd(), std::move(bucket));
 }
 
 absl::StatusOr<PredictionFolder> PredictionFolder::ClaimFolder(
-    const std::string& path, const std::string& identity,
-    int64_t part_examples) {
+    const std::string& path, const PredictionTerms& terms) {
   std::error_code error;
   fs::create_directories(path, error);
   const bool fresh = !error && HasNothingElse(path, error);
@@ -247,7 +292,7 @@ absl::StatusOr<PredictionFolder> PredictionFolder::ClaimFolder(
   if (!fresh && !ClaimText::Read(path)) return RefuseUnknown(path);
   // Two commands may come at once. What is said is read and written by the one
   // that has the lock.
-  EBB_ASSIGN_OR_RETURN(Fd lock, Lock(path, identity));
+  EBB_ASSIGN_OR_RETURN(Fd lock, Lock(path, terms));
   if (fs::exists(FileIn(path, kSuccess), error)) return RefuseComplete(path);
   auto claim = ClaimText::Read(path);
   const bool goes_on = claim.has_value();
@@ -259,10 +304,12 @@ absl::StatusOr<PredictionFolder> PredictionFolder::ClaimFolder(
                           text.substr(0, kClaimFirstWord.size()))) {
       return RefuseUnknown(path);
     }
-    claim = ClaimText{identity, NewRequestId(), part_examples};
+    claim = ClaimText{terms, NewRequestId()};
     EBB_RETURN_IF_ERROR(WriteClaim(path, lock, *claim));
   }
-  if (claim->identity != identity) return RefuseOthers(path);
+  if (claim->terms.identity != terms.identity) {
+    return RefuseOthers(path, claim->terms, terms);
+  }
   return PredictionFolder(path, *claim, goes_on, std::move(lock), nullptr);
 }
 
@@ -278,8 +325,9 @@ absl::Status PredictionFolder::Renew() {
     EBB_ASSIGN_OR_RETURN(const ObjectContent there,
                          bucket_->Get(kPredictionClaim, {}));
     const auto claim = ClaimText::Parse(there.bytes);
-    if (!claim || claim->identity != claim_.identity) {
-      return RefuseOthers(path_);
+    if (!claim) return RefuseUnknown(path_);
+    if (claim->terms.identity != claim_.terms.identity) {
+      return RefuseOthers(path_, claim->terms, claim_.terms);
     }
     return *claim;
   };
@@ -393,21 +441,21 @@ absl::Status PredictionFolder::Finish(const Json& about) const {
   // A server that ignores conditions has let another command in.
   EBB_ASSIGN_OR_RETURN(const std::string text, Read(kPredictionClaim));
   const auto claim = ClaimText::Parse(text);
-  if (!claim || claim->identity != claim_.identity) return RefuseTaken(path_);
+  if (!claim || claim->terms.identity != claim_.terms.identity) {
+    return RefuseTaken(path_);
+  }
   return PutObject(bucket_.get(), kSuccess, about.ToString()).status();
 }
 
 absl::Status PredictionFolder::Join(const JobPlan& plan,
-                                    const std::string& file) const {
-  return WriteFile(file, [&](std::ostream& out) {
-    bool first = true;
-    return ReadParts(plan, [&](absl::string_view part) {
-      // Names of classes may have line breaks, in quotes.
-      if (!first) part.remove_prefix(worker::HeaderLength(part));
-      first = false;
-      out << part;
-      return absl::OkStatus();
-    });
+                                    std::ostream* out) const {
+  bool first = true;
+  return ReadParts(plan, [&](absl::string_view part) {
+    // Names of classes may have line breaks, in quotes.
+    if (!first) part.remove_prefix(worker::HeaderLength(part));
+    first = false;
+    *out << part;
+    return absl::OkStatus();
   });
 }
 

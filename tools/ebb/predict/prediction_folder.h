@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <set>
 #include <string>
 #include <utility>
@@ -23,6 +24,15 @@
 
 namespace ebb::tools {
 
+// What predictions follow from: other terms give other predictions.
+struct PredictionTerms {
+  std::string identity;  // worker::PredictionIdentity().
+  int64_t part_examples = 0;
+  // The flags and arguments behind the identity, for messages, with their
+  // values. The value of a flag that is not given is empty.
+  std::vector<std::pair<std::string, std::string>> flags;
+};
+
 // A folder, or what a bucket has below a prefix. A folder is locked as long as
 // this object exists: one `ebb predict` at a time. A bucket has no locks. Its
 // commands of the same identity are of the same job or write the same bytes,
@@ -37,10 +47,10 @@ class PredictionFolder {
 
   // Makes the folder, or goes on in one that has unfinished predictions of this
   // identity. InvalidArgument: it has something else, its predictions are
-  // complete, or another process has it. Else the errors of the bucket.
+  // complete, or another process has it. If they are of other terms, the error
+  // names the flags that differ. Else the errors of the bucket.
   static absl::StatusOr<PredictionFolder> Claim(const std::string& path,
-                                                const std::string& identity,
-                                                int64_t part_examples);
+                                                const PredictionTerms& terms);
 
   const std::string& path() const { return path_; }
   // The name under which its job is submitted, also after a crash.
@@ -66,17 +76,17 @@ class PredictionFolder {
   // Says in _SUCCESS that all is there. `about` is its content.
   // FailedPrecondition: another command has claimed the bucket meanwhile.
   absl::Status Finish(const Json& about) const;
-  // Writes all parts to one file, with the first one's header alone.
-  absl::Status Join(const JobPlan& plan, const std::string& file) const;
+  // Writes all parts one after the other, with the first one's header alone.
+  absl::Status Join(const JobPlan& plan, std::ostream* out) const;
   // Removes the whole folder. Not for a bucket.
   absl::Status Remove() const;
 
  private:
-  // What the claim says: "identity HEX request ID part N".
+  // What the claim says: "identity HEX request ID part N", and a line for each
+  // flag of the terms, "FLAG<tab>VALUE". Older releases wrote no flags.
   struct ClaimText {
-    std::string identity;
+    PredictionTerms terms;
     std::string request_id;
-    int64_t part_examples = 0;
 
     std::string ToString() const;
     static std::optional<ClaimText> Read(const std::string& folder);
@@ -93,17 +103,15 @@ class PredictionFolder {
 
   // Makes the file of the claim, empty, if it is not there, and locks it.
   static absl::StatusOr<Fd> Lock(const std::string& folder,
-                                 const std::string& identity);
+                                 const PredictionTerms& terms);
   // Replaces what the locked file says. It is on the disk afterwards.
   static absl::Status WriteClaim(const std::string& folder, const Fd& lock,
                                  const ClaimText& claim);
 
   static absl::StatusOr<PredictionFolder> ClaimFolder(
-      const std::string& path, const std::string& identity,
-      int64_t part_examples);
+      const std::string& path, const PredictionTerms& terms);
   static absl::StatusOr<PredictionFolder> ClaimBucket(
-      const std::string& path, const std::string& identity,
-      int64_t part_examples);
+      const std::string& path, const PredictionTerms& terms);
   // The names of the files or objects.
   absl::StatusOr<std::set<std::string>> Names() const;
   absl::StatusOr<std::string> Read(const std::string& name) const;

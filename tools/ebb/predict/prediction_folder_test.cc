@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <latch>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,7 +39,7 @@ class PredictionFolderTest : public testing::Test {
     return std::filesystem::exists(File(name));
   }
   absl::StatusOr<PredictionFolder> Claim(const std::string& identity) const {
-    return PredictionFolder::Claim(path_, identity, 1024);
+    return PredictionFolder::Claim(path_, {identity, 1024, {}});
   }
   void WriteParts() const {
     Write("part-000000-001023.csv", "prediction,\"p(a\nb)\"\n1,2\n");
@@ -99,6 +100,40 @@ TEST_F(PredictionFolderTest, OthersAreRefused) {
               HasSubstr("another `ebb predict` writes there"));
   EXPECT_THAT(std::string(Claim("b").status().message()),
               HasSubstr("of another model"));
+}
+
+// The message named all flags that there are.
+TEST_F(PredictionFolderTest, TheFlagsThatDifferAreNamed) {
+  const PredictionTerms begun = {
+      "a", 1024, {{"DATA", "a b\tc.csv"}, {"--id", "x\n"}, {"--score", ""}}};
+  { ASSERT_TRUE(PredictionFolder::Claim(path_, begun).ok()); }
+  EXPECT_EQ(PredictionFolder::PartExamplesIn(path_), 1024);
+  PredictionTerms now = begun;
+  now.identity = "b";
+  const auto refusal = [&] {
+    return std::string(PredictionFolder::Claim(path_, now).status().message());
+  };
+  EXPECT_THAT(refusal(), HasSubstr("of DATA as it was then"));
+  now.flags[1].second = "";
+  now.flags[2].second = "given";
+  EXPECT_EQ(refusal(),
+            "--to " + path_ +
+                ": it has unfinished predictions of another command: --id was "
+                "x\n, and is not given; --score was not given, and is given. "
+                "Repeat the command that began them, name another folder, or "
+                "remove this one");
+  // They go on under the same terms, also after another name.
+  std::string renewed;
+  {
+    auto folder = PredictionFolder::Claim(path_, begun);
+    ASSERT_TRUE(folder.ok()) << folder.status();
+    ASSERT_TRUE(folder->Renew().ok());
+    renewed = folder->request_id();
+  }
+  EXPECT_EQ(*ReadFile(File("_JOB")),
+            "identity a request " + renewed +
+                " part 1024\nDATA\ta b\\tc.csv\n--id\tx\\n\n--score\t\n");
+  EXPECT_EQ(PredictionFolder::Claim(path_, begun)->request_id(), renewed);
 }
 
 // Bug: two commands at once both wrote the claim. The second one replaced the
@@ -196,9 +231,9 @@ TEST_F(PredictionFolderTest, JoinsPartsUnderOneHeader) {
   const auto folder = Claim("a");
   ASSERT_TRUE(folder.ok());
   WriteParts();
-  const std::string joined = temp_.path() + "/all.csv";
-  ASSERT_TRUE(folder->Join(plan_, joined).ok());
-  EXPECT_EQ(*ReadFile(joined), "prediction,\"p(a\nb)\"\n1,2\n3,4\n5,6\n");
+  std::ostringstream joined;
+  ASSERT_TRUE(folder->Join(plan_, &joined).ok());
+  EXPECT_EQ(joined.str(), "prediction,\"p(a\nb)\"\n1,2\n3,4\n5,6\n");
 }
 
 TEST_F(PredictionFolderTest, NamesThePartThatIsNotTaken) {
@@ -226,7 +261,7 @@ class PredictionBucketTest : public ::testing::Test {
   }
 
   static absl::StatusOr<PredictionFolder> Claim(const std::string& identity) {
-    return PredictionFolder::Claim("s3://bucket/to", identity, 1024);
+    return PredictionFolder::Claim("s3://bucket/to", {identity, 1024, {}});
   }
   std::string Content(const std::string& key) {
     const auto content = store_->Get(key, {});

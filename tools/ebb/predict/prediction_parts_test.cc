@@ -79,7 +79,7 @@ class PredictionPartsTest : public ::testing::Test {
     ASSERT_TRUE(prepared.ok()) << prepared.status();
     prepared_.emplace(*std::move(prepared));
     const auto folder =
-        PredictionFolder::Claim(to, prepared_->identity, kPartExamples);
+        PredictionFolder::Claim(to, {prepared_->identity, kPartExamples, {}});
     ASSERT_TRUE(folder.ok()) << folder.status();
   }
   // As a worker with these --sources.

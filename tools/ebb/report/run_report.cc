@@ -53,20 +53,21 @@ std::string SilenceText(const AuditReport& audit) {
              : absl::StrCat("; no answer for ", Count(silent, "partition"));
 }
 
-std::string AppliedText(const AuditReport& audit, bool complete) {
-  if (!complete) {
-    return absl::StrCat(
-        WithCommas(audit.worst.applied), " of ",
-        WithCommas(audit.worst.expected), " applied at least in each of ",
-        Count(audit.sum.partitions, "partition"), ": ",
-        WithCommas(audit.sum.doubled), " doubled, ",
-        WithCommas(audit.worst.skipped), " skipped", SilenceText(audit));
-  }
+std::string AppliedText(const RunReport& report) {
+  const AuditReport& audit = *report.audit;
+  const std::string done =
+      report.job.has_predict()
+          ? "predicted"
+          : absl::StrCat("applied ", report.complete() ? "" : "at least ",
+                         "in each of ",
+                         Count(audit.sum.partitions, "partition"));
+  const std::string missing =
+      report.complete()
+          ? absl::StrCat(WithCommas(audit.sum.missing), " missing, ")
+          : "";
   return absl::StrCat(
       WithCommas(audit.worst.applied), " of ", WithCommas(audit.worst.expected),
-      " applied in each of ", Count(audit.sum.partitions, "partition"), ": ",
-      WithCommas(audit.sum.missing), " missing, ",
-      WithCommas(audit.sum.doubled), " doubled, ",
+      " ", done, ": ", missing, WithCommas(audit.sum.doubled), " doubled, ",
       WithCommas(audit.worst.skipped), " skipped", SilenceText(audit));
 }
 
@@ -414,6 +415,17 @@ std::string AuditText(const RunReport& report, const Console& console) {
                                        : "");
 }
 
+// The parts of predictions.
+std::string PartsText(const RunReport& report) {
+  const int64_t examples = report.status.examples();
+  const int64_t each = report.job.train().item_examples();
+  if (each <= 0) return "";
+  const int64_t parts = (examples + each - 1) / each;
+  if (parts == 1) return "1";
+  return absl::StrCat(WithCommas(parts), " of ", Count(each, report.unit()),
+                      " each");
+}
+
 }  // namespace
 
 std::string ReportText(const RunReport& report, const Console& console) {
@@ -437,7 +449,12 @@ std::string ReportText(const RunReport& report, const Console& console) {
                                          1, status.examples()))))) +
           "\n";
   }
-  for (const auto& [name, text] : FigureLines(report)) line(name, text);
+  // Predictions learn nothing.
+  const bool predicts = report.job.has_predict();
+  const auto learnt = [&](absl::string_view name, absl::string_view text) {
+    if (!predicts) line(name, text);
+  };
+  for (const auto& [name, text] : FigureLines(report)) learnt(name, text);
   if (report.restarted) {
     const StoredRestarts::Run& best = report.restarted->best_run();
     line("inertia",
@@ -448,44 +465,44 @@ std::string ReportText(const RunReport& report, const Console& console) {
     line("inertia", absl::StrCat(FigureText(status.inertia().sum()),
                                  " in round ", status.inertia().epoch() + 1));
   }
-  line("validation", ValidationText(status));
+  learnt("validation", ValidationText(status));
   if (report.forest) {
     line("out of bag", OutOfBagText(*report.forest));
     line("importance", ImportancesText(*report.forest));
     line("forest", absl::StrCat(Count(report.forest->trees, "tree"), ", ",
                                 Count(report.forest->nodes, "node")));
   }
-  line("best", BestText(status));
-  line("ended", status.ended());
+  learnt("best", BestText(status));
+  learnt("ended", status.ended());
   if (report.converged && status.ended().empty()) {
     line("converged",
          absl::StrCat("after ", Count(report.job.train().epochs(), "round")));
   }
   if (report.audit) {
-    line(absl::StrCat(report.unit(), "s"),
-         AppliedText(*report.audit, report.complete()));
+    line(absl::StrCat(report.unit(), "s"), AppliedText(report));
     if (report.audit->left_out > 0) {
       line("left out", Count(report.audit->left_out, "bad example"));
     }
     line("audit", AuditText(report, console));
   }
+  if (predicts) line("parts", PartsText(report));
   line("speed", absl::StrCat(Short(report.examples_per_second()), " ",
                              report.unit(), "s/s"));
   if (status.updates() > 0) {
-    line("updates", absl::StrCat(WithCommas(status.updates()),
-                                 " applied by all partitions together"));
+    learnt("updates", absl::StrCat(WithCommas(status.updates()),
+                                   " applied by all partitions together"));
   }
   if (const auto histogram = Staleness(status); !histogram.empty()) {
-    line("staleness", StalenessText(histogram));
+    learnt("staleness", StalenessText(histogram));
   }
-  line("scaled", ScaledText(status.scaled()));
-  line("clock lead", ClockLeadText(report));
-  line("bound waits", BoundWaitText(status));
-  line("servers", ServersText(report));
+  learnt("scaled", ScaledText(status.scaled()));
+  learnt("clock lead", ClockLeadText(report));
+  learnt("bound waits", BoundWaitText(status));
+  learnt("servers", ServersText(report));
   line("workers", WorkersText(status));
   line("restarts", RestartsText(report));
-  line("rollbacks", RollbacksText(report));
-  line("rate", RateText(status.rate_factor(), status.nonfinite_rollbacks()));
+  learnt("rollbacks", RollbacksText(report));
+  learnt("rate", RateText(status.rate_factor(), status.nonfinite_rollbacks()));
   if (report.recomputed() > 0) {
     // What went with the epochs after the best is among them.
     line(status.has_best() ? "beyond it" : "computed again",
@@ -494,8 +511,8 @@ std::string ReportText(const RunReport& report, const Console& console) {
              status.has_best() ? " of later epochs or computed again" : ""));
   }
   line("backup tasks", BackupsText(status));
-  line("epoch ends", TailsText(status));
-  line("values", TrafficText(status.traffic()));
+  learnt("epoch ends", TailsText(status));
+  learnt("values", TrafficText(status.traffic()));
   if (!report.events.empty()) {
     line("disturbances",
          WithCommas(static_cast<int64_t>(report.events.size())));

@@ -352,6 +352,30 @@ TEST(RunReportTest, TellsOfRollbacks) {
               HasSubstr("\"rate_factor\": 0.5, \"nonfinite_rollbacks\": 1"));
 }
 
+// Predictions had a report about training.
+TEST(RunReportTest, PredictionsHaveNoTermsOfLearning) {
+  RunReport report = Good();
+  report.job.mutable_expect()->Clear();
+  report.job.mutable_predict()->set_to("/predictions");
+  report.job.mutable_train()->set_item_examples(2048);
+  report.audit->sum = report.audit->worst;
+  report.restarts.workers = 2;
+  v1::JobStatus::EpochTails* tails = report.status.mutable_epoch_tails();
+  tails->set_epochs(1);
+  tails->set_sum_us(2'000'000);
+  EXPECT_EQ(ReportText(report, {}),
+            "done in 4.6 s\n"
+            "  examples        480,000 of 480,000 predicted: 0 missing, 0 "
+            "doubled, 0 skipped\n"
+            "  audit           exact\n"
+            "  parts           235 of 2,048 examples each\n"
+            "  speed           104k examples/s\n"
+            "  workers         worker-0 33%, worker-1 67%\n"
+            "  restarts        2 (scheduler 0, servers 0, workers 2)\n"
+            "  run             runs/fashion-mlp-1/ (report.html, report.json, "
+            "metrics.csv, logs)\n");
+}
+
 TEST(RunReportTest, AGoodRunHasNoProblems) {
   RunReport report = Good();
   Judge(&report);

@@ -203,11 +203,17 @@ class LocalRun {
 
 void LocalRun::PrintTitle() {
   const JobPlan& plan = prepared_.record.plan;
-  screen_.Print(absl::StrCat(
-      Paint(screen_.console(), Ink::kBold, prepared_.record.name), ": ",
-      WorkText(prepared_, screen_.console().unicode ? " × " : " x "), ", ",
-      SizeText(plan), " on ", tools::Count(facts_.servers, "server"), ", ",
-      tools::Count(facts_.workers, "worker"), "\n"));
+  const std::string work =
+      prepared_.job.has_predict()
+          ? absl::StrCat(tools::Count(plan.examples, "example"), " in ",
+                         tools::Count(plan.items(), "part"))
+          : absl::StrCat(
+                WorkText(prepared_, screen_.console().unicode ? " × " : " x "),
+                ", ", SizeText(plan));
+  screen_.Print(
+      absl::StrCat(Paint(screen_.console(), Ink::kBold, prepared_.record.name),
+                   ": ", work, " on ", tools::Count(facts_.servers, "server"),
+                   ", ", tools::Count(facts_.workers, "worker"), "\n"));
   if (!prepared_.choices.empty()) {
     screen_.Print(absl::StrCat(ChoicesText(prepared_.choices), "\n"));
   }

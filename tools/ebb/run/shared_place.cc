@@ -47,9 +47,7 @@ absl::Status HasCopies(const std::string& place) {
 }
 
 absl::Status CheckBucket(const std::string& place) {
-  EBB_ASSIGN_OR_RETURN(S3Options options,
-                       ParseS3Url(place, ProcessEnvironment));
-  EBB_ASSIGN_OR_RETURN(auto objects, S3Objects::Open(std::move(options)));
+  EBB_ASSIGN_OR_RETURN(auto objects, S3Objects::OpenUrl(place));
   const absl::Status there =
       server::ObjectCheckpoints::Open(std::move(objects),
                                       {.probe = false, .create = false})

@@ -1,8 +1,6 @@
 #include "tools/ebb/stored/bucket_file.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <ostream>
 #include <system_error>
@@ -34,16 +32,11 @@ absl::Status IsThere(const std::string& name) {
 absl::StatusOr<std::unique_ptr<BucketFile>> BucketFile::Make(
     const std::string& store, std::string key, std::string last,
     const BucketFileOptions& options) {
-  EBB_ASSIGN_OR_RETURN(S3Options s3, ParseS3Url(store, options.environment));
-  EBB_ASSIGN_OR_RETURN(auto objects, S3Objects::Open(std::move(s3)));
-  std::error_code error;
-  const fs::path temporary = fs::temp_directory_path(error);
-  std::string folder =
-      absl::StrCat(error ? "." : temporary.string(), "/ebb-bucket-XXXXXX");
-  if (mkdtemp(folder.data()) == nullptr) {
-    return absl::ErrnoToStatus(
-        errno, absl::StrCat("cannot make the temporary folder ", folder));
-  }
+  EBB_ASSIGN_OR_RETURN(auto objects,
+                       S3Objects::OpenUrl(store, options.environment));
+  EBB_ASSIGN_OR_RETURN(
+      TemporaryFolder folder,
+      TemporaryFolder::Make(FolderOfTemporaryFiles() + "/ebb-bucket"));
   return std::make_unique<BucketFile>(std::move(objects), options,
                                       std::move(key), std::move(last),
                                       std::move(folder));
@@ -70,12 +63,7 @@ absl::StatusOr<std::unique_ptr<BucketFile>> BucketFile::OpenFolder(
               options);
 }
 
-BucketFile::~BucketFile() {
-  std::error_code ignored;
-  fs::remove_all(folder_, ignored);
-}
-
-std::string BucketFile::copy() const { return absl::StrCat(folder_, "/copy"); }
+std::string BucketFile::copy() const { return folder_ / "copy"; }
 
 absl::Status BucketFile::MayPut(bool replace) {
   EBB_ASSIGN_OR_RETURN(const ObjectPage page,

@@ -13,6 +13,7 @@
 #include "common/objects/credentials.h"
 #include "common/objects/object_store.h"
 #include "common/objects/s3_objects.h"
+#include "tools/process/temporary_folder.h"
 
 namespace ebb::tools {
 
@@ -26,7 +27,8 @@ struct BucketFileOptions {
 };
 
 // An object, or the objects below a prefix, and a place for a copy on this
-// machine. The destructor deletes the copy.
+// machine. The destructor deletes the copy, and so does a signal that ends the
+// process (TemporaryFolder).
 //
 //   EBB_ASSIGN_OR_RETURN(auto file, BucketFile::Open("s3://b/model.npz"));
 //   EBB_RETURN_IF_ERROR(file->MayPut(false));
@@ -47,20 +49,19 @@ class BucketFile {
 
   // Use Open or OpenFolder.
   BucketFile(std::unique_ptr<S3Objects> objects, BucketFileOptions options,
-             std::string key, std::string last, std::string folder)
+             std::string key, std::string last, TemporaryFolder folder)
       : options_(std::move(options)),
         objects_(std::move(objects)),
         key_(std::move(key)),
         last_(std::move(last)),
         folder_(std::move(folder)) {}
-  ~BucketFile();
   BucketFile(const BucketFile&) = delete;
   BucketFile& operator=(const BucketFile&) = delete;
 
   // The path of the copy, a file or a folder. There is nothing at first.
   std::string copy() const;
   // A folder for other things that are needed meanwhile.
-  const std::string& scratch() const { return folder_; }
+  const std::string& scratch() const { return folder_.path(); }
 
   // Whether a Put could succeed now: for what takes long to compute.
   // AlreadyExists: something is there, and not `replace`.
@@ -86,7 +87,7 @@ class BucketFile {
   const std::unique_ptr<S3Objects> objects_;
   const std::string key_;   // Empty: it is a folder.
   const std::string last_;  // Empty: it is not a folder.
-  const std::string folder_;
+  const TemporaryFolder folder_;
 };
 
 }  // namespace ebb::tools

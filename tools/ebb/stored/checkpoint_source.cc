@@ -574,9 +574,7 @@ class SharedSource final : public StoredSource {
     if (!IsBucket(place)) {
       return server::FolderStore::Open({.folder = place});
     }
-    EBB_ASSIGN_OR_RETURN(S3Options bucket,
-                         ParseS3Url(place, ProcessEnvironment));
-    EBB_ASSIGN_OR_RETURN(auto objects, S3Objects::Open(std::move(bucket)));
+    EBB_ASSIGN_OR_RETURN(auto objects, S3Objects::OpenUrl(place));
     return server::ObjectCheckpoints::Open(std::move(objects),
                                            {.probe = false, .create = false});
   }

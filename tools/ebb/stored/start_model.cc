@@ -1,10 +1,6 @@
 #include "tools/ebb/stored/start_model.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -28,6 +24,7 @@
 #include "tools/ebb/stored/read_model.h"
 #include "tools/ebb/stored/row_runs.h"
 #include "tools/ebb/stored/row_tensors.h"
+#include "tools/process/temporary_folder.h"
 #include "tools/tensors/tensor_files.h"
 #include "tools/text/when.h"
 #include "worker/predict/exported_model.h"
@@ -117,19 +114,12 @@ absl::StatusOr<MappedFile> MapRows(const RowFiles& files,
                              files.Of(t), /*array=*/0));
   }
   std::ranges::move(rows, std::back_inserter(tensors));
-  std::string own = absl::StrCat(folder, "/ebb-start-XXXXXX");
-  if (mkdtemp(own.data()) == nullptr) {
-    return absl::ErrnoToStatus(
-        errno, absl::StrCat("cannot keep rows in a file in ", folder));
-  }
-  const std::string path = absl::StrCat(own, "/rows.safetensors");
-  const absl::Status written = WriteSafetensors(path, tensors, {});
-  absl::StatusOr<MappedFile> mapped = written.ok()
-                                          ? MappedFile::Open(path)
-                                          : absl::StatusOr<MappedFile>(written);
-  unlink(path.c_str());
-  rmdir(own.c_str());
-  return mapped;
+  EBB_ASSIGN_OR_RETURN(
+      const TemporaryFolder own,
+      TemporaryFolder::Make(absl::StrCat(folder, "/ebb-start")));
+  const std::string path = own / "rows.safetensors";
+  EBB_RETURN_IF_ERROR(WriteSafetensors(path, tensors, {}));
+  return MappedFile::Open(path);  // Stays mapped without its name.
 }
 
 absl::StatusOr<OtherModel> ReadTables(CheckpointSource* source, bool rows) {

@@ -1,11 +1,8 @@
 #include "tools/ebb/stored/stored_model.h"
 
 #include <glog/logging.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -27,6 +24,7 @@
 #include "tools/ebb/stored/row_tensors.h"
 #include "tools/ebb/stored/topics.h"
 #include "tools/ebb/stored/word_export.h"
+#include "tools/process/temporary_folder.h"
 #include "tools/tensors/slot_tensors.h"
 #include "worker/job_data.h"
 #include "worker/python/python_program.h"
@@ -474,24 +472,17 @@ absl::StatusOr<StoredModel> LoadExportedModel(const std::string& path) {
 absl::Status MakeRowsFindable(const models::ModelDescription& description,
                               const std::string& folder, StoredModel* stored) {
   if (stored->runs.empty()) return absl::OkStatus();
-  std::string own = absl::StrCat(folder, "/ebb-model-XXXXXX");
-  if (mkdtemp(own.data()) == nullptr) {
-    return absl::ErrnoToStatus(
-        errno, absl::StrCat("cannot keep rows in a file in ", folder));
-  }
-  const std::string path = absl::StrCat(own, "/model.safetensors");
+  EBB_ASSIGN_OR_RETURN(
+      const TemporaryFolder own,
+      TemporaryFolder::Make(absl::StrCat(folder, "/ebb-model")));
+  const std::string path = own / "model.safetensors";
   const ModelExport all = ExportModel(*stored, description);
-  const absl::Status written =
-      WriteSafetensors(path, all.tensors, all.metadata);
-  auto found = written.ok() ? LoadExportedModel(path)
-                            : absl::StatusOr<StoredModel>(written);
-  // Mapped, it stays as long as it is needed.
-  unlink(path.c_str());
-  rmdir(own.c_str());
-  EBB_RETURN_IF_ERROR(found.status());
+  EBB_RETURN_IF_ERROR(WriteSafetensors(path, all.tensors, all.metadata));
+  EBB_ASSIGN_OR_RETURN(StoredModel found, LoadExportedModel(path));
   stored->runs.clear();
-  stored->rows = std::move(found->rows);
-  stored->file = std::move(found->file);
+  stored->rows = std::move(found.rows);
+  // Mapped, it stays as long as it is needed, without its name.
+  stored->file = std::move(found.file);
   return absl::OkStatus();
 }
 

@@ -22,9 +22,12 @@
 namespace ebb::tools {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 class StoredModelTest : public ::testing::Test {
  protected:
@@ -185,6 +188,19 @@ TEST_F(StoredRowsTest, RowsAreExportedInTheOrderOfTheirKeys) {
   EXPECT_EQ(stored.runs[0].zero_rows(), 1);
 }
 
+// Bug: each line was taken for an example without features.
+TEST_F(StoredRowsTest, ATableIsNotSparseRows) {
+  const StoredModel stored = Fm();
+  const std::string table = Write("new.csv", "1.5,2,0\n2,7,1\n");
+  for (const bool labelled : {false, true}) {
+    const auto data = LoadToPredict(stored, {table, labelled});
+    EXPECT_THAT(std::string(data.status().message()),
+                HasSubstr("the file looks like a table of columns (csv), but "
+                          "the model takes sparse rows such as 0:3:0.5 1:7:1 "
+                          "(libffm), like its training data"));
+  }
+}
+
 TEST_F(StoredRowsTest, AKeyWithoutARowIsWorthWhatRowsStartFrom) {
   StoredModel stored = Fm();
   AddRows(&stored);
@@ -295,6 +311,76 @@ TEST_F(StoredModelTest, DataWithLabelsIsToldHowToReadThem) {
                               .status()
                               .message()),
               Not(HasSubstr("--labelled")));
+}
+
+TEST_F(StoredModelTest, ABadExampleIsToldHowToLeaveItOut) {
+  const StoredModel stored = Model("softmax", {0, 1000, 1000, 0, 0, 0});
+  const auto refusal = [&](const std::string& content, bool labelled) {
+    const auto data =
+        LoadToPredict(stored, {Write("bad.csv", content), labelled});
+    EXPECT_FALSE(data.ok()) << content;
+    return std::string(data.status().message());
+  };
+  EXPECT_THAT(
+      refusal("1,0\n0,what\n1,1\n", false),
+      EndsWith("\nhint: --bad-examples skip leaves out the bad example, "
+               "which has no prediction then"));
+  EXPECT_THAT(refusal("1,0,3\n0,what,3\n1,1,7\n?,what,3\n0,1,3\n", true),
+              EndsWith("\nhint: --bad-examples skip leaves out the 2 bad "
+                       "examples, which have no prediction then"));
+  EXPECT_THAT(refusal("1,0,3\n0,what,3\n1,1,7\n", false),
+              EndsWith("--labelled passes over them, --score compares with "
+                       "them; and --bad-examples skip leaves out the bad "
+                       "example, which has no prediction then"));
+  // With most of its examples bad, it is another file.
+  EXPECT_THAT(refusal("a,b\nc,what\n1,d\ne,f\n", false),
+              Not(HasSubstr("--bad-examples")));
+}
+
+// What is said of a file that such a model does not read.
+std::string Refusal(const StoredModel& stored, const std::string& path,
+                    bool labelled = false) {
+  const auto data = LoadToPredict(stored, {path, labelled});
+  EXPECT_FALSE(data.ok()) << path;
+  return std::string(data.status().message());
+}
+
+TEST_F(StoredModelTest, FilesOfAnotherFormatAreRefusedByName) {
+  const StoredModel stored = Model("softmax", {0, 1000, 1000, 0, 0, 0});
+  const std::string rows = Write("rows", "3:0.5 7:1\n1:1\n");
+  EXPECT_THAT(
+      Refusal(stored, rows),
+      AllOf(StartsWith(rows +
+                       ": the file looks like rows of id:value (libsvm), but "
+                       "the model takes tables of columns (csv), like its "
+                       "training data: " +
+                       rows + " has 1 features"),
+            EndsWith("\nhint: write the examples in the format of the training "
+                     "data, or name a model that learnt from such files")));
+  // What is said of training from an array does not help.
+  const std::string array = Write("array", "\x93NUMPY");
+  EXPECT_THAT(Refusal(stored, array),
+              AllOf(HasSubstr("looks like a NumPy array (npy)"),
+                    Not(HasSubstr("name it by"))));
+}
+
+TEST_F(StoredModelTest, TextIsNoTableOfNumbers) {
+  StoredModel stored;
+  const auto job = job::ParseJobYaml(
+      "model: {kind: lda, topics: 2}\ndata: {train: {text: {path: " +
+          Write("train.txt", "one two three\n\none two\n") +
+          ", least_count: 1}}}\n",
+      "job", nullptr);
+  ASSERT_TRUE(job.ok()) << job.status();
+  stored.job = *job;
+  job::FillDefaults(&stored.job);
+  const auto data = worker::LoadTrainingData(stored.job);
+  ASSERT_TRUE(data.ok()) << data.status();
+  stored.index = data->index();
+  EXPECT_TRUE(LoadToPredict(stored, {Write("new.txt", "two, one\n")}).ok());
+  EXPECT_THAT(Refusal(stored, Write("new.csv", "x,y\n1,2\n")),
+              HasSubstr("looks like a table of columns (csv), but the model "
+                        "takes plain text (text), like its training data\n"));
 }
 
 // The job was trained on several files; its data is one.

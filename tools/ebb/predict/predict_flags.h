@@ -1,0 +1,41 @@
+// What `ebb predict` is asked for.
+#ifndef EBB_TOOLS_EBB_PREDICT_PREDICT_FLAGS_H_
+#define EBB_TOOLS_EBB_PREDICT_PREDICT_FLAGS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "tools/ebb/cluster/data_flags.h"
+#include "tools/ebb/run/local_run.h"
+#include "tools/ebb/stored/checkpoint_source.h"
+
+namespace ebb::tools {
+
+struct PredictFlags {
+  CheckpointPlace model;
+  std::string data;
+  std::string output;
+  std::vector<std::string> plugin_folders;
+  bool labelled = false;
+  std::string id;
+  bool score = false;
+  bool skip_bad = false;  // Leave out examples that cannot be read.
+
+  // On many workers.
+  std::string to;
+  bool cluster = false;  // The one of --scheduler; otherwise one of its own.
+  int64_t part_examples = 0;
+  DataFlags remote;
+  RunOptions run;
+  absl::Duration kill_every;  // Zero: no daemon is killed.
+  std::optional<uint64_t> kill_seed;
+
+  bool on_workers() const { return !to.empty() || run.workers.has_value(); }
+};
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_PREDICT_PREDICT_FLAGS_H_

@@ -1,0 +1,166 @@
+#include "tools/ebb/predict/predict_here.h"
+
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "data/byte_source.h"
+#include "data/remote_files.h"
+#include "job/prediction.h"
+#include "job/traits.h"
+#include "tools/command/command.h"
+#include "tools/ebb/predict/predict_model.h"
+#include "tools/ebb/predict/predict_output.h"
+#include "tools/ebb/predict/prediction_scores.h"
+#include "tools/ebb/stored/predictions.h"
+#include "tools/ebb/stored/stored_model.h"
+#include "tools/ebb/stored/word_questions.h"
+#include "tools/process/temporary_folder.h"
+#include "tools/text/console.h"
+#include "worker/job_data.h"
+
+namespace ebb::tools {
+
+namespace {
+
+// Files of this machine, buckets and web servers: the user named them.
+data::OpenBytes Anywhere() { return data::WithRemoteFiles(data::OpenFile, {}); }
+
+// What word vectors answer to questions.
+absl::Status Answer(const PredictFlags& flags, const StoredModel& stored) {
+  if (!flags.id.empty() || flags.labelled) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flags.labelled ? "--labelled" : "--id",
+                     ": questions about words have neither columns nor labels; "
+                     "leave it out"));
+  }
+  if (flags.skip_bad) {
+    return absl::InvalidArgumentError(
+        "--bad-examples skip: word vectors answer questions, and a line that "
+        "asks none is a mistake; leave it out");
+  }
+  EBB_ASSIGN_OR_RETURN(const WordIndex index, WordIndex::Create(stored));
+  AnalogyTally tally;
+  const auto answer = [&](std::ostream& out) {
+    return AnswerQuestions(
+        index, stored.job.data().train().text().lower_case(), flags.data,
+        [&](absl::string_view text) { out << text; },
+        [](const std::string& text) {
+          std::cerr << "warning: " << text << "\n";
+        },
+        flags.score ? &tally : nullptr);
+  };
+  std::ofstream nowhere;  // The figures alone are wanted.
+  EBB_RETURN_IF_ERROR(!flags.output.empty() ? WriteOutput(flags.output, answer)
+                      : flags.score         ? answer(nowhere)
+                                            : answer(std::cout));
+  if (flags.score) std::cout << TallyText(tally);
+  std::cout.flush();
+  return std::cout ? absl::OkStatus()
+                   : absl::UnavailableError("cannot write the standard output");
+}
+
+}  // namespace
+
+int PredictHere(const PredictFlags& flags) {
+  const absl::Status writable = CheckOutput(flags.output);
+  if (!writable.ok()) return Report(writable);
+  bool damaged = false;
+  auto stored = LoadModel(flags.model, &damaged);
+  if (!stored.ok()) return Report(stored.status());
+  if (job::TraitsOf(stored->job.model()).words()) {
+    const absl::Status answered = Answer(flags, *stored);
+    if (!answered.ok()) return Report(answered);
+    return damaged ? kExitFailed : kExitGood;
+  }
+  if (worker::HasPythonData(stored->job)) {
+    return Report(absl::FailedPreconditionError(absl::StrCat(
+        flags.model.name, ": ", stored->job.model().module(),
+        " reads its own data set, and ebb reads none like it; load the "
+        "exported parameters into its model in PyTorch")));
+  }
+  const auto model = CreateStoredModel(*stored, flags.plugin_folders);
+  if (!model.ok()) {
+    return Report(absl::Status(
+        model.status().code(),
+        absl::StrCat(flags.model.name, ": ", model.status().message())));
+  }
+  const absl::Status found = MakeRowsFindable(
+      (*model)->model->description(), FolderOfTemporaryFiles(), &*stored);
+  if (!found.ok()) return Report(found);
+  // A file of images or of an array has no labels that --labelled could pass
+  // over.
+  const bool labelled =
+      flags.score ||
+      (flags.labelled && !job::TraitsOf(stored->job.data().train()).binary());
+  const job::PredictionInput input = {.path = flags.data,
+                                      .labelled = labelled,
+                                      .id = flags.id,
+                                      .skip_bad = flags.skip_bad};
+  const auto examples = LoadToPredict(*stored, input, Anywhere());
+  if (!examples.ok()) return Report(examples.status());
+  for (const std::string& remark : examples->remarks()) {
+    std::cerr << "warning: " << flags.data << ": " << remark << "\n";
+  }
+  if (const std::string text = worker::LeftOutText(*examples); !text.empty()) {
+    std::cerr << "warning: " << flags.data << ": " << text << "\n";
+  }
+  UnknownKeys unknown;
+  PredictionExtras extras = {.id_column = flags.id, .unknown = &unknown};
+  if (!flags.id.empty()) {
+    auto ids = ReadIds(*stored, input, Anywhere());
+    if (!ids.ok()) return Report(ids.status());
+    extras.ids = *std::move(ids);
+  }
+  auto scores =
+      ScoresToPredict(flags.model.name, (*model)->model->description(),
+                      worker::LabelScaleOf(stored->job, stored->index).units);
+  if (flags.score && !scores.ok()) return Report(scores.status());
+  if (flags.score) extras.scores = &*scores;
+  const auto predict = [&](std::ostream& out) {
+    return WritePredictions(
+        *stored, *examples, (*model)->model.get(),
+        [&](absl::string_view text) { out << text; }, extras);
+  };
+  const auto warn_of_unknown = [&] {
+    const std::string text =
+        UnknownKeysText(unknown, examples->examples(),
+                        job::TraitsOf(stored->job.data().train()).ratings());
+    if (!text.empty()) {
+      std::cerr << "warning: " << flags.data << ": " << text << "\n";
+    }
+  };
+  if (flags.score && flags.output.empty()) {
+    std::ofstream nowhere;  // The figures alone are wanted.
+    const absl::Status predicted = predict(nowhere);
+    if (!predicted.ok()) return Report(predicted);
+    warn_of_unknown();
+    std::cout << ScoresText(scores->Get(), examples->examples());
+    return damaged ? kExitFailed : kExitGood;
+  }
+  const absl::Status written = flags.output.empty()
+                                   ? predict(std::cout)
+                                   : WriteOutput(flags.output, predict);
+  if (!written.ok()) return Report(written);
+  warn_of_unknown();
+  if (flags.output.empty()) {
+    std::cout.flush();
+    if (!std::cout) {
+      return Report(absl::UnavailableError("cannot write the standard output"));
+    }
+  } else {
+    std::cout << Count(examples->examples(), "prediction") << " in "
+              << flags.output << "\n";
+    if (flags.score) {
+      std::cout << ScoresText(scores->Get(), examples->examples());
+    }
+  }
+  return damaged ? kExitFailed : kExitGood;
+}
+
+}  // namespace ebb::tools
