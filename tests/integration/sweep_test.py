@@ -316,6 +316,12 @@ class SweepTest(SweepTestCase):
         found = ebb("ask", "study.yaml", "--list")
         self.assertEqual([one["value"] for one in found["trials"]], values)
         self.assertEqual(found["best"], values.index(min(values)))
+        best = ebb("best", "study.yaml")
+        self.assertEqual(best["trial"], found["best"])
+        self.assertEqual(best["value"], min(values))
+        self.assertEqual(best["set"], found["trials"][found["best"]]["set"])
+        self.assertEqual(best, ebb("best", "study.yaml", "--study",
+                                   "mine.study"))
         self.assertIsNone(found["trials"][0]["seconds"])
         said = self.run_ebb(folder, "sweep", "ask", "study.yaml", "--study",
                             "study.yaml", rc=1)
@@ -329,6 +335,49 @@ class SweepTest(SweepTestCase):
         self.assertIn("sweep.yaml:16: sweep.space.train.btch: train has no "
                       "such key\n  hint: train.batch", said)
         self.assertFalse(os.path.exists(os.path.join(folder, "runs")))
+
+    def test_a_folder_that_is_wrong_is_told(self):
+        folder = self.copy_of_data()
+        # Bug: `ebb sweep --help` was named.
+        said = self.run_ebb(folder, "sweep", "best", "--run-dir", "none", rc=2)
+        self.assertIn("none: there is no such folder\nhint: `ebb sweep` keeps",
+                      said)
+        said = self.run_ebb(folder, "sweep", "best", "sweep.yaml", "--study",
+                            "none.study", rc=2)
+        self.assertIn("none.study: there is no such study\nhint: ", said)
+        self.assertFalse(os.path.exists(os.path.join(folder, "none.study")))
+        said = self.run_ebb(folder, "sweep", "best", rc=2)
+        self.assertIn("SWEEP is required", said)
+        said = self.run_ebb(folder, "sweep", "sweep.yaml", "--resume",
+                            "--run-dir", "none", rc=2)
+        self.assertIn("there is no folder none with a run to go on with", said)
+        self.assertFalse(os.path.exists(os.path.join(folder, "none")))
+        os.makedirs(os.path.join(folder, "run/state"))
+        said = self.run_ebb(folder, "sweep", "sweep.yaml", "--resume",
+                            "--run-dir", "run", rc=2)
+        self.assertIn("run holds no sweep: it has no trials/", said)
+        self.assertEqual(os.listdir(os.path.join(folder, "run")), ["state"])
+
+    # Bug: a cluster was started first, and the hint was `ebb forget`.
+    def test_another_space_does_not_go_on_in_the_folder(self):
+        folder = self.copy_of_data()
+        process = self.start(folder, batch_time="10ms")
+        self.wait_for_trials(process, folder, 1)
+        process.kill()
+        process.wait()
+        logs = os.path.join(folder, "run/logs")
+        before = {name: os.path.getsize(os.path.join(logs, name))
+                  for name in os.listdir(logs)}
+        with open(os.path.join(folder, "sweep.yaml"), "w") as file:
+            file.write(SWEEP.replace("[0.001, 1]", "[0.001, 2]"))
+        said = self.run_ebb(folder, "sweep", "sweep.yaml", "--resume",
+                            "--run-dir", "run", rc=2)
+        self.assertIn("run holds a sweep of another space, method, seed, "
+                      "metric or job\nhint: go on with the same sweep file",
+                      said)
+        self.assertEqual(
+            {name: os.path.getsize(os.path.join(logs, name))
+             for name in os.listdir(logs)}, before)
 
 
 if __name__ == "__main__":

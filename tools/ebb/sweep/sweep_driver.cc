@@ -514,6 +514,38 @@ void SweepDriver::CheckExpectations() {
   }
 }
 
+// Whether the folder, in which a sweep is to go on, is one of this sweep.
+absl::Status CheckFolder(const RunFolder& folder, const SweepOptions& options) {
+  const std::string trials = folder.File("trials");
+  std::error_code error;
+  if (!std::filesystem::is_directory(trials, error)) {
+    return absl::NotFoundError(
+        absl::StrCat(folder.shown(), " holds no sweep: it has no trials/"));
+  }
+  const sweep::SweepFile& file = options.file;
+  for (const auto& entry : std::filesystem::directory_iterator(trials, error)) {
+    const auto text = ReadFile(entry.path().string());
+    if (!text.ok()) continue;  // It is written anew.
+    const auto header = sweep::ReadTrialHeader(*text);
+    if (!header) continue;
+    if (header->sweep == file.sweep.name &&
+        header->definition == sweep::DefinitionOf(file)) {
+      return absl::OkStatus();  // All of them are of one sweep.
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder.shown(), " holds a sweep of ",
+        header->sweep == file.sweep.name
+            ? "another space, method, seed, metric or job"
+            : absl::StrCat("the name ", header->sweep, ", not ",
+                           file.sweep.name),
+        "\nhint: go on with the same sweep file and the same --set, or ",
+        options.resume ? "leave --resume out and begin in another folder "
+                         "(--run-dir)"
+                       : "choose another --run-dir"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<SweepResult> RunSweep(const SweepOptions& options) {
@@ -540,6 +572,7 @@ absl::StatusOr<SweepResult> RunSweep(const SweepOptions& options) {
   EBB_ASSIGN_OR_RETURN(RunFolder folder,
                        goes_on ? RunFolder::Open(name, options.folder)
                                : RunFolder::Make(name, options.folder));
+  if (goes_on) EBB_RETURN_IF_ERROR(CheckFolder(folder, options));
   std::filesystem::create_directory(folder.File("trials"), error);
   RunFacts facts;
   if (options.scheduler.empty()) {
