@@ -111,6 +111,22 @@ absl::Status ToStatus(const std::vector<Mistake>& mistakes) {
   return absl::InvalidArgumentError(ToString(mistakes));
 }
 
+void FirstMistakes::Add(Mistake mistake) {
+  constexpr size_t kFew = 5;
+  if (mistakes_.size() < kFew) {
+    mistakes_.push_back(std::move(mistake));
+  } else {
+    ++more_;
+  }
+}
+
+absl::Status FirstMistakes::Status() const {
+  if (more_ == 0) return ToStatus(mistakes_);
+  return absl::InvalidArgumentError(absl::StrCat(
+      ToString(mistakes_), "\n", mistakes_.front().place.file, ": ", more_,
+      more_ == 1 ? " more mistake" : " more mistakes"));
+}
+
 Mistake MistakeFromStatus(const absl::Status& status,
                           const SourceMap& sources) {
   Mistake mistake;

@@ -4,6 +4,7 @@
 #define EBB_JOB_MISTAKE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -53,6 +54,20 @@ std::string QuoteValue(absl::string_view text);
 std::string ToString(const std::vector<Mistake>& mistakes);
 // OK without mistakes, else InvalidArgument with all of them as the message.
 absl::Status ToStatus(const std::vector<Mistake>& mistakes);
+
+// The first few of the mistakes in a file of many lines, such as a table, and
+// how many more there are: a file of another kind is wrong in every line.
+class FirstMistakes {
+ public:
+  void Add(Mistake mistake);
+  bool empty() const { return mistakes_.empty(); }
+  // As ToStatus of all of them.
+  absl::Status Status() const;
+
+ private:
+  std::vector<Mistake> mistakes_;
+  int64_t more_ = 0;
+};
 
 // The mistake that `status` reports as "PATH: WHAT", perhaps with a second line
 // "hint: HINT": how parts of ebb that do not know files refuse a key.

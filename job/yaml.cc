@@ -23,9 +23,17 @@
 namespace ebb::job {
 namespace {
 
+// Whether ebb sets the key, and people do not.
+bool IsSetByEbb(const FieldDescriptor& field) {
+  return field.containing_type() == v1::Data::descriptor() &&
+         field.number() == v1::Data::kFoldFieldNumber;
+}
+
+// The keys that people may set.
 std::vector<std::string> KeyNames(const Descriptor& type) {
   std::vector<std::string> names;
   for (int i = 0; i < type.field_count(); ++i) {
+    if (IsSetByEbb(*type.field(i))) continue;
     names.push_back(type.field(i)->name());
   }
   return names;
@@ -61,7 +69,8 @@ std::vector<std::string> PathOfKey(absl::string_view name) {
       const FieldDescriptor& field = *steps[s].first->field(i);
       std::vector<std::string> path = steps[s].second;
       path.push_back(field.name());
-      if (field.name() == name && found.insert(&field).second) {
+      if (field.name() == name && !IsSetByEbb(field) &&
+          found.insert(&field).second) {
         if (found.size() == 1) {
           found_path = path;
         } else if (!AreOfSiblings(path, found_path)) {
@@ -147,6 +156,10 @@ MeantKey MeantBy(absl::string_view name, const Descriptor& type,
   }
   if (const std::string near = Nearest(name, others); !near.empty()) {
     return {PathElsewhere(near, type), /*guessed=*/true};
+  }
+  // A format has few keys, and they say more than one of another part.
+  if (absl::StartsWith(path, "data.") && std::ranges::count(path, '.') > 1) {
+    return {};
   }
   const std::set<std::string> all = AllKeyNames();
   const std::string any = Nearest(name, {all.begin(), all.end()});

@@ -296,6 +296,16 @@ TEST(JobYamlTest, StepSizeIsARateOrTheLengthOfAStep) {
   EXPECT_THAT(hint("{kind: sgd, step_size: 0.1}"), StartsWith("keys: "));
 }
 
+// Bug: the hint was data.fold, which ebb sets itself.
+TEST(JobYamlTest, OfFoldsNoKeyIsNamedThatEbbSets) {
+  const auto hint = [](const std::string& more) {
+    const JobFile file = ReadJob(absl::StrCat(kMinimal, more), "f");
+    return file.mistakes.empty() ? "" : file.mistakes[0].hint;
+  };
+  EXPECT_EQ(hint("validate: {fold: 5}\n"), "folds: 5");
+  EXPECT_EQ(hint("fold: 5\n"), "validate: {folds: 5}");
+}
+
 // Bug: the wrong value of the key that was guessed was not told.
 TEST(JobYamlTest, AGuessExplainsNoOtherMistake) {
   const auto mistakes = [](const std::string& name) {

@@ -52,7 +52,8 @@ struct Churn {
 
 // `workers` are there at first, and on average ever after: besides those there
 // are as many away, on their way back, as such a market has. A function of its
-// arguments. Ends at `length`.
+// arguments. Ends at `length`; the events of a shorter plan are the first ones
+// of a longer one, but for the numbers of workers that come.
 Churn PlanChurn(const ChurnRates& rates, int workers, absl::Duration length,
                 Rng rng);
 

@@ -25,6 +25,22 @@ TEST(ChurnTest, ThePlanIsAFunctionOfItsArguments) {
   EXPECT_NE(PlanChurn(rates, 20, kDay, Rng(8)).events, plan.events);
 }
 
+TEST(ChurnTest, AShorterPlanIsTheBeginningOfALongerOne) {
+  const ChurnRates rates{.losses_per_worker_hour = 2, .bulk = 2.5};
+  const Churn whole = PlanChurn(rates, 20, kDay, Rng(7));
+  for (const absl::Duration length : {absl::Minutes(1), absl::Hours(5)}) {
+    const Churn some = PlanChurn(rates, 20, length, Rng(7));
+    ASSERT_LE(some.events.size(), whole.events.size());
+    for (size_t i = 0; i < some.events.size(); ++i) {
+      EXPECT_EQ(some.events[i].at, whole.events[i].at);
+      EXPECT_EQ(some.events[i].comes, whole.events[i].comes);
+    }
+    if (some.events.size() < whole.events.size()) {
+      EXPECT_GE(whole.events[some.events.size()].at, length);
+    }
+  }
+}
+
 TEST(ChurnTest, WorkersAreTakenOnlyWhileTheyAreThere) {
   const Churn plan =
       PlanChurn({.losses_per_worker_hour = 5, .bulk = 3}, 30, kDay, Rng(1));

@@ -77,15 +77,16 @@ void Merge(const Sweep& sweep, const std::vector<Trial>& trials,
            Setting* setting) {
   Trial& whole = setting->whole;
   int64_t complete = 0;
-  bool running = false;
   bool stopped = false;
+  double seconds = 0;
+  bool known = true;
   for (const size_t index : setting->folds) {
     const Trial& trial = trials[index];
     whole.epochs = std::max(whole.epochs, trial.epochs);
     whole.examples += trial.examples;
-    whole.ended_unix_ms = std::max(whole.ended_unix_ms, trial.ended_unix_ms);
+    seconds += trial.seconds.value_or(0);
+    known = known && trial.seconds.has_value();
     complete += trial.state == TrialState::kComplete ? 1 : 0;
-    running = running || trial.state == TrialState::kRunning;
     if (trial.state == TrialState::kStopped) {
       stopped = true;
       if (whole.trouble.empty()) whole.trouble = trial.trouble;
@@ -95,7 +96,7 @@ void Merge(const Sweep& sweep, const std::vector<Trial>& trials,
   whole.state = stopped                   ? TrialState::kStopped
                 : complete == sweep.folds ? TrialState::kComplete
                                           : TrialState::kRunning;
-  if (running || !all) whole.ended_unix_ms = 0;
+  if (known && all) whole.seconds = seconds;
   // A mean of some folds would say something else than that of all.
   if (stopped || !all) return;
   whole.measured = MeansOf(trials, setting->folds);

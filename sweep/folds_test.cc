@@ -1,6 +1,7 @@
 #include "sweep/folds.h"
 
 #include <cmath>
+#include <optional>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -42,7 +43,7 @@ Trial Ended(const Step::Begin& begin, double accuracy) {
   trial.epochs = 2;
   trial.examples = 10;
   trial.began_unix_ms = 5;
-  trial.ended_unix_ms = 9;
+  trial.seconds = 0.25;
   trial.measured = {{1, 7, -accuracy / 2}, {2, 8, -accuracy}};
   trial.figures = {{"accuracy", accuracy}, {"log_loss", 1 - accuracy}};
   return trial;
@@ -79,6 +80,7 @@ TEST(FoldsTest, EachFoldIsATrial) {
   EXPECT_EQ(whole.state, TrialState::kComplete);
   EXPECT_THAT(whole.choices, IsEmpty());
   EXPECT_EQ(whole.examples, 30);
+  EXPECT_EQ(whole.seconds, 0.75);
   EXPECT_NEAR(*ResultOf(whole), -0.6, 1e-12);
   EXPECT_NEAR(*whole.deviation, std::sqrt(0.02), 1e-12);
   ASSERT_THAT(whole.measured, SizeIs(2));
@@ -129,6 +131,7 @@ TEST(FoldsTest, ASettingWithAStoppedFoldHasNoResult) {
   EXPECT_EQ(ResultOf(wholes[0]), std::nullopt);
   // A mean of one of two folds is not the setting's.
   EXPECT_EQ(wholes[1].state, TrialState::kRunning);
+  EXPECT_EQ(wholes[1].seconds, std::nullopt);
   EXPECT_EQ(ResultOf(wholes[1]), std::nullopt);
 }
 

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/scores/figures.h"
 #include "job/expectations.h"
 #include "job/keys.h"
 #include "job/traits.h"
@@ -138,6 +139,7 @@ void SweepReader::CheckJob() {
   if (!file_.ok()) return;
   std::set<std::string> told;
   for (const Dimension& dimension : space) {
+    if (NeverIs(dimension)) continue;
     std::vector<std::string> values = dimension.values;
     if (dimension.kind != Dimension::Kind::kList) {
       values = {ValueAt(dimension, 0), ValueAt(dimension, 1)};
@@ -157,6 +159,7 @@ void SweepReader::CheckJob() {
            "sets, and each trial has a name of its own");
     }
   }
+  if (file_.ok()) CheckConditions();
   file_.job = job::ReadJob(file_.job_text, file_.job_file,
                            OverridesOf(file_, PointWith(space, {})))
                   .job;
@@ -166,7 +169,24 @@ void SweepReader::CheckJob() {
     file_.sweep.name = absl::StrCat(name.substr(0, kLongest), "-sweep");
   }
   CheckFolds();
-  if (file_.ok()) CheckEvaluations();
+  if (!file_.ok()) return;
+  if (!wrong_metric_.empty()) {
+    TellWrongMetric(file_.job);
+    return;
+  }
+  CheckEvaluations();
+}
+
+void SweepReader::TellWrongMetric(const v1::Job& job) {
+  v1::Job whole = job;
+  if (job.has_model()) job::FillDefaults(&whole);
+  std::vector<std::string> words = {"loss"};
+  for (const FigureKind& kind : FigureKinds()) {
+    if (job.has_model() && job::FindUnfit(whole, {}, kind.name)) continue;
+    words.emplace_back(kind.name);
+  }
+  FailWord(metric_line_, "metric", wrong_metric_, words, "metric: loss");
+  wrong_metric_.clear();
 }
 
 void SweepReader::CheckFolds() {

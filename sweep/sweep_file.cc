@@ -144,6 +144,9 @@ SweepFile ReadAny(absl::string_view text, absl::string_view name,
     const YamlNode* job = item("job");
     if (job == nullptr && !needs_job) {
       if (file.sweep.name.empty()) file.sweep.name = "study";
+      if (file.ok()) reader.CheckConditions();
+      reader.TellWrongMetric();
+      job::SortByLine(&file.mistakes);
       return file;
     }
     if (job == nullptr || !job->is_scalar()) {
@@ -162,6 +165,7 @@ SweepFile ReadAny(absl::string_view text, absl::string_view name,
     file.job_text = *std::move(job_text);
   }
   if (file.ok()) reader.CheckJob();
+  reader.TellWrongMetric();
   job::SortByLine(&file.mistakes);
   return file;
 }

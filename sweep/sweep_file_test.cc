@@ -167,6 +167,28 @@ TEST(SweepFileTest, AConditionNamesAValueThatTheKeyHas) {
               HasSubstr("optimizer.kind is never \"adagrad\""));
 }
 
+// Bug: the condition was said to be wrong, and not the value in the list.
+TEST(SweepFileTest, AValueThatIsMisspeltBesideAConditionIsToldItself) {
+  EXPECT_THAT(
+      Mistakes(R"(sweep:
+  method: grid
+  space:
+    optimizer.kind: [sgd, momentm]
+    optimizer.momentum: {values: [0.5, 0.9], when: {optimizer.kind: momentum}}
+)"),
+      AllOf(HasSubstr("s.yaml:8: sweep.space.optimizer.kind: \"momentm\" "),
+            HasSubstr("hint: kind: momentum"), Not(HasSubstr("never"))));
+  EXPECT_EQ(Mistakes(R"(sweep:
+  method: grid
+  space:
+    optimizer.kind: [sgd, momentum]
+    optimizer.momentum: {values: [0.5, 0.9], when: {optimizer.kind: momentm}}
+)"),
+            R"(s.yaml:9: sweep.space.optimizer.momentum.when: )"
+            R"(optimizer.kind is never "momentm"
+  hint: {optimizer.kind: momentum}, or momentm in the list of optimizer.kind)");
+}
+
 TEST(SweepFileTest, TheJobNeedsTestData) {
   const std::string text = R"(model: {kind: mlp, layers: [4, 16, 3]}
 data: {train: {csv: train.csv}}
@@ -328,6 +350,27 @@ TEST(SweepFileTest, TheModelHasTheMetric) {
               HasSubstr("s.yaml:7: sweep.metric: perplexity: is a figure of "
                         "documents whose topics lda finds\n  hint: metric: "
                         "loss"));
+}
+
+// Bug: perplexity was named twice, and figures that the model does not have.
+TEST(SweepFileTest, AMetricThatIsMisspeltIsToldWhichThereAre) {
+  constexpr char kSweep[] = R"(data: {train: {csv: train.csv}, split: 0.2}
+sweep:
+  method: grid
+  metric: acuracy
+  space: {optimizer.rate: [0.1, 1]}
+)";
+  const auto mistakes = [&](absl::string_view model) {
+    return job::ToString(
+        ReadSweep(absl::StrCat(model, kSweep), "s.yaml", {}).mistakes);
+  };
+  EXPECT_EQ(mistakes("model: logistic\n"),
+            R"(s.yaml:5: sweep.metric: "acuracy" is none of loss, accuracy, )"
+            R"(log_loss, auc, f1, precision, recall, calibration_error
+  hint: metric: accuracy)");
+  EXPECT_EQ(mistakes("model: linear\n"),
+            R"(s.yaml:5: sweep.metric: "acuracy" is none of loss, rmse, mae, r2
+  hint: metric: loss)");
 }
 
 TEST(SweepFileTest, HalvingNeedsEvaluationsThatStay) {

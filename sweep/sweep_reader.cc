@@ -163,12 +163,20 @@ int SweepReader::Word(const Fields& fields, absl::string_view key,
   if (!text) return -1;
   const auto at = std::ranges::find(words, *text);
   if (at != words.end()) return static_cast<int>(at - words.begin());
-  const std::string near = job::Nearest(*text, words);
-  Fail(fields.Find(key)->line, job::Join(fields.path, key),
-       absl::StrCat(job::QuoteValue(*text), " is none of ",
-                    absl::StrJoin(words, ", ")),
-       near.empty() ? ExampleOf(key) : absl::StrCat(key, ": ", near));
+  FailWord(fields.Find(key)->line, key, *text, words, ExampleOf(key));
   return -1;
+}
+
+void SweepReader::FailWord(int line, absl::string_view key,
+                           const std::string& text,
+                           const std::vector<std::string>& words,
+                           std::string hint) {
+  const std::string near = job::Nearest(text, words);
+  if (!near.empty()) hint = absl::StrCat(key, ": ", near);
+  Fail(line, job::Join(path_, key),
+       absl::StrCat(job::QuoteValue(text), " is none of ",
+                    absl::StrJoin(words, ", ")),
+       std::move(hint));
 }
 
 void SweepReader::Read(const YamlNode& node, const std::string& path) {
@@ -209,7 +217,8 @@ void SweepReader::Read(const YamlNode& node, const std::string& path) {
   if (top.Find("space") == nullptr && !top.misspelt) {
     Fail(node.line, job::Join(path, "space"), "is missing", ExampleOf("space"));
   }
-  if (file_.ok()) CheckMethod(top, node.line);
+  // With a condition that never holds, it would count too few points.
+  if (file_.ok() && unmet_.empty()) CheckMethod(top, node.line);
 }
 
 void SweepReader::ReadBudget(const Fields& top) {
@@ -234,14 +243,16 @@ void SweepReader::ReadBudget(const Fields& top) {
 
 void SweepReader::ReadMetric(const Fields& top) {
   Sweep& sweep = file_.sweep;
-  std::vector<std::string> metrics = {"loss"};
-  for (const FigureKind& kind : FigureKinds()) {
-    metrics.emplace_back(kind.name);
+  sweep.metric = "loss";
+  if (const auto metric = Text(top, "metric")) {
+    metric_line_ = top.Find("metric")->line;
+    if (*metric == sweep.metric || FindFigureKind(*metric) != nullptr) {
+      sweep.metric = *metric;
+    } else {
+      // The job says which there are.
+      wrong_metric_ = *metric;
+    }
   }
-  metrics.emplace_back("perplexity");
-  const int metric = Word(top, "metric", metrics);
-  sweep.metric = metrics[static_cast<size_t>(std::max(metric, 0))];
-  if (const YamlNode* node = top.Find("metric")) metric_line_ = node->line;
   constexpr absl::string_view kLarger[] = {kAccuracy, kAuc, kPrecision,
                                            kRecall,   kF1,  kR2};
   sweep.maximise = std::ranges::count(kLarger, sweep.metric) > 0;
@@ -450,11 +461,40 @@ void SweepReader::ReadCondition(const YamlNode& node, const std::string& path,
   }
   for (const std::string& one : condition.values) {
     if (std::ranges::count(other->values, one) > 0) continue;
-    Fail(node.line, path,
-         absl::StrCat(condition.key, " is never ", job::QuoteValue(one)),
-         absl::StrCat("one of ", absl::StrJoin(other->values, ", ")));
+    // The value of the list may be the one that is misspelt.
+    unmet_.push_back({node.line, path, space.size(), one});
   }
   dimension->when = std::move(condition);
+}
+
+bool SweepReader::NeverIs(const Dimension& dimension) const {
+  const Space& space = file_.sweep.space;
+  const auto index = static_cast<size_t>(&dimension - space.data());
+  if (std::ranges::count(unmet_, index, &Unmet::dimension) > 0) return true;
+  if (!dimension.when) return false;
+  const auto other =
+      std::ranges::find(space, dimension.when->key, &Dimension::key);
+  return other != space.end() && NeverIs(*other);
+}
+
+void SweepReader::CheckConditions() {
+  const Space& space = file_.sweep.space;
+  for (const Unmet& one : unmet_) {
+    const std::string& key = space[one.dimension].when->key;
+    const auto other = std::ranges::find(space, key, &Dimension::key);
+    const std::string near = job::Nearest(one.value, other->values);
+    Fail(one.line, one.path,
+         absl::StrCat(key, " is never ", job::QuoteValue(one.value)),
+         near.empty()
+             ? absl::StrCat("one of ", absl::StrJoin(other->values, ", "))
+             : absl::StrCat("{", key, ": ", near, "}, or ", one.value,
+                            " in the list of ", key));
+  }
+}
+
+void SweepReader::TellWrongMetric() {
+  if (wrong_metric_.empty()) return;
+  TellWrongMetric(v1::Job());
 }
 
 void SweepReader::CheckMethod(const Fields& top, int line) {

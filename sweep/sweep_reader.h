@@ -45,8 +45,13 @@ class SweepReader {
   void Read(const YamlNode& node, const std::string& path);
   // Once the job is known.
   void CheckJob();
+  // What is wrong only if nothing else is: a condition names a value that its
+  // key never has.
+  void CheckConditions();
   // What --set says.
   void CheckOverrides();
+  // A metric that there is not, and CheckJob did not come to it.
+  void TellWrongMetric();
   // The sweep of a job's folds alone, without a space.
   void TakeFolds();
 
@@ -68,6 +73,11 @@ class SweepReader {
   int Word(const Fields& fields, absl::string_view key,
            const std::vector<std::string>& words);
 
+  // `text`, the value of a key of the sweep, is none of these. `hint`: if none
+  // of them is near.
+  void FailWord(int line, absl::string_view key, const std::string& text,
+                const std::vector<std::string>& words, std::string hint);
+
   void ReadBudget(const Fields& top);
   void ReadHalving(const Fields& top);
   void ReadMetric(const Fields& top);
@@ -81,6 +91,10 @@ class SweepReader {
   void ReadCondition(const YamlNode& node, const std::string& path,
                      Dimension* dimension);
   void CheckMethod(const Fields& top, int line);
+  // Whether a condition of the dimension cannot hold.
+  bool NeverIs(const Dimension& dimension) const;
+  // Of the figures that the job may have.
+  void TellWrongMetric(const v1::Job& job);
 
   // Returns the text of the job with this value, without its name.
   std::string CheckValue(const Dimension& at, const std::string& value,
@@ -88,10 +102,20 @@ class SweepReader {
   void CheckEvaluations();
   void CheckFolds();
 
+  // A condition on a value that is not in the list of its key.
+  struct Unmet {
+    int line = 0;
+    std::string path;
+    size_t dimension = 0;
+    std::string value;
+  };
+
   const absl::string_view name_;
   SweepFile& file_;
   std::string path_;
   std::vector<int> lines_;  // By dimension.
+  std::vector<Unmet> unmet_;
+  std::string wrong_metric_;  // Empty: there is such a metric.
   int metric_line_ = 1;
   int halving_line_ = 1;
 };

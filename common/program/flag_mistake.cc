@@ -105,7 +105,7 @@ std::string FlagMistake(const CLI::App& app, const CLI::ParseError& error,
   const CLI::App* command = &app;
   std::string name = app.get_name();
   int next = 1;
-  for (; next < argc && command->get_require_subcommand_min() > 0; ++next) {
+  for (; next < argc; ++next) {
     const auto commands = command->get_subcommands({});
     const auto named =
         std::ranges::find(commands, std::string(argv[next]),

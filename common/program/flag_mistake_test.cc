@@ -21,6 +21,10 @@ class FlagMistakeTest : public ::testing::Test {
     run->add_option("--scale", scale_)
         ->envname("FLAG_MISTAKE_SCALE")
         ->check(CLI::NonNegativeNumber);
+    CLI::App* sweep = app_.add_subcommand("sweep");
+    sweep->add_option("SWEEP", job_);
+    sweep->add_option("--run-dir", report_);
+    sweep->add_subcommand("best")->add_option("SWEEP", job_)->required();
   }
 
   std::string Mistake(const std::vector<const char*>& arguments) {
@@ -52,6 +56,14 @@ TEST_F(FlagMistakeTest, NamesTheFlagThatIsNearest) {
             "ebb run: there is no flag --elephants");
   EXPECT_EQ(Mistake({"--wrokers", "3", "run"}),
             "ebb: there is no flag --wrokers");
+}
+
+// Bug: it named `ebb sweep`, and a flag that this has.
+TEST_F(FlagMistakeTest, NamesTheCommandBelowOneThatNeedsNone) {
+  EXPECT_EQ(Mistake({"sweep", "best", "--run-dir", "r"}),
+            "ebb sweep best: there is no flag --run-dir");
+  EXPECT_EQ(Mistake({"sweep", "a.yaml", "--run-dri", "r"}),
+            "ebb sweep: there is no flag --run-dri; is it --run-dir?");
 }
 
 TEST_F(FlagMistakeTest, SaysWhatElseIsWrongInTheWordsOfTheParser) {

@@ -238,8 +238,13 @@ v1::JobSummary SummaryOf(const SchedulerShell::Picture& picture,
   summary.set_durable_items(job.marks().durable_everywhere());
   // Ids are drawn from the clock, in microseconds.
   summary.set_submitted_unix_ms(static_cast<int64_t>(job.id().value() / 1000));
-  if (const JobWatch* watch = picture.watch.job(job.id())) {
-    summary.set_finished_unix_ms(UnixMs(watch->finished));
+  const JobPhase phase = job.state().phase;
+  if (phase == JobPhase::kCompleted || phase == JobPhase::kCancelled) {
+    // The watch looks from time to time, and may not have seen the end yet.
+    const JobWatch* watch = picture.watch.job(job.id());
+    summary.set_finished_unix_ms(
+        UnixMs(watch == nullptr ? picture.now
+                                : std::min(watch->finished, picture.now)));
   }
   return summary;
 }

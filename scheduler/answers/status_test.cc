@@ -149,6 +149,27 @@ TEST_F(StatusTest, WhatAWorkerDidBeforeTheSchedulersStartIsNoSpeed) {
   EXPECT_EQ(StatusOf(picture, job()).shares(0).examples(), 32);
 }
 
+// Bug: the end of a job that was over for less than a quarter of a second was
+// 0.
+TEST_F(StatusTest, AJobThatIsOverHasAnEndAtOnce) {
+  Ready();
+  watch_.Look(*core_, now_);
+  const auto finished = [&] {
+    return StatusOf({*core_, watch_, now_, ""}, job())
+        .summary()
+        .finished_unix_ms();
+  };
+  EXPECT_EQ(finished(), 0);
+  now_ += absl::Seconds(1);
+  SchedulerActions actions;
+  ASSERT_TRUE(core_->Cancel(job_, now_, &actions).ok());
+  EXPECT_EQ(finished(), absl::ToUnixMillis(now_));
+  const absl::Time end = now_;
+  watch_.Look(*core_, now_);
+  now_ += absl::Seconds(1);
+  EXPECT_EQ(finished(), absl::ToUnixMillis(end));
+}
+
 TEST_F(StatusTest, LossesAreThoseOfTheLatestReportOfEachEpoch) {
   Ready();
   ServerStatistics statistics = Statistics();

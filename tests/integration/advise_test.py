@@ -111,6 +111,15 @@ class AdviseTest(JobTestCase):
             self.assertEqual(process.wait(self.limit_s), 130)
             self.assertEqual(os.listdir(temporary), [])
 
+    # Bug: 200 lines were printed.
+    def test_a_trace_of_another_kind_is_told_in_few_lines(self):
+        done = self.advise("--rate", "100", "--trace", "train.csv")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        lines = done.stderr.splitlines()
+        self.assertEqual(len(lines), 11, done.stderr)
+        self.assertIn("train.csv:1: the header is ", lines[0])
+        self.assertRegex(lines[-1], r"train.csv: 3\d\d more mistakes$")
+
     def test_mistakes_are_named(self):
         os.makedirs(f"{self.data}/bad", exist_ok=True)
         with open(f"{self.data}/bad/p.csv", "w", encoding="utf-8") as file:

@@ -55,6 +55,18 @@ class ExampleRunsTest(unittest.TestCase):
             self.assertGreater(report["accuracy"], 0.6, job)
             self.assertEqual(report["epochs"], 4)
 
+    def test_transfer_of_rows(self):
+        self.environment["PATH"] = BIN + os.pathsep + os.environ["PATH"]
+        self.run_good("sh", self.example("transfer", "make_clicks.sh"))
+        self.train("clicks_old_site.yaml", "old-site", "--epochs", "1")
+        checked = self.ebb("job", "check",
+                           self.example("transfer", "clicks_new_site.yaml"))
+        self.assertIn("frozen: 1 of 3 tables, with the rows of factors",
+                      checked)
+        losses = [self.train(f"clicks_{name}.yaml", name)["test"]["loss"]
+                  for name in ("new_site", "from_nothing")]
+        self.assertLess(losses[0], losses[1] - 0.02)
+
     def test_sweep(self):
         with open(self.example("sweeps", "fashion.yaml")) as file:
             sweep = file.read()

@@ -246,6 +246,14 @@ class FoldsTest(SweepTestCase):
         self.assertIn("job.yaml:4: data", said)
         self.assertIn("has no example of the class 2, which has 4; take fewer "
                       "folds, or leave the class out", said)
+        # Bug: it named data.train.
+        with open(os.path.join(folder, "groups.yaml"), "w") as file:
+            file.write(JOB.replace("validate: 5",
+                                   "validate:\n  folds: 5\n  group: usr"))
+        said = self.run_ebb(folder, "run", "groups.yaml", "--run-dir", "run",
+                            rc=2)
+        self.assertIn("groups.yaml:11: validate.group: ", said)
+        self.assertIn("usr", said)
         # Bug: a cluster was started, and a file of its folder was named.
         said = self.run_ebb(folder, "run", "job.yaml", "--set",
                             "data.train.csv=none.csv", "--run-dir", "run",

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import unittest
 
 from daemons import wait_until
@@ -52,6 +53,8 @@ class SweepTest(SweepTestCase):
             self.assertNotEqual(one["state"], "running", trials)
             if one["state"] == "complete":
                 self.assertEqual(one["examples"], 4 * EXAMPLES, one)
+                # Bug: the last trial had no time.
+                self.assertGreater(one["seconds"], 0, one)
         return trials
 
     def test_the_same_seed_gives_the_same_trials(self):
@@ -70,19 +73,38 @@ class SweepTest(SweepTestCase):
 
     def test_every_trial_counts_once_whatever_is_killed(self):
         folder = self.copy_of_data()
+        began = time.monotonic()
         process = self.start(folder, batch_time="10ms")
         self.wait_for_trials(process, folder, 1)
         process.kill()  # The daemons end with it.
         process.wait()
+        alive = time.monotonic() - began
+        known = {one["trial"]: one["seconds"] for one in self.trials(folder)
+                 if one["state"] == "complete"}
         before = {one["trial"]: (one["job"], one["set"])
                   for one in self.trials(folder)}
+        # Nothing trains meanwhile.
+        dead = time.monotonic() + 2 * alive
+        wait_until(lambda: time.monotonic() > dead, lambda: "", self.limit_s,
+                   0.05)
+        began = time.monotonic()
         process = self.start(folder, "--resume", batch_time="10ms")
         self.wait_for_trials(process, folder, 3)
         self.kill_scheduler(process)
         self.assertEqual(process.wait(self.limit_s), 0, self.said(folder))
+        alive += time.monotonic() - began
         self.assertIn("scheduler ended without being told to",
                       self.said(folder))
         trials = self.check_counted_once(folder, 8)
+        # Bug: the time for which the sweep was dead counted.
+        for number, seconds in known.items():
+            self.assertEqual(trials[number]["seconds"], seconds)
+        for one in trials:
+            self.assertLess(one["seconds"], alive, trials)
+        with open(os.path.join(folder, "run/trials.csv")) as file:
+            rows = [*csv.DictReader(file)]
+        self.assertEqual([float(row["seconds"]) for row in rows],
+                         [one["seconds"] for one in trials])
         for number, (job, choices) in before.items():
             self.assertEqual(trials[number]["job"], job)
             self.assertEqual(trials[number]["set"], choices)
@@ -294,6 +316,13 @@ class SweepTest(SweepTestCase):
         found = ebb("ask", "study.yaml", "--list")
         self.assertEqual([one["value"] for one in found["trials"]], values)
         self.assertEqual(found["best"], values.index(min(values)))
+        best = ebb("best", "study.yaml")
+        self.assertEqual(best["trial"], found["best"])
+        self.assertEqual(best["value"], min(values))
+        self.assertEqual(best["set"], found["trials"][found["best"]]["set"])
+        self.assertEqual(best, ebb("best", "study.yaml", "--study",
+                                   "mine.study"))
+        self.assertIsNone(found["trials"][0]["seconds"])
         said = self.run_ebb(folder, "sweep", "ask", "study.yaml", "--study",
                             "study.yaml", rc=1)
         self.assertIn("study.yaml:1: the line is no JSON object", said)
@@ -306,6 +335,49 @@ class SweepTest(SweepTestCase):
         self.assertIn("sweep.yaml:16: sweep.space.train.btch: train has no "
                       "such key\n  hint: train.batch", said)
         self.assertFalse(os.path.exists(os.path.join(folder, "runs")))
+
+    def test_a_folder_that_is_wrong_is_told(self):
+        folder = self.copy_of_data()
+        # Bug: `ebb sweep --help` was named.
+        said = self.run_ebb(folder, "sweep", "best", "--run-dir", "none", rc=2)
+        self.assertIn("none: there is no such folder\nhint: `ebb sweep` keeps",
+                      said)
+        said = self.run_ebb(folder, "sweep", "best", "sweep.yaml", "--study",
+                            "none.study", rc=2)
+        self.assertIn("none.study: there is no such study\nhint: ", said)
+        self.assertFalse(os.path.exists(os.path.join(folder, "none.study")))
+        said = self.run_ebb(folder, "sweep", "best", rc=2)
+        self.assertIn("SWEEP is required", said)
+        said = self.run_ebb(folder, "sweep", "sweep.yaml", "--resume",
+                            "--run-dir", "none", rc=2)
+        self.assertIn("there is no folder none with a run to go on with", said)
+        self.assertFalse(os.path.exists(os.path.join(folder, "none")))
+        os.makedirs(os.path.join(folder, "run/state"))
+        said = self.run_ebb(folder, "sweep", "sweep.yaml", "--resume",
+                            "--run-dir", "run", rc=2)
+        self.assertIn("run holds no sweep: it has no trials/", said)
+        self.assertEqual(os.listdir(os.path.join(folder, "run")), ["state"])
+
+    # Bug: a cluster was started first, and the hint was `ebb forget`.
+    def test_another_space_does_not_go_on_in_the_folder(self):
+        folder = self.copy_of_data()
+        process = self.start(folder, batch_time="10ms")
+        self.wait_for_trials(process, folder, 1)
+        process.kill()
+        process.wait()
+        logs = os.path.join(folder, "run/logs")
+        before = {name: os.path.getsize(os.path.join(logs, name))
+                  for name in os.listdir(logs)}
+        with open(os.path.join(folder, "sweep.yaml"), "w") as file:
+            file.write(SWEEP.replace("[0.001, 1]", "[0.001, 2]"))
+        said = self.run_ebb(folder, "sweep", "sweep.yaml", "--resume",
+                            "--run-dir", "run", rc=2)
+        self.assertIn("run holds a sweep of another space, method, seed, "
+                      "metric or job\nhint: go on with the same sweep file",
+                      said)
+        self.assertEqual(
+            {name: os.path.getsize(os.path.join(logs, name))
+             for name in os.listdir(logs)}, before)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class TraceReader {
            absl::StrCat("the header ", kHeader,
                         ", then a line like 0,add,node1 for each event"));
     }
-    if (!mistakes_.empty()) return job::ToStatus(mistakes_);
+    if (!mistakes_.empty()) return mistakes_.Status();
     trace_.duration = trace_.events.back().at;
     const double seconds = absl::ToDoubleSeconds(trace_.duration);
     trace_.mean_nodes = seconds > 0 ? node_seconds_ / seconds
@@ -76,11 +76,9 @@ class TraceReader {
     return std::move(trace_);
   }
 
-  bool full() const { return mistakes_.size() >= job::kMaxMistakes; }
-
  private:
   void Fail(std::string what, std::string hint) {
-    mistakes_.push_back(
+    mistakes_.Add(
         {{std::string(file_), line_}, "", std::move(what), std::move(hint)});
   }
 
@@ -152,7 +150,7 @@ class TraceReader {
   std::map<std::string, int> there_;  // Nodes, and the lines of their adding.
   double node_seconds_ = 0;
   Trace trace_;
-  std::vector<job::Mistake> mistakes_;
+  job::FirstMistakes mistakes_;
 };
 
 // --- Making -----------------------------------------------------------------
@@ -272,7 +270,6 @@ absl::StatusOr<Trace> ReadTrace(absl::string_view text,
   absl::ConsumePrefix(&text, "\xef\xbb\xbf");  // A mark of UTF-8.
   TraceReader reader(file_name);
   for (const absl::string_view line : absl::StrSplit(text, '\n')) {
-    if (reader.full()) break;
     reader.TakeLine(line);
   }
   return reader.Finish();

@@ -35,8 +35,8 @@ struct Trace {
 
 // Reads CSV with the header `t_s,op,node`: seconds that never fall, add or
 // remove, any name. Lines end with LF or CRLF; empty ones are passed over.
-// InvalidArgument names all mistakes with `file_name`, line and what would be
-// right.
+// InvalidArgument names the first few mistakes with `file_name`, line and what
+// would be right, and says how many more there are.
 absl::StatusOr<Trace> ReadTrace(absl::string_view text,
                                 absl::string_view file_name);
 

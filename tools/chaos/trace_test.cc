@@ -56,15 +56,13 @@ TEST(ReadTraceTest, TakesCrlfEmptyLinesAndAMark) {
   EXPECT_EQ(trace.events[0].node, "a");
 }
 
-TEST(ReadTraceTest, NamesAllMistakesWithTheirLines) {
+TEST(ReadTraceTest, NamesMistakesWithTheirLines) {
   EXPECT_EQ(WhyNot("t_s,op,node\n"
                    "0,add,a\n"
                    "1,add,a\n"
                    "soon,add,b\n"
                    "3,drop,c\n"
-                   "2,remove,d\n"
-                   "4,add\n"
-                   "-1,add,\n"),
+                   "2,remove,d\n"),
             "t.csv:3: node: \"a\" is there since line 2\n"
             "  hint: remove it first, or name another\n"
             "t.csv:4: t_s: \"soon\" is no number of seconds within a year\n"
@@ -74,12 +72,15 @@ TEST(ReadTraceTest, NamesAllMistakesWithTheirLines) {
             "t.csv:6: t_s: \"2\" is before 3, the time of an event above it\n"
             "  hint: sort the lines by time\n"
             "t.csv:6: node: \"d\" is removed but is not there\n"
-            "  hint: add it in a line before\n"
-            "t.csv:7: has 2 fields, not 3\n"
+            "  hint: add it in a line before");
+  EXPECT_EQ(WhyNot("t_s,op,node\n"
+                   "4,add\n"
+                   "-1,add,\n"),
+            "t.csv:2: has 2 fields, not 3\n"
             "  hint: time, operation, node: 60,remove,node1\n"
-            "t.csv:8: t_s: \"-1\" is no number of seconds within a year\n"
+            "t.csv:3: t_s: \"-1\" is no number of seconds within a year\n"
             "  hint: seconds since the trace began: 60 or 61.5\n"
-            "t.csv:8: node: is empty\n"
+            "t.csv:3: node: is empty\n"
             "  hint: a name, like node1");
 }
 
@@ -111,12 +112,14 @@ TEST(ReadTraceTest, RefusesWhatIsNoText) {
   EXPECT_THAT(WhyNot("t_s,op,node\n0,add,\xff\n"), HasSubstr("not UTF-8"));
 }
 
-TEST(ReadTraceTest, StopsAfterAHundredMistakes) {
+// Bug: of a file of another kind, 200 lines were printed.
+TEST(ReadTraceTest, NamesTheFirstMistakesAndHowManyMoreThereAre) {
   std::string text = "t_s,op,node\n";
   for (int i = 0; i < 1000; ++i) absl::StrAppend(&text, "x,add,a", i, "\n");
   const std::string why = WhyNot(text);
-  EXPECT_THAT(why, HasSubstr("t.csv:101:"));
-  EXPECT_THAT(why, testing::Not(HasSubstr("t.csv:102:")));
+  EXPECT_THAT(why, HasSubstr("t.csv:6:"));
+  EXPECT_THAT(why, testing::Not(HasSubstr("t.csv:7:")));
+  EXPECT_THAT(why, testing::EndsWith("\nt.csv: 995 more mistakes"));
 }
 
 TEST(EventsOfTest, NodesBecomeWorkersInTheOrderOfTheirFirstAppearance) {

@@ -13,6 +13,10 @@ namespace {
 // A draw looks at so many times the time that is expected, and at a day more.
 constexpr double kPatience = 4;
 constexpr double kMoreHours = 24;
+// It plans the market for so many times the expected time at first, and for so
+// many times longer each time that this does not suffice.
+constexpr double kPlanned = 1.25;
+constexpr double kLonger = 4;
 // Bounds the work for a large market that is lost often.
 constexpr double kMostEvents = 2e6;
 constexpr int64_t kFewestDraws = 20;
@@ -34,6 +38,7 @@ double DrawNormal(sim::Rng* rng) {
 struct End {
   double hours = std::numeric_limits<double>::infinity();
   double machine_hours = 0;
+  bool is_known() const { return std::isfinite(hours); }
 };
 
 End EndOf(const sim::Churn& churn, double need, double length) {
@@ -56,6 +61,20 @@ End EndOf(const sim::Churn& churn, double need, double length) {
   }
   if (until(length)) return {now, done};
   return {.machine_hours = done};
+}
+
+// The market is planned no further than the work needs. The events of a shorter
+// plan are the first ones of a longer one, so the end is the same.
+End EndOf(const sim::ChurnRates& rates, int64_t workers, double need,
+          double length, const sim::Rng& rng) {
+  double planned = kPlanned * need / static_cast<double>(workers);
+  for (;; planned *= kLonger) {
+    const double until = std::min(planned, length);
+    End end = EndOf(sim::PlanChurn(rates, static_cast<int>(workers),
+                                   absl::Hours(until), rng),
+                    need, until);
+    if (end.is_known() || until == length) return end;
+  }
 }
 
 Spread SpreadOf(std::vector<double> draws) {
@@ -91,8 +110,7 @@ Offer OfferOf(const MachineKinds& kinds, int kind, int64_t workers,
   const double load = absl::ToDoubleHours(work.load);
   const double length =
       kPatience * need / static_cast<double>(workers) + kMoreHours;
-  const double events =
-      2 * static_cast<double>(workers) * rates.losses_per_worker_hour * length;
+  const double events = 2 * rates.losses_per_worker_hour * kPlanned * need;
   const int64_t draws = std::clamp<int64_t>(
       events > 0 ? static_cast<int64_t>(kMostEvents / events) : options.draws,
       std::min(kFewestDraws, options.draws), options.draws);
@@ -102,9 +120,7 @@ Offer OfferOf(const MachineKinds& kinds, int kind, int64_t workers,
     sim::Rng rng(options.seed + static_cast<uint64_t>(draw));
     const double factor =
         std::max(kLeastFactor, 1 + work.rate_error * DrawNormal(&rng));
-    const sim::Churn churn = sim::PlanChurn(rates, static_cast<int>(workers),
-                                            absl::Hours(length), rng);
-    End end = EndOf(churn, need / factor, length);
+    End end = EndOf(rates, workers, need / factor, length, rng);
     end.hours += load;
     end.machine_hours += load * static_cast<double>(workers);
     const double paid = std::min(end.hours, length);

@@ -118,6 +118,17 @@ TEST(AdviceTest, AChanceIsAShareOfTheDraws) {
   EXPECT_LT(offer.in_time, 0.9);
 }
 
+// A market that has none of its machines for long is planned further.
+TEST(AdviceTest, WhatTakesLongerThanIsExpectedEndsAllTheSame) {
+  AdviceOptions options{.goodput = AllCounts};
+  options.market = {.bulk = 1, .away = absl::Hours(20)};
+  MeasuredWork work = Work();
+  work.rate_error = 0.5;
+  const Offer offer = WithWorkers(Offers(Kinds(3), work, options), 1);
+  EXPECT_TRUE(std::isfinite(offer.hours.high));
+  EXPECT_GT(offer.hours.high, 1.25 * kHours);
+}
+
 TEST(AdviceTest, TheSameSeedGivesTheSame) {
   AdviceOptions options{.goodput = AllCounts};
   options.market = {.bulk = 2, .away = absl::Minutes(30)};

@@ -1,11 +1,8 @@
 // `ebb advise`.
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -14,14 +11,13 @@
 #include <utility>
 #include <vector>
 
-#include "absl/cleanup/cleanup.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "common/status_macros.h"
 #include "tools/command/command.h"
 #include "tools/ebb/advise/advice.h"
+#include "tools/ebb/advise/goodputs.h"
 #include "tools/ebb/advise/local_speed.h"
 #include "tools/ebb/advise/machine_kinds.h"
 #include "tools/ebb/job/job_flags.h"
@@ -29,21 +25,16 @@
 #include "tools/ebb/job/submission.h"
 #include "tools/ebb/sim/market_flags.h"
 #include "tools/files/files.h"
-#include "tools/process/child_process.h"
 #include "tools/process/signals.h"
 #include "tools/text/console.h"
 #include "tools/text/json.h"
-#include "tools/text/read_json.h"
 
 namespace ebb::tools {
 namespace {
 
 constexpr int kShownOffers = 12;
-// What is simulated of a market: losses and batches at most, workers at most.
-constexpr char kSimulatedLosses[] = "20";
-constexpr char kSimulatedBatches[] = "20000";
+// The goodput hardly depends on how many workers there are.
 constexpr int64_t kSimulatedWorkers = 10;
-constexpr absl::Duration kLook = absl::Milliseconds(20);
 
 struct AdviseFlags {
   JobFlags job;
@@ -126,86 +117,31 @@ absl::Status Measure(const AdviseFlags& flags, SignalWaiter* signals,
   return absl::OkStatus();
 }
 
-// What `ebb sim --report` finds for this job on such machines.
-absl::StatusOr<double> SimulatedGoodput(const WorkerKind& kind,
-                                        const sim::ChurnRates& rates,
-                                        const Basis& basis, uint64_t seed,
-                                        SignalWaiter* signals) {
-  Say(absl::StrCat("simulating ", kind.name));
-  std::string log =
-      (std::filesystem::temp_directory_path() / "ebb-advise-XXXXXX").string();
-  const int fd = mkstemp(log.data());
-  if (fd < 0) return absl::ErrnoToStatus(errno, log);
-  close(fd);
-  const absl::Cleanup remove = [&log] { unlink(log.c_str()); };
-  // The simulator knows nothing shorter.
-  constexpr absl::Duration kShortest = absl::Milliseconds(1);
-  const double rate = basis.work.rate * kind.speed;
-  const absl::Duration batch =
-      std::max(kShortest, absl::Seconds(basis.example_batch / rate));
-  const absl::Duration item =
-      std::max(batch, absl::Seconds(basis.example_item / rate));
-  const int64_t workers =
-      std::min({kSimulatedWorkers, kind.most, basis.work.most_workers});
-  const auto seconds = [](absl::Duration d) {
-    return absl::StrFormat("%.6fs", absl::ToDoubleSeconds(d));
+// The goodput of each kind, of this job on such machines.
+absl::Status Simulate(const AdviseFlags& flags, SignalWaiter* signals,
+                      Basis* basis) {
+  std::vector<SimulatedCluster> clusters;
+  for (const WorkerKind& kind : basis->kinds.workers) {
+    const double rate = basis->work.rate * kind.speed;
+    clusters.push_back({
+        .name = kind.name,
+        .workers =
+            std::min({kSimulatedWorkers, kind.most, basis->work.most_workers}),
+        .rates = RatesOf(kind, basis->market.rates),
+        .batch = absl::Seconds(basis->example_batch / rate),
+        .item = absl::Seconds(basis->example_item / rate),
+        .load = basis->work.load,
+    });
+  }
+  GoodputOptions options = {.program_folder = ProgramFolder(),
+                            .seed = flags.seed};
+  options.progress = [](size_t over, size_t all) {
+    Say(absl::StrCat("simulating kinds of machines: ", over, " of ", all,
+                     " done"));
   };
-  absl::StatusOr<ChildProcess> child = ChildProcess::Start(
-      {.argv = {ProgramFolder() + "/ebb-sim",
-                "sim",
-                "--report",
-                "--json",
-                "--seed",
-                absl::StrCat(seed),
-                "--workers",
-                absl::StrCat(workers),
-                "--hazard",
-                absl::StrCat(rates.losses_per_worker_hour),
-                "--bulk",
-                absl::StrCat(rates.bulk),
-                "--away",
-                seconds(rates.away),
-                "--batch-time",
-                seconds(batch),
-                "--item-time",
-                seconds(item),
-                "--load-time",
-                seconds(std::max(kShortest, basis.work.load)),
-                "--losses",
-                kSimulatedLosses,
-                "--most-batches",
-                kSimulatedBatches},
-       .log = log});
-  if (!child.ok()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        child.status().message(),
-        "\nhint: `ebb sim` is a program of its own: build it beside ebb (ninja "
-        "-C build ebb-sim), or install the package"));
-  }
-  while (!child->Poll()) {
-    if (signals->Wait(kLook).interrupts > 0) {
-      return absl::AbortedError("interrupted");
-    }
-  }
-  const std::string text = ReadFile(log).value_or("");
-  if (!child->Poll()->clean()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(kind.name, " cannot be simulated: ", text));
-  }
-  EBB_ASSIGN_OR_RETURN(const google::protobuf::Struct report,
-                       ParseJsonObject(text, "what ebb sim --report printed"));
-  const auto& rows = ListIn(report, "rows");
-  if (rows.values_size() != 1) {
-    return absl::InternalError("ebb sim --report printed no row");
-  }
-  const double goodput = NumberIn(rows.values(0).struct_value(), "goodput", 0);
-  if (!(goodput > 0)) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "on ", kind.name,
-        " nothing would be done: its machines are lost before they have loaded "
-        "the data; compare its losses with the time to load"));
-  }
-  return std::min(goodput, 1.0);
+  EBB_ASSIGN_OR_RETURN(basis->goodputs,
+                       SimulateGoodputs(clusters, options, signals));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Basis> Prepare(const AdviseFlags& flags) {
@@ -221,6 +157,7 @@ absl::StatusOr<Basis> Prepare(const AdviseFlags& flags) {
   EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(flags.prices));
   EBB_ASSIGN_OR_RETURN(basis.kinds, ReadMachineKinds(text, flags.prices));
   EBB_ASSIGN_OR_RETURN(basis.market, ChooseMarket(flags.market));
+  Say("reading the data");
   EBB_ASSIGN_OR_RETURN(basis.job, PrepareJob(flags.job.Choice()));
   const JobPlan& plan = basis.job.record.plan;
   basis.work.examples = ExamplesOf(plan);
@@ -234,13 +171,7 @@ absl::StatusOr<Basis> Prepare(const AdviseFlags& flags) {
     basis.work.server_seconds = kServerShare * basis.kinds.server.processors /
                                 (*flags.workers_per_server * basis.work.rate);
   }
-  for (const WorkerKind& kind : basis.kinds.workers) {
-    EBB_ASSIGN_OR_RETURN(
-        const double goodput,
-        SimulatedGoodput(kind, RatesOf(kind, basis.market.rates), basis,
-                         flags.seed, &signals));
-    basis.goodputs.push_back(goodput);
-  }
+  EBB_RETURN_IF_ERROR(Simulate(flags, &signals, &basis));
   Say("");
   return basis;
 }

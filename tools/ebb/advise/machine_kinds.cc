@@ -49,15 +49,15 @@ class Reader {
       Fail("the table has no machine for servers",
            "add a row like steady,server,0.20,8,,");
     }
-    if (!mistakes_.empty()) return job::ToStatus(mistakes_);
+    if (!mistakes_.empty()) return mistakes_.Status();
     return std::move(kinds_);
   }
 
  private:
-  bool full() const { return mistakes_.size() >= job::kMaxMistakes; }
+  bool full() const { return kinds_.workers.size() > kMostKinds; }
 
   void Fail(std::string what, std::string hint) {
-    mistakes_.push_back(
+    mistakes_.Add(
         {{std::string(file_), line_}, "", std::move(what), std::move(hint)});
   }
 
@@ -139,7 +139,7 @@ class Reader {
   int line_ = 0;
   bool has_header_ = false, has_server_ = false;
   MachineKinds kinds_;
-  std::vector<job::Mistake> mistakes_;
+  job::FirstMistakes mistakes_;
 };
 
 }  // namespace

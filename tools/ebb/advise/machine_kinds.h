@@ -41,7 +41,8 @@ struct MachineKinds {
 // Reads CSV with the header above. `role` is worker or server, and one row is
 // the server's. `speed`, `losses` and `most` may be empty. Lines end with LF or
 // CRLF; empty ones and those that begin with # are passed over. InvalidArgument
-// names all mistakes with `file_name`, line and what would be right.
+// names the first few mistakes with `file_name`, line and what would be right,
+// and says how many more there are.
 absl::StatusOr<MachineKinds> ReadMachineKinds(absl::string_view text,
                                               absl::string_view file_name);
 

@@ -30,6 +30,20 @@ void Open(data::SourceSpec spec, absl::string_view path, Draft* draft) {
   draft->Fail(data::OpenReader(spec, draft->open).status(), path);
 }
 
+// The key that is wrong if the training data cannot be loaded.
+absl::string_view KeyOfTrainingData(const Draft& draft) {
+  constexpr absl::string_view kTrain = "data.train";
+  constexpr absl::string_view kGroup = "validate.group";
+  if (!draft.full.validate().has_group()) return kTrain;
+  data::SourceSpec spec =
+      worker::TrainingSource(draft.full, data::LabelKind::kReal);
+  spec.standardise = false;
+  // The file can be read, but it has no such column.
+  if (data::OpenReader(spec, draft.open).ok()) return kTrain;
+  spec.split.reset();
+  return data::OpenReader(spec, draft.open).ok() ? kGroup : kTrain;
+}
+
 // Test data where nothing is known of the training data.
 void OpenTestData(Draft* draft) {
   const v1::Data& data = draft->full.data();
@@ -79,7 +93,7 @@ job::JobFacts ReadData(const std::vector<std::string>& folders, Draft* draft) {
   job::JobFacts out;
   auto train = worker::LoadTrainingData(draft->full, draft->open);
   if (!train.ok()) {
-    draft->Fail(train.status(), "data.train");
+    draft->Fail(train.status(), KeyOfTrainingData(*draft));
     OpenTestData(draft);
     return out;
   }

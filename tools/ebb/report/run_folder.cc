@@ -177,8 +177,14 @@ absl::StatusOr<RunFolder> RunFolder::Open(absl::string_view name,
     }
     chosen = NameOf(name, number);
   }
-  EBB_ASSIGN_OR_RETURN(RunFolder run, Lock(chosen));
   std::error_code error;
+  if (!fs::exists(chosen, error)) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no folder ", chosen,
+                     " with a run to go on with\nhint: --run-dir names the "
+                     "folder of a run; without --resume a new one begins"));
+  }
+  EBB_ASSIGN_OR_RETURN(RunFolder run, Lock(chosen));
   if (!fs::is_directory(run.File("state"), error)) {
     return absl::NotFoundError(
         absl::StrCat(chosen, " holds no run: it has no state/"));

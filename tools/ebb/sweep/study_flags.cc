@@ -5,11 +5,9 @@
 
 namespace ebb::tools {
 
-void AddStudyFlags(CLI::App* command, StudyFlags* flags) {
-  command
-      ->add_option("SWEEP", flags->sweep,
-                   "Sweep file; it may name no job, if a program trains")
-      ->required();
+void AddStudyFlags(CLI::App* command, StudyFlags* flags,
+                   const std::string& words) {
+  command->add_option("SWEEP", flags->sweep, words)->required();
   command
       ->add_option("--set", flags->set,
                    "KEY=VALUE: set a key of the job in every trial; may be "
@@ -19,13 +17,16 @@ void AddStudyFlags(CLI::App* command, StudyFlags* flags) {
                       "File that keeps the study (NAME.study)");
 }
 
+std::string StudyPath(const StudyFlags& flags, const sweep::SweepFile& file) {
+  return flags.study.empty() ? absl::StrCat(file.sweep.name, ".study")
+                             : flags.study;
+}
+
 absl::Status OpenStudy::Open(const StudyFlags& flags) {
   file = sweep::ReadStudyFile(flags.sweep, flags.set);
   if (!file.ok()) return job::ToStatus(file.mistakes);
-  const std::string path = flags.study.empty()
-                               ? absl::StrCat(file.sweep.name, ".study")
-                               : flags.study;
-  EBB_ASSIGN_OR_RETURN(journal, StudyJournal::Open(file, path));
+  EBB_ASSIGN_OR_RETURN(journal,
+                       StudyJournal::Open(file, StudyPath(flags, file)));
   return absl::OkStatus();
 }
 

@@ -1,4 +1,4 @@
-// How `ebb sweep ask` and `ebb sweep tell` name a study.
+// How `ebb sweep ask`, `tell` and `best` name a study.
 #ifndef EBB_TOOLS_EBB_SWEEP_STUDY_FLAGS_H_
 #define EBB_TOOLS_EBB_SWEEP_STUDY_FLAGS_H_
 
@@ -19,7 +19,11 @@ struct StudyFlags {
   std::vector<std::string> set;
   std::string study;  // Empty: NAME.study.
 };
-void AddStudyFlags(CLI::App* command, StudyFlags* flags);
+void AddStudyFlags(CLI::App* command, StudyFlags* flags,
+                   const std::string& words =
+                       "Sweep file; it may name no job, if a program trains");
+// The file that keeps the study of a sweep file.
+std::string StudyPath(const StudyFlags& flags, const sweep::SweepFile& file);
 
 struct OpenStudy {
   sweep::SweepFile file;

@@ -18,27 +18,40 @@
 #include "sweep/trial_file.h"
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/access_flags.h"
+#include "tools/ebb/sweep/study_flags.h"
+#include "tools/ebb/sweep/study_journal.h"
 #include "tools/ebb/sweep/trial_jobs.h"
 #include "tools/files/files.h"
+#include "tools/text/json.h"
 
 namespace ebb::tools {
 
 namespace {
 
 struct BestFlags {
-  std::string sweep;
-  std::vector<std::string> set;
+  StudyFlags study;
+  std::string folder;
   ClusterAccess access;
 };
 
 absl::StatusOr<std::string> BestOfFolder(const std::string& folder) {
-  const std::string path = absl::StrCat(folder, "/best.yaml");
   std::error_code error;
+  if (!std::filesystem::is_directory(folder, error)) {
+    return absl::NotFoundError(absl::StrCat(
+        folder,
+        ": there is no such folder\nhint: `ebb sweep` keeps a sweep in "
+        "runs/NAME-N, or where its --run-dir says"));
+  }
+  const std::string path = absl::StrCat(folder, "/best.yaml");
   if (std::filesystem::exists(path, error)) return ReadFile(path);
+  if (!std::filesystem::is_directory(absl::StrCat(folder, "/trials"), error)) {
+    return absl::NotFoundError(
+        absl::StrCat(folder, " holds no sweep: it has no trials/"));
+  }
   return absl::NotFoundError(absl::StrCat(
       folder,
-      " has no best.yaml: it is no folder of a sweep, or none of its "
-      "trials has a result yet"));
+      " has no best.yaml: no trial of the sweep has a result yet, or it trains "
+      "the folds of one job, of which none is the best"));
 }
 
 // The runs/NAME-N with the highest N.
@@ -57,17 +70,61 @@ absl::StatusOr<std::string> NewestRun(const std::string& name) {
   if (highest > 0) return absl::StrCat("runs/", name, "-", highest);
   return absl::NotFoundError(
       absl::StrCat("there is no runs/", name,
-                   "-N here. Name the folder of the sweep, or "
-                   "with --scheduler the cluster on which it ran"));
+                   "-N here\nhint: --run-dir names the folder of the sweep, "
+                   "--scheduler the cluster on which it ran, and --study the "
+                   "file of a study"));
+}
+
+// Of the trials that a program asked for: the job file of the best, or its
+// choices where the sweep file names no job.
+absl::StatusOr<std::string> BestOfStudy(const sweep::SweepFile& file,
+                                        const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) {
+    return absl::NotFoundError(absl::StrCat(
+        path,
+        ": there is no such study\nhint: `ebb sweep ask` begins one, in "
+        "NAME.study or where its --study says"));
+  }
+  EBB_ASSIGN_OR_RETURN(const auto journal, StudyJournal::Open(file, path));
+  const std::vector<sweep::Trial>& trials = journal->trials();
+  const auto best = sweep::BestOf(trials);
+  if (!best) {
+    return absl::NotFoundError(
+        absl::StrCat("no trial of the study ", path, " has a result yet"));
+  }
+  const sweep::Trial& trial = trials[*best];
+  if (!file.job_file.empty()) {
+    return sweep::BestFile(file, trial.number, trial.choices);
+  }
+  Json line = Json::Object();
+  line["trial"] = trial.number;
+  line["value"] = sweep::Directed(file.sweep, *sweep::ResultOf(trial));
+  line["set"] = Json::Object();
+  for (const auto& [key, value] : trial.choices) line["set"][key] = value;
+  return absl::StrCat(line.ToLine(), "\n");
 }
 
 absl::StatusOr<std::string> Best(BestFlags& flags, bool cluster) {
-  std::error_code error;
-  if (std::filesystem::is_directory(flags.sweep, error)) {
-    return BestOfFolder(flags.sweep);
+  const StudyFlags& study = flags.study;
+  if (!flags.folder.empty()) return BestOfFolder(flags.folder);
+  if (study.sweep.empty()) {
+    return absl::InvalidArgumentError(
+        "SWEEP is required: a sweep file, or the folder of a sweep");
   }
-  const sweep::SweepFile file = sweep::ReadSweepFile(flags.sweep, flags.set);
+  std::error_code error;
+  if (std::filesystem::is_directory(study.sweep, error)) {
+    return BestOfFolder(study.sweep);
+  }
+  // Only a study needs no job.
+  const bool may_be_study = !cluster || !study.study.empty();
+  const sweep::SweepFile file =
+      may_be_study ? sweep::ReadStudyFile(study.sweep, study.set)
+                   : sweep::ReadSweepFile(study.sweep, study.set);
   if (!file.ok()) return job::ToStatus(file.mistakes);
+  if (!study.study.empty() || file.job_file.empty()) {
+    return BestOfStudy(file, StudyPath(study, file));
+  }
   if (!cluster) {
     EBB_ASSIGN_OR_RETURN(const std::string folder, NewestRun(file.sweep.name));
     return BestOfFolder(folder);
@@ -93,20 +150,19 @@ void AddSweepBestCommand(CLI::App* parent, int* exit_code) {
   const auto flags = std::make_shared<BestFlags>();
   CLI::App* command =
       parent->add_subcommand("best", "Prints the job file of the best trial");
-  command
-      ->add_option("SWEEP", flags->sweep,
-                   "Sweep file, or the folder of a sweep")
-      ->required();
-  command
-      ->add_option("--set", flags->set,
-                   "KEY=VALUE: as `ebb sweep` was given it; may be repeated")
-      ->allow_extra_args(false);
+  AddStudyFlags(command, &flags->study, "Sweep file, or the folder of a sweep");
+  command->get_option("SWEEP")->required(false);
+  CLI::Option* folder = command->add_option(
+      "--run-dir", flags->folder, "Folder of the sweep (the newest run)");
+  command->get_option("--study")->excludes(folder);
   AddAccessFlags(command, &flags->access);
   command->footer(R"(
 The best is the complete trial with the best result. Without --scheduler it is
-that of the folder, or of the newest run of the sweep.
-Example:
-  ebb sweep best examples/sweeps/fashion.yaml | ebb run -)");
+that of the folder, or of the newest run of the sweep. Of a study, which `ebb
+sweep ask` keeps, it prints the choices if the sweep file names no job.
+Examples:
+  ebb sweep best examples/sweeps/fashion.yaml | ebb run -
+  ebb sweep best --run-dir runs/fashion-sweep-1)");
   command->callback([command, flags, exit_code] {
     const auto text =
         Best(*flags, command->get_option("--scheduler")->count() > 0);

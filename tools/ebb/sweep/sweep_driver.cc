@@ -31,6 +31,7 @@
 #include "tools/ebb/run/local_cluster.h"
 #include "tools/ebb/sweep/sweep_page.h"
 #include "tools/ebb/sweep/sweep_table.h"
+#include "tools/ebb/sweep/trial_clock.h"
 #include "tools/ebb/sweep/trial_jobs.h"
 #include "tools/files/files.h"
 #include "tools/process/reserved_port.h"
@@ -51,6 +52,9 @@ constexpr absl::Duration kLook = absl::Milliseconds(100);
 // A cluster may be shared, and each look asks for all of its jobs.
 constexpr absl::Duration kLookAtCluster = absl::Seconds(1);
 constexpr size_t kLiveRows = 20;
+// In the folder of the sweep: how long its trials have trained.
+constexpr char kTimes[] = "times";
+constexpr absl::Duration kKeepTimes = absl::Seconds(1);
 
 // "optimizer.rate 0.1, train.batch 32".
 std::string SettingText(const sweep::Choices& choices) {
@@ -125,7 +129,8 @@ class SweepDriver {
         facts_(facts),
         first_(std::move(first)),
         local_(options.scheduler.empty()),
-        console_(DetectConsole()) {}
+        console_(DetectConsole()),
+        clock_(/*outlive=*/!local_) {}
 
   absl::StatusOr<SweepResult> Run();
 
@@ -138,6 +143,8 @@ class SweepDriver {
   void NoteChanges(const std::vector<Trial>& trials);
   // What came of the trials, into the folder. Only when it has changed.
   absl::Status WriteResults();
+  // What the clock knows, into the folder: at once, or after a second at most.
+  absl::Status KeepTimes(bool at_once);
   void Show();
   void ClearTable();
   void Say(absl::string_view line);
@@ -168,6 +175,9 @@ class SweepDriver {
   std::unique_ptr<LocalCluster> cluster_;
   std::unique_ptr<TrialJobs> jobs_;
   std::vector<Trial> trials_;
+  TrialClock clock_;
+  std::string kept_times_;              // As of the last KeepTimes.
+  absl::Time times_kept_;               // When that was.
   std::map<int64_t, TrialState> seen_;  // By trial.
   std::set<int64_t> refused_;  // Submitted, and there was such a job already.
   std::string written_;        // The CSV as of the last WriteResults.
@@ -215,6 +225,8 @@ std::string SweepDriver::Description() const {
 }
 
 absl::StatusOr<SweepResult> SweepDriver::Run() {
+  // A sweep of an older ebb has none.
+  clock_.Restore(ReadFile(folder_.File(kTimes)).value_or(""));
   Say(absl::StrCat(Paint(console_, Ink::kBold, sweep_.name), ": ",
                    Description()));
   absl::Status status;
@@ -237,7 +249,8 @@ absl::StatusOr<SweepResult> SweepDriver::Run() {
   Leave();
   if (!status.ok() && trials_.empty()) return status;
   if (!status.ok()) result_.problems.push_back(std::string(status.message()));
-  const absl::Status written = WriteResults();
+  absl::Status written = KeepTimes(/*at_once=*/true);
+  if (written.ok()) written = WriteResults();
   // The same may have ended the sweep.
   if (!written.ok() && written.message() != status.message()) {
     result_.problems.emplace_back(written.message());
@@ -268,13 +281,19 @@ absl::StatusOr<bool> SweepDriver::Turn() {
           local_ ? "" : absl::StrCat(" at ", options_.scheduler),
           " does not answer now, and is asked again: ", status.message()));
     }
-    if (is_away) away_ = true;
+    if (is_away) {
+      away_ = true;
+      clock_.Miss();
+    }
     return is_away;
   };
   auto trials = jobs_->Read();
   if (away(trials.status())) return false;
   EBB_RETURN_IF_ERROR(trials.status());
   away_ = false;
+  const int64_t over = clock_.over();
+  clock_.Look(absl::ToUnixMillis(absl::Now()), &*trials);
+  EBB_RETURN_IF_ERROR(KeepTimes(/*at_once=*/clock_.over() != over));
   NoteChanges(*trials);
   trials_ = *std::move(trials);
   const sweep::Step step =
@@ -308,6 +327,9 @@ absl::Status SweepDriver::Begin(const sweep::Step::Begin& begin) {
     EBB_ASSIGN_OR_RETURN(trial, PrepareTrial(options_, begin, facts_.workers));
   }
   EBB_RETURN_IF_ERROR(WriteFile(TrialPath(begin.number), trial.text));
+  // Before it is submitted: so its time is known, even if the sweep dies next.
+  clock_.Begin(begin.number, absl::ToUnixMillis(absl::Now()));
+  EBB_RETURN_IF_ERROR(KeepTimes(/*at_once=*/true));
   absl::Status submitted = jobs_->Submit(begin.number, trial.job);
   // Another driver of this sweep was quicker: the next look shows its trial.
   if (absl::IsAlreadyExists(submitted) &&
@@ -368,6 +390,17 @@ absl::Status SweepDriver::WriteResults() {
   }
   written_ = std::move(csv);
   written_evaluations_ = evaluations;
+  return absl::OkStatus();
+}
+
+absl::Status SweepDriver::KeepTimes(bool at_once) {
+  const absl::Time now = absl::Now();
+  if (!at_once && now - times_kept_ < kKeepTimes) return absl::OkStatus();
+  std::string times = clock_.ToText();
+  times_kept_ = now;
+  if (times == kept_times_) return absl::OkStatus();
+  EBB_RETURN_IF_ERROR(WriteFile(folder_.File(kTimes), times));
+  kept_times_ = std::move(times);
   return absl::OkStatus();
 }
 
@@ -481,6 +514,38 @@ void SweepDriver::CheckExpectations() {
   }
 }
 
+// Whether the folder, in which a sweep is to go on, is one of this sweep.
+absl::Status CheckFolder(const RunFolder& folder, const SweepOptions& options) {
+  const std::string trials = folder.File("trials");
+  std::error_code error;
+  if (!std::filesystem::is_directory(trials, error)) {
+    return absl::NotFoundError(
+        absl::StrCat(folder.shown(), " holds no sweep: it has no trials/"));
+  }
+  const sweep::SweepFile& file = options.file;
+  for (const auto& entry : std::filesystem::directory_iterator(trials, error)) {
+    const auto text = ReadFile(entry.path().string());
+    if (!text.ok()) continue;  // It is written anew.
+    const auto header = sweep::ReadTrialHeader(*text);
+    if (!header) continue;
+    if (header->sweep == file.sweep.name &&
+        header->definition == sweep::DefinitionOf(file)) {
+      return absl::OkStatus();  // All of them are of one sweep.
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder.shown(), " holds a sweep of ",
+        header->sweep == file.sweep.name
+            ? "another space, method, seed, metric or job"
+            : absl::StrCat("the name ", header->sweep, ", not ",
+                           file.sweep.name),
+        "\nhint: go on with the same sweep file and the same --set, or ",
+        options.resume ? "leave --resume out and begin in another folder "
+                         "(--run-dir)"
+                       : "choose another --run-dir"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<SweepResult> RunSweep(const SweepOptions& options) {
@@ -507,6 +572,7 @@ absl::StatusOr<SweepResult> RunSweep(const SweepOptions& options) {
   EBB_ASSIGN_OR_RETURN(RunFolder folder,
                        goes_on ? RunFolder::Open(name, options.folder)
                                : RunFolder::Make(name, options.folder));
+  if (goes_on) EBB_RETURN_IF_ERROR(CheckFolder(folder, options));
   std::filesystem::create_directory(folder.File("trials"), error);
   RunFacts facts;
   if (options.scheduler.empty()) {

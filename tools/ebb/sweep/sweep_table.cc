@@ -29,9 +29,8 @@ int32_t EpochsOf(const Trial& trial) {
   return trial.measured.empty() ? 0 : trial.measured.back().epochs;
 }
 
-double SecondsOf(const Trial& trial) {
-  if (trial.ended_unix_ms <= trial.began_unix_ms) return 0;
-  return static_cast<double>(trial.ended_unix_ms - trial.began_unix_ms) / 1000;
+Json SecondsOf(const Trial& trial) {
+  return trial.seconds ? Json(*trial.seconds) : Json();
 }
 
 std::string CsvCell(const std::string& text) {
@@ -130,6 +129,7 @@ Json FoldsJson(const sweep::Sweep& sweep, const std::vector<Trial>& trials,
     const auto result = sweep::ResultOf(trial);
     one["value"] = result ? Json(sweep::Directed(sweep, *result)) : Json();
     one["examples"] = trial.examples;
+    one["seconds"] = SecondsOf(trial);
     one["figures"] = Json::Object();
     for (const Figure& figure : trial.figures) {
       one["figures"][figure.name] = figure.value;
@@ -221,9 +221,11 @@ std::string TrialsCsv(const sweep::Sweep& sweep,
   const bool folds = sweep.folds > 0;
   std::vector<std::string> cells = {"trial"};
   if (folds) cells.emplace_back("fold");
-  for (const absl::string_view name : {"job", "state", "rank"}) {
-    cells.emplace_back(name);
-  }
+  cells.emplace_back("job");
+  cells.emplace_back("state");
+  // Without a space there is one setting, and nothing to rank.
+  const bool ranks_settings = !folds || !sweep.space.empty();
+  if (ranks_settings) cells.emplace_back("rank");
   // The loss may be among the figures, too.
   std::vector<std::string> names;
   if (folds) names = FigureNames(trials);
@@ -253,12 +255,14 @@ std::string TrialsCsv(const sweep::Sweep& sweep,
     if (folds) cells.push_back(absl::StrCat(trial.number % sweep.folds));
     cells.push_back(absl::StrCat(trial.job));
     cells.push_back(StateText(sweep, trials, i));
-    cells.push_back(rank == ranks.end() ? "" : absl::StrCat(rank->second));
+    if (ranks_settings) {
+      cells.push_back(rank == ranks.end() ? "" : absl::StrCat(rank->second));
+    }
     cells.push_back(result ? job::NumberText(sweep::Directed(sweep, *result))
                            : "");
     cells.push_back(absl::StrCat(EpochsOf(trial)));
     cells.push_back(absl::StrCat(trial.examples));
-    cells.push_back(absl::StrCat(SecondsOf(trial)));
+    cells.push_back(trial.seconds ? job::NumberText(*trial.seconds) : "");
     for (const sweep::Dimension& dimension : sweep.space) {
       cells.push_back(CsvCell(ChoiceOf(trial, dimension.key)));
     }

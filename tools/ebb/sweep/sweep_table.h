@@ -28,7 +28,8 @@ std::string TrialsTable(const sweep::Sweep& sweep,
                         const Console& console, size_t rows);
 
 // A line for each trial, by number. Absent values are empty. With folds `trial`
-// is the setting, `fold` its fold, and there are all figures.
+// is the setting, `fold` its fold, `rank` the rank of the setting, and there
+// are all figures. A sweep that has only folds has no ranks.
 std::string TrialsCsv(const sweep::Sweep& sweep,
                       const std::vector<sweep::Trial>& trials);
 

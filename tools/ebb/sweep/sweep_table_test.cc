@@ -31,8 +31,7 @@ std::vector<sweep::Trial> Three() {
   trials[0].state = sweep::TrialState::kComplete;
   trials[0].measured = {{1, 5, -0.5}, {3, 9, -0.75}};
   trials[0].examples = 3000;
-  trials[0].began_unix_ms = 1000;
-  trials[0].ended_unix_ms = 3500;
+  trials[0].seconds = 2.5;
   trials[1].state = sweep::TrialState::kStopped;
   trials[1].trouble = "a gradient is not finite";
   trials[2].state = sweep::TrialState::kComplete;
@@ -59,8 +58,8 @@ TEST(SweepTableTest, Csv) {
             "trial,job,state,rank,accuracy,epochs,examples,seconds,"
             "optimizer.rate,model.layers\n"
             "0,10,complete,2,0.75,3,3000,2.5,0.1,\"[4, 3]\"\n"
-            "1,11,failed,,,0,0,0,0.1,\"[4, 3]\"\n"
-            "2,12,complete,1,0.875,3,0,0,0.1,\"[4, 3]\"\n");
+            "1,11,failed,,,0,0,,0.1,\"[4, 3]\"\n"
+            "2,12,complete,1,0.875,3,0,,0.1,\"[4, 3]\"\n");
 }
 
 TEST(SweepTableTest, FoldsHaveAllFiguresAndTheirMeans) {
@@ -80,10 +79,9 @@ TEST(SweepTableTest, FoldsHaveAllFiguresAndTheirMeans) {
 deviation                               0.0625    0.1250
 )");
   EXPECT_EQ(TrialsCsv(sweep, trials),
-            "trial,fold,job,state,rank,accuracy,epochs,examples,seconds,"
-            "log_loss\n"
-            "0,0,10,complete,1,0.75,3,3000,2.5,0.5\n"
-            "0,1,12,complete,1,0.875,3,0,0,0.25\n");
+            "trial,fold,job,state,accuracy,epochs,examples,seconds,log_loss\n"
+            "0,0,10,complete,0.75,3,3000,2.5,0.5\n"
+            "0,1,12,complete,0.875,3,0,,0.25\n");
   const std::string json = TrialsJson(sweep, trials).ToLine();
   EXPECT_NE(json.find("\"log_loss\": {\"mean\": 0.375, "
                       "\"deviation\": 0.125}"),
@@ -102,6 +100,11 @@ TEST(SweepTableTest, SettingsAreRankedByTheMeanOfTheirFolds) {
       R"(rank  trial  state     accuracy  deviation  epoch  examples  rate  layers
    1      0  complete    0.8125     0.0625    3/3     3,000  0.1   [4, 3]
 )");
+  EXPECT_EQ(TrialsCsv(sweep, trials),
+            "trial,fold,job,state,rank,accuracy,epochs,examples,seconds,"
+            "optimizer.rate,model.layers\n"
+            "0,0,10,complete,1,0.75,3,3000,2.5,0.1,\"[4, 3]\"\n"
+            "0,1,12,complete,1,0.875,3,0,,0.1,\"[4, 3]\"\n");
 }
 
 TEST(SweepTableTest, JsonTellsTheBestAndWhyATrialFailed) {

@@ -31,6 +31,19 @@ sweep::TrialState StateOf(v1::JobState state) {
   }
 }
 
+// Whether the job runs, but nothing trains it now.
+bool IsIdle(const v1::JobStatus& status) {
+  switch (status.summary().state()) {
+    case v1::JOB_STATE_WAITING:
+    case v1::JOB_STATE_PAUSED:
+      return true;
+    case v1::JOB_STATE_RUNNING:
+      return status.workers() == 0;
+    default:
+      return false;
+  }
+}
+
 // Why the job will not go on by itself; empty: it will, or an operator paused
 // it.
 std::string TroubleOf(const v1::JobStatus& status) {
@@ -88,6 +101,7 @@ absl::StatusOr<sweep::Trial> TrialJobs::TrialOf(int64_t number,
   trial.examples = status.applied_min();
   trial.began_unix_ms = summary.submitted_unix_ms();
   trial.ended_unix_ms = summary.finished_unix_ms();
+  trial.idle = IsIdle(status);
   trial.trouble = TroubleOf(status);
   for (const auto& evaluation : status.evaluations()) {
     if (!evaluation.error().empty()) continue;

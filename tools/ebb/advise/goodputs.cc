@@ -1,0 +1,177 @@
+#include "tools/ebb/advise/goodputs.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+#include "common/status_macros.h"
+#include "tools/files/files.h"
+#include "tools/process/child_process.h"
+#include "tools/text/read_json.h"
+
+namespace ebb::tools {
+namespace {
+
+// What is simulated: losses and batches at most.
+constexpr char kLosses[] = "20";
+constexpr char kBatches[] = "20000";
+constexpr absl::Duration kLookAtSimulators = absl::Milliseconds(20);
+// The simulator knows nothing shorter.
+constexpr absl::Duration kLeastTime = absl::Milliseconds(1);
+// The simulator takes its time for each batch. What is lost of a batch this long
+// is next to nothing beside the loading, so shorter ones are not simulated.
+constexpr absl::Duration kLeastBatch = absl::Milliseconds(20);
+
+std::string SecondsFlag(absl::Duration duration) {
+  return absl::StrFormat("%.6fs", absl::ToDoubleSeconds(duration));
+}
+
+std::vector<std::string> FlagsOf(const SimulatedCluster& cluster,
+                                 uint64_t seed) {
+  const absl::Duration batch = std::max(kLeastBatch, cluster.batch);
+  return {"--seed",         absl::StrCat(seed),
+          "--workers",      absl::StrCat(cluster.workers),
+          "--hazard",       absl::StrCat(cluster.rates.losses_per_worker_hour),
+          "--bulk",         absl::StrCat(cluster.rates.bulk),
+          "--away",         SecondsFlag(cluster.rates.away),
+          "--batch-time",   SecondsFlag(batch),
+          "--item-time",    SecondsFlag(std::max(batch, cluster.item)),
+          "--load-time",    SecondsFlag(std::max(kLeastTime, cluster.load)),
+          "--losses",       kLosses,
+          "--most-batches", kBatches};
+}
+
+// A file that is removed with this.
+class TemporaryFile {
+ public:
+  static absl::StatusOr<TemporaryFile> Make() {
+    std::string path =
+        (std::filesystem::temp_directory_path() / "ebb-advise-XXXXXX").string();
+    const int fd = mkstemp(path.data());
+    if (fd < 0) return absl::ErrnoToStatus(errno, path);
+    close(fd);
+    return TemporaryFile(std::move(path));
+  }
+  TemporaryFile(TemporaryFile&& other) noexcept
+      : path_(std::exchange(other.path_, {})) {}
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() {
+    if (!path_.empty()) unlink(path_.c_str());
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  explicit TemporaryFile(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+// A simulator that runs, or has ended.
+class Simulation {
+ public:
+  static absl::StatusOr<Simulation> Start(
+      const std::string& program_folder,
+      const std::vector<std::string>& flags) {
+    EBB_ASSIGN_OR_RETURN(TemporaryFile log, TemporaryFile::Make());
+    std::vector<std::string> argv = {program_folder + "/ebb-sim", "sim",
+                                     "--report", "--json"};
+    argv.insert(argv.end(), flags.begin(), flags.end());
+    auto child =
+        ChildProcess::Start({.argv = std::move(argv), .log = log.path()});
+    if (!child.ok()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          child.status().message(),
+          "\nhint: `ebb sim` is a program of its own: build it beside ebb "
+          "(ninja -C build ebb-sim), or install the package"));
+    }
+    return Simulation(std::move(log), *std::move(child));
+  }
+
+  bool IsOver() { return child_.Poll().has_value(); }
+
+  // It is over.
+  absl::StatusOr<double> Goodput(absl::string_view name) {
+    const std::string text = ReadFile(log_.path()).value_or("");
+    if (!child_.Poll()->clean()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, " cannot be simulated: ", text));
+    }
+    EBB_ASSIGN_OR_RETURN(
+        const google::protobuf::Struct report,
+        ParseJsonObject(text, "what ebb sim --report printed"));
+    const auto& rows = ListIn(report, "rows");
+    if (rows.values_size() != 1) {
+      return absl::InternalError("ebb sim --report printed no row");
+    }
+    const double goodput =
+        NumberIn(rows.values(0).struct_value(), "goodput", 0);
+    if (!(goodput > 0)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "on ", name,
+          " nothing would be done: its machines are lost before they have "
+          "loaded the data; compare its losses with the time to load"));
+    }
+    return std::min(goodput, 1.0);
+  }
+
+ private:
+  Simulation(TemporaryFile log, ChildProcess child)
+      : log_(std::move(log)), child_(std::move(child)) {}
+
+  TemporaryFile log_;
+  ChildProcess child_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<double>> SimulateGoodputs(
+    const std::vector<SimulatedCluster>& clusters,
+    const GoodputOptions& options, SignalWaiter* signals) {
+  // Each once, and which of them a cluster is.
+  std::vector<std::vector<std::string>> different;
+  std::vector<size_t> places;
+  for (const SimulatedCluster& cluster : clusters) {
+    std::vector<std::string> flags = FlagsOf(cluster, options.seed);
+    const auto same = std::ranges::find(different, flags);
+    places.push_back(static_cast<size_t>(same - different.begin()));
+    if (same == different.end()) different.push_back(std::move(flags));
+  }
+  const size_t at_once = std::max(1U, std::thread::hardware_concurrency());
+  std::vector<Simulation> simulations;
+  simulations.reserve(different.size());
+  for (;;) {
+    const auto over = static_cast<size_t>(std::ranges::count_if(
+        simulations, [](Simulation& one) { return one.IsOver(); }));
+    if (options.progress != nullptr) options.progress(over, different.size());
+    if (over == different.size()) break;
+    if (simulations.size() < different.size() &&
+        simulations.size() - over < at_once) {
+      EBB_ASSIGN_OR_RETURN(Simulation next,
+                           Simulation::Start(options.program_folder,
+                                             different[simulations.size()]));
+      simulations.push_back(std::move(next));
+      continue;
+    }
+    if (signals->Wait(kLookAtSimulators).interrupts > 0) {
+      return absl::AbortedError("interrupted");
+    }
+  }
+  std::vector<double> goodputs;
+  for (size_t i = 0; i < clusters.size(); ++i) {
+    EBB_ASSIGN_OR_RETURN(const double goodput,
+                         simulations[places[i]].Goodput(clusters[i].name));
+    goodputs.push_back(goodput);
+  }
+  return goodputs;
+}
+
+}  // namespace ebb::tools
