@@ -83,7 +83,7 @@ class TransferRowsTest(OneFolderTestCase):
         still = ["--set", "optimizer.rate=1e-35"]
         for name, source in (
                 ("of-a-file", "first.safetensors"), ("of-a-run", "first/"),
-                ("of-a-job", "job:first"), ("of-slots", "slots.safetensors")):
+                ("of-a-job", "job:./first"), ("of-slots", "slots.safetensors")):
             with self.subTest(source):
                 self.ebb("run", "whole.yaml", "--run-dir", name, *still,
                          "--set", f"start={source}")

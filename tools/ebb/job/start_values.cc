@@ -56,8 +56,7 @@ class Source {
     source.from_ = from;
     std::error_code error;
     if (const auto job = StartJobOf(from)) {
-      EBB_RETURN_IF_ERROR(
-          source.TakeModel(job->name, job->version, open, rows));
+      EBB_RETURN_IF_ERROR(source.TakeModel(*job, open, rows));
     } else if (datasets::IsUri(from) || data::IsRemote(from)) {
       return absl::InvalidArgumentError(absl::StrCat(
           from,
@@ -67,7 +66,8 @@ class Source {
       EBB_RETURN_IF_ERROR(source.ReadSafetensors());
     } else {
       EBB_ASSIGN_OR_RETURN(const bool found, source.ReadNpyFolder());
-      if (!found) EBB_RETURN_IF_ERROR(source.TakeModel(from, "", open, rows));
+      const StartJob run = {.name = from, .version = "", .stored = true};
+      if (!found) EBB_RETURN_IF_ERROR(source.TakeModel(run, open, rows));
     }
     return std::shared_ptr<const Source>(std::move(made));
   }
@@ -95,6 +95,8 @@ class Source {
     return tables;
   }
   bool has_state() const { return has_state_; }
+  // OtherModel::doubts.
+  const std::vector<std::string>& doubts() const { return doubts_; }
 
  private:
   void Add(TensorView tensor) {
@@ -152,16 +154,17 @@ class Source {
     return files_by_stem_;
   }
 
-  absl::Status TakeModel(const std::string& name, const std::string& version,
-                         const ModelOpener& open, bool rows) {
+  absl::Status TakeModel(const StartJob& job, const ModelOpener& open,
+                         bool rows) {
     if (open == nullptr) {
       return absl::InvalidArgumentError(absl::StrCat(
           from_,
           ": this command reads no stored jobs\nhint: `ebb checkpoint "
           "export ",
-          name, " -o FILE.safetensors`, and start: FILE.safetensors"));
+          job.name, " -o FILE.safetensors`, and start: FILE.safetensors"));
     }
-    EBB_ASSIGN_OR_RETURN(OtherModel model, open(name, version, rows));
+    EBB_ASSIGN_OR_RETURN(OtherModel model, open(job, rows));
+    doubts_ = std::move(model.doubts);
     own_ = std::move(model.tables);
     for (const Tensor& tensor : own_) {
       Add({tensor.name,
@@ -181,6 +184,7 @@ class Source {
   bool files_by_stem_ = false;  // Tensors are called as their files.
   std::map<std::string, TensorView> tensors_;
   bool has_state_ = false;  // It has slots of an optimizer.
+  std::vector<std::string> doubts_;
 };
 
 // The rows of a sparse table in another model.
@@ -421,6 +425,10 @@ std::vector<std::string> NotesOf(const v1::Start& start,
                                  const StartTables& tables, const Taken& taken,
                                  const Source& source) {
   std::vector<std::string> notes;
+  for (const std::string& doubt : source.doubts()) {
+    notes.push_back(
+        absl::StrCat("warning: start: ", start.from(), ": ", doubt));
+  }
   std::set<std::string> used;
   for (const TensorView* tensor : taken.dense) {
     if (tensor != nullptr) used.insert(tensor->name);
@@ -464,9 +472,14 @@ std::vector<std::string> NotesOf(const v1::Start& start,
 std::optional<StartJob> StartJobOf(absl::string_view from) {
   if (!absl::ConsumePrefix(&from, kJobPrefix)) return std::nullopt;
   const size_t at = from.find('@');
-  if (at == absl::string_view::npos) return StartJob{std::string(from), ""};
-  return StartJob{std::string(from.substr(0, at)),
-                  std::string(from.substr(at + 1))};
+  StartJob job;
+  job.name = std::string(from.substr(0, at));
+  if (at != absl::string_view::npos) {
+    job.version = std::string(from.substr(at + 1));
+  }
+  // No job has a slash in its name.
+  job.stored = absl::StrContains(job.name, '/');
+  return job;
 }
 
 absl::StatusOr<StartValues> ReadStart(const v1::Start& start,

@@ -248,8 +248,8 @@ TEST_F(StartRowsTest, ComeFromAFolderAsAnExportWritesIt) {
 TEST_F(StartRowsTest, ComeFromAJobThatIsAskedForThem) {
   start_.set_from("job:night");
   std::vector<bool> asked;
-  const ModelOpener open = [&](const std::string&, const std::string&,
-                               bool rows) -> absl::StatusOr<OtherModel> {
+  const ModelOpener open =
+      [&](const StartJob&, bool rows) -> absl::StatusOr<OtherModel> {
     asked.push_back(rows);
     OtherModel model;
     model.tables = tensors_;
@@ -360,15 +360,31 @@ TEST_F(StartValuesTest, AsksForTheModelOfAJob) {
   start_.add_tables("body/bias");
   std::string asked;
 
-  const auto start = Read(
-      [&](const std::string& name, const std::string& at, bool) -> OtherModel {
-        asked = name + " at " + at;
-        return {tensors_, {}};
-      });
+  const auto start = Read([&](const StartJob& job, bool) -> OtherModel {
+    asked = job.name + " at " + job.version;
+    return {tensors_, {}, {"the job is not complete"}};
+  });
 
   ASSERT_TRUE(start.ok()) << start.status();
   EXPECT_EQ(asked, "night at 10m");
+  EXPECT_EQ(start->notes.front(),
+            "warning: start: job:night@10m: the job is not complete");
   EXPECT_TRUE(absl::IsInvalidArgument(Read().status()));  // It cannot ask.
+}
+
+// Bug: with --scheduler, a job of the cluster was taken for it.
+TEST_F(StartValuesTest, AFolderWithoutTensorsIsStoredAndNoJobOfTheCluster) {
+  start_.set_from(folder_.path());
+  start_.add_tables("body/bias");
+  std::vector<bool> stored;
+
+  const auto start = Read([&](const StartJob& job, bool) -> OtherModel {
+    stored.push_back(job.stored);
+    return {tensors_, {}, {}};
+  });
+
+  ASSERT_TRUE(start.ok()) << start.status();
+  EXPECT_THAT(stored, ElementsAre(true));
 }
 
 TEST_F(StartValuesTest, LeavesTheStateOfAnOptimizerAndSaysSo) {
@@ -391,6 +407,8 @@ TEST(StartJobTest, IsANameAndAVersion) {
   EXPECT_EQ(StartJobOf("job:night")->name, "night");
   EXPECT_THAT(StartJobOf("job:night")->version, IsEmpty());
   EXPECT_EQ(StartJobOf("job:night@14:03")->version, "14:03");
+  EXPECT_FALSE(StartJobOf("job:night@14:03")->stored);
+  EXPECT_TRUE(StartJobOf("job:./night")->stored);
 }
 
 }  // namespace
