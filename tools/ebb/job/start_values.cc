@@ -4,6 +4,7 @@
 #include <cstring>
 #include <deque>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <set>
@@ -82,6 +83,7 @@ class Source {
     for (const auto& [name, tensor] : tensors_) names.push_back(name);
     return names;
   }
+  const std::map<std::string, TensorView>& tensors() const { return tensors_; }
   // The tables whose rows there are.
   std::vector<std::string> NamesOfRows() const {
     std::vector<std::string> tables;
@@ -239,11 +241,9 @@ class Comparison {
     }
     if (!mistakes_.empty()) {
       // The last mistake has the hint, for all of them.
-      if (!fitting.empty() &&
-          !absl::StrContains(mistakes_.back(), "\nhint: ")) {
-        absl::StrAppend(&mistakes_.back(), "\nhint: tables: [",
-                        absl::StrJoin(fitting, ", "),
-                        "] takes what fits, and the others begin anew");
+      const std::string hint = Hint(fitting);
+      if (!hint.empty() && !absl::StrContains(mistakes_.back(), "\nhint: ")) {
+        absl::StrAppend(&mistakes_.back(), "\nhint: ", hint);
       }
       return absl::InvalidArgumentError(absl::StrJoin(mistakes_, "\n"));
     }
@@ -254,6 +254,37 @@ class Comparison {
   template <typename... What>
   void Wrong(const What&... what) {
     mistakes_.push_back(absl::StrCat(what...));
+  }
+
+  // What can be written where tables have no tensor, or another shape.
+  std::string Hint(const std::vector<std::string>& fitting) const {
+    std::vector<std::string> hints;
+    const std::vector<std::string> others = Others();
+    if (!renames_.empty() && !others.empty()) {
+      hints.push_back(absl::StrCat(renames_.front(), "; ", start_.from(),
+                                   " has ", Listed(others)));
+    }
+    if (!fitting.empty()) {
+      hints.push_back(absl::StrCat("tables: [", absl::StrJoin(fitting, ", "),
+                                   "] takes what fits, and the others begin "
+                                   "anew"));
+    }
+    return absl::StrJoin(hints, "; or ");
+  }
+
+  // The tensors that no table takes, with their shapes: those first that a
+  // table without one could take.
+  std::vector<std::string> Others() const {
+    std::vector<std::string> others;
+    std::vector<std::string> of_other_shape;
+    for (const auto& [name, tensor] : source_.tensors()) {
+      if (found_.contains(&tensor)) continue;
+      const bool fits = std::ranges::count(missing_, tensor.dims) > 0;
+      (fits ? others : of_other_shape)
+          .push_back(absl::StrCat(name, " ", ShapeText(tensor.dims)));
+    }
+    std::ranges::move(of_other_shape, std::back_inserter(others));
+    return others;
   }
 
   // Names that the model does not have.
@@ -304,8 +335,12 @@ class Comparison {
           near.empty() ? ""
                        : absl::StrCat("; there is ", near, ", which rename: {",
                                       table.name, ": ", near, "} takes"));
+      missing_.push_back(ShapeOf(table));
+      renames_.push_back(absl::StrCat("rename: {", table.name,
+                                      ": TENSOR} says which tensor it is"));
       return nullptr;
     }
+    found_.insert(tensor);
     const std::vector<int64_t> dims = ShapeOf(table);
     if (tensor->dims != dims) {
       const bool transposed =
@@ -342,8 +377,12 @@ class Comparison {
               ? ""
               : absl::StrCat("; there are those of ", near, ", which rename: {",
                              table.name, ": ", near, "} takes"));
+      renames_.push_back(absl::StrCat("rename: {", table.name, ": NAME} takes ",
+                                      worker::KeysName("NAME"), " and ",
+                                      worker::RowsName("NAME")));
       return std::nullopt;
     }
+    found_.insert({taken.keys, taken.rows});
     if (taken.keys == nullptr || taken.rows == nullptr) {
       Wrong(start_.from(), " has ",
             taken.keys == nullptr ? rows_name : keys_name, " without ",
@@ -376,6 +415,12 @@ class Comparison {
   const StartTables& tables_;
   const Source& source_;
   std::vector<std::string> mistakes_;
+  // The tensors that have the name of a table.
+  std::set<const TensorView*> found_;
+  // The shapes of the dense tables without a tensor.
+  std::vector<std::vector<int64_t>> missing_;
+  // What to write for each table without one.
+  std::vector<std::string> renames_;
 };
 
 // The whole vector of the job.

@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "common/initializer.h"
 #include "common/mapped_file.h"
 #include "common/testing/test_folder.h"
@@ -176,6 +177,12 @@ TEST_F(StartRowsTest, AreLeftWhereTheyAreIfNotNamed) {
 
 TEST_F(StartRowsTest, MayHaveAnotherName) {
   Write("users");
+  EXPECT_THAT(Mistakes(),
+              HasSubstr("hint: rename: {ids: NAME} takes NAME/keys and "
+                        "NAME/rows; " +
+                        path_ +
+                        " has head/weights (3, 4), users/keys (3), users/rows "
+                        "(3, 2); or tables: [body/weights, body/bias]"));
   EXPECT_THAT(Mistakes(), HasSubstr("has no rows for the sparse table ids, "
                                     "which would be ids/keys and ids/rows"));
 
@@ -312,6 +319,36 @@ TEST_F(StartValuesTest, NamesAllThatDiffersAtOnce) {
 TEST_F(StartValuesTest, SaysWhichTablesFit) {
   EXPECT_THAT(Mistakes(), HasSubstr("hint: tables: [body/weights, body/bias] "
                                     "takes what fits"));
+}
+
+// Bug: nothing said what the other names are.
+TEST_F(StartValuesTest, SaysHowTensorsOfOtherNamesAreTaken) {
+  TensorFile file;
+  file.tensors = {{"conv.bias", {5}, {1, 2, 3, 4, 5}},
+                  {"conv.weight", {2, 3}, {1, 2, 3, 4, 5, 6}},
+                  tensors_[1]};
+  ASSERT_TRUE(WriteFile(path_, EncodeSafetensors(file)).ok());
+
+  // The tensors first that have the shape of such a table.
+  EXPECT_THAT(
+      Mistakes(),
+      AllOf(HasSubstr("has no tensor body/weights for the table body/weights"),
+            HasSubstr("has no tensor head/weights for the table head/weights\n"
+                      "hint: rename: {body/weights: TENSOR} says which tensor "
+                      "it is; " +
+                      path_ +
+                      " has conv.weight (2, 3), conv.bias (5); or tables: "
+                      "[body/bias] takes what fits")));
+}
+
+TEST_F(StartValuesTest, ListsAFewOfManyTensors) {
+  constexpr int kMany = 30;
+  TensorFile file;
+  for (int i = 0; i < kMany; ++i) {
+    file.tensors.push_back({absl::StrCat("t", i), {1}, {0}});
+  }
+  ASSERT_TRUE(WriteFile(path_, EncodeSafetensors(file)).ok());
+  EXPECT_THAT(Mistakes(), HasSubstr("t26 (1), and 10 more"));
 }
 
 TEST_F(StartValuesTest, RenamesAndKnowsTheTransposeOfATable) {
