@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <numeric>
 #include <string>
+#include <vector>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -94,11 +95,34 @@ absl::StatusOr<LoadedJobPtr> TrainingComputer::Get(const JobRecordPtr& record) {
   }
   EBB_ASSIGN_OR_RETURN(LoadedJobPtr job, LoadJob(record, options_));
   jobs_.push_front(std::move(job));
-  while (options_.data_bytes > 0 && jobs_.size() > 1 &&
-         HeldBytesLocked() > options_.data_bytes) {
+  if (options_.data_bytes > 0) ShareRoomLocked();
+  return jobs_.front();
+}
+
+void TrainingComputer::ShareRoomLocked() {
+  int64_t data = 0;
+  for (const auto& job : jobs_) {
+    data += job->Bytes(options_) - job->SpareBytes();
+  }
+  while (jobs_.size() > 1 && data > options_.data_bytes) {
+    data -= jobs_.back()->Bytes(options_) - jobs_.back()->SpareBytes();
     jobs_.pop_back();
   }
-  return jobs_.front();
+  int64_t room = options_.data_bytes;
+  std::vector<LoadedJob*> keeping;
+  for (const auto& job : jobs_) {
+    if (job->room_bytes > 0) room = std::min(room, job->room_bytes);
+    if (job->MayKeepLess()) keeping.push_back(job.get());
+  }
+  // Those that need less than their share leave the rest to the others.
+  int64_t left = std::max<int64_t>(0, room - data);
+  for (LoadedJob* job : keeping) job->model->KeepAtMost(left);
+  std::ranges::sort(keeping, {}, &LoadedJob::SpareBytes);
+  for (size_t i = 0; i < keeping.size(); ++i) {
+    keeping[i]->model->KeepAtMost(
+        left / static_cast<int64_t>(keeping.size() - i));
+    left -= keeping[i]->SpareBytes();
+  }
 }
 
 absl::Status TrainingComputer::Prepare(const JobRecordPtr& record) {

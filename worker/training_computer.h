@@ -71,6 +71,10 @@ class TrainingComputer : public client::JobComputer {
   // The job, loaded if it is not.
   absl::StatusOr<LoadedJobPtr> Get(const JobRecordPtr& record)
       ABSL_LOCKS_EXCLUDED(jobs_mu_);
+  // Keeps within the bound on memory. What models keep of examples gives way to
+  // data, for it is computed again sooner than data is read again. Beyond that
+  // the job goes whose data was used longest ago.
+  void ShareRoomLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(jobs_mu_);
   int64_t HeldBytesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(jobs_mu_);
   // The values that were expected last, if they are still held: once.
   client::PulledValuesPtr TakeExpected() ABSL_LOCKS_EXCLUDED(mu_);

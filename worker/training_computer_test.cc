@@ -218,6 +218,52 @@ TEST_F(TrainingComputerTest, OutputsOfFrozenLayersLeaveRoomForValues) {
             kExamples * (4 + 4 * 4));
 }
 
+// Bug: what the first job might keep one day took the room of the second, so
+// that the first job was dropped with its data.
+TEST_F(TrainingComputerTest, OutputsOfFrozenLayersGiveWayToTheDataOfOthers) {
+  const auto first =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}") +
+             "freeze: [layer1.weights, layer1.bias]\n");
+  auto second = std::make_shared<JobRecord>(*first);
+  second->id = JobId(6);
+  TrainingComputer unbounded({});
+  ASSERT_TRUE(unbounded.Prepare(first).ok());
+  constexpr int64_t kKept = kExamples * (4 + 4 * 4);
+  const int64_t data = unbounded.held_bytes() - kKept;
+  const auto held = [&](int64_t bound) {
+    TrainingComputer computer({.data_bytes = bound});
+    EXPECT_TRUE(computer.Prepare(first).ok());
+    EXPECT_TRUE(computer.Prepare(second).ok());
+    return computer.held_bytes();
+  };
+
+  EXPECT_EQ(held(2 * (data + kKept)), 2 * (data + kKept));
+  // Some outputs of each; and none, as there is not even room for places.
+  EXPECT_LE(held(2 * data + kKept), 2 * data + kKept);
+  EXPECT_GT(held(2 * data + kKept), 2 * data + kKept - 2 * 16);
+  EXPECT_EQ(held(2 * data + 100), 2 * data);
+  // There is no room for the data of both.
+  ASSERT_GT(data, kKept);
+  EXPECT_EQ(held(2 * data - 1), data + kKept);
+}
+
+TEST_F(TrainingComputerTest, OutputsOfFrozenLayersAreTheSameAfterTheyGaveWay) {
+  const auto first =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}") +
+             "freeze: [layer1.weights, layer1.bias]\n");
+  auto second = std::make_shared<JobRecord>(*first);
+  second->id = JobId(6);
+  const auto values = Pulled(first->plan, Params(first->plan));
+  TrainingComputer unbounded({});
+  ASSERT_TRUE(unbounded.Prepare(first).ok());
+  TrainingComputer computer({.data_bytes = 2 * unbounded.held_bytes() - 300});
+  const auto task = FirstBatch(first, values);
+  const auto before = Read<float>(computer.Compute(task).gradient);
+  ASSERT_TRUE(computer.Prepare(second).ok());
+  EXPECT_GT(computer.held_bytes(), unbounded.held_bytes());
+  EXPECT_EQ(Read<float>(computer.Compute(task).gradient), before);
+}
+
 TEST_F(TrainingComputerTest, EvaluatesTheWholeTestData) {
   const auto record =
       Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) +

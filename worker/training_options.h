@@ -28,7 +28,8 @@ struct TrainingComputerOptions {
   // Jobs whose data is held in memory; the one unused longest goes. Default 2.
   size_t jobs_in_memory = 2;
   // Most bytes of data, except for a single job's: data of other jobs is
-  // dropped before jobs_in_memory is reached. With a bound, evaluations take
+  // dropped before jobs_in_memory is reached. Jobs share what data leaves for
+  // what models keep of it. With a bound, evaluations take
   // batches of the size that training does, so that they need no more memory
   // between the model's layers. Default 0: no bound.
   int64_t data_bytes = 0;
