@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <numeric>
 #include <string>
-#include <vector>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
