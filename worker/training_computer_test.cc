@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
+#include "data/byte_source.h"
 #include "data/order.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -443,6 +444,46 @@ TEST_F(TrainingComputerTest, KeepsAsManyJobsAsItMay) {
       FirstBatch(first, Pulled(first->plan, Params(first->plan))));
 
   EXPECT_EQ(result.error, "");
+}
+
+// Bug: the batch failed, and after three tries of this kind it was poison.
+TEST_F(TrainingComputerTest, ABatchWaitsForDataThatWasDroppedAndIsAway) {
+  const auto first =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
+  auto second = std::make_shared<JobRecord>(*first);
+  second->id = JobId(6);
+  bool away = false;
+  TrainingComputerOptions options;
+  options.jobs_in_memory = 1;
+  options.open = [&](absl::string_view path)
+      -> absl::StatusOr<std::unique_ptr<data::ByteSource>> {
+    if (away) return absl::UnavailableError("the bucket is away");
+    return data::OpenFile(path);
+  };
+  const auto values = Pulled(first->plan, Params(first->plan));
+  const auto task = FirstBatch(first, values);
+  TrainingComputer computer(options);
+  computer.Hurry();  // It makes no pause.
+  ASSERT_TRUE(computer.Prepare(second).ok());
+
+  away = true;
+  const int64_t steps = computer.steps();
+  for (int i = 0; i < 3; ++i) {
+    const client::ComputeResult waits = computer.Compute(task);
+    EXPECT_EQ(waits.error, "");
+    EXPECT_TRUE(waits.cancelled);
+  }
+  EXPECT_GT(computer.steps(), steps);
+  away = false;
+  const client::ComputeResult result = computer.Compute(task);
+  EXPECT_EQ(result.error, "");
+  EXPECT_FALSE(result.cancelled);
+
+  options.data_patience = absl::ZeroDuration();
+  TrainingComputer impatient(options);
+  away = true;
+  EXPECT_THAT(impatient.Compute(task).error,
+              HasSubstr("the bucket is away; it was tried for 0"));
 }
 
 TEST_F(TrainingComputerTest, ABatchTakesAsLongAsOnASlowerMachine) {
