@@ -294,8 +294,8 @@ absl::Status CheckAverages(const v1::Job& job, const SparseTable& table) {
     return absl::OkStatus();
   }
   const auto said = job.tables().find(table.name);
-  const bool own = said != job.tables().end() &&
-                   HasAverage(said->second.optimizer());
+  const bool own =
+      said != job.tables().end() && HasAverage(said->second.optimizer());
   return Invalid(
       own ? absl::StrCat("tables.", table.name, ".optimizer") : "optimizer",
       ": has ema or swa, and rows of the sparse table ", table.name,

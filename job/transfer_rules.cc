@@ -64,8 +64,9 @@ void CheckStepsOfFrozen(const std::string& name, const v1::Table& table,
   if (!table.has_optimizer()) return;
   if (HasAverage(own)) {
     found->Add(path + (own.has_ema() ? ".optimizer.ema" : ".optimizer.swa"),
-               absl::StrCat(name, " is frozen, and the average of values that "
-                                  "never change would be the same"),
+               absl::StrCat(name,
+                            " is frozen, and the average of values that "
+                            "never change would be the same"),
                hint);
   } else {
     found->Add(path + ".optimizer",

@@ -27,8 +27,9 @@ struct FrozenLayers {
   int64_t examples = 0;
 };
 
-// Not thread-safe, but for KeepAtMost and kept_bytes. All pointers, and what batches point to, are the back end's
-// memory. Values and gradient begin with those of the layers.
+// Not thread-safe, but for KeepAtMost and kept_bytes. All pointers, and what
+// batches point to, are the back end's memory. Values and gradient begin with
+// those of the layers.
 //
 // Where the lowest layers are frozen, what they make of an example is always
 // the same. Backward stops above them. Forward in training keeps their outputs

@@ -99,9 +99,9 @@ void NoteRandomTables(const job::JobFacts& facts, Draft* draft) {
         Starts(job, table.name)) {
       continue;
     }
-    draft->notes.push_back(absl::StrCat(
-        "warning: freeze: ", table.name, " begins at random, and stays so: ",
-        kTakeTrained));
+    draft->notes.push_back(
+        absl::StrCat("warning: freeze: ", table.name,
+                     " begins at random, and stays so: ", kTakeTrained));
   }
 }
 

@@ -58,7 +58,7 @@ struct JobLine {
 struct CheckpointPlace {
   // A folder, s3://BUCKET/PREFIX, or a job of the scheduler by name or number.
   std::string name;
-  // One that was not opened: no cluster is known, and the name is no job.
+  // If it was not opened, no cluster is known, and only what is stored is found.
   ClusterAccess access;
   // For a folder with several jobs: the job's name or number.
   std::string job;
