@@ -255,8 +255,8 @@ TEST_F(StartRowsTest, ComeFromAFolderAsAnExportWritesIt) {
 TEST_F(StartRowsTest, ComeFromAJobThatIsAskedForThem) {
   start_.set_from("job:night");
   std::vector<bool> asked;
-  const ModelOpener open =
-      [&](const StartJob&, bool rows) -> absl::StatusOr<OtherModel> {
+  const ModelOpener open = [&](const StartJob&,
+                               bool rows) -> absl::StatusOr<OtherModel> {
     asked.push_back(rows);
     OtherModel model;
     model.tables = tensors_;

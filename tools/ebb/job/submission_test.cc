@@ -507,9 +507,10 @@ TEST_F(SubmissionTest, WarnsOfFrozenTablesWithoutRows) {
   const std::string start = absl::StrCat(
       "start: {from: ", Path("other.safetensors"), ", tables: [weights]}\n");
 
-  EXPECT_THAT(note(""),
-              HasSubstr("warning: freeze: weights has rows that begin as 0, and "
-                        "stays so: start: {from: FILE} takes it"));
+  EXPECT_THAT(
+      note(""),
+      HasSubstr("warning: freeze: weights has rows that begin as 0, and "
+                "stays so: start: {from: FILE} takes it"));
   write({});
   EXPECT_THAT(note(start), HasSubstr("as 0, and stays so: the model that the "
                                      "job begins with has no row of it"));
