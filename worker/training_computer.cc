@@ -159,8 +159,8 @@ void TrainingComputer::ShareRoomLocked() {
   for (LoadedJob* job : keeping) job->model->KeepAtMost(left);
   std::ranges::sort(keeping, {}, &LoadedJob::SpareBytes);
   for (size_t i = 0; i < keeping.size(); ++i) {
-    keeping[i]->model->KeepAtMost(
-        left / static_cast<int64_t>(keeping.size() - i));
+    keeping[i]->model->KeepAtMost(left /
+                                  static_cast<int64_t>(keeping.size() - i));
     left -= keeping[i]->SpareBytes();
   }
 }

@@ -92,8 +92,8 @@ float LookAhead::ShareOf(const client::PulledValues& values,
   // After a pause there are many more updates than those of a step. Two pauses
   // in a row do not make that usual.
   constexpr int64_t kMostGrowth = 2;
-  seen.step = before.step == 0 ? step
-                               : std::min(step, kMostGrowth * before.step);
+  seen.step =
+      before.step == 0 ? step : std::min(step, kMostGrowth * before.step);
   if (!values.during_batch) return 0;
   // Any number of updates may lie between the first two pulls.
   if (before.step == 0) return 0;

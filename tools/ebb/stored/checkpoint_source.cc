@@ -613,8 +613,7 @@ absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenStored(
     return FolderSource::Open(place.name, place.job);
   }
   if (place.job.empty()) {
-    return absl::NotFoundError(
-        absl::StrCat("there is no folder ", place.name));
+    return absl::NotFoundError(absl::StrCat("there is no folder ", place.name));
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "--job ", place.job,

@@ -58,7 +58,8 @@ struct JobLine {
 struct CheckpointPlace {
   // A folder, s3://BUCKET/PREFIX, or a job of the scheduler by name or number.
   std::string name;
-  // If it was not opened, no cluster is known, and only what is stored is found.
+  // If it was not opened, no cluster is known, and only what is stored is
+  // found.
   ClusterAccess access;
   // For a folder with several jobs: the job's name or number.
   std::string job;

@@ -141,11 +141,11 @@ std::string WhenStored(const std::vector<VersionInfo>& versions) {
     newest_ms = std::max(newest_ms, one.written_unix_ms);
   }
   if (newest_ms == 0) return "";
-  return absl::StrCat(" (stored at ",
-                      absl::FormatTime("%Y-%m-%d %H:%M:%S",
-                                       absl::FromUnixMillis(newest_ms),
-                                       absl::LocalTimeZone()),
-                      ")");
+  return absl::StrCat(
+      " (stored at ",
+      absl::FormatTime("%Y-%m-%d %H:%M:%S", absl::FromUnixMillis(newest_ms),
+                       absl::LocalTimeZone()),
+      ")");
 }
 
 absl::StatusOr<OtherModel> ReadTables(CheckpointSource* source, bool rows) {
