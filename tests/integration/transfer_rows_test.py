@@ -100,6 +100,8 @@ class TransferRowsTest(OneFolderTestCase):
                 ("geo", ["algorithm={kind: geo, push_every: 3}",
                          "optimizer={kind: sgd, rate: 0.1}"]),
                 ("late", ["algorithm=dynsgd"]),
+                ("averaged", ["freeze=[weights, factors]",
+                              "optimizer={kind: adagrad, ema: 0.9}"]),
                 ("kept", ["consistency={kind: ssp, bound: 4}",
                           "tables={factors: {cache: {rows: 500}}}"])):
             with self.subTest(name):
