@@ -123,8 +123,7 @@ class TransferTest(OneFolderTestCase):
     def test_a_command_without_that_job_does_not_take_a_folder(self):
         second = ["second.yaml", "--set", "start.from=job:first"]
         said = self.ebb("run", *second, rc=2)
-        self.assertIn("second.yaml", said)
-        self.assertIn("start.from: job:first names a job of a cluster, and "
+        self.assertIn("--set: start.from: job:first names a job of a cluster, and "
                       "this command knows no cluster", said)
         self.assertIn("hint: from: first takes the folder", said)
         # No scheduler is named, and none is there.
