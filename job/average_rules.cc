@@ -85,7 +85,8 @@ void CheckAverageRules(const v1::Job& job, Complaints* found) {
       job.optimizer().has_ema() ? "optimizer.ema" : "optimizer.swa";
   if (std::string why = WhyNone(job); !why.empty()) {
     found->Add(key, std::move(why), "leave it out");
-  } else if (HasSparseTables(job.model())) {
+  } else if (HasSparseTables(job.model()) && job.freeze().empty()) {
+    // MakeJobRecord knows which of them are frozen, and so need no average.
     found->Add(key,
                "a row of a sparse table takes a step only where a batch has "
                "its key, and has no average",

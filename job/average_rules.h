@@ -16,7 +16,8 @@ bool HasAverage(const v1::Optimizer& optimizer);
 bool HasAverages(const v1::Job& job);
 
 // Checks optimizer.ema and optimizer.swa, of the job and of tables.
-// MakeJobRecord refuses them for sparse tables that only the model knows.
+// MakeJobRecord refuses them for sparse tables that only the model knows, and
+// where tables are frozen.
 void CheckAverageRules(const v1::Job& job, Complaints* found);
 
 // What to tell of averages for which the job makes too few updates, `updates`

@@ -289,14 +289,18 @@ absl::Status CheckLateSteps(const v1::Job& job, const Table& table) {
 // A row takes a step only where a batch has its key: averaged then, it would
 // weigh other steps than dense values of the same model do.
 absl::Status CheckAverages(const v1::Job& job, const SparseTable& table) {
-  if (table.kind != RowKind::kTrained ||
+  if (table.kind != RowKind::kTrained || IsFrozen(job, table.name) ||
       !HasAverage(table.optimizer.value_or(job.optimizer()))) {
     return absl::OkStatus();
   }
+  const auto said = job.tables().find(table.name);
+  const bool own =
+      said != job.tables().end() && HasAverage(said->second.optimizer());
   return Invalid(
-      "tables.", table.name, ".optimizer: has ema or swa, and rows ",
-      "of a sparse table have no averages\nhint: leave it out, and ",
-      "give it to dense tables: tables: {NAME: {optimizer: {ema: ", "0.999}}}");
+      own ? absl::StrCat("tables.", table.name, ".optimizer") : "optimizer",
+      ": has ema or swa, and rows of the sparse table ", table.name,
+      " have no averages\nhint: leave it out, and give it to dense tables: ",
+      "tables: {NAME: {optimizer: {ema: 0.999}}}");
 }
 
 // The same bytes for the same job: maps are in the order of their keys.

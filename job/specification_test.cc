@@ -1201,7 +1201,10 @@ TEST(SpecificationTest, RowsOfSparseTablesHaveNoAverages) {
                            .message());
   };
   EXPECT_THAT(refused("optimizer: {kind: sgd, ema: 0.9}\n"),
-              HasSubstr("tables.rows.optimizer: has ema or swa"));
+              HasSubstr("optimizer: has ema or swa, and rows of the sparse "
+                        "table rows have no averages"));
+  // Bug: it was said that its rows take steps.
+  EXPECT_EQ(refused("optimizer: {kind: sgd, ema: 0.9}\nfreeze: [rows]\n"), "");
   EXPECT_THAT(refused("optimizer: sgd\n"
                       "tables: {rows: {optimizer: {swa: 3}}}\n"),
               HasSubstr("tables.rows.optimizer: has ema or swa"));

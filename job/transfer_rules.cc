@@ -1,8 +1,12 @@
 #include "job/transfer_rules.h"
 
+#include <set>
 #include <string>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "job/average_rules.h"
+#include "job/keys.h"
 #include "job/traits.h"
 
 namespace ebb::job {
@@ -43,11 +47,56 @@ void CheckStart(const v1::Job& job, Complaints* found) {
   }
 }
 
+// A table that takes no step must not say which.
+void CheckStepsOfFrozen(const std::string& name, const v1::Table& table,
+                        Complaints* found) {
+  const v1::Optimizer& own = table.optimizer();
+  // The module of a model says of its statistics what they are.
+  if (TraitsOf(own.kind()).statistics()) return;
+  const std::string path = Join("tables", name);
+  const std::string hint =
+      absl::StrCat("leave it out, or leave ", name, " out of freeze");
+  if (table.has_rate_factor()) {
+    found->Add(path + ".rate_factor",
+               absl::StrCat(name, " is frozen, and takes no step at any rate"),
+               hint);
+  }
+  if (!table.has_optimizer()) return;
+  if (HasAverage(own)) {
+    found->Add(path + (own.has_ema() ? ".optimizer.ema" : ".optimizer.swa"),
+               absl::StrCat(name,
+                            " is frozen, and the average of values that "
+                            "never change would be the same"),
+               hint);
+  } else {
+    found->Add(path + ".optimizer",
+               absl::StrCat(name, " is frozen, and no optimizer steps it"),
+               hint);
+  }
+}
+
+void CheckFrozen(const v1::Job& job, Complaints* found) {
+  std::set<std::string> frozen;
+  for (int i = 0; i < job.freeze_size(); ++i) {
+    if (frozen.insert(job.freeze(i)).second) continue;
+    found->Add(absl::StrCat("freeze[", i, "]"),
+               absl::StrCat(job.freeze(i), " is named before"),
+               "name each table once");
+  }
+  for (const std::string& name : frozen) {
+    const auto said = job.tables().find(name);
+    if (said != job.tables().end()) {
+      CheckStepsOfFrozen(name, said->second, found);
+    }
+  }
+}
+
 }  // namespace
 
 void CheckTransferRules(const v1::Job& job, Complaints* found) {
   if (job.has_start()) CheckStart(job, found);
   if (job.freeze().empty()) return;
+  CheckFrozen(job, found);
   if (const char* why = WhyNotOf(job.model())) {
     found->Add("freeze", why, "leave it out");
   }

@@ -74,6 +74,7 @@ class FeedForward final : public ModelBase {
   }
 
   void KeepAtMost(int64_t bytes) override { layers_.KeepAtMost(bytes); }
+  bool GivesUpKept() const override { return true; }
   int64_t KeptBytes(bool /*sparse*/) const override {
     return layers_.kept_bytes();
   }

@@ -1,11 +1,13 @@
 // Models of which tables are frozen: what they learn is the same, and costs
 // less.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -165,6 +167,29 @@ TEST_P(FrozenTablesTest, WhatIsKeptHasTheSameBits) {
   }
 }
 
+TEST_P(FrozenTablesTest, TheBoundMayChangeWhileBatchesAreComputed) {
+  const ModelConfig config = Frozen();
+  auto model = Create(config), without = Create(config);
+  without->KeepAtMost(0);
+  std::atomic<bool> ended = false;
+  std::thread changing([&] {
+    for (int64_t rows = 0; !ended; rows = (rows + 5) % kExamples) {
+      model->KeepAtMost(kExamples * 4 + rows * 20 * 4);
+      std::this_thread::yield();
+    }
+  });
+  Epochs epochs;
+  for (int64_t epoch = 0; epoch < 10; ++epoch) {
+    for (int64_t begin = 0; begin < kExamples; begin += 6) {
+      const BatchView view = epochs.Batch(epoch, begin, 6, /*sparse=*/false);
+      EXPECT_EQ(Learn(config, view, model.get()),
+                Learn(config, view, without.get()));
+    }
+  }
+  ended = true;
+  changing.join();
+}
+
 TEST_P(FrozenTablesTest, FrozenLayersAreComputedOnceForAnExample) {
   if (!backend_->has_rows_apart()) return;  // It keeps nothing.
   const ModelConfig config = Frozen();
@@ -180,8 +205,10 @@ TEST_P(FrozenTablesTest, FrozenLayersAreComputedOnceForAnExample) {
   // Test examples have no numbers, and are always computed.
   view.training_numbers = {};
   EXPECT_NE(Learn(config, view, model.get()), first);
+  ASSERT_TRUE(model->GivesUpKept());
   model->KeepAtMost(0);
   EXPECT_EQ(model->KeptBytes(/*sparse=*/false), 0);
+  EXPECT_NE(Learn(config, epochs.Batch(0, 0, 6, false), model.get()).loss, 0);
 }
 
 TEST_P(FrozenTablesTest, NothingIsKeptWhereNoWholeLayerIsFrozen) {

@@ -14,10 +14,21 @@ constexpr int64_t kPlaceBytes = sizeof(int32_t);
 
 void KeptRows::KeepAtMost(int64_t bytes) {
   const int64_t room = bytes - examples_ * kPlaceBytes;
-  most_rows_ = std::clamp<int64_t>(
+  const int64_t most = std::clamp<int64_t>(
       room / RowBytes(), 0,
       std::min<int64_t>(examples_, std::numeric_limits<int32_t>::max()));
   chunk_rows_ = std::max<int64_t>(1, kChunkBytes / RowBytes());
+  if (most == most_rows_) return;
+  // The last chunk may be shorter than the others, or longer than there is room
+  // for.
+  const int64_t chunks = std::min(rows_, most) / chunk_rows_;
+  most_rows_ = most;
+  rows_ = chunks * chunk_rows_;
+  chunks_.resize(chunks);
+  if (rows_ == 0) places_ = {};
+  for (int32_t& place : places_) {
+    if (place >= rows_) place = -1;
+  }
 }
 
 int64_t KeptRows::most_bytes() const {

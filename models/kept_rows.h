@@ -17,12 +17,12 @@ class KeptRows {
   KeptRows(int64_t examples, int64_t width)
       : examples_(examples), width_(width) {}
 
-  // Before the first Put.
+  // Makes room for as many rows. What has no room any more is given up.
   void KeepAtMost(int64_t bytes);
   // The bytes that all rows for which there is room take.
   int64_t most_bytes() const;
 
-  // The row of the example, valid as long as this object; null: it is not kept.
+  // The row of the example, valid until KeepAtMost; null: it is not kept.
   const float* Find(int64_t number) const;
   // Keeps a copy, if there is room and the number is one of the examples. A row
   // that is kept already stays.

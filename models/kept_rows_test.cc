@@ -51,6 +51,46 @@ TEST(KeptRowsTest, WithoutRoomNothingIsKept) {
   EXPECT_EQ(rows.most_bytes(), 0);
 }
 
+TEST(KeptRowsTest, RowsWithoutRoomAreGivenUp) {
+  // Each row is a chunk of memory of its own.
+  constexpr int64_t kWide = 300'000, kExamples = 5;
+  constexpr int64_t kWidePlaces = kExamples * 4, kWideRow = kWide * 4;
+  KeptRows rows(kExamples, kWide);
+  rows.KeepAtMost(kWidePlaces + kExamples * kWideRow);
+  const auto put = [&](int64_t number) {
+    rows.Put(number,
+             std::vector<float>(kWide, static_cast<float>(number)).data());
+  };
+  for (int64_t number = 0; number < kExamples; ++number) put(number);
+
+  rows.KeepAtMost(kWidePlaces + 2 * kWideRow);
+
+  EXPECT_EQ(rows.most_bytes(), kWidePlaces + 2 * kWideRow);
+  EXPECT_EQ(rows.Find(1)[kWide - 1], 1);
+  EXPECT_EQ(rows.Find(2), nullptr);
+  put(2);
+  EXPECT_EQ(rows.Find(2), nullptr);
+  rows.KeepAtMost(kWidePlaces + 3 * kWideRow);
+  put(4);
+  EXPECT_EQ(rows.Find(4)[0], 4);
+  EXPECT_EQ(rows.Find(0)[0], 0);
+  rows.KeepAtMost(0);
+  EXPECT_EQ(rows.Find(0), nullptr);
+  EXPECT_EQ(rows.most_bytes(), 0);
+}
+
+TEST(KeptRowsTest, TheBoundMayGrowWithinAChunk) {
+  KeptRows rows(10, kWidth);
+  rows.KeepAtMost(kPlaces + 2 * kRow);
+  for (const int64_t number : {4, 5}) Put(&rows, number);
+  rows.KeepAtMost(kPlaces + 10 * kRow);
+  for (int64_t number = 0; number < 10; ++number) Put(&rows, number);
+  for (int64_t number = 0; number < 10; ++number) {
+    ASSERT_NE(rows.Find(number), nullptr) << number;
+    EXPECT_EQ(rows.Find(number)[1], number + 1);
+  }
+}
+
 TEST(KeptRowsTest, OtherNumbersAreNotKept) {
   KeptRows rows(10, kWidth);
   rows.KeepAtMost(1000);

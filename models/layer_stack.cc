@@ -43,12 +43,19 @@ LayerStack::LayerStack(const std::vector<int64_t>& widths,
   kept_layers_ = std::min(lowest_trained_, hidden_.size());
   if (dropout_ > 0) kept_layers_ = std::min<size_t>(kept_layers_, 1);
   if (kept_layers_ == 0) return;
+  MutexLock lock(&kept_mu_);
   kept_.emplace(frozen.examples, layers_[kept_layers_ - 1].outputs);
   kept_->KeepAtMost(kMostKeptBytes);
 }
 
 void LayerStack::KeepAtMost(int64_t bytes) {
+  MutexLock lock(&kept_mu_);
   if (kept_) kept_->KeepAtMost(bytes);
+}
+
+int64_t LayerStack::kept_bytes() const {
+  MutexLock lock(&kept_mu_);
+  return kept_ ? kept_->most_bytes() : 0;
 }
 
 // After it, InputsOf(i) are the inputs of each layer i > 0.
@@ -89,13 +96,16 @@ void LayerStack::ForwardKept(IncomingValues* params, const BatchView& batch) {
       hidden_[kept_layers_ - 1].units.Reserve<float>(batch.rows * width);
   const bool numbered = !batch.training_numbers.empty();
   missing_.clear();
-  for (int64_t row = 0; row < batch.rows; ++row) {
-    const float* const kept =
-        numbered ? kept_->Find(batch.training_numbers[row]) : nullptr;
-    if (kept == nullptr) {
-      missing_.push_back(row);
-    } else {
-      std::copy_n(kept, width, units + row * width);
+  {
+    MutexLock lock(&kept_mu_);
+    for (int64_t row = 0; row < batch.rows; ++row) {
+      const float* const kept =
+          numbered ? kept_->Find(batch.training_numbers[row]) : nullptr;
+      if (kept == nullptr) {
+        missing_.push_back(row);
+      } else {
+        std::copy_n(kept, width, units + row * width);
+      }
     }
   }
   if (missing_.empty()) return;
@@ -103,6 +113,7 @@ void LayerStack::ForwardKept(IncomingValues* params, const BatchView& batch) {
   const bool all = count == batch.rows;
   float* const made = all ? units : made_.Reserve<float>(count * width);
   ForwardApart(params, all ? batch : Gather(batch, missing_), made);
+  MutexLock lock(&kept_mu_);
   for (int64_t i = 0; i < count; ++i) {
     const int64_t row = missing_[i];
     if (!all) std::copy_n(made + i * width, width, units + row * width);

@@ -8,6 +8,8 @@
 #include <optional>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "common/mutex.h"
 #include "models/backend.h"
 #include "models/batch.h"
 #include "models/incoming_values.h"
@@ -25,8 +27,9 @@ struct FrozenLayers {
   int64_t examples = 0;
 };
 
-// Not thread-safe. All pointers, and what batches point to, are the back end's
-// memory. Values and gradient begin with those of the layers.
+// Not thread-safe, but for KeepAtMost and kept_bytes. All pointers, and what
+// batches point to, are the back end's memory. Values and gradient begin with
+// those of the layers.
 //
 // Where the lowest layers are frozen, what they make of an example is always
 // the same. Backward stops above them. Forward in training keeps their outputs
@@ -46,10 +49,10 @@ class LayerStack {
 
   int64_t outputs() const { return layers_.back().outputs; }
   // Bounds the outputs of frozen layers that are kept, in bytes. Without a call
-  // 1 GiB. Before the first batch.
+  // 1 GiB. What is beyond the bound is given up.
   void KeepAtMost(int64_t bytes);
   // What they may come to take.
-  int64_t kept_bytes() const { return kept_ ? kept_->most_bytes() : 0; }
+  int64_t kept_bytes() const;
 
   // Overwrites scores(rows, outputs()) with what the layers make of the rows
   // of `batch`, dense or sparse. With `train`, hidden units are dropped.
@@ -108,7 +111,9 @@ class LayerStack {
   size_t lowest_trained_ = 0;
   // The lowest layers whose outputs are kept: none if 0.
   size_t kept_layers_ = 0;
-  std::optional<KeptRows> kept_;
+  // Held while rows are copied, and not while they are computed.
+  mutable Mutex kept_mu_;
+  std::optional<KeptRows> kept_ ABSL_GUARDED_BY(kept_mu_);
   std::vector<int64_t> missing_;  // Rows of a batch that are not kept.
   BackendArray made_;             // What is made of them, ...
   BackendArray between_[2];       // ... between the layers, in turns.

@@ -126,8 +126,10 @@ class Model {
 
   // A model may keep facts about the examples of ModelConfig from batch to
   // batch, so that it need not compute them again: at most so many bytes, and
-  // 1 GiB without a call. Before the first batch.
+  // 1 GiB without a call. Before the first batch, or if GivesUpKept() also
+  // later, from any thread: what is beyond the bound is then given up at once.
   virtual void KeepAtMost(int64_t /*bytes*/) {}
+  virtual bool GivesUpKept() const { return false; }
   // What it may come to keep, in bytes, of dense or sparse examples.
   virtual int64_t KeptBytes(bool /*sparse*/) const { return 0; }
 

@@ -92,6 +92,7 @@ absl::Status UseFrozen(const v1::Specification& specification, LoadedJob* job) {
   const v1::Filter::Kind form = specification.job().filters().pull().kind();
   if (form == v1::Filter::KIND_INT8) {
     // Values that are rounded at random are others with each pull.
+    job->keeps = false;
     job->model->KeepAtMost(0);
   }
   // Evaluations get values in full, and in the same memory.
@@ -236,6 +237,14 @@ int64_t LoadedJob::Bytes(const TrainingComputerOptions& options) const {
   return DataBytesOf(*this, options) + model->KeptBytes(train.sparse());
 }
 
+bool LoadedJob::MayKeepLess() const {
+  return keeps && parts == nullptr && tasks == nullptr && model->GivesUpKept();
+}
+
+int64_t LoadedJob::SpareBytes() const {
+  return MayKeepLess() ? model->KeptBytes(train.sparse()) : 0;
+}
+
 std::string LoadedJob::PlaceOf(int64_t number, const data::OpenBytes& open,
                                absl::FunctionRef<bool()> stop) const {
   if (train.by_number()) {
@@ -270,6 +279,7 @@ absl::StatusOr<LoadedJobPtr> LoadJob(const JobRecordPtr& record,
     if (options.room_beside_values) {
       room = std::min(room, options.room_beside_values(record->plan));
     }
+    loaded->room_bytes = std::max<int64_t>(1, room);
     loaded->model->KeepAtMost(
         std::max<int64_t>(0, room - DataBytesOf(*loaded, options)));
   }

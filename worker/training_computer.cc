@@ -6,6 +6,7 @@
 #include <numeric>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -21,6 +22,7 @@
 #include "protocol/ledger.h"
 #include "worker/blame.h"
 #include "worker/examples.h"
+#include "worker/predict/stepping.h"
 #include "worker/written_rows.h"
 
 namespace ebb::worker {
@@ -35,6 +37,9 @@ constexpr size_t kGradientsKept = 4;
 // many.
 constexpr int kMostBlames = 5;
 constexpr absl::Duration kBlameTime = absl::Seconds(1);
+
+// Between two tries to read data that is out of reach.
+constexpr absl::Duration kDataPause = absl::Seconds(1);
 
 absl::Status NoTestData(const JobRecord& record) {
   return absl::FailedPreconditionError(
@@ -74,8 +79,7 @@ int64_t TrainingComputer::HeldBytesLocked() const {
   return bytes;
 }
 
-absl::StatusOr<LoadedJobPtr> TrainingComputer::Get(const JobRecordPtr& record) {
-  MutexLock lock(&jobs_mu_);
+LoadedJobPtr TrainingComputer::FindLocked(const JobRecordPtr& record) {
   const auto known = std::find_if(
       jobs_.begin(), jobs_.end(),
       [&](const auto& job) { return job->record->id == record->id; });
@@ -88,17 +92,77 @@ absl::StatusOr<LoadedJobPtr> TrainingComputer::Get(const JobRecordPtr& record) {
     jobs_.splice(jobs_.begin(), jobs_, known);
     return jobs_.front();
   }
+  return nullptr;
+}
+
+absl::StatusOr<LoadedJobPtr> TrainingComputer::Get(const JobRecordPtr& record) {
+  MutexLock lock(&jobs_mu_);
+  if (LoadedJobPtr known = FindLocked(record)) return known;
   // Room first: two data sets at once may be more than the machine has.
   while (jobs_.size() >= std::max<size_t>(options_.jobs_in_memory, 1)) {
     jobs_.pop_back();
   }
   EBB_ASSIGN_OR_RETURN(LoadedJobPtr job, LoadJob(record, options_));
   jobs_.push_front(std::move(job));
-  while (options_.data_bytes > 0 && jobs_.size() > 1 &&
-         HeldBytesLocked() > options_.data_bytes) {
+  if (options_.data_bytes > 0) ShareRoomLocked();
+  return jobs_.front();
+}
+
+absl::StatusOr<LoadedJobPtr> TrainingComputer::GetForBatch(
+    const JobRecordPtr& record) {
+  {
+    MutexLock lock(&jobs_mu_);
+    if (LoadedJobPtr known = FindLocked(record)) return known;
+  }
+  const absl::Time tried = absl::Now();
+  // The lease of the batch goes on while data is read.
+  const auto step = [this] { ++steps_; };
+  const Stepping stepping(step);
+  absl::StatusOr<LoadedJobPtr> job = Get(record);
+  if (!absl::IsUnavailable(job.status())) {
+    away_since_.erase(record->id);
+    return job;
+  }
+  const auto [since, is_new] = away_since_.try_emplace(record->id, tried);
+  if (absl::Now() - since->second >= options_.data_patience) {
+    away_since_.erase(since);
+    return absl::UnavailableError(
+        absl::StrCat(job.status().message(), "; it was tried for ",
+                     absl::FormatDuration(options_.data_patience)));
+  }
+  if (is_new) {
+    LOG(WARNING) << "job=" << record->name << " waits up to "
+                 << options_.data_patience
+                 << " for its data: " << job.status().message();
+  }
+  WaitUntil(absl::Now() + kDataPause);
+  return LoadedJobPtr();
+}
+
+void TrainingComputer::ShareRoomLocked() {
+  int64_t data = 0;
+  for (const auto& job : jobs_) {
+    data += job->Bytes(options_) - job->SpareBytes();
+  }
+  while (jobs_.size() > 1 && data > options_.data_bytes) {
+    data -= jobs_.back()->Bytes(options_) - jobs_.back()->SpareBytes();
     jobs_.pop_back();
   }
-  return jobs_.front();
+  int64_t room = options_.data_bytes;
+  std::vector<LoadedJob*> keeping;
+  for (const auto& job : jobs_) {
+    if (job->room_bytes > 0) room = std::min(room, job->room_bytes);
+    if (job->MayKeepLess()) keeping.push_back(job.get());
+  }
+  // Those that need less than their share leave the rest to the others.
+  int64_t left = std::max<int64_t>(0, room - data);
+  for (LoadedJob* job : keeping) job->model->KeepAtMost(left);
+  std::ranges::sort(keeping, {}, &LoadedJob::SpareBytes);
+  for (size_t i = 0; i < keeping.size(); ++i) {
+    keeping[i]->model->KeepAtMost(left /
+                                  static_cast<int64_t>(keeping.size() - i));
+    left -= keeping[i]->SpareBytes();
+  }
 }
 
 absl::Status TrainingComputer::Prepare(const JobRecordPtr& record) {
@@ -237,7 +301,11 @@ absl::Status TrainingComputer::NameExample(absl::Status status,
 absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
                                             client::ComputeResult* result) {
   const JobPlan& plan = task.record->plan;
-  EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, Get(task.record));
+  EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, GetForBatch(task.record));
+  if (job == nullptr) {
+    result->cancelled = true;
+    return absl::OkStatus();
+  }
   if (job->parts != nullptr) return PredictPart(task, job.get(), result);
   if (job->topics != nullptr) return DrawTopics(task, job.get(), result);
   if (plan.trained_tables() > 0) {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -71,6 +72,16 @@ class TrainingComputer : public client::JobComputer {
   // The job, loaded if it is not.
   absl::StatusOr<LoadedJobPtr> Get(const JobRecordPtr& record)
       ABSL_LOCKS_EXCLUDED(jobs_mu_);
+  // Null: it is not in memory, or is another than it was.
+  LoadedJobPtr FindLocked(const JobRecordPtr& record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(jobs_mu_);
+  // The job of a batch, loaded if it was dropped. Null: its data are out of
+  // reach for now.
+  absl::StatusOr<LoadedJobPtr> GetForBatch(const JobRecordPtr& record);
+  // Keeps within the bound on memory. What models keep of examples gives way to
+  // data, for it is computed again sooner than data is read again. Beyond that
+  // the job goes whose data was used longest ago.
+  void ShareRoomLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(jobs_mu_);
   int64_t HeldBytesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(jobs_mu_);
   // The values that were expected last, if they are still held: once.
   client::PulledValuesPtr TakeExpected() ABSL_LOCKS_EXCLUDED(mu_);
@@ -132,6 +143,8 @@ class TrainingComputer : public client::JobComputer {
   client::FloatPool pool_;
   AssembledValues assembled_;
   data::ExampleBatch test_batch_;
+  // Since when the data of a job that was dropped is out of reach.
+  std::map<JobId, absl::Time> away_since_;
   // Scores over the parts of the test data before `end`, of keyed examples.
   struct PartialScores {
     JobId job;

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
+#include "data/byte_source.h"
 #include "data/order.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -218,6 +219,52 @@ TEST_F(TrainingComputerTest, OutputsOfFrozenLayersLeaveRoomForValues) {
             kExamples * (4 + 4 * 4));
 }
 
+// Bug: what the first job might keep one day took the room of the second, so
+// that the first job was dropped with its data.
+TEST_F(TrainingComputerTest, OutputsOfFrozenLayersGiveWayToTheDataOfOthers) {
+  const auto first =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}") +
+             "freeze: [layer1.weights, layer1.bias]\n");
+  auto second = std::make_shared<JobRecord>(*first);
+  second->id = JobId(6);
+  TrainingComputer unbounded({});
+  ASSERT_TRUE(unbounded.Prepare(first).ok());
+  constexpr int64_t kKept = kExamples * (4 + 4 * 4);
+  const int64_t data = unbounded.held_bytes() - kKept;
+  const auto held = [&](int64_t bound) {
+    TrainingComputer computer({.data_bytes = bound});
+    EXPECT_TRUE(computer.Prepare(first).ok());
+    EXPECT_TRUE(computer.Prepare(second).ok());
+    return computer.held_bytes();
+  };
+
+  EXPECT_EQ(held(2 * (data + kKept)), 2 * (data + kKept));
+  // Some outputs of each; and none, as there is not even room for places.
+  EXPECT_LE(held(2 * data + kKept), 2 * data + kKept);
+  EXPECT_GT(held(2 * data + kKept), 2 * data + kKept - 2 * 16);
+  EXPECT_EQ(held(2 * data + 100), 2 * data);
+  // There is no room for the data of both.
+  ASSERT_GT(data, kKept);
+  EXPECT_EQ(held(2 * data - 1), data + kKept);
+}
+
+TEST_F(TrainingComputerTest, OutputsOfFrozenLayersAreTheSameAfterTheyGaveWay) {
+  const auto first =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}") +
+             "freeze: [layer1.weights, layer1.bias]\n");
+  auto second = std::make_shared<JobRecord>(*first);
+  second->id = JobId(6);
+  const auto values = Pulled(first->plan, Params(first->plan));
+  TrainingComputer unbounded({});
+  ASSERT_TRUE(unbounded.Prepare(first).ok());
+  TrainingComputer computer({.data_bytes = 2 * unbounded.held_bytes() - 300});
+  const auto task = FirstBatch(first, values);
+  const auto before = Read<float>(computer.Compute(task).gradient);
+  ASSERT_TRUE(computer.Prepare(second).ok());
+  EXPECT_GT(computer.held_bytes(), unbounded.held_bytes());
+  EXPECT_EQ(Read<float>(computer.Compute(task).gradient), before);
+}
+
 TEST_F(TrainingComputerTest, EvaluatesTheWholeTestData) {
   const auto record =
       Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) +
@@ -397,6 +444,46 @@ TEST_F(TrainingComputerTest, KeepsAsManyJobsAsItMay) {
       FirstBatch(first, Pulled(first->plan, Params(first->plan))));
 
   EXPECT_EQ(result.error, "");
+}
+
+// Bug: the batch failed, and after three tries of this kind it was poison.
+TEST_F(TrainingComputerTest, ABatchWaitsForDataThatWasDroppedAndIsAway) {
+  const auto first =
+      Submit(JobText("train: {csv: " + WriteCsv("a.csv", kExamples) + "}"));
+  auto second = std::make_shared<JobRecord>(*first);
+  second->id = JobId(6);
+  bool away = false;
+  TrainingComputerOptions options;
+  options.jobs_in_memory = 1;
+  options.open = [&](absl::string_view path)
+      -> absl::StatusOr<std::unique_ptr<data::ByteSource>> {
+    if (away) return absl::UnavailableError("the bucket is away");
+    return data::OpenFile(path);
+  };
+  const auto values = Pulled(first->plan, Params(first->plan));
+  const auto task = FirstBatch(first, values);
+  TrainingComputer computer(options);
+  computer.Hurry();  // It makes no pause.
+  ASSERT_TRUE(computer.Prepare(second).ok());
+
+  away = true;
+  const int64_t steps = computer.steps();
+  for (int i = 0; i < 3; ++i) {
+    const client::ComputeResult waits = computer.Compute(task);
+    EXPECT_EQ(waits.error, "");
+    EXPECT_TRUE(waits.cancelled);
+  }
+  EXPECT_GT(computer.steps(), steps);
+  away = false;
+  const client::ComputeResult result = computer.Compute(task);
+  EXPECT_EQ(result.error, "");
+  EXPECT_FALSE(result.cancelled);
+
+  options.data_patience = absl::ZeroDuration();
+  TrainingComputer impatient(options);
+  away = true;
+  EXPECT_THAT(impatient.Compute(task).error,
+              HasSubstr("the bucket is away; it was tried for 0"));
 }
 
 TEST_F(TrainingComputerTest, ABatchTakesAsLongAsOnASlowerMachine) {

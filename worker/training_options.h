@@ -28,13 +28,17 @@ struct TrainingComputerOptions {
   // Jobs whose data is held in memory; the one unused longest goes. Default 2.
   size_t jobs_in_memory = 2;
   // Most bytes of data, except for a single job's: data of other jobs is
-  // dropped before jobs_in_memory is reached. With a bound, evaluations take
+  // dropped before jobs_in_memory is reached. Jobs share what data leaves for
+  // what models keep of it. With a bound, evaluations take
   // batches of the size that training does, so that they need no more memory
   // between the model's layers. Default 0: no bound.
   int64_t data_bytes = 0;
   // Within data_bytes, the memory for data and for what a model keeps of it, so
   // that values and gradients have room. Default: data_bytes.
   std::function<int64_t(const JobPlan& plan)> room_beside_values;
+  // How long a batch waits for data that was dropped and is out of reach when
+  // it is needed again. Default 10 min, as a job waits that is loaded at first.
+  absl::Duration data_patience = absl::Minutes(10);
   // Least time of a batch, as on a slower machine. Default: as long as it
   // takes.
   absl::Duration batch_time = absl::ZeroDuration();

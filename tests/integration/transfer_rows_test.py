@@ -83,7 +83,7 @@ class TransferRowsTest(OneFolderTestCase):
         still = ["--set", "optimizer.rate=1e-35"]
         for name, source in (
                 ("of-a-file", "first.safetensors"), ("of-a-run", "first/"),
-                ("of-a-job", "job:first"), ("of-slots", "slots.safetensors")):
+                ("of-a-job", "job:./first"), ("of-slots", "slots.safetensors")):
             with self.subTest(source):
                 self.ebb("run", "whole.yaml", "--run-dir", name, *still,
                          "--set", f"start={source}")
@@ -100,6 +100,8 @@ class TransferRowsTest(OneFolderTestCase):
                 ("geo", ["algorithm={kind: geo, push_every: 3}",
                          "optimizer={kind: sgd, rate: 0.1}"]),
                 ("late", ["algorithm=dynsgd"]),
+                ("averaged", ["freeze=[weights, factors]",
+                              "optimizer={kind: adagrad, ema: 0.9}"]),
                 ("kept", ["consistency={kind: ssp, bound: 4}",
                           "tables={factors: {cache: {rows: 500}}}"])):
             with self.subTest(name):

@@ -5,11 +5,13 @@ not pushed and has no slots. What does not fit is named.
 
   transfer_test.py BIN_FOLDER
 """
+import json
 import os
 import shutil
 import sys
 import unittest
 
+from daemons import Daemons, wait_until
 from job_test_case import OneFolderTestCase, deaths
 
 BIN = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/bin"
@@ -116,6 +118,67 @@ class TransferTest(OneFolderTestCase):
         shutil.rmtree(self.path("copy"))
         self.ebb(*run, "--resume", "--set", "train.epochs=3")
         self.assertEqual(self.report("on")["epochs"], 3)
+
+    # Bug: a folder of the working directory was taken for it.
+    def test_a_command_without_that_job_does_not_take_a_folder(self):
+        second = ["second.yaml", "--set", "start.from=job:first"]
+        said = self.ebb("run", *second, rc=2)
+        self.assertIn("--set: start.from: job:first names a job of a cluster, and "
+                      "this command knows no cluster", said)
+        self.assertIn("hint: from: first takes the folder", said)
+        # No scheduler is named, and none is there.
+        self.assertIn("hint: from: first takes the folder",
+                      self.refused(*second))
+        self.ebb("job", "check", "second.yaml", "--set",
+                 "start.from=job:./first")
+
+    def cluster(self):
+        """One that is known to all commands of a test, without workers."""
+        os.mkdir(self.path("cluster"))
+        daemons = Daemons(BIN, self.path("cluster"), self.environment)
+        self.addCleanup(daemons.end)
+        daemons.start("scheduler", "--listen", "127.0.0.1:0", "--min-servers",
+                      "1", "--state-dir", "scheduler", "--address-file",
+                      "address")
+        address = self.path("cluster", "address")
+        wait_until(lambda: os.path.exists(address), "no scheduler",
+                   self.limit_s)
+        with open(address) as file:
+            self.environment["EBB_SCHEDULER"] = file.read().strip()
+        self.addCleanup(self.environment.pop, "EBB_SCHEDULER")
+        daemons.start("ps-0", "--id", "0", "--scheduler",
+                      self.environment["EBB_SCHEDULER"], "--state-dir", "ps-0")
+
+    # Bugs: the folder was taken where a command looked for it first, and
+    # nothing said that the job was not complete.
+    def test_a_name_is_a_job_of_the_cluster_and_it_is_said_how_far_it_is(self):
+        self.ebb("run", "first.yaml", "--run-dir", "night.run",
+                 "--shared-checkpoints", "night")
+        self.cluster()
+        self.ebb("submit", "other.yaml", "--set", "name=night")
+
+        def listed():
+            job = self.start_ebb("checkpoint", "list", "night", "--json")
+            self.assertEqual(job.returncode, 0, job.stdout)
+            stored = json.loads(job.stdout)
+            self.assertEqual(stored["job"], "night")
+            return {one["partition"] for one in stored["versions"]} >= set(
+                range(5))
+        wait_until(listed, "no versions", self.limit_s)
+        self.assertIn("not exact yet: the job is ",
+                      self.ebb("audit", "night", rc=1))
+        self.assertIn("exact", self.ebb("audit", "./night"))
+
+        said = self.ebb("job", "check", "other.yaml", "--set",
+                        "start=job:night")
+        self.assertIn("warning: start: job:night: the job is not complete: 0 "
+                      "of 2,000 examples are in this model (stored at ", said)
+        # The folder has three classes.
+        self.assertIn("tensor layer3.weights of night has the shape (16, 3)",
+                      self.refused("other.yaml", "--set", "start=night"))
+        said = self.refused("other.yaml", "--set", "start=job:first")
+        self.assertIn("there is no job first", said)
+        self.assertIn("hint: from: first takes the folder", said)
 
     def test_what_does_not_fit_is_named(self):
         said = self.refused("other.yaml", "--set", "start=first.safetensors")

@@ -89,11 +89,14 @@ float LookAhead::ShareOf(const client::PulledValues& values,
   seen.updates = values.updates[place];
   const int64_t step = seen.updates - before.updates;
   if (before.updates < 0 || seen.term != before.term || step <= 0) return 0;
-  seen.step = step;
+  // After a pause there are many more updates than those of a step. Two pauses
+  // in a row do not make that usual.
+  constexpr int64_t kMostGrowth = 2;
+  seen.step =
+      before.step == 0 ? step : std::min(step, kMostGrowth * before.step);
   if (!values.during_batch) return 0;
   // Any number of updates may lie between the first two pulls.
   if (before.step == 0) return 0;
-  // After a pause there are many more updates than those of a step.
   if (before.step >= step) return 1;
   return static_cast<float>(before.step) / static_cast<float>(step);
 }

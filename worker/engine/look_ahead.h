@@ -50,7 +50,8 @@ class LookAhead {
   struct Seen {
     Term term;
     int64_t updates = -1;  // -1: there was none.
-    int64_t step = 0;      // How many were new when some were; 0: unknown.
+    // How many are new with each pull, as a rule; 0: unknown.
+    int64_t step = 0;
   };
 
   void Advance(const client::PulledValues& values, PartitionId partition,

@@ -98,6 +98,31 @@ TEST_F(LookAheadTest, AfterAPauseTheyMoveByOneStep) {
               ElementsAre(35, 35, 35, 35));
 }
 
+// Bug: the second pause was taken for a step.
+TEST_F(LookAheadTest, ASecondPauseInARowIsNoStepEither) {
+  LookAhead look_ahead = Make();
+  Shown(&look_ahead, Pull({1, 1}), 10);
+  Shown(&look_ahead, Pull({3, 3}), 12);
+  EXPECT_THAT(Shown(&look_ahead, Pull({23, 23}), 32),
+              ElementsAre(33, 33, 33, 33));
+  // By twice the step, and not by twenty updates.
+  EXPECT_THAT(Shown(&look_ahead, Pull({43, 43}), 52),
+              ElementsAre(54, 54, 54, 54));
+  EXPECT_THAT(Shown(&look_ahead, Pull({45, 45}), 54),
+              ElementsAre(55, 55, 55, 55));
+}
+
+TEST_F(LookAheadTest, StepsMayBecomeLonger) {
+  LookAhead look_ahead = Make();
+  Shown(&look_ahead, Pull({1, 1}), 10);
+  Shown(&look_ahead, Pull({2, 2}), 11);
+  // Other copies join.
+  Shown(&look_ahead, Pull({6, 6}), 15);
+  Shown(&look_ahead, Pull({10, 10}), 19);
+  EXPECT_THAT(Shown(&look_ahead, Pull({14, 14}), 23),
+              ElementsAre(25, 25, 25, 25));
+}
+
 // Bug: the difference of thousands of updates counted as one step.
 TEST_F(LookAheadTest, AFirstStepOfAnyLengthMovesNothing) {
   LookAhead look_ahead = Make();

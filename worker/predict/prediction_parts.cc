@@ -11,10 +11,8 @@
 #include <fstream>
 #include <functional>
 #include <string>
-#include <thread>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -22,7 +20,6 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "common/fd.h"
-#include "common/mutex.h"
 #include "common/objects/credentials.h"
 #include "common/objects/retries.h"
 #include "common/objects/s3_objects.h"
@@ -30,6 +27,7 @@
 #include "common/tls/sha256.h"
 #include "glog/logging.h"
 #include "job/prediction.h"
+#include "worker/predict/stepping.h"
 
 namespace ebb::worker {
 
@@ -42,37 +40,6 @@ constexpr absl::Duration kRequestPatience = absl::Milliseconds(200);
 bool MayPass(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
 }
-
-// Calls `step` now and then as long as it exists: a request may take longer
-// than a lease lives.
-class Stepping {
- public:
-  explicit Stepping(absl::FunctionRef<void()> step)
-      : thread_([this, step] {
-          MutexLock lock(&mu_);
-          while (!ended_) {
-            step();
-            end_.WaitFor(&mu_, kInterval);
-          }
-        }) {}
-  ~Stepping() {
-    {
-      MutexLock lock(&mu_);
-      ended_ = true;
-      end_.SignalAll();
-    }
-    thread_.join();
-  }
-  Stepping(const Stepping&) = delete;
-  Stepping& operator=(const Stepping&) = delete;
-
- private:
-  static constexpr absl::Duration kInterval = absl::Milliseconds(250);
-  Mutex mu_;
-  CondVar end_;
-  bool ended_ ABSL_GUARDED_BY(mu_) = false;
-  std::thread thread_;  // Last: it uses the others.
-};
 
 absl::StatusOr<std::string> ReadLine(const std::string& path) {
   std::ifstream in(path);

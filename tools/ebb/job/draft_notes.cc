@@ -15,6 +15,7 @@
 #include "job/average_rules.h"
 #include "job/fit.h"
 #include "job/frozen_rows.h"
+#include "job/specification.h"
 #include "job/traits.h"
 #include "tools/ebb/job/draft_start.h"
 #include "tools/text/console.h"
@@ -73,28 +74,58 @@ std::string FrozenNote(const job::JobFacts& facts, const v1::Job& job) {
       ". They are not pushed, and take no optimizer's memory");
 }
 
+constexpr char kTakeTrained[] =
+    "start: {from: FILE} takes it from a model that was trained";
+
+bool IsRandom(const InitRule& init) {
+  return init.kind == InitRule::Kind::kUniform ||
+         init.kind == InitRule::Kind::kNormal;
+}
+
+// "at random", "as 0".
+std::string BeginText(const InitRule& init) {
+  if (IsRandom(init)) return "at random";
+  return absl::StrCat(
+      "as ", init.kind == InitRule::Kind::kConstant ? init.parameter : 0.0F);
+}
+
 // Warns of frozen tables that nothing has trained. What a module begins with,
 // it may have trained.
 void NoteRandomTables(const job::JobFacts& facts, Draft* draft) {
   const v1::Job& job = draft->full;
   if (job.model().has_initial() || job::TraitsOf(job.model()).python()) return;
-  const auto note = [&](const std::string& table, const InitRule& init,
-                        absl::string_view begins) {
-    const bool random = init.kind == InitRule::Kind::kUniform ||
-                        init.kind == InitRule::Kind::kNormal;
-    if (!random || !job::IsFrozen(job, table) || Starts(job, table)) {
-      return;
-    }
-    draft->notes.push_back(absl::StrCat(
-        "warning: freeze: ", table, begins,
-        " at random, and stays so: start: {from: FILE} takes it from a "
-        "model that was trained"));
-  };
   for (const job::DenseTable& table : facts.tables) {
-    note(table.name, table.init, " begins");
+    if (!IsRandom(table.init) || !job::IsFrozen(job, table.name) ||
+        Starts(job, table.name)) {
+      continue;
+    }
+    draft->notes.push_back(
+        absl::StrCat("warning: freeze: ", table.name,
+                     " begins at random, and stays so: ", kTakeTrained));
   }
-  for (const job::SparseTable& table : facts.sparse_tables) {
-    note(table.name, table.init, " has rows that begin");
+}
+
+// Warns of frozen tables without a row: each of their keys counts as what a row
+// begins as, for ever.
+void NoteMissingRows(const job::JobFacts& facts, const JobRecord& record,
+                     const InitialValues* initial, Draft* draft) {
+  const v1::Job& job = draft->full;
+  // A run that goes on has the rows that it began with.
+  if (facts.initial && initial == nullptr) return;
+  const auto specification = job::ReadSpecification(record);
+  if (!specification.ok()) return;
+  const auto tables = job::SparseTablesOf(*specification, record.plan);
+  if (!tables.ok()) return;
+  for (size_t t = 0; t < tables->size(); ++t) {
+    const job::SparseTable& table = (*tables)[t];
+    if (!job::IsFrozen(job, table.name)) continue;
+    if (initial != nullptr && initial->HasRowsOf(t)) continue;
+    const bool looked = job.model().has_initial() || Starts(job, table.name);
+    draft->notes.push_back(absl::StrCat(
+        "warning: freeze: ", table.name, " has rows that begin ",
+        BeginText(table.init), ", and stays so: ",
+        looked ? "the model that the job begins with has no row of it"
+               : kTakeTrained));
   }
 }
 
@@ -117,13 +148,16 @@ std::string PartitionsNote(const v1::Job& job, const JobPlan& plan) {
 
 }  // namespace
 
-void NoteJob(const job::JobFacts& facts, const JobPlan& plan, Draft* draft) {
+void NoteJob(const job::JobFacts& facts, const JobRecord& record,
+             const InitialValues* initial, Draft* draft) {
   const v1::Job& job = draft->full;
+  const JobPlan& plan = record.plan;
   const auto note = [&](std::string text) {
     if (!text.empty()) draft->notes.push_back(std::move(text));
   };
   note(FrozenNote(facts, job));
   NoteRandomTables(facts, draft);
+  NoteMissingRows(facts, record, initial, draft);
   note(job::AverageNotes(job, UpdatesOf(plan)));
   note(PartitionsNote(job, plan));
   note(QuantityNote(job, *draft->known.train));

@@ -5,12 +5,15 @@
 #include "job/specification.h"
 #include "protocol/plan.h"
 #include "tools/ebb/job/draft.h"
+#include "tools/ebb/job/initial_values.h"
 
 namespace ebb::tools {
 
 // Adds to the draft's notes what is frozen, begins at random, is asked for and
-// not made, or is mostly meant otherwise.
-void NoteJob(const job::JobFacts& facts, const JobPlan& plan, Draft* draft);
+// not made, or is mostly meant otherwise. `initial` is what the job begins
+// with; null: its rules say it, or it goes on.
+void NoteJob(const job::JobFacts& facts, const JobRecord& record,
+             const InitialValues* initial, Draft* draft);
 
 }  // namespace ebb::tools
 

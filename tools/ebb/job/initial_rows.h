@@ -3,6 +3,7 @@
 #ifndef EBB_TOOLS_EBB_JOB_INITIAL_ROWS_H_
 #define EBB_TOOLS_EBB_JOB_INITIAL_ROWS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -38,6 +39,8 @@ class InitialRows {
       const std::string& path, const Tables& tables, InitialTensors* tensors,
       std::vector<std::string>* mistakes);
 
+  // Whether the table with this number begins with a row.
+  bool HasRows(size_t table) const { return !tables_[table].keys.empty(); }
   // Whether some table has slots; and then, by table, the steps that made them.
   bool has_state() const { return has_state_; }
   const std::vector<int64_t>& steps() const { return steps_; }

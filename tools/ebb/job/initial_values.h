@@ -3,6 +3,7 @@
 #ifndef EBB_TOOLS_EBB_JOB_INITIAL_VALUES_H_
 #define EBB_TOOLS_EBB_JOB_INITIAL_VALUES_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -78,6 +79,10 @@ class InitialValues {
 
   bool has_state() const { return has_state_; }
   bool has_rows() const { return has_rows_; }
+  // Whether the sparse table with this number begins with a row that was taken.
+  bool HasRowsOf(size_t table) const {
+    return rows_ != nullptr && rows_->HasRows(table);
+  }
   const std::string& path() const { return path_; }
 
   // For the job's specification.

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <deque>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <set>
@@ -56,8 +57,7 @@ class Source {
     source.from_ = from;
     std::error_code error;
     if (const auto job = StartJobOf(from)) {
-      EBB_RETURN_IF_ERROR(
-          source.TakeModel(job->name, job->version, open, rows));
+      EBB_RETURN_IF_ERROR(source.TakeModel(*job, open, rows));
     } else if (datasets::IsUri(from) || data::IsRemote(from)) {
       return absl::InvalidArgumentError(absl::StrCat(
           from,
@@ -67,7 +67,8 @@ class Source {
       EBB_RETURN_IF_ERROR(source.ReadSafetensors());
     } else {
       EBB_ASSIGN_OR_RETURN(const bool found, source.ReadNpyFolder());
-      if (!found) EBB_RETURN_IF_ERROR(source.TakeModel(from, "", open, rows));
+      const StartJob run = {.name = from, .version = "", .stored = true};
+      if (!found) EBB_RETURN_IF_ERROR(source.TakeModel(run, open, rows));
     }
     return std::shared_ptr<const Source>(std::move(made));
   }
@@ -82,6 +83,7 @@ class Source {
     for (const auto& [name, tensor] : tensors_) names.push_back(name);
     return names;
   }
+  const std::map<std::string, TensorView>& tensors() const { return tensors_; }
   // The tables whose rows there are.
   std::vector<std::string> NamesOfRows() const {
     std::vector<std::string> tables;
@@ -95,6 +97,8 @@ class Source {
     return tables;
   }
   bool has_state() const { return has_state_; }
+  // OtherModel::doubts.
+  const std::vector<std::string>& doubts() const { return doubts_; }
 
  private:
   void Add(TensorView tensor) {
@@ -152,16 +156,17 @@ class Source {
     return files_by_stem_;
   }
 
-  absl::Status TakeModel(const std::string& name, const std::string& version,
-                         const ModelOpener& open, bool rows) {
+  absl::Status TakeModel(const StartJob& job, const ModelOpener& open,
+                         bool rows) {
     if (open == nullptr) {
       return absl::InvalidArgumentError(absl::StrCat(
           from_,
           ": this command reads no stored jobs\nhint: `ebb checkpoint "
           "export ",
-          name, " -o FILE.safetensors`, and start: FILE.safetensors"));
+          job.name, " -o FILE.safetensors`, and start: FILE.safetensors"));
     }
-    EBB_ASSIGN_OR_RETURN(OtherModel model, open(name, version, rows));
+    EBB_ASSIGN_OR_RETURN(OtherModel model, open(job, rows));
+    doubts_ = std::move(model.doubts);
     own_ = std::move(model.tables);
     for (const Tensor& tensor : own_) {
       Add({tensor.name,
@@ -181,6 +186,7 @@ class Source {
   bool files_by_stem_ = false;  // Tensors are called as their files.
   std::map<std::string, TensorView> tensors_;
   bool has_state_ = false;  // It has slots of an optimizer.
+  std::vector<std::string> doubts_;
 };
 
 // The rows of a sparse table in another model.
@@ -235,11 +241,9 @@ class Comparison {
     }
     if (!mistakes_.empty()) {
       // The last mistake has the hint, for all of them.
-      if (!fitting.empty() &&
-          !absl::StrContains(mistakes_.back(), "\nhint: ")) {
-        absl::StrAppend(&mistakes_.back(), "\nhint: tables: [",
-                        absl::StrJoin(fitting, ", "),
-                        "] takes what fits, and the others begin anew");
+      const std::string hint = Hint(fitting);
+      if (!hint.empty() && !absl::StrContains(mistakes_.back(), "\nhint: ")) {
+        absl::StrAppend(&mistakes_.back(), "\nhint: ", hint);
       }
       return absl::InvalidArgumentError(absl::StrJoin(mistakes_, "\n"));
     }
@@ -250,6 +254,37 @@ class Comparison {
   template <typename... What>
   void Wrong(const What&... what) {
     mistakes_.push_back(absl::StrCat(what...));
+  }
+
+  // What can be written where tables have no tensor, or another shape.
+  std::string Hint(const std::vector<std::string>& fitting) const {
+    std::vector<std::string> hints;
+    const std::vector<std::string> others = Others();
+    if (!renames_.empty() && !others.empty()) {
+      hints.push_back(absl::StrCat(renames_.front(), "; ", start_.from(),
+                                   " has ", Listed(others)));
+    }
+    if (!fitting.empty()) {
+      hints.push_back(absl::StrCat("tables: [", absl::StrJoin(fitting, ", "),
+                                   "] takes what fits, and the others begin "
+                                   "anew"));
+    }
+    return absl::StrJoin(hints, "; or ");
+  }
+
+  // The tensors that no table takes, with their shapes: those first that a
+  // table without one could take.
+  std::vector<std::string> Others() const {
+    std::vector<std::string> others;
+    std::vector<std::string> of_other_shape;
+    for (const auto& [name, tensor] : source_.tensors()) {
+      if (found_.contains(&tensor)) continue;
+      const bool fits = std::ranges::count(missing_, tensor.dims) > 0;
+      (fits ? others : of_other_shape)
+          .push_back(absl::StrCat(name, " ", ShapeText(tensor.dims)));
+    }
+    std::ranges::move(of_other_shape, std::back_inserter(others));
+    return others;
   }
 
   // Names that the model does not have.
@@ -300,8 +335,12 @@ class Comparison {
           near.empty() ? ""
                        : absl::StrCat("; there is ", near, ", which rename: {",
                                       table.name, ": ", near, "} takes"));
+      missing_.push_back(ShapeOf(table));
+      renames_.push_back(absl::StrCat("rename: {", table.name,
+                                      ": TENSOR} says which tensor it is"));
       return nullptr;
     }
+    found_.insert(tensor);
     const std::vector<int64_t> dims = ShapeOf(table);
     if (tensor->dims != dims) {
       const bool transposed =
@@ -338,8 +377,12 @@ class Comparison {
               ? ""
               : absl::StrCat("; there are those of ", near, ", which rename: {",
                              table.name, ": ", near, "} takes"));
+      renames_.push_back(absl::StrCat("rename: {", table.name, ": NAME} takes ",
+                                      worker::KeysName("NAME"), " and ",
+                                      worker::RowsName("NAME")));
       return std::nullopt;
     }
+    found_.insert({taken.keys, taken.rows});
     if (taken.keys == nullptr || taken.rows == nullptr) {
       Wrong(start_.from(), " has ",
             taken.keys == nullptr ? rows_name : keys_name, " without ",
@@ -372,6 +415,12 @@ class Comparison {
   const StartTables& tables_;
   const Source& source_;
   std::vector<std::string> mistakes_;
+  // The tensors that have the name of a table.
+  std::set<const TensorView*> found_;
+  // The shapes of the dense tables without a tensor.
+  std::vector<std::vector<int64_t>> missing_;
+  // What to write for each table without one.
+  std::vector<std::string> renames_;
 };
 
 // The whole vector of the job.
@@ -421,6 +470,10 @@ std::vector<std::string> NotesOf(const v1::Start& start,
                                  const StartTables& tables, const Taken& taken,
                                  const Source& source) {
   std::vector<std::string> notes;
+  for (const std::string& doubt : source.doubts()) {
+    notes.push_back(
+        absl::StrCat("warning: start: ", start.from(), ": ", doubt));
+  }
   std::set<std::string> used;
   for (const TensorView* tensor : taken.dense) {
     if (tensor != nullptr) used.insert(tensor->name);
@@ -464,9 +517,14 @@ std::vector<std::string> NotesOf(const v1::Start& start,
 std::optional<StartJob> StartJobOf(absl::string_view from) {
   if (!absl::ConsumePrefix(&from, kJobPrefix)) return std::nullopt;
   const size_t at = from.find('@');
-  if (at == absl::string_view::npos) return StartJob{std::string(from), ""};
-  return StartJob{std::string(from.substr(0, at)),
-                  std::string(from.substr(at + 1))};
+  StartJob job;
+  job.name = std::string(from.substr(0, at));
+  if (at != absl::string_view::npos) {
+    job.version = std::string(from.substr(at + 1));
+  }
+  // No job has a slash in its name.
+  job.stored = absl::StrContains(job.name, '/');
+  return job;
 }
 
 absl::StatusOr<StartValues> ReadStart(const v1::Start& start,

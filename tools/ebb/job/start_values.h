@@ -21,28 +21,33 @@
 
 namespace ebb::tools {
 
+// "job:NAME@VERSION" in its parts.
+struct StartJob {
+  // A job of the cluster; with `stored`, a path or a place of shared
+  // checkpoints.
+  std::string name;
+  // A time, as people write it: the newest versions stored by then. Empty: the
+  // newest ones.
+  std::string version;
+  bool stored = false;
+  friend bool operator==(const StartJob&, const StartJob&) = default;
+};
+// Absent: `from` is a file or a folder.
+std::optional<StartJob> StartJobOf(absl::string_view from);
+
 // The model of a job.
 struct OtherModel {
   std::vector<Tensor> tables;  // The dense ones.
   // A safetensors file with the rows of the sparse ones, as an export has them.
   // Empty: there are none, or they were not asked for.
   MappedFile rows;
+  // What its user should know of it, for example that the job goes on.
+  std::vector<std::string> doubts;
 };
 
-// Reads a job's stored model: `name` is a job, a run's folder, or a place of
-// shared checkpoints. `version` is a time, as people write it: the newest
-// versions stored by then. Empty: the newest ones. With `rows` also those of
-// sparse tables.
-using ModelOpener = std::function<absl::StatusOr<OtherModel>(
-    const std::string& name, const std::string& version, bool rows)>;
-
-// "job:NAME@VERSION" in its parts. Absent: `from` is a file or a folder.
-struct StartJob {
-  std::string name;
-  std::string version;  // Empty: the newest one.
-  friend bool operator==(const StartJob&, const StartJob&) = default;
-};
-std::optional<StartJob> StartJobOf(absl::string_view from);
+// Reads a job's stored model; with `rows` also those of sparse tables.
+using ModelOpener =
+    std::function<absl::StatusOr<OtherModel>(const StartJob& job, bool rows)>;
 
 struct StartValues {
   // What the dense tables begin with.

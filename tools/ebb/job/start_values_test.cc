@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "common/initializer.h"
 #include "common/mapped_file.h"
 #include "common/testing/test_folder.h"
@@ -176,6 +177,12 @@ TEST_F(StartRowsTest, AreLeftWhereTheyAreIfNotNamed) {
 
 TEST_F(StartRowsTest, MayHaveAnotherName) {
   Write("users");
+  EXPECT_THAT(Mistakes(),
+              HasSubstr("hint: rename: {ids: NAME} takes NAME/keys and "
+                        "NAME/rows; " +
+                        path_ +
+                        " has head/weights (3, 4), users/keys (3), users/rows "
+                        "(3, 2); or tables: [body/weights, body/bias]"));
   EXPECT_THAT(Mistakes(), HasSubstr("has no rows for the sparse table ids, "
                                     "which would be ids/keys and ids/rows"));
 
@@ -248,7 +255,7 @@ TEST_F(StartRowsTest, ComeFromAFolderAsAnExportWritesIt) {
 TEST_F(StartRowsTest, ComeFromAJobThatIsAskedForThem) {
   start_.set_from("job:night");
   std::vector<bool> asked;
-  const ModelOpener open = [&](const std::string&, const std::string&,
+  const ModelOpener open = [&](const StartJob&,
                                bool rows) -> absl::StatusOr<OtherModel> {
     asked.push_back(rows);
     OtherModel model;
@@ -314,6 +321,36 @@ TEST_F(StartValuesTest, SaysWhichTablesFit) {
                                     "takes what fits"));
 }
 
+// Bug: nothing said what the other names are.
+TEST_F(StartValuesTest, SaysHowTensorsOfOtherNamesAreTaken) {
+  TensorFile file;
+  file.tensors = {{"conv.bias", {5}, {1, 2, 3, 4, 5}},
+                  {"conv.weight", {2, 3}, {1, 2, 3, 4, 5, 6}},
+                  tensors_[1]};
+  ASSERT_TRUE(WriteFile(path_, EncodeSafetensors(file)).ok());
+
+  // The tensors first that have the shape of such a table.
+  EXPECT_THAT(
+      Mistakes(),
+      AllOf(HasSubstr("has no tensor body/weights for the table body/weights"),
+            HasSubstr("has no tensor head/weights for the table head/weights\n"
+                      "hint: rename: {body/weights: TENSOR} says which tensor "
+                      "it is; " +
+                      path_ +
+                      " has conv.weight (2, 3), conv.bias (5); or tables: "
+                      "[body/bias] takes what fits")));
+}
+
+TEST_F(StartValuesTest, ListsAFewOfManyTensors) {
+  constexpr int kMany = 30;
+  TensorFile file;
+  for (int i = 0; i < kMany; ++i) {
+    file.tensors.push_back({absl::StrCat("t", i), {1}, {0}});
+  }
+  ASSERT_TRUE(WriteFile(path_, EncodeSafetensors(file)).ok());
+  EXPECT_THAT(Mistakes(), HasSubstr("t26 (1), and 10 more"));
+}
+
 TEST_F(StartValuesTest, RenamesAndKnowsTheTransposeOfATable) {
   TensorFile file;
   file.tensors = {{"conv.weight", {3, 2}, {1, 2, 3, 4, 5, 6}},
@@ -360,15 +397,31 @@ TEST_F(StartValuesTest, AsksForTheModelOfAJob) {
   start_.add_tables("body/bias");
   std::string asked;
 
-  const auto start = Read(
-      [&](const std::string& name, const std::string& at, bool) -> OtherModel {
-        asked = name + " at " + at;
-        return {tensors_, {}};
-      });
+  const auto start = Read([&](const StartJob& job, bool) -> OtherModel {
+    asked = job.name + " at " + job.version;
+    return {tensors_, {}, {"the job is not complete"}};
+  });
 
   ASSERT_TRUE(start.ok()) << start.status();
   EXPECT_EQ(asked, "night at 10m");
+  EXPECT_EQ(start->notes.front(),
+            "warning: start: job:night@10m: the job is not complete");
   EXPECT_TRUE(absl::IsInvalidArgument(Read().status()));  // It cannot ask.
+}
+
+// Bug: with --scheduler, a job of the cluster was taken for it.
+TEST_F(StartValuesTest, AFolderWithoutTensorsIsStoredAndNoJobOfTheCluster) {
+  start_.set_from(folder_.path());
+  start_.add_tables("body/bias");
+  std::vector<bool> stored;
+
+  const auto start = Read([&](const StartJob& job, bool) -> OtherModel {
+    stored.push_back(job.stored);
+    return {tensors_, {}, {}};
+  });
+
+  ASSERT_TRUE(start.ok()) << start.status();
+  EXPECT_THAT(stored, ElementsAre(true));
 }
 
 TEST_F(StartValuesTest, LeavesTheStateOfAnOptimizerAndSaysSo) {
@@ -391,6 +444,8 @@ TEST(StartJobTest, IsANameAndAVersion) {
   EXPECT_EQ(StartJobOf("job:night")->name, "night");
   EXPECT_THAT(StartJobOf("job:night")->version, IsEmpty());
   EXPECT_EQ(StartJobOf("job:night@14:03")->version, "14:03");
+  EXPECT_FALSE(StartJobOf("job:night@14:03")->stored);
+  EXPECT_TRUE(StartJobOf("job:./night")->stored);
 }
 
 }  // namespace

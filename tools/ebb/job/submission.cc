@@ -226,7 +226,7 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
                "model.initial");
     EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
   }
-  NoteJob(facts, record->plan, &draft);
+  NoteJob(facts, *record, prepared.initial.get(), &draft);
   prepared.note = absl::StrJoin(draft.notes, "\n");
   prepared.record = *std::move(record);
   prepared.job = std::move(full);

@@ -1,7 +1,10 @@
 #include "tools/ebb/job/submission.h"
 
+#include <cstdint>
 #include <filesystem>
+#include <ostream>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -14,6 +17,7 @@
 #include "tools/ebb/job/job_paths.h"
 #include "tools/ebb/job/job_text.h"
 #include "tools/files/files.h"
+#include "tools/tensors/tensor_files.h"
 
 namespace ebb::tools {
 namespace {
@@ -472,6 +476,48 @@ TEST_F(SubmissionTest, TellsOfTheRowsOfSparseTables) {
   plan.partitions = 2;
   plan.sparse_tables.resize(1);
   EXPECT_EQ(SizeText(plan), "the rows of 1 sparse table in 2 partitions");
+}
+
+// Bug: nothing said so where rows begin as zeros.
+TEST_F(SubmissionTest, WarnsOfFrozenTablesWithoutRows) {
+  Write("keys.libsvm", "1 5:1\n0 6:1\n1 7:1\n0 5:1\n");
+  const auto write = [&](const std::vector<uint64_t>& keys) {
+    const auto rows = static_cast<int64_t>(keys.size());
+    const Tensor values = {
+        "weights/rows", {rows, 1}, std::vector<float>(rows, 2.0F)};
+    const auto write_keys = [&keys](std::ostream& out) {
+      out.write(reinterpret_cast<const char*>(keys.data()),
+                static_cast<std::streamsize>(keys.size() * sizeof(uint64_t)));
+      return absl::OkStatus();
+    };
+    ASSERT_TRUE(WriteSafetensors(
+                    Path("other.safetensors"),
+                    {{"weights/keys", TensorType::kUint64, {rows}, write_keys},
+                     StreamOf(values)},
+                    {})
+                    .ok());
+  };
+  const auto note = [&](const std::string& more) {
+    const auto prepared = Prepare(absl::StrCat(
+        "model: sparse_logistic\ndata: {train: {libsvm: ", Path("keys.libsvm"),
+        "}}\ntrain: {batch: 2}\nfreeze: [weights]\n", more));
+    EXPECT_TRUE(prepared.ok()) << prepared.status();
+    return prepared.ok() ? prepared->note : "";
+  };
+  const std::string start = absl::StrCat(
+      "start: {from: ", Path("other.safetensors"), ", tables: [weights]}\n");
+
+  EXPECT_THAT(
+      note(""),
+      HasSubstr("warning: freeze: weights has rows that begin as 0, and "
+                "stays so: start: {from: FILE} takes it"));
+  write({});
+  EXPECT_THAT(note(start), HasSubstr("as 0, and stays so: the model that the "
+                                     "job begins with has no row of it"));
+  write({5});
+  EXPECT_THAT(note(start), Not(HasSubstr("warning")));
+  EXPECT_THAT(note("tables: {weights: {init: {kind: normal, spread: 0.1}}}\n"),
+              HasSubstr("weights has rows that begin at random"));
 }
 
 TEST(SubmissionPathsTest, RelativePathsStartAtTheFolder) {

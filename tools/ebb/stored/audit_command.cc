@@ -1,15 +1,14 @@
 // `ebb audit`.
-#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <string>
+#include <variant>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/access_flags.h"
 #include "tools/ebb/cluster/audit.h"
-#include "tools/ebb/cluster/jobs.h"
 #include "tools/ebb/status/status_text.h"
 #include "tools/ebb/stored/checkpoint_source.h"
 #include "tools/ebb/stored/stored_audit.h"
@@ -119,37 +118,16 @@ int AuditStored(CheckpointSource* source, bool json) {
   return damaged ? kExitFailed : code;
 }
 
-// A folder without checkpoints may have the name of a job: that of its data.
-bool MayBeJob(const AuditFlags& flags) {
-  return flags.place.job.empty() &&
-         flags.place.name.find('/') == std::string::npos;
-}
-
 int Audit(const AuditFlags& flags) {
-  const ClusterAccess& access = flags.place.access;
-  std::error_code error;
-  absl::Status no_folder;
-  auto job = absl::StatusOr<v1::GetJobResponse>(absl::NotFoundError(""));
-  if (MayBeJobOfCluster(flags.place)) job = FindJob(access, flags.place.name);
-  if (!job.ok() && (!flags.place.job.empty() || IsBucket(flags.place.name) ||
-                    std::filesystem::is_directory(flags.place.name, error))) {
-    if (!absl::IsNotFound(job.status())) return Report(job.status());
-    const auto source = OpenCheckpoints(flags.place);
-    if (source.ok()) return AuditStored(source->get(), flags.json);
-    no_folder = source.status();
-    if (!absl::IsNotFound(no_folder) || !MayBeJob(flags)) {
-      return Report(no_folder);
-    }
+  const auto found = FindCheckpoints(flags.place);
+  if (!found.ok()) return Report(found.status());
+  const auto* const job = std::get_if<v1::GetJobResponse>(&*found);
+  if (job == nullptr) {
+    return AuditStored(
+        std::get<std::unique_ptr<CheckpointSource>>(*found).get(), flags.json);
   }
-  if (!job.ok() && !MayBeJobOfCluster(flags.place)) {
-    job = FindJob(access, flags.place.name);
-  }
-  if (!job.ok()) {
-    return Report(no_folder.ok()
-                      ? NeitherFileNorJob(flags.place.name, job.status())
-                      : no_folder);
-  }
-  const auto audit = FetchAudit(*job, absl::Seconds(30), access.security);
+  const auto audit =
+      FetchAudit(*job, absl::Seconds(30), flags.place.access.security);
   if (!audit.ok()) return Report(audit.status());
   return Print(*audit, job->summary().state(), flags.json);
 }

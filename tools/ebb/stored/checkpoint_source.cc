@@ -8,6 +8,8 @@
 #include <optional>
 #include <span>
 #include <tuple>
+#include <utility>
+#include <variant>
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
@@ -598,8 +600,27 @@ class SharedSource final : public StoredSource {
   std::unique_ptr<server::SharedCopies> store_;
 };
 
-}  // namespace
+// What a folder or a bucket has.
+absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenStored(
+    const CheckpointPlace& place) {
+  if (IsBucket(place.name) || server::FolderStore::IsOne(place.name)) {
+    return SharedSource::Open(place.name, place.job);
+  }
+  std::error_code error;
+  if (fs::is_directory(place.name, error)) {
+    return FolderSource::Open(place.name, place.job);
+  }
+  if (place.job.empty()) {
+    return absl::NotFoundError(absl::StrCat("there is no folder ", place.name));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--job ", place.job,
+      " chooses among the jobs in a folder, and there is no folder ",
+      place.name));
+}
 
+// Adds to `no_job`, why there is no job called `name`, that there is no such
+// file or folder either: the user may have meant one.
 absl::Status NeitherFileNorJob(const std::string& name,
                                const absl::Status& no_job) {
   std::error_code error;
@@ -613,52 +634,59 @@ absl::Status NeitherFileNorJob(const std::string& name,
                    "; taken for the name of a job: ", no_job.message()));
 }
 
+}  // namespace
+
 bool IsBucket(absl::string_view name) {
   return absl::StartsWith(name, "s3://");
 }
 
-bool MayBeJobOfCluster(const CheckpointPlace& place) {
-  return place.access.named && place.job.empty() && !IsBucket(place.name) &&
-         !absl::StrContains(place.name, '/');
+absl::StatusOr<FoundJob> FindCheckpoints(const CheckpointPlace& place) {
+  const std::string& name = place.name;
+  const bool path = IsBucket(name) || absl::StrContains(name, '/');
+  std::error_code error;
+  const bool folder = fs::is_directory(name, error);
+  const bool known = place.access.security != nullptr;
+  if (!place.job.empty() || IsBucket(name) || !known || (folder && path)) {
+    return OpenStored(place);
+  }
+  const bool of_cluster = place.access.named && !path;
+  absl::Status not_stored;
+  if (folder && !of_cluster) {
+    auto stored = OpenStored(place);
+    // A folder without checkpoints may have the name of a job: that of its
+    // data.
+    if (stored.ok()) return *std::move(stored);
+    if (!absl::IsNotFound(stored.status())) return stored.status();
+    not_stored = stored.status();
+  }
+  auto job = FindJob(place.access, name);
+  if (job.ok()) return *std::move(job);
+  if (!not_stored.ok()) return not_stored;
+  if (!folder) return NeitherFileNorJob(name, job.status());
+  if (absl::IsNotFound(job.status())) return OpenStored(place);
+  return absl::Status(job.status().code(),
+                      absl::StrCat(job.status().message(), "\nhint: ./", name,
+                                   " is the folder of this name"));
 }
 
 absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
     const CheckpointPlace& place) {
-  std::error_code error;
-  if (IsBucket(place.name) || server::FolderStore::IsOne(place.name)) {
-    return SharedSource::Open(place.name, place.job);
+  EBB_ASSIGN_OR_RETURN(FoundJob found, FindCheckpoints(place));
+  if (const auto* job = std::get_if<v1::GetJobResponse>(&found)) {
+    return VersionsOf(*job, place.access);
   }
-  const bool folder = fs::is_directory(place.name, error);
-  const bool of_cluster = MayBeJobOfCluster(place);
-  if (folder && !of_cluster) {
-    return FolderSource::Open(place.name, place.job);
-  }
-  if (!place.job.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--job ", place.job,
-                     " chooses among the jobs in a folder, and there is no "
-                     "folder ",
-                     place.name));
-  }
-  const absl::StatusOr<v1::GetJobResponse> found =
-      FindJob(place.access, place.name);
-  if (folder && absl::IsNotFound(found.status())) {
-    return FolderSource::Open(place.name, place.job);
-  }
-  if (folder && !found.ok()) {
-    return absl::Status(
-        found.status().code(),
-        absl::StrCat(found.status().message(), "\nhint: ./", place.name,
-                     " is the folder of this name"));
-  }
-  if (!found.ok()) return NeitherFileNorJob(place.name, found.status());
-  const v1::GetJobResponse& job = *found;
+  return std::get<std::unique_ptr<CheckpointSource>>(std::move(found));
+}
+
+absl::StatusOr<std::unique_ptr<CheckpointSource>> VersionsOf(
+    const v1::GetJobResponse& job, const ClusterAccess& access,
+    absl::Duration keep) {
   EBB_ASSIGN_OR_RETURN(JobRecord record, rpc::FromProto(job.record()));
   EBB_ASSIGN_OR_RETURN(RollbackRecord rollback, rpc::FromProto(job.rollback()));
   return std::make_unique<LiveSource>(
       std::move(record),
       JobLine{Generation(job.summary().generation()), std::move(rollback)},
-      ServersOf(job), place.keep, place.access.security);
+      ServersOf(job), keep, access.security);
 }
 
 absl::StatusOr<std::vector<VersionInfo>> NewestVersions(

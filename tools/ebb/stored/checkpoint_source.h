@@ -9,12 +9,14 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "ebb/v1/parameter_server.pb.h"
+#include "ebb/v1/scheduler.pb.h"
 #include "protocol/plan.h"
 #include "tools/ebb/cluster/cluster_access.h"
 #include "tools/ebb/status/silent_servers.h"
@@ -28,7 +30,7 @@ struct VersionInfo {
   int64_t examples = 0;         // Below its marks.
   int64_t bytes = 0;            // Size of its values.
   int64_t written_unix_ms = 0;  // 0: not known.
-  RoundSpan rounds;  // For a job in rounds; with CheckpointPlace::keep only.
+  RoundSpan rounds;  // For a job in rounds; with `keep` of VersionsOf only.
 };
 
 // Values of a job or of a partition by name, each as long as the parameters:
@@ -56,12 +58,11 @@ struct JobLine {
 struct CheckpointPlace {
   // A folder, s3://BUCKET/PREFIX, or a job of the scheduler by name or number.
   std::string name;
+  // If it was not opened, no cluster is known, and only what is stored is
+  // found.
   ClusterAccess access;
   // For a folder with several jobs: the job's name or number.
   std::string job;
-  // Servers list only versions that can be rolled back to, and keep them this
-  // long.
-  absl::Duration keep;
 };
 
 // Not thread-safe. Blocks.
@@ -90,24 +91,31 @@ class CheckpointSource {
   }
 };
 
-// Whether the name is looked for in the cluster first, whatever folders there
-// are: the user named the cluster, and a path would have a slash.
-bool MayBeJobOfCluster(const CheckpointPlace& place);
+// A job of the cluster, or what is stored in a folder or a bucket.
+using FoundJob =
+    std::variant<v1::GetJobResponse, std::unique_ptr<CheckpointSource>>;
 
-// `place.name` is a folder of a run, the state folder of a server (or one with
-// those of several, `ps-*`), a folder or a bucket of --shared-checkpoints, or a
-// job of the scheduler. NotFound, Unavailable: none of these. InvalidArgument:
-// several jobs are there and none is chosen, or the one that is chosen is not
-// there; the message lists them. The errors of asking the cluster, where the
-// name may be that of its job.
+// What the name of a place means. A bucket, a path with a slash, and a name
+// with `place.job` are places of stored versions. Another name is a job, if the
+// user named a cluster that has it. Else it is a folder, and if no checkpoint
+// is there, a job after all.
+// A stored place is a folder of a run, the state folder of a server (or one
+// with those of several, `ps-*`), or a folder or a bucket of
+// --shared-checkpoints. NotFound, Unavailable: the name is none of these.
+// InvalidArgument: several jobs are there and none is chosen, or the one that
+// is chosen is not there; the message lists them. The errors of asking the
+// cluster, where the name may be that of its job.
+absl::StatusOr<FoundJob> FindCheckpoints(const CheckpointPlace& place);
+// The same, as stored versions. Those of a job of the cluster its servers list.
 absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenCheckpoints(
     const CheckpointPlace& place);
+// The stored versions of a job of the cluster. With `keep`, servers list only
+// versions that can be rolled back to, and keep them this long.
+absl::StatusOr<std::unique_ptr<CheckpointSource>> VersionsOf(
+    const v1::GetJobResponse& job, const ClusterAccess& access,
+    absl::Duration keep = absl::ZeroDuration());
 // Whether a name is that of a bucket, s3://BUCKET/PREFIX.
 bool IsBucket(absl::string_view name);
-// Adds to `no_job`, why there is no job called `name`, that there is no such
-// file or folder either: the user may have meant one.
-absl::Status NeitherFileNorJob(const std::string& name,
-                               const absl::Status& no_job);
 
 // The newest version of each partition in the newest generation, else the one
 // that its rollback names: together they are where the job would go on from.

@@ -32,16 +32,22 @@ std::vector<std::string> DoubtsOf(int64_t applied, int64_t planned,
   return doubts;
 }
 
+std::vector<std::string> DoubtsOf(const JobPlan& plan,
+                                  const std::vector<VersionInfo>& versions,
+                                  std::span<const float> parameters) {
+  const int64_t planned = plan.examples * plan.epochs;
+  int64_t least = planned;
+  for (const VersionInfo& one : versions) least = std::min(least, one.examples);
+  return DoubtsOf(least, planned, parameters);
+}
+
 void WarnOfDoubts(CheckpointSource* source, std::span<const float> parameters) {
   const auto listed = source->List();
   if (!listed.ok()) return;
   const JobPlan& plan = source->job().plan;
   const auto newest = NewestVersions(plan, source->line(), *listed);
   if (!newest.ok()) return;
-  int64_t least = plan.examples * plan.epochs;
-  for (const VersionInfo& one : *newest) least = std::min(least, one.examples);
-  for (const std::string& doubt :
-       DoubtsOf(least, plan.examples * plan.epochs, parameters)) {
+  for (const std::string& doubt : DoubtsOf(plan, *newest, parameters)) {
     std::cerr << "warning: " << doubt << "\n";
   }
 }

@@ -17,6 +17,11 @@ namespace ebb::tools {
 std::vector<std::string> DoubtsOf(int64_t applied, int64_t planned,
                                   std::span<const float> parameters);
 
+// The same of the versions that a model was read from.
+std::vector<std::string> DoubtsOf(const JobPlan& plan,
+                                  const std::vector<VersionInfo>& versions,
+                                  std::span<const float> parameters);
+
 // The same, to stderr. Prints nothing if the versions cannot be listed.
 void WarnOfDoubts(CheckpointSource* source, std::span<const float> parameters);
 

@@ -10,6 +10,7 @@
 #include "common/status_macros.h"
 #include "rpc/convert.h"
 #include "scheduler/job/rollback.h"
+#include "tools/ebb/cluster/jobs.h"
 #include "tools/ebb/stored/checkpoint_source.h"
 #include "tools/text/when.h"
 
@@ -31,11 +32,9 @@ absl::StatusOr<absl::Time> TimeOf(const RollbackWish& wish) {
 // What can be rolled back to, and stays for a while.
 absl::StatusOr<std::vector<VersionInfo>> ListVersions(
     const ClusterAccess& access, const v1::GetJobResponse& job, JobLine* line) {
-  CheckpointPlace place;
-  place.name = absl::StrCat(job.record().id());
-  place.access = access;
-  place.keep = kKeep;
-  EBB_ASSIGN_OR_RETURN(const auto source, OpenCheckpoints(place));
+  EBB_ASSIGN_OR_RETURN(const v1::GetJobResponse now,
+                       FindJob(access, absl::StrCat(job.record().id())));
+  EBB_ASSIGN_OR_RETURN(const auto source, VersionsOf(now, access, kKeep));
   EBB_ASSIGN_OR_RETURN(auto versions, source->List());
   if (!source->silent().empty()) {
     return absl::UnavailableError(SilentText(source->silent().front()));

@@ -20,7 +20,9 @@
 #include "common/mapped_file.h"
 #include "common/status_macros.h"
 #include "job/specification.h"
+#include "tools/ebb/cluster/jobs.h"
 #include "tools/ebb/stored/checkpoint_source.h"
+#include "tools/ebb/stored/model_doubts.h"
 #include "tools/ebb/stored/read_model.h"
 #include "tools/ebb/stored/row_runs.h"
 #include "tools/ebb/stored/row_tensors.h"
@@ -122,6 +124,20 @@ absl::StatusOr<MappedFile> MapRows(const RowFiles& files,
   return MappedFile::Open(path);  // Stays mapped without its name.
 }
 
+// " (stored at TIME)", of the newest version; empty: the time is not known.
+std::string WhenStored(const std::vector<VersionInfo>& versions) {
+  int64_t newest_ms = 0;
+  for (const VersionInfo& one : versions) {
+    newest_ms = std::max(newest_ms, one.written_unix_ms);
+  }
+  if (newest_ms == 0) return "";
+  return absl::StrCat(
+      " (stored at ",
+      absl::FormatTime("%Y-%m-%d %H:%M:%S", absl::FromUnixMillis(newest_ms),
+                       absl::LocalTimeZone()),
+      ")");
+}
+
 absl::StatusOr<OtherModel> ReadTables(CheckpointSource* source, bool rows) {
   WarnOfDamage(*source);
   const JobRecord& record = source->job();
@@ -140,11 +156,16 @@ absl::StatusOr<OtherModel> ReadTables(CheckpointSource* source, bool rows) {
         "there is no folder for temporary files ($TMPDIR): ", error.message()));
   }
   RowFiles files(record.plan, folder);
-  EBB_ASSIGN_OR_RETURN(
-      const NamedArrays arrays,
-      ReadModel(source, SlotsRead::kNone, has_rows ? &files : nullptr));
-  OtherModel model;
+  std::vector<VersionInfo> versions;
+  EBB_ASSIGN_OR_RETURN(const NamedArrays arrays,
+                       ReadModel(source, SlotsRead::kNone,
+                                 has_rows ? &files : nullptr, &versions));
   std::span<const float> rest = arrays.at("values");
+  OtherModel model;
+  model.doubts = DoubtsOf(record.plan, versions, rest);
+  for (std::string& doubt : model.doubts) {
+    absl::StrAppend(&doubt, WhenStored(versions));
+  }
   for (const job::DenseTable& table : tables) {
     const auto values = rest.first(table.size);
     rest = rest.subspan(values.size());
@@ -159,33 +180,71 @@ absl::StatusOr<OtherModel> ReadTables(CheckpointSource* source, bool rows) {
   return model;
 }
 
+// How the user names the folder or file that is called like a job that is not
+// there. Empty: there is none.
+std::string FolderHint(const StartJob& job) {
+  std::error_code error;
+  const bool folder = std::filesystem::is_directory(job.name, error);
+  if (!folder && !std::filesystem::exists(job.name, error)) return "";
+  return absl::StrCat(
+      "\nhint: from: ",
+      job.version.empty()
+          ? job.name
+          : absl::StrCat("\"job:./", job.name, "@", job.version, "\""),
+      " takes the ", folder ? "folder" : "file", " of this name");
+}
+
+// A job of the cluster, whatever folders there are.
+absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenJob(
+    const std::optional<ClusterAccess>& cluster, const StartJob& job) {
+  if (!cluster) {
+    const std::string hint = FolderHint(job);
+    return absl::NotFoundError(absl::StrCat(
+        "start.from: job:", job.name,
+        " names a job of a cluster, and this command knows no cluster",
+        hint.empty() ? "\nhint: `ebb submit`; or the folder of a run, such as "
+                       "from: runs/NAME-1"
+                     : hint));
+  }
+  ClusterAccess access = *cluster;
+  if (access.security == nullptr) EBB_RETURN_IF_ERROR(access.Open());
+  const auto found = FindJob(access, job.name);
+  if (!found.ok()) {
+    return absl::Status(found.status().code(),
+                        absl::StrCat("start.from: ", found.status().message(),
+                                     FolderHint(job)));
+  }
+  return VersionsOf(*found, access);
+}
+
+absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenSource(
+    const std::optional<ClusterAccess>& cluster, const StartJob& job) {
+  if (!job.stored) return OpenJob(cluster, job);
+  std::error_code error;
+  if (!IsBucket(job.name) && !std::filesystem::exists(job.name, error)) {
+    return absl::NotFoundError(absl::StrCat(
+        "start.from: there is no folder ", job.name,
+        "\nhint: the folder of a run, such as from: runs/NAME-1; or from: "
+        "job:NAME, a job of the cluster of `ebb submit`"));
+  }
+  CheckpointPlace place;  // It knows no cluster.
+  place.name = job.name;
+  return OpenCheckpoints(place);
+}
+
 absl::StatusOr<OtherModel> OpenModel(const std::optional<ClusterAccess>& access,
-                                     const std::string& name,
-                                     const std::string& version, bool rows) {
+                                     const StartJob& job, bool rows) {
   std::optional<absl::Time> until;
-  if (!version.empty()) {
-    until = ParseWhen(version, absl::Now(), absl::LocalTimeZone());
+  if (!job.version.empty()) {
+    until = ParseWhen(job.version, absl::Now(), absl::LocalTimeZone());
     if (!until) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "start.from: ", version, " is not a time\nhint: job:", name,
+          "start.from: ", job.version, " is not a time\nhint: job:", job.name,
           "@10m, the versions stored until then; or @\"2026-01-31 14:03\""));
     }
   }
-  std::error_code error;
-  if (!access && !IsBucket(name) && !std::filesystem::exists(name, error)) {
-    return absl::NotFoundError(absl::StrCat(
-        "start.from: there is no folder ", name,
-        ", and this command knows no cluster\nhint: the folder of a run, such "
-        "as job:runs/NAME-1; or `ebb submit`"));
-  }
-  CheckpointPlace place;
-  place.name = name;
-  if (access) place.access = *access;
-  if (access && place.access.security == nullptr) {
-    EBB_RETURN_IF_ERROR(place.access.Open());
-  }
   EBB_ASSIGN_OR_RETURN(std::unique_ptr<CheckpointSource> source,
-                       OpenCheckpoints(place));
+                       OpenSource(access, job));
   if (until) {
     source = std::make_unique<VersionsUntil>(std::move(source), *until);
   }
@@ -193,9 +252,8 @@ absl::StatusOr<OtherModel> OpenModel(const std::optional<ClusterAccess>& access,
 }
 
 ModelOpener Opener(std::optional<ClusterAccess> access) {
-  return [access = std::move(access)](const std::string& name,
-                                      const std::string& version, bool rows) {
-    return OpenModel(access, name, version, rows);
+  return [access = std::move(access)](const StartJob& job, bool rows) {
+    return OpenModel(access, job, rows);
   };
 }
 
