@@ -208,6 +208,13 @@ void Compare(const LedgerRow& expected, const LedgerRow& found,
   }
 }
 
+// Whether any of the rows is of an item of the epoch.
+template <typename Rows>
+bool HasRowOf(const Rows& rows, int32_t epoch) {
+  const auto first = rows.lower_bound(ItemId{epoch, 0});
+  return first != rows.end() && first->first.epoch == epoch;
+}
+
 }  // namespace
 
 AuditResult AuditLedger(const JobPlan& plan, const Ledger& ledger) {
@@ -222,6 +229,13 @@ AuditResult AuditLedger(const JobPlan& plan, const Ledger& ledger) {
   }
   for (int32_t epoch = 0; epoch < plan.epochs; ++epoch) {
     const auto row = ledger.epochs().find(epoch);
+    // Nothing of it was applied or skipped: all of it is missing, whatever its
+    // examples are. A long job that was interrupted has many such epochs.
+    if (row == ledger.epochs().end() && !HasRowOf(ledger.open_rows(), epoch) &&
+        !HasRowOf(skipped, epoch)) {
+      result.missing += plan.examples;
+      continue;
+    }
     LedgerRow folded;  // What the folded items of this epoch should sum to.
     for (int32_t shard = 0; shard < plan.shards(); ++shard) {
       const ItemId item{epoch, shard};

@@ -67,6 +67,21 @@ TEST(LedgerTest, ALostBatchIsMissing) {
   EXPECT_EQ(audit.doubled, 0);
 }
 
+// Bug: Ctrl-C of a job of thousands of epochs took a minute: the audit computed
+// the hash of each example of epochs that had not begun.
+TEST(LedgerTest, EpochsThatHaveNotBegunTakeNoTime) {
+  constexpr int32_t kMany = 1'000'000;
+  JobPlan plan = SmallPlan();
+  plan.epochs = kMany;
+  plan.examples = kMany;
+  plan.shard_size = kMany;
+  Ledger ledger(plan);
+  ledger.Add({kMany - 1, 0}, ExpectedRow({kMany - 1, 0}, 0, 2));
+  const AuditResult audit = AuditLedger(plan, ledger);
+  EXPECT_EQ(audit.missing, int64_t{kMany} * kMany - 2);
+  EXPECT_EQ(audit.doubled, 0);
+}
+
 TEST(LedgerTest, ABatchAppliedTwiceIsDoubledBeforeAndAfterTheFold) {
   const JobPlan plan = SmallPlan();
   Ledger early(plan), late(plan);

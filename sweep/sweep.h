@@ -66,7 +66,7 @@ struct Trial {
   std::optional<double> deviation;
   int64_t examples = 0;  // Applied.
   int64_t began_unix_ms = 0;
-  int64_t ended_unix_ms = 0;  // 0: it has not, or nobody knows when.
+  int64_t ended_unix_ms = 0;  // 0: it has not, or that is not known.
   // It runs, but nothing trains it now: it is paused, or has no workers.
   bool idle = false;
   // How long it trained, once it is over; absent: that is not known. With folds

@@ -93,7 +93,7 @@ class SweepReader {
   void CheckMethod(const Fields& top, int line);
   // Whether a condition of the dimension cannot hold.
   bool NeverIs(const Dimension& dimension) const;
-  // Of the figures that the job may have.
+  // Names the figures that the job may have.
   void TellWrongMetric(const v1::Job& job);
 
   // Returns the text of the job with this value, without its name.

@@ -27,8 +27,9 @@ constexpr char kBatches[] = "20000";
 constexpr absl::Duration kLookAtSimulators = absl::Milliseconds(20);
 // The simulator knows nothing shorter.
 constexpr absl::Duration kLeastTime = absl::Milliseconds(1);
-// The simulator takes its time for each batch. What is lost of a batch this long
-// is next to nothing beside the loading, so shorter ones are not simulated.
+// The simulator takes its time for each batch. What is lost of a batch this
+// long is next to nothing beside the loading, so shorter ones are not
+// simulated.
 constexpr absl::Duration kLeastBatch = absl::Milliseconds(20);
 
 std::string SecondsFlag(absl::Duration duration) {

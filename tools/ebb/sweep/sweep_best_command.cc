@@ -75,8 +75,8 @@ absl::StatusOr<std::string> NewestRun(const std::string& name) {
                    "file of a study"));
 }
 
-// Of the trials that a program asked for: the job file of the best, or its
-// choices where the sweep file names no job.
+// The best of the trials that a program asked for: its job file, or its choices
+// where the sweep file names no job.
 absl::StatusOr<std::string> BestOfStudy(const sweep::SweepFile& file,
                                         const std::string& path) {
   std::error_code error;
@@ -158,7 +158,7 @@ void AddSweepBestCommand(CLI::App* parent, int* exit_code) {
   AddAccessFlags(command, &flags->access);
   command->footer(R"(
 The best is the complete trial with the best result. Without --scheduler it is
-that of the folder, or of the newest run of the sweep. Of a study, which `ebb
+that of the folder, or of the newest run of the sweep. For a study, which `ebb
 sweep ask` keeps, it prints the choices if the sweep file names no job.
 Examples:
   ebb sweep best examples/sweeps/fashion.yaml | ebb run -

@@ -71,7 +71,7 @@ TEST(TrialClockTest, ADeathAfterTheEndTakesNothingAway) {
   Look(&clock, kStart + 1010, Running());
   TrialClock next(/*outlive=*/false);
   next.Restore(clock.ToText());
-  // It was done before the death, but nobody looked any more: the time from
+  // It was done before the death, but no driver looked any more: the time from
   // the last look to its end is lost.
   EXPECT_EQ(
       Look(&next, kStart + 61'010, Complete(kStart + 1510, kStart + 61'000)),
