@@ -229,7 +229,7 @@ AuditResult AuditLedger(const JobPlan& plan, const Ledger& ledger) {
   }
   for (int32_t epoch = 0; epoch < plan.epochs; ++epoch) {
     const auto row = ledger.epochs().find(epoch);
-    // Nothing of it was applied or skipped: all of it is missing, whatever its
+    // It was neither applied nor skipped, so all of it is missing, whatever its
     // examples are. A long job that was interrupted has many such epochs.
     if (row == ledger.epochs().end() && !HasRowOf(ledger.open_rows(), epoch) &&
         !HasRowOf(skipped, epoch)) {
