@@ -229,8 +229,8 @@ AuditResult AuditLedger(const JobPlan& plan, const Ledger& ledger) {
   }
   for (int32_t epoch = 0; epoch < plan.epochs; ++epoch) {
     const auto row = ledger.epochs().find(epoch);
-    // Nothing of it was applied or skipped: all of it is missing, whatever its
-    // examples are. A long job that was interrupted has many such epochs.
+    // All of an epoch is missing that has not begun, whatever its examples are.
+    // A long job that was interrupted has many such epochs.
     if (row == ledger.epochs().end() && !HasRowOf(ledger.open_rows(), epoch) &&
         !HasRowOf(skipped, epoch)) {
       result.missing += plan.examples;
