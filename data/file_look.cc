@@ -160,7 +160,7 @@ bool CouldBe(SourceKind kind, FileLook look) {
     case SourceKind::kLibffm:
       return look == FileLook::kTriples;
     case SourceKind::kText:  // Each sentence may have one comma.
-      return look == FileLook::kTable;
+      return look == FileLook::kTable || look == FileLook::kJson;
     case SourceKind::kNpy:
       return look == FileLook::kNpy;
     case SourceKind::kIdx:

@@ -64,6 +64,7 @@ TEST(FileLookTest, SaysWhichFormatsAFileMayHave) {
   EXPECT_TRUE(CouldBe(SourceKind::kRatings, FileLook::kNumbers));
   EXPECT_TRUE(CouldBe(SourceKind::kBags, FileLook::kPairs));
   EXPECT_TRUE(CouldBe(SourceKind::kText, FileLook::kTable));
+  EXPECT_TRUE(CouldBe(SourceKind::kText, FileLook::kJson));
   EXPECT_TRUE(CouldBe(SourceKind::kLibsvm, FileLook::kUnclear));
   EXPECT_FALSE(CouldBe(SourceKind::kLibsvm, FileLook::kNumbers));
   EXPECT_FALSE(CouldBe(SourceKind::kText, FileLook::kNumbers));

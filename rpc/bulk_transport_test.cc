@@ -513,6 +513,55 @@ TEST_F(BulkTest, WhatAMoveTookGoesBackToTheSystem) {
   running.join();
 }
 
+// A server that is asked for an offer at the end of a slow link.
+class SlowAsker : public internal::BulkAsker {
+ public:
+  SlowAsker(BulkHost* host, absl::Duration takes)
+      : host_(host), takes_(takes) {}
+  absl::StatusOr<internal::BulkOffer> Ask() override {
+    absl::SleepFor(takes_);
+    auto token = host_->Offer(kBulkVersion);
+    if (!token.ok()) return token.status();
+    return internal::BulkOffer{kHost, host_->port(), *token};
+  }
+  void Cancel() override {}
+
+ private:
+  BulkHost* const host_;
+  const absl::Duration takes_;
+};
+
+// Bug: while the last of several streams was opened the server gave up the
+// first, from which nothing was read yet, and all were opened again, for ever.
+TEST_F(BulkTest, SeveralStreamsComeUpOverASlowLink) {
+  constexpr int kStreams = 4;
+  constexpr absl::Duration kSign = absl::Milliseconds(100);
+  SourcePs source(/*floats=*/1);
+  Traffic traffic(kStreams);
+  const auto host = MakeHost(
+      &source, &traffic, {.keepalive_time = kSign, .keepalive_timeout = kSign});
+  const auto opener = *internal::MakeBulkOpener(
+      std::make_unique<SlowAsker>(host.get(), 2 * kSign),
+      {.transport = {.bulk_streams = kStreams}});
+  const auto session = *opener->Open();
+  std::thread running([&] { session->Run({}); });
+  for (int i = 0; i < kStreams; ++i) {
+    Collected<absl::Status> replies;
+    PsChannel::FetchDone done = [&](const absl::StatusOr<FetchReply>& reply) {
+      replies.Add(reply.status());
+    };
+    ASSERT_TRUE(session->Fetch({.job = JobId(1),
+                                .source = SessionId(2),
+                                .term = Term(3),
+                                .new_term = Term(4)},
+                               absl::Now() + kLong, &done));
+    EXPECT_TRUE(replies.WaitFor(1).at(0).ok()) << replies.Now().at(0);
+  }
+  session->Stop();
+  running.join();
+  session->Close(absl::CancelledError("the test ends"));
+}
+
 TEST(TcpSocketTest, AddressesAndPeersAreSplit) {
   EXPECT_EQ(internal::SplitAddress("a.b:70")->host, "a.b");
   EXPECT_EQ(internal::SplitAddress("[::1]:0")->host, "::1");

@@ -103,6 +103,7 @@ absl::StatusOr<LoadedJobPtr> TrainingComputer::Get(const JobRecordPtr& record) {
     jobs_.pop_back();
   }
   EBB_ASSIGN_OR_RETURN(LoadedJobPtr job, LoadJob(record, options_));
+  away_.erase(record->id);
   jobs_.push_front(std::move(job));
   if (options_.data_bytes > 0) ShareRoomLocked();
   return jobs_.front();
@@ -119,21 +120,27 @@ absl::StatusOr<LoadedJobPtr> TrainingComputer::GetForBatch(
   const auto step = [this] { ++steps_; };
   const Stepping stepping(step);
   absl::StatusOr<LoadedJobPtr> job = Get(record);
-  if (!absl::IsUnavailable(job.status())) {
-    away_since_.erase(record->id);
-    return job;
-  }
-  const auto [since, is_new] = away_since_.try_emplace(record->id, tried);
-  if (absl::Now() - since->second >= options_.data_patience) {
-    away_since_.erase(since);
-    return absl::UnavailableError(
-        absl::StrCat(job.status().message(), "; it was tried for ",
-                     absl::FormatDuration(options_.data_patience)));
-  }
-  if (is_new) {
-    LOG(WARNING) << "job=" << record->name << " waits up to "
-                 << options_.data_patience
-                 << " for its data: " << job.status().message();
+  if (!absl::IsUnavailable(job.status())) return job;
+  {
+    MutexLock lock(&jobs_mu_);
+    const auto [away, is_new] =
+        away_.try_emplace(record->id, Away{tried, tried});
+    // Its batches went to other workers meanwhile.
+    if (tried - away->second.tried > options_.data_patience) {
+      away->second.since = tried;
+    }
+    away->second.tried = absl::Now();
+    if (absl::Now() - away->second.since >= options_.data_patience) {
+      away_.erase(away);
+      return absl::UnavailableError(
+          absl::StrCat(job.status().message(), "; it was tried for ",
+                       absl::FormatDuration(options_.data_patience)));
+    }
+    if (is_new) {
+      LOG(WARNING) << "job=" << record->name << " waits up to "
+                   << options_.data_patience
+                   << " for its data: " << job.status().message();
+    }
   }
   WaitUntil(absl::Now() + kDataPause);
   return LoadedJobPtr();

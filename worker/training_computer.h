@@ -143,8 +143,12 @@ class TrainingComputer : public client::JobComputer {
   client::FloatPool pool_;
   AssembledValues assembled_;
   data::ExampleBatch test_batch_;
-  // Since when the data of a job that was dropped is out of reach.
-  std::map<JobId, absl::Time> away_since_;
+  // Data of a job that was dropped, and is out of reach: since when, and when
+  // it was tried last.
+  struct Away {
+    absl::Time since, tried;
+  };
+  std::map<JobId, Away> away_ ABSL_GUARDED_BY(jobs_mu_);
   // Scores over the parts of the test data before `end`, of keyed examples.
   struct PartialScores {
     JobId job;

@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -27,8 +29,11 @@ namespace {
 
 // More calls under way than any worker has.
 constexpr size_t kMostCalls = size_t{1} << 16;
-// Blocks that a worker keeps for the next answers.
+// Blocks that a worker keeps for the next answers, over all streams to a
+// server.
 constexpr int64_t kKeptBytes = int64_t{32} << 20;
+// How long a worker asks for more than one stream: an offer lasts for seconds.
+constexpr absl::Duration kAskPatience = absl::Seconds(2);
 
 class BulkOpener : public SessionOpener {
  public:
@@ -38,25 +43,54 @@ class BulkOpener : public SessionOpener {
         options_(std::move(options)),
         cancel_(std::move(cancel)) {}
 
+  // All connections are made at once: nothing reads from the first while the
+  // others are made, and the server soon asks for a sign of life.
   absl::StatusOr<std::shared_ptr<PreferredSession>> Open() override {
+    const auto streams = static_cast<size_t>(options_.transport.bulk_streams);
+    const absl::Time enough = absl::Now() + kAskPatience;
+    std::vector<BulkOffer> offers;
+    absl::Status missing;
+    while (offers.size() < streams && missing.ok()) {
+      absl::StatusOr<BulkOffer> offer = asker_->Ask();
+      if (offer.ok()) {
+        offers.push_back(*std::move(offer));
+      } else if (offers.empty()) {
+        return offer.status();
+      } else {
+        missing = offer.status();
+      }
+      if (offers.size() < streams && absl::Now() > enough) {
+        missing = absl::DeadlineExceededError("the server answers slowly");
+      }
+    }
+    std::vector<absl::StatusOr<std::shared_ptr<PreferredSession>>> opened(
+        offers.size(), absl::UnknownError(""));
+    const auto open = [&](size_t i) {
+      opened[i] = BulkSession::Open(offers[i], options_, cancel_.get());
+    };
+    std::vector<std::thread> threads;
+    for (size_t i = 1; i < offers.size(); ++i) threads.emplace_back(open, i);
+    open(0);
+    for (std::thread& thread : threads) thread.join();
+
     std::vector<std::shared_ptr<PreferredSession>> sessions;
-    for (int i = 0; i < options_.transport.bulk_streams; ++i) {
-      absl::StatusOr<std::shared_ptr<PreferredSession>> session = OpenOne();
+    for (auto& session : opened) {
       if (session.ok()) {
         sessions.push_back(*std::move(session));
-      } else if (sessions.empty()) {
-        return session.status();
       } else {
-        LOG(WARNING) << "only " << sessions.size() << " of "
-                     << options_.transport.bulk_streams
-                     << " bulk streams: " << session.status().message();
-        break;
+        missing = session.status();
       }
+    }
+    if (sessions.empty()) return missing;
+    if (!missing.ok() && !cancelled_) {
+      LOG(WARNING) << "only " << sessions.size() << " of " << streams
+                   << " bulk streams: " << missing.message();
     }
     if (sessions.size() == 1) return sessions.front();
     return std::make_shared<SpreadSession>(std::move(sessions));
   }
   void Cancel() override {
+    cancelled_ = true;
     const uint64_t one = 1;
     // It is never read, so that it stays readable.
     [[maybe_unused]] const ssize_t n = write(cancel_.get(), &one, sizeof(one));
@@ -64,14 +98,10 @@ class BulkOpener : public SessionOpener {
   }
 
  private:
-  absl::StatusOr<std::shared_ptr<PreferredSession>> OpenOne() {
-    EBB_ASSIGN_OR_RETURN(const BulkOffer offer, asker_->Ask());
-    return BulkSession::Open(offer, options_, cancel_.get());
-  }
-
   const std::unique_ptr<BulkAsker> asker_;
   const BulkSessionOptions options_;
   const Fd cancel_;  // An eventfd.
+  std::atomic<bool> cancelled_ = false;
 };
 
 absl::StatusCode CodeOf(uint32_t status) {
@@ -155,11 +185,11 @@ absl::StatusOr<std::shared_ptr<PreferredSession>> BulkSession::Open(
   }
   EBB_ASSIGN_OR_RETURN(
       std::unique_ptr<BulkStream> stream,
-      BulkStream::Make(
-          std::move(socket),
-          BulkMemory::Make(transport.max_assembled_bytes, kKeptBytes),
-          {.keepalive_time = transport.keepalive_time,
-           .keepalive_timeout = transport.keepalive_timeout}));
+      BulkStream::Make(std::move(socket),
+                       BulkMemory::Make(transport.max_assembled_bytes,
+                                        kKeptBytes / transport.bulk_streams),
+                       {.keepalive_time = transport.keepalive_time,
+                        .keepalive_timeout = transport.keepalive_timeout}));
   return std::make_shared<BulkSession>(
       std::move(stream),
       std::min(hello.most_bytes, transport.max_assembled_bytes), options.guard,

@@ -13,6 +13,8 @@ namespace {
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
+// A session that ends sooner counts as one that could not be opened.
+constexpr absl::Duration kSteady = absl::Seconds(5);
 // Where asking again soon makes no sense.
 constexpr absl::Duration kRefusedPause = absl::Seconds(30);
 
@@ -194,9 +196,10 @@ void PreferredChannel::Work() {
       next = absl::Now() + PauseAfter(session.status());
       continue;
     }
-    failures_ = 0;
+    const absl::Time begun = absl::Now();
     Serve(*session);
-    next = absl::Now() + kFirstPause;
+    if (absl::Now() - begun >= kSteady) failures_ = 0;
+    next = absl::Now() + PauseAfter(absl::UnavailableError("it ended"));
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <semaphore.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -147,6 +148,9 @@ class InterruptedFolders {
     sigaddset(&set, signal);
     pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
     raise(signal);
+    // The first process of a container does not end by it.
+    constexpr int kEndedBySignal = 128;
+    _exit(kEndedBySignal + signal);
   }
 
   std::thread thread_;

@@ -642,7 +642,8 @@ bool IsBucket(absl::string_view name) {
 
 absl::StatusOr<FoundJob> FindCheckpoints(const CheckpointPlace& place) {
   const std::string& name = place.name;
-  const bool path = IsBucket(name) || absl::StrContains(name, '/');
+  const bool path = IsBucket(name) || absl::StrContains(name, '/') ||
+                    name == "." || name == "..";
   std::error_code error;
   const bool folder = fs::is_directory(name, error);
   const bool known = place.access.security != nullptr;
