@@ -340,6 +340,39 @@ class SweepTest(SweepTestCase):
                       "such key\n  hint: train.batch", said)
         self.assertFalse(os.path.exists(os.path.join(folder, "runs")))
 
+    def test_a_value_that_only_the_data_refuses_is_told_first(self):
+        """Bug: the first trials were trained, and could not be continued."""
+        folder = self.copy_of_data()
+        with open(os.path.join(folder, "sweep.yaml")) as file:
+            text = file.read()
+        with open(os.path.join(folder, "sweep.yaml"), "w") as file:
+            file.write(text + "    freeze: [[weights], [wieghts]]\n")
+        process = self.start(folder)
+        self.assertEqual(process.wait(self.limit_s), 2, self.said(folder))
+        said = self.said(folder)
+        self.assertIn("a trial cannot begin, with", said)
+        self.assertIn("wieghts", said)
+        self.assertFalse(os.path.exists(os.path.join(folder, "run")), said)
+
+    def test_a_cluster_that_is_not_there_is_told_at_once(self):
+        """Bug: it was waited for, for ever."""
+        folder = self.copy_of_data()
+        done = subprocess.run(
+            [os.path.join(BIN, "ebb"), "sweep", "sweep.yaml", "--scheduler",
+             "127.0.0.1:1"], cwd=folder, text=True, capture_output=True,
+            timeout=self.limit_s)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("no scheduler listens at 127.0.0.1:1", done.stderr)
+        self.assertFalse(os.path.exists(os.path.join(folder, "runs")))
+
+    def test_a_complete_sweep_that_goes_on_keeps_its_results(self):
+        """Bug: the examples of its trials were 0 then."""
+        folder = self.copy_of_data()
+        for arguments in (), ("--resume",):
+            process = self.start(folder, *arguments)
+            self.assertEqual(process.wait(self.limit_s), 0, self.said(folder))
+            self.check_counted_once(folder, 8)
+
     def test_a_folder_that_is_wrong_is_told(self):
         folder = self.copy_of_data()
         # Bug: `ebb sweep --help` was named.

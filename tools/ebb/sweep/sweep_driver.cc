@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -24,6 +25,7 @@
 #include "job/validate.h"
 #include "job/values.h"
 #include "sweep/folds.h"
+#include "sweep/space.h"
 #include "sweep/trial_file.h"
 #include "tools/ebb/job/submission.h"
 #include "tools/ebb/report/run_facts.h"
@@ -83,9 +85,10 @@ absl::Status CheckMetric(const sweep::SweepFile& file, const PreparedJob& job) {
 }
 
 // Reads the data, and checks everything. Errors name the places of the sweep's
-// own file.
+// own file, and the trial as `called`.
 absl::StatusOr<PreparedTrial> PrepareTrial(const SweepOptions& options,
                                            const sweep::Step::Begin& begin,
+                                           const std::string& called,
                                            int workers) {
   const sweep::SweepFile& file = options.file;
   PreparedTrial trial;
@@ -103,9 +106,9 @@ absl::StatusOr<PreparedTrial> PrepareTrial(const SweepOptions& options,
   choice.open_model = options.open_model;
   auto prepared = PrepareJob(choice);
   if (absl::IsInvalidArgument(prepared.status()) && !file.sweep.space.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        sweep::LabelOf(file.sweep, begin.number), " cannot begin, with ",
-        SettingText(begin.choices), ":\n", prepared.status().message()));
+    return absl::InvalidArgumentError(
+        absl::StrCat(called, " cannot begin, with ", SettingText(begin.choices),
+                     ":\n", prepared.status().message()));
   }
   EBB_RETURN_IF_ERROR(prepared.status());
   trial.job = *std::move(prepared);
@@ -115,6 +118,45 @@ absl::StatusOr<PreparedTrial> PrepareTrial(const SweepOptions& options,
         CheckWorkers(trial.job.record.plan, file.job_file, workers));
   }
   return trial;
+}
+
+// Whether the value says more than a number: what is wrong with a number is
+// found without the data.
+bool SaysMoreThanANumber(const std::string& value) {
+  double number;
+  return !absl::SimpleAtod(value, &number);
+}
+
+// Prepares a trial for each value of a list, beside what the first trial has:
+// some mistakes only the data shows.
+absl::Status CheckValues(const SweepOptions& options,
+                         const sweep::Step::Begin& first, int workers) {
+  constexpr double kMiddle = 0.5;
+  for (const sweep::Dimension& dimension : options.file.sweep.space) {
+    const auto chosen = first.choices.find(dimension.key);
+    if (dimension.kind != sweep::Dimension::Kind::kList ||
+        chosen == first.choices.end()) {
+      continue;
+    }
+    for (const std::string& value : dimension.values) {
+      if (value == chosen->second || !SaysMoreThanANumber(value)) continue;
+      sweep::Step::Begin other = first;
+      other.choices[dimension.key] = value;
+      // Other conditions hold with another value.
+      for (const sweep::Dimension& later : options.file.sweep.space) {
+        if (!sweep::IsActive(later, other.choices)) {
+          other.choices.erase(later.key);
+        } else if (!other.choices.contains(later.key)) {
+          other.choices[later.key] = later.kind == sweep::Dimension::Kind::kList
+                                         ? later.values.front()
+                                         : sweep::ValueAt(later, kMiddle);
+        }
+      }
+      EBB_RETURN_IF_ERROR(
+          PrepareTrial(options, other, "a trial", workers).status());
+    }
+  }
+  return absl::OkStatus();
 }
 
 class SweepDriver {
@@ -324,7 +366,10 @@ absl::Status SweepDriver::Begin(const sweep::Step::Begin& begin) {
   if (begin.number == 0 && first_) {
     trial = *std::exchange(first_, std::nullopt);
   } else {
-    EBB_ASSIGN_OR_RETURN(trial, PrepareTrial(options_, begin, facts_.workers));
+    EBB_ASSIGN_OR_RETURN(
+        trial,
+        PrepareTrial(options_, begin, sweep::LabelOf(sweep_, begin.number),
+                     facts_.workers));
   }
   EBB_RETURN_IF_ERROR(WriteFile(TrialPath(begin.number), trial.text));
   // Before it is submitted: so its time is known, even if the sweep dies next.
@@ -445,8 +490,11 @@ void SweepDriver::Say(absl::string_view line) {
 void SweepDriver::Leave() {
   ClearTable();
   if (result_.interrupted) {
-    Say(local_ ? "stopping: workers finish their batches, servers write "
-                 "checkpoints (Ctrl-C again: at once)"
+    Say(local_ ? absl::StrCat(
+                     "stopping: workers finish their batches, servers write "
+                     "checkpoints (Ctrl-C again: at once); the same command "
+                     "with --resume --run-dir ",
+                     folder_.shown(), " goes on with it")
                : "the trials that were submitted go on; the same command goes "
                  "on with the sweep");
   }
@@ -485,7 +533,7 @@ void SweepDriver::PrintEnd() {
   }
   std::cout << "files in " << folder_.shown()
             << ": trials.csv, trials.json, sweep.html, "
-            << (OnlyFolds() ? "" : "sweep.svg, ") << "trials\n";
+            << (best && !OnlyFolds() ? "sweep.svg, " : "") << "trials\n";
 }
 
 void SweepDriver::CheckExpectations() {
@@ -557,10 +605,19 @@ absl::StatusOr<SweepResult> RunSweep(const SweepOptions& options) {
     const sweep::Step step = sweep::NextStep(options.file.sweep, {},
                                              absl::ToUnixMillis(absl::Now()));
     if (!step.begin.empty()) {
+      const int workers = options.workers.value_or(RunFacts().workers);
       EBB_ASSIGN_OR_RETURN(
           first, PrepareTrial(options, step.begin.front(),
-                              options.workers.value_or(RunFacts().workers)));
+                              sweep::LabelOf(options.file.sweep, 0), workers));
+      EBB_RETURN_IF_ERROR(CheckValues(options, step.begin.front(), workers));
     }
+  }
+  // Once it has begun, a scheduler that is away is waited for.
+  if (!options.scheduler.empty()) {
+    EBB_RETURN_IF_ERROR(TrialJobs(&options.file, options.scheduler,
+                                  options.security, options.tokens)
+                            .Read()
+                            .status());
   }
   const std::string& name = options.file.sweep.name;
   std::error_code error;

@@ -99,6 +99,10 @@ absl::StatusOr<sweep::Trial> TrialJobs::TrialOf(int64_t number,
   trial.state = StateOf(summary.state());
   trial.epochs = summary.epochs();
   trial.examples = status.applied_min();
+  // A scheduler that has just started has not heard of it from the servers yet.
+  if (trial.state == sweep::TrialState::kComplete && trial.examples == 0) {
+    trial.examples = status.examples();
+  }
   trial.began_unix_ms = summary.submitted_unix_ms();
   trial.ended_unix_ms = summary.finished_unix_ms();
   trial.idle = IsIdle(status);
