@@ -343,10 +343,11 @@ class SweepTest(SweepTestCase):
     def test_a_value_that_only_the_data_refuses_is_told_first(self):
         """Bug: the first trials were trained, and could not be continued."""
         folder = self.copy_of_data()
-        with open(os.path.join(folder, "sweep.yaml")) as file:
-            text = file.read()
         with open(os.path.join(folder, "sweep.yaml"), "w") as file:
-            file.write(text + "    freeze: [[weights], [wieghts]]\n")
+            file.write(SWEEP[:SWEEP.index("sweep:")] +
+                       "sweep:\n  metric: loss\n  method: grid\n  space:\n"
+                       "    freeze: [[weights], [wieghts]]\n"
+                       "    optimizer.rate: [0.01, 0.1]\n")
         process = self.start(folder)
         self.assertEqual(process.wait(self.limit_s), 2, self.said(folder))
         said = self.said(folder)

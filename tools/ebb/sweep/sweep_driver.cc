@@ -31,6 +31,7 @@
 #include "tools/ebb/report/run_facts.h"
 #include "tools/ebb/report/run_folder.h"
 #include "tools/ebb/run/local_cluster.h"
+#include "tools/ebb/status/no_answer.h"
 #include "tools/ebb/sweep/sweep_page.h"
 #include "tools/ebb/sweep/sweep_table.h"
 #include "tools/ebb/sweep/trial_clock.h"
@@ -614,10 +615,12 @@ absl::StatusOr<SweepResult> RunSweep(const SweepOptions& options) {
   }
   // Once it has begun, a scheduler that is away is waited for.
   if (!options.scheduler.empty()) {
-    EBB_RETURN_IF_ERROR(TrialJobs(&options.file, options.scheduler,
-                                  options.security, options.tokens)
-                            .Read()
-                            .status());
+    const absl::Status answered = TrialJobs(&options.file, options.scheduler,
+                                            options.security, options.tokens)
+                                      .Read()
+                                      .status();
+    EBB_RETURN_IF_ERROR(
+        WithAddress(answered, options.scheduler, Asked::kToLook));
   }
   const std::string& name = options.file.sweep.name;
   std::error_code error;
