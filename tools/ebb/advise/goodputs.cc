@@ -1,11 +1,6 @@
 #include "tools/ebb/advise/goodputs.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <filesystem>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -16,6 +11,7 @@
 #include "common/status_macros.h"
 #include "tools/files/files.h"
 #include "tools/process/child_process.h"
+#include "tools/process/temporary_folder.h"
 #include "tools/text/read_json.h"
 
 namespace ebb::tools {
@@ -25,6 +21,8 @@ namespace {
 constexpr char kLosses[] = "20";
 constexpr char kBatches[] = "20000";
 constexpr absl::Duration kLookAtSimulators = absl::Milliseconds(20);
+// Each simulator writes it into a folder of its own.
+constexpr char kLog[] = "log";
 // The simulator knows nothing shorter.
 constexpr absl::Duration kLeastTime = absl::Milliseconds(1);
 // The simulator takes its time for each batch. What is lost of a batch this
@@ -51,57 +49,34 @@ std::vector<std::string> FlagsOf(const SimulatedCluster& cluster,
           "--most-batches", kBatches};
 }
 
-// A file that is removed with this.
-class TemporaryFile {
- public:
-  static absl::StatusOr<TemporaryFile> Make() {
-    std::string path =
-        (std::filesystem::temp_directory_path() / "ebb-advise-XXXXXX").string();
-    const int fd = mkstemp(path.data());
-    if (fd < 0) return absl::ErrnoToStatus(errno, path);
-    close(fd);
-    return TemporaryFile(std::move(path));
-  }
-  TemporaryFile(TemporaryFile&& other) noexcept
-      : path_(std::exchange(other.path_, {})) {}
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() {
-    if (!path_.empty()) unlink(path_.c_str());
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  explicit TemporaryFile(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
-
 // A simulator that runs, or has ended.
 class Simulation {
  public:
   static absl::StatusOr<Simulation> Start(
       const std::string& program_folder,
       const std::vector<std::string>& flags) {
-    EBB_ASSIGN_OR_RETURN(TemporaryFile log, TemporaryFile::Make());
+    EBB_ASSIGN_OR_RETURN(
+        TemporaryFolder folder,
+        TemporaryFolder::Make(FolderOfTemporaryFiles() + "/ebb-advise"));
     std::vector<std::string> argv = {program_folder + "/ebb-sim", "sim",
                                      "--report", "--json"};
     argv.insert(argv.end(), flags.begin(), flags.end());
     auto child =
-        ChildProcess::Start({.argv = std::move(argv), .log = log.path()});
+        ChildProcess::Start({.argv = std::move(argv), .log = folder / kLog});
     if (!child.ok()) {
       return absl::FailedPreconditionError(absl::StrCat(
           child.status().message(),
           "\nhint: `ebb sim` is a program of its own: build it beside ebb "
           "(ninja -C build ebb-sim), or install the package"));
     }
-    return Simulation(std::move(log), *std::move(child));
+    return Simulation(std::move(folder), *std::move(child));
   }
 
   bool IsOver() { return child_.Poll().has_value(); }
 
   // It is over.
   absl::StatusOr<double> Goodput(absl::string_view name) {
-    const std::string text = ReadFile(log_.path()).value_or("");
+    const std::string text = ReadFile(folder_ / kLog).value_or("");
     if (!child_.Poll()->clean()) {
       return absl::InvalidArgumentError(
           absl::StrCat(name, " cannot be simulated: ", text));
@@ -125,10 +100,10 @@ class Simulation {
   }
 
  private:
-  Simulation(TemporaryFile log, ChildProcess child)
-      : log_(std::move(log)), child_(std::move(child)) {}
+  Simulation(TemporaryFolder folder, ChildProcess child)
+      : folder_(std::move(folder)), child_(std::move(child)) {}
 
-  TemporaryFile log_;
+  TemporaryFolder folder_;
   ChildProcess child_;
 };
 
