@@ -73,7 +73,7 @@ size_t PartsOfWords(const std::vector<string_view>& lines) {
   size_t parts = 0;
   for (string_view line : lines) {
     string_view word = internal::TakeWord(&line);
-    if (!absl::StrContains(word, ':')) word = internal::TakeWord(&line);
+    if (internal::IsNumber(word)) word = internal::TakeWord(&line);  // A label.
     for (; !word.empty(); word = internal::TakeWord(&line)) {
       const size_t here = PartsOf(word);
       if (here == 0 || (parts != 0 && here != parts)) return 0;
@@ -114,18 +114,23 @@ FileLook LookOfLines(const std::vector<string_view>& lines) {
   if (parts == kPair) return FileLook::kPairs;
   if (parts == kTriple) return FileLook::kTriples;
   for (const string_view delimiter : {"::", "\t", ";", ",", "|"}) {
-    bool same = true, numbers = false;
-    size_t columns = 0;
-    for (const string_view line : lines) {
-      const std::vector<std::string> fields = FieldsOf(line, delimiter);
-      if (columns == 0) columns = fields.size();
+    bool same = true, header = false;
+    size_t columns = 0, numbers = 0;
+    for (size_t i = 0; i < lines.size(); ++i) {
+      const std::vector<std::string> fields = FieldsOf(lines[i], delimiter);
+      if (i == 0) columns = fields.size();
       same = same && fields.size() == columns;
-      numbers = numbers || AreNumbers(fields);
+      const bool of_numbers = AreNumbers(fields);
+      if (i == 0) header = !of_numbers;
+      numbers += of_numbers ? 1 : 0;
     }
     if (!same || columns < 2) continue;
-    if (numbers) return FileLook::kNumbers;
+    // One line of numbers may stand in a text.
+    if (numbers > 1 && numbers + (header ? 1 : 0) == lines.size()) {
+      return FileLook::kNumbers;
+    }
     // One line of text may have a comma.
-    if (lines.size() > 1) return FileLook::kTable;
+    if (lines.size() > 1 || numbers > 0) return FileLook::kTable;
   }
   return FileLook::kUnclear;
 }

@@ -13,7 +13,7 @@ namespace ebb::data {
 enum class FileLook {
   kUnclear,  // Any text, and all that is not listed here.
   kTable,    // Lines with as many fields as each other: csv, ratings, criteo.
-  kNumbers,  // A table that has a line of numbers alone.
+  kNumbers,  // A table of numbers alone in two lines or more, save a header.
   kPairs,    // Lines of number:number: libsvm, bags.
   kTriples,  // Lines of number:number:number: libffm.
   kJson,

@@ -13,10 +13,11 @@ namespace {
 using absl::string_view;
 
 TEST(FileLookTest, KnowsTables) {
-  EXPECT_EQ(LookOf("x,y\n1.5,2\n"), FileLook::kNumbers);
-  EXPECT_EQ(LookOf("1.5,2.3,0\n"), FileLook::kNumbers);
+  EXPECT_EQ(LookOf("x,y\n1.5,2\n3,4\n"), FileLook::kNumbers);
+  EXPECT_EQ(LookOf("1.5,2.3,0\n"), FileLook::kTable);
   EXPECT_EQ(LookOf("1\t2\n3\t4"), FileLook::kNumbers);
-  EXPECT_EQ(LookOf("1::1193::5::978300760\n"), FileLook::kNumbers);
+  EXPECT_EQ(LookOf("1::1193::5::978300760\n2::661::3::978302109\n"),
+            FileLook::kNumbers);
   EXPECT_EQ(LookOf("name;age\n\"a;b\";5\n"), FileLook::kTable);
   EXPECT_EQ(LookOf("name,age\nAda,5\n"), FileLook::kTable);
 }
@@ -70,6 +71,20 @@ TEST(FileLookTest, SaysWhichFormatsAFileMayHave) {
   EXPECT_FALSE(CouldBe(SourceKind::kText, FileLook::kNumbers));
   EXPECT_FALSE(CouldBe(SourceKind::kLibffm, FileLook::kPairs));
   EXPECT_FALSE(CouldBe(SourceKind::kNpy, FileLook::kTable));
+}
+
+// Bug: a text was refused if one of its first lines had numbers alone, or a
+// word such as 3:16.
+TEST(FileLookTest, TextMayHaveALineOfNumbers) {
+  for (const string_view text :
+       {"Chapter, one\n1, 2\nIt rains, he said.\n", "Nothing, here\n1, 2\n",
+        "1,000\n", "1, 2\nYes, no\n", "John 3:16\nLuke 6:31\n"}) {
+    EXPECT_TRUE(CouldBe(SourceKind::kText, LookOf(text))) << text;
+  }
+  for (const string_view table :
+       {"1,2\n3,4\n", "x,y\n1,2\n3,4\n", "1 3:1\n-1 2:1\n"}) {
+    EXPECT_FALSE(CouldBe(SourceKind::kText, LookOf(table))) << table;
+  }
 }
 
 }  // namespace
