@@ -45,12 +45,6 @@ absl::Status Refuse(const std::string& folder, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("--to ", folder, ": ", what));
 }
 
-absl::Status RefuseComplete(const std::string& folder) {
-  return Refuse(folder,
-                "it has complete predictions. Name another folder, or remove "
-                "this one");
-}
-
 absl::Status RefuseUnknown(const std::string& folder) {
   return Refuse(folder,
                 "it is not empty, and what is in it was not begun by `ebb "
@@ -74,6 +68,30 @@ std::string Differences(const PredictionTerms& then,
                                      ", and is ", OrNotGiven(value)));
   }
   return absl::StrJoin(different, "; ");
+}
+
+absl::Status RefuseComplete(const std::string& folder,
+                            const PredictionTerms& then,
+                            const PredictionTerms& now) {
+  constexpr absl::string_view kOther =
+      ". Name another folder, or remove this one";
+  if (then.identity == now.identity) {
+    return Refuse(folder, absl::StrCat("it has complete predictions of this "
+                                       "model and this data already",
+                                       kOther));
+  }
+  if (then.flags.empty()) {  // An older release made it.
+    return Refuse(folder, absl::StrCat("it has complete predictions", kOther));
+  }
+  const std::string differences = Differences(then, now);
+  return Refuse(
+      folder,
+      differences.empty()
+          ? absl::StrCat("it has complete predictions of DATA as it was then: "
+                         "its content has changed",
+                         kOther)
+          : absl::StrCat("it has complete predictions of another command: ",
+                         differences, kOther));
 }
 
 absl::Status RefuseOthers(const std::string& folder,
@@ -269,7 +287,7 @@ absl::StatusOr<PredictionFolder> PredictionFolder::ClaimBucket(
   const auto claim = ClaimText::Parse(text->bytes);
   if (!claim) return RefuseUnknown(path);
   const auto complete = bucket->Get(kSuccess, {});
-  if (complete.ok()) return RefuseComplete(path);
+  if (complete.ok()) return RefuseComplete(path, claim->terms, terms);
   if (!absl::IsNotFound(complete.status())) return complete.status();
   // Also on a server that ignores conditions, where another command may have
   // written over this one's claim.
@@ -293,8 +311,10 @@ absl::StatusOr<PredictionFolder> PredictionFolder::ClaimFolder(
   // Two commands may come at once. What is said is read and written by the one
   // that has the lock.
   EBB_ASSIGN_OR_RETURN(Fd lock, Lock(path, terms));
-  if (fs::exists(FileIn(path, kSuccess), error)) return RefuseComplete(path);
   auto claim = ClaimText::Read(path);
+  if (fs::exists(FileIn(path, kSuccess), error)) {
+    return RefuseComplete(path, claim.value_or(ClaimText()).terms, terms);
+  }
   const bool goes_on = claim.has_value();
   if (!claim) {
     // New, or a command was killed before it had written it.

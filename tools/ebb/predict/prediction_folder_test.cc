@@ -206,6 +206,31 @@ TEST_F(PredictionFolderTest, CompletePredictionsAreKept) {
               HasSubstr("complete predictions"));
 }
 
+// Bug: the message was the same, whichever flags the command had.
+TEST_F(PredictionFolderTest, CompletePredictionsOfOtherFlagsAreTold) {
+  const PredictionTerms then = {"a", 1024, {{"--id", "x"}, {"--score", ""}}};
+  {
+    const auto folder = PredictionFolder::Claim(path_, then);
+    ASSERT_TRUE(folder.ok());
+    ASSERT_TRUE(folder->Finish(Json::Object()).ok());
+  }
+  PredictionTerms now = then;
+  const auto refusal = [&] {
+    return std::string(PredictionFolder::Claim(path_, now).status().message());
+  };
+  EXPECT_EQ(refusal(), "--to " + path_ +
+                           ": it has complete predictions of this model and "
+                           "this data already. Name another folder, or remove "
+                           "this one");
+  now.identity = "b";
+  EXPECT_THAT(refusal(), HasSubstr("complete predictions of DATA as it was"));
+  now.flags[0].second = "";
+  EXPECT_EQ(refusal(), "--to " + path_ +
+                           ": it has complete predictions of another command: "
+                           "--id was x, and is not given. Name another folder, "
+                           "or remove this one");
+}
+
 TEST_F(PredictionFolderTest, MissingPartsAreNamedAndLeftoversRemoved) {
   const auto folder = Claim("a");
   ASSERT_TRUE(folder.ok());
