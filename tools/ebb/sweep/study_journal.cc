@@ -14,10 +14,12 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/fd.h"
 #include "common/status_macros.h"
+#include "job/keys.h"
 #include "sweep/trial_file.h"
 #include "tools/text/read_json.h"
 
@@ -99,6 +101,23 @@ std::optional<int64_t> WholeIn(const Struct& object, const std::string& key,
     return std::nullopt;
   }
   return static_cast<int64_t>(value);
+}
+
+// Refuses a key that is probably one of a line's, misspelt: what it says would
+// be passed over. A line may have further keys of the program's own.
+absl::Status CheckKeys(const Struct& object) {
+  static const std::vector<std::string> kKeys = {"trial", "epoch", "epochs",
+                                                 "value", "failed"};
+  for (const auto& [key, value] : object.fields()) {
+    if (std::ranges::count(kKeys, key) > 0) continue;
+    // Names such as best_epoch are near, too, but are not misspelt.
+    if (absl::StrContains(key, '_')) continue;
+    const std::string near = job::Nearest(key, kKeys);
+    if (near.empty() || object.fields().contains(near)) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        absl::Utf8SafeCEscape(key), ": a line has no such key\nhint: ", near));
+  }
+  return absl::OkStatus();
 }
 
 Json SetOf(const sweep::Choices& choices) {
@@ -234,6 +253,7 @@ absl::StatusOr<StudyJournal::Told> StudyJournal::ParseTold(
         "value: NaN and Infinity are no results; say that the trial failed");
   }
   const Struct& object = *parsed;
+  EBB_RETURN_IF_ERROR(CheckKeys(object));
   const auto trial = WholeIn(object, "trial", 0, sweep::kMostTrials);
   if (!trial || Find(*trial) == nullptr) {
     return WrongLine("trial: nothing asked for a trial of this number");

@@ -114,6 +114,22 @@ TEST_F(StudyJournalTest, WrongLinesSayWhatIsRight) {
               HasSubstr("epochs: 5, and it was 4 before"));
 }
 
+// Bug: an epoch that was misspelt ended the trial, and other keys had no hint.
+TEST_F(StudyJournalTest, AKeyThatIsMisspeltIsToldTheNearest) {
+  const auto journal = Open();
+  journal->Ask("", 0).status().IgnoreError();
+  EXPECT_EQ(Line(journal->Tell(R"({"trial": 0, "vaule": 0.5})")),
+            "vaule: a line has no such key\nhint: value");
+  EXPECT_EQ(Line(journal->Tell(
+                R"({"trial": 0, "epohc": 1, "epochs": 4, "value": 0.5})")),
+            "epohc: a line has no such key\nhint: epoch");
+  // The program's own.
+  EXPECT_THAT(
+      Line(journal->Tell(
+          R"({"trial": 0, "value": 1, "values": [1], "best_epoch": 3})")),
+      HasSubstr("\"counted\": true"));
+}
+
 TEST_F(StudyJournalTest, AnotherStudyIsRefused) {
   Open();
   sweep::SweepFile other = file_;
