@@ -77,7 +77,9 @@ void CheckFoldRules(const v1::Job& job, Complaints* found) {
   CheckFoldsOf(job, found);
   CheckKinds(job, found);
   const int64_t folds = job.validate().folds();
-  if (data.has_fold() && data.fold() >= folds) {
+  // With fewer, the number of folds is wrong, and not the fold.
+  constexpr int64_t kFewest = 2;
+  if (data.has_fold() && folds >= kFewest && data.fold() >= folds) {
     found->Add("data.fold",
                absl::StrCat(data.fold(), " is not one of ", folds,
                             " folds, which count from 0"),

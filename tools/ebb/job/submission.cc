@@ -170,7 +170,9 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   draft.Validate();
   EBB_RETURN_IF_ERROR(RefuseAllFolds(&draft));
   job::JobFacts facts;
-  if (draft.WrongIn("data") || draft.WrongIn("model")) {
+  // Wrong folds would be told as mistakes in the data.
+  if (draft.WrongIn("data") || draft.WrongIn("model") ||
+      draft.WrongIn("validate")) {
     OpenData(&draft);
   } else {
     facts = ReadData(choice.plugin_folders, &draft);

@@ -139,6 +139,27 @@ TEST_F(SubmissionTest, FoldsAreNoMistakeBesideOthers) {
       AllOf(HasSubstr("expect.accuracy"), Not(HasSubstr("trains"))));
 }
 
+// Bug: errors about the fold that ebb had set, and about the data, followed.
+TEST_F(SubmissionTest, ANumberOfFoldsThatIsWrongIsTheOnlyMistake) {
+  const std::string job =
+      absl::StrCat("model: softmax\ndata: {train: {csv: ", Path("train.csv"),
+                   "}}\nvalidate: ");
+  const auto lines = [&](const std::string& validate) {
+    JobChoice choice = {.file = Path("job.yaml")};
+    EXPECT_TRUE(WriteFile(choice.file, job + validate).ok());
+    TakeFirstFold(&choice);
+    return std::string(PrepareJob(choice).status().message());
+  };
+  EXPECT_EQ(lines("{folds: 1}\n"),
+            Path("job.yaml") +
+                ":3: validate.folds: must be at least 2, not 1\n"
+                "  hint: folds: 5");
+  EXPECT_EQ(lines("{fold: 5, folds: 1}\n"),
+            Path("job.yaml") +
+                ":3: validate.fold: validate has no such key\n"
+                "  hint: folds: 5");
+}
+
 TEST_F(SubmissionTest, OfAProgramsJobItReadsNoData) {
   const std::string job =
       "name: own\n"
