@@ -290,9 +290,8 @@ std::string Mapper::UnknownKey(absl::string_view name, const YamlNode* value,
           : "…";
   const auto [meant_path, guessed] = MeantBy(name, type, path);
   std::string meant = absl::StrJoin(meant_path, ".");
-  if (path.empty() && (name == "sweep" || name == "space")) {
-    mistake.hint = absl::StrCat("`ebb sweep ", file_,
-                                "`, which trains a job with many settings");
+  if (path.empty() && name == "space") {
+    mistake.hint = "sweep: {space: …}, in a file for `ebb sweep`";
     meant.clear();
   } else if (meant.empty()) {
     mistake.hint = KeysHint(type);
@@ -543,6 +542,25 @@ class Overrider {
   Mapper mapper_;
 };
 
+// The key that only files of sweeps have; null: there is none.
+const YamlNode* KeyOfSweep(const YamlNode& root) {
+  if (root.kind != YamlNode::Kind::kMap) return nullptr;
+  const auto find = [&](absl::string_view name) -> const YamlNode* {
+    const auto key = std::ranges::find_if(
+        root.keys, [&](const YamlNode& key) { return key.text == name; });
+    return key == root.keys.end() ? nullptr : &*key;
+  };
+  if (const YamlNode* sweep = find("sweep")) return sweep;
+  // Beside keys of a job it lacks `sweep` above it.
+  return find("model") == nullptr && find("data") == nullptr ? find("space")
+                                                             : nullptr;
+}
+
+// The standard input has no name.
+std::string NameInCommand(absl::string_view file) {
+  return absl::StartsWith(file, "/proc/self/fd/") ? "FILE" : std::string(file);
+}
+
 }  // namespace
 
 JobFile ReadJob(absl::string_view text, absl::string_view name,
@@ -551,6 +569,15 @@ JobFile ReadJob(absl::string_view text, absl::string_view name,
   file.sources.Set("", {std::string(name), 1});
   const auto tree = ReadYaml(text, name, &file.mistakes);
   if (!tree.has_value()) return file;
+  if (const YamlNode* key = KeyOfSweep(*tree)) {
+    file.mistakes.push_back(
+        {{std::string(name), key->line},
+         key->text,
+         "this is the file of a sweep, and not of one job",
+         absl::StrCat("`ebb sweep ", NameInCommand(name),
+                      "`, which trains a job with many settings")});
+    return file;
+  }
   Mapper mapper(std::string(name), &file.sources, &file.mistakes);
   mapper.MapMessage(*tree, "", &file.job);
   Overrider overrider(&file);

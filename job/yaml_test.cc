@@ -146,15 +146,28 @@ data: {train:
   EXPECT_EQ(file.sources.Find("model").file, "f.yaml");
 }
 
-// Bug: the hint was a key whose name is alike.
+// Bug: the hint was a key whose name is alike. Then each key of the sweep was
+// unknown, and those of a job were missing.
 TEST(JobYamlTest, ASweepIsTrainedByAnotherCommand) {
   const auto job = ParseJobYaml(
-      "model: softmax\ndata: {train: {csv: a.csv}}\nsweep: {space: {}}\n",
+      "modl: softmax\ndata: {train: {csv: a.csv}}\nsweep: {space: {}}\n",
       "f.yaml", nullptr);
   EXPECT_EQ(
       job.status().message(),
-      "f.yaml:3: sweep: a job has no such key\n"
+      "f.yaml:3: sweep: this is the file of a sweep, and not of one job\n"
       "  hint: `ebb sweep f.yaml`, which trains a job with many settings");
+  const auto of_keys =
+      ParseJobYaml("job: a.yaml\nmethod: grid\nspace: {seed: [1, 2]}\n",
+                   "/proc/self/fd/3", nullptr);
+  EXPECT_EQ(
+      of_keys.status().message(),
+      "/proc/self/fd/3:3: space: this is the file of a sweep, and not of one "
+      "job\n  hint: `ebb sweep FILE`, which trains a job with many settings");
+  const JobFile beside =
+      ReadJob("model: softmax\ndata: {train: {csv: a.csv}}\nspace: {}\n", "f");
+  ASSERT_EQ(beside.mistakes.size(), 1u);
+  EXPECT_EQ(beside.mistakes[0].hint,
+            "sweep: {space: …}, in a file for `ebb sweep`");
 }
 
 TEST(JobYamlTest, ParseJobYamlReturnsAllMistakesAsOneStatus) {
