@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "job/values.h"
 
@@ -307,6 +308,27 @@ const FieldDescriptor* ShortForm(const Descriptor& type) {
     if (KeyOf(*type.field(i)).short_form()) return type.field(i);
   }
   return nullptr;
+}
+
+bool TakesWholeNumber(absl::string_view path) {
+  const Descriptor* type = v1::Job::descriptor();
+  const FieldDescriptor* field = nullptr;
+  bool entry = false;  // The name of an entry of a map comes next.
+  for (const absl::string_view name : absl::StrSplit(path, '.')) {
+    if (entry) {
+      entry = false;
+      continue;
+    }
+    field =
+        type == nullptr ? nullptr : type->FindFieldByName(std::string(name));
+    if (field == nullptr) return false;
+    type = MessageTypeOf(*field);
+    entry = field->is_map();
+  }
+  if (entry || field->is_map()) return false;
+  if (type != nullptr) field = ShortForm(*type);
+  return field != nullptr && !field->is_repeated() &&
+         field->cpp_type() == FieldDescriptor::CPPTYPE_INT64;
 }
 
 bool TakesOneOrMore(const FieldDescriptor& field) {

@@ -87,6 +87,10 @@ std::string OutOfRange(const FieldDescriptor& field, double value);
 // message has no short form.
 const FieldDescriptor* ShortForm(const Descriptor& type);
 
+// Whether the key of a job with this path, such as "train.batch", or the key
+// for which its short form stands, takes a whole number. False: there is none.
+bool TakesWholeNumber(absl::string_view path);
+
 // Whether the key takes a list, or the only item of one as a plain value.
 bool TakesOneOrMore(const FieldDescriptor& field);
 

@@ -129,6 +129,16 @@ TEST(KeysTest, EnumWordsLackTheirPrefix) {
                            "adam", "ftrl", "adamw", "average"));
 }
 
+TEST(KeysTest, KeysOfWholeNumbersAreFoundByTheirPaths) {
+  for (const char* path : {"train.batch", "validate", "tables.w.max_rows"}) {
+    EXPECT_TRUE(TakesWholeNumber(path)) << path;
+  }
+  for (const char* path : {"optimizer.rate", "optimizer", "model.layers",
+                           "train.bacth", "seed.x", "tables", "tables.w", ""}) {
+    EXPECT_FALSE(TakesWholeNumber(path)) << path;
+  }
+}
+
 TEST(KeysTest, NearestForgivesSmallMisspellings) {
   const std::vector<std::string> keys = {"epochs", "batch", "rate", "l2"};
   EXPECT_EQ(Nearest("epoch", keys), "epochs");

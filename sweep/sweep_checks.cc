@@ -1,5 +1,7 @@
 // The checks of SweepReader that need the job.
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <iterator>
 #include <map>
 #include <set>
@@ -8,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/scores/figures.h"
@@ -113,6 +116,36 @@ std::string SweepReader::CheckValue(const Dimension& at,
   return job::JobToYaml(read.job, job::YamlStyle::kCompact);
 }
 
+void SweepReader::CheckRanges() {
+  Space& space = file_.sweep.space;
+  for (size_t i = 0; i < space.size(); ++i) {
+    Dimension& dimension = space[i];
+    if (dimension.kind != Dimension::Kind::kRange ||
+        !job::TakesWholeNumber(dimension.key)) {
+      continue;
+    }
+    // The steps of a grid may be whole.
+    const bool whole =
+        file_.sweep.method == Method::kGrid &&
+        std::ranges::all_of(GridValues(dimension), [](const std::string& step) {
+          int64_t number = 0;
+          return absl::SimpleAtoi(step, &number);
+        });
+    if (whole) continue;
+    // From here on it is what is meant, so that it is not blamed again.
+    dimension.kind = Dimension::Kind::kInteger;
+    dimension.low = std::round(dimension.low);
+    dimension.high = std::round(dimension.high);
+    if (dimension.log) dimension.low = std::max(1.0, dimension.low);
+    dimension.high = std::max(dimension.low, dimension.high);
+    Fail(lines_[i], job::Join(job::Join(path_, "space"), dimension.key),
+         "takes whole numbers only, and a range has others, too",
+         absl::StrCat("{", dimension.log ? "log_integer" : "integer", ": [",
+                      job::NumberText(dimension.low), ", ",
+                      job::NumberText(dimension.high), "]}"));
+  }
+}
+
 void SweepReader::CheckOverrides() {
   const Space& space = file_.sweep.space;
   for (const std::string& one : file_.overrides) {
@@ -137,6 +170,7 @@ void SweepReader::CheckJob() {
   const Space& space = file_.sweep.space;
   CheckOverrides();
   if (!file_.ok()) return;
+  CheckRanges();
   std::set<std::string> told;
   for (const Dimension& dimension : space) {
     if (NeverIs(dimension)) continue;

@@ -141,6 +141,29 @@ TEST(SweepFileTest, ARangeOfOnePointIsRefused) {
                     Not(HasSubstr("seed"))));
 }
 
+// Bug: trials ended with an error about --set, once a value was drawn that was
+// not whole.
+TEST(SweepFileTest, ARangeOfAKeyOfWholeNumbersHintsAtInteger) {
+  EXPECT_EQ(Mistakes(R"(sweep:
+  budget: {trials: 9}
+  space:
+    train.batch: {range: [16, 64]}
+    train.epochs: {log: [0.6, 8]}
+    optimizer.rate: {range: [1, 2]}
+)"),
+            R"(s.yaml:8: sweep.space.train.batch: takes whole numbers only, )"
+            R"(and a range has others, too
+  hint: {integer: [16, 64]}
+s.yaml:9: sweep.space.train.epochs: takes whole numbers only, and a range )"
+            R"(has others, too
+  hint: {log_integer: [1, 8]})");
+  EXPECT_EQ(Mistakes(R"(sweep:
+  method: grid
+  space: {train.batch: {range: [16, 64], steps: 4}}
+)"),
+            "");
+}
+
 TEST(SweepFileTest, AGridOfARangeTakesSteps) {
   EXPECT_THAT(Mistakes(R"(sweep:
   method: grid

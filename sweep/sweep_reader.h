@@ -96,6 +96,8 @@ class SweepReader {
   // Names the figures that the job may have.
   void TellWrongMetric(const v1::Job& job);
 
+  // Refuses ranges of keys that take whole numbers.
+  void CheckRanges();
   // Returns the text of the job with this value, without its name.
   std::string CheckValue(const Dimension& at, const std::string& value,
                          std::set<std::string>* told);
