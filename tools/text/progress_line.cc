@@ -57,17 +57,9 @@ std::string StalenessText(const Progress& progress) {
       effective == all ? "" : absl::StrCat(" (effective ", effective, ")"));
 }
 
-std::vector<Figure> Figures(const Progress& progress) {
-  std::vector<Figure> figures;
-  figures.push_back({absl::StrCat(Short(progress.examples_per_second), " ",
-                                  progress.rate_unit, "/s"),
-                     3});
-  if (progress.taken_back > 0) {
-    figures.push_back(
-        {absl::StrCat(Short(static_cast<double>(progress.taken_back)),
-                      " taken back"),
-         2});
-  }
+// Adds what only jobs that learn have.
+void AddLearning(const Progress& progress, std::vector<Figure>* out) {
+  std::vector<Figure>& figures = *out;
   if (progress.inertia) {
     std::string text =
         absl::StrCat("inertia ", FigureText(*progress.inertia, 4));
@@ -100,6 +92,20 @@ std::vector<Figure> Figures(const Progress& progress) {
         {absl::StrCat("waited ", AgeText(absl::Seconds(*progress.bound_wait))),
          7});
   }
+}
+
+std::vector<Figure> Figures(const Progress& progress) {
+  std::vector<Figure> figures;
+  figures.push_back({absl::StrCat(Short(progress.examples_per_second), " ",
+                                  progress.rate_unit, "/s"),
+                     3});
+  if (progress.taken_back > 0) {
+    figures.push_back(
+        {absl::StrCat(Short(static_cast<double>(progress.taken_back)),
+                      " taken back"),
+         2});
+  }
+  if (!progress.predicts) AddLearning(progress, &figures);
   figures.push_back(
       {Alive("workers", progress.workers, progress.workers_wanted), 5});
   figures.push_back(
@@ -153,7 +159,12 @@ std::string Cut(const std::string& text, int columns, const Console& console) {
   return absl::StrCat(text.substr(0, end), mark);
 }
 
-std::string EpochText(const Progress& progress) {
+// How far the job is: what stands before the bar.
+std::string FrontText(const Progress& progress) {
+  if (progress.predicts) {
+    return absl::StrCat("predicted ", WithCommas(progress.applied), "/",
+                        WithCommas(progress.examples));
+  }
   return absl::StrFormat("epoch %d/%d", progress.epoch, progress.epochs);
 }
 
@@ -273,7 +284,7 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
 }
 
 std::string ProgressLine(const Progress& progress, const Console& console) {
-  const std::string front = EpochText(progress);
+  const std::string front = FrontText(progress);
   const std::string percent = PercentText(progress);
   std::vector<Figure> figures = Figures(progress);
   std::string waiting;  // All of it.
@@ -303,7 +314,7 @@ std::string ProgressLine(const Progress& progress, const Console& console) {
 }
 
 std::string ProgressLogLine(const Progress& progress) {
-  return absl::StrCat(EpochText(progress), " ", PercentText(progress), "  ",
+  return absl::StrCat(FrontText(progress), " ", PercentText(progress), "  ",
                       Join(Figures(progress)));
 }
 

@@ -17,6 +17,8 @@ namespace ebb::tools {
 struct Progress {
   int64_t epoch = 0;  // From 1.
   int64_t epochs = 0;
+  // The job predicts: it has no epochs and learns nothing.
+  bool predicts = false;
   int64_t applied = 0;   // To the partition that has the least.
   int64_t examples = 0;  // To apply.
   // What was applied already and is computed again, as a server lost it or the

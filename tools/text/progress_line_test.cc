@@ -40,6 +40,19 @@ TEST(ProgressLineTest, ShowsEverythingOnAWideTerminal) {
             "workers 3/3  servers 2/2  eta 2s");
 }
 
+// Bug: the line of predictions told an epoch, a loss and a staleness.
+TEST(ProgressLineTest, PredictionsAreCounted) {
+  Progress predicts = Middle();
+  predicts.predicts = true;
+  EXPECT_EQ(
+      ProgressLine(predicts, {.unicode = false, .columns = 100}),
+      "predicted 196,800/480,000 #########--------------  41%  112k ex/s  "
+      "workers 3/3  servers 2/2  eta 2s");
+  EXPECT_EQ(ProgressLogLine(predicts),
+            "predicted 196,800/480,000  41%  112k ex/s  workers 3/3  "
+            "servers 2/2  eta 2s");
+}
+
 TEST(ProgressLineTest, LeavesOutTheLeastImportantFiguresWhereItIsNarrow) {
   EXPECT_EQ(ProgressLine(Middle(), {.unicode = false, .columns = 80}),
             "epoch 3/8 ########------------- "

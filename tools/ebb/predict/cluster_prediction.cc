@@ -83,7 +83,9 @@ absl::StatusOr<ClusterPrediction> PredictOnCluster(
     }
     if (answer.ok()) {
       result.status = answer->jobs(0);
-      screen.Show(ProgressOf(*answer, 0, 0), now);
+      Progress progress = ProgressOf(*answer, 0, 0);
+      progress.predicts = true;
+      screen.Show(progress, now);
       const v1::JobSummary& summary = result.status.summary();
       if (!std::exchange(looked, true)) {
         result.had_ended = summary.state() == v1::JOB_STATE_CANCELLED ||

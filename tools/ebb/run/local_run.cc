@@ -405,6 +405,7 @@ PolledStatus LocalRun::LatestStatus() {
 Progress LocalRun::CurrentProgress(const PolledStatus& polled) const {
   Progress progress =
       ProgressOf(polled.response, facts_.workers, facts_.servers);
+  progress.predicts = prepared_.job.has_predict();
   progress.taken_back = marks_.taken_back();
   if (job::TasksOf(prepared_.job) > 0) {
     progress.rate_unit = absl::StrCat(job::NameOfAnExample(prepared_.job), "s");
