@@ -106,6 +106,39 @@ TEST_F(RemoteFilesTest, FailuresThatPassAreNotSeen) {
   EXPECT_EQ(ReadAll(Open(), "s3://bucket/a").value(), text);
 }
 
+// Bug: commands that waited for their data did not say so.
+TEST_F(RemoteFilesTest, WhatFailsForLongIsToldOnce) {
+  Put("a", "0123456789");
+  std::vector<std::string> told;
+  options_.retries.tell = [&](const std::string& why) { told.push_back(why); };
+  options_.retries.tell_after = absl::ZeroDuration();
+  server_.SetFaults(R"([{"kind": "503 SlowDown", "count": 3}])");
+  EXPECT_EQ(ReadAll(Open(), "s3://bucket/a").value(), "0123456789");
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_THAT(told[0], HasSubstr("s3://bucket/a: status 503 (SlowDown"));
+  // A second has not passed.
+  options_.retries.tell_after = absl::Minutes(1);
+  server_.SetFaults(R"([{"kind": "503 SlowDown", "count": 1}])");
+  EXPECT_EQ(ReadAll(Open(), "s3://bucket/a").value(), "0123456789");
+  EXPECT_EQ(told.size(), 1u);
+}
+
+TEST_F(RemoteFilesTest, ARefusalIsAnAnswer) {
+  options_.retries.tell = [](const std::string& why) {
+    ADD_FAILURE() << "waits: " << why;
+  };
+  options_.retries.tell_after = absl::ZeroDuration();
+  const OpenBytes open = Open();
+  for (const char* fault : {"404 NoSuchBucket", "404 NoSuchKey", "404 NotFound",
+                            "403 AccessDenied"}) {
+    server_.SetFaults(absl::StrCat(R"([{"kind": ")", fault, R"("}])"));
+    const int64_t before = server_.requests();
+    EXPECT_FALSE(open("s3://bucket/a").ok()) << fault;
+    EXPECT_EQ(server_.requests(), before + 1) << fault;
+  }
+  server_.SetFaults("[]");
+}
+
 TEST_F(RemoteFilesTest, AFileThatChangesIsNamed) {
   Put("a", "0123456789abcdefghij");
   const auto source = Open()("s3://bucket/a");

@@ -64,7 +64,7 @@ absl::StatusOr<HttpResponse> HttpObjects::Send(const HttpRequest& request) {
     }
     why = response.ok() ? absl::StrCat("status ", response->status)
                         : std::string(response.status().message());
-  } while (retries.Again());
+  } while (retries.Again(absl::StrCat(request.url, ": ", why)));
   return absl::UnavailableError(
       absl::StrCat(request.url, ": ", why, "; tried ", retries.tries(),
                    retries.tries() == 1 ? " time" : " times"));

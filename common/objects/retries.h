@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <random>
+#include <string>
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -18,6 +19,11 @@ struct RetryOptions {
   // The wait doubles from the first to the longest, less up to half at random.
   absl::Duration first_wait = absl::Milliseconds(50);
   absl::Duration longest_wait = absl::Seconds(2);
+  // Is told what failed and why, once for a request, before a try that begins
+  // so long after the first has failed. Null: no person waits. Any thread
+  // that uses the store may call it.
+  std::function<void(const std::string& why)> tell;
+  absl::Duration tell_after = absl::Seconds(1);
   // For tests.
   std::function<void(absl::Duration)> wait = absl::SleepFor;
 };
@@ -26,8 +32,8 @@ struct RetryOptions {
 //
 //   Retries retries(options, seed);
 //   do {
-//     if (Try()) return absl::OkStatus();
-//   } while (retries.Again());
+//     if (Try(&why)) return absl::OkStatus();
+//   } while (retries.Again(why));
 //
 // Not thread-safe.
 class Retries {
@@ -37,12 +43,19 @@ class Retries {
         next_wait_(options.first_wait),
         random_(static_cast<uint32_t>(seed) + 1) {}
 
-  // Waits, and returns true; false: there is no time for another try.
-  bool Again() {
+  // Waits, and returns true; false: there is no time for another try. `why` the
+  // last one failed, with the name of what was asked for, is for people.
+  bool Again(const std::string& why) {
     const absl::Duration wait =
         next_wait_ * std::uniform_real_distribution<>(0.5, 1)(random_);
+    const absl::Time next = absl::Now() + wait;
     last_ = std::min(last_, absl::Now() + options_.patience);
-    if (absl::Now() + wait > last_) return false;
+    if (next > last_) return false;
+    if (options_.tell != nullptr && !told_ &&
+        next >= last_ - options_.patience + options_.tell_after) {
+      told_ = true;
+      options_.tell(why);
+    }
     options_.wait(wait);
     next_wait_ = std::min(next_wait_ * 2, options_.longest_wait);
     ++tries_;
@@ -57,6 +70,7 @@ class Retries {
   absl::Duration next_wait_;
   std::minstd_rand random_;
   int tries_ = 1;
+  bool told_ = false;
 };
 
 }  // namespace ebb

@@ -248,7 +248,7 @@ absl::StatusOr<HttpResponse> S3Objects::Send(const Call& call, bool* unsure) {
           absl::StrCat(NameOf(call), ": ", response.status().message()));
     }
     if (unsure != nullptr) *unsure = true;
-  } while (retries.Again());
+  } while (retries.Again(absl::StrCat(NameOf(call), ": ", why)));
   return absl::UnavailableError(
       absl::StrCat(NameOf(call), ": ", why, "; tried ", retries.tries(),
                    retries.tries() == 1 ? " time" : " times"));

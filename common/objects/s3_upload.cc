@@ -129,7 +129,7 @@ absl::StatusOr<std::string> S3Objects::Complete(
         absl::StrCat(NameOf(call), ": the server cannot put the parts ",
                      "together (", error.code, ": ", error.message, ")"));
     unsure = true;
-  } while (retries.Again());
+  } while (retries.Again(std::string(failed.message())));
   // A try whose answer was lost may have succeeded.
   if (unsure) {
     auto there = same();

@@ -286,7 +286,7 @@ absl::Status PredictionParts::Patiently(const WhileWriting& meanwhile,
       LOG(WARNING) << "waits up to " << patience_.patience
                    << " for the bucket: " << asked.message();
     }
-  } while (retries.Again());
+  } while (retries.Again(std::string(asked.message())));
   if (absl::Now() - away_since_ < patience_.patience) {
     return absl::CancelledError(
         absl::StrCat("the bucket does not answer: ", asked.message()));

@@ -14,7 +14,6 @@
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "data/index.h"
-#include "data/remote_files.h"
 #include "job/mistake.h"
 #include "job/specification.h"
 #include "job/traits.h"
@@ -28,6 +27,7 @@
 #include "tools/ebb/job/draft_start.h"
 #include "tools/ebb/job/job_paths.h"
 #include "tools/ebb/job/model_tables.h"
+#include "tools/ebb/job/open_anywhere.h"
 #include "tools/files/files.h"
 #include "worker/job_data.h"
 
@@ -149,7 +149,7 @@ void TakeFirstFold(JobChoice* choice) {
 absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   Draft draft;
   // The user names the places, and reads them by rights of their own.
-  draft.open = data::WithRemoteFiles(choice.open, {});
+  draft.open = OpenAnywhere(choice.open);
   draft.stored = StoredOf(choice);
   draft.file = ReadChosen(choice, choice.overrides);
   const std::string text =

@@ -10,10 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "data/byte_source.h"
-#include "data/remote_files.h"
 #include "job/prediction.h"
 #include "job/traits.h"
 #include "tools/command/command.h"
+#include "tools/ebb/job/open_anywhere.h"
 #include "tools/ebb/predict/predict_model.h"
 #include "tools/ebb/predict/predict_output.h"
 #include "tools/ebb/predict/prediction_scores.h"
@@ -29,7 +29,7 @@ namespace ebb::tools {
 namespace {
 
 // Files of this machine, buckets and web servers: the user named them.
-data::OpenBytes Anywhere() { return data::WithRemoteFiles(data::OpenFile, {}); }
+data::OpenBytes Anywhere() { return OpenAnywhere(data::OpenFile); }
 
 // What word vectors answer to questions.
 absl::Status Answer(const PredictFlags& flags, const StoredModel& stored) {

@@ -15,6 +15,7 @@
 #include "job/prediction.h"
 #include "job/specification.h"
 #include "job/traits.h"
+#include "tools/ebb/job/open_anywhere.h"
 #include "worker/predict/exported_model.h"
 #include "worker/predict/prediction_parts.h"
 #include "worker/predict/predictions.h"
@@ -122,7 +123,7 @@ absl::StatusOr<PreparedPrediction> PreparePrediction(
                                        .labelled = labelled,
                                        .id = wish.id,
                                        .skip_bad = wish.skip_bad};
-  const data::OpenBytes open = data::WithRemoteFiles(wish.open, {});
+  const data::OpenBytes open = OpenAnywhere(wish.open);
   EBB_ASSIGN_OR_RETURN(const data::Dataset input,
                        worker::LoadToPredict(model, source, open));
   if (!wish.id.empty()) {
