@@ -4,6 +4,7 @@ predictions are those of one process, to the byte.
 
   predict_test.py BIN_FOLDER [TEST...]
 """
+import glob
 import http.server
 import json
 import os
@@ -467,7 +468,30 @@ class PredictTest(unittest.TestCase):
             command.send_signal(number)
             said, _ = command.communicate(timeout=LIMIT_S)
             self.assertEqual(command.returncode, -number, said)
+            self.assertIn("interrupted before anything was predicted; the same "
+                          "command begins again", said)
             self.assertEqual(self.beside("stopped"), [])
+
+    def runs(self):
+        return set(glob.glob(self.path("runs", "*")))
+
+    # Bug: the threads that had read the run ended the command without a word,
+    # and its folders stayed.
+    def test_an_interrupt_before_the_first_part_leaves_nothing(self):
+        before = self.runs()
+        command = self.begin("predict", "points.run", "points.train.csv",
+                             "--labelled", "--workers", "1", "--to", "early",
+                             EBB_BATCH_TIME="3s")
+        for begin in ("predict: ", "predicted 0/"):
+            line = command.stdout.readline()
+            self.assertTrue(line.startswith(begin), line)
+        command.send_signal(signal.SIGINT)
+        said, _ = command.communicate(timeout=LIMIT_S)
+        self.assertEqual(command.returncode, 130, said)
+        self.assertIn("interrupted before anything was predicted\n", said)
+        self.assertIn("the same command begins again", said)
+        self.assertFalse(os.path.exists(self.path("early")), said)
+        self.assertEqual(self.runs(), before)
 
     # Bug: the folder for a copy of an object stayed.
     def test_an_interrupted_export_leaves_nothing(self):

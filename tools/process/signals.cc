@@ -1,12 +1,16 @@
 #include "tools/process/signals.h"
 
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
+#include <iterator>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -15,6 +19,19 @@
 namespace ebb::tools {
 
 namespace {
+
+// The eventfd of the one waiter that there is: a handler reaches only what is
+// global. The handler reads what the waiter writes. -1: there is none.
+std::atomic<int> waiting_fd{-1};
+static_assert(std::atomic<int>::is_always_lock_free);
+
+void HandOver(int /*signal*/) {
+  const int error = errno;
+  const uint64_t one = 1;
+  // It fails only if the waiter has just ended.
+  [[maybe_unused]] const ssize_t n = write(waiting_fd, &one, sizeof(one));
+  errno = error;
+}
 
 sigset_t OurSignals() { return NotIgnored({SIGINT, SIGTERM, SIGHUP, SIGCHLD}); }
 
@@ -28,14 +45,46 @@ absl::StatusOr<SignalWaiter> SignalWaiter::Create() {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   const int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
   if (fd < 0) return absl::ErrnoToStatus(errno, "cannot wait for signals");
-  return SignalWaiter(fd);
+  const int handed_over = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (handed_over < 0) {
+    const int error = errno;
+    close(fd);
+    return absl::ErrnoToStatus(error, "cannot wait for signals");
+  }
+  SignalWaiter waiter(fd, handed_over);
+  waiter.TakeFromOtherThreads();
+  return waiter;
+}
+
+// Libraries start threads that hold back nothing, as RocksDB does for a run
+// that is read. The system hands a signal to any thread that takes it.
+void SignalWaiter::TakeFromOtherThreads() {
+  waiting_fd = handed_over_;
+  for (size_t i = 0; i < kInterrupts.size(); ++i) {
+    struct sigaction hand_over = {};
+    hand_over.sa_handler = HandOver;
+    hand_over.sa_flags = SA_RESTART;
+    sigaction(kInterrupts[i], IsIgnored(kInterrupts[i]) ? nullptr : &hand_over,
+              &before_[i]);
+  }
 }
 
 SignalWaiter::SignalWaiter(SignalWaiter&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)) {}
+    : fd_(std::exchange(other.fd_, -1)),
+      handed_over_(other.handed_over_),
+      before_(other.before_) {}
 
 SignalWaiter::~SignalWaiter() {
   if (fd_ < 0) return;
+  for (size_t i = 0; i < kInterrupts.size(); ++i) {
+    struct sigaction now = {};
+    sigaction(kInterrupts[i], nullptr, &now);
+    // Signals that are ignored, or that another took meanwhile, stay so.
+    if (now.sa_handler != HandOver) continue;
+    sigaction(kInterrupts[i], &before_[i], nullptr);
+  }
+  waiting_fd = -1;
+  close(handed_over_);
   close(fd_);
   const sigset_t set = OurSignals();
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
@@ -45,8 +94,14 @@ Signals SignalWaiter::Wait(absl::Duration timeout) {
   Signals signals;
   timeout = std::clamp(timeout, absl::ZeroDuration(), absl::Hours(1));
   const timespec limit = absl::ToTimespec(timeout);
-  pollfd event = {.fd = fd_, .events = POLLIN};
-  if (ppoll(&event, 1, &limit, nullptr) <= 0) return signals;
+  pollfd events[] = {{.fd = fd_, .events = POLLIN},
+                     {.fd = handed_over_, .events = POLLIN}};
+  if (ppoll(events, std::size(events), &limit, nullptr) <= 0) return signals;
+  uint64_t handed_over = 0;
+  if (read(handed_over_, &handed_over, sizeof(handed_over)) ==
+      sizeof(handed_over)) {
+    signals.interrupts += static_cast<int>(handed_over);
+  }
   signalfd_siginfo info;
   while (read(fd_, &info, sizeof(info)) == sizeof(info)) {
     if (info.ssi_signo == SIGCHLD) {

@@ -2,6 +2,9 @@
 #ifndef EBB_TOOLS_PROCESS_SIGNALS_H_
 #define EBB_TOOLS_PROCESS_SIGNALS_H_
 
+#include <array>
+#include <csignal>
+
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
@@ -14,9 +17,10 @@ struct Signals {
 };
 
 // Holds back SIGINT, SIGTERM, SIGHUP and SIGCHLD in this thread and those that
-// it starts from now on, so make it first; gives them back at its end. One at
-// a time. A signal that was ignored when the process started (by nohup, say)
-// stays ignored and is never reported; SIGCHLD always is.
+// it starts from now on; gives them back at its end. If a thread that was there
+// before gets one of the first three, it hands it over. One at a time. A signal
+// that was ignored when the process started (by nohup, say) stays ignored and
+// is never reported; SIGCHLD always is.
 class SignalWaiter {
  public:
   static absl::StatusOr<SignalWaiter> Create();
@@ -28,8 +32,14 @@ class SignalWaiter {
   Signals Wait(absl::Duration timeout);
 
  private:
-  explicit SignalWaiter(int fd) : fd_(fd) {}
-  int fd_;
+  static constexpr std::array kInterrupts = {SIGINT, SIGTERM, SIGHUP};
+
+  SignalWaiter(int fd, int handed_over) : fd_(fd), handed_over_(handed_over) {}
+  void TakeFromOtherThreads();
+
+  int fd_;           // -1: it was moved.
+  int handed_over_;  // An eventfd: how many signals other threads got.
+  std::array<struct sigaction, kInterrupts.size()> before_ = {};
 };
 
 }  // namespace ebb::tools

@@ -132,6 +132,11 @@ class InterruptedFolders {
     MutexLock lock(&mu_);
     paths_.erase(path);
   }
+  // What a signal prints.
+  void SetWords(std::string words) {
+    MutexLock lock(&mu_);
+    words_ = std::move(words);
+  }
 
  private:
   void RemoveWhenWoken() {
@@ -142,6 +147,9 @@ class InterruptedFolders {
     // It is never unlocked again: no folder is made after this.
     MutexLock lock(&mu_);
     for (const std::string& path : paths_) RemoveAll(path);
+    // The process ends: nothing is done about a terminal that is gone.
+    [[maybe_unused]] const ssize_t n =
+        write(STDERR_FILENO, words_.data(), words_.size());
     std::signal(signal, SIG_DFL);
     sigset_t set;
     sigemptyset(&set);
@@ -156,6 +164,7 @@ class InterruptedFolders {
   std::thread thread_;
   Mutex mu_;
   std::set<std::string> paths_ ABSL_GUARDED_BY(mu_);
+  std::string words_ ABSL_GUARDED_BY(mu_);
 };
 
 std::string FolderOfTemporaryFiles() {
@@ -177,6 +186,16 @@ absl::StatusOr<TemporaryFolder> TemporaryFolder::Make(
     return path.status();
   }
   return TemporaryFolder(*std::move(path), std::move(folders));
+}
+
+InterruptWords::InterruptWords(std::string words)
+    : interrupted_(InterruptedFolders::Get()) {
+  interrupted_->SetWords(std::move(words));
+}
+
+InterruptWords::~InterruptWords() {
+  interrupted_->SetWords("");
+  InterruptedFolders::Release(&interrupted_);
 }
 
 TemporaryFolder::~TemporaryFolder() {

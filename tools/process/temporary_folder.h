@@ -56,6 +56,22 @@ class TemporaryFolder {
   std::shared_ptr<InterruptedFolders> interrupted_;
 };
 
+// What such a signal prints on the standard error before it ends the process,
+// and after the folders are removed, as long as this object exists. It does so
+// also if there is no folder. One at a time.
+//
+//   const InterruptWords words("interrupted: nothing was written\n");
+class InterruptWords {
+ public:
+  explicit InterruptWords(std::string words);
+  InterruptWords(const InterruptWords&) = delete;
+  InterruptWords& operator=(const InterruptWords&) = delete;
+  ~InterruptWords();
+
+ private:
+  std::shared_ptr<InterruptedFolders> interrupted_;
+};
+
 }  // namespace ebb::tools
 
 #endif  // EBB_TOOLS_PROCESS_TEMPORARY_FOLDER_H_

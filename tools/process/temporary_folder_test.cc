@@ -7,8 +7,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <latch>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -89,6 +91,19 @@ TEST_F(TemporaryFolderTest, SignalsThatEndTheProcessRemoveIt) {
   }
 }
 
+TEST_F(TemporaryFolderTest, SignalsPrintTheWords) {
+  const auto end = [&] {
+    const InterruptWords words("interrupted here\n");
+    const TemporaryFolder made = Make();
+    raise(SIGINT);
+    for (;;) pause();
+  };
+  EXPECT_EXIT(end(), ::testing::KilledBySignal(SIGINT), "interrupted here");
+  EXPECT_TRUE(fs::is_empty(folder_.path()));
+  { const InterruptWords words("never"); }
+  EXPECT_TRUE(IsDefault(SIGINT));
+}
+
 TEST_F(TemporaryFolderTest, IgnoredSignalsStaySo) {
   std::signal(SIGHUP, SIG_IGN);
   {
@@ -106,6 +121,26 @@ TEST_F(TemporaryFolderTest, SignalsReachASignalWaiter) {
   ASSERT_TRUE(signals.ok()) << signals.status();
   kill(getpid(), SIGTERM);
   EXPECT_EQ(signals->Wait(absl::Seconds(10)).interrupts, 1);
+  EXPECT_TRUE(fs::exists(made / "file"));
+}
+
+// Bug: threads of RocksDB that were there before got the Ctrl-C of a run, which
+// ended at once, and without a word.
+TEST_F(TemporaryFolderTest, SignalsOfOtherThreadsReachASignalWaiter) {
+  const TemporaryFolder made = Make();
+  std::latch done(1);
+  std::thread other([&] { done.wait(); });
+  {
+    auto signals = SignalWaiter::Create();
+    ASSERT_TRUE(signals.ok()) << signals.status();
+    for (int i = 1; i <= 2; ++i) {
+      pthread_kill(other.native_handle(), SIGINT);
+      EXPECT_EQ(signals->Wait(absl::Seconds(10)).interrupts, 1) << i;
+    }
+  }
+  EXPECT_FALSE(IsDefault(SIGINT));  // It is the folder's again.
+  done.count_down();
+  other.join();
   EXPECT_TRUE(fs::exists(made / "file"));
 }
 

@@ -32,6 +32,7 @@
 #include "tools/ebb/stored/checkpoint_source.h"
 #include "tools/files/files.h"
 #include "tools/process/last_words.h"
+#include "tools/process/temporary_folder.h"
 #include "tools/text/console.h"
 #include "tools/text/json.h"
 #include "worker/predict/predictions.h"
@@ -291,6 +292,10 @@ int PredictOnWorkers(PredictFlags& flags) {
   const absl::Status good = CheckFlags(flags);
   if (!good.ok()) return Report(good);
   const std::string to = FolderOf(flags);
+  std::optional<InterruptWords> words(std::in_place,
+                                      "\nebb: interrupted before anything was "
+                                      "predicted; the same command begins "
+                                      "again\n");
   auto model = ModelFileOf(flags, to);
   if (!model.ok()) return Report(model.status());
   auto prepared = PreparePrediction(WishOf(flags, *model, to));
@@ -309,6 +314,7 @@ int PredictOnWorkers(PredictFlags& flags) {
     const absl::Status there = file.Publish(job.predict().model());
     if (!there.ok()) return Report(there);
   }
+  words.reset();  // What predicts takes signals itself.
   const auto result = flags.cluster
                           ? PredictThere(flags, *prepared, &*folder)
                           : PredictLocally(flags, *std::move(prepared));
@@ -322,6 +328,10 @@ int PredictOnWorkers(PredictFlags& flags) {
   }
   if (!result.ok()) return Report(result.status());
   if (result->interrupted) {
+    if (!flags.cluster) {
+      const absl::Status left = folder->LeaveNothing();
+      if (!left.ok()) std::cerr << "warning: " << left.message() << "\n";
+    }
     std::cerr << (flags.cluster
                       ? "the job goes on; the same command watches it again\n"
                       : "the same command begins again\n");

@@ -294,13 +294,14 @@ absl::StatusOr<PredictionFolder> PredictionFolder::ClaimBucket(
   if (claim->terms.identity != terms.identity) {
     return RefuseOthers(path, claim->terms, terms);
   }
-  return PredictionFolder(path, *claim, goes_on, Fd(), std::move(bucket));
+  return PredictionFolder(path, *claim, goes_on, /*made=*/false, Fd(),
+                          std::move(bucket));
 }
 
 absl::StatusOr<PredictionFolder> PredictionFolder::ClaimFolder(
     const std::string& path, const PredictionTerms& terms) {
   std::error_code error;
-  fs::create_directories(path, error);
+  const bool made = fs::create_directories(path, error);
   const bool fresh = !error && HasNothingElse(path, error);
   if (error) {
     return absl::ErrnoToStatus(
@@ -330,7 +331,8 @@ absl::StatusOr<PredictionFolder> PredictionFolder::ClaimFolder(
   if (claim->terms.identity != terms.identity) {
     return RefuseOthers(path, claim->terms, terms);
   }
-  return PredictionFolder(path, *claim, goes_on, std::move(lock), nullptr);
+  return PredictionFolder(path, *claim, goes_on, made, std::move(lock),
+                          nullptr);
 }
 
 absl::Status PredictionFolder::Renew() {
@@ -477,6 +479,21 @@ absl::Status PredictionFolder::Join(const JobPlan& plan,
     *out << part;
     return absl::OkStatus();
   });
+}
+
+absl::Status PredictionFolder::LeaveNothing() const {
+  if (bucket_ != nullptr || goes_on_) return absl::OkStatus();
+  EBB_ASSIGN_OR_RETURN(std::set<std::string> names, Names());
+  for (const std::string& name : std::set<std::string>(names)) {
+    if (!absl::StartsWith(name, worker::kUnfinishedPart)) continue;
+    EBB_RETURN_IF_ERROR(RemoveFile(FileIn(path_, name)));
+    names.erase(name);
+  }
+  if (names != std::set<std::string>{std::string(kPredictionClaim)}) {
+    return absl::OkStatus();
+  }
+  EBB_RETURN_IF_ERROR(RemoveFile(FileIn(path_, kPredictionClaim)));
+  return made_ ? RemoveFile(path_) : absl::OkStatus();
 }
 
 absl::Status PredictionFolder::Remove() const {

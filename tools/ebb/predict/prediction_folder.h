@@ -78,6 +78,10 @@ class PredictionFolder {
   absl::Status Finish(const Json& about) const;
   // Writes all parts one after the other, with the first one's header alone.
   absl::Status Join(const JobPlan& plan, std::ostream* out) const;
+  // Removes what this command has made in a folder, if no part is there, and
+  // the folder if it made that. Predictions that another command had begun
+  // stay, and so does all that is in a bucket.
+  absl::Status LeaveNothing() const;
   // Removes the whole folder. Not for a bucket.
   absl::Status Remove() const;
 
@@ -93,11 +97,12 @@ class PredictionFolder {
     static std::optional<ClaimText> Parse(absl::string_view text);
   };
 
-  PredictionFolder(std::string path, ClaimText claim, bool goes_on, Fd lock,
-                   std::unique_ptr<ObjectStore> bucket)
+  PredictionFolder(std::string path, ClaimText claim, bool goes_on, bool made,
+                   Fd lock, std::unique_ptr<ObjectStore> bucket)
       : path_(std::move(path)),
         claim_(std::move(claim)),
         goes_on_(goes_on),
+        made_(made),
         lock_(std::move(lock)),
         bucket_(std::move(bucket)) {}
 
@@ -119,6 +124,7 @@ class PredictionFolder {
   std::string path_;
   ClaimText claim_;
   bool goes_on_;
+  bool made_;  // The folder was not there.
   Fd lock_;
   std::unique_ptr<ObjectStore> bucket_;  // Null: it is a folder.
 };

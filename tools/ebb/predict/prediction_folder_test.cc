@@ -231,6 +231,41 @@ TEST_F(PredictionFolderTest, CompletePredictionsOfOtherFlagsAreTold) {
                            "or remove this one");
 }
 
+// Bug: a command that was interrupted at once left its folder.
+TEST_F(PredictionFolderTest, WithoutAPartNothingIsLeft) {
+  {
+    const auto folder = Claim("a");
+    ASSERT_TRUE(folder.ok());
+    Write(".part-000000-001023.csv.Ab3xYz", "half");
+    EXPECT_TRUE(folder->LeaveNothing().ok());
+    EXPECT_FALSE(std::filesystem::exists(path_));
+  }
+  // A folder that was there stays.
+  std::filesystem::create_directories(path_);
+  {
+    const auto folder = Claim("a");
+    ASSERT_TRUE(folder.ok());
+    EXPECT_TRUE(folder->LeaveNothing().ok());
+    EXPECT_TRUE(std::filesystem::is_empty(path_));
+  }
+  // So do parts, and what another command began.
+  {
+    const auto folder = Claim("a");
+    ASSERT_TRUE(folder.ok());
+    WriteParts();
+    EXPECT_TRUE(folder->LeaveNothing().ok());
+    EXPECT_TRUE(Has("_JOB"));
+    EXPECT_TRUE(Has("part-000000-001023.csv"));
+    std::filesystem::remove(File("part-000000-001023.csv"));
+    std::filesystem::remove(File("part-001024-002047.csv"));
+    std::filesystem::remove(File("part-002048-002499.csv"));
+  }
+  const auto folder = Claim("a");
+  ASSERT_TRUE(folder.ok());
+  EXPECT_TRUE(folder->LeaveNothing().ok());
+  EXPECT_TRUE(Has("_JOB"));
+}
+
 TEST_F(PredictionFolderTest, MissingPartsAreNamedAndLeftoversRemoved) {
   const auto folder = Claim("a");
   ASSERT_TRUE(folder.ok());

@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -147,6 +149,11 @@ class LocalRun {
   void LookForSplits();
   void MeasureRuns();
   void Finish();
+  // Whether the run predicts, and was interrupted before it had a part.
+  bool PredictedNothing() const {
+    return prepared_.job.has_predict() && report_.interrupted &&
+           report_.status.applied_min() == 0 && report_.problems.empty();
+  }
   // Says why the job stopped, and what helps, before all other problems. The
   // daemons have ended: what they stored is looked at.
   void TellWhyStopped();
@@ -610,6 +617,18 @@ void LocalRun::MeasureRuns() {
 }
 
 void LocalRun::Finish() {
+  if (PredictedNothing()) {
+    // Nothing goes on with it, and a report would tell nothing.
+    screen_.Print("interrupted before anything was predicted\n");
+    if (!options_.folder.empty()) return;
+    std::error_code error;
+    std::filesystem::remove_all(folder_.path(), error);
+    if (error) {
+      Problem(absl::StrCat("cannot remove ", folder_.shown(), ": ",
+                           error.message()));
+    }
+    return;
+  }
   TellWhyStopped();
   report_.total_seconds = absl::ToDoubleSeconds(absl::Now() - started_);
   report_.cpu_seconds = ChildrenCpuSeconds() - cpu_before_;
