@@ -15,22 +15,40 @@
 
 #include "absl/status/status.h"
 #include "common/program/ignored_signals.h"
+#include "common/status_macros.h"
 
 namespace ebb::tools {
 
 namespace {
 
-// The eventfd of the one waiter that there is: a handler reaches only what is
-// global. The handler reads what the waiter writes. -1: there is none.
-std::atomic<int> waiting_fd{-1};
+// An eventfd that counts signals: a handler reaches only what is global. It is
+// never closed, for a handler may still be about to write to it. -1: it is not
+// made yet.
+std::atomic<int> handed_over{-1};
 static_assert(std::atomic<int>::is_always_lock_free);
 
 void HandOver(int /*signal*/) {
   const int error = errno;
   const uint64_t one = 1;
-  // It fails only if the waiter has just ended.
-  [[maybe_unused]] const ssize_t n = write(waiting_fd, &one, sizeof(one));
+  [[maybe_unused]] const ssize_t n = write(handed_over, &one, sizeof(one));
   errno = error;
+}
+
+// Returns how many signals there were since the last call.
+int TakeHandedOver() {
+  uint64_t count = 0;
+  const ssize_t n = read(handed_over, &count, sizeof(count));
+  return n == sizeof(count) ? static_cast<int>(count) : 0;
+}
+
+// Forgets what came for an earlier waiter.
+absl::Status BeginHandingOver() {
+  if (handed_over < 0) handed_over = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (handed_over < 0) {
+    return absl::ErrnoToStatus(errno, "cannot wait for signals");
+  }
+  TakeHandedOver();
+  return absl::OkStatus();
 }
 
 sigset_t OurSignals() { return NotIgnored({SIGINT, SIGTERM, SIGHUP, SIGCHLD}); }
@@ -41,17 +59,12 @@ absl::StatusOr<SignalWaiter> SignalWaiter::Create() {
   // The one signal that must not stay ignored: the kernel would reap children
   // by itself, and how they ended would be lost.
   if (IsIgnored(SIGCHLD)) std::signal(SIGCHLD, SIG_DFL);
+  EBB_RETURN_IF_ERROR(BeginHandingOver());
   const sigset_t set = OurSignals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   const int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
   if (fd < 0) return absl::ErrnoToStatus(errno, "cannot wait for signals");
-  const int handed_over = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (handed_over < 0) {
-    const int error = errno;
-    close(fd);
-    return absl::ErrnoToStatus(error, "cannot wait for signals");
-  }
-  SignalWaiter waiter(fd, handed_over);
+  SignalWaiter waiter(fd);
   waiter.TakeFromOtherThreads();
   return waiter;
 }
@@ -59,7 +72,6 @@ absl::StatusOr<SignalWaiter> SignalWaiter::Create() {
 // Libraries start threads that hold back nothing, as RocksDB does for a run
 // that is read. The system hands a signal to any thread that takes it.
 void SignalWaiter::TakeFromOtherThreads() {
-  waiting_fd = handed_over_;
   for (size_t i = 0; i < kInterrupts.size(); ++i) {
     struct sigaction hand_over = {};
     hand_over.sa_handler = HandOver;
@@ -70,9 +82,7 @@ void SignalWaiter::TakeFromOtherThreads() {
 }
 
 SignalWaiter::SignalWaiter(SignalWaiter&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)),
-      handed_over_(other.handed_over_),
-      before_(other.before_) {}
+    : fd_(std::exchange(other.fd_, -1)), before_(other.before_) {}
 
 SignalWaiter::~SignalWaiter() {
   if (fd_ < 0) return;
@@ -83,8 +93,6 @@ SignalWaiter::~SignalWaiter() {
     if (now.sa_handler != HandOver) continue;
     sigaction(kInterrupts[i], &before_[i], nullptr);
   }
-  waiting_fd = -1;
-  close(handed_over_);
   close(fd_);
   const sigset_t set = OurSignals();
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
@@ -95,13 +103,9 @@ Signals SignalWaiter::Wait(absl::Duration timeout) {
   timeout = std::clamp(timeout, absl::ZeroDuration(), absl::Hours(1));
   const timespec limit = absl::ToTimespec(timeout);
   pollfd events[] = {{.fd = fd_, .events = POLLIN},
-                     {.fd = handed_over_, .events = POLLIN}};
+                     {.fd = handed_over, .events = POLLIN}};
   if (ppoll(events, std::size(events), &limit, nullptr) <= 0) return signals;
-  uint64_t handed_over = 0;
-  if (read(handed_over_, &handed_over, sizeof(handed_over)) ==
-      sizeof(handed_over)) {
-    signals.interrupts += static_cast<int>(handed_over);
-  }
+  signals.interrupts += TakeHandedOver();
   signalfd_siginfo info;
   while (read(fd_, &info, sizeof(info)) == sizeof(info)) {
     if (info.ssi_signo == SIGCHLD) {

@@ -34,11 +34,10 @@ class SignalWaiter {
  private:
   static constexpr std::array kInterrupts = {SIGINT, SIGTERM, SIGHUP};
 
-  SignalWaiter(int fd, int handed_over) : fd_(fd), handed_over_(handed_over) {}
+  explicit SignalWaiter(int fd) : fd_(fd) {}
   void TakeFromOtherThreads();
 
-  int fd_;           // -1: it was moved.
-  int handed_over_;  // An eventfd: how many signals other threads got.
+  int fd_;  // -1: it was moved.
   std::array<struct sigaction, kInterrupts.size()> before_ = {};
 };
 
