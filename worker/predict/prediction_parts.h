@@ -120,7 +120,7 @@ class PredictionParts {
   const std::unique_ptr<LoadedModel> loaded_;
   const std::unique_ptr<ObjectStore> bucket_;  // Null: parts go to a folder.
   PredictionExtras extras_;
-  Outage outage_{patience_.patience};  // Of the bucket.
+  Outage outage_{patience_.patience};  // The bucket is away.
 };
 
 }  // namespace ebb::worker

@@ -378,7 +378,7 @@ TEST_F(StoredModelTest, TextIsNoTableOfNumbers) {
   ASSERT_TRUE(data.ok()) << data.status();
   stored.index = data->index();
   EXPECT_TRUE(LoadToPredict(stored, {Write("new.txt", "two, one\n")}).ok());
-  EXPECT_THAT(Refusal(stored, Write("new.csv", "x,y\n1,2\n")),
+  EXPECT_THAT(Refusal(stored, Write("new.csv", "x,y\n1,2\n3,4\n")),
               HasSubstr("looks like a table of columns (csv), but the model "
                         "takes plain text (text), like its training data\n"));
 }
