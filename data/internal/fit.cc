@@ -8,17 +8,13 @@
 #include "data/internal/format.h"
 #include "data/internal/options.h"
 #include "data/internal/text.h"
+#include "data/internal/wrong_data.h"
 
 namespace ebb::data::internal {
 namespace {
 
 // With more, the label is not a class, or should have been declared real.
 constexpr size_t kMaxClasses = 65536;
-
-template <typename... Args>
-absl::Status Wrong(const Args&... args) {
-  return absl::InvalidArgumentError(absl::StrCat(args...));
-}
 
 // The front of SourceSpec::Meaning(): the format.
 absl::string_view WordOf(absl::string_view meaning) {
@@ -43,16 +39,16 @@ absl::Status CheckClasses(const SourceSpec& spec, const Index& constants) {
   }
   const bool texts = !constants.encoding.classes.empty();
   if (spec.kind == SourceKind::kImages && !texts) {
-    return Wrong(spec.Name(),
-                 " names its classes by folders, but those of the training "
-                 "data are numbers; give both in one form");
+    return WrongData(spec.Name(),
+                     " names its classes by folders, but those of the training "
+                     "data are numbers; give both in one form");
   }
   if (!HasTexts(spec.kind) && texts) {
-    return Wrong(spec.Name(),
-                 " has numbers as labels, but the classes of the training "
-                 "data have names, as ",
-                 Excerpt(constants.encoding.classes[0]),
-                 "; give both in one form");
+    return WrongData(spec.Name(),
+                     " has numbers as labels, but the classes of the training "
+                     "data have names, as ",
+                     Excerpt(constants.encoding.classes[0]),
+                     "; give both in one form");
   }
   return absl::OkStatus();
 }
@@ -97,31 +93,31 @@ absl::Status CheckFit(const SourceSpec& spec, const Fitting& fitting,
   const Layout layout = fitting.layout;
   const bool dense = layout == Layout::kBytes || layout == Layout::kDense;
   if (dense == constants.mean.empty()) {
-    return Wrong(spec.Name(), " is ", dense ? "dense" : "sparse",
-                 ", but the training data is not");
+    return WrongData(spec.Name(), " is ", dense ? "dense" : "sparse",
+                     ", but the training data is not");
   }
   // Other formats make other keys of the same things.
   const std::string meaning = spec.Meaning();
   if (!dense && WordOf(meaning) != WordOf(constants.meaning)) {
-    return Wrong(spec.Name(), " is read as ", WordOf(meaning),
-                 ", but the training data as ", WordOf(constants.meaning));
+    return WrongData(spec.Name(), " is read as ", WordOf(meaning),
+                     ", but the training data as ", WordOf(constants.meaning));
   }
   const std::string shape = ShapeIn(constants.meaning);
   if (!shape.empty() && !fitting.shape.empty() && fitting.shape != shape) {
-    return Wrong(spec.Name(), " has images of ", fitting.shape,
-                 " pixels, but the training data of ", shape, "; size: ", shape,
-                 " scales them to it");
+    return WrongData(spec.Name(), " has images of ", fitting.shape,
+                     " pixels, but the training data of ", shape,
+                     "; size: ", shape, " scales them to it");
   }
   if (fitting.width_is_known && fitting.features != constants.features) {
-    return Wrong(spec.Name(), " has ", fitting.features, " ",
-                 spec.keyed() ? "fields" : "features",
-                 ", but the training data has ", constants.features);
+    return WrongData(spec.Name(), " has ", fitting.features, " ",
+                     spec.keyed() ? "fields" : "features",
+                     ", but the training data has ", constants.features);
   }
   const bool classes = spec.label_kind == LabelKind::kClass;
   if (spec.has_labels && classes == constants.classes.empty()) {
-    return Wrong("the labels of ", spec.Name(), " are ",
-                 classes ? "classes" : "real",
-                 ", but those of the training data are not");
+    return WrongData("the labels of ", spec.Name(), " are ",
+                     classes ? "classes" : "real",
+                     ", but those of the training data are not");
   }
   return CheckClasses(spec, constants);
 }
@@ -138,8 +134,8 @@ absl::Status AddClass(const Reader& reader, float label,
   const auto at = std::lower_bound(classes->begin(), classes->end(), label);
   if (at != classes->end() && *at == label) return absl::OkStatus();
   if (classes->size() == kMaxClasses) {
-    return Wrong(reader.Where(), ": label ", label, " makes more than ",
-                 kMaxClasses, " classes", kIfNumbers);
+    return WrongData(reader.Where(), ": label ", label, " makes more than ",
+                     kMaxClasses, " classes", kIfNumbers);
   }
   if (classes->size() < kMostPlaces) {
     absl::StrAppend(places, places->empty() ? "" : ", ", "label ",
@@ -156,25 +152,25 @@ bool HasClasses(const SourceSpec& spec) {
 absl::Status CheckExample(const Reader& reader, const Example& example,
                           bool classes, const Index& constants) {
   if (classes && ClassOf(constants.classes, example.label) < 0) {
-    return Wrong(reader.Where(), ": label ",
-                 LabelText(constants.encoding, example.label),
-                 " is none of the ", constants.classes.size(),
-                 " classes of the training data, ", constants.ClassText(0),
-                 " to ",
-                 constants.ClassText(
-                     static_cast<int64_t>(constants.classes.size()) - 1));
+    return WrongData(reader.Where(), ": label ",
+                     LabelText(constants.encoding, example.label),
+                     " is none of the ", constants.classes.size(),
+                     " classes of the training data, ", constants.ClassText(0),
+                     " to ",
+                     constants.ClassText(
+                         static_cast<int64_t>(constants.classes.size()) - 1));
   }
   if (!example.ids.empty() && example.ids.back() >= constants.features) {
-    return Wrong(reader.Where(), ": the highest feature id is number ",
-                 example.ids.back() + 1, ", but the training data has ",
-                 constants.features,
-                 " features; say the number of features for both");
+    return WrongData(reader.Where(), ": the highest feature id is number ",
+                     example.ids.back() + 1, ", but the training data has ",
+                     constants.features,
+                     " features; say the number of features for both");
   }
   for (const Field field : example.fields) {
     if (field < constants.features) continue;
-    return Wrong(reader.Where(), ": there is a field ", field,
-                 ", but the training data has ", constants.features,
-                 " fields; say the number of fields for both");
+    return WrongData(reader.Where(), ": there is a field ", field,
+                     ", but the training data has ", constants.features,
+                     " fields; say the number of fields for both");
   }
   return absl::OkStatus();
 }
@@ -195,8 +191,8 @@ absl::Status CheckNames(const SourceSpec& spec,
   all.push_back(names->label);
   for (const std::string& name : all) {
     if (IsUtf8(name)) continue;
-    return Wrong(spec.Name(), ": the name of a column, ",
-                 NotUtf8(name, spec.path));
+    return WrongData(spec.Name(), ": the name of a column, ",
+                     NotUtf8(name, spec.path));
   }
   return absl::OkStatus();
 }
