@@ -123,23 +123,18 @@ absl::StatusOr<LoadedJobPtr> TrainingComputer::GetForBatch(
   if (!absl::IsUnavailable(job.status())) return job;
   {
     MutexLock lock(&jobs_mu_);
-    const auto [away, is_new] =
-        away_.try_emplace(record->id, Away{tried, tried});
-    // Its batches went to other workers meanwhile.
-    if (tried - away->second.tried > options_.data_patience) {
-      away->second.since = tried;
-    }
-    away->second.tried = absl::Now();
-    if (absl::Now() - away->second.since >= options_.data_patience) {
-      away_.erase(away);
-      return absl::UnavailableError(
-          absl::StrCat(job.status().message(), "; it was tried for ",
-                       absl::FormatDuration(options_.data_patience)));
-    }
-    if (is_new) {
-      LOG(WARNING) << "job=" << record->name << " waits up to "
-                   << options_.data_patience
-                   << " for its data: " << job.status().message();
+    const auto away =
+        away_.try_emplace(record->id, options_.data_patience).first;
+    switch (away->second.Failed(tried, absl::Now())) {
+      case Outage::Next::kGivenUp:
+        return away->second.GivenUp(job.status());
+      case Outage::Next::kBegins:
+        LOG(WARNING) << "job=" << record->name << " waits up to "
+                     << options_.data_patience
+                     << " for its data: " << job.status().message();
+        break;
+      case Outage::Next::kGoesOn:
+        break;
     }
   }
   WaitUntil(absl::Now() + kDataPause);

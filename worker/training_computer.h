@@ -28,6 +28,7 @@
 #include "worker/batch_reader.h"
 #include "worker/keyed_batch.h"
 #include "worker/loaded_job.h"
+#include "worker/outage.h"
 #include "worker/training_options.h"
 
 namespace ebb::worker {
@@ -143,12 +144,8 @@ class TrainingComputer : public client::JobComputer {
   client::FloatPool pool_;
   AssembledValues assembled_;
   data::ExampleBatch test_batch_;
-  // Data of a job that was dropped, and is out of reach: since when, and when
-  // it was tried last.
-  struct Away {
-    absl::Time since, tried;
-  };
-  std::map<JobId, Away> away_ ABSL_GUARDED_BY(jobs_mu_);
+  // Jobs whose data was dropped, and is out of reach.
+  std::map<JobId, Outage> away_ ABSL_GUARDED_BY(jobs_mu_);
   // Scores over the parts of the test data before `end`, of keyed examples.
   struct PartialScores {
     JobId job;

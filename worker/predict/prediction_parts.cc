@@ -278,23 +278,22 @@ absl::Status PredictionParts::Patiently(const WhileWriting& meanwhile,
     const absl::Time tried = absl::Now();
     asked = ask();
     if (!MayPass(asked)) {
-      away_since_ = absl::InfiniteFuture();
+      outage_.End();
       return asked;
     }
-    if (away_since_ == absl::InfiniteFuture()) {
-      away_since_ = tried;
-      LOG(WARNING) << "waits up to " << patience_.patience
-                   << " for the bucket: " << asked.message();
+    switch (outage_.Failed(tried, absl::Now())) {
+      case Outage::Next::kGivenUp:
+        return outage_.GivenUp(asked);
+      case Outage::Next::kBegins:
+        LOG(WARNING) << "waits up to " << outage_.patience()
+                     << " for the bucket: " << asked.message();
+        break;
+      case Outage::Next::kGoesOn:
+        break;
     }
   } while (retries.Again());
-  if (absl::Now() - away_since_ < patience_.patience) {
-    return absl::CancelledError(
-        absl::StrCat("the bucket does not answer: ", asked.message()));
-  }
-  away_since_ = absl::InfiniteFuture();
-  return absl::Status(asked.code(),
-                      absl::StrCat(asked.message(), "; it was tried for ",
-                                   absl::FormatDuration(patience_.patience)));
+  return absl::CancelledError(
+      absl::StrCat("the bucket does not answer: ", asked.message()));
 }
 
 absl::Status PredictionParts::CheckClaim(

@@ -21,6 +21,7 @@
 #include "data/index.h"
 #include "ebb/v1/job.pb.h"
 #include "worker/job_data.h"
+#include "worker/outage.h"
 #include "worker/predict/exported_model.h"
 #include "worker/predict/predictions.h"
 
@@ -119,8 +120,7 @@ class PredictionParts {
   const std::unique_ptr<LoadedModel> loaded_;
   const std::unique_ptr<ObjectStore> bucket_;  // Null: parts go to a folder.
   PredictionExtras extras_;
-  // When the bucket stopped answering; InfiniteFuture: it answers.
-  absl::Time away_since_ = absl::InfiniteFuture();
+  Outage outage_{patience_.patience};  // Of the bucket.
 };
 
 }  // namespace ebb::worker
