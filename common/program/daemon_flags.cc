@@ -15,9 +15,12 @@ namespace ebb {
 
 namespace {
 
-// One empty line between groups, so that all flags fit a screen.
+// So that all flags fit a screen: one empty line between groups, and room for
+// short names and their variables beside what they mean.
 class HelpFormatter : public CLI::Formatter {
  public:
+  HelpFormatter() { column_width(42); }
+
   std::string make_help(const CLI::App* app, std::string name,
                         CLI::AppFormatMode mode) const override {
     return absl::StrReplaceAll(
