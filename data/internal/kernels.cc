@@ -4,43 +4,65 @@
 #include <cmath>
 #include <cstddef>
 
+#include "data/internal/wide.h"
+
 namespace ebb::data::internal {
 namespace {
 
-// Without branches: a NaN adds nothing and counts as nothing.
+// Without branches: a NaN adds nothing and counts as nothing. As the arrays do
+// not overlap, the compiler takes several columns at once.
 template <typename T>
-void Add(std::span<const T> row, double* count, double* mean, double* squares) {
-  for (size_t j = 0; j < row.size(); ++j) {
+[[gnu::always_inline]] inline void Add(const T* __restrict row, size_t columns,
+                                       double* __restrict count,
+                                       double* __restrict mean,
+                                       double* __restrict squares) {
+  for (size_t j = 0; j < columns; ++j) {
     const auto x = static_cast<double>(row[j]);
-    const bool valid = x == x;
-    count[j] += valid ? 1.0 : 0.0;
-    const double delta = valid ? x - mean[j] : 0.0;
-    mean[j] += delta / std::max(count[j], 1.0);
-    squares[j] += valid ? delta * (x - mean[j]) : 0.0;
+    const double before = mean[j];
+    const double value = x == x ? x : before;
+    const double number = count[j] + static_cast<double>(x == x);
+    const double delta = value - before;
+    const double after = before + delta / std::max(number, 1.0);
+    count[j] = number;
+    mean[j] = after;
+    squares[j] += delta * (value - after);
   }
+}
+
+EBB_WIDE void AddFloats(const float* row, size_t columns, double* count,
+                        double* mean, double* squares) {
+  Add(row, columns, count, mean, squares);
+}
+
+EBB_WIDE void AddBytes(const uint8_t* row, size_t columns, double* count,
+                       double* mean, double* squares) {
+  Add(row, columns, count, mean, squares);
 }
 
 }  // namespace
 
-void ScaleBytes(std::span<const uint8_t> in, float factor, float* out) {
+EBB_WIDE void ScaleBytes(std::span<const uint8_t> in, float factor,
+                         float* out) {
   for (size_t j = 0; j < in.size(); ++j) {
     out[j] = static_cast<float>(in[j]) * factor;
   }
 }
 
-void ScaleBytes(std::span<const uint8_t> in, const float* factor,
-                const float* term, float* out) {
+EBB_WIDE void ScaleBytes(std::span<const uint8_t> in, const float* factor,
+                         const float* term, float* out) {
   for (size_t j = 0; j < in.size(); ++j) {
     out[j] = static_cast<float>(in[j]) * factor[j] + term[j];
   }
 }
 
 void Moments::AddRow(std::span<const float> row) {
-  Add(row, count_.data(), mean_.data(), squares_.data());
+  AddFloats(row.data(), row.size(), count_.data(), mean_.data(),
+            squares_.data());
 }
 
 void Moments::AddRow(std::span<const uint8_t> row) {
-  Add(row, count_.data(), mean_.data(), squares_.data());
+  AddBytes(row.data(), row.size(), count_.data(), mean_.data(),
+           squares_.data());
 }
 
 std::vector<double> Moments::Stddev() const {

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/regular_file.h"
 #include "common/status_macros.h"
+#include "data/internal/wide.h"
 #include "data/pack/running_hash.h"
 
 namespace ebb::data::pack {
@@ -33,14 +34,6 @@ constexpr int64_t kMappedPieceBytes = int64_t{16} << 10;
 
 constexpr int32_t kInfinity = 0x7f800000;
 constexpr int32_t kMagnitude = 0x7fffffff;
-
-// The loops below have no branch for each value, so the compiler takes several
-// at once, as many as the processor can.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define EBB_WIDE __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define EBB_WIDE
-#endif
 
 // The largest magnitude as bits: infinity has the exponent's bits alone, and
 // NaNs are beyond it.
@@ -60,8 +53,6 @@ EBB_WIDE bool AnyInfinite(const float* values, size_t count) {
   }
   return infinite != 0;
 }
-
-#undef EBB_WIDE
 
 // Whether all are numbers, or NaN with `gaps`.
 bool AllNumbers(std::span<const float> values, bool gaps) {
