@@ -187,7 +187,8 @@ class Dataset {
   const float* dense_values() const;
   void GatherDense(std::span<const int64_t> examples, ExampleBatch* out) const;
   // Writes `count` features from the place `begin` of all dense ones, which is
-  // that of a row's `feature`.
+  // that of a row's `feature`. They may be of several rows, unless each feature
+  // is scaled by itself.
   void GatherRun(int64_t begin, int64_t feature, int64_t count,
                  float* to) const;
   // Gathers rows of ids or of keys.

@@ -100,14 +100,23 @@ void Dataset::GatherDense(std::span<const int64_t> examples,
   const char* const rows = bytes
                                ? reinterpret_cast<const char*>(dense_bytes())
                                : reinterpret_cast<const char*>(dense_values());
-  for (size_t i = 0; i < examples.size(); ++i) {
-    const int64_t example = examples[i];
-    // Examples lie anywhere: the next ones come while this one is copied.
-    if (i + kAhead < examples.size()) {
-      Prefetch(rows + examples[i + kAhead] * row_bytes, row_bytes);
+  // Whether rows that follow one another are one run of features.
+  const bool joins = !bytes || term_.empty();
+  for (size_t i = 0; i < examples.size();) {
+    const int64_t first = examples[i];
+    size_t end = i + 1;
+    while (joins && end < examples.size() &&
+           examples[end] - first == static_cast<int64_t>(end - i)) {
+      ++end;
     }
-    GatherRun(example * features(), 0, features(), to);
-    to += features();
+    // Examples lie anywhere: the next ones come while these are copied.
+    if (end - 1 + kAhead < examples.size()) {
+      Prefetch(rows + examples[end - 1 + kAhead] * row_bytes, row_bytes);
+    }
+    const int64_t count = static_cast<int64_t>(end - i) * features();
+    GatherRun(first * features(), 0, count, to);
+    to += count;
+    i = end;
   }
 }
 

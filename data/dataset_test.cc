@@ -303,6 +303,32 @@ TEST(DatasetTest, StandardisesBytes) {
   EXPECT_THAT(Gather(data, {0, 1}).values, ElementsAre(1, 0, -1, 0));
 }
 
+// Rows that follow one another may be copied at once.
+TEST(DatasetTest, GathersRowsInAnyOrder) {
+  const OpenBytes open = OpenMemory(
+      {{"a.csv", "1,2,0\n3,4,1\n5,6,1\n7,8,0\n"},
+       {"i", Idx({4, 1, 2}, std::string("\x02\x09\x06\x08\x01\x03\x04\x05"))}});
+  SourceSpec bytes = {.kind = SourceKind::kIdx,
+                      .has_labels = false,
+                      .scale = 0.5,
+                      .idx = {.images = "i"}};
+  SourceSpec standardised = bytes;
+  standardised.standardise = true;
+  const std::vector<std::vector<int64_t>> orders = {
+      {0, 1, 2, 3}, {2, 3, 3, 0, 1, 2}, {3, 2, 1, 0}, {1, 1, 2}, {}};
+  for (const SourceSpec& spec : {CsvSpec(), bytes, standardised}) {
+    const Dataset data = MustLoad(spec, open);
+    for (const std::vector<int64_t>& order : orders) {
+      std::vector<float> one_by_one;
+      for (const int64_t example : order) {
+        const std::vector<float> row = Gather(data, {example}).values;
+        one_by_one.insert(one_by_one.end(), row.begin(), row.end());
+      }
+      EXPECT_EQ(Gather(data, order).values, one_by_one);
+    }
+  }
+}
+
 TEST(DatasetTest, GathersColumns) {
   const OpenBytes open = OpenMemory(
       {{"a.csv", "1,2,3,0\n4,5,6,1\n"},
