@@ -4,18 +4,22 @@
   make_records.py tf_record FILE [--rows N] [--seed S]
   make_records.py json_lines FILE [--rows N] [--seed S]
   make_records.py protobuf FILE.pb [--rows N] [--seed S]
+  make_records.py npz FILE.npz [--rows N] [--seed S]
 
 tf_record: images of 8 x 8 bytes, with a label of three classes, and a price.
 json_lines: a click log with a user, tags and a price.
 protobuf: the same log, as messages shop.Click. FILE.desc has their descriptors,
 as `protoc --include_imports --descriptor_set_out=FILE.desc click.proto` makes
 them of click.proto, which lies beside this program.
+npz: the images as the array images (N, 64) of bytes, and labels (N), as
+numpy.savez writes them.
 """
 import argparse
 import json
 import os
 import random
 import struct
+import zipfile
 
 SIDE = 8
 
@@ -74,14 +78,38 @@ def example(features):
     return part(1, entries)
 
 
+def image(draw):
+    """The pixels of an image, and its label."""
+    label = draw.randrange(3)
+    pixels = bytearray(draw.randrange(100) for _ in range(SIDE * SIDE))
+    for k in range(SIDE):  # A bright row, which says the class.
+        pixels[(2 * label + 1) * SIDE + k] = 150 + draw.randrange(100)
+    return bytes(pixels), label
+
+
 def images(rows, draw):
     for _ in range(rows):
-        label = draw.randrange(3)
-        pixels = bytearray(draw.randrange(100) for _ in range(SIDE * SIDE))
-        for k in range(SIDE):  # A bright row, which says the class.
-            pixels[(2 * label + 1) * SIDE + k] = 150 + draw.randrange(100)
-        yield framed(example({"image": bytes(pixels), "label": label,
+        pixels, label = image(draw)
+        yield framed(example({"image": pixels, "label": label,
                               "price": draw.uniform(1, 9)}))
+
+
+def array(shape, kind, data):
+    """A file of NumPy's format 1.0, whose header is filled up to 64 bytes."""
+    header = repr({"descr": kind, "fortran_order": False, "shape": shape})
+    header += " " * (-(len(header) + 11) % 64) + "\n"
+    return (b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) +
+            header.encode() + data)
+
+
+def write_arrays(path, rows, draw):
+    drawn = [image(draw) for _ in range(rows)]
+    pixels = b"".join(one for one, _ in drawn)
+    labels = bytes(label for _, label in drawn)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("images.npy",
+                         array((rows, SIDE * SIDE), "|u1", pixels))
+        archive.writestr("labels.npy", array((rows,), "|u1", labels))
 
 
 def number(field, value):
@@ -143,11 +171,14 @@ def clicks(rows, draw):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("format", choices=["tf_record", "json_lines",
-                                            "protobuf"])
+                                            "protobuf", "npz"])
     parser.add_argument("file")
     parser.add_argument("--rows", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=1)
     flags = parser.parse_args()
+    if flags.format == "npz":
+        write_arrays(flags.file, flags.rows, random.Random(flags.seed))
+        return
     make = {"tf_record": images, "json_lines": clicks,
             "protobuf": messages}[flags.format]
     if flags.format == "protobuf":
