@@ -29,6 +29,17 @@ SourceSpec LibsvmSpec(const std::string& path = "a.svm") {
   return {.kind = SourceKind::kLibsvm, .path = path};
 }
 
+// Numbers of a.csv, and bytes of i: scaled alike, and each feature by itself.
+std::vector<SourceSpec> DenseSpecs() {
+  SourceSpec bytes = {.kind = SourceKind::kIdx,
+                      .has_labels = false,
+                      .scale = 0.5,
+                      .idx = {.images = "i"}};
+  SourceSpec standardised = bytes;
+  standardised.standardise = true;
+  return {CsvSpec(), bytes, standardised};
+}
+
 Dataset MustLoad(const SourceSpec& spec, const OpenBytes& open) {
   auto data = Dataset::Load(spec, open);
   EXPECT_TRUE(data.ok()) << data.status();
@@ -308,15 +319,9 @@ TEST(DatasetTest, GathersRowsInAnyOrder) {
   const OpenBytes open = OpenMemory(
       {{"a.csv", "1,2,0\n3,4,1\n5,6,1\n7,8,0\n"},
        {"i", Idx({4, 1, 2}, std::string("\x02\x09\x06\x08\x01\x03\x04\x05"))}});
-  SourceSpec bytes = {.kind = SourceKind::kIdx,
-                      .has_labels = false,
-                      .scale = 0.5,
-                      .idx = {.images = "i"}};
-  SourceSpec standardised = bytes;
-  standardised.standardise = true;
   const std::vector<std::vector<int64_t>> orders = {
       {0, 1, 2, 3}, {2, 3, 3, 0, 1, 2}, {3, 2, 1, 0}, {1, 1, 2}, {}};
-  for (const SourceSpec& spec : {CsvSpec(), bytes, standardised}) {
+  for (const SourceSpec& spec : DenseSpecs()) {
     const Dataset data = MustLoad(spec, open);
     for (const std::vector<int64_t>& order : orders) {
       std::vector<float> one_by_one;
@@ -333,13 +338,7 @@ TEST(DatasetTest, GathersColumns) {
   const OpenBytes open = OpenMemory(
       {{"a.csv", "1,2,3,0\n4,5,6,1\n"},
        {"i", Idx({2, 1, 3}, std::string("\x02\x09\x01\x06\x09\x05"))}});
-  SourceSpec bytes = {.kind = SourceKind::kIdx,
-                      .has_labels = false,
-                      .scale = 0.5,
-                      .idx = {.images = "i"}};
-  SourceSpec standardised = bytes;
-  standardised.standardise = true;
-  for (const SourceSpec& spec : {CsvSpec(), bytes, standardised}) {
+  for (const SourceSpec& spec : DenseSpecs()) {
     const Dataset data = MustLoad(spec, open);
     const std::vector<float> rows = Gather(data, {0, 1}).values;
     std::vector<float> columns(4);

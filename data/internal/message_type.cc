@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
+#include "data/internal/wrong_data.h"
 
 namespace ebb::data::internal {
 namespace {
@@ -38,11 +39,6 @@ constexpr absl::string_view kMakeAnew =
 
 // As libprotobuf has it.
 constexpr int kDeepest = 100;
-
-template <typename... Args>
-absl::Status Wrong(const Args&... args) {
-  return absl::InvalidArgumentError(absl::StrCat(args...));
-}
 
 // Keeps the first error.
 class FirstError : public DescriptorPool::ErrorCollector {
@@ -113,9 +109,8 @@ absl::Status Build(const std::string& path, const Files& files,
     if (visit.next == file.dependency_size()) {
       FirstError error;
       if (pool->BuildFileCollectingErrors(file, &error) == nullptr) {
-        return Wrong(path,
-                     ": its descriptors do not fit together: ", error.text(),
-                     "; ", kMakeAnew);
+        return WrongData(path, ": its descriptors do not fit together: ",
+                         error.text(), "; ", kMakeAnew);
       }
       visits.pop_back();
       continue;
@@ -125,8 +120,8 @@ absl::Status Build(const std::string& path, const Files& files,
     if (!begun.insert(import).second) continue;
     const auto found = files.find(import);
     if (found == files.end()) {
-      return Wrong(path, ": ", file.name(), " imports ", import,
-                   ", which is not in it; ", kMakeAnew);
+      return WrongData(path, ": ", file.name(), " imports ", import,
+                       ", which is not in it; ", kMakeAnew);
     }
     visits.push_back({found->second, 0});
   }
@@ -143,25 +138,26 @@ absl::StatusOr<std::unique_ptr<MessageType>> MessageType::Create(
   if (!descriptors.ParsePartialFromArray(set.data(),
                                          static_cast<int>(set.size())) ||
       descriptors.file().empty()) {
-    return Wrong(path, ": is not a set of descriptors; ", kMakeAnew);
+    return WrongData(path, ": is not a set of descriptors; ", kMakeAnew);
   }
   Files files;
   const FileDescriptorProto* wanted = nullptr;
   for (const FileDescriptorProto& file : descriptors.file()) {
     if (!files.emplace(file.name(), &file).second) {
-      return Wrong(path, ": has the file ", file.name(), " twice; ", kMakeAnew);
+      return WrongData(path, ": has the file ", file.name(), " twice; ",
+                       kMakeAnew);
     }
     if (Defines(file, name)) wanted = &file;
   }
   if (wanted == nullptr) {
-    return Wrong(path, ": does not define the message ", name, "; ",
-                 MessagesOf(descriptors));
+    return WrongData(path, ": does not define the message ", name, "; ",
+                     MessagesOf(descriptors));
   }
   std::unique_ptr<MessageType> made(new MessageType());
   EBB_RETURN_IF_ERROR(Build(path, files, *wanted, &made->pool_));
   made->type_ = made->pool_.FindMessageTypeByName(name);
   if (made->type_ == nullptr) {
-    return Wrong(path, ": does not define the message ", name);
+    return WrongData(path, ": does not define the message ", name);
   }
   return made;
 }
