@@ -259,10 +259,16 @@ TEST_F(TrainingComputerTest, OutputsOfFrozenLayersAreTheSameAfterTheyGaveWay) {
   ASSERT_TRUE(unbounded.Prepare(first).ok());
   TrainingComputer computer({.data_bytes = 2 * unbounded.held_bytes() - 300});
   const auto task = FirstBatch(first, values);
-  const auto before = Read<float>(computer.Compute(task).gradient);
+  // Without the elements of the frozen layer, which are not computed.
+  const auto gradient = [&] {
+    std::vector<float> of_all = Read<float>(computer.Compute(task).gradient);
+    of_all.erase(of_all.begin(), of_all.begin() + 3 * 4 + 4);
+    return of_all;
+  };
+  const auto before = gradient();
   ASSERT_TRUE(computer.Prepare(second).ok());
   EXPECT_GT(computer.held_bytes(), unbounded.held_bytes());
-  EXPECT_EQ(Read<float>(computer.Compute(task).gradient), before);
+  EXPECT_EQ(gradient(), before);
 }
 
 TEST_F(TrainingComputerTest, EvaluatesTheWholeTestData) {

@@ -11,18 +11,20 @@
 
 namespace ebb::worker {
 
-// Calls `step`, which outlives it, now and then as long as it exists: a request
-// may take longer than a lease lives.
+// Calls `step`, which outlives it, at once and then now and then as long as it
+// exists: a request may take longer than a lease lives.
 class Stepping {
  public:
-  explicit Stepping(absl::FunctionRef<void()> step)
-      : thread_([this, step] {
-          MutexLock lock(&mu_);
-          while (!ended_) {
-            step();
-            end_.WaitFor(&mu_, kInterval);
-          }
-        }) {}
+  explicit Stepping(absl::FunctionRef<void()> step) {
+    step();
+    thread_ = std::thread([this, step] {
+      MutexLock lock(&mu_);
+      while (!ended_) {
+        end_.WaitFor(&mu_, kInterval);
+        step();
+      }
+    });
+  }
   ~Stepping() {
     {
       MutexLock lock(&mu_);
@@ -39,7 +41,7 @@ class Stepping {
   Mutex mu_;
   CondVar end_;
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
-  std::thread thread_;  // Last: it uses the others.
+  std::thread thread_;
 };
 
 }  // namespace ebb::worker
