@@ -7,10 +7,10 @@ Without S3_SERVER it runs beside tests/services/radosgw.py, in its bucket.
 """
 import os
 import random
-import re
 import subprocess
 import sys
 import unittest
+import unittest.mock
 import urllib.request
 
 from job_test_case import JobTestCase
@@ -138,19 +138,18 @@ class StoredInBucketTest(JobTestCase):
             file.write(JOB.format(bucket=BUCKET, epochs=1))
         self.run_to_the_end(folder, "job.yaml")
         many = BUCKET + "/many.csv"
-        # A fast machine is done before a kill that a slow one survives.
-        for every in "600ms", "200ms", "60ms", "20ms":
-            parts = f"{BUCKET}/parts-{os.getpid()}-{every}"
-            predict = ["predict", "run", many, "--labelled", "--workers", "2",
-                       "--part-examples", "1024", "--to", parts + "/", "-o",
-                       f"joined-{every}.csv"]
-            said = self.run_ebb(folder, *predict, "--kill-every", every)
-            self.assertIn(f"40,000 predictions in {parts}", said)
-            if not re.search(r"restarts +none", said):
-                break
-        self.assertNotRegex(said, r"restarts +none")
+        parts = f"{BUCKET}/parts-{os.getpid()}"
+        predict = ["predict", "run", many, "--labelled", "--workers", "2",
+                   "--part-examples", "4096", "--to", parts + "/", "-o",
+                   "joined.csv"]
+        # Ten parts for two workers take 7.5 s, and three daemons die in the
+        # first six. On a slow machine they live long enough to do something.
+        with unittest.mock.patch.dict(os.environ, EBB_COMPUTE_DELAY="1500ms"):
+            said = self.run_ebb(folder, *predict, "--kill-every", "2")
+        self.assertIn(f"40,000 predictions in {parts}", said)
+        self.assertGreaterEqual(said.count("as planned"), 3, said)
         alone = self.run_ebb(folder, "predict", "run", many, "--labelled")
-        with open(os.path.join(folder, f"joined-{every}.csv")) as file:
+        with open(os.path.join(folder, "joined.csv")) as file:
             self.assertEqual(file.read(), alone)
         # Bug: -o with a bucket was taken for a file.
         one = f"{BUCKET}/one-{os.getpid()}.csv"
