@@ -24,6 +24,8 @@ from ebb.run_folders import new_folder, newest_folder, remove_empty
 from ebb.run_output import Printed, csv_rows, event_lines
 
 _PAUSE_S = 0.1
+# For a scheduler that is just coming back.
+_PATIENCE_S = 10.0
 # A run that was asked to end takes about as long as its daemons' grace.
 _END_LIMIT_S = 70.0
 _INTERRUPTED = 130
@@ -247,8 +249,19 @@ class Run(Job):
 
     @property
     def number(self) -> int:
-        """The number of its job. Raises Unavailable after the end."""
-        return int(self.status()["id"])
+        """The number of its job. Waits for a scheduler that is just coming back.
+
+        Raises Unavailable after the end, if it was not asked for before.
+        """
+        deadline = time.monotonic() + _PATIENCE_S
+        while self._number == 0:
+            try:
+                self._number = int(self.status()["id"])
+            except (Unavailable, NotFound):
+                if not self.running or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_PAUSE_S)
+        return self._number
 
     @property
     def state(self) -> str:

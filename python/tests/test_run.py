@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any, Dict
 
 import numpy as np
 import pytest
@@ -104,6 +105,26 @@ def test_goes_on_in_the_background_and_stands_kills(tmp_path: Path) -> None:
         lambda: went_on.progress.applied >= run.progress.applied, 20
     )
     went_on.stop()
+
+
+# Bug: it raised Unavailable while a scheduler that had been killed came back.
+def test_its_number_waits_for_the_scheduler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ebb.run(long_job(tmp_path), workers=1, wait=False)
+    assert wait_for(lambda: run.progress.applied > 0)
+    status = run.status
+    away = [ebb.Unavailable("no scheduler listens")]
+
+    def answer() -> Dict[str, Any]:
+        if away:
+            raise away.pop()
+        return status()
+
+    monkeypatch.setattr(run, "status", answer)
+    assert run.number == int(status()["id"])
+    run.stop()
+    assert run.number > 0
 
 
 # Bug: its state was "stopped", as of a run that was interrupted.
