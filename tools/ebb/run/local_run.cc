@@ -24,12 +24,10 @@
 #include "job/yaml.h"
 #include "tools/ebb/job/job_sizes.h"
 #include "tools/ebb/job/job_text.h"
-#include "tools/ebb/report/forest_figures.h"
-#include "tools/ebb/report/html_report.h"
-#include "tools/ebb/report/restart_figures.h"
 #include "tools/ebb/report/run_facts.h"
 #include "tools/ebb/report/run_folder.h"
 #include "tools/ebb/report/run_samples.h"
+#include "tools/ebb/run/finished_run.h"
 #include "tools/ebb/run/local_cluster.h"
 #include "tools/ebb/run/resumed_job.h"
 #include "tools/ebb/run/run_job.h"
@@ -45,7 +43,6 @@
 #include "tools/ebb/status/run_tally.h"
 #include "tools/ebb/status/status_watcher.h"
 #include "tools/ebb/stored/rollback_request.h"
-#include "tools/ebb/stored/sound_versions.h"
 #include "tools/ebb/stored/start_model.h"
 #include "tools/files/files.h"
 #include "tools/process/most_processes.h"
@@ -145,18 +142,9 @@ class LocalRun {
   // Audits a run that stops before its end.
   void LookAtWhatThereIs();
   void Leave();
-  void MeasureTrees();
-  void LookForSplits();
-  void MeasureRuns();
   void Finish();
-  // Whether the run predicts, and was interrupted before it had a part.
-  bool PredictedNothing() const {
-    return prepared_.job.has_predict() && report_.interrupted &&
-           report_.status.applied_min() == 0 && report_.problems.empty();
-  }
-  // Says why the job stopped, and what helps, before all other problems. The
-  // daemons have ended: what they stored is looked at.
-  void TellWhyStopped();
+  // The folder of a run that predicted nothing, if the run chose its name.
+  void RemoveFolder();
   PolledStatus LatestStatus();
   Progress CurrentProgress(const PolledStatus& polled) const;
   // Whether the process was a scheduler that was asked, or known to one: else
@@ -566,111 +554,37 @@ void LocalRun::Leave() {
   }
 }
 
-void LocalRun::TellWhyStopped() {
-  if (why_stopped_.empty()) return;
-  const std::string help = WhatHelps(report_.status, prepared_.job,
-                                     ValuesMatter(report_.status)
-                                         ? FindSoundVersions(folder_.File("."))
-                                         : SoundVersions());
-  report_.problems.insert(
-      report_.problems.begin(),
-      absl::StrCat(why_stopped_, help.empty() ? "" : "\n", help));
-}
-
-// Only all trees together are a model, so workers evaluate none.
-void LocalRun::MeasureTrees() {
-  auto figures = MeasureForest(folder_);
-  if (absl::IsNotFound(figures.status())) return;
-  if (!figures.ok()) {
-    Problem(absl::StrCat("the forest cannot be measured: ",
-                         figures.status().message()));
-    return;
+void LocalRun::RemoveFolder() {
+  if (!options_.folder.empty()) return;
+  std::error_code error;
+  std::filesystem::remove_all(folder_.path(), error);
+  if (error) {
+    Problem(
+        absl::StrCat("cannot remove ", folder_.shown(), ": ", error.message()));
   }
-  if (figures->test) *report_.status.add_evaluations() = *figures->test;
-  if (figures->nodes == figures->trees) {
-    report_.warnings.push_back(NoSplitText());
-  }
-  report_.forest = *std::move(figures);
-}
-
-// A job whose rounds found no split ends as others do.
-void LocalRun::LookForSplits() {
-  const auto any = AnyBoostedSplit(folder_);
-  if (!any.ok()) {
-    Problem(absl::StrCat("the trees cannot be read: ", any.status().message()));
-  } else if (!*any) {
-    report_.warnings.push_back(NoSplitText());
-  }
-}
-
-// Likewise: the best of the runs is the model.
-void LocalRun::MeasureRuns() {
-  auto figures = MeasureRestarts(folder_);
-  if (absl::IsNotFound(figures.status())) return;
-  if (!figures.ok()) {
-    Problem(absl::StrCat("the runs of kmeans cannot be measured: ",
-                         figures.status().message()));
-    return;
-  }
-  if (figures->test) *report_.status.add_evaluations() = *figures->test;
-  report_.restarted = std::move(figures->restarts);
 }
 
 void LocalRun::Finish() {
-  if (PredictedNothing()) {
+  if (PredictedNothing(prepared_.job, report_)) {
     // Nothing goes on with it, and a report would tell nothing.
     screen_.Print("interrupted before anything was predicted\n");
-    if (!options_.folder.empty()) return;
-    std::error_code error;
-    std::filesystem::remove_all(folder_.path(), error);
-    if (error) {
-      Problem(absl::StrCat("cannot remove ", folder_.shown(), ": ",
-                           error.message()));
-    }
+    RemoveFolder();
     return;
   }
-  TellWhyStopped();
+  ExplainStop(why_stopped_, prepared_.job, folder_, &report_);
   report_.total_seconds = absl::ToDoubleSeconds(absl::Now() - started_);
   report_.cpu_seconds = ChildrenCpuSeconds() - cpu_before_;
   tally_.Complete(&report_.status);
   report_.rollbacks = tally_.rollbacks();
-  const int32_t epochs = report_.status.summary().epochs();
-  if (epochs > 0 && epochs < report_.job.train().epochs()) {
-    report_.converged = report_.status.ended().empty();
-    report_.job.mutable_train()->set_epochs(epochs);
-  }
   if (options_.disturbance != nullptr) options_.disturbance->Finish(&report_);
   recoveries_.Complete(submitted_, &report_.events);
-  if (report_.audit) report_.status.set_updates(report_.audit->updates);
   if (options_.resume) {
     report_.applied_before =
         marks_.first().value_or(report_.status.applied_min());
   }
-  if (job::TraitsOf(prepared_.job.model()).forest()) MeasureTrees();
-  if (job::TraitsOf(prepared_.job.model()).boosted() && report_.converged) {
-    LookForSplits();
-  }
-  if (job::HasRestarts(prepared_.job)) MeasureRuns();
-  report_.expectations = CheckExpectations(prepared_.job, report_.status);
-  if (!report_.interrupted) Judge(&report_);
-  const std::string json = ReportJson(report_).ToString();
-  const auto write = [&](const std::string& path, absl::string_view content) {
-    const absl::Status written = WriteFile(path, content);
-    if (!written.ok()) Problem(written.message());
-    return written.ok();
-  };
-  if (write(folder_.File("report.html"), HtmlReport(report_, samples_.all()))) {
-    report_.files.push_back("report.html");
-  }
-  if (write(folder_.File("report.json"), json)) {
-    report_.files.push_back("report.json");
-  }
-  report_.files.insert(report_.files.end(), {"metrics.csv", "logs"});
-  if (!options_.report_file.empty()) write(options_.report_file, json);
-  // What did not answer may be audited when the run is gone on with, and what
-  // was interrupted may be judged.
-  if (report_.complete() && !report_.interrupted && report_.audit &&
-      report_.audit->silent.empty()) {
+  FinishReport(prepared_.job, folder_, &report_);
+  WriteReport(folder_, samples_.all(), options_.report_file, &report_);
+  if (NothingLeft(report_)) {
     facts_.complete = true;
     Note(WriteFacts(folder_, facts_));
   }
@@ -678,12 +592,8 @@ void LocalRun::Finish() {
   const bool begun = submitted_ != absl::InfiniteFuture();
   if (report_.interrupted && begun && report_.problems.empty() &&
       !options_.job.file.empty()) {
-    std::string command = absl::StrCat("ebb run ", options_.job.file);
-    for (const std::string& one : options_.job.overrides) {
-      absl::StrAppend(&command, " --set '", one, "'");
-    }
-    screen_.Print(absl::StrCat("go on with: ", command, " --resume --run-dir ",
-                               folder_.shown(), "\n"));
+    screen_.Print(absl::StrCat(
+        "go on with: ", CommandToGoOn(options_.job, folder_.shown()), "\n"));
   }
 }
 
