@@ -9,13 +9,11 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <set>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
@@ -27,6 +25,7 @@
 #include "tools/ebb/report/run_facts.h"
 #include "tools/ebb/report/run_folder.h"
 #include "tools/ebb/report/run_samples.h"
+#include "tools/ebb/run/daemon_record.h"
 #include "tools/ebb/run/finished_run.h"
 #include "tools/ebb/run/local_cluster.h"
 #include "tools/ebb/run/resumed_job.h"
@@ -48,7 +47,6 @@
 #include "tools/process/most_processes.h"
 #include "tools/process/signals.h"
 #include "tools/text/console.h"
-#include "tools/text/daemon_names.h"
 #include "worker/python/python_program.h"
 
 namespace ebb::tools {
@@ -95,7 +93,13 @@ class LocalRun {
         signals_(std::move(signals)),
         started_(started),
         screen_(DetectConsole(), options.quiet, stdout),
-        port_(std::move(port)) {}
+        port_(std::move(port)),
+        daemons_(
+            folder_.shown(), prepared_.job.predict().to(),
+            [this](absl::string_view daemon) {
+              return cluster_->LastWords(daemon);
+            },
+            &report_) {}
 
   absl::StatusOr<RunReport> Run() {
     report_.job = prepared_.job;
@@ -127,8 +131,6 @@ class LocalRun {
   // One turn of Watch; false: it is over.
   bool Turn();
   void HandleDaemons(absl::Time now);
-  void LookForStrayFiles();
-  void NoteDeath(const DaemonEvent& event);
   void HandleStatus(absl::Time now);
   // Carries out what the job was scaled to.
   void FollowScale(absl::Time now);
@@ -147,11 +149,6 @@ class LocalRun {
   void RemoveFolder();
   PolledStatus LatestStatus();
   Progress CurrentProgress(const PolledStatus& polled) const;
-  // Whether the process was a scheduler that was asked, or known to one: else
-  // its coming and going is not noticed.
-  bool Seen(pid_t process);
-  void See(const v1::GetStatusResponse& status);
-  void Count(absl::string_view daemon);
   void Problem(absl::string_view text) { report_.problems.emplace_back(text); }
   // What does not stop the run.
   void Note(const absl::Status& done) {
@@ -172,9 +169,11 @@ class LocalRun {
   const double cpu_before_ = ChildrenCpuSeconds();
   Screen screen_;
   ReservedPort port_;  // Until the cluster has it.
+  RunReport report_;
   std::unique_ptr<LocalCluster> cluster_;
   std::optional<RunJob> job_;  // Once the scheduler serves.
   std::unique_ptr<StatusPoller> poller_;
+  DaemonRecord daemons_;
   StatusWatcher watcher_{[this](const std::string& daemon) -> int64_t {
     return cluster_->Pid(daemon);
   }};
@@ -186,14 +185,10 @@ class LocalRun {
   KnownMarks marks_{samples_.applied()};
   int64_t seen_ = 0;  // PolledStatus::number of the last one handled ...
   v1::GetStatusResponse polled_;  // ... and what it says.
-  std::set<int64_t> seen_processes_;
   absl::Time submitted_ = absl::InfiniteFuture();
   absl::Time completed_ = absl::InfiniteFuture();
   absl::Time stray_looked_ = absl::InfinitePast();
-  bool given_up_ = false;
   std::string why_stopped_;  // Empty: the job did not stop by itself.
-  std::vector<std::string> stray_;
-  RunReport report_;
 };
 
 void LocalRun::PrintTitle() {
@@ -284,7 +279,7 @@ bool LocalRun::Turn() {
   }
   const absl::Time now = absl::Now();
   HandleDaemons(now);
-  if (given_up_) return false;
+  if (daemons_.any_given_up()) return false;
   HandleStatus(now);
   if (JobEnded()) return !Audit();
   FollowScale(now);
@@ -300,57 +295,9 @@ bool LocalRun::Turn() {
   if (!why_stopped_.empty()) return false;
   if (now - stray_looked_ >= absl::Seconds(1)) {
     stray_looked_ = now;
-    LookForStrayFiles();
+    daemons_.AddStrayFiles(cluster_->StrayFiles());
   }
   return true;
-}
-
-void LocalRun::LookForStrayFiles() {
-  // Workers are to write predictions.
-  const std::string& to = prepared_.job.predict().to();
-  for (std::string& file : cluster_->StrayFiles()) {
-    if (!to.empty() && absl::StartsWith(file, absl::StrCat(to, "/"))) continue;
-    stray_.push_back(std::move(file));
-  }
-}
-
-void LocalRun::Count(absl::string_view daemon) {
-  Restarts& restarts = report_.restarts;
-  ++(daemon == kSchedulerName              ? restarts.scheduler
-     : absl::StartsWith(daemon, "worker-") ? restarts.workers
-                                           : restarts.servers);
-}
-
-bool LocalRun::Seen(pid_t process) {
-  if (poller_ != nullptr) See(poller_->Latest().response);
-  return seen_processes_.contains(process);
-}
-
-void LocalRun::See(const v1::GetStatusResponse& status) {
-  seen_processes_.insert(status.process_id());
-  for (const auto& server : status.servers()) {
-    seen_processes_.insert(server.process_id());
-  }
-  for (const auto& worker : status.workers()) {
-    seen_processes_.insert(worker.process_id());
-  }
-}
-
-// A run stands what others do to it: that is what it is for. A daemon that
-// ends by itself has a fault, whatever came of it.
-void LocalRun::NoteDeath(const DaemonEvent& event) {
-  const std::string text =
-      absl::StrCat(event.daemon,
-                   event.told ? " did not end as it was told to: it "
-                              : " ended without being told to: it ",
-                   event.end.ToString());
-  if (event.end.by_others()) {
-    report_.warnings.push_back(absl::StrCat(
-        text, event.end.signal == SIGKILL ? ", by hand or for want of memory"
-                                          : ", by somebody else"));
-  } else {
-    Problem(absl::StrCat(text, " (", cluster_->LastWords(event.daemon), ")"));
-  }
 }
 
 void LocalRun::HandleDaemons(absl::Time now) {
@@ -365,26 +312,14 @@ void LocalRun::HandleDaemons(absl::Time now) {
         if (event.end.signal != SIGKILL && event.end.by_others()) {
           watcher_.Left(event.daemon);
         }
-        screen_.Event(
-            absl::StrCat(event.daemon, " ", event.end.ToString(),
-                         event.as_told ? ", as planned" : "",
-                         event.place.empty() ? "" : " at ", event.place,
-                         Seen(event.pid) ? "" : ", before it was seen"),
-            now);
-        if (!event.place.empty()) {
-          report_.kills.push_back(
-              absl::StrCat(event.daemon, " at ", event.place));
-        }
-        if (!event.as_told) NoteDeath(event);
+        daemons_.See(poller_->Latest().response);
+        screen_.Event(daemons_.AddDeath(event), now);
         break;
       case DaemonEvent::Kind::kStarted:
-        Count(event.daemon);
+        daemons_.AddRestart(event.daemon);
         break;
       case DaemonEvent::Kind::kGivenUp:
-        Problem(absl::StrCat(event.daemon, " is given up: ", event.reason,
-                             ". Its log: ", folder_.shown(), "/logs/",
-                             event.daemon, ".log"));
-        given_up_ = true;
+        daemons_.AddGivenUp(event);
     }
   }
 }
@@ -415,7 +350,7 @@ void LocalRun::HandleStatus(absl::Time now) {
   if (polled.number != seen_) {
     seen_ = polled.number;
     polled_ = polled.response;
-    See(polled_);
+    daemons_.See(polled_);
     recoveries_.Add(polled_);
     for (const Notice& notice : watcher_.Update(polled.response, polled.when)) {
       if (notice.lasting) report_.warnings.push_back(notice.text);
@@ -534,12 +469,15 @@ void LocalRun::Leave() {
   }
   poller_.reset();
   if (cluster_ != nullptr) {
-    LookForStrayFiles();
-    if (!given_up_) {
+    daemons_.AddStrayFiles(cluster_->StrayFiles());
+    if (!daemons_.any_given_up()) {
       // Aborted is what the person wants; the cluster's end kills the rest.
       cluster_
-          ->Stop([this](const DaemonEvent& event) { NoteDeath(event); },
-                 &report_.problems)
+          ->Stop(
+              [this](const DaemonEvent& event) {
+                daemons_.AddUnwantedEnd(event);
+              },
+              &report_.problems)
           .IgnoreError();
     }
     cluster_.reset();
@@ -547,11 +485,7 @@ void LocalRun::Leave() {
   for (const std::string& process : EndDescendants()) {
     Problem(absl::StrCat("process ", process, " was left behind, and killed"));
   }
-  std::ranges::sort(stray_);
-  stray_.erase(std::unique(stray_.begin(), stray_.end()), stray_.end());
-  for (const std::string& file : stray_) {
-    Problem(absl::StrCat("a daemon wrote outside the run's folder: ", file));
-  }
+  daemons_.ReportStrayFiles();
 }
 
 void LocalRun::RemoveFolder() {
