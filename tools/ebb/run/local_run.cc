@@ -1,21 +1,14 @@
 #include "tools/ebb/run/local_run.h"
 
-#include <signal.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <optional>
-#include <set>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
@@ -24,44 +17,25 @@
 #include "job/yaml.h"
 #include "tools/ebb/job/job_sizes.h"
 #include "tools/ebb/job/job_text.h"
-#include "tools/ebb/report/forest_figures.h"
-#include "tools/ebb/report/html_report.h"
-#include "tools/ebb/report/restart_figures.h"
 #include "tools/ebb/report/run_facts.h"
 #include "tools/ebb/report/run_folder.h"
-#include "tools/ebb/report/run_samples.h"
+#include "tools/ebb/run/finished_run.h"
 #include "tools/ebb/run/local_cluster.h"
 #include "tools/ebb/run/resumed_job.h"
 #include "tools/ebb/run/run_job.h"
-#include "tools/ebb/run/scale_plan.h"
 #include "tools/ebb/run/screen.h"
 #include "tools/ebb/run/shared_place.h"
-#include "tools/ebb/run/status_poller.h"
-#include "tools/ebb/run/stopped_job.h"
-#include "tools/ebb/status/full_disk.h"
-#include "tools/ebb/status/full_table.h"
-#include "tools/ebb/status/known_marks.h"
-#include "tools/ebb/status/recovery_log.h"
-#include "tools/ebb/status/run_tally.h"
-#include "tools/ebb/status/status_watcher.h"
+#include "tools/ebb/run/watched_run.h"
 #include "tools/ebb/stored/rollback_request.h"
-#include "tools/ebb/stored/sound_versions.h"
 #include "tools/ebb/stored/start_model.h"
 #include "tools/files/files.h"
-#include "tools/process/most_processes.h"
 #include "tools/process/signals.h"
 #include "tools/text/console.h"
-#include "tools/text/daemon_names.h"
 #include "worker/python/python_program.h"
 
 namespace ebb::tools {
 
 namespace {
-
-constexpr absl::Duration kTick = absl::Milliseconds(50);
-constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
-// After the job is complete, for servers that are just coming back.
-constexpr absl::Duration kAuditLimit = absl::Seconds(60);
 
 // CPU time of all children that have ended, also of earlier runs.
 double ChildrenCpuSeconds() {
@@ -83,130 +57,84 @@ absl::Status WriteJob(const RunFolder& folder, RunFacts facts,
                                   prepared.choices));
 }
 
+WatchOptions WatchOptionsOf(const RunOptions& options) {
+  WatchOptions watch;
+  watch.resumed = options.resume;
+  watch.follow_scale = options.follow_scale;
+  watch.follow_earlier_scale = !(options.resume && options.workers);
+  watch.disturbance = options.disturbance;
+  watch.parent = options.parent;
+  return watch;
+}
+
+// One run of a prepared job: its title, the start of its daemons and its job,
+// the watch, and the end of its report. Not thread-safe.
 class LocalRun {
  public:
+  // The options are not owned and outlive the run.
   LocalRun(const RunOptions& options, PreparedJob prepared, RunFacts facts,
            RunFolder folder, SignalWaiter signals, ReservedPort port,
            absl::Time started)
       : options_(options),
         prepared_(std::move(prepared)),
-        facts_(facts),
-        scale_({facts.servers, facts.workers},
-               {kMostServers, MostWorkersOfScale(facts.workers)},
-               !(options.resume && options.workers)),
+        facts_(std::move(facts)),
         folder_(std::move(folder)),
         signals_(std::move(signals)),
         started_(started),
         screen_(DetectConsole(), options.quiet, stdout),
-        port_(std::move(port)) {}
+        port_(std::move(port)),
+        watched_(WatchOptionsOf(options), &prepared_.job, &facts_, &folder_,
+                 &signals_, &screen_, &report_) {}
+  LocalRun(const LocalRun&) = delete;
+  LocalRun& operator=(const LocalRun&) = delete;
 
-  absl::StatusOr<RunReport> Run() {
-    report_.job = prepared_.job;
-    report_.classes = prepared_.classes;
-    report_.folder = folder_.shown();
-    PrintTitle();
-    const absl::Status begun = Begin();
-    if (begun.ok()) Watch();
-    if (absl::IsAborted(begun)) report_.interrupted = true;
-    if (begun.ok() && !report_.audit) LookAtWhatThereIs();
-    Leave();
-    // What an earlier part of the run came to stays as it is.
-    const bool nothing_new = options_.resume && !begun.ok();
-    if (nothing_new && !report_.interrupted) return begun;
-    if (nothing_new) return std::move(report_);
-    if (!begun.ok() && !report_.interrupted) {
-      report_.problems.insert(report_.problems.begin(),
-                              std::string(begun.message()));
-    }
-    Finish();
-    return std::move(report_);
-  }
+  // Call it once.
+  absl::StatusOr<RunReport> Run();
 
  private:
   void PrintTitle();
   absl::Status Begin();
   absl::Status StartCluster();
-  void Watch();
-  // One turn of Watch; false: it is over.
-  bool Turn();
-  void HandleDaemons(absl::Time now);
-  void LookForStrayFiles();
-  void NoteDeath(const DaemonEvent& event);
-  void HandleStatus(absl::Time now);
-  // Carries out what the job was scaled to.
-  void FollowScale(absl::Time now);
-  void NoteSize();
-  void Disturb(absl::Time now);
-  bool JobEnded();
-  bool Orphaned() const {
-    return options_.parent != 0 && getppid() != options_.parent;
-  }
-  bool Audit();
-  // Audits a run that stops before its end.
-  void LookAtWhatThereIs();
-  void Leave();
-  void MeasureTrees();
-  void LookForSplits();
-  void MeasureRuns();
-  void Finish();
-  // Whether the run predicts, and was interrupted before it had a part.
-  bool PredictedNothing() const {
-    return prepared_.job.has_predict() && report_.interrupted &&
-           report_.status.applied_min() == 0 && report_.problems.empty();
-  }
-  // Says why the job stopped, and what helps, before all other problems. The
-  // daemons have ended: what they stored is looked at.
-  void TellWhyStopped();
-  PolledStatus LatestStatus();
-  Progress CurrentProgress(const PolledStatus& polled) const;
-  // Whether the process was a scheduler that was asked, or known to one: else
-  // its coming and going is not noticed.
-  bool Seen(pid_t process);
-  void See(const v1::GetStatusResponse& status);
-  void Count(absl::string_view daemon);
+  // `begun`: the job has begun.
+  void Finish(bool begun);
+  // The folder of a run that predicted nothing, if the run chose its name.
+  void RemoveFolder();
   void Problem(absl::string_view text) { report_.problems.emplace_back(text); }
-  // What does not stop the run.
-  void Note(const absl::Status& done) {
-    if (!done.ok()) Problem(done.message());
-  }
-  // For a full disk one sample tells enough.
-  void NoteSample(const absl::Status& written) {
-    if (report_.problems.empty()) Note(written);
-  }
 
   const RunOptions& options_;  // Not owned.
-  PreparedJob prepared_;
-  RunFacts facts_;  // What a run that goes on with this one starts with.
-  ScalePlan scale_;
+  const PreparedJob prepared_;
+  RunFacts facts_;  // A run that goes on with this one starts with them.
   const RunFolder folder_;
   SignalWaiter signals_;
   const absl::Time started_;
   const double cpu_before_ = ChildrenCpuSeconds();
   Screen screen_;
-  ReservedPort port_;  // Until the cluster has it.
-  std::unique_ptr<LocalCluster> cluster_;
+  ReservedPort port_;          // Until the cluster has it.
   std::optional<RunJob> job_;  // Once the scheduler serves.
-  std::unique_ptr<StatusPoller> poller_;
-  StatusWatcher watcher_{[this](const std::string& daemon) -> int64_t {
-    return cluster_->Pid(daemon);
-  }};
-  RunTally tally_;
-  RecoveryLog recoveries_;
-  FullDisk full_disk_;
-  FullTable full_table_{prepared_.job};
-  RunSamples samples_{&folder_};
-  KnownMarks marks_{samples_.applied()};
-  int64_t seen_ = 0;  // PolledStatus::number of the last one handled ...
-  v1::GetStatusResponse polled_;  // ... and what it says.
-  std::set<int64_t> seen_processes_;
-  absl::Time submitted_ = absl::InfiniteFuture();
-  absl::Time completed_ = absl::InfiniteFuture();
-  absl::Time stray_looked_ = absl::InfinitePast();
-  bool given_up_ = false;
-  std::string why_stopped_;  // Empty: the job did not stop by itself.
-  std::vector<std::string> stray_;
   RunReport report_;
+  WatchedRun watched_;
 };
+
+absl::StatusOr<RunReport> LocalRun::Run() {
+  report_.job = prepared_.job;
+  report_.classes = prepared_.classes;
+  report_.folder = folder_.shown();
+  PrintTitle();
+  const absl::Status begun = Begin();
+  if (begun.ok()) watched_.Watch(*job_);
+  if (absl::IsAborted(begun)) report_.interrupted = true;
+  watched_.EndDaemons();
+  // What an earlier part of the run came to stays as it is.
+  const bool nothing_new = options_.resume && !begun.ok();
+  if (nothing_new && !report_.interrupted) return begun;
+  if (nothing_new) return std::move(report_);
+  if (!begun.ok() && !report_.interrupted) {
+    report_.problems.insert(report_.problems.begin(),
+                            std::string(begun.message()));
+  }
+  Finish(begun.ok());
+  return std::move(report_);
+}
 
 void LocalRun::PrintTitle() {
   const JobPlan& plan = prepared_.record.plan;
@@ -253,20 +181,19 @@ absl::Status LocalRun::StartCluster() {
   if (options_.disturbance != nullptr) {
     EBB_RETURN_IF_ERROR(options_.disturbance->Prepare(prepared_.job, &options));
   }
-  cluster_ = std::make_unique<LocalCluster>(
-      std::move(options), std::move(port_), &folder_, &signals_);
-  return cluster_->Start();
+  return watched_.StartDaemons(std::move(options), std::move(port_));
 }
 
 absl::Status LocalRun::Begin() {
   EBB_RETURN_IF_ERROR(StartCluster());
-  job_.emplace(cluster_->scheduler_address(), cluster_->security());
+  job_.emplace(watched_.cluster().scheduler_address(),
+               watched_.cluster().security());
   if (options_.resume) {
     std::optional<RollbackWish> back = options_.back;
     if (back) back->stored_by = started_;
     EBB_ASSIGN_OR_RETURN(const bool opened,
                          job_->GoOn(prepared_, folder_, options_.skip, back));
-    if (back) tally_.AddRollback();
+    if (back) watched_.NoteRollback();
     EBB_RETURN_IF_ERROR(WriteJob(folder_, facts_, prepared_));
     if (options_.skip && !opened) {
       screen_.Event("the job is paused for no batch: --skip leaves none out",
@@ -275,415 +202,43 @@ absl::Status LocalRun::Begin() {
   } else {
     EBB_RETURN_IF_ERROR(job_->Submit(prepared_, folder_));
   }
-  submitted_ = absl::Now();
-  poller_ = std::make_unique<StatusPoller>(cluster_->scheduler_address(),
-                                           cluster_->security(), job_->id(),
-                                           kPollInterval);
   return absl::OkStatus();
 }
 
-void LocalRun::Watch() {
-  while (Turn()) {
+void LocalRun::RemoveFolder() {
+  if (!options_.folder.empty()) return;
+  std::error_code error;
+  std::filesystem::remove_all(folder_.path(), error);
+  if (error) {
+    Problem(
+        absl::StrCat("cannot remove ", folder_.shown(), ": ", error.message()));
   }
 }
 
-bool LocalRun::Turn() {
-  const absl::Duration until_due =
-      std::max(absl::ZeroDuration(), cluster_->NextDue() - absl::Now());
-  if (signals_.Wait(std::min(kTick, until_due)).interrupts > 0 || Orphaned()) {
-    report_.interrupted = true;
-    return false;
-  }
-  const absl::Time now = absl::Now();
-  HandleDaemons(now);
-  if (given_up_) return false;
-  HandleStatus(now);
-  if (JobEnded()) return !Audit();
-  FollowScale(now);
-  Disturb(now);
-  if (report_.cut_short) return !Audit();
-  for (const std::string& why : {full_disk_.Update(report_.status, now),
-                                 full_table_.Update(report_.status, now)}) {
-    if (why.empty()) continue;
-    Problem(why);
-    return false;
-  }
-  why_stopped_ = WhyStopped(report_.status);
-  if (!why_stopped_.empty()) return false;
-  if (now - stray_looked_ >= absl::Seconds(1)) {
-    stray_looked_ = now;
-    LookForStrayFiles();
-  }
-  return true;
-}
-
-void LocalRun::LookForStrayFiles() {
-  // Workers are to write predictions.
-  const std::string& to = prepared_.job.predict().to();
-  for (std::string& file : cluster_->StrayFiles()) {
-    if (!to.empty() && absl::StartsWith(file, absl::StrCat(to, "/"))) continue;
-    stray_.push_back(std::move(file));
-  }
-}
-
-void LocalRun::Count(absl::string_view daemon) {
-  Restarts& restarts = report_.restarts;
-  ++(daemon == kSchedulerName              ? restarts.scheduler
-     : absl::StartsWith(daemon, "worker-") ? restarts.workers
-                                           : restarts.servers);
-}
-
-bool LocalRun::Seen(pid_t process) {
-  if (poller_ != nullptr) See(poller_->Latest().response);
-  return seen_processes_.contains(process);
-}
-
-void LocalRun::See(const v1::GetStatusResponse& status) {
-  seen_processes_.insert(status.process_id());
-  for (const auto& server : status.servers()) {
-    seen_processes_.insert(server.process_id());
-  }
-  for (const auto& worker : status.workers()) {
-    seen_processes_.insert(worker.process_id());
-  }
-}
-
-// A run stands what others do to it: that is what it is for. A daemon that
-// ends by itself has a fault, whatever came of it.
-void LocalRun::NoteDeath(const DaemonEvent& event) {
-  const std::string text =
-      absl::StrCat(event.daemon,
-                   event.told ? " did not end as it was told to: it "
-                              : " ended without being told to: it ",
-                   event.end.ToString());
-  if (event.end.by_others()) {
-    report_.warnings.push_back(absl::StrCat(
-        text, event.end.signal == SIGKILL ? ", by hand or for want of memory"
-                                          : ", by somebody else"));
-  } else {
-    Problem(absl::StrCat(text, " (", cluster_->LastWords(event.daemon), ")"));
-  }
-}
-
-void LocalRun::HandleDaemons(absl::Time now) {
-  for (const DaemonEvent& event : cluster_->Poll()) {
-    switch (event.kind) {
-      case DaemonEvent::Kind::kDied:
-        if (const auto text = scale_.Ended(event.daemon, event.as_told)) {
-          screen_.Event(*text, now);
-          NoteSize();
-          break;
-        }
-        if (event.end.signal != SIGKILL && event.end.by_others()) {
-          watcher_.Left(event.daemon);
-        }
-        screen_.Event(
-            absl::StrCat(event.daemon, " ", event.end.ToString(),
-                         event.as_told ? ", as planned" : "",
-                         event.place.empty() ? "" : " at ", event.place,
-                         Seen(event.pid) ? "" : ", before it was seen"),
-            now);
-        if (!event.place.empty()) {
-          report_.kills.push_back(
-              absl::StrCat(event.daemon, " at ", event.place));
-        }
-        if (!event.as_told) NoteDeath(event);
-        break;
-      case DaemonEvent::Kind::kStarted:
-        Count(event.daemon);
-        break;
-      case DaemonEvent::Kind::kGivenUp:
-        Problem(absl::StrCat(event.daemon, " is given up: ", event.reason,
-                             ". Its log: ", folder_.shown(), "/logs/",
-                             event.daemon, ".log"));
-        given_up_ = true;
-    }
-  }
-}
-
-PolledStatus LocalRun::LatestStatus() {
-  PolledStatus polled = poller_->Latest();
-  if (!polled.response.jobs().empty()) {
-    marks_.Mend(polled.response.mutable_jobs(0));
-  }
-  return polled;
-}
-
-Progress LocalRun::CurrentProgress(const PolledStatus& polled) const {
-  Progress progress =
-      ProgressOf(polled.response, facts_.workers, facts_.servers);
-  progress.predicts = prepared_.job.has_predict();
-  progress.taken_back = marks_.taken_back();
-  if (job::TasksOf(prepared_.job) > 0) {
-    progress.rate_unit = absl::StrCat(job::NameOfAnExample(prepared_.job), "s");
-  }
-  if (!polled.error.ok()) progress.waiting = "the scheduler is away";
-  return progress;
-}
-
-void LocalRun::HandleStatus(absl::Time now) {
-  const PolledStatus polled = LatestStatus();
-  if (polled.number == 0) return;
-  if (polled.number != seen_) {
-    seen_ = polled.number;
-    polled_ = polled.response;
-    See(polled_);
-    recoveries_.Add(polled_);
-    for (const Notice& notice : watcher_.Update(polled.response, polled.when)) {
-      if (notice.lasting) report_.warnings.push_back(notice.text);
-      if (notice.kind == Notice::Kind::kResult) {
-        screen_.Print(absl::StrCat(notice.text, "\n"));
-      } else {
-        screen_.Event(notice.text, now);
-      }
-    }
-    if (!polled.response.jobs().empty()) {
-      report_.status = polled.response.jobs(0);
-      tally_.Add(report_.status);
-    }
-    const bool complete = report_.complete();
-    if (complete && completed_ == absl::InfiniteFuture()) completed_ = now;
-    if (!complete && !report_.cut_short) completed_ = absl::InfiniteFuture();
-  }
-  const Progress progress = CurrentProgress(polled);
-  screen_.Show(progress, now);
-  NoteSample(samples_.Take(progress, now - submitted_));
-}
-
-void LocalRun::NoteSize() {
-  const ClusterSize size = scale_.size();
-  if (size.servers == facts_.servers && size.workers == facts_.workers) return;
-  facts_.servers = size.servers;
-  facts_.workers = size.workers;
-  Note(WriteFacts(folder_, facts_));
-}
-
-void LocalRun::FollowScale(absl::Time now) {
-  if (!options_.follow_scale) return;
-  const std::vector<ScaleStep> steps =
-      scale_.Next(polled_, [this](const std::string& daemon) -> int64_t {
-        return cluster_->Pid(daemon);
-      });
-  // First: a run that is resumed from here then finds all servers with its
-  // model.
-  NoteSize();
-  for (const ScaleStep& step : steps) {
-    if (!step.text.empty()) screen_.Event(step.text, now);
-    if (step.kind == ScaleStep::Kind::kStart) {
-      watcher_.Await(step.daemon);
-      const absl::Status started = step.server
-                                       ? cluster_->AddServer(step.number)
-                                       : cluster_->AddWorker(step.daemon);
-      if (!started.ok()) Problem(started.message());
-    } else if (step.kind == ScaleStep::Kind::kDrain) {
-      watcher_.LetGo(step.daemon);
-      if (step.server) {
-        cluster_->DrainServer(step.number);
-      } else {
-        cluster_->DrainWorker(step.number);
-      }
-      // It was just about to be started again.
-      if (cluster_->Pid(step.daemon) == 0) {
-        const auto text = scale_.Ended(step.daemon, true);
-        if (text) screen_.Event(*text, now);
-      }
-    }
-  }
-}
-
-void LocalRun::Disturb(absl::Time now) {
-  if (options_.disturbance == nullptr) return;
-  const RunMoment moment{now, now - submitted_, polled_};
-  for (const std::string& line :
-       options_.disturbance->Act(moment, cluster_.get(), &report_)) {
-    screen_.Event(line, now);
-  }
-  if (options_.disturbance->EndsRun()) {
-    report_.cut_short = true;
-    completed_ = now;
-  }
-}
-
-bool LocalRun::JobEnded() { return completed_ != absl::InfiniteFuture(); }
-
-// True: done, for good or bad. Servers that were just killed may have to come
-// back first.
-bool LocalRun::Audit() {
-  const absl::StatusOr<AuditReport> audit = job_->Audit();
-  const bool late = absl::Now() - completed_ > kAuditLimit;
-  if (!audit.ok()) {
-    if (late) Problem(absl::StrCat("no audit: ", audit.status().message()));
-    return late;
-  }
-  report_.audit = *audit;
-  return audit->exact() || late ||
-         std::ranges::none_of(audit->partitions, [](const PartitionAudit& p) {
-           return p.server < 0;
-         });
-}
-
-void LocalRun::LookAtWhatThereIs() {
-  const absl::StatusOr<AuditReport> audit = job_->Audit();
-  if (audit.ok() && audit->sum.partitions > 0) report_.audit = *audit;
-}
-
-void LocalRun::Leave() {
-  const absl::Time end = std::min(completed_, absl::Now());
-  report_.seconds =
-      std::max(0.0, absl::ToDoubleSeconds(end - std::min(end, submitted_)));
-  if (poller_ != nullptr) {
-    const PolledStatus last = LatestStatus();
-    if (last.number > 0) {
-      NoteSample(
-          samples_.TakeLast(CurrentProgress(last), absl::Now() - submitted_));
-    }
-  }
-  screen_.Clear();
-  if (report_.interrupted) {
-    screen_.Print(
-        "stopping: workers finish their batches, servers write checkpoints "
-        "(Ctrl-C again: at once)\n");
-  }
-  poller_.reset();
-  if (cluster_ != nullptr) {
-    LookForStrayFiles();
-    if (!given_up_) {
-      // Aborted is what the person wants; the cluster's end kills the rest.
-      cluster_
-          ->Stop([this](const DaemonEvent& event) { NoteDeath(event); },
-                 &report_.problems)
-          .IgnoreError();
-    }
-    cluster_.reset();
-  }
-  for (const std::string& process : EndDescendants()) {
-    Problem(absl::StrCat("process ", process, " was left behind, and killed"));
-  }
-  std::ranges::sort(stray_);
-  stray_.erase(std::unique(stray_.begin(), stray_.end()), stray_.end());
-  for (const std::string& file : stray_) {
-    Problem(absl::StrCat("a daemon wrote outside the run's folder: ", file));
-  }
-}
-
-void LocalRun::TellWhyStopped() {
-  if (why_stopped_.empty()) return;
-  const std::string help = WhatHelps(report_.status, prepared_.job,
-                                     ValuesMatter(report_.status)
-                                         ? FindSoundVersions(folder_.File("."))
-                                         : SoundVersions());
-  report_.problems.insert(
-      report_.problems.begin(),
-      absl::StrCat(why_stopped_, help.empty() ? "" : "\n", help));
-}
-
-// Only all trees together are a model, so workers evaluate none.
-void LocalRun::MeasureTrees() {
-  auto figures = MeasureForest(folder_);
-  if (absl::IsNotFound(figures.status())) return;
-  if (!figures.ok()) {
-    Problem(absl::StrCat("the forest cannot be measured: ",
-                         figures.status().message()));
-    return;
-  }
-  if (figures->test) *report_.status.add_evaluations() = *figures->test;
-  if (figures->nodes == figures->trees) {
-    report_.warnings.push_back(NoSplitText());
-  }
-  report_.forest = *std::move(figures);
-}
-
-// A job whose rounds found no split ends as others do.
-void LocalRun::LookForSplits() {
-  const auto any = AnyBoostedSplit(folder_);
-  if (!any.ok()) {
-    Problem(absl::StrCat("the trees cannot be read: ", any.status().message()));
-  } else if (!*any) {
-    report_.warnings.push_back(NoSplitText());
-  }
-}
-
-// Likewise: the best of the runs is the model.
-void LocalRun::MeasureRuns() {
-  auto figures = MeasureRestarts(folder_);
-  if (absl::IsNotFound(figures.status())) return;
-  if (!figures.ok()) {
-    Problem(absl::StrCat("the runs of kmeans cannot be measured: ",
-                         figures.status().message()));
-    return;
-  }
-  if (figures->test) *report_.status.add_evaluations() = *figures->test;
-  report_.restarted = std::move(figures->restarts);
-}
-
-void LocalRun::Finish() {
-  if (PredictedNothing()) {
+void LocalRun::Finish(bool begun) {
+  if (PredictedNothing(prepared_.job, report_)) {
     // Nothing goes on with it, and a report would tell nothing.
     screen_.Print("interrupted before anything was predicted\n");
-    if (!options_.folder.empty()) return;
-    std::error_code error;
-    std::filesystem::remove_all(folder_.path(), error);
-    if (error) {
-      Problem(absl::StrCat("cannot remove ", folder_.shown(), ": ",
-                           error.message()));
-    }
+    RemoveFolder();
     return;
   }
-  TellWhyStopped();
+  ExplainStop(watched_.why_stopped(), prepared_.job, folder_, &report_);
   report_.total_seconds = absl::ToDoubleSeconds(absl::Now() - started_);
   report_.cpu_seconds = ChildrenCpuSeconds() - cpu_before_;
-  tally_.Complete(&report_.status);
-  report_.rollbacks = tally_.rollbacks();
-  const int32_t epochs = report_.status.summary().epochs();
-  if (epochs > 0 && epochs < report_.job.train().epochs()) {
-    report_.converged = report_.status.ended().empty();
-    report_.job.mutable_train()->set_epochs(epochs);
-  }
-  if (options_.disturbance != nullptr) options_.disturbance->Finish(&report_);
-  recoveries_.Complete(submitted_, &report_.events);
-  if (report_.audit) report_.status.set_updates(report_.audit->updates);
-  if (options_.resume) {
-    report_.applied_before =
-        marks_.first().value_or(report_.status.applied_min());
-  }
-  if (job::TraitsOf(prepared_.job.model()).forest()) MeasureTrees();
-  if (job::TraitsOf(prepared_.job.model()).boosted() && report_.converged) {
-    LookForSplits();
-  }
-  if (job::HasRestarts(prepared_.job)) MeasureRuns();
-  report_.expectations = CheckExpectations(prepared_.job, report_.status);
-  if (!report_.interrupted) Judge(&report_);
-  const std::string json = ReportJson(report_).ToString();
-  const auto write = [&](const std::string& path, absl::string_view content) {
-    const absl::Status written = WriteFile(path, content);
-    if (!written.ok()) Problem(written.message());
-    return written.ok();
-  };
-  if (write(folder_.File("report.html"), HtmlReport(report_, samples_.all()))) {
-    report_.files.push_back("report.html");
-  }
-  if (write(folder_.File("report.json"), json)) {
-    report_.files.push_back("report.json");
-  }
-  report_.files.insert(report_.files.end(), {"metrics.csv", "logs"});
-  if (!options_.report_file.empty()) write(options_.report_file, json);
-  // What did not answer may be audited when the run is gone on with, and what
-  // was interrupted may be judged.
-  if (report_.complete() && !report_.interrupted && report_.audit &&
-      report_.audit->silent.empty()) {
+  watched_.CompleteReport();
+  FinishReport(prepared_.job, folder_, &report_);
+  WriteReport(folder_, watched_.samples().all(), options_.report_file,
+              &report_);
+  if (NothingLeft(report_)) {
     facts_.complete = true;
-    Note(WriteFacts(folder_, facts_));
+    const absl::Status written = WriteFacts(folder_, facts_);
+    if (!written.ok()) Problem(written.message());
   }
   screen_.Print(ReportText(report_, screen_.console()));
-  const bool begun = submitted_ != absl::InfiniteFuture();
   if (report_.interrupted && begun && report_.problems.empty() &&
       !options_.job.file.empty()) {
-    std::string command = absl::StrCat("ebb run ", options_.job.file);
-    for (const std::string& one : options_.job.overrides) {
-      absl::StrAppend(&command, " --set '", one, "'");
-    }
-    screen_.Print(absl::StrCat("go on with: ", command, " --resume --run-dir ",
-                               folder_.shown(), "\n"));
+    screen_.Print(absl::StrCat(
+        "go on with: ", CommandToGoOn(options_.job, folder_.shown()), "\n"));
   }
 }
 

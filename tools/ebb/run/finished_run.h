@@ -1,0 +1,51 @@
+// The report of a run whose daemons have ended: its last figures, the verdict,
+// its files, and how the run goes on.
+#ifndef EBB_TOOLS_EBB_RUN_FINISHED_RUN_H_
+#define EBB_TOOLS_EBB_RUN_FINISHED_RUN_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "ebb/v1/job.pb.h"
+#include "tools/ebb/job/submission.h"
+#include "tools/ebb/report/run_folder.h"
+#include "tools/ebb/report/run_report.h"
+
+namespace ebb::tools {
+
+// In all of these, `job` is the run's job as it was submitted, and an error
+// becomes a problem of the report.
+
+// Reports whether the run predicts, and was interrupted before it had a part.
+bool PredictedNothing(const v1::Job& job, const RunReport& report);
+
+// Puts why the job stopped, and what helps, before all other problems. `why` is
+// that of WhyStopped; empty: the report stays as it is. Reads what the daemons
+// stored in the folder.
+void ExplainStop(absl::string_view why, const v1::Job& job,
+                 const RunFolder& folder, RunReport* report);
+
+// Adds the epochs that the job had, the figures of the stored model that no
+// worker measures, and whether expectations are met. Judges a run that was not
+// interrupted. Reads the stored model and the job's data.
+void FinishReport(const v1::Job& job, const RunFolder& folder,
+                  RunReport* report);
+
+// Writes report.html and report.json into the folder, and the latter also to
+// the file `copy`; empty: not. The report then names what a person finds in the
+// folder.
+void WriteReport(const RunFolder& folder, const std::vector<RunSample>& samples,
+                 const std::string& copy, RunReport* report);
+
+// Reports whether all is applied, audited and judged. Otherwise --resume can
+// add to the run: a server that did not answer may be audited then, and a run
+// that was interrupted may be judged.
+bool NothingLeft(const RunReport& report);
+
+// The command that goes on with the run in `folder`.
+std::string CommandToGoOn(const JobChoice& choice, absl::string_view folder);
+
+}  // namespace ebb::tools
+
+#endif  // EBB_TOOLS_EBB_RUN_FINISHED_RUN_H_
