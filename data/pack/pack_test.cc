@@ -25,6 +25,7 @@
 #include "data/pack/footer.h"
 #include "data/pack/packed_set.h"
 #include "data/pack/packer.h"
+#include "data/pack/running_hash.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -476,7 +477,14 @@ TEST_F(PackTest, RefusesFootersWithoutFeatures) {
   footer.index.mean.clear();
   footer.index.stddev.clear();
   footer.names.reset();
-  for (WindowEntry& window : footer.windows) window.columns.back() = {};
+  const std::string windows = ReadAllOf(folder + "/windows-00000.ebbp");
+  for (WindowEntry& window : footer.windows) {
+    window.columns.back() = {};
+    RunningHash labels;
+    labels.Add(windows.data() + window.offset,
+               static_cast<size_t>(window.columns.front().stored_bytes));
+    window.hash = labels.Get();
+  }
   WriteAllOf(path, footer.Encode());
   SourceSpec spec = {.kind = SourceKind::kPacked, .path = folder};
   spec.standardise = true;
