@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -106,7 +107,15 @@ absl::StatusOr<Dataset> Dataset::Packed::LoadWindow(
   data.mapped_ = std::move(window.mapped);
   if (spec.scale != 1) {
     for (float& value : data.values_) {
-      value = static_cast<float>(value * spec.scale);
+      const double scaled = value * spec.scale;
+      // Missing values are NaN.
+      if (std::fabs(scaled) > std::numeric_limits<float>::max()) {
+        return WrongData(spec.path, ": window ", number, " has a value ", value,
+                         ", which the scale ", spec.scale,
+                         " makes too large for a feature; name a smaller "
+                         "scale");
+      }
+      value = static_cast<float>(scaled);
     }
   }
   if (internal::HasClasses(spec)) {

@@ -40,6 +40,20 @@ constexpr absl::string_view kMakeAnew =
 // As libprotobuf has it.
 constexpr int kDeepest = 100;
 
+// libprotobuf goes from a type to those of its fields in calls within calls, in
+// the worst case through all types. This many take 5 MiB of the stack.
+constexpr int64_t kMostTypes = 10'000;
+
+using Types = google::protobuf::RepeatedPtrField<DescriptorProto>;
+
+// The number of types, with those in them.
+int64_t CountOf(const Types& types) {
+  int64_t count = types.size();
+  for (const DescriptorProto& type : types)
+    count += CountOf(type.nested_type());
+  return count;
+}
+
 // Keeps the first error.
 class FirstError : public DescriptorPool::ErrorCollector {
  public:
@@ -101,12 +115,20 @@ absl::Status Build(const std::string& path, const Files& files,
     int next;  // The import that is looked at next.
   };
   std::vector<Visit> visits = {{&wanted, 0}};
+  int64_t types = 0;
   absl::flat_hash_set<absl::string_view> begun;
   begun.insert(wanted.name());
   while (!visits.empty()) {
     Visit& visit = visits.back();
     const FileDescriptorProto& file = *visit.file;
     if (visit.next == file.dependency_size()) {
+      types += CountOf(file.message_type());
+      if (types > kMostTypes) {
+        return WrongData(path, ": ", wanted.name(),
+                         " and what it imports have more than ", kMostTypes,
+                         " types of messages; define the message in a file "
+                         "that imports less");
+      }
       FirstError error;
       if (pool->BuildFileCollectingErrors(file, &error) == nullptr) {
         return WrongData(path, ": its descriptors do not fit together: ",
@@ -174,6 +196,13 @@ int64_t MessageType::SizeOf(const Descriptor* type) {
   return size;
 }
 
+const FieldDescriptor* MessageType::FieldOf(const Descriptor* type,
+                                            int number) const {
+  const FieldDescriptor* const field = type->FindFieldByNumber(number);
+  if (field != nullptr || !type->IsExtensionNumber(number)) return field;
+  return pool_.FindExtensionByNumber(type, number);
+}
+
 // Adds up what the fields of a message take, and goes into the messages in it.
 class MessageType::Meter {
  public:
@@ -191,7 +220,7 @@ class MessageType::Meter {
       const FieldDescriptor* const field =
           type == nullptr
               ? nullptr
-              : type->FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
+              : of_.FieldOf(type, WireFormatLite::GetTagFieldNumber(tag));
       const Descriptor* const inner =
           field == nullptr ? nullptr : field->message_type();
       uint64_t number;

@@ -41,6 +41,9 @@ class MessageType {
 
   MessageType() = default;
   int64_t SizeOf(const google::protobuf::Descriptor* type);
+  // The field, or extension, of a type with this number; null: it has none.
+  const google::protobuf::FieldDescriptor* FieldOf(
+      const google::protobuf::Descriptor* type, int number) const;
 
   // The factory outlives its messages, and the pool the factory.
   google::protobuf::DescriptorPool pool_;

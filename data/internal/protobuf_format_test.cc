@@ -325,6 +325,64 @@ TEST(ProtobufFormatTest, LeavesOutAMessageThatWouldTakeTooMuchMemory) {
   EXPECT_EQ(Read(Skipping(Dense()), file).size(), 2U);
 }
 
+// Bug: messages in extensions counted as their bytes alone.
+TEST(ProtobufFormatTest, LeavesOutExtensionsThatWouldTakeTooMuchMemory) {
+  google::protobuf::FileDescriptorSet set;
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+      R"(file { name: "f.proto" syntax: "proto2"
+           message_type { name: "M"
+             field { name: "a" number: 1 label: LABEL_OPTIONAL
+                     type: TYPE_INT32 }
+             extension_range { start: 2 end: 9 } }
+           message_type { name: "Large" }
+           extension { name: "more" number: 2 label: LABEL_REPEATED
+                       extendee: ".M" type: TYPE_MESSAGE
+                       type_name: ".Large" } })",
+      &set));
+  auto* const large = set.mutable_file(0)->mutable_message_type(1);
+  for (int i = 1; i <= 100; ++i) {
+    auto* const field = large->add_field();
+    field->set_name(absl::StrCat("f", i));
+    field->set_number(i);
+    field->set_label(google::protobuf::FieldDescriptorProto::LABEL_OPTIONAL);
+    field->set_type(google::protobuf::FieldDescriptorProto::TYPE_INT64);
+  }
+  std::string many("\x08\x01", 2);
+  for (int i = 0; i < 1 << 20; ++i) many += std::string("\x12\x00", 2);
+  SourceSpec spec = Spec({{.name = "a"}});
+  spec.protobuf.message = "M";
+  spec.has_labels = false;
+  EXPECT_THAT(ReadAll(spec, OpenMemory({{"d", set.SerializeAsString()},
+                                        {"f", Framed(many)}}))
+                  .status()
+                  .message(),
+              HasSubstr("): would take more than 256 MiB of memory"));
+}
+
+// Bug: libprotobuf took more stack than there is for a chain of them.
+TEST(ProtobufFormatTest, RefusesDescriptorsOfTooManyTypes) {
+  google::protobuf::FileDescriptorSet set;
+  auto* const file = set.add_file();
+  file->set_name("f.proto");
+  file->set_syntax("proto3");
+  constexpr int kTypes = 30'000;
+  for (int i = 0; i < kTypes; ++i) {
+    auto* const type = file->add_message_type();
+    type->set_name(absl::StrCat("M", i));
+    auto* const next = type->add_field();
+    next->set_name("next");
+    next->set_number(1);
+    next->set_label(google::protobuf::FieldDescriptorProto::LABEL_OPTIONAL);
+    next->set_type(google::protobuf::FieldDescriptorProto::TYPE_MESSAGE);
+    next->set_type_name(absl::StrCat(".M", (i + 1) % kTypes));
+  }
+  SourceSpec spec = Dense();
+  spec.protobuf.message = "M0";
+  EXPECT_THAT(MessageOfSet(spec, set.SerializeAsString()),
+              HasSubstr("d: f.proto and what it imports have more than 10000 "
+                        "types of messages"));
+}
+
 TEST(ProtobufFormatTest, LeavesOutWhatIsNoMessage) {
   const std::string one = Framed(Click("price: 1 size: [1, 2]"));
   for (const std::string& bad :

@@ -47,7 +47,7 @@ class WindowCache {
                    absl::FunctionRef<absl::Status(const Held& held)> use) {
     Slot* const slot = Take(window, /*ahead=*/false);
     if (slot->state == State::kLoading) {
-      absl::Status status = Fill(slot);
+      absl::Status status = Fill(slot, /*users=*/1);
       if (!status.ok()) return status;
     }
     absl::Status status = use(*slot->held);
@@ -122,9 +122,9 @@ class WindowCache {
     }
   }
 
-  // Loads the window of a slot that Take() gave empty; it is no longer used
-  // after an error.
-  absl::Status Fill(Slot* slot) ABSL_LOCKS_EXCLUDED(mu_) {
+  // Loads the window of a slot that Take() gave empty, which has so many users
+  // then. After an error it has none.
+  absl::Status Fill(Slot* slot, int users) ABSL_LOCKS_EXCLUDED(mu_) {
     absl::StatusOr<Held> loaded =
         load_(slot->window, std::exchange(slot->held, std::nullopt));
     absl::Status status = loaded.status();
@@ -132,6 +132,7 @@ class WindowCache {
     if (loaded.ok()) {
       slot->held.emplace(*std::move(loaded));
       slot->state = State::kReady;
+      slot->users = users;
     } else {
       slot->state = State::kEmpty;
       slot->users = 0;
@@ -150,9 +151,9 @@ class WindowCache {
         window = expected_;
       }
       Slot* const slot = Take(window, /*ahead=*/true);
-      const bool read = slot != nullptr && Fill(slot).ok();
+      // An error is met again by the caller that uses the window.
+      if (slot != nullptr) Fill(slot, /*users=*/0).IgnoreError();
       MutexLock lock(&mu_);
-      if (read) --slot->users;
       if (expected_ == window) expected_ = -1;
       changed_.SignalAll();
     }

@@ -127,5 +127,43 @@ TEST(WindowCacheTest, LoadsAWindowAnewThatCouldNotBeUsed) {
   EXPECT_EQ(loads, 2);
 }
 
+// A window. What the cache takes it from goes only when `go` is ready.
+class Held {
+ public:
+  explicit Held(std::shared_future<void> go) : go_(std::move(go)) {}
+  Held(Held&& other) noexcept : go_(other.go_), moves_(other.moves_ + 1) {
+    other.moved_ = true;
+  }
+  Held& operator=(Held&&) = delete;
+  // The first move is into the result of the load, the second to the cache.
+  ~Held() {
+    if (moved_ && moves_ == 1 && go_.valid()) go_.wait();
+  }
+
+ private:
+  std::shared_future<void> go_;
+  int moves_ = 0;
+  bool moved_ = false;
+};
+
+// Bug: a window that was read ahead stayed after an error if it was used while
+// the thread had not yet let go of it.
+TEST(WindowCacheTest, LoadsAWindowAnewThatWasJustReadAhead) {
+  std::promise<void> go;
+  const std::shared_future<void> going = go.get_future().share();
+  std::atomic<int> loads = 0;
+  WindowCache<Held> cache(
+      [&](int64_t, std::optional<Held>) -> absl::StatusOr<Held> {
+        return Held(++loads == 1 ? going : std::shared_future<void>());
+      });
+  cache.Expect(3);
+  while (loads == 0) std::this_thread::yield();
+  const absl::Status lost = absl::UnavailableError("lost");
+  EXPECT_EQ(cache.Use(3, [&](const Held&) { return lost; }), lost);
+  EXPECT_TRUE(cache.Use(3, [](const Held&) { return absl::OkStatus(); }).ok());
+  EXPECT_EQ(loads, 2);
+  go.set_value();
+}
+
 }  // namespace
 }  // namespace ebb::data::internal

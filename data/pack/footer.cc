@@ -32,6 +32,9 @@ constexpr uint64_t kShuffledFlag = 4;
 constexpr uint64_t kNamesFlag = 8;
 constexpr uint64_t kAllFlags = 15;
 
+// The files of windows together: no sum of sizes and offsets overflows.
+constexpr int64_t kMostBytes = int64_t{1} << 60;
+
 void PutInt(int64_t value, std::string* out) {
   PutFixed64(static_cast<uint64_t>(value), out);
 }
@@ -103,7 +106,9 @@ bool TakeWindow(const Footer& footer, size_t columns, absl::string_view* rest,
 
 bool Fits(const Footer& footer) {
   const Index& index = footer.index;
-  if (footer.window < 1 || index.examples < 1) return false;
+  if (footer.window < 1 || index.examples < 1 || index.features < 1) {
+    return false;
+  }
   if (footer.layout == Layout::kKeyed && index.features > kMaxFields) {
     return false;
   }
@@ -140,9 +145,11 @@ bool DecodePayload(absl::string_view rest, Footer* footer) {
     return false;
   }
   if (!Fits(*footer) || !TakeFixed64(&rest, &count)) return false;
+  int64_t room = kMostBytes;
   for (uint64_t i = 0; i < count; ++i) {
     int64_t bytes = 0;
-    if (!TakeInt(&rest, &bytes)) return false;
+    if (!TakeInt(&rest, &bytes) || bytes > room) return false;
+    room -= bytes;
     footer->file_bytes.push_back(bytes);
   }
   if (!TakeFixed64(&rest, &count)) return false;

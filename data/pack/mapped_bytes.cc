@@ -47,11 +47,12 @@ bool PutZeros(uintptr_t at) {
   for (Region& region : regions) {
     if (!Has(region, at)) continue;
     void* const page = reinterpret_cast<void*>(at & ~(page_bytes - 1));
+    // First: another thread may read the zeros as soon as they are there.
+    region.lost.store(true, std::memory_order_release);
     if (mmap(page, page_bytes, PROT_READ,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
       return false;
     }
-    region.lost.store(true, std::memory_order_release);
     return true;
   }
   return false;

@@ -25,6 +25,7 @@
 #include "data/pack/footer.h"
 #include "data/pack/packed_set.h"
 #include "data/pack/packer.h"
+#include "data/pack/running_hash.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -464,6 +465,59 @@ TEST_F(PackTest, RefusesDamagedFooters) {
   EXPECT_EQ(newer.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(newer.message(), AllOf(HasSubstr(path), HasSubstr("version 2"),
                                      HasSubstr("pack again")));
+}
+
+// Bug: such a set ended the program when its examples were gathered.
+TEST_F(PackTest, RefusesFootersWithoutFeatures) {
+  const std::string folder = PackNumbers();
+  const std::string path = folder + "/footer.ebbp";
+  Footer footer = *Footer::Decode(ReadAllOf(path));
+  footer.layout = Layout::kBytes;
+  footer.index.features = 0;
+  footer.index.mean.clear();
+  footer.index.stddev.clear();
+  footer.names.reset();
+  const std::string windows = ReadAllOf(folder + "/windows-00000.ebbp");
+  for (WindowEntry& window : footer.windows) {
+    window.columns.back() = {};
+    RunningHash labels;
+    labels.Add(windows.data() + window.offset,
+               static_cast<size_t>(window.columns.front().stored_bytes));
+    window.hash = labels.Get();
+  }
+  WriteAllOf(path, footer.Encode());
+  SourceSpec spec = {.kind = SourceKind::kPacked, .path = folder};
+  spec.standardise = true;
+  const auto data = Dataset::Load(spec);
+  EXPECT_EQ(data.status().code(), absl::StatusCode::kDataLoss);
+  if (!data.ok()) return;
+  ExampleBatch batch;
+  const absl::Status gathered = data->Gather(std::vector<int64_t>{0}, &batch);
+  ADD_FAILURE() << gathered;
+}
+
+// Bug: the sum of their sizes overflowed.
+TEST_F(PackTest, RefusesFootersWithFilesOfAnySize) {
+  const std::string folder = PackNumbers();
+  Footer footer = *Footer::Decode(ReadAllOf(folder + "/footer.ebbp"));
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  footer.file_bytes = {kMost, kMost};
+  EXPECT_TRUE(absl::IsDataLoss(Footer::Decode(footer.Encode()).status()));
+}
+
+// Bug: such numbers became infinite.
+TEST_F(PackTest, RefusesNumbersThatTheScaleMakesTooLarge) {
+  const OpenBytes open = OpenMemory({{"n.csv", "1e30,0\n2e30,1\n"}});
+  const std::string folder = folder_ / "large";
+  ASSERT_TRUE(PackSources({{"", {.path = "n.csv"}}}, folder, {}, open).ok());
+  SourceSpec spec = {.kind = SourceKind::kPacked, .path = folder};
+  spec.scale = 1e20;
+  const auto data = Dataset::Load(spec);
+  ASSERT_TRUE(data.ok()) << data.status();
+  ExampleBatch batch;
+  const absl::Status gathered = data->Gather(std::vector<int64_t>{0}, &batch);
+  EXPECT_TRUE(absl::IsInvalidArgument(gathered)) << gathered;
+  EXPECT_THAT(gathered.message(), HasSubstr("scale"));
 }
 
 TEST_F(PackTest, RefusesWhatCannotBePacked) {
