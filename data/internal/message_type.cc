@@ -49,8 +49,9 @@ using Types = google::protobuf::RepeatedPtrField<DescriptorProto>;
 // The number of types, with those in them.
 int64_t CountOf(const Types& types) {
   int64_t count = types.size();
-  for (const DescriptorProto& type : types)
+  for (const DescriptorProto& type : types) {
     count += CountOf(type.nested_type());
+  }
   return count;
 }
 
