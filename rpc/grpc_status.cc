@@ -13,6 +13,13 @@ namespace ebb::rpc {
 
 namespace {
 
+// What gRPC says when it has waited long enough for a connection. The second is
+// what the system says of a socket that is given up: nobody reset a connection,
+// for there was none.
+constexpr absl::string_view kGivenUp = "tcp handshaker shutdown";
+constexpr absl::string_view kGivenUpBySystem =
+    "Failed to connect to remote host: Connection reset";
+
 struct Words {
   absl::string_view of_grpc;
   CallCause cause;
@@ -30,6 +37,7 @@ constexpr Words kWords[] = {
     {"Connection refused", CallCause::kRefused},
     // What LocalCredentials say of another machine (grpc_setup.cc).
     {"neither UDS or TCP loopback", CallCause::kPlain},
+    {kGivenUpBySystem, CallCause::kNoAnswer},
     {"Socket closed", CallCause::kClosed},
     {"Connection reset", CallCause::kClosed},
     {"Broken pipe", CallCause::kClosed},
@@ -39,7 +47,7 @@ constexpr Words kWords[] = {
     {"Timeout occurred", CallCause::kNoAnswer},
     {"No route to host", CallCause::kNoAnswer},
     {"unreachable", CallCause::kNoAnswer},
-    {"handshaker shutdown", CallCause::kNoAnswer},
+    {kGivenUp, CallCause::kNoAnswer},
 };
 
 CallCause CauseOf(const std::string& message) {
@@ -88,6 +96,10 @@ std::string Plain(const std::string& message, CallCause cause) {
   if (cause == CallCause::kPlain) {
     return "it is another machine, and nothing is said there in plain text: "
            "others could read and change it";
+  }
+  if (absl::StrContains(message, kGivenUp) ||
+      absl::StrContains(message, kGivenUpBySystem)) {
+    return "the connection attempt timed out";
   }
   if (!absl::StartsWith(message, "failed to connect to all addresses")) {
     return message;

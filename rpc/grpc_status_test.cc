@@ -1,6 +1,7 @@
 #include "rpc/grpc_status.h"
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rpc/call_failure.h"
@@ -70,6 +71,23 @@ TEST(GrpcStatusTest, TellsCausesApart) {
       FailureOf(FromGrpc({grpc::StatusCode::DEADLINE_EXCEEDED, "Deadline"}))
           .cause,
       CallCause::kNoAnswer);
+}
+
+// Bug: of a port that answers no packet, the system's word for what gRPC did to
+// its socket was told: "Connection reset by peer". So the connection was said
+// to have broken, and what was asked to have been done, perhaps.
+TEST(GrpcStatusTest, NothingIsResetThatWasNotConnected) {
+  for (const char* words :
+       {"Failed to connect to remote host: Connection reset by peer",
+        "tcp handshaker shutdown"}) {
+    const CallFailure failure = FailureOf(FromGrpc(
+        {grpc::StatusCode::UNAVAILABLE,
+         absl::StrCat("failed to connect to all addresses; last error: "
+                      "UNKNOWN: ipv4:10.0.0.1:7000: ",
+                      words)}));
+    EXPECT_EQ(failure.cause, CallCause::kNoAnswer);
+    EXPECT_EQ(failure.text, "the connection attempt timed out");
+  }
 }
 
 // Bug: "Domain name not found", and nobody said which.

@@ -37,8 +37,8 @@ bool HasAny(absl::string_view text, const absl::string_view (&words)[n]) {
 Why WhyOf(const absl::Status& status) {
   constexpr absl::string_view kNoTls[] = {"TLS handshake failed",
                                           "what answers is no"};
-  constexpr absl::string_view kNotGreeted[] = {
-      "handshaker shutdown", "SETTINGS frame", "http1.x server", kWebServer};
+  constexpr absl::string_view kNotGreeted[] = {"SETTINGS frame",
+                                               "http1.x server", kWebServer};
   constexpr absl::string_view kLate[] = {"keepalive watchdog timeout"};
   constexpr absl::string_view kBroken[] = {"Socket closed", "Connection reset",
                                            "Broken pipe", "GOAWAY",
