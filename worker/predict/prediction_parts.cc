@@ -135,7 +135,8 @@ std::string PartFileName(int64_t first, int64_t last, int64_t examples) {
   constexpr size_t kLeastDigits = 6;
   const auto digits = static_cast<int>(
       std::max(kLeastDigits, absl::StrCat(examples - 1).size()));
-  return absl::StrFormat("part-%0*d-%0*d.csv", digits, first, digits, last - 1);
+  return absl::StrFormat("%s%0*d-%0*d.csv", kPart, digits, first, digits,
+                         last - 1);
 }
 
 std::string PredictionIdentity(const v1::Job& job, uint64_t layout_hash) {

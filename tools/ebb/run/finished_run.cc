@@ -1,9 +1,13 @@
 #include "tools/ebb/run/finished_run.h"
 
 #include <cstdint>
+#include <filesystem>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "job/traits.h"
 #include "tools/ebb/report/forest_figures.h"
@@ -12,6 +16,7 @@
 #include "tools/ebb/run/stopped_job.h"
 #include "tools/ebb/stored/sound_versions.h"
 #include "tools/files/files.h"
+#include "worker/predict/prediction_parts.h"
 
 namespace ebb::tools {
 
@@ -57,11 +62,24 @@ void AddRestartFigures(const RunFolder& folder, RunReport* report) {
   report->restarted = std::move(figures->restarts);
 }
 
+// Reports whether workers have written predictions into a folder. The parts of
+// a bucket are not looked at.
+bool HasParts(const std::string& folder) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (absl::StartsWith(entry.path().filename().string(), worker::kPart)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 bool PredictedNothing(const v1::Job& job, const RunReport& report) {
   return job.has_predict() && report.interrupted &&
-         report.status.applied_min() == 0 && report.problems.empty();
+         report.status.applied_min() == 0 && report.problems.empty() &&
+         !HasParts(job.predict().to());
 }
 
 void ExplainStop(absl::string_view why, const v1::Job& job,

@@ -18,6 +18,8 @@ namespace ebb::tools {
 // becomes a problem of the report.
 
 // Reports whether the run predicts, and was interrupted before it had a part.
+// Looks into the folder of the predictions, since workers that were told to
+// leave may have finished theirs after the last status.
 bool PredictedNothing(const v1::Job& job, const RunReport& report);
 
 // Puts why the job stopped, and what helps, before all other problems. `why` is

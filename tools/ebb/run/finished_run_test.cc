@@ -1,5 +1,6 @@
 #include "tools/ebb/run/finished_run.h"
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,18 @@ TEST_F(FinishedRunTest, OnlyAnInterruptedPredictionPredictedNothing) {
   EXPECT_FALSE(PredictedNothing(job_, report_));
   report_.problems.clear();
   report_.interrupted = false;
+  EXPECT_FALSE(PredictedNothing(job_, report_));
+}
+
+// Bug: "interrupted before anything was predicted", with a part in the folder.
+TEST_F(FinishedRunTest, APartThatWasFinishedAtTheEndCounts) {
+  report_.interrupted = true;
+  job_.mutable_predict()->set_to(tests_ / "to");
+  std::filesystem::create_directory(tests_ / "to");
+  ASSERT_TRUE(WriteFile(tests_ / "to/_JOB", "").ok());
+  ASSERT_TRUE(WriteFile(tests_ / "to/.part-000000-000099.csv-1", "").ok());
+  EXPECT_TRUE(PredictedNothing(job_, report_));
+  ASSERT_TRUE(WriteFile(tests_ / "to/part-000000-000099.csv", "").ok());
   EXPECT_FALSE(PredictedNothing(job_, report_));
 }
 
