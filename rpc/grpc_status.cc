@@ -14,7 +14,7 @@ namespace ebb::rpc {
 namespace {
 
 // What gRPC says when it has waited long enough for a connection. The second is
-// what the system says of a socket that is given up: nobody reset a connection,
+// what the system says of a socket that is given up. No connection was reset,
 // for there was none.
 constexpr absl::string_view kGivenUp = "tcp handshaker shutdown";
 constexpr absl::string_view kGivenUpBySystem =
