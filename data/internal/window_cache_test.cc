@@ -127,21 +127,22 @@ TEST(WindowCacheTest, LoadsAWindowAnewThatCouldNotBeUsed) {
   EXPECT_EQ(loads, 2);
 }
 
-// A window. What the cache takes it from goes only when `go` is ready.
+// A window. What the cache takes it from goes only when `go` is ready; null: at
+// once.
 class Held {
  public:
-  explicit Held(std::shared_future<void> go) : go_(std::move(go)) {}
+  explicit Held(const std::shared_future<void>* go) : go_(go) {}
   Held(Held&& other) noexcept : go_(other.go_), moves_(other.moves_ + 1) {
     other.moved_ = true;
   }
   Held& operator=(Held&&) = delete;
   // The first move is into the result of the load, the second to the cache.
   ~Held() {
-    if (moved_ && moves_ == 1 && go_.valid()) go_.wait();
+    if (moved_ && moves_ == 1 && go_ != nullptr) go_->wait();
   }
 
  private:
-  std::shared_future<void> go_;
+  const std::shared_future<void>* go_;  // Not owned.
   int moves_ = 0;
   bool moved_ = false;
 };
@@ -151,15 +152,18 @@ class Held {
 TEST(WindowCacheTest, LoadsAWindowAnewThatWasJustReadAhead) {
   std::promise<void> go;
   const std::shared_future<void> going = go.get_future().share();
+  std::promise<void> begun;
   std::atomic<int> loads = 0;
   WindowCache<Held> cache(
       [&](int64_t, std::optional<Held>) -> absl::StatusOr<Held> {
-        return Held(++loads == 1 ? going : std::shared_future<void>());
+        if (++loads > 1) return Held(nullptr);
+        begun.set_value();
+        return Held(&going);
       });
   cache.Expect(3);
-  while (loads == 0) std::this_thread::yield();
-  const absl::Status lost = absl::UnavailableError("lost");
-  EXPECT_EQ(cache.Use(3, [&](const Held&) { return lost; }), lost);
+  begun.get_future().wait();
+  EXPECT_TRUE(absl::IsUnavailable(cache.Use(
+      3, [](const Held&) { return absl::UnavailableError("lost"); })));
   EXPECT_TRUE(cache.Use(3, [](const Held&) { return absl::OkStatus(); }).ok());
   EXPECT_EQ(loads, 2);
   go.set_value();
