@@ -43,8 +43,8 @@ class Retries {
         next_wait_(options.first_wait),
         random_(static_cast<uint32_t>(seed) + 1) {}
 
-  // Waits, and returns true. False: there is no time for another try. `why` the
-  // last one failed is for people, and names what was asked for.
+  // Waits for the next try. Returns false if there is no time for one. `why`
+  // tells people what was asked for, and why the last try failed.
   bool Again(const std::string& why) {
     const absl::Duration wait =
         next_wait_ * std::uniform_real_distribution<>(0.5, 1)(random_);

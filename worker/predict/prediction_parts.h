@@ -27,9 +27,10 @@
 
 namespace ebb::worker {
 
+// The beginning of the names of parts.
+inline constexpr absl::string_view kPart = "part-";
 // The file with the predictions of the examples [first, last) of `examples`:
 // "part-000000-001023.csv". Names sort as the examples do.
-inline constexpr absl::string_view kPart = "part-";
 std::string PartFileName(int64_t first, int64_t last, int64_t examples);
 // The file or object beside the parts that says which predictions they are.
 inline constexpr char kPredictionClaim[] = "_JOB";

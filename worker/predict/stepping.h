@@ -20,8 +20,7 @@ class Stepping {
     thread_ = std::thread([this, step] {
       MutexLock lock(&mu_);
       while (!ended_) {
-        end_.WaitFor(&mu_, kInterval);
-        step();
+        if (!end_.WaitFor(&mu_, kInterval)) step();
       }
     });
   }
