@@ -258,6 +258,10 @@ void FillDefaults(v1::Job* job) {
   FillLabels(job);
   FillStandardiseLabels(job);
   if (HasTestData(*job)) job->mutable_evaluate();
+  if (job->has_stop() && !job->stop().has_patience() &&
+      !job->stop().has_reach()) {
+    job->mutable_stop()->set_patience(3);
+  }
   // What diverges may meet a gradient that is not finite first.
   if (job->on_divergence() == v1::ON_DIVERGENCE_ROLLBACK &&
       !job->has_on_nonfinite()) {

@@ -51,7 +51,10 @@ class StopRules {
 
   void CheckPatience() {
     const int64_t patience = job_.stop().patience();
-    if (!IsEvaluated(job_) || patience < Evaluations()) return;
+    if (!IsEvaluated(job_) || !job_.stop().has_patience() ||
+        patience < Evaluations()) {
+      return;
+    }
     found_->Add(
         "stop.patience",
         absl::StrCat("the job has ", Evaluations(),

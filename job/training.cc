@@ -222,6 +222,22 @@ absl::StatusOr<std::shared_ptr<const Coordinator>> CoordinatorOf(
   return std::shared_ptr<const Coordinator>(MakeLbfgsCoordinator(options));
 }
 
+namespace {
+
+StopRule StopRuleOf(const v1::Stop& stop) {
+  StopRule rule;
+  rule.figure = stop.metric();
+  rule.patience = stop.has_patience() ? stop.patience() : kEndlessPatience;
+  rule.min_delta = stop.min_delta();
+  if (stop.has_larger_is_better()) {
+    rule.larger_is_better = stop.larger_is_better();
+  }
+  if (stop.has_reach()) rule.reach = stop.reach();
+  return rule;
+}
+
+}  // namespace
+
 absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
   EBB_ASSIGN_OR_RETURN(const v1::Specification specification,
                        ReadSpecification(record));
@@ -244,10 +260,7 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
   facts.least_loss = HasRestarts(job);
   facts.only_programs = TraitsOf(job.model()).program();
   facts.epochs_in_order = TraitsOf(job.algorithm().kind()).contributions();
-  if (job.has_stop()) {
-    facts.stop = StopRule{job.stop().metric(), job.stop().patience(),
-                          job.stop().min_delta()};
-  }
+  if (job.has_stop()) facts.stop = StopRuleOf(job.stop());
   facts.keep_best = job.keep_best();
   return facts;
 }

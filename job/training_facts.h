@@ -4,6 +4,7 @@
 #define EBB_JOB_TRAINING_FACTS_H_
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -14,10 +15,16 @@ enum class OnDivergence { kWarn, kPause, kRollBack };
 
 // A job ends when so many evaluations in a row had no better figure.
 struct StopRule {
-  std::string figure;  // As in `expect`.
+  std::string figure;  // As in `expect`, or of a program's own.
+  // kEndlessPatience: it ends by `reach` only.
   int64_t patience = 1;
   double min_delta = 0;  // Better by no more than this does not count.
+  // nullopt: as the name of the figure says.
+  std::optional<bool> larger_is_better = std::nullopt;
+  // It ends when the figure is as good as this, too.
+  std::optional<double> reach = std::nullopt;
 };
+inline constexpr int64_t kEndlessPatience = std::numeric_limits<int64_t>::max();
 
 struct TrainingFacts {
   // The training loss is half a mean squared error, in the labels' units.
