@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "bench/algorithm_cases.h"
 #include "bench/algorithm_figures.h"
@@ -26,6 +25,7 @@
 #include "bench/workers_images.h"
 #include "bench/workers_page.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "tools/command/command.h"
 #include "tools/ebb/run/local_run.h"
 #include "tools/files/files.h"
@@ -96,7 +96,7 @@ class AlgorithmsBench {
  private:
   void ShowProgress(const std::string& text) const {
     ShowBenchProgress(
-        absl::StrCat(text, "; ", DurationText(absl::Now() - begun_)));
+        absl::StrCat(text, "; ", DurationText(SteadyNow() - begun_)));
   }
 
   absl::Status RunAlgorithms() {
@@ -317,7 +317,7 @@ class AlgorithmsBench {
   const BenchAlgorithmsFlags& flags_;
   const KeptRuns kept_;
   WorkersBench workers_;
-  const absl::Time begun_ = absl::Now();
+  const absl::Time begun_ = SteadyNow();
   std::vector<std::string> dense_data_, sparse_data_;
   std::vector<AlgorithmFigures> all_;
 };

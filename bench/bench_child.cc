@@ -12,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "common/program/ignored_signals.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "tools/files/files.h"
 
 namespace ebb::tools {
@@ -23,8 +24,8 @@ constexpr absl::Duration kTick = absl::Milliseconds(500);
 
 void End(absl::Duration grace, ChildProcess* child) {
   child->Signal(IsIgnored(SIGINT) ? SIGTERM : SIGINT);
-  const absl::Time limit = absl::Now() + grace;
-  while (!child->Poll() && absl::Now() < limit) absl::SleepFor(kLook);
+  const absl::Time limit = SteadyNow() + grace;
+  while (!child->Poll() && SteadyNow() < limit) absl::SleepFor(kLook);
   // It has a group of its own; where it is gone, so may be the group.
   if (!child->Poll()) kill(-child->pid(), SIGKILL);
 }
@@ -34,14 +35,14 @@ void End(absl::Duration grace, ChildProcess* child) {
 absl::StatusOr<ProcessEnd> RunChild(const ChildRunOptions& options) {
   EBB_ASSIGN_OR_RETURN(ChildProcess child,
                        ChildProcess::Start(options.process));
-  const absl::Time begun = absl::Now();
+  const absl::Time begun = SteadyNow();
   absl::Time ticked = begun;
   while (!child.Poll()) {
     if (options.stop != nullptr && options.stop()) {
       End(options.grace, &child);
       return absl::CancelledError("it was stopped");
     }
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     if (now - begun > options.limit) {
       End(options.grace, &child);
       return absl::FailedPreconditionError(absl::StrCat(

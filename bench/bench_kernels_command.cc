@@ -3,11 +3,11 @@
 #include <memory>
 #include <string>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "bench/bench_machine.h"
 #include "bench/kernels_bench.h"
 #include "bench/paired.h"
+#include "common/steady_time.h"
 #include "tools/command/command.h"
 #include "tools/files/files.h"
 
@@ -26,11 +26,11 @@ int BenchKernels(const KernelsFlags& flags) {
     if (!writable.ok()) return Report(writable);
   }
   Json json = WhereItRanJson();
-  const absl::Time begun = absl::Now();
+  const absl::Time begun = SteadyNow();
   const auto report = bench::MeasureKernels(flags.options);
   if (!report.ok()) return Report(report.status());
   bench::PrintKernelsReport(*report, std::cout);
-  json["seconds"] = absl::ToDoubleSeconds(absl::Now() - begun);
+  json["seconds"] = absl::ToDoubleSeconds(SteadyNow() - begun);
   bench::AddKernels(*report, &json);
   if (!flags.json.empty()) {
     const absl::Status written = WriteFile(flags.json, json.ToString());

@@ -15,7 +15,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "bench/bench_child.h"
 #include "bench/bench_figures.h"
@@ -25,6 +24,7 @@
 #include "bench/performance_page.h"
 #include "bench/quick_look.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "tools/command/command.h"
 #include "tools/files/files.h"
 #include "tools/process/signals.h"
@@ -205,7 +205,7 @@ class BenchReport {
       if (!writable.ok()) return Report(writable);
     }
     std::cerr << WhereItRan() << std::endl;
-    const absl::Time begun = absl::Now();
+    const absl::Time begun = SteadyNow();
     const std::vector<Step> steps = Steps(flags_);
     for (size_t i = 0; i < steps.size(); ++i) {
       place_ = absl::StrCat(i + 1, " of ", steps.size(), ", ", steps[i].name);
@@ -216,14 +216,14 @@ class BenchReport {
                 << std::endl;
       failed_ = true;
     }
-    if (flags_.quick) return Look(absl::Now() - begun);
+    if (flags_.quick) return Look(SteadyNow() - begun);
     const absl::Status written = Write();
     if (!written.ok()) return Report(written);
     const RowCount count = CountRows(sections_);
     std::cout << absl::StrFormat(
         "%d of %d rows hold, %s not measured; %s\nwritten: %s\n", count.hold,
         count.required, Count(count.benches_skipped, "benchmark"),
-        DurationText(absl::Now() - begun), flags_.page);
+        DurationText(SteadyNow() - begun), flags_.page);
     return count.hold == count.required && !failed_ ? kExitGood : kExitFailed;
   }
 
@@ -297,12 +297,12 @@ class BenchReport {
     std::error_code ignored;
     std::filesystem::remove(file, ignored);
     std::filesystem::remove(run.process.log, ignored);
-    const absl::Time begun = absl::Now();
+    const absl::Time begun = SteadyNow();
     run.stop = [this] { return signals_.Wait({}).interrupts > 0; };
     run.tick = [&] {
       if (isatty(STDERR_FILENO) == 0) return;
       ShowBenchProgress(absl::StrCat(place_, ", ",
-                                     DurationText(absl::Now() - begun), ": ",
+                                     DurationText(SteadyNow() - begun), ": ",
                                      LastLine(run.process.log)));
     };
     ShowBenchProgress(absl::StrCat(place_, ": ", CommandOf(step)));

@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "bench/bench_job.h"
 #include "bench/bench_machine.h"
+#include "common/steady_time.h"
 #include "tools/files/files.h"
 #include "tools/process/most_processes.h"
 #include "tools/process/signals.h"
@@ -108,12 +108,12 @@ int RunInScratchFolder(const std::string& parent, const std::string& json,
   }
   std::cerr << WhereItRan() << std::endl;
   Json figures = WhereItRanJson();
-  const absl::Time begun = absl::Now();
+  const absl::Time begun = SteadyNow();
   const absl::StatusOr<BenchResult> result = measure(
       folder, [&signals] { return signals->Wait({}).interrupts > 0; },
       &figures);
   ShowBenchProgress("");
-  figures["seconds"] = absl::ToDoubleSeconds(absl::Now() - begun);
+  figures["seconds"] = absl::ToDoubleSeconds(SteadyNow() - begun);
   std::error_code ignored;
   std::filesystem::remove_all(folder, ignored);
   if (absl::IsCancelled(result.status())) return kExitInterrupted;

@@ -10,7 +10,6 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "bench/bench_job.h"
 #include "bench/bench_machine.h"
@@ -19,6 +18,7 @@
 #include "bench/rows.h"
 #include "bench/scaling_bench.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "tools/command/command.h"
 #include "tools/ebb/run/local_run.h"
 #include "tools/files/files.h"
@@ -154,7 +154,7 @@ int BenchScaling(const BenchScalingFlags& flags) {
     if (!writable.ok()) return Report(writable);
   }
   std::cerr << WhereItRan() << std::endl;
-  const absl::Time begun = absl::Now();
+  const absl::Time begun = SteadyNow();
   std::vector<Point> points;
   for (const int servers : flags.servers) {
     for (const int workers : flags.workers) {
@@ -173,7 +173,7 @@ int BenchScaling(const BenchScalingFlags& flags) {
   std::cout << Text(flags, points, rows);
   if (flags.json.empty()) return kExitGood;
   const Json json =
-      ToJson(flags, points, rows, absl::ToDoubleSeconds(absl::Now() - begun));
+      ToJson(flags, points, rows, absl::ToDoubleSeconds(SteadyNow() - begun));
   const absl::Status written = WriteFile(flags.json, json.ToString());
   if (!written.ok()) return Report(written);
   return kExitGood;

@@ -10,10 +10,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "bench/rows.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "models/config.h"
 #include "models/model.h"
 #include "models/registry.h"
@@ -108,10 +108,10 @@ class Clock {
   absl::StatusOr<double> Seconds(int64_t times,
                                  const std::function<void()>& run) {
     EBB_RETURN_IF_ERROR(Wait());
-    const absl::Time start = absl::Now();
+    const absl::Time start = SteadyNow();
     for (int64_t i = 0; i < times; ++i) run();
     EBB_RETURN_IF_ERROR(Wait());
-    return absl::ToDoubleSeconds(absl::Now() - start);
+    return absl::ToDoubleSeconds(SteadyNow() - start);
   }
 
  private:

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 
 namespace ebb::bench {
 
@@ -37,7 +37,7 @@ MoveLoop::MoveLoop(rpc::Transport* transport, MoveIn order,
       }) {}
 
 absl::StatusOr<MoveSample> MoveLoop::Run() {
-  const absl::Time begun = absl::Now();
+  const absl::Time begun = SteadyNow();
   MutexLock lock(&mu_);
   // To a term of its own, as every move.
   order_.term = Term(order_.term.value() + 1);
@@ -48,14 +48,14 @@ absl::StatusOr<MoveSample> MoveLoop::Run() {
   // Each request has a deadline.
   while (!done_ && status_.ok()) changed_.Wait(&mu_);
   EBB_RETURN_IF_ERROR(status_);
-  const absl::Time end = absl::Now();
+  const absl::Time end = SteadyNow();
   move_.reset();
   return MoveSample{absl::ToDoubleSeconds(end - begun),
                     absl::ToDoubleSeconds(end - blocks_begun_)};
 }
 
 void MoveLoop::AskLocked() {
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   while (auto task = move_->Next(now)) {
     if (task->request.freeze) {
       // The source goes on serving.
@@ -73,7 +73,7 @@ void MoveLoop::OnFetched(const FetchRequest& request,
   MutexLock lock(&mu_);
   if (!move_.has_value()) return;
   status_ = fetched.ok()
-                ? move_->OnFetched(request, std::move(fetched), absl::Now())
+                ? move_->OnFetched(request, std::move(fetched), SteadyNow())
                 : fetched.status();
   if (status_.ok()) return AskLocked();
   changed_.SignalAll();

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/steady_time.h"
 #include "rpc/admin.h"
 
 namespace ebb::tools {
@@ -79,7 +80,7 @@ void MovesBench::Scale(const v1::JobStatus& job, LocalCluster* cluster,
                        RunReport* report) {
   on_fewer_ = !on_fewer_;
   moved_when_scaled_ = job.moved();
-  last_change_ = absl::Now();
+  last_change_ = SteadyNow();
   v1::ScaleJobRequest request;
   request.set_job(job.summary().job());
   request.set_servers(on_fewer_ ? servers_ - 1 : 0);

@@ -7,9 +7,9 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "protocol/marks.h"
 #include "tools/files/files.h"
 #include "tools/process/tls_process.h"
@@ -80,10 +80,10 @@ absl::Status OneServer::Restart() {
     process_.emplace(std::move(process));
     return absl::OkStatus();
   }));
-  const absl::Time deadline = absl::Now() + kLimit;
+  const absl::Time deadline = SteadyNow() + kLimit;
   MutexLock lock(&mu_);
-  while (link_ == nullptr && absl::Now() < deadline) {
-    changed_.WaitFor(&mu_, deadline - absl::Now());
+  while (link_ == nullptr && SteadyNow() < deadline) {
+    changed_.WaitFor(&mu_, deadline - SteadyNow());
   }
   if (link_ == nullptr) return Late("does not register");
   return absl::OkStatus();
@@ -146,15 +146,15 @@ void OneServer::AskToStore(const JobRecord& record) {
 }
 
 absl::Status OneServer::AwaitStored(const JobRecord& record, int64_t examples) {
-  const absl::Time deadline = absl::Now() + kLimit;
+  const absl::Time deadline = SteadyNow() + kLimit;
   MutexLock lock(&mu_);
   const auto stored = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return std::ranges::count_if(durable_[record.id], [&](const auto& one) {
       return one.second >= examples;
     });
   };
-  while (stored() < record.plan.partitions && absl::Now() < deadline) {
-    changed_.WaitFor(&mu_, deadline - absl::Now());
+  while (stored() < record.plan.partitions && SteadyNow() < deadline) {
+    changed_.WaitFor(&mu_, deadline - SteadyNow());
   }
   if (stored() == record.plan.partitions) return absl::OkStatus();
   return Late(absl::StrCat("has stored ", stored(), " of ",
@@ -164,7 +164,7 @@ absl::Status OneServer::AwaitStored(const JobRecord& record, int64_t examples) {
 absl::StatusOr<Placement> OneServer::Serve(const JobRecordPtr& record) {
   Placement placement = {.job = record->id, .generation = kGeneration};
   Grant grant = {.record = record, .generation = kGeneration};
-  const absl::Time deadline = absl::Now() + kLimit;
+  const absl::Time deadline = SteadyNow() + kLimit;
   MutexLock lock(&mu_);
   if (link_ == nullptr) return Late("has no session any more");
   grant.server = server_.server;
@@ -183,8 +183,8 @@ absl::StatusOr<Placement> OneServer::Serve(const JobRecordPtr& record) {
   link_->Send(std::move(grant));
   const auto& served = served_[record->id];
   while (served.size() < placement.partitions.size() &&
-         absl::Now() < deadline) {
-    changed_.WaitFor(&mu_, deadline - absl::Now());
+         SteadyNow() < deadline) {
+    changed_.WaitFor(&mu_, deadline - SteadyNow());
   }
   if (served.size() == placement.partitions.size()) return placement;
   return Late(absl::StrCat("serves ", served.size(), " of ",

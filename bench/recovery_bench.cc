@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/steady_time.h"
 #include "tools/text/daemon_names.h"
 
 namespace ebb::tools {
@@ -149,7 +150,7 @@ void RecoveryBench::Strike(const RunMoment& moment, LocalCluster* cluster,
   pid_ = cluster->Pid(daemon_);
   exited_.reset();
   noted_ = false;
-  struck_ = absl::Now();
+  struck_ = SteadyNow();
   const bool done = loss == Loss::kWorkerStopped ? cluster->Freeze(daemon_)
                     : loss == Loss::kWorkerLeaves
                         ? cluster->Terminate(daemon_, kGrace)

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "common/steady_time.h"
 
 namespace ebb::tools {
 
@@ -33,7 +34,7 @@ ScalingPoint::Ticks ScalingPoint::ReadTicks() {
 absl::Status ScalingPoint::Prepare(const v1::Job& job,
                                    LocalClusterOptions* cluster) {
   cluster->batch_time = options_.batch_time;
-  until_ = absl::Now() + kScalingPatience;
+  until_ = SteadyNow() + kScalingPatience;
   return absl::OkStatus();
 }
 

@@ -5,10 +5,10 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/program/daemon.h"
 #include "common/shm/shared_heap.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "protocol/ledger.h"
 
 namespace ebb::bench {
@@ -135,7 +135,7 @@ void TransferLoop::SendPushesLocked(ClientActions* out) {
     pusher_.Send(order, &held_, &routes_);
     begun_ = Clock::now();
   }
-  pusher_.Pump(routes_, absl::Now(), out);
+  pusher_.Pump(routes_, SteadyNow(), out);
 }
 
 void TransferLoop::Do(client::SendPush action) {
@@ -268,7 +268,7 @@ void TransferLoop::TellPulled() {
 
 void TransferLoop::AskLocked(client::Puller* puller, ClientActions* out) {
   const size_t before = out->size();
-  puller->Pump(&routes_, stamp_, options_, absl::Now(), &next_request_, out);
+  puller->Pump(&routes_, stamp_, options_, SteadyNow(), &next_request_, out);
   for (size_t i = before; i < out->size(); ++i) {
     const auto& sent = std::get<client::SendPull>((*out)[i]);
     puller_of_request_.try_emplace(sent.id.request, puller);

@@ -7,6 +7,7 @@
 #include "client/batch_work.h"
 #include "client/local_mathematics.h"
 #include "common/example_hash.h"
+#include "common/steady_time.h"
 #include "rpc/call_failure.h"
 
 namespace ebb::client {
@@ -120,8 +121,8 @@ void ClientShell::Complain(const std::string& address,
   }
   {
     MutexLock lock(&mu_);
-    if (stopped_ || Now() < next_complaint_) return;
-    next_complaint_ = Now() + kComplaintInterval;
+    if (stopped_ || SteadyNow() < next_complaint_) return;
+    next_complaint_ = SteadyNow() + kComplaintInterval;
   }
   Log(absl::StrCat("server=", address, " refused a call: ", status.message()));
 }
@@ -133,7 +134,7 @@ void ClientShell::Step(Handle handle) {
   MutexLock lock(&mu_);
   if (stopped_) return;
   ClientActions actions;
-  handle(&core_, Now(), &actions);
+  handle(&core_, SteadyNow(), &actions);
   QueueLocked(std::move(actions));
   outbox_.CarryOut(&mu_, std::identity(),
                    [this](std::vector<Outgoing>& batch) { CarryOut(&batch); });
@@ -248,14 +249,14 @@ std::shared_ptr<rpc::PsChannel> ClientShell::ChannelTo(
     MutexLock lock(&mu_);
     const auto it = channels_.find(address);
     if (it != channels_.end()) {
-      it->second.used = Now();
+      it->second.used = SteadyNow();
       return it->second.channel;
     }
   }
   std::shared_ptr<rpc::PsChannel> channel = transport_->ConnectPs(address);
   MutexLock lock(&mu_);
-  channels_[address] = {channel, Now()};
-  if (channels_.size() > options_.most_channels) next_sweep_ = Now();
+  channels_[address] = {channel, SteadyNow()};
+  if (channels_.size() > options_.most_channels) next_sweep_ = SteadyNow();
   return channel;
 }
 
@@ -266,7 +267,7 @@ void ClientShell::Connect() {
   {
     MutexLock lock(&mu_);
     connection = std::make_shared<Connection>(this, ++connections_);
-    connected_at_ = Now();
+    connected_at_ = SteadyNow();
   }
   connection->Open();
   Step([&](TrainingCore* core, absl::Time now, ClientActions* out) {
@@ -342,13 +343,13 @@ void ClientShell::BeginDrain() {
 }
 
 bool ClientShell::Drain(absl::Duration limit) {
-  const absl::Time deadline = Now() + std::min(limit, kLongestDrain);
+  const absl::Time deadline = SteadyNow() + std::min(limit, kLongestDrain);
   BeginDrain();
   std::shared_ptr<Connection> connection;
   {
     MutexLock lock(&mu_);
     while (!core_.Drained() || !outbox_.idle()) {
-      const absl::Duration left = deadline - Now();
+      const absl::Duration left = deadline - SteadyNow();
       if (left <= absl::ZeroDuration()) return false;
       settled_.WaitFor(&mu_, left);
     }
@@ -358,9 +359,9 @@ bool ClientShell::Drain(absl::Duration limit) {
   if (connection == nullptr) return true;
   connection->session().Close();
   MutexLock lock(&mu_);
-  const absl::Time goodbye = std::min(deadline, Now() + kGoodbye);
-  while (connection_ != nullptr && Now() < goodbye) {
-    settled_.WaitFor(&mu_, goodbye - Now());
+  const absl::Time goodbye = std::min(deadline, SteadyNow() + kGoodbye);
+  while (connection_ != nullptr && SteadyNow() < goodbye) {
+    settled_.WaitFor(&mu_, goodbye - SteadyNow());
   }
   return true;
 }
@@ -373,9 +374,9 @@ std::vector<LeasedItems::Run> ClientShell::Ahead(JobId job, size_t most) const {
 ClientShell::Status ClientShell::status() const {
   MutexLock lock(&mu_);
   const bool connected = connection_ != nullptr;
-  const bool ready =
-      connected && !leaving_ &&
-      (heard_ == connection_->number() || Now() - connected_at_ > kAccepted);
+  const bool ready = connected && !leaving_ &&
+                     (heard_ == connection_->number() ||
+                      SteadyNow() - connected_at_ > kAccepted);
   return {connected,
           ready,
           computing_,
@@ -384,7 +385,7 @@ ClientShell::Status ClientShell::status() const {
           core_.local_steps(),
           core_.cached_rows(),
           core_.failed_calls(),
-          core_.UnreachedServers(Now())};
+          core_.UnreachedServers(SteadyNow())};
 }
 
 ComputeResult ClientShell::ComputeBatch(const ComputeTask& task) {
@@ -490,7 +491,7 @@ void ClientShell::KeepTime() {
     {
       MutexLock lock(&mu_);
       if (stopped_) return;
-      const absl::Time now = Now();
+      const absl::Time now = SteadyNow();
       const bool wants_connection = connection_ == nullptr && !leaving_;
       connect = wants_connection && reconnect_at_ <= now;
       tick = next_tick_ <= now;

@@ -44,7 +44,6 @@
 #include "common/mutex.h"
 #include "common/outbox.h"
 #include "common/rare_telling.h"
-#include "common/steady_time.h"
 #include "rpc/transport.h"
 
 namespace ebb::client {
@@ -151,7 +150,6 @@ class ClientShell {
   void Connect();
   void SweepChannelsLocked(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Duration PauseLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::Time Now() const { return time_.Now(); }
   void Log(absl::string_view text);
   // A call failed in a way that trying again will not mend.
   void Complain(const std::string& address, const absl::Status& status);
@@ -160,7 +158,6 @@ class ClientShell {
   const ClientShellOptions options_;
   rpc::Transport* const transport_;  // Not owned.
   JobComputer* const computer_;      // Not owned.
-  const SteadyTime time_;
   // Used by the computing thread only.
   LocalTraining local_training_;
   TrainedGradient trained_gradient_;

@@ -1,4 +1,9 @@
-// The time by which a daemon decides.
+// The time by which a process decides and waits.
+//
+//   const absl::Time until = SteadyNow() + absl::Seconds(1);
+//   while (!done_ && SteadyNow() < until) {
+//     changed_.WaitFor(&mu_, until - SteadyNow());
+//   }
 #ifndef EBB_COMMON_STEADY_TIME_H_
 #define EBB_COMMON_STEADY_TIME_H_
 
@@ -9,20 +14,16 @@
 
 namespace ebb {
 
-// The wall clock as of the object's making, going on steadily from there: a
-// clock that is set back or forth while a daemon runs ends no lease and stops
-// no timer. Thread-safe.
-class SteadyTime {
- public:
-  absl::Time Now() const {
-    return wall_ + absl::FromChrono(std::chrono::steady_clock::now() - steady_);
-  }
-
- private:
-  const absl::Time wall_ = absl::Now();
-  const std::chrono::steady_clock::time_point steady_ =
-      std::chrono::steady_clock::now();
-};
+// The wall clock as of the first call, going on steadily from there: a clock
+// that is set back or forth while a process runs ends no lease, and makes no
+// wait shorter or longer. Thread-safe. Use absl::Now() only for what people
+// read and what other processes compare; lint_clocks knows these places.
+inline absl::Time SteadyNow() {
+  using Steady = std::chrono::steady_clock;
+  static const absl::Time wall = absl::Now();
+  static const Steady::time_point steady = Steady::now();
+  return wall + absl::FromChrono(Steady::now() - steady);
+}
 
 }  // namespace ebb
 

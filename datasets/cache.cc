@@ -19,6 +19,7 @@
 #include "absl/time/clock.h"
 #include "common/mutex.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "datasets/internal/files.h"
 #include "glog/logging.h"
 
@@ -184,7 +185,7 @@ absl::Status Cache::Reserve(const std::string& path, int64_t bytes) {
         options_.folder, " of ", Megabytes(options_.max_bytes),
         "; raise --data-cache-bytes"));
   }
-  const absl::Time until = absl::Now() + options_.patience;
+  const absl::Time until = SteadyNow() + options_.patience;
   Mutex mu;
   CondVar nobody_signals;
   MutexLock wait(&mu);
@@ -203,7 +204,7 @@ absl::Status Cache::Reserve(const std::string& path, int64_t bytes) {
         return absl::OkStatus();
       }
     }
-    if (absl::Now() >= until) {
+    if (SteadyNow() >= until) {
       return absl::ResourceExhaustedError(absl::StrCat(
           "there is no room for ", Megabytes(bytes), " in the cache ",
           options_.folder, " of ", Megabytes(options_.max_bytes),
@@ -307,7 +308,7 @@ absl::StatusOr<CachedFile> Cache::OpenOnce(const DataUri& uri) {
   const std::string path =
       absl::StrCat(options_.folder, "/", ContentOf(wanted));
   const int64_t patience_ms = Milliseconds(options_.patience);
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   size_t fetched = 0;
   // Each turn finds the file whole, fetches, or has lost it to another process
   // that made room. The patience is for the last case alone, however long
@@ -316,7 +317,7 @@ absl::StatusOr<CachedFile> Cache::OpenOnce(const DataUri& uri) {
   while (true) {
     auto fd = internal::Open(path, O_RDWR);
     if (absl::IsNotFound(fd.status())) {
-      if (absl::Now() > until) {
+      if (SteadyNow() > until) {
         return absl::ResourceExhaustedError(absl::StrCat(
             "the cache ", options_.folder, " of ",
             Megabytes(options_.max_bytes),
@@ -324,7 +325,7 @@ absl::StatusOr<CachedFile> Cache::OpenOnce(const DataUri& uri) {
             "raise --data-cache-bytes"));
       }
       EBB_RETURN_IF_ERROR(Reserve(path, wanted.bytes));
-      until = std::min(until, absl::Now() + options_.patience);
+      until = std::min(until, SteadyNow() + options_.patience);
       continue;
     }
     if (!fd.ok()) return fd.status();
@@ -343,7 +344,7 @@ absl::StatusOr<CachedFile> Cache::OpenOnce(const DataUri& uri) {
         LOG(INFO) << "data_set=" << uri.set << " file=" << uri.path
                   << " id=" << manifest.id() << " fetched_chunks=" << fetched
                   << " of_chunks=" << wanted.chunks.size()
-                  << " seconds=" << absl::ToDoubleSeconds(absl::Now() - start);
+                  << " seconds=" << absl::ToDoubleSeconds(SteadyNow() - start);
       }
       return CachedFile{path, *std::move(fd)};
     }

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "datasets/internal/files.h"
 #include "glog/logging.h"
 
@@ -229,11 +230,11 @@ std::string SetStore::LockFile() const {
 
 absl::StatusOr<Fd> SetStore::LockAll() const {
   const std::string path = LockFile();
-  const absl::Time until = absl::Now() + options_.lock_patience;
+  const absl::Time until = SteadyNow() + options_.lock_patience;
   for (;;) {
     EBB_ASSIGN_OR_RETURN(Fd fd, internal::Open(path, O_RDWR | O_CREAT));
     const int64_t left_ms = absl::ToInt64Milliseconds(
-        std::max(until - absl::Now(), absl::ZeroDuration()));
+        std::max(until - SteadyNow(), absl::ZeroDuration()));
     if (!internal::LockFile(fd.get(), path, /*shared=*/false, left_ms).ok()) {
       return absl::UnavailableError(
           absl::StrCat(options_.folder,

@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "common/status_macros.h"
 #include "ebb/v1/parameter_server.grpc.pb.h"
 #include "ebb/v1/scheduler.grpc.pb.h"
@@ -13,6 +12,7 @@
 #include "rpc/admin_rpcs.h"
 #include "rpc/grpc_status.h"
 #include "rpc/internal/grpc_setup.h"
+#include "rpc/internal/grpc_time.h"
 #include "rpc/internal/guard.h"
 #include "rpc/internal/token_messages.h"
 #include "rpc/security.h"
@@ -35,11 +35,6 @@ struct Way {
   const std::unique_ptr<typename Service::Stub> stub;
 };
 
-void SetDeadline(absl::Duration deadline, grpc::ClientContext* context) {
-  if (deadline == absl::InfiniteDuration()) return;
-  context->set_deadline(absl::ToChronoTime(absl::Now() + deadline));
-}
-
 // The token of the request's job, if there is one.
 void ShowToken(const Security* security, JobId job,
                grpc::ClientContext* context) {
@@ -53,7 +48,7 @@ template <typename Response, typename Service, typename Request,
 absl::StatusOr<Response> Call(const Way<Service>& way, Method method,
                               const Request& request, absl::Duration deadline) {
   grpc::ClientContext context;
-  SetDeadline(deadline, &context);
+  context.set_deadline(internal::DeadlineIn(deadline));
   ShowToken(way.security.get(), internal::JobOf(request), &context);
   Response response;
   const grpc::Status status =
@@ -116,7 +111,7 @@ absl::Status PsAdminClient::ReadVersion(const v1::ReadVersionRequest& request,
                                         absl::Duration deadline,
                                         const Receive& receive) {
   grpc::ClientContext context;
-  SetDeadline(deadline, &context);
+  context.set_deadline(internal::DeadlineIn(deadline));
   ShowToken(impl_->way.security.get(), internal::JobOf(request), &context);
   const auto reader = impl_->way.stub->ReadVersion(&context, request);
   absl::Status refused;

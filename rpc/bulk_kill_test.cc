@@ -16,8 +16,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "common/mutex.h"
+#include "common/steady_time.h"
 #include "rpc/internal/bulk_host.h"
 #include "rpc/internal/bulk_session.h"
 #include "rpc/internal/traffic.h"
@@ -119,7 +119,7 @@ constexpr size_t kOfferBytes = sizeof(int) + kOfferTokenBytes;
       --under_way;
       changed.SignalAll();
     };
-    if (!(*opened)->Push(&push, absl::Now() + kLong, &done)) _exit(1);
+    if (!(*opened)->Push(&push, SteadyNow() + kLong, &done)) _exit(1);
   }
 }
 
@@ -166,10 +166,10 @@ TEST(BulkKillTest, NothingIsJudgedOfAPushWhoseWorkerWasKilled) {
   Board* const board = new (memory) Board;
   Server server(board);
   std::mt19937 random(1);
-  const absl::Time end = absl::Now() + kAtMost;
+  const absl::Time end = SteadyNow() + kAtMost;
   int kills = 0;
   std::vector<pid_t> alive;
-  for (; kills < kKills && absl::Now() < end; ++kills) {
+  for (; kills < kKills && SteadyNow() < end; ++kills) {
     while (alive.size() < 2) {
       const BulkOffer offer = server.Offer();
       const pid_t pid = fork();
@@ -188,8 +188,8 @@ TEST(BulkKillTest, NothingIsJudgedOfAPushWhoseWorkerWasKilled) {
     kill(pid, SIGKILL);
     waitpid(pid, nullptr, 0);
   }
-  const absl::Time later = absl::Now() + kLong;
-  while (board->taken_bytes != 0 && absl::Now() < later) usleep(1000);
+  const absl::Time later = SteadyNow() + kLong;
+  while (board->taken_bytes != 0 && SteadyNow() < later) usleep(1000);
   EXPECT_EQ(board->taken_bytes, 0);
   EXPECT_EQ(board->torn, 0);
   EXPECT_GT(board->pushes, kills);

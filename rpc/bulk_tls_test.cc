@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/steady_time.h"
 #include "common/testing/test_folder.h"
 #include "common/tls/issue.h"
 #include "gmock/gmock.h"
@@ -183,11 +184,11 @@ TEST_F(BulkTlsTest, AServerOnlyFetchesAndAWorkerDoesNot) {
     PsChannel::PushDone push_done = pushed.Done();
     PsChannel::PullDone pull_done = pulled.Done();
     PsChannel::FetchDone fetch_done = fetched.Done();
-    ASSERT_TRUE((*session)->Push(&push, absl::Now() + kLong, &push_done));
-    ASSERT_TRUE((*session)->Pull(MakePull(1), absl::Now() + kLong, &pull_done));
+    ASSERT_TRUE((*session)->Push(&push, SteadyNow() + kLong, &push_done));
+    ASSERT_TRUE((*session)->Pull(MakePull(1), SteadyNow() + kLong, &pull_done));
     ASSERT_TRUE((*session)->Clock({JobId(1), Generation(2), {SessionId(3)}}));
     ASSERT_TRUE(
-        (*session)->Fetch(MakeFetch(1), absl::Now() + kLong, &fetch_done));
+        (*session)->Fetch(MakeFetch(1), SteadyNow() + kLong, &fetch_done));
 
     const bool works = role == Role::kWorker;
     const auto allowed = absl::StatusCode::kOk;
@@ -235,7 +236,7 @@ TEST_F(BulkTlsTest, AnExpiredServerIsRefusedWithTheReason) {
 
 // A silent one, one that goes on in the midst, and many.
 TEST_F(BulkTlsTest, AHandshakeThatDoesNotGoOnIsGivenUp) {
-  const absl::Time begin = absl::Now();
+  const absl::Time begin = SteadyNow();
   std::vector<std::unique_ptr<internal::BulkSocket>> slow;
   for (int i = 0; i < 70; ++i) {
     slow.push_back(internal::MakePlainSocket(
@@ -252,7 +253,7 @@ TEST_F(BulkTlsTest, AHandshakeThatDoesNotGoOnIsGivenUp) {
     EXPECT_FALSE(
         internal::ReceiveAll(one.get(), &byte, 1, begin + kLong, -1).ok());
   }
-  EXPECT_LT(absl::Now() - begin, kLong);
+  EXPECT_LT(SteadyNow() - begin, kLong);
   EXPECT_TRUE(Open(certificates_.Of(Role::kWorker)).ok());
 }
 
@@ -289,7 +290,7 @@ class TlsSocketTest : public testing::Test {
     const Fd listening = *internal::ListenTcp(kBulkTestHost, &port);
     Fd ours = *internal::ConnectTcp(kBulkTestHost, port, kLong, -1);
     ASSERT_TRUE(
-        internal::AwaitTcp(listening.get(), false, absl::Now() + kLong, -1));
+        internal::AwaitTcp(listening.get(), false, SteadyNow() + kLong, -1));
     Fd theirs = internal::AcceptTcp(listening.get());
     worker_ =
         *TlsSocket::Make(std::move(ours), *Shared().Of(Role::kWorker)->Get(),
@@ -298,9 +299,9 @@ class TlsSocketTest : public testing::Test {
         *TlsSocket::Make(std::move(theirs), *Shared().Of(Role::kServer)->Get(),
                          TlsSocket::Side::kServer, kKeyBytes);
     std::thread shaking([&] {
-      EXPECT_TRUE(server_->FinishHandshake(absl::Now() + kLong, -1).ok());
+      EXPECT_TRUE(server_->FinishHandshake(SteadyNow() + kLong, -1).ok());
     });
-    EXPECT_TRUE(worker_->FinishHandshake(absl::Now() + kLong, -1).ok());
+    EXPECT_TRUE(worker_->FinishHandshake(SteadyNow() + kLong, -1).ok());
     shaking.join();
   }
 
@@ -319,7 +320,7 @@ class TlsSocketTest : public testing::Test {
       at += *n;
       if (*n == 0 && to->Unsent()) {
         ASSERT_TRUE(
-            internal::AwaitTcp(to->fd(), true, absl::Now() + kLong, -1));
+            internal::AwaitTcp(to->fd(), true, SteadyNow() + kLong, -1));
       }
     }
   }
@@ -333,7 +334,7 @@ class TlsSocketTest : public testing::Test {
       at += *n;
       if (*n == 0) {
         ASSERT_TRUE(
-            internal::AwaitTcp(from->fd(), false, absl::Now() + kLong, -1));
+            internal::AwaitTcp(from->fd(), false, SteadyNow() + kLong, -1));
       }
     }
   }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "common/steady_time.h"
 #include "gtest/gtest.h"
 #include "rpc/internal/bulk_host.h"
 #include "rpc/internal/bulk_protocol.h"
@@ -80,7 +81,7 @@ class OddWorker {
     BulkHello hello;
     EXPECT_TRUE(internal::ReceiveAll(socket_.get(),
                                      reinterpret_cast<char*>(&hello),
-                                     sizeof(hello), absl::Now() + kLong, -1)
+                                     sizeof(hello), SteadyNow() + kLong, -1)
                     .ok());
   }
 
@@ -98,7 +99,7 @@ class OddWorker {
   // The server closes the connection.
   bool IsDropped(absl::Duration limit = kLong) {
     char byte = 0;
-    const absl::Time end = absl::Now() + limit;
+    const absl::Time end = SteadyNow() + limit;
     const iovec space = {&byte, 1};
     while (internal::AwaitTcp(socket_->fd(), /*write=*/false, end, -1)) {
       if (!socket_->Read({&space, 1}).ok()) return true;
@@ -107,7 +108,7 @@ class OddWorker {
   }
   bool Receive(BulkFrame* frame) {
     return internal::ReceiveAll(socket_.get(), reinterpret_cast<char*>(frame),
-                                sizeof(*frame), absl::Now() + kLong, -1)
+                                sizeof(*frame), SteadyNow() + kLong, -1)
         .ok();
   }
   void Reset() { socket_ = nullptr; }
@@ -208,7 +209,7 @@ TEST_F(BulkTest, OffersThatAreNotTakenAreBounded) {
 // Many that say nothing, or little, hold no other up for long.
 TEST_F(BulkTest, ASlowGreetingIsGivenUp) {
   Start();
-  const absl::Time begin = absl::Now();
+  const absl::Time begin = SteadyNow();
   std::vector<std::unique_ptr<OddWorker>> slow;
   for (int i = 0; i < 70; ++i) {
     slow.push_back(std::make_unique<OddWorker>(host_.get()));
@@ -219,19 +220,19 @@ TEST_F(BulkTest, ASlowGreetingIsGivenUp) {
   BulkFrame pong;
   EXPECT_TRUE(worker->Receive(&pong));
   for (const auto& one : slow) EXPECT_TRUE(one->IsDropped());
-  EXPECT_LT(absl::Now() - begin, kLong);
+  EXPECT_LT(SteadyNow() - begin, kLong);
 }
 
 // A byte now and then does not make more time.
 TEST_F(BulkTest, AGreetingByTheByteIsGivenUp) {
   Start();
-  const absl::Time begin = absl::Now();
+  const absl::Time begin = SteadyNow();
   OddWorker slow(host_.get());
   while (!slow.IsDropped(absl::Milliseconds(50))) {
     slow.Say("e");
-    ASSERT_LT(absl::Now() - begin, kLong);
+    ASSERT_LT(SteadyNow() - begin, kLong);
   }
-  EXPECT_LT(absl::Now() - begin, 25 * internal::kBulkPatience);
+  EXPECT_LT(SteadyNow() - begin, 25 * internal::kBulkPatience);
 }
 
 // Memory is taken as bytes come, and the room is free when the worker leaves.
@@ -319,7 +320,7 @@ TEST_F(BulkTest, AServerThatStopsInTheMidstOfPushesEndsEachCallOnce) {
           PsChannel::PushDone done = [&](const absl::StatusOr<PushReply>&) {
             ++ended;
           };
-          if (!session->Push(&push, absl::Now() + kLong, &done)) return;
+          if (!session->Push(&push, SteadyNow() + kLong, &done)) return;
           ++begun;
         }
       });
@@ -327,7 +328,7 @@ TEST_F(BulkTest, AServerThatStopsInTheMidstOfPushesEndsEachCallOnce) {
     EXPECT_TRUE(Soon([&] { return ended > round; }));
     traffic.Stop();
     host->Stop(round % 2 == 0 ? absl::InfinitePast()
-                              : absl::Now() + absl::Milliseconds(20));
+                              : SteadyNow() + absl::Milliseconds(20));
     for (std::thread& one : pushing) one.join();
     running.join();
     EXPECT_EQ(begun, ended);
@@ -426,8 +427,8 @@ TEST_F(BulkTest, AWorkerWhoseValuesComeSlowlyStays) {
   const std::string push =
       Encoded(MakePush(1, std::vector<float>(200'000, 1.0F)), 1);
   size_t said = 0;
-  const absl::Time end = absl::Now() + 4 * kSilence;
-  while (absl::Now() < end) {
+  const absl::Time end = SteadyNow() + 4 * kSilence;
+  while (SteadyNow() < end) {
     worker->Say(absl::string_view(push).substr(said++, 1));
     ASSERT_FALSE(worker->IsDropped(absl::Milliseconds(20))) << said;
   }
@@ -499,7 +500,7 @@ TEST_F(BulkTest, WhatAMoveTookGoesBackToTheSystem) {
       PsChannel::FetchDone done = [&](absl::StatusOr<FetchReply> reply) {
         replies.Add(reply.ok() ? *std::move(reply) : FetchReply());
       };
-      ASSERT_TRUE(session->Fetch(request, absl::Now() + kLong, &done));
+      ASSERT_TRUE(session->Fetch(request, SteadyNow() + kLong, &done));
     }
     for (const FetchReply& reply : replies.WaitFor(kAnswers)) {
       EXPECT_EQ(reply.values.size(), kAnswer);
@@ -554,7 +555,7 @@ TEST_F(BulkTest, SeveralStreamsComeUpOverASlowLink) {
                                 .source = SessionId(2),
                                 .term = Term(3),
                                 .new_term = Term(4)},
-                               absl::Now() + kLong, &done));
+                               SteadyNow() + kLong, &done));
     EXPECT_TRUE(replies.WaitFor(1).at(0).ok()) << replies.Now().at(0);
   }
   session->Stop();

@@ -8,12 +8,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/mutex.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "ebb/v1/data.grpc.pb.h"
 #include "rpc/grpc_status.h"
 #include "rpc/internal/grpc_setup.h"
+#include "rpc/internal/grpc_time.h"
 
 namespace ebb::rpc {
 
@@ -49,13 +50,13 @@ struct DataSetsClient::Impl {
                                                            Response*),
                     const Request& request, Response* response,
                     absl::Duration limit) const {
-    const absl::Time start = absl::Now();
+    const absl::Time start = SteadyNow();
     absl::Duration pause = kFirstPause;
     Mutex mu;
     CondVar nobody_signals;
     for (;;) {
       grpc::ClientContext context;
-      context.set_deadline(absl::ToChronoTime(absl::Now() + limit));
+      context.set_deadline(internal::DeadlineIn(limit));
       response->Clear();
       const absl::Status status =
           internal::NamePlainText(FromGrpcNotCancelled((stub.get()->*method)(
@@ -74,7 +75,7 @@ struct DataSetsClient::Impl {
           reached.load(std::memory_order_relaxed)
               ? options.patience
               : std::min(options.patience, options.first_patience);
-      if (absl::Now() + pause >= start + patience) return Explained(status);
+      if (SteadyNow() + pause >= start + patience) return Explained(status);
       MutexLock lock(&mu);
       nobody_signals.WaitFor(&mu, pause);
       pause = std::min(2 * pause, kLongestPause);

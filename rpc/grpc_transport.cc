@@ -13,8 +13,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "glog/logging.h"
 #include "rpc/internal/bulk_host.h"
 #include "rpc/internal/bulk_offer.h"
@@ -23,6 +23,7 @@
 #include "rpc/internal/grpc_data_service.h"
 #include "rpc/internal/grpc_listener.h"
 #include "rpc/internal/grpc_setup.h"
+#include "rpc/internal/grpc_time.h"
 #include "rpc/internal/key_lists.h"
 #include "rpc/internal/preferred_channel.h"
 #include "rpc/internal/shared_channel.h"
@@ -62,8 +63,8 @@ class GrpcListener : public Listener {
   ~GrpcListener() override {
     SetServing(false);
     service_->BeginShutdown();
-    const absl::Time until = absl::Now() + grace_;
-    server_->Shutdown(absl::ToChronoTime(until));
+    const absl::Time until = SteadyNow() + grace_;
+    server_->Shutdown(internal::DeadlineIn(grace_));
     if (beside_.shared != nullptr) beside_.shared->Stop(until);
     if (beside_.bulk != nullptr) beside_.bulk->Stop(until);
     service_->EndShutdown();

@@ -20,12 +20,13 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/fd.h"
 #include "common/mutex.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "rpc/grpc_status.h"
 #include "rpc/internal/grpc_setup.h"
+#include "rpc/internal/grpc_time.h"
 
 namespace ebb::rpc {
 
@@ -54,7 +55,7 @@ class GrpcHealthSocket final : public HealthSocket {
     }
     thread_.join();
     Set(false);
-    server_->Shutdown(absl::ToChronoTime(absl::Now()));
+    server_->Shutdown(internal::DeadlineIn(absl::ZeroDuration()));
   }
 
  private:
@@ -66,9 +67,9 @@ class GrpcHealthSocket final : public HealthSocket {
     while (true) {
       Set(ready_());
       MutexLock lock(&mu_);
-      const absl::Time until = absl::Now() + kLookEvery;
-      while (!stopping_ && absl::Now() < until) {
-        changed_.WaitFor(&mu_, until - absl::Now());
+      const absl::Time until = SteadyNow() + kLookEvery;
+      while (!stopping_ && SteadyNow() < until) {
+        changed_.WaitFor(&mu_, until - SteadyNow());
       }
       if (stopping_) return;
     }
@@ -154,7 +155,7 @@ absl::StatusOr<Health> AskHealth(const std::string& address,
   grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub(
       internal::MakeChannel(address, TransportOptions(), security, role));
   grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + limit));
+  context.set_deadline(internal::DeadlineIn(limit));
   grpc::ByteBuffer request(nullptr, 0), response;
   Mutex mu;
   CondVar changed;

@@ -24,10 +24,10 @@
 #include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "common/mutex.h"
 #include "common/shm/shared_heap.h"
 #include "common/shm/unix_socket.h"
+#include "common/steady_time.h"
 #include "rpc/internal/shared_host.h"
 #include "rpc/internal/shared_session.h"
 #include "rpc/internal/traffic.h"
@@ -203,7 +203,7 @@ class ChangingPs : public PsHandler {
       PsChannel::PushDone done = [&](const absl::StatusOr<PushReply>&) {
         end();
       };
-      begun = session.Push(&push, absl::Now() + kLong, &done);
+      begun = session.Push(&push, SteadyNow() + kLong, &done);
     } else {
       PullRequest pull;
       pull.job = JobId(1);
@@ -217,7 +217,7 @@ class ChangingPs : public PsHandler {
         }
         end();
       };
-      begun = session.Pull(pull, absl::Now() + kLong, &done);
+      begun = session.Pull(pull, SteadyNow() + kLong, &done);
     }
     if (!begun) end();
   }
@@ -322,10 +322,10 @@ TEST(SharedKillTest, NothingIsLeftOfKilledWorkers) {
   Board* const board = NewBoard();
   Server server(board);
   std::mt19937 random(1);
-  const absl::Time end = absl::Now() + AtMost();
+  const absl::Time end = SteadyNow() + AtMost();
   int kills = 0;
   std::vector<pid_t> alive;
-  for (; kills < Kills() && absl::Now() < end; ++kills) {
+  for (; kills < Kills() && SteadyNow() < end; ++kills) {
     while (alive.size() < 3) {
       alive.push_back(StartWorker(server.Offer(), random(), false));
     }
@@ -343,16 +343,16 @@ TEST(SharedKillTest, NothingIsLeftOfKilledWorkers) {
   }
 
   // The server hears of each end within kSharedLook.
-  const absl::Time later = absl::Now() + kLong;
-  while (board->pinned != 0 && absl::Now() < later) usleep(1000);
+  const absl::Time later = SteadyNow() + kLong;
+  while (board->pinned != 0 && SteadyNow() < later) usleep(1000);
   EXPECT_EQ(board->pinned, 0);
   EXPECT_EQ(board->torn_pushes, 0);
   EXPECT_GT(board->pushes, kills);
   // It serves others as before.
   const int64_t before = board->pushes;
   const pid_t last = StartWorker(server.Offer(), 1, false);
-  const absl::Time soon = absl::Now() + kLong;
-  while (board->pushes == before && absl::Now() < soon) usleep(1000);
+  const absl::Time soon = SteadyNow() + kLong;
+  while (board->pushes == before && SteadyNow() < soon) usleep(1000);
   EXPECT_GT(board->pushes, before);
   kill(last, SIGKILL);
   waitpid(last, nullptr, 0);
@@ -362,9 +362,9 @@ TEST(SharedKillTest, NothingIsLeftOfKilledWorkers) {
 TEST(SharedKillTest, WorkersOutliveAKilledServer) {
   Board* const board = NewBoard();
   std::mt19937 random(2);
-  const absl::Time end = absl::Now() + AtMost();
+  const absl::Time end = SteadyNow() + AtMost();
   int kills = 0;
-  for (; kills < (Kills() + 9) / 10 && absl::Now() < end; ++kills) {
+  for (; kills < (Kills() + 9) / 10 && SteadyNow() < end; ++kills) {
     Server server(board);
     std::vector<pid_t> workers;
     for (int i = 0; i < 2; ++i) {

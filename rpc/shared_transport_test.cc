@@ -13,12 +13,12 @@
 #include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "common/mutex.h"
 #include "common/shm/memory_file.h"
 #include "common/shm/ring.h"
 #include "common/shm/shared_heap.h"
 #include "common/shm/unix_socket.h"
+#include "common/steady_time.h"
 #include "gtest/gtest.h"
 #include "rpc/inprocess_transport.h"
 #include "rpc/internal/shared_channel.h"
@@ -96,7 +96,7 @@ class SharedListener : public Listener {
     hosts_->Set(network_->address(), nullptr);
     traffic_.Stop();
     network_.reset();
-    host_->Stop(absl::Now() + grace_);
+    host_->Stop(SteadyNow() + grace_);
   }
   void Listen(std::unique_ptr<Listener> network) {
     network_ = std::move(network);
@@ -211,9 +211,9 @@ std::vector<float> Floats(const Payload& payload) {
 // Waits for what other threads do soon.
 template <typename Condition>
 bool Soon(Condition condition) {
-  const absl::Time end = absl::Now() + kLong;
+  const absl::Time end = SteadyNow() + kLong;
   while (!condition()) {
-    if (absl::Now() > end) return false;
+    if (SteadyNow() > end) return false;
     std::this_thread::yield();
   }
   return true;
@@ -295,8 +295,8 @@ TEST_F(SharedTest, PullsAreOfFloatsWhateverIsAskedFor) {
 class SlowPs : public EchoPs {
  public:
   void Push(PushRequest request, PushDone done) override {
-    const absl::Time end = absl::Now() + absl::Milliseconds(1);
-    while (absl::Now() < end) std::this_thread::yield();
+    const absl::Time end = SteadyNow() + absl::Milliseconds(1);
+    while (SteadyNow() < end) std::this_thread::yield();
     EchoPs::Push(std::move(request), std::move(done));
   }
 };
@@ -310,13 +310,13 @@ TEST_F(SharedTest, WhoSleepsIsWokenForTheLastAnswer) {
   constexpr int kRounds = 100;
   int woken = 0;
   for (int i = 0; i < kRounds; ++i) {
-    const absl::Time begin = absl::Now();
+    const absl::Time begin = SteadyNow();
     std::vector<Answer<PushReply>> answers(3);
     for (auto& answer : answers) {
       channel->Push(MakePush(1, {2}), kLong, answer.Done());
     }
     for (auto& answer : answers) ASSERT_TRUE(answer.Wait().ok());
-    if (absl::Now() - begin < absl::Milliseconds(40)) ++woken;
+    if (SteadyNow() - begin < absl::Milliseconds(40)) ++woken;
   }
   // A busy machine makes many rounds long, and a sleeper that is not woken all.
   EXPECT_GT(woken, kRounds / 20);
@@ -328,18 +328,18 @@ TEST_F(SharedTest, WhoSleepsIsWokenForTheLastAnswer) {
 class SecondTakesLongPs : public EchoPs {
  public:
   void Pull(PullRequest request, PullDone done) override {
-    const absl::Time begin = absl::Now();
+    const absl::Time begin = SteadyNow();
     if (calls_++ % 2 == 0) {
       heard = false;
-      while (absl::Now() < begin + absl::Milliseconds(2)) {
+      while (SteadyNow() < begin + absl::Milliseconds(2)) {
         std::this_thread::yield();
       }
     } else {
-      while (!heard && absl::Now() < begin + absl::Seconds(1)) {
+      while (!heard && SteadyNow() < begin + absl::Seconds(1)) {
         std::this_thread::yield();
       }
       shortest = std::min(shortest.load(),
-                          absl::ToInt64Microseconds(absl::Now() - begin));
+                          absl::ToInt64Microseconds(SteadyNow() - begin));
     }
     EchoPs::Pull(std::move(request), std::move(done));
   }

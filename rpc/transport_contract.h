@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
+#include "common/steady_time.h"
 #include "gtest/gtest.h"
 #include "rpc/transport.h"
 
@@ -53,9 +53,9 @@ class Collected {
   }
   // Returns all, once there are `n`, or after 20 seconds.
   std::vector<T> WaitFor(size_t n) {
-    const absl::Time end = absl::Now() + absl::Seconds(20);
+    const absl::Time end = SteadyNow() + absl::Seconds(20);
     MutexLock lock(&mu_);
-    while (values_.size() < n && absl::Now() < end) {
+    while (values_.size() < n && SteadyNow() < end) {
       changed_.WaitFor(&mu_, absl::Seconds(1));
     }
     EXPECT_GE(values_.size(), n);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "datasets/manifest.h"
 #include "glog/logging.h"
 
@@ -54,15 +55,17 @@ absl::Status InitialValues::Check(const v1::InitialValues& wanted) {
         "model.initial: ", set, " is ", manifest.files().size(), " files of ",
         manifest.total_bytes(), " bytes, and not one of ", wanted.bytes()));
   }
-  submitted_[set] = absl::Now();
+  submitted_[set] = SteadyNow();
   return absl::OkStatus();
 }
 
 void InitialValues::Sweep(const std::set<std::string>& named) {
-  const absl::Time before = absl::Now() - options_.unnamed_for;
+  // When a set was published stands in the folder, by the wall clock.
+  const absl::Time published_by = absl::Now() - options_.unnamed_for;
+  const absl::Time submitted_by = SteadyNow() - options_.unnamed_for;
   MutexLock lock(&mu_);
   std::erase_if(submitted_,
-                [&](const auto& one) { return one.second < before; });
+                [&](const auto& one) { return one.second < submitted_by; });
   const auto sets = store_->List();
   if (!sets.ok()) {
     LOG(WARNING) << "initial values cannot be listed: "
@@ -70,7 +73,7 @@ void InitialValues::Sweep(const std::set<std::string>& named) {
     return;
   }
   for (const datasets::SetSummary& set : *sets) {
-    if (set.published > before || named.contains(set.id) ||
+    if (set.published > published_by || named.contains(set.id) ||
         submitted_.contains(set.name)) {
       continue;
     }
@@ -100,7 +103,7 @@ InitialValuesSweeper::~InitialValuesSweeper() {
 bool InitialValuesSweeper::WaitUntil(absl::Time time) {
   MutexLock lock(&mu_);
   for (;;) {
-    const absl::Duration left = time - absl::Now();
+    const absl::Duration left = time - SteadyNow();
     if (stopping_ || left <= absl::ZeroDuration()) return !stopping_;
     stopped_.WaitFor(&mu_, left);
   }
@@ -109,7 +112,7 @@ bool InitialValuesSweeper::WaitUntil(absl::Time time) {
 void InitialValuesSweeper::Run() {
   // First after a while: a scheduler that has just started may not know its
   // jobs yet.
-  while (WaitUntil(absl::Now() + kSweepEvery)) {
+  while (WaitUntil(SteadyNow() + kSweepEvery)) {
     if (const auto named = named_(); named) values_.Sweep(*named);
   }
 }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/match.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "glog/logging.h"
 
 namespace ebb::scheduler {
@@ -162,7 +163,7 @@ SchedulerShell::SchedulerShell(SchedulerShellOptions options,
     : options_(std::move(options)),
       transport_(transport),
       store_(std::move(store)),
-      watch_(time_.Now()) {}
+      watch_(SteadyNow()) {}
 
 SchedulerShell::~SchedulerShell() { Stop(); }
 
@@ -173,7 +174,7 @@ absl::Status SchedulerShell::Start(
   {
     MutexLock lock(&mu_);
     EBB_ASSIGN_OR_RETURN(
-        core_, SchedulerCore::Create(options_.core, stored, time_.Now()));
+        core_, SchedulerCore::Create(options_.core, stored, SteadyNow()));
   }
   EBB_ASSIGN_OR_RETURN(listener_, transport_->ListenScheduler(
                                       options_.listen, {this, admin_.get()}));
@@ -215,7 +216,7 @@ void SchedulerShell::Run() {
       MutexLock lock(&queue_mu_);
       while (queue_.empty() && !stopping_) {
         const absl::Time next = std::min(tick_at_, look_at_);
-        const absl::Duration wait = next - time_.Now();
+        const absl::Duration wait = next - SteadyNow();
         if (wait <= absl::ZeroDuration()) break;
         queue_changed_.WaitFor(&queue_mu_, wait);
       }
@@ -224,7 +225,7 @@ void SchedulerShell::Run() {
       messages_waiting_.clear();
     }
     for (Event& event : events) Handle(&event);
-    const absl::Time now = time_.Now();
+    const absl::Time now = SteadyNow();
     if (tick_at_ <= now) {
       Decide([](SchedulerCore& core, absl::Time now, SchedulerActions* out) {
         core.OnTick(now, out);
@@ -244,7 +245,7 @@ bool SchedulerShell::Decide(Function decide) {
   SchedulerActions actions;
   {
     MutexLock lock(&mu_);
-    decide(*core_, time_.Now(), &actions);
+    decide(*core_, SteadyNow(), &actions);
     tick_at_ = core_->NextTick();
   }
   return CarryOut(&actions);
@@ -329,7 +330,7 @@ bool SchedulerShell::CarryOut(SchedulerActions* actions) {
       if (const auto* lease = std::get_if<Lease>(&to_worker->message)) {
         kill_points.Reached("lease-granted-not-sent");
         MutexLock lock(&mu_);
-        watch_.Leased(*core_, to_worker->link, *lease, time_.Now());
+        watch_.Leased(*core_, to_worker->link, *lease, SteadyNow());
       }
       const auto link = worker_links_.find(to_worker->link);
       if (link == worker_links_.end()) continue;
@@ -340,7 +341,7 @@ bool SchedulerShell::CarryOut(SchedulerActions* actions) {
     } else if (const auto* event = std::get_if<LogEvent>(&action)) {
       LOG(INFO) << event->text;
       MutexLock lock(&mu_);
-      watch_.Happened(*event, time_.Now());
+      watch_.Happened(*event, SteadyNow());
     }
   }
   return true;
@@ -363,10 +364,10 @@ bool SchedulerShell::Store(const std::vector<StoreWrite>& writes) {
       store_problem_ = problem;
     }
     if (stored.ok()) return true;
-    const absl::Time until = time_.Now() + kStoreRetry;
+    const absl::Time until = SteadyNow() + kStoreRetry;
     MutexLock lock(&queue_mu_);
-    while (!stopping_ && time_.Now() < until) {
-      queue_changed_.WaitFor(&queue_mu_, until - time_.Now());
+    while (!stopping_ && SteadyNow() < until) {
+      queue_changed_.WaitFor(&queue_mu_, until - SteadyNow());
     }
     if (stopping_) return false;
   }
@@ -389,11 +390,11 @@ absl::Status SchedulerShell::Change(ChangeFunction change,
     queue_.push_back({LinkId(), pending});
     queue_changed_.Signal();
   }
-  const absl::Time deadline = time_.Now() + limit;
+  const absl::Time deadline = SteadyNow() + limit;
   {
     MutexLock lock(&pending->mu);
-    while (!pending->result.has_value() && time_.Now() < deadline) {
-      pending->done.WaitFor(&pending->mu, deadline - time_.Now());
+    while (!pending->result.has_value() && SteadyNow() < deadline) {
+      pending->done.WaitFor(&pending->mu, deadline - SteadyNow());
     }
     if (pending->result.has_value()) return *pending->result;
   }
@@ -407,7 +408,7 @@ absl::Status SchedulerShell::Change(ChangeFunction change,
 
 void SchedulerShell::Inspect(absl::FunctionRef<void(const Picture&)> look) {
   MutexLock lock(&mu_);
-  look({*core_, watch_, time_.Now(), store_problem_});
+  look({*core_, watch_, SteadyNow(), store_problem_});
 }
 
 }  // namespace ebb::scheduler

@@ -35,7 +35,6 @@
 #include "absl/time/time.h"
 #include "common/kill_point.h"
 #include "common/mutex.h"
-#include "common/steady_time.h"
 #include "rpc/transport.h"
 #include "scheduler/scheduler_core.h"
 #include "scheduler/store/scheduler_store.h"
@@ -133,7 +132,6 @@ class SchedulerShell final : public rpc::SchedulerHandler {
   // Constant.
   const SchedulerShellOptions options_;
   rpc::Transport* const transport_;
-  const SteadyTime time_;
 
   // Used by the event thread alone.
   const std::unique_ptr<SchedulerStore> store_;

@@ -6,14 +6,14 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
+#include "common/steady_time.h"
 
 namespace ebb::server {
 
 namespace {
 
-double SecondsSince(int64_t nanos) {
-  return static_cast<double>(absl::GetCurrentTimeNanos() - nanos) * 1e-9;
+double SecondsSince(absl::Time begun) {
+  return absl::ToDoubleSeconds(SteadyNow() - begun);
 }
 
 // "not open": not_open.
@@ -26,8 +26,7 @@ std::string Label(absl::string_view name) {
 rpc::PsHandler::PushDone CallMetrics::Watch(int64_t bytes,
                                             rpc::PsHandler::PushDone done) {
   push_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-  return [this, begun = absl::GetCurrentTimeNanos(),
-          done = std::move(done)](PushReply reply) {
+  return [this, begun = SteadyNow(), done = std::move(done)](PushReply reply) {
     push_seconds_.Record(SecondsSince(begun));
     for (const auto& segment : reply.segments) {
       verdicts_[static_cast<size_t>(segment.verdict)].fetch_add(
@@ -38,8 +37,7 @@ rpc::PsHandler::PushDone CallMetrics::Watch(int64_t bytes,
 }
 
 rpc::PsHandler::PullDone CallMetrics::Watch(rpc::PsHandler::PullDone done) {
-  return [this, begun = absl::GetCurrentTimeNanos(),
-          done = std::move(done)](PullReply reply) {
+  return [this, begun = SteadyNow(), done = std::move(done)](PullReply reply) {
     pull_seconds_.Record(SecondsSince(begun));
     for (const PullSegment& segment : reply.segments) {
       pull_bytes_.fetch_add(ValueBytes(segment), std::memory_order_relaxed);

@@ -8,8 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 
 namespace ebb::server {
 
@@ -48,10 +48,10 @@ void InitialReader::Stop() {
 }
 
 bool InitialReader::Pause(absl::Duration pause) {
-  const absl::Time until = absl::Now() + pause;
+  const absl::Time until = SteadyNow() + pause;
   MutexLock lock(&mu_);
   for (;;) {
-    const absl::Duration left = until - absl::Now();
+    const absl::Duration left = until - SteadyNow();
     if (stopping_ || left <= absl::ZeroDuration()) return !stopping_;
     stops_.WaitFor(&mu_, left);
   }

@@ -4,8 +4,8 @@
 #include <utility>
 #include <variant>
 
-#include "absl/time/clock.h"
 #include "common/example_hash.h"
+#include "common/steady_time.h"
 #include "glog/logging.h"
 
 namespace ebb::server {
@@ -68,7 +68,7 @@ bool SchedulerConnection::Send(ServerToScheduler message) {
 bool SchedulerConnection::accepted() {
   MutexLock lock(&mu_);
   return session_ != nullptr && registered_ && !closed_ && !refused_ &&
-         (heard_ || absl::Now() - began_ > kAccepted);
+         (heard_ || SteadyNow() - began_ > kAccepted);
 }
 
 void SchedulerConnection::Retry() {
@@ -78,13 +78,13 @@ void SchedulerConnection::Retry() {
 }
 
 void SchedulerConnection::Leave(absl::Duration limit) {
-  const absl::Time deadline = absl::Now() + limit;
+  const absl::Time deadline = SteadyNow() + limit;
   {
     MutexLock lock(&mu_);
     leaving_ = true;
     if (session_ != nullptr && !closed_) session_->Close();
-    while (session_ != nullptr && !closed_ && absl::Now() < deadline) {
-      changed_.WaitFor(&mu_, deadline - absl::Now());
+    while (session_ != nullptr && !closed_ && SteadyNow() < deadline) {
+      changed_.WaitFor(&mu_, deadline - SteadyNow());
     }
   }
   Stop();
@@ -102,7 +102,7 @@ void SchedulerConnection::Run() {
 }
 
 void SchedulerConnection::RunSession() {
-  const absl::Time began = absl::Now();
+  const absl::Time began = SteadyNow();
   {
     MutexLock lock(&mu_);
     began_ = began;
@@ -127,7 +127,7 @@ void SchedulerConnection::RunSession() {
     told = heard_;
     refused = refused_;
     if (told) logged_ = {};
-    if (!leaving_ && !stopping_ && !refused && logged_.Due(absl::Now())) {
+    if (!leaving_ && !stopping_ && !refused && logged_.Due(SteadyNow())) {
       news = std::string(why_closed_.message());
     }
   }
@@ -138,7 +138,7 @@ void SchedulerConnection::RunSession() {
   }
   session.reset();
   events_.disconnected();
-  const bool lived = told || absl::Now() - began > kLived;
+  const bool lived = told || SteadyNow() - began > kLived;
   failures_ = lived && !refused ? 0 : failures_ + 1;
 }
 
@@ -150,10 +150,10 @@ void SchedulerConnection::WaitForRetry() {
   // Servers that lost the scheduler together should not come back together.
   const uint64_t chance = HashAppend(options_.seed, attempts_++) >> 11;
   wait *= 1 - 0.5 * static_cast<double>(chance) / (uint64_t{1} << 53);
-  const absl::Time until = absl::Now() + wait;
+  const absl::Time until = SteadyNow() + wait;
   MutexLock lock(&mu_);
-  while (!stopping_ && !leaving_ && absl::Now() < until) {
-    changed_.WaitFor(&mu_, until - absl::Now());
+  while (!stopping_ && !leaving_ && SteadyNow() < until) {
+    changed_.WaitFor(&mu_, until - SteadyNow());
   }
 }
 

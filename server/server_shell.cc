@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "common/match.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "datasets/manifest.h"
 #include "glog/logging.h"
 #include "job/initial_rows.h"
@@ -291,7 +292,7 @@ template <typename Event>
 void ServerShell::Do(Event event) {
   MutexLock lock(&mu_);
   if (!ReadyLocked()) return;
-  event(*core_, time_.Now(), outbox_.actions());
+  event(*core_, SteadyNow(), outbox_.actions());
   AfterEventLocked();
 }
 
@@ -473,7 +474,7 @@ void ServerShell::OnPush(PushRequest request, const absl::Status& room,
   }
   const uint64_t token = next_token_++;
   pushes_[token] = std::move(pending);
-  core_->OnPush(token, std::move(request), room, time_.Now(),
+  core_->OnPush(token, std::move(request), room, SteadyNow(),
                 outbox_.actions());
   AfterEventLocked();
 }
@@ -483,7 +484,7 @@ void ServerShell::Pull(PullRequest request, PullDone done) {
   if (!ReadyLocked()) return;
   const uint64_t token = next_token_++;
   pulls_[token] = calls_.Watch(std::move(done));
-  core_->OnPull(token, std::move(request), time_.Now(), outbox_.actions());
+  core_->OnPull(token, std::move(request), SteadyNow(), outbox_.actions());
   AfterEventLocked();
 }
 
@@ -492,7 +493,7 @@ void ServerShell::Fetch(FetchRequest request, FetchDone done) {
   if (!ReadyLocked()) return;
   const uint64_t token = next_token_++;
   fetches_[token] = std::move(done);
-  core_->OnFetch(token, std::move(request), time_.Now(), outbox_.actions());
+  core_->OnFetch(token, std::move(request), SteadyNow(), outbox_.actions());
   AfterEventLocked();
 }
 
@@ -506,11 +507,11 @@ void ServerShell::RunTimer() {
   while (true) {
     {
       MutexLock lock(&mu_);
-      while (!stopping_ && time_.Now() < timer_at_) {
+      while (!stopping_ && SteadyNow() < timer_at_) {
         if (timer_at_ == absl::InfiniteFuture()) {
           timer_changed_.Wait(&mu_);
         } else {
-          timer_changed_.WaitFor(&mu_, timer_at_ - time_.Now());
+          timer_changed_.WaitFor(&mu_, timer_at_ - SteadyNow());
         }
       }
       if (stopping_) return;
@@ -520,7 +521,7 @@ void ServerShell::RunTimer() {
       core.OnTick(now, out);
     });
     MutexLock lock(&mu_);
-    timer_at_ = std::max(timer_at_, time_.Now() + kLeastTick);
+    timer_at_ = std::max(timer_at_, SteadyNow() + kLeastTick);
   }
 }
 
@@ -529,7 +530,7 @@ void ServerShell::HandOver(absl::Time until) {
     core.Leave(now, out);
   });
   MutexLock lock(&mu_);
-  while (!core_->HandedOver() && time_.Now() < until) {
+  while (!core_->HandedOver() && SteadyNow() < until) {
     timer_changed_.WaitFor(&mu_, kDrainLook);
   }
 }
@@ -543,7 +544,7 @@ bool ServerShell::Ready() {
 }
 
 absl::Status ServerShell::Drain(absl::Duration limit) {
-  const absl::Time begun = time_.Now();
+  const absl::Time begun = SteadyNow();
   const absl::Time deadline = begun + limit;
   listener_->SetServing(false);
   {
@@ -563,10 +564,10 @@ absl::Status ServerShell::Drain(absl::Duration limit) {
     });
     MutexLock lock(&mu_);
     drained = core_->Drained() && outbox_.idle();
-    if (drained || time_.Now() >= deadline) break;
+    if (drained || SteadyNow() >= deadline) break;
     timer_changed_.WaitFor(&mu_, kDrainLook);
   }
-  scheduler_->Leave(std::max(absl::ZeroDuration(), deadline - time_.Now()));
+  scheduler_->Leave(std::max(absl::ZeroDuration(), deadline - SteadyNow()));
   if (drained) return absl::OkStatus();
   return absl::DeadlineExceededError(
       absl::StrCat("after ", absl::FormatDuration(limit),
@@ -578,7 +579,7 @@ std::vector<RoundVersion> ServerShell::KeepVersions(JobId job,
                                                     absl::Duration time) {
   MutexLock lock(&mu_);
   if (!core_.has_value()) return {};
-  return core_->KeepVersions(job, time_.Now() + time);
+  return core_->KeepVersions(job, SteadyNow() + time);
 }
 
 void ServerShell::Inspect(absl::FunctionRef<void(const ServerCore&)> look) {
@@ -630,10 +631,10 @@ absl::StatusOr<Inventory> ServerShell::Stored(absl::Duration limit) {
     answer->inventory.emplace(std::move(inventory));
     answer->there.SignalAll();
   }});
-  const absl::Time deadline = time_.Now() + limit;
+  const absl::Time deadline = SteadyNow() + limit;
   MutexLock lock(&answer->mu);
-  while (!answer->inventory.has_value() && time_.Now() < deadline) {
-    answer->there.WaitFor(&answer->mu, deadline - time_.Now());
+  while (!answer->inventory.has_value() && SteadyNow() < deadline) {
+    answer->there.WaitFor(&answer->mu, deadline - SteadyNow());
   }
   if (answer->inventory.has_value()) return *answer->inventory;
   return absl::UnavailableError(

@@ -39,7 +39,6 @@
 #include "common/mutex.h"
 #include "common/outbox.h"
 #include "common/shm/file_table.h"
-#include "common/steady_time.h"
 #include "datasets/target.h"
 #include "rpc/transport.h"
 #include "server/call_metrics.h"
@@ -193,7 +192,6 @@ class ServerShell final : public rpc::PsHandler {
   // Constant.
   const ServerShellOptions options_;
   rpc::Transport* const transport_;
-  const SteadyTime time_;
 
   Mutex mu_;
   CondVar timer_changed_;

@@ -9,7 +9,7 @@
 #include <ostream>
 #include <thread>
 
-#include "absl/time/clock.h"
+#include "common/steady_time.h"
 #include "glog/logging.h"
 #include "sim/simulator.h"
 
@@ -52,7 +52,7 @@ int RunOne(const CommandOptions& options, std::ostream& out) {
   if (options.trace) {
     run.trace = [&out](absl::string_view line) { out << line << "\n"; };
   }
-  const absl::Time begin = absl::Now();
+  const absl::Time begin = SteadyNow();
   const Result result = options.scale
                             ? RunScenario(run,
                                           ScaleScenario(options.scale_workers,
@@ -61,7 +61,7 @@ int RunOne(const CommandOptions& options, std::ostream& out) {
                                           options.first)
                             : RunSeed(run, options.first);
   if (run.progress != nullptr) *options.progress << "\n";
-  return Print(result, absl::Now() - begin, out);
+  return Print(result, SteadyNow() - begin, out);
 }
 
 }  // namespace
@@ -94,12 +94,12 @@ int Main(const CommandOptions& options, std::ostream& out) {
       options.threads > 0
           ? options.threads
           : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  const absl::Time begin = absl::Now();
+  const absl::Time begin = SteadyNow();
   const Summary summary = RunSeeds(options.first, options.last, threads,
                                    /*stop_at_failure=*/false);
   out << summary.seeds << " seeds, " << summary.events << " events, "
       << absl::FormatDuration(
-             absl::Trunc(absl::Now() - begin, absl::Milliseconds(1)))
+             absl::Trunc(SteadyNow() - begin, absl::Milliseconds(1)))
       << " on " << threads << (threads == 1 ? " thread, " : " threads, ")
       << summary.failed << " with a violation\n"
       << CountsTable(summary.counts);

@@ -10,8 +10,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
 #include "common/plant.h"
+#include "common/steady_time.h"
 #include "sim/command.h"
 #include "sim/simulator.h"
 
@@ -55,14 +55,14 @@ bool FindAll(const std::vector<std::string>& bugs,
   bool all = true;
   for (const std::string& bug : bugs) {
     if (!PlantBug(bug).ok()) return false;
-    const absl::Time begin = absl::Now();
+    const absl::Time begin = SteadyNow();
     Result failure;
     const bool found = Find(bug, options, &failure);
     all = all && found;
     std::cout << absl::StreamFormat(
         "%-38s %s %5.1f s  %s\n", bug,
         found ? absl::StrFormat("seed %5d", failure.seed) : "NOT FOUND ",
-        absl::ToDoubleSeconds(absl::Now() - begin), Short(failure.violation));
+        absl::ToDoubleSeconds(SteadyNow() - begin), Short(failure.violation));
     std::cout.flush();
   }
   return all;

@@ -181,8 +181,7 @@ double ReportRow::scheduler_load() const {
 }
 
 ReportRow RunReportRow(const ReportOptions& options, int workers) {
-  const SteadyTime clock;
-  const absl::Time begin = clock.Now();
+  const absl::Time begin = SteadyNow();
   ReportRow row;
   row.workers = workers;
   row.servers = options.Servers(workers);
@@ -214,7 +213,7 @@ ReportRow RunReportRow(const ReportOptions& options, int workers) {
   row.repeated = result.total.computed / static_cast<double>(counted) - 1;
   row.events = result.events;
   row.violation = result.violation;
-  row.took = clock.Now() - begin;
+  row.took = SteadyNow() - begin;
   return row;
 }
 

@@ -15,6 +15,7 @@
 #include "client/pulled_values.h"
 #include "common/scores/perplexity.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "common/task_rows.h"
 #include "glog/logging.h"
 #include "job/specification.h"
@@ -115,7 +116,7 @@ absl::StatusOr<LoadedJobPtr> TrainingComputer::GetForBatch(
     MutexLock lock(&jobs_mu_);
     if (LoadedJobPtr known = FindLocked(record)) return known;
   }
-  const absl::Time tried = absl::Now();
+  const absl::Time tried = SteadyNow();
   // The lease of the batch goes on while data is read.
   const auto step = [this] { ++steps_; };
   const Stepping stepping(step);
@@ -125,7 +126,7 @@ absl::StatusOr<LoadedJobPtr> TrainingComputer::GetForBatch(
     MutexLock lock(&jobs_mu_);
     const auto away =
         away_.try_emplace(record->id, options_.data_patience).first;
-    switch (away->second.Failed(tried, absl::Now())) {
+    switch (away->second.Failed(tried, SteadyNow())) {
       case Outage::Next::kGivenUp:
         return away->second.GivenUp(job.status());
       case Outage::Next::kBegins:
@@ -137,7 +138,7 @@ absl::StatusOr<LoadedJobPtr> TrainingComputer::GetForBatch(
         break;
     }
   }
-  WaitUntil(absl::Now() + kDataPause);
+  WaitUntil(SteadyNow() + kDataPause);
   return LoadedJobPtr();
 }
 
@@ -168,7 +169,7 @@ void TrainingComputer::ShareRoomLocked() {
 }
 
 absl::Status TrainingComputer::Prepare(const JobRecordPtr& record) {
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, Get(record));
   LOG(INFO) << "job=" << record->name
             << " prepared examples=" << job->train.examples()
@@ -177,7 +178,7 @@ absl::Status TrainingComputer::Prepare(const JobRecordPtr& record) {
             << " partitions=" << record->plan.partitions
             << " held_bytes=" << job->Bytes(options_)
             << " backend=" << job->backend->name()
-            << " seconds=" << absl::ToDoubleSeconds(absl::Now() - start);
+            << " seconds=" << absl::ToDoubleSeconds(SteadyNow() - start);
   return absl::OkStatus();
 }
 
@@ -196,7 +197,7 @@ absl::Status TrainingComputer::Seen(const absl::Status& status,
   if (const double busy = job->backend->TakeBusySeconds(); busy > 0) {
     MutexLock lock(&mu_);
     busy_seconds_ += busy;
-    last_done_ = absl::Now();
+    last_done_ = SteadyNow();
     if (first_done_ == absl::InfinitePast()) {
       first_done_ = last_done_;
       first_busy_seconds_ = busy_seconds_;
@@ -269,9 +270,9 @@ absl::Status TrainingComputer::Gradient(
            job);
   // What models answer to values that are not finite.
   if (!absl::IsOutOfRange(status) || ++job->blames > kMostBlames) return status;
-  const auto stop = [this, until = absl::Now() + kBlameTime] {
+  const auto stop = [this, until = SteadyNow() + kBlameTime] {
     MutexLock lock(&mu_);
-    return hurry_ || absl::Now() > until;
+    return hurry_ || SteadyNow() > until;
   };
   const std::string blame =
       Blame(params.floats, view, batch.numbers, grad, job->model.get(), stop,
@@ -291,8 +292,8 @@ absl::Status TrainingComputer::NameExample(absl::Status status,
       row >= batch.numbers.size()) {
     return status;
   }
-  const auto stop = [until = absl::Now() + kBlameTime] {
-    return absl::Now() > until;
+  const auto stop = [until = SteadyNow() + kBlameTime] {
+    return SteadyNow() > until;
   };
   return absl::Status(
       status.code(),
@@ -384,7 +385,7 @@ absl::Status TrainingComputer::PredictPart(const client::ComputeTask& task,
   std::iota(batch.numbers.begin(), batch.numbers.end(), first);
   MaybeMisbehave(batch);
   const auto wait = [this](absl::Duration time) {
-    WaitUntil(absl::Now() + time);
+    WaitUntil(SteadyNow() + time);
     MutexLock lock(&mu_);
     return !hurry_;
   };
@@ -524,7 +525,7 @@ absl::Status TrainingComputer::ComputeKeyed(const client::ComputeTask& task,
 client::ComputeResult TrainingComputer::Compute(
     const client::ComputeTask& task) {
   client::ComputeResult result;
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   const absl::Status status = ComputeBatch(task, &result);
   WaitUntil(start + options_.batch_time);
   if (status.ok()) return result;
@@ -568,7 +569,7 @@ void TrainingComputer::Hurry() {
 void TrainingComputer::WaitUntil(absl::Time then) {
   MutexLock lock(&mu_);
   for (;;) {
-    const absl::Duration left = then - absl::Now();
+    const absl::Duration left = then - SteadyNow();
     if (hurry_ || left <= absl::ZeroDuration()) return;
     hurried_.WaitFor(&mu_, left);
   }

@@ -1,6 +1,7 @@
 #include "worker/training_computer.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <fstream>
@@ -18,6 +19,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
+#include "common/steady_time.h"
+#include "common/testing/wall_clock.h"
 #include "data/byte_source.h"
 #include "data/order.h"
 #include "gmock/gmock.h"
@@ -497,9 +500,32 @@ TEST_F(TrainingComputerTest, ABatchTakesAsLongAsOnASlowerMachine) {
   const auto record = SubmitSmall();
   const auto values = Pulled(record->plan, Params(record->plan));
   TrainingComputer computer({.batch_time = kBatchTime});
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   EXPECT_EQ(computer.Compute(FirstBatch(record, values)).error, "");
-  EXPECT_GE(absl::Now() - start, kBatchTime);
+  EXPECT_GE(SteadyNow() - start, kBatchTime);
+}
+
+// A worker stood still for as long as its clock was set back.
+TEST_F(TrainingComputerTest, ABatchLastsNoLongerIfTheWallClockIsSetBack) {
+  const auto record = SubmitSmall();
+  const auto values = Pulled(record->plan, Params(record->plan));
+  TrainingComputer computer({.batch_time = absl::Milliseconds(30)});
+  std::atomic<bool> done = false;  // Pairs with nothing: a flag.
+  bool hung = false;
+  std::thread person([&] {
+    const absl::Time end = SteadyNow() + absl::Seconds(60);
+    for (int hours = 1; !done && !hung; ++hours) {
+      SetWallClock(-absl::Hours(hours));
+      absl::SleepFor(absl::Milliseconds(1));
+      hung = SteadyNow() > end;
+    }
+    computer.Hurry();
+  });
+  EXPECT_EQ(computer.Compute(FirstBatch(record, values)).error, "");
+  done = true;
+  person.join();
+  EXPECT_FALSE(hung);
+  SetWallClock(absl::ZeroDuration());
 }
 
 // A worker that was asked to leave waited for its batch to last.

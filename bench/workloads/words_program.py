@@ -124,16 +124,16 @@ def learn(
 
     tests = batches(np.arange(len(test)), test)
     losses = [loss(tests)]
-    start = time.time()
+    start = time.monotonic()
     spent = 0.0
     for epoch in range(flags.epochs):
-        begun = time.time()
+        begun = time.monotonic()
         cut = batches(random.permutation(len(train)), train)
         for number, batch in enumerate(cut):
             done = (epoch + number / len(cut)) / flags.epochs
             fall = 1 - done if flags.falls else 1
             step(batch, flags.rate * max(fall, 1e-4))
-        spent += time.time() - begun
+        spent += time.monotonic() - begun
         losses.append(loss(tests))
     return {
         "loss": losses[-1],
@@ -142,7 +142,7 @@ def learn(
         "words": size,
         "words/s": flags.epochs * sum(len(e) for e in train) / spent,
         "vectors": v,
-        "elapsed": time.time() - start,
+        "elapsed": time.monotonic() - start,
     }
 
 

@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "client/hand_in.h"
 #include "client/pulled_values.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 
 namespace ebb::client {
 
@@ -75,9 +75,9 @@ absl::StatusOr<std::optional<JobLoop::Work>> JobLoop::Take() {
         FinishLocked(Failed(kWhy));
         return absl::FailedPreconditionError(kWhy);
       }
-      const absl::Time ask_at = absl::Now() + options_.ask_every;
-      while (!leaving_ && (!offered_ || out_) && absl::Now() < ask_at) {
-        changed_.WaitFor(&mu_, ask_at - absl::Now());
+      const absl::Time ask_at = SteadyNow() + options_.ask_every;
+      while (!leaving_ && (!offered_ || out_) && SteadyNow() < ask_at) {
+        changed_.WaitFor(&mu_, ask_at - SteadyNow());
       }
       if (leaving_) return std::nullopt;
       if (offered_ && !out_) {

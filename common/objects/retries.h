@@ -10,6 +10,7 @@
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/steady_time.h"
 
 namespace ebb {
 
@@ -48,8 +49,8 @@ class Retries {
   bool Again(const std::string& why) {
     const absl::Duration wait =
         next_wait_ * std::uniform_real_distribution<>(0.5, 1)(random_);
-    const absl::Time next = absl::Now() + wait;
-    last_ = std::min(last_, absl::Now() + options_.patience);
+    const absl::Time next = SteadyNow() + wait;
+    last_ = std::min(last_, SteadyNow() + options_.patience);
     if (next > last_) return false;
     if (options_.tell != nullptr && !told_ &&
         next >= last_ - options_.patience + options_.tell_after) {

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <limits>
 
-#include "absl/time/clock.h"
+#include "common/steady_time.h"
 
 namespace ebb::shm {
 
@@ -28,7 +28,7 @@ constexpr uint64_t kUnit = sizeof(RecordHeader);
 static_assert(kUnit == 16);
 
 // Another thread that had the processor had it for longer than this.
-constexpr int64_t kYieldNanos = 8000;
+constexpr absl::Duration kYield = absl::Microseconds(8);
 constexpr int kPausesPerSpin = 24;
 
 uint64_t Padded(uint64_t bytes) { return (bytes + kUnit - 1) / kUnit * kUnit; }
@@ -73,9 +73,9 @@ void CopyOut(std::span<const std::byte> ring, uint64_t at,
 }  // namespace
 
 bool Spinner::AloneHere() {
-  const int64_t before = absl::GetCurrentTimeNanos();
+  const absl::Time before = SteadyNow();
   sched_yield();
-  return absl::GetCurrentTimeNanos() - before < kYieldNanos;
+  return SteadyNow() - before < kYield;
 }
 
 template <typename Ready>

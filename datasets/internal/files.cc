@@ -11,10 +11,10 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 
 namespace ebb::datasets::internal {
 
@@ -150,12 +150,12 @@ absl::Status LockFile(int fd, const std::string& path, bool shared,
                       int64_t patience_ms) {
   // The system has no waiting for a lock with an end to it.
   constexpr absl::Duration kLook = absl::Milliseconds(20);
-  const absl::Time until = absl::Now() + absl::Milliseconds(patience_ms);
+  const absl::Time until = SteadyNow() + absl::Milliseconds(patience_ms);
   Mutex mu;
   CondVar nobody_signals;
   MutexLock lock(&mu);
   while (!TryLockFile(fd, shared)) {
-    if (absl::Now() >= until) {
+    if (SteadyNow() >= until) {
       return absl::UnavailableError(
           absl::StrCat(path, ": another process has held it for ", patience_ms,
                        " ms; end that, or try again later"));

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
+#include "common/steady_time.h"
 #include "glog/logging.h"
 #include "rpc/internal/bulk_protocol.h"
 #include "rpc/internal/message_parts.h"
@@ -73,11 +73,11 @@ std::optional<absl::Time> BulkConnection::Tick() {
     idle = open_.empty() && replying_ == 0;
     stop_at = stop_at_;
   }
-  if (absl::Now() >= stop_at || (idle && stream_->AllSent())) {
+  if (SteadyNow() >= stop_at || (idle && stream_->AllSent())) {
     return std::nullopt;
   }
   // Answers leave by other threads, which do not tell.
-  return absl::Now() + absl::Milliseconds(1);
+  return SteadyNow() + absl::Milliseconds(1);
 }
 
 absl::Status BulkConnection::CheckRole(uint32_t kind) const {

@@ -10,8 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "common/tls/certificate.h"
 #include "glog/logging.h"
 #include "rpc/internal/tcp_socket.h"
@@ -85,7 +85,7 @@ void BulkHost::Accept() {
     poll(polled.data(), polled.size(), kReapMilliseconds);
     served_.Reap();
     if ((polled[0].revents & POLLIN) != 0) return;
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     std::vector<Guest> left;
     for (size_t i = 0; i < guests.size(); ++i) {
       const bool says = polled[i + 2].revents != 0;
@@ -109,7 +109,7 @@ void BulkHost::Accept() {
 absl::StatusOr<BulkHost::Guest> BulkHost::Receive(Fd socket) {
   SetUpTcp(socket.get(), options_.stream.keepalive_time,
            options_.stream.keepalive_timeout);
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   if (options_.tls == nullptr) {
     return Guest{.socket = MakePlainSocket(std::move(socket)),
                  .until = now + kBulkPatience};
@@ -127,7 +127,7 @@ absl::StatusOr<BulkHost::Guest> BulkHost::Receive(Fd socket) {
 
 bool BulkHost::Hear(Guest* guest) {
   const absl::StatusOr<bool> stays = HearOf(guest);
-  if (stays.ok()) return *stays && absl::Now() < guest->until;
+  if (stays.ok()) return *stays && SteadyNow() < guest->until;
   // A stranger must not fill the disk.
   LOG_EVERY_T(WARNING, 1) << "a process got no bulk stream: "
                           << stays.status().message();

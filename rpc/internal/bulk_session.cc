@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "common/tls/certificate.h"
 #include "common/tls/role.h"
 #include "glog/logging.h"
@@ -47,7 +47,7 @@ class BulkOpener : public SessionOpener {
   // others are made, and the server soon asks for a sign of life.
   absl::StatusOr<std::shared_ptr<PreferredSession>> Open() override {
     const auto streams = static_cast<size_t>(options_.transport.bulk_streams);
-    const absl::Time enough = absl::Now() + kAskPatience;
+    const absl::Time enough = SteadyNow() + kAskPatience;
     std::vector<BulkOffer> offers;
     absl::Status missing;
     while (offers.size() < streams && missing.ok()) {
@@ -59,7 +59,7 @@ class BulkOpener : public SessionOpener {
       } else {
         missing = offer.status();
       }
-      if (offers.size() < streams && absl::Now() > enough) {
+      if (offers.size() < streams && SteadyNow() > enough) {
         missing = absl::DeadlineExceededError("the server answers slowly");
       }
     }
@@ -126,7 +126,7 @@ absl::StatusOr<std::unique_ptr<BulkSocket>> ShakeHands(Fd socket,
                        TlsSocket::Make(std::move(socket), std::move(context),
                                        TlsSocket::Side::kClient));
   EBB_RETURN_IF_ERROR(
-      shaking->FinishHandshake(absl::Now() + 2 * kBulkTlsPatience, cancel));
+      shaking->FinishHandshake(SteadyNow() + 2 * kBulkTlsPatience, cancel));
   EBB_ASSIGN_OR_RETURN(const Certificate shown, shaking->Peer());
   if (shown.role.ok() && *shown.role == Role::kServer) return shaking;
   return absl::PermissionDeniedError(absl::StrCat(
@@ -177,7 +177,7 @@ absl::StatusOr<std::shared_ptr<PreferredSession>> BulkSession::Open(
               {reinterpret_cast<const char*>(&greeting), sizeof(greeting)}));
   BulkHello hello;
   EBB_RETURN_IF_ERROR(ReceiveAll(socket.get(), reinterpret_cast<char*>(&hello),
-                                 sizeof(hello), absl::Now() + 2 * kBulkPatience,
+                                 sizeof(hello), SteadyNow() + 2 * kBulkPatience,
                                  cancel));
   if (hello.magic != kBulkMagic || hello.version != kBulkVersion ||
       hello.most_bytes < 0) {
@@ -366,7 +366,7 @@ std::optional<absl::Time> BulkSession::Expire() {
     if (stopped_) return std::nullopt;
     // It reads the time only if it must.
     if (next_deadline_ == absl::InfiniteFuture()) return next_deadline_;
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     if (now < next_deadline_) return next_deadline_;
     next_deadline_ = absl::InfiniteFuture();
     for (auto it = calls_.begin(); it != calls_.end();) {

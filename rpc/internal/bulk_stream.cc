@@ -13,7 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
+#include "common/steady_time.h"
 #include "rpc/internal/message_parts.h"
 
 namespace ebb::rpc::internal {
@@ -144,7 +144,7 @@ BulkStream::BulkStream(std::unique_ptr<BulkSocket> socket, Fd wake,
       options_(options),
       memory_(std::move(memory)),
       reader_(memory_),
-      heard_(absl::Now()),
+      heard_(SteadyNow()),
       progress_(heard_) {}
 
 bool BulkStream::Send(BulkOutgoing message, Order order) {
@@ -178,7 +178,7 @@ void BulkStream::Wake() {
 
 void BulkStream::FillLocked(std::vector<BulkOutgoing>* used) {
   Batch batch;
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   while (batch.bytes() < kBatchBytes) {
     if (!small_.empty()) {
       if (small_.front().until > now) AddWhole(small_.front(), &batch);
@@ -240,7 +240,7 @@ void BulkStream::Flush(size_t most_bytes) {
     {
       MutexLock lock(&mu_);
       const uint64_t sent = socket_->sent_bytes();
-      if (sent > before) progress_ = absl::Now();
+      if (sent > before) progress_ = SteadyNow();
       before = sent;
       broken_ |= wrote == Wrote::kBroken;
       const bool ends = closed_ || broken_;
@@ -271,7 +271,7 @@ absl::Status BulkStream::Read(BulkReader::Handler handle, bool* all,
   if (!got.ok()) return Gone(got.status().message());
   *all = *got < room;
   if (*got == 0) return absl::OkStatus();
-  heard_ = absl::Now();
+  heard_ = SteadyNow();
   asked_ = absl::InfiniteFuture();
   return reader_.Took(*got, [&](BulkMessage one) {
     if (one.kind == kBulkPing) {
@@ -324,7 +324,7 @@ absl::Status BulkStream::Run(
     }
     if (!status.ok()) break;
     if (all) socket_->Await(reader_.due());
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     const absl::Duration most =
         std::clamp(*next - now, absl::ZeroDuration(), kBulkLook);
     // The socket's own memory is not polled.
@@ -356,7 +356,7 @@ absl::Status BulkStream::Run(
         status = Read(handle, &all, &ended);
       }
     }
-    const absl::Time after = absl::Now();
+    const absl::Time after = SteadyNow();
     GiveBackMemory(after);
     if (status.ok()) status = CheckLife(after);
   }

@@ -7,10 +7,10 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "rpc/grpc_status.h"
+#include "rpc/internal/grpc_time.h"
 
 namespace ebb::rpc::internal {
 
@@ -24,7 +24,7 @@ class CancellableCall {
   absl::Status Make(
       absl::Duration limit, grpc::ClientContext* context,
       absl::FunctionRef<grpc::Status(grpc::ClientContext*)> call) {
-    context->set_deadline(absl::ToChronoTime(absl::Now() + limit));
+    context->set_deadline(DeadlineIn(limit));
     {
       MutexLock lock(&mu_);
       if (cancelled_) return absl::CancelledError("the channel goes");

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "common/status_macros.h"
@@ -19,6 +18,7 @@
 #include "rpc/grpc_status.h"
 #include "rpc/internal/admin_pool.h"
 #include "rpc/internal/grpc_security.h"
+#include "rpc/internal/grpc_time.h"
 
 namespace ebb::rpc::internal {
 
@@ -141,7 +141,7 @@ class DataService : public Base {
     const absl::Duration longest =
         AnswersMuch(*request) ? kLongestOfAChunk : kLongestDeadline;
     // Without one it is in the infinite future.
-    if (absl::FromChrono(context->deadline()) > absl::Now() + longest) {
+    if (gpr_time_cmp(context->raw_deadline(), DeadlineIn(longest)) > 0) {
       guard_.Count(Refusal::kMessage);
       call->Finish(ToGrpc(absl::InvalidArgumentError(
           absl::StrCat("this call needs a deadline of at most ",

@@ -14,13 +14,14 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
+#include "common/steady_time.h"
 #include "rpc/grpc_status.h"
 #include "rpc/internal/grpc_bytes.h"
 #include "rpc/internal/grpc_client.h"
 #include "rpc/internal/grpc_pieces.h"
+#include "rpc/internal/grpc_time.h"
 #include "rpc/internal/key_lists.h"
 #include "rpc/internal/push_queue.h"
 #include "rpc/wire.h"
@@ -80,7 +81,7 @@ class GrpcPsChannel : public PsChannel {
     const PushStream stream =
         PushStream::Of(request, guard_.ShownWith(request));
     const int64_t sequence = request.sequence;
-    const absl::Time until = absl::Now() + deadline;
+    const absl::Time until = SteadyNow() + deadline;
     const NamedKeys named = sent_keys_->NamesFor(request);
     CountSentKeys(request, named, guard_.keys.get());
     Outgoing push{Encode(request, named), {}, until, std::move(done)};
@@ -102,7 +103,7 @@ class GrpcPsChannel : public PsChannel {
     const bool in_pieces =
         std::max(message.size(), request.expected_bytes) > sizes_.whole;
     const Way way{kPull, in_pieces ? kPullInPieces : nullptr,
-                  guard_.ShownWith(request), absl::Now() + deadline};
+                  guard_.ShownWith(request), SteadyNow() + deadline};
     if (lists.empty()) {
       Start<PullReply>(
           way, message,
@@ -126,7 +127,7 @@ class GrpcPsChannel : public PsChannel {
     constexpr absl::Duration kDeadline = absl::Seconds(5);
     struct Nothing {};
     Start<Nothing>(
-        {kClock, nullptr, guard_.ShownWith(update), absl::Now() + kDeadline},
+        {kClock, nullptr, guard_.ShownWith(update), SteadyNow() + kDeadline},
         Encode(update),
         [](const Payload&) { return absl::StatusOr<Nothing>(Nothing{}); },
         [](absl::StatusOr<Nothing>) {});
@@ -134,7 +135,7 @@ class GrpcPsChannel : public PsChannel {
 
   void Fetch(const FetchRequest& request, absl::Duration deadline,
              FetchDone done) override {
-    Start<FetchReply>({kFetch, nullptr, /*shown=*/"", absl::Now() + deadline},
+    Start<FetchReply>({kFetch, nullptr, /*shown=*/"", SteadyNow() + deadline},
                       Encode(request), &DecodeFetchReply, std::move(done));
   }
 
@@ -331,7 +332,7 @@ class GrpcPsChannel : public PsChannel {
   bool Begin(const Way& way, const ContextPtr& context) {
     if (!way.shown.empty()) context->AddMetadata(kWorkerTokenKey, way.shown);
     if (way.until < absl::InfiniteFuture()) {
-      context->set_deadline(absl::ToChronoTime(way.until));
+      context->set_deadline(DeadlineIn(way.until - SteadyNow()));
     }
     MutexLock lock(&mu_);
     if (destroyed_) return false;

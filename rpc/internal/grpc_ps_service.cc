@@ -12,10 +12,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "ebb/v1/parameter_server.grpc.pb.h"
 #include "rpc/admin.h"
 #include "rpc/admin_rpcs.h"
@@ -136,9 +136,9 @@ class ReadVersionCall
     }
     StartWrite(&piece);
     MutexLock lock(&mu_);
-    const absl::Time limit = absl::Now() + kPieceLimit;
-    while (!written_ && absl::Now() < limit) {
-      changed_.WaitFor(&mu_, limit - absl::Now());
+    const absl::Time limit = SteadyNow() + kPieceLimit;
+    while (!written_ && SteadyNow() < limit) {
+      changed_.WaitFor(&mu_, limit - SteadyNow());
     }
     if (!written_) {
       guard_->Count(Refusal::kUnread);

@@ -13,10 +13,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "common/shm/unix_socket.h"
+#include "common/steady_time.h"
 
 namespace ebb::rpc::internal {
 
@@ -31,7 +31,7 @@ class Offers {
   // The token of a new offer, which lasts for a few seconds; `taker` alone may
   // take it. ResourceExhausted: too many were not taken.
   absl::StatusOr<std::string> Make(absl::string_view taker = "") {
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     MutexLock lock(&mu_);
     std::erase_if(offers_, [&](const Offer& one) { return one.until <= now; });
     if (offers_.size() >= kMost) {
@@ -50,7 +50,7 @@ class Offers {
     const auto found =
         std::find_if(offers_.begin(), offers_.end(),
                      [&](const Offer& one) { return one.token == token; });
-    if (found == offers_.end() || found->until <= absl::Now()) {
+    if (found == offers_.end() || found->until <= SteadyNow()) {
       return absl::PermissionDeniedError("it named no offer");
     }
     if (found->taker != taker) {

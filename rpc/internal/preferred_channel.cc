@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/steady_time.h"
 #include "glog/logging.h"
 
 namespace ebb::rpc::internal {
@@ -18,7 +18,7 @@ constexpr absl::Duration kSteady = absl::Seconds(5);
 // Where asking again soon makes no sense.
 constexpr absl::Duration kRefusedPause = absl::Seconds(30);
 
-absl::Time Until(absl::Duration deadline) { return absl::Now() + deadline; }
+absl::Time Until(absl::Duration deadline) { return SteadyNow() + deadline; }
 
 absl::Status Destroyed() {
   return absl::CancelledError("the channel was destroyed");
@@ -96,7 +96,7 @@ void PreferredChannel::Push(PushRequest request, absl::Duration deadline,
   if (!answered_) {
     return BeginWhenAnswered([this, request = std::move(request),
                               until = Until(deadline), done = std::move(done)] {
-      PreferredChannel::Push(request, until - absl::Now(), done);
+      PreferredChannel::Push(request, until - SteadyNow(), done);
     });
   }
   bool destroyed = false;
@@ -113,7 +113,7 @@ void PreferredChannel::Pull(const PullRequest& request, absl::Duration deadline,
   if (!answered_) {
     return BeginWhenAnswered(
         [this, request, until = Until(deadline), done = std::move(done)] {
-          PreferredChannel::Pull(request, until - absl::Now(), done);
+          PreferredChannel::Pull(request, until - SteadyNow(), done);
         });
   }
   bool destroyed = false;
@@ -147,12 +147,12 @@ void PreferredChannel::Fetch(const FetchRequest& request,
 }
 
 bool PreferredChannel::AwaitSession(absl::Duration limit) {
-  const absl::Time end = absl::Now() + limit;
+  const absl::Time end = SteadyNow() + limit;
   MutexLock lock(&mu_);
   wanted_ = true;
   changed_.SignalAll();
-  while (session_ == nullptr && absl::Now() < end) {
-    changed_.WaitFor(&mu_, end - absl::Now());
+  while (session_ == nullptr && SteadyNow() < end) {
+    changed_.WaitFor(&mu_, end - SteadyNow());
   }
   return session_ != nullptr;
 }
@@ -178,9 +178,9 @@ void PreferredChannel::Work() {
   while (true) {
     {
       MutexLock lock(&mu_);
-      while (!destroyed_ && (!wanted_ || absl::Now() < next)) {
+      while (!destroyed_ && (!wanted_ || SteadyNow() < next)) {
         if (wanted_) {
-          changed_.WaitFor(&mu_, next - absl::Now());
+          changed_.WaitFor(&mu_, next - SteadyNow());
         } else {
           changed_.Wait(&mu_);
         }
@@ -193,13 +193,13 @@ void PreferredChannel::Work() {
         opener_->Open();
     if (!session.ok()) {
       Answered();
-      next = absl::Now() + PauseAfter(session.status());
+      next = SteadyNow() + PauseAfter(session.status());
       continue;
     }
-    const absl::Time begun = absl::Now();
+    const absl::Time begun = SteadyNow();
     Serve(*session);
-    if (absl::Now() - begun >= kSteady) failures_ = 0;
-    next = absl::Now() + PauseAfter(absl::UnavailableError("it ended"));
+    if (SteadyNow() - begun >= kSteady) failures_ = 0;
+    next = SteadyNow() + PauseAfter(absl::UnavailableError("it ended"));
   }
 }
 

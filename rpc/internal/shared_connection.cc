@@ -7,8 +7,8 @@
 
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "common/tls/job_token.h"
 
 namespace ebb::rpc::internal {
@@ -81,7 +81,7 @@ void SharedConnection::StopWhenIdle(absl::Time until) {
 void SharedConnection::Run() {
   serving = this;
   shm::Record record;
-  absl::Time look = absl::Now() + kSharedLook;
+  absl::Time look = SteadyNow() + kSharedLook;
   bool gone = false, stopped = false;
   while (!gone && !stopped) {
     bool more = true;
@@ -103,7 +103,7 @@ void SharedConnection::Run() {
                          : shm::Link::kRecords | shm::Link::kRoom,
                  kSharedLook);
     }
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     if (now >= look) {
       gone = shm::IsGone(socket_.get(), peer_);
       look = now + kSharedLook;

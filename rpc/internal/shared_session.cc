@@ -5,8 +5,8 @@
 #include <span>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "rpc/wire.h"
 
 namespace ebb::rpc::internal {
@@ -294,7 +294,7 @@ void SharedSession::Flush() {
 
 void SharedSession::Run(const Elsewhere& elsewhere) {
   shm::Record record;
-  absl::Time look = absl::Now() + kSharedLook;
+  absl::Time look = SteadyNow() + kSharedLook;
   // While answers come it looks for more by itself, so that the server need not
   // wake it for each; and less and less often when none does.
   absl::Duration step = shm::Link::kSoonLimit;
@@ -320,17 +320,17 @@ void SharedSession::Run(const Elsewhere& elsewhere) {
       if (!waiting_.empty()) reasons |= shm::Link::kRoom;
       until = std::min(until, next_deadline_);
       if (!calls_.empty()) {
-        until = std::min(until, absl::Now() + step);
+        until = std::min(until, SteadyNow() + step);
         if (step == shm::Link::kSoonLimit) reasons |= shm::Link::kSoon;
         step = std::min(2 * step, kSharedLook);
       }
     }
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     link_.Wait(reasons, std::max(until - now, absl::Microseconds(1)));
-    if (absl::Now() >= look) {
+    if (SteadyNow() >= look) {
       // What it said before it went still counts.
       last = shm::IsGone(socket_.get(), peer_);
-      look = absl::Now() + kSharedLook;
+      look = SteadyNow() + kSharedLook;
     }
   }
 }
@@ -415,7 +415,7 @@ bool SharedSession::HandleReply(shm::Record&& record,
     }
   } else if (auto* pull = std::get_if<PsChannel::PullDone>(&call->done)) {
     if (body.status == kElsewhere) {
-      elsewhere(call->pull, call->deadline - absl::Now(), std::move(*pull));
+      elsewhere(call->pull, call->deadline - SteadyNow(), std::move(*pull));
     } else if (ok) {
       (*pull)(DecodePullReply(message));
     } else {
@@ -469,7 +469,7 @@ const shm::Mapping* SharedSession::FileOf(uint32_t number) {
 
 void SharedSession::Expire() {
   std::vector<std::unique_ptr<Call>> late;
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   {
     MutexLock lock(&mu_);
     if (now < next_deadline_) return;

@@ -19,8 +19,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
-#include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 
 namespace ebb::rpc::internal {
 
@@ -131,7 +131,7 @@ Fd AcceptTcp(int listening) {
 
 absl::StatusOr<Fd> ConnectTcp(const std::string& host, int port,
                               absl::Duration limit, int cancel) {
-  const absl::Time end = absl::Now() + limit;
+  const absl::Time end = SteadyNow() + limit;
   EBB_ASSIGN_OR_RETURN(const Addresses found,
                        LookUp(host, port, AI_NUMERICHOST));
   Fd fd = NewSocket(found->ai_family);
@@ -175,7 +175,7 @@ void TcpLowWater::Set(int socket, uint64_t bytes) {
 
 bool AwaitTcp(int socket, bool write, absl::Time end, int cancel) {
   while (true) {
-    const absl::Duration left = end - absl::Now();
+    const absl::Duration left = end - SteadyNow();
     if (left <= absl::ZeroDuration()) return false;
     const timespec limit = absl::ToTimespec(left);
     std::array<pollfd, 2> both = {

@@ -9,8 +9,8 @@
 #include <thread>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "common/mutex.h"
+#include "common/steady_time.h"
 #include "gtest/gtest.h"
 #include "rpc/inprocess_transport.h"
 #include "rpc/internal/bulk_host.h"
@@ -115,7 +115,7 @@ class BulkListener : public Listener {
     hosts_->Set(network_->address(), nullptr);
     traffic_.Stop();
     network_.reset();
-    host_->Stop(absl::Now() + grace_);
+    host_->Stop(SteadyNow() + grace_);
   }
   void Listen(std::unique_ptr<Listener> network) {
     network_ = std::move(network);
@@ -190,9 +190,9 @@ class BulkTransport : public Transport {
 // Waits for what other threads do soon.
 template <typename Condition>
 bool Soon(Condition condition, absl::Duration limit = kBulkTestLimit) {
-  const absl::Time end = absl::Now() + limit;
+  const absl::Time end = SteadyNow() + limit;
   while (!condition()) {
-    if (absl::Now() > end) return false;
+    if (SteadyNow() > end) return false;
     std::this_thread::yield();
   }
   return true;

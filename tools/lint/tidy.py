@@ -132,7 +132,7 @@ def tidy(build, path):
 
 
 def run(build, since, seconds):
-    begin = time.time()
+    begin = time.monotonic()
     tree = Tree(ROOT, compile_commands(build))
     sources = changed_sources(tree, since) if since else sorted(tree.commands)
     version = subprocess.run(["clang-tidy", "--version"], check=True,
@@ -146,7 +146,7 @@ def run(build, since, seconds):
         if key in passed:
             (cache / key).touch()
             return "known"
-        if time.time() - begin > seconds:
+        if time.monotonic() - begin > seconds:
             return "not reached"
         findings = tidy(build, path)
         if findings:
@@ -162,7 +162,7 @@ def run(build, since, seconds):
     print(f"clang-tidy: {len(sources)} sources"
           + (f" changed since {since}" if since else "") + "".join(
               f", {count} {verdict}" for verdict, count in of.items())
-          + f", {time.time() - begin:.0f} s")
+          + f", {time.monotonic() - begin:.0f} s")
     return 1 if "failed" in of else 0
 
 

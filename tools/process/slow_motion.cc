@@ -8,7 +8,7 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/steady_time.h"
 
 namespace ebb::tools {
 
@@ -49,7 +49,7 @@ absl::Status SlowMotion::Set(pid_t pid, double share, absl::Duration cycle) {
       processes_.erase(pid);
       return absl::ErrnoToStatus(error, absl::StrCat("process ", pid));
     }
-    process.next = absl::Now();
+    process.next = SteadyNow();
   }
   process.share = share;
   process.cycle = cycle;
@@ -78,7 +78,7 @@ bool SlowMotion::Turn(Process* process, absl::Time now) {
 void SlowMotion::Run() {
   MutexLock lock(&mu_);
   while (!stop_) {
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     absl::Time next = now + absl::Hours(1);
     for (auto it = processes_.begin(); it != processes_.end();) {
       Process& process = it->second;

@@ -4,7 +4,7 @@
 //   Supervisor supervisor(RestartPolicy{});
 //   EBB_RETURN_IF_ERROR(supervisor.Start("ps 0", first_life, later_lives));
 //   for (;;) {
-//     for (const DaemonEvent& event : supervisor.Poll(absl::Now()))
+//     for (const DaemonEvent& event : supervisor.Poll(SteadyNow()))
 //     Tell(event);
 //     ... wait for SIGCHLD or supervisor.NextDue() ...
 //   }
@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/steady_time.h"
 #include "tools/process/child_process.h"
 
 namespace ebb::tools {

@@ -32,6 +32,7 @@
 #include "common/payload.h"
 #include "common/program/ignored_signals.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "glog/logging.h"
 #include "rpc/admin.h"
 #include "worker/engine/batch_keys.h"
@@ -770,9 +771,9 @@ void Engine::Watch() {
   for (;;) {
     {
       MutexLock lock(&mu_);
-      const absl::Time ask_at = absl::Now() + patience;
-      while (!leaving_ && absl::Now() < ask_at) {
-        left_.WaitFor(&mu_, ask_at - absl::Now());
+      const absl::Time ask_at = SteadyNow() + patience;
+      while (!leaving_ && SteadyNow() < ask_at) {
+        left_.WaitFor(&mu_, ask_at - SteadyNow());
       }
       if (leaving_) return;
       if (!conversation_.starved()) {
@@ -796,9 +797,9 @@ void Engine::Leave(absl::string_view why) {
     // What was handed in counts, if it is still this worker's.
     MutexLock lock(&mu_);
     const absl::Time give_up =
-        absl::Now() + std::min(kOfferedWithin, options_.grace);
-    while (conversation_.awaits_offer() && absl::Now() < give_up) {
-      changed_.WaitFor(&mu_, give_up - absl::Now());
+        SteadyNow() + std::min(kOfferedWithin, options_.grace);
+    while (conversation_.awaits_offer() && SteadyNow() < give_up) {
+      changed_.WaitFor(&mu_, give_up - SteadyNow());
     }
   }
   // First the core, so that it begins nothing new when it gets back what it
@@ -810,10 +811,10 @@ void Engine::Leave(absl::string_view why) {
     changed_.SignalAll();
     left_.SignalAll();
   }
-  const absl::Time deadline = absl::Now() + options_.grace;
+  const absl::Time deadline = SteadyNow() + options_.grace;
   bool drained = shell_ == nullptr;
-  while (!drained && absl::Now() < deadline) {
-    drained = shell_->Drain(std::min(kDrainStep, deadline - absl::Now()));
+  while (!drained && SteadyNow() < deadline) {
+    drained = shell_->Drain(std::min(kDrainStep, deadline - SteadyNow()));
     signalfd_siginfo again = {};
     // A second signal ends it at once.
     if (read(signals_.get(), &again, sizeof(again)) > 0) break;

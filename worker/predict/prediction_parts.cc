@@ -18,12 +18,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
-#include "absl/time/clock.h"
 #include "common/fd.h"
 #include "common/objects/credentials.h"
 #include "common/objects/retries.h"
 #include "common/objects/s3_objects.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "common/tls/sha256.h"
 #include "glog/logging.h"
 #include "job/prediction.h"
@@ -268,7 +268,7 @@ absl::Status PredictionParts::Patiently(const WhileWriting& meanwhile,
   options.wait = [&](absl::Duration wait) { leaves = !meanwhile.wait(wait); };
   // Workers that lost the bucket at once come back at different times.
   Retries retries(options,
-                  static_cast<uint64_t>(absl::ToUnixNanos(absl::Now())));
+                  static_cast<uint64_t>(absl::ToUnixNanos(SteadyNow())));
   const Stepping stepping(meanwhile.step);
   absl::Status asked;
   do {
@@ -276,13 +276,13 @@ absl::Status PredictionParts::Patiently(const WhileWriting& meanwhile,
       return absl::CancelledError(absl::StrCat(
           "the worker leaves before the bucket answers: ", asked.message()));
     }
-    const absl::Time tried = absl::Now();
+    const absl::Time tried = SteadyNow();
     asked = ask();
     if (!MayPass(asked)) {
       outage_.End();
       return asked;
     }
-    switch (outage_.Failed(tried, absl::Now())) {
+    switch (outage_.Failed(tried, SteadyNow())) {
       case Outage::Next::kGivenUp:
         return outage_.GivenUp(asked);
       case Outage::Next::kBegins:

@@ -14,6 +14,7 @@
 #include "common/fd.h"
 #include "common/program/spawn_setup.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 
 namespace ebb::worker {
 
@@ -79,8 +80,8 @@ bool PythonChild::over() const { return end_.has_value() || HasEnded(pid_); }
 
 void PythonChild::Reap() {
   if (end_) return;
-  const absl::Time deadline = absl::Now() + kEndsWithin;
-  while (!HasEnded(pid_) && absl::Now() < deadline) absl::SleepFor(kLookAgain);
+  const absl::Time deadline = SteadyNow() + kEndsWithin;
+  while (!HasEnded(pid_) && SteadyNow() < deadline) absl::SleepFor(kLookAgain);
   // With what it started itself. Until it is waited for, no other group can
   // have its number.
   kill(-pid_, SIGKILL);
@@ -91,14 +92,14 @@ void PythonChild::Reap() {
 }
 
 absl::StatusOr<Request> PythonChild::Receive(absl::Duration patience) {
-  const absl::Time deadline = absl::Now() + patience;
+  const absl::Time deadline = SteadyNow() + patience;
   for (;;) {
     // Its last words come first.
     auto received = socket_->Receive();
     if (received.ok()) return ReadRequest(received->bytes);
     if (absl::IsInvalidArgument(received.status())) return received.status();
     if (absl::IsCancelled(received.status())) break;
-    const absl::Duration left = deadline - absl::Now();
+    const absl::Duration left = deadline - SteadyNow();
     if (left <= absl::ZeroDuration()) {
       return absl::DeadlineExceededError(absl::StrCat(
           "Python says nothing for ", absl::FormatDuration(patience)));

@@ -16,6 +16,7 @@
 #include "common/fd.h"
 #include "common/shm/memory_file.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "glog/logging.h"
 #include "job/program_rules.h"
 #include "worker/engine/value_name.h"
@@ -125,7 +126,7 @@ absl::Status PythonModel::GiveUp(const absl::Status& why) {
   rows_ = 0;
   const absl::Duration pause =
       std::min(kLongestPause, kFirstPause * std::exp2(std::min(deaths_, 8)));
-  start_at_ = deaths_ == 0 ? absl::InfinitePast() : absl::Now() + pause;
+  start_at_ = deaths_ == 0 ? absl::InfinitePast() : SteadyNow() + pause;
   ++deaths_;
   absl::Status told(why.code(),
                     absl::StrCat(options_.path, ", class ", options_.class_name,
@@ -144,7 +145,7 @@ absl::StatusOr<Request> PythonModel::Receive(absl::Duration patience) {
 
 absl::Status PythonModel::Start() {
   if (child_ != nullptr) return absl::OkStatus();
-  if (const absl::Duration pause = start_at_ - absl::Now();
+  if (const absl::Duration pause = start_at_ - SteadyNow();
       pause > absl::ZeroDuration()) {
     LOG(WARNING) << options_.path << ": Python died " << deaths_
                  << " times; it is started again in " << pause;

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "tools/chaos/proxy.h"
 
 namespace ebb::chaos {
@@ -40,7 +41,7 @@ Relay::Relay(Fd epoll, Fd wake)
     : epoll_(std::move(epoll)),
       wake_(std::move(wake)),
       scratch_(kScratchBytes),
-      now_(clock_.Now()) {}
+      now_(SteadyNow()) {}
 
 absl::Status Relay::Watch(int fd, uint32_t what, uint64_t event) {
   epoll_event interest = {};
@@ -90,7 +91,7 @@ absl::Status Relay::SetTarget(const std::string& daemon,
 
 // A daemon is named after it was started, so it may have connected before.
 void Relay::SetDaemons(std::vector<DaemonProcess> daemons) {
-  now_ = clock_.Now();
+  now_ = SteadyNow();
   daemons_ = std::move(daemons);
   std::vector<Id> strangers;
   std::vector<PeerSocket> sockets;
@@ -137,7 +138,7 @@ std::vector<Relay::Id> Relay::ConnectionsOf(const std::string& a,
 
 void Relay::Set(const std::string& a, const std::string& b,
                 const LinkState& state) {
-  now_ = clock_.Now();
+  now_ = SteadyNow();
   Link& link = LinkOf(a, b);
   link.there.Set(state);
   link.back.Set(state);
@@ -170,7 +171,7 @@ void Relay::Wake() {
 void Relay::Turn() {
   int timeout_ms = -1;
   if (!timers_.empty()) {
-    const absl::Duration wait = timers_.begin()->first - clock_.Now();
+    const absl::Duration wait = timers_.begin()->first - SteadyNow();
     // Rounded up: not early. An hour is as good as any longer time.
     timeout_ms = static_cast<int>(absl::ToInt64Milliseconds(
         absl::Ceil(std::clamp(wait, absl::ZeroDuration(), absl::Hours(1)),
@@ -179,7 +180,7 @@ void Relay::Turn() {
   std::array<epoll_event, 256> events;
   const int n = epoll_wait(epoll_.get(), events.data(),
                            static_cast<int>(events.size()), timeout_ms);
-  now_ = clock_.Now();
+  now_ = SteadyNow();
   for (int i = 0; i < n; ++i) {
     HandleEvent(events[static_cast<size_t>(i)].data.u64,
                 events[static_cast<size_t>(i)].events);

@@ -14,7 +14,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "common/steady_time.h"
 #include "tools/chaos/internal/connection.h"
 #include "tools/chaos/internal/sockets.h"
 #include "tools/chaos/shaped_pipe.h"
@@ -84,7 +83,6 @@ class Relay {
                                 const std::string& b) const;
   void SetTimer(Id id, absl::Time* timer, absl::Time at);
 
-  const SteadyTime clock_;
   const Fd epoll_;
   const Fd wake_;
   std::vector<char> scratch_;

@@ -16,8 +16,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "tools/files/files.h"
 #include "tools/process/child_process.h"
 #include "tools/process/temporary_folder.h"
@@ -165,12 +165,12 @@ absl::StatusOr<LocalSpeed> MeasureLocalSpeed(const LocalSpeedOptions& options,
        "--run-dir", run, "--leave-with-parent", absl::StrCat(getpid())});
   EBB_ASSIGN_OR_RETURN(ChildProcess child, ChildProcess::Start(spec));
   const std::string metrics = run + "/metrics.csv";
-  const absl::Time started = absl::Now();
+  const absl::Time started = SteadyNow();
   absl::Time begun = absl::InfiniteFuture();
   double applied_before = 0, server_before = 0;
   double applied = 0, server = 0;
   bool interrupted = false;
-  while (!child.Poll() && absl::Now() - begun < options.length) {
+  while (!child.Poll() && SteadyNow() - begun < options.length) {
     if (signals->Wait(kLook).interrupts > 0) {
       interrupted = true;
       break;
@@ -183,21 +183,21 @@ absl::StatusOr<LocalSpeed> MeasureLocalSpeed(const LocalSpeedOptions& options,
         server = cpu;
       }
     } else if (now > 0) {
-      begun = absl::Now();
+      begun = SteadyNow();
       applied_before = now;
       server_before = cpu;
-    } else if (absl::Now() - started > kStartLimit) {
+    } else if (SteadyNow() - started > kStartLimit) {
       break;
     }
     if (options.progress != nullptr && begun != absl::InfiniteFuture()) {
-      options.progress(std::min(absl::Now() - begun, options.length));
+      options.progress(std::min(SteadyNow() - begun, options.length));
     }
   }
   // What comes after that is its end, and not its speed.
   const absl::StatusOr<std::string> csv = ReadFile(metrics);
   child.Signal(SIGINT);
-  const absl::Time end = absl::Now() + kEndLimit;
-  while (!child.Poll() && absl::Now() < end) {
+  const absl::Time end = SteadyNow() + kEndLimit;
+  while (!child.Poll() && SteadyNow() < end) {
     // Told a second time, the run ends at once.
     if (signals->Wait(kLook).interrupts == 0) continue;
     interrupted = true;

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "common/kill_point.h"
 #include "common/program/tls_flags.h"
+#include "common/steady_time.h"
 #include "datasets/push.h"
 #include "tools/command/command.h"
 #include "tools/ebb/cluster/access_flags.h"
@@ -40,7 +41,7 @@ class PushLine {
 
   void Show(const datasets::PushProgress& progress) {
     if (quiet_) return;
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     if (progress.sending != sending_) {
       sending_ = progress.sending;
       start_ = now;
@@ -78,7 +79,7 @@ class PushLine {
   const Console console_;
   bool sending_ = false;
   bool written_ = false;
-  absl::Time start_ = absl::Now();
+  absl::Time start_ = SteadyNow();
   absl::Time shown_ = absl::InfinitePast();
 };
 

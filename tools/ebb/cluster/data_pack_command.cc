@@ -13,10 +13,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/kill_point.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "data/byte_source.h"
 #include "data/pack/packer.h"
 #include "data/source.h"
@@ -58,7 +58,7 @@ class PackLine {
 
   void Show(const pack::PackProgress& progress) {
     if (quiet_) return;
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     const absl::Duration pause =
         console_.terminal ? absl::Milliseconds(200) : absl::Seconds(10);
     if (now - shown_ < pause) return;
@@ -84,7 +84,7 @@ class PackLine {
   const bool quiet_;
   const Console console_;
   bool written_ = false;
-  absl::Time shown_ = absl::Now();
+  absl::Time shown_ = SteadyNow();
 };
 
 bool IsJobFile(const std::string& source) {

@@ -14,8 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
-#include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "tools/files/files.h"
 #include "tools/files/output_file.h"
 #include "tools/process/signals.h"
@@ -56,7 +56,7 @@ class ProgressShown {
   ~ProgressShown() { Clear(); }
 
   void Show(int64_t done) {
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     if (now < next_ || done == rows_) return;
     next_ = now + every_;
     const double share = static_cast<double>(done) / static_cast<double>(rows_);
@@ -73,12 +73,12 @@ class ProgressShown {
     if (terminal_ && shown_) std::cerr << "\r\x1b[K" << std::flush;
     shown_ = false;
   }
-  absl::Duration past() const { return absl::Now() - start_; }
+  absl::Duration past() const { return SteadyNow() - start_; }
 
  private:
   const int64_t rows_;
   const bool terminal_;
-  const absl::Time start_ = absl::Now();
+  const absl::Time start_ = SteadyNow();
   const absl::Duration every_ =
       terminal_ ? absl::Milliseconds(200) : absl::Seconds(10);
   absl::Time next_ = start_ + every_;

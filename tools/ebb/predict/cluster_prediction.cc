@@ -6,9 +6,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "rpc/admin.h"
 #include "rpc/job_tokens.h"
 #include "tools/ebb/cluster/jobs.h"
@@ -75,7 +75,7 @@ absl::StatusOr<ClusterPrediction> PredictOnCluster(
   bool looked = !options.known;
   for (;;) {
     const auto answer = access.Scheduler().GetStatus(ask, kAdminDeadline);
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     if (!answer.ok() && !IsAway(answer.status())) return answer.status();
     if (answer.ok() && answer->jobs().empty()) {
       return absl::NotFoundError(

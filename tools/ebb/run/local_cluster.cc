@@ -18,8 +18,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "common/tls/issue.h"
 #include "tools/files/files.h"
 #include "tools/process/last_words.h"
@@ -117,7 +117,7 @@ ProcessSpec LocalCluster::Spec(
 absl::Status LocalCluster::StartOne(const std::string& daemon,
                                     const ProcessSpec& spec) {
   specs_[daemon] = spec;
-  return supervisor_.Start(daemon, spec, spec, absl::Now());
+  return supervisor_.Start(daemon, spec, spec, SteadyNow());
 }
 
 bool LocalCluster::Kill(const std::string& daemon, const std::string& then_at) {
@@ -196,7 +196,7 @@ absl::Status LocalCluster::AddServer(int server) {
 }
 
 void LocalCluster::DrainServer(int server) {
-  supervisor_.Stop(ServerName(server), absl::Now() + kServerGrace);
+  supervisor_.Stop(ServerName(server), SteadyNow() + kServerGrace);
   AwaitServers();
 }
 
@@ -262,7 +262,7 @@ absl::Duration LocalCluster::BatchTimeOf(const std::string& worker) const {
 
 void LocalCluster::RemoveWorker(const std::string& name, absl::Duration grace) {
   if (grace > absl::ZeroDuration()) {
-    supervisor_.Stop(name, absl::Now() + grace);
+    supervisor_.Stop(name, SteadyNow() + grace);
   } else {
     supervisor_.Remove(name);
   }
@@ -273,12 +273,12 @@ void LocalCluster::DrainWorker(int worker) {
 }
 
 bool LocalCluster::Terminate(const std::string& daemon, absl::Duration grace) {
-  return supervisor_.Terminate(daemon, absl::Now() + grace);
+  return supervisor_.Terminate(daemon, SteadyNow() + grace);
 }
 
 absl::Status LocalCluster::AwaitFile(const std::string& path,
                                      const std::string& daemon) {
-  const absl::Time deadline = absl::Now() + kStartLimit;
+  const absl::Time deadline = SteadyNow() + kStartLimit;
   std::error_code ignored;
   while (!fs::exists(path, ignored)) {
     if (signals_.Wait(kLook).interrupts > 0) {
@@ -289,7 +289,7 @@ absl::Status LocalCluster::AwaitFile(const std::string& path,
       return absl::FailedPreconditionError(absl::StrCat(
           daemon, " ", event.end.ToString(), ": ", LastWords(daemon)));
     }
-    if (absl::Now() > deadline) {
+    if (SteadyNow() > deadline) {
       return absl::FailedPreconditionError(
           absl::StrCat(daemon, " did not serve within ",
                        DurationText(kStartLimit), ": ", LastWords(daemon)));
@@ -299,7 +299,7 @@ absl::Status LocalCluster::AwaitFile(const std::string& path,
 }
 
 std::vector<DaemonEvent> LocalCluster::Poll() {
-  auto events = supervisor_.Poll(absl::Now());
+  auto events = supervisor_.Poll(SteadyNow());
   ApplyMachines();
   return events;
 }
@@ -381,7 +381,7 @@ absl::Status LocalCluster::StopGroup(const std::vector<std::string>& daemons,
                                      absl::Duration grace, OnDeath on_death,
                                      std::vector<std::string>* problems) {
   for (const std::string& daemon : daemons) supervisor_.Stop(daemon);
-  const absl::Time deadline = absl::Now() + grace;
+  const absl::Time deadline = SteadyNow() + grace;
   bool killed = false;
   const auto running = [this](const std::string& daemon) {
     return supervisor_.Running(daemon);
@@ -393,7 +393,7 @@ absl::Status LocalCluster::StopGroup(const std::vector<std::string>& daemons,
       on_death(event);
     }
     if (std::ranges::none_of(daemons, running)) return absl::OkStatus();
-    if (absl::Now() > deadline && !killed) {
+    if (SteadyNow() > deadline && !killed) {
       killed = true;
       for (const std::string& daemon : daemons) {
         if (!supervisor_.Kill(daemon)) continue;

@@ -16,8 +16,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/steady_time.h"
 #include "rpc/security.h"
 #include "tools/ebb/report/run_folder.h"
 #include "tools/process/reserved_port.h"
@@ -85,7 +85,7 @@ class LocalCluster {
   // --- On purpose; false: the daemon does not run now ------------------------
   // Kills it; it comes back, not before `away` has passed.
   bool KillFor(const std::string& daemon, absl::Duration away) {
-    return supervisor_.Kill(daemon, absl::Now() + away);
+    return supervisor_.Kill(daemon, SteadyNow() + away);
   }
   // Kills it; it comes back, and where `then_at` names a point, kills itself
   // there.

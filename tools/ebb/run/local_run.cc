@@ -10,8 +10,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "job/traits.h"
 #include "job/validate.h"
 #include "job/yaml.h"
@@ -197,7 +197,7 @@ absl::Status LocalRun::Begin() {
     EBB_RETURN_IF_ERROR(WriteJob(folder_, facts_, prepared_));
     if (options_.skip && !opened) {
       screen_.Event("the job is paused for no batch: --skip leaves none out",
-                    absl::Now());
+                    SteadyNow());
     }
   } else {
     EBB_RETURN_IF_ERROR(job_->Submit(prepared_, folder_));
@@ -223,7 +223,7 @@ void LocalRun::Finish(bool begun) {
     return;
   }
   ExplainStop(watched_.why_stopped(), prepared_.job, folder_, &report_);
-  report_.total_seconds = absl::ToDoubleSeconds(absl::Now() - started_);
+  report_.total_seconds = absl::ToDoubleSeconds(SteadyNow() - started_);
   report_.cpu_seconds = ChildrenCpuSeconds() - cpu_before_;
   watched_.CompleteReport();
   FinishReport(prepared_.job, folder_, &report_);
@@ -325,7 +325,7 @@ JobChoice WithStored(const RunOptions& options) {
 }  // namespace
 
 absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
-  const absl::Time started = absl::Now();
+  const absl::Time started = SteadyNow();
   if (!options.report_file.empty()) {
     EBB_RETURN_IF_ERROR(CheckWritable(options.report_file));
   }
@@ -381,7 +381,7 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
 
 absl::StatusOr<RunReport> RunPrepared(const RunOptions& options,
                                       PreparedJob prepared) {
-  const absl::Time started = absl::Now();
+  const absl::Time started = SteadyNow();
   if (!options.report_file.empty()) {
     EBB_RETURN_IF_ERROR(CheckWritable(options.report_file));
   }

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "rpc/admin.h"
 #include "rpc/data_sets.h"
 #include "rpc/job_tokens.h"
@@ -124,7 +125,7 @@ absl::Status RunJob::Change(const v1::GetJobResponse& stored,
   access.scheduler = scheduler_;
   access.security = security_;
   wish.changes = !keys.empty();
-  const absl::Time limit = absl::Now() + kServersCome;
+  const absl::Time limit = SteadyNow() + kServersCome;
   for (;;) {
     // This is asked first: a server that loads while the versions are listed
     // lists none.
@@ -139,7 +140,7 @@ absl::Status RunJob::Change(const v1::GetJobResponse& stored,
     // no version.
     const bool passes = absl::IsUnavailable(done) || absl::IsAborted(done) ||
                         (absl::IsNotFound(done) && !all_served);
-    if (!passes || absl::Now() > limit) return done;
+    if (!passes || SteadyNow() > limit) return done;
     absl::SleepFor(kLookAgain);
   }
 }

@@ -3,7 +3,7 @@
 #include <memory>
 #include <utility>
 
-#include "absl/time/clock.h"
+#include "common/steady_time.h"
 #include "rpc/admin.h"
 
 namespace ebb::tools {
@@ -44,7 +44,7 @@ void StatusPoller::Run() {
       // would first wait for longer and longer.
       client = connect();
     }
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     MutexLock lock(&mu_);
     latest_.error = answer.status();
     if (answer.ok()) {
@@ -53,8 +53,8 @@ void StatusPoller::Run() {
       ++latest_.number;
     }
     const absl::Time next = now + interval_;
-    while (!stop_ && absl::Now() < next) {
-      stopping_.WaitFor(&mu_, next - absl::Now());
+    while (!stop_ && SteadyNow() < next) {
+      stopping_.WaitFor(&mu_, next - SteadyNow());
     }
     if (stop_) return;
   }

@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/steady_time.h"
 #include "job/traits.h"
 #include "tools/ebb/cluster/audit.h"
 #include "tools/ebb/run/stopped_job.h"
@@ -57,7 +57,7 @@ absl::Status WatchedRun::StartDaemons(LocalClusterOptions options,
 
 void WatchedRun::Watch(const RunJob& job) {
   run_job_ = &job;
-  submitted_ = absl::Now();
+  submitted_ = SteadyNow();
   poller_ = std::make_unique<StatusPoller>(cluster_->scheduler_address(),
                                            cluster_->security(), job.id(),
                                            kPollInterval);
@@ -68,12 +68,12 @@ void WatchedRun::Watch(const RunJob& job) {
 
 bool WatchedRun::Turn() {
   const absl::Duration until_due =
-      std::max(absl::ZeroDuration(), cluster_->NextDue() - absl::Now());
+      std::max(absl::ZeroDuration(), cluster_->NextDue() - SteadyNow());
   if (signals_.Wait(std::min(kTick, until_due)).interrupts > 0 || Orphaned()) {
     report_.interrupted = true;
     return false;
   }
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   HandleDaemons(now);
   if (daemons_.any_given_up()) return false;
   HandleStatus(now);
@@ -225,7 +225,7 @@ void WatchedRun::Disturb(absl::Time now) {
 
 bool WatchedRun::Audit() {
   const absl::StatusOr<AuditReport> audit = run_job_->Audit();
-  const bool late = absl::Now() - completed_ > kAuditLimit;
+  const bool late = SteadyNow() - completed_ > kAuditLimit;
   if (!audit.ok()) {
     if (late) Problem(absl::StrCat("no audit: ", audit.status().message()));
     return late;
@@ -243,14 +243,14 @@ void WatchedRun::AuditUnfinished() {
 }
 
 void WatchedRun::EndDaemons() {
-  const absl::Time end = std::min(completed_, absl::Now());
+  const absl::Time end = std::min(completed_, SteadyNow());
   report_.seconds =
       std::max(0.0, absl::ToDoubleSeconds(end - std::min(end, submitted_)));
   if (poller_ != nullptr) {
     const PolledStatus last = LatestStatus();
     if (last.number > 0) {
       NoteSample(
-          samples_.TakeLast(CurrentProgress(last), absl::Now() - submitted_));
+          samples_.TakeLast(CurrentProgress(last), SteadyNow() - submitted_));
     }
   }
   screen_.Clear();

@@ -19,6 +19,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/status_macros.h"
+#include "common/steady_time.h"
 #include "job/expectations.h"
 #include "job/fit.h"
 #include "job/traits.h"
@@ -440,7 +441,7 @@ absl::Status SweepDriver::WriteResults() {
 }
 
 absl::Status SweepDriver::KeepTimes(bool at_once) {
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   if (!at_once && now - times_kept_ < kKeepTimes) return absl::OkStatus();
   std::string times = clock_.ToText();
   times_kept_ = now;
