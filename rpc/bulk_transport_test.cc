@@ -17,6 +17,7 @@
 
 #include "absl/time/clock.h"
 #include "common/steady_time.h"
+#include "common/tls/job_token.h"
 #include "gtest/gtest.h"
 #include "rpc/internal/bulk_host.h"
 #include "rpc/internal/bulk_protocol.h"
@@ -25,6 +26,7 @@
 #include "rpc/internal/message_parts.h"
 #include "rpc/internal/tcp_socket.h"
 #include "rpc/internal/traffic.h"
+#include "rpc/job_tokens.h"
 #include "rpc/transport_contract.h"
 #include "rpc/wire.h"
 
@@ -85,16 +87,18 @@ class OddWorker {
                     .ok());
   }
 
-  void Say(absl::string_view bytes) {
+  // False: the connection has ended.
+  bool Say(absl::string_view bytes) {
     while (!bytes.empty()) {
       const iovec part = {const_cast<char*>(bytes.data()), bytes.size()};
       const absl::StatusOr<size_t> n = socket_->Write({&part, 1});
-      if (!n.ok()) return;
+      if (!n.ok()) return false;
       bytes.remove_prefix(*n);
     }
+    return true;
   }
-  void Say(const BulkFrame& frame) {
-    Say({reinterpret_cast<const char*>(&frame), sizeof(frame)});
+  bool Say(const BulkFrame& frame) {
+    return Say({reinterpret_cast<const char*>(&frame), sizeof(frame)});
   }
   // The server closes the connection.
   bool IsDropped(absl::Duration limit = kLong) {
@@ -138,6 +142,11 @@ class BulkTest : public testing::Test {
   void Start(const TransportOptions& options = {},
              int64_t room_bytes = int64_t{1} << 30) {
     host_ = MakeHost(&ps_, &traffic_, options, room_bytes);
+  }
+  // A server that soon gives a worker up which keeps others from room.
+  void StartImpatient() {
+    host_ = MakeHost(&ps_, &traffic_, {}, int64_t{8} << 20, {}, {},
+                     /*stuck_after=*/absl::Milliseconds(200));
   }
   std::unique_ptr<OddWorker> Connect() {
     return std::make_unique<OddWorker>(host_.get(),
@@ -436,6 +445,66 @@ TEST_F(BulkTest, AWorkerWhoseValuesComeSlowlyStays) {
   EXPECT_EQ(ps_.pushes.WaitFor(1).size(), 1);
 }
 
+// Bug: what it said between the frames were signs of life, and it kept its room
+// for ever.
+TEST_F(BulkTest, AMessageThatIsNeverFinishedGivesItsRoomBack) {
+  StartImpatient();
+  const auto worker = Connect();
+  worker->Say(
+      {.kind = internal::kBulkPush,
+       .id = 1,
+       .value_bytes = static_cast<uint64_t>(host_->memory().room_bytes())});
+  worker->Say(std::string(kBulkPart, 'x'));
+  EXPECT_TRUE(Soon([&] { return host_->memory().taken_bytes() > 0; }));
+  const absl::Time end = SteadyNow() + kLong;
+  while (!worker->IsDropped(absl::Milliseconds(20))) {
+    ASSERT_LT(SteadyNow(), end);
+    worker->Say({.kind = internal::kBulkPong});
+  }
+  EXPECT_TRUE(Soon([&] { return host_->memory().taken_bytes() == 0; }));
+}
+
+TEST_F(BulkTest, AMessageByTheByteIsGivenUp) {
+  StartImpatient();
+  const auto worker = Connect();
+  worker->Say({.kind = internal::kBulkPush, .id = 1, .header_bytes = 1 << 20});
+  const absl::Time end = SteadyNow() + kLong;
+  while (!worker->IsDropped(absl::Milliseconds(5))) {
+    ASSERT_LT(SteadyNow(), end);
+    worker->Say("x");
+  }
+}
+
+// A large message keeps no room of a job whose token its sender lacks.
+TEST_F(BulkTest, AMessageWithoutTheTokenTakesNoRoom) {
+  const auto tokens = std::make_shared<JobTokens>();
+  JobRecord record;
+  record.id = MakePush(1, {}).job;
+  SetTokenHash(std::string(43, 't'), &record);
+  tokens->AddKey(std::string(kTokenBytes, 'k'));
+  tokens->Learn(record);
+  host_ =
+      MakeHost(&ps_, &traffic_, {}, int64_t{64} << 20, {}, {.tokens = tokens});
+  const auto worker = Connect();
+  const PushRequest push = MakePush(1, std::vector<float>(8'000'000, 1.0F));
+  const std::string bytes = Encoded(push, 1);
+  const size_t first =
+      sizeof(BulkFrame) + internal::HeaderOf(Encode(push)).size() + kBulkPart;
+
+  worker->Say(absl::string_view(bytes).substr(0, first));
+  worker->Say({.kind = internal::kBulkPing});
+  BulkFrame pong;
+  ASSERT_TRUE(worker->Receive(&pong));
+  EXPECT_LT(host_->memory().taken_bytes(), int64_t{1} << 20);
+
+  worker->Say(absl::string_view(bytes).substr(first));
+  BulkFrame reply;
+  ASSERT_TRUE(worker->Receive(&reply));
+  EXPECT_EQ(reply.status,
+            static_cast<uint32_t>(absl::StatusCode::kPermissionDenied));
+  EXPECT_TRUE(ps_.pushes.Now().empty());
+}
+
 // A large push does not keep a clock waiting for long, and leaves pulls their
 // turn: they pass it between its parts.
 TEST_F(BulkTest, SmallMessagesPassALargeOne) {
@@ -475,6 +544,25 @@ class SourcePs : public KeepingPs {
  private:
   const Payload values_;
 };
+
+// Bug: what it said were signs of life, and the answers stayed for ever.
+TEST_F(BulkTest, AWorkerThatAsksAndNeverReadsIsDropped) {
+  SourcePs source(4'000'000);
+  Traffic traffic(8);
+  const auto host = MakeHost(&source, &traffic, {}, int64_t{1} << 30, {}, {},
+                             /*stuck_after=*/absl::Milliseconds(200));
+  OddWorker worker(host.get(), *host->Offer(kBulkVersion));
+  const Payload fetch = Encode(MakeFetch(1));
+  std::string flat(static_cast<size_t>(fetch.size()), '\0');
+  fetch.CopyTo(std::as_writable_bytes(std::span<char>(flat)));
+  for (uint64_t id = 1; id <= 4; ++id) {
+    worker.Say({.kind = internal::kBulkFetch,
+                .id = id,
+                .header_bytes = static_cast<uint32_t>(flat.size())});
+    worker.Say(flat);
+  }
+  EXPECT_TRUE(Soon([&] { return !worker.Say({.kind = internal::kBulkPong}); }));
+}
 
 // Bug: a server kept the memory for the blocks of a move as long as it was
 // connected to the source, 16 MiB for each server that it ever moved from.

@@ -5,10 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "common/status_macros.h"
 #include "common/steady_time.h"
 #include "glog/logging.h"
 #include "rpc/internal/bulk_protocol.h"
 #include "rpc/internal/message_parts.h"
+#include "rpc/internal/message_sender.h"
 #include "rpc/rpc_roles.h"
 #include "rpc/wire.h"
 
@@ -32,7 +34,31 @@ absl::string_view RpcOf(uint32_t kind) {
   }
 }
 
+// What the RPC with the same meaning allows (rpc_roles.h).
+absl::Status CheckRole(const CallServices& services, const BulkPeer& peer,
+                       uint32_t kind) {
+  if (!peer.role.has_value()) return absl::OkStatus();
+  absl::Status may = CheckCaller(RpcOf(kind), *peer.role, peer.name);
+  if (!may.ok()) services.guard.Count(Refusal::kRole);
+  return may;
+}
+
 }  // namespace
+
+BulkReader::Admit BulkConnection::Admission(const CallServices& services,
+                                            const BulkPeer& peer) {
+  return [services, peer](uint32_t kind, absl::string_view token,
+                          const Payload& header) -> absl::Status {
+    EBB_RETURN_IF_ERROR(CheckRole(services, peer, kind));
+    if (services.guard.tokens == nullptr || kind == kBulkFetch) {
+      return absl::OkStatus();
+    }
+    const absl::StatusOr<MessageSender> sender = SenderOf(header);
+    if (sender.ok()) return services.guard.CheckWorker(*sender, token);
+    services.guard.Count(Refusal::kMessage);
+    return sender.status();
+  };
+}
 
 BulkConnection::BulkConnection(const CallServices& services,
                                std::unique_ptr<BulkStream> stream,
@@ -80,28 +106,19 @@ std::optional<absl::Time> BulkConnection::Tick() {
   return SteadyNow() + absl::Milliseconds(1);
 }
 
-absl::Status BulkConnection::CheckRole(uint32_t kind) const {
-  if (!peer_.role.has_value()) return absl::OkStatus();
-  absl::Status may = CheckCaller(RpcOf(kind), *peer_.role, peer_.name);
-  if (!may.ok()) services_.guard.Count(Refusal::kRole);
-  return may;
-}
-
 bool BulkConnection::Handle(const BulkMessage& call) {
   if (RpcOf(call.kind).empty()) return false;
-  const absl::Status may = CheckRole(call.kind);
+  absl::Status begun = call.refused;
+  if (absl::IsResourceExhausted(begun)) services_.guard.Count(Refusal::kCalls);
+  if (begun.ok()) begun = CheckRole(services_, peer_, call.kind);
   if (call.kind == kBulkClock) {
     // It is repeated anyway.
-    return !call.refused.ok() || !may.ok() ||
-           ServeClock(services_, call.message, call.token);
+    return !begun.ok() || ServeClock(services_, call.message, call.token);
   }
   {
     MutexLock lock(&mu_);
     if (open_.contains(call.id)) return false;
   }
-  absl::Status begun = call.refused;
-  if (absl::IsResourceExhausted(begun)) services_.guard.Count(Refusal::kCalls);
-  if (begun.ok()) begun = may;
   if (begun.ok()) begun = BeginCall(services_, call.message.size());
   if (!begun.ok()) {
     Reply(call.id, begun, {});

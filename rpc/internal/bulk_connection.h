@@ -31,6 +31,10 @@ class BulkConnection : public std::enable_shared_from_this<BulkConnection> {
  public:
   BulkConnection(const CallServices& services,
                  std::unique_ptr<BulkStream> stream, BulkPeer peer = {});
+  // Checks the role and the token of a large message, before its values take
+  // room. Counts refusals.
+  static BulkReader::Admit Admission(const CallServices& services,
+                                     const BulkPeer& peer);
 
   // Serves what the other side asks, until it is gone or talks nonsense, or
   // until Stop(). Then closes.
@@ -46,8 +50,6 @@ class BulkConnection : public std::enable_shared_from_this<BulkConnection> {
  private:
   // False: nonsense.
   bool Handle(const BulkMessage& call);
-  // What the RPC with the same meaning allows (rpc_roles.h).
-  absl::Status CheckRole(uint32_t kind) const;
   // None: it is to stop now.
   std::optional<absl::Time> Tick();
   void Reply(uint64_t id, const absl::Status& status, const Payload& message);

@@ -184,7 +184,8 @@ absl::Status BulkHost::Welcome(Guest* guest) {
               {reinterpret_cast<const char*>(&hello), sizeof(hello)}));
   EBB_ASSIGN_OR_RETURN(
       std::unique_ptr<BulkStream> stream,
-      BulkStream::Make(std::move(guest->socket), memory_, options_.stream));
+      BulkStream::Make(std::move(guest->socket), memory_, options_.stream,
+                       BulkConnection::Admission(services_, guest->peer)));
   auto connection = std::make_shared<BulkConnection>(
       services_, std::move(stream), std::move(guest->peer));
   served_.Add(std::move(connection));

@@ -59,6 +59,10 @@ static_assert(sizeof(BulkFrame) == 32);
 // Most values of a frame: so long does a small message wait for a large one.
 inline constexpr uint64_t kBulkPart = uint64_t{1} << 20;
 
+// An unfinished message that gets fewer bytes in BulkStreamOptions::stuck_after
+// does not come.
+inline constexpr uint64_t kBulkLeast = uint64_t{64} << 10;
+
 inline constexpr std::array<char, 8> kBulkMagic = {'e', 'b', 'b', 'b',
                                                    'u', 'l', 'k', '\n'};
 // The first bytes of the side that connects.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -32,8 +33,19 @@ bool IsMessage(uint32_t kind) {
 
 }  // namespace
 
-BulkReader::BulkReader(std::shared_ptr<BulkMemory> memory)
-    : memory_(std::move(memory)), buffer_(kBufferBytes) {}
+BulkReader::BulkReader(std::shared_ptr<BulkMemory> memory, Admit admit)
+    : memory_(std::move(memory)),
+      admit_(std::move(admit)),
+      buffer_(kBufferBytes) {}
+
+BulkReader::Unfinished BulkReader::unfinished() const {
+  if (large_.frame.kind != 0) {
+    return {large_.number,
+            large_.values_left + (now_ == &large_ ? text_left_ : 0)};
+  }
+  if (now_ != nullptr) return {now_->number, due()};
+  return {};
+}
 
 size_t BulkReader::Spaces(std::array<iovec, kMostSpaces>* spaces) {
   // What is buffered is the beginning of a frame.
@@ -77,6 +89,7 @@ absl::Status BulkReader::Parse(Handler handle) {
       EBB_RETURN_IF_ERROR(BeginFrame());
     }
     if (text_left_ > 0) TakeText();
+    if (text_left_ == 0 && !now_->admitted) AdmitValues();
     if (text_left_ == 0 && part_left_ > 0) TakeValues();
     if (text_left_ > 0 || part_left_ > 0) return absl::OkStatus();
     EBB_RETURN_IF_ERROR(EndFrame(handle));
@@ -115,16 +128,41 @@ absl::Status BulkReader::BeginMessage(const BulkFrame& frame) {
   }
   now_ = is_large ? &large_ : &small_;
   now_->frame = frame;
+  now_->number = ++last_number_;
+  now_->admitted = !is_large;
   now_->values_left = frame.value_bytes;
   text_left_ = frame.token_bytes + frame.header_bytes;
   part_left_ = std::min(frame.value_bytes, kBulkPart);
-  auto lease = memory_->Take(static_cast<int64_t>(text_left_) +
-                             static_cast<int64_t>(frame.value_bytes));
-  now_->refused = lease.status();
-  if (!lease.ok()) return absl::OkStatus();
-  now_->lease = *std::move(lease);
-  if (part_left_ > 0) MakeBlocks();
+  TakeRoom(text_left_ + (is_large ? 0 : frame.value_bytes));
+  if (now_->refused.ok() && now_->admitted && part_left_ > 0) MakeBlocks();
   return absl::OkStatus();
+}
+
+void BulkReader::TakeRoom(uint64_t bytes) {
+  now_->lease = nullptr;
+  auto lease = memory_->Take(static_cast<int64_t>(bytes));
+  now_->refused = lease.status();
+  if (lease.ok()) now_->lease = *std::move(lease);
+}
+
+void BulkReader::AdmitValues() {
+  now_->admitted = true;
+  if (!now_->refused.ok()) return;
+  if (admit_ != nullptr) {
+    const size_t token_bytes = now_->frame.token_bytes;
+    Payload header;
+    header.Append(
+        nullptr,
+        std::as_bytes(std::span<const char>(now_->text)).subspan(token_bytes));
+    now_->refused =
+        admit_(now_->frame.kind, {now_->text.data(), token_bytes}, header);
+  }
+  if (now_->refused.ok()) {
+    TakeRoom(now_->text.size() + now_->frame.value_bytes);
+  }
+  if (now_->refused.ok()) return MakeBlocks();
+  now_->lease = nullptr;
+  now_->text = {};
 }
 
 absl::Status BulkReader::BeginMore(const BulkFrame& frame) {

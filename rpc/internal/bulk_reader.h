@@ -11,12 +11,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "common/payload.h"
 #include "rpc/internal/bulk_memory.h"
 #include "rpc/internal/bulk_protocol.h"
@@ -30,7 +32,8 @@ struct BulkMessage {
   std::string token;
   // The header, then the values.
   Payload message;
-  // Not OK: there was no room for it (BulkMemory), and the message is empty.
+  // Not OK: there was no room for it (BulkMemory), or it was not admitted. The
+  // message is empty.
   absl::Status refused;
 };
 
@@ -41,14 +44,25 @@ class BulkReader {
   // Most spaces at once: blocks of a part, and what follows.
   static constexpr size_t kMostSpaces = kBulkPart / BulkMemory::kBlockBytes + 2;
   using Handler = absl::FunctionRef<bool(BulkMessage)>;
+  // Says whether the other side may send a message of several frames. It has
+  // shown this token and header; the room for the values is taken afterwards.
+  using Admit = std::function<absl::Status(
+      uint32_t kind, absl::string_view token, const Payload& header)>;
 
-  explicit BulkReader(std::shared_ptr<BulkMemory> memory);
+  // Without `admit`, all may be sent.
+  explicit BulkReader(std::shared_ptr<BulkMemory> memory, Admit admit = {});
 
   // Where the next bytes go, in this order; returns how many spaces there are,
   // at least one.
   size_t Spaces(std::array<iovec, kMostSpaces>* spaces);
   // Bytes that the frame which has begun still brings; 0: none has begun.
   uint64_t due() const { return text_left_ + part_left_; }
+  // The oldest message of which only a part has come; number 0: there is none.
+  struct Unfinished {
+    uint64_t number = 0;
+    uint64_t left = 0;  // Bytes that are to come.
+  };
+  Unfinished unfinished() const;
   // This many bytes came. Calls `handle` for each message that is complete;
   // false of it ends that. InvalidArgument: nonsense, and no more may be read.
   absl::Status Took(size_t bytes, Handler handle);
@@ -61,6 +75,8 @@ class BulkReader {
   // A message of which something came.
   struct Incoming {
     BulkFrame frame;
+    uint64_t number = 0;
+    bool admitted = false;
     absl::Status refused;
     BulkMemory::Lease lease;
     std::string text;  // The token and the header.
@@ -73,6 +89,10 @@ class BulkReader {
   absl::Status BeginFrame();
   absl::Status BeginMessage(const BulkFrame& frame);
   absl::Status BeginMore(const BulkFrame& frame);
+  // Takes as much room for the message, in place of what it has.
+  void TakeRoom(uint64_t bytes);
+  // The text of a message of several frames is there.
+  void AdmitValues();
   // Makes the blocks for the rest of the frame's values.
   void MakeBlocks();
   // This many of the frame's values lie in their blocks.
@@ -84,6 +104,7 @@ class BulkReader {
   absl::Status EndFrame(Handler handle);
 
   const std::shared_ptr<BulkMemory> memory_;
+  const Admit admit_;
   std::vector<std::byte> buffer_;
   size_t begin_ = 0, end_ = 0;  // What was read and not yet used.
 
@@ -99,6 +120,7 @@ class BulkReader {
   size_t part_begin_ = 0;  // The first that is not full.
   size_t filled_ = 0;      // Bytes in that one.
   bool stopped_ = false;
+  uint64_t last_number_ = 0;
 };
 
 }  // namespace ebb::rpc::internal

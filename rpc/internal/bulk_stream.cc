@@ -129,21 +129,23 @@ void BulkStream::AddPart(Partial* partial, Batch* batch) {
 
 absl::StatusOr<std::unique_ptr<BulkStream>> BulkStream::Make(
     std::unique_ptr<BulkSocket> socket, std::shared_ptr<BulkMemory> memory,
-    const BulkStreamOptions& options) {
+    const BulkStreamOptions& options, BulkReader::Admit admit) {
   Fd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) return absl::ErrnoToStatus(errno, "no eventfd can be made");
   return std::make_unique<BulkStream>(std::move(socket), std::move(wake),
-                                      std::move(memory), options);
+                                      std::move(memory), options,
+                                      std::move(admit));
 }
 
 BulkStream::BulkStream(std::unique_ptr<BulkSocket> socket, Fd wake,
                        std::shared_ptr<BulkMemory> memory,
-                       const BulkStreamOptions& options)
+                       const BulkStreamOptions& options,
+                       BulkReader::Admit admit)
     : socket_(std::move(socket)),
       wake_(std::move(wake)),
       options_(options),
       memory_(std::move(memory)),
-      reader_(memory_),
+      reader_(memory_, std::move(admit)),
       heard_(SteadyNow()),
       progress_(heard_) {}
 
@@ -300,6 +302,31 @@ absl::Status BulkStream::CheckLife(absl::Time now) {
   return Gone("it gave no sign of life");
 }
 
+// A side that sends and reads nothing answers no ping, but gives signs of life.
+absl::Status BulkStream::CheckTakes(absl::Time now) {
+  MutexLock lock(&mu_);
+  if (!blocked_ || now - progress_ < options_.stuck_after) {
+    return absl::OkStatus();
+  }
+  return Gone("it takes nothing any more");
+}
+
+absl::Status BulkStream::CheckBrings(absl::Time now) {
+  const BulkReader::Unfinished left = reader_.unfinished();
+  if (left.number == 0 || left.number != unfinished_.number) {
+    unfinished_ = left;
+    unfinished_since_ = now;
+    return absl::OkStatus();
+  }
+  if (now - unfinished_since_ < options_.stuck_after) return absl::OkStatus();
+  if (unfinished_.left - left.left < kBulkLeast) {
+    return Gone("a message that it began does not come");
+  }
+  unfinished_ = left;
+  unfinished_since_ = now;
+  return absl::OkStatus();
+}
+
 // The memory may be that of many streams, so it is looked at seldom.
 void BulkStream::GiveBackMemory(absl::Time now) {
   if (now < give_back_at_) return;
@@ -359,6 +386,8 @@ absl::Status BulkStream::Run(
     const absl::Time after = SteadyNow();
     GiveBackMemory(after);
     if (status.ok()) status = CheckLife(after);
+    if (status.ok()) status = CheckTakes(after);
+    if (status.ok()) status = CheckBrings(after);
   }
   Shut();
   return status;

@@ -33,6 +33,10 @@ struct BulkStreamOptions {
   absl::Duration keepalive_timeout = absl::Seconds(2);
   // Messages that wait to be sent; beyond, the connection ends.
   size_t most_waiting = size_t{1} << 17;
+  // It also ends if the other side takes nothing for so long, or if a message
+  // that has begun gets fewer than kBulkLeast bytes. Such a peer keeps room and
+  // values that others need.
+  absl::Duration stuck_after = absl::Seconds(30);
 };
 
 struct BulkOutgoing {
@@ -61,11 +65,11 @@ class BulkStream {
   // more.
   static absl::StatusOr<std::unique_ptr<BulkStream>> Make(
       std::unique_ptr<BulkSocket> socket, std::shared_ptr<BulkMemory> memory,
-      const BulkStreamOptions& options);
+      const BulkStreamOptions& options, BulkReader::Admit admit = {});
   // Use Make().
   BulkStream(std::unique_ptr<BulkSocket> socket, Fd wake,
              std::shared_ptr<BulkMemory> memory,
-             const BulkStreamOptions& options);
+             const BulkStreamOptions& options, BulkReader::Admit admit);
 
   const BulkMemory& memory() const { return *memory_; }
 
@@ -126,6 +130,8 @@ class BulkStream {
   absl::Status Read(BulkReader::Handler handle, bool* all, bool* ended);
   // Asks for a sign of life, or says that there is none.
   absl::Status CheckLife(absl::Time now);
+  absl::Status CheckTakes(absl::Time now);
+  absl::Status CheckBrings(absl::Time now);
   void GiveBackMemory(absl::Time now);
   void Shut();
 
@@ -139,6 +145,9 @@ class BulkStream {
   BulkReader reader_;
   absl::Time heard_;
   absl::Time asked_ = absl::InfiniteFuture();  // The ping that is not answered.
+  // As of the last look (CheckBrings).
+  BulkReader::Unfinished unfinished_;
+  absl::Time unfinished_since_ = absl::InfiniteFuture();
 
   // The writing thread's (writing_).
   std::deque<Piece> pieces_;

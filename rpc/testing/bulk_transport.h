@@ -86,7 +86,8 @@ class HostAsker : public internal::BulkAsker {
 inline std::unique_ptr<internal::BulkHost> MakeHost(
     PsHandler* handler, internal::Traffic* traffic,
     const TransportOptions& options, int64_t room_bytes = int64_t{1} << 40,
-    const BulkTls& tls = {}, internal::Guard guard = {}) {
+    const BulkTls& tls = {}, internal::Guard guard = {},
+    absl::Duration stuck_after = absl::Hours(1)) {
   return *internal::BulkHost::Start(
       {.data = handler,
        .traffic = traffic,
@@ -96,7 +97,8 @@ inline std::unique_ptr<internal::BulkHost> MakeHost(
        .room_bytes = room_bytes,
        .kept_bytes = int64_t{16} << 20,
        .stream = {.keepalive_time = options.keepalive_time,
-                  .keepalive_timeout = options.keepalive_timeout},
+                  .keepalive_timeout = options.keepalive_timeout,
+                  .stuck_after = stuck_after},
        .tls = tls.server,
        // So that keys change in tests, too.
        .tls_key_bytes = uint64_t{1} << 20});
