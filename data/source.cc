@@ -96,7 +96,7 @@ bool SourceSpec::numbers() const {
 std::string SourceSpec::Name() const {
   const std::string& first = !path.empty()              ? path
                              : kind == SourceKind::kIdx ? idx.images
-                             : npy.sparse()             ? npy.data
+                             : npy.features.empty()     ? npy.data
                                                         : npy.features;
   const size_t more = further_paths.size();
   if (more == 0) return first;

@@ -220,6 +220,9 @@ struct ImageOptions {
 // compressed rows of a sparse one.
 struct NpyOptions {
   std::string features;
+  // Whether `features` is the archive of a sparse matrix in any layout, which
+  // says its columns itself.
+  bool archive = false;
   std::string labels;  // Not read without labels.
   std::string data;
   std::string indices;
@@ -229,7 +232,7 @@ struct NpyOptions {
   // Whether `indices` are keys of sparse tables, which stand in field 0.
   bool keys = false;
 
-  bool sparse() const { return !indptr.empty(); }
+  bool sparse() const { return archive || !indptr.empty(); }
 };
 
 // Plain text. An example is a document, or a piece of one: the numbers of its

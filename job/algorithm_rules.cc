@@ -366,7 +366,7 @@ void AlgorithmRules::CheckForest() {
     found_->Add("model.kind",
                 "forest takes dense examples, and these name the features that "
                 "they have",
-                "data: {train: {csv: FILE}}");
+                HintOfDense(job_.data().train(), "data: {train: {csv: FILE}}"));
   }
 }
 

@@ -36,8 +36,10 @@ void CheckIdx(const v1::Idx& idx, bool needs_labels, const std::string& path,
 void CheckNpy(const v1::Npy& npy, bool needs_labels, const std::string& path,
               Complaints* found) {
   const std::string hint =
-      "npy: {features: FILE, labels: FILE}, or, if it is sparse, npy: {data: "
-      "FILE, indices: FILE, indptr: FILE, columns: NUMBER, labels: FILE}";
+      "npy: {features: FILE, labels: FILE}, or, if it is sparse, npy: "
+      "{features: FILE.npz, labels: FILE} or npy: {data: FILE, indices: FILE, "
+      "indptr: FILE, columns: NUMBER, labels: FILE}";
+  const bool archive = IsArchive(npy);
   const bool sparse = npy.has_data() || npy.has_indices() || npy.has_indptr();
   if (npy.has_features() && sparse) {
     found->Add(path, "has both a matrix and parts of a sparse one", hint);
@@ -48,7 +50,10 @@ void CheckNpy(const v1::Npy& npy, bool needs_labels, const std::string& path,
     found->Add(path, "has only a part of a sparse matrix", hint);
   } else if (needs_labels && !npy.has_labels()) {
     found->Add(path, "has examples but no labels", hint);
-  } else if (!sparse && (npy.has_columns() || npy.keys())) {
+  } else if (archive && npy.has_columns()) {
+    found->Add(path, "has an archive, whose matrix says its columns itself",
+               "leave columns out");
+  } else if (!sparse && !archive && (npy.has_columns() || npy.keys())) {
     found->Add(path, "has a matrix, which counts its columns itself",
                "columns and keys belong to sparse matrices");
   } else if (sparse && npy.has_columns() == npy.keys()) {
@@ -646,7 +651,7 @@ void CheckSourceRules(const v1::Job& job, Complaints* found) {
   }
   if (data.standardise() && IsSparse(data.train())) {
     found->Add("data.standardise", "would fill the zeros of sparse rows",
-               "leave it out, or scale");
+               HintOfDense(data.train(), "leave it out, or scale"));
   }
 }
 

@@ -1,7 +1,11 @@
 #include "job/traits.h"
 
 #include <algorithm>
+#include <string>
+#include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "job/keys.h"
 
 namespace ebb::job {
@@ -172,14 +176,26 @@ bool HasKeys(const v1::DataSource& source) {
       format, format.GetDescriptor()->FindFieldByName(traits.keyed_if()));
 }
 
+bool IsArchive(const v1::Npy& npy) {
+  return absl::EndsWith(npy.features(), ".npz");
+}
+
 bool IsSparse(const v1::DataSource& source) {
   const v1::FormatTraits& traits = TraitsOf(source);
+  if (source.has_npy() && IsArchive(source.npy())) return true;
   if (traits.sparse() || traits.bags() || HasKeys(source)) return true;
   if (traits.sparse_if().empty()) return false;
   const Message& format =
       source.GetReflection()->GetMessage(source, FormatOf(source));
   return format.GetReflection()->HasField(
       format, format.GetDescriptor()->FindFieldByName(traits.sparse_if()));
+}
+
+std::string HintOfDense(const v1::DataSource& source, std::string hint) {
+  if (!source.has_npy() || !IsArchive(source.npy())) return hint;
+  return absl::StrCat(hint,
+                      "; or name an array in the archive if it is dense: ",
+                      source.npy().features(), "/NAME");
 }
 
 }  // namespace ebb::job

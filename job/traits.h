@@ -82,8 +82,14 @@ bool HasKeys(const v1::DataSource& source);
 // Whether the model takes numbers beside keys as they are. Other models over
 // keys take each as the value of a key.
 bool TakesDenseBeside(const v1::Model& model);
+// Whether the features are a whole archive, and no array in one: then it has a
+// sparse matrix.
+bool IsArchive(const v1::Npy& npy);
 // Whether examples name the features they have, and lack most.
 bool IsSparse(const v1::DataSource& source);
+// A hint for who gave sparse data: with what to write if a whole archive was
+// meant to be a dense array in it.
+std::string HintOfDense(const v1::DataSource& source, std::string hint);
 
 }  // namespace ebb::job
 

@@ -52,15 +52,17 @@ void SetIdx(const v1::Idx& idx, data::SourceSpec* spec) {
 
 void SetNpy(const v1::Npy& npy, const v1::Model& model,
             data::SourceSpec* spec) {
+  const bool archive = job::IsArchive(npy);
   spec->kind = data::SourceKind::kNpy;
-  spec->npy = {
-      .features = npy.features(),
-      .labels = npy.labels(),
-      .data = npy.data(),
-      .indices = npy.indices(),
-      .indptr = npy.indptr(),
-      .columns = npy.columns(),
-      .keys = npy.has_indptr() && (npy.keys() || job::TraitsOf(model).keyed())};
+  spec->npy = {.features = npy.features(),
+               .archive = archive,
+               .labels = npy.labels(),
+               .data = npy.data(),
+               .indices = npy.indices(),
+               .indptr = npy.indptr(),
+               .columns = npy.columns(),
+               .keys = (archive || npy.has_indptr()) &&
+                       (npy.keys() || job::TraitsOf(model).keyed())};
 }
 
 // Options of images, wherever they are.

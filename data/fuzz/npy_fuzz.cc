@@ -7,7 +7,8 @@
 #include "data/internal/testing.h"
 #include "data/source.h"
 
-// The input is read as a matrix without labels, as one in an archive, then as
+// The input is read as a matrix without labels, as one in an archive, as the
+// archive of a sparse matrix, then as
 // the labels of two examples, then as each part of a sparse matrix of two rows.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using ebb::data::SourceKind;
@@ -24,6 +25,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                .npy = {.features = path}},
                               {{"input.npz", input}});
   }
+  ebb::data::ReadEverything({.kind = SourceKind::kNpy,
+                             .has_labels = false,
+                             .npy = {.features = "input.npz", .archive = true}},
+                            {{"input.npz", input}});
   ebb::data::ReadEverything(
       {.kind = SourceKind::kNpy,
        .npy = {.features = "matrix", .labels = "input"}},

@@ -53,6 +53,7 @@ class NpyArray {
   size_t dimensions() const { return header_.shape.size(); }
   // The first dimension, and the product of the others.
   int64_t rows() const { return header_.shape[0]; }
+  int64_t size(size_t dimension) const { return header_.shape[dimension]; }
   int64_t width() const { return width_; }
   const std::string& path() const { return file_.path(); }
   std::vector<FileFingerprint> Fingerprints() const {

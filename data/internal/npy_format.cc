@@ -1,11 +1,15 @@
 // Arrays of NumPy: a matrix in a .npy file, or a sparse one in three (the data,
-// indices and indptr of a scipy.sparse.csr_matrix), and a file of labels. Each
-// may also be an array of an archive (npz.h).
+// indices and indptr of a scipy.sparse.csr_matrix) or in an archive
+// (scipy_matrix.h), and a file of labels. Each may also be an array of an
+// archive (npz.h).
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <numeric>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -22,6 +26,7 @@
 #include "data/internal/npy_array.h"
 #include "data/internal/npz.h"
 #include "data/internal/options.h"
+#include "data/internal/scipy_matrix.h"
 #include "data/internal/text.h"
 
 namespace ebb::data::internal {
@@ -34,7 +39,7 @@ class NpyReader : public Reader {
     for (;;) {
       if (next_ == rows_) {
         for (NpyArray& array : arrays_) EBB_RETURN_IF_ERROR(array.CheckEnd());
-        EBB_RETURN_IF_ERROR(bad_.Judge(arrays_[0].path()));
+        EBB_RETURN_IF_ERROR(bad_.Judge(Name()));
         return false;
       }
       *example = {};
@@ -52,12 +57,12 @@ class NpyReader : public Reader {
     }
   }
   std::string Where() const final {
-    const NpyArray& named = has_labels_ ? arrays_.back() : arrays_[0];
-    return absl::StrCat(named.path(), "[", next_ - 1, "]");
+    return absl::StrCat(has_labels_ ? arrays_.back().path() : Name(), "[",
+                        next_ - 1, "]");
   }
   LeftOut left_out() const final { return bad_.left_out(); }
   std::vector<FileFingerprint> Fingerprints() const final {
-    std::vector<FileFingerprint> all;
+    std::vector<FileFingerprint> all = FurtherFingerprints();
     for (const NpyArray& array : arrays_) {
       all.push_back(array.Fingerprints().front());
     }
@@ -77,6 +82,12 @@ class NpyReader : public Reader {
   NpyArray& array(size_t i) { return arrays_[i]; }
   const NpyArray& array(size_t i) const { return arrays_[i]; }
 
+  // What has the features, for messages.
+  virtual std::string Name() const { return arrays_[0].path(); }
+  // Those of the files that are not among the arrays, which stand before them.
+  virtual std::vector<FileFingerprint> FurtherFingerprints() const {
+    return {};
+  }
   // Sets the features of `*example`, which is the row with this number.
   virtual absl::Status ReadRow(int64_t row, Example* example) = 0;
 
@@ -215,6 +226,7 @@ class SparseNpyReader : public NpyReader {
     CheckIndices(place);
     Scale(
         numbers_, [&](size_t i) { return place(0, i); }, &values_);
+    if (!Ascends()) SortAndSum(row);
     if (keys_) {
       row_.Clear();
       for (size_t i = 0; i < values_.size(); ++i) {
@@ -230,31 +242,63 @@ class SparseNpyReader : public NpyReader {
   }
 
   // Keys may be any 64 bits; in an array of signed numbers they may be below 0.
+  bool below_zero() const { return array(1).type().kind == 'i'; }
+  bool Less(int64_t a, int64_t b) const {
+    return below_zero() ? a < b
+                        : static_cast<uint64_t>(a) < static_cast<uint64_t>(b);
+  }
+
   template <typename Place>
   void CheckIndices(const Place& place) {
-    const bool below_zero = array(1).type().kind == 'i';
-    const auto text = [&](int64_t index) {
-      return below_zero ? absl::StrCat(index)
-                        : absl::StrCat(static_cast<uint64_t>(index));
-    };
-    const auto less = [&](int64_t a, int64_t b) {
-      return below_zero ? a < b
-                        : static_cast<uint64_t>(a) < static_cast<uint64_t>(b);
-    };
+    if (keys_) return;
     for (size_t i = 0; i < indices_.size(); ++i) {
       const int64_t index = indices_[i];
-      if (!keys_ && below_zero && index < 0) {
+      if (below_zero() && index < 0) {
         Mistake(place(1, i), " is ", index, ", but indices count from 0");
-      } else if (!keys_ && !less(index, columns_)) {
-        Mistake(place(1, i), " is ", text(index), ", but the matrix has ",
-                columns_, " columns, counted from 0");
-      } else if (i > 0 && !less(indices_[i - 1], index)) {
-        Mistake(place(1, i), " is ", text(index), ", after ",
-                text(indices_[i - 1]),
-                "; the indices of a row ascend: call X.sum_duplicates() before "
-                "saving");
+      } else if (!Less(index, columns_)) {
+        Mistake(place(1, i), " is ",
+                below_zero() ? absl::StrCat(index)
+                             : absl::StrCat(static_cast<uint64_t>(index)),
+                ", but the matrix has ", columns_, " columns, counted from 0");
       }
     }
+  }
+
+  bool Ascends() const {
+    for (size_t i = 1; i < indices_.size(); ++i) {
+      if (!Less(indices_[i - 1], indices_[i])) return false;
+    }
+    return true;
+  }
+
+  // As SciPy means it: entries in any order, and those of one column add up.
+  void SortAndSum(int64_t row) {
+    std::vector<size_t> order(indices_.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::stable_sort(order, [&](size_t a, size_t b) {
+      return Less(indices_[a], indices_[b]);
+    });
+    std::vector<double> sums;
+    std::vector<int64_t> indices;
+    const bool booleans = array(0).type().kind == 'b';
+    for (const size_t i : order) {
+      if (indices.empty() || indices.back() != indices_[i]) {
+        indices.push_back(indices_[i]);
+        sums.push_back(numbers_[i]);
+      } else {
+        double& sum = sums.back();
+        sum = booleans ? std::max(sum, numbers_[i]) : sum + numbers_[i];
+      }
+    }
+    indices_ = std::move(indices);
+    numbers_ = std::move(sums);
+    Scale(
+        numbers_,
+        [&](size_t i) {
+          return absl::StrCat(array(0).path(), " (row ", row, ", column ",
+                              indices_[i], ")");
+        },
+        &values_);
   }
 
   const bool keys_;
@@ -267,16 +311,80 @@ class SparseNpyReader : public NpyReader {
   KeyedRow row_;
 };
 
+// Reads the matrix of an archive, whatever its layout. The only array may be
+// that of the labels.
+class ArchiveReader : public NpyReader {
+ public:
+  ArchiveReader(const SourceSpec& spec, ScipyMatrix matrix,
+                std::vector<NpyArray> labels)
+      : NpyReader(spec, matrix.rows(), std::move(labels)),
+        path_(spec.npy.features),
+        keys_(spec.npy.keys),
+        matrix_(std::move(matrix)) {}
+
+  Layout layout() const override {
+    return keys_ ? Layout::kKeyed : Layout::kSparse;
+  }
+  int64_t features() const override { return keys_ ? 1 : matrix_.columns(); }
+
+ private:
+  std::string Name() const override { return path_; }
+  std::vector<FileFingerprint> FurtherFingerprints() const override {
+    return matrix_.fingerprints();
+  }
+  absl::Status ReadRow(int64_t row, Example* example) override {
+    const std::span<const MatrixEntry> entries = matrix_.TakeRow();
+    constexpr size_t kMost = kMaxExampleBytes / 8;
+    if (entries.size() > kMost) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path_, ": row ", row, " has ", entries.size(),
+                       " values, but a row has at most ", kMost));
+    }
+    numbers_.clear();
+    ids_.clear();
+    for (const MatrixEntry& entry : entries) {
+      numbers_.push_back(entry.value);
+      ids_.push_back(static_cast<int32_t>(entry.column));
+    }
+    Scale(
+        numbers_,
+        [&](size_t i) {
+          return absl::StrCat(path_, " (row ", row, ", column ", ids_[i], ")");
+        },
+        &values_);
+    if (!keys_) {
+      example->values = values_;
+      example->ids = ids_;
+      return absl::OkStatus();
+    }
+    row_.Clear();
+    for (size_t i = 0; i < values_.size(); ++i) {
+      row_.Add(0, static_cast<uint64_t>(ids_[i]), values_[i]);
+    }
+    *example = row_.AsExample();
+    return absl::OkStatus();
+  }
+
+  const std::string path_;
+  const bool keys_;
+  ScipyMatrix matrix_;
+  std::vector<double> numbers_;
+  std::vector<float> values_;
+  std::vector<int32_t> ids_;
+  KeyedRow row_;
+};
+
 absl::Status ValidateNpy(const SourceSpec& spec) {
   const NpyOptions& npy = spec.npy;
   const bool all = !npy.data.empty() && !npy.indices.empty();
-  const bool any = npy.sparse() || !npy.data.empty() || !npy.indices.empty();
+  const bool any =
+      !npy.indptr.empty() || !npy.data.empty() || !npy.indices.empty();
   if (!spec.path.empty() || !spec.further_paths.empty()) {
     return WrongOption(
         "a .npy source has no path; name its files: features and labels, or "
         "data, indices, indptr and labels");
   }
-  if (any == !npy.features.empty() || (any && !(all && npy.sparse()))) {
+  if (any == !npy.features.empty() || (any && !(all && !npy.indptr.empty()))) {
     return WrongOption(
         "a .npy source needs either features, a matrix, or data, indices and "
         "indptr, a sparse one");
@@ -304,16 +412,23 @@ Layout LayoutOfNpy(const SourceSpec& spec) {
 std::string MeaningOfNpy(const SourceSpec& spec, absl::string_view common) {
   if (!spec.npy.sparse()) return absl::StrCat("npy", common);
   if (spec.npy.keys) return absl::StrCat("npy-keys", common);
+  if (spec.npy.archive) return absl::StrCat("npy-rows", common);
   return absl::StrCat("npy-rows", common, " columns=", spec.npy.columns);
 }
 
 absl::StatusOr<std::vector<Input>> OpenNpyFiles(const SourceSpec& spec,
                                                 const OpenBytes& open) {
   const NpyOptions& npy = spec.npy;
-  std::vector<std::string> paths = {npy.features};
-  if (npy.sparse()) paths = {npy.data, npy.indices, npy.indptr};
-  if (spec.has_labels) paths.push_back(npy.labels);
   const OpenBytes open_array = WithNpz(open);
+  std::vector<std::string> paths = {npy.features};
+  if (npy.archive) {
+    EBB_ASSIGN_OR_RETURN(paths, ScipyArrays(npy.features, open_array));
+  } else if (npy.sparse()) {
+    EBB_RETURN_IF_ERROR(CheckRowsOfArchive(npy.data, npy.indices, npy.indptr,
+                                           npy.columns, open_array));
+    paths = {npy.data, npy.indices, npy.indptr};
+  }
+  if (spec.has_labels) paths.push_back(npy.labels);
   std::vector<Input> files;
   for (const std::string& path : paths) {
     EBB_ASSIGN_OR_RETURN(Input file, Input::Open(path, open_array));
@@ -360,9 +475,34 @@ absl::Status CheckShapes(const SourceSpec& spec,
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::unique_ptr<Reader>> OpenArchive(const SourceSpec& spec,
+                                                    std::vector<Input> files) {
+  std::vector<NpyArray> labels;
+  if (spec.has_labels) {
+    EBB_ASSIGN_OR_RETURN(NpyArray array,
+                         NpyArray::Open(std::move(files.back())));
+    files.pop_back();
+    if (array.width() != 1) {
+      return array.Bad("has shape ", array.ShapeText(),
+                       ", but here a list of numbers is needed: one dimension");
+    }
+    labels.push_back(std::move(array));
+  }
+  EBB_ASSIGN_OR_RETURN(ScipyMatrix matrix, ScipyMatrix::Read(std::move(files)));
+  if (spec.has_labels && labels.back().rows() != matrix.rows()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        spec.npy.features, ": has ", matrix.rows(), " examples, but ",
+        labels.back().path(), " has ", labels.back().rows(),
+        " labels; the files belong to different data"));
+  }
+  return std::make_unique<ArchiveReader>(spec, std::move(matrix),
+                                         std::move(labels));
+}
+
 absl::StatusOr<std::unique_ptr<Reader>> OpenNpy(const SourceSpec& spec,
                                                 const Encoding& /*encoding*/,
                                                 std::vector<Input> files) {
+  if (spec.npy.archive) return OpenArchive(spec, std::move(files));
   std::vector<NpyArray> arrays;
   for (Input& file : files) {
     EBB_ASSIGN_OR_RETURN(NpyArray array, NpyArray::Open(std::move(file)));

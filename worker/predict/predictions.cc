@@ -6,6 +6,7 @@
 #include <span>
 #include <system_error>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
@@ -125,16 +126,17 @@ class KeyedBatch {
 };
 
 // Arrays of NumPy have their labels, and sparse ones their parts, in files
-// beside the one that is named.
-absl::Status CheckNpyToPredict(const v1::DataSource& train, bool labelled) {
+// beside the one that is named. The archive of a sparse matrix has its parts.
+absl::Status CheckNpyToPredict(const v1::DataSource& train,
+                               const job::PredictionInput& input) {
   if (!train.has_npy()) return absl::OkStatus();
-  if (job::IsSparse(train)) {
-    return absl::InvalidArgumentError(
-        "the model learnt from a sparse matrix in several .npy files, and "
-        "predict takes one file; docs/export.md has the NumPy code that "
-        "computes its predictions");
+  if (job::IsSparse(train) && !absl::EndsWith(input.path, ".npz")) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        input.path,
+        ": the model learnt from a sparse matrix, so predict takes the archive "
+        "of one: write it by scipy.sparse.save_npz(\"X.npz\", X)"));
   }
-  if (!labelled) return absl::OkStatus();
+  if (!input.labelled) return absl::OkStatus();
   return absl::InvalidArgumentError(
       "--score: the labels of .npy data are a file of their own, which predict "
       "does not take; leave --score out, and compare the predictions");
@@ -241,7 +243,9 @@ data::SourceSpec SpecToPredict(const ExportedModel& stored,
   spec.documents.least_words = 0;
   if (spec.kind == data::SourceKind::kNpy) {
     spec.path.clear();
-    spec.npy.features = input.path;
+    spec.npy = {.features = input.path,
+                .archive = spec.npy.sparse(),
+                .keys = spec.npy.keys};
     return spec;
   }
   if (spec.kind != data::SourceKind::kIdx) return spec;
@@ -256,8 +260,7 @@ data::SourceSpec SpecToPredict(const ExportedModel& stored,
 absl::StatusOr<data::Dataset> LoadToPredict(const ExportedModel& stored,
                                             const job::PredictionInput& input,
                                             const data::OpenBytes& open) {
-  EBB_RETURN_IF_ERROR(
-      CheckNpyToPredict(stored.job.data().train(), input.labelled));
+  EBB_RETURN_IF_ERROR(CheckNpyToPredict(stored.job.data().train(), input));
   const data::SourceSpec spec = SpecToPredict(stored, input);
   // Any line can be read as text.
   if (spec.kind == data::SourceKind::kText) {

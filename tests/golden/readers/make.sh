@@ -62,3 +62,21 @@ np.savez_compressed("deflated.npz", X=X, y=y, bytes=np.arange(
 np.savez("odd.npz", fortran=np.asfortranarray(X), objects=np.array(
     [{}, []], dtype=object), big=X.astype(">f4"), few=y[:2])
 PY
+
+/usr/bin/python3 - <<'PY'
+import numpy as np
+import scipy.sparse as sp
+X = np.array([[0, 5, 0, 6], [0] * 4, [7, 0, 0, 0], [0, 1.5, 2, 0],
+              [0, 0, 0, -1], [3, 0, 0, 0]])
+csr = sp.csr_matrix(X)
+for layout in ("csr", "csc", "dia"):
+    sp.save_npz(f"scipy_{layout}.npz", csr.asformat(layout))
+sp.save_npz("scipy_bsr.npz", csr.tobsr((2, 2)))
+# In any order, and the 6 as 2 + 4.
+values = [2, 7, -1, 5, 4, 1.5, 3, 2]
+sp.save_npz("scipy_coo.npz", sp.coo_matrix(
+    (values, ([3, 2, 4, 0, 0, 3, 5, 0], [2, 0, 3, 1, 3, 1, 0, 3])), X.shape))
+sp.save_npz("scipy_csr_unsorted.npz", sp.csr_matrix(
+    (np.array([4, 5, 2, 7, 2, 1.5, -1, 3]), np.array([3, 1, 3, 0, 2, 1, 3, 0]),
+     np.array([0, 3, 3, 4, 6, 7, 8])), X.shape), compressed=False)
+PY
