@@ -32,6 +32,7 @@ class Distances {
   explicit Distances(const BatchView& examples)
       : examples_(examples), point_(examples.features) {
     if (!examples.is_sparse()) return;
+    differences_.resize(examples.features);
     squares_.resize(examples.rows);
     for (int64_t row = 0; row < examples.rows; ++row) {
       SetPoint(row);
@@ -48,6 +49,7 @@ class Distances {
       return;
     }
     std::ranges::fill(point_, 0.0f);
+    point_row_ = row;
     const CsrView& rows = examples_.sparse;
     for (int64_t e = rows.row_offsets[row]; e < rows.row_offsets[row + 1];
          ++e) {
@@ -73,14 +75,45 @@ class Distances {
       product += static_cast<double>(rows.values[e]) *
                  static_cast<double>(point_[rows.columns[e]]);
     }
-    return std::max(0.0, squares_[row] - 2 * product + point_square_);
+    const double squares = squares_[row] + point_square_;
+    const double distance = squares - 2 * product;
+    // Of 16 digits so many are left then.
+    constexpr double kLeast = 1e-6;
+    return distance >= kLeast * squares ? distance : SumOfDifferences(row);
   }
 
  private:
+  // The same of a sparse example that is near.
+  double SumOfDifferences(int64_t row) const {
+    const auto for_each = [&](int64_t of, const auto& visit) {
+      const CsrView& rows = examples_.sparse;
+      const int64_t end = rows.row_offsets[of + 1];
+      for (int64_t e = rows.row_offsets[of]; e < end; ++e) {
+        visit(static_cast<double>(rows.values[e]),
+              differences_[rows.columns[e]]);
+      }
+    };
+    for_each(row,
+             [](double value, double& difference) { difference += value; });
+    for_each(point_row_,
+             [](double value, double& difference) { difference -= value; });
+    double sum = 0;
+    const auto take = [&](double /*value*/, double& difference) {
+      sum += difference * difference;
+      difference = 0;
+    };
+    for_each(row, take);
+    for_each(point_row_, take);
+    return sum;
+  }
+
   const BatchView& examples_;
   std::vector<double> squares_;  // Squares of the lengths of sparse examples.
   std::vector<float> point_;
-  double point_square_ = 0;  // If examples are sparse.
+  // If examples are sparse.
+  double point_square_ = 0;
+  int64_t point_row_ = 0;
+  mutable std::vector<double> differences_;  // By feature; 0 between calls.
 };
 
 class Seeding {

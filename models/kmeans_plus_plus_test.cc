@@ -66,6 +66,32 @@ TEST(KMeansPlusPlusTest, RepeatsExamplesThatDoNotDiffer) {
   EXPECT_THAT(KMeansPlusPlus(ViewOf(same, 1), 2, 1), ElementsAre(2, 2));
 }
 
+// Bug: the distances of sparse examples far from 0 were mostly rounding, so
+// that copies of one example were chosen before others.
+TEST(KMeansPlusPlusTest, ChoosesSparseExamplesFarFromZeroByTheirDistance) {
+  // 40 copies of (1e6 + 0.3, 0) and one of (1e6 + 0.3, 1e-3).
+  std::vector<int64_t> offsets = {0};
+  std::vector<int32_t> columns;
+  std::vector<float> entries;
+  for (int row = 0; row < 41; ++row) {
+    columns.push_back(0);
+    entries.push_back(1000000.3F);
+    if (row == 17) {
+      columns.push_back(1);
+      entries.push_back(1e-3F);
+    }
+    offsets.push_back(std::ssize(entries));
+  }
+  BatchView batch;
+  batch.rows = 41;
+  batch.features = 2;
+  batch.sparse = {offsets, columns, entries};
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const std::vector<float> chosen = KMeansPlusPlus(batch, 2, seed);
+    EXPECT_NE(chosen[1], chosen[3]) << seed;
+  }
+}
+
 TEST(KMeansPlusPlusTest, SparseExamplesAreChosenAsDenseOnes) {
   const testing::SmallBatch examples(40, 6, 0, 3);
   for (uint64_t seed = 0; seed < 5; ++seed) {

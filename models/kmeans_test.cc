@@ -1,4 +1,5 @@
 // models/zoo/kmeans.cc, beside loops that say what it computes.
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -51,6 +52,40 @@ TEST_F(KMeansTest, PushesDifferencesAndCounts) {
   EXPECT_EQ(stats.examples, 3);
   EXPECT_EQ(stats.loss_sum, 5 + 1 + 9);
   EXPECT_EQ(stats.correct, 0);
+}
+
+// Bug: |x|^2 - 2 x c + |c|^2 of examples far from 0 was mostly rounding.
+TEST_F(KMeansTest, ASparseOutlierHasItsOwnDistance) {
+  const auto model = *Make(2, 3);
+  // (0.25, 0, 0) and (1e6, 2, 1e6), of which a column is named twice.
+  const std::vector<int64_t> offsets = {0, 1, 5};
+  const std::vector<int32_t> columns = {0, 0, 2, 1, 0};
+  const std::vector<float> entries = {0.25F, 999999, 1e6F, 2, 1};
+  BatchView batch;
+  batch.rows = 2;
+  batch.features = 3;
+  batch.sparse = {offsets, columns, entries};
+  const std::vector<float> values = {0, 0, 0, 1e6F, 2.01F, 1e6F, 1, 1};
+  const double wanted = 0.0625 + std::pow(static_cast<double>(2.01F) - 2, 2);
+  BatchStats stats;
+  ASSERT_TRUE(model->Evaluate(values, batch, &stats).ok());
+  EXPECT_NEAR(stats.loss_sum, wanted, 1e-12);
+}
+
+// Bug: so it did for which centroid is nearest.
+TEST_F(KMeansTest, FindsTheNearestOfCentroidsFarFromZero) {
+  const auto model = *Make(2, 2);
+  const std::vector<int64_t> offsets = {0, 2};
+  const std::vector<int32_t> columns = {0, 1};
+  const std::vector<float> entries = {1e6F, 1e-4F};
+  BatchView batch;
+  batch.rows = 1;
+  batch.features = 2;
+  batch.sparse = {offsets, columns, entries};
+  const std::vector<float> values = {1e6F, 3e-4F, 1e6F, 2e-4F, 1, 1};
+  std::vector<float> outputs;
+  ASSERT_TRUE(model->Predict(values, batch, &outputs).ok());
+  EXPECT_THAT(outputs, ElementsAre(1));
 }
 
 TEST_F(KMeansTest, SparseExamplesDoAsDenseOnes) {

@@ -216,7 +216,7 @@ int32_t NearestCentroids::Decide(int64_t rows, int64_t row, const float* moved,
   }
   return static_cast<int32_t>(
       NearestOf(products, stride, std::sqrt(from_origin.square().sum()),
-                features_, [&](int64_t k) {
+                features_, [&](int64_t k, bool /*exact*/) {
                   return (x.cast<double>() -
                           Values(centroids_.data() + k * features_, features_)
                               .cast<double>())
@@ -272,7 +272,8 @@ void NearestCentroids::FindSparse(const BatchView& batch, Found found) {
     const float length = std::sqrt(
         Values(rows.values.data() + begin, end - begin).square().sum());
     found(row, NearestOf(products_.data() + row * clusters_, 1, length,
-                         end - begin, [&](int64_t k) {
+                         end - begin, [&](int64_t k, bool exact) {
+                           if (exact) return SquaredDistance(batch, row, k);
                            // Less the square of the example, which is the same
                            // for all.
                            const float* const centroid =
@@ -288,9 +289,24 @@ void NearestCentroids::FindSparse(const BatchView& batch, Found found) {
   }
 }
 
-int64_t NearestCentroids::NearestOf(
-    const float* products, int64_t stride, float length, int64_t terms,
-    absl::FunctionRef<double(int64_t)> distance_to) const {
+// Far from the origin rounding in double may hide it, too.
+bool NearestCentroids::IsNearer(int64_t cluster, double distance, int64_t other,
+                                double other_distance, float length,
+                                DistanceTo distance_to) const {
+  const auto error_of = [&](int64_t k) {
+    const double own = lengths_[k];
+    return static_cast<double>(features_ + 4) *
+           std::numeric_limits<double>::epsilon() * own *
+           (2 * static_cast<double>(length) + own);
+  };
+  if (std::abs(distance - other_distance) > error_of(cluster) + error_of(other))
+    return distance < other_distance;
+  return distance_to(cluster, true) < distance_to(other, true);
+}
+
+int64_t NearestCentroids::NearestOf(const float* products, int64_t stride,
+                                    float length, int64_t terms,
+                                    DistanceTo distance_to) const {
   const float rounding = RoundingOf(terms);
   const auto error_of = [&](int64_t k) {
     return rounding * lengths_[k] * (length + lengths_[k]);
@@ -310,9 +326,9 @@ int64_t NearestCentroids::NearestOf(
       nearest = k;
       continue;
     }
-    if (!least) least = distance_to(*nearest);
-    const double distance = distance_to(k);
-    if (distance >= *least) continue;
+    if (!least) least = distance_to(*nearest, false);
+    const double distance = distance_to(k, false);
+    if (!IsNearer(k, distance, *nearest, *least, length, distance_to)) continue;
     least = distance;
     nearest = k;
   }
@@ -328,16 +344,28 @@ double NearestCentroids::SquaredDistance(const BatchView& batch, int64_t row,
   }
   const CsrView& rows = batch.sparse;
   double distance = squares_[cluster];
+  const int64_t begin = rows.row_offsets[row];
   const int64_t end = rows.row_offsets[row + 1];
-  for (int64_t e = rows.row_offsets[row]; e < end;) {
+  int32_t last = -1;
+  bool ascends = true;
+  for (int64_t e = begin; e < end;) {
     const int32_t column = rows.columns[e];
+    ascends = ascends && column > last;
+    last = column;
     double x = 0;
     for (; e < end && rows.columns[e] == column; ++e) {
       x += static_cast<double>(rows.values[e]);
     }
     distance += x * (x - 2 * static_cast<double>(centroid[column]));
   }
-  return std::max(0.0, distance);
+  // Of 16 digits so many are left then.
+  constexpr double kLeast = 1e-6;
+  if (ascends && distance >= kLeast * squares_[cluster]) return distance;
+  Eigen::ArrayXd differences = centroid.cast<double>();
+  for (int64_t e = begin; e < end; ++e) {
+    differences[rows.columns[e]] -= static_cast<double>(rows.values[e]);
+  }
+  return differences.square().sum();
 }
 
 }  // namespace ebb::models

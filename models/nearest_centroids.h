@@ -41,7 +41,8 @@ class NearestCentroids {
       absl::FunctionRef<void(int64_t begin, std::span<const int32_t> nearest)>;
   absl::Status FindDense(const BatchView& batch, FoundSome found);
   // The squared distance of an example of the last batch to the centroid: of a
-  // sparse one in time that its entries take.
+  // sparse one in time that its entries take, unless it is so near that
+  // rounding would be much of it.
   double SquaredDistance(const BatchView& batch, int64_t row,
                          int64_t cluster) const;
 
@@ -69,10 +70,15 @@ class NearestCentroids {
   void FindSparse(const BatchView& batch, Found found);
   // The nearest of those that may be, by the products of the example with each
   // centroid (`stride` apart), sums of so many terms, and the example's length,
-  // all from the origin.
+  // all from the origin. The distances may lack what is the same for all
+  // centroids, unless they are to be exact.
+  using DistanceTo = absl::FunctionRef<double(int64_t cluster, bool exact)>;
   int64_t NearestOf(const float* products, int64_t stride, float length,
-                    int64_t terms,
-                    absl::FunctionRef<double(int64_t)> distance_to) const;
+                    int64_t terms, DistanceTo distance_to) const;
+  // Whether the centroid is nearer than another one, which is that far.
+  bool IsNearer(int64_t cluster, double distance, int64_t other,
+                double other_distance, float length,
+                DistanceTo distance_to) const;
 
   const int64_t clusters_;
   const int64_t features_;

@@ -97,6 +97,23 @@ def test_sparse_matrices_are_as_dense_ones():
     assert runs.inertia_ <= 1.05 * dense.inertia_
 
 
+def test_sums_what_stands_in_one_place_and_keeps_the_digits_of_an_outlier():
+    # [[3], [1], [1e6], [1e6 + 0.01]], of which the 3 is 1 + 2.
+    twice = sparse.csr_matrix(
+        ([1.0, 2.0, 1.0, 1e6, 1e6 + 0.01], [0, 0, 0, 0, 0], [0, 2, 3, 4, 5]), (4, 1)
+    )
+    first = np.array([[2.0], [1e6]])
+    model = es.KMeans(2, init=first, max_iter=1, tol=0).fit(twice)
+    assert list(model.labels_) == [0, 0, 1, 1]
+    wanted = (twice.toarray() - model.cluster_centers_[model.labels_]) ** 2
+    assert model.inertia_ == pytest.approx(wanted.sum(), rel=1e-9)
+    assert not twice.has_canonical_format  # It is the caller's.
+    # With a centroid on it the outlier is at no distance.
+    model.cluster_centers_ = np.array([[2.0], [1e6 + 0.01]])
+    assert model.score(twice) == pytest.approx(-(1 + 1 + 0.01**2), rel=1e-8)
+    assert model.transform(twice)[3, 1] == 0
+
+
 def test_goes_where_estimators_go():
     whole = make_pipeline(StandardScaler(), es.KMeans(3, n_init=3, random_state=1))
     assert set(whole.fit_predict(IRIS)) == {0, 1, 2}

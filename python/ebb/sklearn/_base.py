@@ -102,8 +102,12 @@ class Estimator(BaseEstimator):
         try:
             from sklearn.utils.validation import validate_data
         except ImportError:  # Before scikit-learn 1.6.
-            return self._validate_data(X, y, **how)
-        return validate_data(self, X, y, **how)
+            checked = self._validate_data(X, y, **how)
+        else:
+            checked = validate_data(self, X, y, **how)
+        if isinstance(checked, tuple):
+            return _data.summed(checked[0]), checked[1]
+        return _data.summed(checked)
 
     # --- The job of a fit -----------------------------------------------------
 

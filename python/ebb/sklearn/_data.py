@@ -20,6 +20,14 @@ def is_sparse(X: Any) -> bool:
     return bool(sparse.issparse(X))
 
 
+def summed(X: Any) -> Any:
+    """X; of a sparse matrix that has a place twice a copy with their sum."""
+    if is_sparse(X) and not X.has_canonical_format:
+        X = X.copy()  # It is the caller's.
+        X.sum_duplicates()
+    return X
+
+
 def write_matrix(
     folder: str, X: Any, shift: Unit = 0.0, unit: Unit = 1.0
 ) -> Dict[str, Any]:
@@ -65,9 +73,7 @@ def write_pairs(
 
 
 def _write_rows(folder: str, X: Any, unit: float) -> Dict[str, Any]:
-    if not X.has_canonical_format:
-        X = X.copy()  # It is the caller's.
-        X.sum_duplicates()
+    X = summed(X)
     parts = {
         "data": _as_float32(X.data / unit),
         "indices": X.indices,

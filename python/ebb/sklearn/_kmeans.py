@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted
 
 from ebb import tensors
@@ -210,9 +211,28 @@ def _squares(X: Any, centres: Numbers) -> Iterator[Tuple[slice, Numbers]]:
     # Sparse rows keep their zeros. Far from 0 dense ones would lose digits.
     shift: Unit = 0.0 if _data.is_sparse(X) else centres.mean(axis=0)
     near = centres - shift
+    of_centres = (near**2).sum(axis=1)
     for part in gen_batches(X.shape[0], max(1, _CHUNK_BYTES // row_bytes)):
         rows = X[part] if _data.is_sparse(X) else X[part] - shift
-        yield part, euclidean_distances(rows, near, squared=True)
+        squares = euclidean_distances(rows, near, squared=True)
+        lengths = row_norms(rows, squared=True)[:, None] + of_centres
+        _compute_near(squares, lengths, rows, near)
+        yield part, squares
+
+
+def _compute_near(
+    squares: Numbers, lengths: Numbers, rows: Any, centres: Numbers
+) -> None:
+    """Computes those anew that are small beside ``lengths``, the squares of which
+    they are differences: the sum of such squares is mostly rounding."""
+    # Of 16 digits so many are left then.
+    of_row, of_centre = np.nonzero(squares < 1e-6 * lengths)
+    for some in gen_batches(len(of_row), max(1, _CHUNK_BYTES // (8 * rows.shape[1]))):
+        near = rows[of_row[some]]
+        if _data.is_sparse(near):
+            near = near.toarray()
+        difference = near - centres[of_centre[some]]
+        squares[of_row[some], of_centre[some]] = (difference**2).sum(axis=1)
 
 
 def _nearest(X: Any, centres: Numbers) -> Tuple[Numbers, float]:
