@@ -194,6 +194,11 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
     data.index_.labels = constants->labels;
   }
   EBB_RETURN_IF_ERROR(data.ReadAll(*reader, spec, constants != nullptr));
+  if (constants == nullptr && encoding.origins.empty()) {
+    Encoding with = encoding;
+    with.origins = reader->Origins();
+    if (!with.origins.empty()) return Load(spec, nullptr, with, open);
+  }
   std::string absent = internal::AbsentFeature(*reader);
   if (constants == nullptr && data.examples() > 0 && !absent.empty()) {
     return WrongData(spec.Name(), ": ", absent);

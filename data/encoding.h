@@ -4,6 +4,7 @@
 #ifndef EBB_DATA_ENCODING_H_
 #define EBB_DATA_ENCODING_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -62,9 +63,16 @@ struct Encoding {
   std::vector<std::string> classes;
   // The words of documents. Empty for other data.
   Vocabulary vocabulary;
+  // What is subtracted from each feature, after the scale, so that float32
+  // keeps what tells its numbers apart. Empty: nothing from any.
+  std::vector<double> origins;
 
   bool empty() const {
-    return columns.empty() && classes.empty() && vocabulary.empty();
+    return columns.empty() && classes.empty() && vocabulary.empty() &&
+           origins.empty();
+  }
+  double OriginOf(size_t feature) const {
+    return feature < origins.size() ? origins[feature] : 0;
   }
   // The number of features; `columns` is not empty.
   int64_t features() const;

@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -24,11 +25,12 @@ using internal::TakeFixed64;
 constexpr absl::string_view kMagic = "EBBINDEX";
 // There is one encoding of an index: the oldest version that holds all of it.
 // Version 2 has what was left out at its end. Version 3 has sections there, and
-// version 4 one more of them.
+// versions 4 and 5 one more of them each.
 constexpr uint64_t kVersion = 1;
 constexpr uint64_t kVersionWithLeftOut = 2;
 constexpr uint64_t kVersionWithSections = 3;
 constexpr uint64_t kVersionWithWords = 4;
+constexpr uint64_t kVersionWithOrigins = 5;
 
 // A section is its tag, its length and its bytes. Tags ascend.
 enum class Section : uint64_t {
@@ -37,6 +39,7 @@ enum class Section : uint64_t {
   kColumns = 3,     // Encoding::columns.
   kClassTexts = 4,  // Encoding::classes.
   kWords = 5,       // Encoding::vocabulary. Version 4.
+  kOrigins = 6,     // Encoding::origins. Version 5.
 };
 
 void PutDoubles(const std::vector<double>& values, std::string* out) {
@@ -84,9 +87,21 @@ bool GetLabels(absl::string_view* in, Index* index) {
   return true;
 }
 
+// One for each feature, and one of them is not 0.
+bool GetOrigins(absl::string_view* in, Index* index) {
+  std::vector<double>& origins = index->encoding.origins;
+  return GetDoubles(in, in->size() / sizeof(uint64_t), &origins) &&
+         std::any_of(origins.begin(), origins.end(),
+                     [](double origin) { return origin != 0; });
+}
+
 // Whether the parts of an index that depend on each other fit.
 bool Fits(const Index& index) {
   const Encoding& encoding = index.encoding;
+  if (!encoding.origins.empty() &&
+      static_cast<int64_t>(encoding.origins.size()) != index.features) {
+    return false;
+  }
   if (!encoding.columns.empty() && encoding.features() != index.features) {
     return false;
   }
@@ -112,6 +127,8 @@ bool GetSection(Section tag, absl::string_view bytes, Index* index) {
       return DecodeTexts(bytes, &index->encoding.classes);
     case Section::kWords:
       return DecodeVocabulary(bytes, &index->encoding.vocabulary);
+    case Section::kOrigins:
+      return GetOrigins(&bytes, index) && bytes.empty();
   }
   return false;
 }
@@ -131,9 +148,12 @@ bool GetSections(uint64_t version, absl::string_view rest, Index* index) {
     }
     last = tag;
   }
-  const bool words = last == static_cast<uint64_t>(Section::kWords);
-  return last > static_cast<uint64_t>(Section::kLeftOut) &&
-         words == (version == kVersionWithWords) && Fits(*index);
+  const uint64_t needed =
+      last == static_cast<uint64_t>(Section::kOrigins) ? kVersionWithOrigins
+      : last == static_cast<uint64_t>(Section::kWords) ? kVersionWithWords
+                                                       : kVersionWithSections;
+  return last > static_cast<uint64_t>(Section::kLeftOut) && version == needed &&
+         Fits(*index);
 }
 
 void PutSection(Section tag, const std::string& bytes, std::string* out) {
@@ -165,10 +185,16 @@ std::string Sections(const Index& index) {
     PutSection(Section::kWords, EncodeVocabulary(index.encoding.vocabulary),
                &out);
   }
+  if (!index.encoding.origins.empty()) {
+    std::string bytes;
+    PutDoubles(index.encoding.origins, &bytes);
+    PutSection(Section::kOrigins, bytes, &out);
+  }
   return out;
 }
 
 uint64_t VersionOf(const Index& index) {
+  if (!index.encoding.origins.empty()) return kVersionWithOrigins;
   if (!index.encoding.vocabulary.empty()) return kVersionWithWords;
   if (index.labels || !index.encoding.empty()) return kVersionWithSections;
   return index.left_out > 0 ? kVersionWithLeftOut : kVersion;
@@ -267,11 +293,11 @@ absl::StatusOr<Index> Index::Decode(absl::string_view bytes) {
         bytes.size(), " bytes are no data index: they do not begin with ",
         kMagic, " and a version"));
   }
-  if (version < kVersion || version > kVersionWithWords) {
+  if (version < kVersion || version > kVersionWithOrigins) {
     return absl::FailedPreconditionError(
         absl::StrCat("the data index has version ", version,
                      " of the format; this program reads versions ", kVersion,
-                     " to ", kVersionWithWords,
+                     " to ", kVersionWithOrigins,
                      ", so use the release that wrote it, or index anew"));
   }
   if (!TakeFixed64(&rest, &length) || !TakeBytes(&rest, length, &payload) ||

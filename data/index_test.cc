@@ -4,8 +4,10 @@
 
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "data/internal/fixed64.h"
@@ -71,6 +73,12 @@ Index GoldenWords() {
                  .left_out = 12,
                  .features = 1};
   index.encoding.vocabulary = {{"the", "école", "it's"}, {70, 9, 9}};
+  return index;
+}
+
+Index GoldenOrigins() {
+  Index index = Golden();
+  index.encoding.origins = {0, 1.7e9, -0.5};
   return index;
 }
 
@@ -141,6 +149,29 @@ TEST(IndexTest, ReadsAndWritesVersion4WhereThereAreWords) {
   }
 }
 
+TEST(IndexTest, ReadsAndWritesVersion5WhereThereAreOrigins) {
+  const std::string bytes = GoldenBytes(5);
+  const auto index = Index::Decode(bytes);
+  ASSERT_TRUE(index.ok()) << index.status();
+  EXPECT_EQ(*index, GoldenOrigins());
+  EXPECT_EQ(GoldenOrigins().Encode(), bytes);
+  for (size_t length = 0; length < bytes.size(); ++length) {
+    EXPECT_FALSE(Index::Decode(bytes.substr(0, length)).ok()) << length;
+  }
+}
+
+TEST(IndexTest, RefusesOriginsThatContradictIt) {
+  const auto refuses = [](std::vector<double> origins) {
+    Index index = Golden();
+    index.encoding.origins = std::move(origins);
+    return !Index::Decode(index.Encode()).ok();
+  };
+  EXPECT_FALSE(refuses({1, 0, 0}));
+  EXPECT_TRUE(refuses({0, 0, 0}));
+  EXPECT_TRUE(refuses({1, 2}));
+  EXPECT_TRUE(refuses({1, 2, std::numeric_limits<double>::infinity()}));
+}
+
 TEST(IndexTest, RefusesAVocabularyThatContradictsItself) {
   const auto refuses = [](const auto& change) {
     Index index = GoldenWords();
@@ -154,7 +185,8 @@ TEST(IndexTest, RefusesAVocabularyThatContradictsItself) {
 }
 
 TEST(IndexTest, RefusesAnotherVersionThanItsSectionsNeed) {
-  for (const auto& [version, other] : {std::pair(3, 4), std::pair(4, 3)}) {
+  for (const auto& [version, other] :
+       {std::pair(3, 4), std::pair(4, 3), std::pair(4, 5), std::pair(5, 3)}) {
     std::string bytes = GoldenBytes(version);
     bytes[8] = static_cast<char>(other);
     EXPECT_EQ(Index::Decode(WithChecksum(bytes)).status().code(),
@@ -215,7 +247,7 @@ TEST(IndexTest, AnIndexOfSparseDataHasNoMoments) {
 }
 
 TEST(IndexTest, RefusesEveryFlippedBit) {
-  for (const int version : {1, 2, 3, 4}) {
+  for (const int version : {1, 2, 3, 4, 5}) {
     const std::string bytes = GoldenBytes(version);
     for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
       std::string damaged = bytes;
@@ -238,10 +270,10 @@ TEST(IndexTest, RefusesEveryOtherLength) {
 
 TEST(IndexTest, NamesALaterVersion) {
   std::string bytes = GoldenBytes();
-  bytes[8] = 5;
+  bytes[8] = 6;
   const absl::Status status = Index::Decode(bytes).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(status.message(), HasSubstr("version 5 of the format"));
+  EXPECT_THAT(status.message(), HasSubstr("version 6 of the format"));
 }
 
 TEST(IndexTest, RefusesContentThatContradictsItself) {

@@ -53,6 +53,7 @@ class SplitReader : public Reader {
     return all_->AbsentFeatures();
   }
   void LookForConstants() override { all_->LookForConstants(); }
+  std::vector<double> Origins() const override { return all_->Origins(); }
   std::vector<FileFingerprint> Fingerprints() const override {
     return all_->Fingerprints();
   }

@@ -93,10 +93,15 @@ class Reader {
   virtual std::vector<std::string> AbsentFeatures() const { return {}; }
   // Examples left out of the file so far, in all parts of a split.
   virtual LeftOut left_out() const { return {}; }
-  // Remarks tell also of numbers that may stand for a missing value. Called
+  // Remarks tell also of numbers that may stand for a missing value, and of
+  // those that float32 cannot tell apart. Called
   // before the first Next(), for training data that is looked at for the first
   // time.
   virtual void LookForConstants() {}
+  // Encoding::origins that keep digits which float32 would lose. Empty: it
+  // loses none that matter, or they would not help. Known if LookForConstants()
+  // was called, once Next() has returned false.
+  virtual std::vector<double> Origins() const { return {}; }
   // Fingerprints of the files in the order read, once Next() has returned
   // false.
   virtual std::vector<FileFingerprint> Fingerprints() const = 0;

@@ -52,8 +52,13 @@ class CsvReader : public Reader {
   std::vector<std::string> Remarks() const override;
   void LookForConstants() override {
     // Values are as the files have them, and no constant replaces missing ones.
+    row_->LookForLostDigits();
     looks_for_constants_ =
         spec_.scale == 1 && spec_.csv.missing != CsvOptions::Missing::kConstant;
+  }
+  std::vector<double> Origins() const override {
+    if (!row_->lost_digits()) return {};
+    return row_->lost_digits()->Origins(features());
   }
   std::vector<FileFingerprint> Fingerprints() const override {
     return records_.file().Fingerprints();
@@ -406,6 +411,14 @@ std::vector<std::string> CsvReader::Remarks() const {
         return absl::StrCat("say missing_values: [\"", text, "\"]");
       });
   std::move(constants.begin(), constants.end(), std::back_inserter(remarks));
+  if (!row_->lost_digits()) return remarks;
+  std::vector<std::string> lost = row_->lost_digits()->Remarks(
+      [this](size_t feature) {
+        return Describe(schema_.features[row_->ColumnOf(feature)]);
+      },
+      "If they are codes, name the column in categorical, or in ignore; else "
+      "make two columns of it");
+  std::move(lost.begin(), lost.end(), std::back_inserter(remarks));
   return remarks;
 }
 

@@ -191,6 +191,7 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
     if (!classes) index.classes.clear();
     for (double& mean : index.mean) mean *= spec.scale;
     for (double& stddev : index.stddev) stddev *= std::fabs(spec.scale);
+    for (double& origin : index.encoding.origins) origin *= spec.scale;
     if (!spec.numbers()) index.labels.reset();
   } else {
     EBB_RETURN_IF_ERROR(internal::CheckFit(
@@ -199,11 +200,13 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
          footer.layout != Layout::kSparse && footer.layout != Layout::kKeyed,
          internal::ShapeIn(footer.index.meaning)},
         *constants));
-    if (footer.index.encoding != constants->encoding) {
+    Encoding encoding = footer.index.encoding;
+    for (double& origin : encoding.origins) origin *= spec.scale;
+    if (encoding != constants->encoding) {
       return WrongData(
-          spec.Name(),
-          " was packed with other categories than the training data; "
-          "pack both at once");
+          spec.Name(), " was packed with other categories",
+          encoding.origins != constants->encoding.origins ? " or origins" : "",
+          " than the training data; pack both at once");
     }
     EBB_RETURN_IF_ERROR(CheckSource(spec, footer, *constants));
     EBB_RETURN_IF_ERROR(CheckColumns(spec, footer));

@@ -108,6 +108,15 @@ absl::Status CheckFit(const SourceSpec& spec, const Fitting& fitting,
                      " pixels, but the training data of ", shape,
                      "; size: ", shape, " scales them to it");
   }
+  const bool moves = spec.kind == SourceKind::kCsv ||
+                     spec.kind == SourceKind::kNpy ||
+                     spec.kind == SourceKind::kPacked;
+  if (!constants.encoding.origins.empty() && !moves) {
+    return WrongData(spec.Name(), " is read as ", WordOf(meaning),
+                     ", which keeps fewer digits than the training data, read "
+                     "as ",
+                     WordOf(constants.meaning), "; give both in one format");
+  }
   if (fitting.width_is_known && fitting.features != constants.features) {
     return WrongData(spec.Name(), " has ", fitting.features, " ",
                      spec.keyed() ? "fields" : "features",

@@ -23,6 +23,7 @@
 #include "data/internal/bad_examples.h"
 #include "data/internal/format.h"
 #include "data/internal/keyed_row.h"
+#include "data/internal/lost_digits.h"
 #include "data/internal/npy_array.h"
 #include "data/internal/npz.h"
 #include "data/internal/options.h"
@@ -101,11 +102,18 @@ class NpyReader : public Reader {
   template <typename Place>
   void Scale(std::span<const double> numbers, const Place& place,
              std::vector<float>* values) {
+    Scale(
+        numbers, place, [](size_t, double number) { return number; }, values);
+  }
+  // The same, after `move(i, number)`.
+  template <typename Place, typename Move>
+  void Scale(std::span<const double> numbers, const Place& place,
+             const Move& move, std::vector<float>* values) {
     values->resize(numbers.size());
     for (size_t i = 0; i < numbers.size(); ++i) {
       const double number = numbers[i] * scale_;
       if (std::fabs(number) <= std::numeric_limits<float>::max()) {
-        (*values)[i] = static_cast<float>(number);
+        (*values)[i] = static_cast<float>(move(i, number));
         continue;
       }
       // ParseFeature() says why the number cannot be a feature.
@@ -140,15 +148,36 @@ class NpyReader : public Reader {
 
 class MatrixReader : public NpyReader {
  public:
-  MatrixReader(const SourceSpec& spec, int64_t rows,
+  MatrixReader(const SourceSpec& spec, const Encoding& encoding, int64_t rows,
                std::vector<NpyArray> arrays)
       : NpyReader(spec, rows, std::move(arrays)),
-        bytes_(array(0).type().is_byte()) {}
+        encoding_(encoding),
+        bytes_(array(0).type().is_byte() && encoding.origins.empty()) {}
 
   Layout layout() const override {
     return bytes_ ? Layout::kBytes : Layout::kDense;
   }
   int64_t features() const override { return array(0).width(); }
+  void LookForConstants() override {
+    // Bytes and float32 are what they become.
+    const NpyType& type = array(0).type();
+    if (type.bytes > 2 && (type.is_whole() || type.bytes > 4)) {
+      lost_digits_.emplace(encoding_);
+    }
+  }
+  std::vector<double> Origins() const override {
+    if (!lost_digits_) return {};
+    return lost_digits_->Origins(features());
+  }
+  std::vector<std::string> Remarks() const override {
+    if (!lost_digits_) return {};
+    return lost_digits_->Remarks(
+        [this](size_t feature) {
+          return absl::StrCat(array(0).path(), ": feature ", feature + 1,
+                              " of ", features());
+        },
+        "Make two columns of it: X // 1000 and X % 1000");
+  }
 
  private:
   absl::Status ReadRow(int64_t row, Example* example) override {
@@ -165,12 +194,18 @@ class MatrixReader : public NpyReader {
         [&](size_t i) {
           return absl::StrCat(array(0).path(), "[", row, ", ", i, "]");
         },
+        [&](size_t i, double number) {
+          if (lost_digits_) lost_digits_->Add(i, number);
+          return number - encoding_.OriginOf(i);
+        },
         &values_);
     example->values = values_;
     return absl::OkStatus();
   }
 
+  const Encoding encoding_;
   const bool bytes_;  // A feature is a byte.
+  std::optional<LostDigits> lost_digits_;
   std::vector<uint8_t> byte_row_;
   std::vector<double> numbers_;
   std::vector<float> values_;
@@ -500,7 +535,7 @@ absl::StatusOr<std::unique_ptr<Reader>> OpenArchive(const SourceSpec& spec,
 }
 
 absl::StatusOr<std::unique_ptr<Reader>> OpenNpy(const SourceSpec& spec,
-                                                const Encoding& /*encoding*/,
+                                                const Encoding& encoding,
                                                 std::vector<Input> files) {
   if (spec.npy.archive) return OpenArchive(spec, std::move(files));
   std::vector<NpyArray> arrays;
@@ -511,7 +546,8 @@ absl::StatusOr<std::unique_ptr<Reader>> OpenNpy(const SourceSpec& spec,
   EBB_RETURN_IF_ERROR(CheckShapes(spec, arrays));
   const int64_t rows = RowsOf(spec, arrays);
   if (!spec.npy.sparse()) {
-    return std::make_unique<MatrixReader>(spec, rows, std::move(arrays));
+    return std::make_unique<MatrixReader>(spec, encoding, rows,
+                                          std::move(arrays));
   }
   auto reader =
       std::make_unique<SparseNpyReader>(spec, rows, std::move(arrays));

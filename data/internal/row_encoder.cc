@@ -71,6 +71,20 @@ FieldProblem RowEncoder::Add(size_t column, absl::string_view field) {
   return {};
 }
 
+size_t RowEncoder::ColumnOf(size_t feature) const {
+  if (first_.empty()) return feature;
+  const auto next = std::upper_bound(first_.begin(), first_.end(), feature);
+  return static_cast<size_t>(next - first_.begin()) - 1;
+}
+
+void RowEncoder::Set(double number, LostDigits::Kind kind, float* value) {
+  if (lost_digits_) {
+    lost_digits_->Add(static_cast<size_t>(value - values_.data()), number,
+                      kind);
+  }
+  *value = static_cast<float>(number - OriginOf(value));
+}
+
 FieldProblem RowEncoder::AddNumber(size_t column, absl::string_view field,
                                    float* value) {
   constexpr double kMost = std::numeric_limits<float>::max();
@@ -79,7 +93,7 @@ FieldProblem RowEncoder::AddNumber(size_t column, absl::string_view field,
     if (missing_.Named(field)) return AddMissing(column, field, scale_, value);
     number *= scale_;
     if (std::fabs(number) <= kMost) {
-      *value = static_cast<float>(number);
+      Set(number, LostDigits::Kind::kNumber, value);
       return {};
     }
   } else if (missing_.Has(field)) {
@@ -101,7 +115,7 @@ FieldProblem RowEncoder::AddMissing(size_t column, absl::string_view field,
                            "); name the column in ignore, or say missing: "
                            "mean, or missing: and a number")};
     case Missing::kConstant:
-      filler = static_cast<float>(missing_value_ * scale);
+      filler = static_cast<float>(missing_value_ * scale - OriginOf(values));
       break;
     case Missing::kMean:
       filler = std::numeric_limits<float>::quiet_NaN();
@@ -162,7 +176,7 @@ FieldProblem RowEncoder::AddDate(size_t column, absl::string_view field,
             absl::StrCat(Excerpt(field), " is no date")};
   }
   if (encoding.kind == EncodingKind::kDate) {
-    *values = static_cast<float>(moment->days);
+    Set(moment->days, LostDigits::Kind::kDays, values);
     return {};
   }
   values[0] = static_cast<float>(moment->year);

@@ -4,12 +4,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "data/encoding.h"
+#include "data/internal/lost_digits.h"
 #include "data/internal/text.h"
 #include "data/source.h"
 
@@ -32,6 +34,11 @@ class RowEncoder {
   RowEncoder(const SourceSpec& spec, const Encoding& encoding, size_t columns);
 
   int64_t features() const { return static_cast<int64_t>(values_.size()); }
+  // From now on lost_digits() looks at each number.
+  void LookForLostDigits() { lost_digits_.emplace(encoding_); }
+  const std::optional<LostDigits>& lost_digits() const { return lost_digits_; }
+  // The number of the column that has the feature.
+  size_t ColumnOf(size_t feature) const;
 
   // Begins a record.
   void Clear();
@@ -39,9 +46,11 @@ class RowEncoder {
   FieldProblem Add(size_t column, absl::string_view field);
   // The features of the record.
   const std::vector<float>& values() const { return values_; }
-  // The first feature of a column in the record.
-  float value(size_t column) const {
-    return values_[first_.empty() ? column : first_[column]];
+  // The first feature of a column in the record, before its origin was
+  // subtracted.
+  double value(size_t column) const {
+    const size_t feature = first_.empty() ? column : first_[column];
+    return static_cast<double>(values_[feature]) + encoding_.OriginOf(feature);
   }
 
   // The fields of each column that were missing and became the mean.
@@ -59,6 +68,12 @@ class RowEncoder {
   FieldProblem AddNumber(size_t column, absl::string_view field, float* value);
   FieldProblem AddBoolean(size_t column, absl::string_view field, float* value);
   FieldProblem AddDate(size_t column, absl::string_view field, float* values);
+  // Makes `*value`, one of the record, of a number.
+  void Set(double number, LostDigits::Kind kind, float* value);
+  // What is subtracted from the feature that `value` is of the record.
+  double OriginOf(const float* value) const {
+    return encoding_.OriginOf(static_cast<size_t>(value - values_.data()));
+  }
   void NoteUnknown(size_t column, absl::string_view field, bool becomes_mean);
   void AddCategory(size_t column, absl::string_view field, float* values);
   // Fills `values` with what stands for a missing field.
@@ -76,6 +91,7 @@ class RowEncoder {
   std::vector<float> values_;
   std::vector<int64_t> filled_;
   std::vector<Unknown> unknown_;
+  std::optional<LostDigits> lost_digits_;
 };
 
 }  // namespace ebb::data::internal

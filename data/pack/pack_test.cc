@@ -169,6 +169,38 @@ TEST_F(PackTest, GivesBackNumbersAndText) {
   RoundTrip(spec, {{"t.csv", table}}, false, {.window = 16});
 }
 
+TEST_F(PackTest, KeepsTheOriginsOfColumns) {
+  std::string text = "time,y\n", test = "time,y\n";
+  for (int i = 0; i < 100; ++i) {
+    absl::StrAppend(&text, 1700000000 + i, ",", i % 2, "\n");
+    absl::StrAppend(&test, 1700000000 + 3 * i, ",", i % 2, "\n");
+  }
+  const SourceSpec spec = {.path = "t.csv"};
+  const Files files = {{"t.csv", text}, {"test.csv", test}};
+  RoundTrip(spec, files, false, {.window = 16});
+  const std::string folder = folder_ / "both";
+  ASSERT_TRUE(PackSources({{"train", spec}, {"test", {.path = "test.csv"}}},
+                          folder, {.window = 16}, OpenMemory(files))
+                  .ok());
+  SourceSpec read = {.kind = SourceKind::kPacked, .path = folder + "/train"};
+  read.scale = 2;
+  const auto train = Dataset::Load(read);
+  ASSERT_TRUE(train.ok()) << train.status();
+  ASSERT_EQ(train->index().encoding.origins.size(), 1);
+  EXPECT_NEAR(train->index().encoding.origins[0], 3400000000.0, 100);
+  read.path = folder + "/test";
+  const auto like = Dataset::LoadLike(read, train->index());
+  ASSERT_TRUE(like.ok()) << like.status();
+  // Another set has other origins.
+  ASSERT_TRUE(PackSources({{"", {.path = "test.csv"}}}, folder_ / "alone",
+                          {.window = 16}, OpenMemory(files))
+                  .ok());
+  read.path = folder_ / "alone";
+  EXPECT_THAT(
+      std::string(Dataset::LoadLike(read, train->index()).status().message()),
+      HasSubstr("packed with other categories or origins than the training"));
+}
+
 TEST_F(PackTest, TreesTellMissingValuesFromOthers) {
   std::string table = "age,price\n";
   for (int i = 0; i < 20; ++i) {

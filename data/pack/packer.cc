@@ -318,6 +318,11 @@ absl::Status Packer::ReadAs(LabelKind labels, const Encoding& encoding) {
     EBB_RETURN_IF_ERROR(Step(/*writing=*/false, 0));
   }
   EBB_RETURN_IF_ERROR(bad.Judge(spec_.Name()));
+  if (training_ == nullptr && encoding.origins.empty()) {
+    Encoding with = encoding;
+    with.origins = reader->Origins();
+    if (!with.origins.empty()) return ReadAs(labels, with);
+  }
   options_.kill_points.Reached("source-read");
   index.left_out = reader->left_out().examples + bad.left_out().examples;
   if (index.examples == 0) {

@@ -55,7 +55,8 @@ def outputs(model: Mapping[str, Any], tensors: Tensors, x: Any) -> Array:
             f"the examples have {x.shape[1]} features, the model {about['count']}"
         )
     # ebb keeps features as float32.
-    x = np.float32(x * about["scale"]).astype(np.float64)
+    x = x * about["scale"] - np.asarray(about.get("origin", 0.0))
+    x = np.float32(x).astype(np.float64)
     if about.get("missing") is not None:
         x = np.where(np.isnan(x), about["missing"], x)
     if about.get("mean") is not None:

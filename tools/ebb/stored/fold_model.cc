@@ -25,10 +25,11 @@ struct Line {
 
 Line LineOf(const Scaling& scaling, int64_t feature) {
   const double scale = Scaling::At(scaling.scale, feature);
-  if (scaling.deviation.empty()) return {scale, 0};
+  const double origin = scaling.OriginOf(feature);
+  if (scaling.deviation.empty()) return {scale, -origin};
   const double deviation = scaling.deviation[feature];
   if (deviation == 0) return {0, 0};
-  return {scale / deviation, -scaling.mean[feature] / deviation};
+  return {scale / deviation, -(origin + scaling.mean[feature]) / deviation};
 }
 
 // The scaling that is left: none, and missing values in units of the data.
@@ -36,7 +37,9 @@ Scaling WhatIsLeft(const Scaling& scaling) {
   Scaling left;
   left.missing = scaling.missing;
   for (size_t i = 0; i < left.missing.size(); ++i) {
-    left.missing[i] /= Scaling::At(scaling.scale, static_cast<int64_t>(i));
+    const auto feature = static_cast<int64_t>(i);
+    left.missing[i] += scaling.OriginOf(feature);
+    left.missing[i] /= Scaling::At(scaling.scale, feature);
   }
   return left;
 }

@@ -16,6 +16,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class FoldModelTest : public ::testing::Test {
  protected:
@@ -77,6 +78,27 @@ TEST_F(FoldModelTest, ScaleAndStandardisationGoIntoTheFirstLayer) {
     "mean": null,
     "deviation": null)"));
   EXPECT_THAT(text, HasSubstr(R"("folded": true)"));
+}
+
+// ((2 x - 10) - 4) / 2 * 3 + 1 = 3 x - 20.
+TEST_F(FoldModelTest, OriginsGoIntoTheFirstLayer) {
+  StoredModel stored =
+      Stored("linear",
+             "{train: {csv: {path: a.csv, missing: mean}, scale: 2}, "
+             "standardise: true}");
+  stored.index.encoding.origins = {10, 0};
+  stored.parameters = {3, 5, 1};
+
+  ASSERT_TRUE(Fold(stored).ok());
+
+  EXPECT_THAT(Numbers("weights"), ElementsAre(3, 0));
+  EXPECT_THAT(Numbers("bias"), ElementsAre(-20));
+  EXPECT_THAT(all_.model.ToString(), HasSubstr(R"("missing": [7, 0.5])"));
+  EXPECT_THAT(all_.model.ToString(), Not(HasSubstr("origin")));
+  stored.job.mutable_data()->set_standardise(false);
+  ASSERT_TRUE(Fold(stored).ok());
+  EXPECT_THAT(Numbers("weights"), ElementsAre(6, 10));
+  EXPECT_THAT(Numbers("bias"), ElementsAre(-29));
 }
 
 TEST_F(FoldModelTest, OnlyTheFirstLayerChanges) {

@@ -21,6 +21,8 @@ namespace {
 
 // Raised when a key changes its meaning; keys may be added without.
 constexpr int kFormat = 1;
+// With an origin, which a reader of the other must not pass over.
+constexpr int kFormatWithOrigin = 2;
 
 std::string ActivationOf(const v1::Model& model) {
   if (!model.has_activation()) return "relu";
@@ -217,6 +219,7 @@ Json FeaturesJson(const StoredModel& stored, const Scaling& scaling) {
     json["missing_values"] = ListOf(source.csv.text.missing_values);
   }
   json["scale"] = OneOrList(scaling.scale);
+  if (!scaling.origin.empty()) json["origin"] = ListOf(scaling.origin);
   json["missing"] = OneOrList(scaling.missing);
   json["mean"] = scaling.mean.empty() ? Json() : ListOf(scaling.mean);
   json["deviation"] =
@@ -361,12 +364,19 @@ Scaling ScalingOf(const StoredModel& stored) {
   if (source.scale != 1 && !stored.index.encoding.columns.empty()) {
     scaling.scale = ScaleOfColumns(stored.index.encoding, source.scale);
   }
+  scaling.origin = stored.index.encoding.origins;
   if (source.kind == data::SourceKind::kCsv) {
     if (source.csv.missing == data::CsvOptions::Missing::kMean) {
       scaling.missing = stored.index.mean;
     } else if (source.csv.missing == data::CsvOptions::Missing::kConstant) {
       for (const double scale : scaling.scale) {
         scaling.missing.push_back(source.csv.missing_value * scale);
+      }
+      if (!scaling.origin.empty()) {
+        scaling.missing.resize(scaling.origin.size(), scaling.missing.front());
+        for (size_t i = 0; i < scaling.origin.size(); ++i) {
+          scaling.missing[i] -= scaling.origin[i];
+        }
       }
     }
   }
@@ -382,7 +392,7 @@ Json DescribeModel(const StoredModel& stored,
                    const models::ModelDescription& description,
                    const Scaling& scaling) {
   Json json = Json::Object();
-  json["format"] = kFormat;
+  json["format"] = scaling.origin.empty() ? kFormat : kFormatWithOrigin;
   json["name"] = stored.job.name();
   json["model"] = stored.job.model().kind();
   if (stored.is_average) json["averages"] = true;

@@ -30,11 +30,14 @@ std::vector<Layer> LayersOf(const v1::Job& job,
                             const models::ModelDescription& description);
 
 // The steps on the numbers of an example before the first layer: each is
-// multiplied by `scale`, and then standardised. Also the steps on the output.
+// multiplied by `scale`, loses its `origin`, and is then standardised. Also the
+// steps on the output.
 struct Scaling {
   // One number for all features, or one for each.
   std::vector<double> scale = {1};
-  // Replaces a missing value, after `scale`: one number for all features, or
+  // What is subtracted from each feature after that, in double. Empty: nothing.
+  std::vector<double> origin;
+  // Replaces a missing value, after `origin`: one number for all features, or
   // one for each. Empty: a missing value is an error.
   std::vector<double> missing;
   // (x - mean) / deviation, and 0 where the deviation is 0. Both are empty
@@ -47,6 +50,9 @@ struct Scaling {
   // The number of `scale` or `missing` for this feature.
   static double At(const std::vector<double>& numbers, int64_t feature) {
     return numbers.size() == 1 ? numbers.front() : numbers[feature];
+  }
+  double OriginOf(int64_t feature) const {
+    return origin.empty() ? 0 : origin[feature];
   }
 };
 Scaling ScalingOf(const StoredModel& stored);

@@ -30,6 +30,24 @@ std::string Described(const StoredModel& stored) {
       .ToString();
 }
 
+TEST(ModelJsonTest, AnOriginIsSaidAndChangesTheFormat) {
+  StoredModel stored = Stored(
+      "model: linear\n"
+      "data: {train: {csv: {path: a.csv, missing: 5}, scale: 0.5},\n"
+      "       standardise: false}\n");
+  stored.index.features = 2;
+  stored.index.mean = {1.5, -2};
+  stored.index.stddev = {0.25, 0};
+  stored.index.examples = 2;
+  stored.index.encoding.origins = {1700000000, 0};
+  stored.parameters.resize(3);
+  const std::string text = Described(stored);
+  EXPECT_THAT(text, testing::HasSubstr("\"format\": 2,"));
+  EXPECT_THAT(text, testing::HasSubstr(R"json("scale": 0.5,
+    "origin": [1700000000, 0],
+    "missing": [-1699999997.5, 2.5],)json"));
+}
+
 TEST(ModelJsonTest, APerceptronSaysAllThatItsPredictionsNeed) {
   StoredModel stored = Stored(
       "name: houses\n"
