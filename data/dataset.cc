@@ -330,7 +330,13 @@ absl::Status Dataset::FindMoments(const SourceSpec& spec) {
   index_.mean = moments.mean();
   index_.stddev = moments.Stddev();
   for (int64_t j = 0; j < features(); ++j) {
-    if (moments.count()[j] == 0) {
+    if (moments.count()[j] == 0 &&
+        spec.csv.missing == CsvOptions::Missing::kKeep) {
+      remarks_.push_back(
+          absl::StrCat("feature ", j + 1, " of ", features(),
+                       internal::NameOf(index_.encoding, names_, j),
+                       " has no value at all, so nothing is learnt from it"));
+    } else if (moments.count()[j] == 0) {
       return WrongData(spec.Name(), ": feature ", j + 1, " of ", features(),
                        internal::NameOf(index_.encoding, names_, j),
                        " has no value at all, so no mean; ignore its column");

@@ -17,6 +17,7 @@ namespace {
 
 using internal::Gzip;
 using internal::Idx;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -381,6 +382,22 @@ TEST(DatasetTest, RefusesAColumnWithoutAnyValue) {
   EXPECT_EQ(data.status().message(),
             "a.csv: feature 2 of 2 has no value at all, so no mean; ignore "
             "its column");
+}
+
+// Bug: boosted trees, which need no mean, refused it, too.
+TEST(DatasetTest, KeepsAColumnWithoutAnyValueWhereGapsAreKept) {
+  SourceSpec spec = CsvSpec();
+  spec.csv.missing = CsvOptions::Missing::kKeep;
+  const auto data =
+      Dataset::Load(spec, OpenMemory({{"a.csv", "1,,0\n3,,1\n"}}));
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_THAT(data->remarks(),
+              Contains("feature 2 of 2 has no value at all, so nothing is "
+                       "learnt from it"));
+  EXPECT_EQ(data->index().stddev[1], 0);
+  const auto values = Gather(*data, {0, 1}).values;
+  EXPECT_TRUE(std::isnan(values[1]) && std::isnan(values[3]));
+  EXPECT_TRUE(Index::Decode(data->index().Encode()).ok());
 }
 
 TEST(DatasetTest, TestDataTakesTheConstantsOfTheTrainingData) {

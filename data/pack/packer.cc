@@ -364,6 +364,13 @@ absl::Status Packer::ReadAs(LabelKind labels, const Encoding& encoding) {
   }
   for (int64_t j = 0; moments && j < index.features; ++j) {
     if (moments->count()[j] > 0) continue;
+    if (spec_.csv.missing == CsvOptions::Missing::kKeep) {
+      remarks_.push_back(
+          absl::StrCat("feature ", j + 1, " of ", index.features,
+                       internal::NameOf(index.encoding, footer_.names, j),
+                       " has no value at all, so nothing is learnt from it"));
+      continue;
+    }
     return CannotPack(spec_.Name(), ": feature ", j + 1, " of ", index.features,
                       internal::NameOf(index.encoding, footer_.names, j),
                       " has no value at all, so no mean; ignore its column");
