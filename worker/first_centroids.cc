@@ -1,11 +1,15 @@
 #include "worker/first_centroids.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <numeric>
 #include <span>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/example_hash.h"
 #include "common/status_macros.h"
 #include "data/sample.h"
 #include "models/kmeans_parallel.h"
@@ -127,6 +131,37 @@ absl::StatusOr<std::vector<float>> ChooseCentroids(
       data::DrawSample(train.examples(), count, seed);
   EBB_RETURN_IF_ERROR(train.Gather(numbers, &batch));
   return models::KMeansPlusPlus(ViewOf(batch), clusters, seed, {}, step);
+}
+
+absl::StatusOr<int64_t> CountDifferent(const data::Dataset& train,
+                                       int64_t most) {
+  constexpr int64_t kAtOnce = 1024;
+  absl::flat_hash_set<uint64_t> seen;
+  std::vector<int64_t> numbers;
+  data::ExampleBatch batch;
+  for (int64_t begin = 0; begin < train.examples() && std::ssize(seen) < most;
+       begin += kAtOnce) {
+    numbers.resize(std::min(kAtOnce, train.examples() - begin));
+    std::iota(numbers.begin(), numbers.end(), begin);
+    EBB_RETURN_IF_ERROR(train.Gather(numbers, &batch));
+    for (int64_t row = 0; row < batch.rows; ++row) {
+      const int64_t first =
+          batch.sparse ? batch.offsets[row] : row * batch.features;
+      const int64_t last =
+          batch.sparse ? batch.offsets[row + 1] : first + batch.features;
+      uint64_t hash = 0;
+      for (int64_t i = first; i < last; ++i) {
+        const float value = batch.values[i] + 0.0F;  // -0 is 0.
+        if (batch.sparse) {
+          if (value == 0) continue;
+          hash = HashAppend(hash, static_cast<uint64_t>(batch.ids[i]));
+        }
+        hash = HashAppend(hash, std::bit_cast<uint32_t>(value));
+      }
+      seen.insert(hash);
+    }
+  }
+  return std::min(most, static_cast<int64_t>(std::ssize(seen)));
 }
 
 }  // namespace ebb::worker

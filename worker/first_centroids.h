@@ -33,6 +33,11 @@ absl::StatusOr<std::vector<float>> ChooseCentroids(
     const data::Dataset& train, const v1::Model& model, uint64_t seed,
     models::ComputeBackend* backend, absl::FunctionRef<void()> step = +[] {});
 
+// How many of the examples differ, or `most` if it is no fewer. Examples of
+// columns; blocks while it reads as many as it takes.
+absl::StatusOr<int64_t> CountDifferent(const data::Dataset& train,
+                                       int64_t most);
+
 }  // namespace ebb::worker
 
 #endif  // EBB_WORKER_FIRST_CENTROIDS_H_

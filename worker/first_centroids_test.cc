@@ -46,6 +46,22 @@ v1::Model Clusters(int64_t count) {
   return model;
 }
 
+TEST_F(CentroidsTest, CountsExamplesThatDiffer) {
+  std::string text, sparse;
+  for (int i = 0; i < 5000; ++i) {
+    text += std::to_string(i % 3) + "," + (i % 2 == 0 ? "0" : "-0") + ",0\n";
+    sparse += i % 3 == 0 ? "0 1:0 2:5\n" : i % 3 == 1 ? "0 2:5\n" : "0 2:6\n";
+  }
+  const auto dense = Load(text);
+  ASSERT_TRUE(dense.ok()) << dense.status();
+  EXPECT_EQ(*CountDifferent(*dense, 10), 3);
+  EXPECT_EQ(*CountDifferent(*dense, 3), 3);
+  EXPECT_EQ(*CountDifferent(*dense, 2), 2);
+  const auto rows = Load(sparse, data::SourceKind::kLibsvm);
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_EQ(*CountDifferent(*rows, 10), 2);
+}
+
 TEST_F(CentroidsTest, AreExamplesThatTheSeedDecides) {
   std::string text;
   for (int i = 0; i < 20000; ++i) text += std::to_string(i) + ",7,0\n";

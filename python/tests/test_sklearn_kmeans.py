@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn import cluster
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_blobs
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -134,7 +134,8 @@ def test_a_cluster_that_runs_takes_fits():
 def test_takes_as_many_clusters_as_rows_and_rows_that_are_all_the_same():
     three = es.KMeans(3, random_state=1).fit([[0.0], [1.0], [5.0]])
     assert three.inertia_ < 1e-9 and len(set(three.labels_)) == 3
-    same = es.KMeans(2).fit(np.ones((6, 2)))
+    with pytest.warns(ConvergenceWarning, match="only 1 of n_clusters=2 clusters"):
+        same = es.KMeans(2).fit(np.ones((6, 2)))
     assert same.inertia_ == 0
 
 

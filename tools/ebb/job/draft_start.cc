@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/boosted_shape.h"
 #include "common/status_macros.h"
@@ -81,6 +82,18 @@ std::optional<v1::InitialValues> ChosenBefore(
     return std::nullopt;
   }
   return stored->initial();
+}
+
+// Clusters beyond the different examples stay empty, or share a place.
+void NoteEqualExamples(const data::Dataset& train, Draft* draft) {
+  const int64_t clusters = draft->full.model().clusters();
+  const auto different = worker::CountDifferent(train, clusters);
+  draft->Fail(different.status(), "data.train");
+  if (!different.ok() || *different >= clusters) return;
+  draft->notes.push_back(absl::StrCat(
+      "model.clusters: there are ", clusters, " clusters, but data.train has ",
+      *different, " different example", *different == 1 ? "" : "s",
+      ": the other clusters get none of their own"));
 }
 
 // Chooses the centroids, unless a run that goes on has them. Restarts choose by
@@ -195,6 +208,7 @@ void ChooseStart(const data::Dataset& train, Draft* draft,
   const v1::Model& model = draft->full.model();
   if (draft->WrongIn("model")) return;
   if (job::TraitsOf(model).clusters()) {
+    NoteEqualExamples(train, draft);
     if (!model.has_initial()) StartClusters(train, draft, facts);
     if (draft->full.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
       KeepRounds(model.clusters() * (train.features() + 1), draft);

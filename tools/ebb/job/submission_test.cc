@@ -96,6 +96,21 @@ TEST_F(SubmissionTest, ARunThatGoesOnKeepsTheCentroidsThatWereChosen) {
             stored.initial().id());
 }
 
+// Bug: more clusters than different points were found without a word.
+TEST_F(SubmissionTest, SaysThatFewerExamplesDifferThanThereAreClusters) {
+  std::ofstream(Path("same.csv")) << "1,2\n1,2\n1,2\n3,4\n";
+  const auto prepared = Prepare(absl::StrCat(
+      "name: tiny\nmodel: {kind: kmeans, clusters: 3}\ndata: {train: {csv: "
+      "{path: ",
+      Path("same.csv"), ", label: none}}}\n"));
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_THAT(prepared->note,
+              ::testing::HasSubstr(
+                  "model.clusters: there are 3 clusters, but data.train has 2 "
+                  "different examples: the other clusters get none of their "
+                  "own"));
+}
+
 // Rounds of small data waited for the disk, every second one.
 TEST_F(SubmissionTest, RoundsOfSmallModelsDoNotWaitForTheDisk) {
   const auto kept = [&](const std::string& more) {
