@@ -69,12 +69,13 @@ size_t FirstBadByte(absl::string_view text) {
   return sound;
 }
 
-// The names of the mapping as a tree: "user.id" is `id` under `user`.
+// The names of the mapping as a tree: "user.id" is `id` under `user`, or the
+// key "user.id" itself.
 struct Node {
   static constexpr size_t kNone = ~size_t{0};
   std::string name;        // "user.id".
   size_t feature = kNone;  // Its place in the mapping.
-  int64_t line = 0;        // The last one that has it.
+  int64_t object = 0;      // The last one that has it.
   // The first object's keys in their order, with the child of each or null:
   // most objects have the same.
   std::vector<std::pair<std::string, Node*>> usual;
@@ -87,23 +88,7 @@ class JsonLinesReader : public LineReader {
       : LineReader(spec, std::move(file)),
         mapping_(spec),
         found_(mapping_.size()) {
-    for (size_t i = 0; i < mapping_.size(); ++i) {
-      Node* node = &root_;
-      absl::string_view name = mapping_.name(i);
-      for (;;) {
-        const size_t dot = name.find('.');
-        std::unique_ptr<Node>& child =
-            node->children[std::string(name.substr(0, dot))];
-        if (child == nullptr) child = std::make_unique<Node>();
-        child->name =
-            mapping_.name(i).substr(0, mapping_.name(i).size() - name.size() +
-                                           std::min(dot, name.size()));
-        node = child.get();
-        if (dot == absl::string_view::npos) break;
-        name.remove_prefix(dot + 1);
-      }
-      node->feature = i;
-    }
+    for (size_t i = 0; i < mapping_.size(); ++i) AddName(i, 0, 0, &root_);
     proposing_ = spec.features.empty();
   }
 
@@ -119,7 +104,29 @@ class JsonLinesReader : public LineReader {
   struct Found {
     int64_t line = 0;  // The last one that has it.
     element value;
+    std::vector<element> further;  // Of objects in a list.
   };
+
+  // Adds the part of the name of feature `i` from `begin` on, which has `dots`
+  // before it, under `node`: its keys may have dots themselves.
+  void AddName(size_t i, size_t begin, int dots, Node* node) {
+    // The ways to divide a name double with each dot.
+    constexpr int kMostDots = 8;
+    const std::string& name = mapping_.name(i);
+    for (size_t end = begin;; ++end) {
+      end = std::min(name.find('.', end), name.size());
+      std::unique_ptr<Node>& child =
+          node->children[name.substr(begin, end - begin)];
+      if (child == nullptr) child = std::make_unique<Node>();
+      child->name = name.substr(0, end);
+      if (end == name.size()) {
+        child->feature = i;
+        return;
+      }
+      AddName(i, end + 1, dots + 1, child.get());
+      if (dots >= kMostDots) return;
+    }
+  }
 
   absl::StatusOr<bool> Take(absl::string_view line, Example* example) override {
     const bool begins = !line.empty() && line[0] > ' ';
@@ -142,11 +149,14 @@ class JsonLinesReader : public LineReader {
       return NoFeatures(Where(), std::move(proposed));
     }
     ++lines_;
-    EBB_RETURN_IF_ERROR(Find(object, root_));
+    EBB_RETURN_IF_ERROR(Find(object, root_, /*in_list=*/false));
     mapping_.Begin();
     for (size_t i = 0; i < found_.size(); ++i) {
       mapping_.Select(i);
-      if (found_[i].line == lines_) AddValue(i, found_[i].value, true);
+      if (found_[i].line == lines_) {
+        AddValue(i, found_[i].value, true);
+        for (const element& value : found_[i].further) AddValue(i, value, true);
+      }
       mapping_.EndFeature();
     }
     const absl::Status made = mapping_.End(example);
@@ -171,25 +181,54 @@ class JsonLinesReader : public LineReader {
   }
 
   // Notes the values of the mapping that are in an object.
-  absl::Status Find(const simdjson::dom::object& object, Node& node) {
+  absl::Status Find(const simdjson::dom::object& object, Node& node,
+                    bool in_list) {
+    const int64_t number = ++objects_;
     size_t place = 0;
     for (const auto field : object) {
       Node* const child = Child(ViewOf(field.key), place++, &node);
       if (child == nullptr) continue;
       Node& next = *child;
-      if (next.line == lines_) {
+      if (next.object == number) {
         return Bad("the object has the key \"", next.name, "\" twice");
       }
-      next.line = lines_;
+      next.object = number;
       if (next.feature != Node::kNone) {
-        found_[next.feature] = {.line = lines_, .value = field.value};
+        EBB_RETURN_IF_ERROR(Note(next, field.value, in_list));
       }
-      simdjson::dom::object inner;
-      if (!next.children.empty() &&
-          field.value.get(inner) == simdjson::SUCCESS) {
-        EBB_RETURN_IF_ERROR(Find(inner, next));
+      if (!next.children.empty()) {
+        EBB_RETURN_IF_ERROR(FindBelow(field.value, next, in_list));
       }
     }
+    return absl::OkStatus();
+  }
+
+  // Goes on in an object, or in those of a list.
+  absl::Status FindBelow(const element& value, Node& node, bool in_list) {
+    simdjson::dom::object inner;
+    if (value.get(inner) == simdjson::SUCCESS)
+      return Find(inner, node, in_list);
+    simdjson::dom::array list;
+    if (value.get(list) != simdjson::SUCCESS) return absl::OkStatus();
+    for (const element item : list) {
+      if (item.get(inner) != simdjson::SUCCESS) continue;
+      EBB_RETURN_IF_ERROR(Find(inner, node, /*in_list=*/true));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Note(const Node& node, const element& value, bool in_list) {
+    Found& found = found_[node.feature];
+    if (found.line != lines_) {
+      found.line = lines_;
+      found.value = value;
+      found.further.clear();
+      return absl::OkStatus();
+    }
+    if (!in_list) {
+      return Bad("the object has the key \"", node.name, "\" twice");
+    }
+    found.further.push_back(value);
     return absl::OkStatus();
   }
 
@@ -339,6 +378,14 @@ class JsonLinesReader : public LineReader {
           numbers = numbers && item.is_number();
         }
         if (count == 0) continue;
+        if (list.at(0).get(inner) == simdjson::SUCCESS) {
+          std::vector<ProposedFeature> of_items;
+          Propose(inner, name, &of_items);
+          for (ProposedFeature& one : of_items) {
+            proposed->push_back({std::move(one.name), "keys"});
+          }
+          continue;
+        }
         proposed->push_back(
             {name, numbers ? absl::StrCat("{as: dense, width: ", count, "}")
                            : "keys"});
@@ -356,6 +403,7 @@ class JsonLinesReader : public LineReader {
   std::vector<Found> found_;  // Those of the mapping, in its order.
   bool proposing_ = false;
   int64_t lines_ = 0;
+  int64_t objects_ = 0;
 };
 
 absl::StatusOr<std::vector<Input>> OpenJsonFiles(const SourceSpec& spec,

@@ -60,6 +60,54 @@ TEST(JsonLinesFormatTest, ReadsNumbersIntoColumns) {
   EXPECT_EQ(read[1].label, 0);
 }
 
+// Bug: such keys were never found.
+TEST(JsonLinesFormatTest, KeysMayHaveDots) {
+  const SourceSpec spec = {
+      .kind = SourceKind::kJsonLines,
+      .path = "f",
+      .features = {{.name = "a.b.c"}, {.name = "y", .as = As::kLabel}}};
+  const auto read = Read(spec,
+                         "{\"a.b.c\": 1, \"y\": 0}\n"
+                         "{\"a\": {\"b.c\": 2}, \"y\": 0}\n"
+                         "{\"a.b\": {\"c\": 3}, \"y\": 0}\n"
+                         "{\"a\": {\"b\": {\"c\": 4}}, \"y\": 0}\n");
+  ASSERT_EQ(read.size(), 4U);
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_THAT(read[i].values, ElementsAre(static_cast<float>(i + 1)));
+  }
+  EXPECT_THAT(Message(spec, "{\"a.b\": {\"c\": 3}, \"a.b.c\": 3, \"y\": 0}\n"),
+              HasSubstr("the object has the key \"a.b.c\" twice"));
+}
+
+// Bug: their values were never found, either.
+TEST(JsonLinesFormatTest, ReadsTheObjectsOfAList) {
+  const SourceSpec spec = {
+      .kind = SourceKind::kJsonLines,
+      .path = "f",
+      .features = {{.name = "items.id", .as = As::kKeys, .field = 0},
+                   {.name = "items.price", .width = 2, .field = 1},
+                   {.name = "y", .as = As::kLabel}}};
+  const auto read =
+      Read(spec,
+           "{\"items\": [{\"id\": 7, \"price\": 2}, {\"price\": 3, \"id\": 9, "
+           "\"id2\": 1}], \"y\": 1}\n"
+           "{\"items\": {\"id\": [7, 8], \"price\": [4, 5]}, \"y\": 0}\n");
+  ASSERT_EQ(read.size(), 2U);
+  ASSERT_EQ(read[0].keys.size(), 4U);
+  EXPECT_THAT(read[0].fields, ElementsAre(0, 0, 1, 1));
+  EXPECT_THAT(read[0].values, ElementsAre(1, 1, 2, 3));
+  EXPECT_EQ(read[0].keys[0], read[1].keys[0]);
+  EXPECT_NE(read[0].keys[1], read[1].keys[1]);
+  EXPECT_THAT(read[1].values, ElementsAre(1, 1, 4, 5));
+  EXPECT_THAT(Message(spec,
+                      "{\"items\": [{\"id\": 7, \"price\": 2}, {\"id\": 1}], "
+                      "\"y\": 1}\n"),
+              HasSubstr("items.price"));
+  EXPECT_THAT(
+      Message(spec, "{\"items\": [{\"id\": 7, \"id\": 2}], \"y\": 1}\n"),
+      HasSubstr("the object has the key \"items.id\" twice"));
+}
+
 TEST(JsonLinesFormatTest, ReadsPathsAndListsAsKeys) {
   const auto read =
       Read(Keyed(),
