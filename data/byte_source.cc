@@ -22,6 +22,7 @@
 #include "data/internal/decompressed.h"
 #include "data/pack/file_state.h"
 #include "data/pack/mapped_bytes.h"
+#include "data/scheme.h"
 
 namespace ebb::data {
 namespace {
@@ -337,6 +338,7 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenFile(absl::string_view path) {
 
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileAs(
     absl::string_view path, absl::string_view called) {
+  EBB_RETURN_IF_ERROR(CheckLocal(path));
   int64_t bytes = 0;
   EBB_ASSIGN_OR_RETURN(Fd fd,
                        OpenRegularFile(std::string(path), called, &bytes));

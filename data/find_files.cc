@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
+#include "data/scheme.h"
 
 namespace ebb::data {
 namespace {
@@ -153,6 +154,7 @@ absl::string_view WithoutSlashes(absl::string_view path) {
 }  // namespace
 
 absl::StatusOr<Paths> FindFiles(absl::string_view path) {
+  EBB_RETURN_IF_ERROR(CheckLocal(path));
   struct stat info;
   const bool there = stat(std::string(path).c_str(), &info) == 0;
   if (there && S_ISDIR(info.st_mode)) return FilesIn(WithoutSlashes(path));

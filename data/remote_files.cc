@@ -199,11 +199,14 @@ absl::StatusOr<std::vector<std::string>> Find(
   EBB_ASSIGN_OR_RETURN(const Place place, PlaceOf(path));
   const size_t pattern = place.key.find_first_of("*?[");
   if (!absl::StartsWith(path, kBucket)) {
-    if (pattern == std::string::npos) return std::vector{std::string(path)};
+    // "?" begins the query, as of a URL that is signed.
+    if (pattern == std::string::npos || place.key[pattern] == '?') {
+      return std::vector{std::string(path)};
+    }
     return absl::InvalidArgumentError(absl::StrCat(
         path,
         ": a web server lists no files, so it must be one file, without "
-        "*, ? and ["));
+        "* and ["));
   }
   EBB_ASSIGN_OR_RETURN(ObjectStore* const store, remote->StoreOf(place));
   const std::string prefix = place.key.substr(0, pattern);

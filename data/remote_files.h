@@ -16,7 +16,7 @@
 namespace ebb::data {
 
 // Whether the path is one of s3://BUCKET/KEY, http://HOST/PATH and
-// https://HOST/PATH.
+// https://HOST/PATH, perhaps with ?QUERY behind it.
 bool IsRemote(absl::string_view path);
 
 struct RemoteFilesOptions {

@@ -11,7 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "common/objects/testing/s3_server.h"
 #include "common/testing/test_folder.h"
+#include "data/find_files.h"
 #include "data/internal/testing.h"
+#include "data/scheme.h"
 
 namespace ebb::data {
 namespace {
@@ -19,6 +21,7 @@ namespace {
 using internal::Gzip;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class RemoteFilesTest : public testing::Test {
  protected:
@@ -92,9 +95,31 @@ TEST_F(RemoteFilesTest, FindsFilesOfFoldersAndPatterns) {
               ElementsAre("http://host/a.csv"));
   EXPECT_EQ(open.FilesOf("http://host/*.csv").status().code(),
             absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(open.FilesOf("http://host/[ab].csv?x=1").status().code(),
+            absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(open.FilesOf("s3://bucket").status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(open.FilesOf("local").value(), ElementsAre("local"));
+}
+
+// Bug: the "?" of a URL made it a pattern.
+TEST_F(RemoteFilesTest, AUrlMayHaveAQuery) {
+  server_.MakePublic();
+  Put("data/a b.csv", "1,2\n");
+  const OpenBytes open = Open();
+  for (const char* const end : {"a%20b.csv?download=1",
+                                "a%20b.csv?X-Amz-Expires=3600&X-Amz-Signature="
+                                "ab%2Bcd*[0]"}) {
+    const std::string url =
+        absl::StrCat(server_.endpoint(), "/bucket/data/", end);
+    EXPECT_THAT(open.FilesOf(url).value(), ElementsAre(url));
+    EXPECT_EQ(ReadAll(open, url).value(), "1,2\n");
+  }
+  const absl::Status missing =
+      ReadAll(open, absl::StrCat(server_.endpoint(), "/bucket/x?secret=1"))
+          .status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(missing.message(), Not(HasSubstr("secret")));
 }
 
 TEST_F(RemoteFilesTest, FailuresThatPassAreNotSeen) {
@@ -193,6 +218,29 @@ TEST(RemoteFilesSourcesTest, AreBeginningsOfPaths) {
               absl::StatusCode::kInvalidArgument)
         << text;
   }
+}
+
+// Bug: such paths were taken for files of this machine.
+TEST(RemoteFilesPathTest, OtherSchemesSayWhatToWrite) {
+  const OpenBytes open = WithRemoteFiles(OpenFile, {});
+  const auto why = [&](absl::string_view path) {
+    const absl::Status status = open.FilesOf(path).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << path;
+    EXPECT_EQ(open(path).status(), status) << path;
+    return std::string(status.message());
+  };
+  EXPECT_EQ(why("s3a://b/a.csv"),
+            "s3a://b/a.csv: s3a:// is not read: write s3://b/a.csv");
+  EXPECT_THAT(why("gs://b/*.csv"), HasSubstr("write s3://b/*.csv, and set "));
+  EXPECT_THAT(why("file:///data/a.csv"),
+              HasSubstr("write the path alone, /data/a.csv"));
+  EXPECT_THAT(why("FILE://localhost/a"), HasSubstr("path alone, /a"));
+  EXPECT_THAT(why("hdfs://h:9000/a"), HasSubstr("fetch it first"));
+  EXPECT_THAT(std::string(FindFiles("s3://b/a").status().message()),
+              HasSubstr("only files of this machine are read here"));
+  EXPECT_FALSE(HasScheme("c:/a"));
+  EXPECT_FALSE(HasScheme("/data/s3://a"));
+  EXPECT_FALSE(HasScheme("a b://c"));
 }
 
 TEST(RemoteFilesPathTest, AreToldFromOthers) {

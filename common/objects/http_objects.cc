@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/objects/internal/pages.h"
@@ -25,6 +26,26 @@ absl::Status NoRanges(const std::string& url) {
       absl::StrCat(url,
                    ": the server does not read parts of files; use one "
                    "that knows the header Range"));
+}
+
+// The key without what follows it in a URL.
+absl::string_view PathOf(absl::string_view key) {
+  return key.substr(0, key.find('?'));
+}
+
+// A key with a query is a part of a URL, so it is encoded already, but for
+// characters that no URL has.
+std::string EncodedKey(absl::string_view key) {
+  if (PathOf(key).size() == key.size()) return UriEncode(key, true);
+  std::string encoded;
+  for (const char c : key) {
+    if (absl::ascii_isgraph(static_cast<unsigned char>(c))) {
+      encoded.push_back(c);
+    } else {
+      encoded += UriEncode(absl::string_view(&c, 1), true);
+    }
+  }
+  return encoded;
 }
 
 }  // namespace
@@ -53,6 +74,7 @@ absl::Status HttpObjects::ToReadOnly() const {
 
 absl::StatusOr<HttpResponse> HttpObjects::Send(const HttpRequest& request) {
   Retries retries(options_.retries, ++requests_);
+  const absl::string_view called = PathOf(request.url);
   std::string why;
   do {
     auto response = client_.Send(request);
@@ -60,22 +82,24 @@ absl::StatusOr<HttpResponse> HttpObjects::Send(const HttpRequest& request) {
     if (!response.ok() && !absl::IsUnavailable(response.status())) {
       return absl::Status(
           response.status().code(),
-          absl::StrCat(request.url, ": ", response.status().message()));
+          absl::StrCat(called, ": ", response.status().message()));
     }
     why = response.ok() ? absl::StrCat("status ", response->status)
                         : std::string(response.status().message());
-  } while (retries.Again(absl::StrCat(request.url, ": ", why)));
+  } while (retries.Again(absl::StrCat(called, ": ", why)));
   return absl::UnavailableError(
-      absl::StrCat(request.url, ": ", why, "; tried ", retries.tries(),
+      absl::StrCat(called, ": ", why, "; tried ", retries.tries(),
                    retries.tries() == 1 ? " time" : " times"));
 }
 
 absl::StatusOr<ObjectContent> HttpObjects::Get(absl::string_view key,
                                                const GetOptions& options) {
-  EBB_RETURN_IF_ERROR(CheckObjectKey(key));
+  EBB_RETURN_IF_ERROR(CheckObjectKey(PathOf(key)));
   HttpRequest request;
   request.method = "GET";
-  request.url = absl::StrCat(options_.base_url, UriEncode(key, true));
+  request.url = absl::StrCat(options_.base_url, EncodedKey(key));
+  key = PathOf(key);  // A query may have a secret.
+  const std::string called(PathOf(request.url));
   request.most_bytes = std::min(options.bytes, kMostObjectBytes);
   if (!options.whole()) {
     if (options.bytes == 0) {
@@ -91,21 +115,24 @@ absl::StatusOr<ObjectContent> HttpObjects::Get(absl::string_view key,
   }
   auto sent = Send(request);
   if (absl::IsResourceExhausted(sent.status()) && !options.whole()) {
-    return NoRanges(request.url);
+    return NoRanges(called);
   }
   EBB_RETURN_IF_ERROR(sent.status());
   HttpResponse& response = *sent;
   const std::string& place = options_.base_url;
   switch (response.status) {
     case 200:
-      if (!options.whole()) return NoRanges(request.url);
+      if (!options.whole()) return NoRanges(called);
       break;
     case 206:
       break;
     case 401:
     case 403:
       return absl::PermissionDeniedError(
-          absl::StrCat(request.url, ": the server refuses it"));
+          absl::StrCat(called, ": the server refuses it",
+                       called.size() < request.url.size()
+                           ? "; if the URL is signed, its time may be over"
+                           : ""));
     case 404:
     case 410:
       return NoSuchObject(place, key);
@@ -116,7 +143,7 @@ absl::StatusOr<ObjectContent> HttpObjects::Get(absl::string_view key,
                           WholeSize(response).value_or(0));
     default:
       return absl::UnavailableError(absl::StrCat(
-          request.url, ": unexpected status ", response.status,
+          called, ": unexpected status ", response.status,
           response.Header("location").empty()
               ? ""
               : absl::StrCat("; name ", response.Header("location"),
@@ -131,7 +158,7 @@ absl::StatusOr<ObjectContent> HttpObjects::Get(absl::string_view key,
                                         : response.body.size();
   if (response.status == 206 && content.size == 0) {
     return absl::UnavailableError(
-        absl::StrCat(request.url, ": a part without its range"));
+        absl::StrCat(called, ": a part without its range"));
   }
   content.bytes = std::move(response.body);
   return content;

@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
-#include "data/remote_files.h"
+#include "data/scheme.h"
 #include "datasets/push.h"
 #include "tools/ebb/job/initial_tensors.h"
 #include "tools/ebb/job/tensor_text.h"
@@ -160,7 +160,7 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
     const std::string& path, const std::vector<job::DenseTable>& tables,
     const Differences& differences, const States* states,
     const InitialRows::Tables* rows) {
-  if (datasets::IsUri(path) || data::IsRemote(path)) {
+  if (data::HasScheme(path)) {
     return absl::InvalidArgumentError(absl::StrCat(
         path,
         ": initial values come from a file of this machine, and go to "

@@ -6,8 +6,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "data/remote_files.h"
-#include "datasets/manifest.h"
+#include "data/scheme.h"
 #include "job/keys.h"
 #include "tools/ebb/job/start_values.h"
 
@@ -27,7 +26,7 @@ void MakeAbsolute(const std::filesystem::path& folder, Message* message) {
         field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
     if (job::KeyOf(*field).format() == v1::FORMAT_PATH) {
       const auto absolute = [&](const std::string& path) {
-        return datasets::IsUri(path) || data::IsRemote(path)
+        return data::HasScheme(path)
                    ? path
                    : (folder / path).lexically_normal().string();
       };

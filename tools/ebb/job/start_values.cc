@@ -21,8 +21,7 @@
 #include "common/initializer.h"
 #include "common/mapped_file.h"
 #include "common/status_macros.h"
-#include "data/remote_files.h"
-#include "datasets/push.h"
+#include "data/scheme.h"
 #include "job/keys.h"
 #include "tools/ebb/job/initial_tensors.h"
 #include "tools/ebb/job/tensor_text.h"
@@ -58,7 +57,7 @@ class Source {
     std::error_code error;
     if (const auto job = StartJobOf(from)) {
       EBB_RETURN_IF_ERROR(source.TakeModel(*job, open, rows));
-    } else if (datasets::IsUri(from) || data::IsRemote(from)) {
+    } else if (data::HasScheme(from)) {
       return absl::InvalidArgumentError(absl::StrCat(
           from,
           ": a model comes from files of this machine, or from a job\n"

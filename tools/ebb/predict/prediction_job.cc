@@ -10,8 +10,7 @@
 #include "common/status_macros.h"
 #include "common/tls/sha256.h"
 #include "data/dataset.h"
-#include "data/remote_files.h"
-#include "datasets/manifest.h"
+#include "data/scheme.h"
 #include "job/prediction.h"
 #include "job/specification.h"
 #include "job/traits.h"
@@ -32,7 +31,7 @@ constexpr int64_t kMostPartExamples = int64_t{1} << 17;
 
 // The path as every worker finds it.
 std::string FromRoot(const std::string& path) {
-  if (datasets::IsUri(path) || data::IsRemote(path)) return path;
+  if (data::HasScheme(path)) return path;
   return std::filesystem::absolute(path).lexically_normal().string();
 }
 
