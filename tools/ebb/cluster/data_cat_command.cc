@@ -1,5 +1,6 @@
 // `ebb data cat`.
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 #include <iostream>
 #include <memory>
@@ -20,11 +21,17 @@ struct CatFlags {
   int64_t count = 10;
 };
 
+// The shortest text that is read back as this number.
+std::string NumberText(float value) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof(text), value).ptr};
+}
+
 std::string RowText(const data::pack::Footer& footer,
                     const data::pack::Window& window, int64_t row) {
   const int64_t features = footer.index.features;
   std::string text;
-  if (footer.has_labels) text = absl::StrCat(window.labels[row]);
+  if (footer.has_labels) text = NumberText(window.labels[row]);
   const auto add = [&](const auto&... parts) {
     absl::StrAppend(&text, text.empty() ? "" : " ", parts...);
   };
@@ -36,17 +43,18 @@ std::string RowText(const data::pack::Footer& footer,
       break;
     case data::Layout::kDense:
       for (int64_t j = 0; j < features; ++j) {
-        add(window.values[row * features + j]);
+        add(NumberText(window.values[row * features + j]));
       }
       break;
     case data::Layout::kSparse:
       for (int64_t i = window.offsets[row]; i < window.offsets[row + 1]; ++i) {
-        add(window.ids[i] + 1, ":", window.values[i]);
+        add(window.ids[i] + 1, ":", NumberText(window.values[i]));
       }
       break;
     case data::Layout::kKeyed:
       for (int64_t i = window.offsets[row]; i < window.offsets[row + 1]; ++i) {
-        add(window.fields[i], ":", window.keys[i], ":", window.values[i]);
+        add(window.fields[i], ":", window.keys[i], ":",
+            NumberText(window.values[i]));
       }
       break;
   }
