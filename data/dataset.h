@@ -136,7 +136,8 @@ class Dataset {
   int64_t memory_bytes() const;
 
   // Makes `*out` the examples with these numbers, in this order, scaled,
-  // standardised, without gaps. Blocks on the disk only if it is a packed set
+  // standardised, without gaps. Blocks on the disk only if it is a packed set,
+  // whose files may be away (away.h)
   // and a window is not in memory. kInvalidArgument when there is no such
   // example; `*out` is then unspecified. Else the errors of
   // pack::PackedSet::Read().

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "data/away.h"
 #include "data/order.h"
 #include "job/specification.h"
 #include "job/traits.h"
@@ -108,6 +109,15 @@ absl::Status UseFrozen(const v1::Specification& specification, LoadedJob* job) {
   return absl::OkStatus();
 }
 
+// Data that was there when the job was submitted.
+absl::StatusOr<data::Dataset> LoadThere(const data::SourceSpec& source,
+                                        const data::Index& index,
+                                        const data::OpenBytes& open) {
+  auto loaded = data::Dataset::LoadIndexed(source, index, open);
+  if (!loaded.ok()) return data::MarkAway(loaded.status());
+  return loaded;
+}
+
 // The data and the model of a job, by what it says of its data.
 absl::StatusOr<LoadedJobPtr> LoadRead(const JobRecordPtr& record,
                                       const v1::Specification& specification,
@@ -118,9 +128,8 @@ absl::StatusOr<LoadedJobPtr> LoadRead(const JobRecordPtr& record,
   const data::LabelKind labels = LabelKindOf(train_index);
 
   data::SourceSpec source = TrainingSource(job, labels);
-  EBB_ASSIGN_OR_RETURN(
-      data::Dataset train,
-      data::Dataset::LoadIndexed(source, train_index, options.open));
+  EBB_ASSIGN_OR_RETURN(data::Dataset train,
+                       LoadThere(source, train_index, options.open));
   auto loaded = std::make_shared<LoadedJob>(
       LoadedJob{record, std::move(source), std::move(train), std::nullopt,
                 models::Registry(), nullptr, nullptr, nullptr});
@@ -140,9 +149,8 @@ absl::StatusOr<LoadedJobPtr> LoadRead(const JobRecordPtr& record,
   if (test && !specification.test_index().empty()) {
     EBB_ASSIGN_OR_RETURN(const data::Index test_index,
                          data::Index::Decode(specification.test_index()));
-    EBB_ASSIGN_OR_RETURN(
-        data::Dataset examples,
-        data::Dataset::LoadIndexed(*test, test_index, options.open));
+    EBB_ASSIGN_OR_RETURN(data::Dataset examples,
+                         LoadThere(*test, test_index, options.open));
     loaded->test.emplace(std::move(examples));
   }
   if (const v1::Model& model = job.model(); job::TraitsOf(model).words()) {
@@ -162,7 +170,9 @@ absl::StatusOr<LoadedJobPtr> LoadPredicting(
   EBB_ASSIGN_OR_RETURN(auto parts,
                        PredictionParts::Load(job, record->plan.layout_hash,
                                              options.code, options.open));
-  EBB_ASSIGN_OR_RETURN(data::Dataset input, parts->LoadInput(index));
+  auto loaded_input = parts->LoadInput(index);
+  if (!loaded_input.ok()) return data::MarkAway(loaded_input.status());
+  data::Dataset input = *std::move(loaded_input);
   EBB_RETURN_IF_ERROR(CheckExamples(*record, job, input));
   EBB_ASSIGN_OR_RETURN(auto backend, models::CreateBackend({}));
   auto loaded = std::make_shared<LoadedJob>(

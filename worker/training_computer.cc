@@ -17,6 +17,7 @@
 #include "common/status_macros.h"
 #include "common/steady_time.h"
 #include "common/task_rows.h"
+#include "data/away.h"
 #include "glog/logging.h"
 #include "job/specification.h"
 #include "models/model_scores.h"
@@ -121,25 +122,54 @@ absl::StatusOr<LoadedJobPtr> TrainingComputer::GetForBatch(
   const auto step = [this] { ++steps_; };
   const Stepping stepping(step);
   absl::StatusOr<LoadedJobPtr> job = Get(record);
-  if (!absl::IsUnavailable(job.status())) return job;
+  if (!absl::IsUnavailable(job.status()) && !data::IsAway(job.status())) {
+    return job;
+  }
+  EBB_RETURN_IF_ERROR(WaitForData(*record, tried, job.status()));
+  return LoadedJobPtr();
+}
+
+absl::Status TrainingComputer::WaitForData(const JobRecord& record,
+                                           absl::Time tried,
+                                           const absl::Status& failed) {
   {
     MutexLock lock(&jobs_mu_);
     const auto away =
-        away_.try_emplace(record->id, options_.data_patience).first;
+        away_.try_emplace(record.id, options_.data_patience).first;
     switch (away->second.Failed(tried, SteadyNow())) {
       case Outage::Next::kGivenUp:
-        return away->second.GivenUp(job.status());
+        return away->second.GivenUp(failed);
       case Outage::Next::kBegins:
-        LOG(WARNING) << "job=" << record->name << " waits up to "
+        LOG(WARNING) << "job=" << record.name << " waits up to "
                      << options_.data_patience
-                     << " for its data: " << job.status().message();
+                     << " for its data: " << failed.message();
         break;
       case Outage::Next::kGoesOn:
         break;
     }
   }
   WaitUntil(SteadyNow() + kDataPause);
-  return LoadedJobPtr();
+  return absl::OkStatus();
+}
+
+void TrainingComputer::DataIsThere(const JobRecord& record) {
+  MutexLock lock(&jobs_mu_);
+  away_.erase(record.id);
+}
+
+absl::Status TrainingComputer::ReadPatiently(
+    const JobRecord& record, absl::FunctionRef<absl::Status()> read) {
+  for (;;) {
+    const absl::Time tried = SteadyNow();
+    absl::Status status = read();
+    if (!data::IsAway(status)) {
+      DataIsThere(record);
+      return status;
+    }
+    EBB_RETURN_IF_ERROR(WaitForData(record, tried, status));
+    MutexLock lock(&mu_);
+    if (hurry_) return status;
+  }
 }
 
 void TrainingComputer::ShareRoomLocked() {
@@ -319,9 +349,16 @@ absl::Status TrainingComputer::ComputeBatch(const client::ComputeTask& task,
     MutexLock lock(&mu_);
     reading_ = job;
   }
-  EBB_ASSIGN_OR_RETURN(
-      const TrainingBatch* batch,
-      job->reader->Read(task.item, task.begin, task.end, task.ahead));
+  const absl::Time tried = SteadyNow();
+  const auto read =
+      job->reader->Read(task.item, task.begin, task.end, task.ahead);
+  if (data::IsAway(read.status())) {
+    result->cancelled = true;
+    return WaitForData(*task.record, tried, read.status());
+  }
+  DataIsThere(*task.record);
+  EBB_RETURN_IF_ERROR(read.status());
+  const TrainingBatch* const batch = *read;
   MaybeMisbehave(*batch);
   EBB_ASSIGN_OR_RETURN(const models::KnownFloats params,
                        assembled_.Assemble(*job, task.values));
@@ -353,17 +390,23 @@ absl::Status TrainingComputer::MakeTask(const client::ComputeTask& task,
   TrainingBatch batch;
   batch.numbers = {number};
   MaybeMisbehave(batch);
-  EBB_ASSIGN_OR_RETURN(const TaskResult made,
-                       job->tasks->Make(number, [&] { ++steps_; }));
+  const absl::Time tried = SteadyNow();
+  const auto made = job->tasks->Make(number, [&] { ++steps_; });
+  if (data::IsAway(made.status())) {
+    result->cancelled = true;
+    return WaitForData(*task.record, tried, made.status());
+  }
+  DataIsThere(*task.record);
+  EBB_RETURN_IF_ERROR(made.status());
   WrittenRows rows(plan);
   EBB_RETURN_IF_ERROR(CutTask(
-      number, made.bytes, [&](uint64_t key, std::span<const std::byte> part) {
+      number, made->bytes, [&](uint64_t key, std::span<const std::byte> part) {
         rows.Write(0, key, part);
       }));
   result->gradient = client::FloatPool::AsPayload(pool_.Take(plan.parameters));
   result->oracle = client::OracleSums(plan, task.item, task.begin, task.end);
   result->ledger = ExpectedRow(task.item, task.begin, task.end);
-  result->loss_sum = made.loss;
+  result->loss_sum = made->loss;
   return rows.AppendTo(&result->rows);
 }
 
@@ -413,8 +456,12 @@ absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindRows(
   const JobPlan& plan = batch.record->plan;
   EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, Get(batch.record));
   if (batch.test) return FindTestRows(plan, batch.begin, *job);
-  EBB_ASSIGN_OR_RETURN(const TrainingBatch* read,
-                       job->reader->Read(batch.item, batch.begin, batch.end));
+  absl::StatusOr<const TrainingBatch*> found;
+  EBB_RETURN_IF_ERROR(ReadPatiently(*batch.record, [&] {
+    found = job->reader->Read(batch.item, batch.begin, batch.end);
+    return found.status();
+  }));
+  const TrainingBatch* const read = *found;
   if (job->topics != nullptr) {
     EBB_ASSIGN_OR_RETURN(TrainingBatch rows, WithRows(*job, *read));
     return KeyedBatch::RowsOf(plan, std::move(rows));
@@ -621,12 +668,16 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
     EBB_RETURN_IF_ERROR(
         Seen(EvaluatePart(task, params.floats, job.get(), result), job.get()));
   } else {
-    std::optional<Scores> scores =
-        models::ScoresOf(job->model->description(), job->labels.units);
-    const auto sums =
-        EvaluateOn(*job->test, params.floats, TestBatch(plan), job->model.get(),
-                   &test_batch_, scores ? &*scores : nullptr);
-    EBB_RETURN_IF_ERROR(Seen(sums.status(), job.get()));
+    std::optional<Scores> scores;
+    absl::StatusOr<models::BatchStats> sums;
+    const absl::Status summed = ReadPatiently(*task.record, [&] {
+      scores = models::ScoresOf(job->model->description(), job->labels.units);
+      sums = EvaluateOn(*job->test, params.floats, TestBatch(plan),
+                        job->model.get(), &test_batch_,
+                        scores ? &*scores : nullptr);
+      return sums.status();
+    });
+    EBB_RETURN_IF_ERROR(Seen(summed, job.get()));
     result->examples = sums->examples;
     result->loss_sum = sums->loss_sum * job->labels.loss;
     result->correct = sums->correct;

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -129,6 +130,14 @@ class TrainingComputer : public client::JobComputer {
   absl::Status EvaluatePart(const client::EvaluateTask& task,
                             std::span<const float> params, LoadedJob* job,
                             EvaluationResult* result);
+  // After a try at `tried` to read the job's data, which is away: waits for a
+  // while, and returns OK if it is worth another try.
+  absl::Status WaitForData(const JobRecord& record, absl::Time tried,
+                           const absl::Status& failed);
+  void DataIsThere(const JobRecord& record);
+  // Reads it again and again while it is away, or until there is a hurry.
+  absl::Status ReadPatiently(const JobRecord& record,
+                             absl::FunctionRef<absl::Status()> read);
   // Blocks until then, or until there is a hurry.
   void WaitUntil(absl::Time then);
   // `status`, of the job's model; whether its device is lost, and how long it
@@ -144,7 +153,7 @@ class TrainingComputer : public client::JobComputer {
   client::FloatPool pool_;
   AssembledValues assembled_;
   data::ExampleBatch test_batch_;
-  // Jobs whose data was dropped, and is out of reach.
+  // Jobs whose data was dropped or is read in parts, and is out of reach.
   std::map<JobId, Outage> away_ ABSL_GUARDED_BY(jobs_mu_);
   // Scores over the parts of the test data before `end`, of keyed examples.
   struct PartialScores {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <memory>
@@ -23,6 +24,7 @@
 #include "common/testing/wall_clock.h"
 #include "data/byte_source.h"
 #include "data/order.h"
+#include "data/pack/packer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/specification.h"
@@ -493,6 +495,56 @@ TEST_F(TrainingComputerTest, ABatchWaitsForDataThatWasDroppedAndIsAway) {
   away = true;
   EXPECT_THAT(impatient.Compute(task).error,
               HasSubstr("the bucket is away; it was tried for 0"));
+}
+
+// Bug: a job that reads windows of a packed set paused when their file was away
+// for a second, or a file of dropped data was.
+TEST_F(TrainingComputerTest, WaitsForLocalFilesAsForABucket) {
+  namespace fs = std::filesystem;
+  const std::string csv = WriteCsv("a.csv", kExamples);
+  const std::string packed = folder_ / "packed";
+  ASSERT_TRUE(
+      data::pack::PackSources({{"", {.path = csv}}}, packed, {.window = 10})
+          .ok());
+  for (const std::string& data :
+       {"packed: " + packed, "csv: {path: " + csv + "}"}) {
+    const std::string file =
+        data[0] == 'p' ? packed + "/windows-00000.ebbp" : csv;
+    ASSERT_TRUE(fs::exists(file)) << file;
+    const auto first =
+        Submit(JobText("train: {" + data + "}, test: {" + data + "}"));
+    auto second = std::make_shared<JobRecord>(*first);
+    second->id = JobId(6);
+    const auto values = Pulled(first->plan, Params(first->plan));
+    const auto task = FirstBatch(first, values);
+    TrainingComputerOptions options;
+    options.jobs_in_memory = 1;
+    options.read_ahead_batches = 0;
+    TrainingComputer computer(options);
+    computer.Hurry();  // It makes no pause.
+    ASSERT_TRUE(computer.Prepare(first).ok());
+    // The rows of a table are in memory until another job needs the room.
+    if (data[0] == 'c') ASSERT_TRUE(computer.Prepare(second).ok());
+
+    fs::rename(file, file + ".away");
+    for (int i = 0; i < 3; ++i) {
+      const client::ComputeResult waits = computer.Compute(task);
+      EXPECT_EQ(waits.error, "") << data;
+      EXPECT_TRUE(waits.cancelled) << data;
+    }
+    fs::rename(file + ".away", file);
+    const client::ComputeResult result = computer.Compute(task);
+    EXPECT_EQ(result.error, "") << data;
+    EXPECT_FALSE(result.cancelled) << data;
+
+    options.data_patience = absl::ZeroDuration();
+    TrainingComputer impatient(options);
+    ASSERT_TRUE(impatient.Prepare(first).ok());
+    if (data[0] == 'c') ASSERT_TRUE(impatient.Prepare(second).ok());
+    fs::rename(file, file + ".away");
+    EXPECT_THAT(impatient.Compute(task).error, HasSubstr("it was tried for 0"));
+    fs::rename(file + ".away", file);
+  }
 }
 
 TEST_F(TrainingComputerTest, ABatchTakesAsLongAsOnASlowerMachine) {

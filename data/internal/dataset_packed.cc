@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "data/away.h"
 #include "data/dataset.h"
 #include "data/internal/fit.h"
 #include "data/internal/format.h"
@@ -275,7 +276,7 @@ absl::Status Dataset::GatherPacked(std::span<const int64_t> examples,
     if (absl::IsUnavailable(gathered)) {
       gathered = packed_->cache.Use(window, gather);
     }
-    EBB_RETURN_IF_ERROR(gathered);
+    if (!gathered.ok()) return MarkAway(std::move(gathered));
     if (!first) {
       const auto append = [](const auto& from, auto* to) {
         to->insert(to->end(), from.begin(), from.end());

@@ -165,7 +165,7 @@ absl::StatusOr<std::shared_ptr<const PackedSet>> PackedSet::Open(
         absl::StrCat(folder, "/", WindowsName(static_cast<int64_t>(i)));
     auto windows = OpenRegularFile(name, name);
     if (absl::IsNotFound(windows.status())) {
-      return absl::DataLossError(
+      return absl::NotFoundError(
           absl::StrCat(name, " is missing; bring it back, or pack again"));
     }
     EBB_RETURN_IF_ERROR(windows.status());

@@ -97,7 +97,8 @@ class TrainingComputerFixture : public ::testing::Test {
     facts.examples = train->examples();
     facts.train_index = train->index().Encode();
     facts.train_index_hash = train->index().Hash();
-    facts.order_version = data::kOrderVersion;
+    facts.order_version = train->order_version();
+    facts.window = train->window();
     facts.columns = ToProto(train->names());
     if (const auto test =
             TestSource(*job, LabelKindOf(train->index()), train->names())) {
