@@ -8,13 +8,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/fd.h"
+#include "common/nearest.h"
 
 namespace ebb {
 
 namespace {
 
 absl::Status CannotRead(const std::string& path, int error = errno) {
-  return absl::ErrnoToStatus(error, absl::StrCat("cannot read ", path));
+  return WithNearestPath(
+      absl::ErrnoToStatus(error, absl::StrCat("cannot read ", path)), path);
 }
 
 }  // namespace

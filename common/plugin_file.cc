@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/fd.h"
+#include "common/nearest.h"
 #include "common/status_macros.h"
 
 namespace ebb {
@@ -96,10 +97,14 @@ absl::StatusOr<fs::path> FindPlugin(absl::string_view path,
         ": not in an allowed folder (", allowed,
         "); move it there, or allow its folder by --allow-plugins"));
   }
+  std::string near;
+  for (const std::string& folder : folders) {
+    if (near.empty()) near = IsItPath((fs::path(folder) / wanted).string());
+  }
   return absl::NotFoundError(absl::StrCat("plugin ", path,
                                           ": there is no such file"
                                           " (allowed folders: ",
-                                          allowed, ")"));
+                                          allowed, ")", near));
 }
 
 absl::Status NotAPlugin(absl::string_view path, absl::string_view why) {

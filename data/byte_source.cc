@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "common/nearest.h"
 #include "common/regular_file.h"
 #include "common/status_macros.h"
 #include "data/internal/codec.h"
@@ -333,7 +334,9 @@ std::unique_ptr<ByteSource> internal::Decompressed(
 }
 
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenFile(absl::string_view path) {
-  return OpenFileAs(path, path);
+  auto file = OpenFileAs(path, path);
+  if (file.ok()) return file;
+  return WithNearestPath(file.status(), std::string(path));
 }
 
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenFileAs(

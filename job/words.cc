@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/nearest.h"
 #include "google/protobuf/descriptor.pb.h"
 #include "job/keys.h"
 
@@ -27,25 +28,6 @@ std::string FirstSentence(absl::string_view comment) {
   if (end != std::string::npos) text.resize(end);
   if (absl::EndsWith(text, ".")) text.pop_back();
   return text;
-}
-
-// The number of changed, added, left out or swapped neighbouring letters that
-// make `b` from `a` (optimal string alignment).
-size_t Distance(absl::string_view a, absl::string_view b) {
-  std::vector<std::vector<size_t>> d(a.size() + 1,
-                                     std::vector<size_t>(b.size() + 1));
-  for (size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
-  for (size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    for (size_t j = 1; j <= b.size(); ++j) {
-      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1,
-                          d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
-      }
-    }
-  }
-  return d[a.size()][b.size()];
 }
 
 }  // namespace
@@ -87,10 +69,8 @@ std::string Nearest(absl::string_view text,
   std::string nearest;
   size_t best = std::numeric_limits<size_t>::max();
   for (const std::string& candidate : candidates) {
-    const size_t bound = candidate.size() <= 3   ? 1
-                         : candidate.size() <= 8 ? 2
-                                                 : 3;
-    size_t distance = Distance(absl::AsciiStrToLower(text), candidate);
+    const size_t bound = MostWrongLetters(candidate.size());
+    size_t distance = EditDistance(absl::AsciiStrToLower(text), candidate);
     // "batch_size" means "batch", "learning_rate" means "rate".
     if (candidate.size() >= 4 &&
         (absl::StrContains(text, absl::StrCat(candidate, "_")) ||

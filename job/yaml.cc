@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/nearest.h"
 #include "common/regular_file.h"
 #include "job/keys.h"
 #include "job/validate.h"
@@ -591,11 +592,14 @@ JobFile ReadJob(absl::string_view text, absl::string_view name,
 JobFile ReadJobFile(const std::string& path,
                     const std::vector<std::string>& overrides) {
   const auto refuse = [&](std::string what) {
+    const std::string near = NearestPath(path);
     JobFile file;
     file.mistakes.push_back({{path, 0},
                              "",
                              std::move(what),
-                             "examples/jobs/ has jobs to start from"});
+                             near.empty()
+                                 ? "examples/jobs/ has jobs to start from"
+                                 : absl::StrCat("is it ", near, "?")});
     return file;
   };
   const absl::Status readable = CheckReadable(path);

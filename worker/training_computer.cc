@@ -10,7 +10,6 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "client/oracle_sums.h"
 #include "client/pulled_values.h"
 #include "common/scores/perplexity.h"

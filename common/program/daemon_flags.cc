@@ -167,6 +167,11 @@ int DaemonMain(
   app.formatter(std::make_shared<HelpFormatter>());
   app.set_version_flag("--version", name.version);
   add_flags(&app);
+  if (const std::string empty = EmptyArgument(app, argc, argv);
+      !empty.empty()) {
+    std::cerr << empty << std::flush;
+    return kExitUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -3,47 +3,28 @@
 #include <stdlib.h>
 
 #include <algorithm>
-#include <numeric>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "common/nearest.h"
 
 namespace ebb {
 
 namespace {
 
-// How many letters are wrong, missing or too many (Levenshtein).
-size_t Distance(absl::string_view a, absl::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i + 1);
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t change = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({change, row[j] + 1, diagonal + 1});
-    }
-  }
-  return row.back();
-}
-
 // Without its dashes; empty: none is near.
-std::string Nearest(const CLI::App& command, absl::string_view flag) {
-  std::string nearest;
-  size_t least = std::max<size_t>(2, flag.size() / 3) + 1;
+std::string NearestFlag(const CLI::App& command, absl::string_view flag) {
+  std::vector<std::string> flags;
   for (const CLI::Option* option : command.get_options()) {
-    for (const std::string& name : option->get_lnames()) {
-      const size_t distance = Distance(flag, name);
-      if (distance >= least) continue;
-      least = distance;
-      nearest = name;
-    }
+    // One without a group is for ebb itself, and in no --help.
+    if (option->get_group().empty()) continue;
+    const auto& names = option->get_lnames();
+    flags.insert(flags.end(), names.begin(), names.end());
   }
-  return nearest;
+  return NearestName(flag, flags);
 }
 
 // The first long flag in [from, argc) that the command does not have.
@@ -98,22 +79,49 @@ std::string WithVariable(const CLI::App& command, const std::string& what,
                       what.substr(flag.size()));
 }
 
+// The command that the first words of the line name.
+struct NamedCommand {
+  const CLI::App* command = nullptr;
+  std::string name;  // "ebb data push".
+  int next = 1;      // The first word behind it.
+};
+
+NamedCommand CommandOf(const CLI::App& app, int argc, const char* const* argv) {
+  NamedCommand named{&app, app.get_name()};
+  for (; named.next < argc; ++named.next) {
+    const auto commands = named.command->get_subcommands({});
+    const auto below =
+        std::ranges::find(commands, std::string(argv[named.next]),
+                          [](const CLI::App* one) { return one->get_name(); });
+    if (below == commands.end()) break;
+    named.command = *below;
+    absl::StrAppend(&named.name, " ", argv[named.next]);
+  }
+  return named;
+}
+
 }  // namespace
+
+std::string EmptyArgument(const CLI::App& app, int argc,
+                          const char* const* argv) {
+  const NamedCommand named = CommandOf(app, argc, argv);
+  for (int i = named.next; i < argc; ++i) {
+    const absl::string_view word = argv[i];
+    if (word == "--") break;
+    if (!word.empty()) continue;
+    const absl::string_view before = argv[i - 1];
+    return absl::StrCat(named.name, ": ",
+                        absl::StartsWith(before, "-")
+                            ? absl::StrCat(before, ": the value")
+                            : absl::StrCat("argument ", i),
+                        " is empty; is a variable of the shell not set?\n");
+  }
+  return "";
+}
 
 std::string FlagMistake(const CLI::App& app, const CLI::ParseError& error,
                         int argc, const char* const* argv) {
-  const CLI::App* command = &app;
-  std::string name = app.get_name();
-  int next = 1;
-  for (; next < argc; ++next) {
-    const auto commands = command->get_subcommands({});
-    const auto named =
-        std::ranges::find(commands, std::string(argv[next]),
-                          [](const CLI::App* one) { return one->get_name(); });
-    if (named == commands.end()) break;
-    command = *named;
-    absl::StrAppend(&name, " ", argv[next]);
-  }
+  const auto [command, name, next] = CommandOf(app, argc, argv);
   const std::string flag = Unknown(*command, next, argc, argv);
   std::string text = absl::StrCat(name, ": ");
   if (flag.empty()) {
@@ -121,7 +129,7 @@ std::string FlagMistake(const CLI::App& app, const CLI::ParseError& error,
                     WithVariable(*command, Readable(error.what()), argc, argv));
   } else {
     const std::string nearest =
-        Nearest(*command, absl::string_view(flag).substr(2));
+        NearestFlag(*command, absl::string_view(flag).substr(2));
     absl::StrAppend(&text, "there is no flag ", flag,
                     nearest.empty() ? "" : "; is it --", nearest,
                     nearest.empty() ? "" : "?");

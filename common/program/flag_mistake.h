@@ -14,6 +14,11 @@ namespace ebb {
 std::string FlagMistake(const CLI::App& app, const CLI::ParseError& error,
                         int argc, const char* const* argv);
 
+// Says which argument of the line is empty: mostly a variable of the shell was
+// not set. Empty: none is. "--flag=" is meant, and so is all behind "--".
+std::string EmptyArgument(const CLI::App& app, int argc,
+                          const char* const* argv);
+
 }  // namespace ebb
 
 #endif  // EBB_COMMON_PROGRAM_FLAG_MISTAKE_H_

@@ -58,6 +58,23 @@ TEST_F(FlagMistakeTest, NamesTheFlagThatIsNearest) {
             "ebb: there is no flag --wrokers");
 }
 
+// Bug: "cannot make the folder : No such file or directory".
+TEST_F(FlagMistakeTest, NamesTheArgumentThatIsEmpty) {
+  const auto empty = [&](std::vector<const char*> argv) {
+    argv.insert(argv.begin(), "ebb");
+    return EmptyArgument(app_, static_cast<int>(argv.size()), argv.data());
+  };
+  EXPECT_EQ(empty({"run", "a.yaml", "--report", ""}),
+            "ebb run: --report: the value is empty; is a variable of the shell "
+            "not set?\n");
+  EXPECT_EQ(empty({"sweep", "best", ""}),
+            "ebb sweep best: argument 3 is empty; is a variable of the shell "
+            "not set?\n");
+  EXPECT_EQ(empty({"run", "a.yaml", "--report="}), "");
+  EXPECT_EQ(empty({"run", "a.yaml", "--", ""}), "");
+  EXPECT_EQ(empty({}), "");
+}
+
 // Bug: it named `ebb sweep`, and a flag that this has.
 TEST_F(FlagMistakeTest, NamesTheCommandBelowOneThatNeedsNone) {
   EXPECT_EQ(Mistake({"sweep", "best", "--run-dir", "r"}),

@@ -23,6 +23,7 @@ from ebb.children import Children, End, dying_with, tail
 from ebb.cluster import Cluster
 from ebb.command import Access
 from ebb.errors import Refused, Unavailable
+from ebb.run_folders import make_folder
 
 _START_LIMIT_S = 20.0
 # For a daemon that is just coming back.
@@ -90,7 +91,7 @@ class LocalCluster:
         self._owner = os.getpid()
         self._closed = False
         for part in ("logs", "state", "shared", "data", "cache", "tmp"):
-            os.makedirs(os.path.join(self.folder, part), exist_ok=True)
+            make_folder(os.path.join(self.folder, part))
         # Bound and never listening, so that the port stays the scheduler's
         # while it is away.
         self._port = socket.socket()

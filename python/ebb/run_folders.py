@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import List, Optional
 
-from ebb.errors import Error, NotFound
+from ebb.errors import Error, NotFound, Refused
 
 _RUNS = "runs"
 # As `ebb run` of a job file has it, too.
@@ -54,6 +54,21 @@ def new_folder(name: str) -> str:
             return folder
         except FileExistsError:
             number += 1
+        except OSError as error:
+            raise _not_made(folder, error) from None
+
+
+def make_folder(folder: str) -> None:
+    """Makes a folder that may be there already."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise _not_made(folder, error) from None
+
+
+def _not_made(folder: str, error: OSError) -> Refused:
+    where = "" if os.path.isabs(folder) else f" in {os.getcwd()}"
+    return Refused(f"cannot make the folder {folder}{where}: {error.strerror}")
 
 
 def newest_folder(name: str) -> str:

@@ -7,6 +7,7 @@ The program submits a job, or joins the one that is there, by itself: see
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 from typing import Optional, Sequence
@@ -28,7 +29,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         return 2
     flags.rest = words[len(own) + 1 :]
     if not os.path.isfile(flags.script):
-        sys.stderr.write(f"ebb: {flags.script}: there is no such file\n")
+        sys.stderr.write(f"ebb: {flags.script}: there is no such file{_is_it(flags.script)}\n")
         return 2
     try:
         from ebb.script_run import ScriptRun
@@ -42,7 +43,12 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         )
         return 1
     try:
-        return ScriptRun(flags).run()
+        run = ScriptRun(flags)
+    except Error as error:
+        sys.stderr.write(f"ebb: {error}\n")
+        return 2
+    try:
+        return run.run()
     except Error as error:
         sys.stderr.write(f"ebb: {error}\n")
         return 1
@@ -72,6 +78,17 @@ def _flags() -> argparse.ArgumentParser:
     add("--quiet", action="store_true", help="print errors only")
     add("--leave-with-parent", type=int, help=argparse.SUPPRESS)
     return parser
+
+
+def _is_it(path: str) -> str:
+    """Names the file beside it of which ``path`` is probably a misspelling."""
+    folder, name = os.path.split(path)
+    try:
+        there = os.listdir(folder or ".")
+    except OSError:
+        there = []
+    near = difflib.get_close_matches(name, there, 1, cutoff=0.8)
+    return f"; is it {os.path.join(folder, near[0])}?" if near else ""
 
 
 def _count(text: str) -> int:

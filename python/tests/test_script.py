@@ -250,6 +250,29 @@ def test_refuses_wrong_flags(tmp_path: Path) -> None:
     assert not os.path.exists("runs")
 
 
+def refused(*words: str) -> str:
+    done = subprocess.run(
+        [programs.path_of("ebb"), "run", *words], stderr=subprocess.PIPE, text=True
+    )
+    assert done.returncode == 2, done.stderr
+    return done.stderr
+
+
+def test_names_the_program_that_was_meant() -> None:
+    assert refused("cornres.py") == (
+        "ebb: cornres.py: there is no such file; is it corners.py?\n"
+    )
+    assert refused("nowhere/x.py") == "ebb: nowhere/x.py: there is no such file\n"
+
+
+# It ended with a traceback.
+def test_names_the_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    Path("runs").write_text("a file")
+    assert refused("corners.py") == (
+        f"ebb: cannot make the folder runs/corners-1 in {tmp_path}: Not a directory\n"
+    )
+
+
 def test_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     run = start(tmp_path, "--workers", "2", "--servers", "1", epochs=120)
     metrics = Path("runs/corners-1/metrics.csv")

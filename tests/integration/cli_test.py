@@ -539,7 +539,17 @@ class CliTest(ClusterTest):
         self.fails(2, "there is no command frob; there are: chaos, run, ", "frob")
         self.fails(2, "there is no command frob; there are: list, verify, ",
                    "checkpoint", "frob")
+        self.fails(2, "there is no command stauts; is it status?", "stauts")
+        self.fails(2, "there is no command epxort; is it export?",
+                   "checkpoint", "epxort")
+        self.fails(2, "to train with this file: ebb run job.yaml", "job.yaml")
+        for command in (["audit"], ["explain"], ["status"]):
+            self.fails(2, "there is no job shrits at "
+                       f"{self.environment['EBB_SCHEDULER']}; is it shirts?",
+                       *command, "shrits")
         self.fails(2, "no.yaml: cannot be read", "submit", "no.yaml")
+        self.fails(2, "hint: is it job.yaml?", "submit", "jbo.yaml")
+        self.fails(2, "hint: is it job.yaml?", "job", "check", "job")
         self.fails(2, "--trace requires --seed", "sim", "--trace")
         self.fails(2, "no.yaml: cannot be read", "job", "check", "no.yaml")
         os.mkdir(self.path("bare"))
@@ -625,16 +635,26 @@ class CliTest(ClusterTest):
         for command in (["explain"], ["checkpoint", "list"], ["audit"]):
             self.fails(2, "there is no folder or file runs/lost-1", *command,
                        "runs/lost-1", "--scheduler", "127.0.0.1:9")
+        os.makedirs(self.path("kept/tuesday"))
+        self.fails(2, "there is no folder or file kept/tuseday, and no name of "
+                   "a job has a /; is it kept/tuesday?", "audit",
+                   "kept/tuseday")
 
     def test_a_misspelt_flag_is_named_with_the_nearest(self):
         self.fails(2, "no flag --wrokers; is it --workers?", "run",
                    "job.yaml", "--wrokers", "3")
+        self.fails(2, "ebb run: --run-dir: the value is empty; is a variable "
+                   "of the shell not set?", "run", "job.yaml", "--run-dir", "")
         self.fails(2, "--workers: Value -1 is too small", "scale", "x",
                    "--workers", "-1")
         done = subprocess.run([os.path.join(BIN, "ebb-ps"), "--state-drr", "x"],
                               stderr=subprocess.PIPE, text=True)
         self.assertEqual(done.returncode, 2)
         self.assertIn("is it --state-dir?", done.stderr)
+        done = subprocess.run([os.path.join(BIN, "ebb-ps"), "--state-dir", ""],
+                              stderr=subprocess.PIPE, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("ebb-ps: --state-dir: the value is empty", done.stderr)
 
     # Port 443 was tried for ever.
     def test_an_address_without_a_port_is_refused(self):

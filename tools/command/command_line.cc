@@ -1,18 +1,40 @@
 #include "tools/command/command_line.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
+#include <system_error>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/nearest.h"
 #include "common/program/flag_mistake.h"
 #include "glog/logging.h"
 #include "rpc/admin.h"
 #include "tools/command/command.h"
 
 namespace ebb::tools {
+
+namespace {
+
+// Says that no command has this name, and which one was probably meant.
+std::string NoCommand(const std::string& word,
+                      const std::vector<std::string>& names) {
+  const std::string near = NearestName(word, names);
+  std::error_code error;
+  return absl::StrCat(
+      "there is no command ", word,
+      !near.empty() ? absl::StrCat("; is it ", near, "?")
+      : std::ranges::count(names, "run") > 0 &&
+              std::filesystem::exists(word, error)
+          ? absl::StrCat("; to train with this file: ebb run ", word)
+          : absl::StrCat("; there are: ", absl::StrJoin(names, ", ")));
+}
+
+}  // namespace
 
 void StartTool(const char* program) {
   FLAGS_logtostderr = true;
@@ -25,6 +47,11 @@ int RunCommandLine(CLI::App* app, int argc, char** argv, int* exit_code) {
   const std::string unknown = UnknownCommand(*app, argc, argv);
   if (!unknown.empty()) {
     std::cerr << "ebb: " << unknown << "\n";
+    return kExitUsage;
+  }
+  if (const std::string empty = EmptyArgument(*app, argc, argv);
+      !empty.empty()) {
+    std::cerr << empty;
     return kExitUsage;
   }
   try {
@@ -49,10 +76,7 @@ std::string UnknownCommand(const CLI::App& app, int argc,
       if (command->get_name() == word) named = command;
       names.push_back(command->get_name());
     }
-    if (named == nullptr) {
-      return absl::StrCat("there is no command ", word,
-                          "; there are: ", absl::StrJoin(names, ", "));
-    }
+    if (named == nullptr) return NoCommand(word, names);
     at = named;
   }
   return "";

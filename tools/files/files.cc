@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "common/nearest.h"
 #include "common/regular_file.h"
 
 namespace ebb::tools {
@@ -43,8 +44,10 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
     content.append(piece.data(), in.gcount());
   }
   if (!in.eof()) {
-    return absl::ErrnoToStatus(errno != 0 ? errno : EIO,
-                               absl::StrCat("cannot read ", path));
+    return WithNearestPath(
+        absl::ErrnoToStatus(errno != 0 ? errno : EIO,
+                            absl::StrCat("cannot read ", path)),
+        path);
   }
   return content;
 }

@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/nearest.h"
 #include "common/status_macros.h"
 #include "job/values.h"
 #include "tools/ebb/status/no_answer.h"
@@ -28,7 +29,7 @@ absl::Status CheckName(const std::string& job) {
         std::filesystem::exists(job, error)
             ? absl::StrCat(job, " is no job; ebb status has the names of jobs")
             : absl::StrCat("there is no folder or file ", job,
-                           ", and no name of a job has a /"));
+                           ", and no name of a job has a /", IsItPath(job)));
   }
   return absl::OkStatus();
 }
@@ -73,10 +74,14 @@ absl::StatusOr<v1::JobSummary> FindSummary(const ClusterAccess& access,
     if (by_number ? one.job() == number : one.name() == job) return one;
     names.push_back(one.name());
   }
-  return absl::NotFoundError(
-      absl::StrCat("there is no job ", job, " at ", access.scheduler,
-                   names.empty() ? "; there is none at all" : "; there are: ",
-                   absl::StrJoin(names, ", ")));
+  const std::string near = NearestName(job, names);
+  return absl::NotFoundError(absl::StrCat(
+      "there is no job ", job, " at ", access.scheduler,
+      names.empty()
+          ? "; there is none at all"
+          : absl::StrCat(
+                near.empty() ? "" : absl::StrCat("; is it ", near, "?"),
+                "; there are: ", absl::StrJoin(names, ", "))));
 }
 
 }  // namespace ebb::tools

@@ -17,6 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/nearest.h"
 #include "common/status_macros.h"
 #include "tools/files/files.h"
 
@@ -56,6 +57,13 @@ int HighestNumber(absl::string_view name) {
     }
   }
   return highest;
+}
+
+// Where the folder of all runs is; empty: it is not known.
+std::string InWorkingFolder() {
+  std::error_code error;
+  const std::string here = fs::current_path(error).string();
+  return error ? "" : absl::StrCat(" in ", here);
 }
 
 // A folder that cannot be one is for the person to mend, a full disk is not.
@@ -133,6 +141,7 @@ absl::StatusOr<RunFolder> RunFolder::Make(absl::string_view name,
   std::error_code error;
   std::string chosen = folder;
   if (chosen.empty()) {
+    chosen = kRuns;  // What is told of an error.
     fs::create_directories(kRuns, error);
     // Making it is what takes the number: two runs may start at once.
     for (int n = HighestNumber(name) + 1; !error; ++n) {
@@ -150,7 +159,8 @@ absl::StatusOr<RunFolder> RunFolder::Make(absl::string_view name,
   }
   if (error) {
     return FolderError(error.value(),
-                       absl::StrCat("cannot make the folder ", chosen));
+                       absl::StrCat("cannot make the folder ", chosen,
+                                    folder.empty() ? InWorkingFolder() : ""));
   }
   EBB_ASSIGN_OR_RETURN(RunFolder run, Lock(chosen));
   for (const char* below : {"logs", "state", "tmp"}) {
@@ -180,8 +190,9 @@ absl::StatusOr<RunFolder> RunFolder::Open(absl::string_view name,
   std::error_code error;
   if (!fs::exists(chosen, error)) {
     return absl::NotFoundError(
-        absl::StrCat("there is no folder ", chosen,
-                     " with a run to go on with\nhint: --run-dir names the "
+        absl::StrCat("there is no folder ", chosen, " with a run to go on with",
+                     IsItPath(chosen),
+                     "\nhint: --run-dir names the "
                      "folder of a run; without --resume a new one begins"));
   }
   EBB_ASSIGN_OR_RETURN(RunFolder run, Lock(chosen));

@@ -1,6 +1,7 @@
 #include "tools/ebb/report/run_report.h"
 
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -596,6 +597,25 @@ TEST_F(RunFolderTest, CountsRunsOfAName) {
   EXPECT_EQ(second->shown(), "runs/job-2");
   EXPECT_EQ(other->shown(), "runs/other-1");
   EXPECT_TRUE(std::filesystem::is_directory(second->File("logs")));
+}
+
+// Bug: "cannot make the folder : Permission denied".
+TEST_F(RunFolderTest, NamesTheFolderThatCannotBeMade) {
+  std::ofstream("runs") << "a file";
+  const auto run = RunFolder::Make("job", "");
+  EXPECT_THAT(
+      run.status().message(),
+      HasSubstr(absl::StrCat("cannot make the folder runs in ",
+                             std::filesystem::current_path().string(), ": ")));
+  const auto named = RunFolder::Make("job", "runs/mine");
+  EXPECT_THAT(named.status().message(),
+              HasSubstr("cannot make the folder runs/mine: "));
+}
+
+TEST_F(RunFolderTest, NamesTheFolderThatWasMeant) {
+  ASSERT_TRUE(RunFolder::Make("job", "runs/tuesday").ok());
+  const auto run = RunFolder::Open("job", "runs/tuseday");
+  EXPECT_THAT(run.status().message(), HasSubstr("; is it runs/tuesday?\nhint"));
 }
 
 // Bug: a server took it, and hid the checkpoints of the run.

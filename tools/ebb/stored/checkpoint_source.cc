@@ -18,6 +18,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/nearest.h"
 #include "common/objects/s3_objects.h"
 #include "common/status_macros.h"
 #include "job/values.h"
@@ -611,12 +612,13 @@ absl::StatusOr<std::unique_ptr<CheckpointSource>> OpenStored(
     return FolderSource::Open(place.name, place.job);
   }
   if (place.job.empty()) {
-    return absl::NotFoundError(absl::StrCat("there is no folder ", place.name));
+    return absl::NotFoundError(
+        absl::StrCat("there is no folder ", place.name, IsItPath(place.name)));
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "--job ", place.job,
       " chooses among the jobs in a folder, and there is no folder ",
-      place.name));
+      place.name, IsItPath(place.name)));
 }
 
 // Adds to `no_job`, why there is no job called `name`, that there is no such
@@ -630,7 +632,7 @@ absl::Status NeitherFileNorJob(const std::string& name,
   if (!unknown || said || fs::exists(name, error)) return no_job;
   return absl::Status(
       no_job.code(),
-      absl::StrCat("there is no folder or file ", name,
+      absl::StrCat("there is no folder or file ", name, IsItPath(name),
                    "; taken for the name of a job: ", no_job.message()));
 }
 
