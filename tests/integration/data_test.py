@@ -279,6 +279,8 @@ class DataTest(unittest.TestCase):
         self.assertIn("jobs name its files volume/sets/one/...", said)
         self.assertTrue(os.path.exists(
             self.path("volume", "sets", "one", "train.csv")))
+        self.assertEqual(
+            self.ebb("data", "push", "one", "volume/sets", "--quiet"), "")
         os.symlink("/etc/passwd", self.path("one", "link"))
         self.assertIn("link is a symbolic link",
                       self.ebb("data", "push", "one", "volume/sets", rc=2))

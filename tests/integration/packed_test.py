@@ -171,6 +171,8 @@ class PackedTest(JobTestCase):
                     rc=2))
         self.assertIn("is there already", self.run_ebb(
             folder, "data", "pack", "memory.yaml", "p", rc=2))
+        self.assertEqual("", self.run_ebb(
+            folder, "data", "pack", "csv:test.csv", "still", "--quiet"))
         self.assertIn("csv:train.csv", self.run_ebb(
             folder, "data", "pack", "train.csv", "q", rc=2))
         good = self.run_ebb(folder, "job", "check", "packed.yaml")

@@ -113,6 +113,56 @@ class PredictTest(unittest.TestCase):
         cls.ebb("checkpoint", "export", f"{name}.run", "-o",
                 f"{name}.safetensors")
 
+    @classmethod
+    def piped(cls, *arguments, rc=0):
+        """What it prints if the labelled points come through a pipe."""
+        with subprocess.Popen(["cat", "points.train.csv"], cwd=cls.folder,
+                              stdout=subprocess.PIPE) as cat:
+            done = subprocess.run(
+                [os.path.join(BIN, "ebb"), *arguments], cwd=cls.folder,
+                timeout=LIMIT_S, stdin=cat.stdout, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT)
+            cat.stdout.close()
+        if done.returncode != rc:
+            raise AssertionError(f"exit code {done.returncode} of "
+                                 f"{arguments}:\n{done.stdout}")
+        return done.stdout
+
+    def test_the_standard_input_is_read_and_may_be_a_pipe(self):
+        arguments = ["predict", "points.safetensors", "-", "--labelled"]
+        self.assertEqual(self.piped(*arguments), self.read("points.csv"))
+        # It is read twice.
+        self.assertIn(b"\n" + self.read("points.train.csv").split(b"\n")[1]
+                      .split(b",")[0] + b",",
+                      self.piped(*arguments, "--id", "1"))
+        self.assertIn(b"the standard input:2: ",
+                      self.piped("predict", "points.safetensors", "-", rc=2))
+        self.assertIn(b"DATA -: each worker reads the data itself",
+                      self.piped(*arguments, "--workers", "1", "--to", "piped",
+                                 rc=2))
+
+    # Bug: it printed how many predictions there are.
+    def test_nothing_but_what_is_asked_for_is_printed_if_it_is_quiet(self):
+        lines = self.read("points.train.csv").splitlines(keepends=True)
+        with open(self.path("bad.csv"), "wb") as file:
+            file.write(b"".join([*lines[:200], b"not,a,point\n", *lines[200:]]))
+        arguments = ["predict", "points.safetensors", "bad.csv", "--labelled",
+                     "--bad-examples", "skip", "-o"]
+        loud = self.ebb(*arguments, "loud.csv")
+        self.assertIn("1 bad example has no prediction", loud)
+        self.assertIn("6,000 predictions in loud.csv", loud)
+        self.assertEqual(self.ebb(*arguments, "still.csv", "--quiet"), "")
+        self.assertEqual(self.read("still.csv"), self.read("loud.csv"))
+        self.assertEqual(
+            self.ebb(*arguments, "still.csv", "--quiet", "--workers", "1"), "")
+        self.assertEqual(self.read("still.csv"), self.read("loud.csv"))
+        # An error is told, and figures are what --score is for.
+        self.assertIn("ebb: ", self.ebb("predict", "points.safetensors",
+                                        "nowhere.csv", "--quiet", rc=2))
+        figures = self.ebb("predict", "points.safetensors", "points.train.csv",
+                           "--score", "--quiet")
+        self.assertTrue(figures.startswith("6,000 examples: accuracy"), figures)
+
     def joined(self, folder):
         """The parts in the order of their names, under one header."""
         text = b""

@@ -118,6 +118,7 @@ int Push(DataCommandFlags* flags) {
     std::cout << json.ToString();
     return kExitGood;
   }
+  if (flags->quiet) return kExitGood;
   std::cout << name << ": " << Count(pushed->files, "file") << ", "
             << BytesText(pushed->bytes)
             << (pushed->was_there
@@ -208,7 +209,7 @@ void AddDataCommand(CLI::App* app, int* exit_code) {
   command->add_option("--threads", push->threads, "Chunks to send at once")
       ->check(CLI::Range(1, 16))
       ->capture_default_str();
-  command->add_flag("-q,--quiet", push->quiet, "Print no progress");
+  command->add_flag("-q,--quiet", push->quiet, "Print errors only");
   command->add_flag("--json", push->json, "Print JSON, for programs");
   command->add_option("--kill-at", push->kill_at)->group("");
   command->footer(R"(

@@ -235,6 +235,7 @@ int Pack(const PackFlags& flags) {
   Json sets = Json::List();
   for (const pack::PackedFacts& set : *packed) {
     if (!flags.json) {
+      if (flags.quiet) continue;
       std::cout << TextOf(set, flags.folder);
       for (const std::string& remark : set.remarks) {
         std::cout << "  " << remark << "\n";
@@ -290,7 +291,7 @@ void AddDataPackCommand(CLI::App* data, int* exit_code) {
                    "takes 64 MiB at most")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
   command->add_flag("--raw", flags->raw, "Do not compress");
-  command->add_flag("-q,--quiet", flags->quiet, "Print no progress");
+  command->add_flag("-q,--quiet", flags->quiet, "Print errors only");
   command->add_flag("--json", flags->json, "Print JSON, for programs");
   command->add_option("--kill-at", flags->kill_at)->group("");
   command->callback([=] { *exit_code = Pack(*flags); });

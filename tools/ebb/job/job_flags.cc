@@ -1,42 +1,21 @@
 #include "tools/ebb/job/job_flags.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cstdint>
 #include <filesystem>
-#include <iostream>
-#include <iterator>
 #include <string>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/plugin_file.h"
+#include "tools/files/standard_input.h"
 
 namespace ebb::tools {
 
-namespace {
-
-// A job file is read more than once, and a pipe cannot be: the standard input
-// becomes a file in memory, which ends with the process.
-std::string KeptInput() {
-  const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
-  const int fd = memfd_create("stdin", MFD_CLOEXEC);
-  size_t written = 0;
-  while (fd >= 0 && written < text.size()) {
-    const ssize_t some =
-        write(fd, text.data() + written, text.size() - written);
-    if (some <= 0) break;
-    written += static_cast<size_t>(some);
-  }
-  return absl::StrCat("/proc/self/fd/", fd);
-}
-
-}  // namespace
-
 JobChoice JobFlags::Choice() const {
   JobChoice choice;
-  choice.file = file == "-" ? KeptInput() : file;
+  // What cannot be read is told of when the file is.
+  choice.file =
+      file == kStandardInput ? KeepStandardInput().value_or(file) : file;
   if (!epochs.empty()) {
     choice.overrides.push_back(absl::StrCat("train.epochs=", epochs));
   }

@@ -30,7 +30,7 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
   command
       ->add_option("DATA", flags->data,
                    "File, folder or pattern of examples in the format of the "
-                   "training data, without labels")
+                   "training data, without labels; -: the standard input")
       ->required();
   AddStoredJobFlag(command, &flags->model.job);
   command->add_option(
@@ -73,7 +73,8 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
   command->add_option("--run-dir", flags->run.folder,
                       "Folder of the cluster's run (runs/predict-N)");
   command->add_flag("--quiet", flags->run.quiet,
-                    "Print errors only, with --to or --workers");
+                    "Print only errors, and what is asked for: predictions "
+                    "without -o, and figures of --score");
   AddDurationFlag(command, "--kill-every", &flags->kill_every,
                   "Kill a daemon every S seconds, and start it again");
   command->add_option("--kill-seed", flags->kill_seed,
@@ -91,6 +92,7 @@ docs/prediction.md has more.
 Examples:
   ebb predict model.safetensors new-images.gz -o predictions.csv
   ebb predict model.safetensors new.csv --id customer -o predictions.csv
+  tail -n 100 new.csv | ebb predict model.safetensors -
   ebb predict model.safetensors test.csv --score
   ebb predict model.safetensors new.csv --workers 4 --to predictions)");
   command->callback([command, flags, exit_code] {

@@ -3,10 +3,12 @@
 #define EBB_TOOLS_EBB_PREDICT_PREDICT_FLAGS_H_
 
 #include <cstdint>
+#include <iostream>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "tools/ebb/cluster/data_flags.h"
 #include "tools/ebb/run/local_run.h"
@@ -34,6 +36,11 @@ struct PredictFlags {
   std::optional<uint64_t> kill_seed;
 
   bool on_workers() const { return !to.empty() || run.workers.has_value(); }
+  // Warns of the data, unless only errors are wanted. Doubts about the model
+  // are told in any case.
+  void Warn(absl::string_view text) const {
+    if (!run.quiet) std::cerr << "warning: " << text << "\n";
+  }
 };
 
 }  // namespace ebb::tools

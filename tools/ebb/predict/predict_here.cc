@@ -20,6 +20,8 @@
 #include "tools/ebb/stored/predictions.h"
 #include "tools/ebb/stored/stored_model.h"
 #include "tools/ebb/stored/word_questions.h"
+#include "tools/files/files.h"
+#include "tools/files/standard_input.h"
 #include "tools/process/temporary_folder.h"
 #include "tools/text/console.h"
 #include "worker/job_data.h"
@@ -28,8 +30,30 @@ namespace ebb::tools {
 
 namespace {
 
+// What errors call the standard input.
+constexpr char kInput[] = "the standard input";
+
+// Where the examples are on this machine.
+struct InputFile {
+  std::string path;
+  std::string called;
+};
+
+// The file that is named, or the standard input, which this reads to its end.
+absl::StatusOr<InputFile> InputOf(const PredictFlags& flags) {
+  if (flags.data != kStandardInput) return InputFile{flags.data, flags.data};
+  EBB_ASSIGN_OR_RETURN(std::string kept, KeepStandardInput());
+  return InputFile{std::move(kept), kInput};
+}
+
 // Files of this machine, buckets and web servers: the user named them.
-data::OpenBytes Anywhere() { return OpenAnywhere(data::OpenFile); }
+data::OpenBytes Anywhere(const InputFile& input) {
+  return OpenAnywhere([input](absl::string_view path) {
+    return path == input.called && input.path != input.called
+               ? data::OpenFileAs(input.path, input.called)
+               : data::OpenFile(path);
+  });
+}
 
 // What word vectors answer to questions.
 absl::Status Answer(const PredictFlags& flags, const StoredModel& stored) {
@@ -45,14 +69,14 @@ absl::Status Answer(const PredictFlags& flags, const StoredModel& stored) {
         "asks none is a mistake; leave it out");
   }
   EBB_ASSIGN_OR_RETURN(const WordIndex index, WordIndex::Create(stored));
+  EBB_ASSIGN_OR_RETURN(const InputFile input, InputOf(flags));
+  EBB_ASSIGN_OR_RETURN(const std::string questions, ReadFile(input.path));
   AnalogyTally tally;
   const auto answer = [&](std::ostream& out) {
     return AnswerQuestions(
-        index, stored.job.data().train().text().lower_case(), flags.data,
-        [&](absl::string_view text) { out << text; },
-        [](const std::string& text) {
-          std::cerr << "warning: " << text << "\n";
-        },
+        index, stored.job.data().train().text().lower_case(), questions,
+        input.called, [&](absl::string_view text) { out << text; },
+        [&](const std::string& text) { flags.Warn(text); },
         flags.score ? &tally : nullptr);
   };
   std::ofstream nowhere;  // The figures alone are wanted.
@@ -98,22 +122,25 @@ int PredictHere(const PredictFlags& flags) {
   const bool labelled =
       flags.score ||
       (flags.labelled && !job::TraitsOf(stored->job.data().train()).binary());
-  const job::PredictionInput input = {.path = flags.data,
+  const auto file = InputOf(flags);
+  if (!file.ok()) return Report(file.status());
+  const data::OpenBytes open = Anywhere(*file);
+  const job::PredictionInput input = {.path = file->called,
                                       .labelled = labelled,
                                       .id = flags.id,
                                       .skip_bad = flags.skip_bad};
-  const auto examples = LoadToPredict(*stored, input, Anywhere());
+  const auto examples = LoadToPredict(*stored, input, open);
   if (!examples.ok()) return Report(examples.status());
   for (const std::string& remark : examples->remarks()) {
-    std::cerr << "warning: " << flags.data << ": " << remark << "\n";
+    flags.Warn(absl::StrCat(input.path, ": ", remark));
   }
   if (const std::string text = worker::LeftOutText(*examples); !text.empty()) {
-    std::cerr << "warning: " << flags.data << ": " << text << "\n";
+    flags.Warn(absl::StrCat(input.path, ": ", text));
   }
   UnknownKeys unknown;
   PredictionExtras extras = {.id_column = flags.id, .unknown = &unknown};
   if (!flags.id.empty()) {
-    auto ids = ReadIds(*stored, input, Anywhere());
+    auto ids = ReadIds(*stored, input, open);
     if (!ids.ok()) return Report(ids.status());
     extras.ids = *std::move(ids);
   }
@@ -131,9 +158,7 @@ int PredictHere(const PredictFlags& flags) {
     const std::string text =
         UnknownKeysText(unknown, examples->examples(),
                         job::TraitsOf(stored->job.data().train()).ratings());
-    if (!text.empty()) {
-      std::cerr << "warning: " << flags.data << ": " << text << "\n";
-    }
+    if (!text.empty()) flags.Warn(absl::StrCat(input.path, ": ", text));
   };
   if (flags.score && flags.output.empty()) {
     std::ofstream nowhere;  // The figures alone are wanted.
@@ -154,8 +179,10 @@ int PredictHere(const PredictFlags& flags) {
       return Report(absl::UnavailableError("cannot write the standard output"));
     }
   } else {
-    std::cout << Count(examples->examples(), "prediction") << " in "
-              << flags.output << "\n";
+    if (!flags.run.quiet) {
+      std::cout << Count(examples->examples(), "prediction") << " in "
+                << flags.output << "\n";
+    }
     if (flags.score) {
       std::cout << ScoresText(scores->Get(), examples->examples());
     }

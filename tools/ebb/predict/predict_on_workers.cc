@@ -31,6 +31,7 @@
 #include "tools/ebb/run/local_run.h"
 #include "tools/ebb/stored/checkpoint_source.h"
 #include "tools/files/files.h"
+#include "tools/files/standard_input.h"
 #include "tools/process/last_words.h"
 #include "tools/process/temporary_folder.h"
 #include "tools/text/console.h"
@@ -137,6 +138,11 @@ Json AboutPredictions(const PredictFlags& flags, const JobPlan& plan,
 }
 
 absl::Status CheckFlags(const PredictFlags& flags) {
+  if (flags.data == kStandardInput) {
+    return absl::InvalidArgumentError(
+        "DATA -: each worker reads the data itself, and the standard input is "
+        "this command's; name a file, or leave --workers and --to out");
+  }
   if (flags.cluster && flags.run.servers) {
     return absl::InvalidArgumentError(
         "--servers is for a cluster that ebb predict starts, not for "
@@ -249,15 +255,16 @@ int Conclude(const PredictFlags& flags, const JobPlan& plan, const v1::Job& job,
     std::cerr << "ebb: " << problem << "\n";
   }
   if (failed || !problems.empty()) return kExitFailed;
-  if (flags.run.quiet) return kExitGood;
-  std::cout << Count(plan.examples, "prediction") << " in "
-            << (flags.to.empty() ? flags.output : flags.to);
-  if (result.seconds > 0) {
-    const auto speed = static_cast<double>(plan.examples) / result.seconds;
-    std::cout << ", " << WithCommas(static_cast<int64_t>(speed))
-              << " examples/s";
+  if (!flags.run.quiet) {
+    std::cout << Count(plan.examples, "prediction") << " in "
+              << (flags.to.empty() ? flags.output : flags.to);
+    if (result.seconds > 0) {
+      const auto speed = static_cast<double>(plan.examples) / result.seconds;
+      std::cout << ", " << WithCommas(static_cast<int64_t>(speed))
+                << " examples/s";
+    }
+    std::cout << "\n";
   }
-  std::cout << "\n";
   if (scores != nullptr) std::cout << ScoresText(*figures, plan.examples);
   return kExitGood;
 }
@@ -305,7 +312,7 @@ int PredictOnWorkers(PredictFlags& flags) {
   const int64_t left_out = prepared->left_out;
   std::optional<PartScores> scores = std::move(prepared->scores);
   for (const std::string& remark : prepared->remarks) {
-    std::cerr << "warning: " << flags.data << ": " << remark << "\n";
+    flags.Warn(absl::StrCat(flags.data, ": ", remark));
   }
   auto folder = PredictionFolder::Claim(to, TermsOf(job, prepared->identity));
   if (!folder.ok()) return Report(folder.status());
@@ -321,7 +328,7 @@ int PredictOnWorkers(PredictFlags& flags) {
   if (flags.cluster && !(result.ok() && HasEnded(result->status))) {
     const std::string kept = file.Keep();
     const bool interrupted = result.ok() && result->interrupted;
-    if (!kept.empty() && !interrupted) {
+    if (!kept.empty() && !interrupted && !flags.run.quiet) {
       std::cerr << kept << " stays, for the job may need it; the same command "
                 << "removes it once the job has ended\n";
     }
@@ -330,11 +337,13 @@ int PredictOnWorkers(PredictFlags& flags) {
   if (result->interrupted) {
     if (!flags.cluster) {
       const absl::Status left = folder->LeaveNothing();
-      if (!left.ok()) std::cerr << "warning: " << left.message() << "\n";
+      if (!left.ok()) flags.Warn(left.message());
     }
-    std::cerr << (flags.cluster
-                      ? "the job goes on; the same command watches it again\n"
-                      : "the same command begins again\n");
+    if (!flags.run.quiet) {
+      std::cerr << (flags.cluster
+                        ? "the job goes on; the same command watches it again\n"
+                        : "the same command begins again\n");
+    }
     return kExitInterrupted;
   }
   const int exit_code = Conclude(flags, plan, job, left_out, *result, *folder,

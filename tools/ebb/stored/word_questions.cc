@@ -12,7 +12,6 @@
 #include "common/status_macros.h"
 #include "data/words.h"
 #include "tools/ebb/stored/word_export.h"
-#include "tools/files/files.h"
 #include "tools/text/console.h"
 
 namespace ebb::tools {
@@ -86,21 +85,21 @@ std::vector<WordIndex::Neighbour> WordIndex::Nearest(
 }
 
 absl::Status AnswerQuestions(
-    const WordIndex& index, bool lower_case, const std::string& path,
+    const WordIndex& index, bool lower_case, absl::string_view questions,
+    absl::string_view called,
     const std::function<void(absl::string_view)>& write,
     const std::function<void(const std::string&)>& warn, AnalogyTally* tally) {
-  EBB_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
   data::WordCutter cutter(lower_case);
   write("question,word,cosine\n");
   int64_t line_number = 0;
   bool any = false;
-  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+  for (const absl::string_view line : absl::StrSplit(questions, '\n')) {
     ++line_number;
     if (absl::StartsWith(line, ":")) continue;
-    const absl::Status readable = data::CheckUtf8(line, path);
+    const absl::Status readable = data::CheckUtf8(line, called);
     if (!readable.ok()) {
       return absl::InvalidArgumentError(
-          absl::StrCat(path, ":", line_number, ": ", readable.message()));
+          absl::StrCat(called, ":", line_number, ": ", readable.message()));
     }
     std::vector<std::string> words;
     absl::string_view word;
@@ -112,7 +111,7 @@ absl::Status AnswerQuestions(
                                        : words.size() == 1 || words.size() == 3;
     if (!fits) {
       return absl::InvalidArgumentError(absl::StrCat(
-          path, ":", line_number, ": ", Count(words.size(), "word"),
+          called, ":", line_number, ": ", Count(words.size(), "word"),
           tally != nullptr
               ? "; a line has an analogy of four words to score by"
               : "; a line has one word, whose neighbours are looked for, or "
@@ -125,7 +124,7 @@ absl::Status AnswerQuestions(
       if (tally != nullptr) {
         ++tally->unknown;
       } else {
-        warn(absl::StrCat(path, ":", line_number, ": the vocabulary has no ",
+        warn(absl::StrCat(called, ":", line_number, ": the vocabulary has no ",
                           words[unknown - numbers.begin()]));
       }
       continue;
@@ -148,7 +147,8 @@ absl::Status AnswerQuestions(
   }
   if (!any) {
     return absl::InvalidArgumentError(absl::StrCat(
-        path, " has no questions; a line has a word, or three of an analogy"));
+        called,
+        " has no questions; a line has a word, or three of an analogy"));
   }
   return absl::OkStatus();
 }

@@ -53,15 +53,16 @@ struct AnalogyTally {
   int64_t unknown = 0;  // Not asked: they have words without a vector.
 };
 
-// Answers the questions of a file, one a line: "king" asks for its neighbours,
-// and "man king woman" for what is to woman as king is to man. With a tally a
-// line has a fourth word, which is the right answer. Lines that begin with a
-// colon, and empty ones, are passed over. Writes CSV: a header, and the ten
-// nearest words of each question, with a tally the nearest one. Words without
-// a vector go to `warn`. InvalidArgument: a line has another number of words or
-// is not UTF-8, or there is no question.
+// Answers questions, one a line; messages call them `called`: "king" asks for
+// its neighbours, and "man king woman" for what is to woman as king is to man.
+// With a tally a line has a fourth word, which is the right answer. Lines that
+// begin with a colon, and empty ones, are passed over. Writes CSV: a header,
+// and the ten nearest words of each question, with a tally the nearest one.
+// Words without a vector go to `warn`. InvalidArgument: a line has another
+// number of words or is not UTF-8, or there is no question.
 absl::Status AnswerQuestions(
-    const WordIndex& index, bool lower_case, const std::string& path,
+    const WordIndex& index, bool lower_case, absl::string_view questions,
+    absl::string_view called,
     const std::function<void(absl::string_view)>& write,
     const std::function<void(const std::string&)>& warn, AnalogyTally* tally);
 

@@ -36,15 +36,12 @@ struct Answers {
 };
 
 Answers Ask(const std::string& questions, AnalogyTally* tally = nullptr) {
-  const TestFolder folder;
-  const std::string path = folder / "questions";
-  EXPECT_TRUE(WriteFile(path, questions).ok());
   const StoredModel stored = Royals();
   const auto index = WordIndex::Create(stored);
   EXPECT_TRUE(index.ok()) << index.status();
   Answers answers;
   answers.status = AnswerQuestions(
-      *index, true, path,
+      *index, true, questions, "questions",
       [&](absl::string_view text) { absl::StrAppend(&answers.text, text); },
       [&](const std::string& text) { answers.warnings.push_back(text); },
       tally);
