@@ -42,4 +42,20 @@ absl::StatusOr<std::vector<std::string>> ReadColumnText(
   return texts;
 }
 
+absl::StatusOr<std::vector<std::string>> ReadColumnNames(
+    const SourceSpec& spec, const OpenBytes& open) {
+  EBB_ASSIGN_OR_RETURN(internal::Input files,
+                       internal::OpenTableFiles(spec, open));
+  internal::DelimitedRecords records =
+      internal::OpenTable(spec, std::move(files));
+  EBB_ASSIGN_OR_RETURN(const internal::TableSchema schema,
+                       internal::TableSchema::Read(spec, {}, &records));
+  if (schema.columns.named()) return schema.columns.names();
+  std::vector<std::string> numbers;
+  for (size_t i = 1; i <= schema.columns.width(); ++i) {
+    numbers.push_back(absl::StrCat(i));
+  }
+  return numbers;
+}
+
 }  // namespace ebb::data

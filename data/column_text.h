@@ -1,4 +1,4 @@
-// The text of a column of a table, as its files have it.
+// The text and the names of columns of a table, as its files have them.
 #ifndef EBB_DATA_COLUMN_TEXT_H_
 #define EBB_DATA_COLUMN_TEXT_H_
 
@@ -20,6 +20,11 @@ namespace ebb::data {
 absl::StatusOr<std::vector<std::string>> ReadColumnText(
     const SourceSpec& spec, const Encoding& encoding, const std::string& column,
     const OpenBytes& open = OpenFile);
+
+// Returns what an option may call each column of the table: its name in the
+// header, or its number if there is none. The errors of ReadColumnText().
+absl::StatusOr<std::vector<std::string>> ReadColumnNames(
+    const SourceSpec& spec, const OpenBytes& open = OpenFile);
 
 }  // namespace ebb::data
 

@@ -26,6 +26,13 @@ TEST(ColumnTextTest, TakesColumnsByNumberWithoutAHeader) {
       ElementsAre("7", "8"));
 }
 
+TEST(ColumnTextTest, NamesColumnsAsOptionsCallThem) {
+  EXPECT_THAT(*ReadColumnNames(Table(), OpenMemory({{"p", "id,x,y\n7,1,0\n"}})),
+              ElementsAre("id", "x", "y"));
+  EXPECT_THAT(*ReadColumnNames(Table(), OpenMemory({{"p", "7,1\n8,2\n"}})),
+              ElementsAre("1", "2"));
+}
+
 TEST(ColumnTextTest, RefusesColumnsThatAreNotThere) {
   EXPECT_THAT(ReadColumnText(Table(), {}, "name",
                              OpenMemory({{"p", "id,x,y\n7,1,0\n"}}))

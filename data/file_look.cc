@@ -108,11 +108,17 @@ bool AreNumbers(const std::vector<std::string>& fields) {
   });
 }
 
-FileLook LookOfLines(const std::vector<string_view>& lines) {
+// What lines look like, and between what their fields stand.
+struct LookOfText {
+  FileLook look = FileLook::kUnclear;
+  string_view delimiter;
+};
+
+LookOfText LookOfLines(const std::vector<string_view>& lines) {
   constexpr size_t kPair = 2, kTriple = 3;
   const size_t parts = PartsOfWords(lines);
-  if (parts == kPair) return FileLook::kPairs;
-  if (parts == kTriple) return FileLook::kTriples;
+  if (parts == kPair) return {FileLook::kPairs};
+  if (parts == kTriple) return {FileLook::kTriples};
   for (const string_view delimiter : {"::", "\t", ";", ",", "|"}) {
     bool same = true, header = false;
     size_t columns = 0, numbers = 0;
@@ -127,12 +133,12 @@ FileLook LookOfLines(const std::vector<string_view>& lines) {
     if (!same || columns < 2) continue;
     // One line of numbers may stand in a text.
     if (numbers > 1 && numbers + (header ? 1 : 0) == lines.size()) {
-      return FileLook::kNumbers;
+      return {FileLook::kNumbers, delimiter};
     }
     // One line of text may have a comma.
-    if (lines.size() > 1 || numbers > 0) return FileLook::kTable;
+    if (lines.size() > 1 || numbers > 0) return {FileLook::kTable, delimiter};
   }
-  return FileLook::kUnclear;
+  return {};
 }
 
 }  // namespace
@@ -148,7 +154,13 @@ FileLook LookOf(string_view front) {
   if (lines.empty()) return FileLook::kUnclear;
   const bool json = absl::StartsWith(lines.front(), "{\"") ||
                     absl::StartsWith(lines.front(), "[{\"");
-  return json ? FileLook::kJson : LookOfLines(lines);
+  return json ? FileLook::kJson : LookOfLines(lines).look;
+}
+
+string_view DelimiterOf(string_view front) {
+  const FileLook look = LookOf(front);
+  if (look != FileLook::kTable && look != FileLook::kNumbers) return "";
+  return LookOfLines(LinesOf(front)).delimiter;
 }
 
 bool CouldBe(SourceKind kind, FileLook look) {

@@ -31,6 +31,10 @@ inline constexpr size_t kLookBytes = 4096;
 // whole file, or kLookBytes of it.
 FileLook LookOf(absl::string_view front);
 
+// The delimiter between the fields of a table that begins so; empty: the bytes
+// are not those of a table.
+absl::string_view DelimiterOf(absl::string_view front);
+
 // Whether a file of this look could be of this format. An unclear one could.
 bool CouldBe(SourceKind kind, FileLook look);
 

@@ -22,6 +22,14 @@ TEST(FileLookTest, KnowsTables) {
   EXPECT_EQ(LookOf("name,age\nAda,5\n"), FileLook::kTable);
 }
 
+TEST(FileLookTest, KnowsWhatStandsBetweenTheFieldsOfTables) {
+  EXPECT_EQ(DelimiterOf("name;age\n\"a,b\";5\n"), ";");
+  EXPECT_EQ(DelimiterOf("1\t2\n3\t4"), "\t");
+  EXPECT_EQ(DelimiterOf("x,y\n1.5,2\n"), ",");
+  EXPECT_EQ(DelimiterOf("1 3:0.5\n"), "");
+  EXPECT_EQ(DelimiterOf("a sentence, and more\n"), "");
+}
+
 TEST(FileLookTest, KnowsSparseRows) {
   EXPECT_EQ(LookOf("1 3:0.5 7:1 # a\n-1\n+1 2:1e-3\n"), FileLook::kPairs);
   EXPECT_EQ(LookOf("3:0.5 7:1\n"), FileLook::kPairs);

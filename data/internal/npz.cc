@@ -72,16 +72,8 @@ class NpzArray : public ByteSource {
 
   // Goes on to the array.
   absl::Status Begin() {
-    std::vector<std::string> names;
-    for (;;) {
-      EBB_ASSIGN_OR_RETURN(const bool more, ReadHeader(names.empty()));
-      if (!more) return NotThere(names);
-      std::string name = header_.name;
-      if (absl::EndsWith(name, ".npy")) name.resize(name.size() - 4);
-      if (IsArray(header_.name)) break;
-      names.push_back(std::move(name));
-      EBB_RETURN_IF_ERROR(Skip(header_.stored));
-    }
+    EBB_ASSIGN_OR_RETURN(const std::vector<std::string> before, NamesBefore());
+    if (!found_) return NotThere(before);
     left_ = header_.stored;
     crc_ = static_cast<uint32_t>(crc32(0, nullptr, 0));
     if (!header_.deflated) return absl::OkStatus();
@@ -89,6 +81,19 @@ class NpzArray : public ByteSource {
     if (inflating_) return absl::OkStatus();
     return absl::ResourceExhaustedError(
         absl::StrCat(path_.archive, ": no memory to inflate it"));
+  }
+
+  // Goes on to the array, or to the end of the archive. Returns the names of
+  // the arrays that it passes over. Called once.
+  absl::StatusOr<std::vector<std::string>> NamesBefore() {
+    std::vector<std::string> names;
+    for (;;) {
+      EBB_ASSIGN_OR_RETURN(const bool more, ReadHeader(names.empty()));
+      found_ = more && IsArray(header_.name);
+      if (!more || found_) return names;
+      names.emplace_back(absl::StripSuffix(header_.name, ".npy"));
+      EBB_RETURN_IF_ERROR(Skip(header_.stored));
+    }
   }
 
   absl::StatusOr<size_t> Read(std::span<char> out) override {
@@ -302,6 +307,7 @@ class NpzArray : public ByteSource {
   size_t begin_ = 0;
   size_t end_ = 0;
   MemberHeader header_;
+  bool found_ = false;  // The archive has the array.
   uint64_t left_ = 0;   // Bytes of the member in the archive.
   uint64_t given_ = 0;  // Bytes of the array that Read() gave.
   uint32_t crc_ = 0;    // The checksum of these.
@@ -329,6 +335,12 @@ OpenBytes WithNpz(OpenBytes open) {
     EBB_RETURN_IF_ERROR(array->Begin());
     return array;
   };
+}
+
+absl::StatusOr<std::vector<std::string>> NpzNames(const std::string& path,
+                                                  const OpenBytes& open) {
+  EBB_ASSIGN_OR_RETURN(auto archive, open(path));
+  return NpzArray({path, ""}, std::move(archive)).NamesBefore();
 }
 
 }  // namespace ebb::data::internal

@@ -3,6 +3,10 @@
 #ifndef EBB_DATA_INTERNAL_NPZ_H_
 #define EBB_DATA_INTERNAL_NPZ_H_
 
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "data/byte_source.h"
 
@@ -17,6 +21,11 @@ bool IsNpz(absl::string_view path);
 // writes it; kNotFound: the archive has no such array; kDataLoss: it is cut or
 // damaged, as its checksum says.
 OpenBytes WithNpz(OpenBytes open);
+
+// The names of the arrays in the archive at `path`, in its order. Errors: those
+// of WithNpz().
+absl::StatusOr<std::vector<std::string>> NpzNames(const std::string& path,
+                                                  const OpenBytes& open);
 
 }  // namespace ebb::data::internal
 

@@ -18,6 +18,13 @@ SOURCE = os.path.abspath(sys.argv.pop(1))
 JOBS = sorted(glob.glob(os.path.join(SOURCE, "examples/jobs/*.yaml")))
 # The shape counts, not the size.
 MOST_ROWS = {"--rows": 4000, "--test-rows": 500}
+# Data of these jobs that stands where a job file should, and the model for it.
+OFFERS = {
+    "arrays_npz.yaml": ("shirts.npz", "softmax"),
+    "images_folder.yaml": ("shirts", "softmax"),
+    "images_tar.yaml": ("shirts-000.tar", "softmax"),
+    "fashion_packed.yaml": ("shirts.packed", "softmax"),
+}
 PYTHON = os.environ.setdefault("EBB_PYTHON", "/usr/bin/python3")
 HAS_TORCH = subprocess.run([PYTHON, "-c", "import torch"],
                            stderr=subprocess.DEVNULL).returncode == 0
@@ -79,6 +86,22 @@ class ExampleJobsTest(unittest.TestCase):
         checked = self.shell(check)
         self.assertEqual(checked.returncode, 0, checked.stdout)
         self.assertIn(" is good: ", checked.stdout)
+        if os.path.basename(path) in OFFERS:
+            self.check_offer(*OFFERS[os.path.basename(path)])
+
+    def check_offer(self, data, model):
+        """`ebb run DATA` says which two lines are a job file for it."""
+        offered = self.shell(f"ebb run {data}")
+        self.assertEqual(offered.returncode, 2, offered.stdout)
+        self.assertIn("These two lines are a job file that trains on it",
+                      offered.stdout)
+        lines = [line for line in offered.stdout.splitlines()
+                 if line.startswith("  ")]
+        self.assertEqual(lines[0], f"  model: {model}")
+        with open(os.path.join(self.folder, "offered.yaml"), "w") as file:
+            file.write("\n".join(lines) + "\n")
+        checked = self.shell("ebb job check offered.yaml")
+        self.assertEqual(checked.returncode, 0, offered.stdout + checked.stdout)
 
     def test_every_job_is_good_after_the_command_that_it_names(self):
         self.assertGreater(len(JOBS), 20)

@@ -20,6 +20,7 @@
 #include "job/validate.h"
 #include "rpc/convert.h"
 #include "tools/ebb/job/data_hint.h"
+#include "tools/ebb/job/data_offer.h"
 #include "tools/ebb/job/draft.h"
 #include "tools/ebb/job/draft_data.h"
 #include "tools/ebb/job/draft_module.h"
@@ -138,6 +139,11 @@ absl::Status RefuseAllFolds(Draft* draft) {
   return job::ToStatus(file.mistakes);
 }
 
+// Whether the name says that it is a job file, with mistakes or without.
+bool IsYaml(absl::string_view path) {
+  return absl::EndsWith(path, ".yaml") || absl::EndsWith(path, ".yml");
+}
+
 }  // namespace
 
 void TakeFirstFold(JobChoice* choice) {
@@ -156,6 +162,11 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
       choice.text ? *choice.text : ReadFile(choice.file).value_or("");
   draft.data_hint = DataHint(text);
   const job::JobFile& file = draft.file;
+  if (!choice.text && !file.mistakes.empty() && !IsYaml(choice.file)) {
+    if (auto offer = OfferJob(choice.file)) {
+      return absl::InvalidArgumentError(*std::move(offer));
+    }
+  }
   // There is no job to look at.
   if (file.job.ByteSizeLong() == 0) {
     EBB_RETURN_IF_ERROR(job::ToStatus(file.mistakes));
