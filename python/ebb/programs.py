@@ -1,8 +1,8 @@
 """Finds ebb's programs: the command ``ebb`` and the daemons.
 
 The places are, in this order: the folder that the environment variable EBB_BIN
-names, ``ebb/bin`` of this package (a wheel brings the programs there), and
-PATH.
+names, ``ebb/bin`` of this package (a wheel brings the programs there), ``bin``
+beside ``lib/ebb/python`` (the tarball, and the build tree), and PATH.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from functools import lru_cache
+from typing import List
 
 from ebb.errors import NotFound
 
@@ -32,9 +33,10 @@ def path_of(program: str) -> str:
             f"{program} is not in {chosen} (EBB_BIN)",
             "name the folder with ebb's programs, or unset EBB_BIN",
         )
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin", program)
-    if _is_program(path):
-        return path
+    for folder in _folders_beside():
+        path = os.path.join(folder, program)
+        if _is_program(path):
+            return path
     for folder in os.get_exec_path():
         path = os.path.join(os.path.abspath(folder), program)
         # A wheel's command of the same name is not the program.
@@ -71,6 +73,16 @@ def version() -> str:
     Raises NotFound if the program is not installed.
     """
     return _version_of(path_of("ebb"))
+
+
+def _folders_beside() -> List[str]:
+    """The folders in which the programs of this very package may be."""
+    package = os.path.dirname(os.path.abspath(__file__))
+    folders = [os.path.join(package, "bin")]
+    installed = os.path.join(os.sep, "lib", "ebb", "python", "ebb")
+    if package.endswith(installed):
+        folders.append(os.path.join(package[: -len(installed)], "bin"))
+    return folders
 
 
 def _is_program(path: str) -> bool:

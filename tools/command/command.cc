@@ -1,11 +1,24 @@
 #include "tools/command/command.h"
 
+#include <filesystem>
 #include <iostream>
+#include <system_error>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "tools/files/files.h"
 
 namespace ebb::tools {
+
+namespace {
+
+// How long two cores compile what such a program needs beyond `ebb`.
+absl::string_view TimeToBuild(absl::string_view name) {
+  return name == "sim" ? "about a minute" : "2 to 5 minutes";
+}
+
+}  // namespace
 
 void AddDurationFlag(CLI::App* command, const std::string& name,
                      absl::Duration* value, const std::string& help) {
@@ -50,6 +63,19 @@ int Report(const absl::Status& status) {
     default:
       return kExitFailed;
   }
+}
+
+std::string HowToGet(absl::string_view name) {
+  namespace fs = std::filesystem;
+  const fs::path build = fs::path(ProgramFolder()).parent_path();
+  std::error_code error;
+  return absl::StrCat(
+      "`ebb ", name, "` is a program of its own: ",
+      fs::exists(build / "build.ninja", error)
+          ? absl::StrCat("build it by `ninja -C ", build.string(), " ebb-",
+                         name, "`, which takes ", TimeToBuild(name),
+                         " on two cores")
+          : "install the package ebb, which has it");
 }
 
 }  // namespace ebb::tools

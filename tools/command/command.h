@@ -14,6 +14,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace ebb::tools {
@@ -35,6 +36,10 @@ void AddJsonFlag(CLI::App* command, bool* json);
 // Prints an error as people read it: a job's mistakes as they are. Returns the
 // exit code that fits.
 int Report(const absl::Status& status);
+
+// Says how to get `ebb NAME`, a program of its own that is not beside this one:
+// the command that builds it, and how long that takes; or the package.
+std::string HowToGet(absl::string_view name);
 
 }  // namespace ebb::tools
 

@@ -26,12 +26,7 @@ CLI::App* AddExternalCommand(CLI::App* app, const std::string& name,
     const int error = errno;
     *exit_code = kExitUsage;
     std::cerr << "ebb: " << program << ": " << std::strerror(error);
-    if (error == ENOENT) {
-      std::cerr << "\nhint: `ebb " << name
-                << "` is a program of its own: build it "
-                << "beside ebb (ninja -C build ebb-" << name
-                << "), or install the package";
-    }
+    if (error == ENOENT) std::cerr << "\nhint: " << HowToGet(name);
     std::cerr << "\n";
   });
   return command;

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "common/program/python_packages.h"
 #include "tools/command/command.h"
 #include "tools/files/files.h"
 
@@ -55,6 +57,14 @@ int BecomePythonScript(int argc, char** argv) {
       chosen == nullptr || *chosen == '\0' ? "python3" : chosen;
   // The package is to start the daemons beside this program.
   setenv("EBB_BIN", ProgramFolder().c_str(), /*replace=*/1);
+  // The copies of the script import what this program came with.
+  if (std::string packages = PythonPackagesBeside(); !packages.empty()) {
+    const char* others = std::getenv("PYTHONPATH");
+    if (others != nullptr && *others != '\0') {
+      absl::StrAppend(&packages, ":", others);
+    }
+    setenv("PYTHONPATH", packages.c_str(), /*replace=*/1);
+  }
   std::vector<const char*> words = {python.c_str(), "-c", kProgram};
   words.insert(words.end(), argv + 2, argv + argc);
   words.push_back(nullptr);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/program/python_packages.h"
 
 namespace ebb::worker {
 
@@ -37,18 +38,15 @@ else:
 )";
 
 std::string PackagesBeside() {
+  std::string beside = PythonPackagesBeside();
+  if (!beside.empty()) return beside;
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
   if (error) return "";
-  const fs::path folder = program.parent_path();
-  for (const fs::path& packages :
-       {folder / "../lib/ebb/python",  // The tarball, and the build tree.
-        folder / "../.."}) {           // ebb/bin of a wheel.
-    if (fs::exists(packages / "ebb/worker.py", error)) {
-      return packages.lexically_normal().string();
-    }
-  }
-  return "";
+  // The program is in ebb/bin of a wheel.
+  const fs::path packages = program.parent_path() / "../..";
+  if (!fs::exists(packages / "ebb/worker.py", error)) return "";
+  return packages.lexically_normal().string();
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "common/status_macros.h"
+#include "tools/command/command.h"
 #include "tools/files/files.h"
 #include "tools/process/child_process.h"
 #include "tools/process/temporary_folder.h"
@@ -64,10 +65,8 @@ class Simulation {
     auto child =
         ChildProcess::Start({.argv = std::move(argv), .log = folder / kLog});
     if (!child.ok()) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          child.status().message(),
-          "\nhint: `ebb sim` is a program of its own: build it beside ebb "
-          "(ninja -C build ebb-sim), or install the package"));
+      return absl::FailedPreconditionError(
+          absl::StrCat(child.status().message(), "\nhint: ", HowToGet("sim")));
     }
     return Simulation(std::move(folder), *std::move(child));
   }

@@ -1,0 +1,16 @@
+// Where ebb's Python package is.
+#ifndef EBB_COMMON_PROGRAM_PYTHON_PACKAGES_H_
+#define EBB_COMMON_PROGRAM_PYTHON_PACKAGES_H_
+
+#include <string>
+
+namespace ebb {
+
+// Returns the folder that has the package of this program's version:
+// ../lib/ebb/python of the folder of the program, as in the tarball and in the
+// build tree. Empty: there is none.
+std::string PythonPackagesBeside();
+
+}  // namespace ebb
+
+#endif  // EBB_COMMON_PROGRAM_PYTHON_PACKAGES_H_
