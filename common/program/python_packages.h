@@ -7,8 +7,8 @@
 namespace ebb {
 
 // Returns the folder that has the package of this program's version:
-// ../lib/ebb/python of the folder of the program, as in the tarball and in the
-// build tree. Empty: there is none.
+// ../lib/ebb/python of the folder of the program, as in the build tree and in
+// the container image. Empty: there is none.
 std::string PythonPackagesBeside();
 
 }  // namespace ebb

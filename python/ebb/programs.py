@@ -2,7 +2,7 @@
 
 The places are, in this order: the folder that the environment variable EBB_BIN
 names, ``ebb/bin`` of this package (a wheel brings the programs there), ``bin``
-beside ``lib/ebb/python`` (the tarball, and the build tree), and PATH.
+beside ``lib/ebb/python`` (the build tree, and the image), and PATH.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ struct PythonProgram {
 };
 
 // With the package that came with this program, if one did: that of the wheel,
-// of the tarball or of the build tree.
+// of the container image or of the build tree.
 PythonProgram PythonAt(std::string interpreter);
 // The interpreter that the environment variable EBB_PYTHON names, or python3.
 PythonProgram ChosenPython();
