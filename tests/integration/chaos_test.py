@@ -101,7 +101,7 @@ class Fixture(unittest.TestCase):
                    "events:\n"
                    + "".join(f"  - {{{event}}}\n" for event in events))
         return self.report("--scenario", "scenario.yaml", "--epochs",
-                           str(epochs))
+                           str(epochs), "--details")
 
     def event(self, report, what):
         found = [one for one in report["events"] if one["what"] == what]

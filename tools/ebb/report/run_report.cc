@@ -187,11 +187,27 @@ Json EvaluationsJson(const v1::JobStatus& status) {
   return list;
 }
 
+using Lines = std::vector<std::pair<std::string, std::string>>;
+
+// What a model without features would reach; empty: it is not known.
+std::string BaselineText(const v1::JobStatus::Evaluation& evaluation) {
+  if (const auto rmse = FigureOf(evaluation, kBaselineRmse)) {
+    return absl::StrCat("RMSE ", FigureText(*rmse), ": always the mean");
+  }
+  const auto accuracy = FigureOf(evaluation, kBaselineAccuracy);
+  if (!accuracy) return "";
+  const auto log_loss = FigureOf(evaluation, kBaselineLogLoss);
+  return absl::StrCat(
+      "accuracy ", FigureText(*accuracy), ": always the commonest class",
+      log_loss ? absl::StrCat("; log loss ", FigureText(*log_loss),
+                              ": always the shares of the classes")
+               : "");
+}
+
 // A line for each figure of the last evaluation, and for the loss where
-// something is expected of it.
-std::vector<std::pair<std::string, std::string>> FigureLines(
-    const RunReport& report) {
-  std::vector<std::pair<std::string, std::string>> lines;
+// something is expected of it. Then what they are to be compared with.
+Lines FigureLines(const RunReport& report) {
+  Lines lines;
   const auto* last = LastEvaluation(report.status);
   if (last == nullptr) return lines;
   std::vector<ShownFigure> figures = ShownFigures(*last);
@@ -205,6 +221,15 @@ std::vector<std::pair<std::string, std::string>> FigureLines(
         absl::StrCat("test ", figure.title),
         FigureText(figure.value) + ExpectedText(report, figure.name));
   }
+  lines.emplace_back("baseline", BaselineText(*last));
+  return lines;
+}
+
+// The tables of the last evaluation.
+Lines TableLines(const RunReport& report) {
+  Lines lines;
+  const auto* last = LastEvaluation(report.status);
+  if (last == nullptr) return lines;
   const std::vector<std::string> rows = ConfusionRows(*last);
   for (size_t label = 0; label < rows.size(); ++label) {
     lines.emplace_back(
@@ -428,7 +453,8 @@ std::string PartsText(const RunReport& report) {
 
 }  // namespace
 
-std::string ReportText(const RunReport& report, const Console& console) {
+std::string ReportText(const RunReport& report, const Console& console,
+                       ReportDetail detail) {
   const v1::JobStatus& status = report.status;
   std::string out;
   const auto line = [&](absl::string_view name, absl::string_view text) {
@@ -453,6 +479,10 @@ std::string ReportText(const RunReport& report, const Console& console) {
   const bool predicts = report.job.has_predict();
   const auto learnt = [&](absl::string_view name, absl::string_view text) {
     if (!predicts) line(name, text);
+  };
+  // How it was trained.
+  const auto detailed = [&](absl::string_view name, absl::string_view text) {
+    if (detail == ReportDetail::kAll) line(name, text);
   };
   for (const auto& [name, text] : FigureLines(report)) learnt(name, text);
   if (report.restarted) {
@@ -485,21 +515,10 @@ std::string ReportText(const RunReport& report, const Console& console) {
     }
     line("audit", AuditText(report, console));
   }
+  for (const auto& [name, text] : TableLines(report)) learnt(name, text);
   if (predicts) line("parts", PartsText(report));
   line("speed", absl::StrCat(Short(report.examples_per_second()), " ",
                              report.unit(), "s/s"));
-  if (status.updates() > 0) {
-    learnt("updates", absl::StrCat(WithCommas(status.updates()),
-                                   " applied by all partitions together"));
-  }
-  if (const auto histogram = Staleness(status); !histogram.empty()) {
-    learnt("staleness", StalenessText(histogram));
-  }
-  learnt("scaled", ScaledText(status.scaled()));
-  learnt("clock lead", ClockLeadText(report));
-  learnt("bound waits", BoundWaitText(status));
-  learnt("servers", ServersText(report));
-  line("workers", WorkersText(status));
   line("restarts", RestartsText(report));
   learnt("rollbacks", RollbacksText(report));
   learnt("rate", RateText(status.rate_factor(), status.nonfinite_rollbacks()));
@@ -510,9 +529,25 @@ std::string ReportText(const RunReport& report, const Console& console) {
              Count(report.recomputed(), report.unit()),
              status.has_best() ? " of later epochs or computed again" : ""));
   }
-  line("backup tasks", BackupsText(status));
-  learnt("epoch ends", TailsText(status));
-  learnt("values", TrafficText(status.traffic()));
+  if (!predicts) {
+    if (status.updates() > 0) {
+      detailed("updates", absl::StrCat(WithCommas(status.updates()),
+                                       " applied by all partitions together"));
+    }
+    if (const auto histogram = Staleness(status); !histogram.empty()) {
+      detailed("staleness", StalenessText(histogram));
+    }
+    detailed("scaled", ScaledText(status.scaled()));
+    detailed("clock lead", ClockLeadText(report));
+    detailed("bound waits", BoundWaitText(status));
+    detailed("servers", ServersText(report));
+  }
+  detailed("workers", WorkersText(status));
+  detailed("backup tasks", BackupsText(status));
+  if (!predicts) {
+    detailed("epoch ends", TailsText(status));
+    detailed("values", TrafficText(status.traffic()));
+  }
   if (!report.events.empty()) {
     line("disturbances",
          WithCommas(static_cast<int64_t>(report.events.size())));

@@ -98,7 +98,12 @@ struct RunReport {
 // audit not exact, an expectation missed.
 void Judge(RunReport* report);
 
-std::string ReportText(const RunReport& report, const Console& console);
+enum class ReportDetail {
+  kResult,  // What came of the run.
+  kAll,  // Also how late updates were, what each worker computed, and the like.
+};
+std::string ReportText(const RunReport& report, const Console& console,
+                       ReportDetail detail = ReportDetail::kAll);
 Json ReportJson(const RunReport& report);
 // The verdict of a report as ReportJson wrote it: sets `interrupted` and
 // `problems` of `report`. DataLoss: it cannot be read, or contradicts itself.

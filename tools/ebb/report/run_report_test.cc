@@ -121,13 +121,18 @@ TEST(RunReportTest, TellsTheFiguresOfTwoClasses) {
               ElementsAre("expected auc >= 0.97, found 0.9500"));
   EXPECT_THAT(report.warnings, IsEmpty());
   EXPECT_THAT(ReportText(report, Console()),
-              HasSubstr("  test accuracy   0.8791 (expected >= 0.87)\n"
-                        "  test log loss   0.3600\n"
-                        "  test AUC        0.9500 (expected >= 0.97: missed)\n"
-                        "  test F1         0.8800\n"
-                        "  test loss       0.3600 (expected <= 0.4)\n"
-                        "  confusion       41 3  (label 0, by prediction)\n"
-                        "                  2 1,054  (label 1)\n"));
+              AllOf(HasSubstr("  test accuracy   0.8791 (expected >= 0.87)\n"
+                              "  test log loss   0.3600\n"
+                              "  test AUC        0.9500 (expected >= 0.97: "
+                              "missed)\n"
+                              "  test F1         0.8800\n"
+                              "  test loss       0.3600 (expected <= 0.4)\n"
+                              "  baseline        accuracy 0.5000: always the "
+                              "commonest class; log loss 0.6900: always the "
+                              "shares of the classes\n"),
+                    HasSubstr("  confusion       41 3  (label 0, by "
+                              "prediction)\n"
+                              "                  2 1,054  (label 1)\n")));
   EXPECT_THAT(ReportJson(report).ToLine(),
               AllOf(HasSubstr("\"auc\": 0.95"),
                     HasSubstr("\"confusion\": [[41, 3], [2, 1054]]")));
@@ -188,6 +193,33 @@ TEST(RunReportTest, NamesTheClassesOfTheConfusionMatrix) {
                     HasSubstr("<td>spam</td><td class=\"n\">2</td>")));
   EXPECT_THAT(ReportJson(report).ToLine(),
               HasSubstr("\"classes\": [\"ham & eggs\", \"spam\"]"));
+}
+
+// Late updates and shares of workers stood between the accuracy and the audit.
+TEST(RunReportTest, TheResultComesFirstAndDetailsIfTheyAreWanted) {
+  RunReport report = WithFigures({{"rmse", 63.9}, {"baseline_rmse", 77.1}});
+  report.job.clear_expect();
+  report.expectations.clear();
+  const std::string result =
+      ReportText(report, Console(), ReportDetail::kResult);
+  EXPECT_THAT(result,
+              ::testing::StartsWith(
+                  "done in 4.6 s\n"
+                  "  test accuracy   0.8791\n"
+                  "  test RMSE       63.9000\n"
+                  "  baseline        RMSE 77.1000: always the mean\n"
+                  "  examples        480,000 of 480,000 applied in each of 15 "
+                  "partitions: 0 missing, 0 doubled, 0 skipped\n"
+                  "  audit           exact\n"
+                  "  speed           "));
+  const std::string all = ReportText(report, Console(), ReportDetail::kAll);
+  for (const std::string detail :
+       {"updates", "staleness", "servers", "workers"}) {
+    const std::string line = absl::StrCat("\n  ", detail, " ");
+    EXPECT_THAT(result, Not(HasSubstr(line)));
+    EXPECT_THAT(all, HasSubstr(line));
+  }
+  EXPECT_THAT(result, AllOf(HasSubstr("\n  restarts "), HasSubstr("\n  run ")));
 }
 
 // Half a mean squared error of 13,436 ended with a good verdict, and the model

@@ -64,6 +64,7 @@ WatchOptions WatchOptionsOf(const RunOptions& options) {
   watch.follow_earlier_scale = !(options.resume && options.workers);
   watch.disturbance = options.disturbance;
   watch.parent = options.parent;
+  watch.details = options.details;
   return watch;
 }
 
@@ -234,7 +235,9 @@ void LocalRun::Finish(bool begun) {
     const absl::Status written = WriteFacts(folder_, facts_);
     if (!written.ok()) Problem(written.message());
   }
-  screen_.Print(ReportText(report_, screen_.console()));
+  screen_.Print(ReportText(
+      report_, screen_.console(),
+      options_.details ? ReportDetail::kAll : ReportDetail::kResult));
   if (report_.interrupted && begun && report_.problems.empty() &&
       !options_.job.file.empty()) {
     screen_.Print(absl::StrCat(

@@ -55,6 +55,8 @@ struct RunOptions {
   bool python = false;
   // Prints only errors.
   bool quiet = false;
+  // Also prints how late updates were, what each worker computed, and the like.
+  bool details = false;
 };
 
 // Does the whole run, and prints as it goes. Returns an error if something is

@@ -44,12 +44,13 @@ bool HasFolds(const JobChoice& choice) {
 // does not.
 int RunFolds(const RunFlags& flags) {
   const RunOptions& run = flags.run;
-  if (run.tls || run.skip || !run.report_file.empty() ||
+  if (run.tls || run.skip || run.details || !run.report_file.empty() ||
       !run.shared_checkpoints.empty() || TargetsOf(flags.back) > 0 ||
       flags.kill_every > absl::ZeroDuration()) {
     return Report(absl::InvalidArgumentError(
         "validate trains a job for each fold, and --tls, --skip, --report, "
-        "--shared-checkpoints, --kill-every and going back are for a single "
+        "--details, --shared-checkpoints, --kill-every and going back are for "
+        "a single "
         "job.\nhint: leave them out; the results are in trials.json of the "
         "run's folder"));
   }

@@ -35,6 +35,10 @@ void AddRunFlags(CLI::App* command, RunOptions* run) {
   command->add_option("--run-dir", run->folder,
                       "Folder of the run (runs/NAME-N)");
   command->add_flag("--quiet", run->quiet, "Print errors only");
+  command->add_flag(
+      "--details", run->details,
+      "Also print how late updates are, what each worker computes, and "
+      "the like; report.html has it in any case");
   command
       ->add_option("--leave-with-parent", run->parent,
                    "End in good order when the process PID, which starts this "

@@ -7,7 +7,8 @@
 
 namespace ebb::tools {
 
-// --servers, --workers, --memory, --tls, --report, --run-dir, --quiet.
+// --servers, --workers, --memory, --tls, --report, --run-dir, --quiet,
+// --details.
 void AddRunFlags(CLI::App* command, RunOptions* run);
 
 // The whole run; returns the exit code.

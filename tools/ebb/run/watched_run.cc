@@ -23,6 +23,14 @@ constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
 // After the job is complete, for servers that are just coming back.
 constexpr absl::Duration kAuditLimit = absl::Seconds(60);
 
+// The progress without what says how it is trained.
+Progress WithoutDetails(Progress progress) {
+  progress.staleness.reset();
+  progress.scale.reset();
+  progress.bound_wait.reset();
+  return progress;
+}
+
 }  // namespace
 
 WatchedRun::WatchedRun(const WatchOptions& options, const v1::Job* job,
@@ -165,7 +173,7 @@ void WatchedRun::HandleStatus(absl::Time now) {
     if (!complete && !report_.cut_short) completed_ = absl::InfiniteFuture();
   }
   const Progress progress = CurrentProgress(polled);
-  screen_.Show(progress, now);
+  screen_.Show(options_.details ? progress : WithoutDetails(progress), now);
   NoteSample(samples_.Take(progress, now - submitted_));
 }
 

@@ -51,6 +51,8 @@ struct WatchOptions {
   // As soon as this is not the parent of the process any more, the run ends as
   // on Ctrl-C; 0: it may outlive its parent.
   pid_t parent = 0;
+  // The progress line also shows how late updates are.
+  bool details = false;
 };
 
 // Runs the daemons and follows the job: shows its progress and news, takes
