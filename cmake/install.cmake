@@ -67,6 +67,19 @@ install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/CHANGELOG.md
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs
         DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs
         FILES_MATCHING PATTERN *.md PATTERN *.svg)
+# All guides in one file.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+set(all_docs ${PROJECT_BINARY_DIR}/ebb-docs.md)
+file(GLOB_RECURSE pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/*.md)
+add_custom_command(OUTPUT ${all_docs}
+  COMMAND Python3::Interpreter -B ${PROJECT_SOURCE_DIR}/tools/join_docs.py
+          ${all_docs}
+  DEPENDS ${PROJECT_SOURCE_DIR}/tools/join_docs.py
+          ${PROJECT_SOURCE_DIR}/README.md ${pages} VERBATIM)
+add_custom_target(ebb_docs ALL DEPENDS ${all_docs})
+add_dependencies(programs ebb_docs)
+install(FILES ${all_docs} DESTINATION ${CMAKE_INSTALL_DOCDIR}
+        COMPONENT programs)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples/jobs
                   ${PROJECT_SOURCE_DIR}/examples/chaos
         DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT programs)

@@ -63,7 +63,7 @@ class PackageTest(unittest.TestCase):
     def test_it_has_what_a_user_needs(self):
         self.assertEqual(sorted(os.listdir(os.path.join(self.root, "bin"))),
                          PROGRAMS)
-        for path in ("LICENSE", "README.md", "docs/cli.md",
+        for path in ("LICENSE", "README.md", "ebb-docs.md", "docs/cli.md",
                      "docs/images/main-job.svg", "examples/README.md",
                      "examples/jobs/ratings.yaml",
                      "examples/chaos/worker_killed.yaml",
