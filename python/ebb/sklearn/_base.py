@@ -92,7 +92,8 @@ class Estimator(BaseEstimator):
             check_count(name, getattr(self, name))
 
     def _validated(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
-        """X as a matrix of floats, or a CSR matrix; and y, if it is given."""
+        """X as a matrix of floats, or a CSR matrix as ``_data.canonical`` has it;
+        and y, if it is given."""
         how = {
             "reset": reset,
             "accept_sparse": "csr" if self._takes_sparse else False,
@@ -106,8 +107,8 @@ class Estimator(BaseEstimator):
         else:
             checked = validate_data(self, X, y, **how)
         if isinstance(checked, tuple):
-            return _data.summed(checked[0]), checked[1]
-        return _data.summed(checked)
+            return _data.canonical(checked[0]), checked[1]
+        return _data.canonical(checked)
 
     # --- The job of a fit -----------------------------------------------------
 

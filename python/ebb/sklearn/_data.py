@@ -20,10 +20,14 @@ def is_sparse(X: Any) -> bool:
     return bool(sparse.issparse(X))
 
 
-def summed(X: Any) -> Any:
-    """X; of a sparse matrix that has a place twice a copy with their sum."""
+def canonical(X: Any) -> Any:
+    """Returns a CSR matrix with sorted columns and one number for each place.
+
+    Numbers that a matrix has twice for a place are added up, as SciPy reads them.
+    Other arrays are returned as they are, and the caller's is never changed.
+    """
     if is_sparse(X) and not X.has_canonical_format:
-        X = X.copy()  # It is the caller's.
+        X = X.copy()
         X.sum_duplicates()
     return X
 
@@ -33,7 +37,7 @@ def write_matrix(
 ) -> Dict[str, Any]:
     """Writes ``(X - shift) / unit`` as float32; returns keys of ``npy:``.
 
-    A sparse matrix takes one unit and no shift.
+    A sparse matrix is a canonical one, and takes one unit and no shift.
     """
     if is_sparse(X):
         return _write_rows(folder, X, float(np.asarray(unit)))
@@ -52,7 +56,7 @@ def write_matrix(
 
 def write_keys(folder: str, X: Any) -> Dict[str, Any]:
     """Writes rows whose columns are keys, for a model with sparse tables."""
-    about = _write_rows(folder, sparse.csr_matrix(X), 1.0)
+    about = _write_rows(folder, canonical(sparse.csr_matrix(X)), 1.0)
     del about["columns"]
     return {**about, "keys": True}
 
@@ -73,7 +77,6 @@ def write_pairs(
 
 
 def _write_rows(folder: str, X: Any, unit: float) -> Dict[str, Any]:
-    X = summed(X)
     parts = {
         "data": _as_float32(X.data / unit),
         "indices": X.indices,
