@@ -244,11 +244,16 @@ def _kind_of(message: str, exit_code: int) -> Type[Error]:
     return Unavailable if any(text in message for text in away) else Error
 
 
+def warn(text: str) -> None:
+    """Warns where the caller's code calls this package."""
+    warnings.warn(text, Warning, stacklevel=_users_level())
+
+
 def _warn(told: str) -> None:
     for line in told.splitlines():
         for front in ("warning: ", "ebb: "):
             if line.startswith(front):
-                warnings.warn(line[len(front) :], Warning, stacklevel=_users_level())
+                warn(line[len(front) :])
 
 
 def _users_level() -> int:

@@ -18,7 +18,7 @@ import socket
 import time
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ebb import command, programs, temporary
+from ebb import command, copies, programs, temporary
 from ebb.children import Children, End, dying_with, tail
 from ebb.cluster import Cluster
 from ebb.command import Access
@@ -51,8 +51,12 @@ def cluster(
         ``worker_flags=["--allow-plugins", "models"]``.
 
     Raises Unavailable, with the last lines of its log, if a daemon does not
-    start, and NotFound if ebb's programs are not installed.
+    start, and NotFound if ebb's programs are not installed. Warns if this program
+    is one of several copies, of which each has a cluster of its own.
     """
+    others = copies.launched()
+    if others is not None:
+        command.warn(others.told("that comes here starts a cluster of its own"))
     return LocalCluster(
         servers=servers,
         workers=workers,

@@ -14,7 +14,7 @@ import time
 from contextlib import ExitStack
 from typing import IO, Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from ebb import command, display, history, programs
+from ebb import command, copies, display, history, programs
 from ebb.command import Access
 from ebb.errors import Error, JobFailed, NotFound, Refused, Unavailable
 from ebb.history import History
@@ -546,6 +546,9 @@ def _start(
             "a function cannot be run yet",
             "write it to a file, and give the path: ebb.run('train.py')",
         )
+    others = copies.launched()
+    if others is not None:
+        command.warn(others.told("that comes here trains the whole job"))
     files = ExitStack()
     try:
         path, names = files.enter_context(as_file(job, {}))

@@ -7,6 +7,8 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from torch_models import Data, Net, sgd  # noqa: E402
 
 import ebb  # noqa: E402
+import ebb.local  # noqa: E402
+from ebb import copies  # noqa: E402
 from ebb.torch import meeting, submission  # noqa: E402
 
 
@@ -42,6 +44,21 @@ def cluster(monkeypatch):
     monkeypatch.setattr(meeting, "_connected", lambda access, address, timeout=10.0: made)
     monkeypatch.delenv("EBB_RUN_NAME", raising=False)
     return made
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """Sets what a launcher sets, and nothing of another one."""
+
+    def set_variables(variables):
+        for size, rank in copies._LAUNCHERS:
+            monkeypatch.delenv(size, raising=False)
+            monkeypatch.delenv(rank, raising=False)
+        monkeypatch.delenv("EBB_SCHEDULER", raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return set_variables
 
 
 def _number(rerun):
@@ -128,3 +145,43 @@ def test_a_run_of_another_text_is_refused():
     mock.one(cluster=cluster, rerun=True)
     with pytest.raises(ebb.Refused, match='rerun is "tuesday" here, "monday" in job'):
         mock.one(cluster=cluster, rerun="tuesday")
+
+
+@pytest.mark.parametrize(
+    "launcher, told",
+    [
+        ({"WORLD_SIZE": "4", "RANK": "1", "LOCAL_RANK": "1"}, r"4 copies .*\(WORLD_SIZE=4, RANK=1\)"),
+        ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0"}, "OMPI_COMM_WORLD_RANK=0"),
+        ({"PMI_SIZE": "3"}, r"3 copies .*\(PMI_SIZE=3\)"),
+        ({"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"}, "SLURM_PROCID=1"),
+    ],
+)
+def test_copies_of_a_launcher_need_one_cluster(cluster, launched, launcher, told):
+    launched(launcher)
+    model = Net()
+    options = {"optimizer": sgd(model), "epochs": 1, "batch": 8}
+    with pytest.raises(ebb.Refused, match=f"{told}.* would train the whole job digits") as error:
+        submission.submit("digits", model, Data(), **options)
+    assert f"--workers {launcher[next(iter(launcher))]}`" in error.value.hint
+    assert f"unset {next(iter(launcher))}" in error.value.hint
+    # With a cluster that they share they have one job.
+    assert _number(False) == 1
+    assert cluster.all[0]["name"] == "digits"
+
+
+def test_a_single_copy_of_a_launcher_is_alone(launched, monkeypatch):
+    launched({"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0"})
+    monkeypatch.setattr(ebb.local, "cluster", lambda **_: type("Own", (), {"address": "own:1"}))
+    monkeypatch.setattr(meeting, "_own", None)
+    assert meeting._own_cluster("digits") == "own:1"
+
+
+def test_copies_that_each_run_a_job_are_told(launched, monkeypatch):
+    launched({"WORLD_SIZE": "2", "RANK": "1"})
+    monkeypatch.setattr(ebb.local, "LocalCluster", lambda **_: None)
+    with pytest.warns(ebb.Warning, match="one of 2 copies .* starts a cluster of its own") as told:
+        ebb.local.cluster()
+    assert told[0].filename == __file__
+    with pytest.warns(ebb.Warning, match="one of 2 copies .* trains the whole job"):
+        with pytest.raises(ebb.Refused, match="no job"):
+            ebb.run({})

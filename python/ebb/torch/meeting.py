@@ -9,8 +9,9 @@ import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 import ebb
+from ebb import copies
 from ebb.command import known_token
-from ebb.errors import Error, NotFound
+from ebb.errors import Error, NotFound, Refused
 from ebb.torch.patience import patiently
 
 #: The states of a job that computes nothing more.
@@ -96,7 +97,7 @@ def find_or_submit(access: Access, description: Description, rerun: Rerun) -> Pl
     not count; with a text, those that are over count if they began with it.
     """
     given = access.scheduler or os.environ.get("EBB_SCHEDULER")
-    address = given or _own_cluster()
+    address = given or _own_cluster(description.keys["name"])
     _reached(access, address)
     remote, found = patiently(
         lambda: _found_or_submitted(access, address, description, rerun)
@@ -190,9 +191,16 @@ def _with_initial(description: Description, folder: str) -> Dict[str, Any]:
 _own: Any = None
 
 
-def _own_cluster() -> str:
-    """Starts a cluster of this process, once, and returns its address."""
+def _own_cluster(job: str) -> str:
+    """Starts a cluster of this process, once, and returns its address.
+
+    Raises Refused if a launcher started several copies, which would share nothing.
+    """
     global _own
+    others = copies.launched()
+    if others is not None:
+        does = f"would train the whole job {job} on a cluster of its own"
+        raise Refused(others.told(does), others.way_out)
     if _own is None:
         import ebb.local
 
