@@ -135,6 +135,46 @@ def test_says_what_to_install(tmp_path):
     assert "EBB_PYTHON" in printed
 
 
+def _write_frame(path, frame, **options):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pa.Table.from_pandas(frame, **options), str(path))
+
+
+def test_the_index_of_a_frame_is_no_feature(tmp_path):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"x": [0.5, 1.5, 2.5] * 40, "label": [0, 1, 1] * 40})
+    # As filters leave them: the number of each row, which is a column of the file.
+    _write_frame(tmp_path / "t.parquet", frame.sort_values("label")[frame.x < 2])
+    said = _ebb(tmp_path, "data", "pack", "t.parquet", "p")
+    assert "80 examples of 1 feature," in said
+    warning = "warning: the column '__index_level_0__' is left out: it is the index of"
+    assert said.count(warning) == 1
+    # Two levels that have names, and a label among them.
+    frame["row"] = range(120)
+    _write_frame(tmp_path / "u.parquet", frame.set_index(["row", "label"]))
+    said = _ebb(tmp_path, "data", "pack", "u.parquet", "q", "--set", "data.train.csv.label=label",
+                rc=2)  # fmt: skip
+    assert "the column 'row' is left out" in said and "the column 'label' is left out" in said
+    assert "there is no column 'label'" in said
+    _write_frame(tmp_path / "v.parquet", frame[["row"]].set_index("row"))
+    assert "every column is the index" in _ebb(tmp_path, "data", "pack", "v.parquet", "q", rc=2)
+    # A frame that was not filtered has its numbers in no column, or in none at all.
+    for number, options in enumerate(({}, {"preserve_index": False})):
+        _write_frame(tmp_path / "w.parquet", frame, **options)
+        said = _ebb(tmp_path, "data", "pack", "w.parquet", f"w{number}")
+        assert "120 examples of 2 features," in said and "left out" not in said
+
+
+def test_folders_that_give_values_are_named(tmp_path):
+    folder = tmp_path / "year=2024" / "month=1"
+    folder.mkdir(parents=True)
+    _write(folder / "t.parquet", {"month": [1, 2] * 20, "x": [0.5, 1.5] * 20, "label": [0, 1] * 20})
+    said = _ebb(tmp_path, "data", "pack", "year=2024/month=1/t.parquet", "p")
+    assert "warning: the folder year=2024 gives the rows a value of 'year'" in said
+    assert "month=1" not in said.replace("month=1/", "")
+
+
 def _says(folder, *lines):
     """An interpreter that prints these lines, whatever it is to run."""
     path = folder / "says"

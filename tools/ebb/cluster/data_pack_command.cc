@@ -225,9 +225,13 @@ int Pack(const PackFlags& flags) {
     line.Show(progress);
     return pack_is_interrupted.load();
   };
-  const auto packed = pack::PackSources(SourcesOf(flags, *job), flags.folder,
-                                        options, WithParquet(data::OpenFile));
+  const auto notes = std::make_shared<ParquetNotes>();
+  const auto packed =
+      pack::PackSources(SourcesOf(flags, *job), flags.folder, options,
+                        WithParquet(data::OpenFile, notes));
   line.End();
+  for (const std::string& note : *notes)
+    std::cerr << "warning: " << note << "\n";
   if (!packed.ok()) {
     const int exit_code = Report(packed.status());
     return absl::IsCancelled(packed.status()) ? kExitInterrupted : exit_code;

@@ -23,6 +23,9 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/fd.h"
 #include "common/program/spawn_setup.h"
 #include "common/status_macros.h"
@@ -35,9 +38,12 @@ namespace {
 constexpr int kBadFile = 2;
 constexpr int kNoPyarrow = 3;
 
+constexpr absl::string_view kNote = "note: ";
+
 // Writes the table of the file argv[1] as CSV. What it says on standard error
-// is an error of ebb's.
+// is an error of ebb's, except for lines that are notes.
 constexpr char kProgram[] = R"python(
+import json
 import sys
 
 if sys.path[:1] == [""]:
@@ -78,6 +84,27 @@ def plain(field):
         return pa.string()
     return kind
 
+def note(what):
+    sys.stderr.write("note: " + " ".join(what.split("\n")) + "\n")
+
+# The columns that pandas wrote as the index of a frame: they say where a row
+# stood, or what it is called.
+def index_of(schema):
+    try:
+        about = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+    except ValueError:
+        return set()
+    named = about.get("index_columns", [])
+    return {name for name in named if isinstance(name, str)}
+
+def note_folders(path, names):
+    for part in path.split("/")[:-1]:
+        name, equals, value = part.partition("=")
+        if name and equals and name not in names:
+            note(f"the folder {part} gives the rows a value of {name!r}, which "
+                 "its files lack: it is not packed; pandas.read_parquet() of the "
+                 "folder above has it as a column")
+
 def column_of(array, field, group):
     try:
         return array if array.type == field.type else array.cast(field.type)
@@ -88,15 +115,26 @@ def column_of(array, field, group):
 
 try:
     file = parquet.ParquetFile(sys.argv[1])
-    schema = pa.schema([pa.field(field.name, plain(field))
-                        for field in file.schema_arrow])
+    index = index_of(file.schema_arrow)
+    kept = [i for i, field in enumerate(file.schema_arrow)
+            if field.name not in index]
+    for name in [name for name in file.schema_arrow.names if name in index]:
+        note(f"the column {name!r} is left out: it is the index of the pandas "
+             "frame that was written; frame.reset_index() makes a column of it")
+    if not kept:
+        fail("every column is the index of the pandas frame that was written; "
+             "frame.reset_index() makes columns of them")
+    note_folders(sys.argv[1], file.schema_arrow.names)
+    sys.stderr.flush()
+    schema = pa.schema([pa.field(field.name, plain(field)) for field in
+                        (file.schema_arrow.field(i) for i in kept)])
     options = csv.WriteOptions(quoting_style="needed")
     with csv.CSVWriter(sys.stdout.buffer, schema, write_options=options) as out:
         for group in range(file.num_row_groups):
             for batch in file.iter_batches(65536, row_groups=[group]):
                 out.write_batch(pa.RecordBatch.from_arrays(
                     [column_of(batch.column(i), field, group)
-                     for i, field in enumerate(schema)], schema=schema))
+                     for i, field in zip(kept, schema)], schema=schema))
     sys.stdout.flush()
 except (pa.ArrowException, OSError) as error:
     fail(f"pyarrow cannot read it: {error}")
@@ -110,8 +148,10 @@ std::string Python() {
 // The CSV that a process writes. It is ended with its owner.
 class ParquetRows : public data::ByteSource {
  public:
-  static absl::StatusOr<std::unique_ptr<ParquetRows>> Start(std::string path) {
-    auto rows = std::unique_ptr<ParquetRows>(new ParquetRows(std::move(path)));
+  static absl::StatusOr<std::unique_ptr<ParquetRows>> Start(
+      std::string path, std::shared_ptr<ParquetNotes> notes) {
+    auto rows = std::unique_ptr<ParquetRows>(
+        new ParquetRows(std::move(path), std::move(notes)));
     std::array<int, 2> ends;
     if (pipe2(ends.data(), O_CLOEXEC) != 0) return rows->SystemError("pipe2");
     rows->rows_ = Fd(ends[0]);
@@ -151,7 +191,11 @@ class ParquetRows : public data::ByteSource {
         return absl::CancelledError(absl::StrCat(path_, ": interrupted"));
       }
       if (n < 0) return SystemError("read");
-      if (n > 0) return static_cast<size_t>(n);
+      if (n > 0) {
+        // The reader of the rows may stop before their end.
+        if (!std::exchange(began_, true)) TakeNotes();
+        return static_cast<size_t>(n);
+      }
       end_ = HowItEnded();
     }
     EBB_RETURN_IF_ERROR(end_);
@@ -159,7 +203,8 @@ class ParquetRows : public data::ByteSource {
   }
 
  private:
-  explicit ParquetRows(std::string path) : path_(std::move(path)) {}
+  ParquetRows(std::string path, std::shared_ptr<ParquetNotes> notes)
+      : path_(std::move(path)), notes_(std::move(notes)) {}
 
   absl::Status SystemError(absl::string_view call) const {
     return absl::ErrnoToStatus(errno, absl::StrCat(path_, ": ", call));
@@ -177,8 +222,9 @@ class ParquetRows : public data::ByteSource {
   absl::Status HowItEnded() {
     const int how = Reap();
     const int code = WIFEXITED(how) ? WEXITSTATUS(how) : -1;
+    TakeNotes();
     if (code == 0) return absl::OkStatus();
-    const std::string words = Words();
+    const std::string words = Error();
     if (code == kBadFile) {
       return absl::InvalidArgumentError(absl::StrCat(path_, ": ", words));
     }
@@ -192,9 +238,29 @@ class ParquetRows : public data::ByteSource {
         words.empty() ? "" : ": ", words));
   }
 
+  // Tells of what it said so far.
+  void TakeNotes() {
+    if (notes_ == nullptr) return;
+    const std::string words = Words();
+    for (const absl::string_view line : absl::StrSplit(words, '\n')) {
+      if (!absl::StartsWith(line, kNote)) continue;
+      notes_->emplace(absl::StripPrefix(line, kNote));
+    }
+  }
+
+  // What it said on standard error without the notes.
+  std::string Error() const {
+    const std::string words = Words();
+    std::vector<absl::string_view> lines = absl::StrSplit(words, '\n');
+    std::erase_if(lines, [](absl::string_view line) {
+      return absl::StartsWith(line, kNote);
+    });
+    return absl::StrJoin(lines, "\n");
+  }
+
   // The end of what it said on standard error.
   std::string Words() const {
-    constexpr off_t kMost = 2000;
+    constexpr off_t kMost = 4000;
     const off_t bytes = lseek(words_.get(), 0, SEEK_END);
     std::string words(std::clamp<off_t>(bytes, 0, kMost), '\0');
     const ssize_t n = pread(words_.get(), words.data(), words.size(),
@@ -204,10 +270,12 @@ class ParquetRows : public data::ByteSource {
   }
 
   const std::string path_;
-  Fd rows_;            // The pipe.
-  Fd words_;           // A file in memory.
-  pid_t process_ = 0;  // 0: it does not run.
-  absl::Status end_;   // How it ended.
+  const std::shared_ptr<ParquetNotes> notes_;
+  bool began_ = false;  // It wrote the first rows.
+  Fd rows_;             // The pipe.
+  Fd words_;            // A file in memory.
+  pid_t process_ = 0;   // 0: it does not run.
+  absl::Status end_;    // How it ended.
 };
 
 }  // namespace
@@ -216,18 +284,20 @@ bool IsParquet(absl::string_view path) {
   return absl::EndsWithIgnoreCase(path, ".parquet");
 }
 
-data::OpenBytes WithParquet(data::OpenBytes open) {
+data::OpenBytes WithParquet(data::OpenBytes open,
+                            std::shared_ptr<ParquetNotes> notes) {
   const auto find = [open](absl::string_view path) {
     return open.FilesOf(path);
   };
-  return {[open = std::move(open)](absl::string_view path)
-              -> absl::StatusOr<std::unique_ptr<data::ByteSource>> {
-            // Says what is wrong with the file itself, as that it is missing.
-            auto file = open(path);
-            if (!file.ok() || !IsParquet(path)) return file;
-            return ParquetRows::Start(std::string(path));
-          },
-          find};
+  return {
+      [open = std::move(open), notes = std::move(notes)](absl::string_view path)
+          -> absl::StatusOr<std::unique_ptr<data::ByteSource>> {
+        // Says what is wrong with the file itself, as that it is missing.
+        auto file = open(path);
+        if (!file.ok() || !IsParquet(path)) return file;
+        return ParquetRows::Start(std::string(path), notes);
+      },
+      find};
 }
 
 }  // namespace ebb::tools
