@@ -538,6 +538,24 @@ TEST(TextTableTest, PointsOutColumnsThatCountRowsOrCopyTheLabel) {
               HasSubstr("column 3 ('copy') equals the label, column 4 ('y')"));
 }
 
+// A filter leaves gaps in the numbers, so that they no longer count the rows.
+TEST(TextTableTest, PointsOutTheIndexOfAFrame) {
+  for (const std::string name :
+       {"", "Unnamed: 0", "__index_level_0__", "level_0"}) {
+    std::string text = absl::StrCat(name, ",index,Unnamed: x,y\n");
+    for (int i = 0; i < 12; ++i) {
+      absl::StrAppend(&text, i * i, ",", i % 5, ",", i % 7, ",", i % 2, "\n");
+    }
+    const std::string ignored = name.empty() ? "1" : name;
+    EXPECT_THAT(
+        Load(text).remarks(),
+        ElementsAre(AllOf(HasSubstr("has the name of a pandas frame's index"),
+                          HasSubstr(absl::StrCat("ignore: [", ignored, "]")))))
+        << name;
+  }
+  EXPECT_THAT(Load("a,,y\n1,2,0\n4,3,1\n").remarks(), IsEmpty());
+}
+
 TEST(TextTableTest, PointsOutALabelThatIsTheSameInEveryRow) {
   std::string text = "a,price\n";
   for (int i = 0; i < 12; ++i) absl::StrAppend(&text, i * i, ",5\n");

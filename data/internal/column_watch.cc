@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "data/internal/text.h"
 
 namespace ebb::data::internal {
@@ -25,6 +26,20 @@ bool NamesWeights(absl::string_view column) {
           absl::StartsWith(name, "instance_") ||
           absl::StartsWith(name, "example_") ||
           absl::StartsWith(name, "case_") || absl::StartsWith(name, "row_"));
+}
+
+// Whether a column has the name of a pandas frame's index. In CSV an index
+// mostly has no name, and pandas calls the column unnamed when it reads that.
+bool NamesIndex(absl::string_view column, size_t place) {
+  if (column.empty()) return place == 0;
+  for (const absl::string_view front :
+       {"Unnamed: ", "level_", "__index_level_"}) {
+    absl::string_view rest = column;
+    if (!absl::ConsumePrefix(&rest, front)) continue;
+    absl::ConsumeSuffix(&rest, "__");
+    return !rest.empty() && std::ranges::all_of(rest, absl::ascii_isdigit);
+  }
+  return false;
 }
 
 bool Equal(absl::string_view a, absl::string_view b) {
@@ -62,6 +77,13 @@ void ColumnWatch::Look(const std::vector<absl::string_view>& fields) {
   }
 }
 
+bool ColumnWatch::CountsRows(size_t column) const {
+  return rows_ >= kLeastRows &&
+         std::ranges::any_of(counting_, [&](const Counting& one) {
+           return one.column == column;
+         });
+}
+
 std::vector<std::string> ColumnWatch::Remarks(const TableSchema& schema) const {
   std::vector<std::string> remarks;
   const auto ignore = [&](size_t column) {
@@ -80,6 +102,19 @@ std::vector<std::string> ColumnWatch::Remarks(const TableSchema& schema) const {
         schema.columns.Describe(column),
         " is read as a feature: ebb counts every example the same and has no "
         "weights; unless it is a feature, leave it out: ",
+        ignore(column)));
+  }
+  for (const size_t column : schema.features) {
+    if (column == Columns::kNone || !schema.columns.named() ||
+        !NamesIndex(schema.columns.names()[column], column) ||
+        CountsRows(column)) {
+      continue;
+    }
+    remarks.push_back(absl::StrCat(
+        schema.columns.Describe(column),
+        " has the name of a pandas frame's index, which says where a row "
+        "stood, not what it is (frame.to_csv(PATH, index=False) writes none); "
+        "unless it is a feature, leave it out: ",
         ignore(column)));
   }
   if (rows_ < kLeastRows) return remarks;

@@ -1,6 +1,7 @@
 // Columns that tell a model nothing, too much, or something else than their
-// owner means: one that counts the rows, one that equals the label, weights of
-// examples, and a label that is the same in every row.
+// owner means: one that counts the rows or is named as the index of a frame,
+// one that equals the label, weights of examples, and a label that is the same
+// in every row.
 #ifndef EBB_DATA_INTERNAL_COLUMN_WATCH_H_
 #define EBB_DATA_INTERNAL_COLUMN_WATCH_H_
 
@@ -34,6 +35,8 @@ class ColumnWatch {
     size_t column = 0;
     double first = 0;
   };
+  // Whether the column counted the rows so far, of which there are enough.
+  bool CountsRows(size_t column) const;
   void Look(const std::vector<absl::string_view>& fields);
 
   const size_t label_;
