@@ -1,20 +1,17 @@
 #include "job/program_rules.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "job/keys.h"
+#include "job/table_name.h"
 #include "job/traits.h"
 
 namespace ebb::job {
 namespace {
 
-constexpr size_t kLongestTableName = 128;
 constexpr int kMostDims = 32;
 // As much as the largest number of partitions may hold is 2^45 values.
 constexpr int64_t kMostValues = int64_t{1} << 45;
@@ -90,11 +87,7 @@ void ProgramRules::CheckModel() {
 void ProgramRules::CheckName(const std::string& name, const std::string& path,
                              const std::string& example) {
   if (IsTableName(name)) return;
-  found_->Add(path,
-              absl::StrCat("a name is up to ", kLongestTableName,
-                           " letters, digits, '.', '_' and '-', the first no "
-                           "'.'"),
-              example);
+  found_->Add(path, TableNameRule(), example);
 }
 
 void ProgramRules::CheckSparseTables() {
@@ -175,13 +168,6 @@ void ProgramRules::CheckData() {
 }
 
 }  // namespace
-
-bool IsTableName(absl::string_view name) {
-  return !name.empty() && name.size() <= kLongestTableName && name[0] != '.' &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
-         });
-}
 
 void CheckProgramRules(const v1::Job& job, Complaints* found) {
   ProgramRules(job, found).Check();

@@ -2,15 +2,10 @@
 #ifndef EBB_JOB_PROGRAM_RULES_H_
 #define EBB_JOB_PROGRAM_RULES_H_
 
-#include "absl/strings/string_view.h"
 #include "ebb/v1/job.pb.h"
 #include "job/complaints.h"
 
 namespace ebb::job {
-
-// Whether a dense table may have this name: tables are tensors in files, and
-// files in folders.
-bool IsTableName(absl::string_view name);
 
 // The job has its defaults.
 void CheckProgramRules(const v1::Job& job, Complaints* found);

@@ -21,6 +21,7 @@ from ebb.engine_link import LOG, Left, Link, late
 from ebb.engine_process import EngineProcess, Gone, shared_memory
 from ebb.errors import EngineLost, Refused, Unavailable
 from ebb.rows import RowMemory, RowRoom, RowTable
+from ebb.table_names import decoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -247,14 +248,14 @@ class Session:
         offset, dims = seam.TABLE_BODY.unpack_from(body)
         shape = struct.unpack_from(f"<{dims}q", body, seam.TABLE_BODY.size)
         name = bytes(body[seam.TABLE_BODY.size + 8 * dims :])
-        return Table(name.decode("utf-8", "replace"), shape, offset)
+        return Table(decoded(name.decode("utf-8", "replace")), shape, offset)
 
     def _row_table(self) -> RowTable:
         kind, _, body = self.link.receive(0)
         assert kind == seam.ROW_TABLE, kind
         (width,) = seam.ROW_TABLE_BODY.unpack_from(body)
         name = bytes(body[seam.ROW_TABLE_BODY.size :])
-        return RowTable(name.decode("utf-8", "replace"), width)
+        return RowTable(decoded(name.decode("utf-8", "replace")), width)
 
     # --- Memory ---------------------------------------------------------------
 

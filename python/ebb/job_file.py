@@ -9,6 +9,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import Any, Iterator, List, Mapping, Optional, Tuple, Union
 
+from ebb import table_names
 from ebb.errors import Refused
 
 #: The path of a job file, or its content.
@@ -41,13 +42,19 @@ def as_file(
     content = {**(job or {}), **more}
     if not content:
         raise Refused("no job: give a path, a dict, or the keys of a job")
+    odd = table_names.odd_names(content)
     with tempfile.TemporaryDirectory(prefix="ebb-") as folder:
         path = os.path.join(folder, "job.yaml")
         with open(path, "w", encoding="utf-8") as file:
             # JSON is YAML, too.
-            json.dump(content, file, indent=1, default=_plain)
+            json.dump(table_names.encoded_in_job(content), file, indent=1, default=_plain)
         lines = re.escape(path) + r":\d+(:\d+)?: "
-        yield path, [(lines, "" if word == "job" else f"{word}: "), (re.escape(path), word)]
+        names = [(re.escape(escaped), name) for escaped, name in odd.items()]
+        yield path, [
+            (lines, "" if word == "job" else f"{word}: "),
+            (re.escape(path), word),
+            *names,
+        ]
 
 
 def _plain(value: Any) -> Any:

@@ -18,7 +18,7 @@
 #include "common/status_macros.h"
 #include "common/steady_time.h"
 #include "glog/logging.h"
-#include "job/program_rules.h"
+#include "job/table_name.h"
 #include "worker/engine/value_name.h"
 
 #ifndef EBB_VERSION
@@ -58,8 +58,7 @@ models::LabelKind LabelsOf(int64_t classes, int64_t outputs) {
 absl::Status Add(const ModelTable& table, std::vector<models::TableShape>* to) {
   if (!job::IsTableName(table.name)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "a parameter is called '", table.name,
-        "'; a name is up to 128 letters, digits, '.', '_' and '-'"));
+        "a parameter is called '", table.name, "'; ", job::TableNameRule()));
   }
   int64_t size = 1;
   for (const int64_t dim : table.dims) {

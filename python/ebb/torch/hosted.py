@@ -21,6 +21,7 @@ import torch
 
 from ebb.batches import Table
 from ebb.errors import Refused
+from ebb.table_names import encoded
 from ebb.torch import module_code
 from ebb.torch.buffers import Buffers, refuse_frozen
 from ebb.torch.data import seed_of, set_seeds, unseen
@@ -63,7 +64,7 @@ class Hosted:
         self._all = dict(
             sorted(
                 {**self._tables, **self._buffers.tables()}.items(),
-                key=lambda item: item[0].encode(),
+                key=lambda item: encoded(item[0]),
             )
         )
         self._unused = "zero" if unused == "zero" else "error"
@@ -150,7 +151,7 @@ class Hosted:
         averaged = self._buffers.averaged
         return [
             Described(
-                name,
+                encoded(name),
                 tuple(tensor.shape) or (1,),
                 averaged[name].share if name in averaged else 0.0,
             )
@@ -185,7 +186,7 @@ class Hosted:
 
     def _places(self) -> List[Table]:
         places, offset = [], 0
-        for name, shape, _ in self.tables():
+        for name, (_, shape, _) in zip(self._all, self.tables()):
             places.append(Table(name, shape, offset))
             offset += math.prod(shape)
         return places

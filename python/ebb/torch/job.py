@@ -268,8 +268,9 @@ class TorchJob:
             values: Mapping[str, Any] = patiently(
                 lambda: self._remote.state_dict(version=version, **less)
             )
-        dense = {name: value for name, value in values.items() if "/" not in name}
-        parameters.check_values(self.name, self.model, self._parts.all_tables(), dense)
+        ours = self._parts.all_tables()
+        dense = {n: value for n, value in values.items() if n in ours or "/" not in n}
+        parameters.check_values(self.name, self.model, ours, dense)
         if version == "newest" and self._complete:
             self._result = dense
         return values

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ebb.errors import ModelDiffers, Refused
+from ebb.table_names import encoded
 from ebb.tensors import Array
 from ebb.torch.arguments import check_model
 from ebb.torch import clipping
@@ -60,7 +61,7 @@ def tables_of(model: torch.nn.Module) -> Dict[str, torch.nn.Parameter]:
         found[name] = parameter
     if not found:
         raise Refused("the model has no parameter with requires_grad=True")
-    return {name: found[name] for name in sorted(found, key=str.encode)}
+    return {name: found[name] for name in sorted(found, key=encoded)}
 
 
 def initial_values(tables: Mapping[str, torch.Tensor]) -> Dict[str, Array]:

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "job/specification.h"
+#include "job/table_name.h"
 #include "tools/ebb/job/tensor_text.h"
 
 namespace ebb::tools {
@@ -30,7 +31,8 @@ bool IsOfSquares(absl::string_view slot) {
 }  // namespace
 
 const TensorView* TakeTensor(const std::string& name, InitialTensors* tensors) {
-  const auto it = tensors->find(name);
+  auto it = tensors->find(name);
+  if (it == tensors->end()) it = tensors->find(job::UserTableName(name));
   if (it == tensors->end()) return nullptr;
   const TensorView* const tensor = it->second;
   tensors->erase(it);

@@ -17,7 +17,8 @@ namespace ebb::tools {
 // By name. Readers take out what they know.
 using InitialTensors = std::map<absl::string_view, const TensorView*>;
 
-// Takes a tensor out. Null: there is none.
+// Takes a tensor out, which may have the name that a person gives to it
+// (job/table_name.h). Null: there is none.
 const TensorView* TakeTensor(const std::string& name, InitialTensors* tensors);
 
 // The place of the first float of which `wrong` says so; absent: there is none.

@@ -190,23 +190,21 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
   std::vector<std::string> mistakes;
   std::vector<std::string> missing;
   for (const job::DenseTable& table : tables) {
-    const auto it = tensors.find(table.name);
-    if (it == tensors.end() && table.name == differences.zeros_without) {
+    const TensorView* const tensor = TakeTensor(table.name, &tensors);
+    if (tensor == nullptr && table.name == differences.zeros_without) {
       values->own_.assign(table.size, 0);
       values->Add({reinterpret_cast<const char*>(values->own_.data()),
                    values->own_.size() * sizeof(float)});
       continue;
     }
-    if (it == tensors.end()) {
+    if (tensor == nullptr) {
       missing.push_back(table.name);
       continue;
     }
-    const TensorView& tensor = *it->second;
-    if (std::string why = Misfit(table, tensor); !why.empty()) {
+    if (std::string why = Misfit(table, *tensor); !why.empty()) {
       mistakes.push_back(absl::StrCat(path, ": ", why));
     }
-    tensors.erase(it);
-    values->Add(tensor.data);
+    values->Add(tensor->data);
   }
   if (!missing.empty()) {
     mistakes.push_back(absl::StrCat(path, " has no tensor ", Listed(missing),
@@ -216,8 +214,11 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> InitialValues::Read(
     values->rows_ = InitialRows::Take(path, *rows, &tensors, &mistakes);
   } else {
     for (const std::string& table : differences.sparse_tables) {
-      const bool keys = tensors.erase(worker::KeysName(table)) > 0;
-      values->has_rows_ |= tensors.erase(worker::RowsName(table)) > 0 || keys;
+      const bool keys =
+          TakeTensor(worker::KeysName(table), &tensors) != nullptr;
+      const bool rows_too =
+          TakeTensor(worker::RowsName(table), &tensors) != nullptr;
+      values->has_rows_ |= keys || rows_too;
     }
   }
   std::vector<std::string> others;

@@ -23,6 +23,7 @@
 #include "common/status_macros.h"
 #include "data/scheme.h"
 #include "job/keys.h"
+#include "job/table_name.h"
 #include "tools/ebb/job/initial_tensors.h"
 #include "tools/ebb/job/tensor_text.h"
 #include "tools/tensors/slot_tensors.h"
@@ -74,7 +75,8 @@ class Source {
 
   // Null: there is none of this name.
   const TensorView* Find(const std::string& name) const {
-    const auto it = tensors_.find(files_by_stem_ ? FileStem(name) : name);
+    auto it = tensors_.find(files_by_stem_ ? FileStem(name) : name);
+    if (it == tensors_.end()) it = tensors_.find(job::UserTableName(name));
     return it == tensors_.end() ? nullptr : &it->second;
   }
   std::vector<std::string> Names() const {

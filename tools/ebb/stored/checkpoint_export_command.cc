@@ -3,8 +3,10 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -14,6 +16,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
+#include "job/table_name.h"
 #include "job/traits.h"
 #include "tools/command/command.h"
 #include "tools/ebb/job/job_flags.h"
@@ -46,6 +49,31 @@ struct CheckpointExportFlags {
   bool force = false;
 };
 
+// The names of the tensors as a person calls them (job/table_name.h). One that
+// would then read as another tensor's keeps its escaped form.
+std::vector<std::string> UserNamesOf(const std::vector<TensorStream>& tensors) {
+  std::set<std::string> taken;
+  for (const TensorStream& tensor : tensors) taken.insert(tensor.name);
+  std::vector<std::string> names;
+  for (const TensorStream& tensor : tensors) {
+    std::string name = job::UserTableName(tensor.name);
+    const auto joins = [&](absl::string_view prefix) {
+      return absl::StartsWith(name, prefix) &&
+             !absl::StartsWith(tensor.name, prefix);
+    };
+    const bool free = !joins(kSlotsPrefix) && !joins(kAveragesPrefix) &&
+                      taken.insert(name).second;
+    names.push_back(free ? std::move(name) : tensor.name);
+  }
+  return names;
+}
+
+absl::Status WriteFileOf(const std::string& path, ModelExport all) {
+  const std::vector<std::string> names = UserNamesOf(all.tensors);
+  for (size_t i = 0; i < names.size(); ++i) all.tensors[i].name = names[i];
+  return WriteSafetensors(path, all.tensors, all.metadata);
+}
+
 // A folder with a .npy for each tensor, and model.json, which says what they
 // mean and which file has which.
 absl::Status WriteNpyFolder(const std::string& folder, const ModelExport& all) {
@@ -55,11 +83,13 @@ absl::Status WriteNpyFolder(const std::string& folder, const ModelExport& all) {
     return absl::ErrnoToStatus(error.value(), "cannot make " + folder);
   }
   Json model = all.model;
-  for (const TensorStream& tensor : all.tensors) {
+  const std::vector<std::string> names = UserNamesOf(all.tensors);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const TensorStream& tensor = all.tensors[i];
     const std::string file = absl::StrCat(
         absl::StrReplaceAll(tensor.name, {{"/", "."}, {" ", "_"}}), ".npy");
     EBB_RETURN_IF_ERROR(WriteNpy(absl::StrCat(folder, "/", file), tensor));
-    model["files"][tensor.name] = file;
+    model["files"][names[i]] = file;
   }
   return WriteFile(absl::StrCat(folder, "/", kModelJson), model.ToString());
 }
@@ -228,10 +258,9 @@ int Export(const CheckpointExportFlags& flags) {
   if (!description.ok()) return Report(description.status());
   const auto all = MakeExport(flags, *stored, *description);
   if (!all.ok()) return Report(all.status());
-  absl::Status written =
-      IsFile(flags.output)
-          ? WriteSafetensors(output.string(), all->tensors, all->metadata)
-          : WriteNpyFolder(output.string(), *all);
+  absl::Status written = IsFile(flags.output)
+                             ? WriteFileOf(output.string(), *all)
+                             : WriteNpyFolder(output.string(), *all);
   if (written.ok() && *bucket != nullptr) written = (*bucket)->Put(flags.force);
   if (!written.ok()) {
     const int code = Report(written);

@@ -10,6 +10,7 @@
 #include "data/dense_beside.h"
 #include "data/encoding.h"
 #include "data/source.h"
+#include "job/table_name.h"
 #include "job/traits.h"
 #include "tools/ebb/stored/topics.h"
 #include "worker/job_data.h"
@@ -292,9 +293,10 @@ Json TablesJson(const StoredModel& stored) {
   Json list = Json::List();
   for (const job::SparseTable& table : stored.sparse_tables) {
     Json json = Json::Object();
-    json["name"] = table.name;
-    json["keys"] = table.name + "/keys";
-    json["rows"] = table.name + "/rows";
+    const std::string name = job::UserTableName(table.name);
+    json["name"] = name;
+    json["keys"] = name + "/keys";
+    json["rows"] = name + "/rows";
     json["width"] = table.width;
     if (table.kind == RowKind::kTrained) {
       json["without_row"] = StartOf(table.init, stored.job.seed());

@@ -1,0 +1,28 @@
+// What tables may be called: tables are tensors in files, files in folders, and
+// keys of job files.
+#ifndef EBB_JOB_TABLE_NAME_H_
+#define EBB_JOB_TABLE_NAME_H_
+
+#include <cstddef>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace ebb::job {
+
+inline constexpr size_t kLongestTableName = 128;
+
+// Letters, digits, '.', '_' and '-', the first no '.'. Any other byte is "~XX",
+// by its code in hexadecimal digits.
+bool IsTableName(absl::string_view name);
+
+// What a person calls the table, or a tensor of it: "~2F" is "/". Other names
+// are returned as they are.
+std::string UserTableName(absl::string_view name);
+
+// The rule in the words of a message: "a name is …".
+std::string TableNameRule();
+
+}  // namespace ebb::job
+
+#endif  // EBB_JOB_TABLE_NAME_H_
