@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
@@ -40,7 +41,7 @@ def save(
     """Writes tensors to ``path``, which ends with .safetensors.
 
     tensors: arrays, or whatever ``numpy.asarray`` takes, by name. Each keeps its
-        type and shape.
+        type and shape. A bfloat16 of PyTorch becomes float32.
     metadata: texts by name, which the file keeps.
 
     The file is replaced at once. Raises Refused for a type that the format
@@ -51,7 +52,7 @@ def save(
             f"save() got a {type(tensors).__name__}, and writes a dict of arrays by name",
             "of a model of PyTorch: model.state_dict()",
         )
-    arrays = {name: np.asarray(value) for name, value in tensors.items()}
+    arrays = {name: _as_array(name, value) for name, value in tensors.items()}
     header: Dict[str, Any] = {}
     if metadata:
         header["__metadata__"] = dict(metadata)
@@ -83,13 +84,22 @@ def save(
         raise
 
 
+def _as_array(name: str, value: Any) -> Array:
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        from ebb.torch.contents import as_array
+
+        return as_array(name, value)
+    return np.asarray(value)
+
+
 def load(path: str) -> Tensors:
     """Returns the tensors of a .safetensors file, or of an exported folder.
 
     A folder is one that ``ebb checkpoint export`` wrote, with model.json, or any
     with .npy files, whose names are then those of the tensors. Arrays own their
-    memory. Raises NotFound if nothing is there, and Refused for a file of another
-    format.
+    memory; bfloat16 becomes float32. Raises NotFound if nothing is there, and Refused
+    for a file of another format.
     """
     return load_with_metadata(path)[0]
 
@@ -113,7 +123,9 @@ def _read(content: bytes, path: str) -> Tuple[Tensors, Dict[str, str]]:
         header = json.loads(content[8 : 8 + size])
         metadata = header.pop("__metadata__", {})
         data = memoryview(content)[8 + size :]
-        tensors = {name: _tensor(data, about) for name, about in header.items()}
+        tensors = {name: _tensor(name, data, about) for name, about in header.items()}
+    except _NoType as error:
+        raise Refused(f"{path}: {error}, which NumPy has no type for") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         of_torch = content[:4] == b"PK\x03\x04"
         raise Refused(
@@ -123,12 +135,23 @@ def _read(content: bytes, path: str) -> Tuple[Tensors, Dict[str, str]]:
     return tensors, metadata
 
 
-def _tensor(data: memoryview, about: Mapping[str, Any]) -> Array:
+class _NoType(Exception):
+    """A tensor is of a type that NumPy lacks."""
+
+
+def _tensor(name: str, data: memoryview, about: Mapping[str, Any]) -> Array:
     begin, end = about["data_offsets"]
     if not 0 <= begin <= end <= len(data):
         raise ValueError("a tensor lies outside of the file")
-    kind = np.dtype(_TYPES[about["dtype"]])
-    array = np.frombuffer(data[begin:end], dtype=kind)
+    word = about["dtype"]
+    if word == "BF16":
+        # The front half of a float32.
+        halves = np.frombuffer(data[begin:end], dtype="<u2").astype("<u4") << 16
+        wide: Array = halves.view("<f4").reshape(about["shape"])
+        return wide
+    if word not in _TYPES:
+        raise _NoType(f"{name} is {word}")
+    array = np.frombuffer(data[begin:end], dtype=np.dtype(_TYPES[word]))
     made: Array = array.reshape(about["shape"]).copy()
     return made
 

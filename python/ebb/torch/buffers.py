@@ -12,9 +12,11 @@ import fnmatch
 import hashlib
 from typing import Any, Dict, List, Mapping, Optional, Union
 
+import numpy as np
 import torch
 
 from ebb.errors import Refused
+from ebb.torch import contents
 from ebb.torch.checksums import checksum, is_due
 from ebb.torch.statistics import Averaged
 
@@ -224,7 +226,14 @@ def digest(tensors: Mapping[str, torch.Tensor], others: Any = ()) -> str:
     for name in sorted(tensors, key=str.encode):
         tensor = tensors[name]
         total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        total.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        try:
+            for array in contents.arrays_of(tensor):
+                total.update(np.ascontiguousarray(array).tobytes())
+        except contents.NoContents as error:
+            raise Refused(
+                f"{name} ({contents.form_of(tensor)}) cannot be compared between copies: {error}",
+                "give it values before ebb.torch.job, or keep it out of the model's buffers",
+            ) from error
     total.update(repr(others).encode())
     return total.hexdigest()
 

@@ -7,6 +7,8 @@ from typing import Dict, Tuple
 import numpy as np
 import torch
 
+from ebb.torch import contents
+
 Checksum = Tuple[int, int]
 
 #: Looking at all values takes time, so it is done in the first batches, and then
@@ -33,13 +35,17 @@ def checksum(tensor: torch.Tensor) -> Checksum:
     A write through ``.data`` changes the values and not the version, so the
     bits are added up: those of all values, and of each second one.
     """
-    if tensor.layout != torch.strided:
-        return (0, 0)
     values = tensor.detach()
+    if values.is_meta:
+        return (0, 0)
+    if values.layout != torch.strided or values.is_quantized:
+        each = [checksum(part) for part in contents.parts_of(values)]
+        return (sum(first for first, _ in each), sum(second for _, second in each))
+    values = values.resolve_neg()
     if values.is_complex():
         values = torch.view_as_real(values.resolve_conj())
     values = values.reshape(-1)
-    if values.dtype == torch.float32 and values.device.type == "cpu" and not values.is_neg():
+    if values.dtype == torch.float32 and values.device.type == "cpu":
         # As pairs, which takes a tenth of the time.
         floats = values.numpy()
         pairs = len(floats) // 2 * 2

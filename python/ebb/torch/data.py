@@ -22,6 +22,7 @@ import torch
 
 from ebb.errors import DataDiffers, ModelDiffers, Refused
 from ebb.tensors import Array
+from ebb.torch import contents
 
 #: Examples that the fingerprint looks at.
 DRAWN = 64
@@ -336,7 +337,7 @@ class _Unreadable(Exception):
 
 def _feed(update: Callable[[bytes], None], value: Any) -> None:
     if isinstance(value, torch.Tensor):
-        _feed_array(update, value.detach().cpu().resolve_conj().numpy())
+        _feed_tensor(update, value)
     elif isinstance(value, (np.ndarray, np.generic)):
         _feed_array(update, np.asarray(value))
     elif value is None or isinstance(value, (bool, int, float, complex, str)):
@@ -361,6 +362,16 @@ def _feed(update: Callable[[bytes], None], value: Any) -> None:
             update(pickle.dumps(value, protocol=4))
         except (TypeError, AttributeError, pickle.PicklingError) as error:
             raise _Unreadable(f"a {type(value).__name__}", error) from error
+
+
+def _feed_tensor(update: Callable[[bytes], None], tensor: torch.Tensor) -> None:
+    if not contents.is_plain(tensor):
+        update(f"{contents.form_of(tensor)}\n".encode())
+    try:
+        for array in contents.arrays_of(tensor):
+            _feed_array(update, array)
+    except contents.NoContents as error:
+        raise _Unreadable(f"a tensor of {contents.form_of(tensor)}", error) from error
 
 
 def _parts(value: Any) -> Iterator[Any]:

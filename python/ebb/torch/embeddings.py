@@ -17,6 +17,7 @@ import torch.nn.functional as F
 import ebb
 from ebb.errors import ModelDiffers, Refused
 from ebb.tensors import Array
+from ebb.torch.contents import as_array
 from ebb.torch.keys import Keys
 
 #: Gives a module the rows for keys, and for each key the place of its row.
@@ -310,8 +311,8 @@ def _rows_of_init(
             continue
         if len(there) == 1:
             raise Refused(f"init: it has {there[0]} alone", f"give {of_keys} and {of_rows}, or none")
-        keys = _array(init[of_keys])
-        rows = _array(init[of_rows]).astype(np.float32, copy=False)
+        keys = as_array(f"init: {of_keys}", init[of_keys])
+        rows = as_array(f"init: {of_rows}", init[of_rows]).astype(np.float32, copy=False)
         if keys.ndim != 1 or keys.dtype not in (np.int64, np.uint64):
             raise Refused(
                 f"init: {of_keys} is {keys.dtype} of the shape {keys.shape}; keys are one list of "
@@ -324,15 +325,6 @@ def _rows_of_init(
             )
         return keys.view(np.uint64), rows
     return None
-
-
-def _array(value: Any) -> Array:
-    if isinstance(value, torch.Tensor):
-        whole = value.detach().cpu()
-        # NumPy has no bfloat16.
-        value = (whole.float() if whole.is_floating_point() else whole).numpy()
-    made: Array = np.asarray(value)
-    return made
 
 
 def modules_of(model: torch.nn.Module) -> Dict[str, List[RowModule]]:

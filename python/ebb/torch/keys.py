@@ -12,6 +12,7 @@ import torch
 from ebb.errors import Refused
 from ebb.rows import as_keys
 from ebb.tensors import Array
+from ebb.torch.contents import as_array
 
 
 class Keys:
@@ -29,9 +30,10 @@ class Keys:
 
     def __init__(self, keys: Any, offsets: Any, table: str) -> None:
         self.table = table
-        array = as_keys(_array(keys), table)
+        array = as_keys(_array(keys, f"keys of {table}"), table)
         #: Where the keys of each example begin, int64.
-        self.offsets = torch.as_tensor(np.asarray(_array(offsets), np.int64).reshape(-1))
+        begins = np.asarray(_array(offsets, f"offsets of {table}"), np.int64)
+        self.offsets = torch.as_tensor(begins.reshape(-1))
         # Torch has no unsigned numbers of 64 bits; and a tensor goes from a
         # DataLoader worker to the program without a copy.
         self._keys = torch.from_numpy(array.view(np.int64))
@@ -40,7 +42,7 @@ class Keys:
     @classmethod
     def of(cls, lists: Sequence[Any], table: str) -> "Keys":
         """Returns the keys of a list, array or tensor of keys per example."""
-        parts = [_array(one) for one in lists]
+        parts = [_array(one, f"keys of {table}") for one in lists]
         sizes = np.fromiter(map(len, parts), np.int64, len(parts))
         offsets = np.zeros(len(parts), np.int64)
         np.cumsum(sizes[:-1], out=offsets[1:])
@@ -74,8 +76,8 @@ class Keys:
         self.table, self.offsets, self._keys = state
 
 
-def _array(values: Any) -> Any:
-    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else values
+def _array(values: Any, what: str) -> Any:
+    return as_array(what, values) if isinstance(values, torch.Tensor) else values
 
 
 def _check_offsets(offsets: Array, count: int, table: str) -> None:

@@ -23,6 +23,8 @@ def marks_of(value: Any) -> Optional[List[Any]]:
 
 def _mark(value: Any, made: List[Any]) -> bool:
     if isinstance(value, torch.Tensor):
+        if value.layout != torch.strided:
+            return False  # It has no address.
         made.append((id(value), value._version, value.data_ptr(), value.device))
         return True
     if isinstance(value, Keys):

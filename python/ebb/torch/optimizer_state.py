@@ -9,6 +9,7 @@ import torch
 
 from ebb.errors import Refused
 from ebb.tensors import Tensors
+from ebb.torch.contents import as_array
 
 _PREFIX = "slots/"
 _STEP = "step"
@@ -43,7 +44,7 @@ def of_file(values: Mapping[str, Any], row_tables: Collection[str]) -> Tuple[Ten
     for name, value in values.items():
         if name.startswith(_PREFIX):
             table = name[len(_PREFIX) :].split("/", 2)[-1]
-            state[table in of_rows][name] = torch.as_tensor(value).detach().cpu().numpy()
+            state[table in of_rows][name] = as_array(f"init: {name}", torch.as_tensor(value))
     return state
 
 

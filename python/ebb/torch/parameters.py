@@ -19,6 +19,7 @@ from ebb.tensors import Array
 from ebb.torch.arguments import check_model
 from ebb.torch import clipping
 from ebb.torch.checksums import Checksum, checksum, is_due
+from ebb.torch.contents import as_array
 from ebb.torch.halves import Half, halves_of
 
 # What the names of averages of weights begin with, in exports of a job.
@@ -55,6 +56,13 @@ def tables_of(model: torch.nn.Module) -> Dict[str, torch.nn.Parameter]:
                 'give them to it before ebb.torch.job: model.to_empty(device="cpu"), then load '
                 "or initialise the parameters",
             )
+        if parameter.layout != torch.strided:
+            word = str(parameter.layout).replace("torch.", "")
+            raise Refused(
+                f"{name} is {word}; servers hold dense tables",
+                f"nn.Parameter({name}.to_dense()); ebb.torch.EmbeddingBag has rows that come as "
+                "they are used",
+            )
         if parameter.dtype not in _CAST:
             word = str(parameter.dtype).replace("torch.", "")
             raise Refused(f"{name} is {word}; servers hold float32: model.float()")
@@ -80,7 +88,7 @@ def set_initial(tables: Mapping[str, torch.Tensor], values: Mapping[str, Any]) -
     for name, parameter in tables.items():
         if name not in values:
             raise Refused(f"init: it has no {name}", "give all trainable parameters")
-        value = torch.as_tensor(values[name])
+        value = torch.as_tensor(as_array(f"init: {name}", values[name]))
         if tuple(value.shape) != tuple(parameter.shape):
             raise Refused(
                 f"init: {name} is {tuple(value.shape)} there, {tuple(parameter.shape)} in the model"
