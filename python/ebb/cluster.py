@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from contextlib import ExitStack
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
-from ebb import command
+from ebb import command, frames
 from ebb.command import Access, Tls
 from ebb.errors import NotFound
 from ebb.job import Job
@@ -108,7 +110,9 @@ class Cluster:
     ) -> Job:
         """Gives a job to the cluster, and returns it.
 
-        job: the path of a job file, or a dict with its content.
+        job: the path of a job file, or a dict with its content. It may have frames
+            and arrays, as that of ``ebb.run``: they become the data set
+            frames-CHECKSUM of the cluster.
         keys: keys of a job, which go before those of a dict, for example
             ``submit(name="a", model="softmax", data=..., train={"epochs": 3})``.
         set: overrides, for example {"optimizer.rate": 0.01}.
@@ -118,7 +122,12 @@ class Cluster:
 
         Raises Refused with all that is wrong with the job.
         """
-        with as_file(job, keys) as (path, names):
+        with ExitStack() as stack:
+            if job is None or isinstance(job, Mapping):
+                content = {**(job or {}), **keys}
+                if frames.in_job(content):
+                    job, keys = self._pushed(content, stack), {}
+            path, names = stack.enter_context(as_file(job, keys))
             flags = flags_of_set(set)
             if request_id is not None:
                 flags += ["--request-id", request_id]
@@ -142,6 +151,14 @@ class Cluster:
             patience_s=self._access.patience_s,
         )
         return answer
+
+    def _pushed(self, content: Any, stack: ExitStack) -> Dict[str, Any]:
+        """Returns the content with its frames and arrays in a data set of the cluster."""
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ebb-"))
+        placed = frames.placed(content, folder)
+        name = f"frames-{frames.digest(folder)}"
+        self.push_data(folder, name)
+        return frames.moved(placed, folder, f"ebb://{name}")
 
     def close(self) -> None:
         """Does nothing, for no connection is open."""

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from ebb import command, display, history, prediction, tensors
+from ebb import command, display, frames, history, prediction, tensors
 from ebb.command import Access
 from ebb.errors import JobFailed, NotFound, Refused, Unavailable
 from ebb.history import History
@@ -372,13 +372,15 @@ class Job:
 
         x: examples x features, as numbers of the data file (NaN: missing), for
             models of layers; or the path of a file with examples without labels,
-            in the format of the training data, for all models.
+            in the format of the training data, for all models; or a frame of
+            pandas, for models of tables. Its columns go by their names, if the
+            training data had some. Others are left out, and so is the index.
         plugins: folders from which the model may be loaded, if it is a plugin or of
             ``kind: python``. Absent, those with which the job was submitted or run
             by this object.
         """
-        if isinstance(x, (str, os.PathLike)):
-            rows = self._predicted(os.fspath(x), plugins)
+        rows = self._rows_of(x, plugins)
+        if rows is not None:
             return prediction.column([row[0] for row in rows])
         state, about = self._export()
         return prediction.predictions(about, state, x)
@@ -389,8 +391,8 @@ class Job:
         For a file each class has its probability. For an array, the one output of a
         model of two classes is the probability of the second.
         """
-        if isinstance(x, (str, os.PathLike)):
-            rows = self._predicted(os.fspath(x), plugins)
+        rows = self._rows_of(x, plugins)
+        if rows is not None:
             return prediction.columns([row[1:] or row for row in rows])
         state, about = self._export()
         return prediction.outputs(about, state, x)
@@ -477,7 +479,25 @@ class Job:
             state, texts = tensors.load_with_metadata(path)
         return state, json.loads(texts.get("ebb.model", "{}"))
 
-    def _predicted(self, path: str, plugins: Sequence[str]) -> List[List[str]]:
+    def _rows_of(self, x: Any, plugins: Sequence[str]) -> Optional[List[List[str]]]:
+        """The rows that ``ebb predict`` writes for a file, or for a frame of a model of
+        tables; None: these are numbers that NumPy computes."""
+        if isinstance(x, (str, os.PathLike)):
+            return self._predicted(os.fspath(x), plugins)
+        if not frames.is_frame(x):
+            return None
+        features = self._export()[1].get("features", {})
+        if features.get("source") != "csv":
+            return None
+        with tempfile.TemporaryDirectory(prefix="ebb-") as folder:
+            path = os.path.join(folder, "frame.csv")
+            # Columns without names go by their places.
+            frames.write_table(x, path, header="names" in features)
+            return self._predicted(path, plugins, [(re.escape(path), "the frame")])
+
+    def _predicted(
+        self, path: str, plugins: Sequence[str], names: Sequence[Tuple[str, str]] = ()
+    ) -> List[List[str]]:
         """The rows that ``ebb predict`` writes for the examples of a file."""
         environment = dict(self._access.environment() or os.environ)
         # A model of Python is computed by the interpreter of this process.
@@ -485,7 +505,7 @@ class Job:
         text = command.call(
             ["predict", self._target(), path, *self._access_flags()]
             + command.flags_of_plugins(plugins or self._plugins),
-            names=self._names(),
+            names=[*self._names(), *names],
             environment=environment,
             patience_s=self._access.patience_s,
         )

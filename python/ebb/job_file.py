@@ -62,9 +62,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     item = getattr(value, "item", None)
-    if callable(item):
+    if callable(item) and getattr(value, "size", 1) == 1:
         return item()
-    raise Refused(f"{value!r}: a job holds numbers, texts, lists and dicts only")
+    word = f"a {type(value).__name__}" if hasattr(value, "shape") else repr(value)
+    raise Refused(
+        f"{word}: a job holds numbers, texts, lists and dicts",
+        "frames and arrays belong into data.train and data.test: {\"csv\": FRAME}, or "
+        "{\"npy\": {\"features\": X, \"labels\": y}}",
+    )
 
 
 def flags_of_set(overrides: Optional[Mapping[str, Any]]) -> List[str]:

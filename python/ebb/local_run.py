@@ -6,6 +6,7 @@ import atexit
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import time
 from contextlib import ExitStack
 from typing import IO, Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from ebb import command, copies, display, history, programs
+from ebb import command, copies, display, frames, history, programs
 from ebb.command import Access
 from ebb.errors import Error, JobFailed, NotFound, Refused, Unavailable
 from ebb.history import History
@@ -57,7 +58,10 @@ def run(
     """Trains a job on a cluster of its own on this machine, as ``ebb run``.
 
     job: the path of a job file, a dict with its content, or the path of a Python
-        program (*.py) that joins a job: it is then started ``workers`` times.
+        program (*.py) that joins a job: it is then started ``workers`` times. In a
+        dict ``data.train`` and ``data.test`` may be frames of pandas, as
+        {"csv": FRAME} or {"csv": {"path": FRAME, "label": "price"}}, or arrays, as
+        {"npy": {"features": X, "labels": y}}. They are written to FOLDER.data.
     workers, servers: processes. None: 2 and 1, or what a resumed run had.
     set: overrides, for example {"optimizer.rate": 0.01}.
     epochs, seed: override train.epochs and the seeds.
@@ -182,6 +186,7 @@ class Run(Job):
         self._replaced = names
         self._tls = tls
         self._events_read = 0
+        self._data: Optional[str] = None  # Made for this run.
         _live_runs.append(self)
 
     # --- What it came to ------------------------------------------------------
@@ -473,6 +478,8 @@ class Run(Job):
         told = command.renamed(self._printed.errors(), self._replaced)
         if code == _USAGE:
             remove_empty(self.folder)
+            if self._data is not None:
+                shutil.rmtree(self._data, ignore_errors=True)
             return command.error_of_text(told, code, "run")
         if code == _INTERRUPTED:
             error = JobFailed(
@@ -550,6 +557,16 @@ def _start(
     if others is not None:
         command.warn(others.told("that comes here trains the whole job"))
     files = ExitStack()
+    data: Optional[str] = None
+    if frames.in_job(job):
+        assert isinstance(job, Mapping)
+        name = _name_of(job, "job")
+        if resume:
+            folder = resume if isinstance(resume, str) else newest_folder(name)
+        folder = folder or new_folder(name)
+        # `ebb run` makes a folder anew, or takes an empty one.
+        data = folder.rstrip("/") + ".data"
+        job = frames.placed(job, data)
     try:
         path, names = files.enter_context(as_file(job, {}))
         if scenario is not None:
@@ -580,7 +597,9 @@ def _start(
     except BaseException:
         files.close()
         raise
-    return Run(process, folder, name, out, told, files, names, tls)
+    started = Run(process, folder, name, out, told, files, names, tls)
+    started._data = None if resume else data
+    return started
 
 
 def _name_of(job: JobLike, path: str) -> str:

@@ -30,8 +30,9 @@ class Model:
     def predict(self, x: Any) -> Array:
         """Returns a prediction for each example: a class or a value.
 
-        x: examples x features, as numbers of the data file (NaN: missing). Raises
-            Refused for a model without layers, such as one of keys or of trees.
+        x: examples x features, as numbers of the data file (NaN: missing); or a frame
+            of pandas with columns of these names. Raises Refused for a model without
+            layers, such as one of keys or of trees, and for columns of text.
         """
         self._check(x)
         return prediction.predictions(self.about, self._tensors, x)

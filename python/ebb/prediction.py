@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, List, Mapping
 
 import numpy as np
 
+from ebb import frames
 from ebb.errors import Refused
 from ebb.tensors import Array, Tensors
 
@@ -28,7 +29,8 @@ def outputs(model: Mapping[str, Any], tensors: Tensors, x: Any) -> Array:
     """Returns float64 outputs, examples x outputs of the model.
 
     model: the text "ebb.model" of an export, parsed.
-    x: examples x features, as the data file has them; NaN: missing.
+    x: examples x features, as the data file has them; NaN: missing. Columns of a frame
+        go by their names, if the model knows names.
 
     An output is a value, the probability of the second of two classes, or the
     probability of each class. Raises Refused for a model that has no layers, and
@@ -48,6 +50,8 @@ def outputs(model: Mapping[str, Any], tensors: Tensors, x: Any) -> Array:
             "training data",
         )
     about = model["features"]
+    if frames.is_frame(x):
+        x = _numbers_of(x, about)
     x = np.asarray(x, dtype=np.float64)
     x = x.reshape(1, -1) if x.ndim == 1 else x.reshape(len(x), -1)
     if x.shape[1] != about["count"]:
@@ -71,6 +75,15 @@ def outputs(model: Mapping[str, Any], tensors: Tensors, x: Any) -> Array:
     if labels["kind"] == "values":
         x = x * labels["deviation"] + labels["mean"]
     return np.asarray(x)
+
+
+def _numbers_of(frame: Any, about: Mapping[str, Any]) -> Array:
+    if any(column["kind"] != "number" for column in about.get("columns", ())):
+        raise Refused(
+            "the model is of a table with text, dates or yes and no, which NumPy alone cannot read",
+            "job.predict(frame) does",
+        )
+    return frames.numbers_of(frame, about.get("names"))
 
 
 def predictions(model: Mapping[str, Any], tensors: Tensors, x: Any) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -43,6 +43,23 @@ class Fit:
     timing: Dict[str, float] = field(default_factory=dict)
 
 
+# What callers know keys of a job, and files of its data, by: these begin with "/".
+_WORDS = {
+    "/X-indices.npy": "X",
+    "/X-indptr.npy": "X",
+    "/X-data.npy": "X",
+    "/X.npy": "X",
+    "/y.npy": "y",
+    "data.train": "X",
+    "model.l2": "alpha",
+    "optimizer.kind": "optimizer",
+    "optimizer.rate": "eta0",
+    "seed": "random_state",
+    "train.batch": "batch_size",
+    "train.epochs": "max_iter",
+    "workers.max": "n_workers",
+}
+
 # The checks of scikit-learn that compare two fits, and why asynchronous ones fail
 # them.
 TWO_FITS = (
@@ -71,6 +88,8 @@ class Estimator(BaseEstimator):
     #: Whether it tells more than two classes apart.
     _two_classes_only = False
     _takes_sparse = True
+    #: Its arguments by the keys of the job that they become, for messages.
+    _words: Mapping[str, str] = {}
 
     # --- scikit-learn's questions ---------------------------------------------
 
@@ -147,6 +166,7 @@ class Estimator(BaseEstimator):
             n_servers=int(self.n_servers),
             scheduler=self.scheduler,
             verbose=int(self.verbose),
+            words={**_WORDS, **self._words},
         )
         self.job_ = Fit(result.name, self.scheduler, result.losses, result.seconds)
         self.n_iter_ = result.epochs

@@ -36,6 +36,7 @@ class _Factors(Estimator):
     """What both share. A column without a value in training counts as 0."""
 
     _repeats = False
+    _words = {"model.rank": "rank"}
 
     coef_: Numbers
     factors_: Numbers

@@ -25,6 +25,13 @@ class _Forest(Estimator):
     """What both share."""
 
     _takes_sparse = False
+    _words = {
+        "model.bootstrap": "bootstrap",
+        "model.depth": "max_depth",
+        "model.leaf_examples": "min_samples_leaf",
+        "model.split_features": "max_features",
+        "model.trees": "n_estimators",
+    }
 
     n_estimators: int
     max_depth: Optional[int]

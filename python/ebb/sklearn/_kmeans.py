@@ -56,6 +56,16 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
     labels_: Numbers
     inertia_: float
 
+    _words = {
+        "/first.safetensors": "init",
+        "algorithm.max_rounds": "max_iter",
+        "algorithm.tolerance": "tol",
+        "model.clusters": "n_clusters",
+        "model.initial": "init",
+        "model.restarts": "n_init",
+        "model.seeding": "init",
+    }
+
     def __init__(
         self,
         n_clusters: int = 8,

@@ -58,6 +58,10 @@ class _LinearRegressor(Regressor):
         self.intercept_ = bias - float((self.coef_ * shift).sum())
 
 
+# What those by L-BFGS call the keys of their jobs.
+_OF_LBFGS = {"algorithm.tolerance": "tol"}
+
+
 class LogisticRegression(_LinearClassifier):
     """Logistic regression with L2, by L-BFGS on the servers.
 
@@ -74,6 +78,8 @@ class LogisticRegression(_LinearClassifier):
     scheduler: HOST:PORT of a cluster to use instead.
     verbose: 1 prints the loss every few seconds.
     """
+
+    _words = {**_OF_LBFGS, "model.l2": "C"}
 
     def __init__(
         self,
@@ -124,6 +130,8 @@ class Ridge(_LinearRegressor):
     bits.
     """
 
+    _words = _OF_LBFGS
+
     def __init__(
         self,
         alpha: float = 1.0,
@@ -167,6 +175,8 @@ class LinearRegression(_LinearRegressor):
 
     The arguments are those of LogisticRegression. Two fits give the same bits.
     """
+
+    _words = _OF_LBFGS
 
     def __init__(
         self,

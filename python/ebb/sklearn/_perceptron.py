@@ -39,6 +39,12 @@ _DIVIDED_FROM = 4_000_000
 
 
 class _Perceptron(Estimator):
+    _words = {
+        "model.layers": "hidden_layer_sizes",
+        "optimizer.kind": "solver",
+        "optimizer.rate": "learning_rate_init",
+    }
+
     coefs_: List[Numbers]
     intercepts_: List[Numbers]
 

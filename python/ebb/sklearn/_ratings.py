@@ -33,6 +33,7 @@ class MatrixFactorization(Regressor):
     """
 
     _repeats = False
+    _words = {"/ratings.txt": "X", "model.rank": "rank"}
 
     users_: Numbers
     items_: Numbers

@@ -19,7 +19,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -60,6 +60,7 @@ def run(
     n_servers: int,
     scheduler: Optional[str],
     verbose: int,
+    words: Mapping[str, str],
 ) -> Result:
     """Trains a job, and returns what it came to. Blocks.
 
@@ -68,16 +69,17 @@ def run(
         ``data.train`` with paths relative to this folder.
     scheduler: HOST:PORT of a cluster that runs; None: the cluster of this
         process, which has the workers and servers that are asked for.
+    words: what the caller knows keys of the job, and files of the data, by.
 
     Raises ebb's errors. A KeyboardInterrupt cancels the job.
     """
     if scheduler is not None:
         with tempfile.TemporaryDirectory(prefix="ebb-fit-") as folder:
-            return _Remote(scheduler, folder).run(job, write, verbose)
+            return _Remote(scheduler, folder, words).run(job, write, verbose)
     with _warm.cluster(n_workers, n_servers) as cluster:
         folder = tempfile.mkdtemp(prefix="fit-", dir=cluster.folder)
         try:
-            return _Local(cluster, folder).run(job, write, verbose)
+            return _Local(cluster, folder, words).run(job, write, verbose)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -85,10 +87,11 @@ def run(
 class _Runner:
     """Runs one job at a scheduler. `folder` is for its files."""
 
-    def __init__(self, access: Access, folder: str) -> None:
+    def __init__(self, access: Access, folder: str, words: Mapping[str, str]) -> None:
         self.access = access
         self.folder = folder
         self.name = "sklearn-" + uuid.uuid4().hex[:12]
+        self.names = _names_in_messages(folder, self.name, words)
 
     def run(
         self,
@@ -165,6 +168,7 @@ class _Runner:
                 return command.call(
                     [*words, *self.access.flags()],
                     environment=self.access.environment(),
+                    names=self.names,
                 )
             except Unavailable:
                 if time.monotonic() > deadline:
@@ -187,7 +191,7 @@ class _Runner:
             last = about["losses"][-1]
             print(f"[ebb] epoch {last['epoch']}: loss {last['mean']:.6g}", flush=True)
         if about["state"] == "paused":
-            why = self.call("explain", self.name)
+            why = command.renamed(self.call("explain", self.name), self.names)
             self.cancel()
             raise JobFailed(f"the job {self.name} paused:\n{why.strip()}")
         return about["state"] in ("complete", "cancelled")
@@ -202,8 +206,10 @@ class _Runner:
 class _Local(_Runner):
     """On the cluster of this process."""
 
-    def __init__(self, cluster: local.LocalCluster, folder: str) -> None:
-        super().__init__(Access(cluster.address, own=True), folder)
+    def __init__(
+        self, cluster: local.LocalCluster, folder: str, words: Mapping[str, str]
+    ) -> None:
+        super().__init__(Access(cluster.address, own=True), folder, words)
         self._cluster = cluster
         self._metrics = _Metrics(cluster)
         self._series = f'name="{self.name}"'
@@ -252,8 +258,8 @@ class _Local(_Runner):
 class _Remote(_Runner):
     """On a cluster that runs, whose workers fetch the data from its scheduler."""
 
-    def __init__(self, scheduler: str, folder: str) -> None:
-        super().__init__(Access(scheduler), folder)
+    def __init__(self, scheduler: str, folder: str, words: Mapping[str, str]) -> None:
+        super().__init__(Access(scheduler), folder, words)
 
     def reachable(self, folder: str, train: Dict[str, Any]) -> Dict[str, Any]:
         self.call("status", "--json")  # It is there; or the error is Unavailable.
@@ -398,6 +404,21 @@ class _Clock:
         now = time.monotonic()
         self.seconds[what] = now - self._last
         self._last = now
+
+
+def _names_in_messages(
+    folder: str, job: str, words: Mapping[str, str]
+) -> List[Tuple[str, str]]:
+    """Returns what messages are to have instead of files and keys of the job."""
+    file = re.escape(os.path.join(folder, "job.yaml"))
+    data = re.escape(os.path.join(folder, "data"))
+    names = [(file + r":\d+(:\d+)?: ", ""), (file, "the job")]
+    for key, word in words.items():
+        if "/" in key:
+            names.append((f"(?:{data}/|ebb://{job}/){re.escape(key[1:])}", word))
+        else:
+            names.append((rf"(?<![\w.]){re.escape(key)}(?![\w.])", word))
+    return names
 
 
 def _with_front(train: Dict[str, Any], front: str) -> Dict[str, Any]:

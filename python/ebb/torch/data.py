@@ -20,6 +20,7 @@ from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, T
 import numpy as np
 import torch
 
+from ebb import frames
 from ebb.errors import DataDiffers, ModelDiffers, Refused
 from ebb.tensors import Array
 from ebb.torch import contents
@@ -40,6 +41,13 @@ def check_map_style(dataset: Any) -> int:
             f"the data set is a {type(dataset).__name__} of {len(dataset)} tensors, which would "
             "be its examples",
             "torch.utils.data.TensorDataset(X, Y) makes an example of each row",
+        )
+    if frames.is_frame(dataset) or frames.is_series(dataset):
+        raise Refused(
+            f"the data set is a {type(dataset).__name__} of pandas, whose [i] is a column, or "
+            "what has this label",
+            "torch.utils.data.TensorDataset(torch.tensor(frame[COLUMNS].to_numpy(numpy.float32)), "
+            "torch.tensor(frame[LABEL].to_numpy()))",
         )
     if isinstance(dataset, Mapping) and 0 not in dataset:
         keys = ", ".join(map(repr, list(dataset)[:3]))

@@ -122,12 +122,14 @@ def _found_or_submitted(
         try:
             request = f"ebb.torch/{keys['name']}/{run}"
             return cluster.submit(keys, request_id=request), False
-        except Error:
+        except Error as error:
             # Another program was first, with initial values of its own. A run that
             # has a text may be over.
             again = _of_this_name(cluster, description)
             found = _chosen(again, rerun is True)
             if found is None:
+                initial = keys["model"]["initial"]
+                error.message = error.message.replace(initial, "the initial values")
                 raise
             return cluster.job(found["id"]), True
 
