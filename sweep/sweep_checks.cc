@@ -219,7 +219,9 @@ void SweepReader::TellWrongMetric(const v1::Job& job) {
     if (job.has_model() && job::FindUnfit(whole, {}, kind.name)) continue;
     words.emplace_back(kind.name);
   }
-  FailWord(metric_line_, "metric", wrong_metric_, words, "metric: loss");
+  FailWord(metric_line_, "metric", wrong_metric_, words,
+           study_ ? "goal: max (or min), beside a figure of the program's own"
+                  : "metric: loss");
   wrong_metric_.clear();
 }
 
@@ -257,6 +259,7 @@ void SweepReader::TakeFolds() {
 }
 
 void SweepReader::CheckEvaluations() {
+  if (own_metric_) return;  // The program evaluates.
   const v1::Job& job = file_.job;
   const std::string metric = job::Join(path_, "metric");
   if (!job::HasTestData(job)) {

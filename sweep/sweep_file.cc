@@ -103,7 +103,7 @@ SweepFile ReadAny(absl::string_view text, absl::string_view name,
     }
     return nullptr;
   };
-  SweepReader reader(name, &file);
+  SweepReader reader(name, /*study=*/!needs_job, &file);
   if (const YamlNode* sweep = item("sweep")) {
     const auto again = std::ranges::find_if(
         root->keys.rbegin(), root->keys.rend(),

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -248,6 +249,8 @@ void SweepReader::ReadMetric(const Fields& top) {
     metric_line_ = top.Find("metric")->line;
     if (*metric == sweep.metric || FindFigureKind(*metric) != nullptr) {
       sweep.metric = *metric;
+    } else if (study_ && top.Find("goal") != nullptr) {
+      CheckOwnMetric(*metric);
     } else {
       // The job says which there are.
       wrong_metric_ = *metric;
@@ -258,6 +261,27 @@ void SweepReader::ReadMetric(const Fields& top) {
   sweep.maximise = std::ranges::count(kLarger, sweep.metric) > 0;
   const int goal = Word(top, "goal", {"min", "max"});
   if (goal >= 0) sweep.maximise = goal == 1;
+}
+
+void SweepReader::CheckOwnMetric(const std::string& metric) {
+  constexpr size_t kLongest = 64;
+  constexpr absl::string_view kOfLines[] = {"trial", "epoch", "epochs",
+                                            "failed"};
+  const bool word = !metric.empty() && metric.size() <= kLongest &&
+                    std::ranges::all_of(metric, [](unsigned char c) {
+                      return absl::ascii_isgraph(c) || c > 127;
+                    });
+  if (word && std::ranges::count(kOfLines, metric) == 0) {
+    file_.sweep.metric = metric;
+    own_metric_ = true;
+    return;
+  }
+  Fail(metric_line_, job::Join(path_, "metric"),
+       absl::StrCat(
+           job::QuoteValue(metric),
+           word ? " is a key of each line that is told"
+                : absl::StrCat(" is no word of at most ", kLongest, " bytes")),
+       "metric: reward");
 }
 
 void SweepReader::ReadHalving(const Fields& top) {

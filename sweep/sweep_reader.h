@@ -38,8 +38,9 @@ struct Fields {
 // Maps a YAML tree onto a sweep. Collects mistakes and goes on.
 class SweepReader {
  public:
-  SweepReader(absl::string_view name, SweepFile* file)
-      : name_(name), file_(*file) {}
+  // `study`: a program runs the trials, and may tell figures of its own.
+  SweepReader(absl::string_view name, bool study, SweepFile* file)
+      : name_(name), study_(study), file_(*file) {}
 
   // `path` is that of the sweep in its file: "sweep", or empty.
   void Read(const YamlNode& node, const std::string& path);
@@ -81,6 +82,8 @@ class SweepReader {
   void ReadBudget(const Fields& top);
   void ReadHalving(const Fields& top);
   void ReadMetric(const Fields& top);
+  // Takes a figure that a program tells, of which ebb knows nothing.
+  void CheckOwnMetric(const std::string& metric);
   void ReadSpace(const Fields& top);
   void ReadDimension(const std::string& key, const YamlNode& node,
                      const std::string& path);
@@ -113,11 +116,13 @@ class SweepReader {
   };
 
   const absl::string_view name_;
+  const bool study_;
   SweepFile& file_;
   std::string path_;
   std::vector<int> lines_;  // By dimension.
   std::vector<Unmet> unmet_;
   std::string wrong_metric_;  // Empty: there is such a metric.
+  bool own_metric_ = false;   // It is a figure of the program's own.
   int metric_line_ = 1;
   int halving_line_ = 1;
 };

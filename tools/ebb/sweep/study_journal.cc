@@ -105,14 +105,14 @@ std::optional<int64_t> WholeIn(const Struct& object, const std::string& key,
 
 // Refuses a key that is probably one of a line's, misspelt: what it says would
 // be passed over. A line may have further keys of the program's own.
-absl::Status CheckKeys(const Struct& object) {
-  static const std::vector<std::string> kKeys = {"trial", "epoch", "epochs",
-                                                 "value", "failed"};
+absl::Status CheckKeys(const Struct& object, const std::string& metric) {
+  const std::vector<std::string> keys = {"trial", "epoch",  "epochs",
+                                         "value", "failed", metric};
   for (const auto& [key, value] : object.fields()) {
-    if (std::ranges::count(kKeys, key) > 0) continue;
+    if (std::ranges::count(keys, key) > 0) continue;
     // Names such as best_epoch are near, too, but are not misspelt.
     if (absl::StrContains(key, '_')) continue;
-    const std::string near = job::Nearest(key, kKeys);
+    const std::string near = job::Nearest(key, keys);
     if (near.empty() || object.fields().contains(near)) continue;
     return absl::InvalidArgumentError(absl::StrCat(
         absl::Utf8SafeCEscape(key), ": a line has no such key\nhint: ", near));
@@ -253,7 +253,8 @@ absl::StatusOr<StudyJournal::Told> StudyJournal::ParseTold(
         "value: NaN and Infinity are no results; say that the trial failed");
   }
   const Struct& object = *parsed;
-  EBB_RETURN_IF_ERROR(CheckKeys(object));
+  const std::string& metric = file_.sweep.metric;
+  EBB_RETURN_IF_ERROR(CheckKeys(object, metric));
   const auto trial = WholeIn(object, "trial", 0, sweep::kMostTrials);
   if (!trial || Find(*trial) == nullptr) {
     return WrongLine("trial: nothing asked for a trial of this number");
@@ -263,10 +264,12 @@ absl::StatusOr<StudyJournal::Told> StudyJournal::ParseTold(
     told.failed = true;
     return told;
   }
-  told.value =
-      NumberIn(object, "value", std::numeric_limits<double>::quiet_NaN());
+  const bool named =
+      !object.fields().contains("value") && object.fields().contains(metric);
+  const std::string key = named ? metric : "value";
+  told.value = NumberIn(object, key, std::numeric_limits<double>::quiet_NaN());
   if (!std::isfinite(*told.value)) {
-    return WrongLine("value: is missing, or is not a finite number");
+    return WrongLine(key, ": is missing, or is not a finite number");
   }
   if (!object.fields().contains("epoch")) return told;
   const auto epoch = WholeIn(object, "epoch", 1, kMostEpochs);

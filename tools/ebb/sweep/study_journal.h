@@ -50,6 +50,7 @@ class StudyJournal {
   // same request, unless it is empty, gets the same trial again.
   absl::StatusOr<Json> Ask(const std::string& request, int64_t now_unix_ms);
   // Takes a line, such as {"trial": 3, "epoch": 1, "epochs": 9, "value": 0.5}.
+  // The name of the metric may stand instead of "value".
   // Returns {"trial": 3, "counted": true, "go_on": true}. `counted` is false if
   // it was told before or the trial was over, and then nothing changes.
   // InvalidArgument: the line means nothing.

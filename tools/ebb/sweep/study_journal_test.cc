@@ -76,6 +76,52 @@ TEST_F(StudyJournalTest, WhatIsToldTwiceCountsOnce) {
   EXPECT_EQ(trial.measured[1].value, 0.25);
 }
 
+TEST_F(StudyJournalTest, TakesAFigureOfTheProgramsOwn) {
+  const std::string path = folder_ / "own.yaml";
+  const auto read = [&](const std::string& metric) {
+    EXPECT_TRUE(
+        WriteFile(path, absl::StrCat("name: own\nmethod: grid\n", metric,
+                                     "space: {rate: [0.1, 0.2, 0.3]}\n"))
+            .ok());
+    return sweep::ReadStudyFile(path, {});
+  };
+  file_ = read("metric: reward\ngoal: max\n");
+  ASSERT_TRUE(file_.ok()) << job::ToString(file_.mistakes);
+  EXPECT_EQ(file_.sweep.metric, "reward");
+  EXPECT_TRUE(file_.sweep.maximise);
+  {
+    const auto journal = Open();
+    for (int i = 0; i < 3; ++i) journal->Ask("", i).status().IgnoreError();
+    EXPECT_THAT(
+        Line(journal->Tell(
+            R"({"trial": 0, "epoch": 1, "epochs": 2, "reward": 1, "steps": 9})")),
+        HasSubstr("\"counted\": true"));
+    EXPECT_THAT(Line(journal->Tell(R"({"trial": 0, "reward": 1})")),
+                HasSubstr("\"counted\": true"));
+    EXPECT_THAT(Line(journal->Tell(R"({"trial": 1, "value": 3.5})")),
+                HasSubstr("\"counted\": true"));
+    EXPECT_THAT(Line(journal->Tell(R"({"trial": 2, "reward": "much"})")),
+                HasSubstr("reward: is missing, or is not a finite number"));
+    EXPECT_THAT(Line(journal->Tell(R"({"trial": 2, "rewrad": 3})")),
+                HasSubstr("rewrad: a line has no such key\nhint: reward"));
+  }
+  const auto journal = Open();
+  EXPECT_EQ(journal->trials()[0].measured.back().value, -1);
+  EXPECT_EQ(journal->trials()[1].measured.back().value, -3.5);
+  // Without a goal it may be a typing error.
+  EXPECT_THAT(job::ToString(read("metric: reward\n").mistakes),
+              HasSubstr("\"reward\" is none of loss, accuracy, "));
+  EXPECT_THAT(job::ToString(read("metric: reward\n").mistakes),
+              HasSubstr("hint: goal: max (or min), beside a figure of the "
+                        "program's own"));
+  EXPECT_THAT(job::ToString(read("metric: acuracy\n").mistakes),
+              HasSubstr("hint: metric: accuracy"));
+  EXPECT_THAT(job::ToString(read("metric: epoch\ngoal: min\n").mistakes),
+              HasSubstr("is a key of each line that is told"));
+  EXPECT_THAT(job::ToString(read("metric: a b\ngoal: min\n").mistakes),
+              HasSubstr("is no word of at most 64 bytes"));
+}
+
 TEST_F(StudyJournalTest, HalvingStopsATrial) {
   const auto journal = Open();
   for (int i = 0; i < 2; ++i) journal->Ask("", i).status().IgnoreError();
