@@ -99,20 +99,37 @@ int64_t FoldCounter::Next(float label, absl::string_view group) {
   return fold;
 }
 
+std::string FoldCounter::TooFewHint(int64_t examples) const {
+  int64_t least = examples;
+  for (const auto& [label, own] : by_label_) {
+    least = std::min(least, own.examples);
+  }
+  return absl::StrCat(
+      "figures of classes need an example of each class in each fold",
+      folds_.count == examples ? ", so that leave-one-out is for values only"
+                               : "",
+      "; ",
+      least < 2 ? "leave the class out"
+                : absl::StrCat("take at most ", least, " folds",
+                               folds_.stratified ? "" : " and stratified: true",
+                               ", or leave the class out"));
+}
+
 absl::Status FoldCounter::CheckAll(absl::string_view name) const {
   const bool groups = !folds_.group.empty();
   // Else the class that is too small is named.
   const bool by_class = folds_.stratified && !by_label_.empty();
+  const int64_t examples =
+      std::accumulate(sizes_.begin(), sizes_.end(), int64_t{0});
   if (!by_class && std::ranges::count(sizes_, 0) > 0) {
-    const int64_t examples =
-        std::accumulate(sizes_.begin(), sizes_.end(), int64_t{0});
+    const auto parts = groups ? std::ssize(by_group_) : examples;
     return absl::InvalidArgumentError(absl::StrCat(
         name, " has ",
-        groups
-            ? absl::StrCat(by_group_.size(), " different values in the column ",
-                           internal::Quoted(folds_.group))
-            : absl::StrCat(examples, " examples"),
-        ", too few for ", folds_.count, " folds; take fewer folds"));
+        groups ? absl::StrCat(parts, " different values in the column ",
+                              internal::Quoted(folds_.group))
+               : absl::StrCat(parts, " examples"),
+        ", too few for ", folds_.count, " folds; take ",
+        parts < 2 ? "other data" : absl::StrCat("at most ", parts, " folds")));
   }
   for (const auto& [label, own] : by_label_) {
     const auto without = std::ranges::find(own.in_fold, false);
@@ -124,7 +141,7 @@ absl::Status FoldCounter::CheckAll(absl::string_view name) const {
         " (they count from 0) has no example of the class ",
         text < texts_.size() ? texts_[text] : absl::StrCat(label),
         ", which has ", own.examples, "; ",
-        few      ? "take fewer folds, or leave the class out"
+        few      ? TooFewHint(examples)
         : groups ? "take fewer folds, or no group"
                  : "take stratified: true"));
     status.SetPayload(kFoldWithoutClass,

@@ -48,6 +48,9 @@ class FoldCounter {
   absl::Status CheckAll(absl::string_view name) const;
 
  private:
+  // What to do about a class with too few examples.
+  std::string TooFewHint(int64_t examples) const;
+
   // Examples that are dealt in one row.
   struct Stratum {
     int64_t examples = 0;

@@ -15,7 +15,9 @@
 namespace ebb::data {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 // A table of rows with the columns x, user and y; x is the row's number.
@@ -151,9 +153,22 @@ TEST(FoldsTest, AFoldWithoutAClassIsAnError) {
   EXPECT_EQ(stratified.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(stratified.status().message(),
               HasSubstr("(they count from 0) has no example of the class rare, "
-                        "which has 3; take fewer folds, or leave the class "
-                        "out"));
+                        "which has 3; figures of classes need an example of "
+                        "each class in each fold; take at most 3 folds, or "
+                        "leave the class out"));
   EXPECT_EQ(stratified.status().GetPayload(kFoldWithoutClass), "2");
+  // A fold for each example.
+  folds = {.count = 40, .test = 0, .stratified = true};
+  EXPECT_THAT(
+      Part(Table(), folds, Split::Part::kTrain, Rows(rows)).status().message(),
+      AllOf(HasSubstr("leave-one-out is for values only"),
+            HasSubstr("take at most 3 folds")));
+  rows.back() = "u,once";
+  EXPECT_THAT(std::string(Part(Table(), folds, Split::Part::kTrain, Rows(rows))
+                              .status()
+                              .message()),
+              EndsWith("for values only; leave the class out"));
+  folds = {.count = 5, .test = 0, .stratified = true};
   // Enough of them, which stand where chance does not reach every fold.
   rows.assign(60, "u,0");
   for (int64_t row = 0; row < 60; ++row) {
@@ -169,7 +184,8 @@ TEST(FoldsTest, TooFewExamplesOrGroupsAreAnError) {
   const std::string text = Rows({"a,0", "a,1", "b,0", "b,1", "b,1"});
   EXPECT_THAT(
       Part(Table(), {.count = 7}, Split::Part::kTrain, text).status().message(),
-      HasSubstr("a.csv has 5 examples, too few for 7 folds"));
+      HasSubstr("a.csv has 5 examples, too few for 7 folds; take at most 5 "
+                "folds"));
   EXPECT_THAT(
       Part(Table(), {.count = 3, .group = "user"}, Split::Part::kTrain, text)
           .status()

@@ -244,8 +244,9 @@ class FoldsTest(SweepTestCase):
         said = self.run_ebb(folder, "run", "job.yaml", "--run-dir", "run",
                             "--set", "model.kind=softmax", rc=2)
         self.assertIn("job.yaml:4: data", said)
-        self.assertIn("has no example of the class 2, which has 4; take fewer "
-                      "folds, or leave the class out", said)
+        self.assertIn("has no example of the class 2, which has 4; figures of "
+                      "classes need an example of each class in each fold; take "
+                      "at most 4 folds, or leave the class out", said)
         # Bug: it named data.train.
         with open(os.path.join(folder, "groups.yaml"), "w") as file:
             file.write(JOB.replace("validate: 5",
