@@ -163,11 +163,9 @@ void CheckExpectations(const v1::Job& job, const DataFacts& facts,
     if (unfit) {
       found->Add(absl::StrCat("expect.", one.figure), unfit->what,
                  absl::StrCat(unfit->instead, ": ", unfit->bound));
+    } else {
+      CheckRange(*figure, one.wanted, found);
     }
-    const v1::ModelTraits& model = TraitsOf(job.model());
-    const bool others =
-        model.clusters() || model.words() || model.topics() || model.program();
-    if (!others || !unfit) CheckRange(*figure, one.wanted, found);
   }
 }
 

@@ -1,9 +1,11 @@
 // testdata/NAME.yaml is a job file with mistakes, NAME.err what is said of it.
 #include "tests/testing/golden.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -71,6 +73,58 @@ TEST_P(GoldenTest, SaysAllThatIsWrongWithAJobFile) {
   EXPECT_FALSE(file.mistakes.empty());
   testing_golden::ExpectGolden(kFolder, GetParam(),
                                ToString(file.mistakes) + "\n");
+}
+
+// The value that a hint gives to the key of its mistake: "epochs: 3" of
+// "train.epochs". Absent: the hint is a sentence, has several ways, or is about
+// another key.
+std::optional<std::string> ValueHinted(const Mistake& mistake,
+                                       absl::string_view path) {
+  const std::string key(path.substr(path.rfind('.') + 1));
+  absl::string_view value = mistake.hint;
+  if (!absl::ConsumePrefix(&value, key + ": ") ||
+      absl::StrContains(value, ", ") || absl::StrContains(value, "…")) {
+    return std::nullopt;
+  }
+  if (absl::ConsumePrefix(&value, "\"")) absl::ConsumeSuffix(&value, "\"");
+  return std::string(value);
+}
+
+TEST_P(GoldenTest, AHintIsNotRefusedItself) {
+  const std::string text = testing_golden::CaseText(kFolder, GetParam());
+  const Setting setting = ReadSetting(text);
+  const auto mistakes_with = [&](const std::vector<std::string>& overrides) {
+    JobFile file = ReadJob(text, GetParam() + ".yaml", overrides);
+    if (file.ok() && setting.facts.train.has_value()) {
+      return ValidateJob(file.job, setting.facts, file.sources);
+    }
+    return file.mistakes;
+  };
+  for (const Mistake& mistake : mistakes_with(setting.overrides)) {
+    const std::string path = mistake.path.substr(0, mistake.path.find('['));
+    const auto value = ValueHinted(mistake, path);
+    if (!value) continue;
+    std::vector<std::string> overrides = setting.overrides;
+    std::erase_if(overrides, [&](const std::string& one) {
+      const std::string key = one.substr(0, one.find('='));
+      return absl::StartsWith(key, path) || absl::StartsWith(path, key);
+    });
+    overrides.push_back(absl::StrCat(path, "=", *value));
+    // Rules look at a number once it is in its range. The facts of the data are
+    // those of another split.
+    const auto is_expected = [&](const Mistake& other) {
+      return other.path == "data.split" ||
+             (absl::StartsWith(mistake.what, "must be") &&
+              !absl::StartsWith(other.what, "must be"));
+    };
+    for (const Mistake& other : mistakes_with(overrides)) {
+      // What the file has for the key may still be no value at all.
+      EXPECT_FALSE(other.place.file == "--set" && !is_expected(other) &&
+                   other.path.substr(0, other.path.find('[')) == path)
+          << mistake.ToString() << "\nand then\n"
+          << other.ToString();
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Job, GoldenTest,

@@ -208,19 +208,26 @@ void Rules::CheckSchedule() {
 
 void Rules::CheckTraining() {
   const v1::Train& train = job_.train();
-  if (train.has_item_examples() && train.item_examples() < train.batch()) {
+  // A model of tasks has items of its own.
+  const bool tasks = TraitsOf(job_.model()).forest() || HasRestarts(job_);
+  if (!tasks && train.has_item_examples() &&
+      train.item_examples() < train.batch()) {
     found_->Add(
         "train.item_examples",
         absl::StrCat(train.item_examples(),
                      " examples are less than a batch of ", train.batch()),
         absl::StrCat("item_examples: ", train.batch() * 8));
   }
-  if (train.has_batch_growth() && train.batch_growth().max() < train.batch()) {
+  // A larger batch is refused itself.
+  constexpr int64_t kLargestBatch = 16'777'216;
+  if (train.has_batch_growth() && train.batch() <= kLargestBatch &&
+      train.batch_growth().max() < train.batch()) {
     found_->Add(
         "train.batch_growth.max",
         absl::StrCat(train.batch_growth().max(),
                      " is less than the first batch of ", train.batch()),
-        absl::StrCat("max: ", train.batch() * 8));
+        absl::StrCat("max: ", train.batch() *
+                                  (train.batch() > kLargestBatch / 8 ? 1 : 8)));
   }
   const auto round = ParseEpochOrCount(job_.consistency().examples());
   if (job_.consistency().kind() == v1::Consistency::KIND_ROUNDS &&

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -387,6 +388,16 @@ void Mapper::MapEntries(const YamlNode& node, const FieldDescriptor& field,
   }
 }
 
+// The word of a job file for what other formats, such as YAML 1.1, take for
+// true or false; empty: it is neither.
+absl::string_view BooleanMeantBy(absl::string_view text) {
+  constexpr absl::string_view kTrue[] = {"yes", "y", "on", "1", "true", "t"};
+  constexpr absl::string_view kFalse[] = {"no", "n", "off", "0", "false", "f"};
+  const std::string word = absl::AsciiStrToLower(text);
+  if (std::ranges::count(kTrue, word) > 0) return "true";
+  return std::ranges::count(kFalse, word) > 0 ? "false" : "";
+}
+
 void Mapper::SetScalar(absl::string_view text, int line,
                        const FieldDescriptor& field, const std::string& path,
                        Message* message) {
@@ -396,6 +407,10 @@ void Mapper::SetScalar(absl::string_view text, int line,
   if (field.enum_type() != nullptr) {
     const std::string near = Nearest(text, EnumWords(*field.enum_type()));
     if (!near.empty()) hint = absl::StrCat(field.name(), ": ", near);
+  }
+  if (field.cpp_type() == FieldDescriptor::CPPTYPE_BOOL) {
+    const absl::string_view meant = BooleanMeantBy(text);
+    if (!meant.empty()) hint = absl::StrCat(field.name(), ": ", meant);
   }
   Fail(line, path, absl::StrCat(QuoteValue(text), " ", wrong), std::move(hint));
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/status_macros.h"
@@ -67,6 +69,48 @@ size_t FirstBadByte(absl::string_view text) {
     }
   }
   return sound;
+}
+
+// The first word outside of texts that JSON does not have, such as NaN.
+std::optional<absl::string_view> FirstStrangeWord(absl::string_view line) {
+  const auto is_letter = [](char c) {
+    return absl::ascii_isalpha(c) || c == '_';
+  };
+  bool text = false;
+  for (size_t i = 0; i < line.size(); ++i) {
+    if (text && line[i] == '\\') {
+      ++i;
+    } else if (line[i] == '"') {
+      text = !text;
+    } else if (!text && (absl::ascii_isdigit(line[i]) || line[i] == '.')) {
+      // The exponent of a number has a letter.
+      while (i + 1 < line.size() && absl::ascii_isalnum(line[i + 1])) ++i;
+    } else if (!text && is_letter(line[i])) {
+      size_t end = i + 1;
+      while (end < line.size() && is_letter(line[end])) ++end;
+      const absl::string_view word = line.substr(i, end - i);
+      if (word != "null" && word != "true" && word != "false") return word;
+      i = end - 1;
+    }
+  }
+  return std::nullopt;
+}
+
+// What to do about a word that JSON does not have.
+std::string HintAt(absl::string_view word) {
+  const std::string shown = Excerpt(word);
+  const std::string lower = absl::AsciiStrToLower(word);
+  if (lower == "nan" || lower == "inf" || lower == "infinity") {
+    return absl::StrCat(shown,
+                        " is no number of JSON; write null for a missing "
+                        "value, or leave the key out");
+  }
+  if (word == "None" || word == "True" || word == "False") {
+    return absl::StrCat(shown, " is a word of Python; JSON has ",
+                        word == "None" ? "null" : lower,
+                        ", which json.dumps() writes");
+  }
+  return absl::StrCat(shown, " is no JSON; texts stand in double quotes");
 }
 
 // The names of the mapping as a tree: "user.id" is `id` under `user`, or the
@@ -308,6 +352,10 @@ class JsonLinesReader : public LineReader {
       return Bad(where,
                  "a number is too large or malformed; write numbers of "
                  "more than 64 bits as texts");
+    }
+    if (const auto word = FirstStrangeWord(line)) {
+      return Bad("at byte ", word->data() - line.data() + 1,
+                 " of the line: ", HintAt(*word));
     }
     return Bad(where, "is no JSON (", simdjson::error_message(error), ")");
   }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "data/byte_source.h"
 #include "data/internal/testing.h"
 #include "data/keys.h"
@@ -148,7 +149,10 @@ TEST(JsonLinesFormatTest, SaysWhatIsWrongWithALine) {
   };
   EXPECT_EQ(message("{\"price\": \"abc\", \"size\": [1, 2], \"sold\": 1}"),
             "f:2: feature \"price\": 'abc' is no number; say as: key for "
-            "words, or as: bytes and width for bytes");
+            "words");
+  EXPECT_THAT(message("{\"price\": \"1.5\", \"size\": [1, 2], \"sold\": 1}"),
+              HasSubstr("'1.5' is a text, and a number is wanted; write 1.5 "
+                        "without quotes"));
   EXPECT_THAT(message("{\"size\": [1, 2], \"sold\": 1}"),
               HasSubstr("f:2: feature \"price\": the record does not have it"));
   EXPECT_THAT(message("{\"price\": 1, \"size\": [1], \"sold\": 1}"),
@@ -178,8 +182,33 @@ TEST(JsonLinesFormatTest, SaysWhatIsWrongWithALine) {
                       "{\"user\": {\"id\": 1.5}, \"price\": 0, "
                       "\"clicked\": 1}"),
               HasSubstr("\"user.id\": 1.5 is a number with a fraction"));
+  EXPECT_THAT(Message(Keyed(),
+                      "{\"user\": {\"id\": 7.0}, \"price\": 0, "
+                      "\"clicked\": 1}"),
+              HasSubstr("\"user.id\": 7.0 is a number of floating point; a key "
+                        "is a word or a whole number, such as 7"));
   EXPECT_THAT(Message(Keyed(), "{\"user\": {\"id\": 1, \"id\": 2}}"),
               HasSubstr("the key \"user.id\" twice"));
+}
+
+// Bug: the library's text spoke of superfluous commas.
+TEST(JsonLinesFormatTest, NamesWordsThatJsonDoesNotHave) {
+  const auto message = [](const std::string& value) {
+    return Message(
+        Dense(),
+        absl::StrCat("{\"a\": \"x NaN \\\" y\", \"price\": ", value, "}"));
+  };
+  for (const char* const word : {"NaN", "Infinity", "-Infinity", "nan"}) {
+    EXPECT_THAT(message(word), HasSubstr(" is no number of JSON; write null"))
+        << word;
+  }
+  EXPECT_THAT(message("NaN"), HasSubstr("f:1: at byte 32 of the line: 'NaN'"));
+  EXPECT_THAT(message("None"),
+              HasSubstr("'None' is a word of Python; JSON has null"));
+  EXPECT_THAT(message("True"), HasSubstr("JSON has true"));
+  EXPECT_THAT(message("oops"),
+              HasSubstr("'oops' is no JSON; texts stand in double quotes"));
+  EXPECT_THAT(message("1e5, 2"), HasSubstr("is no JSON ("));
 }
 
 // Bug: an exception of the library ended the program.

@@ -66,7 +66,8 @@ bool IsLabelName(absl::string_view name) {
 RecordMapping::RecordMapping(const SourceSpec& spec)
     : scale_(spec.scale),
       label_kind_(spec.label_kind),
-      layout_(LayoutOfRecords(spec)) {
+      layout_(LayoutOfRecords(spec)),
+      has_bytes_(spec.kind != SourceKind::kJsonLines) {
   const bool keyed = layout_ == Layout::kKeyed;
   Field next = 0;
   for (const RecordFeature& feature : spec.features) {
@@ -182,8 +183,14 @@ void RecordMapping::Begin() {
 
 void RecordMapping::AddAnyNumber(double number) {
   if (target_->keyed) {
-    Mistake(number, " is a number with a fraction; a ", WordOf(selected().as),
-            " is a word or a whole number");
+    // 7.0 may be 7 that another program made a number of floating point.
+    const bool whole = number == std::trunc(number) && std::fabs(number) < 1e15;
+    const std::string text =
+        whole ? absl::StrCat(static_cast<int64_t>(number)) : "";
+    Mistake(whole ? absl::StrCat(text, ".0 is a number of floating point")
+                  : absl::StrCat(number, " is a number with a fraction"),
+            "; a ", WordOf(selected().as), " is a word or a whole number",
+            whole ? absl::StrCat(", such as ", text) : "");
     return;
   }
   AddValue(number);
@@ -258,10 +265,17 @@ void RecordMapping::AddValue(double number) {
 void RecordMapping::AddBytes(absl::string_view text) {
   const Target& feature = *target_;
   if (feature.as != As::kBytes) {
+    double number;
+    if (ParseNumber(text, &number)) {
+      Mistake(Excerpt(text), " is a text, and a number is wanted; write ", text,
+              has_bytes_ ? " as a number" : " without quotes");
+      return;
+    }
     Mistake(Excerpt(text), " is no number",
-            feature.as == As::kLabel
-                ? "; labels are numbers"
-                : "; say as: key for words, or as: bytes and width for bytes");
+            feature.as == As::kLabel ? "; labels are numbers"
+            : has_bytes_
+                ? "; say as: key for words, or as: bytes and width for bytes"
+                : "; say as: key for words");
     return;
   }
   count_ += static_cast<int64_t>(text.size());

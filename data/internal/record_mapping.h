@@ -164,6 +164,7 @@ class RecordMapping {
   // 0 where there is none. A power of two of them, at most a quarter used.
   std::vector<uint32_t> places_;
   Layout layout_ = Layout::kDense;
+  bool has_bytes_ = false;  // The format has bytes beside texts.
   int64_t width_ = 0;
   std::string label_name_;
 
