@@ -1,7 +1,7 @@
 // Columns that tell a model nothing, too much, or something else than their
-// owner means: one that counts the rows or is named as the index of a frame,
-// one that equals the label, weights of examples, and a label that is the same
-// in every row.
+// owner means. They are: one that counts the rows or is named as the index of a
+// frame, one that equals the label, weights of examples, and a label that is
+// the same in every row.
 #ifndef EBB_DATA_INTERNAL_COLUMN_WATCH_H_
 #define EBB_DATA_INTERNAL_COLUMN_WATCH_H_
 

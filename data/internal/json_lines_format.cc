@@ -330,6 +330,10 @@ class JsonLinesReader : public LineReader {
       return Bad("at byte ", FirstBadByte(line) + 1,
                  " of the line: the text is not UTF-8");
     }
+    if (const auto word = FirstStrangeWord(line)) {
+      return Bad("at byte ", word->data() - line.data() + 1,
+                 " of the line: ", HintAt(*word));
+    }
     size_t byte = 0;
     // A second parser stops where the mistake is.
     const simdjson::padded_string padded(line.data(), line.size());
@@ -352,10 +356,6 @@ class JsonLinesReader : public LineReader {
       return Bad(where,
                  "a number is too large or malformed; write numbers of "
                  "more than 64 bits as texts");
-    }
-    if (const auto word = FirstStrangeWord(line)) {
-      return Bad("at byte ", word->data() - line.data() + 1,
-                 " of the line: ", HintAt(*word));
     }
     return Bad(where, "is no JSON (", simdjson::error_message(error), ")");
   }

@@ -202,7 +202,7 @@ TEST(JsonLinesFormatTest, NamesWordsThatJsonDoesNotHave) {
     EXPECT_THAT(message(word), HasSubstr(" is no number of JSON; write null"))
         << word;
   }
-  EXPECT_THAT(message("NaN"), HasSubstr("f:1: at byte 32 of the line: 'NaN'"));
+  EXPECT_THAT(message("NaN"), HasSubstr("f:1: at byte 30 of the line: 'NaN'"));
   EXPECT_THAT(message("None"),
               HasSubstr("'None' is a word of Python; JSON has null"));
   EXPECT_THAT(message("True"), HasSubstr("JSON has true"));

@@ -98,7 +98,7 @@ absl::Status ValidatePacked(const SourceSpec& spec) {
   if (!spec.further_paths.empty() || spec.split.has_value()) {
     return WrongOption(
         "a packed set is one folder, and was split when it was "
-        "packed; pack again with --split");
+        "packed; `ebb data pack --split` packs it so");
   }
   return absl::OkStatus();
 }

@@ -58,7 +58,7 @@ TEST(PackedReaderTest, RefusesWhatIsNoPackedSet) {
   SourceSpec split = Packed("set");
   split.split.emplace();
   EXPECT_THAT(OpenReader(split).status().message(),
-              HasSubstr("pack again with --split"));
+              HasSubstr("`ebb data pack --split` packs it so"));
 }
 
 }  // namespace

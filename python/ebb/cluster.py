@@ -110,15 +110,16 @@ class Cluster:
     ) -> Job:
         """Gives a job to the cluster, and returns it.
 
-        job: the path of a job file, or a dict with its content. It may have frames
-            and arrays, as that of ``ebb.run``: they become the data set
-            frames-CHECKSUM of the cluster.
+        job: the path of a job file, or a dict with its content.
         keys: keys of a job, which go before those of a dict, for example
             ``submit(name="a", model="softmax", data=..., train={"epochs": 3})``.
         set: overrides, for example {"optimizer.rate": 0.01}.
         request_id: names this submission: with the same id and content it is the
             same job again, and no second one.
         plugins: folders from which models may be loaded.
+
+        Frames and arrays as data, as ``ebb.run`` takes them, become the data set
+        frames-CHECKSUM of the cluster.
 
         Raises Refused with all that is wrong with the job.
         """

@@ -39,8 +39,8 @@ def in_job(content: Any) -> bool:
 def placed(content: Mapping[str, Any], folder: str) -> Dict[str, Any]:
     """Returns the content with the paths of files that it writes into the folder.
 
-    A file that is there must be the same, and stays. Raises Refused for one that is
-    another, and for a frame that is no table.
+    A file that is there must be the same, and stays. Raises Refused if it has another
+    content, and for a frame that cannot be a table.
     """
     os.makedirs(folder, exist_ok=True)
     made = {
@@ -75,7 +75,7 @@ def digest(folder: str) -> str:
 
 
 def write_table(frame: Any, path: str, *, header: bool = True) -> None:
-    """Writes a frame as CSV without its index. Raises Refused if it is no table."""
+    """Writes a frame as CSV without its index. Raises Refused if it cannot be a table."""
     _checked(frame).to_csv(path, index=False, header=header)
 
 

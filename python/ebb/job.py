@@ -372,12 +372,13 @@ class Job:
 
         x: examples x features, as numbers of the data file (NaN: missing), for
             models of layers; or the path of a file with examples without labels,
-            in the format of the training data, for all models; or a frame of
-            pandas, for models of tables. Its columns go by their names, if the
-            training data had some. Others are left out, and so is the index.
+            in the format of the training data, for all models.
         plugins: folders from which the model may be loaded, if it is a plugin or of
             ``kind: python``. Absent, those with which the job was submitted or run
             by this object.
+
+        For models of tables ``x`` may be a frame of pandas. Its columns go by their
+        names, if the training data had some. Others are left out, as its index is.
         """
         rows = self._rows_of(x, plugins)
         if rows is not None:

@@ -67,7 +67,7 @@ def test_forms_of_the_same_values_differ():
     forms = [DENSE, DENSE.bfloat16(), DENSE.to_sparse(), DENSE.to_sparse_csr()]
     forms += [DENSE.bfloat16().view(torch.int16), DENSE.to_sparse().bfloat16()]
     assert len({_fingerprint(form) for form in forms}) == len(forms)
-    # The order in which a sparse tensor has its values is no difference.
+    # A sparse tensor may have its values in any order.
     whole = _uncoalesced([1.0, 1.5, 0.5, -3.0])
     assert _fingerprint(whole) == _fingerprint(whole.coalesce()) == _fingerprint(DENSE.to_sparse())
 

@@ -48,7 +48,7 @@ def cluster(monkeypatch):
 
 @pytest.fixture
 def launched(monkeypatch):
-    """Sets what a launcher sets, and nothing of another one."""
+    """Sets the variables of a launcher, and unsets those of others."""
 
     def set_variables(variables):
         for size, rank in copies._LAUNCHERS:

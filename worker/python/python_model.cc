@@ -154,7 +154,7 @@ absl::Status PythonModel::Start() {
     return absl::FailedPreconditionError(
         absl::StrCat(options_.path,
                      ": this worker computes no models of Python; start it "
-                     "with --python /usr/bin/python3"));
+                     "with --python /usr/bin/python3 (EBB_PYTHON)"));
   }
   auto child = PythonChild::Start(options_.program);
   if (!child.ok()) return GiveUp(child.status());

@@ -28,8 +28,8 @@ except ModuleNotFoundError as error:
     what = ("apt-get install python3-numpy, or pip install numpy"
             if error.name == "numpy" else
             "install python3-ebb or the wheel that tools/package makes "
-            "(Installing in ebb's README.md); --python or EBB_PYTHON names "
-            "another interpreter")
+            "(Installing in ebb's README.md); EBB_PYTHON names another "
+            "interpreter")
     socket.socket(fileno=int(sys.argv[1])).send(struct.pack("<IIQQ", 5, 0, 1, 0)
         + (sys.executable + " has no package " + error.name + ": "
            + what).encode())

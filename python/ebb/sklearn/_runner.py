@@ -69,7 +69,7 @@ def run(
         ``data.train`` with paths relative to this folder.
     scheduler: HOST:PORT of a cluster that runs; None: the cluster of this
         process, which has the workers and servers that are asked for.
-    words: what the caller knows keys of the job, and files of the data, by.
+    words: what messages call keys and, after a "/", files.
 
     Raises ebb's errors. A KeyboardInterrupt cancels the job.
     """

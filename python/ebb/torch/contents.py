@@ -42,7 +42,7 @@ def form_of(tensor: torch.Tensor) -> str:
 def arrays_of(tensor: torch.Tensor) -> Iterator[Array]:
     """Yields arrays that together are the same for equal tensors of a form.
 
-    That is one for a dense tensor. Raises NoContents.
+    A dense tensor has one. Raises NoContents.
     """
     if tensor.is_meta:
         raise NoContents("a tensor on the device meta has no values")
@@ -56,8 +56,8 @@ def arrays_of(tensor: torch.Tensor) -> Iterator[Array]:
 def as_array(name: str, value: Any) -> Array:
     """Returns a tensor, or what ``numpy.asarray`` takes, as one array.
 
-    Floating point that NumPy lacks becomes float32. Raises Refused, which has the
-    name, for a tensor that is no array of numbers.
+    Floating point that NumPy lacks becomes float32. Raises Refused, with the name, for
+    a sparse or quantised tensor, and for one without values.
     """
     if not isinstance(value, torch.Tensor):
         return np.asarray(value)

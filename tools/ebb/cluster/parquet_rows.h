@@ -21,8 +21,8 @@ using ParquetNotes = std::set<std::string>;
 
 // Opens such files as CSV with a header, and all others by `open`. The process
 // is `python3`, or EBB_PYTHON. The index of a pandas frame is left out. Notes
-// go to `notes`, if it is not null: whoever reads them does so in the same
-// thread. Errors are those of `open`, and:
+// go to `notes`, unless it is null; they belong to the thread that reads the
+// rows. Errors are those of `open`, and:
 //   kFailedPrecondition: there is no Python, or no pyarrow. The message says
 //     what to install.
 //   kInvalidArgument, also at the end of the bytes: the file is damaged, or a

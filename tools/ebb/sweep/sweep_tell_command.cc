@@ -62,7 +62,7 @@ Reads lines of JSON from the standard input, of three kinds. While a trial runs:
 At its end, with a result or without:
   {"trial": 0, "value": 0.5}
   {"trial": 0, "failed": true}
-The metric's name may stand for "value", as in {"trial": 0, "accuracy": 0.9}.
+The name of the metric may stand in the place of "value".
 Each is answered with a line, {"trial": 0, "counted": true, "go_on": true}. The
 trial is over if `go_on` is false. A line that was told before is not counted. A
 line that is wrong is answered with {"error": "..."}, and the exit code is 2.
