@@ -80,6 +80,53 @@ def test_trains_and_keeps_everything(tmp_path: Path) -> None:
     assert np.isfinite(again.state_dict()["bias"]).all()
 
 
+def test_trains_on_frames_and_predicts_them(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    features, labels = examples(400)
+    frame = pd.DataFrame(features, columns=["a", "b", "c", "d"])
+    frame.insert(2, "colour", np.array(["red", "green, dark", None])[labels])
+    frame["code"] = pd.Categorical(labels * 7)
+    frame["kind"] = np.array(["x", "y", "z"])[labels]
+    frame = frame.sample(frac=1, random_state=1)  # Its index is no longer 0, 1, 2.
+    job = {
+        "name": "frames",
+        "model": "softmax",
+        "data": {"train": {"csv": frame[:300]}, "test": {"csv": {"path": frame[300:], "label": "kind"}}},
+        "train": {"epochs": 20, "batch": 20},
+        "optimizer": {"kind": "adam", "rate": 0.05},
+    }
+    job["data"]["train"] = {"csv": {"path": frame[:300], "label": "kind", "missing": "mean"}}
+    job["data"]["test"]["csv"]["missing"] = "mean"
+    run = ebb.run(job)
+    assert run.history[-1]["test_accuracy"] > 0.9
+    names = run.model.about["features"]["names"]
+    assert "a" in names and not any("index" in name.lower() for name in names)
+    # Columns go by their names, and others are left out.
+    shuffled = frame[300:].assign(more=1)[["kind", "d", "code", "colour", "more", "c", "b", "a"]]
+    predicted = run.predict(shuffled)
+    assert (predicted == frame["kind"][300:].to_numpy()).mean() > 0.9
+    assert run.predict_proba(shuffled).shape == (100, 3)
+    with pytest.raises(ebb.Refused, match="(?s)a table with text.*job.predict"):
+        run.model.predict(shuffled)
+    with pytest.raises(ebb.Error, match="the frame.*'colour'"):
+        run.predict(shuffled.drop(columns="colour"))
+    with pytest.raises(ebb.Refused, match="data.train.csv is not what the run began with"):
+        ebb.run({**job, "data": {"train": {"csv": frame}}}, resume=run.folder)
+    # A job that is refused leaves nothing behind.
+    with pytest.raises(ebb.Refused, match="model.kind"):
+        ebb.run({**job, "model": "softmix"})
+    assert sorted(os.listdir("runs")) == ["frames-1", "frames-1.data"]
+
+
+def test_trains_on_arrays(tmp_path: Path) -> None:
+    features, labels = examples(200)
+    job = small_job(tmp_path)
+    job["data"] = {"train": {"npy": {"features": features, "labels": labels}}, "split": 0.2}
+    run = ebb.run(job, epochs=5)
+    assert run.history[-1]["test_accuracy"] > 0.9
+    assert (run.predict(features) == labels).mean() > 0.9
+
+
 def test_goes_on_in_the_background_and_stands_kills(tmp_path: Path) -> None:
     run = ebb.run(long_job(tmp_path), workers=2, kill_every=1, wait=False)
     assert run.running

@@ -29,7 +29,7 @@ from sklearn.utils import estimator_checks
 
 from ebb import local
 from ebb import sklearn as es
-from ebb.errors import Unavailable
+from ebb.errors import Error, Unavailable
 from ebb.sklearn import _base, _runner
 
 pytestmark = pytest.mark.filterwarnings(
@@ -259,6 +259,26 @@ def test_names_what_does_not_fit():
 
 
 # --- The cluster of the process -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fit, told",
+    [
+        (lambda X, y: es.KMeans(3, max_iter=10**7).fit(X), "max_iter"),
+        (lambda X, y: es.KMeans(3, n_init=10**6).fit(X), "n_init"),
+        (lambda X, y: es.RandomForestClassifier(10**7).fit(X, y), "n_estimators"),
+        (lambda X, y: es.RandomForestClassifier(3, max_depth=10**6).fit(X, y), "max_depth"),
+        (lambda X, y: es.LogisticRegression(max_iter=10**8).fit(X, y), "max_iter"),
+        (lambda X, y: es.SGDClassifier(eta0=1e39).fit(X, y), "eta0"),
+        (lambda X, y: es.FMRegressor(10**6).fit(X, y), "rank"),
+        (lambda X, y: es.MLPClassifier((10**9,)).fit(X, y), "hidden_layer_sizes"),
+    ],
+)
+def test_limits_name_the_argument(fit, told):
+    with pytest.raises(Error, match=rf"^{told}\b") as refused:
+        fit(*IRIS)
+    for word in ("job.yaml", ".npy", "model.", "train.", "/tmp", "algorithm."):
+        assert word not in str(refused.value), refused.value
 
 
 def test_a_cluster_that_lost_daemons_goes_on():

@@ -417,6 +417,51 @@ def test_the_result_is_that_of_the_export_and_begins_another_job(address, tmp_pa
     assert farthest(fresh, again) == 0
 
 
+class ByName(torch.nn.Module):
+    """Modules whose names neither files nor job files can have as they are."""
+
+    def __init__(self, seed=0):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.by = torch.nn.ModuleDict(
+            {"<user/rates>": torch.nn.Linear(6, 5), "a b": torch.nn.BatchNorm1d(5), 'é"~2F': torch.nn.Linear(5, 3)}
+        )
+
+    def forward(self, x):
+        for module in self.by.values():
+            x = module(x)
+        return x
+
+
+def test_names_may_have_all_characters(address, tmp_path):
+    model = ByName()
+    groups = [{"params": model.by["<user/rates>"].parameters(), "lr": 0.01}]
+    groups += [{"params": model.by[name].parameters()} for name in ("a b", 'é"~2F')]
+    adam = torch.optim.Adam(groups, lr=0.02)
+    job, _ = _trained(address, "by-name", model, Data(64), optimizer=adam)
+    state = job.state_dict()
+    assert list(state) == list(model.state_dict())
+    assert all(torch.equal(state[name], value) for name, value in model.state_dict().items())
+    # The files that commands write have these names, too.
+    job.checkpoint(str(tmp_path / "a.safetensors"), with_slots=True)
+    exported = ebb.load(str(tmp_path / "a.safetensors"))
+    name = "by.<user/rates>.weight"
+    assert np.array_equal(exported[name], state[name].numpy())
+    assert {f"slots/adam/first_moment/{name}", "by.a b.running_mean"} < set(exported)
+    job.checkpoint(str(tmp_path / "folder"))
+    assert np.array_equal(ebb.load(str(tmp_path / "folder"))[name], state[name].numpy())
+    assert name in job._remote.state_dict()
+    # And another job begins with such a file, state and all.
+    other = ByName(1)
+    adam = torch.optim.Adam(other.parameters(), lr=0.02)
+    path = str(tmp_path / "a.safetensors")
+    _submitted(address, "by-name-2", other, Data(64), optimizer=adam, init=path)
+    job.load()
+    for name, value in model.state_dict().items():
+        if "num_batches" not in name:
+            assert torch.equal(other.state_dict()[name], value), name
+
+
 def test_a_late_program_and_a_second_run(address):
     first, late, second = Net(), Net(), Net()
     job, _ = _trained(address, "late", first, Data(64))
