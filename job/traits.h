@@ -87,8 +87,8 @@ bool TakesDenseBeside(const v1::Model& model);
 bool IsArchive(const v1::Npy& npy);
 // Whether examples name the features they have, and lack most.
 bool IsSparse(const v1::DataSource& source);
-// A hint for who gave sparse data: with what to write if a whole archive was
-// meant to be a dense array in it.
+// The hint if data is sparse and must not be. It adds what to write if a dense
+// array in a whole archive was meant.
 std::string HintOfDense(const v1::DataSource& source, std::string hint);
 
 }  // namespace ebb::job

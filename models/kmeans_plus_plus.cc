@@ -77,7 +77,7 @@ class Distances {
     }
     const double squares = squares_[row] + point_square_;
     const double distance = squares - 2 * product;
-    // Of 16 digits so many are left then.
+    // Fewer than 10 of the 16 digits are left below that.
     constexpr double kLeast = 1e-6;
     return distance >= kLeast * squares ? distance : SumOfDifferences(row);
   }

@@ -358,7 +358,7 @@ double NearestCentroids::SquaredDistance(const BatchView& batch, int64_t row,
     }
     distance += x * (x - 2 * static_cast<double>(centroid[column]));
   }
-  // Of 16 digits so many are left then.
+  // Fewer than 10 of the 16 digits are left below that.
   constexpr double kLeast = 1e-6;
   if (ascends && distance >= kLeast * squares_[cluster]) return distance;
   Eigen::ArrayXd differences = centroid.cast<double>();

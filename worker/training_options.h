@@ -36,9 +36,9 @@ struct TrainingComputerOptions {
   // Within data_bytes, the memory for data and for what a model keeps of it, so
   // that values and gradients have room. Default: data_bytes.
   std::function<int64_t(const JobPlan& plan)> room_beside_values;
-  // How long a batch waits for data that is away when it is needed: in a bucket,
-  // or in files that are not there or cannot be read. Default 10 min, as a job
-  // waits that is loaded at first.
+  // How long a batch waits for data that is away when it is needed: in a
+  // bucket, or in files that are not there or cannot be read. Default 10 min,
+  // as a job waits that is loaded at first.
   absl::Duration data_patience = absl::Minutes(10);
   // Least time of a batch, as on a slower machine. Default: as long as it
   // takes.

@@ -148,7 +148,7 @@ class JsonLinesReader : public LineReader {
   struct Found {
     int64_t line = 0;  // The last one that has it.
     element value;
-    std::vector<element> further;  // Of objects in a list.
+    std::vector<element> further;  // Those of further objects in a list.
   };
 
   // Adds the part of the name of feature `i` from `begin` on, which has `dots`

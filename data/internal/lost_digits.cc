@@ -14,11 +14,11 @@ namespace {
 // 32 KiB for a feature, and 32 MiB for all of them.
 constexpr size_t kSlots = 4096;
 constexpr int64_t kMostWatched = 1024;
-// Of so many numbers one must have collapsed. Fewer of many different numbers
+// One number in so many must have collapsed. Fewer of many different numbers
 // do so by chance.
 constexpr int64_t kOneIn = 1000;
-// Measured numbers with so many steps between the least and the most lose
-// nothing that could be learnt.
+// Measured numbers with so many steps between the least and the most keep all
+// that could be learnt.
 constexpr double kEnoughSteps = 65536;
 // An origin must make the steps this much smaller.
 constexpr double kGain = 4;

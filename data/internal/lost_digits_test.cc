@@ -185,11 +185,11 @@ TEST(LostDigitsTest, ColumnsThatLoseNothingStayAsTheyAre) {
               return absl::StrFormat("2024-03-%02d", 1 + i % 28);
             }),
             0);
-  // Far apart: nobody loses anything.
+  // Far apart: all stay different.
   EXPECT_EQ(origins_of([](int i) { return int64_t{1001} * 1000 * i + 3; }), 0);
 }
 
-// Bug: ids were said nothing of.
+// Bug: ids became equal without a word.
 TEST(LostDigitsTest, NamesTheColumnThatNoOriginKeeps) {
   const std::string text =
       Rows(kRows, [](int i) { return i % 2 * 800000000 + 100000000 + i; });
@@ -202,7 +202,7 @@ TEST(LostDigitsTest, NamesTheColumnThatNoOriginKeeps) {
                          "are one number to ebb: its features are float32, "
                          "whose steps are 64 there. If they are codes, name "
                          "the column in categorical")));
-  // As other formats have no origins, they are no test data of one that has.
+  // Other formats have no origins. So they cannot be test data beside them.
   const auto train =
       Dataset::Load(Plain(Table()), OpenMemory({{"t.csv", Seconds(kRows)}}));
   const auto test = Dataset::LoadLike(

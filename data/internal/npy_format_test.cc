@@ -524,7 +524,7 @@ TEST(ScipyMatrixTest, PartsOfAnArchiveAreThoseOfRows) {
             "columns: 3 is less than the 4 columns that X.npz/shape says");
 }
 
-// As who saves the parts by numpy.savez() has it.
+// numpy.savez() of the parts writes such archives.
 TEST(ScipyMatrixTest, TheShapeTellsColumnsFromRows) {
   const auto archive = [](std::initializer_list<int64_t> shape) {
     return absl::StrCat(

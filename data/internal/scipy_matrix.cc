@@ -19,7 +19,7 @@ namespace {
 
 // Numbers that are read at once: a damaged size costs no memory.
 constexpr int64_t kNumbersAtOnce = 1 << 16;
-// More rows without a value than that, for each value, are no data.
+// A matrix with more rows than that for each value is taken for damaged.
 constexpr int64_t kMostRowsOfValue = 1 << 16;
 
 struct ScipyLayout {

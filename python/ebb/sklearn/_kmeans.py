@@ -245,7 +245,7 @@ def _compute_near(
 ) -> None:
     """Computes those anew that are small beside ``lengths``, the squares of which
     they are differences: the sum of such squares is mostly rounding."""
-    # Of 16 digits so many are left then.
+    # Fewer than 10 of the 16 digits are left below that.
     of_row, of_centre = np.nonzero(squares < 1e-6 * lengths)
     for some in gen_batches(len(of_row), max(1, _CHUNK_BYTES // (8 * rows.shape[1]))):
         near = rows[of_row[some]]
