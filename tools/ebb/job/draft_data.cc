@@ -67,6 +67,21 @@ job::JobFacts NotePositions(Draft* draft) {
   return out;
 }
 
+// A run that goes on reads its columns as it did before: earlier releases
+// subtracted no origins from them.
+absl::StatusOr<data::Dataset> LoadTraining(const Draft& draft) {
+  auto train = worker::LoadTrainingData(draft.full, draft.open);
+  if (!train.ok() || train->index().encoding.origins.empty() || !draft.stored) {
+    return train;
+  }
+  const auto index = data::Index::Decode(draft.stored->train_index());
+  if (!index.ok() || !index->encoding.origins.empty()) return train;
+  auto as_before = data::Dataset::LoadIndexed(
+      worker::TrainingSource(draft.full, worker::LabelKindOf(*index)), *index,
+      draft.open);
+  return as_before.ok() ? std::move(as_before) : std::move(train);
+}
+
 }  // namespace
 
 void OpenData(Draft* draft) {
@@ -91,7 +106,7 @@ job::JobFacts ReadData(const std::vector<std::string>& folders, Draft* draft) {
     return {};
   }
   job::JobFacts out;
-  auto train = worker::LoadTrainingData(draft->full, draft->open);
+  auto train = LoadTraining(*draft);
   if (!train.ok()) {
     draft->Fail(train.status(), KeyOfTrainingData(*draft));
     OpenTestData(draft);

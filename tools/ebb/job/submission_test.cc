@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/testing/test_folder.h"
+#include "data/index.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/specification.h"
@@ -109,6 +111,31 @@ TEST_F(SubmissionTest, SaysThatFewerExamplesDifferThanThereAreClusters) {
                   "model.clusters: there are 3 clusters, but data.train has 2 "
                   "different examples: the other clusters get none of their "
                   "own"));
+}
+
+TEST_F(SubmissionTest, ARunThatGoesOnReadsItsColumnsAsItBegan) {
+  {
+    std::ofstream table(Path("time.csv"));
+    for (int i = 0; i < 100; ++i)
+      table << 1700000000 + i << "," << i % 2 << "\n";
+  }
+  const auto first = Prepare(absl::StrCat(
+      "name: tiny\nmodel: logistic\ndata: {train: {csv: ", Path("time.csv"),
+      "}}\n"));
+  ASSERT_TRUE(first.ok()) << first.status();
+  v1::Specification stored = *job::ReadSpecification(first->record);
+  data::Index index = *data::Index::Decode(stored.train_index());
+  ASSERT_EQ(index.encoding.origins.size(), 1);
+  // As the release before had it.
+  index.encoding.origins.clear();
+  stored.set_train_index(index.Encode());
+  JobChoice choice = {.file = Path("job.yaml")};
+  choice.stored = stored.SerializeAsString();
+
+  const auto again = PrepareJob(choice);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(job::ReadSpecification(again->record)->train_index(),
+            stored.train_index());
 }
 
 // Rounds of small data waited for the disk, every second one.
