@@ -227,6 +227,7 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
   if (constants == nullptr) {
     data.index_.features = reader->features();
     EBB_RETURN_IF_ERROR(data.FindMoments(spec));
+    internal::KeepUnitsOfCategories(spec, 1, &data.index_);
     if (spec.numbers()) data.FindLabelMoments();
   }
   data.Finish(spec);

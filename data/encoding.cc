@@ -85,6 +85,11 @@ int64_t ColumnEncoding::width() const {
   return 0;
 }
 
+bool ColumnEncoding::IsCategory() const {
+  return kind == Kind::kBoolean || kind == Kind::kOneHot ||
+         kind == Kind::kHashed;
+}
+
 int64_t Encoding::features() const {
   int64_t features = 0;
   for (const ColumnEncoding& column : columns) features += column.width();

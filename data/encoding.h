@@ -38,6 +38,8 @@ struct ColumnEncoding {
 
   // The number of its features.
   int64_t width() const;
+  // Whether its features are 0 or 1 and stand for text.
+  bool IsCategory() const;
 
   friend bool operator==(const ColumnEncoding&,
                          const ColumnEncoding&) = default;

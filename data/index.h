@@ -44,7 +44,8 @@ struct Index {
   std::vector<float> classes;
   // Mean and standard deviation of each feature, scaled, without missing
   // values. The deviation is that of the population, and exactly 0 if all
-  // values are equal. Both are empty for sparse data.
+  // values are equal. If features are standardised, that of a category of text
+  // is the unit by which it is divided instead. Both are empty for sparse data.
   std::vector<double> mean;
   std::vector<double> stddev;
   // Mean and deviation of labels that are numbers. Absent if they are classes

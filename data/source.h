@@ -307,8 +307,8 @@ struct SourceSpec {
   // Each feature is multiplied by it; 1/255 brings pixels to [0, 1].
   double scale = 1;
   // Features become (x - mean) / stddev of their column in the training data;
-  // a column that is constant there becomes 0. Not for sparse data, whose zeros
-  // it would fill.
+  // a column that is constant there becomes 0, and a category of text only
+  // loses its mean. Not for sparse data, whose zeros it would fill.
   bool standardise = false;
   // Labels that are numbers become (label - mean) / stddev of those of the
   // training data; if these are all equal, label - mean. Classes stay, and so

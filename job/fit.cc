@@ -279,9 +279,10 @@ void Fit::ChooseEvaluations() {
       absl::StrCat(epochs, epochs == 1 ? " epoch" : " epochs"));
 }
 
-// With more weights than examples any labels can be met exactly. As much as
-// scikit-learn's logistic regression has by default (C = 1) keeps weights small
-// of which the data says little.
+// As much as scikit-learn's logistic and ridge regression have by default keeps
+// weights small of which the data says little: those of rare categories, and
+// all of them if there are more than examples. A rule with a penalty of its own
+// does the same for data that is not so wide.
 void Fit::ChooseL2() {
   v1::Model& model = *job_.mutable_model();
   if (model.has_l2() || IsOwn(model)) return;
@@ -291,15 +292,15 @@ void Fit::ChooseL2() {
     Add("model.l2", NumberText(model.l2()), "the default of ratings");
     return;
   }
-  if (traits.keyed() || !IsLinear() || data_.examples < 1 ||
-      data_.features <= data_.examples) {
-    return;
-  }
+  if (traits.keyed() || !IsLinear() || data_.examples < 1) return;
+  const bool wide = data_.features > data_.examples;
+  const v1::Optimizer& rule = job_.optimizer();
+  const bool penalised =
+      rule.weight_decay() > 0 || rule.l1() > 0 || rule.l2() > 0;
+  if (penalised && !wide) return;
   model.set_l2(1 / static_cast<double>(data_.examples));
   Add("model.l2", NumberText(model.l2()),
-      absl::StrCat("1 divided by the number of examples, ", data_.examples,
-                   ", which is less than that of the features, ",
-                   data_.features));
+      absl::StrCat("1 divided by the number of examples, ", data_.examples));
 }
 
 bool Fit::IsLinear() const {

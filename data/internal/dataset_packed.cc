@@ -193,6 +193,7 @@ absl::StatusOr<Dataset> Dataset::LoadPacked(const SourceSpec& spec,
     for (double& mean : index.mean) mean *= spec.scale;
     for (double& stddev : index.stddev) stddev *= std::fabs(spec.scale);
     for (double& origin : index.encoding.origins) origin *= spec.scale;
+    internal::KeepUnitsOfCategories(spec, std::fabs(spec.scale), &index);
     if (!spec.numbers()) index.labels.reset();
   } else {
     EBB_RETURN_IF_ERROR(internal::CheckFit(

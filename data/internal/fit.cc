@@ -1,6 +1,7 @@
 #include "data/internal/fit.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -182,6 +183,20 @@ absl::Status CheckExample(const Reader& reader, const Example& example,
                      " fields; say the number of fields for both");
   }
   return absl::OkStatus();
+}
+
+void KeepUnitsOfCategories(const SourceSpec& spec, double unit, Index* index) {
+  if (!spec.standardise || index->stddev.empty()) return;
+  size_t feature = 0;
+  for (const ColumnEncoding& column : index->encoding.columns) {
+    const size_t end = feature + static_cast<size_t>(column.width());
+    for (; feature < end && feature < index->stddev.size(); ++feature) {
+      double& deviation = index->stddev[feature];
+      if (column.IsCategory() && deviation > 0) {
+        deviation = unit;
+      }
+    }
+  }
 }
 
 std::string NameOf(const Encoding& encoding,

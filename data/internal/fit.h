@@ -60,6 +60,12 @@ absl::Status AddClass(const Reader& reader, float label,
 absl::Status CheckExample(const Reader& reader, const Example& example,
                           bool classes, const Index& constants);
 
+// Where features are standardised, categories of text are shifted and keep
+// their unit: divided by its deviation, a category of one row in a thousand
+// would become 30. Sets their deviations in the index of training data to
+// `unit`, the value of a category that is there, but those of constants.
+void KeepUnitsOfCategories(const SourceSpec& spec, double unit, Index* index);
+
 // " ('price')": of the feature with this number, where it has one.
 std::string NameOf(const Encoding& encoding,
                    const std::optional<ColumnNames>& names, int64_t feature);

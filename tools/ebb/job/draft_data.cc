@@ -82,6 +82,18 @@ absl::StatusOr<data::Dataset> LoadTraining(const Draft& draft) {
   return as_before.ok() ? std::move(as_before) : std::move(train);
 }
 
+// The index of the training data. A run of an older release goes on with the
+// units that it has: there categories were divided by their deviations.
+data::Index IndexFor(const Draft& draft, const data::Dataset& train) {
+  data::Index index = train.index();
+  if (!draft.stored) return index;
+  const auto stored = data::Index::Decode(draft.stored->train_index());
+  if (!stored.ok()) return index;
+  data::Index older = index;
+  older.stddev = stored->stddev;
+  return older == *stored ? older : index;
+}
+
 }  // namespace
 
 void OpenData(Draft* draft) {
@@ -121,7 +133,7 @@ job::JobFacts ReadData(const std::vector<std::string>& folders, Draft* draft) {
   draft->extent = ExtentOf(draft->full.model(), *train);
   draft->NoteLeftOut(*train, "data.train");
   draft->NoteRemarks(*train, "data.train");
-  const data::Index& index = train->index();
+  const data::Index index = IndexFor(*draft, *train);
   const auto test_source = worker::TestSource(
       draft->full, worker::LabelKindOf(index), train->names());
   if (test_source) {

@@ -151,6 +151,33 @@ TEST_F(SubmissionTest, RoundsOfSmallModelsDoNotWaitForTheDisk) {
   EXPECT_EQ(kept("consistency: {kind: rounds}\n"), 2);
 }
 
+// An older release divided categories by their deviations.
+TEST_F(SubmissionTest, ARunGoesOnInTheUnitsThatItHas) {
+  Write("train.csv", "a,b,label\nx,1,0\ny,0,1\nx,1,1\nx,0,0\n");
+  const auto prepared = Prepare(Job("softmax"));
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  auto stored = *job::ReadSpecification(prepared->record);
+  data::Index index = *data::Index::Decode(stored.train_index());
+  EXPECT_EQ(index.stddev[0], 1);
+  index.stddev[0] = 0.5;
+  stored.set_train_index(index.Encode());
+  JobChoice choice = {.file = Path("job.yaml")};
+  choice.stored = stored.SerializeAsString();
+  const auto again = PrepareJob(choice);
+  ASSERT_TRUE(again.ok()) << again.status();
+  const auto specification = *job::ReadSpecification(again->record);
+  EXPECT_EQ(specification.train_index(), stored.train_index());
+  EXPECT_EQ(data::Index::Decode(specification.test_index())->stddev[0], 0.5);
+  // Other data is not taken for it.
+  Write("train.csv", "a,b,label\nx,1,0\ny,0,1\nx,1,1\ny,0,0\n");
+  const auto changed = PrepareJob(choice);
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_EQ(data::Index::Decode(
+                job::ReadSpecification(changed->record)->train_index())
+                ->stddev[0],
+            1);
+}
+
 // Bug: 256 became 255, and nothing said so.
 TEST_F(SubmissionTest, SaysThatBoostedTreesHaveOneIntervalLess) {
   const auto choices = [&](int bins) {
