@@ -17,7 +17,8 @@ v1::Specification ContentOf(v1::Specification specification) {
   specification.clear_request_id();
   specification.clear_submitted_unix_ms();
   specification.clear_token_hash();
-  // They follow from the job, and older releases did not note them.
+  // These follow from the job, and older releases did not note them.
+  specification.clear_positive_class();
   for (v1::DenseTable& table : *specification.mutable_tables()) {
     table.clear_dims();
   }

@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "common/boosted_shape.h"
 #include "job/boosted.h"
+#include "job/positive_class.h"
 #include "job/traits.h"
 #include "job/values.h"
 
@@ -375,6 +376,7 @@ void FactRules::CheckAgainstTrainData(const SourceFacts& data) {
                              " classes, no numbers to predict"),
                 "leave it out");
   }
+  CheckPositiveAgainst(job_, data, found_);
   if (IsOwn(job_.model())) return;
   const std::string& kind = job_.model().kind();
   const v1::ModelTraits& traits = TraitsOf(job_.model());
@@ -649,6 +651,7 @@ void CheckSourceRules(const v1::Job& job, Complaints* found) {
                "lbfgs compares losses with slopes: both must have one unit",
                "leave it out: lbfgs finds labels of any size");
   }
+  CheckPositive(job, found);
   if (data.standardise() && IsSparse(data.train())) {
     found->Add("data.standardise", "would fill the zeros of sparse rows",
                HintOfDense(data.train(), "leave it out, or scale"));

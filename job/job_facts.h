@@ -75,6 +75,8 @@ struct JobFacts {
   // As in the specification; of ebb's own models.
   bool squared_loss = false;
   double guess_loss = 0;
+  // As in the specification.
+  std::string positive_class;
 
   // What is in the file that the job names for it; absent: it names none.
   std::optional<v1::InitialValues> initial;

@@ -12,6 +12,7 @@ namespace ebb::job {
 
 namespace {
 
+constexpr uint32_t kFormatOfPositive = 18;
 constexpr uint32_t kFormatOfFrozenRows = 17;
 constexpr uint32_t kFormatOfInitialRows = 16;
 constexpr uint32_t kFormatOfAverages = 15;
@@ -54,6 +55,8 @@ bool HasNewFormat(const v1::DataSource& source) {
 
 uint32_t SpecificationFormatOf(const v1::Job& job, const JobFacts& facts) {
   const v1::Model& model = job.model();
+  // Its figures would be of another class, and decide when the job ends.
+  if (job.data().has_positive()) return kFormatOfPositive;
   // It would train rows that are frozen.
   if (std::ranges::any_of(facts.sparse_tables, [&](const SparseTable& table) {
         return IsFrozen(job, table.name);

@@ -162,6 +162,9 @@ void ProgramRules::CheckData() {
   if (data.standardise_labels()) {
     Refuse("data.standardise_labels", "ebb reads no labels to scale");
   }
+  if (data.has_positive()) {
+    Refuse("data.positive", "programs that evaluate make the figures");
+  }
   if (data.on_bad_example() == v1::Data::BAD_EXAMPLE_SKIP) {
     Refuse("data.on_bad_example", "ebb reads no examples");
   }

@@ -127,6 +127,9 @@ void CheckData(const v1::Job& job, Complaints* found) {
   if (data.standardise_labels()) {
     refuse("data.standardise_labels", "ebb reads no labels to scale");
   }
+  if (data.has_positive()) {
+    refuse("data.positive", "ebb reads no labels, so it knows no classes");
+  }
   if (data.on_bad_example() == v1::Data::BAD_EXAMPLE_SKIP) {
     refuse("data.on_bad_example",
            "each worker would have to find the same bad examples; the module "

@@ -412,6 +412,7 @@ absl::StatusOr<JobRecord> MakeJobRecord(const v1::Job& job,
   specification.set_test_index(facts.test_index);
   specification.set_squared_loss(facts.squared_loss);
   specification.set_guess_loss(facts.guess_loss);
+  specification.set_positive_class(facts.positive_class);
   specification.set_window(facts.window);
   if (facts.columns) *specification.mutable_columns() = *facts.columns;
   EBB_ASSIGN_OR_RETURN(const ModelTables tables,

@@ -532,7 +532,7 @@ TEST(SpecificationTest, UnreadableSpecificationsAreRefused) {
   record.specification.clear();
   EXPECT_TRUE(absl::IsDataLoss(ReadSpecification(record).status()));
   v1::Specification newer;
-  newer.set_format(18);
+  newer.set_format(19);
   record.specification = newer.SerializeAsString();
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadSpecification(record).status()));
 }
@@ -1157,6 +1157,22 @@ TEST(SpecificationTest, NewRulesAreNothingForOlderDaemons) {
   EXPECT_EQ(format("optimizer: {kind: sgd, schedule: {kind: table, at: [0, 1], "
                    "factors: [1, 0]}}\n"),
             9u);
+}
+
+// Their figures would be of the other class.
+TEST(SpecificationTest, APositiveClassIsNothingForOlderDaemons) {
+  v1::Job job = JobOf("algorithm: sgd\n");
+  JobFacts facts = MainFacts();
+  facts.positive_class = "stayed";
+  const auto read = [&] {
+    return *ReadSpecification(*MakeJobRecord(job, facts));
+  };
+  EXPECT_EQ(read().format(), 1u);
+  EXPECT_EQ(read().positive_class(), "stayed");
+  const JobRecord older = *MakeJobRecord(job, MainFacts());
+  EXPECT_EQ(ContentDifference(older, *MakeJobRecord(job, facts)), "");
+  job.mutable_data()->set_positive("left");
+  EXPECT_EQ(read().format(), 18u);
 }
 
 TEST(SpecificationTest, AveragesOfWeightsAreNothingForOlderDaemons) {

@@ -244,6 +244,7 @@ absl::StatusOr<TrainingFacts> TrainingFactsOf(const JobRecord& record) {
   TrainingFacts facts;
   facts.squared_loss = specification.squared_loss();
   facts.guess_loss = specification.guess_loss();
+  facts.positive_class = specification.positive_class();
   facts.window = specification.window();
   const v1::Job& job = specification.job();
   switch (job.on_divergence()) {

@@ -32,6 +32,9 @@ struct TrainingFacts {
   // The mean loss of a model that gives all classes the same probability; 0:
   // not known.
   double guess_loss = 0;
+  // The class that precision, recall and F1 are of; empty: not known, or there
+  // are other labels than of two classes.
+  std::string positive_class;
   OnDivergence on_divergence = OnDivergence::kWarn;
   // Steps are made shorter for gradients that are late.
   bool scales_late_steps = false;

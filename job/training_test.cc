@@ -144,6 +144,7 @@ TEST(TrainingTest, ASpecificationSaysWhatItsLossIs) {
   facts.examples = 100;
   facts.squared_loss = true;
   facts.guess_loss = 0.5;
+  facts.positive_class = "left";
   const auto facts_of = [&](const std::string& lines) {
     const auto record = MakeJobRecord(JobOf(lines), facts);
     EXPECT_TRUE(record.ok()) << record.status();
@@ -154,6 +155,7 @@ TEST(TrainingTest, ASpecificationSaysWhatItsLossIs) {
   const TrainingFacts usual = facts_of("algorithm: sgd\n");
   EXPECT_TRUE(usual.squared_loss);
   EXPECT_EQ(usual.guess_loss, 0.5);
+  EXPECT_EQ(usual.positive_class, "left");
   EXPECT_EQ(usual.on_divergence, OnDivergence::kWarn);
   EXPECT_FALSE(usual.scales_late_steps);
   EXPECT_FALSE(usual.only_programs);

@@ -33,6 +33,9 @@ struct SourceFacts {
   std::optional<Documents> documents;
   // The examples of each window of a packed set; 0: of other data.
   int64_t window = 0;
+  // The text or number of each class, if there are two; else empty, or not
+  // known.
+  std::vector<std::string> class_texts;
 };
 
 // The facts about a job's surroundings that the caller found. Absent facts are

@@ -122,6 +122,29 @@ TEST(ValidateJobTest, RefusesLabelsWhoseSquaresAreNoFloats) {
               testing::HasSubstr("its labels deviate by 1.1e+18"));
 }
 
+TEST(ValidateJobTest, ThePositiveClassIsOneOfTheTwo) {
+  v1::Job job = JobOf("kind: logistic", "csv: d.csv");
+  DataFacts facts;
+  facts.train = SourceFacts{.examples = 100,
+                            .features = 4,
+                            .classes = 2,
+                            .class_texts = {"left", "stayed"}};
+  const auto check = [&](const std::string& positive) {
+    job.mutable_data()->set_positive(positive);
+    return Check(job, facts);
+  };
+  EXPECT_EQ(check("left"), "");
+  EXPECT_EQ(check("stayed"), "");
+  EXPECT_THAT(check("leeft"),
+              testing::AllOf(
+                  testing::HasSubstr("data.positive: \"leeft\" is no class of "
+                                     "data.train; they are \"left\" and "
+                                     "\"stayed\""),
+                  testing::HasSubstr("positive: left")));
+  facts.train->class_texts.clear();  // Not known.
+  EXPECT_EQ(check("leeft"), "");
+}
+
 // Bug: nothing was learnt from such data, and the run was good.
 TEST(ValidateJobTest, RefusesDocumentsWithoutWords) {
   const v1::Job topics = JobOf("kind: lda, topics: 2", "bags: d.bags");

@@ -3,7 +3,7 @@
 namespace ebb::models {
 
 std::optional<Scores> ScoresOf(const ModelDescription& description,
-                               ValueUnits units) {
+                               ValueUnits units, int64_t positive) {
   const int64_t outputs = description.outputs;
   switch (description.labels) {
     case LabelKind::kValue:
@@ -11,12 +11,13 @@ std::optional<Scores> ScoresOf(const ModelDescription& description,
       return Scores(Task::kValues, outputs, units);
     case LabelKind::kBinary:
       if (outputs != 1) return std::nullopt;
-      return Scores(Task::kTwoClasses, outputs);
+      return Scores(Task::kTwoClasses, outputs, units, positive);
     case LabelKind::kNone:
       return std::nullopt;
     case LabelKind::kClass:
       if (outputs != description.classes || outputs < 2) return std::nullopt;
-      return Scores(outputs == 2 ? Task::kTwoClasses : Task::kClasses, outputs);
+      return Scores(outputs == 2 ? Task::kTwoClasses : Task::kClasses, outputs,
+                    units, positive);
   }
   return std::nullopt;
 }

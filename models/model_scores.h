@@ -2,6 +2,7 @@
 #ifndef EBB_MODELS_MODEL_SCORES_H_
 #define EBB_MODELS_MODEL_SCORES_H_
 
+#include <cstdint>
 #include <optional>
 
 #include "common/scores/scores.h"
@@ -12,8 +13,9 @@ namespace ebb::models {
 // Adds up what Model::Predict writes. Absent: the model, one of a plugin,
 // writes other numbers than figures are made of: more than one for a value, or
 // of classes not a probability of each. Or the model looks at no labels.
+// `positive` as of Scores.
 std::optional<Scores> ScoresOf(const ModelDescription& description,
-                               ValueUnits units = {});
+                               ValueUnits units = {}, int64_t positive = 1);
 
 }  // namespace ebb::models
 

@@ -11,6 +11,7 @@
 #include "job/specification.h"
 #include "job/traits.h"
 #include "models/backends.h"
+#include "worker/job_scores.h"
 
 namespace ebb::worker {
 
@@ -310,6 +311,7 @@ absl::StatusOr<LoadedJobPtr> LoadJob(const JobRecordPtr& record,
   }
   loaded->l2 = job.model().l2();
   loaded->labels = LabelScaleOf(job, loaded->train.index());
+  loaded->positive = PlaceOfPositive(job, loaded->train.index());
   return loaded;
 }
 

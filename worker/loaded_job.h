@@ -51,6 +51,8 @@ struct LoadedJob {
   double l2 = 0;  // The model's.
   // The units in which losses are reported.
   LabelScale labels;
+  // The positive class of the job's figures (Scores).
+  int64_t positive = 1;
   // Partitions whose values are the same in every pull; empty: none.
   std::vector<bool> frozen;
   // What its data, and what the model keeps of it, may take so that its values

@@ -634,8 +634,8 @@ absl::Status TrainingComputer::EvaluatePart(const client::EvaluateTask& task,
   const int64_t begin = part.batch.begin;
   if (begin == 0) {
     partial_.reset();
-    if (auto scores =
-            models::ScoresOf(job->model->description(), job->labels.units)) {
+    if (auto scores = models::ScoresOf(job->model->description(),
+                                       job->labels.units, job->positive)) {
       partial_.emplace(
           PartialScores{task.record->id, task.snapshot, 0, *std::move(scores)});
     }
@@ -670,7 +670,8 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
     std::optional<Scores> scores;
     absl::StatusOr<models::BatchStats> sums;
     const absl::Status summed = ReadPatiently(*task.record, [&] {
-      scores = models::ScoresOf(job->model->description(), job->labels.units);
+      scores = models::ScoresOf(job->model->description(), job->labels.units,
+                                job->positive);
       sums = EvaluateOn(*job->test, params.floats, TestBatch(plan),
                         job->model.get(), &test_batch_,
                         scores ? &*scores : nullptr);

@@ -1,5 +1,5 @@
 // Whether the probabilities of a model of two classes come true: of the
-// examples to which it gives 0.8, 80 % should be of the second class.
+// examples to which it gives 0.8, 80 % should be of the positive class.
 //
 //   Calibration calibration;
 //   calibration.Add(/*probability=*/0.8f, /*positive=*/true);
@@ -25,13 +25,13 @@ inline constexpr int64_t kCalibrationBins = 10;
 // Thread-compatible.
 class Calibration {
  public:
-  // `probability` is that of the second class, and `positive` says whether the
-  // example is of it.
+  // `probability` is that of the positive class, and `positive` says whether
+  // the example is of it.
   void Add(float probability, bool positive);
 
   // The expected calibration error (Naeini et al. 2015): the mean over the
   // examples of how far their bin's mean probability is from the share of its
-  // examples that are of the second class. Absent before the first example, or
+  // examples that are of the class. Absent before the first example, or
   // if a prediction was not from 0 to 1: it was not a probability.
   std::optional<double> Error() const;
 

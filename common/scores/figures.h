@@ -66,7 +66,7 @@ inline constexpr int64_t kMostCalibrationBins = 100;
 // Examples of two classes whose predicted probabilities are alike.
 struct CalibrationBin {
   int64_t examples = 0;
-  double predicted = 0;  // Mean probability of the second class.
+  double predicted = 0;  // Mean probability of the positive class.
   double observed = 0;   // Share of the examples that are of that class.
   friend bool operator==(const CalibrationBin&,
                          const CalibrationBin&) = default;

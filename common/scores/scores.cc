@@ -35,8 +35,8 @@ double Scores::ClassCounts::F1() const {
   return Ratio(2 * right, labels + predictions);
 }
 
-Scores::Scores(Task task, int64_t outputs, ValueUnits units)
-    : task_(task), outputs_(outputs), units_(units) {
+Scores::Scores(Task task, int64_t outputs, ValueUnits units, int64_t positive)
+    : task_(task), outputs_(outputs), units_(units), positive_(positive) {
   if (task == Task::kValues) return;
   const int64_t classes = task == Task::kTwoClasses ? 2 : outputs;
   classes_.resize(classes);
@@ -74,8 +74,12 @@ void Scores::AddClass(int64_t label, std::span<const float> prediction) {
     probability = prediction[label];
   }
   if (task_ == Task::kTwoClasses) {
+    // The area is the same for both.
     auc_.Add(prediction.back(), label == 1);
-    calibration_.Add(prediction.back(), label == 1);
+    calibration_.Add(positive_ == 1           ? prediction.back()
+                     : prediction.size() == 1 ? 1 - prediction.front()
+                                              : prediction.front(),
+                     label == positive_);
   }
   log_loss_ += LogLoss(probability);
   ++classes_[label].labels;
@@ -132,11 +136,11 @@ void Scores::FindClasses(Figures* figures) const {
 }
 
 void Scores::FindTwoClasses(Figures* figures) const {
-  const ClassCounts& second = classes_[1];
+  const ClassCounts& positive = classes_[positive_];
   if (const auto auc = auc_.Value()) Put(kAuc, *auc, figures);
-  Put(kF1, second.F1(), figures);
-  Put(kPrecision, Ratio(second.right, second.predictions), figures);
-  Put(kRecall, Ratio(second.right, second.labels), figures);
+  Put(kF1, positive.F1(), figures);
+  Put(kPrecision, Ratio(positive.right, positive.predictions), figures);
+  Put(kRecall, Ratio(positive.right, positive.labels), figures);
   if (const auto error = calibration_.Error()) {
     Put(kCalibrationError, *error, figures);
   }

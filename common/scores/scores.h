@@ -35,8 +35,11 @@ class Scores {
  public:
   // `outputs` is how many numbers a prediction has: of two classes one (the
   // probability of the second) or two, of more classes the probability of each,
-  // of values one. Figures of values are in the units of the user.
-  Scores(Task task, int64_t outputs, ValueUnits units = {});
+  // of values one. Figures of values are in the units of the user. Precision,
+  // recall, F1 and the calibration of two classes are those of `positive`, 0
+  // or 1.
+  Scores(Task task, int64_t outputs, ValueUnits units = {},
+         int64_t positive = 1);
 
   // `predictions` is (labels.size(), outputs). The label of two classes is 1,
   // or else 0 or -1; of more classes the number of the class.
@@ -66,6 +69,7 @@ class Scores {
   const Task task_;
   const int64_t outputs_;
   const ValueUnits units_;
+  const int64_t positive_;
   double examples_ = 0;
 
   // Classes.

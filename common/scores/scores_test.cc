@@ -60,6 +60,24 @@ TEST(ScoresTest, TwoOutputsOfTwoClassesAreTheProbabilityOfEach) {
   EXPECT_EQ(one.Get(), two.Get());
 }
 
+TEST(ScoresTest, EitherOfTwoClassesMayBeThePositiveOne) {
+  const std::vector<float> labels = {1, 0, 1, 0, 1};
+  Scores one(Task::kTwoClasses, 1, {}, /*positive=*/0);
+  Scores two(Task::kTwoClasses, 2, {}, /*positive=*/0);
+  one.Add(labels, std::vector<float>{.75f, .625f, .375f, .125f, .875f});
+  two.Add(labels, std::vector<float>{.25f, .75f, .375f, .625f, .625f, .375f,
+                                     .875f, .125f, .125f, .875f});
+  const Figures figures = one.Get();
+  EXPECT_EQ(figures, two.Get());
+  // Taken for the first class: the third, wrongly, and the fourth.
+  EXPECT_THAT(figures.Find(kPrecision), IsNear(1.0 / 2));
+  EXPECT_THAT(figures.Find(kRecall), IsNear(1.0 / 2));
+  EXPECT_THAT(figures.Find(kAccuracy), IsNear(3.0 / 5));
+  EXPECT_THAT(figures.Find(kAuc), IsNear(5.0 / 6));
+  EXPECT_EQ(figures.calibration[8], (CalibrationBin{1, .875, 1}));
+  EXPECT_EQ(figures.calibration[1], (CalibrationBin{1, .125, 0}));
+}
+
 TEST(ScoresTest, SeveralClassesHaveTheMeanOfTheirF1) {
   Scores scores(Task::kClasses, 4);
   // Taken for 0, 1, 1; nothing is of class 3 or taken for it.

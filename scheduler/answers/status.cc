@@ -324,6 +324,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   AddEvaluations(job, &status);
   AddBest(job, &status);
   status.set_squared_loss(job.parts().tables.training_facts.squared_loss);
+  status.set_positive_class(job.parts().tables.training_facts.positive_class);
   status.set_divergence(job.parts().losses.DivergenceText());
   status.set_paused_for_divergence(job.parts().pauses.PausedForDivergence());
   status.set_clock_lead(statistics.clock_lead);

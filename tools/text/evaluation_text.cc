@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -84,12 +85,31 @@ std::vector<ShownFigure> ShownFigures(
   return shown;
 }
 
-std::string FiguresText(const v1::JobStatus::Evaluation& evaluation) {
+std::string OfClass(absl::string_view figure, absl::string_view positive) {
+  constexpr size_t kLongest = 40;
+  const bool of_one = figure == kF1 || figure == kPrecision ||
+                      figure == kRecall || figure == kCalibrationError;
+  if (!of_one || positive.empty()) return "";
+  size_t length = std::min(positive.size(), kLongest);
+  // Between two characters.
+  const auto continues = [&](size_t at) {
+    return at < positive.size() &&
+           (static_cast<unsigned char>(positive[at]) & 0xC0) == 0x80;
+  };
+  while (length > 0 && continues(length)) --length;
+  return absl::StrCat(" of '",
+                      absl::Utf8SafeCEscape(positive.substr(0, length)),
+                      length < positive.size() ? "…'" : "'");
+}
+
+std::string FiguresText(const v1::JobStatus::Evaluation& evaluation,
+                        absl::string_view positive) {
   std::vector<std::string> texts;
   for (const ShownFigure& figure : ShownFigures(evaluation)) {
     // The F1 is made of the two.
     if (figure.name == kPrecision || figure.name == kRecall) continue;
-    texts.push_back(absl::StrCat(figure.title, " ", FigureText(figure.value)));
+    texts.push_back(absl::StrCat(figure.title, " ", FigureText(figure.value),
+                                 OfClass(figure.name, positive)));
   }
   return absl::StrJoin(texts, ", ");
 }

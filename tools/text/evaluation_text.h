@@ -32,8 +32,15 @@ struct ShownFigure {
 std::vector<ShownFigure> ShownFigures(
     const v1::JobStatus::Evaluation& evaluation);
 
-// "accuracy 0.8805, log loss 0.3424": all that one line says of it.
-std::string FiguresText(const v1::JobStatus::Evaluation& evaluation);
+// " of 'left'": the class that a figure is of, if it is of one. `positive` is
+// JobStatus.positive_class or PositiveClassOf of worker/job_scores.h. Empty: it
+// is of all classes, or the class is not known.
+std::string OfClass(absl::string_view figure, absl::string_view positive);
+
+// "accuracy 0.8805, log loss 0.3424, F1 0.7131 of 'left'": all that one line
+// says of it.
+std::string FiguresText(const v1::JobStatus::Evaluation& evaluation,
+                        absl::string_view positive = "");
 
 // With this many digits after the point, or for a large number as many
 // significant ones as a float holds; "nan" and "inf" are words.

@@ -101,6 +101,21 @@ TEST(EvaluationTextTest, AModelThatIsNoBetterThanTheCommonestClassIsTold) {
   EXPECT_THAT(classes(.9, .2), IsEmpty());
 }
 
+TEST(EvaluationTextTest, AFigureOfOneClassNamesIt) {
+  const auto evaluation =
+      Evaluation(.875, .4, {{"log_loss", .4}, {"auc", .5}, {"f1", .75}});
+  EXPECT_EQ(FiguresText(evaluation, "left"),
+            "accuracy 0.8750, log loss 0.4000, AUC 0.5000, F1 0.7500 of "
+            "'left'");
+  EXPECT_EQ(FiguresText(evaluation),
+            "accuracy 0.8750, log loss 0.4000, AUC 0.5000, F1 0.7500");
+  EXPECT_EQ(OfClass("recall", "it's"), " of 'it\\'s'");
+  EXPECT_EQ(OfClass("auc", "left"), "");
+  // Not in the middle of a character.
+  EXPECT_EQ(OfClass("f1", std::string(39, 'a') + "äb"),
+            " of '" + std::string(39, 'a') + "…'");
+}
+
 TEST(EvaluationTextTest, BinsOfTheCalibrationWithExamplesAreTold) {
   auto evaluation = Evaluation(.875, .4, {{"calibration_error", .0125}});
   const auto add = [&](int64_t examples, double predicted, double observed) {

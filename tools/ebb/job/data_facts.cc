@@ -56,6 +56,10 @@ absl::StatusOr<job::SourceFacts> FactsOf(const v1::Job& job,
     facts.label_deviation = labels->stddev;
   }
   facts.window = dataset.window();
+  if (facts.classes == 2) {
+    facts.class_texts = {dataset.index().ClassText(0),
+                         dataset.index().ClassText(1)};
+  }
   const v1::ModelTraits& traits = job::TraitsOf(job.model());
   if (traits.words() || traits.topics()) {
     EBB_ASSIGN_OR_RETURN(facts.documents, CountDocuments(dataset));

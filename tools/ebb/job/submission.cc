@@ -31,6 +31,7 @@
 #include "tools/ebb/job/open_anywhere.h"
 #include "tools/files/files.h"
 #include "worker/job_data.h"
+#include "worker/job_scores.h"
 
 namespace ebb::tools {
 
@@ -66,6 +67,15 @@ void AddBinsChoice(const v1::Job& given, std::vector<job::Choice>* choices) {
   choices->push_back({"model.bins", absl::StrCat(kMostBoostedBins),
                       absl::StrCat("of ", given.model().bins(),
                                    " intervals one is for missing values")});
+}
+
+// The job keeps the key absent, which older daemons understand.
+void AddPositiveChoice(const v1::Job& given, const std::string& positive,
+                       std::vector<job::Choice>* choices) {
+  if (positive.empty() || given.data().has_positive()) return;
+  choices->push_back(
+      {"data.positive", positive,
+       "the second of the two classes; precision, recall and F1 are of it"});
 }
 
 job::JobFile ReadChosen(const JobChoice& choice,
@@ -209,11 +219,14 @@ absl::StatusOr<PreparedJob> PrepareJob(const JobChoice& choice) {
   for (size_t c = 0; c < index.classes.size(); ++c) {
     prepared.classes.push_back(index.ClassText(static_cast<int64_t>(c)));
   }
+  prepared.positive_class = worker::PositiveClassOf(full, index);
+  facts.positive_class = prepared.positive_class;
   prepared.label = LabelColumn(full, facts.columns);
   prepared.choices =
       job::FitToData(*draft.known.train, ParametersOf(facts), &full);
   AddLabelChoice(file.job, full, index, &prepared.choices);
   AddBinsChoice(file.job, &prepared.choices);
+  AddPositiveChoice(file.job, prepared.positive_class, &prepared.choices);
   const std::string unexpected =
       LeaveOutExpectations(choice, *draft.known.train, &full);
   if (!unexpected.empty()) draft.notes.push_back(unexpected);

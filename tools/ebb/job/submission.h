@@ -56,6 +56,9 @@ struct PreparedJob {
   DataExtent data;
   // The text of each class, as the files have it; empty where there are none.
   std::vector<std::string> classes;
+  // The one of two classes that precision, recall and F1 are of; empty where
+  // there are others or none.
+  std::string positive_class;
   // "column 'price'": where the labels of a table are. Empty for other data.
   std::string label;
   // The defaults that follow from the data.

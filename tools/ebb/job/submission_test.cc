@@ -151,6 +151,30 @@ TEST_F(SubmissionTest, RoundsOfSmallModelsDoNotWaitForTheDisk) {
   EXPECT_EQ(kept("consistency: {kind: rounds}\n"), 2);
 }
 
+// Bug: precision and recall were of "stayed", and nothing said so.
+TEST_F(SubmissionTest, SaysWhichClassIsThePositiveOne) {
+  Write("train.csv", "a,b,label\n0,1,left\n1,0,stayed\n1,1,left\n0,0,stayed\n");
+  const auto job = [&](const std::string& more) {
+    return absl::StrCat("name: tiny\nmodel: logistic\ndata: {train: {csv: ",
+                        Path("train.csv"), "}", more, "}\n");
+  };
+  const auto usual = Prepare(job(""));
+  ASSERT_TRUE(usual.ok()) << usual.status();
+  EXPECT_EQ(usual->positive_class, "stayed");
+  EXPECT_THAT(ChoicesText(usual->choices),
+              HasSubstr("data.positive stayed (the second of the two classes"));
+  EXPECT_EQ(job::ReadSpecification(usual->record)->positive_class(), "stayed");
+  // Older daemons understand it.
+  EXPECT_FALSE(
+      job::ReadSpecification(usual->record)->job().data().has_positive());
+  const auto other = Prepare(job(", positive: left"));
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_EQ(other->positive_class, "left");
+  EXPECT_THAT(ChoicesText(other->choices), Not(HasSubstr("data.positive")));
+  EXPECT_THAT(std::string(Prepare(job(", positive: gone")).status().message()),
+              HasSubstr("\"gone\" is no class of data.train"));
+}
+
 // An older release divided categories by their deviations.
 TEST_F(SubmissionTest, ARunGoesOnInTheUnitsThatItHas) {
   Write("train.csv", "a,b,label\nx,1,0\ny,0,1\nx,1,1\nx,0,0\n");

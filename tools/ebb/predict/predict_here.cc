@@ -25,6 +25,7 @@
 #include "tools/process/temporary_folder.h"
 #include "tools/text/console.h"
 #include "worker/job_data.h"
+#include "worker/job_scores.h"
 
 namespace ebb::tools {
 
@@ -144,9 +145,10 @@ int PredictHere(const PredictFlags& flags) {
     if (!ids.ok()) return Report(ids.status());
     extras.ids = *std::move(ids);
   }
-  auto scores =
-      ScoresToPredict(flags.model.name, (*model)->model->description(),
-                      worker::LabelScaleOf(stored->job, stored->index).units);
+  auto scores = ScoresToPredict(flags.model.name, *stored,
+                                (*model)->model->description());
+  const std::string positive =
+      worker::PositiveClassOf(stored->job, stored->index);
   if (flags.score && !scores.ok()) return Report(scores.status());
   if (flags.score) extras.scores = &*scores;
   const auto predict = [&](std::ostream& out) {
@@ -165,7 +167,7 @@ int PredictHere(const PredictFlags& flags) {
     const absl::Status predicted = predict(nowhere);
     if (!predicted.ok()) return Report(predicted);
     warn_of_unknown();
-    std::cout << ScoresText(scores->Get(), examples->examples());
+    std::cout << ScoresText(scores->Get(), examples->examples(), positive);
     return damaged ? kExitFailed : kExitGood;
   }
   const absl::Status written = flags.output.empty()
@@ -184,7 +186,7 @@ int PredictHere(const PredictFlags& flags) {
                 << flags.output << "\n";
     }
     if (flags.score) {
-      std::cout << ScoresText(scores->Get(), examples->examples());
+      std::cout << ScoresText(scores->Get(), examples->examples(), positive);
     }
   }
   return damaged ? kExitFailed : kExitGood;

@@ -220,6 +220,9 @@ absl::StatusOr<Figures> Score(const JobPlan& plan,
   for (const Figure& figure : figures.named) {
     (*about)["figures"][figure.name] = figure.value;
   }
+  if (!scores->positive_class().empty()) {
+    (*about)["positive_class"] = scores->positive_class();
+  }
   return figures;
 }
 
@@ -265,7 +268,9 @@ int Conclude(const PredictFlags& flags, const JobPlan& plan, const v1::Job& job,
     }
     std::cout << "\n";
   }
-  if (scores != nullptr) std::cout << ScoresText(*figures, plan.examples);
+  if (scores != nullptr) {
+    std::cout << ScoresText(*figures, plan.examples, scores->positive_class());
+  }
   return kExitGood;
 }
 

@@ -6,18 +6,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "models/model_scores.h"
 #include "tools/text/console.h"
 #include "tools/text/evaluation_text.h"
 #include "worker/job_data.h"
+#include "worker/job_scores.h"
 #include "worker/predict/predictions.h"
 
 namespace ebb::tools {
 
 absl::StatusOr<Scores> ScoresToPredict(
-    const std::string& name, const models::ModelDescription& description,
-    ValueUnits units) {
-  auto scores = models::ScoresOf(description, units);
+    const std::string& name, const worker::ExportedModel& model,
+    const models::ModelDescription& description) {
+  auto scores = worker::ScoresOf(model.job, model.index, description);
   if (scores) return *std::move(scores);
   const bool labels = description.labels != models::LabelKind::kNone;
   return absl::InvalidArgumentError(absl::StrCat(
@@ -29,13 +29,15 @@ absl::StatusOr<Scores> ScoresToPredict(
       "; leave out --score"));
 }
 
-std::string ScoresText(const Figures& figures, int64_t examples) {
+std::string ScoresText(const Figures& figures, int64_t examples,
+                       absl::string_view positive) {
   std::string text = absl::StrCat(Count(examples, "example"), ":");
   const char* separator = " ";
   for (const FigureKind& kind : FigureKinds()) {
     const auto value = figures.Find(kind.name);
     if (!value) continue;
-    absl::StrAppend(&text, separator, kind.title, " ", FigureText(*value));
+    absl::StrAppend(&text, separator, kind.title, " ", FigureText(*value),
+                    OfClass(kind.name, positive));
     separator = ", ";
   }
   absl::StrAppend(&text, "\n");
@@ -52,7 +54,7 @@ absl::StatusOr<PartScores> PartScores::Create(
     const models::ModelDescription& description, const data::Dataset& input) {
   const ValueUnits units = worker::LabelScaleOf(model.job, model.index).units;
   EBB_ASSIGN_OR_RETURN(Scores scores,
-                       ScoresToPredict(name, description, units));
+                       ScoresToPredict(name, model, description));
   std::vector<float> labels;
   data::ExampleBatch batch;
   for (int64_t begin = 0; begin < input.examples();
@@ -64,6 +66,7 @@ absl::StatusOr<PartScores> PartScores::Create(
     labels.insert(labels.end(), batch.labels.begin(), batch.labels.end());
   }
   return PartScores(std::move(scores), units, description.outputs,
+                    worker::PositiveClassOf(model.job, model.index),
                     std::move(labels));
 }
 

@@ -20,12 +20,14 @@ namespace ebb::tools {
 // Takes the predictions of a model. `name` is what the user calls it.
 // InvalidArgument: no figures are made of such predictions.
 absl::StatusOr<Scores> ScoresToPredict(
-    const std::string& name, const models::ModelDescription& description,
-    ValueUnits units);
+    const std::string& name, const worker::ExportedModel& model,
+    const models::ModelDescription& description);
 
 // "1,000 examples: accuracy 0.8805, log loss 0.3424, ...", and a line for each
-// bin of the calibration.
-std::string ScoresText(const Figures& figures, int64_t examples);
+// bin of the calibration. `positive` is the class that precision, recall and F1
+// are of; empty: there are others than two.
+std::string ScoresText(const Figures& figures, int64_t examples,
+                       absl::string_view positive);
 
 // Compares the files that many workers wrote with the labels of their input.
 //
@@ -51,18 +53,22 @@ class PartScores {
 
   // DataLoss: some examples have no predictions yet.
   absl::StatusOr<Figures> Get() const;
+  // As of ScoresText.
+  const std::string& positive_class() const { return positive_class_; }
 
  private:
   PartScores(Scores scores, ValueUnits units, int64_t outputs,
-             std::vector<float> labels)
+             std::string positive_class, std::vector<float> labels)
       : scores_(std::move(scores)),
         units_(units),
         outputs_(outputs),
+        positive_class_(std::move(positive_class)),
         labels_(std::move(labels)) {}
 
   Scores scores_;
   ValueUnits units_;
   int64_t outputs_;  // Numbers that the model predicts for an example.
+  std::string positive_class_;
   std::vector<float> labels_;
   size_t added_ = 0;  // Examples so far.
 };

@@ -108,9 +108,10 @@ TEST_F(PartScoresTest, ModelsWithoutLabelsHaveNone) {
 TEST(ScoresTextTest, TellsFiguresAndBins) {
   Scores scores(Task::kTwoClasses, 1);
   scores.Add(std::vector<float>{0, 1}, std::vector<float>{.25f, .75f});
-  EXPECT_EQ(ScoresText(scores.Get(), 2),
-            "2 examples: accuracy 1.0000, log loss 0.2877, AUC 1.0000, "
-            "F1 1.0000, precision 1.0000, recall 1.0000, ECE 0.2500\n"
+  EXPECT_EQ(ScoresText(scores.Get(), 2, "left"),
+            "2 examples: accuracy 1.0000, log loss 0.2877, AUC 1.0000, F1 "
+            "1.0000 of 'left', precision 1.0000 of 'left', recall 1.0000 of "
+            "'left', ECE 0.2500 of 'left'\n"
             "calibration: predicted 0.2500, observed 0.0000  (1 example)\n"
             "             predicted 0.7500, observed 1.0000  (1 example)\n");
 }

@@ -16,12 +16,12 @@
 #include "job/boosted.h"
 #include "models/forest/forest.h"
 #include "models/forest/out_of_bag.h"
-#include "models/model_scores.h"
 #include "tools/ebb/report/stored_run.h"
 #include "tools/ebb/stored/stored_model.h"
 #include "tools/text/console.h"
 #include "tools/text/evaluation_text.h"
 #include "worker/job_data.h"
+#include "worker/job_scores.h"
 #include "worker/task_maker.h"
 
 namespace ebb::tools {
@@ -39,7 +39,7 @@ absl::Status MeasureOutOfBag(const StoredModel& stored,
       data::Dataset::LoadIndexed(
           worker::TrainingSource(stored.job, worker::LabelKindOf(stored.index)),
           stored.index, data::OpenFile));
-  auto scores = models::ScoresOf(model.description());
+  auto scores = worker::ScoresOf(stored.job, stored.index, model.description());
   std::vector<int64_t> numbers;
   data::ExampleBatch batch;
   const auto read = [&](int64_t first, int64_t count,

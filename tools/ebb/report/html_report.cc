@@ -67,8 +67,11 @@ std::string Figures(const RunReport& report) {
   std::string out = "<div class=\"grid figures\">\n";
   if (const auto* last = LastEvaluation(report.status)) {
     for (const ShownFigure& figure : ShownFigures(*last)) {
-      absl::StrAppend(&out, Figure(FigureText(figure.value),
-                                   absl::StrCat("test ", figure.title)));
+      absl::StrAppend(
+          &out, Figure(FigureText(figure.value),
+                       absl::StrCat("test ", figure.title,
+                                    OfClass(figure.name,
+                                            report.status.positive_class()))));
     }
   }
   absl::StrAppend(
@@ -144,9 +147,11 @@ std::string CalibrationCard(const RunReport& report) {
     observed.points.emplace_back(bin.predicted, bin.observed);
   }
   if (observed.points.empty()) return "";
-  constexpr char kTitle[] = "Calibration: observed by predicted probability";
-  return Card(kTitle,
-              Chart(kTitle,
+  const std::string title = absl::StrCat(
+      "Calibration", OfClass(kCalibrationError, report.status.positive_class()),
+      ": observed by predicted probability");
+  return Card(title,
+              Chart(title,
                     {std::move(observed),
                      {"if every probability were right", {{0, 0}, {1, 1}}}},
                     {.floor = 0, .reach = 1}));

@@ -219,7 +219,9 @@ Lines FigureLines(const RunReport& report) {
   for (const ShownFigure& figure : figures) {
     lines.emplace_back(
         absl::StrCat("test ", figure.title),
-        FigureText(figure.value) + ExpectedText(report, figure.name));
+        absl::StrCat(FigureText(figure.value),
+                     OfClass(figure.name, report.status.positive_class()),
+                     ExpectedText(report, figure.name)));
   }
   lines.emplace_back("baseline", BaselineText(*last));
   return lines;
@@ -597,6 +599,9 @@ Json ReportJson(const RunReport& report) {
   if (report.converged) json["converged"] = true;
   json["seed"] = report.job.seed();
   json["updates"] = status.updates();
+    if (!status.positive_class().empty()) {
+      json["test"]["positive_class"] = status.positive_class();
+    }
   json["audit"] =
       report.audit ? AuditJson(*report.audit, report.complete()) : Json();
   json["staleness"] = StalenessJson(status);

@@ -222,6 +222,20 @@ TEST(RunReportTest, TheResultComesFirstAndDetailsIfTheyAreWanted) {
   EXPECT_THAT(result, AllOf(HasSubstr("\n  restarts "), HasSubstr("\n  run ")));
 }
 
+TEST(RunReportTest, FiguresOfOneClassNameIt) {
+  RunReport report = WithFigures(
+      {{"accuracy", 0.9}, {"auc", 0.9}, {"f1", 0.75}, {"recall", 0.5}});
+  report.status.set_positive_class("left");
+  EXPECT_THAT(ReportText(report, Console(), ReportDetail::kResult),
+              AllOf(HasSubstr("  test F1         0.7500 of 'left'\n"),
+                    HasSubstr("  test recall     0.5000 of 'left'\n"),
+                    HasSubstr("  test AUC        0.9000\n")));
+  EXPECT_THAT(HtmlReport(report, {}),
+              HasSubstr("0.7500</b><span>test F1 of 'left'</span>"));
+  EXPECT_THAT(ReportJson(report).ToLine(),
+              HasSubstr("\"positive_class\": \"left\""));
+}
+
 // Half a mean squared error of 13,436 ended with a good verdict, and the model
 // had not moved from zero.
 TEST(RunReportTest, WarnsOfAModelThatIsNoBetterThanTheMean) {

@@ -8,11 +8,11 @@
 #include "data/dataset.h"
 #include "data/index.h"
 #include "job/specification.h"
-#include "models/model_scores.h"
 #include "rpc/convert.h"
 #include "tools/ebb/stored/checkpoint_source.h"
 #include "worker/examples.h"
 #include "worker/job_data.h"
+#include "worker/job_scores.h"
 
 namespace ebb::tools {
 
@@ -41,7 +41,8 @@ absl::StatusOr<std::optional<v1::JobStatus::Evaluation>> EvaluateStored(
       data::Dataset::LoadIndexed(*source, index, data::OpenFile));
   constexpr int64_t kAtOnce = 1024;
   data::ExampleBatch scratch;
-  auto scores = models::ScoresOf(model->description());
+  auto scores =
+      worker::ScoresOf(stored.job, stored.index, model->description());
   EBB_ASSIGN_OR_RETURN(
       const models::BatchStats sums,
       worker::EvaluateOn(test, stored.parameters, kAtOnce, model, &scratch,

@@ -274,9 +274,13 @@ std::string EpochTable(const v1::GetStatusResponse& status,
     }
     table.Add(cells);
   }
-  return table.empty() ? ""
-                       : absl::StrCat("\n", title, "\n", table.ToString(),
-                                      NotEvaluated(job));
+  if (table.empty()) return "";
+  const bool of_one = std::ranges::find(titles, "TEST F1") != titles.end();
+  const std::string of = of_one ? OfClass(kF1, job.positive_class()) : "";
+  return absl::StrCat(
+      "\n", title, "\n", table.ToString(),
+      of.empty() ? "" : absl::StrCat("F1 and ECE are", of, "\n"),
+      NotEvaluated(job));
 }
 
 bool IsOver(const v1::JobStatus& job) {
@@ -518,6 +522,9 @@ Json JobJson(const v1::JobStatus& job) {
     one["mean"] = loss.mean();
     one["examples"] = loss.examples();
     json["losses"].Add(std::move(one));
+  }
+  if (!job.positive_class().empty()) {
+    json["positive_class"] = job.positive_class();
   }
   json["evaluations"] = Json::List();
   for (const auto& evaluation : job.evaluations()) {

@@ -284,8 +284,10 @@ void StatusWatcher::WatchJob(const v1::JobStatus& job,
       continue;
     }
     notices->push_back(
-        {Kind::kResult, absl::StrCat(epoch, ": test ", FiguresText(evaluation),
-                                     FurtherText(job, evaluation))});
+        {Kind::kResult,
+         absl::StrCat(epoch, ": test ",
+                      FiguresText(evaluation, job.positive_class()),
+                      FurtherText(job, evaluation))});
   }
   WatchQuarantined(job, notices);
   WatchSkipped(job, notices);

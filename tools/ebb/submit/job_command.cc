@@ -73,6 +73,9 @@ int Show(const JobCommandFlags& flags) {
   job::FillDefaults(&given);
   v1::Job shown = prepared->job;
   *shown.mutable_data() = given.data();  // With paths as they were written.
+  if (!prepared->positive_class.empty()) {
+    shown.mutable_data()->set_positive(prepared->positive_class);
+  }
   std::cout << job::JobToYaml(shown, job::YamlStyle::kExplained,
                               prepared->choices);
   return kExitGood;
