@@ -10,8 +10,10 @@ from ebb import history
 _WIDTH, _HEIGHT = 640, 220
 
 _STYLE = """
-body { font: 15px/1.5 sans-serif; max-width: 46em; margin: 2em auto; padding: 0 1em }
+body { font: 15px/1.5 sans-serif; max-width: 46em; margin: 2em auto; padding: 0 1em;
+  overflow-wrap: anywhere }
 table { border-collapse: collapse } td, th { padding: .2em .8em; text-align: right }
+.scroll { overflow-x: auto } svg { max-width: 100% }
 th { border-bottom: 1px solid #999 } td:first-child, th:first-child { text-align: left }
 .bad { color: #b00020; white-space: pre-wrap } svg { background: #f7f7f7 }
 """
@@ -69,7 +71,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
         return f"<tr>{''.join(texts)}</tr>"
 
     top = row(head, "th") if any(head) else ""
-    return f"<table>{top}{''.join(row(cells, 'td') for cells in rows)}</table>"
+    cells = "".join(row(one, "td") for one in rows)
+    return f'<div class="scroll"><table>{top}{cells}</table></div>'
 
 
 def _text(value: Any) -> str:

@@ -1,5 +1,8 @@
 #include "tools/text/charts.h"
 
+#include <cstddef>
+#include <string>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -16,6 +19,20 @@ TEST(ChartTest, OfOnePointAndOfNone) {
   EXPECT_THAT(Chart("t", {{"a", {{0, 5}}}}, {}),
               AllOf(HasSubstr("<polyline"), Not(HasSubstr("nan")),
                     Not(HasSubstr("inf"))));
+}
+
+// Bug: three charts stood side by side, and their texts were 6 pixels high.
+TEST(ChartTest, TextsAreLargeEnoughInAColumnOfAPage) {
+  const auto number_after = [](const std::string& style,
+                               const std::string& front) {
+    const size_t at = style.find(front);
+    EXPECT_NE(at, std::string::npos) << front;
+    return std::stod(style.substr(at + front.size()));
+  };
+  const double column = number_after(kPageStyle, "minmax(min(100%, ");
+  const double font = number_after(kChartStyle, "svg text { font: ");
+  constexpr double kPadding = 2 * 16;
+  EXPECT_GE(font * (column - kPadding) / kChartWidth, 10);
 }
 
 TEST(ChartTest, NamesInPlaceOfNumbers) {

@@ -67,28 +67,6 @@ absl::Status MeasureOutOfBag(const StoredModel& stored,
   return absl::OkStatus();
 }
 
-std::vector<ForestFigures::Importance> ImportancesOf(
-    const StoredModel& stored, const std::vector<double>& permutation) {
-  const std::vector<double> shares = stored.forest->Importances();
-  std::vector<std::string> names = stored.index.encoding.FeatureNames(
-      stored.columns ? stored.columns->features : std::vector<std::string>());
-  if (names.size() != shares.size() && stored.columns) {
-    names = stored.columns->features;
-  }
-  std::vector<ForestFigures::Importance> all;
-  for (size_t f = 0; f < shares.size(); ++f) {
-    ForestFigures::Importance& one = all.emplace_back();
-    one.feature = names.size() == shares.size()
-                      ? names[f]
-                      : absl::StrCat("feature ", f + 1);
-    one.share = shares[f];
-    if (!permutation.empty()) one.permutation = permutation[f];
-  }
-  std::ranges::stable_sort(all, std::ranges::greater(),
-                           &ForestFigures::Importance::share);
-  return all;
-}
-
 // The figure by which people know the forest's task.
 absl::string_view MainFigure(const Figures& figures) {
   return figures.Find(kAccuracy) ? kAccuracy : kR2;
@@ -113,23 +91,11 @@ absl::StatusOr<ForestFigures> MeasureForest(const RunFolder& folder) {
     EBB_RETURN_IF_ERROR(
         MeasureOutOfBag(stored, *model->model, &figures, &permutation));
   }
-  figures.importances = ImportancesOf(stored, permutation);
+  figures.importances =
+      ImportancesOf(stored, stored.forest->Importances(), permutation);
   EBB_ASSIGN_OR_RETURN(figures.test,
                        EvaluateStored(run, figures.trees, model->model.get()));
   return figures;
-}
-
-absl::StatusOr<bool> AnyBoostedSplit(const RunFolder& folder) {
-  EBB_ASSIGN_OR_RETURN(const StoredRun run, LoadStoredRun(folder));
-  const StoredModel& stored = run.model;
-  const BoostedShape shape =
-      job::BoostedShapeOf(stored.job.model(), stored.index.features,
-                          std::ssize(stored.index.classes));
-  for (int64_t at = shape.NodesAt(); at < shape.OpenAt();
-       at += BoostedNodeColumns::kCount) {
-    if (stored.parameters[at + BoostedNodeColumns::kFeature] >= 0) return true;
-  }
-  return false;
 }
 
 std::string NoSplitText() {
@@ -146,18 +112,6 @@ std::string OutOfBagText(const ForestFigures& forest) {
                       ", ", Count(forest.out_of_bag_examples, "example"));
 }
 
-std::string ImportancesText(const ForestFigures& forest) {
-  constexpr size_t kShown = 5;
-  std::string text;
-  for (size_t i = 0; i < forest.importances.size() && i < kShown; ++i) {
-    const ForestFigures::Importance& one = forest.importances[i];
-    if (one.share == 0) break;
-    absl::StrAppend(&text, i == 0 ? "" : ", ", one.feature,
-                    absl::StrFormat(" %.1f %%", 100 * one.share));
-  }
-  return text;
-}
-
 Json ForestFiguresJson(const ForestFigures& forest) {
   Json json = Json::Object();
   json["trees"] = forest.trees;
@@ -170,15 +124,7 @@ Json ForestFiguresJson(const ForestFigures& forest) {
       json["out_of_bag"][figure.name] = figure.value;
     }
   }
-  json["importances"] = Json::List();
-  for (const ForestFigures::Importance& importance : forest.importances) {
-    Json one = Json::Object();
-    one["feature"] = importance.feature;
-    one["share"] = importance.share;
-    one["permutation"] =
-        importance.permutation ? Json(*importance.permutation) : Json();
-    json["importances"].Add(std::move(one));
-  }
+  json["importances"] = ImportancesJson(forest.importances);
   return json;
 }
 

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "common/scores/figures.h"
 #include "ebb/v1/scheduler.pb.h"
+#include "tools/ebb/report/importances.h"
 #include "tools/ebb/report/run_folder.h"
 #include "tools/text/json.h"
 
@@ -23,12 +24,6 @@ struct ForestFigures {
   // Absent: without bootstrap there are no such trees.
   std::optional<Figures> out_of_bag;
   int64_t out_of_bag_examples = 0;
-  struct Importance {
-    std::string feature;
-    double share = 0;  // Its part of what all splits gain.
-    // What shuffling its values costs; absent where out_of_bag is.
-    std::optional<double> permutation;
-  };
   std::vector<Importance> importances;  // The largest share first.
   // Absent: the job has no test data.
   std::optional<v1::JobStatus::Evaluation> test;
@@ -39,18 +34,11 @@ struct ForestFigures {
 // the errors of LoadStoredModel and data::Dataset::LoadIndexed.
 absl::StatusOr<ForestFigures> MeasureForest(const RunFolder& folder);
 
-// Reports whether any of the boosted trees that are stored in the run's folder
-// has a split. No daemon may have the folder open. The errors of
-// LoadStoredModel.
-absl::StatusOr<bool> AnyBoostedSplit(const RunFolder& folder);
-
 // A warning about trees that have no split at all.
 std::string NoSplitText();
 
 // "accuracy 0.8821, 600 examples".
 std::string OutOfBagText(const ForestFigures& forest);
-// "petal width 44.1 %, petal length 41.3 %, …", of the first few.
-std::string ImportancesText(const ForestFigures& forest);
 Json ForestFiguresJson(const ForestFigures& forest);
 
 }  // namespace ebb::tools

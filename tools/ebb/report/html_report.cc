@@ -5,10 +5,12 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "common/scores/figures.h"
+#include "job/traits.h"
 #include "tools/text/charts.h"
 #include "tools/text/console.h"
 #include "tools/text/evaluation_text.h"
@@ -19,31 +21,6 @@
 namespace ebb::tools {
 
 namespace {
-
-constexpr char kStyle[] = R"(
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink);
-  background: var(--page); max-width: 1010px; margin: 2.5rem auto;
-  padding: 0 1.2rem; }
-h1 { font-size: 1.5rem; margin: 0; }
-h2 { font-size: 1rem; margin: 0 0 .4rem; font-weight: 600; }
-.sub { color: var(--soft); margin: .2rem 0 1.4rem; }
-.good { color: var(--good); } .bad { color: var(--bad); }
-.grid { display: grid; gap: 1rem;
-  grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); }
-.card { background: var(--card); border-radius: 10px; padding: .9rem 1rem; }
-.figures { grid-template-columns: repeat(auto-fit, minmax(140px, 1fr));
-  margin-bottom: 1rem; }
-.figure b { display: block; font-size: 1.45rem; font-weight: 650; }
-.figure span { color: var(--soft); font-size: .85rem; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-td, th { text-align: left; padding: .25rem .6rem .25rem 0;
-  border-bottom: 1px solid var(--line); }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
-td.n { white-space: nowrap; }
-pre { overflow-x: auto; font-size: .82rem; }
-svg { width: 100%; height: auto; display: block; }
-.log { max-height: 22rem; overflow-y: auto; }
-)";
 
 Curve CurveOf(const std::string& name, const std::vector<RunSample>& samples,
               std::optional<double> (*value)(const Progress&)) {
@@ -63,6 +40,26 @@ std::string Figure(absl::string_view number, absl::string_view name,
                       "</span></div>\n");
 }
 
+std::string TreeFigures(const RunReport& report) {
+  std::string out;
+  const auto count = [&](int64_t number, absl::string_view name) {
+    absl::StrAppend(&out, Figure(WithCommas(number), name));
+  };
+  if (report.boosted) {
+    count(report.boosted->trees, "trees");
+    count(report.boosted->splits, "splits");
+  }
+  if (report.forest) {
+    count(report.forest->trees, "trees");
+    count(report.forest->nodes, "nodes");
+    const std::string out_of_bag = OutOfBagText(*report.forest);
+    if (!out_of_bag.empty()) {
+      absl::StrAppend(&out, Figure(out_of_bag, "out of bag"));
+    }
+  }
+  return out;
+}
+
 std::string Figures(const RunReport& report) {
   std::string out = "<div class=\"grid figures\">\n";
   if (const auto* last = LastEvaluation(report.status)) {
@@ -78,7 +75,11 @@ std::string Figures(const RunReport& report) {
       &out, Figure(DurationText(absl::Seconds(report.seconds)), "training"),
       Figure(Short(report.examples_per_second()),
              absl::StrCat(report.unit(), "s/s")),
-      Figure(WithCommas(report.status.updates()), "updates"));
+      TreeFigures(report));
+  if (!report.has_trees()) {
+    absl::StrAppend(&out,
+                    Figure(WithCommas(report.status.updates()), "updates"));
+  }
   if (report.audit) {
     const std::string verdict = AuditVerdict(report);
     const bool good = verdict != "not exact";
@@ -102,9 +103,11 @@ std::string Figures(const RunReport& report) {
   return out;
 }
 
-std::string Card(absl::string_view title, absl::string_view content) {
-  return absl::StrCat("<div class=\"card\"><h2>", EscapeHtml(title), "</h2>",
-                      content, "</div>\n");
+// `further` are classes of its element.
+std::string Card(absl::string_view title, absl::string_view content,
+                 absl::string_view further = "") {
+  return absl::StrCat("<div class=\"card", further, "\"><h2>",
+                      EscapeHtml(title), "</h2>", content, "</div>\n");
 }
 
 std::string ListCard(absl::string_view title,
@@ -123,9 +126,14 @@ std::string ConfusionCard(const RunReport& report) {
   if (last == nullptr) return "";
   const std::vector<std::string> rows = ConfusionRows(*last);
   if (rows.empty()) return "";
-  std::string table = "<table><tr><th>label</th>";
+  // More columns than these need the page's width.
+  constexpr size_t kFewClasses = 4;
+  std::string table = absl::StrCat(
+      "<div class=\"scroll\"><table><tr><th>label</th><th class=\"n\" "
+      "colspan=\"",
+      rows.size(), "\">taken for</th></tr><tr><th></th>");
   for (size_t predicted = 0; predicted < rows.size(); ++predicted) {
-    absl::StrAppend(&table, "<th class=\"n\">taken for ",
+    absl::StrAppend(&table, "<th class=\"n\">",
                     EscapeHtml(report.ClassText(predicted)), "</th>");
   }
   for (size_t label = 0; label < rows.size(); ++label) {
@@ -135,7 +143,40 @@ std::string ConfusionCard(const RunReport& report) {
         absl::StrReplaceAll(rows[label], {{" ", "</td><td class=\"n\">"}}),
         "</td>");
   }
-  return Card("Confusion matrix", table + "</tr></table>");
+  return Card("Confusion matrix", table + "</tr></table></div>",
+              rows.size() > kFewClasses ? " wide" : "");
+}
+
+// What the features say, by the gains of the splits.
+std::string ImportancesCard(const RunReport& report) {
+  constexpr size_t kMost = 20;
+  const std::vector<Importance>* all =
+      report.boosted  ? &report.boosted->importances
+      : report.forest ? &report.forest->importances
+                      : nullptr;
+  if (all == nullptr || all->empty() || all->front().share <= 0) return "";
+  const bool shuffled = all->front().permutation.has_value();
+  std::string table = absl::StrCat(
+      "<table><tr><th>feature</th><th></th><th class=\"n\">share of the "
+      "gains</th>",
+      shuffled ? "<th class=\"n\">lost if shuffled</th>" : "", "</tr>");
+  for (size_t i = 0; i < all->size() && i < kMost; ++i) {
+    const Importance& one = (*all)[i];
+    if (one.share <= 0) break;
+    absl::StrAppend(
+        &table, "<tr><td>", EscapeHtml(one.feature),
+        absl::StrFormat("</td><td style=\"width:35%%\"><div class=\"bar\" "
+                        "style=\"width:%.1f%%\"></div></td><td "
+                        "class=\"n\">%.1f %%</td>",
+                        100 * one.share / all->front().share, 100 * one.share));
+    if (shuffled) {
+      absl::StrAppend(&table, "<td class=\"n\">",
+                      one.permutation ? FigureText(*one.permutation) : "",
+                      "</td>");
+    }
+    table += "</tr>";
+  }
+  return Card("Importance of the features", table + "</table>");
 }
 
 // A reliability diagram: how often came true what was predicted.
@@ -192,9 +233,11 @@ std::string Charts(const RunReport& report,
   add("Test RMSE by seconds",
       {CurveOf("RMSE", samples, [](const Progress& p) { return p.test_rmse; })},
       zero);
-  add("Examples per second",
+  std::string units = absl::StrCat(report.unit(), "s");
+  units[0] = absl::ascii_toupper(units[0]);
+  add(absl::StrCat(units, " per second"),
       {CurveOf(
-          "examples/s", samples,
+          "rate", samples,
           [](const Progress& p) -> Value { return p.examples_per_second; })},
       zero);
   add("Alive",
@@ -220,8 +263,9 @@ std::string Charts(const RunReport& report,
   return out + "</div>\n";
 }
 
-std::string StalenessCard(const v1::JobStatus& status) {
-  if (status.staleness().empty()) return "";
+std::string StalenessCard(const RunReport& report) {
+  const v1::JobStatus& status = report.status;
+  if (status.staleness().empty() || report.has_trees()) return "";
   return Card("Updates by staleness",
               Histogram({status.staleness().begin(), status.staleness().end()},
                         "updates"));
@@ -249,21 +293,23 @@ std::string Disturbances(const RunReport& report) {
 }
 
 std::string Details(const RunReport& report) {
+  const std::string units = absl::StrCat(report.unit(), "s");
   std::string rows;
   const auto row = [&](absl::string_view name, absl::string_view value) {
     absl::StrAppend(&rows, "<tr><td>", EscapeHtml(name),
-                    "</td><td class=\"n\">", EscapeHtml(value), "</td></tr>");
+                    "</td><td class=\"v\">", EscapeHtml(value), "</td></tr>");
   };
   for (const auto& [server, partitions] : PartitionsByServer(report)) {
     row(server, Count(partitions, "partition"));
   }
   for (const auto& share : report.status.shares()) {
-    row(share.name(), Count(share.examples(), "example"));
+    row(share.name(), Count(share.examples(), report.unit()));
   }
   if (report.audit) {
     const AuditReport& audit = *report.audit;
-    row("examples applied, each partition", WithCommas(audit.worst.applied));
-    row("examples expected", WithCommas(audit.worst.expected));
+    row(absl::StrCat(units, " applied, each partition"),
+        WithCommas(audit.worst.applied));
+    row(absl::StrCat(units, " expected"), WithCommas(audit.worst.expected));
     row("missing", WithCommas(audit.sum.missing));
     row("doubled", WithCommas(audit.sum.doubled));
     row("skipped by decision", WithCommas(audit.worst.skipped));
@@ -274,7 +320,7 @@ std::string Details(const RunReport& report) {
       row("no answer", PartitionsText(one.partitions));
     }
   }
-  row("examples computed again", WithCommas(report.recomputed()));
+  row(absl::StrCat(units, " computed again"), WithCommas(report.recomputed()));
   const auto row_if = [&](absl::string_view name, absl::string_view value) {
     if (!value.empty()) row(name, value);
   };
@@ -294,6 +340,25 @@ std::string Details(const RunReport& report) {
               absl::StrCat("<table>", rows, "</table>"));
 }
 
+// "8 epochs, 480,000 examples in all": what the model was made by.
+std::string WorkDone(const RunReport& report) {
+  const int64_t epochs = report.job.train().epochs();
+  const int64_t examples = report.status.examples();
+  if (job::TasksOf(report.job) > 0) return Count(examples, report.unit());
+  if (job::TraitsOf(report.job.model()).boosted()) {
+    const std::string trees =
+        report.boosted
+            ? absl::StrCat(Count(report.boosted->trees, "tree"), ", grown in ")
+            : "";
+    return absl::StrCat(
+        trees, WithCommas(epochs), epochs == 1 ? " pass" : " passes", " over ",
+        Count(examples / std::max<int64_t>(1, epochs), "example"));
+  }
+  return absl::StrCat(report.converged ? "converged after " : "",
+                      Count(epochs, report.converged ? "round" : "epoch"), ", ",
+                      Count(examples, "example"), " in all");
+}
+
 }  // namespace
 
 std::string HtmlReport(const RunReport& report,
@@ -307,19 +372,15 @@ std::string HtmlReport(const RunReport& report,
   return absl::StrCat(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
       "<meta name=\"viewport\" content=\"width=device-width\"><title>",
-      EscapeHtml(report.job.name()), "</title><style>", kChartColors, kStyle,
-      kChartStyle, "</style></head><body>\n<h1>", EscapeHtml(report.job.name()),
-      " <span class=\"", passed ? "good" : "bad", "\">", state,
-      "</span></h1>\n<p class=\"sub\">",
-      report.converged ? "converged after " : "",
-      Count(report.job.train().epochs(), report.converged ? "round" : "epoch"),
-      ", ", Count(report.status.examples(), "example"), " in all, seed ",
-      report.job.seed(), ", ", EscapeHtml(report.folder), "</p>\n", problems,
-      Figures(report), Charts(report, samples),
-      "<div class=\"grid\" style=\"margin-top:1rem\">", Details(report),
-      ConfusionCard(report), CalibrationCard(report),
-      StalenessCard(report.status), Disturbances(report),
-      "</div>\n</body></html>\n");
+      EscapeHtml(report.job.name()), "</title><style>", kChartColors,
+      kPageStyle, kChartStyle, "</style></head><body>\n<h1>",
+      EscapeHtml(report.job.name()), " <span class=\"", passed ? "good" : "bad",
+      "\">", state, "</span></h1>\n<p class=\"sub\">", WorkDone(report),
+      ", seed ", report.job.seed(), ", ", EscapeHtml(report.folder), "</p>\n",
+      problems, Figures(report), Charts(report, samples),
+      "<div class=\"grid\">", Details(report), ImportancesCard(report),
+      ConfusionCard(report), CalibrationCard(report), StalenessCard(report),
+      Disturbances(report), "</div>\n</body></html>\n");
 }
 
 }  // namespace ebb::tools

@@ -409,6 +409,11 @@ std::string AuditVerdict(const RunReport& report) {
 
 absl::string_view RunReport::unit() const { return job::NameOfAnExample(job); }
 
+bool RunReport::has_trees() const {
+  const v1::ModelTraits& traits = job::TraitsOf(job.model());
+  return traits.forest() || traits.boosted();
+}
+
 std::optional<double> RunReport::accuracy() const {
   const auto* last = LastEvaluation(status);
   return last == nullptr ? std::nullopt : FigureOf(*last, kAccuracy);
@@ -500,9 +505,14 @@ std::string ReportText(const RunReport& report, const Console& console,
   learnt("validation", ValidationText(status));
   if (report.forest) {
     line("out of bag", OutOfBagText(*report.forest));
-    line("importance", ImportancesText(*report.forest));
+    line("importance", ImportancesText(report.forest->importances));
     line("forest", absl::StrCat(Count(report.forest->trees, "tree"), ", ",
                                 Count(report.forest->nodes, "node")));
+  }
+  if (report.boosted) {
+    line("importance", ImportancesText(report.boosted->importances));
+    line("trees", absl::StrCat(WithCommas(report.boosted->trees), ", ",
+                               Count(report.boosted->splits, "split")));
   }
   learnt("best", BestText(status));
   learnt("ended", status.ended());
@@ -589,6 +599,9 @@ Json ReportJson(const RunReport& report) {
     for (const std::string& text : report.classes) {
       json["test"]["classes"].Add(text);
     }
+    if (!status.positive_class().empty()) {
+      json["test"]["positive_class"] = status.positive_class();
+    }
   }
   json["seconds"] = report.seconds;
   json["examples_before"] = report.applied_before;
@@ -599,9 +612,6 @@ Json ReportJson(const RunReport& report) {
   if (report.converged) json["converged"] = true;
   json["seed"] = report.job.seed();
   json["updates"] = status.updates();
-    if (!status.positive_class().empty()) {
-      json["test"]["positive_class"] = status.positive_class();
-    }
   json["audit"] =
       report.audit ? AuditJson(*report.audit, report.complete()) : Json();
   json["staleness"] = StalenessJson(status);
@@ -634,6 +644,7 @@ Json ReportJson(const RunReport& report) {
   json["best"] = status.has_best() ? BestJson(status) : Json();
   json["ended"] = status.ended();
   if (report.forest) json["forest"] = ForestFiguresJson(*report.forest);
+  if (report.boosted) json["boosted"] = BoostedFiguresJson(*report.boosted);
   if (report.restarted) json["runs"] = RestartsJson(*report.restarted);
   AddShares(report, &json);
   json["expectations"] = Json::List();

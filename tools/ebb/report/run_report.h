@@ -15,6 +15,7 @@
 #include "ebb/v1/scheduler.pb.h"
 #include "tools/chaos/goodput.h"
 #include "tools/ebb/cluster/audit.h"
+#include "tools/ebb/report/boosted_figures.h"
 #include "tools/ebb/report/forest_figures.h"
 #include "tools/ebb/status/planned_event.h"
 #include "tools/ebb/stored/stored_restarts.h"
@@ -62,6 +63,8 @@ struct RunReport {
   // `job` has as many epochs because it ended early by itself.
   bool converged = false;
   std::optional<ForestFigures> forest;  // Absent: the job grows none.
+  // Absent: the job grows none, or is not complete.
+  std::optional<BoostedFigures> boosted;
   // The runs of K-Means; absent: the job has no restarts.
   std::optional<StoredRestarts> restarted;
   // The daemons that were killed by plan, in order.
@@ -87,6 +90,8 @@ struct RunReport {
   // Examples that workers computed more often than necessary, as their pushes
   // were lost or undone. It counts those that workers reported.
   int64_t recomputed() const;
+  // Whether its model is made of trees.
+  bool has_trees() const;
   // How people call a class: by its text, or else by its number.
   std::string ClassText(size_t label) const;
   // From the last evaluation.

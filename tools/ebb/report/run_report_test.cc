@@ -188,9 +188,11 @@ TEST(RunReportTest, NamesTheClassesOfTheConfusionMatrix) {
   EXPECT_THAT(ReportText(report, Console()),
               HasSubstr("41 3  (label ham & eggs, by prediction)\n"
                         "                  2 5  (label spam)\n"));
-  EXPECT_THAT(HtmlReport(report, {}),
-              AllOf(HasSubstr("taken for ham &amp; eggs</th>"),
-                    HasSubstr("<td>spam</td><td class=\"n\">2</td>")));
+  EXPECT_THAT(
+      HtmlReport(report, {}),
+      AllOf(HasSubstr("colspan=\"2\">taken for</th></tr><tr><th></th><th "
+                      "class=\"n\">ham &amp; eggs</th>"),
+            HasSubstr("<td>spam</td><td class=\"n\">2</td>")));
   EXPECT_THAT(ReportJson(report).ToLine(),
               HasSubstr("\"classes\": [\"ham & eggs\", \"spam\"]"));
 }
@@ -222,6 +224,26 @@ TEST(RunReportTest, TheResultComesFirstAndDetailsIfTheyAreWanted) {
   EXPECT_THAT(result, AllOf(HasSubstr("\n  restarts "), HasSubstr("\n  run ")));
 }
 
+// Bug: half of the matrix of ten classes lay outside of its card, and so did
+// texts at the right.
+TEST(RunReportTest, AWideMatrixHasACardAsWideAsThePage) {
+  RunReport report = WithFigures({{"accuracy", 0.9}});
+  const auto html_of = [&](int classes) {
+    auto* figures = report.status.mutable_evaluations(0)->mutable_figures();
+    figures->clear_confusion();
+    for (int i = 0; i < classes * classes; ++i) figures->add_confusion(i);
+    return HtmlReport(report, {});
+  };
+  constexpr char kWide[] = "<div class=\"card wide\"><h2>Confusion matrix</h2>";
+  EXPECT_THAT(html_of(10), HasSubstr(kWide));
+  EXPECT_THAT(html_of(3), Not(HasSubstr(kWide)));
+  report.status.mutable_scaled()->set_updates(7);
+  report.status.mutable_scaled()->set_scaled(7);
+  report.status.mutable_scaled()->set_factor_sum(3.5);
+  EXPECT_THAT(HtmlReport(report, {}),
+              HasSubstr("<td>late updates scaled</td><td class=\"v\">"));
+}
+
 TEST(RunReportTest, FiguresOfOneClassNameIt) {
   RunReport report = WithFigures(
       {{"accuracy", 0.9}, {"auc", 0.9}, {"f1", 0.75}, {"recall", 0.5}});
@@ -234,6 +256,50 @@ TEST(RunReportTest, FiguresOfOneClassNameIt) {
               HasSubstr("0.7500</b><span>test F1 of 'left'</span>"));
   EXPECT_THAT(ReportJson(report).ToLine(),
               HasSubstr("\"positive_class\": \"left\""));
+}
+
+// Bug: the pages of trees told of epochs, updates and staleness, and not of
+// what the features say.
+TEST(RunReportTest, ThePagesOfTreesTellOfTrees) {
+  RunReport report = Good();
+  report.job.mutable_model()->set_kind("boosted_trees");
+  report.job.mutable_train()->set_epochs(60);
+  report.status.set_examples(6000);
+  report.boosted = BoostedFigures{
+      20, 140, true, {{"petal <cm>", 0.75, {}}, {"width", 0.25, {}}}};
+  const std::string html = HtmlReport(report, {});
+  EXPECT_THAT(
+      html,
+      AllOf(HasSubstr("20 trees, grown in 60 passes over 100 examples, seed"),
+            HasSubstr("20</b><span>trees</span>"),
+            HasSubstr("140</b><span>splits</span>"),
+            HasSubstr("<h2>Importance of the features</h2>"),
+            HasSubstr("<td>petal &lt;cm&gt;</td>"), HasSubstr("75.0 %"),
+            Not(HasSubstr("updates")), Not(HasSubstr("epoch"))));
+  EXPECT_THAT(
+      ReportText(report, Console()),
+      AllOf(HasSubstr("importance      petal <cm> 75.0 %, width 25.0 %"),
+            HasSubstr("trees           20, 140 splits\n")));
+  EXPECT_THAT(ReportJson(report).ToLine(),
+              HasSubstr("\"boosted\": {\"trees\": 20, \"splits\": 140, "
+                        "\"importances\": [{\"feature\": \"petal <cm>\", "
+                        "\"share\": 0.75, \"permutation\": null}"));
+
+  report.boosted.reset();
+  report.job.mutable_model()->set_kind("forest");
+  report.job.mutable_model()->set_trees(20);
+  report.job.mutable_algorithm()->set_kind(v1::Algorithm::KIND_TASKS);
+  report.status.set_examples(20);
+  report.forest.emplace();
+  report.forest->trees = 20;
+  report.forest->nodes = 300;
+  report.forest->importances = {{"width", 1, 0.125}};
+  EXPECT_THAT(HtmlReport(report, {}),
+              AllOf(HasSubstr(">20 trees, seed "),
+                    HasSubstr("300</b><span>nodes</span>"),
+                    HasSubstr("lost if shuffled</th>"), HasSubstr("0.1250"),
+                    HasSubstr("trees applied, each partition"),
+                    Not(HasSubstr("epoch")), Not(HasSubstr("updates"))));
 }
 
 // Half a mean squared error of 13,436 ended with a good verdict, and the model
@@ -336,7 +402,7 @@ TEST(RunReportTest, TellsOfWhatOthersDidAndWasComputedAgain) {
                     HasSubstr("\"warnings\": [\"worker-1 ended\"]")));
   EXPECT_THAT(
       HtmlReport(report, {}),
-      AllOf(HasSubstr("examples computed again</td><td class=\"n\">500"),
+      AllOf(HasSubstr("examples computed again</td><td class=\"v\">500"),
             HasSubstr("<li>worker-1 ended</li>"), Not(HasSubstr("killed"))));
 }
 

@@ -39,14 +39,15 @@ void AddForestFigures(const RunFolder& folder, RunReport* report) {
 }
 
 // A job whose rounds found no split ends as others do.
-void WarnOfNoSplit(const RunFolder& folder, RunReport* report) {
-  const auto any = AnyBoostedSplit(folder);
-  if (!any.ok()) {
+void AddBoostedFigures(const RunFolder& folder, RunReport* report) {
+  auto figures = MeasureBoosted(folder);
+  if (!figures.ok()) {
     report->problems.push_back(
-        absl::StrCat("the trees cannot be read: ", any.status().message()));
-  } else if (!*any) {
-    report->warnings.push_back(NoSplitText());
+        absl::StrCat("the trees cannot be read: ", figures.status().message()));
+    return;
   }
+  if (!figures->any_split) report->warnings.push_back(NoSplitText());
+  report->boosted = *std::move(figures);
 }
 
 // Only the best of the runs of K-Means is the model, so workers evaluate none.
@@ -102,8 +103,8 @@ void FinishReport(const v1::Job& job, const RunFolder& folder,
   }
   if (report->audit) report->status.set_updates(report->audit->updates);
   if (job::TraitsOf(job.model()).forest()) AddForestFigures(folder, report);
-  if (job::TraitsOf(job.model()).boosted() && report->converged) {
-    WarnOfNoSplit(folder, report);
+  if (job::TraitsOf(job.model()).boosted() && report->complete()) {
+    AddBoostedFigures(folder, report);
   }
   if (job::HasRestarts(job)) AddRestartFigures(folder, report);
   report->expectations = CheckExpectations(job, report->status);

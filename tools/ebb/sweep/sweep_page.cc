@@ -29,23 +29,6 @@ constexpr double kBottom = 34;
 constexpr double kSide = 54;
 constexpr size_t kMostCurves = 200;  // The best; a page stays small.
 
-constexpr char kStyle[] = R"(
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink);
-  background: var(--page); max-width: 1010px; margin: 2.5rem auto;
-  padding: 0 1.2rem; }
-h1 { font-size: 1.5rem; margin: 0; }
-h2 { font-size: 1rem; margin: 0 0 .4rem; font-weight: 600; }
-.sub { color: var(--soft); margin: .2rem 0 1.4rem; }
-.grid { display: grid; gap: 1rem; margin: 1rem 0;
-  grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); }
-.card { background: var(--card); border-radius: 10px; padding: .9rem 1rem;
-  overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-td, th { text-align: left; padding: .25rem .6rem .25rem 0;
-  border-bottom: 1px solid var(--line); white-space: nowrap; }
-svg { width: 100%; height: auto; display: block; }
-)";
-
 // Where the trial's value lies on the axis of a key, from 0 to 1. Absent: the
 // trial does not have the key.
 std::optional<double> PlaceOn(const Dimension& dimension, const Trial& trial) {
@@ -147,16 +130,22 @@ void AppendLine(double x0, double y0, double x1, double y1, std::string* svg) {
                                        x0, y0, x1, y1));
 }
 
+// One that is wider than the page keeps its size, so that its texts can be
+// read.
 std::string Open(double width, absl::string_view title) {
+  const std::string style =
+      width > 2 * kChartWidth
+          ? absl::StrFormat(" style=\"min-width:%gpx\"", width)
+          : "";
   return absl::StrFormat(
-      "<svg viewBox=\"0 0 %g %g\" role=\"img\"><title>%s</title>", width,
-      kHeight, EscapeHtml(title));
+      "<svg viewBox=\"0 0 %g %g\"%s role=\"img\"><title>%s</title>", width,
+      kHeight, style, EscapeHtml(title));
 }
 
 std::string Card(absl::string_view title, absl::string_view content) {
   if (content.empty()) return "";
-  return absl::StrCat("<div class=\"card\"><h2>", EscapeHtml(title), "</h2>",
-                      content, "</div>\n");
+  return absl::StrCat("<div class=\"card\"><h2>", EscapeHtml(title),
+                      "</h2><div class=\"scroll\">", content, "</div></div>\n");
 }
 
 std::string TableOf(const Sweep& sweep, const std::vector<Trial>& trials) {
@@ -375,7 +364,7 @@ std::string SweepPage(const Sweep& sweep, const std::vector<Trial>& all) {
   return absl::StrCat(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
       "<meta name=\"viewport\" content=\"width=device-width\">\n<title>",
-      EscapeHtml(sweep.name), "</title>\n<style>", kChartColors, kStyle,
+      EscapeHtml(sweep.name), "</title>\n<style>", kChartColors, kPageStyle,
       kChartStyle, "</style></head><body>\n<h1>", EscapeHtml(sweep.name),
       "</h1>\n<p class=\"sub\">",
       Count(static_cast<int64_t>(only_folds ? all.size() : trials.size()),
