@@ -74,7 +74,10 @@ def _flags() -> argparse.ArgumentParser:
     add("--resume", action="store_true", help="go on in --run-dir, or the newest run")
     add("--skip", action="store_true", help="with --resume: leave out the batches "
         "for which the job is paused")
-    add("--report", help="also write the report (JSON) to this file")
+    add(
+        "--report",
+        help="also write the report to this file: the page if it ends in .html, else JSON",
+    )
     add("--quiet", action="store_true", help="print errors only")
     add("--leave-with-parent", type=int, help=argparse.SUPPRESS)
     return parser

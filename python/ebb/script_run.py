@@ -114,11 +114,19 @@ class ScriptRun:
             return False
         except (ValueError, KeyError):
             raise Error(f"{path} is no report", "remove it, and the run goes on") from None
-        if self._flags.report:
-            with open(self._flags.report, "w", encoding="utf-8") as file:
-                file.write(text)
+        self._copy_report()
         self._screen.tell(f"the run is complete: its report is {path} (and report.html)")
         return True
+
+    def _copy_report(self) -> None:
+        """Copies the page or the JSON, as the name of ``--report`` says."""
+        if self._flags.report:
+            page = self._flags.report.lower().endswith((".html", ".htm"))
+            name = "report.html" if page else "report.json"
+            with open(self._path(name), encoding="utf-8") as file:
+                text = file.read()
+            with open(self._flags.report, "w", encoding="utf-8") as file:
+                file.write(text)
 
     def _interrupt(self, number: int, frame: Any) -> None:
         self._interrupts += 1
@@ -338,11 +346,11 @@ class ScriptRun:
     ) -> int:
         report = self._report(audits, interrupted)
         text = json.dumps(report, indent=2) + "\n"
-        for path in filter(None, (self._path("report.json"), self._flags.report)):
-            with open(path, "w") as file:
-                file.write(text)
+        with open(self._path("report.json"), "w", encoding="utf-8") as file:
+            file.write(text)
         with open(self._path("report.html"), "w", encoding="utf-8") as file:
             file.write(script_page.page(report, self._samples))
+        self._copy_report()
         for line in _report_lines(report):
             self._screen.tell(line)
         for problem in self._problems:

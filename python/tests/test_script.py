@@ -104,6 +104,12 @@ def test_a_complete_run_is_not_started_again(tmp_path: Path) -> None:
     )
     assert Path("runs/corners-1/logs/worker-0.log").read_text() == log
     assert report_of() == report == json.loads(Path("again.json").read_text())
+    # Bug: a page was asked for, and JSON was in it.
+    run = start(tmp_path, "--workers", "1", "--resume", "--report", "again.html")
+    out, err = run.communicate(timeout=100)
+    assert (run.returncode, err) == (0, "")
+    page = Path("runs/corners-1/report.html").read_text()
+    assert Path("again.html").read_text() == page and page.startswith("<!DOCTYPE html>")
     # A program that failed is started again.
     report["passed"] = False
     Path("runs/corners-1/report.json").write_text(json.dumps(report))

@@ -75,6 +75,11 @@ bool HasParts(const std::string& folder) {
   return false;
 }
 
+bool IsPage(absl::string_view path) {
+  return absl::EndsWithIgnoreCase(path, ".html") ||
+         absl::EndsWithIgnoreCase(path, ".htm");
+}
+
 }  // namespace
 
 bool PredictedNothing(const v1::Job& job, const RunReport& report) {
@@ -126,7 +131,8 @@ void WriteReport(const RunFolder& folder, const std::vector<RunSample>& samples,
     report->files.push_back("report.json");
   }
   report->files.insert(report->files.end(), {"metrics.csv", "logs"});
-  if (!copy.empty()) write(copy, json);
+  if (copy.empty()) return;
+  write(copy, IsPage(copy) ? HtmlReport(*report, samples) : json);
 }
 
 bool NothingLeft(const RunReport& report) {

@@ -34,9 +34,9 @@ void ExplainStop(absl::string_view why, const v1::Job& job,
 void FinishReport(const v1::Job& job, const RunFolder& folder,
                   RunReport* report);
 
-// Writes report.html and report.json into the folder, and the latter also to
-// the file `copy`; empty: not. The report then names what a person finds in the
-// folder.
+// Writes report.html and report.json into the folder, and one of them also to
+// the file `copy`: the page if its name ends in .html. Empty: there is no copy.
+// The report then names what a person finds in the folder.
 void WriteReport(const RunFolder& folder, const std::vector<RunSample>& samples,
                  const std::string& copy, RunReport* report);
 

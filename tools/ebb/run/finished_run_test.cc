@@ -135,6 +135,16 @@ TEST_F(FinishedRunTest, TheReportIsInTheFolderAndInItsCopy) {
   EXPECT_EQ(*ReadFile(tests_ / "copy.json"), *json);
 }
 
+// Bug: a page was asked for, and JSON was in it.
+TEST_F(FinishedRunTest, ACopyThatIsCalledAPageIsOne) {
+  for (const char* const name : {"copy.html", "Copy.HTM"}) {
+    WriteReport(folder_, {}, tests_ / name, &report_);
+    const auto html = ReadFile(folder_.File("report.html"));
+    ASSERT_TRUE(html.ok()) << html.status();
+    EXPECT_EQ(*ReadFile(tests_ / name), *html);
+  }
+}
+
 TEST_F(FinishedRunTest, AReportThatCannotBeWrittenIsAProblem) {
   WriteReport(folder_, {}, tests_ / "missing/copy.json", &report_);
   EXPECT_THAT(report_.problems, ElementsAre(HasSubstr("copy.json")));

@@ -31,7 +31,8 @@ void AddRunFlags(CLI::App* command, RunOptions* run) {
   command->add_flag("--tls", run->tls,
                     "Use mutual TLS, with certificates made for this run");
   command->add_option("--report", run->report_file,
-                      "Also write the report (JSON) to this file");
+                      "Also write the report to this file: the page if it "
+                      "ends in .html, else JSON");
   command->add_option("--run-dir", run->folder,
                       "Folder of the run (runs/NAME-N)");
   command->add_flag("--quiet", run->quiet, "Print errors only");
