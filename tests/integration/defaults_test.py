@@ -5,6 +5,7 @@ chooses from the data is said, and the model learns.
   defaults_test.py BIN_FOLDER [TEST...]
 """
 import json
+import math
 import os
 import random
 import shutil
@@ -97,6 +98,42 @@ class DefaultsTest(unittest.TestCase):
         self.assertIn("csv: flowers.csv", shown.replace("path: ", "csv: "))
         _, report = self.run_job()
         self.assertGreater(report["accuracy"], 0.9)
+
+    def passengers(self, rows, seed):
+        """Two columns of texts that hardly anyone shares, and say nothing."""
+        rng = random.Random(seed)
+        lines = ["class,sex,age,ticket,cabin,port,outcome"]
+        for _ in range(rows):
+            cls, male = rng.choice([1, 2, 3, 3]), rng.random() < 0.65
+            age = max(1, round(rng.gauss(30, 14)))
+            cabin = "" if rng.random() < 0.7 else f"C{rng.randrange(150)}"
+            odds = 2.2 - 1.1 * (cls - 1) - 2.6 * male - 0.03 * (age - 30)
+            lived = rng.random() < 1 / (1 + math.exp(-odds))
+            lines.append(f"{cls},{'male' if male else 'female'},{age},"
+                         f"A{rng.randrange(700)},{cabin},{rng.choice('SSSCQ')},"
+                         f"{'lived' if lived else 'died'}")
+        return "\n".join(lines) + "\n"
+
+    def test_rare_texts_are_not_learned_by_heart(self):
+        # The log loss rose from epoch 4 on, beyond that of always saying the
+        # shares of the classes, and nothing said so. Precision was of "lived".
+        self.write("table.csv", self.passengers(890, 4))
+        self.write("job.yaml", "model: logistic\ndata: {train: {csv: table.csv}, "
+                               "split: 0.2, positive: died}\n")
+        said, report = self.run_job()
+        self.assertRegex(said, r"model.l2 1/7\d\d \(1 divided by the number of "
+                               r"examples, 7\d\d\)")
+        test = report["test"]
+        self.assertLess(test["log_loss"], 0.85 * test["baseline_log_loss"])
+        losses = [one["log_loss"] for one in report["evaluations"]]
+        self.assertLess(losses[-1], 1.05 * min(losses))
+        self.assertEqual(report["warnings"], [])
+        # The figures are of those that died.
+        died = test["confusion"][0]
+        self.assertEqual(test["classes"], ["died", "lived"])
+        self.assertAlmostEqual(test["recall"], died[0] / sum(died))
+        self.assertRegex(said, r"test recall +0\.\d+ of 'died'\n")
+        self.assertEqual(test["positive_class"], "died")
 
     def test_check_says_what_a_job_takes_and_warns_of_a_wide_model(self):
         self.write("ads.svm", "1 7:1 900000000:1\n0 7:1 8:1\n")

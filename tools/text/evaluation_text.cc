@@ -26,6 +26,12 @@ std::optional<double> NamedFigure(const v1::JobStatus::Evaluation& evaluation,
   return std::nullopt;
 }
 
+// As people read it.
+absl::string_view FigureTitle(absl::string_view name) {
+  const FigureKind* kind = FindFigureKind(name);
+  return kind == nullptr ? name : kind->title;
+}
+
 // How many classes the confusion matrix has; 0: there is none.
 int ClassesOf(const v1::JobStatus::Evaluation& evaluation) {
   const int counts = evaluation.figures().confusion_size();
@@ -139,7 +145,11 @@ std::string FigureText(double value, int digits) {
   return absl::StrCat(WithCommas(whole), text.substr(point));
 }
 
-std::string UselessText(const v1::JobStatus::Evaluation& evaluation) {
+std::string UselessText(const v1::JobStatus::Evaluation& evaluation,
+                        bool trees) {
+  const std::string help =
+      trees ? "it may need more trees, or other features"
+            : "it may need more epochs, another rate, or other features";
   const auto rmse = NamedFigure(evaluation, kRmse);
   const auto baseline_rmse = NamedFigure(evaluation, kBaselineRmse);
   if (rmse && baseline_rmse && *rmse >= *baseline_rmse && *rmse > 0) {
@@ -147,7 +157,7 @@ std::string UselessText(const v1::JobStatus::Evaluation& evaluation) {
         "the model predicts no better than always saying the mean of the test "
         "data: its RMSE is ",
         FigureText(*rmse), ", that of the mean ", FigureText(*baseline_rmse),
-        "; it may need more epochs, another rate, or other features");
+        "; ", help);
   }
   const auto accuracy = FigureOf(evaluation, kAccuracy);
   const auto log_loss = NamedFigure(evaluation, kLogLoss);
@@ -160,20 +170,51 @@ std::string UselessText(const v1::JobStatus::Evaluation& evaluation) {
         "the model predicts no better than always saying the commonest class "
         "of the test data: its accuracy is ",
         FigureText(*accuracy), ", that of the commonest class ",
-        FigureText(*baseline),
-        "; it may need more epochs, another rate, or other features");
+        FigureText(*baseline), "; ", help);
   }
-  constexpr double kFarOff = 3;
-  if (accuracy && log_loss && baseline_loss &&
-      *log_loss > kFarOff * *baseline_loss && *baseline_loss > 0) {
+  if (accuracy && log_loss && baseline && baseline_loss &&
+      *log_loss >= *baseline_loss && *baseline_loss > 0) {
     return absl::StrCat(
-        "the model's probabilities are worse than guessing, though its "
-        "accuracy of ",
-        FigureText(*accuracy), " is better: its log loss is ",
-        FigureText(*log_loss), ", that of the classes' shares ",
-        FigureText(*baseline_loss), "; the rate may be too large");
+        "the model's probabilities are worse than always saying the classes' "
+        "shares in the test data, though its accuracy of ",
+        FigureText(*accuracy), " is better than ", FigureText(*baseline),
+        ": its log loss is ", FigureText(*log_loss), ", that of the shares ",
+        FigureText(*baseline_loss), "; it is too sure of itself: ",
+        trees ? "a larger model.leaf_examples"
+              : "a larger model.l2, fewer epochs or a smaller rate",
+        " may help");
   }
   return "";
+}
+
+std::string RisenText(const v1::JobStatus& status) {
+  constexpr size_t kLeastAfter = 3;  // And a quarter of all.
+  constexpr double kRisen = 1.05;
+  const auto* last = LastEvaluation(status);
+  if (last == nullptr) return "";
+  const absl::string_view name = NamedFigure(*last, kRmse)      ? kRmse
+                                 : NamedFigure(*last, kLogLoss) ? kLogLoss
+                                                                : kLoss;
+  std::vector<std::pair<int, double>> figures;  // By epoch.
+  for (const auto& evaluation : status.evaluations()) {
+    const auto figure = FigureOf(evaluation, name);
+    if (figure) figures.emplace_back(evaluation.epoch() + 1, *figure);
+  }
+  if (figures.empty()) return "";
+  const auto best =
+      std::ranges::min_element(figures, {}, &std::pair<int, double>::second);
+  const auto after = static_cast<size_t>(figures.end() - best) - 1;
+  if (after < std::max(kLeastAfter, figures.size() / 4) || best->second <= 0) {
+    return "";
+  }
+  // One of them may be chance.
+  const bool risen = std::all_of(
+      figures.end() - kLeastAfter, figures.end(),
+      [&](const auto& one) { return one.second > kRisen * best->second; });
+  if (!risen) return "";
+  return absl::StrCat("the test ", FigureTitle(name), " has risen since epoch ",
+                      best->first, ", from ", FigureText(best->second), " to ",
+                      FigureText(figures.back().second));
 }
 
 std::vector<std::string> ConfusionRows(

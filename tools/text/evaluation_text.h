@@ -50,8 +50,14 @@ std::string FigureText(double value, int digits = 4);
 std::string BestText(const v1::JobStatus& status);
 
 // Why the model is of no use, as a sentence: it predicts no better than a
-// constant. Empty: it does better, or it is not known.
-std::string UselessText(const v1::JobStatus::Evaluation& evaluation);
+// constant, or its probabilities do not. Empty: it does better, or it is not
+// known. `trees` says whether the model is made of them.
+std::string UselessText(const v1::JobStatus::Evaluation& evaluation,
+                        bool trees = false);
+
+// "the test log loss has risen since epoch 4, from 0.5217 to 0.9907": for long,
+// so that an earlier version was better than the last one. Empty: it has not.
+std::string RisenText(const v1::JobStatus& status);
 
 // The confusion matrix, a text for each label: "40 3 0" counts what examples of
 // it were taken for. Empty: there is none, or it has more than ten classes.

@@ -80,6 +80,11 @@ TEST(EvaluationTextTest, AModelThatIsNoBetterThanTheMeanIsTold) {
       UselessText(Evaluation(-1, 1, {{"rmse", 76}, {"baseline_rmse", 77}})),
       IsEmpty());
   EXPECT_THAT(UselessText(Evaluation(-1, 1, {})), IsEmpty());
+  // Trees have neither epochs nor a rate.
+  EXPECT_THAT(
+      UselessText(Evaluation(-1, 1, {{"rmse", 164}, {"baseline_rmse", 77}}),
+                  /*trees=*/true),
+      HasSubstr("; it may need more trees, or other features"));
 }
 
 TEST(EvaluationTextTest, AModelThatIsNoBetterThanTheCommonestClassIsTold) {
@@ -91,12 +96,16 @@ TEST(EvaluationTextTest, AModelThatIsNoBetterThanTheCommonestClassIsTold) {
   };
   EXPECT_THAT(classes(.9, .69), HasSubstr("the commonest class"));
   EXPECT_THAT(classes(.5, .69), HasSubstr("its accuracy is 0.5000"));
-  EXPECT_THAT(classes(.95, .69), IsEmpty());
-  // The accuracy alone would be called good.
-  EXPECT_THAT(classes(.95, 7.8),
-              HasSubstr("probabilities are worse than guessing, though its "
-                        "accuracy of 0.9500 is better: its log loss is 7.8000, "
-                        "that of the classes' shares 0.3250"));
+  EXPECT_THAT(classes(.95, .32), IsEmpty());
+  // The accuracy alone would be called good. Bug: nothing was said up to three
+  // times the log loss of the shares.
+  EXPECT_THAT(classes(.95, .69),
+              HasSubstr("probabilities are worse than always saying the "
+                        "classes' shares in the test data, though its accuracy "
+                        "of 0.9500 is better than 0.9000: its log loss is "
+                        "0.6900, that of the shares 0.3250; it is too sure of "
+                        "itself: a larger model.l2, fewer epochs or a smaller "
+                        "rate may help"));
   // Its probabilities tell rare examples from others.
   EXPECT_THAT(classes(.9, .2), IsEmpty());
 }
@@ -114,6 +123,37 @@ TEST(EvaluationTextTest, AFigureOfOneClassNamesIt) {
   // Not in the middle of a character.
   EXPECT_EQ(OfClass("f1", std::string(39, 'a') + "äb"),
             " of '" + std::string(39, 'a') + "…'");
+}
+
+// Bug: a log loss rose from epoch 4 to epoch 91 without a word.
+TEST(EvaluationTextTest, ALossThatRisesForLongIsTold) {
+  const auto text = [](const std::vector<double>& losses) {
+    v1::JobStatus status;
+    int32_t epoch = 3;
+    for (const double loss : losses) {
+      *status.add_evaluations() =
+          Evaluation(.7, loss, {{"log_loss", 2 * loss}});
+      status.mutable_evaluations()->rbegin()->set_epoch(epoch);
+      epoch += 4;
+    }
+    return RisenText(status);
+  };
+  EXPECT_EQ(text({.5, .25, .5, .75, 1}),
+            "the test log loss has risen since epoch 8, from 0.5000 to 2.0000");
+  EXPECT_THAT(text({.5, .25, .5, 1}), IsEmpty());             // Not for long.
+  EXPECT_THAT(text({.5, .25, .26, .26, .26}), IsEmpty());     // Not by much.
+  EXPECT_THAT(text({.5, .25, .5, .25, .5, .75}), IsEmpty());  // Not always.
+  EXPECT_THAT(text({1, .75, .5, .25}), IsEmpty());
+  EXPECT_THAT(text({}), IsEmpty());
+  // A quarter of them may be chance.
+  std::vector<double> many(20, .5);
+  many[15] = .25;
+  EXPECT_THAT(text(many), IsEmpty());
+  many[15] = .5;
+  many[14] = .25;
+  EXPECT_EQ(text(many),
+            "the test log loss has risen since epoch 60, from 0.5000 to "
+            "1.0000");
 }
 
 TEST(EvaluationTextTest, BinsOfTheCalibrationWithExamplesAreTold) {

@@ -302,6 +302,35 @@ TEST(RunReportTest, ThePagesOfTreesTellOfTrees) {
                     Not(HasSubstr("epoch")), Not(HasSubstr("updates"))));
 }
 
+// A log loss rose from epoch 4 to epoch 91, and the run was good.
+TEST(RunReportTest, WarnsOfATestLossThatRises) {
+  RunReport report = Good();
+  report.status.clear_evaluations();
+  for (int32_t epoch = 0; epoch < 8; ++epoch) {
+    auto* evaluation = report.status.add_evaluations();
+    evaluation->set_epoch(epoch);
+    evaluation->set_accuracy(0.75);
+    evaluation->set_loss(0.5 + 0.125 * epoch);
+  }
+  const auto warnings = [&] {
+    report.warnings.clear();
+    report.problems.clear();
+    Judge(&report);
+    return report.warnings;
+  };
+  EXPECT_THAT(
+      warnings(),
+      ElementsAre("the test loss has risen since epoch 1, from 0.5000 to "
+                  "1.3750: the last model is not the best one; `keep_best: "
+                  "loss` keeps the best version, and `stop: loss` ends the job "
+                  "when it no longer gets better"));
+  report.job.mutable_stop()->set_metric("loss");
+  EXPECT_THAT(warnings(), ElementsAre(AllOf(HasSubstr("`keep_best: loss`"),
+                                            Not(HasSubstr("stop")))));
+  report.job.set_keep_best("loss");
+  EXPECT_THAT(warnings(), IsEmpty());
+}
+
 // Half a mean squared error of 13,436 ended with a good verdict, and the model
 // had not moved from zero.
 TEST(RunReportTest, WarnsOfAModelThatIsNoBetterThanTheMean) {

@@ -53,6 +53,40 @@ void JudgeWords(RunReport* report) {
       "none");
 }
 
+// What helps a model that learns its training data by heart.
+std::string AgainstLearningByHeart(const v1::Job& job) {
+  const v1::ModelTraits& traits = job::TraitsOf(job.model());
+  if (traits.forest()) return "a larger model.leaf_examples may help";
+  if (traits.boosted()) {
+    return "model.patience ends the job at the best number of trees";
+  }
+  const v1::AlgorithmTraits& algorithm = job::TraitsOf(job.algorithm().kind());
+  if (algorithm.statistics() || algorithm.line_search()) {
+    return "fewer train.epochs may help";
+  }
+  constexpr absl::string_view kKeep =
+      "`keep_best: loss` keeps the best version";
+  if (job.has_stop()) return std::string(kKeep);
+  return absl::StrCat(kKeep,
+                      ", and `stop: loss` ends the job when it no longer gets "
+                      "better");
+}
+
+// Looks at the last model, and at whether an earlier one was better.
+void JudgeCourse(RunReport* report) {
+  const auto* last = LastEvaluation(report->status);
+  if (last == nullptr) return;
+  const std::string useless = UselessText(*last, report->has_trees());
+  if (!useless.empty()) report->warnings.push_back(useless);
+  // The job went back to the best one.
+  if (report->job.has_keep_best()) return;
+  const std::string risen = RisenText(report->status);
+  if (risen.empty()) return;
+  report->warnings.push_back(
+      absl::StrCat(risen, ": the last model is not the best one; ",
+                   AgainstLearningByHeart(report->job)));
+}
+
 }  // namespace
 
 std::vector<Expectation> CheckExpectations(const v1::Job& job,
@@ -137,10 +171,7 @@ void Judge(RunReport* report) {
   if (!report->status.late_updates().empty()) {
     report->warnings.push_back(report->status.late_updates());
   }
-  if (const auto* last = LastEvaluation(report->status)) {
-    const std::string useless = UselessText(*last);
-    if (!useless.empty()) report->warnings.push_back(useless);
-  }
+  JudgeCourse(report);
 }
 
 absl::Status ReadVerdict(absl::string_view json, RunReport* report) {
