@@ -47,6 +47,7 @@ class Rules {
   void CheckSchedule();
   void CheckTraining();
   void CheckRollback();
+  void CheckItemsOfRounds();
   void CheckPoliciesOfRounds();
   void CheckFilters();
   void CheckTables();
@@ -238,6 +239,7 @@ void Rules::CheckTraining() {
                 absl::StrCat("examples: ", train.batch() * 8));
   }
   if (job_.consistency().kind() == v1::Consistency::KIND_ROUNDS) {
+    CheckItemsOfRounds();
     CheckPoliciesOfRounds();
   }
   CheckRollback();
@@ -276,6 +278,29 @@ void Rules::CheckRollback() {
                      versions, ", which on_nonfinite_rollback goes back"),
         absl::StrCat("keep: ", versions + 1));
   }
+}
+
+// The step is that of the round, whatever its items and batches are.
+void Rules::CheckItemsOfRounds() {
+  const v1::Train& train = job_.train();
+  if (train.has_batch_growth() &&
+      !TraitsOf(job_.algorithm().kind()).local_rule()) {
+    found_->Add("train.batch_growth",
+                "changes no step: in rounds a step has all examples of the "
+                "round, which consistency.examples says",
+                "leave it out, or consistency: asp");
+  }
+  const auto round = ParseEpochOrCount(job_.consistency().examples());
+  if (!train.has_item_examples() || !round.has_value() ||
+      *round == kWholeEpoch || train.item_examples() <= *round) {
+    return;
+  }
+  found_->Add("train.item_examples",
+              absl::StrCat(train.item_examples(),
+                           " examples are more than the ", *round,
+                           " of a round (consistency.examples), which has "
+                           "whole items"),
+              absl::StrCat("item_examples: ", *round, ", or leave it out"));
 }
 
 void Rules::CheckPoliciesOfRounds() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <optional>
@@ -604,6 +605,21 @@ JobFile ReadJob(absl::string_view text, absl::string_view name,
   return file;
 }
 
+std::string NameAfterFile(absl::string_view path) {
+  constexpr size_t kLongest = 63;
+  if (absl::StartsWith(path, "/dev/") || absl::StartsWith(path, "/proc/")) {
+    return "";
+  }
+  std::string name = std::filesystem::path(std::string(path)).stem().string();
+  for (char& c : name) {
+    c = absl::ascii_tolower(c);
+    if (!absl::ascii_isalnum(c) && c != '_' && c != '.') c = '-';
+  }
+  name.erase(0, name.find_first_not_of("-_."));
+  name.resize(std::min(name.size(), kLongest));
+  return IsName(name) ? name : "";
+}
+
 JobFile ReadJobFile(const std::string& path,
                     const std::vector<std::string>& overrides) {
   const auto refuse = [&](std::string what) {
@@ -628,7 +644,13 @@ JobFile ReadJobFile(const std::string& path,
                                std::generic_category().message(errno)));
   }
   text.resize(static_cast<size_t>(in.gcount()));
-  return ReadJob(text, path, overrides);
+  JobFile file = ReadJob(text, path, overrides);
+  // Without any key there is no job to name.
+  if (file.job.ByteSizeLong() > 0 && !file.job.has_name()) {
+    const std::string name = NameAfterFile(path);
+    if (!name.empty()) file.job.set_name(name);
+  }
+  return file;
 }
 
 absl::StatusOr<v1::Job> ParseJobYaml(absl::string_view text,

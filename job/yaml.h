@@ -36,7 +36,13 @@ struct JobFile {
 JobFile ReadJob(absl::string_view text, absl::string_view name,
                 const std::vector<std::string>& overrides = {});
 
-// The same from a file. A file that cannot be read is a mistake like others.
+// The name of a job whose file gives it none: that of the file, as far as it
+// may be one. "Clicks 2.yaml": clicks-2. Empty: the file has no name for
+// people, as the standard input.
+std::string NameAfterFile(absl::string_view path);
+
+// The same from a file, after which the job is named if it has no name. A file
+// that cannot be read is a mistake like others.
 JobFile ReadJobFile(const std::string& path,
                     const std::vector<std::string>& overrides = {});
 

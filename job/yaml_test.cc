@@ -425,6 +425,22 @@ TEST(ReadJobFileTest, ReadsWhatTheProcessWasGivenOpen) {
   EXPECT_TRUE(file.ok()) << ToString(file.mistakes);
 }
 
+// Bug: each of them was called "job", and so were their runs.
+TEST(ReadJobFileTest, NamesAJobAfterItsFile) {
+  EXPECT_EQ(NameAfterFile("jobs/clicks.yaml"), "clicks");
+  EXPECT_EQ(NameAfterFile("_My Clicks (2).yaml"), "my-clicks--2-");
+  EXPECT_EQ(NameAfterFile("/proc/self/fd/7"), "");
+  EXPECT_EQ(NameAfterFile("-.yaml"), "");
+  EXPECT_EQ(NameAfterFile(std::string(90, 'a') + ".yaml").size(), 63);
+
+  const std::string path = testing::TempDir() + "/Named.after.yaml";
+  std::ofstream(path) << "model: softmax\ndata: {train: {csv: a.csv}}\n";
+  EXPECT_EQ(ReadJobFile(path).job.name(), "named.after");
+  EXPECT_EQ(ReadJobFile(path, {"name=other"}).job.name(), "other");
+  std::ofstream(path, std::ios::app) << "name: its-own\n";
+  EXPECT_EQ(ReadJobFile(path).job.name(), "its-own");
+}
+
 TEST(ReadJobFileTest, NamesTheFileByItsPath) {
   const std::string path = testing::TempDir() + "/job_yaml_test.yaml";
   std::ofstream(path) << "model: softmax\n";

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -46,6 +47,8 @@ struct Context {
   Cluster* cluster;
   NumberSource* numbers;
   SchedulerActions* out;
+  // Counts the partitions of all jobs, which takes longer with more jobs.
+  std::function<PartitionCounts()> partitions_of_all_jobs;
 
   void Log(std::string text) { out->push_back(LogEvent{std::move(text)}); }
   // The same, and it is on the list of recent events.

@@ -9,6 +9,7 @@
 #define EBB_SCHEDULER_PLACEMENT_H_
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "common/ids.h"
@@ -36,6 +37,9 @@ struct Ownership {
   // been heard since the job was read from the scheduler's store.
   bool kept = false;
 };
+
+// How many partitions each server owns.
+using PartitionCounts = std::map<ServerId, int64_t>;
 
 class PlacementTable {
  public:

@@ -14,6 +14,7 @@ namespace ebb::scheduler {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -104,6 +105,25 @@ TEST_F(SchedulerMovesTest, AServerThatJoinsGetsItsShare) {
   // One each: there is nothing more to do.
   EXPECT_FALSE(Sent<MoveIn>(kNewLink));
   EXPECT_THAT(job().parts().moves.underway(), IsEmpty());
+}
+
+// Bug: all jobs of one partition began at the first server.
+TEST_F(SchedulerMovesTest, JobsBeginAtTheServerThatHasLeastOfAllJobs) {
+  ServerUp();
+  OtherUp();
+  std::vector<ServerId> owners;
+  JobRecord small = Record();
+  small.plan.partitions = 1;
+  for (int i = 0; i < 3; ++i) {
+    small.name = absl::StrCat("small ", i);
+    Submit(small);
+    owners.push_back(At(PartitionId(0)).owner);
+  }
+  EXPECT_THAT(owners, ElementsAre(kServer, kNewServer, kServer));
+  // A job's own partitions go to all servers nevertheless.
+  Submit();
+  EXPECT_EQ(At(PartitionId(0)).owner, kNewServer);
+  EXPECT_EQ(At(PartitionId(1)).owner, kServer);
 }
 
 // The fixture fails if the message is sent before the owner is stored.

@@ -13,6 +13,19 @@ TrainingJob* SchedulerState::Find(JobId job) const {
   return it == jobs.end() ? nullptr : it->second.get();
 }
 
+PartitionCounts SchedulerState::Partitions() const {
+  PartitionCounts counts;
+  for (const auto& [id, job] : jobs) {
+    if (job->state().phase == JobPhase::kCancelled) continue;
+    const PlacementTable& placement = job->placement();
+    for (int32_t p = 0; p < placement.size(); ++p) {
+      const ServerId owner = placement.at(PartitionId(p)).owner;
+      if (owner != Ownership::kNobody) ++counts[owner];
+    }
+  }
+  return counts;
+}
+
 bool SchedulerState::OwnsAnything(ServerId server) const {
   return std::any_of(jobs.begin(), jobs.end(), [&](const auto& job) {
     return job.second->state().phase != JobPhase::kCancelled &&

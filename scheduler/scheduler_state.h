@@ -25,10 +25,12 @@ struct SchedulerState {
   SchedulerState& operator=(const SchedulerState&) = delete;
 
   Context MakeContext(absl::Time now, SchedulerActions* out) {
-    return {now, &cluster, &numbers, out};
+    return {now, &cluster, &numbers, out, [this] { return Partitions(); }};
   }
   // Null: there is no such job.
   TrainingJob* Find(JobId job) const;
+  // Those of all jobs that are not cancelled.
+  PartitionCounts Partitions() const;
   // Whether the server owns a partition of a job that is not cancelled.
   bool OwnsAnything(ServerId server) const;
 

@@ -138,8 +138,11 @@ absl::Status WriteAddressFile(const std::string& path,
   }
   if (written) return absl::OkStatus();
   if (fd >= 0) unlink(temporary.c_str());
-  return absl::UnavailableError(absl::StrCat("cannot write the address file ",
-                                             path, ": ", std::strerror(error)));
+  const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
+  return absl::Status(full ? absl::StatusCode::kResourceExhausted
+                           : absl::StatusCode::kUnavailable,
+                      absl::StrCat("cannot write the address file ", path, ": ",
+                                   std::strerror(error)));
 }
 
 StopSignal::StopSignal() : signals_(NotIgnored({SIGTERM, SIGINT})) {

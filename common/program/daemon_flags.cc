@@ -181,7 +181,7 @@ int DaemonMain(
   }
   const auto fail = [&](const absl::Status& status) {
     std::cerr << name.program << ": " << status.message() << std::endl;
-    return kExitUsage;
+    return absl::IsResourceExhausted(status) ? kExitNoRoom : kExitUsage;
   };
   if (flags.parent > 0) {
     const absl::Status alive = DieWithParent(flags.parent);

@@ -31,6 +31,9 @@ namespace ebb {
 // Exit code: whatever must be changed by a person before another start makes
 // sense.
 inline constexpr int kExitUsage = 2;
+// Exit code: there is no room to begin, as on a full disk. Another start may
+// find some.
+inline constexpr int kExitNoRoom = 5;
 
 // The flags that each daemon has.
 struct DaemonFlags {
@@ -82,7 +85,8 @@ struct DaemonName {
 };
 
 // Configures the process, reads the command line, and runs. `run` gives the
-// exit code; an error of it is printed, and the code is kExitUsage. No thread
+// exit code; an error of it is printed, and the code is kExitUsage, or
+// kExitNoRoom for ResourceExhausted. No thread
 // is started before it.
 int DaemonMain(
     int argc, char** argv, const DaemonName& name,

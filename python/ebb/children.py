@@ -24,6 +24,10 @@ _STEADY_LIFE_S = 5.0
 _MOST_SHORT_LIVES = 8
 # With this exit code a daemon says that another start would not help.
 _REFUSAL = 2
+# With this one that it finds no room on its disk. A person may make some.
+_NO_ROOM = 5
+_ROOM_PATIENCE_S = 60.0
+_ROOM_PAUSE_S = 1.0
 
 # A worker leaves within 20 s, a server too (their flags).
 _GRACE_S = {"worker": 22.0, "ps": 25.0, "scheduler": 10.0}
@@ -74,6 +78,7 @@ class _Daemon:
     log_begin: int = 0  # The size of its log when it started.
     due: Optional[float] = None  # When it is started (again).
     short_lives: int = 0
+    no_room_since: Optional[float] = None  # Without a long life since.
     first_end: Optional[str] = None
     given_up: bool = False
     finished: bool = False
@@ -301,11 +306,25 @@ class Children:
             return
         if daemon.stopped:
             return
+        if code == _NO_ROOM:
+            self._await_room(daemon, life_s, now)
+            return
+        daemon.no_room_since = None
         short = life_s < _STEADY_LIFE_S and code != -signal.SIGKILL
         daemon.short_lives = daemon.short_lives + 1 if short else 0
         if code == _REFUSAL:
             daemon.short_lives = _MOST_SHORT_LIVES
         self._start_again(daemon, end_text(code), now)
+
+    def _await_room(self, daemon: _Daemon, life_s: float, now: float) -> None:
+        """Starts it each second, or gives it up after a minute."""
+        if daemon.no_room_since is None or life_s >= _STEADY_LIFE_S:
+            daemon.no_room_since = now
+        if now - daemon.no_room_since < _ROOM_PATIENCE_S:
+            daemon.due = now + _ROOM_PAUSE_S
+            return
+        daemon.first_end = f"found no room on its disk for {_ROOM_PATIENCE_S:.0f} s"
+        daemon.given_up = True
 
     def _start_again(self, daemon: _Daemon, end: str, now: float) -> None:
         """Starts it later, or gives it up after many short lives."""

@@ -10,7 +10,15 @@ if TYPE_CHECKING:
     import pandas
 
 # What an evaluation says beside its figures.
-_NOT_FIGURES = ("epoch", "position", "examples", "confusion", "calibration", "labels")
+_NOT_FIGURES = (
+    "epoch",
+    "position",
+    "further",
+    "examples",
+    "confusion",
+    "calibration",
+    "labels",
+)
 
 
 class History(List[Dict[str, Any]]):
@@ -20,6 +28,8 @@ class History(List[Dict[str, Any]]):
     of the epoch that were applied. ``seconds`` is the time from the start until
     the epoch was applied, or None; only a Run knows it. Test figures follow as ``test_loss``,
     ``test_accuracy``, ``test_rmse`` and so on, where the epoch was evaluated.
+    ``test_further`` is there if the epoch had no snapshot of its own, as after the
+    scheduler was away: the test figures are of a model that is so many epochs further.
     """
 
     def to_pandas(self) -> "pandas.DataFrame":
@@ -151,4 +161,6 @@ def _merged(
         row = rows.setdefault(epoch, begun(epoch, None))
         for key, value in figures_of(evaluation).items():
             row[f"test_{key}"] = value
+        if "further" in evaluation:
+            row["test_further"] = evaluation["further"]
     return History(rows[epoch] for epoch in sorted(rows))

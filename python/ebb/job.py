@@ -309,7 +309,7 @@ class Job:
         with_slots: also write the optimizer's state.
         rows: also write the rows of sparse tables, of which there may be many.
         """
-        flags = ["-o", path, "--force"]
+        flags = ["-o", path, "--force", "--incomplete"]
         if fold:
             flags.append("--fold")
         if averages:
@@ -504,7 +504,7 @@ class Job:
         # A model of Python is computed by the interpreter of this process.
         environment.setdefault("EBB_PYTHON", sys.executable)
         text = command.call(
-            ["predict", self._target(), path, *self._access_flags()]
+            ["predict", self._target(), path, "--incomplete", *self._access_flags()]
             + command.flags_of_plugins(plugins or self._plugins),
             names=[*self._names(), *names],
             environment=environment,

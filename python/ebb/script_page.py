@@ -55,7 +55,7 @@ def _facts(report: Mapping[str, Any]) -> List[Tuple[str, Any]]:
         ("examples/s", report["examples_per_second"]),
         ("audit", "exact" if audit.get("exact") else "not exact"),
         ("examples applied", f"{audit.get('applied')} of {audit.get('expected')}"),
-        ("missing, doubled", f"{audit.get('missing')}, {audit.get('doubled')}"),
+        ("missing, doubled, in all partitions together", f"{audit.get('missing')}, {audit.get('doubled')}"),
         ("killed on purpose", len(report["kills"])),
         (
             "restarts",

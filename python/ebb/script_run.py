@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import csv
+import errno
+import functools
+import hashlib
+import io
 import json
 import os
 import random
@@ -11,7 +15,7 @@ import shlex
 import signal
 import sys
 import time
-from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ebb import display, history, script_page
 from ebb.children import End, tail
@@ -38,6 +42,9 @@ _LAST_LINES = 24
 # Signals that others send.
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _AUDIT_LIMIT_S = 60.0
+# Files wait so long for room on a full disk, as training does.
+_ROOM_PATIENCE_S = 60.0
+_ROOM_PAUSE_S = 0.5
 _COLUMNS = (
     "seconds",
     "epoch",
@@ -74,6 +81,10 @@ class ScriptRun:
         self._told_before: Set[int] = set()
         self._jobs: List[Dict[str, Any]] = []  # As the scheduler said last.
         self._samples: List[Dict[str, Any]] = []
+        self._written = 0  # So many of them are in metrics.csv.
+        self._job_written = False
+        self._waits = False  # For room for them.
+        self._waits_until: Optional[float] = None
         self._reached = Reached()
         self._evaluated: Dict[int, int] = {}  # How many of each job were told.
         self._applied_before: Optional[int] = None
@@ -82,11 +93,12 @@ class ScriptRun:
     def run(self) -> int:
         """Blocks until all has ended; returns the exit code. Raises Error."""
         if self._flags.resume and self._is_done():
-            return 0
+            return self._point_to_report()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._interrupt)
         with LocalCluster(servers=self._size.servers, folder=self._folder) as cluster:
             write_facts(self._folder, self._size)
+            _replace(self._path("program.json"), json.dumps(self._program()) + "\n")
             self._begin(cluster)
             self._watch(cluster)
             self._screen.close()
@@ -103,30 +115,63 @@ class ScriptRun:
         return self._finish(audits, interrupted)
 
     def _is_done(self) -> bool:
-        """Names the report of a run that is complete and good, if this is one."""
+        """Whether the run is complete and good."""
         path = self._path("report.json")
         try:
             with open(path, encoding="utf-8") as file:
-                text = file.read()
-            if not json.loads(text)["passed"]:
-                return False
+                passed: bool = json.load(file)["passed"]
+                return passed
         except FileNotFoundError:
             return False
         except (ValueError, KeyError):
             raise Error(f"{path} is no report", "remove it, and the run goes on") from None
+
+    def _point_to_report(self) -> int:
+        """Names the report of a run that is done; refuses a program that is another now."""
+        path = self._path("report.json")
+        changed = self._changed()
+        if changed:
+            sys.stderr.write(
+                f"ebb: the run in {self._folder} is complete, and {changed} since: --resume does "
+                f"not start it again. Its report is {path}\n"
+                "  hint: more epochs are a new run, without --resume. It can begin with this "
+                f"model: `ebb checkpoint export {self._folder} -o before.safetensors`, and in the "
+                'script init=ebb.load("before.safetensors")\n'
+            )
+            return 2
         self._copy_report()
         self._screen.tell(f"the run is complete: its report is {path} (and report.html)")
-        return True
+        return 0
+
+    def _program(self) -> Dict[str, Any]:
+        """What the run starts, by which another program is told from it."""
+        with open(self._flags.script, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+        return {"sha256": digest, "arguments": list(self._flags.rest)}
+
+    def _changed(self) -> str:
+        """What has changed about the program; empty: nothing, or it is not known."""
+        try:
+            with open(self._path("program.json"), encoding="utf-8") as file:
+                before = json.load(file)
+        except FileNotFoundError:
+            return ""  # An older ebb wrote none.
+        now = self._program()
+        if before.get("sha256") != now["sha256"]:
+            return f"{self._flags.script} has changed"
+        if before.get("arguments") != now["arguments"]:
+            return "its arguments have changed"
+        return ""
 
     def _copy_report(self) -> None:
         """Copies the page or the JSON, as the name of ``--report`` says."""
         if self._flags.report:
-            page = self._flags.report.lower().endswith((".html", ".htm"))
-            name = "report.html" if page else "report.json"
+            name = "report.html" if self._wants_page() else "report.json"
             with open(self._path(name), encoding="utf-8") as file:
-                text = file.read()
-            with open(self._flags.report, "w", encoding="utf-8") as file:
-                file.write(text)
+                _replace(self._flags.report, file.read())
+
+    def _wants_page(self) -> bool:
+        return self._flags.report.lower().endswith((".html", ".htm"))
 
     def _interrupt(self, number: int, frame: Any) -> None:
         self._interrupts += 1
@@ -261,7 +306,6 @@ class ScriptRun:
         progress = self._reached.by(job)
         if not self._samples:
             self._applied_before = progress.applied
-            self._write_job(job)
         self._samples.append(
             {
                 "seconds": round(time.monotonic() - self._started, 3),
@@ -274,11 +318,7 @@ class ScriptRun:
                 "servers": sum(one in cluster.processes for one in cluster.servers),
             }
         )
-        with open(self._path("metrics.csv"), "a", newline="") as file:
-            writer = csv.DictWriter(file, _COLUMNS)
-            if len(self._samples) == 1 and file.tell() == 0:
-                writer.writeheader()
-            writer.writerow(self._samples[-1])
+        self._tell_room(self._write_rest(job))
         for one in self._jobs:
             self._tell_evaluations(one)
         self._screen.show(job["name"], progress, job["state"])
@@ -291,12 +331,64 @@ class ScriptRun:
             self._screen.tell(_evaluation_line(job, one))
         self._evaluated[job["id"]] = len(evaluations)
 
+    # --- Files that wait for room on a full disk --------------------------------
+
+    def _write_rest(self, job: Mapping[str, Any]) -> Optional[OSError]:
+        """Writes what is to be written beside the daemons' files; else says why not."""
+        try:
+            if not self._job_written:
+                self._write_job(job)
+                self._job_written = True
+            self._write_samples()
+        except OSError as error:
+            return error
+        return None
+
     def _write_job(self, job: Mapping[str, Any]) -> None:
-        with open(self._path("program.yaml"), "w") as file:
-            file.write(
-                "# The newest job of the program, which submits it: ebb run takes the program.\n"
-                f"name: {job['name']}\ntrain:\n  epochs: {job['epochs']}\n"
-            )
+        _replace(
+            self._path("program.yaml"),
+            "# The newest job of the program, which submits it: ebb run takes the program.\n"
+            f"name: {job['name']}\ntrain:\n  epochs: {job['epochs']}\n",
+        )
+
+    def _write_samples(self) -> None:
+        _append_rows(self._path("metrics.csv"), self._samples[self._written :])
+        self._written = len(self._samples)
+
+    def _tell_room(self, error: Optional[OSError]) -> None:
+        """Says once that samples wait, and once that they are written."""
+        if (error is not None) == self._waits:
+            return
+        self._waits = error is not None
+        self._screen.event(
+            f"cannot write {error.filename or 'metrics.csv'}: {error.strerror}; what it lacks "
+            "is kept, and written as soon as that is possible"
+            if error is not None
+            else "metrics.csv has all samples again"
+        )
+
+    def _await_room(self, write: Callable[[], None]) -> None:
+        """Writes once there is room on the disk. Raises OSError after a minute."""
+        told = False
+        while True:
+            try:
+                return write()
+            except OSError as error:
+                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+                if not full or time.monotonic() >= self._room_deadline():
+                    raise
+                if not told:
+                    self._screen.event(f"{error}; waiting for room")
+                    told = True
+            time.sleep(_ROOM_PAUSE_S)
+
+    def _room_deadline(self) -> float:
+        """All files of the end together have a minute. An interrupted run does not wait."""
+        if self._interrupts > 1:
+            return 0.0
+        if self._waits_until is None:
+            self._waits_until = time.monotonic() + _ROOM_PATIENCE_S
+        return self._waits_until
 
     # --- Its end --------------------------------------------------------------
 
@@ -326,7 +418,7 @@ class ScriptRun:
             if not audit and not self._problems:
                 self._problems.append(
                     f"{job['name']} is {status['state']}, and its audit is not exact: "
-                    f"{audit.missing} missing, {audit.doubled} doubled"
+                    f"{audit.missing} missing, {audit.doubled} doubled, in all partitions together"
                 )
         return audits
 
@@ -344,13 +436,24 @@ class ScriptRun:
     def _finish(
         self, audits: List[Tuple[Dict[str, Any], Audit]], interrupted: bool
     ) -> int:
+        warnings = []
+        if self._written < len(self._samples):
+            try:
+                self._await_room(self._write_samples)
+            except OSError as error:
+                warnings.append(f"metrics.csv lacks its last samples: {error}")
         report = self._report(audits, interrupted)
+        report["warnings"] = warnings
         text = json.dumps(report, indent=2) + "\n"
-        with open(self._path("report.json"), "w", encoding="utf-8") as file:
-            file.write(text)
-        with open(self._path("report.html"), "w", encoding="utf-8") as file:
-            file.write(script_page.page(report, self._samples))
-        self._copy_report()
+        page = script_page.page(report, self._samples)
+        files = [(self._path("report.html"), page), (self._path("report.json"), text)]
+        if self._flags.report:
+            files.append((self._flags.report, page if self._wants_page() else text))
+        for path, content in files:
+            try:
+                self._await_room(functools.partial(_replace, path, content))
+            except OSError as error:
+                self._problems.append(f"{error}\n  hint: make room: --resume writes it")
         for line in _report_lines(report):
             self._screen.tell(line)
         for problem in self._problems:
@@ -407,6 +510,46 @@ class ScriptRun:
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, name)
+
+
+def _append_rows(path: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Adds rows to a CSV file: all of them or, if that fails, none."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, _COLUMNS)
+    with open(path, "ab", buffering=0) as file:
+        before = file.tell()
+        if before == 0:
+            writer.writeheader()
+        writer.writerows(rows)
+        content = text.getvalue().encode()
+        try:
+            if file.write(content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        except OSError as error:
+            # A part of a row would be taken for a row.
+            if os.path.isfile(path):
+                os.ftruncate(file.fileno(), before)
+            error.filename = path
+            raise
+
+
+def _replace(path: str, content: str) -> None:
+    """Writes a file at once: readers see the old content or the new one.
+
+    A device, a pipe or a link is written to instead.
+    """
+    as_it_is = os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path))
+    fresh = path if as_it_is else f"{path}.new"
+    try:
+        with open(fresh, "w", encoding="utf-8") as file:
+            file.write(content)
+        if not as_it_is:
+            os.replace(fresh, path)
+    except OSError as error:
+        if not as_it_is and os.path.exists(fresh):
+            os.remove(fresh)
+        error.filename = path
+        raise
 
 
 def _size_of(flags: argparse.Namespace, folder: str) -> Facts:
@@ -560,15 +703,31 @@ def _last_words(cluster: LocalCluster, end: End, lines: int) -> str:
     return text
 
 
+def _applied_text(audit: Mapping[str, Any], complete: bool) -> str:
+    """The figures of the partition that is worst off; then those of all together."""
+    if audit["applied"] is None:
+        return "not known: " + "; ".join(audit["problems"])
+
+    def wrong(result: Mapping[str, Any]) -> str:
+        # Before the end, what is missing is yet to come.
+        missing = f"{result['missing']} missing, " if complete else ""
+        return f"{missing}{result['doubled']} doubled"
+
+    times = audit["partitions"]
+    least = "" if complete and audit["exact"] else "at least "
+    worst, together = wrong(audit["worst"]), wrong(audit)
+    text = (
+        f"{audit['applied']} of {audit['expected']} applied {least}in each of {times} "
+        f"partition{'s' * (times != 1)}: {worst}, {audit['skipped']} skipped"
+    )
+    return text if worst == together else f"{text}; in all partitions together {together}"
+
+
 def _report_lines(report: Mapping[str, Any]) -> List[str]:
     lines = [f"{'done' if report['passed'] else 'ended'} in {report['seconds']:.1f} s"]
     audit = report["audit"]
     if audit is not None:
-        lines.append(
-            f"  examples        {audit['applied']} of {audit['expected']} applied: "
-            f"{audit['missing']} missing, {audit['doubled']} doubled, "
-            f"{audit['skipped']} skipped"
-        )
+        lines.append(f"  examples        {_applied_text(audit, report['complete'])}")
         lines.append(f"  audit           {'exact' if audit['exact'] else 'NOT EXACT'}")
     lines.append(f"  speed           {report['examples_per_second']:.0f} examples/s")
     if report["training_loss"]:
@@ -581,5 +740,11 @@ def _report_lines(report: Mapping[str, Any]) -> List[str]:
         f"  restarts        {restarts['workers']} programs, {restarts['servers']} "
         f"servers, {restarts['scheduler']} schedulers"
     )
+    if report["complete"] and len(report["jobs"]) == 1:
+        folder = report["folder"]
+        lines.append(
+            f"  model           in {folder}/state, a copy in {folder}/shared; "
+            f"`ebb checkpoint export {folder} -o FILE` takes it home"
+        )
     lines.append(f"  run             {report['folder']}/ (report.html, report.json, logs)")
     return lines

@@ -110,6 +110,17 @@ def test_a_complete_run_is_not_started_again(tmp_path: Path) -> None:
     assert (run.returncode, err) == (0, "")
     page = Path("runs/corners-1/report.html").read_text()
     assert Path("again.html").read_text() == page and page.startswith("<!DOCTYPE html>")
+    # Bug: more epochs were "complete", and nothing was trained.
+    run = start(tmp_path, "--workers", "1", "--resume", epochs=6)
+    out, err = run.communicate(timeout=100)
+    assert (run.returncode, out) == (2, "")
+    assert "is complete, and its arguments have changed since: --resume does not" in err
+    assert "hint: more epochs are a new run, without --resume" in err
+    Path("corners.py").write_text(SCRIPT + "\n# epochs=6\n")
+    run = start(tmp_path, "--workers", "1", "--resume")
+    out, err = run.communicate(timeout=100)
+    assert run.returncode == 2 and "corners.py has changed since" in err
+    Path("corners.py").write_text(SCRIPT)
     # A program that failed is started again.
     report["passed"] = False
     Path("runs/corners-1/report.json").write_text(json.dumps(report))

@@ -211,6 +211,17 @@ def test_small_models_train_ahead_of_the_disk():
     assert kept == [100, 4, 2]
 
 
+def test_a_step_has_the_batch_that_is_asked_for():
+    # Bug: with three workers it had 201 examples.
+    X = np.zeros((1000, 100))
+    for workers, pieces in ((1, 1), (3, 2), (4, 4), (7, 5)):
+        model = es.MLPRegressor((300,), batch_size=200, n_workers=workers)
+        job = model._job(X, [100, 300, 1])
+        assert job["train"] == {"epochs": 200, "batch": 200 // pieces, "item_examples": 200 // pieces}
+        assert job["consistency"]["examples"] == 200
+        assert job["workers"] == {"max": pieces}
+
+
 def test_warns_if_it_did_not_converge():
     with pytest.warns(ConvergenceWarning, match="raise max_iter"):
         es.LogisticRegression(C=1e6, max_iter=4).fit(*CANCER_SCALED)

@@ -31,7 +31,7 @@ class Explainer {
         stopped_(NotAdvancing(picture, job) > absl::ZeroDuration()) {}
 
   std::vector<Reason> Explain() {
-    if (job_.parts().tables.over()) return {};
+    if (job_.parts().tables.over()) return ExplainOver();
     Store();
     Paused();
     said_ = ExplainServers(picture_, job_, &reasons_);
@@ -57,6 +57,14 @@ class Explainer {
   }
 
  private:
+  // A complete job is a model, which may have lost parts since.
+  std::vector<Reason> ExplainOver() {
+    if (job_.state().phase == JobPhase::kCompleted) {
+      ExplainServers(picture_, job_, &reasons_);
+    }
+    return reasons_.Take();
+  }
+
   void Add(Reason::Kind kind, std::string subject, absl::string_view text,
            absl::string_view to_do,
            absl::Duration lasts = absl::ZeroDuration()) {

@@ -10,7 +10,8 @@
 
 namespace ebb::scheduler {
 
-// The most important first; none: the job advances, or is over.
+// The most important first; none: the job advances, or is over. A complete job
+// has reasons only if servers that have partitions of it do not serve them.
 std::vector<v1::WaitReason> ExplainJob(const SchedulerShell::Picture& picture,
                                        const TrainingJob& job);
 

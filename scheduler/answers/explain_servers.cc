@@ -116,11 +116,12 @@ class ServersExplainer {
                   ? ""
                   : Refused(it->second) + WhatTakesOver(folder, since)),
           absl::StrCat("start `ebb-ps --id ", id.value(),
-                       "` with its --state-dir",
+                       "` with its --state-dir, or, if that is lost, with an "
+                       "empty one",
                        folder.empty()
-                           ? ""
-                           : ", or, if that is lost, with an empty one and the "
-                             "same --shared-checkpoints, which has copies",
+                           ? ": workers then compute again what was on it"
+                           : " and the same --shared-checkpoints, which has "
+                             "copies",
                        "; if it runs, its log says what it does not reach"),
           since);
     }

@@ -208,7 +208,9 @@ TEST_F(ExplainTest, AServerThatIsAway) {
   EXPECT_THAT(Only(Reason::KIND_SERVER_AWAY),
               AllOf(HasSubstr("ps 0, which owns 2 of 2 partitions, is away"),
                     HasSubstr("in no --shared-checkpoints, so they wait"),
-                    HasSubstr("with its --state-dir; if it runs")));
+                    HasSubstr("with its --state-dir, or, if that is lost, "
+                              "with an empty one: workers then compute again "
+                              "what was on it; if it runs")));
   EXPECT_EQ(Explain()[0].for_ms(), 3000);
 }
 
@@ -627,6 +629,21 @@ TEST_F(ExplainTest, AJobThatIsOverNeedsNoExplanation) {
   EXPECT_THAT(Explain(), IsEmpty());
   EXPECT_EQ(NotAdvancing({*core_, watch_, now_, ""}, job()),
             absl::ZeroDuration());
+}
+
+// Bug: "complete; nothing waits", while the server that had the model was gone.
+TEST_F(ExplainTest, ACompleteJobWhoseServerIsAway) {
+  ServerUp();
+  Submit();
+  Register(4, true);
+  SchedulerActions actions;
+  core_->OnServerDisconnected(kServerLink, now_, &actions);
+  now_ += absl::Seconds(3);
+  EXPECT_THAT(
+      Only(Reason::KIND_SERVER_AWAY),
+      AllOf(HasSubstr("ps 0, which owns 2 of 2 partitions, is away"),
+            HasSubstr("if that is lost, with an empty one: workers then")));
+  EXPECT_EQ(job().state().phase, JobPhase::kCompleted);
 }
 
 }  // namespace

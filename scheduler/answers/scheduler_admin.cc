@@ -20,6 +20,7 @@
 #include "scheduler/answers/explain.h"
 #include "scheduler/answers/job_progress.h"
 #include "scheduler/answers/status.h"
+#include "scheduler/answers/stored_where.h"
 
 namespace ebb::scheduler {
 
@@ -301,6 +302,7 @@ absl::Status SchedulerAdmin::Explain(const v1::ExplainRequest& request,
         absl::ToInt64Milliseconds(NotAdvancing(picture, *job)));
     response->set_divergence(job->parts().losses.DivergenceText());
     response->set_workers_to_spare(WorkersToSpare(picture, *job));
+    response->set_stored_where(StoredWhere(*job));
   });
   return found;
 }

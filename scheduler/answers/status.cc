@@ -12,6 +12,7 @@
 #include "rpc/convert.h"
 #include "scheduler/answers/explain.h"
 #include "scheduler/answers/job_progress.h"
+#include "scheduler/answers/stored_where.h"
 #include "scheduler/job/course.h"
 
 namespace ebb::scheduler {
@@ -364,6 +365,7 @@ v1::JobStatus StatusOf(const SchedulerShell::Picture& picture,
   for (v1::WaitReason& reason : ExplainJob(picture, job)) {
     *status.add_waiting() = std::move(reason);
   }
+  status.set_stored_where(StoredWhere(job));
   status.set_rolled_back(job.state().rolled_back);
   status.set_rate_factor(job.state().rollback.rate_factor);
   status.set_nonfinite_rollbacks(job.state().rollback.nonfinite);

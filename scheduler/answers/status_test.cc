@@ -170,6 +170,31 @@ TEST_F(StatusTest, AJobThatIsOverHasAnEndAtOnce) {
   EXPECT_EQ(finished(), absl::ToUnixMillis(end));
 }
 
+// Bug: nothing said that only the servers had the model.
+TEST_F(StatusTest, ACompleteJobSaysWhereItsValuesAre) {
+  const auto where = [&] {
+    return StatusOf({*core_, watch_, now_, ""}, job()).stored_where();
+  };
+  ServerUp();
+  Submit();
+  Register(3, true);
+  EXPECT_EQ(where(), "");  // It trains.
+  Register(4, true);
+  EXPECT_EQ(where(),
+            "its values are in the --state-dir of ps-0 only; there is no copy. "
+            "`ebb checkpoint export test -o FILE` takes the model home");
+}
+
+TEST_F(StatusTest, ACompleteJobNamesItsCopies) {
+  folder_ = "shared";
+  ServerUp();
+  Submit();
+  Register(4, true);
+  EXPECT_EQ(StatusOf({*core_, watch_, now_, ""}, job()).stored_where(),
+            "its values are in the --state-dir of ps-0, and a copy is in "
+            "--shared-checkpoints");
+}
+
 TEST_F(StatusTest, LossesAreThoseOfTheLatestReportOfEachEpoch) {
   Ready();
   ServerStatistics statistics = Statistics();

@@ -8,11 +8,10 @@ namespace ebb::scheduler {
 
 namespace {
 
-// Partitions by server, where they are or are going to.
-std::map<ServerId, int64_t> Loads(
-    const PlacementTable& placement,
-    const std::map<PartitionId, ServerId>& moving) {
-  std::map<ServerId, int64_t> loads;
+// Where the partitions are or are going to.
+PartitionCounts Loads(const PlacementTable& placement,
+                      const std::map<PartitionId, ServerId>& moving) {
+  PartitionCounts loads;
   for (int32_t p = 0; p < placement.size(); ++p) {
     const auto to = moving.find(PartitionId(p));
     ++loads[to == moving.end() ? placement.at(PartitionId(p)).owner
@@ -21,15 +20,28 @@ std::map<ServerId, int64_t> Loads(
   return loads;
 }
 
+int64_t LoadOf(ServerId server, const PartitionCounts& loads) {
+  const auto it = loads.find(server);
+  return it == loads.end() ? 0 : it->second;
+}
+
+// By the job's own partitions first, so that all servers share its work.
+ServerId Emptiest(const std::set<ServerId>& servers, const PartitionCounts& own,
+                  const PartitionCounts& of_all_jobs) {
+  const auto load = [&](ServerId id) {
+    return std::pair(LoadOf(id, own), LoadOf(id, of_all_jobs));
+  };
+  return *std::min_element(
+      servers.begin(), servers.end(),
+      [&](ServerId a, ServerId b) { return load(a) < load(b); });
+}
+
 }  // namespace
 
 std::set<ServerId> Takers(const Cluster& cluster,
                           const PlacementTable& placement, int32_t wanted) {
-  const std::map<ServerId, int64_t> loads = Loads(placement, {});
-  const auto load = [&](ServerId id) {
-    const auto it = loads.find(id);
-    return it == loads.end() ? 0 : it->second;
-  };
+  const PartitionCounts loads = Loads(placement, {});
+  const auto load = [&](ServerId id) { return LoadOf(id, loads); };
   // One that is only away keeps its place among the wanted.
   std::vector<std::pair<int64_t, ServerId>> members;
   for (const auto& [id, server] : cluster.servers) {
@@ -48,21 +60,20 @@ std::set<ServerId> Takers(const Cluster& cluster,
 }
 
 ServerId Emptiest(const PlacementTable& placement,
-                  const std::set<ServerId>& servers) {
-  std::map<ServerId, int64_t> loads = Loads(placement, {});
-  return *std::min_element(
-      servers.begin(), servers.end(),
-      [&](ServerId a, ServerId b) { return loads[a] < loads[b]; });
+                  const std::set<ServerId>& servers,
+                  const PartitionCounts& of_all_jobs) {
+  return Emptiest(servers, Loads(placement, {}), of_all_jobs);
 }
 
 std::optional<WantedMove> NextMove(
     const PlacementTable& placement, const std::set<ServerId>& takers,
     const std::map<PartitionId, ServerId>& moving,
-    const std::set<ServerId>& avoid) {
+    const std::set<ServerId>& avoid,
+    const std::function<PartitionCounts()>& of_all_jobs) {
   std::set<ServerId> targets = takers;
   for (const ServerId server : avoid) targets.erase(server);
   if (targets.empty()) return std::nullopt;
-  std::map<ServerId, int64_t> loads = Loads(placement, moving);
+  PartitionCounts loads = Loads(placement, moving);
   const auto fewer = [&](ServerId a, ServerId b) {
     return loads[a] < loads[b];
   };
@@ -80,7 +91,10 @@ std::optional<WantedMove> NextMove(
       level = WantedMove{p, most, least};
     }
   }
-  if (away) return away;
+  if (away) {
+    away->to = Emptiest(targets, loads, of_all_jobs());
+    return away;
+  }
   if (!placement.AllRegistered() || loads[most] - loads[least] < 2) {
     return std::nullopt;
   }

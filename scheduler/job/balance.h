@@ -5,6 +5,7 @@
 #define EBB_SCHEDULER_JOB_BALANCE_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -31,16 +32,19 @@ std::set<ServerId> Takers(const Cluster& cluster,
 // the takers. Else, when every partition is served, one goes from the fullest
 // server to the emptiest if they differ by more than one. Moving partitions
 // count where they move `to`. Servers in `avoid` get none. nullopt: all is
-// well, or nothing can be done now.
+// well, or nothing can be done now. `of_all_jobs` is asked only if a partition
+// goes away from a server.
 std::optional<WantedMove> NextMove(
     const PlacementTable& placement, const std::set<ServerId>& takers,
     const std::map<PartitionId, ServerId>& moving,
-    const std::set<ServerId>& avoid);
+    const std::set<ServerId>& avoid,
+    const std::function<PartitionCounts()>& of_all_jobs);
 
 // Returns the server of `servers` (at least one) with the fewest partitions: it
-// gets the next.
+// gets the next. Among equals it is the one with the fewest of all jobs.
 ServerId Emptiest(const PlacementTable& placement,
-                  const std::set<ServerId>& servers);
+                  const std::set<ServerId>& servers,
+                  const PartitionCounts& of_all_jobs);
 
 }  // namespace ebb::scheduler
 

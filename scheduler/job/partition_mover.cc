@@ -36,7 +36,8 @@ void PartitionMover::MoveOn(Context* context) {
     const auto wanted =
         NextMove(job_.placement,
                  Takers(*context->cluster, job_.placement, job_.state.servers),
-                 moves_.Targets(), moves_.Avoided(context->now));
+                 moves_.Targets(), moves_.Avoided(context->now),
+                 context->partitions_of_all_jobs);
     if (!wanted) return;
     Begin(*wanted, context);
   }

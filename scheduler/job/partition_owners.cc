@@ -1,6 +1,7 @@
 #include "scheduler/job/partition_owners.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -44,13 +45,15 @@ void PartitionOwners::Assign(Context* context) {
       context->cluster->servers.begin(), context->cluster->servers.end(),
       [](const auto& one) { return one.second.connected; });
   if (takers.empty() || connected < job_.options.min_servers) return;
+  std::optional<PartitionCounts> of_all_jobs;
   for (int32_t p = 0; p < job_.placement.size(); ++p) {
-    if (job_.placement.at(PartitionId(p)).owner == Ownership::kNobody) {
-      const ServerId owner = Emptiest(job_.placement, takers);
-      SetOwner(PartitionId(p), owner);
-      SetDurable(PartitionId(p),
-                 context->cluster->servers.at(owner).shared_folder, Term());
-    }
+    if (job_.placement.at(PartitionId(p)).owner != Ownership::kNobody) continue;
+    if (!of_all_jobs) of_all_jobs = context->partitions_of_all_jobs();
+    const ServerId owner = Emptiest(job_.placement, takers, *of_all_jobs);
+    ++(*of_all_jobs)[owner];
+    SetOwner(PartitionId(p), owner);
+    SetDurable(PartitionId(p),
+               context->cluster->servers.at(owner).shared_folder, Term());
   }
 }
 

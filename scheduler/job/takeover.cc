@@ -58,8 +58,11 @@ void Takeover::TakeOverFrom(ServerId from, const std::string& folder,
                              ": its ", partitions.size(),
                              " partitions go to others, which load the copies"),
                 NameOf(from));
+  PartitionCounts of_all_jobs = context->partitions_of_all_jobs();
   for (const PartitionId p : partitions) {
-    owners_.SetOwner(p, Emptiest(job_.placement, heirs));
+    const ServerId heir = Emptiest(job_.placement, heirs, of_all_jobs);
+    owners_.SetOwner(p, heir);
+    ++of_all_jobs[heir];
     ++taken_over_;
   }
   granter_.Grant(partitions, context);

@@ -198,7 +198,8 @@ class CliTest(ClusterTest):
                          [(1, 10000), (2, 10000)])
         self.assertGreater(job["losses"][0]["mean"], job["losses"][1]["mean"])
         self.assertEqual([e["epoch"] for e in job["evaluations"]], [1, 2])
-        text = self.good("status")
+        self.assertNotIn("EPOCH", self.good("status"))
+        text = self.good("status", "shirts")
         self.assertIn("EPOCH", text)
         self.assertIn(f"{job['evaluations'][1]['accuracy']:.4f}", text)
         servers = [r for r in json.loads(self.good("status", "--json"))["roles"]
@@ -245,10 +246,19 @@ class CliTest(ClusterTest):
 
     def test_explain_and_audit(self):
         self.assertIn("nothing waits", self.good("explain", "shirts"))
-        self.assertEqual(json.loads(self.good("explain", "shirts", "--json")),
+        explained = json.loads(self.good("explain", "shirts", "--json"))
+        where = explained.pop("stored_where")
+        self.assertEqual(explained,
                          {"state": "complete", "advancing": False,
                           "not_advancing_ms": 0, "divergence": "",
                           "workers_to_spare": 0, "reasons": []})
+        self.assertIn("--state-dir of ps-0 and ps-1 only; there is no copy",
+                      where)
+        self.assertIn(where, self.good("status", "shirts"))
+        self.assertNotIn("shirts (", self.good("explain"))
+        every = json.loads(self.good("explain", "--json"))["jobs"]
+        self.assertIn(("shirts", "complete"),
+                      [(one["name"], one["state"]) for one in every])
         audit = json.loads(self.good("audit", "shirts", "--json"))
         self.assertTrue(audit["exact"])
         self.assertEqual(audit["applied"], 20000)
@@ -775,8 +785,14 @@ class ChangingClusterTest(ClusterTest):
         self.fails(1, "is cancelled, and cannot be resumed", "resume", "long")
         self.fails(1, "is complete already", "cancel", "shirts")
         self.assertIn("ps-0", self.good("checkpoint", "list", "long"))
-        self.fails(0, "warning: the job is not complete: ", "checkpoint",
-                   "export", "long", "-o", "long.safetensors")
+        export = ["checkpoint", "export", "long", "-o", "long.safetensors"]
+        self.fails(1, "--incomplete takes what is stored now", *export)
+        self.assertFalse(os.path.exists(self.path("long.safetensors")))
+        self.fails(0, "warning: the job is not complete: ", *export,
+                   "--incomplete")
+        # Bug: what it was exported from was forgotten.
+        self.fails(0, "warning: the job is not complete: ", "predict",
+                   "long.safetensors", IMAGES)
         # The cluster is free for others.
         self.submit("next", "--epochs", "1")
         self.wait(lambda: self.state("next")["state"] == "complete", "stuck")
@@ -930,6 +946,17 @@ class ChangingClusterTest(ClusterTest):
                              r"no answer from ps-1 \(partitions? \d")
         self.assertFalse(os.path.exists(self.path("part.safetensors")))
         self.fails(1, "no answer from ps-1", "predict", "shirts", IMAGES)
+        # Bug: "complete; nothing waits", and its model was not there.
+        self.wait(lambda: "It is complete, but its model is not whole now:"
+                  in self.good("explain", "shirts"), "it is said to be whole")
+        for command in ("explain", "status"):
+            said = self.good(command, "shirts")
+            self.assertIn("is complete, but its model is not whole now:", said)
+            self.assertRegex(said, r"ps 1, which owns \d of 3 partitions, is "
+                             r"away")
+            self.assertIn("if that is lost, with an empty one: workers then",
+                          said)
+        self.assertIn("shirts (", self.good("explain"))
         listed = json.loads(
             self.ebb("checkpoint", "list", "shirts", "--json").stdout)
         stored = {v["partition"] for v in listed["versions"]}
@@ -949,6 +976,30 @@ class ChangingClusterTest(ClusterTest):
         self.daemons.start("ps-1", "--id", "1", "--state-dir", "ps-1")
         self.wait(lambda: self.ebb("audit", "shirts").returncode == 0,
                   "it is not back")
+        self.lose("ps-1")
+
+    # Bug: untrained models were exported, and predicted with, as if they were
+    # the result.
+    def lose(self, server):
+        for daemon in (server, "worker-0", "worker-1"):
+            self.daemons[daemon].kill()
+            self.daemons[daemon].wait()
+        shutil.rmtree(self.path(server))
+        self.daemons.start(server, "--id", server[3:], "--state-dir", server)
+        self.wait(lambda: self.job()["marks"]["least"] == 0
+                  and self.job()["state"] != "complete", "it is whole still")
+        export = ["checkpoint", "export", "shirts", "-o", "lost.safetensors"]
+        self.wait(lambda: "the job is not complete: 0 of 20,000 examples"
+                  in self.ebb(*export).stderr, "it is not stored yet")
+        for command in (export, ["predict", "shirts", IMAGES]):
+            self.fails(1, "the job is not complete: 0 of 20,000 examples are "
+                       "in this model\n  hint: wait until the job is "
+                       "complete; --incomplete takes", *command)
+        self.assertFalse(os.path.exists(self.path("lost.safetensors")))
+        for i in "01":
+            self.daemons.start(f"worker-{i}", "--name", f"worker-{i}")
+        self.wait(lambda: self.job()["state"] == "complete", "not made up for")
+        self.good(*export)
 
 
 if __name__ == "__main__":

@@ -177,12 +177,16 @@ class MoreEpochsTest(unittest.TestCase):
         self.assertEqual(run.returncode, 130, said)
         self.environment.pop("EBB_BATCH_TIME")
         # Bug: such a model was taken home without a word.
-        exported = subprocess.run(
-            [os.path.join(BIN, "ebb"), "checkpoint", "export", "run", "-o",
-             "model.safetensors"], cwd=self.folder, env=self.environment,
-            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.assertRegex(exported.stdout, r"warning: the job is not complete: "
-                         r"[0-9,]+ of 6,000 examples are in this model")
+        for more, front in ([], "ebb: "), (["--incomplete"], "warning: "):
+            exported = subprocess.run(
+                [os.path.join(BIN, "ebb"), "checkpoint", "export", "run", "-o",
+                 "model.safetensors", *more], cwd=self.folder,
+                env=self.environment, text=True, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT)
+            self.assertRegex(exported.stdout,
+                             front + r"the job is not complete: "
+                             r"[0-9,]+ of 6,000 examples are in this model")
+            self.assertEqual(exported.returncode, 0 if more else 1)
         self.ebb(0, "--resume", "--epochs", "4")
         self.exact(4)
 

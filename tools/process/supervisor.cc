@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 
 namespace ebb::tools {
 
@@ -77,6 +78,11 @@ void Supervisor::NoticeDeath(const std::string& name, Daemon* daemon,
   daemon->kill_at = absl::InfiniteFuture();
   daemon->orders = {};
   if (daemon->stopped) return;
+  if (event.end.signal == 0 && event.end.exit_code == policy_.no_room) {
+    AwaitRoom(daemon, std::move(event), now, events);
+    return;
+  }
+  daemon->no_room_since = absl::InfiniteFuture();
   // A life that was ended by order says nothing about the next.
   daemon->short_lives = steady || event.told ? 1 : daemon->short_lives + 1;
   const bool refused =
@@ -92,6 +98,24 @@ void Supervisor::NoticeDeath(const std::string& name, Daemon* daemon,
   }
   daemon->due = std::max(now + policy_.WaitAfter(daemon->short_lives),
                          std::exchange(daemon->back_at, absl::InfinitePast()));
+}
+
+void Supervisor::AwaitRoom(Daemon* daemon, DaemonEvent event, absl::Time now,
+                           std::vector<DaemonEvent>* events) const {
+  constexpr absl::Duration kPause = absl::Seconds(1);
+  if (now - daemon->started >= policy_.steady_life) {
+    daemon->no_room_since = absl::InfiniteFuture();
+  }
+  daemon->no_room_since = std::min(daemon->no_room_since, now);
+  if (now - daemon->no_room_since < policy_.room_patience) {
+    daemon->due = now + kPause;
+    return;
+  }
+  event.kind = DaemonEvent::Kind::kGivenUp;
+  event.reason = absl::StrCat("its disk had no room for ",
+                              absl::FormatDuration(policy_.room_patience),
+                              "; make some, and start again");
+  events->push_back(std::move(event));
 }
 
 void Supervisor::StartAgain(const std::string& name, Daemon* daemon,

@@ -39,6 +39,11 @@ struct RestartPolicy {
   // person has changed something (wrong flags, a folder that is in use): it is
   // given up at once. Default 2.
   int refusal = 2;
+  // With this exit code a daemon says that it finds no room on its disk.
+  // A person may make some: it is started again each second, for so long.
+  // Default: 5, a minute.
+  int no_room = 5;
+  absl::Duration room_patience = absl::Minutes(1);
 
   // The wait after `short_lives` short lives in a row.
   absl::Duration WaitAfter(int short_lives) const;
@@ -138,6 +143,8 @@ class Supervisor {
     absl::Time kill_at = absl::InfiniteFuture();
     absl::Time back_at = absl::InfinitePast();  // The next life.
     int short_lives = 0;
+    // When it found no room for the first time, without a long life since.
+    absl::Time no_room_since = absl::InfiniteFuture();
     Orders orders;         // To the life that runs; at_place: see Death.
     bool stopped = false;  // No life follows.
   };
@@ -146,6 +153,9 @@ class Supervisor {
                    std::vector<DaemonEvent>* events);
   void StartAgain(const std::string& name, Daemon* daemon, absl::Time now,
                   std::vector<DaemonEvent>* events);
+  // It found no room: starts it later, or gives it up.
+  void AwaitRoom(Daemon* daemon, DaemonEvent event, absl::Time now,
+                 std::vector<DaemonEvent>* events) const;
   // How it died.
   static DaemonEvent Death(const std::string& name, Daemon* daemon);
   // Notes it where it is an order. False: it does not run.

@@ -157,6 +157,32 @@ TEST_F(SupervisorTest, GivesUpAtOnceWhatRefusesToStart) {
   EXPECT_EQ(NextEvent(&supervisor).kind, DaemonEvent::Kind::kGivenUp);
 }
 
+// Bug: a scheduler that was killed while its disk was full was given up at
+// once.
+TEST_F(SupervisorTest, WhatFindsNoRoomHasAMinute) {
+  RestartPolicy policy;
+  policy.most_short_lives = 2;
+  Supervisor supervisor(policy);
+  const std::string script = "exit " + std::to_string(policy.no_room);
+  ASSERT_TRUE(supervisor.Start("w", Shell(script), Shell(script), now_).ok());
+  int lives = 1;
+  DaemonEvent event;
+  for (;; ++lives) {
+    event = NextEvent(&supervisor);
+    ASSERT_EQ(event.kind, DaemonEvent::Kind::kDied);
+    if (!events_.empty() || lives == 100) break;  // Given up.
+    EXPECT_EQ(supervisor.NextDue(), now_ + absl::Seconds(1));
+    now_ += absl::Seconds(1);
+    event = NextEvent(&supervisor);
+    ASSERT_EQ(event.kind, DaemonEvent::Kind::kStarted);
+  }
+  EXPECT_EQ(lives, 61);
+  event = NextEvent(&supervisor);
+  EXPECT_EQ(event.kind, DaemonEvent::Kind::kGivenUp);
+  EXPECT_EQ(event.reason,
+            "its disk had no room for 1m; make some, and start again");
+}
+
 TEST_F(SupervisorTest, SignalsAreWaitedFor) {
   auto signals = SignalWaiter::Create();
   ASSERT_TRUE(signals.ok()) << signals.status();

@@ -91,6 +91,44 @@ std::vector<ShownFigure> ShownFigures(
   return shown;
 }
 
+double EpochsFurther(const v1::JobStatus& job,
+                     const v1::JobStatus::Evaluation& evaluation) {
+  const double epoch =
+      static_cast<double>(job.examples()) / std::max(1, job.summary().epochs());
+  if (epoch <= 0) return 0;
+  return std::max(0.0, static_cast<double>(evaluation.position()) / epoch -
+                           (evaluation.epoch() + 1));
+}
+
+bool HasOwnSnapshot(const v1::JobStatus& job,
+                    const v1::JobStatus::Evaluation& evaluation) {
+  return EpochsFurther(job, evaluation) < 1;
+}
+
+std::string LateEvaluationsText(const v1::JobStatus& job) {
+  std::string text;
+  int64_t late = 0;
+  for (int i = 0; i < job.evaluations_size();) {
+    const auto is_late = [&](int at) {
+      return at < job.evaluations_size() &&
+             job.evaluations(at).error().empty() &&
+             !HasOwnSnapshot(job, job.evaluations(at));
+    };
+    int end = i;
+    while (is_late(end)) ++end;
+    if (end > i) {
+      const int first = job.evaluations(i).epoch() + 1;
+      const int last = job.evaluations(end - 1).epoch() + 1;
+      absl::StrAppend(&text, text.empty() ? "" : ", ", first,
+                      last > first ? absl::StrCat(" to ", last) : "");
+      late += end - i;
+    }
+    i = std::max(end, i + 1);
+  }
+  return text.empty() ? ""
+                      : absl::StrCat(late == 1 ? "epoch " : "epochs ", text);
+}
+
 std::string OfClass(absl::string_view figure, absl::string_view positive) {
   constexpr size_t kLongest = 40;
   const bool of_one = figure == kF1 || figure == kPrecision ||
@@ -257,7 +295,8 @@ std::vector<CalibrationBin> CalibrationOf(
   return bins;
 }
 
-Json EvaluationJson(const v1::JobStatus::Evaluation& evaluation) {
+Json EvaluationJson(const v1::JobStatus& job,
+                    const v1::JobStatus::Evaluation& evaluation) {
   Json json = Json::Object();
   json["epoch"] = evaluation.epoch() + 1;
   if (!evaluation.error().empty()) {
@@ -268,6 +307,9 @@ Json EvaluationJson(const v1::JobStatus::Evaluation& evaluation) {
   json["loss"] = evaluation.loss();
   json["examples"] = evaluation.examples();
   json["position"] = evaluation.position();
+  if (!HasOwnSnapshot(job, evaluation)) {
+    json["further"] = EpochsFurther(job, evaluation);
+  }
   for (const auto& named : evaluation.figures().named()) {
     if (named.name() != kAccuracy) json[named.name()] = named.value();
   }

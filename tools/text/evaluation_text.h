@@ -32,6 +32,19 @@ struct ShownFigure {
 std::vector<ShownFigure> ShownFigures(
     const v1::JobStatus::Evaluation& evaluation);
 
+// By how many epochs the model that was evaluated is further than the epoch:
+// training goes on meanwhile. If it is a whole epoch or more, as after the
+// scheduler was away, the epoch has no snapshot of its own, and its figures are
+// those of a later one.
+double EpochsFurther(const v1::JobStatus& job,
+                     const v1::JobStatus::Evaluation& evaluation);
+// Whether the figures are of values in which no later epoch is whole.
+bool HasOwnSnapshot(const v1::JobStatus& job,
+                    const v1::JobStatus::Evaluation& evaluation);
+// "epochs 3 to 7, 9": those that were evaluated without a snapshot of their
+// own. Empty: none was.
+std::string LateEvaluationsText(const v1::JobStatus& job);
+
 // " of 'left'": the class that a figure is of, if it is of one. `positive` is
 // JobStatus.positive_class or PositiveClassOf of worker/job_scores.h. Empty: it
 // is of all classes, or the class is not known.
@@ -74,8 +87,10 @@ std::vector<CalibrationBin> CalibrationOf(
 
 // {"accuracy": …, "loss": …, "auc": …, …, "confusion": [[…], …],
 // "calibration": [{"examples": …, "predicted": …, "observed": …}, …]}, without
-// what it does not have.
-Json EvaluationJson(const v1::JobStatus::Evaluation& evaluation);
+// what it does not have. "further" is there if the epoch has no snapshot of its
+// own.
+Json EvaluationJson(const v1::JobStatus& job,
+                    const v1::JobStatus::Evaluation& evaluation);
 // {"epoch": 7, "figure": "loss", "value": 0.31}, of a job that keeps one.
 Json BestJson(const v1::JobStatus& status);
 

@@ -172,7 +172,7 @@ TEST(EvaluationTextTest, BinsOfTheCalibrationWithExamplesAreTold) {
                           "predicted 0.2500, observed 1.0000  (1 example)"));
   EXPECT_EQ(FiguresText(evaluation),
             "accuracy 0.8750, ECE 0.0125, loss 0.4000");
-  EXPECT_THAT(EvaluationJson(evaluation).ToLine(),
+  EXPECT_THAT(EvaluationJson({}, evaluation).ToLine(),
               HasSubstr("\"calibration_error\": 0.0125, \"calibration\": "
                         "[{\"examples\": 1200, \"predicted\": 0.03125, "
                         "\"observed\": 0.0625}, {\"examples\": 1, "
@@ -186,14 +186,42 @@ TEST(EvaluationTextTest, ProgramsGetEverything) {
     evaluation.mutable_figures()->add_confusion(count);
   }
   evaluation.set_position(99);
-  EXPECT_EQ(EvaluationJson(evaluation).ToLine(),
+  EXPECT_EQ(EvaluationJson({}, evaluation).ToLine(),
             "{\"epoch\": 3, \"accuracy\": 0.875, \"loss\": 0.4, \"examples\": "
             "50, \"position\": 99, \"auc\": 0.9, \"baseline_accuracy\": 0.5, "
             "\"confusion\": [[1, 2], [3, 4]]}");
   EXPECT_THAT(ConfusionRows(evaluation), ElementsAre("1 2", "3 4"));
   evaluation.set_error("no worker");
-  EXPECT_EQ(EvaluationJson(evaluation).ToLine(),
+  EXPECT_EQ(EvaluationJson({}, evaluation).ToLine(),
             "{\"epoch\": 3, \"error\": \"no worker\"}");
+}
+
+// Bug: after the scheduler was away, six epochs had the same figures.
+TEST(EvaluationTextTest, EpochsWithoutASnapshotOfTheirOwnAreNamed) {
+  v1::JobStatus job;
+  job.set_examples(1000);
+  job.mutable_summary()->set_epochs(10);
+  // After epochs 1 and 2; after 8.05 for all up to there; after the last.
+  for (const int64_t position :
+       {100, 220, 805, 805, 805, 805, 805, 805, 1000}) {
+    auto* evaluation = job.add_evaluations();
+    evaluation->set_epoch(job.evaluations_size() - 1);
+    evaluation->set_position(position);
+  }
+  job.mutable_evaluations(3)->set_error("no worker");
+  job.mutable_evaluations(8)->set_epoch(9);
+  EXPECT_EQ(LateEvaluationsText(job), "epochs 3, 5 to 7");
+  EXPECT_TRUE(HasOwnSnapshot(job, job.evaluations(1)));
+  EXPECT_FALSE(HasOwnSnapshot(job, job.evaluations(6)));
+  EXPECT_NEAR(EpochsFurther(job, job.evaluations(2)), 5.05, 1e-9);
+  EXPECT_EQ(EpochsFurther(job, job.evaluations(8)), 0);
+  EXPECT_THAT(EvaluationJson(job, job.evaluations(2)).ToLine(),
+              HasSubstr("\"position\": 805, \"further\": 5.05"));
+  EXPECT_THAT(EvaluationJson(job, job.evaluations(1)).ToLine(),
+              ::testing::Not(HasSubstr("further")));
+  job.mutable_evaluations()->DeleteSubrange(3, 6);
+  EXPECT_EQ(LateEvaluationsText(job), "epoch 3");
+  EXPECT_EQ(LateEvaluationsText({}), "");
 }
 
 }  // namespace

@@ -174,8 +174,11 @@ std::string PercentText(const Progress& progress) {
       "%3d%%", static_cast<int>(std::floor(progress.fraction() * 100)));
 }
 
-void TakeFigures(const v1::JobStatus::Evaluation& evaluation,
+void TakeFigures(const v1::JobStatus& job,
+                 const v1::JobStatus::Evaluation& evaluation,
                  Progress* progress) {
+  progress->test_epochs =
+      evaluation.epoch() + 1 + EpochsFurther(job, evaluation);
   progress->test_loss = evaluation.loss();
   progress->test_accuracy = FigureOf(evaluation, kAccuracy);
   progress->test_auc = FigureOf(evaluation, kAuc);
@@ -261,7 +264,7 @@ Progress ProgressOf(const v1::GetStatusResponse& status, int workers,
   }
   progress.validation = ValidationText(job);
   for (const auto& evaluation : job.evaluations()) {
-    if (evaluation.error().empty()) TakeFigures(evaluation, &progress);
+    if (evaluation.error().empty()) TakeFigures(job, evaluation, &progress);
   }
   progress.staleness =
       MeanOfHistogram({job.staleness().begin(), job.staleness().end()});

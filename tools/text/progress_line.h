@@ -45,6 +45,9 @@ struct Progress {
   std::optional<double> test_mae;
   std::optional<double> test_r2;
   std::optional<double> test_calibration_error;
+  // The epochs that the evaluated model had learned: more than those of the
+  // evaluation if training had gone on.
+  std::optional<double> test_epochs;
   std::optional<double> staleness;  // Mean, in updates.
   // What the rate of updates was multiplied by on average, as they were late;
   // and the mean staleness where each counts by that. Absent: no server said.

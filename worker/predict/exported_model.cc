@@ -100,6 +100,10 @@ absl::StatusOr<ExportedModel> ImportModel(const TensorFileView& file) {
                        job::ParseJobYaml(job->second, kExportJob, nullptr));
   job::FillDefaults(&stored.job);
   EBB_ASSIGN_OR_RETURN(stored.index, data::Index::Decode(bytes));
+  if (const auto why = file.metadata.find(kExportIncomplete);
+      why != file.metadata.end()) {
+    stored.incomplete = why->second;
+  }
   if (file.metadata.count(kExportColumns) > 0) {
     v1::Specification with;
     if (!said(kExportColumns, &bytes) ||

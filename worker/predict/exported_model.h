@@ -30,6 +30,8 @@ namespace ebb::worker {
 // The metadata of the file. Other programs read the first; the job is for ebb.
 inline constexpr char kModelKey[] = "ebb.model";
 inline constexpr char kExportJob[] = "ebb.job";
+// Why the model is not the result of its job. Absent: it is.
+inline constexpr char kExportIncomplete[] = "ebb.incomplete";
 // Base64: an index, v1::Columns, and v1::Specification with its sparse tables
 // only.
 inline constexpr char kExportIndex[] = "ebb.index";
@@ -70,7 +72,9 @@ class StoredRows {
 };
 
 struct ExportedModel {
-  v1::Job job;        // All defaults filled in.
+  v1::Job job;  // All defaults filled in.
+  // Why it is not the result of the job, as a sentence; empty: it is.
+  std::string incomplete;
   data::Index index;  // Index of the training data.
   // Its columns, where they have names.
   std::optional<data::ColumnNames> columns;

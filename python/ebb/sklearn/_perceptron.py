@@ -38,6 +38,14 @@ _ACTIVATION_KEYS = {"relu": "relu", "tanh": "tanh", "logistic": "sigmoid"}
 _DIVIDED_FROM = 4_000_000
 
 
+def _pieces(batch: int, workers: int) -> int:
+    """Returns for how many workers at most a step of the batch has equal parts.
+
+    Parts that are rounded up would make a larger step.
+    """
+    return next(n for n in range(min(workers, batch), 0, -1) if batch % n == 0)
+
+
 class _Perceptron(Estimator):
     _words = {
         "model.layers": "hidden_layer_sizes",
@@ -125,8 +133,8 @@ class _Perceptron(Estimator):
             check_count("batch_size", self.batch_size)
             batch = int(self.batch_size)
         batch = min(batch, rows)
-        pieces = min(self.n_workers, batch) if batch * weights >= _DIVIDED_FROM else 1
-        piece = -(-batch // pieces)
+        workers = self.n_workers if batch * weights >= _DIVIDED_FROM else 1
+        piece = batch // _pieces(batch, workers)
         optimizer: Dict[str, Any] = {"kind": "adam", "rate": self.learning_rate_init}
         if self.solver == "sgd":
             optimizer["kind"] = "nesterov"
@@ -140,7 +148,7 @@ class _Perceptron(Estimator):
                 "item_examples": piece,
             },
             "consistency": rounds(batch, weights),
-            "workers": {"max": pieces},
+            "workers": {"max": batch // piece},
         }
 
     def _scores(self, X: Any) -> Numbers:

@@ -301,6 +301,8 @@ Json AuditJson(const AuditReport& audit, bool complete) {
   json["rolled_back"] = audit.rolled_back;
   json["nonfinite_rollbacks"] = audit.nonfinite_rollbacks;
   json["rate_factor"] = audit.rate_factor;
+  json["worst"]["missing"] = known(audit.worst.missing);
+  json["worst"]["doubled"] = known(audit.worst.doubled);
   return json;
 }
 

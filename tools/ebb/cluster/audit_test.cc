@@ -119,6 +119,8 @@ TEST(AuditTest, ACompleteJobIsExact) {
               HasSubstr("\"exact\": true, \"expected\": 20, \"applied\": 20, "
                         "\"missing\": 0, \"doubled\": 0, \"skipped\": 0, "
                         "\"partitions\": 2, \"oracle_exact\": true"));
+  EXPECT_THAT(AuditJson(report, true).ToLine(),
+              HasSubstr("\"worst\": {\"missing\": 0, \"doubled\": 0}"));
 }
 
 TEST(AuditTest, AMissingItemAndADoubledBatchAreNamed) {

@@ -23,7 +23,7 @@ int Status(const StatusFlags& flags) {
                 : flags.job.empty()
                     ? StatusText(*status, flags.access.scheduler,
                                  DetectConsole(), flags.all)
-                    : JobsText(*status, DetectConsole()));
+                    : JobsText(*status));
   return kExitGood;
 }
 

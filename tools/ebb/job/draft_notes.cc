@@ -15,6 +15,7 @@
 #include "job/average_rules.h"
 #include "job/fit.h"
 #include "job/frozen_rows.h"
+#include "job/overruled.h"
 #include "job/specification.h"
 #include "job/traits.h"
 #include "tools/ebb/job/draft_start.h"
@@ -160,6 +161,9 @@ void NoteJob(const job::JobFacts& facts, const JobRecord& record,
   NoteMissingRows(facts, record, initial, draft);
   note(job::AverageNotes(job, UpdatesOf(plan)));
   note(PartitionsNote(job, plan));
+  for (std::string& text : job::Overruled(draft->file.job, job, plan)) {
+    note(std::move(text));
+  }
   note(QuantityNote(job, *draft->known.train));
 }
 

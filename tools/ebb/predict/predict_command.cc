@@ -25,7 +25,7 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
       ->add_option(
           "MODEL", flags->model.name,
           "An exported .safetensors (also s3://BUCKET/KEY.safetensors), "
-          "the folder of an ebb run, or a running job")
+          "the folder of an ebb run, or a job of the cluster")
       ->required();
   command
       ->add_option("DATA", flags->data,
@@ -45,6 +45,9 @@ void AddPredictCommand(CLI::App* app, int* exit_code) {
       "--score", flags->score,
       "Compare the predictions with the labels that the file has. Without -o "
       "no predictions are written. For IDX, DATA is the prefix of both files");
+  command->add_flag("--incomplete", flags->incomplete,
+                    "Also take the model of a job that is not complete, as far "
+                    "as it is stored");
   command
       ->add_option_function<std::string>(
           "--bad-examples",

@@ -24,7 +24,8 @@ struct PredictFlags {
   bool labelled = false;
   std::string id;
   bool score = false;
-  bool skip_bad = false;  // Leave out examples that cannot be read.
+  bool incomplete = false;  // Also the model of a job that is not complete.
+  bool skip_bad = false;    // Leave out examples that cannot be read.
 
   // On many workers.
   std::string to;

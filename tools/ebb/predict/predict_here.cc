@@ -96,7 +96,7 @@ int PredictHere(const PredictFlags& flags) {
   const absl::Status writable = CheckOutput(flags.output);
   if (!writable.ok()) return Report(writable);
   bool damaged = false;
-  auto stored = LoadModel(flags.model, &damaged);
+  auto stored = LoadModel(flags, &damaged);
   if (!stored.ok()) return Report(stored.status());
   if (job::TraitsOf(stored->job.model()).words()) {
     const absl::Status answered = Answer(flags, *stored);

@@ -29,19 +29,23 @@ absl::StatusOr<StoredModel> LoadFromBucket(const std::string& place) {
 
 }  // namespace
 
-absl::StatusOr<StoredModel> LoadModel(const CheckpointPlace& model,
+absl::StatusOr<StoredModel> LoadModel(const PredictFlags& flags,
                                       bool* damaged) {
+  const CheckpointPlace& model = flags.model;
   const std::string& name = model.name;
   if (absl::EndsWith(name, ".safetensors")) {
     if (!model.job.empty()) {
       return absl::InvalidArgumentError(
           absl::StrCat("--job ", model.job, ": ", name, " holds one model"));
     }
-    return IsBucket(name) ? LoadFromBucket(name) : LoadExportedModel(name);
+    auto stored =
+        IsBucket(name) ? LoadFromBucket(name) : LoadExportedModel(name);
+    if (stored.ok()) WarnOfDoubts(stored->incomplete, stored->parameters);
+    return stored;
   }
   constexpr absl::string_view kNoModel =
       "a model is a file called *.safetensors (ebb checkpoint export), a "
-      "folder with checkpoints, or a job that runs";
+      "folder with checkpoints, or a job of the cluster";
   std::error_code error;
   if (std::filesystem::is_regular_file(name, error)) {
     return absl::InvalidArgumentError(
@@ -68,8 +72,9 @@ absl::StatusOr<StoredModel> LoadModel(const CheckpointPlace& model,
         absl::StrCat(source.status().message(), "\nhint: ", kNoModel));
   }
   *damaged = WarnOfDamage(**source);
-  auto stored = LoadStoredModel(source->get(), FolderOfTemporaryFiles());
-  if (stored.ok()) WarnOfDoubts(source->get(), stored->parameters);
+  auto stored = LoadStoredModel(source->get(), FolderOfTemporaryFiles(),
+                                {.only_complete = !flags.incomplete});
+  if (stored.ok()) WarnOfDoubts(stored->incomplete, stored->parameters);
   return stored;
 }
 
@@ -107,7 +112,7 @@ absl::StatusOr<ModelFile> ModelFileOf(const PredictFlags& flags,
   if (absl::EndsWith(flags.model.name, ".safetensors")) {
     // LoadModel tells of a --job that the file does not have.
     if (!flags.model.job.empty()) {
-      return LoadModel(flags.model, &damaged).status();
+      return LoadModel(flags, &damaged).status();
     }
     return ModelFile::Named(flags.model.name);
   }
@@ -119,8 +124,7 @@ absl::StatusOr<ModelFile> ModelFileOf(const PredictFlags& flags,
         "file, and there is no folder for it\nhint: ebb checkpoint export ",
         flags.model.name, " -o FILE.safetensors, and give FILE.safetensors"));
   }
-  EBB_ASSIGN_OR_RETURN(const StoredModel stored,
-                       LoadModel(flags.model, &damaged));
+  EBB_ASSIGN_OR_RETURN(const StoredModel stored, LoadModel(flags, &damaged));
   EBB_ASSIGN_OR_RETURN(const models::ModelDescription description,
                        DescriptionOf(stored, flags.plugin_folders));
   return ModelFile::Make(

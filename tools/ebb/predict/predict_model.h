@@ -16,9 +16,8 @@
 namespace ebb::tools {
 
 // Reads an exported file, or what is stored of a job. Prints warnings. Sets
-// `*damaged` if newer versions may be lost.
-absl::StatusOr<StoredModel> LoadModel(const CheckpointPlace& model,
-                                      bool* damaged);
+// `*damaged` if newer versions may be lost. The errors of LoadStoredModel.
+absl::StatusOr<StoredModel> LoadModel(const PredictFlags& flags, bool* damaged);
 
 // The file that workers read the model from: the one that is named, or one that
 // is made of what is stored of a job. The latter is at first in a folder which

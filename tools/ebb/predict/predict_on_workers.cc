@@ -316,6 +316,12 @@ int PredictOnWorkers(PredictFlags& flags) {
   const v1::Job job = prepared->job.job;
   const int64_t left_out = prepared->left_out;
   std::optional<PartScores> scores = std::move(prepared->scores);
+  // If the file was made, the doubts were told when its model was read.
+  if (!model->made()) {
+    for (const std::string& doubt : prepared->doubts) {
+      std::cerr << "warning: " << doubt << "\n";
+    }
+  }
   for (const std::string& remark : prepared->remarks) {
     flags.Warn(absl::StrCat(flags.data, ": ", remark));
   }

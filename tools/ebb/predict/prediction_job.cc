@@ -15,6 +15,7 @@
 #include "job/specification.h"
 #include "job/traits.h"
 #include "tools/ebb/job/open_anywhere.h"
+#include "tools/ebb/stored/model_doubts.h"
 #include "worker/predict/exported_model.h"
 #include "worker/predict/prediction_parts.h"
 #include "worker/predict/predictions.h"
@@ -129,6 +130,7 @@ absl::StatusOr<PreparedPrediction> PreparePrediction(
     EBB_RETURN_IF_ERROR(worker::ReadIds(model, source, open).status());
   }
   PreparedPrediction prepared;
+  prepared.doubts = DoubtsOf(model.incomplete, model.parameters);
   if (wish.score) {
     EBB_ASSIGN_OR_RETURN(
         PartScores scores,

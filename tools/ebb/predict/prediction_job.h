@@ -38,7 +38,8 @@ struct PreparedPrediction {
   // Names the predictions: other models, other input or other parts have
   // another one.
   std::string identity;
-  std::vector<std::string> remarks;  // About the input, for people.
+  std::vector<std::string> doubts;   // About the model, for people.
+  std::vector<std::string> remarks;  // About the input, likewise.
   int64_t left_out = 0;              // Bad examples.
   bool python = false;               // The model is computed by Python.
   // To compare with the labels what workers write. Absent without

@@ -310,8 +310,8 @@ std::string Details(const RunReport& report) {
     row(absl::StrCat(units, " applied, each partition"),
         WithCommas(audit.worst.applied));
     row(absl::StrCat(units, " expected"), WithCommas(audit.worst.expected));
-    row("missing", WithCommas(audit.sum.missing));
-    row("doubled", WithCommas(audit.sum.doubled));
+    row("missing, in all partitions together", WithCommas(audit.sum.missing));
+    row("doubled, in all partitions together", WithCommas(audit.sum.doubled));
     row("skipped by decision", WithCommas(audit.worst.skipped));
     if (audit.left_out > 0) {
       row("bad, left out of the data", WithCommas(audit.left_out));
@@ -327,6 +327,8 @@ std::string Details(const RunReport& report) {
   row_if("late updates scaled", ScaledText(report.status.scaled()));
   row_if("bound waits", BoundWaitText(report.status));
   row_if("trees", ValidationText(report.status));
+  row_if("tested with the values of a later epoch",
+         LateEvaluationsText(report.status));
   if (!report.kills.empty()) {
     row("daemons killed on purpose", absl::StrCat(report.kills.size()));
   }

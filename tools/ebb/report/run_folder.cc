@@ -32,12 +32,13 @@ constexpr char kHeader[] =
     "seconds,epoch,applied,examples,examples_per_second,training_loss,"
     "test_accuracy,test_loss,staleness,workers,servers,test_auc,test_f1,"
     "test_rmse,test_mae,test_r2,update_scale,effective_staleness,"
-    "bound_wait_seconds,test_calibration_error\n";
+    "bound_wait_seconds,test_calibration_error,test_epochs\n";
 // Older ebbs had no more.
 constexpr size_t kOldestCells = 11;
 constexpr size_t kOldCells = 16;
 constexpr size_t kCellsBeforeCalibration = 19;
-constexpr size_t kCells = 20;
+constexpr size_t kCellsBeforeEpochs = 20;
+constexpr size_t kCells = 21;
 
 std::string NameOf(absl::string_view name, int number) {
   return absl::StrCat(kRuns, "/", name, "-", number);
@@ -89,7 +90,8 @@ std::optional<RunSample> ParseSample(absl::string_view line) {
   RunSample sample;
   Progress& p = sample.progress;
   if ((cells.size() != kOldestCells && cells.size() != kOldCells &&
-       cells.size() != kCellsBeforeCalibration && cells.size() != kCells) ||
+       cells.size() != kCellsBeforeCalibration &&
+       cells.size() != kCellsBeforeEpochs && cells.size() != kCells) ||
       !absl::SimpleAtod(cells[0], &sample.seconds) ||
       !absl::SimpleAtoi(cells[1], &p.epoch) ||
       !absl::SimpleAtoi(cells[2], &p.applied) ||
@@ -115,7 +117,26 @@ std::optional<RunSample> ParseSample(absl::string_view line) {
   p.bound_wait = OptionalNumber(cells[18]);
   if (cells.size() == kCellsBeforeCalibration) return sample;
   p.test_calibration_error = OptionalNumber(cells[19]);
+  if (cells.size() == kCellsBeforeEpochs) return sample;
+  p.test_epochs = OptionalNumber(cells[20]);
   return sample;
+}
+
+std::string LineOf(const RunSample& sample) {
+  const Progress& p = sample.progress;
+  return absl::StrCat(
+      sample.seconds, ",", p.epoch, ",", p.applied, ",", p.examples, ",",
+      p.examples_per_second, ",", OptionalText(p.loss), ",",
+      OptionalText(p.test_accuracy), ",", OptionalText(p.test_loss), ",",
+      OptionalText(p.staleness), ",", p.workers, ",", p.servers, ",",
+      absl::StrJoin({p.test_auc, p.test_f1, p.test_rmse, p.test_mae, p.test_r2,
+                     p.scale, p.effective_staleness, p.bound_wait,
+                     p.test_calibration_error, p.test_epochs},
+                    ",",
+                    [](std::string* text, const auto& figure) {
+                      absl::StrAppend(text, OptionalText(figure));
+                    }),
+      "\n");
 }
 
 }  // namespace
@@ -229,29 +250,20 @@ std::vector<std::string> RunFolder::Stores() const {
   return stores;
 }
 
-absl::Status RunFolder::AppendSample(const RunSample& sample) const {
-  const Progress& p = sample.progress;
+absl::Status RunFolder::AppendSamples(
+    std::span<const RunSample> samples) const {
+  const std::string path = File("metrics.csv");
+  std::error_code error;
+  const auto before = fs::file_size(path, error);
   errno = 0;
-  std::ofstream out(File("metrics.csv"), std::ios::app);
-  out << absl::StrCat(
-      sample.seconds, ",", p.epoch, ",", p.applied, ",", p.examples, ",",
-      p.examples_per_second, ",", OptionalText(p.loss), ",",
-      OptionalText(p.test_accuracy), ",", OptionalText(p.test_loss), ",",
-      OptionalText(p.staleness), ",", p.workers, ",", p.servers, ",",
-      absl::StrJoin(
-          {p.test_auc, p.test_f1, p.test_rmse, p.test_mae, p.test_r2, p.scale,
-           p.effective_staleness, p.bound_wait, p.test_calibration_error},
-          ",",
-          [](std::string* text, const auto& figure) {
-            absl::StrAppend(text, OptionalText(figure));
-          }),
-      "\n");
+  std::ofstream out(path, std::ios::app);
+  for (const RunSample& sample : samples) out << LineOf(sample);
   out.close();
-  if (!out) {
-    return absl::ErrnoToStatus(errno != 0 ? errno : EIO,
-                               "cannot write " + File("metrics.csv"));
-  }
-  return absl::OkStatus();
+  if (out) return absl::OkStatus();
+  const int why = errno != 0 ? errno : EIO;
+  // A part of a line would be taken for a line.
+  if (!error) fs::resize_file(path, before, error);
+  return absl::ErrnoToStatus(why, "cannot write " + path);
 }
 
 std::vector<RunSample> RunFolder::ReadSamples() const {

@@ -8,6 +8,7 @@
 #ifndef EBB_TOOLS_EBB_REPORT_RUN_FOLDER_H_
 #define EBB_TOOLS_EBB_REPORT_RUN_FOLDER_H_
 
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,7 +55,9 @@ class RunFolder {
   // The daemons whose stores are in it, e.g. "ps-0".
   std::vector<std::string> Stores() const;
 
-  absl::Status AppendSample(const RunSample& sample) const;
+  // Adds lines to metrics.csv: all of them or, on an error, none.
+  // ResourceExhausted: the disk is full.
+  absl::Status AppendSamples(std::span<const RunSample> samples) const;
   // Those of earlier parts of the run.
   std::vector<RunSample> ReadSamples() const;
   // Those of the text of a metrics.csv. Lines that cannot be read are left out.

@@ -53,22 +53,31 @@ std::string SilenceText(const AuditReport& audit) {
              : absl::StrCat("; no answer for ", Count(silent, "partition"));
 }
 
+// Before the end, what is missing is yet to come.
+std::string WrongText(const AuditResult& result, bool complete) {
+  return absl::StrCat(
+      complete ? absl::StrCat(WithCommas(result.missing), " missing, ") : "",
+      WithCommas(result.doubled), " doubled");
+}
+
+// The figures of the partition that is worst off. Those of all partitions
+// together follow by that name, if they are others.
 std::string AppliedText(const RunReport& report) {
   const AuditReport& audit = *report.audit;
+  const bool complete = report.complete();
   const std::string done =
       report.job.has_predict()
           ? "predicted"
-          : absl::StrCat("applied ", report.complete() ? "" : "at least ",
-                         "in each of ",
-                         Count(audit.sum.partitions, "partition"));
-  const std::string missing =
-      report.complete()
-          ? absl::StrCat(WithCommas(audit.sum.missing), " missing, ")
-          : "";
+          : absl::StrCat(
+                "applied ", complete && audit.sum.exact() ? "" : "at least ",
+                "in each of ", Count(audit.sum.partitions, "partition"));
+  const std::string worst = WrongText(audit.worst, complete);
+  const std::string sum = WrongText(audit.sum, complete);
   return absl::StrCat(
       WithCommas(audit.worst.applied), " of ", WithCommas(audit.worst.expected),
-      " ", done, ": ", missing, WithCommas(audit.sum.doubled), " doubled, ",
-      WithCommas(audit.worst.skipped), " skipped", SilenceText(audit));
+      " ", done, ": ", worst, ", ", WithCommas(audit.worst.skipped), " skipped",
+      sum == worst ? "" : absl::StrCat("; in all partitions together ", sum),
+      SilenceText(audit));
 }
 
 std::string StalenessText(const std::vector<int64_t>& histogram) {
@@ -182,7 +191,7 @@ Json OptionalJson(const std::optional<double>& value) {
 Json EvaluationsJson(const v1::JobStatus& status) {
   Json list = Json::List();
   for (const auto& evaluation : status.evaluations()) {
-    list.Add(EvaluationJson(evaluation));
+    list.Add(EvaluationJson(status, evaluation));
   }
   return list;
 }
@@ -458,6 +467,16 @@ std::string PartsText(const RunReport& report) {
                       " each");
 }
 
+// Where the model is, which no server has in its memory any more.
+std::string ModelText(const RunReport& report) {
+  if (!report.complete()) return "";
+  return absl::StrCat(
+      "in ", report.folder, "/state, a copy in ",
+      report.copies.empty() ? absl::StrCat(report.folder, "/shared")
+                            : report.copies,
+      "; `ebb checkpoint export ", report.folder, " -o FILE` takes it home");
+}
+
 }  // namespace
 
 std::string ReportText(const RunReport& report, const Console& console,
@@ -514,6 +533,12 @@ std::string ReportText(const RunReport& report, const Console& console,
     line("trees", absl::StrCat(WithCommas(report.boosted->trees), ", ",
                                Count(report.boosted->splits, "split")));
   }
+  if (const std::string late = LateEvaluationsText(status); !late.empty()) {
+    learnt("tested late",
+           absl::StrCat(late,
+                        ", with the values of a later epoch, for want of "
+                        "a snapshot"));
+  }
   learnt("best", BestText(status));
   learnt("ended", status.ended());
   if (report.converged && status.ended().empty()) {
@@ -566,6 +591,7 @@ std::string ReportText(const RunReport& report, const Console& console,
     line("recoveries", RecoveriesText(report.events));
   }
   line("goodput", GoodputText(report));
+  learnt("model", ModelText(report));
   line("run", absl::StrCat(report.folder, "/ (",
                            absl::StrJoin(report.files, ", "), ")"));
   for (const std::string& warning : report.warnings) {
@@ -594,7 +620,7 @@ Json ReportJson(const RunReport& report) {
   json["accuracy"] = OptionalJson(report.accuracy());
   json["loss"] = OptionalJson(report.test_loss());
   if (const auto* last = LastEvaluation(status)) {
-    json["test"] = EvaluationJson(*last);
+    json["test"] = EvaluationJson(status, *last);
     if (!report.classes.empty()) json["test"]["classes"] = Json::List();
     for (const std::string& text : report.classes) {
       json["test"]["classes"].Add(text);

@@ -50,6 +50,9 @@ struct RunReport {
   std::vector<std::string> classes;
   std::string folder;              // As a person would write it.
   std::vector<std::string> files;  // In it, for people.
+  // Where the servers of the run copied their checkpoints to; empty: into the
+  // folder of the run.
+  std::string copies;
   bool interrupted = false;
   bool cut_short = false;      // Ended by the Disturbance, as planned.
   double seconds = 0;          // From the submission to the end of training.

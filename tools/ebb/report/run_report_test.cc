@@ -373,6 +373,16 @@ TEST(RunReportTest, ARunThatStoppedTellsWhatIsApplied) {
                       "  audit           good so far: no example counts twice"),
             Not(HasSubstr("updates")), Not(HasSubstr("NOT EXACT"))));
   EXPECT_THAT(HtmlReport(report, {}), HasSubstr("good so far"));
+  // Bug: one line had the applied examples of one partition, and what all of
+  // them together were missing.
+  report.audit->sum.missing = 15 * 320'000;
+  report.status.mutable_summary()->set_state(v1::JOB_STATE_COMPLETE);
+  EXPECT_THAT(ReportText(report, {}),
+              HasSubstr("  examples        160,000 of 480,000 applied at least "
+                        "in each of 15 partitions: 320,000 missing, 0 doubled, "
+                        "0 skipped; in all partitions together 4,800,000 "
+                        "missing, 0 doubled\n"));
+  report.status.mutable_summary()->set_state(v1::JOB_STATE_PAUSED);
   // What is applied twice is wrong however far it came.
   report.audit->partitions[3].ledger.doubled = 2;
   report.audit->worst.doubled = report.audit->sum.doubled = 2;
@@ -538,8 +548,41 @@ TEST(RunReportTest, AGoodRunHasNoProblems) {
       "  servers         ps-0 8 partitions, ps-1 7 partitions\n"
       "  workers         worker-0 33%, worker-1 67%\n"
       "  restarts        none\n"
+      "  model           in runs/fashion-mlp-1/state, a copy in "
+      "runs/fashion-mlp-1/shared; `ebb checkpoint export runs/fashion-mlp-1 -o "
+      "FILE` takes it home\n"
       "  run             runs/fashion-mlp-1/ (report.html, report.json, "
       "metrics.csv, logs)\n");
+}
+
+// Bug: no output said that it is in the servers' folders alone.
+TEST(RunReportTest, TellsWhereTheModelIsOnceThereIsOne) {
+  RunReport report = Good();
+  report.copies = "s3://bucket/copies";
+  EXPECT_THAT(ReportText(report, {}),
+              HasSubstr("  model           in runs/fashion-mlp-1/state, a copy "
+                        "in s3://bucket/copies; `ebb checkpoint export"));
+  report.status.mutable_summary()->set_state(v1::JOB_STATE_PAUSED);
+  EXPECT_THAT(ReportText(report, {}), Not(HasSubstr("  model  ")));
+}
+
+// Bug: after the scheduler was away, epochs had the figures of a later one.
+TEST(RunReportTest, TellsWhichEpochsHadNoSnapshotOfTheirOwn) {
+  RunReport report = Good();
+  EXPECT_THAT(ReportText(report, {}), Not(HasSubstr("tested late")));
+  report.status.mutable_summary()->set_epochs(8);
+  auto* late = report.status.add_evaluations();
+  *late = report.status.evaluations(0);
+  report.status.mutable_evaluations()->SwapElements(0, 1);
+  report.status.mutable_evaluations(0)->set_epoch(2);
+  report.status.mutable_evaluations(0)->set_position(450'000);
+  EXPECT_THAT(ReportText(report, {}),
+              HasSubstr("  tested late     epoch 3, with the values of a later "
+                        "epoch, for want of a snapshot\n"));
+  EXPECT_THAT(ReportJson(report).ToLine(),
+              HasSubstr("\"position\": 450000, \"further\": 4.5"));
+  EXPECT_THAT(HtmlReport(report, {}),
+              HasSubstr("tested with the values of a later epoch"));
 }
 
 TEST(RunReportTest, OfManyWorkersThoseThatComputedMostAreNamed) {
@@ -807,8 +850,9 @@ TEST_F(RunFolderTest, RemembersSamples) {
   sample.progress.scale = 0.5;
   sample.progress.effective_staleness = 2.5;
   sample.progress.test_calibration_error = 0.0125;
-  ASSERT_TRUE(run->AppendSample(sample).ok());
-  ASSERT_TRUE(run->AppendSample(sample).ok());
+  sample.progress.test_epochs = 2.5;
+  const std::vector<RunSample> twice(2, sample);
+  ASSERT_TRUE(run->AppendSamples(twice).ok());
   const auto samples = run->ReadSamples();
   ASSERT_EQ(samples.size(), 2);
   EXPECT_EQ(samples[1].seconds, 1.5);
@@ -821,6 +865,7 @@ TEST_F(RunFolderTest, RemembersSamples) {
   EXPECT_EQ(samples[1].progress.effective_staleness, 2.5);
   EXPECT_EQ(samples[1].progress.bound_wait, std::nullopt);
   EXPECT_EQ(samples[1].progress.test_calibration_error, 0.0125);
+  EXPECT_EQ(samples[1].progress.test_epochs, 2.5);
 }
 
 TEST_F(RunFolderTest, ReadsSamplesOfOlderEbbs) {
@@ -829,8 +874,9 @@ TEST_F(RunFolderTest, ReadsSamplesOfOlderEbbs) {
       "1,2,100,200,50,0.5,,,1.5,3,2\n"
       "2,2,100,200,50,0.5,,,1.5,3,2,0.9,,,,\n"
       "3,2,100,200,50,0.5,,,1.5,3,2,0.9,,,,,0.5,0.75,2\n"
-      "4,2,100,200,50,0.5,,,1.5,3,2,0.9,,,,,0.5,0.75,2,0.25\n");
-  ASSERT_EQ(samples.size(), 4);
+      "4,2,100,200,50,0.5,,,1.5,3,2,0.9,,,,,0.5,0.75,2,0.25\n"
+      "5,2,100,200,50,0.5,,,1.5,3,2,0.9,,,,,0.5,0.75,2,0.25,2.5\n");
+  ASSERT_EQ(samples.size(), 5);
   EXPECT_EQ(samples[0].progress.scale, std::nullopt);
   EXPECT_EQ(samples[1].progress.test_auc, 0.9);
   EXPECT_EQ(samples[1].progress.scale, std::nullopt);
@@ -839,6 +885,8 @@ TEST_F(RunFolderTest, ReadsSamplesOfOlderEbbs) {
   EXPECT_EQ(samples[2].progress.bound_wait, 2);
   EXPECT_EQ(samples[2].progress.test_calibration_error, std::nullopt);
   EXPECT_EQ(samples[3].progress.test_calibration_error, 0.25);
+  EXPECT_EQ(samples[3].progress.test_epochs, std::nullopt);
+  EXPECT_EQ(samples[4].progress.test_epochs, 2.5);
 }
 
 }  // namespace

@@ -1,7 +1,10 @@
 #include "tools/ebb/report/run_samples.h"
 
+#include <filesystem>
+#include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -60,6 +63,29 @@ TEST_F(RunSamplesTest, GoOnWhereAnEarlierPartOfTheRunEnded) {
   Take(&second, absl::Seconds(2));
   EXPECT_THAT(Seconds(second.all()), ElementsAre(0, 7, 9));
   EXPECT_THAT(Seconds(folder_.ReadSamples()), ElementsAre(0, 7, 9));
+}
+
+// Bug: a run that was complete and exact failed, because the disk had been full
+// for ten seconds.
+TEST_F(RunSamplesTest, AreWrittenLaterIfTheDiskIsFull) {
+  namespace fs = std::filesystem;
+  RunSamples samples(&folder_);
+  Take(&samples, absl::ZeroDuration());
+  const std::string file = folder_.File("metrics.csv");
+  fs::rename(file, folder_.File("kept"));
+  fs::create_symlink("/dev/full", file);
+  EXPECT_TRUE(absl::IsResourceExhausted(
+      samples.TakeLast(Applied(2), absl::Seconds(1))));
+  EXPECT_TRUE(absl::IsResourceExhausted(
+      samples.TakeLast(Applied(3), absl::Seconds(2))));
+  EXPECT_EQ(samples.unwritten(), 2);
+  EXPECT_THAT(Seconds(samples.all()), ElementsAre(0, 1, 2));
+
+  fs::remove(file);
+  fs::rename(folder_.File("kept"), file);
+  ASSERT_TRUE(samples.TakeLast(Applied(4), absl::Seconds(3)).ok());
+  EXPECT_EQ(samples.unwritten(), 0);
+  EXPECT_THAT(Seconds(folder_.ReadSamples()), ElementsAre(0, 1, 2, 3));
 }
 
 }  // namespace

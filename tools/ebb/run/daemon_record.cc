@@ -1,6 +1,8 @@
 #include "tools/ebb/run/daemon_record.h"
 
+#include <algorithm>
 #include <csignal>
+#include <string>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -31,7 +33,15 @@ void DaemonRecord::AddUnwantedEnd(const DaemonEvent& event) {
                    event.told ? " did not end as it was told to: it "
                               : " ended without being told to: it ",
                    event.end.ToString());
-  if (event.end.by_others()) {
+  if (event.end.signal == 0 && event.end.exit_code == RestartPolicy().no_room) {
+    const std::string full =
+        absl::StrCat(event.daemon,
+                     " found no room on its disk when it started, and was "
+                     "started again each second");
+    if (std::ranges::find(report_.warnings, full) == report_.warnings.end()) {
+      report_.warnings.push_back(full);
+    }
+  } else if (event.end.by_others()) {
     report_.warnings.push_back(absl::StrCat(
         text, event.end.signal == SIGKILL ? ", by hand or for want of memory"
                                           : ", by somebody else"));

@@ -18,9 +18,10 @@
 namespace ebb::tools {
 
 // Puts the events of daemons into the report of their run, and says what to
-// show of them at once. A run withstands what others do to its daemons: that is
-// a warning. A daemon that ends by itself has a fault: that is a problem,
-// whatever the job came to. Not thread-safe.
+// show of them at once. A run withstands what others do to its daemons, and a
+// disk that is full for a while: that is a warning. A daemon that ends by
+// itself has a fault: that is a problem, whatever the job came to. Not
+// thread-safe.
 class DaemonRecord {
  public:
   // Returns the last words in the log of a daemon that ended (last_words.h).

@@ -56,6 +56,18 @@ TEST_F(DaemonRecordTest, ADaemonThatOthersEndIsAWarning) {
   EXPECT_THAT(report_.problems, IsEmpty());
 }
 
+// Bug: a run that was complete and exact failed, because its disk had been
+// full.
+TEST_F(DaemonRecordTest, ADaemonThatFoundNoRoomIsOneWarning) {
+  const int no_room = RestartPolicy().no_room;
+  record_.AddDeath(Death("scheduler", {.exit_code = no_room}));
+  record_.AddDeath(Death("scheduler", {.exit_code = no_room}));
+  EXPECT_THAT(report_.warnings,
+              ElementsAre("scheduler found no room on its disk when it "
+                          "started, and was started again each second"));
+  EXPECT_THAT(report_.problems, IsEmpty());
+}
+
 TEST_F(DaemonRecordTest, APlannedDeathIsOnlyShown) {
   DaemonEvent event = Death("worker-1", {.signal = SIGKILL});
   event.told = event.as_told = true;

@@ -117,11 +117,17 @@ void FinishReport(const v1::Job& job, const RunFolder& folder,
 }
 
 void WriteReport(const RunFolder& folder, const std::vector<RunSample>& samples,
-                 const std::string& copy, RunReport* report) {
+                 const std::string& copy, FileWriter write_file,
+                 RunReport* report) {
   const std::string json = ReportJson(*report).ToString();
   const auto write = [&](const std::string& path, absl::string_view content) {
-    const absl::Status written = WriteFile(path, content);
-    if (!written.ok()) report->problems.emplace_back(written.message());
+    const absl::Status written = write_file(path, content);
+    if (absl::IsResourceExhausted(written)) {
+      report->problems.push_back(
+          absl::StrCat(written.message(), "; make room: --resume writes it"));
+    } else if (!written.ok()) {
+      report->problems.emplace_back(written.message());
+    }
     return written.ok();
   };
   if (write(folder.File("report.html"), HtmlReport(*report, samples))) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "ebb/v1/job.pb.h"
 #include "tools/ebb/job/submission.h"
@@ -34,11 +36,16 @@ void ExplainStop(absl::string_view why, const v1::Job& job,
 void FinishReport(const v1::Job& job, const RunFolder& folder,
                   RunReport* report);
 
+// Writes a file with this content.
+using FileWriter = absl::FunctionRef<absl::Status(const std::string& path,
+                                                  absl::string_view content)>;
+
 // Writes report.html and report.json into the folder, and one of them also to
 // the file `copy`: the page if its name ends in .html. Empty: there is no copy.
 // The report then names what a person finds in the folder.
 void WriteReport(const RunFolder& folder, const std::vector<RunSample>& samples,
-                 const std::string& copy, RunReport* report);
+                 const std::string& copy, FileWriter write_file,
+                 RunReport* report);
 
 // Reports whether all is applied, audited and judged. Otherwise --resume can
 // add to the run: a server that did not answer may be audited then, and a run

@@ -12,6 +12,10 @@
 namespace ebb::tools {
 namespace {
 
+const auto kWriter = [](const std::string& path, absl::string_view content) {
+  return WriteFile(path, content);
+};
+
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -126,7 +130,7 @@ TEST_F(FinishedRunTest, AnInterruptedRunIsNotJudged) {
 }
 
 TEST_F(FinishedRunTest, TheReportIsInTheFolderAndInItsCopy) {
-  WriteReport(folder_, {}, tests_ / "copy.json", &report_);
+  WriteReport(folder_, {}, tests_ / "copy.json", kWriter, &report_);
   EXPECT_THAT(report_.problems, IsEmpty());
   EXPECT_THAT(report_.files,
               ElementsAre("report.html", "report.json", "metrics.csv", "logs"));
@@ -146,7 +150,7 @@ TEST_F(FinishedRunTest, ACopyThatIsCalledAPageIsOne) {
 }
 
 TEST_F(FinishedRunTest, AReportThatCannotBeWrittenIsAProblem) {
-  WriteReport(folder_, {}, tests_ / "missing/copy.json", &report_);
+  WriteReport(folder_, {}, tests_ / "missing/copy.json", kWriter, &report_);
   EXPECT_THAT(report_.problems, ElementsAre(HasSubstr("copy.json")));
   EXPECT_THAT(report_.files, SizeIs(4));
 }

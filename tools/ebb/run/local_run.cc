@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
@@ -19,6 +20,7 @@
 #include "tools/ebb/job/job_text.h"
 #include "tools/ebb/report/run_facts.h"
 #include "tools/ebb/report/run_folder.h"
+#include "tools/ebb/run/await_room.h"
 #include "tools/ebb/run/finished_run.h"
 #include "tools/ebb/run/local_cluster.h"
 #include "tools/ebb/run/resumed_job.h"
@@ -98,6 +100,9 @@ class LocalRun {
   absl::Status StartCluster();
   // `begun`: the job has begun.
   void Finish(bool begun);
+  // Writes a file, and waits for room to do so if the disk is full. After one
+  // vain wait there is no other.
+  absl::Status Await(absl::FunctionRef<absl::Status()> write);
   // The folder of a run that predicted nothing, if the run chose its name.
   void RemoveFolder();
   void Problem(absl::string_view text) { report_.problems.emplace_back(text); }
@@ -114,12 +119,14 @@ class LocalRun {
   std::optional<RunJob> job_;  // Once the scheduler serves.
   RunReport report_;
   WatchedRun watched_;
+  bool waited_in_vain_ = false;
 };
 
 absl::StatusOr<RunReport> LocalRun::Run() {
   report_.job = prepared_.job;
   report_.classes = prepared_.classes;
   report_.folder = folder_.shown();
+  report_.copies = facts_.shared_checkpoints;
   PrintTitle();
   const absl::Status begun = Begin();
   if (begun.ok()) watched_.Watch(*job_);
@@ -216,6 +223,21 @@ void LocalRun::RemoveFolder() {
   }
 }
 
+absl::Status LocalRun::Await(absl::FunctionRef<absl::Status()> write) {
+  if (waited_in_vain_) return write();
+  const absl::Status written = AwaitRoom(
+      write,
+      [this](const absl::Status& full) {
+        screen_.Event(absl::StrCat(full.message(), "; waiting for room"),
+                      SteadyNow());
+      },
+      [this](absl::Duration pause) {
+        return signals_.Wait(pause).interrupts == 0;
+      });
+  waited_in_vain_ = absl::IsResourceExhausted(written);
+  return written;
+}
+
 void LocalRun::Finish(bool begun) {
   if (PredictedNothing(prepared_.job, report_)) {
     // Nothing goes on with it, and a report would tell nothing.
@@ -228,11 +250,21 @@ void LocalRun::Finish(bool begun) {
   report_.cpu_seconds = ChildrenCpuSeconds() - cpu_before_;
   watched_.CompleteReport();
   FinishReport(prepared_.job, folder_, &report_);
-  WriteReport(folder_, watched_.samples().all(), options_.report_file,
+  const absl::Status rest = Await([this] { return watched_.WriteRest(); });
+  if (!rest.ok()) {
+    report_.warnings.push_back(
+        absl::StrCat("what it lacks is lost: ", rest.message()));
+  }
+  const auto write = [this](const std::string& path,
+                            absl::string_view content) {
+    return Await([&] { return WriteFile(path, content); });
+  };
+  WriteReport(folder_, watched_.samples().all(), options_.report_file, write,
               &report_);
   if (NothingLeft(report_)) {
     facts_.complete = true;
-    const absl::Status written = WriteFacts(folder_, facts_);
+    const absl::Status written =
+        Await([this] { return WriteFacts(folder_, facts_); });
     if (!written.ok()) Problem(written.message());
   }
   screen_.Print(ReportText(
@@ -309,6 +341,21 @@ absl::Status CheckComputed(const v1::Job& job, const std::string& file) {
       file, "`, and then your programs join it (docs/programs.md)"));
 }
 
+// The run to go on with. If the job is named after its file, an older ebb may
+// have called it "job".
+absl::StatusOr<RunFolder> OpenRun(const RunOptions& options,
+                                  const std::string& name) {
+  auto folder = RunFolder::Open(name, options.folder);
+  if (!absl::IsNotFound(folder.status()) || !options.folder.empty() ||
+      name != job::NameAfterFile(options.job.file)) {
+    return folder;
+  }
+  v1::Job unnamed;
+  job::FillDefaults(&unnamed);
+  auto older = RunFolder::Open(unnamed.name(), "");
+  return older.ok() ? std::move(older) : std::move(folder);
+}
+
 // The job with what its run has stored of it, if it goes on. Without a run, or
 // with mistakes in the file, as it is: both are told in their turn.
 JobChoice WithStored(const RunOptions& options) {
@@ -317,7 +364,7 @@ JobChoice WithStored(const RunOptions& options) {
   if (!options.resume) return choice;
   v1::Job job = job::ReadJobFile(choice.file, choice.overrides).job;
   job::FillDefaults(&job);
-  const auto folder = RunFolder::Open(job.name(), options.folder);
+  const auto folder = OpenRun(options, job.name());
   if (!folder.ok()) return choice;
   if (auto stored = ReadSpecification(*folder); stored.ok()) {
     choice.stored = *std::move(stored);
@@ -352,7 +399,7 @@ absl::StatusOr<RunReport> RunLocally(const RunOptions& options) {
   EBB_ASSIGN_OR_RETURN(ReservedPort port, ReservedPort::Reserve());
   const std::string name = prepared.record.name;
   EBB_ASSIGN_OR_RETURN(RunFolder folder,
-                       options.resume ? RunFolder::Open(name, options.folder)
+                       options.resume ? OpenRun(options, name)
                                       : RunFolder::Make(name, options.folder));
   EBB_ASSIGN_OR_RETURN(const RunFacts facts,
                        ChooseFacts(options, folder, shared_place));

@@ -32,6 +32,11 @@ std::vector<std::string> ChosenForRun(const JobChoice& choice,
     other = other || !same;
   };
   const v1::Job named = job::ReadJobFile(choice.file, choice.overrides).job;
+  // An older ebb called it otherwise.
+  if (named.name() == job::NameAfterFile(choice.file) &&
+      !before.name().empty()) {
+    keep("name", before.name(), before.name() == now.name());
+  }
   const v1::Algorithm& algorithm = before.algorithm();
   if (!named.algorithm().has_kind() && !named.algorithm().has_plugin() &&
       v1::Algorithm::Kind_IsValid(algorithm.kind()) &&

@@ -174,7 +174,31 @@ void WatchedRun::HandleStatus(absl::Time now) {
   }
   const Progress progress = CurrentProgress(polled);
   screen_.Show(options_.details ? progress : WithoutDetails(progress), now);
-  NoteSample(samples_.Take(progress, now - submitted_));
+  NoteSample(samples_.Take(progress, now - submitted_), now);
+  if (size_waits_) WriteSize().IgnoreError();  // Said already.
+}
+
+void WatchedRun::NoteSample(const absl::Status& written, absl::Time now) {
+  const bool waits = samples_.unwritten() > 0;
+  if (waits == samples_wait_) return;
+  samples_wait_ = waits;
+  screen_.Event(waits ? absl::StrCat(written.message(),
+                                     "; what it lacks is kept, and written as "
+                                     "soon as that is possible")
+                      : "metrics.csv has all samples again",
+                now);
+}
+
+absl::Status WatchedRun::WriteSize() {
+  const absl::Status written = WriteFacts(folder_, facts_);
+  size_waits_ = !written.ok();
+  return written;
+}
+
+absl::Status WatchedRun::WriteRest() {
+  const absl::Status size = size_waits_ ? WriteSize() : absl::OkStatus();
+  const absl::Status samples = samples_.WriteRest();
+  return size.ok() ? samples : size;
 }
 
 void WatchedRun::NoteSize() {
@@ -182,7 +206,11 @@ void WatchedRun::NoteSize() {
   if (size.servers == facts_.servers && size.workers == facts_.workers) return;
   facts_.servers = size.servers;
   facts_.workers = size.workers;
-  Note(WriteFacts(folder_, facts_));
+  const absl::Status written = WriteSize();
+  if (written.ok()) return;
+  screen_.Event(absl::StrCat(written.message(),
+                             "; it is written as soon as that is possible"),
+                SteadyNow());
 }
 
 void WatchedRun::FollowScale(absl::Time now) {
@@ -257,8 +285,9 @@ void WatchedRun::EndDaemons() {
   if (poller_ != nullptr) {
     const PolledStatus last = LatestStatus();
     if (last.number > 0) {
-      NoteSample(
-          samples_.TakeLast(CurrentProgress(last), SteadyNow() - submitted_));
+      const absl::Time now = SteadyNow();
+      NoteSample(samples_.TakeLast(CurrentProgress(last), now - submitted_),
+                 now);
     }
   }
   screen_.Clear();

@@ -98,6 +98,9 @@ class WatchedRun {
   // Empty: the job did not stop by itself (stopped_job.h).
   const std::string& why_stopped() const { return why_stopped_; }
   const RunSamples& samples() const { return samples_; }
+  // What could not be written while the run went on: samples, and how many
+  // daemons there are.
+  absl::Status WriteRest();
 
  private:
   // One turn of Watch; false: it is over.
@@ -121,14 +124,10 @@ class WatchedRun {
   PolledStatus LatestStatus();
   Progress CurrentProgress(const PolledStatus& polled) const;
   void Problem(absl::string_view text) { report_.problems.emplace_back(text); }
-  // An error that does not stop the run.
-  void Note(const absl::Status& done) {
-    if (!done.ok()) Problem(done.message());
-  }
-  // On a full disk every sample fails: one of them tells enough.
-  void NoteSample(const absl::Status& written) {
-    if (report_.problems.empty()) Note(written);
-  }
+  // Writes how many daemons there are; on an error, again later.
+  absl::Status WriteSize();
+  // Says once that samples wait for room, and once that they have it.
+  void NoteSample(const absl::Status& written, absl::Time now);
 
   const WatchOptions options_;
   const v1::Job& job_;  // Not owned, like all references below.
@@ -150,6 +149,8 @@ class WatchedRun {
   FullDisk full_disk_;
   FullTable full_table_;
   RunSamples samples_;
+  bool samples_wait_ = false;  // For room.
+  bool size_waits_ = false;
   KnownMarks marks_;
   int64_t seen_ = 0;  // PolledStatus::number of the last one handled ...
   v1::GetStatusResponse polled_;  // ... and what it says.

@@ -230,6 +230,10 @@ std::string NotEvaluated(const v1::JobStatus& job) {
                       " is not evaluated: ", last.error(), "\n");
 }
 
+std::string Line(const std::string& text) {
+  return text.empty() ? text : text + "\n";
+}
+
 // Training and test figures of the last epochs of a job.
 std::string EpochTable(const v1::GetStatusResponse& status,
                        const v1::JobStatus& job) {
@@ -256,6 +260,16 @@ std::string EpochTable(const v1::GetStatusResponse& status,
       }
     }
   }
+  // Which epochs the evaluated model had learned, if it had more than its own.
+  for (const auto& evaluation : job.evaluations()) {
+    if (!evaluation.error().empty() || HasOwnSnapshot(job, evaluation)) {
+      continue;
+    }
+    const std::string of = "TEST OF EPOCH";
+    if (titles.back() != of) titles.push_back(of);
+    epochs[evaluation.epoch()].figures[of] = absl::StrFormat(
+        "%.1f", evaluation.epoch() + 1 + EpochsFurther(job, evaluation));
+  }
   std::string title = JobName(status, job);
   if (epochs.size() > kEpochsShown) {
     const size_t all = epochs.size();
@@ -279,8 +293,7 @@ std::string EpochTable(const v1::GetStatusResponse& status,
   const std::string of = of_one ? OfClass(kF1, job.positive_class()) : "";
   return absl::StrCat(
       "\n", title, "\n", table.ToString(),
-      of.empty() ? "" : absl::StrCat("F1 and ECE are", of, "\n"),
-      NotEvaluated(job));
+      of.empty() ? "" : absl::StrCat("F1 and ECE are", of, "\n"));
 }
 
 bool IsOver(const v1::JobStatus& job) {
@@ -349,6 +362,63 @@ bool Advances(v1::JobState state, bool applied, const Reasons& reasons) {
          std::ranges::none_of(reasons, [&](const v1::WaitReason& reason) {
            return std::ranges::count(kAll, reason.kind()) > 0;
          });
+}
+
+// What a job came to, and what it costs.
+std::string DetailsText(const v1::GetStatusResponse& status,
+                        const v1::JobStatus& job) {
+  std::string out;
+  const std::string name = JobName(status, job);
+  const auto line = [&](absl::string_view before, const std::string& text) {
+    if (!text.empty()) absl::StrAppend(&out, "\n", name, before, text, "\n");
+  };
+  if (Filtered(job.traffic())) line(" ", TrafficText(job.traffic()));
+  line(" scales late updates ", ScaledText(job.scaled()));
+  line(": ", BoundWaitText(job));
+  line(" rolled back ", job.rolled_back());
+  line(" keeps its best: ", BestText(job));
+  line(" ", job.ended());
+  line(" trains at ", RateText(job.rate_factor(), job.nonfinite_rollbacks()));
+  return out;
+}
+
+// What stands in front of the reasons to wait.
+absl::string_view WaitsText(const v1::JobStatus& job) {
+  if (job.summary().state() == v1::JOB_STATE_COMPLETE) {
+    return " is complete, but its model is not whole now:\n";
+  }
+  return Advances(job.summary().state(), job.examples_per_second() > 0,
+                  job.waiting())
+             ? " advances; meanwhile:\n"
+             : " waits:\n";
+}
+
+// What the owners of the jobs should know, or do something about.
+std::string NewsText(const v1::GetStatusResponse& status) {
+  std::string out;
+  const auto each = [&](absl::string_view before, auto text_of) {
+    for (const v1::JobStatus& job : status.jobs()) {
+      const std::string text = text_of(job);
+      if (text.empty()) continue;
+      absl::StrAppend(&out, "\n", JobName(status, job), before, text);
+    }
+  };
+  each(": ", NotEvaluated);
+  each(": ", [](const v1::JobStatus& job) { return Line(job.divergence()); });
+  each(": ", [](const v1::JobStatus& job) { return Line(job.late_updates()); });
+  each("", [](const v1::JobStatus& job) {
+    if (job.waiting().empty()) return std::string();
+    std::string text(WaitsText(job));
+    for (const auto& reason : job.waiting()) text += ReasonLine(reason);
+    return text;
+  });
+  each(": ", [](const v1::JobStatus& job) {
+    return job.stored_where().empty() ? "" : Line(job.stored_where() + ".");
+  });
+  each(": ", [](const v1::JobStatus& job) {
+    return SpareText(job.workers_to_spare(), job.summary().name());
+  });
+  return out;
 }
 
 Json ReasonJson(const v1::WaitReason& reason) {
@@ -532,6 +602,7 @@ Json JobJson(const v1::JobStatus& job) {
   }
   if (job.has_best()) json["best"] = BestJson(job);
   json["ended"] = job.ended();
+  json["stored_where"] = job.stored_where();
   json["waiting"] = Json::List();
   for (const auto& reason : job.waiting()) {
     json["waiting"].Add(ReasonJson(reason));
@@ -567,84 +638,32 @@ std::string ReasonWord(v1::WaitReason::Kind kind) {
 std::string StatusText(const v1::GetStatusResponse& status,
                        const std::string& scheduler_address,
                        const Console& console, bool all_jobs) {
-  constexpr int kEventsShown = 6;
   v1::GetStatusResponse shown = status;
   const std::string folded = all_jobs ? "" : FoldJobs(&shown);
-  const std::string jobs = JobsText(shown, console);
-  const std::string events = EventsText(status, kEventsShown);
+  const std::string jobs = JobTable(shown) + NewsText(shown);
   std::string damages;
   for (const v1::ServerStatus& server : status.servers()) {
     if (!server.has_store_damage()) continue;
     absl::StrAppend(&damages, "\n", StoreDamageText(server), "; ",
                     StoreDamageCostText(server), "\n");
   }
-  return absl::StrCat(DaemonTable(status, scheduler_address, console), damages,
-                      jobs.empty() ? "" : "\n", jobs,
-                      folded.empty() ? "" : "\n", folded,
-                      events.empty() ? "" : "\n", events);
+  return absl::StrCat(
+      DaemonTable(status, scheduler_address, console), damages,
+      jobs.empty() ? "" : "\n", jobs, folded.empty() ? "" : "\n", folded,
+      status.jobs().empty()
+          ? ""
+          : "\n`ebb status JOB` shows the epochs and events of a job\n");
 }
 
-std::string JobsText(const v1::GetStatusResponse& status,
-                     const Console& console) {
+std::string JobsText(const v1::GetStatusResponse& status) {
+  constexpr int kEventsShown = 6;
   std::string out = JobTable(status);
   for (const v1::JobStatus& job : status.jobs()) {
-    absl::StrAppend(&out, EpochTable(status, job));
-    if (Filtered(job.traffic())) {
-      absl::StrAppend(&out, "\n", JobName(status, job), " ",
-                      TrafficText(job.traffic()), "\n");
-    }
-    if (const std::string scaled = ScaledText(job.scaled()); !scaled.empty()) {
-      absl::StrAppend(&out, "\n", JobName(status, job), " scales late updates ",
-                      scaled, "\n");
-    }
-    if (const std::string waits = BoundWaitText(job); !waits.empty()) {
-      absl::StrAppend(&out, "\n", JobName(status, job), ": ", waits, "\n");
-    }
-    if (!job.rolled_back().empty()) {
-      absl::StrAppend(&out, "\n", JobName(status, job), " rolled back ",
-                      job.rolled_back(), "\n");
-    }
-    if (const std::string best = BestText(job); !best.empty()) {
-      absl::StrAppend(&out, "\n", JobName(status, job),
-                      " keeps its best: ", best, "\n");
-    }
-    if (!job.ended().empty()) {
-      absl::StrAppend(&out, "\n", JobName(status, job), " ", job.ended(), "\n");
-    }
-    const std::string rate =
-        RateText(job.rate_factor(), job.nonfinite_rollbacks());
-    if (!rate.empty()) {
-      absl::StrAppend(&out, "\n", JobName(status, job), " trains at ", rate,
-                      "\n");
-    }
+    absl::StrAppend(&out, EpochTable(status, job), DetailsText(status, job));
   }
-  for (const v1::JobStatus& job : status.jobs()) {
-    if (job.divergence().empty()) continue;
-    absl::StrAppend(&out, "\n", JobName(status, job), ": ", job.divergence(),
-                    "\n");
-  }
-  for (const v1::JobStatus& job : status.jobs()) {
-    if (job.late_updates().empty()) continue;
-    absl::StrAppend(&out, "\n", JobName(status, job), ": ", job.late_updates(),
-                    "\n");
-  }
-  for (const v1::JobStatus& job : status.jobs()) {
-    if (job.waiting().empty()) continue;
-    absl::StrAppend(&out, "\n", JobName(status, job),
-                    Advances(job.summary().state(),
-                             job.examples_per_second() > 0, job.waiting())
-                        ? " advances; meanwhile:\n"
-                        : " waits:\n");
-    for (const auto& reason : job.waiting()) {
-      absl::StrAppend(&out, ReasonLine(reason));
-    }
-  }
-  for (const v1::JobStatus& job : status.jobs()) {
-    if (job.workers_to_spare() == 0) continue;
-    absl::StrAppend(&out, "\n", JobName(status, job), ": ",
-                    SpareText(job.workers_to_spare(), job.summary().name()));
-  }
-  return out;
+  const std::string events = EventsText(status, kEventsShown);
+  return absl::StrCat(out, NewsText(status), events.empty() ? "" : "\n",
+                      events);
 }
 
 Json StatusJson(const v1::GetStatusResponse& status,
@@ -673,7 +692,11 @@ std::string ExplainText(const v1::ExplainResponse& explanation,
       absl::Milliseconds(explanation.not_advancing_ms());
   std::string out;
   Ink ink = Ink::kGreen;
-  if (state == v1::JOB_STATE_COMPLETE || state == v1::JOB_STATE_CANCELLED) {
+  if (state == v1::JOB_STATE_COMPLETE && !explanation.reasons().empty()) {
+    ink = Ink::kYellow;
+    out = "It is complete, but its model is not whole now:";
+  } else if (state == v1::JOB_STATE_COMPLETE ||
+             state == v1::JOB_STATE_CANCELLED) {
     out = absl::StrCat("It is ", StateWord(state), "; nothing waits.");
   } else if (Advances(state, stopped == absl::ZeroDuration(),
                       explanation.reasons())) {
@@ -691,6 +714,9 @@ std::string ExplainText(const v1::ExplainResponse& explanation,
   for (const auto& reason : explanation.reasons()) {
     absl::StrAppend(&out, ReasonLine(reason));
   }
+  if (!explanation.stored_where().empty()) {
+    absl::StrAppend(&out, "Where it is: ", explanation.stored_where(), ".\n");
+  }
   if (!explanation.divergence().empty()) {
     absl::StrAppend(&out, Paint(console, Ink::kYellow, "Warning:"), " ",
                     explanation.divergence(), ".\n");
@@ -705,6 +731,7 @@ Json ExplainJson(const v1::ExplainResponse& explanation, v1::JobState state) {
                                explanation.reasons());
   json["not_advancing_ms"] = explanation.not_advancing_ms();
   json["divergence"] = explanation.divergence();
+  json["stored_where"] = explanation.stored_where();
   json["workers_to_spare"] = explanation.workers_to_spare();
   json["reasons"] = Json::List();
   for (const auto& reason : explanation.reasons()) {

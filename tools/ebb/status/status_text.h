@@ -10,14 +10,13 @@
 
 namespace ebb::tools {
 
-// Prints the status with the last few events. It has only the newest of the
-// jobs that are over, unless `all_jobs`.
+// Prints the daemons, the jobs, and what the owners of the jobs should know.
+// It has only the newest of the jobs that are over, unless `all_jobs`.
 std::string StatusText(const v1::GetStatusResponse& status,
                        const std::string& scheduler_address,
                        const Console& console, bool all_jobs = false);
-// Without the daemons.
-std::string JobsText(const v1::GetStatusResponse& status,
-                     const Console& console);
+// Without the daemons, and with epochs and the last few events of the jobs.
+std::string JobsText(const v1::GetStatusResponse& status);
 Json StatusJson(const v1::GetStatusResponse& status,
                 const std::string& scheduler_address);
 

@@ -86,13 +86,10 @@ TEST(StatusTextTest, PrintsWhoIsThereAndWhatTheyDo) {
       "fashion-mlp  1795243  running        10      3/8  100/512       90    "
       "25.0%  112k/s   3s        0.875\n"
       "\n"
-      "fashion-mlp\n"
-      "EPOCH    LOSS  TEST ACCURACY  TEST LOSS\n"
-      "    1  0.7500         0.8750     0.6250\n"
-      "    2  0.5000\n"
-      "\n"
       "fashion-mlp waits:\n"
-      "  ps-1: is away; 7 partitions wait for it (for 4.0 s)\n");
+      "  ps-1: is away; 7 partitions wait for it (for 4.0 s)\n"
+      "\n"
+      "`ebb status JOB` shows the epochs and events of a job\n");
 }
 
 TEST(StatusTextTest, PrintsTheFiguresOfValues) {
@@ -109,7 +106,7 @@ TEST(StatusTextTest, PrintsTheFiguresOfValues) {
     named->set_name(name);
     named->set_value(value);
   }
-  const std::string text = StatusText(status, "127.0.0.1:4000", {});
+  const std::string text = JobsText(status);
   EXPECT_THAT(text, HasSubstr("  rmse 10.000  rmse 11.500\n"));
   EXPECT_THAT(text, HasSubstr("EPOCH     RMSE  TEST RMSE  TEST R2\n"
                               "    1  12.2474    11.5000   0.5000\n"));
@@ -151,7 +148,7 @@ TEST(StatusTextTest, PrintsTheLastEpochsAndHowManyThereAre) {
     evaluation->set_loss(1.0 / epoch);
     evaluation->set_accuracy(-1);
   }
-  const std::string text = StatusText(status, "127.0.0.1:4000", {});
+  const std::string text = JobsText(status);
   EXPECT_THAT(text,
               HasSubstr("\nfashion-mlp, the last 8 of 60 epochs\nEPOCH  "));
   EXPECT_THAT(text, HasSubstr("\n   53  "));
@@ -166,7 +163,8 @@ TEST(StatusTextTest, SaysWhyTheLastEvaluationWasNotMade) {
   evaluation->set_epoch(1);
   evaluation->set_error("no worker evaluates");
   EXPECT_THAT(StatusText(status, "127.0.0.1:4000", {}),
-              HasSubstr("\nepoch 2 is not evaluated: no worker evaluates\n"));
+              HasSubstr("\nfashion-mlp: epoch 2 is not evaluated: no worker "
+                        "evaluates\n"));
 }
 
 // Of an evaluation each tenth epoch hardly any was shown.
@@ -182,12 +180,28 @@ TEST(StatusTextTest, EvaluationsBeforeTheLastEpochsAreShown) {
     evaluation->set_loss(epoch);
     evaluation->set_accuracy(-1);
   }
-  EXPECT_THAT(StatusText(status, "127.0.0.1:4000", {}),
+  EXPECT_THAT(JobsText(status),
               HasSubstr("the last 8 of 60 epochs and the evaluations before "
                         "them\nEPOCH    LOSS  TEST ACCURACY  TEST LOSS\n"
                         "   40  0.2500                   39.0000\n"
                         "   50  0.2500                   49.0000\n"
                         "   53  0.2500\n"));
+}
+
+// Bug: after the scheduler was away, six epochs had the same figures.
+TEST(StatusTextTest, AnEpochWithoutASnapshotSaysWhoseFiguresItHas) {
+  v1::GetStatusResponse status = Status();
+  v1::JobStatus* job = status.mutable_jobs(0);
+  EXPECT_THAT(JobsText(status), Not(HasSubstr("OF EPOCH")));
+  auto* late = job->add_evaluations();
+  *late = job->evaluations(0);
+  late->set_epoch(1);
+  late->set_position(300'000);  // 480,000 are 8 epochs.
+  EXPECT_THAT(
+      JobsText(status),
+      HasSubstr("EPOCH    LOSS  TEST ACCURACY  TEST LOSS  TEST OF EPOCH\n"
+                "    1  0.7500         0.8750     0.6250\n"
+                "    2  0.5000         0.8750     0.6250            5.0\n"));
 }
 
 TEST(StatusTextTest, JobsThatAreOverAreFoldedButForTheNewest) {
@@ -233,6 +247,8 @@ TEST(StatusTextTest, RecentEventsStandBelow) {
     event->set_text(absl::StrCat("server ", i, " is away"));
   }
   EXPECT_THAT(StatusText(status, "127.0.0.1:4000", {}),
+              Not(HasSubstr("AGO  EVENT")));
+  EXPECT_THAT(JobsText(status),
               AllOf(HasSubstr("\nAGO  EVENT        WHAT\n"
                               " 9s  server_away  server 2 is away\n"),
                     Not(HasSubstr("server 1 is away"))));
@@ -243,7 +259,7 @@ TEST(StatusTextTest, RecentEventsStandBelow) {
 }
 
 TEST(StatusTextTest, PrintsJobsWithoutDaemons) {
-  const std::string text = JobsText(Status(), {});
+  const std::string text = JobsText(Status());
   EXPECT_THAT(text, StartsWith("JOB           NUMBER  STATE"));
   EXPECT_THAT(
       text, AllOf(HasSubstr("fashion-mlp waits:"), Not(HasSubstr("worker-0"))));
@@ -291,7 +307,7 @@ TEST(StatusTextTest, SaysHowLateUpdatesAreAndWhoWaits) {
   job->set_worker_us(8'000'000);
   job->set_late_updates("2 % were too late");
   EXPECT_THAT(
-      JobsText(status, {}),
+      JobsText(status),
       AllOf(HasSubstr("\nfashion-mlp scales late updates by 0.75 on average (2 "
                       "of 4 updates); effective staleness 0.0\n"),
             HasSubstr("\nfashion-mlp: workers waited 2.0 s for others, 25.0 % "
@@ -339,9 +355,37 @@ TEST(StatusTextTest, ExplainsWhoWaitsForWhom) {
   EXPECT_EQ(ExplainJson(explanation, running).ToLine(),
             "{\"state\": \"running\", \"advancing\": false, "
             "\"not_advancing_ms\": 4000, \"divergence\": \"\", "
-            "\"workers_to_spare\": 0, \"reasons\": [{\"kind\": "
+            "\"stored_where\": \"\", \"workers_to_spare\": 0, \"reasons\": "
+            "[{\"kind\": "
             "\"parked_by_ssp\", \"subject\": \"worker-0\", \"text\": \"parked "
             "at ps-1, waiting for worker-1\", \"for_ms\": 0}]}");
+}
+
+// Bug: "complete; nothing waits", with four of seven partitions gone.
+TEST(StatusTextTest, ACompleteJobMayHaveLostItsModelAndSaysWhereItIs) {
+  v1::ExplainResponse explanation;
+  explanation.set_stored_where("its values are at ps-0 only");
+  EXPECT_EQ(ExplainText(explanation, v1::JOB_STATE_COMPLETE, {}),
+            "It is complete; nothing waits.\n"
+            "Where it is: its values are at ps-0 only.\n");
+  auto* reason = explanation.add_reasons();
+  reason->set_kind(v1::WaitReason::KIND_SERVER_AWAY);
+  reason->set_text("ps 0 is away");
+  const std::string lost =
+      "is complete, but its model is not whole now:\n  ps 0 is away\n";
+  EXPECT_EQ(ExplainText(explanation, v1::JOB_STATE_COMPLETE, {}),
+            "It " + lost + "Where it is: its values are at ps-0 only.\n");
+  v1::GetStatusResponse status;
+  v1::JobStatus* job = status.add_jobs();
+  job->mutable_summary()->set_name("mnist");
+  job->mutable_summary()->set_state(v1::JOB_STATE_COMPLETE);
+  *job->add_waiting() = *reason;
+  job->set_stored_where(explanation.stored_where());
+  EXPECT_THAT(JobsText(status),
+              AllOf(HasSubstr("\nmnist " + lost),
+                    HasSubstr("\nmnist: its values are at ps-0 only.\n")));
+  EXPECT_THAT(StatusJson(status, "").ToLine(),
+              HasSubstr("\"stored_where\": \"its values are at"));
 }
 
 TEST(StatusTextTest, WorkersToSpareAreNoReasonToWait) {

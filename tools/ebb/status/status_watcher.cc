@@ -30,12 +30,9 @@ std::string ItemText(int32_t epoch, int32_t shard) {
 // have learned more than the epoch; empty: hardly more.
 std::string FurtherText(const v1::JobStatus& job,
                         const v1::JobStatus::Evaluation& evaluation) {
-  const double epoch =
-      static_cast<double>(job.examples()) / std::max(1, job.summary().epochs());
-  if (epoch <= 0) return "";
-  const double further = static_cast<double>(evaluation.position()) / epoch -
-                         (evaluation.epoch() + 1);
-  if (further <= 0.1) return "";
+  constexpr double kHardly = 0.1;
+  const double further = EpochsFurther(job, evaluation);
+  if (further <= kHardly) return "";
   return absl::StrFormat(" (model %.1f epochs further)", further);
 }
 

@@ -46,6 +46,7 @@ struct CheckpointExportFlags {
   bool with_slots = false;
   bool without_rows = false;
   bool fold = false;
+  bool incomplete = false;
   bool force = false;
 };
 
@@ -209,7 +210,8 @@ absl::StatusOr<StoredModel> Load(const CheckpointExportFlags& flags,
       LoadStoredModel(source, folder,
                       {.slots = flags.with_slots,
                        .averages = flags.averages || !flags.fold,
-                       .rows = !flags.without_rows}));
+                       .rows = !flags.without_rows,
+                       .only_complete = !flags.incomplete}));
   if (flags.averages) {
     if (absl::Status taken = TakeAverages(&stored); !taken.ok()) {
       return absl::Status(taken.code(),
@@ -253,7 +255,7 @@ int Export(const CheckpointExportFlags& flags) {
                          : std::string(absl::StripSuffix(flags.output, "/")));
   const auto stored = Load(flags, source->get(), output.parent_path().string());
   if (!stored.ok()) return Report(stored.status());
-  WarnOfDoubts(source->get(), stored->parameters);
+  WarnOfDoubts(stored->incomplete, stored->parameters);
   const auto description = DescriptionOf(*stored, flags.plugin_folders);
   if (!description.ok()) return Report(description.status());
   const auto all = MakeExport(flags, *stored, *description);
@@ -318,6 +320,9 @@ void AddCheckpointExportCommand(CLI::App* checkpoint, int* exit_code) {
                     "Leave out the rows of sparse tables, which may be many; "
                     "ebb predict does "
                     "not read the file");
+  command->add_flag("--incomplete", flags->incomplete,
+                    "Also write the model of a job that is not complete, as "
+                    "far as it is stored");
   command->add_flag("--force", flags->force,
                     "Replace existing files or objects");
   AddPluginsFlag(command, &flags->plugin_folders);

@@ -10,15 +10,25 @@
 
 namespace ebb::tools {
 
-std::vector<std::string> DoubtsOf(int64_t applied, int64_t planned,
+std::string IncompleteText(int64_t applied, int64_t planned) {
+  if (applied >= planned) return "";
+  return absl::StrCat("the job is not complete: ", WithCommas(applied), " of ",
+                      Count(planned, "example"), applied == 1 ? " is" : " are",
+                      " in this model");
+}
+
+std::string IncompleteText(const JobPlan& plan,
+                           const std::vector<VersionInfo>& versions) {
+  const int64_t planned = plan.examples * plan.epochs;
+  int64_t least = planned;
+  for (const VersionInfo& one : versions) least = std::min(least, one.examples);
+  return IncompleteText(least, planned);
+}
+
+std::vector<std::string> DoubtsOf(const std::string& incomplete,
                                   std::span<const float> parameters) {
   std::vector<std::string> doubts;
-  if (applied < planned) {
-    doubts.push_back(
-        absl::StrCat("the job is not complete: ", WithCommas(applied), " of ",
-                     Count(planned, "example"), applied == 1 ? " is" : " are",
-                     " in this model"));
-  }
+  if (!incomplete.empty()) doubts.push_back(incomplete);
   const auto astray = std::ranges::count_if(
       parameters, [](float x) { return !std::isfinite(x); });
   if (astray > 0) {
@@ -32,22 +42,9 @@ std::vector<std::string> DoubtsOf(int64_t applied, int64_t planned,
   return doubts;
 }
 
-std::vector<std::string> DoubtsOf(const JobPlan& plan,
-                                  const std::vector<VersionInfo>& versions,
-                                  std::span<const float> parameters) {
-  const int64_t planned = plan.examples * plan.epochs;
-  int64_t least = planned;
-  for (const VersionInfo& one : versions) least = std::min(least, one.examples);
-  return DoubtsOf(least, planned, parameters);
-}
-
-void WarnOfDoubts(CheckpointSource* source, std::span<const float> parameters) {
-  const auto listed = source->List();
-  if (!listed.ok()) return;
-  const JobPlan& plan = source->job().plan;
-  const auto newest = NewestVersions(plan, source->line(), *listed);
-  if (!newest.ok()) return;
-  for (const std::string& doubt : DoubtsOf(plan, *newest, parameters)) {
+void WarnOfDoubts(const std::string& incomplete,
+                  std::span<const float> parameters) {
+  for (const std::string& doubt : DoubtsOf(incomplete, parameters)) {
     std::cerr << "warning: " << doubt << "\n";
   }
 }

@@ -11,19 +11,22 @@
 
 namespace ebb::tools {
 
-// A sentence each; none: the job was trained to its end, and all parameters are
-// finite. `applied`: the examples that every partition's newest version has, of
+// Why a model is not the result of its job, as a sentence; empty: it is.
+// `applied`: the examples that every partition's newest version has, of
 // `planned`.
-std::vector<std::string> DoubtsOf(int64_t applied, int64_t planned,
+std::string IncompleteText(int64_t applied, int64_t planned);
+// The same of the versions that a model is read from.
+std::string IncompleteText(const JobPlan& plan,
+                           const std::vector<VersionInfo>& versions);
+
+// A sentence each; none: the job was trained to its end, and all parameters are
+// finite. `incomplete` is an IncompleteText.
+std::vector<std::string> DoubtsOf(const std::string& incomplete,
                                   std::span<const float> parameters);
 
-// The same of the versions that a model was read from.
-std::vector<std::string> DoubtsOf(const JobPlan& plan,
-                                  const std::vector<VersionInfo>& versions,
-                                  std::span<const float> parameters);
-
-// The same, to stderr. Prints nothing if the versions cannot be listed.
-void WarnOfDoubts(CheckpointSource* source, std::span<const float> parameters);
+// The same, to stderr.
+void WarnOfDoubts(const std::string& incomplete,
+                  std::span<const float> parameters);
 
 }  // namespace ebb::tools
 

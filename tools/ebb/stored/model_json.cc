@@ -398,6 +398,7 @@ Json DescribeModel(const StoredModel& stored,
   json["name"] = stored.job.name();
   json["model"] = stored.job.model().kind();
   if (stored.is_average) json["averages"] = true;
+  if (!stored.incomplete.empty()) json["incomplete"] = stored.incomplete;
   // What the tables mean, and whose examples they are for, programs know.
   if (job::TraitsOf(stored.job.model()).program()) return json;
   if (job::TraitsOf(stored.job.model()).words()) {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "server/job_rule.h"
+#include "tools/ebb/stored/model_doubts.h"
 #include "tools/tensors/slot_tensors.h"
 
 namespace ebb::tools {
@@ -42,7 +43,20 @@ absl::Status AllAnswered(const CheckpointSource& source) {
                                  [](std::string* out, const auto& one) {
                                    absl::StrAppend(out, SilentText(one));
                                  }),
-                   ". Try again when it is back."));
+                   ". Try again when it is back. If its --state-dir is lost, "
+                   "start its --id with an empty folder: ebb loads copies from "
+                   "--shared-checkpoints if there are any, and computes the "
+                   "rest again."));
+}
+
+absl::Status CheckComplete(const JobPlan& plan,
+                           const std::vector<VersionInfo>& versions) {
+  const std::string incomplete = IncompleteText(plan, versions);
+  if (incomplete.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      incomplete,
+      "\nhint: wait until the job is complete; --incomplete takes what is "
+      "stored now"));
 }
 
 // What a model is read by.
@@ -152,7 +166,8 @@ absl::StatusOr<std::vector<std::string>> ValueNames(const JobRecord& record) {
 
 absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source, SlotsRead slots,
                                       RowReceiver* rows,
-                                      std::vector<VersionInfo>* read) {
+                                      std::vector<VersionInfo>* read,
+                                      ModelsRead models) {
   EBB_ASSIGN_OR_RETURN(ModelNames names, NamesOf(source->job(), slots));
   if (rows == nullptr) names.tables.clear();
   // A job that advances writes new versions and deletes old ones all the time.
@@ -170,6 +185,9 @@ absl::StatusOr<NamedArrays> ReadModel(CheckpointSource* source, SlotsRead slots,
           absl::StrCat(found.status().message(), ": ", source->WhyNoVersion()));
     }
     const std::vector<VersionInfo>& newest = *found;
+    if (models == ModelsRead::kComplete) {
+      EBB_RETURN_IF_ERROR(CheckComplete(source->job().plan, newest));
+    }
     // It is not that one was deleted.
     if (!tried.empty() &&
         std::ranges::equal(newest, tried, {}, &VersionInfo::key,

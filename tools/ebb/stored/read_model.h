@@ -29,6 +29,10 @@ class RowReceiver {
 // Which slots of optimizers are read beside the values.
 enum class SlotsRead { kNone, kAverages, kAll };
 
+// Which models are read: that of a job that is not complete may have learned
+// nothing yet.
+enum class ModelsRead { kAll, kComplete };
+
 // The names of all values of a job in a version, without slots: "values", and
 // those of the rows of its sparse tables.
 absl::StatusOr<std::vector<std::string>> ValueNames(const JobRecord& record);
@@ -38,11 +42,13 @@ absl::StatusOr<std::vector<std::string>> ValueNames(const JobRecord& record);
 // tables go to `rows`; if that is null, they are not read. Versions that are
 // deleted meanwhile, because newer ones are there, are read again. DataLoss:
 // the stored data is damaged. Unavailable: a server is silent, and with it the
-// newest versions of its partitions. `versions`, if it is not null, gets those
-// that were read.
+// newest versions of its partitions. FailedPrecondition: only complete models
+// are read, and this is none. `versions`, if it is not null, gets those that
+// were read.
 absl::StatusOr<NamedArrays> ReadModel(
     CheckpointSource* source, SlotsRead slots, RowReceiver* rows,
-    std::vector<VersionInfo>* versions = nullptr);
+    std::vector<VersionInfo>* versions = nullptr,
+    ModelsRead models = ModelsRead::kAll);
 
 }  // namespace ebb::tools
 

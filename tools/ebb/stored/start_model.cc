@@ -162,7 +162,7 @@ absl::StatusOr<OtherModel> ReadTables(CheckpointSource* source, bool rows) {
                                  has_rows ? &files : nullptr, &versions));
   std::span<const float> rest = arrays.at("values");
   OtherModel model;
-  model.doubts = DoubtsOf(record.plan, versions, rest);
+  model.doubts = DoubtsOf(IncompleteText(record.plan, versions), rest);
   for (std::string& doubt : model.doubts) {
     absl::StrAppend(&doubt, WhenStored(versions));
   }

@@ -19,6 +19,7 @@
 #include "job/validate.h"
 #include "job/yaml.h"
 #include "server/job_rule.h"
+#include "tools/ebb/stored/model_doubts.h"
 #include "tools/ebb/stored/model_json.h"
 #include "tools/ebb/stored/read_model.h"
 #include "tools/ebb/stored/row_tensors.h"
@@ -34,6 +35,7 @@ namespace ebb::tools {
 namespace {
 
 using worker::kExportColumns;
+using worker::kExportIncomplete;
 using worker::kExportIndex;
 using worker::kExportJob;
 using worker::kExportTables;
@@ -329,7 +331,10 @@ absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
   if (parts.slots) slots = SlotsRead::kAll;
   EBB_ASSIGN_OR_RETURN(
       NamedArrays arrays,
-      ReadModel(source, slots, parts.rows ? &rows : nullptr, &versions));
+      ReadModel(
+          source, slots, parts.rows ? &rows : nullptr, &versions,
+          parts.only_complete ? ModelsRead::kComplete : ModelsRead::kAll));
+  stored.incomplete = IncompleteText(source->job().plan, versions);
   stored.parameters = std::move(arrays["values"]);
   if (traits.forest() && !stored.runs.empty()) {
     EBB_ASSIGN_OR_RETURN(stored.forest,
@@ -382,6 +387,9 @@ ModelExport ExportModel(const StoredModel& stored,
   all.metadata[kExportJob] =
       job::JobToYaml(stored.job, job::YamlStyle::kCompact);
   all.metadata[kExportIndex] = absl::Base64Escape(stored.index.Encode());
+  if (!stored.incomplete.empty()) {
+    all.metadata[kExportIncomplete] = stored.incomplete;
+  }
   if (const auto columns = worker::ToProto(stored.columns)) {
     all.metadata[kExportColumns] =
         absl::Base64Escape(columns->SerializeAsString());

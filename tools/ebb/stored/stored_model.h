@@ -59,11 +59,14 @@ struct StoredParts {
   bool slots = false;  // All, also averages.
   bool averages = false;
   bool rows = true;  // Those of sparse tables.
+  // Only the model of a complete job.
+  bool only_complete = false;
 };
 
 // The newest stored state of a job. Rows of sparse tables are kept in files in
 // `folder` that have no names. InvalidArgument: the model is all rows, which
-// are not asked for. NotFound: no restart is done yet.
+// are not asked for. NotFound: no restart is done yet. FailedPrecondition: the
+// job is not complete, and its model is not asked for.
 absl::StatusOr<StoredModel> LoadStoredModel(CheckpointSource* source,
                                             const std::string& folder,
                                             const StoredParts& parts = {});

@@ -89,6 +89,20 @@ TEST_F(StoredModelTest, ExportedModelsComeBackWhole) {
   EXPECT_EQ(again->parameters, stored.parameters);
   EXPECT_EQ(again->index, stored.index);
   EXPECT_EQ(again->job.SerializeAsString(), stored.job.SerializeAsString());
+  EXPECT_EQ(again->incomplete, "");
+}
+
+TEST_F(StoredModelTest, AnExportSaysThatItIsNotTheResult) {
+  StoredModel stored = Model("softmax", {1, 2, 3, 4, 5, 6});
+  stored.incomplete = "the job is not complete";
+  const auto loaded = CreateStoredModel(stored, {});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  const auto again = Exported(stored, (*loaded)->model->description());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->incomplete, "the job is not complete");
+  EXPECT_THAT(
+      ExportModel(stored, (*loaded)->model->description()).model.ToLine(),
+      HasSubstr("\"incomplete\": \"the job is not complete\""));
 }
 
 TEST_F(StoredModelTest, TensorsHaveTheNamesAndShapesOfTheModel) {

@@ -1,0 +1,91 @@
+"""Tests of what a run says of its figures, and of the files that it writes."""
+
+import csv
+import errno
+from pathlib import Path
+
+import pytest
+
+from ebb import history
+from ebb.script_run import _COLUMNS, _append_rows, _applied_text, _replace
+
+_AUDIT = {
+    "exact": False,
+    "expected": 120000,
+    "applied": 106464,
+    "missing": 94752,
+    "doubled": 0,
+    "skipped": 0,
+    "worst": {"missing": 13536, "doubled": 0},
+    "partitions": 7,
+    "problems": [],
+}
+
+
+def test_figures_of_one_partition_stand_together() -> None:
+    # Bug: "106464 of 120000 applied: 94752 missing".
+    assert _applied_text(_AUDIT, True) == (
+        "106464 of 120000 applied at least in each of 7 partitions: 13536 missing, "
+        "0 doubled, 0 skipped; in all partitions together 94752 missing, 0 doubled"
+    )
+    assert _applied_text(_AUDIT, False) == (
+        "106464 of 120000 applied at least in each of 7 partitions: 0 doubled, 0 skipped"
+    )
+
+
+def test_an_exact_job_has_one_set_of_figures() -> None:
+    good = {**_AUDIT, "exact": True, "applied": 120000, "missing": 0, "partitions": 1}
+    good["worst"] = {"missing": 0, "doubled": 0}
+    assert _applied_text(good, True) == (
+        "120000 of 120000 applied in each of 1 partition: 0 missing, 0 doubled, 0 skipped"
+    )
+
+
+def test_without_an_answer_nothing_is_known() -> None:
+    silent = {**_AUDIT, "applied": None, "problems": ["no answer from ps-1"]}
+    assert _applied_text(silent, True) == "not known: no answer from ps-1"
+
+
+def test_a_history_says_which_epoch_has_the_figures_of_a_later_one() -> None:
+    # Bug: after the scheduler was away, six epochs had the same figures.
+    job = {
+        "epochs": 8,
+        "losses": [{"epoch": 1, "mean": 0.5}],
+        "evaluations": [
+            {"epoch": 1, "loss": 0.5, "position": 110},
+            {"epoch": 3, "loss": 0.25, "position": 800, "further": 5.0},
+        ],
+    }
+    assert history.of_status(job) == [
+        {"epoch": 1, "loss": 0.5, "test_loss": 0.5},
+        {"epoch": 3, "loss": None, "test_loss": 0.25, "test_further": 5.0},
+    ]
+
+
+def test_rows_of_a_full_disk_are_added_later(tmp_path: Path) -> None:
+    # Bug: a disk that was full for a moment ended the run.
+    path = tmp_path / "metrics.csv"
+    rows = [dict.fromkeys(_COLUMNS, number) for number in range(3)]
+    _append_rows(str(path), rows[:1])
+    before = path.read_bytes()
+    path.rename(tmp_path / "kept")
+    path.symlink_to("/dev/full")
+    with pytest.raises(OSError) as full:
+        _append_rows(str(path), rows[1:])
+    assert full.value.errno == errno.ENOSPC and full.value.filename == str(path)
+    path.unlink()
+    (tmp_path / "kept").rename(path)
+    assert path.read_bytes() == before
+    _append_rows(str(path), rows[1:])
+    with open(path, newline="") as file:
+        assert [int(row["seconds"]) for row in csv.DictReader(file)] == [0, 1, 2]
+
+
+def test_a_device_is_written_and_not_replaced(tmp_path: Path) -> None:
+    link = tmp_path / "report.json"
+    link.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as full:
+        _replace(str(link), "text")
+    assert full.value.filename == str(link) and link.is_symlink()
+    _replace(str(tmp_path / "page.html"), "text")
+    assert [file.name for file in sorted(tmp_path.iterdir())] == ["page.html", "report.json"]
