@@ -111,7 +111,7 @@ void LocalTraining::BeginRun(Item* item) {
   item->batches = 0;
   item->rows.Clear();
   item->ledger = {};
-  item->loss_sum = 0;
+  item->loss_sum = kUnknownLoss;
   item->oracle.clear();
 }
 

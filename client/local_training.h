@@ -29,6 +29,7 @@
 #include "client/actions.h"
 #include "client/run_rows.h"
 #include "common/ids.h"
+#include "protocol/known_loss.h"
 #include "protocol/ledger.h"
 #include "protocol/messages.h"
 #include "protocol/trained_ranges.h"
@@ -91,7 +92,7 @@ class LocalTraining {
     int64_t batches = 0;
     std::vector<uint64_t> oracle;
     LedgerRow ledger;
-    double loss_sum = 0;
+    double loss_sum = kUnknownLoss;
   };
 
   // No batch of the item is gathered yet.

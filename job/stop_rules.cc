@@ -11,6 +11,7 @@
 #include "job/keys.h"
 #include "job/traits.h"
 #include "job/values.h"
+#include "protocol/evaluation_check.h"
 
 namespace ebb::job {
 
@@ -65,6 +66,17 @@ class StopRules {
                                           " or less, or more epochs"));
   }
 
+  void CheckDirection() {
+    if (!job_.stop().has_larger_is_better() ||
+        TraitsOf(job_.model()).program()) {
+      return;
+    }
+    found_->Add("stop.larger_is_better",
+                "is for figures of a program's own; of the others ebb knows "
+                "which way is better",
+                "leave it out");
+  }
+
   void CheckVersions() {
     if (job_.on_nonfinite() == v1::POLICY_ROLLBACK) {
       found_->Add("keep_best",
@@ -108,6 +120,8 @@ class StopRules {
   }
 
   void CheckFigure(const std::string& path, const std::string& figure) {
+    // What a program tells of an evaluation is its own affair.
+    if (TraitsOf(job_.model()).program() && IsFigureName(figure)) return;
     const google::protobuf::Descriptor& all = *v1::Expect::descriptor();
     if (all.FindFieldByName(figure) == nullptr) {
       std::vector<std::string> names;
@@ -137,6 +151,7 @@ void CheckStopRules(const v1::Job& job, const DataFacts& facts,
   if (job.has_stop()) {
     rules.Check("stop", "stop.metric", job.stop().metric());
     rules.CheckPatience();
+    rules.CheckDirection();
   }
   if (job.has_keep_best()) {
     rules.Check("keep_best", "keep_best", job.keep_best());

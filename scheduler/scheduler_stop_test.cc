@@ -140,8 +140,9 @@ class SchedulerStopTest : public SchedulerFixture {
     FromServer(reply, kServerSession);
     EvaluationResult result{kWorker, job_, job().state().generation, snapshot};
     result.examples = 10;
-    result.correct = 5;
+    result.correct = correct_;
     result.loss_sum = 10 * loss;
+    result.figures.named = figures_;
     FromWorker(kWorkerLink, result);
   }
   // The epoch is trained, stored and evaluated; where a generation begins, the
@@ -157,7 +158,22 @@ class SchedulerStopTest : public SchedulerFixture {
 
   SchedulerOptions options_;
   bool has_kept_ = true;
+  // Of the evaluations to come.
+  int64_t correct_ = 5;
+  std::vector<Figure> figures_;
 };
+
+// Bug: a share that a program told became a count of right examples, and was
+// shown as another share.
+TEST_F(SchedulerStopTest, FiguresAreThoseThatTheProgramTold) {
+  Begin(job::StopRule{"loss", 2, 0}, "");
+  correct_ = -1;
+  figures_ = {{"accuracy", 0.31}, {"loss", 0.7}};
+  Epoch(0, 0.75);
+  ASSERT_EQ(job().state().evaluations.size(), 1u);
+  EXPECT_EQ(job().state().evaluations[0].accuracy, 0.31);
+  EXPECT_EQ(job().state().evaluations[0].loss, 0.7);
+}
 
 TEST_F(SchedulerStopTest, AnEpochIsStoredAndEvaluatedBeforeTheNextBegins) {
   Begin(job::StopRule{"loss", 2, 0}, "");
@@ -192,6 +208,33 @@ TEST_F(SchedulerStopTest, EndsAfterEvaluationsWithoutABetterOne) {
   EXPECT_EQ(job().state().phase, JobPhase::kCompleted);
   EXPECT_THAT(job().state().evaluations, SizeIs(3));
   EXPECT_EQ(job().state().rolled_back, "");
+}
+
+TEST_F(SchedulerStopTest, ALossThatIsNoNumberIsNoBetterAndIsSaid) {
+  Begin(job::StopRule{"loss", 2, 0}, "");
+  Epoch(0, 1);
+  Epoch(1, std::numeric_limits<double>::quiet_NaN());
+  Epoch(2, 2);
+  EXPECT_EQ(job().plan().epochs, 3);
+  EXPECT_EQ(job().state().ended,
+            "stopped after epoch 3: 2 evaluations without a better loss than "
+            "that of epoch 1 (1), 1 of them with a loss that is no finite "
+            "number");
+}
+
+TEST_F(SchedulerStopTest, EndsWhenTheFigureIsAsGoodAsWanted) {
+  Begin(job::StopRule{.figure = "loss",
+                      .patience = job::kEndlessPatience,
+                      .reach = 0.5},
+        "");
+  Epoch(0, 2);
+  Epoch(1, 3);
+  EXPECT_EQ(job().plan().epochs, 4);
+  Epoch(2, 0.25);
+  EXPECT_EQ(job().plan().epochs, 3);
+  EXPECT_EQ(job().state().ended,
+            "stopped after epoch 3: loss 0.25 reaches the wanted 0.5");
+  EXPECT_EQ(job().state().phase, JobPhase::kCompleted);
 }
 
 TEST_F(SchedulerStopTest, ASchedulerThatStartsAnewDecidesTheSame) {

@@ -54,7 +54,9 @@ void PushTally::CountExamples(const PushedExamples& push) {
 }
 
 void PushTally::CountLoss(const PushedExamples& push) {
-  EpochLoss& loss = loss_[push.item.epoch];
+  EpochLoss& loss =
+      loss_.try_emplace(push.item.epoch, EpochLoss{.loss_sum = kUnknownLoss})
+          .first->second;
   const bool known = HasLoss(loss.loss_sum);
   if (!HasLoss(push.loss_sum)) {
     if (known) return;

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/ids.h"
+#include "protocol/known_loss.h"
 #include "protocol/ledger.h"
 #include "protocol/messages.h"
 #include "protocol/plan.h"
@@ -54,10 +55,11 @@ class PushTally {
   bool least_loss() const { return least_loss_; }
   // Whether a push with this loss counts in the mean.
   bool HasLoss(double loss_sum) const {
-    return !zero_is_none_ || loss_sum != 0;
+    return IsKnownLoss(loss_sum) && (!zero_is_none_ || loss_sum != 0);
   }
-  // By epoch. Sums, or the least of all pushes. An epoch in which no push has a
-  // loss has 0.
+  // By epoch. Sums, or the least of all pushes. Pushes without a loss are left
+  // out where others have one. In an epoch in which none has one, the sum is 0,
+  // or unknown if it was of none.
   const std::map<int32_t, EpochLoss>& loss() const { return loss_; }
 
   void AddTo(Cut* cut) const;

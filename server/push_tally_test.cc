@@ -64,5 +64,22 @@ TEST(PushTallyTest, AZeroThatIsNoLossCountsNoExamples) {
   EXPECT_FALSE(tally.HasLoss(0));
 }
 
+// Bug: gradients that came without a loss counted as learnt with a loss of 0.
+TEST(PushTallyTest, ALossThatIsNotKnownIsNoZero) {
+  const JobPlan plan = Plan();
+  PushTally tally(plan, /*least_loss=*/false);
+  tally.Count(Push(0, kUnknownLoss), 1);
+  tally.Count(Push(1, kUnknownLoss), 1);
+  EXPECT_FALSE(IsKnownLoss(tally.loss().at(0).loss_sum));
+  EXPECT_EQ(tally.loss().at(0).examples, 2);
+  tally.Count(Push(2, 0), 1);
+  EXPECT_TRUE(IsKnownLoss(tally.loss().at(0).loss_sum));
+  tally.Count(Push(3, kUnknownLoss), 1);
+  EXPECT_TRUE(IsKnownLoss(tally.loss().at(0).loss_sum));
+  EXPECT_EQ(tally.loss().at(0), (EpochLoss{.loss_sum = 0, .examples = 1}));
+  EXPECT_FALSE(tally.HasLoss(kUnknownLoss));
+  EXPECT_TRUE(tally.HasLoss(0));
+}
+
 }  // namespace
 }  // namespace ebb::server

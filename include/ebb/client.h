@@ -128,15 +128,16 @@ class Batch {
   absl::Status Pull(std::span<float> model) const;
 
   // Hands in the *sum* of the gradients over the examples, laid out as the
-  // values, and the sum of their losses (which is only reported). It copies the
-  // gradient and returns before the servers answer. From here on the batch
-  // takes effect exactly once; another worker may compute it again for that.
+  // values, and the sum of their losses, which is only reported: -0.0 says that
+  // it is not known. It copies the gradient and returns before the servers
+  // answer. From here on the batch takes effect exactly once; another worker may
+  // compute it again for that.
   //
   // InvalidArgument: the wrong number of elements; try again. OutOfRange: the
   // gradient or loss is not finite; it is not sent, and the job's
   // `on_nonfinite` says what happens. FailedPrecondition: the batch was pushed
   // or failed before, or the job was left.
-  absl::Status Push(std::span<const float> gradient, double loss_sum = 0);
+  absl::Status Push(std::span<const float> gradient, double loss_sum = -0.0);
 
   // Says that the batch cannot be computed, and why. Another worker tries. If
   // the batch fails again and again, the job stops with `why`

@@ -95,7 +95,7 @@ HALVES = 2
 #: No message is longer.
 MOST_BYTES = 64 << 10
 MOST_TEXT = 4 << 10
-MOST_FIGURES = 16
+MOST_FIGURES = 20
 
 Body = Union[bytes, bytearray, memoryview]
 

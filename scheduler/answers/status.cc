@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "protocol/known_loss.h"
 #include "rpc/convert.h"
 #include "scheduler/answers/explain.h"
 #include "scheduler/answers/job_progress.h"
@@ -272,7 +273,9 @@ void AddLosses(const TrainingJob& job, v1::JobStatus* status) {
     if (sum.examples == 0) continue;
     v1::JobStatus::EpochLoss* loss = status->add_losses();
     loss->set_epoch(epoch);
-    loss->set_mean(sum.loss_sum / static_cast<double>(sum.examples));
+    loss->set_mean(IsKnownLoss(sum.loss_sum)
+                       ? sum.loss_sum / static_cast<double>(sum.examples)
+                       : std::numeric_limits<double>::quiet_NaN());
     loss->set_examples(sum.examples);
   }
   if (closed.empty()) return;

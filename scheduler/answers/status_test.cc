@@ -1,8 +1,10 @@
 #include "scheduler/answers/status.h"
 
+#include <cmath>
 #include <variant>
 
 #include "gtest/gtest.h"
+#include "protocol/known_loss.h"
 #include "scheduler/answers/explain_fixture.h"
 #include "scheduler/answers/scheduler_admin.h"
 
@@ -211,6 +213,19 @@ TEST_F(StatusTest, LossesAreThoseOfTheLatestReportOfEachEpoch) {
   EXPECT_EQ(status.losses(0).examples(), 2);
   EXPECT_EQ(
       StatusOf(picture, core_->cluster().servers.at(ServerId(0))).updates(), 4);
+}
+
+// Bug: it was 0.
+TEST_F(StatusTest, ALossThatIsNotKnownIsNoNumber) {
+  Ready();
+  ServerStatistics statistics = Statistics();
+  statistics.losses = {{0, kUnknownLoss, 4}};
+  FromServer(statistics);
+  const v1::JobStatus status =
+      StatusOf(SchedulerShell::Picture{*core_, watch_, now_, ""}, job());
+  ASSERT_EQ(status.losses_size(), 1);
+  EXPECT_TRUE(std::isnan(status.losses(0).mean()));
+  EXPECT_FALSE(status.has_recent_loss());
 }
 
 }  // namespace

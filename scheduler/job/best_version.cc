@@ -19,6 +19,48 @@ std::string FigureText(absl::string_view figure, const Evaluation& of) {
                : absl::StrCat("no ", figure);
 }
 
+Yardstick YardstickOfStop(const job::TrainingFacts& facts) {
+  Yardstick by = YardstickOf(facts, facts.stop->figure);
+  by.min_delta = facts.stop->min_delta;
+  return by;
+}
+
+bool Reached(const job::TrainingFacts& facts, const Evaluation& last) {
+  const job::StopRule& stop = *facts.stop;
+  return stop.reach && Reaches(YardstickOfStop(facts), last, *stop.reach);
+}
+
+// `made` is not empty.
+bool Stops(const job::TrainingFacts& facts,
+           const std::vector<Evaluation>& made) {
+  if (!facts.stop) return false;
+  return Reached(facts, made.back()) ||
+         CourseOf(made, YardstickOfStop(facts)).since >=
+             facts.stop->patience;
+}
+
+// Why the rule ends a job after the last of these evaluations.
+std::string WhyItStops(const job::TrainingFacts& facts,
+                       const std::vector<Evaluation>& made) {
+  const job::StopRule& stop = *facts.stop;
+  if (Reached(facts, made.back())) {
+    return absl::StrCat(FigureText(stop.figure, made.back()),
+                        " reaches the wanted ", *stop.reach);
+  }
+  const Course course = CourseOf(made, YardstickOfStop(facts));
+  return absl::StrCat(
+      course.since, course.since == 1 ? " evaluation" : " evaluations",
+      " without a better ", stop.figure,
+      course.best == nullptr
+          ? ""
+          : absl::StrCat(" than that of epoch ", course.best->epoch + 1, " (",
+                         *FigureOf(*course.best, stop.figure), ")"),
+      course.without == 0
+          ? ""
+          : absl::StrCat(", ", course.without, " of them with a ", stop.figure,
+                         " that is no finite number"));
+}
+
 }  // namespace
 
 bool BestVersion::MayLease(int32_t epoch) const {
@@ -40,11 +82,8 @@ BestVersion::Verdict BestVersion::Look() const {
   }
   const bool whole = last.epoch + 1 >= job_.plan().epochs;
   const bool better = !facts.keep_best.empty() &&
-                      IsBetter(facts.keep_best, last, kept, /*min_delta=*/0);
-  const bool stops =
-      !whole && facts.stop &&
-      CourseOf(state.evaluations, facts.stop->figure, facts.stop->min_delta)
-              .since >= facts.stop->patience;
+                      IsBetter(YardstickOf(facts, facts.keep_best), last, kept);
+  const bool stops = !whole && Stops(facts, state.evaluations);
   if (!whole && !stops) {
     if (!better) return {};
     return {.kind = Verdict::Kind::kKeep, .epoch = last.epoch};
@@ -116,16 +155,8 @@ std::string BestVersion::WhyItEnds(int32_t epoch) const {
   const int32_t last = made.back().epoch;
   std::string why;
   if (last + 1 < job_.plan().epochs && facts.stop) {
-    const Course course =
-        CourseOf(made, facts.stop->figure, facts.stop->min_delta);
-    why = absl::StrCat(
-        "stopped after epoch ", last + 1, ": ", course.since,
-        course.since == 1 ? " evaluation" : " evaluations",
-        " without a better ", facts.stop->figure,
-        course.best == nullptr
-            ? ""
-            : absl::StrCat(" than that of epoch ", course.best->epoch + 1, " (",
-                           *FigureOf(*course.best, facts.stop->figure), ")"));
+    why = absl::StrCat("stopped after epoch ", last + 1, ": ",
+                       WhyItStops(facts, made));
   }
   if (epoch == last) return why;
   const auto result = std::ranges::find(made, epoch, &Evaluation::epoch);
@@ -140,7 +171,8 @@ void BestVersion::Completes() {
   if (figure.empty() || state.evaluations.empty()) return;
   const Evaluation& last = state.evaluations.back();
   if (last.epoch + 1 != job_.plan().epochs ||
-      !IsBetter(figure, last, state.Kept(), /*min_delta=*/0)) {
+      !IsBetter(YardstickOf(job_.training_facts, figure), last,
+                state.Kept())) {
     return;
   }
   state.kept_epoch = last.epoch;

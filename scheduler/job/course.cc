@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "absl/strings/match.h"
 #include "common/scores/figures.h"
 #include "common/scores/perplexity.h"
 
@@ -21,32 +22,49 @@ std::optional<double> FigureOf(const Evaluation& evaluation,
   return value && std::isfinite(*value) ? value : std::nullopt;
 }
 
-bool LowerIsBetter(absl::string_view figure) {
-  constexpr std::array<absl::string_view, 6> kErrors = {
-      "loss", kLogLoss, kRmse, kMae, kPerplexity, kCalibrationError};
-  return std::ranges::find(kErrors, figure) != kErrors.end();
+bool Yardstick::LowerIsBetter() const {
+  if (larger_is_better) return !*larger_is_better;
+  constexpr std::array<absl::string_view, 5> kErrors = {
+      "loss", "error", "mse", kMae, kPerplexity};
+  return std::ranges::any_of(kErrors, [this](absl::string_view word) {
+    return absl::StrContains(figure, word);
+  });
 }
 
-bool IsBetter(absl::string_view figure, const Evaluation& one,
-              const Evaluation* than, double min_delta) {
-  const std::optional<double> value = FigureOf(one, figure);
+Yardstick YardstickOf(const job::TrainingFacts& facts,
+                      absl::string_view figure) {
+  Yardstick by = {.figure = figure};
+  if (facts.stop && facts.stop->figure == figure) {
+    by.larger_is_better = facts.stop->larger_is_better;
+  }
+  return by;
+}
+
+bool IsBetter(const Yardstick& by, const Evaluation& one,
+              const Evaluation* than) {
+  const std::optional<double> value = FigureOf(one, by.figure);
   if (!value) return false;
   const std::optional<double> other =
-      than == nullptr ? std::nullopt : FigureOf(*than, figure);
+      than == nullptr ? std::nullopt : FigureOf(*than, by.figure);
   if (!other) return true;
-  return LowerIsBetter(figure) ? *value < *other - min_delta
-                               : *value > *other + min_delta;
+  return by.LowerIsBetter() ? *value < *other - by.min_delta
+                            : *value > *other + by.min_delta;
+}
+
+bool Reaches(const Yardstick& by, const Evaluation& one, double wanted) {
+  const std::optional<double> value = FigureOf(one, by.figure);
+  if (!value) return false;
+  return by.LowerIsBetter() ? *value <= wanted : *value >= wanted;
 }
 
 Course CourseOf(const std::vector<Evaluation>& evaluations,
-                absl::string_view figure, double min_delta) {
+                const Yardstick& by) {
   Course course;
   for (const Evaluation& one : evaluations) {
     if (!one.error.empty()) continue;
     ++course.since;
-    if (IsBetter(figure, one, course.best, min_delta)) {
-      course = {.best = &one, .since = 0};
-    }
+    if (!FigureOf(one, by.figure)) ++course.without;
+    if (IsBetter(by, one, course.best)) course = {.best = &one};
   }
   return course;
 }

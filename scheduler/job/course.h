@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "job/training_facts.h"
 #include "scheduler/job/job_state.h"
 
 namespace ebb::scheduler {
@@ -20,23 +21,37 @@ namespace ebb::scheduler {
 std::optional<double> FigureOf(const Evaluation& evaluation,
                                absl::string_view figure);
 
-// Whether a smaller value is better: so of the loss and of errors.
-bool LowerIsBetter(absl::string_view figure);
+// What makes an evaluation better than another.
+struct Yardstick {
+  absl::string_view figure;  // As FigureOf has it.
+  double min_delta = 0;      // Better by no more than this does not count.
+  // nullopt: the name says it. Losses and errors are better if they are
+  // smaller.
+  std::optional<bool> larger_is_better = std::nullopt;
 
-// Whether the first is better than the second by more than `min_delta`. One
-// without the figure is never better; each other is better than one without it,
-// and than null.
-bool IsBetter(absl::string_view figure, const Evaluation& one,
-              const Evaluation* than, double min_delta);
+  bool LowerIsBetter() const;
+};
+// The one of a job for this figure. `facts` and `figure` outlive it.
+Yardstick YardstickOf(const job::TrainingFacts& facts,
+                      absl::string_view figure);
+
+// Whether the first is better than the second. One without the figure is never
+// better; each other is better than one without it, and than null.
+bool IsBetter(const Yardstick& by, const Evaluation& one,
+              const Evaluation* than);
+// Whether the figure is as good as `wanted`, or better.
+bool Reaches(const Yardstick& by, const Evaluation& one, double wanted);
 
 struct Course {
   const Evaluation* best = nullptr;  // Null: none has the figure.
   // Evaluations after the best, or all, that were made; a failed one is none.
   int64_t since = 0;
+  // How many of these lack the figure, or have one that is not finite.
+  int64_t without = 0;
 };
 // `best` points into `evaluations`, which are in the order of their epochs.
 Course CourseOf(const std::vector<Evaluation>& evaluations,
-                absl::string_view figure, double min_delta);
+                const Yardstick& by);
 
 }  // namespace ebb::scheduler
 

@@ -152,9 +152,13 @@ std::optional<Evaluation> Evaluator::Evaluated(const EvaluationResult& result,
   evaluation.examples = result.examples;
   const auto examples =
       static_cast<double>(std::max<int64_t>(1, result.examples));
-  evaluation.loss = result.loss_sum / examples;
+  // A mean that a program tells is shown as it is. From a sum or a count that
+  // was made of it, another number would come.
+  evaluation.loss =
+      result.figures.Find("loss").value_or(result.loss_sum / examples);
   evaluation.accuracy =
-      result.correct < 0 ? -1 : static_cast<double>(result.correct) / examples;
+      result.correct < 0 ? result.figures.Find(kAccuracy).value_or(-1)
+                         : static_cast<double>(result.correct) / examples;
   evaluation.figures = result.figures;
   return End(std::move(evaluation), context);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "protocol/known_loss.h"
 
 namespace ebb::scheduler {
 
@@ -108,7 +109,7 @@ bool LossWatch::StopsAtItsEnd(Context* context) {
   if (!WatchesDivergence() || !statistics_.recent_loss) return false;
   std::vector<double> epochs;
   for (const auto& [epoch, loss] : statistics_.losses) {
-    if (loss.examples > 0) {
+    if (loss.examples > 0 && IsKnownLoss(loss.loss_sum)) {
       epochs.push_back(loss.loss_sum / static_cast<double>(loss.examples));
     }
   }

@@ -311,7 +311,8 @@ Json EvaluationJson(const v1::JobStatus& job,
     json["further"] = EpochsFurther(job, evaluation);
   }
   for (const auto& named : evaluation.figures().named()) {
-    if (named.name() != kAccuracy) json[named.name()] = named.value();
+    if (named.name() == kAccuracy && evaluation.accuracy() >= 0) continue;
+    json[named.name()] = named.value();
   }
   AddCalibration(evaluation, &json);
   const int classes = ClassesOf(evaluation);

@@ -33,7 +33,7 @@ inline constexpr size_t kMostNumbers = 4096;
 inline constexpr size_t kMostPlaces = 1024;
 inline constexpr size_t kMostDims = 64;
 inline constexpr size_t kMostRowTables = 1024;
-inline constexpr size_t kMostProgramFigures = 16;
+inline constexpr size_t kMostProgramFigures = 20;
 inline constexpr size_t kFigureNameBytes = 56;
 
 enum class Kind : uint32_t {

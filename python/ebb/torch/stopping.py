@@ -1,28 +1,38 @@
 """Ends a job early, by what its evaluations say.
 
     job = ebb.torch.job(…, evaluate=evaluate, stop_when=ebb.torch.Patience(3))
+
+The scheduler decides, by the keys ``stop`` and ``keep_best`` of the job
+(docs/early-stopping.md): no epoch begins before the last one is judged.
 """
 
 from __future__ import annotations
 
-import time
-from typing import Any, Callable, Dict, List, Optional
+import math
+import re
+import warnings
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from ebb.errors import Error, Refused, Unavailable
+import ebb.errors
+from ebb.errors import Refused
+from ebb.history import of_status
 from ebb.torch.patience import patiently
 
 History = List[Dict[str, Any]]
 StopWhen = Callable[[History], Any]
 
-_PAUSE_S = 0.1
-#: The scheduler shows an evaluation a moment after it was handed in.
-_SHOWS_WITHIN_S = 10.0
-#: Servers of a job that is paused store it within this time.
-_STORES_WITHIN_S = 60.0
+# As the scheduler has them (scheduler/job/course.cc).
+_SMALLER_IS_BETTER = ("loss", "error", "mse", "mae", "perplexity")
+_FIGURE = re.compile("test_([a-z0-9_]{1,32})")
+#: The figure by which a function of the program's own ends the job.
+_ASKED = "stop_when"
 
 
 class Patience:
-    """Is true after so many evaluations in a row that are no better than the best.
+    """Ends a job after so many evaluations in a row that are no better than the best.
+
+    The job then goes back to the best version. A figure that is not a number
+    counts as no better.
 
     evaluations: how many.
     figure: of ``job.history``, such as "test_loss" or "test_accuracy".
@@ -40,110 +50,140 @@ class Patience:
     ) -> None:
         if evaluations < 1:
             raise Refused(f"Patience({evaluations}): it must be 1 or more")
-        if larger_is_better is None:
-            larger_is_better = not any(word in figure for word in ("loss", "rmse", "error"))
-        self._evaluations = evaluations
-        self._figure = figure
-        self._least = least
-        self._sign = 1.0 if larger_is_better else -1.0
+        if not least >= 0:
+            raise Refused(f"Patience(least={least}): it must be 0 or more")
+        if not _FIGURE.fullmatch(figure):
+            raise Refused(
+                f"Patience({evaluations}, {figure!r}): a figure of job.history begins with test_",
+                f'"test_{figure}"' if _FIGURE.fullmatch(f"test_{figure}") else '"test_loss"',
+            )
+        self.evaluations = evaluations
+        self.figure = figure
+        self.least = least
+        self.larger_is_better = larger_is_better
 
     def __call__(self, history: History) -> bool:
+        smaller = any(word in self.figure for word in _SMALLER_IS_BETTER)
+        larger = not smaller if self.larger_is_better is None else self.larger_is_better
+        sign = 1.0 if larger else -1.0
         best, since = float("-inf"), 0
         for row in history:
-            if self._figure not in row:
-                raise Refused(
-                    f"stop_when: the evaluation of epoch {row['epoch']} has no {self._figure}; it "
-                    "has " + ", ".join(key for key in row if key.startswith("test_")),
-                    "evaluate(model) returns it, without test_",
-                )
-            value = self._sign * float(row[self._figure])
-            if value > best + self._least or best == float("-inf"):
+            self.check(row)
+            value = row[self.figure]
+            value = float("-inf") if value is None else sign * float(value)
+            known = math.isfinite(value)
+            if known and (value > best + self.least or best == float("-inf")):
                 best, since = value, 0
             else:
                 since += 1
-        return since >= self._evaluations
+        return since >= self.evaluations
+
+    def check(self, row: Mapping[str, Any]) -> None:
+        """Raises Refused if an evaluation does not have the figure."""
+        if self.figure in row:
+            return
+        raise Refused(
+            f"stop_when: the evaluation of epoch {row['epoch']} has no {self.figure}; it has "
+            + ", ".join(key for key in row if key.startswith("test_")),
+            "evaluate(model) returns it, without test_",
+        )
 
     def __repr__(self) -> str:
-        return f"Patience({self._evaluations}, {self._figure!r})"
+        return f"Patience({self.evaluations}, {self.figure!r})"
+
+
+def settings_of(
+    stop_when: Optional[StopWhen],
+    epochs: Optional[int],
+    every: int,
+    on_nonfinite: Any,
+) -> Dict[str, Any]:
+    """Returns the keys of the job by which it ends as ``stop_when`` says.
+
+    every: an evaluation follows so many epochs.
+    on_nonfinite: the key of the job, as the program gives it.
+    """
+    if stop_when is None:
+        return {}
+    if not isinstance(stop_when, Patience):
+        return {"stop": {"metric": _ASKED, "reach": 1}}
+    metric = stop_when.figure[len("test_") :]
+    evaluations = None if epochs is None else -(-epochs // every)
+    if evaluations == 1:
+        return {}  # The last version is the best.
+    # More never pass, and the job would be refused.
+    most = stop_when.evaluations if evaluations is None else evaluations - 1
+    stop: Dict[str, Any] = {
+        "metric": metric,
+        "patience": min(stop_when.evaluations, most),
+        "min_delta": stop_when.least,
+    }
+    if stop_when.larger_is_better is not None:
+        stop["larger_is_better"] = stop_when.larger_is_better
+    if on_nonfinite == "rollback":
+        warnings.warn(
+            f"{stop_when!r}: with on_nonfinite: rollback the best version is not kept, and the "
+            "job ends with its last",
+            ebb.errors.Warning,
+            stacklevel=5,
+        )
+        return {"stop": stop}
+    return {"stop": stop, "keep_best": metric}
 
 
 class Stopping:
-    """Asks the program after each evaluation, and ends the job if it says so.
+    """What the program that evaluates does for ``stop_when``."""
 
-    A program that finds the job cancelled asks, too: the answer follows from
-    the evaluations, so that every program knows why.
-    """
-
-    def __init__(self, when: StopWhen, remote: Any) -> None:
+    def __init__(self, when: StopWhen, remote: Any, every: int) -> None:
+        """every: an evaluation follows so many epochs."""
         self._when = when
         self._remote = remote
+        self._every = every
 
-    def evaluated(self) -> int:
-        """Returns how many evaluations the job has."""
-        return len(self._evaluated())
+    def figures(self, answer: Mapping[str, Any], epochs: int) -> Dict[str, float]:
+        """Returns what an evaluation tells of ``stop_when`` beside its figures.
 
-    def after(self, before: int) -> None:
-        """Ends the job if the program wants it after one more evaluation."""
-        deadline = time.monotonic() + _SHOWS_WITHIN_S
-        history = self._evaluated()
-        while len(history) <= before and time.monotonic() < deadline:
-            time.sleep(_PAUSE_S)
-            history = self._evaluated()
-        if history and self._when(history):
-            self._end()
-
-    def why(self) -> Optional[str]:
-        """Returns what a job that was cancelled came to; None if this did not end it."""
-        history = self._evaluated()
-        if not history or not self._when(history):
-            return None
-        status = patiently(self._remote.status)
-        each = status["examples"] // status["epochs"]
-        losses = status.get("losses", [])
-        whole = [one["epoch"] for one in losses if one["examples"] >= each]
-        part = [str(one["epoch"]) for one in losses if 0 < one["examples"] < each]
-        said = [f"{_range(whole)} exact"] if whole else []
-        said += [f"{', '.join(part)} in part"] if part else []
-        last = history[-1]["epoch"]
-        return (
-            f"job {self._remote.name} is stopped by stop_when= after the evaluation of epoch "
-            f"{last}: " + ("epochs " + ", ".join(said) if said else "no epoch is whole")
-        )
-
-    def _evaluated(self) -> History:
-        history: History = patiently(lambda: self._remote.history)
-        return [row for row in history if row.get("test_loss") is not None]
-
-    def _end(self) -> None:
-        """Cancels the job, when the servers have stored what it learnt."""
-        try:
-            self._remote.pause()  # Else nothing is stored until the next version is due.
-            self._await_stored()
-            self._remote.cancel()
-        except Unavailable:
-            raise
-        except Error:
-            # Another program was first, or the job came to its end meanwhile.
-            if patiently(lambda: self._remote.state) not in ("cancelled", "complete"):
-                raise
-
-    def _await_stored(self) -> None:
-        deadline = time.monotonic() + _STORES_WITHIN_S
-        while time.monotonic() < deadline:
-            stored: Dict[int, int] = {}
-            for version in patiently(self._remote.versions):
-                part = version["partition"]
-                stored[part] = max(stored.get(part, 0), version["examples"])
-            marks = patiently(self._remote.status)["marks"]
-            if marks["most"] and min(stored.values(), default=0) >= marks["most"]:
-                return
-            time.sleep(_PAUSE_S)
+        answer: the arguments of ``Engine.evaluated``.
+        epochs: of the job.
+        """
+        job = patiently(self._remote.status)
+        done = job.get("evaluations", [])
+        last = max((one["epoch"] for one in done), default=0)
+        epoch = min((last // self._every + 1) * self._every, epochs)
+        row = _row(epoch, answer)
+        if isinstance(self._when, Patience):
+            self._when.check(row)
+            return {}
+        history = of_status({**job, "evaluations": [one for one in done if "loss" in one]})
+        row["loss"] = next((one["loss"] for one in history if one["epoch"] == epoch), None)
+        rows = [_numbers(one) for one in history if "test_loss" in one]
+        return {_ASKED: 1.0 if self._when(rows + [row]) else 0.0}
 
 
-def _range(numbers: List[int]) -> str:
-    first, last = min(numbers), max(numbers)
-    if len(numbers) == 1:
-        return str(first)
-    if len(numbers) == last - first + 1:
-        return f"{first}-{last}"
-    return ", ".join(map(str, numbers))
+def _numbers(row: Mapping[str, Any]) -> Dict[str, Any]:
+    """Returns a row with NaN for figures that are not finite numbers, and without ours."""
+    return {
+        key: math.nan if value is None and key.startswith("test_") else value
+        for key, value in row.items()
+        if key != f"test_{_ASKED}"
+    }
+
+
+def _row(epoch: int, answer: Mapping[str, Any]) -> Dict[str, Any]:
+    """Returns the row of ``job.history`` that an evaluation is going to be."""
+    examples = max(1, answer["examples"])
+    row: Dict[str, Any] = {"epoch": epoch, "test_loss": answer["loss_sum"] / examples}
+    if answer["correct"] >= 0:
+        row["test_accuracy"] = answer["correct"] / examples
+    for name, value in (answer["figures"] or {}).items():
+        row[f"test_{name}"] = value
+    return row
+
+
+def ended_early(job: Mapping[str, Any]) -> Optional[str]:
+    """Returns why a job ended before its last epoch; None: it did not.
+
+    job: its status.
+    """
+    why = job.get("ended") or ""
+    return f"job {job['name']} {why}" if why.startswith("stopped") else None

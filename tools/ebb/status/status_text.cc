@@ -1,6 +1,7 @@
 #include "tools/ebb/status/status_text.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <map>
 #include <numeric>
@@ -242,6 +243,10 @@ std::string EpochTable(const v1::GetStatusResponse& status,
                                               : TrainingRmse(job, 0) ? "RMSE"
                                                                      : "LOSS"};
   for (const auto& loss : job.losses()) {
+    if (std::isnan(loss.mean())) {
+      epochs[loss.epoch()].loss = "not known";
+      continue;
+    }
     const double figure =
         job.has_inertia()
             ? loss.mean() * static_cast<double>(loss.examples())

@@ -1,5 +1,7 @@
 #include "tools/ebb/status/status_text.h"
 
+#include <limits>
+
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -90,6 +92,16 @@ TEST(StatusTextTest, PrintsWhoIsThereAndWhatTheyDo) {
       "  ps-1: is away; 7 partitions wait for it (for 4.0 s)\n"
       "\n"
       "`ebb status JOB` shows the epochs and events of a job\n");
+}
+
+TEST(StatusTextTest, ALossThatIsNotKnownIsSaidSo) {
+  v1::GetStatusResponse status = Status();
+  status.mutable_jobs(0)->mutable_losses(1)->set_mean(
+      std::numeric_limits<double>::quiet_NaN());
+  EXPECT_THAT(StatusText(status, "127.0.0.1:4000", {}),
+              HasSubstr("\n    2  not known\n"));
+  EXPECT_THAT(StatusJson(status, "").ToLine(),
+              HasSubstr("\"mean\": null"));
 }
 
 TEST(StatusTextTest, PrintsTheFiguresOfValues) {
