@@ -374,8 +374,7 @@ class ScriptRun:
             try:
                 return write()
             except OSError as error:
-                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-                if not full or time.monotonic() >= self._room_deadline():
+                if not _is_full(error) or time.monotonic() >= self._room_deadline():
                     raise
                 if not told:
                     self._screen.event(f"{error}; waiting for room")
@@ -453,7 +452,8 @@ class ScriptRun:
             try:
                 self._await_room(functools.partial(_replace, path, content))
             except OSError as error:
-                self._problems.append(f"{error}\n  hint: make room: --resume writes it")
+                hint = "\n  hint: make room: --resume writes it" if _is_full(error) else ""
+                self._problems.append(f"{error}{hint}")
         for line in _report_lines(report):
             self._screen.tell(line)
         for problem in self._problems:
@@ -510,6 +510,11 @@ class ScriptRun:
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, name)
+
+
+def _is_full(error: OSError) -> bool:
+    """Whether a disk has no room."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _append_rows(path: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -12,7 +12,7 @@ namespace ebb::scheduler {
 namespace {
 
 // "ps-0, ps-1 and ps-2", or "ps-0, …, ps-7 and 56 more".
-std::string NamesOf(const std::set<ServerId>& servers) {
+std::string ServerNames(const std::set<ServerId>& servers) {
   const auto all = static_cast<int64_t>(servers.size());
   std::string names;
   int64_t said = 0;
@@ -42,8 +42,8 @@ std::string StoredWhere(const TrainingJob& job) {
     owners.insert(job.placement().at(PartitionId(p)).owner);
     copied += job.state().durable_in[p].empty() ? 0 : 1;
   }
-  const std::string there =
-      absl::StrCat("its values are in the --state-dir of ", NamesOf(owners));
+  const std::string there = absl::StrCat(
+      "its values are in the --state-dir of ", ServerNames(owners));
   if (copied == partitions) {
     return absl::StrCat(there, ", and a copy is in --shared-checkpoints");
   }

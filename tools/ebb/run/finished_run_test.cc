@@ -142,7 +142,7 @@ TEST_F(FinishedRunTest, TheReportIsInTheFolderAndInItsCopy) {
 // Bug: a page was asked for, and JSON was in it.
 TEST_F(FinishedRunTest, ACopyThatIsCalledAPageIsOne) {
   for (const char* const name : {"copy.html", "Copy.HTM"}) {
-    WriteReport(folder_, {}, tests_ / name, &report_);
+    WriteReport(folder_, {}, tests_ / name, kWriter, &report_);
     const auto html = ReadFile(folder_.File("report.html"));
     ASSERT_TRUE(html.ok()) << html.status();
     EXPECT_EQ(*ReadFile(tests_ / name), *html);

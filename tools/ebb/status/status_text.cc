@@ -603,7 +603,7 @@ Json JobJson(const v1::JobStatus& job) {
   }
   json["evaluations"] = Json::List();
   for (const auto& evaluation : job.evaluations()) {
-    json["evaluations"].Add(EvaluationJson(evaluation));
+    json["evaluations"].Add(EvaluationJson(job, evaluation));
   }
   if (job.has_best()) json["best"] = BestJson(job);
   json["ended"] = job.ended();
