@@ -158,7 +158,7 @@ class SchedulerStopTest : public SchedulerFixture {
 
   SchedulerOptions options_;
   bool has_kept_ = true;
-  // Of the evaluations to come.
+  // What the evaluations to come find.
   int64_t correct_ = 5;
   std::vector<Figure> figures_;
 };
@@ -223,10 +223,10 @@ TEST_F(SchedulerStopTest, ALossThatIsNoNumberIsNoBetterAndIsSaid) {
 }
 
 TEST_F(SchedulerStopTest, EndsWhenTheFigureIsAsGoodAsWanted) {
-  Begin(job::StopRule{.figure = "loss",
-                      .patience = job::kEndlessPatience,
-                      .reach = 0.5},
-        "");
+  Begin(
+      job::StopRule{
+          .figure = "loss", .patience = job::kEndlessPatience, .reach = 0.5},
+      "");
   Epoch(0, 2);
   Epoch(1, 3);
   EXPECT_EQ(job().plan().epochs, 4);

@@ -130,8 +130,8 @@ class Batch {
   // Hands in the *sum* of the gradients over the examples, laid out as the
   // values, and the sum of their losses, which is only reported: -0.0 says that
   // it is not known. It copies the gradient and returns before the servers
-  // answer. From here on the batch takes effect exactly once; another worker may
-  // compute it again for that.
+  // answer. From here on the batch takes effect exactly once; another worker
+  // may compute it again for that.
   //
   // InvalidArgument: the wrong number of elements; try again. OutOfRange: the
   // gradient or loss is not finite; it is not sent, and the job's

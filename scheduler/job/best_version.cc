@@ -35,8 +35,7 @@ bool Stops(const job::TrainingFacts& facts,
            const std::vector<Evaluation>& made) {
   if (!facts.stop) return false;
   return Reached(facts, made.back()) ||
-         CourseOf(made, YardstickOfStop(facts)).since >=
-             facts.stop->patience;
+         CourseOf(made, YardstickOfStop(facts)).since >= facts.stop->patience;
 }
 
 // Why the rule ends a job after the last of these evaluations.
@@ -171,8 +170,7 @@ void BestVersion::Completes() {
   if (figure.empty() || state.evaluations.empty()) return;
   const Evaluation& last = state.evaluations.back();
   if (last.epoch + 1 != job_.plan().epochs ||
-      !IsBetter(YardstickOf(job_.training_facts, figure), last,
-                state.Kept())) {
+      !IsBetter(YardstickOf(job_.training_facts, figure), last, state.Kept())) {
     return;
   }
   state.kept_epoch = last.epoch;

@@ -24,8 +24,8 @@ std::optional<double> FigureOf(const Evaluation& evaluation,
 
 bool Yardstick::LowerIsBetter() const {
   if (larger_is_better) return !*larger_is_better;
-  constexpr std::array<absl::string_view, 5> kErrors = {
-      "loss", "error", "mse", kMae, kPerplexity};
+  constexpr std::array<absl::string_view, 5> kErrors = {"loss", "error", "mse",
+                                                        kMae, kPerplexity};
   return std::ranges::any_of(kErrors, [this](absl::string_view word) {
     return absl::StrContains(figure, word);
   });

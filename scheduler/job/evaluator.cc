@@ -156,9 +156,9 @@ std::optional<Evaluation> Evaluator::Evaluated(const EvaluationResult& result,
   // was made of it, another number would come.
   evaluation.loss =
       result.figures.Find("loss").value_or(result.loss_sum / examples);
-  evaluation.accuracy =
-      result.correct < 0 ? result.figures.Find(kAccuracy).value_or(-1)
-                         : static_cast<double>(result.correct) / examples;
+  evaluation.accuracy = result.correct < 0
+                            ? result.figures.Find(kAccuracy).value_or(-1)
+                            : static_cast<double>(result.correct) / examples;
   evaluation.figures = result.figures;
   return End(std::move(evaluation), context);
 }

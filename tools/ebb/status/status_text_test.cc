@@ -100,8 +100,7 @@ TEST(StatusTextTest, ALossThatIsNotKnownIsSaidSo) {
       std::numeric_limits<double>::quiet_NaN());
   EXPECT_THAT(StatusText(status, "127.0.0.1:4000", {}),
               HasSubstr("\n    2  not known\n"));
-  EXPECT_THAT(StatusJson(status, "").ToLine(),
-              HasSubstr("\"mean\": null"));
+  EXPECT_THAT(StatusJson(status, "").ToLine(), HasSubstr("\"mean\": null"));
 }
 
 TEST(StatusTextTest, PrintsTheFiguresOfValues) {
