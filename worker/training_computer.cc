@@ -667,21 +667,20 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
     EBB_RETURN_IF_ERROR(
         Seen(EvaluatePart(task, params.floats, job.get(), result), job.get()));
   } else {
-    std::optional<Scores> scores;
     absl::StatusOr<models::BatchStats> sums;
     const absl::Status summed = ReadPatiently(*task.record, [&] {
-      scores = models::ScoresOf(job->model->description(), job->labels.units,
-                                job->positive);
+      std::optional<Scores> scores = models::ScoresOf(
+          job->model->description(), job->labels.units, job->positive);
       sums = EvaluateOn(*job->test, params.floats, TestBatch(plan),
                         job->model.get(), &test_batch_,
                         scores ? &*scores : nullptr);
+      if (sums.ok() && scores) result->figures = scores->Get();
       return sums.status();
     });
     EBB_RETURN_IF_ERROR(Seen(summed, job.get()));
     result->examples = sums->examples;
     result->loss_sum = sums->loss_sum * job->labels.loss;
     result->correct = sums->correct;
-    if (scores) result->figures = scores->Get();
     if (sums->words > 0) {
       result->figures.named.push_back(
           {std::string(kPerplexity), std::exp(sums->loss_sum / sums->words)});

@@ -524,7 +524,9 @@ TEST_F(TrainingComputerTest, WaitsForLocalFilesAsForABucket) {
     computer.Hurry();  // It makes no pause.
     ASSERT_TRUE(computer.Prepare(first).ok());
     // The rows of a table are in memory until another job needs the room.
-    if (data[0] == 'c') ASSERT_TRUE(computer.Prepare(second).ok());
+    if (data[0] == 'c') {
+      ASSERT_TRUE(computer.Prepare(second).ok());
+    }
 
     fs::rename(file, file + ".away");
     for (int i = 0; i < 3; ++i) {
@@ -540,7 +542,9 @@ TEST_F(TrainingComputerTest, WaitsForLocalFilesAsForABucket) {
     options.data_patience = absl::ZeroDuration();
     TrainingComputer impatient(options);
     ASSERT_TRUE(impatient.Prepare(first).ok());
-    if (data[0] == 'c') ASSERT_TRUE(impatient.Prepare(second).ok());
+    if (data[0] == 'c') {
+      ASSERT_TRUE(impatient.Prepare(second).ok());
+    }
     fs::rename(file, file + ".away");
     EXPECT_THAT(impatient.Compute(task).error, HasSubstr("it was tried for 0"));
     fs::rename(file + ".away", file);
