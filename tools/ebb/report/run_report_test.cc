@@ -163,11 +163,11 @@ TEST(RunReportTest, TellsTheCalibrationOfTwoClasses) {
               ElementsAre("expected calibration_error <= 0.01, found 0.0125"));
   EXPECT_THAT(
       ReportText(report, Console()),
-      HasSubstr("  test ECE        0.0125 (expected <= 0.01: missed)\n"
-                "  calibration     predicted 0.0625, observed 0.0500  (40 "
-                "examples)\n"
-                "                  predicted 0.7500, observed 0.8000  (60 "
-                "examples)\n"));
+      AllOf(HasSubstr("  test ECE        0.0125 (expected <= 0.01: missed)\n"),
+            HasSubstr("  calibration     predicted 0.0625, observed 0.0500  "
+                      "(40 examples)\n"
+                      "                  predicted 0.7500, observed 0.8000  "
+                      "(60 examples)\n")));
   const std::string html = HtmlReport(report, {});
   EXPECT_THAT(html, AllOf(HasSubstr("0.0125</b><span>test ECE"),
                           HasSubstr("<h2>Calibration: observed by predicted "
@@ -522,8 +522,8 @@ TEST(RunReportTest, PredictionsHaveNoTermsOfLearning) {
             "  audit           exact\n"
             "  parts           235 of 2,048 examples each\n"
             "  speed           104k examples/s\n"
-            "  workers         worker-0 33%, worker-1 67%\n"
             "  restarts        2 (scheduler 0, servers 0, workers 2)\n"
+            "  workers         worker-0 33%, worker-1 67%\n"
             "  run             runs/fashion-mlp-1/ (report.html, report.json, "
             "metrics.csv, logs)\n");
 }
@@ -542,12 +542,12 @@ TEST(RunReportTest, AGoodRunHasNoProblems) {
       "missing, 0 doubled, 0 skipped\n"
       "  audit           exact\n"
       "  speed           104k examples/s\n"
+      "  restarts        none\n"
       "  updates         56,265 applied by all partitions together\n"
       "  staleness       median 1, p99 3, max 3 updates (0: 10%, 1: 60%, 2: "
       "25%, 3: 5%)\n"
       "  servers         ps-0 8 partitions, ps-1 7 partitions\n"
       "  workers         worker-0 33%, worker-1 67%\n"
-      "  restarts        none\n"
       "  model           in runs/fashion-mlp-1/state, a copy in "
       "runs/fashion-mlp-1/shared; `ebb checkpoint export runs/fashion-mlp-1 -o "
       "FILE` takes it home\n"
