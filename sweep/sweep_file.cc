@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/nearest.h"
 #include "common/regular_file.h"
 #include "common/status_macros.h"
 #include "job/yaml.h"
@@ -71,11 +72,14 @@ absl::StatusOr<std::string> TextOfFile(const std::string& path) {
 }
 
 SweepFile Refused(const std::string& path, const absl::Status& status) {
+  const std::string near = NearestPath(path);
   SweepFile file;
   file.mistakes.push_back({{path, 0},
                            "",
                            std::string(status.message()),
-                           "examples/sweeps/ has sweeps to start from"});
+                           near.empty()
+                               ? "examples/sweeps/ has sweeps to start from"
+                               : absl::StrCat("is it ", near, "?")});
   return file;
 }
 

@@ -1,7 +1,11 @@
 #include "sweep/sweep_file.h"
 
+#include <fstream>
+#include <string>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/testing/test_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/yaml.h"
@@ -25,6 +29,14 @@ train: {epochs: 9}
 std::string Mistakes(absl::string_view sweep) {
   return job::ToString(
       ReadSweep(absl::StrCat(kJob, sweep), "s.yaml", {}).mistakes);
+}
+
+TEST(SweepFileTest, NamesTheFileThatWasMeant) {
+  const TestFolder folder;
+  const std::string path = folder / "rates.yaml";
+  std::ofstream(path) << "x";
+  EXPECT_EQ(ReadSweepFile(folder / "raets.yaml", {}).mistakes.front().hint,
+            absl::StrCat("is it ", path, "?"));
 }
 
 TEST(SweepFileTest, AJobFileWithASweep) {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "common/nearest.h"
 #include "common/status_macros.h"
 #include "sweep/folds.h"
 #include "sweep/sweep_file.h"
@@ -37,10 +38,10 @@ struct BestFlags {
 absl::StatusOr<std::string> BestOfFolder(const std::string& folder) {
   std::error_code error;
   if (!std::filesystem::is_directory(folder, error)) {
-    return absl::NotFoundError(absl::StrCat(
-        folder,
-        ": there is no such folder\nhint: `ebb sweep` keeps a sweep in "
-        "runs/NAME-N, or where its --run-dir says"));
+    return absl::NotFoundError(
+        absl::StrCat(folder, ": there is no such folder", IsItPath(folder),
+                     "\nhint: `ebb sweep` keeps a sweep in "
+                     "runs/NAME-N, or where its --run-dir says"));
   }
   const std::string path = absl::StrCat(folder, "/best.yaml");
   if (std::filesystem::exists(path, error)) return ReadFile(path);
@@ -81,10 +82,10 @@ absl::StatusOr<std::string> BestOfStudy(const sweep::SweepFile& file,
                                         const std::string& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) {
-    return absl::NotFoundError(absl::StrCat(
-        path,
-        ": there is no such study\nhint: `ebb sweep ask` begins one, in "
-        "NAME.study or where its --study says"));
+    return absl::NotFoundError(
+        absl::StrCat(path, ": there is no such study", IsItPath(path),
+                     "\nhint: `ebb sweep ask` begins one, in "
+                     "NAME.study or where its --study says"));
   }
   EBB_ASSIGN_OR_RETURN(const auto journal, StudyJournal::Open(file, path));
   const std::vector<sweep::Trial>& trials = journal->trials();
