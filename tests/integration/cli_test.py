@@ -732,7 +732,8 @@ class CliTest(ClusterTest):
         self.fails(2, "fit.safetensorz is not a model that ebb reads: a model is a "
                    "file called *.safetensors", "predict", "fit.safetensorz",
                    IMAGES)
-        self.fails(2, "there is no folder or file fit.safetensor; taken for",
+        self.fails(2, "there is no folder or file fit.safetensor; is it "
+                   "fit.safetensors?; taken for",
                    "predict", "fit.safetensor", IMAGES)
         self.fails(2, "no.gz: cannot be opened", "predict", "fit.safetensors",
                    "no.gz")
