@@ -2,8 +2,8 @@
 """Compares the default job with scikit-learn's logistic and ridge regression.
 
 `ebb run` trains each table with a job file that names only its model and its
-data. scikit-learn trains it with defaults (after StandardScaler, except for
-sparse rows). Tables of fewer than 2,000 rows are cross-validated in five
+data. scikit-learn trains it with defaults (after StandardScaler, and OneHotEncoder
+for text, except for sparse rows). Tables of fewer than 2,000 rows are cross-validated in five
 folds, so that one example is less than a point; others have a test part.
 
   python3 bench/defaults_table.py --bin build/bin --data ../shared/data
@@ -24,10 +24,11 @@ import sys
 import tempfile
 
 import numpy as np
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_svmlight_file
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 FOLDS, LEAST_ROWS, TEST_SHARE = 5, 2_000, 0.25
 POINT, R2 = 0.01, 0.02
@@ -51,6 +52,9 @@ class Table:
             return "linear"
         return "logistic" if len(set(self.y)) == 2 else "softmax"
 
+    def scaler(self):
+        return StandardScaler()
+
     def parts(self, rng):
         order = rng.permutation(len(self.y))
         if len(self.y) >= LEAST_ROWS:
@@ -73,6 +77,27 @@ class Table:
         if self.sparse:
             return f"{{libsvm: {{path: {path}, features: {self.x.shape[1]}}}}}"
         return f"{{csv: {path}}}"
+
+
+class TextTable(Table):
+    """Columns of numbers first, and then columns of text."""
+
+    def __init__(self, x, y, texts):
+        super().__init__(np.array(x, object), y)
+        self.texts = texts  # How many columns of text there are.
+
+    def write(self, rows, path):
+        with open(path, "w") as out:
+            out.write(",".join(f"c{i}" for i in range(self.x.shape[1])) + ",y\n")
+            for row in rows:
+                out.write(",".join(map(str, [*self.x[row], int(self.y[row])])) + "\n")
+        return f"{{csv: {path}}}"
+
+    def scaler(self):
+        first = self.x.shape[1] - self.texts
+        return make_column_transformer(
+            (StandardScaler(), slice(0, first)),
+            (OneHotEncoder(handle_unknown="ignore"), slice(first, None)))
 
 
 # --- Files of others ---------------------------------------------------------
@@ -131,6 +156,22 @@ def generated(args, *flags):
         rows = np.loadtxt(path, delimiter=",", skiprows=1)
         numbers = flags[0] == "linear" and "--logistic" not in flags
         return Table(rows[:, :-1], rows[:, -1], numbers)
+
+
+def passengers(_):
+    """Class, age and sex decide; hardly anyone shares a ticket or a cabin."""
+    rng = np.random.default_rng(4)
+    rows, outcomes = [], []
+    for _ in range(890):
+        cls, male = rng.choice([1, 2, 3, 3]), rng.random() < 0.65
+        age = max(1, round(rng.normal(30, 14)))
+        odds = 2.2 - 1.1 * (cls - 1) - 2.6 * male - 0.03 * (age - 30)
+        rows.append([cls, age, "male" if male else "female",
+                     f"A{rng.integers(700)}",
+                     "" if rng.random() < 0.7 else f"C{rng.integers(150)}",
+                     rng.choice(["S", "S", "S", "C", "Q"])])
+        outcomes.append(float(rng.random() < 1 / (1 + np.exp(-odds))))
+    return TextTable(rows, np.array(outcomes), texts=4)
 
 
 # --- Made from published statistics ------------------------------------------
@@ -226,6 +267,7 @@ TABLES = {
         a, "linear", "--logistic", "--format", "libsvm", "--features", "100",
         "--density", "0.1"),
     "clicks (generated)": lambda a: generated(a, "clicks", "--format", "libsvm"),
+    "passengers with rare texts (generated)": passengers,
     "titanic": titanic,
     "berkeley admissions": berkeley,
     "anscombe": anscombe,
@@ -260,7 +302,7 @@ def of_sklearn(table, train, test):
     """Returns predictions for the test rows."""
     model = Ridge() if table.numbers else LogisticRegression(max_iter=5000)
     if not table.sparse:
-        model = make_pipeline(StandardScaler(), model)
+        model = make_pipeline(table.scaler(), model)
     return model.fit(table.x[train], table.y[train]).predict(table.x[test])
 
 

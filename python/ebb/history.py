@@ -27,7 +27,9 @@ class History(List[Dict[str, Any]]):
     ``epoch`` counts from 1. ``loss`` is the mean training loss over the examples
     of the epoch that were applied. ``seconds`` is the time from the start until
     the epoch was applied, or None; only a Run knows it. Test figures follow as ``test_loss``,
-    ``test_accuracy``, ``test_rmse`` and so on, where the epoch was evaluated.
+    ``test_accuracy``, ``test_rmse`` and so on, where the epoch was evaluated. Precision,
+    recall and F1 of two classes are those of ``positive_class`` (of ``run.report["test"]``,
+    or of ``job.status()``), which ``data: {positive: CLASS}`` of the job chooses.
     ``test_further`` is there if the epoch had no snapshot of its own, as after the
     scheduler was away: the test figures are of a model that is so many epochs further.
     """
