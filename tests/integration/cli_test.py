@@ -994,7 +994,7 @@ class ChangingClusterTest(ClusterTest):
                   in self.ebb(*export).stderr, "it is not stored yet")
         for command in (export, ["predict", "shirts", IMAGES]):
             self.fails(1, "the job is not complete: 0 of 20,000 examples are "
-                       "in this model\n  hint: wait until the job is "
+                       "in this model\nhint: wait until the job is "
                        "complete; --incomplete takes", *command)
         self.assertFalse(os.path.exists(self.path("lost.safetensors")))
         for i in "01":
