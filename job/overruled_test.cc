@@ -94,8 +94,8 @@ TEST(OverruledTest, WorkersThatWaitGoOnForNoBatch) {
 
 TEST(OverruledTest, WithoutStepsThereIsNoRate) {
   EXPECT_THAT(Said("optimizer: {kind: sgd, rate: 0.5}\n"), IsEmpty());
-  EXPECT_THAT(Said("optimizer: {rate: 0.5}\n", "{kind: kmeans, clusters: 3}"),
-              ElementsAre("optimizer.rate: nothing looks at it, because lloyd "
+  EXPECT_THAT(Said("optimizer: {rate: 0.5}\n", "{kind: forest, trees: 5}"),
+              ElementsAre("optimizer.rate: nothing looks at it, because tasks "
                           "takes no steps along a gradient"));
   EXPECT_THAT(Said("algorithm: lbfgs\nconsistency: {kind: rounds, examples: "
                    "epoch}\noptimizer: {schedule: cosine}\n"),

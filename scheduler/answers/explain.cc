@@ -59,7 +59,8 @@ class Explainer {
  private:
   // A complete job is a model, which may have lost parts since.
   std::vector<Reason> ExplainOver() {
-    if (job_.state().phase == JobPhase::kCompleted) {
+    if (job_.state().phase == JobPhase::kCompleted &&
+        !job_.placement().AllRegistered()) {
       ExplainServers(picture_, job_, &reasons_);
     }
     return reasons_.Take();
