@@ -132,6 +132,8 @@ class Engine:
     batch: int
     #: How many batches the job has, if they do not grow.
     batches: int
+    #: Examples of a shard, except for the last.
+    shard_size: int
     #: Whether servers divide the sums of a short batch by ``batch``, and not by its own
     #: examples.
     divides_by_batch: bool
@@ -154,7 +156,7 @@ class Engine:
         self.name, self.number, self.seed = job.name, job.number, job.seed
         self.examples, self.batch, self.epochs = job.examples, job.batch, job.epochs
         self.batches, self.fingerprint = job.batches, job.fingerprint
-        self.divides_by_batch = job.divides_by_batch
+        self.divides_by_batch, self.shard_size = job.divides_by_batch, job.shard_size
         self.tables, self.row_tables = job.tables, job.row_tables
         self.memory, self.halves = session.memory, seam.HALVES
         self.ended = None
@@ -379,9 +381,16 @@ class Engine:
     # --- What was computed ----------------------------------------------------
 
     def push(
-        self, batch: Batch, loss_sum: float = 0.0, *, wait: bool = True, factor: float = 1.0
+        self,
+        batch: Batch,
+        loss_sum: Optional[float] = None,
+        *,
+        wait: bool = True,
+        factor: float = 1.0,
     ) -> None:
         """Hands in ``sums`` for the batch, and the sum of its losses.
+
+        loss_sum: None: it is not known, which the job shows.
 
         Returns before the servers answer. If the batch is another worker's by
         now, nothing happens: that one's counts. Raises NonFinite if a sum or the
@@ -395,7 +404,9 @@ class Engine:
         """
         if not self._begin_answer(batch):
             return
-        body = seam.PUSH_BODY.pack(batch.ticket, loss_sum, factor)
+        # A loss of -0.0 is one of 0.
+        loss = seam.UNKNOWN_LOSS if loss_sum is None else loss_sum + 0.0
+        body = seam.PUSH_BODY.pack(batch.ticket, loss, factor)
         if wait:
             self._end_answer(seam.PUSH, body)
             return
@@ -442,7 +453,7 @@ class Engine:
         """Hands in an evaluation, or says why there is none.
 
         correct: how many predictions were right; -1 if labels are numbers.
-        figures: up to 16 more, by name. A name has up to 32 lower-case letters,
+        figures: up to 20 more, by name. A name has up to 32 lower-case letters,
         digits and underscores. Raises Refused for others; the evaluation is
         still to be handed in then.
         """

@@ -25,7 +25,7 @@ class History(List[Dict[str, Any]]):
     """A list with a dict for each epoch that began.
 
     ``epoch`` counts from 1. ``loss`` is the mean training loss over the examples
-    of the epoch that were applied. ``seconds`` is the time from the start until
+    of the epoch that were applied; None: programs handed in gradients without one. ``seconds`` is the time from the start until
     the epoch was applied, or None; only a Run knows it. Test figures follow as ``test_loss``,
     ``test_accuracy``, ``test_rmse`` and so on, where the epoch was evaluated. Precision,
     recall and F1 of two classes are those of ``positive_class`` (of ``run.report["test"]``,

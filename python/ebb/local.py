@@ -18,7 +18,7 @@ import socket
 import time
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ebb import command, copies, programs, temporary
+from ebb import command, copies, programs, temporary, tracebacks
 from ebb.children import Children, End, dying_with, tail
 from ebb.cluster import Cluster
 from ebb.command import Access
@@ -183,9 +183,14 @@ class LocalCluster:
                 "EBB_SCHEDULER": self.address,
                 "EBB_NAME": name,
                 "EBB_RUN_NAME": self.folder,
+                tracebacks.NOTE: self.note_of(name),
             },
             may_end=True,
         )
+
+    def note_of(self, name: str) -> str:
+        """Returns the file in which a program notes that its own error ended it."""
+        return os.path.join(self.folder, "logs", f"{name}.error")
 
     def stop_program(self, name: str) -> None:
         """Asks a program to end, as Ctrl-C does; it is not started again."""

@@ -25,6 +25,7 @@ from ebb.errors import Error, Refused, Unavailable
 from ebb.job import Audit, Job, Progress, Reached
 from ebb.local import LocalCluster
 from ebb.run_folders import Facts, new_folder, newest_folder, read_facts, write_facts
+from ebb.tracebacks import ended_by_itself
 
 _TURN_S = 0.05
 # Each asks the scheduler by a process, which costs about 25 ms of CPU.
@@ -259,6 +260,8 @@ class ScriptRun:
         # Without a job the program has not begun: it would fail again. Only a
         # signal from outside may not come again.
         fails_again = not self._jobs and -end.code not in _FROM_OUTSIDE
+        if end.code > 0 and ended_by_itself(cluster.note_of(end.name), end.pid):
+            fails_again = True
         if failures >= _MOST_FAILURES or fails_again:
             self._problems.append(self._last_words)
 
@@ -689,9 +692,10 @@ def _figures(evaluation: Mapping[str, Any]) -> List[Tuple[str, str]]:
     if "log_loss" in figures or "rmse" in figures:
         figures.pop("loss", None)
     return [
-        (key.replace("_", " "), f"{value:.4g}")
+        (key.replace("_", " "), "not a number" if value is None else f"{value:.4g}")
         for key, value in figures.items()
-        if isinstance(value, (int, float)) and key not in ("precision", "recall")
+        if (value is None or isinstance(value, (int, float)))
+        and key not in ("precision", "recall")
     ]
 
 
@@ -736,7 +740,9 @@ def _report_lines(report: Mapping[str, Any]) -> List[str]:
         lines.append(f"  audit           {'exact' if audit['exact'] else 'NOT EXACT'}")
     lines.append(f"  speed           {report['examples_per_second']:.0f} examples/s")
     if report["training_loss"]:
-        lines.append(f"  training loss   {report['training_loss'][-1]:.4g}")
+        loss = report["training_loss"][-1]
+        said = "not known" if loss is None else f"{loss:.4g}"
+        lines.append(f"  training loss   {said}")
     if report["evaluations"]:
         for key, value in _figures(report["evaluations"][-1]):
             lines.append(f"  {'test ' + key:<15} {value}")

@@ -89,6 +89,9 @@ TAKEN = 0
 STALE = 1
 NOT_READY = 2
 
+#: In the place of the sum of the losses: it is not known (protocol/known_loss.h).
+UNKNOWN_LOSS = -0.0
+
 #: Of the memory: each has values, then sums. BATCH and EVALUATE name one.
 HALVES = 2
 

@@ -1,13 +1,33 @@
-"""Ends the traceback of an uncaught error of ebb with the user's own line."""
+"""What happens to an uncaught error of a program that uses ebb.
+
+The traceback of an error of ebb ends with the user's own line. Under ``ebb run`` the
+program notes whether the error is one of its own, which would come again.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import types
 from typing import Any, Optional, Tuple, Type
 
-from ebb.errors import Error
+from ebb.errors import EngineLost, Error, EvaluationLost, JobFailed, NonFinite, Unavailable
+
+#: Names the file in which a program notes that its own error ended it: run_program().
+NOTE = "EBB_LAST_ERROR"
+
+# What may not come again, or what the job itself counts and pauses for.
+_MAY_PASS = (
+    EngineLost,
+    EvaluationLost,
+    JobFailed,
+    MemoryError,
+    NonFinite,
+    OSError,
+    Unavailable,
+)
+_OF_DEVICES = ("CUDA", "DataLoader worker", "out of memory")
 
 def _libraries() -> Tuple[str, ...]:
     """The folders of ebb, and of torch if it is loaded."""
@@ -31,16 +51,54 @@ def trimmed(trace: Optional[types.TracebackType]) -> Optional[types.TracebackTyp
 
 
 def install() -> None:
-    """Does so for what this program prints; EBB_TRACEBACK=1 shows all frames.
+    """Sees to the uncaught errors of this program; EBB_TRACEBACK=1 shows all frames.
 
     A hook of another library is left in its place.
     """
-    if sys.excepthook is sys.__excepthook__ and not os.environ.get("EBB_TRACEBACK"):
+    if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _hook
 
 
+def of_an_example(error: Exception) -> None:
+    """Notes that an error came of reading an example.
+
+    The job counts such errors, and pauses when an example fails again and again.
+    """
+    with contextlib.suppress(Exception):
+        setattr(error, _EXAMPLE, True)
+
+
+_EXAMPLE = "_ebb_of_an_example"
+
+
+def is_of_the_program(error: BaseException) -> bool:
+    """Whether a program that starts again would end in the same error."""
+    if not isinstance(error, Exception) or isinstance(error, _MAY_PASS):
+        return False
+    if getattr(error, _EXAMPLE, False):
+        return False
+    return not (isinstance(error, RuntimeError) and any(w in str(error) for w in _OF_DEVICES))
+
+
+def ended_by_itself(note: str, pid: int) -> bool:
+    """Whether the program of this process noted that its own error ended it."""
+    try:
+        with open(note) as file:
+            return file.read() == str(pid)
+    except OSError:
+        return False
+
+
+def _write_note(error: BaseException) -> None:
+    note = os.environ.get(NOTE)
+    if note and is_of_the_program(error):
+        with contextlib.suppress(OSError), open(note, "w") as file:
+            file.write(str(os.getpid()))
+
+
 def _hook(kind: Type[BaseException], error: BaseException, trace: Any) -> None:
-    if isinstance(error, Error):
+    _write_note(error)
+    if isinstance(error, Error) and not os.environ.get("EBB_TRACEBACK"):
         trace = trimmed(trace)
         error.__traceback__ = trace
     sys.__excepthook__(kind, error, trace)

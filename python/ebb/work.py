@@ -114,13 +114,14 @@ class Batch:
     def push(
         self,
         gradient: Union["ArrayLike", Mapping[str, "ArrayLike"]],
-        loss: float = 0.0,
+        loss: Optional[float] = None,
         rows: Mapping[str, "ArrayLike"] = {},
     ) -> None:
         """Hands in the *sum* of the gradients over the examples, and of losses.
 
         gradient: laid out as ``values``, or an array for each table by its name;
         the tables that are absent have none.
+        loss: None: it is not known, which the job shows.
         rows: the gradient of ``rows(table)`` for each sparse table.
         Raises Refused if a size is wrong, and NonFinite if a sum is not finite.
         """
@@ -147,7 +148,7 @@ class Batch:
                     f"the gradient has {flat.size} values; the model has {sums.size}"
                 )
             sums[:] = flat
-        self._engine.push(self._batch, float(loss))
+        self._engine.push(self._batch, None if loss is None else float(loss))
 
     def again(self) -> None:
         """Keeps the batch, to be computed once more from the same values."""

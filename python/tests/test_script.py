@@ -163,15 +163,15 @@ def test_an_error_of_the_program_ends_the_run(tmp_path: Path) -> None:
         ebb.run("idle.py", workers=1)
 
 
-def test_an_error_is_shown_once(tmp_path: Path) -> None:
-    """A program that fails has three starts, and each says the same."""
+def test_an_error_of_the_loop_ends_the_run_at_once(tmp_path: Path) -> None:
+    """Bug: it had several starts, one after the other, and each failed alike."""
     Path("corners.py").write_text(
         FAILING.replace("for batch in", "raise ValueError('no batches today')\nfor batch in")
     )
     run = start(tmp_path, "--workers", "1", "--servers", "1")
     out, err = run.communicate(timeout=60)
     assert run.returncode == 1, out + err
-    assert out.count("worker-0 ended with exit code 1") == 3
+    assert out.count("worker-0 ended with exit code 1") == 1
     assert err.count("ValueError: no batches today") == 1, err
 
 

@@ -144,3 +144,29 @@ def test_gradients_of_a_whole_batch_are_copied_and_the_engine_multiplies(rule, m
     a, b, cluster, _ = mock.both({"micro": micro}, rule=rule)
     assert farthest(a, b) < 1e-5
     assert cluster.factors[0] == factor
+
+
+# Bug: TypeError: object of type 'Loader' has no len().
+@pytest.mark.parametrize("micro, shard", [(None, None), (3, None), (None, 20), (3, 20)])
+def test_a_loader_knows_how_many_batches_it_yields(micro, shard):
+    _, job, cluster = mock.one(epochs=2, shard=shard)
+    loader = job.loader(micro=micro)
+    count = len(loader)
+    assert count == sum(1 for _ in _handed_in(job, loader))
+    assert len(loader) == count  # After the loop, too.
+    if micro is None:
+        assert count == len(cluster.pushed) == (16 if shard else 14)
+
+
+def _handed_in(job, loader):
+    for batch in loader:
+        loss_of(job.model, batch).backward()
+        job.optimizer.step()
+        yield batch
+
+
+def test_batches_that_grow_have_no_number():
+    growth = {"train": {"batch_growth": {"factor": 2}}}
+    _, job, _ = mock.one(epochs=2, settings=growth)
+    with pytest.raises(TypeError, match="the batches of the job grow"):
+        len(job.loader())

@@ -101,3 +101,52 @@ def test_a_gradient_that_is_not_finite_though_the_loss_is():
                 model.b.bias.grad[0] = float("inf")
             job.optimizer.step()
     assert len(cluster.pushed) == 1
+
+
+def _by_gradient(model, batch):
+    """The gradients of a sum of squares, as a loop may have them without a loss."""
+    out = model(batch[0])
+    out.backward(2 * out.detach() / len(out))
+
+
+def _by_grad(model, batch):
+    made = torch.autograd.grad(loss_of(model, batch), list(model.parameters()))
+    for parameter, gradient in zip(model.parameters(), made):
+        parameter.grad = gradient
+
+
+# Bug: the history had a loss of 0.
+@pytest.mark.parametrize("compute", [_by_gradient, _by_grad])
+@pytest.mark.parametrize("options", [{}, {"micro": 3}])
+def test_gradients_without_a_loss_have_a_loss_that_is_not_known(compute, options):
+    model, job, cluster = mock.one()
+    before = model.a.weight.detach().clone()
+    for batch in job.loader(**options):
+        compute(model, batch)
+        job.optimizer.step()
+    assert len(cluster.losses) == 7 and set(cluster.losses) == {None}
+    assert not torch.equal(before, model.a.weight.detach())
+    # A loss that is told is known.
+    model, job, cluster = mock.one()
+    for batch in job.loader(**options):
+        compute(model, batch)
+        job.optimizer.step(loss=0.5)
+    assert cluster.losses == [0.5] * 7
+
+
+def test_an_output_of_one_example_is_no_loss():
+    model, job, cluster = mock.one(examples=Data(3), batch=1)
+    for x, _ in job.loader():
+        out = model(x).sum()
+        out.backward(torch.tensor(3.0))
+        job.optimizer.step()
+    assert cluster.losses == [None] * 3
+
+
+def test_a_nan_is_found_where_the_loss_is_not_known():
+    model, job, _ = mock.one()
+    with pytest.raises(ebb.NonFinite, match=r"0..8\); it has the data set's examples"):
+        for x, _ in job.loader():
+            out = model(x)
+            out.backward(out.detach() * float("nan"))
+            job.optimizer.step()

@@ -424,3 +424,49 @@ def test_a_job_without_its_settings():
 
     with pytest.raises(ebb.Refused, match="ebb.torch.job needs epochs=\n.*epochs=10"):
         ebb.torch.job("job", Net(), Data(), optimizer="sgd", batch=8)
+
+
+class Thawing(Net):
+    """Has a layer that is frozen at first."""
+
+    def __init__(self):
+        super().__init__()
+        self.c = nn.Linear(3, 3)
+        self.c.requires_grad_(False)
+
+    def forward(self, x):
+        return self.c(super().forward(x))
+
+
+# Bug: it was noticed in the 64th batch, or never.
+@pytest.mark.parametrize("at", [3, 6])
+def test_a_layer_that_is_unfrozen_is_noticed_at_once(at):
+    model, job, cluster = mock.one(model=Thawing())
+    with pytest.raises(ebb.Refused, match="c.weight requires a gradient, and job job does not"):
+        for number, batch in enumerate(job.loader()):
+            if number == at:
+                model.c.requires_grad_(True)
+            loss_of(model, batch).backward()
+            job.optimizer.step()
+    assert len(cluster.pushed) == at and len(cluster.failed) == 1
+
+
+def test_a_layer_that_is_added_is_noticed_at_the_end():
+    model, job, cluster = mock.one()
+    with pytest.raises(ebb.Refused, match="late.weight requires a gradient"):
+        for number, batch in enumerate(job.loader()):
+            if number == 4:
+                model.late = nn.Linear(3, 3)
+            loss_of(model, batch).backward()
+            job.optimizer.step()
+    assert len(cluster.pushed) == 7
+
+
+def test_a_constant_that_is_written_is_noticed_at_the_end():
+    model, job, _ = mock.one(model=Thawing())
+    with pytest.raises(ebb.Refused, match="c.bias changes while training, and requires no"):
+        for number, batch in enumerate(job.loader()):
+            if number == 4:
+                model.c.bias.data.add_(1)
+            loss_of(model, batch).backward()
+            job.optimizer.step()

@@ -47,6 +47,10 @@ class Remote:
         self.state = "running"
         self.values = values
         self.asked_for_rows = []
+        self.about = {"name": name, "epochs": 1}
+
+    def status(self):
+        return self.about
 
     def wait(self, progress=None):
         if self.state == "cancelled":
@@ -69,6 +73,7 @@ class Cluster:
         self.todo = collections.deque(places(seed, epochs, examples, batch, shard))
         self.batches = len(self.todo)
         self.shares = {}  # By averaged table.
+        self.rates = {}  # By table that has its own.
         self.evaluate_after = set(evaluate_after)
         self.by_batch = by_batch  # Sums are divided by the size of a whole batch.
         self.pushed, self.failed, self.losses, self.evaluated = [], [], [], []
@@ -77,7 +82,9 @@ class Cluster:
         self.left = 0
         self.again = 0
         self.jump = None  # Called with the deque of places before each batch.
+        self.shard_size = shard or examples
         self.remote = Remote("job", self.values)
+        self.remote.about["epochs"] = epochs
 
     def join(self, ahead=0):
         return Engine(self)
@@ -103,7 +110,7 @@ class Engine:
         self.out = None
         self.ended = None
         self.batches = cluster.batches
-        self.divides_by_batch = cluster.by_batch
+        self.divides_by_batch, self.shard_size = cluster.by_batch, cluster.shard_size
 
     def _use(self, half):
         self.half = half
@@ -132,17 +139,17 @@ class Engine:
     def ahead(self):
         return list(self.cluster.todo)[:6]
 
-    def push(self, batch, loss_sum, wait=True, factor=1.0):
+    def push(self, batch, loss_sum=None, wait=True, factor=1.0):
         assert batch is self.out
         self.cluster.factors.append(factor)
         self.sums *= np.float32(factor)
         self.out = None
         self.cluster.waited.append(wait)
-        if not (np.isfinite(loss_sum) and np.isfinite(self.sums).all()):
+        if not ((loss_sum is None or np.isfinite(loss_sum)) and np.isfinite(self.sums).all()):
             self.cluster.failed.append("not finite")
             raise ebb.NonFinite("a gradient or the loss is not finite")
         self.cluster.pushed.append(tuple(batch[1:5]))
-        self.cluster.losses.append(loss_sum / len(batch.examples))
+        self.cluster.losses.append(None if loss_sum is None else loss_sum / len(batch.examples))
         size = self.batch if self.cluster.by_batch else len(batch.examples)
         for table in self.tables:
             value = self.cluster.values[table.name]
@@ -154,7 +161,8 @@ class Engine:
             gradient = flat.reshape(value.shape) / np.float32(size)
             velocity = self.cluster.velocity[table.name]
             velocity *= np.float32(self.cluster.momentum)
-            velocity -= np.float32(self.cluster.rate) * gradient
+            rate = self.cluster.rates.get(table.name, self.cluster.rate)
+            velocity -= np.float32(rate) * gradient
             value += velocity
 
     def fail(self, batch, why):
@@ -206,6 +214,7 @@ def job(model, dataset, *, optimizer=None, epochs=1, batch=8, cluster=None, init
             by_batch=by_batch,
         )
         cluster.shares = {name: one.share for name, one in parts.buffers.averaged.items()}
+        cluster.rates = {name: rule["rate"] for name, rule in parts.rule.tables.items()}
     if joins:
         parts.fingerprint = dataclasses.replace(parts.fingerprint, whole=False)
     made = TorchJob(parts, cluster.join, cluster.remote)

@@ -86,7 +86,8 @@ class GradScaler:
         self._unscaled = None
         if not self._overflowed:
             self._steady += 1
-            optimizer.step(loss=optimizer.seen_loss() / self._scale)
+            seen = optimizer.seen_loss()
+            optimizer.step(loss=None if seen is None else seen / self._scale)
             return
         self._steady = 0
         self._scale *= self._backoff

@@ -96,21 +96,21 @@ class Buffers:
         self._scans = 0
         self._seen = self._traces()
 
-    def changed(self) -> Optional[str]:
+    def changed(self, at_end: bool = False) -> Optional[str]:
         """Returns the name of a constant that was written since watch(), if any.
 
-        It looks at the first batches, and later now and then.
+        It looks at the first batches, later now and then, and at the end.
         """
         self._scans += 1
-        if is_due(self._scans):
+        if at_end or is_due(self._scans):
             for name, trace in self._traces().items():
                 if trace != self._seen.get(name):
                     return name
         return None
 
-    def check(self) -> None:
+    def check(self, at_end: bool = False) -> None:
         """Raises Refused if there is one."""
-        name = self.changed()
+        name = self.changed(at_end)
         if name is None:
             return
         refuse_frozen(self._model, name)

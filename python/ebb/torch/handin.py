@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 import torch
 
@@ -111,6 +111,12 @@ class HandIn(torch.optim.Optimizer):
         self._work.hand_in(loss)
         return made
 
+    def show_rates(self, rates: List[float]) -> None:
+        """Shows the servers' rate of each group."""
+        for group, rate in zip(self.param_groups, rates):
+            group["lr"] = rate
+        self._rates = self._now()
+
     def again(self) -> None:
         """Asks for the batch that is out once more."""
         self._work.again()
@@ -123,8 +129,8 @@ class HandIn(torch.optim.Optimizer):
         """Takes the gradients as they are for untouched by the loop."""
         self._work.mark_gradients()
 
-    def seen_loss(self) -> float:
-        """Returns what ``backward()`` was called on since the last piece."""
+    def seen_loss(self) -> Optional[float]:
+        """Returns what ``backward()`` was called on since the last piece; None: nothing."""
         return self._work.seen_loss()
 
     def _now(self) -> List[float]:

@@ -356,7 +356,7 @@ class Hosted:
                 f"metrics returns {next(iter(figures))}; only correct or accuracy is known"
             )
         if correct is None:
-            correct = -1 if accuracy is None else round(float(accuracy) * rows)
+            correct = -1 if accuracy is None else _count_of(float(accuracy), rows)
         if not -1 <= int(correct) <= rows:
             raise Refused(f"metrics says that {int(correct)} of {rows} examples are right")
         return int(correct)
@@ -418,3 +418,15 @@ def _buffers_kept(model: torch.nn.Module) -> Iterator[None]:
             for name, buffer in model.named_buffers():
                 if name in kept and buffer.shape == kept[name].shape:
                     buffer.copy_(kept[name])
+
+
+def _count_of(accuracy: float, rows: int) -> int:
+    """Returns how many of the rows are right. Raises Refused for a share of another kind."""
+    count = accuracy * rows
+    if not math.isfinite(count) or abs(count - round(count)) > 1e-3:
+        raise Refused(
+            f"metrics returns an accuracy of {accuracy:g} of {rows} examples, which is no whole "
+            "number of right ones",
+            'return {"correct": count}',
+        )
+    return round(count)

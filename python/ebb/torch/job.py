@@ -16,8 +16,9 @@ from ebb.errors import Refused, Unavailable
 from ebb.torch import arguments, data, embeddings, optimizer_state, parameters
 from ebb.torch.handin import HandIn
 from ebb.torch.patience import patiently
-from ebb.torch.reader import Cutter, Here, Workers
-from ebb.torch.stopping import Stopping
+from ebb.torch.progress import Lines
+from ebb.torch.reader import Cutter, Here, Workers, sizes_of
+from ebb.torch.stopping import Stopping, ended_early
 from ebb.torch.work import Out, Parts, Work
 
 class Batch:
@@ -66,15 +67,19 @@ class TorchJob:
         self._work = Work(parts, join)
         self._remote = remote
         if parts.stop_when is not None:
-            self._work.stopping = Stopping(parts.stop_when, remote)
+            self._work.stopping = Stopping(parts.stop_when, remote, parts.evaluate_every)
         #: Why ``stop_when`` ended the job before its last epoch; None: it did not.
         self.stopped: Optional[str] = None
         self._complete = False
+        #: Of the job, once it is complete.
+        self._batches = 0
         self._result: Optional[Mapping[str, Any]] = None
         #: In the place of the program's optimizer.
         self.optimizer = HandIn(
             self._work, parts.optimizer, parts.tables, self._optimizer_state
         )
+        if parts.scheduled is not None:
+            self._work.placed = self._show_rates
 
     @property
     def name(self) -> str:
@@ -96,6 +101,28 @@ class TorchJob:
         are looked for. "hand_in": the engine takes them. Empty before the first batch.
         """
         return self._work.timing.microseconds()
+
+    def tell_progress(self) -> None:
+        """Writes lines to a terminal while the loop goes on."""
+        parts = self._parts
+        self._work.lines = Lines(self.name, parts.plan["epochs"], len(parts.dataset))
+
+    def _count(self, micro: Optional[int]) -> int:
+        """Returns how many pieces the job's batches have: at most ``micro`` examples each."""
+        parts, work = self._parts, self._work
+        if parts.grows:
+            raise TypeError("len(): the batches of the job grow (train.batch_growth)")
+        if not work.shard_size:
+            self._compare()
+        examples, batch = len(parts.dataset), work.batch
+        shards, rest = divmod(examples, work.shard_size)
+        each = shards * _pieces_in(work.shard_size, batch, micro)
+        return work.epochs * (each + _pieces_in(rest, batch, micro))
+
+    def _show_rates(self, position: float) -> None:
+        scheduled = self._parts.scheduled
+        assert scheduled is not None
+        self.optimizer.show_rates(scheduled.at(position, self._work.epochs))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -251,10 +278,10 @@ class TorchJob:
 
     def _counted(self) -> Dict[str, int]:
         """Returns what counters of batches show when the job is complete."""
-        if not self._complete or not self._work.batches or self.stopped is not None:
+        if not self._complete:
             return {}
         counters = self._parts.buffers.counters.items()
-        return {name: begin + self._work.batches for name, begin in counters}
+        return {name: begin + self._batches for name, begin in counters}
 
     def _values(self, version: Any, rows: bool) -> Mapping[str, Any]:
         """Returns the tables of the job; of rows there may be many."""
@@ -262,12 +289,9 @@ class TorchJob:
         if version == "newest" and self._result is not None and not all_rows:
             return self._result
         less = {} if all_rows or not self._parts.embeddings else {"rows": False}
-        with warnings.catch_warnings():
-            if self.stopped is not None:  # A warning has said that it is not complete.
-                warnings.simplefilter("ignore", ebb.errors.Warning)
-            values: Mapping[str, Any] = patiently(
-                lambda: self._remote.state_dict(version=version, **less)
-            )
+        values: Mapping[str, Any] = patiently(
+            lambda: self._remote.state_dict(version=version, **less)
+        )
         ours = self._parts.all_tables()
         dense = {n: value for n, value in values.items() if n in ours or "/" not in n}
         parameters.check_values(self.name, self.model, ours, dense)
@@ -308,9 +332,9 @@ class TorchJob:
                     stacklevel=2,
                 )
                 return
-            self._check_stopped()
-            if self.stopped is None:
-                self._remote.wait(progress=False)  # Until the servers have stored it.
+            self._remote.wait(progress=False)  # Until the servers have stored it.
+            if self._work.lines is not None:
+                self._work.lines.end("complete")
         else:
             warnings.warn(
                 f"job {self.name} is complete already, so nothing is trained: the model gets "
@@ -319,15 +343,19 @@ class TorchJob:
                 stacklevel=2,
             )
         self._complete = True
+        self._look_at_end()
         self._load_result()
 
-    def _check_stopped(self) -> None:
-        """Says so if the job was cancelled because of ``stop_when``."""
-        if self._work.ended != "cancelled" or self._work.stopping is None:
-            return
-        self.stopped = self._work.stopping.why()
-        if self.stopped is not None:
-            warnings.warn(self.stopped, ebb.errors.Warning, stacklevel=4)
+    def _look_at_end(self) -> None:
+        """Finds out how long the job was, and says so if it ended early."""
+        status = patiently(self._remote.status)
+        if self._work.epochs:
+            each = self._work.batches // self._work.epochs
+            self._batches = each * int(status["epochs"])
+        why = ended_early(status)
+        if why is not None and self._parts.ends_early:
+            self.stopped = why
+            warnings.warn(why, ebb.errors.Warning, stacklevel=4)
 
     def _load_result(self) -> None:
         try:
@@ -343,6 +371,12 @@ class TorchJob:
             )
 
 
+def _pieces_in(examples: int, batch: int, micro: Optional[int]) -> int:
+    """Returns how many pieces the batches of so many examples have."""
+    whole, rest = divmod(examples, batch)
+    return whole * len(sizes_of(batch, micro)) + len(sizes_of(rest, micro))
+
+
 class Loader:
     """The batches of a job. A single pass goes through all epochs."""
 
@@ -352,6 +386,7 @@ class Loader:
         if parts.seeds and parts.fingerprint.random:
             numbered = data.Seeded(parts.dataset, parts.seed)
         self._job = job
+        self._micro = cutter.micro
         self._reader: Any = (
             Workers(numbered, cutter, options)
             if options["num_workers"]
@@ -365,6 +400,13 @@ class Loader:
 
     def __iter__(self) -> Iterator[Any]:
         return self._job._pieces(self._reader)
+
+    def __len__(self) -> int:
+        """Returns how many batches, or pieces of batches, all epochs of the job have.
+
+        Other programs compute some of them, and this loop then has fewer.
+        """
+        return self._job._count(self._micro)
 
 
 class _Unread:

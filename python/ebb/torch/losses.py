@@ -1,7 +1,8 @@
 """Notices the loss of a batch: what the program calls ``backward()`` on.
 
 The gradients of a batch are those of the sum of all scalars on which the
-program calls ``backward()``. So is the loss that the job shows.
+program calls ``backward()``. So is the loss that the job shows. Gradients that
+come from ``backward(gradient)`` or ``autograd.grad`` have no loss that is known.
 """
 
 from __future__ import annotations
@@ -28,7 +29,12 @@ class Watch:
 
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             parts = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
-            self._losses += [part.detach() for part in parts if part.numel() == 1]
+            given = args[0] if args else kwargs.get("grad_tensors")
+            self._losses += [
+                part.detach()
+                for part, gradient in zip(parts, _each(given, len(parts)))
+                if part.numel() == 1 and (gradient is None or float(gradient) == 1)
+            ]
             made = original(tensors, *args, **kwargs)
             self._after()
             return made
@@ -42,14 +48,21 @@ class Watch:
             torch.autograd.backward = self._original
         self._original = self._wrapper = None
 
-    def seen(self) -> float:
-        """Returns the loss since take(); 0 without ``backward()``."""
+    def seen(self) -> Optional[float]:
+        """Returns the loss since take(); None without ``backward()`` of a scalar."""
+        if not self._losses:
+            return None
         return math.fsum(float(loss) for loss in self._losses)
 
-    def take(self) -> float:
+    def take(self) -> Optional[float]:
         """Returns the loss since the last call, and begins anew."""
-        if not self._losses:
-            return 0.0
         total = self.seen()
         self._losses.clear()
         return total
+
+
+def _each(given: Any, count: int) -> List[Any]:
+    """Returns the gradients that were given to ``backward()``: one for each tensor."""
+    if given is None or isinstance(given, torch.Tensor):
+        return [given] * count
+    return list(given)

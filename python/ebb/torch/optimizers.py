@@ -56,6 +56,12 @@ def read(
             f"optimizer: {optimizer.__name__} is a class, and names no parameters and no rate",
             f"optimizer=torch.optim.{optimizer.__name__}(model.parameters(), …)",
         )
+    if isinstance(optimizer, (list, tuple)):
+        raise Refused(
+            f"optimizer: {len(optimizer)} of them, and a job has one, which steps once a batch",
+            "one optimizer with a group for each part, [{\"params\": a.parameters()}, …]: "
+            "docs/python.md, \"Two networks\"",
+        )
     kind = type(optimizer)
     reader = _READERS.get(kind)
     if reader is None:

@@ -156,6 +156,20 @@ def untrained(
     return None
 
 
+class Frozen:
+    """The parameters of a model that a job does not train."""
+
+    def __init__(
+        self, model: torch.nn.Module, tables: Mapping[str, torch.nn.Parameter]
+    ) -> None:
+        known = {id(parameter) for parameter in tables.values()}
+        self._parameters = [p for p in model.parameters() if id(p) not in known]
+
+    def thawed(self) -> bool:
+        """Whether one asks for gradients. This takes no time to speak of."""
+        return any(parameter.requires_grad for parameter in self._parameters)
+
+
 class Binding:
     """Ties the parameters of a model to the memory of an engine.
 

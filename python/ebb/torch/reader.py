@@ -66,7 +66,7 @@ class Cutter:
         collate_fn: Optional[Callable[[Any], Any]],
         seed: Optional[int] = None,
     ) -> None:
-        self._micro = micro
+        self.micro = micro
         self._collate_fn = collate_fn
         self._seed = seed if collate_fn is not None else None
 
@@ -79,7 +79,7 @@ class Cutter:
                 return example
         try:
             made, begin = [], 0
-            for size in sizes_of(len(examples), self._micro):
+            for size in sizes_of(len(examples), self.micro):
                 if self._seed is not None:
                     epoch, shard, first, _ = key
                     # Not the seed of what the program computes with the piece.

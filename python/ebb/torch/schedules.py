@@ -10,6 +10,7 @@ import copy
 import dataclasses
 import math
 import warnings
+import weakref
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import torch
@@ -148,7 +149,17 @@ def _run(schedule: Any, steps: int) -> List[List[float]]:
         for group in schedule.optimizer.param_groups
         for parameter in group["params"]
     }
-    ours = copy.deepcopy(schedule, kept)  # Not the parameters.
+    kept.update((id(reference), reference) for reference in _references(schedule))
+    name = type(schedule).__name__
+    try:
+        ours = copy.deepcopy(schedule, kept)  # Not the parameters.
+    except Exception as error:
+        raise Refused(
+            f"schedule: the {name} cannot be copied ({type(error).__name__}: {error}), and ebb runs "
+            "a copy of it once",
+            "functions of a module in the place of what cannot be copied, or the words of a job "
+            'file: {"kind": "cosine"}',
+        ) from error
     groups = ours.optimizer.param_groups
     others = _others(groups)
     made = []
@@ -157,15 +168,40 @@ def _run(schedule: Any, steps: int) -> List[List[float]]:
         warnings.simplefilter("ignore")
         for step in range(steps):
             if step > 0:
-                ours.step()
+                _step(ours, step, name)
             made.append([float(group["lr"]) for group in groups])
             if _others(groups) != others:
                 raise Refused(
-                    f"schedule: {type(schedule).__name__} changes more than the rate, which "
+                    f"schedule: {name} changes more than the rate, which "
                     "the servers cannot",
                     "cycle_momentum=False",
                 )
     return made
+
+
+def _step(schedule: Any, step: int, name: str) -> None:
+    try:
+        schedule.step()
+    except Exception as error:
+        raise Refused(
+            f"schedule: step {step} of the {name} fails ({type(error).__name__}: {error})",
+            "make it for as many steps as the job has: epochs, or batches of all epochs",
+        ) from error
+
+
+def _references(schedule: Any) -> List[Any]:
+    """Returns weak references within a scheduler, such as those of CyclicLR.
+
+    They are to functions of its own, which the copy may call, and cannot be copied.
+    """
+    found: List[Any] = []
+    for value in vars(schedule).values():
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(one, weakref.ref):
+                found.append(one)
+            elif hasattr(one, "last_epoch") and callable(getattr(one, "step", None)):
+                found += _references(one)
+    return found
 
 
 def _others(groups: List[Dict[str, Any]]) -> List[Dict[str, Any]]:

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import inspect
 import os
+import sys
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -37,7 +38,8 @@ from ebb.torch import (
 )
 from ebb.torch.buffers import Buffers, Choice, digest, has_batch_norm
 from ebb.torch.job import TorchJob
-from ebb.torch.stopping import StopWhen
+from ebb.torch.rates import Scheduled
+from ebb.torch.stopping import StopWhen, settings_of
 from ebb.torch.work import Evaluate, Parts, Reduction
 
 if TYPE_CHECKING:
@@ -116,8 +118,9 @@ def job(
     - evaluate: called with the model now and then. It returns the mean loss, or a
       dictionary with loss, correct, examples and figures of your own.
     - evaluate_every: epochs between two evaluations.
-    - stop_when: called after each evaluation with the evaluated rows of ``job.history``. If it
-      returns true, the job ends. ``ebb.torch.Patience(3)`` is such a function.
+    - stop_when: ``ebb.torch.Patience(3)`` ends the job when it becomes no better, with its best
+      version. Or a function that is called at each evaluation with the evaluated rows of
+      ``job.history``: if it returns true, the job ends with the version that was evaluated.
     - algorithm, consistency: as in a job file. Absent, the job's defaults.
     - workers: the most that the job takes, or the least and the most.
     - prefetch: whether this copy pulls the next values while it computes a batch. This is
@@ -179,6 +182,8 @@ def _joined(parts: Parts, place: meeting.Place) -> TorchJob:
         look_ahead=prefetch and parts.look_ahead,
     )
     made = TorchJob(parts, join, place.remote)
+    if place.own and sys.stderr.isatty():
+        made.tell_progress()
     if place.found:
         made._compare()
     return made
@@ -266,6 +271,10 @@ def _prepared(
     if evaluate is not None:
         word = "epoch" if evaluate_every == 1 else "epochs"
         keys["evaluate"] = {"every": f"{evaluate_every} {word}"}
+        given = settings or {}
+        keys.update(
+            settings_of(stop_when, epochs, evaluate_every, given.get("on_nonfinite"))
+        )
     if rows:
         keys = _merged(keys, embeddings.tables_of(rows))
     if workers is not None:
@@ -299,6 +308,10 @@ def _prepared(
         reduction=reduction,
         evaluate=evaluate,
         stop_when=stop_when,
+        evaluate_every=evaluate_every,
+        ends_early="stop" in keys or "keep_best" in keys,
+        scheduled=_scheduled(optimizer, schedule, keys, tables),
+        grows="batch_growth" in keys["train"],
         seeds=seeds,
         device=place,
         unused=unused,
@@ -432,6 +445,27 @@ def _constant_rates(
             return None
         rates[name] = float(rule["rate"])
     return rates
+
+
+def _scheduled(
+    optimizer: Any, schedule: Any, keys: Mapping[str, Any], tables: Mapping[str, Any]
+) -> Optional[Scheduled]:
+    """Returns how the rates change that a loop shows, if they do."""
+    words = keys["optimizer"]
+    how = words.get("schedule", {}) if isinstance(words, Mapping) else {}
+    how = {"kind": how} if isinstance(how, str) else how
+    constant = how.get("kind", "constant") == "constant" and not how.get("warm_up_epochs")
+    if constant or not isinstance(optimizer, torch.optim.Optimizer):
+        return None
+    names = {id(parameter): name for name, parameter in tables.items()}
+    rules = _rules_by_table(keys, tables)
+    rates = []
+    for group in optimizer.param_groups:
+        of_group = [names[id(p)] for p in group["params"] if id(p) in names]
+        rule = rules[of_group[0]] if of_group else {}
+        rates.append(float(rule.get("rate", group["lr"])))
+    theirs = None if isinstance(schedule, (str, Mapping)) else schedule
+    return Scheduled(how, rates, theirs)
 
 
 def _rules_by_table(

@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Union
 
 import torch
 
+from ebb import tracebacks
 from ebb.batches import Wanted
 from ebb.errors import DataDiffers, Error, EvaluationLost, ForkedError, NonFinite, Refused
 from ebb.torch import data, devices, embeddings, parameters
@@ -22,6 +23,8 @@ from ebb.torch.losses import Watch
 from ebb.torch.marks import marks_of
 from ebb.torch.optimizers import Rule
 from ebb.torch.patience import patiently
+from ebb.torch.progress import Lines
+from ebb.torch.rates import Scheduled
 from ebb.torch.reader import key_of
 from ebb.torch.row_work import RowWork
 from ebb.torch.statistics import Statistics
@@ -52,6 +55,14 @@ class Parts:
     reduction: Reduction = "mean"
     evaluate: Optional[Evaluate] = None
     stop_when: Optional[StopWhen] = None
+    #: Epochs between two evaluations.
+    evaluate_every: int = 1
+    #: Whether the job may end with fewer epochs than it began with.
+    ends_early: bool = False
+    #: How the rates change; None: they do not, or the optimizer is in words.
+    scheduled: Optional[Scheduled] = None
+    #: Whether batches become larger from epoch to epoch.
+    grows: bool = False
     seeds: bool = True
     #: Where what the loader yields is moved; None: it stays where it is.
     device: Optional[torch.device] = None
@@ -117,12 +128,14 @@ class Work:
         self._binding: Optional[parameters.Binding] = None
         self._rows: Optional[RowWork] = None  # Where the model has embeddings.
         self._statistics: Optional[Statistics] = None
+        self._frozen: Optional[parameters.Frozen] = None
         # Whether gradients are all that comes to the dense sums.
         self._puts = not (
             parts.rule.decay or parts.buffers.averaged or parts.clip_norm is not None
         )
         self._watch = Watch(after=self.mark_gradients)
-        self._loss = 0.0
+        # None: not known, of a piece at least.
+        self._loss: Optional[float] = 0.0
         self._owner = (os.getpid(), threading.get_ident())
         #: The piece that the program works at.
         self.out: Optional[Out] = None
@@ -133,8 +146,14 @@ class Work:
         self.timing = Timing()
         #: May end the job after an evaluation.
         self.stopping: Optional[Stopping] = None
-        #: How many batches the job has, if it was joined.
-        self.batches = 0
+        #: Called with the position of each batch in the data, in epochs.
+        self.placed: Optional[Callable[[float], None]] = None
+        #: Told of what is handed in.
+        self.lines: Optional[Lines] = None
+        #: How many batches, and epochs, the job had when it was joined.
+        self.batches = self.epochs = 0
+        #: Examples of a shard, except for the last, and of a batch; 0: it was not joined.
+        self.shard_size = self.batch = 0
 
     @property
     def is_open(self) -> bool:
@@ -156,6 +175,8 @@ class Work:
                 batch = self._next_batch(reader)
                 if batch is None:
                     self.ended = self._engine.ended
+                    if self.handed_in:
+                        self._check_at_end()
                     return
                 yield from self._pieces_of(batch, reader)
         finally:
@@ -177,8 +198,8 @@ class Work:
         """Returns the piece that is out. Raises Refused if none is."""
         return self._piece_out("step()")
 
-    def seen_loss(self) -> float:
-        """Returns the sum of what ``backward()`` was called on for this piece."""
+    def seen_loss(self) -> Optional[float]:
+        """Returns the sum of what ``backward()`` was called on for this piece; None: nothing."""
         return self._watch.seen()
 
     def row_gradients(self) -> List[torch.Tensor]:
@@ -223,14 +244,18 @@ class Work:
             self._refuse_piece(_CLIPPED.format(clipped), _CLIPPED_HINT)
         try:
             parts.buffers.check()
-            if binding.is_due:
+            assert self._frozen is not None
+            if binding.is_due or self._frozen.thawed():
                 self._check_model()
         except Refused as error:
             self._refuse_piece(error.message, error.hint)
         seen = self._watch.take()
         value = seen if loss is None else float(loss)
-        # The job shows a mean; a sum over the batch becomes one on the servers.
-        self._loss += value * (1.0 if parts.reduction == "sum" else out.weight)
+        if value is None or self._loss is None:
+            self._loss = None
+        else:
+            # The job shows a mean; a sum over the batch becomes one on the servers.
+            self._loss += value * (1.0 if parts.reduction == "sum" else out.weight)
         factor = 1.0
         finite = binding.put() if out.is_whole and self._puts else None
         if finite is not None:
@@ -248,7 +273,7 @@ class Work:
             binding.clip(divisor, parts.clip_norm)
         binding.add_decay(divisor)
         # If all is well, this batch is taken while the next one is computed.
-        known = self._rows is None and math.isfinite(self._loss)
+        known = self._rows is None and (self._loss is None or math.isfinite(self._loss))
         if known:
             known = binding.are_finite() if finite is None else finite
         self.timing.lap("sum")
@@ -259,6 +284,8 @@ class Work:
         self.timing.lap("hand_in")
         self.timing.count()
         self.handed_in += 1
+        if self.lines is not None:
+            self.lines.handed_in(out.batch.epoch, len(out.batch.examples), self._loss)
 
     # --- A batch --------------------------------------------------------------
 
@@ -266,6 +293,8 @@ class Work:
         pieces = self._read(batch, reader)
         self._tell_ahead(reader)
         self.timing.lap("read")
+        if self.placed is not None:
+            self.placed(_position(batch, self._engine))
         pieces_changed = False
         for _ in range(MOST_AGAIN):
             self._loss = 0.0
@@ -311,6 +340,7 @@ class Work:
                 self._rows.again(pieces)
             return pieces
         except Exception as error:
+            tracebacks.of_an_example(error)
             self._engine.fail(batch, _line_of(error))
             raise
 
@@ -329,6 +359,7 @@ class Work:
         try:
             self._rows.tell(place, self._pieces_at(place, reader))
         except Exception as error:
+            tracebacks.of_an_example(error)
             self._engine.unreadable(place, _line_of(error))
             raise
 
@@ -389,9 +420,11 @@ class Work:
 
     def _not_finite(self, out: Out, why: str) -> NonFinite:
         """Returns the error of the engine with the batch, its loss, and what to do."""
-        mean = self._loss / len(out.batch.examples)
-        loss = "" if why.startswith("the loss is ") else f"; the loss is {mean:g}"
-        first = "NaN in the data, or a loss of log(0)? Else" if not math.isfinite(mean) else "try"
+        mean = None if self._loss is None else self._loss / len(out.batch.examples)
+        silent = mean is None or why.startswith("the loss is ")
+        loss = "" if silent else f"; the loss is {mean:g}"
+        finite = mean is None or math.isfinite(mean)
+        first = "try" if finite else "NaN in the data, or a loss of log(0)? Else"
         error = NonFinite(
             f"{why} in {out}{loss}; it has the data set's examples {_listed(out.batch.examples)}",
             f"{first} a smaller rate, or clip_grad_norm_() before step(). "
@@ -457,6 +490,7 @@ class Work:
         if parts.embeddings:
             self._rows = RowWork(parts.embeddings, engine, parts.unused)
         self._statistics = Statistics(parts.buffers.averaged, engine)
+        self._frozen = parameters.Frozen(parts.model, parts.tables)
         parts.buffers.watch()
         self._watch.start()
         self.timing.start()
@@ -479,12 +513,15 @@ class Work:
         except Error:
             engine.leave()
             raise
-        self.batches = engine.batches
+        self.batches, self.epochs = engine.batches, engine.epochs
+        self.shard_size, self.batch = engine.shard_size, engine.batch
         return engine
 
     def _check_plan(self, engine: Any) -> None:
         for key, ours in self._parts.plan.items():
             theirs = getattr(engine, key)
+            if key == "epochs" and theirs < ours and self._parts.ends_early:
+                continue  # It has as many as its result. The fingerprint is of all.
             if ours != theirs:
                 raise Refused(
                     f"{key} is {ours} here, {theirs} in job {self._parts.name}",
@@ -522,13 +559,15 @@ class Work:
         if evaluate is None:
             self._engine.evaluated(evaluation, examples=0, loss_sum=0.0, error="no evaluate=")
             return
-        known = 0 if self.stopping is None else self.stopping.evaluated()
         modes = [(module, module.training) for module in model.modules()]
         try:
             model.eval()
             self._look_up_in(evaluation)
             with torch.no_grad(), data.unseen():
                 answer = _figures(evaluate(model))
+                if self.stopping is not None:
+                    more = self.stopping.figures(answer, self._engine.epochs)
+                    answer["figures"] = {**(answer["figures"] or {}), **more} or None
         except EvaluationLost:
             return
         except Exception as error:
@@ -543,13 +582,13 @@ class Work:
             self._look_up_in(None)
             for module, training in modes:
                 module.training = training
+        if self.lines is not None:
+            self.lines.evaluated(answer)
         try:
             self._engine.evaluated(evaluation, **answer)
         except Refused as error:  # Others would only be refused, too.
             self._engine.evaluated(evaluation, examples=0, loss_sum=0.0, error=error.message)
             raise
-        if self.stopping is not None:
-            self.stopping.after(known)
 
     def _look_up_in(self, evaluation: Any) -> None:
         if self._rows is not None:
@@ -571,6 +610,11 @@ class Work:
         engine, self._engine = self._engine, None
         if engine is not None and not sys.is_finalizing():
             engine.leave()
+
+    def _check_at_end(self) -> None:
+        """Finds what the last batches changed, which nothing else looks at."""
+        self._check_model()
+        self._parts.buffers.check(at_end=True)
 
     def _check_model(self) -> None:
         name = parameters.untrained(self._parts.model, self._parts.tables)
@@ -594,6 +638,12 @@ class Work:
                 f"job {self._parts.name} belongs to another thread of this program",
                 "call ebb.torch.job in the thread that trains",
             )
+
+
+def _position(batch: Any, engine: Any) -> float:
+    """Returns where the middle of a batch is in the data, in epochs."""
+    middle = batch.shard * engine.shard_size + (batch.begin + batch.end) / 2
+    return float(batch.epoch + middle / engine.examples)
 
 
 def _listed(numbers: Any) -> str:
@@ -641,7 +691,8 @@ def _is_evaluation(got: Any) -> bool:
 def _figures(answer: Any) -> Dict[str, Any]:
     """Returns the arguments of ``Engine.evaluated`` for what evaluate() returned."""
     if not isinstance(answer, Mapping):
-        return {"examples": 1, "loss_sum": _number("", answer)}
+        loss_sum = _number("", answer)
+        return {"examples": 1, "loss_sum": loss_sum, "correct": -1, "figures": None}
     figures = {key: _number(f" as {key}", value) for key, value in answer.items()}
     for key in ("correct", "accuracy"):
         if key in figures and "examples" not in figures:
@@ -649,7 +700,7 @@ def _figures(answer: Any) -> Dict[str, Any]:
                 f"evaluate(model) returned {key} without examples, so there is no share",
                 'add "examples": count to what it returns',
             )
-    examples = int(figures.pop("examples", 1))
+    examples = _count("examples", figures.pop("examples", 1))
     loss = figures.pop("loss", None)
     if loss is None:
         raise Refused(
@@ -657,14 +708,51 @@ def _figures(answer: Any) -> Dict[str, Any]:
             _EVALUATE_HINT,
         )
     correct = figures.pop("correct", None)
-    if correct is None and "accuracy" in figures:
-        correct = round(figures.pop("accuracy") * examples)
+    right = -1 if correct is None else _count("correct", correct)
+    accuracy = figures.get("accuracy")
+    if accuracy is not None:
+        _check_accuracy(accuracy, right, examples)
+        if right >= 0 or _is_exact(accuracy, examples):
+            right = round(figures.pop("accuracy") * examples)
+    # A mean that its sum does not give back is told by itself.
+    loss_sum = loss * examples
+    if examples and math.isfinite(loss) and loss_sum / examples != loss:
+        figures["loss"] = loss
     return {
         "examples": examples,
-        "loss_sum": loss * examples,
-        "correct": -1 if correct is None else int(correct),
+        "loss_sum": loss_sum,
+        "correct": right,
         "figures": figures or None,
     }
+
+
+def _count(name: str, value: float) -> int:
+    if math.isfinite(value) and value >= 0 and value == round(value):
+        return int(value)
+    raise Refused(
+        f"evaluate(model) returned {value:g} as {name}, which is a whole number",
+        '"accuracy" is a share' if name == "correct" else None,
+    )
+
+
+def _check_accuracy(accuracy: float, right: int, examples: int) -> None:
+    if accuracy < 0 or accuracy > 1:
+        raise Refused(
+            f"evaluate(model) returned {accuracy:g} as accuracy, which is a share from 0 to 1"
+        )
+    if right >= 0 and not abs(right - accuracy * examples) < 1e-3 * max(1, right):
+        raise Refused(
+            f"evaluate(model) returned an accuracy of {accuracy:g}, and {right} correct of "
+            f"{examples}, which is another",
+            "return one of them",
+        )
+
+
+def _is_exact(accuracy: float, examples: int) -> bool:
+    """Whether a count of right examples gives back the accuracy."""
+    if not math.isfinite(accuracy) or examples == 0:
+        return False
+    return round(accuracy * examples) / examples == accuracy
 
 
 _EVALUATE_HINT = (
