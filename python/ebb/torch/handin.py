@@ -33,6 +33,7 @@ class HandIn(torch.optim.Optimizer):
         else:
             super().__init__(list(tables.values()), {})
         self._rates = self._now()
+        self._first = [group.get("lr") for group in self.param_groups]
         self._is_made = True
 
     def add_param_group(self, param_group: Dict[str, Any]) -> None:
@@ -111,9 +112,12 @@ class HandIn(torch.optim.Optimizer):
         self._work.hand_in(loss)
         return made
 
-    def show_rates(self, rates: List[float]) -> None:
-        """Shows the servers' rate of each group."""
-        for group, rate in zip(self.param_groups, rates):
+    def show_rates(self, rates: Optional[List[float]]) -> None:
+        """Shows the servers' rate of each group; None: those of the optimizer that was given.
+
+        After the loop ``state_dict()`` is based on the latter.
+        """
+        for group, rate in zip(self.param_groups, self._first if rates is None else rates):
             group["lr"] = rate
         self._rates = self._now()
 

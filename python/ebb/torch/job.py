@@ -348,6 +348,8 @@ class TorchJob:
 
     def _look_at_end(self) -> None:
         """Finds out how long the job was, and says so if it ended early."""
+        if self._parts.scheduled is not None:
+            self.optimizer.show_rates(None)
         status = patiently(self._remote.status)
         if self._work.epochs:
             each = self._work.batches // self._work.epochs

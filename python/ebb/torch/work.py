@@ -175,7 +175,7 @@ class Work:
                 batch = self._next_batch(reader)
                 if batch is None:
                     self.ended = self._engine.ended
-                    if self.handed_in:
+                    if self.handed_in and self.ended == "complete":
                         self._check_at_end()
                     return
                 yield from self._pieces_of(batch, reader)
