@@ -44,7 +44,7 @@ TEST(ModelJsonTest, AnOriginIsSaidAndChangesTheFormat) {
   const std::string text = Described(stored);
   EXPECT_THAT(text, testing::HasSubstr("\"format\": 2,"));
   EXPECT_THAT(text, testing::HasSubstr(R"json("scale": 0.5,
-    "origin": [1700000000, 0],
+    "origin": [1.7e+09, 0],
     "missing": [-1699999997.5, 2.5],)json"));
 }
 
