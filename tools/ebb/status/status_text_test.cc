@@ -98,8 +98,7 @@ TEST(StatusTextTest, ALossThatIsNotKnownIsSaidSo) {
   v1::GetStatusResponse status = Status();
   status.mutable_jobs(0)->mutable_losses(1)->set_mean(
       std::numeric_limits<double>::quiet_NaN());
-  EXPECT_THAT(StatusText(status, "127.0.0.1:4000", {}),
-              HasSubstr("\n    2  not known\n"));
+  EXPECT_THAT(JobsText(status), HasSubstr("\n    2  not known\n"));
   EXPECT_THAT(StatusJson(status, "").ToLine(), HasSubstr("\"mean\": null"));
 }
 
