@@ -80,7 +80,9 @@ absl::StatusOr<PreparedJob> KeepChoicesOfRun(const JobChoice& choice,
                                              absl::string_view stored,
                                              PreparedJob prepared) {
   v1::Specification before;
-  if (!before.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) {
+  // A run of an older ebb may have stored none.
+  if (stored.empty() ||
+      !before.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) {
     return prepared;
   }
   const auto kept = ChosenForRun(choice, before.job(), prepared.job);
