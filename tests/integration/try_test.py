@@ -15,9 +15,10 @@ import unittest
 BUILD = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build"
 ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__), "../.."))
 LIMIT_S = 300
-# As in a new terminal.
+# As in a new terminal, with the Python for which packages.txt has NumPy.
 ENVIRONMENT = {name: value for name, value in os.environ.items()
                if not name.startswith(("EBB_", "PYTHON"))}
+ENVIRONMENT["PATH"] = "/usr/bin:/bin"
 
 
 class FolderTest(unittest.TestCase):
