@@ -388,7 +388,8 @@ class CliTest(ClusterTest):
             file.seek(size * 9 // 10)
             file.write(flipped)
         for command in (["list"], ["verify"], ["list", "--json"],
-                        ["export", "-o", "torn.safetensors"]):
+                        ["export", "-o", "torn.safetensors",
+                         "--incomplete"]):
             self.fails(1, "ps-0: the log of checkpoint store", "checkpoint",
                        command[0], "torn", *command[1:])
         listed = self.ebb("checkpoint", "list", "torn", "--json")
