@@ -160,7 +160,7 @@ class Jobs:
     # --- The kinds -------------------------------------------------------------
 
     def ten_classes(self):
-        return self.run("name: a-run-with-a-long-name-" + "x" * 60 + "\n"
+        return self.run("name: a-run-with-a-long-name-" + "x" * 40 + "\n"
                         "model: softmax\n" + self.table(10), "--kill-every", "1")
 
     def two_classes(self):
@@ -191,7 +191,7 @@ class Jobs:
         words = [f"word{i}" for i in range(50)]
         self.write("text.txt", "\n\n".join(
             " ".join(rng.choices(words, k=40)) for _ in range(100)))
-        return self.run("model: {kind: word_vectors, rank: 8}\n"
+        return self.run("model: {kind: word_vectors, dim: 8}\n"
                         "train: {epochs: 2}\ndata: {train: {text: text.txt}}\n")
 
     def ratings(self):
@@ -251,9 +251,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("binaries", help="folder of ebb's programs")
     parser.add_argument("--keep", help="folder for a picture of each page")
-    parser.add_argument("kinds", nargs="*", default=KINDS, metavar="KIND",
+    parser.add_argument("kinds", nargs="*", default=list(KINDS), metavar="KIND",
                         help=", ".join(KINDS))
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     browser = shutil.which(os.environ.get("EBB_BROWSER", "chromium"))
     if browser is None:
         print("there is no Chromium: apt install chromium")

@@ -52,10 +52,6 @@ std::string TreeFigures(const RunReport& report) {
   if (report.forest) {
     count(report.forest->trees, "trees");
     count(report.forest->nodes, "nodes");
-    const std::string out_of_bag = OutOfBagText(*report.forest);
-    if (!out_of_bag.empty()) {
-      absl::StrAppend(&out, Figure(out_of_bag, "out of bag"));
-    }
   }
   return out;
 }
@@ -221,10 +217,15 @@ std::string Charts(const RunReport& report,
     const std::string chart = Chart(title, curves, options);
     if (!chart.empty()) absl::StrAppend(&out, Card(title, chart));
   };
-  add("Loss by seconds",
-      {CurveOf("training", samples, [](const Progress& p) { return p.loss; }),
-       CurveOf("test", samples, [](const Progress& p) { return p.test_loss; })},
-      zero);
+  // A tree of a forest has no loss.
+  const bool has_loss = !job::TraitsOf(report.job.model()).forest();
+  if (has_loss) {
+    add("Loss by seconds",
+        {CurveOf("training", samples, [](const Progress& p) { return p.loss; }),
+         CurveOf("test", samples,
+                 [](const Progress& p) { return p.test_loss; })},
+        zero);
+  }
   add("Test accuracy by seconds",
       {CurveOf("accuracy", samples,
                [](const Progress& p) { return p.test_accuracy; }),
@@ -327,6 +328,7 @@ std::string Details(const RunReport& report) {
   row_if("late updates scaled", ScaledText(report.status.scaled()));
   row_if("bound waits", BoundWaitText(report.status));
   row_if("trees", ValidationText(report.status));
+  if (report.forest) row_if("out of bag", OutOfBagText(*report.forest));
   row_if("tested with the values of a later epoch",
          LateEvaluationsText(report.status));
   if (!report.kills.empty()) {
