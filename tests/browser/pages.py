@@ -5,8 +5,9 @@ that is in it, and the texts of charts can be read.
   pages.py BIN_FOLDER [--keep FOLDER] [KIND...]
 
 It trains a small job of each kind with the programs in BIN_FOLDER, and opens
-report.html at several widths in Chromium (Debian's package chromium). Exits 1 if
-a page is wrong, and 77 if there is no Chromium. EBB_BROWSER names another one.
+report.html at several widths in Chromium (Debian's package chromium). A script
+takes this Python, which needs NumPy, or EBB_PYTHON. Exits 1 if a page is wrong,
+and 77 if there is no Chromium. EBB_BROWSER names another one.
 """
 import argparse
 import json
@@ -134,6 +135,7 @@ class Jobs:
     def call(self, *arguments):
         environment = dict(os.environ, PYTHONPATH=os.path.join(ROOT, "python"),
                            EBB_BIN=os.path.dirname(self.ebb))
+        environment.setdefault("EBB_PYTHON", sys.executable)
         done = subprocess.run([self.ebb, *arguments], cwd=self.folder,
                               env=environment, capture_output=True, text=True,
                               timeout=LIMIT_S)
