@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -102,7 +103,17 @@ double EpochsFurther(const v1::JobStatus& job,
 
 bool HasOwnSnapshot(const v1::JobStatus& job,
                     const v1::JobStatus::Evaluation& evaluation) {
-  return EpochsFurther(job, evaluation) < 1;
+  const auto& all = job.evaluations();
+  const auto it = std::ranges::find(all, evaluation.epoch(),
+                                    &v1::JobStatus::Evaluation::epoch);
+  // Epochs to the next evaluation; after the last as many as before it.
+  int32_t gap = 1;
+  if (it != all.end() && std::next(it) != all.end()) {
+    gap = std::next(it)->epoch() - evaluation.epoch();
+  } else if (it != all.end() && it != all.begin()) {
+    gap = evaluation.epoch() - std::prev(it)->epoch();
+  }
+  return EpochsFurther(job, evaluation) < std::max(1, gap);
 }
 
 std::string LateEvaluationsText(const v1::JobStatus& job) {

@@ -33,12 +33,13 @@ std::vector<ShownFigure> ShownFigures(
     const v1::JobStatus::Evaluation& evaluation);
 
 // By how many epochs the model that was evaluated is further than the epoch:
-// training goes on meanwhile. If it is a whole epoch or more, as after the
-// scheduler was away, the epoch has no snapshot of its own, and its figures are
-// those of a later one.
+// training goes on meanwhile. After the scheduler was away it may be as far as
+// the next epoch that is evaluated. Then the epoch has no snapshot of its own,
+// and its figures are those of a later one.
 double EpochsFurther(const v1::JobStatus& job,
                      const v1::JobStatus::Evaluation& evaluation);
-// Whether the figures are of values in which no later epoch is whole.
+// Whether the figures are of values in which the next epoch that is evaluated
+// is not whole.
 bool HasOwnSnapshot(const v1::JobStatus& job,
                     const v1::JobStatus::Evaluation& evaluation);
 // "epochs 3 to 7, 9": those that were evaluated without a snapshot of their

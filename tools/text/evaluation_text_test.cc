@@ -222,6 +222,9 @@ TEST(EvaluationTextTest, EpochsWithoutASnapshotOfTheirOwnAreNamed) {
   job.mutable_evaluations()->DeleteSubrange(3, 6);
   EXPECT_EQ(LateEvaluationsText(job), "epoch 3");
   EXPECT_EQ(LateEvaluationsText({}), "");
+  // Each fourth epoch is evaluated: two epochs further are near.
+  job.mutable_evaluations(2)->set_epoch(5);
+  EXPECT_EQ(LateEvaluationsText(job), "");
 }
 
 }  // namespace

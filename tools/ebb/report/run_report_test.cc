@@ -575,12 +575,12 @@ TEST(RunReportTest, TellsWhichEpochsHadNoSnapshotOfTheirOwn) {
   *late = report.status.evaluations(0);
   report.status.mutable_evaluations()->SwapElements(0, 1);
   report.status.mutable_evaluations(0)->set_epoch(2);
-  report.status.mutable_evaluations(0)->set_position(450'000);
+  report.status.mutable_evaluations(0)->set_position(480'000);
   EXPECT_THAT(ReportText(report, {}),
               HasSubstr("  tested late     epoch 3, with the values of a later "
                         "epoch, for want of a snapshot\n"));
   EXPECT_THAT(ReportJson(report).ToLine(),
-              HasSubstr("\"position\": 450000, \"further\": 4.5"));
+              HasSubstr("\"position\": 480000, \"further\": 5"));
   EXPECT_THAT(HtmlReport(report, {}),
               HasSubstr("tested with the values of a later epoch"));
 }
