@@ -499,6 +499,8 @@ class ScriptRun:
             },
             "kills": self._kills.done,
             "evaluations": job.get("evaluations", []),
+            "best": job.get("best"),
+            "ended": job.get("ended", ""),
             "training_loss": [one["mean"] for one in job.get("losses", [])],
             "jobs": [
                 {"name": one["name"], "state": one["state"], "exact": proof.exact}
@@ -746,6 +748,13 @@ def _report_lines(report: Mapping[str, Any]) -> List[str]:
     if report["evaluations"]:
         for key, value in _figures(report["evaluations"][-1]):
             lines.append(f"  {'test ' + key:<15} {value}")
+    if report["best"]:
+        best = report["best"]
+        lines.append(
+            f"  best            epoch {best['epoch']}, {best['figure']} {best['value']:.4g}"
+        )
+    if report["ended"]:
+        lines.append(f"  ended           {report['ended']}")
     restarts = report["restarts"]
     lines.append(
         f"  restarts        {restarts['workers']} programs, {restarts['servers']} "

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ebb import history
-from ebb.script_run import _COLUMNS, _append_rows, _applied_text, _replace
+from ebb.script_run import _COLUMNS, _append_rows, _applied_text, _replace, _report_lines
 
 _AUDIT = {
     "exact": False,
@@ -60,6 +60,29 @@ def test_a_history_says_which_epoch_has_the_figures_of_a_later_one() -> None:
         {"epoch": 1, "loss": 0.5, "test_loss": 0.5},
         {"epoch": 3, "loss": None, "test_loss": 0.25, "test_further": 5.0},
     ]
+
+
+def test_a_report_says_why_a_job_ended_early() -> None:
+    # Bug: only the log of a copy said so.
+    report = {
+        "passed": True,
+        "complete": True,
+        "seconds": 1.0,
+        "audit": None,
+        "examples_per_second": 9.0,
+        "training_loss": [0.5],
+        "evaluations": [],
+        "best": {"epoch": 2, "figure": "loss", "value": 0.25},
+        "ended": "stopped after epoch 4: 2 evaluations without a better loss",
+        "restarts": {"workers": 0, "servers": 0, "scheduler": 0},
+        "jobs": ["early"],
+        "folder": "runs/early-1",
+    }
+    lines = _report_lines(report)
+    assert "  best            epoch 2, loss 0.25" in lines
+    assert f"  ended           {report['ended']}" in lines
+    lines = _report_lines({**report, "best": None, "ended": ""})
+    assert not [line for line in lines if line.startswith(("  best", "  ended"))]
 
 
 def test_rows_of_a_full_disk_are_added_later(tmp_path: Path) -> None:
