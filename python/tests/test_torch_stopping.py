@@ -125,8 +125,9 @@ def test_the_counters_are_those_of_the_result():
         model=Normed(), epochs=4, evaluate=len, stop_when=ebb.torch.Patience(1)
     )
     cluster.remote.about.update(epochs=2, ended="stopped after epoch 3: because")
-    with pytest.warns(ebb.Warning, match="job job stopped after epoch 3: because"):
+    with pytest.warns(ebb.Warning, match="job job stopped after epoch 3: because") as told:
         work(job)
+    assert told[0].filename.endswith("torch_models.py")  # The line of the loop.
     assert job.stopped == "job job stopped after epoch 3: because"
     assert int(job.model.norm.num_batches_tracked) == 2 * 7
     assert int(job.state_dict()["norm.num_batches_tracked"]) == 2 * 7

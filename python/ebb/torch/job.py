@@ -357,7 +357,7 @@ class TorchJob:
         why = ended_early(status)
         if why is not None and self._parts.ends_early:
             self.stopped = why
-            warnings.warn(why, ebb.errors.Warning, stacklevel=4)
+            warnings.warn(why, ebb.errors.Warning, stacklevel=3)
 
     def _load_result(self) -> None:
         try:
