@@ -66,9 +66,9 @@ class KeyedComputerTest : public testing::TrainingComputerFixture {
   }
   // The same model of a job whose features are columns.
   std::unique_ptr<models::Model> Dense() {
-    const auto record = Submit(
-        "model: logistic\ndata: {train: {csv: " + WriteCsv("c.csv", kExamples) +
-        "}, standardise: false}\n");
+    const auto record =
+        Submit("model: {kind: logistic, l2: 0}\ndata: {train: {csv: " +
+               WriteCsv("c.csv", kExamples) + "}, standardise: false}\n");
     const auto specification = job::ReadSpecification(*record);
     return Model(specification->job(),
                  *data::Index::Decode(specification->train_index()));
