@@ -39,7 +39,7 @@ class OneProcessTest : public ::testing::Test {
 TEST_F(OneProcessTest, StepsAfterEachBatch) {
   const std::string data = Write("a.csv", "1,2\n1,2\n1,2\n");
   const JobRecord record = Prepare(
-      "model: linear\n"
+      "model: {kind: linear, l2: 0}\n"
       "data: {train: {csv: {path: \"" +
       data +
       "\", header: false}}, "
