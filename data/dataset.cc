@@ -197,7 +197,10 @@ absl::StatusOr<Dataset> Dataset::Load(const SourceSpec& spec,
   if (constants == nullptr && encoding.origins.empty()) {
     Encoding with = encoding;
     with.origins = reader->Origins();
-    if (!with.origins.empty()) return Load(spec, nullptr, with, open);
+    if (!with.origins.empty()) {
+      data = Dataset();  // The rows are read anew.
+      return Load(spec, nullptr, with, open);
+    }
   }
   std::string absent = internal::AbsentFeature(*reader);
   if (constants == nullptr && data.examples() > 0 && !absent.empty()) {

@@ -90,7 +90,11 @@ bool GetLabels(absl::string_view* in, Index* index) {
 // One for each feature, and one of them is not 0.
 bool GetOrigins(absl::string_view* in, Index* index) {
   std::vector<double>& origins = index->encoding.origins;
+  constexpr double kMost = std::numeric_limits<float>::max();
+  // False of NaN, too.
+  const auto fits = [](double origin) { return std::abs(origin) <= kMost; };
   return GetDoubles(in, in->size() / sizeof(uint64_t), &origins) &&
+         std::all_of(origins.begin(), origins.end(), fits) &&
          std::any_of(origins.begin(), origins.end(),
                      [](double origin) { return origin != 0; });
 }

@@ -1,6 +1,7 @@
 #include "scheduler/scheduler_state.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 namespace ebb::scheduler {
@@ -18,8 +19,13 @@ PartitionCounts SchedulerState::Partitions() const {
   for (const auto& [id, job] : jobs) {
     if (job->state().phase == JobPhase::kCancelled) continue;
     const PlacementTable& placement = job->placement();
+    // A partition that moves counts where it goes to: else all jobs would
+    // choose the same server at once.
+    const std::map<PartitionId, ServerId> moving = job->parts().moves.Targets();
     for (int32_t p = 0; p < placement.size(); ++p) {
-      const ServerId owner = placement.at(PartitionId(p)).owner;
+      const auto to = moving.find(PartitionId(p));
+      const ServerId owner =
+          to == moving.end() ? placement.at(PartitionId(p)).owner : to->second;
       if (owner != Ownership::kNobody) ++counts[owner];
     }
   }

@@ -378,7 +378,11 @@ ServerStatistics PushHandler::TakeStatistics() {
   statistics.loss_examples = recent_loss_.examples();
   for (const auto& [epoch, loss] : values->tally().loss()) {
     EpochLoss& reported = reported_losses_[epoch];
-    if (reported == loss) continue;
+    // An unknown loss and 0 are equal numbers.
+    if (reported == loss &&
+        IsKnownLoss(reported.loss_sum) == IsKnownLoss(loss.loss_sum)) {
+      continue;
+    }
     reported = loss;
     statistics.losses.push_back({epoch, loss.loss_sum, loss.examples});
   }

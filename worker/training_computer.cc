@@ -156,21 +156,6 @@ void TrainingComputer::DataIsThere(const JobRecord& record) {
   away_.erase(record.id);
 }
 
-absl::Status TrainingComputer::ReadPatiently(
-    const JobRecord& record, absl::FunctionRef<absl::Status()> read) {
-  for (;;) {
-    const absl::Time tried = SteadyNow();
-    absl::Status status = read();
-    if (!data::IsAway(status)) {
-      DataIsThere(record);
-      return status;
-    }
-    EBB_RETURN_IF_ERROR(WaitForData(record, tried, status));
-    MutexLock lock(&mu_);
-    if (hurry_) return status;
-  }
-}
-
 void TrainingComputer::ShareRoomLocked() {
   int64_t data = 0;
   for (const auto& job : jobs_) {
@@ -455,12 +440,8 @@ absl::StatusOr<client::BatchRowsPtr> TrainingComputer::FindRows(
   const JobPlan& plan = batch.record->plan;
   EBB_ASSIGN_OR_RETURN(const LoadedJobPtr job, Get(batch.record));
   if (batch.test) return FindTestRows(plan, batch.begin, *job);
-  absl::StatusOr<const TrainingBatch*> found;
-  EBB_RETURN_IF_ERROR(ReadPatiently(*batch.record, [&] {
-    found = job->reader->Read(batch.item, batch.begin, batch.end);
-    return found.status();
-  }));
-  const TrainingBatch* const read = *found;
+  EBB_ASSIGN_OR_RETURN(const TrainingBatch* const read,
+                       job->reader->Read(batch.item, batch.begin, batch.end));
   if (job->topics != nullptr) {
     EBB_ASSIGN_OR_RETURN(TrainingBatch rows, WithRows(*job, *read));
     return KeyedBatch::RowsOf(plan, std::move(rows));
@@ -667,20 +648,16 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
     EBB_RETURN_IF_ERROR(
         Seen(EvaluatePart(task, params.floats, job.get(), result), job.get()));
   } else {
-    absl::StatusOr<models::BatchStats> sums;
-    const absl::Status summed = ReadPatiently(*task.record, [&] {
-      std::optional<Scores> scores = models::ScoresOf(
-          job->model->description(), job->labels.units, job->positive);
-      sums = EvaluateOn(*job->test, params.floats, TestBatch(plan),
-                        job->model.get(), &test_batch_,
-                        scores ? &*scores : nullptr);
-      if (sums.ok() && scores) result->figures = scores->Get();
-      return sums.status();
-    });
-    EBB_RETURN_IF_ERROR(Seen(summed, job.get()));
+    std::optional<Scores> scores = models::ScoresOf(
+        job->model->description(), job->labels.units, job->positive);
+    const auto sums =
+        EvaluateOn(*job->test, params.floats, TestBatch(plan), job->model.get(),
+                   &test_batch_, scores ? &*scores : nullptr);
+    EBB_RETURN_IF_ERROR(Seen(sums.status(), job.get()));
     result->examples = sums->examples;
     result->loss_sum = sums->loss_sum * job->labels.loss;
     result->correct = sums->correct;
+    if (scores) result->figures = scores->Get();
     if (sums->words > 0) {
       result->figures.named.push_back(
           {std::string(kPerplexity), std::exp(sums->loss_sum / sums->words)});

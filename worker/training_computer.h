@@ -13,7 +13,6 @@
 #include <string>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -135,9 +134,6 @@ class TrainingComputer : public client::JobComputer {
   absl::Status WaitForData(const JobRecord& record, absl::Time tried,
                            const absl::Status& failed);
   void DataIsThere(const JobRecord& record);
-  // Reads it again and again while it is away, or until there is a hurry.
-  absl::Status ReadPatiently(const JobRecord& record,
-                             absl::FunctionRef<absl::Status()> read);
   // Blocks until then, or until there is a hurry.
   void WaitUntil(absl::Time then);
   // `status`, of the job's model; whether its device is lost, and how long it

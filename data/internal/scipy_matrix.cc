@@ -192,7 +192,7 @@ absl::Status CheckRowsOfArchive(absl::string_view data,
   EBB_ASSIGN_OR_RETURN(Input starts_file, Input::Open(indptr, open));
   EBB_ASSIGN_OR_RETURN(const NpyArray starts,
                        NpyArray::Open(std::move(starts_file)));
-  if (starts.rows() != shape[0] + 1) {
+  if (starts.rows() - 1 != shape[0]) {
     return starts.Bad("has ", starts.rows(), " numbers, which makes ",
                       starts.rows() - 1, " rows, but ", shape_path, " says ",
                       shape[0], " rows and ", shape[1],

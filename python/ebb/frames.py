@@ -146,7 +146,7 @@ def _placed_array(value: Any, path: str, key: str) -> Any:
 
     def write(unfinished: str) -> None:
         with open(unfinished, "wb") as file:
-            np.save(file, array, allow_pickle=False)
+            np.save(file, np.ascontiguousarray(array), allow_pickle=False)
 
     if array.dtype.hasobject:
         raise Refused(f"{key} has values that are no numbers", "a frame may have text: csv")

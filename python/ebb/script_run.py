@@ -386,7 +386,7 @@ class ScriptRun:
 
     def _room_deadline(self) -> float:
         """All files of the end together have a minute. An interrupted run does not wait."""
-        if self._interrupts > 1:
+        if self._interrupts:
             return 0.0
         if self._waits_until is None:
             self._waits_until = time.monotonic() + _ROOM_PATIENCE_S
@@ -457,6 +457,7 @@ class ScriptRun:
             except OSError as error:
                 hint = "\n  hint: make room: --resume writes it" if _is_full(error) else ""
                 self._problems.append(f"{error}{hint}")
+                break  # Without its report.json, --resume writes them anew.
         for line in _report_lines(report):
             self._screen.tell(line)
         for problem in self._problems:

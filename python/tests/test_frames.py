@@ -73,6 +73,8 @@ def test_arrays_are_files_too(tmp_path):
     frame = pd.DataFrame(X, columns=["a", "b"])
     made = _placed(tmp_path, test={"npy": {"features": frame, "labels": "y.npy"}})["test"]["npy"]
     assert np.array_equal(np.load(made["features"]), X) and made["labels"] == "y.npy"
+    # Bug: the frame's own array is by columns, which ebb's reader refuses.
+    assert np.load(made["features"]).flags.c_contiguous
 
 
 def test_a_run_goes_on_with_the_same_frame_only(tmp_path):

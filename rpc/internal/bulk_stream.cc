@@ -386,7 +386,9 @@ absl::Status BulkStream::Run(
     const absl::Time after = SteadyNow();
     GiveBackMemory(after);
     if (status.ok()) status = CheckLife(after);
-    if (status.ok()) status = CheckTakes(after);
+    // If it just took something, this side stood still, not the other.
+    const bool takes = (both[0].revents & POLLOUT) != 0;
+    if (status.ok() && !takes) status = CheckTakes(after);
     if (status.ok()) status = CheckBrings(after);
   }
   Shut();

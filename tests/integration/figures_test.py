@@ -49,7 +49,7 @@ optimizer: {kind: adam, rate: 0.05}
 # dear, however they stand.
 STEEP = """
 name: steep
-model: logistic
+model: {kind: logistic, l2: 0}
 data: {train: {csv: train.csv}, test: {csv: test.csv}}
 train: {epochs: 400, batch: 20, item_examples: 400}
 optimizer: {kind: sgd, rate: 10000, schedule: constant}
@@ -166,7 +166,7 @@ class FiguresTest(unittest.TestCase):
         self.assertEqual(report["best"]["figure"], "calibration_error")
         self.assertEqual(report["best"]["value"], min(
             one["calibration_error"] for one in report["evaluations"]))
-        self.assertRegex(said, r"test ECE +0\.\d{4} \(expected <= 0\.2\)")
+        self.assertRegex(said, r"test ECE +0\.\d{4} of '1' +\(expected <= 0\.2\)")
         self.assertRegex(said, r"calibration +predicted 0\.\d+, observed")
         scored = self.ebb("predict", "run", "test.csv", "--score")
         self.assertRegex(scored, rf"ECE {test['calibration_error']:.4f}")

@@ -1,7 +1,10 @@
 #include "tools/ebb/job/centroids.h"
 
+#include <cstddef>
 #include <utility>
 
+#include "common/status_macros.h"
+#include "tools/ebb/job/origins.h"
 #include "tools/files/files.h"
 #include "tools/tensors/tensor_files.h"
 
@@ -14,7 +17,7 @@ float FirstSize(const v1::Job& job) {
 
 absl::StatusOr<std::shared_ptr<const InitialValues>> ReadCentroids(
     const std::string& path, const std::vector<job::DenseTable>& tables,
-    float first_size) {
+    float first_size, const std::vector<double>& origins) {
   const auto bytes = ReadFile(path);
   if (!bytes.ok()) return InitialValues::Read(path, tables);
   auto file = DecodeSafetensors(*bytes);
@@ -22,8 +25,15 @@ absl::StatusOr<std::shared_ptr<const InitialValues>> ReadCentroids(
       file.ok() && file->tensors.size() == 1 && tables.size() == 2 &&
       file->tensors.front().name == tables.front().name &&
       file->tensors.front().dims == tables.front().dims;
-  if (!only_centroids) return InitialValues::Read(path, tables);
+  if (!only_centroids) {
+    EBB_RETURN_IF_ERROR(CheckOrigins(origins));
+    return InitialValues::Read(path, tables);
+  }
+  // (clusters, features)
   std::vector<float> values = std::move(file->tensors.front().values);
+  for (size_t i = 0; i < values.size() && !origins.empty(); ++i) {
+    values[i] = static_cast<float>(values[i] - origins[i % origins.size()]);
+  }
   values.resize(tables[0].size + tables[1].size, first_size);
   return InitialValues::Of(path, std::move(values), tables);
 }

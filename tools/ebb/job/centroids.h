@@ -17,10 +17,12 @@ namespace ebb::tools {
 float FirstSize(const v1::Job& job);
 
 // InitialValues::Read, of a file that may lack `sizes`: then each is
-// `first_size`.
+// `first_size`, and the centroids are in the units of the data, so that the
+// features' origins (origins.h) are subtracted. InvalidArgument: the file has
+// sizes, so it was learned from other features, and there are origins.
 absl::StatusOr<std::shared_ptr<const InitialValues>> ReadCentroids(
     const std::string& path, const std::vector<job::DenseTable>& tables,
-    float first_size);
+    float first_size, const std::vector<double>& origins);
 
 }  // namespace ebb::tools
 

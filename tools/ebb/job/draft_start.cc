@@ -26,6 +26,7 @@
 #include "tools/ebb/job/centroids.h"
 #include "tools/ebb/job/initial_rows.h"
 #include "tools/ebb/job/job_paths.h"
+#include "tools/ebb/job/origins.h"
 #include "worker/first_centroids.h"
 
 namespace ebb::tools {
@@ -144,12 +145,16 @@ absl::Status ReadInitial(const std::optional<v1::Specification>& stored,
     facts->initial = stored->initial();
     return absl::OkStatus();
   }
-  EBB_ASSIGN_OR_RETURN(
-      *initial,
-      job::TraitsOf(model).clusters()
-          ? ReadCentroids(model.initial(), facts->tables, FirstSize(job))
-          : InitialValues::Read(model.initial(), facts->tables,
-                                DifferencesOf(model, *facts)));
+  const std::vector<double> origins = OriginsOf(job, *facts);
+  if (job::TraitsOf(model).clusters()) {
+    EBB_ASSIGN_OR_RETURN(*initial, ReadCentroids(model.initial(), facts->tables,
+                                                 FirstSize(job), origins));
+  } else {
+    EBB_RETURN_IF_ERROR(CheckOrigins(origins));
+    EBB_ASSIGN_OR_RETURN(*initial,
+                         InitialValues::Read(model.initial(), facts->tables,
+                                             DifferencesOf(model, *facts)));
+  }
   facts->initial = (*initial)->ToProto();
   return absl::OkStatus();
 }
@@ -174,6 +179,7 @@ absl::Status StartFromModel(const ModelOpener& open, Draft* draft,
     facts->initial = stored->initial();
     return absl::OkStatus();
   }
+  EBB_RETURN_IF_ERROR(CheckOrigins(OriginsOf(job, *facts)));
   StartOtherwise otherwise;
   otherwise.seed = job.seed();
   if (draft->module != nullptr) otherwise.values = draft->module->initial();
