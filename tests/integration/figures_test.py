@@ -175,7 +175,7 @@ class FiguresTest(unittest.TestCase):
             last = list(csv.DictReader(file))[-1]
         self.assertTrue(last["test_calibration_error"], last)
         with open(self.path("run/report.html")) as file:
-            self.assertIn("Calibration: observed", file.read())
+            self.assertRegex(file.read(), r"Calibration of \S+: observed")
 
     def test_the_calibration_is_the_same_whatever_the_number_of_workers(self):
         self.classes()

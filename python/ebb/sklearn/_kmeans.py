@@ -236,7 +236,7 @@ def _squares(X: Any, centres: Numbers) -> Iterator[Tuple[slice, Numbers]]:
         rows = X[part] if _data.is_sparse(X) else X[part] - shift
         squares = euclidean_distances(rows, near, squared=True)
         lengths = row_norms(rows, squared=True)[:, None] + of_centres
-        _compute_near(squares, lengths, rows, near)
+        _compute_near(squares, lengths, X[part], centres)
         yield part, squares
 
 
