@@ -171,7 +171,7 @@ TEST(IndexTest, RefusesOriginsThatContradictIt) {
   EXPECT_TRUE(refuses({1, 2}));
   EXPECT_TRUE(refuses({1, 2, std::numeric_limits<double>::infinity()}));
   EXPECT_TRUE(refuses({1, 2, std::numeric_limits<double>::quiet_NaN()}));
-  EXPECT_TRUE(refuses({1, 2, 1e39}));  // The difference is no float32.
+  EXPECT_TRUE(refuses({1, 2, 1e39}));  // float32 cannot hold the difference.
 }
 
 TEST(IndexTest, RefusesAVocabularyThatContradictsItself) {
