@@ -658,6 +658,10 @@ absl::Status TrainingComputer::EvaluateAll(const client::EvaluateTask& task,
     result->loss_sum = sums->loss_sum * job->labels.loss;
     result->correct = sums->correct;
     if (scores) result->figures = scores->Get();
+    if (sums->correct < 0) {  // The model counts no right answers.
+      std::erase_if(result->figures.named,
+                    [](const Figure& one) { return one.name == kAccuracy; });
+    }
     if (sums->words > 0) {
       result->figures.named.push_back(
           {std::string(kPerplexity), std::exp(sums->loss_sum / sums->words)});
