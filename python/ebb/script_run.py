@@ -172,7 +172,7 @@ class ScriptRun:
                 _replace(self._flags.report, file.read())
 
     def _wants_page(self) -> bool:
-        return self._flags.report.lower().endswith((".html", ".htm"))
+        return str(self._flags.report).lower().endswith((".html", ".htm"))
 
     def _interrupt(self, number: int, frame: Any) -> None:
         self._interrupts += 1

@@ -104,15 +104,21 @@ LabelLook LookOfLabels(const std::vector<std::string>& labels) {
                        "wrong column"};
 }
 
-// The column that is probably the label; empty: none has a usual name.
-std::string UsualLabel(const std::vector<std::string>& columns) {
-  for (const absl::string_view usual :
-       {"label", "target", "class", "y", "outcome", "response"}) {
-    for (const std::string& column : columns) {
-      if (absl::EqualsIgnoreCase(column, usual)) return column;
+// The first of `known` that is among the names; empty: none is.
+std::string FirstOf(const std::vector<std::string>& names,
+                    std::initializer_list<absl::string_view> known) {
+  for (const absl::string_view one : known) {
+    for (const std::string& name : names) {
+      if (absl::EqualsIgnoreCase(name, one)) return name;
     }
   }
   return "";
+}
+
+// The column that is probably the label; empty: none has a usual name.
+std::string UsualLabel(const std::vector<std::string>& columns) {
+  return FirstOf(columns,
+                 {"label", "target", "class", "y", "outcome", "response"});
 }
 
 // "a, b, c and 7 more".
@@ -205,17 +211,6 @@ void OfferArray(const std::string& path, Offer* offer) {
   offer->remarks.push_back(
       absl::StrCat("label: an array with one for each row of ", path,
                    "; y.npy is a guess; linear if they are numbers"));
-}
-
-// The first of `known` that is among the names; empty: none is.
-std::string FirstOf(const std::vector<std::string>& names,
-                    std::initializer_list<absl::string_view> known) {
-  for (const absl::string_view one : known) {
-    for (const std::string& name : names) {
-      if (absl::EqualsIgnoreCase(name, one)) return name;
-    }
-  }
-  return "";
 }
 
 absl::Status OfferArchive(const std::string& path, Offer* offer) {
